@@ -1,0 +1,355 @@
+//! The one error type. A leaf says what happened to which file; [`Error::remedy`] says what to do.
+//!
+//! It is `Clone + PartialEq`, so that a model can predict it. Kinds and numbers of [`FileErrorKind`]
+//! are those of realm-java's `RealmFileException`. Key material never appears.
+
+use crate::unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PageId, VALUE_BYTES_MAX};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Short for results of the store.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be opened, read or written.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is the matter with it.
+        cause: FileErrorCause,
+    },
+    /// A sync or a header write failed earlier, so what is on the disk is unknown. Reads go on;
+    /// nothing more is committed until the file is reopened.
+    Poisoned {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An argument is out of its bounds.
+    Argument(ArgumentError),
+    /// The store was opened read-only.
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An operation of this transaction failed before; it can only be dropped.
+    TransactionFailed,
+    /// The source of random bytes failed.
+    Entropy,
+}
+
+/// What is the matter with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileErrorCause {
+    /// No such file or directory.
+    NotFound,
+    /// The file is there already.
+    Exists,
+    /// The system does not let us.
+    PermissionDenied,
+    /// Another process, or this one, has the file open.
+    InUse,
+    /// The file is not a Fastness file.
+    NotFastness,
+    /// The file was written by a newer version of Fastness.
+    NewerFormat {
+        /// Format version of the file.
+        found: u32,
+        /// Newest format version this program knows.
+        supported: u32,
+    },
+    /// A page does not hold what was written to it.
+    Damaged {
+        /// The page.
+        page: PageId,
+        /// What is wrong with it.
+        damage: Damage,
+    },
+    /// The file is shorter than its last commit says.
+    Truncated {
+        /// Length the last commit needs.
+        expected_bytes: u64,
+        /// Length found.
+        found_bytes: u64,
+    },
+    /// The key does not open this file.
+    WrongKey,
+    /// The file is encrypted and no key was given.
+    KeyMissing,
+    /// A key was given and the file is not encrypted.
+    KeyForPlainFile,
+    /// The disk, or the quota, is full.
+    NoSpace,
+    /// Any other failure of the system.
+    Io(io::ErrorKind),
+}
+
+/// What is wrong with a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Damage {
+    /// The seal does not fit: the page was damaged, swapped, moved or aged, or a key differs.
+    Seal,
+    /// The page ends early or lies outside the file.
+    Missing,
+    /// The seal fits and the content is malformed: written by a faulty or hostile program.
+    Content,
+    /// Neither header slot can be trusted.
+    Header,
+}
+
+/// What is wrong with an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ArgumentError {
+    /// The key of an entry is longer than [`KEY_BYTES_MAX`].
+    KeyTooLong {
+        /// Length given.
+        bytes: usize,
+    },
+    /// The value is longer than [`VALUE_BYTES_MAX`].
+    ValueTooLong {
+        /// Length given.
+        bytes: usize,
+    },
+    /// The name of a tree is empty or longer than [`NAME_BYTES_MAX`].
+    TreeName {
+        /// Length given.
+        bytes: usize,
+    },
+    /// An encryption key is not 64 bytes.
+    EncryptionKeyLength {
+        /// Length given.
+        bytes: usize,
+    },
+}
+
+/// Kinds of file errors, numbered as in realm-java.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum FileErrorKind {
+    /// Catch-all: not ours, damaged, truncated, key wrong, missing or not needed, input and output.
+    AccessError = 0,
+    /// The history in the file does not fit the opener.
+    BadHistory = 1,
+    /// The system does not permit it.
+    PermissionDenied = 2,
+    /// The target exists.
+    Exists = 3,
+    /// The file or its directory does not exist.
+    NotFound = 4,
+    /// Somebody else has the file open.
+    IncompatibleLockFile = 5,
+    /// The file must be upgraded and that is not allowed.
+    FormatUpgradeRequired = 6,
+    /// A synced file of an incompatible generation.
+    IncompatibleSyncFile = 7,
+}
+
+/// What the caller should do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Correct the call: path, key, argument or order of calls.
+    FixProgram,
+    /// Try again when the cause has gone: another user of the file, a full disk.
+    Retry,
+    /// Drop every handle and open the file again.
+    Reopen,
+    /// Take the data from a backup; `fastness verify` tells what is damaged.
+    Restore,
+    /// Use a newer version of the program.
+    Upgrade,
+}
+
+impl Error {
+    pub(crate) fn file(path: &Path, cause: FileErrorCause) -> Self {
+        Self::File { path: path.to_path_buf(), cause }
+    }
+
+    pub(crate) fn damaged(path: &Path, page: PageId, damage: Damage) -> Self {
+        Self::file(path, FileErrorCause::Damaged { page, damage })
+    }
+
+    pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
+        let cause = match error.kind() {
+            io::ErrorKind::NotFound => FileErrorCause::NotFound,
+            io::ErrorKind::AlreadyExists => FileErrorCause::Exists,
+            io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::ExecutableFileBusy => FileErrorCause::PermissionDenied,
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => FileErrorCause::NoSpace,
+            kind => FileErrorCause::Io(kind),
+        };
+        Self::file(path, cause)
+    }
+
+    /// Returns the kind of a file error, numbered as in realm-java; `None` for other errors.
+    #[must_use]
+    pub fn file_kind(&self) -> Option<FileErrorKind> {
+        let Self::File { cause, .. } = self else { return None };
+        Some(match cause {
+            FileErrorCause::NotFound => FileErrorKind::NotFound,
+            FileErrorCause::Exists => FileErrorKind::Exists,
+            FileErrorCause::PermissionDenied => FileErrorKind::PermissionDenied,
+            FileErrorCause::InUse => FileErrorKind::IncompatibleLockFile,
+            FileErrorCause::NotFastness
+            | FileErrorCause::NewerFormat { .. }
+            | FileErrorCause::Damaged { .. }
+            | FileErrorCause::Truncated { .. }
+            | FileErrorCause::WrongKey
+            | FileErrorCause::KeyMissing
+            | FileErrorCause::KeyForPlainFile
+            | FileErrorCause::NoSpace
+            | FileErrorCause::Io(_) => FileErrorKind::AccessError,
+        })
+    }
+
+    /// Returns what the caller should do.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Argument(_) | Self::ReadOnly { .. } | Self::TransactionFailed => {
+                Remedy::FixProgram
+            }
+            Self::Poisoned { .. } => Remedy::Reopen,
+            Self::Entropy => Remedy::Retry,
+            Self::File { cause, .. } => match cause {
+                FileErrorCause::NotFound
+                | FileErrorCause::Exists
+                | FileErrorCause::PermissionDenied
+                | FileErrorCause::NotFastness
+                | FileErrorCause::WrongKey
+                | FileErrorCause::KeyMissing
+                | FileErrorCause::KeyForPlainFile => Remedy::FixProgram,
+                FileErrorCause::InUse | FileErrorCause::NoSpace | FileErrorCause::Io(_) => {
+                    Remedy::Retry
+                }
+                FileErrorCause::NewerFormat { .. } => Remedy::Upgrade,
+                FileErrorCause::Damaged { .. } | FileErrorCause::Truncated { .. } => {
+                    Remedy::Restore
+                }
+            },
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<ArgumentError> for Error {
+    fn from(error: ArgumentError) -> Self {
+        Self::Argument(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, cause } => write!(f, "{}: {cause}", path.display()),
+            Self::Poisoned { path } => write!(
+                f,
+                "{}: an earlier write to the disk failed, so nothing more is committed; \
+                 drop every handle and open the file again",
+                path.display()
+            ),
+            Self::Argument(error) => error.fmt(f),
+            Self::ReadOnly { path } => {
+                write!(f, "{}: opened read-only; open it for writing first", path.display())
+            }
+            Self::TransactionFailed => {
+                f.write_str("an operation of this transaction failed; drop it and begin another")
+            }
+            Self::Entropy => f.write_str("the system gave no random bytes; try again"),
+        }
+    }
+}
+
+impl fmt::Display for FileErrorCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("not found; check the path"),
+            Self::Exists => f.write_str("exists already; choose another path or remove it first"),
+            Self::PermissionDenied => {
+                f.write_str("permission denied; check the rights on the file and its directory")
+            }
+            Self::InUse => f.write_str("in use; close it in the other process first"),
+            Self::NotFastness => f.write_str("not a Fastness file; check the path"),
+            Self::NewerFormat { found, supported } => write!(
+                f,
+                "written in format {found}, newer than the {supported} known here; use a newer \
+                 version of the program"
+            ),
+            Self::Damaged { page, damage } => {
+                write!(f, "page {page} is damaged: {damage}; run `fastness verify`")
+            }
+            Self::Truncated { expected_bytes, found_bytes } => write!(
+                f,
+                "truncated: {found_bytes} bytes of at least {expected_bytes}; take it from a backup"
+            ),
+            Self::WrongKey => f.write_str("the key does not open this file; give the right key"),
+            Self::KeyMissing => f.write_str("the file is encrypted; give its key"),
+            Self::KeyForPlainFile => {
+                f.write_str("the file is not encrypted; open it without a key")
+            }
+            Self::NoSpace => f.write_str("no space left; free some and try again"),
+            Self::Io(kind) => write!(f, "{kind}"),
+        }
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Seal => "its seal does not fit",
+            Self::Missing => "it lies outside the file",
+            Self::Content => "its content is malformed",
+            Self::Header => "neither header slot can be trusted",
+        })
+    }
+}
+
+impl fmt::Display for ArgumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeyTooLong { bytes } => {
+                write!(f, "a key has {bytes} bytes; at most {KEY_BYTES_MAX} are allowed")
+            }
+            Self::ValueTooLong { bytes } => {
+                write!(f, "a value has {bytes} bytes; at most {VALUE_BYTES_MAX} are allowed")
+            }
+            Self::TreeName { bytes } => {
+                write!(f, "a tree name has {bytes} bytes; 1 to {NAME_BYTES_MAX} are allowed")
+            }
+            Self::EncryptionKeyLength { bytes } => {
+                write!(f, "an encryption key has {bytes} bytes; it must have 64")
+            }
+        }
+    }
+}
+
+/// What opening a file had to do beside reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// The commit the file was opened at.
+    pub commit: CommitId,
+    /// What became of the newest header slot.
+    pub outcome: RecoveryOutcome,
+}
+
+/// What became of the newest header slot when a file was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecoveryOutcome {
+    /// The file had not been closed; its last commit was found whole.
+    LastCommitWhole,
+    /// A header slot was unreadable, by a torn write or by damage; the other one was taken.
+    SlotDiscarded,
+    /// The newest commit had not reached the disk whole; the one before it was taken.
+    CommitDiscarded(CommitId),
+}

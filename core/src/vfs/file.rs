@@ -1,0 +1,103 @@
+//! The operating system's files; the only place that touches `std::fs`.
+
+use super::{Access, Lock, Vfs, VfsFile};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// The operating system's file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsVfs;
+
+#[derive(Debug)]
+struct OsFile(File);
+
+impl Vfs for OsVfs {
+    fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn VfsFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        match access {
+            Access::Read => {}
+            Access::ReadWrite => {
+                options.write(true);
+            }
+            // Only the owner may read: a store holds what an app wants kept.
+            Access::CreateNew => {
+                options.write(true).create_new(true).mode(0o600);
+            }
+        }
+        let file = options.open(path)?;
+        if file.metadata()?.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        }
+        Ok(Box::new(OsFile(file)))
+    }
+
+    fn rename(&self, source: &Path, target: &Path) -> io::Result<()> {
+        std::fs::rename(source, target)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        match std::fs::symlink_metadata(path) {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let dir = match path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => dir,
+            _ => Path::new("."),
+        };
+        OpenOptions::new().read(true).open(dir)?.sync_all()
+    }
+}
+
+impl VfsFile for OsFile {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(bytes, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.0.write_at(bytes, offset)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn set_len(&self, len_bytes: u64) -> io::Result<()> {
+        self.0.set_len(len_bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn try_lock(&self, lock: Lock) -> io::Result<bool> {
+        let outcome = match lock {
+            Lock::Shared => self.0.try_lock_shared(),
+            Lock::Exclusive => self.0.try_lock(),
+        };
+        match outcome {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(e)) => Err(e),
+        }
+    }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let ours = self.0.metadata()?;
+        match std::fs::metadata(path) {
+            Ok(named) => Ok(named.dev() == ours.dev() && named.ino() == ours.ino()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}
