@@ -1,0 +1,199 @@
+//! The checks: one for each promise, each a total function of any bytes, each with an encrypted twin.
+//!
+//! - X1 No plan makes the core or a check panic.
+//! - X2 The same plan and the same twin give the same result and the same trace.
+
+mod canary;
+mod plan;
+mod probe;
+mod quiet;
+mod shrink;
+
+pub use plan::{PLAN_OPS_MAX, Plan};
+pub use probe::Probe;
+
+use crate::rng::Rng;
+use fastness_models::{Kind, Op};
+use std::fmt;
+
+/// A promise of the store, with the id that its module and its document give it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invariant {
+    /// The id.
+    pub id: &'static str,
+    /// What is promised, in a sentence.
+    pub promise: &'static str,
+}
+
+/// The invariant that every check guards.
+pub const NO_PANIC: Invariant =
+    Invariant { id: "X1", promise: "No plan makes the store or a check panic." };
+
+/// A broken promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The id of the invariant.
+    pub invariant: &'static str,
+    /// What was expected and what happened.
+    pub text: String,
+    /// Which operation of the plan it happened at.
+    pub step: Option<usize>,
+}
+
+impl Violation {
+    pub(crate) fn new(invariant: &'static str, text: impl Into<String>) -> Self {
+        Self { invariant, text: text.into(), step: None }
+    }
+
+    pub(crate) fn at(mut self, step: usize) -> Self {
+        self.step.get_or_insert(step);
+        self
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.text)?;
+        match self.step {
+            Some(step) => write!(f, " (operation {step})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The same plan with and without a key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Twin {
+    /// Without a key: checksums.
+    Plain,
+    /// With a key: authenticated encryption.
+    Encrypted,
+}
+
+impl Twin {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Plain, Self::Encrypted];
+
+    /// Returns the name a report shows.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Encrypted => "encrypted",
+        }
+    }
+}
+
+type Body = fn(&Plan, Twin, &mut Probe) -> Result<(), Violation>;
+
+/// What a plan of a check is drawn from.
+#[derive(Clone, Copy, Debug)]
+struct Recipe {
+    mix: &'static [(Kind, usize)],
+    ops_min: usize,
+    ops_max: usize,
+}
+
+/// A check: core and model driven together by a plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Check {
+    /// The name on the command line.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub about: &'static str,
+    /// The promises it guards, beside [`NO_PANIC`].
+    pub invariants: &'static [Invariant],
+    /// Rare events that a campaign must have hit.
+    pub marks: &'static [&'static str],
+    recipe: Recipe,
+    body: Body,
+}
+
+/// Every check of a campaign.
+pub static CHECKS: &[Check] = &[];
+
+/// Wrong on purpose: a healthy campaign always catches it.
+pub static CANARY: Check = canary::CHECK;
+
+/// Returns the check of a name, the canary included.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static Check> {
+    CHECKS.iter().chain([&CANARY]).find(|check| check.name == name)
+}
+
+impl Check {
+    /// Runs a plan; a panic anywhere becomes a violation of X1.
+    ///
+    /// # Errors
+    /// The first promise that was found broken.
+    pub fn run(&self, plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+        quiet::catch(|| (self.body)(plan, twin, probe))
+            .unwrap_or_else(|said| Err(Violation::new(NO_PANIC.id, said)))
+    }
+
+    /// Returns the plan of a number, the same for ever for one version of the code.
+    #[must_use]
+    pub fn plan(&self, seed: u64) -> Plan {
+        let name = self.name.bytes().fold(0, |sum: u64, byte| sum * 31 + u64::from(byte));
+        let mut rng = Rng::new(seed ^ name.rotate_left(40));
+        let Recipe { mix, ops_min, ops_max } = self.recipe;
+        let ops = ops_min + rng.below(ops_max - ops_min + 1);
+        Plan::draw(&mut rng, mix, ops)
+    }
+
+    /// Draws operations as the plans of this check have them, from a number each.
+    #[must_use]
+    pub fn op(&self, seed: u64) -> Op {
+        let plan = Plan::draw(&mut Rng::new(seed), self.recipe.mix, 1);
+        plan.ops[0]
+    }
+
+    /// Returns a smaller plan that breaks the same invariant, the smallest found within
+    /// `tries_max` runs.
+    #[must_use]
+    #[expect(clippy::too_many_arguments, reason = "the contract with the campaign")]
+    pub fn shrink(&self, plan: &Plan, twin: Twin, violation: &Violation, tries_max: u32) -> Plan {
+        let invariant = violation.invariant;
+        let mut shrinker = shrink::Shrinker { check: self, twin, invariant, tries_left: tries_max };
+        shrinker.shrink(plan, violation)
+    }
+}
+
+fn attack(name: &str, twin: Twin, bytes: &[u8]) {
+    let Some(check) = by_name(name) else { return };
+    let plan = Plan::from_bytes(bytes);
+    if let Err(violation) = check.run(&plan, twin, &mut Probe::default()) {
+        panic!("{name} {}: {violation}\n{plan}", twin.name());
+    }
+}
+
+macro_rules! bodies {
+    ($($name:literal => $plain:ident, $encrypted:ident;)*) => {$(
+        #[doc = concat!("Runs the check `", $name, "` on any bytes, without a key.")]
+        ///
+        /// # Panics
+        /// With the promise that was found broken.
+        pub fn $plain(bytes: &[u8]) {
+            attack($name, Twin::Plain, bytes);
+        }
+
+        #[doc = concat!("Runs the check `", $name, "` on any bytes, with a key.")]
+        ///
+        /// # Panics
+        /// With the promise that was found broken.
+        pub fn $encrypted(bytes: &[u8]) {
+            attack($name, Twin::Encrypted, bytes);
+        }
+    )*};
+}
+
+bodies! {
+    "store" => store, store_encrypted;
+    "crash" => crash, crash_encrypted;
+    "io-errors" => io_errors, io_errors_encrypted;
+    "damage" => damage, damage_encrypted;
+    "adversary" => adversary, adversary_encrypted;
+    "nonces" => nonces, nonces_encrypted;
+    "pins" => pins, pins_encrypted;
+    "compaction" => compaction, compaction_encrypted;
+}

@@ -1,0 +1,89 @@
+//! Plans: what a run is made of, as bytes and as text.
+//!
+//! - P1 Any bytes are a plan: a salt of four, then operations of four; what is left over is dropped.
+//! - P2 `Plan::from_bytes(&plan.to_bytes()) == plan`.
+
+use crate::rng::Rng;
+use fastness_models::op::OP_BYTES;
+use fastness_models::{Kind, Op};
+use std::fmt;
+
+/// Operations of a plan that are run; what follows is not part of it.
+pub const PLAN_OPS_MAX: usize = 4096;
+
+/// What a run does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Plan {
+    /// Decides the sizes of keys and values and everything the simulated world decides.
+    pub salt: u32,
+    /// What is done, in order.
+    pub ops: Vec<Op>,
+}
+
+impl Plan {
+    /// Decodes any bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let mut salt = [0; 4];
+        let head = bytes.len().min(salt.len());
+        salt[..head].copy_from_slice(&bytes[..head]);
+        let (ops, _) = bytes[head..].as_chunks::<OP_BYTES>();
+        Self {
+            salt: u32::from_le_bytes(salt),
+            ops: ops.iter().take(PLAN_OPS_MAX).map(|op| Op::from_bytes(*op)).collect(),
+        }
+    }
+
+    /// Encodes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.salt.to_le_bytes().to_vec();
+        bytes.extend(self.ops.iter().flat_map(|op| op.to_bytes()));
+        bytes
+    }
+
+    /// Makes a plan of `ops` operations whose kinds are drawn by weight.
+    pub(crate) fn draw(rng: &mut Rng, mix: &[(Kind, usize)], ops: usize) -> Self {
+        let total: usize = mix.iter().map(|(_, weight)| weight).sum();
+        let salt = rng.next().to_le_bytes();
+        let draw = |rng: &mut Rng| {
+            let mut at = rng.below(total);
+            let kind = mix.iter().find(|(_, weight)| {
+                let here = at < *weight;
+                at = at.wrapping_sub(*weight);
+                here
+            });
+            let kind = kind.map_or(Kind::Get, |(kind, _)| *kind);
+            Op::new(kind, [rng.byte(), rng.byte(), rng.byte()])
+        };
+        Self {
+            salt: u32::from_le_bytes([salt[0], salt[1], salt[2], salt[3]]),
+            ops: (0..ops).map(|_| draw(rng)).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "salt {:#010x}", self.salt)?;
+        for (index, op) in self.ops.iter().enumerate() {
+            writeln!(f, "{index:4} {op}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_bytes_are_a_plan_and_plans_survive_their_bytes() {
+        let mut rng = Rng::new(7);
+        for len in 0..64 {
+            let bytes: Vec<u8> = (0..len).map(|_| rng.byte()).collect();
+            let plan = Plan::from_bytes(&bytes);
+            assert_eq!(Plan::from_bytes(&plan.to_bytes()), plan);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Panics of the core or of a check become values, silently, on any number of threads.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+    static SAID: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs `body`; a panic becomes its message and its place.
+pub(super) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if QUIET.get() {
+                SAID.set(Some(info.to_string()));
+            } else {
+                before(info);
+            }
+        }));
+    });
+    let outer = QUIET.replace(true);
+    // What the body leaves behind half-done is dropped with it.
+    let outcome = panic::catch_unwind(AssertUnwindSafe(body));
+    QUIET.set(outer);
+    outcome.map_err(|_| SAID.take().unwrap_or_else(|| "a panic without a message".to_owned()))
+}

@@ -1,0 +1,92 @@
+//! Shrinking: a plan that breaks an invariant becomes the smallest one found that still breaks it.
+//!
+//! First runs of operations are taken out, halving the length of the run (ddmin); then operands and
+//! the salt become simpler. The same plan and the same budget give the same result.
+
+use super::{Check, Plan, Probe, Twin, Violation};
+use fastness_models::Op;
+use fastness_models::op::OP_BYTES;
+
+pub(super) struct Shrinker<'a> {
+    pub(super) check: &'a Check,
+    pub(super) twin: Twin,
+    pub(super) invariant: &'static str,
+    pub(super) tries_left: u32,
+}
+
+impl Shrinker<'_> {
+    pub(super) fn shrink(&mut self, plan: &Plan, violation: &Violation) -> Plan {
+        let mut best = plan.clone();
+        if let Some(step) = violation.step {
+            let mut cut = best.clone();
+            cut.ops.truncate(step + 1);
+            self.keep_if_broken(&mut best, cut);
+        }
+        loop {
+            let before = best.clone();
+            self.take_out(&mut best);
+            self.simplify(&mut best);
+            if best == before || self.tries_left == 0 {
+                return best;
+            }
+        }
+    }
+
+    fn take_out(&mut self, best: &mut Plan) {
+        let mut run = best.ops.len().div_ceil(2);
+        while run > 0 {
+            let mut at = 0;
+            while at < best.ops.len() && self.tries_left > 0 {
+                let mut smaller = best.clone();
+                smaller.ops.drain(at..(at + run).min(best.ops.len()));
+                if !self.keep_if_broken(best, smaller) {
+                    at += run;
+                }
+            }
+            run = if run == 1 { 0 } else { run.div_ceil(2) };
+        }
+    }
+
+    fn simplify(&mut self, best: &mut Plan) {
+        for bit in (0..32).rev().map(|bit| 1_u32 << bit) {
+            let salt = best.salt & !bit;
+            if salt != best.salt {
+                let simpler = Plan { salt, ops: best.ops.clone() };
+                self.keep_if_broken(best, simpler);
+            }
+        }
+        for index in 0..best.ops.len() {
+            for operand in 1..OP_BYTES {
+                self.simplify_operand(best, index, operand);
+            }
+        }
+    }
+
+    fn simplify_operand(&mut self, best: &mut Plan, index: usize, operand: usize) {
+        for value in [0, 1, 2, 4, 8, 16, 64] {
+            let mut bytes = best.ops[index].to_bytes();
+            if bytes[operand] <= value {
+                return;
+            }
+            bytes[operand] = value;
+            let mut simpler = best.clone();
+            simpler.ops[index] = Op::from_bytes(bytes);
+            if self.keep_if_broken(best, simpler) {
+                return;
+            }
+        }
+    }
+
+    fn keep_if_broken(&mut self, best: &mut Plan, candidate: Plan) -> bool {
+        if self.tries_left == 0 || candidate == *best {
+            return false;
+        }
+        self.tries_left -= 1;
+        let outcome = self.check.run(&candidate, self.twin, &mut Probe::default());
+        let broken = outcome.is_err_and(|violation| violation.invariant == self.invariant);
+        if broken {
+            *best = candidate;
+        }
+        broken
+    }
+}
