@@ -4,8 +4,8 @@
 //! Locks here never poison: a panic of ours is a broken invariant, and a panic of a caller happens
 //! outside every lock.
 
-pub(crate) use std::sync::Arc;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+pub(crate) use std::sync::{Arc, Weak};
 
 /// A mutual exclusion lock.
 #[derive(Debug, Default)]
@@ -39,5 +39,42 @@ impl Condvar {
 
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
+    }
+}
+
+/// A place for a shared value that is read without a lock and replaced at any time.
+pub(crate) struct Swap<T>(arc_swap::ArcSwapOption<T>);
+
+/// What keeps the value of a [`Swap`] alive while it is read.
+pub(crate) type Loaded<T> = arc_swap::Guard<Option<Arc<T>>>;
+
+/// Holds a value as if it had been loaded.
+pub(crate) fn loaded<T>(value: Arc<T>) -> Loaded<T> {
+    Loaded::from_inner(Some(value))
+}
+
+impl<T> Swap<T> {
+    pub(crate) fn new(value: Option<Arc<T>>) -> Self {
+        Self(arc_swap::ArcSwapOption::new(value))
+    }
+
+    pub(crate) fn load(&self) -> Loaded<T> {
+        self.0.load()
+    }
+
+    pub(crate) fn store(&self, value: Option<Arc<T>>) {
+        self.0.store(value);
+    }
+}
+
+impl<T> Default for Swap<T> {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl<T> std::fmt::Debug for Swap<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Swap(..)")
     }
 }

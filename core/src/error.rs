@@ -121,6 +121,8 @@ pub enum ArgumentError {
         /// Length given.
         bytes: usize,
     },
+    /// The names of all trees together take more than 16 MiB.
+    TooManyTrees,
     /// An encryption key is not 64 bytes.
     EncryptionKeyLength {
         /// Length given.
@@ -326,6 +328,7 @@ impl fmt::Display for ArgumentError {
             Self::TreeName { bytes } => {
                 write!(f, "a tree name has {bytes} bytes; 1 to {NAME_BYTES_MAX} are allowed")
             }
+            Self::TooManyTrees => f.write_str("too many trees: put their entries into fewer"),
             Self::EncryptionKeyLength { bytes } => {
                 write!(f, "an encryption key has {bytes} bytes; it must have 64")
             }

@@ -1,12 +1,21 @@
 //! An encrypted, crash-safe, single-file store.
 
+mod codec;
 mod conc;
+mod crypto;
 mod error;
+mod page;
+mod space;
+mod tree;
+mod txn;
 mod unit;
 pub mod vfs;
 
+pub use crypto::{Entropy, Key, OsEntropy};
 pub use error::{
     ArgumentError, Damage, Error, FileErrorCause, FileErrorKind, Recovery, RecoveryOutcome, Remedy,
     Result,
 };
+pub use tree::{Bytes, Range};
+pub use txn::{Compaction, Info, Options, Snapshot, Store, Tree, TreeInfo, TreeMut, WriteTxn};
 pub use unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PAGE_BYTES, PageId, VALUE_BYTES_MAX};

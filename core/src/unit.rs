@@ -13,6 +13,15 @@ pub struct CommitId(pub u64);
 /// Size of every page, in bytes.
 pub const PAGE_BYTES: usize = 4096;
 
+/// A page as it lies on the disk, or as the tree sees it.
+pub(crate) type PageBytes = [u8; PAGE_BYTES];
+
+/// Size of a header slot, in bytes: one sector, so that a torn write leaves the old or the new one.
+pub(crate) const SLOT_BYTES: usize = 512;
+
+/// Pages before the first page of data: the prelude and two slots.
+pub(crate) const HEADER_PAGES: u64 = 3;
+
 /// Longest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 1024;
 

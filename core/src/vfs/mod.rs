@@ -8,10 +8,14 @@
 //! - V3 A lock belongs to an open file: it goes when the file is dropped, whatever its name then is.
 
 mod file;
+mod locked;
 mod memory;
+mod whole;
 
 pub use file::OsVfs;
+pub(crate) use locked::{Opened, create_locked, open_locked};
 pub use memory::MemoryVfs;
+pub(crate) use whole::{read_whole, write_whole};
 
 use std::fmt;
 use std::io;

@@ -1,0 +1,159 @@
+//! Sealing and opening one page, one slot.
+
+use super::{Entropy, FileKeys, FileSalt, HEAD_BYTES, SEAL_BYTES, Seal};
+use crate::codec::{Reader, put_at};
+use crate::conc::Arc;
+use crate::error::{Error, Result};
+use crate::unit::{CommitId, PageId};
+use crate::unit::{PageBytes, SLOT_BYTES};
+use ring::aead::{Aad, MAX_TAG_LEN, Nonce};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+/// Where and when a page was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    pub(crate) page: PageId,
+    pub(crate) birth: CommitId,
+}
+
+/// Seals and opens the pages of one file.
+#[derive(Clone, Debug)]
+pub(crate) struct Sealer {
+    file: FileSalt,
+    keys: Option<Arc<FileKeys>>,
+}
+
+impl Place {
+    fn aad(self) -> Aad<[u8; 16]> {
+        Aad::from(self.bytes())
+    }
+
+    fn bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        put_at(&mut bytes, 0, &self.page.0.to_le_bytes());
+        put_at(&mut bytes, 8, &self.birth.0.to_le_bytes());
+        bytes
+    }
+
+    fn nonce(self) -> Nonce {
+        let mut bytes = [0; 12];
+        put_at(&mut bytes, 0, &self.page.0.to_le_bytes());
+        Nonce::assume_unique_for_key(bytes)
+    }
+}
+
+fn checksum(file: &FileSalt, bytes: &[u8]) -> Seal {
+    let seed = Reader::new(file).u64().unwrap_or_default();
+    Seal(xxh3_128_with_seed(bytes, seed).to_le_bytes())
+}
+
+/// Seals a page of a plain file as it lies on the disk.
+pub(crate) fn seal_plain(file: &FileSalt, place: Place, page: &mut PageBytes) -> Seal {
+    put_at(page, 0, &place.bytes());
+    checksum(file, page)
+}
+
+/// Seals a slot of a plain file as it lies on the disk.
+pub(crate) fn seal_plain_slot(file: &FileSalt, place: Place, slot: &mut [u8; SLOT_BYTES]) {
+    put_at(slot, 0, &place.bytes());
+    let seal = checksum(file, &slot[..SLOT_BYTES - SEAL_BYTES]);
+    put_at(slot, SLOT_BYTES - SEAL_BYTES, &seal.0);
+}
+
+impl Sealer {
+    pub(crate) fn new(file: FileSalt, keys: Option<FileKeys>) -> Self {
+        Self { file, keys: keys.map(Arc::new) }
+    }
+
+    pub(crate) const fn is_encrypted(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// Starts a batch: at most one page under each number, and at the end one slot.
+    pub(crate) fn batch(&self, entropy: &dyn Entropy) -> Result<Batch<'_>> {
+        let mut salt = [0; HEAD_BYTES];
+        if self.keys.is_some() {
+            entropy.fill(&mut salt).map_err(|_| Error::Entropy)?;
+        }
+        Ok(Batch { sealer: self, salt, last: None })
+    }
+
+    /// Opens a page in place and tells whether the seal fits. If not, the bytes mean nothing.
+    #[must_use]
+    pub(crate) fn open(&self, place: Place, seal: Seal, page: &mut PageBytes) -> bool {
+        let Some(keys) = &self.keys else {
+            return page[..HEAD_BYTES] == place.bytes() && checksum(&self.file, page) == seal;
+        };
+        let (head, body) = page.split_at_mut(HEAD_BYTES);
+        let Some(salt) = Reader::new(head).array() else { return false };
+        let tag = seal.0.into();
+        keys.with(&salt, |key| {
+            key.open_in_place_separate_tag(place.nonce(), place.aad(), tag, body, 0..).is_ok()
+        })
+    }
+
+    /// Opens the slot on page `page` in place and tells whether its seal fits.
+    #[must_use]
+    pub(crate) fn open_slot(&self, page: PageId, slot: &mut [u8; SLOT_BYTES]) -> bool {
+        let (sealed, tag) = slot.split_at_mut(SLOT_BYTES - SEAL_BYTES);
+        let Some(tag) = Reader::new(tag).array() else { return false };
+        let Some(keys) = &self.keys else {
+            let ours = Reader::new(sealed).u64() == Some(page.0);
+            return ours && checksum(&self.file, sealed) == Seal(tag);
+        };
+        let (head, body) = sealed.split_at_mut(HEAD_BYTES);
+        let Some(salt) = Reader::new(head).array() else { return false };
+        let place = Place { page, birth: CommitId(0) };
+        keys.with(&salt, |key| {
+            let tag = tag.into();
+            key.open_in_place_separate_tag(place.nonce(), place.aad(), tag, body, 0..).is_ok()
+        })
+    }
+}
+
+/// Pages sealed under one salt.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
+    sealer: &'a Sealer,
+    salt: [u8; HEAD_BYTES],
+    last: Option<PageId>,
+}
+
+impl Batch<'_> {
+    /// Seals a page in place.
+    ///
+    /// # Panics
+    /// E1: if a page number does not exceed the one before.
+    pub(crate) fn seal(&mut self, place: Place, page: &mut PageBytes) -> Seal {
+        assert!(self.last < Some(place.page), "E1: page {} twice in a batch", place.page);
+        self.last = Some(place.page);
+        let Some(keys) = &self.sealer.keys else {
+            return seal_plain(&self.sealer.file, place, page);
+        };
+        put_at(page, 0, &self.salt);
+        encrypt(keys, place, &self.salt, &mut page[HEAD_BYTES..])
+    }
+
+    /// Seals a slot in place; the batch ends. Slots lie on pages below all others, so their
+    /// numbers are unused in the batch.
+    pub(crate) fn seal_slot(self, place: Place, slot: &mut [u8; SLOT_BYTES]) {
+        let Some(keys) = &self.sealer.keys else {
+            return seal_plain_slot(&self.sealer.file, place, slot);
+        };
+        put_at(slot, 0, &self.salt);
+        let body = &mut slot[HEAD_BYTES..SLOT_BYTES - SEAL_BYTES];
+        let place = Place { page: place.page, birth: CommitId(0) };
+        let seal = encrypt(keys, place, &self.salt, body);
+        put_at(slot, SLOT_BYTES - SEAL_BYTES, &seal.0);
+    }
+}
+
+fn encrypt(keys: &FileKeys, place: Place, salt: &[u8; HEAD_BYTES], body: &mut [u8]) -> Seal {
+    const { assert!(MAX_TAG_LEN == SEAL_BYTES) };
+    let tag = keys
+        .with(salt, |key| key.seal_in_place_separate_tag(place.nonce(), place.aad(), body))
+        .expect("E1: a page is within the cipher's limits");
+    let mut seal = Seal::default();
+    put_at(&mut seal.0, 0, tag.as_ref());
+    seal
+}

@@ -1,0 +1,73 @@
+//! Layouts of pages and header: bytes to typed views and back, without input or output.
+//!
+//! - P1 Decoding any bytes is total: an error or a well-formed view; never a panic, a loop or a
+//!   large allocation.
+//! - P2 A view that decoded has its cells within the page, in order, and its keys strictly ascending.
+//! - P3 A child of a branch is one level below it, so that descent ends.
+//!
+//! Format: docs/format.md#pages. Check: `sim::check::damage`, fuzz target `page`.
+
+mod node;
+mod overflow;
+mod prelude;
+mod slot;
+
+pub(crate) use node::{
+    CELL_BYTES_MAX, CELLS_START, Cell, NODE_CAPACITY, NodePage, Payload, ValueSpan,
+    branch_cell_bytes, encode_branch, encode_leaf, leaf_cell_bytes,
+};
+pub(crate) use overflow::{OVERFLOW_CAPACITY, OverflowPage, encode_overflow, overflow_pages};
+pub(crate) use prelude::{NoPrelude, PRELUDE_BYTES, PRELUDE_COPY_AT, Prelude};
+pub(crate) use slot::{Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, Slot, TreeRecord};
+
+use crate::codec::{Reader, Writer};
+use crate::crypto::{Place, Seal};
+use crate::unit::{CommitId, HEADER_PAGES, PageId};
+
+/// Version of the file format that this code writes, and the newest it reads.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+
+/// Deepest tree. A tree of this height would outgrow any disk.
+pub(crate) const LEVEL_MAX: u8 = 24;
+
+/// What leads to a page and proves it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Pointer {
+    pub(crate) page: PageId,
+    pub(crate) birth: CommitId,
+    pub(crate) seal: Seal,
+}
+
+pub(crate) const POINTER_BYTES: usize = 28;
+
+impl Pointer {
+    pub(crate) const fn place(&self) -> Place {
+        Place { page: self.page, birth: self.birth }
+    }
+
+    /// Reads a pointer; `Some(None)` is the absent one, page 0.
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Option<Self>> {
+        let page = PageId(reader.u48()?);
+        let birth = CommitId(reader.u48()?);
+        let seal = Seal(reader.array()?);
+        if page == PageId(0) {
+            return Some(None);
+        }
+        (page.0 >= HEADER_PAGES).then_some(Some(Self { page, birth, seal }))
+    }
+
+    pub(crate) fn encode(pointer: Option<&Self>, writer: &mut Writer) {
+        let Some(pointer) = pointer else {
+            writer.put(&[0; POINTER_BYTES]);
+            return;
+        };
+        writer.u48(pointer.page.0);
+        writer.u48(pointer.birth.0);
+        writer.put(&pointer.seal.0);
+    }
+}
+
+/// First byte of a page's body.
+pub(crate) const KIND_LEAF: u8 = 1;
+pub(crate) const KIND_BRANCH: u8 = 2;
+pub(crate) const KIND_OVERFLOW: u8 = 3;

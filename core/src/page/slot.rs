@@ -1,0 +1,175 @@
+//! A header slot: what a commit is. Two slots take turns; each fills one sector.
+
+use super::{POINTER_BYTES, Pointer};
+use crate::codec::{Reader, Writer, put_at, u32_len};
+use crate::crypto::{HEAD_BYTES, SEAL_BYTES};
+use crate::unit::{CommitId, HEADER_PAGES, NAME_BYTES_MAX, SLOT_BYTES};
+use std::collections::BTreeMap;
+
+const FLAG_SETTLED: u32 = 1;
+const FLAG_INLINE: u32 = 2;
+const FLAG_COPY: u32 = 4;
+const FIXED_BYTES: usize = 60;
+
+/// Longest catalog that stands in the slot itself.
+pub(crate) const INLINE_CATALOG_BYTES_MAX: usize =
+    SLOT_BYTES - HEAD_BYTES - SEAL_BYTES - FIXED_BYTES;
+
+/// Root of a tree and the number of its entries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct TreeRecord {
+    pub(crate) root: Option<Pointer>,
+    pub(crate) len: u64,
+}
+
+/// Where a commit's catalog of trees is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum CatalogAt {
+    Inline(Vec<u8>),
+    Stored { bytes: u32, first: Pointer },
+}
+
+/// A commit, as its slot tells it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Slot {
+    pub(crate) commit: CommitId,
+    /// Pages of the file, the header included.
+    pub(crate) page_count: u64,
+    /// The pages are known to have reached the disk before this slot did.
+    pub(crate) settled: bool,
+    /// The other slot holds the same commit and is durable; the next commit replaces this one.
+    pub(crate) copy: bool,
+    /// The tree of free pages.
+    pub(crate) space: TreeRecord,
+    pub(crate) catalog: CatalogAt,
+}
+
+impl Slot {
+    /// Returns the slot's bytes, not yet sealed.
+    pub(crate) fn encode(&self) -> [u8; SLOT_BYTES] {
+        let mut flags = if self.settled { FLAG_SETTLED } else { 0 };
+        if self.copy {
+            flags |= FLAG_COPY;
+        }
+        if matches!(self.catalog, CatalogAt::Inline(_)) {
+            flags |= FLAG_INLINE;
+        }
+        let mut writer = Writer::with_capacity(SLOT_BYTES);
+        writer.u64(self.commit.0);
+        writer.u64(self.page_count);
+        writer.u32(flags);
+        writer.u32(match &self.catalog {
+            CatalogAt::Inline(bytes) => u32_len(bytes.len()),
+            CatalogAt::Stored { bytes, .. } => *bytes,
+        });
+        Pointer::encode(self.space.root.as_ref(), &mut writer);
+        writer.u64(self.space.len);
+        match &self.catalog {
+            CatalogAt::Inline(bytes) => writer.put(bytes),
+            CatalogAt::Stored { first, .. } => Pointer::encode(Some(first), &mut writer),
+        }
+        let mut slot = [0; SLOT_BYTES];
+        put_at(&mut slot, HEAD_BYTES, writer.bytes());
+        slot
+    }
+
+    /// Reads a slot whose seal has been opened.
+    pub(crate) fn decode(slot: &[u8; SLOT_BYTES]) -> Option<Self> {
+        let mut reader = Reader::new(slot);
+        reader.take(HEAD_BYTES)?;
+        let commit = CommitId(reader.u64()?);
+        let page_count = reader.u64()?;
+        let flags = reader.u32()?;
+        let bytes = reader.u32()?;
+        let space = TreeRecord { root: Pointer::decode(&mut reader)?, len: reader.u64()? };
+        let catalog = if flags & FLAG_INLINE != 0 {
+            let len = usize::try_from(bytes).ok().filter(|&len| len <= INLINE_CATALOG_BYTES_MAX)?;
+            CatalogAt::Inline(reader.take(len)?.to_vec())
+        } else {
+            CatalogAt::Stored { bytes, first: Pointer::decode(&mut reader)?? }
+        };
+        let known = flags & !(FLAG_SETTLED | FLAG_INLINE | FLAG_COPY) == 0
+            && page_count >= HEADER_PAGES
+            && page_count < 1 << 48
+            && commit.0 < 1 << 48;
+        let settled = flags & FLAG_SETTLED != 0;
+        let copy = flags & FLAG_COPY != 0;
+        known.then_some(Self { commit, page_count, settled, copy, space, catalog })
+    }
+}
+
+/// The trees of a commit by name.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Catalog(pub(crate) BTreeMap<String, TreeRecord>);
+
+impl Catalog {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        for (name, record) in &self.0 {
+            writer.u8(u8::try_from(name.len()).expect("K2: a tree name has at most 255 bytes"));
+            writer.put(name.as_bytes());
+            Pointer::encode(record.root.as_ref(), &mut writer);
+            writer.u64(record.len);
+        }
+        writer.into_bytes()
+    }
+
+    /// Returns what a tree takes in the encoded form, wherever its root lies.
+    pub(crate) const fn entry_bytes(name: &str) -> usize {
+        1 + name.len() + POINTER_BYTES + 8
+    }
+
+    /// Reads a catalog: names strictly ascending, no tree empty.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let mut trees = BTreeMap::<String, TreeRecord>::new();
+        while !reader.is_empty() {
+            let len = usize::from(reader.u8()?);
+            let name = std::str::from_utf8(reader.take(len)?).ok()?;
+            let root = Some(Pointer::decode(&mut reader)??);
+            let len = reader.u64()?;
+            let ascending = trees.last_key_value().is_none_or(|(last, _)| last.as_str() < name);
+            if !ascending || len == 0 || name.is_empty() || name.len() > NAME_BYTES_MAX {
+                return None;
+            }
+            trees.insert(name.to_owned(), TreeRecord { root, len });
+        }
+        Some(Self(trees))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Seal;
+    use crate::unit::PageId;
+
+    fn pointer(page: u64) -> Pointer {
+        Pointer { page: PageId(page), birth: CommitId(3), seal: Seal([5; 16]) }
+    }
+
+    #[test]
+    fn slots_survive_encoding() {
+        let trees = [("a".to_owned(), TreeRecord { root: Some(pointer(9)), len: 4 })];
+        let catalog = Catalog(trees.into());
+        for catalog in [
+            CatalogAt::Inline(catalog.encode()),
+            CatalogAt::Inline(Vec::new()),
+            CatalogAt::Stored { bytes: 4000, first: pointer(8) },
+        ] {
+            let space = TreeRecord { root: Some(pointer(7)), len: 2 };
+            let (commit, page_count) = (CommitId(11), 12);
+            let slot = Slot { commit, page_count, settled: true, copy: false, space, catalog };
+            assert_eq!(Slot::decode(&slot.encode()), Some(slot));
+        }
+        assert_eq!(Catalog::decode(&catalog.encode()), Some(catalog));
+    }
+
+    #[test]
+    fn a_catalog_out_of_order_is_refused() {
+        let one = Catalog([("b".to_owned(), TreeRecord { root: Some(pointer(9)), len: 1 })].into());
+        let two = Catalog([("a".to_owned(), TreeRecord { root: Some(pointer(9)), len: 1 })].into());
+        let joined = [one.encode(), two.encode()].concat();
+        assert_eq!(Catalog::decode(&joined), None);
+    }
+}

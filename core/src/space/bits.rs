@@ -1,0 +1,158 @@
+//! A bitmap of the pages of one chunk.
+
+use crate::codec::Reader;
+
+/// Pages in a chunk: 4 MiB of file.
+pub(crate) const CHUNK_PAGES: u64 = 1024;
+
+const WORDS: usize = 16;
+
+/// A set of pages within a chunk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Bits([u64; WORDS]);
+
+impl Bits {
+    #[cfg(test)]
+    pub(crate) fn of(bits: &[u64]) -> Self {
+        let mut set = Self::default();
+        bits.iter().for_each(|&bit| {
+            set.set(bit);
+        });
+        set
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let mut words = [0; WORDS];
+        for word in &mut words {
+            *word = reader.u64()?;
+        }
+        reader.is_empty().then_some(Self(words))
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    fn place(bit: u64) -> (usize, u64) {
+        let word = usize::try_from(bit / 64).unwrap_or(usize::MAX);
+        (word, 1 << (bit % 64))
+    }
+
+    /// Adds a page and tells whether it was not there.
+    pub(crate) fn set(&mut self, bit: u64) -> bool {
+        let (word, mask) = Self::place(bit);
+        let fresh = self.0[word] & mask == 0;
+        self.0[word] |= mask;
+        fresh
+    }
+
+    pub(crate) fn clear(&mut self, bit: u64) {
+        let (word, mask) = Self::place(bit);
+        self.0[word] &= !mask;
+    }
+
+    fn has(&self, bit: u64) -> bool {
+        let (word, mask) = Self::place(bit);
+        self.0[word] & mask != 0
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> {
+        (0..CHUNK_PAGES).filter(|&bit| self.has(bit))
+    }
+
+    pub(crate) fn last(&self) -> Option<u64> {
+        (0..CHUNK_PAGES).rev().find(|&bit| self.has(bit))
+    }
+
+    /// Tells whether no page below `bit` is in the set.
+    pub(crate) fn first_at_least(&self, bit: u64) -> bool {
+        !(0..bit).any(|bit| self.has(bit))
+    }
+
+    /// Calls `visit` with start and length of every run until it returns true.
+    fn runs(&self, mut visit: impl FnMut(u64, u64) -> bool) {
+        let (mut start, mut len) = (0, 0);
+        for (base, &word) in (0..).step_by(64).zip(&self.0) {
+            let mut rest = word;
+            let mut at = base;
+            while at < base + 64 {
+                let ones = u64::from(rest.trailing_ones()).min(base + 64 - at);
+                if ones > 0 {
+                    if len == 0 {
+                        start = at;
+                    }
+                    len += ones;
+                    at += ones;
+                    rest = rest.checked_shr(u32::try_from(ones).unwrap_or(64)).unwrap_or(0);
+                }
+                if at < base + 64 {
+                    if len > 0 && visit(start, len) {
+                        return;
+                    }
+                    len = 0;
+                    let zeros = u64::from(rest.trailing_zeros()).min(base + 64 - at);
+                    at += zeros;
+                    rest = rest.checked_shr(u32::try_from(zeros).unwrap_or(64)).unwrap_or(0);
+                }
+            }
+        }
+        if len > 0 {
+            visit(start, len);
+        }
+    }
+
+    /// Returns the start of the first run of at least `count` pages.
+    pub(crate) fn run_of(&self, count: u64) -> Option<u64> {
+        let mut found = None;
+        self.runs(|start, len| {
+            found = (len >= count).then_some(start);
+            found.is_some()
+        });
+        found
+    }
+
+    /// Returns start and length of the longest run, the first of equals.
+    pub(crate) fn longest_run(&self) -> Option<(u64, u64)> {
+        let mut best: Option<(u64, u64)> = None;
+        self.runs(|start, len| {
+            if best.is_none_or(|(_, most)| len > most) {
+                best = Some((start, len));
+            }
+            false
+        });
+        best
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_cross_words() {
+        let bits = Bits::of(&[0, 1, 62, 63, 64, 65, 66, 200, 1023]);
+        assert_eq!(bits.run_of(1), Some(0));
+        assert_eq!(bits.run_of(3), Some(62));
+        assert_eq!(bits.run_of(6), None);
+        assert_eq!(bits.longest_run(), Some((62, 5)));
+        assert_eq!(bits.last(), Some(1023));
+        assert_eq!(bits.count(), 9);
+        let all: Vec<_> = (0..CHUNK_PAGES).collect();
+        assert_eq!(Bits::of(&all).longest_run(), Some((0, CHUNK_PAGES)));
+        assert_eq!(Bits::default().longest_run(), None);
+        assert_eq!(Bits::of(&[1022, 1023]).run_of(2), Some(1022));
+    }
+
+    #[test]
+    fn bits_survive_encoding() {
+        let bits = Bits::of(&[0, 63, 64, 1023]);
+        assert_eq!(Bits::decode(&bits.encode()), Some(bits));
+        assert_eq!(Bits::decode(&[0; 127]), None);
+        assert_eq!(Bits::decode(&[0; 129]), None);
+    }
+}

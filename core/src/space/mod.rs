@@ -1,0 +1,254 @@
+//! Which pages are free, and which of them may be written now.
+//!
+//! Every commit records its free pages in a tree of its own: chunk number to a bitmap of 1024 pages.
+//! In memory the writer also knows which of them an older state still needs.
+//!
+//! - S1 Every page is reachable from the commit or free in it, never both, never neither.
+//! - S2 A page freed by commit N is written again only once a later commit is durable and no
+//!   snapshot older than N lives: both header slots, and every reader, can do without it.
+//! - S3 A commit's pages are taken in as few runs as there are.
+//!
+//! Format: docs/format.md#space. Check: `sim::check::pins`.
+
+mod bits;
+
+pub(crate) use bits::{Bits, CHUNK_PAGES};
+
+use crate::unit::{CommitId, HEADER_PAGES, PageId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Above one free page in this many, runs of any length are used before the file grows.
+const FREE_SHARE: u64 = 8;
+
+/// The free pages of a file, as its one writer knows them.
+#[derive(Debug)]
+pub(crate) struct Space {
+    page_count: u64,
+    /// Free in the last commit.
+    free: BTreeMap<u64, Bits>,
+    /// Of those, the ones that may be written now.
+    ready: BTreeMap<u64, Bits>,
+    ready_count: u64,
+    /// The others, by the commit that freed them.
+    held: VecDeque<(CommitId, Vec<PageId>)>,
+}
+
+/// What a commit in the making takes and frees.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) taken: Vec<PageId>,
+    pub(crate) page_count: u64,
+    /// Chunks that changed, as the commit will record them.
+    changed: BTreeMap<u64, Bits>,
+}
+
+impl Space {
+    /// Takes over what a commit recorded, at a time when no older state is needed any more.
+    /// `None` if a page is recorded that the file does not have.
+    pub(crate) fn of_commit(page_count: u64, free: BTreeMap<u64, Bits>) -> Option<Self> {
+        let ends_within = free.iter().all(|(&chunk, bits)| {
+            bits.last().is_none_or(|last| {
+                chunk.checked_mul(CHUNK_PAGES).is_some_and(|start| start + last < page_count)
+            })
+        });
+        let clear_of_header = free.get(&0).is_none_or(|bits| bits.first_at_least(HEADER_PAGES));
+        let ready_count = free.values().map(Bits::count).sum();
+        let ready = free.clone();
+        let held = VecDeque::new();
+        (ends_within && clear_of_header).then_some(Self {
+            page_count,
+            free,
+            ready,
+            ready_count,
+            held,
+        })
+    }
+
+    /// Makes pages writable that no state up to `oldest` needs; `durable` is the last commit.
+    pub(crate) fn release(&mut self, oldest: CommitId, durable: CommitId) {
+        while let Some((freed, _)) = self.held.front()
+            && *freed <= oldest
+            && *freed < durable
+        {
+            let Some((_, pages)) = self.held.pop_front() else { return };
+            pages.into_iter().for_each(|page| self.make_ready(page));
+        }
+    }
+
+    fn make_ready(&mut self, page: PageId) {
+        let (chunk, bit) = split(page);
+        self.ready.entry(chunk).or_default().set(bit);
+        self.ready_count += 1;
+    }
+
+    pub(crate) const fn draft(&self) -> Draft {
+        Draft { taken: Vec::new(), page_count: self.page_count, changed: BTreeMap::new() }
+    }
+
+    /// Takes `count` more pages for a draft and returns the chunks whose record changes.
+    pub(crate) fn take(&mut self, draft: &mut Draft, count: usize) -> BTreeSet<u64> {
+        let wanted = count as u64;
+        let mut chunks = BTreeSet::new();
+        let mut left = wanted;
+        if let Some((chunk, start)) = self.run_of(wanted) {
+            self.take_run(draft, &mut chunks, (chunk, start, wanted));
+            return chunks;
+        }
+        if self.ready_count >= wanted.max(self.page_count / FREE_SHARE) {
+            while left > 0
+                && let Some((chunk, start, len)) = self.longest_run()
+            {
+                let len = len.min(left);
+                self.take_run(draft, &mut chunks, (chunk, start, len));
+                left -= len;
+            }
+        }
+        draft.taken.extend((draft.page_count..draft.page_count + left).map(PageId));
+        draft.page_count += left;
+        chunks
+    }
+
+    fn take_run(
+        &mut self,
+        draft: &mut Draft,
+        chunks: &mut BTreeSet<u64>,
+        (chunk, start, len): (u64, u64, u64),
+    ) {
+        let ready = self.ready.entry(chunk).or_default();
+        let recorded = self.free.get(&chunk).copied().unwrap_or_default();
+        let changed = draft.changed.entry(chunk).or_insert(recorded);
+        for bit in start..start + len {
+            ready.clear(bit);
+            changed.clear(bit);
+            draft.taken.push(PageId(chunk * CHUNK_PAGES + bit));
+        }
+        if ready.count() == 0 {
+            self.ready.remove(&chunk);
+        }
+        self.ready_count -= len;
+        chunks.insert(chunk);
+    }
+
+    /// Returns the first run of at least `count` pages within a chunk.
+    fn run_of(&self, count: u64) -> Option<(u64, u64)> {
+        if self.ready_count < count || count > CHUNK_PAGES {
+            return None;
+        }
+        self.ready.iter().find_map(|(&chunk, bits)| Some((chunk, bits.run_of(count)?)))
+    }
+
+    fn longest_run(&self) -> Option<(u64, u64, u64)> {
+        let runs = self.ready.iter().filter_map(|(&chunk, bits)| {
+            let (start, len) = bits.longest_run()?;
+            Some((chunk, start, len))
+        });
+        runs.max_by_key(|(chunk, _, len)| (*len, std::cmp::Reverse(*chunk)))
+    }
+
+    /// Records pages that the draft's commit does without; returns the chunks that change.
+    pub(crate) fn free(&self, draft: &mut Draft, pages: &[PageId]) -> BTreeSet<u64> {
+        let mut chunks = BTreeSet::new();
+        for &page in pages {
+            let (chunk, bit) = split(page);
+            let recorded = self.free.get(&chunk).copied().unwrap_or_default();
+            let changed = draft.changed.entry(chunk).or_insert(recorded);
+            assert!(changed.set(bit), "S1: page {page} was freed twice");
+            chunks.insert(chunk);
+        }
+        chunks
+    }
+
+    /// Takes back the pages of a draft whose commit failed.
+    pub(crate) fn cancel(&mut self, draft: Draft) {
+        for page in draft.taken {
+            if page.0 < self.page_count {
+                self.make_ready(page);
+            }
+        }
+    }
+
+    /// Makes the draft's commit the last one.
+    pub(crate) fn publish(&mut self, draft: Draft, commit: CommitId, freed: Vec<PageId>) {
+        self.page_count = draft.page_count;
+        self.free.extend(draft.changed);
+        if !freed.is_empty() {
+            self.held.push_back((commit, freed));
+        }
+    }
+
+    /// Returns the pages that may be written now.
+    pub(crate) fn writable(&self) -> impl Iterator<Item = PageId> {
+        self.ready.iter().flat_map(|(&chunk, bits)| {
+            bits.iter().map(move |bit| PageId(chunk * CHUNK_PAGES + bit))
+        })
+    }
+}
+
+impl Draft {
+    /// Returns a chunk as the commit will record it.
+    pub(crate) fn chunk(&self, chunk: u64) -> Bits {
+        self.changed.get(&chunk).copied().unwrap_or_default()
+    }
+}
+
+/// Returns the key under which a chunk is recorded.
+pub(crate) const fn chunk_key(chunk: u64) -> [u8; 8] {
+    chunk.to_be_bytes()
+}
+
+/// Reads an entry of the space tree.
+pub(crate) fn decode_chunk(key: &[u8], value: &[u8]) -> Option<(u64, Bits)> {
+    Some((u64::from_be_bytes(key.try_into().ok()?), Bits::decode(value)?))
+}
+
+const fn split(page: PageId) -> (u64, u64) {
+    (page.0 / CHUNK_PAGES, page.0 % CHUNK_PAGES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commit(space: &mut Space, id: u64, take: usize, free: &[u64]) -> Vec<u64> {
+        let freed: Vec<_> = free.iter().copied().map(PageId).collect();
+        let mut draft = space.draft();
+        space.take(&mut draft, take);
+        space.free(&mut draft, &freed);
+        let taken = draft.taken.iter().map(|page| page.0).collect();
+        space.publish(draft, CommitId(id), freed);
+        taken
+    }
+
+    #[test]
+    fn a_freed_page_waits_for_a_durable_successor_and_for_snapshots() {
+        let mut space = Space::of_commit(3, BTreeMap::new()).unwrap();
+        assert_eq!(commit(&mut space, 2, 2, &[]), [3, 4]);
+        assert_eq!(commit(&mut space, 3, 1, &[3]), [5]);
+        space.release(CommitId(3), CommitId(3));
+        assert_eq!(commit(&mut space, 4, 1, &[]), [6], "the older slot may need page 3");
+        space.release(CommitId(2), CommitId(4));
+        assert_eq!(commit(&mut space, 5, 1, &[]), [7], "snapshot 2 may need page 3");
+        space.release(CommitId(5), CommitId(5));
+        assert_eq!(commit(&mut space, 6, 1, &[]), [3]);
+    }
+
+    #[test]
+    fn a_cancelled_draft_gives_its_pages_back() {
+        let free = BTreeMap::from([(0, Bits::of(&[5, 6, 7]))]);
+        let mut space = Space::of_commit(8, free).unwrap();
+        let mut draft = space.draft();
+        space.take(&mut draft, 2);
+        space.take(&mut draft, 4);
+        space.cancel(draft);
+        assert_eq!(space.writable().map(|page| page.0).collect::<Vec<_>>(), [5, 6, 7]);
+        assert_eq!(commit(&mut space, 2, 3, &[]), [5, 6, 7]);
+        assert_eq!(commit(&mut space, 3, 1, &[]), [8]);
+    }
+
+    #[test]
+    fn records_of_pages_that_are_not_there_are_refused() {
+        assert!(Space::of_commit(8, BTreeMap::from([(0, Bits::of(&[8]))])).is_none());
+        assert!(Space::of_commit(8, BTreeMap::from([(0, Bits::of(&[2]))])).is_none());
+        assert!(Space::of_commit(8, BTreeMap::from([(u64::MAX, Bits::of(&[0]))])).is_none());
+    }
+}

@@ -1,0 +1,30 @@
+//! The copy-on-write B+tree: ordered bytes to bytes.
+//!
+//! Committed nodes are immutable and shared by every snapshot that reaches them; a child is read on
+//! first use and kept on its parent. A write transaction owns the nodes it changed.
+//!
+//! - T1 Keys ascend strictly within a tree, and a child's keys lie between its separators.
+//! - T2 Every leaf of a tree is at the same depth.
+//! - T3 A node fits its page; an entry that would not leave room for two others is stored outside.
+//! - T4 A page leaves a tree exactly once: when the node it held is first changed or removed.
+//!
+//! Format: docs/format.md#nodes. Model: `models::store`. Check: `sim::check::store`.
+
+mod bytes;
+mod cache;
+mod cursor;
+mod edit;
+mod flush;
+mod node;
+mod pager;
+mod remove;
+mod view;
+
+pub use bytes::Bytes;
+pub(crate) use cache::Cache;
+pub use cursor::Range;
+pub(crate) use edit::{Edits, Link, TreeEdit};
+pub(crate) use flush::Flush;
+pub(crate) use node::Node;
+pub(crate) use pager::{Pager, PagerParts};
+pub(crate) use view::{TreeState, View};

@@ -1,0 +1,239 @@
+//! Commit: how a finished transaction becomes the state of the file.
+//!
+//! New pages first, then the inactive slot, then one sync, then the acknowledgement. A large commit
+//! syncs its pages before its slot, so that opening never has to walk more than a few.
+
+use super::pins::{Pinned, Published};
+use super::state::{State, Writer, other_slot};
+use super::write::Changes;
+use crate::codec::u32_len;
+use crate::conc::Arc;
+use crate::crypto::{Batch, Place};
+use crate::error::{ArgumentError, Error, Result};
+use crate::page::{Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, Slot, TreeRecord, overflow_pages};
+use crate::space::{Draft, Space, chunk_key};
+use crate::tree::{Edits, Flush, Pager, TreeEdit, TreeState};
+use crate::unit::{CommitId, PageId, SLOT_BYTES, VALUE_BYTES_MAX};
+use crate::vfs::write_whole;
+use std::collections::BTreeMap;
+
+/// Most pages a commit may write under one sync; opening walks at most so many.
+pub(crate) const ONE_SYNC_PAGES_MAX: usize = 1024;
+
+/// When a commit is durable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sync {
+    /// When it returns.
+    Full,
+    /// Some time later: for a file that is not yet in its place.
+    Later,
+}
+
+/// What a commit works on.
+struct Work<'a> {
+    published: &'a Published<State>,
+    writer: &'a mut Writer,
+    base: Pinned<State>,
+    commit: CommitId,
+    sync: Sync,
+}
+
+/// The trees of a commit: those that changed, to be written, and the others.
+struct Trees {
+    changed: BTreeMap<Arc<str>, TreeEdit>,
+    kept: BTreeMap<Arc<str>, Arc<TreeState>>,
+}
+
+/// A commit whose pages are written, and its slot not yet.
+struct Written<'a> {
+    batch: Batch<'a>,
+    trees: BTreeMap<Arc<str>, Arc<TreeState>>,
+    space: TreeState,
+    catalog: CatalogAt,
+    catalog_pages: Vec<PageId>,
+}
+
+/// Makes the changes a commit and returns its number.
+pub(crate) fn commit(
+    published: &Published<State>,
+    writer: &mut Writer,
+    changes: Changes,
+    sync: Sync,
+) -> Result<CommitId> {
+    let base = changes.base.clone();
+    if changes.failed {
+        return Err(Error::TransactionFailed);
+    }
+    if !changes.trees.values().any(|tree| tree.changed) {
+        return Ok(base.commit());
+    }
+    let mut space = match writer.space.take() {
+        Some(space) => space,
+        None => base.load_space()?,
+    };
+    space.release(published.oldest(), base.commit());
+    let mut draft = space.draft();
+    let commit = base.commit().next();
+    let mut work = Work { published, writer, base, commit, sync };
+    let outcome = work.run(changes, &mut space, &mut draft);
+    let outcome = match outcome {
+        Ok(freed) => {
+            space.publish(draft, commit, freed);
+            Ok(commit)
+        }
+        Err(error) => {
+            space.cancel(draft);
+            Err(error)
+        }
+    };
+    writer.space = Some(space);
+    outcome
+}
+
+impl Work<'_> {
+    /// Plans, writes and publishes; returns the pages the commit does without.
+    fn run(
+        &mut self,
+        changes: Changes,
+        space: &mut Space,
+        draft: &mut Draft,
+    ) -> Result<Vec<PageId>> {
+        let Changes { base, trees, mut freed, .. } = changes;
+        let pager = Arc::clone(&base.pager);
+        let trees = Trees::new(&base, trees)?;
+        freed.extend(&base.catalog_pages);
+        let mut space_edit = TreeEdit::of_state(&base.space);
+        let mut edits = Edits { pager: &pager, freed: &mut freed };
+        let pages = trees.pages();
+        plan_space((space, draft), &mut space_edit, &mut edits, pages)?;
+        let mut taken = draft.taken.clone();
+        taken.sort_unstable();
+        let large = taken.len() > ONE_SYNC_PAGES_MAX;
+        let flush = Flush::new(&pager, self.commit, taken)?;
+        let written = write_pages(flush, trees, space_edit)?;
+        if large {
+            self.sync(&pager)?;
+        }
+        let slot = Slot {
+            commit: self.commit,
+            page_count: draft.page_count,
+            settled: large,
+            copy: false,
+            space: written.space.record,
+            catalog: written.catalog,
+        };
+        let page = other_slot(self.writer.slot_page);
+        self.poisoned_by(|| write_slot(&pager, written.batch, &slot, page))?;
+        self.sync(&pager)?;
+        self.writer.slot_page = page;
+        self.writer.settled = false;
+        let (trees, space, catalog_pages) =
+            (written.trees, Arc::new(written.space), written.catalog_pages);
+        let pager = Arc::clone(&base.pager);
+        let state = State { pager, slot, trees, space, catalog_pages };
+        self.published.publish(self.commit, Arc::new(state));
+        Ok(freed)
+    }
+
+    fn sync(&mut self, pager: &Pager) -> Result<()> {
+        if self.sync == Sync::Later {
+            return Ok(());
+        }
+        self.poisoned_by(|| pager.sync())
+    }
+
+    /// Runs what leaves the disk unknown if it fails.
+    fn poisoned_by(&mut self, body: impl FnOnce() -> Result<()>) -> Result<()> {
+        let outcome = body();
+        self.writer.poisoned |= outcome.is_err();
+        outcome
+    }
+}
+
+impl Trees {
+    fn new(base: &State, edits: BTreeMap<Arc<str>, TreeEdit>) -> Result<Self> {
+        let mut kept = base.trees.clone();
+        let mut changed = edits;
+        changed.retain(|name, edit| {
+            if edit.changed {
+                kept.remove(name);
+            }
+            edit.changed && edit.root.is_some()
+        });
+        let trees = Self { changed, kept };
+        if trees.catalog_bytes() > VALUE_BYTES_MAX {
+            return Err(ArgumentError::TooManyTrees.into());
+        }
+        Ok(trees)
+    }
+
+    fn catalog_bytes(&self) -> usize {
+        self.changed.keys().chain(self.kept.keys()).map(|name| Catalog::entry_bytes(name)).sum()
+    }
+
+    /// Returns how many pages trees and catalog take.
+    fn pages(&self) -> usize {
+        let bytes = self.catalog_bytes();
+        let catalog = if bytes > INLINE_CATALOG_BYTES_MAX { overflow_pages(bytes) } else { 0 };
+        catalog + self.changed.values().map(TreeEdit::pages).sum::<usize>()
+    }
+}
+
+/// Takes pages for `pages` and for the record of free pages itself, which taking them changes.
+///
+/// It ends: the record's values keep their size, so its nodes only ever become more.
+fn plan_space(
+    (space, draft): (&mut Space, &mut Draft),
+    record: &mut TreeEdit,
+    edits: &mut Edits<'_>,
+    pages: usize,
+) -> Result<()> {
+    let mut seen = 0;
+    loop {
+        let mut chunks = space.free(draft, &edits.freed[seen..]);
+        seen = edits.freed.len();
+        let wanted = pages + record.pages();
+        let more = wanted - draft.taken.len();
+        if more > 0 {
+            chunks.append(&mut space.take(draft, more));
+        } else if chunks.is_empty() {
+            return Ok(());
+        }
+        for chunk in chunks {
+            record.insert(&chunk_key(chunk), &draft.chunk(chunk).encode(), edits)?;
+        }
+    }
+}
+
+/// Writes the changed trees, the catalog and the record of free pages.
+fn write_pages(mut flush: Flush<'_>, trees: Trees, space: TreeEdit) -> Result<Written<'_>> {
+    let mut all = trees.kept;
+    for (name, edit) in trees.changed {
+        all.insert(name, Arc::new(flush_tree(&mut flush, edit)?));
+    }
+    let records = all.iter().map(|(name, tree)| (name.to_string(), tree.record));
+    let bytes = Catalog(records.collect()).encode();
+    let mut catalog_pages = Vec::new();
+    let catalog = if bytes.len() <= INLINE_CATALOG_BYTES_MAX {
+        CatalogAt::Inline(bytes)
+    } else {
+        let first = flush.chain(&bytes, &mut catalog_pages)?;
+        CatalogAt::Stored { bytes: u32_len(bytes.len()), first }
+    };
+    let space = flush_tree(&mut flush, space)?;
+    let batch = flush.finish()?;
+    Ok(Written { batch, trees: all, space, catalog, catalog_pages })
+}
+
+fn flush_tree(flush: &mut Flush<'_>, edit: TreeEdit) -> Result<TreeState> {
+    let Some(root) = edit.root else { return Ok(TreeState::default()) };
+    let (pointer, node) = flush.tree(root)?;
+    Ok(TreeState::new(TreeRecord { root: Some(pointer), len: edit.len }, node))
+}
+
+/// Seals a slot and writes it.
+pub(crate) fn write_slot(pager: &Pager, batch: Batch<'_>, slot: &Slot, page: PageId) -> Result<()> {
+    let mut bytes: [u8; SLOT_BYTES] = slot.encode();
+    batch.seal_slot(Place { page, birth: slot.commit }, &mut bytes);
+    write_whole(pager.file(), &bytes, page.offset()).map_err(|e| pager.io(&e))
+}

@@ -1,0 +1,84 @@
+//! Compaction and copying: what a commit holds, written into a new file.
+//!
+//! - C7 A name leads to a complete file or to none; interrupted anywhere, one good file is there.
+
+use super::commit::{Sync, commit};
+use super::create::{Temporary, format};
+use super::options::Options;
+use super::pins::Published;
+use super::state::{State, Writer};
+use super::store::{Compaction, Inner};
+use super::write::Changes;
+use crate::conc::Arc;
+use crate::crypto::Key;
+use crate::error::{Error, FileErrorCause, Result};
+use crate::tree::{Range, View};
+use crate::vfs::VfsFile;
+use std::path::Path;
+
+/// Entries are committed to the new file in portions of this many bytes.
+const PORTION_BYTES: usize = 4 << 20;
+
+/// Replaces the file of a store by a compact one.
+pub(crate) fn compact(inner: &Inner, writer: &mut Writer) -> Result<Compaction> {
+    let state = inner.published.pin();
+    let len = |state: &State| state.pager.file().len().map_err(|e| state.pager.io(&e));
+    let before_bytes = len(&state)?;
+    let (temporary, file) = Temporary::new(&*inner.options.vfs, state.pager.path())?;
+    let (fresh, fresh_writer) = fill(&inner.options, state.pager.path(), file, &state)?;
+    let after_bytes = len(&fresh)?;
+    if let Err((error, maybe_placed)) = temporary.place(true) {
+        // The old file may come back after a crash: what is written to either could be lost.
+        writer.poisoned |= maybe_placed;
+        return Err(error);
+    }
+    *writer = fresh_writer;
+    inner.published.publish(fresh.commit(), fresh);
+    Ok(Compaction { before_bytes, after_bytes })
+}
+
+/// Copies the last commit of a store into a new file.
+pub(crate) fn copy(inner: &Inner, target: &Path, key: Option<&Key>) -> Result<()> {
+    let vfs = &*inner.options.vfs;
+    if vfs.exists(target).map_err(|e| Error::io(target, &e))? {
+        return Err(Error::file(target, FileErrorCause::Exists));
+    }
+    let state = inner.published.pin();
+    let mut options = inner.options.clone();
+    options.key = key.cloned();
+    let (temporary, file) = Temporary::new(vfs, target)?;
+    let (fresh, _) = fill(&options, target, file, &state)?;
+    temporary.place(false).map_err(|(error, _)| error)?;
+    drop(fresh);
+    Ok(())
+}
+
+/// Writes what `source` holds into an empty file and syncs it.
+fn fill(
+    options: &Options,
+    path: &Path,
+    file: Box<dyn VfsFile>,
+    source: &State,
+) -> Result<(Arc<State>, Writer)> {
+    let (state, mut writer) = format(options, path, file, source.commit())?;
+    let published = Published::new(state.commit(), Arc::new(state));
+    let mut changes = Changes::new(published.pin());
+    let mut portion = 0;
+    for (name, tree) in &source.trees {
+        let root = tree.root(&source.pager)?;
+        let root = root.and_then(|node| (*node).clone()).map(View::Clean);
+        for entry in Range::new(&source.pager, root, &(..)) {
+            let (key, value) = entry?;
+            changes.tree(name)?.insert(&key, &value)?;
+            portion += key.len() + value.len();
+            if portion >= PORTION_BYTES {
+                portion = 0;
+                commit(&published, &mut writer, changes, Sync::Later)?;
+                changes = Changes::new(published.pin());
+            }
+        }
+    }
+    commit(&published, &mut writer, changes, Sync::Later)?;
+    published.pin().pager.sync()?;
+    Ok((published.current(), writer))
+}

@@ -1,0 +1,129 @@
+//! Making a new file: complete under another name first, then in its place.
+//!
+//! - C7 A name leads to a complete file or to none; creating and copying never replace one.
+
+use super::options::Options;
+use super::pins::Published;
+use super::recover::opened;
+use super::state::{SLOT_PAGES, State, Writer};
+use super::store::{Inner, Store};
+use crate::codec::put_at;
+use crate::conc::Arc;
+use crate::crypto::{FileKeys, FileSalt, Key, KeyCheck, Place, Sealer};
+use crate::error::{Error, FileErrorCause, Result};
+use crate::page::{CatalogAt, PRELUDE_COPY_AT, Prelude, Slot, TreeRecord};
+use crate::tree::{Pager, PagerParts};
+use crate::unit::{CommitId, HEADER_PAGES, PAGE_BYTES, SLOT_BYTES};
+use crate::vfs::{Opened, Vfs, VfsFile, create_locked, write_whole};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The file that a new one grows in.
+pub(crate) struct Temporary<'a> {
+    vfs: &'a dyn Vfs,
+    /// The name it will have.
+    target: &'a Path,
+    path: PathBuf,
+    placed: bool,
+}
+
+impl<'a> Temporary<'a> {
+    /// Makes the temporary file of `target`, taking over what a crash left there.
+    pub(crate) fn new(vfs: &'a dyn Vfs, target: &'a Path) -> Result<(Self, Box<dyn VfsFile>)> {
+        let mut name = OsString::from(target);
+        name.push(".fastness-tmp");
+        let path = PathBuf::from(name);
+        match create_locked(vfs, &path).map_err(|e| Error::io(target, &e))? {
+            Opened::Locked(file) => Ok((Self { vfs, target, path, placed: false }, file)),
+            Opened::InUse => Err(Error::file(target, FileErrorCause::InUse)),
+        }
+    }
+
+    /// Gives the complete, synced file its name. `replace` tells whether it may replace one.
+    ///
+    /// # Errors
+    /// The flag tells whether the new name may be there all the same.
+    pub(crate) fn place(mut self, replace: bool) -> std::result::Result<(), (Error, bool)> {
+        let io = |e: &std::io::Error| Error::io(self.target, e);
+        if !replace && self.vfs.exists(self.target).map_err(|e| (io(&e), false))? {
+            return Err((Error::file(self.target, FileErrorCause::Exists), false));
+        }
+        self.vfs.rename(&self.path, self.target).map_err(|e| (io(&e), false))?;
+        let synced = self.vfs.sync_dir(self.target).map_err(|e| (io(&e), true));
+        self.placed = true;
+        synced
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.placed {
+            // What is left is taken over by the next one.
+            drop(self.vfs.remove(&self.path));
+        }
+    }
+}
+
+/// Creates a store in a new file.
+pub(crate) fn create(options: &Options, path: &Path) -> Result<Store> {
+    let vfs = &*options.vfs;
+    if vfs.exists(path).map_err(|e| Error::io(path, &e))? {
+        return Err(Error::file(path, FileErrorCause::Exists));
+    }
+    let (temporary, file) = Temporary::new(vfs, path)?;
+    let (state, writer) = format(options, path, file, CommitId(1))?;
+    state.pager.sync()?;
+    temporary.place(false).map_err(|(error, _)| error)?;
+    let published = Published::new(state.commit(), Arc::new(state));
+    Ok(Store::new(Inner::new(options.clone(), published, writer, opened(None))))
+}
+
+/// Writes an empty store into an empty file; not yet synced.
+pub(crate) fn format(
+    options: &Options,
+    path: &Path,
+    file: Box<dyn VfsFile>,
+    commit: CommitId,
+) -> Result<(State, Writer)> {
+    let mut salt = FileSalt::default();
+    options.entropy.fill(&mut salt).map_err(|_| Error::Entropy)?;
+    let (prelude, sealer) = sealer(options.key.as_ref(), salt);
+    let parts = PagerParts {
+        path: path.to_path_buf(),
+        sealer,
+        entropy: Arc::clone(&options.entropy),
+        cache_bytes_max: options.cache_bytes_max,
+    };
+    let pager = Arc::new(Pager::new(file, parts));
+    let slot = Slot {
+        commit,
+        page_count: HEADER_PAGES,
+        settled: true,
+        copy: false,
+        space: TreeRecord::default(),
+        catalog: CatalogAt::Inline(Vec::new()),
+    };
+    let mut header = vec![0; PAGE_BYTES * SLOT_PAGES.len() + PAGE_BYTES];
+    put_at(&mut header, 0, &prelude.encode());
+    for page in SLOT_PAGES {
+        let copy = page != SLOT_PAGES[0];
+        let mut bytes: [u8; SLOT_BYTES] = Slot { copy, ..slot.clone() }.encode();
+        pager.batch()?.seal_slot(Place { page, birth: commit }, &mut bytes);
+        let at = |extra: u64| usize::try_from(page.offset() + extra).unwrap_or_default();
+        put_at(&mut header, at(0), &bytes);
+        put_at(&mut header, at(PRELUDE_COPY_AT), &prelude.encode());
+    }
+    write_whole(pager.file(), &header, 0).map_err(|e| pager.io(&e))?;
+    let writer = Writer { space: None, slot_page: SLOT_PAGES[0], settled: true, poisoned: false };
+    Ok((State::load(pager, slot)?, writer))
+}
+
+/// Returns the prelude and the seals of a new file.
+fn sealer(key: Option<&Key>, salt: FileSalt) -> (Prelude, Sealer) {
+    let mut prelude = Prelude::new(key.is_some(), salt, KeyCheck::default());
+    let keys = key.map(|key| FileKeys::derive(key, &salt, &prelude.identity()));
+    if let Some(keys) = &keys {
+        prelude.check = *keys.check();
+    }
+    (prelude, Sealer::new(salt, keys))
+}

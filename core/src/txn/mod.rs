@@ -1,0 +1,31 @@
+//! Transactions: one writer, any number of snapshots; opening, committing, compacting, copying.
+//!
+//! - C1 A page reachable from a durable commit that may still be needed is never written.
+//! - C2 An acknowledged commit survives every crash; opening lands on it, or on the one in flight.
+//! - C3 Nothing is acknowledged before the one sync that makes it durable, nor after a failure that
+//!   leaves the disk unknown.
+//! - C4 Bytes that were not verified are never sealed again.
+//! - C5 What a reader saw after opening is still there after the next crash.
+//! - C6 A snapshot never changes.
+//! - C7 A name leads to a complete file or to none; creating and copying never replace one.
+//!
+//! Format: docs/format.md#commit. Model: `models::store`. Check: `sim::check::crash`.
+
+mod commit;
+mod compact;
+mod create;
+mod open;
+mod options;
+mod pins;
+mod recover;
+mod snapshot;
+mod state;
+mod store;
+mod turn;
+mod write;
+
+pub use options::Options;
+pub use snapshot::{Snapshot, Tree};
+pub(crate) use state::State;
+pub use store::{Compaction, Info, Store, TreeInfo};
+pub use write::{TreeMut, WriteTxn};

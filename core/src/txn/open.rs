@@ -1,0 +1,97 @@
+//! Opening a file: is it ours, does the key fit, which commit is it at.
+
+use super::options::Options;
+use super::pins::Published;
+use super::recover::recover;
+use super::store::{Inner, Store};
+use crate::conc::Arc;
+use crate::crypto::{FileKeys, Sealer};
+use crate::error::{Damage, Error, FileErrorCause, Result};
+use crate::page::{FORMAT_VERSION, NoPrelude, PRELUDE_BYTES, PRELUDE_COPY_AT, Prelude};
+use crate::tree::{Pager, PagerParts};
+use crate::unit::{HEADER_PAGES, PAGE_BYTES, PageId};
+use crate::vfs::{Lock, Opened, VfsFile, open_locked, read_whole};
+use std::path::Path;
+
+/// What a file is opened for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mode {
+    Read,
+    Write,
+}
+
+/// The shortest file there is.
+pub(crate) const HEADER_BYTES: u64 = HEADER_PAGES * PAGE_BYTES as u64;
+
+pub(crate) fn open(options: &Options, path: &Path, mode: Mode) -> Result<Store> {
+    let lock = match mode {
+        Mode::Read => Lock::Shared,
+        Mode::Write => Lock::Exclusive,
+    };
+    let opened = open_locked(&*options.vfs, path, lock).map_err(|e| Error::io(path, &e))?;
+    let Opened::Locked(file) = opened else {
+        return Err(Error::file(path, FileErrorCause::InUse));
+    };
+    let prelude = read_prelude(&*file, path)?;
+    let sealer = unlock(options, path, &prelude)?;
+    let parts = PagerParts {
+        path: path.to_path_buf(),
+        sealer,
+        entropy: Arc::clone(&options.entropy),
+        cache_bytes_max: options.cache_bytes_max,
+    };
+    let pager = Arc::new(Pager::new(file, parts));
+    let (state, writer, opened) = recover(pager, mode)?;
+    let published = Published::new(state.commit(), Arc::new(state));
+    Ok(Store::new(Inner::new(options.clone(), published, writer, opened)))
+}
+
+/// Returns where the prelude and its copies stand.
+pub(crate) fn prelude_places() -> [(PageId, u64); 3] {
+    let copy = |page: PageId| (page, page.offset() + PRELUDE_COPY_AT);
+    [(PageId(0), 0), copy(PageId(1)), copy(PageId(2))]
+}
+
+/// Reads the prelude, or a copy if it is damaged.
+pub(crate) fn read_prelude(file: &dyn VfsFile, path: &Path) -> Result<Prelude> {
+    let len = file.len().map_err(|e| Error::io(path, &e))?;
+    let mut ours = len == 0;
+    let mut newer = None;
+    for (_, at) in prelude_places() {
+        let mut bytes = [0; PRELUDE_BYTES];
+        // A file that ends early reads as zeros from there.
+        read_whole(file, &mut bytes, at).map_err(|e| Error::io(path, &e))?;
+        match Prelude::decode(&bytes) {
+            Ok(prelude) if prelude.version > FORMAT_VERSION => newer = Some(prelude.version),
+            Ok(prelude) if len >= HEADER_BYTES => return Ok(prelude),
+            Ok(_) | Err(NoPrelude::Damaged) => ours = true,
+            Err(NoPrelude::Foreign) => {}
+        }
+    }
+    let cause = match newer {
+        Some(found) => FileErrorCause::NewerFormat { found, supported: FORMAT_VERSION },
+        None if !ours => FileErrorCause::NotFastness,
+        None if len < HEADER_BYTES => {
+            FileErrorCause::Truncated { expected_bytes: HEADER_BYTES, found_bytes: len }
+        }
+        None => FileErrorCause::Damaged { page: PageId(0), damage: Damage::Header },
+    };
+    Err(Error::file(path, cause))
+}
+
+/// Derives the file's keys and tells a wrong key from a right one.
+fn unlock(options: &Options, path: &Path, prelude: &Prelude) -> Result<Sealer> {
+    let keys = match (&options.key, prelude.encrypted) {
+        (None, false) => None,
+        (None, true) => return Err(Error::file(path, FileErrorCause::KeyMissing)),
+        (Some(_), false) => return Err(Error::file(path, FileErrorCause::KeyForPlainFile)),
+        (Some(key), true) => {
+            let keys = FileKeys::derive(key, &prelude.salt, &prelude.identity());
+            if *keys.check() != prelude.check {
+                return Err(Error::file(path, FileErrorCause::WrongKey));
+            }
+            Some(keys)
+        }
+    };
+    Ok(Sealer::new(prelude.salt, keys))
+}

@@ -1,0 +1,137 @@
+//! How to open a store.
+
+use super::create::create;
+use super::open::{Mode, open};
+use super::store::Store;
+use crate::conc::Arc;
+use crate::crypto::{Entropy, Key, OsEntropy};
+use crate::error::{Error, FileErrorKind, Result};
+use crate::vfs::{MemoryVfs, OsVfs, Vfs};
+use std::path::Path;
+
+/// How to open or create a store.
+///
+/// ```
+/// use fastness::{Key, Options};
+///
+/// let dir = tempfile::tempdir()?;
+/// let options = Options::new().key(Key::new([7; 64]));
+/// let store = options.create(dir.path().join("notes"))?;
+///
+/// let mut txn = store.write()?;
+/// txn.tree("notes")?.insert(b"today", b"nothing was lost")?;
+/// txn.commit()?;
+///
+/// let notes = store.snapshot();
+/// assert_eq!(notes.tree("notes").get(b"today")?.unwrap(), b"nothing was lost");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub(crate) key: Option<Key>,
+    pub(crate) cache_bytes_max: usize,
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+/// Memory for decoded pages unless told otherwise: 64 MiB.
+const CACHE_BYTES_MAX: usize = 64 << 20;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Options {
+    /// Starts with a plain file of the operating system and 64 MiB of cache.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            key: None,
+            cache_bytes_max: CACHE_BYTES_MAX,
+            vfs: Arc::new(OsVfs),
+            entropy: Arc::new(OsEntropy),
+        }
+    }
+
+    /// Encrypts a new file with this key, and opens a file that was.
+    #[must_use]
+    pub fn key(mut self, key: Key) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Bounds the memory for decoded pages, in bytes. Pages in use come on top.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache_bytes_max = bytes;
+        self
+    }
+
+    /// Uses another file system.
+    #[must_use]
+    pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> Self {
+        self.vfs = vfs;
+        self
+    }
+
+    /// Uses another source of random bytes. They must be unpredictable and never repeat.
+    #[must_use]
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
+    /// Creates a store in a new file.
+    ///
+    /// # Errors
+    /// [`FileErrorKind::Exists`] if there is a file; otherwise if the directory does not exist, or
+    /// cannot be written.
+    pub fn create(&self, path: impl AsRef<Path>) -> Result<Store> {
+        create(self, path.as_ref())
+    }
+
+    /// Opens the store in a file and, after a crash, recovers it.
+    ///
+    /// # Errors
+    /// [`Error::File`] with what is the matter. The file is then as it was before.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Store> {
+        open(self, path.as_ref(), Mode::Write)
+    }
+
+    /// Opens the store in a file, or creates one if there is none.
+    ///
+    /// # Errors
+    /// As [`Options::open`] and [`Options::create`].
+    pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<Store> {
+        let path = path.as_ref();
+        let absent = |e: &Error| e.file_kind() == Some(FileErrorKind::NotFound);
+        match self.open(path) {
+            Err(error) if absent(&error) => match self.create(path) {
+                // Somebody else was faster.
+                Err(error) if error.file_kind() == Some(FileErrorKind::Exists) => self.open(path),
+                outcome => outcome,
+            },
+            outcome => outcome,
+        }
+    }
+
+    /// Opens the store in a file to read. Nothing is written: after a crash, the last commit found
+    /// whole is shown, and a later opening for writing may land on the one before.
+    ///
+    /// # Errors
+    /// As [`Options::open`].
+    pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<Store> {
+        open(self, path.as_ref(), Mode::Read)
+    }
+
+    /// Creates a store in memory; nothing is left behind.
+    ///
+    /// # Errors
+    /// If the source of random bytes fails.
+    pub fn in_memory(&self) -> Result<Store> {
+        let vfs = Arc::new(MemoryVfs::default());
+        create(&self.clone().vfs(vfs), Path::new("memory"))
+    }
+}

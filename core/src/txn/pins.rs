@@ -1,0 +1,108 @@
+//! The published state, and who still reads an older one.
+//!
+//! - N1 A state is pinned from the moment a reader can see it to the moment its last reader is gone;
+//!   `oldest` never exceeds a pinned commit, nor one that can still be pinned.
+//!
+//! Model: loom-tests, `pins`.
+
+use crate::conc::{Arc, AtomicUsize, Mutex, Ordering};
+use crate::unit::CommitId;
+use std::collections::VecDeque;
+use std::ops::Deref;
+
+/// The state that readers start from.
+#[derive(Debug)]
+pub(crate) struct Published<T> {
+    inner: Mutex<Inner<T>>,
+}
+
+#[derive(Debug)]
+struct Inner<T> {
+    current: Arc<T>,
+    pin: Arc<Pin>,
+    /// States that were published before and may have readers, oldest first.
+    older: VecDeque<Arc<Pin>>,
+}
+
+#[derive(Debug)]
+struct Pin {
+    commit: CommitId,
+    readers: AtomicUsize,
+}
+
+/// A state that a reader holds.
+#[derive(Debug)]
+pub(crate) struct Pinned<T> {
+    value: Arc<T>,
+    pin: Arc<Pin>,
+}
+
+impl Pin {
+    fn new(commit: CommitId) -> Arc<Self> {
+        Arc::new(Self { commit, readers: AtomicUsize::new(0) })
+    }
+}
+
+impl<T> Published<T> {
+    pub(crate) fn new(commit: CommitId, current: Arc<T>) -> Self {
+        let pin = Pin::new(commit);
+        Self { inner: Mutex::new(Inner { current, pin, older: VecDeque::new() }) }
+    }
+
+    /// Pins the current state.
+    pub(crate) fn pin(&self) -> Pinned<T> {
+        let inner = self.inner.lock();
+        // Counted under the lock: the writer cannot publish, and so not look, in between.
+        inner.pin.readers.fetch_add(1, Ordering::Relaxed);
+        Pinned { value: Arc::clone(&inner.current), pin: Arc::clone(&inner.pin) }
+    }
+
+    /// Replaces the current state.
+    pub(crate) fn publish(&self, commit: CommitId, value: Arc<T>) {
+        let pin = Pin::new(commit);
+        let mut inner = self.inner.lock();
+        let last = std::mem::replace(&mut inner.current, value);
+        let last_pin = std::mem::replace(&mut inner.pin, pin);
+        inner.older.push_back(last_pin);
+        drop(inner);
+        drop(last);
+    }
+
+    /// Returns the current state without pinning it.
+    pub(crate) fn current(&self) -> Arc<T> {
+        Arc::clone(&self.inner.lock().current)
+    }
+
+    /// Returns the oldest commit that a reader holds or can still get.
+    pub(crate) fn oldest(&self) -> CommitId {
+        let mut inner = self.inner.lock();
+        // Acquire: what the last reader read happened before what the writer writes next.
+        while let Some(pin) = inner.older.front()
+            && pin.readers.load(Ordering::Acquire) == 0
+        {
+            inner.older.pop_front();
+        }
+        inner.older.front().map_or(inner.pin.commit, |pin| pin.commit)
+    }
+}
+
+impl<T> Clone for Pinned<T> {
+    fn clone(&self) -> Self {
+        self.pin.readers.fetch_add(1, Ordering::Relaxed);
+        Self { value: Arc::clone(&self.value), pin: Arc::clone(&self.pin) }
+    }
+}
+
+impl<T> Drop for Pinned<T> {
+    fn drop(&mut self) {
+        self.pin.readers.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl<T> Deref for Pinned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}

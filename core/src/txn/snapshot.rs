@@ -1,0 +1,100 @@
+//! A snapshot: what one commit holds, for as long as it is wanted.
+
+use super::pins::Pinned;
+use super::state::State;
+use crate::conc::Arc;
+use crate::error::Result;
+use crate::tree::{Bytes, Range, TreeState, View};
+use crate::unit::CommitId;
+use std::ops::RangeBounds;
+
+/// A commit, to read. Taking and cloning one costs the same whatever the file holds; it never
+/// changes, and can be read on any thread.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    state: Pinned<State>,
+}
+
+/// A tree within a snapshot: ordered bytes to bytes.
+#[derive(Clone, Debug)]
+pub struct Tree<'a> {
+    state: &'a State,
+    tree: Arc<TreeState>,
+}
+
+impl Snapshot {
+    pub(crate) const fn new(state: Pinned<State>) -> Self {
+        Self { state }
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Returns the number of the commit.
+    #[must_use]
+    pub fn commit(&self) -> CommitId {
+        self.state.commit()
+    }
+
+    /// Returns the tree of a name; one that was never written is empty.
+    #[must_use]
+    pub fn tree(&self, name: &str) -> Tree<'_> {
+        let tree = self.state.trees.get(name).cloned().unwrap_or_default();
+        Tree { state: &self.state, tree }
+    }
+
+    /// Returns the names of the trees that hold entries, in order.
+    pub fn tree_names(&self) -> impl Iterator<Item = &str> {
+        self.state.trees.keys().map(|name| &**name)
+    }
+}
+
+impl<'a> Tree<'a> {
+    /// Returns the value of a key.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.tree.get(key, &self.state.pager)
+    }
+
+    /// Walks the entries within bounds, in key order or, reversed, from the other end. Inverted
+    /// bounds hold nothing.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn range<'k>(&self, bounds: impl RangeBounds<&'k [u8]>) -> Result<Range<'a>> {
+        let root = self.tree.root(&self.state.pager)?;
+        let root = root.and_then(|node| (*node).clone()).map(View::Clean);
+        Ok(Range::new(&self.state.pager, root, &bounds))
+    }
+
+    /// Returns the entry with the least key.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn first(&self) -> Result<Option<(Bytes, Bytes)>> {
+        self.range(..)?.next().transpose()
+    }
+
+    /// Returns the entry with the greatest key.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn last(&self) -> Result<Option<(Bytes, Bytes)>> {
+        self.range(..)?.next_back().transpose()
+    }
+
+    /// Returns the number of entries.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.tree.record.len
+    }
+
+    /// Tells whether there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

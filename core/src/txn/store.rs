@@ -1,0 +1,188 @@
+//! The open store.
+
+use super::options::Options;
+use super::pins::Published;
+use super::recover::{OpenedAs, settle};
+use super::snapshot::Snapshot;
+use super::state::{State, Writer};
+use super::turn::Turn;
+use super::write::WriteTxn;
+use super::{compact, snapshot};
+use crate::conc::Arc;
+use crate::crypto::Key;
+use crate::error::{Error, Recovery, Result};
+use crate::page::FORMAT_VERSION;
+use crate::unit::CommitId;
+use std::path::{Path, PathBuf};
+
+/// An open store. Clones share it; it is closed when the last clone and the last transaction are
+/// dropped. Snapshots may outlive it.
+///
+/// One writer at a time, any number of snapshots on any thread.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+/// What the clones of a store share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) options: Options,
+    path: PathBuf,
+    pub(crate) published: Published<State>,
+    pub(crate) turn: Turn<Writer>,
+    opened: OpenedAs,
+}
+
+/// What a store is and holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// The file.
+    pub path: PathBuf,
+    /// Version of the file format.
+    pub format_version: u32,
+    /// Whether the file is encrypted.
+    pub encrypted: bool,
+    /// The last commit.
+    pub commit: CommitId,
+    /// Pages of the file, the header and free ones included.
+    pub page_count: u64,
+    /// Pages that hold nothing.
+    pub free_pages: u64,
+    /// Length of the file, in bytes.
+    pub file_bytes: u64,
+    /// The trees that hold entries, by name.
+    pub trees: Vec<TreeInfo>,
+}
+
+/// What a tree holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeInfo {
+    /// Its name.
+    pub name: String,
+    /// Number of its entries.
+    pub len: u64,
+}
+
+/// What compaction brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compaction {
+    /// Length of the file before, in bytes.
+    pub before_bytes: u64,
+    /// Length of the file after, in bytes.
+    pub after_bytes: u64,
+}
+
+impl Inner {
+    pub(crate) fn new(
+        options: Options,
+        published: Published<State>,
+        writer: Writer,
+        opened: OpenedAs,
+    ) -> Self {
+        let path = published.pin().pager.path().to_path_buf();
+        Self { options, path, published, turn: Turn::new(writer), opened }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let mut writer = self.turn.take();
+        let state = self.published.pin();
+        if !writer.settled && !writer.poisoned && !self.opened.read_only {
+            // If this fails the next opening finds out by itself what this would have told it.
+            drop(settle(&state.pager, &state.slot, &mut writer));
+        }
+    }
+}
+
+impl Store {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Takes a snapshot of the last commit.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        snapshot::Snapshot::new(self.inner.published.pin())
+    }
+
+    /// Begins the write transaction, after the one before it has ended.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`], or [`Error::Poisoned`] after a failure that left the disk unknown.
+    pub fn write(&self) -> Result<WriteTxn> {
+        let writer = self.turn()?;
+        Ok(WriteTxn::new(Arc::clone(&self.inner), writer))
+    }
+
+    /// Waits for the turn to write.
+    fn turn(&self) -> Result<Writer> {
+        let path = || self.inner.path.clone();
+        if self.inner.opened.read_only {
+            return Err(Error::ReadOnly { path: path() });
+        }
+        let writer = self.inner.turn.take();
+        if writer.poisoned {
+            self.inner.turn.give(writer);
+            return Err(Error::Poisoned { path: path() });
+        }
+        Ok(writer)
+    }
+
+    /// Writes what the file holds anew, without the free pages, and puts it in the file's place.
+    /// Snapshots go on reading what they hold. Interrupted anywhere, one good file is there.
+    ///
+    /// # Errors
+    /// If the disk is full or fails; the file then stays as it was. If it cannot be known which
+    /// file a crash would leave, the store is [`Error::Poisoned`] for writers.
+    pub fn compact(&self) -> Result<Compaction> {
+        let mut writer = self.turn()?;
+        let outcome = compact::compact(&self.inner, &mut writer);
+        self.inner.turn.give(writer);
+        outcome
+    }
+
+    /// Copies the last commit into a new file, encrypted with `key` or, without one, in plain.
+    ///
+    /// # Errors
+    /// [`crate::FileErrorKind::Exists`] if there is a file at `target`, which stays as it is;
+    /// otherwise if the directory does not exist or the disk is full or fails.
+    pub fn copy(&self, target: impl AsRef<Path>, key: Option<&Key>) -> Result<()> {
+        compact::copy(&self.inner, target.as_ref(), key)
+    }
+
+    /// Returns what opening had to do beside reading; `None` if the file had been closed properly.
+    #[must_use]
+    pub fn recovery(&self) -> Option<Recovery> {
+        self.inner.opened.recovery
+    }
+
+    /// Returns the path the store was opened with.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Returns what the store is and holds.
+    ///
+    /// # Errors
+    /// If the record of free pages cannot be read or is damaged.
+    pub fn info(&self) -> Result<Info> {
+        let state = self.inner.published.pin();
+        let trees = state
+            .trees
+            .iter()
+            .map(|(name, tree)| TreeInfo { name: name.to_string(), len: tree.record.len });
+        Ok(Info {
+            path: self.inner.path.clone(),
+            format_version: FORMAT_VERSION,
+            encrypted: state.pager.sealer().is_encrypted(),
+            commit: state.commit(),
+            page_count: state.slot.page_count,
+            free_pages: state.load_space()?.writable().count() as u64,
+            file_bytes: state.pager.file().len().map_err(|e| state.pager.io(&e))?,
+            trees: trees.collect(),
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! A write transaction: changes that become a commit together, or not at all.
+
+use super::commit::{Sync, commit};
+use super::pins::Pinned;
+use super::state::{State, Writer};
+use super::store::Inner;
+use crate::conc::Arc;
+use crate::error::{ArgumentError, Error, Result};
+use crate::tree::{Bytes, Edits, Range, TreeEdit};
+use crate::unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PageId, VALUE_BYTES_MAX};
+use std::collections::BTreeMap;
+use std::ops::RangeBounds;
+
+/// The one write transaction of a store. Dropping it without [`WriteTxn::commit`] undoes it.
+#[derive(Debug)]
+pub struct WriteTxn {
+    inner: Arc<Inner>,
+    /// There until the transaction ends.
+    writer: Option<Writer>,
+    changes: Changes,
+}
+
+/// What a transaction changed so far.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    pub(crate) base: Pinned<State>,
+    pub(crate) trees: BTreeMap<Arc<str>, TreeEdit>,
+    /// Pages of the base that the changed trees do without.
+    pub(crate) freed: Vec<PageId>,
+    /// An operation failed half-way.
+    pub(crate) failed: bool,
+}
+
+/// A tree within a write transaction; it sees the transaction's own changes.
+#[derive(Debug)]
+pub struct TreeMut<'a> {
+    base: &'a State,
+    edit: &'a mut TreeEdit,
+    freed: &'a mut Vec<PageId>,
+    failed: &'a mut bool,
+}
+
+impl Changes {
+    pub(crate) const fn new(base: Pinned<State>) -> Self {
+        Self { base, trees: BTreeMap::new(), freed: Vec::new(), failed: false }
+    }
+
+    /// Returns the tree of a name, empty if there is none.
+    pub(crate) fn tree(&mut self, name: &str) -> Result<TreeMut<'_>> {
+        if name.is_empty() || name.len() > NAME_BYTES_MAX {
+            return Err(ArgumentError::TreeName { bytes: name.len() }.into());
+        }
+        let base: &State = &self.base;
+        let (name, absent) = match base.trees.get_key_value(name) {
+            Some((name, state)) => (Arc::clone(name), TreeEdit::of_state(state)),
+            None => (Arc::from(name), TreeEdit::empty()),
+        };
+        let edit = self.trees.entry(name).or_insert(absent);
+        Ok(TreeMut { base, edit, freed: &mut self.freed, failed: &mut self.failed })
+    }
+}
+
+impl WriteTxn {
+    pub(crate) fn new(inner: Arc<Inner>, writer: Writer) -> Self {
+        let base = inner.published.pin();
+        Self { inner, writer: Some(writer), changes: Changes::new(base) }
+    }
+
+    /// Returns the tree of a name. A tree that holds no entries need not be made first, and is
+    /// gone when its last entry is removed.
+    ///
+    /// # Errors
+    /// [`ArgumentError::TreeName`] if the name is empty or too long.
+    pub fn tree(&mut self, name: &str) -> Result<TreeMut<'_>> {
+        self.changes.tree(name)
+    }
+
+    /// Makes the changes durable, all or none, and returns the commit's number. A transaction that
+    /// changed nothing writes nothing and returns the number of the commit it started from.
+    ///
+    /// # Errors
+    /// If the disk is full or fails, the last commit stays as it is. When a sync or the header
+    /// could not be written, whether this commit is there is known only after reopening: the store
+    /// is then [`Error::Poisoned`] for writers.
+    pub fn commit(mut self) -> Result<CommitId> {
+        let Some(mut writer) = self.writer.take() else { return Err(Error::TransactionFailed) };
+        let base = self.changes.base.clone();
+        let changes = std::mem::replace(&mut self.changes, Changes::new(base));
+        let outcome = commit(&self.inner.published, &mut writer, changes, Sync::Full);
+        self.writer = Some(writer);
+        outcome
+    }
+
+    /// Undoes the transaction, as dropping it does.
+    pub fn abort(self) {}
+}
+
+impl Drop for WriteTxn {
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            self.inner.turn.give(writer);
+        }
+    }
+}
+
+impl TreeMut<'_> {
+    /// Returns the value of a key.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.edit.get(key, &self.base.pager)
+    }
+
+    /// Walks the entries within bounds, in key order or, reversed, from the other end. Inverted
+    /// bounds hold nothing.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn range<'k>(&self, bounds: impl RangeBounds<&'k [u8]>) -> Result<Range<'_>> {
+        self.edit.range(&bounds, &self.base.pager)
+    }
+
+    /// Returns the entry with the least key.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn first(&self) -> Result<Option<(Bytes, Bytes)>> {
+        self.range(..)?.next().transpose()
+    }
+
+    /// Returns the entry with the greatest key.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn last(&self) -> Result<Option<(Bytes, Bytes)>> {
+        self.range(..)?.next_back().transpose()
+    }
+
+    /// Returns the number of entries.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.edit.len
+    }
+
+    /// Tells whether there are no entries.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.edit.len == 0
+    }
+
+    /// Sets the value of a key and tells whether the key was there before.
+    ///
+    /// # Errors
+    /// [`ArgumentError`] if key or value are too long; otherwise if a page cannot be read or is
+    /// damaged, and then the transaction can only be dropped.
+    pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
+        if key.len() > KEY_BYTES_MAX {
+            return Err(ArgumentError::KeyTooLong { bytes: key.len() }.into());
+        }
+        if value.len() > VALUE_BYTES_MAX {
+            return Err(ArgumentError::ValueTooLong { bytes: value.len() }.into());
+        }
+        self.change(|edit, edits| edit.insert(key, value, edits))
+    }
+
+    /// Removes a key and tells whether it was there.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged; the transaction can then only be dropped.
+    pub fn remove(&mut self, key: &[u8]) -> Result<bool> {
+        self.change(|edit, edits| edit.remove(key, edits))
+    }
+
+    /// Removes every entry.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged; the transaction can then only be dropped.
+    pub fn clear(&mut self) -> Result<()> {
+        self.change(TreeEdit::clear)
+    }
+
+    fn change<T>(
+        &mut self,
+        body: impl FnOnce(&mut TreeEdit, &mut Edits<'_>) -> Result<T>,
+    ) -> Result<T> {
+        if *self.failed {
+            return Err(Error::TransactionFailed);
+        }
+        let mut edits = Edits { pager: &self.base.pager, freed: self.freed };
+        let outcome = body(self.edit, &mut edits);
+        *self.failed = outcome.is_err();
+        outcome
+    }
+}

@@ -1,0 +1,66 @@
+//! Opening a file and being the one that has it.
+//!
+//! - V4 Whoever holds the lock holds the file that the name leads to: a name may pass to another
+//!   file between opening and locking (creation and compaction rename), so the name is looked at
+//!   again once the lock is held.
+//!
+//! Model: loom-tests, `two_openers`.
+
+use super::{Access, Lock, Vfs, VfsFile};
+use std::io;
+use std::path::Path;
+
+/// How opening ended when the system did not fail.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// The file is open, locked, and has this name.
+    Locked(Box<dyn VfsFile>),
+    /// Somebody else has it.
+    InUse,
+}
+
+/// How often a name may pass to another file under our hands before we take it as in use.
+const TRIES_MAX: u32 = 16;
+
+/// Opens `path` and locks it.
+pub(crate) fn open_locked(vfs: &dyn Vfs, path: &Path, lock: Lock) -> io::Result<Opened> {
+    let access = match lock {
+        Lock::Shared => Access::Read,
+        Lock::Exclusive => Access::ReadWrite,
+    };
+    for _ in 0..TRIES_MAX {
+        let file = vfs.open(path, access)?;
+        if !file.try_lock(lock)? {
+            return Ok(Opened::InUse);
+        }
+        if file.is_at(path)? {
+            return Ok(Opened::Locked(file));
+        }
+    }
+    Ok(Opened::InUse)
+}
+
+/// Makes `path` an empty file, locked, taking over what a crash may have left there.
+pub(crate) fn create_locked(vfs: &dyn Vfs, path: &Path) -> io::Result<Opened> {
+    for _ in 0..TRIES_MAX {
+        let file = match vfs.open(path, Access::CreateNew) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                match vfs.open(path, Access::ReadWrite) {
+                    Ok(file) => file,
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                    Err(e) => return Err(e),
+                }
+            }
+            Err(e) => return Err(e),
+        };
+        if !file.try_lock(Lock::Exclusive)? {
+            return Ok(Opened::InUse);
+        }
+        if file.is_at(path)? {
+            file.set_len(0)?;
+            return Ok(Opened::Locked(file));
+        }
+    }
+    Ok(Opened::InUse)
+}
