@@ -1,0 +1,109 @@
+//! `campaign merge`: the shards of one campaign become one summary and one report.
+//!
+//! Counts add up; a mark that one shard has hit is hit; one broken shard breaks the whole.
+
+use crate::campaign::{Ended, publish};
+use crate::files::{self, Environment};
+use crate::summary::{Canary, CheckSummary, FindingSummary, Summary, Totals, Verdict, judge};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Merges the shards in `folders` into `out`.
+///
+/// # Errors
+/// When a summary cannot be read, the shards are of different campaigns or `out` cannot be written.
+pub fn merge(folders: &[PathBuf], out: &Path) -> Result<Ended, Environment> {
+    let mut shards = Vec::new();
+    for folder in folders {
+        let path = folder.join("summary.json");
+        let shard = Summary::read(&path)?;
+        let first: &Summary = shards.first().unwrap_or(&shard);
+        if (shard.seed, &shard.only) != (first.seed, &first.only) {
+            let other = io::Error::other("it is of another campaign: seed or checks differ");
+            return Err(files::error(&path, "merge the shard")(other));
+        }
+        copy_findings(&shard, folder, out)?;
+        shards.push(shard);
+    }
+    let [first, ..] = &shards[..] else {
+        return Err(files::error(out, "merge")(io::Error::other("no shards were given")));
+    };
+    let merged = merged(first, &shards, out);
+    publish(merged, out)
+}
+
+fn merged(first: &Summary, shards: &[Summary], out: &Path) -> Summary {
+    let mut checks: BTreeMap<(usize, String), CheckSummary> = BTreeMap::new();
+    for shard in shards {
+        for (index, check) in shard.checks.iter().enumerate() {
+            let key = (index, format!("{}/{}", check.name, check.twin));
+            match checks.get_mut(&key) {
+                Some(sum) => add(sum, check),
+                None => drop(checks.insert(key, check.clone())),
+            }
+        }
+    }
+    let mut checks: Vec<CheckSummary> = checks.into_values().collect();
+    for finding in checks.iter_mut().flat_map(|check| &mut check.findings) {
+        rename(finding, out);
+    }
+    let canary = Canary {
+        caught: shards.iter().all(|shard| shard.canary.caught),
+        twins: shards.iter().flat_map(|shard| shard.canary.twins.clone()).collect(),
+    };
+    let interrupted = shards.iter().any(|shard| shard.verdict == Verdict::Interrupted);
+    let (verdict, sentence) = judge(&checks, &canary, interrupted);
+    Summary {
+        verdict,
+        sentence,
+        exit_code: verdict.exit_code(),
+        elapsed_seconds: shards.iter().map(|shard| shard.elapsed_seconds).fold(0.0, f64::max),
+        jobs: shards.iter().map(|shard| shard.jobs).sum(),
+        shard: shards.iter().map(|shard| shard.shard.clone()).collect::<Vec<_>>().join(" + "),
+        rerun: shards.iter().map(|shard| shard.rerun.clone()).collect::<Vec<_>>().join("\n"),
+        canary,
+        totals: Totals::of(&checks),
+        checks,
+        ..first.clone()
+    }
+}
+
+fn add(sum: &mut CheckSummary, other: &CheckSummary) {
+    sum.plans += other.plans;
+    sum.thread_seconds += other.thread_seconds;
+    sum.operations += other.operations;
+    sum.crash_points += other.crash_points;
+    for (ours, theirs) in [
+        (&mut sum.crash_points_by, &other.crash_points_by),
+        (&mut sum.mix, &other.mix),
+        (&mut sum.marks, &other.marks),
+    ] {
+        for (name, count) in theirs {
+            *ours.entry(name.clone()).or_default() += count;
+        }
+    }
+    for finding in &other.findings {
+        match sum.findings.iter_mut().find(|known| known.name == finding.name) {
+            Some(known) => known.seen += finding.seen,
+            None => sum.findings.push(finding.clone()),
+        }
+    }
+    sum.measure();
+}
+
+fn rename(finding: &mut FindingSummary, out: &Path) {
+    let path = out.join("findings").join(&finding.name).with_extension("plan");
+    finding.file = path.display().to_string();
+    finding.replay = format!("cargo campaign replay {}", finding.file);
+}
+
+fn copy_findings(shard: &Summary, folder: &Path, out: &Path) -> Result<(), Environment> {
+    for finding in shard.checks.iter().flat_map(|check| &check.findings) {
+        for extension in ["plan", "txt"] {
+            let name = Path::new("findings").join(&finding.name).with_extension(extension);
+            files::write(&out.join(&name), &files::read(&folder.join(&name))?)?;
+        }
+    }
+    Ok(())
+}

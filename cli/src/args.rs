@@ -1,0 +1,99 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+use fastness_campaign::plans::{Shard, twin_by_name};
+use fastness_sim::check::{Check, Twin, by_name};
+use std::path::PathBuf;
+
+/// Tools for Fastness files, and the campaign that attacks the store.
+#[derive(Debug, Parser)]
+#[command(name = "fastness", version, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Spend a minute trying to make the store lose, corrupt or leak data.
+    Campaign(CampaignArgs),
+}
+
+const CAMPAIGN_EXIT_CODES: &str = "Exit codes: 0 all promises held, 1 a promise is broken, \
+    2 usage, 3 blind (a mark was never hit or the canary was missed), 4 the surroundings do not \
+    allow it, 130 interrupted with nothing found until then.";
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = CAMPAIGN_EXIT_CODES)]
+pub(crate) struct CampaignArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<CampaignCommand>,
+    /// How long plans are run.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: u64,
+    /// Decides every plan; random, and printed, if not given.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Worker threads; one for each core if not given.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Only these checks, separated by commas.
+    #[arg(long, value_name = "CHECK,..", value_delimiter = ',', value_parser = check)]
+    pub(crate) only: Vec<&'static Check>,
+    /// The folder for summary.json, events.jsonl, report.html and findings.
+    #[arg(long, value_name = "DIR", default_value = "target/campaign")]
+    pub(crate) out: PathBuf,
+    /// Run only the plans whose number is i modulo n.
+    #[arg(long, value_name = "i/n", default_value_t = Shard::WHOLE)]
+    pub(crate) shard: Shard,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CampaignCommand {
+    /// Show the checks, the invariants they guard and the marks they must hit.
+    List {
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run one plan and print it operation by operation, the same bytes every time.
+    Replay {
+        /// A .plan file, or a check and the seed of a plan, like `crash:17`.
+        #[arg(value_name = "FILE|CHECK:SEED")]
+        plan: String,
+        /// Which twin; by default the one of the file, or plain.
+        #[arg(long, value_name = "plain|encrypted", value_parser = twin)]
+        twin: Option<Twin>,
+        /// Read FILE as the raw bytes of a plan for this check, as fuzzers leave them.
+        #[arg(long, value_parser = check)]
+        check: Option<&'static Check>,
+    },
+    /// Make one summary and one report of several shards.
+    Merge {
+        /// The folders of the shards.
+        #[arg(required = true, value_name = "DIR")]
+        shards: Vec<PathBuf>,
+        /// The folder for the outputs.
+        #[arg(long, value_name = "DIR", default_value = "target/campaign")]
+        out: PathBuf,
+    },
+    /// Turn a finding into a regression test.
+    Promote {
+        /// A .plan file of a campaign, or CHECK:SEED.
+        finding: String,
+        /// The folder of regression tests; by default the one of the workspace around.
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+        /// Which twin, for CHECK:SEED.
+        #[arg(long, value_name = "plain|encrypted", value_parser = twin)]
+        twin: Option<Twin>,
+    },
+}
+
+fn check(name: &str) -> Result<&'static Check, String> {
+    by_name(name).ok_or_else(|| "no such check; see `fastness campaign list`".to_owned())
+}
+
+fn twin(name: &str) -> Result<Twin, String> {
+    twin_by_name(name).ok_or_else(|| "a twin is `plain` or `encrypted`".to_owned())
+}

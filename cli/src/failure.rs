@@ -1,0 +1,53 @@
+//! Why a command could not do its work: a sentence for stderr and an exit code.
+
+use fastness_campaign::Environment;
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+/// What a command returns instead of a result.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    text: String,
+}
+
+/// The file is bad, or a promise is broken.
+pub(crate) const BAD: u8 = 1;
+/// The command was given something it cannot use.
+const USAGE: u8 = 2;
+/// The surroundings do not allow it.
+const ENVIRONMENT: u8 = 4;
+
+impl Failure {
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self { code: USAGE, text: text.into() }
+    }
+
+    pub(crate) fn environment(text: impl Into<String>) -> Self {
+        Self { code: ENVIRONMENT, text: text.into() }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<Environment> for Failure {
+    fn from(error: Environment) -> Self {
+        Self::environment(error.to_string())
+    }
+}
+
+/// Only stdout is written to without naming a file.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::environment(format!("cannot write the result: {error}"))
+    }
+}

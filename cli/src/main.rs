@@ -1,0 +1,33 @@
+//! `fastness`: file tools and the verification campaign, in one binary.
+//!
+//! - L1 Results go to stdout, everything else to stderr; `--json` changes stdout only.
+//! - L2 Keys come from a file or from `FASTNESS_KEY`, never from an argument, and are never shown.
+//! - L3 Exit codes: 0 done and good, 1 the file (or a promise) is bad, 2 wrong usage, 3 a blind
+//!   campaign, 4 the surroundings do not allow it, 130 a campaign that was interrupted.
+
+mod args;
+mod campaign;
+mod failure;
+
+use crate::args::{Args, Command};
+use crate::failure::Failure;
+use clap::Parser as _;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let outcome = run(Args::parse(), &mut io::stdout().lock());
+    outcome.unwrap_or_else(|failure| {
+        // Nobody is left to be told if this fails too.
+        writeln!(io::stderr(), "fastness: {failure}").unwrap_or_default();
+        failure.exit_code()
+    })
+}
+
+fn run(args: Args, out: &mut dyn io::Write) -> Result<ExitCode, Failure> {
+    let code = match args.command {
+        Command::Campaign(args) => campaign::run(args, out),
+    }?;
+    out.flush()?;
+    Ok(ExitCode::from(code))
+}
