@@ -1,3 +1,148 @@
-//! Placeholder.
-/// x
-pub struct Domain;
+//! What the operands of a plan stand for. The sets are small on purpose, so that keys collide and
+//! equal sizes recur, and the salt of the plan decides their shape: short keys, empty keys, shared
+//! prefixes, high bytes, keys of 1 KiB (which make trees deep), values around the size of a page.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+/// Shared bytes.
+pub type Bytes = Arc<[u8]>;
+
+/// Longest key that is allowed.
+pub const KEY_BYTES_MAX: usize = 1024;
+/// Longest value that is allowed.
+pub const VALUE_BYTES_MAX: usize = 16 << 20;
+/// Longest name of a tree that is allowed.
+pub const NAME_BYTES_MAX: usize = 255;
+
+const KEY_COUNTS: [usize; 8] = [6, 12, 12, 40, 40, 160, 256, 1024];
+
+/// Lengths of values; a plan draws from one row. The last row is for the rare huge plan.
+const VALUE_BYTES: [&[usize]; 9] = [
+    &[0, 1, 2, 3],
+    &[8, 16, 16, 24, 100],
+    &[0, 8, 40, 200],
+    &[100, 200, 300, 500, 900, 1000],
+    &[0, 1, 10, 100, 1000, 4080, 5000, 9000],
+    &[900, 1000, 1010, 1024, 1025, 1100, 1300, 1500, 2000, 2040, 2048, 3000],
+    &[4000, 4064, 4079, 4080, 4081, 4095, 4096, 4097, 8160, 8192, 8193, 12_288],
+    &[3, 20_000, 8, 40_000, 8, 8, 8, 100],
+    &[10, 1 << 20, 100, VALUE_BYTES_MAX, 5, 8, 3 << 20],
+];
+/// Which row a salt takes: mostly small ones, because big ones only cost time.
+const VALUE_ROWS: [usize; 16] = [1, 1, 2, 1, 2, 0, 1, 2, 3, 4, 1, 5, 2, 6, 1, 7];
+
+/// The operands of one plan.
+#[derive(Debug)]
+pub struct Domain {
+    key_style: usize,
+    keys: Vec<OnceCell<Bytes>>,
+    value_bytes: &'static [usize],
+    dense: bool,
+    long_name: String,
+}
+
+impl Domain {
+    /// Makes the domain of a salt.
+    #[must_use]
+    pub fn new(salt: u32) -> Self {
+        let [low, mid, high, top] = salt.to_le_bytes().map(usize::from);
+        // Wide values once in 4096 salts: they cost tens of milliseconds each.
+        let huge = high == 0x5a && top < 16;
+        let row = if huge { VALUE_BYTES.len() - 1 } else { VALUE_ROWS[mid % 16] };
+        Self {
+            key_style: low % 8,
+            keys: vec![OnceCell::new(); KEY_COUNTS[low / 8 % 8]],
+            value_bytes: VALUE_BYTES[row],
+            dense: mid >= 128,
+            long_name: "\u{fd}".repeat(NAME_BYTES_MAX / 2),
+        }
+    }
+
+    /// Names of the trees a plan uses.
+    #[must_use]
+    pub fn trees(&self) -> [&str; 3] {
+        ["a", "tree", &self.long_name]
+    }
+
+    /// Returns the name an operand stands for.
+    #[must_use]
+    pub fn tree(&self, operand: u8) -> &str {
+        // Most operations meet in one tree.
+        self.trees()[[0, 0, 1, 2][usize::from(operand % 4)]]
+    }
+
+    /// Returns the key an operand stands for.
+    #[must_use]
+    pub fn key(&self, operand: u8) -> Bytes {
+        self.run(operand, 0)
+    }
+
+    /// Returns the key `index` places after the one that an operand stands for.
+    #[must_use]
+    pub fn run(&self, operand: u8, index: u8) -> Bytes {
+        let stride = self.keys.len().div_ceil(256);
+        let number = (usize::from(operand) * stride + usize::from(index)) % self.keys.len();
+        Arc::clone(self.keys[number].get_or_init(|| key_bytes(self.key_style, number)))
+    }
+
+    /// Returns the value an operand stands for. The stamp is part of it as far as there is room, so
+    /// that values written at different times tell themselves apart.
+    #[must_use]
+    pub fn value(&self, operand: u8, stamp: u32) -> Bytes {
+        let operand = usize::from(operand);
+        let mut bytes = vec![0; self.value_bytes[operand % self.value_bytes.len()]];
+        if self.dense {
+            let mut word = stamp;
+            bytes.iter_mut().for_each(|byte| {
+                word = word.wrapping_mul(0x0019_660d).wrapping_add(0x3c6e_f35f);
+                *byte = word.to_le_bytes()[3];
+            });
+        }
+        for (byte, stamp) in bytes.iter_mut().zip(stamp.to_le_bytes()) {
+            *byte = stamp;
+        }
+        bytes.into()
+    }
+}
+
+/// Key number 0 of every style is the empty one, but for the style of the longest keys.
+fn key_bytes(style: usize, number: usize) -> Bytes {
+    let [low, high, ..] = number.to_le_bytes();
+    let text = format!("k{number:04}").into_bytes();
+    match style {
+        5 => [&[high, low], &[b'x'; KEY_BYTES_MAX - 2][..]].concat().into(),
+        _ if number == 0 => [].into(),
+        0 => text.into(),
+        1 => [low.wrapping_mul(37), high ^ 0x80, 0xff, low].into(),
+        2 => [&[b'p'; 200][..], &text].concat().into(),
+        // Each key is the beginning of the next ones.
+        3 => vec![b'a'; number % (KEY_BYTES_MAX + 1)].into(),
+        4 => [&[b'q'; 1000][..], &text].concat().into(),
+        6 => [&[low ^ 0x80, high][..], &vec![0xfe; number * 7 % 300]].concat().into(),
+        _ => key_bytes(number % 7, number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_values_stay_in_bounds() {
+        for salt in 0..4096_u32 {
+            let domain = Domain::new(salt.wrapping_mul(0x9e37_79b9));
+            for operand in 0..=255 {
+                assert!(domain.key(operand).len() <= KEY_BYTES_MAX);
+            }
+            assert!(domain.value_bytes.iter().all(|bytes| *bytes <= VALUE_BYTES_MAX));
+            assert!(domain.trees().iter().all(|name| name.len() <= NAME_BYTES_MAX));
+        }
+    }
+
+    #[test]
+    fn every_style_has_its_longest_and_its_empty_key() {
+        assert_eq!(Domain::new(5).key(1).len(), KEY_BYTES_MAX);
+        assert!(Domain::new(0).key(0).is_empty());
+    }
+}

@@ -1,3 +1,269 @@
-//! Placeholder.
-/// x
-pub struct Outcome;
+//! What the store promises, in the plainest form: maps, copied where the store would copy.
+//!
+//! - S1 A transaction sees its own writes; nobody else sees them before it commits.
+//! - S2 A snapshot is what was committed when it was taken, for ever.
+//! - S3 After a crash the state is that of the last acknowledged commit, or of one in flight.
+//! - S4 A tree exists exactly while it holds entries.
+//! - S5 An argument out of bounds is refused and changes nothing.
+//!
+//! Written from docs/, not from the code.
+
+use crate::domain::{Bytes, KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// What an operation answers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome<'a> {
+    /// It was done; there is nothing to say.
+    Done,
+    /// Whether the key was there before.
+    Was(bool),
+    /// How many.
+    Count(u64),
+    /// The value, if there is one.
+    Value(Option<&'a [u8]>),
+    /// The first and the last entry.
+    Ends(Option<Entry<'a>>, Option<Entry<'a>>),
+    /// An argument is out of bounds.
+    Refused(Refusal),
+}
+
+/// A key and its value.
+pub type Entry<'a> = (&'a [u8], &'a [u8]);
+
+/// Which argument is out of bounds, and its length.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// The key of an entry.
+    Key(usize),
+    /// The value of an entry.
+    Value(usize),
+    /// The name of a tree.
+    Tree(usize),
+}
+
+/// Ends of a range of keys.
+pub type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+type Tree = BTreeMap<Bytes, Bytes>;
+
+/// Everything a store holds at one moment. Trees are shared between states until written.
+#[derive(Clone, Default, Debug)]
+pub struct State {
+    trees: BTreeMap<Arc<str>, Arc<Tree>>,
+}
+
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        self.trees.len() == other.trees.len()
+            && self.trees.iter().zip(&other.trees).all(|((name, tree), (name_2, tree_2))| {
+                name == name_2 && (Arc::ptr_eq(tree, tree_2) || tree == tree_2)
+            })
+    }
+}
+
+impl State {
+    /// Returns the names of the trees that hold entries, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.trees.keys().map(|name| &**name)
+    }
+
+    /// Returns the value of a key.
+    #[must_use]
+    pub fn get(&self, tree: &str, key: &[u8]) -> Option<&[u8]> {
+        Some(self.trees.get(tree)?.get(key)?)
+    }
+
+    /// Returns how many entries a tree holds.
+    #[must_use]
+    pub fn len(&self, tree: &str) -> u64 {
+        self.trees.get(tree).map_or(0, |tree| tree.len() as u64)
+    }
+
+    /// Tells whether no tree holds entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.trees.is_empty()
+    }
+
+    /// Returns the first and the last entry of a tree.
+    #[must_use]
+    pub fn ends(&self, tree: &str) -> (Option<Entry<'_>>, Option<Entry<'_>>) {
+        let Some(tree) = self.trees.get(tree) else { return (None, None) };
+        (tree.first_key_value().map(entry), tree.last_key_value().map(entry))
+    }
+
+    /// Returns the entries within bounds, in order; none when the bounds are inverted.
+    pub fn range<'a>(
+        &'a self,
+        tree: &str,
+        bounds: Bounds<'_>,
+    ) -> impl DoubleEndedIterator<Item = Entry<'a>> + use<'a> {
+        let tree = self.trees.get(tree).filter(|_| !inverted(bounds));
+        tree.map(|tree| tree.range::<[u8], _>(bounds).map(entry)).into_iter().flatten()
+    }
+
+    fn edit<T>(&mut self, tree: &str, edit: impl FnOnce(&mut Tree) -> T) -> T {
+        if !self.trees.contains_key(tree) {
+            self.trees.insert(tree.into(), Arc::default());
+        }
+        let Some(held) = self.trees.get_mut(tree) else { unreachable!("it was just inserted") };
+        let outcome = edit(Arc::make_mut(held));
+        if held.is_empty() {
+            self.trees.remove(tree);
+        }
+        outcome
+    }
+}
+
+fn entry<'a>((key, value): (&'a Bytes, &'a Bytes)) -> Entry<'a> {
+    (key, value)
+}
+
+fn inverted(bounds: Bounds<'_>) -> bool {
+    match bounds {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(from), Bound::Included(to)) => from > to,
+        (
+            Bound::Included(from) | Bound::Excluded(from),
+            Bound::Included(to) | Bound::Excluded(to),
+        ) => from >= to,
+    }
+}
+
+/// A store: what is committed, and what the one writer has in hand.
+#[derive(Clone, Default, Debug)]
+pub struct Store {
+    committed: State,
+    working: Option<State>,
+}
+
+impl Store {
+    /// Makes the store that a crash or a reopening left at `state`.
+    #[must_use]
+    pub fn at(state: State) -> Self {
+        Self { committed: state, working: None }
+    }
+
+    /// Returns what is committed: what a snapshot taken now holds for ever.
+    #[must_use]
+    pub fn committed(&self) -> &State {
+        &self.committed
+    }
+
+    /// Returns what the writer sees; without one, what is committed.
+    #[must_use]
+    pub fn seen(&self) -> &State {
+        self.working.as_ref().unwrap_or(&self.committed)
+    }
+
+    /// Tells whether there is a writer.
+    #[must_use]
+    pub fn writing(&self) -> bool {
+        self.working.is_some()
+    }
+
+    /// Tells whether the writer has changed what it sees.
+    #[must_use]
+    pub fn changed(&self) -> bool {
+        self.working.as_ref().is_some_and(|working| *working != self.committed)
+    }
+
+    /// Begins to write, unless that is so already.
+    pub fn begin(&mut self) {
+        self.working.get_or_insert_with(|| self.committed.clone());
+    }
+
+    /// Makes what the writer has the committed state.
+    pub fn commit(&mut self) {
+        if let Some(working) = self.working.take() {
+            self.committed = working;
+        }
+    }
+
+    /// Forgets what the writer has.
+    pub fn abort(&mut self) {
+        self.working = None;
+    }
+
+    /// Returns the states a crash may leave while a commit is under way: before it and after it.
+    #[must_use]
+    pub fn in_flight(&self) -> [State; 2] {
+        [self.committed.clone(), self.seen().clone()]
+    }
+
+    /// Inserts an entry.
+    pub fn insert(&mut self, tree: &str, key: &Bytes, value: &Bytes) -> Outcome<'static> {
+        let refusal = refuse_tree(tree)
+            .or_else(|| refuse_key(key))
+            .or_else(|| (value.len() > VALUE_BYTES_MAX).then_some(Refusal::Value(value.len())));
+        if let Some(refusal) = refusal {
+            return Outcome::Refused(refusal);
+        }
+        let (key, value) = (Arc::clone(key), Arc::clone(value));
+        Outcome::Was(self.working().edit(tree, |tree| tree.insert(key, value)).is_some())
+    }
+
+    /// Removes an entry. A key that cannot be there is simply not there.
+    pub fn remove(&mut self, tree: &str, key: &[u8]) -> Outcome<'static> {
+        if self.seen().get(tree, key).is_none() {
+            return Outcome::Was(false);
+        }
+        Outcome::Was(self.working().edit(tree, |tree| tree.remove(key)).is_some())
+    }
+
+    /// Removes every entry of a tree.
+    pub fn clear(&mut self, tree: &str) -> Outcome<'static> {
+        self.working().trees.remove(tree);
+        Outcome::Done
+    }
+
+    fn working(&mut self) -> &mut State {
+        self.working.get_or_insert_with(|| self.committed.clone())
+    }
+}
+
+fn refuse_tree(name: &str) -> Option<Refusal> {
+    (name.is_empty() || name.len() > NAME_BYTES_MAX).then_some(Refusal::Tree(name.len()))
+}
+
+fn refuse_key(key: &[u8]) -> Option<Refusal> {
+    (key.len() > KEY_BYTES_MAX).then_some(Refusal::Key(key.len()))
+}
+
+impl fmt::Display for Outcome<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |f: &mut fmt::Formatter<'_>, entry: Option<Entry<'_>>| match entry {
+            None => f.write_str("none"),
+            Some((key, value)) => write!(f, "{} = {}", Shown(key), Shown(value)),
+        };
+        match self {
+            Self::Done => f.write_str("done"),
+            Self::Was(was) => write!(f, "was there: {was}"),
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Value(None) => f.write_str("none"),
+            Self::Value(Some(value)) => Shown(value).fmt(f),
+            Self::Ends(first, last) => {
+                shown(f, *first)?;
+                f.write_str(" .. ")?;
+                shown(f, *last)
+            }
+            Self::Refused(refusal) => write!(f, "refused: {refusal:?}"),
+        }
+    }
+}
+
+/// Bytes as a report shows them: the first ones and how many there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a>(pub &'a [u8]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN_BYTES: usize = 12;
+        write!(f, "{}", self.0[..self.0.len().min(SHOWN_BYTES)].escape_ascii())?;
+        write!(f, "[{}]", self.0.len())
+    }
+}

@@ -1,1 +1,337 @@
-//! Placeholder.
+//! A file system in memory whose disk can be cut off at any moment, below the seal of the store.
+//!
+//! - F1..F3: see [`Disk`].
+//! - F4 While it records, every call that changes anything leaves a [`Fork`]: the disk as it was
+//!   after the call, or, for a sync, when it had not ended yet.
+//! - F5 An injected error happens at the very call that was asked for, and leaves what a real one
+//!   may leave: part of the write, part of the sync, and what a failed sync did not bring to the
+//!   disk no later sync does.
+//! - F6 A lock goes with the process: a file system booted from a disk knows none.
+
+mod disk;
+mod fault;
+
+pub use disk::{Disk, Page, SECTOR_BYTES};
+pub use fault::{Call, Fault, Injection};
+
+use crate::rng::Rng;
+use fastness::vfs::{Access, Lock, Vfs, VfsFile};
+use fault::Faults;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The disk as it was at a call.
+#[derive(Clone, Debug)]
+pub struct Fork {
+    /// The call.
+    pub at: Call,
+    /// The disk.
+    pub disk: Disk,
+}
+
+/// Bytes that were written, as a spy below the seal sees them.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Which file, by its number on the disk.
+    pub file: usize,
+    /// Where.
+    pub offset: u64,
+    /// What.
+    pub bytes: Box<[u8]>,
+}
+
+/// A simulated file system; clones share it.
+#[derive(Clone, Debug)]
+pub struct SimFs(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    disk: Disk,
+    rng: Rng,
+    locks: Vec<Holders>,
+    faults: Faults,
+    forks: Option<Vec<Fork>>,
+    written: Option<Vec<Written>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Holders {
+    shared: usize,
+    exclusive: bool,
+}
+
+#[derive(Debug)]
+struct SimFile {
+    fs: SimFs,
+    inode: usize,
+    writable: bool,
+    held: Mutex<Option<Lock>>,
+}
+
+impl SimFs {
+    /// Starts a machine with this disk.
+    #[must_use]
+    pub fn boot(disk: Disk, seed: u64) -> Self {
+        let rng = Rng::new(seed);
+        let faults = Faults::default();
+        let state = State { disk, rng, locks: Vec::new(), faults, forks: None, written: None };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the disk as it is.
+    #[must_use]
+    pub fn disk(&self) -> Disk {
+        self.state().disk.clone()
+    }
+
+    /// Lets a check change the disk behind the back of the store.
+    pub fn tamper<T>(&self, tamper: impl FnOnce(&mut Disk) -> T) -> T {
+        tamper(&mut self.state().disk)
+    }
+
+    /// Records forks from now on.
+    pub fn record(&self) {
+        self.state().forks.get_or_insert_default();
+    }
+
+    /// Returns the forks recorded since the last time and goes on recording.
+    #[must_use]
+    pub fn take_forks(&self) -> Vec<Fork> {
+        self.state().forks.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Records what is written from now on.
+    pub fn spy(&self) {
+        self.state().written.get_or_insert_default();
+    }
+
+    /// Returns what was written since the last time and goes on recording.
+    #[must_use]
+    pub fn take_written(&self) -> Vec<Written> {
+        self.state().written.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Makes a later call fail.
+    pub fn inject(&self, injection: Injection) {
+        self.state().faults.inject(injection);
+    }
+
+    /// Ends the failing and tells at which call it began, if it did.
+    pub fn heal(&self) -> Option<Call> {
+        self.state().faults.heal()
+    }
+
+    /// Returns at which call the failing began, if it did.
+    #[must_use]
+    pub fn failed(&self) -> Option<Call> {
+        self.state().faults.failed()
+    }
+}
+
+impl State {
+    fn meet(&mut self, call: Call) -> Result<(), Fault> {
+        self.faults.meet(call).map_or(Ok(()), Err)
+    }
+
+    fn fork(&mut self, at: Call) {
+        if let Some(forks) = &mut self.forks {
+            forks.push(Fork { at, disk: self.disk.clone() });
+        }
+    }
+
+    fn lock_of(&mut self, inode: usize) -> &mut Holders {
+        if self.locks.len() <= inode {
+            self.locks.resize(inode + 1, Holders::default());
+        }
+        &mut self.locks[inode]
+    }
+
+    fn open(&mut self, path: &Path, access: Access) -> io::Result<usize> {
+        let found = self.disk.find(path);
+        match (found, access) {
+            (Some(_), Access::CreateNew) => Err(io::ErrorKind::AlreadyExists.into()),
+            (None, Access::Read | Access::ReadWrite) => Err(io::ErrorKind::NotFound.into()),
+            (Some(inode), Access::Read | Access::ReadWrite) => {
+                self.meet(Call::Open).map_err(|fault| fault.error())?;
+                Ok(inode)
+            }
+            (None, Access::CreateNew) => {
+                self.meet(Call::Create).map_err(|fault| fault.error())?;
+                let inode = self.disk.create(path);
+                self.fork(Call::Create);
+                Ok(inode)
+            }
+        }
+    }
+
+    /// A write may be cut short by a kill as well: then the fork is taken half-way.
+    fn write(&mut self, inode: usize, bytes: &[u8], offset: u64) {
+        if let Some(written) = &mut self.written {
+            written.push(Written { file: inode, offset, bytes: bytes.into() });
+        }
+        let sectors = bytes.len() / SECTOR_BYTES;
+        if self.forks.is_some() && sectors > 1 && self.rng.one_in(4) {
+            let part = (1 + self.rng.below(sectors - 1)) * SECTOR_BYTES;
+            self.disk.write(inode, &bytes[..part], offset);
+            self.fork(Call::Write);
+        }
+        self.disk.write(inode, bytes, offset);
+        self.fork(Call::Write);
+    }
+
+    fn write_at(&mut self, inode: usize, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let Err(fault) = self.meet(Call::Write) else {
+            self.write(inode, bytes, offset);
+            return Ok(bytes.len());
+        };
+        let part = self.rng.below(bytes.len());
+        match fault {
+            Fault::Short => {
+                let part = part.max(1).min(bytes.len());
+                self.write(inode, &bytes[..part], offset);
+                Ok(part)
+            }
+            Fault::NoSpace | Fault::Io | Fault::SyncIo => {
+                self.write(inode, &bytes[..part], offset);
+                Err(fault.error())
+            }
+        }
+    }
+}
+
+impl Vfs for SimFs {
+    fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn VfsFile>> {
+        let inode = self.state().open(path, access)?;
+        let writable = !matches!(access, Access::Read);
+        Ok(Box::new(SimFile { fs: self.clone(), inode, writable, held: Mutex::new(None) }))
+    }
+
+    fn rename(&self, source: &Path, target: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.meet(Call::Rename).map_err(|fault| fault.error())?;
+        if !state.disk.rename(source, target) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        state.fork(Call::Rename);
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.meet(Call::Remove).map_err(|fault| fault.error())?;
+        if !state.disk.remove(path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        state.fork(Call::Remove);
+        Ok(())
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        let mut state = self.state();
+        state.meet(Call::Exists).map_err(|fault| fault.error())?;
+        Ok(state.disk.find(path).is_some())
+    }
+
+    fn sync_dir(&self, _path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.fork(Call::SyncDir);
+        state.meet(Call::SyncDir).map_err(|fault| fault.error())?;
+        state.disk.sync_names();
+        Ok(())
+    }
+}
+
+impl VfsFile for SimFile {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut state = self.fs.state();
+        let limit = match state.meet(Call::Read) {
+            Ok(()) => bytes.len(),
+            Err(Fault::Short) => state.rng.below(bytes.len()).max(1).min(bytes.len()),
+            Err(fault) => return Err(fault.error()),
+        };
+        Ok(state.disk.inode(self.inode).read(&mut bytes[..limit], offset))
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        if !self.writable {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        self.fs.state().write_at(self.inode, bytes, offset)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        let mut state = self.fs.state();
+        state.meet(Call::Len).map_err(|fault| fault.error())?;
+        Ok(state.disk.inode(self.inode).len())
+    }
+
+    fn set_len(&self, len_bytes: u64) -> io::Result<()> {
+        if !self.writable {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let mut state = self.fs.state();
+        state.meet(Call::SetLen).map_err(|fault| fault.error())?;
+        state.disk.set_len(self.inode, len_bytes);
+        state.fork(Call::SetLen);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.fs.state();
+        state.fork(Call::Sync);
+        if let Err(fault) = state.meet(Call::Sync) {
+            let State { disk, rng, .. } = &mut *state;
+            disk.sync_in_part(self.inode, rng);
+            return Err(fault.error());
+        }
+        state.disk.sync(self.inode);
+        Ok(())
+    }
+
+    fn try_lock(&self, lock: Lock) -> io::Result<bool> {
+        let mut state = self.fs.state();
+        state.meet(Call::Lock).map_err(|fault| fault.error())?;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let holders = state.lock_of(self.inode);
+        let free = match lock {
+            Lock::Shared => !holders.exclusive,
+            Lock::Exclusive => !holders.exclusive && holders.shared == 0,
+        };
+        if held.is_some() || !free {
+            return Ok(false);
+        }
+        match lock {
+            Lock::Shared => holders.shared += 1,
+            Lock::Exclusive => holders.exclusive = true,
+        }
+        *held = Some(lock);
+        Ok(true)
+    }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let mut state = self.fs.state();
+        state.meet(Call::Exists).map_err(|fault| fault.error())?;
+        Ok(state.disk.find(path) == Some(self.inode))
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.fs.state();
+        let holders = state.lock_of(self.inode);
+        match held {
+            Some(Lock::Shared) => holders.shared -= 1,
+            Some(Lock::Exclusive) => holders.exclusive = false,
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
