@@ -4,10 +4,15 @@
 //! - X2 The same plan and the same twin give the same result and the same trace.
 
 mod canary;
+mod compare;
+mod crash;
 mod plan;
 mod probe;
 mod quiet;
+mod rig;
 mod shrink;
+mod store;
+mod world;
 
 pub use plan::{PLAN_OPS_MAX, Plan};
 pub use probe::Probe;
@@ -110,7 +115,7 @@ pub struct Check {
 }
 
 /// Every check of a campaign.
-pub static CHECKS: &[Check] = &[];
+pub static CHECKS: &[Check] = &[store::CHECK, crash::CHECK];
 
 /// Wrong on purpose: a healthy campaign always catches it.
 pub static CANARY: Check = canary::CHECK;

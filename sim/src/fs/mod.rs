@@ -99,6 +99,14 @@ impl SimFs {
         self.state().forks.get_or_insert_default();
     }
 
+    /// Forgets whatever is done from now on: the process that does it is dead.
+    pub fn fall_silent(&self) {
+        let state = &mut *self.state();
+        state.forks = None;
+        state.written = None;
+        state.faults.inject(Injection { fault: Fault::Io, after: 0, lasting: true });
+    }
+
     /// Returns the forks recorded since the last time and goes on recording.
     #[must_use]
     pub fn take_forks(&self) -> Vec<Fork> {

@@ -1,0 +1,335 @@
+//! A crash at every write and at every sync, also inside recovery, also while the file is made.
+
+use super::compare::{Order, Reading, Stop, read_all};
+use super::rig::{Rig, unexpected, verify};
+use super::store::{S1, S2, S3, S4};
+use super::world::{World, file};
+use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use crate::fs::{Disk, Fork, SimFs};
+use crate::rng::Rng;
+use fastness::{Error, FileErrorCause, RecoveryOutcome, Snapshot, Store};
+use fastness_models::Kind;
+use fastness_models::store::{State, Store as Model};
+
+const DEPTH_MAX: usize = 3;
+
+pub(super) const C1: Invariant =
+    Invariant { id: "C1", promise: "A file opens, and every byte of it reads, after any crash." };
+pub(super) const C2: Invariant =
+    Invariant { id: "C2", promise: "An acknowledged commit survives every crash." };
+pub(super) const C3: Invariant = Invariant {
+    id: "C3",
+    promise: "A crash lands on the last acknowledged commit or on the one in flight, whole.",
+};
+pub(super) const C4: Invariant =
+    Invariant { id: "C4", promise: "What a reader saw after a crash, no later crash takes back." };
+pub(super) const C5: Invariant =
+    Invariant { id: "C5", promise: "The whole-file check of a recovered file finds nothing." };
+pub(super) const C6: Invariant =
+    Invariant { id: "C6", promise: "A recovered store goes on committing." };
+pub(super) const C7: Invariant = Invariant {
+    id: "C7",
+    promise: "A file being made is absent or complete, and there once that was acknowledged.",
+};
+
+pub(super) const CHECK: Check = Check {
+    name: "crash",
+    about: "crashes at every write and sync, to depth 3 inside recovery",
+    invariants: &[C1, C2, C3, C4, C5, C6, C7, S1, S2, S3, S4],
+    marks: &[
+        "commit in flight survived",
+        "commit in flight was lost",
+        "recovery discarded a commit",
+        "recovery discarded a slot",
+        "recovery found the last commit whole",
+        "crash while creating: no file",
+        "crash while creating: a file",
+        "crash inside recovery",
+        "crash inside recovery of a recovery",
+        "kill, read, power loss",
+        "committed after a recovery",
+    ],
+    recipe: Recipe {
+        mix: &[
+            (Kind::Insert, 30),
+            (Kind::Remove, 8),
+            (Kind::Clear, 1),
+            (Kind::Fill, 6),
+            (Kind::Prune, 4),
+            (Kind::Get, 12),
+            (Kind::Range, 4),
+            (Kind::Ends, 4),
+            (Kind::Commit, 4),
+            (Kind::Abort, 1),
+            (Kind::TakeSnapshot, 1),
+            (Kind::ScanSnapshot, 1),
+            (Kind::DropSnapshot, 1),
+            (Kind::Reopen, 1),
+            (Kind::Kill, 1),
+            (Kind::PowerLoss, 1),
+        ],
+        ops_min: 30,
+        ops_max: 120,
+    },
+    body,
+};
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let mut rig = create(&world, probe)?;
+    for (step, op) in plan.ops.iter().enumerate() {
+        rig.step = step;
+        let before = rig.model.committed().clone();
+        match op.kind {
+            Kind::Kill | Kind::PowerLoss => {
+                rig.crash(*op).map_err(|stop| unexpected(stop, C1.id).at(step))?;
+            }
+            _ => rig.must(*op).map_err(|violation| violation.at(step))?,
+        }
+        let forks = rig.fs.take_forks();
+        if !forks.is_empty() {
+            let states = [before, rig.model.committed().clone()];
+            let disk = rig.fs.disk();
+            let mut crashes = Crashes { world: &world, probe: rig.probe };
+            crashes.at_every(&forks, &states).map_err(|violation| violation.at(step))?;
+            let acknowledged = &states[1..];
+            let cut = Cut { depth: 1, at: "acknowledged" };
+            crashes.power_loss(&disk, acknowledged, cut).map_err(|v| v.at(step))?;
+        }
+    }
+    Ok(())
+}
+
+/// Creates the store and crashes at every call of that.
+fn create<'w>(world: &'w World, probe: &'w mut Probe) -> Result<Rig<'w>, Violation> {
+    let fs = world.boot(Disk::default());
+    fs.record();
+    let mut rig = Rig::create_on(world, probe, fs).map_err(|stop| unexpected(stop, C7.id))?;
+    rig.records = true;
+    let forks = rig.fs.take_forks();
+    let mut rng = Rng::new(world.rng(Rng::next));
+    for fork in &forks {
+        let disk = fork.disk.power_loss(&mut rng);
+        half_created(rig.probe, world, disk).map_err(|stop| unexpected(stop, C7.id))?;
+        half_created(rig.probe, world, fork.disk.clone())
+            .map_err(|stop| unexpected(stop, C7.id))?;
+        rig.probe.crash(fork.at.name());
+    }
+    let disk = rig.fs.disk().power_loss(&mut rng);
+    let there = world.options(&world.boot(disk)).open(file());
+    there.map_err(|error| Violation::new(C7.id, format!("created, power lost, then: {error}")))?;
+    Ok(rig)
+}
+
+/// A file that was being made is absent or complete, and what is left over is not in the way.
+fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), Stop> {
+    let fs = world.boot(disk);
+    let options = world.options(&fs);
+    let store = match options.open(file()) {
+        Ok(store) => {
+            probe.mark("crash while creating: a file");
+            store
+        }
+        Err(Error::File { cause: FileErrorCause::NotFound, .. }) => {
+            probe.mark("crash while creating: no file");
+            options.open_or_create(file())?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let operations = read_all(&store.snapshot(), &State::default(), Order::Forward).same(C7.id)?;
+    probe.count(Kind::Scan.name(), operations);
+    Ok(())
+}
+
+/// Where a crash happens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    pub(super) depth: usize,
+    pub(super) at: &'static str,
+}
+
+/// Crashes of one run and what is found after them.
+pub(super) struct Crashes<'a> {
+    pub(super) world: &'a World,
+    pub(super) probe: &'a mut Probe,
+}
+
+impl Crashes<'_> {
+    /// Cuts the power at every fork and kills the process at every other one. What is found must be
+    /// one of the states.
+    pub(super) fn at_every(&mut self, forks: &[Fork], states: &[State]) -> Result<(), Violation> {
+        for fork in forks {
+            let cut = Cut { depth: 1, at: fork.at.name() };
+            self.power_loss(&fork.disk, states, cut)?;
+            if self.chance(2) {
+                self.recover(fork.disk.clone(), states, cut)?;
+                self.probe.mark("kill, read, power loss");
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts the power.
+    pub(super) fn power_loss(
+        &mut self,
+        disk: &Disk,
+        states: &[State],
+        cut: Cut,
+    ) -> Result<(), Violation> {
+        let mut rng = Rng::new(self.world.rng(Rng::next));
+        self.recover(disk.power_loss(&mut rng), states, cut)
+    }
+
+    fn chance(&self, n: usize) -> bool {
+        self.world.rng(|rng| rng.one_in(n))
+    }
+
+    /// Opens a file after a crash, compares, crashes again, goes on.
+    pub(super) fn recover(
+        &mut self,
+        disk: Disk,
+        states: &[State],
+        cut: Cut,
+    ) -> Result<(), Violation> {
+        let fs = self.world.boot(disk);
+        let deeper = cut.depth < DEPTH_MAX && self.chance(3);
+        fs.record();
+        let store = self.world.options(&fs).open(file()).map_err(|error| {
+            Violation::new(C1.id, format!("after a crash at {}: {error}", cut.at))
+        })?;
+        self.probe.count(Kind::Reopen.name(), 1);
+        self.probe.crash(cut.at);
+        self.note(&store);
+        let snapshot = store.snapshot();
+        let landed = self.land(&snapshot, states, cut)?;
+        self.probe.line(|| format!("     crash at {}: landed on state {landed}", cut.at));
+        let state = &states[landed];
+        if self.chance(if store.info().is_ok_and(|info| info.page_count < 64) { 2 } else { 16 }) {
+            verify(&snapshot, C5.id).map_err(|stop| unexpected(stop, C5.id))?;
+            self.probe.count(Kind::Verify.name(), 1);
+        }
+        drop(snapshot);
+        let forks = fs.take_forks();
+        if deeper {
+            self.inside(&forks, states, cut.depth)?;
+        }
+        // Whatever recovery left unsynced, the reader above has seen its state.
+        if cut.depth < DEPTH_MAX && fs.disk().pending() {
+            let again = Cut { depth: DEPTH_MAX, at: "after a read" };
+            self.power_loss(&fs.disk(), std::slice::from_ref(state), again)
+                .map_err(|violation| Violation { invariant: C4.id, ..violation })?;
+        }
+        if deeper {
+            self.go_on((store, fs), state, cut.depth)?;
+        }
+        Ok(())
+    }
+
+    /// Crashes at one of the calls that recovery made.
+    fn inside(&mut self, forks: &[Fork], states: &[State], depth: usize) -> Result<(), Violation> {
+        if forks.is_empty() {
+            return Ok(());
+        }
+        let fork = self.world.rng(|rng| rng.pick(forks).clone());
+        let at = if depth == 1 { "depth 2" } else { "depth 3" };
+        let mark = match depth {
+            1 => "crash inside recovery",
+            _ => "crash inside recovery of a recovery",
+        };
+        self.probe.mark(mark);
+        let cut = Cut { depth: depth + 1, at };
+        if self.chance(3) {
+            return self.recover(fork.disk, states, cut);
+        }
+        self.power_loss(&fork.disk, states, cut)
+    }
+
+    /// Commits on a recovered store, crashes in that, closes and opens again.
+    fn go_on(
+        &mut self,
+        (store, fs): (Store, SimFs),
+        state: &State,
+        depth: usize,
+    ) -> Result<(), Violation> {
+        let mut model = Model::at(state.clone());
+        self.commit_some(&store, &mut model).map_err(|stop| unexpected(stop, C6.id))?;
+        drop(store);
+        let states = [state.clone(), model.committed().clone()];
+        let forks = fs.take_forks();
+        if !forks.is_empty() {
+            let fork = self.world.rng(|rng| rng.pick(&forks).clone());
+            let at = if depth == 1 { "depth 2" } else { "depth 3" };
+            self.power_loss(&fork.disk, &states, Cut { depth: depth + 1, at })?;
+        }
+        let store = self.world.options(&fs).open(file());
+        let store = store.map_err(|error| unexpected(error.into(), C6.id))?;
+        let reading = read_all(&store.snapshot(), &states[1], Order::Backward);
+        let operations = reading.same(C6.id).map_err(|stop| unexpected(stop, C6.id))?;
+        self.probe.count(Kind::Scan.name(), operations);
+        self.probe.mark("committed after a recovery");
+        Ok(())
+    }
+
+    fn commit_some(&mut self, store: &Store, model: &mut Model) -> Result<(), Stop> {
+        let domain = &self.world.domain;
+        let mut txn = store.write()?;
+        for _ in 0..1 + self.world.rng(|rng| rng.below(6)) {
+            let [tree, key, value, what] = self.world.rng(|rng| [(); 4].map(|()| rng.byte()));
+            let (tree, key) = (domain.tree(tree), domain.key(key));
+            if what < 80 {
+                txn.tree(tree)?.remove(&key)?;
+                model.remove(tree, &key);
+            } else {
+                let value = domain.value(value, self.world.rng(|rng| u32::from(rng.byte())));
+                txn.tree(tree)?.insert(&key, &value)?;
+                model.insert(tree, &key, &value);
+            }
+            self.probe.count(Kind::Insert.name(), 1);
+        }
+        txn.commit()?;
+        model.commit();
+        Ok(())
+    }
+
+    /// Tells which of the states the snapshot holds, wholly.
+    fn land(
+        &mut self,
+        snapshot: &Snapshot,
+        states: &[State],
+        cut: Cut,
+    ) -> Result<usize, Violation> {
+        let mut texts = Vec::new();
+        for (index, state) in states.iter().enumerate().rev() {
+            match read_all(snapshot, state, Order::Forward) {
+                Reading::Same(operations) => {
+                    self.probe.count(Kind::Scan.name(), operations);
+                    if states.len() > 1 && states[0] != states[1] {
+                        let survived = ["commit in flight was lost", "commit in flight survived"];
+                        self.probe.mark(survived[index.min(1)]);
+                    }
+                    return Ok(index);
+                }
+                Reading::Differs(text) => texts.push(text),
+                Reading::Failed(error) => {
+                    let text = format!("after a crash at {}: {error}", cut.at);
+                    return Err(Violation::new(C1.id, text));
+                }
+            }
+        }
+        let invariant = if states.len() == 1 { C2.id } else { C3.id };
+        let text = format!("after a crash at {}: {}", cut.at, texts.join("; or: "));
+        Err(Violation::new(invariant, text))
+    }
+
+    fn note(&mut self, store: &Store) {
+        let Some(recovery) = store.recovery() else { return };
+        match recovery.outcome {
+            RecoveryOutcome::LastCommitWhole => {
+                self.probe.mark("recovery found the last commit whole");
+            }
+            RecoveryOutcome::SlotDiscarded => self.probe.mark("recovery discarded a slot"),
+            RecoveryOutcome::CommitDiscarded(_) => self.probe.mark("recovery discarded a commit"),
+            _ => {}
+        }
+    }
+}

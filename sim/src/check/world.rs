@@ -1,0 +1,86 @@
+//! What all machines of one run share: the operands, the keys, and the chance that a seed decides.
+
+use super::{Plan, Twin};
+use crate::entropy::SimEntropy;
+use crate::fs::{Disk, SimFs};
+use crate::rng::Rng;
+use fastness::{Key, Options};
+use fastness_models::Domain;
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where the store is.
+pub(super) const FILE: &str = "/sim/store.fast";
+/// Where copies of it go.
+pub(super) const COPY: &str = "/sim/copy.fast";
+/// Where the file is built that is then renamed.
+pub(super) const TEMPORARY: &str = "/sim/store.fast.fastness-tmp";
+
+/// What all machines of one run share.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) twin: Twin,
+    pub(super) domain: Domain,
+    pub(super) salt: u32,
+    rng: RefCell<Rng>,
+}
+
+impl World {
+    pub(super) fn new(plan: &Plan, twin: Twin) -> Self {
+        let rng = RefCell::new(Rng::new(u64::from(plan.salt) << 8 | 0x5a));
+        Self { twin, domain: Domain::new(plan.salt), salt: plan.salt, rng }
+    }
+
+    /// Decides something.
+    pub(super) fn rng<T>(&self, decide: impl FnOnce(&mut Rng) -> T) -> T {
+        decide(&mut self.rng.borrow_mut())
+    }
+
+    /// Starts a machine with this disk; no two of a run behave or draw bytes alike.
+    pub(super) fn boot(&self, disk: Disk) -> SimFs {
+        SimFs::boot(disk, self.rng(Rng::next))
+    }
+
+    /// The key of the store, if it has one.
+    pub(super) fn key(&self) -> Option<Key> {
+        match self.twin {
+            Twin::Plain => None,
+            Twin::Encrypted => Some(Key::new([0x4b; 64])),
+        }
+    }
+
+    /// Options on a machine with the right key.
+    pub(super) fn options(&self, fs: &SimFs) -> Options {
+        let options = self.options_without_key(fs);
+        match self.key() {
+            Some(key) => options.key(key),
+            None => options,
+        }
+    }
+
+    /// Options on a machine without a key.
+    pub(super) fn options_without_key(&self, fs: &SimFs) -> Options {
+        let entropy = SimEntropy::new(self.rng(Rng::next));
+        let options = Options::new().vfs(Arc::new(fs.clone())).entropy(Arc::new(entropy));
+        // Now and then next to nothing is kept in memory.
+        if self.salt >> 29 == 0 { options.cache_bytes(8 << 10) } else { options }
+    }
+}
+
+/// A key that no store has.
+pub(super) fn wrong_key() -> Key {
+    let mut bytes = [0x4b; 64];
+    bytes[63] ^= 1;
+    Key::new(bytes)
+}
+
+/// The key that copies are given.
+pub(super) fn other_key() -> Key {
+    Key::new([0xc3; 64])
+}
+
+/// The path of the store.
+pub(super) fn file() -> &'static Path {
+    Path::new(FILE)
+}
