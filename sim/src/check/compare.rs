@@ -29,10 +29,9 @@ impl From<Violation> for Stop {
 /// What snapshots and transactions read alike.
 pub(super) trait Reads {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error>;
-    fn range(&self, bounds: Bounds<'_>) -> Range<'_>;
+    fn range(&self, bounds: Bounds<'_>) -> Result<Range<'_>, Error>;
     fn ends(&self) -> Result<[Option<(Bytes, Bytes)>; 2], Error>;
-    fn len(&self) -> u64;
-    fn is_empty(&self) -> bool;
+    fn count(&self) -> u64;
 }
 
 macro_rules! reads {
@@ -41,17 +40,14 @@ macro_rules! reads {
             fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
                 $reader::get(self, key)
             }
-            fn range(&self, bounds: Bounds<'_>) -> Range<'_> {
+            fn range(&self, bounds: Bounds<'_>) -> Result<Range<'_>, Error> {
                 $reader::range(self, bounds)
             }
             fn ends(&self) -> Result<[Option<(Bytes, Bytes)>; 2], Error> {
                 Ok([self.first()?, self.last()?])
             }
-            fn len(&self) -> u64 {
+            fn count(&self) -> u64 {
                 $reader::len(self)
-            }
-            fn is_empty(&self) -> bool {
-                $reader::is_empty(self)
             }
         }
     };
@@ -106,10 +102,14 @@ impl Reading {
 
 /// Compares a range of one tree.
 pub(super) fn read_range<'m>(
-    mut found: Range<'_>,
+    found: Result<Range<'_>, Error>,
     mut expected: impl DoubleEndedIterator<Item = Entry<'m>>,
     order: Order,
 ) -> Reading {
+    let mut found = match found {
+        Ok(found) => found,
+        Err(error) => return Reading::Failed(error),
+    };
     for index in 0.. {
         let front = order.front(index);
         let (found, expected) = match front {

@@ -40,7 +40,6 @@ pub(super) const CHECK: Check = Check {
         "commit in flight survived",
         "commit in flight was lost",
         "recovery discarded a commit",
-        "recovery discarded a slot",
         "recovery found the last commit whole",
         "crash while creating: no file",
         "crash while creating: a file",
