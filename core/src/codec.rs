@@ -85,10 +85,6 @@ impl Writer {
         self.put(&value.to_le_bytes());
     }
 
-    pub(crate) const fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }

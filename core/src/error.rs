@@ -1,7 +1,7 @@
 //! The one error type. A leaf says what happened to which file; [`Error::remedy`] says what to do.
 //!
-//! It is `Clone + PartialEq`, so that a model can predict it. Kinds and numbers of [`FileErrorKind`]
-//! are those of realm-java's `RealmFileException`. Key material never appears.
+//! It is `Clone + PartialEq`, so that a model can predict it. Kinds and numbers of
+//! [`FileErrorKind`] are those of realm-java's `RealmFileException`. Key material never appears.
 
 use crate::unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PageId, VALUE_BYTES_MAX};
 use std::fmt;
@@ -177,6 +177,7 @@ impl Error {
         Self::file(path, FileErrorCause::Damaged { page, damage })
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the system's kinds are open-ended")]
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
         let cause = match error.kind() {
             io::ErrorKind::NotFound => FileErrorCause::NotFound,

@@ -4,11 +4,14 @@ mod codec;
 mod conc;
 mod crypto;
 mod error;
+#[doc(hidden)]
+pub mod inspect;
 mod page;
 mod space;
 mod tree;
 mod txn;
 mod unit;
+mod verify;
 pub mod vfs;
 
 pub use crypto::{Entropy, Key, OsEntropy};
@@ -19,3 +22,4 @@ pub use error::{
 pub use tree::{Bytes, Range};
 pub use txn::{Compaction, Info, Options, Snapshot, Store, Tree, TreeInfo, TreeMut, WriteTxn};
 pub use unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PAGE_BYTES, PageId, VALUE_BYTES_MAX};
+pub use verify::{Problem, ProblemKind, Verification};

@@ -17,7 +17,7 @@ mod seal;
 
 pub use key::Key;
 pub(crate) use key::{FileKeys, KeyCheck};
-pub(crate) use seal::{Batch, Place, Sealer, seal_plain, seal_plain_slot};
+pub(crate) use seal::{Batch, Place, Sealer};
 
 use std::fmt;
 use std::io;

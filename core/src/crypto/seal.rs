@@ -48,13 +48,13 @@ fn checksum(file: &FileSalt, bytes: &[u8]) -> Seal {
 }
 
 /// Seals a page of a plain file as it lies on the disk.
-pub(crate) fn seal_plain(file: &FileSalt, place: Place, page: &mut PageBytes) -> Seal {
+fn seal_plain(file: &FileSalt, place: Place, page: &mut PageBytes) -> Seal {
     put_at(page, 0, &place.bytes());
     checksum(file, page)
 }
 
 /// Seals a slot of a plain file as it lies on the disk.
-pub(crate) fn seal_plain_slot(file: &FileSalt, place: Place, slot: &mut [u8; SLOT_BYTES]) {
+fn seal_plain_slot(file: &FileSalt, place: Place, slot: &mut [u8; SLOT_BYTES]) {
     put_at(slot, 0, &place.bytes());
     let seal = checksum(file, &slot[..SLOT_BYTES - SEAL_BYTES]);
     put_at(slot, SLOT_BYTES - SEAL_BYTES, &seal.0);

@@ -13,8 +13,8 @@ mod prelude;
 mod slot;
 
 pub(crate) use node::{
-    CELL_BYTES_MAX, CELLS_START, Cell, NODE_CAPACITY, NodePage, Payload, ValueSpan,
-    branch_cell_bytes, encode_branch, encode_leaf, leaf_cell_bytes,
+    CELL_BYTES_MAX, Cell, NODE_CAPACITY, NodePage, Payload, ValueSpan, branch_cell_bytes,
+    encode_branch, encode_leaf, leaf_cell_bytes,
 };
 pub(crate) use overflow::{OVERFLOW_CAPACITY, OverflowPage, encode_overflow, overflow_pages};
 pub(crate) use prelude::{NoPrelude, PRELUDE_BYTES, PRELUDE_COPY_AT, Prelude};

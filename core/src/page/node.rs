@@ -10,7 +10,7 @@ use crate::crypto::HEAD_BYTES;
 use crate::unit::{KEY_BYTES_MAX, PAGE_BYTES, PageBytes, VALUE_BYTES_MAX};
 
 /// Where the directory starts.
-pub(crate) const CELLS_START: usize = HEAD_BYTES + 8;
+const CELLS_START: usize = HEAD_BYTES + 8;
 
 /// Bytes for the directory and the cells.
 pub(crate) const NODE_CAPACITY: usize = PAGE_BYTES - CELLS_START;

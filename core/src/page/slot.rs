@@ -89,8 +89,7 @@ impl Slot {
             CatalogAt::Stored { bytes, first: Pointer::decode(&mut reader)?? }
         };
         let known = flags & !(FLAG_SETTLED | FLAG_INLINE | FLAG_COPY) == 0
-            && page_count >= HEADER_PAGES
-            && page_count < 1 << 48
+            && (HEADER_PAGES..1 << 48).contains(&page_count)
             && commit.0 < 1 << 48;
         let settled = flags & FLAG_SETTLED != 0;
         let copy = flags & FLAG_COPY != 0;

@@ -24,10 +24,6 @@ impl Cache {
         Self { bytes_max, bytes: Arc::default(), arrivals: Mutex::default() }
     }
 
-    pub(crate) const fn bytes_max(&self) -> usize {
-        self.bytes_max
-    }
-
     pub(crate) fn cost(&self, bytes: usize) -> Cost {
         Cost::count(&self.bytes, bytes)
     }

@@ -109,7 +109,7 @@ impl<'a> Flush<'a> {
         }
         let mut page = Box::new([0; PAGE_BYTES]);
         let cells = cells.iter().map(|cell| Cell {
-            key: &*cell.key,
+            key: &cell.key,
             content: match &cell.payload {
                 Payload::New(value) => page::Payload::Inline(value),
                 Payload::Stored { bytes, first } => {

@@ -23,7 +23,7 @@ mod view;
 pub use bytes::Bytes;
 pub(crate) use cache::Cache;
 pub use cursor::Range;
-pub(crate) use edit::{Edits, Link, TreeEdit};
+pub(crate) use edit::{Edits, TreeEdit};
 pub(crate) use flush::Flush;
 pub(crate) use node::Node;
 pub(crate) use pager::{Pager, PagerParts};

@@ -13,7 +13,7 @@ pub(crate) struct Node {
     children: Box<[Swap<Node>]>,
     /// Used since the cache last looked at it.
     touched: AtomicBool,
-    cost: Cost,
+    _cost: Cost,
 }
 
 /// Bytes of memory that are counted while they are held.
@@ -41,7 +41,7 @@ impl Node {
         let count = if page.level() == 0 { 0 } else { page.count() };
         let children: Box<[_]> = (0..count).map(|_| Swap::default()).collect();
         let bytes = PAGE_BYTES + size_of::<Self>() + count * size_of::<Swap<Self>>();
-        Self { page, children, touched: AtomicBool::new(false), cost: cache.cost(bytes) }
+        Self { page, children, touched: AtomicBool::new(false), _cost: cache.cost(bytes) }
     }
 
     /// Returns child `index`, reading it if it is not resident.
@@ -77,10 +77,5 @@ impl Node {
         }
         self.children[index].store(None);
         true
-    }
-
-    /// Returns the bytes of memory this node is counted with.
-    pub(crate) const fn cost_bytes(&self) -> usize {
-        self.cost.bytes
     }
 }

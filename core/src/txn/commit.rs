@@ -3,7 +3,7 @@
 //! New pages first, then the inactive slot, then one sync, then the acknowledgement. A large commit
 //! syncs its pages before its slot, so that opening never has to walk more than a few.
 
-use super::pins::{Pinned, Published};
+use super::pins::Published;
 use super::state::{State, Writer, other_slot};
 use super::write::Changes;
 use crate::codec::u32_len;
@@ -33,7 +33,6 @@ pub(crate) enum Sync {
 struct Work<'a> {
     published: &'a Published<State>,
     writer: &'a mut Writer,
-    base: Pinned<State>,
     commit: CommitId,
     sync: Sync,
 }
@@ -74,7 +73,7 @@ pub(crate) fn commit(
     space.release(published.oldest(), base.commit());
     let mut draft = space.draft();
     let commit = base.commit().next();
-    let mut work = Work { published, writer, base, commit, sync };
+    let mut work = Work { published, writer, commit, sync };
     let outcome = work.run(changes, &mut space, &mut draft);
     let outcome = match outcome {
         Ok(freed) => {

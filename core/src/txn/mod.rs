@@ -24,8 +24,10 @@ mod store;
 mod turn;
 mod write;
 
+pub(crate) use open::{check_header, prelude_places};
 pub use options::Options;
+pub(crate) use recover::read_slot;
 pub use snapshot::{Snapshot, Tree};
-pub(crate) use state::State;
+pub(crate) use state::{SLOT_PAGES, State};
 pub use store::{Compaction, Info, Store, TreeInfo};
 pub use write::{TreeMut, WriteTxn};

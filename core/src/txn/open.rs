@@ -2,7 +2,7 @@
 
 use super::options::Options;
 use super::pins::Published;
-use super::recover::recover;
+use super::recover::{read_slot, recover};
 use super::store::{Inner, Store};
 use crate::conc::Arc;
 use crate::crypto::{FileKeys, Sealer};
@@ -94,4 +94,30 @@ fn unlock(options: &Options, path: &Path, prelude: &Prelude) -> Result<Sealer> {
         }
     };
     Ok(Sealer::new(prelude.salt, keys))
+}
+
+/// How often a slot is read again before it is taken as damaged: a writer may be at it.
+const SLOT_READS: u32 = 3;
+
+/// Returns the pages of the header that do not hold what was written to them.
+pub(crate) fn check_header(pager: &Pager) -> Result<Vec<PageId>> {
+    let mut bad = Vec::new();
+    for (page, at) in prelude_places() {
+        let mut bytes = [0; PRELUDE_BYTES];
+        read_whole(pager.file(), &mut bytes, at).map_err(|e| pager.io(&e))?;
+        let slot_fits = page == PageId(0) || slot_fits(pager, page)?;
+        if Prelude::decode(&bytes).is_err() || !slot_fits {
+            bad.push(page);
+        }
+    }
+    Ok(bad)
+}
+
+fn slot_fits(pager: &Pager, page: PageId) -> Result<bool> {
+    for _ in 0..SLOT_READS {
+        if read_slot(pager, page)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -16,7 +16,7 @@ use crate::error::{Damage, Error, FileErrorCause, Recovery, RecoveryOutcome, Res
 use crate::page::{CatalogAt, Pointer, Slot, ValueSpan};
 use crate::tree::Pager;
 use crate::unit::{CommitId, PAGE_BYTES, PageId, SLOT_BYTES};
-use crate::vfs::read_whole;
+use crate::vfs::{read_whole, write_whole};
 
 /// What opening found, beside the state.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +30,16 @@ pub(crate) const fn opened(recovery: Option<Recovery>) -> OpenedAs {
 }
 
 /// A slot that can be read.
-struct Candidate {
+pub(crate) struct Candidate {
+    pub(crate) page: PageId,
+    pub(crate) slot: Slot,
+}
+
+/// The commit that was chosen, the page of its slot, and the pages that were walked.
+struct Chosen {
+    state: State,
     page: PageId,
-    slot: Slot,
+    born: Vec<PageId>,
 }
 
 pub(crate) fn recover(pager: Arc<Pager>, mode: Mode) -> Result<(State, Writer, OpenedAs)> {
@@ -50,7 +57,7 @@ pub(crate) fn recover(pager: Arc<Pager>, mode: Mode) -> Result<(State, Writer, O
     };
     let readable = candidates.len();
     let newest = candidates.first().map(|c| c.slot.commit);
-    let (state, page) = choose(&pager, candidates)?;
+    let Chosen { state, page, born } = choose(&pager, candidates)?;
     let commit = state.commit();
     let outcome = match newest {
         Some(newest) if newest != commit => RecoveryOutcome::CommitDiscarded(newest),
@@ -61,9 +68,31 @@ pub(crate) fn recover(pager: Arc<Pager>, mode: Mode) -> Result<(State, Writer, O
     let mut writer = Writer { space: None, slot_page: page, settled: agree, poisoned: false };
     if mode == Mode::Write && !agree {
         let discarded = outcome != RecoveryOutcome::LastCommitWhole;
+        if newest == Some(commit) {
+            rewrite(&pager, page, &born)?;
+        }
         secure(&pager, &state, &mut writer, discarded)?;
     }
     Ok((state, writer, OpenedAs { recovery, read_only: mode == Mode::Read }))
+}
+
+/// Writes the pages of a commit, and its slot, once more as they are. A sync that failed may have
+/// left them in the system's cache as if they had reached the disk, and no later sync would write
+/// them then.
+fn rewrite(pager: &Pager, slot: PageId, born: &[PageId]) -> Result<()> {
+    let mut bytes = [0; PAGE_BYTES];
+    for &page in born {
+        copy_in_place(pager, &mut bytes, page)?;
+    }
+    copy_in_place(pager, &mut bytes[..SLOT_BYTES], slot)
+}
+
+fn copy_in_place(pager: &Pager, bytes: &mut [u8], page: PageId) -> Result<()> {
+    let offset = page.offset();
+    if !read_whole(pager.file(), bytes, offset).map_err(|e| pager.io(&e))? {
+        return Err(pager.damaged(page, Damage::Missing));
+    }
+    write_whole(pager.file(), bytes, offset).map_err(|e| pager.io(&e))
 }
 
 /// Makes a recovered commit durable, whatever happens next.
@@ -85,7 +114,8 @@ pub(crate) fn settle(pager: &Pager, slot: &Slot, writer: &mut Writer) -> Result<
     Ok(())
 }
 
-fn read_slot(pager: &Pager, page: PageId) -> Result<Option<Candidate>> {
+/// Reads a slot; `None` if its seal does not fit.
+pub(crate) fn read_slot(pager: &Pager, page: PageId) -> Result<Option<Candidate>> {
     let mut bytes = [0; SLOT_BYTES];
     let there = read_whole(pager.file(), &mut bytes, page.offset()).map_err(|e| pager.io(&e))?;
     if !there || !pager.sealer().open_slot(page, &mut bytes) {
@@ -96,12 +126,12 @@ fn read_slot(pager: &Pager, page: PageId) -> Result<Option<Candidate>> {
 }
 
 /// Takes the first candidate whose commit is whole.
-fn choose(pager: &Arc<Pager>, candidates: Vec<Candidate>) -> Result<(State, PageId)> {
+fn choose(pager: &Arc<Pager>, candidates: Vec<Candidate>) -> Result<Chosen> {
     let mut first_error = None;
     for Candidate { page, slot } in candidates {
         let settled = slot.settled;
         match whole(pager, slot) {
-            Ok(state) => return Ok((state, page)),
+            Ok((state, born)) => return Ok(Chosen { state, page, born }),
             // A commit that was whole once is damaged now; the one before would be a silent loss.
             Err(error) if settled || !is_incomplete(&error) => return Err(error),
             Err(error) => first_error = first_error.or(Some(error)),
@@ -122,72 +152,67 @@ fn is_incomplete(error: &Error) -> bool {
     )
 }
 
-/// Loads the commit of a slot; unless it is settled, walks the pages born in it.
-fn whole(pager: &Arc<Pager>, slot: Slot) -> Result<State> {
+/// Loads the commit of a slot; unless it is settled, walks the pages born in it and returns them.
+fn whole(pager: &Arc<Pager>, slot: Slot) -> Result<(State, Vec<PageId>)> {
     let found_bytes = pager.file().len().map_err(|e| pager.io(&e))?;
-    let expected_bytes = slot.page_count * PAGE_BYTES as u64;
+    let expected_bytes = slot.page_count.saturating_mul(PAGE_BYTES as u64);
     if found_bytes < expected_bytes {
         let cause = FileErrorCause::Truncated { expected_bytes, found_bytes };
         return Err(Error::file(pager.path(), cause));
     }
     let walk = !slot.settled;
     let state = State::load(Arc::clone(pager), slot)?;
+    let mut born = Born { pager, commit: state.commit(), pages: Vec::new() };
     if walk {
-        let mut born = Born { pager, commit: state.commit(), left: ONE_SYNC_PAGES_MAX };
-        if let CatalogAt::Stored { first, .. } = &state.slot.catalog {
-            born.count(first, state.catalog_pages.len())?;
+        if let CatalogAt::Stored { bytes, first } = state.slot.catalog {
+            born.chain(bytes, first)?;
         }
         for tree in state.trees.values() {
-            born.node(tree.record.root)?;
+            born.node(tree.record.root, None)?;
         }
-        born.node(state.slot.space.root)?;
+        born.node(state.slot.space.root, None)?;
     }
-    Ok(state)
+    let pages = born.pages;
+    Ok((state, pages))
 }
 
 /// A walk over the pages born in one commit.
 struct Born<'a> {
     pager: &'a Pager,
     commit: CommitId,
-    left: usize,
+    pages: Vec<PageId>,
 }
 
 impl Born<'_> {
-    fn count(&mut self, pointer: &Pointer, pages: usize) -> Result<()> {
-        match self.left.checked_sub(pages) {
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-            None => Err(self.pager.damaged(pointer.page, Damage::Content)),
+    /// Notes a page; more of them than a commit under one sync has are a lie.
+    fn meet(&mut self, page: PageId) -> Result<()> {
+        self.pages.push(page);
+        if self.pages.len() > ONE_SYNC_PAGES_MAX {
+            return Err(self.pager.damaged(page, Damage::Content));
         }
+        Ok(())
     }
 
-    fn node(&mut self, pointer: Option<Pointer>) -> Result<()> {
+    fn chain(&mut self, bytes: u32, first: Pointer) -> Result<()> {
+        let mut met = Vec::new();
+        self.pager.chain(bytes, first, |pointer| met.push(pointer.page))?;
+        met.into_iter().try_for_each(|page| self.meet(page))
+    }
+
+    fn node(&mut self, pointer: Option<Pointer>, level: Option<u8>) -> Result<()> {
         let Some(pointer) = pointer.filter(|pointer| pointer.birth == self.commit) else {
             return Ok(());
         };
-        self.count(&pointer, 1)?;
-        let node = self.pager.node(&pointer, None)?;
-        self.below(&node)
-    }
-
-    fn below(&mut self, node: &crate::tree::Node) -> Result<()> {
-        let level = node.page.level();
-        for index in 0..node.page.count() {
-            if level > 0 {
-                let pointer = node.page.child(index);
-                if pointer.birth == self.commit {
-                    self.count(&pointer, 1)?;
-                    let child = self.pager.node(&pointer, Some(level - 1))?;
-                    self.below(&child)?;
-                }
-            } else if let ValueSpan::Stored { bytes, first } = node.page.value(index)
+        self.meet(pointer.page)?;
+        let node = self.pager.node(&pointer, level)?;
+        let page = &node.page;
+        for index in 0..page.count() {
+            if page.level() > 0 {
+                self.node(Some(page.child(index)), Some(page.level() - 1))?;
+            } else if let ValueSpan::Stored { bytes, first } = page.value(index)
                 && first.birth == self.commit
             {
-                let mut pages = 0;
-                self.pager.chain(bytes, first, |_| pages += 1)?;
-                self.count(&first, pages)?;
+                self.chain(bytes, first)?;
             }
         }
         Ok(())

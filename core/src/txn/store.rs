@@ -1,5 +1,6 @@
 //! The open store.
 
+use super::compact;
 use super::options::Options;
 use super::pins::Published;
 use super::recover::{OpenedAs, settle};
@@ -7,7 +8,6 @@ use super::snapshot::Snapshot;
 use super::state::{State, Writer};
 use super::turn::Turn;
 use super::write::WriteTxn;
-use super::{compact, snapshot};
 use crate::conc::Arc;
 use crate::crypto::Key;
 use crate::error::{Error, Recovery, Result};
@@ -104,7 +104,7 @@ impl Store {
     /// Takes a snapshot of the last commit.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        snapshot::Snapshot::new(self.inner.published.pin())
+        Snapshot::new(self.inner.published.pin())
     }
 
     /// Begins the write transaction, after the one before it has ended.
@@ -114,6 +114,17 @@ impl Store {
     pub fn write(&self) -> Result<WriteTxn> {
         let writer = self.turn()?;
         Ok(WriteTxn::new(Arc::clone(&self.inner), writer))
+    }
+
+    /// Runs `body` in the turn to write.
+    pub(crate) fn with_writer<T>(
+        &self,
+        body: impl FnOnce(&Published<State>, &mut Writer) -> T,
+    ) -> Result<T> {
+        let mut writer = self.turn()?;
+        let outcome = body(&self.inner.published, &mut writer);
+        self.inner.turn.give(writer);
+        Ok(outcome)
     }
 
     /// Waits for the turn to write.
@@ -137,10 +148,7 @@ impl Store {
     /// If the disk is full or fails; the file then stays as it was. If it cannot be known which
     /// file a crash would leave, the store is [`Error::Poisoned`] for writers.
     pub fn compact(&self) -> Result<Compaction> {
-        let mut writer = self.turn()?;
-        let outcome = compact::compact(&self.inner, &mut writer);
-        self.inner.turn.give(writer);
-        outcome
+        self.with_writer(|_, writer| compact::compact(&self.inner, writer))?
     }
 
     /// Copies the last commit into a new file, encrypted with `key` or, without one, in plain.

@@ -1,0 +1,70 @@
+//! The decoders of pages, slots and preludes, for fuzzing: each walks all that a reader would touch.
+
+use crate::codec::Reader;
+use crate::error::{Damage, FileErrorCause};
+use crate::page::{
+    Catalog, CatalogAt, FORMAT_VERSION, NoPrelude, NodePage, OverflowPage, PRELUDE_BYTES, Prelude,
+    Slot, ValueSpan,
+};
+use crate::unit::{PAGE_BYTES, PageBytes, SLOT_BYTES};
+
+/// Decodes a page whose seal is open, as the kind it says it is; tells the kind.
+///
+/// # Errors
+/// [`Damage::Missing`] if it is too short, [`Damage::Content`] if it is malformed.
+pub fn decode_page(page: &[u8]) -> Result<&'static str, Damage> {
+    let page: &PageBytes = page.first_chunk().ok_or(Damage::Missing)?;
+    if OverflowPage::decode(page).is_some() {
+        return Ok("overflow");
+    }
+    let node = NodePage::decode(Box::new(*page)).ok_or(Damage::Content)?;
+    walk(&node);
+    Ok(if node.level() == 0 { "leaf" } else { "branch" })
+}
+
+/// Touches every cell. P2 says that this cannot fail.
+fn walk(node: &NodePage) {
+    for index in 0..node.count() {
+        assert_eq!(node.find(node.key(index)), Ok(index), "P2: keys ascend");
+        if node.level() > 0 {
+            node.child(index);
+            assert_eq!(node.child_of(node.key(index)), index, "P2: a key leads to its child");
+        } else if let ValueSpan::Inline { at, len } = node.value(index) {
+            assert_eq!(node.slice(at, len).len(), len, "P2: a value is within the page");
+        }
+    }
+    assert!(node.used_bytes() <= PAGE_BYTES, "P2: cells are within the page");
+}
+
+/// Decodes a header slot whose seal is open, with its catalog if that stands in it.
+///
+/// # Errors
+/// [`Damage::Missing`] if it is too short, [`Damage::Content`] if it is malformed.
+pub fn decode_slot(slot: &[u8]) -> Result<(), Damage> {
+    let slot: &[u8; SLOT_BYTES] = slot.first_chunk().ok_or(Damage::Missing)?;
+    let decoded = Slot::decode(slot).ok_or(Damage::Content)?;
+    if let CatalogAt::Inline(bytes) = &decoded.catalog {
+        let catalog = Catalog::decode(bytes).ok_or(Damage::Content)?;
+        assert_eq!(catalog.encode(), *bytes, "P1: a catalog has one form");
+    }
+    Ok(())
+}
+
+/// Decodes a prelude.
+///
+/// # Errors
+/// As opening a file that begins so.
+pub fn decode_prelude(bytes: &[u8]) -> Result<(), FileErrorCause> {
+    let bytes = Reader::new(bytes).array::<PRELUDE_BYTES>().ok_or(FileErrorCause::NotFastness)?;
+    match Prelude::decode(&bytes) {
+        Ok(prelude) if prelude.version > FORMAT_VERSION => {
+            let (found, supported) = (prelude.version, FORMAT_VERSION);
+            Err(FileErrorCause::NewerFormat { found, supported })
+        }
+        Ok(prelude) => {
+            assert_eq!(prelude.encode(), bytes, "P1: a prelude has one form");
+            Ok(())
+        }
+        Err(NoPrelude::Foreign | NoPrelude::Damaged) => Err(FileErrorCause::NotFastness),
+    }
+}

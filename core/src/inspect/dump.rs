@@ -1,0 +1,216 @@
+//! Pages as text, with what every part of them means.
+
+use crate::codec::Reader;
+use crate::error::{Damage, Result};
+use crate::page::{NodePage, OverflowPage, PRELUDE_BYTES, Pointer, Prelude, ValueSpan};
+use crate::space::decode_chunk;
+use crate::tree::Pager;
+use crate::txn::{SLOT_PAGES, Snapshot, State, prelude_places, read_slot};
+use crate::unit::{HEADER_PAGES, PageBytes, PageId};
+use crate::verify::{Met, OWNER_SPACE, Use, Walk};
+use crate::vfs::read_whole;
+use std::fmt::Write as _;
+
+/// Longest key or value that is shown whole.
+const SHOWN_BYTES: usize = 24;
+
+/// Returns one line for every page of a commit: what it holds, what it belongs to.
+///
+/// # Errors
+/// If a page cannot be read. A damaged one is told in its line.
+pub fn dump_file(snapshot: &Snapshot) -> Result<String> {
+    let state = snapshot.state();
+    let mut met = Vec::new();
+    let mut visit = |page: &Met<'_>| met.push((page.pointer, page.owner.to_owned()));
+    let mut walk = Walk::visiting(state, &mut visit);
+    walk.state(state)?;
+    let known = std::mem::take(&mut walk.pages);
+    drop(walk);
+    met.sort_by_key(|(pointer, _)| pointer.page);
+    let mut met = met.into_iter().peekable();
+    let mut text = String::new();
+    for page in (0..state.slot.page_count).map(PageId) {
+        if page.0 < HEADER_PAGES {
+            line(&mut text, &format!("page {page}: {}", ["prelude", "slot", "slot"][index(page)]));
+        } else if let Some((pointer, owner)) = met.next_if(|(pointer, _)| pointer.page == page) {
+            let what = summary(&state.pager, &pointer);
+            line(&mut text, &format!("page {page}: {what} of {owner}, born {}", pointer.birth));
+        } else if known.get(index(page)) == Some(&Use::Unknown) {
+            line(&mut text, &format!("page {page}: free"));
+        }
+    }
+    Ok(text)
+}
+
+/// Returns what a page of a commit holds, part by part.
+///
+/// # Errors
+/// [`Damage::Missing`] if the file has no such page; otherwise if a page on the way to it cannot be
+/// read or is damaged.
+pub fn dump_page(snapshot: &Snapshot, page: PageId) -> Result<String> {
+    let state = snapshot.state();
+    if page.0 >= state.slot.page_count {
+        return Err(state.pager.damaged(page, Damage::Missing));
+    }
+    if page.0 < HEADER_PAGES {
+        return header(state, page);
+    }
+    let mut found = None;
+    let mut visit = |met: &Met<'_>| {
+        if met.pointer.page == page {
+            found = Some((met.pointer, met.owner.to_owned()));
+        }
+    };
+    let mut walk = Walk::visiting(state, &mut visit);
+    walk.state(state)?;
+    drop(walk);
+    let Some((pointer, owner)) = found else {
+        return Ok(format!("page {page}: free; what it held before cannot be told\n"));
+    };
+    let bytes = state.pager.page(&pointer)?;
+    let mut text = String::new();
+    line(&mut text, &format!("page {page} of {owner}"));
+    pointer_lines(&mut text, &pointer);
+    body(&mut text, bytes, owner == OWNER_SPACE);
+    Ok(text)
+}
+
+fn index(page: PageId) -> usize {
+    usize::try_from(page.0).unwrap_or(usize::MAX)
+}
+
+fn line(text: &mut String, content: &str) {
+    text.push_str(content);
+    text.push('\n');
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string does not fail");
+        text
+    })
+}
+
+fn shown(bytes: &[u8]) -> String {
+    let head = &bytes[..bytes.len().min(SHOWN_BYTES)];
+    let more = if bytes.len() > head.len() { "..." } else { "" };
+    format!("\"{}\"{more} ({} bytes)", head.escape_ascii(), bytes.len())
+}
+
+fn told(pointer: &Pointer) -> String {
+    format!("page {} born {} seal {}", pointer.page, pointer.birth, hex(&pointer.seal.0))
+}
+
+fn pointer_lines(text: &mut String, pointer: &Pointer) {
+    line(text, &format!("  born in commit  {}", pointer.birth));
+    line(text, &format!("  seal            {}", hex(&pointer.seal.0)));
+}
+
+fn summary(pager: &Pager, pointer: &Pointer) -> String {
+    let Ok(bytes) = pager.page(pointer) else { return "damaged page".to_owned() };
+    if let Some(page) = OverflowPage::decode(&bytes) {
+        return format!("overflow, {} bytes", page.data.len());
+    }
+    match NodePage::decode(bytes) {
+        Some(node) if node.level() == 0 => format!("leaf, {} entries", node.count()),
+        Some(node) => format!("branch, level {}, {} children", node.level(), node.count()),
+        None => "malformed page".to_owned(),
+    }
+}
+
+fn body(text: &mut String, bytes: Box<PageBytes>, space: bool) {
+    if let Some(page) = OverflowPage::decode(&bytes) {
+        line(text, &format!("  kind            overflow, {} bytes of a value", page.data.len()));
+        let next = page.next.as_ref().map_or("none, the value ends here".to_owned(), told);
+        line(text, &format!("  next            {next}"));
+        line(text, &format!("  data            {}", shown(page.data)));
+        return;
+    }
+    let Some(node) = NodePage::decode(bytes) else {
+        return line(text, "  malformed: written by a faulty or hostile program");
+    };
+    let kind = if node.level() == 0 { "leaf" } else { "branch" };
+    let (count, used) = (node.count(), node.used_bytes());
+    line(text, &format!("  kind            {kind}, level {}", node.level()));
+    line(text, &format!("  cells           {count}, in {used} bytes"));
+    for index in 0..count {
+        let key = node.key(index);
+        let content = if node.level() > 0 {
+            told(&node.child(index))
+        } else {
+            match node.value(index) {
+                ValueSpan::Inline { at, len } if space => chunk(key, node.slice(at, len)),
+                ValueSpan::Inline { at, len } => shown(node.slice(at, len)),
+                ValueSpan::Stored { bytes, first } => {
+                    format!("{bytes} bytes from {}", told(&first))
+                }
+            }
+        };
+        line(text, &format!("  {index:>4}  {} -> {content}", shown(key)));
+    }
+}
+
+fn chunk(key: &[u8], value: &[u8]) -> String {
+    match decode_chunk(key, value) {
+        Some((chunk, bits)) => format!("chunk {chunk}, {} free pages", bits.count()),
+        None => "malformed record of free pages".to_owned(),
+    }
+}
+
+fn header(state: &State, page: PageId) -> Result<String> {
+    let pager = &state.pager;
+    let mut text = String::new();
+    line(&mut text, &format!("page {page}, header"));
+    for (at_page, at) in prelude_places() {
+        if at_page == page {
+            let mut bytes = [0; PRELUDE_BYTES];
+            read_whole(pager.file(), &mut bytes, at).map_err(|e| pager.io(&e))?;
+            line(&mut text, &format!("  prelude at byte {}", at - page.offset()));
+            prelude(&mut text, &bytes);
+        }
+    }
+    if SLOT_PAGES.contains(&page) {
+        slot(&mut text, state, page)?;
+    }
+    Ok(text)
+}
+
+fn prelude(text: &mut String, bytes: &[u8; PRELUDE_BYTES]) {
+    let Ok(prelude) = Prelude::decode(bytes) else { return line(text, "    damaged") };
+    line(text, &format!("    format        {}", prelude.version));
+    line(text, &format!("    encrypted     {}", if prelude.encrypted { "yes" } else { "no" }));
+    line(text, &format!("    salt          {}", hex(&prelude.salt)));
+    line(text, &format!("    key check     {}", hex(&prelude.check)));
+    let sum = Reader::new(&bytes[72..]).array::<16>().unwrap_or_default();
+    line(text, &format!("    checksum      {}", hex(&sum)));
+}
+
+fn slot(text: &mut String, state: &State, page: PageId) -> Result<()> {
+    line(text, "  slot at byte 0");
+    let Some(slot) = read_slot(&state.pager, page)?.map(|found| found.slot) else {
+        line(text, "    its seal does not fit");
+        return Ok(());
+    };
+    let yes = |flag: bool| if flag { "yes" } else { "no" };
+    line(text, &format!("    commit        {}", slot.commit));
+    line(text, &format!("    pages         {}", slot.page_count));
+    line(text, &format!("    settled       {}", yes(slot.settled)));
+    line(text, &format!("    copy          {}", yes(slot.copy)));
+    let space = slot.space.root.as_ref().map_or("none".to_owned(), told);
+    line(text, &format!("    free pages    {space}, {} chunks", slot.space.len));
+    match &slot.catalog {
+        crate::page::CatalogAt::Inline(bytes) => {
+            line(text, &format!("    catalog       here, {} bytes", bytes.len()));
+        }
+        crate::page::CatalogAt::Stored { bytes, first } => {
+            line(text, &format!("    catalog       {bytes} bytes from {}", told(first)));
+        }
+    }
+    if slot.commit == state.commit() {
+        for (name, tree) in &state.trees {
+            let root = tree.record.root.as_ref().map_or("none".to_owned(), told);
+            line(text, &format!("    tree {name}: {} entries, root {root}", tree.record.len));
+        }
+    }
+    Ok(())
+}

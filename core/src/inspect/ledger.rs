@@ -1,0 +1,74 @@
+//! The page ledger: where every page of a file is accounted for.
+
+use crate::error::Result;
+use crate::txn::{Snapshot, Store};
+use crate::unit::PageId;
+use crate::verify::{Met, Walk};
+
+/// Where the pages of a commit are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// Pages of the file, the header included.
+    pub page_count: u64,
+    /// Pages that hold the commit, the header's not included, in order.
+    pub reachable: Vec<PageId>,
+    /// Pages recorded as free, in order.
+    pub free: Vec<PageId>,
+}
+
+/// Walks a commit and returns its ledger.
+///
+/// # Errors
+/// If a page cannot be read or is damaged.
+pub fn ledger(snapshot: &Snapshot) -> Result<Ledger> {
+    let state = snapshot.state();
+    let mut reachable = Vec::new();
+    let mut visit = |met: &Met<'_>| reachable.push(met.pointer.page);
+    let mut walk = Walk::visiting(state, &mut visit);
+    walk.state(state)?;
+    drop(walk);
+    reachable.sort_unstable();
+    let mut free: Vec<_> = state.load_space()?.writable().collect();
+    free.sort_unstable();
+    Ok(Ledger { page_count: state.slot.page_count, reachable, free })
+}
+
+/// Returns the pages that the next commit may write inside the file, in order; empty until the
+/// first commit since opening. Waits for the writer.
+///
+/// # Errors
+/// As [`Store::write`].
+pub fn writable(store: &Store) -> Result<Vec<PageId>> {
+    store.with_writer(|published, writer| {
+        let Some(space) = &mut writer.space else { return Vec::new() };
+        space.release(published.oldest(), published.current().commit());
+        space.writable().collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Options;
+
+    #[test]
+    fn every_page_is_reachable_or_free() {
+        let store = Options::new().in_memory().unwrap();
+        for round in 0..20_u8 {
+            let mut txn = store.write().unwrap();
+            let mut tree = txn.tree("t").unwrap();
+            for key in 0..60_u8 {
+                tree.insert(&[key, round % 3], &[round; 90]).unwrap();
+            }
+            tree.insert(b"long", &vec![round; 9000]).unwrap();
+            txn.commit().unwrap();
+            let ledger = ledger(&store.snapshot()).unwrap();
+            let count = ledger.reachable.len() + ledger.free.len() + 3;
+            assert_eq!(count as u64, ledger.page_count);
+            assert_eq!(store.snapshot().verify().unwrap().problems, []);
+            let mut all = ledger.reachable;
+            all.retain(|page| writable(&store).unwrap().contains(page));
+            assert_eq!(all, [], "a page in use may be written");
+        }
+    }
+}

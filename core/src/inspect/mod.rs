@@ -1,0 +1,15 @@
+//! A look inside, for the file tools and the verification suite; no part of the promised interface.
+//!
+//! - I1 Everything here is total over any bytes: no panic, no loop, bounded memory.
+
+mod decode;
+mod dump;
+mod ledger;
+mod reseal;
+mod sealer;
+
+pub use decode::{decode_page, decode_prelude, decode_slot};
+pub use dump::{dump_file, dump_page};
+pub use ledger::{Ledger, ledger, writable};
+pub use reseal::{reseal, unseal};
+pub use sealer::Sealer;

@@ -1,0 +1,367 @@
+//! Opening and closing the seals of a whole file, so that a mutator reaches behind them.
+//!
+//! Both walk from the two slots down. A page is done once, whatever leads to it; what is malformed
+//! or outside the file is left as it is. The walk is bounded by the file's pages and by
+//! [`LEVEL_MAX`]: a child is followed only if its level is below its parent's.
+
+use super::sealer::Fixed;
+use crate::Key;
+use crate::codec::{Reader, put_at};
+use crate::crypto::{FileKeys, HEAD_BYTES, Place, Seal, Sealer};
+use crate::page::{
+    Catalog, CatalogAt, LEVEL_MAX, NodePage, OverflowPage, POINTER_BYTES, PRELUDE_BYTES, Pointer,
+    Prelude, Slot, ValueSpan,
+};
+use crate::unit::{CommitId, PAGE_BYTES, PageBytes, PageId, SLOT_BYTES};
+
+/// Where the pointer to the space tree stands in a slot; after it 8 bytes, then the catalog.
+const SLOT_SPACE_AT: usize = HEAD_BYTES + 24;
+const SLOT_CATALOG_AT: usize = SLOT_SPACE_AT + POINTER_BYTES + 8;
+/// Where the pointer to the next page stands in an overflow page; after it the data.
+const OVERFLOW_NEXT_AT: usize = HEAD_BYTES + 8;
+const OVERFLOW_DATA_AT: usize = OVERFLOW_NEXT_AT + POINTER_BYTES;
+/// Where the seal stands in a pointer.
+const POINTER_SEAL_AT: usize = POINTER_BYTES - size_of::<Seal>();
+
+/// Puts right every seal of a file whose pages are open, bottom-up.
+pub fn reseal(file: &mut [u8], key: Option<&Key>) {
+    if let Some(mut walk) = Walk::new(file, key, Direction::Seal) {
+        walk.slots();
+    }
+}
+
+/// Opens every seal of an encrypted file that fits, top-down.
+pub fn unseal(file: &mut [u8], key: &Key) {
+    if let Some(mut walk) = Walk::new(file, Some(key), Direction::Open) {
+        walk.slots();
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Seal,
+    Open,
+}
+
+#[derive(Clone, Copy)]
+enum Progress {
+    Untouched,
+    /// On the way from the slot, or not to be had.
+    Entered,
+    Sealed(Seal),
+}
+
+struct Walk<'a> {
+    file: &'a mut [u8],
+    sealer: Sealer,
+    direction: Direction,
+    pages: Vec<Progress>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(file: &'a mut [u8], key: Option<&Key>, direction: Direction) -> Option<Self> {
+        let prelude = Reader::new(file).array::<PRELUDE_BYTES>()?;
+        let prelude = Prelude::decode(&prelude).ok()?;
+        let keys = key.map(|key| FileKeys::derive(key, &prelude.salt, &prelude.identity()));
+        let sealer = Sealer::new(prelude.salt, keys);
+        let pages = vec![Progress::Untouched; file.len() / PAGE_BYTES];
+        Some(Self { file, sealer, direction, pages })
+    }
+
+    fn page(&self, index: usize) -> PageBytes {
+        Reader::new(&self.file[index * PAGE_BYTES..]).array().unwrap_or([0; PAGE_BYTES])
+    }
+
+    fn put(&mut self, index: usize, bytes: &[u8]) {
+        put_at(self.file, index * PAGE_BYTES, bytes);
+    }
+
+    fn slots(&mut self) {
+        for index in [1, 2] {
+            if index >= self.pages.len() {
+                return;
+            }
+            let page = self.page(index);
+            let Some(mut slot) = Reader::new(&page).array::<SLOT_BYTES>() else { return };
+            let id = PageId(index as u64);
+            if self.direction == Direction::Open && !self.sealer.open_slot(id, &mut slot) {
+                continue;
+            }
+            if let Some(decoded) = Slot::decode(&slot) {
+                self.slot(&decoded, &mut slot);
+            }
+            if self.direction == Direction::Seal {
+                self.seal_slot(id, &mut slot);
+            }
+            self.put(index, &slot);
+        }
+    }
+
+    fn seal_slot(&self, page: PageId, slot: &mut [u8; SLOT_BYTES]) {
+        let head = Reader::new(&slot[..]).array().unwrap_or_default();
+        // A plain slot says when it was written; a reader that checks it finds what it says.
+        let birth = Reader::new(&slot[8..]).u64().unwrap_or_default();
+        if let Ok(batch) = self.sealer.batch(&Fixed(head)) {
+            batch.seal_slot(Place { page, birth: CommitId(birth) }, slot);
+        }
+    }
+
+    fn slot(&mut self, decoded: &Slot, slot: &mut [u8; SLOT_BYTES]) {
+        self.tree(LEVEL_MAX + 1, slot, SLOT_SPACE_AT);
+        match &decoded.catalog {
+            CatalogAt::Inline(bytes) => {
+                let mut bytes = bytes.clone();
+                self.catalog(&mut bytes);
+                put_at(slot, SLOT_CATALOG_AT, &bytes);
+            }
+            CatalogAt::Stored { .. } => self.stored_catalog(slot),
+        }
+    }
+
+    /// The trees of a catalog.
+    fn catalog(&mut self, bytes: &mut [u8]) {
+        let Some(catalog) = Catalog::decode(bytes) else { return };
+        let mut at = 0;
+        for name in catalog.0.keys() {
+            self.tree(LEVEL_MAX + 1, bytes, at + 1 + name.len());
+            at += Catalog::entry_bytes(name);
+        }
+    }
+
+    /// A catalog in a chain: its entries lie across pages, so they are joined, done, and put back.
+    fn stored_catalog(&mut self, slot: &mut [u8; SLOT_BYTES]) {
+        let chain = self.enter_chain(slot, SLOT_CATALOG_AT);
+        let data = |walk: &Self, index: usize| {
+            let page = walk.page(index);
+            OverflowPage::decode(&page).map(|page| page.data.to_vec()).unwrap_or_default()
+        };
+        let parts: Vec<_> = chain.iter().map(|&index| data(self, index)).collect();
+        let mut bytes = parts.concat();
+        self.catalog(&mut bytes);
+        let mut rest = bytes.as_slice();
+        for (&index, part) in chain.iter().zip(&parts) {
+            let (head, tail) = rest.split_at(part.len());
+            let mut page = self.page(index);
+            put_at(&mut page, OVERFLOW_DATA_AT, head);
+            self.put(index, &page);
+            rest = tail;
+        }
+        self.leave_chain(&chain, slot, SLOT_CATALOG_AT);
+    }
+
+    /// A node and what is below it; the pointer stands in `holder` at `at`.
+    fn tree(&mut self, level: u8, holder: &mut [u8], at: usize) {
+        let Some(index) = self.enter(holder, at) else { return self.leave_known(holder, at) };
+        let mut page = self.page(index);
+        let node = NodePage::decode(Box::new(page)).filter(|node| node.level() < level);
+        if let Some(node) = node {
+            for cell in 0..node.count() {
+                if node.level() > 0 {
+                    let (key_at, _) = node.key_span(cell);
+                    self.tree(node.level(), &mut page, key_at - POINTER_BYTES);
+                } else if let ValueSpan::Stored { .. } = node.value(cell) {
+                    let (key_at, key_len) = node.key_span(cell);
+                    let chain = self.enter_chain(&page, key_at + key_len);
+                    self.leave_chain(&chain, &mut page, key_at + key_len);
+                }
+            }
+            self.put(index, &page);
+        }
+        self.leave(index, holder, at);
+    }
+
+    /// The pages of a chain whose first pointer stands in `holder` at `at`.
+    fn enter_chain(&mut self, holder: &[u8], at: usize) -> Vec<usize> {
+        let mut chain = Vec::new();
+        let mut next = self.enter(holder, at);
+        while let Some(index) = next {
+            chain.push(index);
+            let page = self.page(index);
+            let whole = OverflowPage::decode(&page).is_some();
+            next = if whole { self.enter(&page, OVERFLOW_NEXT_AT) } else { None };
+        }
+        chain
+    }
+
+    fn leave_chain(&mut self, chain: &[usize], holder: &mut [u8], at: usize) {
+        for place in (0..chain.len()).rev() {
+            let index = chain[place];
+            if place == chain.len() - 1 {
+                let mut page = self.page(index);
+                self.leave_known(&mut page, OVERFLOW_NEXT_AT);
+                self.put(index, &page);
+            }
+            if place == 0 {
+                self.leave(index, holder, at);
+            } else {
+                let mut above = self.page(chain[place - 1]);
+                self.leave(index, &mut above, OVERFLOW_NEXT_AT);
+                self.put(chain[place - 1], &above);
+            }
+        }
+        if chain.is_empty() {
+            self.leave_known(holder, at);
+        }
+    }
+
+    fn pointer(holder: &[u8], at: usize) -> Option<Pointer> {
+        Pointer::decode(&mut Reader::new(holder.get(at..)?)).flatten()
+    }
+
+    /// Opens the page that a pointer leads to, unless it was entered before.
+    fn enter(&mut self, holder: &[u8], at: usize) -> Option<usize> {
+        let pointer = Self::pointer(holder, at)?;
+        let index = usize::try_from(pointer.page.0).ok()?;
+        let progress = self.pages.get_mut(index)?;
+        if !matches!(progress, Progress::Untouched) {
+            return None;
+        }
+        if self.direction == Direction::Open {
+            let mut page = self.page(index);
+            if !self.sealer.open(pointer.place(), pointer.seal, &mut page) {
+                return None;
+            }
+            self.put(index, &page);
+        }
+        self.pages[index] = Progress::Entered;
+        Some(index)
+    }
+
+    /// Seals the page and tells the pointer to it.
+    fn leave(&mut self, index: usize, holder: &mut [u8], at: usize) {
+        let Some(pointer) = Self::pointer(holder, at) else { return };
+        if self.direction == Direction::Open {
+            return;
+        }
+        let mut page = self.page(index);
+        let head = Reader::new(&page).array().unwrap_or_default();
+        let Ok(mut batch) = self.sealer.batch(&Fixed(head)) else { return };
+        let seal = batch.seal(pointer.place(), &mut page);
+        self.put(index, &page);
+        self.pages[index] = Progress::Sealed(seal);
+        self.leave_known(holder, at);
+    }
+
+    /// Tells a pointer the seal of a page that was sealed before.
+    fn leave_known(&self, holder: &mut [u8], at: usize) {
+        let Some(pointer) = Self::pointer(holder, at) else { return };
+        let index = usize::try_from(pointer.page.0).unwrap_or(usize::MAX);
+        if let Some(Progress::Sealed(seal)) = self.pages.get(index)
+            && self.direction == Direction::Seal
+        {
+            put_at(holder, at + POINTER_SEAL_AT, &seal.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vfs::{Access, MemoryVfs, Vfs as _};
+    use crate::{Entropy, Options};
+    use std::io;
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    #[derive(Debug, Default)]
+    struct Counting(AtomicU8);
+
+    impl Entropy for Counting {
+        fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+            bytes.fill_with(|| self.0.fetch_add(1, Ordering::Relaxed));
+            Ok(())
+        }
+    }
+
+    /// A file with branches, chains, free pages and a catalog in a chain, never closed.
+    fn make(key: Option<&Key>) -> Vec<u8> {
+        let vfs = MemoryVfs::default();
+        let mut options =
+            Options::new().vfs(Arc::new(vfs.clone())).entropy(Arc::new(Counting::default()));
+        if let Some(key) = key {
+            options = options.key(key.clone());
+        }
+        let store = options.create("file").unwrap();
+        for round in 0..4_u8 {
+            let mut txn = store.write().unwrap();
+            for number in 0..40_u8 {
+                let name = format!("a tree with a long name {}", number % 20);
+                let value = vec![number; usize::from(number) * 250];
+                txn.tree(&name).unwrap().insert(&[number ^ round], &value).unwrap();
+                txn.tree("wide").unwrap().insert(&[number, round], &[round; 900]).unwrap();
+            }
+            txn.commit().unwrap();
+        }
+        let file = vfs.open(Path::new("file"), Access::Read).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+        file.read_at(&mut bytes, 0).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn resealing_what_is_whole_changes_nothing() {
+        let plain = make(None);
+        let mut bytes = plain.clone();
+        reseal(&mut bytes, None);
+        assert!(bytes == plain);
+        let key = Key::new([7; 64]);
+        let encrypted = make(Some(&key));
+        let mut bytes = encrypted.clone();
+        unseal(&mut bytes, &key);
+        assert!(bytes != encrypted);
+        assert!(bytes.windows(20).any(|part| part == b"a tree with a long n"));
+        reseal(&mut bytes, Some(&key));
+        assert!(bytes == encrypted);
+    }
+
+    #[test]
+    fn content_that_was_changed_opens_after_resealing() {
+        let key = Key::new([7; 64]);
+        for key in [None, Some(&key)] {
+            let mut bytes = make(key);
+            if let Some(key) = key {
+                unseal(&mut bytes, key);
+            }
+            let long = [39; 5000];
+            let at = bytes.windows(3000).position(|part| *part == long[..3000]).unwrap();
+            bytes[at] = 40;
+            reseal(&mut bytes, key);
+            let vfs = MemoryVfs::default();
+            let file = vfs.open(Path::new("file"), Access::CreateNew).unwrap();
+            file.write_at(&bytes, 0).unwrap();
+            drop(file);
+            let mut options = Options::new().vfs(Arc::new(vfs));
+            if let Some(key) = key {
+                options = options.key(key.clone());
+            }
+            let store = options.open("file").unwrap();
+            let snapshot = store.snapshot();
+            let mut found = 0;
+            for name in snapshot.tree_names() {
+                for entry in snapshot.tree(name).range(..).unwrap() {
+                    let (_, value) = entry.unwrap();
+                    found += usize::from(value.contains(&40));
+                }
+            }
+            assert!(found > 0, "the change is seen");
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_left_without_a_panic() {
+        let key = Key::new([7; 64]);
+        let whole = make(None);
+        for cut in [0, 10, 88, 4096, 5000, 12_288, 20_000] {
+            let mut bytes = whole[..cut].to_vec();
+            reseal(&mut bytes, None);
+            unseal(&mut bytes, &key);
+        }
+        let mut bytes = whole;
+        for at in (4096 + 40..bytes.len()).step_by(97) {
+            bytes[at] = bytes[at].wrapping_add(1);
+        }
+        reseal(&mut bytes, None);
+        reseal(&mut bytes, Some(&key));
+    }
+}

@@ -1,0 +1,60 @@
+//! The encryption layer alone, for fuzzing and measuring: a page sealed and opened as a commit does.
+
+use crate::Key;
+use crate::codec::put_at;
+use crate::crypto::{self, Entropy, FileKeys, Place, Seal};
+use crate::crypto::{FileSalt, HEAD_BYTES};
+use crate::unit::{CommitId, PAGE_BYTES, PageId};
+use std::io;
+
+/// Seals and opens pages of one file that does not exist.
+#[derive(Debug)]
+pub struct Sealer(crypto::Sealer);
+
+/// Gives the salt that it was made with, and nothing else.
+#[derive(Debug)]
+pub(super) struct Fixed(pub(super) [u8; HEAD_BYTES]);
+
+impl Entropy for Fixed {
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        if bytes.len() != HEAD_BYTES {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        put_at(bytes, 0, &self.0);
+        Ok(())
+    }
+}
+
+impl Sealer {
+    /// Makes the sealer of a file with this key, or of a plain file.
+    #[must_use]
+    pub fn new(key: Option<&Key>) -> Self {
+        let salt: FileSalt = [0x5a; 32];
+        Self(crypto::Sealer::new(salt, key.map(|key| FileKeys::derive(key, &salt, b"inspect"))))
+    }
+
+    /// Seals a page in place under a salt, and returns its seal.
+    ///
+    /// # Panics
+    /// Never: the salt has the length asked for.
+    pub fn seal(
+        &self,
+        (page, birth): (PageId, CommitId),
+        salt: [u8; 16],
+        bytes: &mut [u8; PAGE_BYTES],
+    ) -> [u8; 16] {
+        let mut batch = self.0.batch(&Fixed(salt)).expect("E1: the salt has its length");
+        batch.seal(Place { page, birth }, bytes).0
+    }
+
+    /// Opens a page in place and tells whether its seal fits.
+    #[must_use]
+    pub fn open(
+        &self,
+        (page, birth): (PageId, CommitId),
+        seal: [u8; 16],
+        bytes: &mut [u8; PAGE_BYTES],
+    ) -> bool {
+        self.0.open(Place { page, birth }, Seal(seal), bytes)
+    }
+}

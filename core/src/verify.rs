@@ -1,0 +1,313 @@
+//! Whole-file verification: every page reachable or free, every seal, every order.
+//!
+//! - S1 Every page is reachable from the commit or free in it, never both, never neither.
+//! - T1 Keys ascend strictly within a tree, and a child's keys lie between its separators.
+//! - G1 Every seal fits.
+//!
+//! Check: `sim::check::damage` (damage of a reachable page is noticed), `sim::check::pins`.
+
+use crate::error::{Damage, Error, FileErrorCause, Result};
+use crate::page::{CatalogAt, NodePage, Pointer, ValueSpan};
+use crate::space::{CHUNK_PAGES, decode_chunk};
+use crate::tree::{Node, Pager};
+use crate::txn::{Snapshot, State, check_header};
+use crate::unit::{CommitId, HEADER_PAGES, PageId};
+use std::fmt;
+
+/// What verification found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verification {
+    /// The commit that was verified.
+    pub commit: CommitId,
+    /// Pages of the file, the header included.
+    pub page_count: u64,
+    /// Pages that hold the commit, the header included.
+    pub reachable: u64,
+    /// Pages that hold nothing.
+    pub free: u64,
+    /// What is wrong, up to a thousand of it.
+    pub problems: Vec<Problem>,
+}
+
+/// Something wrong with a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The page.
+    pub page: PageId,
+    /// What the page belongs to: a tree's name, or a part of the file in parentheses.
+    pub owner: String,
+    /// What is wrong.
+    pub kind: ProblemKind,
+}
+
+/// What can be wrong with a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// It does not hold what was written to it.
+    Damaged(Damage),
+    /// Two places lead to it.
+    ReachableTwice,
+    /// It holds something and is recorded as free.
+    ReachableAndFree,
+    /// It holds nothing and is not recorded as free.
+    NeitherReachableNorFree,
+    /// Its keys are outside the bounds its parent sets.
+    KeyOrder,
+    /// The tree whose root it is has another number of entries than recorded.
+    EntryCount,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "page {} of {}: ", self.page, self.owner)?;
+        match self.kind {
+            ProblemKind::Damaged(damage) => write!(f, "damaged: {damage}"),
+            ProblemKind::ReachableTwice => f.write_str("two places lead to it"),
+            ProblemKind::ReachableAndFree => f.write_str("it is in use and recorded as free"),
+            ProblemKind::NeitherReachableNorFree => {
+                f.write_str("it is neither in use nor recorded as free")
+            }
+            ProblemKind::KeyOrder => f.write_str("its keys are outside its parent's bounds"),
+            ProblemKind::EntryCount => f.write_str("its tree has another number of entries"),
+        }
+    }
+}
+
+const PROBLEMS_MAX: usize = 1000;
+pub(crate) const OWNER_HEADER: &str = "(header)";
+pub(crate) const OWNER_CATALOG: &str = "(catalog)";
+pub(crate) const OWNER_SPACE: &str = "(free pages)";
+
+impl Snapshot {
+    /// Reads every page of the commit and checks it: each seal, each key's order, and that each page
+    /// of the file is in use or free, never both, never neither.
+    ///
+    /// # Errors
+    /// If the system fails to read. What is wrong with the file is no error but a problem told.
+    pub fn verify(&self) -> Result<Verification> {
+        let state = self.state();
+        let mut walk = Walk::new(state);
+        for page in check_header(&state.pager)? {
+            walk.problem(page, OWNER_HEADER, ProblemKind::Damaged(Damage::Header));
+        }
+        walk.state(state)?;
+        walk.free_pages(state)?;
+        let (page_count, reachable) = (walk.pages.len() as u64, walk.count(Use::Reachable));
+        let free = walk.count(Use::Free);
+        Ok(Verification {
+            commit: self.commit(),
+            page_count,
+            reachable,
+            free,
+            problems: walk.problems,
+        })
+    }
+}
+
+/// What is known of a page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Use {
+    Unknown,
+    Reachable,
+    Free,
+}
+
+/// A page met on the walk, with what leads to it.
+pub(crate) struct Met<'a> {
+    pub(crate) owner: &'a str,
+    pub(crate) pointer: Pointer,
+}
+
+/// A walk over every page of a commit.
+pub(crate) struct Walk<'a> {
+    pager: &'a Pager,
+    pub(crate) pages: Vec<Use>,
+    pub(crate) problems: Vec<Problem>,
+    /// A page could not be read, so what it leads to is unknown.
+    incomplete: bool,
+    visit: Option<&'a mut dyn FnMut(&Met<'_>)>,
+}
+
+/// Where on the walk a node is.
+#[derive(Clone, Copy)]
+struct Spot<'a> {
+    owner: &'a str,
+    level: Option<u8>,
+    low: &'a [u8],
+    high: Option<&'a [u8]>,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(state: &'a State) -> Self {
+        let count = usize::try_from(state.slot.page_count).unwrap_or(usize::MAX);
+        let mut pages = vec![Use::Unknown; count];
+        for page in pages.iter_mut().take(usize::try_from(HEADER_PAGES).unwrap_or(0)) {
+            *page = Use::Reachable;
+        }
+        let (problems, incomplete, visit) = (Vec::new(), false, None);
+        Self { pager: &state.pager, pages, problems, incomplete, visit }
+    }
+
+    pub(crate) fn visiting(state: &'a State, visit: &'a mut dyn FnMut(&Met<'_>)) -> Self {
+        Self { visit: Some(visit), ..Self::new(state) }
+    }
+
+    fn count(&self, wanted: Use) -> u64 {
+        self.pages.iter().filter(|&&page| page == wanted).count() as u64
+    }
+
+    fn problem(&mut self, page: PageId, owner: &str, kind: ProblemKind) {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(Problem { page, owner: owner.to_owned(), kind });
+        }
+    }
+
+    fn slot(&mut self, page: PageId) -> Option<&mut Use> {
+        usize::try_from(page.0).ok().and_then(|index| self.pages.get_mut(index))
+    }
+
+    /// Notes that a page is reachable and tells whether it was not before.
+    fn reach(&mut self, owner: &str, pointer: &Pointer) -> bool {
+        let fresh = match self.slot(pointer.page) {
+            Some(known @ Use::Unknown) => {
+                *known = Use::Reachable;
+                true
+            }
+            Some(_) => {
+                self.problem(pointer.page, owner, ProblemKind::ReachableTwice);
+                false
+            }
+            None => {
+                self.problem(pointer.page, owner, ProblemKind::Damaged(Damage::Missing));
+                false
+            }
+        };
+        if fresh && let Some(visit) = &mut self.visit {
+            visit(&Met { owner, pointer: *pointer });
+        }
+        fresh
+    }
+
+    /// Walks everything a commit reaches.
+    pub(crate) fn state(&mut self, state: &State) -> Result<()> {
+        if let CatalogAt::Stored { bytes, first } = state.slot.catalog {
+            self.chain(OWNER_CATALOG, bytes, first)?;
+        }
+        for (name, tree) in &state.trees {
+            self.tree(name, tree.record)?;
+        }
+        self.tree(OWNER_SPACE, state.slot.space)
+    }
+
+    fn tree(&mut self, owner: &str, record: crate::page::TreeRecord) -> Result<()> {
+        let Some(root) = record.root else { return Ok(()) };
+        let spot = Spot { owner, level: None, low: &[], high: None };
+        let entries = self.node(&root, spot)?;
+        if entries.is_some_and(|entries| entries != record.len) {
+            self.problem(root.page, owner, ProblemKind::EntryCount);
+        }
+        Ok(())
+    }
+
+    /// Turns damage into a problem; other errors end the walk.
+    fn told<T>(&mut self, owner: &str, outcome: Result<T>) -> Result<Option<T>> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::File { cause: FileErrorCause::Damaged { page, damage }, .. }) => {
+                self.incomplete = true;
+                self.problem(page, owner, ProblemKind::Damaged(damage));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Walks a node and what is below it; returns its entries if all could be read.
+    fn node(&mut self, pointer: &Pointer, spot: Spot<'_>) -> Result<Option<u64>> {
+        if !self.reach(spot.owner, pointer) {
+            return Ok(None);
+        }
+        let read = self.pager.node(pointer, spot.level);
+        let Some(node) = self.told(spot.owner, read)? else { return Ok(None) };
+        let page = &node.page;
+        let last = page.key(page.count() - 1);
+        let first = page.key(0);
+        let first_fits = page.level() > 0 || first >= spot.low;
+        if !first_fits || spot.high.is_some_and(|high| last >= high) {
+            self.problem(pointer.page, spot.owner, ProblemKind::KeyOrder);
+        }
+        if page.level() == 0 { self.leaf(&node, spot) } else { self.branch(&node, spot) }
+    }
+
+    fn leaf(&mut self, node: &Node, spot: Spot<'_>) -> Result<Option<u64>> {
+        for index in 0..node.page.count() {
+            if let ValueSpan::Stored { bytes, first } = node.page.value(index) {
+                self.chain(spot.owner, bytes, first)?;
+            }
+        }
+        Ok(Some(node.page.count() as u64))
+    }
+
+    fn branch(&mut self, node: &Node, spot: Spot<'_>) -> Result<Option<u64>> {
+        let page: &NodePage = &node.page;
+        let mut entries = Some(0);
+        for index in 0..page.count() {
+            let low = if index == 0 { spot.low } else { page.key(index) };
+            if low < spot.low {
+                self.problem(page.child(index).page, spot.owner, ProblemKind::KeyOrder);
+            }
+            let more = index + 1 < page.count();
+            let high = if more { Some(page.key(index + 1)) } else { spot.high };
+            let level = Some(page.level() - 1);
+            let below = self.node(&page.child(index), Spot { level, low, high, ..spot })?;
+            entries = entries.zip(below).map(|(entries, below)| entries + below);
+        }
+        Ok(entries)
+    }
+
+    fn chain(&mut self, owner: &str, bytes: u32, first: Pointer) -> Result<()> {
+        let mut met = Vec::new();
+        let read = self.pager.chain(bytes, first, |pointer| met.push(*pointer));
+        for pointer in &met {
+            self.reach(owner, pointer);
+        }
+        self.told(owner, read)?;
+        Ok(())
+    }
+
+    /// Holds the record of free pages against what was reached.
+    fn free_pages(&mut self, state: &State) -> Result<()> {
+        let entries = state.space_entries().and_then(Iterator::collect::<Result<Vec<_>>>);
+        let Some(entries) = self.told(OWNER_SPACE, entries)? else { return Ok(()) };
+        for (key, value) in entries {
+            let Some((chunk, bits)) = decode_chunk(&key, &value) else {
+                self.problem(PageId(0), OWNER_SPACE, ProblemKind::Damaged(Damage::Content));
+                continue;
+            };
+            for bit in bits.iter() {
+                let page = PageId(chunk.saturating_mul(CHUNK_PAGES).saturating_add(bit));
+                match self.slot(page) {
+                    Some(known @ Use::Unknown) => *known = Use::Free,
+                    Some(_) => self.problem(page, OWNER_SPACE, ProblemKind::ReachableAndFree),
+                    None => {
+                        let kind = ProblemKind::Damaged(Damage::Missing);
+                        self.problem(page, OWNER_SPACE, kind);
+                    }
+                }
+            }
+        }
+        if !self.incomplete {
+            let unknown: Vec<_> = (0_u64..)
+                .zip(&self.pages)
+                .filter(|(_, u)| **u == Use::Unknown)
+                .map(|(page, _)| PageId(page))
+                .take(PROBLEMS_MAX)
+                .collect();
+            for page in unknown {
+                self.problem(page, OWNER_SPACE, ProblemKind::NeitherReachableNorFree);
+            }
+        }
+        Ok(())
+    }
+}
