@@ -15,10 +15,11 @@ pub(super) fn speed(summary: &Summary) -> String {
         bars += &row(name, check, &svg::bar(check.speed(), fastest, twin_colour(check)));
     }
     format!(
-        "<h2>Speed</h2><div class=\"card\"><p class=\"soft small\">Operations compared with a model, \
-         for each second of a thread, with crashes on. <i class=\"key\" \
-         style=\"background:var(--plain)\"></i>plain <i class=\"key\" \
-         style=\"background:var(--encrypted)\"></i>encrypted</p><div class=\"bars\">{bars}</div></div>"
+        "<h2>Speed</h2><div class=\"card\"><p class=\"soft small keys\">Operations compared with a \
+         model, for each second of a thread, with crashes on. {}{}</p>\
+         <div class=\"bars\">{bars}</div></div>",
+        svg::key("--plain", "plain"),
+        svg::key("--encrypted", "encrypted"),
     )
 }
 
@@ -52,15 +53,17 @@ fn card(twins: &[CheckSummary], colours: &Colours) -> String {
         .iter()
         .map(|(id, promise)| format!("<li><b>{}</b>{}</li>", escape(id), escape(promise)))
         .collect();
+    let halves: String = [marks(twins), crashes(twins)]
+        .into_iter()
+        .filter(|half| !half.is_empty())
+        .map(|half| format!("<div>{half}</div>"))
+        .collect();
     format!(
         "<article class=\"card\"><header><h3>{}</h3><p>{}</p></header>\
-         <ul class=\"promises\">{promises}</ul>{}<div class=\"halves\"><div>{}</div><div>{}</div>\
-         </div>{}</article>",
+         <ul class=\"promises\">{promises}</ul>{}<div class=\"halves\">{halves}</div>{}</article>",
         escape(&first.name),
         escape(&first.about),
         numbers(twins),
-        marks(twins),
-        crashes(twins),
         mix(twins, colours),
     )
 }
@@ -82,7 +85,7 @@ fn numbers(twins: &[CheckSummary]) -> String {
     };
     format!(
         "<h4>Work</h4><table><tr><th></th><th class=\"n\">plans</th><th class=\"n\">operations</th>\
-         <th class=\"n\">a second and core</th><th class=\"n\">findings</th></tr>{}</table>",
+         <th class=\"n\">per second</th><th class=\"n\">findings</th></tr>{}</table>",
         twins.iter().map(row).collect::<String>()
     )
 }

@@ -159,18 +159,17 @@ fn canary(summary: &Summary) -> String {
 fn trend(past: &[Past]) -> String {
     let [first, .., last] = past else { return String::new() };
     let fastest = past.iter().map(|it| it.operations_per_second).fold(0.0, f64::max);
+    let verdicts = [Verdict::Held, Verdict::Broken, Verdict::Blind, Verdict::Interrupted];
+    let key = |verdict: Verdict| svg::key(&format!("--{}", verdict.word()), verdict.word());
     format!(
-        "<h2>The last {}</h2><div class=\"card trend\">{}<p class=\"soft small\">Operations a \
-         second and core, {} to {}; the top is {}. Each dot is a campaign: \
-         <i class=\"key\" style=\"background:var(--held)\"></i>held \
-         <i class=\"key\" style=\"background:var(--broken)\"></i>broken \
-         <i class=\"key\" style=\"background:var(--blind)\"></i>blind \
-         <i class=\"key\" style=\"background:var(--interrupted)\"></i>interrupted</p></div>",
+        "<h2>The last {}</h2><div class=\"card trend\">{}<p class=\"soft small keys\">Operations a \
+         second and core, {} to {}; the top is {}. Each dot is a campaign: {}</p></div>",
         counted(past.len(), "campaign"),
         svg::trend(past),
         date(first.started_unix),
         date(last.started_unix),
         short(whole(fastest)),
+        verdicts.map(key).concat(),
     )
 }
 

@@ -56,6 +56,11 @@ pub(super) fn sign(verdict: Verdict) -> String {
     )
 }
 
+/// Explains a colour.
+pub(super) fn key(colour: &str, label: &str) -> String {
+    format!("<span><i class=\"key\" style=\"background:var({colour})\"></i>{label}</span> ")
+}
+
 const TREND: (f64, f64) = (1000.0, 150.0);
 
 /// Draws the speed of one campaign after another; a dot has the colour of the verdict.
