@@ -11,6 +11,8 @@
 mod campaign;
 pub mod engine;
 mod events;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod files;
 pub mod findings;
 pub mod history;

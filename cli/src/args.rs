@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::tools::{CopyArgs, DumpArgs, FileArgs};
 use clap::{Parser, Subcommand};
 use fastness_campaign::plans::{Shard, twin_by_name};
 use fastness_sim::check::{Check, Twin, by_name};
@@ -15,9 +16,30 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show what a file is and holds.
+    #[command(after_help = EXIT_CODES)]
+    Info(FileArgs),
+    /// Check every page of a file: seals, order, reachable or free.
+    #[command(after_help = EXIT_CODES)]
+    Verify(FileArgs),
+    /// Show the pages of a file as text.
+    #[command(after_help = EXIT_CODES)]
+    Dump(DumpArgs),
+    /// Make a file as small as it gets, atomically.
+    #[command(after_help = EXIT_CODES)]
+    Compact(FileArgs),
+    /// Copy a file under the same key, under a new one, or under none.
+    #[command(after_help = EXIT_CODES)]
+    Copy(CopyArgs),
     /// Spend a minute trying to make the store lose, corrupt or leak data.
     Campaign(CampaignArgs),
+    /// Plant one real bug after the other, and see which promise catches it.
+    #[cfg(feature = "faults")]
+    Faults(crate::faults::FaultArgs),
 }
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the file has a problem (damaged, not found, another \
+    key, ..), 2 usage, 4 the surroundings do not allow it (rights, space, in use, ..).";
 
 const CAMPAIGN_EXIT_CODES: &str = "Exit codes: 0 all promises held, 1 a promise is broken, \
     2 usage, 3 blind (a mark was never hit or the canary was missed), 4 the surroundings do not \

@@ -1,5 +1,6 @@
 //! Why a command could not do its work: a sentence for stderr and an exit code.
 
+use fastness::{Error, FileErrorCause};
 use fastness_campaign::Environment;
 use std::fmt;
 use std::io;
@@ -49,5 +50,28 @@ impl From<Environment> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::environment(format!("cannot write the result: {error}"))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let Error::File { cause, .. } = &error else {
+            return Self::environment(error.to_string());
+        };
+        let code = match cause {
+            FileErrorCause::PermissionDenied
+            | FileErrorCause::InUse
+            | FileErrorCause::NoSpace
+            | FileErrorCause::Io(_) => ENVIRONMENT,
+            _ => BAD,
+        };
+        let hint = match cause {
+            FileErrorCause::KeyMissing | FileErrorCause::WrongKey => {
+                " (--key-file FILE, or the variable FASTNESS_KEY)"
+            }
+            FileErrorCause::KeyForPlainFile => " (leave out --key-file, and unset FASTNESS_KEY)",
+            _ => "",
+        };
+        Self { code, text: format!("{error}{hint}") }
     }
 }

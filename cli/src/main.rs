@@ -8,6 +8,10 @@
 mod args;
 mod campaign;
 mod failure;
+#[cfg(feature = "faults")]
+mod faults;
+mod key;
+mod tools;
 
 use crate::args::{Args, Command};
 use crate::failure::Failure;
@@ -26,7 +30,14 @@ fn main() -> ExitCode {
 
 fn run(args: Args, out: &mut dyn io::Write) -> Result<ExitCode, Failure> {
     let code = match args.command {
+        Command::Info(args) => tools::info(&args, out),
+        Command::Verify(args) => tools::verify(&args, out),
+        Command::Dump(args) => tools::dump(&args, out),
+        Command::Compact(args) => tools::compact(&args, out),
+        Command::Copy(args) => tools::copy(&args, out),
         Command::Campaign(args) => campaign::run(args, out),
+        #[cfg(feature = "faults")]
+        Command::Faults(args) => faults::run(args, out),
     }?;
     out.flush()?;
     Ok(ExitCode::from(code))

@@ -1,0 +1,109 @@
+//! Keys, from a file or the environment: read, checked, and wiped from memory.
+//!
+//! - L2 No message says anything about the bytes of a key but how many there are.
+
+use crate::failure::Failure;
+use fastness::Key;
+use std::env;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+const VARIABLE: &str = "FASTNESS_KEY";
+const KEY_BYTES: usize = 64;
+const HEX_DIGITS: usize = 2 * KEY_BYTES;
+/// A key file is at most hex digits and a line end of two bytes.
+const FILE_BYTES_MAX: usize = HEX_DIGITS + 2;
+const SHAPE: &str = "a key is 64 bytes, or 128 hexadecimal digits";
+
+/// Where the key of the file is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeyArgs {
+    /// The file that holds the key: 64 bytes, or 128 hexadecimal digits. Without it the variable
+    /// FASTNESS_KEY is asked, which holds 128 hexadecimal digits.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+impl KeyArgs {
+    /// Returns the key, if one is given.
+    pub(crate) fn key(&self) -> Result<Option<Key>, Failure> {
+        if let Some(path) = &self.key_file {
+            return from_file(path).map(Some);
+        }
+        let Some(text) = env::var_os(VARIABLE).map(|text| text.into_encoded_bytes()) else {
+            return Ok(None);
+        };
+        let text = Zeroizing::new(text);
+        from_hex(text.trim_ascii()).map(Some).ok_or_else(|| {
+            let bytes = text.len();
+            Failure::usage(format!("{VARIABLE} holds {bytes} bytes that are not a key; {SHAPE}"))
+        })
+    }
+}
+
+/// Reads a key file.
+pub(crate) fn from_file(path: &Path) -> Result<Key, Failure> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        Failure::environment(format!("{}: cannot read the key: {error}", path.display()))
+    };
+    let file = File::open(path).map_err(|error| unreadable(&error))?;
+    // The buffer never grows, so no copy of the key stays behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX + 32));
+    let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX) + 1;
+    file.take(limit).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+    let key = if bytes.len() == KEY_BYTES {
+        Key::from_slice(&bytes).ok()
+    } else {
+        from_hex(bytes.trim_ascii_end())
+    };
+    key.ok_or_else(|| {
+        let (path, count) = (path.display(), bytes.len());
+        let more = if count > FILE_BYTES_MAX { " or more" } else { "" };
+        Failure::usage(format!("{path}: {count} bytes{more} that are not a key; {SHAPE}"))
+    })
+}
+
+fn from_hex(text: &[u8]) -> Option<Key> {
+    if text.len() != HEX_DIGITS {
+        return None;
+    }
+    let mut bytes = Zeroizing::new([0_u8; KEY_BYTES]);
+    for (byte, digits) in bytes.iter_mut().zip(text.chunks(2)) {
+        for digit in digits {
+            let digit = char::from(*digit).to_digit(16)?;
+            *byte = *byte << 4 | u8::try_from(digit).ok()?;
+        }
+    }
+    Key::from_slice(bytes.as_slice()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_128_digits_are_a_key() {
+        assert!(from_hex("0F".repeat(64).as_bytes()).is_some());
+        assert!(from_hex("0f".repeat(63).as_bytes()).is_none());
+        assert!(from_hex("0g".repeat(64).as_bytes()).is_none());
+        assert!(from_hex("é".repeat(64).as_bytes()).is_none());
+    }
+
+    #[test]
+    fn files_of_bytes_and_of_digits_are_read_and_others_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let mut check = |content: &[u8], expect: bool| {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(from_file(&path).is_ok(), expect, "{} bytes", content.len());
+        };
+        check(&[7; 64], true);
+        check("ab".repeat(64).as_bytes(), true);
+        check(format!("{}\r\n", "ab".repeat(64)).as_bytes(), true);
+        check(&[7; 63], false);
+        check(b"", false);
+        check(&[b'a'; 4096], false);
+    }
+}

@@ -1,0 +1,205 @@
+//! File tools: info, verify, dump, compact, copy.
+//!
+//! - T1 A tool that only reads opens the file read-only and never writes to it.
+//! - T2 A plain copy of an encrypted file has to be asked for.
+
+use crate::failure::{BAD, Failure};
+use crate::key::{self, KeyArgs};
+use fastness::{Key, Options, PageId, Recovery, RecoveryOutcome, Store, inspect};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// A file, its key, and how to answer.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FileArgs {
+    /// The file.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    key: KeyArgs,
+    /// Answer in JSON, for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to dump.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DumpArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    /// Show what this page holds, part by part, instead of a line for every page.
+    #[arg(long, value_name = "N")]
+    page: Option<u64>,
+}
+
+/// What to copy, where to, and under which key.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CopyArgs {
+    /// The file to copy.
+    source: PathBuf,
+    /// The file to make; it must not exist.
+    target: PathBuf,
+    #[command(flatten)]
+    key: KeyArgs,
+    /// Encrypt the copy under the key in this file instead of the same key.
+    #[arg(long, value_name = "FILE", conflicts_with = "plain")]
+    new_key_file: Option<PathBuf>,
+    /// Make a copy that is not encrypted.
+    #[arg(long)]
+    plain: bool,
+    /// Answer in JSON, for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+impl FileArgs {
+    fn options(&self) -> Result<Options, Failure> {
+        Ok(options(self.key.key()?.as_ref()))
+    }
+
+    pub(crate) fn open_read_only(&self) -> Result<Store, Failure> {
+        Ok(self.options()?.open_read_only(&self.file)?)
+    }
+}
+
+fn options(key: Option<&Key>) -> Options {
+    match key {
+        Some(key) => Options::new().key(key.clone()),
+        None => Options::new(),
+    }
+}
+
+/// Shows what the file is and holds.
+pub(crate) fn info(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+    let store = args.open_read_only()?;
+    let info = store.info()?;
+    let recovery = store.recovery();
+    if args.json {
+        let trees: Vec<Value> =
+            info.trees.iter().map(|tree| json!({ "name": tree.name, "len": tree.len })).collect();
+        let value = json!({
+            "file": info.path, "format_version": info.format_version,
+            "encrypted": info.encrypted, "commit": info.commit.0, "page_count": info.page_count,
+            "free_pages": info.free_pages, "file_bytes": info.file_bytes, "trees": trees,
+            "recovery": recovery.as_ref().map(told),
+        });
+        writeln!(out, "{value:#}")?;
+        return Ok(0);
+    }
+    writeln!(out, "file       {}", info.path.display())?;
+    writeln!(out, "format     {}", info.format_version)?;
+    writeln!(out, "encrypted  {}", if info.encrypted { "yes" } else { "no" })?;
+    writeln!(out, "commit     {}", info.commit)?;
+    writeln!(out, "bytes      {}", info.file_bytes)?;
+    writeln!(out, "pages      {}, {} of them free", info.page_count, info.free_pages)?;
+    if let Some(recovery) = &recovery {
+        writeln!(out, "recovery   {}", told(recovery))?;
+    }
+    writeln!(out, "trees      {}", info.trees.len())?;
+    for tree in &info.trees {
+        let entries = if tree.len == 1 { "entry" } else { "entries" };
+        writeln!(out, "  {:?}: {} {entries}", tree.name, tree.len)?;
+    }
+    Ok(0)
+}
+
+fn told(recovery: &Recovery) -> String {
+    let commit = recovery.commit;
+    match recovery.outcome {
+        RecoveryOutcome::LastCommitWhole => {
+            format!("not closed cleanly; its last commit, {commit}, is whole")
+        }
+        RecoveryOutcome::SlotDiscarded => {
+            format!("one header slot is unreadable; the other one holds commit {commit}")
+        }
+        RecoveryOutcome::CommitDiscarded(lost) => {
+            format!("commit {lost} had not reached the disk whole; the one before, {commit}, is")
+        }
+        other => format!("{other:?}, at commit {commit}"),
+    }
+}
+
+/// Checks every page of the file; 1 if there is a problem.
+pub(crate) fn verify(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+    let store = args.open_read_only()?;
+    let found = store.snapshot().verify()?;
+    let problems: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
+    let recovery = store.recovery();
+    if args.json {
+        let value = json!({
+            "file": args.file, "clean": problems.is_empty(), "commit": found.commit.0,
+            "page_count": found.page_count, "reachable": found.reachable, "free": found.free,
+            "problems": problems, "recovery": recovery.as_ref().map(told),
+        });
+        writeln!(out, "{value:#}")?;
+    } else {
+        for problem in &problems {
+            writeln!(out, "{}: {problem}", args.file.display())?;
+        }
+        if let Some(recovery) = &recovery {
+            writeln!(out, "{}: {}", args.file.display(), told(recovery))?;
+        }
+        let (pages, reachable, free) = (found.page_count, found.reachable, found.free);
+        let verdict = match problems.len() {
+            0 => "clean".to_owned(),
+            1 => "1 problem; take the file from a backup".to_owned(),
+            count => format!("{count} problems; take the file from a backup"),
+        };
+        let file = args.file.display();
+        writeln!(out, "{file}: {pages} pages, {reachable} in use, {free} free: {verdict}")?;
+    }
+    Ok(if problems.is_empty() { 0 } else { BAD })
+}
+
+/// Shows pages as text, with what their parts mean.
+pub(crate) fn dump(args: &DumpArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+    let store = args.file.open_read_only()?;
+    let snapshot = store.snapshot();
+    let text = match args.page {
+        Some(page) => inspect::dump_page(&snapshot, PageId(page))?,
+        None => inspect::dump_file(&snapshot)?,
+    };
+    if args.file.json {
+        let lines: Vec<&str> = text.lines().collect();
+        let commit = snapshot.commit().0;
+        let value =
+            json!({ "file": args.file.file, "commit": commit, "page": args.page, "lines": lines });
+        writeln!(out, "{value:#}")?;
+    } else {
+        write!(out, "{text}")?;
+    }
+    Ok(0)
+}
+
+/// Makes the file as small as it gets.
+pub(crate) fn compact(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+    let store = args.options()?.open(&args.file)?;
+    let done = store.compact()?;
+    let (before, after) = (done.before_bytes, done.after_bytes);
+    if args.json {
+        let value = json!({ "file": args.file, "before_bytes": before, "after_bytes": after });
+        writeln!(out, "{value:#}")?;
+    } else {
+        writeln!(out, "{}: {before} bytes, now {after}", args.file.display())?;
+    }
+    Ok(0)
+}
+
+/// Copies the file, under the same key if no other is given.
+pub(crate) fn copy(args: &CopyArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+    let own = args.key.key()?;
+    let new = args.new_key_file.as_deref().map(key::from_file).transpose()?;
+    let target_key = if args.plain { None } else { new.or_else(|| own.clone()) };
+    let store = options(own.as_ref()).open_read_only(&args.source)?;
+    store.copy(&args.target, target_key.as_ref())?;
+    let encrypted = target_key.is_some();
+    let (source, target): (&Path, &Path) = (&args.source, &args.target);
+    if args.json {
+        let value = json!({ "source": source, "target": target, "encrypted": encrypted });
+        writeln!(out, "{value:#}")?;
+    } else {
+        let how = if encrypted { "encrypted" } else { "not encrypted" };
+        writeln!(out, "{}: a copy of {}, {how}", target.display(), source.display())?;
+    }
+    Ok(0)
+}
