@@ -4,6 +4,11 @@ mod codec;
 mod conc;
 mod crypto;
 mod error;
+#[cfg(feature = "faults")]
+pub mod fault;
+#[cfg(not(feature = "faults"))]
+#[expect(dead_code, unreachable_pub, reason = "the switches are constants in a real build")]
+mod fault;
 #[doc(hidden)]
 pub mod inspect;
 mod page;

@@ -80,8 +80,8 @@ pub(crate) const OWNER_CATALOG: &str = "(catalog)";
 pub(crate) const OWNER_SPACE: &str = "(free pages)";
 
 impl Snapshot {
-    /// Reads every page of the commit and checks it: each seal, each key's order, and that each page
-    /// of the file is in use or free, never both, never neither.
+    /// Reads every page of the commit and checks it: each seal, each key's order, and that each
+    /// page of the file is in use or free, never both, never neither.
     ///
     /// # Errors
     /// If the system fails to read. What is wrong with the file is no error but a problem told.

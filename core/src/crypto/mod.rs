@@ -1,8 +1,8 @@
 //! Keys and the sealing of pages; the only place that names a cipher.
 //!
-//! In: a page as the tree made it. Out: the page as it lies on the disk, and its 16-byte seal, which
-//! the pointer above keeps. Encrypted files seal with AES-256-GCM, plain files with XXH3-128; the
-//! layout is the same.
+//! In: a page as the tree made it. Out: the page as it lies on the disk, and its 16-byte seal,
+//! which the pointer above keeps. Encrypted files seal with AES-256-GCM, plain files with
+//! XXH3-128; the layout is the same.
 //!
 //! - E1 No two different pages are ever sealed under one key and nonce, whatever crashes and is
 //!   retried: every batch draws a fresh salt, and seals each page number at most once.

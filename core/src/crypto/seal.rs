@@ -4,6 +4,7 @@ use super::{Entropy, FileKeys, FileSalt, HEAD_BYTES, SEAL_BYTES, Seal};
 use crate::codec::{Reader, put_at};
 use crate::conc::Arc;
 use crate::error::{Error, Result};
+use crate::fault::{self, Fault};
 use crate::unit::{CommitId, PageId};
 use crate::unit::{PageBytes, SLOT_BYTES};
 use ring::aead::{Aad, MAX_TAG_LEN, Nonce};
@@ -72,7 +73,7 @@ impl Sealer {
     /// Starts a batch: at most one page under each number, and at the end one slot.
     pub(crate) fn batch(&self, entropy: &dyn Entropy) -> Result<Batch<'_>> {
         let mut salt = [0; HEAD_BYTES];
-        if self.keys.is_some() {
+        if self.keys.is_some() && !fault::on(Fault::En01) {
             entropy.fill(&mut salt).map_err(|_| Error::Entropy)?;
         }
         Ok(Batch { sealer: self, salt, last: None })

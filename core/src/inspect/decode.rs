@@ -1,4 +1,4 @@
-//! The decoders of pages, slots and preludes, for fuzzing: each walks all that a reader would touch.
+//! The decoders of pages, slots and preludes, for fuzzing: each walks all a reader would touch.
 
 use crate::codec::Reader;
 use crate::error::{Damage, FileErrorCause};

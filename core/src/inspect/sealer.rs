@@ -1,4 +1,4 @@
-//! The encryption layer alone, for fuzzing and measuring: a page sealed and opened as a commit does.
+//! The encryption layer alone, for fuzzing and measuring: a page sealed as a commit does.
 
 use crate::Key;
 use crate::codec::put_at;

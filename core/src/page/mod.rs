@@ -2,7 +2,7 @@
 //!
 //! - P1 Decoding any bytes is total: an error or a well-formed view; never a panic, a loop or a
 //!   large allocation.
-//! - P2 A view that decoded has its cells within the page, in order, and its keys strictly ascending.
+//! - P2 A view that decoded has its cells within the page, and its keys strictly ascending.
 //! - P3 A child of a branch is one level below it, so that descent ends.
 //!
 //! Format: docs/format.md#pages. Check: `sim::check::damage`, fuzz target `page`.

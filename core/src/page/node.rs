@@ -7,6 +7,7 @@
 use super::{KIND_BRANCH, KIND_LEAF, LEVEL_MAX, POINTER_BYTES, Pointer};
 use crate::codec::{Reader, Writer, put_at, u16_at, u16_len, u32_at, u32_len};
 use crate::crypto::HEAD_BYTES;
+use crate::fault::{self, Fault};
 use crate::unit::{KEY_BYTES_MAX, PAGE_BYTES, PageBytes, VALUE_BYTES_MAX};
 
 /// Where the directory starts.
@@ -246,7 +247,7 @@ impl NodePage {
         let (mut low, mut high) = (0, self.count());
         while low < high {
             let middle = usize::midpoint(low, high);
-            match self.key(middle).cmp(key) {
+            match compare(self.key(middle), key) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Equal => return Ok(middle),
                 std::cmp::Ordering::Greater => high = middle,
@@ -277,6 +278,15 @@ impl NodePage {
         };
         end - CELLS_START
     }
+}
+
+/// Compares keys, byte by byte, unsigned.
+fn compare(a: &[u8], b: &[u8]) -> std::cmp::Ordering {
+    if fault::on(Fault::Bt07) {
+        let signed = |byte: &u8| byte ^ 0x80;
+        return a.iter().map(signed).cmp(b.iter().map(signed));
+    }
+    a.cmp(b)
 }
 
 /// Where the value of a leaf cell is.

@@ -1,6 +1,6 @@
 //! Which pages are free, and which of them may be written now.
 //!
-//! Every commit records its free pages in a tree of its own: chunk number to a bitmap of 1024 pages.
+//! Every commit records its free pages in a tree: chunk number to a bitmap of 1024 pages.
 //! In memory the writer also knows which of them an older state still needs.
 //!
 //! - S1 Every page is reachable from the commit or free in it, never both, never neither.

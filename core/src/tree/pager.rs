@@ -6,6 +6,7 @@ use super::{Cache, Node};
 use crate::conc::Arc;
 use crate::crypto::{Batch, Entropy, Sealer};
 use crate::error::{Damage, Error, Result};
+use crate::fault::{self, Fault};
 use crate::page::{NodePage, OVERFLOW_CAPACITY, OverflowPage, Pointer, overflow_pages};
 use crate::unit::{HEADER_PAGES, PAGE_BYTES, PageBytes, PageId, VALUE_BYTES_MAX};
 use crate::vfs::{VfsFile, read_whole, write_whole};
@@ -20,6 +21,13 @@ pub(crate) struct Pager {
     sealer: Sealer,
     entropy: Arc<dyn Entropy>,
     cache: Cache,
+}
+
+fn offset(page: PageId) -> u64 {
+    if fault::on(Fault::En09) {
+        return PageId(page.0 & 0x3f).offset();
+    }
+    page.offset()
 }
 
 /// What a pager is made of, beside the file.
@@ -69,7 +77,7 @@ impl Pager {
     /// Reads and opens a page.
     pub(crate) fn page(&self, pointer: &Pointer) -> Result<Box<PageBytes>> {
         let mut page = Box::new([0; PAGE_BYTES]);
-        let offset = pointer.page.offset();
+        let offset = offset(pointer.page);
         if !read_whole(self.file(), &mut page[..], offset).map_err(|e| self.io(&e))? {
             return Err(self.damaged(pointer.page, Damage::Missing));
         }
@@ -119,7 +127,7 @@ impl Pager {
     /// Writes sealed pages that follow each other.
     pub(crate) fn write(&self, first: PageId, pages: &[u8]) -> Result<()> {
         assert!(first.0 >= HEADER_PAGES, "C1: pages are never written over the header");
-        write_whole(self.file(), pages, first.offset()).map_err(|e| self.io(&e))
+        write_whole(self.file(), pages, offset(first)).map_err(|e| self.io(&e))
     }
 
     pub(crate) fn sync(&self) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use super::edit::{Dirty, DirtyBranch, DirtyLeaf, Edits, Link, Payload, TreeEdit, free_payload};
 use crate::error::Result;
+use crate::fault::{self, Fault};
 use crate::page::{NODE_CAPACITY, ValueSpan, branch_cell_bytes};
 
 /// Below this a node looks for a neighbour to merge with.
@@ -129,7 +130,9 @@ impl Dirty {
             }
             (Self::Branch(left), Self::Branch(mut right)) => {
                 left.bytes += right.bytes + key.len();
-                right.cells[0].key = key;
+                if !fault::on(Fault::Bt03) {
+                    right.cells[0].key = key;
+                }
                 left.cells.extend(right.cells);
             }
             (Self::Leaf(_), Self::Branch(_)) | (Self::Branch(_), Self::Leaf(_)) => {

@@ -10,6 +10,7 @@ use crate::codec::u32_len;
 use crate::conc::Arc;
 use crate::crypto::{Batch, Place};
 use crate::error::{ArgumentError, Error, Result};
+use crate::fault::{self, Fault};
 use crate::page::{Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, Slot, TreeRecord, overflow_pages};
 use crate::space::{Draft, Space, chunk_key};
 use crate::tree::{Edits, Flush, Pager, TreeEdit, TreeState};
@@ -70,7 +71,9 @@ pub(crate) fn commit(
         Some(space) => space,
         None => base.load_space()?,
     };
-    space.release(published.oldest(), base.commit());
+    let current = base.commit();
+    let oldest = if fault::on(Fault::Mv01) { current } else { published.oldest() };
+    space.release(oldest, current);
     let mut draft = space.draft();
     let commit = base.commit().next();
     let mut work = Work { published, writer, commit, sync };
@@ -122,13 +125,19 @@ impl Work<'_> {
             catalog: written.catalog,
         };
         let page = other_slot(self.writer.slot_page);
+        if fault::on(Fault::Cr05) {
+            self.sync(&pager)?;
+        }
         self.poisoned_by(|| write_slot(&pager, written.batch, &slot, page))?;
-        self.sync(&pager)?;
+        if !fault::on(Fault::Cr05) {
+            self.sync(&pager)?;
+        }
         self.writer.slot_page = page;
         self.writer.settled = false;
         let (trees, space, catalog_pages) =
             (written.trees, Arc::new(written.space), written.catalog_pages);
         let pager = Arc::clone(&base.pager);
+        let trees = if fault::on(Fault::En11) { stale(&base, trees) } else { trees };
         let state = State { pager, slot, trees, space, catalog_pages };
         self.published.publish(self.commit, Arc::new(state));
         Ok(freed)
@@ -144,7 +153,7 @@ impl Work<'_> {
     /// Runs what leaves the disk unknown if it fails.
     fn poisoned_by(&mut self, body: impl FnOnce() -> Result<()>) -> Result<()> {
         let outcome = body();
-        self.writer.poisoned |= outcome.is_err();
+        self.writer.poisoned |= outcome.is_err() && !fault::on(Fault::Cr11);
         outcome
     }
 }
@@ -228,6 +237,19 @@ fn flush_tree(flush: &mut Flush<'_>, edit: TreeEdit) -> Result<TreeState> {
     let Some(root) = edit.root else { return Ok(TreeState::default()) };
     let (pointer, node) = flush.tree(root)?;
     Ok(TreeState::new(TreeRecord { root: Some(pointer), len: edit.len }, node))
+}
+
+/// Lets trees start from the nodes of an older commit, for [`Fault::En11`].
+fn stale(
+    base: &State,
+    trees: BTreeMap<Arc<str>, Arc<TreeState>>,
+) -> BTreeMap<Arc<str>, Arc<TreeState>> {
+    let stale = |name: &str| base.trees.get(name)?.resident();
+    let trees = trees.into_iter().map(|(name, tree)| match stale(&name) {
+        Some(root) => (name, Arc::new(TreeState::new(tree.record, Some(root)))),
+        None => (name, tree),
+    });
+    trees.collect()
 }
 
 /// Seals a slot and writes it.

@@ -11,6 +11,7 @@ use crate::codec::put_at;
 use crate::conc::Arc;
 use crate::crypto::{FileKeys, FileSalt, Key, KeyCheck, Place, Sealer};
 use crate::error::{Error, FileErrorCause, Result};
+use crate::fault::{self, Fault};
 use crate::page::{CatalogAt, PRELUDE_COPY_AT, Prelude, Slot, TreeRecord};
 use crate::tree::{Pager, PagerParts};
 use crate::unit::{CommitId, HEADER_PAGES, PAGE_BYTES, SLOT_BYTES};
@@ -49,9 +50,11 @@ impl<'a> Temporary<'a> {
             return Err((Error::file(self.target, FileErrorCause::Exists), false));
         }
         self.vfs.rename(&self.path, self.target).map_err(|e| (io(&e), false))?;
-        let synced = self.vfs.sync_dir(self.target).map_err(|e| (io(&e), true));
         self.placed = true;
-        synced
+        if fault::on(Fault::Cr07) {
+            return Ok(());
+        }
+        self.vfs.sync_dir(self.target).map_err(|e| (io(&e), true))
     }
 }
 
@@ -72,7 +75,9 @@ pub(crate) fn create(options: &Options, path: &Path) -> Result<Store> {
     }
     let (temporary, file) = Temporary::new(vfs, path)?;
     let (state, writer) = format(options, path, file, CommitId(1))?;
-    state.pager.sync()?;
+    if !fault::on(Fault::Cr13) {
+        state.pager.sync()?;
+    }
     temporary.place(false).map_err(|(error, _)| error)?;
     let published = Published::new(state.commit(), Arc::new(state));
     Ok(Store::new(Inner::new(options.clone(), published, writer, opened(None))))

@@ -1,5 +1,6 @@
 //! Opening a file: is it ours, does the key fit, which commit is it at.
 
+use super::create::format;
 use super::options::Options;
 use super::pins::Published;
 use super::recover::{read_slot, recover};
@@ -7,10 +8,11 @@ use super::store::{Inner, Store};
 use crate::conc::Arc;
 use crate::crypto::{FileKeys, Sealer};
 use crate::error::{Damage, Error, FileErrorCause, Result};
+use crate::fault::{self, Fault};
 use crate::page::{FORMAT_VERSION, NoPrelude, PRELUDE_BYTES, PRELUDE_COPY_AT, Prelude};
 use crate::tree::{Pager, PagerParts};
-use crate::unit::{HEADER_PAGES, PAGE_BYTES, PageId};
-use crate::vfs::{Lock, Opened, VfsFile, open_locked, read_whole};
+use crate::unit::{CommitId, HEADER_PAGES, PAGE_BYTES, PageId};
+use crate::vfs::{Access, Lock, Opened, VfsFile, open_locked, read_whole};
 use std::path::Path;
 
 /// What a file is opened for.
@@ -79,6 +81,13 @@ pub(crate) fn read_prelude(file: &dyn VfsFile, path: &Path) -> Result<Prelude> {
     Err(Error::file(path, cause))
 }
 
+/// Makes a new store of the file at `path`, for [`Fault::En07`].
+fn start_anew(options: &Options, path: &Path) -> Result<()> {
+    let file = options.vfs.open(path, Access::ReadWrite).map_err(|e| Error::io(path, &e))?;
+    file.set_len(0).map_err(|e| Error::io(path, &e))?;
+    format(options, path, file, CommitId(1)).map(drop)
+}
+
 /// Derives the file's keys and tells a wrong key from a right one.
 fn unlock(options: &Options, path: &Path, prelude: &Prelude) -> Result<Sealer> {
     let keys = match (&options.key, prelude.encrypted) {
@@ -88,6 +97,9 @@ fn unlock(options: &Options, path: &Path, prelude: &Prelude) -> Result<Sealer> {
         (Some(key), true) => {
             let keys = FileKeys::derive(key, &prelude.salt, &prelude.identity());
             if *keys.check() != prelude.check {
+                if fault::on(Fault::En07) {
+                    start_anew(options, path)?;
+                }
                 return Err(Error::file(path, FileErrorCause::WrongKey));
             }
             Some(keys)

@@ -1,7 +1,7 @@
 //! The published state, and who still reads an older one.
 //!
-//! - N1 A state is pinned from the moment a reader can see it to the moment its last reader is gone;
-//!   `oldest` never exceeds a pinned commit, nor one that can still be pinned.
+//! - N1 A state is pinned from when a reader can see it to when its last reader is gone; `oldest`
+//!   never exceeds a pinned commit, nor one that can still be pinned.
 //!
 //! Model: loom-tests, `pins`.
 

@@ -1,9 +1,10 @@
 //! Finding the commit a file is at, and making it safe to build on.
 //!
-//! The newest slot whose seal fits is taken if its commit is known to be whole: because it says so
-//! (its pages were synced before it), or because every page born in it is there. Otherwise the other
-//! slot is taken. Unless both slots agree, which a clean close leaves, the disk is then brought to a
-//! state that no second crash can take back: sync first, then the other slot becomes a copy.
+//! The newest slot whose seal fits is taken if its commit is known to be whole: because it says
+//! so (its pages were synced before it), or because every page born in it is there. Otherwise the
+//! other slot is taken. Unless both slots agree, which a clean close leaves, the disk is then
+//! brought to a state that no second crash can take back: what was walked is written once more and
+//! synced, then the other slot becomes a copy.
 //!
 //! - C4 Bytes that were not verified are never sealed again: only the chosen commit is.
 //! - C5 What a reader saw after opening is still there after the next crash.
@@ -13,6 +14,7 @@ use super::open::Mode;
 use super::state::{SLOT_PAGES, State, Writer, other_slot};
 use crate::conc::Arc;
 use crate::error::{Damage, Error, FileErrorCause, Recovery, RecoveryOutcome, Result};
+use crate::fault::{self, Fault};
 use crate::page::{CatalogAt, Pointer, Slot, ValueSpan};
 use crate::tree::Pager;
 use crate::unit::{CommitId, PAGE_BYTES, PageId, SLOT_BYTES};
@@ -56,7 +58,8 @@ pub(crate) fn recover(pager: Arc<Pager>, mode: Mode) -> Result<(State, Writer, O
         _ => false,
     };
     let readable = candidates.len();
-    let newest = candidates.first().map(|c| c.slot.commit);
+    let unverified = candidates.first().map(|c| c.slot.clone());
+    let newest = unverified.as_ref().map(|slot| slot.commit);
     let Chosen { state, page, born } = choose(&pager, candidates)?;
     let commit = state.commit();
     let outcome = match newest {
@@ -68,10 +71,16 @@ pub(crate) fn recover(pager: Arc<Pager>, mode: Mode) -> Result<(State, Writer, O
     let mut writer = Writer { space: None, slot_page: page, settled: agree, poisoned: false };
     if mode == Mode::Write && !agree {
         let discarded = outcome != RecoveryOutcome::LastCommitWhole;
-        if newest == Some(commit) {
+        if newest == Some(commit) && !fault::on(Fault::Fs01) {
             rewrite(&pager, page, &born)?;
         }
-        secure(&pager, &state, &mut writer, discarded)?;
+        if let Some(newest) = unverified.filter(|slot| slot.commit != commit)
+            && fault::on(Fault::Cr01)
+        {
+            settle(&pager, &newest, &mut writer)?;
+        } else {
+            secure(&pager, &state, &mut writer, discarded)?;
+        }
     }
     Ok((state, writer, OpenedAs { recovery, read_only: mode == Mode::Read }))
 }
@@ -157,6 +166,10 @@ fn whole(pager: &Arc<Pager>, slot: Slot) -> Result<(State, Vec<PageId>)> {
     let found_bytes = pager.file().len().map_err(|e| pager.io(&e))?;
     let expected_bytes = slot.page_count.saturating_mul(PAGE_BYTES as u64);
     if found_bytes < expected_bytes {
+        let cause = FileErrorCause::Truncated { expected_bytes, found_bytes };
+        return Err(Error::file(pager.path(), cause));
+    }
+    if found_bytes != expected_bytes && fault::on(Fault::Fp05) {
         let cause = FileErrorCause::Truncated { expected_bytes, found_bytes };
         return Err(Error::file(pager.path(), cause));
     }

@@ -1,11 +1,11 @@
 //! What the store needs from a file system: files *and directory entries*, with a sync of both.
 //!
-//! Three file systems implement it: [`OsVfs`] (the operating system's), [`MemoryVfs`] (nothing is
-//! left behind) and the simulated one of the verification suite, which sits here, below the seal.
+//! Three file systems implement it: [`OsVfs`] (the operating system's), [`MemoryVfs`] (nothing
+//! is left behind) and the simulated one of the verification suite, below the seal.
 //!
 //! - V1 What was written is durable only after [`VfsFile::sync`] returned `Ok`.
 //! - V2 A name is durable only after [`Vfs::sync_dir`] of its directory returned `Ok`.
-//! - V3 A lock belongs to an open file: it goes when the file is dropped, whatever its name then is.
+//! - V3 A lock belongs to an open file: it goes when the file is dropped, whatever its name is.
 
 mod file;
 mod locked;

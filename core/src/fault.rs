@@ -1,0 +1,150 @@
+//! Planted faults: real bugs of comparable systems, to measure the verification suite with.
+//!
+//! Without the feature `faults` every switch is a constant `false` and costs nothing. With it, one
+//! fault at a time is planted for the whole process. The catalogue, what each plant stands for and
+//! which of them this design makes impossible: docs/verification.md#faults.
+
+/// A bug that can be planted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Fault {
+    /// Recovery seals the slot of a commit that it could not verify.
+    Cr01 = 1,
+    /// Compaction replaces the file before the new one is durable.
+    Cr03,
+    /// A commit is acknowledged while its slot is still in flight: the sync comes first.
+    Cr05,
+    /// The directory is not synced after a rename.
+    Cr07,
+    /// A failed write of the header leaves the store writable, and closing stamps it.
+    Cr11,
+    /// A new file is given its name before it is durable.
+    Cr13,
+    /// Opening insists on a file length that it could derive.
+    Fp05,
+    /// The nonce depends on the page number only.
+    En01,
+    /// A key that does not fit makes opening start a new file.
+    En07,
+    /// Offsets overflow a narrow integer.
+    En09,
+    /// The cache serves the node of an older commit.
+    En11,
+    /// An inverted range acts like an open one.
+    Bt01,
+    /// Merging branches loses the key between them.
+    Bt03,
+    /// Keys are compared as signed bytes.
+    Bt07,
+    /// Pages are reused while a snapshot still needs them.
+    Mv01,
+    /// Recovery trusts what a failed sync left in the system's cache.
+    Fs01,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::Cr01,
+        Self::Cr03,
+        Self::Cr05,
+        Self::Cr07,
+        Self::Cr11,
+        Self::Cr13,
+        Self::Fp05,
+        Self::En01,
+        Self::En07,
+        Self::En09,
+        Self::En11,
+        Self::Bt01,
+        Self::Bt03,
+        Self::Bt07,
+        Self::Mv01,
+        Self::Fs01,
+    ];
+
+    /// Returns its name in the catalogue.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Cr01 => "CR-01",
+            Self::Cr03 => "CR-03",
+            Self::Cr05 => "CR-05",
+            Self::Cr07 => "CR-07",
+            Self::Cr11 => "CR-11",
+            Self::Cr13 => "CR-13",
+            Self::Fp05 => "FP-05",
+            Self::En01 => "EN-01",
+            Self::En07 => "EN-07",
+            Self::En09 => "EN-09",
+            Self::En11 => "EN-11",
+            Self::Bt01 => "BT-01",
+            Self::Bt03 => "BT-03",
+            Self::Bt07 => "BT-07",
+            Self::Mv01 => "MV-01",
+            Self::Fs01 => "FS-01",
+        }
+    }
+
+    /// Returns what is wrong when it is planted.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Cr01 => "recovery seals the slot of a commit it could not verify",
+            Self::Cr03 => "compaction replaces the file before the new one is durable",
+            Self::Cr05 => "a commit is acknowledged while its slot is in flight",
+            Self::Cr07 => "the directory is not synced after a rename",
+            Self::Cr11 => "a failed header write leaves the store writable",
+            Self::Cr13 => "a new file gets its name before it is durable",
+            Self::Fp05 => "opening insists on a file length it could derive",
+            Self::En01 => "the nonce depends on the page number only",
+            Self::En07 => "a key that does not fit starts a new file",
+            Self::En09 => "offsets overflow a narrow integer",
+            Self::En11 => "the cache serves the node of an older commit",
+            Self::Bt01 => "an inverted range acts like an open one",
+            Self::Bt03 => "merging branches loses the key between them",
+            Self::Bt07 => "keys are compared as signed bytes",
+            Self::Mv01 => "pages are reused while a snapshot needs them",
+            Self::Fs01 => "recovery trusts what a failed sync left in the cache",
+        }
+    }
+}
+
+#[cfg(feature = "faults")]
+mod switch {
+    use super::Fault;
+    use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+    static PLANTED: AtomicU8 = AtomicU8::new(0);
+    static REACHED: AtomicU64 = AtomicU64::new(0);
+
+    /// Plants a fault for the whole process, or none.
+    pub fn plant(fault: Option<Fault>) {
+        PLANTED.store(fault.map_or(0, |fault| fault as u8), Ordering::SeqCst);
+        REACHED.store(0, Ordering::SeqCst);
+    }
+
+    /// Returns how often the planted fault's branch was taken.
+    #[must_use]
+    pub fn reached() -> u64 {
+        REACHED.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn on(fault: Fault) -> bool {
+        let on = PLANTED.load(Ordering::Relaxed) == fault as u8;
+        if on {
+            REACHED.fetch_add(1, Ordering::Relaxed);
+        }
+        on
+    }
+}
+
+#[cfg(feature = "faults")]
+pub(crate) use switch::on;
+#[cfg(feature = "faults")]
+pub use switch::{plant, reached};
+
+#[cfg(not(feature = "faults"))]
+pub(crate) const fn on(_fault: Fault) -> bool {
+    false
+}
