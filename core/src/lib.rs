@@ -9,6 +9,8 @@ pub mod fault;
 #[cfg(not(feature = "faults"))]
 #[expect(dead_code, unreachable_pub, reason = "the switches are constants in a real build")]
 mod fault;
+#[cfg(test)]
+mod format_doc;
 #[doc(hidden)]
 pub mod inspect;
 mod page;
