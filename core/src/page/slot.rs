@@ -88,7 +88,8 @@ impl Slot {
         } else {
             CatalogAt::Stored { bytes, first: Pointer::decode(&mut reader)?? }
         };
-        let known = flags & !(FLAG_SETTLED | FLAG_INLINE | FLAG_COPY) == 0
+        let known = (space.root.is_some() || space.len == 0)
+            && flags & !(FLAG_SETTLED | FLAG_INLINE | FLAG_COPY) == 0
             && (HEADER_PAGES..1 << 48).contains(&page_count)
             && commit.0 < 1 << 48;
         let settled = flags & FLAG_SETTLED != 0;

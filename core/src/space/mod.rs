@@ -146,16 +146,25 @@ impl Space {
     }
 
     /// Records pages that the draft's commit does without; returns the chunks that change.
-    pub(crate) fn free(&self, draft: &mut Draft, pages: &[PageId]) -> BTreeSet<u64> {
+    ///
+    /// # Errors
+    /// A page that is recorded as free already: the file lies.
+    pub(crate) fn free(
+        &self,
+        draft: &mut Draft,
+        pages: &[PageId],
+    ) -> Result<BTreeSet<u64>, PageId> {
         let mut chunks = BTreeSet::new();
         for &page in pages {
             let (chunk, bit) = split(page);
             let recorded = self.free.get(&chunk).copied().unwrap_or_default();
             let changed = draft.changed.entry(chunk).or_insert(recorded);
-            assert!(changed.set(bit), "S1: page {page} was freed twice");
+            if !changed.set(bit) {
+                return Err(page);
+            }
             chunks.insert(chunk);
         }
-        chunks
+        Ok(chunks)
     }
 
     /// Takes back the pages of a draft whose commit failed.
@@ -213,7 +222,7 @@ mod tests {
         let freed: Vec<_> = free.iter().copied().map(PageId).collect();
         let mut draft = space.draft();
         space.take(&mut draft, take);
-        space.free(&mut draft, &freed);
+        space.free(&mut draft, &freed).unwrap();
         let taken = draft.taken.iter().map(|page| page.0).collect();
         space.publish(draft, CommitId(id), freed);
         taken

@@ -104,11 +104,13 @@ impl LeafCell {
 
 impl Link {
     /// Returns the node to change, taking it from its page first if need be.
-    pub(crate) fn edit(&mut self, edits: &mut Edits<'_>) -> Result<&mut Dirty> {
+    ///
+    /// `level` is what the parent says of the node's level.
+    pub(crate) fn edit(&mut self, level: Option<u8>, edits: &mut Edits<'_>) -> Result<&mut Dirty> {
         if let Self::Clean { pointer, node } = self {
             let node = match node.take() {
                 Some(node) => node,
-                None => edits.pager.node(pointer, None)?,
+                None => edits.pager.node(pointer, level)?,
             };
             edits.freed.push(pointer.page);
             *self = Self::Dirty(Box::new(Dirty::of_node(&node)));
@@ -118,12 +120,12 @@ impl Link {
     }
 
     /// Returns the bytes that the node's cells take.
-    pub(crate) fn used_bytes(&mut self, pager: &Pager) -> Result<usize> {
+    pub(crate) fn used_bytes(&mut self, level: u8, pager: &Pager) -> Result<usize> {
         match self {
             Self::Dirty(dirty) => Ok(dirty.bytes()),
             Self::Clean { pointer, node } => {
                 if node.is_none() {
-                    *node = Some(pager.node(pointer, None)?);
+                    *node = Some(pager.node(pointer, Some(level))?);
                 }
                 Ok(node.as_ref().map_or(0, |node| node.page.used_bytes()))
             }
@@ -211,7 +213,7 @@ impl Dirty {
             Self::Leaf(leaf) => leaf.insert(cell, edits),
             Self::Branch(branch) => {
                 let index = branch.child_of(&cell.key);
-                let child = branch.cells[index].link.edit(edits)?;
+                let child = branch.cells[index].link.edit(Some(branch.level - 1), edits)?;
                 let (replaced, split) = child.insert(cell, edits)?;
                 let Some((key, right)) = split else { return Ok((replaced, None)) };
                 Ok((replaced, branch.adopt(index + 1, key, right)))
@@ -355,7 +357,7 @@ impl TreeEdit {
             .root
             .get_or_insert_with(|| Link::Dirty(Box::new(Dirty::Leaf(DirtyLeaf::default()))));
         let cell = LeafCell { key: key.into(), payload: Payload::New(value.into()) };
-        let dirty = root.edit(edits)?;
+        let dirty = root.edit(None, edits)?;
         let level = dirty.level();
         let (replaced, split) = dirty.insert(cell, edits)?;
         if let Some((key, right)) = split {
@@ -368,7 +370,7 @@ impl TreeEdit {
             let branch = DirtyBranch::branch(level + 1, cells, bytes);
             self.root = Some(Link::Dirty(Box::new(branch)));
         }
-        self.len += u64::from(!replaced);
+        self.len = self.len.saturating_add(u64::from(!replaced));
         Ok(replaced)
     }
 }

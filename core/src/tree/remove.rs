@@ -16,8 +16,8 @@ impl TreeEdit {
         }
         let Some(root) = &mut self.root else { return Ok(false) };
         self.changed = true;
-        root.edit(edits)?.remove(key, edits)?;
-        self.len -= 1;
+        root.edit(None, edits)?.remove(key, edits)?;
+        self.len = self.len.saturating_sub(1);
         self.lower();
         Ok(true)
     }
@@ -42,7 +42,7 @@ impl TreeEdit {
         if let Some(root) = self.root.take() {
             self.changed = true;
             self.len = 0;
-            free_link(root, edits)?;
+            free_link(root, None, edits)?;
         }
         Ok(())
     }
@@ -55,7 +55,7 @@ impl Dirty {
             Self::Leaf(leaf) => leaf.remove(key, edits),
             Self::Branch(branch) => {
                 let index = branch.child_of(key);
-                let child = branch.cells[index].link.edit(edits)?;
+                let child = branch.cells[index].link.edit(Some(branch.level - 1), edits)?;
                 child.remove(key, edits)?;
                 let (count, bytes) = (child.count(), child.bytes());
                 if count == 0 {
@@ -95,7 +95,8 @@ impl DirtyBranch {
 
     /// Merges a low child with the neighbour that leaves the least room, if one fits.
     fn merge_around(&mut self, index: usize, edits: &mut Edits<'_>) -> Result<()> {
-        let own = self.cells[index].link.used_bytes(edits.pager)?;
+        let below = self.level - 1;
+        let own = self.cells[index].link.used_bytes(below, edits.pager)?;
         let mut best: Option<(usize, usize)> = None;
         for left in [index.checked_sub(1), Some(index)].into_iter().flatten() {
             let other = if left == index { index + 1 } else { left };
@@ -104,18 +105,19 @@ impl DirtyBranch {
             }
             // Between branches, the key that separates them comes down.
             let key = if self.level > 1 { self.cells[left + 1].key.len() } else { 0 };
-            let together = own + self.cells[other].link.used_bytes(edits.pager)? + key;
+            let neighbour = self.cells[other].link.used_bytes(below, edits.pager)?;
+            let together = own + neighbour + key;
             if together <= NODE_CAPACITY && best.is_none_or(|(_, most)| together > most) {
                 best = Some((left, together));
             }
         }
         let Some((left, _)) = best else { return Ok(()) };
-        self.cells[left].link.edit(edits)?;
-        self.cells[left + 1].link.edit(edits)?;
+        self.cells[left].link.edit(Some(below), edits)?;
+        self.cells[left + 1].link.edit(Some(below), edits)?;
         let cell = self.cells.remove(left + 1);
         self.bytes -= branch_cell_bytes(cell.key.len());
         let Link::Dirty(right) = cell.link else { unreachable!("T4: made dirty above") };
-        self.cells[left].link.edit(edits)?.append(*right, cell.key);
+        self.cells[left].link.edit(Some(below), edits)?.append(*right, cell.key);
         Ok(())
     }
 }
@@ -143,26 +145,29 @@ impl Dirty {
 }
 
 /// Frees every page below a link, the link's own included.
-fn free_link(link: Link, edits: &mut Edits<'_>) -> Result<()> {
+fn free_link(link: Link, level: Option<u8>, edits: &mut Edits<'_>) -> Result<()> {
     match link {
         Link::Dirty(dirty) => match *dirty {
             Dirty::Leaf(leaf) => {
                 leaf.cells.iter().try_for_each(|cell| free_payload(&cell.payload, edits))
             }
             Dirty::Branch(branch) => {
-                branch.cells.into_iter().try_for_each(|cell| free_link(cell.link, edits))
+                let below = Some(branch.level - 1);
+                let mut cells = branch.cells.into_iter();
+                cells.try_for_each(|cell| free_link(cell.link, below, edits))
             }
         },
         Link::Clean { pointer, node } => {
             let node = match node {
                 Some(node) => node,
-                None => edits.pager.node(&pointer, None)?,
+                None => edits.pager.node(&pointer, level)?,
             };
             edits.freed.push(pointer.page);
             for index in 0..node.page.count() {
                 if node.page.level() > 0 {
                     let child = node.resident(index);
-                    free_link(Link::Clean { pointer: node.page.child(index), node: child }, edits)?;
+                    let link = Link::Clean { pointer: node.page.child(index), node: child };
+                    free_link(link, Some(node.page.level() - 1), edits)?;
                 } else if let ValueSpan::Stored { bytes, first } = node.page.value(index) {
                     free_payload(&Payload::Stored { bytes, first }, edits)?;
                 }

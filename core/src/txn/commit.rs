@@ -9,7 +9,7 @@ use super::write::Changes;
 use crate::codec::u32_len;
 use crate::conc::Arc;
 use crate::crypto::{Batch, Place};
-use crate::error::{ArgumentError, Error, Result};
+use crate::error::{ArgumentError, Damage, Error, Result};
 use crate::fault::{self, Fault};
 use crate::page::{Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, Slot, TreeRecord, overflow_pages};
 use crate::space::{Draft, Space, chunk_key};
@@ -20,6 +20,9 @@ use std::collections::BTreeMap;
 
 /// Most pages a commit may write under one sync; opening walks at most so many.
 pub(crate) const ONE_SYNC_PAGES_MAX: usize = 1024;
+
+/// A file whose number of commits says this much was not written by us.
+const COMMIT_MAX: u64 = (1 << 48) - 1;
 
 /// When a commit is durable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +69,9 @@ pub(crate) fn commit(
     }
     if !changes.trees.values().any(|tree| tree.changed) {
         return Ok(base.commit());
+    }
+    if base.commit().0 >= COMMIT_MAX {
+        return Err(base.pager.damaged(writer.slot_page, Damage::Content));
     }
     let mut space = match writer.space.take() {
         Some(space) => space,
@@ -198,7 +204,8 @@ fn plan_space(
 ) -> Result<()> {
     let mut seen = 0;
     loop {
-        let mut chunks = space.free(draft, &edits.freed[seen..]);
+        let freed = space.free(draft, &edits.freed[seen..]);
+        let mut chunks = freed.map_err(|page| edits.pager.damaged(page, Damage::Content))?;
         seen = edits.freed.len();
         let wanted = pages + record.pages();
         let more = wanted - draft.taken.len();

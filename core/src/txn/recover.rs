@@ -72,7 +72,7 @@ pub(crate) fn recover(pager: Arc<Pager>, mode: Mode) -> Result<(State, Writer, O
     if mode == Mode::Write && !agree {
         let discarded = outcome != RecoveryOutcome::LastCommitWhole;
         if newest == Some(commit) && !fault::on(Fault::Fs01) {
-            rewrite(&pager, page, &born)?;
+            rewrite(&pager, page, born)?;
         }
         if let Some(newest) = unverified.filter(|slot| slot.commit != commit)
             && fault::on(Fault::Cr01)
@@ -88,12 +88,14 @@ pub(crate) fn recover(pager: Arc<Pager>, mode: Mode) -> Result<(State, Writer, O
 /// Writes the pages of a commit, and its slot, once more as they are. A sync that failed may have
 /// left them in the system's cache as if they had reached the disk, and no later sync would write
 /// them then.
-fn rewrite(pager: &Pager, slot: PageId, born: &[PageId]) -> Result<()> {
-    let mut bytes = [0; PAGE_BYTES];
-    for &page in born {
-        copy_in_place(pager, &mut bytes, page)?;
+fn rewrite(pager: &Pager, slot: PageId, mut born: Vec<PageId>) -> Result<()> {
+    born.sort_unstable();
+    let mut bytes = Vec::new();
+    for run in born.chunk_by(|a, b| a.0 + 1 == b.0) {
+        bytes.resize(run.len() * PAGE_BYTES, 0);
+        copy_in_place(pager, &mut bytes, run[0])?;
     }
-    copy_in_place(pager, &mut bytes[..SLOT_BYTES], slot)
+    copy_in_place(pager, &mut [0; SLOT_BYTES], slot)
 }
 
 fn copy_in_place(pager: &Pager, bytes: &mut [u8], page: PageId) -> Result<()> {
