@@ -221,10 +221,8 @@ impl CheckSummary {
         let seconds = tally.busy.as_secs_f64();
         let probe = &tally.probe;
         let of_pair = |finding: &&Finding| finding.origin.pair.to_string() == pair.to_string();
-        let mut marks: BTreeMap<String, u64> = named(&probe.marks);
-        for mark in pair.check.marks {
-            marks.entry((*mark).to_owned()).or_default();
-        }
+        let hits = |mark: &&str| probe.marks.get(mark).copied().unwrap_or(0);
+        let marks = pair.check.marks.iter().map(|mark| ((*mark).to_owned(), hits(mark))).collect();
         let findings = findings.iter().filter(of_pair);
         Self {
             name: pair.check.name.to_owned(),

@@ -95,7 +95,7 @@ mod tests {
     fn files_of_bytes_and_of_digits_are_read_and_others_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        let mut check = |content: &[u8], expect: bool| {
+        let check = |content: &[u8], expect: bool| {
             std::fs::write(&path, content).unwrap();
             assert_eq!(from_file(&path).is_ok(), expect, "{} bytes", content.len());
         };

@@ -1,0 +1,183 @@
+//! The campaign from outside: its outputs, its exit codes, its replays.
+
+use super::{Bench, Ran, command, fastness, json, ran};
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+fn summary(out: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(out.join("summary.json")).unwrap()).unwrap()
+}
+
+fn findings(out: &Path) -> Vec<PathBuf> {
+    let all = fs::read_dir(out.join("findings")).unwrap().map(|entry| entry.unwrap().path());
+    let mut plans: Vec<_> = all.filter(|path| path.extension() == Some("plan".as_ref())).collect();
+    plans.sort();
+    plans
+}
+
+fn campaign(out: &Path, args: &[&dyn AsRef<OsStr>]) -> Ran {
+    let mut all: Vec<&dyn AsRef<OsStr>> = vec![&"campaign", &"--out", &out];
+    all.extend(args);
+    fastness(&all)
+}
+
+#[test]
+fn writes_its_three_outputs_and_ends_as_they_say() {
+    let bench = Bench::new();
+    let out = bench.path("out");
+    let said = campaign(&out, &[&"--only", &"store", &"--seconds", &"2", &"--seed", &"7"]);
+    let summary = summary(&out);
+    assert_eq!(summary["exit_code"], said.code, "{}{}", said.out, said.err);
+    assert_eq!(summary["verdict"], ["held", "", "", "blind"][usize::try_from(said.code).unwrap()]);
+    assert_eq!((&summary["seed"], &summary["seconds"]), (&7.into(), &2.into()));
+    assert_eq!(summary["canary"]["caught"], true);
+    let checks = summary["checks"].as_array().unwrap();
+    assert_eq!(checks.len(), 2);
+    for (check, twin) in checks.iter().zip(["plain", "encrypted"]) {
+        assert_eq!((&check["name"], &check["twin"]), (&"store".into(), &twin.into()));
+        assert!(check["plans"].as_u64().unwrap() > 0);
+        assert!(check["operations_per_second"].as_f64().unwrap() > 0.0);
+        assert_eq!(check["findings"], serde_json::json!([]));
+    }
+    let events = fs::read_to_string(out.join("events.jsonl")).unwrap();
+    let names: Vec<String> = events
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].as_str().unwrap().into())
+        .collect();
+    assert_eq!(names.first().unwrap(), "start");
+    assert!(names.contains(&"canary".to_owned()) && names.contains(&"progress".to_owned()));
+    assert_eq!(names.last().unwrap(), "end");
+    let report = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(report.contains("<h1>") && report.contains("--seed 7"));
+    for foreign in ["<script", "http:", "https:", "<link", "@import"] {
+        assert!(!report.contains(foreign), "the report loads something: {foreign}");
+    }
+    assert!(said.out.contains("seed 7"), "{}", said.out);
+    assert!(said.err.contains("plans") && said.err.contains("marks"), "{}", said.err);
+}
+
+#[test]
+fn list_names_checks_invariants_and_marks() {
+    let said = fastness(&[&"campaign", &"list"]);
+    assert_eq!(said.code, 0);
+    let value = json(&fastness(&[&"campaign", &"list", &"--json"]));
+    for check in value["checks"].as_array().unwrap() {
+        assert!(said.out.contains(check["name"].as_str().unwrap()));
+        for invariant in check["invariants"].as_array().unwrap() {
+            assert!(said.out.contains(invariant["promise"].as_str().unwrap()));
+        }
+    }
+}
+
+#[test]
+fn replay_prints_the_same_bytes_twice() {
+    let checks = json(&fastness(&[&"campaign", &"list", &"--json"]));
+    for check in checks["checks"].as_array().unwrap() {
+        let plan = format!("{}:17", check["name"].as_str().unwrap());
+        for twin in ["plain", "encrypted"] {
+            let run = || fastness(&[&"campaign", &"replay", &plan, &"--twin", &twin]);
+            let (one, two) = (run(), run());
+            assert_eq!(one.code, 0, "{plan} {twin}: {}", one.out);
+            assert!(one.out.lines().count() > 5, "{plan} {twin}: {}", one.out);
+            assert!(one.out == two.out, "{plan} {twin} is not replayed the same");
+        }
+    }
+}
+
+#[test]
+fn a_finding_is_saved_small_replayed_and_promoted() {
+    let bench = Bench::new();
+    let out = bench.path("out");
+    let said = campaign(&out, &[&"--only", &"canary", &"--seconds", &"1", &"--jobs", &"3"]);
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    let plans = findings(&out);
+    assert_eq!(plans.len(), 2, "{plans:?}");
+    for plan in &plans {
+        assert!(plan.with_extension("txt").is_file());
+        let one = fastness(&[&"campaign", &"replay", plan]);
+        assert_eq!(one.code, 1);
+        assert!(one.out.contains("BROKEN Y1"), "{}", one.out);
+        assert_eq!(one.out, fastness(&[&"campaign", &"replay", plan]).out);
+    }
+    let folder = bench.path("regressions");
+    let promote = || fastness(&[&"campaign", &"promote", &plans[0], &"--to", &folder]);
+    let promoted = promote();
+    assert_eq!(promoted.code, 0, "{}", promoted.err);
+    assert!(promoted.out.contains("still breaks Y1"), "{}", promoted.out);
+    assert!(promote().out.contains("there already"));
+    let test = folder.join(plans[0].file_name().unwrap());
+    assert_eq!(fs::read(&test).unwrap(), fs::read(&plans[0]).unwrap());
+    assert!(folder.join("README.md").is_file());
+    let report = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(report.contains("A promise is broken") && report.contains("campaign promote"));
+}
+
+#[test]
+fn shards_are_merged_into_one_campaign() {
+    let bench = Bench::new();
+    let [one, two, all] = ["one", "two", "all"].map(|name| bench.path(name));
+    for (out, shard) in [(&one, "1/2"), (&two, "2/2")] {
+        let said = campaign(
+            out,
+            &[&"--only", &"canary", &"--seconds", &"1", &"--seed", &"5", &"--shard", &shard],
+        );
+        assert_eq!(said.code, 1);
+    }
+    let said = fastness(&[&"campaign", &"merge", &one, &two, &"--out", &all]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    let plans = |out: &Path| summary(out)["totals"]["plans"].as_u64().unwrap();
+    assert_eq!(plans(&all), plans(&one) + plans(&two));
+    assert_eq!(findings(&all).len(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_it_with_a_report() {
+    let bench = Bench::new();
+    let out = bench.path("out");
+    let mut command =
+        command(&[&"campaign", &"--only", &"store", &"--seconds", &"600", &"--out", &out]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let running = out.join("events.jsonl");
+    for _ in 0..600 {
+        let text = fs::read_to_string(&running).unwrap_or_default();
+        if text.contains("progress") {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let said = ran(&child.wait_with_output().unwrap());
+    assert_eq!(said.code, 130, "{}{}", said.out, said.err);
+    assert_eq!(summary(&out)["verdict"], "interrupted");
+    assert!(out.join("report.html").is_file());
+}
+
+#[test]
+fn what_it_cannot_do_is_told_by_the_exit_code() {
+    let bench = Bench::new();
+    let file = bench.write("file", b"");
+    let said = campaign(&file.join("out"), &[&"--only", &"canary", &"--seconds", &"1"]);
+    assert_eq!(said.code, 4);
+    assert!(said.err.contains("cannot create the folder"), "{}", said.err);
+    let usages: [&[&str]; 8] = [
+        &["campaign", "--only", "nothing"],
+        &["campaign", "--shard", "3/2"],
+        &["campaign", "--seconds", "0"],
+        &["campaign", "--jobs", "0"],
+        &["campaign", "--seed", "x"],
+        &["campaign", "replay", "nothing:1"],
+        &["campaign", "replay", "store:x"],
+        &["campaign", "promote", "no-such-file.plan"],
+    ];
+    for usage in usages {
+        let args: Vec<&dyn AsRef<OsStr>> = usage.iter().map(|arg| arg as _).collect();
+        assert_eq!(fastness(&args).code, 2, "{usage:?}");
+    }
+}

@@ -1,0 +1,174 @@
+//! Each file tool does what it says.
+
+use super::{Bench, KEY, OTHER_KEY, bytes, command, fastness, hex, json, options, ran};
+
+#[test]
+fn info_tells_what_the_file_holds() {
+    let bench = Bench::new();
+    let file = bench.store("plain", None);
+    let said = fastness(&[&"info", &file]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    assert!(said.out.contains("encrypted  no"), "{}", said.out);
+    assert!(said.out.contains("\"entries\": 200 entries"), "{}", said.out);
+    let value = json(&fastness(&[&"info", &file, &"--json"]));
+    assert_eq!(value["encrypted"], false);
+    assert_eq!(value["trees"][0]["name"], "entries");
+    assert_eq!(value["trees"][1]["len"], 4);
+    assert_eq!(value["recovery"], serde_json::Value::Null);
+    assert_eq!(value["file_bytes"], bytes(&file).len());
+}
+
+#[test]
+fn keys_come_as_bytes_as_digits_and_from_the_environment() {
+    let bench = Bench::new();
+    let file = bench.store("encrypted", Some(KEY));
+    let raw = bench.key_file();
+    let digits = bench.write("digits", format!("{}\n", hex(KEY)).as_bytes());
+    for key in [raw, digits] {
+        let said = fastness(&[&"info", &file, &"--key-file", &key]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert!(said.out.contains("encrypted  yes"));
+    }
+    let output = command(&[&"info", &file]).env("FASTNESS_KEY", hex(KEY)).output().unwrap();
+    assert_eq!(ran(&output).code, 0);
+}
+
+#[test]
+fn what_is_not_a_key_is_refused_as_usage() {
+    let bench = Bench::new();
+    let file = bench.store("encrypted", Some(KEY));
+    let short = bench.write("short", &KEY[..63]);
+    let said = fastness(&[&"info", &file, &"--key-file", &short]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("63 bytes that are not a key"), "{}", said.err);
+    let output = command(&[&"info", &file]).env("FASTNESS_KEY", &hex(KEY)[2..]).output().unwrap();
+    let said = ran(&output);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("FASTNESS_KEY holds 126 bytes"), "{}", said.err);
+    let absent = bench.path("absent");
+    assert_eq!(fastness(&[&"info", &file, &"--key-file", &absent]).code, 4);
+    let as_argument = fastness(&[&"info", &file, &"--key", &hex(KEY)]);
+    assert_eq!(as_argument.code, 2);
+}
+
+#[test]
+fn verify_finds_nothing_in_a_good_file_and_leaves_it_as_it_is() {
+    let bench = Bench::new();
+    let key = bench.key_file();
+    for (name, secret) in [("plain", None), ("encrypted", Some(KEY))] {
+        let file = bench.store(name, secret);
+        let before = bytes(&file);
+        let mut args: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"verify", &file];
+        if secret.is_some() {
+            args.extend([&"--key-file" as &dyn AsRef<std::ffi::OsStr>, &key]);
+        }
+        let said = fastness(&args);
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+        assert!(said.out.contains("clean"), "{}", said.out);
+        args.push(&"--json");
+        let value = json(&fastness(&args));
+        assert_eq!(value["clean"], true);
+        assert_eq!(value["problems"], serde_json::json!([]));
+        assert_eq!(bytes(&file), before, "verify wrote to the file");
+    }
+}
+
+#[test]
+fn verify_names_the_damaged_page() {
+    let bench = Bench::new();
+    let file = bench.store("plain", None);
+    let good = bytes(&file);
+    let mut found = 0;
+    for page in 3..good.len() / 4096 {
+        let mut bad = good.clone();
+        bad[page * 4096 + 2000] ^= 1;
+        std::fs::write(&file, &bad).unwrap();
+        let said = fastness(&[&"verify", &file, &"--json"]);
+        if said.code == 0 {
+            continue;
+        }
+        found += 1;
+        assert_eq!(said.code, 1);
+        let told = if said.err.is_empty() { json(&said)["problems"].to_string() } else { said.err };
+        assert!(told.contains(&format!("page {page} ")), "page {page}: {told}");
+        assert_eq!(bytes(&file), bad, "verify wrote to the file");
+    }
+    assert!(found > 0, "no damage to any page was found");
+}
+
+#[test]
+fn dump_shows_every_page_and_one_in_detail() {
+    let bench = Bench::new();
+    let file = bench.store("encrypted", Some(KEY));
+    let key = bench.key_file();
+    let said = fastness(&[&"dump", &file, &"--key-file", &key]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    assert!(said.out.starts_with("page 0: "), "{}", said.out);
+    let page = fastness(&[&"dump", &file, &"--key-file", &key, &"--page", &"0", &"--json"]);
+    assert_eq!(page.code, 0, "{}", page.err);
+    assert_eq!(json(&page)["page"], 0);
+    assert!(!json(&page)["lines"].as_array().unwrap().is_empty());
+    let beyond = fastness(&[&"dump", &file, &"--key-file", &key, &"--page", &"99999"]);
+    assert_eq!(beyond.code, 1);
+    assert!(beyond.err.contains("99999"), "{}", beyond.err);
+}
+
+#[test]
+fn compact_makes_a_file_smaller_and_keeps_what_it_holds() {
+    let bench = Bench::new();
+    let file = bench.store("plain", None);
+    let store = options(None).open(&file).unwrap();
+    let mut txn = store.write().unwrap();
+    txn.tree("entries").unwrap().clear().unwrap();
+    txn.commit().unwrap();
+    drop(store);
+    let before = bytes(&file).len();
+    let value = json(&fastness(&[&"compact", &file, &"--json"]));
+    assert_eq!(value["before_bytes"], before);
+    assert_eq!(value["after_bytes"], bytes(&file).len());
+    assert!(bytes(&file).len() < before);
+    assert_eq!(options(None).open(&file).unwrap().snapshot().tree("rounds").len(), 4);
+    assert!(fastness(&[&"compact", &file]).out.contains("bytes, now"));
+}
+
+#[test]
+fn copy_keeps_changes_or_drops_the_key_as_asked() {
+    let bench = Bench::new();
+    let file = bench.store("encrypted", Some(KEY));
+    let key = bench.key_file();
+    let new_key = bench.write("new-key", &OTHER_KEY);
+    let [same, other, plain] = ["same", "other", "plain"].map(|name| bench.path(name));
+    let said = fastness(&[&"copy", &file, &same, &"--key-file", &key]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let told = json(&fastness(&[
+        &"copy",
+        &file,
+        &other,
+        &"--key-file",
+        &key,
+        &"--new-key-file",
+        &new_key,
+        &"--json",
+    ]));
+    assert_eq!(told["encrypted"], true);
+    let said = fastness(&[&"copy", &file, &plain, &"--key-file", &key, &"--plain"]);
+    assert!(said.out.contains("not encrypted"), "{}", said.out);
+    for (copy, secret) in [(&same, Some(KEY)), (&other, Some(OTHER_KEY)), (&plain, None)] {
+        let store = options(secret).open(copy).unwrap();
+        assert_eq!(store.snapshot().tree("entries").len(), 200);
+    }
+}
+
+#[test]
+fn copy_never_replaces_a_file_and_never_takes_two_meanings() {
+    let bench = Bench::new();
+    let file = bench.store("plain", None);
+    let target = bench.write("target", b"precious");
+    let said = fastness(&[&"copy", &file, &target]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("exists already"), "{}", said.err);
+    assert_eq!(bytes(&target), b"precious");
+    let key = bench.key_file();
+    let both = fastness(&[&"copy", &file, &"x", &"--plain", &"--new-key-file", &key]);
+    assert_eq!(both.code, 2);
+}
