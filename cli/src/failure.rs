@@ -58,19 +58,20 @@ impl From<Error> for Failure {
         let Error::File { cause, .. } = &error else {
             return Self::environment(error.to_string());
         };
-        let code = match cause {
+        let surroundings = matches!(
+            cause,
             FileErrorCause::PermissionDenied
-            | FileErrorCause::InUse
-            | FileErrorCause::NoSpace
-            | FileErrorCause::Io(_) => ENVIRONMENT,
-            _ => BAD,
-        };
-        let hint = match cause {
-            FileErrorCause::KeyMissing | FileErrorCause::WrongKey => {
-                " (--key-file FILE, or the variable FASTNESS_KEY)"
-            }
-            FileErrorCause::KeyForPlainFile => " (leave out --key-file, and unset FASTNESS_KEY)",
-            _ => "",
+                | FileErrorCause::InUse
+                | FileErrorCause::NoSpace
+                | FileErrorCause::Io(_)
+        );
+        let code = if surroundings { ENVIRONMENT } else { BAD };
+        let hint = if matches!(cause, FileErrorCause::KeyMissing | FileErrorCause::WrongKey) {
+            " (--key-file FILE, or the variable FASTNESS_KEY)"
+        } else if *cause == FileErrorCause::KeyForPlainFile {
+            " (leave out --key-file, and unset FASTNESS_KEY)"
+        } else {
+            ""
         };
         Self { code, text: format!("{error}{hint}") }
     }

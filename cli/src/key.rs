@@ -17,12 +17,14 @@ const HEX_DIGITS: usize = 2 * KEY_BYTES;
 const FILE_BYTES_MAX: usize = HEX_DIGITS + 2;
 const SHAPE: &str = "a key is 64 bytes, or 128 hexadecimal digits";
 
+const KEY_HELP: &str = "The file that holds the key: 64 bytes, or 128 hexadecimal digits. Without it \
+    the variable FASTNESS_KEY is asked, which holds 128 hexadecimal digits";
+
 /// Where the key of the file is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeyArgs {
-    /// The file that holds the key: 64 bytes, or 128 hexadecimal digits. Without it the variable
-    /// FASTNESS_KEY is asked, which holds 128 hexadecimal digits.
-    #[arg(long, value_name = "FILE")]
+    /// Where the key is.
+    #[arg(long, value_name = "FILE", help = KEY_HELP)]
     key_file: Option<PathBuf>,
 }
 
