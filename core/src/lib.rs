@@ -1,4 +1,12 @@
-//! An encrypted, crash-safe, single-file store.
+//! An encrypted, crash-safe store in a single file: named ordered trees of bytes, one writer, any
+//! number of snapshots.
+//!
+//! Start with [`Options`]: it opens a [`Store`], which gives out [`Snapshot`]s to read and one
+//! [`WriteTxn`] at a time to write. What is promised, and how it is checked, is in the README.
+//!
+//! A map of this tree, top-down; a module imports only from above: `conc` primitives, `unit`
+//! numbers, `error`, `fault` planted bugs, `codec` bounded bytes, [`vfs`] files, `crypto` seals,
+//! `page` layouts, `space` free pages, `tree` the B+tree, `txn` transactions, `verify` the checker.
 
 mod codec;
 mod conc;
@@ -30,3 +38,8 @@ pub use tree::{Bytes, Range};
 pub use txn::{Compaction, Info, Options, Snapshot, Store, Tree, TreeInfo, TreeMut, WriteTxn};
 pub use unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PAGE_BYTES, PageId, VALUE_BYTES_MAX};
 pub use verify::{Problem, ProblemKind, Verification};
+
+/// The examples of the README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
