@@ -39,6 +39,8 @@ struct Work<'a> {
     writer: &'a mut Writer,
     commit: CommitId,
     sync: Sync,
+    /// Something failed that leaves the disk unknown.
+    unknown: &'a mut bool,
 }
 
 /// The trees of a commit: those that changed, to be written, and the others.
@@ -63,6 +65,21 @@ pub(crate) fn commit(
     changes: Changes,
     sync: Sync,
 ) -> Result<CommitId> {
+    // Until this returns: a panic of ours must not leave half a commit to build on.
+    writer.poisoned = true;
+    let mut unknown = false;
+    let outcome = prepare((published, writer), changes, sync, &mut unknown);
+    writer.poisoned = unknown;
+    outcome
+}
+
+/// Finds room for the changes, and makes them a commit.
+fn prepare(
+    (published, writer): (&Published<State>, &mut Writer),
+    changes: Changes,
+    sync: Sync,
+    unknown: &mut bool,
+) -> Result<CommitId> {
     let base = changes.base.clone();
     if changes.failed {
         return Err(Error::TransactionFailed);
@@ -82,7 +99,7 @@ pub(crate) fn commit(
     space.release(oldest, current);
     let mut draft = space.draft();
     let commit = base.commit().next();
-    let mut work = Work { published, writer, commit, sync };
+    let mut work = Work { published, writer, commit, sync, unknown };
     let outcome = work.run(changes, &mut space, &mut draft);
     let outcome = match outcome {
         Ok(freed) => {
@@ -159,7 +176,7 @@ impl Work<'_> {
     /// Runs what leaves the disk unknown if it fails.
     fn poisoned_by(&mut self, body: impl FnOnce() -> Result<()>) -> Result<()> {
         let outcome = body();
-        self.writer.poisoned |= outcome.is_err() && !fault::on(Fault::Cr11);
+        *self.unknown |= outcome.is_err() && !fault::on(Fault::Cr11);
         outcome
     }
 }

@@ -13,6 +13,7 @@ use crate::crypto::Key;
 use crate::error::{Error, Recovery, Result};
 use crate::page::FORMAT_VERSION;
 use crate::unit::CommitId;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
 /// An open store. Clones share it; it is closed when the last clone and the last transaction are
@@ -96,6 +97,50 @@ impl Drop for Inner {
     }
 }
 
+/// The turn to write, given back when dropped, also by a panic.
+#[derive(Debug)]
+pub(crate) struct Held<I: Deref<Target = Inner>> {
+    inner: I,
+    /// There until dropped.
+    writer: Option<Writer>,
+}
+
+impl<I: Deref<Target = Inner>> Held<I> {
+    /// Waits for the turn.
+    fn new(inner: I) -> Result<Self> {
+        let path = || inner.path.clone();
+        if inner.opened.read_only {
+            return Err(Error::ReadOnly { path: path() });
+        }
+        let writer = inner.turn.take();
+        let poisoned = writer.poisoned.then(|| Error::Poisoned { path: path() });
+        let held = Self { inner, writer: Some(writer) };
+        poisoned.map_or(Ok(held), Err)
+    }
+}
+
+impl<I: Deref<Target = Inner>> Deref for Held<I> {
+    type Target = Writer;
+
+    fn deref(&self) -> &Writer {
+        self.writer.as_ref().expect("N2: the turn is held until dropped")
+    }
+}
+
+impl<I: Deref<Target = Inner>> DerefMut for Held<I> {
+    fn deref_mut(&mut self) -> &mut Writer {
+        self.writer.as_mut().expect("N2: the turn is held until dropped")
+    }
+}
+
+impl<I: Deref<Target = Inner>> Drop for Held<I> {
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            self.inner.turn.give(writer);
+        }
+    }
+}
+
 impl Store {
     pub(crate) fn new(inner: Inner) -> Self {
         Self { inner: Arc::new(inner) }
@@ -112,7 +157,7 @@ impl Store {
     /// # Errors
     /// [`Error::ReadOnly`], or [`Error::Poisoned`] after a failure that left the disk unknown.
     pub fn write(&self) -> Result<WriteTxn> {
-        let writer = self.turn()?;
+        let writer = Held::new(Arc::clone(&self.inner))?;
         Ok(WriteTxn::new(Arc::clone(&self.inner), writer))
     }
 
@@ -121,24 +166,8 @@ impl Store {
         &self,
         body: impl FnOnce(&Published<State>, &mut Writer) -> T,
     ) -> Result<T> {
-        let mut writer = self.turn()?;
-        let outcome = body(&self.inner.published, &mut writer);
-        self.inner.turn.give(writer);
-        Ok(outcome)
-    }
-
-    /// Waits for the turn to write.
-    fn turn(&self) -> Result<Writer> {
-        let path = || self.inner.path.clone();
-        if self.inner.opened.read_only {
-            return Err(Error::ReadOnly { path: path() });
-        }
-        let writer = self.inner.turn.take();
-        if writer.poisoned {
-            self.inner.turn.give(writer);
-            return Err(Error::Poisoned { path: path() });
-        }
-        Ok(writer)
+        let mut writer = Held::new(&*self.inner)?;
+        Ok(body(&self.inner.published, &mut writer))
     }
 
     /// Writes what the file holds anew, without the free pages, and puts it in the file's place.

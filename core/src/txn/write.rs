@@ -2,8 +2,8 @@
 
 use super::commit::{Sync, commit};
 use super::pins::Pinned;
-use super::state::{State, Writer};
-use super::store::Inner;
+use super::state::State;
+use super::store::{Held, Inner};
 use crate::conc::Arc;
 use crate::error::{ArgumentError, Error, Result};
 use crate::tree::{Bytes, Edits, Range, TreeEdit};
@@ -15,8 +15,7 @@ use std::ops::RangeBounds;
 #[derive(Debug)]
 pub struct WriteTxn {
     inner: Arc<Inner>,
-    /// There until the transaction ends.
-    writer: Option<Writer>,
+    writer: Held<Arc<Inner>>,
     changes: Changes,
 }
 
@@ -61,9 +60,9 @@ impl Changes {
 }
 
 impl WriteTxn {
-    pub(crate) fn new(inner: Arc<Inner>, writer: Writer) -> Self {
+    pub(crate) fn new(inner: Arc<Inner>, writer: Held<Arc<Inner>>) -> Self {
         let base = inner.published.pin();
-        Self { inner, writer: Some(writer), changes: Changes::new(base) }
+        Self { inner, writer, changes: Changes::new(base) }
     }
 
     /// Returns the tree of a name. A tree that holds no entries need not be made first, and is
@@ -83,24 +82,13 @@ impl WriteTxn {
     /// could not be written, whether this commit is there is known only after reopening: the store
     /// is then [`Error::Poisoned`] for writers.
     pub fn commit(mut self) -> Result<CommitId> {
-        let Some(mut writer) = self.writer.take() else { return Err(Error::TransactionFailed) };
         let base = self.changes.base.clone();
         let changes = std::mem::replace(&mut self.changes, Changes::new(base));
-        let outcome = commit(&self.inner.published, &mut writer, changes, Sync::Full);
-        self.writer = Some(writer);
-        outcome
+        commit(&self.inner.published, &mut self.writer, changes, Sync::Full)
     }
 
     /// Undoes the transaction, as dropping it does.
     pub fn abort(self) {}
-}
-
-impl Drop for WriteTxn {
-    fn drop(&mut self) {
-        if let Some(writer) = self.writer.take() {
-            self.inner.turn.give(writer);
-        }
-    }
 }
 
 impl TreeMut<'_> {
