@@ -3,9 +3,12 @@
 //! - X1 No plan makes the core or a check panic.
 //! - X2 The same plan and the same twin give the same result and the same trace.
 
+mod adversary;
 mod canary;
 mod compare;
 mod crash;
+mod damage;
+mod examine;
 mod plan;
 mod probe;
 mod quiet;
@@ -115,7 +118,7 @@ pub struct Check {
 }
 
 /// Every check of a campaign.
-pub static CHECKS: &[Check] = &[store::CHECK, crash::CHECK];
+pub static CHECKS: &[Check] = &[store::CHECK, crash::CHECK, damage::CHECK, adversary::CHECK];
 
 /// Wrong on purpose: a healthy campaign always catches it.
 pub static CANARY: Check = canary::CHECK;

@@ -1,0 +1,219 @@
+//! An adversary with old copies of the file, and of another one under the same key: whatever is put
+//! together from them reads as one genuine commit, or as an error.
+
+use super::damage::genuine_now;
+use super::examine::{Found, Genuine, Promises, examine};
+use super::rig::{Rig, unexpected};
+use super::store::{S1, S2, S3, S4};
+use super::world::{World, file};
+use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use crate::fs::{Disk, SECTOR_BYTES};
+use crate::rng::Rng;
+use fastness::PAGE_BYTES;
+use fastness_models::Kind;
+
+pub(super) const A1: Invariant = Invariant {
+    id: "A1",
+    promise: "Whatever is put together from copies reads as one genuine commit, or as an error.",
+};
+pub(super) const A2: Invariant = Invariant {
+    id: "A2",
+    promise: "The whole-file check notices pages that were swapped, aged or spliced in.",
+};
+pub(super) const A3: Invariant =
+    Invariant { id: "A3", promise: "An opening that fails leaves the file as it is." };
+
+const PROMISES: Promises = Promises { never_wrong: A1.id, noticed: A2.id, untouched: A3.id };
+
+pub(super) const CHECK: Check = Check {
+    name: "adversary",
+    about: "pages swapped, aged and spliced from old copies and from another file",
+    invariants: &[A1, A2, A3, S1, S2, S3, S4],
+    marks: &[
+        "splice refused at opening",
+        "splice met while reading",
+        "splice met by the whole-file check only",
+        "splice without effect",
+        "rolled back to an old commit",
+        "the other file's copy taken for it",
+    ],
+    recipe: Recipe {
+        mix: &[
+            (Kind::Insert, 20),
+            (Kind::Remove, 5),
+            (Kind::Fill, 5),
+            (Kind::Prune, 2),
+            (Kind::Commit, 8),
+            (Kind::Reopen, 1),
+            (Kind::Keep, 6),
+            (Kind::Damage, 4),
+        ],
+        ops_min: 30,
+        ops_max: 80,
+    },
+    body,
+};
+
+const TRIES: usize = 8;
+const IMAGES_MAX: usize = 16;
+
+/// A copy of a file.
+struct Image {
+    disk: Disk,
+    other: bool,
+}
+
+/// What the adversary has, and what is true.
+struct Hoard {
+    images: Vec<Image>,
+    /// The commits of the file, then those of the other one.
+    genuine: Vec<Genuine>,
+    ours: Vec<bool>,
+}
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let mut other_probe = Probe::default();
+    let made = |stop| unexpected(stop, S1.id);
+    let mut rig = Rig::create(&world, probe).map_err(made)?;
+    let mut other = Rig::create(&world, &mut other_probe).map_err(made)?;
+    let mut hoard = Hoard { images: Vec::new(), genuine: Vec::new(), ours: Vec::new() };
+    for (step, op) in plan.ops.iter().enumerate() {
+        // The same keys and sizes in both files, and other values.
+        (rig.step, other.step) = (step, step + (1 << 16));
+        let outcome = match op.kind {
+            Kind::Keep => {
+                hoard.keep(&world, [&mut rig, &mut other]);
+                Ok(())
+            }
+            Kind::Damage => hoard.attack(&world, rig.probe),
+            _ => rig.must(*op).and_then(|()| other.must(*op)),
+        };
+        outcome.map_err(|violation| violation.at(step))?;
+        hoard.learn(&rig, true);
+        hoard.learn(&other, false);
+    }
+    Ok(())
+}
+
+impl Hoard {
+    fn learn(&mut self, rig: &Rig<'_>, ours: bool) {
+        let known =
+            |(genuine, known): (&Genuine, &bool)| *known == ours && genuine.commit == rig.commit;
+        if !self.genuine.iter().zip(&self.ours).rev().any(known) {
+            self.genuine.push(genuine_now(rig));
+            self.ours.push(ours);
+        }
+    }
+
+    fn keep(&mut self, world: &World, rigs: [&mut Rig<'_>; 2]) {
+        for (rig, other) in rigs.into_iter().zip([false, true]) {
+            if self.images.len() == IMAGES_MAX {
+                let gone = world.rng(|rng| rng.below(IMAGES_MAX));
+                self.images.swap_remove(gone);
+            }
+            self.images.push(Image { disk: rig.fs.disk(), other });
+        }
+    }
+
+    fn attack(&self, world: &World, probe: &mut Probe) -> Result<(), Violation> {
+        if self.images.is_empty() {
+            return Ok(());
+        }
+        for _ in 0..TRIES {
+            let (disk, what, base) = world.rng(|rng| self.splice(rng));
+            let found = examine((world, probe), disk, &self.genuine, PROMISES);
+            probe.line(|| format!("     {what}"));
+            let found = found.map_err(|violation| {
+                let text = format!("{what}: {}", violation.text);
+                Violation { text, ..violation }
+            })?;
+            self.mark(probe, &found, base);
+        }
+        Ok(())
+    }
+
+    fn mark(&self, probe: &mut Probe, found: &Found, base: usize) {
+        let Found::Opened(opened) = found else {
+            probe.mark("splice refused at opening");
+            return;
+        };
+        probe.mark(match (opened.whole, opened.clean) {
+            (true, true) => "splice without effect",
+            (true, false) => "splice met by the whole-file check only",
+            (false, _) => "splice met while reading",
+        });
+        let last = self.genuine.iter().map(|genuine| genuine.commit).max();
+        if last.is_some_and(|last| opened.commit < last) {
+            probe.mark("rolled back to an old commit");
+        }
+        if self.images[base].other {
+            probe.mark("the other file's copy taken for it");
+        }
+    }
+
+    /// Puts a file together from the copies and tells how.
+    fn splice(&self, rng: &mut Rng) -> (Disk, String, usize) {
+        let base = rng.below(self.images.len());
+        let mut disk = self.images[base].disk.clone();
+        let mut what = format!("copy {base}");
+        for _ in 0..rng.below(4) {
+            let donor = rng.below(self.images.len());
+            what += &splice_once(rng, &mut disk, &self.images[donor].disk);
+            what += &format!(" from copy {donor}");
+        }
+        (disk, what, base)
+    }
+}
+
+fn pages(disk: &Disk) -> usize {
+    usize::try_from(disk.len(file()).unwrap_or(0)).unwrap_or(0) / PAGE_BYTES
+}
+
+fn splice_once(rng: &mut Rng, disk: &mut Disk, donor: &Disk) -> String {
+    let (ours, theirs) = (pages(disk), pages(donor));
+    let mut take = |disk: &mut Disk, page: usize, source: usize| {
+        if source < theirs {
+            disk.replace(file(), page, donor.page(file(), source));
+        }
+    };
+    match rng.below(8) {
+        0 | 1 => {
+            let page = 3 + rng.below(ours.min(theirs).saturating_sub(3));
+            take(disk, page, page);
+            format!(", page {page}")
+        }
+        2 => {
+            let (page, source) = (3 + rng.below(ours - 3), 3 + rng.below(theirs.saturating_sub(3)));
+            take(disk, page, source);
+            format!(", page {source} as page {page}")
+        }
+        3 => {
+            let page = rng.below(3);
+            take(disk, page, page);
+            format!(", header page {page}")
+        }
+        4 => {
+            let (page, source) = (1 + rng.below(2), 1 + rng.below(2));
+            if let Some(bytes) = donor.page(file(), source) {
+                disk.patch(file(), (page * PAGE_BYTES) as u64, |page| {
+                    page[..SECTOR_BYTES].copy_from_slice(&bytes[..SECTOR_BYTES]);
+                });
+            }
+            format!(", slot {source} as slot {page}")
+        }
+        5 => {
+            (0..3).for_each(|page| take(disk, page, page));
+            ", the header".to_owned()
+        }
+        6 => {
+            (3..theirs).for_each(|page| take(disk, page, page));
+            ", all but the header".to_owned()
+        }
+        _ => {
+            let half: Vec<usize> = (3..theirs).filter(|_| rng.one_in(2)).collect();
+            half.iter().for_each(|page| take(disk, *page, *page));
+            format!(", pages {half:?}")
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Damage anywhere, on files that were closed and on files that were not: detected or harmless.
+
+use super::examine::{Found, Genuine, Opened, Promises, examine};
+use super::rig::{Rig, unexpected};
+use super::store::{S1, S2, S3, S4};
+use super::world::{World, file};
+use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use crate::fs::{Disk, SECTOR_BYTES};
+use crate::rng::Rng;
+use fastness::{FileErrorCause, PAGE_BYTES, RecoveryOutcome};
+use fastness_models::Kind;
+use std::sync::Arc;
+
+pub(super) const D1: Invariant =
+    Invariant { id: "D1", promise: "What is read from a damaged file is right, or an error." };
+pub(super) const D2: Invariant = Invariant {
+    id: "D2",
+    promise: "Damage after a clean close never takes back a commit; after a crash, one at most, and \
+              opening says so.",
+};
+pub(super) const D3: Invariant = Invariant {
+    id: "D3",
+    promise: "The whole-file check notices damage of every page in use; damage is called damage.",
+};
+pub(super) const D4: Invariant =
+    Invariant { id: "D4", promise: "An opening that fails leaves the file as it is." };
+pub(super) const D5: Invariant = Invariant {
+    id: "D5",
+    promise: "What is committed on top of a damaged file is read back right, or is refused.",
+};
+
+const PROMISES: Promises = Promises { never_wrong: D1.id, noticed: D3.id, untouched: D4.id };
+
+pub(super) const CHECK: Check = Check {
+    name: "damage",
+    about: "flips, zeros, garbage, truncation and extension anywhere in the file",
+    invariants: &[D1, D2, D3, D4, D5, S1, S2, S3, S4],
+    marks: &[
+        "opening refused",
+        "damage met while reading",
+        "damage met by the whole-file check only",
+        "damage was harmless",
+        "fell back by a commit",
+        "slot discarded",
+        "truncated",
+        "no longer our file",
+        "header damaged beyond use",
+        "committed on a damaged file",
+    ],
+    recipe: Recipe {
+        mix: &[
+            (Kind::Insert, 20),
+            (Kind::Remove, 6),
+            (Kind::Fill, 8),
+            (Kind::Prune, 3),
+            (Kind::Get, 4),
+            (Kind::Commit, 6),
+            (Kind::Reopen, 1),
+            (Kind::Damage, 4),
+        ],
+        ops_min: 20,
+        ops_max: 60,
+    },
+    body,
+};
+
+const TRIES: usize = 8;
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, S1.id))?;
+    let mut genuine = vec![genuine_now(&rig)];
+    for (step, op) in plan.ops.iter().enumerate() {
+        rig.step = step;
+        if op.kind == Kind::Damage {
+            let clean = op.a % 2 == 0;
+            attack(&mut rig, &genuine, clean).map_err(|violation| violation.at(step))?;
+        } else {
+            rig.must(*op).map_err(|violation| violation.at(step))?;
+        }
+        if genuine.last().is_none_or(|last| last.commit != rig.commit) {
+            genuine.push(genuine_now(&rig));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the last commit of a store.
+pub(super) fn genuine_now(rig: &Rig<'_>) -> Genuine {
+    Genuine { commit: rig.commit, state: rig.model.committed().clone() }
+}
+
+fn attack(rig: &mut Rig<'_>, genuine: &[Genuine], clean: bool) -> Result<(), Violation> {
+    let world = rig.world;
+    if clean {
+        rig.close();
+    }
+    let disk = match world.rng(|rng| (clean || rng.one_in(2), Rng::new(rng.next()))) {
+        (true, _) => rig.fs.disk(),
+        (false, mut rng) => rig.fs.disk().power_loss(&mut rng),
+    };
+    let kept = if clean { 1 } else { 2 };
+    let genuine = &genuine[genuine.len().saturating_sub(kept)..];
+    for _ in 0..TRIES {
+        let mut damaged = disk.clone();
+        let times = if world.rng(|rng| rng.one_in(4)) { 2 } else { 1 };
+        let mut what = Vec::new();
+        for _ in 0..times {
+            what.push(world.rng(|rng| damage(&mut damaged, rng)));
+        }
+        let found = examine((world, rig.probe), damaged, genuine, PROMISES)
+            .and_then(|found| judge(world, rig.probe, (found, genuine, clean)))
+            .map_err(|violation| {
+                let text = format!("{} (clean {clean}): {}", what.join(", "), violation.text);
+                Violation { text, ..violation }
+            });
+        rig.probe.line(|| format!("     {} (clean {clean})", what.join(", ")));
+        found?;
+    }
+    if clean {
+        rig.open().map_err(|stop| unexpected(stop, S3.id))?;
+    }
+    Ok(())
+}
+
+fn judge(
+    world: &World,
+    probe: &mut Probe,
+    (found, genuine, clean): (Found, &[Genuine], bool),
+) -> Result<(), Violation> {
+    let opened = match found {
+        Found::Refused(cause) => {
+            probe.mark("opening refused");
+            match cause {
+                FileErrorCause::Truncated { .. } => probe.mark("truncated"),
+                FileErrorCause::NotFastness => probe.mark("no longer our file"),
+                FileErrorCause::Damaged { .. } => probe.mark("header damaged beyond use"),
+                _ => {}
+            }
+            return Ok(());
+        }
+        Found::Opened(opened) => opened,
+    };
+    let outcome = opened.recovery.map(|recovery| recovery.outcome);
+    match outcome {
+        Some(RecoveryOutcome::SlotDiscarded) => probe.mark("slot discarded"),
+        Some(RecoveryOutcome::CommitDiscarded(_)) => probe.mark("fell back by a commit"),
+        _ => {}
+    }
+    let told = matches!(
+        outcome,
+        Some(RecoveryOutcome::SlotDiscarded | RecoveryOutcome::CommitDiscarded(_))
+    );
+    if opened.which + 1 < genuine.len() && !told {
+        let text = format!("an earlier commit is read, and opening says {outcome:?}");
+        return Err(Violation::new(D2.id, text));
+    }
+    match (opened.whole, opened.clean) {
+        (true, true) => probe.mark("damage was harmless"),
+        (true, false) => probe.mark("damage met by the whole-file check only"),
+        (false, _) => probe.mark("damage met while reading"),
+    }
+    if world.rng(|rng| rng.one_in(4)) && !clean {
+        go_on(world, probe, (*opened, genuine))?;
+    }
+    Ok(())
+}
+
+/// Commits on top, and reads that back.
+fn go_on(
+    world: &World,
+    probe: &mut Probe,
+    (opened, genuine): (Opened, &[Genuine]),
+) -> Result<(), Violation> {
+    let Opened { fs, store, which, .. } = opened;
+    let mut state = fastness_models::store::Store::at(genuine[which].state.clone());
+    let (tree, key) = world.rng(|rng| (rng.byte(), rng.byte()));
+    let (tree, key) = (world.domain.tree(tree), world.domain.key(key));
+    let value = world.domain.value(7, 7);
+    let commit = store.write().and_then(|mut txn| {
+        txn.tree(tree)?.insert(&key, &value)?;
+        txn.commit()
+    });
+    // A damaged page on the way makes it fail, and then nothing has changed.
+    let Ok(commit) = commit else { return Ok(()) };
+    state.insert(tree, &key, &value);
+    state.commit();
+    drop(store);
+    let genuine = [Genuine { commit, state: state.committed().clone() }];
+    let promises = Promises { never_wrong: D5.id, ..PROMISES };
+    examine((world, probe), fs.disk(), &genuine, promises)?;
+    probe.mark("committed on a damaged file");
+    Ok(())
+}
+
+/// Damages a file and tells how.
+fn damage(disk: &mut Disk, rng: &mut Rng) -> String {
+    let len = disk.len(file()).unwrap_or(0);
+    let pages = usize::try_from(len).unwrap_or(0) / PAGE_BYTES;
+    let page = if rng.one_in(3) { rng.below(3) } else { rng.below(pages) };
+    let at = (page * PAGE_BYTES + rng.below(PAGE_BYTES)) as u64;
+    match rng.below(12) {
+        0..3 => {
+            let (byte, bit) = (rng.below(PAGE_BYTES), rng.below(8));
+            disk.patch(file(), at, |bytes| bytes[byte] ^= 1 << bit);
+            format!("bit {bit} of byte {byte} of page {page} flipped")
+        }
+        3 => {
+            disk.patch(file(), at, |bytes| bytes.fill(0));
+            format!("page {page} zeroed")
+        }
+        4 => {
+            disk.patch(file(), at, |bytes| bytes.iter_mut().for_each(|byte| *byte = rng.byte()));
+            format!("garbage in page {page}")
+        }
+        5 | 6 => {
+            let from = rng.below(PAGE_BYTES / SECTOR_BYTES) * SECTOR_BYTES;
+            let zero = rng.one_in(2);
+            disk.patch(file(), at, |bytes| {
+                let sector = &mut bytes[from..from + SECTOR_BYTES];
+                sector.iter_mut().for_each(|byte| *byte = if zero { 0 } else { rng.byte() });
+            });
+            format!("sector at {from} of page {page} overwritten, with zeros {zero}")
+        }
+        7 => {
+            let to = if rng.one_in(2) { at } else { (page * PAGE_BYTES) as u64 };
+            disk.resize(file(), to);
+            format!("cut to {to} bytes")
+        }
+        8 => {
+            let to = len + rng.below(3 * PAGE_BYTES) as u64;
+            disk.resize(file(), to);
+            format!("extended to {to} bytes")
+        }
+        9 => {
+            let source = disk.page(file(), rng.below(pages));
+            disk.replace(file(), page, source);
+            format!("another page written to page {page}")
+        }
+        10 => {
+            for page in page..pages {
+                disk.patch(file(), (page * PAGE_BYTES) as u64, |bytes| bytes.fill(0));
+            }
+            format!("zeros from page {page}")
+        }
+        _ => {
+            let page_of = |page: usize| Some(Arc::new([page.to_le_bytes()[0]; PAGE_BYTES]));
+            let header = 1 + rng.below(3);
+            (0..header.min(pages)).for_each(|page| disk.replace(file(), page, page_of(page)));
+            format!("the first {header} pages overwritten")
+        }
+    }
+}
