@@ -27,7 +27,7 @@ const VALUE_BYTES: [&[usize]; 9] = [
     &[900, 1000, 1010, 1024, 1025, 1100, 1300, 1500, 2000, 2040, 2048, 3000],
     &[4000, 4064, 4079, 4080, 4081, 4095, 4096, 4097, 8160, 8192, 8193, 12_288],
     &[3, 20_000, 8, 40_000, 8, 8, 8, 100],
-    &[10, 1 << 20, 100, VALUE_BYTES_MAX, 5, 8, 3 << 20],
+    &[10, 1 << 20, 100, 5, 8, 300_000, 3, 40_000],
 ];
 /// Which row a salt takes: mostly small ones, because big ones only cost time.
 const VALUE_ROWS: [usize; 16] = [1, 1, 2, 1, 2, 0, 1, 2, 3, 4, 1, 5, 2, 6, 1, 7];
@@ -39,6 +39,7 @@ pub struct Domain {
     keys: Vec<OnceCell<Bytes>>,
     value_bytes: &'static [usize],
     dense: bool,
+    run_max: u8,
     long_name: String,
 }
 
@@ -47,14 +48,15 @@ impl Domain {
     #[must_use]
     pub fn new(salt: u32) -> Self {
         let [low, mid, high, top] = salt.to_le_bytes().map(usize::from);
-        // Wide values once in 4096 salts: they cost tens of milliseconds each.
-        let huge = high == 0x5a && top < 16;
+        // Rare, because they cost milliseconds each.
+        let huge = high == 0x5a && top < 128;
         let row = if huge { VALUE_BYTES.len() - 1 } else { VALUE_ROWS[mid % 16] };
         Self {
             key_style: low % 8,
             keys: vec![OnceCell::new(); KEY_COUNTS[low / 8 % 8]],
             value_bytes: VALUE_BYTES[row],
             dense: mid >= 128,
+            run_max: if huge { 12 } else { 64 },
             long_name: "\u{fd}".repeat(NAME_BYTES_MAX / 2),
         }
     }
@@ -84,6 +86,12 @@ impl Domain {
         let stride = self.keys.len().div_ceil(256);
         let number = (usize::from(operand) * stride + usize::from(index)) % self.keys.len();
         Arc::clone(self.keys[number].get_or_init(|| key_bytes(self.key_style, number)))
+    }
+
+    /// Returns how many keys a run has.
+    #[must_use]
+    pub const fn run_len(&self, operand: u8) -> u8 {
+        operand % self.run_max
     }
 
     /// Returns the value an operand stands for. The stamp is part of it as far as there is room, so

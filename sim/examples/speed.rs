@@ -8,7 +8,7 @@ fn main() {
     let mut args = std::env::args().skip(1);
     let only = args.next().unwrap_or_default();
     let seconds = args.next().and_then(|word| word.parse().ok()).unwrap_or(3);
-    let chosen = CHECKS.iter().filter(|check| only.is_empty() || check.name == only);
+    let chosen = CHECKS.iter().filter(|check| ["", "all", check.name].contains(&&*only));
     for check in chosen {
         for twin in Twin::ALL {
             measure(check, twin, Duration::from_secs(seconds));

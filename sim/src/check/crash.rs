@@ -12,6 +12,9 @@ use fastness_models::Kind;
 use fastness_models::store::{State, Store as Model};
 
 const DEPTH_MAX: usize = 3;
+/// Above this length not every call of an operation is crashed at, but about so many.
+const LARGE_BYTES: u64 = 1 << 20;
+const LARGE_FORKS: usize = 4;
 
 pub(super) const C1: Invariant =
     Invariant { id: "C1", promise: "A file opens, and every byte of it reads, after any crash." };
@@ -157,7 +160,15 @@ impl Crashes<'_> {
     /// Cuts the power at every fork and kills the process at every other one. What is found must be
     /// one of the states.
     pub(super) fn at_every(&mut self, forks: &[Fork], states: &[State]) -> Result<(), Violation> {
+        let large = forks.last().is_some_and(|fork| fork.disk.len(file()) > Some(LARGE_BYTES));
+        if large && forks.len() > LARGE_FORKS {
+            self.probe.mark("crash in a large commit");
+        }
         for fork in forks {
+            // What costs much is sampled.
+            if large && !self.chance(forks.len().div_ceil(LARGE_FORKS)) {
+                continue;
+            }
             let cut = Cut { depth: 1, at: fork.at.name() };
             self.power_loss(&fork.disk, states, cut)?;
             if self.chance(2) {
@@ -192,7 +203,9 @@ impl Crashes<'_> {
     ) -> Result<(), Violation> {
         let fs = self.world.boot(disk);
         let deeper = cut.depth < DEPTH_MAX && self.chance(3);
-        fs.record();
+        if deeper {
+            fs.record();
+        }
         let store = self.world.options(&fs).open(file()).map_err(|error| {
             Violation::new(C1.id, format!("after a crash at {}: {error}", cut.at))
         })?;

@@ -1,13 +1,13 @@
 //! Looking at a file that somebody changed: whatever is read is right, or an error.
 
-use super::compare::{Order, Reading, read_all, same_value};
+use super::compare::{Order, Reading, read_all};
 use super::rig::problems;
 use super::world::{World, file};
 use super::{Probe, Violation};
 use crate::fs::{Disk, SimFs};
 use fastness::{CommitId, Error, FileErrorCause, Recovery, Snapshot, Store};
 use fastness_models::Kind;
-use fastness_models::store::State;
+use fastness_models::store::{Shown, State};
 
 /// A commit that was really made.
 #[derive(Clone, Debug)]
@@ -71,14 +71,13 @@ pub(super) fn examine(
         }
     };
     let snapshot = store.snapshot();
-    let (which, whole) = read(&snapshot, genuine, promises, probe)?;
+    let (which, whole) = Reader { world, snapshot: &snapshot, promises }.read(genuine, probe)?;
     let clean = problems(&snapshot).map_or(false, |problems| problems.is_empty());
     probe.count(Kind::Verify.name(), 1);
     if clean && !whole {
         let text = "a read fails, and the whole-file check finds nothing";
         return Err(Violation::new(promises.noticed, text));
     }
-    sample(world, (&snapshot, &genuine[which].state), promises)?;
     let (commit, recovery) = (snapshot.commit(), store.recovery());
     drop(snapshot);
     let opened = Opened { fs, store, commit, which, whole, clean, recovery };
@@ -104,52 +103,71 @@ fn refused(error: Error, promises: Promises) -> Result<FileErrorCause, Violation
     Err(Violation::new(promises.noticed, text))
 }
 
-/// Finds the one genuine commit that everything readable belongs to.
-fn read(
-    snapshot: &Snapshot,
-    genuine: &[Genuine],
+/// Reads all there is.
+struct Reader<'a> {
+    world: &'a World,
+    snapshot: &'a Snapshot,
     promises: Promises,
-    probe: &mut Probe,
-) -> Result<(usize, bool), Violation> {
-    let mut texts = Vec::new();
-    let ours = |genuine: &&Genuine| genuine.commit == snapshot.commit();
-    for (index, candidate) in genuine.iter().enumerate().filter(|(_, genuine)| ours(genuine)) {
-        let readings = [Order::Forward, Order::Backward]
-            .map(|order| read_all(snapshot, &candidate.state, order));
-        match readings {
-            [Reading::Differs(text), _] | [_, Reading::Differs(text)] => texts.push(text),
-            [Reading::Same(one), Reading::Same(two)] => {
-                probe.count(Kind::Scan.name(), one + two);
-                return Ok((index, true));
-            }
-            [Reading::Failed(error), _] | [_, Reading::Failed(error)] => {
-                probe.count(Kind::Scan.name(), 2);
-                refused(error, promises)?;
-                return Ok((index, false));
-            }
-        }
-    }
-    let commit = snapshot.commit();
-    let text = match texts.is_empty() {
-        true => format!("commit {commit} was never made"),
-        false => format!("commit {commit} is read wrongly: {}", texts.join("; or: ")),
-    };
-    Err(Violation::new(promises.never_wrong, text))
 }
 
-/// Reads some keys, which takes another way through the file than reading ranges.
-fn sample(
-    world: &World,
-    (snapshot, state): (&Snapshot, &State),
-    promises: Promises,
-) -> Result<(), Violation> {
-    for _ in 0..2 {
-        let [tree, key] = world.rng(|rng| [rng.byte(), rng.byte()]);
-        let (tree, key) = (world.domain.tree(tree), world.domain.key(key));
-        if let Ok(found) = snapshot.tree(tree).get(&key) {
-            same_value(found.as_ref(), state.get(tree, &key), promises.never_wrong)
-                .map_err(|stop| super::rig::unexpected(stop, promises.never_wrong))?;
+impl Reader<'_> {
+    /// Finds the one genuine commit that everything readable belongs to, and tells whether all is
+    /// readable.
+    fn read(&self, genuine: &[Genuine], probe: &mut Probe) -> Result<(usize, bool), Violation> {
+        let commit = self.snapshot.commit();
+        let keys = [(); 2].map(|()| self.world.rng(|rng| [rng.byte(), rng.byte()]));
+        let mut texts = Vec::new();
+        for (index, candidate) in genuine.iter().enumerate() {
+            if candidate.commit != commit {
+                continue;
+            }
+            match self.compare(&candidate.state, keys) {
+                Reading::Differs(text) => texts.push(text),
+                Reading::Same(operations) => {
+                    probe.count(Kind::Scan.name(), operations);
+                    return Ok((index, true));
+                }
+                Reading::Failed(error) => {
+                    probe.count(Kind::Scan.name(), 2);
+                    refused(error, self.promises)?;
+                    return Ok((index, false));
+                }
+            }
+        }
+        let text = match texts.is_empty() {
+            true => format!("commit {commit} was never made"),
+            false => format!("commit {commit} is read wrongly: {}", texts.join("; or: ")),
+        };
+        Err(Violation::new(self.promises.never_wrong, text))
+    }
+
+    /// Reads every tree both ways and some keys, which takes other ways through the file.
+    fn compare(&self, state: &State, keys: [[u8; 2]; 2]) -> Reading {
+        let mut worst = read_all(self.snapshot, state, Order::Forward);
+        for reading in [read_all(self.snapshot, state, Order::Backward)]
+            .into_iter()
+            .chain(keys.map(|key| self.get(state, key)))
+        {
+            worst = match (worst, reading) {
+                (Reading::Differs(text), _) | (_, Reading::Differs(text)) => Reading::Differs(text),
+                (Reading::Failed(error), _) | (_, Reading::Failed(error)) => Reading::Failed(error),
+                (Reading::Same(one), Reading::Same(two)) => Reading::Same(one + two),
+            };
+        }
+        worst
+    }
+
+    fn get(&self, state: &State, [tree, key]: [u8; 2]) -> Reading {
+        let domain = &self.world.domain;
+        let (tree, key) = (domain.tree(tree), domain.key(key));
+        match self.snapshot.tree(tree).get(&key) {
+            Err(error) => Reading::Failed(error),
+            Ok(found) if found.as_deref() == state.get(tree, &key) => Reading::Same(1),
+            Ok(found) => {
+                let found = found.as_deref().map(|value| Shown(value).to_string());
+                let text = format!("key {} of tree {tree:?} reads {found:?}", Shown(&key));
+                Reading::Differs(text)
+            }
         }
     }
-    Ok(())
 }

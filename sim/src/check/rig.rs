@@ -72,8 +72,8 @@ impl<'w> Rig<'w> {
             Kind::Insert => self.insert(op, 0),
             Kind::Remove => self.remove(op, 0),
             Kind::Clear => self.clear(op),
-            Kind::Fill => (0..op.c % 64).try_for_each(|index| self.insert(op, index)),
-            Kind::Prune => (0..op.c % 64).try_for_each(|index| self.remove(op, index)),
+            Kind::Fill => self.run(op, Self::insert),
+            Kind::Prune => self.run(op, Self::remove),
             Kind::Get => self.get(op),
             Kind::Range => self.range(op),
             Kind::Ends | Kind::Len => self.ends(op),
@@ -122,6 +122,10 @@ impl<'w> Rig<'w> {
             self.model.begin();
         }
         Ok(self.txn.as_mut().expect("it was just begun"))
+    }
+
+    fn run(&mut self, op: Op, each: fn(&mut Self, Op, u8) -> Result<(), Stop>) -> Result<(), Stop> {
+        (0..self.world.domain.run_len(op.c)).try_for_each(|index| each(self, op, index))
     }
 
     fn insert(&mut self, op: Op, index: u8) -> Result<(), Stop> {
@@ -344,6 +348,8 @@ impl<'w> Rig<'w> {
         let tree = self.world.domain.tree(op.b);
         let (tree, key, value) = match op.a % 64 {
             0 => (tree, key, vec![0; VALUE_BYTES_MAX + 1].into()),
+            // The longest value there may be is taken.
+            63 => (tree, key, vec![op.c; VALUE_BYTES_MAX].into()),
             1..22 => (tree, long_key, short),
             22..44 => ("", key, short),
             _ => (&*long_name, key, short),
@@ -357,6 +363,12 @@ impl<'w> Rig<'w> {
             },
         };
         same(&outcome, &self.model.insert(tree, &key, &value), "S5")?;
+        if value.len() == VALUE_BYTES_MAX {
+            let found = self.write()?.tree(tree)?.get(&key)?;
+            same_value(found.as_ref(), self.model.seen().get(tree, &key), "S1")?;
+            self.abort();
+            self.probe.mark("longest value");
+        }
         self.note(op, &outcome);
         Ok(())
     }
@@ -433,8 +445,8 @@ fn bound(operand: u8, key: &[u8]) -> Bound<&[u8]> {
 
 /// Checks the whole file and returns what is wrong with it.
 pub(super) fn problems(snapshot: &Snapshot) -> Result<Vec<String>, Error> {
-    let _ = snapshot;
-    Ok(Vec::new())
+    let verification = snapshot.verify()?;
+    Ok(verification.problems.iter().map(ToString::to_string).collect())
 }
 
 /// Checks the whole file, where nothing can be wrong with it.
