@@ -9,6 +9,8 @@ mod compare;
 mod crash;
 mod damage;
 mod examine;
+mod io_errors;
+mod misopen;
 mod plan;
 mod probe;
 mod quiet;
@@ -118,7 +120,8 @@ pub struct Check {
 }
 
 /// Every check of a campaign.
-pub static CHECKS: &[Check] = &[store::CHECK, crash::CHECK, damage::CHECK, adversary::CHECK];
+pub static CHECKS: &[Check] =
+    &[store::CHECK, crash::CHECK, io_errors::CHECK, damage::CHECK, adversary::CHECK];
 
 /// Wrong on purpose: a healthy campaign always catches it.
 pub static CANARY: Check = canary::CHECK;

@@ -92,8 +92,8 @@ impl<'w> Rig<'w> {
             Kind::Info => self.info(),
             Kind::Oversize => self.oversize(op),
             Kind::Reopen => self.reopen(),
-            Kind::Misopen
-            | Kind::Kill
+            Kind::Misopen => self.misopen(op),
+            Kind::Kill
             | Kind::PowerLoss
             | Kind::Compact
             | Kind::Copy
@@ -346,12 +346,12 @@ impl<'w> Rig<'w> {
         let short = self.world.domain.value(0, 0);
         let long_name = "n".repeat(NAME_BYTES_MAX + 1 + usize::from(op.c));
         let tree = self.world.domain.tree(op.b);
-        let (tree, key, value) = match op.a % 64 {
+        let (tree, key, value) = match op.a {
             0 => (tree, key, vec![0; VALUE_BYTES_MAX + 1].into()),
             // The longest value there may be is taken.
-            63 => (tree, key, vec![op.c; VALUE_BYTES_MAX].into()),
-            1..22 => (tree, long_key, short),
-            22..44 => ("", key, short),
+            255 => (tree, key, vec![op.c; VALUE_BYTES_MAX].into()),
+            1..80 => (tree, long_key, short),
+            80..160 => ("", key, short),
             _ => (&*long_name, key, short),
         };
         let outcome = match self.write()?.tree(tree).and_then(|mut tree| tree.insert(&key, &value))
@@ -386,6 +386,28 @@ impl<'w> Rig<'w> {
         self.commit = store.snapshot().commit();
         self.store = Some(store);
         self.scan_committed(Order::Forward)
+    }
+
+    /// Opens the store, which must hold one of the states, wholly; tells which.
+    pub(super) fn open_among(
+        &mut self,
+        states: &[State],
+        invariant: &'static str,
+    ) -> Result<usize, Violation> {
+        let mut texts = Vec::new();
+        for (index, state) in states.iter().enumerate() {
+            self.model = Model::at(state.clone());
+            match self.open() {
+                Ok(()) => return Ok(index),
+                Err(Stop::Broken(violation)) => texts.push(violation.text),
+                Err(Stop::Refused(error)) => texts.push(error.to_string()),
+            }
+            // Looks again at the same store, not at one that was opened twice.
+            if self.store.is_some() {
+                self.close();
+            }
+        }
+        Err(Violation::new(invariant, texts.join("; or: ")))
     }
 
     fn reopen(&mut self) -> Result<(), Stop> {

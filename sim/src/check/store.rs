@@ -18,11 +18,15 @@ pub(super) const S5: Invariant = Invariant {
     id: "S5",
     promise: "An argument out of bounds is refused by name and changes nothing.",
 };
+pub(super) const S6: Invariant = Invariant {
+    id: "S6",
+    promise: "An opening that must be refused is refused by name and leaves the file as it is.",
+};
 
 pub(super) const CHECK: Check = Check {
     name: "store",
     about: "everything a program can ask of a store, against the model",
-    invariants: &[S1, S2, S3, S4, S5],
+    invariants: &[S1, S2, S3, S4, S5, S6],
     marks: &["range with inverted bounds", "snapshot older than the last commit read"],
     recipe: Recipe {
         mix: &[

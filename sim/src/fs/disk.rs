@@ -181,8 +181,9 @@ impl Inode {
             done += part;
         }
         let end = offset + bytes.len() as u64;
-        if end > self.now.len {
-            self.change_len(call, end);
+        // A length that a failed sync lost is on its way again once bytes up there are written.
+        if end > self.now.len.min(self.durable.len) {
+            self.change_len(call, end.max(self.now.len));
         }
     }
 

@@ -91,10 +91,19 @@ impl Fault {
     }
 }
 
+/// A call that failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// The call.
+    pub call: Call,
+    /// Where in the file, for reads and writes.
+    pub offset: u64,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     injection: Option<Injection>,
-    failed: Option<Call>,
+    failed: Option<Failure>,
 }
 
 impl Faults {
@@ -102,22 +111,22 @@ impl Faults {
         *self = Self { injection: Some(injection), failed: None };
     }
 
-    pub(super) fn heal(&mut self) -> Option<Call> {
+    pub(super) fn heal(&mut self) -> Option<Failure> {
         self.injection = None;
         self.failed.take()
     }
 
-    pub(super) fn failed(&self) -> Option<Call> {
+    pub(super) fn failed(&self) -> Option<Failure> {
         self.failed
     }
 
-    pub(super) fn meet(&mut self, call: Call) -> Option<Fault> {
+    pub(super) fn meet(&mut self, call: Call, offset: u64) -> Option<Fault> {
         let injection = self.injection.as_mut().filter(|injection| injection.fault.hits(call))?;
         if injection.after > 0 {
             injection.after -= 1;
             return None;
         }
-        self.failed.get_or_insert(call);
+        self.failed = Some(Failure { call, offset });
         let fault = injection.fault;
         if !injection.lasting {
             self.injection = None;

@@ -12,7 +12,7 @@ mod disk;
 mod fault;
 
 pub use disk::{Disk, Page, SECTOR_BYTES};
-pub use fault::{Call, Fault, Injection};
+pub use fault::{Call, Failure, Fault, Injection};
 
 use crate::rng::Rng;
 use fastness::vfs::{Access, Lock, Vfs, VfsFile};
@@ -129,21 +129,25 @@ impl SimFs {
         self.state().faults.inject(injection);
     }
 
-    /// Ends the failing and tells at which call it began, if it did.
-    pub fn heal(&self) -> Option<Call> {
+    /// Ends the failing and tells which call failed last, if any did.
+    pub fn heal(&self) -> Option<Failure> {
         self.state().faults.heal()
     }
 
-    /// Returns at which call the failing began, if it did.
+    /// Returns which call failed last, if any did.
     #[must_use]
-    pub fn failed(&self) -> Option<Call> {
+    pub fn failed(&self) -> Option<Failure> {
         self.state().faults.failed()
     }
 }
 
 impl State {
     fn meet(&mut self, call: Call) -> Result<(), Fault> {
-        self.faults.meet(call).map_or(Ok(()), Err)
+        self.meet_at(call, 0)
+    }
+
+    fn meet_at(&mut self, call: Call, offset: u64) -> Result<(), Fault> {
+        self.faults.meet(call, offset).map_or(Ok(()), Err)
     }
 
     fn fork(&mut self, at: Call) {
@@ -193,7 +197,7 @@ impl State {
     }
 
     fn write_at(&mut self, inode: usize, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        let Err(fault) = self.meet(Call::Write) else {
+        let Err(fault) = self.meet_at(Call::Write, offset) else {
             self.write(inode, bytes, offset);
             return Ok(bytes.len());
         };
@@ -257,7 +261,7 @@ impl Vfs for SimFs {
 impl VfsFile for SimFile {
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut state = self.fs.state();
-        let limit = match state.meet(Call::Read) {
+        let limit = match state.meet_at(Call::Read, offset) {
             Ok(()) => bytes.len(),
             Err(Fault::Short) => state.rng.below(bytes.len()).max(1).min(bytes.len()),
             Err(fault) => return Err(fault.error()),

@@ -1,0 +1,394 @@
+//! An error at every call: nothing is acknowledged that is not known, nothing acknowledged is lost.
+
+use super::compare::{Order, Reading, Stop, read_all};
+use super::rig::{Rig, unexpected, verify};
+use super::store::{S1, S2, S3, S4, S6};
+use super::world::{World, file};
+use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use crate::fs::{Call, Disk, Failure, Fault, Injection, SimFs};
+use crate::rng::Rng;
+use fastness::{Error, PAGE_BYTES, Store, WriteTxn};
+use fastness_models::store::{State, Store as Model};
+use fastness_models::{Kind, Op};
+
+pub(super) const E1: Invariant = Invariant {
+    id: "E1",
+    promise: "An error of the disk is told, changes nothing that was committed, and goes with its \
+              cause.",
+};
+pub(super) const E2: Invariant = Invariant {
+    id: "E2",
+    promise: "After a failure that leaves the disk unknown nothing is acknowledged until the file \
+              is opened anew; after any other failure the store goes on.",
+};
+pub(super) const E3: Invariant = Invariant {
+    id: "E3",
+    promise: "Once the disk works again and the file is opened anew, all that was acknowledged is \
+              there.",
+};
+pub(super) const E4: Invariant = Invariant {
+    id: "E4",
+    promise: "An opening that fails before it has to write leaves the file as it is.",
+};
+pub(super) const E5: Invariant =
+    Invariant { id: "E5", promise: "Reads and writes that do less than asked are no errors." };
+
+pub(super) const CHECK: Check = Check {
+    name: "io-errors",
+    about: "an error at every call: no space, failing device, failing sync, short reads and writes",
+    invariants: &[E1, E2, E3, E4, E5, S1, S2, S3, S4, S6],
+    marks: &[
+        "commit failed and the store went on",
+        "commit failed and the store was poisoned",
+        "failed commit was there after all",
+        "failed commit was not there",
+        "opening failed and left the file alone",
+        "recovery failed half-way",
+        "short read or write made good",
+        "reading failed",
+        "closing failed",
+        "power loss after a failure",
+    ],
+    recipe: Recipe {
+        mix: &[
+            (Kind::Insert, 24),
+            (Kind::Remove, 6),
+            (Kind::Fill, 6),
+            (Kind::Prune, 3),
+            (Kind::Get, 8),
+            (Kind::Range, 4),
+            (Kind::Commit, 8),
+            (Kind::TakeSnapshot, 1),
+            (Kind::ScanSnapshot, 1),
+            (Kind::Verify, 1),
+            (Kind::Reopen, 2),
+            (Kind::Misopen, 1),
+            (Kind::Inject, 6),
+            (Kind::Heal, 3),
+        ],
+        ops_min: 30,
+        ops_max: 100,
+    },
+    body,
+};
+
+/// A sweep ends here even when there are more calls.
+const SWEEP_CALLS_MAX: u32 = 60;
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, S1.id))?;
+    let mut storm = Storm { rig, injected: None, uncertain: None, txn_failed: false };
+    for (step, op) in plan.ops.iter().enumerate() {
+        storm.rig.step = step;
+        storm.step(*op).map_err(|violation| violation.at(step))?;
+    }
+    storm.calm().map_err(|violation| violation.at(plan.ops.len()))
+}
+
+/// A store on a disk that fails now and then.
+struct Storm<'w> {
+    rig: Rig<'w>,
+    injected: Option<Injection>,
+    /// What a commit that failed and poisoned the store would have made the state.
+    uncertain: Option<State>,
+    txn_failed: bool,
+}
+
+impl Storm<'_> {
+    fn step(&mut self, op: Op) -> Result<(), Violation> {
+        match op.kind {
+            Kind::Heal => self.calm(),
+            Kind::Inject if op.c & 2 == 0 => {
+                let disk = self.rig.fs.disk();
+                match self.injected.is_none() && self.uncertain.is_none() {
+                    true => self.sweep(&disk, injection(op)),
+                    false => Ok(()),
+                }
+            }
+            Kind::Inject => {
+                self.calm()?;
+                self.injected = Some(injection(op));
+                self.rig.fs.inject(injection(op));
+                Ok(())
+            }
+            // The slot that could not be written is torn, and verification says so.
+            Kind::Verify if self.uncertain.is_some() => Ok(()),
+            Kind::Misopen | Kind::Reopen if self.injected.is_some() => self.calm(),
+            _ => self.act(op),
+        }
+    }
+
+    fn act(&mut self, op: Op) -> Result<(), Violation> {
+        let after = self.rig.model.seen().clone();
+        let changed = self.rig.model.changed();
+        let error = match self.rig.act(op) {
+            Ok(()) if op.kind == Kind::Commit && changed && self.uncertain.is_some() => {
+                return Err(Violation::new(E2.id, "acknowledged by a poisoned store"));
+            }
+            Ok(()) => return Ok(()),
+            Err(Stop::Broken(violation)) => return Err(violation),
+            Err(Stop::Refused(error)) => error,
+        };
+        let failure = self.rig.fs.failed();
+        self.blame(&error, failure)?;
+        let step = self.rig.step;
+        self.rig.probe.line(|| format!("{step:4} {op}: {error}"));
+        if op.kind == Kind::Commit && self.uncertain.is_none() && !self.txn_failed {
+            let poisoned = is_poisoned(self.rig.store());
+            judge_commit(failure, poisoned)?;
+            self.rig.probe.mark(commit_mark(poisoned));
+            self.uncertain = poisoned.then_some(after);
+        }
+        if matches!(op.kind, Kind::Get | Kind::Range) {
+            self.rig.probe.mark("reading failed");
+        }
+        self.txn_failed = false;
+        self.rig.abort();
+        self.read_back()
+    }
+
+    /// Every refusal has its cause: a call that failed, or what an earlier one left.
+    fn blame(&mut self, error: &Error, failure: Option<Failure>) -> Result<(), Violation> {
+        let excused = match error {
+            Error::Poisoned { .. } => self.uncertain.is_some(),
+            Error::TransactionFailed => self.txn_failed,
+            _ => failure.is_some(),
+        };
+        if !excused {
+            return Err(Violation::new(E1.id, format!("refused without a cause: {error}")));
+        }
+        if self.injected.is_some_and(|injection| injection.fault == Fault::Short) {
+            return Err(Violation::new(E5.id, format!("a short read or write: {error}")));
+        }
+        Ok(())
+    }
+
+    /// What was committed is read as before, at least when the failing has ended.
+    fn read_back(&mut self) -> Result<(), Violation> {
+        match self.rig.scan_committed(Order::Forward) {
+            Ok(()) => Ok(()),
+            Err(Stop::Broken(violation)) => Err(Violation { invariant: E1.id, ..violation }),
+            Err(Stop::Refused(_)) if self.injected.is_some_and(|it| it.lasting) => Ok(()),
+            Err(Stop::Refused(error)) => {
+                Err(Violation::new(E1.id, format!("a single failure, and then: {error}")))
+            }
+        }
+    }
+
+    /// Ends the failing; opens anew if the store is poisoned, and now and then if it is not.
+    fn calm(&mut self) -> Result<(), Violation> {
+        let how = self.rig.world.rng(|rng| rng.below(4));
+        let closing = self.injected.is_some() && how == 3;
+        if closing {
+            self.rig.close();
+            self.rig.probe.mark("closing failed");
+        }
+        let failed = self.rig.fs.heal();
+        if let Some(injection) = self.injected.take()
+            && injection.fault == Fault::Short
+            && failed.is_some()
+        {
+            self.rig.probe.mark("short read or write made good");
+        }
+        if self.uncertain.is_none() && how == 0 {
+            return Ok(());
+        }
+        let states = match self.uncertain.take() {
+            Some(after) => vec![self.rig.model.committed().clone(), after],
+            None => vec![self.rig.model.committed().clone()],
+        };
+        let disk = match how {
+            1 => {
+                let disk = self.rig.fs.disk();
+                self.rig.probe.mark("power loss after a failure");
+                self.rig.world.rng(|rng| disk.power_loss(rng))
+            }
+            _ => {
+                self.rig.close();
+                self.rig.fs.disk()
+            }
+        };
+        self.rig.crash_to(disk);
+        let landed = self.rig.open_among(&states, E3.id)?;
+        if states.len() > 1 {
+            let marks = ["failed commit was not there", "failed commit was there after all"];
+            self.rig.probe.mark(marks[landed]);
+        }
+        Ok(())
+    }
+
+    /// Opens, commits and closes with an error at the first call, at the second, and so on.
+    fn sweep(&mut self, disk: &Disk, injection: Injection) -> Result<(), Violation> {
+        let state = self.rig.model.committed().clone();
+        for after in 0..SWEEP_CALLS_MAX {
+            let injection = Injection { after, ..injection };
+            let mut episode = Episode { world: self.rig.world, probe: self.rig.probe, injection };
+            let failed = episode.run(disk, &state).map_err(|violation| {
+                let text = format!("{injection:?}: {}", violation.text);
+                Violation { text, ..violation }
+            })?;
+            if !failed {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn injection(op: Op) -> Injection {
+    let fault = Fault::ALL[usize::from(op.a) % Fault::ALL.len()];
+    Injection { fault, after: u32::from(op.b % 24), lasting: op.c & 1 == 1 }
+}
+
+fn is_poisoned(store: &Store) -> bool {
+    matches!(store.write(), Err(Error::Poisoned { .. }))
+}
+
+const fn commit_mark(poisoned: bool) -> &'static str {
+    match poisoned {
+        true => "commit failed and the store was poisoned",
+        false => "commit failed and the store went on",
+    }
+}
+
+/// A failed sync or slot leaves the disk unknown; a failed page does not.
+fn judge_commit(failure: Option<Failure>, poisoned: bool) -> Result<(), Violation> {
+    let Some(failure) = failure else {
+        return Err(Violation::new(E1.id, "a commit failed without a cause"));
+    };
+    let header = 3 * PAGE_BYTES as u64;
+    let unknown = match failure.call {
+        Call::Sync | Call::SyncDir => true,
+        Call::Write => failure.offset < header,
+        _ => false,
+    };
+    if unknown == poisoned {
+        return Ok(());
+    }
+    let text = format!("a commit failed at {failure:?}, and the store is poisoned: {poisoned}");
+    Err(Violation::new(E2.id, text))
+}
+
+/// One life of a store with one failure in it, on a disk of its own.
+struct Episode<'a> {
+    world: &'a World,
+    probe: &'a mut Probe,
+    injection: Injection,
+}
+
+impl Episode<'_> {
+    /// Returns whether the failure happened.
+    fn run(&mut self, disk: &Disk, state: &State) -> Result<bool, Violation> {
+        let fs = self.world.boot(disk.clone());
+        fs.inject(self.injection);
+        let states = match self.world.options(&fs).open(file()) {
+            Ok(store) => self.live(&fs, store, state)?,
+            Err(error) => {
+                self.refused_opening(&fs, disk, &error)?;
+                vec![state.clone()]
+            }
+        };
+        let failed = fs.heal();
+        let again = match self.world.rng(|rng| (rng.one_in(3), Rng::new(rng.next()))) {
+            (true, mut rng) => fs.disk().power_loss(&mut rng),
+            (false, _) => fs.disk(),
+        };
+        self.recovered(again, &states)?;
+        Ok(failed.is_some())
+    }
+
+    fn short(&self, error: &Error) -> Result<(), Violation> {
+        match self.injection.fault {
+            Fault::Short => Err(Violation::new(E5.id, format!("a short read or write: {error}"))),
+            Fault::NoSpace | Fault::Io | Fault::SyncIo => Ok(()),
+        }
+    }
+
+    fn refused_opening(
+        &mut self,
+        fs: &SimFs,
+        before: &Disk,
+        error: &Error,
+    ) -> Result<(), Violation> {
+        self.short(error)?;
+        let Some(failure) = fs.failed() else {
+            return Err(Violation::new(E1.id, format!("opening failed without a cause: {error}")));
+        };
+        if fs.disk().same_file(before, file()) {
+            self.probe.mark("opening failed and left the file alone");
+            return Ok(());
+        }
+        self.probe.mark("recovery failed half-way");
+        match failure.call {
+            Call::Write | Call::Sync | Call::SetLen => Ok(()),
+            call => {
+                Err(Violation::new(E4.id, format!("a failing {} changed the file", call.name())))
+            }
+        }
+    }
+
+    /// Reads, commits twice, closes; returns what may be there afterwards.
+    fn live(&mut self, fs: &SimFs, store: Store, state: &State) -> Result<Vec<State>, Violation> {
+        if let Reading::Differs(text) = read_all(&store.snapshot(), state, Order::Forward) {
+            return Err(Violation::new(E1.id, text));
+        }
+        let mut states = vec![state.clone()];
+        for _ in 0..2 {
+            let mut model = Model::at(states[0].clone());
+            let written = self.write_some(&store, &mut model);
+            let after = model.seen().clone();
+            match written.and_then(WriteTxn::commit) {
+                Ok(_) if states.len() > 1 => {
+                    return Err(Violation::new(E2.id, "acknowledged by a poisoned store"));
+                }
+                Ok(_) => states = vec![after],
+                Err(Error::Poisoned { .. }) if states.len() > 1 => {}
+                Err(error) => {
+                    self.short(&error)?;
+                    let failure = fs.failed();
+                    let poisoned = is_poisoned(&store);
+                    judge_commit(failure, poisoned)?;
+                    self.probe.mark(commit_mark(poisoned));
+                    states.extend(poisoned.then_some(after));
+                }
+            }
+            self.probe.count(Kind::Commit.name(), 1);
+        }
+        Ok(states)
+    }
+
+    fn write_some(&mut self, store: &Store, model: &mut Model) -> Result<WriteTxn, Error> {
+        let domain = &self.world.domain;
+        let mut txn = store.write()?;
+        for _ in 0..4 {
+            let [tree, key, value] = self.world.rng(|rng| [(); 3].map(|()| rng.byte()));
+            let (tree, key) = (domain.tree(tree), domain.key(key));
+            let value = domain.value(value, u32::from(value) | 0xe000);
+            // What a failed transaction would have held is of no matter.
+            model.insert(tree, &key, &value);
+            txn.tree(tree)?.insert(&key, &value)?;
+            self.probe.count(Kind::Insert.name(), 1);
+        }
+        Ok(txn)
+    }
+
+    fn recovered(&mut self, disk: Disk, states: &[State]) -> Result<(), Violation> {
+        let fs = self.world.boot(disk);
+        let store = self.world.options(&fs).open(file());
+        let store = store.map_err(|error| unexpected(error.into(), E3.id))?;
+        let snapshot = store.snapshot();
+        let mut texts = Vec::new();
+        for state in states {
+            match read_all(&snapshot, state, Order::Forward) {
+                Reading::Same(operations) => {
+                    self.probe.count(Kind::Scan.name(), operations);
+                    return verify(&snapshot, S4.id).map_err(|stop| unexpected(stop, S4.id));
+                }
+                Reading::Differs(text) => texts.push(text),
+                Reading::Failed(error) => texts.push(error.to_string()),
+            }
+        }
+        Err(Violation::new(E3.id, texts.join("; or: ")))
+    }
+}

@@ -1,0 +1,113 @@
+//! Openings that must be refused, each by its name, and openings that may only read.
+
+use super::Violation;
+use super::compare::{Order, Stop, read_all};
+use super::rig::Rig;
+use super::world::{COPY, file, other_key, wrong_key};
+use crate::fs::SimFs;
+use fastness::{Error, FileErrorCause, Options, Result, Store};
+use fastness_models::Op;
+use std::path::Path;
+
+/// The promise that these openings test.
+pub(super) const REFUSED: &str = "S6";
+
+impl Rig<'_> {
+    /// Tries openings that a says; the store is open before and after.
+    pub(super) fn misopen(&mut self, op: Op) -> std::result::Result<(), Stop> {
+        if op.a.is_multiple_of(3) {
+            let disk = self.fs.disk();
+            self.refuse_while_open()?;
+            self.same_bytes(&disk)?;
+            return self.read_unclean();
+        }
+        self.close();
+        let disk = self.fs.disk();
+        let plain = self.world.options_without_key(&self.fs);
+        if op.a.is_multiple_of(2) {
+            let options = self.world.options(&self.fs);
+            self.read_only(&options)?;
+            refused(options.open(COPY), &FileErrorCause::NotFound)?;
+            refused(options.open_read_only(COPY), &FileErrorCause::NotFound)?;
+        } else {
+            let (other, none) = match self.world.key() {
+                Some(_) => (FileErrorCause::WrongKey, Some(FileErrorCause::KeyMissing)),
+                None => (FileErrorCause::KeyForPlainFile, None),
+            };
+            for key in [wrong_key(), other_key()] {
+                let options = plain.clone().key(key);
+                refused(options.open(file()), &other)?;
+                refused(options.open_read_only(file()), &other)?;
+                refused(options.open_or_create(file()), &other)?;
+            }
+            if let Some(missing) = none {
+                refused(plain.open(file()), &missing)?;
+                refused(plain.open_or_create(file()), &missing)?;
+            }
+        }
+        self.same_bytes(&disk)?;
+        self.probe.count("misopen", 1);
+        self.open()
+    }
+
+    fn refuse_while_open(&mut self) -> std::result::Result<(), Stop> {
+        let options = self.world.options(&self.fs);
+        refused(options.open(file()), &FileErrorCause::InUse)?;
+        refused(options.open_read_only(file()), &FileErrorCause::InUse)?;
+        refused(options.create(file()), &FileErrorCause::Exists)?;
+        self.probe.count("misopen", 3);
+        Ok(())
+    }
+
+    /// Two readers at once, and no writer with them.
+    fn read_only(&mut self, options: &Options) -> std::result::Result<(), Stop> {
+        let (one, two) = (options.open_read_only(file())?, options.open_read_only(file())?);
+        for store in [&one, &two] {
+            let reading = read_all(&store.snapshot(), self.model.committed(), Order::Forward);
+            self.probe.count("scan", reading.same("S1")?);
+        }
+        refused(options.open(file()), &FileErrorCause::InUse)?;
+        let path = file().to_path_buf();
+        let expected = Error::ReadOnly { path };
+        for outcome in [one.write().map(drop), two.compact().map(drop)] {
+            if outcome != Err(expected.clone()) {
+                let text = format!("a read-only store writes: {outcome:?}");
+                return Err(Violation::new(REFUSED, text).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// A reader of a file that was not closed recovers in memory and writes nothing.
+    fn read_unclean(&mut self) -> std::result::Result<(), Stop> {
+        let disk = self.fs.disk();
+        let fs: SimFs = self.world.boot(disk.clone());
+        let store = self.world.options(&fs).open_read_only(file())?;
+        let reading = read_all(&store.snapshot(), self.model.committed(), Order::Backward);
+        self.probe.count("scan", reading.same("S1")?);
+        drop(store);
+        if fs.disk().same_file(&disk, file()) {
+            return Ok(());
+        }
+        Err(Violation::new(REFUSED, "a read-only opening changed the file").into())
+    }
+
+    fn same_bytes(&self, before: &crate::fs::Disk) -> std::result::Result<(), Stop> {
+        let now = self.fs.disk();
+        if now.same_file(before, file()) && now.len(Path::new(COPY)).is_none() {
+            return Ok(());
+        }
+        Err(Violation::new(REFUSED, "an opening that was refused changed the file").into())
+    }
+}
+
+/// Compares the way an opening was refused.
+fn refused(outcome: Result<Store>, expected: &FileErrorCause) -> std::result::Result<(), Stop> {
+    match outcome {
+        Err(Error::File { cause, .. }) if cause == *expected => Ok(()),
+        Err(error) => {
+            Err(Violation::new(REFUSED, format!("refused as {error}, not as {expected}")).into())
+        }
+        Ok(_) => Err(Violation::new(REFUSED, format!("opened, not refused as {expected}")).into()),
+    }
+}
