@@ -16,7 +16,6 @@ fn main() {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a measuring program")]
 fn measure(check: &Check, twin: Twin, limit: Duration) {
     let (begin, mut probe, mut plans) = (Instant::now(), Probe::default(), 0_u64);
     let mut slowest = (Duration::ZERO, 0);

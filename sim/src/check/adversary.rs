@@ -172,7 +172,7 @@ fn pages(disk: &Disk) -> usize {
 
 fn splice_once(rng: &mut Rng, disk: &mut Disk, donor: &Disk) -> String {
     let (ours, theirs) = (pages(disk), pages(donor));
-    let mut take = |disk: &mut Disk, page: usize, source: usize| {
+    let take = |disk: &mut Disk, page: usize, source: usize| {
         if source < theirs {
             disk.replace(file(), page, donor.page(file(), source));
         }

@@ -72,7 +72,7 @@ pub(super) fn examine(
     };
     let snapshot = store.snapshot();
     let (which, whole) = Reader { world, snapshot: &snapshot, promises }.read(genuine, probe)?;
-    let clean = problems(&snapshot).map_or(false, |problems| problems.is_empty());
+    let clean = problems(&snapshot).is_ok_and(|problems| problems.is_empty());
     probe.count(Kind::Verify.name(), 1);
     if clean && !whole {
         let text = "a read fails, and the whole-file check finds nothing";

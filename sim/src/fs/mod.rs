@@ -8,10 +8,12 @@
 //!   disk no later sync does.
 //! - F6 A lock goes with the process: a file system booted from a disk knows none.
 
+mod content;
 mod disk;
 mod fault;
 
-pub use disk::{Disk, Page, SECTOR_BYTES};
+pub use content::{Page, SECTOR_BYTES};
+pub use disk::Disk;
 pub use fault::{Call, Failure, Fault, Injection};
 
 use crate::rng::Rng;

@@ -1,0 +1,132 @@
+//! What the one writer does.
+
+use super::Rig;
+use crate::check::Violation;
+use crate::check::compare::{Stop, refusal, same, same_value};
+use fastness::{Error, WriteTxn};
+use fastness_models::domain::{KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};
+use fastness_models::store::Outcome;
+use fastness_models::{Kind, Op};
+
+impl Rig<'_> {
+    pub(in crate::check) fn write(&mut self) -> Result<&mut WriteTxn, Error> {
+        if self.txn.is_none() {
+            self.txn = Some(self.store().write()?);
+            self.touched = false;
+            self.model.begin();
+        }
+        Ok(self.txn.as_mut().expect("it was just begun"))
+    }
+
+    pub(in crate::check) fn run(
+        &mut self,
+        op: Op,
+        each: fn(&mut Self, Op, u8) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        (0..self.world.domain.run_len(op.c)).try_for_each(|index| each(self, op, index))
+    }
+
+    pub(in crate::check) fn insert(&mut self, op: Op, index: u8) -> Result<(), Stop> {
+        let world = self.world;
+        let tree = world.domain.tree(op.a);
+        let key = world.domain.run(op.b, index);
+        let stamp = u32::try_from(self.step).unwrap_or(0) << 8 | u32::from(index);
+        let value = world.domain.value(op.c.wrapping_add(index), stamp);
+        let was = self.write()?.tree(tree)?.insert(&key, &value)?;
+        let outcome = Outcome::Was(was);
+        same(&outcome, &self.model.insert(tree, &key, &value), "S1")?;
+        self.touched = true;
+        self.note(op, &outcome);
+        Ok(())
+    }
+
+    pub(in crate::check) fn remove(&mut self, op: Op, index: u8) -> Result<(), Stop> {
+        let world = self.world;
+        let tree = world.domain.tree(op.a);
+        let key = world.domain.run(op.b, index);
+        let was = self.write()?.tree(tree)?.remove(&key)?;
+        let outcome = Outcome::Was(was);
+        same(&outcome, &self.model.remove(tree, &key), "S1")?;
+        self.touched |= was;
+        self.note(op, &outcome);
+        Ok(())
+    }
+
+    pub(in crate::check) fn clear(&mut self, op: Op) -> Result<(), Stop> {
+        let world = self.world;
+        let tree = world.domain.tree(op.a);
+        self.write()?.tree(tree)?.clear()?;
+        self.touched |= self.model.seen().len(tree) > 0;
+        let outcome = self.model.clear(tree);
+        self.note(op, &outcome);
+        Ok(())
+    }
+
+    pub(in crate::check) fn commit(&mut self) -> Result<(), Stop> {
+        let Some(txn) = self.txn.take() else { return Ok(()) };
+        let changed = self.model.changed();
+        let commit = match txn.commit() {
+            Ok(commit) => commit,
+            Err(error) => {
+                self.model.abort();
+                return Err(error.into());
+            }
+        };
+        self.model.commit();
+        let fits = match (changed, self.touched) {
+            (true, _) => commit > self.commit,
+            (false, true) => commit >= self.commit,
+            (false, false) => commit == self.commit,
+        };
+        if !fits || self.store().snapshot().commit() != commit {
+            let text = format!("commit {commit} follows {}, changed {changed}", self.commit);
+            return Err(Violation::new("S1", text).into());
+        }
+        self.commit = commit;
+        self.note(Op::new(Kind::Commit, [0; 3]), &Outcome::Done);
+        Ok(())
+    }
+
+    /// Forgets what the writer has in hand.
+    pub(in crate::check) fn abort(&mut self) {
+        if let Some(txn) = self.txn.take() {
+            txn.abort();
+            self.model.abort();
+            self.note(Op::new(Kind::Abort, [0; 3]), &Outcome::Done);
+        }
+    }
+
+    /// Offers arguments just out of bounds, which change nothing, also to later operations.
+    pub(in crate::check) fn oversize(&mut self, op: Op) -> Result<(), Stop> {
+        let long_key = vec![op.b; KEY_BYTES_MAX + 1 + usize::from(op.c)].into();
+        let key = self.world.domain.key(op.b);
+        let short = self.world.domain.value(0, 0);
+        let long_name = "n".repeat(NAME_BYTES_MAX + 1 + usize::from(op.c));
+        let tree = self.world.domain.tree(op.b);
+        let (tree, key, value) = match op.a {
+            0 => (tree, key, vec![0; VALUE_BYTES_MAX + 1].into()),
+            // The longest value there may be is taken.
+            255 => (tree, key, vec![op.c; VALUE_BYTES_MAX].into()),
+            1..80 => (tree, long_key, short),
+            80..160 => ("", key, short),
+            _ => (&*long_name, key, short),
+        };
+        let outcome = match self.write()?.tree(tree).and_then(|mut tree| tree.insert(&key, &value))
+        {
+            Ok(was) => Outcome::Was(was),
+            Err(error) => match refusal(&error) {
+                Some(refusal) => Outcome::Refused(refusal),
+                None => return Err(error.into()),
+            },
+        };
+        same(&outcome, &self.model.insert(tree, &key, &value), "S5")?;
+        if value.len() == VALUE_BYTES_MAX {
+            let found = self.write()?.tree(tree)?.get(&key)?;
+            same_value(found.as_ref(), self.model.seen().get(tree, &key), "S1")?;
+            self.abort();
+            self.probe.mark("longest value");
+        }
+        self.note(op, &outcome);
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! Closing, opening, crashing.
+
+use super::Rig;
+use crate::check::Violation;
+use crate::check::compare::{Order, Stop};
+use crate::check::world::file;
+use crate::fs::Disk;
+use crate::rng::Rng;
+use fastness_models::store::{Outcome, State, Store as Model};
+use fastness_models::{Kind, Op};
+
+impl Rig<'_> {
+    /// Drops every handle.
+    pub(in crate::check) fn close(&mut self) {
+        self.abort();
+        self.snapshots.clear();
+        self.store = None;
+    }
+
+    /// Opens the store and compares everything it holds.
+    pub(in crate::check) fn open(&mut self) -> Result<(), Stop> {
+        let store = self.world.options(&self.fs).open(file())?;
+        self.commit = store.snapshot().commit();
+        self.store = Some(store);
+        self.scan_committed(Order::Forward)
+    }
+
+    /// Opens the store, which must hold one of the states, wholly; tells which.
+    pub(in crate::check) fn open_among(
+        &mut self,
+        states: &[State],
+        invariant: &'static str,
+    ) -> Result<usize, Violation> {
+        let mut texts = Vec::new();
+        for (index, state) in states.iter().enumerate() {
+            self.model = Model::at(state.clone());
+            match self.open() {
+                Ok(()) => return Ok(index),
+                Err(Stop::Broken(violation)) => texts.push(violation.text),
+                Err(Stop::Refused(error)) => texts.push(error.to_string()),
+            }
+            // Looks again at the same store, not at one that was opened twice.
+            if self.store.is_some() {
+                self.close();
+            }
+        }
+        Err(Violation::new(invariant, texts.join("; or: ")))
+    }
+
+    pub(in crate::check) fn reopen(&mut self) -> Result<(), Stop> {
+        let commit = self.commit;
+        self.close();
+        self.open()?;
+        if self.store().recovery().is_some() || self.commit != commit {
+            let (found, recovery) = (self.commit, self.store().recovery());
+            let text = format!("closed at commit {commit}, opened at {found} with {recovery:?}");
+            return Err(Violation::new("S3", text).into());
+        }
+        self.note(Op::new(Kind::Reopen, [0; 3]), &Outcome::Done);
+        Ok(())
+    }
+
+    /// Goes on with another disk, as after a crash; the handles of the dead process write nowhere.
+    pub(in crate::check) fn crash_to(&mut self, disk: Disk) {
+        self.fs.fall_silent();
+        self.close();
+        self.fs = self.world.boot(disk);
+        if self.records {
+            self.fs.record();
+        }
+    }
+
+    /// Kills the process or cuts the power between two calls, and opens again.
+    pub(in crate::check) fn crash(&mut self, op: Op) -> Result<(), Stop> {
+        let mut disk = self.fs.disk();
+        if op.kind == Kind::PowerLoss {
+            let mut rng = Rng::new(self.world.rng(Rng::next));
+            disk = disk.power_loss(&mut rng);
+        }
+        self.crash_to(disk);
+        self.open()?;
+        self.probe.crash("between calls");
+        self.note(op, &Outcome::Done);
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! Reading: by key, by range, all of it, through snapshots.
+
+use super::{Rig, SNAPSHOTS_MAX, bound, order, verify};
+use crate::check::Violation;
+use crate::check::compare::{Order, Reads, Stop, read_all, read_range, same, same_value};
+use fastness_models::store::{Bounds, Outcome, State};
+use fastness_models::{Kind, Op};
+
+impl Rig<'_> {
+    /// Reads a tree as the writer sees it; without a writer, as it is committed.
+    pub(in crate::check) fn read<T>(
+        &mut self,
+        operand: u8,
+        read: impl FnOnce(&dyn Reads, &State, &str) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
+        let world = self.world;
+        let tree = world.domain.tree(operand);
+        match &mut self.txn {
+            Some(txn) => read(&txn.tree(tree)?, self.model.seen(), tree),
+            None => read(&self.store().snapshot().tree(tree), self.model.committed(), tree),
+        }
+    }
+
+    pub(in crate::check) fn get(&mut self, op: Op) -> Result<(), Stop> {
+        let key = self.world.domain.key(op.b);
+        let found = self.read(op.a, |reader, state, tree| {
+            let found = reader.get(&key)?;
+            same_value(found.as_ref(), state.get(tree, &key), "S1")?;
+            Ok(found)
+        })?;
+        self.note(op, &Outcome::Value(found.as_deref()));
+        Ok(())
+    }
+
+    pub(in crate::check) fn range(&mut self, op: Op) -> Result<(), Stop> {
+        let (from, to) = (self.world.domain.key(op.b), self.world.domain.key(op.c));
+        let bounds: Bounds<'_> = (bound(op.a >> 2, &from), bound(op.a >> 4, &to));
+        let order = order(op.a >> 6, op.b ^ op.c);
+        let count = self.read(op.a, |reader, state, tree| {
+            let reading = read_range(reader.range(bounds), state.range(tree, bounds), order);
+            reading.same("S1")
+        })?;
+        if from > to && count == 0 {
+            self.probe.mark("range with inverted bounds");
+        }
+        self.note(op, &Outcome::Count(count));
+        Ok(())
+    }
+
+    pub(in crate::check) fn ends(&mut self, op: Op) -> Result<(), Stop> {
+        let len = self.read(op.a, |reader, state, tree| {
+            let [first, last] = reader.ends()?;
+            let found = Outcome::Ends(
+                first.as_ref().map(|(key, value)| (&**key, &**value)),
+                last.as_ref().map(|(key, value)| (&**key, &**value)),
+            );
+            let (first, last) = state.ends(tree);
+            same(&found, &Outcome::Ends(first, last), "S1")?;
+            let counted = Outcome::Count(reader.count());
+            same(&counted, &Outcome::Count(state.len(tree)), "S1")?;
+            Ok(reader.count())
+        })?;
+        self.note(op, &Outcome::Count(len));
+        Ok(())
+    }
+
+    pub(in crate::check) fn snapshot(&mut self, op: Op) -> Result<(), Stop> {
+        if op.kind == Kind::TakeSnapshot {
+            if self.snapshots.len() == SNAPSHOTS_MAX {
+                self.snapshots.remove(0);
+            }
+            let taken = (self.store().snapshot(), self.model.committed().clone());
+            self.snapshots.push(taken);
+            self.note(op, &Outcome::Done);
+        }
+        if self.snapshots.is_empty() {
+            return Ok(());
+        }
+        let which = usize::from(op.a) % self.snapshots.len();
+        let (snapshot, state) = &self.snapshots[which];
+        let old = *state != *self.model.committed();
+        match op.kind {
+            Kind::CloneSnapshot if self.snapshots.len() < SNAPSHOTS_MAX => {
+                let cloned = (snapshot.clone(), state.clone());
+                self.snapshots.push(cloned);
+            }
+            Kind::DropSnapshot => drop(self.snapshots.remove(which)),
+            Kind::ReadSnapshot => {
+                let (tree, key) = (self.world.domain.tree(op.b), self.world.domain.key(op.c));
+                let found = snapshot.tree(tree).get(&key)?;
+                same_value(found.as_ref(), state.get(tree, &key), "S2")?;
+                self.note(op, &Outcome::Value(found.as_deref()));
+            }
+            Kind::ScanSnapshot => {
+                let operations = read_all(snapshot, state, Order::Both(op.b)).same("S2")?;
+                self.probe.count(op.kind.name(), operations);
+                if old {
+                    self.probe.mark("snapshot older than the last commit read");
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Compares everything every snapshot holds.
+    pub(in crate::check) fn scan_snapshots(&mut self) -> Result<(), Stop> {
+        for (snapshot, state) in &self.snapshots {
+            let operations = read_all(snapshot, state, Order::Forward).same("S2")?;
+            self.probe.count(Kind::ScanSnapshot.name(), operations);
+        }
+        Ok(())
+    }
+
+    pub(in crate::check) fn scan(&mut self, op: Op) -> Result<(), Stop> {
+        self.scan_committed(order(op.a, op.b))?;
+        for tree in 0..4 {
+            self.range(Op::new(Kind::Range, [tree | op.a & 0xc0 | 0x3c, 0, 0]))?;
+        }
+        Ok(())
+    }
+
+    /// Compares everything that is committed.
+    pub(in crate::check) fn scan_committed(&mut self, order: Order) -> Result<(), Stop> {
+        let snapshot = self.store().snapshot();
+        let operations = read_all(&snapshot, self.model.committed(), order).same("S1")?;
+        self.probe.count(Kind::Scan.name(), operations);
+        Ok(())
+    }
+
+    pub(in crate::check) fn verify(&mut self) -> Result<(), Stop> {
+        verify(&self.store().snapshot(), "S4")?;
+        self.note(Op::new(Kind::Verify, [0; 3]), &Outcome::Done);
+        Ok(())
+    }
+
+    pub(in crate::check) fn info(&mut self) -> Result<(), Stop> {
+        let info = self.store().info()?;
+        let trees: Vec<_> = info.trees.iter().map(|tree| (&*tree.name, tree.len)).collect();
+        let state = self.model.committed();
+        let expected: Vec<_> = state.names().map(|name| (name, state.len(name))).collect();
+        let encrypted = self.world.key().is_some();
+        if trees != expected || info.encrypted != encrypted || info.commit != self.commit {
+            let text = format!("info says {info:?}, expected {expected:?} at {}", self.commit);
+            return Err(Violation::new("S1", text).into());
+        }
+        self.note(Op::new(Kind::Info, [0; 3]), &Outcome::Count(trees.len() as u64));
+        Ok(())
+    }
+}
