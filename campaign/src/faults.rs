@@ -91,6 +91,8 @@ pub struct Catch {
     pub seconds: f64,
     /// Operations of the smallest plan.
     pub operations_min: usize,
+    /// The smallest plan, line by line.
+    pub operations: Vec<String>,
 }
 
 impl FaultRow {
@@ -201,7 +203,7 @@ fn plans(outcome: &Outcome) -> u64 {
 }
 
 fn alarm(finding: &Finding) -> String {
-    format!("{} {}", finding.origin.pair, finding.violation)
+    format!("{} {} ({})", finding.origin.pair, finding.violation, finding.replay_origin())
 }
 
 fn caught(finding: &Finding, plans: u64) -> Catch {
@@ -215,6 +217,7 @@ fn caught(finding: &Finding, plans: u64) -> Catch {
         plans,
         seconds: rounded(finding.after.as_secs_f64()),
         operations_min: finding.plan.ops.len(),
+        operations: finding.plan.to_string().lines().map(str::to_owned).collect(),
     }
 }
 

@@ -91,12 +91,12 @@ fn rerun(summary: &Summary) -> String {
         shard => format!(", shard {shard}"),
     };
     format!(
-        "<h2>Run it again</h2><pre>{}</pre><p class=\"soft small\">Seed {}, {} s of {} asked for, \
-         {}, {} plans{shard}. The same seed gives the same plans on any number of jobs.</p>",
+        "<h2>Run it again</h2><pre>{}</pre><p class=\"soft small\">Seed {}, {} s asked for and {} \
+         taken, {}, {} plans{shard}. The same seed gives the same plans on any number of jobs.</p>",
         escape(&summary.rerun),
         summary.seed,
-        summary.elapsed_seconds.round(),
         summary.seconds,
+        summary.elapsed_seconds.round(),
         counted(summary.jobs, "job"),
         thousands(summary.totals.plans),
     )

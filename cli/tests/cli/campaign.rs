@@ -181,3 +181,25 @@ fn what_it_cannot_do_is_told_by_the_exit_code() {
         assert_eq!(fastness(&args).code, 2, "{usage:?}");
     }
 }
+
+#[cfg(feature = "faults")]
+#[test]
+fn a_planted_fault_is_caught_and_told() {
+    let bench = Bench::new();
+    let out = bench.path("faults");
+    let args: [&dyn AsRef<OsStr>; 8] =
+        [&"faults", &"--only", &"BT-01", &"--seconds", &"5", &"--json", &"--out", &out];
+    let value = json(&fastness(&args));
+    assert_eq!(value["clean_findings"], serde_json::json!([]));
+    assert_eq!(value["faults"][0]["id"], "BT-01");
+    assert!(value["faults"][0]["reached"].as_u64().unwrap() > 0);
+    assert_eq!(value["faults"][0]["catches"][0]["invariant"], "S1");
+    assert!(fs::read_to_string(out.join("faults.md")).unwrap().contains("| BT-01 |"));
+    assert_eq!(fastness(&[&"faults", &"--only", &"XX-99"]).code, 2);
+}
+
+#[cfg(not(feature = "faults"))]
+#[test]
+fn a_real_build_knows_no_faults() {
+    assert_eq!(fastness(&[&"faults"]).code, 2);
+}
