@@ -1,0 +1,239 @@
+//! Any bytes as a store file, and a mutator that reaches behind its seals.
+//!
+//! - Z1 Opening, reading, verifying and writing any bytes ends, without a panic, in bounded memory.
+//! - Z2 What verifies is whole: every read works, writing works, and it verifies again.
+//!
+//! Plain mutation hardly gets past a seal. [`mutate_file`] opens the seals, changes what is behind
+//! them, and seals again bottom-up, so that decoders and the walks above them see hostile content.
+
+use fastness::vfs::{Access, MemoryVfs, Vfs as _};
+use fastness::{Entropy, Key, Options, PAGE_BYTES, Snapshot, Store, inspect};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const PLACE: &str = "fuzzed.fastness";
+/// Where the prelude says whether the file is encrypted.
+const FLAGS_AT: usize = 16;
+/// A hostile tree may lead to the same page again and again; reading stops somewhere.
+const READS_MAX: usize = 2_000;
+
+/// The key of every encrypted file that is fuzzed.
+#[must_use]
+pub fn file_key() -> Key {
+    Key::new([0x6b; 64])
+}
+
+fn key_of(bytes: &[u8]) -> Option<Key> {
+    bytes.get(FLAGS_AT).is_some_and(|flags| flags & 1 == 1).then(file_key)
+}
+
+/// Opens, reads, verifies and writes the bytes as a store file.
+///
+/// # Panics
+/// When Z2 is broken.
+pub fn file(bytes: &[u8]) {
+    let vfs = MemoryVfs::default();
+    let held = vfs.open(Path::new(PLACE), Access::CreateNew).expect("nothing is there");
+    held.write_at(bytes, 0).expect("memory takes every write");
+    drop(held);
+    let mut options = Options::new()
+        .vfs(Arc::new(vfs))
+        .entropy(Arc::new(Counting::default()))
+        .cache_bytes(1 << 20);
+    if let Some(key) = key_of(bytes) {
+        options = options.key(key);
+    }
+    let clean_before = options.open_read_only(PLACE).is_ok_and(|store| examine(&store.snapshot()));
+    let Ok(store) = options.open(PLACE) else {
+        assert!(!clean_before, "Z2: a file that verifies opens for writing");
+        return;
+    };
+    let clean = examine(&store.snapshot());
+    let written = write(&store);
+    assert!(written || !clean, "Z2: a file that verifies takes a commit");
+    if written && clean {
+        let snapshot = store.snapshot();
+        let still = examine(&snapshot);
+        assert!(still, "Z2: a commit broke a file that verified: {:?}", snapshot.verify());
+    }
+    drop(store);
+    if written && clean {
+        let store = options.open(PLACE).expect("Z2: a file that verifies opens again");
+        assert!(store.recovery().is_none(), "Z2: a file that was closed needs no recovery");
+        assert!(examine(&store.snapshot()), "Z2: a file that verified does so when opened again");
+    }
+}
+
+/// Reads what there is, and tells whether the file verifies.
+fn examine(snapshot: &Snapshot) -> bool {
+    let clean = snapshot.verify().is_ok_and(|verification| verification.problems.is_empty());
+    for name in snapshot.tree_names() {
+        let tree = snapshot.tree(name);
+        let (Ok(mut forward), Ok(backward)) = (tree.range(..), tree.range(..)) else {
+            assert!(!clean, "Z2: a tree can be walked");
+            continue;
+        };
+        let forward = forward.by_ref().take(READS_MAX).try_fold(0, |count, entry| {
+            let (key, value) = entry.ok()?;
+            let found = tree.get(&key).ok()??;
+            assert!(!clean || found == value, "Z2: get and range agree");
+            Some(count + 1)
+        });
+        let backward = backward.rev().take(READS_MAX).filter(Result::is_ok).count();
+        assert!(!clean || forward == Some(backward), "Z2: both ways of a range agree");
+        let len = usize::try_from(tree.len()).unwrap_or(usize::MAX).min(READS_MAX);
+        assert!(!clean || backward == len, "Z2: a tree has as many entries as it says");
+    }
+    clean
+}
+
+/// Changes some of everything, and tells whether it was committed.
+fn write(store: &Store) -> bool {
+    let names: Vec<String> = store.snapshot().tree_names().take(4).map(str::to_owned).collect();
+    let attempt = || -> fastness::Result<()> {
+        let mut txn = store.write()?;
+        txn.tree("fuzzed")?.insert(b"key", &[7; 100])?;
+        for (index, name) in names.iter().enumerate() {
+            let mut tree = txn.tree(name)?;
+            tree.insert(b"inserted", &[index.to_le_bytes()[0]; 6_000])?;
+            if let Some((key, _)) = tree.first()? {
+                tree.remove(&key)?;
+            }
+            if index == 3 {
+                tree.clear()?;
+            }
+        }
+        txn.commit()?;
+        let mut txn = store.write()?;
+        txn.tree("fuzzed")?.clear()?;
+        txn.commit().map(drop)
+    };
+    attempt().is_ok()
+}
+
+/// Changes `size` of the bytes at random and returns how many there are now; libFuzzer's own.
+pub type Mutate = fn(&mut [u8], usize, usize) -> usize;
+
+/// Mutates a store file behind its seals: opens them, changes a page or two, seals bottom-up.
+///
+/// The first `size` bytes of `bytes` are the file; the rest is room to grow. Returns the new size.
+pub fn mutate_file(bytes: &mut [u8], size: usize, seed: u32, mutate: Mutate) -> usize {
+    let mut dice = seed;
+    let mut roll = |bound: usize| {
+        dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        usize::try_from(dice >> 8).unwrap_or_default() % bound.max(1)
+    };
+    if size < 4 * PAGE_BYTES || roll(8) == 0 {
+        return mutate(bytes, size, bytes.len());
+    }
+    let key = key_of(bytes);
+    if let Some(key) = &key {
+        inspect::unseal(&mut bytes[..size], key);
+    }
+    let pages = size / PAGE_BYTES;
+    // Page 0 is the prelude and has its own checksum; what is behind the seals starts at page 1.
+    let page = |number: usize| (1 + number) * PAGE_BYTES;
+    for _ in 0..=roll(2) {
+        let at = page(roll(pages - 1));
+        match roll(8) {
+            0 => {
+                let source = page(roll(pages - 1));
+                bytes.copy_within(source..source + PAGE_BYTES, at);
+            }
+            1 => {
+                // The head of a page or slot: kind, level, counts, lengths.
+                let at = at + 16 + roll(48);
+                bytes[at] = bytes[at].wrapping_add([1, 255, 128, 16][roll(4)]);
+            }
+            2 => {
+                let (source, len) = (at + roll(PAGE_BYTES - 64), 1 + roll(64));
+                let target = at + roll(PAGE_BYTES - 64);
+                bytes.copy_within(source..source + len, target);
+            }
+            _ => {
+                // No room to grow, so that the rest of the page stays in place.
+                let (from, len) = match roll(3) {
+                    0 => (at, PAGE_BYTES),
+                    1 => (at + 16, 112),
+                    _ => (at + roll(PAGE_BYTES - 32), 32),
+                };
+                mutate(&mut bytes[from..from + len], len, len);
+            }
+        }
+    }
+    inspect::reseal(&mut bytes[..size], key.as_ref());
+    size
+}
+
+/// Small store files to begin with: empty, one leaf, branches and overflow, free pages; both twins.
+///
+/// # Panics
+/// If the store fails in memory.
+#[must_use]
+pub fn file_seeds() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for encrypted in [false, true] {
+        for (entries, bytes, rounds) in
+            [(0, 0, 1), (3, 20, 1), (60, 200, 1), (2, 9_000, 1), (30, 60, 3)]
+        {
+            seeds.push(seed(encrypted, [entries, bytes, rounds], true));
+        }
+        seeds.push(seed(encrypted, [5, 300, 3], false));
+    }
+    seeds
+}
+
+fn seed(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> Vec<u8> {
+    let vfs = MemoryVfs::default();
+    let mut options =
+        Options::new().vfs(Arc::new(vfs.clone())).entropy(Arc::new(Counting::default()));
+    if encrypted {
+        options = options.key(file_key());
+    }
+    let store = options.create(PLACE).expect("memory has room");
+    for round in 0..rounds {
+        let mut txn = store.write().expect("nobody else writes");
+        for entry in 0..entries {
+            let name = if entry % 3 == 2 { "b" } else { "a" };
+            let key = format!("{:04}", entry * 7 + round);
+            let mut tree = txn.tree(name).expect("a good name");
+            tree.insert(key.as_bytes(), &vec![b'v'; bytes]).expect("a good entry");
+            if let Some((key, _)) = tree.first().expect("memory reads")
+                && entry % 4 == round
+            {
+                tree.remove(&key).expect("memory reads");
+            }
+        }
+        txn.commit().expect("memory has room");
+    }
+    let copy = |vfs: &MemoryVfs| {
+        let file = vfs.open(Path::new(PLACE), Access::Read).expect("it is there");
+        let mut bytes = vec![0; usize::try_from(file.len().expect("memory")).expect("it fits")];
+        file.read_at(&mut bytes, 0).expect("memory reads");
+        bytes
+    };
+    if closed {
+        drop(store);
+        copy(&vfs)
+    } else {
+        let bytes = copy(&vfs);
+        drop(store);
+        bytes
+    }
+}
+
+/// Random bytes that are not, so that an input does the same every time.
+#[derive(Debug, Default)]
+struct Counting(AtomicU64);
+
+impl Entropy for Counting {
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        for chunk in bytes.chunks_mut(8) {
+            let number = self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            chunk.copy_from_slice(&number.to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
+    }
+}

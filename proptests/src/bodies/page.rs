@@ -1,0 +1,32 @@
+//! Any bytes as a page, a header slot and a prelude, without their seals.
+//!
+//! - Z3 Decoding any bytes ends, without a panic, and touches nothing outside them.
+
+use fastness::{PAGE_BYTES, inspect};
+
+/// Decodes the bytes as everything that a page can be.
+pub fn page(bytes: &[u8]) {
+    // Longer inputs are several pages; shorter ones are filled up, so that small inputs count.
+    for chunk in bytes.chunks(PAGE_BYTES).take(4) {
+        let mut page = [0; PAGE_BYTES];
+        page[..chunk.len()].copy_from_slice(chunk);
+        std::hint::black_box(inspect::decode_page(&page).is_ok());
+        std::hint::black_box(inspect::decode_slot(&page[..512]).is_ok());
+        std::hint::black_box(inspect::decode_prelude(&page[..]).is_ok());
+    }
+    // As they are: what ends early must be refused, not indexed.
+    std::hint::black_box(inspect::decode_page(bytes).is_ok());
+}
+
+/// Pages to begin with: all pages of the plain seeds of [`super::file`].
+#[must_use]
+pub fn page_seeds() -> Vec<Vec<u8>> {
+    let mut pages: Vec<Vec<u8>> = super::file_seeds()
+        .iter()
+        .filter(|file| file[16] & 1 == 0)
+        .flat_map(|file| file.chunks(PAGE_BYTES).map(<[u8]>::to_vec).collect::<Vec<_>>())
+        .collect();
+    pages.sort();
+    pages.dedup();
+    pages
+}

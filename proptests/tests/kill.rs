@@ -1,0 +1,253 @@
+//! The real kill: a child process writes and acknowledges, and is killed at any moment.
+//!
+//! The child is this test binary again, running only [`writer`]. It commits numbered transactions,
+//! whose content follows from the number, and acknowledges each over its standard output. The
+//! parent kills it, drains the pipe, opens the file and compares it with the model.
+//!
+//! - D1 Nothing acknowledged is missing.
+//! - D2 At most the one commit in flight is there beside it, and it is there whole.
+//! - D3 The file verifies, and the next writer goes on with it.
+//!
+//! This shows what a crash of the process does, with the real file system, locks and signals; what
+//! a crash of the machine does is for the simulated disk: see `sim::check::crash`.
+
+use fastness::{Key, Options, Snapshot, Store};
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::RwLock;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// Tells the child which file to write; without it [`writer`] does nothing.
+const PATH_VARIABLE: &str = "FASTNESS_KILL_PATH";
+const KEY_VARIABLE: &str = "FASTNESS_KILL_ENCRYPTED";
+/// Kills for each twin; more can be asked for.
+const KILLS_VARIABLE: &str = "FASTNESS_KILLS";
+const KILLS: u64 = 100;
+/// A writer that says nothing for so long hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+const COUNTER: &[u8] = b"counter";
+
+/// Written while a child starts, read while a store is open here. A child has the parent's open
+/// files, with their locks, for the moment between fork and exec; the other twin's writer would
+/// then meet a file in use that nobody uses.
+static STARTING: RwLock<()> = RwLock::new(());
+
+type Entries = BTreeMap<(String, Vec<u8>), Vec<u8>>;
+
+/// What the file must hold after transaction `number`.
+#[derive(Clone, Default)]
+struct Model {
+    number: u64,
+    entries: Entries,
+}
+
+enum Change {
+    Insert(&'static str, Vec<u8>, Vec<u8>),
+    Remove(&'static str, Vec<u8>),
+}
+
+/// A splitmix64 generator.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
+/// The changes of transaction `number`; the same for ever, in parent and child.
+fn changes(number: u64) -> Vec<Change> {
+    let mut dice = Dice(number);
+    let mut changes = Vec::new();
+    for _ in 0..1 + dice.below(12) {
+        let tree = if dice.below(4) == 0 { "rare" } else { "often" };
+        let key = format!("key {:03}", dice.below(200)).into_bytes();
+        // Some values fill pages of their own, few fill many.
+        let bytes_max = match dice.below(40) {
+            0 => 200_000,
+            1..5 => 9_000,
+            _ => 120,
+        };
+        let len = usize::try_from(dice.below(bytes_max)).unwrap();
+        if dice.below(5) == 0 {
+            changes.push(Change::Remove(tree, key));
+        } else {
+            let value = number.to_le_bytes().into_iter().cycle().take(len).collect();
+            changes.push(Change::Insert(tree, key, value));
+        }
+    }
+    changes.push(Change::Insert("often", COUNTER.to_vec(), number.to_le_bytes().to_vec()));
+    changes
+}
+
+impl Model {
+    fn next(&mut self) {
+        self.number += 1;
+        for change in changes(self.number) {
+            match change {
+                Change::Insert(tree, key, value) => {
+                    self.entries.insert((tree.to_owned(), key), value);
+                }
+                Change::Remove(tree, key) => {
+                    self.entries.remove(&(tree.to_owned(), key));
+                }
+            }
+        }
+    }
+}
+
+fn options(encrypted: bool) -> Options {
+    let options = Options::new();
+    if encrypted { options.key(Key::new([0x5a; 64])) } else { options }
+}
+
+fn counter(snapshot: &Snapshot) -> u64 {
+    match snapshot.tree("often").get(COUNTER).unwrap() {
+        Some(bytes) => u64::from_le_bytes(bytes[..].try_into().unwrap()),
+        None => 0,
+    }
+}
+
+fn commit(store: &Store, number: u64) {
+    let mut txn = store.write().unwrap();
+    for change in changes(number) {
+        match change {
+            Change::Insert(tree, key, value) => {
+                txn.tree(tree).unwrap().insert(&key, &value).unwrap();
+            }
+            Change::Remove(tree, key) => {
+                txn.tree(tree).unwrap().remove(&key).unwrap();
+            }
+        }
+    }
+    txn.commit().unwrap();
+}
+
+/// The child: writes until it is killed. Passes at once when nobody's child runs it.
+#[test]
+fn writer() {
+    let Ok(path) = std::env::var(PATH_VARIABLE) else { return };
+    let store =
+        options(std::env::var(KEY_VARIABLE).is_ok()).open_or_create(PathBuf::from(path)).unwrap();
+    let mut number = counter(&store.snapshot());
+    loop {
+        number += 1;
+        commit(&store, number);
+        writeln!(std::io::stdout(), "committed {number}").unwrap();
+        // Compacting changes nothing that is acknowledged, and much of what can be interrupted.
+        if number.is_multiple_of(64) {
+            store.compact().unwrap();
+        }
+    }
+}
+
+struct Writer {
+    child: Child,
+    acknowledged: Receiver<u64>,
+}
+
+impl Writer {
+    fn start(path: &Path, encrypted: bool) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["kill::writer", "--exact", "--nocapture"]).env(PATH_VARIABLE, path);
+        if encrypted {
+            command.env(KEY_VARIABLE, "yes");
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let starting = STARTING.write().unwrap();
+        let mut child = command.spawn().unwrap();
+        drop(starting);
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, acknowledged) = channel();
+        // Ends when the pipe does, which is when the child is dead.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some(number) = line.strip_prefix("committed ") {
+                    sender.send(number.parse().unwrap()).ok();
+                }
+            }
+        });
+        Self { child, acknowledged }
+    }
+
+    /// Kills the writer at a moment that the dice choose; returns the last number acknowledged.
+    fn kill(mut self, dice: &mut Dice) -> Option<u64> {
+        let mut last = None;
+        // Killed early, it is still opening; killed after some commits, it is anywhere in one.
+        let commits = if dice.below(4) == 0 { 0 } else { 1 + dice.below(50) };
+        for _ in 0..commits {
+            let number = self.acknowledged.recv_timeout(PATIENCE);
+            last = Some(number.expect("the writer died or hangs"));
+        }
+        let longest_us = if commits == 0 { 20_000 } else { 3_000 };
+        std::thread::sleep(Duration::from_micros(dice.below(longest_us)));
+        self.child.kill().unwrap();
+        let status = self.child.wait().unwrap();
+        assert_eq!(status.code(), None, "the writer ended by itself: {status}");
+        // The pipe keeps what was acknowledged before the kill.
+        last = self.acknowledged.iter().last().or(last);
+        last
+    }
+}
+
+fn read(snapshot: &Snapshot) -> Entries {
+    let mut entries = Entries::new();
+    for name in snapshot.tree_names() {
+        for entry in snapshot.tree(name).range(..).unwrap() {
+            let (key, value) = entry.unwrap();
+            entries.insert((name.to_owned(), key.to_vec()), value.to_vec());
+        }
+    }
+    entries
+}
+
+/// Opens what a killed writer left, and brings the model to where the file is.
+fn examine(path: &Path, encrypted: bool, acknowledged: u64, model: &mut Model) {
+    let _no_child_starts = STARTING.read().unwrap();
+    let store = options(encrypted).open_or_create(path).unwrap();
+    let snapshot = store.snapshot();
+    let found = counter(&snapshot);
+    assert!(found >= acknowledged, "D1: {acknowledged} was acknowledged, {found} is there");
+    assert!(found <= acknowledged + 1, "D2: only {acknowledged} was begun before, not {found}");
+    while model.number < found {
+        model.next();
+    }
+    let entries = read(&snapshot);
+    assert!(entries == model.entries, "D2: the file does not hold transaction {found}");
+    let verification = snapshot.verify().unwrap();
+    assert!(verification.problems.is_empty(), "D3: {:?}", verification.problems);
+}
+
+#[expect(clippy::print_stdout, reason = "what the test did is shown on request")]
+fn kill_again_and_again(encrypted: bool) {
+    let kills = std::env::var(KILLS_VARIABLE).map_or(KILLS, |kills| kills.parse().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("killed.fastness");
+    let mut model = Model::default();
+    let mut dice = Dice(if encrypted { 2 } else { 1 });
+    let mut in_flight = 0;
+    for _ in 0..kills {
+        let before = model.number;
+        let acknowledged = Writer::start(&path, encrypted).kill(&mut dice).unwrap_or(before);
+        examine(&path, encrypted, acknowledged, &mut model);
+        in_flight += model.number - acknowledged;
+    }
+    assert!(model.number > kills, "the writers hardly wrote: {} transactions", model.number);
+    println!("{kills} kills, {} transactions, {in_flight} of them in flight", model.number);
+}
+
+#[test]
+fn nothing_acknowledged_is_missing_after_a_kill() {
+    kill_again_and_again(false);
+}
+
+#[test]
+fn nothing_acknowledged_is_missing_after_a_kill_of_an_encrypted_writer() {
+    kill_again_and_again(true);
+}

@@ -1,0 +1,11 @@
+//! Everything that tests the whole instead of one module, in one binary.
+//!
+//! - `tidy`: the house style and the layering, held as tests.
+//! - `kill`: a real process, killed again and again.
+//! - `replay`: the fuzz corpora, through the bodies of the fuzz targets.
+
+#![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
+
+mod kill;
+mod replay;
+mod tidy;

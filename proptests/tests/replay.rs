@@ -1,0 +1,100 @@
+//! The fuzz corpora, through the bodies of the fuzz targets: what was found once stays found.
+
+use crate::tidy::WorkTree;
+use fastness_proptests::bodies::{BODIES, file_key, file_seeds, mutate_file, page_seeds};
+use std::collections::BTreeSet;
+
+/// Targets whose check is still being written.
+const NOT_YET: &[&str] = &["nonces", "pins", "compaction"];
+
+#[test]
+fn every_corpus_is_replayed_without_a_finding() {
+    let tree = WorkTree::here();
+    for body in BODIES.iter().filter(|body| !NOT_YET.contains(&body.name)) {
+        let mut inputs = 0;
+        for path in tree.under(&format!("fuzz/corpus/{}/", body.name)) {
+            // Seen when the body panics.
+            println!("{path}");
+            (body.run)(&tree.bytes(path));
+            inputs += 1;
+        }
+        assert!(inputs > 0, "fuzz/corpus/{} is empty; run `cargo fuzz cmin`", body.name);
+    }
+}
+
+#[test]
+fn every_target_has_a_body_and_every_body_a_target() {
+    let tree = WorkTree::here();
+    let targets: BTreeSet<&str> = tree
+        .under("fuzz/fuzz_targets/")
+        .map(|path| path.trim_start_matches("fuzz/fuzz_targets/").trim_end_matches(".rs"))
+        .collect();
+    let bodies: BTreeSet<&str> = BODIES.iter().map(|body| body.name).collect();
+    assert_eq!(targets, bodies);
+    let manifest = tree.text("fuzz/Cargo.toml").unwrap();
+    for name in targets {
+        let named = manifest.contains(&format!("name = \"{name}\""));
+        assert!(named, "{name} is not in fuzz/Cargo.toml");
+    }
+}
+
+#[test]
+fn no_corpus_is_without_a_target() {
+    let tree = WorkTree::here();
+    for path in tree.under("fuzz/corpus/") {
+        let name = path.split('/').nth(2).unwrap();
+        assert!(BODIES.iter().any(|body| body.name == name), "{path} belongs to no target");
+    }
+}
+
+#[test]
+fn seeds_are_accepted_and_survive_any_mutation() {
+    for body in BODIES.iter().filter(|body| body.name == "file" || body.name == "page") {
+        let seeds = if body.name == "file" { file_seeds() } else { page_seeds() };
+        assert!(seeds.len() > 5, "only {} seeds", seeds.len());
+        seeds.iter().for_each(|seed| (body.run)(seed));
+    }
+    for seed in file_seeds() {
+        for number in 0..20 {
+            let mut bytes = seed.clone();
+            let size = mutate_file(&mut bytes, seed.len(), number, flip);
+            let body = BODIES.iter().find(|body| body.name == "file").unwrap();
+            (body.run)(&bytes[..size]);
+        }
+    }
+}
+
+/// A mutation as libFuzzer's, only simpler.
+fn flip(bytes: &mut [u8], size: usize, _size_max: usize) -> usize {
+    let sum = bytes[..size].iter().map(|byte| usize::from(*byte)).sum::<usize>();
+    if size > 0 {
+        bytes[sum % size] ^= 1 << (sum % 8);
+    }
+    size
+}
+
+/// The mutator must reach behind the seals: most of what it makes opens again.
+#[test]
+fn mutation_keeps_seals_in_order() {
+    use fastness::vfs::{Access, MemoryVfs, Vfs as _};
+    let mut opened = 0;
+    let mut tried = 0;
+    for seed in file_seeds() {
+        for number in 0..50 {
+            let mut bytes = seed.clone();
+            let size = mutate_file(&mut bytes, seed.len(), number, flip);
+            let vfs = MemoryVfs::default();
+            let file = vfs.open("file".as_ref(), Access::CreateNew).unwrap();
+            file.write_at(&bytes[..size], 0).unwrap();
+            drop(file);
+            let mut options = fastness::Options::new().vfs(std::sync::Arc::new(vfs));
+            if bytes[16] & 1 == 1 {
+                options = options.key(file_key());
+            }
+            opened += usize::from(options.open_read_only("file").is_ok());
+            tried += 1;
+        }
+    }
+    println!("{opened} of {tried} open");
+    assert!(opened * 2 > tried, "only {opened} of {tried} mutated files open");
+}
