@@ -1,0 +1,39 @@
+//! Core's `conc`, made of loom's primitives: the same names, explored instead of executed.
+
+pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering};
+pub(crate) use std::sync::Arc;
+
+/// A mutual exclusion lock.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+/// What holds a [`Mutex`].
+pub(crate) type Guard<'a, T> = loom::sync::MutexGuard<'a, T>;
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
+        self.0.lock().unwrap()
+    }
+}
+
+/// Wakes those who wait for a [`Mutex`]'s content to change.
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(loom::sync::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self(loom::sync::Condvar::new())
+    }
+
+    pub(crate) fn wait<'a, T>(&self, guard: Guard<'a, T>) -> Guard<'a, T> {
+        self.0.wait(guard).unwrap()
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+}

@@ -1,0 +1,36 @@
+//! Interleavings of everything in core that locks, counts or pins.
+//!
+//! The concurrent modules of core are included as they are, beside a `conc` made of loom's
+//! primitives: what is explored is the code that ships. Every model states how many executions it
+//! must at least have explored, because one that explores nothing would pass.
+//!
+//! Plain `cargo test` explores at a small preemption bound; `LOOM_MAX_PREEMPTIONS=6` explores more.
+
+#![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
+
+mod conc;
+mod explore;
+mod marks;
+
+#[path = "../../core/src/codec.rs"]
+#[expect(dead_code, reason = "core's; the models use a part")]
+mod codec;
+#[path = "../../core/src/space/mod.rs"]
+#[expect(dead_code, reason = "core's; the models use a part")]
+mod space;
+#[path = "../../core/src/unit.rs"]
+#[expect(dead_code, unreachable_pub, reason = "core's; the models use a part")]
+mod unit;
+#[path = "../../core/src/vfs/mod.rs"]
+#[expect(dead_code, unreachable_pub, unused_imports, reason = "core's; the models use a part")]
+mod vfs;
+
+#[path = "../../core/src/txn/pins.rs"]
+#[expect(dead_code, reason = "core's; the models use a part")]
+mod core_pins;
+#[path = "../../core/src/txn/turn.rs"]
+mod core_turn;
+
+mod pins;
+mod turn;
+mod two_openers;

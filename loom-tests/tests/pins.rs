@@ -1,0 +1,136 @@
+//! Snapshots that are taken, cloned and dropped, against commits that free and reuse pages.
+//!
+//! Each commit writes its number into a page of its own and frees the page of the commit before, by
+//! core's own rules. A reader that pinned a commit must find that number in its page for as long as
+//! it holds the pin.
+//!
+//! - N1 A state is pinned from the moment a reader can see it until its last reader is gone.
+//! - S2 A page freed by commit N is written again only when no reader older than N lives.
+
+use crate::conc::{Arc as StdArc, AtomicUsize, Ordering};
+use crate::core_pins::{Pinned, Published};
+use crate::explore::{Bound, explore};
+use crate::marks::Marks;
+use crate::space::Space;
+use crate::unit::{CommitId, PageId};
+use loom::sync::Arc;
+use loom::thread;
+use std::collections::BTreeMap;
+
+const PAGES: usize = 10;
+
+/// A commit: its number stands in its page.
+#[derive(Debug)]
+struct State {
+    commit: CommitId,
+    page: PageId,
+}
+
+struct World {
+    published: Published<State>,
+    pages: Vec<AtomicUsize>,
+}
+
+fn index(number: u64) -> usize {
+    usize::try_from(number).unwrap()
+}
+
+impl World {
+    /// Commit 1 is there, in page 3.
+    fn new() -> Arc<Self> {
+        let (commit, page) = (CommitId(1), PageId(3));
+        let pages = (0..PAGES).map(|at| AtomicUsize::new(usize::from(at == 3))).collect();
+        let state = StdArc::new(State { commit, page });
+        Arc::new(Self { published: Published::new(commit, state), pages })
+    }
+
+    fn check(&self, pinned: &Pinned<State>) {
+        let found = self.pages[index(pinned.page.0)].load(Ordering::Relaxed);
+        assert_eq!(found, index(pinned.commit.0), "S2: a page was reused under its reader");
+    }
+
+    fn write(&self, commits: u64, marks: &Marks) {
+        let mut space = Space::of_commit(4, BTreeMap::new()).unwrap();
+        for commit in (2..2 + commits).map(CommitId) {
+            let base = self.published.pin();
+            space.release(self.published.oldest(), base.commit);
+            let mut draft = space.draft();
+            let known = draft.page_count;
+            space.take(&mut draft, 1);
+            let page = draft.taken[0];
+            marks.hit(if page.0 < known { "a page is reused" } else { "the file grows" });
+            if page.0 < known && self.published.oldest() < base.commit {
+                marks.hit("a page is reused while an old reader lives");
+            }
+            space.free(&mut draft, &[base.page]).unwrap();
+            self.pages[index(page.0)].store(index(commit.0), Ordering::Relaxed);
+            self.published.publish(commit, StdArc::new(State { commit, page }));
+            space.publish(draft, commit, vec![base.page]);
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_keeps_its_pages() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 5, executions_min: 1_000 }, move || {
+        let world = World::new();
+        let reader = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                let pinned = world.published.pin();
+                world.check(&pinned);
+            })
+        };
+        world.write(5, &marks);
+        reader.join().unwrap();
+    });
+    met.assert_hit(&["a page is reused", "the file grows"]);
+}
+
+#[test]
+fn a_clone_keeps_what_the_original_pinned() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 3, executions_min: 3_000 }, move || {
+        let world = World::new();
+        let pinned = world.published.pin();
+        let reader = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                let clone = pinned.clone();
+                drop(pinned);
+                world.check(&clone);
+                drop(clone);
+                world.check(&world.published.pin());
+            })
+        };
+        world.write(4, &marks);
+        reader.join().unwrap();
+    });
+    met.assert_hit(&["a page is reused", "the file grows"]);
+}
+
+#[test]
+fn two_readers_of_different_commits() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 3, executions_min: 8_000 }, move || {
+        let world = World::new();
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let world = Arc::clone(&world);
+                thread::spawn(move || {
+                    let pinned = world.published.pin();
+                    world.check(&pinned);
+                })
+            })
+            .collect();
+        world.write(4, &marks);
+        for reader in readers {
+            reader.join().unwrap();
+        }
+    });
+    met.assert_hit(&["a page is reused", "the file grows"]);
+}

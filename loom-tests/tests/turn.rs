@@ -1,0 +1,84 @@
+//! Writers that wait for their turn.
+//!
+//! - N2 At most one writer has the turn; whoever gets it sees all that the one before it left, also
+//!   that the store is poisoned. Nobody waits for ever: loom reports a deadlock.
+
+use crate::conc::{AtomicUsize, Ordering};
+use crate::core_turn::Turn;
+use crate::explore::{Bound, explore};
+use crate::marks::Marks;
+use loom::sync::Arc;
+use loom::thread;
+
+/// What the writers pass on.
+#[derive(Debug)]
+struct Baton {
+    turns: usize,
+    poisoned: bool,
+}
+
+struct World {
+    turn: Turn<Baton>,
+    writing: AtomicUsize,
+    data: AtomicUsize,
+}
+
+impl World {
+    fn new() -> Arc<Self> {
+        let turn = Turn::new(Baton { turns: 0, poisoned: false });
+        Arc::new(Self { turn, writing: AtomicUsize::new(0), data: AtomicUsize::new(0) })
+    }
+
+    /// Takes one turn; tells whether it could write.
+    fn write(&self, fails: bool) -> bool {
+        let mut baton = self.turn.take();
+        assert_eq!(self.writing.fetch_add(1, Ordering::Relaxed), 0, "N2: two have the turn");
+        let writes = !baton.poisoned;
+        if writes {
+            // Relaxed: the hand-over alone must make the last writer's stores visible.
+            let data = self.data.load(Ordering::Relaxed);
+            assert_eq!(data, baton.turns, "N2: a turn does not see the one before");
+            self.data.store(data + 1, Ordering::Relaxed);
+            baton.turns += 1;
+            baton.poisoned = fails;
+        }
+        self.writing.fetch_sub(1, Ordering::Relaxed);
+        self.turn.give(baton);
+        writes
+    }
+}
+
+fn writers(world: &Arc<World>, count: usize, fails: bool) -> usize {
+    let threads: Vec<_> = (0..count)
+        .map(|_| {
+            let world = Arc::clone(world);
+            thread::spawn(move || usize::from(world.write(fails)))
+        })
+        .collect();
+    let here = usize::from(world.write(false));
+    here + threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
+}
+
+#[test]
+fn three_writers_each_get_their_turn() {
+    explore(Bound { preemptions: 4, executions_min: 2_000 }, || {
+        let world = World::new();
+        assert_eq!(writers(&world, 2, false), 3, "N2: a writer was left out");
+        assert_eq!(world.turn.take().turns, 3, "N2: a turn is lost");
+    });
+}
+
+#[test]
+fn nobody_writes_after_one_who_poisoned() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 6, executions_min: 20 }, move || {
+        let world = World::new();
+        let wrote = writers(&world, 1, true);
+        let baton = world.turn.take();
+        assert!(baton.poisoned, "N2: the poison is lost");
+        assert_eq!(baton.turns, wrote, "N2: somebody wrote after the poison");
+        marks.hit(if wrote == 1 { "poisoned first" } else { "poisoned last" });
+    });
+    met.assert_hit(&["poisoned first", "poisoned last"]);
+}
