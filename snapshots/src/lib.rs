@@ -1,0 +1,162 @@
+//! Golden files: what we could read once we read for ever.
+//!
+//! Each is made once, by [`make`], and kept in `golden/` with its digest in `golden/DIGESTS`; both
+//! are append-only. A new format version adds files and changes none. To add a file: give it a
+//! place in [`FILES`], then run `cargo run --package fastness-snapshots --example golden`.
+
+use fastness::vfs::{Access, MemoryVfs, Vfs};
+use fastness::{Entropy, Key, Options, Result, Store};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A golden file.
+#[derive(Clone, Copy, Debug)]
+pub struct Golden {
+    /// Its name in `golden/`.
+    pub name: &'static str,
+    /// Whether it opens with [`key`].
+    pub encrypted: bool,
+    /// Whether it was closed; if not, it is as a crash would have left it after its last commit.
+    pub closed: bool,
+}
+
+/// All golden files.
+pub const FILES: &[Golden] = &[
+    Golden { name: "v1-plain.fastness", encrypted: false, closed: true },
+    Golden { name: "v1-plain-unclosed.fastness", encrypted: false, closed: false },
+    Golden { name: "v1-encrypted.fastness", encrypted: true, closed: true },
+    Golden { name: "v1-encrypted-unclosed.fastness", encrypted: true, closed: false },
+];
+
+/// The key of every encrypted golden file: its bytes count from 0 to 63.
+#[must_use]
+pub fn key() -> Key {
+    Key::new(std::array::from_fn(|index| u8::try_from(index).unwrap_or_default()))
+}
+
+/// The entries of one tree.
+pub type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// What every golden file holds after its last commit, by tree.
+///
+/// - `numbers`: the numbers below 400 that leave no remainder 3 when divided by 7, as big-endian
+///   32 bits; the value is the square, little-endian 64 bits. Enough for a branch.
+/// - `limits`: the empty key with an empty value, the longest key, and the key of one byte 0xff.
+/// - `large`: values of 5,000 and 20,000 bytes, the byte at `i` being `i % 251`.
+/// - `tree 🌲`: a name that is not ASCII, with one entry.
+#[must_use]
+pub fn content() -> BTreeMap<String, Entries> {
+    let pattern = |bytes: usize| (0..bytes).map(|at| u8::try_from(at % 251).unwrap_or_default());
+    let numbers = (0_u32..400).filter(|number| number % 7 != 3);
+    let numbers = numbers.map(|number| (number.to_be_bytes().to_vec(), square(number)));
+    let limits = [
+        (Vec::new(), Vec::new()),
+        (vec![b'k'; fastness::KEY_BYTES_MAX], b"the longest key".to_vec()),
+        (vec![0xff], vec![0; 3]),
+    ];
+    let large = [5_000, 20_000].map(|bytes| {
+        let key = format!("{bytes} bytes").into_bytes();
+        (key, pattern(bytes).collect())
+    });
+    let forest = [(b"leaf".to_vec(), "\u{1f343}".as_bytes().to_vec())];
+    BTreeMap::from([
+        ("numbers".to_owned(), numbers.collect()),
+        ("limits".to_owned(), Entries::from(limits)),
+        ("large".to_owned(), Entries::from(large)),
+        ("tree \u{1f332}".to_owned(), Entries::from(forest)),
+    ])
+}
+
+fn square(number: u32) -> Vec<u8> {
+    (u64::from(number) * u64::from(number)).to_le_bytes().to_vec()
+}
+
+/// Makes the bytes of a golden file, in four commits that also free pages and reuse them.
+///
+/// # Errors
+/// Those of the store; none is expected.
+pub fn make(golden: Golden) -> Result<Vec<u8>> {
+    let vfs = MemoryVfs::default();
+    let path = PathBuf::from(golden.name);
+    let options = options(golden.encrypted, &vfs).entropy(Arc::new(Counting::default()));
+    let store = options.create(&path)?;
+    fill(&store)?;
+    if golden.closed {
+        drop(store);
+        return Ok(load(&vfs, &path));
+    }
+    let bytes = load(&vfs, &path);
+    drop(store);
+    Ok(bytes)
+}
+
+/// Options to open a golden file that stands on this file system.
+#[must_use]
+pub fn options(encrypted: bool, vfs: &MemoryVfs) -> Options {
+    let options = Options::new().vfs(Arc::new(vfs.clone()));
+    if encrypted { options.key(key()) } else { options }
+}
+
+fn fill(store: &Store) -> Result<()> {
+    let content = content();
+    let mut txn = store.write()?;
+    for number in 0_u32..400 {
+        txn.tree("numbers")?.insert(&number.to_be_bytes(), &square(number))?;
+    }
+    txn.commit()?;
+    for (name, entries) in &content {
+        let mut txn = store.write()?;
+        for (key, value) in entries {
+            txn.tree(name)?.insert(key, value)?;
+        }
+        if name == "numbers" {
+            for number in (3_u32..400).step_by(7) {
+                txn.tree(name)?.remove(&number.to_be_bytes())?;
+            }
+        }
+        txn.commit()?;
+    }
+    Ok(())
+}
+
+/// Returns all bytes of a file of a file system in memory.
+///
+/// # Panics
+/// If the file is not there.
+#[must_use]
+pub fn load(vfs: &MemoryVfs, path: &Path) -> Vec<u8> {
+    let file = vfs.open(path, Access::Read).expect("the file is there");
+    let len = usize::try_from(file.len().expect("memory has a length")).expect("it fits");
+    let mut bytes = vec![0; len];
+    file.read_at(&mut bytes, 0).expect("memory reads");
+    bytes
+}
+
+/// Makes a file system in memory that holds one file.
+///
+/// # Panics
+/// Never: memory takes every write.
+#[must_use]
+pub fn hold(path: &Path, bytes: &[u8]) -> MemoryVfs {
+    let vfs = MemoryVfs::default();
+    let file = vfs.open(path, Access::CreateNew).expect("the file system is empty");
+    file.write_at(bytes, 0).expect("memory takes every write");
+    vfs
+}
+
+/// Random bytes that are not: they count, so that a golden file can be made again.
+#[derive(Debug, Default)]
+struct Counting(AtomicU64);
+
+impl Entropy for Counting {
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        for chunk in bytes.chunks_mut(8) {
+            let number = self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            chunk.copy_from_slice(&number.to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
+    }
+}

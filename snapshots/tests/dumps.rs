@@ -1,0 +1,53 @@
+//! What the pages of the golden files hold, part by part, reviewed as texts.
+
+use crate::golden::bytes;
+use fastness::PageId;
+use fastness::inspect::{dump_file, dump_page};
+use fastness_snapshots::{FILES, hold, options};
+use std::fmt::Write as _;
+use std::path::Path;
+
+const PLACE: &str = "golden.fastness";
+
+/// The table of pages of every golden file; the two twins have the same.
+#[test]
+fn pages_of_golden_files() {
+    let mut text = String::new();
+    for golden in FILES {
+        let vfs = hold(Path::new(PLACE), &bytes(*golden));
+        let store = options(golden.encrypted, &vfs).open_read_only(PLACE).unwrap();
+        writeln!(text, "== {}", golden.name).unwrap();
+        text.push_str(&dump_file(&store.snapshot()).unwrap());
+    }
+    insta::assert_snapshot!("pages", text);
+}
+
+/// The header and one page of each kind, in every part.
+#[test]
+fn parts_of_pages() {
+    let golden = FILES[0];
+    let vfs = hold(Path::new(PLACE), &bytes(golden));
+    let store = options(golden.encrypted, &vfs).open_read_only(PLACE).unwrap();
+    let snapshot = store.snapshot();
+    let table = dump_file(&snapshot).unwrap();
+    let mut text = String::new();
+    let mut seen: Vec<&str> = Vec::new();
+    for (number, line) in (0_u64..).zip(table.lines()) {
+        // `page 7: leaf, 12 cells of ..`: the first word says what the page is.
+        let kind = line.split([' ', ',']).nth(2).unwrap();
+        if number < 3 || !seen.contains(&kind) {
+            seen.push(kind);
+            writeln!(text, "== {line}\n{}", dump_page(&snapshot, PageId(number)).unwrap()).unwrap();
+        }
+    }
+    insta::assert_snapshot!("parts", text);
+}
+
+#[test]
+fn a_page_that_is_not_there_is_an_error() {
+    let golden = FILES[0];
+    let vfs = hold(Path::new(PLACE), &bytes(golden));
+    let store = options(golden.encrypted, &vfs).open_read_only(PLACE).unwrap();
+    let error = dump_page(&store.snapshot(), PageId(1 << 40)).unwrap_err();
+    insta::assert_snapshot!("no_such_page", error.to_string());
+}

@@ -1,0 +1,91 @@
+//! What we could read once we read for ever.
+
+use fastness::{Error, FileErrorCause, Key, Options, Snapshot};
+use fastness_snapshots::{Entries, FILES, Golden, content, hold, key, make, options};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where the files stand on the file system in memory.
+const PLACE: &str = "golden.fastness";
+
+pub(crate) fn bytes(golden: Golden) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(golden.name);
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn read(snapshot: &Snapshot) -> BTreeMap<String, Entries> {
+    let entries = |name: &str| -> Entries {
+        let read = snapshot.tree(name).range(..).unwrap().map(Result::unwrap).collect::<Vec<_>>();
+        read.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
+    };
+    snapshot.tree_names().map(|name| (name.to_owned(), entries(name))).collect()
+}
+
+#[track_caller]
+fn check(snapshot: &Snapshot, golden: Golden) {
+    assert!(read(snapshot) == content(), "{} holds something else", golden.name);
+    let verification = snapshot.verify().unwrap();
+    assert_eq!(verification.problems, [], "{}", golden.name);
+}
+
+#[test]
+fn every_golden_file_holds_what_it_held() {
+    for golden in FILES {
+        let vfs = hold(Path::new(PLACE), &bytes(*golden));
+        let store = options(golden.encrypted, &vfs).open_read_only(PLACE).unwrap();
+        check(&store.snapshot(), *golden);
+        drop(store);
+        let store = options(golden.encrypted, &vfs).open(PLACE).unwrap();
+        assert_eq!(store.recovery().is_some(), !golden.closed, "{}", golden.name);
+        check(&store.snapshot(), *golden);
+    }
+}
+
+#[test]
+fn every_golden_file_can_be_written_compacted_and_read_again() {
+    for golden in FILES {
+        let vfs = hold(Path::new(PLACE), &bytes(*golden));
+        let options = options(golden.encrypted, &vfs);
+        let store = options.open(PLACE).unwrap();
+        let mut txn = store.write().unwrap();
+        txn.tree("added").unwrap().insert(b"key", b"value").unwrap();
+        txn.commit().unwrap();
+        store.compact().unwrap();
+        let mut txn = store.write().unwrap();
+        txn.tree("added").unwrap().clear().unwrap();
+        txn.commit().unwrap();
+        check(&store.snapshot(), *golden);
+        drop(store);
+        check(&options.open(PLACE).unwrap().snapshot(), *golden);
+    }
+}
+
+#[test]
+fn a_golden_file_opens_with_its_key_alone() {
+    for golden in FILES {
+        let vfs = Arc::new(hold(Path::new(PLACE), &bytes(*golden)));
+        let cause = |options: Options| match options.vfs(vfs.clone()).open_read_only(PLACE) {
+            Err(Error::File { cause, .. }) => cause,
+            other => panic!("{}: {other:?}", golden.name),
+        };
+        if golden.encrypted {
+            assert_eq!(cause(Options::new()), FileErrorCause::KeyMissing);
+            assert_eq!(cause(Options::new().key(Key::new([1; 64]))), FileErrorCause::WrongKey);
+        } else {
+            assert_eq!(cause(Options::new().key(key())), FileErrorCause::KeyForPlainFile);
+        }
+    }
+}
+
+/// Not a promise of the format, yet a change of what is written should be seen in review.
+#[test]
+fn a_file_made_today_has_the_content_and_size_of_the_golden_one() {
+    for golden in FILES {
+        let made = make(*golden).unwrap();
+        let vfs = hold(Path::new(PLACE), &made);
+        check(&options(golden.encrypted, &vfs).open(PLACE).unwrap().snapshot(), *golden);
+        let (made, golden) = (made.len(), bytes(*golden).len());
+        assert!(made <= golden, "the same content takes {made} bytes, it took {golden}");
+    }
+}

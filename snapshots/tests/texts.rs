@@ -1,0 +1,118 @@
+//! What errors and settings say, reviewed as texts.
+
+use fastness::vfs::MemoryVfs;
+use fastness::{
+    ArgumentError, CommitId, Damage, Error, FileErrorCause, Key, Options, PageId, Recovery,
+    RecoveryOutcome,
+};
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+fn causes() -> Vec<FileErrorCause> {
+    let damaged = |damage| FileErrorCause::Damaged { page: PageId(17), damage };
+    vec![
+        FileErrorCause::NotFound,
+        FileErrorCause::Exists,
+        FileErrorCause::PermissionDenied,
+        FileErrorCause::InUse,
+        FileErrorCause::NotFastness,
+        FileErrorCause::NewerFormat { found: 3, supported: 1 },
+        damaged(Damage::Seal),
+        damaged(Damage::Missing),
+        damaged(Damage::Content),
+        damaged(Damage::Header),
+        FileErrorCause::Truncated { expected_bytes: 40_960, found_bytes: 8_192 },
+        FileErrorCause::WrongKey,
+        FileErrorCause::KeyMissing,
+        FileErrorCause::KeyForPlainFile,
+        FileErrorCause::NoSpace,
+        FileErrorCause::Io(io::ErrorKind::TimedOut),
+    ]
+}
+
+fn errors() -> Vec<Error> {
+    let path = PathBuf::from("data/app.fastness");
+    let files = causes().into_iter().map(|cause| Error::File { path: path.clone(), cause });
+    let others = [
+        Error::Poisoned { path: path.clone() },
+        Error::ReadOnly { path: path.clone() },
+        Error::TransactionFailed,
+        Error::Entropy,
+        Error::Argument(ArgumentError::KeyTooLong { bytes: 1025 }),
+        Error::Argument(ArgumentError::ValueTooLong { bytes: 16_777_217 }),
+        Error::Argument(ArgumentError::TreeName { bytes: 0 }),
+        Error::Argument(ArgumentError::EncryptionKeyLength { bytes: 32 }),
+        Error::Argument(ArgumentError::TooManyTrees),
+    ];
+    files.chain(others).collect()
+}
+
+#[test]
+fn every_error_says_what_happened_and_what_to_do() {
+    let mut text = String::new();
+    for error in errors() {
+        let kind = match error.file_kind() {
+            Some(kind) => format!("{kind:?} {}", kind as u8),
+            None => "no kind".to_owned(),
+        };
+        writeln!(text, "{error}\n    {error:?}\n    {kind}, remedy {:?}", error.remedy()).unwrap();
+    }
+    insta::assert_snapshot!("errors", text);
+}
+
+/// The enums may grow: this finds a variant that the list above does not have.
+#[test]
+fn every_variant_of_the_errors_is_reviewed() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src/error.rs");
+    let source = std::fs::read_to_string(path).unwrap();
+    let listed = format!("{:?}", errors());
+    for name in ["Error", "FileErrorCause", "Damage", "ArgumentError"] {
+        let body = source.split(&format!("pub enum {name} {{\n")).nth(1).unwrap();
+        let body = body.split("\n}\n").next().unwrap();
+        let variants = body.lines().filter_map(|line| {
+            let line = line.strip_prefix("    ")?;
+            line.starts_with(char::is_uppercase)
+                .then(|| line.split([' ', ',', '(']).next().unwrap())
+        });
+        let mut count = 0;
+        for variant in variants {
+            count += 1;
+            assert!(listed.contains(variant), "list `{name}::{variant}` in `errors`");
+        }
+        assert!(count > 1, "found no variants of {name}");
+    }
+}
+
+#[test]
+fn settings_print_no_key() {
+    let byte = 0xa7_u8;
+    let key = Key::new([byte; 64]);
+    let options = Options::new().key(key.clone()).vfs(Arc::new(MemoryVfs::default()));
+    let store = options.in_memory().unwrap();
+    let mut txn = store.write().unwrap();
+    txn.tree("tree").unwrap().insert(b"k", b"v").unwrap();
+    for text in [
+        format!("{key:?} {key:#?}"),
+        format!("{options:?} {options:#?}"),
+        format!("{store:?} {:?}", store.snapshot()),
+        format!("{txn:?}"),
+    ] {
+        // 167 and a7 are how a byte of the key would print.
+        let leak = text.contains("167, 167") || text.to_lowercase().contains("a7a7");
+        assert!(!leak, "a key is printed: {text}");
+    }
+    insta::assert_snapshot!("settings", format!("{key:?}\n{options:#?}\n"));
+}
+
+#[test]
+fn recovery_says_what_became_of_the_newest_slot() {
+    let outcomes = [
+        RecoveryOutcome::LastCommitWhole,
+        RecoveryOutcome::SlotDiscarded,
+        RecoveryOutcome::CommitDiscarded(CommitId(12)),
+    ];
+    let lines = outcomes.map(|outcome| format!("{:?}", Recovery { commit: CommitId(11), outcome }));
+    insta::assert_snapshot!("recoveries", lines.join("\n"));
+}
