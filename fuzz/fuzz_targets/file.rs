@@ -1,0 +1,9 @@
+//! Any bytes as a store file, mutated behind its seals: see [`fastness_proptests::bodies::file`].
+#![no_main]
+use fastness_proptests::bodies::{file, mutate_file};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| file(bytes));
+
+libfuzzer_sys::fuzz_mutator!(|bytes: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate_file(&mut bytes[..max_size], size, seed, libfuzzer_sys::fuzzer_mutate)
+});
