@@ -55,6 +55,33 @@ fn from_file(path: &Path, choice: Choice) -> Result<PlanFile, String> {
     Ok(file)
 }
 
+/// Runs every plan of a folder, one line each, in order of their names; returns how many broke.
+///
+/// Without [`Choice::check`] only `.plan` files are looked at.
+///
+/// # Errors
+/// A sentence that names the file that cannot be replayed, or says that `out` cannot be written.
+pub fn run_folder(folder: &Path, choice: Choice, out: &mut dyn Write) -> Result<usize, String> {
+    let told = |error: io::Error| format!("{}: {error}", folder.display());
+    let entries: io::Result<Vec<_>> = fs::read_dir(folder).map_err(told)?.collect();
+    let mut paths: Vec<_> = entries.map_err(told)?.into_iter().map(|it| it.path()).collect();
+    paths.retain(|path| {
+        path.is_file() && (choice.check.is_some() || path.extension() == Some("plan".as_ref()))
+    });
+    paths.sort();
+    let mut broken = 0;
+    for path in &paths {
+        let file = from_file(path, choice)?;
+        let violation = run(&file, &mut io::sink()).map_err(told)?;
+        broken += usize::from(violation.is_some());
+        let told = violation.map_or_else(|| "held".to_owned(), |it| format!("BROKEN {it}"));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        writeln!(out, "{name}  {}  {told}", file.pair).map_err(|error| error.to_string())?;
+    }
+    writeln!(out, "{} plans, {broken} broken", paths.len()).map_err(|error| error.to_string())?;
+    Ok(broken)
+}
+
 /// Runs a plan and writes what happened; returns the violation, if there was one.
 ///
 /// # Errors

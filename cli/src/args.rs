@@ -80,8 +80,8 @@ pub(crate) enum CampaignCommand {
     },
     /// Run one plan and print it operation by operation, the same bytes every time.
     Replay {
-        /// A .plan file, or a check and the seed of a plan, like `crash:17`.
-        #[arg(value_name = "FILE|CHECK:SEED")]
+        /// A .plan file, a folder of them, or a check and the seed of a plan, like `crash:17`.
+        #[arg(value_name = "FILE|FOLDER|CHECK:SEED")]
         plan: String,
         /// Which twin; by default the one of the file, or plain.
         #[arg(long, value_name = "plain|encrypted", value_parser = twin)]

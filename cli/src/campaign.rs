@@ -9,7 +9,7 @@ use fastness_campaign::{Campaign, Ended, list, merge, plans, promote};
 use fastness_sim::check::Twin;
 use std::env;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,9 +30,7 @@ pub(crate) fn run(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure
             Ok(0)
         }
         Some(CampaignCommand::Replay { plan, twin, check }) => {
-            let file = replay::find(&plan, Choice { twin, check }).map_err(Failure::usage)?;
-            let violation = replay::run(&file, out)?;
-            Ok(if violation.is_some() { BAD } else { 0 })
+            replay(&plan, Choice { twin, check }, out)
         }
         Some(CampaignCommand::Merge { shards, out: folder }) => {
             let ended = merge::merge(&shards, &folder)?;
@@ -43,6 +41,17 @@ pub(crate) fn run(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure
             promote(&finding, &Target { to, twin }, out)
         }
     }
+}
+
+fn replay(plan: &str, choice: Choice, out: &mut dyn Write) -> Result<u8, Failure> {
+    let folder = Path::new(plan);
+    let broken = if folder.is_dir() {
+        replay::run_folder(folder, choice, out).map_err(Failure::usage)? > 0
+    } else {
+        let file = replay::find(plan, choice).map_err(Failure::usage)?;
+        replay::run(&file, out)?.is_some()
+    };
+    Ok(if broken { BAD } else { 0 })
 }
 
 fn attack(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure> {

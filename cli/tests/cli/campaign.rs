@@ -104,6 +104,9 @@ fn a_finding_is_saved_small_replayed_and_promoted() {
         assert!(one.out.contains("BROKEN Y1"), "{}", one.out);
         assert_eq!(one.out, fastness(&[&"campaign", &"replay", plan]).out);
     }
+    let all = fastness(&[&"campaign", &"replay", &out.join("findings")]);
+    assert_eq!(all.code, 1, "{}", all.err);
+    assert!(all.out.contains("2 plans, 2 broken"), "{}", all.out);
     let folder = bench.path("regressions");
     let promote = || fastness(&[&"campaign", &"promote", &plans[0], &"--to", &folder]);
     let promoted = promote();
