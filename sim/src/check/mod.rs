@@ -16,6 +16,8 @@ mod damage;
 mod examine;
 mod io_errors;
 mod misopen;
+mod nonces;
+mod pins;
 mod plan;
 mod probe;
 mod quiet;
@@ -77,9 +79,10 @@ impl fmt::Display for Violation {
 }
 
 /// The same plan with and without a key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Twin {
     /// Without a key: checksums.
+    #[default]
     Plain,
     /// With a key: authenticated encryption.
     Encrypted,
@@ -125,8 +128,15 @@ pub struct Check {
 }
 
 /// Every check of a campaign.
-pub static CHECKS: &[Check] =
-    &[store::CHECK, crash::CHECK, io_errors::CHECK, damage::CHECK, adversary::CHECK];
+pub static CHECKS: &[Check] = &[
+    store::CHECK,
+    crash::CHECK,
+    io_errors::CHECK,
+    damage::CHECK,
+    adversary::CHECK,
+    nonces::CHECK,
+    pins::CHECK,
+];
 
 /// Wrong on purpose: a healthy campaign always catches it.
 pub static CANARY: Check = canary::CHECK;

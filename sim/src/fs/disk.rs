@@ -172,6 +172,12 @@ impl Disk {
         self.names.is_empty()
     }
 
+    /// Returns the number of the file that has a name, as [`super::Written`] tells it.
+    #[must_use]
+    pub fn number(&self, path: &Path) -> Option<usize> {
+        self.find(path)
+    }
+
     /// Returns a page of a file as it is read now.
     #[must_use]
     pub fn page(&self, path: &Path, index: usize) -> Option<Page> {

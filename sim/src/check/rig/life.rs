@@ -60,14 +60,31 @@ impl Rig<'_> {
         Ok(())
     }
 
+    /// Records on this machine what the check wants to see.
+    pub(in crate::check) fn watch(&self) {
+        if self.records {
+            self.fs.record();
+        }
+        if self.spies {
+            self.fs.spy();
+        }
+    }
+
+    /// Compacts the file.
+    pub(in crate::check) fn compact(&mut self) -> Result<(), Stop> {
+        self.abort();
+        self.store().compact()?;
+        self.commit = self.store().snapshot().commit();
+        self.note(Op::new(Kind::Compact, [0; 3]), &Outcome::Done);
+        Ok(())
+    }
+
     /// Goes on with another disk, as after a crash; the handles of the dead process write nowhere.
     pub(in crate::check) fn crash_to(&mut self, disk: Disk) {
         self.fs.fall_silent();
         self.close();
         self.fs = self.world.boot(disk);
-        if self.records {
-            self.fs.record();
-        }
+        self.watch();
     }
 
     /// Kills the process or cuts the power between two calls, and opens again.

@@ -26,6 +26,7 @@ pub(super) struct Rig<'w> {
     pub(super) commit: CommitId,
     pub(super) step: usize,
     pub(super) records: bool,
+    pub(super) spies: bool,
     txn: Option<WriteTxn>,
     touched: bool,
     store: Option<Store>,
@@ -55,10 +56,44 @@ impl<'w> Rig<'w> {
             commit,
             step: 0,
             records: false,
+            spies: false,
             txn: None,
             touched: false,
             store: Some(store),
         })
+    }
+
+    /// Opens a store that is there, on another machine.
+    pub(super) fn open_on(
+        world: &'w World,
+        probe: &'w mut Probe,
+        (fs, model): (SimFs, Model),
+    ) -> Result<Self, Stop> {
+        let store = None;
+        let (commit, snapshots, txn) = (CommitId(0), Vec::new(), None);
+        let (records, spies, touched) = (false, false, false);
+        let step = 1 << 20;
+        let mut rig = Self {
+            world,
+            probe,
+            fs,
+            model,
+            snapshots,
+            commit,
+            step,
+            records,
+            spies,
+            txn,
+            touched,
+            store,
+        };
+        rig.open()?;
+        Ok(rig)
+    }
+
+    /// Tells whether there is a writer.
+    pub(super) fn writing(&self) -> bool {
+        self.txn.is_some()
     }
 
     /// Returns the open store.
@@ -96,9 +131,9 @@ impl<'w> Rig<'w> {
             Kind::Oversize => self.oversize(op),
             Kind::Reopen => self.reopen(),
             Kind::Misopen => self.misopen(op),
+            Kind::Compact => self.compact(),
             Kind::Kill
             | Kind::PowerLoss
-            | Kind::Compact
             | Kind::Copy
             | Kind::Inject
             | Kind::Heal

@@ -1,0 +1,273 @@
+//! What an eavesdropper below the seal sees: no nonce and no key stream is ever used twice, and no
+//! page of a durable commit is overwritten.
+
+use super::compare::Stop;
+use super::rig::{Rig, unexpected};
+use super::store::{S1, S2, S3, S4};
+use super::world::{COPY, World, file, other_key};
+use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use crate::fs::{Disk, Fork, SECTOR_BYTES, Written};
+use fastness::inspect::ledger;
+use fastness::{PAGE_BYTES, PageId};
+use fastness_models::store::Store as Model;
+use fastness_models::{Kind, Op};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+pub(super) const N1: Invariant = Invariant {
+    id: "N1",
+    promise: "No page number is sealed twice under one salt, but for the same bytes.",
+};
+pub(super) const N2: Invariant =
+    Invariant { id: "N2", promise: "No salt serves two batches, whatever crashes or is copied." };
+pub(super) const N3: Invariant =
+    Invariant { id: "N3", promise: "No block of key stream is ever used for two pages." };
+pub(super) const N4: Invariant =
+    Invariant { id: "N4", promise: "No page of the last durable commit is overwritten." };
+
+pub(super) const CHECK: Check = Check {
+    name: "nonces",
+    about: "a spy below the seal, across crashes, retries, reopening and copies continued twice",
+    invariants: &[N1, N2, N3, N4, S1, S2, S3, S4],
+    marks: &[
+        "commit retried after a crash",
+        "old copy continued",
+        "copied under another key",
+        "page number written again",
+        "page written again as it was",
+        "compacted",
+    ],
+    recipe: Recipe {
+        mix: &[
+            (Kind::Insert, 24),
+            (Kind::Remove, 6),
+            (Kind::Fill, 5),
+            (Kind::Prune, 3),
+            (Kind::Get, 4),
+            (Kind::Commit, 10),
+            (Kind::Reopen, 2),
+            (Kind::Kill, 1),
+            (Kind::PowerLoss, 2),
+            (Kind::Compact, 1),
+            (Kind::Copy, 1),
+            (Kind::Keep, 2),
+            (Kind::Heal, 3),
+        ],
+        ops_min: 40,
+        ops_max: 120,
+    },
+    body,
+};
+
+/// Bytes of the salt that every page and slot begins with, and of a block of the cipher.
+const SALT_BYTES: usize = 16;
+const BLOCK_BYTES: usize = 16;
+/// Every so many blocks of a page are remembered.
+const BLOCK_STEP: usize = 8;
+const HEADER_PAGES: u64 = 3;
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let fs = world.boot(Disk::default());
+    (fs.spy(), fs.record());
+    let mut spy = Spy { twin, ..Spy::default() };
+    let rig = Rig::create_on(&world, probe, fs).map_err(|stop| unexpected(stop, S1.id))?;
+    spy.learn(&rig.fs.take_written(), rig.probe)?;
+    drop(rig.fs.take_forks());
+    let mut watched = Watched { rig, kept: Vec::new() };
+    (watched.rig.spies, watched.rig.records) = (true, true);
+    for (step, op) in plan.ops.iter().enumerate() {
+        watched.rig.step = step;
+        spy.batch = step as u64;
+        let outcome = watched.step(*op, &mut spy);
+        outcome.map_err(|stop| unexpected(stop, S1.id).at(step))?;
+    }
+    Ok(())
+}
+
+/// What is remembered of all that was ever written.
+#[derive(Default)]
+struct Spy {
+    twin: Twin,
+    batch: u64,
+    /// What was written under a salt to a page.
+    pages: HashMap<([u8; SALT_BYTES], u64), u64>,
+    salts: HashMap<[u8; SALT_BYTES], u64>,
+    blocks: HashSet<(usize, [u8; BLOCK_BYTES])>,
+    numbers: HashSet<u64>,
+}
+
+struct Watched<'w> {
+    rig: Rig<'w>,
+    kept: Vec<(Disk, Model)>,
+}
+
+impl Watched<'_> {
+    fn step(&mut self, op: Op, spy: &mut Spy) -> Result<(), Stop> {
+        let (model, before) = (self.rig.model.clone(), self.rig.fs.disk());
+        let needed: BTreeSet<PageId> = match op.kind {
+            Kind::Commit => ledger(&self.rig.store().snapshot())?.reachable.into_iter().collect(),
+            _ => BTreeSet::new(),
+        };
+        match op.kind {
+            Kind::Kill | Kind::PowerLoss => self.rig.crash(op)?,
+            Kind::Keep => self.kept.push((before.clone(), Model::at(model.committed().clone()))),
+            Kind::Heal => self.continue_copy(op, spy)?,
+            Kind::Copy => self.copy(spy)?,
+            _ => self.rig.act(op)?,
+        }
+        if op.kind == Kind::Compact {
+            self.rig.probe.mark("compacted");
+        }
+        let written = self.rig.fs.take_written();
+        in_place(&written, &needed, &before)?;
+        spy.learn(&written, self.rig.probe)?;
+        let forks = self.rig.fs.take_forks();
+        if op.kind == Kind::Commit && !forks.is_empty() && op.a.is_multiple_of(2) {
+            self.retry((op, &forks), &model, spy)?;
+        }
+        Ok(())
+    }
+
+    /// Crashes in the middle of the commit that was just made and goes on from there: the same page
+    /// and commit numbers are then used for other bytes.
+    fn retry(
+        &mut self,
+        (op, forks): (Op, &[Fork]),
+        model: &Model,
+        spy: &mut Spy,
+    ) -> Result<(), Stop> {
+        let fork = &forks[usize::from(op.b) % forks.len()];
+        let world = self.rig.world;
+        let disk = world
+            .rng(|rng| if rng.one_in(2) { fork.disk.power_loss(rng) } else { fork.disk.clone() });
+        spy.batch += 1 << 32;
+        self.rig.crash_to(disk);
+        self.rig.open_among(&model.in_flight(), S1.id)?;
+        spy.learn(&self.rig.fs.take_written(), self.rig.probe)?;
+        drop(self.rig.fs.take_forks());
+        self.rig.probe.mark("commit retried after a crash");
+        Ok(())
+    }
+
+    /// Goes on from an old copy on another machine, and from the file here as well.
+    fn continue_copy(&mut self, op: Op, spy: &mut Spy) -> Result<(), Stop> {
+        if self.kept.is_empty() {
+            return Ok(());
+        }
+        let (disk, model) = self.kept[usize::from(op.a) % self.kept.len()].clone();
+        let (world, mut probe) = (self.rig.world, Probe::default());
+        let fs = world.boot(disk);
+        fs.spy();
+        let mut other = Rig::open_on(world, &mut probe, (fs, model))?;
+        for index in 0..4 {
+            other.act(Op::new(Kind::Insert, [op.b, op.c.wrapping_add(index), index]))?;
+        }
+        other.act(Op::new(Kind::Commit, [0; 3]))?;
+        other.close();
+        let written = other.fs.take_written();
+        let operations = probe.operations;
+        spy.batch += 2 << 32;
+        spy.learn(&written, self.rig.probe)?;
+        self.rig.probe.count(Kind::Insert.name(), operations);
+        self.rig.probe.mark("old copy continued");
+        Ok(())
+    }
+
+    fn copy(&mut self, spy: &mut Spy) -> Result<(), Stop> {
+        let key = (spy.twin == Twin::Encrypted).then(other_key);
+        self.rig.store().copy(COPY, key.as_ref())?;
+        self.rig.fs.tamper(|disk| disk.unlink(COPY.as_ref()));
+        self.rig.probe.mark("copied under another key");
+        Ok(())
+    }
+}
+
+/// What the durable commit needs is not overwritten, but for the same bytes.
+fn in_place(
+    written: &[Written],
+    needed: &BTreeSet<PageId>,
+    before: &Disk,
+) -> Result<(), Violation> {
+    let ours = before.number(file());
+    for written in written.iter().filter(|written| Some(written.file) == ours) {
+        for (page, bytes) in pages(written) {
+            let held = before.page(file(), usize::try_from(page).unwrap_or(usize::MAX));
+            if needed.contains(&PageId(page)) && held.is_none_or(|held| held[..] != *bytes) {
+                let text = format!("page {page} of the last commit was overwritten");
+                return Err(Violation::new(N4.id, text));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn pages(written: &Written) -> impl Iterator<Item = (u64, &[u8])> {
+    let first = written.offset / PAGE_BYTES as u64;
+    (first..).zip(written.bytes.chunks(PAGE_BYTES))
+}
+
+impl Spy {
+    fn learn(&mut self, written: &[Written], probe: &mut Probe) -> Result<(), Violation> {
+        for (page, bytes) in written.iter().flat_map(pages) {
+            match (self.twin, page) {
+                (Twin::Encrypted, 1..HEADER_PAGES) => {
+                    self.sealed(page, &bytes[..SECTOR_BYTES], probe)?;
+                }
+                (Twin::Encrypted, HEADER_PAGES..) => self.sealed(page, bytes, probe)?,
+                (Twin::Encrypted, _) => {}
+                (Twin::Plain, _) => self.plain(page, bytes, probe),
+            }
+        }
+        Ok(())
+    }
+
+    /// In plain files there is no secret; what is written again is counted all the same.
+    fn plain(&mut self, page: u64, bytes: &[u8], probe: &mut Probe) {
+        let same = self.pages.insert(([0; SALT_BYTES], page), digest(bytes));
+        match same {
+            Some(before) if before == digest(bytes) => probe.mark("page written again as it was"),
+            Some(_) => probe.mark("page number written again"),
+            None => {}
+        }
+    }
+
+    fn sealed(&mut self, page: u64, bytes: &[u8], probe: &mut Probe) -> Result<(), Violation> {
+        let Some(salt) = bytes.first_chunk::<SALT_BYTES>() else { return Ok(()) };
+        match self.pages.insert((*salt, page), digest(bytes)) {
+            Some(before) if before == digest(bytes) => {
+                probe.mark("page written again as it was");
+                return Ok(());
+            }
+            Some(_) => {
+                let text = format!("page {page} was sealed twice under salt {salt:02x?}");
+                return Err(Violation::new(N1.id, text));
+            }
+            None => {}
+        }
+        if !self.numbers.insert(page) {
+            probe.mark("page number written again");
+        }
+        let batch = *self.salts.entry(*salt).or_insert(self.batch);
+        if batch != self.batch {
+            let text = format!("salt {salt:02x?} of an earlier batch seals page {page} anew");
+            return Err(Violation::new(N2.id, text));
+        }
+        let blocks = bytes.chunks_exact(BLOCK_BYTES).enumerate().skip(1).step_by(BLOCK_STEP);
+        for (index, block) in blocks {
+            let block = <[u8; BLOCK_BYTES]>::try_from(block).unwrap_or_default();
+            if !self.blocks.insert((index, block)) {
+                let text = format!("block {index} of page {page} was on the disk before");
+                return Err(Violation::new(N3.id, text));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Two different pages have the same one by chance once in 2^64 times.
+fn digest(bytes: &[u8]) -> u64 {
+    let (words, _) = bytes.as_chunks::<8>();
+    words.iter().fold(0xcbf2_9ce4_8422_2325, |sum: u64, word| {
+        (sum ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    })
+}

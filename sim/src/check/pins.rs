@@ -1,0 +1,236 @@
+//! Snapshots against commits and the reuse of pages, with every page accounted for.
+
+use super::compare::Stop;
+use super::rig::{Rig, unexpected};
+use super::store::{S1, S2, S3, S4};
+use super::world::{World, file};
+use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use crate::fs::Disk;
+use fastness::inspect::{Ledger, ledger, writable};
+use fastness::{CommitId, PAGE_BYTES, PageId};
+use fastness_models::{Kind, Op};
+use std::collections::BTreeSet;
+
+pub(super) const P1: Invariant =
+    Invariant { id: "P1", promise: "After every commit each page is in use or free, never both." };
+pub(super) const P2: Invariant = Invariant {
+    id: "P2",
+    promise: "What a snapshot or one of the two slots needs is neither given out nor written.",
+};
+pub(super) const P3: Invariant =
+    Invariant { id: "P3", promise: "A file under steady updates stops growing." };
+
+pub(super) const CHECK: Check = Check {
+    name: "pins",
+    about: "snapshots held, cloned and dropped against commits; a page ledger after every commit",
+    invariants: &[P1, P2, P3, S1, S2, S3, S4],
+    marks: &[
+        "page of a dropped snapshot reused",
+        "commit beside an old snapshot",
+        "commit beside three snapshots",
+        "snapshot outlived a compaction",
+        "pages reused",
+        "steady updates stopped growing",
+    ],
+    recipe: Recipe {
+        mix: &[
+            (Kind::Insert, 20),
+            (Kind::Remove, 8),
+            (Kind::Clear, 1),
+            (Kind::Fill, 6),
+            (Kind::Prune, 5),
+            (Kind::Get, 4),
+            (Kind::Commit, 10),
+            (Kind::TakeSnapshot, 5),
+            (Kind::CloneSnapshot, 2),
+            (Kind::ReadSnapshot, 3),
+            (Kind::DropSnapshot, 4),
+            (Kind::Reopen, 1),
+            (Kind::Kill, 1),
+            (Kind::PowerLoss, 1),
+            (Kind::Compact, 1),
+            (Kind::Heal, 1),
+        ],
+        ops_min: 40,
+        ops_max: 140,
+    },
+    body,
+};
+
+/// Rounds of the same updates after which a file has its size, and further ones.
+const ROUNDS: [usize; 2] = [24, 24];
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let fs = world.boot(Disk::default());
+    fs.spy();
+    let mut rig = Rig::create_on(&world, probe, fs).map_err(|stop| unexpected(stop, S1.id))?;
+    rig.spies = true;
+    let mut book = Book::default();
+    for (step, op) in plan.ops.iter().enumerate() {
+        rig.step = step;
+        book.step(&mut rig, *op).map_err(|stop| unexpected(stop, S1.id).at(step))?;
+    }
+    Ok(())
+}
+
+/// The books of all pages.
+#[derive(Default)]
+struct Book {
+    /// What the snapshots need: the file they are in, and their pages.
+    needs: Vec<(Option<usize>, BTreeSet<PageId>)>,
+    /// What the commit before the last one needs, while its slot is there.
+    before: BTreeSet<PageId>,
+    last: BTreeSet<PageId>,
+    dropped: BTreeSet<PageId>,
+    commit: Option<CommitId>,
+}
+
+impl Book {
+    fn step(&mut self, rig: &mut Rig<'_>, op: Op) -> Result<(), Stop> {
+        let number = number(rig);
+        match op.kind {
+            Kind::Kill | Kind::PowerLoss => {
+                // The snapshots died, and recovery writes pages again just as they are.
+                *self = Self::default();
+                rig.crash(op)?;
+            }
+            Kind::Heal => self.steady(rig, op)?,
+            _ => rig.act(op)?,
+        }
+        self.written(rig, number)?;
+        match op.kind {
+            Kind::Commit => self.balance(rig)?,
+            Kind::Reopen | Kind::Kill | Kind::PowerLoss | Kind::Compact | Kind::Heal => {
+                if op.kind == Kind::Compact && !rig.snapshots.is_empty() {
+                    rig.probe.mark("snapshot outlived a compaction");
+                }
+                let needs = std::mem::take(&mut self.needs);
+                *self = Self { needs, ..Self::default() };
+                self.balance(rig)?;
+                rig.scan_snapshots()?;
+            }
+            Kind::TakeSnapshot | Kind::CloneSnapshot | Kind::DropSnapshot => self.needs(rig)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Nothing that anybody needs was written since the last time.
+    fn written(&mut self, rig: &mut Rig<'_>, number: Option<usize>) -> Result<(), Stop> {
+        for written in rig.fs.take_written() {
+            let count = written.bytes.len().div_ceil(PAGE_BYTES) as u64;
+            let first = written.offset / PAGE_BYTES as u64;
+            for page in (first..first + count).map(PageId) {
+                let snapshot = self
+                    .needs
+                    .iter()
+                    .any(|(file, pages)| *file == Some(written.file) && pages.contains(&page));
+                let slots = number == Some(written.file)
+                    && (self.last.contains(&page) || self.before.contains(&page));
+                if snapshot || slots {
+                    let text = format!("page {page} was written, and a snapshot or slot needs it");
+                    return Err(Violation::new(P2.id, text).into());
+                }
+                if self.dropped.remove(&page) {
+                    rig.probe.mark("page of a dropped snapshot reused");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Accounts for every page after a commit.
+    fn balance(&mut self, rig: &mut Rig<'_>) -> Result<(), Stop> {
+        let now = ledger(&rig.store().snapshot())?;
+        complete(&now)?;
+        let free: BTreeSet<PageId> = now.free.iter().copied().collect();
+        let reachable: BTreeSet<PageId> = now.reachable.into_iter().collect();
+        if self.commit.replace(rig.commit) != Some(rig.commit) {
+            self.before = std::mem::replace(&mut self.last, reachable);
+        }
+        if self.last.iter().any(|page| page.0 + 1 < now.page_count && free.len() > 1) {
+            rig.probe.mark("pages reused");
+        }
+        self.needs(rig)?;
+        match rig.snapshots.len() {
+            0 => {}
+            1 | 2 => rig.probe.mark("commit beside an old snapshot"),
+            _ => rig.probe.mark("commit beside three snapshots"),
+        }
+        rig.scan_snapshots()?;
+        rig.probe.count(Kind::Info.name(), 1);
+        Ok(())
+    }
+
+    /// Notes what the snapshots need, and that none of it may be given out.
+    fn needs(&mut self, rig: &mut Rig<'_>) -> Result<(), Stop> {
+        let here = number(rig);
+        let mut needs = Vec::new();
+        for (snapshot, _) in &rig.snapshots {
+            let pages: BTreeSet<_> = ledger(snapshot)?.reachable.into_iter().collect();
+            // A snapshot of a file that was compacted since is in the old one.
+            let known = self.needs.iter().find(|(_, known)| *known == pages);
+            let file = known.map_or(here, |(file, _)| *file);
+            needs.push((file, pages));
+        }
+        for (_, pages) in std::mem::replace(&mut self.needs, needs) {
+            let held = |page: &PageId| self.needs.iter().any(|(_, pages)| pages.contains(page));
+            let gone = pages.into_iter().filter(|page| !held(page) && !self.last.contains(page));
+            self.dropped.extend(gone);
+        }
+        if rig.writing() {
+            return Ok(());
+        }
+        let given: BTreeSet<_> = writable(rig.store())?.into_iter().collect();
+        let ours = self.needs.iter().filter(|(file, _)| *file == here).map(|(_, pages)| pages);
+        for needed in ours.chain([&self.last, &self.before]) {
+            if let Some(page) = needed.intersection(&given).next() {
+                let text = format!("page {page} may be given out, and is needed");
+                return Err(Violation::new(P2.id, text).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The same updates over and over: the file has its size after some rounds.
+    fn steady(&mut self, rig: &mut Rig<'_>, op: Op) -> Result<(), Stop> {
+        rig.abort();
+        rig.snapshots.clear();
+        let mut most = [0; 2];
+        for (most, rounds) in most.iter_mut().zip(ROUNDS) {
+            for round in 0..rounds {
+                for index in 0..6 {
+                    let key = op.b.wrapping_add(index * 5);
+                    rig.act(Op::new(Kind::Insert, [op.a, key, op.c]))?;
+                }
+                rig.step += round;
+                rig.act(Op::new(Kind::Commit, [0; 3]))?;
+                *most = rig.store().info()?.page_count.max(*most);
+            }
+        }
+        drop(rig.fs.take_written());
+        // Whatever is needed of the file, three times as much is enough for old and new and gaps.
+        if most[1] > most[0] + most[0] / 8 + 2 {
+            let text = format!("{} pages at most, then {}", most[0], most[1]);
+            return Err(Violation::new(P3.id, text).into());
+        }
+        rig.probe.mark("steady updates stopped growing");
+        Ok(())
+    }
+}
+
+fn number(rig: &Rig<'_>) -> Option<usize> {
+    rig.fs.disk().number(file())
+}
+
+/// Each page but the header's is in use or free, and counted once.
+fn complete(ledger: &Ledger) -> Result<(), Violation> {
+    let mut all: Vec<PageId> = ledger.reachable.iter().chain(&ledger.free).copied().collect();
+    all.sort_unstable();
+    let expected = (3..ledger.page_count).map(PageId);
+    if expected.eq(all.iter().copied()) {
+        return Ok(());
+    }
+    Err(Violation::new(P1.id, format!("the books do not balance: {ledger:?}")))
+}
