@@ -15,8 +15,8 @@ pub(super) const D1: Invariant =
     Invariant { id: "D1", promise: "What is read from a damaged file is right, or an error." };
 pub(super) const D2: Invariant = Invariant {
     id: "D2",
-    promise: "Damage after a clean close never takes back a commit; after a crash, one at most, and \
-              opening says so.",
+    promise: "Damage after a clean close never takes back a commit; after a crash, one at most, \
+              and opening says so.",
 };
 pub(super) const D3: Invariant = Invariant {
     id: "D3",

@@ -1,4 +1,4 @@
-//! The checks: one for each promise, each a total function of any bytes, each with an encrypted twin.
+//! The checks: each a total function of any bytes, each with an encrypted twin.
 //!
 //! - X1 No plan makes the core or a check panic.
 //! - X2 The same plan and the same twin give the same result and the same trace.
@@ -10,6 +10,7 @@
 
 mod adversary;
 mod canary;
+mod compaction;
 mod compare;
 mod crash;
 mod damage;
@@ -136,6 +137,7 @@ pub static CHECKS: &[Check] = &[
     adversary::CHECK,
     nonces::CHECK,
     pins::CHECK,
+    compaction::CHECK,
 ];
 
 /// Wrong on purpose: a healthy campaign always catches it.

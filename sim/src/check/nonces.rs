@@ -68,7 +68,8 @@ const HEADER_PAGES: u64 = 3;
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
     let fs = world.boot(Disk::default());
-    (fs.spy(), fs.record());
+    fs.spy();
+    fs.record();
     let mut spy = Spy { twin, ..Spy::default() };
     let rig = Rig::create_on(&world, probe, fs).map_err(|stop| unexpected(stop, S1.id))?;
     spy.learn(&rig.fs.take_written(), rig.probe)?;

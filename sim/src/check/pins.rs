@@ -211,7 +211,7 @@ impl Book {
         }
         drop(rig.fs.take_written());
         // Whatever is needed of the file, three times as much is enough for old and new and gaps.
-        if most[1] > most[0] + most[0] / 8 + 2 {
+        if most[1] > most[0] + 2 {
             let text = format!("{} pages at most, then {}", most[0], most[1]);
             return Err(Violation::new(P3.id, text).into());
         }

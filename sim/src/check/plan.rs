@@ -1,6 +1,6 @@
 //! Plans: what a run is made of, as bytes and as text.
 //!
-//! - P1 Any bytes are a plan: a salt of four, then operations of four; what is left over is dropped.
+//! - P1 Any bytes are a plan: a salt of four, then operations of four; a rest is dropped.
 //! - P2 `Plan::from_bytes(&plan.to_bytes()) == plan`.
 
 use crate::rng::Rng;

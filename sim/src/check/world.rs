@@ -14,9 +14,6 @@ use std::sync::Arc;
 pub(super) const FILE: &str = "/sim/store.fast";
 /// Where copies of it go.
 pub(super) const COPY: &str = "/sim/copy.fast";
-/// Where the file is built that is then renamed.
-pub(super) const TEMPORARY: &str = "/sim/store.fast.fastness-tmp";
-
 /// What all machines of one run share.
 #[derive(Debug)]
 pub(super) struct World {

@@ -96,9 +96,9 @@ impl SimFs {
         tamper(&mut self.state().disk)
     }
 
-    /// Records forks from now on.
+    /// Records forks from now on, and forgets those of before.
     pub fn record(&self) {
-        self.state().forks.get_or_insert_default();
+        self.state().forks = Some(Vec::new());
     }
 
     /// Forgets whatever is done from now on: the process that does it is dead.

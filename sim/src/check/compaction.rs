@@ -1,0 +1,429 @@
+//! Compaction and copying, with a crash or an error at every call: one good file, equal contents,
+//! the right key only, nothing in the way, nothing replaced.
+
+use super::compare::{Order, Reading, Stop, read_all};
+use super::crash::{C1, C2, C3, C4, C5, C6, Crashes, Cut};
+use super::rig::{Rig, unexpected, verify};
+use super::store::{S1, S2, S3, S4};
+use super::world::{COPY, World, file, other_key};
+use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use crate::fs::{Disk, Fault, Fork, Injection, SimFs};
+use crate::rng::Rng;
+use fastness::{Error, FileErrorCause, Key, Options, Store};
+use fastness_models::store::State;
+use fastness_models::{Kind, Op};
+use std::path::Path;
+
+pub(super) const K1: Invariant = Invariant {
+    id: "K1",
+    promise: "Interrupted anywhere, compaction leaves one good file with the same contents.",
+};
+pub(super) const K2: Invariant =
+    Invariant { id: "K2", promise: "A copy is absent or complete, with the same contents." };
+pub(super) const K3: Invariant =
+    Invariant { id: "K3", promise: "Only the key a file was given opens it." };
+pub(super) const K4: Invariant = Invariant {
+    id: "K4",
+    promise: "What an interrupted attempt left is not in the way of another.",
+};
+pub(super) const K5: Invariant =
+    Invariant { id: "K5", promise: "Copying never replaces a file, creating neither." };
+pub(super) const K6: Invariant = Invariant {
+    id: "K6",
+    promise: "An error while compacting or copying is told and costs nothing that was committed.",
+};
+
+pub(super) const CHECK: Check = Check {
+    name: "compaction",
+    about: "compaction and copies under crashes and errors at every call",
+    invariants: &[K1, K2, K3, K4, K5, K6, C1, C2, C3, C4, C5, C6, S1, S2, S3, S4],
+    marks: &[
+        "crash while compacting",
+        "crash while copying: no copy",
+        "crash while copying: a copy",
+        "compaction failed",
+        "copy failed",
+        "committed after a failed compaction",
+        "compaction failed and the store was poisoned",
+        "copied under the same key",
+        "copied under another key",
+        "copied without a key",
+        "copy refused, target is there",
+        "snapshot outlived a compaction",
+        "compaction gave space back",
+    ],
+    recipe: Recipe {
+        mix: &[
+            (Kind::Insert, 24),
+            (Kind::Remove, 8),
+            (Kind::Clear, 1),
+            (Kind::Fill, 8),
+            (Kind::Prune, 6),
+            (Kind::Get, 6),
+            (Kind::Commit, 6),
+            (Kind::TakeSnapshot, 1),
+            (Kind::ScanSnapshot, 1),
+            (Kind::Reopen, 1),
+            (Kind::PowerLoss, 1),
+            (Kind::Compact, 2),
+            (Kind::Copy, 3),
+            (Kind::Inject, 2),
+        ],
+        ops_min: 20,
+        ops_max: 70,
+    },
+    body,
+};
+
+/// A sweep over failing calls ends here even when there are more.
+const SWEEP_CALLS_MAX: u32 = 40;
+/// Of more forks than this some are left out.
+const FORKS_MAX: usize = 12;
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, S1.id))?;
+    for (step, op) in plan.ops.iter().enumerate() {
+        rig.step = step;
+        let outcome = match op.kind {
+            Kind::Compact => compact(&mut rig),
+            Kind::Copy => copy(&mut rig, *op),
+            Kind::Inject => sweep(&mut rig, *op).map_err(Stop::from),
+            Kind::PowerLoss => rig.crash(*op),
+            _ => rig.act(*op),
+        };
+        outcome.map_err(|stop| unexpected(stop, S1.id).at(step))?;
+    }
+    Ok(())
+}
+
+/// Compacts, with a crash at every call on the way.
+fn compact(rig: &mut Rig<'_>) -> Result<(), Stop> {
+    rig.fs.record();
+    let before = rig.store().info()?.file_bytes;
+    rig.compact()?;
+    if rig.store().info()?.file_bytes < before {
+        rig.probe.mark("compaction gave space back");
+    }
+    if !rig.snapshots.is_empty() {
+        rig.probe.mark("snapshot outlived a compaction");
+        rig.scan_snapshots()?;
+    }
+    rig.scan_committed(Order::Forward)?;
+    let forks = rig.fs.take_forks();
+    let world = rig.world;
+    let states = [rig.model.committed().clone()];
+    for fork in sampled(world, &forks) {
+        let mut crashes = Crashes { world, probe: rig.probe };
+        let cut = Cut { depth: 1, at: fork.at.name() };
+        let once = match world.rng(|rng| rng.one_in(2)) {
+            true => crashes.power_loss(&fork.disk, &states, cut),
+            false => crashes.recover(fork.disk.clone(), &states, cut),
+        };
+        once.map_err(|violation| Violation { invariant: K1.id, ..violation })?;
+        rig.probe.mark("crash while compacting");
+        let disk = world.rng(|rng| fork.disk.power_loss(rng));
+        again(world, (disk, &states[0])).map_err(|stop| unexpected(stop, K4.id))?;
+    }
+    // Once it was acknowledged the new file stays, also without power.
+    let disk = rig.fs.disk();
+    let mut crashes = Crashes { world, probe: rig.probe };
+    crashes.power_loss(&disk, &states, Cut { depth: 1, at: "acknowledged" })?;
+    Ok(())
+}
+
+/// After a crash compaction works, whatever the interrupted one left behind.
+fn again(world: &World, (disk, state): (Disk, &State)) -> Result<(), Stop> {
+    let fs = world.boot(disk);
+    let store = world.options(&fs).open(file())?;
+    store.compact()?;
+    read_all(&store.snapshot(), state, Order::Backward).same(K1.id)?;
+    verify(&store.snapshot(), K1.id)
+}
+
+fn sampled<'f>(world: &World, forks: &'f [Fork]) -> Vec<&'f Fork> {
+    let one_in = forks.len().div_ceil(FORKS_MAX);
+    forks.iter().filter(|_| world.rng(|rng| rng.one_in(one_in))).collect()
+}
+
+/// Which key a copy gets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Under {
+    Same,
+    Other,
+    Nothing,
+}
+
+impl Under {
+    fn of(op: Op) -> Self {
+        [Self::Same, Self::Other, Self::Nothing][usize::from(op.a % 3)]
+    }
+
+    fn key(self, world: &World) -> Option<Key> {
+        match self {
+            Self::Same => world.key(),
+            Self::Other => Some(other_key()),
+            Self::Nothing => None,
+        }
+    }
+
+    const fn mark(self) -> &'static str {
+        match self {
+            Self::Same => "copied under the same key",
+            Self::Other => "copied under another key",
+            Self::Nothing => "copied without a key",
+        }
+    }
+
+    fn options(self, world: &World, fs: &SimFs) -> Options {
+        let options = world.options_without_key(fs);
+        match self.key(world) {
+            Some(key) => options.key(key),
+            None => options,
+        }
+    }
+}
+
+/// Copies, with a crash at every call on the way.
+fn copy(rig: &mut Rig<'_>, op: Op) -> Result<(), Stop> {
+    let (world, under) = (rig.world, Under::of(op));
+    rig.fs.record();
+    rig.store().copy(COPY, under.key(world).as_ref())?;
+    rig.probe.count(Kind::Copy.name(), 1);
+    rig.probe.mark(under.mark());
+    let forks = rig.fs.take_forks();
+    let (copied, state) = (rig.fs.disk(), rig.model.committed().clone());
+    if !complete(world, copied.clone(), (under, &state))? {
+        return Err(Violation::new(K2.id, "a copy that was made is not there").into());
+    }
+    let lost = world.rng(|rng| copied.power_loss(rng));
+    if !complete(world, lost, (under, &state))? {
+        return Err(Violation::new(K2.id, "a copy that was acknowledged is gone").into());
+    }
+    other_keys(world, &copied, under)?;
+    refuse_target(rig, &copied)?;
+    for fork in sampled(world, &forks) {
+        let disk = world.rng(|rng| match rng.one_in(2) {
+            true => fork.disk.power_loss(rng),
+            false => fork.disk.clone(),
+        });
+        let there = complete(world, disk.clone(), (under, &state))?;
+        let marks = ["crash while copying: no copy", "crash while copying: a copy"];
+        rig.probe.mark(marks[usize::from(there)]);
+        rig.probe.crash(fork.at.name());
+        if !there {
+            retry(world, disk, (under, &state)).map_err(|stop| unexpected(stop, K4.id))?;
+        }
+    }
+    rig.fs.tamper(|disk| disk.unlink(COPY.as_ref()));
+    Ok(())
+}
+
+/// Tells whether the copy is there; if it is, all of it is.
+fn complete(world: &World, disk: Disk, (under, state): (Under, &State)) -> Result<bool, Violation> {
+    let fs = world.boot(disk);
+    let store = match under.options(world, &fs).open(COPY) {
+        Ok(store) => store,
+        Err(Error::File { cause: FileErrorCause::NotFound, .. }) => return Ok(false),
+        Err(error) => return Err(Violation::new(K2.id, format!("a copy does not open: {error}"))),
+    };
+    let check = |store: &Store| {
+        read_all(&store.snapshot(), state, Order::Forward).same(K2.id)?;
+        verify(&store.snapshot(), K2.id)
+    };
+    check(&store).map_err(|stop| unexpected(stop, K2.id))?;
+    Ok(true)
+}
+
+/// A copy opens with its key, and with no other.
+fn other_keys(world: &World, disk: &Disk, under: Under) -> Result<(), Violation> {
+    let fs = world.boot(disk.clone());
+    let right = under.key(world).is_some();
+    for wrong in [Under::Same, Under::Other, Under::Nothing] {
+        let same = wrong == under || (wrong.key(world).is_none() && !right);
+        if same {
+            continue;
+        }
+        let expected = match (right, wrong.key(world)) {
+            (true, Some(_)) => FileErrorCause::WrongKey,
+            (true, None) => FileErrorCause::KeyMissing,
+            (false, _) => FileErrorCause::KeyForPlainFile,
+        };
+        match wrong.options(world, &fs).open(COPY) {
+            Err(Error::File { cause, .. }) if cause == expected => {}
+            outcome => {
+                let text = format!("expected {expected}, found {:?}", outcome.map(drop));
+                return Err(Violation::new(K3.id, text));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is there is not replaced, neither by a copy nor by a new file.
+fn refuse_target(rig: &mut Rig<'_>, before: &Disk) -> Result<(), Violation> {
+    let outcomes = [
+        rig.store().copy(COPY, None),
+        rig.store().copy(file(), None),
+        rig.world.options(&rig.fs).create(COPY).map(drop),
+    ];
+    let now = rig.fs.disk();
+    let same = [Path::new(COPY), file()].iter().all(|path| now.same_file(before, path));
+    let exists = |outcome: &Result<(), Error>| {
+        matches!(outcome, Err(Error::File { cause: FileErrorCause::Exists, .. }))
+    };
+    if same && outcomes.iter().all(exists) {
+        rig.probe.mark("copy refused, target is there");
+        return Ok(());
+    }
+    Err(Violation::new(K5.id, format!("files unchanged: {same}, outcomes {outcomes:?}")))
+}
+
+fn retry(world: &World, disk: Disk, (under, state): (Under, &State)) -> Result<(), Stop> {
+    let fs = world.boot(disk);
+    let store = world.options(&fs).open(file())?;
+    read_all(&store.snapshot(), state, Order::Forward).same(K2.id)?;
+    store.copy(COPY, under.key(world).as_ref())?;
+    drop(store);
+    match complete(world, fs.disk(), (under, state))? {
+        true => Ok(()),
+        false => Err(Violation::new(K4.id, "a copy that was made anew is not there").into()),
+    }
+}
+
+/// Compacts or copies with an error at the first call, at the second, and so on.
+fn sweep(rig: &mut Rig<'_>, op: Op) -> Result<(), Violation> {
+    let disk = rig.fs.disk();
+    let state = rig.model.committed().clone();
+    let fault = Fault::ALL[usize::from(op.a) % Fault::ALL.len()];
+    for after in 0..SWEEP_CALLS_MAX {
+        let injection = Injection { fault, after, lasting: op.b & 1 == 1 };
+        let mut failing = Failing { world: rig.world, probe: rig.probe, state: &state };
+        let met = match op.c & 1 {
+            0 => failing.compaction(&disk, injection),
+            _ => failing.copy(&disk, injection),
+        };
+        let met = met.map_err(|stop| {
+            let violation = unexpected(stop, K6.id);
+            let text = format!("{injection:?}: {}", violation.text);
+            Violation { text, ..violation }
+        })?;
+        if !met {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// One store on a disk of its own, which fails once it is open.
+struct Failing<'a> {
+    world: &'a World,
+    probe: &'a mut Probe,
+    state: &'a State,
+}
+
+impl Failing<'_> {
+    fn compaction(&mut self, disk: &Disk, injection: Injection) -> Result<bool, Stop> {
+        let fs = self.world.boot(disk.clone());
+        let store = self.world.options(&fs).open(file())?;
+        let held = store.snapshot();
+        fs.inject(injection);
+        let outcome = store.compact();
+        let met = fs.heal().is_some();
+        self.told(met, injection, outcome.as_ref().err())?;
+        self.probe.count(Kind::Compact.name(), 1);
+        read_all(&held, self.state, Order::Forward).same(K6.id)?;
+        read_all(&store.snapshot(), self.state, Order::Backward).same(K6.id)?;
+        if outcome.is_err() {
+            self.probe.mark("compaction failed");
+        }
+        let disk = fs.disk();
+        let states = self.go_on(&store, outcome.is_err())?;
+        self.crash(&disk, std::slice::from_ref(self.state))?;
+        self.crash(&fs.disk(), &states)?;
+        drop((held, store));
+        self.found(fs.disk(), &states)?;
+        Ok(met)
+    }
+
+    fn copy(&mut self, disk: &Disk, injection: Injection) -> Result<bool, Stop> {
+        let fs = self.world.boot(disk.clone());
+        let store = self.world.options(&fs).open(file())?;
+        fs.inject(injection);
+        let outcome = store.copy(COPY, Some(&other_key()));
+        let met = fs.heal().is_some();
+        self.told(met, injection, outcome.as_ref().err())?;
+        self.probe.count(Kind::Copy.name(), 1);
+        let under = (Under::Other, self.state);
+        let there = complete(self.world, fs.disk(), under)?;
+        if outcome.is_err() {
+            self.probe.mark("copy failed");
+            if !there {
+                store.copy(COPY, Some(&other_key()))?;
+            }
+        } else if !there {
+            return Err(Violation::new(K2.id, "a copy that was made is not there").into());
+        }
+        let states = self.go_on(&store, false)?;
+        self.crash(&fs.disk(), &states)?;
+        Ok(met)
+    }
+
+    /// An error has a cause, and reads and writes that do less than asked are none.
+    fn told(
+        &self,
+        met: bool,
+        injection: Injection,
+        error: Option<&Error>,
+    ) -> Result<(), Violation> {
+        match error {
+            Some(error) if !met || injection.fault == Fault::Short => {
+                Err(Violation::new(K6.id, format!("refused without a cause: {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The store commits as before, unless it says that it cannot know what is on the disk.
+    fn go_on(&mut self, store: &Store, may_be_poisoned: bool) -> Result<Vec<State>, Stop> {
+        let domain = &self.world.domain;
+        let (tree, key) = self.world.rng(|rng| (rng.byte(), rng.byte()));
+        let (tree, key, value) = (domain.tree(tree), domain.key(key), domain.value(3, 0xfa11));
+        let mut txn = match store.write() {
+            Ok(txn) => txn,
+            Err(Error::Poisoned { .. }) if may_be_poisoned => {
+                self.probe.mark("compaction failed and the store was poisoned");
+                return Ok(vec![self.state.clone()]);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        txn.tree(tree)?.insert(&key, &value)?;
+        txn.commit()?;
+        if may_be_poisoned {
+            self.probe.mark("committed after a failed compaction");
+        }
+        let mut model = fastness_models::store::Store::at(self.state.clone());
+        model.insert(tree, &key, &value);
+        model.commit();
+        Ok(vec![model.committed().clone()])
+    }
+
+    fn crash(&mut self, disk: &Disk, states: &[State]) -> Result<(), Violation> {
+        let mut rng = Rng::new(self.world.rng(Rng::next));
+        self.found(disk.power_loss(&mut rng), states)
+    }
+
+    fn found(&mut self, disk: Disk, states: &[State]) -> Result<(), Violation> {
+        let fs = self.world.boot(disk);
+        let store = self.world.options(&fs).open(file());
+        let store = store.map_err(|error| Violation::new(K6.id, error.to_string()))?;
+        match read_all(&store.snapshot(), &states[0], Order::Forward) {
+            Reading::Same(operations) => {
+                self.probe.count(Kind::Scan.name(), operations);
+                Ok(())
+            }
+            Reading::Differs(text) => Err(Violation::new(K6.id, text)),
+            Reading::Failed(error) => Err(Violation::new(K6.id, error.to_string())),
+        }
+    }
+}
