@@ -7,6 +7,7 @@
 //!
 //! Format: docs/format.md#pages. Check: `sim::check::damage`, fuzz target `page`.
 
+mod heads;
 mod node;
 mod overflow;
 mod prelude;

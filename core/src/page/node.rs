@@ -4,6 +4,7 @@
 //! overflow chain. A branch cell is the least key its child may hold, and the child; the first
 //! cell's key is empty, so that every key has a child.
 
+use super::heads::Heads;
 use super::{KIND_BRANCH, KIND_LEAF, LEVEL_MAX, POINTER_BYTES, Pointer};
 use crate::codec::{Reader, Writer, put_at, u16_at, u16_len, u32_at, u32_len};
 use crate::crypto::HEAD_BYTES;
@@ -124,12 +125,13 @@ pub(crate) fn encode_branch<'c>(
 #[derive(Debug)]
 pub(crate) struct NodePage {
     bytes: Box<PageBytes>,
+    heads: Heads,
 }
 
 impl NodePage {
     /// Validates a page as a node.
     pub(crate) fn decode(bytes: Box<PageBytes>) -> Option<Self> {
-        let node = Self { bytes };
+        let mut node = Self { bytes, heads: Heads::default() };
         let kind = node.bytes[HEAD_BYTES];
         let level = node.level();
         let known = match kind {
@@ -137,7 +139,13 @@ impl NodePage {
             KIND_BRANCH => level > 0 && level <= LEVEL_MAX,
             _ => false,
         };
-        (known && node.count() > 0 && node.cells_are_well_formed()?).then_some(node)
+        if !known || node.count() == 0 || !node.cells_are_well_formed()? {
+            return None;
+        }
+        // The first key of a branch is empty whatever the others share.
+        let first = usize::from(level > 0).min(node.count() - 1);
+        node.heads = Heads::new(first, (first..node.count()).map(|index| node.key(index)));
+        Some(node)
     }
 
     fn cells_are_well_formed(&self) -> Option<bool> {
@@ -244,7 +252,7 @@ impl NodePage {
 
     /// Finds a key in a leaf: its index, or where it would stand.
     pub(crate) fn find(&self, key: &[u8]) -> Result<usize, usize> {
-        let (mut low, mut high) = (0, self.count());
+        let (mut low, mut high) = self.heads.around(key);
         while low < high {
             let middle = usize::midpoint(low, high);
             match compare(self.key(middle), key) {
