@@ -5,8 +5,8 @@
 //! [`LEVEL_MAX`]: a child is followed only if its level is below its parent's.
 
 use super::sealer::Fixed;
-use crate::Key;
 use crate::codec::{Reader, put_at};
+use crate::crypto::Key;
 use crate::crypto::{FileKeys, HEAD_BYTES, Place, Seal, Sealer};
 use crate::page::{
     Catalog, CatalogAt, LEVEL_MAX, NodePage, OverflowPage, POINTER_BYTES, PRELUDE_BYTES, Pointer,

@@ -1,7 +1,7 @@
 //! The encryption layer alone, for fuzzing and measuring: a page sealed as a commit does.
 
-use crate::Key;
 use crate::codec::put_at;
+use crate::crypto::Key;
 use crate::crypto::{self, Entropy, FileKeys, Place, Seal};
 use crate::crypto::{FileSalt, HEAD_BYTES};
 use crate::unit::{CommitId, PAGE_BYTES, PageId};
