@@ -1,8 +1,8 @@
 //! Which plans a campaign runs: pairs of a check and a twin, plan numbers, shards.
 //!
-//! - K1 Plan `number` of a pair is a function of campaign seed, check, twin and number alone, so the
-//!   same seed gives the same plans on any number of jobs, and the shards `1/n` to `n/n` share out
-//!   exactly the plans of one campaign.
+//! - K1 Plan `number` of a pair is a function of campaign seed, check, twin and number alone, so
+//!   the same seed gives the same plans on any number of jobs, and the shards `1/n` to `n/n` share
+//!   out exactly the plans of one campaign.
 
 use fastness_sim::check::{CANARY, CHECKS, Check, Plan, Twin};
 use std::fmt;

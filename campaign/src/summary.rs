@@ -312,11 +312,12 @@ pub fn judge(checks: &[CheckSummary], canary: &Canary, interrupted: bool) -> (Ve
         })
         .collect();
     if missed.is_empty() && totals.operations > 0 {
-        let sentence = format!(
-            "All promises held in {} operations and {} crashes; every mark was hit.",
-            thousands(totals.operations),
-            thousands(totals.crash_points)
-        );
+        let crashes = match totals.crash_points {
+            0 => String::new(),
+            count => format!(" and {} crashes", thousands(count)),
+        };
+        let operations = thousands(totals.operations);
+        let sentence = format!("Held in {operations} operations{crashes}; every mark was hit.");
         return (Verdict::Held, sentence);
     }
     let sentence = match missed.len() {

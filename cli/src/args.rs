@@ -38,8 +38,8 @@ pub(crate) enum Command {
     Faults(crate::faults::FaultArgs),
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 the file has a problem (damaged, not found, another \
-    key, ..), 2 usage, 4 the surroundings do not allow it (rights, space, in use, ..).";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the file has a problem (damaged, not found, \
+    another key, ..), 2 usage, 4 the surroundings do not allow it (rights, space, in use, ..).";
 
 const CAMPAIGN_EXIT_CODES: &str = "Exit codes: 0 all promises held, 1 a promise is broken, \
     2 usage, 3 blind (a mark was never hit or the canary was missed), 4 the surroundings do not \

@@ -70,7 +70,7 @@ fn tell(row: &FaultRow, out: &mut dyn Write) -> io::Result<()> {
     match row.slowest().filter(|_| row.is_caught()) {
         Some(catch) => writeln!(
             out,
-            "{:<6} caught by {:<21} {:<4} after {:>7.2} s, {:>7} plans; minimal {:>3} operations: {}",
+            "{:<6} caught by {:<21} {:<4} in {:>7.2} s, {:>7} plans; minimal {:>3} operations; {}",
             row.id,
             format!("{}/{}", catch.check, catch.twin),
             catch.invariant,

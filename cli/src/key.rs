@@ -17,8 +17,8 @@ const HEX_DIGITS: usize = 2 * KEY_BYTES;
 const FILE_BYTES_MAX: usize = HEX_DIGITS + 2;
 const SHAPE: &str = "a key is 64 bytes, or 128 hexadecimal digits";
 
-const KEY_HELP: &str = "The file that holds the key: 64 bytes, or 128 hexadecimal digits. Without it \
-    the variable FASTNESS_KEY is asked, which holds 128 hexadecimal digits";
+const KEY_HELP: &str = "The file that holds the key: 64 bytes, or 128 hexadecimal digits. Without \
+    it the variable FASTNESS_KEY is asked, which holds 128 hexadecimal digits";
 
 /// Where the key of the file is.
 #[derive(Debug, clap::Args)]
