@@ -118,7 +118,8 @@ impl<'a> Flush<'a> {
             },
         });
         encode_leaf(cells, &mut page);
-        self.node(page)
+        let (pointer, page) = self.node(page)?;
+        Ok((pointer, Arc::new(Node::new(page, self.pager.cache()))))
     }
 
     fn branch(&mut self, branch: DirtyBranch) -> Result<Stored> {
@@ -130,20 +131,21 @@ impl<'a> Flush<'a> {
         let mut page = Box::new([0; PAGE_BYTES]);
         let cells = children.iter().map(|(key, pointer, _)| Cell { key, content: *pointer });
         encode_branch(branch.level, cells, &mut page);
-        let (pointer, node) = self.node(page)?;
-        for (index, (_, _, child)) in children.into_iter().enumerate() {
-            if let Some(child) = child {
-                node.keep(index, child);
-                self.pager.cache().admit(&node, index);
-            }
+        let (pointer, page) = self.node(page)?;
+        let cache = self.pager.cache();
+        let resident: Vec<_> = children.iter().map(|(_, _, child)| child.is_some()).collect();
+        let children = children.into_iter().map(|(_, _, child)| child);
+        let node = Arc::new(Node::with_children(page, children, cache));
+        for (index, _) in resident.into_iter().enumerate().filter(|(_, resident)| *resident) {
+            cache.admit(&node, index);
         }
         Ok((pointer, node))
     }
 
-    fn node(&mut self, page: Box<PageBytes>) -> Result<Stored> {
+    fn node(&mut self, page: Box<PageBytes>) -> Result<(Pointer, NodePage)> {
         let pointer = self.put(&page)?;
         let page = NodePage::decode(page).expect("P2: what is written can be read");
-        Ok((pointer, Arc::new(Node::new(page, self.pager.cache()))))
+        Ok((pointer, page))
     }
 }
 

@@ -37,10 +37,20 @@ impl Drop for Cost {
 }
 
 impl Node {
+    /// Holds a node none of whose children are resident.
     pub(crate) fn new(page: NodePage, cache: &Cache) -> Self {
         let count = if page.level() == 0 { 0 } else { page.count() };
-        let children: Box<[_]> = (0..count).map(|_| Swap::default()).collect();
-        let bytes = PAGE_BYTES + size_of::<Self>() + count * size_of::<Swap<Self>>();
+        Self::with_children(page, std::iter::repeat_n(None, count), cache)
+    }
+
+    /// Holds a node with the children that are resident.
+    pub(crate) fn with_children(
+        page: NodePage,
+        children: impl Iterator<Item = Option<Arc<Self>>>,
+        cache: &Cache,
+    ) -> Self {
+        let children: Box<[_]> = children.map(Swap::new).collect();
+        let bytes = PAGE_BYTES + size_of::<Self>() + children.len() * size_of::<Swap<Self>>();
         Self { page, children, touched: AtomicBool::new(false), _cost: cache.cost(bytes) }
     }
 
@@ -62,11 +72,6 @@ impl Node {
     /// Returns child `index` if it is resident.
     pub(crate) fn resident(&self, index: usize) -> Option<Arc<Self>> {
         self.children[index].load().clone()
-    }
-
-    /// Makes a child resident.
-    pub(crate) fn keep(&self, index: usize, child: Arc<Self>) {
-        self.children[index].store(Some(child));
     }
 
     /// Lets go of child `index` unless it was used since last asked; tells whether it is gone.
