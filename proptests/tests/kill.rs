@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::RwLock;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 /// Tells the child which file to write; without it [`writer`] does nothing.
@@ -31,9 +31,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const COUNTER: &[u8] = b"counter";
 
 /// Written while a child starts, read while a store is open here. A child has the parent's open
-/// files, with their locks, for the moment between fork and exec; the other twin's writer would
-/// then meet a file in use that nobody uses.
+/// files, with their locks, for the moment between fork and exec; whoever opens one of those files
+/// then would meet a file in use that nobody uses.
 static STARTING: RwLock<()> = RwLock::new(());
+
+/// Keeps children from starting; to be held, once in a thread, around what locks real files.
+pub(crate) fn no_child_starts() -> RwLockReadGuard<'static, ()> {
+    STARTING.read().unwrap()
+}
 
 type Entries = BTreeMap<(String, Vec<u8>), Vec<u8>>;
 
@@ -209,7 +214,7 @@ fn read(snapshot: &Snapshot) -> Entries {
 
 /// Opens what a killed writer left, and brings the model to where the file is.
 fn examine(path: &Path, encrypted: bool, acknowledged: u64, model: &mut Model) {
-    let _no_child_starts = STARTING.read().unwrap();
+    let _alone = no_child_starts();
     let store = options(encrypted).open_or_create(path).unwrap();
     let snapshot = store.snapshot();
     let found = counter(&snapshot);

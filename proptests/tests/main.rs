@@ -2,10 +2,12 @@
 //!
 //! - `tidy`: the house style and the layering, held as tests.
 //! - `kill`: a real process, killed again and again.
+//! - `opening`: files that are not as they should be, told apart.
 //! - `replay`: the fuzz corpora, through the bodies of the fuzz targets.
 
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
 
 mod kill;
+mod opening;
 mod replay;
 mod tidy;
