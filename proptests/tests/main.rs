@@ -1,12 +1,14 @@
 //! Everything that tests the whole instead of one module, in one binary.
 //!
 //! - `tidy`: the house style and the layering, held as tests.
+//! - `deep`: trees of many levels, compared with a map.
 //! - `kill`: a real process, killed again and again.
 //! - `opening`: files that are not as they should be, told apart.
 //! - `replay`: the fuzz corpora, through the bodies of the fuzz targets.
 
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
 
+mod deep;
 mod kill;
 mod opening;
 mod replay;

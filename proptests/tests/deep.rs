@@ -1,0 +1,183 @@
+//! Trees of many levels: keys so long and so alike that a branch holds few children.
+//!
+//! The checks keep their values small, so that plans stay short; what merges and splits branches
+//! needs thousands of entries, or keys that leave no room. This compares such trees with a map.
+//!
+//! - T1 Keys ascend strictly within a tree, and a child's keys lie between its separators.
+//! - S1 Every page is reachable from the commit or free in it, never both, never neither.
+
+use fastness::vfs::MemoryVfs;
+use fastness::{KEY_BYTES_MAX, Key, Options, Store, Tree};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Keys there are: enough for four levels.
+const KEYS: u16 = 160;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Inserts the keys from one on, this many, every so manieth.
+    Fill {
+        from: u16,
+        count: u16,
+        step: u16,
+        value_bytes: usize,
+    },
+    /// Removes as many in the same way.
+    Thin {
+        from: u16,
+        count: u16,
+        step: u16,
+    },
+    Clear,
+    Commit,
+    Abort,
+    Reopen,
+    Compact,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let run = || (0..KEYS, 1..KEYS, 1..7_u16);
+    let values = prop_oneof![Just(0_usize), Just(40), Just(700), Just(5_000)];
+    let step = prop_oneof![
+        6 => (run(), values).prop_map(|((from, count, step), value_bytes)| {
+            Step::Fill { from, count, step, value_bytes }
+        }),
+        6 => run().prop_map(|(from, count, step)| Step::Thin { from, count, step }),
+        4 => Just(Step::Commit),
+        1 => Just(Step::Abort),
+        1 => Just(Step::Clear),
+        2 => Just(Step::Reopen),
+        1 => Just(Step::Compact),
+    ];
+    prop::collection::vec(step, 4..24)
+}
+
+/// The last bytes tell keys apart, so that separators are as long as keys; one in eight is short.
+fn key(number: u16) -> Vec<u8> {
+    let number = number % KEYS;
+    let len = if number.is_multiple_of(8) { 2 } else { KEY_BYTES_MAX };
+    let mut key = vec![b'k'; len];
+    key[len - 2..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+struct World {
+    options: Options,
+    store: Option<Store>,
+    committed: Model,
+}
+
+impl World {
+    fn new(encrypted: bool) -> Self {
+        let mut options = Options::new().vfs(Arc::new(MemoryVfs::default())).cache_bytes(64 << 10);
+        if encrypted {
+            options = options.key(Key::new([0x44; 64]));
+        }
+        let store = Some(options.create("deep").unwrap());
+        Self { options, store, committed: Model::new() }
+    }
+
+    fn store(&self) -> &Store {
+        self.store.as_ref().unwrap()
+    }
+
+    fn check(&self) {
+        let snapshot = self.store().snapshot();
+        compare(&snapshot.tree("deep"), &self.committed);
+        assert_eq!(snapshot.verify().unwrap().problems, []);
+    }
+
+    /// Runs the steps up to the next one that ends a transaction; returns the others.
+    fn transaction<'s>(&mut self, steps: &'s [Step]) -> &'s [Step] {
+        let mut txn = self.store().write().unwrap();
+        let mut draft = self.committed.clone();
+        for (index, step) in steps.iter().enumerate() {
+            let mut tree = txn.tree("deep").unwrap();
+            match *step {
+                Step::Fill { from, count, step, value_bytes } => {
+                    for number in (from..).step_by(usize::from(step)).take(usize::from(count)) {
+                        let value = vec![number.to_le_bytes()[0]; value_bytes];
+                        let there = draft.insert(key(number), value.clone()).is_some();
+                        assert_eq!(tree.insert(&key(number), &value).unwrap(), there);
+                    }
+                }
+                Step::Thin { from, count, step } => {
+                    for number in (from..).step_by(usize::from(step)).take(usize::from(count)) {
+                        let there = draft.remove(&key(number)).is_some();
+                        assert_eq!(tree.remove(&key(number)).unwrap(), there);
+                    }
+                }
+                Step::Clear => {
+                    tree.clear().unwrap();
+                    draft.clear();
+                }
+                Step::Commit => {
+                    assert_eq!(tree.len(), draft.len() as u64);
+                    txn.commit().unwrap();
+                    self.committed = draft;
+                    return &steps[index + 1..];
+                }
+                Step::Abort => {
+                    txn.abort();
+                    return &steps[index + 1..];
+                }
+                Step::Reopen | Step::Compact => {
+                    drop(txn);
+                    self.between(step);
+                    return &steps[index + 1..];
+                }
+            }
+        }
+        &[]
+    }
+
+    fn between(&mut self, step: &Step) {
+        if matches!(step, Step::Reopen) {
+            self.store = None;
+            self.store = Some(self.options.open("deep").unwrap());
+        } else {
+            self.store().compact().unwrap();
+        }
+    }
+}
+
+fn compare(tree: &Tree<'_>, model: &Model) {
+    assert_eq!(tree.len(), model.len() as u64);
+    let entries = |range: fastness::Range<'_>| -> Vec<(Vec<u8>, Vec<u8>)> {
+        range.map(Result::unwrap).map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
+    };
+    let expect: Vec<_> = model.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    assert!(entries(tree.range(..).unwrap()) == expect, "T1: a range differs");
+    for (key, value) in model {
+        assert_eq!(tree.get(key).unwrap().unwrap(), value[..]);
+        let from = entries(tree.range(&key[..]..).unwrap()).len();
+        assert_eq!(from, model.range(key.clone()..).count());
+    }
+}
+
+fn run(steps: &[Step], encrypted: bool) {
+    let mut world = World::new(encrypted);
+    let mut rest = steps;
+    while !rest.is_empty() {
+        rest = world.transaction(rest);
+        world.check();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..<_>::default() })]
+
+    #[test]
+    fn deep_trees_agree_with_a_map(steps in steps()) {
+        run(&steps, false);
+    }
+
+    #[test]
+    fn deep_encrypted_trees_agree_with_a_map(steps in steps()) {
+        run(&steps, true);
+    }
+}
