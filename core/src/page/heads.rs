@@ -1,7 +1,7 @@
 //! The first bytes of a node's keys, dense: a search touches few cache lines before it knows.
 
 /// What the keys of a node have in common, and the eight bytes after it of each.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Heads {
     /// Keys before this index are below all others and not looked at.
     first: usize,

@@ -122,7 +122,7 @@ pub(crate) fn encode_branch<'c>(
 }
 
 /// A leaf or branch that decoded.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct NodePage {
     bytes: Box<PageBytes>,
     heads: Heads,

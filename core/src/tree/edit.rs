@@ -150,7 +150,7 @@ impl Dirty {
         }
         let cells = indices.map(|index| BranchCell {
             key: page.key(index).into(),
-            link: Link::Clean { pointer: page.child(index), node: node.resident(index) },
+            link: Link::Clean { pointer: page.child(index), node: node.resident(index).cloned() },
         });
         Self::Branch(DirtyBranch { level: page.level(), cells: cells.collect(), bytes })
     }

@@ -1,7 +1,7 @@
 //! Writing what a transaction changed: every node and value once, children before parents.
 
 use super::edit::{Dirty, DirtyBranch, DirtyLeaf, LeafCell, Link, Payload};
-use super::{Node, Pager};
+use super::{Cache, Node, Pager};
 use crate::codec::u32_len;
 use crate::conc::Arc;
 use crate::crypto::{Batch, Place};
@@ -35,6 +35,10 @@ impl<'a> Flush<'a> {
         let batch = pager.batch()?;
         let pages = pages.into_iter();
         Ok(Self { pager, batch, commit, pages, waiting: Vec::new(), first: PageId(0) })
+    }
+
+    pub(crate) fn cache(&self) -> &'a Cache {
+        self.pager.cache()
     }
 
     /// Writes what is left and returns the batch, for the slot.
@@ -132,14 +136,8 @@ impl<'a> Flush<'a> {
         let cells = children.iter().map(|(key, pointer, _)| Cell { key, content: *pointer });
         encode_branch(branch.level, cells, &mut page);
         let (pointer, page) = self.node(page)?;
-        let cache = self.pager.cache();
-        let resident: Vec<_> = children.iter().map(|(_, _, child)| child.is_some()).collect();
         let children = children.into_iter().map(|(_, _, child)| child);
-        let node = Arc::new(Node::with_children(page, children, cache));
-        for (index, _) in resident.into_iter().enumerate().filter(|(_, resident)| *resident) {
-            cache.admit(&node, index);
-        }
-        Ok((pointer, node))
+        Ok((pointer, Arc::new(Node::with_children(page, children, self.pager.cache()))))
     }
 
     fn node(&mut self, page: Box<PageBytes>) -> Result<(Pointer, NodePage)> {

@@ -165,7 +165,7 @@ fn free_link(link: Link, level: Option<u8>, edits: &mut Edits<'_>) -> Result<()>
             edits.freed.push(pointer.page);
             for index in 0..node.page.count() {
                 if node.page.level() > 0 {
-                    let child = node.resident(index);
+                    let child = node.resident(index).cloned();
                     let link = Link::Clean { pointer: node.page.child(index), node: child };
                     free_link(link, Some(node.page.level() - 1), edits)?;
                 } else if let ValueSpan::Stored { bytes, first } = node.page.value(index) {

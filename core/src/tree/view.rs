@@ -1,10 +1,11 @@
 //! Reading a tree, be it committed or in the middle of a transaction.
 
+use super::cache::{Cache, Trim};
 use super::edit::{Dirty, Link, Payload as DirtyPayload};
 use super::{Bytes, Node, Pager};
 use crate::conc::{Arc, Loaded, Swap, loaded};
 use crate::error::Result;
-use crate::page::{TreeRecord, ValueSpan};
+use crate::page::TreeRecord;
 
 /// A committed tree.
 #[derive(Debug, Default)]
@@ -14,8 +15,13 @@ pub(crate) struct TreeState {
 }
 
 impl TreeState {
-    pub(crate) fn new(record: TreeRecord, root: Option<Arc<Node>>) -> Self {
-        Self { record, root: Swap::new(root) }
+    /// Makes a tree known to the cache of its file.
+    pub(crate) fn new(record: TreeRecord, root: Option<Arc<Node>>, cache: &Cache) -> Arc<Self> {
+        let tree = Arc::new(Self { record, root: Swap::new(root) });
+        if record.root.is_some() {
+            cache.register(&tree);
+        }
+        tree
     }
 
     /// Returns the root, reading it if it is not resident; `None` if the tree is empty.
@@ -26,6 +32,7 @@ impl TreeState {
             return Ok(Some(resident));
         }
         let node = pager.node(pointer, None)?;
+        pager.cache().make_room();
         self.root.store(Some(Arc::clone(&node)));
         Ok(Some(loaded(node)))
     }
@@ -36,25 +43,21 @@ impl TreeState {
 
     /// Looks a key up.
     pub(crate) fn get(&self, key: &[u8], pager: &Pager) -> Result<Option<Bytes>> {
-        let Some(mut held) = self.root(pager)? else { return Ok(None) };
-        loop {
-            let next = {
-                let Some(node) = held.as_ref() else { return Ok(None) };
-                if node.page.level() == 0 {
-                    let Ok(index) = node.page.find(key) else { return Ok(None) };
-                    return value(node, index, pager).map(Some);
-                }
-                node.child(node.page.child_of(key), pager)?
-            };
-            held = next;
+        let root = self.root(pager)?;
+        match root.as_deref().and_then(Option::as_ref) {
+            Some(root) => root.get(key, pager),
+            None => Ok(None),
         }
     }
-}
 
-fn value(node: &Arc<Node>, index: usize, pager: &Pager) -> Result<Bytes> {
-    match node.page.value(index) {
-        ValueSpan::Inline { at, len } => Ok(Bytes::of_page(Arc::clone(node), at, len)),
-        ValueSpan::Stored { bytes, first } => pager.chain(bytes, first, |_| ()).map(Bytes::from),
+    /// Lets nodes below the root go.
+    pub(crate) fn trim(&self, trim: &mut Trim<'_>) {
+        if let Some(root) = &*self.root.load() {
+            let trimmed = root.trimmed(trim);
+            if !Arc::ptr_eq(root, &trimmed) {
+                self.root.store(Some(trimmed));
+            }
+        }
     }
 }
 
@@ -106,10 +109,7 @@ impl<'a> View<'a> {
 
     pub(crate) fn child(&self, index: usize, pager: &Pager) -> Result<Self> {
         match self {
-            Self::Clean(node) => {
-                let child = node.child(index, pager)?;
-                Ok(Self::Clean(Arc::clone(child.as_ref().expect("T2: a branch has its child"))))
-            }
+            Self::Clean(node) => node.child(index, pager).map(Self::Clean),
             Self::Dirty(dirty) => View::of_link(dirty.link(index), Some(dirty.level() - 1), pager),
         }
     }
@@ -126,7 +126,7 @@ impl<'a> View<'a> {
 
     pub(crate) fn value(&self, index: usize, pager: &Pager) -> Result<Bytes> {
         match self {
-            Self::Clean(node) => value(node, index, pager),
+            Self::Clean(node) => node.value(index, pager),
             Self::Dirty(dirty) => match dirty.payload(index) {
                 DirtyPayload::New(bytes) => Ok(bytes.as_ref().into()),
                 DirtyPayload::Stored { bytes, first } => {

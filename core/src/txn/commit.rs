@@ -53,7 +53,7 @@ struct Trees {
 struct Written<'a> {
     batch: Batch<'a>,
     trees: BTreeMap<Arc<str>, Arc<TreeState>>,
-    space: TreeState,
+    space: Arc<TreeState>,
     catalog: CatalogAt,
     catalog_pages: Vec<PageId>,
 }
@@ -157,12 +157,13 @@ impl Work<'_> {
         }
         self.writer.slot_page = page;
         self.writer.settled = false;
-        let (trees, space, catalog_pages) =
-            (written.trees, Arc::new(written.space), written.catalog_pages);
+        let (trees, space, catalog_pages) = (written.trees, written.space, written.catalog_pages);
         let pager = Arc::clone(&base.pager);
         let trees = if fault::on(Fault::En11) { stale(&base, trees) } else { trees };
         let state = State { pager, slot, trees, space, catalog_pages };
         self.published.publish(self.commit, Arc::new(state));
+        // What was written is resident now.
+        base.pager.cache().make_room();
         Ok(freed)
     }
 
@@ -241,7 +242,7 @@ fn plan_space(
 fn write_pages(mut flush: Flush<'_>, trees: Trees, space: TreeEdit) -> Result<Written<'_>> {
     let mut all = trees.kept;
     for (name, edit) in trees.changed {
-        all.insert(name, Arc::new(flush_tree(&mut flush, edit)?));
+        all.insert(name, flush_tree(&mut flush, edit)?);
     }
     let records = all.iter().map(|(name, tree)| (name.to_string(), tree.record));
     let bytes = Catalog(records.collect()).encode();
@@ -257,10 +258,11 @@ fn write_pages(mut flush: Flush<'_>, trees: Trees, space: TreeEdit) -> Result<Wr
     Ok(Written { batch, trees: all, space, catalog, catalog_pages })
 }
 
-fn flush_tree(flush: &mut Flush<'_>, edit: TreeEdit) -> Result<TreeState> {
-    let Some(root) = edit.root else { return Ok(TreeState::default()) };
+fn flush_tree(flush: &mut Flush<'_>, edit: TreeEdit) -> Result<Arc<TreeState>> {
+    let Some(root) = edit.root else { return Ok(Arc::default()) };
     let (pointer, node) = flush.tree(root)?;
-    Ok(TreeState::new(TreeRecord { root: Some(pointer), len: edit.len }, node))
+    let record = TreeRecord { root: Some(pointer), len: edit.len };
+    Ok(TreeState::new(record, node, flush.cache()))
 }
 
 /// Lets trees start from the nodes of an older commit, for [`Fault::En11`].
@@ -270,7 +272,7 @@ fn stale(
 ) -> BTreeMap<Arc<str>, Arc<TreeState>> {
     let stale = |name: &str| base.trees.get(name)?.resident();
     let trees = trees.into_iter().map(|(name, tree)| match stale(&name) {
-        Some(root) => (name, Arc::new(TreeState::new(tree.record, Some(root)))),
+        Some(root) => (name, TreeState::new(tree.record, Some(root), base.pager.cache())),
         None => (name, tree),
     });
     trees.collect()

@@ -58,9 +58,9 @@ impl State {
         let trees = catalog
             .0
             .into_iter()
-            .map(|(name, record)| (Arc::from(name), Arc::new(TreeState::new(record, None))));
+            .map(|(name, record)| (Arc::from(name), TreeState::new(record, None, pager.cache())));
         let trees = trees.collect();
-        let space = Arc::new(TreeState::new(slot.space, None));
+        let space = TreeState::new(slot.space, None, pager.cache());
         Ok(Self { pager, slot, trees, space, catalog_pages })
     }
 
