@@ -123,7 +123,7 @@ fn key_bytes(style: usize, number: usize) -> Bytes {
         _ if number == 0 => [].into(),
         0 => text.into(),
         1 => [low.wrapping_mul(37), high ^ 0x80, 0xff, low].into(),
-        2 => [&[b'p'; 200][..], &text].concat().into(),
+        2 => [&[b'p'; 900][..], &text].concat().into(),
         // Each key is the beginning of the next ones.
         3 => vec![b'a'; number % (KEY_BYTES_MAX + 1)].into(),
         4 => [&[b'q'; 1000][..], &text].concat().into(),

@@ -388,7 +388,7 @@ impl Failing<'_> {
     fn go_on(&mut self, store: &Store, may_be_poisoned: bool) -> Result<Vec<State>, Stop> {
         let domain = &self.world.domain;
         let (tree, key) = self.world.rng(|rng| (rng.byte(), rng.byte()));
-        let (tree, key, value) = (domain.tree(tree), domain.key(key), domain.value(3, 0xfa11));
+        let (tree, key, value) = (domain.tree(tree), domain.key(key), self.world.value(3, 0xfa11));
         let mut txn = match store.write() {
             Ok(txn) => txn,
             Err(Error::Poisoned { .. }) if may_be_poisoned => {

@@ -292,7 +292,7 @@ impl Crashes<'_> {
                 txn.tree(tree)?.remove(&key)?;
                 model.remove(tree, &key);
             } else {
-                let value = domain.value(value, self.world.rng(|rng| u32::from(rng.byte())));
+                let value = self.world.value(value, self.world.rng(|rng| u32::from(rng.byte())));
                 txn.tree(tree)?.insert(&key, &value)?;
                 model.insert(tree, &key, &value);
             }

@@ -176,7 +176,7 @@ fn go_on(
     let mut state = fastness_models::store::Store::at(genuine[which].state.clone());
     let (tree, key) = world.rng(|rng| (rng.byte(), rng.byte()));
     let (tree, key) = (world.domain.tree(tree), world.domain.key(key));
-    let value = world.domain.value(7, 7);
+    let value = world.value(7, 7);
     let commit = store.write().and_then(|mut txn| {
         txn.tree(tree)?.insert(&key, &value)?;
         txn.commit()

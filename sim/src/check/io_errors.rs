@@ -364,7 +364,7 @@ impl Episode<'_> {
         for _ in 0..4 {
             let [tree, key, value] = self.world.rng(|rng| [(); 3].map(|()| rng.byte()));
             let (tree, key) = (domain.tree(tree), domain.key(key));
-            let value = domain.value(value, u32::from(value) | 0xe000);
+            let value = self.world.value(value, u32::from(value) | 0xe000);
             // What a failed transaction would have held is of no matter.
             model.insert(tree, &key, &value);
             txn.tree(tree)?.insert(&key, &value)?;

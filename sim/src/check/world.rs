@@ -6,7 +6,8 @@ use crate::fs::{Disk, SimFs};
 use crate::rng::Rng;
 use fastness::{Key, Options};
 use fastness_models::Domain;
-use std::cell::RefCell;
+use fastness_models::domain::Bytes;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,12 +22,34 @@ pub(super) struct World {
     pub(super) domain: Domain,
     pub(super) salt: u32,
     rng: RefCell<Rng>,
+    bytes_left: Cell<usize>,
 }
+
+/// Bytes of large values that a plan may write; later values are short.
+const LARGE_VALUES_BYTES_MAX: usize = 6 << 20;
+/// Above this length a value is large.
+const LARGE_VALUE_BYTES: usize = 4096;
 
 impl World {
     pub(super) fn new(plan: &Plan, twin: Twin) -> Self {
         let rng = RefCell::new(Rng::new(u64::from(plan.salt) << 8 | 0x5a));
-        Self { twin, domain: Domain::new(plan.salt), salt: plan.salt, rng }
+        let bytes_left = Cell::new(LARGE_VALUES_BYTES_MAX);
+        Self { twin, domain: Domain::new(plan.salt), salt: plan.salt, rng, bytes_left }
+    }
+
+    /// Returns the value an operand stands for, as long as the plan may write so much.
+    pub(super) fn value(&self, operand: u8, stamp: u32) -> Bytes {
+        let value = self.domain.value(operand, stamp);
+        if value.len() <= LARGE_VALUE_BYTES {
+            return value;
+        }
+        match self.bytes_left.get().checked_sub(value.len()) {
+            Some(left) => {
+                self.bytes_left.set(left);
+                value
+            }
+            None => value[..8].into(),
+        }
     }
 
     /// Decides something.

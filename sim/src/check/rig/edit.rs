@@ -31,7 +31,7 @@ impl Rig<'_> {
         let tree = world.domain.tree(op.a);
         let key = world.domain.run(op.b, index);
         let stamp = u32::try_from(self.step).unwrap_or(0) << 8 | u32::from(index);
-        let value = world.domain.value(op.c.wrapping_add(index), stamp);
+        let value = world.value(op.c.wrapping_add(index), stamp);
         let was = self.write()?.tree(tree)?.insert(&key, &value)?;
         let outcome = Outcome::Was(was);
         same(&outcome, &self.model.insert(tree, &key, &value), "S1")?;
@@ -100,7 +100,7 @@ impl Rig<'_> {
     pub(in crate::check) fn oversize(&mut self, op: Op) -> Result<(), Stop> {
         let long_key = vec![op.b; KEY_BYTES_MAX + 1 + usize::from(op.c)].into();
         let key = self.world.domain.key(op.b);
-        let short = self.world.domain.value(0, 0);
+        let short = self.world.value(0, 0);
         let long_name = "n".repeat(NAME_BYTES_MAX + 1 + usize::from(op.c));
         let tree = self.world.domain.tree(op.b);
         let (tree, key, value) = match op.a {
