@@ -9,7 +9,7 @@ use super::world::{COPY, World, file, other_key};
 use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, Fault, Fork, Injection, SimFs};
 use crate::rng::Rng;
-use fastness::{Error, FileErrorCause, Key, Options, Store};
+use fastness::{Error, FileErrorCause, Key, Options, PAGE_BYTES, Store};
 use fastness_models::store::State;
 use fastness_models::{Kind, Op};
 use std::path::Path;
@@ -78,10 +78,13 @@ pub(super) const CHECK: Check = Check {
 /// A sweep over failing calls ends here even when there are more.
 const SWEEP_CALLS_MAX: u32 = 40;
 /// Of more forks than this some are left out.
-const FORKS_MAX: usize = 12;
+const FORKS_MAX: usize = 8;
+/// With every so many pages one more call is left out between two that fail.
+const LARGE_PAGES: usize = 32;
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
+    world.limit(256 << 10);
     let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, S1.id))?;
     for (step, op) in plan.ops.iter().enumerate() {
         rig.step = step;
@@ -296,7 +299,11 @@ fn sweep(rig: &mut Rig<'_>, op: Op) -> Result<(), Violation> {
     let disk = rig.fs.disk();
     let state = rig.model.committed().clone();
     let fault = Fault::ALL[usize::from(op.a) % Fault::ALL.len()];
-    for after in 0..SWEEP_CALLS_MAX {
+    // Most calls of a large file are alike.
+    let pages = disk.len(file()).unwrap_or(0) / PAGE_BYTES as u64;
+    let stride = 1 + usize::try_from(pages).unwrap_or(0) / LARGE_PAGES;
+    let first = rig.world.rng(|rng| rng.below(stride));
+    for after in (0..SWEEP_CALLS_MAX).skip(first).step_by(stride) {
         let injection = Injection { fault, after, lasting: op.b & 1 == 1 };
         let mut failing = Failing { world: rig.world, probe: rig.probe, state: &state };
         let met = match op.c & 1 {

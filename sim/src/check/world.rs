@@ -37,6 +37,11 @@ impl World {
         Self { twin, domain: Domain::new(plan.salt), salt: plan.salt, rng, bytes_left }
     }
 
+    /// Lets the plan write less, where a check does much with every byte.
+    pub(super) fn limit(&self, bytes: usize) {
+        self.bytes_left.set(bytes);
+    }
+
     /// Returns the value an operand stands for, as long as the plan may write so much.
     pub(super) fn value(&self, operand: u8, stamp: u32) -> Bytes {
         let value = self.domain.value(operand, stamp);
