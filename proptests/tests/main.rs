@@ -1,5 +1,6 @@
 //! Everything that tests the whole instead of one module, in one binary.
 //!
+//! - `checks`: the checks over generated plans, and the checks of the checks.
 //! - `tidy`: the house style and the layering, held as tests.
 //! - `deep`: trees of many levels, compared with a map.
 //! - `kill`: a real process, killed again and again.
@@ -8,6 +9,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
 
+mod checks;
 mod deep;
 mod kill;
 mod opening;

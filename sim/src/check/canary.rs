@@ -1,13 +1,18 @@
-//! The canary: a promise nobody makes, so that a campaign can show that its alarm works.
+//! The canary: a promise nobody makes, so that a campaign can show that its alarm works. It drives
+//! a real store as the other checks do.
 
+use super::rig::{Rig, unexpected};
+use super::store::S1;
+use super::world::World;
 use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
 use fastness_models::Kind;
-use std::collections::BTreeSet;
+
+const Y1: Invariant = Invariant { id: "Y1", promise: "No tree ever holds more than two entries." };
 
 pub(super) const CHECK: Check = Check {
     name: "canary",
-    about: "wrong on purpose: pretends that a tree never holds more than two entries",
-    invariants: &[Invariant { id: "Y1", promise: "A tree never holds more than two entries." }],
+    about: "wrong on purpose: pretends that no tree ever holds more than two entries",
+    invariants: &[Y1, S1],
     marks: &[],
     recipe: Recipe {
         mix: &[(Kind::Insert, 6), (Kind::Remove, 3), (Kind::Get, 3), (Kind::Commit, 2)],
@@ -17,19 +22,19 @@ pub(super) const CHECK: Check = Check {
     body,
 };
 
-fn body(plan: &Plan, _twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
-    let mut keys = BTreeSet::new();
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, S1.id))?;
     for (step, op) in plan.ops.iter().enumerate() {
-        probe.count(op.kind.name(), 1);
-        probe.line(|| op.to_string());
-        if op.kind == Kind::Insert {
-            keys.insert(op.b);
-        } else if op.kind == Kind::Remove {
-            keys.remove(&op.b);
-        }
-        if keys.len() > 2 {
-            let text = format!("the tree holds {} entries", keys.len());
-            return Err(Violation::new("Y1", text).at(step));
+        rig.step = step;
+        rig.must(*op).map_err(|violation| violation.at(step))?;
+        let snapshot = rig.store().snapshot();
+        for name in snapshot.tree_names() {
+            let len = snapshot.tree(name).len();
+            if len > 2 {
+                let text = format!("a tree holds {len} entries");
+                return Err(Violation::new(Y1.id, text).at(step));
+            }
         }
     }
     Ok(())

@@ -31,7 +31,7 @@ pub use plan::{PLAN_OPS_MAX, Plan};
 pub use probe::Probe;
 
 use crate::rng::Rng;
-use fastness_models::{Kind, Op};
+pub use fastness_models::{Kind, Op};
 use std::fmt;
 
 /// A promise of the store, with the id that its module and its document give it.
@@ -169,11 +169,10 @@ impl Check {
         Plan::draw(&mut rng, mix, ops)
     }
 
-    /// Draws operations as the plans of this check have them, from a number each.
+    /// Returns the kinds of operations its plans are made of, and how often each is drawn.
     #[must_use]
-    pub fn op(&self, seed: u64) -> Op {
-        let plan = Plan::draw(&mut Rng::new(seed), self.recipe.mix, 1);
-        plan.ops[0]
+    pub const fn mix(&self) -> &'static [(Kind, usize)] {
+        self.recipe.mix
     }
 
     /// Returns a smaller plan that breaks the same invariant, the smallest found within

@@ -1,0 +1,144 @@
+//! The checks over generated plans, both twins, with shrinking on operations; plans that once broke
+//! a promise; and the checks of the checks: same plan, same result; the canary is caught and shrinks.
+
+use fastness_sim::check::{CANARY, CHECKS, Check, Kind, Op, Plan, Probe, Twin, by_name};
+use proptest::collection::vec;
+use proptest::prelude::{Strategy, any};
+use proptest::sample::select;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+
+/// Plans for each check and twin; campaigns run the many.
+const CASES: u32 = 300;
+const OPS_MAX: usize = 60;
+
+fn plans(check: &'static Check) -> impl Strategy<Value = Plan> {
+    let mix = check.mix().iter();
+    let kinds: Vec<Kind> = mix.flat_map(|(kind, weight)| vec![*kind; *weight]).collect();
+    let op = (select(kinds), any::<[u8; 3]>()).prop_map(|(kind, operands)| Op::new(kind, operands));
+    (any::<u32>(), vec(op, 0..OPS_MAX)).prop_map(|(salt, ops)| Plan { salt, ops })
+}
+
+#[track_caller]
+fn holds(name: &str, twin: Twin) {
+    let check = by_name(name).unwrap();
+    // The same plans in every run: what is random belongs to campaigns.
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let outcome = TestRunner::new_with_rng(config, rng).run(&plans(check), |plan| {
+        let outcome = check.run(&plan, twin, &mut Probe::default());
+        outcome.map_err(|violation| TestCaseError::fail(violation.to_string()))
+    });
+    if let Err(broken) = outcome {
+        panic!("{name} {}: {broken}", twin.name());
+    }
+}
+
+macro_rules! hold {
+    ($($name:literal => $plain:ident, $encrypted:ident;)*) => {$(
+        #[test]
+        fn $plain() {
+            holds($name, Twin::Plain);
+        }
+
+        #[test]
+        fn $encrypted() {
+            holds($name, Twin::Encrypted);
+        }
+    )*};
+}
+
+hold! {
+    "store" => store_holds, store_holds_encrypted;
+    "crash" => crash_holds, crash_holds_encrypted;
+    "io-errors" => io_errors_hold, io_errors_hold_encrypted;
+    "damage" => damage_holds, damage_holds_encrypted;
+    "adversary" => adversary_holds, adversary_holds_encrypted;
+    "nonces" => nonces_hold, nonces_hold_encrypted;
+    "pins" => pins_hold, pins_hold_encrypted;
+    "compaction" => compaction_holds, compaction_holds_encrypted;
+}
+
+#[test]
+fn every_check_is_tested_here_and_can_be_found() {
+    let names: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
+    let tested = "store crash io-errors damage adversary nonces pins compaction";
+    assert_eq!(names.join(" "), tested);
+    for check in CHECKS {
+        assert_eq!(by_name(check.name).unwrap().name, check.name);
+        assert!(!check.marks.is_empty() && !check.invariants.is_empty());
+    }
+}
+
+#[test]
+fn the_same_plan_gives_the_same_result_and_trace() {
+    for check in CHECKS {
+        for twin in Twin::ALL {
+            for seed in 0..2 {
+                let plan = check.plan(seed);
+                let [one, two] = [(); 2].map(|()| {
+                    let mut probe = Probe::tracing();
+                    (check.run(&plan, twin, &mut probe), probe)
+                });
+                assert_eq!(one, two, "{} {} {seed}", check.name, twin.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_canary_is_caught_and_shrinks_to_its_minimum() {
+    for twin in Twin::ALL {
+        for seed in 0..4 {
+            let plan = CANARY.plan(seed);
+            let violation = CANARY.run(&plan, twin, &mut Probe::default()).unwrap_err();
+            let small = CANARY.shrink(&plan, twin, &violation, 5000);
+            let kinds: Vec<Kind> = small.ops.iter().map(|op| op.kind).collect();
+            let minimum = [Kind::Insert, Kind::Insert, Kind::Insert, Kind::Commit];
+            assert_eq!((violation.invariant, &kinds[..]), ("Y1", &minimum[..]), "{small}");
+        }
+    }
+}
+
+/// What a promoted finding says: `fastness-plan 1 CHECK TWIN INVARIANT`, hex, comments.
+#[track_caller]
+fn replay(text: &str) {
+    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+    let words: Vec<&str> = lines.next().unwrap().split(' ').collect();
+    assert_eq!(words[..2], ["fastness-plan", "1"]);
+    let check = by_name(words[2]).unwrap();
+    let twin = *Twin::ALL.iter().find(|twin| twin.name() == words[3]).unwrap();
+    let digits: Vec<char> = lines.flat_map(str::chars).filter(|c| !c.is_whitespace()).collect();
+    let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap();
+    let bytes: Vec<u8> = digits.chunks(2).map(byte).collect();
+    let outcome = check.run(&Plan::from_bytes(&bytes), twin, &mut Probe::default());
+    assert_eq!(outcome, Ok(()), "{text}");
+}
+
+#[test]
+fn promoted_findings_stay_mended() {
+    let tree = crate::tidy::WorkTree::here();
+    for path in tree.under("proptests/regressions/").filter(|path| path.ends_with(".plan")) {
+        replay(&tree.text(path).unwrap());
+    }
+}
+
+/// A sync fails and takes the length of the file with it; the file is opened anew and the power
+/// goes. Recovery trusted what it read from the cache of the system.
+#[test]
+fn recover_rewrites_what_a_failed_sync_lost() {
+    replay("fastness-plan 1 io-errors plain E3\n090d005a1a0000001a02000200000000090000001a000002");
+    replay(
+        "fastness-plan 1 io-errors encrypted E3\n090d005a1a0000001a02000200000000090000001a000002",
+    );
+}
+
+/// A commit that puts in and takes out the same entry is a commit all the same, and the slot before
+/// it needs other pages than the one before that.
+#[test]
+fn pins_of_both_slots_hold_across_a_commit_that_changes_nothing() {
+    for twin in ["plain", "encrypted"] {
+        replay(&format!(
+            "fastness-plan 1 pins {twin} P2\n000000001b0200000002000009000000000000000800000109000000"
+        ));
+    }
+}
