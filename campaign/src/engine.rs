@@ -6,6 +6,7 @@
 //! Workers share nothing but the scheduler, one tally for each pair and the findings, each behind
 //! its lock for the blink of an update. The calling thread watches and reports.
 
+use crate::clock::Moment;
 use crate::findings::{Finding, Findings, HANG, Origin, Shape};
 use crate::plans::{Pair, Shard};
 use crate::scheduler::{Batch, Scheduler};
@@ -66,7 +67,7 @@ impl Limits {
 pub struct Tally {
     /// Plans run to their end.
     pub plans: u64,
-    /// Thread time spent, shrinking left out.
+    /// Time on a core spent, shrinking left out.
     pub busy: Duration,
     /// What the plans did.
     pub probe: Probe,
@@ -211,7 +212,7 @@ impl Shared {
 
     fn work(&self, batch: &Batch, seat: &Seat, sender: &Sender<Finding>) {
         let pair = self.engine.pairs[batch.pair_index];
-        let start = Instant::now();
+        let start = Moment::now();
         let mut elsewhere = Duration::ZERO;
         let mut tally = Tally::default();
         for &number in &batch.numbers {
@@ -228,7 +229,7 @@ impl Shared {
             }
             tally.plans += 1;
             if let Err(violation) = outcome {
-                let pause = Instant::now();
+                let pause = Moment::now();
                 self.found(self.finding(origin, violation), seat, sender);
                 elsewhere += pause.elapsed();
             }

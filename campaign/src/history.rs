@@ -25,7 +25,7 @@ pub struct Past {
     pub only: Vec<String>,
     /// Operations compared with a model.
     pub operations: u64,
-    /// Operations for each second of a thread.
+    /// Operations for each second of a core.
     pub operations_per_second: f64,
     /// Findings.
     pub findings: usize,

@@ -9,6 +9,7 @@
 //! - K7 Blind is never green ([`summary`]).
 
 mod campaign;
+mod clock;
 pub mod engine;
 mod events;
 #[cfg(feature = "faults")]

@@ -71,7 +71,7 @@ fn merged(first: &Summary, shards: &[Summary], out: &Path) -> Summary {
 
 fn add(sum: &mut CheckSummary, other: &CheckSummary) {
     sum.plans += other.plans;
-    sum.thread_seconds += other.thread_seconds;
+    sum.core_seconds += other.core_seconds;
     sum.operations += other.operations;
     sum.crash_points += other.crash_points;
     for (ours, theirs) in [

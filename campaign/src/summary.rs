@@ -122,7 +122,7 @@ pub struct Totals {
     pub plans: u64,
     /// Operations compared with a model.
     pub operations: u64,
-    /// Operations for each second of a thread.
+    /// Operations for each second of a core.
     pub operations_per_second: f64,
     /// Crashes recovered from.
     pub crash_points: u64,
@@ -149,10 +149,10 @@ pub struct CheckSummary {
     pub plans: u64,
     /// Operations compared with the model.
     pub operations: u64,
-    /// Operations for each second of a thread spent in this check.
+    /// Operations for each second of a core spent in this check.
     pub operations_per_second: f64,
-    /// Seconds of threads spent in this check.
-    pub thread_seconds: f64,
+    /// Seconds of cores spent in this check; waiting for a core is left out.
+    pub core_seconds: f64,
     /// Crashes recovered from and compared.
     pub crash_points: u64,
     /// The same by kind of I/O and depth.
@@ -232,7 +232,7 @@ impl CheckSummary {
             plans: tally.plans,
             operations: probe.operations,
             operations_per_second: rate(probe.operations, seconds),
-            thread_seconds: rounded(seconds),
+            core_seconds: rounded(seconds),
             crash_points: probe.crash_points,
             crash_points_by: named(&probe.crash_points_by),
             mix: named(&probe.mix),
@@ -243,10 +243,10 @@ impl CheckSummary {
 
     /// Works the speed out again, after counts and time have changed.
     pub fn measure(&mut self) {
-        self.operations_per_second = rate(self.operations, self.thread_seconds);
+        self.operations_per_second = rate(self.operations, self.core_seconds);
     }
 
-    /// Returns operations for each second of a thread as a whole number.
+    /// Returns operations for each second of a core as a whole number.
     #[must_use]
     pub fn speed(&self) -> u64 {
         whole(self.operations_per_second)
@@ -275,7 +275,7 @@ impl Totals {
             operations,
             operations_per_second: rate(
                 operations,
-                checks.iter().map(|check| check.thread_seconds).sum(),
+                checks.iter().map(|check| check.core_seconds).sum(),
             ),
             crash_points: checks.iter().map(|check| check.crash_points).sum(),
             findings: checks.iter().map(|check| check.findings.len()).sum(),
@@ -317,7 +317,7 @@ pub fn judge(checks: &[CheckSummary], canary: &Canary, interrupted: bool) -> (Ve
             count => format!(" and {} crashes", thousands(count)),
         };
         let operations = thousands(totals.operations);
-        let sentence = format!("Held in {operations} operations{crashes}; every mark was hit.");
+        let sentence = format!("{operations} operations{crashes}, and every mark was hit.");
         return (Verdict::Held, sentence);
     }
     let sentence = match missed.len() {

@@ -16,7 +16,7 @@ pub(super) fn speed(summary: &Summary) -> String {
     }
     format!(
         "<h2>Speed</h2><div class=\"card\"><p class=\"soft small keys\">Operations compared with a \
-         model, for each second of a thread, with crashes on. {}{}</p>\
+         model, for each second of a core, with crashes on. {}{}</p>\
          <div class=\"bars\">{bars}</div></div>",
         svg::key("--plain", "plain"),
         svg::key("--encrypted", "encrypted"),

@@ -149,8 +149,8 @@ fn canary(summary: &Summary) -> String {
     let rows: String = summary.canary.twins.iter().map(row).collect();
     format!(
         "<h2>Does the alarm work?</h2><div class=\"card\"><p class=\"soft\">A check that is wrong \
-         on purpose goes the whole way of a finding: found, made small, saved, read back, replayed. \
-         If it is not caught, the campaign is blind.</p><table><tr><th>twin</th><th></th>\
+         on purpose goes the whole way of a finding: found, made small, saved, read back, \
+         replayed. If it is not caught, the campaign is blind.</p><table><tr><th>twin</th><th></th>\
          <th>what was said</th><th class=\"n\">plans</th><th class=\"n\">minimal operations</th>\
          </tr>{rows}</table></div>"
     )
