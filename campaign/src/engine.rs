@@ -6,7 +6,7 @@
 //! Workers share nothing but the scheduler, one tally for each pair and the findings, each behind
 //! its lock for the blink of an update. The calling thread watches and reports.
 
-use crate::clock::Moment;
+use crate::clock::{Moment, Passed};
 use crate::findings::{Finding, Findings, HANG, Origin, Shape};
 use crate::plans::{Pair, Shard};
 use crate::scheduler::{Batch, Scheduler};
@@ -213,7 +213,7 @@ impl Shared {
     fn work(&self, batch: &Batch, seat: &Seat, sender: &Sender<Finding>) {
         let pair = self.engine.pairs[batch.pair_index];
         let start = Moment::now();
-        let mut elsewhere = Duration::ZERO;
+        let mut elsewhere = Passed::default();
         let mut tally = Tally::default();
         for &number in &batch.numbers {
             if self.is_over() {
@@ -231,12 +231,13 @@ impl Shared {
             if let Err(violation) = outcome {
                 let pause = Moment::now();
                 self.found(self.finding(origin, violation), seat, sender);
-                elsewhere += pause.elapsed();
+                elsewhere += pause.passed();
             }
         }
         seat.take(Doing::Nothing);
-        tally.busy = start.elapsed().saturating_sub(elsewhere);
-        lock(&self.scheduler).put_back(batch, tally.busy);
+        let passed = start.passed() - elsewhere;
+        tally.busy = passed.core;
+        lock(&self.scheduler).put_back(batch, passed.wall);
         let mut total = lock(&self.tallies[batch.pair_index]);
         total.plans += tally.plans;
         total.busy += tally.busy;
