@@ -18,6 +18,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("snapshots", &["sim"]),
     ("loom-tests", &["core"]),
     ("benches", &["core"]),
+    ("benches/peers", &[]),
+    ("benches/peers/harness", &["core"]),
+    ("benches/peers/plain", &[]),
+    ("benches/peers/sql", &[]),
 ];
 
 /// Crates that must stand on their own feet: not even a crate of others.

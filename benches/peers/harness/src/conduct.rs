@@ -1,0 +1,150 @@
+//! The program that conducts: runs its own rounds, then the other programs', and reports.
+
+use crate::args::Args;
+use crate::engine::{Engine, Result};
+use crate::fast::OURS;
+use crate::html;
+use crate::judge::judge;
+use crate::program::{Measured, be_held, measure, say};
+use crate::report::{Report, machine};
+use clap::Parser as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// The program that conducts the others.
+pub const MAIN: &str = "peers";
+
+/// Runs a program.
+///
+/// # Errors
+/// Whatever an engine or the system says.
+pub fn run(program: &str, engines: &[&dyn Engine], others: &[&str]) -> Result<()> {
+    let args = Args::parse();
+    if let Some(name) = &args.hold {
+        return be_held(&args, engines, name);
+    }
+    let chosen = |name: &str| {
+        args.engines.is_empty() || name == OURS || args.engines.iter().any(|e| e == name)
+    };
+    let engines: Vec<&dyn Engine> =
+        engines.iter().copied().filter(|engine| chosen(engine.name())).collect();
+    let mut measured = measure(&args, &engines, program)?;
+    if let Some(file) = &args.samples {
+        fs::write(file, serde_json::to_vec(&measured)?)?;
+        return Ok(());
+    }
+    let mut missing = Vec::new();
+    if !args.plain_only {
+        for other in others {
+            match run_other(&args, other) {
+                Ok(theirs) => measured.merge(theirs),
+                Err(error) => missing.push(format!("{other} ({error})")),
+            }
+        }
+    }
+    let build_is_asked = match &args.only {
+        Some(only) => "build".starts_with(only.as_str()),
+        None => !args.quick,
+    };
+    if build_is_asked {
+        let seconds = build_seconds()?;
+        measured.samples.add(OURS, "build", seconds);
+    }
+    report(&args, measured, missing)
+}
+
+fn report(args: &Args, measured: Measured, missing: Vec<String>) -> Result<()> {
+    say("")?;
+    let report = Report {
+        machine: machine(),
+        run: args.run(),
+        rounds: args.rounds(),
+        refused: measured.refused,
+        noisy: measured.noisy,
+        missing,
+        rows: judge(&measured.samples, &args.wanted())?,
+    };
+    if let Some(file) = &args.json {
+        fs::write(file, serde_json::to_vec_pretty(&report)?)?;
+    }
+    if let Some(file) = &args.html {
+        fs::write(file, html::page(&report)?)?;
+    }
+    std::io::stdout().write_all(report.table()?.as_bytes())?;
+    Ok(())
+}
+
+impl Measured {
+    fn merge(&mut self, mut other: Self) {
+        self.samples.all.append(&mut other.samples.all);
+        self.refused += other.refused;
+        self.noisy += other.noisy;
+    }
+}
+
+/// The workspace of these programs, as it was when they were built.
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn cargo() -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--release", "--quiet"]).stdout(Stdio::null());
+    command
+}
+
+/// Builds another program, each on its own: one build has room for one library of a name.
+fn run_other(args: &Args, program: &str) -> Result<Measured> {
+    say(&format!("building {program}; the first time this takes minutes"))?;
+    let manifest = workspace().join("Cargo.toml");
+    let built =
+        cargo().arg("--manifest-path").arg(manifest).args(["--package", program]).status()?;
+    if !built.success() {
+        return Err("does not build".into());
+    }
+    let own = std::env::current_exe()?;
+    let file = tempfile::NamedTempFile::new()?;
+    let mut command = Command::new(own.with_file_name(program));
+    command.arg("--samples").arg(file.path());
+    let rounds = args.rounds().to_string();
+    let rows = args.sizes().rows.to_string();
+    command.args(["--rounds", &rounds, "--rows", &rows]);
+    for (flag, is_set) in [("--quick", args.quick), ("--force", args.force)] {
+        if is_set {
+            command.arg(flag);
+        }
+    }
+    if let Some(only) = &args.only {
+        command.args(["--only", only]);
+    }
+    if let Some(dir) = &args.dir {
+        command.arg("--dir").arg(dir);
+    }
+    let ran = command.status()?;
+    if !ran.success() {
+        return Err("failed; what it said is above".into());
+    }
+    Ok(serde_json::from_slice(&fs::read(file.path())?)?)
+}
+
+/// Builds the crate `fastness` with nothing built before, and returns how long that took.
+fn build_seconds() -> Result<f64> {
+    say("building the crate fastness, cold")?;
+    let target = tempfile::tempdir()?;
+    let manifest = workspace().join("../../core/Cargo.toml");
+    let begun = Instant::now();
+    let status = cargo()
+        .arg("--manifest-path")
+        .arg(manifest)
+        .args(["--package", "fastness", "--target-dir"])
+        .arg(target.path())
+        .status()?;
+    if !status.success() {
+        return Err("the crate fastness does not build".into());
+    }
+    Ok(begun.elapsed().as_secs_f64())
+}

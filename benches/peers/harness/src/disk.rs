@@ -1,0 +1,92 @@
+//! The disk below the engines: its floors, what files take on it, and forgetting them.
+
+use crate::data::Random;
+use crate::engine::Result;
+use rustix::fs::Advice;
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const BLOCK: usize = 4096;
+const FLOOR_BYTES: u64 = 64 << 20;
+
+/// A raw file, written as a store with nothing to do but be durable would.
+#[derive(Debug)]
+pub(crate) struct Floor {
+    file: File,
+    random: Random,
+}
+
+impl Floor {
+    /// Makes the file, every block of it written.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(crate) fn new(dir: &Path) -> Result<Self> {
+        let file = File::create_new(dir.join("floor"))?;
+        let mib = vec![7; 1 << 20];
+        for at in (0..FLOOR_BYTES).step_by(mib.len()) {
+            file.write_all_at(&mib, at)?;
+        }
+        file.sync_all()?;
+        Ok(Self { file, random: Random::new(1) })
+    }
+
+    /// Writes a random block and syncs it, `syncs` times over, and returns how long that took.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(crate) fn write(&mut self, syncs: usize) -> Result<Duration> {
+        let begun = Instant::now();
+        for _ in 0..syncs {
+            let block = self.random.next() % (FLOOR_BYTES / BLOCK as u64);
+            self.file.write_all_at(&[9; BLOCK], block * BLOCK as u64)?;
+            self.file.sync_data()?;
+        }
+        Ok(begun.elapsed())
+    }
+}
+
+/// Returns every file below a directory.
+fn files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.append(&mut self::files(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// Returns what the files below a directory take: their length, or less where they have holes.
+///
+/// # Errors
+/// As the system says.
+pub(crate) fn bytes_on_disk(dir: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for path in files(dir)? {
+        let file = File::open(path)?;
+        file.sync_all()?;
+        let metadata = file.metadata()?;
+        bytes += metadata.len().min(metadata.blocks() * 512);
+    }
+    Ok(bytes)
+}
+
+/// Makes the system forget what it cached of the files below a directory; nobody may have them
+/// mapped.
+///
+/// # Errors
+/// As the system says.
+pub(crate) fn evict(dir: &Path) -> Result<()> {
+    for path in files(dir)? {
+        let file = File::open(path)?;
+        file.sync_all()?;
+        rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Fastness as an engine, encrypted and plain.
+
+use crate::data::{Change, Key};
+use crate::engine::{Ability, Db, Engine, Place, Result, Session, Snapshots, Sum};
+use fastness::{Options, Store};
+
+/// Fastness.
+#[derive(Clone, Copy, Debug)]
+pub struct Fastness {
+    /// Whether the file is encrypted.
+    pub encrypted: bool,
+}
+
+/// The encrypted twin's name: what the goals are about.
+pub(crate) const OURS: &str = "Fastness";
+
+const TREE: &str = "rows";
+
+/// Returns the options of either twin.
+#[must_use]
+pub(crate) fn options(encrypted: bool) -> Options {
+    let options = Options::new();
+    if encrypted { options.key(fastness::Key::new([7; 64])) } else { options }
+}
+
+impl Engine for Fastness {
+    fn name(&self) -> &'static str {
+        if self.encrypted { OURS } else { "plain" }
+    }
+
+    fn can(&self, ability: Ability) -> bool {
+        match ability {
+            Ability::Unsynced => false,
+            Ability::BoundedCache => true,
+        }
+    }
+
+    fn open(&self, place: &Place<'_>) -> Result<Box<dyn Db>> {
+        let options = options(self.encrypted).cache_bytes(place.cache_bytes);
+        Ok(Box::new(Open(options.open_or_create(place.dir.join("store.fastness"))?)))
+    }
+}
+
+struct Open(Store);
+
+impl Db for Open {
+    fn session(&self) -> Result<Box<dyn Session + '_>> {
+        Ok(Box::new(Shared(&self.0)))
+    }
+
+    fn compact(self: Box<Self>) -> Result<()> {
+        self.0.compact()?;
+        Ok(())
+    }
+}
+
+struct Shared<'a>(&'a Store);
+
+impl Session for Shared<'_> {
+    fn commit(&mut self, changes: &[Change]) -> Result<()> {
+        let mut txn = self.0.write()?;
+        let mut tree = txn.tree(TREE)?;
+        for change in changes {
+            match &change.value {
+                Some(value) => tree.insert(&change.key, value)?,
+                None => tree.remove(&change.key)?,
+            };
+        }
+        txn.commit()?;
+        Ok(())
+    }
+
+    fn get(&mut self, keys: &[Key], snapshots: Snapshots) -> Result<Sum> {
+        let mut sum = Sum::default();
+        match snapshots {
+            Snapshots::One => {
+                let snapshot = self.0.snapshot();
+                let tree = snapshot.tree(TREE);
+                for key in keys {
+                    if let Some(value) = tree.get(key)? {
+                        sum.add(&value);
+                    }
+                }
+            }
+            Snapshots::Each => {
+                for key in keys {
+                    if let Some(value) = self.0.snapshot().tree(TREE).get(key)? {
+                        sum.add(&value);
+                    }
+                }
+            }
+        }
+        Ok(sum)
+    }
+
+    fn scan(&mut self) -> Result<Sum> {
+        let mut sum = Sum::default();
+        let snapshot = self.0.snapshot();
+        for entry in snapshot.tree(TREE).range(..)? {
+            sum.add(&entry?.1);
+        }
+        Ok(sum)
+    }
+}

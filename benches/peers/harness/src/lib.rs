@@ -1,0 +1,26 @@
+//! Measures stores beside each other: the same rows and workloads, engines interleaved within each
+//! round, disk floors in the same run, ratios taken within each round.
+//!
+//! Comes in: engines, and `goals.json` with what is demanded of ours. Goes out: a table, JSON, and
+//! a page with charts. Method and limits: benches/README.md.
+
+mod args;
+mod bench;
+mod conduct;
+mod counting;
+mod data;
+mod disk;
+mod engine;
+mod fast;
+mod html;
+mod judge;
+mod noise;
+mod program;
+mod report;
+mod round;
+mod samples;
+
+pub use conduct::{MAIN, run};
+pub use data::{Change, Key, Value};
+pub use engine::{Ability, Db, Engine, Place, Result, Session, Snapshots, Sum};
+pub use fast::Fastness;

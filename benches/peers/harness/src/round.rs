@@ -1,0 +1,382 @@
+//! One round: every workload on every engine, one engine after another within each workload.
+//!
+//! - B1 All engines are in the same state at the same point, and read the same rows.
+//! - B2 Which engine goes first changes from round to round.
+
+use crate::bench::{Bench, micros, thousands_per_second};
+use crate::data::Data;
+use crate::disk::{Floor, bytes_on_disk};
+use crate::engine::{Ability, Engine, Result, Snapshots, Sum};
+use crate::samples::Samples;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How much of everything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// Rows loaded.
+    pub(crate) rows: usize,
+    /// Durable single-row commits of each engine.
+    pub(crate) commits: usize,
+    /// Into how many turns of each engine they are cut.
+    pub(crate) turns: usize,
+    /// Rows updated in transactions of a hundred.
+    pub(crate) updates: usize,
+    /// Rows updated to age a file.
+    pub(crate) ageing: usize,
+    /// Commits without durability.
+    pub(crate) unsynced: usize,
+    /// The usual cache.
+    pub(crate) cache_bytes: usize,
+    /// The small one.
+    pub(crate) small_cache_bytes: usize,
+}
+
+/// Which workloads run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// A row's key, or the beginning of some.
+    pub(crate) only: Option<String>,
+}
+
+impl Wanted {
+    /// Tells whether a workload runs whose rows' keys begin with `workload`.
+    #[must_use]
+    pub(crate) fn has(&self, workload: &str) -> bool {
+        let Some(only) = &self.only else { return true };
+        only.starts_with(workload) || workload.starts_with(only.as_str())
+    }
+}
+
+/// What a round needs from outside.
+pub(crate) struct World<'a> {
+    /// The engines.
+    pub(crate) engines: &'a [&'a dyn Engine],
+    /// How much of everything.
+    pub(crate) sizes: Sizes,
+    /// Which workloads run.
+    pub(crate) wanted: &'a Wanted,
+    /// Where files go.
+    pub(crate) dir: &'a Path,
+}
+
+/// A round that runs.
+struct Round<'a> {
+    benches: Vec<Bench<'a>>,
+    rig: Rig<'a>,
+}
+
+/// What the loops share.
+struct Rig<'a> {
+    world: &'a World<'a>,
+    data: Data,
+    floor: &'a mut Floor,
+    samples: &'a mut Samples,
+    /// Before the keys of rows: whether the file has aged.
+    prefix: &'static str,
+    sums: BTreeMap<String, Sum>,
+}
+
+impl Rig<'_> {
+    fn add(&mut self, bench: &Bench<'_>, metric: &str, value: f64) {
+        self.samples.add(bench.engine.name(), &format!("{}{metric}", self.prefix), value);
+    }
+
+    /// Holds B1.
+    fn agree(&mut self, bench: &Bench<'_>, metric: &str, sum: Sum) -> Result<()> {
+        let name = format!("{}{metric}", self.prefix);
+        let expected = *self.sums.entry(name).or_insert(sum);
+        if sum == expected {
+            return Ok(());
+        }
+        let engine = bench.engine.name();
+        Err(format!("{engine} read {sum:?} in {metric}, another engine {expected:?}").into())
+    }
+
+    fn wants(&self, workload: &str) -> bool {
+        self.world.wanted.has(&format!("{}{workload}", self.prefix))
+    }
+}
+
+/// Runs a round and adds its figures.
+///
+/// # Errors
+/// As the engines say, or if one reads other rows than the others.
+pub(crate) fn run(world: &World<'_>, floor: &mut Floor, samples: &mut Samples) -> Result<()> {
+    let round = samples.round;
+    let data = Data::new(world.sizes.rows, round as u64);
+    let mut engines = world.engines.to_vec();
+    engines.rotate_left(round % world.engines.len());
+    let rig = Rig { world, data, floor, samples, prefix: "", sums: BTreeMap::new() };
+    let mut round = Round { benches: Vec::new(), rig };
+    if round.rig.wants("load.sorted") || round.rig.wants("unsynced") {
+        round.sorted(&engines)?;
+    }
+    round.load(&engines)?;
+    round.workloads()?;
+    let wanted = world.wanted;
+    if ["aged.", "size.", "delete", "compact"].iter().any(|key| wanted.has(key)) {
+        round.age()?;
+        round.rig.prefix = "aged.";
+        round.workloads()?;
+        round.rig.prefix = "";
+        round.shrink()?;
+    }
+    round.benches.iter_mut().try_for_each(Bench::remove)
+}
+
+impl<'a> Round<'a> {
+    fn each(
+        &mut self,
+        mut body: impl FnMut(&mut Bench<'a>, &mut Rig<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.benches.iter_mut().try_for_each(|bench| {
+            let outcome = body(bench, &mut self.rig);
+            outcome.map_err(|e| format!("{}: {e}", bench.engine.name()).into())
+        })
+    }
+
+    /// Loads sorted rows into stores of their own, and tries commits without durability there.
+    fn sorted(&mut self, engines: &[&'a dyn Engine]) -> Result<()> {
+        self.make(engines, "sorted", true)?;
+        if self.rig.wants("unsynced") {
+            self.each(|bench, rig| {
+                if !bench.engine.can(Ability::Unsynced) {
+                    return Ok(());
+                }
+                let Sizes { unsynced, cache_bytes, .. } = rig.world.sizes;
+                bench.reopen(cache_bytes, false)?;
+                let changes = rig.data.updates(unsynced, 4);
+                let begun = Instant::now();
+                bench.commit(&changes, 1)?;
+                rig.add(bench, "unsynced", thousands_per_second(unsynced, begun.elapsed()));
+                Ok(())
+            })?;
+        }
+        self.benches.iter_mut().try_for_each(Bench::remove)
+    }
+
+    fn load(&mut self, engines: &[&'a dyn Engine]) -> Result<()> {
+        self.make(engines, "random", false)?;
+        self.each(|bench, rig| {
+            bench.close();
+            rig.add(bench, "size.loaded", megabytes(bench)?);
+            bench.reopen(rig.world.sizes.cache_bytes, true)
+        })
+    }
+
+    fn make(&mut self, engines: &[&'a dyn Engine], order: &str, sorted: bool) -> Result<()> {
+        self.benches.clear();
+        for (index, engine) in engines.iter().enumerate() {
+            let dir = self.rig.world.dir.join(format!("{order}{index}"));
+            self.benches.push(Bench::new(*engine, dir)?);
+        }
+        let rows = self.rig.data.load(sorted);
+        self.each(|bench, rig| {
+            bench.reopen(rig.world.sizes.cache_bytes, true)?;
+            let begun = Instant::now();
+            bench.commit(&rows, rows.len())?;
+            let rate = thousands_per_second(rows.len(), begun.elapsed());
+            rig.add(bench, &format!("load.{order}"), rate);
+            Ok(())
+        })
+    }
+
+    /// What runs on the loaded file and on the aged one.
+    fn workloads(&mut self) -> Result<()> {
+        if self.rig.wants("commit.") {
+            self.commits()?;
+        }
+        if self.rig.wants("writers.") {
+            self.writers()?;
+        }
+        if self.rig.wants("get.") {
+            self.each(|bench, rig| gets(bench, rig, "get"))?;
+        }
+        if self.rig.wants("scan.") {
+            self.each(scans)?;
+        }
+        if self.rig.wants("open.") {
+            self.each(opens)?;
+        }
+        if self.rig.wants("hundreds") {
+            self.each(hundreds)?;
+        }
+        if self.rig.wants("small.") {
+            self.each(small_cache)?;
+        }
+        Ok(())
+    }
+
+    /// Durable single-row commits, engines and floors in turns.
+    fn commits(&mut self) -> Result<()> {
+        let Sizes { commits, turns, .. } = self.rig.world.sizes;
+        let changes = self.rig.data.updates(commits, self.purpose(10));
+        let mut times = vec![Vec::new(); self.benches.len()];
+        let mut floors = [Vec::new(), Vec::new()];
+        for part in changes.chunks(commits.div_ceil(turns)) {
+            for (syncs, times) in (1..).zip(&mut floors) {
+                for _ in part {
+                    times.push(self.rig.floor.write(syncs)?);
+                }
+            }
+            for (bench, times) in self.benches.iter().zip(&mut times) {
+                times.append(&mut bench.commit(part, 1)?);
+            }
+        }
+        let engines = self.benches.iter().map(|bench| bench.engine.name());
+        let named = ["floor", "two syncs"].into_iter().zip(&floors).chain(engines.zip(&times));
+        let prefix = self.rig.prefix;
+        for (name, times) in named {
+            let mean = times.iter().sum::<Duration>().as_secs_f64() * 1e6 / times.len() as f64;
+            let samples = &mut *self.rig.samples;
+            samples.add(name, &format!("{prefix}commit.p50"), micros(times, 0.5));
+            samples.add(name, &format!("{prefix}commit.p99"), micros(times, 0.99));
+            samples.add(name, &format!("{prefix}commit.mean"), mean);
+        }
+        Ok(())
+    }
+
+    fn purpose(&self, purpose: u64) -> u64 {
+        purpose + if self.rig.prefix.is_empty() { 0 } else { 100 }
+    }
+
+    /// The same commits from one thread, then from four at once.
+    fn writers(&mut self) -> Result<()> {
+        let (one, four) = (self.purpose(11), self.purpose(12));
+        self.each(|bench, rig| {
+            let commits = rig.world.sizes.commits;
+            for (metric, threads, purpose) in [("one", 1, one), ("four", 4, four)] {
+                let changes = rig.data.updates(commits, purpose);
+                // Who was last with a row that two threads change is left open.
+                let distinct: BTreeMap<_, _> = changes.iter().map(|c| (c.key, *c)).collect();
+                let changes: Vec<_> = distinct.into_values().collect();
+                let elapsed = bench.commit_at_once(&changes, threads)?;
+                let rate = thousands_per_second(changes.len(), elapsed);
+                rig.add(bench, &format!("writers.{metric}"), rate);
+            }
+            Ok(())
+        })
+    }
+
+    /// Updates random rows in durable transactions of a hundred.
+    fn age(&mut self) -> Result<()> {
+        self.each(|bench, rig| {
+            bench.commit(&rig.data.updates(rig.world.sizes.ageing, 13), 100)?;
+            bench.close();
+            rig.add(bench, "size.aged", megabytes(bench)?);
+            bench.reopen(rig.world.sizes.cache_bytes, true)
+        })
+    }
+
+    /// Deletes a random half in one transaction, then compacts.
+    fn shrink(&mut self) -> Result<()> {
+        let removals = self.rig.data.removals();
+        self.each(|bench, rig| {
+            let begun = Instant::now();
+            bench.commit(&removals, removals.len())?;
+            rig.add(bench, "delete", thousands_per_second(removals.len(), begun.elapsed()));
+            bench.close();
+            rig.add(bench, "size.deleted", megabytes(bench)?);
+            bench.reopen(rig.world.sizes.cache_bytes, true)?;
+            let elapsed = bench.compact()?;
+            rig.add(bench, "compact", elapsed.as_secs_f64() * 1e3);
+            rig.add(bench, "size.compacted", megabytes(bench)?);
+            bench.reopen(rig.world.sizes.cache_bytes, true)?;
+            let sum = bench.session()?.scan()?;
+            rig.agree(bench, "compact", sum)
+        })
+    }
+}
+
+fn megabytes(bench: &Bench<'_>) -> Result<f64> {
+    Ok(bytes_on_disk(&bench.dir)? as f64 / 1e6)
+}
+
+fn gets(bench: &mut Bench<'_>, rig: &mut Rig<'_>, what: &str) -> Result<()> {
+    let keys = [rig.data.reads(20), rig.data.reads(21)];
+    bench.session()?.get(&keys[1], Snapshots::One)?;
+    let rows = rig.data.keys.len();
+    for (metric, snapshots, threads) in
+        [("one", Snapshots::One, 1), ("each", Snapshots::Each, 1), ("two", Snapshots::One, 2)]
+    {
+        if threads == 2 && what != "get" {
+            continue;
+        }
+        let (elapsed, sum) = bench.get_at_once(&keys[..threads], snapshots)?;
+        rig.agree(bench, what, sum)?;
+        let rate = thousands_per_second(threads * rows, elapsed);
+        rig.add(bench, &format!("{what}.{metric}"), rate);
+    }
+    Ok(())
+}
+
+fn scans(bench: &mut Bench<'_>, rig: &mut Rig<'_>) -> Result<()> {
+    let rows = rig.data.keys.len();
+    for metric in ["warm", "evicted"] {
+        if metric == "warm" {
+            bench.session()?.scan()?;
+        } else {
+            bench.close_and_evict()?;
+            bench.reopen(rig.world.sizes.cache_bytes, true)?;
+        }
+        let mut session = bench.session()?;
+        let begun = Instant::now();
+        let sum = session.scan()?;
+        let rate = thousands_per_second(rows, begun.elapsed());
+        drop(session);
+        rig.agree(bench, "scan", sum)?;
+        rig.add(bench, &format!("scan.{metric}"), rate);
+    }
+    Ok(())
+}
+
+/// How often a store is opened for one figure.
+const OPENS: usize = 3;
+
+fn opens(bench: &mut Bench<'_>, rig: &mut Rig<'_>) -> Result<()> {
+    let cache_bytes = rig.world.sizes.cache_bytes;
+    let key = rig.data.keys[rig.data.keys.len() / 3];
+    let mut times = Vec::new();
+    for _ in 0..OPENS {
+        let (elapsed, sum) = bench.open_and_read(cache_bytes, key)?;
+        rig.agree(bench, "open.closed", sum)?;
+        times.push(elapsed);
+    }
+    rig.add(bench, "open.closed", micros(&times, 0.5) / 1e3);
+    times.clear();
+    for _ in 0..OPENS {
+        bench.be_killed((rig.data.keys.len(), rig.samples.round as u64))?;
+        let (elapsed, sum) = bench.open_and_read(cache_bytes, key)?;
+        rig.agree(bench, "open.killed", sum)?;
+        times.push(elapsed);
+    }
+    rig.add(bench, "open.killed", micros(&times, 0.5) / 1e3);
+    Ok(())
+}
+
+fn hundreds(bench: &mut Bench<'_>, rig: &mut Rig<'_>) -> Result<()> {
+    let updates = rig.world.sizes.updates;
+    let purpose = if rig.prefix.is_empty() { 14 } else { 15 };
+    let changes = rig.data.updates(updates, purpose);
+    let begun = Instant::now();
+    bench.commit(&changes, 100)?;
+    rig.add(bench, "hundreds", thousands_per_second(updates, begun.elapsed()));
+    Ok(())
+}
+
+fn small_cache(bench: &mut Bench<'_>, rig: &mut Rig<'_>) -> Result<()> {
+    if !bench.engine.can(Ability::BoundedCache) {
+        return Ok(());
+    }
+    let Sizes { small_cache_bytes, cache_bytes, .. } = rig.world.sizes;
+    bench.reopen(small_cache_bytes, true)?;
+    gets(bench, rig, "small.get")?;
+    let begun = Instant::now();
+    let sum = bench.session()?.scan()?;
+    rig.agree(bench, "small.scan", sum)?;
+    let rate = thousands_per_second(rig.data.keys.len(), begun.elapsed());
+    rig.add(bench, "small.scan", rate);
+    bench.reopen(cache_bytes, true)
+}
