@@ -20,8 +20,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("benches", &["core"]),
     ("benches/peers", &[]),
     ("benches/peers/harness", &["core"]),
+    ("benches/peers/lmdb-encrypted", &[]),
     ("benches/peers/plain", &[]),
     ("benches/peers/sql", &[]),
+    ("benches/peers/sqlcipher", &[]),
 ];
 
 /// Crates that must stand on their own feet: not even a crate of others.

@@ -19,6 +19,6 @@ fn main() -> Result<()> {
             &fjall::Fjall,
             &Sql::sqlite(),
         ],
-        &[],
+        &["peers-lmdb-encrypted", "peers-sqlcipher"],
     )
 }
