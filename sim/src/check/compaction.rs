@@ -126,22 +126,14 @@ fn compact(rig: &mut Rig<'_>) -> Result<(), Stop> {
         once.map_err(|violation| Violation { invariant: K1.id, ..violation })?;
         rig.probe.mark("crash while compacting");
         let disk = world.rng(|rng| fork.disk.power_loss(rng));
-        again(world, (disk, &states[0])).map_err(|stop| unexpected(stop, K4.id))?;
+        let mut after = After { world, probe: rig.probe };
+        after.again(disk, &states[0]).map_err(|stop| unexpected(stop, K4.id))?;
     }
     // Once it was acknowledged the new file stays, also without power.
     let disk = rig.fs.disk();
     let mut crashes = Crashes { world, probe: rig.probe };
     crashes.power_loss(&disk, &states, Cut { depth: 1, at: "acknowledged" })?;
     Ok(())
-}
-
-/// After a crash compaction works, whatever the interrupted one left behind.
-fn again(world: &World, (disk, state): (Disk, &State)) -> Result<(), Stop> {
-    let fs = world.boot(disk);
-    let store = world.options(&fs).open(file())?;
-    store.compact()?;
-    read_all(&store.snapshot(), state, Order::Backward).same(K1.id)?;
-    verify(&store.snapshot(), K1.id)
 }
 
 fn sampled<'f>(world: &World, forks: &'f [Fork]) -> Vec<&'f Fork> {
@@ -196,11 +188,12 @@ fn copy(rig: &mut Rig<'_>, op: Op) -> Result<(), Stop> {
     rig.probe.mark(under.mark());
     let forks = rig.fs.take_forks();
     let (copied, state) = (rig.fs.disk(), rig.model.committed().clone());
-    if !complete(world, copied.clone(), (under, &state))? {
+    let mut after = After { world, probe: rig.probe };
+    if !after.complete(copied.clone(), (under, &state))? {
         return Err(Violation::new(K2.id, "a copy that was made is not there").into());
     }
     let lost = world.rng(|rng| copied.power_loss(rng));
-    if !complete(world, lost, (under, &state))? {
+    if !after.complete(lost, (under, &state))? {
         return Err(Violation::new(K2.id, "a copy that was acknowledged is gone").into());
     }
     other_keys(world, &copied, under)?;
@@ -210,32 +203,17 @@ fn copy(rig: &mut Rig<'_>, op: Op) -> Result<(), Stop> {
             true => fork.disk.power_loss(rng),
             false => fork.disk.clone(),
         });
-        let there = complete(world, disk.clone(), (under, &state))?;
+        let mut after = After { world, probe: rig.probe };
+        let there = after.complete(disk.clone(), (under, &state))?;
+        if !there {
+            after.retry(disk, (under, &state)).map_err(|stop| unexpected(stop, K4.id))?;
+        }
         let marks = ["crash while copying: no copy", "crash while copying: a copy"];
         rig.probe.mark(marks[usize::from(there)]);
         rig.probe.crash(fork.at.name());
-        if !there {
-            retry(world, disk, (under, &state)).map_err(|stop| unexpected(stop, K4.id))?;
-        }
     }
     rig.fs.tamper(|disk| disk.unlink(COPY.as_ref()));
     Ok(())
-}
-
-/// Tells whether the copy is there; if it is, all of it is.
-fn complete(world: &World, disk: Disk, (under, state): (Under, &State)) -> Result<bool, Violation> {
-    let fs = world.boot(disk);
-    let store = match under.options(world, &fs).open(COPY) {
-        Ok(store) => store,
-        Err(Error::File { cause: FileErrorCause::NotFound, .. }) => return Ok(false),
-        Err(error) => return Err(Violation::new(K2.id, format!("a copy does not open: {error}"))),
-    };
-    let check = |store: &Store| {
-        read_all(&store.snapshot(), state, Order::Forward).same(K2.id)?;
-        verify(&store.snapshot(), K2.id)
-    };
-    check(&store).map_err(|stop| unexpected(stop, K2.id))?;
-    Ok(true)
 }
 
 /// A copy opens with its key, and with no other.
@@ -282,15 +260,58 @@ fn refuse_target(rig: &mut Rig<'_>, before: &Disk) -> Result<(), Violation> {
     Err(Violation::new(K5.id, format!("files unchanged: {same}, outcomes {outcomes:?}")))
 }
 
-fn retry(world: &World, disk: Disk, (under, state): (Under, &State)) -> Result<(), Stop> {
-    let fs = world.boot(disk);
-    let store = world.options(&fs).open(file())?;
-    read_all(&store.snapshot(), state, Order::Forward).same(K2.id)?;
-    store.copy(COPY, under.key(world).as_ref())?;
-    drop(store);
-    match complete(world, fs.disk(), (under, state))? {
-        true => Ok(()),
-        false => Err(Violation::new(K4.id, "a copy that was made anew is not there").into()),
+/// What is found after a crash or a copy.
+struct After<'a> {
+    world: &'a World,
+    probe: &'a mut Probe,
+}
+
+impl After<'_> {
+    /// Compaction works, whatever the interrupted one left behind.
+    fn again(&mut self, disk: Disk, state: &State) -> Result<(), Stop> {
+        let fs = self.world.boot(disk);
+        let store = self.world.options(&fs).open(file())?;
+        store.compact()?;
+        self.probe.count(Kind::Compact.name(), 1);
+        self.holds(&store, state, K1.id)
+    }
+
+    /// Reads everything and checks the whole file.
+    fn holds(&mut self, store: &Store, state: &State, invariant: &'static str) -> Result<(), Stop> {
+        let snapshot = store.snapshot();
+        let operations = read_all(&snapshot, state, Order::Forward).same(invariant)?;
+        verify(&snapshot, invariant)?;
+        self.probe.count(Kind::Scan.name(), operations);
+        self.probe.count(Kind::Verify.name(), 1);
+        Ok(())
+    }
+
+    /// Tells whether the copy is there; if it is, all of it is.
+    fn complete(&mut self, disk: Disk, (under, state): (Under, &State)) -> Result<bool, Violation> {
+        let fs = self.world.boot(disk);
+        let store = match under.options(self.world, &fs).open(COPY) {
+            Ok(store) => store,
+            Err(Error::File { cause: FileErrorCause::NotFound, .. }) => return Ok(false),
+            Err(error) => {
+                return Err(Violation::new(K2.id, format!("a copy does not open: {error}")));
+            }
+        };
+        self.holds(&store, state, K2.id).map_err(|stop| unexpected(stop, K2.id))?;
+        Ok(true)
+    }
+
+    /// Copying works, whatever the interrupted one left behind.
+    fn retry(&mut self, disk: Disk, (under, state): (Under, &State)) -> Result<(), Stop> {
+        let fs = self.world.boot(disk);
+        let store = self.world.options(&fs).open(file())?;
+        self.holds(&store, state, K2.id)?;
+        store.copy(COPY, under.key(self.world).as_ref())?;
+        self.probe.count(Kind::Copy.name(), 1);
+        drop(store);
+        match self.complete(fs.disk(), (under, state))? {
+            true => Ok(()),
+            false => Err(Violation::new(K4.id, "a copy that was made anew is not there").into()),
+        }
     }
 }
 
@@ -339,8 +360,10 @@ impl Failing<'_> {
         let met = fs.heal().is_some();
         self.told(met, injection, outcome.as_ref().err())?;
         self.probe.count(Kind::Compact.name(), 1);
-        read_all(&held, self.state, Order::Forward).same(K6.id)?;
-        read_all(&store.snapshot(), self.state, Order::Backward).same(K6.id)?;
+        for snapshot in [&held, &store.snapshot()] {
+            let operations = read_all(snapshot, self.state, Order::Backward).same(K6.id)?;
+            self.probe.count(Kind::Scan.name(), operations);
+        }
         if outcome.is_err() {
             self.probe.mark("compaction failed");
         }
@@ -362,7 +385,8 @@ impl Failing<'_> {
         self.told(met, injection, outcome.as_ref().err())?;
         self.probe.count(Kind::Copy.name(), 1);
         let under = (Under::Other, self.state);
-        let there = complete(self.world, fs.disk(), under)?;
+        let mut after = After { world: self.world, probe: self.probe };
+        let there = after.complete(fs.disk(), under)?;
         if outcome.is_err() {
             self.probe.mark("copy failed");
             if !there {
