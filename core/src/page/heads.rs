@@ -1,5 +1,7 @@
 //! The first bytes of a node's keys, dense: a search touches few cache lines before it knows.
 
+use crate::fault::{self, Fault};
+
 /// What the keys of a node have in common, and the eight bytes after it of each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Heads {
@@ -35,6 +37,9 @@ impl Heads {
     /// on they are greater.
     pub(crate) fn around(&self, key: &[u8]) -> (usize, usize) {
         let count = self.first + self.heads.len();
+        if fault::on(Fault::Bt07) {
+            return (0, count);
+        }
         let Some(rest) = key.strip_prefix(&*self.prefix) else {
             return if *key < *self.prefix { (0, self.first) } else { (count, count) };
         };

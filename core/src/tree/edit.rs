@@ -10,6 +10,9 @@ use crate::page::{
 use crate::unit::PageId;
 use std::ops::RangeBounds;
 
+/// Most bytes a node may grow to within a transaction.
+const GROWN_BYTES_MAX: usize = 8 * NODE_CAPACITY;
+
 /// A tree in the middle of a transaction.
 #[derive(Debug)]
 pub(crate) struct TreeEdit {
@@ -242,11 +245,13 @@ impl DirtyLeaf {
                 index
             }
         };
-        if self.bytes <= NODE_CAPACITY {
+        // Keys that arrive in order leave full leaves behind.
+        let appended = place.is_err()
+            && index + 1 == self.cells.len()
+            && self.bytes - self.cells[index].bytes() <= NODE_CAPACITY;
+        if self.bytes <= if appended { NODE_CAPACITY } else { GROWN_BYTES_MAX } {
             return Ok((place.is_ok(), None));
         }
-        // Keys that arrive in order leave full leaves behind.
-        let appended = place.is_err() && index + 1 == self.cells.len();
         let at = if appended { index } else { middle(self.cells.iter().map(LeafCell::bytes)) };
         let cells = self.cells.split_off(at);
         let bytes = cells.iter().map(LeafCell::bytes).sum();
@@ -269,7 +274,7 @@ impl DirtyBranch {
         let appended = index == self.cells.len();
         self.bytes += branch_cell_bytes(key.len());
         self.cells.insert(index, BranchCell { key, link: Link::Dirty(Box::new(child)) });
-        if self.bytes <= NODE_CAPACITY {
+        if self.bytes <= if appended { NODE_CAPACITY } else { GROWN_BYTES_MAX } {
             return None;
         }
         let sizes = self.cells.iter().map(|cell| branch_cell_bytes(cell.key.len()));
@@ -299,7 +304,7 @@ fn middle(sizes: impl ExactSizeIterator<Item = usize> + Clone) -> usize {
 }
 
 /// Returns the shortest key above `left` that does not exceed `right`.
-fn separator(left: &[u8], right: &[u8]) -> Box<[u8]> {
+pub(super) fn separator(left: &[u8], right: &[u8]) -> Box<[u8]> {
     let common = left.iter().zip(right).take_while(|(a, b)| a == b).count();
     right[..=common].into()
 }

@@ -16,7 +16,7 @@ use crate::space::{Draft, Space, chunk_key};
 use crate::tree::{Edits, Flush, Pager, TreeEdit, TreeState};
 use crate::unit::{CommitId, PageId, SLOT_BYTES, VALUE_BYTES_MAX};
 use crate::vfs::write_whole;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most pages a commit may write under one sync; opening walks at most so many.
 pub(crate) const ONE_SYNC_PAGES_MAX: usize = 1024;
@@ -186,6 +186,7 @@ impl Trees {
     fn new(base: &State, edits: BTreeMap<Arc<str>, TreeEdit>) -> Result<Self> {
         let mut kept = base.trees.clone();
         let mut changed = edits;
+        changed.values_mut().for_each(TreeEdit::fit);
         changed.retain(|name, edit| {
             if edit.changed {
                 kept.remove(name);
@@ -222,20 +223,33 @@ fn plan_space(
 ) -> Result<()> {
     let mut seen = 0;
     loop {
-        let freed = space.free(draft, &edits.freed[seen..]);
-        let mut chunks = freed.map_err(|page| edits.pager.damaged(page, Damage::Content))?;
-        seen = edits.freed.len();
-        let wanted = pages + record.pages();
-        let more = wanted - draft.taken.len();
-        if more > 0 {
-            chunks.append(&mut space.take(draft, more));
-        } else if chunks.is_empty() {
+        // What is freed is recorded before room is taken, so that the first run has room for all.
+        while seen < edits.freed.len() {
+            let freed = space.free(draft, &edits.freed[seen..]);
+            let chunks = freed.map_err(|page| edits.pager.damaged(page, Damage::Content))?;
+            seen = edits.freed.len();
+            record_chunks(record, draft, chunks, edits)?;
+        }
+        record.fit();
+        let more = pages + record.pages() - draft.taken.len();
+        if more == 0 {
             return Ok(());
         }
-        for chunk in chunks {
-            record.insert(&chunk_key(chunk), &draft.chunk(chunk).encode(), edits)?;
-        }
+        let chunks = space.take(draft, more);
+        record_chunks(record, draft, chunks, edits)?;
     }
+}
+
+fn record_chunks(
+    record: &mut TreeEdit,
+    draft: &Draft,
+    chunks: BTreeSet<u64>,
+    edits: &mut Edits<'_>,
+) -> Result<()> {
+    for chunk in chunks {
+        record.insert(&chunk_key(chunk), &draft.chunk(chunk).encode(), edits)?;
+    }
+    Ok(())
 }
 
 /// Writes the changed trees, the catalog and the record of free pages.

@@ -1,0 +1,201 @@
+//! Exact guards of what an operation costs: calls, bytes, pages, allocations. Counts, not times.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use fastness::vfs::{Access, Lock, MemoryVfs, Vfs, VfsFile};
+use fastness::{Key, Options, Store};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+#[derive(Debug, Default)]
+struct Counts {
+    reads: AtomicU64,
+    writes: AtomicU64,
+    written_bytes: AtomicU64,
+    syncs: AtomicU64,
+}
+
+/// Counts the calls to a file system in memory.
+#[derive(Clone, Debug, Default)]
+struct Counting {
+    inner: MemoryVfs,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug)]
+struct CountingFile {
+    inner: Box<dyn VfsFile>,
+    counts: Arc<Counts>,
+}
+
+impl Vfs for Counting {
+    fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn VfsFile>> {
+        let inner = self.inner.open(path, access)?;
+        Ok(Box::new(CountingFile { inner, counts: Arc::clone(&self.counts) }))
+    }
+
+    fn rename(&self, source: &Path, target: &Path) -> io::Result<()> {
+        self.inner.rename(source, target)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.inner.remove(path)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.inner.exists(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.inner.sync_dir(path)
+    }
+}
+
+impl VfsFile for CountingFile {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.counts.reads.fetch_add(1, Ordering::Relaxed);
+        self.inner.read_at(bytes, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.counts.writes.fetch_add(1, Ordering::Relaxed);
+        self.counts.written_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.inner.write_at(bytes, offset)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.inner.len()
+    }
+
+    fn set_len(&self, len_bytes: u64) -> io::Result<()> {
+        self.inner.set_len(len_bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.counts.syncs.fetch_add(1, Ordering::Relaxed);
+        self.inner.sync()
+    }
+
+    fn try_lock(&self, lock: Lock) -> io::Result<bool> {
+        self.inner.try_lock(lock)
+    }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        self.inner.is_at(path)
+    }
+}
+
+impl Counting {
+    fn options(&self) -> Options {
+        Options::new().vfs(Arc::new(self.clone())).key(Key::new([7; 64]))
+    }
+
+    /// Returns reads, writes, bytes written and syncs of `body`.
+    fn of(&self, body: impl FnOnce()) -> [u64; 4] {
+        let counts = &self.counts;
+        let all = || {
+            [&counts.reads, &counts.writes, &counts.written_bytes, &counts.syncs]
+                .map(|count| count.load(Ordering::Relaxed))
+        };
+        let before = all();
+        body();
+        let after = all();
+        std::array::from_fn(|index| after[index] - before[index])
+    }
+
+    fn bytes(&self) -> u64 {
+        self.inner.open(Path::new("store"), Access::Read).unwrap().len().unwrap()
+    }
+}
+
+/// Keys in an order that looks random and is the same for ever.
+fn key(number: u64) -> [u8; 16] {
+    let mixed = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (u128::from(mixed) << 64 | u128::from(mixed.rotate_left(32))).to_be_bytes()
+}
+
+fn load(store: &Store, entries: u64) {
+    let mut txn = store.write().unwrap();
+    let mut tree = txn.tree("t").unwrap();
+    for number in 0..entries {
+        tree.insert(&key(number), &[7; 100]).unwrap();
+    }
+    txn.commit().unwrap();
+}
+
+fn update(store: &Store, numbers: impl Iterator<Item = u64>) {
+    let mut txn = store.write().unwrap();
+    for number in numbers {
+        txn.tree("t").unwrap().insert(&key(number), &[9; 100]).unwrap();
+    }
+    txn.commit().unwrap();
+}
+
+#[test]
+fn a_single_row_commit_is_one_sync_two_writes_and_at_most_twenty_kibibytes() {
+    let vfs = Counting::default();
+    let store = vfs.options().create("store").unwrap();
+    load(&store, 60_000);
+    for round in 0..40 {
+        let [_, writes, bytes, syncs] = vfs.of(|| update(&store, std::iter::once(round * 997)));
+        assert_eq!(syncs, 1, "round {round}");
+        assert!(writes <= 2, "round {round}: {writes} write calls");
+        assert!(bytes <= 20 << 10, "round {round}: {bytes} bytes");
+    }
+}
+
+#[test]
+fn a_cold_read_is_one_page_for_each_level_and_a_warm_one_none() {
+    let vfs = Counting::default();
+    let store = vfs.options().create("store").unwrap();
+    load(&store, 20_000);
+    drop(store);
+    let store = vfs.options().open("store").unwrap();
+    let snapshot = store.snapshot();
+    let read = || {
+        let tree = snapshot.tree("t");
+        assert!(tree.get(&key(7)).unwrap().is_some());
+    };
+    assert_eq!(vfs.of(read), [3, 0, 0, 0]);
+    assert_eq!(vfs.of(read), [0, 0, 0, 0]);
+}
+
+#[test]
+fn a_warm_read_allocates_nothing() {
+    let store = Counting::default().options().create("store").unwrap();
+    load(&store, 20_000);
+    let snapshot = store.snapshot();
+    let tree = snapshot.tree("t");
+    assert!(tree.get(&key(7)).unwrap().is_some());
+    let allocations = allocation_counter::measure(|| {
+        assert!(tree.get(&key(7)).unwrap().is_some());
+        assert!(snapshot.tree("t").get(&key(7)).unwrap().is_some());
+        assert!(store.snapshot().tree("t").get(&key(7)).unwrap().is_some());
+    });
+    assert_eq!(allocations.count_total, 0);
+}
+
+#[test]
+fn a_file_keeps_its_size_under_updates_and_compaction_fills_its_pages() {
+    const ENTRIES: u64 = 20_000;
+    let raw_bytes = ENTRIES * 116;
+    let vfs = Counting::default();
+    let store = vfs.options().create("store").unwrap();
+    load(&store, ENTRIES);
+    let loaded = vfs.bytes();
+    assert!(loaded * 100 <= raw_bytes * 165, "loaded: {loaded} bytes for {raw_bytes}");
+    for round in 0..400 {
+        update(&store, (0..25).map(|number| (round * 7919 + number * 613) % ENTRIES));
+    }
+    let aged = vfs.bytes();
+    assert!(aged * 100 <= loaded * 140, "aged: {aged} bytes after {loaded}");
+    for round in 0..400 {
+        update(&store, (0..25).map(|number| (round * 6007 + number * 509) % ENTRIES));
+    }
+    assert!(vfs.bytes() * 100 <= aged * 102, "still growing: {} after {aged}", vfs.bytes());
+    store.compact().unwrap();
+    let compact = vfs.bytes();
+    assert!(compact * 100 <= raw_bytes * 115, "compacted: {compact} bytes for {raw_bytes}");
+}
