@@ -357,7 +357,7 @@ mod tests {
             assert_eq!((outcome.findings.len(), told), (2, 2));
             for finding in outcome.findings {
                 assert!(finding.shrunk && finding.seen > 1, "{finding:?}");
-                assert_eq!(finding.plan.ops.len(), 3);
+                assert!(finding.plan.ops.len() < finding.operations_before);
             }
         }
     }
