@@ -64,6 +64,12 @@ impl Finding {
         promise(self.origin.pair, self.violation.invariant)
     }
 
+    /// Returns the kind of the operation it happened at.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        Shape::new(self.origin.pair, &self.plan, &self.violation).operation
+    }
+
     /// Looks for a smaller plan that breaks the same invariant until `deadline` or `stop`.
     pub fn shrink(&mut self, deadline: Instant, stop: &dyn Fn() -> bool) {
         let Origin { pair, .. } = self.origin;

@@ -23,13 +23,13 @@ pub fn merge(folders: &[PathBuf], out: &Path) -> Result<Ended, Environment> {
             let other = io::Error::other("it is of another campaign: seed or checks differ");
             return Err(files::error(&path, "merge the shard")(other));
         }
-        copy_findings(&shard, folder, out)?;
         shards.push(shard);
     }
     let [first, ..] = &shards[..] else {
         return Err(files::error(out, "merge")(io::Error::other("no shards were given")));
     };
     let merged = merged(first, &shards, out);
+    copy_findings(&merged, folders, out)?;
     publish(merged, out)
 }
 
@@ -84,8 +84,14 @@ fn add(sum: &mut CheckSummary, other: &CheckSummary) {
         }
     }
     for finding in &other.findings {
-        match sum.findings.iter_mut().find(|known| known.name == finding.name) {
-            Some(known) => known.seen += finding.seen,
+        match sum.findings.iter_mut().find(|known| known.is_same(finding)) {
+            Some(known) if known.operations.len() <= finding.operations.len() => {
+                known.seen += finding.seen;
+            }
+            Some(known) => {
+                let seen = known.seen + finding.seen;
+                *known = FindingSummary { seen, ..finding.clone() };
+            }
             None => sum.findings.push(finding.clone()),
         }
     }
@@ -98,10 +104,13 @@ fn rename(finding: &mut FindingSummary, out: &Path) {
     finding.replay = format!("cargo campaign replay {}", finding.file);
 }
 
-fn copy_findings(shard: &Summary, folder: &Path, out: &Path) -> Result<(), Environment> {
-    for finding in shard.checks.iter().flat_map(|check| &check.findings) {
-        for extension in ["plan", "txt"] {
-            let name = Path::new("findings").join(&finding.name).with_extension(extension);
+fn copy_findings(merged: &Summary, folders: &[PathBuf], out: &Path) -> Result<(), Environment> {
+    for finding in merged.checks.iter().flat_map(|check| &check.findings) {
+        let plan = Path::new("findings").join(&finding.name).with_extension("plan");
+        let Some(folder) = folders.iter().find(|folder| folder.join(&plan).is_file()) else {
+            continue;
+        };
+        for name in [plan.with_extension("txt"), plan] {
             files::write(&out.join(&name), &files::read(&folder.join(&name))?)?;
         }
     }

@@ -176,6 +176,8 @@ pub struct FindingSummary {
     pub promise: String,
     /// What happened instead.
     pub text: String,
+    /// Kind of the operation it happened at.
+    pub operation: String,
     /// The file of the plan.
     pub file: String,
     /// Operations of the smallest plan.
@@ -201,6 +203,7 @@ impl FindingSummary {
             invariant: finding.violation.invariant.to_owned(),
             promise: finding.promise().to_owned(),
             text: finding.violation.text.clone(),
+            operation: finding.operation().to_owned(),
             file: folder.join(&name).with_extension("plan").display().to_string(),
             name,
             operations: finding.plan.to_string().lines().map(str::to_owned).collect(),
@@ -211,6 +214,14 @@ impl FindingSummary {
             replay: finding.replay(folder),
             replay_origin: finding.replay_origin(),
         }
+    }
+}
+
+impl FindingSummary {
+    /// Whether another finding of the same check and twin is this one.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.invariant, &self.operation) == (&other.invariant, &other.operation)
     }
 }
 
