@@ -1,5 +1,6 @@
 //! The checks over generated plans, both twins, with shrinking on operations; plans that once broke
-//! a promise; and the checks of the checks: same plan, same result; the canary is caught and shrinks.
+//! a promise; and the checks of the checks: same plan, same result; the canary is caught, and
+//! shrinks.
 
 use fastness_sim::check::{CANARY, CHECKS, Check, Kind, Op, Plan, Probe, Twin, by_name};
 use proptest::collection::vec;
@@ -137,8 +138,7 @@ fn recover_rewrites_what_a_failed_sync_lost() {
 #[test]
 fn pins_of_both_slots_hold_across_a_commit_that_changes_nothing() {
     for twin in ["plain", "encrypted"] {
-        replay(&format!(
-            "fastness-plan 1 pins {twin} P2\n000000001b0200000002000009000000000000000800000109000000"
-        ));
+        let plan = "000000001b0200000002000009000000000000000800000109000000";
+        replay(&format!("fastness-plan 1 pins {twin} P2\n{plan}"));
     }
 }
