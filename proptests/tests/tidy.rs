@@ -21,14 +21,7 @@ const LEFT_BEHIND: &[&str] =
     &[".git", "target", "out", "fuzz/target", "fuzz/artifacts", "fuzz/coverage"];
 
 /// Files with breaches that their owners know of and are about to mend. Empty at the end of a day.
-const PENDING: &[&str] = &[
-    "campaign/src/plans.rs",
-    "campaign/src/report/mod.rs",
-    "cli/src/args.rs",
-    "cli/src/faults.rs",
-    "cli/src/key.rs",
-    "core/src/fault.rs",
-];
+const PENDING: &[&str] = &["core/src/fault.rs", "core/src/tree/mod.rs"];
 
 /// One breach of a rule.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
