@@ -78,7 +78,8 @@ impl Cache {
         if bytes() > self.bytes_max
             && let Some(trees) = self.trees.try_lock()
         {
-            let mut trim = Trim { cache: self, excess_bytes: bytes() - self.bytes_max / 2 };
+            let mut trim =
+                Trim { cache: self, excess_bytes: bytes().saturating_sub(self.bytes_max / 2) };
             trees.all.iter().filter_map(Weak::upgrade).for_each(|tree| tree.trim(&mut trim));
         }
         bytes() <= self.bytes_max

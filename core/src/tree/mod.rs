@@ -5,7 +5,8 @@
 //!
 //! - T1 Keys ascend strictly within a tree, and a child's keys lie between its separators.
 //! - T2 Every leaf of a tree is at the same depth.
-//! - T3 A committed node fits its page; an entry that would not leave room for two others is stored outside.
+//! - T3 A committed node fits its page; an entry too long to leave room for two others is stored
+//!   outside.
 //! - T4 A page leaves a tree exactly once: when the node it held is first changed or removed.
 //!
 //! Format: docs/format.md#nodes. Model: `models::store`. Check: `sim::check::store`.

@@ -6,6 +6,7 @@ use super::commit::{Sync, commit};
 use super::create::{Temporary, format};
 use super::options::Options;
 use super::pins::Published;
+use super::recover::settle;
 use super::state::{State, Writer};
 use super::store::{Compaction, Inner};
 use super::write::Changes;
@@ -80,8 +81,11 @@ fn fill(
         }
     }
     commit(&published, &mut writer, changes, Sync::Later)?;
+    // The other slot must not lead to a part of it, or to nothing, if this one is damaged.
+    let state = published.current();
+    settle(&state.pager, &state.slot, &mut writer)?;
     if !fault::on(Fault::Cr03) {
-        published.pin().pager.sync()?;
+        state.pager.sync()?;
     }
-    Ok((published.current(), writer))
+    Ok((state, writer))
 }
