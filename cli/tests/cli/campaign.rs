@@ -1,11 +1,11 @@
 //! The campaign from outside: its outputs, its exit codes, its replays.
 
-use super::{Bench, Ran, command, fastness, json, ran};
+use super::{Bench, Ran, command, fastness, json, ran, start};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -145,7 +145,7 @@ fn an_interrupt_ends_it_with_a_report() {
     let out = bench.path("out");
     let mut command =
         command(&[&"campaign", &"--only", &"store", &"--seconds", &"600", &"--out", &out]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = start(&mut command);
     let running = out.join("events.jsonl");
     for _ in 0..600 {
         let text = fs::read_to_string(&running).unwrap_or_default();
@@ -156,7 +156,7 @@ fn an_interrupt_ends_it_with_a_report() {
     }
     let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
-    let said = ran(&child.wait_with_output().unwrap());
+    let said = ran(child);
     assert_eq!(said.code, 130, "{}{}", said.out, said.err);
     assert_eq!(summary(&out)["verdict"], "interrupted");
     assert!(out.join("report.html").is_file());

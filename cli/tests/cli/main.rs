@@ -9,7 +9,8 @@ mod tools;
 use fastness::{Key, Options};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
 /// A key no other bytes of a test look like.
@@ -46,6 +47,7 @@ impl Bench {
     /// Makes a store with some hundred entries in two trees, closed cleanly.
     fn store(&self, name: &str, key: Option<[u8; 64]>) -> PathBuf {
         let path = self.path(name);
+        let _alone = alone();
         let store = options(key).create(&path).unwrap();
         for round in 0..4_u32 {
             let mut txn = store.write().unwrap();
@@ -62,6 +64,13 @@ impl Bench {
     fn key_file(&self) -> PathBuf {
         self.write("key", &KEY)
     }
+}
+
+/// A process that is being started holds, until its program is loaded, every lock this one holds on
+/// a file. So a store that a command is to open next is closed before any process is started.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn options(key: Option<[u8; 64]>) -> Options {
@@ -84,7 +93,13 @@ fn command(args: &[&dyn AsRef<std::ffi::OsStr>]) -> Command {
     command
 }
 
-fn ran(output: &Output) -> Ran {
+fn start(command: &mut Command) -> Child {
+    let _alone = alone();
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn ran(child: Child) -> Ran {
+    let output = child.wait_with_output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let ran = Ran {
         code: output.status.code().unwrap(),
@@ -101,7 +116,7 @@ fn ran(output: &Output) -> Ran {
 }
 
 fn fastness(args: &[&dyn AsRef<std::ffi::OsStr>]) -> Ran {
-    ran(&command(args).output().unwrap())
+    ran(start(&mut command(args)))
 }
 
 fn json(ran: &Ran) -> serde_json::Value {

@@ -1,6 +1,6 @@
 //! Each way in which a file does not open, told apart.
 
-use super::{Bench, KEY, OTHER_KEY, bytes, command, fastness, hex, options, ran};
+use super::{Bench, KEY, OTHER_KEY, bytes, command, fastness, hex, options, ran, start};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
@@ -49,8 +49,7 @@ fn keys_that_do_not_fit() {
     check(&[&encrypted], 1, "encrypted; give its key (--key-file FILE");
     check(&[&encrypted, &"--key-file", &other], 1, "the key does not open this file");
     check(&[&plain, &"--key-file", &key], 1, "not encrypted; open it without a key");
-    let output = command(&[&"info", &plain]).env("FASTNESS_KEY", hex(KEY)).output().unwrap();
-    let said = ran(&output);
+    let said = ran(start(command(&[&"info", &plain]).env("FASTNESS_KEY", hex(KEY))));
     assert_eq!(said.code, 1);
     assert!(said.err.contains("unset FASTNESS_KEY"), "{}", said.err);
 }

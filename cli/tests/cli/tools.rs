@@ -1,6 +1,8 @@
 //! Each file tool does what it says.
 
-use super::{Bench, KEY, OTHER_KEY, bytes, command, fastness, hex, json, options, ran};
+use super::{
+    Bench, KEY, OTHER_KEY, alone, bytes, command, fastness, hex, json, options, ran, start,
+};
 
 #[test]
 fn info_tells_what_the_file_holds() {
@@ -29,8 +31,8 @@ fn keys_come_as_bytes_as_digits_and_from_the_environment() {
         assert_eq!(said.code, 0, "{}", said.err);
         assert!(said.out.contains("encrypted  yes"));
     }
-    let output = command(&[&"info", &file]).env("FASTNESS_KEY", hex(KEY)).output().unwrap();
-    assert_eq!(ran(&output).code, 0);
+    let child = start(command(&[&"info", &file]).env("FASTNESS_KEY", hex(KEY)));
+    assert_eq!(ran(child).code, 0);
 }
 
 #[test]
@@ -41,8 +43,7 @@ fn what_is_not_a_key_is_refused_as_usage() {
     let said = fastness(&[&"info", &file, &"--key-file", &short]);
     assert_eq!(said.code, 2);
     assert!(said.err.contains("63 bytes that are not a key"), "{}", said.err);
-    let output = command(&[&"info", &file]).env("FASTNESS_KEY", &hex(KEY)[2..]).output().unwrap();
-    let said = ran(&output);
+    let said = ran(start(command(&[&"info", &file]).env("FASTNESS_KEY", &hex(KEY)[2..])));
     assert_eq!(said.code, 2);
     assert!(said.err.contains("FASTNESS_KEY holds 126 bytes"), "{}", said.err);
     let absent = bench.path("absent");
@@ -117,11 +118,12 @@ fn dump_shows_every_page_and_one_in_detail() {
 fn compact_makes_a_file_smaller_and_keeps_what_it_holds() {
     let bench = Bench::new();
     let file = bench.store("plain", None);
+    let guard = alone();
     let store = options(None).open(&file).unwrap();
     let mut txn = store.write().unwrap();
     txn.tree("entries").unwrap().clear().unwrap();
     txn.commit().unwrap();
-    drop(store);
+    drop((store, guard));
     let before = bytes(&file).len();
     let value = json(&fastness(&[&"compact", &file, &"--json"]));
     assert_eq!(value["before_bytes"], before);
@@ -171,4 +173,21 @@ fn copy_never_replaces_a_file_and_never_takes_two_meanings() {
     let key = bench.key_file();
     let both = fastness(&[&"copy", &file, &"x", &"--plain", &"--new-key-file", &key]);
     assert_eq!(both.code, 2);
+}
+
+#[test]
+fn a_file_that_was_not_closed_is_read_as_it_is_and_said_so() {
+    let bench = Bench::new();
+    let file = bench.store("plain", None);
+    let store = options(None).open(&file).unwrap();
+    let mut txn = store.write().unwrap();
+    txn.tree("entries").unwrap().insert(b"last", b"words").unwrap();
+    txn.commit().unwrap();
+    let crashed = bench.write("crashed", &bytes(&file));
+    let before = bytes(&crashed);
+    let said = fastness(&[&"info", &crashed]);
+    assert!(said.out.contains("recovery   not closed cleanly"), "{}", said.out);
+    assert!(said.out.contains("\"entries\": 201 entries"), "{}", said.out);
+    assert_eq!(fastness(&[&"verify", &crashed]).code, 0);
+    assert_eq!(bytes(&crashed), before, "a reader wrote to the file");
 }
