@@ -49,6 +49,8 @@ pub struct FaultSummary {
     pub clean_findings: Vec<String>,
     /// Plans the clean build was attacked with.
     pub clean_plans: u64,
+    /// Whether it was stopped before every fault was planted.
+    pub interrupted: bool,
     /// Faults caught in every round.
     pub caught: usize,
     /// Faults that were reached, caught or not.
@@ -113,7 +115,7 @@ impl FaultSummary {
     /// Whether every fault was caught, without a false alarm.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.clean_findings.is_empty() && self.caught == self.faults.len()
+        !self.interrupted && self.clean_findings.is_empty() && self.caught == self.faults.len()
     }
 }
 
@@ -144,6 +146,7 @@ impl FaultCampaign {
             jobs: self.jobs,
             clean_findings: clean.findings.iter().map(alarm).collect(),
             clean_plans: plans(&clean),
+            interrupted: stop.load(Ordering::Relaxed),
             caught: rows.iter().filter(|row| row.is_caught()).count(),
             reached: rows.iter().filter(|row| row.reached > 0).count(),
             faults: rows,

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// What a shell says of a command that was interrupted.
-const INTERRUPTED: i32 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 pub(crate) fn run(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     match args.command {
@@ -81,7 +81,7 @@ pub(crate) fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     let flag = Arc::clone(&stop);
     ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::Relaxed) {
-            process::exit(INTERRUPTED);
+            process::exit(i32::from(INTERRUPTED));
         }
     })
     .map_err(|error| Failure::environment(format!("cannot listen to Ctrl-C: {error}")))?;

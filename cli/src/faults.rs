@@ -1,14 +1,18 @@
 //! `fastness faults`: plants one fault after the other and says who caught it.
 
-use crate::campaign::{cores, stop_on_interrupt};
+use crate::campaign::{INTERRUPTED, cores, stop_on_interrupt};
 use crate::failure::{BAD, Failure};
 use fastness::fault::Fault;
 use fastness_campaign::faults::{FaultCampaign, FaultRow, FaultSummary, all, by_id, outputs};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+const EXIT_CODES: &str = "Exit codes: 0 every fault was caught and the clean build raised no alarm, \
+    1 not so, 2 usage, 4 the surroundings do not allow it, 130 interrupted.";
+
 /// What `fastness faults` is given.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
 pub(crate) struct FaultArgs {
     /// How long each fault, and the clean build before them, is attacked at most.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
@@ -63,7 +67,11 @@ pub(crate) fn run(args: FaultArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     } else {
         conclude(&summary, &campaign, out)?;
     }
-    Ok(if summary.is_good() { 0 } else { BAD })
+    Ok(match (summary.interrupted, summary.is_good()) {
+        (true, _) => INTERRUPTED,
+        (false, true) => 0,
+        (false, false) => BAD,
+    })
 }
 
 fn tell(row: &FaultRow, out: &mut dyn Write) -> io::Result<()> {
