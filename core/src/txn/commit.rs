@@ -171,7 +171,11 @@ impl Work<'_> {
         if self.sync == Sync::Later {
             return Ok(());
         }
-        self.poisoned_by(|| pager.sync())
+        self.poisoned_by(|| pager.sync())?;
+        match self.writer.unnamed.take() {
+            Some(vfs) => self.poisoned_by(|| vfs.sync_dir(pager.path()).map_err(|e| pager.io(&e))),
+            None => Ok(()),
+        }
     }
 
     /// Runs what leaves the disk unknown if it fails.

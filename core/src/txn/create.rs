@@ -119,7 +119,13 @@ pub(crate) fn format(
         put_at(&mut header, at(PRELUDE_COPY_AT), &prelude.encode());
     }
     write_whole(pager.file(), &header, 0).map_err(|e| pager.io(&e))?;
-    let writer = Writer { space: None, slot_page: SLOT_PAGES[0], settled: true, poisoned: false };
+    let writer = Writer {
+        space: None,
+        slot_page: SLOT_PAGES[0],
+        settled: true,
+        unnamed: None,
+        poisoned: false,
+    };
     Ok((State::load(pager, slot)?, writer))
 }
 

@@ -43,7 +43,8 @@ pub(crate) fn open(options: &Options, path: &Path, mode: Mode) -> Result<Store> 
         cache_bytes_max: options.cache_bytes_max,
     };
     let pager = Arc::new(Pager::new(file, parts));
-    let (state, writer, opened) = recover(pager, mode)?;
+    let (state, mut writer, opened) = recover(pager, mode)?;
+    writer.unnamed = Some(Arc::clone(&options.vfs));
     let published = Published::new(state.commit(), Arc::new(state));
     Ok(Store::new(Inner::new(options.clone(), published, writer, opened)))
 }

@@ -68,7 +68,9 @@ pub(crate) fn recover(pager: Arc<Pager>, mode: Mode) -> Result<(State, Writer, O
         _ => RecoveryOutcome::LastCommitWhole,
     };
     let recovery = (!agree).then_some(Recovery { commit, outcome });
-    let mut writer = Writer { space: None, slot_page: page, settled: agree, poisoned: false };
+    let unnamed = None;
+    let mut writer =
+        Writer { space: None, slot_page: page, settled: agree, unnamed, poisoned: false };
     if mode == Mode::Write && !agree {
         let discarded = outcome != RecoveryOutcome::LastCommitWhole;
         if newest == Some(commit) && !fault::on(Fault::Fs01) {

@@ -6,6 +6,7 @@ use crate::page::{Catalog, CatalogAt, Slot};
 use crate::space::{Space, decode_chunk};
 use crate::tree::{Pager, Range, TreeState, View};
 use crate::unit::{CommitId, PageId};
+use crate::vfs::Vfs;
 use std::collections::BTreeMap;
 
 /// A commit. It never changes.
@@ -28,6 +29,9 @@ pub(crate) struct Writer {
     pub(crate) slot_page: PageId,
     /// Both slots hold the last commit, and it is known to be durable.
     pub(crate) settled: bool,
+    /// There while the file's name may not be durable: whoever made it may have died before the
+    /// directory was synced.
+    pub(crate) unnamed: Option<Arc<dyn Vfs>>,
     /// What is on the disk is unknown.
     pub(crate) poisoned: bool,
 }
