@@ -4,9 +4,8 @@
 //! whose content follows from the number, and acknowledges each over its standard output. The
 //! parent kills it, drains the pipe, opens the file and compares it with the model.
 //!
-//! - D1 Nothing acknowledged is missing.
-//! - D2 At most the one commit in flight is there beside it, and it is there whole.
-//! - D3 The file verifies, and the next writer goes on with it.
+//! - C2 Nothing acknowledged is missing; at most the commit in flight is there beside it, whole.
+//! - C8 The file verifies, and the next writer goes on with it.
 //!
 //! This shows what a crash of the process does, with the real file system, locks and signals; what
 //! a crash of the machine does is for the simulated disk: see `sim::check::crash`.
@@ -218,15 +217,15 @@ fn examine(path: &Path, encrypted: bool, acknowledged: u64, model: &mut Model) {
     let store = options(encrypted).open_or_create(path).unwrap();
     let snapshot = store.snapshot();
     let found = counter(&snapshot);
-    assert!(found >= acknowledged, "D1: {acknowledged} was acknowledged, {found} is there");
-    assert!(found <= acknowledged + 1, "D2: only {acknowledged} was begun before, not {found}");
+    assert!(found >= acknowledged, "C2: {acknowledged} was acknowledged, {found} is there");
+    assert!(found <= acknowledged + 1, "C2: only {acknowledged} was begun before, not {found}");
     while model.number < found {
         model.next();
     }
     let entries = read(&snapshot);
-    assert!(entries == model.entries, "D2: the file does not hold transaction {found}");
+    assert!(entries == model.entries, "C2: the file does not hold transaction {found}");
     let verification = snapshot.verify().unwrap();
-    assert!(verification.problems.is_empty(), "D3: {:?}", verification.problems);
+    assert!(verification.problems.is_empty(), "C8: {:?}", verification.problems);
 }
 
 #[expect(clippy::print_stdout, reason = "what the test did is shown on request")]

@@ -1,7 +1,7 @@
 //! Opening real files that are not as they should be: each is told apart, with realm-java's kinds.
 //!
-//! - O1 Whatever is wrong with a file, opening says what, with a kind, a remedy and the path, and
-//!   leaves every byte as it was.
+//! - C10 An opening that fails names the reason, with a kind, a remedy and the path, and leaves
+//!   every byte as it was.
 //!
 //! Specified in docs/format.md. That no bytes at all make it panic is for the fuzz target `file`.
 
@@ -65,7 +65,7 @@ impl Fixture {
             assert_eq!(error.file_kind(), Some(kind));
             assert!(error.to_string().starts_with(self.path.to_str().unwrap()), "{error}");
         }
-        assert!(fs::read(&self.path).ok() == before, "O1: a file that did not open was changed");
+        assert!(fs::read(&self.path).ok() == before, "C10: a file that did not open was changed");
     }
 }
 

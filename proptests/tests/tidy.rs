@@ -21,7 +21,14 @@ const LEFT_BEHIND: &[&str] =
     &[".git", "target", "out", "fuzz/target", "fuzz/artifacts", "fuzz/coverage"];
 
 /// Files with breaches that their owners know of and are about to mend. Empty at the end of a day.
-const PENDING: &[&str] = &["core/src/fault.rs", "core/src/tree/mod.rs"];
+const PENDING: &[&str] = &[
+    "core/src/fault.rs",
+    "sim/src/check/adversary.rs",
+    "sim/src/check/compaction.rs",
+    "sim/src/check/io_errors.rs",
+    "sim/src/check/nonces.rs",
+    "sim/src/check/store.rs",
+];
 
 /// One breach of a rule.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -183,6 +190,11 @@ fn modules_of_core_import_only_from_above() {
 #[test]
 fn references_in_headers_resolve() {
     assert_tidy(artefacts::header_references(&WorkTree::here()));
+}
+
+#[test]
+fn every_promise_is_on_the_one_list() {
+    assert_tidy(artefacts::promises(&WorkTree::here()));
 }
 
 #[test]

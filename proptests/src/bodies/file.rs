@@ -1,7 +1,7 @@
 //! Any bytes as a store file, and a mutator that reaches behind its seals.
 //!
-//! - Z1 Opening, reading, verifying and writing any bytes ends, without a panic, in bounded memory.
-//! - Z2 What verifies is whole: every read works, writing works, and it verifies again.
+//! - P1 Opening, reading, verifying and writing any bytes ends, without a panic, in bounded memory.
+//! - D4 What verifies is whole: every read works, writing works, and it verifies again.
 //!
 //! Plain mutation hardly gets past a seal. [`mutate_file`] opens the seals, changes what is behind
 //! them, and seals again bottom-up, so that decoders and the walks above them see hostile content.
@@ -32,7 +32,7 @@ fn key_of(bytes: &[u8]) -> Option<Key> {
 /// Opens, reads, verifies and writes the bytes as a store file.
 ///
 /// # Panics
-/// When Z2 is broken.
+/// When D4 is broken.
 pub fn file(bytes: &[u8]) {
     let vfs = MemoryVfs::default();
     let held = vfs.open(Path::new(PLACE), Access::CreateNew).expect("nothing is there");
@@ -47,22 +47,22 @@ pub fn file(bytes: &[u8]) {
     }
     let clean_before = options.open_read_only(PLACE).is_ok_and(|store| examine(&store.snapshot()));
     let Ok(store) = options.open(PLACE) else {
-        assert!(!clean_before, "Z2: a file that verifies opens for writing");
+        assert!(!clean_before, "D4: a file that verifies opens for writing");
         return;
     };
     let clean = examine(&store.snapshot());
     let written = write(&store);
-    assert!(written || !clean, "Z2: a file that verifies takes a commit");
+    assert!(written || !clean, "D4: a file that verifies takes a commit");
     if written && clean {
         let snapshot = store.snapshot();
         let still = examine(&snapshot);
-        assert!(still, "Z2: a commit broke a file that verified: {:?}", snapshot.verify());
+        assert!(still, "D4: a commit broke a file that verified: {:?}", snapshot.verify());
     }
     drop(store);
     if written && clean {
-        let store = options.open(PLACE).expect("Z2: a file that verifies opens again");
-        assert!(store.recovery().is_none(), "Z2: a file that was closed needs no recovery");
-        assert!(examine(&store.snapshot()), "Z2: a file that verified does so when opened again");
+        let store = options.open(PLACE).expect("D4: a file that verifies opens again");
+        assert!(store.recovery().is_none(), "D4: a file that was closed needs no recovery");
+        assert!(examine(&store.snapshot()), "D4: a file that verified does so when opened again");
     }
 }
 
@@ -72,19 +72,19 @@ fn examine(snapshot: &Snapshot) -> bool {
     for name in snapshot.tree_names() {
         let tree = snapshot.tree(name);
         let (Ok(mut forward), Ok(backward)) = (tree.range(..), tree.range(..)) else {
-            assert!(!clean, "Z2: a tree can be walked");
+            assert!(!clean, "D4: a tree can be walked");
             continue;
         };
         let forward = forward.by_ref().take(READS_MAX).try_fold(0, |count, entry| {
             let (key, value) = entry.ok()?;
             let found = tree.get(&key).ok()??;
-            assert!(!clean || found == value, "Z2: get and range agree");
+            assert!(!clean || found == value, "D4: get and range agree");
             Some(count + 1)
         });
         let backward = backward.rev().take(READS_MAX).filter(Result::is_ok).count();
-        assert!(!clean || forward == Some(backward), "Z2: both ways of a range agree");
+        assert!(!clean || forward == Some(backward), "D4: both ways of a range agree");
         let len = usize::try_from(tree.len()).unwrap_or(usize::MAX).min(READS_MAX);
-        assert!(!clean || backward == len, "Z2: a tree has as many entries as it says");
+        assert!(!clean || backward == len, "D4: a tree has as many entries as it says");
     }
     clean
 }

@@ -1,6 +1,6 @@
 //! Any bytes as a page, a header slot and a prelude, without their seals.
 //!
-//! - Z3 Decoding any bytes ends, without a panic, and touches nothing outside them.
+//! - P1 Decoding any bytes ends, without a panic, and touches nothing outside them.
 
 use fastness::{PAGE_BYTES, inspect};
 

@@ -1,7 +1,7 @@
 //! The encryption layer alone: one page sealed, then opened as it is and tampered with.
 //!
-//! - Z4 What was sealed opens to the same bytes, in the same place, with the same seal.
-//! - Z5 Nothing else opens: no other place, birth, seal, byte or key.
+//! - E2 What was sealed opens to the same bytes in the same place, born in the same commit, with
+//!   the same seal and key; nothing else opens.
 
 use super::file::file_key;
 use fastness::inspect::Sealer;
@@ -54,7 +54,7 @@ impl Case {
 /// Seals a page and opens it: as it is, then with one thing changed.
 ///
 /// # Panics
-/// When Z4 or Z5 is broken.
+/// When E2 is broken.
 pub fn seal(bytes: &[u8]) {
     let Some(case) = Case::read(bytes) else { return };
     let sealer = case.sealer(&file_key());
@@ -62,8 +62,8 @@ pub fn seal(bytes: &[u8]) {
     let place = (case.page, case.commit);
     let seal = sealer.seal(place, case.salt, &mut page);
     let mut opened = page;
-    assert!(sealer.open(place, seal, &mut opened), "Z4: it opens");
-    assert!(opened[HEAD_BYTES..] == case.content[HEAD_BYTES..], "Z4: the content is the same");
+    assert!(sealer.open(place, seal, &mut opened), "E2: it opens");
+    assert!(opened[HEAD_BYTES..] == case.content[HEAD_BYTES..], "E2: the content is the same");
     tamper(&case, &sealer, page, seal);
 }
 
@@ -84,7 +84,7 @@ fn tamper(case: &Case, sealer: &Sealer, mut page: [u8; PAGE_BYTES], mut seal: [u
     }
     let sealer = other.as_ref().unwrap_or(sealer);
     let opens = sealer.open(place, seal, &mut page);
-    assert!(!opens, "Z5: tampering {} is not noticed", case.tampering % 5);
+    assert!(!opens, "E2: tampering {} is not noticed", case.tampering % 5);
 }
 
 /// Cases to begin with: both twins, every tampering.

@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 const CORPUS_BYTES_MAX: u64 = 1 << 20;
 const GOLDEN: &str = "snapshots/golden/";
 const DIGESTS: &str = "snapshots/golden/DIGESTS";
+const PROMISES: &str = "docs/verification.md";
 
 pub(crate) fn header_references(tree: &WorkTree) -> Vec<Breach> {
     let mut breaches = Vec::new();
@@ -37,6 +38,45 @@ pub(crate) fn header_references(tree: &WorkTree) -> Vec<Breach> {
         }
     }
     breaches
+}
+
+/// Holds the ids in core's headers and in the checks against the one list of promises.
+pub(crate) fn promises(tree: &WorkTree) -> Vec<Breach> {
+    let list = tree.text(PROMISES).unwrap_or_default();
+    let listed: BTreeSet<&str> = list
+        .lines()
+        .filter_map(|line| line.strip_prefix("| "))
+        .filter_map(|row| row.split(' ').next())
+        .collect();
+    let mut breaches = Vec::new();
+    let bound = |path: &&str| {
+        ["core/src/", "sim/src/check/", "proptests/src/"].iter().any(|dir| path.starts_with(dir))
+    };
+    for path in tree.ending(".rs").filter(bound) {
+        let text = tree.text(path).unwrap_or_default();
+        for (index, line) in text.lines().enumerate() {
+            if let Some(id) = named_promise(line)
+                && !listed.contains(id)
+            {
+                let text = format!("{id} is not among the promises in {PROMISES}; list it there");
+                breaches.push(breach(path, index, text));
+            }
+        }
+    }
+    breaches
+}
+
+/// The id in `//! - C2 An acknowledged commit ..` or `id: "C2"`.
+fn named_promise(line: &str) -> Option<&str> {
+    let header = line.strip_prefix("//! - ").and_then(|rest| rest.split(' ').next());
+    let check = line.split_once(" id: \"").and_then(|(_, rest)| rest.split('"').next());
+    let is_id = |id: &&str| {
+        let mut letters = id.chars();
+        letters.next().is_some_and(|first| first.is_ascii_uppercase() && first != 'Y')
+            && letters.clone().next().is_some()
+            && letters.all(|letter| letter.is_ascii_digit())
+    };
+    header.or(check).filter(is_id)
 }
 
 /// All `docs/NAME.md` and `docs/NAME.md#ANCHOR` in a line.
@@ -182,9 +222,19 @@ fn golden(digests: &str, files: &BTreeMap<String, Vec<u8>>) -> Vec<Breach> {
 
 #[cfg(test)]
 mod tests {
-    use super::{anchors, document_references, golden, names_after};
+    use super::{anchors, document_references, golden, named_promise, names_after};
     use std::collections::BTreeMap;
     use xxhash_rust::xxh3::xxh3_128;
+
+    #[test]
+    fn promises_are_found_where_they_are_named() {
+        assert_eq!(named_promise("//! - C10 An opening that fails"), Some("C10"));
+        assert_eq!(named_promise("    Invariant { id: \"S1\", promise: \"x\" };"), Some("S1"));
+        assert_eq!(named_promise("        id: \"D2\","), Some("D2"));
+        assert_eq!(named_promise("//! - Y1 The canary's own"), None);
+        assert_eq!(named_promise("//! - [`fs`]: a file system"), None);
+        assert_eq!(named_promise("//! - A word of one letter"), None);
+    }
 
     #[test]
     fn anchors_are_those_of_the_headings() {
