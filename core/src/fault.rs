@@ -40,6 +40,10 @@ pub enum Fault {
     Mv01,
     /// Recovery trusts what a failed sync left in the system's cache.
     Fs01,
+    /// The first commit after opening leaves the directory unsynced.
+    Fs02,
+    /// Compaction leaves a part of the file in its other slot.
+    Fs03,
 }
 
 impl Fault {
@@ -61,6 +65,8 @@ impl Fault {
         Self::Bt07,
         Self::Mv01,
         Self::Fs01,
+        Self::Fs02,
+        Self::Fs03,
     ];
 
     /// Returns its name in the catalogue.
@@ -83,6 +89,8 @@ impl Fault {
             Self::Bt07 => "BT-07",
             Self::Mv01 => "MV-01",
             Self::Fs01 => "FS-01",
+            Self::Fs02 => "FS-02",
+            Self::Fs03 => "FS-03",
         }
     }
 
@@ -106,6 +114,8 @@ impl Fault {
             Self::Bt07 => "keys are compared as signed bytes",
             Self::Mv01 => "pages are reused while a snapshot needs them",
             Self::Fs01 => "recovery trusts what a failed sync left in the cache",
+            Self::Fs02 => "the first commit after opening leaves the directory unsynced",
+            Self::Fs03 => "compaction leaves a part of the file in its other slot",
         }
     }
 }

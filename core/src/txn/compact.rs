@@ -83,7 +83,9 @@ fn fill(
     commit(&published, &mut writer, changes, Sync::Later)?;
     // The other slot must not lead to a part of it, or to nothing, if this one is damaged.
     let state = published.current();
-    settle(&state.pager, &state.slot, &mut writer)?;
+    if !fault::on(Fault::Fs03) {
+        settle(&state.pager, &state.slot, &mut writer)?;
+    }
     if !fault::on(Fault::Cr03) {
         state.pager.sync()?;
     }
