@@ -1,4 +1,4 @@
-//! Any bytes as a store file, mutated behind its seals: see [`fastness_proptests::bodies::file`].
+//! Any bytes as a store file, mutated behind its seals: see [`fastness_proptests::bodies::file()`].
 #![no_main]
 use fastness_proptests::bodies::{file, mutate_file};
 

@@ -1,7 +1,9 @@
 //! The fuzz corpora, through the bodies of the fuzz targets: what was found once stays found.
 
 use crate::tidy::WorkTree;
-use fastness_proptests::bodies::{BODIES, file_key, file_seeds, mutate_file, page_seeds};
+use fastness_proptests::bodies::{
+    BODIES, file_bytes, file_key, file_seeds, mutate_file, page_seeds,
+};
 use std::collections::BTreeSet;
 
 #[test]
@@ -53,7 +55,7 @@ fn seeds_are_accepted_and_survive_any_mutation() {
     }
     for seed in file_seeds() {
         for number in 0..20 {
-            let mut bytes = seed.clone();
+            let mut bytes = [&seed[..], &[0; 500]].concat();
             let size = mutate_file(&mut bytes, seed.len(), number, flip);
             let body = BODIES.iter().find(|body| body.name == "file").unwrap();
             (body.run)(&bytes[..size]);
@@ -78,14 +80,15 @@ fn mutation_keeps_seals_in_order() {
     let mut tried = 0;
     for seed in file_seeds() {
         for number in 0..50 {
-            let mut bytes = seed.clone();
+            let mut bytes = [&seed[..], &[0; 500]].concat();
             let size = mutate_file(&mut bytes, seed.len(), number, flip);
+            let (bytes, encrypted) = file_bytes(&bytes[..size]);
             let vfs = MemoryVfs::default();
             let file = vfs.open("file".as_ref(), Access::CreateNew).unwrap();
-            file.write_at(&bytes[..size], 0).unwrap();
+            file.write_at(&bytes, 0).unwrap();
             drop(file);
             let mut options = fastness::Options::new().vfs(std::sync::Arc::new(vfs));
-            if bytes[16] & 1 == 1 {
+            if encrypted {
                 options = options.key(file_key());
             }
             opened += usize::from(options.open_read_only("file").is_ok());

@@ -3,19 +3,19 @@
 //! - P1 Opening, reading, verifying and writing any bytes ends, without a panic, in bounded memory.
 //! - D4 What verifies is whole: every read works, writing works, and it verifies again.
 //!
-//! Plain mutation hardly gets past a seal. [`mutate_file`] opens the seals, changes what is behind
-//! them, and seals again bottom-up, so that decoders and the walks above them see hostile content.
+//! Plain mutation hardly gets past a seal. The input therefore holds pages in the clear, and the
+//! body seals them before it opens the file, so that decoders and the walks above them see hostile
+//! content; [`mutate_file`] knows where pages begin. Other inputs are taken as they are.
 
+use super::sparse::Image;
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
-use fastness::{Entropy, Key, Options, PAGE_BYTES, Snapshot, Store, inspect};
+use fastness::{Entropy, Key, Options, PAGE_BYTES, Snapshot, Store};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const PLACE: &str = "fuzzed.fastness";
-/// Where the prelude says whether the file is encrypted.
-const FLAGS_AT: usize = 16;
 /// A hostile tree may lead to the same page again and again; reading stops somewhere.
 const READS_MAX: usize = 2_000;
 
@@ -25,25 +25,22 @@ pub fn file_key() -> Key {
     Key::new([0x6b; 64])
 }
 
-fn key_of(bytes: &[u8]) -> Option<Key> {
-    bytes.get(FLAGS_AT).is_some_and(|flags| flags & 1 == 1).then(file_key)
-}
-
 /// Opens, reads, verifies and writes the bytes as a store file.
 ///
 /// # Panics
 /// When D4 is broken.
 pub fn file(bytes: &[u8]) {
+    let (bytes, encrypted) = file_bytes(bytes);
     let vfs = MemoryVfs::default();
     let held = vfs.open(Path::new(PLACE), Access::CreateNew).expect("nothing is there");
-    held.write_at(bytes, 0).expect("memory takes every write");
+    held.write_at(&bytes, 0).expect("memory takes every write");
     drop(held);
     let mut options = Options::new()
         .vfs(Arc::new(vfs))
         .entropy(Arc::new(Counting::default()))
         .cache_bytes(1 << 20);
-    if let Some(key) = key_of(bytes) {
-        options = options.key(key);
+    if encrypted {
+        options = options.key(file_key());
     }
     let clean_before = options.open_read_only(PLACE).is_ok_and(|store| examine(&store.snapshot()));
     let Ok(store) = options.open(PLACE) else {
@@ -89,6 +86,14 @@ fn examine(snapshot: &Snapshot) -> bool {
     clean
 }
 
+/// Returns the store file that an input stands for, and whether it is encrypted.
+#[must_use]
+pub fn file_bytes(input: &[u8]) -> (Vec<u8>, bool) {
+    let image = Image::read(input);
+    let encrypted = image.is_encrypted();
+    (image.into_file(), encrypted)
+}
+
 /// Changes some of everything, and tells whether it was committed.
 fn write(store: &Store) -> bool {
     let names: Vec<String> = store.snapshot().tree_names().take(4).map(str::to_owned).collect();
@@ -116,58 +121,70 @@ fn write(store: &Store) -> bool {
 /// Changes `size` of the bytes at random and returns how many there are now; libFuzzer's own.
 pub type Mutate = fn(&mut [u8], usize, usize) -> usize;
 
-/// Mutates a store file behind its seals: opens them, changes a page or two, seals bottom-up.
-///
-/// The first `size` bytes of `bytes` are the file; the rest is room to grow. Returns the new size.
-pub fn mutate_file(bytes: &mut [u8], size: usize, seed: u32, mutate: Mutate) -> usize {
-    let mut dice = seed;
-    let mut roll = |bound: usize| {
-        dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        usize::try_from(dice >> 8).unwrap_or_default() % bound.max(1)
-    };
-    if size < 4 * PAGE_BYTES || roll(8) == 0 {
-        return mutate(bytes, size, bytes.len());
+/// Numbers that a seed decides.
+struct Dice(u32);
+
+impl Dice {
+    fn roll(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        usize::try_from(self.0 >> 8).unwrap_or_default() % bound.max(1)
     }
-    let key = key_of(bytes);
-    if let Some(key) = &key {
-        inspect::unseal(&mut bytes[..size], key);
-    }
-    let pages = size / PAGE_BYTES;
-    // Page 0 is the prelude and has its own checksum; what is behind the seals starts at page 1.
-    let page = |number: usize| (1 + number) * PAGE_BYTES;
-    for _ in 0..=roll(2) {
-        let at = page(roll(pages - 1));
-        match roll(8) {
-            0 => {
-                let source = page(roll(pages - 1));
-                bytes.copy_within(source..source + PAGE_BYTES, at);
-            }
-            1 => {
-                // The head of a page or slot: kind, level, counts, lengths.
-                let at = at + 16 + roll(48);
-                bytes[at] = bytes[at].wrapping_add([1, 255, 128, 16][roll(4)]);
-            }
-            2 => {
-                let (source, len) = (at + roll(PAGE_BYTES - 64), 1 + roll(64));
-                let target = at + roll(PAGE_BYTES - 64);
-                bytes.copy_within(source..source + len, target);
-            }
-            _ => {
-                // No room to grow, so that the rest of the page stays in place.
-                let (from, len) = match roll(3) {
-                    0 => (at, PAGE_BYTES),
-                    1 => (at + 16, 112),
-                    _ => (at + roll(PAGE_BYTES - 32), 32),
-                };
-                mutate(&mut bytes[from..from + len], len, len);
-            }
-        }
-    }
-    inspect::reseal(&mut bytes[..size], key.as_ref());
-    size
 }
 
-/// Small store files to begin with: empty, one leaf, branches and overflow, free pages; both twins.
+/// Mutates a store file behind its seals, by pages and parts of pages.
+///
+/// The first `size` bytes of `bytes` are the input; the rest is room to grow. Returns the new size.
+pub fn mutate_file(bytes: &mut [u8], size: usize, seed: u32, mutate: Mutate) -> usize {
+    let mut dice = Dice(seed);
+    let mut image = Image::read(&bytes[..size]);
+    if image.is_raw() || image.bytes.len() < 4 * PAGE_BYTES || dice.roll(16) == 0 {
+        return mutate(bytes, size, bytes.len());
+    }
+    for _ in 0..=dice.roll(2) {
+        mutate_page(&mut image.bytes, &mut dice, mutate);
+    }
+    let output = image.write();
+    match bytes.get_mut(..output.len()) {
+        Some(target) => target.copy_from_slice(&output),
+        None => return mutate(bytes, size, bytes.len()),
+    }
+    output.len()
+}
+
+fn mutate_page(bytes: &mut [u8], dice: &mut Dice, mutate: Mutate) {
+    // Page 0 is the prelude and has its own checksum; what is behind the seals starts at page 1.
+    let pages = bytes.len() / PAGE_BYTES;
+    let page = |number: usize| (1 + number) * PAGE_BYTES;
+    let at = page(dice.roll(pages - 1));
+    match dice.roll(8) {
+        0 => {
+            let source = page(dice.roll(pages - 1));
+            bytes.copy_within(source..source + PAGE_BYTES, at);
+        }
+        1 => {
+            // The head of a page or slot: kind, level, counts, lengths.
+            let at = at + 16 + dice.roll(48);
+            bytes[at] = bytes[at].wrapping_add([1, 255, 128, 16][dice.roll(4)]);
+        }
+        2 => {
+            let (source, len) = (at + dice.roll(PAGE_BYTES - 64), 1 + dice.roll(64));
+            let target = at + dice.roll(PAGE_BYTES - 64);
+            bytes.copy_within(source..source + len, target);
+        }
+        _ => {
+            // No room to grow, so that the rest of the page stays in place.
+            let (from, len) = match dice.roll(3) {
+                0 => (at, PAGE_BYTES),
+                1 => (at + 16, 112),
+                _ => (at + dice.roll(PAGE_BYTES - 32), 32),
+            };
+            mutate(&mut bytes[from..from + len], len, len);
+        }
+    }
+}
+
+/// Small store files to begin with, as inputs: empty, one leaf, branches and overflow, free pages,
+/// each plain and encrypted.
 ///
 /// # Panics
 /// If the store fails in memory.
@@ -176,7 +193,7 @@ pub fn file_seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for encrypted in [false, true] {
         for (entries, bytes, rounds) in
-            [(0, 0, 1), (3, 20, 1), (60, 200, 1), (2, 9_000, 1), (30, 60, 3)]
+            [(0, 0, 1), (3, 20, 1), (40, 150, 1), (2, 9_000, 1), (30, 60, 3)]
         {
             seeds.push(seed(encrypted, [entries, bytes, rounds], true));
         }
@@ -186,6 +203,10 @@ pub fn file_seeds() -> Vec<Vec<u8>> {
 }
 
 fn seed(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> Vec<u8> {
+    Image::of_file(&make(encrypted, [entries, bytes, rounds], closed), encrypted).write()
+}
+
+fn make(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> Vec<u8> {
     let vfs = MemoryVfs::default();
     let mut options =
         Options::new().vfs(Arc::new(vfs.clone())).entropy(Arc::new(Counting::default()));

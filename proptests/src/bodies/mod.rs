@@ -6,8 +6,9 @@
 mod file;
 mod page;
 mod seal;
+mod sparse;
 
-pub use file::{Mutate, file, file_key, file_seeds, mutate_file};
+pub use file::{Mutate, file, file_bytes, file_key, file_seeds, mutate_file};
 pub use page::{page, page_seeds};
 pub use seal::{seal, seal_seeds};
 

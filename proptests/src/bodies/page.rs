@@ -2,6 +2,7 @@
 //!
 //! - P1 Decoding any bytes ends, without a panic, and touches nothing outside them.
 
+use super::sparse::Image;
 use fastness::{PAGE_BYTES, inspect};
 
 /// Decodes the bytes as everything that a page can be.
@@ -18,15 +19,22 @@ pub fn page(bytes: &[u8]) {
     std::hint::black_box(inspect::decode_page(bytes).is_ok());
 }
 
-/// Pages to begin with: all pages of the plain seeds of [`super::file`].
+/// Pages to begin with: those of the seeds of [`super::file`].
 #[must_use]
 pub fn page_seeds() -> Vec<Vec<u8>> {
     let mut pages: Vec<Vec<u8>> = super::file_seeds()
         .iter()
-        .filter(|file| file[16] & 1 == 0)
-        .flat_map(|file| file.chunks(PAGE_BYTES).map(<[u8]>::to_vec).collect::<Vec<_>>())
+        .flat_map(|seed| {
+            Image::read(seed).bytes.chunks(PAGE_BYTES).map(trimmed).collect::<Vec<_>>()
+        })
         .collect();
     pages.sort();
     pages.dedup();
     pages
+}
+
+/// The page without the zeros at its end, which the body fills up.
+fn trimmed(page: &[u8]) -> Vec<u8> {
+    let len = page.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    page[..len].to_vec()
 }

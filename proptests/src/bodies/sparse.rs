@@ -1,0 +1,163 @@
+//! Store files written short: their zeros counted, their seals left out.
+//!
+//! A fuzzer learns slowly from 30 KiB of which a tenth says something. What it gets instead is one
+//! byte of flags and the clear content of the pages with runs of zeros counted; the file is made of
+//! it by sealing every page, bottom-up. So every input is small, and what is behind the seals is
+//! reached by any mutation.
+
+use super::file::file_key;
+use fastness::{PAGE_BYTES, inspect};
+
+/// The file is encrypted.
+const ENCRYPTED: u8 = 1;
+/// The rest is the file, byte for byte, sealed or not.
+const RAW: u8 = 2;
+/// The last bytes of the input damage the file after it was sealed.
+const DAMAGED: u8 = 4;
+
+/// Longest file made, in bytes.
+const IMAGE_BYTES_MAX: usize = 64 * PAGE_BYTES;
+/// Shorter runs of zeros are written as they are.
+const ZEROS_MIN: usize = 6;
+const PATCH_BYTES: usize = 4;
+const PATCHES: usize = 2;
+
+/// A store file before it is sealed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Image {
+    flags: u8,
+    pub(super) bytes: Vec<u8>,
+    patches: Vec<u8>,
+}
+
+impl Image {
+    /// Takes a whole store file and opens its seals. Pages of an encrypted one that nothing leads
+    /// to are left out: what they held cannot be told.
+    pub(super) fn of_file(file: &[u8], encrypted: bool) -> Self {
+        let mut bytes = file.to_vec();
+        if encrypted {
+            inspect::unseal(&mut bytes, &file_key());
+            let pages = bytes.chunks_mut(PAGE_BYTES).zip(file.chunks(PAGE_BYTES));
+            pages.skip(3).filter(|(opened, sealed)| opened == sealed).for_each(|(page, _)| {
+                page.fill(0);
+            });
+        }
+        Self { flags: u8::from(encrypted), bytes, patches: Vec::new() }
+    }
+
+    /// Reads any bytes.
+    pub(super) fn read(input: &[u8]) -> Self {
+        let (flags, rest) =
+            input.split_first().map_or((RAW, input), |(flags, rest)| (*flags, rest));
+        if flags & RAW != 0 {
+            return Self { flags, bytes: rest.to_vec(), patches: Vec::new() };
+        }
+        let patched = if flags & DAMAGED != 0 { rest.len().min(PATCHES * PATCH_BYTES) } else { 0 };
+        let (rest, patches) = rest.split_at(rest.len() - patched);
+        Self { flags, bytes: expand(rest), patches: patches.to_vec() }
+    }
+
+    /// Writes what [`Image::read`] reads.
+    pub(super) fn write(&self) -> Vec<u8> {
+        let body = if self.is_raw() { self.bytes.clone() } else { shorten(&self.bytes) };
+        [&[self.flags][..], &body, &self.patches].concat()
+    }
+
+    pub(super) const fn is_raw(&self) -> bool {
+        self.flags & RAW != 0
+    }
+
+    pub(super) const fn is_encrypted(&self) -> bool {
+        self.flags & ENCRYPTED != 0
+    }
+
+    /// Makes the file: seals every page, then damages what is to be damaged.
+    pub(super) fn into_file(mut self) -> Vec<u8> {
+        if self.is_raw() {
+            return self.bytes;
+        }
+        let key = self.is_encrypted().then(file_key);
+        inspect::reseal(&mut self.bytes, key.as_ref());
+        for patch in self.patches.chunks_exact(PATCH_BYTES) {
+            let at = usize::from(patch[0]) * PAGE_BYTES
+                + usize::from(u16::from_le_bytes([patch[1], patch[2]])) % PAGE_BYTES;
+            if let Some(byte) = self.bytes.get_mut(at) {
+                *byte ^= patch[3];
+            }
+        }
+        self.bytes
+    }
+}
+
+/// Zeros (16 bits), literals (16 bits), the literals; again and again.
+fn expand(mut input: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some(([a, b, c, d], rest)) = input.split_first_chunk() {
+        let zeros = usize::from(u16::from_le_bytes([*a, *b]));
+        let literals = usize::from(u16::from_le_bytes([*c, *d])).min(rest.len());
+        let (head, tail) = rest.split_at(literals);
+        bytes.resize(bytes.len() + zeros, 0);
+        bytes.extend_from_slice(head);
+        input = tail;
+        if bytes.len() > IMAGE_BYTES_MAX {
+            break;
+        }
+    }
+    bytes.truncate(IMAGE_BYTES_MAX);
+    bytes.resize(bytes.len().next_multiple_of(PAGE_BYTES), 0);
+    bytes
+}
+
+fn shorten(bytes: &[u8]) -> Vec<u8> {
+    let zeros_at = |at: usize| bytes[at..].iter().take_while(|byte| **byte == 0).count();
+    let short = |len: usize| u16::try_from(len).unwrap_or(u16::MAX);
+    let mut output = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let zeros = short(zeros_at(at));
+        at += usize::from(zeros);
+        let start = at;
+        while at < bytes.len() && at - start < usize::from(u16::MAX) {
+            let zeros = if bytes[at] == 0 { zeros_at(at) } else { 0 };
+            if zeros >= ZEROS_MIN || at + zeros == bytes.len() {
+                break;
+            }
+            at += zeros.max(1);
+        }
+        // A run of zeros may have led beyond the count.
+        at = at.min(start + usize::from(u16::MAX));
+        output.extend_from_slice(&zeros.to_le_bytes());
+        output.extend_from_slice(&short(at - start).to_le_bytes());
+        output.extend_from_slice(&bytes[start..at]);
+    }
+    output
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_survive_being_written_short() {
+        let mut page = vec![0; 3 * PAGE_BYTES];
+        page[7] = 1;
+        page[9] = 2;
+        page[5_000..6_000].fill(3);
+        let short = shorten(&page);
+        assert!(short.len() < 1_100, "{}", short.len());
+        assert!(expand(&short) == page);
+        for bytes in [vec![0; PAGE_BYTES], vec![9; 2 * PAGE_BYTES], Vec::new()] {
+            assert!(expand(&shorten(&bytes)) == bytes);
+        }
+        let long: Vec<u8> = (0..50 * PAGE_BYTES).map(|at| u8::from(at % 4 != 0)).collect();
+        assert!(expand(&shorten(&long)) == long);
+    }
+
+    #[test]
+    fn any_bytes_expand_to_few_pages() {
+        let many = vec![0xff; 100_000];
+        assert!(expand(&many).len() <= IMAGE_BYTES_MAX);
+        assert_eq!(expand(&[1, 0]), []);
+        assert_eq!(expand(&[0, 0, 9, 0, 5]).len(), PAGE_BYTES);
+    }
+}
