@@ -27,7 +27,7 @@ const VALUE_BYTES: [&[usize]; 9] = [
     &[900, 1000, 1010, 1024, 1025, 1100, 1300, 1500, 2000, 2040, 2048, 3000],
     &[4000, 4064, 4079, 4080, 4081, 4095, 4096, 4097, 8160, 8192, 8193, 12_288],
     &[3, 20_000, 8, 40_000, 8, 8, 8, 100],
-    &[10, 1 << 20, 100, 5, 8, 300_000, 3, 40_000],
+    &[8, 100, 5 << 20, 8, 40, 8, 1 << 20, 8],
 ];
 /// Which row a salt takes: mostly small ones, because big ones only cost time.
 const VALUE_ROWS: [usize; 16] = [1, 1, 2, 1, 2, 0, 1, 2, 3, 4, 1, 5, 2, 6, 1, 7];
@@ -39,39 +39,44 @@ pub struct Domain {
     keys: Vec<OnceCell<Bytes>>,
     value_bytes: &'static [usize],
     dense: bool,
-    run_max: u8,
-    long_name: String,
+    huge: bool,
+    long_names: [String; 2],
+    /// Which name an operand stands for, by its remainder.
+    names: [usize; 4],
 }
 
 impl Domain {
     /// Makes the domain of a salt.
     #[must_use]
     pub fn new(salt: u32) -> Self {
-        let [low, mid, high, top] = salt.to_le_bytes().map(usize::from);
-        // Rare, because they cost milliseconds each.
-        let huge = high == 0x5a && top < 128;
+        let [low, mid, high, _] = salt.to_le_bytes().map(usize::from);
+        // Rare, because they cost milliseconds each. One of them takes more than 1024 pages.
+        let huge = high % 64 == 0x2a;
         let row = if huge { VALUE_BYTES.len() - 1 } else { VALUE_ROWS[mid % 16] };
         Self {
             key_style: low % 8,
             keys: vec![OnceCell::new(); KEY_COUNTS[low / 8 % 8]],
             value_bytes: VALUE_BYTES[row],
             dense: mid >= 128,
-            run_max: if huge { 12 } else { 64 },
-            long_name: "\u{fd}".repeat(NAME_BYTES_MAX / 2),
+            huge,
+            // Two long names are more than a header slot has room for.
+            long_names: ["\u{fd}".repeat(NAME_BYTES_MAX / 2), "z".repeat(NAME_BYTES_MAX)],
+            // Often most operations meet in one tree.
+            names: if high < 160 { [0, 0, 1, 2] } else { [0, 1, 2, 3] },
         }
     }
 
     /// Names of the trees a plan uses.
     #[must_use]
-    pub fn trees(&self) -> [&str; 3] {
-        ["a", "tree", &self.long_name]
+    pub fn trees(&self) -> [&str; 4] {
+        let [one, two] = &self.long_names;
+        ["a", "tree", one, two]
     }
 
     /// Returns the name an operand stands for.
     #[must_use]
     pub fn tree(&self, operand: u8) -> &str {
-        // Most operations meet in one tree.
-        self.trees()[[0, 0, 1, 2][usize::from(operand % 4)]]
+        self.trees()[self.names[usize::from(operand % 4)]]
     }
 
     /// Returns the key an operand stands for.
@@ -91,7 +96,13 @@ impl Domain {
     /// Returns how many keys a run has.
     #[must_use]
     pub const fn run_len(&self, operand: u8) -> u8 {
-        operand % self.run_max
+        operand % if self.huge { 12 } else { 64 }
+    }
+
+    /// Tells whether some values take more pages than a commit under one sync may.
+    #[must_use]
+    pub const fn is_huge(&self) -> bool {
+        self.huge
     }
 
     /// Returns the value an operand stands for. The stamp is part of it as far as there is room, so

@@ -273,6 +273,10 @@ impl After<'_> {
         let store = self.world.options(&fs).open(file())?;
         store.compact()?;
         self.probe.count(Kind::Compact.name(), 1);
+        let info = store.info()?;
+        if info.file_bytes != info.page_count * PAGE_BYTES as u64 {
+            return Err(Violation::new(K4.id, format!("something was left over: {info:?}")).into());
+        }
         self.holds(&store, state, K1.id)
     }
 

@@ -1,6 +1,6 @@
 //! A crash at every write and at every sync, also inside recovery, also while the file is made.
 
-use super::compare::{Order, Reading, Stop, read_all};
+use super::compare::{ALL, Order, Reading, Stop, read_all};
 use super::rig::{Rig, unexpected, verify};
 use super::store::{S1, S2, S3, S4};
 use super::world::{World, file};
@@ -50,6 +50,7 @@ pub(super) const CHECK: Check = Check {
         "crash inside recovery of a recovery",
         "kill, read, power loss",
         "committed after a recovery",
+        "lost commit made again, a little different",
     ],
     recipe: Recipe {
         mix: &[
@@ -140,6 +141,13 @@ fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), Stop
     };
     let operations = read_all(&store.snapshot(), &State::default(), Order::Forward).same(C7.id)?;
     probe.count(Kind::Scan.name(), operations);
+    // What is committed to it stays, though the process that made it died before it said so.
+    let mut model = Model::default();
+    let mut crashes = Crashes { world, probe };
+    crashes.commit_some(&store, &mut model)?;
+    let acknowledged = [model.committed().clone()];
+    let cut = Cut { depth: DEPTH_MAX, at: "acknowledged" };
+    crashes.power_loss(&fs.disk(), &acknowledged, cut)?;
     Ok(())
 }
 
@@ -232,7 +240,7 @@ impl Crashes<'_> {
                 .map_err(|violation| Violation { invariant: C4.id, ..violation })?;
         }
         if deeper {
-            self.go_on((store, fs), state, cut.depth)?;
+            self.go_on((store, fs), (states, landed), cut.depth)?;
         }
         Ok(())
     }
@@ -260,18 +268,29 @@ impl Crashes<'_> {
     fn go_on(
         &mut self,
         (store, fs): (Store, SimFs),
-        state: &State,
+        (states, landed): (&[State], usize),
         depth: usize,
     ) -> Result<(), Violation> {
-        let mut model = Model::at(state.clone());
-        self.commit_some(&store, &mut model).map_err(|stop| unexpected(stop, C6.id))?;
+        let mut model = Model::at(states[landed].clone());
+        let committed = match states.last() {
+            Some(lost) if landed + 1 < states.len() && self.chance(2) => {
+                self.probe.mark("lost commit made again, a little different");
+                self.commit_alike(&store, &mut model, lost)
+            }
+            _ => self.commit_some(&store, &mut model),
+        };
+        committed.map_err(|stop| unexpected(stop, C6.id))?;
+        let states = [states[landed].clone(), model.committed().clone()];
+        let at = if depth == 1 { "depth 2" } else { "depth 3" };
+        let cut = Cut { depth: depth + 1, at };
+        let committing = fs.take_forks();
         drop(store);
-        let states = [state.clone(), model.committed().clone()];
-        let forks = fs.take_forks();
-        if !forks.is_empty() {
-            let fork = self.world.rng(|rng| rng.pick(&forks).clone());
-            let at = if depth == 1 { "depth 2" } else { "depth 3" };
-            self.power_loss(&fork.disk, &states, Cut { depth: depth + 1, at })?;
+        let closing = fs.take_forks();
+        for (forks, states) in [(committing, &states[..]), (closing, &states[1..])] {
+            if !forks.is_empty() {
+                let fork = self.world.rng(|rng| rng.pick(&forks).clone());
+                self.power_loss(&fork.disk, states, cut)?;
+            }
         }
         let store = self.world.options(&fs).open(file());
         let store = store.map_err(|error| unexpected(error.into(), C6.id))?;
@@ -279,6 +298,41 @@ impl Crashes<'_> {
         let operations = reading.same(C6.id).map_err(|stop| unexpected(stop, C6.id))?;
         self.probe.count(Kind::Scan.name(), operations);
         self.probe.mark("committed after a recovery");
+        Ok(())
+    }
+
+    /// Commits what was lost once more, but for one byte: the same pages are written, most of them
+    /// with the same bytes.
+    fn commit_alike(&mut self, store: &Store, model: &mut Model, lost: &State) -> Result<(), Stop> {
+        let before = model.committed().clone();
+        let mut txn = store.write()?;
+        let mut other = self.world.rng(|rng| rng.below(4));
+        for name in lost.names() {
+            for (key, value) in lost.range(name, ALL) {
+                if before.get(name, key) == Some(value) {
+                    continue;
+                }
+                let mut value = value.to_vec();
+                if other == 0 {
+                    value.iter_mut().take(1).for_each(|byte| *byte ^= 0x80);
+                }
+                other = other.wrapping_sub(1);
+                txn.tree(name)?.insert(key, &value)?;
+                model.insert(name, &key.into(), &value.into());
+                self.probe.count(Kind::Insert.name(), 1);
+            }
+        }
+        for name in before.names() {
+            for (key, _) in before.range(name, ALL) {
+                if lost.get(name, key).is_none() {
+                    txn.tree(name)?.remove(key)?;
+                    model.remove(name, key);
+                    self.probe.count(Kind::Remove.name(), 1);
+                }
+            }
+        }
+        txn.commit()?;
+        model.commit();
         Ok(())
     }
 

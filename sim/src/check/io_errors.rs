@@ -7,6 +7,7 @@ use super::world::{World, file};
 use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Call, Disk, Failure, Fault, Injection, SimFs};
 use crate::rng::Rng;
+use fastness::inspect::{ledger, writable};
 use fastness::{Error, PAGE_BYTES, Store, WriteTxn};
 use fastness_models::store::{State, Store as Model};
 use fastness_models::{Kind, Op};
@@ -36,7 +37,7 @@ pub(super) const E5: Invariant =
 pub(super) const CHECK: Check = Check {
     name: "io-errors",
     about: "an error at every call: no space, failing device, failing sync, short reads and writes",
-    invariants: &[E1, E2, E3, E4, E5, S1, S2, S3, S4, S6],
+    invariants: &[E1, E2, E3, E4, E5, E6, E7, S1, S2, S3, S4, S6],
     marks: &[
         "commit failed and the store went on",
         "commit failed and the store was poisoned",
@@ -48,6 +49,7 @@ pub(super) const CHECK: Check = Check {
         "reading failed",
         "closing failed",
         "power loss after a failure",
+        "operation of a transaction failed",
     ],
     recipe: Recipe {
         mix: &[
@@ -72,6 +74,14 @@ pub(super) const CHECK: Check = Check {
     body,
 };
 
+pub(super) const E6: Invariant =
+    Invariant { id: "E6", promise: "A commit that failed gives back the pages it took." };
+
+pub(super) const E7: Invariant = Invariant {
+    id: "E7",
+    promise: "A transaction in which an operation failed is never committed.",
+};
+
 /// A sweep ends here even when there are more calls.
 const SWEEP_CALLS_MAX: u32 = 60;
 
@@ -79,7 +89,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
     world.limit(512 << 10);
     let rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, S1.id))?;
-    let mut storm = Storm { rig, injected: None, uncertain: None, txn_failed: false };
+    let mut storm = Storm { rig, injected: None, uncertain: None };
     for (step, op) in plan.ops.iter().enumerate() {
         storm.rig.step = step;
         storm.step(*op).map_err(|violation| violation.at(step))?;
@@ -93,7 +103,6 @@ struct Storm<'w> {
     injected: Option<Injection>,
     /// What a commit that failed and poisoned the store would have made the state.
     uncertain: Option<State>,
-    txn_failed: bool,
 }
 
 impl Storm<'_> {
@@ -109,6 +118,12 @@ impl Storm<'_> {
             }
             Kind::Inject => {
                 self.calm()?;
+                if op.c & 4 == 0 {
+                    // Nothing is in memory yet, so that operations have to read.
+                    self.rig
+                        .act(Op::new(Kind::Reopen, [0; 3]))
+                        .map_err(|s| unexpected(s, E3.id))?;
+                }
                 self.injected = Some(injection(op));
                 self.rig.fs.inject(injection(op));
                 Ok(())
@@ -135,7 +150,7 @@ impl Storm<'_> {
         self.blame(&error, failure)?;
         let step = self.rig.step;
         self.rig.probe.line(|| format!("{step:4} {op}: {error}"));
-        if op.kind == Kind::Commit && self.uncertain.is_none() && !self.txn_failed {
+        if op.kind == Kind::Commit && self.uncertain.is_none() {
             let poisoned = is_poisoned(self.rig.store());
             judge_commit(failure, poisoned)?;
             self.rig.probe.mark(commit_mark(poisoned));
@@ -144,16 +159,32 @@ impl Storm<'_> {
         if matches!(op.kind, Kind::Get | Kind::Range) {
             self.rig.probe.mark("reading failed");
         }
-        self.txn_failed = false;
+        if self.rig.writing() && edits(op.kind) {
+            self.commit_failed()?;
+        }
         self.rig.abort();
         self.read_back()
+    }
+
+    /// A transaction that failed half-way can only be dropped.
+    fn commit_failed(&mut self) -> Result<(), Violation> {
+        match self.rig.act(Op::new(Kind::Commit, [0; 3])) {
+            Err(Stop::Refused(Error::TransactionFailed)) => {
+                self.rig.probe.mark("operation of a transaction failed");
+                Ok(())
+            }
+            Err(Stop::Broken(violation)) => Err(violation),
+            outcome => {
+                let text = format!("a transaction that failed is committed: {outcome:?}");
+                Err(Violation::new(E7.id, text))
+            }
+        }
     }
 
     /// Every refusal has its cause: a call that failed, or what an earlier one left.
     fn blame(&mut self, error: &Error, failure: Option<Failure>) -> Result<(), Violation> {
         let excused = match error {
             Error::Poisoned { .. } => self.uncertain.is_some(),
-            Error::TransactionFailed => self.txn_failed,
             _ => failure.is_some(),
         };
         if !excused {
@@ -237,6 +268,10 @@ impl Storm<'_> {
     }
 }
 
+const fn edits(kind: Kind) -> bool {
+    matches!(kind, Kind::Insert | Kind::Remove | Kind::Clear | Kind::Fill | Kind::Prune)
+}
+
 fn injection(op: Op) -> Injection {
     let fault = Fault::ALL[usize::from(op.a) % Fault::ALL.len()];
     Injection { fault, after: u32::from(op.b % 24), lasting: op.c & 1 == 1 }
@@ -269,6 +304,19 @@ fn judge_commit(failure: Option<Failure>, poisoned: bool) -> Result<(), Violatio
     }
     let text = format!("a commit failed at {failure:?}, and the store is poisoned: {poisoned}");
     Err(Violation::new(E2.id, text))
+}
+
+/// Nobody reads an old commit here, so what is free may be written.
+fn given_back(store: &Store) -> Result<(), Violation> {
+    let books = ledger(&store.snapshot()).and_then(|books| Ok((books.free, writable(store)?)));
+    match books {
+        // Nothing is known of free pages before the first commit gets so far.
+        Ok((free, given)) if given.is_empty() || free == given => Ok(()),
+        outcome => {
+            let text = format!("after a commit failed, free and writable are {outcome:?}");
+            Err(Violation::new(E6.id, text))
+        }
+    }
 }
 
 /// One life of a store with one failure in it, on a disk of its own.
@@ -331,11 +379,13 @@ impl Episode<'_> {
 
     /// Reads, commits twice, closes; returns what may be there afterwards.
     fn live(&mut self, fs: &SimFs, store: Store, state: &State) -> Result<Vec<State>, Violation> {
-        if let Reading::Differs(text) = read_all(&store.snapshot(), state, Order::Forward) {
+        // Now and then nothing is in memory when the transaction begins.
+        let read = self.world.rng(|rng| rng.one_in(2));
+        if read && let Reading::Differs(text) = read_all(&store.snapshot(), state, Order::Forward) {
             return Err(Violation::new(E1.id, text));
         }
         let mut states = vec![state.clone()];
-        for _ in 0..2 {
+        for round in 0..2 {
             let mut model = Model::at(states[0].clone());
             let written = self.write_some(&store, &mut model);
             let after = model.seen().clone();
@@ -351,6 +401,10 @@ impl Episode<'_> {
                     let poisoned = is_poisoned(&store);
                     judge_commit(failure, poisoned)?;
                     self.probe.mark(commit_mark(poisoned));
+                    if !poisoned && round == 0 {
+                        fs.mend();
+                        given_back(&store)?;
+                    }
                     states.extend(poisoned.then_some(after));
                 }
             }

@@ -111,6 +111,10 @@ impl Faults {
         *self = Self { injection: Some(injection), failed: None };
     }
 
+    pub(super) fn mend(&mut self) {
+        self.injection = None;
+    }
+
     pub(super) fn heal(&mut self) -> Option<Failure> {
         self.injection = None;
         self.failed.take()

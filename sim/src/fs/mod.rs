@@ -131,6 +131,11 @@ impl SimFs {
         self.state().faults.inject(injection);
     }
 
+    /// Ends the failing.
+    pub fn mend(&self) {
+        self.state().faults.mend();
+    }
+
     /// Ends the failing and tells which call failed last, if any did.
     pub fn heal(&self) -> Option<Failure> {
         self.state().faults.heal()

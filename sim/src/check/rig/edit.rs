@@ -98,10 +98,10 @@ impl Rig<'_> {
 
     /// Offers arguments just out of bounds, which change nothing, also to later operations.
     pub(in crate::check) fn oversize(&mut self, op: Op) -> Result<(), Stop> {
-        let long_key = vec![op.b; KEY_BYTES_MAX + 1 + usize::from(op.c)].into();
+        let long_key = vec![op.b; KEY_BYTES_MAX + 1 + usize::from(op.c % 4)].into();
         let key = self.world.domain.key(op.b);
         let short = self.world.value(0, 0);
-        let long_name = "n".repeat(NAME_BYTES_MAX + 1 + usize::from(op.c));
+        let long_name = "n".repeat(NAME_BYTES_MAX + 1 + usize::from(op.c % 4));
         let tree = self.world.domain.tree(op.b);
         let (tree, key, value) = match op.a {
             0 => (tree, key, vec![0; VALUE_BYTES_MAX + 1].into()),

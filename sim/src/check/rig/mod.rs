@@ -179,11 +179,11 @@ pub(super) fn problems(snapshot: &Snapshot) -> Result<Vec<String>, Error> {
 
 /// Checks the whole file, where nothing can be wrong with it.
 pub(super) fn verify(snapshot: &Snapshot, invariant: &'static str) -> Result<(), Stop> {
-    let problems = problems(snapshot)?;
-    if problems.is_empty() {
+    let found = snapshot.verify()?;
+    if found.problems.is_empty() && found.reachable + found.free == found.page_count {
         return Ok(());
     }
-    Err(Violation::new(invariant, format!("verify finds {}", problems.join("; "))).into())
+    Err(Violation::new(invariant, format!("verify finds {found:?}")).into())
 }
 
 /// An error where nothing gives the store a reason for one.
