@@ -45,6 +45,7 @@ pub(super) const CHECK: Check = Check {
             (Kind::Prune, 2),
             (Kind::Commit, 8),
             (Kind::Reopen, 1),
+            (Kind::Compact, 1),
             (Kind::Keep, 6),
             (Kind::Damage, 4),
         ],

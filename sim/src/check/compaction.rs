@@ -84,7 +84,9 @@ const LARGE_PAGES: usize = 32;
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
-    world.limit(256 << 10);
+    if !world.domain.is_huge() {
+        world.limit(256 << 10);
+    }
     let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, S1.id))?;
     for (step, op) in plan.ops.iter().enumerate() {
         rig.step = step;

@@ -145,6 +145,9 @@ fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), Stop
     let mut model = Model::default();
     let mut crashes = Crashes { world, probe };
     crashes.commit_some(&store, &mut model)?;
+    if model.committed().is_empty() {
+        return Ok(());
+    }
     let acknowledged = [model.committed().clone()];
     let cut = Cut { depth: DEPTH_MAX, at: "acknowledged" };
     crashes.power_loss(&fs.disk(), &acknowledged, cut)?;

@@ -56,6 +56,7 @@ pub(super) const CHECK: Check = Check {
             (Kind::Get, 4),
             (Kind::Commit, 6),
             (Kind::Reopen, 1),
+            (Kind::Compact, 1),
             (Kind::Damage, 4),
         ],
         ops_min: 20,

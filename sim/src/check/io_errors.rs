@@ -87,7 +87,9 @@ const SWEEP_CALLS_MAX: u32 = 60;
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
-    world.limit(512 << 10);
+    if !world.domain.is_huge() {
+        world.limit(512 << 10);
+    }
     let rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, S1.id))?;
     let mut storm = Storm { rig, injected: None, uncertain: None };
     for (step, op) in plan.ops.iter().enumerate() {

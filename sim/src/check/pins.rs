@@ -62,6 +62,7 @@ const ROUNDS: [usize; 2] = [24, 24];
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
+    world.limit(512 << 10);
     let fs = world.boot(Disk::default());
     fs.spy();
     let mut rig = Rig::create_on(&world, probe, fs).map_err(|stop| unexpected(stop, S1.id))?;

@@ -39,9 +39,7 @@ impl World {
 
     /// Lets the plan write less, where a check does much with every byte.
     pub(super) fn limit(&self, bytes: usize) {
-        if !self.domain.is_huge() {
-            self.bytes_left.set(bytes);
-        }
+        self.bytes_left.set(bytes);
     }
 
     /// Returns the value an operand stands for, as long as the plan may write so much.
