@@ -1,5 +1,6 @@
 //! The command line, the same for every program.
 
+use crate::bench::Clock;
 use crate::round::{Sizes, Wanted};
 use clap::Parser;
 use std::path::PathBuf;
@@ -20,6 +21,10 @@ pub(crate) struct Args {
     /// Count rounds also while others use the machine; the output says so.
     #[arg(long)]
     pub(crate) force: bool,
+    /// Measure loads, warm reads and warm scans by the time on a core: better on a busy machine,
+    /// unjust where an engine lets other threads work for it.
+    #[arg(long)]
+    pub(crate) core_time: bool,
     /// Write the rows as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -74,13 +79,18 @@ impl Args {
         Wanted { only: self.only.clone() }
     }
 
+    pub(crate) const fn clock(&self) -> Clock {
+        if self.core_time { Clock::Core } else { Clock::Wall }
+    }
+
     /// Describes the run.
     pub(crate) fn run(&self) -> String {
         let Sizes { rows, commits, updates, ageing, small_cache_bytes, .. } = self.sizes();
         let small_kib = small_cache_bytes >> 10;
         format!(
             "{rows} rows of 16 + 100 bytes; {commits} single-row commits, {updates} updates in \
-             hundreds, {ageing} to age a file; caches of 256 MiB, the small one {small_kib} KiB"
+             hundreds, {ageing} to age a file; caches of 256 MiB, the small one {small_kib} KiB{}",
+            if self.core_time { "; warm loops by the time on a core" } else { "" }
         )
     }
 }

@@ -113,7 +113,8 @@ fn run_other(args: &Args, program: &str) -> Result<Measured> {
     let rounds = args.rounds().to_string();
     let rows = args.sizes().rows.to_string();
     command.args(["--rounds", &rounds, "--rows", &rows]);
-    for (flag, is_set) in [("--quick", args.quick), ("--force", args.force)] {
+    let flags = [("--quick", args.quick), ("--force", args.force), ("--core-time", args.core_time)];
+    for (flag, is_set) in flags {
         if is_set {
             command.arg(flag);
         }

@@ -65,7 +65,13 @@ pub(crate) fn measure(args: &Args, engines: &[&dyn Engine], program: &str) -> Re
     if !has_rounds(&wanted) {
         return Ok(measured);
     }
-    let world = World { engines, sizes: args.sizes(), wanted: &wanted, dir: dir.path() };
+    let world = World {
+        engines,
+        sizes: args.sizes(),
+        wanted: &wanted,
+        dir: dir.path(),
+        clock: args.clock(),
+    };
     let mut round = 0;
     while round < args.rounds() {
         let (of, refused) = (args.rounds(), measured.refused);

@@ -76,6 +76,8 @@ impl Way {
         if self.encrypted {
             let key = "07".repeat(48);
             connection.execute_batch(&format!("PRAGMA key = \"x'{key}'\""))?;
+            // SQLite takes the pragma for a comment, and leaves the file plain.
+            connection.query_row("PRAGMA cipher_version", (), |_| Ok(()))?;
         }
         connection.busy_timeout(WAIT)?;
         connection.execute_batch(&format!(
