@@ -26,6 +26,8 @@ pub enum Ability {
     Unsynced,
     /// A cache of a given size.
     BoundedCache,
+    /// Compaction that leaves a file it can read.
+    Compaction,
 }
 
 /// How often a reading loop takes a snapshot.

@@ -31,7 +31,7 @@ impl Engine for Fastness {
     fn can(&self, ability: Ability) -> bool {
         match ability {
             Ability::Unsynced => false,
-            Ability::BoundedCache => true,
+            Ability::BoundedCache | Ability::Compaction => true,
         }
     }
 

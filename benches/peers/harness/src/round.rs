@@ -283,6 +283,9 @@ impl<'a> Round<'a> {
             bench.close();
             rig.add(bench, "size.deleted", megabytes(bench)?);
             bench.reopen(rig.world.sizes.cache_bytes, true)?;
+            if !bench.engine.can(Ability::Compaction) {
+                return Ok(());
+            }
             let elapsed = bench.compact()?;
             rig.add(bench, "compact", elapsed.as_secs_f64() * 1e3);
             rig.add(bench, "size.compacted", megabytes(bench)?);

@@ -18,7 +18,7 @@ impl Engine for Lmdb {
 
     fn can(&self, ability: Ability) -> bool {
         match ability {
-            Ability::Unsynced => true,
+            Ability::Unsynced | Ability::Compaction => true,
             Ability::BoundedCache => false,
         }
     }
