@@ -7,8 +7,8 @@ use fastness_campaign::faults::{FaultCampaign, FaultRow, FaultSummary, all, by_i
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-const EXIT_CODES: &str = "Exit codes: 0 every fault was caught and the clean build raised no alarm, \
-    1 not so, 2 usage, 4 the surroundings do not allow it, 130 interrupted.";
+const EXIT_CODES: &str = "Exit codes: 0 every fault was caught and the clean build raised no \
+    alarm, 1 not so, 2 usage, 4 the surroundings do not allow it, 130 interrupted.";
 
 /// What `fastness faults` is given.
 #[derive(Debug, clap::Args)]

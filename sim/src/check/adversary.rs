@@ -3,32 +3,21 @@
 
 use super::damage::genuine_now;
 use super::examine::{Found, Genuine, Promises, examine};
+use super::promises::{A1, C6, C9, C10, D3, D4};
 use super::rig::{Rig, unexpected};
-use super::store::{S1, S2, S3, S4};
 use super::world::{World, file};
-use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, SECTOR_BYTES};
 use crate::rng::Rng;
 use fastness::PAGE_BYTES;
 use fastness_models::Kind;
 
-pub(super) const A1: Invariant = Invariant {
-    id: "A1",
-    promise: "Whatever is put together from copies reads as one genuine commit, or as an error.",
-};
-pub(super) const A2: Invariant = Invariant {
-    id: "A2",
-    promise: "The whole-file check notices pages that were swapped, aged or spliced in.",
-};
-pub(super) const A3: Invariant =
-    Invariant { id: "A3", promise: "An opening that fails leaves the file as it is." };
-
-const PROMISES: Promises = Promises { never_wrong: A1.id, noticed: A2.id, untouched: A3.id };
+const PROMISES: Promises = Promises { never_wrong: D3.id, noticed: D4.id, untouched: C10.id };
 
 pub(super) const CHECK: Check = Check {
     name: "adversary",
     about: "pages swapped, aged and spliced from old copies and from another file",
-    invariants: &[A1, A2, A3, S1, S2, S3, S4],
+    invariants: &[D3, D4, C10, A1, C6, C9],
     marks: &[
         "splice refused at opening",
         "splice met while reading",
@@ -75,7 +64,7 @@ struct Hoard {
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
     let mut other_probe = Probe::default();
-    let made = |stop| unexpected(stop, S1.id);
+    let made = |stop| unexpected(stop, A1.id);
     let mut rig = Rig::create(&world, probe).map_err(made)?;
     let mut other = Rig::create(&world, &mut other_probe).map_err(made)?;
     let mut hoard = Hoard { images: Vec::new(), genuine: Vec::new(), ours: Vec::new() };

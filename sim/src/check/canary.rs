@@ -1,8 +1,8 @@
 //! The canary: a promise nobody makes, so that a campaign can show that its alarm works. It drives
 //! a real store as the other checks do.
 
+use super::promises::A1;
 use super::rig::{Rig, unexpected};
-use super::store::S1;
 use super::world::World;
 use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
 use fastness_models::Kind;
@@ -12,7 +12,7 @@ const Y1: Invariant = Invariant { id: "Y1", promise: "No tree ever holds more th
 pub(super) const CHECK: Check = Check {
     name: "canary",
     about: "wrong on purpose: pretends that no tree ever holds more than two entries",
-    invariants: &[Y1, S1],
+    invariants: &[Y1, A1],
     marks: &[],
     recipe: Recipe {
         mix: &[(Kind::Insert, 6), (Kind::Remove, 3), (Kind::Get, 3), (Kind::Commit, 2)],
@@ -24,7 +24,7 @@ pub(super) const CHECK: Check = Check {
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
-    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, S1.id))?;
+    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, A1.id))?;
     for (step, op) in plan.ops.iter().enumerate() {
         rig.step = step;
         rig.must(*op).map_err(|violation| violation.at(step))?;

@@ -2,11 +2,11 @@
 //! the right key only, nothing in the way, nothing replaced.
 
 use super::compare::{Order, Reading, Stop, read_all};
-use super::crash::{C1, C2, C3, C4, C5, C6, Crashes, Cut};
+use super::crash::{Crashes, Cut};
+use super::promises::{A1, C2, C5, C6, C7, C8, C9, C11, D4, F1, F2, F3};
 use super::rig::{Rig, unexpected, verify};
-use super::store::{S1, S2, S3, S4};
 use super::world::{COPY, World, file, other_key};
-use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, Fault, Fork, Injection, SimFs};
 use crate::rng::Rng;
 use fastness::{Error, FileErrorCause, Key, Options, PAGE_BYTES, Store};
@@ -14,29 +14,10 @@ use fastness_models::store::State;
 use fastness_models::{Kind, Op};
 use std::path::Path;
 
-pub(super) const K1: Invariant = Invariant {
-    id: "K1",
-    promise: "Interrupted anywhere, compaction leaves one good file with the same contents.",
-};
-pub(super) const K2: Invariant =
-    Invariant { id: "K2", promise: "A copy is absent or complete, with the same contents." };
-pub(super) const K3: Invariant =
-    Invariant { id: "K3", promise: "Only the key a file was given opens it." };
-pub(super) const K4: Invariant = Invariant {
-    id: "K4",
-    promise: "What an interrupted attempt left is not in the way of another.",
-};
-pub(super) const K5: Invariant =
-    Invariant { id: "K5", promise: "Copying never replaces a file, creating neither." };
-pub(super) const K6: Invariant = Invariant {
-    id: "K6",
-    promise: "An error while compacting or copying is told and costs nothing that was committed.",
-};
-
 pub(super) const CHECK: Check = Check {
     name: "compaction",
     about: "compaction and copies under crashes and errors at every call",
-    invariants: &[K1, K2, K3, K4, K5, K6, C1, C2, C3, C4, C5, C6, S1, S2, S3, S4],
+    invariants: &[F1, F2, F3, C7, C11, C8, C2, C5, A1, C6, C9, D4],
     marks: &[
         "crash while compacting",
         "crash while copying: no copy",
@@ -87,7 +68,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     if !world.domain.is_huge() {
         world.limit(256 << 10);
     }
-    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, S1.id))?;
+    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, A1.id))?;
     for (step, op) in plan.ops.iter().enumerate() {
         rig.step = step;
         let outcome = match op.kind {
@@ -97,7 +78,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
             Kind::PowerLoss => rig.crash(*op),
             _ => rig.act(*op),
         };
-        outcome.map_err(|stop| unexpected(stop, S1.id).at(step))?;
+        outcome.map_err(|stop| unexpected(stop, A1.id).at(step))?;
     }
     Ok(())
 }
@@ -125,11 +106,11 @@ fn compact(rig: &mut Rig<'_>) -> Result<(), Stop> {
             true => crashes.power_loss(&fork.disk, &states, cut),
             false => crashes.recover(fork.disk.clone(), &states, cut),
         };
-        once.map_err(|violation| Violation { invariant: K1.id, ..violation })?;
+        once.map_err(|violation| Violation { invariant: F1.id, ..violation })?;
         rig.probe.mark("crash while compacting");
         let disk = world.rng(|rng| fork.disk.power_loss(rng));
         let mut after = After { world, probe: rig.probe };
-        after.again(disk, &states[0]).map_err(|stop| unexpected(stop, K4.id))?;
+        after.again(disk, &states[0]).map_err(|stop| unexpected(stop, F3.id))?;
     }
     // Once it was acknowledged the new file stays, also without power.
     let disk = rig.fs.disk();
@@ -192,11 +173,11 @@ fn copy(rig: &mut Rig<'_>, op: Op) -> Result<(), Stop> {
     let (copied, state) = (rig.fs.disk(), rig.model.committed().clone());
     let mut after = After { world, probe: rig.probe };
     if !after.complete(copied.clone(), (under, &state))? {
-        return Err(Violation::new(K2.id, "a copy that was made is not there").into());
+        return Err(Violation::new(F2.id, "a copy that was made is not there").into());
     }
     let lost = world.rng(|rng| copied.power_loss(rng));
     if !after.complete(lost, (under, &state))? {
-        return Err(Violation::new(K2.id, "a copy that was acknowledged is gone").into());
+        return Err(Violation::new(F2.id, "a copy that was acknowledged is gone").into());
     }
     other_keys(world, &copied, under)?;
     refuse_target(rig, &copied)?;
@@ -208,7 +189,7 @@ fn copy(rig: &mut Rig<'_>, op: Op) -> Result<(), Stop> {
         let mut after = After { world, probe: rig.probe };
         let there = after.complete(disk.clone(), (under, &state))?;
         if !there {
-            after.retry(disk, (under, &state)).map_err(|stop| unexpected(stop, K4.id))?;
+            after.retry(disk, (under, &state)).map_err(|stop| unexpected(stop, F3.id))?;
         }
         let marks = ["crash while copying: no copy", "crash while copying: a copy"];
         rig.probe.mark(marks[usize::from(there)]);
@@ -236,7 +217,7 @@ fn other_keys(world: &World, disk: &Disk, under: Under) -> Result<(), Violation>
             Err(Error::File { cause, .. }) if cause == expected => {}
             outcome => {
                 let text = format!("expected {expected}, found {:?}", outcome.map(drop));
-                return Err(Violation::new(K3.id, text));
+                return Err(Violation::new(F2.id, text));
             }
         }
     }
@@ -259,7 +240,7 @@ fn refuse_target(rig: &mut Rig<'_>, before: &Disk) -> Result<(), Violation> {
         rig.probe.mark("copy refused, target is there");
         return Ok(());
     }
-    Err(Violation::new(K5.id, format!("files unchanged: {same}, outcomes {outcomes:?}")))
+    Err(Violation::new(C7.id, format!("files unchanged: {same}, outcomes {outcomes:?}")))
 }
 
 /// What is found after a crash or a copy.
@@ -277,9 +258,9 @@ impl After<'_> {
         self.probe.count(Kind::Compact.name(), 1);
         let info = store.info()?;
         if info.file_bytes != info.page_count * PAGE_BYTES as u64 {
-            return Err(Violation::new(K4.id, format!("something was left over: {info:?}")).into());
+            return Err(Violation::new(F3.id, format!("something was left over: {info:?}")).into());
         }
-        self.holds(&store, state, K1.id)
+        self.holds(&store, state, F1.id)
     }
 
     /// Reads everything and checks the whole file.
@@ -299,10 +280,10 @@ impl After<'_> {
             Ok(store) => store,
             Err(Error::File { cause: FileErrorCause::NotFound, .. }) => return Ok(false),
             Err(error) => {
-                return Err(Violation::new(K2.id, format!("a copy does not open: {error}")));
+                return Err(Violation::new(F2.id, format!("a copy does not open: {error}")));
             }
         };
-        self.holds(&store, state, K2.id).map_err(|stop| unexpected(stop, K2.id))?;
+        self.holds(&store, state, F2.id).map_err(|stop| unexpected(stop, F2.id))?;
         Ok(true)
     }
 
@@ -310,13 +291,13 @@ impl After<'_> {
     fn retry(&mut self, disk: Disk, (under, state): (Under, &State)) -> Result<(), Stop> {
         let fs = self.world.boot(disk);
         let store = self.world.options(&fs).open(file())?;
-        self.holds(&store, state, K2.id)?;
+        self.holds(&store, state, F2.id)?;
         store.copy(COPY, under.key(self.world).as_ref())?;
         self.probe.count(Kind::Copy.name(), 1);
         drop(store);
         match self.complete(fs.disk(), (under, state))? {
             true => Ok(()),
-            false => Err(Violation::new(K4.id, "a copy that was made anew is not there").into()),
+            false => Err(Violation::new(F3.id, "a copy that was made anew is not there").into()),
         }
     }
 }
@@ -338,7 +319,7 @@ fn sweep(rig: &mut Rig<'_>, op: Op) -> Result<(), Violation> {
             _ => failing.copy(&disk, injection),
         };
         let met = met.map_err(|stop| {
-            let violation = unexpected(stop, K6.id);
+            let violation = unexpected(stop, C11.id);
             let text = format!("{injection:?}: {}", violation.text);
             Violation { text, ..violation }
         })?;
@@ -367,7 +348,7 @@ impl Failing<'_> {
         self.told(met, injection, outcome.as_ref().err())?;
         self.probe.count(Kind::Compact.name(), 1);
         for snapshot in [&held, &store.snapshot()] {
-            let operations = read_all(snapshot, self.state, Order::Backward).same(K6.id)?;
+            let operations = read_all(snapshot, self.state, Order::Backward).same(C11.id)?;
             self.probe.count(Kind::Scan.name(), operations);
         }
         if outcome.is_err() {
@@ -399,7 +380,7 @@ impl Failing<'_> {
                 store.copy(COPY, Some(&other_key()))?;
             }
         } else if !there {
-            return Err(Violation::new(K2.id, "a copy that was made is not there").into());
+            return Err(Violation::new(F2.id, "a copy that was made is not there").into());
         }
         let states = self.go_on(&store, false)?;
         self.crash(&fs.disk(), &states)?;
@@ -415,7 +396,7 @@ impl Failing<'_> {
     ) -> Result<(), Violation> {
         match error {
             Some(error) if !met || injection.fault == Fault::Short => {
-                Err(Violation::new(K6.id, format!("refused without a cause: {error}")))
+                Err(Violation::new(C11.id, format!("refused without a cause: {error}")))
             }
             _ => Ok(()),
         }
@@ -453,14 +434,14 @@ impl Failing<'_> {
     fn found(&mut self, disk: Disk, states: &[State]) -> Result<(), Violation> {
         let fs = self.world.boot(disk);
         let store = self.world.options(&fs).open(file());
-        let store = store.map_err(|error| Violation::new(K6.id, error.to_string()))?;
+        let store = store.map_err(|error| Violation::new(C11.id, error.to_string()))?;
         match read_all(&store.snapshot(), &states[0], Order::Forward) {
             Reading::Same(operations) => {
                 self.probe.count(Kind::Scan.name(), operations);
                 Ok(())
             }
-            Reading::Differs(text) => Err(Violation::new(K6.id, text)),
-            Reading::Failed(error) => Err(Violation::new(K6.id, error.to_string())),
+            Reading::Differs(text) => Err(Violation::new(C11.id, text)),
+            Reading::Failed(error) => Err(Violation::new(C11.id, error.to_string())),
         }
     }
 }

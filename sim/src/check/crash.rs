@@ -1,10 +1,10 @@
 //! A crash at every write and at every sync, also inside recovery, also while the file is made.
 
 use super::compare::{ALL, Order, Reading, Stop, read_all};
+use super::promises::{A1, C2, C5, C6, C7, C8, C9, D4};
 use super::rig::{Rig, unexpected, verify};
-use super::store::{S1, S2, S3, S4};
 use super::world::{World, file};
-use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, Fork, SimFs};
 use crate::rng::Rng;
 use fastness::{Error, FileErrorCause, RecoveryOutcome, Snapshot, Store};
@@ -16,29 +16,10 @@ const DEPTH_MAX: usize = 3;
 const LARGE_BYTES: u64 = 1 << 20;
 const LARGE_FORKS: usize = 4;
 
-pub(super) const C1: Invariant =
-    Invariant { id: "C1", promise: "A file opens, and every byte of it reads, after any crash." };
-pub(super) const C2: Invariant =
-    Invariant { id: "C2", promise: "An acknowledged commit survives every crash." };
-pub(super) const C3: Invariant = Invariant {
-    id: "C3",
-    promise: "A crash lands on the last acknowledged commit or on the one in flight, whole.",
-};
-pub(super) const C4: Invariant =
-    Invariant { id: "C4", promise: "What a reader saw after a crash, no later crash takes back." };
-pub(super) const C5: Invariant =
-    Invariant { id: "C5", promise: "The whole-file check of a recovered file finds nothing." };
-pub(super) const C6: Invariant =
-    Invariant { id: "C6", promise: "A recovered store goes on committing." };
-pub(super) const C7: Invariant = Invariant {
-    id: "C7",
-    promise: "A file being made is absent or complete, and there once that was acknowledged.",
-};
-
 pub(super) const CHECK: Check = Check {
     name: "crash",
     about: "crashes at every write and sync, to depth 3 inside recovery",
-    invariants: &[C1, C2, C3, C4, C5, C6, C7, S1, S2, S3, S4],
+    invariants: &[C8, C2, C5, C7, A1, C6, C9, D4],
     marks: &[
         "commit in flight survived",
         "commit in flight was lost",
@@ -85,7 +66,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
         let before = rig.model.committed().clone();
         match op.kind {
             Kind::Kill | Kind::PowerLoss => {
-                rig.crash(*op).map_err(|stop| unexpected(stop, C1.id).at(step))?;
+                rig.crash(*op).map_err(|stop| unexpected(stop, C8.id).at(step))?;
             }
             _ => rig.must(*op).map_err(|violation| violation.at(step))?,
         }
@@ -218,7 +199,7 @@ impl Crashes<'_> {
             fs.record();
         }
         let store = self.world.options(&fs).open(file()).map_err(|error| {
-            Violation::new(C1.id, format!("after a crash at {}: {error}", cut.at))
+            Violation::new(C8.id, format!("after a crash at {}: {error}", cut.at))
         })?;
         self.probe.count(Kind::Reopen.name(), 1);
         self.probe.crash(cut.at);
@@ -228,7 +209,7 @@ impl Crashes<'_> {
         self.probe.line(|| format!("     crash at {}: landed on state {landed}", cut.at));
         let state = &states[landed];
         if self.chance(if store.info().is_ok_and(|info| info.page_count < 64) { 2 } else { 16 }) {
-            verify(&snapshot, C5.id).map_err(|stop| unexpected(stop, C5.id))?;
+            verify(&snapshot, C8.id).map_err(|stop| unexpected(stop, C8.id))?;
             self.probe.count(Kind::Verify.name(), 1);
         }
         drop(snapshot);
@@ -240,7 +221,7 @@ impl Crashes<'_> {
         if cut.depth < DEPTH_MAX && fs.disk().pending() {
             let again = Cut { depth: DEPTH_MAX, at: "after a read" };
             self.power_loss(&fs.disk(), std::slice::from_ref(state), again)
-                .map_err(|violation| Violation { invariant: C4.id, ..violation })?;
+                .map_err(|violation| Violation { invariant: C5.id, ..violation })?;
         }
         if deeper {
             self.go_on((store, fs), (states, landed), cut.depth)?;
@@ -282,7 +263,7 @@ impl Crashes<'_> {
             }
             _ => self.commit_some(&store, &mut model),
         };
-        committed.map_err(|stop| unexpected(stop, C6.id))?;
+        committed.map_err(|stop| unexpected(stop, C8.id))?;
         let states = [states[landed].clone(), model.committed().clone()];
         let at = if depth == 1 { "depth 2" } else { "depth 3" };
         let cut = Cut { depth: depth + 1, at };
@@ -296,9 +277,9 @@ impl Crashes<'_> {
             }
         }
         let store = self.world.options(&fs).open(file());
-        let store = store.map_err(|error| unexpected(error.into(), C6.id))?;
+        let store = store.map_err(|error| unexpected(error.into(), C8.id))?;
         let reading = read_all(&store.snapshot(), &states[1], Order::Backward);
-        let operations = reading.same(C6.id).map_err(|stop| unexpected(stop, C6.id))?;
+        let operations = reading.same(C8.id).map_err(|stop| unexpected(stop, C8.id))?;
         self.probe.count(Kind::Scan.name(), operations);
         self.probe.mark("committed after a recovery");
         Ok(())
@@ -381,13 +362,12 @@ impl Crashes<'_> {
                 Reading::Differs(text) => texts.push(text),
                 Reading::Failed(error) => {
                     let text = format!("after a crash at {}: {error}", cut.at);
-                    return Err(Violation::new(C1.id, text));
+                    return Err(Violation::new(C8.id, text));
                 }
             }
         }
-        let invariant = if states.len() == 1 { C2.id } else { C3.id };
         let text = format!("after a crash at {}: {}", cut.at, texts.join("; or: "));
-        Err(Violation::new(invariant, text))
+        Err(Violation::new(C2.id, text))
     }
 
     fn note(&mut self, store: &Store) {

@@ -1,40 +1,22 @@
 //! Damage anywhere, on files that were closed and on files that were not: detected or harmless.
 
 use super::examine::{Found, Genuine, Opened, Promises, examine};
+use super::promises::{A1, C6, C9, C10, D1, D2, D4, D5};
 use super::rig::{Rig, unexpected};
-use super::store::{S1, S2, S3, S4};
 use super::world::{World, file};
-use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, SECTOR_BYTES};
 use crate::rng::Rng;
 use fastness::{FileErrorCause, PAGE_BYTES, RecoveryOutcome};
 use fastness_models::Kind;
 use std::sync::Arc;
 
-pub(super) const D1: Invariant =
-    Invariant { id: "D1", promise: "What is read from a damaged file is right, or an error." };
-pub(super) const D2: Invariant = Invariant {
-    id: "D2",
-    promise: "Damage after a clean close never takes back a commit; after a crash, one at most, \
-              and opening says so.",
-};
-pub(super) const D3: Invariant = Invariant {
-    id: "D3",
-    promise: "The whole-file check notices damage of every page in use; damage is called damage.",
-};
-pub(super) const D4: Invariant =
-    Invariant { id: "D4", promise: "An opening that fails leaves the file as it is." };
-pub(super) const D5: Invariant = Invariant {
-    id: "D5",
-    promise: "What is committed on top of a damaged file is read back right, or is refused.",
-};
-
-const PROMISES: Promises = Promises { never_wrong: D1.id, noticed: D3.id, untouched: D4.id };
+const PROMISES: Promises = Promises { never_wrong: D1.id, noticed: D4.id, untouched: C10.id };
 
 pub(super) const CHECK: Check = Check {
     name: "damage",
     about: "flips, zeros, garbage, truncation and extension anywhere in the file",
-    invariants: &[D1, D2, D3, D4, D5, S1, S2, S3, S4],
+    invariants: &[D1, D2, D4, C10, D5, A1, C6, C9],
     marks: &[
         "opening refused",
         "damage met while reading",
@@ -69,7 +51,7 @@ const TRIES: usize = 8;
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
-    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, S1.id))?;
+    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, A1.id))?;
     let mut genuine = vec![genuine_now(&rig)];
     for (step, op) in plan.ops.iter().enumerate() {
         rig.step = step;
@@ -119,7 +101,7 @@ fn attack(rig: &mut Rig<'_>, genuine: &[Genuine], clean: bool) -> Result<(), Vio
         found?;
     }
     if clean {
-        rig.open().map_err(|stop| unexpected(stop, S3.id))?;
+        rig.open().map_err(|stop| unexpected(stop, C9.id))?;
     }
     Ok(())
 }

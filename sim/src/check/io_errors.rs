@@ -1,10 +1,10 @@
 //! An error at every call: nothing is acknowledged that is not known, nothing acknowledged is lost.
 
 use super::compare::{Order, Reading, Stop, read_all};
+use super::promises::{A1, C2, C3, C6, C9, C10, C11, C12, C13, D4, S5};
 use super::rig::{Rig, unexpected, verify};
-use super::store::{S1, S2, S3, S4, S6};
 use super::world::{World, file};
-use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Call, Disk, Failure, Fault, Injection, SimFs};
 use crate::rng::Rng;
 use fastness::inspect::{ledger, writable};
@@ -12,32 +12,10 @@ use fastness::{Error, PAGE_BYTES, Store, WriteTxn};
 use fastness_models::store::{State, Store as Model};
 use fastness_models::{Kind, Op};
 
-pub(super) const E1: Invariant = Invariant {
-    id: "E1",
-    promise: "An error of the disk is told, changes nothing that was committed, and goes with its \
-              cause.",
-};
-pub(super) const E2: Invariant = Invariant {
-    id: "E2",
-    promise: "After a failure that leaves the disk unknown nothing is acknowledged until the file \
-              is opened anew; after any other failure the store goes on.",
-};
-pub(super) const E3: Invariant = Invariant {
-    id: "E3",
-    promise: "Once the disk works again and the file is opened anew, all that was acknowledged is \
-              there.",
-};
-pub(super) const E4: Invariant = Invariant {
-    id: "E4",
-    promise: "An opening that fails before it has to write leaves the file as it is.",
-};
-pub(super) const E5: Invariant =
-    Invariant { id: "E5", promise: "Reads and writes that do less than asked are no errors." };
-
 pub(super) const CHECK: Check = Check {
     name: "io-errors",
     about: "an error at every call: no space, failing device, failing sync, short reads and writes",
-    invariants: &[E1, E2, E3, E4, E5, E6, E7, S1, S2, S3, S4, S6],
+    invariants: &[C11, C3, C2, C10, C12, S5, C13, A1, C6, C9, D4],
     marks: &[
         "commit failed and the store went on",
         "commit failed and the store was poisoned",
@@ -74,14 +52,6 @@ pub(super) const CHECK: Check = Check {
     body,
 };
 
-pub(super) const E6: Invariant =
-    Invariant { id: "E6", promise: "A commit that failed gives back the pages it took." };
-
-pub(super) const E7: Invariant = Invariant {
-    id: "E7",
-    promise: "A transaction in which an operation failed is never committed.",
-};
-
 /// A sweep ends here even when there are more calls.
 const SWEEP_CALLS_MAX: u32 = 60;
 
@@ -90,7 +60,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     if !world.domain.is_huge() {
         world.limit(512 << 10);
     }
-    let rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, S1.id))?;
+    let rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, A1.id))?;
     let mut storm = Storm { rig, injected: None, uncertain: None };
     for (step, op) in plan.ops.iter().enumerate() {
         storm.rig.step = step;
@@ -124,7 +94,7 @@ impl Storm<'_> {
                     // Nothing is in memory yet, so that operations have to read.
                     self.rig
                         .act(Op::new(Kind::Reopen, [0; 3]))
-                        .map_err(|s| unexpected(s, E3.id))?;
+                        .map_err(|s| unexpected(s, C2.id))?;
                 }
                 self.injected = Some(injection(op));
                 self.rig.fs.inject(injection(op));
@@ -142,7 +112,7 @@ impl Storm<'_> {
         let changed = self.rig.model.changed();
         let error = match self.rig.act(op) {
             Ok(()) if op.kind == Kind::Commit && changed && self.uncertain.is_some() => {
-                return Err(Violation::new(E2.id, "acknowledged by a poisoned store"));
+                return Err(Violation::new(C3.id, "acknowledged by a poisoned store"));
             }
             Ok(()) => return Ok(()),
             Err(Stop::Broken(violation)) => return Err(violation),
@@ -178,7 +148,7 @@ impl Storm<'_> {
             Err(Stop::Broken(violation)) => Err(violation),
             outcome => {
                 let text = format!("a transaction that failed is committed: {outcome:?}");
-                Err(Violation::new(E7.id, text))
+                Err(Violation::new(C13.id, text))
             }
         }
     }
@@ -190,10 +160,10 @@ impl Storm<'_> {
             _ => failure.is_some(),
         };
         if !excused {
-            return Err(Violation::new(E1.id, format!("refused without a cause: {error}")));
+            return Err(Violation::new(C11.id, format!("refused without a cause: {error}")));
         }
         if self.injected.is_some_and(|injection| injection.fault == Fault::Short) {
-            return Err(Violation::new(E5.id, format!("a short read or write: {error}")));
+            return Err(Violation::new(C12.id, format!("a short read or write: {error}")));
         }
         Ok(())
     }
@@ -202,10 +172,10 @@ impl Storm<'_> {
     fn read_back(&mut self) -> Result<(), Violation> {
         match self.rig.scan_committed(Order::Forward) {
             Ok(()) => Ok(()),
-            Err(Stop::Broken(violation)) => Err(Violation { invariant: E1.id, ..violation }),
+            Err(Stop::Broken(violation)) => Err(Violation { invariant: C11.id, ..violation }),
             Err(Stop::Refused(_)) if self.injected.is_some_and(|it| it.lasting) => Ok(()),
             Err(Stop::Refused(error)) => {
-                Err(Violation::new(E1.id, format!("a single failure, and then: {error}")))
+                Err(Violation::new(C11.id, format!("a single failure, and then: {error}")))
             }
         }
     }
@@ -244,7 +214,7 @@ impl Storm<'_> {
             }
         };
         self.rig.crash_to(disk);
-        let landed = self.rig.open_among(&states, E3.id)?;
+        let landed = self.rig.open_among(&states, C2.id)?;
         if states.len() > 1 {
             let marks = ["failed commit was not there", "failed commit was there after all"];
             self.rig.probe.mark(marks[landed]);
@@ -293,7 +263,7 @@ const fn commit_mark(poisoned: bool) -> &'static str {
 /// A failed sync or slot leaves the disk unknown; a failed page does not.
 fn judge_commit(failure: Option<Failure>, poisoned: bool) -> Result<(), Violation> {
     let Some(failure) = failure else {
-        return Err(Violation::new(E1.id, "a commit failed without a cause"));
+        return Err(Violation::new(C11.id, "a commit failed without a cause"));
     };
     let header = 3 * PAGE_BYTES as u64;
     let unknown = match failure.call {
@@ -305,7 +275,7 @@ fn judge_commit(failure: Option<Failure>, poisoned: bool) -> Result<(), Violatio
         return Ok(());
     }
     let text = format!("a commit failed at {failure:?}, and the store is poisoned: {poisoned}");
-    Err(Violation::new(E2.id, text))
+    Err(Violation::new(C3.id, text))
 }
 
 /// Nobody reads an old commit here, so what is free may be written.
@@ -316,7 +286,7 @@ fn given_back(store: &Store) -> Result<(), Violation> {
         Ok((free, given)) if given.is_empty() || free == given => Ok(()),
         outcome => {
             let text = format!("after a commit failed, free and writable are {outcome:?}");
-            Err(Violation::new(E6.id, text))
+            Err(Violation::new(S5.id, text))
         }
     }
 }
@@ -351,7 +321,7 @@ impl Episode<'_> {
 
     fn short(&self, error: &Error) -> Result<(), Violation> {
         match self.injection.fault {
-            Fault::Short => Err(Violation::new(E5.id, format!("a short read or write: {error}"))),
+            Fault::Short => Err(Violation::new(C12.id, format!("a short read or write: {error}"))),
             Fault::NoSpace | Fault::Io | Fault::SyncIo => Ok(()),
         }
     }
@@ -364,7 +334,7 @@ impl Episode<'_> {
     ) -> Result<(), Violation> {
         self.short(error)?;
         let Some(failure) = fs.failed() else {
-            return Err(Violation::new(E1.id, format!("opening failed without a cause: {error}")));
+            return Err(Violation::new(C11.id, format!("opening failed without a cause: {error}")));
         };
         if fs.disk().same_file(before, file()) {
             self.probe.mark("opening failed and left the file alone");
@@ -374,7 +344,7 @@ impl Episode<'_> {
         match failure.call {
             Call::Write | Call::Sync | Call::SetLen => Ok(()),
             call => {
-                Err(Violation::new(E4.id, format!("a failing {} changed the file", call.name())))
+                Err(Violation::new(C10.id, format!("a failing {} changed the file", call.name())))
             }
         }
     }
@@ -384,7 +354,7 @@ impl Episode<'_> {
         // Now and then nothing is in memory when the transaction begins.
         let read = self.world.rng(|rng| rng.one_in(2));
         if read && let Reading::Differs(text) = read_all(&store.snapshot(), state, Order::Forward) {
-            return Err(Violation::new(E1.id, text));
+            return Err(Violation::new(C11.id, text));
         }
         let mut states = vec![state.clone()];
         for round in 0..2 {
@@ -393,7 +363,7 @@ impl Episode<'_> {
             let after = model.seen().clone();
             match written.and_then(WriteTxn::commit) {
                 Ok(_) if states.len() > 1 => {
-                    return Err(Violation::new(E2.id, "acknowledged by a poisoned store"));
+                    return Err(Violation::new(C3.id, "acknowledged by a poisoned store"));
                 }
                 Ok(_) => states = vec![after],
                 Err(Error::Poisoned { .. }) if states.len() > 1 => {}
@@ -433,19 +403,19 @@ impl Episode<'_> {
     fn recovered(&mut self, disk: Disk, states: &[State]) -> Result<(), Violation> {
         let fs = self.world.boot(disk);
         let store = self.world.options(&fs).open(file());
-        let store = store.map_err(|error| unexpected(error.into(), E3.id))?;
+        let store = store.map_err(|error| unexpected(error.into(), C2.id))?;
         let snapshot = store.snapshot();
         let mut texts = Vec::new();
         for state in states {
             match read_all(&snapshot, state, Order::Forward) {
                 Reading::Same(operations) => {
                     self.probe.count(Kind::Scan.name(), operations);
-                    return verify(&snapshot, S4.id).map_err(|stop| unexpected(stop, S4.id));
+                    return verify(&snapshot, D4.id).map_err(|stop| unexpected(stop, D4.id));
                 }
                 Reading::Differs(text) => texts.push(text),
                 Reading::Failed(error) => texts.push(error.to_string()),
             }
         }
-        Err(Violation::new(E3.id, texts.join("; or: ")))
+        Err(Violation::new(C2.id, texts.join("; or: ")))
     }
 }

@@ -10,7 +10,7 @@ use fastness_models::Op;
 use std::path::Path;
 
 /// The promise that these openings test.
-pub(super) const REFUSED: &str = "S6";
+pub(super) const REFUSED: &str = "C10";
 
 impl Rig<'_> {
     /// Tries openings that a says; the store is open before and after.
@@ -64,7 +64,7 @@ impl Rig<'_> {
         let (one, two) = (options.open_read_only(file())?, options.open_read_only(file())?);
         for store in [&one, &two] {
             let reading = read_all(&store.snapshot(), self.model.committed(), Order::Forward);
-            self.probe.count("scan", reading.same("S1")?);
+            self.probe.count("scan", reading.same("A1")?);
         }
         refused(options.open(file()), &FileErrorCause::InUse)?;
         let path = file().to_path_buf();
@@ -84,7 +84,7 @@ impl Rig<'_> {
         let fs: SimFs = self.world.boot(disk.clone());
         let store = self.world.options(&fs).open_read_only(file())?;
         let reading = read_all(&store.snapshot(), self.model.committed(), Order::Backward);
-        self.probe.count("scan", reading.same("S1")?);
+        self.probe.count("scan", reading.same("A1")?);
         drop(store);
         if fs.disk().same_file(&disk, file()) {
             return Ok(());

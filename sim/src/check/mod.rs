@@ -21,6 +21,7 @@ mod nonces;
 mod pins;
 mod plan;
 mod probe;
+mod promises;
 mod quiet;
 mod rig;
 mod shrink;

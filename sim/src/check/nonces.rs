@@ -2,10 +2,10 @@
 //! page of a durable commit is overwritten.
 
 use super::compare::Stop;
+use super::promises::{A1, C1, C6, C9, D4, E1};
 use super::rig::{Rig, unexpected};
-use super::store::{S1, S2, S3, S4};
 use super::world::{COPY, World, file, other_key};
-use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, Fork, SECTOR_BYTES, Written};
 use fastness::inspect::ledger;
 use fastness::{PAGE_BYTES, PageId};
@@ -13,21 +13,10 @@ use fastness_models::store::Store as Model;
 use fastness_models::{Kind, Op};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-pub(super) const N1: Invariant = Invariant {
-    id: "N1",
-    promise: "No page number is sealed twice under one salt, but for the same bytes.",
-};
-pub(super) const N2: Invariant =
-    Invariant { id: "N2", promise: "No salt serves two batches, whatever crashes or is copied." };
-pub(super) const N3: Invariant =
-    Invariant { id: "N3", promise: "No block of key stream is ever used for two pages." };
-pub(super) const N4: Invariant =
-    Invariant { id: "N4", promise: "No page of the last durable commit is overwritten." };
-
 pub(super) const CHECK: Check = Check {
     name: "nonces",
     about: "a spy below the seal, across crashes, retries, reopening and copies continued twice",
-    invariants: &[N1, N2, N3, N4, S1, S2, S3, S4],
+    invariants: &[E1, C1, A1, C6, C9, D4],
     marks: &[
         "commit retried after a crash",
         "old copy continued",
@@ -71,7 +60,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     fs.spy();
     fs.record();
     let mut spy = Spy { twin, ..Spy::default() };
-    let rig = Rig::create_on(&world, probe, fs).map_err(|stop| unexpected(stop, S1.id))?;
+    let rig = Rig::create_on(&world, probe, fs).map_err(|stop| unexpected(stop, A1.id))?;
     spy.learn(&rig.fs.take_written(), rig.probe)?;
     drop(rig.fs.take_forks());
     let mut watched = Watched { rig, kept: Vec::new() };
@@ -80,7 +69,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
         watched.rig.step = step;
         spy.batch = step as u64;
         let outcome = watched.step(*op, &mut spy);
-        outcome.map_err(|stop| unexpected(stop, S1.id).at(step))?;
+        outcome.map_err(|stop| unexpected(stop, A1.id).at(step))?;
     }
     Ok(())
 }
@@ -143,7 +132,7 @@ impl Watched<'_> {
             .rng(|rng| if rng.one_in(2) { fork.disk.power_loss(rng) } else { fork.disk.clone() });
         spy.batch += 1 << 32;
         self.rig.crash_to(disk);
-        self.rig.open_among(&model.in_flight(), S1.id)?;
+        self.rig.open_among(&model.in_flight(), A1.id)?;
         spy.learn(&self.rig.fs.take_written(), self.rig.probe)?;
         drop(self.rig.fs.take_forks());
         self.rig.probe.mark("commit retried after a crash");
@@ -195,7 +184,7 @@ fn in_place(
             let held = before.page(file(), usize::try_from(page).unwrap_or(usize::MAX));
             if needed.contains(&PageId(page)) && held.is_none_or(|held| held[..] != *bytes) {
                 let text = format!("page {page} of the last commit was overwritten");
-                return Err(Violation::new(N4.id, text));
+                return Err(Violation::new(C1.id, text));
             }
         }
     }
@@ -241,7 +230,7 @@ impl Spy {
             }
             Some(_) => {
                 let text = format!("page {page} was sealed twice under salt {salt:02x?}");
-                return Err(Violation::new(N1.id, text));
+                return Err(Violation::new(E1.id, text));
             }
             None => {}
         }
@@ -251,14 +240,14 @@ impl Spy {
         let batch = *self.salts.entry(*salt).or_insert(self.batch);
         if batch != self.batch {
             let text = format!("salt {salt:02x?} of an earlier batch seals page {page} anew");
-            return Err(Violation::new(N2.id, text));
+            return Err(Violation::new(E1.id, text));
         }
         let blocks = bytes.chunks_exact(BLOCK_BYTES).enumerate().skip(1).step_by(BLOCK_STEP);
         for (index, block) in blocks {
             let block = <[u8; BLOCK_BYTES]>::try_from(block).unwrap_or_default();
             if !self.blocks.insert((index, block)) {
                 let text = format!("block {index} of page {page} was on the disk before");
-                return Err(Violation::new(N3.id, text));
+                return Err(Violation::new(E1.id, text));
             }
         }
         Ok(())

@@ -1,29 +1,20 @@
 //! Snapshots against commits and the reuse of pages, with every page accounted for.
 
 use super::compare::Stop;
+use super::promises::{A1, C6, C9, D4, S1, S2, S4};
 use super::rig::{Rig, unexpected};
-use super::store::{S1, S2, S3, S4};
 use super::world::{World, file};
-use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::Disk;
 use fastness::inspect::{Ledger, ledger, writable};
 use fastness::{CommitId, PAGE_BYTES, PageId};
 use fastness_models::{Kind, Op};
 use std::collections::BTreeSet;
 
-pub(super) const P1: Invariant =
-    Invariant { id: "P1", promise: "After every commit each page is in use or free, never both." };
-pub(super) const P2: Invariant = Invariant {
-    id: "P2",
-    promise: "What a snapshot or one of the two slots needs is neither given out nor written.",
-};
-pub(super) const P3: Invariant =
-    Invariant { id: "P3", promise: "A file under steady updates stops growing." };
-
 pub(super) const CHECK: Check = Check {
     name: "pins",
     about: "snapshots held, cloned and dropped against commits; a page ledger after every commit",
-    invariants: &[P1, P2, P3, S1, S2, S3, S4],
+    invariants: &[S1, S2, S4, A1, C6, C9, D4],
     marks: &[
         "page of a dropped snapshot reused",
         "commit beside an old snapshot",
@@ -65,12 +56,12 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     world.limit(512 << 10);
     let fs = world.boot(Disk::default());
     fs.spy();
-    let mut rig = Rig::create_on(&world, probe, fs).map_err(|stop| unexpected(stop, S1.id))?;
+    let mut rig = Rig::create_on(&world, probe, fs).map_err(|stop| unexpected(stop, A1.id))?;
     rig.spies = true;
     let mut book = Book::default();
     for (step, op) in plan.ops.iter().enumerate() {
         rig.step = step;
-        book.step(&mut rig, *op).map_err(|stop| unexpected(stop, S1.id).at(step))?;
+        book.step(&mut rig, *op).map_err(|stop| unexpected(stop, A1.id).at(step))?;
     }
     Ok(())
 }
@@ -131,7 +122,7 @@ impl Book {
                     && (self.last.contains(&page) || self.before.contains(&page));
                 if snapshot || slots {
                     let text = format!("page {page} was written, and a snapshot or slot needs it");
-                    return Err(Violation::new(P2.id, text).into());
+                    return Err(Violation::new(S2.id, text).into());
                 }
                 if self.dropped.remove(&page) {
                     rig.probe.mark("page of a dropped snapshot reused");
@@ -188,7 +179,7 @@ impl Book {
         for needed in ours.chain([&self.last, &self.before]) {
             if let Some(page) = needed.intersection(&given).next() {
                 let text = format!("page {page} may be given out, and is needed");
-                return Err(Violation::new(P2.id, text).into());
+                return Err(Violation::new(S2.id, text).into());
             }
         }
         Ok(())
@@ -214,7 +205,7 @@ impl Book {
         // Whatever is needed of the file, three times as much is enough for old and new and gaps.
         if most[1] > most[0] + 2 {
             let text = format!("{} pages at most, then {}", most[0], most[1]);
-            return Err(Violation::new(P3.id, text).into());
+            return Err(Violation::new(S4.id, text).into());
         }
         rig.probe.mark("steady updates stopped growing");
         Ok(())
@@ -233,5 +224,5 @@ fn complete(ledger: &Ledger) -> Result<(), Violation> {
     if expected.eq(all.iter().copied()) {
         return Ok(());
     }
-    Err(Violation::new(P1.id, format!("the books do not balance: {ledger:?}")))
+    Err(Violation::new(S1.id, format!("the books do not balance: {ledger:?}")))
 }

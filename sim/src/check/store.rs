@@ -1,32 +1,15 @@
 //! Model conformance: every operation, snapshots, reopening, refusals.
 
+use super::promises::{A1, A2, C6, C9, C10, D4};
 use super::rig::{Rig, unexpected};
 use super::world::World;
-use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use fastness_models::Kind;
-
-pub(super) const S1: Invariant =
-    Invariant { id: "S1", promise: "Every operation answers as the model does." };
-pub(super) const S2: Invariant = Invariant { id: "S2", promise: "A snapshot never changes." };
-pub(super) const S3: Invariant = Invariant {
-    id: "S3",
-    promise: "A file that was closed opens at its last commit, with nothing to recover.",
-};
-pub(super) const S4: Invariant =
-    Invariant { id: "S4", promise: "The whole-file check of an undamaged file finds nothing." };
-pub(super) const S5: Invariant = Invariant {
-    id: "S5",
-    promise: "An argument out of bounds is refused by name and changes nothing.",
-};
-pub(super) const S6: Invariant = Invariant {
-    id: "S6",
-    promise: "An opening that must be refused is refused by name and leaves the file as it is.",
-};
 
 pub(super) const CHECK: Check = Check {
     name: "store",
     about: "everything a program can ask of a store, against the model",
-    invariants: &[S1, S2, S3, S4, S5, S6],
+    invariants: &[A1, C6, C9, D4, A2, C10],
     marks: &["range with inverted bounds", "snapshot older than the last commit read"],
     recipe: Recipe {
         mix: &[
@@ -60,7 +43,7 @@ pub(super) const CHECK: Check = Check {
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
-    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, S1.id))?;
+    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, A1.id))?;
     for (step, op) in plan.ops.iter().enumerate() {
         rig.step = step;
         rig.must(*op).map_err(|violation| violation.at(step))?;

@@ -34,7 +34,7 @@ impl Rig<'_> {
         let value = world.value(op.c.wrapping_add(index), stamp);
         let was = self.write()?.tree(tree)?.insert(&key, &value)?;
         let outcome = Outcome::Was(was);
-        same(&outcome, &self.model.insert(tree, &key, &value), "S1")?;
+        same(&outcome, &self.model.insert(tree, &key, &value), "A1")?;
         self.touched = true;
         self.note(op, &outcome);
         Ok(())
@@ -46,7 +46,7 @@ impl Rig<'_> {
         let key = world.domain.run(op.b, index);
         let was = self.write()?.tree(tree)?.remove(&key)?;
         let outcome = Outcome::Was(was);
-        same(&outcome, &self.model.remove(tree, &key), "S1")?;
+        same(&outcome, &self.model.remove(tree, &key), "A1")?;
         self.touched |= was;
         self.note(op, &outcome);
         Ok(())
@@ -80,7 +80,7 @@ impl Rig<'_> {
         };
         if !fits || self.store().snapshot().commit() != commit {
             let text = format!("commit {commit} follows {}, changed {changed}", self.commit);
-            return Err(Violation::new("S1", text).into());
+            return Err(Violation::new("A1", text).into());
         }
         self.commit = commit;
         self.note(Op::new(Kind::Commit, [0; 3]), &Outcome::Done);
@@ -119,10 +119,10 @@ impl Rig<'_> {
                 None => return Err(error.into()),
             },
         };
-        same(&outcome, &self.model.insert(tree, &key, &value), "S5")?;
+        same(&outcome, &self.model.insert(tree, &key, &value), "A2")?;
         if value.len() == VALUE_BYTES_MAX {
             let found = self.write()?.tree(tree)?.get(&key)?;
-            same_value(found.as_ref(), self.model.seen().get(tree, &key), "S1")?;
+            same_value(found.as_ref(), self.model.seen().get(tree, &key), "A1")?;
             self.abort();
             self.probe.mark("longest value");
         }

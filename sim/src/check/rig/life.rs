@@ -54,7 +54,7 @@ impl Rig<'_> {
         if self.store().recovery().is_some() || self.commit != commit {
             let (found, recovery) = (self.commit, self.store().recovery());
             let text = format!("closed at commit {commit}, opened at {found} with {recovery:?}");
-            return Err(Violation::new("S3", text).into());
+            return Err(Violation::new("C9", text).into());
         }
         self.note(Op::new(Kind::Reopen, [0; 3]), &Outcome::Done);
         Ok(())

@@ -144,7 +144,7 @@ impl<'w> Rig<'w> {
 
     /// Runs one operation where nothing gives the store a reason to refuse.
     pub(super) fn must(&mut self, op: Op) -> Result<(), Violation> {
-        self.act(op).map_err(|stop| unexpected(stop, "S1"))
+        self.act(op).map_err(|stop| unexpected(stop, "A1"))
     }
 
     fn note(&mut self, op: Op, outcome: &Outcome<'_>) {

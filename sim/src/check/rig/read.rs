@@ -25,7 +25,7 @@ impl Rig<'_> {
         let key = self.world.domain.key(op.b);
         let found = self.read(op.a, |reader, state, tree| {
             let found = reader.get(&key)?;
-            same_value(found.as_ref(), state.get(tree, &key), "S1")?;
+            same_value(found.as_ref(), state.get(tree, &key), "A1")?;
             Ok(found)
         })?;
         self.note(op, &Outcome::Value(found.as_deref()));
@@ -38,7 +38,7 @@ impl Rig<'_> {
         let order = order(op.a >> 6, op.b ^ op.c);
         let count = self.read(op.a, |reader, state, tree| {
             let reading = read_range(reader.range(bounds), state.range(tree, bounds), order);
-            reading.same("S1")
+            reading.same("A1")
         })?;
         if from > to && count == 0 {
             self.probe.mark("range with inverted bounds");
@@ -55,9 +55,9 @@ impl Rig<'_> {
                 last.as_ref().map(|(key, value)| (&**key, &**value)),
             );
             let (first, last) = state.ends(tree);
-            same(&found, &Outcome::Ends(first, last), "S1")?;
+            same(&found, &Outcome::Ends(first, last), "A1")?;
             let counted = Outcome::Count(reader.count());
-            same(&counted, &Outcome::Count(state.len(tree)), "S1")?;
+            same(&counted, &Outcome::Count(state.len(tree)), "A1")?;
             Ok(reader.count())
         })?;
         self.note(op, &Outcome::Count(len));
@@ -88,11 +88,11 @@ impl Rig<'_> {
             Kind::ReadSnapshot => {
                 let (tree, key) = (self.world.domain.tree(op.b), self.world.domain.key(op.c));
                 let found = snapshot.tree(tree).get(&key)?;
-                same_value(found.as_ref(), state.get(tree, &key), "S2")?;
+                same_value(found.as_ref(), state.get(tree, &key), "C6")?;
                 self.note(op, &Outcome::Value(found.as_deref()));
             }
             Kind::ScanSnapshot => {
-                let operations = read_all(snapshot, state, Order::Both(op.b)).same("S2")?;
+                let operations = read_all(snapshot, state, Order::Both(op.b)).same("C6")?;
                 self.probe.count(op.kind.name(), operations);
                 if old {
                     self.probe.mark("snapshot older than the last commit read");
@@ -106,7 +106,7 @@ impl Rig<'_> {
     /// Compares everything every snapshot holds.
     pub(in crate::check) fn scan_snapshots(&mut self) -> Result<(), Stop> {
         for (snapshot, state) in &self.snapshots {
-            let operations = read_all(snapshot, state, Order::Forward).same("S2")?;
+            let operations = read_all(snapshot, state, Order::Forward).same("C6")?;
             self.probe.count(Kind::ScanSnapshot.name(), operations);
         }
         Ok(())
@@ -123,13 +123,13 @@ impl Rig<'_> {
     /// Compares everything that is committed.
     pub(in crate::check) fn scan_committed(&mut self, order: Order) -> Result<(), Stop> {
         let snapshot = self.store().snapshot();
-        let operations = read_all(&snapshot, self.model.committed(), order).same("S1")?;
+        let operations = read_all(&snapshot, self.model.committed(), order).same("A1")?;
         self.probe.count(Kind::Scan.name(), operations);
         Ok(())
     }
 
     pub(in crate::check) fn verify(&mut self) -> Result<(), Stop> {
-        verify(&self.store().snapshot(), "S4")?;
+        verify(&self.store().snapshot(), "D4")?;
         self.note(Op::new(Kind::Verify, [0; 3]), &Outcome::Done);
         Ok(())
     }
@@ -142,7 +142,7 @@ impl Rig<'_> {
         let encrypted = self.world.key().is_some();
         if trees != expected || info.encrypted != encrypted || info.commit != self.commit {
             let text = format!("info says {info:?}, expected {expected:?} at {}", self.commit);
-            return Err(Violation::new("S1", text).into());
+            return Err(Violation::new("A1", text).into());
         }
         self.note(Op::new(Kind::Info, [0; 3]), &Outcome::Count(trees.len() as u64));
         Ok(())

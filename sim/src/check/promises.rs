@@ -1,0 +1,100 @@
+//! The promises that the checks guard: those of docs/verification.md that a plan can break.
+//!
+//! The test below holds ids and sentences against the document.
+
+use super::Invariant;
+
+const fn promise(id: &'static str, promise: &'static str) -> Invariant {
+    Invariant { id, promise }
+}
+
+pub(super) const A1: Invariant = promise("A1", "Every operation answers as the model does.");
+pub(super) const A2: Invariant =
+    promise("A2", "An argument out of bounds is refused by name and changes nothing.");
+pub(super) const C1: Invariant =
+    promise("C1", "A page that a durable commit or a live snapshot reaches is never written.");
+pub(super) const C2: Invariant = promise(
+    "C2",
+    "An acknowledged commit survives every crash; opening lands on it or on the one in flight, \
+     whole.",
+);
+pub(super) const C3: Invariant = promise(
+    "C3",
+    "Nothing is acknowledged before the sync that makes it durable, nor after a failure that \
+     leaves the disk unknown.",
+);
+pub(super) const C5: Invariant =
+    promise("C5", "What a reader saw after opening is still there after the next crash.");
+pub(super) const C6: Invariant = promise("C6", "A snapshot never changes.");
+pub(super) const C7: Invariant = promise(
+    "C7",
+    "A name leads to a complete file or to none; creating and copying never replace one.",
+);
+pub(super) const C8: Invariant =
+    promise("C8", "After any crash a file opens, reads, verifies clean, and goes on committing.");
+pub(super) const C9: Invariant =
+    promise("C9", "A file that was closed opens at its last commit, with nothing to recover.");
+pub(super) const C10: Invariant =
+    promise("C10", "An opening that fails names the reason and leaves the file as it was.");
+pub(super) const C11: Invariant = promise(
+    "C11",
+    "An error of the disk is told with its cause, costs nothing that was committed, and the \
+     store goes on or is poisoned.",
+);
+pub(super) const C12: Invariant =
+    promise("C12", "Reads and writes that do less than asked are no errors.");
+pub(super) const C13: Invariant =
+    promise("C13", "A transaction in which an operation failed is never committed.");
+pub(super) const D1: Invariant =
+    promise("D1", "What is read from a damaged file is right, or an error.");
+pub(super) const D2: Invariant = promise(
+    "D2",
+    "Damage after a clean close never takes back a commit; after a crash one at most, and \
+     opening says so.",
+);
+pub(super) const D3: Invariant = promise(
+    "D3",
+    "Whatever is put together from copies reads as one genuine commit, or as an error.",
+);
+pub(super) const D4: Invariant = promise(
+    "D4",
+    "Verification notices every page in use that is not what was written, and finds nothing else.",
+);
+pub(super) const D5: Invariant =
+    promise("D5", "What is committed on top of a damaged file is read back right, or is refused.");
+pub(super) const E1: Invariant =
+    promise("E1", "No two different pages are sealed under one key and nonce.");
+pub(super) const F1: Invariant =
+    promise("F1", "Interrupted anywhere, compaction leaves one good file with the same contents.");
+pub(super) const F2: Invariant = promise(
+    "F2",
+    "A copy is absent or complete, with the same contents; only the key it was given opens it.",
+);
+pub(super) const F3: Invariant =
+    promise("F3", "What an interrupted attempt left is not in the way of another.");
+pub(super) const S1: Invariant =
+    promise("S1", "Every page is in use or free in a commit, never both, never neither.");
+pub(super) const S2: Invariant = promise(
+    "S2",
+    "A freed page is reused only when both slots and every snapshot can do without it.",
+);
+pub(super) const S4: Invariant = promise("S4", "A file under steady updates stops growing.");
+pub(super) const S5: Invariant =
+    promise("S5", "A commit that failed gives back the pages it took.");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_and_sentences_are_those_of_the_document() {
+        let document = include_str!("../../../docs/verification.md");
+        for invariant in [
+            A1, A2, C1, C2, C3, C5, C6, C7, C8, C9, C10, C11, C12, C13, D1, D2, D3, D4, D5, E1, F1,
+            F2, F3, S1, S2, S4, S5,
+        ] {
+            let row = format!("| {} | {} |", invariant.id, invariant.promise);
+            assert!(document.contains(&row), "not in docs/verification.md: {row}");
+        }
+    }
+}
