@@ -229,8 +229,8 @@ fn caught(finding: &Finding, plans: u64) -> Catch {
 pub fn markdown(summary: &FaultSummary) -> String {
     let mut text = format!(
         "{} of {} planted faults caught within {} s each on {} threads, {} of them reached, in \
-         each of {} rounds from other seeds, of which the slowest is shown; {} false alarms in {} plans \
-         of the clean build.\n\n\
+         each of {} rounds from other seeds, of which the slowest is shown; {} false alarms in \
+         {} plans of the clean build.\n\n\
          | fault | planted | reached | caught by | broken promise | plans | seconds | minimal |\n\
          |---|---|--:|---|---|--:|--:|--:|\n",
         summary.caught,
