@@ -109,8 +109,19 @@ impl Domain {
     /// that values written at different times tell themselves apart.
     #[must_use]
     pub fn value(&self, operand: u8, stamp: u32) -> Bytes {
-        let operand = usize::from(operand);
-        let mut bytes = vec![0; self.value_bytes[operand % self.value_bytes.len()]];
+        self.value_of(self.value_len(operand), stamp)
+    }
+
+    /// Returns the length of the value an operand stands for.
+    #[must_use]
+    pub const fn value_len(&self, operand: u8) -> usize {
+        self.value_bytes[operand as usize % self.value_bytes.len()]
+    }
+
+    /// Returns a value of another length.
+    #[must_use]
+    pub fn value_of(&self, len: usize, stamp: u32) -> Bytes {
+        let mut bytes = vec![0; len];
         if self.dense {
             let mut word = stamp;
             bytes.iter_mut().for_each(|byte| {

@@ -29,6 +29,8 @@ pub(super) struct World {
 const LARGE_VALUES_BYTES_MAX: usize = 6 << 20;
 /// Above this length a value is large.
 const LARGE_VALUE_BYTES: usize = 4096;
+/// Length of a value instead of which a large one was meant.
+const SHORT_VALUE_BYTES: usize = 8;
 
 impl World {
     pub(super) fn new(plan: &Plan, twin: Twin) -> Self {
@@ -44,17 +46,13 @@ impl World {
 
     /// Returns the value an operand stands for, as long as the plan may write so much.
     pub(super) fn value(&self, operand: u8, stamp: u32) -> Bytes {
-        let value = self.domain.value(operand, stamp);
-        if value.len() <= LARGE_VALUE_BYTES {
-            return value;
+        let len = self.domain.value_len(operand);
+        if len <= LARGE_VALUE_BYTES {
+            return self.domain.value_of(len, stamp);
         }
-        match self.bytes_left.get().checked_sub(value.len()) {
-            Some(left) => {
-                self.bytes_left.set(left);
-                value
-            }
-            None => value[..8].into(),
-        }
+        let left = self.bytes_left.get().checked_sub(len);
+        self.bytes_left.set(left.unwrap_or_else(|| self.bytes_left.get()));
+        self.domain.value_of(if left.is_some() { len } else { SHORT_VALUE_BYTES }, stamp)
     }
 
     /// Decides something.
