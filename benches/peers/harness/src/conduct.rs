@@ -65,6 +65,7 @@ fn report(args: &Args, measured: Measured, missing: Vec<String>) -> Result<()> {
         refused: measured.refused,
         noisy: measured.noisy,
         missing,
+        disagreements: measured.samples.disagreements.clone(),
         rows: judge(&measured.samples, &args.wanted())?,
     };
     if let Some(file) = &args.json {
@@ -78,8 +79,8 @@ fn report(args: &Args, measured: Measured, missing: Vec<String>) -> Result<()> {
 }
 
 impl Measured {
-    fn merge(&mut self, mut other: Self) {
-        self.samples.all.append(&mut other.samples.all);
+    fn merge(&mut self, other: Self) {
+        self.samples.append(other.samples);
         self.refused += other.refused;
         self.noisy += other.noisy;
     }

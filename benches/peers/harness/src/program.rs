@@ -76,7 +76,7 @@ pub(crate) fn measure(args: &Args, engines: &[&dyn Engine], program: &str) -> Re
     while round < args.rounds() {
         let (of, refused) = (args.rounds(), measured.refused);
         say(&format!("{program}: round {} of {of}, {refused} refused", round + 1))?;
-        let mut samples = Samples { program: program.to_owned(), round, all: Vec::new() };
+        let mut samples = Samples { program: program.to_owned(), round, ..Samples::default() };
         let cpu = Cpu::now()?;
         run(&world, &mut floor, &mut samples)?;
         let foreign = cpu.foreign_since()?;
@@ -84,7 +84,7 @@ pub(crate) fn measure(args: &Args, engines: &[&dyn Engine], program: &str) -> Re
         let quiet = foreign <= FOREIGN_MAX && floor_us <= FLOOR_US_MAX;
         if quiet || args.force {
             measured.noisy += usize::from(!quiet);
-            measured.samples.all.append(&mut samples.all);
+            measured.samples.append(samples);
             round += 1;
             continue;
         }

@@ -22,6 +22,8 @@ pub(crate) struct Report {
     pub(crate) noisy: usize,
     /// Programs that could not run, and why.
     pub(crate) missing: Vec<String>,
+    /// Where engines read other rows than the others.
+    pub(crate) disagreements: Vec<String>,
     /// The rows.
     pub(crate) rows: Vec<Row>,
 }
@@ -74,6 +76,9 @@ impl Report {
         }
         for missing in &self.missing {
             write!(text, "; missing: {missing}").unwrap_or_default();
+        }
+        for disagreement in &self.disagreements {
+            write!(text, "; WRONG: {disagreement}").unwrap_or_default();
         }
         text
     }

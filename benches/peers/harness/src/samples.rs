@@ -28,6 +28,9 @@ pub(crate) struct Samples {
     pub(crate) round: usize,
     /// The figures.
     pub(crate) all: Vec<Sample>,
+    /// Where engines read other rows than the others.
+    #[serde(default)]
+    pub(crate) disagreements: Vec<String>,
 }
 
 /// Median and range over rounds.
@@ -47,6 +50,12 @@ impl Samples {
         let (program, round) = (self.program.clone(), self.round);
         let (engine, metric) = (engine.to_owned(), metric.to_owned());
         self.all.push(Sample { program, round, engine, metric, value });
+    }
+
+    /// Takes the figures of others in.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.all.append(&mut other.all);
+        self.disagreements.append(&mut other.disagreements);
     }
 
     /// Returns an engine's figures by program and round.
