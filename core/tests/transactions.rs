@@ -4,9 +4,13 @@
 #![expect(clippy::disallowed_methods, reason = "a test has threads of its own")]
 
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
-use fastness::{ArgumentError, Error, FileErrorKind, Options, Remedy, Store};
+use fastness::{
+    ArgumentError, Entropy, Error, FileErrorKind, Key, Options, OsEntropy, Remedy, Store,
+};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 fn filled(vfs: &MemoryVfs, path: &str) -> Store {
@@ -106,6 +110,42 @@ fn a_store_opened_to_read_refuses_to_write_and_shares_the_file_with_readers_only
     assert_eq!(error.file_kind(), Some(FileErrorKind::IncompatibleLockFile));
     drop((one, two));
     options.open("store").unwrap();
+}
+
+/// A source of random bytes that can be turned off.
+#[derive(Debug, Default)]
+struct Tap {
+    off: AtomicBool,
+}
+
+impl Entropy for Tap {
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        if self.off.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::Other.into());
+        }
+        OsEntropy.fill(bytes)
+    }
+}
+
+#[test]
+fn without_random_bytes_a_commit_fails_and_the_store_goes_on() {
+    let tap = Arc::new(Tap::default());
+    let options = Options::new().key(Key::new([7; 64])).entropy(Arc::clone(&tap) as Arc<_>);
+    let store = options.in_memory().unwrap();
+    let commit = |value: &[u8]| {
+        let mut txn = store.write().unwrap();
+        txn.tree("t").unwrap().insert(b"k", value).unwrap();
+        txn.commit()
+    };
+    commit(b"one").unwrap();
+    tap.off.store(true, Ordering::Relaxed);
+    assert_eq!(commit(b"two"), Err(Error::Entropy));
+    assert_eq!(store.snapshot().tree("t").get(b"k").unwrap().unwrap(), b"one");
+    assert_eq!(options.in_memory().err(), Some(Error::Entropy));
+    tap.off.store(false, Ordering::Relaxed);
+    commit(b"three").unwrap();
+    assert_eq!(store.snapshot().tree("t").get(b"k").unwrap().unwrap(), b"three");
+    assert_eq!(store.snapshot().verify().unwrap().problems, []);
 }
 
 #[test]
