@@ -18,9 +18,6 @@ use crate::unit::{CommitId, PageId, SLOT_BYTES, VALUE_BYTES_MAX};
 use crate::vfs::write_whole;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Most pages a commit may write under one sync; opening walks at most so many.
-pub(crate) const ONE_SYNC_PAGES_MAX: usize = 1024;
-
 /// A file whose number of commits says this much was not written by us.
 const COMMIT_MAX: u64 = (1 << 48) - 1;
 
@@ -133,7 +130,7 @@ impl Work<'_> {
         plan_space((space, draft), &mut space_edit, &mut edits, pages)?;
         let mut taken = draft.taken.clone();
         taken.sort_unstable();
-        let large = taken.len() > ONE_SYNC_PAGES_MAX;
+        let large = taken.len() > self.writer.one_sync_pages_max;
         let flush = Flush::new(&pager, self.commit, taken)?;
         let written = write_pages(flush, trees, space_edit)?;
         if large {

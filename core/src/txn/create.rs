@@ -119,13 +119,8 @@ pub(crate) fn format(
         put_at(&mut header, at(PRELUDE_COPY_AT), &prelude.encode());
     }
     write_whole(pager.file(), &header, 0).map_err(|e| pager.io(&e))?;
-    let writer = Writer {
-        space: None,
-        slot_page: SLOT_PAGES[0],
-        settled: true,
-        unnamed: None,
-        poisoned: false,
-    };
+    let mut writer = Writer::new(SLOT_PAGES[0], true);
+    writer.one_sync_pages_max = options.one_sync_pages_max;
     Ok((State::load(pager, slot)?, writer))
 }
 

@@ -45,6 +45,7 @@ pub(crate) fn open(options: &Options, path: &Path, mode: Mode) -> Result<Store> 
     let pager = Arc::new(Pager::new(file, parts));
     let (state, mut writer, opened) = recover(pager, mode)?;
     writer.unnamed = Some(Arc::clone(&options.vfs));
+    writer.one_sync_pages_max = options.one_sync_pages_max;
     let published = Published::new(state.commit(), Arc::new(state));
     Ok(Store::new(Inner::new(options.clone(), published, writer, opened)))
 }

@@ -2,6 +2,7 @@
 
 use super::create::create;
 use super::open::{Mode, open};
+use super::state::ONE_SYNC_PAGES_MAX;
 use super::store::Store;
 use crate::conc::Arc;
 use crate::crypto::{Entropy, Key, OsEntropy};
@@ -32,6 +33,7 @@ pub struct Options {
     pub(crate) cache_bytes_max: usize,
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) one_sync_pages_max: usize,
 }
 
 /// Memory for decoded pages unless told otherwise: 64 MiB.
@@ -52,6 +54,7 @@ impl Options {
             cache_bytes_max: CACHE_BYTES_MAX,
             vfs: Arc::new(OsVfs),
             entropy: Arc::new(OsEntropy),
+            one_sync_pages_max: ONE_SYNC_PAGES_MAX,
         }
     }
 
@@ -80,6 +83,14 @@ impl Options {
     #[must_use]
     pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
         self.entropy = entropy;
+        self
+    }
+
+    /// Lets smaller commits than usual take the way of large ones, so that checks meet it often.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn one_sync_pages(mut self, pages: usize) -> Self {
+        self.one_sync_pages_max = pages.min(ONE_SYNC_PAGES_MAX);
         self
     }
 

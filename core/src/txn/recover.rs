@@ -9,9 +9,9 @@
 //! - C4 Bytes that were not verified are never sealed again: only the chosen commit is.
 //! - C5 What a reader saw after opening is still there after the next crash.
 
-use super::commit::{ONE_SYNC_PAGES_MAX, write_slot};
+use super::commit::write_slot;
 use super::open::Mode;
-use super::state::{SLOT_PAGES, State, Writer, other_slot};
+use super::state::{ONE_SYNC_PAGES_MAX, SLOT_PAGES, State, Writer, other_slot};
 use crate::conc::Arc;
 use crate::error::{Damage, Error, FileErrorCause, Recovery, RecoveryOutcome, Result};
 use crate::fault::{self, Fault};
@@ -68,9 +68,7 @@ pub(crate) fn recover(pager: Arc<Pager>, mode: Mode) -> Result<(State, Writer, O
         _ => RecoveryOutcome::LastCommitWhole,
     };
     let recovery = (!agree).then_some(Recovery { commit, outcome });
-    let unnamed = None;
-    let mut writer =
-        Writer { space: None, slot_page: page, settled: agree, unnamed, poisoned: false };
+    let mut writer = Writer::new(page, agree);
     if mode == Mode::Write && !agree {
         let discarded = outcome != RecoveryOutcome::LastCommitWhole;
         if newest == Some(commit) && !fault::on(Fault::Fs01) {

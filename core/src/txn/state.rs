@@ -32,9 +32,22 @@ pub(crate) struct Writer {
     /// There while the file's name may not be durable: whoever made it may have died before the
     /// directory was synced.
     pub(crate) unnamed: Option<Arc<dyn Vfs>>,
+    /// A commit of more pages syncs them before its slot.
+    pub(crate) one_sync_pages_max: usize,
     /// What is on the disk is unknown.
     pub(crate) poisoned: bool,
 }
+
+impl Writer {
+    /// Knows a file whose last commit's slot is on `slot_page`.
+    pub(crate) const fn new(slot_page: PageId, settled: bool) -> Self {
+        let one_sync_pages_max = ONE_SYNC_PAGES_MAX;
+        Self { space: None, slot_page, settled, unnamed: None, one_sync_pages_max, poisoned: false }
+    }
+}
+
+/// Most pages a commit may write under one sync; opening walks at most so many.
+pub(crate) const ONE_SYNC_PAGES_MAX: usize = 1024;
 
 pub(crate) const SLOT_PAGES: [PageId; 2] = [PageId(1), PageId(2)];
 

@@ -86,8 +86,12 @@ impl World {
     pub(super) fn options_without_key(&self, fs: &SimFs) -> Options {
         let entropy = SimEntropy::new(self.rng(Rng::next));
         let options = Options::new().vfs(Arc::new(fs.clone())).entropy(Arc::new(entropy));
-        // Now and then next to nothing is kept in memory.
-        if self.salt >> 29 == 0 { options.cache_bytes(8 << 10) } else { options }
+        // Now and then next to nothing is kept in memory, or commits go the way of large ones.
+        match self.salt >> 29 {
+            0 => options.cache_bytes(8 << 10),
+            1 => options.one_sync_pages(2),
+            _ => options,
+        }
     }
 }
 
