@@ -357,3 +357,35 @@ pub enum RecoveryOutcome {
     /// The newest commit had not reached the disk whole; the one before it was taken.
     CommitDiscarded(CommitId),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_system_have_the_kinds_of_the_original() {
+        for (number, kind) in [
+            (errno::ENOENT, FileErrorKind::NotFound),
+            (errno::EACCES, FileErrorKind::PermissionDenied),
+            (errno::EROFS, FileErrorKind::PermissionDenied),
+            (errno::ETXTBSY, FileErrorKind::PermissionDenied),
+            (errno::EEXIST, FileErrorKind::Exists),
+            (errno::ENOSPC, FileErrorKind::AccessError),
+            (errno::EIO, FileErrorKind::AccessError),
+        ] {
+            let error = Error::io(Path::new("file"), &io::Error::from_raw_os_error(number));
+            assert_eq!(error.file_kind(), Some(kind), "{error}");
+        }
+    }
+
+    /// Linux's numbers, which a superuser's tests cannot provoke.
+    mod errno {
+        pub(super) const ENOENT: i32 = 2;
+        pub(super) const EIO: i32 = 5;
+        pub(super) const EACCES: i32 = 13;
+        pub(super) const EEXIST: i32 = 17;
+        pub(super) const ETXTBSY: i32 = 26;
+        pub(super) const ENOSPC: i32 = 28;
+        pub(super) const EROFS: i32 = 30;
+    }
+}

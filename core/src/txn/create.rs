@@ -13,7 +13,7 @@ use crate::crypto::{FileKeys, FileSalt, Key, KeyCheck, Place, Sealer};
 use crate::error::{Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
 use crate::page::{CatalogAt, PRELUDE_COPY_AT, Prelude, Slot, TreeRecord};
-use crate::tree::{Pager, PagerParts};
+use crate::tree::Pager;
 use crate::unit::{CommitId, HEADER_PAGES, PAGE_BYTES, SLOT_BYTES};
 use crate::vfs::{Opened, Vfs, VfsFile, create_locked, write_whole};
 use std::ffi::OsString;
@@ -93,13 +93,7 @@ pub(crate) fn format(
     let mut salt = FileSalt::default();
     options.entropy.fill(&mut salt).map_err(|_| Error::Entropy)?;
     let (prelude, sealer) = sealer(options.key.as_ref(), salt);
-    let parts = PagerParts {
-        path: path.to_path_buf(),
-        sealer,
-        entropy: Arc::clone(&options.entropy),
-        cache_bytes_max: options.cache_bytes_max,
-    };
-    let pager = Arc::new(Pager::new(file, parts));
+    let pager = Arc::new(Pager::new(file, options.pager_parts(path, sealer)));
     let slot = Slot {
         commit,
         page_count: HEADER_PAGES,

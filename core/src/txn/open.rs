@@ -10,7 +10,7 @@ use crate::crypto::{FileKeys, Sealer};
 use crate::error::{Damage, Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
 use crate::page::{FORMAT_VERSION, NoPrelude, PRELUDE_BYTES, PRELUDE_COPY_AT, Prelude};
-use crate::tree::{Pager, PagerParts};
+use crate::tree::Pager;
 use crate::unit::{CommitId, HEADER_PAGES, PAGE_BYTES, PageId};
 use crate::vfs::{Access, Lock, Opened, VfsFile, open_locked, read_whole};
 use std::path::Path;
@@ -36,13 +36,7 @@ pub(crate) fn open(options: &Options, path: &Path, mode: Mode) -> Result<Store> 
     };
     let prelude = read_prelude(&*file, path)?;
     let sealer = unlock(options, path, &prelude)?;
-    let parts = PagerParts {
-        path: path.to_path_buf(),
-        sealer,
-        entropy: Arc::clone(&options.entropy),
-        cache_bytes_max: options.cache_bytes_max,
-    };
-    let pager = Arc::new(Pager::new(file, parts));
+    let pager = Arc::new(Pager::new(file, options.pager_parts(path, sealer)));
     let (state, mut writer, opened) = recover(pager, mode)?;
     writer.unnamed = Some(Arc::clone(&options.vfs));
     writer.one_sync_pages_max = options.one_sync_pages_max;

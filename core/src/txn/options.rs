@@ -5,8 +5,9 @@ use super::open::{Mode, open};
 use super::state::ONE_SYNC_PAGES_MAX;
 use super::store::Store;
 use crate::conc::Arc;
-use crate::crypto::{Entropy, Key, OsEntropy};
+use crate::crypto::{Entropy, Key, OsEntropy, Sealer};
 use crate::error::{Error, FileErrorKind, Result};
+use crate::tree::PagerParts;
 use crate::vfs::{MemoryVfs, OsVfs, Vfs};
 use std::path::Path;
 
@@ -84,6 +85,16 @@ impl Options {
     pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
         self.entropy = entropy;
         self
+    }
+
+    /// Returns what the pager of a file is made of.
+    pub(crate) fn pager_parts(&self, path: &Path, sealer: Sealer) -> PagerParts {
+        PagerParts {
+            path: path.to_path_buf(),
+            sealer,
+            entropy: Arc::clone(&self.entropy),
+            cache_bytes_max: self.cache_bytes_max,
+        }
     }
 
     /// Lets smaller commits than usual take the way of large ones, so that checks meet it often.
