@@ -74,13 +74,6 @@ impl Writer {
         self.put(&value.to_le_bytes());
     }
 
-    /// Appends the low 48 bits; more are a broken invariant.
-    pub(crate) fn u48(&mut self, value: u64) {
-        assert!(value < 1 << 48, "K2: {value} does not fit in 48 bits");
-        let [a, b, c, d, e, f, _, _] = value.to_le_bytes();
-        self.put(&[a, b, c, d, e, f]);
-    }
-
     pub(crate) fn u64(&mut self, value: u64) {
         self.put(&value.to_le_bytes());
     }
@@ -92,6 +85,13 @@ impl Writer {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+}
+
+/// Returns the low 48 bits; more are a broken invariant.
+pub(crate) fn u48_bytes(value: u64) -> [u8; 6] {
+    assert!(value < 1 << 48, "K2: {value} does not fit in 48 bits");
+    let [a, b, c, d, e, f, _, _] = value.to_le_bytes();
+    [a, b, c, d, e, f]
 }
 
 /// Reads two bytes at `at`; the caller has validated that they are there.
@@ -139,7 +139,7 @@ mod tests {
         let mut writer = Writer::default();
         writer.u8(7);
         writer.u32(u32::MAX);
-        writer.u48((1 << 48) - 1);
+        writer.put(&u48_bytes((1 << 48) - 1));
         writer.u64(u64::MAX);
         let mut reader = Reader::new(writer.bytes());
         assert_eq!(reader.u8(), Some(7));
@@ -152,6 +152,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "K2")]
     fn u48_refuses_to_narrow_silently() {
-        Writer::default().u48(1 << 48);
+        u48_bytes(1 << 48);
     }
 }

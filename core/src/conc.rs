@@ -57,11 +57,6 @@ pub(crate) struct Swap<T>(arc_swap::ArcSwapOption<T>);
 /// What keeps the value of a [`Swap`] alive while it is read.
 pub(crate) type Loaded<T> = arc_swap::Guard<Option<Arc<T>>>;
 
-/// Holds a value as if it had been loaded.
-pub(crate) fn loaded<T>(value: Arc<T>) -> Loaded<T> {
-    Loaded::from_inner(Some(value))
-}
-
 impl<T> Swap<T> {
     pub(crate) fn new(value: Option<Arc<T>>) -> Self {
         Self(arc_swap::ArcSwapOption::new(value))

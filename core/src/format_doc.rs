@@ -3,9 +3,9 @@
 use crate::codec::Writer;
 use crate::crypto::Seal;
 use crate::page::{
-    Catalog, CatalogAt, Cell, INLINE_CATALOG_BYTES_MAX, OVERFLOW_CAPACITY, POINTER_BYTES,
-    PRELUDE_BYTES, PRELUDE_COPY_AT, Payload, Pointer, Prelude, Slot, TreeRecord, encode_branch,
-    encode_leaf, encode_overflow,
+    Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, OVERFLOW_CAPACITY, POINTER_BYTES, PRELUDE_BYTES,
+    PRELUDE_COPY_AT, Pointer, Prelude, Slot, TreeRecord, encode_branch, encode_leaf,
+    encode_overflow, leaf_cell_head,
 };
 use crate::unit::{CommitId, PAGE_BYTES, PageId, SLOT_BYTES};
 
@@ -127,10 +127,9 @@ fn catalog() {
 #[test]
 fn nodes() {
     let mut page = [0; PAGE_BYTES];
-    let cell = |key: &'static [u8], content| Cell { key, content };
-    let stored = Payload::Stored { bytes: 5000, first: pointer(8) };
-    let cells = [cell(b"key", Payload::Inline(b"value")), cell(b"long", stored)];
-    encode_leaf(cells.into_iter(), &mut page);
+    let stored = [&leaf_cell_head(4, 5000, true)[..], b"long", &pointer(8).to_bytes()].concat();
+    let cells = [[&leaf_cell_head(3, 5, false)[..], b"key", b"value"].concat(), stored];
+    encode_leaf(cells.iter().map(Vec::as_slice), &mut page);
     let directory = [28, 0, 42, 0];
     check("node", &[("n", 2)], (16, &page), &[&[1], &[0], &[2, 0], &[0; 4], &directory]);
     let variables = [("k", 3), ("v", 5)];
@@ -140,7 +139,7 @@ fn nodes() {
     let chain = encoded(&pointer(8));
     check("leaf cell", &variables, (0, &page[42..]), &[&[4, 0], &tagged, b"long", &chain]);
 
-    let children = [Cell { key: b"".as_slice(), content: pointer(8) }];
+    let children = [(b"".as_slice(), pointer(8))];
     encode_branch(2, children.into_iter(), &mut page);
     check("node", &[("n", 1)], (16, &page), &[&[2], &[2], &[1, 0], &[0; 4], &[26, 0]]);
     check("branch cell", &[("k", 0)], (0, &page[26..]), &[&[0, 0], &chain, b""]);

@@ -9,7 +9,7 @@
 use crate::error::{Damage, Error, FileErrorCause, Result};
 use crate::page::{CatalogAt, NodePage, Pointer, ValueSpan};
 use crate::space::{CHUNK_PAGES, decode_chunk};
-use crate::tree::{Node, Pager};
+use crate::tree::Pager;
 use crate::txn::{Snapshot, State, check_header};
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
 use std::fmt;
@@ -195,7 +195,7 @@ impl<'a> Walk<'a> {
             self.chain(OWNER_CATALOG, bytes, first)?;
         }
         for (name, tree) in &state.trees {
-            self.tree(name, tree.record)?;
+            self.tree(name, tree.record())?;
         }
         self.tree(OWNER_SPACE, state.slot.space)
     }
@@ -228,29 +228,27 @@ impl<'a> Walk<'a> {
         if !self.reach(spot.owner, pointer) {
             return Ok(None);
         }
-        let read = self.pager.node(pointer, spot.level);
-        let Some(node) = self.told(spot.owner, read)? else { return Ok(None) };
-        let page = &node.page;
+        let read = self.pager.node_page(pointer, spot.level);
+        let Some(page) = self.told(spot.owner, read)? else { return Ok(None) };
         let last = page.key(page.count() - 1);
         let first = page.key(0);
         let first_fits = page.level() > 0 || first >= spot.low;
         if !first_fits || spot.high.is_some_and(|high| last >= high) {
             self.problem(pointer.page, spot.owner, ProblemKind::KeyOrder);
         }
-        if page.level() == 0 { self.leaf(&node, spot) } else { self.branch(&node, spot) }
+        if page.level() == 0 { self.leaf(&page, spot) } else { self.branch(&page, spot) }
     }
 
-    fn leaf(&mut self, node: &Node, spot: Spot<'_>) -> Result<Option<u64>> {
-        for index in 0..node.page.count() {
-            if let ValueSpan::Stored { bytes, first } = node.page.value(index) {
+    fn leaf(&mut self, page: &NodePage, spot: Spot<'_>) -> Result<Option<u64>> {
+        for index in 0..page.count() {
+            if let ValueSpan::Stored { bytes, first } = page.value(index) {
                 self.chain(spot.owner, bytes, first)?;
             }
         }
-        Ok(Some(node.page.count() as u64))
+        Ok(Some(page.count() as u64))
     }
 
-    fn branch(&mut self, node: &Node, spot: Spot<'_>) -> Result<Option<u64>> {
-        let page: &NodePage = &node.page;
+    fn branch(&mut self, page: &NodePage, spot: Spot<'_>) -> Result<Option<u64>> {
         let mut entries = Some(0);
         for index in 0..page.count() {
             let low = if index == 0 { spot.low } else { page.key(index) };

@@ -25,10 +25,9 @@ pub fn decode_page(page: &[u8]) -> Result<&'static str, Damage> {
 /// Touches every cell. P2 says that this cannot fail.
 fn walk(node: &NodePage) {
     for index in 0..node.count() {
-        assert_eq!(node.find(node.key(index)), Ok(index), "P2: keys ascend");
+        assert!(index == 0 || node.key(index - 1) < node.key(index), "P2: keys ascend");
         if node.level() > 0 {
             node.child(index);
-            assert_eq!(node.child_of(node.key(index)), index, "P2: a key leads to its child");
         } else if let ValueSpan::Inline { at, len } = node.value(index) {
             assert_eq!(node.slice(at, len).len(), len, "P2: a value is within the page");
         }

@@ -208,8 +208,8 @@ fn slot(text: &mut String, state: &State, page: PageId) -> Result<()> {
     }
     if slot.commit == state.commit() {
         for (name, tree) in &state.trees {
-            let root = tree.record.root.as_ref().map_or("none".to_owned(), told);
-            line(text, &format!("    tree {name}: {} entries, root {root}", tree.record.len));
+            let root = tree.record().root.as_ref().map_or("none".to_owned(), told);
+            line(text, &format!("    tree {name}: {} entries, root {root}", tree.len));
         }
     }
     Ok(())

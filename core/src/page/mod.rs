@@ -7,21 +7,20 @@
 //!
 //! Format: docs/format.md#pages. Check: `sim::check::damage`, fuzz target `page`.
 
-mod heads;
 mod node;
 mod overflow;
 mod prelude;
 mod slot;
 
 pub(crate) use node::{
-    CELL_BYTES_MAX, Cell, NODE_CAPACITY, NodePage, Payload, ValueSpan, branch_cell_bytes,
-    encode_branch, encode_leaf, leaf_cell_bytes,
+    CELL_BYTES_MAX, LEAF_CELL_HEAD, NODE_CAPACITY, NodePage, ValueSpan, branch_cell_bytes,
+    encode_branch, encode_leaf, leaf_cell_bytes, leaf_cell_head,
 };
 pub(crate) use overflow::{OVERFLOW_CAPACITY, OverflowPage, encode_overflow, overflow_pages};
 pub(crate) use prelude::{NoPrelude, PRELUDE_BYTES, PRELUDE_COPY_AT, Prelude};
 pub(crate) use slot::{Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, Slot, TreeRecord};
 
-use crate::codec::{Reader, Writer};
+use crate::codec::{Reader, Writer, put_at, u48_bytes};
 use crate::crypto::{Place, Seal};
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
 
@@ -58,13 +57,15 @@ impl Pointer {
     }
 
     pub(crate) fn encode(pointer: Option<&Self>, writer: &mut Writer) {
-        let Some(pointer) = pointer else {
-            writer.put(&[0; POINTER_BYTES]);
-            return;
-        };
-        writer.u48(pointer.page.0);
-        writer.u48(pointer.birth.0);
-        writer.put(&pointer.seal.0);
+        writer.put(&pointer.map_or([0; POINTER_BYTES], Self::to_bytes));
+    }
+
+    pub(crate) fn to_bytes(&self) -> [u8; POINTER_BYTES] {
+        let mut bytes = [0; POINTER_BYTES];
+        put_at(&mut bytes, 0, &u48_bytes(self.page.0));
+        put_at(&mut bytes, 6, &u48_bytes(self.birth.0));
+        put_at(&mut bytes, 12, &self.seal.0);
+        bytes
     }
 }
 

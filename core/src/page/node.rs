@@ -4,11 +4,9 @@
 //! overflow chain. A branch cell is the least key its child may hold, and the child; the first
 //! cell's key is empty, so that every key has a child.
 
-use super::heads::Heads;
 use super::{KIND_BRANCH, KIND_LEAF, LEVEL_MAX, POINTER_BYTES, Pointer};
-use crate::codec::{Reader, Writer, put_at, u16_at, u16_len, u32_at, u32_len};
+use crate::codec::{Reader, put_at, u16_at, u16_len, u32_at, u32_len};
 use crate::crypto::HEAD_BYTES;
-use crate::fault::{self, Fault};
 use crate::unit::{KEY_BYTES_MAX, PAGE_BYTES, PageBytes, VALUE_BYTES_MAX};
 
 /// Where the directory starts.
@@ -21,7 +19,7 @@ pub(crate) const NODE_CAPACITY: usize = PAGE_BYTES - CELLS_START;
 pub(crate) const CELL_BYTES_MAX: usize = NODE_CAPACITY / 3;
 
 const DIRECTORY_BYTES: usize = 2;
-const LEAF_CELL_HEAD: usize = 6;
+pub(crate) const LEAF_CELL_HEAD: usize = 6;
 const BRANCH_CELL_HEAD: usize = 2 + POINTER_BYTES;
 /// Set in the length of a value that lies in an overflow chain.
 const STORED: u32 = 1 << 31;
@@ -36,20 +34,6 @@ pub(crate) const fn branch_cell_bytes(key: usize) -> usize {
     DIRECTORY_BYTES + BRANCH_CELL_HEAD + key
 }
 
-/// The value of a leaf cell.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Payload<'a> {
-    Inline(&'a [u8]),
-    Stored { bytes: u32, first: Pointer },
-}
-
-/// A key with what belongs to it, to be encoded.
-#[derive(Debug)]
-pub(crate) struct Cell<'a, T> {
-    pub(crate) key: &'a [u8],
-    pub(crate) content: T,
-}
-
 struct Encoder<'a> {
     page: &'a mut PageBytes,
     directory_at: usize,
@@ -57,9 +41,9 @@ struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    fn new(page: &'a mut PageBytes, kind: u8, level: u8, count: usize) -> Self {
-        page.fill(0);
-        page[HEAD_BYTES] = kind;
+    fn new(page: &'a mut PageBytes, level: u8, count: usize) -> Self {
+        page[..CELLS_START].fill(0);
+        page[HEAD_BYTES] = if level == 0 { KIND_LEAF } else { KIND_BRANCH };
         page[HEAD_BYTES + 1] = level;
         put_at(page, HEAD_BYTES + 2, &u16_len(count).to_le_bytes());
         Self { page, directory_at: CELLS_START, cell_at: CELLS_START + count * DIRECTORY_BYTES }
@@ -75,63 +59,58 @@ impl<'a> Encoder<'a> {
         self.cell_at += bytes.len();
     }
 
-    fn pointer(&mut self, pointer: &Pointer) {
-        let mut writer = Writer::with_capacity(POINTER_BYTES);
-        Pointer::encode(Some(pointer), &mut writer);
-        self.put(writer.bytes());
+    fn finish(self) {
+        self.page[self.cell_at..].fill(0);
     }
 }
 
-/// Writes a leaf, not yet sealed. The cells must fit.
+/// Writes the head of a leaf cell: of a value that follows the key, or of one that is `stored` in
+/// an overflow chain, whose pointer follows.
+pub(crate) fn leaf_cell_head(key: usize, value: usize, stored: bool) -> [u8; LEAF_CELL_HEAD] {
+    let tag = u32_len(value) | if stored { STORED } else { 0 };
+    let ([a, b], [c, d, e, f]) = (u16_len(key).to_le_bytes(), tag.to_le_bytes());
+    [a, b, c, d, e, f]
+}
+
+/// Writes a leaf of whole cells, not yet sealed. They must fit.
 pub(crate) fn encode_leaf<'c>(
-    cells: impl ExactSizeIterator<Item = Cell<'c, Payload<'c>>>,
+    cells: impl ExactSizeIterator<Item = &'c [u8]>,
     page: &mut PageBytes,
 ) {
-    let mut encoder = Encoder::new(page, KIND_LEAF, 0, cells.len());
+    let mut encoder = Encoder::new(page, 0, cells.len());
     for cell in cells {
         encoder.begin();
-        encoder.put(&u16_len(cell.key.len()).to_le_bytes());
-        match cell.content {
-            Payload::Inline(value) => {
-                encoder.put(&u32_len(value.len()).to_le_bytes());
-                encoder.put(cell.key);
-                encoder.put(value);
-            }
-            Payload::Stored { bytes, first } => {
-                encoder.put(&(bytes | STORED).to_le_bytes());
-                encoder.put(cell.key);
-                encoder.pointer(&first);
-            }
-        }
+        encoder.put(cell);
     }
+    encoder.finish();
 }
 
 /// Writes a branch, not yet sealed. The cells must fit; the first key must be empty.
 pub(crate) fn encode_branch<'c>(
     level: u8,
-    cells: impl ExactSizeIterator<Item = Cell<'c, Pointer>>,
+    cells: impl ExactSizeIterator<Item = (&'c [u8], Pointer)>,
     page: &mut PageBytes,
 ) {
-    let mut encoder = Encoder::new(page, KIND_BRANCH, level, cells.len());
-    for cell in cells {
+    let mut encoder = Encoder::new(page, level, cells.len());
+    for (key, child) in cells {
         encoder.begin();
-        encoder.put(&u16_len(cell.key.len()).to_le_bytes());
-        encoder.pointer(&cell.content);
-        encoder.put(cell.key);
+        encoder.put(&u16_len(key.len()).to_le_bytes());
+        encoder.put(&child.to_bytes());
+        encoder.put(key);
     }
+    encoder.finish();
 }
 
 /// A leaf or branch that decoded.
 #[derive(Clone, Debug)]
 pub(crate) struct NodePage {
     bytes: Box<PageBytes>,
-    heads: Heads,
 }
 
 impl NodePage {
     /// Validates a page as a node.
     pub(crate) fn decode(bytes: Box<PageBytes>) -> Option<Self> {
-        let mut node = Self { bytes, heads: Heads::default() };
+        let node = Self { bytes };
         let kind = node.bytes[HEAD_BYTES];
         let level = node.level();
         let known = match kind {
@@ -142,9 +121,6 @@ impl NodePage {
         if !known || node.count() == 0 || !node.cells_are_well_formed()? {
             return None;
         }
-        // The first key of a branch is empty whatever the others share.
-        let first = usize::from(level > 0).min(node.count() - 1);
-        node.heads = Heads::new(first, (first..node.count()).map(|index| node.key(index)));
         Some(node)
     }
 
@@ -250,26 +226,9 @@ impl NodePage {
             .expect("P2: a decoded node holds whole pointers")
     }
 
-    /// Finds a key in a leaf: its index, or where it would stand.
-    pub(crate) fn find(&self, key: &[u8]) -> Result<usize, usize> {
-        let (mut low, mut high) = self.heads.around(key);
-        while low < high {
-            let middle = usize::midpoint(low, high);
-            match compare(self.key(middle), key) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Ok(middle),
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        Err(low)
-    }
-
-    /// Finds the child of a branch that may hold a key.
-    pub(crate) fn child_of(&self, key: &[u8]) -> usize {
-        match self.find(key) {
-            Ok(index) => index,
-            Err(index) => index.saturating_sub(1),
-        }
+    /// Returns the page's bytes; what spans named stays where it is.
+    pub(crate) fn into_bytes(self) -> Box<PageBytes> {
+        self.bytes
     }
 
     /// Returns the bytes taken by directory and cells.
@@ -286,15 +245,6 @@ impl NodePage {
         };
         end - CELLS_START
     }
-}
-
-/// Compares keys, byte by byte, unsigned.
-fn compare(a: &[u8], b: &[u8]) -> std::cmp::Ordering {
-    if fault::on(Fault::Bt07) {
-        let signed = |byte: &u8| byte ^ 0x80;
-        return a.iter().map(signed).cmp(b.iter().map(signed));
-    }
-    a.cmp(b)
 }
 
 /// Where the value of a leaf cell is.
@@ -314,45 +264,51 @@ mod tests {
         Pointer { page: PageId(page), birth: CommitId(1), seal: Seal([3; 16]) }
     }
 
+    fn leaf(cells: &[(&[u8], &[u8])]) -> Option<NodePage> {
+        let cells = cells.iter().map(|(key, value)| {
+            [&leaf_cell_head(key.len(), value.len(), false)[..], key, value].concat()
+        });
+        let cells: Vec<_> = cells.collect();
+        let mut page = Box::new([7; PAGE_BYTES]);
+        encode_leaf(cells.iter().map(Vec::as_slice), &mut page);
+        NodePage::decode(page)
+    }
+
     #[test]
     fn a_leaf_survives_encoding() {
-        let cells = [
-            Cell { key: b"a".as_slice(), content: Payload::Inline(b"one") },
-            Cell { key: b"b", content: Payload::Stored { bytes: 5000, first: pointer(9) } },
-            Cell { key: b"c", content: Payload::Inline(b"") },
-        ];
-        let mut page = Box::new([0; PAGE_BYTES]);
-        encode_leaf(cells.into_iter(), &mut page);
+        let stored = [&leaf_cell_head(1, 5000, true)[..], b"b", &pointer(9).to_bytes()].concat();
+        let cell = |key: &[u8], value: &[u8]| {
+            [&leaf_cell_head(key.len(), value.len(), false)[..], key, value].concat()
+        };
+        let cells = [cell(b"a", b"one"), stored, cell(b"c", b"")];
+        let mut page = Box::new([7; PAGE_BYTES]);
+        encode_leaf(cells.iter().map(Vec::as_slice), &mut page);
         let node = NodePage::decode(page).unwrap();
-        assert_eq!(node.find(b"b"), Ok(1));
-        assert_eq!(node.find(b"bb"), Err(2));
+        assert_eq!((node.level(), node.count(), node.key(2)), (0, 3, &b"c"[..]));
         assert_eq!(node.value(1), ValueSpan::Stored { bytes: 5000, first: pointer(9) });
         let ValueSpan::Inline { at, len } = node.value(0) else { panic!() };
         assert_eq!(node.slice(at, len), b"one");
-        assert_eq!(node.used_bytes(), 3 * 8 + 3 + 3 + POINTER_BYTES);
+        let used = node.used_bytes();
+        assert_eq!(used, 3 * 8 + 3 + 3 + POINTER_BYTES);
+        let bytes = node.into_bytes();
+        assert!(bytes[CELLS_START + used..].iter().all(|&byte| byte == 0), "the rest is zero");
     }
 
     #[test]
     fn a_branch_survives_encoding() {
-        let cells = [
-            Cell { key: b"".as_slice(), content: pointer(5) },
-            Cell { key: b"m", content: pointer(6) },
-        ];
+        let cells = [(b"".as_slice(), pointer(5)), (b"m", pointer(6))];
         let mut page = Box::new([0; PAGE_BYTES]);
         encode_branch(2, cells.into_iter(), &mut page);
         let node = NodePage::decode(page).unwrap();
         assert_eq!((node.level(), node.count()), (2, 2));
-        assert_eq!(node.child(node.child_of(b"lz")), pointer(5));
-        assert_eq!(node.child(node.child_of(b"m")), pointer(6));
-        assert_eq!(node.child(node.child_of(b"")), pointer(5));
+        assert_eq!((node.child(0), node.child(1)), (pointer(5), pointer(6)));
+        assert_eq!((node.key(0), node.key(1)), (&b""[..], &b"m"[..]));
         assert_eq!(node.used_bytes(), 2 * 32 + 1);
     }
 
     #[test]
     fn keys_out_of_order_are_refused() {
-        let cells = [b"b".as_slice(), b"a"].map(|key| Cell { key, content: Payload::Inline(b"") });
-        let mut page = Box::new([0; PAGE_BYTES]);
-        encode_leaf(cells.into_iter(), &mut page);
-        assert!(NodePage::decode(page).is_none());
+        assert!(leaf(&[(b"a", b""), (b"b", b"")]).is_some());
+        assert!(leaf(&[(b"b", b""), (b"a", b"")]).is_none());
     }
 }

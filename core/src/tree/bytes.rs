@@ -11,13 +11,13 @@ pub struct Bytes(Held);
 
 #[derive(Clone)]
 enum Held {
-    Page { node: Arc<Node>, at: usize, len: usize },
+    Node { node: Arc<Node>, at: usize, len: usize },
     Own(Arc<[u8]>),
 }
 
 impl Bytes {
-    pub(crate) const fn of_page(node: Arc<Node>, at: usize, len: usize) -> Self {
-        Self(Held::Page { node, at, len })
+    pub(crate) const fn of_node(node: Arc<Node>, at: usize, len: usize) -> Self {
+        Self(Held::Node { node, at, len })
     }
 }
 
@@ -27,9 +27,9 @@ impl From<Vec<u8>> for Bytes {
     }
 }
 
-impl From<&[u8]> for Bytes {
-    fn from(bytes: &[u8]) -> Self {
-        Self(Held::Own(bytes.into()))
+impl From<Arc<[u8]>> for Bytes {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Self(Held::Own(bytes))
     }
 }
 
@@ -38,7 +38,7 @@ impl Deref for Bytes {
 
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Held::Page { node, at, len } => node.page.slice(*at, *len),
+            Held::Node { node, at, len } => node.slice(*at, *len),
             Held::Own(bytes) => bytes,
         }
     }

@@ -29,6 +29,13 @@ pub(crate) struct Cost {
     bytes: usize,
 }
 
+impl Clone for Cost {
+    fn clone(&self) -> Self {
+        self.total.fetch_add(self.bytes, Ordering::Relaxed);
+        Self { total: Arc::clone(&self.total), bytes: self.bytes }
+    }
+}
+
 impl Drop for Cost {
     fn drop(&mut self) {
         self.total.fetch_sub(self.bytes, Ordering::Relaxed);

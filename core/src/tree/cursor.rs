@@ -1,6 +1,8 @@
 //! Walking the entries of a tree in key order, from both ends.
 
-use super::{Bytes, Pager, View};
+use super::leaf::Payload;
+use super::{Bytes, Node, Pager};
+use crate::conc::Arc;
 use crate::error::Result;
 use crate::fault::{self, Fault};
 use std::cmp::Ordering;
@@ -12,74 +14,145 @@ use std::ops::{Bound, RangeBounds};
 #[derive(Debug)]
 pub struct Range<'a> {
     pager: &'a Pager,
-    root: Option<View<'a>>,
+    root: Option<Arc<Node>>,
     bounds: (Bound<Vec<u8>>, Bound<Vec<u8>>),
-    ends: Option<Ends<'a>>,
+    ends: Option<Ends>,
+    /// The entry that was lent last, and its value if that is not in the leaf.
+    lent: Option<(Arc<Node>, usize)>,
+    value: Vec<u8>,
 }
 
 /// The next entry from either end. Both stand on entries of the range.
 #[derive(Debug)]
-struct Ends<'a> {
-    front: Path<'a>,
-    back: Path<'a>,
+struct Ends {
+    front: Path,
+    back: Path,
+    /// Both are in one leaf.
+    met: bool,
 }
 
 /// A way from the root to an entry.
 #[derive(Clone, Debug)]
-struct Path<'a>(Vec<(View<'a>, usize)>);
+struct Path {
+    above: Vec<(Arc<Node>, usize)>,
+    leaf: Arc<Node>,
+    index: usize,
+}
 
 impl<'a> Range<'a> {
     pub(crate) fn new<'k>(
         pager: &'a Pager,
-        root: Option<View<'a>>,
+        root: Option<Arc<Node>>,
         bounds: &impl RangeBounds<&'k [u8]>,
     ) -> Self {
         let own = |bound: Bound<&&[u8]>| bound.map(|key| key.to_vec());
-        let bounds = (own(bounds.start_bound()), own(bounds.end_bound()));
-        let mut bounds = bounds;
+        let mut bounds = (own(bounds.start_bound()), own(bounds.end_bound()));
         let root = if inverted(&bounds) && !fault::on(Fault::Bt01) { None } else { root };
         if inverted(&bounds) {
             bounds.1 = Bound::Unbounded;
         }
-        Self { pager, root, bounds, ends: None }
+        Self { pager, root, bounds, ends: None, lent: None, value: Vec::new() }
     }
 
     /// Finds both ends when first asked for an entry; `None` if there is none.
-    fn ends(&mut self) -> Result<Option<&mut Ends<'a>>> {
+    fn ends(&mut self) -> Result<Option<&mut Ends>> {
         if let Some(root) = self.root.take() {
-            let front = Path::front(root.clone(), &self.bounds.0, self.pager)?;
-            let back = Path::back(root, &self.bounds.1, self.pager)?;
+            let front = Path::front(&root, &self.bounds.0, self.pager)?;
+            let back = Path::back(&root, &self.bounds.1, self.pager)?;
             if let (Some(front), Some(back)) = (front, back)
                 && front.order(&back) != Ordering::Greater
             {
-                self.ends = Some(Ends { front, back });
+                let met = front.beside(&back);
+                self.ends = Some(Ends { front, back, met });
             }
         }
         Ok(self.ends.as_mut())
     }
 
-    fn step(&mut self, forward: bool) -> Result<Option<(Bytes, Bytes)>> {
+    /// Goes on to the next entry and returns the leaf and the index of the one left behind.
+    fn step(&mut self, forward: bool) -> Result<Option<(Arc<Node>, usize)>> {
         let pager = self.pager;
         let Some(ends) = self.ends()? else { return Ok(None) };
         let path = if forward { &mut ends.front } else { &mut ends.back };
-        let entry = path.entry(pager)?;
-        let more = ends.front.order(&ends.back) == Ordering::Less && {
-            let path = if forward { &mut ends.front } else { &mut ends.back };
-            path.advance(forward, pager)?
-        };
-        if !more {
-            self.ends = None;
-        }
+        let entry = (Arc::clone(&path.leaf), path.index);
+        self.go_on(forward, pager)?;
         Ok(Some(entry))
     }
 
+    /// Leaves an entry behind.
+    fn go_on(&mut self, forward: bool, pager: &Pager) -> Result<()> {
+        let Some(ends) = &mut self.ends else { return Ok(()) };
+        if ends.met && ends.front.index >= ends.back.index {
+            self.ends = None;
+            return Ok(());
+        }
+        let path = if forward { &mut ends.front } else { &mut ends.back };
+        if path.advance_within(forward) {
+            return Ok(());
+        }
+        if path.advance(forward, pager)? {
+            ends.met = ends.front.beside(&ends.back);
+        } else {
+            self.ends = None;
+        }
+        Ok(())
+    }
+
     fn item(&mut self, forward: bool) -> Option<Result<(Bytes, Bytes)>> {
-        let outcome = self.step(forward);
+        let pager = self.pager;
+        let entry = self.step(forward).and_then(|entry| {
+            let Some((leaf, index)) = entry else { return Ok(None) };
+            Ok(Some((leaf.key_bytes(index), leaf.value(index, pager)?)))
+        });
+        self.ended_by(entry).transpose()
+    }
+
+    /// Ends the walk if it failed.
+    fn ended_by<T>(&mut self, outcome: Result<T>) -> Result<T> {
         if outcome.is_err() {
             self.root = None;
             self.ends = None;
         }
-        outcome.transpose()
+        outcome
+    }
+
+    /// Returns the next entry, lent until the next call: the fastest way to walk many entries.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn next_lent(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        let outcome = self.lend();
+        if !self.ended_by(outcome)? {
+            return Ok(None);
+        }
+        let Some((leaf, index)) = &self.lent else { return Ok(None) };
+        let value = match leaf.payload(*index) {
+            Payload::Inline { at, len } => leaf.slice(at, len),
+            Payload::Stored { .. } | Payload::Long(_) => &self.value,
+        };
+        Ok(Some((leaf.key(*index), value)))
+    }
+
+    /// Notes the next entry as lent and tells whether there is one.
+    fn lend(&mut self) -> Result<bool> {
+        let pager = self.pager;
+        let Some(ends) = self.ends()? else { return Ok(false) };
+        let (leaf, index) = (&ends.front.leaf, ends.front.index);
+        match leaf.payload(index) {
+            Payload::Inline { .. } => {}
+            Payload::Stored { .. } | Payload::Long(_) => {
+                let value = leaf.value(index, pager)?;
+                self.value.clear();
+                self.value.extend_from_slice(&value);
+            }
+        }
+        let Some(ends) = &self.ends else { return Ok(false) };
+        match &mut self.lent {
+            Some((lent, at)) if Arc::ptr_eq(lent, &ends.front.leaf) => *at = ends.front.index,
+            lent => *lent = Some((Arc::clone(&ends.front.leaf), ends.front.index)),
+        }
+        self.go_on(true, pager)?;
+        Ok(true)
     }
 }
 
@@ -94,97 +167,101 @@ fn inverted(bounds: &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> bool {
     }
 }
 
-impl<'a> Path<'a> {
+impl Path {
     /// Goes to the first entry within a lower bound.
-    fn front(root: View<'a>, bound: &Bound<Vec<u8>>, pager: &Pager) -> Result<Option<Self>> {
-        let mut path = Self(Vec::with_capacity(usize::from(root.level()) + 1));
+    fn front(root: &Arc<Node>, bound: &Bound<Vec<u8>>, pager: &Pager) -> Result<Option<Self>> {
         let key = match bound {
             Bound::Included(key) | Bound::Excluded(key) => key.as_slice(),
             Bound::Unbounded => &[],
         };
-        path.descend(root, |node| node.child_of(key), pager)?;
-        let Some((leaf, index)) = path.0.last_mut() else { return Ok(None) };
-        *index = match leaf.find(key) {
+        let mut path = Self::at(root, |node| node.child_of(key), pager)?;
+        path.index = match path.leaf.find(key) {
             Ok(index) if matches!(bound, Bound::Excluded(_)) => index + 1,
             Ok(index) | Err(index) => index,
         };
-        let there = *index < leaf.count() || {
-            *index -= 1;
-            path.advance(true, pager)?
-        };
+        let there = path.index < path.leaf.count() || path.advance(true, pager)?;
         Ok(there.then_some(path))
     }
 
     /// Goes to the last entry within an upper bound.
-    fn back(root: View<'a>, bound: &Bound<Vec<u8>>, pager: &Pager) -> Result<Option<Self>> {
-        let mut path = Self(Vec::with_capacity(usize::from(root.level()) + 1));
+    fn back(root: &Arc<Node>, bound: &Bound<Vec<u8>>, pager: &Pager) -> Result<Option<Self>> {
         let (Bound::Included(key) | Bound::Excluded(key)) = bound else {
-            path.descend(root, |node| node.count() - 1, pager)?;
+            let mut path = Self::at(root, |node| node.count() - 1, pager)?;
+            path.index = path.leaf.count() - 1;
             return Ok(Some(path));
         };
-        path.descend(root, |node| node.child_of(key), pager)?;
-        let Some((leaf, index)) = path.0.last_mut() else { return Ok(None) };
-        let beyond = match leaf.find(key) {
+        let mut path = Self::at(root, |node| node.child_of(key), pager)?;
+        let beyond = match path.leaf.find(key) {
             Ok(index) if matches!(bound, Bound::Included(_)) => index + 1,
             Ok(index) | Err(index) => index,
         };
-        let there = if beyond > 0 {
-            *index = beyond - 1;
-            true
-        } else {
-            *index = 0;
-            path.advance(false, pager)?
-        };
+        path.index = beyond.saturating_sub(1);
+        let there = beyond > 0 || path.advance(false, pager)?;
         Ok(there.then_some(path))
     }
 
-    /// Goes down to a leaf; at each node `choose` tells the index.
-    fn descend(
-        &mut self,
-        from: View<'a>,
-        choose: impl Fn(&View<'a>) -> usize,
-        pager: &Pager,
-    ) -> Result<()> {
-        let mut node = from;
-        while node.level() > 0 {
-            let index = choose(&node);
-            let child = node.child(index, pager)?;
-            self.0.push((node, index));
-            node = child;
+    /// Goes down to a leaf; at each branch `choose` tells the child.
+    fn at(root: &Arc<Node>, choose: impl Fn(&Node) -> usize, pager: &Pager) -> Result<Self> {
+        let above = Vec::with_capacity(usize::from(root.level()));
+        let mut path = Self { above, leaf: Arc::clone(root), index: 0 };
+        path.descend(choose, pager)?;
+        Ok(path)
+    }
+
+    /// Goes down from where it is.
+    fn descend(&mut self, choose: impl Fn(&Node) -> usize, pager: &Pager) -> Result<()> {
+        while self.leaf.level() > 0 {
+            let index = choose(&self.leaf);
+            let child = self.leaf.child(index, pager)?;
+            let branch = std::mem::replace(&mut self.leaf, child);
+            self.above.push((branch, index));
         }
-        let index = choose(&node);
-        self.0.push((node, index));
         Ok(())
     }
 
-    /// Goes to the neighbouring entry and tells whether there is one.
-    fn advance(&mut self, forward: bool, pager: &Pager) -> Result<bool> {
-        let next = |index: usize, count: usize| {
-            if forward { Some(index + 1).filter(|&i| i < count) } else { index.checked_sub(1) }
-        };
-        let Some(depth) = self.0.iter().rposition(|(node, i)| next(*i, node.count()).is_some())
-        else {
-            return Ok(false);
-        };
-        self.0.truncate(depth + 1);
-        let Some((node, index)) = self.0.last_mut() else { return Ok(false) };
-        *index = next(*index, node.count()).unwrap_or(*index);
-        if node.level() > 0 {
-            let child = node.child(*index, pager)?;
-            self.descend(child, |node| if forward { 0 } else { node.count() - 1 }, pager)?;
-        }
-        Ok(true)
+    /// Goes to the neighbouring entry of the leaf and tells whether there is one.
+    fn advance_within(&mut self, forward: bool) -> bool {
+        let next = next(self.index, self.leaf.count(), forward);
+        self.index = next.unwrap_or(self.index);
+        next.is_some()
     }
 
-    fn entry(&self, pager: &Pager) -> Result<(Bytes, Bytes)> {
-        let (leaf, index) = self.0.last().expect("T2: a path ends in a leaf");
-        Ok((leaf.key(*index), leaf.value(*index, pager)?))
+    /// Goes to the nearest entry of the neighbouring leaf and tells whether there is one.
+    fn advance(&mut self, forward: bool, pager: &Pager) -> Result<bool> {
+        while let Some((branch, index)) = self.above.last_mut() {
+            let Some(next) = next(*index, branch.count(), forward) else {
+                self.above.pop();
+                continue;
+            };
+            *index = next;
+            if forward {
+                branch.read_ahead(next, pager)?;
+            }
+            self.leaf = branch.child(next, pager)?;
+            self.descend(|node| if forward { 0 } else { node.count() - 1 }, pager)?;
+            self.index = if forward { 0 } else { self.leaf.count() - 1 };
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn indices(&self) -> impl Iterator<Item = usize> {
+        self.above.iter().map(|(_, index)| *index)
+    }
+
+    /// Tells whether two paths are in one leaf. Every leaf is at the same depth (T2).
+    fn beside(&self, other: &Self) -> bool {
+        self.indices().eq(other.indices())
     }
 
     fn order(&self, other: &Self) -> Ordering {
-        // Every leaf is at the same depth (T2), so the paths are equally long.
-        self.0.iter().map(|(_, index)| index).cmp(other.0.iter().map(|(_, index)| index))
+        let indices = self.indices().chain([self.index]);
+        indices.cmp(other.indices().chain([other.index]))
     }
+}
+
+fn next(index: usize, count: usize, forward: bool) -> Option<usize> {
+    if forward { Some(index + 1).filter(|&i| i < count) } else { index.checked_sub(1) }
 }
 
 impl Iterator for Range<'_> {

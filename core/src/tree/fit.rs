@@ -1,101 +1,112 @@
-//! Fitting: cutting the nodes that outgrew their page, once, when a transaction ends.
+//! Fitting: giving the nodes that a transaction changed the size of a page, once, before they are
+//! written.
 //!
-//! Until then a node may grow to several pages. Cut evenly into as few as hold it, the pages of a
-//! load in any order are fuller than if each had been split when it was full.
+//! Until then a node may grow to several pages, or become nearly empty. Cut evenly into as few as
+//! hold it, the pages of a load in any order are fuller than if each had been split when it was
+//! full; neighbours that a removal left low become fewer.
 
-use super::edit::{BranchCell, Dirty, DirtyBranch, DirtyLeaf, LeafCell, Link, TreeEdit, separator};
+use super::edit::{TreeEdit, separator};
+use super::link::Link;
+use super::{Cache, Node};
 use crate::page::{NODE_CAPACITY, branch_cell_bytes};
 
 /// A node cut off, with the least key it may hold.
-type Part = (Box<[u8]>, Dirty);
+type Part = (Box<[u8]>, Node);
 
 impl TreeEdit {
-    /// Makes every changed node fit its page (T3).
-    pub(crate) fn fit(&mut self) {
-        while let Some(Link::Dirty(root)) = &mut self.root {
-            let parts = root.fit();
+    /// Makes every changed node fit its page (T3), and changed neighbours that are low fewer.
+    pub(crate) fn fit(&mut self, cache: &Cache) {
+        if let Some(root) = &mut self.root
+            && root.pointer.is_none()
+        {
+            root.own().gather_low();
+        }
+        self.cut(cache);
+        self.lower();
+    }
+
+    /// Makes every changed node fit its page (T3); they only become more.
+    pub(crate) fn cut(&mut self, cache: &Cache) {
+        while let Some(root) = &mut self.root
+            && root.pointer.is_none()
+        {
+            let parts = root.own().cut(cache);
             if parts.is_empty() {
                 return;
             }
-            let level = root.level() + 1;
-            let Some(first) = self.root.take() else { return };
-            let first = BranchCell { key: Box::default(), link: first };
-            let cells = std::iter::once(first).chain(parts.into_iter().map(BranchCell::of_part));
-            let branch = DirtyBranch::of_cells(level, cells.collect());
-            self.root = Some(Link::Dirty(Box::new(Dirty::Branch(branch))));
+            self.grow(parts, cache);
         }
     }
 }
 
-impl BranchCell {
-    fn of_part((key, node): Part) -> Self {
-        Self { key, link: Link::Dirty(Box::new(node)) }
-    }
-}
-
-impl Dirty {
-    /// Cuts this node and those below; returns what was cut off to the right of this one.
-    fn fit(&mut self) -> Vec<Part> {
-        match self {
-            Self::Leaf(leaf) => leaf.cut(),
-            Self::Branch(branch) => {
-                branch.fit_children();
-                branch.cut()
-            }
+impl Node {
+    /// Returns what each cell takes in a page.
+    pub(super) fn sizes(&self) -> Vec<usize> {
+        let indices = 0..self.count();
+        if self.level() == 0 {
+            return indices.map(|index| self.cell_bytes(index)).collect();
         }
+        indices.map(|index| branch_cell_bytes(self.key(index).len())).collect()
     }
-}
 
-impl DirtyLeaf {
-    fn cut(&mut self) -> Vec<Part> {
-        let sizes: Vec<_> = self.cells.iter().map(LeafCell::bytes).collect();
-        let mut parts = Vec::new();
-        for at in cuts(&sizes).into_iter().rev() {
-            let cells = self.cells.split_off(at);
-            let bytes = cells.iter().map(LeafCell::bytes).sum();
-            self.bytes -= bytes;
-            let key = separator(&self.cells[at - 1].key, &cells[0].key);
-            parts.push((key, Dirty::Leaf(Self { cells, bytes })));
+    /// Cuts the nodes below, then cuts this one; returns what was cut off to its right.
+    fn cut(&mut self, cache: &Cache) -> Vec<Part> {
+        if self.level() > 0 {
+            self.cut_children(cache);
+        }
+        if self.used <= NODE_CAPACITY {
+            return Vec::new();
+        }
+        let cuts = cuts(&self.sizes());
+        let mut parts: Vec<Part> = Vec::with_capacity(cuts.len());
+        for at in cuts.into_iter().rev() {
+            parts.push(if self.level() == 0 {
+                let right = self.cut_leaf(at, cache);
+                (separator(self.key(at - 1), right.key(0)), right)
+            } else {
+                self.cut_branch(at, cache)
+            });
         }
         parts.reverse();
         parts
     }
-}
 
-impl DirtyBranch {
-    pub(super) fn of_cells(level: u8, cells: Vec<BranchCell>) -> Self {
-        let bytes = cells.iter().map(|cell| branch_cell_bytes(cell.key.len())).sum();
-        Self { level, cells, bytes }
-    }
-
-    fn fit_children(&mut self) {
-        let cells = std::mem::take(&mut self.cells);
-        for mut cell in cells {
-            let parts = match &mut cell.link {
-                Link::Dirty(child) => child.fit(),
-                Link::Clean { .. } => Vec::new(),
-            };
-            self.cells.push(cell);
-            for part in parts {
-                self.bytes += branch_cell_bytes(part.0.len());
-                self.cells.push(BranchCell::of_part(part));
+    fn cut_children(&mut self, cache: &Cache) {
+        let mut index = 0;
+        while index < self.links.len() {
+            let link = &mut self.links[index];
+            index += 1;
+            if link.pointer.is_none() && link.peek().is_some_and(|child| child.may_be_cut()) {
+                for (key, part) in link.own().cut(cache) {
+                    self.adopt(index, &key, Link::fresh(part));
+                    index += 1;
+                }
             }
         }
     }
 
-    fn cut(&mut self) -> Vec<Part> {
-        let sizes: Vec<_> =
-            self.cells.iter().map(|cell| branch_cell_bytes(cell.key.len())).collect();
-        let mut parts = Vec::new();
-        for at in cuts(&sizes).into_iter().rev() {
-            let mut cells = self.cells.split_off(at);
-            let key = std::mem::take(&mut cells[0].key);
-            let part = Self::of_cells(self.level, cells);
-            self.bytes -= part.bytes + key.len();
-            parts.push((key, Dirty::Branch(part)));
+    const fn may_be_cut(&self) -> bool {
+        self.level() > 0 || self.used > NODE_CAPACITY
+    }
+
+    /// Puts changed neighbours together, on every level below, where that makes them a third fewer.
+    fn gather_low(&mut self) {
+        let fresh = |link: &Link| link.pointer.is_none();
+        if self.level() > 1 {
+            self.links.iter_mut().filter(|link| fresh(link)).for_each(|l| l.own().gather_low());
         }
-        parts.reverse();
-        parts
+        let mut start = 0;
+        while start < self.links.len() {
+            let run = self.links[start..].iter().take_while(|link| fresh(link)).count();
+            let used = |link: &Link| link.peek().map_or(0, |node| node.used);
+            let bytes: usize = self.links[start..start + run].iter().map(used).sum();
+            if run > 1 && bytes.div_ceil(NODE_CAPACITY) * 3 <= run * 2 {
+                self.gather(start, run);
+                start += 1;
+            } else {
+                start += run + 1;
+            }
+        }
     }
 }
 

@@ -1,14 +1,11 @@
 //! Writing what a transaction changed: every node and value once, children before parents.
 
-use super::edit::{Dirty, DirtyBranch, DirtyLeaf, LeafCell, Link, Payload};
-use super::{Cache, Node, Pager};
-use crate::codec::u32_len;
+use super::link::Link;
+use super::{Cache, Node, Pager, TreeEdit, TreeState};
 use crate::conc::Arc;
 use crate::crypto::{Batch, Place};
 use crate::error::Result;
-use crate::page::{
-    self, Cell, NodePage, OVERFLOW_CAPACITY, Pointer, encode_branch, encode_leaf, encode_overflow,
-};
+use crate::page::{OVERFLOW_CAPACITY, Pointer, encode_overflow};
 use crate::unit::{CommitId, PAGE_BYTES, PageBytes, PageId};
 
 /// Most bytes handed to one write call.
@@ -25,9 +22,6 @@ pub(crate) struct Flush<'a> {
     waiting: Vec<u8>,
     first: PageId,
 }
-
-/// A node on the disk, and in memory.
-type Stored = (Pointer, Arc<Node>);
 
 impl<'a> Flush<'a> {
     /// Starts writing into `pages`, which must ascend.
@@ -87,77 +81,61 @@ impl<'a> Flush<'a> {
         Ok(next.expect("T3: a stored value is not empty"))
     }
 
-    /// Writes a tree and returns its root.
-    pub(crate) fn tree(&mut self, link: Link) -> Result<(Pointer, Option<Arc<Node>>)> {
-        match link {
-            Link::Clean { pointer, node } => Ok((pointer, node)),
-            Link::Dirty(dirty) => {
-                let (pointer, node) = match *dirty {
-                    Dirty::Leaf(leaf) => self.leaf(leaf)?,
-                    Dirty::Branch(branch) => self.branch(branch)?,
-                };
-                Ok((pointer, Some(node)))
+    /// Writes a tree and returns what it is from now on.
+    pub(crate) fn tree(&mut self, edit: TreeEdit) -> Result<Arc<TreeState>> {
+        let TreeEdit { root, len, .. } = edit;
+        let Some(mut root) = root else { return Ok(Arc::default()) };
+        self.link(&mut root)?;
+        Ok(TreeState::new(root, len, self.cache()))
+    }
+
+    /// Writes a node that is not written yet, and those below it.
+    fn link(&mut self, link: &mut Link) -> Result<()> {
+        if link.pointer.is_some() {
+            return Ok(());
+        }
+        let mut page = [0; PAGE_BYTES];
+        let leaf = link.peek().filter(|node| node.level() == 0 && node.long.is_empty());
+        if let Some(leaf) = leaf {
+            leaf.encode_leaf(&mut page);
+        } else {
+            let node = link.own();
+            if node.level() == 0 {
+                self.long_values(node)?;
+                node.encode_leaf(&mut page);
+            } else {
+                node.links.iter_mut().try_for_each(|child| self.link(child))?;
+                node.encode_branch(&mut page);
             }
         }
+        link.pointer = Some(self.put(&page)?);
+        Ok(())
     }
 
-    fn leaf(&mut self, leaf: DirtyLeaf) -> Result<Stored> {
-        let mut cells = leaf.cells;
-        for cell in &mut cells {
-            if let Payload::New(value) = &cell.payload
-                && LeafCell::is_stored(cell.key.len(), value.len())
-            {
-                let first = self.chain(value, &mut Vec::new())?;
-                cell.payload = Payload::Stored { bytes: u32_len(value.len()), first };
-            }
+    fn long_values(&mut self, leaf: &mut Node) -> Result<()> {
+        for (index, value) in leaf.long_values() {
+            let first = self.chain(&value, &mut Vec::new())?;
+            leaf.stored(index, first);
         }
-        let mut page = Box::new([0; PAGE_BYTES]);
-        let cells = cells.iter().map(|cell| Cell {
-            key: &cell.key,
-            content: match &cell.payload {
-                Payload::New(value) => page::Payload::Inline(value),
-                Payload::Stored { bytes, first } => {
-                    page::Payload::Stored { bytes: *bytes, first: *first }
-                }
-            },
-        });
-        encode_leaf(cells, &mut page);
-        let (pointer, page) = self.node(page)?;
-        Ok((pointer, Arc::new(Node::new(page, self.pager.cache()))))
+        leaf.long = Vec::new();
+        Ok(())
     }
+}
 
-    fn branch(&mut self, branch: DirtyBranch) -> Result<Stored> {
-        let mut children = Vec::with_capacity(branch.cells.len());
-        for cell in branch.cells {
-            let (pointer, node) = self.tree(cell.link)?;
-            children.push((cell.key, pointer, node));
-        }
-        let mut page = Box::new([0; PAGE_BYTES]);
-        let cells = children.iter().map(|(key, pointer, _)| Cell { key, content: *pointer });
-        encode_branch(branch.level, cells, &mut page);
-        let (pointer, page) = self.node(page)?;
-        let children = children.into_iter().map(|(_, _, child)| child);
-        Ok((pointer, Arc::new(Node::with_children(page, children, self.pager.cache()))))
-    }
-
-    fn node(&mut self, page: Box<PageBytes>) -> Result<(Pointer, NodePage)> {
-        let pointer = self.put(&page)?;
-        let page = NodePage::decode(page).expect("P2: what is written can be read");
-        Ok((pointer, page))
+impl TreeEdit {
+    /// Returns how many pages writing the tree takes.
+    pub(crate) fn pages(&self) -> usize {
+        self.root.as_ref().map_or(0, Link::pages)
     }
 }
 
 impl Link {
-    /// Returns how many pages writing the changed nodes below takes.
-    pub(crate) fn pages(&self) -> usize {
-        match self {
-            Self::Clean { .. } => 0,
-            Self::Dirty(dirty) => match &**dirty {
-                Dirty::Leaf(leaf) => 1 + leaf.cells.iter().map(LeafCell::pages).sum::<usize>(),
-                Dirty::Branch(branch) => {
-                    1 + branch.cells.iter().map(|cell| cell.link.pages()).sum::<usize>()
-                }
-            },
+    /// Returns how many pages writing the node, and those below it, takes.
+    fn pages(&self) -> usize {
+        match self.peek().filter(|_| self.pointer.is_none()) {
+            Some(node) if node.level() == 0 => 1 + node.long_pages(),
+            Some(node) => 1 + node.links.iter().map(Self::pages).sum::<usize>(),
+            None => 0,
         }
     }
 }

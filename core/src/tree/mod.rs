@@ -1,7 +1,7 @@
 //! The copy-on-write B+tree: ordered bytes to bytes.
 //!
-//! Committed nodes are immutable and shared by every snapshot that reaches them; a child is read on
-//! first use and kept on its parent. A write transaction owns the nodes it changed.
+//! Nodes that a snapshot reaches are immutable and shared; a child is read on first use and kept on
+//! its parent. A write transaction copies a node when it first changes it, and owns the copy.
 //!
 //! - T1 Keys ascend strictly within a tree, and a child's keys lie between its separators.
 //! - T2 Every leaf of a tree is at the same depth.
@@ -17,10 +17,14 @@ mod cursor;
 mod edit;
 mod fit;
 mod flush;
+mod heads;
+mod keys;
+mod leaf;
+mod link;
 mod node;
 mod pager;
 mod remove;
-mod view;
+mod state;
 
 pub use bytes::Bytes;
 pub(crate) use cache::Cache;
@@ -29,4 +33,4 @@ pub(crate) use edit::{Edits, TreeEdit};
 pub(crate) use flush::Flush;
 pub(crate) use node::Node;
 pub(crate) use pager::{Pager, PagerParts};
-pub(crate) use view::{TreeState, View};
+pub(crate) use state::TreeState;

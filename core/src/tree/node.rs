@@ -1,111 +1,252 @@
-//! A committed node in memory, with the children that were read so far.
+//! A node in memory: its cells, and the links to the children that were read so far.
+//!
+//! A node that others may see never changes. Whoever changes a tree copies the nodes on the way,
+//! once, and goes on in its copies.
 
 use super::cache::{Cost, Trim};
+use super::keys::{Keys, Spot};
+use super::leaf::Payload;
+use super::link::Link;
 use super::{Bytes, Cache, Pager};
-use crate::conc::{Arc, AtomicBool, OnceLock, Ordering};
+use crate::conc::{Arc, AtomicBool, Ordering};
 use crate::error::Result;
-use crate::page::{NodePage, ValueSpan};
-use crate::unit::PAGE_BYTES;
+use crate::page::{NodePage, branch_cell_bytes, encode_branch};
+use crate::unit::{PAGE_BYTES, PageBytes};
 
-/// A committed node. It never changes; children only become resident. To let some go, the nodes
-/// above them are replaced, up to the root.
+/// Most pages that a walk reads at once.
+const READ_AHEAD_PAGES: usize = 32;
+
+/// A leaf or a branch.
 #[derive(Debug)]
 pub(crate) struct Node {
-    pub(crate) page: NodePage,
-    children: Box<[OnceLock<Arc<Node>>]>,
+    level: u8,
+    pub(super) keys: Keys,
+    /// Bytes that directory and cells take in a page.
+    pub(super) used: usize,
+    /// Bytes of the heap that nothing leads to any more.
+    pub(super) dead: usize,
+    /// The children of a branch.
+    pub(super) links: Vec<Link>,
+    /// The values of a leaf that are too long for it and not yet written.
+    pub(super) long: Vec<Arc<[u8]>>,
     /// Used since the cache last looked at it.
     touched: AtomicBool,
     cost: Cost,
 }
 
+impl Clone for Node {
+    fn clone(&self) -> Self {
+        Self {
+            level: self.level,
+            keys: self.keys.clone(),
+            used: self.used,
+            dead: self.dead,
+            links: self.links.clone(),
+            long: self.long.clone(),
+            touched: AtomicBool::new(self.touched.load(Ordering::Relaxed)),
+            cost: self.cost.clone(),
+        }
+    }
+}
+
 impl Node {
-    /// Holds a node none of whose children are resident.
-    pub(crate) fn new(page: NodePage, cache: &Cache) -> Self {
-        let count = if page.level() == 0 { 0 } else { page.count() };
-        Self::with_children(page, std::iter::repeat_n(None, count), cache)
+    /// Makes a node without cells.
+    pub(super) fn empty(level: u8, cache: &Cache) -> Self {
+        let keys = Keys::new(Vec::with_capacity(PAGE_BYTES), Vec::new(), level > 0);
+        Self::of_parts(level, keys, Vec::new(), cache)
     }
 
-    /// Holds a node with the children that are resident.
-    pub(crate) fn with_children(
-        page: NodePage,
-        children: impl Iterator<Item = Option<Arc<Self>>>,
+    fn of_parts(level: u8, keys: Keys, links: Vec<Link>, cache: &Cache) -> Self {
+        let bytes = PAGE_BYTES + size_of::<Self>() + size_of_val(&*links);
+        let (touched, cost) = (AtomicBool::new(false), cache.cost(bytes));
+        Self { level, keys, used: 0, dead: 0, links, long: Vec::new(), touched, cost }
+    }
+
+    /// Makes a branch over children in order; the first may hold every key below the second's.
+    pub(super) fn branch(
+        level: u8,
+        children: impl IntoIterator<Item = (Box<[u8]>, Link)>,
         cache: &Cache,
     ) -> Self {
-        let children: Box<[_]> =
-            children.map(|child| child.map_or_else(OnceLock::new, OnceLock::from)).collect();
-        let bytes = PAGE_BYTES + size_of::<Self>() + size_of_val(&*children);
-        Self { page, children, touched: AtomicBool::new(false), cost: cache.cost(bytes) }
-    }
-
-    /// Returns child `index` if it is resident.
-    pub(crate) fn resident(&self, index: usize) -> Option<&Arc<Self>> {
-        let child = self.children[index].get()?;
-        if !child.touched.load(Ordering::Relaxed) {
-            child.touched.store(true, Ordering::Relaxed);
+        let mut node = Self::empty(level, cache);
+        for (index, (key, link)) in children.into_iter().enumerate() {
+            node.adopt(index, if index == 0 { &[] } else { &key }, link);
         }
-        Some(child)
+        node
     }
 
-    /// Returns child `index`, reading it if it is not resident.
+    /// Holds what a page says, with no children resident.
+    pub(crate) fn of_page(page: NodePage, cache: &Cache) -> Self {
+        let (level, used, count) = (page.level(), page.used_bytes(), page.count());
+        let spots = (0..count).map(|index| {
+            let (at, len) = page.key_span(index);
+            Spot::new(at, len)
+        });
+        let spots = spots.collect();
+        let children = if level == 0 { 0 } else { count };
+        let links = (0..children).map(|index| Link::stored(page.child(index))).collect();
+        let heap = Vec::from(page.into_bytes() as Box<[u8]>);
+        Self { used, ..Self::of_parts(level, Keys::new(heap, spots, level > 0), links, cache) }
+    }
+
+    /// Returns 0 for a leaf, else the distance to the leaves.
+    pub(crate) const fn level(&self) -> u8 {
+        self.level
+    }
+
+    pub(crate) const fn count(&self) -> usize {
+        self.keys.count()
+    }
+
+    pub(crate) fn key(&self, index: usize) -> &[u8] {
+        self.keys.key(index)
+    }
+
+    /// Finds a key in a leaf: its index, or where it would stand.
+    pub(crate) fn find(&self, key: &[u8]) -> std::result::Result<usize, usize> {
+        self.keys.find(key)
+    }
+
+    /// Finds the child of a branch that may hold a key.
+    pub(crate) fn child_of(&self, key: &[u8]) -> usize {
+        match self.find(key) {
+            Ok(index) => index,
+            Err(index) => index.saturating_sub(1),
+        }
+    }
+
+    /// Returns a child of a branch, reading it if it is not resident.
     pub(crate) fn child(&self, index: usize, pager: &Pager) -> Result<Arc<Self>> {
-        self.resident(index).map_or_else(|| self.read_child(index, pager), |c| Ok(Arc::clone(c)))
+        self.links[index].node(Some(self.level - 1), pager)
     }
 
-    #[cold]
-    fn read_child(&self, index: usize, pager: &Pager) -> Result<Arc<Self>> {
-        let child = pager.node(&self.page.child(index), Some(self.page.level() - 1))?;
-        if pager.cache().make_room() {
-            // If another reader was faster, its node stays.
-            drop(self.children[index].set(Arc::clone(&child)));
+    /// Makes children from `index` on resident that are not and lie one behind the other.
+    pub(super) fn read_ahead(&self, index: usize, pager: &Pager) -> Result<()> {
+        if self.level > 1 || self.links[index].peek().is_some() {
+            return Ok(());
         }
-        Ok(child)
+        let ahead = self.links[index..].iter().take(READ_AHEAD_PAGES);
+        let pointers = ahead.map_while(|link| link.pointer.filter(|_| link.peek().is_none()));
+        let mut last = None;
+        let in_line = pointers.take_while(|pointer| {
+            let page = pointer.page.0;
+            last.replace(page).is_none_or(|last| page == last + 1)
+        });
+        let in_line: Vec<_> = in_line.collect();
+        if in_line.len() > 1 && pager.cache().make_room() {
+            let nodes = pager.nodes(&in_line, self.level - 1)?;
+            nodes.zip(&self.links[index..]).for_each(|(node, link)| link.keep(&node));
+        }
+        Ok(())
+    }
+
+    pub(super) fn touch(&self) {
+        if !self.touched.load(Ordering::Relaxed) {
+            self.touched.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns bytes of the heap.
+    pub(super) fn slice(&self, at: usize, len: usize) -> &[u8] {
+        &self.keys.heap[at..at + len]
     }
 
     /// Looks a key up in this node and below.
     pub(crate) fn get(self: &Arc<Self>, key: &[u8], pager: &Pager) -> Result<Option<Bytes>> {
         let mut node = self;
-        while node.page.level() > 0 {
-            let index = node.page.child_of(key);
-            match node.resident(index) {
+        while node.level > 0 {
+            let link = &node.links[node.child_of(key)];
+            match link.resident() {
                 Some(child) => node = child,
-                None => return node.read_child(index, pager)?.get(key, pager),
+                None => return link.node(Some(node.level - 1), pager)?.get(key, pager),
             }
         }
-        match node.page.find(key) {
+        match node.find(key) {
             Ok(index) => node.value(index, pager).map(Some),
             Err(_) => Ok(None),
         }
     }
 
+    /// Returns a handle on a key.
+    pub(crate) fn key_bytes(self: &Arc<Self>, index: usize) -> Bytes {
+        let spot = self.keys.spot(index);
+        Bytes::of_node(Arc::clone(self), spot.start(), usize::from(spot.len))
+    }
+
     /// Returns the value of a leaf's entry.
     pub(crate) fn value(self: &Arc<Self>, index: usize, pager: &Pager) -> Result<Bytes> {
-        match self.page.value(index) {
-            ValueSpan::Inline { at, len } => Ok(Bytes::of_page(Arc::clone(self), at, len)),
-            ValueSpan::Stored { bytes, first } => {
-                pager.chain(bytes, first, |_| ()).map(Bytes::from)
-            }
+        match self.payload(index) {
+            Payload::Inline { at, len } => Ok(Bytes::of_node(Arc::clone(self), at, len)),
+            Payload::Stored { bytes, first } => pager.chain(bytes, first, |_| ()).map(Bytes::from),
+            Payload::Long(value) => Ok(Bytes::from(Arc::clone(value))),
         }
+    }
+
+    /// Takes in a child at its place in a branch.
+    pub(super) fn adopt(&mut self, index: usize, key: &[u8], link: Link) {
+        let spot = Spot::new(self.keys.heap.len(), key.len());
+        self.keys.heap.extend_from_slice(key);
+        self.keys.insert(index, spot);
+        self.links.insert(index, link);
+        self.used += branch_cell_bytes(key.len());
+    }
+
+    /// Lets a child go, with the key before it; the first of those that stay gets the empty key.
+    pub(super) fn disown(&mut self, index: usize) -> (Box<[u8]>, Link) {
+        let key: Box<[u8]> = self.keys.key(index).into();
+        self.used -= branch_cell_bytes(key.len());
+        if index == 0 && self.count() > 1 {
+            self.used -= self.keys.key(1).len();
+        }
+        self.keys.remove(index);
+        if index == 0 {
+            self.keys.open_first();
+        }
+        (key, self.links.remove(index))
+    }
+
+    /// Cuts a branch in two; returns the key between them, and the right one.
+    pub(super) fn cut_branch(&mut self, at: usize, cache: &Cache) -> (Box<[u8]>, Self) {
+        let key: Box<[u8]> = self.keys.key(at).into();
+        let keys = (at..self.count()).map(|index| Box::from(self.keys.key(index)));
+        let keys: Vec<Box<[u8]>> = keys.collect();
+        let links = self.links.split_off(at);
+        let right = Self::branch(self.level, keys.into_iter().zip(links), cache);
+        self.used -= right.used + key.len();
+        self.keys.truncate(at);
+        (key, right)
+    }
+
+    /// Writes a branch into a page, not yet sealed. Its children must have been written.
+    pub(super) fn encode_branch(&self, page: &mut PageBytes) {
+        let written = |link: &Link| link.pointer.expect("T3: children are written first");
+        let cells = (0..self.count()).map(|i| (self.keys.key(i), written(&self.links[i])));
+        encode_branch(self.level, cells, page);
     }
 
     /// Returns the node without the descendants that are let go, or itself if none are.
     pub(crate) fn trimmed(self: &Arc<Self>, trim: &mut Trim<'_>) -> Arc<Self> {
         let mut changed = false;
-        let children = self.children.iter().map(|slot| {
-            let child = slot.get()?;
+        let links = self.links.iter().map(|link| {
+            let Some(child) = link.peek() else { return link.clone() };
             let trimmed = child.trimmed(trim);
-            let idle = trimmed.children.iter().all(|below| below.get().is_none());
-            if idle && !child.touched.swap(false, Ordering::Relaxed) && trim.take(&child.cost) {
+            let idle = link.pointer.is_some()
+                && trimmed.links.iter().all(|below| below.peek().is_none())
+                && !child.touched.swap(false, Ordering::Relaxed);
+            if idle && trim.take(&child.cost) {
                 changed = true;
-                return None;
+                return link.unread();
             }
             changed |= !Arc::ptr_eq(child, &trimmed);
-            Some(trimmed)
+            Link::resident_at(link.pointer, trimmed)
         });
-        let children: Vec<_> = children.collect();
+        let links = links.collect();
         if !changed {
             return Arc::clone(self);
         }
-        let node = Self::with_children(self.page.clone(), children.into_iter(), trim.cache);
+        let keys = self.keys.clone();
+        let mut node = Self::of_parts(self.level, keys, links, trim.cache);
+        (node.used, node.dead) = (self.used, self.dead);
         node.touched.store(self.touched.load(Ordering::Relaxed), Ordering::Relaxed);
         Arc::new(node)
     }

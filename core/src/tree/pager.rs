@@ -87,12 +87,37 @@ impl Pager {
         Ok(page)
     }
 
+    /// Reads a page as a node; `level` is what its parent says.
+    pub(crate) fn node_page(&self, pointer: &Pointer, level: Option<u8>) -> Result<NodePage> {
+        NodePage::decode(self.page(pointer)?)
+            .filter(|page| level.is_none_or(|level| page.level() == level))
+            .ok_or_else(|| self.damaged(pointer.page, Damage::Content))
+    }
+
     /// Reads a node; `level` is what its parent says.
     pub(crate) fn node(&self, pointer: &Pointer, level: Option<u8>) -> Result<Arc<Node>> {
-        let page = NodePage::decode(self.page(pointer)?)
-            .filter(|page| level.is_none_or(|level| page.level() == level))
-            .ok_or_else(|| self.damaged(pointer.page, Damage::Content))?;
-        Ok(Arc::new(Node::new(page, &self.cache)))
+        let page = self.node_page(pointer, level)?;
+        Ok(Arc::new(Node::of_page(page, &self.cache)))
+    }
+
+    /// Reads nodes that lie one behind the other, up to the first that cannot be read.
+    pub(crate) fn nodes(
+        &self,
+        pointers: &[Pointer],
+        level: u8,
+    ) -> Result<impl Iterator<Item = Arc<Node>>> {
+        let mut bytes = vec![0; pointers.len() * PAGE_BYTES];
+        let first = pointers.first().map_or(PageId(0), |pointer| pointer.page);
+        // A file that ends early reads as zeros from there, which no seal fits.
+        read_whole(self.file(), &mut bytes, offset(first)).map_err(|e| self.io(&e))?;
+        let pages = bytes.chunks_exact(PAGE_BYTES).map(Box::<[u8]>::from);
+        let nodes = pages.zip(pointers).map_while(|(page, pointer)| {
+            let mut page: Box<PageBytes> = page.try_into().ok()?;
+            let ours = self.sealer.open(pointer.place(), pointer.seal, &mut page);
+            let page = NodePage::decode(page).filter(|page| ours && page.level() == level)?;
+            Some(Arc::new(Node::of_page(page, &self.cache)))
+        });
+        Ok(nodes.collect::<Vec<_>>().into_iter())
     }
 
     /// Reads a chain of overflow pages, telling `visit` each page.

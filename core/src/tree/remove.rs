@@ -1,9 +1,13 @@
 //! Removing entries: a node that runs low merges with a neighbour, an empty one goes.
 
-use super::edit::{Dirty, DirtyBranch, DirtyLeaf, Edits, Link, Payload, TreeEdit, free_payload};
+use super::Node;
+use super::edit::{Edits, TreeEdit};
+use super::leaf::Payload;
+use super::link::Link;
+use crate::conc::Arc;
 use crate::error::Result;
 use crate::fault::{self, Fault};
-use crate::page::{NODE_CAPACITY, ValueSpan, branch_cell_bytes};
+use crate::page::NODE_CAPACITY;
 
 /// Below this a node looks for a neighbour to merge with.
 const LOW_BYTES: usize = NODE_CAPACITY / 3;
@@ -23,17 +27,18 @@ impl TreeEdit {
     }
 
     /// Takes away a root that is empty, or that has a single child.
-    fn lower(&mut self) {
-        loop {
-            let Some(Link::Dirty(root)) = &mut self.root else { return };
-            match &mut **root {
-                Dirty::Leaf(leaf) if leaf.cells.is_empty() => self.root = None,
-                Dirty::Branch(branch) if branch.cells.is_empty() => self.root = None,
-                Dirty::Branch(branch) if branch.cells.len() == 1 => {
-                    self.root = branch.cells.pop().map(|cell| cell.link);
-                }
-                Dirty::Leaf(_) | Dirty::Branch(_) => return,
+    pub(super) fn lower(&mut self) {
+        while let Some(root) = self.root.take() {
+            let fresh = root.peek().filter(|_| root.pointer.is_none());
+            let (level, count) = fresh.map_or((0, 1), |node| (node.level(), node.count()));
+            if count == 0 {
+                return;
             }
+            if level == 0 || count > 1 {
+                self.root = Some(root);
+                return;
+            }
+            self.root = fresh.and_then(|node| node.links.first().cloned());
         }
     }
 
@@ -42,137 +47,92 @@ impl TreeEdit {
         if let Some(root) = self.root.take() {
             self.changed = true;
             self.len = 0;
-            free_link(root, None, edits)?;
+            free_link(&root, None, edits)?;
         }
         Ok(())
     }
 }
 
-impl Dirty {
+impl Node {
     /// Removes a key that is there.
     fn remove(&mut self, key: &[u8], edits: &mut Edits<'_>) -> Result<()> {
-        match self {
-            Self::Leaf(leaf) => leaf.remove(key, edits),
-            Self::Branch(branch) => {
-                let index = branch.child_of(key);
-                let child = branch.cells[index].link.edit(Some(branch.level - 1), edits)?;
-                child.remove(key, edits)?;
-                let (count, bytes) = (child.count(), child.bytes());
-                if count == 0 {
-                    branch.forget(index);
-                } else if bytes < LOW_BYTES {
-                    branch.merge_around(index, edits)?;
-                }
-                Ok(())
+        if self.level() == 0 {
+            if let Ok(index) = self.find(key) {
+                self.free_payload(index, edits)?;
+                self.take(index);
             }
+            return Ok(());
         }
-    }
-}
-
-impl DirtyLeaf {
-    fn remove(&mut self, key: &[u8], edits: &mut Edits<'_>) -> Result<()> {
-        if let Ok(index) = self.find(key) {
-            free_payload(&self.cells[index].payload, edits)?;
-            let cell = self.cells.remove(index);
-            self.bytes -= cell.bytes();
+        let index = self.child_of(key);
+        let level = self.level() - 1;
+        let child = self.links[index].edit(Some(level), edits)?;
+        child.remove(key, edits)?;
+        if child.count() == 0 {
+            self.disown(index);
+        } else if child.used < LOW_BYTES {
+            self.merge_around(index, edits)?;
         }
         Ok(())
-    }
-}
-
-impl DirtyBranch {
-    /// Takes away an empty child.
-    fn forget(&mut self, index: usize) {
-        let cell = self.cells.remove(index);
-        self.bytes -= branch_cell_bytes(cell.key.len());
-        if index == 0
-            && let Some(first) = self.cells.first_mut()
-        {
-            self.bytes -= first.key.len();
-            first.key = Box::default();
-        }
     }
 
     /// Merges a low child with the neighbour that leaves the least room, if one fits.
     fn merge_around(&mut self, index: usize, edits: &mut Edits<'_>) -> Result<()> {
-        let below = self.level - 1;
-        let own = self.cells[index].link.used_bytes(below, edits.pager)?;
+        let level = Some(self.level() - 1);
+        let own = self.child(index, edits.pager)?.used;
         let mut best: Option<(usize, usize)> = None;
         for left in [index.checked_sub(1), Some(index)].into_iter().flatten() {
             let other = if left == index { index + 1 } else { left };
-            if other >= self.cells.len() {
+            if other >= self.count() {
                 continue;
             }
             // Between branches, the key that separates them comes down.
-            let key = if self.level > 1 { self.cells[left + 1].key.len() } else { 0 };
-            let neighbour = self.cells[other].link.used_bytes(below, edits.pager)?;
-            let together = own + neighbour + key;
+            let key = if self.level() > 1 { self.key(left + 1).len() } else { 0 };
+            let together = own + self.child(other, edits.pager)?.used + key;
             if together <= NODE_CAPACITY && best.is_none_or(|(_, most)| together > most) {
                 best = Some((left, together));
             }
         }
         let Some((left, _)) = best else { return Ok(()) };
-        self.cells[left].link.edit(Some(below), edits)?;
-        self.cells[left + 1].link.edit(Some(below), edits)?;
-        let cell = self.cells.remove(left + 1);
-        self.bytes -= branch_cell_bytes(cell.key.len());
-        let Link::Dirty(right) = cell.link else { unreachable!("T4: made dirty above") };
-        self.cells[left].link.edit(Some(below), edits)?.append(*right, cell.key);
+        self.links[left].edit(level, edits)?;
+        self.links[left + 1].edit(level, edits)?;
+        self.gather(left, 2);
         Ok(())
     }
-}
 
-impl Dirty {
-    /// Takes over the cells of the right neighbour; `key` separated the two.
-    fn append(&mut self, right: Self, key: Box<[u8]>) {
-        match (self, right) {
-            (Self::Leaf(left), Self::Leaf(right)) => {
-                left.cells.extend(right.cells);
-                left.bytes += right.bytes;
+    /// Puts `run` changed children from `start` on into the first of them.
+    pub(super) fn gather(&mut self, start: usize, run: usize) {
+        let rest: Vec<_> = (1..run).map(|_| self.disown(start + 1)).collect();
+        let left = self.links[start].own();
+        for (key, mut link) in rest {
+            let right = link.own();
+            if left.level() == 0 {
+                left.take_over(right, 0..right.count());
+                continue;
             }
-            (Self::Branch(left), Self::Branch(mut right)) => {
-                left.bytes += right.bytes + key.len();
-                if !fault::on(Fault::Bt03) {
-                    right.cells[0].key = key;
-                }
-                left.cells.extend(right.cells);
-            }
-            (Self::Leaf(_), Self::Branch(_)) | (Self::Branch(_), Self::Leaf(_)) => {
-                unreachable!("T2: neighbours are at one level")
+            for (index, link) in std::mem::take(&mut right.links).into_iter().enumerate() {
+                let own: Box<[u8]> = right.key(index).into();
+                let key = if index == 0 && !fault::on(Fault::Bt03) { &key } else { &own };
+                left.adopt(left.count(), key, link);
             }
         }
     }
 }
 
 /// Frees every page below a link, the link's own included.
-fn free_link(link: Link, level: Option<u8>, edits: &mut Edits<'_>) -> Result<()> {
-    match link {
-        Link::Dirty(dirty) => match *dirty {
-            Dirty::Leaf(leaf) => {
-                leaf.cells.iter().try_for_each(|cell| free_payload(&cell.payload, edits))
-            }
-            Dirty::Branch(branch) => {
-                let below = Some(branch.level - 1);
-                let mut cells = branch.cells.into_iter();
-                cells.try_for_each(|cell| free_link(cell.link, below, edits))
-            }
-        },
-        Link::Clean { pointer, node } => {
-            let node = match node {
-                Some(node) => node,
-                None => edits.pager.node(&pointer, level)?,
-            };
-            edits.freed.push(pointer.page);
-            for index in 0..node.page.count() {
-                if node.page.level() > 0 {
-                    let child = node.resident(index).cloned();
-                    let link = Link::Clean { pointer: node.page.child(index), node: child };
-                    free_link(link, Some(node.page.level() - 1), edits)?;
-                } else if let ValueSpan::Stored { bytes, first } = node.page.value(index) {
-                    free_payload(&Payload::Stored { bytes, first }, edits)?;
-                }
-            }
-            Ok(())
+fn free_link(link: &Link, level: Option<u8>, edits: &mut Edits<'_>) -> Result<()> {
+    if let Some(pointer) = &link.pointer {
+        edits.freed.push(pointer.page);
+    }
+    let node = match link.peek() {
+        Some(node) => Arc::clone(node),
+        None => link.node(level, edits.pager)?,
+    };
+    for index in 0..node.count() {
+        if node.level() > 0 {
+            free_link(&node.links[index], Some(node.level() - 1), edits)?;
+        } else if let Payload::Stored { .. } = node.payload(index) {
+            node.free_payload(index, edits)?;
         }
     }
+    Ok(())
 }

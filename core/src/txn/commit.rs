@@ -11,7 +11,7 @@ use crate::conc::Arc;
 use crate::crypto::{Batch, Place};
 use crate::error::{ArgumentError, Damage, Error, Result};
 use crate::fault::{self, Fault};
-use crate::page::{Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, Slot, TreeRecord, overflow_pages};
+use crate::page::{Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, Slot, overflow_pages};
 use crate::space::{Draft, Space, chunk_key};
 use crate::tree::{Edits, Flush, Pager, TreeEdit, TreeState};
 use crate::unit::{CommitId, PageId, SLOT_BYTES, VALUE_BYTES_MAX};
@@ -141,7 +141,7 @@ impl Work<'_> {
             page_count: draft.page_count,
             settled: large,
             copy: false,
-            space: written.space.record,
+            space: written.space.record(),
             catalog: written.catalog,
         };
         let page = other_slot(self.writer.slot_page);
@@ -188,12 +188,12 @@ impl Trees {
     fn new(base: &State, edits: BTreeMap<Arc<str>, TreeEdit>) -> Result<Self> {
         let mut kept = base.trees.clone();
         let mut changed = edits;
-        changed.values_mut().for_each(TreeEdit::fit);
+        changed.values_mut().for_each(|tree| tree.fit(base.pager.cache()));
         changed.retain(|name, edit| {
             if edit.changed {
                 kept.remove(name);
             }
-            edit.changed && edit.root.is_some()
+            edit.changed && !edit.is_empty()
         });
         let trees = Self { changed, kept };
         if trees.catalog_bytes() > VALUE_BYTES_MAX {
@@ -232,7 +232,7 @@ fn plan_space(
             seen = edits.freed.len();
             record_chunks(record, draft, chunks, edits)?;
         }
-        record.fit();
+        record.cut(edits.pager.cache());
         let more = pages + record.pages() - draft.taken.len();
         if more == 0 {
             return Ok(());
@@ -258,9 +258,9 @@ fn record_chunks(
 fn write_pages(mut flush: Flush<'_>, trees: Trees, space: TreeEdit) -> Result<Written<'_>> {
     let mut all = trees.kept;
     for (name, edit) in trees.changed {
-        all.insert(name, flush_tree(&mut flush, edit)?);
+        all.insert(name, flush.tree(edit)?);
     }
-    let records = all.iter().map(|(name, tree)| (name.to_string(), tree.record));
+    let records = all.iter().map(|(name, tree)| (name.to_string(), tree.record()));
     let bytes = Catalog(records.collect()).encode();
     let mut catalog_pages = Vec::new();
     let catalog = if bytes.len() <= INLINE_CATALOG_BYTES_MAX {
@@ -269,16 +269,9 @@ fn write_pages(mut flush: Flush<'_>, trees: Trees, space: TreeEdit) -> Result<Wr
         let first = flush.chain(&bytes, &mut catalog_pages)?;
         CatalogAt::Stored { bytes: u32_len(bytes.len()), first }
     };
-    let space = flush_tree(&mut flush, space)?;
+    let space = flush.tree(space)?;
     let batch = flush.finish()?;
     Ok(Written { batch, trees: all, space, catalog, catalog_pages })
-}
-
-fn flush_tree(flush: &mut Flush<'_>, edit: TreeEdit) -> Result<Arc<TreeState>> {
-    let Some(root) = edit.root else { return Ok(Arc::default()) };
-    let (pointer, node) = flush.tree(root)?;
-    let record = TreeRecord { root: Some(pointer), len: edit.len };
-    Ok(TreeState::new(record, node, flush.cache()))
 }
 
 /// Lets trees start from the nodes of an older commit, for [`Fault::En11`].
@@ -286,9 +279,8 @@ fn stale(
     base: &State,
     trees: BTreeMap<Arc<str>, Arc<TreeState>>,
 ) -> BTreeMap<Arc<str>, Arc<TreeState>> {
-    let stale = |name: &str| base.trees.get(name)?.resident();
-    let trees = trees.into_iter().map(|(name, tree)| match stale(&name) {
-        Some(root) => (name, TreeState::new(tree.record, Some(root), base.pager.cache())),
+    let trees = trees.into_iter().map(|(name, tree)| match base.trees.get(&name) {
+        Some(older) => (name, tree.stale(older, base.pager.cache())),
         None => (name, tree),
     });
     trees.collect()

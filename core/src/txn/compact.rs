@@ -14,7 +14,7 @@ use crate::conc::Arc;
 use crate::crypto::Key;
 use crate::error::{Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
-use crate::tree::{Range, View};
+use crate::tree::Range;
 use crate::vfs::VfsFile;
 use std::path::Path;
 
@@ -67,9 +67,7 @@ fn fill(
     let mut changes = Changes::new(published.pin());
     let mut portion = 0;
     for (name, tree) in &source.trees {
-        let root = tree.root(&source.pager)?;
-        let root = root.and_then(|node| (*node).clone()).map(View::Clean);
-        for entry in Range::new(&source.pager, root, &(..)) {
+        for entry in Range::new(&source.pager, tree.root(&source.pager)?, &(..)) {
             let (key, value) = entry?;
             changes.tree(name)?.insert(&key, &value)?;
             portion += key.len() + value.len();

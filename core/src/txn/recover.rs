@@ -183,7 +183,7 @@ fn whole(pager: &Arc<Pager>, slot: Slot) -> Result<(State, Vec<PageId>)> {
             born.chain(bytes, first)?;
         }
         for tree in state.trees.values() {
-            born.node(tree.record.root, None)?;
+            born.node(tree.record().root, None)?;
         }
         born.node(state.slot.space.root, None)?;
     }
@@ -219,8 +219,7 @@ impl Born<'_> {
             return Ok(());
         };
         self.meet(pointer.page)?;
-        let node = self.pager.node(&pointer, level)?;
-        let page = &node.page;
+        let page = self.pager.node_page(&pointer, level)?;
         for index in 0..page.count() {
             if page.level() > 0 {
                 self.node(Some(page.child(index)), Some(page.level() - 1))?;

@@ -4,7 +4,7 @@ use super::pins::Pinned;
 use super::state::State;
 use crate::conc::Arc;
 use crate::error::Result;
-use crate::tree::{Bytes, Range, TreeState, View};
+use crate::tree::{Bytes, Range, TreeState};
 use crate::unit::CommitId;
 use std::ops::RangeBounds;
 
@@ -65,9 +65,8 @@ impl<'a> Tree<'a> {
     /// # Errors
     /// If a page cannot be read or is damaged.
     pub fn range<'k>(&self, bounds: impl RangeBounds<&'k [u8]>) -> Result<Range<'a>> {
-        let root = self.tree.root(&self.state.pager)?;
-        let root = root.and_then(|node| (*node).clone()).map(View::Clean);
-        Ok(Range::new(&self.state.pager, root, &bounds))
+        let pager = &self.state.pager;
+        Ok(Range::new(pager, self.tree.root(pager)?, &bounds))
     }
 
     /// Returns the entry with the least key.
@@ -89,7 +88,7 @@ impl<'a> Tree<'a> {
     /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.tree.record.len
+        self.tree.len
     }
 
     /// Tells whether there are no entries.

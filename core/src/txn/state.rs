@@ -4,7 +4,7 @@ use crate::conc::Arc;
 use crate::error::{Damage, Result};
 use crate::page::{Catalog, CatalogAt, Slot};
 use crate::space::{Space, decode_chunk};
-use crate::tree::{Pager, Range, TreeState, View};
+use crate::tree::{Pager, Range, TreeState};
 use crate::unit::{CommitId, PageId};
 use crate::vfs::Vfs;
 use std::collections::BTreeMap;
@@ -75,17 +75,15 @@ impl State {
         let trees = catalog
             .0
             .into_iter()
-            .map(|(name, record)| (Arc::from(name), TreeState::new(record, None, pager.cache())));
+            .map(|(name, record)| (Arc::from(name), TreeState::of_record(record, pager.cache())));
         let trees = trees.collect();
-        let space = TreeState::new(slot.space, None, pager.cache());
+        let space = TreeState::of_record(slot.space, pager.cache());
         Ok(Self { pager, slot, trees, space, catalog_pages })
     }
 
     /// Walks the recorded free pages.
     pub(crate) fn space_entries(&self) -> Result<Range<'_>> {
-        let root = self.space.root(&self.pager)?;
-        let root = root.and_then(|node| (*node).clone()).map(View::Clean);
-        Ok(Range::new(&self.pager, root, &(..)))
+        Ok(Range::new(&self.pager, self.space.root(&self.pager)?, &(..)))
     }
 
     /// Reads which pages are free in this commit.

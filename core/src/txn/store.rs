@@ -210,7 +210,7 @@ impl Store {
         let trees = state
             .trees
             .iter()
-            .map(|(name, tree)| TreeInfo { name: name.to_string(), len: tree.record.len });
+            .map(|(name, tree)| TreeInfo { name: name.to_string(), len: tree.len });
         Ok(Info {
             path: self.inner.path.clone(),
             format_version: FORMAT_VERSION,

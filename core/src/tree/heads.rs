@@ -4,12 +4,10 @@ use crate::fault::{self, Fault};
 
 /// What the keys of a node have in common, and the eight bytes after it of each.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Heads {
-    /// Keys before this index are below all others and not looked at.
-    first: usize,
+pub(super) struct Heads {
     prefix: Box<[u8]>,
     /// Big-endian and filled up with zeros, so that their order never contradicts that of the keys.
-    heads: Box<[u64]>,
+    heads: Vec<u64>,
 }
 
 fn head(key: &[u8]) -> u64 {
@@ -20,34 +18,44 @@ fn head(key: &[u8]) -> u64 {
 }
 
 impl Heads {
-    /// Takes the keys from index `first` on, in order.
-    pub(crate) fn new<'k>(
-        first: usize,
-        keys: impl DoubleEndedIterator<Item = &'k [u8]> + Clone,
-    ) -> Self {
+    /// Takes keys in order.
+    pub(super) fn new<'k>(keys: impl DoubleEndedIterator<Item = &'k [u8]> + Clone) -> Self {
         let (low, high) = (keys.clone().next(), keys.clone().next_back());
         let (low, high) = (low.unwrap_or_default(), high.unwrap_or_default());
         // Keys ascend, so what the first and the last share, all share.
         let common = low.iter().zip(high).take_while(|(a, b)| a == b).count();
         let heads = keys.map(|key| head(&key[common..])).collect();
-        Self { first, prefix: low[..common].into(), heads }
+        Self { prefix: low[..common].into(), heads }
+    }
+
+    /// Takes in a key at its place; `false` if it does not share what the others have in common,
+    /// and the heads must be made anew.
+    #[must_use]
+    pub(super) fn insert(&mut self, index: usize, key: &[u8]) -> bool {
+        let Some(rest) = key.strip_prefix(&*self.prefix) else { return false };
+        self.heads.insert(index, head(rest));
+        true
+    }
+
+    /// Lets a key go.
+    pub(super) fn remove(&mut self, index: usize) {
+        self.heads.remove(index);
     }
 
     /// Returns the range of indices that a key may be at: below it the keys are less, from its end
     /// on they are greater.
-    pub(crate) fn around(&self, key: &[u8]) -> (usize, usize) {
-        let count = self.first + self.heads.len();
+    pub(super) fn around(&self, key: &[u8]) -> (usize, usize) {
+        let count = self.heads.len();
         if fault::on(Fault::Bt07) {
             return (0, count);
         }
         let Some(rest) = key.strip_prefix(&*self.prefix) else {
-            return if *key < *self.prefix { (0, self.first) } else { (count, count) };
+            return if *key < *self.prefix { (0, 0) } else { (count, count) };
         };
         let wanted = head(rest);
         let low = self.heads.partition_point(|&head| head < wanted);
         let same = self.heads[low..].iter().take_while(|&&head| head == wanted).count();
-        let start = if low == 0 { 0 } else { self.first + low };
-        (start, self.first + low + same)
+        (low, low + same)
     }
 }
 
@@ -71,13 +79,20 @@ mod tests {
         ];
         let probes = sets.concat();
         for keys in sets {
-            let heads = Heads::new(0, keys.iter().copied());
-            for probe in &probes {
-                let (low, high) = heads.around(probe);
-                let place = keys.partition_point(|key| key < probe);
-                assert!(low <= place && place <= high, "{probe:?} in {keys:?}");
-                let there = keys.get(place) == Some(probe);
-                assert!(!there || place < high, "{probe:?} in {keys:?}");
+            for whole in 0..keys.len() {
+                let mut heads = Heads::new(keys[..whole].iter().copied());
+                for (index, key) in keys.iter().enumerate().skip(whole) {
+                    if !heads.insert(index, key) {
+                        heads = Heads::new(keys[..=index].iter().copied());
+                    }
+                }
+                for probe in &probes {
+                    let (low, high) = heads.around(probe);
+                    let place = keys.partition_point(|key| key < probe);
+                    assert!(low <= place && place <= high, "{probe:?} in {keys:?}");
+                    let there = keys.get(place) == Some(probe);
+                    assert!(!there || place < high, "{probe:?} in {keys:?}");
+                }
             }
         }
     }

@@ -1,0 +1,213 @@
+//! The cells of a leaf: a key each, and a value or what leads to it.
+
+use super::keys::Spot;
+use super::{Cache, Node};
+use crate::codec::{Reader, put_at, u32_at};
+use crate::conc::Arc;
+use crate::page::{
+    CELL_BYTES_MAX, LEAF_CELL_HEAD, POINTER_BYTES, Pointer, encode_leaf, leaf_cell_bytes,
+    leaf_cell_head, overflow_pages,
+};
+use crate::unit::PageBytes;
+
+/// Set, in memory only, beside the length of a value that is not yet in its overflow chain. Where
+/// the pointer will stand, there is the index of the value.
+const LONG: u32 = 1 << 30;
+const STORED: u32 = 1 << 31;
+
+/// What a leaf holds for a key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Payload<'a> {
+    Inline { at: usize, len: usize },
+    Stored { bytes: u32, first: Pointer },
+    Long(&'a Arc<[u8]>),
+}
+
+/// Tells whether a value stands outside the leaf.
+pub(crate) const fn is_long(key: usize, value: usize) -> bool {
+    leaf_cell_bytes(key, value) > CELL_BYTES_MAX
+}
+
+impl Payload<'_> {
+    const fn bytes(&self) -> usize {
+        match self {
+            Self::Inline { len, .. } => *len,
+            Self::Stored { .. } | Self::Long(_) => POINTER_BYTES,
+        }
+    }
+
+    /// Returns the overflow pages that writing it takes.
+    fn pages(&self) -> usize {
+        match self {
+            Self::Long(value) => overflow_pages(value.len()),
+            Self::Inline { .. } | Self::Stored { .. } => 0,
+        }
+    }
+}
+
+impl Node {
+    /// Returns what a leaf holds for its key `index`.
+    pub(super) fn payload(&self, index: usize) -> Payload<'_> {
+        let spot = self.keys.spot(index);
+        let tag = u32_at(&self.keys.heap, spot.start() - 4);
+        let at = spot.end();
+        if tag & (STORED | LONG) == 0 {
+            return Payload::Inline { at, len: tag as usize };
+        }
+        if tag & STORED == 0 {
+            let index = u32_at(&self.keys.heap, at) as usize;
+            return Payload::Long(&self.long[index]);
+        }
+        let first = Pointer::decode(&mut Reader::new(&self.keys.heap[at..]));
+        let first = first.flatten().expect("P2: a decoded node holds whole pointers");
+        Payload::Stored { bytes: tag & !STORED, first }
+    }
+
+    /// Returns a whole cell, as it stands in a page.
+    fn cell(&self, index: usize) -> &[u8] {
+        let spot = self.keys.spot(index);
+        &self.keys.heap[spot.start() - LEAF_CELL_HEAD..spot.end() + self.payload(index).bytes()]
+    }
+
+    /// Returns what an entry takes in a page.
+    pub(super) fn cell_bytes(&self, index: usize) -> usize {
+        leaf_cell_bytes(usize::from(self.keys.spot(index).len), self.payload(index).bytes())
+    }
+
+    /// Returns the overflow pages that writing the leaf takes.
+    pub(super) fn long_pages(&self) -> usize {
+        if self.long.is_empty() {
+            return 0;
+        }
+        (0..self.count()).map(|index| self.payload(index).pages()).sum()
+    }
+
+    /// Appends a cell to the heap and returns where its key lies.
+    fn append(&mut self, key: &[u8], value: &[u8]) -> Spot {
+        let at = self.keys.heap.len();
+        let long = is_long(key.len(), value.len());
+        let mut head = leaf_cell_head(key.len(), value.len(), false);
+        if long {
+            head[LEAF_CELL_HEAD - 1] |= (LONG >> 24) as u8;
+        }
+        let heap = &mut self.keys.heap;
+        heap.extend_from_slice(&head);
+        heap.extend_from_slice(key);
+        if long {
+            let mut place = [0; POINTER_BYTES];
+            put_at(&mut place, 0, &(self.long.len() as u32).to_le_bytes());
+            heap.extend_from_slice(&place);
+            self.long.push(value.into());
+        } else {
+            heap.extend_from_slice(value);
+        }
+        Spot::new(at + LEAF_CELL_HEAD, key.len())
+    }
+
+    /// Puts an entry in at its place.
+    pub(super) fn put(&mut self, index: usize, key: &[u8], value: &[u8]) {
+        let spot = self.append(key, value);
+        self.keys.insert(index, spot);
+        self.used += self.cell_bytes(index);
+    }
+
+    /// Replaces the value of an entry.
+    pub(super) fn replace(&mut self, index: usize, value: &[u8]) {
+        let before = self.cell_bytes(index);
+        let spot = self.keys.spot(index);
+        if let Payload::Inline { at, len } = self.payload(index)
+            && len == value.len()
+        {
+            put_at(&mut self.keys.heap, at, value);
+            return;
+        }
+        let key: Box<[u8]> = self.keys.key(index).into();
+        let spot = Spot { at: self.append(&key, value).at, ..spot };
+        self.keys.moved(index, spot);
+        self.used = self.used - before + self.cell_bytes(index);
+        self.waste(before);
+    }
+
+    /// Takes an entry out.
+    pub(super) fn take(&mut self, index: usize) {
+        let bytes = self.cell_bytes(index);
+        self.keys.remove(index);
+        self.used -= bytes;
+        self.waste(bytes);
+    }
+
+    /// Notes bytes of the heap that are of no more use, and makes a new one when they prevail.
+    fn waste(&mut self, bytes: usize) {
+        self.dead += bytes;
+        if self.dead > self.used.max(crate::unit::PAGE_BYTES) {
+            self.tidy();
+        }
+    }
+
+    /// Puts the cells in order, without gaps.
+    fn tidy(&mut self) {
+        let mut heap = Vec::with_capacity(self.used);
+        let mut long = Vec::new();
+        for index in 0..self.count() {
+            let spot = self.keys.spot(index);
+            let at = heap.len();
+            heap.extend_from_slice(self.cell(index));
+            if let Payload::Long(value) = self.payload(index) {
+                let place = at + LEAF_CELL_HEAD + usize::from(spot.len);
+                put_at(&mut heap, place, &(long.len() as u32).to_le_bytes());
+                long.push(Arc::clone(value));
+            }
+            self.keys.moved(index, Spot::new(at + LEAF_CELL_HEAD, usize::from(spot.len)));
+        }
+        (self.keys.heap, self.long, self.dead) = (heap, long, 0);
+    }
+
+    /// Appends entries of another leaf; their keys are greater than all here.
+    pub(super) fn take_over(&mut self, other: &Self, indices: std::ops::Range<usize>) {
+        for index in indices {
+            let at = self.keys.heap.len();
+            self.keys.heap.extend_from_slice(other.cell(index));
+            let len = usize::from(other.keys.spot(index).len);
+            let spot = Spot::new(at + LEAF_CELL_HEAD, len);
+            if let Payload::Long(value) = other.payload(index) {
+                let place = (self.long.len() as u32).to_le_bytes();
+                put_at(&mut self.keys.heap, spot.end(), &place);
+                self.long.push(Arc::clone(value));
+            }
+            self.keys.insert(self.count(), spot);
+            self.used += other.cell_bytes(index);
+        }
+    }
+
+    /// Cuts a leaf in two and returns the right one.
+    pub(super) fn cut_leaf(&mut self, at: usize, cache: &Cache) -> Self {
+        let mut right = Self::empty(0, cache);
+        right.take_over(self, at..self.count());
+        self.keys.truncate(at);
+        self.used -= right.used;
+        self.waste(right.used);
+        right
+    }
+
+    /// Returns the values that are to be written to overflow chains.
+    pub(super) fn long_values(&self) -> Vec<(usize, Arc<[u8]>)> {
+        let long = |index| match self.payload(index) {
+            Payload::Long(value) => Some((index, Arc::clone(value))),
+            Payload::Inline { .. } | Payload::Stored { .. } => None,
+        };
+        (0..self.count()).filter_map(long).collect()
+    }
+
+    /// Notes where a long value was written.
+    pub(super) fn stored(&mut self, index: usize, first: Pointer) {
+        let spot = self.keys.spot(index);
+        let tag = u32_at(&self.keys.heap, spot.start() - 4) & !LONG | STORED;
+        put_at(&mut self.keys.heap, spot.start() - 4, &tag.to_le_bytes());
+        put_at(&mut self.keys.heap, spot.end(), &first.to_bytes());
+    }
+
+    /// Writes a leaf into a page, not yet sealed. Its long values must have been written.
+    pub(super) fn encode_leaf(&self, page: &mut PageBytes) {
+        encode_leaf((0..self.count()).map(|index| self.cell(index)), page);
+    }
+}

@@ -1,0 +1,89 @@
+//! What leads to a node: where it lies in the file, and the node itself once it was read.
+
+use super::{Edits, Node, Pager};
+use crate::conc::{Arc, OnceLock};
+use crate::error::Result;
+use crate::page::Pointer;
+
+/// What leads to a node: a page of the file, the node in memory, or both.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Link {
+    /// Where the node was written; `None` if it was changed and not written since. Then no node
+    /// above it was written either.
+    pub(super) pointer: Option<Pointer>,
+    node: OnceLock<Arc<Node>>,
+}
+
+impl Link {
+    /// Leads to a page.
+    pub(super) const fn stored(pointer: Pointer) -> Self {
+        Self { pointer: Some(pointer), node: OnceLock::new() }
+    }
+
+    /// Leads to a node that is not written.
+    pub(super) fn fresh(node: Node) -> Self {
+        Self::resident_at(None, Arc::new(node))
+    }
+
+    pub(super) fn resident_at(pointer: Option<Pointer>, node: Arc<Node>) -> Self {
+        Self { pointer, node: OnceLock::from(node) }
+    }
+
+    /// Returns the link as if the node had not been read.
+    pub(super) const fn unread(&self) -> Self {
+        Self { pointer: self.pointer, node: OnceLock::new() }
+    }
+
+    /// Returns the node if it is resident, without using it.
+    pub(super) fn peek(&self) -> Option<&Arc<Node>> {
+        self.node.get()
+    }
+
+    /// Returns the node if it is resident.
+    pub(super) fn resident(&self) -> Option<&Arc<Node>> {
+        let node = self.node.get()?;
+        node.touch();
+        Some(node)
+    }
+
+    /// Returns the node, reading it if it is not resident. `level` is what its parent says.
+    pub(super) fn node(&self, level: Option<u8>, pager: &Pager) -> Result<Arc<Node>> {
+        self.resident().map_or_else(|| self.read(level, pager), |node| Ok(Arc::clone(node)))
+    }
+
+    #[cold]
+    fn read(&self, level: Option<u8>, pager: &Pager) -> Result<Arc<Node>> {
+        let pointer = self.pointer.as_ref().expect("T3: a node that is not written is resident");
+        let node = pager.node(pointer, level)?;
+        if pager.cache().make_room() {
+            self.keep(&node);
+        }
+        Ok(node)
+    }
+
+    /// Makes a node that was read resident. If another reader was faster, its node stays.
+    pub(super) fn keep(&self, node: &Arc<Node>) {
+        drop(self.node.set(Arc::clone(node)));
+    }
+
+    /// Returns the node to change: a copy, unless it is the transaction's own already. The page it
+    /// was written to is freed.
+    pub(super) fn edit(&mut self, level: Option<u8>, edits: &mut Edits<'_>) -> Result<&mut Node> {
+        if let Some(pointer) = self.pointer {
+            let node = match self.node.take() {
+                Some(node) => node,
+                None => edits.pager.node(&pointer, level)?,
+            };
+            self.node = OnceLock::from(node);
+            self.pointer = None;
+            edits.freed.push(pointer.page);
+        }
+        let node = self.node.get_mut().expect("T3: a node that is not written is resident");
+        Ok(Arc::make_mut(node))
+    }
+
+    /// Returns the node to write; a copy if others see it.
+    pub(super) fn own(&mut self) -> &mut Node {
+        Arc::make_mut(self.node.get_mut().expect("T3: a node that is not written is resident"))
+    }
+}

@@ -1,0 +1,88 @@
+//! A committed tree.
+
+use super::cache::{Cache, Trim};
+use super::link::Link;
+use super::{Bytes, Node, Pager};
+use crate::conc::{Arc, Swap};
+use crate::error::Result;
+use crate::page::{Pointer, TreeRecord};
+
+/// A committed tree. It never changes; which of its nodes are resident does.
+#[derive(Debug, Default)]
+pub(crate) struct TreeState {
+    /// Where the root lies; `None` if the tree is empty or not yet written.
+    pointer: Option<Pointer>,
+    pub(crate) len: u64,
+    root: Swap<Node>,
+}
+
+impl TreeState {
+    /// Makes a tree known to the cache of its file.
+    pub(crate) fn new(root: Link, len: u64, cache: &Cache) -> Arc<Self> {
+        let Link { pointer, .. } = root;
+        let tree = Arc::new(Self { pointer, len, root: Swap::new(root.peek().cloned()) });
+        cache.register(&tree);
+        tree
+    }
+
+    /// Holds a tree as a commit recorded it.
+    pub(crate) fn of_record(record: TreeRecord, cache: &Cache) -> Arc<Self> {
+        match record.root {
+            Some(pointer) => Self::new(Link::stored(pointer), record.len, cache),
+            None => Arc::default(),
+        }
+    }
+
+    /// Returns what a commit records of the tree.
+    pub(crate) const fn record(&self) -> TreeRecord {
+        TreeRecord { root: self.pointer, len: self.len }
+    }
+
+    /// Returns the tree with another root in memory, for [`crate::fault::Fault::En11`].
+    pub(crate) fn stale(&self, older: &Self, cache: &Cache) -> Arc<Self> {
+        let root = match older.root.load().clone() {
+            Some(root) => Link::resident_at(self.pointer, root),
+            None => self.link().unwrap_or_default().unread(),
+        };
+        Self::new(root, self.len, cache)
+    }
+
+    /// Returns what leads to the root; `None` if the tree is empty.
+    pub(super) fn link(&self) -> Option<Link> {
+        match (self.pointer, self.root.load().clone()) {
+            (None, None) => None,
+            (Some(pointer), None) => Some(Link::stored(pointer)),
+            (pointer, Some(root)) => Some(Link::resident_at(pointer, root)),
+        }
+    }
+
+    /// Returns the root, reading it if it is not resident; `None` if the tree is empty.
+    pub(crate) fn root(&self, pager: &Pager) -> Result<Option<Arc<Node>>> {
+        let resident = self.root.load().clone();
+        let Some(pointer) = self.pointer.filter(|_| resident.is_none()) else {
+            return Ok(resident);
+        };
+        let node = pager.node(&pointer, None)?;
+        pager.cache().make_room();
+        self.root.store(Some(Arc::clone(&node)));
+        Ok(Some(node))
+    }
+
+    /// Looks a key up.
+    pub(crate) fn get(&self, key: &[u8], pager: &Pager) -> Result<Option<Bytes>> {
+        if let Some(root) = &*self.root.load() {
+            return root.get(key, pager);
+        }
+        self.root(pager)?.map_or(Ok(None), |root| root.get(key, pager))
+    }
+
+    /// Lets nodes below the root go.
+    pub(crate) fn trim(&self, trim: &mut Trim<'_>) {
+        if let Some(root) = &*self.root.load() {
+            let trimmed = root.trimmed(trim);
+            if !Arc::ptr_eq(root, &trimmed) {
+                self.root.store(Some(trimmed));
+            }
+        }
+    }
+}
