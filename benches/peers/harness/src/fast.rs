@@ -96,8 +96,9 @@ impl Session for Shared<'_> {
     fn scan(&mut self) -> Result<Sum> {
         let mut sum = Sum::default();
         let snapshot = self.0.snapshot();
-        for entry in snapshot.tree(TREE).range(..)? {
-            sum.add(&entry?.1);
+        let mut rows = snapshot.tree(TREE).range(..)?;
+        while let Some((_, value)) = rows.next_lent()? {
+            sum.add(value);
         }
         Ok(sum)
     }
