@@ -10,7 +10,7 @@ use crate::error::{Damage, Error, FileErrorCause, Result};
 use crate::page::{CatalogAt, NodePage, Pointer, ValueSpan};
 use crate::space::{CHUNK_PAGES, decode_chunk};
 use crate::tree::Pager;
-use crate::txn::{Snapshot, State, check_header};
+use crate::txn::{Snapshot, State, check_header, current_base, read_log};
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
 use std::fmt;
 
@@ -77,6 +77,7 @@ impl fmt::Display for Problem {
 const PROBLEMS_MAX: usize = 1000;
 pub(crate) const OWNER_HEADER: &str = "(header)";
 pub(crate) const OWNER_CATALOG: &str = "(catalog)";
+const OWNER_LOG: &str = "(log)";
 pub(crate) const OWNER_SPACE: &str = "(free pages)";
 
 impl Snapshot {
@@ -93,6 +94,7 @@ impl Snapshot {
         }
         walk.state(state)?;
         walk.free_pages(state)?;
+        walk.log(state)?;
         let (page_count, reachable) = (walk.pages.len() as u64, walk.count(Use::Reachable));
         let free = walk.count(Use::Free);
         Ok(Verification {
@@ -194,8 +196,8 @@ impl<'a> Walk<'a> {
         if let CatalogAt::Stored { bytes, first } = state.slot.catalog {
             self.chain(OWNER_CATALOG, bytes, first)?;
         }
-        for (name, tree) in &state.trees {
-            self.tree(name, tree.record())?;
+        for (name, record) in &*state.recorded {
+            self.tree(name, *record)?;
         }
         self.tree(OWNER_SPACE, state.slot.space)
     }
@@ -271,6 +273,21 @@ impl<'a> Walk<'a> {
             self.reach(owner, pointer);
         }
         self.told(owner, read)?;
+        Ok(())
+    }
+
+    /// Reads the log, unless a later checkpoint has taken its place already.
+    fn log(&mut self, state: &State) -> Result<()> {
+        let (base, start) = (state.slot.commit, state.slot.page_count);
+        if state.log_end == PageId(start) || current_base(&state.pager)? != Some(base) {
+            return Ok(());
+        }
+        let found = read_log(&state.pager, start, base);
+        if let Some(found) = self.told(OWNER_LOG, found)?
+            && found.next < state.log_end
+        {
+            self.problem(found.next, OWNER_LOG, ProblemKind::Damaged(Damage::Seal));
+        }
         Ok(())
     }
 

@@ -25,12 +25,16 @@ mod unit;
 #[expect(dead_code, unreachable_pub, unused_imports, reason = "core's; the models use a part")]
 mod vfs;
 
+#[path = "../../core/src/txn/durable.rs"]
+#[expect(dead_code, reason = "core's; the models use a part")]
+mod core_durable;
 #[path = "../../core/src/txn/pins.rs"]
 #[expect(dead_code, reason = "core's; the models use a part")]
 mod core_pins;
 #[path = "../../core/src/txn/turn.rs"]
 mod core_turn;
 
+mod durable;
 mod pins;
 mod turn;
 mod two_openers;

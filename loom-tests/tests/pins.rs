@@ -54,7 +54,7 @@ impl World {
         for commit in (2..2 + commits).map(CommitId) {
             let base = self.published.pin();
             space.release(self.published.oldest(), base.commit);
-            let mut draft = space.draft();
+            let mut draft = space.draft(PageId(0));
             let known = draft.page_count;
             space.take(&mut draft, 1);
             let page = draft.taken[0];

@@ -51,5 +51,8 @@ pub(crate) const SEAL_BYTES: usize = 16;
 /// Bytes at the start of a page that belong to the seal: the salt, or page number and birth.
 pub(crate) const HEAD_BYTES: usize = 16;
 
+/// Bytes of a log page that are not encrypted: the head, and what the page says of itself.
+pub(crate) const LOG_CLEAR_BYTES: usize = HEAD_BYTES + 16;
+
 /// What a file's keys are derived with; also the file's identity.
 pub(crate) type FileSalt = [u8; 32];

@@ -1,14 +1,13 @@
 //! Sealing and opening one page, one slot.
 
-use super::{Entropy, FileKeys, FileSalt, HEAD_BYTES, SEAL_BYTES, Seal};
+use super::{Entropy, FileKeys, FileSalt, HEAD_BYTES, LOG_CLEAR_BYTES, SEAL_BYTES, Seal};
 use crate::codec::{Reader, put_at};
 use crate::conc::Arc;
 use crate::error::{Error, Result};
 use crate::fault::{self, Fault};
-use crate::unit::{CommitId, PageId};
-use crate::unit::{PageBytes, SLOT_BYTES};
+use crate::unit::{CommitId, PAGE_BYTES, PageBytes, PageId, SLOT_BYTES};
 use ring::aead::{Aad, MAX_TAG_LEN, Nonce};
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_seed};
 
 /// Where and when a page was written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,6 +78,31 @@ impl Sealer {
         Ok(Batch { sealer: self, salt, last: None })
     }
 
+    /// Starts a batch that seals the pages of one record of the log.
+    pub(crate) fn log_batch(&self, entropy: &dyn Entropy) -> Result<Batch<'_>> {
+        let mut salt = [0; HEAD_BYTES];
+        if !fault::on(Fault::En01) {
+            entropy.fill(&mut salt).map_err(|_| Error::Entropy)?;
+        }
+        Ok(Batch { sealer: self, salt, last: None })
+    }
+
+    /// Opens a log page in place and tells whether its seal fits. If not, the bytes mean nothing.
+    #[must_use]
+    pub(crate) fn open_log(&self, page: PageId, bytes: &mut PageBytes) -> bool {
+        let (sealed, seal) = bytes.split_at_mut(PAGE_BYTES - SEAL_BYTES);
+        let Some(seal) = Reader::new(seal).array() else { return false };
+        let Some(keys) = &self.keys else {
+            return log_checksum(&self.file, page, sealed) == Seal(seal);
+        };
+        let (clear, body) = sealed.split_at_mut(LOG_CLEAR_BYTES);
+        let Some(salt) = Reader::new(clear).array() else { return false };
+        let (nonce, aad) = (log_place(page).nonce(), log_aad(page, clear));
+        keys.with(&salt, |key| {
+            key.open_in_place_separate_tag(nonce, aad, seal.into(), body, 0..).is_ok()
+        })
+    }
+
     /// Opens a page in place and tells whether the seal fits. If not, the bytes mean nothing.
     #[must_use]
     pub(crate) fn open(&self, place: Place, seal: Seal, page: &mut PageBytes) -> bool {
@@ -112,6 +136,26 @@ impl Sealer {
     }
 }
 
+const fn log_place(page: PageId) -> Place {
+    Place { page, birth: CommitId(0) }
+}
+
+/// What a log page's seal is bound to beside the file: its number, and what stands in the clear.
+fn log_aad(page: PageId, clear: &[u8]) -> Aad<[u8; 24]> {
+    let mut bytes = [0; 24];
+    put_at(&mut bytes, 0, &page.0.to_le_bytes());
+    put_at(&mut bytes, 8, &clear[HEAD_BYTES..]);
+    Aad::from(bytes)
+}
+
+fn log_checksum(file: &FileSalt, page: PageId, sealed: &[u8]) -> Seal {
+    let seed = Reader::new(file).u64().unwrap_or_default();
+    let mut sum = Xxh3::with_seed(seed);
+    sum.update(&page.0.to_le_bytes());
+    sum.update(sealed);
+    Seal(sum.digest128().to_le_bytes())
+}
+
 /// Pages sealed under one salt.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
@@ -121,6 +165,10 @@ pub(crate) struct Batch<'a> {
 }
 
 impl Batch<'_> {
+    pub(crate) const fn salt(&self) -> &[u8; HEAD_BYTES] {
+        &self.salt
+    }
+
     /// Seals a page in place.
     ///
     /// # Panics
@@ -133,6 +181,24 @@ impl Batch<'_> {
         };
         put_at(page, 0, &self.salt);
         encrypt(keys, place, &self.salt, &mut page[HEAD_BYTES..])
+    }
+
+    /// Seals a page of the log in place.
+    ///
+    /// # Panics
+    /// E1: if a page number does not exceed the one before.
+    pub(crate) fn seal_log(&mut self, page: PageId, bytes: &mut PageBytes) {
+        assert!(self.last < Some(page), "E1: page {page} twice in a batch");
+        self.last = Some(page);
+        put_at(bytes, 0, &self.salt);
+        let (sealed, seal_at) = bytes.split_at_mut(PAGE_BYTES - SEAL_BYTES);
+        let Some(keys) = &self.sealer.keys else {
+            let seal = log_checksum(&self.sealer.file, page, sealed);
+            return put_at(seal_at, 0, &seal.0);
+        };
+        let (clear, body) = sealed.split_at_mut(LOG_CLEAR_BYTES);
+        let seal = encrypt_with(keys, log_place(page), log_aad(page, clear), &self.salt, body);
+        put_at(seal_at, 0, &seal.0);
     }
 
     /// Seals a slot in place; the batch ends. Slots lie on pages below all others, so their
@@ -150,9 +216,19 @@ impl Batch<'_> {
 }
 
 fn encrypt(keys: &FileKeys, place: Place, salt: &[u8; HEAD_BYTES], body: &mut [u8]) -> Seal {
+    encrypt_with(keys, place, place.aad(), salt, body)
+}
+
+fn encrypt_with(
+    keys: &FileKeys,
+    place: Place,
+    aad: Aad<impl AsRef<[u8]>>,
+    salt: &[u8; HEAD_BYTES],
+    body: &mut [u8],
+) -> Seal {
     const { assert!(MAX_TAG_LEN == SEAL_BYTES) };
     let tag = keys
-        .with(salt, |key| key.seal_in_place_separate_tag(place.nonce(), place.aad(), body))
+        .with(salt, |key| key.seal_in_place_separate_tag(place.nonce(), aad, body))
         .expect("E1: a page is within the cipher's limits");
     let mut seal = Seal::default();
     put_at(&mut seal.0, 0, tag.as_ref());

@@ -1,7 +1,7 @@
 //! The page ledger: where every page of a file is accounted for.
 
 use crate::error::Result;
-use crate::txn::{Snapshot, Store};
+use crate::txn::{Snapshot, Store, needs};
 use crate::unit::PageId;
 use crate::verify::{Met, Walk};
 
@@ -39,9 +39,10 @@ pub fn ledger(snapshot: &Snapshot) -> Result<Ledger> {
 /// # Errors
 /// As [`Store::write`].
 pub fn writable(store: &Store) -> Result<Vec<PageId>> {
-    store.with_writer(|published, writer| {
+    store.with_writer(|versions, writer| {
+        let needs = needs(versions, writer);
         let Some(space) = &mut writer.space else { return Vec::new() };
-        space.release(published.oldest(), published.current().commit());
+        space.release(needs.oldest, needs.durable);
         space.writable().collect()
     })
 }

@@ -7,11 +7,13 @@
 //!
 //! Format: docs/format.md#pages. Check: `sim::check::damage`, fuzz target `page`.
 
+mod log;
 mod node;
 mod overflow;
 mod prelude;
 mod slot;
 
+pub(crate) use log::{LOG_BODY_BYTES, LOG_PAGES_MAX, LogHead, LogRecord, log_pages};
 pub(crate) use node::{
     CELL_BYTES_MAX, LEAF_CELL_HEAD, NODE_CAPACITY, NodePage, ValueSpan, branch_cell_bytes,
     encode_branch, encode_leaf, leaf_cell_bytes, leaf_cell_head,
@@ -24,8 +26,11 @@ use crate::codec::{Reader, Writer, put_at, u48_bytes};
 use crate::crypto::{Place, Seal};
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
 
-/// Version of the file format that this code writes, and the newest it reads.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+/// Version of the file format that new files have, and the newest that this code reads.
+pub(crate) const FORMAT_VERSION: u32 = 2;
+
+/// The first version whose files have a log. Older files are read and written without one.
+pub(crate) const LOG_VERSION: u32 = 2;
 
 /// Deepest tree. A tree of this height would outgrow any disk.
 pub(crate) const LEVEL_MAX: u8 = 24;

@@ -38,6 +38,10 @@ pub(crate) struct Space {
 pub(crate) struct Draft {
     pub(crate) taken: Vec<PageId>,
     pub(crate) page_count: u64,
+    /// Where the file may grow: behind the log.
+    end: u64,
+    /// Pages that growing skipped, not yet recorded as free.
+    pub(crate) gap: Vec<PageId>,
     /// Chunks that changed, as the commit will record them.
     changed: BTreeMap<u64, Bits>,
 }
@@ -81,8 +85,11 @@ impl Space {
         self.ready_count += 1;
     }
 
-    pub(crate) const fn draft(&self) -> Draft {
-        Draft { taken: Vec::new(), page_count: self.page_count, changed: BTreeMap::new() }
+    /// Starts a draft; new pages are taken from `end` on, behind what the log holds.
+    pub(crate) fn draft(&self, end: PageId) -> Draft {
+        let (page_count, end) = (self.page_count, end.0.max(self.page_count));
+        let (taken, gap, changed) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Draft { taken, page_count, end, gap, changed }
     }
 
     /// Takes `count` more pages for a draft and returns the chunks whose record changes.
@@ -103,8 +110,12 @@ impl Space {
                 left -= len;
             }
         }
-        draft.taken.extend((draft.page_count..draft.page_count + left).map(PageId));
-        draft.page_count += left;
+        if left > 0 {
+            draft.gap.extend((draft.page_count..draft.end).map(PageId));
+            draft.page_count = draft.page_count.max(draft.end);
+            draft.taken.extend((draft.page_count..draft.page_count + left).map(PageId));
+            draft.page_count += left;
+        }
         chunks
     }
 
@@ -220,7 +231,7 @@ mod tests {
 
     fn commit(space: &mut Space, id: u64, take: usize, free: &[u64]) -> Vec<u64> {
         let freed: Vec<_> = free.iter().copied().map(PageId).collect();
-        let mut draft = space.draft();
+        let mut draft = space.draft(PageId(0));
         space.take(&mut draft, take);
         space.free(&mut draft, &freed).unwrap();
         let taken = draft.taken.iter().map(|page| page.0).collect();
@@ -245,7 +256,7 @@ mod tests {
     fn a_cancelled_draft_gives_its_pages_back() {
         let free = BTreeMap::from([(0, Bits::of(&[5, 6, 7]))]);
         let mut space = Space::of_commit(8, free).unwrap();
-        let mut draft = space.draft();
+        let mut draft = space.draft(PageId(0));
         space.take(&mut draft, 2);
         space.take(&mut draft, 4);
         space.cancel(draft);

@@ -50,6 +50,11 @@ impl Pager {
         self.sealer.batch(&*self.entropy)
     }
 
+    /// Starts sealing a record of the log.
+    pub(crate) fn log_batch(&self) -> Result<Batch<'_>> {
+        self.sealer.log_batch(&*self.entropy)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

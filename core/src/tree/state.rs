@@ -2,7 +2,7 @@
 
 use super::cache::{Cache, Trim};
 use super::link::Link;
-use super::{Bytes, Node, Pager};
+use super::{Bytes, Node, Pager, TreeEdit};
 use crate::conc::{Arc, Swap};
 use crate::error::Result;
 use crate::page::{Pointer, TreeRecord};
@@ -31,6 +31,16 @@ impl TreeState {
             Some(pointer) => Self::new(Link::stored(pointer), record.len, cache),
             None => Arc::default(),
         }
+    }
+
+    /// Tells whether the disk holds the tree; if not, the log holds what it differs by.
+    pub(crate) fn is_written(&self) -> bool {
+        self.pointer.is_some() || self.root.load().is_none()
+    }
+
+    /// Holds a tree as a transaction left it, not written.
+    pub(crate) fn of_edit(edit: TreeEdit, cache: &Cache) -> Arc<Self> {
+        edit.root.map_or_else(Arc::default, |root| Self::new(root, edit.len, cache))
     }
 
     /// Returns what a commit records of the tree.

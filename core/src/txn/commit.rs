@@ -1,22 +1,22 @@
 //! Commit: how a finished transaction becomes the state of the file.
 //!
-//! New pages first, then the inactive slot, then one sync, then the acknowledgement. A large commit
-//! syncs its pages before its slot, so that opening never has to walk more than a few.
+//! A small one is appended to the log; if that has no room, or there is none, the trees are written
+//! by a checkpoint. Then comes the sync, which others may share, then the acknowledgement.
 
-use super::pins::Published;
-use super::state::{State, Writer, other_slot};
-use super::write::Changes;
-use crate::codec::u32_len;
+use super::checkpoint::{Needs, checkpoint};
+use super::journal::section_bytes;
+use super::log::{Entry, changes as log_changes};
+use super::recover::settle;
+use super::state::{State, Versions, Writer};
+use super::write::{Changes, TreeChanges};
 use crate::conc::Arc;
-use crate::crypto::{Batch, Place};
 use crate::error::{ArgumentError, Damage, Error, Result};
 use crate::fault::{self, Fault};
-use crate::page::{Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, Slot, overflow_pages};
-use crate::space::{Draft, Space, chunk_key};
-use crate::tree::{Edits, Flush, Pager, TreeEdit, TreeState};
-use crate::unit::{CommitId, PageId, SLOT_BYTES, VALUE_BYTES_MAX};
-use crate::vfs::write_whole;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::page::Catalog;
+use crate::tree::{Pager, TreeState};
+use crate::unit::{CommitId, PAGE_BYTES, VALUE_BYTES_MAX};
+use crate::vfs::Vfs;
+use std::collections::BTreeMap;
 
 /// A file whose number of commits says this much was not written by us.
 const COMMIT_MAX: u64 = (1 << 48) - 1;
@@ -24,271 +24,207 @@ const COMMIT_MAX: u64 = (1 << 48) - 1;
 /// When a commit is durable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sync {
-    /// When it returns.
+    /// When it is acknowledged.
     Full,
+    /// With a later one that is, or when the store is closed.
+    Kept,
     /// Some time later: for a file that is not yet in its place.
     Later,
 }
 
-/// What a commit works on.
-struct Work<'a> {
-    published: &'a Published<State>,
-    writer: &'a mut Writer,
-    commit: CommitId,
-    sync: Sync,
-    /// Something failed that leaves the disk unknown.
-    unknown: &'a mut bool,
+/// What became of a transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reached {
+    /// Nothing is left to be waited for.
+    Done(CommitId),
+    /// It is written, and not yet durable.
+    Written(CommitId),
 }
 
-/// The trees of a commit: those that changed, to be written, and the others.
-struct Trees {
-    changed: BTreeMap<Arc<str>, TreeEdit>,
-    kept: BTreeMap<Arc<str>, Arc<TreeState>>,
-}
-
-/// A commit whose pages are written, and its slot not yet.
-struct Written<'a> {
-    batch: Batch<'a>,
-    trees: BTreeMap<Arc<str>, Arc<TreeState>>,
-    space: Arc<TreeState>,
-    catalog: CatalogAt,
-    catalog_pages: Vec<PageId>,
-}
-
-/// Makes the changes a commit and returns its number.
+/// Makes the changes a commit.
 pub(crate) fn commit(
-    published: &Published<State>,
+    versions: &Versions,
     writer: &mut Writer,
     changes: Changes,
     sync: Sync,
-) -> Result<CommitId> {
+) -> Result<Reached> {
     // Until this returns: a panic of ours must not leave half a commit to build on.
     writer.poisoned = true;
     let mut unknown = false;
-    let outcome = prepare((published, writer), changes, sync, &mut unknown);
+    let outcome = prepare((versions, writer), changes, sync, &mut unknown);
     writer.poisoned = unknown;
     outcome
 }
 
-/// Finds room for the changes, and makes them a commit.
 fn prepare(
-    (published, writer): (&Published<State>, &mut Writer),
-    changes: Changes,
+    (versions, writer): (&Versions, &mut Writer),
+    mut changes: Changes,
     sync: Sync,
     unknown: &mut bool,
-) -> Result<CommitId> {
-    let base = changes.base.clone();
+) -> Result<Reached> {
+    let base = Arc::clone(&changes.base);
     if changes.failed {
         return Err(Error::TransactionFailed);
     }
-    if !changes.trees.values().any(|tree| tree.changed) {
-        return Ok(base.commit());
+    if versions.durable.has_failed() {
+        return Err(Error::Poisoned { path: base.pager.path().into() });
+    }
+    changes.trees.retain(|_, tree| tree.edit.changed);
+    if changes.trees.is_empty() {
+        // What it read may still be on its way.
+        let written = sync == Sync::Full && !writer.tail.keeps_back();
+        let reached = if written { Reached::Written } else { Reached::Done };
+        return Ok(reached(base.commit()));
     }
     if base.commit().0 >= COMMIT_MAX {
         return Err(base.pager.damaged(writer.slot_page, Damage::Content));
     }
-    let mut space = match writer.space.take() {
-        Some(space) => space,
-        None => base.load_space()?,
-    };
-    let current = base.commit();
-    let oldest = if fault::on(Fault::Mv01) { current } else { published.oldest() };
-    space.release(oldest, current);
-    let mut draft = space.draft();
     let commit = base.commit().next();
-    let mut work = Work { published, writer, commit, sync, unknown };
-    let outcome = work.run(changes, &mut space, &mut draft);
-    let outcome = match outcome {
-        Ok(freed) => {
-            space.publish(draft, commit, freed);
-            Ok(commit)
-        }
-        Err(error) => {
-            space.cancel(draft);
-            Err(error)
-        }
-    };
-    writer.space = Some(space);
-    outcome
+    let section = |(name, tree): (&Arc<str>, &TreeChanges)| section_bytes(name, &tree.ops);
+    let bytes = changes.trees.iter().map(section).sum();
+    if changes.journal.whole && writer.tail.has_room(changes.journal.ops, bytes) {
+        return log((versions, writer), changes, (commit, sync), unknown);
+    }
+    let needs = needs(versions, writer);
+    let sync = if sync == Sync::Later { sync } else { Sync::Full };
+    let state = checkpoint(writer, changes, (commit, sync, needs), unknown)?;
+    writer.tip = Arc::clone(&state);
+    versions.publish(&state);
+    Ok(Reached::Done(commit))
 }
 
-impl Work<'_> {
-    /// Plans, writes and publishes; returns the pages the commit does without.
-    fn run(
-        &mut self,
-        changes: Changes,
-        space: &mut Space,
-        draft: &mut Draft,
-    ) -> Result<Vec<PageId>> {
-        let Changes { base, trees, mut freed, .. } = changes;
-        let pager = Arc::clone(&base.pager);
-        let trees = Trees::new(&base, trees)?;
-        freed.extend(&base.catalog_pages);
-        let mut space_edit = TreeEdit::of_state(&base.space);
-        let mut edits = Edits { pager: &pager, freed: &mut freed };
-        let pages = trees.pages();
-        plan_space((space, draft), &mut space_edit, &mut edits, pages)?;
-        let mut taken = draft.taken.clone();
-        taken.sort_unstable();
-        let large = taken.len() > self.writer.one_sync_pages_max;
-        let flush = Flush::new(&pager, self.commit, taken)?;
-        let written = write_pages(flush, trees, space_edit)?;
-        if large {
-            self.sync(&pager)?;
-        }
-        let slot = Slot {
-            commit: self.commit,
-            page_count: draft.page_count,
-            settled: large,
-            copy: false,
-            space: written.space.record(),
-            catalog: written.catalog,
-        };
-        let page = other_slot(self.writer.slot_page);
-        if fault::on(Fault::Cr05) {
-            self.sync(&pager)?;
-        }
-        self.poisoned_by(|| write_slot(&pager, written.batch, &slot, page))?;
-        if !fault::on(Fault::Cr05) {
-            self.sync(&pager)?;
-        }
-        self.writer.slot_page = page;
-        self.writer.settled = false;
-        let (trees, space, catalog_pages) = (written.trees, written.space, written.catalog_pages);
-        let pager = Arc::clone(&base.pager);
-        let trees = if fault::on(Fault::En11) { stale(&base, trees) } else { trees };
-        let state = State { pager, slot, trees, space, catalog_pages };
-        self.published.publish(self.commit, Arc::new(state));
-        // What was written is resident now.
-        base.pager.cache().make_room();
-        Ok(freed)
-    }
+/// Returns which states are needed.
+pub(crate) fn needs(versions: &Versions, writer: &Writer) -> Needs {
+    let base = writer.tip.slot.commit;
+    // While the other slot holds an older base, that one is not to be touched either.
+    let durable = if writer.settled { versions.durable.durable() } else { base };
+    let current = writer.tip.commit();
+    let oldest = if fault::on(Fault::Mv01) { current } else { versions.published.oldest() };
+    Needs { oldest, durable }
+}
 
-    fn sync(&mut self, pager: &Pager) -> Result<()> {
-        if self.sync == Sync::Later {
-            return Ok(());
-        }
-        self.poisoned_by(|| pager.sync())?;
-        match self.writer.unnamed.take() {
-            Some(_) if fault::on(Fault::Fs02) => Ok(()),
-            Some(vfs) => self.poisoned_by(|| vfs.sync_dir(pager.path()).map_err(|e| pager.io(&e))),
-            None => Ok(()),
-        }
-    }
-
-    /// Runs what leaves the disk unknown if it fails.
-    fn poisoned_by(&mut self, body: impl FnOnce() -> Result<()>) -> Result<()> {
-        let outcome = body();
-        *self.unknown |= outcome.is_err() && !fault::on(Fault::Cr11);
+/// Appends the changes to the log.
+fn log(
+    (versions, writer): (&Versions, &mut Writer),
+    changes: Changes,
+    (commit, sync): (CommitId, Sync),
+    unknown: &mut bool,
+) -> Result<Reached> {
+    let Changes { base, trees, freed, journal, .. } = changes;
+    let pager = Arc::clone(&base.pager);
+    let sections = trees.iter().map(|(name, tree)| (&**name, tree.edit.len, &tree.ops[..]));
+    let bytes = log_changes(sections);
+    let (trees, durable) = (merged(&base, trees)?, versions.durable.durable());
+    let entry = Entry { commit, durable, ops: journal.ops, changes: &bytes };
+    let mut poisoned_by = |outcome: Result<()>| {
+        *unknown |= outcome.is_err() && !fault::on(Fault::Cr11);
         outcome
+    };
+    let mut grown = false;
+    let kept = sync == Sync::Kept;
+    if !kept {
+        let (batch, had_to_grow) = writer.tail.ready(&pager, bytes.len())?;
+        grown = had_to_grow;
+        if fault::on(Fault::Cr05) {
+            poisoned_by(pager.sync())?;
+        }
+        poisoned_by(writer.tail.append(&pager, batch, &entry))?;
+    } else if writer.tail.keep_back(&entry) {
+        let none = Entry { ops: 0, changes: &[], ..entry };
+        let (batch, _) = writer.tail.ready(&pager, 0)?;
+        poisoned_by(writer.tail.append(&pager, batch, &none))?;
+    }
+    writer.tail.freed.extend(freed);
+    let state =
+        Arc::new(State { commit, trees, log_end: writer.tail.next(), ..State::clone(&base) });
+    writer.tip = Arc::clone(&state);
+    if kept {
+        versions.published.publish(commit, Arc::clone(&state));
+        if !writer.tail.keeps_back() {
+            versions.durable.written(commit, state);
+        }
+        return Ok(Reached::Done(commit));
+    }
+    if !grown && !writer.settled {
+        poisoned_by(settle(&pager, &state.slot, writer))?;
+    }
+    if fault::on(Fault::Cr05) {
+        versions.publish(&state);
+        return Ok(Reached::Done(commit));
+    }
+    versions.durable.written(commit, state);
+    let unnamed = writer.unnamed.take();
+    if unnamed.is_some() {
+        poisoned_by(versions.wait_for(commit))?;
+        poisoned_by(sync_name(unnamed, &pager))?;
+    }
+    Ok(Reached::Written(commit))
+}
+
+/// Makes the name of a file durable, if it may not be.
+pub(crate) fn sync_name(unnamed: Option<Arc<dyn Vfs>>, pager: &Pager) -> Result<()> {
+    match unnamed {
+        Some(vfs) if !fault::on(Fault::Fs02) => {
+            vfs.sync_dir(pager.path()).map_err(|e| pager.io(&e))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
-impl Trees {
-    fn new(base: &State, edits: BTreeMap<Arc<str>, TreeEdit>) -> Result<Self> {
-        let mut kept = base.trees.clone();
-        let mut changed = edits;
-        changed.values_mut().for_each(|tree| tree.fit(base.pager.cache()));
-        changed.retain(|name, edit| {
-            if edit.changed {
-                kept.remove(name);
-            }
-            edit.changed && !edit.is_empty()
-        });
-        let trees = Self { changed, kept };
-        if trees.catalog_bytes() > VALUE_BYTES_MAX {
-            return Err(ArgumentError::TooManyTrees.into());
+/// Returns the trees of a commit in the log.
+fn merged(
+    base: &State,
+    changed: BTreeMap<Arc<str>, TreeChanges>,
+) -> Result<BTreeMap<Arc<str>, Arc<TreeState>>> {
+    let mut trees = base.trees.clone();
+    let mut fresh = false;
+    for (name, TreeChanges { edit, .. }) in changed {
+        if edit.is_empty() {
+            trees.remove(&name);
+            continue;
         }
-        Ok(trees)
+        fresh |= trees.insert(name, TreeState::of_edit(edit, base.pager.cache())).is_none();
     }
-
-    fn catalog_bytes(&self) -> usize {
-        self.changed.keys().chain(self.kept.keys()).map(|name| Catalog::entry_bytes(name)).sum()
+    let bytes = || trees.keys().map(|name| Catalog::entry_bytes(name)).sum::<usize>();
+    if fresh && bytes() > VALUE_BYTES_MAX {
+        return Err(ArgumentError::TooManyTrees.into());
     }
-
-    /// Returns how many pages trees and catalog take.
-    fn pages(&self) -> usize {
-        let bytes = self.catalog_bytes();
-        let catalog = if bytes > INLINE_CATALOG_BYTES_MAX { overflow_pages(bytes) } else { 0 };
-        catalog + self.changed.values().map(TreeEdit::pages).sum::<usize>()
-    }
+    Ok(trees)
 }
 
-/// Takes pages for `pages` and for the record of free pages itself, which taking them changes.
-///
-/// It ends: the record's values keep their size, so its nodes only ever become more.
-fn plan_space(
-    (space, draft): (&mut Space, &mut Draft),
-    record: &mut TreeEdit,
-    edits: &mut Edits<'_>,
-    pages: usize,
-) -> Result<()> {
-    let mut seen = 0;
-    loop {
-        // What is freed is recorded before room is taken, so that the first run has room for all.
-        while seen < edits.freed.len() {
-            let freed = space.free(draft, &edits.freed[seen..]);
-            let chunks = freed.map_err(|page| edits.pager.damaged(page, Damage::Content))?;
-            seen = edits.freed.len();
-            record_chunks(record, draft, chunks, edits)?;
+/// Makes every commit durable that was kept back, and returns the last.
+pub(crate) fn sync_kept(versions: &Versions, writer: &mut Writer) -> Result<CommitId> {
+    let commit = writer.tip.commit();
+    if writer.tail.keeps_back() {
+        let durable = versions.durable.durable();
+        let pager = Arc::clone(&writer.tip.pager);
+        let (batch, _) = writer.tail.ready(&pager, 0)?;
+        let none = Entry { commit, durable, ops: 0, changes: &[] };
+        if let Err(error) = writer.tail.append(&pager, batch, &none) {
+            writer.poisoned = true;
+            return Err(error);
         }
-        record.cut(edits.pager.cache());
-        let more = pages + record.pages() - draft.taken.len();
-        if more == 0 {
-            return Ok(());
-        }
-        let chunks = space.take(draft, more);
-        record_chunks(record, draft, chunks, edits)?;
+        versions.durable.written(commit, Arc::clone(&writer.tip));
     }
+    Ok(commit)
 }
 
-fn record_chunks(
-    record: &mut TreeEdit,
-    draft: &Draft,
-    chunks: BTreeSet<u64>,
-    edits: &mut Edits<'_>,
-) -> Result<()> {
-    for chunk in chunks {
-        record.insert(&chunk_key(chunk), &draft.chunk(chunk).encode(), edits)?;
+/// Writes the trees if the log holds anything, and leaves the file as short as its pages.
+pub(crate) fn close(versions: &Versions, writer: &mut Writer) -> Result<()> {
+    let pager = Arc::clone(&writer.tip.pager);
+    let page_count = writer.tip.slot.page_count;
+    if writer.tail.next().0 > page_count || writer.tail.keeps_back() {
+        let (changes, commit) = (Changes::new(writer), writer.tip.commit());
+        // Nothing is published, and no page written again: snapshots may go on.
+        let how = (commit, Sync::Full, needs(versions, writer));
+        writer.tip = checkpoint(writer, changes, how, &mut false)?;
+    }
+    if !writer.settled {
+        settle(&pager, &Arc::clone(&writer.tip).slot, writer)?;
+    }
+    let bytes = writer.tip.slot.page_count * PAGE_BYTES as u64;
+    if writer.log_limits.is_some() && pager.file().len().map_err(|e| pager.io(&e))? > bytes {
+        pager.file().set_len(bytes).map_err(|e| pager.io(&e))?;
     }
     Ok(())
-}
-
-/// Writes the changed trees, the catalog and the record of free pages.
-fn write_pages(mut flush: Flush<'_>, trees: Trees, space: TreeEdit) -> Result<Written<'_>> {
-    let mut all = trees.kept;
-    for (name, edit) in trees.changed {
-        all.insert(name, flush.tree(edit)?);
-    }
-    let records = all.iter().map(|(name, tree)| (name.to_string(), tree.record()));
-    let bytes = Catalog(records.collect()).encode();
-    let mut catalog_pages = Vec::new();
-    let catalog = if bytes.len() <= INLINE_CATALOG_BYTES_MAX {
-        CatalogAt::Inline(bytes)
-    } else {
-        let first = flush.chain(&bytes, &mut catalog_pages)?;
-        CatalogAt::Stored { bytes: u32_len(bytes.len()), first }
-    };
-    let space = flush.tree(space)?;
-    let batch = flush.finish()?;
-    Ok(Written { batch, trees: all, space, catalog, catalog_pages })
-}
-
-/// Lets trees start from the nodes of an older commit, for [`Fault::En11`].
-fn stale(
-    base: &State,
-    trees: BTreeMap<Arc<str>, Arc<TreeState>>,
-) -> BTreeMap<Arc<str>, Arc<TreeState>> {
-    let trees = trees.into_iter().map(|(name, tree)| match base.trees.get(&name) {
-        Some(older) => (name, tree.stale(older, base.pager.cache())),
-        None => (name, tree),
-    });
-    trees.collect()
-}
-
-/// Seals a slot and writes it.
-pub(crate) fn write_slot(pager: &Pager, batch: Batch<'_>, slot: &Slot, page: PageId) -> Result<()> {
-    let mut bytes: [u8; SLOT_BYTES] = slot.encode();
-    batch.seal_slot(Place { page, birth: slot.commit }, &mut bytes);
-    write_whole(pager.file(), &bytes, page.offset()).map_err(|e| pager.io(&e))
 }

@@ -5,9 +5,8 @@
 use super::commit::{Sync, commit};
 use super::create::{Temporary, format};
 use super::options::Options;
-use super::pins::Published;
 use super::recover::settle;
-use super::state::{State, Writer};
+use super::state::{State, Versions, Writer};
 use super::store::{Compaction, Inner};
 use super::write::Changes;
 use crate::conc::Arc;
@@ -23,19 +22,21 @@ const PORTION_BYTES: usize = 4 << 20;
 
 /// Replaces the file of a store by a compact one.
 pub(crate) fn compact(inner: &Inner, writer: &mut Writer) -> Result<Compaction> {
-    let state = inner.published.pin();
+    let state = Arc::clone(&writer.tip);
     let len = |state: &State| state.pager.file().len().map_err(|e| state.pager.io(&e));
     let before_bytes = len(&state)?;
     let (temporary, file) = Temporary::new(&*inner.options.vfs, state.pager.path())?;
-    let (fresh, fresh_writer) = fill(&inner.options, state.pager.path(), file, &state)?;
-    let after_bytes = len(&fresh)?;
+    let mut fresh = fill(&inner.options, state.pager.path(), file, &state)?;
+    let after_bytes = len(&fresh.tip)?;
+    // What may fail comes before the new file takes the old one's place.
+    fresh.start_log()?;
     if let Err((error, maybe_placed)) = temporary.place(true) {
         // The old file may come back after a crash: what is written to either could be lost.
         writer.poisoned |= maybe_placed;
         return Err(error);
     }
-    *writer = fresh_writer;
-    inner.published.publish(fresh.commit(), fresh);
+    *writer = fresh;
+    inner.versions.publish(&writer.tip);
     Ok(Compaction { before_bytes, after_bytes })
 }
 
@@ -45,26 +46,21 @@ pub(crate) fn copy(inner: &Inner, target: &Path, key: Option<&Key>) -> Result<()
     if vfs.exists(target).map_err(|e| Error::io(target, &e))? {
         return Err(Error::file(target, FileErrorCause::Exists));
     }
-    let state = inner.published.pin();
+    let state = inner.versions.published.pin();
     let mut options = inner.options.clone();
     options.key = key.cloned();
     let (temporary, file) = Temporary::new(vfs, target)?;
-    let (fresh, _) = fill(&options, target, file, &state)?;
+    let fresh = fill(&options, target, file, &state)?;
     temporary.place(false).map_err(|(error, _)| error)?;
     drop(fresh);
     Ok(())
 }
 
 /// Writes what `source` holds into an empty file and syncs it.
-fn fill(
-    options: &Options,
-    path: &Path,
-    file: Box<dyn VfsFile>,
-    source: &State,
-) -> Result<(Arc<State>, Writer)> {
-    let (state, mut writer) = format(options, path, file, source.commit())?;
-    let published = Published::new(state.commit(), Arc::new(state));
-    let mut changes = Changes::new(published.pin());
+fn fill(options: &Options, path: &Path, file: Box<dyn VfsFile>, source: &State) -> Result<Writer> {
+    let mut writer = format(options, path, file, source.commit())?;
+    let versions = Versions::new(&writer.tip);
+    let mut changes = Changes::new(&writer);
     let mut portion = 0;
     for (name, tree) in &source.trees {
         for entry in Range::new(&source.pager, tree.root(&source.pager)?, &(..)) {
@@ -73,19 +69,19 @@ fn fill(
             portion += key.len() + value.len();
             if portion >= PORTION_BYTES {
                 portion = 0;
-                commit(&published, &mut writer, changes, Sync::Later)?;
-                changes = Changes::new(published.pin());
+                commit(&versions, &mut writer, changes, Sync::Later)?;
+                changes = Changes::new(&writer);
             }
         }
     }
-    commit(&published, &mut writer, changes, Sync::Later)?;
+    commit(&versions, &mut writer, changes, Sync::Later)?;
     // The other slot must not lead to a part of it, or to nothing, if this one is damaged.
-    let state = published.current();
+    let state = Arc::clone(&writer.tip);
     if !fault::on(Fault::Fs03) {
         settle(&state.pager, &state.slot, &mut writer)?;
     }
     if !fault::on(Fault::Cr03) {
         state.pager.sync()?;
     }
-    Ok((state, writer))
+    Ok(writer)
 }

@@ -3,7 +3,6 @@
 //! - C7 A name leads to a complete file or to none; creating and copying never replace one.
 
 use super::options::Options;
-use super::pins::Published;
 use super::recover::opened;
 use super::state::{SLOT_PAGES, State, Writer};
 use super::store::{Inner, Store};
@@ -12,7 +11,7 @@ use crate::conc::Arc;
 use crate::crypto::{FileKeys, FileSalt, Key, KeyCheck, Place, Sealer};
 use crate::error::{Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
-use crate::page::{CatalogAt, PRELUDE_COPY_AT, Prelude, Slot, TreeRecord};
+use crate::page::{CatalogAt, FORMAT_VERSION, PRELUDE_COPY_AT, Prelude, Slot, TreeRecord};
 use crate::tree::Pager;
 use crate::unit::{CommitId, HEADER_PAGES, PAGE_BYTES, SLOT_BYTES};
 use crate::vfs::{Opened, Vfs, VfsFile, create_locked, write_whole};
@@ -74,22 +73,22 @@ pub(crate) fn create(options: &Options, path: &Path) -> Result<Store> {
         return Err(Error::file(path, FileErrorCause::Exists));
     }
     let (temporary, file) = Temporary::new(vfs, path)?;
-    let (state, writer) = format(options, path, file, CommitId(1))?;
+    let mut writer = format(options, path, file, CommitId(1))?;
     if !fault::on(Fault::Cr13) {
-        state.pager.sync()?;
+        writer.tip.pager.sync()?;
     }
+    writer.start_log()?;
     temporary.place(false).map_err(|(error, _)| error)?;
-    let published = Published::new(state.commit(), Arc::new(state));
-    Ok(Store::new(Inner::new(options.clone(), published, writer, opened(None))))
+    Ok(Store::new(Inner::new(options.clone(), FORMAT_VERSION, writer, opened(None))))
 }
 
-/// Writes an empty store into an empty file; not yet synced.
+/// Writes an empty store into an empty file, without a log; not yet synced.
 pub(crate) fn format(
     options: &Options,
     path: &Path,
     file: Box<dyn VfsFile>,
     commit: CommitId,
-) -> Result<(State, Writer)> {
+) -> Result<Writer> {
     let mut salt = FileSalt::default();
     options.entropy.fill(&mut salt).map_err(|_| Error::Entropy)?;
     let (prelude, sealer) = sealer(options.key.as_ref(), salt);
@@ -113,9 +112,10 @@ pub(crate) fn format(
         put_at(&mut header, at(PRELUDE_COPY_AT), &prelude.encode());
     }
     write_whole(pager.file(), &header, 0).map_err(|e| pager.io(&e))?;
-    let mut writer = Writer::new(SLOT_PAGES[0], true);
+    let mut writer = Writer::new(Arc::new(State::load(pager, slot)?), SLOT_PAGES[0], true);
     writer.one_sync_pages_max = options.one_sync_pages_max;
-    Ok((State::load(pager, slot)?, writer))
+    writer.log_limits = Some(options.log_limits());
+    Ok(writer)
 }
 
 /// Returns the prelude and the seals of a new file.

@@ -8,25 +8,34 @@
 //! - C5 What a reader saw after opening is still there after the next crash.
 //! - C6 A snapshot never changes.
 //! - C7 A name leads to a complete file or to none; creating and copying never replace one.
+//! - L1 The log holds every commit since its base, in order and without a gap.
+//! - L2 A record of the log that was durable and is not whole is told as damage.
 //!
 //! Format: docs/format.md#commit. Model: `models::store`. Check: `sim::check::crash`.
 
+mod checkpoint;
 mod commit;
 mod compact;
 mod create;
+mod durable;
+mod journal;
+mod log;
 mod open;
 mod options;
 mod pins;
 mod recover;
+mod replay;
 mod snapshot;
 mod state;
 mod store;
 mod turn;
 mod write;
 
+pub(crate) use commit::needs;
+pub(crate) use log::read as read_log;
 pub(crate) use open::{check_header, prelude_places};
 pub use options::Options;
-pub(crate) use recover::read_slot;
+pub(crate) use recover::{current_base, read_slot};
 pub use snapshot::{Snapshot, Tree};
 pub(crate) use state::{SLOT_PAGES, State};
 pub use store::{Compaction, Info, Store, TreeInfo};

@@ -2,14 +2,15 @@
 
 use super::create::format;
 use super::options::Options;
-use super::pins::Published;
 use super::recover::{read_slot, recover};
 use super::store::{Inner, Store};
 use crate::conc::Arc;
 use crate::crypto::{FileKeys, Sealer};
 use crate::error::{Damage, Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
-use crate::page::{FORMAT_VERSION, NoPrelude, PRELUDE_BYTES, PRELUDE_COPY_AT, Prelude};
+use crate::page::{
+    FORMAT_VERSION, LOG_VERSION, NoPrelude, PRELUDE_BYTES, PRELUDE_COPY_AT, Prelude,
+};
 use crate::tree::Pager;
 use crate::unit::{CommitId, HEADER_PAGES, PAGE_BYTES, PageId};
 use crate::vfs::{Access, Lock, Opened, VfsFile, open_locked, read_whole};
@@ -37,11 +38,13 @@ pub(crate) fn open(options: &Options, path: &Path, mode: Mode) -> Result<Store> 
     let prelude = read_prelude(&*file, path)?;
     let sealer = unlock(options, path, &prelude)?;
     let pager = Arc::new(Pager::new(file, options.pager_parts(path, sealer)));
-    let (state, mut writer, opened) = recover(pager, mode)?;
+    let logs = prelude.version >= LOG_VERSION;
+    let (mut writer, opened) = recover(pager, mode, logs)?;
     writer.unnamed = Some(Arc::clone(&options.vfs));
     writer.one_sync_pages_max = options.one_sync_pages_max;
-    let published = Published::new(state.commit(), Arc::new(state));
-    Ok(Store::new(Inner::new(options.clone(), published, writer, opened)))
+    writer.log_limits = logs.then(|| options.log_limits());
+    writer.start_log()?;
+    Ok(Store::new(Inner::new(options.clone(), prelude.version, writer, opened)))
 }
 
 /// Returns where the prelude and its copies stand.

@@ -1,13 +1,16 @@
 //! How to open a store.
 
 use super::create::create;
+use super::log::Limits;
 use super::open::{Mode, open};
 use super::state::ONE_SYNC_PAGES_MAX;
 use super::store::Store;
 use crate::conc::Arc;
 use crate::crypto::{Entropy, Key, OsEntropy, Sealer};
 use crate::error::{Error, FileErrorKind, Result};
+use crate::page::LOG_PAGES_MAX;
 use crate::tree::PagerParts;
+use crate::unit::PAGE_BYTES;
 use crate::vfs::{MemoryVfs, OsVfs, Vfs};
 use std::path::Path;
 
@@ -35,7 +38,11 @@ pub struct Options {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) one_sync_pages_max: usize,
+    pub(crate) log_pages_max: u64,
 }
+
+/// Operations that a log may hold however small the cache is.
+const OPS_MIN: usize = 64;
 
 /// Memory for decoded pages unless told otherwise: 64 MiB.
 const CACHE_BYTES_MAX: usize = 64 << 20;
@@ -56,6 +63,7 @@ impl Options {
             vfs: Arc::new(OsVfs),
             entropy: Arc::new(OsEntropy),
             one_sync_pages_max: ONE_SYNC_PAGES_MAX,
+            log_pages_max: LOG_PAGES_MAX,
         }
     }
 
@@ -103,6 +111,21 @@ impl Options {
     pub fn one_sync_pages(mut self, pages: usize) -> Self {
         self.one_sync_pages_max = pages.min(ONE_SYNC_PAGES_MAX);
         self
+    }
+
+    /// Lets the log become full sooner than usual, so that checks meet it often; 0 is no log.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn log_pages(mut self, pages: u64) -> Self {
+        self.log_pages_max = pages.min(LOG_PAGES_MAX);
+        self
+    }
+
+    /// Returns how large the log of a file may become.
+    pub(crate) fn log_limits(&self) -> Limits {
+        // Half of the cache is left for nodes that only were read.
+        let ops_max = (self.cache_bytes_max / (2 * PAGE_BYTES)).max(OPS_MIN);
+        Limits { pages_max: self.log_pages_max, ops_max }
     }
 
     /// Creates a store in a new file.

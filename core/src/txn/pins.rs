@@ -57,10 +57,13 @@ impl<T> Published<T> {
         Pinned { value: Arc::clone(&inner.current), pin: Arc::clone(&inner.pin) }
     }
 
-    /// Replaces the current state.
+    /// Replaces the current state, unless it is a later one already.
     pub(crate) fn publish(&self, commit: CommitId, value: Arc<T>) {
         let pin = Pin::new(commit);
         let mut inner = self.inner.lock();
+        if commit <= inner.pin.commit {
+            return;
+        }
         let last = std::mem::replace(&mut inner.current, value);
         let last_pin = std::mem::replace(&mut inner.pin, pin);
         inner.older.push_back(last_pin);

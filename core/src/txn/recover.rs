@@ -6,11 +6,15 @@
 //! brought to a state that no second crash can take back: what was walked is written once more and
 //! synced, then the other slot becomes a copy.
 //!
+//! Then the log of that commit is replayed, and the records that are not known to be durable are
+//! written once more too.
+//!
 //! - C4 Bytes that were not verified are never sealed again: only the chosen commit is.
 //! - C5 What a reader saw after opening is still there after the next crash.
 
-use super::commit::write_slot;
+use super::checkpoint::write_slot;
 use super::open::Mode;
+use super::replay::{Replayed, replay};
 use super::state::{ONE_SYNC_PAGES_MAX, SLOT_PAGES, State, Writer, other_slot};
 use crate::conc::Arc;
 use crate::error::{Damage, Error, FileErrorCause, Recovery, RecoveryOutcome, Result};
@@ -44,7 +48,8 @@ struct Chosen {
     born: Vec<PageId>,
 }
 
-pub(crate) fn recover(pager: Arc<Pager>, mode: Mode) -> Result<(State, Writer, OpenedAs)> {
+/// Finds the last whole commit of a file, log included, and makes it safe to build on.
+pub(crate) fn recover(pager: Arc<Pager>, mode: Mode, logs: bool) -> Result<(Writer, OpenedAs)> {
     let mut candidates = Vec::new();
     for page in SLOT_PAGES {
         candidates.extend(read_slot(&pager, page)?);
@@ -61,41 +66,50 @@ pub(crate) fn recover(pager: Arc<Pager>, mode: Mode) -> Result<(State, Writer, O
     let unverified = candidates.first().map(|c| c.slot.clone());
     let newest = unverified.as_ref().map(|slot| slot.commit);
     let Chosen { state, page, born } = choose(&pager, candidates)?;
-    let commit = state.commit();
-    let outcome = match newest {
-        Some(newest) if newest != commit => RecoveryOutcome::CommitDiscarded(newest),
+    let base = state.commit();
+    let whole = newest == Some(base);
+    let replayed = if logs { replay(state)? } else { Replayed::without_log(state) };
+    let outcome = match (newest, replayed.found.torn) {
+        (Some(newest), _) if !whole => RecoveryOutcome::CommitDiscarded(newest),
         _ if readable < SLOT_PAGES.len() => RecoveryOutcome::SlotDiscarded,
+        (_, Some(torn)) => RecoveryOutcome::CommitDiscarded(torn),
         _ => RecoveryOutcome::LastCommitWhole,
     };
-    let recovery = (!agree).then_some(Recovery { commit, outcome });
-    let mut writer = Writer::new(page, agree);
-    if mode == Mode::Write && !agree {
-        let discarded = outcome != RecoveryOutcome::LastCommitWhole;
-        if newest == Some(commit) && !fault::on(Fault::Fs01) {
-            rewrite(&pager, page, born)?;
+    let closed = agree && replayed.found.records.is_empty() && replayed.found.torn.is_none();
+    let commit = replayed.state.commit();
+    let recovery = (!closed).then_some(Recovery { commit, outcome });
+    let unsure: Vec<_> = replayed.unsure().collect();
+    let Replayed { state, found, ops, freed } = replayed;
+    let mut writer = Writer::new(Arc::new(state), page, agree);
+    writer.tail.resume(&found, ops, freed);
+    if mode == Mode::Write && !closed {
+        if !fault::on(Fault::Fs01) {
+            let slot = (whole && !agree).then_some(page);
+            rewrite(&pager, slot, if slot.is_some() { born } else { Vec::new() })?;
+            rewrite(&pager, None, unsure)?;
         }
-        if let Some(newest) = unverified.filter(|slot| slot.commit != commit)
-            && fault::on(Fault::Cr01)
-        {
+        // The pages may be in the system's cache only, if a process died and not the machine.
+        pager.sync()?;
+        if let Some(newest) = unverified.filter(|_| !whole && fault::on(Fault::Cr01)) {
             settle(&pager, &newest, &mut writer)?;
-        } else {
-            secure(&pager, &state, &mut writer, discarded)?;
+        } else if !agree {
+            secure(&pager, &mut writer, !whole || readable < SLOT_PAGES.len())?;
         }
     }
-    Ok((state, writer, OpenedAs { recovery, read_only: mode == Mode::Read }))
+    Ok((writer, OpenedAs { recovery, read_only: mode == Mode::Read }))
 }
 
 /// Writes the pages of a commit, and its slot, once more as they are. A sync that failed may have
 /// left them in the system's cache as if they had reached the disk, and no later sync would write
 /// them then.
-fn rewrite(pager: &Pager, slot: PageId, mut born: Vec<PageId>) -> Result<()> {
-    born.sort_unstable();
+fn rewrite(pager: &Pager, slot: Option<PageId>, mut pages: Vec<PageId>) -> Result<()> {
+    pages.sort_unstable();
     let mut bytes = Vec::new();
-    for run in born.chunk_by(|a, b| a.0 + 1 == b.0) {
+    for run in pages.chunk_by(|a, b| a.0 + 1 == b.0) {
         bytes.resize(run.len() * PAGE_BYTES, 0);
         copy_in_place(pager, &mut bytes, run[0])?;
     }
-    copy_in_place(pager, &mut [0; SLOT_BYTES], slot)
+    slot.map_or(Ok(()), |slot| copy_in_place(pager, &mut [0; SLOT_BYTES], slot))
 }
 
 fn copy_in_place(pager: &Pager, bytes: &mut [u8], page: PageId) -> Result<()> {
@@ -106,11 +120,10 @@ fn copy_in_place(pager: &Pager, bytes: &mut [u8], page: PageId) -> Result<()> {
     write_whole(pager.file(), bytes, offset).map_err(|e| pager.io(&e))
 }
 
-/// Makes a recovered commit durable, whatever happens next.
-fn secure(pager: &Pager, state: &State, writer: &mut Writer, discarded: bool) -> Result<()> {
-    // The pages may be in the system's cache only, if a process died and not the machine.
-    pager.sync()?;
-    settle(pager, &state.slot, writer)?;
+/// Makes a recovered base, which is durable, hold whatever happens next.
+fn secure(pager: &Pager, writer: &mut Writer, discarded: bool) -> Result<()> {
+    let tip = Arc::clone(&writer.tip);
+    settle(pager, &tip.slot, writer)?;
     // A commit that was discarded must not come back once readers have seen the one before.
     if discarded { pager.sync() } else { Ok(()) }
 }
@@ -134,6 +147,15 @@ pub(crate) fn read_slot(pager: &Pager, page: PageId) -> Result<Option<Candidate>
     }
     let slot = Slot::decode(&bytes).ok_or_else(|| pager.damaged(page, Damage::Content))?;
     Ok(Some(Candidate { page, slot }))
+}
+
+/// Returns the newest commit that a slot leads to.
+pub(crate) fn current_base(pager: &Pager) -> Result<Option<CommitId>> {
+    let mut newest = None;
+    for page in SLOT_PAGES {
+        newest = newest.max(read_slot(pager, page)?.map(|found| found.slot.commit));
+    }
+    Ok(newest)
 }
 
 /// Takes the first candidate whose commit is whole.

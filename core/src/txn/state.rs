@@ -1,8 +1,11 @@
 //! What a commit is in memory, and what the one writer knows beside it.
 
+use super::durable::{Durable, Lost};
+use super::log::{Limits, Tail};
+use super::pins::Published;
 use crate::conc::Arc;
-use crate::error::{Damage, Result};
-use crate::page::{Catalog, CatalogAt, Slot};
+use crate::error::{Damage, Error, Result};
+use crate::page::{Catalog, CatalogAt, Slot, TreeRecord};
 use crate::space::{Space, decode_chunk};
 use crate::tree::{Pager, Range, TreeState};
 use crate::unit::{CommitId, PageId};
@@ -10,14 +13,52 @@ use crate::vfs::Vfs;
 use std::collections::BTreeMap;
 
 /// A commit. It never changes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) pager: Arc<Pager>,
-    pub(crate) slot: Slot,
+    pub(crate) commit: CommitId,
     pub(crate) trees: BTreeMap<Arc<str>, Arc<TreeState>>,
+    /// The slot of the base: the checkpoint that the log, and so this commit, goes on from.
+    pub(crate) slot: Slot,
+    /// The trees as the base records them.
+    pub(crate) recorded: Arc<BTreeMap<Arc<str>, TreeRecord>>,
     pub(crate) space: Arc<TreeState>,
     /// The overflow pages of the catalog, if it does not stand in the slot.
     pub(crate) catalog_pages: Vec<PageId>,
+    /// Where the log of this commit ends.
+    pub(crate) log_end: PageId,
+}
+
+/// What readers see, and how far it is durable.
+#[derive(Debug)]
+pub(crate) struct Versions {
+    pub(crate) published: Published<State>,
+    pub(crate) durable: Durable<Arc<State>>,
+}
+
+impl Versions {
+    /// Starts from a durable state.
+    pub(crate) fn new(state: &Arc<State>) -> Self {
+        let commit = state.commit;
+        let published = Published::new(commit, Arc::clone(state));
+        Self { published, durable: Durable::new(commit, Arc::clone(state)) }
+    }
+
+    /// Makes a durable state the one that readers start from.
+    pub(crate) fn publish(&self, state: &Arc<State>) {
+        self.durable.reached(state.commit, Arc::clone(state));
+        self.published.publish(state.commit, Arc::clone(state));
+    }
+
+    /// Waits until a written commit is durable and published.
+    pub(crate) fn wait_for(&self, commit: CommitId) -> Result<()> {
+        let sync = |state: &Arc<State>| state.pager.sync();
+        let publish = |commit, state| self.published.publish(commit, state);
+        self.durable.reach(commit, sync, publish).map_err(|lost| match lost {
+            Lost::Sync(error) => error,
+            Lost::Before => Error::Poisoned { path: self.published.current().pager.path().into() },
+        })
+    }
 }
 
 /// What the one writer knows.
@@ -25,10 +66,15 @@ pub(crate) struct State {
 pub(crate) struct Writer {
     /// Read from the space tree when first needed.
     pub(crate) space: Option<Space>,
-    /// The page of the slot that holds the last commit.
+    /// The last commit, which may not be durable yet: the next transaction starts from it.
+    pub(crate) tip: Arc<State>,
+    /// The page of the slot that holds the base.
     pub(crate) slot_page: PageId,
-    /// Both slots hold the last commit, and it is known to be durable.
+    /// Both slots hold the base, and it is known to be durable.
     pub(crate) settled: bool,
+    pub(crate) tail: Tail,
+    /// `None` if the file is of a format without a log.
+    pub(crate) log_limits: Option<Limits>,
     /// There while the file's name may not be durable: whoever made it may have died before the
     /// directory was synced.
     pub(crate) unnamed: Option<Arc<dyn Vfs>>,
@@ -39,10 +85,28 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Knows a file whose last commit's slot is on `slot_page`.
-    pub(crate) const fn new(slot_page: PageId, settled: bool) -> Self {
-        let one_sync_pages_max = ONE_SYNC_PAGES_MAX;
-        Self { space: None, slot_page, settled, unnamed: None, one_sync_pages_max, poisoned: false }
+    /// Knows a file whose base has its slot on `slot_page`.
+    pub(crate) fn new(tip: Arc<State>, slot_page: PageId, settled: bool) -> Self {
+        let tail = Tail::none(tip.slot.page_count);
+        Self {
+            space: None,
+            tip,
+            slot_page,
+            settled,
+            tail,
+            log_limits: None,
+            unnamed: None,
+            one_sync_pages_max: ONE_SYNC_PAGES_MAX,
+            poisoned: false,
+        }
+    }
+
+    /// Sets how long the log may become, as the options and the file's format allow.
+    pub(crate) fn start_log(&mut self) -> Result<()> {
+        match self.log_limits {
+            Some(limits) => self.tail.allow(&self.tip.pager, self.tip.slot.page_count, limits),
+            None => Ok(()),
+        }
     }
 }
 
@@ -58,7 +122,7 @@ pub(crate) const fn other_slot(page: PageId) -> PageId {
 
 impl State {
     pub(crate) const fn commit(&self) -> CommitId {
-        self.slot.commit
+        self.commit
     }
 
     /// Reads the catalog of a slot.
@@ -72,13 +136,14 @@ impl State {
             }
         };
         let catalog = Catalog::decode(&bytes).ok_or_else(|| pager.damaged(at, Damage::Content))?;
-        let trees = catalog
-            .0
-            .into_iter()
-            .map(|(name, record)| (Arc::from(name), TreeState::of_record(record, pager.cache())));
+        let recorded = catalog.0.into_iter().map(|(name, record)| (Arc::from(name), record));
+        let recorded = Arc::new(BTreeMap::<Arc<str>, TreeRecord>::from_iter(recorded));
+        let tree = |record: &TreeRecord| TreeState::of_record(*record, pager.cache());
+        let trees = recorded.iter().map(|(name, record)| (Arc::clone(name), tree(record)));
         let trees = trees.collect();
         let space = TreeState::of_record(slot.space, pager.cache());
-        Ok(Self { pager, slot, trees, space, catalog_pages })
+        let (commit, log_end) = (slot.commit, PageId(slot.page_count));
+        Ok(Self { pager, slot, commit, trees, recorded, space, catalog_pages, log_end })
     }
 
     /// Walks the recorded free pages.

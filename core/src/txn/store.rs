@@ -1,17 +1,16 @@
 //! The open store.
 
+use super::commit::{close, sync_kept};
 use super::compact;
 use super::options::Options;
-use super::pins::Published;
-use super::recover::{OpenedAs, settle};
+use super::recover::OpenedAs;
 use super::snapshot::Snapshot;
-use super::state::{State, Writer};
+use super::state::{Versions, Writer};
 use super::turn::Turn;
 use super::write::WriteTxn;
 use crate::conc::Arc;
 use crate::crypto::Key;
 use crate::error::{Error, Recovery, Result};
-use crate::page::FORMAT_VERSION;
 use crate::unit::CommitId;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
@@ -30,7 +29,8 @@ pub struct Store {
 pub(crate) struct Inner {
     pub(crate) options: Options,
     path: PathBuf,
-    pub(crate) published: Published<State>,
+    format_version: u32,
+    pub(crate) versions: Versions,
     pub(crate) turn: Turn<Writer>,
     opened: OpenedAs,
 }
@@ -50,6 +50,8 @@ pub struct Info {
     pub page_count: u64,
     /// Pages that hold nothing.
     pub free_pages: u64,
+    /// Pages behind those that hold the commits since the trees were last written.
+    pub log_pages: u64,
     /// Length of the file, in bytes.
     pub file_bytes: u64,
     /// The trees that hold entries, by name.
@@ -77,22 +79,23 @@ pub struct Compaction {
 impl Inner {
     pub(crate) fn new(
         options: Options,
-        published: Published<State>,
+        format_version: u32,
         writer: Writer,
         opened: OpenedAs,
     ) -> Self {
-        let path = published.pin().pager.path().to_path_buf();
-        Self { options, path, published, turn: Turn::new(writer), opened }
+        let path = writer.tip.pager.path().to_path_buf();
+        let versions = Versions::new(&writer.tip);
+        Self { options, path, format_version, versions, turn: Turn::new(writer), opened }
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         let mut writer = self.turn.take();
-        let state = self.published.pin();
-        if !writer.settled && !writer.poisoned && !self.opened.read_only {
+        let failed = writer.poisoned || self.versions.durable.has_failed();
+        if !failed && !self.opened.read_only {
             // If this fails the next opening finds out by itself what this would have told it.
-            drop(settle(&state.pager, &state.slot, &mut writer));
+            drop(close(&self.versions, &mut writer));
         }
     }
 }
@@ -113,7 +116,8 @@ impl<I: Deref<Target = Inner>> Held<I> {
             return Err(Error::ReadOnly { path: path() });
         }
         let writer = inner.turn.take();
-        let poisoned = writer.poisoned.then(|| Error::Poisoned { path: path() });
+        let failed = writer.poisoned || inner.versions.durable.has_failed();
+        let poisoned = failed.then(|| Error::Poisoned { path: path() });
         let held = Self { inner, writer: Some(writer) };
         poisoned.map_or(Ok(held), Err)
     }
@@ -149,7 +153,7 @@ impl Store {
     /// Takes a snapshot of the last commit.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.inner.published.pin())
+        Snapshot::new(self.inner.versions.published.pin())
     }
 
     /// Begins the write transaction, after the one before it has ended.
@@ -161,13 +165,23 @@ impl Store {
         Ok(WriteTxn::new(Arc::clone(&self.inner), writer))
     }
 
+    /// Makes everything durable that was committed with [`WriteTxn::commit_unsynced`], and returns
+    /// the number of the last commit.
+    ///
+    /// # Errors
+    /// As [`WriteTxn::commit`].
+    pub fn sync(&self) -> Result<CommitId> {
+        let commit = self.with_writer(sync_kept)??;
+        self.inner.versions.wait_for(commit).map(|()| commit)
+    }
+
     /// Runs `body` in the turn to write.
     pub(crate) fn with_writer<T>(
         &self,
-        body: impl FnOnce(&Published<State>, &mut Writer) -> T,
+        body: impl FnOnce(&Versions, &mut Writer) -> T,
     ) -> Result<T> {
         let mut writer = Held::new(&*self.inner)?;
-        Ok(body(&self.inner.published, &mut writer))
+        Ok(body(&self.inner.versions, &mut writer))
     }
 
     /// Writes what the file holds anew, without the free pages, and puts it in the file's place.
@@ -206,18 +220,19 @@ impl Store {
     /// # Errors
     /// If the record of free pages cannot be read or is damaged.
     pub fn info(&self) -> Result<Info> {
-        let state = self.inner.published.pin();
+        let state = self.inner.versions.published.pin();
         let trees = state
             .trees
             .iter()
             .map(|(name, tree)| TreeInfo { name: name.to_string(), len: tree.len });
         Ok(Info {
             path: self.inner.path.clone(),
-            format_version: FORMAT_VERSION,
+            format_version: self.inner.format_version,
             encrypted: state.pager.sealer().is_encrypted(),
             commit: state.commit(),
             page_count: state.slot.page_count,
             free_pages: state.load_space()?.writable().count() as u64,
+            log_pages: state.log_end.0 - state.slot.page_count,
             file_bytes: state.pager.file().len().map_err(|e| state.pager.io(&e))?,
             trees: trees.collect(),
         })

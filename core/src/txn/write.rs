@@ -1,8 +1,8 @@
 //! A write transaction: changes that become a commit together, or not at all.
 
-use super::commit::{Sync, commit};
-use super::pins::Pinned;
-use super::state::State;
+use super::commit::{Reached, Sync, commit};
+use super::journal::{Journal, Op};
+use super::state::{State, Writer};
 use super::store::{Held, Inner};
 use crate::conc::Arc;
 use crate::error::{ArgumentError, Error, Result};
@@ -22,12 +22,21 @@ pub struct WriteTxn {
 /// What a transaction changed so far.
 #[derive(Debug)]
 pub(crate) struct Changes {
-    pub(crate) base: Pinned<State>,
-    pub(crate) trees: BTreeMap<Arc<str>, TreeEdit>,
+    pub(crate) base: Arc<State>,
+    pub(crate) trees: BTreeMap<Arc<str>, TreeChanges>,
     /// Pages of the base that the changed trees do without.
     pub(crate) freed: Vec<PageId>,
+    pub(crate) journal: Journal,
     /// An operation failed half-way.
     pub(crate) failed: bool,
+}
+
+/// What a transaction changed of a tree.
+#[derive(Debug)]
+pub(crate) struct TreeChanges {
+    pub(crate) edit: TreeEdit,
+    /// The operations, while the journal has room.
+    pub(crate) ops: Vec<u8>,
 }
 
 /// A tree within a write transaction; it sees the transaction's own changes.
@@ -35,13 +44,18 @@ pub(crate) struct Changes {
 pub struct TreeMut<'a> {
     base: &'a State,
     edit: &'a mut TreeEdit,
+    ops: &'a mut Vec<u8>,
+    journal: &'a mut Journal,
     freed: &'a mut Vec<PageId>,
     failed: &'a mut bool,
 }
 
 impl Changes {
-    pub(crate) const fn new(base: Pinned<State>) -> Self {
-        Self { base, trees: BTreeMap::new(), freed: Vec::new(), failed: false }
+    /// Starts from what `writer` left.
+    pub(crate) fn new(writer: &Writer) -> Self {
+        let journal = Journal::new(writer.tail.room_bytes());
+        let base = Arc::clone(&writer.tip);
+        Self { base, trees: BTreeMap::new(), freed: Vec::new(), journal, failed: false }
     }
 
     /// Returns the tree of a name, empty if there is none.
@@ -49,20 +63,22 @@ impl Changes {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             return Err(ArgumentError::TreeName { bytes: name.len() }.into());
         }
-        let base: &State = &self.base;
+        let base = &self.base;
         let (name, absent) = match base.trees.get_key_value(name) {
             Some((name, state)) => (Arc::clone(name), TreeEdit::of_state(state)),
             None => (Arc::from(name), TreeEdit::empty()),
         };
-        let edit = self.trees.entry(name).or_insert(absent);
-        Ok(TreeMut { base, edit, freed: &mut self.freed, failed: &mut self.failed })
+        let fresh = || TreeChanges { edit: absent, ops: Vec::new() };
+        let TreeChanges { edit, ops } = self.trees.entry(name).or_insert_with(fresh);
+        let Self { journal, freed, failed, .. } = self;
+        Ok(TreeMut { base, edit, ops, journal, freed, failed })
     }
 }
 
 impl WriteTxn {
     pub(crate) fn new(inner: Arc<Inner>, writer: Held<Arc<Inner>>) -> Self {
-        let base = inner.published.pin();
-        Self { inner, writer, changes: Changes::new(base) }
+        let changes = Changes::new(&writer);
+        Self { inner, writer, changes }
     }
 
     /// Returns the tree of a name. A tree that holds no entries need not be made first, and is
@@ -77,14 +93,36 @@ impl WriteTxn {
     /// Makes the changes durable, all or none, and returns the commit's number. A transaction that
     /// changed nothing writes nothing and returns the number of the commit it started from.
     ///
+    /// While this waits for the disk the next transaction may run; one sync serves all that wait.
+    ///
     /// # Errors
-    /// If the disk is full or fails, the last commit stays as it is. When a sync or the header
-    /// could not be written, whether this commit is there is known only after reopening: the store
-    /// is then [`Error::Poisoned`] for writers.
-    pub fn commit(mut self) -> Result<CommitId> {
-        let base = self.changes.base.clone();
-        let changes = std::mem::replace(&mut self.changes, Changes::new(base));
-        commit(&self.inner.published, &mut self.writer, changes, Sync::Full)
+    /// If the disk is full or fails, the last commit stays as it is. When a sync, the log or the
+    /// header could not be written, whether this commit is there is known only after reopening:
+    /// the store is then [`Error::Poisoned`] for writers.
+    pub fn commit(self) -> Result<CommitId> {
+        self.end(Sync::Full)
+    }
+
+    /// Commits without waiting for the disk: readers see the commit at once, a crash of the
+    /// process or the machine may undo it, and with it all that were committed so after it. It is
+    /// durable once a later [`WriteTxn::commit`] or [`Store::sync`](crate::Store::sync) returned,
+    /// or the store was closed.
+    ///
+    /// # Errors
+    /// As [`WriteTxn::commit`].
+    pub fn commit_unsynced(self) -> Result<CommitId> {
+        self.end(Sync::Kept)
+    }
+
+    fn end(self, sync: Sync) -> Result<CommitId> {
+        let Self { inner, mut writer, changes } = self;
+        let reached = commit(&inner.versions, &mut writer, changes, sync)?;
+        // The next transaction may begin.
+        drop(writer);
+        match reached {
+            Reached::Done(commit) => Ok(commit),
+            Reached::Written(commit) => inner.versions.wait_for(commit).map(|()| commit),
+        }
     }
 
     /// Undoes the transaction, as dropping it does.
@@ -149,7 +187,9 @@ impl TreeMut<'_> {
         if value.len() > VALUE_BYTES_MAX {
             return Err(ArgumentError::ValueTooLong { bytes: value.len() }.into());
         }
-        self.change(|edit, edits| edit.insert(key, value, edits))
+        let replaced = self.change(|edit, edits| edit.insert(key, value, edits))?;
+        self.journal.note(Op::Put { key, value }, self.ops);
+        Ok(replaced)
     }
 
     /// Removes a key and tells whether it was there.
@@ -157,7 +197,11 @@ impl TreeMut<'_> {
     /// # Errors
     /// If a page cannot be read or is damaged; the transaction can then only be dropped.
     pub fn remove(&mut self, key: &[u8]) -> Result<bool> {
-        self.change(|edit, edits| edit.remove(key, edits))
+        let removed = self.change(|edit, edits| edit.remove(key, edits))?;
+        if removed {
+            self.journal.note(Op::Remove { key }, self.ops);
+        }
+        Ok(removed)
     }
 
     /// Removes every entry.
@@ -165,7 +209,9 @@ impl TreeMut<'_> {
     /// # Errors
     /// If a page cannot be read or is damaged; the transaction can then only be dropped.
     pub fn clear(&mut self) -> Result<()> {
-        self.change(TreeEdit::clear)
+        self.change(TreeEdit::clear)?;
+        self.journal.note(Op::Clear, self.ops);
+        Ok(())
     }
 
     fn change<T>(

@@ -1,0 +1,280 @@
+//! Checkpoint: a commit that writes the trees, with all that the log held, and starts a new log.
+//!
+//! New pages first, then the inactive slot, then one sync, then the acknowledgement. A large one
+//! syncs its pages before its slot, so that opening never has to walk more than a few.
+
+use super::commit::{Sync, sync_name};
+use super::log::Tail;
+use super::state::{State, Writer, other_slot};
+use super::write::Changes;
+use crate::codec::u32_len;
+use crate::conc::Arc;
+use crate::crypto::{Batch, Place};
+use crate::error::{ArgumentError, Damage, Result};
+use crate::fault::{self, Fault};
+use crate::page::{Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, Slot, overflow_pages};
+use crate::space::{Draft, Space, chunk_key};
+use crate::tree::{Edits, Flush, Pager, TreeEdit, TreeState};
+use crate::unit::{CommitId, PageId, SLOT_BYTES, VALUE_BYTES_MAX};
+use crate::vfs::write_whole;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a checkpoint works on.
+struct Work<'a> {
+    writer: &'a mut Writer,
+    commit: CommitId,
+    sync: Sync,
+    /// Something failed that leaves the disk unknown.
+    unknown: &'a mut bool,
+}
+
+/// The trees of a commit: those that changed, to be written, and the others.
+struct Trees {
+    changed: BTreeMap<Arc<str>, TreeEdit>,
+    kept: BTreeMap<Arc<str>, Arc<TreeState>>,
+}
+
+/// A commit whose pages are written, and its slot not yet.
+struct Written<'a> {
+    batch: Batch<'a>,
+    trees: BTreeMap<Arc<str>, Arc<TreeState>>,
+    space: Arc<TreeState>,
+    catalog: CatalogAt,
+    catalog_pages: Vec<PageId>,
+}
+
+/// Which pages nobody needs: as old a commit as a reader has, and the last durable one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Needs {
+    pub(crate) oldest: CommitId,
+    pub(crate) durable: CommitId,
+}
+
+/// Finds room for the trees, writes them as commit `commit`, and returns what it is.
+pub(crate) fn checkpoint(
+    writer: &mut Writer,
+    changes: Changes,
+    (commit, sync, needs): (CommitId, Sync, Needs),
+    unknown: &mut bool,
+) -> Result<Arc<State>> {
+    let mut space = match writer.space.take() {
+        Some(space) => space,
+        None => changes.base.load_space()?,
+    };
+    space.release(needs.oldest, needs.durable);
+    let mut draft = space.draft(writer.tail.next());
+    let mut work = Work { writer, commit, sync, unknown };
+    let outcome = match work.run(changes, &mut space, &mut draft) {
+        Ok((state, freed)) => {
+            space.publish(draft, commit, freed);
+            Ok(state)
+        }
+        Err(error) => {
+            space.cancel(draft);
+            Err(error)
+        }
+    };
+    writer.space = Some(space);
+    outcome
+}
+
+impl Work<'_> {
+    /// Plans and writes; returns the new state, and the pages it does without.
+    fn run(
+        &mut self,
+        changes: Changes,
+        space: &mut Space,
+        draft: &mut Draft,
+    ) -> Result<(Arc<State>, Vec<PageId>)> {
+        let Changes { base, trees, mut freed, .. } = changes;
+        let pager = Arc::clone(&base.pager);
+        let edits = trees.into_iter().map(|(name, tree)| (name, tree.edit));
+        let trees = Trees::new(&base, edits.collect())?;
+        freed.extend(&self.writer.tail.freed);
+        freed.extend(&base.catalog_pages);
+        let mut space_edit = TreeEdit::of_state(&base.space);
+        let mut edits = Edits { pager: &pager, freed: &mut freed };
+        let pages = trees.pages();
+        plan_space((space, draft), &mut space_edit, &mut edits, pages)?;
+        let mut taken = draft.taken.clone();
+        taken.sort_unstable();
+        let large = taken.len() > self.writer.one_sync_pages_max;
+        let flush = Flush::new(&pager, self.commit, taken)?;
+        let written = write_pages(flush, trees, space_edit)?;
+        if large {
+            self.sync(&pager)?;
+        }
+        let slot = Slot {
+            commit: self.commit,
+            page_count: draft.page_count,
+            settled: large,
+            copy: false,
+            space: written.space.record(),
+            catalog: written.catalog,
+        };
+        let page = other_slot(self.writer.slot_page);
+        if fault::on(Fault::Cr05) {
+            self.sync(&pager)?;
+        }
+        self.poisoned_by(|| write_slot(&pager, written.batch, &slot, page))?;
+        if !fault::on(Fault::Cr05) {
+            self.sync(&pager)?;
+        }
+        self.writer.slot_page = page;
+        self.writer.settled = false;
+        self.writer.tail = self.next_log(&pager, slot.page_count)?;
+        let (mut trees, space, catalog_pages) =
+            (written.trees, written.space, written.catalog_pages);
+        let recorded = trees.iter().map(|(name, tree)| (Arc::clone(name), tree.record()));
+        let recorded = Arc::new(recorded.collect());
+        if fault::on(Fault::En11) {
+            trees = stale(&base, trees);
+        }
+        let (commit, log_end) = (self.commit, self.writer.tail.next());
+        let state = State { pager, slot, commit, trees, recorded, space, catalog_pages, log_end };
+        // What was written is resident now.
+        base.pager.cache().make_room();
+        Ok((Arc::new(state), freed))
+    }
+
+    /// Starts the log of the checkpoint. If the length of the file cannot be told, there is none.
+    fn next_log(&self, pager: &Pager, page_count: u64) -> Result<Tail> {
+        match self.writer.log_limits.filter(|_| self.sync == Sync::Full) {
+            Some(limits) => Tail::new(pager, page_count, limits),
+            None => Ok(Tail::none(page_count)),
+        }
+    }
+
+    fn sync(&mut self, pager: &Pager) -> Result<()> {
+        if self.sync == Sync::Later {
+            return Ok(());
+        }
+        self.poisoned_by(|| pager.sync())?;
+        let unnamed = self.writer.unnamed.take();
+        self.poisoned_by(|| sync_name(unnamed, pager))
+    }
+
+    /// Runs what leaves the disk unknown if it fails.
+    fn poisoned_by(&mut self, body: impl FnOnce() -> Result<()>) -> Result<()> {
+        let outcome = body();
+        *self.unknown |= outcome.is_err() && !fault::on(Fault::Cr11);
+        outcome
+    }
+}
+
+impl Trees {
+    /// Takes the trees that were changed now, and those that are in the log only.
+    fn new(base: &State, edits: BTreeMap<Arc<str>, TreeEdit>) -> Result<Self> {
+        let mut kept = base.trees.clone();
+        let mut changed = edits;
+        for (name, tree) in &base.trees {
+            if !tree.is_written() {
+                let edit = changed.entry(Arc::clone(name));
+                edit.or_insert_with(|| TreeEdit::of_state(tree)).changed = true;
+            }
+        }
+        changed.values_mut().for_each(|tree| tree.fit(base.pager.cache()));
+        changed.retain(|name, edit| {
+            if edit.changed {
+                kept.remove(name);
+            }
+            edit.changed && !edit.is_empty()
+        });
+        let trees = Self { changed, kept };
+        if trees.catalog_bytes() > VALUE_BYTES_MAX {
+            return Err(ArgumentError::TooManyTrees.into());
+        }
+        Ok(trees)
+    }
+
+    fn catalog_bytes(&self) -> usize {
+        self.changed.keys().chain(self.kept.keys()).map(|name| Catalog::entry_bytes(name)).sum()
+    }
+
+    /// Returns how many pages trees and catalog take.
+    fn pages(&self) -> usize {
+        let bytes = self.catalog_bytes();
+        let catalog = if bytes > INLINE_CATALOG_BYTES_MAX { overflow_pages(bytes) } else { 0 };
+        catalog + self.changed.values().map(TreeEdit::pages).sum::<usize>()
+    }
+}
+
+/// Takes pages for `pages` and for the record of free pages itself, which taking them changes.
+///
+/// It ends: the record's values keep their size, so its nodes only ever become more.
+fn plan_space(
+    (space, draft): (&mut Space, &mut Draft),
+    record: &mut TreeEdit,
+    edits: &mut Edits<'_>,
+    pages: usize,
+) -> Result<()> {
+    let mut seen = 0;
+    loop {
+        // What is freed is recorded before room is taken, so that the first run has room for all.
+        while seen < edits.freed.len() {
+            let freed = space.free(draft, &edits.freed[seen..]);
+            let chunks = freed.map_err(|page| edits.pager.damaged(page, Damage::Content))?;
+            seen = edits.freed.len();
+            record_chunks(record, draft, chunks, edits)?;
+        }
+        record.cut(edits.pager.cache());
+        let more = pages + record.pages() - draft.taken.len();
+        if more == 0 {
+            return Ok(());
+        }
+        let chunks = space.take(draft, more);
+        edits.freed.append(&mut draft.gap);
+        record_chunks(record, draft, chunks, edits)?;
+    }
+}
+
+fn record_chunks(
+    record: &mut TreeEdit,
+    draft: &Draft,
+    chunks: BTreeSet<u64>,
+    edits: &mut Edits<'_>,
+) -> Result<()> {
+    for chunk in chunks {
+        record.insert(&chunk_key(chunk), &draft.chunk(chunk).encode(), edits)?;
+    }
+    Ok(())
+}
+
+/// Writes the changed trees, the catalog and the record of free pages.
+fn write_pages(mut flush: Flush<'_>, trees: Trees, space: TreeEdit) -> Result<Written<'_>> {
+    let mut all = trees.kept;
+    for (name, edit) in trees.changed {
+        all.insert(name, flush.tree(edit)?);
+    }
+    let records = all.iter().map(|(name, tree)| (name.to_string(), tree.record()));
+    let bytes = Catalog(records.collect()).encode();
+    let mut catalog_pages = Vec::new();
+    let catalog = if bytes.len() <= INLINE_CATALOG_BYTES_MAX {
+        CatalogAt::Inline(bytes)
+    } else {
+        let first = flush.chain(&bytes, &mut catalog_pages)?;
+        CatalogAt::Stored { bytes: u32_len(bytes.len()), first }
+    };
+    let space = flush.tree(space)?;
+    let batch = flush.finish()?;
+    Ok(Written { batch, trees: all, space, catalog, catalog_pages })
+}
+
+/// Lets trees start from the nodes of an older commit, for [`Fault::En11`].
+fn stale(
+    base: &State,
+    trees: BTreeMap<Arc<str>, Arc<TreeState>>,
+) -> BTreeMap<Arc<str>, Arc<TreeState>> {
+    let trees = trees.into_iter().map(|(name, tree)| match base.trees.get(&name) {
+        Some(older) => (name, tree.stale(older, base.pager.cache())),
+        None => (name, tree),
+    });
+    trees.collect()
+}
+
+/// Seals a slot and writes it.
+pub(crate) fn write_slot(pager: &Pager, batch: Batch<'_>, slot: &Slot, page: PageId) -> Result<()> {
+    let mut bytes: [u8; SLOT_BYTES] = slot.encode();
+    batch.seal_slot(Place { page, birth: slot.commit }, &mut bytes);
+    write_whole(pager.file(), &bytes, page.offset()).map_err(|e| pager.io(&e))
+}

@@ -1,0 +1,124 @@
+//! Making written commits durable: one sync for all that wait.
+//!
+//! Whoever finds no sync under way starts one, for everything written so far, and the others wait
+//! for it or for the next. So while one syncs, the next transactions run and are written.
+//!
+//! - N3 A commit counts as durable only after a sync that began when it was written returned `Ok`.
+//!   After one that failed, none does.
+//!
+//! Model: loom-tests, `durable`.
+
+use crate::conc::{Condvar, Mutex};
+use crate::unit::CommitId;
+
+/// How far a file is durable, and what to publish then.
+#[derive(Debug)]
+pub(crate) struct Durable<T> {
+    progress: Mutex<Progress<T>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Progress<T> {
+    /// The last commit known to be durable.
+    durable: CommitId,
+    /// The last that is written, and what it holds.
+    written: (CommitId, T),
+    syncing: bool,
+    failed: bool,
+}
+
+/// Why a commit is not known to be durable.
+#[derive(Debug)]
+pub(crate) enum Lost<E> {
+    /// This sync failed.
+    Sync(E),
+    /// An earlier one did.
+    Before,
+}
+
+/// Ends a sync also by a panic.
+struct Syncing<'a, T> {
+    owner: &'a Durable<T>,
+    target: CommitId,
+    done: bool,
+}
+
+impl<T> Drop for Syncing<'_, T> {
+    fn drop(&mut self) {
+        let mut progress = self.owner.progress.lock();
+        progress.syncing = false;
+        if self.done {
+            progress.durable = progress.durable.max(self.target);
+        } else {
+            progress.failed = true;
+        }
+        drop(progress);
+        self.owner.changed.notify_all();
+    }
+}
+
+impl<T: Clone> Durable<T> {
+    pub(crate) fn new(commit: CommitId, value: T) -> Self {
+        let written = (commit, value);
+        let progress = Progress { durable: commit, written, syncing: false, failed: false };
+        Self { progress: Mutex::new(progress), changed: Condvar::new() }
+    }
+
+    /// Returns the last commit known to be durable.
+    pub(crate) fn durable(&self) -> CommitId {
+        self.progress.lock().durable
+    }
+
+    /// Tells whether a sync failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.progress.lock().failed
+    }
+
+    /// Notes a commit that is written.
+    pub(crate) fn written(&self, commit: CommitId, value: T) {
+        self.progress.lock().written = (commit, value);
+    }
+
+    /// Notes a commit that is durable already.
+    pub(crate) fn reached(&self, commit: CommitId, value: T) {
+        let mut progress = self.progress.lock();
+        progress.written = (commit, value);
+        progress.durable = progress.durable.max(commit);
+        drop(progress);
+        self.changed.notify_all();
+    }
+
+    /// Waits until a written commit is durable, syncing if nobody else does. `publish` is told what
+    /// a sync made durable, before anybody who waited goes on.
+    ///
+    /// # Errors
+    /// [`Lost`] if a sync failed.
+    pub(crate) fn reach<E>(
+        &self,
+        commit: CommitId,
+        mut sync: impl FnMut(&T) -> Result<(), E>,
+        mut publish: impl FnMut(CommitId, T),
+    ) -> Result<(), Lost<E>> {
+        loop {
+            let mut progress = self.progress.lock();
+            if progress.durable >= commit {
+                return Ok(());
+            }
+            if progress.failed {
+                return Err(Lost::Before);
+            }
+            if progress.syncing {
+                drop(self.changed.wait(progress));
+                continue;
+            }
+            progress.syncing = true;
+            let (target, value) = progress.written.clone();
+            drop(progress);
+            let mut syncing = Syncing { owner: self, target, done: false };
+            sync(&value).map_err(Lost::Sync)?;
+            publish(target, value);
+            syncing.done = true;
+        }
+    }
+}
