@@ -3,10 +3,11 @@
 use crate::codec::Writer;
 use crate::crypto::Seal;
 use crate::page::{
-    Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, OVERFLOW_CAPACITY, POINTER_BYTES, PRELUDE_BYTES,
-    PRELUDE_COPY_AT, Pointer, Prelude, Slot, TreeRecord, encode_branch, encode_leaf,
-    encode_overflow, leaf_cell_head,
+    Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, LOG_BODY_BYTES, LogRecord, OVERFLOW_CAPACITY,
+    POINTER_BYTES, PRELUDE_BYTES, PRELUDE_COPY_AT, Pointer, Prelude, Slot, TreeRecord,
+    encode_branch, encode_leaf, encode_overflow, leaf_cell_head,
 };
+use crate::txn::{Journal, Op, put_section};
 use crate::unit::{CommitId, PAGE_BYTES, PageId, SLOT_BYTES};
 
 const DOC: &str = include_str!("../../docs/format.md");
@@ -74,8 +75,8 @@ fn prelude() {
     assert_eq!(bytes.len(), PRELUDE_BYTES);
     let sum = xxhash_rust::xxh3::xxh3_128(&bytes[..72]).to_le_bytes();
     let magic = b"Fastness\r\n\x1a\n";
-    let (one, size) = (1_u32.to_le_bytes(), 4096_u32.to_le_bytes());
-    check("prelude", &[], (0, &bytes), &[magic, &one, &one, &size, &[7; 32], &[9; 16], &sum]);
+    let [version, one, size] = [2_u32, 1, 4096].map(u32::to_le_bytes);
+    check("prelude", &[], (0, &bytes), &[magic, &version, &one, &size, &[7; 32], &[9; 16], &sum]);
     assert!(DOC.contains(&format!("at offset {PRELUDE_COPY_AT} of pages 1 and")));
     assert_eq!(prelude.identity(), bytes[..24]);
 }
@@ -100,6 +101,7 @@ fn slot() {
         page_count: 6,
         settled: true,
         copy: true,
+        logged: true,
         space: TreeRecord { root: Some(pointer(8)), len: 9 },
         catalog: CatalogAt::Inline(catalog.clone()),
     };
@@ -107,13 +109,45 @@ fn slot() {
     assert_eq!(bytes.len(), SLOT_BYTES);
     let root = encoded(&pointer(8));
     let number = u64::to_le_bytes;
-    let (flags, len) = (7_u32.to_le_bytes(), 420_u32.to_le_bytes());
+    let (flags, len) = (15_u32.to_le_bytes(), 420_u32.to_le_bytes());
     check(
         "slot",
         &[],
         (0, &bytes),
         &[&[0; 16], &number(5), &number(6), &flags, &len, &root, &number(9), &catalog, &[0; 16]],
     );
+}
+
+#[test]
+fn log() {
+    let (first, last, durable) = (CommitId(7), CommitId(9), CommitId(5));
+    let record = LogRecord { first, last, durable, previous: [8; 16], changes: b"abc".to_vec() };
+    let pages = record.encode();
+    let (number, rest) = (u64::to_le_bytes, vec![0; LOG_BODY_BYTES - 39]);
+    let body = [&number(7)[..], &number(5), &[8; 16], &[3, 0, 0, 0], b"abc", &rest].concat();
+    check(
+        "log page",
+        &[],
+        (0, &pages),
+        &[&[0; 16], &number(9), &[0, 0], &[1, 0], &[0; 4], &body, &[0; 16]],
+    );
+    let parts: [&[u8]; 5] = [&number(7), &number(5), &[8; 16], &[3, 0, 0, 0], b"abc"];
+    check("record", &[("n", 3)], (0, &body[..39]), &parts);
+
+    let mut writer = Writer::default();
+    put_section("tree", 9, b"ops", &mut writer);
+    let parts: [&[u8]; 5] = [&[4], b"tree", &number(9), &[3, 0, 0, 0], b"ops"];
+    check("section", &[("n", 4), ("m", 3)], (0, writer.bytes()), &parts);
+    let (mut journal, mut ops) = (Journal::new(99), Vec::new());
+    journal.note(Op::Put { key: b"key", value: b"value" }, &mut ops);
+    let parts: [&[u8]; 5] = [&[1], &[3, 0], &[5, 0, 0, 0], b"key", b"value"];
+    check("set", &[("k", 3), ("v", 5)], (0, &ops), &parts);
+    ops.clear();
+    journal.note(Op::Remove { key: b"key" }, &mut ops);
+    check("remove", &[("k", 3)], (0, &ops), &[&[2], &[3, 0], b"key"]);
+    ops.clear();
+    journal.note(Op::Clear, &mut ops);
+    check("clear", &[], (0, &ops), &[&[3]]);
 }
 
 #[test]

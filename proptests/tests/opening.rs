@@ -184,7 +184,7 @@ fn a_newer_format_asks_for_a_newer_program() {
                 bytes[at + 72..at + 88].copy_from_slice(&sum);
             }
         });
-        let cause = FileErrorCause::NewerFormat { found: 7, supported: 1 };
+        let cause = FileErrorCause::NewerFormat { found: 7, supported: 2 };
         let error = options(encrypted).open(&fixture.path).unwrap_err();
         assert_eq!(error.remedy(), Remedy::Upgrade);
         fixture.check(&options(encrypted), &cause, error.file_kind().unwrap());

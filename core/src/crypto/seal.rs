@@ -197,7 +197,8 @@ impl Batch<'_> {
             return put_at(seal_at, 0, &seal.0);
         };
         let (clear, body) = sealed.split_at_mut(LOG_CLEAR_BYTES);
-        let seal = encrypt_with(keys, log_place(page), log_aad(page, clear), &self.salt, body);
+        let seal =
+            encrypt_with(keys, (log_place(page).nonce(), log_aad(page, clear)), &self.salt, body);
         put_at(seal_at, 0, &seal.0);
     }
 
@@ -216,19 +217,18 @@ impl Batch<'_> {
 }
 
 fn encrypt(keys: &FileKeys, place: Place, salt: &[u8; HEAD_BYTES], body: &mut [u8]) -> Seal {
-    encrypt_with(keys, place, place.aad(), salt, body)
+    encrypt_with(keys, (place.nonce(), place.aad()), salt, body)
 }
 
 fn encrypt_with(
     keys: &FileKeys,
-    place: Place,
-    aad: Aad<impl AsRef<[u8]>>,
+    (nonce, aad): (Nonce, Aad<impl AsRef<[u8]>>),
     salt: &[u8; HEAD_BYTES],
     body: &mut [u8],
 ) -> Seal {
     const { assert!(MAX_TAG_LEN == SEAL_BYTES) };
     let tag = keys
-        .with(salt, |key| key.seal_in_place_separate_tag(place.nonce(), aad, body))
+        .with(salt, |key| key.seal_in_place_separate_tag(nonce, aad, body))
         .expect("E1: a page is within the cipher's limits");
     let mut seal = Seal::default();
     put_at(&mut seal.0, 0, tag.as_ref());

@@ -14,6 +14,8 @@ pub struct Ledger {
     pub reachable: Vec<PageId>,
     /// Pages recorded as free, in order.
     pub free: Vec<PageId>,
+    /// Pages of the log, behind those of the file, in order.
+    pub log: Vec<PageId>,
 }
 
 /// Walks a commit and returns its ledger.
@@ -30,7 +32,9 @@ pub fn ledger(snapshot: &Snapshot) -> Result<Ledger> {
     reachable.sort_unstable();
     let mut free: Vec<_> = state.load_space()?.writable().collect();
     free.sort_unstable();
-    Ok(Ledger { page_count: state.slot.page_count, reachable, free })
+    let page_count = state.slot.page_count;
+    let log = (page_count..state.log_end.0).map(PageId).collect();
+    Ok(Ledger { page_count, reachable, free, log })
 }
 
 /// Returns the pages that the next commit may write inside the file, in order; empty until the

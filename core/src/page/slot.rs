@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 const FLAG_SETTLED: u32 = 1;
 const FLAG_INLINE: u32 = 2;
 const FLAG_COPY: u32 = 4;
+const FLAG_LOGGED: u32 = 8;
 const FIXED_BYTES: usize = 60;
 
 /// Longest catalog that stands in the slot itself.
@@ -39,6 +40,8 @@ pub(crate) struct Slot {
     pub(crate) settled: bool,
     /// The other slot holds the same commit and is durable; the next commit replaces this one.
     pub(crate) copy: bool,
+    /// The log of this commit was begun.
+    pub(crate) logged: bool,
     /// The tree of free pages.
     pub(crate) space: TreeRecord,
     pub(crate) catalog: CatalogAt,
@@ -50,6 +53,9 @@ impl Slot {
         let mut flags = if self.settled { FLAG_SETTLED } else { 0 };
         if self.copy {
             flags |= FLAG_COPY;
+        }
+        if self.logged {
+            flags |= FLAG_LOGGED;
         }
         if matches!(self.catalog, CatalogAt::Inline(_)) {
             flags |= FLAG_INLINE;
@@ -89,12 +95,13 @@ impl Slot {
             CatalogAt::Stored { bytes, first: Pointer::decode(&mut reader)?? }
         };
         let known = (space.root.is_some() || space.len == 0)
-            && flags & !(FLAG_SETTLED | FLAG_INLINE | FLAG_COPY) == 0
+            && flags & !(FLAG_SETTLED | FLAG_INLINE | FLAG_COPY | FLAG_LOGGED) == 0
             && (HEADER_PAGES..1 << 48).contains(&page_count)
             && commit.0 < 1 << 48;
         let settled = flags & FLAG_SETTLED != 0;
         let copy = flags & FLAG_COPY != 0;
-        known.then_some(Self { commit, page_count, settled, copy, space, catalog })
+        let logged = flags & FLAG_LOGGED != 0;
+        known.then_some(Self { commit, page_count, settled, copy, logged, space, catalog })
     }
 }
 
@@ -159,7 +166,8 @@ mod tests {
         ] {
             let space = TreeRecord { root: Some(pointer(7)), len: 2 };
             let (commit, page_count) = (CommitId(11), 12);
-            let slot = Slot { commit, page_count, settled: true, copy: false, space, catalog };
+            let (settled, copy, logged) = (true, false, true);
+            let slot = Slot { commit, page_count, settled, copy, logged, space, catalog };
             assert_eq!(Slot::decode(&slot.encode()), Some(slot));
         }
         assert_eq!(Catalog::decode(&catalog.encode()), Some(catalog));

@@ -109,9 +109,12 @@ impl Work<'_> {
             page_count: draft.page_count,
             settled: large,
             copy: false,
+            logged: false,
             space: written.space.record(),
             catalog: written.catalog,
         };
+        // What may fail comes before the commit is there.
+        let next_log = self.next_log(&pager, slot.page_count)?;
         let page = other_slot(self.writer.slot_page);
         if fault::on(Fault::Cr05) {
             self.sync(&pager)?;
@@ -121,8 +124,8 @@ impl Work<'_> {
             self.sync(&pager)?;
         }
         self.writer.slot_page = page;
-        self.writer.settled = false;
-        self.writer.tail = self.next_log(&pager, slot.page_count)?;
+        (self.writer.settled, self.writer.marked) = (false, false);
+        self.writer.tail = next_log;
         let (mut trees, space, catalog_pages) =
             (written.trees, written.space, written.catalog_pages);
         let recorded = trees.iter().map(|(name, tree)| (Arc::clone(name), tree.record()));
@@ -137,7 +140,7 @@ impl Work<'_> {
         Ok((Arc::new(state), freed))
     }
 
-    /// Starts the log of the checkpoint. If the length of the file cannot be told, there is none.
+    /// Starts the log of the checkpoint.
     fn next_log(&self, pager: &Pager, page_count: u64) -> Result<Tail> {
         match self.writer.log_limits.filter(|_| self.sync == Sync::Full) {
             Some(limits) => Tail::new(pager, page_count, limits),

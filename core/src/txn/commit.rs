@@ -116,23 +116,11 @@ fn log(
     let bytes = log_changes(sections);
     let (trees, durable) = (merged(&base, trees)?, versions.durable.durable());
     let entry = Entry { commit, durable, ops: journal.ops, changes: &bytes };
-    let mut poisoned_by = |outcome: Result<()>| {
-        *unknown |= outcome.is_err() && !fault::on(Fault::Cr11);
-        outcome
-    };
-    let mut grown = false;
     let kept = sync == Sync::Kept;
     if !kept {
-        let (batch, had_to_grow) = writer.tail.ready(&pager, bytes.len())?;
-        grown = had_to_grow;
-        if fault::on(Fault::Cr05) {
-            poisoned_by(pager.sync())?;
-        }
-        poisoned_by(writer.tail.append(&pager, batch, &entry))?;
+        append((&pager, writer, &base), &entry, unknown)?;
     } else if writer.tail.keep_back(&entry) {
-        let none = Entry { ops: 0, changes: &[], ..entry };
-        let (batch, _) = writer.tail.ready(&pager, 0)?;
-        poisoned_by(writer.tail.append(&pager, batch, &none))?;
+        append((&pager, writer, &base), &Entry { ops: 0, changes: &[], ..entry }, unknown)?;
     }
     writer.tail.freed.extend(freed);
     let state =
@@ -145,20 +133,40 @@ fn log(
         }
         return Ok(Reached::Done(commit));
     }
-    if !grown && !writer.settled {
-        poisoned_by(settle(&pager, &state.slot, writer))?;
-    }
     if fault::on(Fault::Cr05) {
         versions.publish(&state);
         return Ok(Reached::Done(commit));
     }
+    // Before anybody can see it.
+    let named = sync_name(writer.unnamed.take(), &pager);
+    *unknown |= named.is_err() && !fault::on(Fault::Cr11);
+    named?;
     versions.durable.written(commit, state);
-    let unnamed = writer.unnamed.take();
-    if unnamed.is_some() {
-        poisoned_by(versions.wait_for(commit))?;
-        poisoned_by(sync_name(unnamed, &pager))?;
-    }
     Ok(Reached::Written(commit))
+}
+
+/// Writes a record, and beside the first of a log, into the slot that is not needed, that there is
+/// one.
+fn append(
+    (pager, writer, base): (&Pager, &mut Writer, &State),
+    entry: &Entry<'_>,
+    unknown: &mut bool,
+) -> Result<()> {
+    let batch = writer.tail.ready(pager, entry.changes.len())?;
+    if fault::on(Fault::Cr05) {
+        pager.sync()?;
+    }
+    if let Err(error) = writer.tail.append(pager, batch, entry) {
+        *unknown |= writer.tail.retract(pager).is_err() && !fault::on(Fault::Cr11);
+        return Err(error);
+    }
+    if !writer.marked {
+        writer.marked = true;
+        let marked = settle(pager, &base.slot, writer);
+        *unknown |= marked.is_err() && !fault::on(Fault::Cr11);
+        marked?;
+    }
+    Ok(())
 }
 
 /// Makes the name of a file durable, if it may not be.
@@ -196,14 +204,12 @@ fn merged(
 pub(crate) fn sync_kept(versions: &Versions, writer: &mut Writer) -> Result<CommitId> {
     let commit = writer.tip.commit();
     if writer.tail.keeps_back() {
-        let durable = versions.durable.durable();
-        let pager = Arc::clone(&writer.tip.pager);
-        let (batch, _) = writer.tail.ready(&pager, 0)?;
+        let (durable, tip) = (versions.durable.durable(), Arc::clone(&writer.tip));
         let none = Entry { commit, durable, ops: 0, changes: &[] };
-        if let Err(error) = writer.tail.append(&pager, batch, &none) {
-            writer.poisoned = true;
-            return Err(error);
-        }
+        let mut unknown = false;
+        let written = append((&tip.pager, writer, &tip), &none, &mut unknown);
+        writer.poisoned |= unknown;
+        written?;
         versions.durable.written(commit, Arc::clone(&writer.tip));
     }
     Ok(commit)
@@ -213,7 +219,8 @@ pub(crate) fn sync_kept(versions: &Versions, writer: &mut Writer) -> Result<Comm
 pub(crate) fn close(versions: &Versions, writer: &mut Writer) -> Result<()> {
     let pager = Arc::clone(&writer.tip.pager);
     let page_count = writer.tip.slot.page_count;
-    if writer.tail.next().0 > page_count || writer.tail.keeps_back() {
+    let logged = writer.tail.next().0 > page_count || writer.tail.keeps_back();
+    if logged {
         let (changes, commit) = (Changes::new(writer), writer.tip.commit());
         // Nothing is published, and no page written again: snapshots may go on.
         let how = (commit, Sync::Full, needs(versions, writer));
@@ -223,7 +230,10 @@ pub(crate) fn close(versions: &Versions, writer: &mut Writer) -> Result<()> {
         settle(&pager, &Arc::clone(&writer.tip).slot, writer)?;
     }
     let bytes = writer.tip.slot.page_count * PAGE_BYTES as u64;
-    if writer.log_limits.is_some() && pager.file().len().map_err(|e| pager.io(&e))? > bytes {
+    let has_log = || pager.file().len().map(|len| len > bytes).map_err(|e| pager.io(&e));
+    if writer.log_limits.is_some() && has_log()? {
+        // Before the log goes, no slot may lead to a commit that needs it.
+        pager.sync()?;
         pager.file().set_len(bytes).map_err(|e| pager.io(&e))?;
     }
     Ok(())

@@ -98,6 +98,7 @@ pub(crate) fn format(
         page_count: HEADER_PAGES,
         settled: true,
         copy: false,
+        logged: false,
         space: TreeRecord::default(),
         catalog: CatalogAt::Inline(Vec::new()),
     };

@@ -117,27 +117,22 @@ impl Tail {
         self.kept_back.is_some()
     }
 
-    /// Makes ready to append a commit: the file reaches behind its record. Also tells whether the
-    /// file had to grow for it.
+    /// Makes ready to append a commit: the file reaches behind its record.
     ///
     /// # Errors
     /// If the disk is full or fails, or there are no random bytes; nothing is appended then.
-    pub(crate) fn ready<'a>(
-        &mut self,
-        pager: &'a Pager,
-        changes: usize,
-    ) -> Result<(Batch<'a>, bool)> {
+    pub(crate) fn ready<'a>(&mut self, pager: &'a Pager, changes: usize) -> Result<Batch<'a>> {
         let batch = pager.log_batch()?;
         let kept_back = self.kept_back.as_ref().map_or(0, |kept| kept.changes.len());
         let end = self.next.0 + log_pages(kept_back + changes) as u64;
         if end <= self.filled.0 {
-            return Ok((batch, false));
+            return Ok(batch);
         }
         let until = (end + GROW_PAGES).min(self.end.0.max(end));
         let zeros = vec![0; usize::try_from(until - self.filled.0).unwrap_or(0) * PAGE_BYTES];
         write_whole(pager.file(), &zeros, self.filled.offset()).map_err(|e| pager.io(&e))?;
         self.filled = PageId(until);
-        Ok((batch, true))
+        Ok(batch)
     }
 
     /// Keeps a commit back. It is written with the next one that is to be durable.
@@ -159,8 +154,8 @@ impl Tail {
         mut batch: Batch<'_>,
         entry: &Entry<'_>,
     ) -> Result<()> {
-        let (first, mut changes) = match self.kept_back.take() {
-            Some(kept) => (kept.first, kept.changes),
+        let (first, mut changes) = match &self.kept_back {
+            Some(kept) => (kept.first, kept.changes.clone()),
             None => (entry.commit, Vec::new()),
         };
         changes.extend_from_slice(entry.changes);
@@ -172,9 +167,19 @@ impl Tail {
             page = PageId(page.0 + 1);
         }
         write_whole(pager.file(), &pages, self.next.offset()).map_err(|e| pager.io(&e))?;
-        (self.next, self.salt) = (page, *batch.salt());
+        (self.next, self.salt, self.kept_back) = (page, *batch.salt(), None);
         self.ops += entry.ops;
         Ok(())
+    }
+
+    /// Takes back a record whose writing failed: its first page becomes zeros, durably.
+    ///
+    /// # Errors
+    /// If the system fails to write or to sync; the record may be there then.
+    pub(crate) fn retract(&self, pager: &Pager) -> Result<()> {
+        let zeros = [0; PAGE_BYTES];
+        write_whole(pager.file(), &zeros, self.next.offset()).map_err(|e| pager.io(&e))?;
+        pager.sync()
     }
 
     /// Goes on behind what was replayed.
@@ -195,6 +200,7 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) records: Vec<(PageId, LogRecord)>,
+    pub(crate) start: PageId,
     pub(crate) next: PageId,
     /// The salt of the last of them.
     salt: [u8; HEAD_BYTES],
@@ -204,8 +210,8 @@ pub(crate) struct Found {
 
 impl Found {
     /// Holds no record.
-    pub(crate) const fn nothing(next: PageId) -> Self {
-        Self { records: Vec::new(), next, salt: [0; HEAD_BYTES], torn: None }
+    pub(crate) const fn nothing(start: PageId) -> Self {
+        Self { records: Vec::new(), start, next: start, salt: [0; HEAD_BYTES], torn: None }
     }
 }
 
@@ -225,10 +231,11 @@ pub(crate) fn read(pager: &Pager, page_count: u64, base: CommitId) -> Result<Fou
         records.push((place, record));
     }
     let torn = area.torn(next, last)?;
-    if area.later(next, last)?.is_some_and(|durable| durable > last) {
+    if area.later(next, last)?.is_some() {
         return Err(pager.damaged(PageId(page_count + next), Damage::Seal));
     }
-    Ok(Found { records, next: PageId(page_count + next), salt, torn })
+    let (start, next) = (PageId(page_count), PageId(page_count + next));
+    Ok(Found { records, start, next, salt, torn })
 }
 
 /// What lies behind the pages of a file.
@@ -300,16 +307,18 @@ impl Area<'_> {
         Ok(head.filter(|head| head.commit > last).map(|head| head.commit))
     }
 
-    /// Looks behind `start` for a record after commit `last`, and returns the commit that was
-    /// durable when it was written.
+    /// Looks from `start` on for a record that tells of a durable commit after `last`.
     fn later(&mut self, start: u64, last: CommitId) -> Result<Option<CommitId>> {
-        for index in start + 1..LOG_PAGES_MAX {
+        for index in start..LOG_PAGES_MAX {
             let Some(page) = self.page(index)? else { return Ok(None) };
-            let first = |head: &LogHead| head.index == 0 && head.commit > last.next();
+            let first = |head: &LogHead| head.index == 0 && head.commit > last;
             if LogHead::decode(page).is_some_and(|head| first(&head))
                 && let Some((_, page)) = self.open(index)?
             {
-                return Ok(LogRecord::durable_in(LogHead::body(&page)));
+                let durable = LogRecord::durable_in(LogHead::body(&page));
+                if durable.is_some_and(|durable| durable > last) {
+                    return Ok(durable);
+                }
             }
         }
         Ok(None)

@@ -32,6 +32,8 @@ mod turn;
 mod write;
 
 pub(crate) use commit::needs;
+#[cfg(test)]
+pub(crate) use journal::{Journal, Op, put_section};
 pub(crate) use log::read as read_log;
 pub(crate) use open::{check_header, prelude_places};
 pub use options::Options;

@@ -38,12 +38,10 @@ pub(crate) fn open(options: &Options, path: &Path, mode: Mode) -> Result<Store> 
     let prelude = read_prelude(&*file, path)?;
     let sealer = unlock(options, path, &prelude)?;
     let pager = Arc::new(Pager::new(file, options.pager_parts(path, sealer)));
-    let logs = prelude.version >= LOG_VERSION;
-    let (mut writer, opened) = recover(pager, mode, logs)?;
+    let log_limits = (prelude.version >= LOG_VERSION).then(|| options.log_limits());
+    let (mut writer, opened) = recover(pager, mode, log_limits)?;
     writer.unnamed = Some(Arc::clone(&options.vfs));
     writer.one_sync_pages_max = options.one_sync_pages_max;
-    writer.log_limits = logs.then(|| options.log_limits());
-    writer.start_log()?;
     Ok(Store::new(Inner::new(options.clone(), prelude.version, writer, opened)))
 }
 

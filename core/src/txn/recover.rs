@@ -13,6 +13,7 @@
 //! - C5 What a reader saw after opening is still there after the next crash.
 
 use super::checkpoint::write_slot;
+use super::log::Limits;
 use super::open::Mode;
 use super::replay::{Replayed, replay};
 use super::state::{ONE_SYNC_PAGES_MAX, SLOT_PAGES, State, Writer, other_slot};
@@ -49,12 +50,18 @@ struct Chosen {
 }
 
 /// Finds the last whole commit of a file, log included, and makes it safe to build on.
-pub(crate) fn recover(pager: Arc<Pager>, mode: Mode, logs: bool) -> Result<(Writer, OpenedAs)> {
+pub(crate) fn recover(
+    pager: Arc<Pager>,
+    mode: Mode,
+    log_limits: Option<Limits>,
+) -> Result<(Writer, OpenedAs)> {
     let mut candidates = Vec::new();
     for page in SLOT_PAGES {
         candidates.extend(read_slot(&pager, page)?);
     }
     candidates.sort_by_key(|c| (std::cmp::Reverse(c.slot.commit), c.slot.copy));
+    let first = candidates.first().map(|c| c.slot.commit);
+    let marked = candidates.iter().any(|c| Some(c.slot.commit) == first && c.slot.logged);
     let agree = match candidates.as_mut_slice() {
         [first, copy] if first.slot.commit == copy.slot.commit && copy.slot.copy => {
             first.slot.settled = true;
@@ -68,7 +75,15 @@ pub(crate) fn recover(pager: Arc<Pager>, mode: Mode, logs: bool) -> Result<(Writ
     let Chosen { state, page, born } = choose(&pager, candidates)?;
     let base = state.commit();
     let whole = newest == Some(base);
-    let replayed = if logs { replay(state)? } else { Replayed::without_log(state) };
+    let mut replayed = match log_limits {
+        Some(_) => replay(state)?,
+        None => Replayed::without_log(state),
+    };
+    let empty = replayed.found.next == replayed.found.start;
+    if marked && whole && empty {
+        // A record was begun, and nothing of it is there.
+        replayed.found.torn.get_or_insert(base.next());
+    }
     let outcome = match (newest, replayed.found.torn) {
         (Some(newest), _) if !whole => RecoveryOutcome::CommitDiscarded(newest),
         _ if readable < SLOT_PAGES.len() => RecoveryOutcome::SlotDiscarded,
@@ -82,6 +97,9 @@ pub(crate) fn recover(pager: Arc<Pager>, mode: Mode, logs: bool) -> Result<(Writ
     let Replayed { state, found, ops, freed } = replayed;
     let mut writer = Writer::new(Arc::new(state), page, agree);
     writer.tail.resume(&found, ops, freed);
+    writer.marked = marked && whole && !empty;
+    writer.log_limits = log_limits;
+    writer.start_log()?;
     if mode == Mode::Write && !closed {
         if !fault::on(Fault::Fs01) {
             let slot = (whole && !agree).then_some(page);
@@ -92,7 +110,7 @@ pub(crate) fn recover(pager: Arc<Pager>, mode: Mode, logs: bool) -> Result<(Writ
         pager.sync()?;
         if let Some(newest) = unverified.filter(|_| !whole && fault::on(Fault::Cr01)) {
             settle(&pager, &newest, &mut writer)?;
-        } else if !agree {
+        } else if !agree || marked && empty {
             secure(&pager, &mut writer, !whole || readable < SLOT_PAGES.len())?;
         }
     }
@@ -132,7 +150,7 @@ fn secure(pager: &Pager, writer: &mut Writer, discarded: bool) -> Result<()> {
 /// commit replaces it, and not the slot that is known to be there.
 pub(crate) fn settle(pager: &Pager, slot: &Slot, writer: &mut Writer) -> Result<()> {
     let page = other_slot(writer.slot_page);
-    let slot = Slot { settled: true, copy: true, ..slot.clone() };
+    let slot = Slot { settled: true, copy: true, logged: writer.marked, ..slot.clone() };
     write_slot(pager, pager.batch()?, &slot, page)?;
     writer.settled = true;
     Ok(())

@@ -72,6 +72,8 @@ pub(crate) struct Writer {
     pub(crate) slot_page: PageId,
     /// Both slots hold the base, and it is known to be durable.
     pub(crate) settled: bool,
+    /// A slot says that the log was begun.
+    pub(crate) marked: bool,
     pub(crate) tail: Tail,
     /// `None` if the file is of a format without a log.
     pub(crate) log_limits: Option<Limits>,
@@ -93,6 +95,7 @@ impl Writer {
             tip,
             slot_page,
             settled,
+            marked: false,
             tail,
             log_limits: None,
             unnamed: None,

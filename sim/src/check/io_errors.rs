@@ -124,7 +124,7 @@ impl Storm<'_> {
         self.rig.probe.line(|| format!("{step:4} {op}: {error}"));
         if op.kind == Kind::Commit && self.uncertain.is_none() {
             let poisoned = is_poisoned(self.rig.store());
-            judge_commit(failure, poisoned)?;
+            judge_commit((failure, self.lasting()), poisoned)?;
             self.rig.probe.mark(commit_mark(poisoned));
             self.uncertain = poisoned.then_some(after);
         }
@@ -136,6 +136,10 @@ impl Storm<'_> {
         }
         self.rig.abort();
         self.read_back()
+    }
+
+    fn lasting(&self) -> bool {
+        self.injected.is_some_and(|injection| injection.lasting)
     }
 
     /// A transaction that failed half-way can only be dropped.
@@ -261,7 +265,10 @@ const fn commit_mark(poisoned: bool) -> &'static str {
 }
 
 /// A failed sync or slot leaves the disk unknown; a failed page does not.
-fn judge_commit(failure: Option<Failure>, poisoned: bool) -> Result<(), Violation> {
+fn judge_commit(
+    (failure, lasting): (Option<Failure>, bool),
+    poisoned: bool,
+) -> Result<(), Violation> {
     let Some(failure) = failure else {
         return Err(Violation::new(C11.id, "a commit failed without a cause"));
     };
@@ -271,7 +278,9 @@ fn judge_commit(failure: Option<Failure>, poisoned: bool) -> Result<(), Violatio
         Call::Write => failure.offset < header,
         _ => false,
     };
-    if unknown == poisoned {
+    // A record that could not be written is taken back, and that may fail too.
+    let taken_back = failure.call == Call::Write && failure.offset >= header;
+    if unknown == poisoned || taken_back && lasting {
         return Ok(());
     }
     let text = format!("a commit failed at {failure:?}, and the store is poisoned: {poisoned}");
@@ -371,7 +380,7 @@ impl Episode<'_> {
                     self.short(&error)?;
                     let failure = fs.failed();
                     let poisoned = is_poisoned(&store);
-                    judge_commit(failure, poisoned)?;
+                    judge_commit((failure, self.injection.lasting), poisoned)?;
                     self.probe.mark(commit_mark(poisoned));
                     if !poisoned && round == 0 {
                         fs.mend();

@@ -88,6 +88,11 @@ impl Book {
                 rig.crash(op)?;
             }
             Kind::Heal => self.steady(rig, op)?,
+            Kind::Reopen => {
+                // They are dropped first; closing then writes the trees.
+                self.needs.clear();
+                rig.act(op)?;
+            }
             _ => rig.act(op)?,
         }
         self.written(rig, number)?;

@@ -49,8 +49,8 @@ pub(super) const D1: Invariant =
     promise("D1", "What is read from a damaged file is right, or an error.");
 pub(super) const D2: Invariant = promise(
     "D2",
-    "Damage after a clean close never takes back a commit; after a crash one at most, and \
-     opening says so.",
+    "Damage after a clean close never takes back a commit; after a crash, at most the last ones \
+     that the log held, and opening says so.",
 );
 pub(super) const D3: Invariant = promise(
     "D3",
@@ -72,6 +72,11 @@ pub(super) const F2: Invariant = promise(
 );
 pub(super) const F3: Invariant =
     promise("F3", "What an interrupted attempt left is not in the way of another.");
+pub(super) const L1: Invariant = promise(
+    "L1",
+    "The log holds every commit since its base, in order and without a gap; no record that may be \
+     needed is written over.",
+);
 pub(super) const S1: Invariant =
     promise("S1", "Every page is in use or free in a commit, never both, never neither.");
 pub(super) const S2: Invariant = promise(
@@ -91,7 +96,7 @@ mod tests {
         let document = include_str!("../../../docs/verification.md");
         for invariant in [
             A1, A2, C1, C2, C3, C5, C6, C7, C8, C9, C10, C11, C12, C13, D1, D2, D3, D4, D5, E1, F1,
-            F2, F3, S1, S2, S4, S5,
+            F2, F3, L1, S1, S2, S4, S5,
         ] {
             let row = format!("| {} | {} |", invariant.id, invariant.promise);
             assert!(document.contains(&row), "not in docs/verification.md: {row}");

@@ -87,10 +87,17 @@ impl World {
         let entropy = SimEntropy::new(self.rng(Rng::next));
         let options = Options::new().vfs(Arc::new(fs.clone())).entropy(Arc::new(entropy));
         // Now and then next to nothing is kept in memory, or commits go the way of large ones.
-        match self.salt >> 29 {
+        let options = match self.salt >> 29 {
             0 => options.cache_bytes(8 << 10),
             1 => options.one_sync_pages(2),
             _ => options,
+        };
+        // The log is short, so that it is often full; or there is none.
+        match self.salt >> 26 & 7 {
+            0 => options.log_pages(0),
+            1 | 2 => options.log_pages(2),
+            3..6 => options.log_pages(6),
+            _ => options.log_pages(20),
         }
     }
 }
