@@ -177,9 +177,17 @@ impl Tail {
     /// # Errors
     /// If the system fails to write or to sync; the record may be there then.
     pub(crate) fn retract(&self, pager: &Pager) -> Result<()> {
-        let zeros = [0; PAGE_BYTES];
-        write_whole(pager.file(), &zeros, self.next.offset()).map_err(|e| pager.io(&e))?;
+        self.wipe(pager)?;
         pager.sync()
+    }
+
+    /// Makes the first page zero of what is to become the next record.
+    ///
+    /// # Errors
+    /// If the system fails to write.
+    pub(crate) fn wipe(&self, pager: &Pager) -> Result<()> {
+        let zeros = [0; PAGE_BYTES];
+        write_whole(pager.file(), &zeros, self.next.offset()).map_err(|e| pager.io(&e))
     }
 
     /// Goes on behind what was replayed.
@@ -206,12 +214,22 @@ pub(crate) struct Found {
     salt: [u8; HEAD_BYTES],
     /// A commit that was begun and is not whole.
     pub(crate) torn: Option<CommitId>,
+    /// Something of it is there. Before another one is written in its place this must go: parts
+    /// of the two that are alike could make it whole.
+    pub(crate) remains: bool,
 }
 
 impl Found {
     /// Holds no record.
     pub(crate) const fn nothing(start: PageId) -> Self {
-        Self { records: Vec::new(), start, next: start, salt: [0; HEAD_BYTES], torn: None }
+        Self {
+            records: Vec::new(),
+            start,
+            next: start,
+            salt: [0; HEAD_BYTES],
+            torn: None,
+            remains: false,
+        }
     }
 }
 
@@ -230,12 +248,13 @@ pub(crate) fn read(pager: &Pager, page_count: u64, base: CommitId) -> Result<Fou
         (last, salt) = (record.last, head.salt);
         records.push((place, record));
     }
-    let torn = area.torn(next, last)?;
+    let remains = area.begun(next, last)?;
+    let torn = remains.then(|| last.next());
     if area.later(next, last)?.is_some() {
         return Err(pager.damaged(PageId(page_count + next), Damage::Seal));
     }
     let (start, next) = (PageId(page_count), PageId(page_count + next));
-    Ok(Found { records, start, next, salt, torn })
+    Ok(Found { records, start, next, salt, torn, remains })
 }
 
 /// What lies behind the pages of a file.
@@ -301,10 +320,10 @@ impl Area<'_> {
         Ok((record.first == last.next()).then_some((head, record)))
     }
 
-    /// Returns the commit that was begun at `start`.
-    fn torn(&mut self, start: u64, last: CommitId) -> Result<Option<CommitId>> {
-        let head = self.open(start)?.map(|(head, _)| head);
-        Ok(head.filter(|head| head.commit > last).map(|head| head.commit))
+    /// Tells whether a record after commit `last` was begun at `start`.
+    fn begun(&mut self, start: u64, last: CommitId) -> Result<bool> {
+        let head = self.page(start)?.and_then(LogHead::decode);
+        Ok(head.is_some_and(|head| head.commit > last))
     }
 
     /// Looks from `start` on for a record that tells of a durable commit after `last`.

@@ -43,6 +43,15 @@ impl Pin {
     }
 }
 
+impl<T> Inner<T> {
+    /// Puts another state in the place of the current one and returns that.
+    fn replace(&mut self, commit: CommitId, value: Arc<T>) -> Arc<T> {
+        let pin = std::mem::replace(&mut self.pin, Pin::new(commit));
+        self.older.push_back(pin);
+        std::mem::replace(&mut self.current, value)
+    }
+}
+
 impl<T> Published<T> {
     pub(crate) fn new(commit: CommitId, current: Arc<T>) -> Self {
         let pin = Pin::new(commit);
@@ -57,17 +66,17 @@ impl<T> Published<T> {
         Pinned { value: Arc::clone(&inner.current), pin: Arc::clone(&inner.pin) }
     }
 
-    /// Replaces the current state, unless it is a later one already.
-    pub(crate) fn publish(&self, commit: CommitId, value: Arc<T>) {
-        let pin = Pin::new(commit);
+    /// Replaces the current state by a later one; does nothing if it is as late already.
+    pub(crate) fn advance(&self, commit: CommitId, value: Arc<T>) {
         let mut inner = self.inner.lock();
-        if commit <= inner.pin.commit {
-            return;
-        }
-        let last = std::mem::replace(&mut inner.current, value);
-        let last_pin = std::mem::replace(&mut inner.pin, pin);
-        inner.older.push_back(last_pin);
+        let last = (inner.pin.commit < commit).then(|| inner.replace(commit, value));
         drop(inner);
+        drop(last);
+    }
+
+    /// Replaces the current state.
+    pub(crate) fn publish(&self, commit: CommitId, value: Arc<T>) {
+        let last = self.inner.lock().replace(commit, value);
         drop(last);
     }
 

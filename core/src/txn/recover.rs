@@ -106,6 +106,9 @@ pub(crate) fn recover(
             rewrite(&pager, slot, if slot.is_some() { born } else { Vec::new() })?;
             rewrite(&pager, None, unsure)?;
         }
+        if found.remains {
+            writer.tail.wipe(&pager)?;
+        }
         // The pages may be in the system's cache only, if a process died and not the machine.
         pager.sync()?;
         if let Some(newest) = unverified.filter(|_| !whole && fault::on(Fault::Cr01)) {

@@ -53,7 +53,7 @@ impl Versions {
     /// Waits until a written commit is durable and published.
     pub(crate) fn wait_for(&self, commit: CommitId) -> Result<()> {
         let sync = |state: &Arc<State>| state.pager.sync();
-        let publish = |commit, state| self.published.publish(commit, state);
+        let publish = |commit, state| self.published.advance(commit, state);
         self.durable.reach(commit, sync, publish).map_err(|lost| match lost {
             Lost::Sync(error) => error,
             Lost::Before => Error::Poisoned { path: self.published.current().pager.path().into() },

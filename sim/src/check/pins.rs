@@ -48,8 +48,9 @@ pub(super) const CHECK: Check = Check {
     body,
 };
 
-/// Rounds of the same updates after which a file has its size, and further ones.
-const ROUNDS: [usize; 2] = [24, 24];
+/// Rounds of the same updates after which a file has its size, and further ones: a few, and as many
+/// as fill the log three times.
+const ROUNDS: usize = 24;
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
@@ -195,7 +196,8 @@ impl Book {
         rig.abort();
         rig.snapshots.clear();
         let mut most = [0; 2];
-        for (most, rounds) in most.iter_mut().zip(ROUNDS) {
+        let rounds = ROUNDS + 3 * usize::try_from(rig.world.log_pages()).unwrap_or_default();
+        for most in &mut most {
             for round in 0..rounds {
                 for index in 0..6 {
                     let key = op.b.wrapping_add(index * 5);

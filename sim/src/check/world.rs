@@ -82,6 +82,16 @@ impl World {
         }
     }
 
+    /// Pages of the log: few, so that it is often full, or none.
+    pub(super) const fn log_pages(&self) -> u64 {
+        match self.salt >> 26 & 7 {
+            0 => 0,
+            1 | 2 => 2,
+            3..6 => 6,
+            _ => 20,
+        }
+    }
+
     /// Options on a machine without a key.
     pub(super) fn options_without_key(&self, fs: &SimFs) -> Options {
         let entropy = SimEntropy::new(self.rng(Rng::next));
@@ -92,13 +102,7 @@ impl World {
             1 => options.one_sync_pages(2),
             _ => options,
         };
-        // The log is short, so that it is often full; or there is none.
-        match self.salt >> 26 & 7 {
-            0 => options.log_pages(0),
-            1 | 2 => options.log_pages(2),
-            3..6 => options.log_pages(6),
-            _ => options.log_pages(20),
-        }
+        options.log_pages(self.log_pages())
     }
 }
 
