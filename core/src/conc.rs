@@ -7,6 +7,11 @@
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 
+/// How often whoever is to sync lets others go first: some microseconds.
+pub(crate) const YIELDS: usize = 64;
+
+pub(crate) use std::thread::yield_now;
+
 /// A mutual exclusion lock.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);

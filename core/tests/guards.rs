@@ -134,16 +134,58 @@ fn update(store: &Store, numbers: impl Iterator<Item = u64>) {
 }
 
 #[test]
-fn a_single_row_commit_is_one_sync_two_writes_and_at_most_twenty_kibibytes() {
+fn a_single_row_commit_is_one_sync_one_write_and_one_page() {
     let vfs = Counting::default();
     let store = vfs.options().create("store").unwrap();
     load(&store, 60_000);
-    for round in 0..40 {
+    let mut others = 0;
+    for round in 0..1000 {
         let [_, writes, bytes, syncs] = vfs.of(|| update(&store, std::iter::once(round * 997)));
         assert_eq!(syncs, 1, "round {round}");
-        assert!(writes <= 2, "round {round}: {writes} write calls");
-        assert!(bytes <= 20 << 10, "round {round}: {bytes} bytes");
+        // The first also says in the header that there is a log; now and then the log is made
+        // longer, and when it is full the trees are written.
+        if (writes, bytes) != (1, 4096) {
+            others += 1;
+            assert!(round == 0 || bytes >= 4096 * 128, "round {round}: {writes} of {bytes} bytes");
+        }
     }
+    assert!(others <= 10, "{others} of a thousand write more than a page");
+}
+
+#[test]
+fn a_hundred_updates_of_an_aged_file_are_one_sync_and_one_write() {
+    let vfs = Counting::default();
+    let store = vfs.options().create("store").unwrap();
+    load(&store, 60_000);
+    let numbers = |round: u64| (0..100).map(move |n| (round * 7919 + n * 613) % 60_000);
+    (0..300).for_each(|round| update(&store, numbers(round)));
+    let mut most = Vec::new();
+    for round in 300..500 {
+        let [_, writes, bytes, syncs] = vfs.of(|| update(&store, numbers(round)));
+        most.push((writes, bytes, syncs));
+    }
+    most.sort_unstable();
+    let [usual, often] = [100, 190].map(|index| most[index]);
+    assert_eq!(usual, (1, 4 * 4096, 1));
+    assert_eq!(often.0, 1, "more than one in twenty writes otherwise: {often:?}");
+}
+
+#[test]
+fn commits_that_need_not_be_durable_write_and_sync_nothing() {
+    let vfs = Counting::default();
+    let store = vfs.options().create("store").unwrap();
+    load(&store, 1000);
+    let kept = || {
+        for number in 0..100 {
+            let mut txn = store.write().unwrap();
+            txn.tree("t").unwrap().insert(&key(number), &[5; 100]).unwrap();
+            txn.commit_unsynced().unwrap();
+        }
+    };
+    assert_eq!(vfs.of(kept), [0; 4]);
+    let [_, _, _, syncs] = vfs.of(|| assert_eq!(store.sync().unwrap(), store.snapshot().commit()));
+    assert_eq!(syncs, 1);
+    assert_eq!(vfs.of(|| drop(store.sync().unwrap())), [0; 4]);
 }
 
 #[test]

@@ -3,6 +3,11 @@
 pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) use std::sync::Arc;
 
+/// Once is enough to explore both outcomes.
+pub(crate) const YIELDS: usize = 1;
+
+pub(crate) use loom::thread::yield_now;
+
 /// A mutual exclusion lock.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);

@@ -6,6 +6,9 @@ use crate::fault::{self, Fault};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Heads {
     prefix: Box<[u8]>,
+    /// The head of the prefix, and which of its bits count.
+    prefix_head: u64,
+    prefix_mask: u64,
     /// Big-endian and filled up with zeros, so that their order never contradicts that of the keys.
     heads: Vec<u64>,
 }
@@ -25,14 +28,27 @@ impl Heads {
         // Keys ascend, so what the first and the last share, all share.
         let common = low.iter().zip(high).take_while(|(a, b)| a == b).count();
         let heads = keys.map(|key| head(&key[common..])).collect();
-        Self { prefix: low[..common].into(), heads }
+        let prefix: Box<[u8]> = low[..common].into();
+        let bits = u32::try_from(8 * common.min(8)).unwrap_or(64);
+        let prefix_mask = u64::MAX.checked_shl(64 - bits).unwrap_or(0);
+        Self { prefix_head: head(&prefix), prefix_mask, prefix, heads }
+    }
+
+    /// Returns what follows the prefix, if the key begins with it.
+    fn rest<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
+        // Without a call for what nearly always fits into a register.
+        if self.prefix.len() <= 8 && key.len() >= 8 {
+            let same = (head(key) ^ self.prefix_head) & self.prefix_mask == 0;
+            return same.then(|| &key[self.prefix.len()..]);
+        }
+        key.strip_prefix(&*self.prefix)
     }
 
     /// Takes in a key at its place; `false` if it does not share what the others have in common,
     /// and the heads must be made anew.
     #[must_use]
     pub(super) fn insert(&mut self, index: usize, key: &[u8]) -> bool {
-        let Some(rest) = key.strip_prefix(&*self.prefix) else { return false };
+        let Some(rest) = self.rest(key) else { return false };
         self.heads.insert(index, head(rest));
         true
     }
@@ -49,7 +65,7 @@ impl Heads {
         if fault::on(Fault::Bt07) {
             return (0, count);
         }
-        let Some(rest) = key.strip_prefix(&*self.prefix) else {
+        let Some(rest) = self.rest(key) else {
             return if *key < *self.prefix { (0, 0) } else { (count, count) };
         };
         let wanted = head(rest);
@@ -65,7 +81,7 @@ mod tests {
 
     #[test]
     fn the_range_holds_the_key_or_its_place() {
-        let sets: [&[&[u8]]; 5] = [
+        let sets: [&[&[u8]]; 7] = [
             &[b"", b"\0", b"\0\0", b"a", b"a\0", b"ab"],
             &[b"user:0001", b"user:0002", b"user:00020", b"user:9"],
             &[b"prefix-one-long-a", b"prefix-one-long-b", b"prefix-one-long-b\xff"],
@@ -76,6 +92,8 @@ mod tests {
                 b"\xff\xff\xff\xff\xff\xff\xff\xff\0",
             ],
             &[b"only"],
+            &[b"ninebytes", b"ninebytes\0more", b"ninebytes\x01"],
+            &[b"eight000", b"eight0001", b"eight000\xff"],
         ];
         let probes = sets.concat();
         for keys in sets {

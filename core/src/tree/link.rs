@@ -6,18 +6,27 @@ use crate::error::Result;
 use crate::page::Pointer;
 
 /// What leads to a node: a page of the file, the node in memory, or both.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Link {
     /// Where the node was written; `None` if it was changed and not written since. Then no node
     /// above it was written either.
     pub(super) pointer: Option<Pointer>,
-    node: OnceLock<Arc<Node>>,
+    /// The node, if it was there when the link was made.
+    node: Option<Arc<Node>>,
+    /// The node, if it was read since.
+    late: OnceLock<Arc<Node>>,
+}
+
+impl Clone for Link {
+    fn clone(&self) -> Self {
+        Self { pointer: self.pointer, node: self.peek().cloned(), late: OnceLock::new() }
+    }
 }
 
 impl Link {
     /// Leads to a page.
     pub(super) const fn stored(pointer: Pointer) -> Self {
-        Self { pointer: Some(pointer), node: OnceLock::new() }
+        Self { pointer: Some(pointer), node: None, late: OnceLock::new() }
     }
 
     /// Leads to a node that is not written.
@@ -26,22 +35,25 @@ impl Link {
     }
 
     pub(super) fn resident_at(pointer: Option<Pointer>, node: Arc<Node>) -> Self {
-        Self { pointer, node: OnceLock::from(node) }
+        Self { pointer, node: Some(node), late: OnceLock::new() }
     }
 
     /// Returns the link as if the node had not been read.
     pub(super) const fn unread(&self) -> Self {
-        Self { pointer: self.pointer, node: OnceLock::new() }
+        Self { pointer: self.pointer, node: None, late: OnceLock::new() }
     }
 
     /// Returns the node if it is resident, without using it.
     pub(super) fn peek(&self) -> Option<&Arc<Node>> {
-        self.node.get()
+        match &self.node {
+            Some(node) => Some(node),
+            None => self.late.get(),
+        }
     }
 
     /// Returns the node if it is resident.
     pub(super) fn resident(&self) -> Option<&Arc<Node>> {
-        let node = self.node.get()?;
+        let node = self.peek()?;
         node.touch();
         Some(node)
     }
@@ -63,27 +75,26 @@ impl Link {
 
     /// Makes a node that was read resident. If another reader was faster, its node stays.
     pub(super) fn keep(&self, node: &Arc<Node>) {
-        drop(self.node.set(Arc::clone(node)));
+        drop(self.late.set(Arc::clone(node)));
     }
 
     /// Returns the node to change: a copy, unless it is the transaction's own already. The page it
     /// was written to is freed.
     pub(super) fn edit(&mut self, level: Option<u8>, edits: &mut Edits<'_>) -> Result<&mut Node> {
         if let Some(pointer) = self.pointer {
-            let node = match self.node.take() {
+            let node = match self.node.take().or_else(|| self.late.take()) {
                 Some(node) => node,
                 None => edits.pager.node(&pointer, level)?,
             };
-            self.node = OnceLock::from(node);
+            self.node = Some(node);
             self.pointer = None;
             edits.freed.push(pointer.page);
         }
-        let node = self.node.get_mut().expect("T3: a node that is not written is resident");
-        Ok(Arc::make_mut(node))
+        Ok(self.own())
     }
 
     /// Returns the node to write; a copy if others see it.
     pub(super) fn own(&mut self) -> &mut Node {
-        Arc::make_mut(self.node.get_mut().expect("T3: a node that is not written is resident"))
+        Arc::make_mut(self.node.as_mut().expect("T3: a node that is not written is resident"))
     }
 }

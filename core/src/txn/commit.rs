@@ -228,12 +228,14 @@ pub(crate) fn close(versions: &Versions, writer: &mut Writer) -> Result<()> {
     }
     if !writer.settled {
         settle(&pager, &Arc::clone(&writer.tip).slot, writer)?;
+        if writer.log_limits.is_some() {
+            // Before the log goes, no slot may lead to a commit that needs it.
+            pager.sync()?;
+        }
     }
     let bytes = writer.tip.slot.page_count * PAGE_BYTES as u64;
     let has_log = || pager.file().len().map(|len| len > bytes).map_err(|e| pager.io(&e));
     if writer.log_limits.is_some() && has_log()? {
-        // Before the log goes, no slot may lead to a commit that needs it.
-        pager.sync()?;
         pager.file().set_len(bytes).map_err(|e| pager.io(&e))?;
     }
     Ok(())

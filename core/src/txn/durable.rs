@@ -8,7 +8,7 @@
 //!
 //! Model: loom-tests, `durable`.
 
-use crate::conc::{Condvar, Mutex};
+use crate::conc::{Condvar, Mutex, YIELDS, yield_now};
 use crate::unit::CommitId;
 
 /// How far a file is durable, and what to publish then.
@@ -26,6 +26,8 @@ struct Progress<T> {
     written: (CommitId, T),
     syncing: bool,
     failed: bool,
+    /// How many commits the last sync made durable.
+    shared: u64,
 }
 
 /// Why a commit is not known to be durable.
@@ -49,6 +51,7 @@ impl<T> Drop for Syncing<'_, T> {
         let mut progress = self.owner.progress.lock();
         progress.syncing = false;
         if self.done {
+            progress.shared = self.target.0.saturating_sub(progress.durable.0);
             progress.durable = progress.durable.max(self.target);
         } else {
             progress.failed = true;
@@ -61,7 +64,8 @@ impl<T> Drop for Syncing<'_, T> {
 impl<T: Clone> Durable<T> {
     pub(crate) fn new(commit: CommitId, value: T) -> Self {
         let written = (commit, value);
-        let progress = Progress { durable: commit, written, syncing: false, failed: false };
+        let progress =
+            Progress { durable: commit, written, syncing: false, failed: false, shared: 0 };
         Self { progress: Mutex::new(progress), changed: Condvar::new() }
     }
 
@@ -89,6 +93,18 @@ impl<T: Clone> Durable<T> {
         self.changed.notify_all();
     }
 
+    /// Waits a little for as many commits as shared the last sync: their writers were let go
+    /// together and come back together. Returns the last that is written then.
+    fn gather(&self, expected: u64) -> (CommitId, T) {
+        for _ in 0..YIELDS {
+            if self.progress.lock().written.0.0 >= expected {
+                break;
+            }
+            yield_now();
+        }
+        self.progress.lock().written.clone()
+    }
+
     /// Waits until a written commit is durable, syncing if nobody else does. `publish` is told what
     /// a sync made durable, before anybody who waited goes on.
     ///
@@ -113,9 +129,11 @@ impl<T: Clone> Durable<T> {
                 continue;
             }
             progress.syncing = true;
-            let (target, value) = progress.written.clone();
+            let expected = progress.durable.0 + progress.shared;
             drop(progress);
-            let mut syncing = Syncing { owner: self, target, done: false };
+            let mut syncing = Syncing { owner: self, target: commit, done: false };
+            let (target, value) = self.gather(expected);
+            syncing.target = target;
             sync(&value).map_err(Lost::Sync)?;
             publish(target, value);
             syncing.done = true;

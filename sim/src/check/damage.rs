@@ -54,14 +54,14 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
     let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, A1.id))?;
     let mut genuine = vec![genuine_now(&rig)];
-    // Where the file was closed last, and the time before.
-    let mut closed = [0, 0];
+    // Where the file was closed last.
+    let mut closed = 0;
     for (step, op) in plan.ops.iter().enumerate() {
         rig.step = step;
         if op.kind == Kind::Damage {
             let clean = op.a % 2 == 0;
-            // An open file may lead to what its log held before, or to the base before.
-            let possible = if clean { genuine.len() - 1 } else { closed[1] };
+            // An open file may lead to what its log held before.
+            let possible = if clean { genuine.len() - 1 } else { closed };
             attack(&mut rig, &genuine[possible..], clean)
                 .map_err(|violation| violation.at(step))?;
         } else {
@@ -73,7 +73,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
         if matches!(op.kind, Kind::Reopen | Kind::Compact)
             || op.kind == Kind::Damage && op.a % 2 == 0
         {
-            closed = [genuine.len() - 1, closed[0]];
+            closed = genuine.len() - 1;
         }
     }
     Ok(())

@@ -30,31 +30,35 @@ impl Engine for Fastness {
 
     fn can(&self, ability: Ability) -> bool {
         match ability {
-            Ability::Unsynced => false,
-            Ability::BoundedCache | Ability::Compaction => true,
+            Ability::Unsynced | Ability::BoundedCache | Ability::Compaction => true,
         }
     }
 
     fn open(&self, place: &Place<'_>) -> Result<Box<dyn Db>> {
         let options = options(self.encrypted).cache_bytes(place.cache_bytes);
-        Ok(Box::new(Open(options.open_or_create(place.dir.join("store.fastness"))?)))
+        let store = options.open_or_create(place.dir.join("store.fastness"))?;
+        Ok(Box::new(Open { store, synced: place.synced }))
     }
 }
 
-struct Open(Store);
+struct Open {
+    store: Store,
+    synced: bool,
+}
 
 impl Db for Open {
     fn session(&self) -> Result<Box<dyn Session + '_>> {
-        Ok(Box::new(Shared(&self.0)))
+        Ok(Box::new(Shared(&self.store, self.synced)))
     }
 
     fn compact(self: Box<Self>) -> Result<()> {
-        self.0.compact()?;
+        self.store.compact()?;
         Ok(())
     }
 }
 
-struct Shared<'a>(&'a Store);
+/// A store, and whether its commits are to be durable.
+struct Shared<'a>(&'a Store, bool);
 
 impl Session for Shared<'_> {
     fn commit(&mut self, changes: &[Change]) -> Result<()> {
@@ -66,7 +70,7 @@ impl Session for Shared<'_> {
                 None => tree.remove(&change.key)?,
             };
         }
-        txn.commit()?;
+        if self.1 { txn.commit()? } else { txn.commit_unsynced()? };
         Ok(())
     }
 
