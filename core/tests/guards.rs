@@ -142,14 +142,11 @@ fn a_single_row_commit_is_one_sync_one_write_and_one_page() {
     for round in 0..1000 {
         let [_, writes, bytes, syncs] = vfs.of(|| update(&store, std::iter::once(round * 997)));
         assert_eq!(syncs, 1, "round {round}");
-        // The first also says in the header that there is a log; now and then the log is made
-        // longer, and when it is full the trees are written.
-        if (writes, bytes) != (1, 4096) {
-            others += 1;
-            assert!(round == 0 || bytes >= 4096 * 128, "round {round}: {writes} of {bytes} bytes");
-        }
+        // The first of a log also says so in the header; now and then the log is made longer, and
+        // when it is full the trees are written.
+        others += usize::from((writes, bytes) != (1, 4096));
     }
-    assert!(others <= 10, "{others} of a thousand write more than a page");
+    assert!(others <= 12, "{others} of a thousand write more than a page");
 }
 
 #[test]
@@ -226,17 +223,27 @@ fn a_file_keeps_its_size_under_updates_and_compaction_fills_its_pages() {
     let vfs = Counting::default();
     let store = vfs.options().create("store").unwrap();
     load(&store, ENTRIES);
+    drop(store);
     let loaded = vfs.bytes();
-    assert!(loaded * 100 <= raw_bytes * 165, "loaded: {loaded} bytes for {raw_bytes}");
+    assert!(loaded * 100 <= raw_bytes * 125, "loaded: {loaded} bytes for {raw_bytes}");
+    let store = vfs.options().open("store").unwrap();
     for round in 0..400 {
         update(&store, (0..25).map(|number| (round * 7919 + number * 613) % ENTRIES));
     }
-    let aged = vfs.bytes();
-    assert!(aged * 100 <= loaded * 140, "aged: {aged} bytes after {loaded}");
     for round in 0..400 {
         update(&store, (0..25).map(|number| (round * 6007 + number * 509) % ENTRIES));
     }
-    assert!(vfs.bytes() * 100 <= aged * 102, "still growing: {} after {aged}", vfs.bytes());
+    // Old and new trees and the log: three times as much while it is open.
+    let open = vfs.bytes();
+    assert!(open <= loaded * 3, "open: {open} bytes after {loaded}");
+    for round in 0..800 {
+        update(&store, (0..25).map(|number| (round * 5003 + number * 419) % ENTRIES));
+    }
+    assert!(vfs.bytes() * 100 <= open * 102, "still growing: {} after {open}", vfs.bytes());
+    drop(store);
+    let aged = vfs.bytes();
+    assert!(aged * 100 <= loaded * 115, "aged: {aged} bytes after {loaded}");
+    let store = vfs.options().open("store").unwrap();
     store.compact().unwrap();
     let compact = vfs.bytes();
     assert!(compact * 100 <= raw_bytes * 115, "compacted: {compact} bytes for {raw_bytes}");

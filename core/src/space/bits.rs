@@ -52,7 +52,7 @@ impl Bits {
         self.0[word] &= !mask;
     }
 
-    fn has(&self, bit: u64) -> bool {
+    pub(crate) fn has(&self, bit: u64) -> bool {
         let (word, mask) = Self::place(bit);
         self.0[word] & mask != 0
     }

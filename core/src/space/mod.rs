@@ -85,6 +85,52 @@ impl Space {
         self.ready_count += 1;
     }
 
+    /// Returns how many pages are in use, the header's included.
+    pub(crate) fn used(&self) -> u64 {
+        self.page_count - self.free.values().map(Bits::count).sum::<u64>()
+    }
+
+    pub(crate) const fn page_count(&self) -> u64 {
+        self.page_count
+    }
+
+    /// Makes every free page below `cut` writable, and no other: nobody is left who needs one.
+    pub(crate) fn confine(&mut self, cut: u64) {
+        while let Some((_, pages)) = self.held.pop_front() {
+            pages.into_iter().for_each(|page| self.make_ready(page));
+        }
+        self.ready.retain(|&chunk, bits| {
+            let start = chunk * CHUNK_PAGES;
+            (cut.saturating_sub(start)..CHUNK_PAGES).for_each(|bit| bits.clear(bit));
+            bits.count() > 0
+        });
+        self.ready_count = self.ready.values().map(Bits::count).sum();
+    }
+
+    /// Takes the free pages at the end of the file out of a draft, and returns the chunks whose
+    /// record changes.
+    pub(crate) fn shorten(&self, draft: &mut Draft) -> BTreeSet<u64> {
+        let free = |draft: &Draft, page: u64| {
+            let (chunk, bit) = split(PageId(page));
+            let bits = draft.changed.get(&chunk).or_else(|| self.free.get(&chunk));
+            bits.is_some_and(|bits| bits.has(bit))
+        };
+        let before = self.page_count.max(draft.page_count);
+        while draft.page_count > HEADER_PAGES && free(draft, draft.page_count - 1) {
+            draft.page_count -= 1;
+        }
+        let mut chunks = BTreeSet::new();
+        for page in draft.page_count..before {
+            if free(draft, page) {
+                let (chunk, bit) = split(PageId(page));
+                let recorded = self.free.get(&chunk).copied().unwrap_or_default();
+                draft.changed.entry(chunk).or_insert(recorded).clear(bit);
+                chunks.insert(chunk);
+            }
+        }
+        chunks
+    }
+
     /// Starts a draft; new pages are taken from `end` on, behind what the log holds.
     pub(crate) fn draft(&self, end: PageId) -> Draft {
         let (page_count, end) = (self.page_count, end.0.max(self.page_count));
@@ -131,7 +177,13 @@ impl Space {
         for bit in start..start + len {
             ready.clear(bit);
             changed.clear(bit);
-            draft.taken.push(PageId(chunk * CHUNK_PAGES + bit));
+            let page = chunk * CHUNK_PAGES + bit;
+            draft.taken.push(PageId(page));
+            if page >= draft.page_count {
+                // The draft was made shorter: what is before the page is free again.
+                draft.gap.extend((draft.page_count..page).map(PageId));
+                draft.page_count = page + 1;
+            }
         }
         if ready.count() == 0 {
             self.ready.remove(&chunk);

@@ -20,6 +20,7 @@ mod flush;
 mod heads;
 mod keys;
 mod leaf;
+mod lift;
 mod link;
 mod node;
 mod pager;

@@ -19,11 +19,20 @@ use crate::unit::{CommitId, PageId, SLOT_BYTES, VALUE_BYTES_MAX};
 use crate::vfs::write_whole;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How a checkpoint is to be made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) commit: CommitId,
+    pub(crate) sync: Sync,
+    pub(crate) needs: Needs,
+    /// The file is to end before this page, if nothing but nodes is behind it.
+    pub(crate) cut: Option<PageId>,
+}
+
 /// What a checkpoint works on.
 struct Work<'a> {
     writer: &'a mut Writer,
-    commit: CommitId,
-    sync: Sync,
+    plan: Plan,
     /// Something failed that leaves the disk unknown.
     unknown: &'a mut bool,
 }
@@ -50,23 +59,26 @@ pub(crate) struct Needs {
     pub(crate) durable: CommitId,
 }
 
-/// Finds room for the trees, writes them as commit `commit`, and returns what it is.
+/// Finds room for the trees, writes them, and returns what the commit is.
 pub(crate) fn checkpoint(
     writer: &mut Writer,
     changes: Changes,
-    (commit, sync, needs): (CommitId, Sync, Needs),
+    plan: Plan,
     unknown: &mut bool,
 ) -> Result<Arc<State>> {
     let mut space = match writer.space.take() {
         Some(space) => space,
         None => changes.base.load_space()?,
     };
-    space.release(needs.oldest, needs.durable);
+    space.release(plan.needs.oldest, plan.needs.durable);
+    if let Some(cut) = plan.cut {
+        space.confine(cut.0);
+    }
     let mut draft = space.draft(writer.tail.next());
-    let mut work = Work { writer, commit, sync, unknown };
+    let mut work = Work { writer, plan, unknown };
     let outcome = match work.run(changes, &mut space, &mut draft) {
         Ok((state, freed)) => {
-            space.publish(draft, commit, freed);
+            space.publish(draft, plan.commit, freed);
             Ok(state)
         }
         Err(error) => {
@@ -88,24 +100,29 @@ impl Work<'_> {
     ) -> Result<(Arc<State>, Vec<PageId>)> {
         let Changes { base, trees, mut freed, .. } = changes;
         let pager = Arc::clone(&base.pager);
-        let edits = trees.into_iter().map(|(name, tree)| (name, tree.edit));
-        let trees = Trees::new(&base, edits.collect())?;
+        let trees = trees.into_iter().map(|(name, tree)| (name, tree.edit));
+        let mut trees = trees.collect();
+        let mut space_edit = TreeEdit::of_state(&base.space);
         freed.extend(&self.writer.tail.freed);
         freed.extend(&base.catalog_pages);
-        let mut space_edit = TreeEdit::of_state(&base.space);
         let mut edits = Edits { pager: &pager, freed: &mut freed };
-        let pages = trees.pages();
-        plan_space((space, draft), &mut space_edit, &mut edits, pages)?;
+        if let Some(cut) = self.plan.cut {
+            lift_all(&base, &mut trees, cut, &mut edits)?;
+            space_edit.lift(cut, &mut edits)?;
+        }
+        let trees = Trees::new(&base, trees)?;
+        let books = (space, &mut *draft, self.plan.cut.is_some());
+        plan_space(books, &mut space_edit, &mut edits, trees.pages())?;
         let mut taken = draft.taken.clone();
         taken.sort_unstable();
         let large = taken.len() > self.writer.one_sync_pages_max;
-        let flush = Flush::new(&pager, self.commit, taken)?;
+        let flush = Flush::new(&pager, self.plan.commit, taken)?;
         let written = write_pages(flush, trees, space_edit)?;
         if large {
             self.sync(&pager)?;
         }
         let slot = Slot {
-            commit: self.commit,
+            commit: self.plan.commit,
             page_count: draft.page_count,
             settled: large,
             copy: false,
@@ -124,7 +141,8 @@ impl Work<'_> {
             self.sync(&pager)?;
         }
         self.writer.slot_page = page;
-        (self.writer.settled, self.writer.marked) = (false, false);
+        self.writer.settled = false;
+        (self.writer.secured, self.writer.marked) = (false, false);
         self.writer.tail = next_log;
         let (mut trees, space, catalog_pages) =
             (written.trees, written.space, written.catalog_pages);
@@ -133,7 +151,7 @@ impl Work<'_> {
         if fault::on(Fault::En11) {
             trees = stale(&base, trees);
         }
-        let (commit, log_end) = (self.commit, self.writer.tail.next());
+        let (commit, log_end) = (self.plan.commit, self.writer.tail.next());
         let state = State { pager, slot, commit, trees, recorded, space, catalog_pages, log_end };
         // What was written is resident now.
         base.pager.cache().make_room();
@@ -142,14 +160,14 @@ impl Work<'_> {
 
     /// Starts the log of the checkpoint.
     fn next_log(&self, pager: &Pager, page_count: u64) -> Result<Tail> {
-        match self.writer.log_limits.filter(|_| self.sync == Sync::Full) {
+        match self.writer.log_limits.filter(|_| self.plan.sync == Sync::Full) {
             Some(limits) => Tail::new(pager, page_count, limits),
             None => Ok(Tail::none(page_count)),
         }
     }
 
     fn sync(&mut self, pager: &Pager) -> Result<()> {
-        if self.sync == Sync::Later {
+        if self.plan.sync == Sync::Later {
             return Ok(());
         }
         self.poisoned_by(|| pager.sync())?;
@@ -202,11 +220,25 @@ impl Trees {
     }
 }
 
+/// Takes the nodes behind a page as changed, in every tree.
+fn lift_all(
+    base: &State,
+    trees: &mut BTreeMap<Arc<str>, TreeEdit>,
+    cut: PageId,
+    edits: &mut Edits<'_>,
+) -> Result<()> {
+    for (name, tree) in &base.trees {
+        let edit = trees.entry(Arc::clone(name)).or_insert_with(|| TreeEdit::of_state(tree));
+        edit.lift(cut, edits)?;
+    }
+    Ok(())
+}
+
 /// Takes pages for `pages` and for the record of free pages itself, which taking them changes.
 ///
 /// It ends: the record's values keep their size, so its nodes only ever become more.
 fn plan_space(
-    (space, draft): (&mut Space, &mut Draft),
+    (space, draft, shorten): (&mut Space, &mut Draft, bool),
     record: &mut TreeEdit,
     edits: &mut Edits<'_>,
     pages: usize,
@@ -223,7 +255,12 @@ fn plan_space(
         record.cut(edits.pager.cache());
         let more = pages + record.pages() - draft.taken.len();
         if more == 0 {
-            return Ok(());
+            let chunks = if shorten { space.shorten(draft) } else { BTreeSet::new() };
+            if chunks.is_empty() {
+                return Ok(());
+            }
+            record_chunks(record, draft, chunks, edits)?;
+            continue;
         }
         let chunks = space.take(draft, more);
         edits.freed.append(&mut draft.gap);

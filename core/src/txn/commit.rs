@@ -3,7 +3,8 @@
 //! A small one is appended to the log; if that has no room, or there is none, the trees are written
 //! by a checkpoint. Then comes the sync, which others may share, then the acknowledgement.
 
-use super::checkpoint::{Needs, checkpoint};
+use super::checkpoint::{Needs, Plan, checkpoint};
+use super::close::secure;
 use super::journal::section_bytes;
 use super::log::{Entry, changes as log_changes};
 use super::recover::settle;
@@ -14,7 +15,7 @@ use crate::error::{ArgumentError, Damage, Error, Result};
 use crate::fault::{self, Fault};
 use crate::page::Catalog;
 use crate::tree::{Pager, TreeState};
-use crate::unit::{CommitId, PAGE_BYTES, VALUE_BYTES_MAX};
+use crate::unit::{CommitId, VALUE_BYTES_MAX};
 use crate::vfs::Vfs;
 use std::collections::BTreeMap;
 
@@ -85,9 +86,15 @@ fn prepare(
     if changes.journal.whole && writer.tail.has_room(changes.journal.ops, bytes) {
         return log((versions, writer), changes, (commit, sync), unknown);
     }
-    let needs = needs(versions, writer);
     let sync = if sync == Sync::Later { sync } else { Sync::Full };
-    let state = checkpoint(writer, changes, (commit, sync, needs), unknown)?;
+    if !writer.settled && writer.tip.commit() > writer.tip.slot.commit {
+        // Commits that were kept back left no copy of the base, and it is to give pages back now.
+        let secured = secure(writer);
+        *unknown |= secured.is_err() && !fault::on(Fault::Cr11);
+        secured?;
+    }
+    let plan = Plan { commit, sync, needs: needs(versions, writer), cut: None };
+    let state = checkpoint(writer, changes, plan, unknown)?;
     writer.tip = Arc::clone(&state);
     versions.publish(&state);
     Ok(Reached::Done(commit))
@@ -97,7 +104,11 @@ fn prepare(
 pub(crate) fn needs(versions: &Versions, writer: &Writer) -> Needs {
     let base = writer.tip.slot.commit;
     // While the other slot holds an older base, that one is not to be touched either.
-    let durable = if writer.settled { versions.durable.durable() } else { base };
+    let durable = match (writer.settled, writer.secured) {
+        (_, true) => base.next(),
+        (true, false) => versions.durable.durable(),
+        (false, false) => base,
+    };
     let current = writer.tip.commit();
     let oldest = if fault::on(Fault::Mv01) { current } else { versions.published.oldest() };
     Needs { oldest, durable }
@@ -213,30 +224,4 @@ pub(crate) fn sync_kept(versions: &Versions, writer: &mut Writer) -> Result<Comm
         versions.durable.written(commit, Arc::clone(&writer.tip));
     }
     Ok(commit)
-}
-
-/// Writes the trees if the log holds anything, and leaves the file as short as its pages.
-pub(crate) fn close(versions: &Versions, writer: &mut Writer) -> Result<()> {
-    let pager = Arc::clone(&writer.tip.pager);
-    let page_count = writer.tip.slot.page_count;
-    let logged = writer.tail.next().0 > page_count || writer.tail.keeps_back();
-    if logged {
-        let (changes, commit) = (Changes::new(writer), writer.tip.commit());
-        // Nothing is published, and no page written again: snapshots may go on.
-        let how = (commit, Sync::Full, needs(versions, writer));
-        writer.tip = checkpoint(writer, changes, how, &mut false)?;
-    }
-    if !writer.settled {
-        settle(&pager, &Arc::clone(&writer.tip).slot, writer)?;
-        if writer.log_limits.is_some() {
-            // Before the log goes, no slot may lead to a commit that needs it.
-            pager.sync()?;
-        }
-    }
-    let bytes = writer.tip.slot.page_count * PAGE_BYTES as u64;
-    let has_log = || pager.file().len().map(|len| len > bytes).map_err(|e| pager.io(&e));
-    if writer.log_limits.is_some() && has_log()? {
-        pager.file().set_len(bytes).map_err(|e| pager.io(&e))?;
-    }
-    Ok(())
 }

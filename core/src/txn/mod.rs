@@ -14,6 +14,7 @@
 //! Format: docs/format.md#commit. Model: `models::store`. Check: `sim::check::crash`.
 
 mod checkpoint;
+mod close;
 mod commit;
 mod compact;
 mod create;

@@ -85,6 +85,13 @@ impl<T> Published<T> {
         Arc::clone(&self.inner.lock().current)
     }
 
+    /// Tells whether nobody holds a state.
+    pub(crate) fn is_idle(&self) -> bool {
+        let inner = self.inner.lock();
+        let idle = |pin: &Arc<Pin>| pin.readers.load(Ordering::Acquire) == 0;
+        idle(&inner.pin) && inner.older.iter().all(idle)
+    }
+
     /// Returns the oldest commit that a reader holds or can still get.
     pub(crate) fn oldest(&self) -> CommitId {
         let mut inner = self.inner.lock();

@@ -72,6 +72,8 @@ pub(crate) struct Writer {
     pub(crate) slot_page: PageId,
     /// Both slots hold the base, and it is known to be durable.
     pub(crate) settled: bool,
+    /// Both slots that hold the base are known to be durable.
+    pub(crate) secured: bool,
     /// A slot says that the log was begun.
     pub(crate) marked: bool,
     pub(crate) tail: Tail,
@@ -95,6 +97,7 @@ impl Writer {
             tip,
             slot_page,
             settled,
+            secured: false,
             marked: false,
             tail,
             log_limits: None,

@@ -1,6 +1,7 @@
 //! The open store.
 
-use super::commit::{close, sync_kept};
+use super::close::close;
+use super::commit::sync_kept;
 use super::compact;
 use super::options::Options;
 use super::recover::OpenedAs;
