@@ -102,6 +102,7 @@ fn slot() {
         settled: true,
         copy: true,
         logged: true,
+        again: 2,
         space: TreeRecord { root: Some(pointer(8)), len: 9 },
         catalog: CatalogAt::Inline(catalog.clone()),
     };
@@ -109,7 +110,7 @@ fn slot() {
     assert_eq!(bytes.len(), SLOT_BYTES);
     let root = encoded(&pointer(8));
     let number = u64::to_le_bytes;
-    let (flags, len) = (15_u32.to_le_bytes(), 420_u32.to_le_bytes());
+    let (flags, len) = (0x20f_u32.to_le_bytes(), 420_u32.to_le_bytes());
     check(
         "slot",
         &[],

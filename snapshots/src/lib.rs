@@ -29,7 +29,14 @@ pub const FILES: &[Golden] = &[
     Golden { name: "v1-plain-unclosed.fastness", encrypted: false, closed: false },
     Golden { name: "v1-encrypted.fastness", encrypted: true, closed: true },
     Golden { name: "v1-encrypted-unclosed.fastness", encrypted: true, closed: false },
+    Golden { name: "v2-plain.fastness", encrypted: false, closed: true },
+    Golden { name: "v2-plain-unclosed.fastness", encrypted: false, closed: false },
+    Golden { name: "v2-encrypted.fastness", encrypted: true, closed: true },
+    Golden { name: "v2-encrypted-unclosed.fastness", encrypted: true, closed: false },
 ];
+
+/// What the names of files begin with that are of the version written today.
+pub const NEWEST: &str = "v2-";
 
 /// The key of every encrypted golden file: its bytes count from 0 to 63.
 #[must_use]
@@ -74,7 +81,8 @@ fn square(number: u32) -> Vec<u8> {
     (u64::from(number) * u64::from(number)).to_le_bytes().to_vec()
 }
 
-/// Makes the bytes of a golden file, in four commits that also free pages and reuse them.
+/// Makes the bytes of a golden file, in five commits: with a log of 11 pages the last but one is a
+/// checkpoint, and the last one is in the log.
 ///
 /// # Errors
 /// Those of the store; none is expected.
@@ -82,6 +90,7 @@ pub fn make(golden: Golden) -> Result<Vec<u8>> {
     let vfs = MemoryVfs::default();
     let path = PathBuf::from(golden.name);
     let options = options(golden.encrypted, &vfs).entropy(Arc::new(Counting::default()));
+    let options = options.log_pages(11);
     let store = options.create(&path)?;
     fill(&store)?;
     if golden.closed {

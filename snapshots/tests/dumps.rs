@@ -3,7 +3,7 @@
 use crate::golden::bytes;
 use fastness::PageId;
 use fastness::inspect::{dump_file, dump_page};
-use fastness_snapshots::{FILES, hold, options};
+use fastness_snapshots::{FILES, Golden, NEWEST, hold, options};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -22,22 +22,24 @@ fn pages_of_golden_files() {
     insta::assert_snapshot!("pages", text);
 }
 
-/// The header and one page of each kind, in every part.
+/// The header and one page of each kind, the log's included, in every part.
 #[test]
 fn parts_of_pages() {
-    let golden = FILES[0];
-    let vfs = hold(Path::new(PLACE), &bytes(golden));
-    let store = options(golden.encrypted, &vfs).open_read_only(PLACE).unwrap();
-    let snapshot = store.snapshot();
-    let table = dump_file(&snapshot).unwrap();
+    let newest = |golden: &&Golden| golden.name.starts_with(NEWEST) && !golden.encrypted;
     let mut text = String::new();
-    let mut seen: Vec<&str> = Vec::new();
-    for (number, line) in (0_u64..).zip(table.lines()) {
-        // `page 7: leaf, 12 cells of ..`: the first word says what the page is.
-        let kind = line.split([' ', ',']).nth(2).unwrap();
-        if number < 3 || !seen.contains(&kind) {
-            seen.push(kind);
-            writeln!(text, "== {line}\n{}", dump_page(&snapshot, PageId(number)).unwrap()).unwrap();
+    let mut seen: Vec<String> = Vec::new();
+    for golden in FILES.iter().filter(newest) {
+        let vfs = hold(Path::new(PLACE), &bytes(*golden));
+        let store = options(golden.encrypted, &vfs).open_read_only(PLACE).unwrap();
+        let snapshot = store.snapshot();
+        for (number, line) in (0_u64..).zip(dump_file(&snapshot).unwrap().lines()) {
+            // `page 7: leaf, 12 cells of ..`: the first word says what the page is.
+            let kind = line.split([' ', ',']).nth(2).unwrap();
+            if number < 3 || !seen.iter().any(|seen| seen == kind) {
+                seen.push(kind.to_owned());
+                let page = dump_page(&snapshot, PageId(number)).unwrap();
+                writeln!(text, "== {}: {line}\n{page}", golden.name).unwrap();
+            }
         }
     }
     insta::assert_snapshot!("parts", text);

@@ -1,7 +1,7 @@
 //! What we could read once we read for ever.
 
 use fastness::{Error, FileErrorCause, Key, Options, Snapshot};
-use fastness_snapshots::{Entries, FILES, Golden, content, hold, key, make, options};
+use fastness_snapshots::{Entries, FILES, Golden, NEWEST, content, hold, key, make, options};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ fn a_golden_file_opens_with_its_key_alone() {
 /// Not a promise of the format, yet a change of what is written should be seen in review.
 #[test]
 fn a_file_made_today_has_the_content_and_size_of_the_golden_one() {
-    for golden in FILES {
+    for golden in FILES.iter().filter(|golden| golden.name.starts_with(NEWEST)) {
         let made = make(*golden).unwrap();
         let vfs = hold(Path::new(PLACE), &made);
         check(&options(golden.encrypted, &vfs).open(PLACE).unwrap().snapshot(), *golden);

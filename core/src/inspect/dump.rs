@@ -2,10 +2,12 @@
 
 use crate::codec::Reader;
 use crate::error::{Damage, Result};
-use crate::page::{NodePage, OverflowPage, PRELUDE_BYTES, Pointer, Prelude, ValueSpan};
+use crate::page::{
+    LogRecord, NodePage, OverflowPage, PRELUDE_BYTES, Pointer, Prelude, ValueSpan, log_pages,
+};
 use crate::space::decode_chunk;
 use crate::tree::Pager;
-use crate::txn::{SLOT_PAGES, Snapshot, State, prelude_places, read_slot};
+use crate::txn::{Op, SLOT_PAGES, Snapshot, State, prelude_places, read_log, read_slot, section};
 use crate::unit::{HEADER_PAGES, PageBytes, PageId};
 use crate::verify::{Met, OWNER_SPACE, Use, Walk};
 use crate::vfs::read_whole;
@@ -39,6 +41,61 @@ pub fn dump_file(snapshot: &Snapshot) -> Result<String> {
             line(&mut text, &format!("page {page}: free"));
         }
     }
+    for (start, record) in log_records(state)? {
+        let pages = log_pages(record.changes.len()) as u64;
+        for page in (start.0..start.0 + pages).map(PageId) {
+            let part = format!("{} of {pages}", page.0 - start.0 + 1);
+            line(&mut text, &format!("page {page}: log, {part} of {}", commits(&record)));
+        }
+    }
+    Ok(text)
+}
+
+fn commits(record: &LogRecord) -> String {
+    match record.first == record.last {
+        true => format!("commit {}", record.last),
+        false => format!("commits {} to {}", record.first, record.last),
+    }
+}
+
+/// Returns the records of the log up to a commit.
+fn log_records(state: &State) -> Result<Vec<(PageId, LogRecord)>> {
+    if state.log_end.0 == state.slot.page_count {
+        return Ok(Vec::new());
+    }
+    let mut found = read_log(&state.pager, state.slot.page_count, state.slot.commit)?;
+    found.records.retain(|(page, _)| *page < state.log_end);
+    Ok(found.records)
+}
+
+/// Tells the record that a page of the log belongs to.
+fn log_page(state: &State, page: PageId) -> Result<String> {
+    let records = log_records(state)?;
+    let Some((start, record)) = records.into_iter().rfind(|(start, _)| *start <= page) else {
+        return Err(state.pager.damaged(page, Damage::Missing));
+    };
+    let mut text = String::new();
+    line(&mut text, &format!("page {page} of the log, in the record at page {start}"));
+    line(&mut text, &format!("  holds           {}", commits(&record)));
+    line(&mut text, &format!("  durable before  {}", record.durable));
+    line(&mut text, &format!("  record before   {}", hex(&record.previous)));
+    line(&mut text, &format!("  changes         {} bytes", record.changes.len()));
+    let mut reader = Reader::new(&record.changes);
+    while !reader.is_empty() {
+        let Some(mut section) = section(&mut reader) else {
+            line(&mut text, "  malformed: written by a faulty or hostile program");
+            break;
+        };
+        line(&mut text, &format!("  tree {}: {} entries afterwards", section.name, section.len));
+        while let Some(Some(op)) = section.next() {
+            let told = match op {
+                Op::Put { key, value } => format!("set {} -> {}", shown(key), shown(value)),
+                Op::Remove { key } => format!("remove {}", shown(key)),
+                Op::Clear => "clear".to_owned(),
+            };
+            line(&mut text, &format!("    {told}"));
+        }
+    }
     Ok(text)
 }
 
@@ -50,7 +107,11 @@ pub fn dump_file(snapshot: &Snapshot) -> Result<String> {
 pub fn dump_page(snapshot: &Snapshot, page: PageId) -> Result<String> {
     let state = snapshot.state();
     if page.0 >= state.slot.page_count {
-        return Err(state.pager.damaged(page, Damage::Missing));
+        return if page < state.log_end {
+            log_page(state, page)
+        } else {
+            Err(state.pager.damaged(page, Damage::Missing))
+        };
     }
     if page.0 < HEADER_PAGES {
         return header(state, page);
@@ -196,6 +257,7 @@ fn slot(text: &mut String, state: &State, page: PageId) -> Result<()> {
     line(text, &format!("    pages         {}", slot.page_count));
     line(text, &format!("    settled       {}", yes(slot.settled)));
     line(text, &format!("    copy          {}", yes(slot.copy)));
+    line(text, &format!("    log begun     {}", yes(slot.logged)));
     let space = slot.space.root.as_ref().map_or("none".to_owned(), told);
     line(text, &format!("    free pages    {space}, {} chunks", slot.space.len));
     match &slot.catalog {
@@ -206,10 +268,10 @@ fn slot(text: &mut String, state: &State, page: PageId) -> Result<()> {
             line(text, &format!("    catalog       {bytes} bytes from {}", told(first)));
         }
     }
-    if slot.commit == state.commit() {
-        for (name, tree) in &state.trees {
-            let root = tree.record().root.as_ref().map_or("none".to_owned(), told);
-            line(text, &format!("    tree {name}: {} entries, root {root}", tree.len));
+    if slot.commit == state.slot.commit {
+        for (name, record) in &*state.recorded {
+            let root = record.root.as_ref().map_or("none".to_owned(), told);
+            line(text, &format!("    tree {name}: {} entries, root {root}", record.len));
         }
     }
     Ok(())

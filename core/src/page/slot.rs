@@ -10,6 +10,8 @@ const FLAG_SETTLED: u32 = 1;
 const FLAG_INLINE: u32 = 2;
 const FLAG_COPY: u32 = 4;
 const FLAG_LOGGED: u32 = 8;
+const AGAIN_SHIFT: u32 = 8;
+const FLAGS_AGAIN: u32 = 0xff << AGAIN_SHIFT;
 const FIXED_BYTES: usize = 60;
 
 /// Longest catalog that stands in the slot itself.
@@ -42,12 +44,19 @@ pub(crate) struct Slot {
     pub(crate) copy: bool,
     /// The log of this commit was begun.
     pub(crate) logged: bool,
+    /// How many checkpoints of the same commit came before this one.
+    pub(crate) again: u8,
     /// The tree of free pages.
     pub(crate) space: TreeRecord,
     pub(crate) catalog: CatalogAt,
 }
 
 impl Slot {
+    /// Returns what tells checkpoints apart, in the order they were made.
+    pub(crate) const fn checkpoint(&self) -> (CommitId, u8) {
+        (self.commit, self.again)
+    }
+
     /// Returns the slot's bytes, not yet sealed.
     pub(crate) fn encode(&self) -> [u8; SLOT_BYTES] {
         let mut flags = if self.settled { FLAG_SETTLED } else { 0 };
@@ -57,6 +66,7 @@ impl Slot {
         if self.logged {
             flags |= FLAG_LOGGED;
         }
+        flags |= u32::from(self.again) << AGAIN_SHIFT;
         if matches!(self.catalog, CatalogAt::Inline(_)) {
             flags |= FLAG_INLINE;
         }
@@ -95,13 +105,14 @@ impl Slot {
             CatalogAt::Stored { bytes, first: Pointer::decode(&mut reader)?? }
         };
         let known = (space.root.is_some() || space.len == 0)
-            && flags & !(FLAG_SETTLED | FLAG_INLINE | FLAG_COPY | FLAG_LOGGED) == 0
+            && flags & !(FLAG_SETTLED | FLAG_INLINE | FLAG_COPY | FLAG_LOGGED | FLAGS_AGAIN) == 0
             && (HEADER_PAGES..1 << 48).contains(&page_count)
             && commit.0 < 1 << 48;
         let settled = flags & FLAG_SETTLED != 0;
         let copy = flags & FLAG_COPY != 0;
         let logged = flags & FLAG_LOGGED != 0;
-        known.then_some(Self { commit, page_count, settled, copy, logged, space, catalog })
+        let [_, again, _, _] = flags.to_le_bytes();
+        known.then_some(Self { commit, page_count, settled, copy, logged, again, space, catalog })
     }
 }
 
@@ -167,7 +178,8 @@ mod tests {
             let space = TreeRecord { root: Some(pointer(7)), len: 2 };
             let (commit, page_count) = (CommitId(11), 12);
             let (settled, copy, logged) = (true, false, true);
-            let slot = Slot { commit, page_count, settled, copy, logged, space, catalog };
+            let again = 3;
+            let slot = Slot { commit, page_count, settled, copy, logged, again, space, catalog };
             assert_eq!(Slot::decode(&slot.encode()), Some(slot));
         }
         assert_eq!(Catalog::decode(&catalog.encode()), Some(catalog));

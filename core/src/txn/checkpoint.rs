@@ -115,7 +115,10 @@ impl Work<'_> {
         plan_space(books, &mut space_edit, &mut edits, trees.pages())?;
         let mut taken = draft.taken.clone();
         taken.sort_unstable();
-        let large = taken.len() > self.writer.one_sync_pages_max;
+        let (first, last) = (self.plan.commit != base.slot.commit, base.slot.again);
+        let again = if first { 0 } else { last.saturating_add(1) };
+        // Of two checkpoints of one commit, the later one must not need to be walked.
+        let large = taken.len() > self.writer.one_sync_pages_max || !first;
         let flush = Flush::new(&pager, self.plan.commit, taken)?;
         let written = write_pages(flush, trees, space_edit)?;
         if large {
@@ -127,6 +130,7 @@ impl Work<'_> {
             settled: large,
             copy: false,
             logged: false,
+            again,
             space: written.space.record(),
             catalog: written.catalog,
         };

@@ -99,6 +99,7 @@ pub(crate) fn format(
         settled: true,
         copy: false,
         logged: false,
+        again: 0,
         space: TreeRecord::default(),
         catalog: CatalogAt::Inline(Vec::new()),
     };

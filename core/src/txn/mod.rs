@@ -34,7 +34,8 @@ mod write;
 
 pub(crate) use commit::needs;
 #[cfg(test)]
-pub(crate) use journal::{Journal, Op, put_section};
+pub(crate) use journal::{Journal, put_section};
+pub(crate) use journal::{Op, section};
 pub(crate) use log::read as read_log;
 pub(crate) use open::{check_header, prelude_places};
 pub use options::Options;

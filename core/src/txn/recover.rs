@@ -59,11 +59,11 @@ pub(crate) fn recover(
     for page in SLOT_PAGES {
         candidates.extend(read_slot(&pager, page)?);
     }
-    candidates.sort_by_key(|c| (std::cmp::Reverse(c.slot.commit), c.slot.copy));
-    let first = candidates.first().map(|c| c.slot.commit);
-    let marked = candidates.iter().any(|c| Some(c.slot.commit) == first && c.slot.logged);
+    candidates.sort_by_key(|c| (std::cmp::Reverse(c.slot.checkpoint()), c.slot.copy));
+    let first = candidates.first().map(|c| c.slot.checkpoint());
+    let marked = candidates.iter().any(|c| Some(c.slot.checkpoint()) == first && c.slot.logged);
     let agree = match candidates.as_mut_slice() {
-        [first, copy] if first.slot.commit == copy.slot.commit && copy.slot.copy => {
+        [first, copy] if first.slot.checkpoint() == copy.slot.checkpoint() && copy.slot.copy => {
             first.slot.settled = true;
             true
         }
@@ -71,10 +71,10 @@ pub(crate) fn recover(
     };
     let readable = candidates.len();
     let unverified = candidates.first().map(|c| c.slot.clone());
-    let newest = unverified.as_ref().map(|slot| slot.commit);
+    let newest = unverified.as_ref().map(Slot::checkpoint);
     let Chosen { state, page, born } = choose(&pager, candidates)?;
     let base = state.commit();
-    let whole = newest == Some(base);
+    let whole = newest == Some(state.slot.checkpoint());
     let mut replayed = match log_limits {
         Some(_) => replay(state)?,
         None => Replayed::without_log(state),
@@ -85,7 +85,7 @@ pub(crate) fn recover(
         replayed.found.torn.get_or_insert(base.next());
     }
     let outcome = match (newest, replayed.found.torn) {
-        (Some(newest), _) if !whole => RecoveryOutcome::CommitDiscarded(newest),
+        (Some((newest, _)), _) if !whole => RecoveryOutcome::CommitDiscarded(newest),
         _ if readable < SLOT_PAGES.len() => RecoveryOutcome::SlotDiscarded,
         (_, Some(torn)) => RecoveryOutcome::CommitDiscarded(torn),
         _ => RecoveryOutcome::LastCommitWhole,
