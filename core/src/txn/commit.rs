@@ -72,10 +72,11 @@ fn prepare(
     }
     changes.trees.retain(|_, tree| tree.edit.changed);
     if changes.trees.is_empty() {
-        // What it read may still be on its way.
-        let written = sync == Sync::Full && !writer.tail.keeps_back();
-        let reached = if written { Reached::Written } else { Reached::Done };
-        return Ok(reached(base.commit()));
+        // What it read may still be on its way, or kept back.
+        return match sync {
+            Sync::Full => sync_kept(versions, writer, unknown).map(Reached::Written),
+            Sync::Kept | Sync::Later => Ok(Reached::Done(base.commit())),
+        };
     }
     if base.commit().0 >= COMMIT_MAX {
         return Err(base.pager.damaged(writer.slot_page, Damage::Content));
@@ -211,17 +212,25 @@ fn merged(
     Ok(trees)
 }
 
-/// Makes every commit durable that was kept back, and returns the last.
-pub(crate) fn sync_kept(versions: &Versions, writer: &mut Writer) -> Result<CommitId> {
-    let commit = writer.tip.commit();
-    if writer.tail.keeps_back() {
-        let (durable, tip) = (versions.durable.durable(), Arc::clone(&writer.tip));
-        let none = Entry { commit, durable, ops: 0, changes: &[] };
-        let mut unknown = false;
-        let written = append((&tip.pager, writer, &tip), &none, &mut unknown);
-        writer.poisoned |= unknown;
-        written?;
-        versions.durable.written(commit, Arc::clone(&writer.tip));
+/// Writes what was kept back, and returns the last commit, whose durability is then to be waited
+/// for.
+pub(crate) fn sync_kept(
+    versions: &Versions,
+    writer: &mut Writer,
+    unknown: &mut bool,
+) -> Result<CommitId> {
+    let tip = Arc::clone(&writer.tip);
+    let (commit, durable) = (tip.commit(), versions.durable.durable());
+    if durable == commit {
+        return Ok(commit);
     }
+    if writer.tail.keeps_back() {
+        let none = Entry { commit, durable, ops: 0, changes: &[] };
+        append((&tip.pager, writer, &tip), &none, unknown)?;
+    }
+    let named = sync_name(writer.unnamed.take(), &tip.pager);
+    *unknown |= named.is_err() && !fault::on(Fault::Cr11);
+    named?;
+    versions.durable.written(commit, tip);
     Ok(commit)
 }

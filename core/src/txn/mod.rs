@@ -8,6 +8,8 @@
 //! - C5 What a reader saw after opening is still there after the next crash.
 //! - C6 A snapshot never changes.
 //! - C7 A name leads to a complete file or to none; creating and copying never replace one.
+//! - C14 A commit that need not be durable is seen at once, and lost only with all after it; a
+//!   durable commit, a sync or closing makes it durable.
 //! - L1 The log holds every commit since its base, in order and without a gap.
 //! - L2 A record of the log that was durable and is not whole is told as damage.
 //!

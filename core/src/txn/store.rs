@@ -172,7 +172,12 @@ impl Store {
     /// # Errors
     /// As [`WriteTxn::commit`].
     pub fn sync(&self) -> Result<CommitId> {
-        let commit = self.with_writer(sync_kept)??;
+        let commit = self.with_writer(|versions, writer| {
+            let mut unknown = false;
+            let commit = sync_kept(versions, writer, &mut unknown);
+            writer.poisoned |= unknown;
+            commit
+        })??;
         self.inner.versions.wait_for(commit).map(|()| commit)
     }
 

@@ -26,6 +26,7 @@ mod quiet;
 mod rig;
 mod shrink;
 mod store;
+mod unsynced;
 mod world;
 
 pub use plan::{PLAN_OPS_MAX, Plan};
@@ -139,6 +140,7 @@ pub static CHECKS: &[Check] = &[
     nonces::CHECK,
     pins::CHECK,
     compaction::CHECK,
+    unsynced::CHECK,
 ];
 
 /// Wrong on purpose: a healthy campaign always catches it.

@@ -45,6 +45,11 @@ pub(super) const C12: Invariant =
     promise("C12", "Reads and writes that do less than asked are no errors.");
 pub(super) const C13: Invariant =
     promise("C13", "A transaction in which an operation failed is never committed.");
+pub(super) const C14: Invariant = promise(
+    "C14",
+    "A commit that need not be durable is seen at once; a crash takes such commits back from the \
+     end only; a durable commit, a sync or closing makes them durable.",
+);
 pub(super) const D1: Invariant =
     promise("D1", "What is read from a damaged file is right, or an error.");
 pub(super) const D2: Invariant = promise(
@@ -95,8 +100,8 @@ mod tests {
     fn ids_and_sentences_are_those_of_the_document() {
         let document = include_str!("../../../docs/verification.md");
         for invariant in [
-            A1, A2, C1, C2, C3, C5, C6, C7, C8, C9, C10, C11, C12, C13, D1, D2, D3, D4, D5, E1, F1,
-            F2, F3, L1, S1, S2, S4, S5,
+            A1, A2, C1, C2, C3, C5, C6, C7, C8, C9, C10, C11, C12, C13, C14, D1, D2, D3, D4, D5,
+            E1, F1, F2, F3, L1, S1, S2, S4, S5,
         ] {
             let row = format!("| {} | {} |", invariant.id, invariant.promise);
             assert!(document.contains(&row), "not in docs/verification.md: {row}");

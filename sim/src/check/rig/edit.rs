@@ -3,7 +3,7 @@
 use super::Rig;
 use crate::check::Violation;
 use crate::check::compare::{Stop, refusal, same, same_value};
-use fastness::{Error, WriteTxn};
+use fastness::{CommitId, Error, WriteTxn};
 use fastness_models::domain::{KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};
 use fastness_models::store::Outcome;
 use fastness_models::{Kind, Op};
@@ -63,9 +63,20 @@ impl Rig<'_> {
     }
 
     pub(in crate::check) fn commit(&mut self) -> Result<(), Stop> {
+        self.commit_by(WriteTxn::commit)
+    }
+
+    pub(in crate::check) fn commit_unsynced(&mut self) -> Result<(), Stop> {
+        self.commit_by(WriteTxn::commit_unsynced)
+    }
+
+    fn commit_by(
+        &mut self,
+        how: impl FnOnce(WriteTxn) -> Result<CommitId, Error>,
+    ) -> Result<(), Stop> {
         let Some(txn) = self.txn.take() else { return Ok(()) };
         let changed = self.model.changed();
-        let commit = match txn.commit() {
+        let commit = match how(txn) {
             Ok(commit) => commit,
             Err(error) => {
                 self.model.abort();
