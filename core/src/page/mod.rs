@@ -62,10 +62,10 @@ impl Pointer {
     }
 
     pub(crate) fn encode(pointer: Option<&Self>, writer: &mut Writer) {
-        writer.put(&pointer.map_or([0; POINTER_BYTES], Self::to_bytes));
+        writer.put(&pointer.map_or([0; POINTER_BYTES], |pointer| pointer.to_bytes()));
     }
 
-    pub(crate) fn to_bytes(&self) -> [u8; POINTER_BYTES] {
+    pub(crate) fn to_bytes(self) -> [u8; POINTER_BYTES] {
         let mut bytes = [0; POINTER_BYTES];
         put_at(&mut bytes, 0, &u48_bytes(self.page.0));
         put_at(&mut bytes, 6, &u48_bytes(self.birth.0));

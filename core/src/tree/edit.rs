@@ -40,8 +40,8 @@ impl Node {
         let level = self.level() - 1;
         let child = self.links[index].edit(Some(level), edits)?;
         let (replaced, split) = child.insert(key, value, edits)?;
-        let Some((key, right)) = split else { return Ok((replaced, None)) };
-        Ok((replaced, self.take_in(index + 1, &key, right, edits.pager.cache())))
+        let split = split.and_then(|split| self.take_in(index + 1, split, edits.pager.cache()));
+        Ok((replaced, split))
     }
 
     /// Inserts into a leaf.
@@ -77,9 +77,10 @@ impl Node {
     }
 
     /// Takes in a node that was split off a child.
-    fn take_in(&mut self, index: usize, key: &[u8], child: Self, cache: &Cache) -> Split {
+    fn take_in(&mut self, index: usize, split: (Box<[u8]>, Self), cache: &Cache) -> Split {
+        let (key, child) = split;
         let appended = index == self.count();
-        self.adopt(index, key, Link::fresh(child));
+        self.adopt(index, &key, Link::fresh(child));
         if self.used <= if appended { NODE_CAPACITY } else { GROWN_BYTES_MAX } {
             return None;
         }

@@ -2,7 +2,7 @@
 
 use super::keys::Spot;
 use super::{Cache, Node};
-use crate::codec::{Reader, put_at, u32_at};
+use crate::codec::{Reader, put_at, u32_at, u32_len};
 use crate::conc::Arc;
 use crate::page::{
     CELL_BYTES_MAX, LEAF_CELL_HEAD, POINTER_BYTES, Pointer, encode_leaf, leaf_cell_bytes,
@@ -95,7 +95,7 @@ impl Node {
         heap.extend_from_slice(key);
         if long {
             let mut place = [0; POINTER_BYTES];
-            put_at(&mut place, 0, &(self.long.len() as u32).to_le_bytes());
+            put_at(&mut place, 0, &u32_len(self.long.len()).to_le_bytes());
             heap.extend_from_slice(&place);
             self.long.push(value.into());
         } else {
@@ -154,7 +154,7 @@ impl Node {
             heap.extend_from_slice(self.cell(index));
             if let Payload::Long(value) = self.payload(index) {
                 let place = at + LEAF_CELL_HEAD + usize::from(spot.len);
-                put_at(&mut heap, place, &(long.len() as u32).to_le_bytes());
+                put_at(&mut heap, place, &u32_len(long.len()).to_le_bytes());
                 long.push(Arc::clone(value));
             }
             self.keys.moved(index, Spot::new(at + LEAF_CELL_HEAD, usize::from(spot.len)));
@@ -170,7 +170,7 @@ impl Node {
             let len = usize::from(other.keys.spot(index).len);
             let spot = Spot::new(at + LEAF_CELL_HEAD, len);
             if let Payload::Long(value) = other.payload(index) {
-                let place = (self.long.len() as u32).to_le_bytes();
+                let place = u32_len(self.long.len()).to_le_bytes();
                 put_at(&mut self.keys.heap, spot.end(), &place);
                 self.long.push(Arc::clone(value));
             }
