@@ -6,8 +6,10 @@
 //!
 //! A map of this tree, top-down; a module imports only from above: `conc` primitives, `unit`
 //! numbers, `error`, `fault` planted bugs, `codec` bounded bytes, [`vfs`] files, `crypto` seals,
-//! `page` layouts, `space` free pages, `tree` the B+tree, `txn` transactions, `verify` the checker.
+//! `page` layouts, `space` free pages, `tree` the B+tree, `txn` transactions, [`auth`] users and
+//! the requests of their logins, `verify` the checker.
 
+pub mod auth;
 mod codec;
 mod conc;
 mod crypto;

@@ -1,0 +1,61 @@
+//! Points in time, which come in from outside; arithmetic on them saturates.
+//!
+//! - U5 A far future never becomes the past, nor the past a far future.
+
+use std::time::Duration;
+
+/// A point in time: milliseconds since the beginning of 1970, UTC.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Time(pub i64);
+
+impl Time {
+    /// The end of time: a token that expires then never does.
+    pub const NEVER: Self = Self(i64::MAX);
+
+    /// Returns the time so many seconds after the beginning of 1970.
+    #[must_use]
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// Returns the time later by this much.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(millis(duration)))
+    }
+
+    /// Returns the time earlier by this much.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(duration)))
+    }
+
+    /// Returns how long it is from `earlier` to this; nothing if that is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        let millis = i128::from(self.0) - i128::from(earlier.0);
+        Duration::from_millis(u64::try_from(millis).unwrap_or_default())
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates_at_both_ends() {
+        assert_eq!(Time::from_seconds(1_512_345_678), Time(1_512_345_678_000));
+        assert_eq!(Time::from_seconds(i64::MAX), Time::NEVER);
+        assert_eq!(Time::from_seconds(i64::MIN), Time(i64::MIN));
+        assert_eq!(Time::from_seconds(-1), Time(-1000));
+        assert_eq!(Time::NEVER.plus(Duration::MAX), Time::NEVER);
+        assert_eq!(Time(0).plus(Duration::MAX), Time::NEVER);
+        assert_eq!(Time(i64::MIN).minus(Duration::MAX), Time(i64::MIN));
+        assert_eq!(Time(5).since(Time(9)), Duration::ZERO);
+        assert_eq!(Time::NEVER.since(Time(i64::MIN)), Duration::from_millis(u64::MAX));
+    }
+}
