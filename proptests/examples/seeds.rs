@@ -2,7 +2,7 @@
 //! are those that the campaign would run first.
 
 use fastness_proptests::BODIES;
-use fastness_proptests::bodies::{file_seeds, page_seeds, seal_seeds};
+use fastness_proptests::bodies::{auth_seeds, file_seeds, page_seeds, seal_seeds};
 use fastness_sim::check;
 use std::path::PathBuf;
 use std::{env, fs, io};
@@ -23,6 +23,7 @@ fn main() -> io::Result<()> {
     let dir = PathBuf::from(env::args().nth(1).unwrap_or_else(|| "fuzz/corpus".to_owned()));
     for body in BODIES {
         let seeds = match body.name {
+            "auth" => auth_seeds(),
             "file" => file_seeds(),
             "page" => page_seeds(),
             "seal" => seal_seeds(),

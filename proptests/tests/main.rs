@@ -1,5 +1,6 @@
 //! Everything that tests the whole instead of one module, in one binary.
 //!
+//! - `auth`: the wire of logins, over generated answers, tokens, times and courses of events.
 //! - `checks`: the checks over generated plans, and the checks of the checks.
 //! - `tidy`: the house style and the layering, held as tests.
 //! - `deep`: trees of many levels, compared with a map.
@@ -9,6 +10,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
 
+mod auth;
 mod checks;
 mod deep;
 mod kill;

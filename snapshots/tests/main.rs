@@ -1,11 +1,13 @@
 //! Golden files and reviewed texts, in one binary.
 //!
+//! - `auth`: what goes over the wire of logins, and what its errors say.
 //! - `golden`: every golden file still opens and holds what it held.
 //! - `texts`: what errors and settings say, and what they must not say.
 //! - `dumps`: what the pages of the golden files look like.
 
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
 
+mod auth;
 mod dumps;
 mod golden;
 mod texts;

@@ -10,7 +10,7 @@ use std::fmt;
 use std::fmt::Write as _;
 
 /// Where the accounts are: an `http` or `https` URL, kept as it was given.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AuthUrl {
     text: String,
     /// Where the path begins; at the end if there is none.
@@ -70,6 +70,12 @@ impl AuthUrl {
 impl fmt::Display for AuthUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for AuthUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AuthUrl").field(&self.text).finish()
     }
 }
 

@@ -62,7 +62,7 @@ codes! {
     UNKNOWN = -1, Fatal, "nobody said what went wrong";
     IO_EXCEPTION = 0, Recoverable, "the network failed";
     JSON_EXCEPTION = 1, Fatal, "an answer is not the JSON it has to be";
-    CLIENT_RESET = 7, Fatal, "the server has lost or replaced the history that the file was synced with";
+    CLIENT_RESET = 7, Fatal, "the server no longer has the history of this file";
     // Of a connection.
     CONNECTION_CLOSED = 100, Fatal, "the connection was closed";
     OTHER_ERROR = 101, Fatal, "something else went wrong with the connection";
@@ -204,7 +204,7 @@ impl ErrorCode {
     }
 
     /// Whether the code is an object server's own, not one of HTTP's or of a session.
-    pub(super) fn is_of_server(self) -> bool {
+    pub(super) fn is_servers_own(self) -> bool {
         self >= Self::INVALID_PARAMETERS
     }
 

@@ -106,14 +106,21 @@ impl AuthError {
         self.network
     }
 
+    /// Returns whether an object server said so, as far as can be told: not the network, and not a
+    /// page that somebody on the way put in its place.
+    #[must_use]
+    pub fn is_of_server(&self) -> bool {
+        self.network.is_none() && self.code != ErrorCode::JSON_EXCEPTION
+    }
+
     /// Returns whether the same request can have another outcome later without anybody's doing.
     #[must_use]
     pub fn retry_helps(&self) -> bool {
         if let Some(fault) = self.network {
             return fault.retry_helps();
         }
-        let is_weak = matches!(self.status, Some(408 | 425 | 429 | 500 | 502 | 503 | 504));
-        is_weak && !self.code.is_of_server()
+        let is_weak = matches!(self.status, Some(408 | 425 | 429 | 500 | 502..=504 | 511));
+        is_weak && !self.code.is_servers_own()
     }
 }
 
@@ -266,7 +273,7 @@ mod tests {
 
     #[test]
     fn only_what_a_repetition_can_help_is_repeated() {
-        for status in [408, 425, 429, 500, 502, 503, 504] {
+        for status in [408, 425, 429, 500, 502, 503, 504, 511] {
             repeats(status, "<html>", true);
             repeats(status, &format!("{{\"status\": {status}}}"), true);
             repeats(status, r#"{"code": 611}"#, false);

@@ -52,15 +52,21 @@ pub enum Output {
     Ask(RequestId),
     /// Hand this token to the session.
     HandOver(Token),
-    /// Tell the session that there will be no token, until it starts anew.
+    /// Tell the session that there will be no token, until it starts anew; or, if it was not the
+    /// server that said so, until there is another network.
     Failed(AuthError),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Stopped,
+    /// Told to have failed, but not by the server: another network may be better.
+    Failed,
     Asking(RequestId),
-    Waiting { at: Time, purpose: Purpose },
+    Waiting {
+        at: Time,
+        purpose: Purpose,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,7 +121,7 @@ impl Refresher {
     pub const fn deadline(&self) -> Option<Time> {
         match self.state {
             State::Waiting { at, .. } => Some(at),
-            State::Asking(_) | State::Stopped => None,
+            State::Asking(_) | State::Stopped | State::Failed => None,
         }
     }
 
@@ -124,7 +130,7 @@ impl Refresher {
     pub const fn in_flight(&self) -> Option<RequestId> {
         match self.state {
             State::Asking(id) => Some(id),
-            State::Waiting { .. } | State::Stopped => None,
+            State::Waiting { .. } | State::Stopped | State::Failed => None,
         }
     }
 
@@ -142,7 +148,7 @@ impl Refresher {
             Input::Answer(..) => {}
             Input::Expired => self.expired(now, outputs),
             Input::Offline => self.offline(now),
-            Input::Online => self.online(outputs),
+            Input::Online => self.online(now, outputs),
         }
     }
 
@@ -193,7 +199,7 @@ impl Refresher {
                 self.wait(now.plus(pause), Purpose::Repeat);
             }
             Err(error) => {
-                self.state = State::Stopped;
+                self.state = if error.is_of_server() { State::Stopped } else { State::Failed };
                 out.push(Output::Failed(error));
             }
         }
@@ -236,11 +242,10 @@ impl Refresher {
         }
     }
 
-    fn online(&mut self, outputs: &mut Vec<Output>) {
+    fn online(&mut self, now: Time, outputs: &mut Vec<Output>) {
         self.is_offline = false;
-        if let State::Waiting { purpose: Purpose::Repeat, .. } = self.state {
-            self.failures.restart();
-            self.ask(outputs);
+        if let State::Waiting { purpose: Purpose::Repeat, .. } | State::Failed = self.state {
+            self.start(now, outputs);
         }
     }
 
@@ -368,11 +373,11 @@ mod tests {
             let mut bench = Bench::started();
             let end = bench.now.0 + 3_600 * SECOND;
             while bench.now.0 < end {
+                assert!(bench.asked.len() < most, "a storm of tokens that live {lives} ms");
                 let pause = bench.grant(lives);
                 assert!(pause == 0 || lives <= 0 || pause <= lives / 2, "it lapses: {pause}");
                 assert!(bench.sleep());
             }
-            assert!(bench.asked.len() < most, "{lives}: asked {} times", bench.asked.len());
         }
     }
 
@@ -415,6 +420,22 @@ mod tests {
         assert_eq!(bench.refresher.deadline(), None);
         bench.tell(Input::Online);
         assert!(bench.tell(Input::Start));
+    }
+
+    #[test]
+    fn a_hotspots_page_or_certificate_is_not_the_end() {
+        for error in [
+            AuthError::from_network(NetworkFault::Tls),
+            AuthError::from_answer(302, b"<html>Welcome to our trains</html>"),
+        ] {
+            let mut bench = Bench::started();
+            bench.answer(Err(error));
+            assert_eq!((bench.failures.len(), bench.refresher.deadline()), (1, None));
+            assert!(!bench.tell(Input::Wake) && !bench.tell(Input::Expired));
+            assert!(bench.tell(Input::Online));
+            bench.tell(Input::Stop);
+            assert!(!bench.tell(Input::Online), "a closed session stays closed");
+        }
     }
 
     #[test]

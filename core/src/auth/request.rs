@@ -239,11 +239,10 @@ impl Request {
 
     /// Returns path and query, as they stand in the first line of a request.
     #[must_use]
-    pub fn target(&self) -> &str {
-        match &self.url[self.path_at..] {
-            "" => "/",
-            target => target,
-        }
+    pub fn target(&self) -> String {
+        let target = &self.url[self.path_at..];
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        format!("{slash}{target}")
     }
 
     /// Returns names and values of the headers. They may hold a token: not for logs.
@@ -341,13 +340,16 @@ mod tests {
         let look_up = server().look_up(&admin, "password", "bob@h").unwrap();
         assert!(look_up.headers().any(|header| header == ("Authorization", "admin.t")));
         assert_eq!(look_up.url(), "http://h:9080/auth//users/password/bob@h");
-        assert_eq!((look_up.target(), look_up.body()), ("/auth//users/password/bob@h", &b""[..]));
+        assert_eq!(look_up.target(), "/auth//users/password/bob@h");
+        assert_eq!(look_up.body(), b"");
     }
 
     #[test]
-    fn a_target_is_never_empty() {
-        let bare = AuthServer::at(AuthUrl::parse("http://h").unwrap());
-        assert_eq!(bare.authenticate(&Credentials::debug()).target(), "/");
+    fn a_target_begins_with_a_slash() {
+        for (url, target) in [("http://h", "/"), ("http://h?x", "/?x"), ("http://h/a", "/a")] {
+            let bare = AuthServer::at(AuthUrl::parse(url).unwrap());
+            assert_eq!(bare.authenticate(&Credentials::debug()).target(), target);
+        }
     }
 
     #[test]
@@ -361,7 +363,7 @@ mod tests {
         assert_eq!(empty, Err(Refusal::Empty("identity")));
         let other = server().change_password_of(&admin, "you", &password).unwrap();
         assert_eq!(body(&other), r#"{"newPassword":"p","userId":"you"}"#);
-        assert_eq!((other.method(), other.target()), (Method::Put, "/auth/password"));
+        assert_eq!((other.method(), &*other.target()), (Method::Put, "/auth/password"));
 
         assert_eq!(server().look_up(&me, "password", "bob"), Err(Refusal::NotAdmin));
         for (provider, id) in [("", "bob"), ("password", "")] {

@@ -3,11 +3,13 @@
 //! The checks come in twins, of which the first byte picks one, so that what the fuzzer learns
 //! about a plan serves both.
 
+mod auth;
 mod file;
 mod page;
 mod seal;
 mod sparse;
 
+pub use auth::{auth, auth_seeds};
 pub use file::{Mutate, file, file_bytes, file_key, file_seeds, mutate_file};
 pub use page::{page, page_seeds};
 pub use seal::{seal, seal_seeds};
@@ -36,6 +38,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "nonces", run: nonces },
     Body { name: "pins", run: pins },
     Body { name: "compaction", run: compaction },
+    Body { name: "auth", run: auth },
 ];
 
 fn twins(bytes: &[u8], plain: fn(&[u8]), encrypted: fn(&[u8])) {

@@ -1,0 +1,236 @@
+//! Any course of events for the machine that keeps a token fresh.
+//!
+//! Three bytes are an event and how far the clock moves before it, backwards too. Beside the
+//! machine runs what a reader of docs/auth.md#renewing would write down: which request is open,
+//! whether the session is.
+
+use super::token;
+use fastness::auth::{
+    AuthError, Backoff, Input, NetworkFault, Output, PAUSE_MAX, RENEWAL_MARGIN, Refresher,
+    RequestId, Time, Token,
+};
+use std::time::Duration;
+
+/// Events read; more teach nothing.
+const EVENTS_MAX: usize = 200;
+
+/// How far the clock moves, in ms; sign and size come from the plan.
+const STEPS: [i64; 8] = [0, 1, 499, 10_000, 60_000, 300_000, 86_400_000, i64::MAX / 2];
+
+struct Watch {
+    refresher: Refresher,
+    now: Time,
+    /// All requests so far; the last may be open.
+    asked: Vec<RequestId>,
+    open: Option<RequestId>,
+    is_running: bool,
+    /// Whether another network lets it run again.
+    may_revive: bool,
+}
+
+/// A token that lives 1600 s, renewed twice, then refused by the server before its time.
+const QUIET: &[[u8; 3]] =
+    &[[0, 0, 0], [3, 0, 100], [9, 0, 0], [3, 0, 100], [9, 0, 0], [3, 4, 100], [6, 4, 0]];
+/// No network at first, failures, late tokens, a late answer, an end for good.
+const TROUBLE: &[[u8; 3]] = &[
+    [7, 0, 0],
+    [0, 0, 0],
+    [8, 4, 0],
+    [4, 0, 0],
+    [9, 0, 0],
+    [3, 0, 5],
+    [9, 0, 0],
+    [3, 0, 0],
+    [5, 0, 0],
+    [9, 0, 0],
+    [4, 0, 1],
+];
+/// A clock that jumps both ways, and sessions closed and opened.
+const JUMPS: &[[u8; 3]] = &[
+    [0, 7, 0],
+    [4, 0, 2],
+    [2, 31, 0],
+    [9, 0, 0],
+    [3, 30, 7],
+    [2, 7, 0],
+    [1, 0, 0],
+    [5, 0, 0],
+    [0, 31, 0],
+];
+
+/// Plans for a fuzzer to begin with.
+pub(super) fn seeds() -> impl Iterator<Item = Vec<u8>> {
+    let plans = [QUIET, TROUBLE, JUMPS].into_iter();
+    (0..).zip(plans).map(|(jitter, plan)| [&[jitter], plan.as_flattened()].concat())
+}
+
+/// Runs a plan: the first byte turns jitter on or off, the others are events.
+pub(super) fn renewal(bytes: &[u8]) {
+    let Some((first, events)) = bytes.split_first() else { return };
+    let backoff = match first % 2 {
+        0 => Backoff::new(),
+        _ => Backoff::jittered(u64::from(*first)),
+    };
+    let mut watch = Watch {
+        refresher: Refresher::new(backoff),
+        now: Time::from_seconds(1_500_000_000),
+        asked: Vec::new(),
+        open: None,
+        is_running: false,
+        may_revive: false,
+    };
+    for event in events.chunks_exact(3).take(EVENTS_MAX) {
+        watch.event(event[0], event[1], event[2]);
+    }
+    watch.recovers();
+}
+
+impl Watch {
+    fn event(&mut self, kind: u8, step: u8, detail: u8) {
+        let by = STEPS[usize::from(step % 8)];
+        self.now = Time(match step / 8 % 4 {
+            // Most clocks go forward.
+            3 => self.now.0.saturating_sub(by),
+            _ => self.now.0.saturating_add(by),
+        });
+        let last = self.asked.last().copied().unwrap_or_default();
+        match kind % 10 {
+            0 => self.tell(Input::Start),
+            1 => self.tell(Input::Stop),
+            2 => self.wake(),
+            3 => self.tell(Input::Answer(last, Ok(self.granted(detail)))),
+            4 => self.tell(Input::Answer(last, Err(failure(detail)))),
+            5 => self.stale(detail),
+            6 => self.tell(Input::Expired),
+            7 => self.tell(Input::Offline),
+            8 => self.tell(Input::Online),
+            _ => {
+                self.now = self.refresher.deadline().unwrap_or(self.now);
+                self.tell(Input::Wake);
+            }
+        }
+    }
+
+    /// A token that lives long, a little, or lived once.
+    fn granted(&self, detail: u8) -> Token {
+        let seconds = match detail % 8 {
+            7 => i64::MAX,
+            6 => i64::MIN,
+            5 => -3_600,
+            shift => i64::from(detail) << shift,
+        };
+        Token { expires_seconds: (self.now.0 / 1000).saturating_add(seconds), ..token() }
+    }
+
+    /// Waking before the time is nothing; an answer that nobody waits for neither.
+    fn wake(&mut self) {
+        let is_early = self.refresher.deadline().is_none_or(|at| self.now < at);
+        let asked = self.asked.len();
+        self.tell(Input::Wake);
+        assert!(!is_early || self.asked.len() == asked, "U10: asked before the time");
+    }
+
+    fn stale(&mut self, detail: u8) {
+        let Some(id) = self.asked.get(usize::from(detail)).copied() else { return };
+        if Some(id) == self.open {
+            return;
+        }
+        let mut outputs = Vec::new();
+        for outcome in [Ok(token()), Err(failure(0)), Err(failure(1))] {
+            let (deadline, open) = (self.refresher.deadline(), self.refresher.in_flight());
+            self.refresher.handle(self.now, Input::Answer(id, outcome), &mut outputs);
+            let cap = deadline.map(|at| at.min(self.now.plus(PAUSE_MAX)));
+            let kept = [deadline, cap].contains(&self.refresher.deadline());
+            assert!(kept && outputs.is_empty(), "U9: a late answer changed something");
+            assert_eq!(self.refresher.in_flight(), open, "U9: a late answer closed a request");
+        }
+    }
+
+    fn tell(&mut self, input: Input) {
+        let mut answered = None;
+        if let Input::Answer(id, outcome) = &input
+            && Some(*id) == self.open
+        {
+            (answered, self.open) = (Some(outcome.clone()), None);
+        }
+        if matches!(input, Input::Start | Input::Stop) {
+            (self.is_running, self.open) = (input == Input::Start, None);
+            self.may_revive = false;
+        }
+        if input == Input::Online && std::mem::take(&mut self.may_revive) {
+            self.is_running = true;
+        }
+        let mut outputs = Vec::new();
+        self.refresher.handle(self.now, input, &mut outputs);
+        let token = answered.as_ref().and_then(|outcome| outcome.as_ref().ok());
+        for output in outputs {
+            match output {
+                Output::Ask(id) => self.ask(id),
+                Output::HandOver(handed) => {
+                    assert_eq!(Some(&handed), token, "U9: a token from nowhere");
+                    self.planned(&handed);
+                }
+                Output::Failed(error) => {
+                    let told = answered.as_ref().and_then(|outcome| outcome.as_ref().err());
+                    assert_eq!(told, Some(&error), "U9: a failure from nowhere");
+                    assert!(!error.retry_helps(), "U8: given up too early");
+                    self.is_running = false;
+                    self.may_revive = !error.is_of_server();
+                }
+            }
+        }
+        assert_eq!(self.refresher.in_flight(), self.open, "U9: requests are miscounted");
+        let waits = self.refresher.deadline().is_some() || self.open.is_some();
+        assert_eq!(waits, self.is_running, "U11: over in silence, or going on after the end");
+    }
+
+    fn ask(&mut self, id: RequestId) {
+        assert!(self.is_running && self.open.is_none(), "U9: two requests at a time");
+        assert!(!self.asked.contains(&id), "U9: a number comes twice");
+        self.asked.push(id);
+        self.open = Some(id);
+    }
+
+    /// The next renewal after a token was handed over.
+    fn planned(&self, token: &Token) {
+        let at = self.refresher.deadline().expect("U11: there is a deadline");
+        let in_time = token.expires().minus(RENEWAL_MARGIN);
+        if in_time > self.now {
+            assert_eq!(at, in_time, "U10: not renewed in time");
+            return;
+        }
+        let left = token.expires().since(self.now);
+        let longest = if left.is_zero() { PAUSE_MAX } else { left / 2 };
+        let longest = longest.max(Duration::from_millis(500));
+        assert!(at <= self.now.plus(longest), "U10: a late token is left to lapse");
+    }
+
+    /// Whatever happened: a network that comes back, or time alone, leads to the next request.
+    fn recovers(mut self) {
+        if !self.is_running {
+            return;
+        }
+        if let Some(id) = self.open {
+            self.tell(Input::Answer(id, Err(failure(0))));
+        }
+        let asked = self.asked.len();
+        // The second time, if there is no network when a renewal is due.
+        for _ in 0..2 {
+            if self.asked.len() == asked && self.refresher.deadline() < Some(Time::NEVER) {
+                self.event(9, 0, 0);
+            }
+        }
+        let is_for_ever = self.refresher.deadline() >= Some(Time::NEVER.minus(PAUSE_MAX * 2));
+        assert!(self.asked.len() > asked || is_for_ever, "U11: time alone does not help");
+    }
+}
+
+/// Even details can be helped by a repetition.
+fn failure(detail: u8) -> AuthError {
+    match detail % 4 {
+        0 => AuthError::from_network(NetworkFault::Refused),
+        1 => AuthError::from_answer(401, br#"{"code": 615}"#),
+        2 => AuthError::from_answer(503, b""),
+        _ => AuthError::from_network(NetworkFault::Tls),
+    }
+}
