@@ -1,6 +1,6 @@
 //! What leads to a node: where it lies in the file, and the node itself once it was read.
 
-use super::{Edits, Node, Pager};
+use super::{Edits, Late, Node, Pager};
 use crate::conc::{Arc, OnceLock};
 use crate::error::Result;
 use crate::page::Pointer;
@@ -67,6 +67,23 @@ impl Link {
     fn read(&self, level: Option<u8>, pager: &Pager) -> Result<Arc<Node>> {
         let pointer = self.pointer.as_ref().expect("T3: a node that is not written is resident");
         let node = pager.node(pointer, level)?;
+        if pager.cache().make_room() {
+            self.keep(&node);
+        }
+        Ok(node)
+    }
+
+    /// Reads the node and puts into it what the log holds.
+    pub(super) fn node_with(
+        &self,
+        level: Option<u8>,
+        late: Late,
+        pager: &Pager,
+    ) -> Result<Arc<Node>> {
+        let pointer = self.pointer.as_ref().expect("T3: what the log is put into is on the disk");
+        let mut node = Node::of_page(pager.node_page(pointer, level)?, pager.cache());
+        late.put_into(&mut node);
+        let node = Arc::new(node);
         if pager.cache().make_room() {
             self.keep(&node);
         }

@@ -7,7 +7,7 @@ use super::cache::{Cost, Trim};
 use super::keys::{Keys, Spot};
 use super::leaf::Payload;
 use super::link::Link;
-use super::{Bytes, Cache, Pager};
+use super::{Bytes, Cache, Late, Pager};
 use crate::conc::{Arc, AtomicBool, Ordering};
 use crate::error::Result;
 use crate::page::{NodePage, branch_cell_bytes, encode_branch};
@@ -29,6 +29,8 @@ pub(crate) struct Node {
     pub(super) links: Vec<Link>,
     /// The values of a leaf that are too long for it and not yet written.
     pub(super) long: Vec<Arc<[u8]>>,
+    /// What the log holds for the nodes below, which are read without it.
+    pub(super) late: Option<Box<Late>>,
     /// Used since the cache last looked at it.
     touched: AtomicBool,
     cost: Cost,
@@ -43,6 +45,7 @@ impl Clone for Node {
             dead: self.dead,
             links: self.links.clone(),
             long: self.long.clone(),
+            late: self.late.clone(),
             touched: AtomicBool::new(self.touched.load(Ordering::Relaxed)),
             cost: self.cost.clone(),
         }
@@ -59,7 +62,8 @@ impl Node {
     fn of_parts(level: u8, keys: Keys, links: Vec<Link>, cache: &Cache) -> Self {
         let bytes = PAGE_BYTES + size_of::<Self>() + size_of_val(&*links);
         let (touched, cost) = (AtomicBool::new(false), cache.cost(bytes));
-        Self { level, keys, used: 0, dead: 0, links, long: Vec::new(), touched, cost }
+        let (used, dead, long, late) = (0, 0, Vec::new(), None);
+        Self { level, keys, used, dead, links, long, late, touched, cost }
     }
 
     /// Makes a branch over children in order; the first may hold every key below the second's.
@@ -117,12 +121,23 @@ impl Node {
 
     /// Returns a child of a branch, reading it if it is not resident.
     pub(crate) fn child(&self, index: usize, pager: &Pager) -> Result<Arc<Self>> {
-        self.links[index].node(Some(self.level - 1), pager)
+        let resident = self.links[index].resident();
+        resident.map_or_else(|| self.read_child(index, pager), |node| Ok(Arc::clone(node)))
+    }
+
+    #[cold]
+    fn read_child(&self, index: usize, pager: &Pager) -> Result<Arc<Self>> {
+        let Some(late) = &self.late else {
+            return self.links[index].node(Some(self.level - 1), pager);
+        };
+        let high = (index + 1 < self.count()).then(|| self.key(index + 1));
+        let late = late.between(self.key(index), high);
+        self.links[index].node_with(Some(self.level - 1), late, pager)
     }
 
     /// Makes children from `index` on resident that are not and lie one behind the other.
     pub(super) fn read_ahead(&self, index: usize, pager: &Pager) -> Result<()> {
-        if self.level > 1 || self.links[index].peek().is_some() {
+        if self.level > 1 || self.late.is_some() || self.links[index].peek().is_some() {
             return Ok(());
         }
         let ahead = self.links[index..].iter().take(READ_AHEAD_PAGES);
@@ -155,10 +170,10 @@ impl Node {
     pub(crate) fn get(self: &Arc<Self>, key: &[u8], pager: &Pager) -> Result<Option<Bytes>> {
         let mut node = self;
         while node.level > 0 {
-            let link = &node.links[node.child_of(key)];
-            match link.resident() {
+            let index = node.child_of(key);
+            match node.links[index].resident() {
                 Some(child) => node = child,
-                None => return link.node(Some(node.level - 1), pager)?.get(key, pager),
+                None => return node.read_child(index, pager)?.get(key, pager),
             }
         }
         match node.find(key) {
@@ -246,7 +261,7 @@ impl Node {
         }
         let keys = self.keys.clone();
         let mut node = Self::of_parts(self.level, keys, links, trim.cache);
-        (node.used, node.dead) = (self.used, self.dead);
+        (node.used, node.dead, node.late) = (self.used, self.dead, self.late.clone());
         node.touched.store(self.touched.load(Ordering::Relaxed), Ordering::Relaxed);
         Arc::new(node)
     }

@@ -2,7 +2,7 @@
 
 use super::cache::{Cache, Trim};
 use super::link::Link;
-use super::{Bytes, Node, Pager, TreeEdit};
+use super::{Bytes, Late, Node, Pager, TreeEdit};
 use crate::conc::{Arc, Swap};
 use crate::error::Result;
 use crate::page::{Pointer, TreeRecord};
@@ -14,13 +14,16 @@ pub(crate) struct TreeState {
     pointer: Option<Pointer>,
     pub(crate) len: u64,
     root: Swap<Node>,
+    /// What the log holds for a tree that is read without it.
+    late: Option<Late>,
 }
 
 impl TreeState {
     /// Makes a tree known to the cache of its file.
     pub(crate) fn new(root: Link, len: u64, cache: &Cache) -> Arc<Self> {
         let Link { pointer, .. } = root;
-        let tree = Arc::new(Self { pointer, len, root: Swap::new(root.peek().cloned()) });
+        let root = Swap::new(root.peek().cloned());
+        let tree = Arc::new(Self { pointer, len, root, late: None });
         cache.register(&tree);
         tree
     }
@@ -31,6 +34,15 @@ impl TreeState {
             Some(pointer) => Self::new(Link::stored(pointer), record.len, cache),
             None => Arc::default(),
         }
+    }
+
+    /// Holds a tree of the disk with entries that only the log holds yet. It can be read, and not
+    /// be changed.
+    pub(crate) fn with_late(&self, late: Late, len: u64, cache: &Cache) -> Arc<Self> {
+        let (pointer, root) = (self.pointer, Swap::new(None));
+        let tree = Arc::new(Self { pointer, len, root, late: Some(late) });
+        cache.register(&tree);
+        tree
     }
 
     /// Tells whether the disk holds the tree; if not, the log holds what it differs by.
@@ -72,7 +84,10 @@ impl TreeState {
         let Some(pointer) = self.pointer.filter(|_| resident.is_none()) else {
             return Ok(resident);
         };
-        let node = pager.node(&pointer, None)?;
+        let node = match &self.late {
+            Some(late) => Link::stored(pointer).node_with(None, late.clone(), pager)?,
+            None => pager.node(&pointer, None)?,
+        };
         pager.cache().make_room();
         self.root.store(Some(Arc::clone(&node)));
         Ok(Some(node))

@@ -18,6 +18,7 @@ const MOVED_MAX: u64 = 8192;
 
 /// Writes the trees if the log holds anything, and gives back what the file need not have.
 pub(crate) fn close(versions: &Versions, writer: &mut Writer) -> Result<()> {
+    writer.catch_up()?;
     let logged = writer.tail.next().0 > writer.tip.slot.page_count || writer.tail.keeps_back();
     if logged {
         write_trees(versions, writer, None)?;

@@ -190,9 +190,14 @@ impl Tail {
         write_whole(pager.file(), &zeros, self.next.offset()).map_err(|e| pager.io(&e))
     }
 
-    /// Goes on behind what was replayed.
-    pub(crate) fn resume(&mut self, found: &Found, ops: usize, freed: Vec<PageId>) {
-        (self.next, self.salt, self.ops, self.freed) = (found.next, found.salt, ops, freed);
+    /// Goes on behind what opening found.
+    pub(crate) const fn resume(&mut self, found: &Found) {
+        (self.next, self.salt) = (found.next, found.salt);
+    }
+
+    /// Counts what the log holds that was replayed.
+    pub(crate) fn charge(&mut self, ops: usize, freed: Vec<PageId>) {
+        (self.ops, self.freed) = (ops, freed);
     }
 }
 

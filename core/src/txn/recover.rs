@@ -15,7 +15,7 @@
 use super::checkpoint::write_slot;
 use super::log::Limits;
 use super::open::Mode;
-use super::replay::{Replayed, replay};
+use super::replay::Pending;
 use super::state::{ONE_SYNC_PAGES_MAX, SLOT_PAGES, State, Writer, other_slot};
 use crate::conc::Arc;
 use crate::error::{Damage, Error, FileErrorCause, Recovery, RecoveryOutcome, Result};
@@ -75,38 +75,36 @@ pub(crate) fn recover(
     let Chosen { state, page, born } = choose(&pager, candidates)?;
     let base = state.commit();
     let whole = newest == Some(state.slot.checkpoint());
-    let mut replayed = match log_limits {
-        Some(_) => replay(state)?,
-        None => Replayed::without_log(state),
+    let mut pending = match log_limits {
+        Some(_) => Pending::read(state)?,
+        None => Pending::without_log(state),
     };
-    let empty = replayed.found.next == replayed.found.start;
+    let empty = pending.found.next == pending.found.start;
     if marked && whole && empty {
         // A record was begun, and nothing of it is there.
-        replayed.found.torn.get_or_insert(base.next());
+        pending.found.torn.get_or_insert(base.next());
     }
-    let outcome = match (newest, replayed.found.torn) {
+    let (unsure, remains) = (pending.unsure().collect(), pending.found.remains);
+    let outcome = match (newest, pending.found.torn) {
         (Some((newest, _)), _) if !whole => RecoveryOutcome::CommitDiscarded(newest),
         _ if readable < SLOT_PAGES.len() => RecoveryOutcome::SlotDiscarded,
         (_, Some(torn)) => RecoveryOutcome::CommitDiscarded(torn),
         _ => RecoveryOutcome::LastCommitWhole,
     };
-    let closed = agree && replayed.found.records.is_empty() && replayed.found.torn.is_none();
-    let commit = replayed.state.commit();
-    let recovery = (!closed).then_some(Recovery { commit, outcome });
-    let unsure: Vec<_> = replayed.unsure().collect();
-    let Replayed { state, found, ops, freed } = replayed;
-    let mut writer = Writer::new(Arc::new(state), page, agree);
-    writer.tail.resume(&found, ops, freed);
+    let closed = agree && pending.found.records.is_empty() && pending.found.torn.is_none();
+    let recovery = (!closed).then_some(Recovery { commit: pending.commit(), outcome });
+    let mut writer = Writer::over(pending, page, agree)?;
     writer.marked = marked && whole && !empty;
     writer.log_limits = log_limits;
     writer.start_log()?;
     if mode == Mode::Write && !closed {
         if !fault::on(Fault::Fs01) {
-            let slot = (whole && !agree).then_some(page);
-            rewrite(&pager, slot, if slot.is_some() { born } else { Vec::new() })?;
+            if whole && !agree {
+                rewrite(&pager, Some(page), born)?;
+            }
             rewrite(&pager, None, unsure)?;
         }
-        if found.remains {
+        if remains {
             writer.tail.wipe(&pager)?;
         }
         // The pages may be in the system's cache only, if a process died and not the machine.

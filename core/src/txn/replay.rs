@@ -7,15 +7,21 @@ use crate::codec::Reader;
 use crate::conc::Arc;
 use crate::error::{Damage, Result};
 use crate::page::LogRecord;
-use crate::tree::{Edits, TreeEdit, TreeState};
+use crate::tree::{Edits, Late, TreeEdit, TreeState};
 use crate::unit::{CommitId, PageId};
 use std::collections::BTreeMap;
+
+/// A base, and the log that goes on from it, not yet applied.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    base: Arc<State>,
+    pub(crate) found: Found,
+}
 
 /// A base with what its log holds.
 #[derive(Debug)]
 pub(crate) struct Replayed {
     pub(crate) state: State,
-    pub(crate) found: Found,
     /// Operations in the log.
     pub(crate) ops: usize,
     /// Pages of the base that the trees do without now.
@@ -30,29 +36,93 @@ struct Replay<'a> {
     ops: usize,
 }
 
-/// Reads the log of a base and applies it.
-///
-/// # Errors
-/// If the system fails to read, or the file is damaged.
-pub(crate) fn replay(base: State) -> Result<Replayed> {
-    let found = read(&base.pager, base.slot.page_count, base.slot.commit)?;
-    let mut replay = Replay { base: &base, trees: BTreeMap::new(), freed: Vec::new(), ops: 0 };
-    for (page, record) in &found.records {
-        replay.record(*page, record)?;
+impl Pending {
+    /// Reads the log of a base.
+    ///
+    /// # Errors
+    /// If the system fails to read, or the file is damaged.
+    pub(crate) fn read(base: State) -> Result<Self> {
+        let found = read(&base.pager, base.slot.page_count, base.slot.commit)?;
+        Ok(Self { base: Arc::new(base), found })
     }
-    let Replay { trees: edits, freed, ops, .. } = replay;
-    let mut trees = base.trees.clone();
-    for (name, edit) in edits {
-        if edit.is_empty() {
-            trees.remove(&name);
-        } else {
-            trees.insert(name, TreeState::of_edit(edit, base.pager.cache()));
+
+    /// Holds the base of a file that has no log.
+    pub(crate) fn without_log(base: State) -> Self {
+        let found = Found::nothing(base.log_end);
+        Self { base: Arc::new(base), found }
+    }
+
+    pub(crate) const fn base(&self) -> &Arc<State> {
+        &self.base
+    }
+
+    /// Returns the last commit.
+    pub(crate) fn commit(&self) -> CommitId {
+        self.found.records.last().map_or(self.base.commit, |(_, record)| record.last)
+    }
+
+    /// Returns the last commit to be read: trees that the log only set entries of show them as
+    /// they are read. `None` if it did anything else, or nothing.
+    ///
+    /// # Errors
+    /// If the file is damaged.
+    pub(crate) fn view(&self) -> Result<Option<State>> {
+        let mut entries = BTreeMap::<&str, (u64, BTreeMap<&[u8], &[u8]>)>::new();
+        for (page, record) in &self.found.records {
+            let malformed = || self.base.pager.damaged(*page, Damage::Content);
+            let mut reader = Reader::new(&record.changes);
+            while !reader.is_empty() {
+                let mut section = section(&mut reader).ok_or_else(malformed)?;
+                let tree = entries.entry(section.name).or_default();
+                tree.0 = section.len;
+                while let Some(op) = section.next().ok_or_else(malformed)? {
+                    let Op::Put { key, value } = op else { return Ok(None) };
+                    tree.1.insert(key, value);
+                }
+            }
         }
+        let mut trees = self.base.trees.clone();
+        for (name, (len, entries)) in entries {
+            let Some(tree) = trees.get_mut(name) else { return Ok(None) };
+            let entries = entries.into_iter().map(|(key, value)| (key.into(), value.into()));
+            let late = Late::new(entries.collect());
+            *tree = tree.with_late(late, len, self.base.pager.cache());
+        }
+        let (commit, log_end) = (self.commit(), self.found.next);
+        Ok(Some(State { commit, trees, log_end, ..State::clone(&self.base) }))
     }
-    let last = |record: &(PageId, LogRecord)| record.1.last;
-    let commit = found.records.last().map_or(base.commit, last);
-    let state = State { commit, trees, log_end: found.next, ..base };
-    Ok(Replayed { state, found, ops, freed })
+
+    /// Applies the log.
+    ///
+    /// # Errors
+    /// If the system fails to read, or the file is damaged.
+    pub(crate) fn replay(&self) -> Result<Replayed> {
+        let base = &self.base;
+        let mut replay = Replay { base, trees: BTreeMap::new(), freed: Vec::new(), ops: 0 };
+        for (page, record) in &self.found.records {
+            replay.record(*page, record)?;
+        }
+        let Replay { trees: edits, freed, ops, .. } = replay;
+        let mut trees = base.trees.clone();
+        for (name, edit) in edits {
+            if edit.is_empty() {
+                trees.remove(&name);
+            } else {
+                trees.insert(name, TreeState::of_edit(edit, base.pager.cache()));
+            }
+        }
+        let (commit, log_end) = (self.commit(), self.found.next);
+        let state = State { commit, trees, log_end, ..State::clone(base) };
+        Ok(Replayed { state, ops, freed })
+    }
+
+    /// Returns the pages of the records that are not known to be durable.
+    pub(crate) fn unsure(&self) -> impl Iterator<Item = PageId> {
+        let durable = self.found.records.last().map_or(CommitId(0), |(_, record)| record.durable);
+        let first = self.found.records.iter().find(|(_, record)| record.last > durable);
+        let start = first.map_or(self.found.next, |(page, _)| *page);
+        (start.0..self.found.next.0).map(PageId)
+    }
 }
 
 impl Replay<'_> {
@@ -89,21 +159,5 @@ impl Replay<'_> {
             }
             self.ops += 1;
         }
-    }
-}
-
-impl Replayed {
-    /// Holds the base of a file that has no log.
-    pub(crate) fn without_log(state: State) -> Self {
-        let found = Found::nothing(state.log_end);
-        Self { state, found, ops: 0, freed: Vec::new() }
-    }
-
-    /// Returns the places and pages of the records that are not known to be durable.
-    pub(crate) fn unsure(&self) -> impl Iterator<Item = PageId> {
-        let durable = self.found.records.last().map_or(CommitId(0), |(_, record)| record.durable);
-        let first = self.found.records.iter().find(|(_, record)| record.last > durable);
-        let start = first.map_or(self.found.next, |(page, _)| *page);
-        (start.0..self.found.next.0).map(PageId)
     }
 }

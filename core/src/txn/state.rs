@@ -3,6 +3,7 @@
 use super::durable::{Durable, Lost};
 use super::log::{Limits, Tail};
 use super::pins::Published;
+use super::replay::{Pending, Replayed};
 use crate::conc::Arc;
 use crate::error::{Damage, Error, Result};
 use crate::page::{Catalog, CatalogAt, Slot, TreeRecord};
@@ -77,6 +78,8 @@ pub(crate) struct Writer {
     /// A slot says that the log was begun.
     pub(crate) marked: bool,
     pub(crate) tail: Tail,
+    /// The log that opening found, while nobody has written since.
+    pending: Option<Pending>,
     /// `None` if the file is of a format without a log.
     pub(crate) log_limits: Option<Limits>,
     /// There while the file's name may not be durable: whoever made it may have died before the
@@ -100,11 +103,40 @@ impl Writer {
             secured: false,
             marked: false,
             tail,
+            pending: None,
             log_limits: None,
             unnamed: None,
             one_sync_pages_max: ONE_SYNC_PAGES_MAX,
             poisoned: false,
         }
+    }
+
+    /// Knows a file with its log, which is applied when somebody writes, or now if need be.
+    pub(crate) fn over(pending: Pending, slot_page: PageId, settled: bool) -> Result<Self> {
+        let view = pending.view()?;
+        let mut writer = match view {
+            Some(view) => Self::new(Arc::new(view), slot_page, settled),
+            None => Self::new(Arc::clone(pending.base()), slot_page, settled),
+        };
+        writer.tail.resume(&pending.found);
+        let now = writer.tip.commit() != pending.commit();
+        if !pending.found.records.is_empty() {
+            writer.pending = Some(pending);
+        }
+        if now {
+            writer.catch_up()?;
+        }
+        Ok(writer)
+    }
+
+    /// Applies the log that opening found, and tells whether there was one.
+    pub(crate) fn catch_up(&mut self) -> Result<bool> {
+        let Some(pending) = &self.pending else { return Ok(false) };
+        let Replayed { state, ops, freed } = pending.replay()?;
+        self.tip = Arc::new(state);
+        self.tail.charge(ops, freed);
+        self.pending = None;
+        Ok(true)
     }
 
     /// Sets how long the log may become, as the options and the file's format allow.

@@ -119,8 +119,14 @@ impl<I: Deref<Target = Inner>> Held<I> {
         let writer = inner.turn.take();
         let failed = writer.poisoned || inner.versions.durable.has_failed();
         let poisoned = failed.then(|| Error::Poisoned { path: path() });
-        let held = Self { inner, writer: Some(writer) };
-        poisoned.map_or(Ok(held), Err)
+        let mut held = Self { inner, writer: Some(writer) };
+        if let Some(poisoned) = poisoned {
+            return Err(poisoned);
+        }
+        if held.catch_up()? {
+            held.inner.versions.publish(&held.tip);
+        }
+        Ok(held)
     }
 }
 

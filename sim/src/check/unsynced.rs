@@ -18,6 +18,7 @@ pub(super) const CHECK: Check = Check {
         "crash lost an unsynced commit",
         "crash lost a part of them",
         "crash lost none of them",
+        "opened with a log",
         "made durable by a commit",
         "made durable by a commit that changed nothing",
         "made durable by a sync",
@@ -125,6 +126,9 @@ impl Tail<'_> {
         self.rig.crash_to(disk);
         self.rig.probe.crash("between calls");
         let landed = self.rig.open_among(&self.possible, C14.id)?;
+        if self.rig.store().info()?.log_pages > 0 {
+            self.rig.probe.mark("opened with a log");
+        }
         let last = self.possible.len() - 1;
         // States that are alike are not told apart; the first counts.
         if last > 0 && self.possible[landed] != self.possible[last] {
