@@ -44,6 +44,14 @@ pub enum Fault {
     Fs02,
     /// Compaction leaves a part of the file in its other slot.
     Fs03,
+    /// What is left of a record that is not whole stays where the next one is written.
+    Fs04,
+    /// A second checkpoint of one commit is not told from the first.
+    Fs05,
+    /// A checkpoint writes over the log it is to replace.
+    Fs06,
+    /// Opening takes records of the log as durable that a failed sync left in the cache.
+    Fs07,
 }
 
 impl Fault {
@@ -67,6 +75,10 @@ impl Fault {
         Self::Fs01,
         Self::Fs02,
         Self::Fs03,
+        Self::Fs04,
+        Self::Fs05,
+        Self::Fs06,
+        Self::Fs07,
     ];
 
     /// Returns its name in the catalogue.
@@ -91,6 +103,10 @@ impl Fault {
             Self::Fs01 => "FS-01",
             Self::Fs02 => "FS-02",
             Self::Fs03 => "FS-03",
+            Self::Fs04 => "FS-04",
+            Self::Fs05 => "FS-05",
+            Self::Fs06 => "FS-06",
+            Self::Fs07 => "FS-07",
         }
     }
 
@@ -116,6 +132,10 @@ impl Fault {
             Self::Fs01 => "recovery trusts what a failed sync left in the cache",
             Self::Fs02 => "the first commit after opening leaves the directory unsynced",
             Self::Fs03 => "compaction leaves a part of the file in its other slot",
+            Self::Fs04 => "what is left of a torn record stays under the next one",
+            Self::Fs05 => "two checkpoints of one commit are not told apart",
+            Self::Fs06 => "a checkpoint writes over the log it is to replace",
+            Self::Fs07 => "opening takes records of the log as durable that are not",
         }
     }
 }

@@ -74,7 +74,8 @@ pub(crate) fn checkpoint(
     if let Some(cut) = plan.cut {
         space.confine(cut.0);
     }
-    let mut draft = space.draft(writer.tail.next());
+    let end = if fault::on(Fault::Fs06) { PageId(0) } else { writer.tail.next() };
+    let mut draft = space.draft(end);
     let mut work = Work { writer, plan, unknown };
     let outcome = match work.run(changes, &mut space, &mut draft) {
         Ok((state, freed)) => {
@@ -116,9 +117,10 @@ impl Work<'_> {
         let mut taken = draft.taken.clone();
         taken.sort_unstable();
         let (first, last) = (self.plan.commit != base.slot.commit, base.slot.again);
-        let again = if first { 0 } else { last.saturating_add(1) };
+        let told = !fault::on(Fault::Fs05);
+        let again = if first || !told { 0 } else { last.saturating_add(1) };
         // Of two checkpoints of one commit, the later one must not need to be walked.
-        let large = taken.len() > self.writer.one_sync_pages_max || !first;
+        let large = taken.len() > self.writer.one_sync_pages_max || !first && told;
         let flush = Flush::new(&pager, self.plan.commit, taken)?;
         let written = write_pages(flush, trees, space_edit)?;
         if large {

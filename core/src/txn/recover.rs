@@ -102,9 +102,11 @@ pub(crate) fn recover(
             if whole && !agree {
                 rewrite(&pager, Some(page), born)?;
             }
-            rewrite(&pager, None, unsure)?;
+            if !fault::on(Fault::Fs07) {
+                rewrite(&pager, None, unsure)?;
+            }
         }
-        if remains {
+        if remains && !fault::on(Fault::Fs04) {
             writer.tail.wipe(&pager)?;
         }
         // The pages may be in the system's cache only, if a process died and not the machine.
