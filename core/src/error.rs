@@ -3,6 +3,13 @@
 //! It is `Clone + PartialEq`, so that a model can predict it. Kinds and numbers of
 //! [`FileErrorKind`] are those of realm-java's `RealmFileException`. Key material never appears.
 
+mod config;
+mod kind;
+
+pub use config::{ConfigError, DirectoryProblem, ReadOnlyConflict, UrlProblem};
+pub use kind::ErrorKind;
+
+use crate::schema::SchemaError;
 use crate::unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PageId, VALUE_BYTES_MAX};
 use std::fmt;
 use std::io;
@@ -39,6 +46,10 @@ pub enum Error {
     TransactionFailed,
     /// The source of random bytes failed.
     Entropy,
+    /// A definition, a value, or the schema of a file is not as it should be.
+    Schema(SchemaError),
+    /// A configuration cannot be as it was asked for.
+    Config(ConfigError),
 }
 
 /// What is the matter with a file.
@@ -218,9 +229,12 @@ impl Error {
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Argument(_) | Self::ReadOnly { .. } | Self::TransactionFailed => {
-                Remedy::FixProgram
-            }
+            Self::Argument(_)
+            | Self::ReadOnly { .. }
+            | Self::TransactionFailed
+            | Self::Config(_) => Remedy::FixProgram,
+            Self::Schema(SchemaError::VersionLower { .. }) => Remedy::Upgrade,
+            Self::Schema(_) => Remedy::FixProgram,
             Self::Poisoned { .. } => Remedy::Reopen,
             Self::Entropy => Remedy::Retry,
             Self::File { cause, .. } => match cause {
@@ -251,6 +265,18 @@ impl From<ArgumentError> for Error {
     }
 }
 
+impl From<SchemaError> for Error {
+    fn from(error: SchemaError) -> Self {
+        Self::Schema(error)
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -269,6 +295,8 @@ impl fmt::Display for Error {
                 f.write_str("an operation of this transaction failed; drop it and begin another")
             }
             Self::Entropy => f.write_str("the system gave no random bytes; try again"),
+            Self::Schema(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
         }
     }
 }

@@ -5,13 +5,15 @@
 //! [`WriteTxn`] at a time to write. What is promised, and how it is checked, is in the README.
 //!
 //! A map of this tree, top-down; a module imports only from above: `conc` primitives, `unit`
-//! numbers, `error`, `fault` planted bugs, `codec` bounded bytes, [`vfs`] files, `crypto` seals,
-//! `page` layouts, `space` free pages, `tree` the B+tree, `txn` transactions, [`auth`] users and
-//! the requests of their logins, `verify` the checker.
+//! numbers, [`schema`] classes as values, `error`, `fault` planted bugs, `codec` bounded bytes,
+//! [`vfs`] files, `crypto` seals, [`config`] configurations as values, `page` layouts, `space` free
+//! pages, `tree` the B+tree, `txn` transactions, [`auth`] users and the requests of their logins,
+//! `verify` the checker.
 
 pub mod auth;
 mod codec;
 mod conc;
+pub mod config;
 mod crypto;
 mod error;
 #[cfg(feature = "faults")]
@@ -24,6 +26,7 @@ mod format_doc;
 #[doc(hidden)]
 pub mod inspect;
 mod page;
+pub mod schema;
 mod space;
 mod tree;
 mod txn;
@@ -33,8 +36,8 @@ pub mod vfs;
 
 pub use crypto::{Entropy, Key, OsEntropy};
 pub use error::{
-    ArgumentError, Damage, Error, FileErrorCause, FileErrorKind, Recovery, RecoveryOutcome, Remedy,
-    Result,
+    ArgumentError, ConfigError, Damage, DirectoryProblem, Error, ErrorKind, FileErrorCause,
+    FileErrorKind, ReadOnlyConflict, Recovery, RecoveryOutcome, Remedy, Result, UrlProblem,
 };
 pub use tree::{Bytes, Range};
 pub use txn::{Compaction, Info, Options, Snapshot, Store, Tree, TreeInfo, TreeMut, WriteTxn};

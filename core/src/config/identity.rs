@@ -1,0 +1,147 @@
+//! When two configurations are the same (O1), and the hash that says so everywhere (O2).
+
+use super::hash::{self, Hash};
+use super::hook::{CompactionRule, Hook, Observables};
+use super::secret::Secret;
+use super::value::{Configuration, Durability, SyncPart};
+use std::hash::Hasher;
+use std::path::{Path, PathBuf};
+
+/// A field in which configurations differ, in the order in which they are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names are those of the options")]
+pub enum Field {
+    Kind,
+    SchemaVersion,
+    DeleteIfMigrationNeeded,
+    ReadOnly,
+    Directory,
+    FileName,
+    CanonicalPath,
+    AssetFile,
+    Key,
+    Migration,
+    Durability,
+    Schema,
+    Observables,
+    InitialData,
+    Compaction,
+    DeleteOnLogout,
+    CertificateCheck,
+    Url,
+    User,
+    ErrorHandler,
+    TrustedRoot,
+    CertificatePath,
+    WaitForInitialData,
+}
+
+impl Configuration {
+    /// Returns the first field in which the two differ; none if they are equal.
+    #[must_use]
+    pub fn first_difference(&self, other: &Self) -> Option<Field> {
+        let base = [
+            (Field::Kind, self.is_synced() == other.is_synced()),
+            (Field::SchemaVersion, self.schema_version == other.schema_version),
+            (
+                Field::DeleteIfMigrationNeeded,
+                self.delete_if_migration_needed == other.delete_if_migration_needed,
+            ),
+            (Field::ReadOnly, self.read_only == other.read_only),
+            (Field::Directory, self.directory == other.directory),
+            (Field::FileName, self.file_name == other.file_name),
+            // Compared as text: a recovery path is taken as it is.
+            (
+                Field::CanonicalPath,
+                self.canonical_path.as_os_str() == other.canonical_path.as_os_str(),
+            ),
+            (Field::AssetFile, self.asset_file == other.asset_file),
+            (Field::Key, self.key == other.key),
+            (Field::Migration, self.migration == other.migration),
+            (Field::Durability, self.durability == other.durability),
+            (Field::Schema, self.schema == other.schema),
+            (Field::Observables, self.observables == other.observables),
+            (Field::InitialData, self.initial_data == other.initial_data),
+            (Field::Compaction, self.compaction == other.compaction),
+        ];
+        let differs = base.into_iter().find(|(_, same)| !same).map(|(field, _)| field);
+        differs.or_else(|| self.sync.as_ref()?.first_difference(other.sync.as_ref()?))
+    }
+
+    /// Returns a hash that is the same in every run and on every machine; equal configurations have
+    /// the same, different ones may. It depends on the key: do not publish it.
+    #[must_use]
+    pub fn stable_hash(&self) -> i32 {
+        let classes = self.schema.classes().iter();
+        let schema =
+            classes.fold(0_i32, |sum, class| sum.wrapping_add(hash::text(&class.to_string())));
+        let base = Hash::default()
+            .option(self.directory.as_ref(), |path| hash::directory(&path.to_string_lossy()))
+            .option(self.file_name.as_ref(), |name| hash::text(name))
+            .term(of_path(&self.canonical_path))
+            .option(self.asset_file.as_ref(), |name| hash::text(name))
+            .option(self.key.as_ref(), Secret::hash)
+            .term(hash::fold(self.schema_version))
+            .option(self.migration.as_ref(), Hook::hash)
+            .flag(self.delete_if_migration_needed)
+            .flag(self.durability == Durability::InMemory)
+            .term(schema)
+            .option(self.observables.as_ref(), Observables::hash)
+            .option(self.initial_data.as_ref(), Hook::hash)
+            .flag(self.read_only)
+            .option(self.compaction.as_ref(), CompactionRule::hash);
+        match &self.sync {
+            Some(sync) => sync.hash(base).value(),
+            None => base.value(),
+        }
+    }
+}
+
+fn of_path(path: &Path) -> i32 {
+    hash::text(&path.to_string_lossy())
+}
+
+impl SyncPart {
+    fn first_difference(&self, other: &Self) -> Option<Field> {
+        let fields = [
+            (Field::DeleteOnLogout, self.deletes_on_logout == other.deletes_on_logout),
+            (Field::CertificateCheck, self.checks_certificate == other.checks_certificate),
+            (Field::Url, self.url == other.url),
+            (Field::User, self.user == other.user),
+            (Field::ErrorHandler, self.error_handler == other.error_handler),
+            (Field::TrustedRoot, self.trusted_root == other.trusted_root),
+            (Field::CertificatePath, self.certificate_path == other.certificate_path),
+            (
+                Field::WaitForInitialData,
+                self.waits_for_initial_data == other.waits_for_initial_data,
+            ),
+        ];
+        fields.into_iter().find(|(_, same)| !same).map(|(field, _)| field)
+    }
+
+    fn hash(&self, base: Hash) -> Hash {
+        base.term(self.url.hash())
+            .term(self.user.hash())
+            .term(self.error_handler.hash())
+            .flag(self.deletes_on_logout)
+            .flag(self.checks_certificate)
+            .option(self.trusted_root.as_ref(), |name| hash::text(name))
+            .option(self.certificate_path.as_ref(), |path: &PathBuf| of_path(path))
+            .flag(self.waits_for_initial_data)
+    }
+}
+
+impl PartialEq for Configuration {
+    fn eq(&self, other: &Self) -> bool {
+        self.first_difference(other).is_none()
+    }
+}
+
+impl Eq for Configuration {}
+
+impl std::hash::Hash for Configuration {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_i32(self.stable_hash());
+    }
+}

@@ -1,0 +1,155 @@
+//! Directories and paths as configurations need them. This file and `vfs/file.rs` alone touch
+//! `std::fs`.
+
+use crate::conc::Mutex;
+use crate::error::DirectoryProblem;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+/// Directories and paths.
+pub trait Places: Send + Sync + fmt::Debug {
+    /// Makes the directory with its parents, unless it is there.
+    ///
+    /// # Errors
+    /// Why it cannot be used. The last to be looked at is whether it is writable.
+    fn prepare(&self, directory: &Path) -> Result<(), DirectoryProblem>;
+
+    /// Puts the working directory before a relative path.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf>;
+
+    /// Returns the one path by which a file is known, whether it exists or not.
+    ///
+    /// # Errors
+    /// As the system says. What does not exist is no error.
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf>;
+}
+
+/// The directories of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsPlaces;
+
+impl Places for OsPlaces {
+    fn prepare(&self, directory: &Path) -> Result<(), DirectoryProblem> {
+        if directory.is_file() {
+            return Err(DirectoryProblem::IsFile);
+        }
+        fs::create_dir_all(directory).map_err(|e| DirectoryProblem::NotCreated(e.kind()))?;
+        // What these bits do not tell is told when the file is opened.
+        match fs::metadata(directory) {
+            Ok(metadata) if metadata.permissions().readonly() => Err(DirectoryProblem::NotWritable),
+            Ok(_) => Ok(()),
+            Err(error) => Err(DirectoryProblem::NotCreated(error.kind())),
+        }
+    }
+
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        std::path::absolute(path)
+    }
+
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        let whole = std::path::absolute(path)?;
+        let mut missing: Vec<Component<'_>> = Vec::new();
+        let mut parts = whole.components();
+        loop {
+            match fs::canonicalize(parts.as_path()) {
+                Ok(found) => return Ok(below(found, missing.into_iter().rev())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            match parts.next_back() {
+                Some(part) => missing.push(part),
+                None => return Ok(whole),
+            }
+        }
+    }
+}
+
+/// Appends parts that do not exist; `..` takes back the one before.
+fn below<'a>(mut path: PathBuf, parts: impl Iterator<Item = Component<'a>>) -> PathBuf {
+    for part in parts {
+        match part {
+            Component::ParentDir => {
+                path.pop();
+            }
+            Component::CurDir => {}
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => path.push(part),
+        }
+    }
+    path
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    File,
+    Directory { writable: bool },
+}
+
+/// Directories in memory, below `/`. Nothing in them is a link.
+#[derive(Debug, Default)]
+pub struct MemoryPlaces(Mutex<BTreeMap<PathBuf, Place>>);
+
+impl MemoryPlaces {
+    /// Puts a file there.
+    pub fn add_file(&self, path: impl AsRef<Path>) {
+        self.0.lock().insert(rooted(path.as_ref()), Place::File);
+    }
+
+    /// Puts a directory there that cannot be written to.
+    pub fn add_read_only(&self, path: impl AsRef<Path>) {
+        self.0.lock().insert(rooted(path.as_ref()), Place::Directory { writable: false });
+    }
+
+    /// Returns the directories in order.
+    #[must_use]
+    pub fn directories(&self) -> Vec<PathBuf> {
+        let places = self.0.lock();
+        places.iter().filter(|(_, is)| **is != Place::File).map(|(path, _)| path.clone()).collect()
+    }
+}
+
+fn rooted(path: &Path) -> PathBuf {
+    below(PathBuf::from("/"), path.components().filter(|part| *part != Component::RootDir))
+}
+
+impl Places for MemoryPlaces {
+    fn prepare(&self, directory: &Path) -> Result<(), DirectoryProblem> {
+        let directory = rooted(directory);
+        let mut places = self.0.lock();
+        match places.get(&directory) {
+            Some(Place::File) => return Err(DirectoryProblem::IsFile),
+            Some(Place::Directory { writable: false }) => {
+                return Err(DirectoryProblem::NotWritable);
+            }
+            Some(Place::Directory { writable: true }) => return Ok(()),
+            None => {}
+        }
+        let parents: Vec<&Path> = directory.ancestors().skip(1).collect();
+        for parent in &parents {
+            let refused = match places.get(*parent) {
+                Some(Place::File) => io::ErrorKind::NotADirectory,
+                Some(Place::Directory { writable: false }) => io::ErrorKind::PermissionDenied,
+                Some(Place::Directory { writable: true }) => break,
+                None => continue,
+            };
+            return Err(DirectoryProblem::NotCreated(refused));
+        }
+        for path in parents.into_iter().map(Path::to_path_buf).chain([directory.clone()]) {
+            places.entry(path).or_insert(Place::Directory { writable: true });
+        }
+        Ok(())
+    }
+
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(Path::new("/").join(path))
+    }
+
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(rooted(path))
+    }
+}

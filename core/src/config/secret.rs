@@ -1,0 +1,78 @@
+//! The bytes of a key as a configuration keeps them: comparable and hashable, never printed (O3).
+
+use super::hash;
+use crate::crypto::Key;
+use crate::error::{ArgumentError, Result};
+use std::fmt;
+use zeroize::Zeroize as _;
+
+#[derive(Clone)]
+pub(super) struct Secret(Box<[u8; 64]>);
+
+impl Secret {
+    /// Copies a key.
+    pub(super) fn copy(bytes: &[u8]) -> Result<Self> {
+        match <&[u8; 64]>::try_from(bytes) {
+            Ok(bytes) => Ok(Self(Box::new(*bytes))),
+            Err(_) => Err(ArgumentError::EncryptionKeyLength { bytes: bytes.len() }.into()),
+        }
+    }
+
+    /// Copies the key for the store.
+    pub(super) fn key(&self) -> Key {
+        Key::new(*self.0)
+    }
+
+    pub(super) fn hash(&self) -> i32 {
+        hash::bytes(&self.0[..])
+    }
+
+    fn wipe(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl PartialEq for Secret {
+    /// Takes the same time wherever the keys differ.
+    fn eq(&self, other: &Self) -> bool {
+        let pairs = self.0.iter().zip(other.0.iter());
+        pairs.fold(0, |differing, (one, two)| differing | (one ^ two)) == 0
+    }
+}
+
+impl Eq for Secret {}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Secret;
+
+    #[test]
+    fn what_is_dropped_is_zero_first() {
+        let mut secret = Secret::copy(&[7; 64]).unwrap();
+        secret.wipe();
+        assert_eq!(secret.0, Box::new([0; 64]));
+    }
+
+    #[test]
+    fn a_difference_is_found_in_every_byte() {
+        let secret = Secret::copy(&[7; 64]).unwrap();
+        for at in 0..64 {
+            let mut other = [7; 64];
+            other[at] = 6;
+            assert_ne!(secret, Secret::copy(&other).unwrap(), "{at}");
+        }
+        assert_eq!(secret, secret.clone());
+    }
+}

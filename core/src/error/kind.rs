@@ -1,0 +1,79 @@
+//! The kinds of errors that programs tell apart, those of realm-java's exceptions.
+
+use super::{Error, FileErrorKind};
+use crate::error::ConfigError;
+use crate::schema::SchemaError;
+
+/// What an error is, as programs tell errors apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// What was given cannot be taken.
+    InvalidArgument,
+    /// What was asked for does not go with what was asked for before.
+    IllegalState,
+    /// What was asked for does not exist here.
+    Unsupported,
+    /// The schema of a file must be migrated.
+    MigrationNeeded,
+    /// Two options exclude each other; realm-java has its general exception for it.
+    General,
+    /// A file, by the kind of its trouble.
+    File(FileErrorKind),
+    /// The machine failed, not the call.
+    Fatal,
+}
+
+impl Error {
+    /// Returns what the error is, as programs tell errors apart.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Argument(_) => ErrorKind::InvalidArgument,
+            Self::ReadOnly { .. } | Self::TransactionFailed => ErrorKind::IllegalState,
+            Self::Poisoned { .. } | Self::Entropy => ErrorKind::Fatal,
+            Self::File { .. } => {
+                ErrorKind::File(self.file_kind().unwrap_or(FileErrorKind::AccessError))
+            }
+            Self::Schema(error) => of_schema(error),
+            Self::Config(error) => of_config(error),
+        }
+    }
+}
+
+const fn of_schema(error: &SchemaError) -> ErrorKind {
+    match error {
+        SchemaError::ClassName { .. }
+        | SchemaError::PropertyName { .. }
+        | SchemaError::StringTooLong { .. }
+        | SchemaError::BinaryTooLong { .. }
+        | SchemaError::NullInRequired { .. }
+        | SchemaError::VersionLower { .. }
+        | SchemaError::VersionDiffers { .. } => ErrorKind::InvalidArgument,
+        SchemaError::Definition(_) | SchemaError::Mismatch { .. } => ErrorKind::IllegalState,
+        SchemaError::MigrationNeeded { .. } | SchemaError::ClassesMissing { .. } => {
+            ErrorKind::MigrationNeeded
+        }
+    }
+}
+
+const fn of_config(error: &ConfigError) -> ErrorKind {
+    match error {
+        ConfigError::FileNameEmpty
+        | ConfigError::FileName { .. }
+        | ConfigError::Directory { .. }
+        | ConfigError::SchemaVersion { .. }
+        | ConfigError::AssetFileEmpty
+        | ConfigError::TrustedRootEmpty
+        | ConfigError::UserInvalid
+        | ConfigError::Identity { .. }
+        | ConfigError::Url { .. } => ErrorKind::InvalidArgument,
+        ConfigError::AssetFileAndInMemory => ErrorKind::General,
+        ConfigError::AssetFileAndDeletion
+        | ConfigError::ReadOnly(_)
+        | ConfigError::IdentityMissing { .. }
+        | ConfigError::PathTooLong { .. }
+        | ConfigError::SyncDirectory { .. } => ErrorKind::IllegalState,
+        ConfigError::NoObservables => ErrorKind::Unsupported,
+    }
+}

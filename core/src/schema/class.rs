@@ -1,0 +1,127 @@
+//! Classes, and modules that name a set of them.
+
+use super::error::SchemaError;
+use super::limits::{CLASS_NAME_UNITS_MAX, TABLE_PREFIX, units};
+use super::property::Property;
+
+/// The definition of a class. It is checked when a [`super::Schema`] is made of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Class {
+    pub(super) name: String,
+    pub(super) properties: Vec<Property>,
+    /// Primary keys that were given by name.
+    pub(super) keys: Vec<String>,
+}
+
+/// A named set of classes: what a library brings, or what an app has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    name: String,
+    classes: Vec<Class>,
+}
+
+impl Class {
+    /// Names a class. The prefix `class_`, which tables have, is left out of the name.
+    ///
+    /// # Errors
+    /// [`SchemaError::ClassName`] if the name is empty or has more than [`CLASS_NAME_UNITS_MAX`]
+    /// UTF-16 units.
+    pub fn new(name: impl Into<String>) -> Result<Self, SchemaError> {
+        let given = name.into();
+        let name = given.strip_prefix(TABLE_PREFIX).unwrap_or(&given);
+        if name.is_empty() || units(name) > CLASS_NAME_UNITS_MAX {
+            return Err(SchemaError::ClassName { name: given });
+        }
+        Ok(Self { name: name.to_owned(), properties: Vec::new(), keys: Vec::new() })
+    }
+
+    /// Adds a property.
+    #[must_use]
+    pub fn with(mut self, property: Property) -> Self {
+        self.properties.push(property);
+        self
+    }
+
+    /// Makes the named property the primary key, and indexed.
+    #[must_use]
+    pub fn primary_key_named(mut self, property: impl Into<String>) -> Self {
+        self.keys.push(property.into());
+        self
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the name of the table that holds the objects.
+    #[must_use]
+    pub fn table(&self) -> String {
+        format!("{TABLE_PREFIX}{}", self.name)
+    }
+
+    /// Returns the properties; those of a class in a schema are in the order of their names.
+    #[must_use]
+    pub fn properties(&self) -> &[Property] {
+        &self.properties
+    }
+
+    /// Returns the properties that are stored, not computed.
+    pub fn stored_properties(&self) -> impl Iterator<Item = &Property> {
+        self.properties.iter().filter(|property| !property.kind.is_computed())
+    }
+
+    /// Returns the property of this name.
+    #[must_use]
+    pub fn property(&self, name: &str) -> Option<&Property> {
+        self.properties.iter().find(|property| property.name == name)
+    }
+
+    /// Returns the primary key.
+    #[must_use]
+    pub fn primary_key(&self) -> Option<&Property> {
+        self.properties.iter().find(|property| property.primary_key)
+    }
+
+    /// Orders the properties, marks keys that were given by name, and returns names of keys that
+    /// no property has.
+    pub(super) fn settle(&mut self) -> Vec<String> {
+        self.properties.sort();
+        let mut missing = Vec::new();
+        for key in std::mem::take(&mut self.keys) {
+            let mut found = false;
+            for property in self.properties.iter_mut().filter(|property| property.name == key) {
+                property.primary_key = true;
+                found = true;
+            }
+            if !found {
+                missing.push(key);
+            }
+        }
+        self.properties.sort();
+        missing.sort();
+        missing.dedup();
+        missing
+    }
+}
+
+impl Module {
+    /// Names a set of classes.
+    #[must_use]
+    pub fn new(name: impl Into<String>, classes: impl IntoIterator<Item = Class>) -> Self {
+        Self { name: name.into(), classes: classes.into_iter().collect() }
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the classes as they were given.
+    #[must_use]
+    pub fn classes(&self) -> &[Class] {
+        &self.classes
+    }
+}

@@ -1,0 +1,253 @@
+//! What an opening does about the schema of a file: the table of the modes, as a function (M4).
+
+use super::difference::{Change, Difference, differences};
+use super::error::SchemaError;
+use super::mode::SchemaMode;
+use super::set::Schema;
+use std::path::Path;
+
+/// The schema that a file holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Its version; none if the file never had a schema.
+    pub version: Option<u64>,
+    /// Its classes.
+    pub schema: Schema,
+}
+
+/// A file that is being opened with classes in mind.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    /// The file, for errors to name.
+    pub path: &'a Path,
+    /// How a difference is treated.
+    pub mode: SchemaMode,
+    /// What the file holds.
+    pub stored: &'a Stored,
+    /// What is wanted.
+    pub wanted: &'a Schema,
+    /// The version that is wanted.
+    pub version: u64,
+    /// Whether the app brought a migration.
+    pub has_migration: bool,
+}
+
+/// What to do to a file, in one transaction and in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Remove the file and begin with an empty one.
+    RemoveFile,
+    /// Bring this change about.
+    Apply(Difference),
+    /// Let the app's migration run.
+    RunMigration {
+        /// Version in the file.
+        from: u64,
+        /// Version wanted.
+        to: u64,
+    },
+    /// Compare what the migration left with what is wanted, see [`require_match`].
+    RequireMatch,
+    /// Check that no two objects of a class have the same primary key.
+    RequireUniqueKeys,
+    /// Note the version.
+    SetVersion(u64),
+    /// Let the app's initial data be written.
+    WriteInitialData,
+}
+
+/// Decides what to do about the schema of a file. No action: nothing is written.
+///
+/// # Errors
+/// [`SchemaError::VersionLower`], [`SchemaError::VersionDiffers`], [`SchemaError::Mismatch`] or
+/// [`SchemaError::MigrationNeeded`], as the mode has it; the file is then left as it is.
+pub fn decide(opening: &Opening<'_>) -> Result<Vec<Action>, SchemaError> {
+    let found = differences(&opening.stored.schema, opening.wanted);
+    if opening.stored.version == Some(opening.version) && found.is_empty() {
+        return Ok(Vec::new());
+    }
+    match opening.mode {
+        SchemaMode::Automatic => automatic(opening, found),
+        SchemaMode::Immutable => immutable(opening, found),
+        SchemaMode::ReadOnly => read_only(opening, found),
+        SchemaMode::ResetFile => Ok(reset_file(opening, found)),
+        SchemaMode::Additive => additive(opening, found),
+        SchemaMode::Manual => manual(opening, found),
+    }
+}
+
+/// Checks what a migration left.
+///
+/// # Errors
+/// [`SchemaError::MigrationNeeded`] with what still differs.
+pub fn require_match(path: &Path, left: &Schema, wanted: &Schema) -> Result<(), SchemaError> {
+    let differences = differences(left, wanted);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(SchemaError::MigrationNeeded { path: path.to_path_buf(), differences })
+}
+
+/// Checks that a file which is only read has every class wanted: the modes that only read let a
+/// class be missing, typed objects do not.
+///
+/// # Errors
+/// [`SchemaError::ClassesMissing`] with all of them.
+pub fn require_classes(path: &Path, stored: &Schema, wanted: &Schema) -> Result<(), SchemaError> {
+    let missing = wanted.classes().iter().filter(|class| stored.class(class.name()).is_none());
+    let classes: Vec<String> = missing.map(|class| class.name().to_owned()).collect();
+    if classes.is_empty() {
+        return Ok(());
+    }
+    Err(SchemaError::ClassesMissing { path: path.to_path_buf(), classes })
+}
+
+fn automatic(opening: &Opening<'_>, found: Vec<Difference>) -> Result<Vec<Action>, SchemaError> {
+    let Some(stored) = opening.stored.version else { return initialise(opening, found) };
+    opening.not_lower(stored)?;
+    if stored == opening.version {
+        return match needs_migration(&found) {
+            true => Err(opening.migration_needed(found)),
+            false => Ok(apply(found).collect()),
+        };
+    }
+    let removes =
+        |difference: &Difference| matches!(difference.change, Change::RemoveProperty { .. });
+    let (removed, changed): (Vec<_>, Vec<_>) = found.into_iter().partition(removes);
+    let mut actions: Vec<Action> = apply(changed).collect();
+    if opening.has_migration {
+        actions.push(Action::RunMigration { from: stored, to: opening.version });
+    }
+    actions.extend(apply(removed));
+    actions.extend([Action::RequireUniqueKeys, Action::SetVersion(opening.version)]);
+    Ok(actions)
+}
+
+fn immutable(opening: &Opening<'_>, found: Vec<Difference>) -> Result<Vec<Action>, SchemaError> {
+    if opening.stored.version != Some(opening.version) {
+        return Err(SchemaError::VersionDiffers {
+            path: opening.path.to_path_buf(),
+            stored: opening.stored.version,
+            wanted: opening.version,
+        });
+    }
+    read_only(opening, found)
+}
+
+fn read_only(opening: &Opening<'_>, found: Vec<Difference>) -> Result<Vec<Action>, SchemaError> {
+    opening.only(found, |change| {
+        !change.needs_migration() || matches!(change, Change::RemoveProperty { .. })
+    })?;
+    Ok(Vec::new())
+}
+
+fn reset_file(opening: &Opening<'_>, found: Vec<Difference>) -> Vec<Action> {
+    match opening.stored.version {
+        None if !drops_values(&found) => opening.first_schema(found),
+        Some(stored) if stored == opening.version && !needs_migration(&found) => {
+            apply(found).collect()
+        }
+        None | Some(_) => {
+            let all = differences(&Schema::default(), opening.wanted);
+            let mut actions = vec![Action::RemoveFile];
+            actions.extend(opening.first_schema(all));
+            actions
+        }
+    }
+}
+
+fn additive(opening: &Opening<'_>, found: Vec<Difference>) -> Result<Vec<Action>, SchemaError> {
+    let allowed = |change: &Change| {
+        !change.needs_migration()
+            || matches!(change, Change::AddProperty { .. } | Change::RemoveProperty { .. })
+    };
+    let mut found = opening.only(found, allowed)?;
+    // What is no longer wanted stays in the file, hidden.
+    found.retain(|difference| !matches!(difference.change, Change::RemoveProperty { .. }));
+    let Some(stored) = opening.stored.version else { return Ok(opening.first_schema(found)) };
+    if stored == opening.version && found.iter().all(|found| found.change.is_of_index()) {
+        return Ok(Vec::new());
+    }
+    let mut actions: Vec<Action> = apply(found).collect();
+    if stored < opening.version {
+        actions.push(Action::SetVersion(opening.version));
+    }
+    Ok(actions)
+}
+
+fn manual(opening: &Opening<'_>, found: Vec<Difference>) -> Result<Vec<Action>, SchemaError> {
+    let Some(stored) = opening.stored.version else { return initialise(opening, found) };
+    opening.not_lower(stored)?;
+    let to = opening.version;
+    if stored < to && opening.has_migration {
+        let from = stored;
+        return Ok(vec![
+            Action::RunMigration { from, to },
+            Action::RequireMatch,
+            Action::RequireUniqueKeys,
+            Action::SetVersion(to),
+        ]);
+    }
+    if found.is_empty() {
+        return Ok(vec![Action::SetVersion(to)]);
+    }
+    Err(opening.migration_needed(found))
+}
+
+/// A file without a version gets its schema. Classes that it has all the same lose nothing (M5).
+fn initialise(opening: &Opening<'_>, found: Vec<Difference>) -> Result<Vec<Action>, SchemaError> {
+    if drops_values(&found) {
+        return Err(opening.migration_needed(found));
+    }
+    Ok(opening.first_schema(found))
+}
+
+fn apply(found: Vec<Difference>) -> impl Iterator<Item = Action> {
+    found.into_iter().map(Action::Apply)
+}
+
+fn needs_migration(found: &[Difference]) -> bool {
+    found.iter().any(|found| found.change.needs_migration())
+}
+
+fn drops_values(found: &[Difference]) -> bool {
+    found.iter().any(|found| found.change.drops_values())
+}
+
+impl Opening<'_> {
+    fn first_schema(&self, found: Vec<Difference>) -> Vec<Action> {
+        let rekeyed =
+            found.iter().any(|found| matches!(found.change, Change::ChangePrimaryKey { .. }));
+        let mut actions: Vec<Action> = apply(found).collect();
+        actions.extend(rekeyed.then_some(Action::RequireUniqueKeys));
+        actions.extend([Action::SetVersion(self.version), Action::WriteInitialData]);
+        actions
+    }
+
+    fn not_lower(&self, stored: u64) -> Result<(), SchemaError> {
+        if self.version >= stored {
+            return Ok(());
+        }
+        let path = self.path.to_path_buf();
+        Err(SchemaError::VersionLower { path, stored, wanted: self.version })
+    }
+
+    /// Passes differences on if all of them are allowed.
+    fn only(
+        &self,
+        found: Vec<Difference>,
+        allowed: impl Fn(&Change) -> bool,
+    ) -> Result<Vec<Difference>, SchemaError> {
+        let (fine, differences): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|found| allowed(&found.change));
+        if differences.is_empty() {
+            return Ok(fine);
+        }
+        Err(SchemaError::Mismatch { path: self.path.to_path_buf(), mode: self.mode, differences })
+    }
+
+    fn migration_needed(&self, differences: Vec<Difference>) -> SchemaError {
+        SchemaError::MigrationNeeded { path: self.path.to_path_buf(), differences }
+    }
+}

@@ -1,0 +1,241 @@
+//! Properties: their types, and what each type allows.
+
+use super::error::SchemaError;
+use super::limits::{PROPERTY_NAME_UNITS_MAX, units};
+
+/// A value without parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scalar {
+    /// A whole number of 64 bits with a sign.
+    Int,
+    /// True or false.
+    Bool,
+    /// Text.
+    String,
+    /// Bytes.
+    Binary,
+    /// A point in time.
+    Timestamp,
+    /// A number of 32 bits with a binary point.
+    Float,
+    /// A number of 64 bits with a binary point.
+    Double,
+}
+
+/// What a property holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum PropertyType {
+    /// One value.
+    Scalar(Scalar),
+    /// A whole number that several writers add to.
+    Counter,
+    /// A link to an object of the class, or none.
+    Object(String),
+    /// A list of links to objects of the class.
+    ObjectList(String),
+    /// A list of values.
+    List {
+        /// Type of an element.
+        of: Scalar,
+        /// Whether an element may be null.
+        nullable: bool,
+    },
+    /// The objects of `class` whose `property` links here. Computed, never stored.
+    LinkingObjects {
+        /// Class that the links come from.
+        class: String,
+        /// Property of that class which holds the links.
+        property: String,
+    },
+}
+
+/// A property of a class.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Property {
+    pub(super) name: String,
+    pub(super) kind: PropertyType,
+    pub(super) nullable: bool,
+    pub(super) primary_key: bool,
+    pub(super) indexed: bool,
+}
+
+impl Scalar {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Int,
+        Self::Bool,
+        Self::String,
+        Self::Binary,
+        Self::Timestamp,
+        Self::Float,
+        Self::Double,
+    ];
+
+    /// Returns the type's number, that of realm-java's `RealmFieldType`.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Int => 0,
+            Self::Bool => 1,
+            Self::String => 2,
+            Self::Binary => 4,
+            Self::Timestamp => 8,
+            Self::Float => 9,
+            Self::Double => 10,
+        }
+    }
+}
+
+impl From<Scalar> for PropertyType {
+    fn from(scalar: Scalar) -> Self {
+        Self::Scalar(scalar)
+    }
+}
+
+impl PropertyType {
+    /// Returns the type's number. Those of realm-java where it has the type; a list of values has
+    /// 128 more than its elements, a counter 15.
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        match self {
+            Self::Scalar(scalar) => scalar.code(),
+            Self::Object(_) => 12,
+            Self::ObjectList(_) => 13,
+            Self::LinkingObjects { .. } => 14,
+            Self::Counter => 15,
+            Self::List { of, .. } => 128 + of.code(),
+        }
+    }
+
+    /// Tells whether a property of this type is nullable unless told otherwise.
+    #[must_use]
+    pub const fn is_nullable_by_default(&self) -> bool {
+        matches!(
+            self,
+            Self::Scalar(Scalar::String | Scalar::Binary | Scalar::Timestamp) | Self::Object(_)
+        )
+    }
+
+    /// Tells whether a property of this type may be nullable.
+    #[must_use]
+    pub const fn may_be_nullable(&self) -> bool {
+        matches!(self, Self::Scalar(_) | Self::Object(_))
+    }
+
+    /// Tells whether a property of this type may be required.
+    #[must_use]
+    pub const fn may_be_required(&self) -> bool {
+        !matches!(self, Self::Object(_))
+    }
+
+    /// Tells whether a property of this type may be the primary key.
+    #[must_use]
+    pub const fn may_be_primary_key(&self) -> bool {
+        matches!(self, Self::Scalar(Scalar::Int | Scalar::String))
+    }
+
+    /// Tells whether a property of this type may be indexed.
+    #[must_use]
+    pub const fn may_be_indexed(&self) -> bool {
+        matches!(
+            self,
+            Self::Scalar(Scalar::Int | Scalar::Bool | Scalar::String | Scalar::Timestamp)
+        )
+    }
+
+    /// Tells whether the property is computed instead of stored.
+    #[must_use]
+    pub const fn is_computed(&self) -> bool {
+        matches!(self, Self::LinkingObjects { .. })
+    }
+
+    /// Returns the class that values of this type link to, or come from.
+    #[must_use]
+    pub fn class(&self) -> Option<&str> {
+        match self {
+            Self::Object(class) | Self::ObjectList(class) | Self::LinkingObjects { class, .. } => {
+                Some(class)
+            }
+            Self::Scalar(_) | Self::Counter | Self::List { .. } => None,
+        }
+    }
+}
+
+impl Property {
+    /// Names a property. Strings, binaries, timestamps and links are nullable, all else is
+    /// required, until [`Property::nullable`] or [`Property::required`] says otherwise.
+    ///
+    /// # Errors
+    /// [`SchemaError::PropertyName`] if the name is empty, has a `.`, or more than
+    /// [`PROPERTY_NAME_UNITS_MAX`] UTF-16 units.
+    pub fn new(
+        name: impl Into<String>,
+        kind: impl Into<PropertyType>,
+    ) -> Result<Self, SchemaError> {
+        let (name, kind) = (name.into(), kind.into());
+        if name.is_empty() || name.contains('.') || units(&name) > PROPERTY_NAME_UNITS_MAX {
+            return Err(SchemaError::PropertyName { name });
+        }
+        let nullable = kind.is_nullable_by_default();
+        Ok(Self { name, kind, nullable, primary_key: false, indexed: false })
+    }
+
+    /// Lets the property be null.
+    #[must_use]
+    pub fn nullable(mut self) -> Self {
+        self.nullable = true;
+        self
+    }
+
+    /// Forbids the property to be null.
+    #[must_use]
+    pub fn required(mut self) -> Self {
+        self.nullable = false;
+        self
+    }
+
+    /// Makes the property the primary key of its class, and indexed.
+    #[must_use]
+    pub fn primary_key(mut self) -> Self {
+        self.primary_key = true;
+        self
+    }
+
+    /// Keeps an index over the property.
+    #[must_use]
+    pub fn indexed(mut self) -> Self {
+        self.indexed = true;
+        self
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns what the property holds.
+    #[must_use]
+    pub const fn kind(&self) -> &PropertyType {
+        &self.kind
+    }
+
+    /// Tells whether the property may be null.
+    #[must_use]
+    pub const fn is_nullable(&self) -> bool {
+        self.nullable
+    }
+
+    /// Tells whether this is the primary key of its class.
+    #[must_use]
+    pub const fn is_primary_key(&self) -> bool {
+        self.primary_key
+    }
+
+    /// Tells whether there is an index; a primary key always has one.
+    #[must_use]
+    pub const fn is_indexed(&self) -> bool {
+        self.indexed || self.primary_key
+    }
+}
