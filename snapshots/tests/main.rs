@@ -3,11 +3,15 @@
 //! - `auth`: what goes over the wire of logins, and what its errors say.
 //! - `golden`: every golden file still opens and holds what it held.
 //! - `texts`: what errors and settings say, and what they must not say.
+//! - `configurations`: which are equal, how they hash and print.
+//! - `schemas`: schemas, and the errors of schemas and configurations.
 //! - `dumps`: what the pages of the golden files look like.
 
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
 
 mod auth;
+mod configurations;
 mod dumps;
 mod golden;
+mod schemas;
 mod texts;

@@ -1,9 +1,10 @@
 //! What errors and settings say, reviewed as texts.
 
+use fastness::schema::SchemaError;
 use fastness::vfs::MemoryVfs;
 use fastness::{
-    ArgumentError, CommitId, Damage, Error, FileErrorCause, Key, Options, PageId, Recovery,
-    RecoveryOutcome,
+    ArgumentError, CommitId, ConfigError, Damage, Error, FileErrorCause, Key, Options, PageId,
+    Recovery, RecoveryOutcome,
 };
 use std::fmt::Write as _;
 use std::io;
@@ -45,6 +46,8 @@ fn errors() -> Vec<Error> {
         Error::Argument(ArgumentError::TreeName { bytes: 0 }),
         Error::Argument(ArgumentError::EncryptionKeyLength { bytes: 32 }),
         Error::Argument(ArgumentError::TooManyTrees),
+        Error::Schema(SchemaError::StringTooLong { bytes: 16_777_200 }),
+        Error::Config(ConfigError::FileNameEmpty),
     ];
     files.chain(others).collect()
 }
@@ -62,13 +65,26 @@ fn every_error_says_what_happened_and_what_to_do() {
     insta::assert_snapshot!("errors", text);
 }
 
+#[test]
+fn every_error_has_a_kind() {
+    let lines: Vec<String> =
+        errors().iter().map(|error| format!("{:?}  {error}", error.kind())).collect();
+    insta::assert_snapshot!("kinds", lines.join("\n"));
+}
+
 /// The enums may grow: this finds a variant that the list above does not have.
 #[test]
 fn every_variant_of_the_errors_is_reviewed() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src/error.rs");
-    let source = std::fs::read_to_string(path).unwrap();
     let listed = format!("{:?}", errors());
-    for name in ["Error", "FileErrorCause", "Damage", "ArgumentError"] {
+    assert_all_listed("error.rs", &["Error", "FileErrorCause", "Damage", "ArgumentError"], &listed);
+}
+
+/// Checks that `listed` shows every variant of the enums that a file of core defines.
+#[track_caller]
+pub(crate) fn assert_all_listed(file: &str, names: &[&str], listed: &str) {
+    let path = format!("{}/../core/src/{file}", env!("CARGO_MANIFEST_DIR"));
+    let source = std::fs::read_to_string(path).unwrap();
+    for name in names {
         let body = source.split(&format!("pub enum {name} {{\n")).nth(1).unwrap();
         let body = body.split("\n}\n").next().unwrap();
         let variants = body.lines().filter_map(|line| {
@@ -79,7 +95,7 @@ fn every_variant_of_the_errors_is_reviewed() {
         let mut count = 0;
         for variant in variants {
             count += 1;
-            assert!(listed.contains(variant), "list `{name}::{variant}` in `errors`");
+            assert!(listed.contains(variant), "list `{name}::{variant}`, to be reviewed");
         }
         assert!(count > 1, "found no variants of {name}");
     }
