@@ -3,6 +3,8 @@
 //! - `auth`: the wire of logins, over generated answers, tokens, times and courses of events.
 //! - `checks`: the checks over generated plans, and the checks of the checks.
 //! - `tidy`: the house style and the layering, held as tests.
+//! - `configurations`: configurations of any options, URLs of any shape.
+//! - `schemas`: schemas of any shape, and what modes decide about them.
 //! - `deep`: trees of many levels, compared with a map.
 //! - `kill`: a real process, killed again and again.
 //! - `opening`: files that are not as they should be, told apart.
@@ -12,8 +14,10 @@
 
 mod auth;
 mod checks;
+mod configurations;
 mod deep;
 mod kill;
 mod opening;
 mod replay;
+mod schemas;
 mod tidy;
