@@ -169,6 +169,10 @@ fn resolve_table() {
         (AUTH, "realm://[::1]:80/x", "realm://[::1]:80/x"),
         (AUTH, "realm://h:/x", "realm://h/x"),
         (AUTH, "realm://h/%7E/%61", "realm://h/id/a"),
+        (AUTH, "realm://h/~/a/~/b", "realm://h/id/a/id/b"),
+        // Every `HOST/` goes, wherever it is.
+        (AUTH, "realm://h.io/h.io/a/h.io/b", "realm://h.io/a/b"),
+        (AUTH, "realm://io/radio/x", "realm://io/radx"),
     ];
     for (auth, url, expected) in rows {
         assert_eq!(resolved(auth, url), expected, "{auth} {url}");

@@ -199,3 +199,20 @@ impl Builder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{App, Configuration};
+    use crate::error::{ConfigError, Error, ReadOnlyConflict};
+
+    /// The options refuse each other before, so that only here an asset meets a deletion.
+    #[test]
+    fn read_only_with_deletion_is_refused_before_compaction() {
+        let mut builder = Configuration::builder(&App::new("files")).read_only();
+        builder = builder.asset_file("seed").unwrap();
+        builder.delete_if_migration_needed = true;
+        let builder = builder.compact_on_launch(super::CompactionRule::Default);
+        let error = builder.build().unwrap_err();
+        assert_eq!(error, Error::Config(ConfigError::ReadOnly(ReadOnlyConflict::Deletion)));
+    }
+}

@@ -12,10 +12,13 @@ pub(super) struct Secret(Box<[u8; 64]>);
 impl Secret {
     /// Copies a key.
     pub(super) fn copy(bytes: &[u8]) -> Result<Self> {
-        match <&[u8; 64]>::try_from(bytes) {
-            Ok(bytes) => Ok(Self(Box::new(*bytes))),
-            Err(_) => Err(ArgumentError::EncryptionKeyLength { bytes: bytes.len() }.into()),
+        // Filled in place, so that no copy is left on the stack.
+        let mut secret = Self(Box::new([0; 64]));
+        if bytes.len() != secret.0.len() {
+            return Err(ArgumentError::EncryptionKeyLength { bytes: bytes.len() }.into());
         }
+        secret.0.copy_from_slice(bytes);
+        Ok(secret)
     }
 
     /// Copies the key for the store.

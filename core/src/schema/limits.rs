@@ -22,8 +22,7 @@ pub(super) const TABLE_PREFIX: &str = "class_";
 const TABLE_NAME_UNITS_MAX: usize = 63;
 
 /// Counts UTF-16 units, in which the lengths of names and paths are told.
-#[must_use]
-pub fn units(text: &str) -> usize {
+pub(crate) fn units(text: &str) -> usize {
     text.encode_utf16().count()
 }
 

@@ -32,9 +32,10 @@ pub use class::{Class, Module};
 pub use decide::{Action, Opening, Stored, decide, require_classes, require_match};
 pub use difference::{Change, Difference, differences};
 pub use error::{DefinitionError, DefinitionProblem, SchemaError};
+pub(crate) use limits::units;
 pub use limits::{
     BINARY_BYTES_MAX, CLASS_NAME_UNITS_MAX, PROPERTY_NAME_UNITS_MAX, STRING_BYTES_MAX,
-    check_binary, check_null, check_string, units,
+    check_binary, check_null, check_string,
 };
 pub use mode::{ModeChoice, SchemaMode};
 pub use property::{Property, PropertyType, Scalar};
