@@ -7,8 +7,8 @@
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 
-/// How often whoever is to sync lets others go first: some microseconds.
-pub(crate) const YIELDS: usize = 64;
+/// How often whoever waits lets others go first before it sleeps, or syncs: tens of microseconds.
+pub(crate) const YIELDS: usize = 256;
 
 pub(crate) use std::thread::yield_now;
 

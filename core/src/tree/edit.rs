@@ -36,7 +36,10 @@ impl Node {
         if self.level() == 0 {
             return self.insert_here(key, value, edits);
         }
-        let index = self.child_of(key);
+        let index = match self.keys.find_from_end(key) {
+            Ok(index) => index,
+            Err(index) => index.saturating_sub(1),
+        };
         let level = self.level() - 1;
         let child = self.links[index].edit(Some(level), edits)?;
         let (replaced, split) = child.insert(key, value, edits)?;
@@ -51,7 +54,7 @@ impl Node {
         value: &[u8],
         edits: &mut Edits<'_>,
     ) -> Result<(bool, Split)> {
-        let place = self.find(key);
+        let place = self.keys.find_from_end(key);
         let index = match place {
             Ok(index) => {
                 self.free_payload(index, edits)?;

@@ -58,6 +58,12 @@ impl Heads {
         self.heads.remove(index);
     }
 
+    /// Tells, from its first bytes alone, whether a key is greater than all.
+    pub(super) fn ends_before(&self, key: &[u8]) -> bool {
+        let (last, rest) = (self.heads.last(), self.rest(key));
+        last.zip(rest).is_some_and(|(last, rest)| *last < head(rest)) && !fault::on(Fault::Bt07)
+    }
+
     /// Returns the range of indices that a key may be at: below it the keys are less, from its end
     /// on they are greater.
     pub(super) fn around(&self, key: &[u8]) -> (usize, usize) {

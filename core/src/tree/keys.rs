@@ -93,6 +93,11 @@ impl Keys {
         Err(low)
     }
 
+    /// Finds a key as [`Keys::find`] does, looking at the end first: keys often come in order.
+    pub(super) fn find_from_end(&self, key: &[u8]) -> Result<usize, usize> {
+        if self.heads.ends_before(key) { Err(self.count()) } else { self.find(key) }
+    }
+
     /// Takes in a key that lies in the heap.
     pub(super) fn insert(&mut self, index: usize, spot: Spot) {
         self.spots.insert(index, spot);
