@@ -80,7 +80,7 @@ pub(crate) fn info(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure> 
         let value = json!({
             "file": info.path, "format_version": info.format_version,
             "encrypted": info.encrypted, "commit": info.commit.0, "page_count": info.page_count,
-            "free_pages": info.free_pages, "file_bytes": info.file_bytes, "trees": trees,
+            "free_pages": info.free_pages, "log_pages": info.log_pages, "file_bytes": info.file_bytes, "trees": trees,
             "recovery": recovery.as_ref().map(told),
         });
         writeln!(out, "{value:#}")?;
@@ -92,6 +92,9 @@ pub(crate) fn info(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure> 
     writeln!(out, "commit     {}", info.commit)?;
     writeln!(out, "bytes      {}", info.file_bytes)?;
     writeln!(out, "pages      {}, {} of them free", info.page_count, info.free_pages)?;
+    if info.log_pages > 0 {
+        writeln!(out, "log        {} pages", info.log_pages)?;
+    }
     if let Some(recovery) = &recovery {
         writeln!(out, "recovery   {}", told(recovery))?;
     }

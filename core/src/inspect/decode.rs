@@ -3,9 +3,10 @@
 use crate::codec::Reader;
 use crate::error::{Damage, FileErrorCause};
 use crate::page::{
-    Catalog, CatalogAt, FORMAT_VERSION, NoPrelude, NodePage, OverflowPage, PRELUDE_BYTES, Prelude,
-    Slot, ValueSpan,
+    Catalog, CatalogAt, FORMAT_VERSION, LogHead, LogRecord, NoPrelude, NodePage, OverflowPage,
+    PRELUDE_BYTES, Prelude, Slot, ValueSpan,
 };
+use crate::txn::section;
 use crate::unit::{PAGE_BYTES, PageBytes, SLOT_BYTES};
 
 /// Decodes a page whose seal is open, as the kind it says it is; tells the kind.
@@ -47,6 +48,24 @@ pub fn decode_slot(slot: &[u8]) -> Result<(), Damage> {
         assert_eq!(catalog.encode(), *bytes, "P1: a catalog has one form");
     }
     Ok(())
+}
+
+/// Decodes an opened page of the log, as a record of one page, and all its changes.
+///
+/// # Errors
+/// [`Damage::Missing`] if it is too short, [`Damage::Content`] if it is malformed.
+pub fn decode_log(page: &[u8]) -> Result<usize, Damage> {
+    let page: &PageBytes = page.first_chunk().ok_or(Damage::Missing)?;
+    let head = LogHead::decode(page).ok_or(Damage::Content)?;
+    let record = LogRecord::decode(head.commit, LogHead::body(page)).ok_or(Damage::Content)?;
+    let (mut reader, mut ops) = (Reader::new(&record.changes), 0);
+    while !reader.is_empty() {
+        let mut section = section(&mut reader).ok_or(Damage::Content)?;
+        while section.next().ok_or(Damage::Content)?.is_some() {
+            ops += 1;
+        }
+    }
+    Ok(ops)
 }
 
 /// Decodes a prelude.

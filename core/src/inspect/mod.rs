@@ -8,7 +8,7 @@ mod ledger;
 mod reseal;
 mod sealer;
 
-pub use decode::{decode_page, decode_prelude, decode_slot};
+pub use decode::{decode_log, decode_page, decode_prelude, decode_slot};
 pub use dump::{dump_file, dump_page};
 pub use ledger::{Ledger, ledger, writable};
 pub use reseal::{reseal, unseal};

@@ -19,8 +19,9 @@ use crate::tree::Pager;
 use crate::unit::{CommitId, PAGE_BYTES, PageBytes, PageId};
 use crate::vfs::{read_whole, write_whole};
 
-/// Pages that the file grows by at once, so that most commits need not make it longer.
-const GROW_PAGES: u64 = 128;
+/// Pages that the file grows by at least, so that most commits need not make it longer. Then it
+/// grows by as much as the log has, so that opening reads little of what was never written.
+const GROW_PAGES: u64 = 16;
 
 /// The least and the most pages of a log; between them it is a quarter of the file.
 const PAGES: std::ops::RangeInclusive<u64> = 64..=LOG_PAGES_MAX;
@@ -31,6 +32,7 @@ const KEPT_BACK_BYTES_MAX: usize = 256 << 10;
 /// Where the next record goes, and what the trees on the disk do not hold yet.
 #[derive(Debug)]
 pub(crate) struct Tail {
+    start: PageId,
     next: PageId,
     end: PageId,
     /// The page behind the last that the file has.
@@ -66,6 +68,7 @@ impl Tail {
     pub(crate) const fn none(page_count: u64) -> Self {
         let next = PageId(page_count);
         Self {
+            start: next,
             next,
             end: next,
             filled: next,
@@ -128,7 +131,8 @@ impl Tail {
         if end <= self.filled.0 {
             return Ok(batch);
         }
-        let until = (end + GROW_PAGES).min(self.end.0.max(end));
+        let more = (self.filled.0 - self.start.0).max(GROW_PAGES);
+        let until = (self.filled.0 + more).max(end).min(self.end.0.max(end));
         let zeros = vec![0; usize::try_from(until - self.filled.0).unwrap_or(0) * PAGE_BYTES];
         write_whole(pager.file(), &zeros, self.filled.offset()).map_err(|e| pager.io(&e))?;
         self.filled = PageId(until);

@@ -1,4 +1,4 @@
-//! Any bytes as a page, a header slot and a prelude, without their seals.
+//! Any bytes as a page, a page of the log, a header slot and a prelude, without their seals.
 //!
 //! - P1 Decoding any bytes ends, without a panic, and touches nothing outside them.
 
@@ -13,6 +13,7 @@ pub fn page(bytes: &[u8]) {
         page[..chunk.len()].copy_from_slice(chunk);
         std::hint::black_box(inspect::decode_page(&page).is_ok());
         std::hint::black_box(inspect::decode_slot(&page[..512]).is_ok());
+        std::hint::black_box(inspect::decode_log(&page).is_ok());
         std::hint::black_box(inspect::decode_prelude(&page[..]).is_ok());
     }
     // As they are: what ends early must be refused, not indexed.

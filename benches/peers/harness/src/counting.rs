@@ -120,8 +120,8 @@ impl Counted {
     }
 }
 
-/// Loads a store and records the most that any single-row commit asked for; ages it and records
-/// the same of commits of a hundred rows.
+/// Loads a store and records what 99 of 100 single-row commits ask for at most, and what any did;
+/// ages it and records the same of commits of a hundred rows.
 ///
 /// # Errors
 /// As the store says.
@@ -129,15 +129,19 @@ pub(crate) fn count(dir: &Path, data: &Data, samples: &mut Samples) -> Result<()
     let counted = Counted::create(dir)?;
     counted.commit(&data.load(false))?;
     let mut record = |kind: &str, changes: &[Change], rows: usize| -> Result<()> {
-        let mut most = [0; 3];
+        let mut counts = [const { Vec::new() }; 3];
         for changes in changes.chunks(rows) {
-            for (most, count) in most.iter_mut().zip(counted.commit(changes)?) {
-                *most = count.max(*most);
+            for (counts, count) in counts.iter_mut().zip(counted.commit(changes)?) {
+                counts.push(count);
             }
         }
-        for (metric, most) in ["syncs", "calls", "kib"].into_iter().zip(most) {
+        for (metric, counts) in ["syncs", "calls", "kib"].into_iter().zip(&mut counts) {
+            counts.sort_unstable();
             let unit = if metric == "kib" { 1024.0 } else { 1.0 };
-            samples.add(OURS, &format!("count.{kind}.{metric}"), most as f64 / unit);
+            let most = counts.last().copied().unwrap_or_default();
+            let nearly_all = counts.get(counts.len() * 99 / 100).copied().unwrap_or(most);
+            samples.add(OURS, &format!("count.{kind}.{metric}.most"), most as f64 / unit);
+            samples.add(OURS, &format!("count.{kind}.{metric}"), nearly_all as f64 / unit);
         }
         Ok(())
     };

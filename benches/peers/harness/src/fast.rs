@@ -70,7 +70,11 @@ impl Session for Shared<'_> {
                 None => tree.remove(&change.key)?,
             };
         }
-        if self.1 { txn.commit()? } else { txn.commit_unsynced()? };
+        if self.1 {
+            txn.commit()?
+        } else {
+            txn.commit_unsynced()?
+        };
         Ok(())
     }
 
