@@ -80,7 +80,8 @@ pub(crate) fn info(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure> 
         let value = json!({
             "file": info.path, "format_version": info.format_version,
             "encrypted": info.encrypted, "commit": info.commit.0, "page_count": info.page_count,
-            "free_pages": info.free_pages, "log_pages": info.log_pages, "file_bytes": info.file_bytes, "trees": trees,
+            "free_pages": info.free_pages, "log_pages": info.log_pages,
+            "file_bytes": info.file_bytes, "trees": trees,
             "recovery": recovery.as_ref().map(told),
         });
         writeln!(out, "{value:#}")?;
