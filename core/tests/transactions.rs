@@ -25,6 +25,35 @@ fn filled(vfs: &MemoryVfs, path: &str) -> Store {
 }
 
 #[test]
+fn writers_on_four_threads_share_syncs_and_lose_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options::new().key(Key::new([7; 64]));
+    let store = options.create(dir.path().join("store")).unwrap();
+    let writer = |thread: u8| {
+        let store = store.clone();
+        move || {
+            for number in 0..50_u8 {
+                let mut txn = store.write().unwrap();
+                txn.tree("t").unwrap().insert(&[thread, number], &[number; 60]).unwrap();
+                let commit = txn.commit().unwrap();
+                // What was acknowledged is seen by whoever looks.
+                let snapshot = store.snapshot();
+                assert!(snapshot.commit() >= commit);
+                assert!(snapshot.tree("t").get(&[thread, number]).unwrap().is_some());
+            }
+        }
+    };
+    let threads: Vec<_> = (0..4).map(|thread| std::thread::spawn(writer(thread))).collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let last = store.snapshot().commit();
+    drop(store);
+    let store = options.open(dir.path().join("store")).unwrap();
+    assert_eq!((store.snapshot().commit(), store.recovery()), (last, None));
+    assert_eq!(store.snapshot().tree("t").len(), 200);
+    assert_eq!(store.snapshot().verify().unwrap().problems, []);
+}
+
+#[test]
 fn a_second_writer_waits_for_the_first() {
     let store = Options::new().in_memory().unwrap();
     let first = store.write().unwrap();

@@ -132,7 +132,11 @@ fn log(
     if !kept {
         append((&pager, writer, &base), &entry, unknown)?;
     } else if writer.tail.keep_back(&entry) {
-        append((&pager, writer, &base), &Entry { ops: 0, changes: &[], ..entry }, unknown)?;
+        let rest = Entry { ops: 0, changes: &[], ..entry };
+        if let Err(error) = append((&pager, writer, &base), &rest, unknown) {
+            writer.tail.forget(&entry);
+            return Err(error);
+        }
     }
     writer.tail.freed.extend(freed);
     let state =

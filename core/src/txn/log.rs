@@ -148,6 +148,17 @@ impl Tail {
         kept.changes.len() >= KEPT_BACK_BYTES_MAX
     }
 
+    /// Forgets the last commit that was kept back: it failed after all.
+    pub(crate) fn forget(&mut self, entry: &Entry<'_>) {
+        self.ops -= entry.ops;
+        if let Some(kept) = &mut self.kept_back {
+            kept.changes.truncate(kept.changes.len() - entry.changes.len());
+            if kept.first == entry.commit {
+                self.kept_back = None;
+            }
+        }
+    }
+
     /// Writes a commit, and those that were kept back, behind the last record.
     ///
     /// # Errors
@@ -360,4 +371,26 @@ pub(crate) fn changes<'a>(sections: impl Iterator<Item = (&'a str, u64, &'a [u8]
         super::journal::put_section(name, len, ops, &mut writer);
     }
     writer.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_that_failed_is_not_kept_back() {
+        let mut tail = Tail::none(3);
+        let entry = |number, changes| {
+            let (commit, durable) = (CommitId(number), CommitId(1));
+            Entry { commit, durable, ops: 2, changes }
+        };
+        assert!(!tail.keep_back(&entry(2, b"one")));
+        assert!(!tail.keep_back(&entry(3, b"failed")));
+        tail.forget(&entry(3, b"failed"));
+        let kept = tail.kept_back.as_ref().unwrap();
+        assert_eq!((kept.first, &kept.changes[..], tail.ops), (CommitId(2), &b"one"[..], 2));
+        tail.forget(&entry(2, b"one"));
+        assert!(!tail.keeps_back() && tail.ops == 0);
+        assert!(tail.keep_back(&entry(4, &[0; KEPT_BACK_BYTES_MAX])), "as much as is kept back");
+    }
 }
