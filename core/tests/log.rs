@@ -1,0 +1,85 @@
+//! The log after crashes that are rare: images of the disk, put together by hand.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use fastness::vfs::{Access, MemoryVfs, Vfs as _};
+use fastness::{CommitId, Options, RecoveryOutcome, Store};
+use std::path::Path;
+use std::sync::Arc;
+
+const SECTOR: usize = 512;
+const PAGE: usize = 4096;
+
+fn image(vfs: &MemoryVfs) -> Vec<u8> {
+    let file = vfs.open(Path::new("store"), Access::Read).unwrap();
+    let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+    assert_eq!(file.read_at(&mut bytes, 0).unwrap(), bytes.len());
+    bytes
+}
+
+/// Opens an image of a disk.
+fn open(image: &[u8]) -> (MemoryVfs, Store) {
+    let vfs = MemoryVfs::default();
+    let file = vfs.open(Path::new("store"), Access::CreateNew).unwrap();
+    file.write_at(image, 0).unwrap();
+    drop(file);
+    let store = Options::new().vfs(Arc::new(vfs.clone())).open("store").unwrap();
+    (vfs, store)
+}
+
+fn set(store: &Store, key: &[u8], value: &[u8]) -> CommitId {
+    let mut txn = store.write().unwrap();
+    txn.tree("t").unwrap().insert(key, value).unwrap();
+    txn.commit().unwrap()
+}
+
+/// L1, FS-04: what two attempts at a record have in common must not make the first one whole.
+#[test]
+fn a_torn_record_is_not_completed_by_the_next_one() {
+    let vfs = MemoryVfs::default();
+    let store = Options::new().vfs(Arc::new(vfs.clone())).create("store").unwrap();
+    let first = set(&store, b"first", b"1");
+    // The first record is on page 3, this one on page 4; the key fills its second sector.
+    let key = [b'q'; 1000];
+    set(&store, &key, b"lost");
+    let mut torn = image(&vfs);
+    let second = 4 * PAGE + SECTOR..4 * PAGE + 2 * SECTOR;
+    assert!(torn[second.clone()].iter().all(|byte| *byte == b'q'), "the key is there");
+    torn[second.clone()].fill(0);
+
+    let (vfs, store) = open(&torn);
+    assert_eq!(store.snapshot().commit(), first);
+    let outcome = store.recovery().unwrap().outcome;
+    assert_eq!(outcome, RecoveryOutcome::CommitDiscarded(first.next()));
+    let mut recovered = image(&vfs);
+    set(&store, &key, b"a longer value");
+    let written = image(&vfs);
+    assert_eq!(written[second.clone()], [b'q'; SECTOR]);
+    // Of the next record only this sector reaches the disk.
+    recovered[second.clone()].copy_from_slice(&written[second]);
+
+    let (_, store) = open(&recovered);
+    assert_eq!(store.snapshot().commit(), first);
+    assert_eq!(store.snapshot().tree("t").len(), 1, "a commit that was lost came back");
+}
+
+/// L2: damage with a later record behind it is told, not taken for a crash.
+#[test]
+fn a_damaged_record_with_others_behind_it_is_damage() {
+    let vfs = MemoryVfs::default();
+    let store = Options::new().vfs(Arc::new(vfs.clone())).create("store").unwrap();
+    for number in 0..3 {
+        set(&store, &[number], b"value");
+    }
+    let whole = image(&vfs);
+    for page in [3, 4] {
+        let mut damaged = whole.clone();
+        damaged[page * PAGE + 100] ^= 1;
+        let vfs = MemoryVfs::default();
+        let file = vfs.open(Path::new("store"), Access::CreateNew).unwrap();
+        file.write_at(&damaged, 0).unwrap();
+        drop(file);
+        let error = Options::new().vfs(Arc::new(vfs)).open("store").unwrap_err();
+        assert!(error.to_string().contains(&format!("page {page} is damaged")), "{error}");
+    }
+}
