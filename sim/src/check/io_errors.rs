@@ -1,7 +1,7 @@
 //! An error at every call: nothing is acknowledged that is not known, nothing acknowledged is lost.
 
 use super::compare::{Order, Reading, Stop, read_all};
-use super::promises::{A1, C2, C3, C6, C9, C10, C11, C12, C13, D4, S5};
+use super::promises::{A1, C2, C3, C5, C6, C9, C10, C11, C12, C13, D4, S5};
 use super::rig::{Rig, unexpected, verify};
 use super::world::{World, file};
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
@@ -15,7 +15,7 @@ use fastness_models::{Kind, Op};
 pub(super) const CHECK: Check = Check {
     name: "io-errors",
     about: "an error at every call: no space, failing device, failing sync, short reads and writes",
-    invariants: &[C11, C3, C2, C10, C12, S5, C13, A1, C6, C9, D4],
+    invariants: &[C11, C3, C2, C5, C10, C12, S5, C13, A1, C6, C9, D4],
     marks: &[
         "commit failed and the store went on",
         "commit failed and the store was poisoned",
@@ -27,6 +27,7 @@ pub(super) const CHECK: Check = Check {
         "reading failed",
         "closing failed",
         "power loss after a failure",
+        "power loss after a failed commit was looked for",
         "operation of a transaction failed",
     ],
     recipe: Recipe {
@@ -222,7 +223,18 @@ impl Storm<'_> {
         if states.len() > 1 {
             let marks = ["failed commit was not there", "failed commit was there after all"];
             self.rig.probe.mark(marks[landed]);
+            self.seen_stays(&states[landed])?;
         }
+        Ok(())
+    }
+
+    /// What was seen after a failure is there after a power loss, although nothing was written.
+    fn seen_stays(&mut self, state: &State) -> Result<(), Violation> {
+        let disk = self.rig.fs.disk();
+        let disk = self.rig.world.rng(|rng| disk.power_loss(rng));
+        self.rig.crash_to(disk);
+        self.rig.open_among(std::slice::from_ref(state), C5.id)?;
+        self.rig.probe.mark("power loss after a failed commit was looked for");
         Ok(())
     }
 
