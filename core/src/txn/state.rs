@@ -47,8 +47,9 @@ impl Versions {
 
     /// Makes a durable state the one that readers start from.
     pub(crate) fn publish(&self, state: &Arc<State>) {
-        self.durable.reached(state.commit, Arc::clone(state));
+        // Before anybody goes on who waits for an earlier commit: it is in this one.
         self.published.publish(state.commit, Arc::clone(state));
+        self.durable.reached(state.commit, Arc::clone(state));
     }
 
     /// Waits until a written commit is durable and published.
