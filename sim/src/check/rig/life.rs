@@ -6,6 +6,7 @@ use crate::check::compare::{Order, Stop};
 use crate::check::world::file;
 use crate::fs::Disk;
 use crate::rng::Rng;
+use fastness::Error;
 use fastness_models::store::{Outcome, State, Store as Model};
 use fastness_models::{Kind, Op};
 
@@ -19,10 +20,15 @@ impl Rig<'_> {
 
     /// Opens the store and compares everything it holds.
     pub(in crate::check) fn open(&mut self) -> Result<(), Stop> {
+        self.open_store()?;
+        self.scan_committed(Order::Forward)
+    }
+
+    fn open_store(&mut self) -> Result<(), Error> {
         let store = self.world.options(&self.fs).open(file())?;
         self.commit = store.snapshot().commit();
         self.store = Some(store);
-        self.scan_committed(Order::Forward)
+        Ok(())
     }
 
     /// Opens the store, which must hold one of the states, wholly; tells which.
@@ -31,17 +37,17 @@ impl Rig<'_> {
         states: &[State],
         invariant: &'static str,
     ) -> Result<usize, Violation> {
+        // Opened once: closing would make durable what this opening may have failed to.
+        if let Err(error) = self.open_store() {
+            return Err(Violation::new(invariant, error.to_string()));
+        }
         let mut texts = Vec::new();
         for (index, state) in states.iter().enumerate() {
             self.model = Model::at(state.clone());
-            match self.open() {
+            match self.scan_committed(Order::Forward) {
                 Ok(()) => return Ok(index),
                 Err(Stop::Broken(violation)) => texts.push(violation.text),
                 Err(Stop::Refused(error)) => texts.push(error.to_string()),
-            }
-            // Looks again at the same store, not at one that was opened twice.
-            if self.store.is_some() {
-                self.close();
             }
         }
         Err(Violation::new(invariant, texts.join("; or: ")))
