@@ -93,6 +93,11 @@ pub enum FileErrorCause {
     KeyMissing,
     /// A key was given and the file is not encrypted.
     KeyForPlainFile,
+    /// The file is a store, but of something else than what was to be opened.
+    OtherContent {
+        /// What was to be opened.
+        expected: &'static str,
+    },
     /// The disk, or the quota, is full.
     NoSpace,
     /// Any other failure of the system.
@@ -220,6 +225,7 @@ impl Error {
             | FileErrorCause::WrongKey
             | FileErrorCause::KeyMissing
             | FileErrorCause::KeyForPlainFile
+            | FileErrorCause::OtherContent { .. }
             | FileErrorCause::NoSpace
             | FileErrorCause::Io(_) => FileErrorKind::AccessError,
         })
@@ -244,7 +250,8 @@ impl Error {
                 | FileErrorCause::NotFastness
                 | FileErrorCause::WrongKey
                 | FileErrorCause::KeyMissing
-                | FileErrorCause::KeyForPlainFile => Remedy::FixProgram,
+                | FileErrorCause::KeyForPlainFile
+                | FileErrorCause::OtherContent { .. } => Remedy::FixProgram,
                 FileErrorCause::InUse | FileErrorCause::NoSpace | FileErrorCause::Io(_) => {
                     Remedy::Retry
                 }
@@ -327,6 +334,9 @@ impl fmt::Display for FileErrorCause {
             Self::KeyMissing => f.write_str("the file is encrypted; give its key"),
             Self::KeyForPlainFile => {
                 f.write_str("the file is not encrypted; open it without a key")
+            }
+            Self::OtherContent { expected } => {
+                write!(f, "a store that does not hold {expected}; check the path")
             }
             Self::NoSpace => f.write_str("no space left; free some and try again"),
             Self::Io(kind) => write!(f, "{kind}"),

@@ -52,6 +52,16 @@ pub enum Fault {
     Fs06,
     /// Opening takes records of the log as durable that a failed sync left in the cache.
     Fs07,
+    /// A revocation names the token that its user has when it is sent.
+    Au01,
+    /// An action follows one more slash when the address ends with one.
+    Au03,
+    /// A token that comes after the logout logs the user back in.
+    Au05,
+    /// A token under way keeps the session that was closed alive.
+    Au07,
+    /// A login leaves the parked sessions of its user parked.
+    Au09,
 }
 
 impl Fault {
@@ -79,6 +89,11 @@ impl Fault {
         Self::Fs05,
         Self::Fs06,
         Self::Fs07,
+        Self::Au01,
+        Self::Au03,
+        Self::Au05,
+        Self::Au07,
+        Self::Au09,
     ];
 
     /// Returns its name in the catalogue.
@@ -107,6 +122,11 @@ impl Fault {
             Self::Fs05 => "FS-05",
             Self::Fs06 => "FS-06",
             Self::Fs07 => "FS-07",
+            Self::Au01 => "AU-01",
+            Self::Au03 => "AU-03",
+            Self::Au05 => "AU-05",
+            Self::Au07 => "AU-07",
+            Self::Au09 => "AU-09",
         }
     }
 
@@ -136,6 +156,11 @@ impl Fault {
             Self::Fs05 => "two checkpoints of one commit are not told apart",
             Self::Fs06 => "a checkpoint writes over the log it is to replace",
             Self::Fs07 => "opening takes records of the log as durable that are not",
+            Self::Au01 => "a revocation names the token its user has when it is sent",
+            Self::Au03 => "an action follows one more slash when the address ends with one",
+            Self::Au05 => "a token that comes after the logout logs the user back in",
+            Self::Au07 => "a token under way keeps a closed session alive",
+            Self::Au09 => "a login leaves the parked sessions of its user parked",
         }
     }
 }

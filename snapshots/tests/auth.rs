@@ -1,9 +1,10 @@
 //! What goes over the wire of logins, and what its errors say, reviewed as texts. See docs/auth.md.
 
+use fastness::auth::users::{Answer, Call, CallId, Input, Output, SessionId, UserId, Users};
 use fastness::auth::{
     AddressProblem, AuthError, AuthServer, AuthUrl, Authenticated, Backoff, Credentials, ErrorCode,
-    Info, Input, Login, NetworkFault, Output, Permission, Refresher, Refusal, Request, Retry,
-    Secret, Time, Token, User, UserInfo, answer,
+    Info, Login, NetworkFault, Permission, Refresher, Refusal, Request, Retry, Secret, Time, Token,
+    User, UserInfo, answer, refresh,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -133,6 +134,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Empty("user name"),
         Refusal::Dots("provider"),
         Refusal::NotAdmin,
+        Refusal::NotLoggedIn,
+        Refusal::SeveralUsers,
         Refusal::NotUser("no text `authUrl`"),
     ];
     addresses.into_iter().chain(others).collect()
@@ -171,6 +174,30 @@ fn every_variant_of_failures_is_reviewed() {
     }
 }
 
+/// Users over time, and all that goes in and comes out.
+fn users_printed() -> String {
+    let mut users = Users::default();
+    let (call, session) = (CallId(1), SessionId(1));
+    let admin = UserId::of(&User { url: server().url().clone(), token: token(true) });
+    let answer = format!(r#"{{"access_token": {}}}"#, token(false).to_json().expose());
+    let logins = credentials().into_iter().map(|who| Call::LogIn(server().url().clone(), who));
+    let calls = [
+        Call::ChangePassword(admin.clone(), SECRET.into()),
+        Call::ChangePasswordOf(admin.clone(), "bob".to_owned(), SECRET.into()),
+    ];
+    let mut inputs: Vec<Input> = logins.chain(calls).map(|what| Input::Call(call, what)).collect();
+    inputs.push(Input::LogOut(UserId { identity: "ident-9".to_owned(), ..admin.clone() }));
+    inputs.push(Input::Open(session, admin, "/~/default".to_owned()));
+    let mut outputs = vec![Output::HandOver(session, token(false))];
+    for input in inputs.clone() {
+        users.handle(Time(0), input, &mut outputs);
+    }
+    let answer = Answer::new(200, answer.into_bytes());
+    let inputs = inputs.iter().map(|input| format!("{input:?}\n"));
+    let outputs = outputs.iter().map(|output| format!("{output:?}\n"));
+    format!("{}{answer:?}\n{users:?}", inputs.chain(outputs).collect::<String>())
+}
+
 /// Everything that holds a secret, printed in both ways.
 #[test]
 fn nothing_secret_is_printed() {
@@ -178,10 +205,10 @@ fn nothing_secret_is_printed() {
     let authenticated =
         Authenticated { access_token: Some(token(false)), refresh_token: Some(token(true)) };
     let mut refresher = Refresher::new(Backoff::jittered(7));
-    let mut outputs = vec![Output::HandOver(token(false))];
-    refresher.handle(Time(0), Input::Start, &mut outputs);
-    let Output::Ask(id) = outputs[1] else { panic!("nothing is asked") };
-    let answer = Input::Answer(id, Ok(token(false)));
+    let mut outputs = vec![refresh::Output::HandOver(token(false))];
+    refresher.handle(Time(0), refresh::Input::Start, &mut outputs);
+    let refresh::Output::Ask(id) = outputs[1] else { panic!("nothing is asked") };
+    let answer = refresh::Input::Answer(id, Ok(token(false)));
     let info = Info::from(SECRET);
     let login = server().login(&credentials()[6]);
     let mut text = String::new();
@@ -193,6 +220,7 @@ fn nothing_secret_is_printed() {
     let metadata = BTreeMap::from([("mail".to_owned(), "bob@example.com".to_owned())]);
     let info = UserInfo { identity: "ident-1".to_owned(), is_admin: false, metadata };
     writeln!(text, "{info:#?}").unwrap();
+    writeln!(text, "{}", users_printed()).unwrap();
     let short = format!("{:?} {user:?} {outputs:?} {answer:?}", requests());
     assert!(!text.contains(SECRET) && !short.contains(SECRET), "a secret is printed");
     assert!(!text.contains("alice"), "a name to log in with is printed");

@@ -28,6 +28,7 @@ fn causes() -> Vec<FileErrorCause> {
         FileErrorCause::WrongKey,
         FileErrorCause::KeyMissing,
         FileErrorCause::KeyForPlainFile,
+        FileErrorCause::OtherContent { expected: "users" },
         FileErrorCause::NoSpace,
         FileErrorCause::Io(io::ErrorKind::TimedOut),
     ]

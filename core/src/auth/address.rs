@@ -6,6 +6,7 @@
 //! Specified in docs/auth.md#addresses.
 
 use super::error::{AddressProblem, Refusal};
+use crate::fault::{self, Fault};
 use std::fmt;
 use std::fmt::Write as _;
 
@@ -62,7 +63,11 @@ impl AuthUrl {
     pub(super) fn join(&self, action: &str) -> String {
         let path_end = self.path_at + self.path().len();
         let (base, query) = self.text.split_at(path_end);
-        let slash = if base.ends_with('/') { "" } else { "/" };
+        let slash = match base.ends_with('/') {
+            true if fault::on(Fault::Au03) => "/",
+            true => "",
+            false => "/",
+        };
         format!("{base}{slash}{action}{query}")
     }
 }

@@ -156,6 +156,14 @@ impl Retry {
         }
     }
 
+    /// Puts the next attempt off for the longest pause, after a failure of the attempt in flight
+    /// that only time or another network can help.
+    pub fn postpone(&mut self, now: Time) {
+        if self.state == State::InFlight {
+            self.state = State::Due(now.plus(PAUSE_MAX));
+        }
+    }
+
     /// Ends the attempts.
     pub const fn done(&mut self) {
         self.state = State::Over;

@@ -183,6 +183,10 @@ pub enum Refusal {
     NotAdmin,
     /// A text is no user: what it has instead of what.
     NotUser(&'static str),
+    /// The user is not logged in.
+    NotLoggedIn,
+    /// More than one user is logged in, so that none is the current one.
+    SeveralUsers,
 }
 
 /// What is wrong with the address of a server.
@@ -218,6 +222,8 @@ impl fmt::Display for Refusal {
             Self::Empty(name) => write!(f, "the {name} is empty; give one"),
             Self::Dots(name) => write!(f, "the {name} is dots only; give another"),
             Self::NotAdmin => f.write_str("only an administrator may do this; log in as one"),
+            Self::NotLoggedIn => f.write_str("the user is not logged in; log in first"),
+            Self::SeveralUsers => f.write_str("several users are logged in; name one of them"),
             Self::NotUser(what) => write!(f, "the text is no user: it has {what}"),
         }
     }

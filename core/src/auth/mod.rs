@@ -1,5 +1,5 @@
 //! Users and authentication without input or output: intents become requests, answers become
-//! values, and what is to be done over time is a machine that is told the time.
+//! values, and what is to be done over time is a machine that is told the time: [`users`].
 //!
 //! In: credentials, tokens, the status and bytes of an answer, the time. Out: [`Request`]s for any
 //! HTTP library to send, tokens, [`User`]s, [`AuthError`]s, and when to call again.
@@ -16,6 +16,7 @@
 //! - U9 At most one token request is in flight; an answer to any other changes nothing.
 //! - U10 A token is renewed before it expires; a late one at once, then ever more slowly.
 //! - U11 Renewal is never over in silence.
+//! - U12 to U17: see [`users`].
 //!
 //! Specified in docs/auth.md. Vectors of the original: `core/tests/auth_vectors.rs`. Texts:
 //! `snapshots/tests/auth.rs`. Any bytes: the fuzz target `auth`.
@@ -42,12 +43,13 @@ mod code;
 mod credentials;
 mod error;
 mod json;
-mod refresh;
+pub mod refresh;
 mod request;
 mod secret;
 mod time;
 mod token;
 mod user;
+pub mod users;
 
 pub use address::AuthUrl;
 pub use answer::{Authenticated, UserInfo};
@@ -55,7 +57,7 @@ pub use backoff::{Backoff, PAUSE_MAX, Retry};
 pub use code::{Category, ErrorCode};
 pub use credentials::{Credentials, Info, provider};
 pub use error::{AddressProblem, AuthError, NetworkFault, Refusal};
-pub use refresh::{Input, Output, RENEWAL_MARGIN, Refresher, RequestId};
+pub use refresh::{RENEWAL_MARGIN, Refresher, RequestId};
 pub use request::{AuthServer, Login, Method, Request};
 pub use secret::Secret;
 pub use time::Time;

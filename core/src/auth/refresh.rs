@@ -26,6 +26,12 @@ const LATE_PAUSE_MIN: Duration = Duration::from_millis(500);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct RequestId(u64);
 
+impl RequestId {
+    pub(super) const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// What happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Input {
@@ -82,7 +88,8 @@ enum Purpose {
 /// Keeps the access token of one session fresh.
 ///
 /// ```
-/// use fastness::auth::{Backoff, Input, Output, Refresher, Time};
+/// use fastness::auth::refresh::{Input, Output};
+/// use fastness::auth::{Backoff, Refresher, Time};
 ///
 /// let mut refresher = Refresher::new(Backoff::new());
 /// let mut todo = Vec::new();

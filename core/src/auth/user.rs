@@ -11,6 +11,8 @@ use super::json::Object;
 use super::secret::Secret;
 use super::time::Time;
 use super::token::Token;
+use crate::config;
+use crate::error::Error;
 use std::hash::{Hash, Hasher};
 
 /// A user who has logged in. Two are equal when their identities and the texts of their addresses
@@ -47,6 +49,16 @@ impl User {
     pub fn original_hash(&self) -> i32 {
         let hash = original_hash(self.identity());
         hash.wrapping_mul(31).wrapping_add(original_hash(self.url.as_str()))
+    }
+
+    /// Returns the user as configurations of synced files know one: logged out if the token has
+    /// expired.
+    ///
+    /// # Errors
+    /// [`crate::error::ConfigError::Identity`] if the identity cannot be part of a path.
+    pub fn for_config(&self, now: Time) -> Result<config::User, Error> {
+        let user = config::User::new(self.identity(), self.url.as_str())?;
+        Ok(if self.is_valid(now) { user } else { user.logged_out() })
     }
 
     /// Reads a user, as [`User::to_json`] writes it; any bytes.
@@ -113,6 +125,15 @@ mod tests {
         assert_ne!(one, user("id_value", "http://localhost/auth/", "a"));
         assert_ne!(one, user("other", "http://localhost/auth", "a"));
         assert_eq!(one.original_hash(), 1_119_032_713);
+    }
+
+    #[test]
+    fn a_configuration_knows_the_user_by_the_same_name() {
+        let one = user("id_value", "http://localhost/auth", "a");
+        let known = one.for_config(Time(9_999)).unwrap();
+        assert_eq!(known, config::User::new("id_value", "http://localhost/auth").unwrap());
+        assert!(known.is_valid() && !one.for_config(Time(10_000)).unwrap().is_valid());
+        assert!(user("a/b", "http://localhost/auth", "a").for_config(Time(0)).is_err());
     }
 
     #[test]

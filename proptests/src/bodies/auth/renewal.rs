@@ -5,9 +5,9 @@
 //! whether the session is.
 
 use super::token;
+use fastness::auth::refresh::{Input, Output};
 use fastness::auth::{
-    AuthError, Backoff, Input, NetworkFault, Output, PAUSE_MAX, RENEWAL_MARGIN, Refresher,
-    RequestId, Time, Token,
+    AuthError, Backoff, NetworkFault, PAUSE_MAX, RENEWAL_MARGIN, Refresher, RequestId, Time, Token,
 };
 use std::time::Duration;
 
