@@ -34,6 +34,16 @@ impl Object {
         None
     }
 
+    /// Reads one object and nothing else, in UTF-8: what a server is sent is not guessed at.
+    pub(super) fn read_strictly(bytes: &[u8]) -> Option<Self> {
+        let mut value = serde_json::from_slice(bytes).ok()?;
+        if let Value::Object(map) = &mut value {
+            return Some(Self(std::mem::take(map)));
+        }
+        wipe(&mut value);
+        None
+    }
+
     pub(super) fn fields(&self) -> Fields<'_> {
         Fields(&self.0)
     }
@@ -79,6 +89,16 @@ impl<'a> Fields<'a> {
     /// Returns whether there is such a key, whatever its value.
     pub(super) fn has(self, key: &str) -> bool {
         self.0.contains_key(key)
+    }
+
+    /// Returns whether there is nothing under the key, or `null`.
+    pub(super) fn is_null(self, key: &str) -> bool {
+        self.0.get(key).is_none_or(Value::is_null)
+    }
+
+    /// `true` or `false`, and nothing that could be taken for one.
+    pub(super) fn truth(self, key: &str) -> Option<bool> {
+        self.0.get(key)?.as_bool()
     }
 
     /// A string, and nothing that could be taken for one.

@@ -46,6 +46,7 @@ mod json;
 pub mod refresh;
 mod request;
 mod secret;
+pub mod server;
 mod time;
 mod token;
 mod user;
