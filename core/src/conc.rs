@@ -12,6 +12,15 @@ pub(crate) const YIELDS: usize = 256;
 
 pub(crate) use std::thread::yield_now;
 
+/// Returns a number that no other thread of the process ever has.
+pub(crate) fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    std::thread_local! {
+        static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    NUMBER.with(|number| *number)
+}
+
 /// A mutual exclusion lock.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);

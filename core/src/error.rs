@@ -4,9 +4,11 @@
 //! [`FileErrorKind`] are those of realm-java's `RealmFileException`. Key material never appears.
 
 mod config;
+mod instance;
 mod kind;
 
 pub use config::{ConfigError, DirectoryProblem, ReadOnlyConflict, UrlProblem};
+pub use instance::{ConfigurationDifference, InstanceError};
 pub use kind::ErrorKind;
 
 use crate::schema::SchemaError;
@@ -50,6 +52,8 @@ pub enum Error {
     Schema(SchemaError),
     /// A configuration cannot be as it was asked for.
     Config(ConfigError),
+    /// Something cannot be done to a file or a handle as things stand.
+    Instance(InstanceError),
 }
 
 /// What is the matter with a file.
@@ -238,7 +242,8 @@ impl Error {
             Self::Argument(_)
             | Self::ReadOnly { .. }
             | Self::TransactionFailed
-            | Self::Config(_) => Remedy::FixProgram,
+            | Self::Config(_)
+            | Self::Instance(_) => Remedy::FixProgram,
             Self::Schema(SchemaError::VersionLower { .. }) => Remedy::Upgrade,
             Self::Schema(_) => Remedy::FixProgram,
             Self::Poisoned { .. } => Remedy::Reopen,
@@ -284,6 +289,12 @@ impl From<ConfigError> for Error {
     }
 }
 
+impl From<InstanceError> for Error {
+    fn from(error: InstanceError) -> Self {
+        Self::Instance(error)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -304,6 +315,7 @@ impl fmt::Display for Error {
             Self::Entropy => f.write_str("the system gave no random bytes; try again"),
             Self::Schema(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
+            Self::Instance(error) => error.fmt(f),
         }
     }
 }

@@ -6,9 +6,9 @@
 //!
 //! A map of this tree, top-down; a module imports only from above: `conc` primitives, `unit`
 //! numbers, [`schema`] classes as values, `error`, `fault` planted bugs, `codec` bounded bytes,
-//! [`vfs`] files, `crypto` seals, [`config`] configurations as values, `page` layouts, `space` free
-//! pages, `tree` the B+tree, `txn` transactions, [`auth`] users and the requests of their logins,
-//! `verify` the checker.
+//! [`vfs`] files, `crypto` seals, [`config`] configurations as values, `page` layouts, `space`
+//! free pages, `tree` the B+tree, `txn` transactions, [`instance`] who has which file open,
+//! [`auth`] users and the requests of their logins, `verify` the checker.
 
 pub mod auth;
 mod codec;
@@ -25,6 +25,7 @@ mod fault;
 mod format_doc;
 #[doc(hidden)]
 pub mod inspect;
+pub mod instance;
 mod page;
 pub mod schema;
 mod space;
@@ -36,8 +37,9 @@ pub mod vfs;
 
 pub use crypto::{Entropy, Key, OsEntropy};
 pub use error::{
-    ArgumentError, ConfigError, Damage, DirectoryProblem, Error, ErrorKind, FileErrorCause,
-    FileErrorKind, ReadOnlyConflict, Recovery, RecoveryOutcome, Remedy, Result, UrlProblem,
+    ArgumentError, ConfigError, ConfigurationDifference, Damage, DirectoryProblem, Error,
+    ErrorKind, FileErrorCause, FileErrorKind, InstanceError, ReadOnlyConflict, Recovery,
+    RecoveryOutcome, Remedy, Result, UrlProblem,
 };
 pub use tree::{Bytes, Range};
 pub use txn::{Compaction, Info, Options, Snapshot, Store, Tree, TreeInfo, TreeMut, WriteTxn};

@@ -34,7 +34,19 @@ mod core_pins;
 #[path = "../../core/src/txn/turn.rs"]
 mod core_turn;
 
+/// Core's registry of instances, without what opens files.
+#[path = "."]
+mod core_instance {
+    #[path = "../../core/src/instance/number.rs"]
+    #[expect(unreachable_pub, reason = "core's; the models use a part")]
+    pub(crate) mod number;
+    #[path = "../../core/src/instance/registry.rs"]
+    #[expect(dead_code, reason = "core's; the models use a part")]
+    pub(crate) mod registry;
+}
+
 mod durable;
+mod instances;
 mod pins;
 mod turn;
 mod two_openers;

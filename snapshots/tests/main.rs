@@ -5,6 +5,7 @@
 //! - `texts`: what errors and settings say, and what they must not say.
 //! - `configurations`: which are equal, how they hash and print.
 //! - `schemas`: schemas, and the errors of schemas and configurations.
+//! - `instances`: the errors of instances.
 //! - `dumps`: what the pages of the golden files look like.
 
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
@@ -13,5 +14,6 @@ mod auth;
 mod configurations;
 mod dumps;
 mod golden;
+mod instances;
 mod schemas;
 mod texts;

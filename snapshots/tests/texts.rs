@@ -3,8 +3,8 @@
 use fastness::schema::SchemaError;
 use fastness::vfs::MemoryVfs;
 use fastness::{
-    ArgumentError, CommitId, ConfigError, Damage, Error, FileErrorCause, Key, Options, PageId,
-    Recovery, RecoveryOutcome,
+    ArgumentError, CommitId, ConfigError, Damage, Error, FileErrorCause, InstanceError, Key,
+    Options, PageId, Recovery, RecoveryOutcome,
 };
 use std::fmt::Write as _;
 use std::io;
@@ -49,6 +49,7 @@ fn errors() -> Vec<Error> {
         Error::Argument(ArgumentError::TooManyTrees),
         Error::Schema(SchemaError::StringTooLong { bytes: 16_777_200 }),
         Error::Config(ConfigError::FileNameEmpty),
+        Error::Instance(InstanceError::Closed { path: path.clone() }),
     ];
     files.chain(others).collect()
 }

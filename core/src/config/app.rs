@@ -3,8 +3,28 @@
 use super::hook::{Hook, Observables};
 use super::places::{OsPlaces, Places};
 use crate::schema::Module;
+use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+type ReadAsset = dyn Fn(&str) -> io::Result<Vec<u8>> + Send + Sync;
+
+/// Where new files that begin as an asset get its bytes.
+#[derive(Clone)]
+pub(crate) struct Assets(Arc<ReadAsset>);
+
+impl Assets {
+    pub(crate) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        (self.0)(name)
+    }
+}
+
+impl fmt::Debug for Assets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Assets(..)")
+    }
+}
 
 /// What configurations take from the app around them. A builder copies it when it is made.
 #[derive(Clone, Debug)]
@@ -14,6 +34,7 @@ pub struct App {
     pub(super) observables: Option<Observables>,
     pub(super) error_handler: Hook,
     pub(super) places: Arc<dyn Places>,
+    assets: Assets,
 }
 
 impl App {
@@ -26,6 +47,7 @@ impl App {
             observables: None,
             error_handler: Hook::named("default", ()),
             places: Arc::new(OsPlaces),
+            assets: Assets(Arc::new(|_| Err(io::ErrorKind::NotFound.into()))),
         }
     }
 
@@ -55,5 +77,20 @@ impl App {
     pub fn places(mut self, places: Arc<dyn Places>) -> Self {
         self.places = places;
         self
+    }
+
+    /// Sets what returns the bytes of an asset by its name: a file of the app's, or what was built
+    /// into it.
+    #[must_use]
+    pub fn assets(
+        mut self,
+        read: impl Fn(&str) -> io::Result<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        self.assets = Assets(Arc::new(read));
+        self
+    }
+
+    pub(crate) const fn read_assets(&self) -> &Assets {
+        &self.assets
     }
 }

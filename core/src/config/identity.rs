@@ -4,6 +4,7 @@ use super::hash::{self, Hash};
 use super::hook::{CompactionRule, Hook, Observables};
 use super::secret::Secret;
 use super::value::{Configuration, Durability, SyncPart};
+use crate::error::ConfigurationDifference;
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +38,51 @@ pub enum Field {
     WaitForInitialData,
 }
 
+impl Field {
+    /// Returns the name that documents and messages use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kind => "whether it is synced",
+            Self::SchemaVersion => "the schema version",
+            Self::DeleteIfMigrationNeeded => "deletion instead of migration",
+            Self::ReadOnly => "read-only",
+            Self::Directory => "the directory",
+            Self::FileName => "the file name",
+            Self::CanonicalPath => "the canonical path",
+            Self::AssetFile => "the asset file",
+            Self::Key => "the key",
+            Self::Migration => "the migration",
+            Self::Durability => "the durability",
+            Self::Schema => "the schema",
+            Self::Observables => "the observables",
+            Self::InitialData => "the initial data",
+            Self::Compaction => "the compaction rule",
+            Self::DeleteOnLogout => "deletion on logout",
+            Self::CertificateCheck => "the certificate check",
+            Self::Url => "the URL",
+            Self::User => "the user",
+            Self::ErrorHandler => "the error handler",
+            Self::TrustedRoot => "the trusted root",
+            Self::CertificatePath => "the certificate path",
+            Self::WaitForInitialData => "waiting for initial data",
+        }
+    }
+}
+
 impl Configuration {
+    /// Tells in what this differs from the configuration under which a file is open.
+    pub(crate) fn difference_from(&self, open: &Self) -> ConfigurationDifference {
+        let field = self.first_difference(open).map_or("nothing", Field::name);
+        match (&self.migration, &open.migration) {
+            _ if self.key != open.key => ConfigurationDifference::Key,
+            (Some(new), Some(old)) if new != old && new.is_of_type_of(old) => {
+                ConfigurationDifference::UnnamedMigration
+            }
+            _ => ConfigurationDifference::Field(field),
+        }
+    }
+
     /// Returns the first field in which the two differ; none if they are equal.
     #[must_use]
     pub fn first_difference(&self, other: &Self) -> Option<Field> {

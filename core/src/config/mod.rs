@@ -31,6 +31,7 @@ mod value;
 mod vectors;
 
 pub use app::App;
+pub(crate) use app::Assets;
 pub use builder::Builder;
 pub use hook::{CompactionRule, FileUse, Hook, Observables};
 pub use identity::Field;

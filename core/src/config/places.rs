@@ -1,11 +1,10 @@
-//! Directories and paths as configurations need them. This file and `vfs/file.rs` alone touch
-//! `std::fs`.
+//! Directories and paths as configurations need them.
 
 use crate::conc::Mutex;
 use crate::error::DirectoryProblem;
+use crate::vfs::{make_directory, without_links};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -36,14 +35,10 @@ pub struct OsPlaces;
 
 impl Places for OsPlaces {
     fn prepare(&self, directory: &Path) -> Result<(), DirectoryProblem> {
-        if directory.is_file() {
-            return Err(DirectoryProblem::IsFile);
-        }
-        fs::create_dir_all(directory).map_err(|e| DirectoryProblem::NotCreated(e.kind()))?;
-        // What these bits do not tell is told when the file is opened.
-        match fs::metadata(directory) {
-            Ok(metadata) if metadata.permissions().readonly() => Err(DirectoryProblem::NotWritable),
-            Ok(_) => Ok(()),
+        match make_directory(directory) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(DirectoryProblem::NotWritable),
+            Err(_) if directory.is_file() => Err(DirectoryProblem::IsFile),
             Err(error) => Err(DirectoryProblem::NotCreated(error.kind())),
         }
     }
@@ -57,7 +52,7 @@ impl Places for OsPlaces {
         let mut missing: Vec<Component<'_>> = Vec::new();
         let mut parts = whole.components();
         loop {
-            match fs::canonicalize(parts.as_path()) {
+            match without_links(parts.as_path()) {
                 Ok(found) => return Ok(below(found, missing.into_iter().rev())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),

@@ -1,7 +1,6 @@
 //! The kinds of errors that programs tell apart, those of realm-java's exceptions.
 
-use super::{Error, FileErrorKind};
-use crate::error::ConfigError;
+use super::{ConfigError, Error, FileErrorKind, InstanceError};
 use crate::schema::SchemaError;
 
 /// What an error is, as programs tell errors apart.
@@ -37,6 +36,7 @@ impl Error {
             }
             Self::Schema(error) => of_schema(error),
             Self::Config(error) => of_config(error),
+            Self::Instance(error) => of_instance(error),
         }
     }
 }
@@ -75,5 +75,20 @@ const fn of_config(error: &ConfigError) -> ErrorKind {
         | ConfigError::PathTooLong { .. }
         | ConfigError::SyncDirectory { .. } => ErrorKind::IllegalState,
         ConfigError::NoObservables => ErrorKind::Unsupported,
+    }
+}
+
+const fn of_instance(error: &InstanceError) -> ErrorKind {
+    match error {
+        InstanceError::OtherConfiguration { .. } | InstanceError::CopyTargetExists { .. } => {
+            ErrorKind::InvalidArgument
+        }
+        InstanceError::StillOpen { .. }
+        | InstanceError::Closed { .. }
+        | InstanceError::OtherThread { .. }
+        | InstanceError::InTransaction { .. }
+        | InstanceError::AtWork { .. }
+        | InstanceError::UiThread { .. } => ErrorKind::IllegalState,
+        InstanceError::SyncedCompaction { .. } => ErrorKind::Unsupported,
     }
 }

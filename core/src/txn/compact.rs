@@ -14,7 +14,7 @@ use crate::crypto::Key;
 use crate::error::{Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
 use crate::tree::Range;
-use crate::vfs::VfsFile;
+use crate::vfs::{Vfs, VfsFile};
 use std::path::Path;
 
 /// Entries are committed to the new file in portions of this many bytes.
@@ -40,16 +40,20 @@ pub(crate) fn compact(inner: &Inner, writer: &mut Writer) -> Result<Compaction> 
     Ok(Compaction { before_bytes, after_bytes })
 }
 
-/// Copies the last commit of a store into a new file.
-pub(crate) fn copy(inner: &Inner, target: &Path, key: Option<&Key>) -> Result<()> {
-    let vfs = &*inner.options.vfs;
+/// Copies the last commit of a store into a new file, on this file system.
+pub(crate) fn copy(
+    inner: &Inner,
+    vfs: &Arc<dyn Vfs>,
+    (target, key): (&Path, Option<&Key>),
+) -> Result<()> {
     if vfs.exists(target).map_err(|e| Error::io(target, &e))? {
         return Err(Error::file(target, FileErrorCause::Exists));
     }
     let state = inner.versions.published.pin();
     let mut options = inner.options.clone();
     options.key = key.cloned();
-    let (temporary, file) = Temporary::new(vfs, target)?;
+    options.vfs = Arc::clone(vfs);
+    let (temporary, file) = Temporary::new(&**vfs, target)?;
     let fresh = fill(&options, target, file, &state)?;
     temporary.place(false).map_err(|(error, _)| error)?;
     drop(fresh);

@@ -35,6 +35,7 @@ mod turn;
 mod write;
 
 pub(crate) use commit::needs;
+pub(crate) use create::Temporary;
 #[cfg(test)]
 pub(crate) use journal::{Journal, put_section};
 pub(crate) use journal::{Op, section};

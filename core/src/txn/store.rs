@@ -13,6 +13,7 @@ use crate::conc::Arc;
 use crate::crypto::Key;
 use crate::error::{Error, Recovery, Result};
 use crate::unit::CommitId;
+use crate::vfs::Vfs;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
@@ -212,7 +213,17 @@ impl Store {
     /// [`crate::FileErrorKind::Exists`] if there is a file at `target`, which stays as it is;
     /// otherwise if the directory does not exist or the disk is full or fails.
     pub fn copy(&self, target: impl AsRef<Path>, key: Option<&Key>) -> Result<()> {
-        compact::copy(&self.inner, target.as_ref(), key)
+        self.copy_through(&self.inner.options.vfs, target.as_ref(), key)
+    }
+
+    /// Copies as [`Store::copy`] does, but through another file system: out of memory to the disk.
+    pub(crate) fn copy_through(
+        &self,
+        vfs: &Arc<dyn Vfs>,
+        target: &Path,
+        key: Option<&Key>,
+    ) -> Result<()> {
+        compact::copy(&self.inner, vfs, (target, key))
     }
 
     /// Returns what opening had to do beside reading; `None` if the file had been closed properly.

@@ -4,7 +4,7 @@ use super::{Access, Lock, Vfs, VfsFile};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The operating system's file system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,4 +100,19 @@ impl VfsFile for OsFile {
             Err(e) => Err(e),
         }
     }
+}
+
+/// Makes a directory with its parents, unless it is there, and tells whether its bits let anybody
+/// write to it. What they do not tell is told when a file is made there.
+pub(crate) fn make_directory(path: &Path) -> io::Result<bool> {
+    if path.is_file() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    std::fs::create_dir_all(path)?;
+    Ok(!std::fs::metadata(path)?.permissions().readonly())
+}
+
+/// Returns the path of what exists, without links in it.
+pub(crate) fn without_links(path: &Path) -> io::Result<PathBuf> {
+    std::fs::canonicalize(path)
 }

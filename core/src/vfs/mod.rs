@@ -13,6 +13,7 @@ mod memory;
 mod whole;
 
 pub use file::OsVfs;
+pub(crate) use file::{make_directory, without_links};
 pub(crate) use locked::{Opened, create_locked, open_locked};
 pub use memory::MemoryVfs;
 pub(crate) use whole::{read_whole, write_whole};

@@ -1,0 +1,162 @@
+//! A file that instances share, and what opens it as a configuration says.
+
+use super::number::ThreadNumber;
+use crate::conc::{Arc, Mutex};
+use crate::config::{Assets, Configuration, Durability, FileUse};
+use crate::error::{Error, FileErrorCause, InstanceError, Result};
+use crate::txn::{Options, Snapshot, Store, Temporary, WriteTxn};
+use crate::unit::PAGE_BYTES;
+use crate::vfs::{Access, Lock, MemoryVfs, Opened, Vfs, open_locked, write_whole};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// What files are opened with, whatever their configuration.
+#[derive(Clone, Debug)]
+pub(super) struct Ground {
+    pub(super) options: Options,
+    pub(super) assets: Assets,
+}
+
+impl Ground {
+    pub(super) fn vfs(&self) -> &Arc<dyn Vfs> {
+        &self.options.vfs
+    }
+
+    /// Returns what a store is opened with.
+    fn options(&self, configuration: &Configuration) -> Options {
+        let mut options = self.options.clone();
+        options.key = configuration.key();
+        match configuration.durability() {
+            Durability::Full => options,
+            Durability::InMemory => options.vfs(Arc::new(MemoryVfs::default())),
+        }
+    }
+
+    /// Opens the file as its configuration says.
+    pub(super) fn open(&self, configuration: &Configuration) -> Result<File> {
+        let (path, options) = (configuration.path(), self.options(configuration));
+        if let Some(asset) = configuration.asset_file()
+            && !options.vfs.exists(path).map_err(|e| Error::io(path, &e))?
+        {
+            self.install(asset, path)?;
+        }
+        let store = match configuration.is_read_only() {
+            true => options.open_read_only(path)?,
+            false => options.open_or_create(path)?,
+        };
+        if let Some(rule) = configuration.compaction()
+            && rule.should_compact(file_use(&store)?)
+        {
+            store.compact()?;
+        }
+        Ok(File { store, writing: Mutex::new(None) })
+    }
+
+    /// Makes a file of the bytes of an asset. It gets its name once it is whole and durable.
+    fn install(&self, asset: &str, path: &Path) -> Result<()> {
+        let bytes = self.assets.read(asset);
+        let bytes =
+            bytes.map_err(|e| Error::file(Path::new(asset), FileErrorCause::Io(e.kind())))?;
+        let (temporary, file) = Temporary::new(&**self.vfs(), path)?;
+        let written = write_whole(&*file, &bytes, 0).and_then(|()| file.sync());
+        written.map_err(|e| Error::io(path, &e))?;
+        temporary.place(false).map_err(|(error, _)| error)
+    }
+
+    /// Writes what the file holds anew; makes it if it is not there.
+    pub(super) fn compact(&self, configuration: &Configuration) -> Result<()> {
+        let store = self.options(configuration).open_or_create(configuration.path())?;
+        store.compact().map(drop)
+    }
+
+    /// Deletes a file, and what an interrupted attempt left beside it; tells whether it was there.
+    pub(super) fn delete(&self, path: &Path) -> Result<bool> {
+        let io = |e: &std::io::Error| Error::io(path, e);
+        let mut beside = OsString::from(path);
+        beside.push(".fastness-tmp");
+        let beside = PathBuf::from(beside);
+        let vfs = &**self.vfs();
+        let (there, left) = (vfs.exists(path), vfs.exists(&beside));
+        let (there, left) = (there.map_err(|e| io(&e))?, left.map_err(|e| io(&e))?);
+        // Held until it is gone, so that nobody has it open.
+        let held = match there {
+            true => open_locked(vfs, path, Lock::Exclusive).map_err(|e| io(&e))?,
+            false if left => {
+                Opened::Locked(vfs.open(&beside, Access::ReadWrite).map_err(|e| io(&e))?)
+            }
+            false => return Ok(false),
+        };
+        if matches!(held, Opened::InUse) {
+            return Err(Error::file(path, FileErrorCause::InUse));
+        }
+        for path in [(left, &*beside), (there, path)] {
+            if path.0 {
+                vfs.remove(path.1).map_err(|e| io(&e))?;
+            }
+        }
+        vfs.sync_dir(path).map_err(|e| io(&e))?;
+        drop(held);
+        Ok(there)
+    }
+}
+
+fn file_use(store: &Store) -> Result<FileUse> {
+    let info = store.info()?;
+    let bytes = |pages: u64| pages * PAGE_BYTES as u64;
+    Ok(FileUse {
+        total_bytes: bytes(info.page_count),
+        used_bytes: bytes(info.page_count - info.free_pages),
+    })
+}
+
+/// A file that is open.
+#[derive(Debug)]
+pub(crate) struct File {
+    store: Store,
+    /// The thread that is in a transaction.
+    writing: Mutex<Option<ThreadNumber>>,
+}
+
+impl File {
+    pub(super) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.store.snapshot()
+    }
+
+    /// Tells whether a thread is in a transaction.
+    pub(super) fn is_in_transaction(&self, thread: ThreadNumber) -> bool {
+        *self.writing.lock() == Some(thread)
+    }
+
+    /// Runs a transaction, and commits it unless `body` fails.
+    pub(super) fn transact<T>(
+        &self,
+        thread: ThreadNumber,
+        body: impl FnOnce(&mut WriteTxn) -> Result<T>,
+    ) -> Result<T> {
+        if self.is_in_transaction(thread) {
+            let path = self.store.path().to_path_buf();
+            return Err(InstanceError::InTransaction { path }.into());
+        }
+        let mut txn = self.store.write()?;
+        *self.writing.lock() = Some(thread);
+        // Before the transaction, which lets the next one begin.
+        let writing = Writing(self);
+        let value = body(&mut txn)?;
+        drop(writing);
+        txn.commit()?;
+        Ok(value)
+    }
+}
+
+/// A thread is in a transaction; dropped, also by a panic, it is not any more.
+struct Writing<'a>(&'a File);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        *self.0.writing.lock() = None;
+    }
+}

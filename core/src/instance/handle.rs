@@ -1,0 +1,117 @@
+//! A handle to an open file.
+
+use super::file::File;
+use super::instances::{Failure, Shared};
+use super::number::{Kind, ThreadNumber};
+use super::registry::Held;
+use crate::conc::Arc;
+use crate::config::Configuration;
+use crate::crypto::Key;
+use crate::error::{ArgumentError, Error, InstanceError, Result};
+use crate::txn::{Snapshot, WriteTxn};
+use std::path::Path;
+use zeroize::Zeroize as _;
+
+/// An instance: a handle to an open file, made by [`super::Instances`].
+///
+/// It belongs to the thread that opened it. Any other may only drop it, which closes it.
+#[derive(Debug)]
+pub struct Instance {
+    pub(super) held: Held<Configuration, File>,
+    pub(super) configuration: Arc<Configuration>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Instance {
+    /// Returns the configuration it was opened with.
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// Returns what the file was opened as.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.held.kind()
+    }
+
+    /// Tells whether both are the same instance: of one thread, one kind, one file, and open.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.held.is_same(&other.held)
+    }
+
+    /// Takes a snapshot of the last commit. While it lives the file stays locked, also when every
+    /// instance was closed.
+    ///
+    /// # Errors
+    /// [`InstanceError::Closed`], [`InstanceError::OtherThread`].
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        self.with(|file, _| Ok(file.snapshot()))
+    }
+
+    /// Runs a transaction, and commits it unless `body` fails.
+    ///
+    /// # Errors
+    /// What `body` returns; [`InstanceError::Closed`], [`InstanceError::OtherThread`],
+    /// [`InstanceError::InTransaction`]; [`Error::ReadOnly`]; otherwise as
+    /// [`WriteTxn::commit`].
+    pub fn transact<T>(&self, body: impl FnOnce(&mut WriteTxn) -> Result<T>) -> Result<T> {
+        self.with(|file, thread| file.transact(thread, body))
+    }
+
+    /// Copies the last commit into a new file, in plain, also from an encrypted file or one in
+    /// memory.
+    ///
+    /// # Errors
+    /// [`InstanceError::CopyTargetExists`]; [`crate::FileErrorKind::NotFound`] without the
+    /// directory; otherwise as [`crate::Store::copy`], or as [`Instance::snapshot`].
+    pub fn write_copy(&self, target: impl AsRef<Path>) -> Result<()> {
+        self.copy(target.as_ref(), None)
+    }
+
+    /// Copies the last commit into a new file, encrypted with this key. The bytes are copied; wipe
+    /// yours.
+    ///
+    /// # Errors
+    /// [`ArgumentError::EncryptionKeyLength`] unless there are 64; otherwise as
+    /// [`Instance::write_copy`].
+    pub fn write_encrypted_copy(&self, target: impl AsRef<Path>, key: &[u8]) -> Result<()> {
+        let length = |_| ArgumentError::EncryptionKeyLength { bytes: key.len() };
+        let mut bytes: [u8; 64] = key.try_into().map_err(length)?;
+        let key = Key::new(bytes);
+        bytes.zeroize();
+        self.copy(target.as_ref(), Some(&key))
+    }
+
+    /// Closes the handle, and with the last one the file; tells whether it was open.
+    ///
+    /// # Errors
+    /// [`InstanceError::OtherThread`]; [`InstanceError::InTransaction`] within one.
+    pub fn close(&self) -> Result<bool> {
+        let thread = self.shared.thread();
+        let closed = self.held.close(thread);
+        closed.map_err(|refused| self.tell(Failure::Refused(refused)))
+    }
+
+    fn copy(&self, target: &Path, key: Option<&Key>) -> Result<()> {
+        let vfs = self.shared.ground.vfs();
+        self.with(|file, _| {
+            if vfs.exists(target).map_err(|e| Error::io(target, &e))? {
+                let path = target.to_path_buf();
+                return Err(InstanceError::CopyTargetExists { path }.into());
+            }
+            file.store().copy_through(vfs, target, key)
+        })
+    }
+
+    fn with<T>(&self, body: impl FnOnce(&File, ThreadNumber) -> Result<T>) -> Result<T> {
+        let thread = self.shared.thread();
+        let outcome = self.held.with(thread, |file| Ok(body(file, thread)?));
+        outcome.map_err(|failure| self.tell(failure))
+    }
+
+    fn tell(&self, failure: Failure) -> Error {
+        failure.tell(&self.configuration)
+    }
+}

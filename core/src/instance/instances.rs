@@ -1,0 +1,234 @@
+//! The registry as an app sees it: opening, counting, and what is done to files as a whole.
+
+use super::file::{File, Ground};
+use super::handle::Instance;
+use super::number::{Kind, ThreadNumber};
+use super::registry::{Opener, Refused, Registry};
+use super::threads::{OsThreads, Threads};
+use crate::conc::Arc;
+use crate::config::{App, Configuration, Durability};
+use crate::error::{Error, InstanceError, Result};
+use crate::txn::Options;
+
+/// The files that an app has open, each of them once. Clones share it; an app makes one.
+///
+/// ```
+/// use fastness::Options;
+/// use fastness::config::{App, Configuration};
+/// use fastness::instance::Instances;
+///
+/// let dir = tempfile::tempdir()?;
+/// let app = App::new(dir.path());
+/// let instances = Instances::start(&app, Options::new())?;
+///
+/// let notes = Configuration::builder(&app).name("notes")?.encryption_key(&[7; 64])?.build()?;
+/// let instance = instances.open(&notes)?;
+/// instance.transact(|txn| txn.tree("notes")?.insert(b"today", b"saved"))?;
+/// assert_eq!(instances.global_count(&notes), 1);
+///
+/// assert!(instances.delete(&notes).is_err(), "it is still open");
+/// instance.close()?;
+/// assert!(instances.delete(&notes)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Instances {
+    shared: Arc<Shared>,
+}
+
+/// What the clones and all handles share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    registry: Arc<Registry<Configuration, File>>,
+    pub(super) ground: Ground,
+    threads: Arc<dyn Threads>,
+}
+
+impl Shared {
+    pub(super) fn thread(&self) -> ThreadNumber {
+        self.threads.current()
+    }
+}
+
+/// Why something failed, before the file is named.
+pub(super) enum Failure {
+    Refused(Refused<Configuration>),
+    Failed(Error),
+}
+
+impl From<Refused<Configuration>> for Failure {
+    fn from(refused: Refused<Configuration>) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Failure {
+    /// Names the file, and what was asked for.
+    pub(super) fn tell(self, configuration: &Configuration) -> Error {
+        let path = configuration.path().to_path_buf();
+        let refused = match self {
+            Self::Failed(error) => return error,
+            Self::Refused(refused) => refused,
+        };
+        Error::Instance(match refused {
+            Refused::Configuration(open) => {
+                let difference = configuration.difference_from(&open);
+                InstanceError::OtherConfiguration { path, difference }
+            }
+            Refused::Open(count) => InstanceError::StillOpen { path, count },
+            Refused::AtWork => InstanceError::AtWork { path },
+            Refused::UiThread => InstanceError::UiThread { path },
+            Refused::Closed => InstanceError::Closed { path },
+            Refused::OtherThread => InstanceError::OtherThread { path },
+            Refused::InUse => InstanceError::InTransaction { path },
+        })
+    }
+}
+
+impl Instances {
+    /// Starts, with nothing open. `options` say how files are reached and cached; their key is
+    /// that of each configuration.
+    ///
+    /// # Errors
+    /// None yet.
+    pub fn start(app: &App, options: Options) -> Result<Self> {
+        Self::start_with(app, options, Arc::new(OsThreads))
+    }
+
+    /// Starts with threads that somebody else tells apart.
+    ///
+    /// # Errors
+    /// As [`Instances::start`].
+    #[doc(hidden)]
+    pub fn start_with(app: &App, options: Options, threads: Arc<dyn Threads>) -> Result<Self> {
+        let ground = Ground { options, assets: app.read_assets().clone() };
+        Ok(Self { shared: Arc::new(Shared { registry: Arc::default(), ground, threads }) })
+    }
+
+    /// Opens a file with the classes of its configuration; makes it if it is not there, unless it
+    /// is only read.
+    ///
+    /// # Errors
+    /// [`InstanceError::OtherConfiguration`] if it is open under one that is not equal;
+    /// [`InstanceError::AtWork`] and [`InstanceError::UiThread`] if it would have to wait and must
+    /// not; otherwise as [`Options::open_or_create`] and [`Options::open_read_only`]. Counts are
+    /// then as before.
+    pub fn open(&self, configuration: &Configuration) -> Result<Instance> {
+        self.open_as(configuration, Kind::Typed)
+    }
+
+    /// Opens a file with the classes it has.
+    ///
+    /// # Errors
+    /// As [`Instances::open`].
+    pub fn open_dynamic(&self, configuration: &Configuration) -> Result<Instance> {
+        self.open_as(configuration, Kind::Dynamic)
+    }
+
+    fn open_as(&self, configuration: &Configuration, kind: Kind) -> Result<Instance> {
+        let shared = &self.shared;
+        let own = Arc::new(configuration.clone());
+        let opener = Opener {
+            path: configuration.path(),
+            configuration: &own,
+            kind,
+            thread: shared.thread(),
+        };
+        let held = shared.registry.open(&opener, |open| -> std::result::Result<_, Failure> {
+            Ok(match open {
+                Some(file) => Arc::clone(file),
+                None => Arc::new(shared.ground.open(configuration)?),
+            })
+        });
+        let held = held.map_err(|failure| failure.tell(configuration))?;
+        Ok(Instance { held, configuration: own, shared: Arc::clone(shared) })
+    }
+
+    /// Returns how many pairs of thread and kind have the file open.
+    #[must_use]
+    pub fn global_count(&self, configuration: &Configuration) -> usize {
+        self.shared.registry.global_count(configuration.path())
+    }
+
+    /// Returns how many open handles of the file this thread has.
+    #[must_use]
+    pub fn local_count(&self, configuration: &Configuration) -> usize {
+        self.shared.registry.local_count(configuration.path(), self.shared.thread())
+    }
+
+    /// Deletes the file, and tells whether it was there. A backup, by its recovery configuration,
+    /// is never deleted, and a file in memory is never there.
+    ///
+    /// # Errors
+    /// [`InstanceError::StillOpen`]; [`InstanceError::AtWork`], [`InstanceError::UiThread`];
+    /// [`crate::FileErrorCause::InUse`] if another process has it open; otherwise as the system
+    /// says. After an error the file is there, or durably gone, or gone until a crash.
+    pub fn delete(&self, configuration: &Configuration) -> Result<bool> {
+        self.alone(configuration, || {
+            let in_memory = configuration.durability() == Durability::InMemory;
+            if configuration.is_recovery() || in_memory {
+                return Ok(false);
+            }
+            self.shared.ground.delete(configuration.path())
+        })
+    }
+
+    /// Writes what the file holds anew, without the free pages; makes it if it is not there.
+    /// Returns false, and does nothing, if an instance has it open.
+    ///
+    /// # Errors
+    /// [`InstanceError::SyncedCompaction`]; [`Error::ReadOnly`]; [`InstanceError::AtWork`],
+    /// [`InstanceError::UiThread`]; otherwise as opening and [`crate::Store::compact`].
+    pub fn compact(&self, configuration: &Configuration) -> Result<bool> {
+        if configuration.is_synced() {
+            let path = configuration.path().to_path_buf();
+            return Err(InstanceError::SyncedCompaction { path }.into());
+        }
+        if configuration.is_read_only() {
+            return Err(Error::ReadOnly { path: configuration.path().to_path_buf() });
+        }
+        match self.alone(configuration, || self.shared.ground.compact(configuration)) {
+            Ok(()) => Ok(true),
+            Err(Error::Instance(InstanceError::StillOpen { .. })) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Marks this thread as one that must not wait, until the mark is dropped.
+    #[must_use = "the thread is marked until this is dropped"]
+    pub fn mark_ui_thread(&self) -> UiThread {
+        let thread = self.shared.thread();
+        self.shared.registry.mark_ui(thread);
+        UiThread { shared: Arc::clone(&self.shared), thread }
+    }
+
+    /// Does something to a file that nobody has open.
+    fn alone<T>(
+        &self,
+        configuration: &Configuration,
+        body: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let at = (configuration.path(), self.shared.thread());
+        let outcome = self.shared.registry.alone(at, || body().map_err(Failure::Failed));
+        outcome.map_err(|failure| failure.tell(configuration))
+    }
+}
+
+/// The mark of a thread that must not wait.
+#[derive(Debug)]
+pub struct UiThread {
+    shared: Arc<Shared>,
+    thread: ThreadNumber,
+}
+
+impl Drop for UiThread {
+    fn drop(&mut self) {
+        self.shared.registry.unmark_ui(self.thread);
+    }
+}

@@ -1,0 +1,26 @@
+//! Instances: opening files as configurations say, counting who has which open, and what may be
+//! done to a file when: closing, deleting, compacting, copying.
+//!
+//! - J1 The global count of a file is the number of pairs of thread and kind that hold a handle;
+//!   the local count of a thread is the number of its handles.
+//! - J2 A file is open under one configuration at a time; another is refused with the reason.
+//! - J3 What failed, also by a panic, leaves counts as they were and the path free.
+//! - J4 One at a time opens, closes, deletes or resets a file; none of it happens to a file that
+//!   somebody holds, and the app's code never runs under the lock.
+//! - J5 Nobody waits for ever, and a UI thread does not wait.
+//! - J6 A handle works on its own thread until it is closed, and nowhere else.
+//! - J7 A file is closed when its last handle goes, wherever it is dropped.
+//!
+//! Specification: docs/instances.md. Model: loom-tests, `instances`.
+
+mod file;
+mod handle;
+mod instances;
+mod number;
+mod registry;
+mod threads;
+
+pub use handle::Instance;
+pub use instances::{Instances, UiThread};
+pub use number::{Kind, ThreadNumber};
+pub use threads::{OsThreads, Threads};

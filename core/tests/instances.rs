@@ -1,0 +1,453 @@
+//! Instances: who has which file open, and what may be done to a file when. Named after the rows of
+//! docs/instances.md.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use fastness::config::{App, Builder, CompactionRule, Configuration, Hook};
+use fastness::instance::{Instance, Instances, Kind};
+use fastness::{
+    ConfigurationDifference, Error, ErrorKind, FileErrorCause, FileErrorKind, InstanceError,
+    Options,
+};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tempfile::TempDir;
+
+struct Ground {
+    dir: TempDir,
+    app: App,
+    instances: Instances,
+}
+
+impl Ground {
+    fn new() -> Self {
+        Self::with(|app| app)
+    }
+
+    fn with(change: impl FnOnce(App) -> App) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let app = change(App::new(dir.path()));
+        let instances = Instances::start(&app, Options::new()).unwrap();
+        Self { dir, app, instances }
+    }
+
+    fn builder(&self) -> Builder {
+        Configuration::builder(&self.app)
+    }
+
+    fn plain(&self) -> Configuration {
+        self.builder().build().unwrap()
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+}
+
+fn put(instance: &Instance, key: &str) {
+    instance.transact(|txn| txn.tree("notes")?.insert(key.as_bytes(), b"saved").map(drop)).unwrap();
+}
+
+fn has(instance: &Instance, key: &str) -> bool {
+    instance.snapshot().unwrap().tree("notes").get(key.as_bytes()).unwrap().is_some()
+}
+
+#[track_caller]
+fn assert_kind<T>(outcome: Result<T, Error>, kind: ErrorKind) -> Error {
+    let Err(error) = outcome else { panic!("expected {kind:?}") };
+    assert_eq!(error.kind(), kind, "{error}");
+    error
+}
+
+#[test]
+fn the_global_count_is_of_threads_and_kinds_the_local_count_of_handles() {
+    let ground = Ground::new();
+    let (instances, plain) = (&ground.instances, ground.plain());
+    let counts = || (instances.global_count(&plain), instances.local_count(&plain));
+    assert_eq!(counts(), (0, 0));
+    let typed = instances.open(&plain).unwrap();
+    assert_eq!(counts(), (1, 1));
+    let again = instances.open(&plain).unwrap();
+    assert_eq!(counts(), (1, 2));
+    assert!(typed.is_same(&again));
+    let dynamic = instances.open_dynamic(&plain).unwrap();
+    assert_eq!(counts(), (2, 3));
+    assert!(!typed.is_same(&dynamic) && dynamic.kind() == Kind::Dynamic);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let there = instances.open(&plain).unwrap();
+            assert_eq!(counts(), (3, 1));
+            assert!(there.close().unwrap());
+            assert_eq!(counts(), (2, 0));
+        });
+    });
+    for (instance, left) in [(typed, (2, 2)), (again, (1, 1)), (dynamic, (0, 0))] {
+        assert!(instance.close().unwrap());
+        assert_eq!(counts(), left);
+        assert!(!instance.close().unwrap(), "it was closed");
+        assert_eq!(counts(), left);
+    }
+}
+
+#[test]
+fn what_was_committed_is_there_for_all_instances_and_after_closing() {
+    let ground = Ground::new();
+    let plain = ground.plain();
+    let one = ground.instances.open(&plain).unwrap();
+    put(&one, "a");
+    let two = ground.instances.open_dynamic(&plain).unwrap();
+    assert!(has(&two, "a"));
+    drop((one, two));
+    assert!(has(&ground.instances.open(&plain).unwrap(), "a"));
+}
+
+#[test]
+fn another_configuration_is_refused_with_the_reason_until_nobody_holds_the_file() {
+    let ground = Ground::new();
+    let migration = |version| ground.builder().migration(Hook::new(version)).build().unwrap();
+    let keyed = || ground.builder().encryption_key(&[7; 64]).unwrap();
+    let open = migration(1_u8);
+    let held = ground.instances.open(&open).unwrap();
+    for (other, expected) in [
+        (keyed().schema_version(3).unwrap().build().unwrap(), ConfigurationDifference::Key),
+        (migration(2), ConfigurationDifference::UnnamedMigration),
+        (ground.plain(), ConfigurationDifference::Field("the migration")),
+        (
+            ground.builder().schema_version(3).unwrap().build().unwrap(),
+            ConfigurationDifference::Field("the schema version"),
+        ),
+    ] {
+        for outcome in [ground.instances.open(&other), ground.instances.open_dynamic(&other)] {
+            let error = assert_kind(outcome, ErrorKind::InvalidArgument);
+            let path = open.path().to_path_buf();
+            let expected = InstanceError::OtherConfiguration { path, difference: expected };
+            assert_eq!(error, Error::Instance(expected));
+        }
+        assert_eq!(ground.instances.global_count(&other), 1);
+    }
+    held.close().unwrap();
+    drop(ground.instances.open(&ground.plain()).unwrap());
+}
+
+#[test]
+fn an_equal_configuration_that_was_built_again_opens_the_same_instance() {
+    let ground = Ground::new();
+    let build = || {
+        let migration = Hook::named("to 3", 1_u8);
+        ground.builder().migration(migration).schema_version(3).unwrap().build().unwrap()
+    };
+    let one = ground.instances.open(&build()).unwrap();
+    assert!(one.is_same(&ground.instances.open(&build()).unwrap()));
+}
+
+#[test]
+fn an_opening_that_fails_leaves_counts_unchanged() {
+    let ground = Ground::new();
+    let keyed = ground.builder().encryption_key(&[7; 64]).unwrap().build().unwrap();
+    drop(ground.instances.open(&keyed).unwrap());
+    let wrong = ground.builder().encryption_key(&[8; 64]).unwrap().build().unwrap();
+    let access = ErrorKind::File(FileErrorKind::AccessError);
+    for wrong in [wrong, ground.plain()] {
+        assert_kind(ground.instances.open(&wrong), access);
+        assert_eq!(ground.instances.global_count(&wrong), 0);
+        assert_eq!(ground.instances.local_count(&wrong), 0);
+    }
+    drop(ground.instances.open(&keyed).unwrap());
+    assert!(ground.instances.delete(&keyed).unwrap());
+}
+
+#[test]
+fn an_opening_that_panics_leaves_counts_and_path() {
+    let ground = Ground::new();
+    let rule = CompactionRule::custom("panics", |_| panic!("a rule of the app's"));
+    let panics = ground.builder().compact_on_launch(rule).build().unwrap();
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        drop(ground.instances.open(&panics));
+    }));
+    assert!(outcome.is_err());
+    assert_eq!(ground.instances.global_count(&panics), 0);
+    drop(ground.instances.open(&ground.plain()).unwrap());
+}
+
+#[test]
+fn a_closed_instance_is_of_no_use() {
+    let ground = Ground::new();
+    let instance = ground.instances.open(&ground.plain()).unwrap();
+    instance.close().unwrap();
+    assert_kind(instance.snapshot(), ErrorKind::IllegalState);
+    assert_kind(instance.transact(|_| Ok(())), ErrorKind::IllegalState);
+    let error = assert_kind(instance.write_copy(ground.path("copy")), ErrorKind::IllegalState);
+    assert!(matches!(error, Error::Instance(InstanceError::Closed { .. })), "{error}");
+}
+
+#[test]
+fn another_thread_may_drop_an_instance_and_nothing_else() {
+    let ground = Ground::new();
+    let plain = ground.plain();
+    let instance = ground.instances.open(&plain).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for error in [
+                assert_kind(instance.close(), ErrorKind::IllegalState),
+                assert_kind(instance.snapshot(), ErrorKind::IllegalState),
+            ] {
+                assert!(matches!(error, Error::Instance(InstanceError::OtherThread { .. })));
+            }
+        });
+    });
+    assert_eq!(ground.instances.global_count(&plain), 0);
+    assert_eq!(ground.instances.local_count(&plain), 0);
+}
+
+#[test]
+fn an_instance_dropped_while_unwinding_is_uncounted() {
+    let ground = Ground::new();
+    let plain = ground.plain();
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let instance = ground.instances.open(&plain).unwrap();
+        instance.transact(|_| -> Result<(), Error> { panic!("in the middle") })
+    }));
+    assert!(outcome.is_err());
+    assert_eq!(ground.instances.global_count(&plain), 0);
+    let instance = ground.instances.open(&plain).unwrap();
+    put(&instance, "it goes on");
+}
+
+#[test]
+fn a_transaction_within_a_transaction_is_refused_and_so_is_closing() {
+    let ground = Ground::new();
+    let plain = ground.plain();
+    let one = ground.instances.open(&plain).unwrap();
+    let two = ground.instances.open_dynamic(&plain).unwrap();
+    one.transact(|_| {
+        let nested = assert_kind(two.transact(|_| Ok(())), ErrorKind::IllegalState);
+        let closing = assert_kind(one.close(), ErrorKind::IllegalState);
+        for error in [nested, closing] {
+            assert!(matches!(error, Error::Instance(InstanceError::InTransaction { .. })));
+        }
+        Ok(())
+    })
+    .unwrap();
+    assert!(one.close().unwrap());
+}
+
+#[test]
+fn a_transaction_that_fails_leaves_nothing() {
+    let ground = Ground::new();
+    let instance = ground.instances.open(&ground.plain()).unwrap();
+    let outcome: Result<(), Error> = instance.transact(|txn| {
+        txn.tree("notes")?.insert(b"a", b"b")?;
+        Err(Error::TransactionFailed)
+    });
+    assert_eq!(outcome, Err(Error::TransactionFailed));
+    assert!(!has(&instance, "a"));
+}
+
+#[test]
+fn delete_needs_every_instance_closed_and_tells_whether_there_was_a_file() {
+    let ground = Ground::new();
+    let plain = ground.plain();
+    assert!(!ground.instances.delete(&plain).unwrap());
+    let (typed, dynamic) =
+        (ground.instances.open(&plain).unwrap(), ground.instances.open_dynamic(&plain).unwrap());
+    put(&typed, "a");
+    let error = assert_kind(ground.instances.delete(&plain), ErrorKind::IllegalState);
+    let path = plain.path().to_path_buf();
+    assert_eq!(error, Error::Instance(InstanceError::StillOpen { path, count: 2 }));
+    drop((typed, dynamic));
+    assert!(ground.instances.delete(&plain).unwrap());
+    assert!(!plain.path().exists());
+    assert!(!has(&ground.instances.open(&plain).unwrap(), "a"));
+}
+
+#[test]
+fn delete_does_not_take_a_file_from_a_snapshot_or_from_another_registry() {
+    let ground = Ground::new();
+    let plain = ground.plain();
+    let instance = ground.instances.open(&plain).unwrap();
+    let snapshot = instance.snapshot().unwrap();
+    drop(instance);
+    let in_use = |outcome: Result<bool, Error>| match outcome {
+        Err(Error::File { cause: FileErrorCause::InUse, .. }) => {}
+        outcome => panic!("{outcome:?}"),
+    };
+    in_use(ground.instances.delete(&plain));
+    drop(snapshot);
+    let other = Instances::start(&ground.app, Options::new()).unwrap();
+    let held = other.open(&plain).unwrap();
+    in_use(ground.instances.delete(&plain));
+    drop(held);
+    assert!(ground.instances.delete(&plain).unwrap());
+}
+
+#[test]
+fn delete_takes_what_an_interrupted_attempt_left_beside_the_file() {
+    let ground = Ground::new();
+    let plain = ground.plain();
+    drop(ground.instances.open(&plain).unwrap());
+    let beside = ground.path("default.realm.fastness-tmp");
+    std::fs::write(&beside, b"left over").unwrap();
+    assert!(ground.instances.delete(&plain).unwrap());
+    assert!(!beside.exists());
+    std::fs::write(&beside, b"left over").unwrap();
+    assert!(!ground.instances.delete(&plain).unwrap());
+    assert!(!beside.exists());
+}
+
+#[test]
+fn delete_leaves_a_backup_where_it_is() {
+    let ground = Ground::new();
+    drop(ground.instances.open(&ground.plain()).unwrap());
+    let backup = Configuration::for_recovery(&ground.app, ground.plain().path()).unwrap();
+    assert!(!ground.instances.delete(&backup).unwrap());
+    assert!(backup.path().exists());
+}
+
+#[test]
+fn compact_needs_nobody_to_have_the_file_open() {
+    let ground = Ground::new();
+    let plain = ground.plain();
+    assert!(ground.instances.compact(&plain).unwrap(), "it makes the file");
+    assert!(plain.path().exists());
+    let instance = ground.instances.open(&plain).unwrap();
+    let fill = |txn: &mut fastness::WriteTxn| {
+        let mut tree = txn.tree("notes")?;
+        (0..2000_u32).try_for_each(|key| tree.insert(&key.to_be_bytes(), b"x").map(drop))
+    };
+    instance.transact(fill).unwrap();
+    instance.transact(|txn| txn.tree("notes")?.clear()).unwrap();
+    put(&instance, "left");
+    assert!(!ground.instances.compact(&plain).unwrap(), "it is open");
+    instance.close().unwrap();
+    assert!(ground.instances.compact(&plain).unwrap());
+    assert!(has(&ground.instances.open(&plain).unwrap(), "left"));
+}
+
+#[test]
+fn copies_are_plain_or_under_the_key_that_is_given() {
+    let ground = Ground::new();
+    let keyed = ground.builder().encryption_key(&[7; 64]).unwrap().build().unwrap();
+    let instance = ground.instances.open(&keyed).unwrap();
+    put(&instance, "a");
+    instance.write_copy(ground.path("plain")).unwrap();
+    instance.write_encrypted_copy(ground.path("keyed"), &[9; 64]).unwrap();
+    let copy = |name: &str| ground.builder().name(name).unwrap();
+    for copy in [copy("plain"), copy("keyed").encryption_key(&[9; 64]).unwrap()] {
+        assert!(has(&ground.instances.open(&copy.build().unwrap()).unwrap(), "a"));
+    }
+    for length in [0, 63, 65] {
+        let key = vec![9; length];
+        let outcome = instance.write_encrypted_copy(ground.path("short"), &key);
+        assert_kind(outcome, ErrorKind::InvalidArgument);
+    }
+    assert_kind(instance.write_copy(ground.path("plain")), ErrorKind::InvalidArgument);
+    let missing = instance.write_copy(ground.path("missing/copy"));
+    assert_kind(missing, ErrorKind::File(FileErrorKind::NotFound));
+}
+
+#[test]
+fn a_file_in_memory_is_gone_with_the_last_instance_and_can_be_copied_to_the_disk() {
+    let ground = Ground::new();
+    let memory = ground.builder().name("memory").unwrap().in_memory().unwrap().build().unwrap();
+    let one = ground.instances.open(&memory).unwrap();
+    put(&one, "a");
+    let two = ground.instances.open_dynamic(&memory).unwrap();
+    assert!(has(&two, "a"));
+    two.write_copy(ground.path("copy")).unwrap();
+    drop((one, two));
+    assert!(!memory.path().exists() && !ground.instances.delete(&memory).unwrap());
+    assert!(!has(&ground.instances.open(&memory).unwrap(), "a"));
+    let copy = ground.builder().name("copy").unwrap().build().unwrap();
+    assert!(has(&ground.instances.open(&copy).unwrap(), "a"));
+}
+
+#[test]
+fn a_new_file_begins_as_its_asset_once() {
+    let made = Ground::new();
+    let instance = made.instances.open(&made.plain()).unwrap();
+    put(&instance, "from the asset");
+    instance.close().unwrap();
+    let bytes = std::fs::read(made.plain().path()).unwrap();
+    let ground = Ground::with(|app| {
+        app.assets(move |name| match name {
+            "seed" => Ok(bytes.clone()),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        })
+    });
+    let seeded = ground.builder().asset_file("seed").unwrap().build().unwrap();
+    let instance = ground.instances.open(&seeded).unwrap();
+    assert!(has(&instance, "from the asset"));
+    put(&instance, "of our own");
+    instance.close().unwrap();
+    assert!(has(&ground.instances.open(&seeded).unwrap(), "of our own"), "it is not replaced");
+
+    let name = |name: &str| ground.builder().name(name).unwrap();
+    let read = name("read").asset_file("seed").unwrap().read_only().build().unwrap();
+    let instance = ground.instances.open(&read).unwrap();
+    assert!(has(&instance, "from the asset"));
+    let refused = instance.transact(|_| Ok(()));
+    assert_eq!(refused, Err(Error::ReadOnly { path: read.path().to_path_buf() }));
+    assert_kind(ground.instances.compact(&read), ErrorKind::IllegalState);
+
+    let missing = name("missing").asset_file("none").unwrap().build().unwrap();
+    let error =
+        assert_kind(ground.instances.open(&missing), ErrorKind::File(FileErrorKind::AccessError));
+    let Error::File { path, .. } = &error else { panic!("{error}") };
+    assert_eq!(path, Path::new("none"));
+    assert!(!missing.path().exists());
+}
+
+#[test]
+fn the_compaction_rule_is_asked_once_each_time_the_file_is_opened() {
+    let ground = Ground::new();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let rule = CompactionRule::custom("counts", move |file| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        assert!(file.used_bytes <= file.total_bytes && file.total_bytes > 0);
+        true
+    });
+    let config = ground.builder().compact_on_launch(rule).build().unwrap();
+    let one = ground.instances.open(&config).unwrap();
+    put(&one, "a");
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+    let two = ground.instances.open_dynamic(&config).unwrap();
+    assert_eq!(calls.load(Ordering::Relaxed), 1, "another instance is open");
+    drop((one, two));
+    assert!(has(&ground.instances.open(&config).unwrap(), "a"));
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn code_that_an_opening_runs_can_open_others_and_not_the_same() {
+    let ground = Ground::new();
+    let (instances, plain) = (ground.instances.clone(), ground.plain());
+    let own = Arc::new(std::sync::OnceLock::<Configuration>::new());
+    let same = Arc::clone(&own);
+    let rule = CompactionRule::custom("opens", move |_| {
+        drop(instances.open(&plain).unwrap());
+        let error = assert_kind(instances.open(same.get().unwrap()), ErrorKind::IllegalState);
+        assert!(matches!(error, Error::Instance(InstanceError::AtWork { .. })), "{error}");
+        assert_kind(instances.delete(same.get().unwrap()), ErrorKind::IllegalState);
+        false
+    });
+    let config = ground.builder().name("outer").unwrap().compact_on_launch(rule).build().unwrap();
+    own.set(config.clone()).unwrap();
+    drop(ground.instances.open(&config).unwrap());
+}
+
+#[test]
+fn an_unchanged_second_opening_writes_nothing() {
+    let ground = Ground::new();
+    let plain = ground.plain();
+    drop(ground.instances.open(&plain).unwrap());
+    let names = || {
+        let entries = std::fs::read_dir(ground.dir.path()).unwrap();
+        let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        (names, std::fs::read(plain.path()).unwrap())
+    };
+    let before = names();
+    drop(ground.instances.open(&plain).unwrap());
+    assert_eq!(names(), before);
+}

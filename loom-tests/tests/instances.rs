@@ -1,0 +1,325 @@
+//! Threads that open, close, delete and reset one file.
+//!
+//! The file is a flag that says whether somebody has it: opened twice, or opened, deleted or reset
+//! while another has it, it is found out.
+//!
+//! - J1 Counts are those of the handles; at the end they are 0.
+//! - J3 An opening that fails leaves counts and the path as they were.
+//! - J4 One at a time opens, closes, deletes or resets; nothing happens to a file that is held.
+//! - J5 Nobody waits for ever: loom reports a deadlock.
+//! - J7 The last handle closes the file, and the next opener finds it closed.
+
+use crate::conc::{AtomicUsize, Ordering};
+use crate::core_instance::number::{Kind, ThreadNumber};
+use crate::core_instance::registry::{Held, Opener, Refused, Registry};
+use crate::explore::{Bound, explore};
+use crate::marks::Marks;
+use loom::sync::Arc;
+use loom::thread;
+use std::path::Path;
+use std::sync::Arc as StdArc;
+
+const PATH: &str = "file";
+
+/// The disk: how many have the file open, how often it was opened and deleted.
+#[derive(Default)]
+struct Disk {
+    open: AtomicUsize,
+    opened: AtomicUsize,
+    deleted: AtomicUsize,
+}
+
+/// The open file.
+struct File(Arc<Disk>);
+
+impl File {
+    fn open(disk: &Arc<Disk>) -> Self {
+        assert_eq!(disk.open.fetch_add(1, Ordering::Relaxed), 0, "J4: it is opened twice");
+        disk.opened.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(disk))
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        thread::yield_now();
+        assert_eq!(self.0.open.fetch_sub(1, Ordering::Relaxed), 1, "J7: it was open");
+    }
+}
+
+/// Why a thread got no further.
+#[derive(Debug)]
+enum Stopped {
+    Refused(Refused<u8>),
+    Broken,
+}
+
+impl From<Refused<u8>> for Stopped {
+    fn from(refused: Refused<u8>) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+type Opened = Result<Held<u8, File>, Stopped>;
+
+#[derive(Clone)]
+struct World {
+    registry: StdArc<Registry<u8, File>>,
+    disk: Arc<Disk>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { registry: StdArc::default(), disk: Arc::default() }
+    }
+
+    fn open(&self, thread: usize, configuration: u8) -> Opened {
+        let configuration = StdArc::new(configuration);
+        let opener = Opener {
+            path: Path::new(PATH),
+            configuration: &configuration,
+            kind: Kind::Typed,
+            thread: ThreadNumber(thread),
+        };
+        self.registry.open(&opener, |open| {
+            Ok(match open {
+                Some(file) => StdArc::clone(file),
+                None => StdArc::new(File::open(&self.disk)),
+            })
+        })
+    }
+
+    fn open_and_fail(&self, thread: usize) -> Opened {
+        let configuration = StdArc::new(0);
+        let (path, kind) = (Path::new(PATH), Kind::Dynamic);
+        let thread = ThreadNumber(thread);
+        let opener = Opener { path, configuration: &configuration, kind, thread };
+        self.registry.open(&opener, |open| {
+            drop(open.is_none().then(|| File::open(&self.disk)));
+            Err(Stopped::Broken)
+        })
+    }
+
+    /// Deletes, or resets: whatever needs the file for itself.
+    fn delete(&self, thread: usize) -> Result<(), Stopped> {
+        self.registry.alone((Path::new(PATH), ThreadNumber(thread)), || {
+            assert_eq!(self.disk.open.load(Ordering::Relaxed), 0, "J4: deleted while it is open");
+            self.disk.deleted.fetch_add(1, Ordering::Relaxed);
+            thread::yield_now();
+            assert_eq!(self.disk.open.load(Ordering::Relaxed), 0, "J4: opened while deleted");
+            Ok(())
+        })
+    }
+
+    fn count(&self) -> usize {
+        self.registry.global_count(Path::new(PATH))
+    }
+
+    fn local(&self, thread: usize) -> usize {
+        self.registry.local_count(Path::new(PATH), ThreadNumber(thread))
+    }
+
+    fn assert_closed(&self) {
+        assert_eq!(self.count(), 0, "J1: nobody holds it");
+        assert_eq!(self.disk.open.load(Ordering::Relaxed), 0, "J7: it is closed");
+    }
+}
+
+#[test]
+fn two_who_open_share_one_file() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 3, executions_min: 550 }, move || {
+        let world = World::new();
+        let (other, seen) = (world.clone(), marks.clone());
+        let there = thread::spawn(move || {
+            let held = other.open(1, 0).unwrap();
+            assert_eq!(other.local(1), 1, "J1: one handle of this thread");
+            seen.hit(if other.count() == 2 { "both at once" } else { "one after the other" });
+            assert!(held.close(ThreadNumber(1)).unwrap());
+        });
+        let one = world.open(0, 0).unwrap();
+        let two = world.open(0, 0).unwrap();
+        assert!(one.is_same(&two) && world.local(0) == 2, "J1: two handles of one instance");
+        let count = world.count();
+        assert!(count == 1 || count == 2, "J1: {count} pairs of at most two threads");
+        drop(one);
+        assert!(world.disk.open.load(Ordering::Relaxed) == 1, "J7: it is still held");
+        drop(two);
+        there.join().unwrap();
+        world.assert_closed();
+        let opened = world.disk.opened.load(Ordering::Relaxed);
+        marks.hit(if opened == 1 { "opened once" } else { "opened again" });
+    });
+    met.assert_hit(&["both at once", "one after the other", "opened once", "opened again"]);
+}
+
+#[test]
+fn another_configuration_gets_in_only_when_nobody_holds_it() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 6, executions_min: 300 }, move || {
+        let world = World::new();
+        let (other, seen) = (world.clone(), marks.clone());
+        let there = thread::spawn(move || match other.open(1, 7) {
+            Ok(held) => {
+                seen.hit("it got in");
+                drop(held);
+            }
+            Err(Stopped::Refused(Refused::Configuration(open))) => {
+                assert_eq!(*open, 0, "J2: it is told which one is open");
+                seen.hit("it was refused");
+            }
+            Err(stopped) => panic!("J2: {stopped:?}"),
+        });
+        match world.open(0, 0) {
+            Ok(held) => assert!(held.close(ThreadNumber(0)).unwrap()),
+            Err(Stopped::Refused(Refused::Configuration(_))) => marks.hit("the first was refused"),
+            Err(stopped) => panic!("J2: {stopped:?}"),
+        }
+        there.join().unwrap();
+        world.assert_closed();
+    });
+    met.assert_hit(&["it got in", "it was refused", "the first was refused"]);
+}
+
+/// A reset needs the file for itself as a deletion does; here is one that comes in between.
+#[test]
+fn a_deletion_meets_openers_and_never_a_holder() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 6, executions_min: 170 }, move || {
+        let world = World::new();
+        let (other, seen) = (world.clone(), marks.clone());
+        let there = thread::spawn(move || match other.delete(1) {
+            Ok(()) => seen.hit("deleted"),
+            Err(Stopped::Refused(Refused::Open(count))) => {
+                assert_eq!(count, 1, "J1: one holds it");
+                seen.hit("refused");
+            }
+            Err(stopped) => panic!("J4: {stopped:?}"),
+        });
+        drop(world.open(0, 0).unwrap());
+        there.join().unwrap();
+        world.assert_closed();
+    });
+    met.assert_hit(&["deleted", "refused"]);
+}
+
+#[test]
+fn two_deletions_and_an_opener_take_turns() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 2, executions_min: 1_500 }, move || {
+        let world = World::new();
+        let threads: Vec<_> = (1..3)
+            .map(|number| {
+                let world = world.clone();
+                thread::spawn(move || world.delete(number).is_ok())
+            })
+            .collect();
+        drop(world.open(0, 0).unwrap());
+        let deleted: usize = threads.into_iter().map(|it| usize::from(it.join().unwrap())).sum();
+        assert_eq!(world.disk.deleted.load(Ordering::Relaxed), deleted, "J4: none is told wrongly");
+        world.assert_closed();
+        marks.hit(["none", "one", "both"][deleted]);
+    });
+    met.assert_hit(&["one", "both"]);
+}
+
+#[test]
+fn a_failed_opening_leaves_counts_and_path_to_the_others() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 6, executions_min: 2_000 }, move || {
+        let world = World::new();
+        let (other, seen) = (world.clone(), marks.clone());
+        let there = thread::spawn(move || {
+            let Err(Stopped::Broken) = other.open_and_fail(1) else { panic!("J3: it fails") };
+            assert_eq!(other.local(1), 0, "J3: nothing is counted");
+            seen.hit(if other.count() == 0 { "alone" } else { "beside a holder" });
+        });
+        let held = world.open(0, 0).unwrap();
+        assert_eq!(world.local(0), 1, "J3: the other's failure is not ours");
+        // Dropped here while the other is at it, the file is closed by the other.
+        drop(held);
+        there.join().unwrap();
+        world.assert_closed();
+    });
+    met.assert_hit(&["alone", "beside a holder"]);
+}
+
+#[test]
+fn a_handle_dropped_on_another_thread_is_uncounted_where_it_was_counted() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 6, executions_min: 220 }, move || {
+        let world = World::new();
+        let held = world.open(0, 0).unwrap();
+        let (other, seen) = (world.clone(), marks.clone());
+        let there = thread::spawn(move || {
+            let used = held.with(ThreadNumber(1), |_| Ok::<(), Stopped>(()));
+            let Err(Stopped::Refused(Refused::OtherThread)) = used else {
+                panic!("J6: used on another thread")
+            };
+            drop(held);
+            seen.hit(if other.local(0) == 0 { "uncounted" } else { "another is counted" });
+        });
+        let again = world.open(0, 0).unwrap();
+        assert_eq!(world.count(), 1, "J1: one thread and kind");
+        drop(again);
+        there.join().unwrap();
+        world.assert_closed();
+    });
+    met.assert_hit(&["uncounted", "another is counted"]);
+}
+
+#[test]
+fn whoever_works_on_a_file_does_not_wait_for_another() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 6, executions_min: 370 }, move || {
+        let registry: StdArc<Registry<u8, File>> = StdArc::default();
+        let cross = |registry: &Registry<u8, File>, thread, paths: [&'static str; 2]| {
+            let thread = ThreadNumber(thread);
+            let inner = || registry.alone((Path::new(paths[1]), thread), || Ok::<(), Stopped>(()));
+            registry.alone((Path::new(paths[0]), thread), inner)
+        };
+        let (other, seen) = (StdArc::clone(&registry), marks.clone());
+        let there = thread::spawn(move || match cross(&other, 1, ["a", "b"]) {
+            Ok(()) => seen.hit("went through"),
+            Err(Stopped::Refused(Refused::AtWork)) => seen.hit("refused"),
+            Err(stopped) => panic!("J5: {stopped:?}"),
+        });
+        drop(cross(&registry, 0, ["b", "a"]));
+        there.join().unwrap();
+    });
+    met.assert_hit(&["went through", "refused"]);
+}
+
+#[test]
+fn a_ui_thread_is_refused_instead_of_waiting() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 6, executions_min: 1_900 }, move || {
+        let world = World::new();
+        world.registry.mark_ui(ThreadNumber(1));
+        let (other, seen) = (world.clone(), marks.clone());
+        let there = thread::spawn(move || {
+            match other.open(1, 0) {
+                Ok(_) => seen.hit("went through"),
+                Err(Stopped::Refused(Refused::UiThread)) => seen.hit("refused"),
+                Err(stopped) => panic!("J5: {stopped:?}"),
+            }
+            other.registry.unmark_ui(ThreadNumber(1));
+            drop(other.open(1, 0).unwrap());
+        });
+        world.delete(0).unwrap_or_else(|stopped| {
+            assert!(matches!(stopped, Stopped::Refused(Refused::Open(1))), "J4: {stopped:?}");
+            marks.hit("it was faster");
+        });
+        there.join().unwrap();
+        world.assert_closed();
+    });
+    met.assert_hit(&["went through", "refused", "it was faster"]);
+}
