@@ -6,10 +6,12 @@
 mod config;
 mod instance;
 mod kind;
+mod object;
 
 pub use config::{ConfigError, DirectoryProblem, ReadOnlyConflict, UrlProblem};
 pub use instance::{ConfigurationDifference, InstanceError};
 pub use kind::ErrorKind;
+pub use object::ObjectError;
 
 use crate::schema::SchemaError;
 use crate::unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PageId, VALUE_BYTES_MAX};
@@ -54,6 +56,8 @@ pub enum Error {
     Config(ConfigError),
     /// Something cannot be done to a file or a handle as things stand.
     Instance(InstanceError),
+    /// An operation on objects is refused.
+    Object(ObjectError),
 }
 
 /// What is the matter with a file.
@@ -91,6 +95,8 @@ pub enum FileErrorCause {
         /// Length found.
         found_bytes: u64,
     },
+    /// What is stored as an object is none: written by a faulty or hostile program.
+    MalformedObject,
     /// The key does not open this file.
     WrongKey,
     /// The file is encrypted and no key was given.
@@ -226,6 +232,7 @@ impl Error {
             | FileErrorCause::NewerFormat { .. }
             | FileErrorCause::Damaged { .. }
             | FileErrorCause::Truncated { .. }
+            | FileErrorCause::MalformedObject
             | FileErrorCause::WrongKey
             | FileErrorCause::KeyMissing
             | FileErrorCause::KeyForPlainFile
@@ -243,7 +250,8 @@ impl Error {
             | Self::ReadOnly { .. }
             | Self::TransactionFailed
             | Self::Config(_)
-            | Self::Instance(_) => Remedy::FixProgram,
+            | Self::Instance(_)
+            | Self::Object(_) => Remedy::FixProgram,
             Self::Schema(SchemaError::VersionLower { .. }) => Remedy::Upgrade,
             Self::Schema(_) => Remedy::FixProgram,
             Self::Poisoned { .. } => Remedy::Reopen,
@@ -261,9 +269,9 @@ impl Error {
                     Remedy::Retry
                 }
                 FileErrorCause::NewerFormat { .. } => Remedy::Upgrade,
-                FileErrorCause::Damaged { .. } | FileErrorCause::Truncated { .. } => {
-                    Remedy::Restore
-                }
+                FileErrorCause::Damaged { .. }
+                | FileErrorCause::Truncated { .. }
+                | FileErrorCause::MalformedObject => Remedy::Restore,
             },
         }
     }
@@ -295,6 +303,12 @@ impl From<InstanceError> for Error {
     }
 }
 
+impl From<ObjectError> for Error {
+    fn from(error: ObjectError) -> Self {
+        Self::Object(error)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -316,6 +330,7 @@ impl fmt::Display for Error {
             Self::Schema(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
             Self::Instance(error) => error.fmt(f),
+            Self::Object(error) => error.fmt(f),
         }
     }
 }
@@ -342,6 +357,9 @@ impl fmt::Display for FileErrorCause {
                 f,
                 "truncated: {found_bytes} bytes of at least {expected_bytes}; take it from a backup"
             ),
+            Self::MalformedObject => {
+                f.write_str("an object in it is malformed; take it from a backup")
+            }
             Self::WrongKey => f.write_str("the key does not open this file; give the right key"),
             Self::KeyMissing => f.write_str("the file is encrypted; give its key"),
             Self::KeyForPlainFile => {

@@ -7,8 +7,8 @@
 //! A map of this tree, top-down; a module imports only from above: `conc` primitives, `unit`
 //! numbers, [`schema`] classes as values, `error`, `fault` planted bugs, `codec` bounded bytes,
 //! [`vfs`] files, `crypto` seals, [`config`] configurations as values, `page` layouts, `space`
-//! free pages, `tree` the B+tree, `txn` transactions, [`instance`] who has which file open,
-//! [`auth`] users and the requests of their logins, `verify` the checker.
+//! free pages, `tree` the B+tree, `txn` transactions, [`object`] classes of objects, [`instance`]
+//! who has which file open, [`auth`] users and the requests of their logins, `verify` the checker.
 
 pub mod auth;
 mod codec;
@@ -26,6 +26,7 @@ mod format_doc;
 #[doc(hidden)]
 pub mod inspect;
 pub mod instance;
+pub mod object;
 mod page;
 pub mod schema;
 mod space;
@@ -38,8 +39,8 @@ pub mod vfs;
 pub use crypto::{Entropy, Key, OsEntropy};
 pub use error::{
     ArgumentError, ConfigError, ConfigurationDifference, Damage, DirectoryProblem, Error,
-    ErrorKind, FileErrorCause, FileErrorKind, InstanceError, ReadOnlyConflict, Recovery,
-    RecoveryOutcome, Remedy, Result, UrlProblem,
+    ErrorKind, FileErrorCause, FileErrorKind, InstanceError, ObjectError, ReadOnlyConflict,
+    Recovery, RecoveryOutcome, Remedy, Result, UrlProblem,
 };
 pub use tree::{Bytes, Range};
 pub use txn::{Compaction, Info, Options, Snapshot, Store, Tree, TreeInfo, TreeMut, WriteTxn};

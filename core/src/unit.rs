@@ -31,6 +31,9 @@ pub const VALUE_BYTES_MAX: usize = 16 << 20;
 /// Longest name of a tree, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 255;
 
+/// Longest primary key, in bytes of UTF-8: two of them fit into one key of a tree.
+pub const PRIMARY_KEY_BYTES_MAX: usize = 500;
+
 impl PageId {
     /// Returns the offset of the page's first byte in the file.
     #[must_use]

@@ -1,6 +1,6 @@
 //! The kinds of errors that programs tell apart, those of realm-java's exceptions.
 
-use super::{ConfigError, Error, FileErrorKind, InstanceError};
+use super::{ConfigError, Error, FileErrorKind, InstanceError, ObjectError};
 use crate::schema::SchemaError;
 
 /// What an error is, as programs tell errors apart.
@@ -15,8 +15,11 @@ pub enum ErrorKind {
     Unsupported,
     /// The schema of a file must be migrated.
     MigrationNeeded,
-    /// Two options exclude each other; realm-java has its general exception for it.
+    /// Options exclude each other, or a primary key is missing or taken; realm-java has its general
+    /// exception for it.
     General,
+    /// A list has no such place.
+    OutOfBounds,
     /// A file, by the kind of its trouble.
     File(FileErrorKind),
     /// The machine failed, not the call.
@@ -37,6 +40,7 @@ impl Error {
             Self::Schema(error) => of_schema(error),
             Self::Config(error) => of_config(error),
             Self::Instance(error) => of_instance(error),
+            Self::Object(error) => of_object(error),
         }
     }
 }
@@ -90,5 +94,25 @@ const fn of_instance(error: &InstanceError) -> ErrorKind {
         | InstanceError::AtWork { .. }
         | InstanceError::UiThread { .. } => ErrorKind::IllegalState,
         InstanceError::SyncedCompaction { .. } => ErrorKind::Unsupported,
+    }
+}
+
+const fn of_object(error: &ObjectError) -> ErrorKind {
+    match error {
+        ObjectError::ClassUnknown { .. }
+        | ObjectError::PropertyUnknown { .. }
+        | ObjectError::ClassExists { .. }
+        | ObjectError::PropertyExists { .. }
+        | ObjectError::TooManyProperties { .. }
+        | ObjectError::Type { .. }
+        | ObjectError::KeyFixed { .. }
+        | ObjectError::KeyTooLong { .. }
+        | ObjectError::ListTooLong { .. } => ErrorKind::InvalidArgument,
+        ObjectError::ClassLinked { .. }
+        | ObjectError::KeyUnwanted { .. }
+        | ObjectError::KeysNotUnique { .. }
+        | ObjectError::Gone { .. } => ErrorKind::IllegalState,
+        ObjectError::KeyMissing { .. } | ObjectError::KeyExists { .. } => ErrorKind::General,
+        ObjectError::OutOfBounds { .. } => ErrorKind::OutOfBounds,
     }
 }

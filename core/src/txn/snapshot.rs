@@ -40,13 +40,20 @@ impl Snapshot {
     /// Returns the tree of a name; one that was never written is empty.
     #[must_use]
     pub fn tree(&self, name: &str) -> Tree<'_> {
-        let tree = self.state.trees.get(name).cloned().unwrap_or_default();
-        Tree { state: &self.state, tree }
+        self.state.tree(name)
     }
 
     /// Returns the names of the trees that hold entries, in order.
     pub fn tree_names(&self) -> impl Iterator<Item = &str> {
         self.state.trees.keys().map(|name| &**name)
+    }
+}
+
+impl State {
+    /// Returns the tree of a name; one that was never written is empty.
+    pub(crate) fn tree(&self, name: &str) -> Tree<'_> {
+        let tree = self.trees.get(name).cloned().unwrap_or_default();
+        Tree { state: self, tree }
     }
 }
 

@@ -81,6 +81,10 @@ impl WriteTxn {
         Self { inner, writer, changes }
     }
 
+    pub(super) const fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
     /// Returns the tree of a name. A tree that holds no entries need not be made first, and is
     /// gone when its last entry is removed.
     ///

@@ -1,0 +1,170 @@
+//! Why an operation on objects is refused. A refused operation changes nothing.
+
+use crate::unit::PRIMARY_KEY_BYTES_MAX;
+use std::fmt;
+
+/// Why an operation on objects is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ObjectError {
+    /// The file has no such class.
+    ClassUnknown {
+        /// Name that was given.
+        class: String,
+    },
+    /// The class has no such property.
+    PropertyUnknown {
+        /// The class.
+        class: String,
+        /// Name that was given.
+        property: String,
+    },
+    /// The file has a class of this name already.
+    ClassExists {
+        /// The class.
+        class: String,
+    },
+    /// The class has a property of this name already.
+    PropertyExists {
+        /// The class.
+        class: String,
+        /// The property.
+        property: String,
+    },
+    /// Other classes link to the class.
+    ClassLinked {
+        /// The class.
+        class: String,
+        /// A class that links to it.
+        by: String,
+    },
+    /// The class cannot hold more properties.
+    TooManyProperties {
+        /// The class.
+        class: String,
+    },
+    /// The property holds something else.
+    Type {
+        /// The class.
+        class: String,
+        /// The property.
+        property: String,
+        /// What it holds.
+        expected: String,
+        /// What was given, or asked for.
+        found: String,
+    },
+    /// Objects of the class need a primary key.
+    KeyMissing {
+        /// The class.
+        class: String,
+    },
+    /// Objects of the class have no primary key.
+    KeyUnwanted {
+        /// The class.
+        class: String,
+    },
+    /// An object with this primary key is there already.
+    KeyExists {
+        /// The class.
+        class: String,
+        /// The key.
+        key: String,
+    },
+    /// The primary key of an object never changes.
+    KeyFixed {
+        /// The class.
+        class: String,
+        /// The property.
+        property: String,
+    },
+    /// A primary key is longer than [`PRIMARY_KEY_BYTES_MAX`].
+    KeyTooLong {
+        /// Its length in UTF-8.
+        bytes: usize,
+    },
+    /// Two objects would have the same primary key.
+    KeysNotUnique {
+        /// The class.
+        class: String,
+        /// The key.
+        key: String,
+    },
+    /// The object is not there, or no longer.
+    Gone {
+        /// The class.
+        class: String,
+        /// What it was addressed by.
+        key: String,
+    },
+    /// A list has no such place.
+    OutOfBounds {
+        /// Index that was given.
+        index: usize,
+        /// How many elements there are.
+        len: usize,
+    },
+    /// A list would take more than 16 MiB.
+    ListTooLong {
+        /// The class.
+        class: String,
+        /// The property.
+        property: String,
+    },
+}
+
+impl fmt::Display for ObjectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClassUnknown { class } => {
+                write!(f, "there is no class `{class}`; check the name and the schema")
+            }
+            Self::PropertyUnknown { class, property } => {
+                write!(f, "`{class}` has no property `{property}`; check the name and the schema")
+            }
+            Self::ClassExists { class } => {
+                write!(f, "there is a class `{class}` already; choose another name")
+            }
+            Self::PropertyExists { class, property } => {
+                write!(f, "`{class}` has a property `{property}` already; choose another name")
+            }
+            Self::ClassLinked { class, by } => {
+                write!(f, "`{by}` links to `{class}`; remove its property first")
+            }
+            Self::TooManyProperties { class } => {
+                write!(f, "`{class}` has no room for more properties; use another class")
+            }
+            Self::Type { class, property, expected, found } => {
+                write!(f, "`{class}.{property}` holds {expected}, not {found}")
+            }
+            Self::KeyMissing { class } => {
+                write!(f, "`{class}` has a primary key; give it when creating an object")
+            }
+            Self::KeyUnwanted { class } => {
+                write!(f, "`{class}` has no primary key; create objects without one")
+            }
+            Self::KeyExists { class, key } => {
+                write!(f, "there is a `{class}` {key} already; update it or choose another key")
+            }
+            Self::KeyFixed { class, property } => {
+                write!(f, "`{class}.{property}` is the primary key; create another object instead")
+            }
+            Self::KeyTooLong { bytes } => {
+                let max = PRIMARY_KEY_BYTES_MAX;
+                write!(f, "a primary key has {bytes} bytes; at most {max} are allowed")
+            }
+            Self::KeysNotUnique { class, key } => {
+                write!(f, "two objects `{class}` would have the key {key}; make keys unique first")
+            }
+            Self::Gone { class, key } => {
+                write!(f, "there is no `{class}` {key}; it was deleted or never created")
+            }
+            Self::OutOfBounds { index, len } => {
+                write!(f, "a list of {len} elements has no place {index}")
+            }
+            Self::ListTooLong { class, property } => {
+                write!(f, "`{class}.{property}` would take more than 16 MiB; use objects instead")
+            }
+        }
+    }
+}

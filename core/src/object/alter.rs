@@ -1,0 +1,338 @@
+//! Changing classes. What objects hold is kept, unless its property is removed.
+//!
+//! The classes must fit together when the transaction is committed, not before.
+
+use super::catalog::{Column, Place, Table, index_tree};
+use super::key::{after, apart};
+use super::rebuild::Rebuild;
+use super::transaction::Transaction;
+use super::value::Value;
+use crate::conc::Arc;
+use crate::error::{ObjectError, Result};
+use crate::schema::{Class, Property, PropertyType, Scalar};
+
+impl Transaction {
+    /// Adds a class with its properties.
+    ///
+    /// # Errors
+    /// [`ObjectError::ClassExists`], [`ObjectError::PropertyExists`] or
+    /// [`ObjectError::TooManyProperties`].
+    pub fn add_class(&mut self, class: &Class) -> Result<()> {
+        if self.catalog.has(class.name()) {
+            return Err(ObjectError::ClassExists { class: class.name().to_owned() }.into());
+        }
+        self.change(|txn| {
+            let mut table = Arc::make_mut(&mut txn.catalog).add(class.name());
+            for property in class.stored_properties() {
+                table.free_name(property.name())?;
+                table.add(property.clone())?;
+            }
+            Arc::make_mut(&mut txn.catalog).put(table);
+            Ok(())
+        })
+    }
+
+    /// Removes a class and its objects.
+    ///
+    /// # Errors
+    /// [`ObjectError::ClassUnknown`], or [`ObjectError::ClassLinked`] if another class has a
+    /// property that links to it.
+    pub fn remove_class(&mut self, class: &str) -> Result<()> {
+        let table = Arc::clone(self.catalog.table(class)?);
+        for other in self.catalog.tables().filter(|other| other.id != table.id) {
+            if other.columns.iter().any(|column| column.target() == Some(class)) {
+                let (class, by) = (class.to_owned(), other.name.clone());
+                return Err(ObjectError::ClassLinked { class, by }.into());
+            }
+        }
+        self.change(|txn| {
+            for column in table.columns.iter().filter(|column| column.target().is_some()) {
+                txn.let_go_everywhere(&table, column)?;
+            }
+            txn.clear_trees(&table)?;
+            Arc::make_mut(&mut txn.catalog).remove(table.id);
+            Ok(())
+        })
+    }
+
+    /// Gives a class another name. Links to it go on leading to it.
+    ///
+    /// # Errors
+    /// [`ObjectError::ClassUnknown`], [`ObjectError::ClassExists`], or
+    /// [`SchemaError::ClassName`](crate::schema::SchemaError::ClassName).
+    pub fn rename_class(&mut self, class: &str, name: &str) -> Result<()> {
+        let name = Class::new(name)?.name().to_owned();
+        let mut table = Table::clone(self.catalog.table(class)?);
+        if self.catalog.has(&name) {
+            return Err(ObjectError::ClassExists { class: name }.into());
+        }
+        table.name.clone_from(&name);
+        let id = table.id;
+        let catalog = Arc::make_mut(&mut self.catalog);
+        catalog.put(table);
+        let linked: Vec<Table> = catalog.tables().map(|table| Table::clone(table)).collect();
+        for mut table in linked {
+            for column in &mut table.columns {
+                if column.target() == Some(class) {
+                    let kind = match column.kind() {
+                        PropertyType::ObjectList(_) => PropertyType::ObjectList(name.clone()),
+                        _ => PropertyType::Object(name.clone()),
+                    };
+                    column.property = like(&column.property, column.name(), kind)?;
+                }
+            }
+            catalog.put(table);
+        }
+        debug_assert!(catalog.table_numbered(id).is_ok_and(|table| table.name == name));
+        Ok(())
+    }
+
+    /// Adds a property. Objects that are there have null, zero or nothing in it.
+    ///
+    /// # Errors
+    /// [`ObjectError::ClassUnknown`], [`ObjectError::PropertyExists`],
+    /// [`ObjectError::TooManyProperties`], or [`ObjectError::KeysNotUnique`] if it is a primary key
+    /// and there are several objects.
+    pub fn add_property(&mut self, class: &str, property: &Property) -> Result<()> {
+        let mut table = Table::clone(self.catalog.table(class)?);
+        table.free_name(property.name())?;
+        let is_key = property.is_primary_key();
+        let kind = property.kind().clone();
+        table.add(if is_key { without_key(property, kind)? } else { property.clone() })?;
+        let column = table.column(property.name())?.clone();
+        Arc::make_mut(&mut self.catalog).put(table);
+        if is_key {
+            return self.set_primary_key(class, Some(property.name()));
+        }
+        if column.has_index_tree() { self.fill_index(class, property.name()) } else { Ok(()) }
+    }
+
+    /// Removes a property, and what objects have in it.
+    ///
+    /// # Errors
+    /// [`ObjectError::ClassUnknown`] or [`ObjectError::PropertyUnknown`].
+    pub fn remove_property(&mut self, class: &str, property: &str) -> Result<()> {
+        let table = Arc::clone(self.catalog.table(class)?);
+        if table.column(property)?.place == Place::Key {
+            self.set_primary_key(class, None)?;
+        }
+        let mut table = Table::clone(self.catalog.table(class)?);
+        let column = table.column(property)?.clone();
+        self.change(|txn| {
+            if column.target().is_some() {
+                txn.let_go_everywhere(&table, &column)?;
+            }
+            txn.clear_column(&table, &column)?;
+            table.columns.retain(|other| other.number != column.number);
+            Arc::make_mut(&mut txn.catalog).put(table);
+            Ok(())
+        })
+    }
+
+    /// Gives a property another name. A primary key stays one.
+    ///
+    /// # Errors
+    /// [`ObjectError::ClassUnknown`], [`ObjectError::PropertyUnknown`],
+    /// [`ObjectError::PropertyExists`], or
+    /// [`SchemaError::PropertyName`](crate::schema::SchemaError::PropertyName).
+    pub fn rename_property(&mut self, class: &str, property: &str, name: &str) -> Result<()> {
+        let mut table = Table::clone(self.catalog.table(class)?);
+        let column = table.column(property)?;
+        let (number, kind) = (column.number, column.kind().clone());
+        let renamed = like(&column.property, name, kind)?;
+        table.free_name(name)?;
+        table.change(number, |column| column.property = renamed);
+        Arc::make_mut(&mut self.catalog).put(table);
+        Ok(())
+    }
+
+    /// Lets a property be null, or forbids it: what is null becomes zero or empty.
+    ///
+    /// # Errors
+    /// [`ObjectError::ClassUnknown`], [`ObjectError::PropertyUnknown`], [`ObjectError::Type`] if
+    /// the type has no choice, or [`ObjectError::KeysNotUnique`] if it is the primary key, and the
+    /// object with null would get the key of another one.
+    pub fn set_nullable(&mut self, class: &str, property: &str, nullable: bool) -> Result<()> {
+        let table = Table::clone(self.catalog.table(class)?);
+        let column = table.column(property)?;
+        let kind = column.kind();
+        if nullable && !kind.may_be_nullable() || !nullable && !kind.may_be_required() {
+            let names = (kind.to_string(), if nullable { "null" } else { "no null" }.to_owned());
+            return Err(super::view::type_error(&table, column, names));
+        }
+        if column.property.is_nullable() == nullable {
+            return Ok(());
+        }
+        let changed = like(&column.property, property, kind.clone())?;
+        let changed = if nullable { changed.nullable() } else { changed.required() };
+        let zero = if nullable { Value::Null } else { zero(kind) };
+        self.rebuild(class, &Rebuild::Convert { property: changed, zero })
+    }
+
+    /// Makes a property the primary key, or has none any more: objects are then numbered.
+    ///
+    /// # Errors
+    /// [`ObjectError::ClassUnknown`], [`ObjectError::PropertyUnknown`], [`ObjectError::Type`] if
+    /// the property can be no key, [`ObjectError::KeyTooLong`] or [`ObjectError::KeysNotUnique`].
+    pub fn set_primary_key(&mut self, class: &str, property: Option<&str>) -> Result<()> {
+        let table = Arc::clone(self.catalog.table(class)?);
+        let held = table.key().map(Column::name);
+        if held == property {
+            return Ok(());
+        }
+        if let Some(property) = property {
+            let column = table.column(property)?;
+            if !column.kind().may_be_primary_key() {
+                let names = (column.kind().to_string(), "a primary key".to_owned());
+                return Err(super::view::type_error(&table, column, names));
+            }
+        }
+        self.rebuild(class, &Rebuild::Key(property.map(str::to_owned)))
+    }
+
+    /// Keeps an index over a property, or no longer. A primary key always has one.
+    ///
+    /// # Errors
+    /// [`ObjectError::ClassUnknown`], [`ObjectError::PropertyUnknown`], or [`ObjectError::Type`] if
+    /// the type has no index.
+    pub fn set_indexed(&mut self, class: &str, property: &str, indexed: bool) -> Result<()> {
+        let mut table = Table::clone(self.catalog.table(class)?);
+        let column = table.column(property)?;
+        if indexed && !column.kind().may_be_indexed() {
+            let names = (column.kind().to_string(), "an index".to_owned());
+            return Err(super::view::type_error(&table, column, names));
+        }
+        if column.property.is_primary_key() || column.property.is_indexed() == indexed {
+            return Ok(());
+        }
+        let (number, id) = (column.number, table.id);
+        let mut changed = without_index(&column.property)?;
+        if indexed {
+            changed = changed.indexed();
+        }
+        table.change(number, |column| column.property = changed);
+        Arc::make_mut(&mut self.catalog).put(table);
+        if indexed {
+            return self.fill_index(class, property);
+        }
+        self.change(|txn| txn.txn.tree(&index_tree(id, number))?.clear())
+    }
+
+    fn fill_index(&mut self, class: &str, property: &str) -> Result<()> {
+        let table = Arc::clone(self.catalog.table(class)?);
+        let column = table.column(property)?;
+        self.change(|txn| {
+            for (key, value) in txn.values(&table, column)? {
+                txn.index((table.id, column), &key, (None, Some(&value)))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads a property of all objects, with their keys.
+    fn values(&self, table: &Table, column: &Column) -> Result<Vec<(Vec<u8>, Value<'static>)>> {
+        let view = self.view();
+        let mut values = Vec::new();
+        for entry in view.source.tree(&table.trees.objects).range(..)? {
+            let (key, record) = entry?;
+            let value = view.read_value((table, column), (&key, &record))?.into_owned();
+            values.push((key.to_vec(), value));
+        }
+        Ok(values)
+    }
+
+    /// Removes what a property of all objects has outside of their records.
+    fn let_go_everywhere(&mut self, table: &Table, column: &Column) -> Result<()> {
+        let mut objects = Vec::new();
+        for entry in self.view().source.tree(&table.trees.objects).range(..)? {
+            objects.push(entry?);
+        }
+        objects.iter().try_for_each(|(key, record)| self.let_go((table, column), key, record))
+    }
+
+    /// Removes the index of a property, and what is kept apart.
+    fn clear_column(&mut self, table: &Table, column: &Column) -> Result<()> {
+        self.txn.tree(&index_tree(table.id, column.number))?.clear()?;
+        let from = apart(column.number, &[]);
+        let to = after(&from).unwrap_or_default();
+        let mut gone = Vec::new();
+        let tree = self.view().source.tree(&table.trees.apart);
+        for entry in tree.range(&from[..]..)? {
+            let (key, _) = entry?;
+            if !to.is_empty() && *key >= *to {
+                break;
+            }
+            gone.push(key);
+        }
+        let mut tree = self.txn.tree(&table.trees.apart)?;
+        gone.iter().try_for_each(|key| tree.remove(key).map(drop))
+    }
+
+    /// Removes everything that the trees of a class hold.
+    pub(super) fn clear_trees(&mut self, table: &Table) -> Result<()> {
+        for column in table.columns.iter().filter(|column| column.has_index_tree()) {
+            self.txn.tree(&index_tree(table.id, column.number))?.clear()?;
+        }
+        let trees = &table.trees;
+        for name in [&trees.objects, &trees.apart, &trees.links] {
+            self.txn.tree(name)?.clear()?;
+        }
+        Ok(())
+    }
+}
+
+impl Table {
+    fn free_name(&self, property: &str) -> Result<()> {
+        if self.column(property).is_err() {
+            return Ok(());
+        }
+        let (class, property) = (self.name.clone(), property.to_owned());
+        Err(ObjectError::PropertyExists { class, property }.into())
+    }
+
+    /// Changes a column, and puts the columns in order again.
+    pub(super) fn change(&mut self, number: u16, body: impl FnOnce(&mut Column)) {
+        if let Some(column) = self.columns.iter_mut().find(|column| column.number == number) {
+            body(column);
+        }
+        self.columns.sort_by(|one, two| one.name().cmp(two.name()));
+    }
+}
+
+/// What a property holds that is neither null nor set.
+pub(super) fn zero(kind: &PropertyType) -> Value<'static> {
+    let PropertyType::Scalar(scalar) = kind else { return Value::Int(0) };
+    match scalar {
+        Scalar::Int => 0.into(),
+        Scalar::Bool => false.into(),
+        Scalar::String => String::new().into(),
+        Scalar::Binary => Vec::new().into(),
+        Scalar::Timestamp => super::Timestamp::default().into(),
+        Scalar::Float => 0.0_f32.into(),
+        Scalar::Double => 0.0_f64.into(),
+    }
+}
+
+/// Makes a property like another, of another name or type.
+pub(super) fn like(property: &Property, name: &str, kind: PropertyType) -> Result<Property> {
+    let mut made = without_key(property, kind.clone())?;
+    if made.name() != name {
+        let renamed = Property::new(name, kind)?;
+        let renamed = if made.is_nullable() { renamed.nullable() } else { renamed.required() };
+        made = if made.is_indexed() { renamed.indexed() } else { renamed };
+    }
+    Ok(if property.is_primary_key() { made.primary_key() } else { made })
+}
+
+/// Makes a property like another that is no primary key; it keeps an index that is not the key's.
+pub(super) fn without_key(property: &Property, kind: PropertyType) -> Result<Property> {
+    let made = Property::new(property.name(), kind)?;
+    let made = if property.is_nullable() { made.nullable() } else { made.required() };
+    let indexed = property.is_indexed() && !property.is_primary_key();
+    Ok(if indexed { made.indexed() } else { made })
+}
+
+fn without_index(property: &Property) -> Result<Property> {
+    let made = Property::new(property.name(), property.kind().clone())?;
+    Ok(if property.is_nullable() { made.nullable() } else { made.required() })
+}

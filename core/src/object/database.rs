@@ -1,0 +1,185 @@
+//! The open database: a store whose trees hold objects.
+
+use super::catalog::Catalog;
+use super::opening::{Wanted, bring_about};
+use super::transaction::Transaction;
+use super::value::ObjectId;
+use super::view::{Object, Objects, View};
+use crate::conc::{Arc, Mutex};
+use crate::error::Result;
+use crate::txn::{self, Options, Source, Store};
+use crate::unit::CommitId;
+use std::path::Path;
+
+/// An open database. Clones share it; it is closed when the last clone and the last transaction are
+/// dropped. Snapshots may outlive it.
+///
+/// ```
+/// use fastness::object::{Database, Wanted};
+/// use fastness::schema::{Class, Property, Scalar, Schema};
+/// use fastness::{Key, Options};
+///
+/// let person = Class::new("Person")?
+///     .with(Property::new("email", Scalar::String)?.required().primary_key())
+///     .with(Property::new("age", Scalar::Int)?);
+/// let wanted = Wanted::schema(Schema::new([person])?, 0);
+/// let options = Options::new().key(Key::new([7; 64]));
+/// let database = Database::in_memory(&options, &wanted)?;
+///
+/// let mut txn = database.write()?;
+/// let ann = txn.create_with_key("Person", "ann@example.org")?;
+/// txn.set(&ann, "age", 34)?;
+/// txn.commit()?;
+///
+/// let people = database.snapshot()?;
+/// let ann = people.objects("Person")?.get("ann@example.org")?.unwrap();
+/// assert_eq!(ann.get("age")?, 34.into());
+/// # Ok::<(), fastness::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Database {
+    shared: Arc<Shared>,
+}
+
+/// What the clones of a database share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) store: Store,
+    /// The catalog that was needed last.
+    catalog: Mutex<Arc<Catalog>>,
+}
+
+/// The objects of one commit, to read on any thread. It never changes.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    snapshot: txn::Snapshot,
+    catalog: Arc<Catalog>,
+}
+
+impl Shared {
+    /// Returns the catalog of a commit, read anew only if it is not the one that was needed last.
+    pub(super) fn catalog(&self, source: Source<'_>) -> Result<Arc<Catalog>> {
+        let held = Arc::clone(&self.catalog.lock());
+        if held.stamp == Catalog::stamp_of(source)? {
+            return Ok(held);
+        }
+        let catalog = Arc::new(Catalog::load(source)?);
+        self.keep(Arc::clone(&catalog));
+        Ok(catalog)
+    }
+
+    /// Notes the catalog that is needed next.
+    pub(super) fn keep(&self, catalog: Arc<Catalog>) {
+        *self.catalog.lock() = catalog;
+    }
+}
+
+impl Database {
+    /// Opens the objects in a file, or creates one if there is none and the mode writes. What the
+    /// schema needs is done in one transaction, or not at all.
+    ///
+    /// # Errors
+    /// As [`Options::open_or_create`] and [`Database::over`].
+    pub fn open(options: &Options, path: impl AsRef<Path>, wanted: &Wanted<'_>) -> Result<Self> {
+        let store = match wanted.only_reads() {
+            true => options.open_read_only(path)?,
+            false => options.open_or_create(path)?,
+        };
+        Self::over(store, wanted)
+    }
+
+    /// Makes objects in memory; nothing is left behind.
+    ///
+    /// # Errors
+    /// As [`Options::in_memory`] and [`Database::over`].
+    pub fn in_memory(options: &Options, wanted: &Wanted<'_>) -> Result<Self> {
+        Self::over(options.in_memory()?, wanted)
+    }
+
+    /// Opens the objects of a store that is open. Nobody else may be writing to it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Schema`] if the file does not fit what is wanted, as the mode has it;
+    /// whatever the migration or the initial data return; or what the store says. The file is then
+    /// as it was before.
+    pub fn over(store: Store, wanted: &Wanted<'_>) -> Result<Self> {
+        let catalog = Mutex::new(Arc::new(Catalog::default()));
+        let database = Self { shared: Arc::new(Shared { store, catalog }) };
+        bring_about(&database, wanted)?;
+        Ok(database)
+    }
+
+    /// Takes a snapshot of the last commit.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read or is damaged.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let snapshot = self.shared.store.snapshot();
+        let catalog = self.shared.catalog(Source::Snapshot(&snapshot))?;
+        Ok(Snapshot { snapshot, catalog })
+    }
+
+    /// Begins the write transaction, after the one before it has ended.
+    ///
+    /// # Errors
+    /// [`crate::Error::ReadOnly`], or [`crate::Error::Poisoned`] after a failure that left the disk
+    /// unknown; if the catalog cannot be read or is damaged.
+    pub fn write(&self) -> Result<Transaction> {
+        let txn = self.shared.store.write()?;
+        Transaction::new(Arc::clone(&self.shared), txn)
+    }
+
+    /// Runs `body` in a transaction and commits what it did; if it fails, nothing happened.
+    ///
+    /// # Errors
+    /// What `body` returns; as [`Database::write`] and [`Transaction::commit`].
+    pub fn transact<T>(&self, body: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
+        let mut txn = self.write()?;
+        let outcome = body(&mut txn)?;
+        txn.commit()?;
+        Ok(outcome)
+    }
+
+    /// Returns the store that holds the objects: to compact it, copy it, or look at its trees.
+    /// What is written to trees whose names begin with `main/` is no longer guarded by anything.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+}
+
+impl Snapshot {
+    /// Returns the number of the commit.
+    #[must_use]
+    pub fn commit(&self) -> CommitId {
+        self.snapshot.commit()
+    }
+
+    /// Returns the objects of the file.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View { source: Source::Snapshot(&self.snapshot), catalog: &self.catalog }
+    }
+
+    /// Returns the objects of a class; see [`View::objects`].
+    ///
+    /// # Errors
+    /// As [`View::objects`].
+    pub fn objects(&self, class: &str) -> Result<Objects<'_>> {
+        self.view().objects(class)
+    }
+
+    /// Returns an object; none if it is not there. See [`View::object`].
+    ///
+    /// # Errors
+    /// As [`View::object`].
+    pub fn object(&self, id: &ObjectId) -> Result<Option<Object<'_>>> {
+        self.view().object(id)
+    }
+
+    /// Returns the snapshot of the store.
+    #[must_use]
+    pub const fn store(&self) -> &txn::Snapshot {
+        &self.snapshot
+    }
+}

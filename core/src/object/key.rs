@@ -1,0 +1,170 @@
+//! Keys of trees: objects, what belongs to a property of one, and links by where they lead.
+//!
+//! Format: docs/objects.md#trees.
+
+use super::value::{ClassId, ObjectKey, Value};
+use std::borrow::Cow;
+use std::ops::Deref;
+
+const NULL: u8 = 0;
+const NUMBER: u8 = 1;
+const TEXT: u8 = 2;
+const ROW: u8 = 3;
+
+/// The key of an object in the tree of its class; numbers need no room on the heap.
+#[derive(Clone, Debug)]
+pub(super) enum KeyBytes {
+    Null([u8; 1]),
+    Number([u8; 9]),
+    Text(Vec<u8>),
+}
+
+impl Deref for KeyBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Null(bytes) => bytes,
+            Self::Number(bytes) => bytes,
+            Self::Text(bytes) => bytes,
+        }
+    }
+}
+
+/// Maps numbers so that their bytes are in order.
+pub(super) const fn ordered(value: i64) -> [u8; 8] {
+    (value ^ i64::MIN).to_be_bytes()
+}
+
+const fn unordered(bytes: [u8; 8]) -> i64 {
+    i64::from_be_bytes(bytes) ^ i64::MIN
+}
+
+impl ObjectKey {
+    /// Returns the key of the tree.
+    pub(super) fn to_bytes(&self) -> KeyBytes {
+        let number = |tag, [a, b, c, d, e, f, g, h]: [u8; 8]| {
+            KeyBytes::Number([tag, a, b, c, d, e, f, g, h])
+        };
+        match self {
+            Self::Null => KeyBytes::Null([NULL]),
+            Self::Int(value) => number(NUMBER, ordered(*value)),
+            Self::Row(value) => number(ROW, value.to_be_bytes()),
+            Self::String(text) => KeyBytes::Text([&[TEXT], text.as_bytes()].concat()),
+        }
+    }
+
+    /// Reads the key of a tree.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (tag, rest) = bytes.split_first()?;
+        match *tag {
+            NULL if rest.is_empty() => Some(Self::Null),
+            NUMBER => Some(Self::Int(unordered(rest.try_into().ok()?))),
+            TEXT => Some(Self::String(String::from_utf8(rest.to_vec()).ok()?)),
+            ROW => Some(Self::Row(u64::from_be_bytes(rest.try_into().ok()?))),
+            _ => None,
+        }
+    }
+
+    /// Returns the value of the primary key.
+    pub(super) fn value(&self) -> Value<'_> {
+        match self {
+            Self::Int(value) => Value::Int(*value),
+            Self::String(text) => Value::String(Cow::Borrowed(text)),
+            Self::Null | Self::Row(_) => Value::Null,
+        }
+    }
+}
+
+/// The key of what a property of an object keeps apart from its record.
+pub(super) fn apart(column: u16, object: &[u8]) -> Vec<u8> {
+    [&column.to_be_bytes(), object].concat()
+}
+
+/// Where a link is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Origin {
+    pub(super) class: ClassId,
+    pub(super) column: u16,
+    /// The object's key, as in the tree of its class.
+    pub(super) object: Vec<u8>,
+}
+
+/// What the keys of all links to an object begin with.
+pub(super) fn links_to(target: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(target.len()).expect("B7: the key of an object fits in a key");
+    [&len.to_be_bytes(), target].concat()
+}
+
+/// The key of a link, by where it leads.
+pub(super) fn link(target: &[u8], origin: &Origin) -> Vec<u8> {
+    let class = origin.class.0.to_be_bytes();
+    [&links_to(target)[..], &class, &origin.column.to_be_bytes(), &origin.object].concat()
+}
+
+/// What the keys of all links of a property to an object begin with.
+pub(super) fn links_from(target: &[u8], class: ClassId, column: u16) -> Vec<u8> {
+    link(target, &Origin { class, column, object: Vec::new() })
+}
+
+/// Reads the key of a link: where it leads, and where it is.
+pub(super) fn read_link(key: &[u8]) -> Option<(&[u8], Origin)> {
+    let (len, rest) = key.split_first_chunk::<2>()?;
+    let (target, rest) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
+    let (class, rest) = rest.split_first_chunk::<4>()?;
+    let (column, object) = rest.split_first_chunk::<2>()?;
+    let class = ClassId(u32::from_be_bytes(*class));
+    let column = u16::from_be_bytes(*column);
+    Some((target, Origin { class, column, object: object.to_vec() }))
+}
+
+/// The first key after all that begin with `prefix`; none if there is no such key.
+pub(super) fn after(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_in_order_and_survive_their_bytes() {
+        let keys = [
+            ObjectKey::Null,
+            ObjectKey::Int(i64::MIN),
+            ObjectKey::Int(-1),
+            ObjectKey::Int(0),
+            ObjectKey::Int(1),
+            ObjectKey::Int(i64::MAX),
+            ObjectKey::String(String::new()),
+            ObjectKey::String("a".into()),
+            ObjectKey::String("\u{80}".into()),
+        ];
+        for pair in keys.windows(2) {
+            assert!(*pair[0].to_bytes() < *pair[1].to_bytes(), "{pair:?}");
+        }
+        for key in keys.into_iter().chain([ObjectKey::Row(7)]) {
+            assert_eq!(ObjectKey::from_bytes(&key.to_bytes()), Some(key));
+        }
+    }
+
+    #[test]
+    fn links_survive_their_bytes() {
+        let origin = Origin { class: ClassId(7), column: 300, object: vec![1, 2] };
+        let key = link(&[9; 3], &origin);
+        assert!(key.starts_with(&links_from(&[9; 3], ClassId(7), 300)));
+        assert_eq!(read_link(&key), Some((&[9_u8; 3][..], origin)));
+        assert_eq!(read_link(&key[..8]), None);
+    }
+
+    #[test]
+    fn the_key_after_a_prefix_is_the_least_that_does_not_begin_with_it() {
+        assert_eq!(after(&[1, 2]), Some(vec![1, 3]));
+        assert_eq!(after(&[1, 255]), Some(vec![2]));
+        assert_eq!(after(&[255]), None);
+        assert_eq!(after(&[]), None);
+    }
+}

@@ -1,0 +1,91 @@
+//! Lists: elements that keep an id wherever they are moved.
+//!
+//! Format: docs/objects.md#lists.
+
+use super::catalog::Table;
+use super::record::{fixed_bytes, link, scalar, value_bytes};
+use super::value::{ElementId, Value};
+use crate::codec::{Reader, Writer, u32_len};
+use crate::schema::PropertyType;
+use crate::unit::{PRIMARY_KEY_BYTES_MAX, VALUE_BYTES_MAX};
+
+/// An element of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Element {
+    /// What it keeps wherever it is moved.
+    pub id: ElementId,
+    /// Its value.
+    pub value: Value<'static>,
+}
+
+const NULL: u8 = 0;
+const VALUE: u8 = 1;
+
+/// Bytes of an element beside those of a text, a binary or a key: id, kind and a value or a length.
+const ELEMENT_BYTES_MAX: usize = 12 + 1 + 12;
+
+/// Writes a list.
+pub(super) fn encode(elements: &[Element]) -> Vec<u8> {
+    let mut out = Writer::default();
+    out.u32(u32_len(elements.len()));
+    for Element { id, value } in elements {
+        out.u32(id.author);
+        out.u64(id.number);
+        let bytes = value_bytes(value);
+        out.u8(if value.is_null() { NULL } else { VALUE });
+        let fixed = !matches!(value, Value::String(_) | Value::Binary(_) | Value::Link(_));
+        let Some(bytes) = bytes.get() else { continue };
+        if !fixed {
+            out.u32(u32_len(bytes.len()));
+        }
+        out.put(bytes);
+    }
+    out.into_bytes()
+}
+
+/// Tells whether a list is short enough to be written.
+pub(super) fn check_room(elements: &[Element]) -> bool {
+    let bytes = |element: &Element| match &element.value {
+        Value::String(text) => text.len(),
+        Value::Binary(bytes) => bytes.len(),
+        Value::Link(_) => PRIMARY_KEY_BYTES_MAX,
+        _ => 0,
+    };
+    let sum: usize = elements.iter().map(|element| ELEMENT_BYTES_MAX + bytes(element)).sum();
+    sum <= VALUE_BYTES_MAX - 4
+}
+
+/// Reads a list; one of links leads to objects of `target`. None if it is malformed.
+pub(super) fn decode(
+    kind: &PropertyType,
+    target: Option<&Table>,
+    bytes: &[u8],
+) -> Option<Vec<Element>> {
+    let mut rest = Reader::new(bytes);
+    let count = rest.u32()? as usize;
+    // No element is shorter.
+    let mut elements = Vec::with_capacity(count.min(bytes.len() / 13));
+    let fixed = match kind {
+        PropertyType::List { of, .. } => fixed_bytes(&PropertyType::Scalar(*of)),
+        _ => None,
+    };
+    for _ in 0..count {
+        let id = ElementId { author: rest.u32()?, number: rest.u64()? };
+        let value = match rest.u8()? {
+            NULL => Value::Null,
+            _ => {
+                let len = match fixed {
+                    Some(len) => len,
+                    None => rest.u32()? as usize,
+                };
+                let bytes = rest.take(len)?;
+                match target {
+                    Some(target) => Value::Link(link(target, bytes)?),
+                    None => scalar(kind, bytes)?.into_owned(),
+                }
+            }
+        };
+        elements.push(Element { id, value });
+    }
+    rest.is_empty().then_some(elements)
+}

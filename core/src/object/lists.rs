@@ -1,0 +1,195 @@
+//! Changing lists.
+//!
+//! - B5 An element keeps its id, and no other element of the file ever has it.
+
+use super::catalog::{Column, Table};
+use super::list::Element;
+use super::transaction::Transaction;
+use super::value::{ElementId, ObjectId, Value};
+use super::view::list_column;
+use crate::conc::Arc;
+use crate::error::{ObjectError, Result};
+
+/// A list of an object within a transaction.
+#[derive(Debug)]
+pub struct ListMut<'a> {
+    txn: &'a mut Transaction,
+    table: Arc<Table>,
+    column: Column,
+    id: ObjectId,
+}
+
+impl Transaction {
+    /// Returns a list of an object, to change it.
+    ///
+    /// # Errors
+    /// [`ObjectError::Gone`], [`ObjectError::PropertyUnknown`], or [`ObjectError::Type`] if it is
+    /// no list.
+    pub fn list(&mut self, id: &ObjectId, property: &str) -> Result<ListMut<'_>> {
+        let table = Arc::clone(self.catalog.table_numbered(id.class)?);
+        let column = list_column(&table, property)?.clone();
+        self.record(&table, id)?;
+        Ok(ListMut { txn: self, table, column, id: id.clone() })
+    }
+}
+
+impl ListMut<'_> {
+    /// Returns the elements.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn elements(&self) -> Result<Vec<Element>> {
+        let key = self.id.key.to_bytes();
+        self.txn.view().read_list((&self.table, &self.column), &key)
+    }
+
+    /// Returns how many elements there are.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn len(&self) -> Result<usize> {
+        Ok(self.elements()?.len())
+    }
+
+    /// Tells whether there are none.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Inserts an element before the one at `index`, or at the end, and returns its id.
+    ///
+    /// # Errors
+    /// [`ObjectError::OutOfBounds`], [`ObjectError::ListTooLong`], and what
+    /// [`Transaction::set`] says of the value.
+    pub fn insert<'v>(&mut self, index: usize, value: impl Into<Value<'v>>) -> Result<ElementId> {
+        let value = value.into().into_owned();
+        self.txn.check_value((&self.table, &self.column), &value)?;
+        let mut elements = self.elements()?;
+        within(index, elements.len() + 1, elements.len())?;
+        let id = ElementId { author: 0, number: 0 };
+        elements.insert(index, Element { id, value: value.clone() });
+        self.check_room(&elements)?;
+        self.txn.change(|txn| {
+            let id = ElementId { author: 0, number: txn.take_number()? };
+            elements[index].id = id;
+            let at = (&*self.table, &self.column);
+            txn.put_list(at, &self.id.key.to_bytes(), &elements)?;
+            txn.count(at, &self.id, (None, Some(&value)))?;
+            Ok(id)
+        })
+    }
+
+    /// Inserts an element at the end, and returns its id.
+    ///
+    /// # Errors
+    /// As [`ListMut::insert`].
+    pub fn push<'v>(&mut self, value: impl Into<Value<'v>>) -> Result<ElementId> {
+        let len = self.len()?;
+        self.insert(len, value)
+    }
+
+    /// Sets the value of the element at `index`, which keeps its id.
+    ///
+    /// # Errors
+    /// As [`ListMut::insert`].
+    pub fn set<'v>(&mut self, index: usize, value: impl Into<Value<'v>>) -> Result<()> {
+        let value = value.into().into_owned();
+        self.txn.check_value((&self.table, &self.column), &value)?;
+        let mut elements = self.elements()?;
+        within(index, elements.len(), elements.len())?;
+        let held = std::mem::replace(&mut elements[index].value, value.clone());
+        if held.is_same(&value) {
+            return Ok(());
+        }
+        self.check_room(&elements)?;
+        self.put(&elements, &[(Some(&held), Some(&value))])
+    }
+
+    /// Removes the element at `index` and returns it.
+    ///
+    /// # Errors
+    /// [`ObjectError::OutOfBounds`].
+    pub fn remove(&mut self, index: usize) -> Result<Element> {
+        let mut elements = self.elements()?;
+        within(index, elements.len(), elements.len())?;
+        let removed = elements.remove(index);
+        self.put(&elements, &[(Some(&removed.value), None)])?;
+        Ok(removed)
+    }
+
+    /// Moves the element at `from` so that it is then at `to`.
+    ///
+    /// # Errors
+    /// [`ObjectError::OutOfBounds`].
+    pub fn move_to(&mut self, from: usize, to: usize) -> Result<()> {
+        let mut elements = self.elements()?;
+        within(from, elements.len(), elements.len())?;
+        within(to, elements.len(), elements.len())?;
+        if from == to {
+            return Ok(());
+        }
+        let moved = elements.remove(from);
+        elements.insert(to, moved);
+        self.put(&elements, &[])
+    }
+
+    /// Removes every element.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn clear(&mut self) -> Result<()> {
+        let elements = self.elements()?;
+        if elements.is_empty() {
+            return Ok(());
+        }
+        let gone: Vec<_> = elements.iter().map(|element| (Some(&element.value), None)).collect();
+        self.put(&[], &gone)
+    }
+
+    /// Writes the list and counts links that it no longer has, or now has.
+    fn put(&mut self, elements: &[Element], changes: &[Changed<'_>]) -> Result<()> {
+        let Self { txn, table, column, id } = self;
+        txn.change(|txn| {
+            txn.put_list((table, column), &id.key.to_bytes(), elements)?;
+            changes.iter().try_for_each(|change| txn.count((table, column), id, *change))
+        })
+    }
+
+    fn check_room(&self, elements: &[Element]) -> Result<()> {
+        super::list::check_room(elements).then_some(()).ok_or_else(|| {
+            let (class, property) = (self.table.name.clone(), self.column.name().to_owned());
+            ObjectError::ListTooLong { class, property }.into()
+        })
+    }
+}
+
+/// A value that an element no longer has, and one that it now has.
+type Changed<'v> = (Option<&'v Value<'static>>, Option<&'v Value<'static>>);
+
+impl Transaction {
+    fn count(
+        &mut self,
+        (table, column): (&Table, &Column),
+        id: &ObjectId,
+        (held, value): Changed<'_>,
+    ) -> Result<()> {
+        let key = id.key.to_bytes();
+        if let Some(Value::Link(to)) = held {
+            self.unlink((table.id, column.number), &key, to)?;
+        }
+        if let Some(Value::Link(to)) = value {
+            self.link((table.id, column.number), &key, to)?;
+        }
+        Ok(())
+    }
+}
+
+fn within(index: usize, end: usize, len: usize) -> Result<()> {
+    if index < end {
+        return Ok(());
+    }
+    Err(ObjectError::OutOfBounds { index, len }.into())
+}

@@ -1,0 +1,43 @@
+//! Objects: classes of them in one file, typed by a schema, linked to each other.
+//!
+//! Start with [`Database`]: it opens a file with the classes an app [`Wanted`], and gives out
+//! [`Snapshot`]s to read and one [`Transaction`] at a time to write.
+//!
+//! - B1 Every operation answers as the model does.
+//! - B2 A link leads to an object that is there, or to none.
+//! - B3 A refused operation changes nothing.
+//! - B4 The links that are noted at an object are exactly those that lead to it.
+//! - B5 An element keeps its id, and no other element of the file ever has it.
+//! - M6 What an opening does to the schema happens whole or not at all.
+//! - Q2 An index holds exactly one entry for each object, at the value that the object has.
+//!
+//! Specification and format: docs/objects.md.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a function names the types it is about and treats all others alike"
+)]
+
+mod alter;
+mod catalog;
+mod database;
+mod index;
+mod key;
+mod links;
+mod list;
+mod lists;
+mod opening;
+mod rebuild;
+mod record;
+mod transaction;
+mod value;
+mod view;
+
+pub use crate::unit::PRIMARY_KEY_BYTES_MAX;
+pub use database::{Database, Snapshot};
+pub use list::Element;
+pub use lists::ListMut;
+pub use opening::{Migration, Wanted};
+pub use transaction::Transaction;
+pub use value::{ClassId, ElementId, ObjectId, ObjectKey, Timestamp, Value};
+pub use view::{Object, ObjectIter, Objects, View};

@@ -1,0 +1,216 @@
+//! Records: the values of an object, each at a place that the class knows, so that one is read
+//! without the others.
+//!
+//! - B8 A place that a record does not reach holds what a new object has there: null, zero or
+//!   nothing. So a new property costs nothing, whatever objects there are.
+//!
+//! Format: docs/objects.md#records.
+
+use super::catalog::{Column, Place, Table};
+use super::value::{ObjectId, ObjectKey, Timestamp, Value};
+use crate::codec::{put_at, u16_at, u32_len};
+use crate::schema::{PropertyType, Scalar};
+use std::borrow::Cow;
+
+/// Bytes before the first place: the length of the fixed part.
+pub(super) const HEADER_BYTES: u16 = 2;
+
+/// Longest value within a record, in bytes; a longer one has an entry of its own.
+pub(super) const INLINE_BYTES_MAX: usize = 1024;
+
+/// Stands instead of an offset where the value has an entry of its own.
+const APART: u32 = u32::MAX;
+
+/// What a place of a record holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Cell<'a> {
+    /// No value.
+    Null,
+    /// A value of fixed length.
+    Fixed(&'a [u8]),
+    /// A value of any length, within the record.
+    Bytes(&'a [u8]),
+    /// A value in an entry of its own.
+    Apart,
+}
+
+/// Length of a value of fixed length; none if the length differs from value to value.
+pub(super) const fn fixed_bytes(kind: &PropertyType) -> Option<usize> {
+    match kind {
+        PropertyType::Scalar(Scalar::Int | Scalar::Double) | PropertyType::Counter => Some(8),
+        PropertyType::Scalar(Scalar::Bool) => Some(1),
+        PropertyType::Scalar(Scalar::Float) => Some(4),
+        PropertyType::Scalar(Scalar::Timestamp) => Some(12),
+        PropertyType::Scalar(Scalar::String | Scalar::Binary)
+        | PropertyType::Object(_)
+        | PropertyType::ObjectList(_)
+        | PropertyType::List { .. }
+        | PropertyType::LinkingObjects { .. } => None,
+    }
+}
+
+/// Length of a place: of fixed length and a byte that says whether there is a value, or offset and
+/// length.
+pub(super) fn slot_bytes(kind: &PropertyType, nullable: bool) -> usize {
+    fixed_bytes(kind).map_or(8, |len| len + usize::from(nullable))
+}
+
+/// Reads a place of a record; none if the record is malformed.
+pub(super) fn cell<'a>(record: &'a [u8], column: &Column) -> Option<Cell<'a>> {
+    let Place::Slot(at) = column.place else { return None };
+    let at = usize::from(at);
+    if record.len() < usize::from(HEADER_BYTES) {
+        return None;
+    }
+    let nullable = column.property.is_nullable();
+    let fixed = fixed_bytes(column.kind());
+    let end = at + slot_bytes(column.kind(), nullable);
+    if end > usize::from(u16_at(record, 0)) {
+        let zeros: &[u8] = &[0; 12];
+        return Some(match fixed {
+            _ if nullable => Cell::Null,
+            Some(len) => Cell::Fixed(zeros.get(..len)?),
+            None => Cell::Bytes(&[]),
+        });
+    }
+    let slot = record.get(at..end)?;
+    if fixed.is_some() {
+        let value = slot.get(usize::from(nullable)..)?;
+        return Some(if nullable && slot[0] == 0 { Cell::Null } else { Cell::Fixed(value) });
+    }
+    let (offset, len) = slot.split_first_chunk::<4>()?;
+    let offset = u32::from_le_bytes(*offset);
+    let len = u32::from_le_bytes(len.try_into().ok()?) as usize;
+    Some(match offset {
+        0 if nullable => Cell::Null,
+        0 => Cell::Bytes(&[]),
+        APART => Cell::Apart,
+        offset => Cell::Bytes(record.get(offset as usize..)?.get(..len)?),
+    })
+}
+
+/// Makes a record of a class: of an older one, if there is one, with some places changed.
+pub(super) fn write(
+    table: &Table,
+    older: Option<&[u8]>,
+    changes: &[(u16, Cell<'_>)],
+) -> Option<Vec<u8>> {
+    let mut record = vec![0; usize::from(table.fixed_bytes)];
+    put_at(&mut record, 0, &table.fixed_bytes.to_le_bytes());
+    for column in &table.columns {
+        let Place::Slot(at) = column.place else { continue };
+        let changed = changes.iter().rev().find(|(number, _)| *number == column.number);
+        let held = match (changed, older) {
+            (Some((_, changed)), _) => changed.clone(),
+            (None, Some(older)) => cell(older, column)?,
+            (None, None) => continue,
+        };
+        put(&mut record, usize::from(at), (column.property.is_nullable(), &held));
+    }
+    Some(record)
+}
+
+/// Writes a place, which holds zeros.
+fn put(record: &mut Vec<u8>, at: usize, (nullable, cell): (bool, &Cell<'_>)) {
+    match cell {
+        Cell::Null => {}
+        Cell::Fixed(value) => {
+            if nullable {
+                put_at(record, at, &[1]);
+            }
+            put_at(record, at + usize::from(nullable), value);
+        }
+        Cell::Bytes(value) => {
+            let (offset, len) = (u32_len(record.len()), u32_len(value.len()));
+            put_at(record, at, &offset.to_le_bytes());
+            put_at(record, at + 4, &len.to_le_bytes());
+            record.extend_from_slice(value);
+        }
+        Cell::Apart => put_at(record, at, &APART.to_le_bytes()),
+    }
+}
+
+/// Bytes of a value, those of fixed length without room on the heap.
+#[derive(Clone, Debug)]
+pub(super) enum ValueBytes<'a> {
+    Null,
+    Fixed([u8; 12], usize),
+    Any(Cow<'a, [u8]>),
+}
+
+impl ValueBytes<'_> {
+    /// Returns the bytes; none for null.
+    pub(super) fn get(&self) -> Option<&[u8]> {
+        match self {
+            Self::Null => None,
+            Self::Fixed(bytes, len) => bytes.get(..*len),
+            Self::Any(bytes) => Some(bytes),
+        }
+    }
+
+    /// Returns what a record holds of the value.
+    pub(super) fn cell(&self) -> Cell<'_> {
+        match self {
+            Self::Null => Cell::Null,
+            Self::Fixed(bytes, len) => Cell::Fixed(&bytes[..*len]),
+            Self::Any(bytes) if bytes.len() > INLINE_BYTES_MAX => Cell::Apart,
+            Self::Any(bytes) => Cell::Bytes(bytes),
+        }
+    }
+}
+
+fn fixed<const N: usize>(value: [u8; N]) -> ValueBytes<'static> {
+    let mut bytes = [0; 12];
+    put_at(&mut bytes, 0, &value);
+    ValueBytes::Fixed(bytes, N)
+}
+
+/// Returns the bytes of a value; that it is of the property's type has been checked.
+pub(super) fn value_bytes<'a>(value: &'a Value<'_>) -> ValueBytes<'a> {
+    match value {
+        Value::Null => ValueBytes::Null,
+        Value::Int(value) => fixed(value.to_le_bytes()),
+        Value::Bool(value) => fixed([u8::from(*value)]),
+        Value::String(value) => ValueBytes::Any(Cow::Borrowed(value.as_bytes())),
+        Value::Binary(value) => ValueBytes::Any(Cow::Borrowed(value)),
+        Value::Timestamp(value) => {
+            let mut bytes = [0; 12];
+            put_at(&mut bytes, 0, &value.seconds().to_le_bytes());
+            put_at(&mut bytes, 8, &value.nanoseconds().to_le_bytes());
+            ValueBytes::Fixed(bytes, 12)
+        }
+        Value::Float(value) => fixed(value.to_le_bytes()),
+        Value::Double(value) => fixed(value.to_le_bytes()),
+        Value::Link(object) => ValueBytes::Any(Cow::Owned(object.key.to_bytes().to_vec())),
+    }
+}
+
+/// Reads a value of a type other than a link; none if it is malformed.
+pub(super) fn scalar<'a>(kind: &PropertyType, bytes: &'a [u8]) -> Option<Value<'a>> {
+    let scalar = match kind {
+        PropertyType::Scalar(scalar) | PropertyType::List { of: scalar, .. } => *scalar,
+        PropertyType::Counter => Scalar::Int,
+        PropertyType::Object(_)
+        | PropertyType::ObjectList(_)
+        | PropertyType::LinkingObjects { .. } => return None,
+    };
+    Some(match scalar {
+        Scalar::Int => Value::Int(i64::from_le_bytes(bytes.try_into().ok()?)),
+        Scalar::Bool => Value::Bool(*bytes.first()? != 0),
+        Scalar::Float => Value::Float(f32::from_le_bytes(bytes.try_into().ok()?)),
+        Scalar::Double => Value::Double(f64::from_le_bytes(bytes.try_into().ok()?)),
+        Scalar::String => Value::String(Cow::Borrowed(std::str::from_utf8(bytes).ok()?)),
+        Scalar::Binary => Value::Binary(Cow::Borrowed(bytes)),
+        Scalar::Timestamp => {
+            let (seconds, rest) = bytes.split_first_chunk::<8>()?;
+            let nanoseconds = u32::from_le_bytes(rest.try_into().ok()?);
+            Value::Timestamp(Timestamp::new(i64::from_le_bytes(*seconds), nanoseconds))
+        }
+    })
+}
+
+/// Reads a link to an object of a class; none if it is malformed.
+pub(super) fn link(target: &Table, bytes: &[u8]) -> Option<ObjectId> {
+    let key = ObjectKey::from_bytes(bytes)?;
+    Some(ObjectId { class: target.id, key })
+}

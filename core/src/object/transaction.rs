@@ -1,0 +1,335 @@
+//! Changing objects: a write transaction over the classes of a file.
+//!
+//! - B1 Every operation answers as the model does.
+//! - B2 A link leads to an object that is there, or to none.
+//! - B3 A refused operation changes nothing.
+//!
+//! Specification: docs/objects.md.
+
+use super::catalog::{Catalog, Column, Place, Table, schema_tree};
+use super::database::Shared;
+use super::record::{self, value_bytes};
+use super::value::{ObjectId, ObjectKey, Value};
+use super::view::{Object, Objects, View, check_type, read_key, type_error};
+use crate::codec::Reader;
+use crate::conc::Arc;
+use crate::error::{Error, ObjectError, Result};
+use crate::schema::PropertyType;
+#[cfg(doc)]
+use crate::schema::SchemaError;
+use crate::tree::Bytes;
+use crate::txn::{Source, WriteTxn};
+use crate::unit::CommitId;
+
+/// The number that the next object or list element gets.
+const NEXT: &[u8] = &[1];
+
+/// The write transaction of a database. Dropping it without [`Transaction::commit`] undoes it.
+///
+/// An operation that is refused changes nothing, and the transaction goes on. After any other error
+/// it can only be dropped.
+#[derive(Debug)]
+pub struct Transaction {
+    pub(super) shared: Arc<Shared>,
+    pub(super) txn: WriteTxn,
+    base: Arc<Catalog>,
+    pub(super) catalog: Arc<Catalog>,
+    /// Read when first needed.
+    next: Option<u64>,
+    failed: bool,
+}
+
+impl Transaction {
+    pub(super) fn new(shared: Arc<Shared>, txn: WriteTxn) -> Result<Self> {
+        let base = shared.catalog(Source::Txn(&txn))?;
+        let catalog = Arc::clone(&base);
+        Ok(Self { shared, txn, base, catalog, next: None, failed: false })
+    }
+
+    /// Makes the changes durable, all or none, and returns the commit's number.
+    ///
+    /// # Errors
+    /// [`SchemaError::Definition`] if classes that were changed do not fit together,
+    /// [`Error::TransactionFailed`] if an operation failed; else as
+    /// [`WriteTxn::commit`](crate::WriteTxn::commit).
+    pub fn commit(mut self) -> Result<CommitId> {
+        self.settle()?;
+        let Self { shared, txn, catalog, .. } = self;
+        let commit = txn.commit()?;
+        shared.keep(catalog);
+        Ok(commit)
+    }
+
+    /// Undoes the transaction, as dropping it does.
+    pub fn abort(self) {}
+
+    /// Writes what is kept until the end.
+    fn settle(&mut self) -> Result<()> {
+        if self.failed {
+            return Err(Error::TransactionFailed);
+        }
+        if let Some(next) = self.next {
+            self.txn.tree(&schema_tree())?.insert(NEXT, &next.to_le_bytes())?;
+        }
+        if self.catalog == self.base {
+            return Ok(());
+        }
+        self.catalog.schema()?;
+        let catalog = Arc::make_mut(&mut self.catalog);
+        catalog.stamp = self.base.stamp + 1;
+        let mut tree = self.txn.tree(&schema_tree())?;
+        for (key, value) in catalog.entries(&self.base) {
+            match value {
+                Some(value) => drop(tree.insert(&key, &value)?),
+                None => drop(tree.remove(&key)?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the objects as this transaction sees them.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View { source: Source::Txn(&self.txn), catalog: &self.catalog }
+    }
+
+    /// Returns the objects of a class; see [`View::objects`].
+    ///
+    /// # Errors
+    /// As [`View::objects`].
+    pub fn objects(&self, class: &str) -> Result<Objects<'_>> {
+        self.view().objects(class)
+    }
+
+    /// Returns an object; none if it is not there. See [`View::object`].
+    ///
+    /// # Errors
+    /// As [`View::object`].
+    pub fn object(&self, id: &ObjectId) -> Result<Option<Object<'_>>> {
+        self.view().object(id)
+    }
+
+    /// Creates an object of a class without a primary key. Its properties are null, zero or empty.
+    ///
+    /// # Errors
+    /// [`ObjectError::ClassUnknown`] or [`ObjectError::KeyMissing`].
+    pub fn create(&mut self, class: &str) -> Result<ObjectId> {
+        let table = Arc::clone(self.catalog.table(class)?);
+        if !table.has_rows() {
+            return Err(ObjectError::KeyMissing { class: table.name.clone() }.into());
+        }
+        self.change(|txn| {
+            let key = ObjectKey::Row(txn.take_number()?);
+            txn.create_at(&table, key)
+        })
+    }
+
+    /// Creates an object with a primary key. Its other properties are null, zero or empty.
+    ///
+    /// # Errors
+    /// [`ObjectError::KeyExists`] if it is there; [`ObjectError::ClassUnknown`],
+    /// [`ObjectError::KeyUnwanted`], [`ObjectError::Type`], [`ObjectError::KeyTooLong`], or
+    /// [`SchemaError::NullInRequired`] if there cannot be such an object.
+    pub fn create_with_key<'v>(
+        &mut self,
+        class: &str,
+        key: impl Into<Value<'v>>,
+    ) -> Result<ObjectId> {
+        let (id, created) = self.upsert(class, key)?;
+        if created {
+            return Ok(id);
+        }
+        let (class, key) = (self.view().class_name(id.class)?.to_owned(), id.key.to_string());
+        Err(ObjectError::KeyExists { class, key }.into())
+    }
+
+    /// Creates the object with a primary key unless it is there, and tells whether it was created.
+    ///
+    /// # Errors
+    /// As [`Transaction::create_with_key`], but for one that is there.
+    pub fn upsert<'v>(
+        &mut self,
+        class: &str,
+        key: impl Into<Value<'v>>,
+    ) -> Result<(ObjectId, bool)> {
+        let table = Arc::clone(self.catalog.table(class)?);
+        let key = read_key(&table, &key.into())?;
+        if self.txn.tree(&table.trees.objects)?.get(&key.to_bytes())?.is_some() {
+            return Ok((ObjectId { class: table.id, key }, false));
+        }
+        Ok((self.change(|txn| txn.create_at(&table, key))?, true))
+    }
+
+    /// Sets a property. A counter is set by adding the difference.
+    ///
+    /// # Errors
+    /// [`ObjectError::Gone`] if the object, or the one to link to, is not there;
+    /// [`ObjectError::PropertyUnknown`], [`ObjectError::Type`], [`ObjectError::KeyFixed`],
+    /// [`SchemaError::NullInRequired`], [`SchemaError::StringTooLong`] or
+    /// [`SchemaError::BinaryTooLong`] if it cannot have the value.
+    pub fn set<'v>(
+        &mut self,
+        id: &ObjectId,
+        property: &str,
+        value: impl Into<Value<'v>>,
+    ) -> Result<()> {
+        let value = value.into();
+        let table = Arc::clone(self.catalog.table_numbered(id.class)?);
+        let column = table.column(property)?;
+        match column.place {
+            Place::Key => {
+                let (class, property) = (table.name.clone(), property.to_owned());
+                return Err(ObjectError::KeyFixed { class, property }.into());
+            }
+            Place::Apart => {
+                let names = (column.kind().to_string(), value.type_name().to_owned());
+                return Err(type_error(&table, column, names));
+            }
+            Place::Slot(_) => self.check_value((&table, column), &value)?,
+        }
+        let key = id.key.to_bytes();
+        let record = self.record(&table, id)?;
+        let held = self.view().read_value((&table, column), (&key, &record))?.into_owned();
+        if held.is_same(&value) {
+            return Ok(());
+        }
+        self.change(|txn| txn.replace((&table, column), (id, &record), (&held, &value)))
+    }
+
+    /// Adds to a counter, and returns what it is then. It wraps around at 64 bits.
+    ///
+    /// # Errors
+    /// [`ObjectError::Gone`], [`ObjectError::PropertyUnknown`], or [`ObjectError::Type`] if it is
+    /// no counter.
+    pub fn add(&mut self, id: &ObjectId, property: &str, by: i64) -> Result<i64> {
+        let table = Arc::clone(self.catalog.table_numbered(id.class)?);
+        let column = table.column(property)?;
+        if *column.kind() != PropertyType::Counter {
+            let names = (column.kind().to_string(), "a counter".to_owned());
+            return Err(type_error(&table, column, names));
+        }
+        let key = id.key.to_bytes();
+        let record = self.record(&table, id)?;
+        let Value::Int(held) = self.view().read_value((&table, column), (&key, &record))? else {
+            return Err(self.view().malformed());
+        };
+        let sum = held.wrapping_add(by);
+        if by != 0 {
+            let change = (&Value::Int(held), &Value::Int(sum));
+            self.change(|txn| txn.replace((&table, column), (id, &record), change))?;
+        }
+        Ok(sum)
+    }
+
+    /// Deletes an object. Links to it become null, and leave the lists they are in.
+    ///
+    /// # Errors
+    /// [`ObjectError::Gone`] if it is not there.
+    pub fn delete(&mut self, id: &ObjectId) -> Result<()> {
+        let table = Arc::clone(self.catalog.table_numbered(id.class)?);
+        let record = self.record(&table, id)?;
+        self.change(|txn| txn.erase(&table, &id.key.to_bytes(), &record))
+    }
+
+    /// Deletes all objects of a class, and returns how many there were.
+    ///
+    /// # Errors
+    /// [`ObjectError::ClassUnknown`].
+    pub fn delete_all(&mut self, class: &str) -> Result<u64> {
+        let table = Arc::clone(self.catalog.table(class)?);
+        let objects = self.view().of_table(&table).iter()?;
+        let ids = objects.map(|object| object.map(|object| object.id()));
+        let ids = ids.collect::<Result<Vec<_>>>()?;
+        for id in &ids {
+            self.delete(id)?;
+        }
+        Ok(ids.len() as u64)
+    }
+
+    /// Makes a change of several steps; if one fails, the transaction has failed.
+    pub(super) fn change<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.failed {
+            return Err(Error::TransactionFailed);
+        }
+        self.failed = true;
+        let outcome = body(self)?;
+        self.failed = false;
+        Ok(outcome)
+    }
+
+    /// Takes a number that nothing in the file has had.
+    pub(super) fn take_number(&mut self) -> Result<u64> {
+        let number = match self.next {
+            Some(number) => number,
+            None => match self.txn.tree(&schema_tree())?.get(NEXT)? {
+                Some(bytes) => Reader::new(&bytes).u64().ok_or_else(|| self.view().malformed())?,
+                None => 1,
+            },
+        };
+        self.next = Some(number + 1);
+        Ok(number)
+    }
+
+    fn create_at(&mut self, table: &Table, key: ObjectKey) -> Result<ObjectId> {
+        let bytes = key.to_bytes();
+        let record = record::write(table, None, &[]).ok_or_else(|| self.view().malformed())?;
+        self.txn.tree(&table.trees.objects)?.insert(&bytes, &record)?;
+        for column in table.columns.iter().filter(|column| column.has_index_tree()) {
+            let value = self.view().read_value((table, column), (&bytes, &record))?;
+            let value = value.into_owned();
+            self.index((table.id, column), &bytes, (None, Some(&value)))?;
+        }
+        Ok(ObjectId { class: table.id, key })
+    }
+
+    /// Returns the record of an object.
+    pub(super) fn record(&self, table: &Table, id: &ObjectId) -> Result<Bytes> {
+        let tree = Source::Txn(&self.txn).tree(&table.trees.objects);
+        tree.get(&id.key.to_bytes())?.ok_or_else(|| gone(table, &id.key))
+    }
+
+    /// Checks that a property can hold a value, and that what it links to is there.
+    pub(super) fn check_value(
+        &self,
+        (table, column): (&Table, &Column),
+        value: &Value<'_>,
+    ) -> Result<()> {
+        check_type(table, column, value)?;
+        let Value::Link(to) = value else { return Ok(()) };
+        let target = self.catalog.table_numbered(to.class)?;
+        if column.target() != Some(&target.name) {
+            let names = (column.kind().to_string(), format!("a link to {}", target.name));
+            return Err(type_error(table, column, names));
+        }
+        self.record(target, to).map(drop)
+    }
+
+    /// Puts another value in the place of the one that a property has.
+    pub(super) fn replace(
+        &mut self,
+        (table, column): (&Table, &Column),
+        (id, record): (&ObjectId, &[u8]),
+        (held, value): (&Value<'_>, &Value<'_>),
+    ) -> Result<()> {
+        let key = id.key.to_bytes();
+        let bytes = value_bytes(value);
+        self.keep_apart((table, column), &key, (record, &bytes))?;
+        let changes = [(column.number, bytes.cell())];
+        let changed = record::write(table, Some(record), &changes);
+        let changed = changed.ok_or_else(|| self.view().malformed())?;
+        self.txn.tree(&table.trees.objects)?.insert(&key, &changed)?;
+        self.index((table.id, column), &key, (Some(held), Some(value)))?;
+        if let Value::Link(to) = held {
+            self.unlink((table.id, column.number), &key, to)?;
+        }
+        if let Value::Link(to) = value {
+            self.link((table.id, column.number), &key, to)?;
+        }
+        Ok(())
+    }
+}
+
+/// What was addressed is not there.
+pub(super) fn gone(table: &Table, key: &ObjectKey) -> Error {
+    ObjectError::Gone { class: table.name.clone(), key: key.to_string() }.into()
+}

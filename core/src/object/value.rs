@@ -1,0 +1,195 @@
+//! Values of properties, and what objects and list elements are addressed by.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// A value of a property or of a list element.
+///
+/// Strings and binaries are borrowed from the snapshot where that is possible;
+/// [`Value::into_owned`] lets go of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// None.
+    Null,
+    /// A whole number; also that of a counter.
+    Int(i64),
+    /// True or false.
+    Bool(bool),
+    /// Text.
+    String(Cow<'a, str>),
+    /// Bytes.
+    Binary(Cow<'a, [u8]>),
+    /// A point in time.
+    Timestamp(Timestamp),
+    /// A number of 32 bits with a binary point.
+    Float(f32),
+    /// A number of 64 bits with a binary point.
+    Double(f64),
+    /// A link to an object.
+    Link(ObjectId),
+}
+
+/// A point in time: seconds since the beginning of 1970, and nanoseconds after them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp {
+    seconds: i64,
+    nanoseconds: u32,
+}
+
+/// Number of a class in its file; a class keeps it as long as it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClassId(pub u32);
+
+/// What an object is addressed by within its class: its primary key or, where the class has none, a
+/// number that no other object of the file ever has.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKey {
+    /// The primary key is null.
+    Null,
+    /// The primary key is a number.
+    Int(i64),
+    /// The primary key is a text.
+    String(String),
+    /// The class has no primary key.
+    Row(u64),
+}
+
+/// What an object is addressed by within its file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectId {
+    /// Its class.
+    pub class: ClassId,
+    /// Which of the class.
+    pub key: ObjectKey,
+}
+
+/// What an element of a list keeps wherever it is moved. No other element of the file has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ElementId {
+    /// Who made it; 0 is this file.
+    pub author: u32,
+    /// Which of the author's.
+    pub number: u64,
+}
+
+impl Value<'_> {
+    /// Copies what is borrowed.
+    #[must_use]
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Int(value) => Value::Int(value),
+            Self::Bool(value) => Value::Bool(value),
+            Self::String(value) => Value::String(Cow::Owned(value.into_owned())),
+            Self::Binary(value) => Value::Binary(Cow::Owned(value.into_owned())),
+            Self::Timestamp(value) => Value::Timestamp(value),
+            Self::Float(value) => Value::Float(value),
+            Self::Double(value) => Value::Double(value),
+            Self::Link(value) => Value::Link(value),
+        }
+    }
+
+    /// Tells whether this is null.
+    #[must_use]
+    pub const fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// Returns the name of its type.
+    pub(crate) const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Int(_) => "int",
+            Self::Bool(_) => "bool",
+            Self::String(_) => "string",
+            Self::Binary(_) => "binary",
+            Self::Timestamp(_) => "timestamp",
+            Self::Float(_) => "float",
+            Self::Double(_) => "double",
+            Self::Link(_) => "a link",
+        }
+    }
+
+    /// Tells whether both are stored alike: unlike `==`, NaN is itself and 0.0 is not -0.0.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Float(one), Self::Float(two)) => one.to_bits() == two.to_bits(),
+            (Self::Double(one), Self::Double(two)) => one.to_bits() == two.to_bits(),
+            _ => self == other,
+        }
+    }
+}
+
+macro_rules! from {
+    ($($from:ty => |$value:ident| $to:expr,)*) => {$(
+        impl<'a> From<$from> for Value<'a> {
+            fn from($value: $from) -> Self {
+                $to
+            }
+        }
+    )*};
+}
+
+from! {
+    i64 => |value| Self::Int(value),
+    i32 => |value| Self::Int(value.into()),
+    bool => |value| Self::Bool(value),
+    &'a str => |value| Self::String(Cow::Borrowed(value)),
+    &'a String => |value| Self::String(Cow::Borrowed(value)),
+    String => |value| Self::String(Cow::Owned(value)),
+    &'a [u8] => |value| Self::Binary(Cow::Borrowed(value)),
+    Vec<u8> => |value| Self::Binary(Cow::Owned(value)),
+    Timestamp => |value| Self::Timestamp(value),
+    f32 => |value| Self::Float(value),
+    f64 => |value| Self::Double(value),
+    ObjectId => |value| Self::Link(value),
+    &ObjectId => |value| Self::Link(value.clone()),
+}
+
+impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+impl Timestamp {
+    /// Makes a point in time. Nanoseconds count forward, also before 1970; from a whole second on
+    /// they are taken as the last one before the next.
+    #[must_use]
+    pub const fn new(seconds: i64, nanoseconds: u32) -> Self {
+        let last = 999_999_999;
+        Self { seconds, nanoseconds: if nanoseconds > last { last } else { nanoseconds } }
+    }
+
+    /// Makes a point in time of milliseconds since 1970.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the remainder is from 0 to 999")]
+    pub const fn of_milliseconds(milliseconds: i64) -> Self {
+        let rest = milliseconds.rem_euclid(1000).unsigned_abs() as u32;
+        Self { seconds: milliseconds.div_euclid(1000), nanoseconds: rest * 1_000_000 }
+    }
+
+    /// Returns the seconds since 1970.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.seconds
+    }
+
+    /// Returns the nanoseconds after the second.
+    #[must_use]
+    pub const fn nanoseconds(self) -> u32 {
+        self.nanoseconds
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Int(value) => value.fmt(f),
+            Self::String(value) => write!(f, "{value:?}"),
+            Self::Row(number) => write!(f, "#{number}"),
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Reading objects, of a snapshot or within a transaction.
+
+use super::catalog::{Catalog, Column, Place, Table, malformed};
+use super::key::{apart, links_from, read_link};
+use super::list::{self, Element};
+use super::record::{Cell, cell, link, scalar};
+use super::value::{ClassId, ObjectId, ObjectKey, Value};
+use crate::conc::Arc;
+use crate::error::{Error, ObjectError, Result};
+use crate::schema::{PropertyType, Schema};
+use crate::tree::{Bytes, Range};
+use crate::txn::{Peek, Source};
+
+/// The objects of a file at one moment: of a snapshot, or as a transaction sees them.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    pub(super) source: Source<'a>,
+    pub(super) catalog: &'a Catalog,
+}
+
+/// The objects of one class.
+#[derive(Clone, Debug)]
+pub struct Objects<'a> {
+    pub(super) view: View<'a>,
+    pub(super) table: &'a Arc<Table>,
+    tree: Peek<'a>,
+}
+
+/// An object, as it is in a snapshot or was when a transaction read it.
+#[derive(Clone, Debug)]
+pub struct Object<'a> {
+    view: View<'a>,
+    table: &'a Table,
+    key: ObjectKey,
+    record: Bytes,
+}
+
+/// Walks the objects of a class, in the order of their keys.
+#[derive(Debug)]
+pub struct ObjectIter<'a> {
+    objects: Objects<'a>,
+    range: Range<'a>,
+}
+
+impl<'a> View<'a> {
+    /// Returns the classes and properties the file holds.
+    ///
+    /// # Errors
+    /// If the stored schema is malformed.
+    pub fn schema(&self) -> Result<Schema> {
+        self.catalog.schema().map_err(|_| self.malformed())
+    }
+
+    /// Returns the version of the schema; none if the file never had one.
+    #[must_use]
+    pub const fn schema_version(&self) -> Option<u64> {
+        self.catalog.version
+    }
+
+    /// Returns the objects of a class.
+    ///
+    /// # Errors
+    /// [`ObjectError::ClassUnknown`].
+    pub fn objects(&self, class: &str) -> Result<Objects<'a>> {
+        Ok(self.of_table(self.catalog.table(class)?))
+    }
+
+    /// Returns the name of the class of a number.
+    ///
+    /// # Errors
+    /// [`ObjectError::ClassUnknown`].
+    pub fn class_name(&self, class: ClassId) -> Result<&'a str> {
+        self.catalog.table_numbered(class).map(|table| table.name.as_str())
+    }
+
+    /// Returns an object; none if it is not there.
+    ///
+    /// # Errors
+    /// [`ObjectError::ClassUnknown`]; if a page cannot be read or is damaged.
+    pub fn object(&self, id: &ObjectId) -> Result<Option<Object<'a>>> {
+        let table = self.catalog.table_numbered(id.class)?;
+        self.of_table(table).by_key(id.key.clone())
+    }
+
+    /// Returns the links to an object from a property of a class, in the order of where they are:
+    /// an object that links twice is there twice.
+    ///
+    /// # Errors
+    /// [`ObjectError::ClassUnknown`], [`ObjectError::PropertyUnknown`], or [`ObjectError::Type`] if
+    /// the property holds no links to the object's class; if a page cannot be read or is damaged.
+    pub fn linking(&self, to: &ObjectId, class: &str, property: &str) -> Result<Vec<ObjectId>> {
+        let target = self.catalog.table_numbered(to.class)?;
+        let origin = self.catalog.table(class)?;
+        let column = origin.column(property)?;
+        if column.target() != Some(&target.name) {
+            let expected = column.kind().to_string();
+            return Err(type_error(origin, column, (expected, target.name.clone())));
+        }
+        let prefix = links_from(&to.key.to_bytes(), origin.id, column.number);
+        let mut found = Vec::new();
+        for entry in self.source.tree(&target.trees.links).range(&prefix[..]..)? {
+            let (key, count) = entry?;
+            if !key.starts_with(&prefix) {
+                break;
+            }
+            let read = || {
+                let (_, at) = read_link(&key)?;
+                let key = ObjectKey::from_bytes(&at.object)?;
+                let count = u32::from_le_bytes((*count).try_into().ok()?);
+                Some((ObjectId { class: origin.id, key }, count))
+            };
+            let (object, count) = read().ok_or_else(|| self.malformed())?;
+            found.extend((0..count).map(|_| object.clone()));
+        }
+        Ok(found)
+    }
+
+    pub(super) fn of_table(&self, table: &'a Arc<Table>) -> Objects<'a> {
+        Objects { view: *self, table, tree: self.source.tree(&table.trees.objects) }
+    }
+
+    pub(super) fn malformed(&self) -> Error {
+        malformed(self.source.path())
+    }
+
+    /// Reads a list; one without an entry is empty.
+    pub(super) fn read_list(
+        &self,
+        (table, column): (&Table, &Column),
+        key: &[u8],
+    ) -> Result<Vec<Element>> {
+        let entry = self.source.tree(&table.trees.apart).get(&apart(column.number, key))?;
+        let Some(bytes) = entry else { return Ok(Vec::new()) };
+        let target = column.target().map(|class| self.catalog.table(class)).transpose()?;
+        let elements = list::decode(column.kind(), target.map(|table| &**table), &bytes);
+        elements.ok_or_else(|| self.malformed())
+    }
+
+    /// Reads a value of a record.
+    pub(super) fn read_value<'r>(
+        &self,
+        (table, column): (&Table, &Column),
+        (key, record): (&[u8], &'r [u8]),
+    ) -> Result<Value<'r>> {
+        let malformed = || self.malformed();
+        let bytes = match cell(record, column).ok_or_else(malformed)? {
+            Cell::Null => return Ok(Value::Null),
+            Cell::Fixed(bytes) | Cell::Bytes(bytes) => bytes,
+            Cell::Apart => {
+                let tree = self.source.tree(&table.trees.apart);
+                let entry = tree.get(&apart(column.number, key))?.ok_or_else(malformed)?;
+                let value = scalar(column.kind(), &entry).map(Value::into_owned);
+                return value.ok_or_else(malformed);
+            }
+        };
+        let value = match column.kind() {
+            PropertyType::Object(class) => link(self.catalog.table(class)?, bytes).map(Value::Link),
+            kind => scalar(kind, bytes),
+        };
+        value.ok_or_else(malformed)
+    }
+}
+
+impl<'a> Objects<'a> {
+    /// Returns the number of the class.
+    #[must_use]
+    pub fn class(&self) -> ClassId {
+        self.table.id
+    }
+
+    /// Returns the name of the class.
+    #[must_use]
+    pub fn class_name(&self) -> &'a str {
+        &self.table.name
+    }
+
+    /// Returns how many objects there are.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.tree.len()
+    }
+
+    /// Tells whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the object with a primary key; none if it is not there.
+    ///
+    /// # Errors
+    /// [`ObjectError::KeyUnwanted`] if the class has no primary key, [`ObjectError::Type`] if it is
+    /// of another type; if a page cannot be read or is damaged.
+    pub fn get<'v>(&self, key: impl Into<Value<'v>>) -> Result<Option<Object<'a>>> {
+        match read_key(self.table, &key.into()) {
+            Ok(key) => self.by_key(key),
+            // No object has such a key.
+            Err(Error::Object(ObjectError::KeyTooLong { .. })) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Walks all objects, in the order of their keys.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn iter(&self) -> Result<ObjectIter<'a>> {
+        Ok(ObjectIter { range: self.tree.range(..)?, objects: self.clone() })
+    }
+
+    pub(super) fn by_key(&self, key: ObjectKey) -> Result<Option<Object<'a>>> {
+        let record = self.tree.get(&key.to_bytes())?;
+        Ok(record.map(|record| Object { view: self.view, table: self.table, key, record }))
+    }
+}
+
+/// Takes a value as the key of an object that has a primary key.
+pub(super) fn read_key(table: &Table, value: &Value<'_>) -> Result<ObjectKey> {
+    let unwanted = || ObjectError::KeyUnwanted { class: table.name.clone() };
+    let column = table.key().ok_or_else(unwanted)?;
+    check_type(table, column, value)?;
+    match value {
+        Value::Int(value) => Ok(ObjectKey::Int(*value)),
+        Value::String(value) if value.len() > crate::unit::PRIMARY_KEY_BYTES_MAX => {
+            Err(ObjectError::KeyTooLong { bytes: value.len() }.into())
+        }
+        Value::String(value) => Ok(ObjectKey::String(value.to_string())),
+        _ => Ok(ObjectKey::Null),
+    }
+}
+
+/// Checks that a property can hold a value, but for the class of a link.
+pub(super) fn check_type(table: &Table, column: &Column, value: &Value<'_>) -> Result<()> {
+    use crate::schema::{Scalar, SchemaError, check_binary, check_string};
+    let kind = match column.kind() {
+        PropertyType::List { of, .. } => PropertyType::Scalar(*of),
+        PropertyType::ObjectList(class) => PropertyType::Object(class.clone()),
+        PropertyType::Counter => PropertyType::Scalar(Scalar::Int),
+        kind => kind.clone(),
+    };
+    let fits = match (value, &kind) {
+        (Value::Null, _) => {
+            let nullable = match column.kind() {
+                PropertyType::List { nullable, .. } => *nullable,
+                PropertyType::ObjectList(_) => false,
+                _ => column.property.is_nullable(),
+            };
+            if nullable {
+                return Ok(());
+            }
+            let (class, property) = (table.name.clone(), column.name().to_owned());
+            return Err(SchemaError::NullInRequired { class, property }.into());
+        }
+        (Value::String(text), PropertyType::Scalar(Scalar::String)) => {
+            check_string(text)?;
+            true
+        }
+        (Value::Binary(bytes), PropertyType::Scalar(Scalar::Binary)) => {
+            check_binary(bytes)?;
+            true
+        }
+        (Value::Int(_), PropertyType::Scalar(Scalar::Int))
+        | (Value::Bool(_), PropertyType::Scalar(Scalar::Bool))
+        | (Value::Timestamp(_), PropertyType::Scalar(Scalar::Timestamp))
+        | (Value::Float(_), PropertyType::Scalar(Scalar::Float))
+        | (Value::Double(_), PropertyType::Scalar(Scalar::Double))
+        | (Value::Link(_), PropertyType::Object(_)) => true,
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(type_error(table, column, (kind.to_string(), value.type_name().to_owned())))
+}
+
+pub(super) fn type_error(
+    table: &Table,
+    column: &Column,
+    (expected, found): (String, String),
+) -> Error {
+    let (class, property) = (table.name.clone(), column.name().to_owned());
+    ObjectError::Type { class, property, expected, found }.into()
+}
+
+impl<'a> Object<'a> {
+    /// Returns what the object is addressed by.
+    #[must_use]
+    pub fn id(&self) -> ObjectId {
+        ObjectId { class: self.table.id, key: self.key.clone() }
+    }
+
+    /// Returns its key within the class.
+    #[must_use]
+    pub const fn key(&self) -> &ObjectKey {
+        &self.key
+    }
+
+    /// Returns the name of its class.
+    #[must_use]
+    pub fn class_name(&self) -> &'a str {
+        &self.table.name
+    }
+
+    /// Returns the value of a property.
+    ///
+    /// # Errors
+    /// [`ObjectError::PropertyUnknown`], [`ObjectError::Type`] for a list; if a page cannot be read
+    /// or is damaged.
+    pub fn get(&self, property: &str) -> Result<Value<'_>> {
+        let column = self.table.column(property)?;
+        match column.place {
+            Place::Key => Ok(self.key.value()),
+            Place::Slot(_) => {
+                let key = self.key.to_bytes();
+                self.view.read_value((self.table, column), (&key, &self.record))
+            }
+            Place::Apart => {
+                let names = (column.kind().to_string(), "one value".to_owned());
+                Err(type_error(self.table, column, names))
+            }
+        }
+    }
+
+    /// Returns the elements of a list.
+    ///
+    /// # Errors
+    /// [`ObjectError::PropertyUnknown`], or [`ObjectError::Type`] if it is no list; if a page
+    /// cannot be read or is damaged.
+    pub fn list(&self, property: &str) -> Result<Vec<Element>> {
+        let column = list_column(self.table, property)?;
+        self.view.read_list((self.table, column), &self.key.to_bytes())
+    }
+
+    /// Returns the objects that link here from a property of a class; see [`View::linking`].
+    ///
+    /// # Errors
+    /// As [`View::linking`].
+    pub fn linking(&self, class: &str, property: &str) -> Result<Vec<ObjectId>> {
+        self.view.linking(&self.id(), class, property)
+    }
+}
+
+/// Returns a property that is a list.
+pub(super) fn list_column<'t>(table: &'t Table, property: &str) -> Result<&'t Column> {
+    let column = table.column(property)?;
+    if column.is_list() {
+        return Ok(column);
+    }
+    Err(type_error(table, column, (column.kind().to_string(), "a list".to_owned())))
+}
+
+impl<'a> Iterator for ObjectIter<'a> {
+    type Item = Result<Object<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let entry = self.range.next()?;
+        let Objects { view, table, .. } = &self.objects;
+        Some(entry.and_then(|(key, record)| {
+            let key = ObjectKey::from_bytes(&key).ok_or_else(|| view.malformed())?;
+            Ok(Object { view: *view, table, key, record })
+        }))
+    }
+}

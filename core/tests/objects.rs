@@ -1,0 +1,232 @@
+//! Objects as an app uses them, on real files. The promises are checked in `sim`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use fastness::object::{Database, ObjectId, ObjectKey, Timestamp, Transaction, Value, Wanted};
+use fastness::schema::{Class, Property, PropertyType, Scalar, Schema, SchemaError};
+use fastness::{Error, ErrorKind, Key, ObjectError, Options, Result};
+
+fn property(name: &str, kind: impl Into<PropertyType>) -> Property {
+    Property::new(name, kind).unwrap()
+}
+
+fn list(of: Scalar, nullable: bool) -> PropertyType {
+    PropertyType::List { of, nullable }
+}
+
+fn schema() -> Schema {
+    let dog = Class::new("Dog")
+        .unwrap()
+        .with(property("name", Scalar::String).required().primary_key())
+        .with(property("age", Scalar::Int).nullable().indexed())
+        .with(property("good", Scalar::Bool))
+        .with(property("born", Scalar::Timestamp))
+        .with(property("photo", Scalar::Binary))
+        .with(property("weight", Scalar::Float))
+        .with(property("speed", Scalar::Double).nullable())
+        .with(property("walks", PropertyType::Counter))
+        .with(property("note", Scalar::String))
+        .with(property("friend", PropertyType::Object("Dog".into())))
+        .with(property("tricks", list(Scalar::String, false)))
+        .with(property("scores", list(Scalar::Int, true)));
+    let person = Class::new("Person")
+        .unwrap()
+        .with(property("dog", PropertyType::Object("Dog".into())))
+        .with(property("dogs", PropertyType::ObjectList("Dog".into())));
+    Schema::new([dog, person]).unwrap()
+}
+
+fn database() -> Database {
+    Database::in_memory(&Options::new(), &Wanted::schema(schema(), 0)).unwrap()
+}
+
+fn rex(txn: &mut Transaction) -> ObjectId {
+    txn.create_with_key("Dog", "Rex").unwrap()
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(outcome: Result<T>, kind: ErrorKind) -> Error {
+    let error = outcome.unwrap_err();
+    assert_eq!(error.kind(), kind, "{error}");
+    error
+}
+
+#[test]
+fn every_type_is_read_back_also_after_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options::new().key(Key::new([3; 64]));
+    let path = dir.path().join("dogs");
+    let wanted = Wanted::schema(schema(), 7);
+    let long = "x".repeat(100_000);
+    let values: Vec<(&str, Value<'_>)> = vec![
+        ("age", 3.into()),
+        ("good", true.into()),
+        ("born", Timestamp::new(-5, 7).into()),
+        ("photo", vec![0_u8, 255].into()),
+        ("weight", 1.5_f32.into()),
+        ("speed", (-0.0_f64).into()),
+        ("walks", 12.into()),
+        ("note", long.as_str().into()),
+    ];
+    let database = Database::open(&options, &path, &wanted).unwrap();
+    let mut txn = database.write().unwrap();
+    let id = rex(&mut txn);
+    for (name, value) in &values {
+        txn.set(&id, name, value.clone()).unwrap();
+        assert!(txn.object(&id).unwrap().unwrap().get(name).unwrap().is_same(value));
+    }
+    txn.set(&id, "friend", &id).unwrap();
+    txn.commit().unwrap();
+    drop(database);
+    let database = Database::open(&options, &path, &Wanted::anything()).unwrap();
+    let snapshot = database.snapshot().unwrap();
+    assert_eq!(snapshot.view().schema().unwrap(), schema());
+    assert_eq!(snapshot.view().schema_version(), Some(7));
+    let dog = snapshot.objects("Dog").unwrap().get("Rex").unwrap().unwrap();
+    for (name, value) in &values {
+        assert!(dog.get(name).unwrap().is_same(value), "{name}");
+    }
+    assert_eq!(dog.get("friend").unwrap(), Value::Link(id.clone()));
+    assert_eq!(dog.linking("Dog", "friend").unwrap(), [id]);
+    assert_eq!(dog.get("name").unwrap(), "Rex".into());
+}
+
+#[test]
+fn a_new_object_has_null_zero_and_nothing() {
+    let database = database();
+    let mut txn = database.write().unwrap();
+    let id = rex(&mut txn);
+    let dog = txn.object(&id).unwrap().unwrap();
+    for name in ["age", "born", "photo", "speed", "note", "friend"] {
+        assert_eq!(dog.get(name).unwrap(), Value::Null, "{name}");
+    }
+    assert_eq!(dog.get("good").unwrap(), false.into());
+    assert_eq!(dog.get("weight").unwrap(), 0.0_f32.into());
+    assert_eq!(dog.get("walks").unwrap(), 0.into());
+    assert_eq!(dog.list("tricks").unwrap(), []);
+}
+
+#[test]
+fn deleting_takes_links_and_list_elements_with_it() {
+    let database = database();
+    let mut txn = database.write().unwrap();
+    let [rex, ida] = ["Rex", "Ida"].map(|name| txn.create_with_key("Dog", name).unwrap());
+    let person = txn.create("Person").unwrap();
+    assert_eq!(person.key, ObjectKey::Row(1));
+    txn.set(&person, "dog", &rex).unwrap();
+    txn.set(&rex, "friend", &rex).unwrap();
+    let mut dogs = txn.list(&person, "dogs").unwrap();
+    for dog in [&rex, &ida, &rex] {
+        dogs.push(dog).unwrap();
+    }
+    let kept = dogs.elements().unwrap()[1].id;
+    assert_eq!(txn.view().linking(&rex, "Person", "dogs").unwrap().len(), 2);
+    txn.delete(&rex).unwrap();
+    let owner = txn.object(&person).unwrap().unwrap();
+    assert_eq!(owner.get("dog").unwrap(), Value::Null);
+    let left: Vec<_> = owner.list("dogs").unwrap().into_iter().map(|left| left.id).collect();
+    assert_eq!(left, [kept]);
+    assert_eq!(txn.view().linking(&ida, "Person", "dogs").unwrap(), std::slice::from_ref(&person));
+    refused(txn.set(&rex, "age", 1), ErrorKind::IllegalState);
+    refused(txn.set(&person, "dog", &rex), ErrorKind::IllegalState);
+    // A new one of that name is linked by nobody.
+    let rex = txn.create_with_key("Dog", "Rex").unwrap();
+    assert_eq!(txn.view().linking(&rex, "Person", "dogs").unwrap(), []);
+}
+
+#[test]
+fn elements_keep_their_ids() {
+    let database = database();
+    let mut txn = database.write().unwrap();
+    let id = rex(&mut txn);
+    let mut list = txn.list(&id, "scores").unwrap();
+    let ids: Vec<_> = (0..4).map(|score| list.push(score).unwrap()).collect();
+    list.move_to(0, 2).unwrap();
+    list.set(3, Value::Null).unwrap();
+    let removed = list.remove(0).unwrap();
+    assert_eq!(removed.id, ids[1]);
+    let last = list.insert(0, 9).unwrap();
+    let found: Vec<_> =
+        list.elements().unwrap().into_iter().map(|element| (element.id, element.value)).collect();
+    let expected =
+        [(last, 9.into()), (ids[2], 2.into()), (ids[0], 0.into()), (ids[3], Value::Null)];
+    assert_eq!(found, expected);
+    refused(list.insert(5, 1), ErrorKind::OutOfBounds);
+    refused(list.set(4, 1), ErrorKind::OutOfBounds);
+    refused(list.set(0, "nine"), ErrorKind::InvalidArgument);
+    list.clear().unwrap();
+    assert!(list.push(1).unwrap().number > last.number);
+    let mut tricks = txn.list(&id, "tricks").unwrap();
+    refused(tricks.push(Value::Null), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn what_cannot_be_is_refused_and_changes_nothing() {
+    let database = database();
+    let mut txn = database.write().unwrap();
+    let id = rex(&mut txn);
+    let person = txn.create("Person").unwrap();
+    refused(txn.create("Cat"), ErrorKind::InvalidArgument);
+    refused(txn.create("Dog"), ErrorKind::General);
+    refused(txn.create_with_key("Dog", "Rex"), ErrorKind::General);
+    refused(txn.create_with_key("Dog", 5), ErrorKind::InvalidArgument);
+    refused(txn.create_with_key("Dog", Value::Null), ErrorKind::InvalidArgument);
+    refused(txn.create_with_key("Dog", "x".repeat(501)), ErrorKind::InvalidArgument);
+    refused(txn.create_with_key("Person", 1), ErrorKind::IllegalState);
+    refused(txn.set(&id, "color", 1), ErrorKind::InvalidArgument);
+    refused(txn.set(&id, "age", "three"), ErrorKind::InvalidArgument);
+    refused(txn.set(&id, "good", Value::Null), ErrorKind::InvalidArgument);
+    refused(txn.set(&id, "name", "Rax"), ErrorKind::InvalidArgument);
+    refused(txn.set(&id, "tricks", 1), ErrorKind::InvalidArgument);
+    refused(txn.set(&id, "friend", &person), ErrorKind::InvalidArgument);
+    refused(txn.add(&id, "age", 1), ErrorKind::InvalidArgument);
+    let long = "x".repeat(fastness::schema::STRING_BYTES_MAX + 1);
+    let error = refused(txn.set(&id, "note", long), ErrorKind::InvalidArgument);
+    assert!(matches!(error, Error::Schema(SchemaError::StringTooLong { .. })));
+    assert_eq!(txn.add(&id, "walks", i64::MAX).unwrap(), i64::MAX);
+    assert_eq!(txn.add(&id, "walks", 1).unwrap(), i64::MIN);
+    txn.commit().unwrap();
+    let snapshot = database.snapshot().unwrap();
+    assert_eq!(snapshot.objects("Dog").unwrap().len(), 1);
+    let longest = "x".repeat(fastness::schema::STRING_BYTES_MAX);
+    database.transact(|txn| txn.set(&id, "note", longest.as_str())).unwrap();
+    let dog = database.snapshot().unwrap();
+    assert_eq!(dog.object(&id).unwrap().unwrap().get("note").unwrap(), longest.into());
+}
+
+#[test]
+fn an_aborted_transaction_takes_no_number() {
+    let database = database();
+    let mut txn = database.write().unwrap();
+    assert_eq!(txn.create("Person").unwrap().key, ObjectKey::Row(1));
+    txn.abort();
+    let failed: Result<()> = database.transact(|txn| {
+        txn.create("Person")?;
+        Err(ObjectError::ClassUnknown { class: "Cat".into() }.into())
+    });
+    refused(failed, ErrorKind::InvalidArgument);
+    let id = database.transact(|txn| txn.create("Person")).unwrap();
+    assert_eq!(id.key, ObjectKey::Row(1));
+    assert_eq!(database.snapshot().unwrap().objects("Person").unwrap().len(), 1);
+}
+
+/// Two properties of fifteen thousand bytes, so that records outgrow a page and come back.
+#[test]
+fn values_move_in_and_out_of_the_record() {
+    let database = database();
+    let id = database.transact(|txn| Ok(rex(txn))).unwrap();
+    for len in [0, 1024, 1025, 60_000, 3, 2000, 0] {
+        let text = "é".repeat(len / 2);
+        database
+            .transact(|txn| {
+                txn.set(&id, "note", text.as_str())?;
+                txn.set(&id, "photo", text.as_bytes())
+            })
+            .unwrap();
+        let snapshot = database.snapshot().unwrap();
+        let dog = snapshot.object(&id).unwrap().unwrap();
+        assert_eq!(dog.get("note").unwrap(), text.as_str().into());
+        assert_eq!(dog.get("photo").unwrap(), text.as_bytes().into());
+        assert_eq!(snapshot.store().tree("main/0.apart").len(), if len > 1025 { 2 } else { 0 });
+    }
+}
