@@ -6,6 +6,10 @@
 
 use super::TreeState;
 use crate::conc::{Arc, AtomicUsize, Mutex, Ordering, Weak};
+use crate::unit::PAGE_BYTES;
+
+/// Most pages that a walk reads ahead.
+const READ_AHEAD_PAGES: usize = 64;
 
 /// The budget, and the trees that spend it.
 #[derive(Debug)]
@@ -66,6 +70,11 @@ impl Cache {
     pub(crate) fn cost(&self, bytes: usize) -> Cost {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         Cost { total: Arc::clone(&self.bytes), bytes }
+    }
+
+    /// Returns how many pages a walk may read ahead.
+    pub(crate) fn pages_ahead(&self) -> usize {
+        (self.bytes_max / (16 * PAGE_BYTES)).min(READ_AHEAD_PAGES)
     }
 
     /// Lets a tree spend the budget.

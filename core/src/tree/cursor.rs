@@ -17,8 +17,10 @@ pub struct Range<'a> {
     root: Option<Arc<Node>>,
     bounds: (Bound<Vec<u8>>, Bound<Vec<u8>>),
     ends: Option<Ends>,
-    /// The entry that was lent last, and its value if that is not in the leaf.
-    lent: Option<(Arc<Node>, usize)>,
+    /// Entries of the front's leaf that are yet to be lent; the front itself stays behind until
+    /// it settles. Its end is 0 unless entries are being lent.
+    run: std::ops::Range<usize>,
+    /// The value that was lent last, if it is not in the leaf.
     value: Vec<u8>,
 }
 
@@ -37,6 +39,8 @@ struct Path {
     above: Vec<(Arc<Node>, usize)>,
     leaf: Arc<Node>,
     index: usize,
+    /// How many leaves were read ahead: the further it goes, the more.
+    ahead: usize,
 }
 
 impl<'a> Range<'a> {
@@ -51,7 +55,7 @@ impl<'a> Range<'a> {
         if inverted(&bounds) {
             bounds.1 = Bound::Unbounded;
         }
-        Self { pager, root, bounds, ends: None, lent: None, value: Vec::new() }
+        Self { pager, root, bounds, ends: None, run: 0..0, value: Vec::new() }
     }
 
     /// Finds both ends when first asked for an entry; `None` if there is none.
@@ -66,7 +70,18 @@ impl<'a> Range<'a> {
                 self.ends = Some(Ends { front, back, met });
             }
         }
+        self.settle()?;
         Ok(self.ends.as_mut())
+    }
+
+    /// Brings the front to the first entry that was not lent.
+    fn settle(&mut self) -> Result<()> {
+        let run = std::mem::take(&mut self.run);
+        let (Some(ends), Some(last)) = (&mut self.ends, run.end.checked_sub(1)) else {
+            return Ok(());
+        };
+        ends.front.index = run.start.min(last);
+        if run.is_empty() { self.go_on(true, self.pager) } else { Ok(()) }
     }
 
     /// Goes on to the next entry and returns the leaf and the index of the one left behind.
@@ -121,38 +136,33 @@ impl<'a> Range<'a> {
     /// # Errors
     /// If a page cannot be read or is damaged.
     pub fn next_lent(&mut self) -> Result<Option<(&[u8], &[u8])>> {
-        let outcome = self.lend();
-        if !self.ended_by(outcome)? {
-            return Ok(None);
+        if self.run.is_empty() {
+            let outcome = self.lend();
+            self.ended_by(outcome)?;
         }
-        let Some((leaf, index)) = &self.lent else { return Ok(None) };
-        let value = match leaf.payload(*index) {
-            Payload::Inline { at, len } => leaf.slice(at, len),
-            Payload::Stored { .. } | Payload::Long(_) => &self.value,
+        let (Some(index), Some(ends)) = (self.run.next(), &self.ends) else { return Ok(None) };
+        let inline = match ends.front.leaf.payload(index) {
+            Payload::Inline { at, len } => Some((at, len)),
+            Payload::Stored { .. } | Payload::Long(_) => None,
         };
-        Ok(Some((leaf.key(*index), value)))
+        if inline.is_none() {
+            let value = ends.front.leaf.value(index, self.pager);
+            let value = self.ended_by(value)?;
+            self.value.clear();
+            self.value.extend_from_slice(&value);
+        }
+        let Some(Ends { front, .. }) = &self.ends else { return Ok(None) };
+        let value = inline.map_or(&*self.value, |(at, len)| front.leaf.slice(at, len));
+        Ok(Some((front.leaf.key(index), value)))
     }
 
-    /// Notes the next entry as lent and tells whether there is one.
-    fn lend(&mut self) -> Result<bool> {
-        let pager = self.pager;
-        let Some(ends) = self.ends()? else { return Ok(false) };
-        let (leaf, index) = (&ends.front.leaf, ends.front.index);
-        match leaf.payload(index) {
-            Payload::Inline { .. } => {}
-            Payload::Stored { .. } | Payload::Long(_) => {
-                let value = leaf.value(index, pager)?;
-                self.value.clear();
-                self.value.extend_from_slice(&value);
-            }
+    /// Notes the entries of the front's leaf as those to be lent next.
+    fn lend(&mut self) -> Result<()> {
+        if let Some(ends) = self.ends()? {
+            let end = if ends.met { ends.back.index + 1 } else { ends.front.leaf.count() };
+            self.run = ends.front.index..end;
         }
-        let Some(ends) = &self.ends else { return Ok(false) };
-        match &mut self.lent {
-            Some((lent, at)) if Arc::ptr_eq(lent, &ends.front.leaf) => *at = ends.front.index,
-            lent => *lent = Some((Arc::clone(&ends.front.leaf), ends.front.index)),
-        }
-        self.go_on(true, pager)?;
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -203,7 +213,7 @@ impl Path {
     /// Goes down to a leaf; at each branch `choose` tells the child.
     fn at(root: &Arc<Node>, choose: impl Fn(&Node) -> usize, pager: &Pager) -> Result<Self> {
         let above = Vec::with_capacity(usize::from(root.level()));
-        let mut path = Self { above, leaf: Arc::clone(root), index: 0 };
+        let mut path = Self { above, leaf: Arc::clone(root), index: 0, ahead: 2 };
         path.descend(choose, pager)?;
         Ok(path)
     }
@@ -235,7 +245,9 @@ impl Path {
             };
             *index = next;
             if forward {
-                branch.read_ahead(next, pager)?;
+                self.ahead = pager.cache().pages_ahead().min(2 * self.ahead);
+                branch.read_ahead(next, self.ahead, pager)?;
+                branch.warm_leaf(next + 1);
             }
             self.leaf = branch.child(next, pager)?;
             self.descend(|node| if forward { 0 } else { node.count() - 1 }, pager)?;

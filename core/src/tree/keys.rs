@@ -7,6 +7,9 @@ use std::cmp::Ordering;
 /// Room that a copy leaves for what is changed next.
 const ROOM_BYTES: usize = 512;
 
+/// What a processor brings into its cache at once.
+const LINE_BYTES: usize = 64;
+
 /// The keys of a node in order. The heap holds them, in a leaf with what belongs to each, in any
 /// order and with gaps.
 #[derive(Debug, Default)]
@@ -62,6 +65,18 @@ impl Keys {
     fn learn(&mut self) {
         let keys = self.spots.iter().skip(usize::from(self.open));
         self.heads = Heads::new(keys.map(|spot| &self.heap[spot.start()..spot.end()]));
+    }
+
+    /// Reads a byte of every cache line.
+    pub(super) fn line_sum(&self) -> u8 {
+        let spots = self.spots.iter().step_by(LINE_BYTES / size_of::<Spot>());
+        let sum = spots.fold(0, |sum, spot| sum ^ spot.len.to_le_bytes()[0]);
+        self.heap.iter().step_by(LINE_BYTES).fold(sum, |sum, byte| sum ^ byte)
+    }
+
+    /// Returns where the bytes and what leads to them lie in memory.
+    pub(super) const fn places(&self) -> (*const u8, *const Spot) {
+        (self.heap.as_ptr(), self.spots.as_ptr())
     }
 
     pub(super) const fn count(&self) -> usize {

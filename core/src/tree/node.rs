@@ -13,8 +13,8 @@ use crate::error::Result;
 use crate::page::{NodePage, branch_cell_bytes, encode_branch};
 use crate::unit::{PAGE_BYTES, PageBytes};
 
-/// Most pages that a walk reads at once.
-const READ_AHEAD_PAGES: usize = 32;
+/// Most pages between two that are wanted that are read with them rather than left out.
+const GAP_PAGES: u64 = 8;
 
 /// A leaf or a branch.
 #[derive(Debug)]
@@ -135,24 +135,41 @@ impl Node {
         self.links[index].node_with(Some(self.level - 1), late, pager)
     }
 
-    /// Makes children from `index` on resident that are not and lie one behind the other.
-    pub(super) fn read_ahead(&self, index: usize, pager: &Pager) -> Result<()> {
+    /// Makes leaves from child `index` on resident, `count` at most, unless that one is. Those that
+    /// lie close together are read together.
+    pub(super) fn read_ahead(&self, index: usize, count: usize, pager: &Pager) -> Result<()> {
         if self.level > 1 || self.late.is_some() || self.links[index].peek().is_some() {
             return Ok(());
         }
-        let ahead = self.links[index..].iter().take(READ_AHEAD_PAGES);
-        let pointers = ahead.map_while(|link| link.pointer.filter(|_| link.peek().is_none()));
-        let mut last = None;
-        let in_line = pointers.take_while(|pointer| {
-            let page = pointer.page.0;
-            last.replace(page).is_none_or(|last| page == last + 1)
-        });
-        let in_line: Vec<_> = in_line.collect();
-        if in_line.len() > 1 && pager.cache().make_room() {
-            let nodes = pager.nodes(&in_line, self.level - 1)?;
-            nodes.zip(&self.links[index..]).for_each(|(node, link)| link.keep(&node));
+        let ahead = self.links[index..].iter().take(count).filter(|link| link.peek().is_none());
+        let ahead = ahead.filter_map(|link| Some((link.pointer?, link)));
+        let mut wanted: Vec<_> = ahead.collect();
+        if wanted.len() < 2 || !pager.cache().make_room() {
+            return Ok(());
+        }
+        wanted.sort_unstable_by_key(|(pointer, _)| pointer.page);
+        for close in wanted.chunk_by(|(a, _), (b, _)| b.page.0 - a.page.0 <= GAP_PAGES) {
+            let pointers: Vec<_> = close.iter().map(|(pointer, _)| *pointer).collect();
+            let nodes = pager.nodes(&pointers, self.level - 1)?;
+            for ((_, link), node) in close.iter().zip(nodes) {
+                if let Some(node) = node {
+                    link.keep(&node);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Brings a leaf that is walked next into the processor's cache, all its lines at once instead
+    /// of one after the other as they are needed, and what leads to those of the leaf after it.
+    pub(super) fn warm_leaf(&self, index: usize) {
+        let leaf = |index| self.links.get(index).and_then(Link::peek).filter(|_| self.level == 1);
+        if let Some(after) = leaf(index + 1) {
+            std::hint::black_box((after.touched.load(Ordering::Relaxed), after.keys.places()));
+        }
+        if let Some(leaf) = leaf(index) {
+            std::hint::black_box(leaf.keys.line_sum());
+        }
     }
 
     pub(super) fn touch(&self) {

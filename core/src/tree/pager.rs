@@ -105,24 +105,27 @@ impl Pager {
         Ok(Arc::new(Node::of_page(page, &self.cache)))
     }
 
-    /// Reads nodes that lie one behind the other, up to the first that cannot be read.
+    /// Reads nodes that lie close together, in the order of their pages, in one go; `None` for one
+    /// that cannot be read.
     pub(crate) fn nodes(
         &self,
         pointers: &[Pointer],
         level: u8,
-    ) -> Result<impl Iterator<Item = Arc<Node>>> {
-        let mut bytes = vec![0; pointers.len() * PAGE_BYTES];
+    ) -> Result<impl Iterator<Item = Option<Arc<Node>>>> {
         let first = pointers.first().map_or(PageId(0), |pointer| pointer.page);
+        let place = move |page: PageId| usize::try_from(page.0 - first.0).unwrap_or(usize::MAX);
+        let count = pointers.last().map_or(0, |last| place(last.page) + 1);
+        let mut bytes = vec![0; count * PAGE_BYTES];
         // A file that ends early reads as zeros from there, which no seal fits.
         read_whole(self.file(), &mut bytes, offset(first)).map_err(|e| self.io(&e))?;
-        let pages = bytes.chunks_exact(PAGE_BYTES).map(Box::<[u8]>::from);
-        let nodes = pages.zip(pointers).map_while(|(page, pointer)| {
+        Ok(pointers.iter().map(move |pointer| {
+            let at = place(pointer.page) * PAGE_BYTES;
+            let page = Box::<[u8]>::from(&bytes[at..at + PAGE_BYTES]);
             let mut page: Box<PageBytes> = page.try_into().ok()?;
             let ours = self.sealer.open(pointer.place(), pointer.seal, &mut page);
             let page = NodePage::decode(page).filter(|page| ours && page.level() == level)?;
             Some(Arc::new(Node::of_page(page, &self.cache)))
-        });
-        Ok(nodes.collect::<Vec<_>>().into_iter())
+        }))
     }
 
     /// Reads a chain of overflow pages, telling `visit` each page.
