@@ -88,6 +88,34 @@ kinds! {
     Damage = "damage",
     /// Keeps a copy of the file as it is.
     Keep = "keep",
+    /// Logs user a in: b says how.
+    LogIn = "log-in",
+    /// Logs user a out.
+    LogOut = "log-out",
+    /// Changes the password of user a: b says by whom.
+    ChangePassword = "change-password",
+    /// Looks up user b for user a.
+    LookUp = "look-up",
+    /// Gives up a call that is under way.
+    Cancel = "cancel",
+    /// Opens session a for user b: c says which file.
+    OpenSession = "open-session",
+    /// Closes session a.
+    CloseSession = "close-session",
+    /// Says that the token of session a is no longer accepted.
+    Expire = "expire",
+    /// Lets message a arrive, as it is under way: b says how many more do.
+    Carry = "carry",
+    /// Loses message a: b says what is heard of that.
+    Lose = "lose",
+    /// Sends message a a second time.
+    Repeat = "repeat",
+    /// Lets time pass: a says how much, or until when.
+    Pass = "pass",
+    /// Sets the clock of the program: a and b say how wrong it is.
+    SetClock = "set-clock",
+    /// Tells the program whether there is a network: a says what.
+    Network = "network",
 }
 
 /// One operation of a plan.

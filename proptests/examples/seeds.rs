@@ -27,6 +27,7 @@ fn main() -> io::Result<()> {
             "file" => file_seeds(),
             "page" => page_seeds(),
             "seal" => seal_seeds(),
+            "auth_users" => plans("auth"),
             check => plans(check),
         };
         fs::create_dir_all(dir.join(body.name))?;

@@ -39,6 +39,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "pins", run: pins },
     Body { name: "compaction", run: compaction },
     Body { name: "auth", run: auth },
+    Body { name: "auth_users", run: auth_users },
 ];
 
 fn twins(bytes: &[u8], plain: fn(&[u8]), encrypted: fn(&[u8])) {
@@ -87,4 +88,9 @@ pub fn pins(bytes: &[u8]) {
 /// Compaction and copies keep the content, also when they are interrupted.
 pub fn compaction(bytes: &[u8]) {
     twins(bytes, check::compaction, check::compaction_encrypted);
+}
+
+/// Users, sessions and accounts are as their models say, whatever network, clocks and crashes do.
+pub fn auth_users(bytes: &[u8]) {
+    twins(bytes, check::auth_users, check::auth_users_encrypted);
 }

@@ -9,6 +9,7 @@
 )]
 
 mod adversary;
+mod auth;
 mod canary;
 mod compaction;
 mod compare;
@@ -141,6 +142,7 @@ pub static CHECKS: &[Check] = &[
     pins::CHECK,
     compaction::CHECK,
     unsynced::CHECK,
+    auth::CHECK,
 ];
 
 /// Wrong on purpose: a healthy campaign always catches it.
@@ -226,4 +228,5 @@ bodies! {
     "nonces" => nonces, nonces_encrypted;
     "pins" => pins, pins_encrypted;
     "compaction" => compaction, compaction_encrypted;
+    "auth" => auth_users, auth_users_encrypted;
 }

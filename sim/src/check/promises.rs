@@ -91,6 +91,55 @@ pub(super) const S2: Invariant = promise(
 pub(super) const S4: Invariant = promise("S4", "A file under steady updates stops growing.");
 pub(super) const S5: Invariant =
     promise("S5", "A commit that failed gives back the pages it took.");
+pub(super) const H1: Invariant = promise(
+    "H1",
+    "An account, a password, a login and a revocation that were acknowledged survive every \
+     crash; the rest is there whole or not at all.",
+);
+pub(super) const H2: Invariant = promise(
+    "H2",
+    "Who logs in has the password that the account has at that moment; an unknown name \
+     costs and says the same as a wrong password.",
+);
+pub(super) const H3: Invariant =
+    promise("H3", "A token that was revoked is refused by every call, for ever.");
+pub(super) const H4: Invariant = promise(
+    "H4",
+    "A refresh token is good until it expires or is revoked; what the server did not give \
+     out, never.",
+);
+pub(super) const H5: Invariant =
+    promise("H5", "Revoking ends the login that the token belongs to, and no other.");
+pub(super) const H8: Invariant =
+    promise("H8", "Only an administrator reaches the account or the files of somebody else.");
+pub(super) const H12: Invariant = promise("H12", "A name leads to one account.");
+pub(super) const U6: Invariant = promise("U6", "A request is what the original client sends.");
+pub(super) const U9: Invariant = promise(
+    "U9",
+    "One token request is in flight at most; an answer to any other changes nothing.",
+);
+pub(super) const U11: Invariant = promise("U11", "Renewal is never over in silence.");
+pub(super) const U12: Invariant = promise(
+    "U12",
+    "Who is logged in is durable before anything that follows from it is told or sent.",
+);
+pub(super) const U13: Invariant =
+    promise("U13", "Logging out is local and at once, whatever network and server do.");
+pub(super) const U14: Invariant = promise(
+    "U14",
+    "A revocation names the token of the moment of the logout, is kept until the server has \
+     answered, and never touches a token that was given out later.",
+);
+pub(super) const U15: Invariant = promise(
+    "U15",
+    "A session that was closed or parked gets no token, whatever answer is still under way.",
+);
+pub(super) const U16: Invariant =
+    promise("U16", "A login takes up the parked sessions of its user, and of nobody else.");
+pub(super) const U17: Invariant = promise(
+    "U17",
+    "Who is logged in, who is current, and what a call leads to are as the model says.",
+);
 
 #[cfg(test)]
 mod tests {
@@ -101,7 +150,8 @@ mod tests {
         let document = include_str!("../../../docs/verification.md");
         for invariant in [
             A1, A2, C1, C2, C3, C5, C6, C7, C8, C9, C10, C11, C12, C13, C14, D1, D2, D3, D4, D5,
-            E1, F1, F2, F3, L1, S1, S2, S4, S5,
+            E1, F1, F2, F3, H1, H2, H3, H4, H5, H8, H12, L1, S1, S2, S4, S5, U6, U9, U11, U12, U13,
+            U14, U15, U16, U17,
         ] {
             let row = format!("| {} | {} |", invariant.id, invariant.promise);
             assert!(document.contains(&row), "not in docs/verification.md: {row}");

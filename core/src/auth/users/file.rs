@@ -3,7 +3,7 @@
 //! - U12 What changed is committed before an output leaves; if that fails, nothing has happened.
 //!
 //! Two trees, `users` and `revocations`: eight bytes of number, big-endian, and a user as JSON.
-//! Specified in docs/auth.md#the-user-store.
+//! Specified in docs/auth.md#the-user-store. Check: `sim::check::auth_users`.
 
 use super::event::{Input, Output, UserId};
 use super::kept::Kept;

@@ -214,10 +214,9 @@ impl Users {
     fn log_out(&mut self, now: Time, id: &UserId, outputs: &mut Vec<Output>) {
         let Some(revocation) = self.kept.log_out(id) else { return };
         for session in self.of_user(id) {
-            if self.waits(session) && fault::on(Fault::Au05) {
-                continue;
+            if !self.waits(session) || !fault::on(Fault::Au05) {
+                self.drive(now, (session, refresh::Input::Stop), outputs);
             }
-            self.drive(now, (session, refresh::Input::Stop), outputs);
             outputs.push(Output::Park(session));
         }
         self.retries.insert(revocation, Retry::new(now, self.backoff.clone()));

@@ -14,7 +14,8 @@
 //! - U16 A login takes up the parked sessions of its user, and of nobody else.
 //! - U17 Who is logged in, who is current, and what a call leads to are as the model says.
 //!
-//! Specified in docs/auth.md#users-over-time.
+//! Specified in docs/auth.md#users-over-time. Model: `models::auth`. Check:
+//! `sim::check::auth_users`.
 //!
 //! ```
 //! use fastness::auth::users::{Answer, Call, CallId, Input, Output, Users};

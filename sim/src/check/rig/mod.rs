@@ -138,7 +138,21 @@ impl<'w> Rig<'w> {
             | Kind::Inject
             | Kind::Heal
             | Kind::Damage
-            | Kind::Keep => Ok(()),
+            | Kind::Keep
+            | Kind::LogIn
+            | Kind::LogOut
+            | Kind::ChangePassword
+            | Kind::LookUp
+            | Kind::Cancel
+            | Kind::OpenSession
+            | Kind::CloseSession
+            | Kind::Expire
+            | Kind::Carry
+            | Kind::Lose
+            | Kind::Repeat
+            | Kind::Pass
+            | Kind::SetClock
+            | Kind::Network => Ok(()),
         }
     }
 

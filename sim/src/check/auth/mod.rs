@@ -1,0 +1,267 @@
+//! Users over time: a program and two servers, each on a machine of its own that may die at any
+//! moment, with clocks that go wrong and a network that holds, loses, repeats and reorders.
+//!
+//! Whatever is sent waits until the plan lets it arrive; so a logout may be revoked long after the
+//! next login, and a password changed while another login is being checked.
+
+mod acts;
+mod parcel;
+mod program;
+mod server;
+mod wire;
+
+use super::compare::Stop;
+use super::promises::{H1, H2, H3, H4, H5, H8, H12, U6, U9, U11, U12, U13, U14, U15, U16, U17};
+use super::rig::unexpected;
+use super::world::World;
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use crate::clock::Clock;
+use crate::fs::{Fault, Injection};
+use crate::net::Net;
+use fastness::auth::server::{ADMIN_NAME, Policy};
+use fastness::auth::users::{Input, SessionId};
+use fastness::auth::{AuthUrl, RequestId, Time};
+use fastness_models::{Kind, Op};
+use parcel::{Parcel, Stage};
+use program::{Event, Program, Told, Trouble};
+use server::Server;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+pub(super) const CHECK: Check = Check {
+    name: "auth",
+    about: "users, sessions and accounts, over a hostile network, wrong clocks and crashes",
+    invariants: &[U17, U12, U13, U14, U15, U16, U9, U11, U6, H1, H2, H3, H4, H5, H8, H12],
+    marks: &[
+        "logged out without a network",
+        "revocation arrived after a newer login",
+        "revocation of an earlier process arrived",
+        "revocation given up",
+        "token came after its session was closed or parked",
+        "parked sessions taken up by a login",
+        "several users at once",
+        "the only user has expired",
+        "token renewed",
+        "call refused",
+        "request arrived twice",
+        "crash in a change: done",
+        "crash in a change: undone",
+        "handed in again after an error of the disk",
+        "reopened after an error of the disk",
+        "server: crash inside a commit",
+        "server: password changed while a login was checked",
+    ],
+    recipe: Recipe {
+        mix: &[
+            (Kind::LogIn, 14),
+            (Kind::LogOut, 6),
+            (Kind::ChangePassword, 3),
+            (Kind::LookUp, 2),
+            (Kind::Cancel, 1),
+            (Kind::OpenSession, 7),
+            (Kind::CloseSession, 2),
+            (Kind::Expire, 1),
+            (Kind::Carry, 48),
+            (Kind::Lose, 5),
+            (Kind::Repeat, 3),
+            (Kind::Pass, 8),
+            (Kind::SetClock, 1),
+            (Kind::Network, 2),
+            (Kind::Kill, 1),
+            (Kind::PowerLoss, 2),
+            (Kind::Inject, 2),
+        ],
+        ops_min: 40,
+        ops_max: 160,
+    },
+    body,
+};
+
+/// Names of accounts that there may be.
+const NAMES: [&str; 4] = ["ann", "bob/2", "eve", ADMIN_NAME];
+const SESSIONS: u8 = 4;
+const SECOND: i64 = 1000;
+const HOUR: i64 = 3600 * SECOND;
+/// Rounds after which everything has settled.
+const ROUNDS_MAX: usize = 64;
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let mut drill = Drill::start(&world, probe).map_err(|stop| unexpected(stop, U12.id))?;
+    for (step, op) in plan.ops.iter().enumerate() {
+        drill.probe.count(op.kind.name(), 1);
+        drill.probe.line(|| format!("{step:4} {op}"));
+        drill.step(*op).map_err(|stop| unexpected(stop, U12.id).at(step))?;
+    }
+    drill.settle().map_err(|stop| unexpected(stop, U12.id).at(plan.ops.len()))
+}
+
+/// A program, its servers, and what is under way between them.
+struct Drill<'w> {
+    probe: &'w mut Probe,
+    clock: Clock,
+    program: Program<'w>,
+    servers: Vec<Server<'w>>,
+    net: Net<Parcel>,
+    calls: u64,
+    /// What has arrived at a server: process and number.
+    arrived: BTreeSet<(u32, RequestId)>,
+}
+
+impl<'w> Drill<'w> {
+    fn start(world: &'w World, probe: &'w mut Probe) -> Result<Self, Stop> {
+        let clock = Clock::new(Time(1_500_000_000 * SECOND + 250));
+        let seconds = Duration::from_secs;
+        let [short, long, ..] = world.salt.to_le_bytes().map(usize::from);
+        let policy = Policy {
+            access_ttl: [seconds(20), seconds(600), seconds(5), seconds(20)][short % 4],
+            refresh_ttl: [seconds(7200), seconds(30 * 86_400), seconds(315_360_000)][long % 3],
+            ..Policy::default()
+        };
+        let urls = ["http://one:9080", "https://two:9443/auth/"].map(AuthUrl::for_login);
+        let urls: Vec<AuthUrl> = urls.into_iter().filter_map(Result::ok).collect();
+        let servers = urls.iter().map(|url| Server::start(world, url.clone(), policy));
+        let servers = servers.collect::<Result<Vec<_>, _>>()?;
+        let program = Program::start(world, urls, clock.shown())?;
+        let (net, arrived) = (Net::default(), BTreeSet::new());
+        Ok(Self { probe, clock, program, servers, net, calls: 0, arrived })
+    }
+
+    fn step(&mut self, op: Op) -> Result<(), Stop> {
+        match op.kind {
+            Kind::LogIn => self.log_in(op),
+            Kind::LogOut => self.log_out(op),
+            Kind::ChangePassword => self.change_password(op),
+            Kind::LookUp => self.look_up(op),
+            Kind::Cancel => self.cancel(op),
+            Kind::OpenSession => self.open(op),
+            Kind::CloseSession => {
+                let session = op.a % SESSIONS;
+                let mut event = self.program.event(Input::Close(SessionId(session.into())));
+                event.next.close(session);
+                self.tell(event)
+            }
+            Kind::Expire => {
+                let session = SessionId((op.a % SESSIONS).into());
+                self.tell(self.program.event(Input::Expired(session)))
+            }
+            Kind::Carry => {
+                for more in 0..=op.b % 3 {
+                    self.carry(op.a.wrapping_add(more))?;
+                }
+                Ok(())
+            }
+            Kind::Lose => self.lose(op),
+            Kind::Repeat => {
+                let again = self.net.peek(op.a).and_then(Parcel::again);
+                again.into_iter().for_each(|parcel| self.net.send(parcel));
+                Ok(())
+            }
+            Kind::Pass => self.pass(op),
+            Kind::SetClock => {
+                let wrong = [0, HOUR, -HOUR, 40 * 24 * HOUR, -40 * 24 * HOUR, 15 * SECOND];
+                self.clock.set_wrong(wrong[usize::from(op.a) % wrong.len()]);
+                Ok(())
+            }
+            Kind::Network => {
+                let is_offline = op.a.is_multiple_of(2);
+                let input = if is_offline { Input::Offline } else { Input::Online };
+                self.program.is_offline = is_offline;
+                self.tell(self.program.event(input))
+            }
+            Kind::Kill | Kind::PowerLoss => self.crash(op),
+            Kind::Inject => {
+                self.inject(op);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands an event in, and puts on its way what is sent.
+    fn tell(&mut self, event: Event) -> Result<(), Stop> {
+        let (told, sent) = self.program.tell(self.clock.shown(), event, self.probe)?;
+        for (exchange, request) in sent {
+            self.probe.line(|| format!("     sends {:?}", exchange.purpose));
+            self.net.send(Parcel { exchange, stage: Stage::ToServer(Rc::new(request)) });
+        }
+        if told == Told::Crashed {
+            self.probe.line(|| "     the process dies".to_owned());
+        }
+        let model = &self.program.model;
+        match model.current(self.clock.shown().0) {
+            Err(_) => self.probe.mark("several users at once"),
+            Ok(None) if model.active().len() == 1 => self.probe.mark("the only user has expired"),
+            Ok(_) => {}
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, op: Op) -> Result<(), Stop> {
+        let until = self.program.deadline().map_or(0, |at| at.0 - self.clock.shown().0);
+        let steps = [until, until, until, until, SECOND, 20 * SECOND, 400 * SECOND, 3 * HOUR];
+        let step = steps[usize::from(op.a) % steps.len()].clamp(0, 20 * 24 * HOUR);
+        self.clock.pass(Duration::from_millis(step.unsigned_abs()));
+        match op.b % 4 {
+            0 if op.a % 8 > 3 => Ok(()),
+            _ => self.tell(self.program.event(Input::Wake)),
+        }
+    }
+
+    fn crash(&mut self, op: Op) -> Result<(), Stop> {
+        let cuts_power = op.kind == Kind::PowerLoss;
+        self.probe.crash("between calls");
+        match op.a % 4 {
+            0 | 1 => self.program.crash(self.clock.shown(), cuts_power),
+            server => self.servers[usize::from(server - 2)].crash(self.clock.now(), cuts_power),
+        }
+    }
+
+    fn inject(&mut self, op: Op) {
+        let faults = [Fault::NoSpace, Fault::Io, Fault::SyncIo];
+        let injection = Injection {
+            fault: faults[usize::from(op.b) % faults.len()],
+            after: u32::from(op.c % 3),
+            lasting: false,
+        };
+        match op.a % 3 {
+            0 => self.program.trouble = Some(Trouble::Cut),
+            1 => self.program.trouble = Some(Trouble::Error(injection)),
+            _ => self.servers[usize::from(op.b % 2)].is_armed = true,
+        }
+    }
+
+    /// The clock is set right, the network holds nothing back any more: then all that was asked is
+    /// answered, every revocation is delivered, and every session has its token.
+    fn settle(&mut self) -> Result<(), Stop> {
+        self.clock.set_wrong(0);
+        self.program.is_offline = false;
+        self.program.trouble = None;
+        self.servers.iter_mut().for_each(|server| server.is_armed = false);
+        self.tell(self.program.event(Input::Online))?;
+        for _ in 0..ROUNDS_MAX {
+            while !self.net.is_empty() {
+                self.carry(0)?;
+            }
+            let model = &self.program.model;
+            let waits = model.sessions().any(|(session, _)| !self.program.is_served(session));
+            if model.pending().is_empty() && !waits && self.program.live.is_empty() {
+                return self.audit();
+            }
+            let until = self.program.deadline().map_or(0, |at| at.0 - self.clock.shown().0);
+            self.clock.pass(Duration::from_millis(u64::try_from(until).unwrap_or_default()));
+            self.tell(self.program.event(Input::Wake))?;
+        }
+        let pending = self.program.model.pending();
+        let text = format!("nothing settles; {} revocations are left", pending.len());
+        Err(Violation::new(if pending.is_empty() { U11.id } else { U14.id }, text).into())
+    }
+
+    fn audit(&mut self) -> Result<(), Stop> {
+        for server in &self.servers {
+            server.audit(self.clock.now(), &server.model)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,471 @@
+//! A program: its users in a file on a simulated machine, and their model.
+
+use super::super::compare::Stop;
+use super::super::promises::{U6, U9, U11, U12, U13, U14, U15, U16, U17};
+use super::super::world::{World, file};
+use super::super::{Probe, Violation};
+use super::parcel::{Exchange, Purpose};
+use crate::fs::{Disk, Injection, SimFs};
+use fastness::auth::users::{Input, Kept, Output, SessionId, UserFile, UserId};
+use fastness::auth::{AuthUrl, PAUSE_MAX, Refusal, Request, RequestId, Time, User};
+use fastness_models::auth::{Grant, Users as Model, Who};
+use fastness_models::auth_server::Ask;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// What is handed in, what the model is then, and what has to come out beside requests.
+pub(super) struct Event {
+    pub(super) input: Input,
+    pub(super) next: Model,
+    pub(super) told: Vec<Output>,
+    /// The call that has to be asked.
+    pub(super) call: Option<(usize, Purpose, Ask)>,
+    /// Sessions that have to ask for a token at once, if there is a network.
+    pub(super) begins: Vec<u8>,
+}
+
+/// How the disk treats the next change.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trouble {
+    /// The power is cut in the middle of it.
+    Cut,
+    Error(Injection),
+}
+
+/// Whether an event took place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Told {
+    Whole,
+    /// The process died over it and another runs; nothing came out.
+    Crashed,
+}
+
+/// What comes out to be sent.
+pub(super) type Sent = Vec<(Rc<Exchange>, Request)>;
+
+/// A program and its model.
+pub(super) struct Program<'w> {
+    world: &'w World,
+    fs: SimFs,
+    users: Option<UserFile>,
+    urls: Vec<AuthUrl>,
+    pub(super) model: Model,
+    /// Which process it is.
+    pub(super) life: u32,
+    /// What it waits for.
+    pub(super) live: BTreeMap<RequestId, Rc<Exchange>>,
+    pub(super) is_offline: bool,
+    pub(super) trouble: Option<Trouble>,
+    /// Sessions that were told that there will be no token, since when.
+    failed: BTreeMap<u8, u64>,
+    /// Sessions that were given a token, since when they are as they were.
+    served: BTreeMap<u8, u64>,
+    /// When the token of a session expires.
+    pub(super) expires: BTreeMap<u8, i64>,
+}
+
+impl<'w> Program<'w> {
+    pub(super) fn start(world: &'w World, urls: Vec<AuthUrl>, now: Time) -> Result<Self, Stop> {
+        let fs = world.boot(Disk::default());
+        let store = world.options(&fs).create(file())?;
+        Ok(Self {
+            world,
+            fs,
+            users: Some(UserFile::open(store, now)?),
+            urls,
+            model: Model::default(),
+            life: 0,
+            live: BTreeMap::new(),
+            is_offline: false,
+            trouble: None,
+            failed: BTreeMap::new(),
+            served: BTreeMap::new(),
+            expires: BTreeMap::new(),
+        })
+    }
+
+    fn users(&self) -> &UserFile {
+        self.users.as_ref().expect("the check asks a program that runs")
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.users().deadline()
+    }
+
+    pub(super) fn id(&self, who: &Who) -> UserId {
+        UserId { url: self.urls[who.server].clone(), identity: who.identity.clone() }
+    }
+
+    fn who(&self, user: &User) -> Option<Who> {
+        let server = self.urls.iter().position(|url| *url == user.url)?;
+        Some(Who { server, identity: user.identity().to_owned() })
+    }
+
+    /// Begins an event that changes nothing in the model.
+    pub(super) fn event(&self, input: Input) -> Event {
+        let next = self.model.clone();
+        Event { input, next, told: Vec::new(), call: None, begins: Vec::new() }
+    }
+
+    /// Hands an event in, compares what comes out, and returns what is to be sent.
+    pub(super) fn tell(
+        &mut self,
+        now: Time,
+        event: Event,
+        probe: &mut Probe,
+    ) -> Result<(Told, Sent), Stop> {
+        let Event { input, next, told, call, begins } = event;
+        let is_wake = input == Input::Wake;
+        let leaves = match &input {
+            Input::LogOut(id) => Some(id.clone()),
+            _ => None,
+        };
+        let Some(outputs) = self.hand_in(now, (input, &next), probe)? else {
+            return Ok((Told::Crashed, Vec::new()));
+        };
+        self.model = next;
+        let mut call = call;
+        let mut sent = Vec::new();
+        let mut found = Vec::new();
+        for output in outputs {
+            match output {
+                Output::Forget(id) => {
+                    if self.live.remove(&id).is_none() {
+                        let text = format!("{id:?} is forgotten, and was not waited for");
+                        return Err(Violation::new(U17.id, text).into());
+                    }
+                }
+                Output::Send(id, request) => {
+                    let exchange = Rc::new(self.exchange(id, &request, &mut call)?);
+                    if let Purpose::Token(session, _) = exchange.purpose {
+                        self.failed.remove(&session);
+                    }
+                    self.live.insert(id, Rc::clone(&exchange));
+                    sent.push((exchange, request));
+                }
+                other => {
+                    self.note(&other);
+                    found.push(other);
+                }
+            }
+        }
+        if leaves.is_some_and(|id| self.users().users().kept().user(&id).is_some()) {
+            return Err(Violation::new(U13.id, "who logged out is logged in").into());
+        }
+        same_outputs(&found, &told)?;
+        if let Some((_, purpose, _)) = call {
+            return Err(Violation::new(U17.id, format!("{purpose:?} is not asked")).into());
+        }
+        for session in begins.into_iter().filter(|_| !self.is_offline) {
+            if !self.asks(session) {
+                let text = format!("session {session} does not begin");
+                return Err(Violation::new(U16.id, text).into());
+            }
+        }
+        self.audit(now)?;
+        if is_wake {
+            self.audit_deadlines(now)?;
+        }
+        Ok((Told::Whole, sent))
+    }
+
+    /// Hands something in, on a disk that may be in trouble; nothing if the process died.
+    fn hand_in(
+        &mut self,
+        now: Time,
+        (input, next): (Input, &Model),
+        probe: &mut Probe,
+    ) -> Result<Option<Vec<Output>>, Stop> {
+        let mut outputs = Vec::new();
+        match self.trouble {
+            Some(Trouble::Cut) => self.fs.record(),
+            Some(Trouble::Error(injection)) => self.fs.inject(injection),
+            None => {}
+        }
+        let Some(users) = &mut self.users else { return Ok(None) };
+        let outcome = users.handle(now, input.clone(), &mut outputs);
+        match (self.trouble, outcome) {
+            (Some(Trouble::Cut), outcome) => {
+                outcome?;
+                let forks = self.fs.take_forks();
+                if forks.is_empty() {
+                    return Ok(Some(outputs));
+                }
+                let fork = self.world.rng(|rng| rng.pick(&forks).clone());
+                let disk = self.world.rng(|rng| fork.disk.power_loss(rng));
+                probe.crash(fork.at.name());
+                let landed = self.restart(now, disk, &[self.model.clone(), next.clone()])?;
+                probe.mark(["crash in a change: undone", "crash in a change: done"][landed]);
+                Ok(None)
+            }
+            (Some(Trouble::Error(_)), Err(_)) => {
+                self.trouble = None;
+                self.fs.mend();
+                if !outputs.is_empty() {
+                    let text = "something came out of what could not be kept";
+                    return Err(Violation::new(U12.id, text).into());
+                }
+                self.same_kept(&self.model).map_err(|text| Violation::new(U12.id, text))?;
+                let Some(users) = &mut self.users else { return Ok(None) };
+                if users.handle(now, input, &mut outputs).is_ok() {
+                    probe.mark("handed in again after an error of the disk");
+                    return Ok(Some(outputs));
+                }
+                let disk = self.fs.disk();
+                self.restart(now, disk, &[self.model.clone(), next.clone()])?;
+                probe.mark("reopened after an error of the disk");
+                Ok(None)
+            }
+            (trouble, outcome) => {
+                outcome?;
+                if trouble.is_some() {
+                    self.fs.mend();
+                }
+                Ok(Some(outputs))
+            }
+        }
+    }
+
+    /// The process dies and another begins, maybe after a loss of power.
+    pub(super) fn crash(&mut self, now: Time, cuts_power: bool) -> Result<(), Stop> {
+        let mut disk = self.fs.disk();
+        if cuts_power {
+            disk = self.world.rng(|rng| disk.power_loss(rng));
+        }
+        let model = self.model.clone();
+        self.restart(now, disk, &[model]).map(drop)
+    }
+
+    /// Begins anew on a disk, which holds the users of one of the models.
+    fn restart(&mut self, now: Time, disk: Disk, models: &[Model]) -> Result<usize, Stop> {
+        self.users = None;
+        self.fs.fall_silent();
+        self.fs = self.world.boot(disk);
+        self.trouble = None;
+        self.life += 1;
+        self.live.clear();
+        self.failed.clear();
+        self.served.clear();
+        self.expires.clear();
+        self.is_offline = false;
+        let store = self.world.options(&self.fs).open(file())?;
+        self.users = Some(UserFile::open(store, now)?);
+        let mut found = Vec::new();
+        for (index, model) in models.iter().enumerate() {
+            match self.same_kept(model) {
+                Ok(()) => {
+                    self.model = model.clone();
+                    self.model.restart();
+                    return Ok(index);
+                }
+                Err(text) => found.push(text),
+            }
+        }
+        let text = format!("after a crash: {}", found.join("; or: "));
+        Err(Violation::new(U12.id, text).into())
+    }
+
+    /// Understands a request that came out.
+    fn exchange(
+        &self,
+        id: RequestId,
+        request: &Request,
+        call: &mut Option<(usize, Purpose, Ask)>,
+    ) -> Result<Exchange, Violation> {
+        let url = request.url();
+        let is_of = |base: &AuthUrl| url.starts_with(base.as_str());
+        let server = self.urls.iter().position(is_of);
+        let server = server.ok_or_else(|| Violation::new(U6.id, format!("sent to {url}")))?;
+        let body = String::from_utf8_lossy(request.body());
+        let (server, purpose, ask) = if url.ends_with("/revoke") {
+            self.revocation(server, &field(&body, "token"))?
+        } else if body.contains(r#""provider":"realm""#) {
+            self.token_request(server, (&field(&body, "data"), &field(&body, "path")))?
+        } else {
+            call.take()
+                .ok_or_else(|| Violation::new(U17.id, format!("nobody asked for {request:?}")))?
+        };
+        Ok(Exchange { life: self.life, id, server, purpose, ask })
+    }
+
+    fn revocation(&self, server: usize, token: &str) -> Result<(usize, Purpose, Ask), Violation> {
+        let of = |(who, grant): &&(Who, Grant)| who.server == server && grant.token == token;
+        let Some((who, _)) = self.model.pending().iter().find(of) else {
+            let is_newer = self.model.active().iter().any(|(_, grant)| grant.token == token);
+            let text = format!("a token is revoked that was not logged out; in use: {is_newer}");
+            return Err(Violation::new(U14.id, text));
+        };
+        let ask = Ask::Revoke(token.to_owned());
+        if self.live.values().any(|live| live.ask == ask) {
+            return Err(Violation::new(U14.id, "a token is revoked twice at once"));
+        }
+        Ok((server, Purpose::Revoke(who.clone()), ask))
+    }
+
+    fn token_request(
+        &self,
+        server: usize,
+        (token, path): (&str, &str),
+    ) -> Result<(usize, Purpose, Ask), Violation> {
+        let session = path.bytes().last().map_or(0, |digit| digit.wrapping_sub(b'0'));
+        let (Some(grant), Some(since)) = (self.model.running(session), self.model.since(session))
+        else {
+            let text = format!("session {session} asks, and is closed or parked");
+            return Err(Violation::new(U15.id, text));
+        };
+        if grant.token != token {
+            let text = format!("session {session} asks with a token of another login");
+            return Err(Violation::new(U16.id, text));
+        }
+        if self.asks(session) {
+            let text = format!("session {session} has two requests in flight");
+            return Err(Violation::new(U9.id, text));
+        }
+        let ask = Ask::Token(token.to_owned(), path.to_owned());
+        Ok((server, Purpose::Token(session, since), ask))
+    }
+
+    /// Whether a session has a request in flight.
+    fn asks(&self, session: u8) -> bool {
+        let is = |live: &Rc<Exchange>| matches!(live.purpose, Purpose::Token(s, _) if s == session);
+        self.live.values().any(is)
+    }
+
+    /// Whether a session has a token, or the word that there will be none; or wants none.
+    pub(super) fn is_served(&self, session: u8) -> bool {
+        let since = self.model.since(session);
+        let has_failed = self.failed.get(&session).copied() == since;
+        let has_token = self.served.get(&session).copied() == since;
+        self.model.running(session).is_none() || has_failed || has_token
+    }
+
+    /// Remembers what a session was told.
+    fn note(&mut self, output: &Output) {
+        match output {
+            Output::HandOver(SessionId(session), token) => {
+                let session = u8::try_from(*session).unwrap_or(u8::MAX);
+                self.expires.insert(session, token.expires().0);
+                self.served.insert(session, self.model.since(session).unwrap_or_default());
+                self.failed.remove(&session);
+            }
+            Output::Failed(SessionId(session), _) => {
+                let session = u8::try_from(*session).unwrap_or(u8::MAX);
+                let since = self.model.since(session).unwrap_or_default();
+                self.failed.insert(session, since);
+            }
+            _ => {}
+        }
+    }
+
+    /// Compares users and sessions with the model.
+    fn audit(&self, now: Time) -> Result<(), Violation> {
+        self.same_kept(&self.model).map_err(|text| Violation::new(U17.id, text))?;
+        let users = self.users().users();
+        let current = match users.current(now) {
+            Ok(user) => Ok(user.and_then(|user| self.who(user))),
+            Err(Refusal::SeveralUsers) => Err(()),
+            Err(other) => {
+                return Err(Violation::new(U17.id, format!("the current user is {other}")));
+            }
+        };
+        let expected = self.model.current(now.0).map(Option::<&Who>::cloned).map_err(drop);
+        if current != expected {
+            let text = format!("the current user is {current:?}, expected {expected:?}");
+            return Err(Violation::new(U17.id, text));
+        }
+        let valid: Vec<Who> = users.valid(now).filter_map(|user| self.who(user)).collect();
+        let expected: Vec<Who> = self.model.valid(now.0).cloned().collect();
+        if valid != expected {
+            let text = format!("valid are {valid:?}, expected {expected:?}");
+            return Err(Violation::new(U17.id, text));
+        }
+        for live in self.live.values() {
+            let Purpose::Token(session, since) = live.purpose else { continue };
+            if self.model.running(session).is_none() || self.model.since(session) != Some(since) {
+                let text = format!("session {session} still waits for what it asked for before");
+                return Err(Violation::new(U15.id, text));
+            }
+        }
+        let idle = self.idle();
+        if !idle.is_empty() && self.deadline().is_none() {
+            let text = format!("{idle:?} wait for nothing");
+            return Err(Violation::new(U11.id, text));
+        }
+        Ok(())
+    }
+
+    /// Whoever has neither a request in flight nor the word that there will be none.
+    fn idle(&self) -> BTreeSet<String> {
+        let has_failed =
+            |session: u8| self.failed.get(&session).copied() == self.model.since(session);
+        let sessions = self.model.sessions().filter(|(session, _)| {
+            let waits = self.asks(*session) || has_failed(*session);
+            !waits && self.model.running(*session).is_some()
+        });
+        let revokes = |token: &str| {
+            self.live.values().any(|live| matches!(&live.ask, Ask::Revoke(other) if other == token))
+        };
+        let pending = self.model.pending().iter().filter(|(_, grant)| !revokes(&grant.token));
+        sessions
+            .map(|(session, _)| format!("session {session}"))
+            .chain(pending.map(|(who, _)| format!("the revocation of {who:?}")))
+            .collect()
+    }
+
+    /// After a wake nothing is overdue, and nobody sleeps longer than the longest pause, or until
+    /// a token expires.
+    fn audit_deadlines(&self, now: Time) -> Result<(), Violation> {
+        let Some(deadline) = self.deadline() else { return Ok(()) };
+        let latest = self.expires.values().copied().max().unwrap_or(i64::MIN);
+        let latest = Time(latest).max(now.plus(PAUSE_MAX));
+        if deadline <= now || deadline > latest {
+            let text = format!("woken at {now:?}, the deadline is {deadline:?}");
+            return Err(Violation::new(U11.id, text));
+        }
+        Ok(())
+    }
+
+    /// Compares what is kept, tokens included.
+    fn same_kept(&self, model: &Model) -> Result<(), String> {
+        let kept: &Kept = self.users().users().kept();
+        let lists = [
+            ("users", self.grants(kept.users()), model.active()),
+            ("revocations", self.grants(kept.revocations()), model.pending()),
+        ];
+        for (name, found, expected) in lists {
+            if found != expected {
+                return Err(format!("the {name} are {found:?}, expected {expected:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn grants<'a>(&self, users: impl Iterator<Item = &'a User>) -> Vec<(Who, Grant)> {
+        let of = |user: &User| {
+            let who = self.who(user)?;
+            let token = user.token.value.expose().to_owned();
+            let (expires, is_admin) = (user.token.expires().0, user.is_admin());
+            Some((who, Grant { token, expires, is_admin }))
+        };
+        users.filter_map(of).collect()
+    }
+}
+
+/// Which promise something breaks that came out, or did not.
+fn same_outputs(found: &[Output], expected: &[Output]) -> Result<(), Violation> {
+    if found == expected {
+        return Ok(());
+    }
+    let id = match found.iter().find(|output| !expected.contains(output)) {
+        Some(Output::HandOver(..)) => U15.id,
+        Some(Output::LoggedOut(_) | Output::NotRevoked(..)) => U14.id,
+        _ => U17.id,
+    };
+    Err(Violation::new(id, format!("came out: {found:?}, expected {expected:?}")))
+}
+
+/// The text of a field in a body that we wrote; nothing in it is escaped.
+fn field(body: &str, name: &str) -> String {
+    let from = body.split_once(&format!("\"{name}\":\"")).map_or("", |(_, rest)| rest);
+    from.split('"').next().unwrap_or_default().to_owned()
+}

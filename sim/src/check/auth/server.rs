@@ -1,0 +1,324 @@
+//! A server: the accounts of the core on a simulated machine, and their model.
+
+use super::super::compare::Stop;
+use super::super::promises::{H1, H2, H3, H4, H5, H8, H12, U6};
+use super::super::world::{World, file};
+use super::super::{Probe, Violation};
+use super::parcel::{Carried, Exchange};
+use crate::entropy::SimEntropy;
+use crate::fs::{Disk, SimFs};
+use crate::rng::Rng;
+use fastness::auth::server::{
+    ADMIN_NAME, Accounts, AccountsError, Answer, Call, HashFailed, Head, PasswordHasher, Policy,
+    Step,
+};
+use fastness::auth::{AuthUrl, Request, Secret, Time, answer};
+use fastness_models::auth_server::{
+    ACCESS_DENIED, Accounts as Model, Ask, Begun, EXPIRED_REFRESH_TOKEN, INVALID_CREDENTIALS, Reply,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A call that has begun and is not answered yet.
+#[derive(Debug)]
+pub(super) struct Work {
+    step: Step,
+    begun: Begun,
+    /// Which run of the server it is in.
+    pub(super) run: u32,
+}
+
+/// What becomes of a call.
+#[derive(Debug)]
+pub(super) enum Progress {
+    Waits(Work),
+    Answers(Carried),
+    /// The server died over it.
+    Crashed,
+}
+
+/// Hashes that take no time.
+struct Quick;
+
+impl PasswordHasher for Quick {
+    fn hash(&self, password: &Secret, salt: &[u8; 16]) -> Result<String, HashFailed> {
+        Ok(format!("{:x}:{}", u128::from_le_bytes(*salt), password.expose()))
+    }
+
+    fn fits(&self, password: &Secret, hash: &str) -> bool {
+        hash.split_once(':').is_some_and(|(_, hashed)| hashed == password.expose())
+    }
+}
+
+/// A server and its model.
+pub(super) struct Server<'w> {
+    world: &'w World,
+    fs: SimFs,
+    policy: Policy,
+    accounts: Option<Accounts>,
+    pub(super) url: AuthUrl,
+    pub(super) model: Model,
+    pub(super) run: u32,
+    /// The next commit is cut short.
+    pub(super) is_armed: bool,
+}
+
+impl<'w> Server<'w> {
+    pub(super) fn start(world: &'w World, url: AuthUrl, policy: Policy) -> Result<Self, Stop> {
+        let fs = world.boot(Disk::default());
+        let store = world.options(&fs).create(file())?;
+        let accounts = open(world, store, policy)?;
+        let password = accounts.appoint_admin(&Quick).map_err(failed)?;
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let lives = (millis(policy.access_ttl), millis(policy.refresh_ttl));
+        let password = password.unwrap_or_default();
+        let model = Model::new(lives, (ADMIN_NAME, password.expose()));
+        let accounts = Some(accounts);
+        Ok(Self { world, fs, policy, accounts, url, model, run: 0, is_armed: false })
+    }
+
+    fn accounts(&self) -> &Accounts {
+        self.accounts.as_ref().expect("the check asks a server that runs")
+    }
+
+    /// Takes a request.
+    pub(super) fn begin(
+        &mut self,
+        now: Time,
+        (exchange, request): (&Exchange, &Request),
+        probe: &mut Probe,
+    ) -> Result<Progress, Stop> {
+        let target = request.target();
+        let token = request.headers().find(|(name, _)| *name == "Authorization");
+        let authorization = token.map_or(&b""[..], |(_, value)| value.as_bytes());
+        let head = Head { method: request.method().word(), target: &target, authorization };
+        let call = Call::read(&head, request.body()).map_err(|answer| {
+            let text = format!("{target} for {:?} is answered {answer:?}", exchange.purpose);
+            Violation::new(U6.id, text)
+        })?;
+        let asked = ask_of(&call);
+        if asked != exchange.ask {
+            let text = format!("the server reads {asked:?}, meant was {:?}", exchange.ask);
+            return Err(Violation::new(U6.id, text).into());
+        }
+        let begun = self.model.begin(now.0, asked);
+        let step = self.accounts().begin(now, call);
+        self.go_on(now, Work { step, begun, run: self.run }, probe)
+    }
+
+    /// Does the next step of a call.
+    pub(super) fn advance(
+        &mut self,
+        now: Time,
+        work: Work,
+        probe: &mut Probe,
+    ) -> Result<Progress, Stop> {
+        let Work { step, begun, run } = work;
+        match step {
+            Step::Hash(job) => self.go_on(now, Work { step: job.run(&Quick), begun, run }, probe),
+            Step::Write(job) => {
+                if self.is_armed {
+                    self.fs.record();
+                }
+                let answer = self.accounts().write(now, job);
+                let forks = self.fs.take_forks();
+                if std::mem::take(&mut self.is_armed) && !forks.is_empty() {
+                    let fork = self.world.rng(|rng| rng.pick(&forks).clone());
+                    let before = self.model.clone();
+                    let mut after = self.model.clone();
+                    let reply = after.end(now.0, &begun, None);
+                    let disk = self.world.rng(|rng| fork.disk.power_loss(rng));
+                    self.recover(now, disk, &[before, after])?;
+                    probe.crash(fork.at.name());
+                    if !matches!(reply, Reply::Refused(_)) {
+                        probe.mark("server: crash inside a commit");
+                    }
+                    return Ok(Progress::Crashed);
+                }
+                self.go_on(now, Work { step: Step::Answer(answer), begun, run }, probe)
+            }
+            Step::Answer(_) => self.go_on(now, Work { step, begun, run }, probe),
+        }
+    }
+
+    fn go_on(&mut self, now: Time, work: Work, probe: &mut Probe) -> Result<Progress, Stop> {
+        let Step::Answer(answer) = &work.step else { return Ok(Progress::Waits(work)) };
+        let reply = self.compare(now, answer, &work.begun)?;
+        let is_held_back = matches!(work.begun.ask(), Ask::LogIn(..))
+            && reply == Reply::Refused(INVALID_CREDENTIALS)
+            && work.begun.refused().is_none();
+        if is_held_back {
+            probe.mark("server: password changed while a login was checked");
+        }
+        Ok(Progress::Answers(Carried::Reply(answer.status(), answer.body().to_vec(), reply)))
+    }
+
+    /// Ends a call in the model, and compares what both say.
+    fn compare(&mut self, now: Time, answer: &Answer, begun: &Begun) -> Result<Reply, Stop> {
+        let (status, body) = (answer.status(), answer.body());
+        let user = match begun.ask() {
+            Ask::Register(..) | Ask::LogIn(..) if status == 200 => {
+                let read = answer::login(&self.url, status, body);
+                Some(read.map_err(|e| Violation::new(U6.id, format!("a login reads as {e}")))?)
+            }
+            _ => None,
+        };
+        let fresh = user.as_ref().map(|user| (user.identity(), user.token.value.expose()));
+        if let Some((identity, token)) = fresh {
+            if self.model.knows(token) {
+                return Err(Violation::new(H4.id, "a token was given out twice").into());
+            }
+            if matches!(begun.ask(), Ask::Register(..)) && self.model.has_identity(identity) {
+                return Err(Violation::new(H12.id, "two accounts have one identity").into());
+            }
+        }
+        let expected = self.model.end(now.0, begun, fresh);
+        let found = match (&expected, begun.ask()) {
+            _ if status != 200 => Reply::Refused(answer.code().number()),
+            (Reply::LogIn { identity: known, .. }, _) if user.is_some() => {
+                let user = user.as_ref().ok_or_else(|| Violation::new(H2.id, "no user"))?;
+                let identity = known.as_ref().map(|_| user.identity().to_owned());
+                let (expires, is_admin) = (user.token.expires_seconds, user.is_admin());
+                Reply::LogIn { identity, expires, is_admin }
+            }
+            (_, Ask::Token(..)) => {
+                let token = answer::access_token(status, body);
+                let token = token.map_err(|e| Violation::new(U6.id, format!("reads as {e}")))?;
+                let (identity, path) = (token.identity, token.path);
+                Reply::Token { identity, path, expires: token.expires_seconds }
+            }
+            (expected, Ask::LookUp(..)) => {
+                let info = answer::look_up(status, body);
+                let info = info.map_err(|e| Violation::new(U6.id, format!("reads as {e}")))?;
+                let is_known = matches!(expected, Reply::Found { identity: Some(_), .. });
+                let identity = is_known.then_some(info.identity);
+                Reply::Found { identity, is_admin: info.is_admin }
+            }
+            _ => Reply::Done,
+        };
+        let is_same = match expected {
+            Reply::Expired => {
+                matches!(found, Reply::Done | Reply::Refused(EXPIRED_REFRESH_TOKEN))
+            }
+            _ => found == expected,
+        };
+        if is_same {
+            return Ok(if expected == Reply::Expired { Reply::Done } else { expected });
+        }
+        let text = format!("{:?}: found {found:?}, expected {expected:?}", begun.ask());
+        Err(Violation::new(broken(begun.ask(), &expected), text).into())
+    }
+
+    /// The server dies: its power is cut, or only the process ends.
+    pub(super) fn crash(&mut self, now: Time, cuts_power: bool) -> Result<(), Stop> {
+        let mut disk = self.fs.disk();
+        if cuts_power {
+            disk = self.world.rng(|rng| disk.power_loss(rng));
+        }
+        let model = self.model.clone();
+        self.recover(now, disk, &[model])
+    }
+
+    /// Starts the server on a disk; its accounts have to be as in one of the models.
+    fn recover(&mut self, now: Time, disk: Disk, models: &[Model]) -> Result<(), Stop> {
+        self.accounts = None;
+        self.run += 1;
+        self.fs.fall_silent();
+        self.fs = self.world.boot(disk);
+        let store = self.world.options(&self.fs).open(file())?;
+        self.accounts = Some(open(self.world, store, self.policy)?);
+        let mut found = Vec::new();
+        for model in models {
+            match self.audit(now, model) {
+                Ok(()) => {
+                    self.model = model.clone();
+                    return Ok(());
+                }
+                Err(violation) => found.push(violation.to_string()),
+            }
+        }
+        let text = format!("after a crash: {}", found.join("; or: "));
+        Err(Violation::new(H1.id, text).into())
+    }
+
+    /// Compares all passwords and tokens with a model, without changing anything.
+    pub(super) fn audit(&self, now: Time, model: &Model) -> Result<(), Violation> {
+        let accounts = self.accounts();
+        for (token, is_good) in model.tokens(now.0) {
+            let refresh = Secret::from(token);
+            let call = Call::AccessToken { refresh, path: "/~/audit".to_owned(), rotate: false };
+            let code = match accounts.begin(now, call) {
+                Step::Answer(answer) => answer.code().number(),
+                Step::Hash(_) | Step::Write(_) => 0,
+            };
+            if code != if is_good { 200 } else { EXPIRED_REFRESH_TOKEN } {
+                let invariant = if is_good { H4.id } else { H3.id };
+                let text = format!("a token that is good: {is_good}, is answered with {code}");
+                return Err(Violation::new(invariant, text));
+            }
+        }
+        let fits = |name: &str, password: &str| {
+            let (name, password) = (name.into(), password.into());
+            match accounts.begin(now, Call::LogIn { name, password }) {
+                Step::Hash(job) => matches!(job.run(&Quick), Step::Write(_)),
+                Step::Answer(_) | Step::Write(_) => false,
+            }
+        };
+        for name in model.names() {
+            let password = model.password(name).unwrap_or_default();
+            if !fits(name, password) || fits(name, &format!("{password}?")) {
+                let text = format!("the password of {name} is not {password}");
+                return Err(Violation::new(H2.id, text));
+            }
+        }
+        for name in super::NAMES {
+            let (known, password) = (Secret::from(name), Secret::from("p"));
+            let begun = accounts.begin(now, Call::Register { name: known, password });
+            let is_taken = matches!(begun, Step::Answer(_));
+            if is_taken != model.password(name).is_some() {
+                let text = format!("{name} has an account: {is_taken}");
+                return Err(Violation::new(H12.id, text));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn open(world: &World, store: fastness::Store, policy: Policy) -> Result<Accounts, Stop> {
+    let entropy = Arc::new(SimEntropy::new(world.rng(Rng::next)));
+    Accounts::open(store, entropy, policy).map_err(failed)
+}
+
+fn failed(error: AccountsError) -> Stop {
+    match error {
+        AccountsError::Store(error) => error.into(),
+        other => Violation::new(H1.id, format!("refused without a reason: {other:?}")).into(),
+    }
+}
+
+/// What the model is asked when the server is asked this.
+fn ask_of(call: &Call) -> Ask {
+    let text = |secret: &Secret| secret.expose().to_owned();
+    match call {
+        Call::Register { name, password } => Ask::Register(text(name), text(password)),
+        Call::LogIn { name, password } => Ask::LogIn(text(name), text(password)),
+        Call::AccessToken { refresh, path, .. } => Ask::Token(text(refresh), path.clone()),
+        Call::Revoke { refresh } => Ask::Revoke(text(refresh)),
+        Call::ChangePassword { refresh, identity, password } => {
+            Ask::ChangePassword(text(refresh), identity.clone(), text(password))
+        }
+        Call::LookUp { refresh, name, .. } => Ask::LookUp(text(refresh), text(name)),
+    }
+}
+
+/// Which promise an answer breaks that is not the expected one.
+fn broken(ask: &Ask, expected: &Reply) -> &'static str {
+    match (ask, expected) {
+        (_, Reply::Refused(EXPIRED_REFRESH_TOKEN)) => H3.id,
+        (_, Reply::Refused(ACCESS_DENIED)) => H8.id,
+        (Ask::Register(..), _) => H12.id,
+        (Ask::LogIn(..), _) => H2.id,
+        (Ask::Revoke(_), _) => H5.id,
+        _ => H4.id,
+    }
+}

@@ -1,0 +1,178 @@
+//! What is under way: it arrives, is lost, and is answered; and what has to come of an answer.
+
+use super::parcel::{Carried, Exchange, PAGE, Parcel, Purpose, Stage, Worth};
+use super::program::Event;
+use super::server::Progress;
+use super::{Drill, Stop, U6, Violation};
+use fastness::auth::users::{Failure, Input, Output, SessionId, Success};
+use fastness::auth::{AuthError, answer};
+use fastness_models::Op;
+use fastness_models::auth::{Grant, Who};
+use fastness_models::auth_server::{Ask, EXPIRED_REFRESH_TOKEN};
+
+impl Drill<'_> {
+    /// Lets one of those under way arrive.
+    pub(super) fn carry(&mut self, operand: u8) -> Result<(), Stop> {
+        let Some(Parcel { exchange, stage }) = self.net.take(operand) else { return Ok(()) };
+        let now = self.clock.now();
+        let server = &mut self.servers[exchange.server];
+        let progress = match stage {
+            Stage::ToServer(request) => {
+                if !self.arrived.insert((exchange.life, exchange.id)) {
+                    self.probe.mark("request arrived twice");
+                }
+                self.note_revocation(&exchange);
+                let server = &mut self.servers[exchange.server];
+                server.begin(now, (&exchange, &request), self.probe)?
+            }
+            Stage::AtServer(work) if work.run != server.run => Progress::Crashed,
+            Stage::AtServer(work) => server.advance(now, work, self.probe)?,
+            Stage::ToProgram(carried) => return self.deliver(&exchange, &carried),
+        };
+        let stage = match progress {
+            Progress::Waits(work) => Stage::AtServer(work),
+            Progress::Answers(carried) => Stage::ToProgram(carried),
+            Progress::Crashed => Stage::ToProgram(Carried::lost(1)),
+        };
+        self.net.send(Parcel { exchange, stage });
+        Ok(())
+    }
+
+    fn note_revocation(&mut self, exchange: &Exchange) {
+        let (Purpose::Revoke(who), Ask::Revoke(token)) = (&exchange.purpose, &exchange.ask) else {
+            return;
+        };
+        if self.program.model.grant(who).is_some_and(|grant| grant.token != *token) {
+            self.probe.mark("revocation arrived after a newer login");
+        }
+        if exchange.life != self.program.life {
+            self.probe.mark("revocation of an earlier process arrived");
+        }
+    }
+
+    pub(super) fn lose(&mut self, op: Op) -> Result<(), Stop> {
+        let is_inside = |parcel: &Parcel| matches!(parcel.stage, Stage::AtServer(_));
+        if self.net.peek(op.a).is_none_or(is_inside) {
+            return Ok(());
+        }
+        let Some(parcel) = self.net.take(op.a) else { return Ok(()) };
+        // Of what is lost the program hears when it gives up waiting, unless another copy comes.
+        let waits = self.program.live.contains_key(&parcel.exchange.id);
+        if waits && parcel.exchange.life == self.program.life {
+            return self.deliver(&parcel.exchange, &Carried::lost(op.b));
+        }
+        Ok(())
+    }
+
+    /// Tells the program what came of a request.
+    fn deliver(&mut self, exchange: &Exchange, carried: &Carried) -> Result<(), Stop> {
+        if exchange.life != self.program.life {
+            return Ok(());
+        }
+        self.probe.line(|| format!("     {:?}: {:?}", exchange.purpose, carried.worth()));
+        let input = Input::Answer(exchange.id, carried.answer());
+        let event = self.program.event(input);
+        if self.program.live.remove(&exchange.id).is_none() {
+            if matches!(exchange.purpose, Purpose::Token(..)) && carried.worth() == Worth::Granted {
+                self.probe.mark("token came after its session was closed or parked");
+            }
+            return self.tell(event);
+        }
+        let event = self.expect(event, exchange, carried)?;
+        self.tell(event)
+    }
+
+    /// Expects what an answer that is waited for leads to.
+    fn expect(
+        &mut self,
+        mut event: Event,
+        exchange: &Exchange,
+        carried: &Carried,
+    ) -> Result<Event, Violation> {
+        let url = &self.servers[exchange.server].url;
+        match &exchange.purpose {
+            Purpose::LogIn(call) => {
+                match read(carried, |status, body| answer::login(url, status, body))? {
+                    Ok(user) => {
+                        let identity = user.identity().to_owned();
+                        let who = Who { server: exchange.server, identity };
+                        let token = user.token.value.expose().to_owned();
+                        let (expires, is_admin) = (user.token.expires().0, user.is_admin());
+                        let grant = Grant { token, expires, is_admin };
+                        event = self.logged_in(event, (*call, user), (who, grant));
+                    }
+                    Err(error) => event.told = vec![Output::Done(*call, Err(error.into()))],
+                }
+            }
+            Purpose::ChangePassword(call) => {
+                let outcome = read(carried, answer::change_password)?;
+                let outcome = outcome.map(|()| Success::PasswordChanged).map_err(Failure::from);
+                event.told = vec![Output::Done(*call, outcome)];
+            }
+            Purpose::LookUp(call) => {
+                let found = read(carried, answer::look_up)?.ok();
+                event.told = vec![Output::Done(*call, Ok(Success::Found(found)))];
+            }
+            Purpose::Token(session, _) => {
+                let number = SessionId((*session).into());
+                event.told = match (read(carried, answer::access_token)?, carried.worth()) {
+                    (Ok(token), _) => {
+                        if self.program.expires.contains_key(session) {
+                            self.probe.mark("token renewed");
+                        }
+                        vec![Output::HandOver(number, token)]
+                    }
+                    (Err(_), Worth::Weak) => Vec::new(),
+                    (Err(error), _) => vec![Output::Failed(number, error)],
+                };
+            }
+            Purpose::Revoke(who) => {
+                let id = self.program.id(who);
+                let Ask::Revoke(token) = &exchange.ask else { return Ok(event) };
+                let mut pending = event.next.pending().iter().filter(|(_, g)| g.token == *token);
+                let shown = self.clock.shown().0;
+                let is_expired = pending.next().is_none_or(|(_, grant)| grant.expires <= shown);
+                let output = match (read(carried, answer::revoke)?, carried.worth()) {
+                    (_, Worth::Granted | Worth::Refused(EXPIRED_REFRESH_TOKEN)) => {
+                        Output::LoggedOut(id)
+                    }
+                    (Err(error), Worth::Refused(_)) => Output::NotRevoked(id, error),
+                    (Err(error), Worth::Foreign) if is_expired => {
+                        self.probe.mark("revocation given up");
+                        Output::NotRevoked(id, error)
+                    }
+                    _ => return Ok(event),
+                };
+                event.next.settle(token);
+                event.told = vec![output];
+            }
+        }
+        Ok(event)
+    }
+}
+
+/// Reads an answer, and holds what it is read as against what it is worth.
+fn read<T>(
+    carried: &Carried,
+    read: impl FnOnce(u16, &[u8]) -> Result<T, AuthError>,
+) -> Result<Result<T, AuthError>, Violation> {
+    let outcome = match carried {
+        Carried::Reply(status, body, _) => read(*status, body),
+        Carried::Page(status) => read(*status, PAGE),
+        Carried::Fault(fault) => Err(AuthError::from_network(*fault)),
+    };
+    let is_right = match (&outcome, carried.worth()) {
+        (Ok(_), worth) => {
+            matches!(worth, Worth::Granted | Worth::Refused(EXPIRED_REFRESH_TOKEN))
+        }
+        (Err(error), Worth::Refused(code)) => error.code().number() == code,
+        (Err(error), Worth::Weak) => error.retry_helps(),
+        (Err(error), Worth::Foreign) => !error.retry_helps() && !error.is_of_server(),
+        (Err(_), Worth::Granted) => false,
+    };
+    if is_right {
+        return Ok(outcome);
+    }
+    let text = format!("what is {:?} reads as {:?}", carried.worth(), outcome.map(drop));
+    Err(Violation::new(U6.id, text))
+}
