@@ -6,7 +6,7 @@ use fastness_campaign::plans::{Shard, twin_by_name};
 use fastness_sim::check::{Check, Twin, by_name};
 use std::path::PathBuf;
 
-/// Tools for Fastness files, and the campaign that attacks the store.
+/// Tools for Fastness files, a server, and the campaign that attacks the store.
 #[derive(Debug, Parser)]
 #[command(name = "fastness", version, arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -31,6 +31,9 @@ pub(crate) enum Command {
     /// Copy a file under the same key, under a new one, or under none.
     #[command(after_help = EXIT_CODES)]
     Copy(CopyArgs),
+    /// Run a server with accounts, until it is stopped (Ctrl-C, or SIGTERM).
+    #[cfg(feature = "serve")]
+    Serve(crate::serve::ServeArgs),
     /// Spend a minute trying to make the store lose, corrupt or leak data.
     Campaign(CampaignArgs),
     /// Plant one real bug after the other, and see which promise catches it.

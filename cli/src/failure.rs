@@ -25,6 +25,11 @@ impl Failure {
         Self { code: USAGE, text: text.into() }
     }
 
+    #[cfg(feature = "serve")]
+    pub(crate) fn bad(text: impl Into<String>) -> Self {
+        Self { code: BAD, text: text.into() }
+    }
+
     pub(crate) fn environment(text: impl Into<String>) -> Self {
         Self { code: ENVIRONMENT, text: text.into() }
     }

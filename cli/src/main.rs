@@ -1,4 +1,4 @@
-//! `fastness`: file tools and the verification campaign, in one binary.
+//! `fastness`: file tools, the server and the verification campaign, in one binary.
 //!
 //! - L1 Results go to stdout, everything else to stderr; `--json` changes stdout only.
 //! - L2 Keys come from a file or from `FASTNESS_KEY`, never from an argument, and are never shown.
@@ -11,6 +11,8 @@ mod failure;
 #[cfg(feature = "faults")]
 mod faults;
 mod key;
+#[cfg(feature = "serve")]
+mod serve;
 mod tools;
 
 use crate::args::{Args, Command};
@@ -35,6 +37,8 @@ fn run(args: Args, out: &mut dyn io::Write) -> Result<ExitCode, Failure> {
         Command::Dump(args) => tools::dump(&args, out),
         Command::Compact(args) => tools::compact(&args, out),
         Command::Copy(args) => tools::copy(&args, out),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(&args, out),
         Command::Campaign(args) => campaign::run(args, out),
         #[cfg(feature = "faults")]
         Command::Faults(args) => faults::run(args, out),

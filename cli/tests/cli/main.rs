@@ -4,6 +4,7 @@
 
 mod campaign;
 mod opening;
+mod serve;
 mod tools;
 
 use fastness::{Key, Options};

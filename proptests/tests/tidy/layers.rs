@@ -12,7 +12,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("models", &[]),
     ("sim", &["core", "models"]),
     ("campaign", &["sim"]),
-    ("cli", &["campaign", "core"]),
+    ("client", &["core"]),
+    // Its tests drive it with our client.
+    ("server", &["client", "core"]),
+    ("cli", &["campaign", "core", "server"]),
     ("proptests", &["sim"]),
     ("fuzz", &["proptests"]),
     ("snapshots", &["sim"]),

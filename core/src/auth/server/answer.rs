@@ -136,6 +136,41 @@ impl Answer {
     }
 }
 
+impl Event {
+    /// Returns a word for it, for logs.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Registered(_) => "registered",
+            Self::LoggedIn(_) => "logged-in",
+            Self::Granted(_) => "granted",
+            Self::Exchanged(_) => "exchanged",
+            Self::Reused(_) => "reused-token",
+            Self::Revoked(_) => "revoked",
+            Self::PasswordChanged { .. } => "password-changed",
+            Self::LookedUp(_) => "looked-up",
+            Self::Refused(_) => "refused",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Returns the identity of the account it happened to, if that is known.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::Registered(of)
+            | Self::LoggedIn(of)
+            | Self::Granted(of)
+            | Self::Exchanged(of)
+            | Self::Reused(of)
+            | Self::Revoked(of)
+            | Self::PasswordChanged { of, .. }
+            | Self::LookedUp(of) => Some(of),
+            Self::Refused(_) | Self::Failed(_) => None,
+        }
+    }
+}
+
 fn error_body(status: u16, code: ErrorCode, hint: Option<&str>) -> SecretBytes {
     let object = Object::new()
         .with("status", status)

@@ -1,0 +1,97 @@
+//! `fastness serve`: a server until it is told to stop.
+//!
+//! - L1 The address, and the administrator's password while nobody has used it, go to stdout; logs
+//!   go to stderr.
+
+use crate::failure::Failure;
+use crate::key::KeyArgs;
+use fastness::auth::server::AccountsError;
+use fastness_server::{Config, StartError, TlsFiles, start};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
+
+const EXIT_CODES: &str = "Exit codes: 0 stopped, 1 the accounts have a problem, 2 usage, 4 the \
+    surroundings do not allow it (address in use, rights, ..).";
+
+/// What a server is given.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct ServeArgs {
+    /// The folder of the accounts; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Where to listen; port 0 takes any that is free.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9080")]
+    listen: SocketAddr,
+    /// How long access tokens live.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    access_token_ttl: u32,
+    /// The certificate for TLS, in PEM; without it the server speaks plain HTTP.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Attempts at passwords from one address at once; then one each --attempt-pause.
+    #[arg(long, value_name = "N", default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    attempts: u32,
+    /// How long until an address has one more attempt.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 500)]
+    attempt_pause: u32,
+    /// Connections from one address.
+    #[arg(long, value_name = "N", default_value_t = 256,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    connections: u32,
+    #[command(flatten)]
+    key: KeyArgs,
+}
+
+impl ServeArgs {
+    fn config(&self) -> Result<Config, Failure> {
+        let mut config = Config::new(&self.data, self.listen);
+        config.key = self.key.key()?;
+        config.policy.access_ttl = Duration::from_secs(self.access_token_ttl.into());
+        config.tls = self
+            .tls_cert
+            .clone()
+            .zip(self.tls_key.clone())
+            .map(|(certificate, key)| TlsFiles { certificate, key });
+        config.limits.address.burst = self.attempts;
+        config.limits.address.pause = Duration::from_millis(self.attempt_pause.into());
+        config.http.connections_per_address =
+            usize::try_from(self.connections).unwrap_or(usize::MAX);
+        config.http.connections = config.http.connections.max(config.http.connections_per_address);
+        Ok(config)
+    }
+}
+
+/// Serves until Ctrl-C or SIGTERM.
+pub(crate) fn run(args: &ServeArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_target(false).init();
+    let (stop, stopped) = mpsc::channel();
+    // Once it is stopped nobody listens to another Ctrl-C.
+    ctrlc::set_handler(move || stop.send(()).unwrap_or_default())
+        .map_err(|error| Failure::environment(format!("cannot listen to Ctrl-C: {error}")))?;
+    let server = start(args.config()?).map_err(failure)?;
+    if let Some(secret) = server.admin_secret() {
+        writeln!(out, "realm-admin may log in with {}", secret.expose())?;
+    }
+    writeln!(out, "listening on {}", server.url())?;
+    out.flush()?;
+    stopped.recv().unwrap_or_default();
+    server.stop();
+    Ok(0)
+}
+
+fn failure(error: StartError) -> Failure {
+    if let StartError::Accounts(error) = error {
+        let bad = Failure::bad(error.to_string());
+        return if let AccountsError::Store(error) = error { error.into() } else { bad };
+    }
+    Failure::environment(error.to_string())
+}

@@ -1,0 +1,201 @@
+//! One request: read within its bounds, decided by core, answered, and logged.
+//!
+//! - H10 A log has the call's word, the account's identity, the status; nothing that was sent.
+//! - H11 A body that is too large or too slow is answered; what is left of it is not waited for.
+
+use crate::config::HttpLimits;
+use crate::hashing::Turns;
+use axum::Router;
+use axum::body::{self, Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderValue, Response, StatusCode};
+use axum::routing::get;
+use fastness::auth::server::{
+    Accounts, Answer, BODY_BYTES_MAX, Call, Event, Gate, Head, Step, WriteJob,
+};
+use fastness::auth::{ErrorCode, Secret, Time};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::{task, time};
+
+/// Longest body that is read for being polite: whoever sends more may miss the answer.
+const DRAINED_BYTES_MAX: usize = 1 << 20;
+
+/// How long to wait when too many passwords are being hashed.
+const CROWDED: Duration = Duration::from_secs(2);
+
+/// What all requests share.
+pub(crate) struct App {
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) turns: Turns,
+    pub(crate) gate: Mutex<Gate>,
+    pub(crate) limits: HttpLimits,
+    /// The number of the next request.
+    pub(crate) next: AtomicU64,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Returns what answers requests; the peer of each is among its extensions.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new().route("/health", get(health)).fallback(call).with_state(app)
+}
+
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(0).plus(since)
+}
+
+async fn health(State(app): State<Arc<App>>) -> Response<Body> {
+    let accounts = Arc::clone(&app.accounts);
+    let healthy = task::spawn_blocking(move || accounts.check_health()).await;
+    let (status, text) = match healthy {
+        Ok(Ok(())) => (StatusCode::OK, "healthy\n"),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "unhealthy");
+            (StatusCode::SERVICE_UNAVAILABLE, "the accounts cannot be written\n")
+        }
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the server is ending\n"),
+    };
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}
+
+async fn call(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+    let begun = Instant::now();
+    let id = app.next.fetch_add(1, Ordering::Relaxed);
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let (word, answer) = app.answer(peer, request).await;
+    let (event, status) = (answer.event(), answer.status());
+    let (outcome, account) = (event.word(), event.account().unwrap_or("-"));
+    let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let peer = peer.map(|peer| peer.ip());
+    let code = answer.code().number();
+    if let Event::Failed(error) = event {
+        tracing::error!(request = id, ?peer, call = word, status, micros, %error, "failed");
+    } else if let Event::Reused(_) = event {
+        tracing::warn!(request = id, ?peer, call = word, status, account, micros, "{outcome}");
+    } else {
+        tracing::info!(
+            request = id,
+            ?peer,
+            call = word,
+            status,
+            code,
+            account,
+            micros,
+            "{outcome}"
+        );
+    }
+    response(id, &answer)
+}
+
+fn response(id: u64, answer: &Answer) -> Response<Body> {
+    let mut response = Response::new(Body::from(Bytes::copy_from_slice(answer.body())));
+    *response.status_mut() =
+        StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    let json = HeaderValue::from_static("application/json; charset=utf-8");
+    headers.insert(CONTENT_TYPE, json);
+    headers.insert("cache-control", HeaderValue::from_static("no-store"));
+    headers.insert("x-request-id", HeaderValue::from(id));
+    let header = answer.header().and_then(|(name, value)| {
+        Some((name.to_ascii_lowercase(), HeaderValue::from_str(value).ok()?))
+    });
+    match header {
+        Some((name, value)) if name == "allow" => headers.insert("allow", value),
+        Some((_, value)) => headers.insert("retry-after", value),
+        None => None,
+    };
+    response
+}
+
+impl App {
+    /// Answers a request; the word is that of its call.
+    async fn answer(&self, peer: Option<SocketAddr>, request: Request) -> (&'static str, Answer) {
+        let (parts, body) = request.into_parts();
+        let body = match self.read(body).await {
+            Ok(body) => body,
+            Err(code) => return ("unread", Answer::refused(code)),
+        };
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        let authorization =
+            parts.headers.get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
+        let head = Head { method: parts.method.as_str(), target, authorization };
+        match Call::read(&head, &body) {
+            Ok(call) => (call.word(), self.decide(peer.map(|peer| peer.ip()), call).await),
+            Err(refused) => ("none", refused.answer()),
+        }
+    }
+
+    /// Reads a body whole.
+    async fn read(&self, body: Body) -> Result<Bytes, ErrorCode> {
+        let sent = body::HttpBody::size_hint(&body).lower();
+        if sent > DRAINED_BYTES_MAX as u64 {
+            return Err(ErrorCode::PAYLOAD_TOO_LARGE);
+        }
+        let whole = time::timeout(self.limits.body, body::to_bytes(body, DRAINED_BYTES_MAX)).await;
+        match whole {
+            Err(_) => Err(ErrorCode::REQUEST_TIMEOUT),
+            Ok(Err(error)) if is_too_long(&error) => Err(ErrorCode::PAYLOAD_TOO_LARGE),
+            Ok(Err(_)) => Err(ErrorCode::BAD_REQUEST),
+            Ok(Ok(bytes)) if bytes.len() > BODY_BYTES_MAX => Err(ErrorCode::PAYLOAD_TOO_LARGE),
+            Ok(Ok(bytes)) => Ok(bytes),
+        }
+    }
+
+    async fn decide(&self, peer: Option<IpAddr>, call: Call) -> Answer {
+        let name = call.attempted_name().cloned();
+        if let Some(name) = &name
+            && let Err(pause) = self.pass(peer, Some(name))
+        {
+            return Answer::later(ErrorCode::TOO_MANY_REQUESTS, pause);
+        }
+        let mut step = self.accounts.begin(now(), call);
+        if let Step::Hash(job) = step {
+            if name.is_none()
+                && let Err(pause) = self.pass(peer, None)
+            {
+                return Answer::later(ErrorCode::TOO_MANY_REQUESTS, pause);
+            }
+            match self.turns.run(job).await {
+                Some(next) => step = next,
+                None => return Answer::later(ErrorCode::SERVICE_UNAVAILABLE, CROWDED),
+            }
+        }
+        let answer = match step {
+            Step::Answer(answer) => answer,
+            Step::Write(job) => self.write(job).await,
+            Step::Hash(_) => Answer::refused(ErrorCode::INTERNAL_SERVER_ERROR),
+        };
+        if let (Some(name), Event::LoggedIn(_)) = (&name, answer.event()) {
+            self.gate.lock().unwrap_or_else(PoisonError::into_inner).succeeded(name);
+        }
+        answer
+    }
+
+    async fn write(&self, job: WriteJob) -> Answer {
+        let accounts = Arc::clone(&self.accounts);
+        let written = task::spawn_blocking(move || accounts.write(now(), job)).await;
+        written.unwrap_or_else(|_| Answer::refused(ErrorCode::INTERNAL_SERVER_ERROR))
+    }
+
+    /// Counts an attempt at a password.
+    fn pass(&self, peer: Option<IpAddr>, name: Option<&Secret>) -> Result<(), Duration> {
+        let Some(peer) = peer else { return Ok(()) };
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner).pass(now(), name, peer)
+    }
+}
+
+/// Whether a body was longer than what is read; otherwise the connection broke.
+fn is_too_long(error: &axum::Error) -> bool {
+    error.to_string().contains("length limit")
+}

@@ -1,0 +1,259 @@
+//! Listening: connections come in within bounds, and end when the server is stopped.
+//!
+//! - H11 There are only so many connections, in all and from one address; a handshake, a head and a
+//!   pause between requests last only so long.
+
+use crate::config::{Config, HttpLimits};
+use crate::data;
+use crate::error::StartError;
+use crate::hashing::{Argon2id, Turns};
+use crate::http::{App, Peer, router};
+use crate::patient::Patient;
+use crate::tls;
+use axum::Router;
+use axum::body::Body;
+use fastness::OsEntropy;
+use fastness::auth::Secret;
+use fastness::auth::server::{Accounts, Gate};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time;
+use tokio_rustls::TlsAcceptor;
+
+/// How long to wait after the system refused a connection, for want of files for example.
+const REFUSED: Duration = Duration::from_millis(50);
+
+/// Most bytes of a head: request line and headers.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// Threads that wait for the disk or hash.
+const BLOCKING_THREADS: usize = 64;
+
+/// A server that runs until it is stopped or dropped.
+pub struct Running {
+    /// There until the server ends.
+    runtime: Option<Runtime>,
+    address: SocketAddr,
+    has_tls: bool,
+    grace: Duration,
+    stop: Option<oneshot::Sender<()>>,
+    listening: Option<JoinHandle<()>>,
+    admin_secret: Option<Secret>,
+}
+
+/// Opens the accounts and starts to listen.
+///
+/// # Errors
+/// [`StartError`] says what to do.
+pub fn start(config: Config) -> Result<Running, StartError> {
+    let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
+    let hasher = Argon2id::new(config.hashing)?;
+    let accounts = Accounts::open(data::open(&config)?, Arc::new(OsEntropy), config.policy)?;
+    let admin_secret = accounts.appoint_admin(&hasher)?;
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("fastness-server")
+        .build()
+        .map_err(StartError::System)?;
+    let failed = |error| StartError::Listen(config.listen, error);
+    let listener = runtime.block_on(TcpListener::bind(config.listen)).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let app = App {
+        accounts: Arc::new(accounts),
+        turns: Turns::new(hasher, config.http.hashes_waiting),
+        gate: Mutex::new(Gate::new(config.limits, &OsEntropy).map_err(StartError::System)?),
+        limits: config.http,
+        next: AtomicU64::new(1),
+    };
+    let has_tls = acceptor.is_some();
+    let door = Door {
+        router: router(Arc::new(app)),
+        acceptor,
+        limits: config.http,
+        places: Arc::new(Semaphore::new(config.http.connections)),
+        guests: Arc::default(),
+    };
+    let (stop, stopped) = oneshot::channel();
+    let listening = runtime.spawn(listen(listener, door, stopped));
+    Ok(Running {
+        runtime: Some(runtime),
+        address,
+        has_tls,
+        grace: config.http.grace,
+        stop: Some(stop),
+        listening: Some(listening),
+        admin_secret,
+    })
+}
+
+impl Running {
+    /// Returns where the server listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the address of the server, as clients on this machine may give it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.has_tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Returns the password of the administrator, as long as nobody has logged in with it.
+    #[must_use]
+    pub const fn admin_secret(&self) -> Option<&Secret> {
+        self.admin_secret.as_ref()
+    }
+
+    /// Stops: no more connections are taken, requests under way are answered, for as long as the
+    /// grace lasts. Dropping does the same.
+    pub fn stop(self) {}
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(runtime) = self.runtime.take() else { return };
+        // Whoever listens has ended, if this fails.
+        self.stop.take().map(|stop| stop.send(())).transpose().unwrap_or_default();
+        if let Some(listening) = self.listening.take() {
+            // What is not over by then is cut off.
+            drop(runtime.block_on(async { time::timeout(self.grace, listening).await }));
+        }
+        runtime.shutdown_timeout(self.grace);
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Who may come in.
+#[derive(Clone)]
+struct Door {
+    router: Router,
+    acceptor: Option<TlsAcceptor>,
+    limits: HttpLimits,
+    places: Arc<Semaphore>,
+    guests: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+/// A place for a connection, given back when dropped.
+struct Place {
+    guests: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    address: IpAddr,
+    _place: OwnedSemaphorePermit,
+}
+
+async fn listen(listener: TcpListener, door: Door, mut stopped: oneshot::Receiver<()>) {
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = &mut stopped => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // Without a place the connection is closed, which says it soonest.
+                if let Some(place) = door.place(peer.ip()) {
+                    let (door, watcher) = (door.clone(), graceful.watcher());
+                    tokio::spawn(async move {
+                        door.welcome(stream, peer, watcher).await;
+                        drop(place);
+                    });
+                } else {
+                    tracing::warn!(peer = %peer.ip(), "too many connections");
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot accept");
+                time::sleep(REFUSED).await;
+            }
+        }
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+impl Door {
+    fn place(&self, address: IpAddr) -> Option<Place> {
+        let _place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = guests.entry(address).or_default();
+        if *held >= self.limits.connections_per_address {
+            return None;
+        }
+        *held += 1;
+        Some(Place { guests: Arc::clone(&self.guests), address, _place })
+    }
+
+    async fn welcome(self, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
+        // Answers are small: each is to leave at once.
+        drop(stream.set_nodelay(true));
+        let stream = Patient::new(stream, self.limits.write);
+        match &self.acceptor {
+            None => self.serve(stream, peer, watcher).await,
+            Some(acceptor) => {
+                let handshake = time::timeout(self.limits.handshake, acceptor.accept(stream)).await;
+                match handshake {
+                    Ok(Ok(stream)) => self.serve(stream, peer, watcher).await,
+                    Ok(Err(error)) => {
+                        tracing::debug!(peer = %peer.ip(), %error, "no handshake");
+                    }
+                    Err(_) => tracing::debug!(peer = %peer.ip(), "no handshake in time"),
+                }
+            }
+        }
+    }
+
+    async fn serve<S>(&self, stream: S, peer: SocketAddr, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let inner = TowerToHyperService::new(self.router.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            inner.call(request.map(Body::new))
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head)
+            .max_header_size(HEAD_BYTES_MAX)
+            .half_close(true)
+            .serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(peer = %peer.ip(), %error, "connection ended");
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = guests.get_mut(&self.address) {
+            *held -= 1;
+            if *held == 0 {
+                guests.remove(&self.address);
+            }
+        }
+    }
+}
