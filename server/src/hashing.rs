@@ -1,4 +1,4 @@
-//! Passwords under argon2id, in turn: as many at once as there are cores, as many waiting as allowed.
+//! Passwords under argon2id, in turn: as many at once as there are cores, and so many may wait.
 //!
 //! - H10 What is stored is argon2id with a salt of its own.
 //! - H11 Memory is bounded by the turns, waiting by the queue.

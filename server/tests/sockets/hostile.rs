@@ -1,5 +1,5 @@
 //! Requests that are slow, too large, malformed, not text, several at once, or half-closed: each
-//! gets a clear answer or an end, nothing of a secret comes back, and nobody else has to wait (H11).
+//! gets a clear answer or an end, no secret comes back, and nobody else has to wait (H11).
 
 use crate::support::{Host, Wire, host, patient, register, request};
 use fastness_server::HttpLimits;

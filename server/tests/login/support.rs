@@ -1,0 +1,78 @@
+//! A server and clients in folders of their own.
+
+use fastness::auth::server::{Limits, Rate};
+use fastness::auth::{Credentials, Secret};
+use fastness::{Key, Options};
+use fastness_client::{Client, ClientError, LoggedIn, Proxy};
+use fastness_server::{Config, HashCosts, Running, TlsFiles, start};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// What no test waits for unless something is wrong.
+pub(crate) const FOREVER: Duration = Duration::from_secs(60);
+
+pub(crate) struct Host {
+    pub(crate) server: Running,
+    pub(crate) folder: TempDir,
+}
+
+impl Host {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::new(folder.path().join("server"), ([127, 0, 0, 1], 0));
+        config.hashing = HashCosts { memory_kib: 8, passes: 1 };
+        let often = Rate { burst: 10_000, pause: Duration::from_millis(1) };
+        config.limits = Limits { name: often, address: often };
+        change(&mut config);
+        Self { server: start(config).unwrap(), folder }
+    }
+
+    pub(crate) fn with_tls() -> Self {
+        let file = |name: &str| {
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls").join(name)
+        };
+        let files = TlsFiles { certificate: file("server.pem"), key: file("server.key") };
+        Self::with(|config| config.tls = Some(files))
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.client_with(|_| {})
+    }
+
+    pub(crate) fn client_with(&self, change: impl FnOnce(&mut fastness_client::Config)) -> Client {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("users-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let options = Options::new().key(Key::new([7; 64]));
+        let store = options.create(self.folder.path().join(name)).unwrap();
+        let mut config = fastness_client::Config { proxy: Proxy::None, ..Default::default() };
+        change(&mut config);
+        Client::open(store, config).unwrap()
+    }
+
+    pub(crate) fn log_in(&self, client: &Client, name: &str, password: &str) -> LoggedIn {
+        client.log_in(&self.server.url(), credentials(name, password, false)).unwrap()
+    }
+
+    pub(crate) fn register(&self, client: &Client, name: &str) -> LoggedIn {
+        client.log_in(&self.server.url(), credentials(name, "password", true)).unwrap()
+    }
+
+    pub(crate) fn admin(&self, client: &Client) -> LoggedIn {
+        let secret = self.server.admin_secret().unwrap().clone();
+        self.log_in(client, "realm-admin", secret.expose())
+    }
+}
+
+pub(crate) fn credentials(name: &str, password: &str, create: bool) -> Credentials {
+    Credentials::username_password(name, Some(Secret::from(password)), create).unwrap()
+}
+
+#[track_caller]
+pub(crate) fn code(outcome: Result<impl std::fmt::Debug, ClientError>) -> i64 {
+    outcome.unwrap_err().auth().unwrap().code().number()
+}
