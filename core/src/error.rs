@@ -110,6 +110,12 @@ pub enum FileErrorCause {
     },
     /// The disk, or the quota, is full.
     NoSpace,
+    /// The file was made by an older generation of the original, and is no longer there: the next
+    /// opening begins with an empty one.
+    IncompatibleSync {
+        /// Where it was moved to.
+        moved_to: PathBuf,
+    },
     /// Any other failure of the system.
     Io(io::ErrorKind),
 }
@@ -228,6 +234,7 @@ impl Error {
             FileErrorCause::Exists => FileErrorKind::Exists,
             FileErrorCause::PermissionDenied => FileErrorKind::PermissionDenied,
             FileErrorCause::InUse => FileErrorKind::IncompatibleLockFile,
+            FileErrorCause::IncompatibleSync { .. } => FileErrorKind::IncompatibleSyncFile,
             FileErrorCause::NotFastness
             | FileErrorCause::NewerFormat { .. }
             | FileErrorCause::Damaged { .. }
@@ -265,9 +272,10 @@ impl Error {
                 | FileErrorCause::KeyMissing
                 | FileErrorCause::KeyForPlainFile
                 | FileErrorCause::OtherContent { .. } => Remedy::FixProgram,
-                FileErrorCause::InUse | FileErrorCause::NoSpace | FileErrorCause::Io(_) => {
-                    Remedy::Retry
-                }
+                FileErrorCause::InUse
+                | FileErrorCause::NoSpace
+                | FileErrorCause::IncompatibleSync { .. }
+                | FileErrorCause::Io(_) => Remedy::Retry,
                 FileErrorCause::NewerFormat { .. } => Remedy::Upgrade,
                 FileErrorCause::Damaged { .. }
                 | FileErrorCause::Truncated { .. }
@@ -368,6 +376,12 @@ impl fmt::Display for FileErrorCause {
             Self::OtherContent { expected } => {
                 write!(f, "a store that does not hold {expected}; check the path")
             }
+            Self::IncompatibleSync { moved_to } => write!(
+                f,
+                "made by an older generation of the original, and moved to {}; open again to \
+                 begin with an empty file",
+                moved_to.display()
+            ),
             Self::NoSpace => f.write_str("no space left; free some and try again"),
             Self::Io(kind) => write!(f, "{kind}"),
         }

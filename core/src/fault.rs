@@ -62,6 +62,10 @@ pub enum Fault {
     Au07,
     /// A login leaves the parked sessions of its user parked.
     Au09,
+    /// Configurations of one hash are taken for one.
+    Cf01,
+    /// What could not be removed counts as removed.
+    Rs05,
 }
 
 impl Fault {
@@ -89,6 +93,8 @@ impl Fault {
         Self::Fs05,
         Self::Fs06,
         Self::Fs07,
+        Self::Cf01,
+        Self::Rs05,
         Self::Au01,
         Self::Au03,
         Self::Au05,
@@ -122,6 +128,8 @@ impl Fault {
             Self::Fs05 => "FS-05",
             Self::Fs06 => "FS-06",
             Self::Fs07 => "FS-07",
+            Self::Cf01 => "CF-01",
+            Self::Rs05 => "RS-05",
             Self::Au01 => "AU-01",
             Self::Au03 => "AU-03",
             Self::Au05 => "AU-05",
@@ -156,6 +164,8 @@ impl Fault {
             Self::Fs05 => "two checkpoints of one commit are not told apart",
             Self::Fs06 => "a checkpoint writes over the log it is to replace",
             Self::Fs07 => "opening takes records of the log as durable that are not",
+            Self::Cf01 => "configurations of one hash are taken for one",
+            Self::Rs05 => "what could not be removed counts as removed",
             Self::Au01 => "a revocation names the token its user has when it is sent",
             Self::Au03 => "an action follows one more slash when the address ends with one",
             Self::Au05 => "a token that comes after the logout logs the user back in",

@@ -7,8 +7,9 @@
 //! A map of this tree, top-down; a module imports only from above: `conc` primitives, `unit`
 //! numbers, [`schema`] classes as values, `error`, `fault` planted bugs, `codec` bounded bytes,
 //! [`vfs`] files, `crypto` seals, [`config`] configurations as values, `page` layouts, `space`
-//! free pages, `tree` the B+tree, `txn` transactions, [`object`] classes of objects, [`instance`]
-//! who has which file open, [`auth`] users and the requests of their logins, `verify` the checker.
+//! free pages, `tree` the B+tree, `txn` transactions, [`object`] classes of objects, [`auth`]
+//! users and the requests of their logins, [`instance`] who has which file open, `verify` the
+//! checker.
 
 pub mod auth;
 mod codec;

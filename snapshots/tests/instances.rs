@@ -24,6 +24,9 @@ fn errors() -> Vec<InstanceError> {
         InstanceError::AtWork { path: path() },
         InstanceError::UiThread { path: path() },
         InstanceError::SyncedCompaction { path: path() },
+        InstanceError::NotSynced { path: path() },
+        InstanceError::NoSession { path: path() },
+        InstanceError::NoAction { path: path() },
         InstanceError::CopyTargetExists { path: path() },
     ];
     differences.map(other).into_iter().chain(others).collect()

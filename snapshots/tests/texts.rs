@@ -30,6 +30,7 @@ fn causes() -> Vec<FileErrorCause> {
         FileErrorCause::KeyForPlainFile,
         FileErrorCause::OtherContent { expected: "users" },
         FileErrorCause::NoSpace,
+        FileErrorCause::IncompatibleSync { moved_to: PathBuf::from("data/synced-realm-a") },
         FileErrorCause::Io(io::ErrorKind::TimedOut),
     ]
 }

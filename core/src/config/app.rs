@@ -2,6 +2,7 @@
 
 use super::hook::{Hook, Observables};
 use super::places::{OsPlaces, Places};
+use crate::error::{DirectoryProblem, Error, FileErrorCause, Result};
 use crate::schema::Module;
 use std::fmt;
 use std::io;
@@ -92,5 +93,14 @@ impl App {
 
     pub(crate) const fn read_assets(&self) -> &Assets {
         &self.assets
+    }
+
+    pub(crate) fn canonical_files(&self) -> Result<PathBuf> {
+        let canonical = self.places.canonical(&self.files);
+        canonical.map_err(|e| Error::file(&self.files, FileErrorCause::Io(e.kind())))
+    }
+
+    pub(crate) fn make_directory(&self, path: &Path) -> std::result::Result<(), DirectoryProblem> {
+        self.places.prepare(path)
     }
 }

@@ -5,6 +5,7 @@ use super::hook::{CompactionRule, Hook, Observables};
 use super::secret::Secret;
 use super::value::{Configuration, Durability, SyncPart};
 use crate::error::ConfigurationDifference;
+use crate::fault::{self, Fault};
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 
@@ -179,6 +180,9 @@ impl SyncPart {
 
 impl PartialEq for Configuration {
     fn eq(&self, other: &Self) -> bool {
+        if fault::on(Fault::Cf01) {
+            return self.stable_hash() == other.stable_hash();
+        }
         self.first_difference(other).is_none()
     }
 }

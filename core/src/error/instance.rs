@@ -51,6 +51,21 @@ pub enum InstanceError {
         /// The file.
         path: PathBuf,
     },
+    /// Only a synced file can be reset by its server.
+    NotSynced {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not open, so nothing is synchronised.
+    NoSession {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nothing is recorded that is to be done to the file.
+    NoAction {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is a file where a copy was to go.
     CopyTargetExists {
         /// The target.
@@ -103,6 +118,13 @@ impl fmt::Display for InstanceError {
             }
             Self::SyncedCompaction { path } => {
                 (path, "a synced file cannot be compacted; leave it as it is")
+            }
+            Self::NotSynced { path } => {
+                (path, "only synced files are reset; use a synced configuration")
+            }
+            Self::NoSession { path } => (path, "not open, so nothing is synchronised; open it"),
+            Self::NoAction { path } => {
+                (path, "nothing is recorded that is to be done to it; leave it as it is")
             }
             Self::CopyTargetExists { path } => {
                 (path, "exists already; choose another path or remove it first")

@@ -84,14 +84,16 @@ const fn of_config(error: &ConfigError) -> ErrorKind {
 
 const fn of_instance(error: &InstanceError) -> ErrorKind {
     match error {
-        InstanceError::OtherConfiguration { .. } | InstanceError::CopyTargetExists { .. } => {
-            ErrorKind::InvalidArgument
-        }
+        InstanceError::OtherConfiguration { .. }
+        | InstanceError::NotSynced { .. }
+        | InstanceError::NoSession { .. }
+        | InstanceError::CopyTargetExists { .. } => ErrorKind::InvalidArgument,
         InstanceError::StillOpen { .. }
         | InstanceError::Closed { .. }
         | InstanceError::OtherThread { .. }
         | InstanceError::InTransaction { .. }
         | InstanceError::AtWork { .. }
+        | InstanceError::NoAction { .. }
         | InstanceError::UiThread { .. } => ErrorKind::IllegalState,
         InstanceError::SyncedCompaction { .. } => ErrorKind::Unsupported,
     }

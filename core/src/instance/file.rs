@@ -6,9 +6,8 @@ use crate::config::{Assets, Configuration, Durability, FileUse};
 use crate::error::{Error, FileErrorCause, InstanceError, Result};
 use crate::txn::{Options, Snapshot, Store, Temporary, WriteTxn};
 use crate::unit::PAGE_BYTES;
-use crate::vfs::{Access, Lock, MemoryVfs, Opened, Vfs, open_locked, write_whole};
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use crate::vfs::{MemoryVfs, Vfs, write_whole};
+use std::path::Path;
 
 /// What files are opened with, whatever their configuration.
 #[derive(Clone, Debug)]
@@ -67,36 +66,6 @@ impl Ground {
     pub(super) fn compact(&self, configuration: &Configuration) -> Result<()> {
         let store = self.options(configuration).open_or_create(configuration.path())?;
         store.compact().map(drop)
-    }
-
-    /// Deletes a file, and what an interrupted attempt left beside it; tells whether it was there.
-    pub(super) fn delete(&self, path: &Path) -> Result<bool> {
-        let io = |e: &std::io::Error| Error::io(path, e);
-        let mut beside = OsString::from(path);
-        beside.push(".fastness-tmp");
-        let beside = PathBuf::from(beside);
-        let vfs = &**self.vfs();
-        let (there, left) = (vfs.exists(path), vfs.exists(&beside));
-        let (there, left) = (there.map_err(|e| io(&e))?, left.map_err(|e| io(&e))?);
-        // Held until it is gone, so that nobody has it open.
-        let held = match there {
-            true => open_locked(vfs, path, Lock::Exclusive).map_err(|e| io(&e))?,
-            false if left => {
-                Opened::Locked(vfs.open(&beside, Access::ReadWrite).map_err(|e| io(&e))?)
-            }
-            false => return Ok(false),
-        };
-        if matches!(held, Opened::InUse) {
-            return Err(Error::file(path, FileErrorCause::InUse));
-        }
-        for path in [(left, &*beside), (there, path)] {
-            if path.0 {
-                vfs.remove(path.1).map_err(|e| io(&e))?;
-            }
-        }
-        vfs.sync_dir(path).map_err(|e| io(&e))?;
-        drop(held);
-        Ok(there)
     }
 }
 

@@ -1,14 +1,18 @@
 //! The registry as an app sees it: opening, counting, and what is done to files as a whole.
 
+use super::actions::{Executed, FileAction, Record};
+use super::execute::record_path;
 use super::file::{File, Ground};
 use super::handle::Instance;
 use super::number::{Kind, ThreadNumber};
 use super::registry::{Opener, Refused, Registry};
 use super::threads::{OsThreads, Threads};
-use crate::conc::Arc;
+use crate::conc::{Arc, Mutex};
 use crate::config::{App, Configuration, Durability};
-use crate::error::{Error, InstanceError, Result};
+use crate::error::{Error, FileErrorCause, InstanceError, Result};
 use crate::txn::Options;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// The files that an app has open, each of them once. Clones share it; an app makes one.
 ///
@@ -33,7 +37,8 @@ use crate::txn::Options;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Instances {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) executed: Arc<[Executed]>,
 }
 
 /// What the clones and all handles share.
@@ -42,11 +47,31 @@ pub(super) struct Shared {
     registry: Arc<Registry<Configuration, File>>,
     pub(super) ground: Ground,
     threads: Arc<dyn Threads>,
+    pub(super) app: App,
+    /// The directory for files, without links.
+    pub(super) files: PathBuf,
+    pub(super) record: Record,
+    /// Held while the record is open.
+    pub(super) recording: Mutex<()>,
+    /// What is recorded, by path.
+    pub(super) pending: Mutex<BTreeMap<PathBuf, FileAction>>,
 }
 
 impl Shared {
     pub(super) fn thread(&self) -> ThreadNumber {
         self.threads.current()
+    }
+
+    /// Opens a file that nobody has open, once nothing recorded stands in the way.
+    fn open_file(&self, configuration: &Configuration) -> Result<File> {
+        let path = configuration.path();
+        self.finish(path)?;
+        let can_be_replaced = configuration.is_synced() && !configuration.is_read_only();
+        if can_be_replaced && self.ground.is_of_realm(path)? {
+            let moved_to = self.move_aside(path)?;
+            return Err(Error::file(path, FileErrorCause::IncompatibleSync { moved_to }));
+        }
+        self.ground.open(configuration)
     }
 }
 
@@ -92,11 +117,13 @@ impl Failure {
 }
 
 impl Instances {
-    /// Starts, with nothing open. `options` say how files are reached and cached; their key is
-    /// that of each configuration.
+    /// Starts: carries out what is recorded for files, see [`Instances::executed_at_start`]; then
+    /// nothing is open. `options` say how files are reached and cached; their key is that of each
+    /// configuration.
     ///
     /// # Errors
-    /// None yet.
+    /// If the record of what is to be done cannot be read, or the app's directory has no canonical
+    /// path. Nothing must be opened then: what is recorded comes first.
     pub fn start(app: &App, options: Options) -> Result<Self> {
         Self::start_with(app, options, Arc::new(OsThreads))
     }
@@ -107,8 +134,19 @@ impl Instances {
     /// As [`Instances::start`].
     #[doc(hidden)]
     pub fn start_with(app: &App, options: Options, threads: Arc<dyn Threads>) -> Result<Self> {
-        let ground = Ground { options, assets: app.read_assets().clone() };
-        Ok(Self { shared: Arc::new(Shared { registry: Arc::default(), ground, threads }) })
+        let files = app.canonical_files()?;
+        let shared = Shared {
+            registry: Arc::default(),
+            ground: Ground { options, assets: app.read_assets().clone() },
+            threads,
+            app: app.clone(),
+            record: Record { path: record_path(&files) },
+            files,
+            recording: Mutex::new(()),
+            pending: Mutex::new(BTreeMap::new()),
+        };
+        let executed = shared.carry_out_all()?;
+        Ok(Self { shared: Arc::new(shared), executed: executed.into() })
     }
 
     /// Opens a file with the classes of its configuration; makes it if it is not there, unless it
@@ -117,7 +155,8 @@ impl Instances {
     /// # Errors
     /// [`InstanceError::OtherConfiguration`] if it is open under one that is not equal;
     /// [`InstanceError::AtWork`] and [`InstanceError::UiThread`] if it would have to wait and must
-    /// not; otherwise as [`Options::open_or_create`] and [`Options::open_read_only`]. Counts are
+    /// not; [`FileErrorCause::IncompatibleSync`] if a synced file was made by an older generation
+    /// of the original, and was moved out of the way; otherwise as [`Options::open_or_create`] and [`Options::open_read_only`]. Counts are
     /// then as before.
     pub fn open(&self, configuration: &Configuration) -> Result<Instance> {
         self.open_as(configuration, Kind::Typed)
@@ -143,7 +182,7 @@ impl Instances {
         let held = shared.registry.open(&opener, |open| -> std::result::Result<_, Failure> {
             Ok(match open {
                 Some(file) => Arc::clone(file),
-                None => Arc::new(shared.ground.open(configuration)?),
+                None => Arc::new(shared.open_file(configuration)?),
             })
         });
         let held = held.map_err(|failure| failure.tell(configuration))?;
@@ -209,7 +248,7 @@ impl Instances {
     }
 
     /// Does something to a file that nobody has open.
-    fn alone<T>(
+    pub(super) fn alone<T>(
         &self,
         configuration: &Configuration,
         body: impl FnOnce() -> Result<T>,

@@ -10,17 +10,29 @@
 //! - J5 Nobody waits for ever, and a UI thread does not wait.
 //! - J6 A handle works on its own thread until it is closed, and nowhere else.
 //! - J7 A file is closed when its last handle goes, wherever it is dropped.
+//! - R1 A recorded action is carried out exactly once, whatever is interrupted.
+//! - R2 What an action keeps is whole in one place at every moment, and it replaces nothing.
+//! - R3 An action that fails stays recorded and is told.
+//! - R4 What was recorded is carried out at the next start, before anything is opened.
+//! - R5 A file of an older generation is moved aside whole, and its new place is told.
 //!
 //! Specification: docs/instances.md. Model: loom-tests, `instances`.
 
+mod actions;
+mod execute;
 mod file;
 mod handle;
 mod instances;
+mod moves;
+mod names;
 mod number;
 mod registry;
+mod reset;
 mod threads;
 
+pub use actions::{ActionKind, Executed, FileAction};
 pub use handle::Instance;
 pub use instances::{Instances, UiThread};
 pub use number::{Kind, ThreadNumber};
+pub use reset::{ClientReset, SyncError};
 pub use threads::{OsThreads, Threads};

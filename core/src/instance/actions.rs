@@ -1,0 +1,166 @@
+//! What is to be done to files at the next start, as it is recorded.
+//!
+//! - R1 An action that was recorded is carried out exactly once: the record goes only when what it
+//!   asks for is durable, and nothing new takes the file's place before the record is gone.
+//! - R3 An action that fails stays recorded and is told.
+//!
+//! The record is a plain store of its own, opened for each use; it names paths, never a key.
+
+use super::file::Ground;
+use crate::codec::{Reader, Writer, u32_len};
+use crate::error::{Damage, Error, FileErrorKind, Result};
+use crate::txn::{Options, Store};
+use crate::unit::PageId;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+const TREE: &str = "file-actions";
+
+/// Something that is to be done to a file while nobody has it open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileAction {
+    /// The file.
+    pub path: PathBuf,
+    /// What is to be done.
+    pub kind: ActionKind,
+    /// URL of the file on its server.
+    pub url: String,
+    /// Identity of its user.
+    pub identity: String,
+}
+
+/// What is to be done to a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActionKind {
+    /// Delete it.
+    Delete,
+    /// Copy it there, byte for byte, then delete it.
+    BackUp {
+        /// Where the copy goes. Nothing is there yet.
+        target: PathBuf,
+    },
+}
+
+/// What became of an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// The action.
+    pub action: FileAction,
+    /// Whether there was a file, or why the action failed and stays recorded.
+    pub outcome: Result<bool>,
+}
+
+impl FileAction {
+    fn encode(&self) -> Vec<u8> {
+        let target = match &self.kind {
+            ActionKind::Delete => None,
+            ActionKind::BackUp { target } => Some(target),
+        };
+        let mut writer = Writer::default();
+        writer.u8(u8::from(target.is_some()));
+        let target = target.map_or(&[][..], |path| path.as_os_str().as_bytes());
+        for text in [target, self.url.as_bytes(), self.identity.as_bytes()] {
+            writer.u32(u32_len(text.len()));
+            writer.put(text);
+        }
+        writer.into_bytes()
+    }
+
+    fn decode(path: &[u8], value: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(value);
+        let number = reader.u8()?;
+        let target = bytes(&mut reader)?;
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+        let (url, identity) = (text(bytes(&mut reader)?)?, text(bytes(&mut reader)?)?);
+        let kind = match number {
+            0 => ActionKind::Delete,
+            1 => ActionKind::BackUp { target: to_path(target) },
+            _ => return None,
+        };
+        Some(Self { path: to_path(path), kind, url, identity })
+    }
+}
+
+fn bytes<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let count = usize::try_from(reader.u32()?).ok()?;
+    reader.take(count)
+}
+
+fn to_path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+/// The record of actions.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) path: PathBuf,
+}
+
+impl Record {
+    fn options(ground: &Ground) -> Options {
+        let mut options = ground.options.clone();
+        options.key = None;
+        options
+    }
+
+    /// Returns every action in the order of its path.
+    pub(super) fn all(&self, ground: &Ground) -> Result<Vec<FileAction>> {
+        let store = match Self::options(ground).open(&self.path) {
+            Err(error) if error.file_kind() == Some(FileErrorKind::NotFound) => return Ok(vec![]),
+            outcome => outcome?,
+        };
+        let snapshot = store.snapshot();
+        let mut actions = Vec::new();
+        for entry in snapshot.tree(TREE).range(..)? {
+            let (path, value) = entry?;
+            let action = FileAction::decode(&path, &value);
+            // A sealed page with such an entry was written by a faulty or hostile program.
+            let malformed = || Error::damaged(&self.path, PageId(0), Damage::Content);
+            actions.push(action.ok_or_else(malformed)?);
+        }
+        Ok(actions)
+    }
+
+    /// Records an action durably, in place of one for the same file.
+    pub(super) fn put(&self, ground: &Ground, action: &FileAction) -> Result<()> {
+        let store = Self::options(ground).open_or_create(&self.path)?;
+        let path = action.path.as_os_str().as_bytes();
+        edit(&store, |tree| tree.insert(path, &action.encode()).map(drop))
+    }
+
+    /// Takes back the action for a file, durably.
+    pub(super) fn remove(&self, ground: &Ground, path: &Path) -> Result<()> {
+        let store = Self::options(ground).open(&self.path)?;
+        edit(&store, |tree| tree.remove(path.as_os_str().as_bytes()).map(drop))
+    }
+}
+
+fn edit(
+    store: &Store,
+    change: impl FnOnce(&mut crate::txn::TreeMut<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut txn = store.write()?;
+    change(&mut txn.tree(TREE)?)?;
+    txn.commit().map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_survive_their_bytes_and_others_are_none() {
+        let backed_up = ActionKind::BackUp { target: "backups/a".into() };
+        for kind in [ActionKind::Delete, backed_up] {
+            let (path, url) = (PathBuf::from("files/a"), "realm://host/a".to_owned());
+            let action = FileAction { path, kind, url, identity: "id".to_owned() };
+            let bytes = action.encode();
+            assert_eq!(FileAction::decode(b"files/a", &bytes), Some(action));
+            for len in 0..bytes.len() {
+                assert_eq!(FileAction::decode(b"files/a", &bytes[..len]), None, "{len}");
+            }
+        }
+        assert_eq!(FileAction::decode(b"a", &[2; 40]), None);
+    }
+}

@@ -1,0 +1,199 @@
+//! Recording actions on files, and carrying them out: at once, or at the next start.
+
+use super::actions::{ActionKind, Executed, FileAction};
+use super::instances::{Instances, Shared};
+use super::names::{stamp, unique};
+use super::reset::{ClientReset, SyncError};
+use crate::auth::Time;
+use crate::config::Configuration;
+use crate::error::{ConfigError, Error, InstanceError, Result};
+use std::path::{Path, PathBuf};
+
+/// Below the directory for files: where everything about sync is.
+const SYNC: &str = "realm-object-server";
+/// Below that: the record of actions, and what files are moved out of the way to.
+const RECORD: &str = "io.realm.object-server-utility/metadata/file-actions";
+const RECOVERED: &str = "io.realm.object-server-recovered-realms";
+
+/// How often a name is drawn that is taken.
+const NAMES_MAX: usize = 16;
+
+/// Returns where the record of actions is.
+pub(super) fn record_path(files: &Path) -> PathBuf {
+    files.join(SYNC).join(RECORD)
+}
+
+impl Instances {
+    /// Records that the server no longer has the history of a synced file, so that it is backed up
+    /// and deleted at the next start, unless that is done before. `now` is part of the backup's
+    /// name. Whatever was recorded for the file before is replaced.
+    ///
+    /// # Errors
+    /// [`InstanceError::NotSynced`]; otherwise as the system says. Nothing is recorded then.
+    pub fn require_reset(&self, configuration: &Configuration, now: Time) -> Result<ClientReset> {
+        let shared = &self.shared;
+        let name = |unique| format!("recovered_realm-{}-{unique}", stamp(now));
+        let target = shared.free_name(8, name)?;
+        let backup = configuration.recovery_of(&target);
+        shared.note(configuration, ActionKind::BackUp { target })?;
+        Ok(ClientReset { original: configuration.clone(), backup, instances: self.clone() })
+    }
+
+    /// Records that the user has lost the right to a synced file, so that it is deleted at the
+    /// next start.
+    ///
+    /// # Errors
+    /// As [`Instances::require_reset`].
+    pub fn require_deletion(&self, configuration: &Configuration) -> Result<()> {
+        self.shared.note(configuration, ActionKind::Delete)
+    }
+
+    /// Does as if the server had asked for a client reset: records it and runs the error handler
+    /// of the configuration, on this thread.
+    ///
+    /// # Errors
+    /// [`InstanceError::NoSession`] unless the file is open; otherwise as
+    /// [`Instances::require_reset`].
+    pub fn simulate_reset(&self, configuration: &Configuration, now: Time) -> Result<()> {
+        let path = || configuration.path().to_path_buf();
+        let Some(sync) = configuration.sync() else {
+            return Err(InstanceError::NotSynced { path: path() }.into());
+        };
+        if self.global_count(configuration) == 0 {
+            return Err(InstanceError::NoSession { path: path() }.into());
+        }
+        let reset = self.require_reset(configuration, now)?;
+        sync.error_handler().handle(&SyncError::ClientReset(reset));
+        Ok(())
+    }
+
+    /// Carries out what is recorded for a file; tells whether there was a file.
+    ///
+    /// # Errors
+    /// [`InstanceError::NoAction`] if nothing is recorded, [`InstanceError::StillOpen`];
+    /// [`crate::FileErrorCause::InUse`] if another process has the file open,
+    /// [`crate::FileErrorCause::Exists`] if something else is where the backup goes; otherwise as
+    /// the system says. The action stays recorded.
+    pub fn execute(&self, configuration: &Configuration) -> Result<bool> {
+        let path = configuration.path();
+        self.alone(configuration, || {
+            let Some(action) = self.shared.pending.lock().get(path).cloned() else {
+                return Err(InstanceError::NoAction { path: path.to_path_buf() }.into());
+            };
+            self.shared.carry_out(&action)
+        })
+    }
+
+    /// Returns what is recorded and still to be done, in the order of paths.
+    #[must_use]
+    pub fn pending_actions(&self) -> Vec<FileAction> {
+        self.shared.pending.lock().values().cloned().collect()
+    }
+
+    /// Returns what became of the actions that were recorded when this was started.
+    #[must_use]
+    pub fn executed_at_start(&self) -> &[Executed] {
+        &self.executed
+    }
+}
+
+impl Shared {
+    /// Carries out every action that is recorded. Nothing is open yet.
+    pub(super) fn carry_out_all(&self) -> Result<Vec<Executed>> {
+        let actions = self.record.all(&self.ground)?;
+        let paths = actions.iter().map(|action| (action.path.clone(), action.clone()));
+        *self.pending.lock() = paths.collect();
+        let carry_out = |action: FileAction| {
+            let outcome = self.carry_out(&action);
+            Executed { action, outcome }
+        };
+        Ok(actions.into_iter().map(carry_out).collect())
+    }
+
+    /// Carries out an action, and takes it off the record once that is durable.
+    fn carry_out(&self, action: &FileAction) -> Result<bool> {
+        let was_there = match &action.kind {
+            ActionKind::Delete => self.ground.delete(&action.path)?,
+            ActionKind::BackUp { target } => {
+                self.make_directory(target)?;
+                self.ground.back_up(&action.path, target)?
+            }
+        };
+        let recording = self.recording.lock();
+        // What was recorded meanwhile stays.
+        if self.pending.lock().get(&action.path) == Some(action) {
+            self.record.remove(&self.ground, &action.path)?;
+            self.pending.lock().remove(&action.path);
+        }
+        drop(recording);
+        Ok(was_there)
+    }
+
+    /// Comes before a file is made: where an action has taken one away and is still recorded, it
+    /// would be carried out on the new one.
+    pub(super) fn finish(&self, path: &Path) -> Result<()> {
+        let Some(action) = self.pending.lock().get(path).cloned() else { return Ok(()) };
+        let vfs = self.ground.vfs();
+        if vfs.exists(path).map_err(|e| Error::io(path, &e))? {
+            return Ok(());
+        }
+        self.carry_out(&action).map(drop)
+    }
+
+    /// Moves a file that an older generation of the original made out of the way.
+    pub(super) fn move_aside(&self, path: &Path) -> Result<PathBuf> {
+        let target = self.free_name(7, |unique| format!("synced-realm-{unique}"))?;
+        self.make_directory(&target)?;
+        self.ground.move_aside(path, &target)?;
+        Ok(target)
+    }
+
+    /// Records an action durably.
+    fn note(&self, configuration: &Configuration, kind: ActionKind) -> Result<()> {
+        let path = configuration.path().to_path_buf();
+        let Some(sync) = configuration.sync() else {
+            return Err(InstanceError::NotSynced { path }.into());
+        };
+        let action = FileAction {
+            path,
+            kind,
+            url: sync.url().to_string(),
+            identity: sync.user().identity().unwrap_or_default().to_owned(),
+        };
+        self.make_directory(&self.record.path)?;
+        // Held until both say the same.
+        let recording = self.recording.lock();
+        self.record.put(&self.ground, &action)?;
+        self.pending.lock().insert(action.path.clone(), action);
+        drop(recording);
+        Ok(())
+    }
+
+    /// Draws a name among the recovered files that nothing has, and nothing recorded will have.
+    fn free_name(&self, count: usize, name: impl Fn(String) -> String) -> Result<PathBuf> {
+        let directory = self.files.join(SYNC).join(RECOVERED);
+        for _ in 0..NAMES_MAX {
+            let path = directory.join(name(unique(&*self.ground.options.entropy, count)?));
+            let there = self.ground.vfs().exists(&path).map_err(|e| Error::io(&path, &e))?;
+            let taken = ActionKind::BackUp { target: path.clone() };
+            if !there && self.pending.lock().values().all(|action| action.kind != taken) {
+                return Ok(path);
+            }
+        }
+        Err(Error::Entropy)
+    }
+
+    /// Makes the directory that a file is to be in, durably.
+    fn make_directory(&self, file: &Path) -> Result<()> {
+        let Some(directory) = file.parent() else { return Ok(()) };
+        self.app.make_directory(directory).map_err(|problem| ConfigError::SyncDirectory {
+            path: directory.to_path_buf(),
+            problem,
+        })?;
+        // A new directory is a name in the one above.
+        for made in directory.ancestors().take_while(|made| *made != self.files) {
+            self.ground.vfs().sync_dir(made).map_err(|e| Error::io(made, &e))?;
+        }
+        Ok(())
+    }
+}

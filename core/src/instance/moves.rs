@@ -1,0 +1,150 @@
+//! What is done to files as a whole: deleting, backing up, moving aside. Each step is durable
+//! before the next; whatever is interrupted is repeated, and finds what it has done.
+//!
+//! - R2 What an action is to keep is whole in its old place or in the new one at every moment, and
+//!   nothing that was there is replaced.
+
+use super::file::Ground;
+use crate::error::{Error, FileErrorCause, Result};
+use crate::fault::{self, Fault};
+use crate::txn::Temporary;
+use crate::vfs::{Access, Lock, Opened, VfsFile, open_locked, read_whole, write_whole};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Bytes that are copied or compared at once.
+const PIECE_BYTES: usize = 1 << 18;
+
+/// What a file of realm-java has at this offset, unless it is encrypted.
+const REALM_MARK: (u64, [u8; 4]) = (16, *b"T-DB");
+
+impl Ground {
+    /// Deletes a file, and what an interrupted attempt left beside it; tells whether it was there.
+    pub(super) fn delete(&self, path: &Path) -> Result<bool> {
+        let held = self.hold(path)?;
+        self.remove(path)?;
+        Ok(held.is_some())
+    }
+
+    /// Copies a file to where nothing is, byte for byte, and then deletes it; tells whether it was
+    /// there. A copy that an interrupted attempt made is taken for done.
+    pub(super) fn back_up(&self, path: &Path, target: &Path) -> Result<bool> {
+        let Some(source) = self.hold(path)? else {
+            self.sync_names(path)?;
+            return Ok(false);
+        };
+        let io = |e: &std::io::Error| Error::io(target, e);
+        let vfs = &**self.vfs();
+        if vfs.exists(target).map_err(|e| io(&e))? {
+            let copy = vfs.open(target, Access::ReadWrite).map_err(|e| io(&e))?;
+            if !are_equal(&*source, &*copy).map_err(|e| io(&e))? {
+                return Err(Error::file(target, FileErrorCause::Exists));
+            }
+            // It may be in the cache of the system only.
+            copy.sync().map_err(|e| io(&e))?;
+            self.sync_names(target)?;
+        } else {
+            let (temporary, copy) = Temporary::new(vfs, target)?;
+            copy_bytes(&*source, &*copy).and_then(|()| copy.sync()).map_err(|e| io(&e))?;
+            temporary.place(false).map_err(|(error, _)| error)?;
+        }
+        self.remove(path)?;
+        Ok(true)
+    }
+
+    /// Gives a file another name where nothing is, and makes that durable.
+    pub(super) fn move_aside(&self, path: &Path, target: &Path) -> Result<()> {
+        let held = self.hold(path)?;
+        let vfs = &**self.vfs();
+        if vfs.exists(target).map_err(|e| Error::io(target, &e))? {
+            return Err(Error::file(target, FileErrorCause::Exists));
+        }
+        vfs.rename(path, target).map_err(|e| Error::io(path, &e))?;
+        drop(held);
+        self.sync_names(target)?;
+        self.sync_names(path)
+    }
+
+    /// Tells whether a file is one of realm-java, of before our own.
+    pub(super) fn is_of_realm(&self, path: &Path) -> Result<bool> {
+        let io = |e: &std::io::Error| Error::io(path, e);
+        let vfs = &**self.vfs();
+        if !vfs.exists(path).map_err(|e| io(&e))? {
+            return Ok(false);
+        }
+        let file = vfs.open(path, Access::Read).map_err(|e| io(&e))?;
+        let (offset, mark) = REALM_MARK;
+        let mut found = [0; 4];
+        Ok(read_whole(&*file, &mut found, offset).map_err(|e| io(&e))? && found == mark)
+    }
+
+    /// Makes sure that nobody has the file open as long as what is returned lives; `None` if there
+    /// is no file.
+    fn hold(&self, path: &Path) -> Result<Option<Box<dyn VfsFile>>> {
+        match open_locked(&**self.vfs(), path, Lock::Exclusive) {
+            Ok(Opened::Locked(file)) => Ok(Some(file)),
+            Ok(Opened::InUse) => Err(Error::file(path, FileErrorCause::InUse)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(path, &error)),
+        }
+    }
+
+    /// Removes the file and what grew beside it, durably. Names that are not there are fine.
+    fn remove(&self, path: &Path) -> Result<()> {
+        let vfs = &**self.vfs();
+        let mut beside = OsString::from(path);
+        beside.push(".fastness-tmp");
+        for name in [PathBuf::from(beside), path.to_path_buf()] {
+            match vfs.remove(&name) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(_) if fault::on(Fault::Rs05) => {}
+                outcome => outcome.map_err(|e| Error::io(&name, &e))?,
+            }
+        }
+        self.sync_names(path)
+    }
+
+    fn sync_names(&self, path: &Path) -> Result<()> {
+        match self.vfs().sync_dir(path) {
+            // A directory that is not there holds no names.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            outcome => outcome.map_err(|e| Error::io(path, &e)),
+        }
+    }
+}
+
+/// Runs over the pieces of a file.
+fn pieces(
+    file: &dyn VfsFile,
+    mut piece: impl FnMut(&[u8], u64) -> std::io::Result<bool>,
+) -> std::io::Result<bool> {
+    let (len, mut at) = (file.len()?, 0);
+    let mut bytes = vec![0; PIECE_BYTES];
+    while at < len {
+        let count = usize::try_from(len - at).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+        let bytes = &mut bytes[..count];
+        if !read_whole(file, bytes, at)? {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        if !piece(bytes, at)? {
+            return Ok(false);
+        }
+        at += count as u64;
+    }
+    Ok(true)
+}
+
+fn copy_bytes(source: &dyn VfsFile, target: &dyn VfsFile) -> std::io::Result<()> {
+    pieces(source, |bytes, at| write_whole(target, bytes, at).map(|()| true)).map(drop)
+}
+
+fn are_equal(one: &dyn VfsFile, two: &dyn VfsFile) -> std::io::Result<bool> {
+    if one.len()? != two.len()? {
+        return Ok(false);
+    }
+    let mut there = vec![0; PIECE_BYTES];
+    pieces(one, |bytes, at| {
+        let there = &mut there[..bytes.len()];
+        Ok(read_whole(two, there, at)? && there == bytes)
+    })
+}

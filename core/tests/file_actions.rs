@@ -1,0 +1,319 @@
+//! Client resets, deletions and what is moved aside: recorded, executed, told. Named after the rows
+//! of docs/instances.md and of the original's tests.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use fastness::auth::{ErrorCode, Time};
+use fastness::config::{App, Configuration, Hook, SyncBuilder, User};
+use fastness::instance::{ActionKind, ClientReset, Instance, Instances, SyncError};
+use fastness::{Error, ErrorKind, FileErrorCause, FileErrorKind, InstanceError, Options};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use tempfile::TempDir;
+
+const NOW: Time = Time::from_seconds(1_511_343_015);
+
+struct Ground {
+    dir: TempDir,
+    app: App,
+}
+
+impl Ground {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let app = App::new(dir.path());
+        Self { dir, app }
+    }
+
+    fn start(&self) -> Instances {
+        Instances::start(&self.app, Options::new()).unwrap()
+    }
+
+    fn builder(&self) -> SyncBuilder {
+        let user = User::new("user", "http://objectserver.realm.io/auth").unwrap();
+        let url = "realm://objectserver.realm.io/default";
+        Configuration::sync_builder(&self.app, &user, url).unwrap()
+    }
+
+    fn synced(&self) -> Configuration {
+        self.builder().build().unwrap()
+    }
+
+    fn recovered(&self) -> PathBuf {
+        let names = "realm-object-server/io.realm.object-server-recovered-realms";
+        self.dir.path().canonicalize().unwrap().join(names)
+    }
+}
+
+fn with_row(instances: &Instances, configuration: &Configuration) -> Instance {
+    let instance = instances.open(configuration).unwrap();
+    instance.transact(|txn| txn.tree("rows")?.insert(b"Foo", b"").map(drop)).unwrap();
+    instance
+}
+
+fn has_row(instances: &Instances, configuration: &Configuration) -> bool {
+    let instance = instances.open_dynamic(configuration).unwrap();
+    instance.snapshot().unwrap().tree("rows").get(b"Foo").unwrap().is_some()
+}
+
+#[track_caller]
+fn assert_kind<T>(outcome: Result<T, Error>, kind: ErrorKind) -> Error {
+    let Err(error) = outcome else { panic!("expected {kind:?}") };
+    assert_eq!(error.kind(), kind, "{error}");
+    error
+}
+
+#[test]
+fn client_reset_is_reported() {
+    let ground = Ground::new();
+    let got = Arc::new(Mutex::new(None));
+    let put = Arc::clone(&got);
+    let handler = Hook::error_handler("keeps it", move |error| {
+        let SyncError::ClientReset(reset) = error else { panic!("{error:?}") };
+        let there = reset.original_file().exists();
+        *put.lock().unwrap() = Some((reset.clone(), there, std::thread::current().id()));
+    });
+    let synced = ground.builder().error_handler(handler).build().unwrap();
+    let instances = ground.start();
+    let instance = instances.open(&synced).unwrap();
+    instances.simulate_reset(&synced, NOW).unwrap();
+    let (reset, original_was_there, thread) = got.lock().unwrap().take().unwrap();
+    assert_eq!(reset.code(), ErrorCode::CLIENT_RESET);
+    assert_eq!((reset.original_file(), original_was_there), (synced.path(), true));
+    assert!(!reset.backup_file().exists() && reset.original_file().exists());
+    assert_eq!(thread, std::thread::current().id());
+    let name = reset.backup_file().file_name().unwrap().to_str().unwrap();
+    assert!(name.starts_with("recovered_realm-20171122-093015-"), "{name}");
+    assert_eq!(name.len(), "recovered_realm-20171122-093015-".len() + 8);
+    assert_eq!(reset.backup_file().parent().unwrap(), ground.recovered());
+    drop(instance);
+}
+
+#[test]
+fn manual_execute_client_reset() {
+    let ground = Ground::new();
+    let (instances, synced) = (ground.start(), ground.synced());
+    let instance = with_row(&instances, &synced);
+    let reset = instances.require_reset(&synced, NOW).unwrap();
+    let error = assert_kind(reset.execute(), ErrorKind::IllegalState);
+    assert!(matches!(error, Error::Instance(InstanceError::StillOpen { count: 1, .. })));
+    instance.close().unwrap();
+    assert!(reset.execute().unwrap());
+    assert!(!reset.original_file().exists() && reset.backup_file().exists());
+    let error = assert_kind(reset.execute(), ErrorKind::IllegalState);
+    assert!(matches!(error, Error::Instance(InstanceError::NoAction { .. })), "once only");
+    assert!(!has_row(&instances, &synced), "it begins with an empty file");
+    assert!(has_row(&instances, reset.backup_configuration()));
+}
+
+#[test]
+fn a_reset_that_was_not_executed_is_at_the_next_start_and_once() {
+    let ground = Ground::new();
+    let (instances, synced) = (ground.start(), ground.synced());
+    drop(with_row(&instances, &synced));
+    let reset = instances.require_reset(&synced, NOW).unwrap();
+    assert_eq!(instances.pending_actions().len(), 1);
+    drop(instances);
+    let instances = ground.start();
+    let [executed] = instances.executed_at_start() else { panic!("one action") };
+    assert_eq!(executed.outcome, Ok(true));
+    assert_eq!(executed.action.path, synced.path());
+    assert_eq!(executed.action.url, "realm://objectserver.realm.io/default");
+    assert_eq!(executed.action.identity, "user");
+    let target = reset.backup_file().to_path_buf();
+    assert_eq!(executed.action.kind, ActionKind::BackUp { target });
+    assert!(!has_row(&instances, &synced));
+    // The backup's path is all that an app keeps over a restart.
+    let backup = Configuration::for_recovery(&ground.app, reset.backup_file()).unwrap();
+    assert!(has_row(&instances, &backup));
+    assert!(instances.pending_actions().is_empty());
+    drop(instances);
+    let instances = ground.start();
+    assert!(instances.executed_at_start().is_empty());
+    assert!(has_row(&instances, &backup) && synced.path().exists());
+}
+
+#[test]
+fn use_client_reset_encrypted() {
+    let ground = Ground::new();
+    let instances = ground.start();
+    let synced = ground.builder().encryption_key(&[7; 64]).unwrap().build().unwrap();
+    drop(with_row(&instances, &synced));
+    let reset = instances.require_reset(&synced, NOW).unwrap();
+    assert!(reset.execute().unwrap());
+    let backup = reset.backup_configuration();
+    assert!(!backup.is_synced() && backup.is_recovery() && backup.is_read_only());
+    assert!(has_row(&instances, backup));
+    let keyed = |key: Option<&[u8]>| {
+        Configuration::for_recovery_with(&ground.app, reset.backup_file(), key, &[]).unwrap()
+    };
+    assert!(has_row(&instances, &keyed(Some(&[7; 64]))));
+    for (key, cause) in
+        [(Some(&[8; 64][..]), FileErrorCause::WrongKey), (None, FileErrorCause::KeyMissing)]
+    {
+        let wrong = keyed(key);
+        let kind = ErrorKind::File(FileErrorKind::AccessError);
+        let error = assert_kind(instances.open_dynamic(&wrong), kind);
+        let path = reset.backup_file().to_path_buf();
+        assert_eq!(error, Error::File { path, cause });
+        assert_eq!(instances.global_count(&wrong), 0);
+    }
+}
+
+#[test]
+fn a_backup_is_read_and_never_written_or_deleted() {
+    let ground = Ground::new();
+    let (instances, synced) = (ground.start(), ground.synced());
+    drop(with_row(&instances, &synced));
+    let reset = instances.require_reset(&synced, NOW).unwrap();
+    assert!(reset.execute().unwrap());
+    let bytes = std::fs::read(reset.backup_file()).unwrap();
+    let backup = reset.backup_configuration();
+    let instance = instances.open_dynamic(backup).unwrap();
+    let refused = instance.transact(|_| Ok(()));
+    assert_kind(refused, ErrorKind::IllegalState);
+    drop(instance);
+    assert_kind(instances.compact(backup), ErrorKind::IllegalState);
+    assert!(!instances.delete(backup).unwrap());
+    assert_eq!(std::fs::read(reset.backup_file()).unwrap(), bytes);
+}
+
+#[test]
+fn a_deletion_is_recorded_and_executed_without_a_backup() {
+    let ground = Ground::new();
+    let (instances, synced) = (ground.start(), ground.synced());
+    drop(with_row(&instances, &synced));
+    instances.require_deletion(&synced).unwrap();
+    drop(instances);
+    let instances = ground.start();
+    assert_eq!(instances.executed_at_start()[0].outcome, Ok(true));
+    assert!(!synced.path().exists());
+    assert!(!ground.recovered().exists());
+}
+
+#[test]
+fn a_later_action_replaces_the_one_before() {
+    let ground = Ground::new();
+    let (instances, synced) = (ground.start(), ground.synced());
+    drop(with_row(&instances, &synced));
+    let first = instances.require_reset(&synced, NOW).unwrap();
+    let second = instances.require_reset(&synced, NOW).unwrap();
+    assert_ne!(first.backup_file(), second.backup_file());
+    assert!(second.execute().unwrap());
+    assert!(!first.backup_file().exists() && second.backup_file().exists());
+}
+
+#[test]
+fn a_file_that_is_not_there_is_done_without_a_backup() {
+    let ground = Ground::new();
+    let (instances, synced) = (ground.start(), ground.synced());
+    let reset = instances.require_reset(&synced, NOW).unwrap();
+    assert!(!reset.execute().unwrap());
+    assert!(!reset.backup_file().exists() && instances.pending_actions().is_empty());
+}
+
+fn reset_with_target(
+    ground: &Ground,
+    bytes: impl Fn(&Path) -> Vec<u8>,
+) -> (Instances, ClientReset) {
+    let (instances, synced) = (ground.start(), ground.synced());
+    drop(with_row(&instances, &synced));
+    let reset = instances.require_reset(&synced, NOW).unwrap();
+    std::fs::create_dir_all(ground.recovered()).unwrap();
+    std::fs::write(reset.backup_file(), bytes(synced.path())).unwrap();
+    (instances, reset)
+}
+
+#[test]
+fn what_is_in_the_place_of_the_backup_is_not_replaced() {
+    let ground = Ground::new();
+    let (instances, reset) = reset_with_target(&ground, |_| b"somebody else's".to_vec());
+    let path = reset.backup_file().to_path_buf();
+    let exists = Error::File { path, cause: FileErrorCause::Exists };
+    assert_eq!(reset.execute(), Err(exists.clone()));
+    assert!(has_row(&instances, reset.original_configuration()), "the original stays");
+    drop(instances);
+    let instances = ground.start();
+    assert_eq!(instances.executed_at_start()[0].outcome, Err(exists));
+    assert_eq!(instances.pending_actions().len(), 1, "and so does the record");
+    assert_eq!(std::fs::read(reset.backup_file()).unwrap(), b"somebody else's");
+}
+
+#[test]
+fn a_backup_that_an_interrupted_attempt_finished_is_taken_for_done() {
+    let ground = Ground::new();
+    let (instances, reset) = reset_with_target(&ground, |path| std::fs::read(path).unwrap());
+    assert!(reset.execute().unwrap());
+    assert!(!reset.original_file().exists());
+    assert!(has_row(&instances, reset.backup_configuration()));
+}
+
+#[test]
+fn a_file_that_somebody_has_open_is_left_and_done_later() {
+    let ground = Ground::new();
+    let (instances, synced) = (ground.start(), ground.synced());
+    drop(with_row(&instances, &synced));
+    let reset = instances.require_reset(&synced, NOW).unwrap();
+    let other = ground.app.clone();
+    let store = Options::new().open(synced.path()).unwrap();
+    let started = Instances::start(&other, Options::new()).unwrap();
+    let outcome = &started.executed_at_start()[0].outcome;
+    assert!(matches!(outcome, Err(Error::File { cause: FileErrorCause::InUse, .. })));
+    drop(store);
+    assert!(started.execute(&synced).unwrap());
+    assert!(reset.backup_file().exists());
+}
+
+#[test]
+fn only_synced_files_that_are_open_have_a_session_to_reset() {
+    let ground = Ground::new();
+    let instances = ground.start();
+    let local = Configuration::builder(&ground.app).build().unwrap();
+    for outcome in [
+        instances.require_reset(&local, NOW).map(drop),
+        instances.require_deletion(&local),
+        instances.simulate_reset(&local, NOW),
+        instances.simulate_reset(&ground.synced(), NOW),
+    ] {
+        assert_kind(outcome, ErrorKind::InvalidArgument);
+    }
+    assert!(instances.pending_actions().is_empty());
+}
+
+#[test]
+fn an_app_without_actions_has_no_record() {
+    let ground = Ground::new();
+    let instances = ground.start();
+    let local = Configuration::builder(&ground.app).build().unwrap();
+    drop(instances.open(&local).unwrap());
+    drop(ground.start());
+    let names = std::fs::read_dir(ground.dir.path()).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["default.realm"]);
+}
+
+#[test]
+fn a_file_of_an_older_generation_is_moved_aside_and_reported() {
+    let ground = Ground::new();
+    let (instances, synced) = (ground.start(), ground.synced());
+    let mut bytes = vec![0; 4096];
+    bytes[16..20].copy_from_slice(b"T-DB");
+    std::fs::write(synced.path(), &bytes).unwrap();
+    let kind = ErrorKind::File(FileErrorKind::IncompatibleSyncFile);
+    let error = assert_kind(instances.open(&synced), kind);
+    let Error::File { path, cause: FileErrorCause::IncompatibleSync { moved_to } } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(path, synced.path());
+    assert_eq!(moved_to.parent().unwrap(), ground.recovered());
+    assert!(moved_to.file_name().unwrap().to_str().unwrap().starts_with("synced-realm-"));
+    assert_eq!(std::fs::read(&moved_to).unwrap(), bytes);
+    assert!(!synced.path().exists() && instances.global_count(&synced) == 0);
+    drop(instances.open(&synced).unwrap());
+
+    let local = Configuration::builder(&ground.app).build().unwrap();
+    std::fs::write(local.path(), &bytes).unwrap();
+    let access = ErrorKind::File(FileErrorKind::AccessError);
+    assert_kind(instances.open(&local), access);
+    assert!(local.path().exists(), "a local file stays");
+}
