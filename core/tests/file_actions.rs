@@ -6,7 +6,11 @@
 use fastness::auth::{ErrorCode, Time};
 use fastness::config::{App, Configuration, Hook, SyncBuilder, User};
 use fastness::instance::{ActionKind, ClientReset, Instance, Instances, SyncError};
-use fastness::{Error, ErrorKind, FileErrorCause, FileErrorKind, InstanceError, Options};
+use fastness::object::Transaction;
+use fastness::schema::{Class, Module, Property, Scalar};
+use fastness::{
+    Error, ErrorKind, FileErrorCause, FileErrorKind, InstanceError, ObjectError, Options,
+};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
@@ -21,7 +25,7 @@ struct Ground {
 impl Ground {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let app = App::new(dir.path());
+        let app = App::new(dir.path()).default_module(string_only());
         Self { dir, app }
     }
 
@@ -45,15 +49,36 @@ impl Ground {
     }
 }
 
+fn string_only() -> Module {
+    let chars = Property::new("chars", Scalar::String).unwrap();
+    Module::new("strings", [Class::new("StringOnly").unwrap().with(chars)])
+}
+
 fn with_row(instances: &Instances, configuration: &Configuration) -> Instance {
     let instance = instances.open(configuration).unwrap();
-    instance.transact(|txn| txn.tree("rows")?.insert(b"Foo", b"").map(drop)).unwrap();
+    let row = |txn: &mut Transaction| {
+        let row = txn.create("StringOnly")?;
+        txn.set(&row, "chars", "Foo")
+    };
+    instance.transact(row).unwrap();
     instance
 }
 
 fn has_row(instances: &Instances, configuration: &Configuration) -> bool {
-    let instance = instances.open_dynamic(configuration).unwrap();
-    instance.snapshot().unwrap().tree("rows").get(b"Foo").unwrap().is_some()
+    shows_row(&instances.open_dynamic(configuration).unwrap())
+}
+
+/// Tells whether there is a row; there is one at most, and it says "Foo".
+fn shows_row(instance: &Instance) -> bool {
+    let snapshot = instance.snapshot().unwrap();
+    let rows = match snapshot.objects("StringOnly") {
+        Err(Error::Object(ObjectError::ClassUnknown { .. })) => return false,
+        rows => rows.unwrap(),
+    };
+    let all: Vec<_> = rows.iter().unwrap().map(Result::unwrap).collect();
+    assert!(all.len() <= 1);
+    all.iter().for_each(|row| assert_eq!(row.get("chars").unwrap(), "Foo".into()));
+    !all.is_empty()
 }
 
 #[track_caller]

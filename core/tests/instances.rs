@@ -5,6 +5,8 @@
 
 use fastness::config::{App, Builder, CompactionRule, Configuration, Hook};
 use fastness::instance::{Instance, Instances, Kind};
+use fastness::object::Transaction;
+use fastness::schema::{Class, Module, Property, Scalar};
 use fastness::{
     ConfigurationDifference, Error, ErrorKind, FileErrorCause, FileErrorKind, InstanceError,
     Options,
@@ -27,7 +29,9 @@ impl Ground {
 
     fn with(change: impl FnOnce(App) -> App) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let app = change(App::new(dir.path()));
+        let key = Property::new("key", Scalar::String).unwrap().required().primary_key();
+        let module = Module::new("notes", [Class::new("Note").unwrap().with(key)]);
+        let app = change(App::new(dir.path()).default_module(module));
         let instances = Instances::start(&app, Options::new()).unwrap();
         Self { dir, app, instances }
     }
@@ -46,11 +50,11 @@ impl Ground {
 }
 
 fn put(instance: &Instance, key: &str) {
-    instance.transact(|txn| txn.tree("notes")?.insert(key.as_bytes(), b"saved").map(drop)).unwrap();
+    instance.transact(|txn| txn.upsert("Note", key).map(drop)).unwrap();
 }
 
 fn has(instance: &Instance, key: &str) -> bool {
-    instance.snapshot().unwrap().tree("notes").get(key.as_bytes()).unwrap().is_some()
+    instance.snapshot().unwrap().objects("Note").unwrap().get(key).unwrap().is_some()
 }
 
 #[track_caller]
@@ -237,7 +241,7 @@ fn a_transaction_that_fails_leaves_nothing() {
     let ground = Ground::new();
     let instance = ground.instances.open(&ground.plain()).unwrap();
     let outcome: Result<(), Error> = instance.transact(|txn| {
-        txn.tree("notes")?.insert(b"a", b"b")?;
+        txn.upsert("Note", "a")?;
         Err(Error::TransactionFailed)
     });
     assert_eq!(outcome, Err(Error::TransactionFailed));
@@ -311,12 +315,13 @@ fn compact_needs_nobody_to_have_the_file_open() {
     assert!(ground.instances.compact(&plain).unwrap(), "it makes the file");
     assert!(plain.path().exists());
     let instance = ground.instances.open(&plain).unwrap();
-    let fill = |txn: &mut fastness::WriteTxn| {
-        let mut tree = txn.tree("notes")?;
-        (0..2000_u32).try_for_each(|key| tree.insert(&key.to_be_bytes(), b"x").map(drop))
-    };
-    instance.transact(fill).unwrap();
-    instance.transact(|txn| txn.tree("notes")?.clear()).unwrap();
+    for many in [true, false] {
+        let each = |txn: &mut Transaction, key: u32| -> Result<(), Error> {
+            let (id, _) = txn.upsert("Note", key.to_string().as_str())?;
+            if many { Ok(()) } else { txn.delete(&id).map(drop) }
+        };
+        instance.transact(|txn| (0..2000).try_for_each(|key| each(txn, key))).unwrap();
+    }
     put(&instance, "left");
     assert!(!ground.instances.compact(&plain).unwrap(), "it is open");
     instance.close().unwrap();
@@ -450,4 +455,122 @@ fn an_unchanged_second_opening_writes_nothing() {
     let before = names();
     drop(ground.instances.open(&plain).unwrap());
     assert_eq!(names(), before);
+}
+
+#[test]
+fn initial_data_is_written_once_and_never_by_a_dynamic_opening() {
+    let ground = Ground::new();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let fill = Hook::initial_data("fills", move |txn| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        txn.upsert("Note", "initial").map(drop)
+    });
+    let config = ground.builder().initial_data(fill).build().unwrap();
+    let dynamic = ground.instances.open_dynamic(&config).unwrap();
+    assert_eq!(calls.load(Ordering::Relaxed), 0);
+    assert!(dynamic.snapshot().unwrap().objects("Note").is_err(), "it has no class yet");
+    let typed = ground.instances.open(&config).unwrap();
+    assert!(has(&typed, "initial") && has(&dynamic, "initial"));
+    drop((typed, dynamic));
+    drop(ground.instances.open(&config).unwrap());
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn initial_data_that_fails_leaves_counts_and_is_tried_again() {
+    let ground = Ground::new();
+    let fails = Arc::new(AtomicUsize::new(1));
+    let left = Arc::clone(&fails);
+    let fill = Hook::initial_data("fails once", move |txn| {
+        txn.upsert("Note", "initial")?;
+        if left.swap(0, Ordering::Relaxed) == 1 { Err(Error::TransactionFailed) } else { Ok(()) }
+    });
+    let config = ground.builder().initial_data(fill).build().unwrap();
+    let Err(error) = ground.instances.open(&config) else { panic!("it fails") };
+    assert_eq!((error, ground.instances.global_count(&config)), (Error::TransactionFailed, 0));
+    assert!(has(&ground.instances.open(&config).unwrap(), "initial"));
+}
+
+fn migrating(ground: &Ground, calls: &Arc<AtomicUsize>) -> Configuration {
+    let counted = Arc::clone(calls);
+    let migration = Hook::migration("to 2", move |migration| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        assert_eq!((migration.from(), migration.to()), (0, 2));
+        let text = Property::new("text", Scalar::String)?;
+        migration.newer().add_property("Note", &text)
+    });
+    let key = Property::new("key", Scalar::String).unwrap().required().primary_key();
+    let text = Property::new("text", Scalar::String).unwrap();
+    let note = Class::new("Note").unwrap().with(key).with(text);
+    let builder = ground.builder().schema_version(2).unwrap().modules([Module::new("2", [note])]);
+    builder.migration(migration).build().unwrap()
+}
+
+#[test]
+fn a_migration_runs_once_when_the_file_is_opened() {
+    let ground = Ground::new();
+    let instance = ground.instances.open(&ground.plain()).unwrap();
+    put(&instance, "kept");
+    instance.close().unwrap();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let second = migrating(&ground, &calls);
+    // A dynamic opening does not need it.
+    drop(ground.instances.open_dynamic(&second).unwrap());
+    assert_eq!(calls.load(Ordering::Relaxed), 0);
+    for _ in 0..2 {
+        let instance = ground.instances.open(&second).unwrap();
+        let snapshot = instance.snapshot().unwrap();
+        let note = snapshot.objects("Note").unwrap().get("kept").unwrap().unwrap();
+        assert!(note.get("text").is_ok());
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+    assert_kind(ground.instances.open(&ground.plain()), ErrorKind::InvalidArgument);
+    assert_eq!(ground.instances.global_count(&ground.plain()), 0);
+}
+
+#[test]
+fn migrate_brings_a_closed_file_up_to_its_schema() {
+    let ground = Ground::new();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let second = migrating(&ground, &calls);
+    let missing = ErrorKind::File(FileErrorKind::NotFound);
+    assert_kind(ground.instances.migrate(&second), missing);
+    let plain = ground.plain();
+    let held = ground.instances.open(&plain).unwrap();
+    assert_kind(ground.instances.migrate(&second), ErrorKind::IllegalState);
+    held.close().unwrap();
+    assert_kind(ground.instances.migrate(&plain), ErrorKind::MigrationNeeded);
+    ground.instances.migrate(&second).unwrap();
+    drop(ground.instances.open(&second).unwrap());
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_typed_opening_within_a_transaction_of_a_dynamic_one_is_refused() {
+    let ground = Ground::new();
+    let plain = ground.plain();
+    let dynamic = ground.instances.open_dynamic(&plain).unwrap();
+    let within = dynamic.transact(|_| {
+        let error = assert_kind(ground.instances.open(&plain), ErrorKind::IllegalState);
+        assert!(matches!(error, Error::Instance(InstanceError::InTransaction { .. })), "{error}");
+        Ok(ground.instances.global_count(&plain))
+    });
+    assert_eq!(within, Ok(1));
+    drop(ground.instances.open(&plain).unwrap());
+}
+
+#[test]
+fn a_missing_migration_is_needed_and_deletion_takes_its_place() {
+    let ground = Ground::new();
+    drop(ground.instances.open(&ground.plain()).unwrap());
+    let other = || {
+        let note = Class::new("Note").unwrap().with(Property::new("n", Scalar::Int).unwrap());
+        ground.builder().modules([Module::new("other", [note])])
+    };
+    let needs = other().build().unwrap();
+    assert_kind(ground.instances.open(&needs), ErrorKind::MigrationNeeded);
+    let deletes = other().delete_if_migration_needed().unwrap().build().unwrap();
+    let instance = ground.instances.open(&deletes).unwrap();
+    assert_eq!(instance.snapshot().unwrap().objects("Note").unwrap().len(), 0);
 }

@@ -9,7 +9,7 @@
 //! - J5 Nobody waits for ever: loom reports a deadlock.
 //! - J7 The last handle closes the file, and the next opener finds it closed.
 
-use crate::conc::{AtomicUsize, Ordering};
+use crate::conc::{AtomicUsize, Mutex, Ordering};
 use crate::core_instance::number::{Kind, ThreadNumber};
 use crate::core_instance::registry::{Held, Opener, Refused, Registry};
 use crate::explore::{Bound, explore};
@@ -322,4 +322,39 @@ fn a_ui_thread_is_refused_instead_of_waiting() {
         world.assert_closed();
     });
     met.assert_hit(&["went through", "refused", "it was faster"]);
+}
+
+/// One is in a transaction and opens a file; the other, with a claim on that file, waits for the
+/// transaction to end.
+#[test]
+fn whoever_is_in_a_transaction_does_not_wait_for_a_claim() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 6, executions_min: 700 }, move || {
+        let world = World::new();
+        let turn = StdArc::new(Mutex::new(()));
+        let (other, others_turn) = (world.clone(), StdArc::clone(&turn));
+        let there = thread::spawn(move || {
+            let (path, me) = (Path::new(PATH), ThreadNumber(1));
+            other.registry.alone((path, me), || {
+                drop(others_turn.lock());
+                Ok::<(), Stopped>(())
+            })
+        });
+        let working = world.registry.work(ThreadNumber(0));
+        let writing = turn.lock();
+        match world.open(0, 0) {
+            Ok(held) => drop((held, marks.hit("went through"))),
+            Err(Stopped::Refused(Refused::AtWork)) => marks.hit("refused"),
+            Err(stopped) => panic!("J5: {stopped:?}"),
+        }
+        drop(writing);
+        drop(working);
+        match there.join().unwrap() {
+            Ok(()) => {}
+            Err(Stopped::Refused(Refused::Open(1))) => marks.hit("still open"),
+            Err(stopped) => panic!("J5: {stopped:?}"),
+        }
+    });
+    met.assert_hit(&["went through", "refused", "still open"]);
 }

@@ -24,6 +24,7 @@ fn errors() -> Vec<InstanceError> {
         InstanceError::AtWork { path: path() },
         InstanceError::UiThread { path: path() },
         InstanceError::SyncedCompaction { path: path() },
+        InstanceError::SyncedMigration { path: path() },
         InstanceError::NotSynced { path: path() },
         InstanceError::NoSession { path: path() },
         InstanceError::NoAction { path: path() },

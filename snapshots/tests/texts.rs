@@ -4,7 +4,7 @@ use fastness::schema::SchemaError;
 use fastness::vfs::MemoryVfs;
 use fastness::{
     ArgumentError, CommitId, ConfigError, Damage, Error, FileErrorCause, InstanceError, Key,
-    Options, PageId, Recovery, RecoveryOutcome,
+    ObjectError, Options, PageId, Recovery, RecoveryOutcome,
 };
 use std::fmt::Write as _;
 use std::io;
@@ -29,6 +29,7 @@ fn causes() -> Vec<FileErrorCause> {
         FileErrorCause::KeyMissing,
         FileErrorCause::KeyForPlainFile,
         FileErrorCause::OtherContent { expected: "users" },
+        FileErrorCause::MalformedObject,
         FileErrorCause::NoSpace,
         FileErrorCause::IncompatibleSync { moved_to: PathBuf::from("data/synced-realm-a") },
         FileErrorCause::Io(io::ErrorKind::TimedOut),
@@ -50,6 +51,7 @@ fn errors() -> Vec<Error> {
         Error::Argument(ArgumentError::TooManyTrees),
         Error::Schema(SchemaError::StringTooLong { bytes: 16_777_200 }),
         Error::Config(ConfigError::FileNameEmpty),
+        Error::Object(ObjectError::ClassUnknown { class: "Person".to_owned() }),
         Error::Instance(InstanceError::Closed { path: path.clone() }),
     ];
     files.chain(others).collect()

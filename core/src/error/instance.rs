@@ -51,6 +51,11 @@ pub enum InstanceError {
         /// The file.
         path: PathBuf,
     },
+    /// A synced file is not migrated.
+    SyncedMigration {
+        /// The file.
+        path: PathBuf,
+    },
     /// Only a synced file can be reset by its server.
     NotSynced {
         /// The file.
@@ -118,6 +123,9 @@ impl fmt::Display for InstanceError {
             }
             Self::SyncedCompaction { path } => {
                 (path, "a synced file cannot be compacted; leave it as it is")
+            }
+            Self::SyncedMigration { path } => {
+                (path, "synced files are not migrated; add classes and properties instead")
             }
             Self::NotSynced { path } => {
                 (path, "only synced files are reset; use a synced configuration")

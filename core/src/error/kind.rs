@@ -85,6 +85,7 @@ const fn of_config(error: &ConfigError) -> ErrorKind {
 const fn of_instance(error: &InstanceError) -> ErrorKind {
     match error {
         InstanceError::OtherConfiguration { .. }
+        | InstanceError::SyncedMigration { .. }
         | InstanceError::NotSynced { .. }
         | InstanceError::NoSession { .. }
         | InstanceError::CopyTargetExists { .. } => ErrorKind::InvalidArgument,

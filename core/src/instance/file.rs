@@ -1,10 +1,11 @@
 //! A file that instances share, and what opens it as a configuration says.
 
-use super::number::ThreadNumber;
+use super::number::{Kind, ThreadNumber};
 use crate::conc::{Arc, Mutex};
 use crate::config::{Assets, Configuration, Durability, FileUse};
 use crate::error::{Error, FileErrorCause, InstanceError, Result};
-use crate::txn::{Options, Snapshot, Store, Temporary, WriteTxn};
+use crate::object::{Database, Migration, Snapshot, Transaction, Wanted};
+use crate::txn::{Options, Store, Temporary};
 use crate::unit::PAGE_BYTES;
 use crate::vfs::{MemoryVfs, Vfs, write_whole};
 use std::path::Path;
@@ -32,7 +33,7 @@ impl Ground {
     }
 
     /// Opens the file as its configuration says.
-    pub(super) fn open(&self, configuration: &Configuration) -> Result<File> {
+    pub(super) fn open(&self, configuration: &Configuration, kind: Kind) -> Result<File> {
         let (path, options) = (configuration.path(), self.options(configuration));
         if let Some(asset) = configuration.asset_file()
             && !options.vfs.exists(path).map_err(|e| Error::io(path, &e))?
@@ -48,7 +49,14 @@ impl Ground {
         {
             store.compact()?;
         }
-        Ok(File { store, writing: Mutex::new(None) })
+        let database = with_classes(store, configuration, kind)?;
+        Ok(File { database, writing: Mutex::new(None) })
+    }
+
+    /// Brings a file that is there up to the schema of its configuration.
+    pub(super) fn migrate(&self, configuration: &Configuration) -> Result<()> {
+        let store = self.options(configuration).open(configuration.path())?;
+        with_classes(store, configuration, Kind::Typed).map(drop)
     }
 
     /// Makes a file of the bytes of an asset. It gets its name once it is whole and durable.
@@ -78,21 +86,46 @@ fn file_use(store: &Store) -> Result<FileUse> {
     })
 }
 
+/// Opens the objects of a store, with the classes that the kind asks for. Runs the app's migration
+/// and initial data.
+fn with_classes(store: Store, configuration: &Configuration, kind: Kind) -> Result<Database> {
+    let migrate = |migration: &mut Migration<'_>| {
+        configuration.migration().map_or(Ok(()), |hook| hook.migrate(migration))
+    };
+    let fill =
+        |txn: &mut Transaction| configuration.initial_data().map_or(Ok(()), |hook| hook.fill(txn));
+    let mut wanted = Wanted::anything();
+    if kind == Kind::Typed {
+        wanted = Wanted::schema(configuration.schema().clone(), configuration.schema_version())
+            .mode(configuration.schema_mode())
+            .initial_data(&fill);
+        if configuration.migration().is_some() {
+            wanted = wanted.migration(&migrate);
+        }
+    }
+    Database::over(store, &wanted)
+}
+
 /// A file that is open.
 #[derive(Debug)]
 pub(crate) struct File {
-    store: Store,
+    database: Database,
     /// The thread that is in a transaction.
     writing: Mutex<Option<ThreadNumber>>,
 }
 
 impl File {
-    pub(super) const fn store(&self) -> &Store {
-        &self.store
+    pub(super) fn store(&self) -> &Store {
+        self.database.store()
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
-        self.store.snapshot()
+    pub(super) fn snapshot(&self) -> Result<Snapshot> {
+        self.database.snapshot()
+    }
+
+    /// Does for another kind what opening for it would have done.
+    pub(super) fn make_ready(&self, configuration: &Configuration, kind: Kind) -> Result<()> {
+        with_classes(self.store().clone(), configuration, kind).map(drop)
     }
 
     /// Tells whether a thread is in a transaction.
@@ -104,13 +137,13 @@ impl File {
     pub(super) fn transact<T>(
         &self,
         thread: ThreadNumber,
-        body: impl FnOnce(&mut WriteTxn) -> Result<T>,
+        body: impl FnOnce(&mut Transaction) -> Result<T>,
     ) -> Result<T> {
         if self.is_in_transaction(thread) {
-            let path = self.store.path().to_path_buf();
+            let path = self.store().path().to_path_buf();
             return Err(InstanceError::InTransaction { path }.into());
         }
-        let mut txn = self.store.write()?;
+        let mut txn = self.database.write()?;
         *self.writing.lock() = Some(thread);
         // Before the transaction, which lets the next one begin.
         let writing = Writing(self);

@@ -8,7 +8,7 @@ use crate::conc::Arc;
 use crate::config::Configuration;
 use crate::crypto::Key;
 use crate::error::{ArgumentError, Error, InstanceError, Result};
-use crate::txn::{Snapshot, WriteTxn};
+use crate::object::{Snapshot, Transaction};
 use std::path::Path;
 use zeroize::Zeroize as _;
 
@@ -45,9 +45,9 @@ impl Instance {
     /// instance was closed.
     ///
     /// # Errors
-    /// [`InstanceError::Closed`], [`InstanceError::OtherThread`].
+    /// [`InstanceError::Closed`], [`InstanceError::OtherThread`]; if the file is damaged.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        self.with(|file, _| Ok(file.snapshot()))
+        self.with(|file, _| file.snapshot())
     }
 
     /// Runs a transaction, and commits it unless `body` fails.
@@ -55,9 +55,12 @@ impl Instance {
     /// # Errors
     /// What `body` returns; [`InstanceError::Closed`], [`InstanceError::OtherThread`],
     /// [`InstanceError::InTransaction`]; [`Error::ReadOnly`]; otherwise as
-    /// [`WriteTxn::commit`].
-    pub fn transact<T>(&self, body: impl FnOnce(&mut WriteTxn) -> Result<T>) -> Result<T> {
-        self.with(|file, thread| file.transact(thread, body))
+    /// [`Transaction::commit`].
+    pub fn transact<T>(&self, body: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
+        self.with(|file, thread| {
+            let _working = self.shared.work(thread);
+            file.transact(thread, body)
+        })
     }
 
     /// Copies the last commit into a new file, in plain, also from an encrypted file or one in

@@ -10,6 +10,7 @@ use super::threads::{OsThreads, Threads};
 use crate::conc::{Arc, Mutex};
 use crate::config::{App, Configuration, Durability};
 use crate::error::{Error, FileErrorCause, InstanceError, Result};
+use crate::schema::SchemaError;
 use crate::txn::Options;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,14 +21,19 @@ use std::path::PathBuf;
 /// use fastness::Options;
 /// use fastness::config::{App, Configuration};
 /// use fastness::instance::Instances;
+/// use fastness::schema::{Class, Module, Property, Scalar};
 ///
 /// let dir = tempfile::tempdir()?;
-/// let app = App::new(dir.path());
+/// let note = Class::new("Note")?.with(Property::new("text", Scalar::String)?);
+/// let app = App::new(dir.path()).default_module(Module::new("notes", [note]));
 /// let instances = Instances::start(&app, Options::new())?;
 ///
 /// let notes = Configuration::builder(&app).name("notes")?.encryption_key(&[7; 64])?.build()?;
 /// let instance = instances.open(&notes)?;
-/// instance.transact(|txn| txn.tree("notes")?.insert(b"today", b"saved"))?;
+/// instance.transact(|txn| {
+///     let note = txn.create("Note")?;
+///     txn.set(&note, "text", "nothing was lost")
+/// })?;
 /// assert_eq!(instances.global_count(&notes), 1);
 ///
 /// assert!(instances.delete(&notes).is_err(), "it is still open");
@@ -62,8 +68,13 @@ impl Shared {
         self.threads.current()
     }
 
+    /// Notes that a thread is in a transaction, until what is returned is dropped.
+    pub(super) fn work(&self, thread: ThreadNumber) -> impl Drop {
+        self.registry.work(thread)
+    }
+
     /// Opens a file that nobody has open, once nothing recorded stands in the way.
-    fn open_file(&self, configuration: &Configuration) -> Result<File> {
+    fn open_file(&self, configuration: &Configuration, kind: Kind) -> Result<File> {
         let path = configuration.path();
         self.finish(path)?;
         let can_be_replaced = configuration.is_synced() && !configuration.is_read_only();
@@ -71,7 +82,7 @@ impl Shared {
             let moved_to = self.move_aside(path)?;
             return Err(Error::file(path, FileErrorCause::IncompatibleSync { moved_to }));
         }
-        self.ground.open(configuration)
+        self.ground.open(configuration, kind)
     }
 }
 
@@ -156,8 +167,9 @@ impl Instances {
     /// [`InstanceError::OtherConfiguration`] if it is open under one that is not equal;
     /// [`InstanceError::AtWork`] and [`InstanceError::UiThread`] if it would have to wait and must
     /// not; [`FileErrorCause::IncompatibleSync`] if a synced file was made by an older generation
-    /// of the original, and was moved out of the way; otherwise as [`Options::open_or_create`] and [`Options::open_read_only`]. Counts are
-    /// then as before.
+    /// of the original, and was moved out of the way; otherwise as [`Options::open_or_create`],
+    /// [`Options::open_read_only`] and [`Database::over`](crate::object::Database::over). Counts
+    /// are then as before.
     pub fn open(&self, configuration: &Configuration) -> Result<Instance> {
         self.open_as(configuration, Kind::Typed)
     }
@@ -180,10 +192,14 @@ impl Instances {
             thread: shared.thread(),
         };
         let held = shared.registry.open(&opener, |open| -> std::result::Result<_, Failure> {
-            Ok(match open {
-                Some(file) => Arc::clone(file),
-                None => Arc::new(shared.open_file(configuration)?),
-            })
+            let Some(file) = open else {
+                return Ok(Arc::new(shared.open_file(configuration, kind)?));
+            };
+            if file.is_in_transaction(opener.thread) {
+                return Err(Refused::InUse.into());
+            }
+            file.make_ready(configuration, kind)?;
+            Ok(Arc::clone(file))
         });
         let held = held.map_err(|failure| failure.tell(configuration))?;
         Ok(Instance { held, configuration: own, shared: Arc::clone(shared) })
@@ -237,6 +253,24 @@ impl Instances {
             Err(Error::Instance(InstanceError::StillOpen { .. })) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Brings a file that is there up to the schema of its configuration, by the configuration's
+    /// migration.
+    ///
+    /// # Errors
+    /// [`InstanceError::SyncedMigration`]; [`SchemaError::MigrationNeeded`] without a migration;
+    /// [`InstanceError::StillOpen`]; [`crate::FileErrorKind::NotFound`] if it is not there;
+    /// otherwise as [`Instances::open`].
+    pub fn migrate(&self, configuration: &Configuration) -> Result<()> {
+        let path = configuration.path().to_path_buf();
+        if configuration.is_synced() {
+            return Err(InstanceError::SyncedMigration { path }.into());
+        }
+        if configuration.migration().is_none() {
+            return Err(SchemaError::MigrationNeeded { path, differences: Vec::new() }.into());
+        }
+        self.alone(configuration, || self.shared.ground.migrate(configuration))
     }
 
     /// Marks this thread as one that must not wait, until the mark is dropped.

@@ -22,6 +22,7 @@ mod actions;
 mod execute;
 mod file;
 mod handle;
+mod hooks;
 mod instances;
 mod moves;
 mod names;

@@ -8,7 +8,8 @@
 //!   the local count of a thread is the number of its handles.
 //! - J3 What failed, also by a panic, leaves counts as they were and the path free.
 //! - J4 A path is claimed by one at a time, and deleted or reset only while nobody holds it.
-//! - J5 Who has a claim never waits for another, so nobody waits for ever; UI threads never wait.
+//! - J5 Who has a claim, or is in a transaction, never waits for a claim, so nobody waits for ever;
+//!   UI threads never do.
 //! - J7 A file is closed when its last handle goes, on whichever thread, without the lock; the next
 //!   to open finds it closed.
 //!
@@ -57,6 +58,8 @@ struct Table<C, F> {
     entries: BTreeMap<PathBuf, Entry<C, F>>,
     /// UI threads, as often as they are marked.
     ui: Vec<ThreadNumber>,
+    /// Threads in a transaction, as often as they are.
+    working: Vec<ThreadNumber>,
 }
 
 /// A path that is claimed or open, or both.
@@ -85,7 +88,8 @@ struct Open<C, F> {
 
 impl<C, F> Table<C, F> {
     fn is_at_work(&self, thread: ThreadNumber) -> bool {
-        self.entries.values().any(|entry| entry.claimed == Some(Work::Of(thread)))
+        let claims = |entry: &Entry<C, F>| entry.claimed == Some(Work::Of(thread));
+        self.working.contains(&thread) || self.entries.values().any(claims)
     }
 
     fn open(&mut self, path: &Path) -> Option<&mut Open<C, F>> {
@@ -102,7 +106,7 @@ impl<C, F> Table<C, F> {
 
 impl<C, F> Default for Registry<C, F> {
     fn default() -> Self {
-        let table = Table { entries: BTreeMap::new(), ui: Vec::new() };
+        let table = Table { entries: BTreeMap::new(), ui: Vec::new(), working: Vec::new() };
         Self { table: Mutex::new(table), changed: Condvar::new() }
     }
 }
@@ -228,10 +232,14 @@ impl<C, F> Registry<C, F> {
 
     /// Takes back one mark.
     pub(crate) fn unmark_ui(&self, thread: ThreadNumber) {
-        let ui = &mut self.table.lock().ui;
-        if let Some(at) = ui.iter().position(|marked| *marked == thread) {
-            ui.swap_remove(at);
-        }
+        take_one(&mut self.table.lock().ui, thread);
+    }
+
+    /// Notes that a thread is in a transaction, for which others may wait with a claim: until what
+    /// is returned is dropped, it does not wait for a claim.
+    pub(crate) fn work(&self, thread: ThreadNumber) -> Working<'_, C, F> {
+        self.table.lock().working.push(thread);
+        Working { registry: self, thread }
     }
 
     /// Uncounts a handle, and closes the file if it was the last. Never waits.
@@ -271,6 +279,24 @@ impl<C, F> Registry<C, F> {
         }
         drop(table);
         self.changed.notify_all();
+    }
+}
+
+fn take_one(threads: &mut Vec<ThreadNumber>, thread: ThreadNumber) {
+    if let Some(at) = threads.iter().position(|one| *one == thread) {
+        threads.swap_remove(at);
+    }
+}
+
+/// A thread is in a transaction.
+pub(crate) struct Working<'a, C, F> {
+    registry: &'a Registry<C, F>,
+    thread: ThreadNumber,
+}
+
+impl<C, F> Drop for Working<'_, C, F> {
+    fn drop(&mut self) {
+        take_one(&mut self.registry.table.lock().working, self.thread);
     }
 }
 

@@ -1,0 +1,240 @@
+//! Backups: what opens them, and what does not. Named after the original's tests of client reset
+//! and of recovery configurations; the table of outcomes in docs/instances.md is held against what
+//! happens.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use fastness::auth::Time;
+use fastness::config::{App, Configuration, SyncBuilder, User};
+use fastness::instance::{ClientReset, Instance, Instances, Kind};
+use fastness::object::Transaction;
+use fastness::schema::{Class, Module, Property, Scalar, SchemaError};
+use fastness::{Error, ErrorKind, FileErrorKind, Options};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+fn class(name: &str, kind: Scalar) -> Class {
+    Class::new(name).unwrap().with(Property::new("chars", kind).unwrap())
+}
+
+fn string_only() -> Module {
+    Module::new("strings", [class("StringOnly", Scalar::String)])
+}
+
+/// What an app has whose default module knows more than the file that was reset.
+fn whole_app() -> Module {
+    let others = ["Cat", "Dog", "Owner"].map(|name| class(name, Scalar::Int));
+    Module::new("app", others.into_iter().chain([class("StringOnly", Scalar::String)]))
+}
+
+struct Ground {
+    _dir: TempDir,
+    app: App,
+    instances: Instances,
+}
+
+impl Ground {
+    fn new(module: Module) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let app = App::new(dir.path()).default_module(module);
+        let instances = Instances::start(&app, Options::new()).unwrap();
+        Self { _dir: dir, app, instances }
+    }
+
+    fn synced(&self) -> SyncBuilder {
+        let user = User::new("user", "http://objectserver.realm.io/auth").unwrap();
+        let url = "realm://objectserver.realm.io/default";
+        Configuration::sync_builder(&self.app, &user, url).unwrap().modules([string_only()])
+    }
+
+    /// A file with one row is reset, and closed and executed.
+    fn reset(&self, synced: &Configuration) -> ClientReset {
+        let instance = self.instances.open(synced).unwrap();
+        instance.transact(add_row).unwrap();
+        let reset = self.instances.require_reset(synced, Time::from_seconds(0)).unwrap();
+        instance.close().unwrap();
+        assert!(reset.execute().unwrap());
+        reset
+    }
+
+    fn recovery(&self, path: &Path, key: Option<&[u8]>, modules: &[Module]) -> Configuration {
+        Configuration::for_recovery_with(&self.app, path, key, modules).unwrap()
+    }
+}
+
+fn add_row(txn: &mut Transaction) -> Result<(), Error> {
+    let row = txn.create("StringOnly")?;
+    txn.set(&row, "chars", "Foo")
+}
+
+#[track_caller]
+fn assert_one_row(instance: &Instance) {
+    let snapshot = instance.snapshot().unwrap();
+    let rows = snapshot.objects("StringOnly").unwrap();
+    assert_eq!((rows.is_empty(), rows.len()), (false, 1));
+    let row = rows.iter().unwrap().next().unwrap().unwrap();
+    assert_eq!(row.get("chars").unwrap(), "Foo".into());
+}
+
+#[track_caller]
+fn assert_kind<T>(outcome: Result<T, Error>, kind: ErrorKind) -> Error {
+    let Err(error) = outcome else { panic!("expected {kind:?}") };
+    assert_eq!(error.kind(), kind, "{error}");
+    error
+}
+
+#[test]
+fn use_backup_sync_configuration_for_client_reset() {
+    let ground = Ground::new(whole_app());
+    let reset = ground.reset(&ground.synced().build().unwrap());
+    let backup = reset.backup_configuration();
+    assert!(!backup.is_synced());
+    let typed = ground.instances.open(backup).unwrap();
+    assert_one_row(&typed);
+    assert!(typed.close().unwrap());
+    let dynamic = ground.instances.open_dynamic(backup).unwrap();
+    assert_one_row(&dynamic);
+}
+
+#[test]
+fn use_backup_sync_configuration_after_client_reset() {
+    let ground = Ground::new(whole_app());
+    let reset = ground.reset(&ground.synced().build().unwrap());
+    // All that is kept.
+    let path = reset.backup_file().to_path_buf();
+    drop(reset);
+    let default = Configuration::for_recovery(&ground.app, &path).unwrap();
+    let error = assert_kind(ground.instances.open(&default), ErrorKind::MigrationNeeded);
+    let classes = ["Cat", "Dog", "Owner"].map(str::to_owned).to_vec();
+    assert_eq!(error, SchemaError::ClassesMissing { path: path.clone(), classes }.into());
+    assert_eq!(ground.instances.global_count(&default), 0);
+
+    let dynamic = ground.instances.open_dynamic(&default).unwrap();
+    assert_one_row(&dynamic);
+    let refused = dynamic.transact(|_| Ok(()));
+    assert_eq!(refused, Err(Error::ReadOnly { path: path.clone() }));
+    assert_kind(refused, ErrorKind::IllegalState);
+    drop(dynamic);
+
+    let given = ground.recovery(&path, None, &[string_only()]);
+    assert_one_row(&ground.instances.open(&given).unwrap());
+}
+
+#[test]
+fn use_client_reset_encrypted() {
+    let ground = Ground::new(whole_app());
+    let synced = ground.synced().encryption_key(&[7; 64]).unwrap().build().unwrap();
+    let reset = ground.reset(&synced);
+    assert_one_row(&ground.instances.open(reset.backup_configuration()).unwrap());
+    let with = |key: &[u8]| ground.recovery(reset.backup_file(), Some(key), &[string_only()]);
+    assert_one_row(&ground.instances.open(&with(&[7; 64])).unwrap());
+    let access = ErrorKind::File(FileErrorKind::AccessError);
+    assert_kind(ground.instances.open(&with(&[8; 64])), access);
+    for length in [0, 63, 65] {
+        let outcome = Configuration::for_recovery_with(
+            &ground.app,
+            reset.backup_file(),
+            Some(&vec![7; length]),
+            &[],
+        );
+        assert_kind(outcome, ErrorKind::InvalidArgument);
+    }
+}
+
+/// A file, and what is special about it.
+struct File {
+    about: &'static str,
+    name: &'static str,
+}
+
+const FILES: &[File] = &[
+    File { about: "plain, the classes wanted, version 0", name: "plain" },
+    File { about: "the same, encrypted", name: "encrypted" },
+    File { about: "plain, version 3", name: "version" },
+    File { about: "plain, a class more", name: "more" },
+    File { about: "plain, a property more", name: "wider" },
+    File { about: "plain, a class less", name: "less" },
+    File { about: "plain, a property less", name: "narrower" },
+    File { about: "plain, a property of another type", name: "other" },
+    File { about: "plain, never had a schema", name: "fresh" },
+    File { about: "not there", name: "missing" },
+    File { about: "no bytes", name: "empty" },
+    File { about: "not ours", name: "foreign" },
+    File { about: "cut in the middle", name: "cut" },
+];
+
+fn make(ground: &Ground, directory: &Path, file: &File) -> PathBuf {
+    let path = directory.join(file.name);
+    let wide =
+        class("StringOnly", Scalar::String).with(Property::new("extra", Scalar::Int).unwrap());
+    let narrow = Class::new("StringOnly").unwrap().with(Property::new("n", Scalar::Int).unwrap());
+    let classes = match file.name {
+        "more" => vec![class("StringOnly", Scalar::String), class("Cat", Scalar::Int)],
+        "wider" => vec![wide],
+        "less" => vec![class("Cat", Scalar::Int)],
+        "narrower" => vec![narrow],
+        "other" => vec![class("StringOnly", Scalar::Int)],
+        _ => vec![class("StringOnly", Scalar::String)],
+    };
+    match file.name {
+        "missing" => return path,
+        "empty" => std::fs::write(&path, b"").unwrap(),
+        "foreign" => std::fs::write(&path, [0x5a; 5000]).unwrap(),
+        "fresh" => drop(Options::new().create(&path).unwrap()),
+        _ => {
+            let builder = Configuration::builder(&ground.app).name(path.to_str().unwrap()).unwrap();
+            let builder = builder.modules([Module::new("m", classes)]);
+            let version = if file.name == "version" { 3 } else { 0 };
+            let builder = builder.schema_version(version).unwrap();
+            let builder = match file.name {
+                "encrypted" => builder.encryption_key(&[7; 64]).unwrap(),
+                _ => builder,
+            };
+            drop(ground.instances.open(&builder.build().unwrap()).unwrap());
+            if file.name == "cut" {
+                let bytes = std::fs::read(&path).unwrap();
+                std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+            }
+        }
+    }
+    path
+}
+
+fn outcome(ground: &Ground, configuration: &Configuration, kind: Kind) -> String {
+    let opened = match kind {
+        Kind::Typed => ground.instances.open(configuration),
+        Kind::Dynamic => ground.instances.open_dynamic(configuration),
+    };
+    match opened {
+        Ok(_) => "opens".to_owned(),
+        Err(error) => {
+            assert_eq!(ground.instances.global_count(configuration), 0, "{error}");
+            error.file_kind().map_or(format!("{:?}", error.kind()), |kind| format!("{kind:?}"))
+        }
+    }
+}
+
+#[test]
+fn the_table_of_outcomes_is_what_happens() {
+    let ground = Ground::new(string_only());
+    let directory = tempfile::tempdir().unwrap();
+    let mut table = String::from(
+        "| file | typed | dynamic | typed, right key | typed, other key |\n|---|---|---|---|---|\n",
+    );
+    for file in FILES {
+        let path = make(&ground, directory.path(), file);
+        let before = std::fs::read(&path).ok();
+        let with = |key| ground.recovery(&path, key, &[]);
+        let outcomes = [
+            outcome(&ground, &with(None), Kind::Typed),
+            outcome(&ground, &with(None), Kind::Dynamic),
+            outcome(&ground, &with(Some(&[7; 64])), Kind::Typed),
+            outcome(&ground, &with(Some(&[8; 64])), Kind::Typed),
+        ];
+        assert_eq!(std::fs::read(&path).ok(), before, "{} was changed", file.about);
+        writeln!(table, "| {} | {} |", file.about, outcomes.join(" | ")).unwrap();
+    }
+    let document = include_str!("../../docs/instances.md");
+    assert!(document.contains(&table), "not in docs/instances.md, put it there:\n\n{table}");
+}
