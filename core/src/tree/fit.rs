@@ -74,10 +74,11 @@ impl Node {
     fn cut_children(&mut self, cache: &Cache) {
         let mut index = 0;
         while index < self.links.len() {
-            let link = &mut self.links[index];
+            let link = &self.links[index];
+            let cut = link.pointer.is_none() && link.peek().is_some_and(|child| child.may_be_cut());
             index += 1;
-            if link.pointer.is_none() && link.peek().is_some_and(|child| child.may_be_cut()) {
-                for (key, part) in link.own().cut(cache) {
+            if cut {
+                for (key, part) in self.links[index - 1].own().cut(cache) {
                     self.adopt(index, &key, Link::fresh(part));
                     index += 1;
                 }
@@ -93,13 +94,13 @@ impl Node {
     fn gather_low(&mut self) {
         let fresh = |link: &Link| link.pointer.is_none();
         if self.level() > 1 {
-            self.links.iter_mut().filter(|link| fresh(link)).for_each(|l| l.own().gather_low());
+            self.links.fresh_mut().for_each(|link| link.own().gather_low());
         }
         let mut start = 0;
         while start < self.links.len() {
-            let run = self.links[start..].iter().take_while(|link| fresh(link)).count();
+            let run = self.links.iter().skip(start).take_while(|link| fresh(link)).count();
             let used = |link: &Link| link.peek().map_or(0, |node| node.used);
-            let bytes: usize = self.links[start..start + run].iter().map(used).sum();
+            let bytes: usize = self.links.iter().skip(start).take(run).map(used).sum();
             if run > 1 && bytes.div_ceil(NODE_CAPACITY) * 3 <= run * 2 {
                 self.gather(start, run);
                 start += 1;

@@ -104,7 +104,7 @@ impl<'a> Flush<'a> {
                 self.long_values(node)?;
                 node.encode_leaf(&mut page);
             } else {
-                node.links.iter_mut().try_for_each(|child| self.link(child))?;
+                node.links.fresh_mut().try_for_each(|child| self.link(child))?;
                 node.encode_branch(&mut page);
             }
         }

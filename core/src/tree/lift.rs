@@ -33,7 +33,7 @@ impl Link {
             return Ok(false);
         }
         let node = self.node(level, edits.pager)?;
-        for link in &node.links {
+        for link in node.links.iter() {
             if link.reaches(Some(node.level() - 1), from, edits)? {
                 return Ok(true);
             }

@@ -23,6 +23,7 @@ mod late;
 mod leaf;
 mod lift;
 mod link;
+mod links;
 mod node;
 mod pager;
 mod remove;

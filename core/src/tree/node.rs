@@ -7,6 +7,7 @@ use super::cache::{Cost, Trim};
 use super::keys::{Keys, Spot};
 use super::leaf::Payload;
 use super::link::Link;
+use super::links::Links;
 use super::{Bytes, Cache, Late, Pager};
 use crate::conc::{Arc, AtomicBool, Ordering};
 use crate::error::Result;
@@ -26,7 +27,7 @@ pub(crate) struct Node {
     /// Bytes of the heap that nothing leads to any more.
     pub(super) dead: usize,
     /// The children of a branch.
-    pub(super) links: Vec<Link>,
+    pub(super) links: Links,
     /// The values of a leaf that are too long for it and not yet written.
     pub(super) long: Vec<Arc<[u8]>>,
     /// What the log holds for the nodes below, which are read without it.
@@ -56,11 +57,11 @@ impl Node {
     /// Makes a node without cells.
     pub(super) fn empty(level: u8, cache: &Cache) -> Self {
         let keys = Keys::new(Vec::with_capacity(PAGE_BYTES), Vec::new(), level > 0);
-        Self::of_parts(level, keys, Vec::new(), cache)
+        Self::of_parts(level, keys, Links::default(), cache)
     }
 
-    fn of_parts(level: u8, keys: Keys, links: Vec<Link>, cache: &Cache) -> Self {
-        let bytes = PAGE_BYTES + size_of::<Self>() + size_of_val(&*links);
+    fn of_parts(level: u8, keys: Keys, links: Links, cache: &Cache) -> Self {
+        let bytes = PAGE_BYTES + size_of::<Self>() + links.len() * size_of::<Link>();
         let (touched, cost) = (AtomicBool::new(false), cache.cost(bytes));
         let (used, dead, long, late) = (0, 0, Vec::new(), None);
         Self { level, keys, used, dead, links, long, late, touched, cost }
@@ -141,7 +142,7 @@ impl Node {
         if self.level > 1 || self.late.is_some() || self.links[index].peek().is_some() {
             return Ok(());
         }
-        let ahead = self.links[index..].iter().take(count).filter(|link| link.peek().is_none());
+        let ahead = self.links.iter().skip(index).take(count).filter(|link| link.peek().is_none());
         let ahead = ahead.filter_map(|link| Some((link.pointer?, link)));
         let mut wanted: Vec<_> = ahead.collect();
         if wanted.len() < 2 || !pager.cache().make_room() {

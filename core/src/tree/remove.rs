@@ -38,7 +38,7 @@ impl TreeEdit {
                 self.root = Some(root);
                 return;
             }
-            self.root = fresh.and_then(|node| node.links.first().cloned());
+            self.root = fresh.and_then(|node| node.links.get(0).cloned());
         }
     }
 
@@ -109,7 +109,7 @@ impl Node {
                 left.take_over(right, 0..right.count());
                 continue;
             }
-            for (index, link) in std::mem::take(&mut right.links).into_iter().enumerate() {
+            for (index, link) in right.links.split_off(0).into_iter().enumerate() {
                 let own: Box<[u8]> = right.key(index).into();
                 let key = if index == 0 && !fault::on(Fault::Bt03) { &key } else { &own };
                 left.adopt(left.count(), key, link);
