@@ -34,6 +34,9 @@ pub(crate) enum Command {
     /// Run a server with accounts, until it is stopped (Ctrl-C, or SIGTERM).
     #[cfg(feature = "serve")]
     Serve(crate::serve::ServeArgs),
+    /// Start and stop a server for tests, as HTTP requests ask: GET /start, GET /stop.
+    #[cfg(feature = "serve")]
+    TestServer(crate::serve::TestServerArgs),
     /// Spend a minute trying to make the store lose, corrupt or leak data.
     Campaign(CampaignArgs),
     /// Plant one real bug after the other, and see which promise catches it.

@@ -39,6 +39,8 @@ fn run(args: Args, out: &mut dyn io::Write) -> Result<ExitCode, Failure> {
         Command::Copy(args) => tools::copy(&args, out),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args, out),
+        #[cfg(feature = "serve")]
+        Command::TestServer(args) => serve::control(args, out),
         Command::Campaign(args) => campaign::run(args, out),
         #[cfg(feature = "faults")]
         Command::Faults(args) => faults::run(args, out),

@@ -1,4 +1,5 @@
-//! `fastness serve`: a server until it is told to stop.
+//! `fastness serve`: a server until it is told to stop; and `fastness test-server`, which starts and
+//! stops such a process for tests.
 //!
 //! - L1 The address, and the administrator's password while nobody has used it, go to stdout; logs
 //!   go to stderr.
@@ -6,12 +7,13 @@
 use crate::failure::Failure;
 use crate::key::KeyArgs;
 use fastness::auth::server::AccountsError;
-use fastness_server::{Config, StartError, TlsFiles, start};
+use fastness_server::{Config, Controlled, StartError, TlsFiles, start};
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
+use std::{env, process};
 
 const EXIT_CODES: &str = "Exit codes: 0 stopped, 1 the accounts have a problem, 2 usage, 4 the \
     surroundings do not allow it (address in use, rights, ..).";
@@ -51,6 +53,26 @@ pub(crate) struct ServeArgs {
     key: KeyArgs,
 }
 
+/// What the control of a test server is given.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TestServerArgs {
+    /// Where the server's logs go.
+    log: PathBuf,
+    /// Where to listen for /start and /stop.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8888")]
+    control: SocketAddr,
+    /// Where the server listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9080")]
+    listen: SocketAddr,
+    /// How long its access tokens live.
+    #[arg(long, value_name = "SECONDS", default_value_t = 20,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    access_token_ttl: u32,
+    /// How often it is asked for its health, five times a second, before it is given up.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    health_attempts: u32,
+}
+
 impl ServeArgs {
     fn config(&self) -> Result<Config, Failure> {
         let mut config = Config::new(&self.data, self.listen);
@@ -73,10 +95,7 @@ impl ServeArgs {
 /// Serves until Ctrl-C or SIGTERM.
 pub(crate) fn run(args: &ServeArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_target(false).init();
-    let (stop, stopped) = mpsc::channel();
-    // Once it is stopped nobody listens to another Ctrl-C.
-    ctrlc::set_handler(move || stop.send(()).unwrap_or_default())
-        .map_err(|error| Failure::environment(format!("cannot listen to Ctrl-C: {error}")))?;
+    let stopped = stop_on_interrupt()?;
     let server = start(args.config()?).map_err(failure)?;
     if let Some(secret) = server.admin_secret() {
         writeln!(out, "realm-admin may log in with {}", secret.expose())?;
@@ -86,6 +105,37 @@ pub(crate) fn run(args: &ServeArgs, out: &mut dyn Write) -> Result<u8, Failure> 
     stopped.recv().unwrap_or_default();
     server.stop();
     Ok(0)
+}
+
+/// Controls a server until Ctrl-C or SIGTERM; the server is killed then.
+pub(crate) fn control(args: TestServerArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+    let stopped = stop_on_interrupt()?;
+    let program = env::current_exe()
+        .map_err(|error| Failure::environment(format!("cannot find this program: {error}")))?;
+    let (listen, seconds) = (args.listen.to_string(), args.access_token_ttl.to_string());
+    let command = move |data: &Path| {
+        let mut command = process::Command::new(&program);
+        command.arg("serve").arg("--data").arg(data).arg("--listen").arg(&listen);
+        command.args(["--access-token-ttl", &seconds, "--attempts", "1000000"]);
+        command
+    };
+    let (log, attempts) = (args.log, args.health_attempts);
+    let controlled = Controlled { command: Box::new(command), log, attempts };
+    let control = fastness_server::control(args.control, controlled).map_err(failure)?;
+    writeln!(out, "{0}/start starts a server, {0}/stop stops it", control.url())?;
+    out.flush()?;
+    stopped.recv().unwrap_or_default();
+    control.stop();
+    Ok(0)
+}
+
+/// Returns what hears of Ctrl-C and SIGTERM.
+fn stop_on_interrupt() -> Result<mpsc::Receiver<()>, Failure> {
+    let (stop, stopped) = mpsc::channel();
+    // Once it is stopped nobody listens to another Ctrl-C.
+    ctrlc::set_handler(move || stop.send(()).unwrap_or_default())
+        .map_err(|error| Failure::environment(format!("cannot listen to Ctrl-C: {error}")))?;
+    Ok(stopped)
 }
 
 fn failure(error: StartError) -> Failure {

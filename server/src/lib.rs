@@ -23,6 +23,7 @@
 //! ```
 
 mod config;
+mod control;
 mod data;
 mod error;
 mod hashing;
@@ -32,7 +33,8 @@ mod serve;
 mod tls;
 
 pub use config::{Config, HashCosts, HttpLimits, TlsFiles};
+pub use control::Controlled;
 pub use data::{ACCOUNTS_FILE, KEY_FILE};
 pub use error::StartError;
 pub use hashing::Argon2id;
-pub use serve::{Running, start};
+pub use serve::{Running, control, start};

@@ -4,6 +4,7 @@
 //!   pause between requests last only so long.
 
 use crate::config::{Config, HttpLimits};
+use crate::control::{self, Controlled};
 use crate::data;
 use crate::error::StartError;
 use crate::hashing::{Argon2id, Turns};
@@ -66,15 +67,6 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let hasher = Argon2id::new(config.hashing)?;
     let accounts = Accounts::open(data::open(&config)?, Arc::new(OsEntropy), config.policy)?;
     let admin_secret = accounts.appoint_admin(&hasher)?;
-    let runtime = Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .thread_name("fastness-server")
-        .build()
-        .map_err(StartError::System)?;
-    let failed = |error| StartError::Listen(config.listen, error);
-    let listener = runtime.block_on(TcpListener::bind(config.listen)).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
     let app = App {
         accounts: Arc::new(accounts),
         turns: Turns::new(hasher, config.http.hashes_waiting),
@@ -82,24 +74,49 @@ pub fn start(config: Config) -> Result<Running, StartError> {
         limits: config.http,
         next: AtomicU64::new(1),
     };
+    let mut running = run(router(Arc::new(app)), (config.listen, acceptor, config.http))?;
+    running.admin_secret = admin_secret;
+    Ok(running)
+}
+
+/// Starts to listen for `/start` and `/stop`, which start and stop another process.
+///
+/// # Errors
+/// [`StartError::Listen`] and [`StartError::System`].
+pub fn control(
+    listen: impl Into<SocketAddr>,
+    controlled: Controlled,
+) -> Result<Running, StartError> {
+    run(control::router(controlled), (listen.into(), None, HttpLimits::default()))
+}
+
+/// Listens, and lets `router` answer.
+fn run(
+    router: Router,
+    (listen_at, acceptor, limits): (SocketAddr, Option<TlsAcceptor>, HttpLimits),
+) -> Result<Running, StartError> {
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("fastness-server")
+        .build()
+        .map_err(StartError::System)?;
+    let failed = |error| StartError::Listen(listen_at, error);
+    let listener = runtime.block_on(TcpListener::bind(listen_at)).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
     let has_tls = acceptor.is_some();
-    let door = Door {
-        router: router(Arc::new(app)),
-        acceptor,
-        limits: config.http,
-        places: Arc::new(Semaphore::new(config.http.connections)),
-        guests: Arc::default(),
-    };
+    let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+    let door = Door { router, acceptor, limits, places, guests: Arc::default() };
     let (stop, stopped) = oneshot::channel();
     let listening = runtime.spawn(listen(listener, door, stopped));
     Ok(Running {
         runtime: Some(runtime),
         address,
         has_tls,
-        grace: config.http.grace,
+        grace: limits.grace,
         stop: Some(stop),
         listening: Some(listening),
-        admin_secret,
+        admin_secret: None,
     })
 }
 

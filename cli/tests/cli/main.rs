@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod campaign;
+mod kill;
 mod opening;
 mod serve;
 mod tools;

@@ -1,23 +1,52 @@
 //! `fastness serve` as a process: what its document says, and what it loses when it is killed.
 
 use super::{Bench, alone, command, ran, start};
+use fastness::auth::Request;
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 const DOCUMENT: &str = include_str!("../../../docs/server.md");
 
 /// A server, killed when dropped.
-struct Served {
+pub(crate) struct Served {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     secret: Option<String>,
 }
 
+/// Sends a request; `None` if the server ends before it has answered whole.
+pub(crate) fn sent(request: &Request) -> Option<(u16, Vec<u8>)> {
+    let host = request.url().split('/').nth(2).unwrap();
+    let mut stream = TcpStream::connect(host).ok()?;
+    let mut head =
+        format!("{} {} HTTP/1.1\r\nHost: {host}\r\n", request.method(), request.target());
+    for (name, value) in request.headers() {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let length = request.body().len();
+    let head = format!("{head}Connection: close\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(&[head.as_bytes(), request.body()].concat()).ok()?;
+    read(&mut stream)
+}
+
+/// Reads an answer to its end.
+fn read(stream: &mut TcpStream) -> Option<(u16, Vec<u8>)> {
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = String::from_utf8(answer[..end].to_vec()).unwrap().to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?;
+    let body = answer.split_off(end + 4);
+    (body.len() == length.parse::<usize>().unwrap()).then(|| (head[9..12].parse().unwrap(), body))
+}
+
 impl Served {
-    fn start(data: &Path) -> Self {
+    pub(crate) fn start(data: &Path) -> Self {
         let mut command = command(&[&"serve", &"--data", &data, &"--listen", &"127.0.0.1:0"]);
+        command.args(["--attempts", "1000000"]);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = {
             let _alone = alone();
@@ -34,7 +63,7 @@ impl Served {
         Self { child, url, secret }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
@@ -135,4 +164,53 @@ fn what_keeps_a_server_from_starting_is_told() {
     assert_eq!(serve(&[&"--access-token-ttl", &"0"]).code, 2);
     let busy = ran(start(&mut command(&[&"serve", &"--data", &bench.path("other")])));
     assert_eq!(busy.code, 4, "one server for each folder: {}", busy.err);
+}
+
+#[test]
+fn a_test_server_is_started_and_killed_on_request() {
+    let bench = Bench::new();
+    // Free until somebody else takes it, which would be told as a failure.
+    let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let log = bench.path("log");
+    let mut command = command(&[&"test-server", &log, &"--control", &"127.0.0.1:0"]);
+    command.args(["--listen", &listen, "--health-attempts", "300"]).stdout(Stdio::piped());
+    let mut child = {
+        let _alone = alone();
+        command.spawn().unwrap()
+    };
+    let mut said = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    let control = said.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+    let get = |address: &str, path: &str| {
+        let mut stream = TcpStream::connect(address).ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let (status, body) = read(&mut stream).unwrap();
+        Some((status, String::from_utf8(body).unwrap()))
+    };
+    let ask = |path| get(&control, path).unwrap();
+    assert_eq!(ask("/stop"), (500, "Stopping failed: no server is running\n".to_owned()));
+    for _ in 0..2 {
+        let (status, text) = ask("/start");
+        assert_eq!(status, 200, "{text}");
+        assert!(text.starts_with("Server started\nrealm-admin may log in with "), "{text}");
+        assert_eq!(get(&listen, "/health").unwrap().0, 200);
+        let (status, text) = ask("/start");
+        assert_eq!(status, 500);
+        assert!(text.contains("a server is running already"), "{text}");
+        assert_eq!(ask("/stop"), (200, "Server stopped\n".to_owned()));
+        assert_eq!(get(&listen, "/health"), None);
+    }
+    let taken = TcpListener::bind(&listen).unwrap();
+    let (status, text) = ask("/start");
+    assert_eq!(status, 500);
+    assert!(text.starts_with("Starting failed: the server ended: "), "{text}");
+    drop(taken);
+    assert!(std::fs::read_to_string(&log).unwrap().contains("cannot listen at"));
+
+    assert_eq!(ask("/start").0, 200);
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(get(&listen, "/health"), None, "the server ends with its control");
 }
