@@ -1,5 +1,5 @@
-//! `fastness serve`: a server until it is told to stop; and `fastness test-server`, which starts and
-//! stops such a process for tests.
+//! `fastness serve`: a server until it is told to stop; `fastness test-server`: one that is started
+//! and killed on request, for tests.
 //!
 //! - L1 The address, and the administrator's password while nobody has used it, go to stdout; logs
 //!   go to stderr.
