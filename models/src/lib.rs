@@ -3,13 +3,23 @@
 //!
 //! - [`op`]: what a plan is made of, four bytes an operation, every byte string legal.
 //! - [`domain`]: what the operands of a plan stand for: small sets of keys and values.
+//! - [`object_domain`]: the same for plans about objects.
 //! - [`store`]: what the store promises.
 //! - [`auth`]: users over time, on the side of a program; [`auth_server`]: accounts.
+//! - [`objects`]: what a database of objects promises.
+//! - [`object_schema`]: the same when classes change.
+//! - [`object_query`]: what a query answers.
+//! - [`query_domain`]: which queries a plan asks.
 
 pub mod auth;
 pub mod auth_server;
 pub mod domain;
+pub mod object_domain;
+pub mod object_query;
+pub mod object_schema;
+pub mod objects;
 pub mod op;
+pub mod query_domain;
 pub mod store;
 
 pub use domain::Domain;

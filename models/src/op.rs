@@ -116,6 +116,30 @@ kinds! {
     SetClock = "set-clock",
     /// Tells the program whether there is a network: a says what.
     Network = "network",
+    /// Creates an object of class a, with key b.
+    Create = "create",
+    /// Creates an object of class a, with key b, unless it is there.
+    Upsert = "upsert",
+    /// Sets a property b of an object a to value c.
+    Set = "set",
+    /// Adds c to a counter of an object a.
+    Add = "add",
+    /// Deletes an object a.
+    Delete = "delete",
+    /// Inserts value c into list b of an object a.
+    ListInsert = "list-insert",
+    /// Changes list b of an object a: c says how and where.
+    ListEdit = "list-edit",
+    /// Reads everything about an object a.
+    Look = "look",
+    /// Reads all objects.
+    LookAll = "look-all",
+    /// Changes a class a: b says how, c to what.
+    Alter = "alter",
+    /// Opens the file with other classes and a migration of c changes; a says how it ends.
+    Migrate = "migrate",
+    /// Asks a query, drawn from a, b and c.
+    Query = "query",
 }
 
 /// One operation of a plan.

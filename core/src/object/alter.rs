@@ -300,7 +300,7 @@ impl Table {
 }
 
 /// What a property holds that is neither null nor set.
-pub(super) fn zero(kind: &PropertyType) -> Value<'static> {
+fn zero(kind: &PropertyType) -> Value<'static> {
     let PropertyType::Scalar(scalar) = kind else { return Value::Int(0) };
     match scalar {
         Scalar::Int => 0.into(),
@@ -314,7 +314,7 @@ pub(super) fn zero(kind: &PropertyType) -> Value<'static> {
 }
 
 /// Makes a property like another, of another name or type.
-pub(super) fn like(property: &Property, name: &str, kind: PropertyType) -> Result<Property> {
+fn like(property: &Property, name: &str, kind: PropertyType) -> Result<Property> {
     let mut made = without_key(property, kind.clone())?;
     if made.name() != name {
         let renamed = Property::new(name, kind)?;
@@ -332,7 +332,7 @@ pub(super) fn without_key(property: &Property, kind: PropertyType) -> Result<Pro
     Ok(if indexed { made.indexed() } else { made })
 }
 
-fn without_index(property: &Property) -> Result<Property> {
+pub(super) fn without_index(property: &Property) -> Result<Property> {
     let made = Property::new(property.name(), property.kind().clone())?;
     Ok(if property.is_nullable() { made.nullable() } else { made.required() })
 }

@@ -5,7 +5,9 @@
 //! Format: docs/objects.md#indexes.
 
 use super::key::ordered;
+use super::record::fixed_bytes;
 use super::value::Value;
+use crate::schema::PropertyType;
 
 /// Bytes of a text that an index tells apart; objects with longer ones are looked at.
 pub(super) const TEXT_BYTES_MAX: usize = 200;
@@ -55,10 +57,25 @@ pub(super) fn entry(value: &Value<'_>, object: &[u8]) -> Vec<u8> {
     [&value_prefix(value), object].concat()
 }
 
+/// Returns the key of the object that an entry is about; none if the entry is malformed.
+pub(super) fn object<'k>(kind: &PropertyType, entry: &'k [u8]) -> Option<&'k [u8]> {
+    let (tag, rest) = entry.split_first()?;
+    if *tag == NULL {
+        return Some(rest);
+    }
+    if let Some(len) = fixed_bytes(kind) {
+        return rest.get(len..);
+    }
+    // The first 0 that no 255 follows ends a text.
+    let end = rest.windows(2).position(|pair| pair[0] == 0 && pair[1] != u8::MAX)?;
+    rest.get(end + WHOLE.len()..)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::object::Timestamp;
+    use crate::schema::Scalar;
 
     #[test]
     fn keys_are_in_the_order_of_the_values() {
@@ -76,6 +93,14 @@ mod tests {
         for values in ascending {
             for pair in values.windows(2) {
                 assert!(entry(&pair[0], &[255]) < entry(&pair[1], &[0]), "{pair:?}");
+            }
+            let kind = match values[2] {
+                Value::Int(_) => Scalar::Int,
+                Value::String(_) => Scalar::String,
+                _ => Scalar::Timestamp,
+            };
+            for value in values {
+                assert_eq!(object(&kind.into(), &entry(value, &[0, 7])), Some(&[0, 7][..]));
             }
         }
     }

@@ -9,24 +9,29 @@
 //! - B4 The links that are noted at an object are exactly those that lead to it.
 //! - B5 An element keeps its id, and no other element of the file ever has it.
 //! - M6 What an opening does to the schema happens whole or not at all.
+//! - Q1 A query answers the same whichever way it finds the objects it looks at.
 //! - Q2 An index holds exactly one entry for each object, at the value that the object has.
 //!
-//! Specification and format: docs/objects.md.
+//! Specification and format: docs/objects.md. Model: `models::objects`. Checks:
+//! `sim::check::{objects, schema, queries}`.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "a function names the types it is about and treats all others alike"
 )]
 
+mod access;
 mod alter;
 mod catalog;
 mod database;
+mod filter;
 mod index;
 mod key;
 mod links;
 mod list;
 mod lists;
 mod opening;
+mod query;
 mod rebuild;
 mod record;
 mod transaction;
@@ -34,10 +39,13 @@ mod value;
 mod view;
 
 pub use crate::unit::PRIMARY_KEY_BYTES_MAX;
+pub use access::Access;
 pub use database::{Database, Snapshot};
+pub use filter::{Comparison, Filter, TextTest};
 pub use list::Element;
 pub use lists::ListMut;
 pub use opening::{Migration, Wanted};
+pub use query::{Order, Query};
 pub use transaction::Transaction;
 pub use value::{ClassId, ElementId, ObjectId, ObjectKey, Timestamp, Value};
 pub use view::{Object, ObjectIter, Objects, View};

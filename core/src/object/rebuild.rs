@@ -3,7 +3,7 @@
 //!
 //! Every object is in memory meanwhile.
 
-use super::alter::{like, without_key};
+use super::alter::{without_index, without_key};
 use super::catalog::{Place, Table};
 use super::key::Origin;
 use super::list::Element;
@@ -210,7 +210,7 @@ fn reshape(table: &mut Table, how: &Rebuild) -> Result<()> {
             }
             let Some(key) = key else { return Ok(()) };
             let column = table.column(key)?;
-            let property = like(&column.property, key, column.kind().clone())?.primary_key();
+            let property = without_index(&column.property)?.primary_key();
             let number = column.number;
             table.change(number, |column| {
                 column.place = Place::Key;

@@ -4,7 +4,7 @@
 //! - B2 A link leads to an object that is there, or to none.
 //! - B3 A refused operation changes nothing.
 //!
-//! Specification: docs/objects.md.
+//! Specification: docs/objects.md. Model: `models::objects`. Check: `sim::check::objects`.
 
 use super::catalog::{Catalog, Column, Place, Table, schema_tree};
 use super::database::Shared;

@@ -23,7 +23,7 @@ pub struct View<'a> {
 pub struct Objects<'a> {
     pub(super) view: View<'a>,
     pub(super) table: &'a Arc<Table>,
-    tree: Peek<'a>,
+    pub(super) tree: Peek<'a>,
 }
 
 /// An object, as it is in a snapshot or was when a transaction read it.

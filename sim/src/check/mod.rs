@@ -19,12 +19,15 @@ mod examine;
 mod io_errors;
 mod misopen;
 mod nonces;
+mod objects;
 mod pins;
 mod plan;
 mod probe;
 mod promises;
+mod queries;
 mod quiet;
 mod rig;
+mod schema;
 mod shrink;
 mod store;
 mod unsynced;
@@ -143,6 +146,9 @@ pub static CHECKS: &[Check] = &[
     compaction::CHECK,
     unsynced::CHECK,
     auth::CHECK,
+    objects::CHECK,
+    schema::CHECK,
+    queries::CHECK,
 ];
 
 /// Wrong on purpose: a healthy campaign always catches it.
@@ -229,4 +235,7 @@ bodies! {
     "pins" => pins, pins_encrypted;
     "compaction" => compaction, compaction_encrypted;
     "auth" => auth_users, auth_users_encrypted;
+    "objects" => objects, objects_encrypted;
+    "schema" => schema, schema_encrypted;
+    "queries" => queries, queries_encrypted;
 }

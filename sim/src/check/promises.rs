@@ -11,6 +11,15 @@ const fn promise(id: &'static str, promise: &'static str) -> Invariant {
 pub(super) const A1: Invariant = promise("A1", "Every operation answers as the model does.");
 pub(super) const A2: Invariant =
     promise("A2", "An argument out of bounds is refused by name and changes nothing.");
+pub(super) const B1: Invariant =
+    promise("B1", "Every operation on objects answers as the model does.");
+pub(super) const B2: Invariant =
+    promise("B2", "A link leads to an object that is there, or to none.");
+pub(super) const B3: Invariant = promise("B3", "A refused operation changes nothing.");
+pub(super) const B4: Invariant =
+    promise("B4", "The links that are noted at an object are exactly those that lead to it.");
+pub(super) const B5: Invariant =
+    promise("B5", "A list element keeps its id, and no other element of the file ever has it.");
 pub(super) const C1: Invariant =
     promise("C1", "A page that a durable commit or a live snapshot reaches is never written.");
 pub(super) const C2: Invariant = promise(
@@ -82,6 +91,19 @@ pub(super) const L1: Invariant = promise(
     "The log holds every commit since its base, in order and without a gap; no record that may be \
      needed is written over.",
 );
+pub(super) const M6: Invariant = promise(
+    "M6",
+    "What an opening does to the schema happens whole or not at all; migration and initial data \
+     run once.",
+);
+pub(super) const Q1: Invariant =
+    promise("Q1", "A query answers the same whichever way it finds the objects it looks at.");
+pub(super) const Q2: Invariant = promise(
+    "Q2",
+    "An index holds exactly one entry for each object, at the value that the object has.",
+);
+pub(super) const Q3: Invariant =
+    promise("Q3", "Every object that meets a condition is among those that are looked at for it.");
 pub(super) const S1: Invariant =
     promise("S1", "Every page is in use or free in a commit, never both, never neither.");
 pub(super) const S2: Invariant = promise(
@@ -149,9 +171,9 @@ mod tests {
     fn ids_and_sentences_are_those_of_the_document() {
         let document = include_str!("../../../docs/verification.md");
         for invariant in [
-            A1, A2, C1, C2, C3, C5, C6, C7, C8, C9, C10, C11, C12, C13, C14, D1, D2, D3, D4, D5,
-            E1, F1, F2, F3, H1, H2, H3, H4, H5, H8, H12, L1, S1, S2, S4, S5, U6, U9, U11, U12, U13,
-            U14, U15, U16, U17,
+            A1, A2, B1, B2, B3, B4, B5, C1, C2, C3, C5, C6, C7, C8, C9, C10, C11, C12, C13, C14,
+            D1, D2, D3, D4, D5, E1, F1, F2, F3, H1, H2, H3, H4, H5, H8, H12, L1, M6, Q1, Q2, Q3,
+            S1, S2, S4, S5, U6, U9, U11, U12, U13, U14, U15, U16, U17,
         ] {
             let row = format!("| {} | {} |", invariant.id, invariant.promise);
             assert!(document.contains(&row), "not in docs/verification.md: {row}");

@@ -132,27 +132,7 @@ impl<'w> Rig<'w> {
             Kind::Reopen => self.reopen(),
             Kind::Misopen => self.misopen(op),
             Kind::Compact => self.compact(),
-            Kind::Kill
-            | Kind::PowerLoss
-            | Kind::Copy
-            | Kind::Inject
-            | Kind::Heal
-            | Kind::Damage
-            | Kind::Keep
-            | Kind::LogIn
-            | Kind::LogOut
-            | Kind::ChangePassword
-            | Kind::LookUp
-            | Kind::Cancel
-            | Kind::OpenSession
-            | Kind::CloseSession
-            | Kind::Expire
-            | Kind::Carry
-            | Kind::Lose
-            | Kind::Repeat
-            | Kind::Pass
-            | Kind::SetClock
-            | Kind::Network => Ok(()),
+            _ => Ok(()),
         }
     }
 

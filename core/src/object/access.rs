@@ -1,0 +1,187 @@
+//! Which objects a query looks at: all of them, or those that the primary key or an index names.
+//!
+//! - Q3 Every object that meets a condition is among those that are looked at for it.
+
+use super::catalog::{Place, index_tree};
+use super::filter::{Comparison, Compiled, Hop, TextTest};
+use super::index::{TEXT_BYTES_MAX, text_prefix, value_prefix};
+use super::key::after;
+use super::value::{ObjectKey, Value};
+use super::view::View;
+use crate::error::Result;
+use std::fmt;
+
+/// How a query finds the objects it looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Access {
+    /// It looks at all of them.
+    All,
+    /// By their primary key.
+    PrimaryKey {
+        /// The property.
+        property: String,
+    },
+    /// By an index.
+    Index {
+        /// The property.
+        property: String,
+    },
+}
+
+/// Keys of a tree: from one, up to but without another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    from: Vec<u8>,
+    /// None: to the end.
+    to: Option<Vec<u8>>,
+}
+
+/// Keys to look at, of objects or of an index.
+#[derive(Debug)]
+pub(super) struct Narrow<'a> {
+    hop: Hop<'a>,
+    bounds: Bounds,
+    /// The fewer objects are expected the lower.
+    rank: u8,
+}
+
+impl Bounds {
+    fn beginning_with(prefix: Vec<u8>) -> Self {
+        Self { to: after(&prefix), from: prefix }
+    }
+
+    fn holds(&self, key: &[u8]) -> bool {
+        self.to.as_ref().is_none_or(|to| key < &to[..])
+    }
+}
+
+/// Finds the narrowest way to the objects that meet a condition, if there is a better one than to
+/// look at all.
+pub(super) fn narrow<'a>(condition: &Compiled<'a>) -> Option<Narrow<'a>> {
+    match condition {
+        Compiled::And(parts) => parts.iter().filter_map(narrow).min_by_key(|way| way.rank),
+        Compiled::Compare { path, how, value } => {
+            let &[hop] = &path[..] else { return None };
+            let bounds = match hop.column.place {
+                Place::Key => key_bounds(*how, value)?,
+                Place::Slot(_) if hop.column.has_index_tree() => index_bounds(*how, value)?,
+                Place::Slot(_) | Place::Apart => return None,
+            };
+            let rank = u8::from(*how != Comparison::Equal) * 2;
+            Some(Narrow { hop, bounds, rank: rank + u8::from(hop.column.place != Place::Key) })
+        }
+        Compiled::Text { path, how: TextTest::Is | TextTest::Begins, text, folded: false } => {
+            let &[hop] = &path[..] else { return None };
+            let bounds = match hop.column.place {
+                Place::Key => {
+                    Bounds::beginning_with(ObjectKey::String(text.clone()).to_bytes().to_vec())
+                }
+                Place::Slot(_) if hop.column.has_index_tree() => {
+                    let mut prefix = value_prefix(&Value::Bool(false));
+                    prefix.pop();
+                    prefix.extend(text_prefix(text));
+                    Bounds::beginning_with(prefix)
+                }
+                Place::Slot(_) | Place::Apart => return None,
+            };
+            Some(Narrow { hop, bounds, rank: 3 })
+        }
+        Compiled::Text { .. } | Compiled::Or(_) | Compiled::Not(_) => None,
+    }
+}
+
+/// Returns the keys of objects whose primary key may meet a comparison.
+fn key_bounds(how: Comparison, value: &Value<'_>) -> Option<Bounds> {
+    let key = match value {
+        Value::Null => ObjectKey::Null,
+        Value::Int(value) => ObjectKey::Int(*value),
+        Value::String(text) => ObjectKey::String(text.to_string()),
+        _ => return None,
+    };
+    let key = key.to_bytes().to_vec();
+    let least = key.first().map(|tag| vec![*tag])?;
+    // The least key after one has a zero behind it.
+    let next = [&key[..], &[0]].concat();
+    Some(match how {
+        Comparison::Equal => Bounds { from: key, to: Some(next) },
+        Comparison::Less => Bounds { from: least, to: Some(key) },
+        Comparison::LessOrEqual => Bounds { from: least, to: Some(next) },
+        Comparison::Greater => Bounds { from: next, to: None },
+        Comparison::GreaterOrEqual => Bounds { from: key, to: None },
+        Comparison::NotEqual => return None,
+    })
+}
+
+/// Returns the keys of an index at which objects may meet a comparison. Those at the value itself
+/// are among them: long texts are not told apart.
+fn index_bounds(how: Comparison, value: &Value<'_>) -> Option<Bounds> {
+    let at = value_prefix(value);
+    let least = vec![*at.first()?];
+    Some(match how {
+        Comparison::Equal => Bounds::beginning_with(at),
+        // Nothing is less or greater than null.
+        _ if value.is_null() => return None,
+        Comparison::Less | Comparison::LessOrEqual => Bounds { from: least, to: after(&at) },
+        Comparison::Greater | Comparison::GreaterOrEqual => {
+            Bounds { from: beginning(value, at), to: None }
+        }
+        Comparison::NotEqual => return None,
+    })
+}
+
+/// Returns the least key of a value or of any greater one.
+fn beginning(value: &Value<'_>, at: Vec<u8>) -> Vec<u8> {
+    match value {
+        Value::String(text) if text.len() > TEXT_BYTES_MAX => {
+            [&at[..1], &text_prefix(text)].concat()
+        }
+        _ => at,
+    }
+}
+
+impl Narrow<'_> {
+    pub(super) fn access(&self) -> Access {
+        let property = self.hop.column.name().to_owned();
+        match self.hop.column.place {
+            Place::Key => Access::PrimaryKey { property },
+            Place::Slot(_) | Place::Apart => Access::Index { property },
+        }
+    }
+
+    /// Returns the keys of the objects, in order.
+    pub(super) fn keys(&self, view: &View<'_>) -> Result<Vec<Vec<u8>>> {
+        let Hop { table, column } = self.hop;
+        let is_index = column.place != Place::Key;
+        let tree = match is_index {
+            true => view.source.tree(&index_tree(table.id, column.number)),
+            false => view.source.tree(&table.trees.objects),
+        };
+        let mut range = tree.range(&self.bounds.from[..]..)?;
+        let mut keys = Vec::new();
+        while let Some((key, _)) = range.next_lent()? {
+            if !self.bounds.holds(key) {
+                break;
+            }
+            let object = match is_index {
+                true => super::index::object(column.kind(), key),
+                false => Some(key),
+            };
+            keys.push(object.ok_or_else(|| view.malformed())?.to_vec());
+        }
+        if is_index {
+            keys.sort_unstable();
+        }
+        Ok(keys)
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("looks at all objects"),
+            Self::PrimaryKey { property } => write!(f, "by the primary key `{property}`"),
+            Self::Index { property } => write!(f, "by the index of `{property}`"),
+        }
+    }
+}

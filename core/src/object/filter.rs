@@ -1,0 +1,405 @@
+//! Conditions on objects, as values; paths that lead from an object to what a condition is about.
+//!
+//! Specification: docs/objects.md#queries.
+
+use super::catalog::{Column, Place, Table};
+use super::value::{ObjectId, ObjectKey, Value};
+use super::view::{View, type_error};
+use crate::conc::Arc;
+use crate::error::Result;
+use crate::schema::PropertyType;
+use std::cmp::Ordering;
+
+/// A condition on an object.
+///
+/// What a condition is about is a property, or a path to one of a linked object: `owner.name`. A
+/// null link on the way counts as null; through a list, any of its elements may meet the condition.
+///
+/// ```
+/// use fastness::object::Filter;
+///
+/// let young = Filter::lt("age", 30).and(Filter::begins_with("name", "a").folded());
+/// let orphans = Filter::is_null("owner").or(Filter::eq("owner.name", "nobody"));
+/// # drop((young, orphans));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Filter {
+    /// A value compared with one that is given.
+    Compare {
+        /// What is compared.
+        path: String,
+        /// How.
+        how: Comparison,
+        /// With what.
+        value: Value<'static>,
+    },
+    /// A text looked at.
+    Text {
+        /// What is looked at.
+        path: String,
+        /// How.
+        how: TextTest,
+        /// What is looked for.
+        text: String,
+        /// Whether upper and lower case are alike.
+        folded: bool,
+    },
+    /// All of them.
+    And(Vec<Filter>),
+    /// At least one of them.
+    Or(Vec<Filter>),
+    /// Not this.
+    Not(Box<Filter>),
+}
+
+/// How values are compared. Null is equal to null only, and neither less nor greater than anything,
+/// nor is NaN, which is not even equal to itself. Texts and binaries are in the order of their
+/// bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// How a text is looked at. Null is no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextTest {
+    /// It is the other one.
+    Is,
+    /// It begins with the other one.
+    Begins,
+    /// It ends with the other one.
+    Ends,
+    /// The other one is in it.
+    Contains,
+}
+
+macro_rules! compare {
+    ($($(#[$doc:meta])* $name:ident => $how:ident;)*) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name<'v>(path: impl Into<String>, value: impl Into<Value<'v>>) -> Self {
+            let (path, value) = (path.into(), value.into().into_owned());
+            Self::Compare { path, how: Comparison::$how, value }
+        }
+    )*};
+}
+
+macro_rules! text {
+    ($($(#[$doc:meta])* $name:ident => $how:ident;)*) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(path: impl Into<String>, text: impl Into<String>) -> Self {
+            let (path, text) = (path.into(), text.into());
+            Self::Text { path, how: TextTest::$how, text, folded: false }
+        }
+    )*};
+}
+
+impl Filter {
+    compare! {
+        /// The value is this one.
+        eq => Equal;
+        /// The value is another one, or null.
+        ne => NotEqual;
+        /// The value is less.
+        lt => Less;
+        /// The value is less, or this one.
+        le => LessOrEqual;
+        /// The value is greater.
+        gt => Greater;
+        /// The value is greater, or this one.
+        ge => GreaterOrEqual;
+    }
+
+    text! {
+        /// The text is this one.
+        is => Is;
+        /// The text begins with this one.
+        begins_with => Begins;
+        /// The text ends with this one.
+        ends_with => Ends;
+        /// The text contains this one.
+        contains => Contains;
+    }
+
+    /// There is no value.
+    #[must_use]
+    pub fn is_null(path: impl Into<String>) -> Self {
+        Self::eq(path, Value::Null)
+    }
+
+    /// Takes upper and lower case as alike in texts that are looked at, here and in all parts.
+    #[must_use]
+    pub fn folded(self) -> Self {
+        let all = |parts: Vec<Self>| parts.into_iter().map(Self::folded).collect();
+        match self {
+            Self::Text { path, how, text, .. } => Self::Text { path, how, text, folded: true },
+            Self::And(parts) => Self::And(all(parts)),
+            Self::Or(parts) => Self::Or(all(parts)),
+            Self::Not(part) => Self::Not(Box::new(part.folded())),
+            compare @ Self::Compare { .. } => compare,
+        }
+    }
+
+    /// Both conditions are met.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self::And(vec![self, other])
+    }
+
+    /// One of the conditions is met, or both.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self::Or(vec![self, other])
+    }
+
+    /// The condition is not met.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        Self::Not(Box::new(self))
+    }
+}
+
+impl Comparison {
+    /// Tells whether values that are in this order, or in none, meet it.
+    pub(super) fn holds(self, order: Option<Ordering>) -> bool {
+        match self {
+            Self::Equal => order == Some(Ordering::Equal),
+            Self::NotEqual => order != Some(Ordering::Equal),
+            Self::Less => order == Some(Ordering::Less),
+            Self::LessOrEqual => order.is_some_and(Ordering::is_le),
+            Self::Greater => order == Some(Ordering::Greater),
+            Self::GreaterOrEqual => order.is_some_and(Ordering::is_ge),
+        }
+    }
+}
+
+/// Compares two values; none if they are in no order.
+fn order(one: &Value<'_>, two: &Value<'_>) -> Option<Ordering> {
+    match (one, two) {
+        (Value::Null, Value::Null) => Some(Ordering::Equal),
+        (Value::Int(one), Value::Int(two)) => Some(one.cmp(two)),
+        (Value::Bool(one), Value::Bool(two)) => Some(one.cmp(two)),
+        (Value::String(one), Value::String(two)) => Some(one.as_bytes().cmp(two.as_bytes())),
+        (Value::Binary(one), Value::Binary(two)) => Some(one.cmp(two)),
+        (Value::Timestamp(one), Value::Timestamp(two)) => Some(one.cmp(two)),
+        (Value::Float(one), Value::Float(two)) => one.partial_cmp(two),
+        (Value::Double(one), Value::Double(two)) => one.partial_cmp(two),
+        (Value::Link(one), Value::Link(two)) if one == two => Some(Ordering::Equal),
+        _ => None,
+    }
+}
+
+/// Tells whether a value meets a comparison.
+pub(super) fn compare(found: &Value<'_>, how: Comparison, value: &Value<'_>) -> bool {
+    let ordering = order(found, value);
+    // Null is equal to null, but not in an order with it.
+    if found.is_null() && !matches!(how, Comparison::Equal | Comparison::NotEqual) {
+        return false;
+    }
+    how.holds(ordering)
+}
+
+/// One step on the way to a value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hop<'a> {
+    pub(super) table: &'a Arc<Table>,
+    pub(super) column: &'a Column,
+}
+
+/// The way from an object to a value; never empty.
+pub(super) type Path<'a> = Vec<Hop<'a>>;
+
+impl<'a> View<'a> {
+    /// Finds the properties that a path names.
+    pub(super) fn path(&self, table: &'a Arc<Table>, path: &str) -> Result<Path<'a>> {
+        let mut hops: Path<'a> = Vec::new();
+        let mut table = table;
+        for name in path.split('.') {
+            if let Some(Hop { table: from, column }) = hops.last() {
+                let Some(class) = column.target() else {
+                    let names = (column.kind().to_string(), "a link".to_owned());
+                    return Err(type_error(from, column, names));
+                };
+                table = self.catalog.table(class)?;
+            }
+            hops.push(Hop { table, column: table.column(name)? });
+        }
+        Ok(hops)
+    }
+
+    /// Tells whether any value that a path leads to meets a test.
+    pub(super) fn any(
+        &self,
+        path: &[Hop<'a>],
+        (key, record): (&[u8], &[u8]),
+        test: &dyn Fn(&Value<'_>) -> bool,
+    ) -> Result<bool> {
+        let Some((Hop { table, column }, rest)) = path.split_first() else { return Ok(false) };
+        match column.place {
+            Place::Key => {
+                let key = ObjectKey::from_bytes(key).ok_or_else(|| self.malformed())?;
+                Ok(test(&key.value()))
+            }
+            Place::Slot(_) => match self.read_value((table, column), (key, record))? {
+                Value::Link(to) if !rest.is_empty() => self.any_of(rest, &to, test),
+                value => Ok(test(&value)),
+            },
+            Place::Apart => {
+                for element in self.read_list((table, column), key)? {
+                    let met = match &element.value {
+                        Value::Link(to) if !rest.is_empty() => self.any_of(rest, to, test)?,
+                        value => test(value),
+                    };
+                    if met {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    /// The same from another object on.
+    fn any_of(
+        &self,
+        path: &[Hop<'a>],
+        object: &ObjectId,
+        test: &dyn Fn(&Value<'_>) -> bool,
+    ) -> Result<bool> {
+        let table = self.catalog.table_numbered(object.class)?;
+        let key = object.key.to_bytes();
+        let record = self.source.tree(&table.trees.objects).get(&key)?;
+        let record = record.ok_or_else(|| self.malformed())?;
+        self.any(path, (&key, &record), test)
+    }
+}
+
+/// A condition whose paths were found and whose values are of the right types.
+#[derive(Debug)]
+pub(super) enum Compiled<'a> {
+    Compare { path: Path<'a>, how: Comparison, value: Value<'static> },
+    Text { path: Path<'a>, how: TextTest, text: String, folded: bool },
+    And(Vec<Compiled<'a>>),
+    Or(Vec<Compiled<'a>>),
+    Not(Box<Compiled<'a>>),
+}
+
+impl<'a> Compiled<'a> {
+    pub(super) fn new(view: &View<'a>, table: &'a Arc<Table>, filter: &Filter) -> Result<Self> {
+        let all = |parts: &[Filter]| {
+            parts.iter().map(|part| Self::new(view, table, part)).collect::<Result<Vec<_>>>()
+        };
+        Ok(match filter {
+            Filter::And(parts) => Self::And(all(parts)?),
+            Filter::Or(parts) => Self::Or(all(parts)?),
+            Filter::Not(part) => Self::Not(Box::new(Self::new(view, table, part)?)),
+            Filter::Compare { path, how, value } => {
+                let path = view.path(table, path)?;
+                let is_order = !matches!(how, Comparison::Equal | Comparison::NotEqual);
+                check_comparable(view, &path, (value, is_order))?;
+                Self::Compare { path, how: *how, value: value.clone() }
+            }
+            Filter::Text { path, how, text, folded } => {
+                let path = view.path(table, path)?;
+                let text = if *folded { text.to_lowercase() } else { text.clone() };
+                check_comparable(view, &path, (&Value::String(text.as_str().into()), false))?;
+                Self::Text { path, how: *how, text, folded: *folded }
+            }
+        })
+    }
+
+    /// Tells whether an object meets the condition.
+    pub(super) fn meets(&self, view: &View<'a>, at: (&[u8], &[u8])) -> Result<bool> {
+        match self {
+            Self::Compare { path, how, value } => {
+                view.any(path, at, &|found| compare(found, *how, value))
+            }
+            Self::Text { path, how, text, folded } => view.any(path, at, &|found| {
+                let Value::String(found) = found else { return false };
+                match folded {
+                    true => how.meets(&found.to_lowercase(), text),
+                    false => how.meets(found, text),
+                }
+            }),
+            Self::And(parts) => {
+                for part in parts {
+                    if !part.meets(view, at)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Self::Or(parts) => {
+                for part in parts {
+                    if part.meets(view, at)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Self::Not(part) => part.meets(view, at).map(|meets| !meets),
+        }
+    }
+}
+
+impl TextTest {
+    fn meets(self, found: &str, text: &str) -> bool {
+        match self {
+            Self::Is => found == text,
+            Self::Begins => found.starts_with(text),
+            Self::Ends => found.ends_with(text),
+            Self::Contains => found.contains(text),
+        }
+    }
+}
+
+/// Checks that what a path leads to can be compared with a value.
+fn check_comparable(
+    view: &View<'_>,
+    path: &Path<'_>,
+    (value, is_order): (&Value<'_>, bool),
+) -> Result<()> {
+    let Some(Hop { table, column }) = path.last() else { return Ok(()) };
+    let is_link = column.target().is_some();
+    let fits = match value {
+        Value::Null => true,
+        Value::Link(to) => {
+            is_link && column.target() == Some(view.class_name(to.class)?) && !is_order
+        }
+        value => !is_link && type_name(column.kind()) == value.type_name(),
+    };
+    if fits {
+        return Ok(());
+    }
+    let found = if is_order && is_link { "an order" } else { value.type_name() };
+    Err(type_error(table, column, (column.kind().to_string(), found.to_owned())))
+}
+
+/// Returns the name of the type of values that a property holds, as values say it.
+pub(super) fn type_name(kind: &PropertyType) -> &'static str {
+    use crate::schema::Scalar;
+    let scalar = match kind {
+        PropertyType::Scalar(scalar) | PropertyType::List { of: scalar, .. } => *scalar,
+        PropertyType::Counter => Scalar::Int,
+        PropertyType::Object(_)
+        | PropertyType::ObjectList(_)
+        | PropertyType::LinkingObjects { .. } => return "a link",
+    };
+    match scalar {
+        Scalar::Int => "int",
+        Scalar::Bool => "bool",
+        Scalar::String => "string",
+        Scalar::Binary => "binary",
+        Scalar::Timestamp => "timestamp",
+        Scalar::Float => "float",
+        Scalar::Double => "double",
+    }
+}

@@ -1,0 +1,403 @@
+//! Queries: which objects of a class meet a condition, in which order, and what they add up to.
+//!
+//! - Q1 A query answers the same whichever way it finds the objects it looks at.
+//!
+//! Specification: docs/objects.md#queries. Model: `models::object_query`. Check:
+//! `sim::check::queries`.
+
+use super::access::{Access, narrow};
+use super::catalog::Column;
+use super::filter::{Compiled, Filter, Hop, Path};
+use super::value::{ObjectId, ObjectKey, Value};
+use super::view::{Objects, View, type_error};
+use crate::error::Result;
+use crate::schema::{PropertyType, Scalar};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+/// From which end results are sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Null first, then from the least.
+    Ascending,
+    /// From the greatest, null last.
+    Descending,
+}
+
+/// A question about the objects of a class. It answers from the snapshot or the transaction it was
+/// asked of.
+///
+/// Objects are found in the order of their keys, unless they are sorted; those that sort alike
+/// stay in it.
+#[derive(Clone, Debug)]
+pub struct Query<'a> {
+    objects: Objects<'a>,
+    filter: Option<Filter>,
+    sort: Vec<(String, Order)>,
+    distinct: Vec<String>,
+    limit: Option<usize>,
+    scan: bool,
+}
+
+/// An object that was found, with what it is sorted by.
+struct Found {
+    key: ObjectKey,
+    by: Vec<Value<'static>>,
+}
+
+/// Takes key and record of an object.
+type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'v;
+
+impl<'a> Objects<'a> {
+    /// Asks about these objects.
+    #[must_use]
+    pub fn query(&self) -> Query<'a> {
+        Query {
+            objects: self.clone(),
+            filter: None,
+            sort: Vec::new(),
+            distinct: Vec::new(),
+            limit: None,
+            scan: false,
+        }
+    }
+
+    /// Asks which of these objects meet a condition.
+    #[must_use]
+    pub fn filter(&self, filter: Filter) -> Query<'a> {
+        self.query().filter(filter)
+    }
+}
+
+impl<'a> Query<'a> {
+    /// Leaves out objects that do not meet this condition too.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(match self.filter {
+            Some(held) => held.and(filter),
+            None => filter,
+        });
+        self
+    }
+
+    /// Sorts by a property, or by a path over links; after what it is sorted by already.
+    #[must_use]
+    pub fn sort(mut self, path: impl Into<String>, order: Order) -> Self {
+        self.sort.push((path.into(), order));
+        self
+    }
+
+    /// Of objects that are alike in these properties, or paths over links, leaves the first.
+    #[must_use]
+    pub fn distinct<P: Into<String>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
+        self.distinct.extend(paths.into_iter().map(Into::into));
+        self
+    }
+
+    /// Leaves the first `count`, after everything else.
+    #[must_use]
+    pub fn limit(mut self, count: usize) -> Self {
+        self.limit = Some(count);
+        self
+    }
+
+    /// Looks at every object, whatever indexes there are.
+    #[must_use]
+    pub fn without_index(mut self) -> Self {
+        self.scan = true;
+        self
+    }
+
+    /// Tells how the objects to look at are found.
+    ///
+    /// # Errors
+    /// As [`Query::find`].
+    pub fn explain(&self) -> Result<Access> {
+        let condition = self.condition()?;
+        let way = condition.as_ref().filter(|_| !self.scan).and_then(narrow);
+        Ok(way.map_or(Access::All, |way| way.access()))
+    }
+
+    /// Returns the objects.
+    ///
+    /// # Errors
+    /// [`crate::ObjectError::PropertyUnknown`] or [`crate::ObjectError::Type`] if a path does not
+    /// lead to what is asked about it; if a page cannot be read or is damaged.
+    pub fn find(&self) -> Result<Vec<ObjectId>> {
+        let class = self.objects.table.id;
+        let keys = self.keys()?;
+        Ok(keys.into_iter().map(|key| ObjectId { class, key }).collect())
+    }
+
+    /// Returns the first of the objects.
+    ///
+    /// # Errors
+    /// As [`Query::find`].
+    pub fn first(&self) -> Result<Option<ObjectId>> {
+        let limit = self.limit.map_or(1, |limit| limit.min(1));
+        Ok(self.clone().limit(limit).find()?.pop())
+    }
+
+    /// Counts the objects.
+    ///
+    /// # Errors
+    /// As [`Query::find`].
+    pub fn count(&self) -> Result<u64> {
+        if !self.distinct.is_empty() {
+            return Ok(self.keys()?.len() as u64);
+        }
+        self.sort_paths()?;
+        let (mut count, limit) = (0_u64, self.limit.map_or(u64::MAX, |limit| limit as u64));
+        self.each(&mut |_, _| {
+            count += 1;
+            Ok(())
+        })?;
+        Ok(count.min(limit))
+    }
+
+    /// Adds up a property of the objects; null counts as nothing. Whole numbers wrap around at 64
+    /// bits, others add up in the order of the objects, to a double.
+    ///
+    /// # Errors
+    /// [`crate::ObjectError::Type`] if it is no number; as [`Query::find`].
+    pub fn sum(&self, property: &str) -> Result<Value<'static>> {
+        let column = self.column(property, is_number)?;
+        let mut sum = match column.kind() {
+            PropertyType::Scalar(Scalar::Float | Scalar::Double) => Value::Double(0.0),
+            _ => Value::Int(0),
+        };
+        for value in self.values(column)? {
+            match (&mut sum, value) {
+                (Value::Int(sum), Value::Int(value)) => *sum = sum.wrapping_add(value),
+                (Value::Double(sum), Value::Float(value)) => *sum += f64::from(value),
+                (Value::Double(sum), Value::Double(value)) => *sum += value,
+                _ => {}
+            }
+        }
+        Ok(sum)
+    }
+
+    /// Returns the mean of a property of the objects that have a value; none if there are none.
+    ///
+    /// # Errors
+    /// As [`Query::sum`].
+    #[expect(clippy::cast_precision_loss, reason = "a mean is not exact")]
+    pub fn average(&self, property: &str) -> Result<Option<f64>> {
+        let column = self.column(property, is_number)?;
+        let (mut sum, mut count) = (0.0, 0_u64);
+        for value in self.values(column)? {
+            sum += match value {
+                Value::Int(value) => value as f64,
+                Value::Float(value) => f64::from(value),
+                Value::Double(value) => value,
+                _ => continue,
+            };
+            count += 1;
+        }
+        Ok((count > 0).then(|| sum / count as f64))
+    }
+
+    /// Returns the least value of a property of the objects: null if there is none. NaN counts as
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`crate::ObjectError::Type`] if it is neither a number nor a timestamp; as [`Query::find`].
+    pub fn min(&self, property: &str) -> Result<Value<'static>> {
+        self.extreme(property, Ordering::Less)
+    }
+
+    /// Returns the greatest value of a property of the objects, as [`Query::min`] the least.
+    ///
+    /// # Errors
+    /// As [`Query::min`].
+    pub fn max(&self, property: &str) -> Result<Value<'static>> {
+        self.extreme(property, Ordering::Greater)
+    }
+
+    fn extreme(&self, property: &str, better: Ordering) -> Result<Value<'static>> {
+        let column = self.column(property, |kind| {
+            is_number(kind) || *kind == PropertyType::Scalar(Scalar::Timestamp)
+        })?;
+        let mut best = Value::Null;
+        for value in self.values(column)? {
+            let is_nothing = match value {
+                Value::Float(value) => value.is_nan(),
+                Value::Double(value) => value.is_nan(),
+                _ => value.is_null(),
+            };
+            if !is_nothing && (best.is_null() || in_order(&value, &best) == better) {
+                best = value;
+            }
+        }
+        Ok(best)
+    }
+
+    fn view(&self) -> View<'a> {
+        self.objects.view
+    }
+
+    fn condition(&self) -> Result<Option<Compiled<'a>>> {
+        let compile = |filter| Compiled::new(&self.view(), self.objects.table, filter);
+        self.filter.as_ref().map(compile).transpose()
+    }
+
+    fn column(&self, property: &str, fits: impl Fn(&PropertyType) -> bool) -> Result<&'a Column> {
+        let table = self.objects.table;
+        let column = table.column(property)?;
+        if fits(column.kind()) {
+            return Ok(column);
+        }
+        Err(type_error(table, column, (column.kind().to_string(), "a number".to_owned())))
+    }
+
+    /// Reads a property of the objects, in their order.
+    fn values(&self, column: &'a Column) -> Result<Vec<Value<'static>>> {
+        let table = self.objects.table;
+        let path = [Hop { table, column }];
+        let mut values = Vec::new();
+        if self.sort.is_empty() && self.distinct.is_empty() && self.limit.is_none() {
+            self.each(&mut |key, record| {
+                values.push(self.view().one(&path, (key, record))?);
+                Ok(())
+            })?;
+            return Ok(values);
+        }
+        for key in self.keys()? {
+            let key = key.to_bytes();
+            let record = self.objects.tree.get(&key)?;
+            let record = record.ok_or_else(|| self.view().malformed())?;
+            values.push(self.view().one(&path, (&key, &record))?);
+        }
+        Ok(values)
+    }
+
+    /// Hands over key and record of every object that meets the condition, in the order of keys.
+    fn each(&self, body: &mut Visit<'_>) -> Result<()> {
+        let view = self.view();
+        let condition = self.condition()?;
+        let way = condition.as_ref().filter(|_| !self.scan).and_then(narrow);
+        let meets = |key: &[u8], record: &[u8]| match &condition {
+            Some(condition) => condition.meets(&view, (key, record)),
+            None => Ok(true),
+        };
+        let Some(way) = way else {
+            let mut range = self.objects.tree.range(..)?;
+            while let Some((key, record)) = range.next_lent()? {
+                if meets(key, record)? {
+                    body(key, record)?;
+                }
+            }
+            return Ok(());
+        };
+        for key in way.keys(&view)? {
+            let record = self.objects.tree.get(&key)?.ok_or_else(|| view.malformed())?;
+            if meets(&key, &record)? {
+                body(&key, &record)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds what is sorted by.
+    fn sort_paths(&self) -> Result<Vec<Path<'a>>> {
+        self.sort.iter().map(|(path, _)| self.sortable(path)).collect()
+    }
+
+    /// Finds what a path over single links leads to, if it can be told apart and put in order.
+    fn sortable(&self, path: &str) -> Result<Path<'a>> {
+        let hops = self.view().path(self.objects.table, path)?;
+        for (index, Hop { table, column }) in hops.iter().enumerate() {
+            let is_last = index + 1 == hops.len();
+            if column.is_list() || is_last && column.target().is_some() {
+                let names = (column.kind().to_string(), "an order".to_owned());
+                return Err(type_error(table, column, names));
+            }
+        }
+        Ok(hops)
+    }
+
+    /// Returns the keys of the objects, in their order.
+    fn keys(&self) -> Result<Vec<ObjectKey>> {
+        let view = self.view();
+        let paths = self.sort_paths()?;
+        let distinct: Vec<Path<'a>> =
+            self.distinct.iter().map(|path| self.sortable(path)).collect::<Result<_>>()?;
+        let mut found = Vec::new();
+        let limit = self.limit.unwrap_or(usize::MAX);
+        self.each(&mut |key, record| {
+            if paths.is_empty() && distinct.is_empty() && found.len() >= limit {
+                return Ok(());
+            }
+            let all = paths.iter().chain(&distinct);
+            let by = all.map(|path| view.one(path, (key, record))).collect::<Result<_>>()?;
+            let key = ObjectKey::from_bytes(key).ok_or_else(|| view.malformed())?;
+            found.push(Found { key, by });
+            Ok(())
+        })?;
+        found.sort_by(|one, two| self.order(one, two));
+        if !distinct.is_empty() {
+            let mut seen: Vec<usize> = (0..found.len()).collect();
+            let by = |at: usize| &found[at].by[paths.len()..];
+            // Those that are alike lie together, the first of them first.
+            seen.sort_by(|one, two| alike(by(*one), by(*two)));
+            seen.dedup_by(|two, one| alike(by(*one), by(*two)).is_eq());
+            let kept: BTreeSet<usize> = seen.into_iter().collect();
+            let mut at = 0..;
+            found.retain(|_| at.next().is_some_and(|at| kept.contains(&at)));
+        }
+        found.truncate(limit);
+        Ok(found.into_iter().map(|found| found.key).collect())
+    }
+
+    fn order(&self, one: &Found, two: &Found) -> Ordering {
+        for ((_, order), (one, two)) in self.sort.iter().zip(one.by.iter().zip(&two.by)) {
+            let ordering = match order {
+                Order::Ascending => in_order(one, two),
+                Order::Descending => in_order(two, one),
+            };
+            if ordering.is_ne() {
+                return ordering;
+            }
+        }
+        Ordering::Equal
+    }
+}
+
+impl<'a> View<'a> {
+    /// Reads the one value that a path over single links leads to.
+    fn one(&self, path: &[Hop<'a>], at: (&[u8], &[u8])) -> Result<Value<'static>> {
+        let value = std::cell::RefCell::new(Value::Null);
+        self.any(path, at, &|found| {
+            *value.borrow_mut() = found.clone().into_owned();
+            true
+        })?;
+        Ok(value.into_inner())
+    }
+}
+
+const fn is_number(kind: &PropertyType) -> bool {
+    matches!(
+        kind,
+        PropertyType::Counter | PropertyType::Scalar(Scalar::Int | Scalar::Float | Scalar::Double)
+    )
+}
+
+fn alike(one: &[Value<'_>], two: &[Value<'_>]) -> Ordering {
+    let differ =
+        |(one, two): (&Value<'_>, &Value<'_>)| Some(in_order(one, two)).filter(|o| o.is_ne());
+    one.iter().zip(two).find_map(differ).unwrap_or(Ordering::Equal)
+}
+
+/// Puts any two values of one type in order: null first, numbers with a point by their total order.
+fn in_order(one: &Value<'_>, two: &Value<'_>) -> Ordering {
+    match (one, two) {
+        (Value::Int(one), Value::Int(two)) => one.cmp(two),
+        (Value::Bool(one), Value::Bool(two)) => one.cmp(two),
+        (Value::String(one), Value::String(two)) => one.as_bytes().cmp(two.as_bytes()),
+        (Value::Binary(one), Value::Binary(two)) => one.cmp(two),
+        (Value::Timestamp(one), Value::Timestamp(two)) => one.cmp(two),
+        (Value::Float(one), Value::Float(two)) => one.total_cmp(two),
+        (Value::Double(one), Value::Double(two)) => one.total_cmp(two),
+        _ => two.is_null().cmp(&one.is_null()),
+    }
+}

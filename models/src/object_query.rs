@@ -1,0 +1,308 @@
+//! What a query answers: by looking at every object, following every path.
+//!
+//! Written from docs/objects.md#queries, not from the code.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a function names the types it is about and treats all others alike"
+)]
+
+use crate::objects::{Id, Key, Kind, Object, Property, Refusal, State, Value};
+use std::cmp::Ordering;
+
+/// How values are compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// How texts are looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum TextTest {
+    Is,
+    Begins,
+    Ends,
+    Contains,
+}
+
+/// A condition; paths come first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Filter {
+    Compare(String, Comparison, Value),
+    Text(String, TextTest, String, bool),
+    And(Vec<Filter>),
+    Or(Vec<Filter>),
+    Not(Box<Filter>),
+}
+
+/// A question about the objects of a class.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Query {
+    /// The class.
+    pub class: String,
+    /// The condition.
+    pub filter: Option<Filter>,
+    /// Paths, and whether from the greatest.
+    pub sort: Vec<(String, bool)>,
+    /// Paths in which no two are alike.
+    pub distinct: Vec<String>,
+    /// How many at most.
+    pub limit: Option<usize>,
+}
+
+/// What values add up to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sums {
+    /// The sum.
+    pub sum: Value,
+    /// The bits of the mean.
+    pub average: Option<u64>,
+}
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+impl State {
+    /// Returns what each step of a path is.
+    fn steps(&self, class: &str, path: &str) -> Result<Vec<Property>> {
+        let mut steps: Vec<Property> = Vec::new();
+        let mut class = class.to_owned();
+        for name in path.split('.') {
+            if let Some(last) = steps.last() {
+                let Kind::Link(to) = last.kind.element() else { return Err(Refusal::Type) };
+                class = to;
+            }
+            let held = self.class(&class)?.properties.get(name).ok_or(Refusal::Property)?;
+            steps.push(held.clone());
+        }
+        Ok(steps)
+    }
+
+    /// Returns all values that a path leads to.
+    fn reach(&self, (class, key): &Id, path: &[&str]) -> Vec<Value> {
+        let Some((name, rest)) = path.split_first() else { return Vec::new() };
+        let id = (class.clone(), key.clone());
+        let empty = Object::default();
+        let object = self.object(&id).unwrap_or(&empty);
+        let is_key = self.classes.get(class).and_then(|held| held.key.as_deref()) == Some(name);
+        let values: Vec<Value> = if is_key {
+            vec![match key {
+                Key::Int(value) => Value::Int(*value),
+                Key::Text(text) => Value::Text(text.clone()),
+                Key::Null | Key::Row(_) => Value::Null,
+            }]
+        } else if let Some(list) = object.lists.get(*name) {
+            list.iter().map(|(_, value)| value.clone()).collect()
+        } else {
+            object.values.get(*name).cloned().into_iter().collect()
+        };
+        if rest.is_empty() {
+            return values;
+        }
+        let onward = |value| match value {
+            Value::Link(id) => self.reach(&id, rest),
+            _ => vec![Value::Null],
+        };
+        values.into_iter().flat_map(onward).collect()
+    }
+
+    fn check(&self, class: &str, filter: &Filter) -> Result<()> {
+        let (path, value, is_order) = match filter {
+            Filter::And(parts) | Filter::Or(parts) => {
+                return parts.iter().try_for_each(|part| self.check(class, part));
+            }
+            Filter::Not(part) => return self.check(class, part),
+            Filter::Text(path, _, text, _) => (path, Value::Text(text.clone()), false),
+            Filter::Compare(path, how, value) => {
+                let is_order = !matches!(how, Comparison::Equal | Comparison::NotEqual);
+                (path, value.clone(), is_order)
+            }
+        };
+        let steps = self.steps(class, path)?;
+        let kind = steps.last().map(|step| step.kind.element());
+        let fits = match (&value, kind) {
+            (Value::Null, _) => true,
+            (Value::Link((class, _)), Some(Kind::Link(to))) => *class == to && !is_order,
+            (Value::Int(_), Some(Kind::Int | Kind::Counter))
+            | (Value::Bool(_), Some(Kind::Bool))
+            | (Value::Text(_), Some(Kind::Text))
+            | (Value::Bytes(_), Some(Kind::Bytes))
+            | (Value::Time(..), Some(Kind::Time))
+            | (Value::Float(_), Some(Kind::Float))
+            | (Value::Double(_), Some(Kind::Double)) => true,
+            _ => false,
+        };
+        if fits { Ok(()) } else { Err(Refusal::Type) }
+    }
+
+    fn meets(&self, id: &Id, filter: &Filter) -> bool {
+        let reach = |path: &str| self.reach(id, &path.split('.').collect::<Vec<_>>());
+        match filter {
+            Filter::And(parts) => parts.iter().all(|part| self.meets(id, part)),
+            Filter::Or(parts) => parts.iter().any(|part| self.meets(id, part)),
+            Filter::Not(part) => !self.meets(id, part),
+            Filter::Compare(path, how, value) => {
+                reach(path).iter().any(|found| compare(found, *how, value))
+            }
+            Filter::Text(path, how, text, folded) => reach(path).iter().any(|found| {
+                let Value::Text(found) = found else { return false };
+                let fold = |text: &str| match folded {
+                    true => text.to_lowercase(),
+                    false => text.to_owned(),
+                };
+                let (found, text) = (fold(found), fold(text));
+                match how {
+                    TextTest::Is => found == text,
+                    TextTest::Begins => found.starts_with(&text),
+                    TextTest::Ends => found.ends_with(&text),
+                    TextTest::Contains => found.contains(&text),
+                }
+            }),
+        }
+    }
+
+    fn sortable(&self, class: &str, path: &str) -> Result<()> {
+        let steps = self.steps(class, path)?;
+        let is_list = steps.iter().any(|step| step.kind.is_list());
+        let is_link = steps.last().is_some_and(|step| matches!(step.kind, Kind::Link(_)));
+        if is_list || is_link { Err(Refusal::Type) } else { Ok(()) }
+    }
+
+    /// Answers a query.
+    ///
+    /// # Errors
+    /// As the document has it.
+    pub fn find(&self, query: &Query) -> Result<Vec<Key>> {
+        let Query { class, filter, sort, distinct, limit } = query;
+        let held = self.class(class)?;
+        let paths = sort.iter().map(|(path, _)| path).chain(distinct);
+        paths.into_iter().try_for_each(|path| self.sortable(class, path))?;
+        if let Some(filter) = filter {
+            self.check(class, filter)?;
+        }
+        let id = |key: &Key| (class.clone(), key.clone());
+        let meets = |key: &&Key| filter.as_ref().is_none_or(|held| self.meets(&id(key), held));
+        let mut found: Vec<Key> = held.objects.keys().filter(meets).cloned().collect();
+        let one = |key: &Key, path: &str| {
+            self.reach(&id(key), &path.split('.').collect::<Vec<_>>()).pop()
+        };
+        // The least of what is sorted by comes last, because sorting keeps what is alike in place.
+        for (path, is_descending) in sort.iter().rev() {
+            found.sort_by(|first, second| {
+                let (first, second) = (one(first, path), one(second, path));
+                let ordering = in_order(first.as_ref(), second.as_ref());
+                if *is_descending { ordering.reverse() } else { ordering }
+            });
+        }
+        if !distinct.is_empty() {
+            let mut seen: Vec<Vec<Option<Value>>> = Vec::new();
+            found.retain(|key| {
+                let values: Vec<_> = distinct.iter().map(|path| one(key, path)).collect();
+                let is_new = !seen.contains(&values);
+                seen.push(values);
+                is_new
+            });
+        }
+        found.truncate(limit.unwrap_or(usize::MAX));
+        Ok(found)
+    }
+
+    /// Adds up a property of what a query finds.
+    ///
+    /// # Errors
+    /// As the document has it.
+    #[expect(clippy::cast_precision_loss, reason = "a mean is not exact")]
+    pub fn sums(&self, query: &Query, name: &str) -> Result<Sums> {
+        let kind = self.steps(&query.class, name)?.remove(0).kind;
+        if !matches!(kind, Kind::Int | Kind::Counter | Kind::Float | Kind::Double) {
+            return Err(Refusal::Type);
+        }
+        let (mut whole, mut sum, mut mean, mut count) = (0_i64, 0.0_f64, 0.0_f64, 0_u64);
+        for key in self.find(query)? {
+            let values = self.reach(&(query.class.clone(), key), &[name]);
+            let value = match values.first() {
+                Some(Value::Int(value)) => {
+                    whole = whole.wrapping_add(*value);
+                    *value as f64
+                }
+                Some(Value::Float(bits)) => f32::from_bits(*bits).into(),
+                Some(Value::Double(bits)) => f64::from_bits(*bits),
+                _ => continue,
+            };
+            sum += value;
+            mean += value;
+            count += 1;
+        }
+        let is_whole = matches!(kind, Kind::Int | Kind::Counter);
+        let sum = if is_whole { Value::Int(whole) } else { Value::Double(sum.to_bits()) };
+        let average = (count > 0).then(|| (mean / count as f64).to_bits());
+        Ok(Sums { sum, average })
+    }
+
+    /// Returns the least and the greatest value of a property of what a query finds.
+    ///
+    /// # Errors
+    /// As the document has it.
+    pub fn extremes(&self, query: &Query, name: &str) -> Result<[Value; 2]> {
+        let kind = self.steps(&query.class, name)?.remove(0).kind;
+        let is_number = matches!(kind, Kind::Int | Kind::Counter | Kind::Float | Kind::Double);
+        if !is_number && kind != Kind::Time {
+            return Err(Refusal::Type);
+        }
+        let found = self.find(query)?.into_iter();
+        let values = found.flat_map(|key| self.reach(&(query.class.clone(), key), &[name]));
+        let is_something = |value: &Value| match value {
+            Value::Float(bits) => !f32::from_bits(*bits).is_nan(),
+            Value::Double(bits) => !f64::from_bits(*bits).is_nan(),
+            value => *value != Value::Null,
+        };
+        let mut values: Vec<Value> = values.filter(is_something).collect();
+        values.sort_by(|one, two| in_order(Some(one), Some(two)));
+        let least = values.first().cloned().unwrap_or(Value::Null);
+        Ok([least, values.pop().unwrap_or(Value::Null)])
+    }
+}
+
+fn compare(found: &Value, how: Comparison, value: &Value) -> bool {
+    let ordering = match (found, value) {
+        (Value::Float(one), Value::Float(two)) => {
+            f32::from_bits(*one).partial_cmp(&f32::from_bits(*two))
+        }
+        (Value::Double(one), Value::Double(two)) => {
+            f64::from_bits(*one).partial_cmp(&f64::from_bits(*two))
+        }
+        (Value::Null, Value::Null) => Some(Ordering::Equal),
+        (Value::Null, _) | (_, Value::Null) => None,
+        (one, two) => Some(one.cmp(two)),
+    };
+    let is_null = *found == Value::Null;
+    match how {
+        Comparison::Equal => ordering == Some(Ordering::Equal),
+        Comparison::NotEqual => ordering != Some(Ordering::Equal),
+        _ if is_null => false,
+        Comparison::Less => ordering == Some(Ordering::Less),
+        Comparison::LessOrEqual => ordering.is_some_and(Ordering::is_le),
+        Comparison::Greater => ordering == Some(Ordering::Greater),
+        Comparison::GreaterOrEqual => ordering.is_some_and(Ordering::is_ge),
+    }
+}
+
+/// Null first; then as the values are, numbers with a point by their total order.
+fn in_order(one: Option<&Value>, two: Option<&Value>) -> Ordering {
+    match (one, two) {
+        (Some(Value::Float(one)), Some(Value::Float(two))) => {
+            f32::from_bits(*one).total_cmp(&f32::from_bits(*two))
+        }
+        (Some(Value::Double(one)), Some(Value::Double(two))) => {
+            f64::from_bits(*one).total_cmp(&f64::from_bits(*two))
+        }
+        (one, two) => one.cmp(&two),
+    }
+}

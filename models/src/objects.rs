@@ -1,0 +1,403 @@
+//! What a database of objects promises, in the plainest form: maps of maps, copied where the
+//! database would copy. Nothing is found by an index; links are found by looking at all objects.
+//!
+//! Written from docs/objects.md, not from the code.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a function names the types it is about and treats all others alike"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What an object is addressed by within its class. The order is that of the document.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Key {
+    /// The primary key is null.
+    Null,
+    /// The primary key is a number.
+    Int(i64),
+    /// The primary key is a text.
+    Text(String),
+    /// There is no primary key.
+    Row(u64),
+}
+
+/// What an object is addressed by.
+pub type Id = (String, Key);
+
+/// A value. Numbers with a point are their bits, so that every value equals itself.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Value {
+    Null,
+    Int(i64),
+    Bool(bool),
+    Text(String),
+    Bytes(Vec<u8>),
+    Time(i64, u32),
+    Float(u32),
+    Double(u64),
+    Link(Id),
+}
+
+/// What a property holds.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Kind {
+    Int,
+    Bool,
+    Text,
+    Bytes,
+    Time,
+    Float,
+    Double,
+    Counter,
+    Link(String),
+    Links(String),
+    List(Box<Kind>),
+}
+
+/// A property. Of a list, `nullable` is about its elements.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Property {
+    /// What it holds.
+    pub kind: Kind,
+    /// Whether it may be null.
+    pub nullable: bool,
+    /// Whether there is an index.
+    pub indexed: bool,
+}
+
+/// An object: values and lists by property. A list is pairs of a number and a value.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Object {
+    /// What single properties hold, the primary key excepted.
+    pub values: BTreeMap<String, Value>,
+    /// What lists hold.
+    pub lists: BTreeMap<String, Vec<(u64, Value)>>,
+}
+
+/// A class and its objects.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Class {
+    /// The primary key.
+    pub key: Option<String>,
+    /// The properties, the primary key included.
+    pub properties: BTreeMap<String, Property>,
+    /// The objects.
+    pub objects: BTreeMap<Key, Arc<Object>>,
+}
+
+/// Everything a database holds at one moment.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct State {
+    /// The classes.
+    pub classes: BTreeMap<String, Class>,
+    /// The version of the schema; none if there never was one.
+    pub version: Option<u64>,
+    /// How many numbers were given out.
+    pub numbers: u64,
+}
+
+/// Why an operation is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Refusal {
+    Class,
+    Property,
+    Type,
+    Null,
+    KeyMissing,
+    KeyUnwanted,
+    KeyExists,
+    KeyFixed,
+    KeyTooLong,
+    KeysNotUnique,
+    Exists,
+    Linked,
+    Gone,
+    OutOfBounds,
+}
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+/// Longest text that is a primary key, in bytes.
+pub const KEY_TEXT_BYTES_MAX: usize = 500;
+
+impl Kind {
+    /// Returns what is neither null nor set.
+    #[must_use]
+    pub fn zero(&self) -> Value {
+        match self {
+            Self::Int | Self::Counter => Value::Int(0),
+            Self::Bool => Value::Bool(false),
+            Self::Text => Value::Text(String::new()),
+            Self::Bytes => Value::Bytes(Vec::new()),
+            Self::Time => Value::Time(0, 0),
+            Self::Float => Value::Float(0),
+            Self::Double => Value::Double(0),
+            Self::Link(_) | Self::Links(_) | Self::List(_) => Value::Null,
+        }
+    }
+
+    /// Tells whether it is a list.
+    #[must_use]
+    pub const fn is_list(&self) -> bool {
+        matches!(self, Self::Links(_) | Self::List(_))
+    }
+
+    /// Returns what one value is.
+    #[must_use]
+    pub fn element(&self) -> Self {
+        match self {
+            Self::Links(class) => Self::Link(class.clone()),
+            Self::List(of) => (**of).clone(),
+            other => other.clone(),
+        }
+    }
+}
+
+impl Property {
+    /// Returns what a new object has.
+    #[must_use]
+    pub fn initial(&self) -> Value {
+        if self.nullable { Value::Null } else { self.kind.zero() }
+    }
+
+    /// Tells why a value cannot be there, apart from what a link leads to.
+    fn check(&self, value: &Value) -> Result<()> {
+        let fits = match (value, self.kind.element()) {
+            (Value::Null, Kind::Link(_)) => !self.kind.is_list(),
+            (Value::Null, _) => self.nullable,
+            (Value::Link((class, _)), Kind::Link(to)) => return same(*class == to, Refusal::Type),
+            (Value::Int(_), Kind::Int | Kind::Counter)
+            | (Value::Bool(_), Kind::Bool)
+            | (Value::Text(_), Kind::Text)
+            | (Value::Bytes(_), Kind::Bytes)
+            | (Value::Time(..), Kind::Time)
+            | (Value::Float(_), Kind::Float)
+            | (Value::Double(_), Kind::Double) => true,
+            _ => return Err(Refusal::Type),
+        };
+        same(fits, Refusal::Null)
+    }
+}
+
+fn same(fits: bool, refusal: Refusal) -> Result<()> {
+    if fits { Ok(()) } else { Err(refusal) }
+}
+
+impl Class {
+    /// Returns the property of a name.
+    fn property(&self, name: &str) -> Result<&Property> {
+        self.properties.get(name).ok_or(Refusal::Property)
+    }
+
+    /// Takes a value as a primary key.
+    ///
+    /// # Errors
+    /// If it cannot be one.
+    pub fn key_of(&self, value: &Value) -> Result<Key> {
+        let name = self.key.as_ref().ok_or(Refusal::KeyUnwanted)?;
+        self.property(name)?.check(value)?;
+        match value {
+            Value::Int(value) => Ok(Key::Int(*value)),
+            Value::Text(text) if text.len() > KEY_TEXT_BYTES_MAX => Err(Refusal::KeyTooLong),
+            Value::Text(text) => Ok(Key::Text(text.clone())),
+            _ => Ok(Key::Null),
+        }
+    }
+
+    /// Returns an object as it is when it was created.
+    fn fresh(&self) -> Object {
+        let mut object = Object::default();
+        for (name, property) in &self.properties {
+            if property.kind.is_list() {
+                object.lists.insert(name.clone(), Vec::new());
+            } else if self.key.as_ref() != Some(name) {
+                object.values.insert(name.clone(), property.initial());
+            }
+        }
+        object
+    }
+}
+
+impl State {
+    /// Returns the class of a name.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn class(&self, name: &str) -> Result<&Class> {
+        self.classes.get(name).ok_or(Refusal::Class)
+    }
+
+    pub(crate) fn class_mut(&mut self, name: &str) -> Result<&mut Class> {
+        self.classes.get_mut(name).ok_or(Refusal::Class)
+    }
+
+    /// Returns an object.
+    #[must_use]
+    pub fn object(&self, (class, key): &Id) -> Option<&Object> {
+        self.classes.get(class)?.objects.get(key).map(|object| &**object)
+    }
+
+    /// Gives out a number.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// Creates an object without a primary key.
+    ///
+    /// # Errors
+    /// As the document has it; this holds for all operations.
+    pub fn create(&mut self, class: &str) -> Result<Id> {
+        same(self.class(class)?.key.is_none(), Refusal::KeyMissing)?;
+        let key = Key::Row(self.number());
+        let held = self.class_mut(class)?;
+        held.objects.insert(key.clone(), Arc::new(held.fresh()));
+        Ok((class.to_owned(), key))
+    }
+
+    /// Creates an object with a primary key unless it is there, and tells whether it was created.
+    ///
+    /// # Errors
+    /// See [`State::create`].
+    pub fn upsert(&mut self, class: &str, key: &Value) -> Result<(Id, bool)> {
+        let held = self.class_mut(class)?;
+        let key = held.key_of(key)?;
+        let fresh = !held.objects.contains_key(&key);
+        if fresh {
+            held.objects.insert(key.clone(), Arc::new(held.fresh()));
+        }
+        Ok(((class.to_owned(), key), fresh))
+    }
+
+    /// Sets a property.
+    ///
+    /// # Errors
+    /// See [`State::create`].
+    pub fn set(&mut self, id: &Id, name: &str, value: &Value) -> Result<()> {
+        let class = self.class(&id.0)?;
+        let property = class.property(name)?;
+        same(class.key.as_deref() != Some(name), Refusal::KeyFixed)?;
+        same(!property.kind.is_list(), Refusal::Type)?;
+        property.check(value)?;
+        self.target(value)?;
+        self.edit(id, |object| drop(object.values.insert(name.to_owned(), value.clone())))
+    }
+
+    /// Adds to a counter.
+    ///
+    /// # Errors
+    /// See [`State::create`].
+    pub fn add(&mut self, id: &Id, name: &str, by: i64) -> Result<i64> {
+        let property = self.class(&id.0)?.property(name)?;
+        same(property.kind == Kind::Counter, Refusal::Type)?;
+        let held = self.object(id).ok_or(Refusal::Gone)?.values.get(name);
+        let sum = if let Some(Value::Int(held)) = held { held.wrapping_add(by) } else { by };
+        self.edit(id, |object| drop(object.values.insert(name.to_owned(), Value::Int(sum))))?;
+        Ok(sum)
+    }
+
+    /// Deletes an object; links to it become null and leave their lists.
+    ///
+    /// # Errors
+    /// See [`State::create`].
+    pub fn delete(&mut self, id: &Id) -> Result<()> {
+        self.class_mut(&id.0)?.objects.remove(&id.1).ok_or(Refusal::Gone)?;
+        let gone = Value::Link(id.clone());
+        for object in self.classes.values_mut().flat_map(|class| class.objects.values_mut()) {
+            if object.values.values().any(|value| *value == gone) {
+                let values = Arc::make_mut(object).values.values_mut();
+                values.filter(|value| **value == gone).for_each(|value| *value = Value::Null);
+            }
+            if object.lists.values().flatten().any(|(_, value)| *value == gone) {
+                let lists = Arc::make_mut(object).lists.values_mut();
+                lists.for_each(|list| list.retain(|(_, value)| *value != gone));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the objects that link to one from a property, as often as they do.
+    ///
+    /// # Errors
+    /// See [`State::create`].
+    pub fn linking(&self, id: &Id, class: &str, name: &str) -> Result<Vec<Id>> {
+        let from = self.class(class)?;
+        let kind = from.property(name)?.kind.element();
+        same(kind == Kind::Link(id.0.clone()), Refusal::Type)?;
+        let to = Value::Link(id.clone());
+        let mut found = Vec::new();
+        for (key, object) in &from.objects {
+            let single = object.values.get(name).into_iter();
+            let listed = object.lists.get(name).into_iter().flatten().map(|(_, value)| value);
+            let count = single.chain(listed).filter(|value| **value == to).count();
+            found.extend((0..count).map(|_| (class.to_owned(), key.clone())));
+        }
+        Ok(found)
+    }
+
+    /// Checks that what a link leads to is there.
+    fn target(&self, value: &Value) -> Result<()> {
+        let Value::Link(id) = value else { return Ok(()) };
+        self.object(id).map(drop).ok_or(Refusal::Gone)
+    }
+
+    fn edit(&mut self, id: &Id, body: impl FnOnce(&mut Object)) -> Result<()> {
+        let object = self.class_mut(&id.0)?.objects.get_mut(&id.1).ok_or(Refusal::Gone)?;
+        body(Arc::make_mut(object));
+        Ok(())
+    }
+
+    /// Changes a list: see [`ListEdit`].
+    ///
+    /// # Errors
+    /// See [`State::create`].
+    pub fn edit_list(&mut self, id: &Id, name: &str, edit: &ListEdit) -> Result<()> {
+        let property = self.class(&id.0)?.property(name)?.clone();
+        same(property.kind.is_list(), Refusal::Type)?;
+        let mut list = self.object(id).ok_or(Refusal::Gone)?.lists[name].clone();
+        let within = |at: usize, end: usize| same(at < end, Refusal::OutOfBounds);
+        if let ListEdit::Insert(_, value) | ListEdit::Set(_, value) = edit {
+            property.check(value)?;
+            self.target(value)?;
+        }
+        match edit {
+            ListEdit::Insert(at, value) => {
+                within(*at, list.len() + 1)?;
+                list.insert(*at, (self.number(), value.clone()));
+            }
+            ListEdit::Set(at, value) => {
+                within(*at, list.len())?;
+                list[*at].1 = value.clone();
+            }
+            ListEdit::Remove(at) => {
+                within(*at, list.len())?;
+                list.remove(*at);
+            }
+            ListEdit::Move(from, to) => {
+                within(*from, list.len())?;
+                within(*to, list.len())?;
+                let moved = list.remove(*from);
+                list.insert(*to, moved);
+            }
+            ListEdit::Clear => list.clear(),
+        }
+        self.edit(id, |object| drop(object.lists.insert(name.to_owned(), list)))
+    }
+}
+
+/// A change of a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum ListEdit {
+    Insert(usize, Value),
+    Set(usize, Value),
+    Remove(usize),
+    Move(usize, usize),
+    Clear,
+}

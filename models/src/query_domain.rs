@@ -1,0 +1,118 @@
+//! What the operands of a plan stand for when it asks: queries over what there is, most of them
+//! about values that are there.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a function names the types it is about and treats all others alike"
+)]
+
+use crate::object_domain::ObjectDomain;
+use crate::object_query::{Comparison, Filter, Query, TextTest};
+use crate::objects::{Kind, State, Value};
+
+/// Draws a query, the same for the same operands and state.
+#[derive(Debug)]
+pub struct Draw<'s> {
+    domain: ObjectDomain,
+    state: &'s State,
+    seed: u32,
+}
+
+const COMPARISONS: [Comparison; 6] = [
+    Comparison::Equal,
+    Comparison::NotEqual,
+    Comparison::Less,
+    Comparison::LessOrEqual,
+    Comparison::Greater,
+    Comparison::GreaterOrEqual,
+];
+const TESTS: [TextTest; 4] = [TextTest::Is, TextTest::Begins, TextTest::Ends, TextTest::Contains];
+
+impl<'s> Draw<'s> {
+    /// Starts from the operands of an operation.
+    #[must_use]
+    pub fn new(domain: ObjectDomain, state: &'s State, [a, b, c]: [u8; 3]) -> Self {
+        Self { domain, state, seed: u32::from_le_bytes([a, b, c, 0x5a]) }
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.seed = self.seed.wrapping_mul(0x0019_660d).wrapping_add(0x3c6e_f35f);
+        self.seed.to_le_bytes()[3]
+    }
+
+    fn one_in(&mut self, n: u8) -> bool {
+        self.byte().is_multiple_of(n)
+    }
+
+    /// Draws a query.
+    #[must_use]
+    pub fn query(&mut self) -> Query {
+        let operand = self.byte();
+        let class = self.domain.class(operand, self.state);
+        let filter = (!self.one_in(8)).then(|| self.filter(&class, 2));
+        let mut sort = Vec::new();
+        while self.one_in(3) && sort.len() < 2 {
+            sort.push((self.path(&class).0, self.one_in(2)));
+        }
+        let distinct = if self.one_in(4) { vec![self.path(&class).0] } else { Vec::new() };
+        let limit = self.one_in(4).then(|| usize::from(self.byte() % 5));
+        Query { class, filter, sort, distinct, limit }
+    }
+
+    /// Draws the name of a property of a class.
+    #[must_use]
+    pub fn property(&mut self, class: &str) -> String {
+        let operand = self.byte();
+        self.domain.property(class, operand, self.state)
+    }
+
+    fn path(&mut self, class: &str) -> (String, Kind) {
+        let name = self.property(class);
+        let held = self.state.classes.get(class).and_then(|held| held.properties.get(&name));
+        let kind = held.map_or(Kind::Int, |held| held.kind.clone());
+        match kind.element() {
+            Kind::Link(to) if !self.one_in(4) => {
+                let (rest, kind) = self.path(&to);
+                (format!("{name}.{rest}"), kind)
+            }
+            element => (name, element),
+        }
+    }
+
+    fn filter(&mut self, class: &str, depth: u8) -> Filter {
+        match self.byte() % if depth > 0 { 8 } else { 4 } {
+            0..4 => self.leaf(class),
+            4 | 5 => {
+                Filter::And(vec![self.filter(class, depth - 1), self.filter(class, depth - 1)])
+            }
+            6 => Filter::Or(vec![self.filter(class, depth - 1), self.filter(class, depth - 1)]),
+            _ => Filter::Not(Box::new(self.filter(class, depth - 1))),
+        }
+    }
+
+    fn leaf(&mut self, class: &str) -> Filter {
+        let (path, kind) = self.path(class);
+        let operand = self.byte();
+        let value = match operand {
+            0..20 => Value::Null,
+            // Of another type.
+            20..24 => Value::Bytes(vec![operand]),
+            _ => self.domain.value(&kind, operand, self.state),
+        };
+        if let Value::Text(text) = &value
+            && self.one_in(2)
+        {
+            let how = TESTS[usize::from(self.byte()) % TESTS.len()];
+            // What a text begins with, now and then.
+            let end = text.char_indices().nth(usize::from(self.byte() % 4));
+            let text = match end {
+                Some((at, _)) if self.one_in(2) => &text[..at],
+                _ => text,
+            };
+            return Filter::Text(path, how, text.to_owned(), self.one_in(3));
+        }
+        // Links have no order.
+        let count = if matches!(kind, Kind::Link(_)) && !self.one_in(8) { 2 } else { 6 };
+        Filter::Compare(path, COMPARISONS[usize::from(self.byte()) % count], value)
+    }
+}

@@ -1,0 +1,471 @@
+//! A database and its model on one simulated machine, driven operation by operation.
+
+use super::{bridge, compare};
+use crate::check::compare::Stop;
+use crate::check::promises::{B1, B3, C2, C6, C9};
+use crate::check::rig::verify;
+use crate::check::world::{World, file};
+use crate::check::{Probe, Violation};
+use crate::fs::{Disk, Fork, SimFs};
+use crate::rng::Rng;
+use fastness::Error;
+use fastness::object::{Database, Snapshot, Transaction, View, Wanted};
+use fastness_models::object_domain::ObjectDomain;
+use fastness_models::objects::{Id, ListEdit, Refusal, State, Value};
+use fastness_models::{Kind, Op};
+
+/// Snapshots that are held at most.
+const SNAPSHOTS_MAX: usize = 3;
+
+/// A database and its model.
+pub(in crate::check) struct Bench<'w> {
+    pub(in crate::check) world: &'w World,
+    pub(in crate::check) probe: &'w mut Probe,
+    pub(in crate::check) domain: ObjectDomain,
+    pub(in crate::check) committed: State,
+    pub(in crate::check) step: usize,
+    pub(in crate::check) fs: SimFs,
+    working: Option<State>,
+    snapshots: Vec<(Snapshot, State)>,
+    deleted: Vec<Id>,
+    txn: Option<Transaction>,
+    database: Option<Database>,
+}
+
+impl<'w> Bench<'w> {
+    /// Creates a database with the classes of the domain.
+    pub(in crate::check) fn create(world: &'w World, probe: &'w mut Probe) -> Result<Self, Stop> {
+        let fs = world.boot(Disk::default());
+        let domain = ObjectDomain::new(world.salt);
+        let committed = domain.state();
+        let schema = bridge::schema(&committed).map_err(|error| compare::mistake(&error))?;
+        let wanted = Wanted::schema(schema, 1);
+        let database = Some(Database::open(&world.options(&fs), file(), &wanted)?);
+        fs.record();
+        let (working, txn) = (None, None);
+        let (snapshots, deleted) = (Vec::new(), Vec::new());
+        let bench = Self {
+            world,
+            probe,
+            domain,
+            committed,
+            step: 0,
+            fs,
+            working,
+            snapshots,
+            deleted,
+            txn,
+            database,
+        };
+        Ok(bench)
+    }
+
+    /// Returns what the writer sees; without one, what is committed.
+    pub(in crate::check) fn seen(&self) -> &State {
+        self.working.as_ref().unwrap_or(&self.committed)
+    }
+
+    /// Tells whether there is a writer.
+    pub(in crate::check) fn is_writing(&self) -> bool {
+        self.txn.is_some()
+    }
+
+    /// Returns what the writer sees.
+    ///
+    /// # Panics
+    /// Without one, which is a mistake of the check.
+    pub(in crate::check) fn txn_view(&self) -> View<'_> {
+        self.txn.as_ref().expect("the check has a writer").view()
+    }
+
+    /// Returns the open database.
+    ///
+    /// # Panics
+    /// Between closing and opening, which is a mistake of the check.
+    pub(in crate::check) fn database(&self) -> &Database {
+        self.database.as_ref().expect("the check uses the database while it is open")
+    }
+
+    /// Returns the transaction, begun if there is none, and the state it works on.
+    pub(in crate::check) fn write(&mut self) -> Result<(&mut Transaction, &mut State), Error> {
+        if self.txn.is_none() {
+            self.txn = Some(self.database().write()?);
+            self.working = Some(self.committed.clone());
+        }
+        match (&mut self.txn, &mut self.working) {
+            (Some(txn), Some(state)) => Ok((txn, state)),
+            _ => unreachable!("they were just made"),
+        }
+    }
+
+    /// Runs one operation.
+    pub(in crate::check) fn act(&mut self, op: Op) -> Result<(), Stop> {
+        match op.kind {
+            Kind::Create | Kind::Upsert => self.make(op)?,
+            Kind::Set => self.set(op)?,
+            Kind::Add => self.add(op)?,
+            Kind::Delete => self.delete(op)?,
+            Kind::ListInsert | Kind::ListEdit => self.edit_list(op)?,
+            Kind::Look => self.look(op)?,
+            Kind::LookAll => self.look_all()?,
+            Kind::Commit => self.commit()?,
+            Kind::Abort => self.abort(),
+            Kind::TakeSnapshot => self.take_snapshot()?,
+            Kind::ScanSnapshot => self.read_snapshot(op)?,
+            Kind::DropSnapshot if !self.snapshots.is_empty() => {
+                self.snapshots.remove(usize::from(op.a) % self.snapshots.len());
+            }
+            Kind::Verify => {
+                self.commit()?;
+                verify(self.database().snapshot()?.store(), "D4")?;
+            }
+            Kind::Reopen => {
+                self.commit()?;
+                self.reopen()?;
+            }
+            Kind::Compact => {
+                self.commit()?;
+                self.database().store().compact()?;
+                self.look_all()?;
+            }
+            Kind::Kill | Kind::PowerLoss => self.crash(op.kind)?,
+            _ => return Ok(()),
+        }
+        self.probe.count(op.kind.name(), 1);
+        let step = self.step;
+        self.probe.line(|| format!("{step:4} {op}"));
+        Ok(())
+    }
+
+    /// Compares the outcome of an operation with that of the model; a refusal is of the same kind.
+    pub(in crate::check) fn same<T: PartialEq + std::fmt::Debug>(
+        &mut self,
+        what: &dyn std::fmt::Debug,
+        found: Result<T, Error>,
+        expected: Result<T, Refusal>,
+    ) -> Result<Option<T>, Stop> {
+        let found = match found {
+            Ok(found) => Ok(found),
+            Err(error) => match bridge::refusal(&error) {
+                Some(refusal) => Err(refusal),
+                None => return Err(error.into()),
+            },
+        };
+        if found != expected {
+            let id = if expected.is_err() { B3.id } else { B1.id };
+            let text = format!("{what:?} gives {found:?}, expected {expected:?}");
+            return Err(Violation::new(id, text).into());
+        }
+        if found.is_err() {
+            self.probe.mark("a refused operation, and the transaction went on");
+        }
+        Ok(found.ok())
+    }
+
+    fn pick(&self, operand: u8) -> Id {
+        let class = self.domain.class(operand, self.seen());
+        let key = self.domain.pick(&class, operand / 4, self.seen());
+        (class, key)
+    }
+
+    fn kind(&self, id: &Id, name: &str) -> Option<fastness_models::objects::Kind> {
+        let class = self.seen().classes.get(&id.0)?;
+        class.properties.get(name).map(|held| held.kind.clone())
+    }
+
+    fn make(&mut self, op: Op) -> Result<(), Stop> {
+        let class = &*self.domain.class(op.a, self.seen());
+        let key = self.domain.key_value(class, op.b, self.seen());
+        // Mostly with a key where there is one, and without where there is none.
+        let has_key = self.seen().classes.get(class).is_some_and(|held| held.key.is_some());
+        let with_key = has_key == (op.a < 240);
+        let is_upsert = op.kind == Kind::Upsert;
+        let (txn, state) = self.write()?;
+        let core_key = bridge::core_value(&txn.view(), &key)?;
+        let (found, expected) = match (with_key, is_upsert) {
+            (false, _) => (txn.create(class).map(|id| (id, true)), {
+                state.create(class).map(|id| (id, true))
+            }),
+            (true, true) => (txn.upsert(class, core_key), state.upsert(class, &key)),
+            (true, false) => {
+                let expected = state.upsert(class, &key);
+                let expected = match expected {
+                    Ok((_, false)) => Err(Refusal::KeyExists),
+                    other => other,
+                };
+                (txn.create_with_key(class, core_key).map(|id| (id, true)), expected)
+            }
+        };
+        let found = match found {
+            Ok((id, created)) => Ok((bridge::id(&txn.view(), &id)?, created)),
+            Err(error) => Err(error),
+        };
+        if let Some((id, true)) = self.same(&(class, &key), found, expected)?
+            && self.deleted.contains(&id)
+        {
+            self.probe.mark("created an object where one was deleted");
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, op: Op) -> Result<(), Stop> {
+        let id = self.pick(op.a);
+        let name = self.domain.property(&id.0, op.b, self.seen());
+        let kind = self.kind(&id, &name);
+        // Now and then a value of another type.
+        let kind = kind.filter(|_| op.c != 251).unwrap_or(fastness_models::objects::Kind::Text);
+        let value = self.domain.value(&kind, op.c, self.seen());
+        if let Value::Text(text) = &value
+            && text.len() > 1024
+        {
+            self.probe.mark("set a value that lies apart");
+        }
+        let (txn, state) = self.write()?;
+        let core_id = bridge::object_id(&txn.view(), &id)?;
+        let core = bridge::core_value(&txn.view(), &value)?;
+        let found = txn.set(&core_id, &name, core);
+        let expected = state.set(&id, &name, &value);
+        self.same(&(&id, &name, &value), found, expected)?;
+        Ok(())
+    }
+
+    fn add(&mut self, op: Op) -> Result<(), Stop> {
+        let id = self.pick(op.a);
+        let name = match op.b % 8 {
+            0 => self.domain.property(&id.0, op.b / 8, self.seen()),
+            _ => "count".to_owned(),
+        };
+        let kind = fastness_models::objects::Kind::Int;
+        let Value::Int(by) = self.domain.value(&kind, op.c % 8, self.seen()) else {
+            return Ok(());
+        };
+        let (txn, state) = self.write()?;
+        let core_id = bridge::object_id(&txn.view(), &id)?;
+        let found = txn.add(&core_id, &name, by);
+        let expected = state.add(&id, &name, by);
+        self.same(&(&id, &name, by), found, expected)?;
+        Ok(())
+    }
+
+    fn delete(&mut self, op: Op) -> Result<(), Stop> {
+        let id = self.pick(op.a);
+        let link = Value::Link(id.clone());
+        let others = self.seen().classes.values().flat_map(|class| class.objects.values());
+        let (mut linked, mut listed) = (false, false);
+        for object in others {
+            linked |= object.values.values().any(|value| *value == link);
+            listed |= object.lists.values().flatten().any(|(_, value)| *value == link);
+        }
+        let (txn, state) = self.write()?;
+        let core_id = bridge::object_id(&txn.view(), &id)?;
+        let found = txn.delete(&core_id);
+        let expected = state.delete(&id);
+        if self.same(&id, found, expected)?.is_some() {
+            if linked {
+                self.probe.mark("deleted an object that was linked to");
+            }
+            if listed {
+                self.probe.mark("deleted an object that was in a list");
+            }
+            self.deleted.push(id);
+        }
+        Ok(())
+    }
+
+    fn edit_list(&mut self, op: Op) -> Result<(), Stop> {
+        let id = self.pick(op.a);
+        let lists: Vec<String> = match self.seen().classes.get(&id.0) {
+            Some(class) if op.b < 250 => {
+                let lists = class.properties.iter().filter(|(_, held)| held.kind.is_list());
+                lists.map(|(name, _)| name.clone()).collect()
+            }
+            _ => vec!["int".to_owned()],
+        };
+        let Some(name) = lists.get(usize::from(op.b) % lists.len().max(1)).cloned() else {
+            return Ok(());
+        };
+        let Some(kind) = self.kind(&id, &name) else { return Ok(()) };
+        let len = self.seen().object(&id).and_then(|object| object.lists.get(&name));
+        let len = len.map_or(0, Vec::len);
+        // Now and then a place that is not there.
+        let at = |operand: u8| match operand {
+            31 => len + 1,
+            _ => usize::from(operand) % len.max(1),
+        };
+        let value = self.domain.value(&kind, op.c, self.seen());
+        let edit = match (op.kind, op.c % 8) {
+            (Kind::ListInsert, _) if op.b / 8 == 30 => ListEdit::Insert(len, value),
+            (Kind::ListInsert, _) => ListEdit::Insert(at(op.b / 8), value),
+            (_, 0..2) => ListEdit::Set(at(op.b / 8), value),
+            (_, 2..4) => ListEdit::Remove(at(op.b / 8)),
+            (_, 4..7) => ListEdit::Move(at(op.b / 8), at(op.c / 8)),
+            _ => ListEdit::Clear,
+        };
+        if let ListEdit::Move(from, to) = edit
+            && from != to
+            && from.max(to) < len
+        {
+            self.probe.mark("moved an element");
+        }
+        let (txn, state) = self.write()?;
+        let core_id = bridge::object_id(&txn.view(), &id)?;
+        let core = match &edit {
+            ListEdit::Insert(_, value) | ListEdit::Set(_, value) => {
+                bridge::core_value(&txn.view(), value)?
+            }
+            _ => fastness::object::Value::Null,
+        };
+        let found = txn.list(&core_id, &name).and_then(|mut list| match edit {
+            ListEdit::Insert(at, _) => list.insert(at, core).map(drop),
+            ListEdit::Set(at, _) => list.set(at, core),
+            ListEdit::Remove(at) => list.remove(at).map(drop),
+            ListEdit::Move(from, to) => list.move_to(from, to),
+            ListEdit::Clear => list.clear(),
+        });
+        let expected = state.edit_list(&id, &name, &edit);
+        self.same(&(&id, &name, &edit), found, expected)?;
+        Ok(())
+    }
+
+    fn look(&mut self, op: Op) -> Result<(), Stop> {
+        let id = self.pick(op.a);
+        if op.b.is_multiple_of(4) {
+            let snapshot = self.database().snapshot()?;
+            let view = snapshot.view();
+            let object = view.object(&bridge::object_id(&view, &id)?)?;
+            compare::one(&view, &self.committed, (&id, object.as_ref()))?;
+        }
+        let Some(txn) = &self.txn else { return Ok(()) };
+        let view = txn.view();
+        let object = view.object(&bridge::object_id(&view, &id)?)?;
+        compare::one(&view, self.seen(), (&id, object.as_ref())).map(drop)
+    }
+
+    /// Reads what the writer sees, and what is committed.
+    pub(in crate::check) fn look_all(&mut self) -> Result<(), Stop> {
+        let mut reads = compare::all(&self.database().snapshot()?.view(), &self.committed)?;
+        if let Some(txn) = &self.txn {
+            reads += compare::all(&txn.view(), self.seen())?;
+        }
+        self.probe.count(Kind::LookAll.name(), reads);
+        Ok(())
+    }
+
+    /// Commits, and crashes at every call of that.
+    pub(in crate::check) fn commit(&mut self) -> Result<(), Stop> {
+        let Some(txn) = self.txn.take() else { return Ok(()) };
+        let working = self.working.take().unwrap_or_default();
+        drop(self.fs.take_forks());
+        txn.commit()?;
+        let before = std::mem::replace(&mut self.committed, working);
+        let forks = self.fs.take_forks();
+        let states = [before, self.committed.clone()];
+        let mut rng = Rng::new(self.world.rng(Rng::next));
+        for Fork { disk, .. } in forks {
+            let disk = if rng.one_in(4) { disk } else { disk.power_loss(&mut rng) };
+            let landed = self.recover(disk, &states)?;
+            if states[0] != states[1] {
+                self.probe.mark(match landed {
+                    0 => "crash in a commit: before it",
+                    _ => "crash in a commit: after it",
+                });
+            }
+        }
+        // Acknowledged, so nothing else can be there.
+        let disk = self.fs.disk().power_loss(&mut rng);
+        self.recover(disk, &states[1..])?;
+        Ok(())
+    }
+
+    /// Opens a file after a crash on another machine, and tells which state it holds.
+    pub(in crate::check) fn recover(
+        &mut self,
+        disk: Disk,
+        states: &[State],
+    ) -> Result<usize, Stop> {
+        let fs = self.world.boot(disk);
+        let options = self.world.options(&fs);
+        let database = Database::open(&options, file(), &Wanted::anything())?;
+        self.probe.crash("in a commit");
+        let snapshot = database.snapshot()?;
+        let mut texts = Vec::new();
+        for (index, state) in states.iter().enumerate() {
+            match compare::all(&snapshot.view(), state) {
+                Ok(reads) => {
+                    self.probe.count(Kind::LookAll.name(), reads);
+                    return Ok(index);
+                }
+                Err(Stop::Broken(violation)) => texts.push(violation.to_string()),
+                Err(Stop::Refused(error)) => return Err(error.into()),
+            }
+        }
+        Err(Violation::new(C2.id, texts.join("; or: ")).into())
+    }
+
+    pub(in crate::check) fn abort(&mut self) {
+        if self.working.as_ref().is_some_and(|held| held.numbers > self.committed.numbers) {
+            self.probe.mark("aborted after taking numbers");
+        }
+        self.txn = None;
+        self.working = None;
+    }
+
+    fn take_snapshot(&mut self) -> Result<(), Stop> {
+        if self.snapshots.len() < SNAPSHOTS_MAX {
+            self.snapshots.push((self.database().snapshot()?, self.committed.clone()));
+        }
+        Ok(())
+    }
+
+    fn read_snapshot(&mut self, op: Op) -> Result<(), Stop> {
+        if self.snapshots.is_empty() {
+            return Ok(());
+        }
+        let (snapshot, state) = &self.snapshots[usize::from(op.a) % self.snapshots.len()];
+        compare::all(&snapshot.view(), state).map_err(|stop| match stop {
+            Stop::Broken(violation) => Violation::new(C6.id, violation.text).into(),
+            refused @ Stop::Refused(_) => refused,
+        })?;
+        if *state != self.committed {
+            self.probe.mark("read a snapshot of an older commit");
+        }
+        Ok(())
+    }
+
+    /// Drops every handle.
+    pub(in crate::check) fn close(&mut self) {
+        self.abort();
+        self.snapshots.clear();
+        self.database = None;
+    }
+
+    /// Opens the file without wanting anything.
+    pub(in crate::check) fn open(&mut self) -> Result<(), Stop> {
+        let options = self.world.options(&self.fs);
+        self.database = Some(Database::open(&options, file(), &Wanted::anything())?);
+        self.look_all()
+    }
+
+    fn reopen(&mut self) -> Result<(), Stop> {
+        self.close();
+        self.open()?;
+        if let Some(recovery) = self.database().store().recovery() {
+            return Err(Violation::new(C9.id, format!("closed, opened with {recovery:?}")).into());
+        }
+        Ok(())
+    }
+
+    fn crash(&mut self, kind: Kind) -> Result<(), Stop> {
+        let mut disk = self.fs.disk();
+        if kind == Kind::PowerLoss {
+            let mut rng = Rng::new(self.world.rng(Rng::next));
+            disk = disk.power_loss(&mut rng);
+        }
+        self.fs.fall_silent();
+        self.close();
+        self.fs = self.world.boot(disk);
+        self.fs.record();
+        self.probe.crash("between calls");
+        self.open()
+    }
+}

@@ -1,0 +1,162 @@
+//! The words of the core in those of the model, and back.
+
+use fastness::object::{ElementId, Object, ObjectId, ObjectKey, Timestamp, Value, View};
+use fastness::schema::{self, PropertyType, Scalar, Schema, SchemaError};
+use fastness::{Error, ObjectError};
+use fastness_models::objects::{
+    Id, Key, Kind, Object as ModelObject, Property, Refusal, State, Value as ModelValue,
+};
+
+/// The error of a call that cannot fail, as the check has set it up.
+pub(in crate::check) type Outcome<T> = Result<T, Error>;
+
+pub(in crate::check) fn key(key: &ObjectKey) -> Key {
+    match key {
+        ObjectKey::Null => Key::Null,
+        ObjectKey::Int(value) => Key::Int(*value),
+        ObjectKey::String(text) => Key::Text(text.clone()),
+        ObjectKey::Row(number) => Key::Row(*number),
+    }
+}
+
+pub(in crate::check) fn id(view: &View<'_>, id: &ObjectId) -> Outcome<Id> {
+    Ok((view.class_name(id.class)?.to_owned(), key(&id.key)))
+}
+
+/// Says a value of the core in the words of the model.
+pub(in crate::check) fn value(view: &View<'_>, value: &Value<'_>) -> Outcome<ModelValue> {
+    Ok(match value {
+        Value::Null => ModelValue::Null,
+        Value::Int(value) => ModelValue::Int(*value),
+        Value::Bool(value) => ModelValue::Bool(*value),
+        Value::String(text) => ModelValue::Text(text.to_string()),
+        Value::Binary(bytes) => ModelValue::Bytes(bytes.to_vec()),
+        Value::Timestamp(time) => ModelValue::Time(time.seconds(), time.nanoseconds()),
+        Value::Float(value) => ModelValue::Float(value.to_bits()),
+        Value::Double(value) => ModelValue::Double(value.to_bits()),
+        Value::Link(to) => ModelValue::Link(id(view, to)?),
+    })
+}
+
+/// Says an address of the model in the words of the core; none if there is no such class.
+pub(in crate::check) fn object_id(view: &View<'_>, (class, key): &Id) -> Outcome<ObjectId> {
+    let key = match key {
+        Key::Null => ObjectKey::Null,
+        Key::Int(value) => ObjectKey::Int(*value),
+        Key::Text(text) => ObjectKey::String(text.clone()),
+        Key::Row(number) => ObjectKey::Row(*number),
+    };
+    Ok(ObjectId { class: view.objects(class)?.class(), key })
+}
+
+/// Says a value of the model in the words of the core.
+pub(in crate::check) fn core_value(view: &View<'_>, value: &ModelValue) -> Outcome<Value<'static>> {
+    Ok(match value {
+        ModelValue::Null => Value::Null,
+        ModelValue::Int(value) => (*value).into(),
+        ModelValue::Bool(value) => (*value).into(),
+        ModelValue::Text(text) => text.clone().into(),
+        ModelValue::Bytes(bytes) => bytes.clone().into(),
+        ModelValue::Time(seconds, nanoseconds) => Timestamp::new(*seconds, *nanoseconds).into(),
+        ModelValue::Float(bits) => f32::from_bits(*bits).into(),
+        ModelValue::Double(bits) => f64::from_bits(*bits).into(),
+        ModelValue::Link(to) => object_id(view, to)?.into(),
+    })
+}
+
+fn scalar(kind: &Kind) -> Scalar {
+    match kind {
+        Kind::Int | Kind::Counter => Scalar::Int,
+        Kind::Bool => Scalar::Bool,
+        Kind::Bytes => Scalar::Binary,
+        Kind::Time => Scalar::Timestamp,
+        Kind::Float => Scalar::Float,
+        Kind::Double => Scalar::Double,
+        Kind::Text | Kind::Link(_) | Kind::Links(_) | Kind::List(_) => Scalar::String,
+    }
+}
+
+/// Says a property of the model in the words of the core.
+pub(in crate::check) fn property(
+    name: &str,
+    property: &Property,
+    is_key: bool,
+) -> Result<schema::Property, SchemaError> {
+    let kind = match &property.kind {
+        Kind::Counter => PropertyType::Counter,
+        Kind::Link(class) => PropertyType::Object(class.clone()),
+        Kind::Links(class) => PropertyType::ObjectList(class.clone()),
+        Kind::List(of) => PropertyType::List { of: scalar(of), nullable: property.nullable },
+        kind => PropertyType::Scalar(scalar(kind)),
+    };
+    let nullable = property.nullable && !property.kind.is_list();
+    let made = schema::Property::new(name, kind)?;
+    let made = if nullable { made.nullable() } else { made.required() };
+    Ok(match (is_key, property.indexed) {
+        (true, _) => made.primary_key(),
+        (false, true) => made.indexed(),
+        (false, false) => made,
+    })
+}
+
+/// Says the classes of the model in the words of the core.
+pub(in crate::check) fn schema(state: &State) -> Result<Schema, SchemaError> {
+    let mut classes = Vec::new();
+    for (name, class) in &state.classes {
+        let mut made = schema::Class::new(name.as_str())?;
+        for (name, held) in &class.properties {
+            made = made.with(property(name, held, class.key.as_ref() == Some(name))?);
+        }
+        classes.push(made);
+    }
+    Schema::new(classes)
+}
+
+/// Reads an object as the model has it.
+pub(in crate::check) fn object(
+    view: &View<'_>,
+    (state, class): (&State, &str),
+    object: &Object<'_>,
+) -> Outcome<ModelObject> {
+    let mut read = ModelObject::default();
+    let Some(class) = state.classes.get(class) else { return Ok(read) };
+    for (name, property) in &class.properties {
+        if property.kind.is_list() {
+            let mut elements = Vec::new();
+            for element in object.list(name)? {
+                let ElementId { author, number } = element.id;
+                // No author but this file is known yet.
+                let number = if author == 0 { number } else { u64::MAX };
+                elements.push((number, value(view, &element.value)?));
+            }
+            read.lists.insert(name.clone(), elements);
+        } else if class.key.as_ref() != Some(name) {
+            read.values.insert(name.clone(), value(view, &object.get(name)?)?);
+        }
+    }
+    Ok(read)
+}
+
+/// Says an error of the core in the words of the model.
+pub(in crate::check) fn refusal(error: &Error) -> Option<Refusal> {
+    Some(match error {
+        Error::Schema(SchemaError::NullInRequired { .. }) => Refusal::Null,
+        Error::Object(error) => match error {
+            ObjectError::ClassUnknown { .. } => Refusal::Class,
+            ObjectError::PropertyUnknown { .. } => Refusal::Property,
+            ObjectError::Type { .. } => Refusal::Type,
+            ObjectError::KeyMissing { .. } => Refusal::KeyMissing,
+            ObjectError::KeyUnwanted { .. } => Refusal::KeyUnwanted,
+            ObjectError::KeyExists { .. } => Refusal::KeyExists,
+            ObjectError::KeyFixed { .. } => Refusal::KeyFixed,
+            ObjectError::KeyTooLong { .. } => Refusal::KeyTooLong,
+            ObjectError::KeysNotUnique { .. } => Refusal::KeysNotUnique,
+            ObjectError::ClassExists { .. } | ObjectError::PropertyExists { .. } => Refusal::Exists,
+            ObjectError::ClassLinked { .. } => Refusal::Linked,
+            ObjectError::Gone { .. } => Refusal::Gone,
+            ObjectError::OutOfBounds { .. } => Refusal::OutOfBounds,
+            _ => return None,
+        },
+        _ => return None,
+    })
+}

@@ -1,0 +1,94 @@
+//! Comparing all objects of a database with those of the model.
+
+use super::bridge;
+use crate::check::Violation;
+use crate::check::compare::Stop;
+use crate::check::promises::{A1, B1, B4, M6};
+use fastness::object::{Object, View};
+use fastness_models::objects::{Id, Key, Kind, State};
+
+/// Compares everything, and returns how many reads that were.
+pub(in crate::check) fn all(view: &View<'_>, state: &State) -> Result<u64, Stop> {
+    if view.schema_version() != state.version {
+        let (found, expected) = (view.schema_version(), state.version);
+        let text = format!("the schema has version {found:?}, expected {expected:?}");
+        return Err(Violation::new(M6.id, text).into());
+    }
+    let schema = view.schema()?;
+    let expected = bridge::schema(state).map_err(|error| mistake(&error.to_string()))?;
+    if schema != expected {
+        let text = format!("the classes are {schema}, expected {expected}");
+        return Err(Violation::new(M6.id, text).into());
+    }
+    let mut reads = 2;
+    for (class, held) in &state.classes {
+        let objects = view.objects(class)?;
+        let mut expected = held.objects.keys();
+        for object in objects.iter()? {
+            let object = object?;
+            let (found, expected) = (bridge::key(object.key()), expected.next());
+            if Some(&found) != expected {
+                let text = format!("{class} {found:?} is there, expected {expected:?}");
+                return Err(Violation::new(B1.id, text).into());
+            }
+            reads += one(view, state, (&(class.clone(), found), Some(&object)))?;
+        }
+        if let Some(missing) = expected.next() {
+            return Err(Violation::new(B1.id, format!("{class} {missing:?} is missing")).into());
+        }
+        if objects.len() != held.objects.len() as u64 {
+            let (len, expected) = (objects.len(), held.objects.len());
+            let text = format!("{class} counts {len}, expected {expected}");
+            return Err(Violation::new(B1.id, text).into());
+        }
+    }
+    Ok(reads)
+}
+
+/// Compares one object that may be there, with all links to it, and returns how many reads that
+/// were.
+pub(in crate::check) fn one(
+    view: &View<'_>,
+    state: &State,
+    (id, found): (&Id, Option<&Object<'_>>),
+) -> Result<u64, Stop> {
+    let (class, _) = id;
+    let read = found.map(|found| bridge::object(view, (state, class), found)).transpose()?;
+    let expected = state.object(id);
+    if read.as_ref() != expected {
+        let text = format!("{id:?} is {read:?}, expected {expected:?}");
+        return Err(Violation::new(B1.id, text).into());
+    }
+    let core_id = bridge::object_id(view, id)?;
+    let mut reads = 1;
+    for (from, held) in &state.classes {
+        let linking = |kind: &Kind| kind.element() == Kind::Link(class.clone());
+        let properties = held.properties.iter().filter(|(_, held)| linking(&held.kind));
+        for (name, _) in properties {
+            let mut links: Vec<Key> = Vec::new();
+            for link in view.linking(&core_id, from, name)? {
+                let (origin, key) = bridge::id(view, &link)?;
+                if origin != *from {
+                    let text = format!("{origin} {key:?} links from {from}.{name}");
+                    return Err(Violation::new(B4.id, text).into());
+                }
+                links.push(key);
+            }
+            let expected = state.linking(id, from, name).map_err(|error| mistake(&error))?;
+            let expected: Vec<Key> = expected.into_iter().map(|(_, key)| key).collect();
+            if links != expected {
+                let text = format!(
+                    "{id:?} is linked by {from}.{name} of {links:?}, expected {expected:?}"
+                );
+                return Err(Violation::new(B4.id, text).into());
+            }
+            reads += 1;
+        }
+    }
+    Ok(reads)
+}
+
+/// What cannot be if the check itself is right.
+pub(in crate::check) fn mistake(what: &dyn std::fmt::Debug) -> Stop {
+    Violation::new(A1.id, format!("the check is wrong: {what:?}")).into()
+}

@@ -1,0 +1,66 @@
+//! Objects against their model: every operation, refusals, snapshots, crashes in commits.
+
+pub(super) mod bench;
+pub(super) mod bridge;
+pub(super) mod compare;
+
+use super::promises::{B1, B2, B3, B4, B5, C2, D4};
+use super::rig::unexpected;
+use super::world::World;
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use bench::Bench;
+use fastness_models::Kind;
+
+pub(super) const CHECK: Check = Check {
+    name: "objects",
+    about: "objects, links and lists against their model, with crashes in every commit",
+    invariants: &[B1, B2, B3, B4, B5, C2, D4],
+    marks: &[
+        "a refused operation, and the transaction went on",
+        "deleted an object that was linked to",
+        "deleted an object that was in a list",
+        "created an object where one was deleted",
+        "set a value that lies apart",
+        "moved an element",
+        "crash in a commit: before it",
+        "crash in a commit: after it",
+        "read a snapshot of an older commit",
+        "aborted after taking numbers",
+    ],
+    recipe: Recipe {
+        mix: &[
+            (Kind::Create, 10),
+            (Kind::Upsert, 6),
+            (Kind::Set, 30),
+            (Kind::Add, 3),
+            (Kind::Delete, 6),
+            (Kind::ListInsert, 14),
+            (Kind::ListEdit, 10),
+            (Kind::Look, 10),
+            (Kind::LookAll, 1),
+            (Kind::Commit, 5),
+            (Kind::Abort, 1),
+            (Kind::TakeSnapshot, 1),
+            (Kind::ScanSnapshot, 1),
+            (Kind::DropSnapshot, 1),
+            (Kind::Verify, 1),
+            (Kind::Reopen, 1),
+            (Kind::Compact, 1),
+            (Kind::Kill, 1),
+            (Kind::PowerLoss, 1),
+        ],
+        ops_min: 40,
+        ops_max: 160,
+    },
+    body,
+};
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let mut bench = Bench::create(&world, probe).map_err(|stop| unexpected(stop, B1.id))?;
+    for (step, op) in plan.ops.iter().enumerate() {
+        bench.step = step;
+        bench.act(*op).map_err(|stop| unexpected(stop, B1.id).at(step))?;
+    }
+    Ok(())
+}

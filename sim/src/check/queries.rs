@@ -1,0 +1,279 @@
+//! Queries: whichever way the objects are found, the answer is that of the model.
+
+use super::compare::Stop;
+use super::objects::bench::Bench;
+use super::objects::bridge;
+use super::promises::{B1, Q1, Q2, Q3};
+use super::rig::unexpected;
+use super::world::World;
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use fastness::Error;
+use fastness::object::{Access, Comparison, Filter, Order, Query, TextTest, View};
+use fastness_models::object_query::{
+    Comparison as ModelComparison, Filter as ModelFilter, Query as ModelQuery,
+    TextTest as ModelTextTest,
+};
+use fastness_models::objects::{Refusal, State, Value as ModelValue};
+use fastness_models::query_domain::Draw;
+use fastness_models::{Kind, Op};
+
+pub(super) const CHECK: Check = Check {
+    name: "queries",
+    about: "queries with and without an index against every object looked at",
+    invariants: &[Q1, Q2, Q3, B1],
+    marks: &[
+        "found by the primary key",
+        "found by an index",
+        "null looked for in an index",
+        "a beginning looked for in an index",
+        "a long text looked for in an index",
+        "a range looked for in an index",
+        "path over a link",
+        "path through a list",
+        "sorted",
+        "some were alike",
+        "limit cut",
+        "nothing found by an index",
+        "query refused",
+        "asked within a transaction",
+    ],
+    recipe: Recipe {
+        mix: &[
+            (Kind::Create, 10),
+            (Kind::Upsert, 8),
+            (Kind::Set, 36),
+            (Kind::Add, 2),
+            (Kind::Delete, 4),
+            (Kind::ListInsert, 8),
+            (Kind::ListEdit, 2),
+            (Kind::Alter, 1),
+            (Kind::Query, 40),
+            (Kind::Commit, 5),
+            (Kind::Abort, 1),
+            (Kind::Reopen, 1),
+        ],
+        ops_min: 60,
+        ops_max: 160,
+    },
+    body,
+};
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let mut bench = Bench::create(&world, probe).map_err(|stop| unexpected(stop, B1.id))?;
+    for (step, op) in plan.ops.iter().enumerate() {
+        bench.step = step;
+        let outcome = match op.kind {
+            Kind::Query => query(&mut bench, *op),
+            Kind::Alter => super::schema::alter(&mut bench, *op),
+            _ => bench.act(*op),
+        };
+        outcome.map_err(|stop| unexpected(stop, Q1.id).at(step))?;
+    }
+    Ok(())
+}
+
+/// Says a condition of the model in the words of the core.
+fn filter(view: &View<'_>, held: &ModelFilter) -> Result<Filter, Error> {
+    let all = |parts: &[ModelFilter]| {
+        parts.iter().map(|part| filter(view, part)).collect::<Result<Vec<_>, _>>()
+    };
+    Ok(match held {
+        ModelFilter::And(parts) => Filter::And(all(parts)?),
+        ModelFilter::Or(parts) => Filter::Or(all(parts)?),
+        ModelFilter::Not(part) => filter(view, part)?.negated(),
+        ModelFilter::Text(path, how, text, folded) => {
+            let how = match how {
+                ModelTextTest::Is => TextTest::Is,
+                ModelTextTest::Begins => TextTest::Begins,
+                ModelTextTest::Ends => TextTest::Ends,
+                ModelTextTest::Contains => TextTest::Contains,
+            };
+            let (path, text) = (path.clone(), text.clone());
+            Filter::Text { path, how, text, folded: *folded }
+        }
+        ModelFilter::Compare(path, how, value) => {
+            let how = match how {
+                ModelComparison::Equal => Comparison::Equal,
+                ModelComparison::NotEqual => Comparison::NotEqual,
+                ModelComparison::Less => Comparison::Less,
+                ModelComparison::LessOrEqual => Comparison::LessOrEqual,
+                ModelComparison::Greater => Comparison::Greater,
+                ModelComparison::GreaterOrEqual => Comparison::GreaterOrEqual,
+            };
+            let value = bridge::core_value(view, value)?;
+            Filter::Compare { path: path.clone(), how, value }
+        }
+    })
+}
+
+/// Says a query of the model in the words of the core.
+fn core_query<'a>(view: &View<'a>, query: &ModelQuery) -> Result<Query<'a>, Error> {
+    let mut made = view.objects(&query.class)?.query();
+    if let Some(held) = &query.filter {
+        made = made.filter(filter(view, held)?);
+    }
+    for (path, is_descending) in &query.sort {
+        let order = if *is_descending { Order::Descending } else { Order::Ascending };
+        made = made.sort(path.as_str(), order);
+    }
+    made = made.distinct(query.distinct.iter().map(String::as_str));
+    Ok(match query.limit {
+        Some(limit) => made.limit(limit),
+        None => made,
+    })
+}
+
+/// Asks one query in every way.
+fn query(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
+    let operands = [op.a, op.b, op.c];
+    let mut draw = Draw::new(bench.domain, bench.seen(), operands);
+    let (asked, state) = (draw.query(), bench.seen().clone());
+    let property = draw.property(&asked.class);
+    let snapshot = bench.database().snapshot()?;
+    let marks = if bench.is_writing() {
+        let mut marks = ask(&bench.txn_view(), &state, (&asked, &property))?;
+        marks.push("asked within a transaction");
+        marks
+    } else {
+        ask(&snapshot.view(), &state, (&asked, &property))?
+    };
+    marks.into_iter().for_each(|mark| bench.probe.mark(mark));
+    bench.probe.count(op.kind.name(), 1);
+    Ok(())
+}
+
+/// Compares the answers, and tells what was rare.
+fn ask(
+    view: &View<'_>,
+    state: &State,
+    (asked, property): (&ModelQuery, &str),
+) -> Result<Vec<&'static str>, Stop> {
+    let query = core_query(view, asked)?;
+    let scan = query.clone().without_index();
+    let expected = state.find(asked);
+    for (way, query) in [("any way", &query), ("looking at all", &scan)] {
+        let keys = |found: Vec<fastness::object::ObjectId>| {
+            found.iter().map(|id| bridge::key(&id.key)).collect::<Vec<_>>()
+        };
+        same((way, asked), query.find().map(keys), &expected)?;
+        let count = expected.clone().map(|keys| keys.len() as u64);
+        same((way, asked), query.count(), &count)?;
+        let first = expected.clone().map(|keys| keys.into_iter().next());
+        same((way, asked), query.first().map(|id| id.map(|id| bridge::key(&id.key))), &first)?;
+        let bits = |mean: f64| if mean.is_nan() { f64::NAN.to_bits() } else { mean.to_bits() };
+        let average = query.average(property).map(|mean| mean.map(bits));
+        let sums = query.sum(property).and_then(|sum| Ok((bridge::value(view, &sum)?, average?)));
+        let expected = state
+            .sums(asked, property)
+            .map(|sums| (nan(sums.sum), sums.average.map(|mean| bits(f64::from_bits(mean)))));
+        same((way, asked), sums.map(|(sum, mean)| (nan(sum), mean)), &expected)?;
+        let extremes = query.min(property).and_then(|min| Ok([min, query.max(property)?]));
+        let extremes = extremes
+            .and_then(|[min, max]| Ok([bridge::value(view, &min)?, bridge::value(view, &max)?]));
+        same((way, asked), extremes, &state.extremes(asked, property))?;
+    }
+    Ok(marks(asked, state, (&expected, query.explain().ok())))
+}
+
+/// One NaN is like another.
+fn nan(value: ModelValue) -> ModelValue {
+    match value {
+        ModelValue::Double(bits) if f64::from_bits(bits).is_nan() => {
+            ModelValue::Double(f64::NAN.to_bits())
+        }
+        value => value,
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(
+    what: (&str, &ModelQuery),
+    found: Result<T, Error>,
+    expected: &Result<T, Refusal>,
+) -> Result<(), Stop> {
+    let found = match found {
+        Ok(found) => Ok(found),
+        Err(error) => Err(bridge::refusal(&error).ok_or(error)?),
+    };
+    if found == *expected {
+        return Ok(());
+    }
+    let text = format!("{what:?} gives {found:?}, expected {expected:?}");
+    Err(Violation::new(Q1.id, text).into())
+}
+
+/// Tells what is rare about a query and its answer.
+fn marks(
+    asked: &ModelQuery,
+    state: &State,
+    (answer, access): (&Result<Vec<fastness_models::objects::Key>, Refusal>, Option<Access>),
+) -> Vec<&'static str> {
+    let Ok(found) = answer else { return vec!["query refused"] };
+    let mut marks = Vec::new();
+    match access {
+        Some(Access::PrimaryKey { .. }) => marks.push("found by the primary key"),
+        Some(Access::Index { property }) => {
+            marks.push("found by an index");
+            if found.is_empty() {
+                marks.push("nothing found by an index");
+            }
+            if let Some(filter) = &asked.filter {
+                of_index(filter, &property, &mut marks);
+            }
+        }
+        _ => {}
+    }
+    let paths = asked.filter.iter().flat_map(paths);
+    for path in paths.filter(|path| path.contains('.')) {
+        let first = path
+            .split('.')
+            .next()
+            .and_then(|name| state.classes.get(&asked.class)?.properties.get(name));
+        marks.push(match first.is_some_and(|first| first.kind.is_list()) {
+            true => "path through a list",
+            false => "path over a link",
+        });
+    }
+    if !asked.sort.is_empty() && found.len() > 1 {
+        marks.push("sorted");
+    }
+    let without = |query: ModelQuery| state.find(&query).map_or(0, |found| found.len());
+    if without(ModelQuery { distinct: Vec::new(), limit: None, ..asked.clone() })
+        > without(ModelQuery { limit: None, ..asked.clone() })
+    {
+        marks.push("some were alike");
+    }
+    if without(ModelQuery { limit: None, ..asked.clone() }) > found.len() {
+        marks.push("limit cut");
+    }
+    marks
+}
+
+fn paths(filter: &ModelFilter) -> Vec<&str> {
+    match filter {
+        ModelFilter::Compare(path, ..) | ModelFilter::Text(path, ..) => vec![path],
+        ModelFilter::And(parts) | ModelFilter::Or(parts) => parts.iter().flat_map(paths).collect(),
+        ModelFilter::Not(part) => paths(part),
+    }
+}
+
+/// Tells what is looked for in an index.
+fn of_index(filter: &ModelFilter, property: &str, marks: &mut Vec<&'static str>) {
+    match filter {
+        ModelFilter::And(parts) => {
+            parts.iter().for_each(|part| of_index(part, property, marks));
+        }
+        ModelFilter::Compare(path, how, value) if path == property => {
+            marks.push(match value {
+                ModelValue::Null => "null looked for in an index",
+                ModelValue::Text(text) if text.len() > 200 => "a long text looked for in an index",
+                _ if *how != ModelComparison::Equal => "a range looked for in an index",
+                _ => return,
+            });
+        }
+        ModelFilter::Text(path, ModelTextTest::Begins, _, false) if path == property => {
+            marks.push("a beginning looked for in an index");
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,262 @@
+//! Changing classes: in transactions, and by migrations that crash at every call.
+
+use super::compare::Stop;
+use super::objects::bench::Bench;
+use super::objects::{bridge, compare};
+use super::promises::{B1, B2, B4, C2, C8, M6};
+use super::rig::unexpected;
+use super::world::{World, file};
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use crate::fs::Disk;
+use crate::rng::Rng;
+use fastness::object::{Database, Transaction, Wanted};
+use fastness::schema::{Class, SchemaMode};
+use fastness::{Error, ObjectError};
+use fastness_models::object_schema::Alter;
+use fastness_models::objects::State;
+use fastness_models::{Kind, Op};
+use std::cell::Cell;
+
+/// Changes of one migration, at most.
+const CHANGES_MAX: u8 = 6;
+
+pub(super) const CHECK: Check = Check {
+    name: "schema",
+    about: "classes that change under their objects, and migrations that crash at every call",
+    invariants: &[M6, B1, B2, B4, C2, C8],
+    marks: &[
+        "a primary key chosen for objects that are there",
+        "a primary key given up",
+        "keys that are not unique refused",
+        "a null key became zero",
+        "a property removed that held links",
+        "a class renamed that is linked to",
+        "migration failed and left the file as it was",
+        "migration crashed and ran again",
+        "migration crashed when it was done",
+        "file emptied",
+    ],
+    recipe: Recipe {
+        mix: &[
+            (Kind::Create, 8),
+            (Kind::Upsert, 6),
+            (Kind::Set, 16),
+            (Kind::Delete, 3),
+            (Kind::ListInsert, 10),
+            (Kind::ListEdit, 3),
+            (Kind::Alter, 16),
+            (Kind::Migrate, 3),
+            (Kind::LookAll, 3),
+            (Kind::Commit, 5),
+            (Kind::Abort, 1),
+            (Kind::Reopen, 1),
+            (Kind::Kill, 1),
+            (Kind::PowerLoss, 1),
+        ],
+        ops_min: 30,
+        ops_max: 120,
+    },
+    body,
+};
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let mut bench = Bench::create(&world, probe).map_err(|stop| unexpected(stop, B1.id))?;
+    for (step, op) in plan.ops.iter().enumerate() {
+        bench.step = step;
+        let outcome = match op.kind {
+            Kind::Alter => alter(&mut bench, *op),
+            Kind::Migrate => migrate(&mut bench, *op),
+            _ => bench.act(*op),
+        };
+        outcome.map_err(|stop| unexpected(stop, B1.id).at(step))?;
+    }
+    Ok(())
+}
+
+/// Changes classes in a transaction of the core.
+fn apply(txn: &mut Transaction, alter: &Alter) -> Result<(), Error> {
+    match alter {
+        Alter::AddClass(name) => txn.add_class(&Class::new(name.as_str())?),
+        Alter::RemoveClass(name) => txn.remove_class(name),
+        Alter::RenameClass(name, to) => txn.rename_class(name, to),
+        Alter::AddProperty(class, name, held) => {
+            txn.add_property(class, &bridge::property(name, held, false)?)
+        }
+        Alter::RemoveProperty(class, name) => txn.remove_property(class, name),
+        Alter::RenameProperty(class, name, to) => txn.rename_property(class, name, to),
+        Alter::SetNullable(class, name, nullable) => txn.set_nullable(class, name, *nullable),
+        Alter::SetKey(class, name) => txn.set_primary_key(class, name.as_deref()),
+        Alter::SetIndexed(class, name, indexed) => txn.set_indexed(class, name, *indexed),
+    }
+}
+
+pub(super) fn alter(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
+    let change = bench.domain.alter([op.a, op.b, op.c], bench.seen());
+    mark(bench, &change);
+    let (txn, state) = bench.write()?;
+    let found = apply(txn, &change);
+    let expected = state.alter(&change);
+    bench.same(&change, found, expected)?;
+    bench.probe.count(op.kind.name(), 1);
+    Ok(())
+}
+
+/// Notes what is rare about a change that the model is about to make.
+fn mark(bench: &mut Bench<'_>, change: &Alter) {
+    use fastness_models::objects::{Key, Refusal, Value};
+    let state = bench.seen();
+    let held = |class: &str| state.classes.get(class).filter(|class| !class.objects.is_empty());
+    let outcome = state.clone().alter(change);
+    let marked = match (change, outcome) {
+        (Alter::SetKey(..), Err(Refusal::KeysNotUnique)) => "keys that are not unique refused",
+        (Alter::SetKey(class, Some(_)), Ok(())) if held(class).is_some() => {
+            "a primary key chosen for objects that are there"
+        }
+        (Alter::SetKey(class, None), Ok(())) if held(class).is_some_and(|c| c.key.is_some()) => {
+            "a primary key given up"
+        }
+        (Alter::SetNullable(class, name, false), Ok(()))
+            if held(class).is_some_and(|class| {
+                class.key.as_ref() == Some(name) && class.objects.contains_key(&Key::Null)
+            }) =>
+        {
+            "a null key became zero"
+        }
+        (Alter::RemoveProperty(class, name), Ok(())) => {
+            let links = held(class).is_some_and(|class| {
+                class
+                    .objects
+                    .values()
+                    .any(|object| matches!(object.values.get(name), Some(Value::Link(_))))
+            });
+            if !links {
+                return;
+            }
+            "a property removed that held links"
+        }
+        (Alter::RenameClass(class, _), Ok(())) => {
+            let mut others = state.classes.values().flat_map(|class| class.objects.values());
+            let to = |value: &Value| matches!(value, Value::Link((to, _)) if to == class);
+            if !others.any(|object| object.values.values().any(to)) {
+                return;
+            }
+            "a class renamed that is linked to"
+        }
+        _ => return,
+    };
+    bench.probe.mark(marked);
+}
+
+/// A migration: what it does, how it ends, what is then there.
+struct Migration {
+    changes: Vec<Alter>,
+    fails: bool,
+    mode: SchemaMode,
+    after: State,
+    runs: Cell<usize>,
+}
+
+impl Migration {
+    /// Opens the file of a machine with what is wanted.
+    fn open(&self, bench: &Bench<'_>, fs: &crate::fs::SimFs) -> Result<Database, Error> {
+        let run = |migration: &mut fastness::object::Migration<'_>| {
+            self.runs.set(self.runs.get() + 1);
+            for change in &self.changes {
+                apply(migration.newer(), change)?;
+            }
+            if self.fails {
+                return Err(ObjectError::ClassUnknown { class: "of the app".into() }.into());
+            }
+            Ok(())
+        };
+        let schema = bridge::schema(&self.after)?;
+        let version = self.after.version.unwrap_or_default();
+        let wanted = Wanted::schema(schema, version).mode(self.mode).migration(&run);
+        Database::open(&bench.world.options(fs), file(), &wanted)
+    }
+}
+
+/// Plans a migration from what is committed.
+fn plan(bench: &Bench<'_>, op: Op) -> Migration {
+    let mut rng = Rng::new(bench.world.rng(Rng::next));
+    let mut after = bench.committed.clone();
+    let mut changes = Vec::new();
+    for _ in 0..op.c % CHANGES_MAX {
+        let change = bench.domain.alter([rng.byte(), rng.byte(), rng.byte()], &after);
+        if after.alter(&change).is_ok() {
+            changes.push(change);
+        }
+    }
+    after.version = after.version.map(|version| version + 1 + u64::from(op.b % 3));
+    let fails = op.a.is_multiple_of(4);
+    let mut mode = SchemaMode::Manual;
+    if op.a % 8 == 1 {
+        // The file is emptied instead; what is wanted are the same classes.
+        mode = SchemaMode::ResetFile;
+        after.classes.values_mut().for_each(|class| class.objects.clear());
+        changes.clear();
+        after.numbers = bench.committed.numbers;
+    }
+    Migration { changes, fails, mode, after, runs: Cell::new(0) }
+}
+
+/// Opens the file with other classes, and crashes at every call of that.
+fn migrate(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
+    bench.commit()?;
+    let before = bench.committed.clone();
+    let migration = plan(bench, op);
+    bench.close();
+    drop(bench.fs.take_forks());
+    let opened = migration.open(bench, &bench.fs.clone());
+    let fails = migration.fails && migration.mode == SchemaMode::Manual;
+    match &opened {
+        Ok(_) if !fails => bench.committed = migration.after.clone(),
+        Err(Error::Object(_)) if fails => {
+            bench.probe.mark("migration failed and left the file as it was");
+        }
+        outcome => {
+            let text = format!("a migration that fails: {fails}; opening gives {outcome:?}");
+            return Err(Violation::new(M6.id, text).into());
+        }
+    }
+    drop(opened);
+    if migration.mode == SchemaMode::ResetFile && before.classes != bench.committed.classes {
+        bench.probe.mark("file emptied");
+    }
+    let forks = bench.fs.take_forks();
+    bench.open()?;
+    let states = [before, bench.committed.clone()];
+    let mut rng = Rng::new(bench.world.rng(Rng::next));
+    for fork in forks {
+        let disk = if rng.one_in(4) { fork.disk } else { fork.disk.power_loss(&mut rng) };
+        let landed = bench.recover(disk.clone(), &states)?;
+        if !fails && rng.one_in(4) {
+            again(bench, &migration, (disk, landed == 0))?;
+        }
+    }
+    bench.probe.count(op.kind.name(), 1);
+    Ok(())
+}
+
+/// Opens the file again after a crash in a migration, as the app will.
+fn again(
+    bench: &mut Bench<'_>,
+    migration: &Migration,
+    (disk, is_before): (Disk, bool),
+) -> Result<(), Stop> {
+    migration.runs.set(0);
+    let fs = bench.world.boot(disk);
+    let database = migration.open(bench, &fs)?;
+    compare::all(&database.snapshot()?.view(), &migration.after)?;
+    let runs = usize::from(is_before && migration.mode == SchemaMode::Manual);
+    if migration.runs.get() != runs {
+        let text = format!("the migration ran {} times, expected {runs}", migration.runs.get());
+        return Err(Violation::new(M6.id, text).into());
+    }
+    bench.probe.mark(match is_before {
+        true => "migration crashed and ran again",
+        false => "migration crashed when it was done",
+    });
+    Ok(())
+}
