@@ -24,6 +24,8 @@ pub enum Ask {
     LogIn(String, String),
     /// A token for a file: refresh token, path.
     Token(String, String),
+    /// The same, and another refresh token: refresh token, path.
+    Exchange(String, String),
     /// To end a login: refresh token.
     Revoke(String),
     /// To change a password: refresh token, whose if not one's own, the new one.
@@ -52,6 +54,17 @@ pub enum Reply {
         path: String,
         /// When it expires, in seconds.
         expires: i64,
+    },
+    /// A token for a file, and a successor of the refresh token.
+    Exchange {
+        /// Whose.
+        identity: String,
+        /// Which file.
+        path: String,
+        /// When the token for it expires, in seconds.
+        expires: i64,
+        /// When the login expires, in seconds.
+        login_expires: i64,
     },
     /// It is done.
     Done,
@@ -86,13 +99,30 @@ struct Account {
     changes: u32,
 }
 
+/// A login, whose tokens are unknown where the answer was lost.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Login {
     account: usize,
-    /// Nothing if the answer was lost.
-    token: Option<String>,
+    current: Option<String>,
+    /// What the current token was exchanged for, and is not presented yet.
+    next: Option<Option<String>>,
+    /// What was exchanged before, and what was forgotten.
+    old: Vec<String>,
     expires: i64,
     is_over: bool,
+}
+
+/// Where a token stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It is the token of its login.
+    Current,
+    /// It is the successor, not presented yet.
+    Next,
+    /// It was exchanged; whoever presents it ends the login.
+    Old,
+    /// It is good for nothing.
+    Gone,
 }
 
 /// The accounts of a server.
@@ -100,8 +130,18 @@ struct Login {
 pub struct Accounts {
     accounts: Vec<Account>,
     logins: Vec<Login>,
-    access_ttl: i64,
-    refresh_ttl: i64,
+    lives: Lives,
+}
+
+/// How long things live, in ms, and how many there may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lives {
+    /// Tokens for files.
+    pub access_ttl: i64,
+    /// Logins.
+    pub refresh_ttl: i64,
+    /// Logins of an account; the oldest end.
+    pub logins_max: usize,
 }
 
 impl Begun {
@@ -119,9 +159,9 @@ impl Begun {
 }
 
 impl Accounts {
-    /// Makes a server whose tokens live so long, in ms, and its administrator.
+    /// Makes a server and its administrator.
     #[must_use]
-    pub fn new((access_ttl, refresh_ttl): (i64, i64), (name, password): (&str, &str)) -> Self {
+    pub fn new(lives: Lives, (name, password): (&str, &str)) -> Self {
         let admin = Account {
             name: name.to_owned(),
             password: password.to_owned(),
@@ -129,60 +169,104 @@ impl Accounts {
             is_admin: true,
             changes: 0,
         };
-        Self { accounts: vec![admin], logins: Vec::new(), access_ttl, refresh_ttl }
+        Self { accounts: vec![admin], logins: Vec::new(), lives }
     }
 
     /// Begins a call.
     #[must_use]
     pub fn begin(&self, now: i64, ask: Ask) -> Begun {
-        let changes = match &ask {
-            Ask::LogIn(name, _) => self.named(name).map_or(0, |at| self.accounts[at].changes),
-            Ask::Register(..)
-            | Ask::Token(..)
-            | Ask::Revoke(_)
-            | Ask::ChangePassword(..)
-            | Ask::LookUp(..) => 0,
+        let mut changes = 0;
+        let refused = match &ask {
+            Ask::Register(name, _) => self.named(name).map(|_| EXISTING_ACCOUNT),
+            Ask::LogIn(name, password) => {
+                changes = self.named(name).map_or(0, |at| self.accounts[at].changes);
+                let fits = self.password(name) == Some(password);
+                (!fits).then_some(INVALID_CREDENTIALS)
+            }
+            Ask::ChangePassword(token, of, _) => match self.standing(now, token) {
+                Standing::Gone => Some(EXPIRED_REFRESH_TOKEN),
+                Standing::Old => None,
+                Standing::Current | Standing::Next => {
+                    let by = self.login(token).map(|at| self.logins[at].account);
+                    by.and_then(|by| self.refusal_of_change(by, of.as_deref()))
+                }
+            },
+            Ask::Token(token, _) | Ask::Exchange(token, _) | Ask::LookUp(token, _) => {
+                let is_gone = self.standing(now, token) == Standing::Gone;
+                is_gone.then_some(EXPIRED_REFRESH_TOKEN)
+            }
+            Ask::Revoke(_) => None,
         };
-        Begun { refused: self.refusal(now, &ask), changes, ask }
+        Begun { ask, refused, changes }
     }
 
     /// Ends a call. A login that is granted gets the identity and the token of the answer.
     pub fn end(&mut self, now: i64, begun: &Begun, fresh: Option<(&str, &str)>) -> Reply {
-        if let Some(code) = begun.refused.or_else(|| self.refusal(now, &begun.ask)) {
+        if let Some(code) = begun.refused {
             return Reply::Refused(code);
         }
+        self.outcome(now, begun, fresh).unwrap_or_else(Reply::Refused)
+    }
+
+    fn outcome(
+        &mut self,
+        now: i64,
+        begun: &Begun,
+        fresh: Option<(&str, &str)>,
+    ) -> Result<Reply, i64> {
         match &begun.ask {
+            Ask::Register(name, _) if self.named(name).is_some() => Err(EXISTING_ACCOUNT),
             Ask::Register(name, password) => {
                 let (name, password) = (name.clone(), password.clone());
                 let account =
                     Account { name, password, identity: None, is_admin: false, changes: 0 };
                 self.accounts.push(account);
-                self.log_in(now, self.accounts.len() - 1, fresh)
+                Ok(self.log_in(now, self.accounts.len() - 1, fresh))
             }
             Ask::LogIn(name, _) => match self.named(name) {
                 Some(at) if self.accounts[at].changes == begun.changes => {
-                    self.log_in(now, at, fresh)
+                    Ok(self.log_in(now, at, fresh))
                 }
-                Some(_) | None => Reply::Refused(INVALID_CREDENTIALS),
+                Some(_) | None => Err(INVALID_CREDENTIALS),
             },
-            Ask::Token(token, path) => self.token(now, token, path),
+            Ask::Token(token, path) => {
+                let at = self.present(now, token)?;
+                self.token(now, at, path)
+            }
+            Ask::Exchange(token, path) => {
+                let at = self.present(now, token)?;
+                let Reply::Token { identity, path, expires } = self.token(now, at, path)? else {
+                    return Err(ACCESS_DENIED);
+                };
+                let login = &mut self.logins[at];
+                let next = fresh.map(|(_, token)| token.to_owned());
+                login.old.extend(login.next.replace(next).flatten());
+                let login_expires = login.expires.div_euclid(1000);
+                Ok(Reply::Exchange { identity, path, expires, login_expires })
+            }
             Ask::Revoke(token) => {
-                let at = self.login(token);
-                let login = at.map(|at| &mut self.logins[at]);
-                let expired = login.as_ref().is_some_and(|login| login.expires <= now);
-                login.into_iter().for_each(|login| login.is_over = true);
-                if expired { Reply::Expired } else { Reply::Done }
+                let at = self.login(token).filter(|at| !self.logins[*at].is_over);
+                let login = &mut self.logins[at.ok_or(EXPIRED_REFRESH_TOKEN)?];
+                login.is_over = true;
+                Ok(if login.expires <= now { Reply::Expired } else { Reply::Done })
             }
             Ask::ChangePassword(token, of, password) => {
-                self.change_password(token, of.as_deref(), password);
-                Reply::Done
-            }
-            Ask::LookUp(_, name) => match self.named(name).map(|at| &self.accounts[at]) {
-                Some(found) => {
-                    Reply::Found { identity: found.identity.clone(), is_admin: found.is_admin }
+                let at = self.present(now, token)?;
+                let by = self.logins[at].account;
+                match self.refusal_of_change(by, of.as_deref()) {
+                    Some(code) => return Err(code),
+                    None => self.change_password(at, of.as_deref(), password),
                 }
-                None => Reply::Refused(UNKNOWN_ACCOUNT),
-            },
+                Ok(Reply::Done)
+            }
+            Ask::LookUp(token, name) => {
+                let by = self.present(now, token)?;
+                if !self.accounts[self.logins[by].account].is_admin {
+                    return Err(ACCESS_DENIED);
+                }
+                let found = &self.accounts[self.named(name).ok_or(UNKNOWN_ACCOUNT)?];
+                Ok(Reply::Found { identity: found.identity.clone(), is_admin: found.is_admin })
+            }
         }
     }
 
@@ -203,18 +287,27 @@ impl Accounts {
         self.accounts.iter().map(|account| &*account.name)
     }
 
-    /// Returns all tokens that were given out, and whether they are good.
-    pub fn tokens(&self, now: i64) -> impl Iterator<Item = (&str, bool)> {
-        self.logins.iter().filter_map(move |login| {
-            let is_good = !login.is_over && login.expires > now;
-            login.token.as_deref().map(|token| (token, is_good))
-        })
+    /// Returns all tokens that were given out, and where they stand.
+    pub fn tokens(&self, now: i64) -> impl Iterator<Item = (&str, Standing)> {
+        let tokens = self.logins.iter().flat_map(Login::tokens);
+        tokens.map(move |token| (token, self.standing(now, token)))
     }
 
-    /// Returns whether a token is good.
+    /// Returns where a token stands.
     #[must_use]
-    pub fn is_good(&self, now: i64, token: &str) -> bool {
-        self.tokens(now).any(|(known, is_good)| is_good && known == token)
+    pub fn standing(&self, now: i64, token: &str) -> Standing {
+        let Some(login) = self.login(token).map(|at| &self.logins[at]) else {
+            return Standing::Gone;
+        };
+        if login.is_over || login.expires <= now {
+            return Standing::Gone;
+        }
+        let is = |known: &Option<String>| known.as_deref() == Some(token);
+        match &login.next {
+            _ if is(&login.current) => Standing::Current,
+            Some(next) if is(next) => Standing::Next,
+            Some(_) | None => Standing::Old,
+        }
     }
 
     /// Returns whether an account is known by this identity.
@@ -226,41 +319,38 @@ impl Accounts {
     /// Returns whether a token was given out before.
     #[must_use]
     pub fn knows(&self, token: &str) -> bool {
-        self.logins.iter().any(|login| login.token.as_deref() == Some(token))
+        self.login(token).is_some()
     }
 
-    /// Why a call is refused as things are.
-    fn refusal(&self, now: i64, ask: &Ask) -> Option<i64> {
-        let (token, needs_admin) = match ask {
-            Ask::Register(name, _) => {
-                return self.named(name).map(|_| EXISTING_ACCOUNT);
+    /// Presents a token: a successor becomes the token of the login, an older one ends it.
+    fn present(&mut self, now: i64, token: &str) -> Result<usize, i64> {
+        let standing = self.standing(now, token);
+        let at = self.login(token).ok_or(EXPIRED_REFRESH_TOKEN)?;
+        let login = &mut self.logins[at];
+        match standing {
+            Standing::Current => {}
+            Standing::Next => {
+                let next = login.next.take().flatten();
+                login.old.extend(std::mem::replace(&mut login.current, next));
             }
-            Ask::LogIn(name, password) => {
-                let fits = self.password(name) == Some(password);
-                return (!fits).then_some(INVALID_CREDENTIALS);
+            Standing::Old => {
+                login.is_over = true;
+                return Err(EXPIRED_REFRESH_TOKEN);
             }
-            Ask::Revoke(token) => {
-                let goes_on = self.login(token).is_some_and(|at| !self.logins[at].is_over);
-                return (!goes_on).then_some(EXPIRED_REFRESH_TOKEN);
-            }
-            Ask::Token(token, _) => (token, false),
-            Ask::ChangePassword(token, of, _) => (token, of.is_some()),
-            Ask::LookUp(token, _) => (token, true),
-        };
-        if !self.is_good(now, token) {
-            return Some(EXPIRED_REFRESH_TOKEN);
+            Standing::Gone => return Err(EXPIRED_REFRESH_TOKEN),
         }
-        let by = &self.accounts[self.logins[self.login(token)?].account];
-        let mut of = None;
-        if let Ask::ChangePassword(_, Some(other), _) = ask {
-            of = Some(other).filter(|other| by.identity.as_ref() != Some(*other));
+        Ok(at)
+    }
+
+    /// Why an account may not change somebody's password.
+    fn refusal_of_change(&self, by: usize, of: Option<&str>) -> Option<i64> {
+        let by = &self.accounts[by];
+        let of = of.filter(|of| by.identity.as_deref() != Some(*of))?;
+        match (by.is_admin, self.has_identity(of)) {
+            (false, _) => Some(ACCESS_DENIED),
+            (true, false) => Some(UNKNOWN_ACCOUNT),
+            (true, true) => None,
         }
-        if needs_admin && !by.is_admin && (of.is_some() || matches!(ask, Ask::LookUp(..))) {
-            return Some(ACCESS_DENIED);
-        }
-        let is_known =
-            |of: &String| self.accounts.iter().any(|account| account.identity.as_ref() == Some(of));
-        (!of.is_none_or(is_known)).then_some(UNKNOWN_ACCOUNT)
     }
 
     fn named(&self, name: &str) -> Option<usize> {
@@ -268,7 +358,7 @@ impl Accounts {
     }
 
     fn login(&self, token: &str) -> Option<usize> {
-        self.logins.iter().position(|login| login.token.as_deref() == Some(token))
+        self.logins.iter().position(|login| login.tokens().any(|known| known == token))
     }
 
     fn log_in(&mut self, now: i64, at: usize, fresh: Option<(&str, &str)>) -> Reply {
@@ -278,31 +368,33 @@ impl Accounts {
             account.identity = Some(identity.to_owned());
         }
         let is_admin = account.is_admin;
-        let expires = now.saturating_add(self.refresh_ttl);
-        let token = fresh.map(|(_, token)| token.to_owned());
-        self.logins.push(Login { account: at, token, expires, is_over: false });
+        let goes_on = |login: &Login| login.account == at && !login.is_over && login.expires > now;
+        let held = self.logins.iter().filter(|login| goes_on(login)).count();
+        let surplus = (held + 1).saturating_sub(self.lives.logins_max);
+        let oldest = self.logins.iter_mut().filter(|login| goes_on(login)).take(surplus);
+        oldest.for_each(|login| login.is_over = true);
+        let expires = now.saturating_add(self.lives.refresh_ttl);
+        let current = fresh.map(|(_, token)| token.to_owned());
+        let (next, old) = (None, Vec::new());
+        self.logins.push(Login { account: at, current, next, old, expires, is_over: false });
         Reply::LogIn { identity, expires: expires.div_euclid(1000), is_admin }
     }
 
-    fn token(&self, now: i64, token: &str, path: &str) -> Reply {
-        let Some(login) = self.login(token).map(|at| &self.logins[at]) else {
-            return Reply::Refused(EXPIRED_REFRESH_TOKEN);
-        };
-        let by = &self.accounts[login.account];
+    fn token(&self, now: i64, at: usize, path: &str) -> Result<Reply, i64> {
+        let by = &self.accounts[self.logins[at].account];
         let identity = by.identity.clone().unwrap_or_default();
         let path = match path.strip_prefix("/~/") {
             Some(rest) => format!("/{identity}/{rest}"),
             None => path.to_owned(),
         };
         if !by.is_admin && !path.starts_with(&format!("/{identity}/")) {
-            return Reply::Refused(ACCESS_DENIED);
+            return Err(ACCESS_DENIED);
         }
-        let expires = now.saturating_add(self.access_ttl).div_euclid(1000);
-        Reply::Token { identity, path, expires }
+        let expires = now.saturating_add(self.lives.access_ttl).div_euclid(1000);
+        Ok(Reply::Token { identity, path, expires })
     }
 
-    fn change_password(&mut self, token: &str, of: Option<&str>, password: &str) {
-        let Some(mine) = self.login(token) else { return };
+    fn change_password(&mut self, mine: usize, of: Option<&str>, password: &str) {
         let by = self.logins[mine].account;
         let is = |account: &Account| account.identity.as_deref() == of;
         let of = of.and_then(|_| self.accounts.iter().position(is)).unwrap_or(by);
@@ -314,8 +406,17 @@ impl Accounts {
     }
 }
 
+impl Login {
+    /// All tokens that are known.
+    fn tokens(&self) -> impl Iterator<Item = &str> {
+        let next = self.next.iter().flatten();
+        self.current.iter().chain(next).chain(&self.old).map(String::as_str)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::Standing::{Current, Gone, Next, Old};
     use super::*;
 
     fn call(server: &mut Accounts, ask: Ask, fresh: Option<(&str, &str)>) -> Reply {
@@ -324,7 +425,10 @@ mod tests {
     }
 
     fn server() -> Accounts {
-        let mut server = Accounts::new((1000, 5000), ("root", "r"));
+        let mut server = Accounts::new(
+            Lives { access_ttl: 1000, refresh_ttl: 5000, logins_max: 3 },
+            ("root", "r"),
+        );
         let register = Ask::Register("a".to_owned(), "p".to_owned());
         call(&mut server, register, Some(("A", "1")));
         server
@@ -337,9 +441,9 @@ mod tests {
         call(&mut server, log_in("p"), Some(("A", "2")));
         let held = server.begin(0, log_in("p"));
         call(&mut server, Ask::ChangePassword("2".to_owned(), None, "q".to_owned()), None);
-        assert_eq!((server.is_good(0, "1"), server.is_good(0, "2")), (false, true));
+        assert_eq!((server.standing(0, "1"), server.standing(0, "2")), (Gone, Current));
         assert_eq!(server.end(0, &held, None), Reply::Refused(INVALID_CREDENTIALS));
-        assert!(server.is_good(4999, "2") && !server.is_good(5000, "2"));
+        assert_eq!((server.standing(4999, "2"), server.standing(5000, "2")), (Current, Gone));
     }
 
     #[test]
@@ -349,7 +453,7 @@ mod tests {
         assert_eq!(call(&mut server, Ask::Revoke("1".to_owned()), None), Reply::Done);
         let again = call(&mut server, Ask::Revoke("1".to_owned()), None);
         assert_eq!(again, Reply::Refused(EXPIRED_REFRESH_TOKEN));
-        assert_eq!((server.is_good(0, "1"), server.is_good(0, "2")), (false, true));
+        assert_eq!((server.standing(0, "1"), server.standing(0, "2")), (Gone, Current));
     }
 
     #[test]
@@ -361,5 +465,29 @@ mod tests {
         assert_eq!(call(&mut server, change("A"), None), Reply::Done);
         let look_up = Ask::LookUp("1".to_owned(), "root".to_owned());
         assert_eq!(call(&mut server, look_up, None), Reply::Refused(ACCESS_DENIED));
+    }
+
+    #[test]
+    fn an_exchanged_token_is_good_until_its_successor_is_presented() {
+        let mut server = server();
+        let exchange = |token: &str| Ask::Exchange(token.to_owned(), "/~/x".to_owned());
+        call(&mut server, exchange("1"), Some(("A", "2")));
+        call(&mut server, exchange("1"), Some(("A", "3")));
+        let standings = |server: &Accounts| ["1", "2", "3"].map(|t| server.standing(0, t));
+        assert_eq!(standings(&server), [Current, Old, Next]);
+        call(&mut server, Ask::Token("3".to_owned(), "/~/x".to_owned()), None);
+        assert_eq!(standings(&server), [Old, Old, Current]);
+        let again = call(&mut server, exchange("1"), None);
+        assert_eq!(again, Reply::Refused(EXPIRED_REFRESH_TOKEN));
+        assert_eq!(standings(&server), [Gone, Gone, Gone]);
+    }
+
+    #[test]
+    fn too_many_logins_end_the_oldest() {
+        let mut server = server();
+        for token in ["2", "3", "4"] {
+            call(&mut server, Ask::LogIn("a".to_owned(), "p".to_owned()), Some(("A", token)));
+        }
+        assert_eq!((server.standing(0, "1"), server.standing(0, "2")), (Gone, Current));
     }
 }

@@ -140,6 +140,8 @@ kinds! {
     Migrate = "migrate",
     /// Asks a query, drawn from a, b and c.
     Query = "query",
+    /// Somebody else calls server a with token b: c says what for.
+    Stranger = "stranger",
 }
 
 /// One operation of a plan.

@@ -132,10 +132,19 @@ pub(super) const H4: Invariant = promise(
 );
 pub(super) const H5: Invariant =
     promise("H5", "Revoking ends the login that the token belongs to, and no other.");
+pub(super) const H6: Invariant = promise(
+    "H6",
+    "A token that was exchanged is good until its successor is presented; presented after that, \
+     it ends their login.",
+);
 pub(super) const H8: Invariant =
     promise("H8", "Only an administrator reaches the account or the files of somebody else.");
 pub(super) const H12: Invariant = promise("H12", "A name leads to one account.");
 pub(super) const U6: Invariant = promise("U6", "A request is what the original client sends.");
+pub(super) const U8: Invariant = promise(
+    "U8",
+    "Only what a repetition can help is repeated, with pauses that grow to five minutes.",
+);
 pub(super) const U9: Invariant = promise(
     "U9",
     "One token request is in flight at most; an answer to any other changes nothing.",
@@ -172,8 +181,8 @@ mod tests {
         let document = include_str!("../../../docs/verification.md");
         for invariant in [
             A1, A2, B1, B2, B3, B4, B5, C1, C2, C3, C5, C6, C7, C8, C9, C10, C11, C12, C13, C14,
-            D1, D2, D3, D4, D5, E1, F1, F2, F3, H1, H2, H3, H4, H5, H8, H12, L1, M6, Q1, Q2, Q3,
-            S1, S2, S4, S5, U6, U9, U11, U12, U13, U14, U15, U16, U17,
+            D1, D2, D3, D4, D5, E1, F1, F2, F3, H1, H2, H3, H4, H5, H6, H8, H12, L1, M6, Q1, Q2,
+            Q3, S1, S2, S4, S5, U6, U8, U9, U11, U12, U13, U14, U15, U16, U17,
         ] {
             let row = format!("| {} | {} |", invariant.id, invariant.promise);
             assert!(document.contains(&row), "not in docs/verification.md: {row}");

@@ -162,12 +162,7 @@ impl Drill<'_> {
     }
 
     pub(super) fn cancel(&mut self, op: Op) -> Result<(), Stop> {
-        let calls = self.program.live.values().filter_map(|live| match live.purpose {
-            Purpose::LogIn(call) | Purpose::ChangePassword(call) | Purpose::LookUp(call) => {
-                Some(call)
-            }
-            Purpose::Token(..) | Purpose::Revoke(_) => None,
-        });
+        let calls = self.program.live.values().filter_map(|live| live.purpose.call());
         let calls: Vec<CallId> = calls.collect();
         let Some(call) = calls.get(usize::from(op.a) % calls.len().max(1)) else { return Ok(()) };
         self.tell(self.program.event(Input::Cancel(*call)))

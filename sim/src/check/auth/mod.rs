@@ -1,6 +1,8 @@
 //! Users over time: a program and two servers, each on a machine of its own that may die at any
 //! moment, with clocks that go wrong and a network that holds, loses, repeats and reorders.
 //!
+//! A stranger calls the servers too, with tokens that were given out, and exchanges them.
+//!
 //! Whatever is sent waits until the plan lets it arrive; so a logout may be revoked long after the
 //! next login, and a password changed while another login is being checked.
 
@@ -11,7 +13,9 @@ mod server;
 mod wire;
 
 use super::compare::Stop;
-use super::promises::{H1, H2, H3, H4, H5, H8, H12, U6, U9, U11, U12, U13, U14, U15, U16, U17};
+use super::promises::{
+    H1, H2, H3, H4, H5, H6, H8, H12, U6, U8, U9, U11, U12, U13, U14, U15, U16, U17,
+};
 use super::rig::unexpected;
 use super::world::World;
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
@@ -32,7 +36,7 @@ use std::time::Duration;
 pub(super) const CHECK: Check = Check {
     name: "auth",
     about: "users, sessions and accounts, over a hostile network, wrong clocks and crashes",
-    invariants: &[U17, U12, U13, U14, U15, U16, U9, U11, U6, H1, H2, H3, H4, H5, H8, H12],
+    invariants: &[U17, U12, U13, U14, U15, U16, U9, U11, U6, U8, H1, H2, H3, H4, H5, H6, H8, H12],
     marks: &[
         "logged out without a network",
         "revocation arrived after a newer login",
@@ -51,6 +55,9 @@ pub(super) const CHECK: Check = Check {
         "reopened after an error of the disk",
         "server: crash inside a commit",
         "server: password changed while a login was checked",
+        "server: a successor was presented",
+        "server: an exchanged token was presented again",
+        "server: refused to who is no administrator",
     ],
     recipe: Recipe {
         mix: &[
@@ -71,6 +78,7 @@ pub(super) const CHECK: Check = Check {
             (Kind::Kill, 1),
             (Kind::PowerLoss, 2),
             (Kind::Inject, 2),
+            (Kind::Stranger, 6),
         ],
         ops_min: 40,
         ops_max: 160,
@@ -113,11 +121,11 @@ impl<'w> Drill<'w> {
     fn start(world: &'w World, probe: &'w mut Probe) -> Result<Self, Stop> {
         let clock = Clock::new(Time(1_500_000_000 * SECOND + 250));
         let seconds = Duration::from_secs;
-        let [short, long, ..] = world.salt.to_le_bytes().map(usize::from);
+        let [short, long, many, ..] = world.salt.to_le_bytes().map(usize::from);
         let policy = Policy {
             access_ttl: [seconds(20), seconds(600), seconds(5), seconds(20)][short % 4],
             refresh_ttl: [seconds(7200), seconds(30 * 86_400), seconds(315_360_000)][long % 3],
-            ..Policy::default()
+            logins_max: [100, 3][many % 2],
         };
         let urls = ["http://one:9080", "https://two:9443/auth/"].map(AuthUrl::for_login);
         let urls: Vec<AuthUrl> = urls.into_iter().filter_map(Result::ok).collect();
@@ -129,6 +137,7 @@ impl<'w> Drill<'w> {
     }
 
     fn step(&mut self, op: Op) -> Result<(), Stop> {
+        self.tick();
         match op.kind {
             Kind::LogIn => self.log_in(op),
             Kind::LogOut => self.log_out(op),
@@ -170,6 +179,7 @@ impl<'w> Drill<'w> {
                 self.program.is_offline = is_offline;
                 self.tell(self.program.event(input))
             }
+            Kind::Stranger => self.stranger(op),
             Kind::Kill | Kind::PowerLoss => self.crash(op),
             Kind::Inject => {
                 self.inject(op);
@@ -177,6 +187,11 @@ impl<'w> Drill<'w> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Nothing happens at the same moment as something else.
+    fn tick(&mut self) {
+        self.clock.pass(Duration::from_millis(1));
     }
 
     /// Hands an event in, and puts on its way what is sent.

@@ -16,6 +16,21 @@ pub(super) enum Purpose {
     /// A token for a session, and since when the session was as it was.
     Token(u8, u64),
     Revoke(Who),
+    /// None of the program's: somebody else has the token.
+    Stranger,
+}
+
+/// The process of a stranger, who is told nothing.
+pub(super) const STRANGER: u32 = u32::MAX;
+
+impl Purpose {
+    /// Returns the call it is for, if it is for one.
+    pub(super) const fn call(&self) -> Option<CallId> {
+        match self {
+            Self::LogIn(call) | Self::ChangePassword(call) | Self::LookUp(call) => Some(*call),
+            Self::Token(..) | Self::Revoke(_) | Self::Stranger => None,
+        }
+    }
 }
 
 /// One request and everything that becomes of it.

@@ -1,7 +1,7 @@
 //! A program: its users in a file on a simulated machine, and their model.
 
 use super::super::compare::Stop;
-use super::super::promises::{U6, U9, U11, U12, U13, U14, U15, U16, U17};
+use super::super::promises::{U6, U8, U9, U11, U12, U13, U14, U15, U16, U17};
 use super::super::world::{World, file};
 use super::super::{Probe, Violation};
 use super::parcel::{Exchange, Purpose};
@@ -116,9 +116,10 @@ impl<'w> Program<'w> {
     ) -> Result<(Told, Sent), Stop> {
         let Event { input, next, told, call, begins } = event;
         let is_wake = input == Input::Wake;
-        let leaves = match &input {
-            Input::LogOut(id) => Some(id.clone()),
-            _ => None,
+        let (leaves, gives_up) = match &input {
+            Input::LogOut(id) => (Some(id.clone()), None),
+            Input::Cancel(call) => (None, Some(*call)),
+            _ => (None, None),
         };
         let Some(outputs) = self.hand_in(now, (input, &next), probe)? else {
             return Ok((Told::Crashed, Vec::new()));
@@ -138,6 +139,10 @@ impl<'w> Program<'w> {
                 Output::Send(id, request) => {
                     let exchange = Rc::new(self.exchange(id, &request, &mut call)?);
                     if let Purpose::Token(session, _) = exchange.purpose {
+                        if self.is_offline && !is_wake {
+                            let text = format!("session {session} asks without a network");
+                            return Err(Violation::new(U8.id, text).into());
+                        }
                         self.failed.remove(&session);
                     }
                     self.live.insert(id, Rc::clone(&exchange));
@@ -148,6 +153,11 @@ impl<'w> Program<'w> {
                     found.push(other);
                 }
             }
+        }
+        if let Some(call) = gives_up
+            && self.live.values().any(|live| live.purpose.call() == Some(call))
+        {
+            return Err(Violation::new(U17.id, format!("{call:?} is not forgotten")).into());
         }
         if leaves.is_some_and(|id| self.users().users().kept().user(&id).is_some()) {
             return Err(Violation::new(U13.id, "who logged out is logged in").into());

@@ -1,7 +1,7 @@
 //! A server: the accounts of the core on a simulated machine, and their model.
 
 use super::super::compare::Stop;
-use super::super::promises::{H1, H2, H3, H4, H5, H8, H12, U6};
+use super::super::promises::{H1, H2, H3, H4, H5, H6, H8, H12, U6};
 use super::super::world::{World, file};
 use super::super::{Probe, Violation};
 use super::parcel::{Carried, Exchange};
@@ -14,7 +14,8 @@ use fastness::auth::server::{
 };
 use fastness::auth::{AuthUrl, Request, Secret, Time, answer};
 use fastness_models::auth_server::{
-    ACCESS_DENIED, Accounts as Model, Ask, Begun, EXPIRED_REFRESH_TOKEN, INVALID_CREDENTIALS, Reply,
+    ACCESS_DENIED, Accounts as Model, Ask, Begun, EXPIRED_REFRESH_TOKEN, INVALID_CREDENTIALS,
+    Lives, Reply, Standing,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +71,11 @@ impl<'w> Server<'w> {
         let accounts = open(world, store, policy)?;
         let password = accounts.appoint_admin(&Quick).map_err(failed)?;
         let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        let lives = (millis(policy.access_ttl), millis(policy.refresh_ttl));
+        let lives = Lives {
+            access_ttl: millis(policy.access_ttl),
+            refresh_ttl: millis(policy.refresh_ttl),
+            logins_max: policy.logins_max,
+        };
         let password = password.unwrap_or_default();
         let model = Model::new(lives, (ADMIN_NAME, password.expose()));
         let accounts = Some(accounts);
@@ -101,7 +106,17 @@ impl<'w> Server<'w> {
             let text = format!("the server reads {asked:?}, meant was {:?}", exchange.ask);
             return Err(Violation::new(U6.id, text).into());
         }
-        let begun = self.model.begin(now.0, asked);
+        self.begin_call(now, call, probe)
+    }
+
+    /// Takes a call, whoever makes it.
+    pub(super) fn begin_call(
+        &mut self,
+        now: Time,
+        call: Call,
+        probe: &mut Probe,
+    ) -> Result<Progress, Stop> {
+        let begun = self.model.begin(now.0, ask_of(&call));
         let step = self.accounts().begin(now, call);
         self.go_on(now, Work { step, begun, run: self.run }, probe)
     }
@@ -143,7 +158,19 @@ impl<'w> Server<'w> {
 
     fn go_on(&mut self, now: Time, work: Work, probe: &mut Probe) -> Result<Progress, Stop> {
         let Step::Answer(answer) = &work.step else { return Ok(Progress::Waits(work)) };
+        if let Ask::Token(token, _) | Ask::Exchange(token, _) | Ask::ChangePassword(token, ..) =
+            work.begun.ask()
+        {
+            match self.model.standing(now.0, token) {
+                Standing::Next => probe.mark("server: a successor was presented"),
+                Standing::Old => probe.mark("server: an exchanged token was presented again"),
+                Standing::Current | Standing::Gone => {}
+            }
+        }
         let reply = self.compare(now, answer, &work.begun)?;
+        if reply == Reply::Refused(ACCESS_DENIED) {
+            probe.mark("server: refused to who is no administrator");
+        }
         let is_held_back = matches!(work.begun.ask(), Ask::LogIn(..))
             && reply == Reply::Refused(INVALID_CREDENTIALS)
             && work.begun.refused().is_none();
@@ -157,7 +184,7 @@ impl<'w> Server<'w> {
     fn compare(&mut self, now: Time, answer: &Answer, begun: &Begun) -> Result<Reply, Stop> {
         let (status, body) = (answer.status(), answer.body());
         let user = match begun.ask() {
-            Ask::Register(..) | Ask::LogIn(..) if status == 200 => {
+            Ask::Register(..) | Ask::LogIn(..) | Ask::Exchange(..) if status == 200 => {
                 let read = answer::login(&self.url, status, body);
                 Some(read.map_err(|e| Violation::new(U6.id, format!("a login reads as {e}")))?)
             }
@@ -181,11 +208,17 @@ impl<'w> Server<'w> {
                 let (expires, is_admin) = (user.token.expires_seconds, user.is_admin());
                 Reply::LogIn { identity, expires, is_admin }
             }
-            (_, Ask::Token(..)) => {
+            (_, Ask::Token(..) | Ask::Exchange(..)) => {
                 let token = answer::access_token(status, body);
                 let token = token.map_err(|e| Violation::new(U6.id, format!("reads as {e}")))?;
-                let (identity, path) = (token.identity, token.path);
-                Reply::Token { identity, path, expires: token.expires_seconds }
+                let (identity, path, expires) = (token.identity, token.path, token.expires_seconds);
+                match &user {
+                    None => Reply::Token { identity, path, expires },
+                    Some(user) => {
+                        let login_expires = user.token.expires_seconds;
+                        Reply::Exchange { identity, path, expires, login_expires }
+                    }
+                }
             }
             (expected, Ask::LookUp(..)) => {
                 let info = answer::look_up(status, body);
@@ -244,16 +277,21 @@ impl<'w> Server<'w> {
     /// Compares all passwords and tokens with a model, without changing anything.
     pub(super) fn audit(&self, now: Time, model: &Model) -> Result<(), Violation> {
         let accounts = self.accounts();
-        for (token, is_good) in model.tokens(now.0) {
+        for (token, standing) in model.tokens(now.0) {
             let refresh = Secret::from(token);
             let call = Call::AccessToken { refresh, path: "/~/audit".to_owned(), rotate: false };
             let code = match accounts.begin(now, call) {
                 Step::Answer(answer) => answer.code().number(),
                 Step::Hash(_) | Step::Write(_) => 0,
             };
-            if code != if is_good { 200 } else { EXPIRED_REFRESH_TOKEN } {
-                let invariant = if is_good { H4.id } else { H3.id };
-                let text = format!("a token that is good: {is_good}, is answered with {code}");
+            let (expected, invariant) = match standing {
+                Standing::Current => (200, H4.id),
+                // Presenting it changes something.
+                Standing::Next | Standing::Old => (0, H6.id),
+                Standing::Gone => (EXPIRED_REFRESH_TOKEN, H3.id),
+            };
+            if code != expected {
+                let text = format!("a token that is {standing:?} is answered with {code}");
                 return Err(Violation::new(invariant, text));
             }
         }
@@ -302,7 +340,12 @@ fn ask_of(call: &Call) -> Ask {
     match call {
         Call::Register { name, password } => Ask::Register(text(name), text(password)),
         Call::LogIn { name, password } => Ask::LogIn(text(name), text(password)),
-        Call::AccessToken { refresh, path, .. } => Ask::Token(text(refresh), path.clone()),
+        Call::AccessToken { refresh, path, rotate: false } => {
+            Ask::Token(text(refresh), path.clone())
+        }
+        Call::AccessToken { refresh, path, rotate: true } => {
+            Ask::Exchange(text(refresh), path.clone())
+        }
         Call::Revoke { refresh } => Ask::Revoke(text(refresh)),
         Call::ChangePassword { refresh, identity, password } => {
             Ask::ChangePassword(text(refresh), identity.clone(), text(password))
@@ -319,6 +362,7 @@ fn broken(ask: &Ask, expected: &Reply) -> &'static str {
         (Ask::Register(..), _) => H12.id,
         (Ask::LogIn(..), _) => H2.id,
         (Ask::Revoke(_), _) => H5.id,
+        (Ask::Exchange(..), _) => H6.id,
         _ => H4.id,
     }
 }

@@ -1,18 +1,21 @@
 //! What is under way: it arrives, is lost, and is answered; and what has to come of an answer.
 
-use super::parcel::{Carried, Exchange, PAGE, Parcel, Purpose, Stage, Worth};
+use super::parcel::{Carried, Exchange, PAGE, Parcel, Purpose, STRANGER, Stage, Worth};
 use super::program::Event;
 use super::server::Progress;
-use super::{Drill, Stop, U6, Violation};
+use super::{Drill, NAMES, Stop, U6, Violation};
+use fastness::auth::server::Call;
 use fastness::auth::users::{Failure, Input, Output, SessionId, Success};
-use fastness::auth::{AuthError, answer};
+use fastness::auth::{AuthError, RequestId, Secret, answer};
 use fastness_models::Op;
 use fastness_models::auth::{Grant, Who};
 use fastness_models::auth_server::{Ask, EXPIRED_REFRESH_TOKEN};
+use std::rc::Rc;
 
 impl Drill<'_> {
     /// Lets one of those under way arrive.
     pub(super) fn carry(&mut self, operand: u8) -> Result<(), Stop> {
+        self.tick();
         let Some(Parcel { exchange, stage }) = self.net.take(operand) else { return Ok(()) };
         let now = self.clock.now();
         let server = &mut self.servers[exchange.server];
@@ -29,12 +32,49 @@ impl Drill<'_> {
             Stage::AtServer(work) => server.advance(now, work, self.probe)?,
             Stage::ToProgram(carried) => return self.deliver(&exchange, &carried),
         };
+        self.go_on(exchange, progress);
+        Ok(())
+    }
+
+    /// Puts on its way what a server made of a call.
+    fn go_on(&mut self, exchange: Rc<Exchange>, progress: Progress) {
         let stage = match progress {
             Progress::Waits(work) => Stage::AtServer(work),
             Progress::Answers(carried) => Stage::ToProgram(carried),
             Progress::Crashed => Stage::ToProgram(Carried::lost(1)),
         };
         self.net.send(Parcel { exchange, stage });
+    }
+
+    /// Somebody who got hold of a token, or exchanges their own, calls a server.
+    pub(super) fn stranger(&mut self, op: Op) -> Result<(), Stop> {
+        let (now, index) = (self.clock.now(), usize::from(op.a % 2));
+        let server = &mut self.servers[index];
+        let tokens: Vec<String> = server.model.tokens(now.0).map(|(t, _)| t.to_owned()).collect();
+        // Mostly one of the last that were given out.
+        let back = usize::from(op.b % 32) * tokens.len() / 64;
+        let Some(token) = tokens.iter().rev().nth(back) else { return Ok(()) };
+        let refresh = Secret::from(&**token);
+        let other = server.model.identity(NAMES[usize::from(op.c / 8) % NAMES.len()]);
+        let other = other.unwrap_or("nobody").to_owned();
+        let (own, password) = ("/~/mine".to_owned(), Secret::from("p2"));
+        let call = match op.c % 8 {
+            0..=2 => Call::AccessToken { refresh, path: own, rotate: true },
+            3 => Call::AccessToken { refresh, path: own, rotate: false },
+            4 => Call::AccessToken { refresh, path: format!("/{other}/x"), rotate: true },
+            5 => Call::ChangePassword { refresh, identity: Some(other), password },
+            6 => Call::Revoke { refresh },
+            _ => {
+                let name = Secret::from(NAMES[usize::from(op.c / 8) % NAMES.len()]);
+                Call::LookUp { refresh, provider: "password".to_owned(), name }
+            }
+        };
+        let progress = server.begin_call(now, call, self.probe)?;
+        // What it asks is for the server to read; nobody waits for the answer.
+        let ask = Ask::Revoke(String::new());
+        let (life, purpose) = (STRANGER, Purpose::Stranger);
+        let exchange = Exchange { life, id: RequestId::default(), server: index, purpose, ask };
+        self.go_on(Rc::new(exchange), progress);
         Ok(())
     }
 
@@ -126,6 +166,7 @@ impl Drill<'_> {
                     (Err(error), _) => vec![Output::Failed(number, error)],
                 };
             }
+            Purpose::Stranger => {}
             Purpose::Revoke(who) => {
                 let id = self.program.id(who);
                 let Ask::Revoke(token) = &exchange.ask else { return Ok(event) };
