@@ -5,6 +5,7 @@
 //! - [`domain`]: what the operands of a plan stand for: small sets of keys and values.
 //! - [`object_domain`]: the same for plans about objects.
 //! - [`store`]: what the store promises.
+//! - [`instances`]: who has which file open; [`file_actions`]: what is done to files while closed.
 //! - [`auth`]: users over time, on the side of a program; [`auth_server`]: accounts.
 //! - [`objects`]: what a database of objects promises.
 //! - [`object_schema`]: the same when classes change.
@@ -14,6 +15,8 @@
 pub mod auth;
 pub mod auth_server;
 pub mod domain;
+pub mod file_actions;
+pub mod instances;
 pub mod object_domain;
 pub mod object_query;
 pub mod object_schema;

@@ -142,6 +142,20 @@ kinds! {
     Query = "query",
     /// Somebody else calls server a with token b: c says what for.
     Stranger = "stranger",
+    /// Opens file c by configuration b: a says on which thread, and as what.
+    OpenInstance = "open-instance",
+    /// Closes handle a: b says how, and on which thread.
+    CloseInstance = "close-instance",
+    /// Uses handle a: b says how, and on which thread; c is a note.
+    UseInstance = "use-instance",
+    /// Deletes file b, on thread a.
+    DeleteFile = "delete-file",
+    /// Records an action for file a: b says which.
+    Require = "require",
+    /// Carries out the action for file a.
+    Execute = "execute",
+    /// Puts something where the backup of file a is to go: b says what.
+    Obstruct = "obstruct",
 }
 
 /// One operation of a plan.

@@ -62,13 +62,15 @@ hold! {
     "objects" => objects_hold, objects_hold_encrypted;
     "schema" => schema_holds, schema_holds_encrypted;
     "queries" => queries_hold, queries_hold_encrypted;
+    "instances" => instances_hold, instances_hold_encrypted;
+    "file-actions" => file_actions_hold, file_actions_hold_encrypted;
 }
 
 #[test]
 fn every_check_is_tested_here_and_can_be_found() {
     let names: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
     let tested = "store crash io-errors damage adversary nonces pins compaction unsynced auth \
-                  objects schema queries";
+                  objects schema queries instances file-actions";
     assert_eq!(names.join(" "), tested);
     for check in CHECKS {
         assert_eq!(by_name(check.name).unwrap().name, check.name);

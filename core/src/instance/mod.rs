@@ -16,7 +16,8 @@
 //! - R4 What was recorded is carried out at the next start, before anything is opened.
 //! - R5 A file of an older generation is moved aside whole, and its new place is told.
 //!
-//! Specification: docs/instances.md. Model: loom-tests, `instances`.
+//! Specification: docs/instances.md. Models: `models::instances`, `models::file_actions`;
+//! loom-tests, `instances`. Checks: `sim::check::instances`, `sim::check::file_actions`.
 
 mod actions;
 mod execute;

@@ -26,10 +26,13 @@ impl Ground {
         Ok(held.is_some())
     }
 
-    /// Copies a file to where nothing is, byte for byte, and then deletes it; tells whether it was
-    /// there. A copy that an interrupted attempt made is taken for done.
+    /// Moves a file to where nothing is, durably; tells whether it was there. Between file systems
+    /// it is copied, byte for byte, and then deleted; a copy that an interrupted attempt finished
+    /// is taken for done.
     pub(super) fn back_up(&self, path: &Path, target: &Path) -> Result<bool> {
         let Some(source) = self.hold(path)? else {
+            // It may have been moved by an attempt that could not make that durable.
+            self.sync_names(target)?;
             self.sync_names(path)?;
             return Ok(false);
         };
@@ -44,12 +47,27 @@ impl Ground {
             copy.sync().map_err(|e| io(&e))?;
             self.sync_names(target)?;
         } else {
-            let (temporary, copy) = Temporary::new(vfs, target)?;
-            copy_bytes(&*source, &*copy).and_then(|()| copy.sync()).map_err(|e| io(&e))?;
-            temporary.place(false).map_err(|(error, _)| error)?;
+            match vfs.rename(path, target) {
+                Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
+                    self.copy(&*source, target)?;
+                }
+                outcome => {
+                    outcome.map_err(|e| io(&e))?;
+                    self.sync_names(target)?;
+                }
+            }
         }
         self.remove(path)?;
         Ok(true)
+    }
+
+    fn copy(&self, source: &dyn VfsFile, target: &Path) -> Result<()> {
+        let io = |e: &std::io::Error| Error::io(target, e);
+        // Or a crash could leave the source other than it was copied.
+        source.sync().map_err(|e| io(&e))?;
+        let (temporary, copy) = Temporary::new(&**self.vfs(), target)?;
+        copy_bytes(source, &*copy).and_then(|()| copy.sync()).map_err(|e| io(&e))?;
+        temporary.place(false).map_err(|(error, _)| error)
     }
 
     /// Gives a file another name where nothing is, and makes that durable.

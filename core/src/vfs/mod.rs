@@ -51,10 +51,11 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// system says.
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn VfsFile>>;
 
-    /// Gives a file another name in the same directory, replacing what has that name.
+    /// Gives a file another name on the same file system, replacing what has that name. Of two
+    /// directories each has to be synced.
     ///
     /// # Errors
-    /// As the system says; the names are then as before.
+    /// `CrossesDevices`, or as the system says; the names are then as before.
     fn rename(&self, source: &Path, target: &Path) -> io::Result<()>;
 
     /// Removes a name. The file lives on while it is open.

@@ -16,9 +16,12 @@ mod compare;
 mod crash;
 mod damage;
 mod examine;
+mod file_actions;
+mod instances;
 mod io_errors;
 mod misopen;
 mod nonces;
+mod notes;
 mod objects;
 mod pins;
 mod plan;
@@ -149,6 +152,8 @@ pub static CHECKS: &[Check] = &[
     objects::CHECK,
     schema::CHECK,
     queries::CHECK,
+    instances::CHECK,
+    file_actions::CHECK,
 ];
 
 /// Wrong on purpose: a healthy campaign always catches it.
@@ -238,4 +243,6 @@ bodies! {
     "objects" => objects, objects_encrypted;
     "schema" => schema, schema_encrypted;
     "queries" => queries, queries_encrypted;
+    "instances" => instances, instances_encrypted;
+    "file-actions" => file_actions, file_actions_encrypted;
 }

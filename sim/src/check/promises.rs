@@ -172,6 +172,44 @@ pub(super) const U17: Invariant = promise(
     "Who is logged in, who is current, and what a call leads to are as the model says.",
 );
 
+pub(super) const J1: Invariant = promise(
+    "J1",
+    "The global count of a file is the number of pairs of thread and kind that hold a handle, the \
+     local count that of a thread's handles.",
+);
+pub(super) const J2: Invariant = promise(
+    "J2",
+    "A file is open under one configuration at a time; another is refused with the reason.",
+);
+pub(super) const J3: Invariant = promise(
+    "J3",
+    "An opening that fails, or panics, leaves counts as they were and the path free.",
+);
+pub(super) const J4: Invariant = promise(
+    "J4",
+    "One at a time opens, closes, deletes or resets a file; none of it happens to a file that \
+     somebody holds.",
+);
+pub(super) const J5: Invariant =
+    promise("J5", "Nobody waits for ever, and a UI thread does not wait.");
+pub(super) const J6: Invariant =
+    promise("J6", "A handle works on its own thread until it is closed, and nowhere else.");
+pub(super) const J7: Invariant = promise(
+    "J7",
+    "A file is closed when its last handle goes, and the next to open it finds it closed.",
+);
+pub(super) const R1: Invariant = promise(
+    "R1",
+    "A recorded action on a file is carried out exactly once, whatever is interrupted.",
+);
+pub(super) const R2: Invariant = promise(
+    "R2",
+    "What an action keeps is whole in one place at every moment, and it replaces nothing.",
+);
+pub(super) const R3: Invariant = promise("R3", "An action that fails stays recorded and is told.");
+pub(super) const R4: Invariant =
+    promise("R4", "What was recorded is carried out at the next start, before anything is opened.");
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,8 +219,9 @@ mod tests {
         let document = include_str!("../../../docs/verification.md");
         for invariant in [
             A1, A2, B1, B2, B3, B4, B5, C1, C2, C3, C5, C6, C7, C8, C9, C10, C11, C12, C13, C14,
-            D1, D2, D3, D4, D5, E1, F1, F2, F3, H1, H2, H3, H4, H5, H6, H8, H12, L1, M6, Q1, Q2,
-            Q3, S1, S2, S4, S5, U6, U8, U9, U11, U12, U13, U14, U15, U16, U17,
+            D1, D2, D3, D4, D5, E1, F1, F2, F3, H1, H2, H3, H4, H5, H6, H8, H12, J1, J2, J3, J4,
+            J5, J6, J7, L1, M6, Q1, Q2, Q3, R1, R2, R3, R4, S1, S2, S4, S5, U6, U8, U9, U11, U12,
+            U13, U14, U15, U16, U17,
         ] {
             let row = format!("| {} | {} |", invariant.id, invariant.promise);
             assert!(document.contains(&row), "not in docs/verification.md: {row}");

@@ -55,6 +55,8 @@ struct State {
     faults: Faults,
     forks: Option<Vec<Fork>>,
     written: Option<Vec<Written>>,
+    /// Whether each directory is a file system of its own.
+    apart: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -77,7 +79,8 @@ impl SimFs {
     pub fn boot(disk: Disk, seed: u64) -> Self {
         let rng = Rng::new(seed);
         let faults = Faults::default();
-        let state = State { disk, rng, locks: Vec::new(), faults, forks: None, written: None };
+        let (locks, forks, written) = (Vec::new(), None, None);
+        let state = State { disk, rng, locks, faults, forks, written, apart: false };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -94,6 +97,11 @@ impl SimFs {
     /// Lets a check change the disk behind the back of the store.
     pub fn tamper<T>(&self, tamper: impl FnOnce(&mut Disk) -> T) -> T {
         tamper(&mut self.state().disk)
+    }
+
+    /// Makes a file system of its own of each directory.
+    pub fn set_apart(&self) {
+        self.state().apart = true;
     }
 
     /// Records forks from now on, and forgets those of before.
@@ -233,6 +241,9 @@ impl Vfs for SimFs {
     fn rename(&self, source: &Path, target: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.meet(Call::Rename).map_err(|fault| fault.error())?;
+        if state.apart && source.parent() != target.parent() {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
         if !state.disk.rename(source, target) {
             return Err(io::ErrorKind::NotFound.into());
         }

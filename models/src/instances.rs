@@ -1,0 +1,281 @@
+//! What docs/instances.md promises of instances: who may open, use, close, delete, and what is
+//! counted. It keeps every handle there is and recomputes everything from them.
+//!
+//! A file holds notes, by number. Configurations differ in key, version and migration only.
+
+use std::collections::BTreeSet;
+
+/// A configuration of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Configuration {
+    /// Which key; 0 is none.
+    pub key: u8,
+    /// The schema version.
+    pub version: u8,
+    /// Which migration; all of them are of one type and have no name.
+    pub migration: Option<Migration>,
+}
+
+/// A migration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Migration {
+    /// Tells it from others.
+    pub number: u8,
+    /// Whether it fails.
+    pub fails: bool,
+}
+
+/// What a file is opened as.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Kind {
+    /// With the classes of the configuration.
+    Typed,
+    /// With those of the file.
+    Dynamic,
+}
+
+/// Why something is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// The file is open under another key.
+    OtherKey,
+    /// The file is open under another migration.
+    OtherMigration,
+    /// The file is open under a configuration that differs elsewhere.
+    Other,
+    /// The key does not fit the file.
+    Key,
+    /// The file has a higher version.
+    VersionLower,
+    /// The migration failed.
+    Migration,
+    /// The file has no classes.
+    NoClass,
+    /// So many pairs of thread and kind have it open.
+    StillOpen(usize),
+    /// The handle was closed.
+    Closed,
+    /// The handle is another thread's.
+    OtherThread,
+    /// There is something where a copy was to go.
+    Exists,
+}
+
+/// How something ends.
+pub type Outcome<T> = Result<T, Refusal>;
+
+/// A file on the disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct File {
+    /// Its key.
+    pub key: u8,
+    /// Its version, once it has classes.
+    pub version: Option<u8>,
+    /// What it holds.
+    pub notes: BTreeSet<u8>,
+}
+
+/// A handle, open or closed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Handle {
+    /// The file, by number.
+    pub file: usize,
+    /// The thread it belongs to.
+    pub thread: usize,
+    /// What the file was opened as.
+    pub kind: Kind,
+    /// Whether it is open.
+    pub open: bool,
+    configuration: Configuration,
+}
+
+/// All files, copies of them, and all handles.
+#[derive(Clone, Debug)]
+pub struct Instances {
+    files: Vec<Option<File>>,
+    copies: Vec<bool>,
+    handles: Vec<Handle>,
+}
+
+impl Instances {
+    /// Starts with no file and nothing open.
+    #[must_use]
+    pub fn new(files: usize) -> Self {
+        Self { files: vec![None; files], copies: vec![false; files], handles: Vec::new() }
+    }
+
+    /// Returns the handles that were not dropped.
+    #[must_use]
+    pub fn handles(&self) -> &[Handle] {
+        &self.handles
+    }
+
+    /// Returns a file, if it is there.
+    #[must_use]
+    pub fn file(&self, file: usize) -> Option<&File> {
+        self.files[file].as_ref()
+    }
+
+    /// Returns the number of pairs of thread and kind that hold a file.
+    #[must_use]
+    pub fn global_count(&self, file: usize) -> usize {
+        let holders = self.holders(file).map(|handle| (handle.thread, handle.kind));
+        holders.collect::<BTreeSet<_>>().len()
+    }
+
+    /// Returns the number of open handles that a thread has to a file.
+    #[must_use]
+    pub fn local_count(&self, file: usize, thread: usize) -> usize {
+        self.holders(file).filter(|handle| handle.thread == thread).count()
+    }
+
+    fn holders(&self, file: usize) -> impl Iterator<Item = &Handle> {
+        self.handles.iter().filter(move |handle| handle.open && handle.file == file)
+    }
+
+    /// Opens a file; the handle comes after all others.
+    ///
+    /// # Errors
+    /// Why not; nothing has changed then.
+    pub fn open(
+        &mut self,
+        file: usize,
+        (thread, kind): (usize, Kind),
+        configuration: Configuration,
+    ) -> Outcome<()> {
+        if let Some(holder) = self.holders(file).next() {
+            let held = holder.configuration;
+            if held != configuration {
+                return Err(difference(held, configuration));
+            }
+        } else if self.files[file].as_ref().is_some_and(|file| file.key != configuration.key) {
+            return Err(Refusal::Key);
+        }
+        let fresh = File { key: configuration.key, version: None, notes: BTreeSet::new() };
+        let mut found = self.files[file].clone().unwrap_or(fresh);
+        let ready = self.holders(file).any(|holder| holder.kind == kind);
+        let outcome = match kind {
+            Kind::Typed if !ready => bring_up(&mut found, configuration),
+            Kind::Typed | Kind::Dynamic => Ok(()),
+        };
+        // A file that was made for an opening that failed is there all the same.
+        self.files[file] = Some(found);
+        outcome?;
+        self.handles.push(Handle { file, thread, kind, open: true, configuration });
+        Ok(())
+    }
+
+    /// Tells whether opening would run a migration.
+    #[must_use]
+    pub fn migrates(&self, file: usize, kind: Kind, configuration: Configuration) -> bool {
+        let mut tried = self.clone();
+        let before = self.files[file].as_ref().and_then(|file| file.version);
+        let outcome = tried.open(file, (0, kind), configuration);
+        let raised = tried.files[file].as_ref().is_some_and(|file| file.version > before);
+        configuration.migration.is_some()
+            && before.is_some()
+            && (outcome == Err(Refusal::Migration) || (outcome.is_ok() && raised))
+    }
+
+    /// Closes a handle; tells whether it was open.
+    ///
+    /// # Errors
+    /// [`Refusal::OtherThread`].
+    pub fn close(&mut self, handle: usize, thread: usize) -> Outcome<bool> {
+        let handle = &mut self.handles[handle];
+        if handle.thread != thread {
+            return Err(Refusal::OtherThread);
+        }
+        Ok(std::mem::replace(&mut handle.open, false))
+    }
+
+    /// Drops a handle, on whichever thread.
+    pub fn drop_handle(&mut self, handle: usize) {
+        self.handles.remove(handle);
+    }
+
+    /// Looks at the file of a handle.
+    ///
+    /// # Errors
+    /// [`Refusal::OtherThread`], [`Refusal::Closed`].
+    pub fn look(&self, handle: usize, thread: usize) -> Outcome<&File> {
+        let handle = &self.handles[handle];
+        if handle.thread != thread {
+            return Err(Refusal::OtherThread);
+        }
+        let file = self.files[handle.file].as_ref();
+        file.filter(|_| handle.open).ok_or(Refusal::Closed)
+    }
+
+    /// Adds a note to the file of a handle.
+    ///
+    /// # Errors
+    /// As [`Instances::look`]; [`Refusal::NoClass`].
+    pub fn note(&mut self, handle: usize, thread: usize, note: u8) -> Outcome<()> {
+        if self.look(handle, thread)?.version.is_none() {
+            return Err(Refusal::NoClass);
+        }
+        let file = self.files[self.handles[handle].file].as_mut();
+        file.map(|file| file.notes.insert(note));
+        Ok(())
+    }
+
+    /// Copies the file of a handle to the one place for its copies.
+    ///
+    /// # Errors
+    /// As [`Instances::look`]; [`Refusal::Exists`].
+    pub fn copy(&mut self, handle: usize, thread: usize) -> Outcome<()> {
+        self.look(handle, thread)?;
+        match std::mem::replace(&mut self.copies[self.handles[handle].file], true) {
+            true => Err(Refusal::Exists),
+            false => Ok(()),
+        }
+    }
+
+    /// Deletes a file; tells whether it was there.
+    ///
+    /// # Errors
+    /// [`Refusal::StillOpen`].
+    pub fn delete(&mut self, file: usize) -> Outcome<bool> {
+        match self.global_count(file) {
+            0 => Ok(self.files[file].take().is_some()),
+            count => Err(Refusal::StillOpen(count)),
+        }
+    }
+
+    /// Compacts a file; tells whether nobody had it open.
+    ///
+    /// # Errors
+    /// [`Refusal::Key`].
+    pub fn compact(&mut self, file: usize, key: u8) -> Outcome<bool> {
+        if self.global_count(file) > 0 {
+            return Ok(false);
+        }
+        let fresh = File { key, version: None, notes: BTreeSet::new() };
+        let found = self.files[file].get_or_insert(fresh);
+        if found.key == key { Ok(true) } else { Err(Refusal::Key) }
+    }
+}
+
+fn difference(held: Configuration, asked: Configuration) -> Refusal {
+    if held.key != asked.key {
+        return Refusal::OtherKey;
+    }
+    match (held.migration, asked.migration) {
+        (Some(one), Some(other)) if one != other => Refusal::OtherMigration,
+        _ => Refusal::Other,
+    }
+}
+
+/// Gives a file the classes and the version of a configuration.
+fn bring_up(file: &mut File, configuration: Configuration) -> Outcome<()> {
+    if file.version.is_some_and(|version| version > configuration.version) {
+        return Err(Refusal::VersionLower);
+    }
+    let migrates = file.version.is_some_and(|version| version < configuration.version);
+    if migrates && configuration.migration.is_some_and(|migration| migration.fails) {
+        return Err(Refusal::Migration);
+    }
+    file.version = Some(configuration.version);
+    Ok(())
+}

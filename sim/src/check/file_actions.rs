@@ -1,0 +1,482 @@
+//! Actions on files under crashes at every step and errors of the disk: carried out once, nothing
+//! lost, nothing replaced.
+//!
+//! Whatever is interrupted is started again; then everything is as if it had been carried out
+//! before, or as if it had not been asked for.
+
+use super::notes::{broken, notes, read};
+use super::promises::{A1, R1, R2, R3, R4};
+use super::world::World;
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use crate::fs::{Disk, Fault, Fork, Injection, SimFs};
+use crate::rng::Rng;
+use fastness::auth::Time;
+use fastness::config::{App, Configuration, MemoryPlaces, User};
+use fastness::instance::Instances;
+use fastness::vfs::{Access, Vfs as _};
+use fastness::{Error, FileErrorCause, InstanceError};
+use fastness_models::file_actions::{Action, Backup, FileActions, InTheWay, Outcome};
+use fastness_models::{Kind, Op};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(super) const CHECK: Check = Check {
+    name: "file-actions",
+    about: "backups and deletions of files, under crashes and errors at every step",
+    invariants: &[R1, R2, R3, R4, A1],
+    marks: &[
+        "backed up at once",
+        "backed up to another file system",
+        "backed up at the start",
+        "deleted at the start",
+        "the file was not there",
+        "something was in the way",
+        "a finished copy was taken for done",
+        "refused while open",
+        "nothing was recorded",
+        "crash while recording",
+        "crash while executing",
+        "crash while starting",
+        "failed and carried out later",
+        "a new file after a reset stayed",
+    ],
+    recipe: Recipe {
+        mix: &[
+            (Kind::UseInstance, 12),
+            (Kind::Require, 8),
+            (Kind::Execute, 6),
+            (Kind::Obstruct, 2),
+            (Kind::Inject, 3),
+            (Kind::Reopen, 3),
+            (Kind::Kill, 1),
+            (Kind::PowerLoss, 2),
+        ],
+        ops_min: 10,
+        ops_max: 40,
+    },
+    body,
+};
+
+const FILES: usize = 2;
+/// Of more forks than this some are left out.
+const FORKS_MAX: usize = 3;
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let ground = Ground::new(&world)?;
+    let fs = ground.boot(Disk::default());
+    let instances = ground.start(&fs).map_err(broken)?;
+    let mut run = Run {
+        ground: &ground,
+        probe,
+        fs,
+        instances,
+        state: FileActions::default(),
+        targets: Vec::new(),
+        acted: [false; FILES],
+    };
+    for (step, op) in plan.ops.iter().enumerate() {
+        run.act(*op).map_err(|violation| violation.at(step))?;
+    }
+    run.restart(run.fs.disk())
+}
+
+/// What all machines of a run have in common.
+struct Ground<'w> {
+    world: &'w World,
+    app: App,
+    files: Vec<Configuration>,
+}
+
+impl<'w> Ground<'w> {
+    fn new(world: &'w World) -> Result<Self, Violation> {
+        let app = App::new("/sim").places(Arc::new(MemoryPlaces::default()));
+        let app = app.default_module(notes());
+        let build = |file: usize| {
+            let user = User::new("user", "http://host/auth")?;
+            let builder = Configuration::sync_builder(&app, &user, ["/~/a", "/~/b"][file])?;
+            match world.twin {
+                Twin::Plain => builder.build(),
+                Twin::Encrypted => builder.encryption_key(&[0x4b; 64])?.build(),
+            }
+        };
+        let files = (0..FILES).map(build).collect::<Result<_, Error>>().map_err(broken)?;
+        Ok(Self { world, app, files })
+    }
+
+    /// Starts a machine. In half of the plans backups go to another file system.
+    fn boot(&self, disk: Disk) -> SimFs {
+        let fs = self.world.boot(disk);
+        if self.world.salt & 1 == 0 {
+            fs.set_apart();
+        }
+        fs
+    }
+
+    fn start(&self, fs: &SimFs) -> Result<Instances, Error> {
+        Instances::start(&self.app, self.world.options_without_key(fs))
+    }
+
+    fn number(&self, path: &Path) -> Option<usize> {
+        self.files.iter().position(|file| file.path() == path)
+    }
+}
+
+struct Run<'g> {
+    ground: &'g Ground<'g>,
+    probe: &'g mut Probe,
+    fs: SimFs,
+    instances: Instances,
+    state: FileActions,
+    /// Where backups go, by their number.
+    targets: Vec<PathBuf>,
+    /// Files for which an action was carried out.
+    acted: [bool; FILES],
+}
+
+impl Run<'_> {
+    fn act(&mut self, op: Op) -> Result<(), Violation> {
+        self.probe.count(op.kind.name(), 1);
+        let file = usize::from(op.a) % FILES;
+        match op.kind {
+            Kind::UseInstance => self.note(file, op),
+            Kind::Require => self.require(file, op),
+            Kind::Execute => self.execute(file, op),
+            Kind::Obstruct => self.obstruct(file, op),
+            Kind::Inject => self.fail(file, op),
+            Kind::Reopen | Kind::Kill => self.restart(self.fs.disk()),
+            Kind::PowerLoss => {
+                let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
+                self.restart(disk)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn note(&mut self, file: usize, op: Op) -> Result<(), Violation> {
+        let opened = self.instances.open(&self.ground.files[file]).map_err(broken)?;
+        let note = i64::from(op.c);
+        opened.transact(|txn| txn.upsert("Note", note).map(drop)).map_err(broken)?;
+        self.state.note(file, op.c);
+        if self.instances.execute(&self.ground.files[file]).is_ok() {
+            return Err(Violation::new(R1.id, "executed while it is open"));
+        }
+        if self.state.pending.contains_key(&file) {
+            self.probe.mark("refused while open");
+        }
+        if self.acted[file] {
+            self.probe.mark("a new file after a reset stayed");
+        }
+        Ok(())
+    }
+
+    /// Records an action, with a crash at every call on the way.
+    fn require(&mut self, file: usize, op: Op) -> Result<(), Violation> {
+        let before = self.state.clone();
+        let configuration = &self.ground.files[file];
+        self.fs.record();
+        if op.b.is_multiple_of(4) {
+            self.instances.require_deletion(configuration).map_err(broken)?;
+            self.state.require(file, Action::Delete);
+        } else {
+            let reset = self.instances.require_reset(configuration, Time(0)).map_err(broken)?;
+            self.state.require(file, Action::BackUp(self.targets.len()));
+            self.targets.push(reset.backup_file().to_path_buf());
+        }
+        let after = self.state.clone();
+        if op.c.is_multiple_of(4) {
+            self.crashes("crash while recording", &[before, after.clone()])?;
+        }
+        // What was acknowledged is durable.
+        let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
+        self.lands(disk, &[after])
+    }
+
+    /// Carries out an action, with a crash at every call on the way.
+    fn execute(&mut self, file: usize, op: Op) -> Result<(), Violation> {
+        let before = self.state.clone();
+        self.fs.record();
+        let found = told(self.instances.execute(&self.ground.files[file]))?;
+        let expected = self.state.execute(file);
+        if found != expected {
+            let text = format!("expected {expected:?}, found {found:?}");
+            return Err(Violation::new(R1.id, text));
+        }
+        self.probe.mark(match found {
+            None => "nothing was recorded",
+            Some(Ok(true)) => "backed up at once",
+            Some(Ok(false)) => "the file was not there",
+            Some(Err(InTheWay)) => "something was in the way",
+        });
+        self.acted[file] |= found == Some(Ok(true));
+        let backed_up = self.state.backups.len() > before.backups.len();
+        if backed_up && self.ground.world.salt & 1 == 0 {
+            self.probe.mark("backed up to another file system");
+        }
+        self.compare(&self.instances, &self.fs, &self.state)?;
+        if op.b.is_multiple_of(2) {
+            let after = self.state.clone();
+            self.crashes("crash while executing", &[before, after.clone()])?;
+            let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
+            self.lands(disk, &[after])?;
+        }
+        Ok(())
+    }
+
+    /// Puts something where the backup goes: what is none of ours, or a copy that is finished.
+    fn obstruct(&mut self, file: usize, op: Op) -> Result<(), Violation> {
+        let Some(Action::BackUp(number)) = self.state.pending.get(&file).copied() else {
+            return Ok(());
+        };
+        if self.state.backups.contains_key(&number) {
+            return Ok(());
+        }
+        let (source, target) = (self.ground.files[file].path(), &self.targets[number]);
+        if op.b.is_multiple_of(2) {
+            if self.state.files.contains_key(&file) {
+                let disk = self.fs.disk();
+                // The attempt made the file durable first.
+                self.fs.tamper(|own| {
+                    own.copy_from(&disk, (source, source));
+                    own.copy_from(&disk, (source, target));
+                });
+                self.probe.mark("a finished copy was taken for done");
+                // Now, before the file changes.
+                return self.restart(self.fs.disk());
+            }
+            return Ok(());
+        }
+        let foreign = self.fs.open(target, Access::CreateNew).and_then(|file| {
+            file.write_at(b"none of ours", 0)?;
+            file.sync()?;
+            self.fs.sync_dir(target)
+        });
+        foreign.map_err(|error| Violation::new(A1.id, error.to_string()))?;
+        self.state.backups.insert(number, Backup::Foreign);
+        Ok(())
+    }
+
+    /// Carries out an action while calls fail; then again when they do not.
+    fn fail(&mut self, file: usize, op: Op) -> Result<(), Violation> {
+        let fault = [Fault::NoSpace, Fault::Io, Fault::SyncIo, Fault::Short][usize::from(op.b % 4)];
+        let injection =
+            Injection { fault, after: u32::from(op.c) % 60, lasting: (op.b / 4).is_multiple_of(2) };
+        let before = self.state.clone();
+        let mut after = before.clone();
+        let expected = after.execute(file);
+        self.fs.inject(injection);
+        let outcome = self.instances.execute(&self.ground.files[file]);
+        let met = self.fs.heal().is_some();
+        match (&outcome, expected) {
+            (Ok(there), Some(Ok(expected))) if *there == expected => {
+                self.state = after;
+                self.acted[file] |= *there;
+                // What is told as done is done.
+                self.compare(&self.instances, &self.fs, &self.state)?;
+                let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
+                let landed = [self.state.clone()];
+                return self.lands(disk, &landed);
+            }
+            (Err(_), Some(_)) if met => {}
+            (Err(error), _) if told::<bool>(Err(error.clone()))?.is_none() => return Ok(()),
+            (Err(Error::File { cause: FileErrorCause::Exists, .. }), Some(Err(InTheWay))) => {
+                return Ok(());
+            }
+            _ => {
+                let text = format!("expected {expected:?}, found {outcome:?}");
+                return Err(Violation::new(R3.id, text));
+            }
+        }
+        let pending = self
+            .instances
+            .pending_actions()
+            .iter()
+            .any(|action| action.path == self.ground.files[file].path());
+        if !pending {
+            return Err(Violation::new(R3.id, "what failed is no longer recorded"));
+        }
+        // Wherever it stopped, the next start does the rest.
+        let mut done = before;
+        let outcomes = done.start();
+        self.probe.mark("failed and carried out later");
+        let disk = match op.c.is_multiple_of(2) {
+            true => self.fs.disk(),
+            false => self.ground.world.rng(|rng| self.fs.disk().power_loss(rng)),
+        };
+        self.lands(disk.clone(), std::slice::from_ref(&done))?;
+        outcomes.iter().for_each(|(file, outcome)| self.acted[*file] |= *outcome == Ok(true));
+        self.state = done;
+        self.boot(disk)
+    }
+
+    /// Ends the process and starts it again on this disk, with a crash at every call on the way.
+    fn restart(&mut self, disk: Disk) -> Result<(), Violation> {
+        let before = self.state.clone();
+        let fs = self.ground.boot(disk);
+        fs.record();
+        let instances = self.ground.start(&fs).map_err(broken)?;
+        let expected = self.state.start();
+        let mut found = Vec::new();
+        for executed in instances.executed_at_start() {
+            let Some(file) = self.ground.number(&executed.action.path) else {
+                return Err(Violation::new(R4.id, format!("not ours: {executed:?}")));
+            };
+            let outcome = told(executed.outcome.clone())?;
+            found.push((file, outcome.unwrap_or(Ok(false))));
+        }
+        if found != expected {
+            let text = format!("expected {expected:?}, found {found:?}");
+            return Err(Violation::new(R4.id, text));
+        }
+        for (file, outcome) in expected {
+            self.acted[file] |= outcome == Ok(true);
+            let action = before.pending.get(&file);
+            self.probe.mark(match (outcome, action) {
+                (Err(InTheWay), _) => "something was in the way",
+                (Ok(false), _) => "the file was not there",
+                (Ok(true), Some(Action::Delete)) => "deleted at the start",
+                (Ok(true), _) => "backed up at the start",
+            });
+        }
+        self.fs = fs;
+        self.instances = instances;
+        self.compare(&self.instances, &self.fs, &self.state)?;
+        if before.pending.is_empty() {
+            return Ok(());
+        }
+        let after = self.state.clone();
+        self.crashes("crash while starting", &[before, after])
+    }
+
+    /// Starts on a disk whose state is known.
+    fn boot(&mut self, disk: Disk) -> Result<(), Violation> {
+        self.fs = self.ground.boot(disk);
+        self.instances = self.ground.start(&self.fs).map_err(broken)?;
+        self.compare(&self.instances, &self.fs, &self.state)
+    }
+
+    /// After a crash at each call that was recorded, a start lands on one of the states.
+    fn crashes(&mut self, mark: &'static str, states: &[FileActions]) -> Result<(), Violation> {
+        let forks = self.fs.take_forks();
+        let world = self.ground.world;
+        let one_in = forks.len().div_ceil(FORKS_MAX).max(1);
+        for Fork { at, disk } in forks {
+            if !world.rng(|rng| rng.one_in(one_in)) {
+                continue;
+            }
+            let disk = world.rng(|rng| match rng.one_in(2) {
+                true => disk.power_loss(rng),
+                false => disk.clone(),
+            });
+            self.lands(disk, states)?;
+            self.probe.crash(at.name());
+            self.probe.mark(mark);
+        }
+        Ok(())
+    }
+
+    /// A start on this disk lands where a start from one of the states does, also when it is
+    /// interrupted, and a second one changes nothing.
+    fn lands(&mut self, mut disk: Disk, states: &[FileActions]) -> Result<(), Violation> {
+        let world = self.ground.world;
+        if world.rng(|rng| rng.one_in(3)) {
+            let fs = self.ground.boot(disk.clone());
+            fs.record();
+            drop(self.ground.start(&fs).map_err(broken)?);
+            let mut forks = fs.take_forks();
+            if !forks.is_empty() {
+                let at = world.rng(|rng| rng.below(forks.len()));
+                let mut rng = Rng::new(world.rng(Rng::next));
+                disk = forks.swap_remove(at).disk.power_loss(&mut rng);
+            }
+        }
+        for _ in 0..2 {
+            let fs = self.ground.boot(disk);
+            let instances = self.ground.start(&fs).map_err(broken)?;
+            let mut told = None;
+            let landed = states.iter().any(|state| {
+                let mut state = state.clone();
+                state.start();
+                let outcome = self.compare(&instances, &fs, &state);
+                let same = outcome.is_ok();
+                told = told.take().or(outcome.err());
+                same
+            });
+            if !landed {
+                return Err(told.unwrap_or_else(|| Violation::new(R1.id, "no state to land on")));
+            }
+            drop(instances);
+            disk = fs.disk();
+        }
+        Ok(())
+    }
+
+    /// Files, backups and what is recorded are those of the state.
+    fn compare(
+        &self,
+        instances: &Instances,
+        fs: &SimFs,
+        state: &FileActions,
+    ) -> Result<(), Violation> {
+        let disk = fs.disk();
+        for (file, configuration) in self.ground.files.iter().enumerate() {
+            let there = disk.len(configuration.path()).is_some();
+            if there != state.files.contains_key(&file) {
+                let text = format!("file {file} is there: {there}, expected otherwise");
+                return Err(Violation::new(R1.id, text));
+            }
+            let Some(notes) = state.files.get(&file) else { continue };
+            self.holds(instances, configuration, notes)?;
+        }
+        for (number, target) in self.targets.iter().enumerate() {
+            let there = disk.len(target).is_some();
+            match state.backups.get(&number) {
+                None if !there => {}
+                Some(Backup::Foreign) if disk.len(target) == Some(12) => {}
+                Some(Backup::Of(notes)) if there => {
+                    let backup = self.ground.files[0].recovery_of(target);
+                    self.holds(instances, &backup, notes)?;
+                }
+                expected => {
+                    let text = format!("backup {number}: {there}, expected {expected:?}");
+                    return Err(Violation::new(R2.id, text));
+                }
+            }
+        }
+        let found = instances.pending_actions();
+        let found: Vec<_> = found.iter().map(|it| self.ground.number(&it.path)).collect();
+        let expected: Vec<_> = state.pending.keys().map(|file| Some(*file)).collect();
+        if found != expected {
+            let text = format!("recorded for {found:?}, expected {expected:?}");
+            return Err(Violation::new(R3.id, text));
+        }
+        Ok(())
+    }
+
+    fn holds(
+        &self,
+        instances: &Instances,
+        configuration: &Configuration,
+        notes: &std::collections::BTreeSet<u8>,
+    ) -> Result<(), Violation> {
+        let found = instances.open_dynamic(configuration).and_then(|instance| read(&instance));
+        match found {
+            Ok(found) if found == *notes => Ok(()),
+            found => {
+                let path = configuration.path().display();
+                let text = format!("{path}: expected {notes:?}, found {found:?}");
+                Err(Violation::new(R2.id, text))
+            }
+        }
+    }
+}
+
+/// What the model calls an outcome: none if nothing is recorded.
+fn told<T: Into<bool>>(outcome: Result<T, Error>) -> Result<Option<Outcome>, Violation> {
+    match outcome {
+        Ok(there) => Ok(Some(Ok(there.into()))),
+        Err(Error::Instance(InstanceError::NoAction { .. })) => Ok(None),
+        Err(Error::File { cause: FileErrorCause::Exists, .. }) => Ok(Some(Err(InTheWay))),
+        Err(error) => Err(broken(error)),
+    }
+}

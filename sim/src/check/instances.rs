@@ -1,0 +1,449 @@
+//! Instances: handles of several threads and kinds to two files, by configurations that differ,
+//! against the model, `models::instances`. The threads are simulated; who waits for whom is what
+//! loom explores.
+
+use super::notes::{broken, notes, read, told};
+use super::promises::{A1, J1, J2, J3, J4, J5, J6, J7};
+use super::world::World;
+use super::{Check, Plan, Probe, Recipe, Twin, Violation, quiet};
+use crate::fs::{Disk, SimFs};
+use fastness::config::{App, Configuration, Hook, MemoryPlaces};
+use fastness::instance::{Instance, Instances, ThreadNumber, Threads};
+use fastness::{Error, InstanceError};
+use fastness_models::instances::{self as model, Migration, Outcome, Refusal};
+use fastness_models::{Kind, Op};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub(super) const CHECK: Check = Check {
+    name: "instances",
+    about: "who has which file open: threads, kinds, configurations, failures, deletion",
+    invariants: &[J1, J2, J3, J4, J5, J6, J7, A1],
+    marks: &[
+        "open on two threads",
+        "open as two kinds",
+        "refused another key",
+        "refused another migration",
+        "refused another configuration",
+        "opened after another configuration",
+        "refused by the file",
+        "opening failed in the migration",
+        "opening panicked in the migration",
+        "a migration met its own claim",
+        "a UI thread did not wait",
+        "migrated beside a dynamic instance",
+        "dropped on another thread",
+        "used on another thread",
+        "used after closing",
+        "closed twice",
+        "a transaction within a transaction",
+        "deletion refused",
+        "deleted",
+        "compaction refused",
+        "copied",
+        "copy refused",
+    ],
+    recipe: Recipe {
+        mix: &[
+            (Kind::OpenInstance, 24),
+            (Kind::CloseInstance, 16),
+            (Kind::UseInstance, 12),
+            (Kind::DeleteFile, 3),
+            (Kind::Compact, 2),
+            (Kind::Copy, 1),
+        ],
+        ops_min: 20,
+        ops_max: 60,
+    },
+    body,
+};
+
+const FILES: usize = 2;
+const THREADS: usize = 3;
+/// A thread that is marked as a UI thread.
+const UI: usize = THREADS;
+/// Names of migrations. Two of them have one hash, which makes no two configurations equal.
+const MIGRATIONS: [&str; 4] = ["Aa", "BB", "fails", "panics"];
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let mut run = Run::new(&world, probe)?;
+    for (step, op) in plan.ops.iter().enumerate() {
+        let outcome = run.act(*op).and_then(|()| run.compare());
+        outcome.map_err(|violation| violation.at(step))?;
+    }
+    run.end()
+}
+
+/// The thread that is being simulated.
+#[derive(Debug, Default)]
+struct Current(AtomicUsize);
+
+impl Threads for Current {
+    fn current(&self) -> ThreadNumber {
+        ThreadNumber(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl Current {
+    fn on<T>(&self, thread: usize, body: impl FnOnce() -> T) -> T {
+        let before = self.0.swap(thread, Ordering::Relaxed);
+        let outcome = body();
+        self.0.store(before, Ordering::Relaxed);
+        outcome
+    }
+}
+
+/// What migrations reach for: the registry that runs them, and the configuration.
+type Reach = Arc<Mutex<Option<(Instances, Configuration)>>>;
+
+struct Run<'a> {
+    world: &'a World,
+    probe: &'a mut Probe,
+    app: App,
+    fs: SimFs,
+    threads: Arc<Current>,
+    instances: Instances,
+    reach: Reach,
+    met: Arc<Mutex<Vec<Error>>>,
+    handles: Vec<Instance>,
+    model: model::Instances,
+    /// Which configuration each file was opened by last.
+    last: [Option<u8>; FILES],
+}
+
+impl<'a> Run<'a> {
+    fn new(world: &'a World, probe: &'a mut Probe) -> Result<Self, Violation> {
+        let fs = world.boot(Disk::default());
+        let app = App::new("/sim").places(Arc::new(MemoryPlaces::default()));
+        let app = app.default_module(notes());
+        let threads = Arc::new(Current::default());
+        let options = world.options_without_key(&fs);
+        let instances = Instances::start_with(&app, options, Arc::clone(&threads) as _);
+        let instances = instances.map_err(broken)?;
+        let (reach, met) = (Reach::default(), Arc::default());
+        let (handles, model) = (Vec::new(), model::Instances::new(FILES));
+        let last = [None; FILES];
+        Ok(Self { world, probe, app, fs, threads, instances, reach, met, handles, model, last })
+    }
+
+    fn act(&mut self, op: Op) -> Result<(), Violation> {
+        self.probe.count(op.kind.name(), 1);
+        let handle = usize::from(op.a).checked_rem(self.handles.len());
+        match (op.kind, handle) {
+            (Kind::OpenInstance, _) => self.open(op),
+            (Kind::CloseInstance, Some(handle)) => self.close(handle, op),
+            (Kind::UseInstance, Some(handle)) => self.make_use(handle, op),
+            (Kind::Copy, Some(handle)) => self.copy(handle, op),
+            (Kind::DeleteFile, _) => self.delete(op),
+            (Kind::Compact, _) => self.compact(op),
+            _ => Ok(()),
+        }
+    }
+
+    /// Configurations are built anew each time; only what they say makes them equal.
+    fn configuration(&self, number: u8) -> model::Configuration {
+        let base = u8::from(self.world.twin == Twin::Encrypted);
+        let migration = |number: u8| Some(Migration { number, fails: number >= 2 });
+        let of = |version, migration| model::Configuration { key: base, version, migration };
+        match number % 8 {
+            0 | 1 => of(1, None),
+            2 => model::Configuration { key: 2, ..of(1, None) },
+            3 => of(2, None),
+            4 => of(2, migration(0)),
+            5 => of(2, migration(1)),
+            6 => of(3, migration(2)),
+            _ => of(3, migration(3)),
+        }
+    }
+
+    fn build(&self, file: usize, wanted: model::Configuration) -> Result<Configuration, Violation> {
+        let build = || {
+            let builder = Configuration::builder(&self.app).name(["a", "b"][file])?;
+            let builder = builder.schema_version(i64::from(wanted.version))?;
+            let builder = match wanted.key {
+                0 => builder,
+                number => builder.encryption_key(&[number; 64])?,
+            };
+            match wanted.migration {
+                Some(migration) => builder.migration(self.migration(migration)).build(),
+                None => builder.build(),
+            }
+        };
+        build().map_err(broken)
+    }
+
+    /// A migration that tries what must not wait, then goes on, fails or panics.
+    fn migration(&self, migration: Migration) -> Hook {
+        let name = MIGRATIONS[usize::from(migration.number) % MIGRATIONS.len()];
+        let (reach, met) = (Arc::clone(&self.reach), Arc::clone(&self.met));
+        let threads = Arc::clone(&self.threads);
+        Hook::migration(name, move |_| {
+            let reached = lock(&reach).clone();
+            if let Some((instances, configuration)) = reached {
+                let mut met = lock(&met);
+                met.extend(instances.open(&configuration).err());
+                met.extend(threads.on(UI, || instances.open_dynamic(&configuration)).err());
+                met.extend(threads.on(UI, || instances.delete(&configuration)).err());
+            }
+            match name {
+                "fails" => Err(Error::TransactionFailed),
+                "panics" => panic!("as planned"),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn open(&mut self, op: Op) -> Result<(), Violation> {
+        let (file, thread) = (usize::from(op.c) % FILES, usize::from(op.a) % THREADS);
+        let kind = [model::Kind::Typed, model::Kind::Dynamic][usize::from(op.a) / THREADS % 2];
+        let wanted = self.configuration(op.b);
+        let configuration = self.build(file, wanted)?;
+        let migrates = self.model.migrates(file, kind, wanted);
+        let beside = self.model.global_count(file) > 0;
+        *lock(&self.reach) = Some((self.instances.clone(), configuration.clone()));
+        let ui = self.threads.on(UI, || self.instances.mark_ui_thread());
+        let opened = quiet::catch(|| {
+            self.threads.on(thread, || match kind {
+                model::Kind::Typed => self.instances.open(&configuration),
+                model::Kind::Dynamic => self.instances.open_dynamic(&configuration),
+            })
+        });
+        self.threads.0.store(0, Ordering::Relaxed);
+        drop(ui);
+        *lock(&self.reach) = None;
+        self.waited(migrates)?;
+        let opened = match opened {
+            Ok(opened) => told(opened)?,
+            Err(said) if said.contains("as planned") => {
+                self.probe.mark("opening panicked in the migration");
+                Err(Refusal::Migration)
+            }
+            Err(said) => return Err(Violation::new(super::NO_PANIC.id, said)),
+        };
+        let expected = self.model.open(file, (thread, kind), wanted);
+        let outcome = opened.as_ref().map(drop).map_err(|refusal| *refusal);
+        same(if expected.is_err() { J2.id } else { J3.id }, &outcome, &expected)?;
+        self.mark_opened((file, op.b % 8), outcome, migrates && beside);
+        self.handles.extend(opened);
+        Ok(())
+    }
+
+    fn mark_opened(&mut self, opened: (usize, u8), outcome: Outcome<()>, beside: bool) {
+        let ((file, by), probe) = (opened, &mut *self.probe);
+        match outcome {
+            Err(Refusal::OtherKey) => probe.mark("refused another key"),
+            Err(Refusal::OtherMigration) => probe.mark("refused another migration"),
+            Err(Refusal::Other) => probe.mark("refused another configuration"),
+            Err(Refusal::Key | Refusal::VersionLower) => probe.mark("refused by the file"),
+            Err(Refusal::Migration) => probe.mark("opening failed in the migration"),
+            Err(_) => {}
+            Ok(()) => {
+                if beside {
+                    probe.mark("migrated beside a dynamic instance");
+                }
+                if self.last[file].is_some_and(|last| last / 2 != by / 2) {
+                    probe.mark("opened after another configuration");
+                }
+                self.last[file] = Some(by);
+            }
+        }
+        let open = self.model.handles().iter().filter(|it| it.open && it.file == file);
+        let (threads, kinds): (BTreeSet<_>, BTreeSet<_>) =
+            open.map(|handle| (handle.thread, handle.kind)).unzip();
+        if threads.len() > 1 {
+            probe.mark("open on two threads");
+        }
+        if kinds.len() > 1 {
+            probe.mark("open as two kinds");
+        }
+    }
+
+    /// What a migration tried was refused, and nobody waited.
+    fn waited(&mut self, migrates: bool) -> Result<(), Violation> {
+        let met = std::mem::take(&mut *lock(&self.met));
+        let is = |error: &Error, ui: bool| match error {
+            Error::Instance(InstanceError::AtWork { .. }) => !ui,
+            Error::Instance(InstanceError::UiThread { .. }) => ui,
+            _ => false,
+        };
+        match &met[..] {
+            [] if !migrates => Ok(()),
+            [own, open, delete]
+                if migrates && is(own, false) && is(open, true) && is(delete, true) =>
+            {
+                self.probe.mark("a migration met its own claim");
+                self.probe.mark("a UI thread did not wait");
+                Ok(())
+            }
+            met => Err(Violation::new(J5.id, format!("migrates: {migrates}, met {met:?}"))),
+        }
+    }
+
+    fn close(&mut self, handle: usize, op: Op) -> Result<(), Violation> {
+        let own = self.model.handles()[handle].thread;
+        let other = (own + 1) % THREADS;
+        let open = self.model.handles()[handle].open;
+        if op.b % 4 == 3 {
+            let dropped = self.handles.remove(handle);
+            self.threads.on(other, || drop(dropped));
+            self.model.drop_handle(handle);
+            if open {
+                self.probe.mark("dropped on another thread");
+            }
+            return Ok(());
+        }
+        let thread = if op.b % 4 == 2 { other } else { own };
+        let closed = told(self.threads.on(thread, || self.handles[handle].close()))?;
+        same(J6.id, &closed, &self.model.close(handle, thread))?;
+        if closed == Ok(false) {
+            self.probe.mark("closed twice");
+        }
+        Ok(())
+    }
+
+    fn make_use(&mut self, handle: usize, op: Op) -> Result<(), Violation> {
+        let own = self.model.handles()[handle].thread;
+        let thread = if op.b % 8 == 7 { (own + 1) % THREADS } else { own };
+        let used = &self.handles[handle];
+        let found = if op.b.is_multiple_of(2) {
+            let outcome = self.threads.on(thread, || read(used));
+            let expected = self.model.look(handle, thread).map(|file| file.notes.clone());
+            let found = told(outcome)?;
+            same(A1.id, &found, &expected)?;
+            found.map(drop)
+        } else {
+            let mut nested = None;
+            let outcome = self.threads.on(thread, || {
+                used.transact(|txn| {
+                    nested = Some((used.transact(|_| Ok(())), used.close()));
+                    txn.upsert("Note", i64::from(op.c)).map(drop)
+                })
+            });
+            let found = told(outcome)?;
+            same(A1.id, &found, &self.model.note(handle, thread, op.c))?;
+            self.nested(nested)?;
+            found
+        };
+        match found {
+            Err(Refusal::OtherThread) => self.probe.mark("used on another thread"),
+            Err(Refusal::Closed) => self.probe.mark("used after closing"),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Within a transaction neither another one nor closing is possible.
+    fn nested(
+        &mut self,
+        nested: Option<(Result<(), Error>, Result<bool, Error>)>,
+    ) -> Result<(), Violation> {
+        let Some((transaction, closed)) = nested else { return Ok(()) };
+        let refused = |error: Option<Error>| {
+            matches!(error, Some(Error::Instance(InstanceError::InTransaction { .. })))
+        };
+        if refused(transaction.err()) && refused(closed.err()) {
+            self.probe.mark("a transaction within a transaction");
+            return Ok(());
+        }
+        Err(Violation::new(J6.id, "a transaction was not alone on its thread"))
+    }
+
+    fn copy(&mut self, handle: usize, op: Op) -> Result<(), Violation> {
+        let held = self.model.handles()[handle];
+        let thread = if op.b % 8 == 7 { (held.thread + 1) % THREADS } else { held.thread };
+        let target = ["/sim/copy-a", "/sim/copy-b"][held.file];
+        let copied = self.threads.on(thread, || self.handles[handle].write_copy(target));
+        let copied = told(copied)?;
+        same(A1.id, &copied, &self.model.copy(handle, thread))?;
+        match copied {
+            Ok(()) => self.probe.mark("copied"),
+            Err(Refusal::Exists) => self.probe.mark("copy refused"),
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, op: Op) -> Result<(), Violation> {
+        let (file, thread) = (usize::from(op.b) % FILES, usize::from(op.a) % THREADS);
+        let configuration = self.build(file, self.configuration(op.c))?;
+        let deleted = self.threads.on(thread, || self.instances.delete(&configuration));
+        let deleted = told(deleted)?;
+        same(J4.id, &deleted, &self.model.delete(file))?;
+        match deleted {
+            Ok(true) => self.probe.mark("deleted"),
+            Err(_) => self.probe.mark("deletion refused"),
+            Ok(false) => {}
+        }
+        Ok(())
+    }
+
+    fn compact(&mut self, op: Op) -> Result<(), Violation> {
+        let (file, wanted) = (usize::from(op.b) % FILES, self.configuration(op.c));
+        let configuration = self.build(file, wanted)?;
+        let compacted = told(self.instances.compact(&configuration))?;
+        same(J4.id, &compacted, &self.model.compact(file, wanted.key))?;
+        if compacted == Ok(false) {
+            self.probe.mark("compaction refused");
+        }
+        Ok(())
+    }
+
+    /// Counts are the model's, for every file and thread, and so are the files on the disk.
+    fn compare(&self) -> Result<(), Violation> {
+        for file in 0..FILES {
+            let configuration = self.build(file, self.configuration(0))?;
+            let found = self.instances.global_count(&configuration);
+            same(J1.id, &found, &self.model.global_count(file))?;
+            for thread in 0..=UI {
+                let found = self.threads.on(thread, || self.instances.local_count(&configuration));
+                same(J1.id, &found, &self.model.local_count(file, thread))?;
+            }
+            let there = self.fs.disk().len(configuration.path()).is_some();
+            same(J4.id, &there, &self.model.file(file).is_some())?;
+        }
+        for (one, other) in self.handles.iter().zip(self.handles.iter().skip(1)).take(4) {
+            let at =
+                |handle: &Instance| self.handles.iter().position(|it| std::ptr::eq(it, handle));
+            let (Some(one_at), Some(other_at)) = (at(one), at(other)) else { continue };
+            let (a, b) = (self.model.handles()[one_at], self.model.handles()[other_at]);
+            let alike = (a.file, a.thread, a.kind) == (b.file, b.thread, b.kind);
+            same(J1.id, &one.is_same(other), &(alike && a.open && b.open))?;
+        }
+        Ok(())
+    }
+
+    /// When all handles are gone every file is closed: it can be deleted, or opened by its key.
+    fn end(mut self) -> Result<(), Violation> {
+        while let Some(handle) = self.handles.pop() {
+            self.threads.on(UI, || drop(handle));
+            self.model.drop_handle(self.handles.len());
+        }
+        self.compare()?;
+        for file in 0..FILES {
+            let Some(there) = self.model.file(file) else { continue };
+            let wanted = model::Configuration { key: there.key, version: 9, migration: None };
+            let instance = self.instances.open_dynamic(&self.build(file, wanted)?);
+            let found = instance.and_then(|instance| read(&instance));
+            let found = found.map_err(|error| Violation::new(J7.id, error.to_string()))?;
+            same(J7.id, &found, &there.notes)?;
+        }
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(
+    invariant: &'static str,
+    found: &T,
+    expected: &T,
+) -> Result<(), Violation> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Violation::new(invariant, format!("expected {expected:?}, found {found:?}")))
+}
