@@ -2,7 +2,7 @@
 //! are those that the campaign would run first.
 
 use fastness_proptests::BODIES;
-use fastness_proptests::bodies::{auth_seeds, file_seeds, page_seeds, seal_seeds};
+use fastness_proptests::bodies::{auth_seeds, file_seeds, page_seeds, seal_seeds, server_seeds};
 use fastness_sim::check;
 use std::path::PathBuf;
 use std::{env, fs, io};
@@ -27,6 +27,7 @@ fn main() -> io::Result<()> {
             "file" => file_seeds(),
             "page" => page_seeds(),
             "seal" => seal_seeds(),
+            "server" => server_seeds(),
             "auth_users" => plans("auth"),
             check => plans(check),
         };

@@ -20,4 +20,5 @@ mod kill;
 mod opening;
 mod replay;
 mod schemas;
+mod server;
 mod tidy;

@@ -51,7 +51,7 @@ impl User {
     fn connect(address: SocketAddr, number: usize) -> Outcome<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(600)))?;
         let stream = BufReader::new(stream);
         Ok(Self { number, stream, token: String::new(), admin: "".into() })
     }

@@ -69,7 +69,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let admin_secret = accounts.appoint_admin(&hasher)?;
     let app = App {
         accounts: Arc::new(accounts),
-        turns: Turns::new(hasher, config.http.hashes_waiting),
+        turns: Turns::new(&hasher, config.http.hashes_waiting).map_err(StartError::System)?,
         gate: Mutex::new(Gate::new(config.limits, &OsEntropy).map_err(StartError::System)?),
         limits: config.http,
         next: AtomicU64::new(1),

@@ -7,12 +7,14 @@ mod auth;
 mod file;
 mod page;
 mod seal;
+mod server;
 mod sparse;
 
 pub use auth::{auth, auth_seeds};
 pub use file::{Mutate, file, file_bytes, file_key, file_seeds, mutate_file};
 pub use page::{page, page_seeds};
 pub use seal::{seal, seal_seeds};
+pub use server::{server, server_seeds};
 
 use fastness_sim::check;
 
@@ -40,6 +42,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "compaction", run: compaction },
     Body { name: "auth", run: auth },
     Body { name: "auth_users", run: auth_users },
+    Body { name: "server", run: server },
 ];
 
 fn twins(bytes: &[u8], plain: fn(&[u8]), encrypted: fn(&[u8])) {

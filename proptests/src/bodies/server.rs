@@ -1,0 +1,232 @@
+//! Any bytes as requests to a server, and as tokens.
+//!
+//! - H3 H4 H8 A token that was revoked, or never given out, and one of somebody else, get nothing.
+//! - H7 An access token that is not byte by byte as it was signed says nothing.
+//! - H9 Any bytes are a call or an error that our own client reads.
+
+use fastness::auth::server::{
+    Accounts, Answer, Call, Event, HashFailed, Head, PasswordHasher, Policy, Step, TokenProblem,
+};
+use fastness::auth::{AuthError, ErrorCode, Secret, Time, Token, answer};
+use fastness::{Entropy, Options};
+use fastness_sim::entropy::SimEntropy;
+use std::sync::Arc;
+
+/// Begins another request.
+const NEXT: u8 = 0x1e;
+/// Stand for a token of a user, of the administrator, one that was revoked; and for an identity.
+const TOKENS: [u8; 3] = [0x11, 0x12, 0x13];
+const IDENTITY: u8 = 0x14;
+
+const METHODS: [&str; 5] = ["POST", "GET", "PUT", "DELETE", "post"];
+const NOW: Time = Time(1_700_000_000_000);
+
+/// Quick, so that what is around it is seen.
+struct Clear;
+
+impl PasswordHasher for Clear {
+    fn hash(&self, password: &Secret, _: &[u8; 16]) -> Result<String, HashFailed> {
+        Ok(password.expose().to_owned())
+    }
+
+    fn fits(&self, password: &Secret, hash: &str) -> bool {
+        password.expose() == hash
+    }
+}
+
+struct Host {
+    accounts: Accounts,
+    user: Token,
+    admin: Token,
+    revoked: Token,
+}
+
+/// Requests, one after the other, to a server that knows a user and an administrator; or, if the
+/// first byte is odd, what becomes of genuine tokens when bytes of them are changed.
+///
+/// # Panics
+/// If a promise is broken.
+pub fn server(bytes: &[u8]) {
+    let Some((kind, rest)) = bytes.split_first() else { return };
+    let host = Host::new();
+    if kind % 2 == 1 {
+        host.tampered(rest);
+    } else {
+        rest.split(|byte| *byte == NEXT).for_each(|request| host.request(request));
+    }
+}
+
+impl Host {
+    fn new() -> Self {
+        let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy::new(1));
+        let store = Options::new().entropy(Arc::clone(&entropy)).in_memory();
+        let store = store.expect("A1: a store in memory can be made");
+        let accounts = Accounts::open(store, entropy, Policy::default());
+        let accounts = accounts.expect("H1: a new store can be taken");
+        let log_in = |call| {
+            let answer = run(&accounts, call);
+            let granted = answer::authenticate(answer.status(), answer.body());
+            granted.ok().and_then(|granted| granted.refresh_token).expect("H2: it logs in")
+        };
+        let (name, password) = (Secret::from("alice"), Secret::from("pw"));
+        let user = log_in(Call::Register { name: name.clone(), password: password.clone() });
+        let revoked = log_in(Call::LogIn { name, password });
+        run(&accounts, Call::Revoke { refresh: revoked.value.clone() });
+        let secret = accounts.appoint_admin(&Clear).ok().flatten().expect("H8: nobody used it");
+        let admin = log_in(Call::LogIn { name: "realm-admin".into(), password: secret });
+        Self { accounts, user, admin, revoked }
+    }
+
+    fn request(&self, bytes: &[u8]) {
+        let [method, authorization, rest @ ..] = bytes else { return };
+        let method = METHODS[usize::from(*method) % METHODS.len()];
+        let mut parts = rest.splitn(2, |byte| *byte == b'\n');
+        let target = self.filled(parts.next().unwrap_or_default());
+        let body = self.filled(parts.next().unwrap_or_default());
+        let target = String::from_utf8_lossy(&target);
+        let authorization = self.filled(&[*authorization]);
+        let head = Head { method, target: &target, authorization: &authorization };
+        match Call::read(&head, &body) {
+            Err(refused) => refused_well(&refused.answer()),
+            Ok(call) => {
+                let answer = run(&self.accounts, call.clone());
+                self.judge(&call, &answer);
+            }
+        }
+    }
+
+    /// Puts tokens and the identity in the place of what stands for them.
+    fn filled(&self, bytes: &[u8]) -> Vec<u8> {
+        let tokens = [&self.user, &self.admin, &self.revoked];
+        let one = |byte: &u8| match TOKENS.iter().position(|held| held == byte) {
+            Some(at) => tokens[at].value.expose().as_bytes().to_vec(),
+            None if *byte == IDENTITY => self.user.identity.as_bytes().to_vec(),
+            None => vec![*byte],
+        };
+        bytes.iter().flat_map(one).collect()
+    }
+
+    fn judge(&self, call: &Call, answer: &Answer) {
+        if answer.status() != 200 {
+            return refused_well(answer);
+        }
+        let read = AuthError::from_answer(500, answer.body());
+        assert_ne!(read.code(), ErrorCode::JSON_EXCEPTION, "H9: a grant that is no JSON");
+        let Some(refresh) = call.refresh() else { return };
+        let (is_user, is_admin) = (*refresh == self.user.value, *refresh == self.admin.value);
+        assert!(*refresh != self.revoked.value, "H3: what was revoked is granted {call:?}");
+        assert!(is_user || is_admin, "H4: what was never given out is granted {call:?}");
+        if let Call::ChangePassword { identity: Some(of), .. } = call {
+            assert!(is_admin || *of == self.user.identity, "H8: a user sets another's password");
+        }
+        assert!(is_admin || !matches!(call, Call::LookUp { .. }), "H8: a user looks others up");
+        if let (Call::AccessToken { .. }, false) = (call, is_admin) {
+            let granted = answer::access_token(answer.status(), answer.body());
+            let path = granted.expect("H9: a token was granted").path;
+            let own = format!("/{}/", self.user.identity);
+            assert!(path.starts_with(&own), "H8: a user gets a token for {path}");
+        }
+    }
+
+    /// Changes bytes of genuine tokens: pairs of a place and a byte, or a length to cut them to.
+    fn tampered(&self, bytes: &[u8]) {
+        let path = format!("/{}/x", self.user.identity);
+        let call = Call::AccessToken { refresh: self.user.value.clone(), path, rotate: false };
+        let answer = run(&self.accounts, call);
+        let access = answer::access_token(answer.status(), answer.body());
+        let access = access.expect("H4: the token is good").value;
+        let signer = self.accounts.signer();
+        let changed = altered(access.expose(), bytes);
+        match signer.verify(&changed, NOW) {
+            Ok(claims) => {
+                assert_eq!(changed, access.expose(), "H7: not as it was signed");
+                assert_eq!(claims.identity, self.user.identity, "H7: another user");
+            }
+            Err(problem) => assert_eq!(problem, TokenProblem::NotSigned, "H7: another problem"),
+        }
+        let refresh = altered(self.user.value.expose(), bytes);
+        let is_same = refresh == self.user.value.expose();
+        let refresh = Secret::new(refresh);
+        let call = Call::AccessToken { refresh, path: "/~/x".to_owned(), rotate: false };
+        let granted = run(&self.accounts, call).status() == 200;
+        assert_eq!(granted, is_same, "H4: only what was given out is good");
+        let unchanged = Call::AccessToken {
+            refresh: self.user.value.clone(),
+            path: "/~/x".to_owned(),
+            rotate: false,
+        };
+        assert_eq!(run(&self.accounts, unchanged).status(), 200, "H5: guessing ends no login");
+    }
+}
+
+fn altered(token: &str, bytes: &[u8]) -> String {
+    let mut text = token.as_bytes().to_vec();
+    for change in bytes.chunks_exact(2).take(8) {
+        let at = usize::from(change[0]) % text.len().max(1);
+        match change[1] {
+            0xff => text.truncate(at),
+            0xfe => text.extend_from_slice(&bytes[..at.min(bytes.len())]),
+            byte if at < text.len() => text[at] = byte,
+            _ => {}
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn run(accounts: &Accounts, call: Call) -> Answer {
+    let mut step = accounts.begin(NOW, call);
+    loop {
+        step = match step {
+            Step::Answer(answer) => return answer,
+            Step::Hash(job) => job.run(&Clear),
+            Step::Write(job) => Step::Answer(accounts.write(NOW, job)),
+        };
+    }
+}
+
+/// A refusal is one that our client reads, and no failure of the server.
+fn refused_well(answer: &Answer) {
+    assert!((400..500).contains(&answer.status()), "H9: {answer:?}");
+    assert!(!matches!(answer.event(), Event::Failed(_)), "H9: {answer:?}");
+    let read = AuthError::from_answer(answer.status(), answer.body());
+    assert_eq!(read.code(), answer.code(), "H9: the client reads another code");
+}
+
+/// What the fuzzer begins with: every call, as it is made and slightly wrong.
+#[must_use]
+pub fn server_seeds() -> Vec<Vec<u8>> {
+    let log_in = br#"/auth
+{"provider":"password","data":"alice","user_info":{"password":"pw","register":false}}"#;
+    let register = br#"/auth
+{"provider":"password","data":"bob","user_info":{"password":"pw","register":true}}"#;
+    let access = b"/auth\n{\"provider\":\"realm\",\"data\":\"\x11\",\"path\":\"/~/x\"}";
+    let rotate =
+        b"/auth\n{\"provider\":\"realm\",\"data\":\"\x11\",\"path\":\"/~/x\",\"rotate\":true}";
+    let others = b"/auth\n{\"provider\":\"realm\",\"data\":\"\x12\",\"path\":\"/\x14/x\"}";
+    let gone = b"/auth\n{\"provider\":\"realm\",\"data\":\"\x13\",\"path\":\"/~/x\"}";
+    let revoke = b"/auth/revoke\n{\"token\":\"\x11\"}";
+    let own = b"/auth/password\n{\"newPassword\":\"n\"}";
+    let set = b"/auth/password\n{\"newPassword\":\"n\",\"userId\":\"\x14\"}";
+    let find = b"/auth//users/password/ali%63e";
+    let requests: [(&[u8], &[u8]); 12] = [
+        (&[0, 0], log_in),
+        (&[0, 0], register),
+        (&[0, 0], access),
+        (&[0, 0], rotate),
+        (&[0, 0], others),
+        (&[0, 0], gone),
+        (&[0, 0x11], revoke),
+        (&[2, 0x11], own),
+        (&[2, 0x12], set),
+        (&[1, 0x12], find),
+        (&[1, 0x11], find),
+        (&[3, 0x11], find),
+    ];
+    let single = requests.iter().map(|(head, rest)| [&[0][..], head, rest].concat());
+    let all: Vec<Vec<u8>> = requests.iter().map(|(head, rest)| [*head, rest].concat()).collect();
+    let tokens = [&[1][..], &[1, 5, b'A'], &[1, 36, b'.'], &[1, 200, 0xff], &[1, 3, 0xfe]];
+    single
+        .chain([[&[0][..], &all.join(&NEXT)].concat()])
+        .chain(tokens.map(<[u8]>::to_vec))
+        .collect()
+}
