@@ -156,6 +156,8 @@ kinds! {
     Execute = "execute",
     /// Puts something where the backup of file a is to go: b says what.
     Obstruct = "obstruct",
+    /// Begins to observe, gives an observer up, or asks it: a says which.
+    Observe = "observe",
 }
 
 /// One operation of a plan.

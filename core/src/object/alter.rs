@@ -22,6 +22,7 @@ impl Transaction {
             return Err(ObjectError::ClassExists { class: class.name().to_owned() }.into());
         }
         self.change(|txn| {
+            txn.note_alter();
             let mut table = Arc::make_mut(&mut txn.catalog).add(class.name());
             for property in class.stored_properties() {
                 table.free_name(property.name())?;
@@ -46,6 +47,11 @@ impl Transaction {
             }
         }
         self.change(|txn| {
+            txn.note_alter();
+            let objects = txn.view().of_table(&table).iter()?;
+            let gone: Vec<_> =
+                objects.map(|object| object.map(|object| object.id())).collect::<Result<_>>()?;
+            txn.touched.extend(gone);
             for column in table.columns.iter().filter(|column| column.target().is_some()) {
                 txn.let_go_everywhere(&table, column)?;
             }
@@ -66,6 +72,7 @@ impl Transaction {
         if self.catalog.has(&name) {
             return Err(ObjectError::ClassExists { class: name }.into());
         }
+        self.note_alter();
         table.name.clone_from(&name);
         let id = table.id;
         let catalog = Arc::make_mut(&mut self.catalog);
@@ -100,6 +107,7 @@ impl Transaction {
         let kind = property.kind().clone();
         table.add(if is_key { without_key(property, kind)? } else { property.clone() })?;
         let column = table.column(property.name())?.clone();
+        self.note_alter();
         Arc::make_mut(&mut self.catalog).put(table);
         if is_key {
             return self.set_primary_key(class, Some(property.name()));
@@ -119,6 +127,7 @@ impl Transaction {
         let mut table = Table::clone(self.catalog.table(class)?);
         let column = table.column(property)?.clone();
         self.change(|txn| {
+            txn.note_alter();
             if column.target().is_some() {
                 txn.let_go_everywhere(&table, &column)?;
             }
@@ -141,6 +150,7 @@ impl Transaction {
         let (number, kind) = (column.number, column.kind().clone());
         let renamed = like(&column.property, name, kind)?;
         table.free_name(name)?;
+        self.note_alter();
         table.change(number, |column| column.property = renamed);
         Arc::make_mut(&mut self.catalog).put(table);
         Ok(())
@@ -210,6 +220,7 @@ impl Transaction {
         if indexed {
             changed = changed.indexed();
         }
+        self.note_alter();
         table.change(number, |column| column.property = changed);
         Arc::make_mut(&mut self.catalog).put(table);
         if indexed {

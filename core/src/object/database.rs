@@ -1,7 +1,9 @@
 //! The open database: a store whose trees hold objects.
 
 use super::catalog::Catalog;
+use super::observe::Observers;
 use super::opening::{Wanted, bring_about};
+use super::operation::Listener;
 use super::transaction::Transaction;
 use super::value::ObjectId;
 use super::view::{Object, Objects, View};
@@ -9,6 +11,7 @@ use crate::conc::{Arc, Mutex};
 use crate::error::Result;
 use crate::txn::{self, Options, Source, Store};
 use crate::unit::CommitId;
+use std::fmt;
 use std::path::Path;
 
 /// An open database. Clones share it; it is closed when the last clone and the last transaction are
@@ -38,15 +41,16 @@ use std::path::Path;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Database {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// What the clones of a database share.
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) store: Store,
     /// The catalog that was needed last.
     catalog: Mutex<Arc<Catalog>>,
+    pub(super) observers: Observers,
+    pub(super) listener: Option<Arc<Listener>>,
 }
 
 /// The objects of one commit, to read on any thread. It never changes.
@@ -54,6 +58,12 @@ pub(super) struct Shared {
 pub struct Snapshot {
     snapshot: txn::Snapshot,
     catalog: Arc<Catalog>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("store", &self.store).finish_non_exhaustive()
+    }
 }
 
 impl Shared {
@@ -104,7 +114,9 @@ impl Database {
     /// as it was before.
     pub fn over(store: Store, wanted: &Wanted<'_>) -> Result<Self> {
         let catalog = Mutex::new(Arc::new(Catalog::default()));
-        let database = Self { shared: Arc::new(Shared { store, catalog }) };
+        let (observers, listener) = (Observers::default(), wanted.listener.clone());
+        let shared = Arc::new(Shared { store, catalog, observers, listener });
+        let database = Self { shared };
         bring_about(&database, wanted)?;
         Ok(database)
     }

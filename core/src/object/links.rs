@@ -6,6 +6,7 @@ use super::catalog::{Column, Place, Table, index_tree};
 use super::index;
 use super::key::{Origin, apart, link, links_to, read_link};
 use super::list::{self, Element};
+use super::operation::Operation;
 use super::record::{Cell, ValueBytes, cell};
 use super::transaction::Transaction;
 use super::value::{ClassId, ObjectId, ObjectKey, Value};
@@ -175,13 +176,24 @@ impl Transaction {
             let to = to.ok_or_else(|| self.view().malformed())?;
             let to = Value::Link(ObjectId { class: table.id, key: to });
             if column.is_list() {
-                let mut elements = self.view().read_list((&from, column), &origin.object)?;
-                elements.retain(|element| element.value != to);
-                self.put_list((&from, column), &origin.object, &elements)?;
+                let elements = self.view().read_list((&from, column), &origin.object)?;
+                let (gone, left): (Vec<_>, Vec<_>) =
+                    elements.into_iter().partition(|element| element.value == to);
+                self.put_list((&from, column), &origin.object, &left)?;
+                for element in gone.into_iter().map(|element| element.id) {
+                    let property = column.name().to_owned();
+                    self.note(&from, &id.key, |target| Operation::ListErase {
+                        target,
+                        property,
+                        element,
+                    });
+                }
                 self.txn.tree(&table.trees.links)?.remove(&link(key, &origin))?;
             } else {
                 let record = self.record(&from, &id)?;
                 self.replace((&from, column), (&id, &record), (&to, &Value::Null))?;
+                let (property, value) = (column.name().to_owned(), Value::Null);
+                self.note(&from, &id.key, |target| Operation::Set { target, property, value });
             }
         }
         Ok(())

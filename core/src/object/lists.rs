@@ -4,6 +4,7 @@
 
 use super::catalog::{Column, Table};
 use super::list::Element;
+use super::operation::{Operation, Target};
 use super::transaction::Transaction;
 use super::value::{ElementId, ObjectId, Value};
 use super::view::list_column;
@@ -78,6 +79,14 @@ impl ListMut<'_> {
             let at = (&*self.table, &self.column);
             txn.put_list(at, &self.id.key.to_bytes(), &elements)?;
             txn.count(at, &self.id, (None, Some(&value)))?;
+            let property = self.column.name().to_owned();
+            let (element, after) = (Element { id, value }, before(&elements, index));
+            txn.note(&self.table, &self.id.key, |target| Operation::ListInsert {
+                target,
+                property,
+                element,
+                after,
+            });
             Ok(id)
         })
     }
@@ -105,7 +114,10 @@ impl ListMut<'_> {
             return Ok(());
         }
         self.check_room(&elements)?;
-        self.put(&elements, &[(Some(&held), Some(&value))])
+        let element = elements[index].clone();
+        self.put(&elements, &[(Some(&held), Some(&value))], |target, property| {
+            vec![Operation::ListSet { target, property, element }]
+        })
     }
 
     /// Removes the element at `index` and returns it.
@@ -116,7 +128,10 @@ impl ListMut<'_> {
         let mut elements = self.elements()?;
         within(index, elements.len(), elements.len())?;
         let removed = elements.remove(index);
-        self.put(&elements, &[(Some(&removed.value), None)])?;
+        let element = removed.id;
+        self.put(&elements, &[(Some(&removed.value), None)], |target, property| {
+            vec![Operation::ListErase { target, property, element }]
+        })?;
         Ok(removed)
     }
 
@@ -132,8 +147,12 @@ impl ListMut<'_> {
             return Ok(());
         }
         let moved = elements.remove(from);
+        let element = moved.id;
         elements.insert(to, moved);
-        self.put(&elements, &[])
+        let after = before(&elements, to);
+        self.put(&elements, &[], |target, property| {
+            vec![Operation::ListMove { target, property, element, after }]
+        })
     }
 
     /// Removes every element.
@@ -146,15 +165,33 @@ impl ListMut<'_> {
             return Ok(());
         }
         let gone: Vec<_> = elements.iter().map(|element| (Some(&element.value), None)).collect();
-        self.put(&[], &gone)
+        self.put(&[], &gone, |target, property| {
+            let erase = |element: &Element| Operation::ListErase {
+                target: target.clone(),
+                property: property.clone(),
+                element: element.id,
+            };
+            elements.iter().map(erase).collect()
+        })
     }
 
     /// Writes the list and counts links that it no longer has, or now has.
-    fn put(&mut self, elements: &[Element], changes: &[Changed<'_>]) -> Result<()> {
+    fn put(
+        &mut self,
+        elements: &[Element],
+        changes: &[Changed<'_>],
+        operations: impl FnOnce(Target, String) -> Vec<Operation>,
+    ) -> Result<()> {
         let Self { txn, table, column, id } = self;
         txn.change(|txn| {
             txn.put_list((table, column), &id.key.to_bytes(), elements)?;
-            changes.iter().try_for_each(|change| txn.count((table, column), id, *change))
+            changes.iter().try_for_each(|change| txn.count((table, column), id, *change))?;
+            txn.touched.insert(id.clone());
+            if txn.shared.listener.is_some() {
+                let target = Target { class: table.name.clone(), key: id.key.clone() };
+                txn.operations.extend(operations(target, column.name().to_owned()));
+            }
+            Ok(())
         })
     }
 
@@ -185,6 +222,11 @@ impl Transaction {
         }
         Ok(())
     }
+}
+
+/// Returns the element that the one at a place stands behind.
+fn before(elements: &[Element], index: usize) -> Option<ElementId> {
+    index.checked_sub(1).and_then(|at| elements.get(at)).map(|element| element.id)
 }
 
 fn within(index: usize, end: usize, len: usize) -> Result<()> {

@@ -11,9 +11,15 @@
 //! - M6 What an opening does to the schema happens whole or not at all.
 //! - Q1 A query answers the same whichever way it finds the objects it looks at.
 //! - Q2 An index holds exactly one entry for each object, at the value that the object has.
+//! - W1 What a commit is said to have changed is exactly how the objects before it and after it
+//!   differ.
+//! - W2 An observer is told every commit after the one it began with that changed objects: in
+//!   order, none left out and none twice.
+//! - W3 A commit hands its operations to the listener in order and exactly once; a transaction that
+//!   is not committed hands over none.
 //!
 //! Specification and format: docs/objects.md. Model: `models::objects`. Checks:
-//! `sim::check::{objects, schema, queries}`.
+//! `sim::check::{objects, schema, queries, observers}`.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -23,6 +29,7 @@
 mod access;
 mod alter;
 mod catalog;
+mod changes;
 mod database;
 mod filter;
 mod index;
@@ -30,7 +37,9 @@ mod key;
 mod links;
 mod list;
 mod lists;
+mod observe;
 mod opening;
+mod operation;
 mod query;
 mod rebuild;
 mod record;
@@ -40,11 +49,14 @@ mod view;
 
 pub use crate::unit::PRIMARY_KEY_BYTES_MAX;
 pub use access::Access;
+pub use changes::{Changes, ClassChanges, ListChanges, PropertyChange};
 pub use database::{Database, Snapshot};
 pub use filter::{Comparison, Filter, TextTest};
 pub use list::Element;
 pub use lists::ListMut;
+pub use observe::Observer;
 pub use opening::{Migration, Wanted};
+pub use operation::{Listener, Operation, Target};
 pub use query::{Order, Query};
 pub use transaction::Transaction;
 pub use value::{ClassId, ElementId, ObjectId, ObjectKey, Timestamp, Value};

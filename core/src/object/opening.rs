@@ -7,6 +7,7 @@
 
 use super::catalog::Catalog;
 use super::database::{Database, Snapshot};
+use super::operation::Listener;
 use super::transaction::Transaction;
 use crate::conc::Arc;
 use crate::error::Result;
@@ -27,6 +28,7 @@ pub struct Wanted<'a> {
     mode: Option<SchemaMode>,
     migration: Option<Migrate<'a>>,
     initial_data: Option<Fill<'a>>,
+    pub(super) listener: Option<Arc<Listener>>,
 }
 
 /// A migration that is under way: the objects as they were, and a transaction to change them and
@@ -74,6 +76,13 @@ impl<'a> Wanted<'a> {
         self
     }
 
+    /// Hands over the operations of every commit, those of a migration included.
+    #[must_use]
+    pub fn listener(mut self, listener: Arc<Listener>) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
     pub(super) fn only_reads(&self) -> bool {
         self.mode.is_some_and(SchemaMode::only_reads)
     }
@@ -86,6 +95,7 @@ impl fmt::Debug for Wanted<'_> {
             .field("mode", &self.mode)
             .field("migration", &self.migration.is_some())
             .field("initial_data", &self.initial_data.is_some())
+            .field("listener", &self.listener.is_some())
             .finish()
     }
 }
@@ -231,6 +241,7 @@ impl Transaction {
     /// Removes everything the file holds.
     fn empty(&mut self) -> Result<()> {
         self.change(|txn| {
+            txn.note_alter();
             let snapshot = txn.shared.store.snapshot();
             for name in snapshot.tree_names() {
                 if name != super::catalog::schema_tree() {

@@ -53,6 +53,9 @@ impl Transaction {
         let keys = self.new_keys(&table, &objects)?;
         self.change(|txn| {
             let incoming = txn.incoming(&older, &objects)?;
+            let ids = keys.iter().flat_map(|(from, to)| [from, to]);
+            txn.touched.extend(ids.map(|key| ObjectId { class: older.id, key: key.clone() }));
+            txn.note_alter();
             for object in &objects {
                 for (number, to) in links(object).filter(|(_, to)| to.class != older.id) {
                     txn.unlink((older.id, number), &object.key.to_bytes(), to)?;
@@ -167,6 +170,8 @@ impl Transaction {
         let from = Arc::clone(self.catalog.table_numbered(origin.class)?);
         let column = from.column_numbered(origin.column);
         let column = column.ok_or_else(|| self.view().malformed())?;
+        let key = ObjectKey::from_bytes(&origin.object).ok_or_else(|| self.view().malformed())?;
+        self.touched.insert(ObjectId { class: origin.class, key });
         let mut values = Vec::new();
         if column.is_list() {
             let mut elements = self.view().read_list((&from, column), &origin.object)?;

@@ -7,7 +7,9 @@
 //! Specification: docs/objects.md. Model: `models::objects`. Check: `sim::check::objects`.
 
 use super::catalog::{Catalog, Column, Place, Table, schema_tree};
+use super::changes::{Changes, between};
 use super::database::Shared;
+use super::operation::Operation;
 use super::record::{self, value_bytes};
 use super::value::{ObjectId, ObjectKey, Value};
 use super::view::{Object, Objects, View, check_type, read_key, type_error};
@@ -20,6 +22,7 @@ use crate::schema::SchemaError;
 use crate::tree::Bytes;
 use crate::txn::{Source, WriteTxn};
 use crate::unit::CommitId;
+use std::collections::BTreeSet;
 
 /// The number that the next object or list element gets.
 const NEXT: &[u8] = &[1];
@@ -37,13 +40,19 @@ pub struct Transaction {
     /// Read when first needed.
     next: Option<u64>,
     failed: bool,
+    /// Objects that may have been changed.
+    pub(super) touched: BTreeSet<ObjectId>,
+    /// What was done, if there is a listener.
+    pub(super) operations: Vec<Operation>,
 }
 
 impl Transaction {
     pub(super) fn new(shared: Arc<Shared>, txn: WriteTxn) -> Result<Self> {
         let base = shared.catalog(Source::Txn(&txn))?;
         let catalog = Arc::clone(&base);
-        Ok(Self { shared, txn, base, catalog, next: None, failed: false })
+        let (touched, operations) = (BTreeSet::new(), Vec::new());
+        let (next, failed) = (None, false);
+        Ok(Self { shared, txn, base, catalog, next, failed, touched, operations })
     }
 
     /// Makes the changes durable, all or none, and returns the commit's number.
@@ -54,10 +63,29 @@ impl Transaction {
     /// [`WriteTxn::commit`](crate::WriteTxn::commit).
     pub fn commit(mut self) -> Result<CommitId> {
         self.settle()?;
+        if !self.operations.is_empty()
+            && let Some(listener) = self.shared.listener.clone()
+        {
+            listener(&self.operations, &mut self.txn)?;
+        }
+        let changes = match self.shared.observers.any() {
+            true => self.changes()?,
+            false => Changes::default(),
+        };
         let Self { shared, txn, catalog, .. } = self;
-        let commit = txn.commit()?;
+        let commit = txn.commit_and(|commit| {
+            if !changes.is_empty() {
+                shared.observers.tell(Changes { commit, ..changes });
+            }
+        })?;
         shared.keep(catalog);
         Ok(commit)
+    }
+
+    /// Tells how the objects differ from what they were when the transaction began.
+    fn changes(&self) -> Result<Changes> {
+        let before = View { source: Source::Base(&self.txn), catalog: &self.base };
+        between((before, self.view()), &self.touched)
     }
 
     /// Undoes the transaction, as dropping it does.
@@ -193,7 +221,18 @@ impl Transaction {
         if held.is_same(&value) {
             return Ok(());
         }
-        self.change(|txn| txn.replace((&table, column), (id, &record), (&held, &value)))
+        let value = value.into_owned();
+        self.change(|txn| {
+            txn.replace((&table, column), (id, &record), (&held, &value))?;
+            let property = property.to_owned();
+            txn.note(&table, &id.key, |target| match (column.kind(), &held, &value) {
+                (PropertyType::Counter, Value::Int(held), Value::Int(value)) => {
+                    Operation::Add { target, property, by: value.wrapping_sub(*held) }
+                }
+                _ => Operation::Set { target, property, value },
+            });
+            Ok(())
+        })
     }
 
     /// Adds to a counter, and returns what it is then. It wraps around at 64 bits.
@@ -216,7 +255,12 @@ impl Transaction {
         let sum = held.wrapping_add(by);
         if by != 0 {
             let change = (&Value::Int(held), &Value::Int(sum));
-            self.change(|txn| txn.replace((&table, column), (id, &record), change))?;
+            self.change(|txn| {
+                txn.replace((&table, column), (id, &record), change)?;
+                let property = property.to_owned();
+                txn.note(&table, &id.key, |target| Operation::Add { target, property, by });
+                Ok(())
+            })?;
         }
         Ok(sum)
     }
@@ -228,7 +272,11 @@ impl Transaction {
     pub fn delete(&mut self, id: &ObjectId) -> Result<()> {
         let table = Arc::clone(self.catalog.table_numbered(id.class)?);
         let record = self.record(&table, id)?;
-        self.change(|txn| txn.erase(&table, &id.key.to_bytes(), &record))
+        self.change(|txn| {
+            txn.erase(&table, &id.key.to_bytes(), &record)?;
+            txn.note(&table, &id.key, Operation::Erase);
+            Ok(())
+        })
     }
 
     /// Deletes all objects of a class, and returns how many there were.
@@ -279,6 +327,7 @@ impl Transaction {
             let value = value.into_owned();
             self.index((table.id, column), &bytes, (None, Some(&value)))?;
         }
+        self.note(table, &key, Operation::Create);
         Ok(ObjectId { class: table.id, key })
     }
 

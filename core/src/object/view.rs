@@ -30,7 +30,7 @@ pub struct Objects<'a> {
 #[derive(Clone, Debug)]
 pub struct Object<'a> {
     view: View<'a>,
-    table: &'a Table,
+    pub(super) table: &'a Table,
     key: ObjectKey,
     record: Bytes,
 }

@@ -23,6 +23,8 @@ pub(crate) enum Source<'a> {
     Snapshot(&'a Snapshot),
     /// A commit and the changes on top of it.
     Txn(&'a WriteTxn),
+    /// The same without the changes.
+    Base(&'a WriteTxn),
 }
 
 impl<'a> Source<'a> {
@@ -30,6 +32,7 @@ impl<'a> Source<'a> {
     pub(crate) fn tree(self, name: &str) -> Peek<'a> {
         match self {
             Self::Snapshot(snapshot) => Peek::Committed(snapshot.tree(name)),
+            Self::Base(txn) => Peek::Committed(txn.changes().base.tree(name)),
             Self::Txn(txn) => {
                 let changes = txn.changes();
                 match changes.trees.get(name) {
@@ -44,7 +47,7 @@ impl<'a> Source<'a> {
     pub(crate) fn path(self) -> &'a Path {
         match self {
             Self::Snapshot(snapshot) => snapshot.state().pager.path(),
-            Self::Txn(txn) => txn.changes().base.pager.path(),
+            Self::Txn(txn) | Self::Base(txn) => txn.changes().base.pager.path(),
         }
     }
 }

@@ -104,7 +104,7 @@ impl WriteTxn {
     /// header could not be written, whether this commit is there is known only after reopening:
     /// the store is then [`Error::Poisoned`] for writers.
     pub fn commit(self) -> Result<CommitId> {
-        self.end(Sync::Full)
+        self.end(Sync::Full, |_| {})
     }
 
     /// Commits without waiting for the disk: readers see the commit at once, a crash of the
@@ -115,12 +115,21 @@ impl WriteTxn {
     /// # Errors
     /// As [`WriteTxn::commit`].
     pub fn commit_unsynced(self) -> Result<CommitId> {
-        self.end(Sync::Kept)
+        self.end(Sync::Kept, |_| {})
     }
 
-    fn end(self, sync: Sync) -> Result<CommitId> {
+    /// Commits, and tells the number of the commit before the next transaction begins; it may not
+    /// be durable or seen yet.
+    pub(crate) fn commit_and(self, written: impl FnOnce(CommitId)) -> Result<CommitId> {
+        self.end(Sync::Full, written)
+    }
+
+    fn end(self, sync: Sync, written: impl FnOnce(CommitId)) -> Result<CommitId> {
         let Self { inner, mut writer, changes } = self;
         let reached = commit(&inner.versions, &mut writer, changes, sync)?;
+        match reached {
+            Reached::Done(commit) | Reached::Written(commit) => written(commit),
+        }
         // The next transaction may begin.
         drop(writer);
         match reached {

@@ -23,6 +23,7 @@ mod misopen;
 mod nonces;
 mod notes;
 mod objects;
+mod observers;
 mod pins;
 mod plan;
 mod probe;
@@ -154,6 +155,7 @@ pub static CHECKS: &[Check] = &[
     queries::CHECK,
     instances::CHECK,
     file_actions::CHECK,
+    observers::CHECK,
 ];
 
 /// Wrong on purpose: a healthy campaign always catches it.
@@ -245,4 +247,5 @@ bodies! {
     "queries" => queries, queries_encrypted;
     "instances" => instances, instances_encrypted;
     "file-actions" => file_actions, file_actions_encrypted;
+    "observers" => observers, observers_encrypted;
 }

@@ -209,6 +209,21 @@ pub(super) const R2: Invariant = promise(
 pub(super) const R3: Invariant = promise("R3", "An action that fails stays recorded and is told.");
 pub(super) const R4: Invariant =
     promise("R4", "What was recorded is carried out at the next start, before anything is opened.");
+pub(super) const W1: Invariant = promise(
+    "W1",
+    "What a commit is said to have changed is exactly how the objects before it and after it \
+     differ.",
+);
+pub(super) const W2: Invariant = promise(
+    "W2",
+    "An observer is told every commit after the one it began with that changed objects: in order, \
+     none left out and none twice.",
+);
+pub(super) const W3: Invariant = promise(
+    "W3",
+    "A commit hands its operations to the listener in order and exactly once; a transaction that \
+     is not committed hands over none.",
+);
 
 #[cfg(test)]
 mod tests {
@@ -221,7 +236,7 @@ mod tests {
             A1, A2, B1, B2, B3, B4, B5, C1, C2, C3, C5, C6, C7, C8, C9, C10, C11, C12, C13, C14,
             D1, D2, D3, D4, D5, E1, F1, F2, F3, H1, H2, H3, H4, H5, H6, H8, H12, J1, J2, J3, J4,
             J5, J6, J7, L1, M6, Q1, Q2, Q3, R1, R2, R3, R4, S1, S2, S4, S5, U6, U8, U9, U11, U12,
-            U13, U14, U15, U16, U17,
+            U13, U14, U15, U16, U17, W1, W2, W3,
         ] {
             let row = format!("| {} | {} |", invariant.id, invariant.promise);
             assert!(document.contains(&row), "not in docs/verification.md: {row}");

@@ -9,10 +9,11 @@ use crate::check::{Probe, Violation};
 use crate::fs::{Disk, Fork, SimFs};
 use crate::rng::Rng;
 use fastness::Error;
-use fastness::object::{Database, Snapshot, Transaction, View, Wanted};
+use fastness::object::{Database, Operation, Snapshot, Transaction, View, Wanted};
 use fastness_models::object_domain::ObjectDomain;
 use fastness_models::objects::{Id, ListEdit, Refusal, State, Value};
 use fastness_models::{Kind, Op};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Snapshots that are held at most.
 const SNAPSHOTS_MAX: usize = 3;
@@ -30,7 +31,12 @@ pub(in crate::check) struct Bench<'w> {
     deleted: Vec<Id>,
     txn: Option<Transaction>,
     database: Option<Database>,
+    /// What a listener heard of each commit, if there is one.
+    pub(in crate::check) heard: Option<Heard>,
 }
+
+/// The operations of commits, each with the ones before it.
+pub(in crate::check) type Heard = Arc<Mutex<Vec<Vec<Operation>>>>;
 
 impl<'w> Bench<'w> {
     /// Creates a database with the classes of the domain.
@@ -56,6 +62,7 @@ impl<'w> Bench<'w> {
             deleted,
             txn,
             database,
+            heard: None,
         };
         Ok(bench)
     }
@@ -273,7 +280,8 @@ impl<'w> Bench<'w> {
     }
 
     fn edit_list(&mut self, op: Op) -> Result<(), Stop> {
-        let id = self.pick(op.a);
+        // Few objects, so that lists become long.
+        let id = self.pick(op.a % 16);
         let lists: Vec<String> = match self.seen().classes.get(&id.0) {
             Some(class) if op.b < 250 => {
                 let lists = class.properties.iter().filter(|(_, held)| held.kind.is_list());
@@ -442,7 +450,15 @@ impl<'w> Bench<'w> {
     /// Opens the file without wanting anything.
     pub(in crate::check) fn open(&mut self) -> Result<(), Stop> {
         let options = self.world.options(&self.fs);
-        self.database = Some(Database::open(&options, file(), &Wanted::anything())?);
+        let mut wanted = Wanted::anything();
+        if let Some(heard) = self.heard.clone() {
+            wanted = wanted.listener(Arc::new(move |operations, _| {
+                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                heard.push(operations.to_vec());
+                Ok(())
+            }));
+        }
+        self.database = Some(Database::open(&options, file(), &wanted)?);
         self.look_all()
     }
 

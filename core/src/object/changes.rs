@@ -1,0 +1,188 @@
+//! What a commit changed: the difference between the objects before it and after it.
+//!
+//! - W1 What a commit is said to have changed is exactly how the objects before it and after it
+//!   differ.
+//!
+//! Specification: docs/objects.md#observers. Check: `sim::check::observers`.
+
+use super::catalog::{Catalog, Table};
+use super::list::Element;
+use super::value::{ElementId, ObjectId, ObjectKey};
+use super::view::{Object, View};
+use crate::conc::Arc;
+use crate::error::Result;
+use crate::unit::CommitId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a commit changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Number of the commit.
+    pub commit: CommitId,
+    /// What changed in the objects of a class, by the name the class has after the commit, or had
+    /// before if it was removed.
+    pub classes: BTreeMap<String, ClassChanges>,
+}
+
+/// What a commit changed in the objects of a class. Keys are in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClassChanges {
+    /// Objects that are there now.
+    pub inserted: Vec<ObjectKey>,
+    /// Objects that are there no longer.
+    pub deleted: Vec<ObjectKey>,
+    /// Objects of which a property that the class had before has another value now.
+    pub modified: Vec<(ObjectKey, Vec<PropertyChange>)>,
+}
+
+/// What changed in an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PropertyChange {
+    /// The property.
+    pub property: String,
+    /// What changed in it, if it is a list.
+    pub list: Option<ListChanges>,
+}
+
+/// What changed in a list: taking out what was deleted and moved, and putting in what was moved and
+/// inserted, both in the order of their places, makes the list before into the list after.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListChanges {
+    /// Elements that are there no longer, with their places before.
+    pub deleted: Vec<(usize, ElementId)>,
+    /// Elements that are there now, with their places after.
+    pub inserted: Vec<(usize, ElementId)>,
+    /// Elements with another value, with their places after.
+    pub modified: Vec<(usize, ElementId)>,
+    /// Elements that changed places with others that stayed, as few as possible, with their places
+    /// before and after.
+    pub moved: Vec<(usize, usize, ElementId)>,
+}
+
+impl Changes {
+    /// Tells whether nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.classes.is_empty()
+    }
+}
+
+/// Compares the objects that a transaction touched with what they were.
+pub(super) fn between(
+    (before, after): (View<'_>, View<'_>),
+    touched: &BTreeSet<ObjectId>,
+) -> Result<Changes> {
+    let mut changes = Changes::default();
+    for id in touched {
+        let [older, newer] = [before, after].map(|view| table(view.catalog, id));
+        let Some(class) = newer.or(older).map(|table| table.name.clone()) else { continue };
+        let [older, newer] = [(before, older), (after, newer)].map(|(view, table)| {
+            let find = |table| view.of_table(table).by_key(id.key.clone());
+            table.map(find).transpose().map(Option::flatten)
+        });
+        let (key, held) = (id.key.clone(), &mut changes.classes);
+        match (older?, newer?) {
+            (None, None) => {}
+            (None, Some(_)) => held.entry(class).or_default().inserted.push(key),
+            (Some(_), None) => held.entry(class).or_default().deleted.push(key),
+            (Some(older), Some(newer)) => {
+                let found = object(&older, &newer)?;
+                if !found.is_empty() {
+                    held.entry(class).or_default().modified.push((key, found));
+                }
+            }
+        }
+    }
+    Ok(changes)
+}
+
+fn table<'a>(catalog: &'a Catalog, id: &ObjectId) -> Option<&'a Arc<Table>> {
+    catalog.table_numbered(id.class).ok()
+}
+
+/// Returns the properties in which two versions of an object differ.
+fn object(older: &Object<'_>, newer: &Object<'_>) -> Result<Vec<PropertyChange>> {
+    let mut found = Vec::new();
+    for column in &newer.table.columns {
+        let Ok(before) = older.table.column(column.name()) else { continue };
+        let property = column.name().to_owned();
+        match (before.is_list(), column.is_list()) {
+            (true, true) => {
+                let [before, after] = [older, newer].map(|object| object.list(&property));
+                let list = lists(&before?, &after?);
+                if list != ListChanges::default() {
+                    found.push(PropertyChange { property, list: Some(list) });
+                }
+            }
+            (false, false) => {
+                if !older.get(&property)?.is_same(&newer.get(&property)?) {
+                    found.push(PropertyChange { property, list: None });
+                }
+            }
+            (true, false) | (false, true) => found.push(PropertyChange { property, list: None }),
+        }
+    }
+    Ok(found)
+}
+
+/// Returns how two versions of a list differ.
+fn lists(before: &[Element], after: &[Element]) -> ListChanges {
+    let mut changes = ListChanges::default();
+    let places: BTreeMap<ElementId, usize> =
+        before.iter().enumerate().map(|(at, element)| (element.id, at)).collect();
+    let mut common = Vec::new();
+    for (at, element) in after.iter().enumerate() {
+        match places.get(&element.id) {
+            None => changes.inserted.push((at, element.id)),
+            Some(was) => {
+                if !before[*was].value.is_same(&element.value) {
+                    changes.modified.push((at, element.id));
+                }
+                common.push((*was, at, element.id));
+            }
+        }
+    }
+    let kept: BTreeSet<ElementId> = common.iter().map(|(_, _, id)| *id).collect();
+    let gone = before.iter().enumerate().filter(|(_, element)| !kept.contains(&element.id));
+    changes.deleted = gone.map(|(at, element)| (at, element.id)).collect();
+    let stays = longest_ascending(&common.iter().map(|(was, ..)| *was).collect::<Vec<_>>());
+    let moved = common.into_iter().filter(|(was, ..)| !stays.contains(was));
+    changes.moved = moved.collect();
+    changes
+}
+
+/// Returns the members of a longest ascending part of a sequence of different numbers.
+fn longest_ascending(numbers: &[usize]) -> BTreeSet<usize> {
+    // For each length the place where the least last number of such a part is.
+    let mut ends: Vec<usize> = Vec::new();
+    let mut before: Vec<Option<usize>> = Vec::with_capacity(numbers.len());
+    for (at, number) in numbers.iter().enumerate() {
+        let len = ends.partition_point(|end| numbers[*end] < *number);
+        before.push(len.checked_sub(1).map(|last| ends[last]));
+        if len == ends.len() {
+            ends.push(at);
+        } else {
+            ends[len] = at;
+        }
+    }
+    let mut members = BTreeSet::new();
+    let mut next = ends.last().copied();
+    while let Some(at) = next {
+        members.insert(numbers[at]);
+        next = before[at];
+    }
+    members
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_longest_ascending_part_is_found() {
+        let found = longest_ascending(&[3, 1, 2, 5, 4, 6]);
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), [1, 2, 4, 6]);
+        assert!(longest_ascending(&[]).is_empty());
+        assert_eq!(longest_ascending(&[2, 1, 0]).len(), 1);
+    }
+}

@@ -1,0 +1,119 @@
+//! What a transaction did, operation by operation, for whoever carries it elsewhere.
+//!
+//! - W3 A commit hands its operations to the listener in order and exactly once; a transaction that
+//!   is not committed hands over none.
+//!
+//! Specification: docs/objects.md#operations-of-a-commit. Check: `sim::check::observers`.
+
+use super::catalog::Table;
+use super::list::Element;
+use super::transaction::Transaction;
+use super::value::{ElementId, ObjectId, ObjectKey, Value};
+use crate::error::Result;
+use crate::txn::WriteTxn;
+
+/// One operation of a transaction. Objects are named by class and key.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Operation {
+    /// An object was created, with null, zero and nothing.
+    Create(Target),
+    /// An object was deleted. What linked to it was set to null, or removed, before.
+    Erase(Target),
+    /// A property has another value.
+    Set {
+        /// The object.
+        target: Target,
+        /// The property.
+        property: String,
+        /// The value.
+        value: Value<'static>,
+    },
+    /// Something was added to a counter.
+    Add {
+        /// The object.
+        target: Target,
+        /// The counter.
+        property: String,
+        /// What was added.
+        by: i64,
+    },
+    /// An element was inserted into a list.
+    ListInsert {
+        /// The object.
+        target: Target,
+        /// The list.
+        property: String,
+        /// The element.
+        element: Element,
+        /// The one it stands behind; none if it is the first.
+        after: Option<ElementId>,
+    },
+    /// An element has another value.
+    ListSet {
+        /// The object.
+        target: Target,
+        /// The list.
+        property: String,
+        /// The element, with its new value.
+        element: Element,
+    },
+    /// An element was removed.
+    ListErase {
+        /// The object.
+        target: Target,
+        /// The list.
+        property: String,
+        /// The element.
+        element: ElementId,
+    },
+    /// An element was moved.
+    ListMove {
+        /// The object.
+        target: Target,
+        /// The list.
+        property: String,
+        /// The element.
+        element: ElementId,
+        /// The one it stands behind now; none if it is the first.
+        after: Option<ElementId>,
+    },
+    /// Classes were changed.
+    Alter,
+}
+
+/// An object that an operation is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Name of its class.
+    pub class: String,
+    /// Its key.
+    pub key: ObjectKey,
+}
+
+/// Takes the operations of a commit before it happens. What it writes to trees of its own is
+/// committed with them; if it fails, nothing is.
+pub type Listener = dyn Fn(&[Operation], &mut WriteTxn) -> Result<()> + Send + Sync;
+
+impl Transaction {
+    /// Notes that an object was touched and, if there is a listener, how.
+    pub(super) fn note(
+        &mut self,
+        table: &Table,
+        key: &ObjectKey,
+        operation: impl FnOnce(Target) -> Operation,
+    ) {
+        self.touched.insert(ObjectId { class: table.id, key: key.clone() });
+        if self.shared.listener.is_some() {
+            let target = Target { class: table.name.clone(), key: key.clone() };
+            self.operations.push(operation(target));
+        }
+    }
+
+    /// Notes that classes were changed.
+    pub(super) fn note_alter(&mut self) {
+        if self.shared.listener.is_some() && self.operations.last() != Some(&Operation::Alter) {
+            self.operations.push(Operation::Alter);
+        }
+    }
+}

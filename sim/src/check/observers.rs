@@ -1,0 +1,402 @@
+//! Observers and the listener: what they are told against the states before and after each commit.
+
+use super::compare::Stop;
+use super::objects::bench::Bench;
+use super::objects::bridge;
+use super::objects::compare::mistake;
+use super::promises::{B1, W1, W2, W3};
+use super::rig::unexpected;
+use super::world::World;
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use fastness::CommitId;
+use fastness::object::{
+    Changes, ElementId, ListChanges, Observer, Operation, PropertyChange, Target, View,
+};
+use fastness_models::objects::{Id, Key, ListEdit, Object, State, Value};
+use fastness_models::{Kind, Op};
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
+/// Observers at once, at most.
+const OBSERVERS_MAX: usize = 3;
+
+pub(super) const CHECK: Check = Check {
+    name: "observers",
+    about: "what observers and the listener are told, against the states before and after",
+    invariants: &[W1, W2, W3, B1],
+    marks: &[
+        "told a commit",
+        "told several commits one after the other",
+        "a commit that changed no object was left out",
+        "an object modified",
+        "an object deleted",
+        "an object made again where one was deleted",
+        "elements moved",
+        "operations replayed",
+        "nothing told of a transaction that was undone",
+        "began with an older observer still behind",
+    ],
+    recipe: Recipe {
+        mix: &[
+            (Kind::Create, 10),
+            (Kind::Upsert, 10),
+            (Kind::Set, 24),
+            (Kind::Add, 4),
+            (Kind::Delete, 6),
+            (Kind::ListInsert, 16),
+            (Kind::ListEdit, 16),
+            (Kind::Commit, 14),
+            (Kind::Abort, 2),
+            (Kind::Observe, 12),
+            (Kind::Reopen, 1),
+            (Kind::PowerLoss, 1),
+        ],
+        ops_min: 40,
+        ops_max: 160,
+    },
+    body,
+};
+
+/// An observer, and the states after the commits it was not told of yet, the one before first.
+struct Watch {
+    observer: Observer,
+    states: Vec<State>,
+    last: CommitId,
+}
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let stopped = |stop| unexpected(stop, B1.id);
+    let mut bench = Bench::create(&world, probe).map_err(stopped)?;
+    bench.close();
+    bench.heard = Some(std::sync::Arc::default());
+    bench.open().map_err(stopped)?;
+    let mut watches = vec![begin(&bench).map_err(stopped)?];
+    for (step, op) in plan.ops.iter().enumerate() {
+        bench.step = step;
+        one(&mut bench, &mut watches, *op).map_err(|stop| stopped(stop).at(step))?;
+    }
+    for watch in &mut watches {
+        poll(&mut bench, watch, usize::MAX).map_err(stopped)?;
+    }
+    Ok(())
+}
+
+fn one(bench: &mut Bench<'_>, watches: &mut Vec<Watch>, op: Op) -> Result<(), Stop> {
+    if matches!(op.kind, Kind::Reopen | Kind::PowerLoss) {
+        // They keep the database open.
+        for watch in watches.iter_mut() {
+            poll(bench, watch, usize::MAX)?;
+        }
+        watches.clear();
+    }
+    if op.kind == Kind::Observe {
+        bench.probe.count(op.kind.name(), 1);
+        return observe(bench, watches, op);
+    }
+    let was_writing = bench.is_writing();
+    let before = bench.committed.clone();
+    bench.act(op)?;
+    heard(bench, &before, was_writing && op.kind == Kind::Abort)?;
+    if before != bench.committed {
+        watches.iter_mut().for_each(|watch| watch.states.push(bench.committed.clone()));
+    }
+    if watches.is_empty() && !bench.is_writing() {
+        watches.push(begin(bench)?);
+    }
+    Ok(())
+}
+
+/// Begins to observe, at what is committed.
+fn begin(bench: &Bench<'_>) -> Result<Watch, Stop> {
+    let (snapshot, observer) = bench.database().observe()?;
+    super::objects::compare::all(&snapshot.view(), &bench.committed)?;
+    let states = vec![bench.committed.clone()];
+    Ok(Watch { observer, states, last: snapshot.commit() })
+}
+
+/// Begins, gives up or asks.
+fn observe(bench: &mut Bench<'_>, watches: &mut Vec<Watch>, op: Op) -> Result<(), Stop> {
+    match op.a % 8 {
+        // A thread that writes would wait for itself.
+        0..2 if !bench.is_writing() && watches.len() < OBSERVERS_MAX => {
+            if watches.iter().any(|watch| watch.states.len() > 1) {
+                bench.probe.mark("began with an older observer still behind");
+            }
+            watches.push(begin(bench)?);
+        }
+        2 if !watches.is_empty() => {
+            watches.remove(usize::from(op.b) % watches.len());
+        }
+        _ if !watches.is_empty() => {
+            let at = usize::from(op.b) % watches.len();
+            poll(bench, &mut watches[at], usize::from(op.c % 3) + 1)?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Asks an observer, and compares what it says with the states.
+fn poll(bench: &mut Bench<'_>, watch: &mut Watch, count: usize) -> Result<(), Stop> {
+    let snapshot = bench.database().snapshot()?;
+    for round in 0..count {
+        let changes = watch.observer.next_changes();
+        // Commits after which all objects are as before are not told.
+        while let [before, after, ..] = &watch.states[..]
+            && before.classes == after.classes
+        {
+            bench.probe.mark("a commit that changed no object was left out");
+            watch.states.remove(0);
+        }
+        let (changes, before, after) = match (changes, &watch.states[..]) {
+            (Some(changes), [before, after, ..]) => (changes, before, after),
+            (None, [_, _, ..]) => {
+                return Err(Violation::new(W2.id, "a commit was not told").into());
+            }
+            (Some(more), _) => {
+                return Err(Violation::new(W2.id, format!("told {more:?} of nothing")).into());
+            }
+            (None, _) => return Ok(()),
+        };
+        if changes.commit <= watch.last || changes.commit > snapshot.commit() {
+            let text = format!("told commit {} after {}", changes.commit, watch.last);
+            return Err(Violation::new(W2.id, text).into());
+        }
+        differ((before, after), &changes)?;
+        mark(bench, round, &changes);
+        watch.last = changes.commit;
+        watch.states.remove(0);
+    }
+    Ok(())
+}
+
+fn mark(bench: &mut Bench<'_>, round: usize, changes: &Changes) {
+    let modified = || changes.classes.values().flat_map(|class| &class.modified);
+    let mut lists = modified().flat_map(|(_, found)| found).filter_map(|one| one.list.as_ref());
+    for (met, mark) in [
+        (true, "told a commit"),
+        (round > 0, "told several commits one after the other"),
+        (modified().next().is_some(), "an object modified"),
+        (changes.classes.values().any(|class| !class.deleted.is_empty()), "an object deleted"),
+        (lists.any(|list| !list.moved.is_empty()), "elements moved"),
+    ] {
+        if met {
+            bench.probe.mark(mark);
+        }
+    }
+}
+
+/// Compares what is said to have changed with how two states differ.
+fn differ((before, after): (&State, &State), changes: &Changes) -> Result<(), Stop> {
+    let broken = |text: String| Stop::from(Violation::new(W1.id, text));
+    let mut expected: BTreeMap<&str, [Vec<Key>; 3]> = BTreeMap::new();
+    for (name, class) in &after.classes {
+        let older = &before.classes[name].objects;
+        let keys = older.keys().chain(class.objects.keys().filter(|key| !older.contains_key(key)));
+        for key in keys {
+            let at = match (older.get(key), class.objects.get(key)) {
+                (None, _) => 0,
+                (Some(_), None) => 1,
+                (Some(one), Some(two)) if one != two => 2,
+                (Some(_), Some(_)) => continue,
+            };
+            expected.entry(name).or_default()[at].push(key.clone());
+        }
+    }
+    expected.values_mut().flatten().for_each(|keys| keys.sort());
+    let mut found: BTreeMap<&str, [Vec<Key>; 3]> = BTreeMap::new();
+    for (name, class) in &changes.classes {
+        let keys = |keys: &[fastness::object::ObjectKey]| keys.iter().map(bridge::key).collect();
+        let modified = class.modified.iter().map(|(key, _)| bridge::key(key)).collect();
+        found.insert(name, [keys(&class.inserted), keys(&class.deleted), modified]);
+    }
+    if found != expected {
+        return Err(broken(format!("changed {found:?}, expected {expected:?}")));
+    }
+    for (name, class) in &changes.classes {
+        for (key, found) in &class.modified {
+            let id = (name.clone(), bridge::key(key));
+            let (Some(older), Some(newer)) = (before.object(&id), after.object(&id)) else {
+                return Err(broken(format!("{id:?} is not there")));
+            };
+            properties((older, newer), found).map_err(|text| broken(format!("{id:?}: {text}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Compares the properties that are said to have changed.
+fn properties((older, newer): (&Object, &Object), found: &[PropertyChange]) -> Result<(), String> {
+    let mut expected: Vec<&str> = Vec::new();
+    let values = newer.values.iter().filter(|(name, value)| older.values.get(*name) != Some(value));
+    expected.extend(values.map(|(name, _)| name.as_str()));
+    let lists = newer.lists.iter().filter(|(name, list)| older.lists.get(*name) != Some(list));
+    expected.extend(lists.map(|(name, _)| name.as_str()));
+    expected.sort_unstable();
+    let names: Vec<&str> = found.iter().map(|change| change.property.as_str()).collect();
+    if names != expected {
+        return Err(format!("changed {names:?}, expected {expected:?}"));
+    }
+    for change in found {
+        match (&change.list, newer.lists.get(&change.property)) {
+            (None, None) => {}
+            (Some(list), Some(newer)) => same_list((&older.lists[&change.property], newer), list)?,
+            (Some(_), None) | (None, Some(_)) => return Err("a list is no list".to_owned()),
+        }
+    }
+    Ok(())
+}
+
+type Elements = Vec<(u64, Value)>;
+
+/// Compares what is said to have changed in a list.
+fn same_list((older, newer): (&Elements, &Elements), found: &ListChanges) -> Result<(), String> {
+    let place = |list: &Elements, number: u64| list.iter().position(|held| held.0 == number);
+    let placed = |list: &Elements, met: &dyn Fn(&(u64, Value)) -> bool| -> Vec<(usize, u64)> {
+        let all = list.iter().enumerate().filter(|(_, held)| met(held));
+        all.map(|(at, held)| (at, held.0)).collect()
+    };
+    let told = |told: &[(usize, ElementId)]| -> Vec<(usize, u64)> {
+        told.iter().map(|(at, id)| (*at, id.number)).collect()
+    };
+    let value = |number| place(older, number).map(|at| &older[at].1);
+    let expected = [
+        placed(older, &|held| place(newer, held.0).is_none()),
+        placed(newer, &|held| place(older, held.0).is_none()),
+        placed(newer, &|held| value(held.0).is_some_and(|value| *value != held.1)),
+    ];
+    let changes = [told(&found.deleted), told(&found.inserted), told(&found.modified)];
+    if changes != expected {
+        return Err(format!("the list changed {changes:?}, expected {expected:?}"));
+    }
+    // What stays is in one order, and could not be more.
+    let stays: Vec<usize> = newer
+        .iter()
+        .filter(|held| !found.moved.iter().any(|(_, _, id)| id.number == held.0))
+        .filter_map(|held| place(older, held.0))
+        .collect();
+    if !stays.is_sorted() {
+        return Err(format!("elements changed places and were not told: {found:?}"));
+    }
+    let common: Vec<usize> = newer.iter().filter_map(|held| place(older, held.0)).collect();
+    if stays.len() != longest(&common) {
+        return Err(format!("told that more moved than did: {found:?}"));
+    }
+    for (from, to, id) in &found.moved {
+        if place(older, id.number) != Some(*from) || place(newer, id.number) != Some(*to) {
+            return Err(format!("told a wrong place: {found:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Length of the longest ascending part, found by looking at all beginnings.
+fn longest(numbers: &[usize]) -> usize {
+    let mut lens: Vec<usize> = Vec::new();
+    for (at, number) in numbers.iter().enumerate() {
+        let before = (0..at).filter(|other| numbers[*other] < *number).map(|other| lens[other]);
+        lens.push(before.max().unwrap_or(0) + 1);
+    }
+    lens.into_iter().max().unwrap_or(0)
+}
+
+/// Replays what the listener heard of an operation of the plan.
+fn heard(bench: &mut Bench<'_>, before: &State, aborted: bool) -> Result<(), Stop> {
+    let Some(heard) = &bench.heard else { return Ok(()) };
+    let heard = std::mem::take(&mut *heard.lock().unwrap_or_else(PoisonError::into_inner));
+    let broken = |text: String| Stop::from(Violation::new(W3.id, text));
+    if aborted {
+        bench.probe.mark("nothing told of a transaction that was undone");
+    }
+    if heard.len() > 1 {
+        return Err(broken(format!("a commit was told {} times", heard.len())));
+    }
+    let mut state = before.clone();
+    let snapshot = bench.database().snapshot()?;
+    for operation in heard.iter().flatten() {
+        replay(&snapshot.view(), &mut state, operation)?;
+    }
+    if state != bench.committed {
+        return Err(broken(format!("{heard:?} do not lead to what was committed")));
+    }
+    let made_again = heard.iter().flatten().any(|operation| match operation {
+        Operation::Create(target) => heard
+            .iter()
+            .flatten()
+            .any(|other| matches!(other, Operation::Erase(erased) if erased == target)),
+        _ => false,
+    });
+    if made_again {
+        bench.probe.mark("an object made again where one was deleted");
+    }
+    if !heard.is_empty() {
+        bench.probe.mark("operations replayed");
+    }
+    Ok(())
+}
+
+/// Does to a state of the model what an operation says.
+fn replay(view: &View<'_>, state: &mut State, operation: &Operation) -> Result<(), Stop> {
+    let id = |target: &Target| -> Id { (target.class.clone(), bridge::key(&target.key)) };
+    let done = match operation {
+        Operation::Create(target) => {
+            let made = match bridge::key(&target.key) {
+                Key::Row(_) => state.create(&target.class).map(|made| (made, true)),
+                Key::Int(value) => state.upsert(&target.class, &Value::Int(value)),
+                Key::Text(text) => state.upsert(&target.class, &Value::Text(text)),
+                Key::Null => state.upsert(&target.class, &Value::Null),
+            };
+            made.map(|made| made == (id(target), true))
+        }
+        Operation::Erase(target) => state.delete(&id(target)).map(|()| true),
+        Operation::Set { target, property, value } => {
+            state.set(&id(target), property, &bridge::value(view, value)?).map(|()| true)
+        }
+        Operation::Add { target, property, by } => {
+            state.add(&id(target), property, *by).map(|_| true)
+        }
+        Operation::ListInsert { target, property, element, after } => {
+            let at = behind(&elements(state, target, property), *after);
+            let edit = ListEdit::Insert(at, bridge::value(view, &element.value)?);
+            let done = state.edit_list(&id(target), property, &edit);
+            let made = elements(state, target, property);
+            done.map(|()| made.get(at).is_some_and(|made| *made == element.id.number))
+        }
+        Operation::ListSet { target, property, element } => {
+            let at = behind(&elements(state, target, property), Some(element.id)) - 1;
+            let edit = ListEdit::Set(at, bridge::value(view, &element.value)?);
+            state.edit_list(&id(target), property, &edit).map(|()| true)
+        }
+        Operation::ListErase { target, property, element } => {
+            let at = behind(&elements(state, target, property), Some(*element)) - 1;
+            state.edit_list(&id(target), property, &ListEdit::Remove(at)).map(|()| true)
+        }
+        Operation::ListMove { target, property, element, after } => {
+            let mut held = elements(state, target, property);
+            let from = behind(&held, Some(*element)) - 1;
+            held.retain(|number| *number != element.number);
+            let edit = ListEdit::Move(from, behind(&held, *after));
+            state.edit_list(&id(target), property, &edit).map(|()| true)
+        }
+        other => return Err(mistake(other)),
+    };
+    if done == Ok(true) {
+        return Ok(());
+    }
+    let text = format!("{operation:?} cannot be done where it is told: {done:?}");
+    Err(Violation::new(W3.id, text).into())
+}
+
+fn elements(state: &State, target: &Target, property: &str) -> Vec<u64> {
+    let object = state.object(&(target.class.clone(), bridge::key(&target.key)));
+    let list = object.and_then(|object| object.lists.get(property));
+    list.into_iter().flatten().map(|held| held.0).collect()
+}
+
+/// Returns the place behind an element; one that is not there is as if it were the last.
+fn behind(held: &[u64], after: Option<ElementId>) -> usize {
+    after.map_or(0, |after| {
+        held.iter().position(|number| *number == after.number).unwrap_or(held.len()) + 1
+    })
+}
