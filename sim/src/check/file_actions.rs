@@ -260,7 +260,7 @@ impl Run<'_> {
     fn fail(&mut self, file: usize, op: Op) -> Result<(), Violation> {
         let fault = [Fault::NoSpace, Fault::Io, Fault::SyncIo, Fault::Short][usize::from(op.b % 4)];
         let injection =
-            Injection { fault, after: u32::from(op.c) % 60, lasting: (op.b / 4).is_multiple_of(2) };
+            Injection { fault, after: u32::from(op.c) % 16, lasting: (op.b / 4).is_multiple_of(4) };
         let before = self.state.clone();
         let mut after = before.clone();
         let expected = after.execute(file);
