@@ -1,6 +1,6 @@
 //! The face of a client: calls that wait, a logout that does not, and notices to listeners.
 //!
-//! - W2 Listeners are called on a thread of their own.
+//! - Z2 Listeners are called on a thread of their own.
 
 use crate::config::Config;
 use crate::driver::{Driver, Message, now};

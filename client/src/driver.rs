@@ -1,7 +1,7 @@
 //! The thread that owns the users: takes what happens, one after the other, and sees that what
 //! follows is done.
 //!
-//! - W1 Whoever waits for a call gets its outcome, also if the file fails.
+//! - Z1 Whoever waits for a call gets its outcome, also if the file fails.
 
 use crate::client::Notice;
 use crate::error::ClientError;

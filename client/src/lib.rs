@@ -6,9 +6,9 @@
 //!
 //! - U1 No password, token, body or header is in a `Debug` output, an error or a notice.
 //! - U12 Whatever is told has been made durable before.
-//! - W1 Every call comes back: with what the server said, or with why there is no answer, after the
+//! - Z1 Every call comes back: with what the server said, or with why there is no answer, after the
 //!   time-outs of the network at the latest.
-//! - W2 A listener may call the client, and holds up nothing but other listeners.
+//! - Z2 A listener may call the client, and holds up nothing but other listeners.
 //!
 //! Specified in docs/auth.md#the-client. Against our server: `server/tests/login/`.
 //!

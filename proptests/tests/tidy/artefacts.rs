@@ -43,14 +43,20 @@ pub(crate) fn header_references(tree: &WorkTree) -> Vec<Breach> {
 /// Holds the ids in core's headers and in the checks against the one list of promises.
 pub(crate) fn promises(tree: &WorkTree) -> Vec<Breach> {
     let list = tree.text(PROMISES).unwrap_or_default();
-    let listed: BTreeSet<&str> = list
-        .lines()
-        .filter_map(|line| line.strip_prefix("| "))
-        .filter_map(|row| row.split(' ').next())
-        .collect();
-    let mut breaches = Vec::new();
+    let rows =
+        list.lines().enumerate().filter_map(|(at, line)| Some((at, line.strip_prefix("| ")?)));
+    let ids = rows.filter_map(|(at, row)| Some((at, row.split(' ').next()?)));
+    let (mut listed, mut breaches) = (BTreeSet::new(), Vec::new());
+    for (at, id) in ids {
+        let promise = named_promise(&format!("//! - {id} ")).is_some();
+        if !listed.insert(id) && promise {
+            breaches.push(breach(PROMISES, at, format!("{id} is two promises; rename one")));
+        }
+    }
     let bound = |path: &&str| {
-        ["core/src/", "sim/src/check/", "proptests/src/"].iter().any(|dir| path.starts_with(dir))
+        ["core/src/", "sim/src/check/", "proptests/src/", "client/src/", "server/src/"]
+            .iter()
+            .any(|dir| path.starts_with(dir))
     };
     for path in tree.ending(".rs").filter(bound) {
         let text = tree.text(path).unwrap_or_default();
