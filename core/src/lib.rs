@@ -7,10 +7,11 @@
 //! A map of this tree, top-down; a module imports only from above: `conc` primitives, `unit`
 //! numbers, [`schema`] classes as values, `error`, `fault` planted bugs, `codec` bounded bytes,
 //! [`vfs`] files, `crypto` seals, [`config`] configurations as values, `page` layouts, `space`
-//! free pages, `tree` the B+tree, `txn` transactions, [`object`] classes of objects, [`auth`]
+//! free pages, `tree` the B+tree, `txn` transactions, [`object`] classes of objects, `auth`
 //! users and the requests of their logins, [`instance`] who has which file open, `verify` the
 //! checker.
 
+#[cfg(feature = "auth")]
 pub mod auth;
 mod codec;
 mod conc;
@@ -31,6 +32,7 @@ pub mod object;
 mod page;
 pub mod schema;
 mod space;
+mod time;
 mod tree;
 mod txn;
 mod unit;
@@ -39,10 +41,11 @@ pub mod vfs;
 
 pub use crypto::{Entropy, Key, OsEntropy};
 pub use error::{
-    ArgumentError, ConfigError, ConfigurationDifference, Damage, DirectoryProblem, Error,
-    ErrorKind, FileErrorCause, FileErrorKind, InstanceError, ObjectError, ReadOnlyConflict,
-    Recovery, RecoveryOutcome, Remedy, Result, UrlProblem,
+    ArgumentError, Category, ConfigError, ConfigurationDifference, Damage, DirectoryProblem, Error,
+    ErrorCode, ErrorKind, FileErrorCause, FileErrorKind, InstanceError, ObjectError,
+    ReadOnlyConflict, Recovery, RecoveryOutcome, Remedy, Result, UrlProblem,
 };
+pub use time::Time;
 pub use tree::{Bytes, Range};
 pub use txn::{Compaction, Info, Options, Snapshot, Store, Tree, TreeInfo, TreeMut, WriteTxn};
 pub use unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PAGE_BYTES, PageId, VALUE_BYTES_MAX};

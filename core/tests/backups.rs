@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use fastness::auth::Time;
+use fastness::Time;
 use fastness::config::{App, Configuration, SyncBuilder, User};
 use fastness::instance::{ClientReset, Instance, Instances, Kind};
 use fastness::object::Transaction;

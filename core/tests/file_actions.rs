@@ -3,7 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use fastness::auth::{ErrorCode, Time};
 use fastness::config::{App, Configuration, Hook, SyncBuilder, User};
 use fastness::instance::{ActionKind, ClientReset, Instance, Instances, SyncError};
 use fastness::object::Transaction;
@@ -11,6 +10,7 @@ use fastness::schema::{Class, Module, Property, Scalar};
 use fastness::{
     Error, ErrorKind, FileErrorCause, FileErrorKind, InstanceError, ObjectError, Options,
 };
+use fastness::{ErrorCode, Time};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;

@@ -5,11 +5,11 @@
 //! Specified in docs/auth.md#answers.
 
 use super::address::AuthUrl;
-use super::code::ErrorCode;
 use super::error::AuthError;
 use super::json::{Fields, Object};
 use super::token::Token;
 use super::user::User;
+use crate::error::ErrorCode;
 use std::collections::BTreeMap;
 
 /// What a server gives out for credentials or for a refresh token.

@@ -6,7 +6,7 @@
 //! to go on drops what is here. Specified in docs/auth.md#repeating.
 
 use super::error::AuthError;
-use super::time::Time;
+use crate::time::Time;
 use std::time::Duration;
 
 /// The longest pause: five minutes.

@@ -7,8 +7,8 @@
 //!
 //! Specified in docs/auth.md#errors.
 
-use super::code::{Category, ErrorCode};
 use super::json::Object;
+use crate::error::{Category, ErrorCode};
 use std::fmt;
 
 /// Why a call of the server failed.

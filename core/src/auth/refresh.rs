@@ -12,8 +12,8 @@
 
 use super::backoff::{Backoff, PAUSE_MAX};
 use super::error::AuthError;
-use super::time::Time;
 use super::token::Token;
+use crate::time::Time;
 use std::time::Duration;
 
 /// How long before a token expires another is asked for.

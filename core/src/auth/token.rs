@@ -9,7 +9,7 @@
 use super::error::AuthError;
 use super::json::{Fields, Object, Value};
 use super::secret::Secret;
-use super::time::Time;
+use crate::time::Time;
 
 /// A token, for a user (then it refreshes) or for one file.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -9,10 +9,10 @@ use super::address::AuthUrl;
 use super::error::Refusal;
 use super::json::Object;
 use super::secret::Secret;
-use super::time::Time;
 use super::token::Token;
 use crate::config;
 use crate::error::Error;
+use crate::time::Time;
 use std::hash::{Hash, Hasher};
 
 /// A user who has logged in. Two are equal when their identities and the texts of their addresses

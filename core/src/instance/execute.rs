@@ -4,9 +4,9 @@ use super::actions::{ActionKind, Executed, FileAction};
 use super::instances::{Instances, Shared};
 use super::names::{stamp, unique};
 use super::reset::{ClientReset, SyncError};
-use crate::auth::Time;
 use crate::config::Configuration;
 use crate::error::{ConfigError, Error, InstanceError, Result};
+use crate::time::Time;
 use std::path::{Path, PathBuf};
 
 /// Below the directory for files: where everything about sync is.

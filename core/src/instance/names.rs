@@ -1,8 +1,8 @@
 //! Names for files that are kept for the user: when it was, and what makes them unique.
 
-use crate::auth::Time;
 use crate::crypto::Entropy;
 use crate::error::{Error, Result};
+use crate::time::Time;
 
 /// What the unique part of a name is made of.
 const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

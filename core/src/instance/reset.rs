@@ -2,8 +2,8 @@
 //! backed up and deleted, at once if the app says so, else at the next start.
 
 use super::instances::Instances;
-use crate::auth::ErrorCode;
 use crate::config::{Configuration, Hook};
+use crate::error::ErrorCode;
 use crate::error::Result;
 use std::path::Path;
 

@@ -10,14 +10,14 @@ use super::record::{Account, AccountsError, FORMAT, LoginRecord, Records, SERVER
 use super::signed::{Claims, Signer};
 use super::step::{HashJob, HashTask, Make, Step, Write, WriteJob};
 use super::token_keys::{Genuine, TokenKeys};
-use crate::auth::code::ErrorCode;
 use crate::auth::credentials::provider;
 use crate::auth::json::Object;
 use crate::auth::secret::Secret;
-use crate::auth::time::Time;
 use crate::auth::token::{Permission, Token};
 use crate::conc::Arc;
 use crate::crypto::Entropy;
+use crate::error::ErrorCode;
+use crate::time::Time;
 use crate::txn::Store;
 use std::fmt;
 use std::time::Duration;

@@ -6,9 +6,9 @@
 //! Specified in docs/server.md#answers.
 
 use super::record::AccountsError;
-use crate::auth::code::ErrorCode;
 use crate::auth::json::Object;
 use crate::auth::secret::SecretBytes;
+use crate::error::ErrorCode;
 use std::fmt;
 use std::time::Duration;
 

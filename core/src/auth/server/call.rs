@@ -5,10 +5,10 @@
 //! Specified in docs/server.md#calls. Any bytes: the fuzz target `server`.
 
 use super::answer::Answer;
-use crate::auth::code::ErrorCode;
 use crate::auth::credentials::provider;
 use crate::auth::json::{Fields, Object};
 use crate::auth::secret::Secret;
+use crate::error::ErrorCode;
 
 /// Longest body that is read, in bytes.
 pub const BODY_BYTES_MAX: usize = 16 << 10;

@@ -7,8 +7,8 @@
 //! docs/server.md#limits.
 
 use crate::auth::secret::Secret;
-use crate::auth::time::Time;
 use crate::crypto::Entropy;
+use crate::time::Time;
 use ring::hmac;
 use std::fmt;
 use std::io;

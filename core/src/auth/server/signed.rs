@@ -8,8 +8,8 @@
 use super::token_keys::derived;
 use crate::auth::json::{Object, Value};
 use crate::auth::secret::Secret;
-use crate::auth::time::Time;
 use crate::auth::token::Permission;
+use crate::time::Time;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use ring::hmac;
 use std::fmt;

@@ -8,8 +8,8 @@
 use super::answer::Answer;
 use super::call::Call;
 use super::record::AccountsError;
-use crate::auth::code::ErrorCode;
 use crate::auth::secret::Secret;
+use crate::error::ErrorCode;
 use std::fmt;
 
 /// Makes and checks hashes of passwords. Servers use argon2id; checks, which want millions of

@@ -6,8 +6,8 @@
 //! Tags are compared in constant time, by the library. Specified in docs/server.md#tokens.
 
 use crate::auth::secret::Secret;
-use crate::auth::time::Time;
 use crate::crypto::Entropy;
+use crate::time::Time;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use ring::hmac;
 use std::io;

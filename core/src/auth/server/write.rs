@@ -16,11 +16,11 @@ use super::record::{
 };
 use super::step::{PasswordHasher, Write, WriteJob};
 use super::token_keys::{LoginId, new_login};
-use crate::auth::code::ErrorCode;
 use crate::auth::json::Object;
 use crate::auth::secret::Secret;
-use crate::auth::time::Time;
 use crate::auth::token::{Permission, Token};
+use crate::error::ErrorCode;
+use crate::time::Time;
 use crate::txn::WriteTxn;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use std::fmt::Write as _;

@@ -6,8 +6,8 @@
 
 use super::event::UserId;
 use crate::auth::error::Refusal;
-use crate::auth::time::Time;
 use crate::auth::user::User;
+use crate::time::Time;
 use std::collections::BTreeMap;
 
 /// Users and revocations, each under a number that grows with time.

@@ -17,9 +17,9 @@ use crate::auth::backoff::{Backoff, Retry};
 use crate::auth::error::Refusal;
 use crate::auth::refresh::{self, Refresher, RequestId};
 use crate::auth::request::{AuthServer, Login, Request};
-use crate::auth::time::Time;
 use crate::auth::user::User;
 use crate::fault::{self, Fault};
+use crate::time::Time;
 use std::collections::BTreeMap;
 
 /// Users over time; see the module.

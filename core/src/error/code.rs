@@ -11,7 +11,7 @@ use std::fmt;
 /// The listed ones are constants and can be matched against:
 ///
 /// ```
-/// use fastness::auth::ErrorCode;
+/// use fastness::ErrorCode;
 ///
 /// let advice = match ErrorCode::from_number(611) {
 ///     ErrorCode::INVALID_CREDENTIALS => "ask for the password again",
@@ -204,7 +204,8 @@ impl ErrorCode {
     }
 
     /// Whether the code is an object server's own, not one of HTTP's or of a session.
-    pub(super) fn is_servers_own(self) -> bool {
+    #[cfg(feature = "auth")]
+    pub(crate) fn is_servers_own(self) -> bool {
         self >= Self::INVALID_PARAMETERS
     }
 
