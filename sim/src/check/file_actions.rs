@@ -76,6 +76,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
         acted: [false; FILES],
     };
     for (step, op) in plan.ops.iter().enumerate() {
+        run.probe.line(|| format!("{step:4} {op}"));
         run.act(*op).map_err(|violation| violation.at(step))?;
     }
     run.restart(run.fs.disk())

@@ -70,6 +70,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
     let mut run = Run::new(&world, probe)?;
     for (step, op) in plan.ops.iter().enumerate() {
+        run.probe.line(|| format!("{step:4} {op}"));
         let outcome = run.act(*op).and_then(|()| run.compare());
         outcome.map_err(|violation| violation.at(step))?;
     }
@@ -224,6 +225,8 @@ impl<'a> Run<'a> {
         };
         let expected = self.model.open(file, (thread, kind), wanted);
         let outcome = opened.as_ref().map(drop).map_err(|refusal| *refusal);
+        let line = || format!("     {kind:?}, file {file}, thread {thread}: {outcome:?}");
+        self.probe.line(line);
         same(if expected.is_err() { J2.id } else { J3.id }, &outcome, &expected)?;
         self.mark_opened((file, op.b % 8), outcome, migrates && beside);
         self.handles.extend(opened);
