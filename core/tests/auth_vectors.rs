@@ -5,7 +5,6 @@
 //! - U6 A request is what the original client sends.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![cfg(feature = "auth")]
 
 use fastness::auth::{
     AuthError, AuthServer, Category, Credentials, ErrorCode, Permission, Request, Token, answer,

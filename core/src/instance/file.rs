@@ -4,7 +4,7 @@ use super::number::{Kind, ThreadNumber};
 use crate::conc::{Arc, Mutex};
 use crate::config::{Assets, Configuration, Durability, FileUse};
 use crate::error::{Error, FileErrorCause, InstanceError, Result};
-use crate::object::{Database, Migration, Snapshot, Transaction, Wanted};
+use crate::object::{Database, Migration, Observer, Snapshot, Transaction, Wanted};
 use crate::txn::{Options, Store, Temporary};
 use crate::unit::PAGE_BYTES;
 use crate::vfs::{MemoryVfs, Vfs, write_whole};
@@ -49,14 +49,14 @@ impl Ground {
         {
             store.compact()?;
         }
-        let database = with_classes(store, configuration, kind)?;
+        let database = wanting(configuration, kind, |wanted| Database::over(store, wanted))?;
         Ok(File { database, writing: Mutex::new(None) })
     }
 
     /// Brings a file that is there up to the schema of its configuration.
     pub(super) fn migrate(&self, configuration: &Configuration) -> Result<()> {
         let store = self.options(configuration).open(configuration.path())?;
-        with_classes(store, configuration, Kind::Typed).map(drop)
+        wanting(configuration, Kind::Typed, |wanted| Database::over(store, wanted)).map(drop)
     }
 
     /// Makes a file of the bytes of an asset. It gets its name once it is whole and durable.
@@ -86,9 +86,13 @@ fn file_use(store: &Store) -> Result<FileUse> {
     })
 }
 
-/// Opens the objects of a store, with the classes that the kind asks for. Runs the app's migration
-/// and initial data.
-fn with_classes(store: Store, configuration: &Configuration, kind: Kind) -> Result<Database> {
+/// Runs `body` with what the configuration wants of a file that is opened as this kind: it runs the
+/// app's migration and initial data.
+fn wanting<T>(
+    configuration: &Configuration,
+    kind: Kind,
+    body: impl FnOnce(&Wanted<'_>) -> Result<T>,
+) -> Result<T> {
     let migrate = |migration: &mut Migration<'_>| {
         configuration.migration().map_or(Ok(()), |hook| hook.migrate(migration))
     };
@@ -103,7 +107,7 @@ fn with_classes(store: Store, configuration: &Configuration, kind: Kind) -> Resu
             wanted = wanted.migration(&migrate);
         }
     }
-    Database::over(store, &wanted)
+    body(&wanted)
 }
 
 /// A file that is open.
@@ -125,12 +129,27 @@ impl File {
 
     /// Does for another kind what opening for it would have done.
     pub(super) fn make_ready(&self, configuration: &Configuration, kind: Kind) -> Result<()> {
-        with_classes(self.store().clone(), configuration, kind).map(drop)
+        wanting(configuration, kind, |wanted| self.database.bring_about(wanted))
+    }
+
+    /// Begins to observe, on a thread that is in no transaction.
+    pub(super) fn observe(&self, thread: ThreadNumber) -> Result<(Snapshot, Observer)> {
+        self.require_no_transaction(thread)?;
+        self.database.observe()
     }
 
     /// Tells whether a thread is in a transaction.
     pub(super) fn is_in_transaction(&self, thread: ThreadNumber) -> bool {
         *self.writing.lock() == Some(thread)
+    }
+
+    /// What waits for the turn to write would wait for itself.
+    fn require_no_transaction(&self, thread: ThreadNumber) -> Result<()> {
+        if self.is_in_transaction(thread) {
+            let path = self.store().path().to_path_buf();
+            return Err(InstanceError::InTransaction { path }.into());
+        }
+        Ok(())
     }
 
     /// Runs a transaction, and commits it unless `body` fails.
@@ -139,10 +158,7 @@ impl File {
         thread: ThreadNumber,
         body: impl FnOnce(&mut Transaction) -> Result<T>,
     ) -> Result<T> {
-        if self.is_in_transaction(thread) {
-            let path = self.store().path().to_path_buf();
-            return Err(InstanceError::InTransaction { path }.into());
-        }
+        self.require_no_transaction(thread)?;
         let mut txn = self.database.write()?;
         *self.writing.lock() = Some(thread);
         // Before the transaction, which lets the next one begin.

@@ -8,7 +8,7 @@ use crate::conc::Arc;
 use crate::config::Configuration;
 use crate::crypto::Key;
 use crate::error::{ArgumentError, Error, InstanceError, Result};
-use crate::object::{Snapshot, Transaction};
+use crate::object::{Observer, Snapshot, Transaction};
 use std::path::Path;
 use zeroize::Zeroize as _;
 
@@ -61,6 +61,17 @@ impl Instance {
             let _working = self.shared.work(thread);
             file.transact(thread, body)
         })
+    }
+
+    /// Begins to observe, and returns the snapshot that what is told then starts from. It is told
+    /// what every commit changed, of this instance or any other, on the thread that asks. While it
+    /// lives the file stays locked, as with a snapshot. Waits for a transaction that is under way.
+    ///
+    /// # Errors
+    /// [`InstanceError::Closed`], [`InstanceError::OtherThread`], [`InstanceError::InTransaction`];
+    /// otherwise as [`Database::observe`](crate::object::Database::observe).
+    pub fn observe(&self) -> Result<(Snapshot, Observer)> {
+        self.with(|file, thread| file.observe(thread))
     }
 
     /// Copies the last commit into a new file, in plain, also from an encrypted file or one in

@@ -48,10 +48,7 @@ impl Transaction {
         }
         self.change(|txn| {
             txn.note_alter();
-            let objects = txn.view().of_table(&table).iter()?;
-            let gone: Vec<_> =
-                objects.map(|object| object.map(|object| object.id())).collect::<Result<_>>()?;
-            txn.touched.extend(gone);
+            txn.touch_all(&table)?;
             for column in table.columns.iter().filter(|column| column.target().is_some()) {
                 txn.let_go_everywhere(&table, column)?;
             }

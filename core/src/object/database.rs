@@ -117,8 +117,14 @@ impl Database {
         let (observers, listener) = (Observers::default(), wanted.listener.clone());
         let shared = Arc::new(Shared { store, catalog, observers, listener });
         let database = Self { shared };
-        bring_about(&database, wanted)?;
+        database.bring_about(wanted)?;
         Ok(database)
+    }
+
+    /// Does what opening does for what is wanted, to a database that is open, and that others may
+    /// be writing to. Its listener stays the one it has.
+    pub(crate) fn bring_about(&self, wanted: &Wanted<'_>) -> Result<()> {
+        bring_about(self, wanted)
     }
 
     /// Takes a snapshot of the last commit.
@@ -139,6 +145,15 @@ impl Database {
     pub fn write(&self) -> Result<Transaction> {
         let txn = self.shared.store.write()?;
         Transaction::new(Arc::clone(&self.shared), txn)
+    }
+
+    /// Begins the write transaction, and takes a snapshot of what it begins with, which is made
+    /// durable for it.
+    pub(super) fn write_from(&self) -> Result<(Transaction, Snapshot)> {
+        let (txn, snapshot) = self.shared.store.write_from()?;
+        let txn = Transaction::new(Arc::clone(&self.shared), txn)?;
+        let catalog = self.shared.catalog(Source::Snapshot(&snapshot))?;
+        Ok((txn, Snapshot { snapshot, catalog }))
     }
 
     /// Runs `body` in a transaction and commits what it did; if it fails, nothing happened.

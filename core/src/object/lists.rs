@@ -186,7 +186,7 @@ impl ListMut<'_> {
         txn.change(|txn| {
             txn.put_list((table, column), &id.key.to_bytes(), elements)?;
             changes.iter().try_for_each(|change| txn.count((table, column), id, *change))?;
-            txn.touched.insert(id.clone());
+            txn.touch([id.clone()]);
             if txn.shared.listener.is_some() {
                 let target = Target { class: table.name.clone(), key: id.key.clone() };
                 txn.operations.extend(operations(target, column.name().to_owned()));

@@ -83,8 +83,12 @@ impl<'a> Wanted<'a> {
         self
     }
 
+    fn schema_mode(&self) -> SchemaMode {
+        self.mode.unwrap_or(SchemaMode::Manual)
+    }
+
     pub(super) fn only_reads(&self) -> bool {
-        self.mode.is_some_and(SchemaMode::only_reads)
+        self.schema_mode().only_reads()
     }
 }
 
@@ -127,26 +131,36 @@ impl Migration<'_> {
 
 /// Decides what a file needs and does it.
 pub(super) fn bring_about(database: &Database, wanted: &Wanted<'_>) -> Result<()> {
-    let older = database.snapshot()?;
+    let seen = database.snapshot()?;
     let Some((schema, version)) = &wanted.schema else { return Ok(()) };
-    let mode = wanted.mode.unwrap_or(SchemaMode::Manual);
-    let stored = Stored { version: older.view().schema_version(), schema: older.view().schema()? };
     let path = database.store().path();
-    let actions = decide(&Opening {
-        path,
-        mode,
-        stored: &stored,
-        wanted: schema,
-        version: *version,
-        has_migration: wanted.migration.is_some(),
-    })?;
-    if mode.only_reads() {
-        return Ok(require_classes(path, &stored.schema, schema)?);
+    let decide = |file: &Snapshot| {
+        let file = file.view();
+        let stored = Stored { version: file.schema_version(), schema: file.schema()? };
+        let actions = decide(&Opening {
+            path,
+            mode: wanted.schema_mode(),
+            stored: &stored,
+            wanted: schema,
+            version: *version,
+            has_migration: wanted.migration.is_some(),
+        })?;
+        if wanted.only_reads() {
+            require_classes(path, &stored.schema, schema)?;
+        }
+        Result::Ok(actions)
+    };
+    // Mostly there is nothing to do, and no need to wait for writers.
+    if decide(&seen)?.is_empty() || wanted.only_reads() {
+        return Ok(());
     }
+    // Another writer may have changed the classes since; now nobody can.
+    let (txn, older) = database.write_from()?;
+    let actions = decide(&older)?;
     if actions.is_empty() {
         return Ok(());
     }
-    let mut steps = Steps { txn: database.write()?, older, wanted, schema, keys: Vec::new() };
+    let mut steps = Steps { txn, older, wanted, schema, keys: Vec::new() };
     actions.into_iter().try_for_each(|action| steps.act(action))?;
     steps.txn.commit().map(drop)
 }
@@ -164,7 +178,7 @@ struct Steps<'a, 'w> {
 impl Steps<'_, '_> {
     fn act(&mut self, action: Action) -> Result<()> {
         match action {
-            Action::RemoveFile => self.txn.empty(),
+            Action::RemoveFile => self.txn.empty(&self.older),
             Action::Apply(difference) => self.apply(&difference),
             Action::RunMigration { from, to } => {
                 let Some(migrate) = self.wanted.migration else { return Ok(()) };
@@ -238,12 +252,13 @@ impl Steps<'_, '_> {
 }
 
 impl Transaction {
-    /// Removes everything the file holds.
-    fn empty(&mut self) -> Result<()> {
+    /// Removes everything the file held when the transaction began.
+    fn empty(&mut self, older: &Snapshot) -> Result<()> {
+        let catalog = Arc::clone(&self.catalog);
         self.change(|txn| {
             txn.note_alter();
-            let snapshot = txn.shared.store.snapshot();
-            for name in snapshot.tree_names() {
+            catalog.tables().try_for_each(|table| txn.touch_all(table))?;
+            for name in older.store().tree_names() {
                 if name != super::catalog::schema_tree() {
                     txn.txn.tree(name)?.clear()?;
                 }

@@ -103,7 +103,7 @@ impl Transaction {
         key: &ObjectKey,
         operation: impl FnOnce(Target) -> Operation,
     ) {
-        self.touched.insert(ObjectId { class: table.id, key: key.clone() });
+        self.touch([ObjectId { class: table.id, key: key.clone() }]);
         if self.shared.listener.is_some() {
             let target = Target { class: table.name.clone(), key: key.clone() };
             self.operations.push(operation(target));

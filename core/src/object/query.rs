@@ -45,8 +45,8 @@ struct Found {
     by: Vec<Value<'static>>,
 }
 
-/// Takes key and record of an object.
-type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'v;
+/// Takes key and record of an object, and tells whether to go on.
+type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<bool> + 'v;
 
 impl<'a> Objects<'a> {
     /// Asks about these objects.
@@ -148,11 +148,14 @@ impl<'a> Query<'a> {
         }
         self.sort_paths()?;
         let (mut count, limit) = (0_u64, self.limit.map_or(u64::MAX, |limit| limit as u64));
+        if limit == 0 {
+            return self.condition().map(|_| 0);
+        }
         self.each(&mut |_, _| {
             count += 1;
-            Ok(())
+            Ok(count < limit)
         })?;
-        Ok(count.min(limit))
+        Ok(count)
     }
 
     /// Adds up a property of the objects; null counts as nothing. Whole numbers wrap around at 64
@@ -258,7 +261,7 @@ impl<'a> Query<'a> {
         if self.sort.is_empty() && self.distinct.is_empty() && self.limit.is_none() {
             self.each(&mut |key, record| {
                 values.push(self.view().one(&path, (key, record))?);
-                Ok(())
+                Ok(true)
             })?;
             return Ok(values);
         }
@@ -271,7 +274,8 @@ impl<'a> Query<'a> {
         Ok(values)
     }
 
-    /// Hands over key and record of every object that meets the condition, in the order of keys.
+    /// Hands over key and record of every object that meets the condition, in the order of keys,
+    /// until told to stop.
     fn each(&self, body: &mut Visit<'_>) -> Result<()> {
         let view = self.view();
         let condition = self.condition()?;
@@ -283,16 +287,16 @@ impl<'a> Query<'a> {
         let Some(way) = way else {
             let mut range = self.objects.tree.range(..)?;
             while let Some((key, record)) = range.next_lent()? {
-                if meets(key, record)? {
-                    body(key, record)?;
+                if meets(key, record)? && !body(key, record)? {
+                    break;
                 }
             }
             return Ok(());
         };
         for key in way.keys(&view)? {
             let record = self.objects.tree.get(&key)?.ok_or_else(|| view.malformed())?;
-            if meets(&key, &record)? {
-                body(&key, &record)?;
+            if meets(&key, &record)? && !body(&key, &record)? {
+                break;
             }
         }
         Ok(())
@@ -324,15 +328,16 @@ impl<'a> Query<'a> {
             self.distinct.iter().map(|path| self.sortable(path)).collect::<Result<_>>()?;
         let mut found = Vec::new();
         let limit = self.limit.unwrap_or(usize::MAX);
+        let enough = if paths.is_empty() && distinct.is_empty() { limit } else { usize::MAX };
+        if enough == 0 {
+            return self.condition().map(|_| Vec::new());
+        }
         self.each(&mut |key, record| {
-            if paths.is_empty() && distinct.is_empty() && found.len() >= limit {
-                return Ok(());
-            }
             let all = paths.iter().chain(&distinct);
             let by = all.map(|path| view.one(path, (key, record))).collect::<Result<_>>()?;
             let key = ObjectKey::from_bytes(key).ok_or_else(|| view.malformed())?;
             found.push(Found { key, by });
-            Ok(())
+            Ok(found.len() < enough)
         })?;
         found.sort_by(|one, two| self.order(one, two));
         if !distinct.is_empty() {

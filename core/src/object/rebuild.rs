@@ -54,7 +54,7 @@ impl Transaction {
         self.change(|txn| {
             let incoming = txn.incoming(&older, &objects)?;
             let ids = keys.iter().flat_map(|(from, to)| [from, to]);
-            txn.touched.extend(ids.map(|key| ObjectId { class: older.id, key: key.clone() }));
+            txn.touch(ids.map(|key| ObjectId { class: older.id, key: key.clone() }));
             txn.note_alter();
             for object in &objects {
                 for (number, to) in links(object).filter(|(_, to)| to.class != older.id) {
@@ -171,7 +171,7 @@ impl Transaction {
         let column = from.column_numbered(origin.column);
         let column = column.ok_or_else(|| self.view().malformed())?;
         let key = ObjectKey::from_bytes(&origin.object).ok_or_else(|| self.view().malformed())?;
-        self.touched.insert(ObjectId { class: origin.class, key });
+        self.touch([ObjectId { class: origin.class, key }]);
         let mut values = Vec::new();
         if column.is_list() {
             let mut elements = self.view().read_list((&from, column), &origin.object)?;

@@ -40,8 +40,9 @@ pub struct Transaction {
     /// Read when first needed.
     next: Option<u64>,
     failed: bool,
-    /// Objects that may have been changed.
-    pub(super) touched: BTreeSet<ObjectId>,
+    /// Objects that may have been changed, if anybody observes. Who begins to meanwhile begins with
+    /// what this transaction leaves.
+    touched: Option<BTreeSet<ObjectId>>,
     /// What was done, if there is a listener.
     pub(super) operations: Vec<Operation>,
 }
@@ -50,7 +51,7 @@ impl Transaction {
     pub(super) fn new(shared: Arc<Shared>, txn: WriteTxn) -> Result<Self> {
         let base = shared.catalog(Source::Txn(&txn))?;
         let catalog = Arc::clone(&base);
-        let (touched, operations) = (BTreeSet::new(), Vec::new());
+        let (touched, operations) = (shared.observers.any().then(BTreeSet::new), Vec::new());
         let (next, failed) = (None, false);
         Ok(Self { shared, txn, base, catalog, next, failed, touched, operations })
     }
@@ -68,10 +69,7 @@ impl Transaction {
         {
             listener(&self.operations, &mut self.txn)?;
         }
-        let changes = match self.shared.observers.any() {
-            true => self.changes()?,
-            false => Changes::default(),
-        };
+        let changes = self.changes()?;
         let Self { shared, txn, catalog, .. } = self;
         let commit = txn.commit_and(|commit| {
             if !changes.is_empty() {
@@ -84,8 +82,27 @@ impl Transaction {
 
     /// Tells how the objects differ from what they were when the transaction began.
     fn changes(&self) -> Result<Changes> {
+        let Some(touched) = &self.touched else { return Ok(Changes::default()) };
         let before = View { source: Source::Base(&self.txn), catalog: &self.base };
-        between((before, self.view()), &self.touched)
+        between((before, self.view()), touched)
+    }
+
+    /// Notes objects that may be changed.
+    pub(super) fn touch(&mut self, objects: impl IntoIterator<Item = ObjectId>) {
+        if let Some(touched) = &mut self.touched {
+            touched.extend(objects);
+        }
+    }
+
+    /// Notes that all objects of a class are removed.
+    pub(super) fn touch_all(&mut self, table: &Arc<Table>) -> Result<()> {
+        if self.touched.is_some() {
+            let objects = self.view().of_table(table).iter()?;
+            let ids = objects.map(|object| object.map(|object| object.id()));
+            let ids = ids.collect::<Result<Vec<_>>>()?;
+            self.touch(ids);
+        }
+        Ok(())
     }
 
     /// Undoes the transaction, as dropping it does.

@@ -153,6 +153,15 @@ impl<I: Deref<Target = Inner>> Drop for Held<I> {
     }
 }
 
+/// Writes what is not written yet, and returns the last commit, whose durability is then to be
+/// waited for.
+fn sync_written(inner: &Inner, writer: &mut Writer) -> Result<CommitId> {
+    let mut unknown = false;
+    let commit = sync_kept(&inner.versions, writer, &mut unknown);
+    writer.poisoned |= unknown;
+    commit
+}
+
 impl Store {
     pub(crate) fn new(inner: Inner) -> Self {
         Self { inner: Arc::new(inner) }
@@ -173,18 +182,24 @@ impl Store {
         Ok(WriteTxn::new(Arc::clone(&self.inner), writer))
     }
 
+    /// Begins the write transaction with a snapshot of what it begins with. A snapshot is of what
+    /// is durable, so this waits until all is; meanwhile nobody else can commit.
+    pub(crate) fn write_from(&self) -> Result<(WriteTxn, Snapshot)> {
+        let mut writer = Held::new(Arc::clone(&self.inner))?;
+        let commit = sync_written(&self.inner, &mut writer)?;
+        self.inner.versions.wait_for(commit)?;
+        let snapshot = self.snapshot();
+        assert_eq!(snapshot.commit(), commit, "N2: a commit without the turn");
+        Ok((WriteTxn::new(Arc::clone(&self.inner), writer), snapshot))
+    }
+
     /// Makes everything durable that was committed with [`WriteTxn::commit_unsynced`], and returns
     /// the number of the last commit.
     ///
     /// # Errors
     /// As [`WriteTxn::commit`].
     pub fn sync(&self) -> Result<CommitId> {
-        let commit = self.with_writer(|versions, writer| {
-            let mut unknown = false;
-            let commit = sync_kept(versions, writer, &mut unknown);
-            writer.poisoned |= unknown;
-            commit
-        })??;
+        let commit = self.with_writer(|_, writer| sync_written(&self.inner, writer))??;
         self.inner.versions.wait_for(commit).map(|()| commit)
     }
 
