@@ -7,9 +7,9 @@
 //! A map of this tree, top-down; a module imports only from above: `conc` primitives, `unit`
 //! numbers, [`schema`] classes as values, `error`, `fault` planted bugs, `codec` bounded bytes,
 //! [`vfs`] files, `crypto` seals, [`config`] configurations as values, `page` layouts, `space`
-//! free pages, `tree` the B+tree, `txn` transactions, [`object`] classes of objects, `auth`
-//! users and the requests of their logins, [`instance`] who has which file open, `verify` the
-//! checker.
+//! free pages, `tree` the B+tree, `txn` transactions, [`object`] classes of objects, [`typed`]
+//! structs over them, `auth` users and the requests of their logins, [`instance`] who has which
+//! file open, `verify` the checker.
 
 #[cfg(feature = "auth")]
 pub mod auth;
@@ -35,6 +35,7 @@ mod space;
 mod time;
 mod tree;
 mod txn;
+pub mod typed;
 mod unit;
 mod verify;
 pub mod vfs;
@@ -52,6 +53,6 @@ pub use unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PAGE_BYTES, PageId, VALU
 pub use verify::{Problem, ProblemKind, Verification};
 
 /// The examples of the README compile and run.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "derive"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

@@ -9,6 +9,7 @@
 //! - `kill`: a real process, killed again and again.
 //! - `opening`: files that are not as they should be, told apart.
 //! - `replay`: the fuzz corpora, through the bodies of the fuzz targets.
+//! - `typed`: structs and the objects they are written to, over generated steps.
 
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
 
@@ -22,3 +23,4 @@ mod replay;
 mod schemas;
 mod server;
 mod tidy;
+mod typed;

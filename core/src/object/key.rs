@@ -67,7 +67,7 @@ impl ObjectKey {
     }
 
     /// Returns the value of the primary key.
-    pub(super) fn value(&self) -> Value<'_> {
+    pub(crate) fn value(&self) -> Value<'_> {
         match self {
             Self::Int(value) => Value::Int(*value),
             Self::String(text) => Value::String(Cow::Borrowed(text)),

@@ -9,7 +9,7 @@ use super::transaction::Transaction;
 use super::value::{ElementId, ObjectId, Value};
 use super::view::list_column;
 use crate::conc::Arc;
-use crate::error::{ObjectError, Result};
+use crate::error::{Error, ObjectError, Result};
 
 /// A list of an object within a transaction.
 #[derive(Debug)]
@@ -70,8 +70,7 @@ impl ListMut<'_> {
         self.txn.check_value((&self.table, &self.column), &value)?;
         let mut elements = self.elements()?;
         within(index, elements.len() + 1, elements.len())?;
-        let id = ElementId { author: 0, number: 0 };
-        elements.insert(index, Element { id, value: value.clone() });
+        elements.insert(index, new_element(&value));
         self.check_room(&elements)?;
         self.txn.change(|txn| {
             let id = ElementId { author: 0, number: txn.take_number()? };
@@ -175,6 +174,54 @@ impl ListMut<'_> {
         })
     }
 
+    /// Makes these the values of the elements. Elements that are alike at the beginning and at the
+    /// end stay; those in between are removed, and new ones inserted. The values were checked.
+    pub(super) fn assign(self, values: &[Value<'_>]) -> Result<()> {
+        let held = self.elements()?;
+        let same = |(one, two): &(&Element, &Value<'_>)| one.value.is_same(two);
+        let head = held.iter().zip(values).take_while(same).count();
+        let (old, new) = (&held[head..], &values[head..]);
+        let tail = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
+        let (old, tail) = old.split_at(old.len() - tail);
+        let new = &new[..new.len() - tail.len()];
+        if old.is_empty() && new.is_empty() {
+            return Ok(());
+        }
+        let Self { txn, table, column, id } = self;
+        txn.change(|txn| {
+            let mut elements = held[..head].to_vec();
+            for value in new {
+                let id = ElementId { author: 0, number: txn.take_number()? };
+                elements.push(Element { id, ..new_element(value) });
+            }
+            elements.extend_from_slice(tail);
+            let at = (&*table, &column);
+            txn.put_list(at, &id.key.to_bytes(), &elements)?;
+            let property = || column.name().to_owned();
+            for Element { id: element, value } in old {
+                txn.count(at, &id, (Some(value), None))?;
+                let (property, element) = (property(), *element);
+                txn.note(&table, &id.key, |target| Operation::ListErase {
+                    target,
+                    property,
+                    element,
+                });
+            }
+            for index in head..head + new.len() {
+                let (element, after) = (elements[index].clone(), before(&elements, index));
+                txn.count(at, &id, (None, Some(&element.value)))?;
+                let property = property();
+                txn.note(&table, &id.key, |target| Operation::ListInsert {
+                    target,
+                    property,
+                    element,
+                    after,
+                });
+            }
+            Ok(())
+        })
+    }
+
     /// Writes the list and counts links that it no longer has, or now has.
     fn put(
         &mut self,
@@ -196,11 +243,19 @@ impl ListMut<'_> {
     }
 
     fn check_room(&self, elements: &[Element]) -> Result<()> {
-        super::list::check_room(elements).then_some(()).ok_or_else(|| {
-            let (class, property) = (self.table.name.clone(), self.column.name().to_owned());
-            ObjectError::ListTooLong { class, property }.into()
-        })
+        let fits = super::list::check_room(elements);
+        fits.then_some(()).ok_or_else(|| list_too_long(&self.table, &self.column))
     }
+}
+
+pub(super) fn list_too_long(table: &Table, column: &Column) -> Error {
+    let (class, property) = (table.name.clone(), column.name().to_owned());
+    ObjectError::ListTooLong { class, property }.into()
+}
+
+/// Returns an element that has no id yet.
+pub(super) fn new_element(value: &Value<'_>) -> Element {
+    Element { id: ElementId { author: 0, number: 0 }, value: value.clone().into_owned() }
 }
 
 /// A value that an element no longer has, and one that it now has.

@@ -46,6 +46,7 @@ mod record;
 mod transaction;
 mod value;
 mod view;
+mod whole;
 
 pub use crate::unit::PRIMARY_KEY_BYTES_MAX;
 pub use access::Access;
@@ -61,3 +62,4 @@ pub use query::{Order, Query};
 pub use transaction::Transaction;
 pub use value::{ClassId, ElementId, ObjectId, ObjectKey, Timestamp, Value};
 pub use view::{Object, ObjectIter, Objects, View};
+pub use whole::Content;

@@ -1,9 +1,11 @@
 //! Reading objects, of a snapshot or within a transaction.
 
 use super::catalog::{Catalog, Column, Place, Table, malformed};
+use super::database::Snapshot;
 use super::key::{apart, links_from, read_link};
 use super::list::{self, Element};
 use super::record::{Cell, cell, link, scalar};
+use super::transaction::Transaction;
 use super::value::{ClassId, ObjectId, ObjectKey, Value};
 use crate::conc::Arc;
 use crate::error::{Error, ObjectError, Result};
@@ -161,6 +163,24 @@ impl<'a> View<'a> {
     }
 }
 
+impl<'a> From<&'a Snapshot> for View<'a> {
+    fn from(snapshot: &'a Snapshot) -> Self {
+        snapshot.view()
+    }
+}
+
+impl<'a> From<&'a Transaction> for View<'a> {
+    fn from(txn: &'a Transaction) -> Self {
+        txn.view()
+    }
+}
+
+impl<'a> From<&'a &mut Transaction> for View<'a> {
+    fn from(txn: &'a &mut Transaction) -> Self {
+        txn.view()
+    }
+}
+
 impl<'a> Objects<'a> {
     /// Returns the number of the class.
     #[must_use]
@@ -208,7 +228,11 @@ impl<'a> Objects<'a> {
         Ok(ObjectIter { range: self.tree.range(..)?, objects: self.clone() })
     }
 
-    pub(super) fn by_key(&self, key: ObjectKey) -> Result<Option<Object<'a>>> {
+    /// Returns the object with a key; none if it is not there.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn by_key(&self, key: ObjectKey) -> Result<Option<Object<'a>>> {
         let record = self.tree.get(&key.to_bytes())?;
         Ok(record.map(|record| Object { view: self.view, table: self.table, key, record }))
     }

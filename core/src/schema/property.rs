@@ -85,6 +85,18 @@ impl Scalar {
             Self::Double => 10,
         }
     }
+
+    /// Tells whether a property of this type may be the primary key.
+    #[must_use]
+    pub const fn may_be_primary_key(self) -> bool {
+        matches!(self, Self::Int | Self::String)
+    }
+
+    /// Tells whether a property of this type may be indexed.
+    #[must_use]
+    pub const fn may_be_indexed(self) -> bool {
+        matches!(self, Self::Int | Self::Bool | Self::String | Self::Timestamp)
+    }
 }
 
 impl From<Scalar> for PropertyType {
@@ -132,16 +144,13 @@ impl PropertyType {
     /// Tells whether a property of this type may be the primary key.
     #[must_use]
     pub const fn may_be_primary_key(&self) -> bool {
-        matches!(self, Self::Scalar(Scalar::Int | Scalar::String))
+        matches!(self, Self::Scalar(scalar) if scalar.may_be_primary_key())
     }
 
     /// Tells whether a property of this type may be indexed.
     #[must_use]
     pub const fn may_be_indexed(&self) -> bool {
-        matches!(
-            self,
-            Self::Scalar(Scalar::Int | Scalar::Bool | Scalar::String | Scalar::Timestamp)
-        )
+        matches!(self, Self::Scalar(scalar) if scalar.may_be_indexed())
     }
 
     /// Tells whether the property is computed instead of stored.

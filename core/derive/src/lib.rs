@@ -1,0 +1,132 @@
+//! `#[derive(Object)]`: a struct with named fields as a class of objects.
+//!
+//! Comes in: the struct. Goes out: an `impl fastness::typed::Object`, which names the properties
+//! and leaves all the rest to the types of the fields; or everything that is wrong with the struct,
+//! each error at its place. The crate is re-exported by `fastness` with the feature `derive`.
+//!
+//! Specification: docs/objects.md#typed-objects.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the syntax of Rust has more kinds of everything than are of interest here"
+)]
+
+mod definition;
+mod output;
+#[cfg(test)]
+mod tests;
+
+use definition::Definition;
+use proc_macro2::TokenStream;
+
+/// Makes a struct a class of objects.
+///
+/// Each field is a property of its name and type; see `fastness::typed::Field` for the types there
+/// are. Of the struct:
+///
+/// - `#[object(class = "Dog")]` names the class, which otherwise has the struct's name.
+///
+/// Of a field:
+///
+/// - `#[object(primary_key)]` makes it the primary key: an `i64` or a `String`, or an `Option` of
+///   one. One field at most.
+/// - `#[object(indexed)]` keeps an index: of an `i64`, `bool`, `String` or `Timestamp`, or an
+///   `Option` of one.
+/// - `#[object(property = "born_at")]` names the property, which otherwise has the field's name.
+/// - `#[object(linking = "dogs")]` holds, in a `Vec<Link<T>>`, the objects of `T` that link here
+///   from their property `dogs`. It is computed when the object is read, and never written.
+/// - `#[object(ignored)]` leaves it out of the file; reading gives it its default.
+///
+/// ```
+/// use fastness::object::{Database, Filter, Timestamp, Wanted};
+/// use fastness::schema::Schema;
+/// use fastness::typed::{Counter, Link, Object};
+/// use fastness::Options;
+///
+/// #[derive(Object, Default)]
+/// struct Dog {
+///     #[object(primary_key)]
+///     name: String,
+///     #[object(indexed)]
+///     age: Option<i64>,
+///     #[object(property = "born_at")]
+///     born: Timestamp,
+///     photo: Vec<u8>,
+///     walks: Counter,
+///     friend: Option<Link<Dog>>,
+///     tricks: Vec<String>,
+///     #[object(linking = "dogs")]
+///     owners: Vec<Link<Person>>,
+///     #[object(ignored)]
+///     is_selected: bool,
+/// }
+///
+/// #[derive(Object, Default)]
+/// struct Person {
+///     dogs: Vec<Link<Dog>>,
+/// }
+///
+/// # fn main() -> fastness::Result<()> {
+/// let wanted = Wanted::schema(Schema::new([Dog::class()?, Person::class()?])?, 1);
+/// let database = Database::in_memory(&Options::new(), &wanted)?;
+///
+/// let rex = database.transact(|txn| {
+///     let ida = Dog { name: "Ida".into(), age: Some(3), ..Dog::default() }.create(txn)?;
+///     let rex = Dog { name: "Rex".into(), friend: Some(ida), ..Dog::default() }.create(txn)?;
+///     Person { dogs: vec![rex.clone()] }.create(txn)?;
+///     rex.update(txn, |rex| {
+///         rex.walks += 1;
+///         rex.tricks.push("sit".into());
+///     })?;
+///     Ok(rex)
+/// })?;
+///
+/// let snapshot = database.snapshot()?;
+/// let dogs = Dog::objects(&snapshot)?;
+/// let found = dogs.filter(Filter::eq("friend.age", 3)).first()?.unwrap();
+/// assert_eq!((found.name.as_str(), found.walks), ("Rex", Counter(1)));
+/// assert_eq!((found.owners.len(), found.link()), (1, &rex));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What no file can hold does not compile:
+///
+/// ```compile_fail,E0277
+/// # use fastness::typed::Object;
+/// #[derive(Object)]
+/// struct Dog {
+///     age: u32, // no property holds a `u32`
+/// }
+/// ```
+///
+/// ```compile_fail,E0080
+/// # use fastness::typed::Object;
+/// #[derive(Object)]
+/// struct Dog {
+///     #[object(primary_key)] // only i64 and String can be the primary key
+///     weight: f64,
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use fastness::typed::Object;
+/// #[derive(Object)]
+/// struct Dog {
+///     #[object(primary_key)]
+///     name: String,
+///     #[object(primary_key)] // a class has one primary key
+///     chip: i64,
+/// }
+/// ```
+#[proc_macro_derive(Object, attributes(object))]
+pub fn derive_object(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    expand(input.into()).into()
+}
+
+/// Writes the implementation, or the errors.
+fn expand(input: TokenStream) -> TokenStream {
+    let definition = syn::parse2(input).and_then(|input| Definition::new(&input));
+    definition
+        .map_or_else(|error| error.to_compile_error(), |definition| output::write(&definition))
+}

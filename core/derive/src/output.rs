@@ -1,0 +1,126 @@
+//! The implementation that is written for a struct.
+
+use crate::definition::{Definition, Field, Role};
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
+
+/// Writes the implementation.
+pub(crate) fn write(Definition { name, class, fields }: &Definition) -> TokenStream {
+    let definitions = fields.iter().filter_map(define);
+    let reads = fields.iter().map(read);
+    let contents = fields.iter().filter_map(content);
+    let key = fields.iter().find_map(key).unwrap_or_else(|| quote!(::core::option::Option::None));
+    let checks = fields.iter().filter_map(check);
+    quote! {
+        #[automatically_derived]
+        impl ::fastness::typed::Object for #name {
+            const CLASS: &'static str = #class;
+
+            fn class() -> ::fastness::Result<::fastness::schema::Class> {
+                ::core::result::Result::Ok(
+                    ::fastness::schema::Class::new(#class)? #(.with(#definitions))*
+                )
+            }
+
+            fn read(object: &::fastness::object::Object<'_>) -> ::fastness::Result<Self> {
+                ::core::result::Result::Ok(Self { #(#reads),* })
+            }
+
+            fn key(&self) -> ::core::option::Option<(
+                &'static str,
+                ::fastness::object::Value<'_>,
+            )> {
+                #key
+            }
+
+            fn properties(&self) -> ::std::vec::Vec<(
+                &'static str,
+                ::fastness::object::Content<'_>,
+            )> {
+                ::std::vec![#(#contents),*]
+            }
+        }
+
+        #(#checks)*
+    }
+}
+
+/// The definition of a property.
+fn define(Field { kind, role, .. }: &Field) -> Option<TokenStream> {
+    match role {
+        Role::Ignored => None,
+        Role::Linking { property, origin } => Some(quote_spanned! { kind.span() =>
+            ::fastness::typed::linking_property(
+                ::core::marker::PhantomData::<#kind>, #property, #origin
+            )?
+        }),
+        Role::Stored { property, primary_key, indexed } => {
+            let primary_key = primary_key.then(|| quote!(.primary_key()));
+            let indexed = indexed.then(|| quote!(.indexed()));
+            Some(quote_spanned! { kind.span() =>
+                <#kind as ::fastness::typed::Field>::property(#property)? #primary_key #indexed
+            })
+        }
+    }
+}
+
+/// Reading a field.
+fn read(Field { name, kind, role }: &Field) -> TokenStream {
+    match role {
+        Role::Ignored => quote_spanned! { kind.span() =>
+            #name: ::core::default::Default::default()
+        },
+        Role::Linking { origin, .. } => quote_spanned! { kind.span() =>
+            #name: ::fastness::typed::Link::linking(object, #origin)?
+        },
+        Role::Stored { property, .. } => quote_spanned! { kind.span() =>
+            #name: <#kind as ::fastness::typed::Field>::read(object, #property)?
+        },
+    }
+}
+
+/// What a field that is neither ignored, computed nor the key holds.
+fn content(Field { name, kind, role }: &Field) -> Option<TokenStream> {
+    let Role::Stored { property, primary_key: false, .. } = role else { return None };
+    Some(quote_spanned! { kind.span() =>
+        (#property, <#kind as ::fastness::typed::Field>::content(&self.#name))
+    })
+}
+
+fn key(Field { name, kind, role }: &Field) -> Option<TokenStream> {
+    let Role::Stored { property, primary_key: true, .. } = role else { return None };
+    Some(quote_spanned! { kind.span() =>
+        match <#kind as ::fastness::typed::Field>::content(&self.#name) {
+            ::fastness::object::Content::Value(key) => {
+                ::core::option::Option::Some((#property, key))
+            }
+            ::fastness::object::Content::List(_) => ::core::option::Option::None,
+        }
+    })
+}
+
+/// What the type of a field must allow.
+fn check(Field { kind, role, .. }: &Field) -> Option<TokenStream> {
+    let Role::Stored { property, primary_key, indexed } = role else { return None };
+    let one = |allowed: TokenStream, text: String| {
+        quote_spanned! { kind.span() =>
+            const _: () = ::core::assert!(
+                match <#kind as ::fastness::typed::Field>::SCALAR {
+                    ::core::option::Option::Some(scalar) => scalar.#allowed(),
+                    ::core::option::Option::None => false,
+                },
+                #text
+            );
+        }
+    };
+    let key = primary_key.then(|| {
+        let text = "is the primary key: only i64 and String can be, and an Option of one";
+        one(quote!(may_be_primary_key), format!("`{property}` {text}"))
+    });
+    let index = indexed.then(|| {
+        let text = "is indexed: only i64, bool, String and Timestamp can be, and an Option of one";
+        one(quote!(may_be_indexed), format!("`{property}` {text}"))
+    });
+    Some(quote!(#key #index))
+}

@@ -1,0 +1,82 @@
+//! What is refused, and with which words; what compiles is shown by core's tests.
+
+use super::expand;
+use std::str::FromStr as _;
+
+/// The texts of the errors that a struct gets.
+fn errors(input: &str) -> Vec<String> {
+    let output = expand(proc_macro2::TokenStream::from_str(input).unwrap()).to_string();
+    let errors = output.split("compile_error ! {").skip(1);
+    assert_ne!(output.contains("impl"), output.contains("compile_error"), "{output}");
+    errors.map(|error| error.split('"').nth(1).unwrap().to_owned()).collect()
+}
+
+#[track_caller]
+fn check(input: &str, expect: &[&str]) {
+    let found = errors(input);
+    assert_eq!(found.len(), expect.len(), "{input}: {found:?}");
+    for (found, expect) in found.iter().zip(expect) {
+        assert!(found.contains(expect), "{input}: {found:?} should say {expect:?}");
+    }
+}
+
+fn field(attribute: &str, field: &str) -> String {
+    format!("struct Dog {{ #[object({attribute})] {field} }}")
+}
+
+#[test]
+fn what_is_no_struct_with_fields_is_refused() {
+    for input in ["enum Dog { A }", "struct Dog;", "struct Dog(i64);", "union Dog { a: i64 }"] {
+        check(input, &["a struct with named fields"]);
+    }
+    check("struct Dog<T> { t: T }", &["remove the parameters"]);
+    check("struct Dog<'a> { t: &'a str }", &["remove the parameters"]);
+}
+
+#[test]
+fn words_that_are_unknown_or_said_twice_are_refused() {
+    check(&field("key", "a: i64"), &["of a field, say `primary_key`, `indexed`, `ignored`"]);
+    check(&field("class = \"A\"", "a: i64"), &["of a field, say"]);
+    check(&field("indexed, indexed", "a: i64"), &["said twice: remove one"]);
+    check(&field("property", "a: i64"), &["expected `=`"]);
+    check("#[object(primary_key)] struct Dog { a: i64 }", &["of a struct, say `class = "]);
+    check("#[object(class = \"A\", class = \"B\")] struct Dog { a: i64 }", &["said twice"]);
+}
+
+#[test]
+fn words_that_exclude_each_other_are_refused() {
+    check(&field("ignored, indexed", "a: i64"), &["an ignored field is no property"]);
+    check(&field("ignored, property = \"b\"", "a: i64"), &["an ignored field is no property"]);
+    check(&field("linking = \"b\", primary_key", "a: i64"), &["a computed property is no key"]);
+}
+
+#[test]
+fn names_have_the_limits_of_the_schema() {
+    let named = |length: usize| format!("property = \"{}\"", "ü".repeat(length));
+    check(&field(&named(63), "a: i64"), &[]);
+    check(&field(&named(64), "a: i64"), &["1 to 63 UTF-16 units"]);
+    check(&field(&named(0), "a: i64"), &["1 to 63 UTF-16 units"]);
+    check(&field("property = \"a.b\"", "a: i64"), &["no `.`"]);
+    check(&format!("struct {} {{}}", "D".repeat(57)), &[]);
+    check(&format!("struct {} {{}}", "D".repeat(58)), &["1 to 57 UTF-16 units"]);
+    check("#[object(class = \"class_Dog\")] struct Dog {}", &["leave it out"]);
+}
+
+#[test]
+fn all_errors_are_told_at_once() {
+    let input = "struct Dog<T> {
+        #[object(primary_key)] a: i64,
+        #[object(primary_key)] b: i64,
+        #[object(property = \"a\")] c: i64,
+        #[object(fast)] d: i64,
+    }";
+    let expect = ["remove the parameters", "of a field, say", "`a` is it already"];
+    check(input, &[&expect[..], &["two properties have the name `a`"]].concat());
+}
+
+#[test]
+fn raw_names_lose_their_prefix() {
+    let output = expand("struct r#struct { r#type: i64 }".parse().unwrap()).to_string();
+    assert!(output.contains("\"type\"") && output.contains("\"struct\""), "{output}");
+    assert!(!output.contains("\"r#"), "{output}");
+}

@@ -1,0 +1,307 @@
+//! Structs as classes of objects, as an app uses them. That they agree with dynamic objects is
+//! checked in proptests.
+
+#![cfg(feature = "derive")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use fastness::object::{
+    Content, Database, Filter, ObjectId, ObjectKey, Operation, Order, Timestamp, Value, Wanted,
+};
+use fastness::schema::{
+    Class, DefinitionProblem, Property, PropertyType, Scalar, Schema, SchemaError,
+};
+use fastness::typed::{Counter, Link, Object};
+use fastness::{Error, ErrorKind, ObjectError, Options, Result};
+use std::sync::{Arc, Mutex};
+
+#[derive(Object, Clone, Debug, Default, PartialEq)]
+struct Dog {
+    #[object(primary_key)]
+    name: String,
+    #[object(indexed)]
+    age: Option<i64>,
+    #[object(property = "born_at")]
+    born: Timestamp,
+    photo: Option<Vec<u8>>,
+    walks: Counter,
+    friend: Option<Link<Dog>>,
+    tricks: Vec<String>,
+    scores: Vec<Option<f64>>,
+    #[object(linking = "dogs")]
+    owners: Vec<Link<Person>>,
+    #[object(ignored)]
+    seen: bool,
+}
+
+#[derive(Object, Clone, Debug, Default, PartialEq)]
+#[object(class = "Human")]
+struct Person {
+    r#type: i64,
+    dogs: Vec<Link<Dog>>,
+}
+
+fn schema() -> Schema {
+    Schema::new([Dog::class().unwrap(), Person::class().unwrap()]).unwrap()
+}
+
+fn database() -> Database {
+    Database::in_memory(&Options::new(), &Wanted::schema(schema(), 0)).unwrap()
+}
+
+fn dog(name: &str) -> Dog {
+    Dog { name: name.into(), ..Dog::default() }
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(outcome: Result<T>, kind: ErrorKind) -> Error {
+    let error = outcome.unwrap_err();
+    assert_eq!(error.kind(), kind, "{error}");
+    error
+}
+
+#[test]
+fn a_struct_defines_the_class_that_the_builder_would() {
+    let property = |name, kind: PropertyType| Property::new(name, kind).unwrap();
+    let list = |of, nullable| PropertyType::List { of, nullable };
+    let owners = PropertyType::LinkingObjects { class: "Human".into(), property: "dogs".into() };
+    let dog = Class::new("Dog")
+        .unwrap()
+        .with(property("name", Scalar::String.into()).required().primary_key())
+        .with(property("age", Scalar::Int.into()).nullable().indexed())
+        .with(property("born_at", Scalar::Timestamp.into()).required())
+        .with(property("photo", Scalar::Binary.into()).nullable())
+        .with(property("walks", PropertyType::Counter))
+        .with(property("friend", PropertyType::Object("Dog".into())))
+        .with(property("tricks", list(Scalar::String, false)))
+        .with(property("scores", list(Scalar::Double, true)))
+        .with(property("owners", owners));
+    let human = Class::new("Human")
+        .unwrap()
+        .with(property("type", Scalar::Int.into()).required())
+        .with(property("dogs", PropertyType::ObjectList("Dog".into())));
+    assert_eq!(schema(), Schema::new([dog, human]).unwrap());
+}
+
+#[test]
+fn errors_of_definitions_are_told_at_once() {
+    let SchemaError::Definition(errors) = Schema::new([Dog::class().unwrap()]).unwrap_err() else {
+        panic!("another error");
+    };
+    let class = "Human".to_owned();
+    let unknown = DefinitionProblem::ClassUnknown { class };
+    let found: Vec<_> = errors.iter().map(|error| (&error.property, &error.problem)).collect();
+    assert_eq!(found, [(&Some("owners".to_owned()), &unknown)]);
+
+    #[derive(Object)]
+    struct Cat {
+        home: Option<Link<Dog>>,
+        #[object(linking = "cat")]
+        owners: Vec<Link<Person>>,
+    }
+    let outcome = Schema::new([Cat::class().unwrap(), Person::class().unwrap()]);
+    let SchemaError::Definition(errors) = outcome.unwrap_err() else { panic!("another error") };
+    let named: Vec<_> = errors.iter().filter_map(|error| error.property.as_deref()).collect();
+    assert_eq!(named, ["home", "owners", "dogs"]);
+    // Nothing but definitions is asked of this one.
+    let unused = Cat { home: None, owners: Vec::new() };
+    assert_eq!((unused.home, unused.owners.len()), (None, 0));
+}
+
+#[test]
+fn objects_are_created_read_updated_and_deleted() {
+    let database = database();
+    let (ida, rex, owner) = database
+        .transact(|txn| {
+            let ida = dog("Ida").create(txn)?;
+            let rex = Dog { age: Some(7), friend: Some(ida.clone()), ..dog("Rex") };
+            let rex = Dog { tricks: vec!["sit".into()], seen: true, ..rex }.create(txn)?;
+            let owner = Person { r#type: 3, dogs: vec![rex.clone(), ida.clone()] }.create(txn)?;
+            Ok((ida, rex, owner))
+        })
+        .unwrap();
+    let snapshot = database.snapshot().unwrap();
+    let expected = Dog {
+        age: Some(7),
+        friend: Some(ida.clone()),
+        tricks: vec!["sit".into()],
+        owners: vec![owner.clone()],
+        ..dog("Rex")
+    };
+    assert_eq!(rex.get(&snapshot).unwrap(), Some(expected.clone()));
+    let found = Dog::objects(&snapshot).unwrap().get("Rex").unwrap().unwrap();
+    assert_eq!((found.link(), &*found), (&rex, &expected));
+    assert_eq!(found.into_inner(), expected);
+
+    let answer = database.transact(|txn| {
+        rex.update(txn, |rex| {
+            rex.walks += 2;
+            rex.age = None;
+            rex.scores = vec![None, Some(0.5)];
+            "done"
+        })
+    });
+    assert_eq!(answer.unwrap(), "done");
+    let rex_now = rex.get(&database.snapshot().unwrap()).unwrap().unwrap();
+    let changed = Dog { walks: Counter(2), age: None, scores: vec![None, Some(0.5)], ..expected };
+    assert_eq!(rex_now, changed);
+
+    database.transact(|txn| txn.delete(&ida)).unwrap();
+    let snapshot = database.snapshot().unwrap();
+    assert_eq!(ida.get(&snapshot).unwrap(), None);
+    assert_eq!(rex.get(&snapshot).unwrap().unwrap().friend, None);
+    assert_eq!(owner.get(&snapshot).unwrap().unwrap().dogs, [rex]);
+}
+
+#[test]
+fn what_is_refused_changes_nothing() {
+    let database = database();
+    let mut txn = database.write().unwrap();
+    let ida = dog("Ida").create(&mut txn).unwrap();
+    let gone = dog("Rex").create(&mut txn).unwrap();
+    txn.delete(&gone).unwrap();
+    refused(dog("Ida").create(&mut txn), ErrorKind::General);
+    refused(dog(&"x".repeat(501)).create(&mut txn), ErrorKind::InvalidArgument);
+    // The last property is the one that cannot be; those before are as they were.
+    let wrong = Dog { age: Some(1), friend: Some(gone.clone()), ..dog("Ida") };
+    refused(wrong.upsert(&mut txn), ErrorKind::IllegalState);
+    refused(ida.update(&mut txn, |ida| *ida = wrong.clone()), ErrorKind::IllegalState);
+    refused(Dog { name: "Eve".into(), ..wrong }.create(&mut txn), ErrorKind::IllegalState);
+    let error = refused(ida.update(&mut txn, |ida| ida.name.clear()), ErrorKind::InvalidArgument);
+    assert!(matches!(error, Error::Object(ObjectError::KeyFixed { .. })), "{error}");
+    refused(gone.update(&mut txn, |gone| gone.walks += 1), ErrorKind::IllegalState);
+    refused(Person::default().upsert(&mut txn), ErrorKind::IllegalState);
+    let dogs: Vec<_> = Dog::objects(&txn).unwrap().iter().unwrap().map(Result::unwrap).collect();
+    assert_eq!(dogs.iter().map(|dog| &**dog).collect::<Vec<_>>(), [&dog("Ida")]);
+    // No refused object has taken a number.
+    let person = Person::default().create(&mut txn).unwrap();
+    assert_eq!(person.id().key, ObjectKey::Row(1));
+    txn.commit().unwrap();
+}
+
+#[test]
+fn queries_answer_with_structs() {
+    let database = database();
+    let links = database
+        .transact(|txn| {
+            let ages = [("Ann", Some(3)), ("Bo", None), ("Cleo", Some(9)), ("Dot", Some(3))];
+            ages.map(|(name, age)| Dog { age, ..dog(name) }.create(txn)).into_iter().collect()
+        })
+        .map(|links: Vec<Link<Dog>>| links);
+    let links = links.unwrap();
+    let snapshot = database.snapshot().unwrap();
+    let dogs = Dog::objects(&snapshot).unwrap();
+    assert_eq!((dogs.len(), dogs.is_empty()), (4, false));
+    let names = |found: Vec<fastness::typed::Found<Dog>>| -> Vec<String> {
+        found.into_iter().map(|found| found.into_inner().name).collect()
+    };
+    let aged = dogs.filter(Filter::ge("age", 3));
+    assert_eq!(names(aged.find().unwrap()), ["Ann", "Cleo", "Dot"]);
+    let eldest = aged.clone().sort("age", Order::Descending);
+    assert_eq!(names(eldest.find().unwrap()), ["Cleo", "Ann", "Dot"]);
+    assert_eq!(eldest.first().unwrap().unwrap().link(), &links[2]);
+    assert_eq!(names(eldest.clone().distinct(["age"]).find().unwrap()), ["Cleo", "Ann"]);
+    assert_eq!(eldest.clone().limit(1).count().unwrap(), 1);
+    assert_eq!(aged.links().unwrap(), [0, 2, 3].map(|at| links[at].clone()));
+    assert_eq!(aged.dynamic().sum("age").unwrap(), 15.into());
+    assert_eq!(dogs.query().filter(Filter::is_null("age")).count().unwrap(), 1);
+    assert!(dogs.filter(Filter::eq("name", "Eve")).first().unwrap().is_none());
+    refused(dogs.filter(Filter::eq("height", 1)).find(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn a_file_with_other_classes_is_told_by_what_differs() {
+    let class = Class::new("Dog").unwrap();
+    let class = class.with(Property::new("name", Scalar::Int).unwrap().primary_key());
+    let wanted = Wanted::schema(Schema::new([class]).unwrap(), 0);
+    let database = Database::in_memory(&Options::new(), &wanted).unwrap();
+    let id = database.transact(|txn| txn.create_with_key("Dog", 5)).unwrap();
+    let snapshot = database.snapshot().unwrap();
+    let error = refused(Link::<Dog>::new(id.clone()).get(&snapshot), ErrorKind::InvalidArgument);
+    assert_eq!(error.to_string(), "`Dog.name` holds int, not string");
+    refused(Person::objects(&snapshot).map(drop), ErrorKind::InvalidArgument);
+    refused(database.transact(|txn| dog("Rex").create(txn)), ErrorKind::InvalidArgument);
+    assert_eq!(Dog::objects(&snapshot).unwrap().len(), 1);
+    assert!(Link::<Person>::new(id).get(&snapshot).is_err());
+}
+
+#[test]
+fn a_link_of_another_class_leads_nowhere() {
+    let database = database();
+    let id = database.transact(|txn| Ok(dog("Rex").create(txn)?.id().clone())).unwrap();
+    let wrong = Link::<Person>::new(id);
+    assert_eq!(wrong.get(&database.snapshot().unwrap()).unwrap(), None);
+    let outcome = database.transact(|txn| wrong.update(txn, |person| person.r#type = 1));
+    let error = refused(outcome, ErrorKind::IllegalState);
+    assert!(error.to_string().starts_with("there is no `Human` \"Rex\""), "{error}");
+}
+
+/// What is alike at both ends of a list keeps its ids, and counters are told by what was added.
+#[test]
+fn an_update_tells_what_differs_and_no_more() {
+    let told: Arc<Mutex<Vec<Operation>>> = Arc::default();
+    let heard = Arc::clone(&told);
+    let wanted = Wanted::schema(schema(), 0).listener(Arc::new(move |operations, _| {
+        heard.lock().unwrap().extend_from_slice(operations);
+        Ok(())
+    }));
+    let database = Database::in_memory(&Options::new(), &wanted).unwrap();
+    let tricks = |names: &str| names.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let rex = Dog { tricks: tricks("sit roll beg jump"), walks: Counter(5), ..dog("Rex") };
+    let rex = database.transact(|txn| rex.create(txn)).unwrap();
+    let elements = || {
+        let snapshot = database.snapshot().unwrap();
+        snapshot.object(&rex).unwrap().unwrap().list("tricks").unwrap()
+    };
+    let before = elements();
+    told.lock().unwrap().clear();
+    database.transact(|txn| rex.update(txn, |_| ())).unwrap();
+    assert_eq!(*told.lock().unwrap(), []);
+    let change = |rex: &mut Dog| {
+        rex.walks -= 1;
+        rex.tricks = tricks("sit fetch jump");
+    };
+    database.transact(|txn| rex.update(txn, change)).unwrap();
+    let after = elements();
+    assert_eq!([&after[0], &after[2]], [&before[0], &before[3]]);
+    let told = told.lock().unwrap().clone();
+    let [Operation::Add { by: -1, .. }, first, second, inserted] = &told[..] else {
+        panic!("{told:?}");
+    };
+    for (operation, gone) in [(first, &before[1]), (second, &before[2])] {
+        assert!(
+            matches!(operation, Operation::ListErase { element, .. } if *element == gone.id),
+            "{operation:?}"
+        );
+    }
+    assert!(
+        matches!(inserted, Operation::ListInsert { element, after: Some(at), .. }
+            if *element == after[1] && *at == before[0].id),
+        "{inserted:?}"
+    );
+}
+
+#[test]
+fn observers_tell_keys_by_which_structs_are_found() {
+    let database = database();
+    let (_, observer) = database.observe().unwrap();
+    let rex = database.transact(|txn| dog("Rex").create(txn)).unwrap();
+    let changes = observer.next_changes().unwrap();
+    let snapshot = database.snapshot().unwrap();
+    let dogs = Dog::objects(&snapshot).unwrap();
+    let [key] = &changes.classes["Dog"].inserted[..] else { panic!("{changes:?}") };
+    assert_eq!(dogs.by_key(key).unwrap().unwrap().link(), &rex);
+    assert!(dogs.by_key(&ObjectKey::Int(1)).unwrap().is_none());
+}
+
+#[test]
+fn contents_of_a_struct_are_those_of_its_properties() {
+    let rex = Dog { tricks: vec!["sit".into()], seen: true, ..dog("Rex") };
+    assert_eq!(rex.key(), Some(("name", "Rex".into())));
+    let names: Vec<_> = rex.properties().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["age", "born_at", "photo", "walks", "friend", "tricks", "scores"]);
+    assert!(rex.properties().contains(&("tricks", Content::List(vec!["sit".into()]))));
+    assert!(rex.properties().contains(&("age", Content::Value(Value::Null))));
+    assert_eq!(Person::default().key(), None);
+    let id = ObjectId { class: fastness::object::ClassId(0), key: ObjectKey::Null };
+    assert_eq!(Link::<Dog>::new(id.clone()), Link::new(id));
+}

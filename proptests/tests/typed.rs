@@ -1,0 +1,488 @@
+//! Structs and objects over one file: whatever is written through the one is read through the
+//! other (B9), and what is refused changes nothing (B3), with and without a key.
+//!
+//! The model is a map of structs. Which value of which property a field is, is written down here a
+//! second time, by hand.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "one list is followed, and nothing else")]
+
+use fastness::object::{
+    Content, Database, Element, ElementId, Filter, ObjectId, ObjectKey, Operation, Snapshot,
+    Timestamp, Transaction, Value, Wanted,
+};
+use fastness::schema::Schema;
+use fastness::typed::{Counter, Link, Object};
+use fastness::vfs::MemoryVfs;
+use fastness::{Key, Options};
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+const CASES: u32 = 200;
+const STEPS_MAX: usize = 24;
+/// Few keys, so that steps meet.
+const KEYS: u64 = 5;
+
+/// A field of each type.
+#[derive(Object, Clone, Debug)]
+struct Thing {
+    #[object(primary_key)]
+    id: i64,
+    #[object(indexed)]
+    int: i64,
+    maybe_int: Option<i64>,
+    flag: bool,
+    #[object(indexed)]
+    maybe_flag: Option<bool>,
+    #[object(indexed, property = "name")]
+    text: String,
+    maybe_text: Option<String>,
+    bytes: Vec<u8>,
+    maybe_bytes: Option<Vec<u8>>,
+    time: Timestamp,
+    maybe_time: Option<Timestamp>,
+    float: f32,
+    maybe_float: Option<f32>,
+    double: f64,
+    maybe_double: Option<f64>,
+    count: Counter,
+    friend: Option<Link<Thing>>,
+    friends: Vec<Link<Thing>>,
+    ints: Vec<i64>,
+    maybe_ints: Vec<Option<i64>>,
+    flags: Vec<bool>,
+    texts: Vec<String>,
+    binaries: Vec<Vec<u8>>,
+    times: Vec<Timestamp>,
+    floats: Vec<f32>,
+    maybe_doubles: Vec<Option<f64>>,
+    #[object(linking = "friends")]
+    fans: Vec<Link<Thing>>,
+    #[object(ignored)]
+    ignored: u8,
+}
+
+/// What is done in a step, to which key, with values that follow from a number.
+type Step = (u8, u8, u64);
+
+/// Numbers that follow from one.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+
+    fn int(&mut self) -> i64 {
+        [0, 1, -1, 7, i64::MIN, i64::MAX][usize::try_from(self.below(6)).unwrap()]
+    }
+
+    fn text(&mut self) -> String {
+        let long = 600 * usize::try_from(self.below(4)).unwrap();
+        let text = ["", "a", "b", "ß"][usize::try_from(self.below(4)).unwrap()];
+        text.repeat(1 + if self.below(8) == 0 { long } else { 0 })
+    }
+
+    fn double(&mut self) -> f64 {
+        let all = [0.0, -0.0, 1.5, f64::NAN, f64::INFINITY];
+        all[usize::try_from(self.below(5)).unwrap()]
+    }
+
+    fn float(&mut self) -> f32 {
+        [0.0, -0.0, 1.5, f32::NAN][usize::try_from(self.below(4)).unwrap()]
+    }
+
+    fn time(&mut self) -> Timestamp {
+        Timestamp::new(self.int(), u32::try_from(self.below(3)).unwrap())
+    }
+
+    fn flag(&mut self) -> bool {
+        self.below(2) == 0
+    }
+
+    fn maybe<T>(&mut self, make: fn(&mut Self) -> T) -> Option<T> {
+        self.flag().then(|| make(self))
+    }
+
+    fn some<T>(&mut self, make: fn(&mut Self) -> T) -> Vec<T> {
+        (0..self.below(5)).map(|_| make(self)).collect()
+    }
+
+    /// A thing; one of four has links, which may lead nowhere.
+    fn thing(&mut self, id: i64, link: &dyn Fn(i64) -> Link<Thing>) -> Thing {
+        let linked = self.below(4) == 0;
+        let to = |numbers: &mut Self| link(i64::try_from(numbers.below(KEYS)).unwrap());
+        let friend = (linked && self.flag()).then(|| to(self));
+        let friends = if linked { self.below(3) } else { 0 };
+        Thing {
+            id,
+            friend,
+            friends: (0..friends).map(|_| to(self)).collect(),
+            int: self.int(),
+            maybe_int: self.maybe(Self::int),
+            flag: self.flag(),
+            maybe_flag: self.maybe(Self::flag),
+            text: self.text(),
+            maybe_text: self.maybe(Self::text),
+            bytes: self.text().into_bytes(),
+            maybe_bytes: self.maybe(|numbers| numbers.text().into_bytes()),
+            time: self.time(),
+            maybe_time: self.maybe(Self::time),
+            float: self.float(),
+            maybe_float: self.maybe(Self::float),
+            double: self.double(),
+            maybe_double: self.maybe(Self::double),
+            count: Counter(self.int()),
+            ints: self.some(Self::int),
+            maybe_ints: self.some(|numbers| numbers.maybe(Self::int)),
+            flags: self.some(Self::flag),
+            texts: self.some(Self::text),
+            binaries: self.some(|numbers| numbers.text().into_bytes()),
+            times: self.some(Self::time),
+            floats: self.some(Self::float),
+            maybe_doubles: self.some(|numbers| numbers.maybe(Self::double)),
+            fans: Vec::new(),
+            ignored: 7,
+        }
+    }
+}
+
+fn one<'a>(value: impl Into<Value<'a>>) -> Content<'a> {
+    Content::Value(value.into())
+}
+
+fn all<'a, T: Into<Value<'a>>>(values: impl IntoIterator<Item = T>) -> Content<'a> {
+    Content::List(values.into_iter().map(Into::into).collect())
+}
+
+/// What the properties of a thing hold.
+fn contents(thing: &Thing) -> Vec<(&'static str, Content<'_>)> {
+    vec![
+        ("int", one(thing.int)),
+        ("maybe_int", one(thing.maybe_int)),
+        ("flag", one(thing.flag)),
+        ("maybe_flag", one(thing.maybe_flag)),
+        ("name", one(&thing.text)),
+        ("maybe_text", one(thing.maybe_text.as_ref())),
+        ("bytes", one(&thing.bytes[..])),
+        ("maybe_bytes", one(thing.maybe_bytes.as_deref())),
+        ("time", one(thing.time)),
+        ("maybe_time", one(thing.maybe_time)),
+        ("float", one(thing.float)),
+        ("maybe_float", one(thing.maybe_float)),
+        ("double", one(thing.double)),
+        ("maybe_double", one(thing.maybe_double)),
+        ("count", one(thing.count.0)),
+        ("friend", one(thing.friend.as_ref().map(Link::id))),
+        ("friends", all(thing.friends.iter().map(Link::id))),
+        ("ints", all(thing.ints.iter().copied())),
+        ("maybe_ints", all(thing.maybe_ints.iter().copied())),
+        ("flags", all(thing.flags.iter().copied())),
+        ("texts", all(&thing.texts)),
+        ("binaries", all(thing.binaries.iter().map(Vec::as_slice))),
+        ("times", all(thing.times.iter().copied())),
+        ("floats", all(thing.floats.iter().copied())),
+        ("maybe_doubles", all(thing.maybe_doubles.iter().copied())),
+    ]
+}
+
+/// Tells whether both hold the same bits.
+fn same(one: &Content<'_>, two: &Content<'_>) -> bool {
+    match (one, two) {
+        (Content::Value(one), Content::Value(two)) => one.is_same(two),
+        (Content::List(one), Content::List(two)) => {
+            one.len() == two.len() && one.iter().zip(two).all(|(one, two)| one.is_same(two))
+        }
+        _ => false,
+    }
+}
+
+#[track_caller]
+fn assert_alike(found: &Thing, expected: &Thing) {
+    assert_eq!((found.id, found.ignored), (expected.id, 0), "B9: key, or a field to ignore");
+    for ((name, found), (_, expected)) in contents(found).iter().zip(contents(expected)) {
+        assert!(same(found, &expected), "B9: {name}: {found:?}, expected {expected:?}");
+    }
+}
+
+/// The list `texts` of every object, put together from the operations that a listener is told.
+type Lists = Arc<Mutex<BTreeMap<ObjectKey, Vec<Element>>>>;
+
+fn follow(lists: &Lists, operations: &[Operation]) {
+    let mut lists = lists.lock().unwrap();
+    let place =
+        |list: &[Element], id: ElementId| list.iter().position(|held| held.id == id).unwrap();
+    let behind = |list: &[Element], after: &Option<ElementId>| {
+        after.map_or(0, |after| place(list, after) + 1)
+    };
+    for operation in operations {
+        match operation {
+            Operation::Erase(target) => drop(lists.remove(&target.key)),
+            Operation::ListInsert { target, property, element, after } if property == "texts" => {
+                let list = lists.entry(target.key.clone()).or_default();
+                list.insert(behind(list, after), element.clone());
+            }
+            Operation::ListErase { target, property, element } if property == "texts" => {
+                let list = lists.entry(target.key.clone()).or_default();
+                list.remove(place(list, *element));
+            }
+            Operation::ListMove { target, property, element, after } if property == "texts" => {
+                let list = lists.entry(target.key.clone()).or_default();
+                let moved = list.remove(place(list, *element));
+                list.insert(behind(list, after), moved);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What must have happened, or the steps tell nothing.
+const MARKS: &[&str] = &[
+    "created",
+    "not created",
+    "made anew",
+    "made equal",
+    "not made",
+    "updated",
+    "not updated",
+    "written dynamically",
+    "deleted",
+    "moved",
+    "inserted",
+    "opened again",
+];
+
+/// What has happened.
+type Marks = RefCell<BTreeSet<&'static str>>;
+
+/// A file, and what it should hold.
+struct Ground<'m> {
+    marks: &'m Marks,
+    options: Options,
+    database: Database,
+    model: BTreeMap<i64, Thing>,
+    lists: Lists,
+}
+
+fn open(options: &Options, lists: &Lists) -> Database {
+    let lists = Arc::clone(lists);
+    let schema = Schema::new([Thing::class().unwrap()]).unwrap();
+    let wanted = Wanted::schema(schema, 1).listener(Arc::new(move |operations, _| {
+        follow(&lists, operations);
+        Ok(())
+    }));
+    Database::open(options, "things", &wanted).unwrap()
+}
+
+impl<'m> Ground<'m> {
+    fn new(options: Options, marks: &'m Marks) -> Self {
+        let options = options.vfs(Arc::new(MemoryVfs::default()));
+        let lists = Lists::default();
+        let database = open(&options, &lists);
+        Self { marks, options, database, model: BTreeMap::new(), lists }
+    }
+
+    fn mark(&self, what: &'static str) {
+        self.marks.borrow_mut().insert(what);
+    }
+
+    fn link(&self) -> impl Fn(i64) -> Link<Thing> + use<> {
+        let class = self.database.snapshot().unwrap().objects("Thing").unwrap().class();
+        move |key| Link::new(ObjectId { class, key: ObjectKey::Int(key) })
+    }
+
+    /// Tells whether all that a thing links to is there.
+    fn is_possible(&self, thing: &Thing) -> bool {
+        let mut links = thing.friend.iter().chain(&thing.friends);
+        links.all(
+            |link| matches!(link.id().key, ObjectKey::Int(key) if self.model.contains_key(&key)),
+        )
+    }
+
+    fn step(&mut self, (what, key, seed): Step) {
+        let key = i64::try_from(u64::from(key) % KEYS).unwrap();
+        let mut numbers = Numbers(seed);
+        let link = self.link();
+        let thing = numbers.thing(key, &link);
+        let exists = self.model.contains_key(&key);
+        let possible = self.is_possible(&thing);
+        let done = match what % 8 {
+            0 | 1 => {
+                let done = self.database.transact(|txn| thing.create(txn)).is_ok();
+                assert_eq!(done, possible && !exists, "B9: creating");
+                self.mark(if done { "created" } else { "not created" });
+                done
+            }
+            2 => {
+                let made = self.database.transact(|txn| thing.upsert(txn)).map(|(_, made)| made);
+                assert_eq!(made.clone().ok(), possible.then_some(!exists), "B9: upserting");
+                self.mark(match made {
+                    Ok(true) => "made anew",
+                    Ok(false) => "made equal",
+                    Err(_) => "not made",
+                });
+                made.is_ok()
+            }
+            3 => self.update(&link(key), (&thing, possible && exists)),
+            4 => {
+                let possible = possible && exists;
+                if possible {
+                    self.mark("written dynamically");
+                    self.database.transact(|txn| set_all(txn, &thing, link(key).id())).unwrap();
+                }
+                possible
+            }
+            5 => return self.delete(&link(key), exists),
+            6 if exists => return self.edit(&link(key), &mut numbers),
+            6 => return,
+            _ => {
+                let held = self.database.snapshot().unwrap().commit();
+                let nothing = Database::open(&self.options, "other", &Wanted::anything()).unwrap();
+                self.database = nothing;
+                self.database = open(&self.options, &self.lists);
+                assert!(self.database.snapshot().unwrap().commit() >= held);
+                self.mark("opened again");
+                return;
+            }
+        };
+        if done {
+            self.model.insert(key, thing);
+        }
+    }
+
+    /// Changes a thing in a transaction that goes on, also when it is refused.
+    fn update(&self, link: &Link<Thing>, (thing, possible): (&Thing, bool)) -> bool {
+        let mut txn = self.database.write().unwrap();
+        let outcome = link.update(&mut txn, |held| *held = thing.clone());
+        assert_eq!(outcome.is_ok(), possible, "B9: updating: {outcome:?}");
+        txn.commit().unwrap();
+        self.mark(if possible { "updated" } else { "not updated" });
+        possible
+    }
+
+    fn delete(&mut self, link: &Link<Thing>, exists: bool) {
+        let deleted = self.database.transact(|txn| txn.delete(link));
+        assert_eq!(deleted.is_ok(), exists);
+        if exists {
+            self.mark("deleted");
+        }
+        self.model.retain(|key, _| link.id().key != ObjectKey::Int(*key));
+        for thing in self.model.values_mut() {
+            thing.friend = thing.friend.take().filter(|to| to != link);
+            thing.friends.retain(|to| to != link);
+        }
+    }
+
+    /// Changes single elements of a list.
+    fn edit(&mut self, link: &Link<Thing>, numbers: &mut Numbers) {
+        let ObjectKey::Int(key) = link.id().key else { return };
+        let Some(thing) = self.model.get_mut(&key) else { return };
+        let (text, len) = (numbers.text(), thing.texts.len() as u64);
+        let mut place = |end: u64| usize::try_from(numbers.below(end)).unwrap();
+        self.marks.borrow_mut().insert(if len < 3 { "inserted" } else { "moved" });
+        let mut txn = self.database.write().unwrap();
+        let mut list = txn.list(link, "texts").unwrap();
+        match len {
+            3.. => {
+                let (from, to) = (place(len), place(len));
+                list.move_to(from, to).unwrap();
+                let moved = thing.texts.remove(from);
+                thing.texts.insert(to, moved);
+            }
+            _ => {
+                let at = place(len + 1);
+                list.insert(at, &text).unwrap();
+                thing.texts.insert(at, text);
+            }
+        }
+        txn.commit().unwrap();
+    }
+
+    fn assert_agrees(&self) {
+        let snapshot = self.database.snapshot().unwrap();
+        let things = Thing::objects(&snapshot).unwrap();
+        assert_eq!(things.len(), self.model.len() as u64, "B9: other objects");
+        for (key, expected) in &self.model {
+            let found = things.get(*key).unwrap().expect("B9: an object is gone");
+            assert_alike(&found, expected);
+            let to = found.link();
+            let fans = self.model.values().flat_map(|fan| {
+                let links = fan.friends.iter().filter(|link| *link == to);
+                links.map(|_| Link::new(ObjectId { class: to.class, key: ObjectKey::Int(fan.id) }))
+            });
+            assert_eq!(found.fans, fans.collect::<Vec<_>>(), "B9: computed links");
+            self.assert_object(&snapshot, (to.id(), expected));
+        }
+        let ones = things.filter(Filter::eq("int", 1)).find().unwrap();
+        let ones: Vec<i64> = ones.iter().map(|found| found.id).collect();
+        let expected = self.model.values().filter(|thing| thing.int == 1).map(|thing| thing.id);
+        assert_eq!(ones, expected.collect::<Vec<_>>(), "B9: found by an index");
+    }
+
+    /// Compares what the object holds, by its properties.
+    fn assert_object(&self, snapshot: &Snapshot, (id, expected): (&ObjectId, &Thing)) {
+        let object = snapshot.object(id).unwrap().unwrap();
+        for (name, expected) in contents(expected) {
+            let found = match &expected {
+                Content::Value(_) => Content::Value(object.get(name).unwrap()),
+                Content::List(_) => {
+                    all(object.list(name).unwrap().into_iter().map(|element| element.value))
+                }
+            };
+            assert!(same(&found, &expected), "B9: {name}: {found:?}, expected {expected:?}");
+        }
+        let told = self.lists.lock().unwrap().get(&id.key).cloned().unwrap_or_default();
+        assert_eq!(told, object.list("texts").unwrap(), "W3: a list is not what was told of it");
+    }
+}
+
+/// Writes a thing property by property.
+fn set_all(txn: &mut Transaction, thing: &Thing, id: &ObjectId) -> fastness::Result<()> {
+    for (name, content) in contents(thing) {
+        match content {
+            Content::Value(value) => txn.set(id, name, value)?,
+            Content::List(values) => {
+                let mut list = txn.list(id, name)?;
+                list.clear()?;
+                for value in values {
+                    list.push(value)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn agree(options: &Options) {
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let marks = Marks::default();
+    let steps = vec(any::<Step>(), 1..STEPS_MAX);
+    let outcome = TestRunner::new_with_rng(config, rng).run(&steps, |steps| {
+        let mut ground = Ground::new(options.clone(), &marks);
+        for step in steps {
+            ground.step(step);
+            ground.assert_agrees();
+        }
+        Ok(())
+    });
+    if let Err(broken) = outcome {
+        panic!("{broken}");
+    }
+    assert_eq!(marks.into_inner(), MARKS.iter().copied().collect(), "what happened");
+}
+
+#[test]
+fn structs_and_objects_agree() {
+    agree(&Options::new());
+}
+
+#[test]
+fn structs_and_objects_agree_in_an_encrypted_file() {
+    agree(&Options::new().key(Key::new([9; 64])));
+}
