@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Its tests drive it with our client.
     ("server", &["client", "core"]),
     ("cli", &["campaign", "core", "server"]),
+    ("examples", &["core"]),
     ("proptests", &["sim"]),
     ("fuzz", &["proptests"]),
     ("snapshots", &["sim"]),
