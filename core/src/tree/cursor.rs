@@ -39,7 +39,7 @@ struct Path {
     above: Vec<(Arc<Node>, usize)>,
     leaf: Arc<Node>,
     index: usize,
-    /// How many leaves were read ahead: the further it goes, the more.
+    /// How many nodes were read ahead: the further it goes, the more.
     ahead: usize,
 }
 

@@ -1,4 +1,5 @@
-//! Writing what a transaction changed: every node and value once, children before parents.
+//! Writing what a transaction changed: every node and value once, children before parents, and
+//! leaves before branches.
 
 use super::link::Link;
 use super::{Cache, Node, Pager, TreeEdit, TreeState};
@@ -85,12 +86,14 @@ impl<'a> Flush<'a> {
     pub(crate) fn tree(&mut self, edit: TreeEdit) -> Result<Arc<TreeState>> {
         let TreeEdit { root, len, .. } = edit;
         let Some(mut root) = root else { return Ok(Arc::default()) };
-        self.link(&mut root)?;
+        // Leaves lie behind each other, and so do branches: a walk reads a few long runs.
+        let top = root.peek().map_or(0, |node| node.level());
+        (0..=top).try_for_each(|level| self.level(&mut root, level))?;
         Ok(TreeState::new(root, len, self.cache()))
     }
 
-    /// Writes a node that is not written yet, and those below it.
-    fn link(&mut self, link: &mut Link) -> Result<()> {
+    /// Writes the nodes of a level that are not written yet, from this one down.
+    fn level(&mut self, link: &mut Link, level: u8) -> Result<()> {
         if link.pointer.is_some() {
             return Ok(());
         }
@@ -100,11 +103,13 @@ impl<'a> Flush<'a> {
             leaf.encode_leaf(&mut page);
         } else {
             let node = link.own();
+            if node.level() > level {
+                return node.links.fresh_mut().try_for_each(|child| self.level(child, level));
+            }
             if node.level() == 0 {
                 self.long_values(node)?;
                 node.encode_leaf(&mut page);
             } else {
-                node.links.fresh_mut().try_for_each(|child| self.link(child))?;
                 node.encode_branch(&mut page);
             }
         }

@@ -136,10 +136,10 @@ impl Node {
         self.links[index].node_with(Some(self.level - 1), late, pager)
     }
 
-    /// Makes leaves from child `index` on resident, `count` at most, unless that one is. Those that
+    /// Makes children from `index` on resident, `count` at most, unless that one is. Those that
     /// lie close together are read together.
     pub(super) fn read_ahead(&self, index: usize, count: usize, pager: &Pager) -> Result<()> {
-        if self.level > 1 || self.late.is_some() || self.links[index].peek().is_some() {
+        if self.late.is_some() || self.links[index].peek().is_some() {
             return Ok(());
         }
         let ahead = self.links.iter().skip(index).take(count).filter(|link| link.peek().is_none());
