@@ -238,3 +238,25 @@ fn the_table_of_outcomes_is_what_happens() {
     let document = include_str!("../../docs/instances.md");
     assert!(document.contains(&table), "not in docs/instances.md, put it there:\n\n{table}");
 }
+
+/// The tables of the original's tests name tests that are there.
+#[test]
+fn the_tests_of_the_original_are_where_the_documents_say() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let documents =
+        [include_str!("../../docs/instances.md"), include_str!("../../docs/configuration.md")];
+    for document in documents {
+        let (_, table) = document.split_once("## Tests of the original\n").unwrap();
+        let rows =
+            table.split("\n## ").next().unwrap().lines().filter(|line| line.starts_with("| "));
+        let mut named = 0;
+        for name in rows.flat_map(|row| row.split('`').skip(1).step_by(2)) {
+            let Some((file, test)) = name.split_once("::") else { continue };
+            let source = std::fs::read_to_string(tests.join(file).with_extension("rs"));
+            let function = format!("#[test]\nfn {test}() {{");
+            assert!(source.is_ok_and(|source| source.contains(&function)), "{name} is not there");
+            named += 1;
+        }
+        assert!(named > 8, "{named} names are not a table");
+    }
+}

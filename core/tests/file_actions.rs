@@ -89,7 +89,7 @@ fn assert_kind<T>(outcome: Result<T, Error>, kind: ErrorKind) -> Error {
 }
 
 #[test]
-fn client_reset_is_reported() {
+fn client_reset_reported() {
     let ground = Ground::new();
     let got = Arc::new(Mutex::new(None));
     let put = Arc::clone(&got);
@@ -129,6 +129,42 @@ fn manual_execute_client_reset() {
     assert!(matches!(error, Error::Instance(InstanceError::NoAction { .. })), "once only");
     assert!(!has_row(&instances, &synced), "it begins with an empty file");
     assert!(has_row(&instances, reset.backup_configuration()));
+}
+
+/// Downloading again needs a session, which is not here yet; the file to download into is.
+#[test]
+fn client_reset_manual_trigger_allow_session_to_restart() {
+    let ground = Ground::new();
+    let (instances, synced) = (ground.start(), ground.synced());
+    with_row(&instances, &synced).close().unwrap();
+    let reset = instances.require_reset(&synced, NOW).unwrap();
+    assert!(reset.execute().unwrap());
+    let again = instances.open(&synced).unwrap();
+    assert!(!shows_row(&again) && instances.pending_actions().is_empty());
+    drop(again);
+    drop(with_row(&instances, &synced));
+    assert!(has_row(&instances, &synced) && has_row(&instances, reset.backup_configuration()));
+    // A second reset has a backup of its own.
+    let second = instances.require_reset(&synced, NOW).unwrap();
+    assert_ne!(second.backup_file(), reset.backup_file());
+    assert!(second.execute().unwrap());
+    assert!(reset.backup_file().exists() && second.backup_file().exists());
+}
+
+#[test]
+fn session_exposes_url_user_and_configuration() {
+    let ground = Ground::new();
+    let user = User::new("user", "http://objectserver.realm.io/auth").unwrap();
+    let url = "realm://objectserver.realm.io/~/default";
+    let synced = Configuration::sync_builder(&ground.app, &user, url).unwrap().build().unwrap();
+    let instances = ground.start();
+    let instance = instances.open(&synced).unwrap();
+    assert_eq!(instance.configuration(), &synced);
+    let sync = instance.configuration().sync().unwrap();
+    assert_eq!(sync.url().to_string(), "realm://objectserver.realm.io/user/default");
+    assert_eq!(sync.user(), &user);
+    let reset = instances.require_reset(&synced, NOW).unwrap();
+    assert_eq!(reset.original_configuration(), &synced);
 }
 
 #[test]

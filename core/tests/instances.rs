@@ -12,8 +12,8 @@ use fastness::{
     Options,
 };
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use tempfile::TempDir;
 
 struct Ground {
@@ -440,6 +440,43 @@ fn code_that_an_opening_runs_can_open_others_and_not_the_same() {
     let config = ground.builder().name("outer").unwrap().compact_on_launch(rule).build().unwrap();
     own.set(config.clone()).unwrap();
     drop(ground.instances.open(&config).unwrap());
+}
+
+#[test]
+fn waiting_throws_on_ui_thread() {
+    let ground = Ground::new();
+    let (at_work, done) = (mpsc::channel(), mpsc::channel());
+    let (tell, wait) = (Mutex::new(at_work.0), Mutex::new(done.1));
+    let fill = Hook::initial_data("takes its time", move |_| {
+        tell.lock().unwrap().send(()).unwrap();
+        wait.lock().unwrap().recv().unwrap();
+        Ok(())
+    });
+    let slow = ground.builder().initial_data(fill).build().unwrap();
+    std::thread::scope(|scope| {
+        let opening = scope.spawn(|| drop(ground.instances.open(&slow).unwrap()));
+        // It goes with this closure, whatever happens: nobody waits for it for ever.
+        let finish = done.0;
+        at_work.1.recv().unwrap();
+        let ui = ground.instances.mark_ui_thread();
+        let outcomes = [
+            ground.instances.open(&slow).map(drop),
+            ground.instances.open_dynamic(&slow).map(drop),
+            ground.instances.delete(&slow).map(drop),
+            ground.instances.compact(&slow).map(drop),
+        ];
+        for outcome in outcomes {
+            let error = assert_kind(outcome, ErrorKind::IllegalState);
+            assert!(matches!(error, Error::Instance(InstanceError::UiThread { .. })), "{error}");
+        }
+        // Where nobody is at work there is nothing to wait for.
+        let other = ground.builder().name("other").unwrap().build().unwrap();
+        drop(ground.instances.open(&other).unwrap());
+        finish.send(()).unwrap();
+        opening.join().unwrap();
+        drop(ui);
+        drop(ground.instances.open(&slow).unwrap());
+    });
 }
 
 #[test]

@@ -1,17 +1,18 @@
 //! Structs as classes of objects, as an app uses them. That they agree with dynamic objects is
 //! checked in proptests.
 
-#![cfg(feature = "derive")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use fastness::config::{App, Configuration, User};
+use fastness::instance::Instances;
 use fastness::object::{
     Content, Database, Filter, ObjectId, ObjectKey, Operation, Order, Timestamp, Value, Wanted,
 };
 use fastness::schema::{
-    Class, DefinitionProblem, Property, PropertyType, Scalar, Schema, SchemaError,
+    Class, DefinitionProblem, Module, Property, PropertyType, Scalar, Schema, SchemaError,
 };
 use fastness::typed::{Counter, Link, Object};
-use fastness::{Error, ErrorKind, ObjectError, Options, Result};
+use fastness::{Error, ErrorKind, ObjectError, Options, Result, Time};
 use std::sync::{Arc, Mutex};
 
 #[derive(Object, Clone, Debug, Default, PartialEq)]
@@ -304,4 +305,33 @@ fn contents_of_a_struct_are_those_of_its_properties() {
     assert_eq!(Person::default().key(), None);
     let id = ObjectId { class: fastness::object::ClassId(0), key: ObjectKey::Null };
     assert_eq!(Link::<Dog>::new(id.clone()), Link::new(id));
+}
+
+/// A row as the tests of client reset have it, written and read back as a struct.
+#[test]
+fn a_backup_is_read_through_structs() {
+    #[derive(Object)]
+    struct StringOnly {
+        chars: Option<String>,
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let module = Module::new("strings", [StringOnly::class().unwrap()]);
+    let app = App::new(dir.path()).default_module(module);
+    let user = User::new("user", "http://objectserver.realm.io/auth").unwrap();
+    let url = "realm://objectserver.realm.io/default";
+    let builder = Configuration::sync_builder(&app, &user, url).unwrap();
+    let synced = builder.encryption_key(&[7; 64]).unwrap().build().unwrap();
+    let instances = Instances::start(&app, Options::new()).unwrap();
+    let instance = instances.open(&synced).unwrap();
+    instance.transact(|txn| StringOnly { chars: Some("Foo".into()) }.create(txn)).unwrap();
+    instance.close().unwrap();
+    let reset = instances.require_reset(&synced, Time::from_seconds(0)).unwrap();
+    assert!(reset.execute().unwrap());
+    let backup = instances.open(reset.backup_configuration()).unwrap();
+    let snapshot = backup.snapshot().unwrap();
+    let rows = StringOnly::objects(&snapshot).unwrap();
+    let chars: Vec<_> = rows.iter().unwrap().map(|row| row.unwrap().into_inner().chars).collect();
+    assert_eq!((rows.is_empty(), chars), (false, vec![Some("Foo".to_owned())]));
+    let refused = backup.transact(|txn| StringOnly { chars: None }.create(txn));
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::IllegalState);
 }
