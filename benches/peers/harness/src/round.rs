@@ -257,6 +257,12 @@ impl<'a> Round<'a> {
     /// The same commits from one thread, then from four at once.
     fn writers(&mut self) -> Result<()> {
         let (one, four) = (self.purpose(11), self.purpose(12));
+        let commits = self.rig.world.sizes.commits;
+        for (metric, threads) in [("one", 1), ("four", 4)] {
+            let elapsed = self.rig.floor.write_at_once(commits, threads)?;
+            let name = format!("{}writers.{metric}", self.rig.prefix);
+            self.rig.samples.add("floor", &name, thousands_per_second(commits, elapsed));
+        }
         self.each(|bench, rig| {
             let commits = rig.world.sizes.commits;
             for (metric, threads, purpose) in [("one", 1, one), ("four", 4, four)] {
