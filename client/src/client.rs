@@ -7,13 +7,15 @@ use crate::driver::{Driver, Message, now};
 use crate::error::ClientError;
 use crate::http::send;
 use crate::session::Session;
-use fastness::auth::users::{Call, Input, Success, UserFile, UserId};
+use fastness::auth::users::{Answer, Call, Input, Success, UserFile, UserId};
 use fastness::auth::{
-    AuthError, AuthUrl, Backoff, Credentials, Refusal, Request, RequestId, Secret, User, UserInfo,
+    AuthError, AuthUrl, Backoff, Credentials, NetworkFault, Refusal, Request, RequestId, Secret,
+    User, UserInfo,
 };
 use fastness::{Entropy as _, Error, OsEntropy, Store};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
@@ -69,6 +71,7 @@ impl Client {
         let file = UserFile::open(store, now())?
             .app_id(Some(&config.app_id))
             .backoff(Backoff::jittered(u64::from_le_bytes(seed)));
+        let file = config.exchange_after.into_iter().fold(file, UserFile::exchange_after);
         let (driver, messages) = channel();
         let (network, requests) = channel();
         let (notices, heard) = channel();
@@ -230,7 +233,9 @@ fn exchange(
     loop {
         let next = requests.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((id, request)) = next else { return };
-        let answer = send(agent, &request);
+        // The thread goes on, whatever an answer does to the library: nobody waits for ever.
+        let answer = catch_unwind(AssertUnwindSafe(|| send(agent, &request)))
+            .unwrap_or_else(|_| Answer::none(NetworkFault::Other));
         if answers.send(Message::Input(Input::Answer(id, answer))).is_err() {
             return;
         }

@@ -21,6 +21,9 @@ pub struct Config {
     pub proxy: Proxy,
     /// Who may vouch for servers.
     pub roots: Roots,
+    /// How old a refresh token becomes before it is exchanged for another: any age, unless told
+    /// otherwise, as with the original client. Only our server exchanges them.
+    pub exchange_after: Option<Duration>,
     /// Threads that wait for servers, and so the most requests at once: 4.
     pub threads: usize,
 }
@@ -56,6 +59,7 @@ impl Default for Config {
             read: Duration::from_secs(30),
             proxy: Proxy::FromEnvironment,
             roots: Roots::Public,
+            exchange_after: None,
             threads: 4,
         }
     }

@@ -6,12 +6,13 @@
 use crate::client::Notice;
 use crate::error::ClientError;
 use crate::session::SessionEvent;
-use fastness::auth::users::Call;
-use fastness::auth::users::{CallId, Input, Outcome, Output, SessionId, Success, UserFile, UserId};
-use fastness::auth::{PAUSE_MAX, Request, RequestId, Time, User};
+use fastness::auth::users::{
+    Answer, Call, CallId, Input, Outcome, Output, SessionId, Success, UserFile, UserId,
+};
+use fastness::auth::{NetworkFault, PAUSE_MAX, Request, RequestId, Time, User};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What the driver is told.
 pub(crate) enum Message {
@@ -48,10 +49,11 @@ impl Driver {
     /// Runs until told to stop.
     pub(crate) fn run(mut self) {
         loop {
-            let pause = match self.file.deadline() {
-                Some(deadline) => deadline.since(now()).min(PAUSE_MAX),
-                None => PAUSE_MAX,
-            };
+            // What is due does not wait until nobody has anything to say.
+            if self.pause().is_zero() {
+                self.handle(Input::Wake).unwrap_or_default();
+            }
+            let pause = self.pause();
             match self.messages.recv_timeout(pause) {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => self.handle(Input::Wake).unwrap_or_default(),
@@ -60,10 +62,22 @@ impl Driver {
         }
     }
 
+    /// How long there is nothing to do, unless somebody says something.
+    fn pause(&self) -> Duration {
+        self.file.deadline().map_or(PAUSE_MAX, |deadline| deadline.since(now()).min(PAUSE_MAX))
+    }
+
     /// Whoever asked may have gone meanwhile; then nobody misses the answer.
     fn take(&mut self, message: Message) {
         match message {
             // What the file failed is told to whom it concerns, and to listeners.
+            Message::Input(Input::Answer(id, answer)) => {
+                // An answer that cannot be kept is one that was lost: what can be asked again is.
+                if self.handle(Input::Answer(id, answer)).is_err() {
+                    let lost = Answer::none(NetworkFault::Lost);
+                    self.handle(Input::Answer(id, lost)).unwrap_or_default();
+                }
+            }
             Message::Input(input) => {
                 if let Input::Close(session) = &input {
                     self.sessions.remove(session);
@@ -142,3 +156,6 @@ impl Driver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,6 +62,48 @@ pub enum Fault {
     Au07,
     /// A login leaves the parked sessions of its user parked.
     Au09,
+    /// A login goes by the password that was the account's before the hash.
+    Sv01,
+    /// A token that was exchanged is refused, and its login goes on.
+    Sv02,
+    /// An answer leaves before its commit is durable.
+    Sv03,
+    /// Revoking a token ends the newest login of its account.
+    Sv04,
+    /// A change of the password leaves the other logins.
+    Sv05,
+    /// Whether a name is taken is asked before the hash only.
+    Sv06,
+    /// Another exchange forgets the successor that was made before.
+    Sv07,
+    /// A request that comes late counts as reuse.
+    Sv08,
+    /// A login goes on when it has expired.
+    Sv09,
+    /// An unknown name costs no hash.
+    Sv10,
+    /// The tags of refresh tokens are not looked at.
+    Sv11,
+    /// The signatures of access tokens are not looked at.
+    Sv12,
+    /// Whoever is logged in may look others up.
+    Sv13,
+    /// A login that was ended keeps its token.
+    Sv14,
+    /// An account holds any number of logins.
+    Sv15,
+    /// What follows from a change is done before that is durable.
+    Cl01,
+    /// Nobody waits while a token is exchanged.
+    Cl02,
+    /// The successor of a token is not kept.
+    Cl03,
+    /// Revocations are kept in memory only.
+    Cl04,
+    /// A token is exchanged while others use it.
+    Cl05,
+    /// Renewal ends with the first failure, in silence.
+    Cl06,
     /// Configurations of one hash are taken for one.
     Cf01,
     /// What could not be removed counts as removed.
@@ -100,6 +142,27 @@ impl Fault {
         Self::Au05,
         Self::Au07,
         Self::Au09,
+        Self::Sv01,
+        Self::Sv02,
+        Self::Sv03,
+        Self::Sv04,
+        Self::Sv05,
+        Self::Sv06,
+        Self::Sv07,
+        Self::Sv08,
+        Self::Sv09,
+        Self::Sv10,
+        Self::Sv11,
+        Self::Sv12,
+        Self::Sv13,
+        Self::Sv14,
+        Self::Sv15,
+        Self::Cl01,
+        Self::Cl02,
+        Self::Cl03,
+        Self::Cl04,
+        Self::Cl05,
+        Self::Cl06,
     ];
 
     /// Returns its name in the catalogue.
@@ -135,6 +198,27 @@ impl Fault {
             Self::Au05 => "AU-05",
             Self::Au07 => "AU-07",
             Self::Au09 => "AU-09",
+            Self::Sv01 => "SV-01",
+            Self::Sv02 => "SV-02",
+            Self::Sv03 => "SV-03",
+            Self::Sv04 => "SV-04",
+            Self::Sv05 => "SV-05",
+            Self::Sv06 => "SV-06",
+            Self::Sv07 => "SV-07",
+            Self::Sv08 => "SV-08",
+            Self::Sv09 => "SV-09",
+            Self::Sv10 => "SV-10",
+            Self::Sv11 => "SV-11",
+            Self::Sv12 => "SV-12",
+            Self::Sv13 => "SV-13",
+            Self::Sv14 => "SV-14",
+            Self::Sv15 => "SV-15",
+            Self::Cl01 => "CL-01",
+            Self::Cl02 => "CL-02",
+            Self::Cl03 => "CL-03",
+            Self::Cl04 => "CL-04",
+            Self::Cl05 => "CL-05",
+            Self::Cl06 => "CL-06",
         }
     }
 
@@ -171,6 +255,27 @@ impl Fault {
             Self::Au05 => "a token that comes after the logout logs the user back in",
             Self::Au07 => "a token under way keeps a closed session alive",
             Self::Au09 => "a login leaves the parked sessions of its user parked",
+            Self::Sv01 => "a login goes by the password of before the hash",
+            Self::Sv02 => "an old token is refused, and its login goes on",
+            Self::Sv03 => "an answer leaves before its commit is durable",
+            Self::Sv04 => "revoking a token ends the newest login of its account",
+            Self::Sv05 => "a change of the password leaves the other logins",
+            Self::Sv06 => "whether a name is taken is asked before the hash only",
+            Self::Sv07 => "another exchange forgets the successor before",
+            Self::Sv08 => "a request that comes late counts as reuse",
+            Self::Sv09 => "a login goes on when it has expired",
+            Self::Sv10 => "an unknown name costs no hash",
+            Self::Sv11 => "tags of refresh tokens are not looked at",
+            Self::Sv12 => "signatures of access tokens are not looked at",
+            Self::Sv13 => "whoever is logged in may look others up",
+            Self::Sv14 => "a login that was ended keeps its token",
+            Self::Sv15 => "an account holds any number of logins",
+            Self::Cl01 => "what follows is done before it is durable",
+            Self::Cl02 => "nobody waits while a token is exchanged",
+            Self::Cl03 => "the successor of a token is not kept",
+            Self::Cl04 => "revocations are kept in memory only",
+            Self::Cl05 => "a token is exchanged while others use it",
+            Self::Cl06 => "renewal ends with the first failure",
         }
     }
 }

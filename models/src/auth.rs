@@ -63,6 +63,12 @@ impl Users {
         self.touch(&who)
     }
 
+    /// An exchange was answered: who is logged in has another token of the same login.
+    pub fn exchange(&mut self, who: &Who, grant: Grant) {
+        let known = self.active.iter_mut().find(|(known, _)| known == who);
+        known.into_iter().for_each(|known| known.1 = grant.clone());
+    }
+
     /// The user logs out; returns the sessions that are parked, none if nobody is logged in.
     pub fn log_out(&mut self, who: &Who) -> Vec<u8> {
         let Some(at) = self.active.iter().position(|(known, _)| known == who) else {

@@ -15,6 +15,14 @@ pub const ACCESS_DENIED: i64 = 614;
 /// The token is not good.
 pub const EXPIRED_REFRESH_TOKEN: i64 = 615;
 
+/// The token was exchanged just now.
+pub const LATER: i64 = 503;
+
+/// How long a token that was replaced is put off, in ms.
+const LATE: i64 = 60_000;
+/// So many successors of a token are good.
+const SUCCESSORS_MAX: usize = 8;
+
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Ask {
@@ -104,10 +112,14 @@ struct Account {
 struct Login {
     account: usize,
     current: Option<String>,
-    /// What the current token was exchanged for, and is not presented yet.
-    next: Option<Option<String>>,
+    /// What the current token was exchanged for; none of it was presented yet.
+    next: Vec<Option<String>>,
+    /// What was current before, and until when it is put off.
+    late: Option<(String, i64)>,
     /// What was exchanged before, and what was forgotten.
     old: Vec<String>,
+    /// Somebody else has a token of it, or it has forgotten one.
+    is_shared: bool,
     expires: i64,
     is_over: bool,
 }
@@ -117,8 +129,10 @@ struct Login {
 pub enum Standing {
     /// It is the token of its login.
     Current,
-    /// It is the successor, not presented yet.
+    /// It is a successor, none of which was presented yet.
     Next,
+    /// It was replaced just now, and is put off.
+    Late,
     /// It was exchanged; whoever presents it ends the login.
     Old,
     /// It is good for nothing.
@@ -185,6 +199,7 @@ impl Accounts {
             }
             Ask::ChangePassword(token, of, _) => match self.standing(now, token) {
                 Standing::Gone => Some(EXPIRED_REFRESH_TOKEN),
+                Standing::Late => Some(LATER),
                 Standing::Old => None,
                 Standing::Current | Standing::Next => {
                     let by = self.login(token).map(|at| self.logins[at].account);
@@ -192,8 +207,11 @@ impl Accounts {
                 }
             },
             Ask::Token(token, _) | Ask::Exchange(token, _) | Ask::LookUp(token, _) => {
-                let is_gone = self.standing(now, token) == Standing::Gone;
-                is_gone.then_some(EXPIRED_REFRESH_TOKEN)
+                match self.standing(now, token) {
+                    Standing::Gone => Some(EXPIRED_REFRESH_TOKEN),
+                    Standing::Late => Some(LATER),
+                    Standing::Current | Standing::Next | Standing::Old => None,
+                }
             }
             Ask::Revoke(_) => None,
         };
@@ -239,8 +257,11 @@ impl Accounts {
                     return Err(ACCESS_DENIED);
                 };
                 let login = &mut self.logins[at];
-                let next = fresh.map(|(_, token)| token.to_owned());
-                login.old.extend(login.next.replace(next).flatten());
+                login.next.push(fresh.map(|(_, token)| token.to_owned()));
+                if login.next.len() > SUCCESSORS_MAX {
+                    login.old.extend(login.next.remove(0));
+                    login.is_shared = true;
+                }
                 let login_expires = login.expires.div_euclid(1000);
                 Ok(Reply::Exchange { identity, path, expires, login_expires })
             }
@@ -303,11 +324,25 @@ impl Accounts {
             return Standing::Gone;
         }
         let is = |known: &Option<String>| known.as_deref() == Some(token);
-        match &login.next {
+        match &login.late {
             _ if is(&login.current) => Standing::Current,
-            Some(next) if is(next) => Standing::Next,
+            _ if login.next.iter().any(is) => Standing::Next,
+            Some((late, until)) if late == token && *until > now => Standing::Late,
             Some(_) | None => Standing::Old,
         }
+    }
+
+    /// Somebody else has a token of its login from now on.
+    pub fn share(&mut self, token: &str) {
+        if let Some(at) = self.login(token) {
+            self.logins[at].is_shared = true;
+        }
+    }
+
+    /// Returns whether a token's login has only ever been used by whom it was given to.
+    #[must_use]
+    pub fn is_ones_own(&self, token: &str) -> bool {
+        self.login(token).is_some_and(|at| !self.logins[at].is_shared)
     }
 
     /// Returns whether an account is known by this identity.
@@ -330,9 +365,13 @@ impl Accounts {
         match standing {
             Standing::Current => {}
             Standing::Next => {
-                let next = login.next.take().flatten();
-                login.old.extend(std::mem::replace(&mut login.current, next));
+                let others = login.next.drain(..).flatten().filter(|other| other != token);
+                login.old.extend(others);
+                login.old.extend(login.late.take().map(|(late, _)| late));
+                let before = login.current.replace(token.to_owned());
+                login.late = before.map(|before| (before, now.saturating_add(LATE)));
             }
+            Standing::Late => return Err(LATER),
             Standing::Old => {
                 login.is_over = true;
                 return Err(EXPIRED_REFRESH_TOKEN);
@@ -375,8 +414,16 @@ impl Accounts {
         oldest.for_each(|login| login.is_over = true);
         let expires = now.saturating_add(self.lives.refresh_ttl);
         let current = fresh.map(|(_, token)| token.to_owned());
-        let (next, old) = (None, Vec::new());
-        self.logins.push(Login { account: at, current, next, old, expires, is_over: false });
+        self.logins.push(Login {
+            account: at,
+            current,
+            next: Vec::new(),
+            late: None,
+            old: Vec::new(),
+            is_shared: false,
+            expires,
+            is_over: false,
+        });
         Reply::LogIn { identity, expires: expires.div_euclid(1000), is_admin }
     }
 
@@ -409,14 +456,15 @@ impl Accounts {
 impl Login {
     /// All tokens that are known.
     fn tokens(&self) -> impl Iterator<Item = &str> {
+        let late = self.late.iter().map(|(late, _)| late);
         let next = self.next.iter().flatten();
-        self.current.iter().chain(next).chain(&self.old).map(String::as_str)
+        self.current.iter().chain(next).chain(late).chain(&self.old).map(String::as_str)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Standing::{Current, Gone, Next, Old};
+    use super::Standing::{Current, Gone, Late, Next, Old};
     use super::*;
 
     fn call(server: &mut Accounts, ask: Ask, fresh: Option<(&str, &str)>) -> Reply {
@@ -473,13 +521,26 @@ mod tests {
         let exchange = |token: &str| Ask::Exchange(token.to_owned(), "/~/x".to_owned());
         call(&mut server, exchange("1"), Some(("A", "2")));
         call(&mut server, exchange("1"), Some(("A", "3")));
-        let standings = |server: &Accounts| ["1", "2", "3"].map(|t| server.standing(0, t));
-        assert_eq!(standings(&server), [Current, Old, Next]);
+        let standings =
+            |server: &Accounts, now| ["1", "2", "3"].map(|token| server.standing(now, token));
+        assert_eq!(standings(&server, 0), [Current, Next, Next]);
         call(&mut server, Ask::Token("3".to_owned(), "/~/x".to_owned()), None);
-        assert_eq!(standings(&server), [Old, Old, Current]);
-        let again = call(&mut server, exchange("1"), None);
+        assert_eq!(standings(&server, 0), [Late, Old, Current]);
+        assert_eq!(call(&mut server, exchange("1"), None), Reply::Refused(LATER));
+        let again = call(&mut server, exchange("2"), None);
         assert_eq!(again, Reply::Refused(EXPIRED_REFRESH_TOKEN));
-        assert_eq!(standings(&server), [Gone, Gone, Gone]);
+        assert_eq!(standings(&server, 0), [Gone, Gone, Gone]);
+    }
+
+    #[test]
+    fn a_minute_later_the_token_before_is_an_old_one() {
+        let mut lives = server();
+        lives.lives.refresh_ttl = 1_000_000;
+        call(&mut lives, Ask::LogIn("a".to_owned(), "p".to_owned()), Some(("A", "4")));
+        let exchange = Ask::Exchange("4".to_owned(), "/~/x".to_owned());
+        call(&mut lives, exchange, Some(("A", "5")));
+        call(&mut lives, Ask::Token("5".to_owned(), "/~/x".to_owned()), None);
+        assert_eq!((lives.standing(59_999, "4"), lives.standing(60_000, "4")), (Late, Old));
     }
 
     #[test]

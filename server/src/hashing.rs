@@ -10,10 +10,11 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use fastness::auth::Secret;
 use fastness::auth::server::{HashFailed, HashJob, PasswordHasher, Step};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Hashes passwords with argon2id. Clones share the memory that hashing takes, which is kept.
 #[derive(Clone, Debug)]
@@ -82,46 +83,61 @@ impl PasswordHasher for Argon2id {
 
 /// The threads that hash. They are few and their own: each keeps the memory of one hash, and a pool
 /// of many threads would keep it many times.
-#[derive(Debug)]
 pub(crate) struct Turns {
-    jobs: Sender<Turn>,
-    places: Semaphore,
+    hasher: Arc<dyn PasswordHasher>,
+    /// Nothing if whoever asks hashes, too.
+    jobs: Option<Sender<Turn>>,
+    places: Arc<Semaphore>,
 }
 
 /// A password to hash, and who waits for what follows.
-type Turn = (HashJob, oneshot::Sender<Step>);
+struct Turn {
+    job: HashJob,
+    reply: oneshot::Sender<Step>,
+    /// Taken until it is done, also if nobody waits any more: so what is queued has bounds.
+    _place: OwnedSemaphorePermit,
+}
 
 impl Turns {
-    pub(crate) fn new(hasher: &Argon2id, waiting: usize) -> io::Result<Self> {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
+    pub(crate) fn new(
+        hasher: Arc<dyn PasswordHasher>,
+        threads: usize,
+        waiting: usize,
+    ) -> io::Result<Self> {
         let (jobs, taken) = channel::<Turn>();
         let taken = Arc::new(Mutex::new(taken));
-        for _ in 0..cores {
-            let (hasher, taken) = (hasher.clone(), Arc::clone(&taken));
+        for _ in 0..threads {
+            let (hasher, taken) = (Arc::clone(&hasher), Arc::clone(&taken));
             let name = "fastness-hashing".to_owned();
-            thread::Builder::new().name(name).spawn(move || work(&hasher, &taken))?;
+            thread::Builder::new().name(name).spawn(move || work(&*hasher, &taken))?;
         }
-        let places = Semaphore::new(waiting.min(Semaphore::MAX_PERMITS - cores) + cores);
-        Ok(Self { jobs, places })
+        let jobs = (threads > 0).then_some(jobs);
+        let places = waiting.saturating_add(threads.max(1)).min(Semaphore::MAX_PERMITS);
+        Ok(Self { hasher, jobs, places: Arc::new(Semaphore::new(places)) })
     }
 
-    /// Waits for a turn and hashes; `None` if too many wait, or the thread was lost.
+    /// Waits for a turn and hashes; `None` if too many wait, or hashing panicked.
     pub(crate) async fn run(&self, job: HashJob) -> Option<Step> {
-        let _place = self.places.try_acquire().ok()?;
+        let _place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let Some(jobs) = &self.jobs else { return Some(job.run(&*self.hasher)) };
         let (reply, step) = oneshot::channel();
-        self.jobs.send((job, reply)).ok()?;
+        jobs.send(Turn { job, reply, _place }).ok()?;
         step.await.ok()
     }
 }
 
 /// Hashes until the server ends.
-fn work(hasher: &Argon2id, jobs: &Mutex<Receiver<Turn>>) {
+fn work(hasher: &dyn PasswordHasher, jobs: &Mutex<Receiver<Turn>>) {
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((job, reply)) = next else { return };
+        let Ok(Turn { job, reply, _place }) = next else { return };
         // Whoever has gone meanwhile needs no hash.
-        if !reply.is_closed() {
-            drop(reply.send(job.run(hasher)));
+        if reply.is_closed() {
+            continue;
+        }
+        // The thread goes on, whatever a password does to the library: who waits is told.
+        if let Ok(step) = catch_unwind(AssertUnwindSafe(|| job.run(hasher))) {
+            drop(reply.send(step));
         }
     }
 }
@@ -129,6 +145,8 @@ fn work(hasher: &Argon2id, jobs: &Mutex<Receiver<Turn>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fastness::auth::Time;
+    use fastness::auth::server::{Accounts, Call, Policy};
 
     #[test]
     fn hashes_say_how_they_were_made_and_fit_their_password_only() {
@@ -146,5 +164,57 @@ mod tests {
             assert!(!later.fits(&password.into(), hash));
         }
         assert!(Argon2id::new(HashCosts { memory_kib: 7, passes: 1 }).is_err());
+    }
+
+    /// Stops until it is let go on, and cannot stand one password.
+    struct Odd(Mutex<Receiver<()>>);
+
+    impl PasswordHasher for Odd {
+        fn hash(&self, password: &Secret, _: &[u8; 16]) -> Result<String, HashFailed> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).recv().unwrap();
+            assert_ne!(password.expose(), "odd");
+            Ok(String::new())
+        }
+
+        fn fits(&self, _: &Secret, _: &str) -> bool {
+            false
+        }
+    }
+
+    fn job(accounts: &Accounts, password: &str) -> HashJob {
+        let (name, password) = ("nobody".into(), password.into());
+        let Step::Hash(job) = accounts.begin(Time(0), Call::LogIn { name, password }) else {
+            panic!("an attempt costs a hash")
+        };
+        job
+    }
+
+    #[test]
+    fn what_waits_has_bounds_also_when_who_asked_has_gone_and_panics_cost_nothing() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let store = fastness::Options::new().in_memory().unwrap();
+        let accounts =
+            Accounts::open(store, Arc::new(fastness::OsEntropy), Policy::default()).unwrap();
+        let (go_on, waits) = channel();
+        let turns = Turns::new(Arc::new(Odd(Mutex::new(waits))), 1, 1).unwrap();
+        runtime.block_on(async {
+            let mut one = Box::pin(turns.run(job(&accounts, "odd")));
+            let mut two = Box::pin(turns.run(job(&accounts, "x")));
+            for turn in [&mut one, &mut two] {
+                let waits = std::future::poll_fn(|context| {
+                    std::task::Poll::Ready(turn.as_mut().poll(context).is_pending())
+                });
+                assert!(waits.await);
+            }
+            drop(two);
+            assert!(turns.run(job(&accounts, "x")).await.is_none(), "its place is still taken");
+            go_on.send(()).unwrap();
+            assert!(one.await.is_none(), "it panicked");
+            let places = Arc::clone(&turns.places);
+            // Both are given back once they are done with.
+            drop(places.acquire_many(2).await.unwrap());
+            go_on.send(()).unwrap();
+            assert!(turns.run(job(&accounts, "x")).await.is_some(), "the thread goes on");
+        });
     }
 }

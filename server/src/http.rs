@@ -1,12 +1,13 @@
 //! One request: read within its bounds, decided by core, answered, and logged.
 //!
 //! - H10 A log has the call's word, the account's identity, the status; nothing that was sent.
-//! - H11 A body that is too large or too slow is answered; what is left of it is not waited for.
+//! - H11 A body that is too large or too slow is answered; nothing of it is kept, and what is left of
+//!   it is not waited for.
 
 use crate::config::HttpLimits;
 use crate::hashing::Turns;
 use axum::Router;
-use axum::body::{self, Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderValue, Response, StatusCode};
@@ -15,11 +16,14 @@ use fastness::auth::server::{
     Accounts, Answer, BODY_BYTES_MAX, Call, Event, Gate, Head, Step, WriteJob,
 };
 use fastness::auth::{ErrorCode, Secret, Time};
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio::{task, time};
+use zeroize::Zeroizing;
 
 /// Longest body that is read for being polite: whoever sends more may miss the answer.
 const DRAINED_BYTES_MAX: usize = 1 << 20;
@@ -33,6 +37,7 @@ pub(crate) struct App {
     pub(crate) turns: Turns,
     pub(crate) gate: Mutex<Gate>,
     pub(crate) limits: HttpLimits,
+    pub(crate) clock: fn() -> Time,
     /// The number of the next request.
     pub(crate) next: AtomicU64,
 }
@@ -44,11 +49,6 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 /// Returns what answers requests; the peer of each is among its extensions.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new().route("/health", get(health)).fallback(call).with_state(app)
-}
-
-fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(0).plus(since)
 }
 
 async fn health(State(app): State<Arc<App>>) -> Response<Body> {
@@ -137,19 +137,12 @@ impl App {
     }
 
     /// Reads a body whole.
-    async fn read(&self, body: Body) -> Result<Bytes, ErrorCode> {
-        let sent = body::HttpBody::size_hint(&body).lower();
-        if sent > DRAINED_BYTES_MAX as u64 {
+    async fn read(&self, body: Body) -> Result<Zeroizing<Vec<u8>>, ErrorCode> {
+        if body.size_hint().lower() > DRAINED_BYTES_MAX as u64 {
             return Err(ErrorCode::PAYLOAD_TOO_LARGE);
         }
-        let whole = time::timeout(self.limits.body, body::to_bytes(body, DRAINED_BYTES_MAX)).await;
-        match whole {
-            Err(_) => Err(ErrorCode::REQUEST_TIMEOUT),
-            Ok(Err(error)) if is_too_long(&error) => Err(ErrorCode::PAYLOAD_TOO_LARGE),
-            Ok(Err(_)) => Err(ErrorCode::BAD_REQUEST),
-            Ok(Ok(bytes)) if bytes.len() > BODY_BYTES_MAX => Err(ErrorCode::PAYLOAD_TOO_LARGE),
-            Ok(Ok(bytes)) => Ok(bytes),
-        }
+        let whole = time::timeout(self.limits.body, whole(body)).await;
+        whole.unwrap_or(Err(ErrorCode::REQUEST_TIMEOUT))
     }
 
     async fn decide(&self, peer: Option<IpAddr>, call: Call) -> Answer {
@@ -159,7 +152,7 @@ impl App {
         {
             return Answer::later(ErrorCode::TOO_MANY_REQUESTS, pause);
         }
-        let mut step = self.accounts.begin(now(), call);
+        let mut step = self.accounts.begin((self.clock)(), call);
         if let Step::Hash(job) = step {
             if name.is_none()
                 && let Err(pause) = self.pass(peer, None)
@@ -183,19 +176,34 @@ impl App {
     }
 
     async fn write(&self, job: WriteJob) -> Answer {
-        let accounts = Arc::clone(&self.accounts);
-        let written = task::spawn_blocking(move || accounts.write(now(), job)).await;
+        let (accounts, clock) = (Arc::clone(&self.accounts), self.clock);
+        let written = task::spawn_blocking(move || accounts.write(clock(), job)).await;
         written.unwrap_or_else(|_| Answer::refused(ErrorCode::INTERNAL_SERVER_ERROR))
     }
 
     /// Counts an attempt at a password.
     fn pass(&self, peer: Option<IpAddr>, name: Option<&Secret>) -> Result<(), Duration> {
         let Some(peer) = peer else { return Ok(()) };
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner).pass(now(), name, peer)
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner).pass((self.clock)(), name, peer)
     }
 }
 
-/// Whether a body was longer than what is read; otherwise the connection broke.
-fn is_too_long(error: &axum::Error) -> bool {
-    error.to_string().contains("length limit")
+/// Reads a body to its end. Of one that is too long nothing is kept.
+async fn whole(mut body: Body) -> Result<Zeroizing<Vec<u8>>, ErrorCode> {
+    let expected = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
+    // It never has to grow, which would leave copies behind.
+    let room = expected.map_or(BODY_BYTES_MAX, |bytes| bytes.min(BODY_BYTES_MAX));
+    let (mut kept, mut count) = (Zeroizing::new(Vec::with_capacity(room)), 0_usize);
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let frame = frame.map_err(|_| ErrorCode::BAD_REQUEST)?;
+        let Ok(bytes) = frame.into_data() else { continue };
+        count = count.saturating_add(bytes.len());
+        if count > DRAINED_BYTES_MAX {
+            return Err(ErrorCode::PAYLOAD_TOO_LARGE);
+        }
+        if count <= BODY_BYTES_MAX {
+            kept.extend_from_slice(&bytes);
+        }
+    }
+    if count > BODY_BYTES_MAX { Err(ErrorCode::PAYLOAD_TOO_LARGE) } else { Ok(kept) }
 }

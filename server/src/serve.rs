@@ -7,28 +7,20 @@ use crate::config::{Config, HttpLimits};
 use crate::control::{self, Controlled};
 use crate::data;
 use crate::error::StartError;
-use crate::hashing::{Argon2id, Turns};
-use crate::http::{App, Peer, router};
+use crate::handler::{Handler, Surroundings};
+use crate::hashing::Argon2id;
 use crate::patient::Patient;
 use crate::tls;
-use axum::Router;
-use axum::body::Body;
 use fastness::OsEntropy;
-use fastness::auth::Secret;
-use fastness::auth::server::{Accounts, Gate};
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use fastness::auth::server::Accounts;
+use fastness::auth::{Secret, Time};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::AtomicU64;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
@@ -39,9 +31,6 @@ use tokio_rustls::TlsAcceptor;
 
 /// How long to wait after the system refused a connection, for want of files for example.
 const REFUSED: Duration = Duration::from_millis(50);
-
-/// Most bytes of a head: request line and headers.
-const HEAD_BYTES_MAX: usize = 16 << 10;
 
 /// Threads that wait for the disk or hash.
 const BLOCKING_THREADS: usize = 64;
@@ -67,16 +56,22 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let hasher = Argon2id::new(config.hashing)?;
     let accounts = Accounts::open(data::open(&config)?, Arc::new(OsEntropy), config.policy)?;
     let admin_secret = accounts.appoint_admin(&hasher)?;
-    let app = App {
-        accounts: Arc::new(accounts),
-        turns: Turns::new(&hasher, config.http.hashes_waiting).map_err(StartError::System)?,
-        gate: Mutex::new(Gate::new(config.limits, &OsEntropy).map_err(StartError::System)?),
-        limits: config.http,
-        next: AtomicU64::new(1),
+    let surroundings = Surroundings {
+        hasher: Arc::new(hasher),
+        hashing_threads: thread::available_parallelism().map_or(1, usize::from),
+        clock: now,
+        limits: config.limits,
+        http: config.http,
     };
-    let mut running = run(router(Arc::new(app)), (config.listen, acceptor, config.http))?;
+    let handler = Handler::new(accounts, surroundings, &OsEntropy).map_err(StartError::System)?;
+    let mut running = run(handler, (config.listen, acceptor, config.http))?;
     running.admin_secret = admin_secret;
     Ok(running)
+}
+
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(0).plus(since)
 }
 
 /// Starts to listen for `/start` and `/stop`, which start and stop another process.
@@ -87,12 +82,13 @@ pub fn control(
     listen: impl Into<SocketAddr>,
     controlled: Controlled,
 ) -> Result<Running, StartError> {
-    run(control::router(controlled), (listen.into(), None, HttpLimits::default()))
+    let limits = HttpLimits::default();
+    run(Handler::of(control::router(controlled), limits), (listen.into(), None, limits))
 }
 
-/// Listens, and lets `router` answer.
+/// Listens, and lets `handler` answer.
 fn run(
-    router: Router,
+    handler: Handler,
     (listen_at, acceptor, limits): (SocketAddr, Option<TlsAcceptor>, HttpLimits),
 ) -> Result<Running, StartError> {
     let runtime = Builder::new_multi_thread()
@@ -106,7 +102,7 @@ fn run(
     let address = listener.local_addr().map_err(failed)?;
     let has_tls = acceptor.is_some();
     let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
-    let door = Door { router, acceptor, limits, places, guests: Arc::default() };
+    let door = Door { handler, acceptor, limits, places, guests: Arc::default() };
     let (stop, stopped) = oneshot::channel();
     let listening = runtime.spawn(listen(listener, door, stopped));
     Ok(Running {
@@ -167,7 +163,7 @@ impl fmt::Debug for Running {
 /// Who may come in.
 #[derive(Clone)]
 struct Door {
-    router: Router,
+    handler: Handler,
     acceptor: Option<TlsAcceptor>,
     limits: HttpLimits,
     places: Arc<Semaphore>,
@@ -213,6 +209,7 @@ async fn listen(listener: TcpListener, door: Door, mut stopped: oneshot::Receive
 
 impl Door {
     fn place(&self, address: IpAddr) -> Option<Place> {
+        let address = network(address);
         let _place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
         let held = guests.entry(address).or_default();
@@ -246,20 +243,18 @@ impl Door {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let inner = TowerToHyperService::new(self.router.clone());
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Peer(peer));
-            inner.call(request.map(Body::new))
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.head)
-            .max_header_size(HEAD_BYTES_MAX)
-            .half_close(true)
-            .serve_connection(TokioIo::new(stream), service);
+        let connection = self.handler.connection(stream, peer);
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(peer = %peer.ip(), %error, "connection ended");
         }
+    }
+}
+
+/// Returns what counts as one address: whoever has one of the sixth version has 2^64 of them.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),
     }
 }
 
@@ -272,5 +267,19 @@ impl Drop for Place {
                 guests.remove(&self.address);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network;
+
+    #[test]
+    fn places_are_counted_by_network() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:0:0:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
 }

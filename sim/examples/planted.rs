@@ -1,5 +1,6 @@
 //! Which check catches which planted fault, and how fast:
-//! `cargo run --release -p fastness-sim --features faults --example planted -- [SECONDS]`.
+//! `cargo run --release -p fastness-sim --features faults --example planted -- [SECONDS [CHECK
+//! [PREFIX]]]`: how long for each, one check only, and the faults whose ids begin so.
 #![expect(clippy::print_stdout, reason = "a measuring program")]
 
 use fastness::fault::{Fault, plant, reached};
@@ -7,12 +8,21 @@ use fastness_sim::check::{CHECKS, Check, Probe, Twin};
 use std::time::{Duration, Instant};
 
 fn main() {
-    let seconds = std::env::args().nth(1).and_then(|word| word.parse().ok()).unwrap_or(2);
-    for fault in Fault::ALL {
+    let mut words = std::env::args().skip(1);
+    let seconds = words.next().and_then(|word| word.parse().ok()).unwrap_or(2);
+    let (check, prefix) = (words.next(), words.next().unwrap_or_default());
+    let checks = || CHECKS.iter().filter(|held| check.as_deref().is_none_or(|it| it == held.name));
+    for check in checks() {
+        let mut seen = Probe::default();
+        let caught = attack(check, Duration::from_secs(seconds), &mut seen);
+        let missed = check.marks.iter().filter(|mark| !seen.marks.contains_key(*mark));
+        println!("none: {:<12} {caught}; not met: {:?}", check.name, missed.collect::<Vec<_>>());
+    }
+    for fault in Fault::ALL.iter().filter(|fault| fault.id().starts_with(&prefix)) {
         println!("{}: {}", fault.id(), fault.about());
-        for check in CHECKS {
+        for check in checks() {
             plant(Some(*fault));
-            let caught = attack(check, Duration::from_secs(seconds));
+            let caught = attack(check, Duration::from_secs(seconds), &mut Probe::default());
             let reached = reached();
             plant(None);
             println!("    {:<12} reached {reached:>9}  {caught}", check.name);
@@ -20,12 +30,14 @@ fn main() {
     }
 }
 
-fn attack(check: &Check, limit: Duration) -> String {
+fn attack(check: &Check, limit: Duration, seen: &mut Probe) -> String {
     let begin = Instant::now();
     let mut plans = 0;
     while begin.elapsed() < limit {
         for twin in Twin::ALL {
-            let outcome = check.run(&check.plan(plans), twin, &mut Probe::default());
+            let mut probe = Probe::default();
+            let outcome = check.run(&check.plan(plans), twin, &mut probe);
+            seen.merge(probe);
             if let Err(violation) = outcome {
                 let (twin, id) = (twin.name(), violation.invariant);
                 return format!("{id} in {:.2?}, plan {plans} {twin}", begin.elapsed());

@@ -73,6 +73,17 @@ pub fn access_token(status: u16, body: &[u8]) -> Result<Token, AuthError> {
     token.ok_or_else(|| AuthError::unreadable(Some(status), "no `access_token`"))
 }
 
+/// Reads the answer to [`super::AuthServer::exchange`]: a token for one file, and the refresh token
+/// to use from now on, if the server gave one out.
+///
+/// # Errors
+/// As [`access_token`].
+pub fn exchange(status: u16, body: &[u8]) -> Result<(Token, Option<Token>), AuthError> {
+    let Authenticated { access_token, refresh_token } = authenticate(status, body)?;
+    let missing = || AuthError::unreadable(Some(status), "no `access_token`");
+    Ok((access_token.ok_or_else(missing)?, refresh_token))
+}
+
 /// Reads the answer to [`super::AuthServer::revoke`]. A token that has expired needs no revoking.
 ///
 /// # Errors

@@ -16,7 +16,7 @@
 //! - U9 At most one token request is in flight; an answer to any other changes nothing.
 //! - U10 A token is renewed before it expires; a late one at once, then ever more slowly.
 //! - U11 Renewal is never over in silence.
-//! - U12 to U17: see [`users`].
+//! - U12 to U18: see [`users`].
 //!
 //! Specified in docs/auth.md. Vectors of the original: `core/tests/auth_vectors.rs`. Texts:
 //! `snapshots/tests/auth.rs`. Any bytes: the fuzz target `auth`.

@@ -13,6 +13,7 @@
 use super::backoff::{Backoff, PAUSE_MAX};
 use super::error::AuthError;
 use super::token::Token;
+use crate::fault::{self, Fault};
 use crate::time::Time;
 use std::time::Duration;
 
@@ -200,6 +201,9 @@ impl Refresher {
                 self.handed_over = now;
                 self.plan_renewal(now, token.expires());
                 out.push(Output::HandOver(token));
+            }
+            Err(error) if error.retry_helps() && fault::on(Fault::Cl06) => {
+                self.state = State::Stopped;
             }
             Err(error) if error.retry_helps() => {
                 let pause = if self.is_offline { PAUSE_MAX } else { self.failures.pause() };

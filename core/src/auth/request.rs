@@ -103,12 +103,15 @@ impl AuthServer {
     /// answer.
     #[must_use]
     pub fn access_token(&self, refresh_token: &Token, path: &str) -> Request {
-        let body = self
-            .body(provider::REALM)
-            .with_secret("data", &refresh_token.value)
-            .with_text("path", path)
-            .with_object("user_info", Object::new());
-        self.post(&body)
+        self.post(&self.token_body(refresh_token, path))
+    }
+
+    /// Asks for a token for one file, and for a refresh token in place of this one;
+    /// [`super::answer::exchange`] reads the answer. The original client never asks so, and its
+    /// server would not know it.
+    #[must_use]
+    pub fn exchange(&self, refresh_token: &Token, path: &str) -> Request {
+        self.post(&self.token_body(refresh_token, path).with("rotate", true))
     }
 
     /// Asks that a token be accepted no more; [`super::answer::revoke`] reads the answer. The
@@ -193,6 +196,13 @@ impl AuthServer {
             Some(app_id) => body.with_text("app_id", app_id),
             None => body,
         }
+    }
+
+    fn token_body(&self, refresh_token: &Token, path: &str) -> Object {
+        self.body(provider::REALM)
+            .with_secret("data", &refresh_token.value)
+            .with_text("path", path)
+            .with_object("user_info", Object::new())
     }
 
     fn put_password(&self, token: &Token, body: &Object) -> Request {

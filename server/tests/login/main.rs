@@ -4,5 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod auth_tests;
+mod exchange;
 mod support;
 mod wire;

@@ -134,9 +134,11 @@ pub(super) const H5: Invariant =
     promise("H5", "Revoking ends the login that the token belongs to, and no other.");
 pub(super) const H6: Invariant = promise(
     "H6",
-    "A token that was exchanged is good until its successor is presented; presented after that, \
-     it ends their login.",
+    "A token that was exchanged is good until a successor is presented, is put off for a minute, \
+     and then ends the login when it is presented.",
 );
+pub(super) const H7: Invariant =
+    promise("H7", "An access token says what the server signed, and has not expired.");
 pub(super) const H8: Invariant =
     promise("H8", "Only an administrator reaches the account or the files of somebody else.");
 pub(super) const H12: Invariant = promise("H12", "A name leads to one account.");
@@ -172,6 +174,8 @@ pub(super) const U17: Invariant = promise(
     "Who is logged in, who is current, and what a call leads to are as the model says.",
 );
 
+pub(super) const U18: Invariant =
+    promise("U18", "Exchanging a refresh token costs nobody the login.");
 pub(super) const J1: Invariant = promise(
     "J1",
     "The global count of a file is the number of pairs of thread and kind that hold a handle, the \
@@ -234,9 +238,9 @@ mod tests {
         let document = include_str!("../../../docs/verification.md");
         for invariant in [
             A1, A2, B1, B2, B3, B4, B5, C1, C2, C3, C5, C6, C7, C8, C9, C10, C11, C12, C13, C14,
-            D1, D2, D3, D4, D5, E1, F1, F2, F3, H1, H2, H3, H4, H5, H6, H8, H12, J1, J2, J3, J4,
-            J5, J6, J7, L1, M6, Q1, Q2, Q3, R1, R2, R3, R4, S1, S2, S4, S5, U6, U8, U9, U11, U12,
-            U13, U14, U15, U16, U17, W1, W2, W3,
+            D1, D2, D3, D4, D5, E1, F1, F2, F3, H1, H2, H3, H4, H5, H6, H7, H8, H12, J1, J2, J3,
+            J4, J5, J6, J7, L1, M6, Q1, Q2, Q3, R1, R2, R3, R4, S1, S2, S4, S5, U6, U8, U9, U11,
+            U12, U13, U14, U15, U16, U17, U18, W1, W2, W3,
         ] {
             let row = format!("| {} | {} |", invariant.id, invariant.promise);
             assert!(document.contains(&row), "not in docs/verification.md: {row}");

@@ -17,6 +17,7 @@ use crate::auth::token::{Permission, Token};
 use crate::conc::Arc;
 use crate::crypto::Entropy;
 use crate::error::ErrorCode;
+use crate::fault::{self, Fault};
 use crate::time::Time;
 use crate::txn::Store;
 use std::fmt;
@@ -25,6 +26,12 @@ use zeroize::Zeroizing;
 
 /// The name of the administrator that a new server has.
 pub const ADMIN_NAME: &str = "realm-admin";
+
+/// How long a token that was replaced may still come late: longer than a client waits for an answer.
+pub(super) const LATE: Duration = Duration::from_secs(60);
+
+/// So many successors of a token are good, until one of them is presented.
+pub(super) const SUCCESSORS_MAX: usize = 8;
 
 /// How long tokens live, and how many logins an account may hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,9 +75,11 @@ pub(super) struct Presented {
 pub(super) enum Place {
     /// It is the one.
     Current,
-    /// The current one was exchanged for it, and it has not been presented yet.
+    /// The current one was exchanged for it, and no such successor has been presented yet.
     Next,
-    /// It was exchanged before.
+    /// The current one replaced it just now; for so long it only comes late.
+    Late(Duration),
+    /// It was exchanged before, or forgotten.
     Old,
 }
 
@@ -132,6 +141,10 @@ impl Accounts {
                         let account = account_of(records, &identity)?;
                         Some((identity, account.password))
                     }
+                    None if fault::on(Fault::Sv10) => {
+                        let refused = Answer::refused(ErrorCode::INVALID_CREDENTIALS);
+                        return Ok(Step::Answer(refused));
+                    }
                     None => None,
                 };
                 let task = HashTask::Check { account, salt: self.salt()? };
@@ -161,6 +174,9 @@ impl Accounts {
         let Some(presented) = presented else {
             return Ok(Step::Answer(Answer::refused(ErrorCode::EXPIRED_REFRESH_TOKEN)));
         };
+        if let Place::Late(pause) = presented.place {
+            return Ok(Step::Answer(late(pause)));
+        }
         let by = &presented.login.identity;
         let is_current = presented.place == Place::Current;
         match call {
@@ -195,11 +211,16 @@ impl Accounts {
     ) -> Result<Option<Presented>, AccountsError> {
         let Some(token) = self.tokens.read(refresh) else { return Ok(None) };
         let login = records.login(&token.login())?;
-        let Some(login) = login.filter(|login| login.expires > now) else { return Ok(None) };
+        let goes_on = |login: &LoginRecord| login.expires > now || fault::on(Fault::Sv09);
+        let Some(login) = login.filter(goes_on) else { return Ok(None) };
         let is = |tag| self.tokens.is(&token, tag);
-        let place = match &login.next {
+        let place = match &login.late {
             _ if is(&login.current) => Place::Current,
-            Some(next) if is(next) => Place::Next,
+            _ if login.next.iter().any(is) => Place::Next,
+            Some((late, until)) if *until > now && is(late) && !fault::on(Fault::Sv08) => {
+                // A clock that was put back makes nobody wait longer than that.
+                Place::Late(until.since(now).min(LATE))
+            }
             Some(_) | None => Place::Old,
         };
         Ok(Some(Presented { token, login, place }))
@@ -260,6 +281,11 @@ impl Accounts {
     }
 }
 
+/// Answers who presents a token that was replaced just now: neither granted nor held against them.
+pub(super) fn late(pause: Duration) -> Answer {
+    Answer::later(ErrorCode::SERVICE_UNAVAILABLE, pause).with_hint("the token was exchanged")
+}
+
 /// Returns the account that a login or a name leads to, which is there.
 pub(super) fn account_of(
     records: &mut dyn Records,
@@ -286,7 +312,7 @@ fn look_up(
     by: &str,
     (asked, name): (&str, &Secret),
 ) -> Result<Answer, AccountsError> {
-    if !account_of(records, by)?.is_admin {
+    if !account_of(records, by)?.is_admin && !fault::on(Fault::Sv13) {
         return Ok(Answer::refused(ErrorCode::ACCESS_DENIED));
     }
     let identity = if asked == provider::PASSWORD { records.named(name)? } else { None };

@@ -11,7 +11,8 @@
 //! - H3 A revoked token is refused by every call, for ever.
 //! - H4 A refresh token is good any number of times until it expires or is revoked.
 //! - H5 Revoking ends one login, and no other.
-//! - H6 An exchanged token is good until its successor is presented; then it ends their login.
+//! - H6 An exchanged token is good until a successor is presented; a minute later it ends the
+//!   login.
 //! - H7 An access token says what this server signed, and has not expired.
 //! - H8 Only an administrator reaches the account or the files of somebody else.
 //! - H9 Reading a request is total.

@@ -7,9 +7,10 @@
 
 use super::token_keys::{LoginId, Tag};
 use crate::auth::credentials::provider;
-use crate::auth::json::Object;
+use crate::auth::json::{Object, Value};
 use crate::auth::secret::Secret;
 use crate::error::Error;
+use crate::fault::{self, Fault};
 use crate::time::Time;
 use crate::tree::Bytes;
 use crate::txn::{Snapshot, TreeMut, WriteTxn};
@@ -43,8 +44,10 @@ pub(super) struct LoginRecord {
     pub(super) expires: Time,
     /// Of the token that is good.
     pub(super) current: Tag,
-    /// Of the token it was exchanged for, until that is presented.
-    pub(super) next: Option<Tag>,
+    /// Of the tokens it was exchanged for, until one of them is presented; the oldest first.
+    pub(super) next: Vec<Tag>,
+    /// Of the token that was current before, and until when it may come late.
+    pub(super) late: Option<(Tag, Time)>,
 }
 
 /// Why the server itself failed.
@@ -149,17 +152,17 @@ impl LoginRecord {
         let object = Object::read_strictly(bytes);
         let read = object.as_ref().and_then(|object| {
             let fields = object.fields();
-            let tag = |key| {
-                let mut tag = Tag::default();
-                let read = Base64UrlUnpadded::decode(fields.string(key)?, &mut tag).ok()?.len();
-                (read == tag.len()).then_some(tag)
+            let next = if fields.is_null("next") { Vec::new() } else { fields.texts("next")? };
+            let late = match fields.is_null("late") {
+                true => None,
+                false => Some((tag(fields.string("late")?)?, Time(fields.integer("late_until")?))),
             };
-            let next = if fields.is_null("next") { None } else { Some(tag("next")?) };
             Some(Self {
                 identity: fields.string("identity")?.to_owned(),
                 expires: Time(fields.integer("expires")?),
-                current: tag("current")?,
-                next,
+                current: tag(fields.string("current")?)?,
+                next: next.iter().map(|text| tag(text)).collect::<Option<_>>()?,
+                late,
             })
         });
         read.ok_or(AccountsError::NotAccounts("a login that is none"))
@@ -170,12 +173,26 @@ impl LoginRecord {
             .with_text("identity", &self.identity)
             .with("expires", self.expires.0)
             .with_text("current", &Base64UrlUnpadded::encode_string(&self.current));
-        if let Some(next) = &self.next {
-            object = object.with_text("next", &Base64UrlUnpadded::encode_string(next));
+        if !self.next.is_empty() {
+            let next: Value =
+                self.next.iter().map(|tag| Base64UrlUnpadded::encode_string(tag)).collect();
+            object = object.with("next", next);
+        }
+        if let Some((late, until)) = &self.late {
+            object = object
+                .with_text("late", &Base64UrlUnpadded::encode_string(late))
+                .with("late_until", until.0);
         }
         txn.tree(LOGINS)?.insert(id, object.write().expose())?;
         Ok(())
     }
+}
+
+/// Reads a tag as it is written.
+fn tag(text: &str) -> Option<Tag> {
+    let mut tag = Tag::default();
+    let read = Base64UrlUnpadded::decode(text, &mut tag).ok()?.len();
+    (read == tag.len()).then_some(tag)
 }
 
 /// Takes a login away.
@@ -184,7 +201,9 @@ pub(super) fn end_login(
     identity: &str,
     id: &LoginId,
 ) -> Result<(), AccountsError> {
-    txn.tree(LOGINS)?.remove(id)?;
+    if !fault::on(Fault::Sv14) {
+        txn.tree(LOGINS)?.remove(id)?;
+    }
     txn.tree(HELD)?.remove(&held_key(identity, id))?;
     Ok(())
 }

@@ -4,10 +4,13 @@
 //! - H2 A password that was changed since it was checked is not the account's.
 //! - H3 A token that was revoked meanwhile changes nothing.
 //! - H5 What ends a login names it.
-//! - H6 Presenting a successor makes it the token of its login; an older one ends the login.
+//! - H6 Presenting a successor makes it the token of its login; the one before is refused for a
+//!   while, and whatever is older ends the login.
 //! - H12 Whether a name is taken is looked up in the transaction that takes it.
 
-use super::accounts::{ADMIN_NAME, Accounts, Place, Presented, account_of, may_change};
+use super::accounts::{
+    ADMIN_NAME, Accounts, LATE, Place, Presented, SUCCESSORS_MAX, account_of, late, may_change,
+};
 use super::answer::{Answer, Event};
 use super::call::Call;
 use super::record::{
@@ -20,6 +23,7 @@ use crate::auth::json::Object;
 use crate::auth::secret::Secret;
 use crate::auth::token::{Permission, Token};
 use crate::error::ErrorCode;
+use crate::fault::{self, Fault};
 use crate::time::Time;
 use crate::txn::WriteTxn;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
@@ -54,7 +58,7 @@ impl Accounts {
             Write::Present(call) => self.present_and_answer(&mut txn, now, &call),
         }?;
         // A transaction that changed nothing still waits for what it read to be durable.
-        txn.commit()?;
+        if fault::on(Fault::Sv03) { txn.commit_unsynced() } else { txn.commit() }?;
         Ok(answer)
     }
 
@@ -64,7 +68,7 @@ impl Accounts {
         now: Time,
         (name, hash): (Secret, String),
     ) -> Outcome<Answer> {
-        if txn.named(&name)?.is_some() {
+        if txn.named(&name)?.is_some() && !fault::on(Fault::Sv06) {
             return Ok(Answer::refused(ErrorCode::EXISTING_ACCOUNT));
         }
         let account = Account { name, is_admin: false, is_unused: false, password: hash };
@@ -93,7 +97,7 @@ impl Accounts {
         (identity, hash): (&str, &str),
     ) -> Outcome<Answer> {
         let mut account = account_of(txn, identity)?;
-        if account.password != hash {
+        if account.password != hash && !fault::on(Fault::Sv01) {
             return Ok(Answer::refused(ErrorCode::INVALID_CREDENTIALS));
         }
         if account.is_unused {
@@ -120,6 +124,9 @@ impl Accounts {
         }
         let surplus = (kept.len() + 1).saturating_sub(self.policy.logins_max.max(1));
         for id in kept.iter().take(surplus) {
+            if fault::on(Fault::Sv15) {
+                continue;
+            }
             end_login(txn, identity, id)?;
         }
         let id = new_login(now, &*self.entropy)?;
@@ -128,7 +135,8 @@ impl Accounts {
             identity: identity.to_owned(),
             expires: now.plus(self.policy.refresh_ttl),
             current: self.tokens.tag(&token),
-            next: None,
+            next: Vec::new(),
+            late: None,
         };
         login.put(txn, &id)?;
         txn.tree(HELD)?.insert(&held_key(identity, &id), b"")?;
@@ -140,7 +148,9 @@ impl Accounts {
         let id = token.login();
         // Whichever token of the login it is, also one that was exchanged: its bearer logs out.
         let Some(login) = txn.login(&id)? else { return Ok(gone()) };
-        end_login(txn, &login.identity, &id)?;
+        let newest = held(&txn.tree(HELD)?, &login.identity)?.last().copied();
+        let ended = newest.filter(|newest| *newest != id && fault::on(Fault::Sv04)).unwrap_or(id);
+        end_login(txn, &login.identity, &ended)?;
         Ok(Answer::granted(&Object::new(), Event::Revoked(login.identity)))
     }
 
@@ -150,21 +160,24 @@ impl Accounts {
         txn: &mut WriteTxn,
         now: Time,
         refresh: &Secret,
-    ) -> Outcome<Result<Presented, Event>> {
-        let Some(mut presented) = self.present(now, refresh, txn)? else {
-            return Ok(Err(Event::Refused(ErrorCode::EXPIRED_REFRESH_TOKEN)));
-        };
+    ) -> Outcome<Result<Presented, Answer>> {
+        let Some(mut presented) = self.present(now, refresh, txn)? else { return Ok(Err(gone())) };
         let (id, login) = (presented.token.login(), &mut presented.login);
         match presented.place {
             Place::Current => {}
             Place::Next => {
-                login.current = login.next.take().unwrap_or(login.current);
+                login.late = Some((login.current, now.plus(LATE)));
+                login.current = self.tokens.tag(&presented.token);
+                login.next.clear();
                 login.put(txn, &id)?;
                 presented.place = Place::Current;
             }
+            Place::Late(pause) => return Ok(Err(late(pause))),
             Place::Old => {
-                end_login(txn, &login.identity, &id)?;
-                return Ok(Err(Event::Reused(login.identity.clone())));
+                if !fault::on(Fault::Sv02) {
+                    end_login(txn, &login.identity, &id)?;
+                }
+                return Ok(Err(gone().with_event(Event::Reused(login.identity.clone()))));
             }
         }
         Ok(Ok(presented))
@@ -178,7 +191,7 @@ impl Accounts {
     ) -> Outcome<Answer> {
         let presented = match self.take(txn, now, refresh)? {
             Ok(presented) => presented,
-            Err(event) => return Ok(gone().with_event(event)),
+            Err(answer) => return Ok(answer),
         };
         let by = presented.login.identity;
         if let Err(code) = may_change(txn, &by, identity)? {
@@ -189,7 +202,7 @@ impl Accounts {
         Account { is_unused: false, password: hash, ..account }.put(txn, of)?;
         let spare = if of == by { Spare::Login(presented.token.login()) } else { Spare::None };
         for id in held(&txn.tree(HELD)?, of)? {
-            if spare != Spare::Login(id) {
+            if spare != Spare::Login(id) && !fault::on(Fault::Sv05) {
                 end_login(txn, of, &id)?;
             }
         }
@@ -201,7 +214,7 @@ impl Accounts {
         let Some(refresh) = call.refresh() else { return Ok(gone()) };
         let presented = match self.take(txn, now, refresh)? {
             Ok(presented) => presented,
-            Err(event) => return Ok(gone().with_event(event)),
+            Err(answer) => return Ok(answer),
         };
         let (by, id) = (presented.login.identity.clone(), presented.token.login());
         let answer = self.answer(now, (call, &by), txn)?;
@@ -210,7 +223,14 @@ impl Accounts {
             return Ok(answer);
         }
         let token = self.tokens.make(&id, &*self.entropy)?;
-        let login = LoginRecord { next: Some(self.tokens.tag(&token)), ..presented.login };
+        let mut login = presented.login;
+        if !login.next.is_empty() && fault::on(Fault::Sv07) {
+            login.next.clear();
+        }
+        login.next.push(self.tokens.tag(&token));
+        // The answers to the oldest were lost, or nobody would ask so often.
+        let surplus = login.next.len().saturating_sub(SUCCESSORS_MAX);
+        login.next.drain(..surplus);
         login.put(txn, &id)?;
         let is_admin = account_of(txn, &by)?.is_admin;
         let path = super::file_path::resolved(path, &by).unwrap_or_default();

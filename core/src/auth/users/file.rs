@@ -11,10 +11,12 @@ use super::machine::Users;
 use crate::auth::backoff::Backoff;
 use crate::auth::user::User;
 use crate::error::{Error, FileErrorCause, Result};
+use crate::fault::{self, Fault};
 use crate::time::Time;
 use crate::txn::{Store, TreeMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 const USERS: &str = "users";
 const REVOCATIONS: &str = "revocations";
@@ -54,6 +56,13 @@ impl UserFile {
         self
     }
 
+    /// Exchanges refresh tokens of this age: see [`Users::exchange_after`].
+    #[must_use]
+    pub fn exchange_after(mut self, age: Duration) -> Self {
+        self.users = self.users.exchange_after(age);
+        self
+    }
+
     /// Returns the users as they are.
     #[must_use]
     pub const fn users(&self) -> &Users {
@@ -76,6 +85,9 @@ impl UserFile {
         let mut next = self.users.clone();
         let mut todo = Vec::new();
         next.handle(now, input, &mut todo);
+        if fault::on(Fault::Cl01) {
+            outputs.append(&mut todo);
+        }
         write(&self.store, self.users.kept(), next.kept())?;
         self.users = next;
         outputs.append(&mut todo);
@@ -115,7 +127,8 @@ fn not_users(path: &Path) -> Error {
 
 /// Writes what differs, in one durable commit.
 fn write(store: &Store, old: &Kept, new: &Kept) -> Result<()> {
-    let maps = [(USERS, &old.users, &new.users), (REVOCATIONS, &old.revocations, &new.revocations)];
+    let later = if fault::on(Fault::Cl04) { &old.revocations } else { &new.revocations };
+    let maps = [(USERS, &old.users, &new.users), (REVOCATIONS, &old.revocations, later)];
     if maps.iter().all(|(_, old, new)| differences(old, new).next().is_none()) {
         return Ok(());
     }

@@ -6,6 +6,7 @@
 
 use super::event::UserId;
 use crate::auth::error::Refusal;
+use crate::auth::token::Token;
 use crate::auth::user::User;
 use crate::time::Time;
 use std::collections::BTreeMap;
@@ -50,6 +51,13 @@ impl Kept {
         let known = self.users.iter().find(|(_, known)| **known == user);
         let number = known.map_or_else(|| self.next(), |(number, _)| *number);
         self.users.insert(number, user);
+    }
+
+    /// Gives a user who is logged in another token of the same login.
+    pub(super) fn renew(&mut self, id: &UserId, token: Token) {
+        if let Some(user) = self.users.values_mut().find(|user| is(user, id)) {
+            user.token = token;
+        }
     }
 
     /// Takes a user away and leaves a revocation; returns whether there was one.

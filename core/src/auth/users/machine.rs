@@ -6,10 +6,12 @@
 //! - U14 What is sent to revoke a token comes from the revocation, not from the user.
 //! - U15 Whoever closes or parks a session forgets its request.
 //! - U16 A login starts the sessions of its user.
+//! - U18 While a token is exchanged, whoever else needs it waits.
 //!
 //! Specified in docs/auth.md#users-over-time.
 
 use super::event::{Answer, Call, CallId, Failure, Input, Output, SessionId, Success, UserId};
+use super::exchange::{Exchanges, Waiting};
 use super::kept::Kept;
 use crate::auth::address::AuthUrl;
 use crate::auth::answer;
@@ -21,37 +23,41 @@ use crate::auth::user::User;
 use crate::fault::{self, Fault};
 use crate::time::Time;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Users over time; see the module.
 #[derive(Clone, Debug)]
 pub struct Users {
-    kept: Kept,
+    pub(super) kept: Kept,
     app_id: Option<String>,
     backoff: Backoff,
     is_offline: bool,
     requests: u64,
-    in_flight: BTreeMap<RequestId, Purpose>,
-    sessions: BTreeMap<SessionId, Session>,
+    pub(super) in_flight: BTreeMap<RequestId, Purpose>,
+    pub(super) sessions: BTreeMap<SessionId, Session>,
     /// When to try to deliver each revocation.
     retries: BTreeMap<u64, Retry>,
+    pub(super) exchanges: Exchanges,
 }
 
 /// What a request in flight is for.
 #[derive(Clone, Debug)]
-enum Purpose {
+pub(super) enum Purpose {
     LogIn(CallId, AuthUrl),
-    ChangePassword(CallId),
-    LookUp(CallId),
+    ChangePassword(CallId, UserId),
+    LookUp(CallId, UserId),
     /// A token for a session: the number that its own machine gave.
     Token(SessionId, RequestId),
+    /// The same, and another refresh token for its user.
+    Exchange(SessionId, RequestId),
     Revocation(u64),
 }
 
 /// A file that is open; parked while its user is not logged in.
 #[derive(Clone, Debug)]
-struct Session {
-    user: UserId,
-    path: String,
+pub(super) struct Session {
+    pub(super) user: UserId,
+    pub(super) path: String,
     refresher: Refresher,
 }
 
@@ -77,6 +83,7 @@ impl Users {
             in_flight: BTreeMap::new(),
             sessions: BTreeMap::new(),
             retries,
+            exchanges: Exchanges::default(),
         }
     }
 
@@ -91,6 +98,15 @@ impl Users {
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
+        self
+    }
+
+    /// Exchanges refresh tokens that have been in use for so long, with whatever token for a file is
+    /// asked for next; after a start of the program with the first. Without this they are presented
+    /// for as long as they live, as the original client does.
+    #[must_use]
+    pub fn exchange_after(mut self, age: Duration) -> Self {
+        self.exchanges = Exchanges::every(age);
         self
     }
 
@@ -129,6 +145,7 @@ impl Users {
         match input {
             Input::Call(call, what) => self.call(now, (call, what), outputs),
             Input::Cancel(call) => {
+                self.exchanges.waiting.retain(|waiting| waiting.call() != Some(call));
                 self.forget(|purpose| purpose.call() == Some(call), outputs);
             }
             Input::LogOut(user) => self.log_out(now, &user, outputs),
@@ -153,10 +170,19 @@ impl Users {
                 self.revoke_due(now, outputs);
             }
         }
+        self.release(now, outputs);
     }
 
-    fn call(&mut self, now: Time, (call, what): (CallId, Call), outputs: &mut Vec<Output>) {
-        match self.request(call, what) {
+    pub(super) fn call(
+        &mut self,
+        now: Time,
+        (call, what): (CallId, Call),
+        outputs: &mut Vec<Output>,
+    ) {
+        match self.request(call, what.clone()) {
+            Ok((Login::Ask(_), purpose)) if self.has_to_wait(&purpose) => {
+                self.exchanges.waiting.push(Waiting::Call(call, what));
+            }
             Ok((Login::Ask(request), purpose)) => self.send(purpose, request, outputs),
             Ok((Login::Done(user), _)) => self.logged_in(now, (call, user), outputs),
             Err(refusal) => outputs.push(Output::Done(call, Err(refusal.into()))),
@@ -172,17 +198,17 @@ impl Users {
             Call::ChangePassword(id, password) => {
                 let (server, user) = self.known(&id)?;
                 let request = server.change_password(&user.token, &password);
-                (request, Purpose::ChangePassword(call))
+                (request, Purpose::ChangePassword(call, id))
             }
             Call::ChangePasswordOf(id, other, password) => {
                 let (server, user) = self.known(&id)?;
                 let request = server.change_password_of(&user.token, &other, &password)?;
-                (request, Purpose::ChangePassword(call))
+                (request, Purpose::ChangePassword(call, id))
             }
             Call::LookUp(id, provider, provider_id) => {
                 let (server, user) = self.known(&id)?;
                 let request = server.look_up(&user.token, &provider, &provider_id)?;
-                (request, Purpose::LookUp(call))
+                (request, Purpose::LookUp(call, id))
             }
         };
         Ok((Login::Ask(request), purpose))
@@ -192,7 +218,7 @@ impl Users {
         AuthServer::at(url).app_id(self.app_id.as_deref())
     }
 
-    fn known(&self, id: &UserId) -> Result<(AuthServer, &User), Refusal> {
+    pub(super) fn known(&self, id: &UserId) -> Result<(AuthServer, &User), Refusal> {
         let user = self.kept.user(id).ok_or(Refusal::NotLoggedIn)?;
         Ok((self.server(user.url.clone()), user))
     }
@@ -200,6 +226,7 @@ impl Users {
     fn logged_in(&mut self, now: Time, (call, user): (CallId, User), outputs: &mut Vec<Output>) {
         let id = UserId::of(&user);
         self.kept.put(user.clone());
+        self.exchanges.worked(now, id.clone());
         outputs.push(Output::LoggedIn(id.clone()));
         outputs.push(Output::Done(call, Ok(Success::LoggedIn(user))));
         let parked = self.of_user(&id);
@@ -246,10 +273,7 @@ impl Users {
             return;
         }
         self.sessions.remove(&session);
-        self.forget(
-            |purpose| matches!(purpose, Purpose::Token(other, _) if *other == session),
-            outputs,
-        );
+        self.forget_tokens(session, None, outputs);
     }
 
     fn answered(
@@ -266,12 +290,12 @@ impl Users {
                     Err(error) => outputs.push(Output::Done(call, Err(error.into()))),
                 }
             }
-            Some(Purpose::ChangePassword(call)) => {
+            Some(Purpose::ChangePassword(call, _)) => {
                 let changed = answer.read(answer::change_password);
                 let outcome = changed.map(|()| Success::PasswordChanged).map_err(Failure::Failed);
                 outputs.push(Output::Done(call, outcome));
             }
-            Some(Purpose::LookUp(call)) => {
+            Some(Purpose::LookUp(call, _)) => {
                 let found = answer.read(answer::look_up).ok();
                 outputs.push(Output::Done(call, Ok(Success::Found(found))));
             }
@@ -285,6 +309,10 @@ impl Users {
                 {
                     self.kept.revive(&user);
                 }
+                self.drive(now, (session, refresh::Input::Answer(id, token)), outputs);
+            }
+            Some(Purpose::Exchange(session, id)) => {
+                let token = self.exchanged(now, session, answer);
                 self.drive(now, (session, refresh::Input::Answer(id, token)), outputs);
             }
             Some(Purpose::Revocation(number)) => {
@@ -356,39 +384,48 @@ impl Users {
         (session, input): (SessionId, refresh::Input),
         outputs: &mut Vec<Output>,
     ) {
-        let Some(Session { user, path, refresher }) = self.sessions.get_mut(&session) else {
+        let Some(Session { refresher, .. }) = self.sessions.get_mut(&session) else {
             return;
         };
         let mut todo = Vec::new();
         refresher.handle(now, input, &mut todo);
-        let (wanted, user, path) = (refresher.in_flight(), user.clone(), path.clone());
-        self.forget(
-            |purpose| {
-                matches!(purpose, Purpose::Token(other, id)
-                    if *other == session && Some(*id) != wanted)
-            },
-            outputs,
-        );
+        let wanted = refresher.in_flight();
+        self.forget_tokens(session, wanted, outputs);
         for what in todo {
             match what {
-                refresh::Output::Ask(id) => {
-                    let known = self
-                        .known(&user)
-                        .map(|(server, user)| server.access_token(&user.token, &path));
-                    let Ok(request) = known else { panic!("U15: a parked session asks") };
-                    self.send(Purpose::Token(session, id), request, outputs);
-                }
+                refresh::Output::Ask(id) => self.ask(now, (session, id), outputs),
                 refresh::Output::HandOver(token) => outputs.push(Output::HandOver(session, token)),
                 refresh::Output::Failed(error) => outputs.push(Output::Failed(session, error)),
             }
         }
     }
 
-    fn send(&mut self, purpose: Purpose, request: Request, outputs: &mut Vec<Output>) {
+    pub(super) fn send(&mut self, purpose: Purpose, request: Request, outputs: &mut Vec<Output>) {
         self.requests += 1;
         let id = RequestId::new(self.requests);
         self.in_flight.insert(id, purpose);
         outputs.push(Output::Send(id, request));
+    }
+
+    /// Gives up what a session asked for, but for the one it waits for.
+    fn forget_tokens(
+        &mut self,
+        session: SessionId,
+        wanted: Option<RequestId>,
+        outputs: &mut Vec<Output>,
+    ) {
+        let is_given_up =
+            |other: &SessionId, id: &RequestId| *other == session && Some(*id) != wanted;
+        self.exchanges.waiting.retain(
+            |waiting| !matches!(waiting, Waiting::Token(other, id) if is_given_up(other, id)),
+        );
+        self.forget(
+            |purpose| {
+                matches!(purpose, Purpose::Token(other, id) | Purpose::Exchange(other, id)
+                    if is_given_up(other, id))
+            },
+            outputs,
+        );
     }
 
     /// Gives up requests.
@@ -406,8 +443,10 @@ impl Users {
 impl Purpose {
     const fn call(&self) -> Option<CallId> {
         match self {
-            Self::LogIn(call, _) | Self::ChangePassword(call) | Self::LookUp(call) => Some(*call),
-            Self::Token(..) | Self::Revocation(_) => None,
+            Self::LogIn(call, _) | Self::ChangePassword(call, _) | Self::LookUp(call, _) => {
+                Some(*call)
+            }
+            Self::Token(..) | Self::Exchange(..) | Self::Revocation(_) => None,
         }
     }
 }

@@ -13,6 +13,7 @@
 //! - U15 A session that was closed or parked gets no token, whatever answer is still under way.
 //! - U16 A login takes up the parked sessions of its user, and of nobody else.
 //! - U17 Who is logged in, who is current, and what a call leads to are as the model says.
+//! - U18 Exchanging a refresh token costs nobody the login.
 //!
 //! Specified in docs/auth.md#users-over-time. Model: `models::auth`. Check:
 //! `sim::check::auth_users`.
@@ -37,6 +38,7 @@
 //! ```
 
 mod event;
+mod exchange;
 mod file;
 mod kept;
 mod machine;

@@ -5,6 +5,7 @@ use crate::auth::{
     AuthUrl, Credentials, ErrorCode, NetworkFault, Refusal, Request, RequestId, Time,
 };
 use crate::txn::{Options, Store};
+use std::time::Duration;
 
 const ALICE: &str = "alice";
 const DAY: i64 = 86_400_000;
@@ -290,6 +291,140 @@ fn calls_are_made_with_the_token_of_their_moment_and_by_who_may() {
 (14, Ok(Found(None)))
 "#;
     assert_eq!(text, expected);
+}
+
+/// Both tokens that an exchange brings.
+fn exchanged(value: &str, identity: &str, now: Time) -> Answer {
+    let token = |value: &str| {
+        format!(
+            r#"{{"token": "{value}", "token_data": {{"identity": "{identity}", "expires": {},
+            "access": ["refresh"]}}}}"#,
+            now.0 / 1000 + 1000
+        )
+    };
+    let body =
+        format!(r#"{{"access_token": {}, "refresh_token": {}}}"#, token("access"), token(value));
+    Answer::new(200, body.into_bytes())
+}
+
+/// A bench whose refresh tokens are exchanged when they are an hour old, and Alice's is.
+fn exchanging() -> Bench {
+    let mut bench = Bench::new();
+    bench.users = Users::default().exchange_after(Duration::from_secs(3600));
+    bench.log_in(ALICE, "one");
+    bench.now.0 += 3_600_000;
+    bench
+}
+
+fn current(bench: &Bench) -> &str {
+    bench.users.current(bench.now).unwrap().unwrap().token.value.expose()
+}
+
+#[test]
+fn while_a_token_is_exchanged_whoever_needs_it_waits() {
+    let mut bench = exchanging();
+    bench.log_in("bob", "b");
+    let sent = bench.open(1, ALICE);
+    assert!(bench.body(sent[0]).contains(r#""rotate":true"#));
+    assert!(bench.open(2, ALICE).is_empty());
+    let change = Call::ChangePassword(id(ALICE), "p".into());
+    assert!(bench.call(7, change.clone()).is_empty() && bench.call(8, change).is_empty());
+    bench.tell(Input::Cancel(CallId(8)));
+    assert_eq!(bench.open(3, "bob").len(), 1, "bob's is another one");
+    bench.tell(Input::LogOut(id("bob")));
+    bench.take_told();
+    let sent = bench.tell(Input::Answer(sent[0], exchanged("two", ALICE, bench.now)));
+    assert_eq!((sent.len(), current(&bench)), (2, "two"));
+    assert!(bench.body(sent[0]).contains(r#""data":"two""#), "what waited has the new one");
+    assert!(!bench.body(sent[0]).contains("rotate"), "and is no exchange");
+    assert_eq!(bench.body(sent[1]), r#"{"newPassword":"p"}"#);
+    assert!(matches!(bench.take_told()[..], [Output::HandOver(SessionId(1), _)]));
+}
+
+#[test]
+fn an_exchange_waits_until_nothing_else_uses_the_token() {
+    let mut bench = exchanging();
+    let call = bench.call(7, Call::ChangePassword(id(ALICE), "p".into()));
+    let sent = bench.open(1, ALICE);
+    assert!(!bench.body(sent[0]).contains("rotate"));
+    bench.answer(call[0], 200, "");
+    bench.tell(Input::Answer(sent[0], granted("access", "t", ALICE, bench.now.0 + 60_000)));
+    let sent = bench.open(2, ALICE);
+    assert!(bench.body(sent[0]).contains(r#""rotate":true"#));
+}
+
+#[test]
+fn an_exchange_that_fails_costs_nothing() {
+    let other = exchanged("two", "somebody else", Time(DAY * 2));
+    for answer in [Answer::none(NetworkFault::Lost), Answer::new(503, Vec::new()), other] {
+        let mut bench = exchanging();
+        let sent = bench.open(1, ALICE);
+        bench.open(2, ALICE);
+        let sent = bench.tell(Input::Answer(sent[0], answer));
+        assert_eq!((sent.len(), current(&bench)), (1, "one"));
+        assert!(!bench.body(sent[0]).contains("rotate"), "not again so soon");
+        bench.now.0 += 300_000;
+        bench.tell(Input::Close(SessionId(1)));
+        bench.tell(Input::Answer(sent[0], granted("access", "t", ALICE, bench.now.0 + 60_000)));
+        let sent = bench.open(1, ALICE);
+        assert!(bench.body(sent[0]).contains(r#""rotate":true"#), "but after five minutes");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_exchange_is_asked_no_more_than_it_would_be() {
+    let mut bench = exchanging();
+    let sent = bench.open(1, ALICE);
+    bench.tell(Input::Answer(sent[0], granted("access", "t", ALICE, bench.now.0 + 60_000)));
+    assert_eq!(current(&bench), "one");
+    let sent = bench.open(2, ALICE);
+    assert!(!bench.body(sent[0]).contains("rotate"));
+}
+
+#[test]
+fn logging_out_or_in_gives_an_exchange_up() {
+    for logs_in in [true, false] {
+        let mut bench = exchanging();
+        let exchange = bench.open(1, ALICE);
+        bench.call(7, Call::ChangePassword(id(ALICE), "p".into()));
+        bench.take_told();
+        let sent = match logs_in {
+            true => bench.log_in(ALICE, "new"),
+            false => bench.tell(Input::LogOut(id(ALICE))),
+        };
+        let told = bench.take_told();
+        assert!(told.contains(&Output::Forget(exchange[0])), "{told:?}");
+        let refused = Output::Done(CallId(7), Err(Failure::Refused(Refusal::NotLoggedIn)));
+        assert_eq!(told.contains(&refused), !logs_in, "{told:?}");
+        // The session and the call, or the revocation.
+        assert_eq!(sent.len(), if logs_in { 2 } else { 1 });
+        assert!(logs_in || bench.body(sent[0]) == r#"{"token":"one"}"#);
+        bench.tell(Input::Answer(exchange[0], exchanged("late", ALICE, bench.now)));
+        assert!(bench.users.kept().users().all(|user| user.token.value.expose() == "new"));
+    }
+}
+
+#[test]
+fn the_first_token_of_a_process_comes_with_an_exchange_and_is_kept() {
+    let store = Options::new().in_memory().unwrap();
+    let open = || {
+        let file = UserFile::open(store.clone(), Time(DAY)).unwrap();
+        file.exchange_after(Duration::from_secs(3600))
+    };
+    let mut todo = Vec::new();
+    let mut file = open();
+    let call = Call::LogIn(url(), Credentials::access_token("one", ALICE, false));
+    file.handle(Time(DAY), Input::Call(CallId(0), call), &mut todo).unwrap();
+    let mut file = open();
+    todo.clear();
+    let input = Input::Open(SessionId(1), id(ALICE), PATH.to_owned());
+    file.handle(Time(DAY), input, &mut todo).unwrap();
+    let [Output::Send(sent, _)] = todo[..] else { panic!("{todo:?}") };
+    let answer = Input::Answer(sent, exchanged("two", ALICE, Time(DAY)));
+    file.handle(Time(DAY), answer, &mut todo).unwrap();
+    let kept = open();
+    let user = kept.users().kept().users().next().unwrap();
+    assert_eq!(user.token.value.expose(), "two");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a person at the program does, and what has to come of it at once.
 
 use super::parcel::Purpose;
-use super::program::Event;
+use super::program::{Asked, Event};
 use super::{Drill, NAMES, SESSIONS, Stop};
 use fastness::auth::users::{Call, CallId, Failure, Input, Output, SessionId, Success, UserId};
 use fastness::auth::{Credentials, Permission, Refusal, Token, User};
@@ -52,7 +52,7 @@ impl Drill<'_> {
         };
         let url = self.servers[server].url.clone();
         let mut event = self.program.event(Input::Call(call, Call::LogIn(url, credentials)));
-        event.call = Some((server, Purpose::LogIn(call), ask));
+        event.call = Some(Asked { by: None, server, purpose: Purpose::LogIn(call), ask });
         self.tell(event)
     }
 
@@ -92,6 +92,19 @@ impl Drill<'_> {
             Output::LoggedIn(UserId::of(&user)),
             Output::Done(call, Ok(Success::LoggedIn(user))),
         ];
+        self.release(event)
+    }
+
+    /// Expects that calls which waited for an exchange are refused, if who made them may not any
+    /// more.
+    fn release(&self, mut event: Event) -> Event {
+        for (asked, who, needs_admin) in self.program.held_back() {
+            if let (Err(refusal), Some(call)) =
+                (event.next.may(who, needs_admin), asked.purpose.call())
+            {
+                event.told.push(refused(call, refusal));
+            }
+        }
         event
     }
 
@@ -104,6 +117,7 @@ impl Drill<'_> {
         }
         let parked = event.next.log_out(&who).into_iter();
         event.told = parked.map(|session| Output::Park(SessionId(session.into()))).collect();
+        let event = self.release(event);
         self.tell(event)
     }
 
@@ -147,22 +161,26 @@ impl Drill<'_> {
         let call = CallId(self.calls);
         let mut event = self.program.event(Input::Call(call, what));
         match event.next.may(who, needs_admin) {
-            Ok(grant) => event.call = Some((who.server, purpose, ask(grant.token.clone()))),
+            Ok(grant) => {
+                let (by, server) = (Some((who.clone(), needs_admin)), who.server);
+                let ask = ask(grant.token.clone());
+                if self.program.exchanges(who) {
+                    self.probe.mark("a call waits for an exchange");
+                }
+                event.call = Some(Asked { by, server, purpose, ask });
+            }
             Err(refusal) => {
                 self.probe.mark("call refused");
-                let refusal = match refusal {
-                    ModelRefusal::NotLoggedIn => Refusal::NotLoggedIn,
-                    ModelRefusal::NotAdmin => Refusal::NotAdmin,
-                    ModelRefusal::SeveralUsers => Refusal::SeveralUsers,
-                };
-                event.told = vec![Output::Done(call, Err(Failure::Refused(refusal)))];
+                event.told = vec![refused(call, refusal)];
             }
         }
         self.tell(event)
     }
 
     pub(super) fn cancel(&mut self, op: Op) -> Result<(), Stop> {
-        let calls = self.program.live.values().filter_map(|live| live.purpose.call());
+        let live = self.program.live.values().filter_map(|live| live.purpose.call());
+        let waiting = self.program.held_back().filter_map(|(asked, ..)| asked.purpose.call());
+        let calls = live.chain(waiting);
         let calls: Vec<CallId> = calls.collect();
         let Some(call) = calls.get(usize::from(op.a) % calls.len().max(1)) else { return Ok(()) };
         self.tell(self.program.event(Input::Cancel(*call)))
@@ -178,4 +196,13 @@ impl Drill<'_> {
         event.begins.extend(event.next.running(session).map(|_| session));
         self.tell(event)
     }
+}
+
+fn refused(call: CallId, refusal: ModelRefusal) -> Output {
+    let refusal = match refusal {
+        ModelRefusal::NotLoggedIn => Refusal::NotLoggedIn,
+        ModelRefusal::NotAdmin => Refusal::NotAdmin,
+        ModelRefusal::SeveralUsers => Refusal::SeveralUsers,
+    };
+    Output::Done(call, Err(Failure::Refused(refusal)))
 }

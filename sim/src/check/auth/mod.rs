@@ -7,14 +7,16 @@
 //! next login, and a password changed while another login is being checked.
 
 mod acts;
+mod audit;
 mod parcel;
 mod program;
 mod server;
+mod turns;
 mod wire;
 
 use super::compare::Stop;
 use super::promises::{
-    H1, H2, H3, H4, H5, H6, H8, H12, U6, U8, U9, U11, U12, U13, U14, U15, U16, U17,
+    H1, H2, H3, H4, H5, H6, H7, H8, H12, U6, U8, U9, U11, U12, U13, U14, U15, U16, U17, U18,
 };
 use super::rig::unexpected;
 use super::world::World;
@@ -36,7 +38,9 @@ use std::time::Duration;
 pub(super) const CHECK: Check = Check {
     name: "auth",
     about: "users, sessions and accounts, over a hostile network, wrong clocks and crashes",
-    invariants: &[U17, U12, U13, U14, U15, U16, U9, U11, U6, U8, H1, H2, H3, H4, H5, H6, H8, H12],
+    invariants: &[
+        U17, U12, U13, U14, U15, U16, U18, U9, U11, U6, U8, H1, H2, H3, H4, H5, H6, H7, H8, H12,
+    ],
     marks: &[
         "logged out without a network",
         "revocation arrived after a newer login",
@@ -53,10 +57,17 @@ pub(super) const CHECK: Check = Check {
         "crash in a change: undone",
         "handed in again after an error of the disk",
         "reopened after an error of the disk",
+        "token exchanged",
+        "an exchange failed",
+        "a call waits for an exchange",
+        "a session waits for an exchange",
         "server: crash inside a commit",
+        "server: an error of the disk, and nothing is done",
+        "server: started again after an error of the disk",
         "server: password changed while a login was checked",
         "server: a successor was presented",
         "server: an exchanged token was presented again",
+        "server: a token that was exchanged came late",
         "server: refused to who is no administrator",
     ],
     recipe: Recipe {
@@ -131,7 +142,9 @@ impl<'w> Drill<'w> {
         let urls: Vec<AuthUrl> = urls.into_iter().filter_map(Result::ok).collect();
         let servers = urls.iter().map(|url| Server::start(world, url.clone(), policy));
         let servers = servers.collect::<Result<Vec<_>, _>>()?;
-        let program = Program::start(world, urls, clock.shown())?;
+        let ages = [None, Some(seconds(0)), Some(seconds(0)), Some(seconds(3600))];
+        let age = ages[usize::try_from(world.salt >> 24 & 3).unwrap_or_default()];
+        let program = Program::start(world, (urls, age), clock.shown())?;
         let (net, arrived) = (Net::default(), BTreeSet::new());
         Ok(Self { probe, clock, program, servers, net, calls: 0, arrived })
     }
@@ -236,14 +249,20 @@ impl<'w> Drill<'w> {
     fn inject(&mut self, op: Op) {
         let faults = [Fault::NoSpace, Fault::Io, Fault::SyncIo];
         let injection = Injection {
-            fault: faults[usize::from(op.b) % faults.len()],
+            fault: faults[usize::from(op.b / 8) % faults.len()],
             after: u32::from(op.c % 3),
             lasting: false,
         };
         match op.a % 3 {
             0 => self.program.trouble = Some(Trouble::Cut),
             1 => self.program.trouble = Some(Trouble::Error(injection)),
-            _ => self.servers[usize::from(op.b % 2)].is_armed = true,
+            _ => {
+                let server = &mut self.servers[usize::from(op.b % 2)];
+                server.trouble = Some(match op.b / 2 % 4 {
+                    0 | 1 => Trouble::Cut,
+                    _ => Trouble::Error(injection),
+                });
+            }
         }
     }
 
@@ -253,7 +272,7 @@ impl<'w> Drill<'w> {
         self.clock.set_wrong(0);
         self.program.is_offline = false;
         self.program.trouble = None;
-        self.servers.iter_mut().for_each(|server| server.is_armed = false);
+        self.servers.iter_mut().for_each(|server| server.trouble = None);
         self.tell(self.program.event(Input::Online))?;
         for _ in 0..ROUNDS_MAX {
             while !self.net.is_empty() {

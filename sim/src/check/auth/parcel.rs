@@ -4,7 +4,7 @@ use super::server::Work;
 use fastness::auth::users::{Answer, CallId};
 use fastness::auth::{NetworkFault, Request, RequestId};
 use fastness_models::auth::Who;
-use fastness_models::auth_server::{Ask, Reply};
+use fastness_models::auth_server::{Ask, LATER, Reply};
 use std::rc::Rc;
 
 /// What the program sends a request for.
@@ -45,6 +45,24 @@ pub(super) struct Exchange {
     pub(super) ask: Ask,
 }
 
+impl Exchange {
+    /// Returns the refresh token that is presented, not to be ended but to be used.
+    pub(super) fn token(&self) -> Option<&str> {
+        match &self.ask {
+            Ask::Token(token, _)
+            | Ask::Exchange(token, _)
+            | Ask::ChangePassword(token, ..)
+            | Ask::LookUp(token, _) => Some(token),
+            Ask::Register(..) | Ask::LogIn(..) | Ask::Revoke(_) => None,
+        }
+    }
+
+    /// Whether it is one of refresh tokens.
+    pub(super) const fn exchanges(&self) -> bool {
+        matches!(self.ask, Ask::Exchange(..))
+    }
+}
+
 /// Where an exchange is.
 #[derive(Debug)]
 pub(super) enum Stage {
@@ -65,6 +83,8 @@ pub(super) struct Parcel {
 pub(super) enum Carried {
     /// The server's answer, and what it means.
     Reply(u16, Vec<u8>, Reply),
+    /// The server's answer when it could not do it.
+    Failed(u16, Vec<u8>),
     /// Something in its place: a proxy's page, or that of a hotspot.
     Page(u16),
     Fault(NetworkFault),
@@ -102,6 +122,7 @@ impl Carried {
 
     pub(super) const fn worth(&self) -> Worth {
         match self {
+            Self::Reply(_, _, Reply::Refused(LATER)) | Self::Failed(..) => Worth::Weak,
             Self::Reply(_, _, Reply::Refused(code)) => Worth::Refused(*code),
             Self::Reply(..) => Worth::Granted,
             Self::Page(503)
@@ -118,7 +139,9 @@ impl Carried {
     /// Returns it as the program is told it.
     pub(super) fn answer(&self) -> Answer {
         match self {
-            Self::Reply(status, body, _) => Answer::new(*status, body.clone()),
+            Self::Reply(status, body, _) | Self::Failed(status, body) => {
+                Answer::new(*status, body.clone())
+            }
             Self::Page(status) => Answer::new(*status, PAGE.to_vec()),
             Self::Fault(fault) => Answer::none(*fault),
         }

@@ -1,17 +1,19 @@
 //! A program: its users in a file on a simulated machine, and their model.
 
 use super::super::compare::Stop;
-use super::super::promises::{U6, U8, U9, U11, U12, U13, U14, U15, U16, U17};
+use super::super::promises::{U6, U8, U9, U12, U13, U14, U15, U16, U17};
 use super::super::world::{World, file};
 use super::super::{Probe, Violation};
 use super::parcel::{Exchange, Purpose};
 use crate::fs::{Disk, Injection, SimFs};
-use fastness::auth::users::{Input, Kept, Output, SessionId, UserFile, UserId};
-use fastness::auth::{AuthUrl, PAUSE_MAX, Refusal, Request, RequestId, Time, User};
+use fastness::Store;
+use fastness::auth::users::{Input, Output, SessionId, UserFile, UserId};
+use fastness::auth::{AuthUrl, Request, RequestId, Time, User};
 use fastness_models::auth::{Grant, Users as Model, Who};
 use fastness_models::auth_server::Ask;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What is handed in, what the model is then, and what has to come out beside requests.
 pub(super) struct Event {
@@ -19,9 +21,19 @@ pub(super) struct Event {
     pub(super) next: Model,
     pub(super) told: Vec<Output>,
     /// The call that has to be asked.
-    pub(super) call: Option<(usize, Purpose, Ask)>,
+    pub(super) call: Option<Asked>,
     /// Sessions that have to ask for a token at once, if there is a network.
     pub(super) begins: Vec<u8>,
+}
+
+/// A call that has to be asked, at once or after an exchange of the token it is made with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Asked {
+    /// Who makes it, if that is a user, and whether only an administrator may.
+    pub(super) by: Option<(Who, bool)>,
+    pub(super) server: usize,
+    pub(super) purpose: Purpose,
+    pub(super) ask: Ask,
 }
 
 /// How the disk treats the next change.
@@ -54,10 +66,14 @@ pub(super) struct Program<'w> {
     pub(super) life: u32,
     /// What it waits for.
     pub(super) live: BTreeMap<RequestId, Rc<Exchange>>,
+    /// Calls that wait for an exchange to be over, in the order in which they were made.
+    pub(super) waiting: Vec<Asked>,
+    /// How old refresh tokens become, if they are exchanged.
+    age: Option<Duration>,
     pub(super) is_offline: bool,
     pub(super) trouble: Option<Trouble>,
     /// Sessions that were told that there will be no token, since when.
-    failed: BTreeMap<u8, u64>,
+    pub(super) failed: BTreeMap<u8, u64>,
     /// Sessions that were given a token, since when they are as they were.
     served: BTreeMap<u8, u64>,
     /// When the token of a session expires.
@@ -65,17 +81,23 @@ pub(super) struct Program<'w> {
 }
 
 impl<'w> Program<'w> {
-    pub(super) fn start(world: &'w World, urls: Vec<AuthUrl>, now: Time) -> Result<Self, Stop> {
+    pub(super) fn start(
+        world: &'w World,
+        (urls, age): (Vec<AuthUrl>, Option<Duration>),
+        now: Time,
+    ) -> Result<Self, Stop> {
         let fs = world.boot(Disk::default());
         let store = world.options(&fs).create(file())?;
         Ok(Self {
             world,
             fs,
-            users: Some(UserFile::open(store, now)?),
+            users: Some(open(store, now, age)?),
             urls,
             model: Model::default(),
             life: 0,
             live: BTreeMap::new(),
+            waiting: Vec::new(),
+            age,
             is_offline: false,
             trouble: None,
             failed: BTreeMap::new(),
@@ -84,7 +106,7 @@ impl<'w> Program<'w> {
         })
     }
 
-    fn users(&self) -> &UserFile {
+    pub(super) fn users(&self) -> &UserFile {
         self.users.as_ref().expect("the check asks a program that runs")
     }
 
@@ -96,7 +118,7 @@ impl<'w> Program<'w> {
         UserId { url: self.urls[who.server].clone(), identity: who.identity.clone() }
     }
 
-    fn who(&self, user: &User) -> Option<Who> {
+    pub(super) fn who(&self, user: &User) -> Option<Who> {
         let server = self.urls.iter().position(|url| *url == user.url)?;
         Some(Who { server, identity: user.identity().to_owned() })
     }
@@ -125,6 +147,9 @@ impl<'w> Program<'w> {
             return Ok((Told::Crashed, Vec::new()));
         };
         self.model = next;
+        if let Some(call) = gives_up {
+            self.waiting.retain(|asked| asked.purpose.call() != Some(call));
+        }
         let mut call = call;
         let mut sent = Vec::new();
         let mut found = Vec::new();
@@ -138,8 +163,10 @@ impl<'w> Program<'w> {
                 }
                 Output::Send(id, request) => {
                     let exchange = Rc::new(self.exchange(id, &request, &mut call)?);
+                    self.mind_turns(&exchange)?;
                     if let Purpose::Token(session, _) = exchange.purpose {
-                        if self.is_offline && !is_wake {
+                        // Who waited for an exchange to be over had asked before.
+                        if self.is_offline && !is_wake && self.age.is_none() {
                             let text = format!("session {session} asks without a network");
                             return Err(Violation::new(U8.id, text).into());
                         }
@@ -150,6 +177,9 @@ impl<'w> Program<'w> {
                 }
                 other => {
                     self.note(&other);
+                    if let Output::Done(call, _) = &other {
+                        self.waiting.retain(|asked| asked.purpose.call() != Some(*call));
+                    }
                     found.push(other);
                 }
             }
@@ -163,20 +193,40 @@ impl<'w> Program<'w> {
             return Err(Violation::new(U13.id, "who logged out is logged in").into());
         }
         same_outputs(&found, &told)?;
-        if let Some((_, purpose, _)) = call {
-            return Err(Violation::new(U17.id, format!("{purpose:?} is not asked")).into());
-        }
-        for session in begins.into_iter().filter(|_| !self.is_offline) {
-            if !self.asks(session) {
-                let text = format!("session {session} does not begin");
-                return Err(Violation::new(U16.id, text).into());
-            }
-        }
+        self.begun((call, begins), probe)?;
         self.audit(now)?;
         if is_wake {
             self.audit_deadlines(now)?;
         }
         Ok((Told::Whole, sent))
+    }
+
+    /// The call is asked, and sessions ask, or they wait for an exchange.
+    fn begun(
+        &mut self,
+        (call, begins): (Option<Asked>, Vec<u8>),
+        probe: &mut Probe,
+    ) -> Result<(), Violation> {
+        if let Some(asked) = call {
+            let waits = asked.by.as_ref().is_some_and(|(who, _)| self.exchanges(who));
+            if !waits {
+                let text = format!("{:?} is not asked", asked.purpose);
+                return Err(Violation::new(U17.id, text));
+            }
+            self.waiting.push(asked);
+        }
+        for session in begins.into_iter().filter(|_| !self.is_offline) {
+            if self.asks(session) {
+                continue;
+            }
+            if self.user(session).is_some_and(|who| self.exchanges(&who)) {
+                probe.mark("a session waits for an exchange");
+            } else {
+                let text = format!("session {session} does not begin");
+                return Err(Violation::new(U16.id, text));
+            }
+        }
+        Ok(())
     }
 
     /// Hands something in, on a disk that may be in trouble; nothing if the process died.
@@ -254,12 +304,13 @@ impl<'w> Program<'w> {
         self.trouble = None;
         self.life += 1;
         self.live.clear();
+        self.waiting.clear();
         self.failed.clear();
         self.served.clear();
         self.expires.clear();
         self.is_offline = false;
         let store = self.world.options(&self.fs).open(file())?;
-        self.users = Some(UserFile::open(store, now)?);
+        self.users = Some(open(store, now, self.age)?);
         let mut found = Vec::new();
         for (index, model) in models.iter().enumerate() {
             match self.same_kept(model) {
@@ -277,10 +328,10 @@ impl<'w> Program<'w> {
 
     /// Understands a request that came out.
     fn exchange(
-        &self,
+        &mut self,
         id: RequestId,
         request: &Request,
-        call: &mut Option<(usize, Purpose, Ask)>,
+        call: &mut Option<Asked>,
     ) -> Result<Exchange, Violation> {
         let url = request.url();
         let is_of = |base: &AuthUrl| url.starts_with(base.as_str());
@@ -290,10 +341,12 @@ impl<'w> Program<'w> {
         let (server, purpose, ask) = if url.ends_with("/revoke") {
             self.revocation(server, &field(&body, "token"))?
         } else if body.contains(r#""provider":"realm""#) {
-            self.token_request(server, (&field(&body, "data"), &field(&body, "path")))?
+            self.token_request(server, &body)?
         } else {
-            call.take()
-                .ok_or_else(|| Violation::new(U17.id, format!("nobody asked for {request:?}")))?
+            let Some(asked) = call.take().or_else(|| self.released()) else {
+                return Err(Violation::new(U17.id, format!("nobody asked for {request:?}")));
+            };
+            (asked.server, asked.purpose, asked.ask)
         };
         Ok(Exchange { life: self.life, id, server, purpose, ask })
     }
@@ -312,11 +365,8 @@ impl<'w> Program<'w> {
         Ok((server, Purpose::Revoke(who.clone()), ask))
     }
 
-    fn token_request(
-        &self,
-        server: usize,
-        (token, path): (&str, &str),
-    ) -> Result<(usize, Purpose, Ask), Violation> {
+    fn token_request(&self, server: usize, body: &str) -> Result<(usize, Purpose, Ask), Violation> {
+        let (token, path) = (field(body, "data"), field(body, "path"));
         let session = path.bytes().last().map_or(0, |digit| digit.wrapping_sub(b'0'));
         let (Some(grant), Some(since)) = (self.model.running(session), self.model.since(session))
         else {
@@ -331,12 +381,29 @@ impl<'w> Program<'w> {
             let text = format!("session {session} has two requests in flight");
             return Err(Violation::new(U9.id, text));
         }
-        let ask = Ask::Token(token.to_owned(), path.to_owned());
+        let ask = match body.contains(r#""rotate":true"#) {
+            true if self.age.is_none() => {
+                return Err(Violation::new(U6.id, "a token is exchanged, and nobody said so"));
+            }
+            true => Ask::Exchange(token, path),
+            false => Ask::Token(token, path),
+        };
         Ok((server, Purpose::Token(session, since), ask))
     }
 
+    /// Whether the program waits for the answer to this.
+    pub(super) fn waits_for(&self, exchange: &Exchange) -> bool {
+        exchange.life == self.life && self.live.contains_key(&exchange.id)
+    }
+
+    /// Whose session it is.
+    pub(super) fn user(&self, session: u8) -> Option<Who> {
+        let mut sessions = self.model.sessions();
+        sessions.find(|(number, _)| *number == session).map(|(_, who)| who.clone())
+    }
+
     /// Whether a session has a request in flight.
-    fn asks(&self, session: u8) -> bool {
+    pub(super) fn asks(&self, session: u8) -> bool {
         let is = |live: &Rc<Exchange>| matches!(live.purpose, Purpose::Token(s, _) if s == session);
         self.live.values().any(is)
     }
@@ -366,99 +433,6 @@ impl<'w> Program<'w> {
             _ => {}
         }
     }
-
-    /// Compares users and sessions with the model.
-    fn audit(&self, now: Time) -> Result<(), Violation> {
-        self.same_kept(&self.model).map_err(|text| Violation::new(U17.id, text))?;
-        let users = self.users().users();
-        let current = match users.current(now) {
-            Ok(user) => Ok(user.and_then(|user| self.who(user))),
-            Err(Refusal::SeveralUsers) => Err(()),
-            Err(other) => {
-                return Err(Violation::new(U17.id, format!("the current user is {other}")));
-            }
-        };
-        let expected = self.model.current(now.0).map(Option::<&Who>::cloned).map_err(drop);
-        if current != expected {
-            let text = format!("the current user is {current:?}, expected {expected:?}");
-            return Err(Violation::new(U17.id, text));
-        }
-        let valid: Vec<Who> = users.valid(now).filter_map(|user| self.who(user)).collect();
-        let expected: Vec<Who> = self.model.valid(now.0).cloned().collect();
-        if valid != expected {
-            let text = format!("valid are {valid:?}, expected {expected:?}");
-            return Err(Violation::new(U17.id, text));
-        }
-        for live in self.live.values() {
-            let Purpose::Token(session, since) = live.purpose else { continue };
-            if self.model.running(session).is_none() || self.model.since(session) != Some(since) {
-                let text = format!("session {session} still waits for what it asked for before");
-                return Err(Violation::new(U15.id, text));
-            }
-        }
-        let idle = self.idle();
-        if !idle.is_empty() && self.deadline().is_none() {
-            let text = format!("{idle:?} wait for nothing");
-            return Err(Violation::new(U11.id, text));
-        }
-        Ok(())
-    }
-
-    /// Whoever has neither a request in flight nor the word that there will be none.
-    fn idle(&self) -> BTreeSet<String> {
-        let has_failed =
-            |session: u8| self.failed.get(&session).copied() == self.model.since(session);
-        let sessions = self.model.sessions().filter(|(session, _)| {
-            let waits = self.asks(*session) || has_failed(*session);
-            !waits && self.model.running(*session).is_some()
-        });
-        let revokes = |token: &str| {
-            self.live.values().any(|live| matches!(&live.ask, Ask::Revoke(other) if other == token))
-        };
-        let pending = self.model.pending().iter().filter(|(_, grant)| !revokes(&grant.token));
-        sessions
-            .map(|(session, _)| format!("session {session}"))
-            .chain(pending.map(|(who, _)| format!("the revocation of {who:?}")))
-            .collect()
-    }
-
-    /// After a wake nothing is overdue, and nobody sleeps longer than the longest pause, or until
-    /// a token expires.
-    fn audit_deadlines(&self, now: Time) -> Result<(), Violation> {
-        let Some(deadline) = self.deadline() else { return Ok(()) };
-        let latest = self.expires.values().copied().max().unwrap_or(i64::MIN);
-        let latest = Time(latest).max(now.plus(PAUSE_MAX));
-        if deadline <= now || deadline > latest {
-            let text = format!("woken at {now:?}, the deadline is {deadline:?}");
-            return Err(Violation::new(U11.id, text));
-        }
-        Ok(())
-    }
-
-    /// Compares what is kept, tokens included.
-    fn same_kept(&self, model: &Model) -> Result<(), String> {
-        let kept: &Kept = self.users().users().kept();
-        let lists = [
-            ("users", self.grants(kept.users()), model.active()),
-            ("revocations", self.grants(kept.revocations()), model.pending()),
-        ];
-        for (name, found, expected) in lists {
-            if found != expected {
-                return Err(format!("the {name} are {found:?}, expected {expected:?}"));
-            }
-        }
-        Ok(())
-    }
-
-    fn grants<'a>(&self, users: impl Iterator<Item = &'a User>) -> Vec<(Who, Grant)> {
-        let of = |user: &User| {
-            let who = self.who(user)?;
-            let token = user.token.value.expose().to_owned();
-            let (expires, is_admin) = (user.token.expires().0, user.is_admin());
-            Some((who, Grant { token, expires, is_admin }))
-        };
-        users.filter_map(of).collect()
-    }
 }
 
 /// Which promise something breaks that came out, or did not.
@@ -472,6 +446,11 @@ fn same_outputs(found: &[Output], expected: &[Output]) -> Result<(), Violation> 
         _ => U17.id,
     };
     Err(Violation::new(id, format!("came out: {found:?}, expected {expected:?}")))
+}
+
+fn open(store: Store, now: Time, age: Option<Duration>) -> Result<UserFile, Stop> {
+    let users = UserFile::open(store, now)?;
+    Ok(age.into_iter().fold(users, UserFile::exchange_after))
 }
 
 /// The text of a field in a body that we wrote; nothing in it is escaped.

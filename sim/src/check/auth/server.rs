@@ -1,22 +1,23 @@
 //! A server: the accounts of the core on a simulated machine, and their model.
 
 use super::super::compare::Stop;
-use super::super::promises::{H1, H2, H3, H4, H5, H6, H8, H12, U6};
+use super::super::promises::{H1, H2, H3, H4, H5, H6, H7, H8, H12, U6};
 use super::super::world::{World, file};
 use super::super::{Probe, Violation};
 use super::parcel::{Carried, Exchange};
+use super::program::Trouble;
 use crate::entropy::SimEntropy;
 use crate::fs::{Disk, SimFs};
 use crate::rng::Rng;
 use fastness::Bytes;
 use fastness::auth::server::{
-    ADMIN_NAME, Accounts, AccountsError, Answer, Call, HashFailed, Head, PasswordHasher, Policy,
-    Step,
+    ADMIN_NAME, Accounts, AccountsError, Answer, Call, Event, HashFailed, Head, PasswordHasher,
+    Policy, Step, TokenProblem,
 };
-use fastness::auth::{AuthUrl, Request, Secret, Time, answer};
+use fastness::auth::{AuthUrl, Request, Secret, Time, Token, answer};
 use fastness_models::auth_server::{
     ACCESS_DENIED, Accounts as Model, Ask, Begun, EXPIRED_REFRESH_TOKEN, INVALID_CREDENTIALS,
-    Lives, Reply, Standing,
+    LATER, Lives, Reply, Standing,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,8 +62,8 @@ pub(super) struct Server<'w> {
     pub(super) url: AuthUrl,
     pub(super) model: Model,
     pub(super) run: u32,
-    /// The next commit is cut short.
-    pub(super) is_armed: bool,
+    /// What happens to its next commit, or to what is read before.
+    pub(super) trouble: Option<Trouble>,
 }
 
 impl<'w> Server<'w> {
@@ -80,7 +81,7 @@ impl<'w> Server<'w> {
         let password = password.unwrap_or_default();
         let model = Model::new(lives, (ADMIN_NAME, password.expose()));
         let accounts = Some(accounts);
-        Ok(Self { world, fs, policy, accounts, url, model, run: 0, is_armed: false })
+        Ok(Self { world, fs, policy, accounts, url, model, run: 0, trouble: None })
     }
 
     fn accounts(&self) -> &Accounts {
@@ -118,7 +119,20 @@ impl<'w> Server<'w> {
         probe: &mut Probe,
     ) -> Result<Progress, Stop> {
         let begun = self.model.begin(now.0, ask_of(&call));
+        if let Some(Trouble::Error(injection)) = self.trouble {
+            self.fs.inject(injection);
+        }
         let step = self.accounts().begin(now, call);
+        self.fs.mend();
+        if let Step::Answer(answer) = &step
+            && let Event::Failed(_) = answer.event()
+        {
+            self.trouble = None;
+            return Ok(Progress::Answers(Carried::Failed(answer.status(), answer.body().to_vec())));
+        }
+        if let (Ask::LogIn(..), false) = (begun.ask(), matches!(step, Step::Hash(_))) {
+            return Err(Violation::new(H2.id, "an attempt costs no hash").into());
+        }
         self.go_on(now, Work { step, begun, run: self.run }, probe)
     }
 
@@ -133,31 +147,76 @@ impl<'w> Server<'w> {
         match step {
             Step::Hash(job) => self.go_on(now, Work { step: job.run(&Quick), begun, run }, probe),
             Step::Write(job) => {
-                let begun_on = self.is_armed.then(|| self.fs.disk());
-                if self.is_armed {
-                    self.fs.record();
+                let before = self.trouble.map(|_| self.fs.disk());
+                match self.trouble {
+                    Some(Trouble::Cut) => self.fs.record(),
+                    Some(Trouble::Error(injection)) => self.fs.inject(injection),
+                    None => {}
                 }
                 let answer = self.accounts().write(now, job);
-                let forks = self.fs.take_forks();
-                self.is_armed = false;
-                if let Some(begun_on) = begun_on.filter(|_| !forks.is_empty()) {
+                self.fs.mend();
+                let (forks, trouble) = (self.fs.take_forks(), self.trouble.take());
+                let Some(before) = before else {
+                    return self.go_on(now, Work { step: Step::Answer(answer), begun, run }, probe);
+                };
+                if matches!(trouble, Some(Trouble::Cut)) && !forks.is_empty() {
                     let fork = self.world.rng(|rng| rng.pick(&forks).clone());
-                    let mut after = self.model.clone();
-                    let reply = after.end(now.0, &begun, None);
                     let disk = self.world.rng(|rng| fork.disk.power_loss(rng));
-                    // Tokens that nobody has heard of tell nothing, so the file is asked.
-                    let is_undone = self.contents(begun_on)? == self.contents(disk.clone())?;
-                    self.recover(now, disk, if is_undone { self.model.clone() } else { after })?;
+                    let reply = self.land(now, (before, disk), &begun)?;
                     probe.crash(fork.at.name());
                     if !matches!(reply, Reply::Refused(_)) {
                         probe.mark("server: crash inside a commit");
                     }
                     return Ok(Progress::Crashed);
                 }
+                if let Event::Failed(_) = answer.event() {
+                    return self.failed(now, (before, &begun, &answer), probe);
+                }
                 self.go_on(now, Work { step: Step::Answer(answer), begun, run }, probe)
             }
             Step::Answer(_) => self.go_on(now, Work { step, begun, run }, probe),
         }
+    }
+
+    /// The disk failed a call: nothing is done, or the server has to be started again and it is
+    /// done or not.
+    fn failed(
+        &mut self,
+        now: Time,
+        (before, begun, answer): (Disk, &Begun, &Answer),
+        probe: &mut Probe,
+    ) -> Result<Progress, Stop> {
+        if self.accounts().check_health().is_ok() {
+            let model = self.model.clone();
+            self.audit(now, &model).map_err(|broken| {
+                Violation::new(H1.id, format!("after an error of the disk: {broken}"))
+            })?;
+            probe.mark("server: an error of the disk, and nothing is done");
+        } else {
+            let mut disk = self.fs.disk();
+            if self.world.rng(|rng| rng.below(2) == 0) {
+                disk = self.world.rng(|rng| disk.power_loss(rng));
+            }
+            self.land(now, (before, disk), begun)?;
+            probe.mark("server: started again after an error of the disk");
+        }
+        Ok(Progress::Answers(Carried::Failed(answer.status(), answer.body().to_vec())))
+    }
+
+    /// Starts the server on a disk on which a call is done or not; returns what would have come of
+    /// it.
+    fn land(
+        &mut self,
+        now: Time,
+        (before, disk): (Disk, Disk),
+        begun: &Begun,
+    ) -> Result<Reply, Stop> {
+        let mut after = self.model.clone();
+        let reply = after.end(now.0, begun, None);
+        // Tokens that nobody has heard of tell nothing, so the file is asked.
+        let is_undone = self.contents(before)? == self.contents(disk.clone())?;
+        self.recover(now, disk, if is_undone { self.model.clone() } else { after })?;
+        Ok(reply)
     }
 
     fn go_on(&mut self, now: Time, work: Work, probe: &mut Probe) -> Result<Progress, Stop> {
@@ -168,6 +227,7 @@ impl<'w> Server<'w> {
             match self.model.standing(now.0, token) {
                 Standing::Next => probe.mark("server: a successor was presented"),
                 Standing::Old => probe.mark("server: an exchanged token was presented again"),
+                Standing::Late => probe.mark("server: a token that was exchanged came late"),
                 Standing::Current | Standing::Gone => {}
             }
         }
@@ -215,6 +275,7 @@ impl<'w> Server<'w> {
             (_, Ask::Token(..) | Ask::Exchange(..)) => {
                 let token = answer::access_token(status, body);
                 let token = token.map_err(|e| Violation::new(U6.id, format!("reads as {e}")))?;
+                self.verify(now, &token)?;
                 let (identity, path, expires) = (token.identity, token.path, token.expires_seconds);
                 match &user {
                     None => Reply::Token { identity, path, expires },
@@ -244,6 +305,32 @@ impl<'w> Server<'w> {
         }
         let text = format!("{:?}: found {found:?}, expected {expected:?}", begun.ask());
         Err(Violation::new(broken(begun.ask(), &expected), text).into())
+    }
+
+    /// A token for a file says under its signature what stands beside it; changed, nothing.
+    fn verify(&self, now: Time, token: &Token) -> Result<(), Violation> {
+        let signer = self.accounts().signer();
+        let text = token.value.expose();
+        let says_the_same = signer.verify(text, now).is_ok_and(|claims| {
+            let known = (claims.identity, claims.path, claims.expires_seconds, claims.is_admin);
+            known
+                == (
+                    token.identity.clone(),
+                    token.path.clone(),
+                    token.expires_seconds,
+                    token.is_admin,
+                )
+        });
+        let at = self.world.rng(|rng| rng.below(text.len()));
+        let letter = if text[at..].starts_with('A') { "B" } else { "A" };
+        let mut changed = text.to_owned();
+        changed.replace_range(at..=at, letter);
+        let is_refused = signer.verify(&changed, now) == Err(TokenProblem::NotSigned);
+        if says_the_same && is_refused {
+            return Ok(());
+        }
+        let text = format!("it reads as granted: {says_the_same}; changed, no: {is_refused}");
+        Err(Violation::new(H7.id, text))
     }
 
     /// The server dies: its power is cut, or only the process ends.
@@ -297,6 +384,7 @@ impl<'w> Server<'w> {
                 Standing::Current => (200, H4.id),
                 // Presenting it changes something.
                 Standing::Next | Standing::Old => (0, H6.id),
+                Standing::Late => (LATER, H6.id),
                 Standing::Gone => (EXPIRED_REFRESH_TOKEN, H3.id),
             };
             if code != expected {
@@ -367,6 +455,7 @@ fn ask_of(call: &Call) -> Ask {
 fn broken(ask: &Ask, expected: &Reply) -> &'static str {
     match (ask, expected) {
         (_, Reply::Refused(EXPIRED_REFRESH_TOKEN)) => H3.id,
+        (_, Reply::Refused(LATER)) => H6.id,
         (_, Reply::Refused(ACCESS_DENIED)) => H8.id,
         (Ask::Register(..), _) => H12.id,
         (Ask::LogIn(..), _) => H2.id,

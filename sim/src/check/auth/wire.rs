@@ -3,13 +3,13 @@
 use super::parcel::{Carried, Exchange, PAGE, Parcel, Purpose, STRANGER, Stage, Worth};
 use super::program::Event;
 use super::server::Progress;
-use super::{Drill, NAMES, Stop, U6, Violation};
+use super::{Drill, NAMES, Stop, U6, U18, Violation};
 use fastness::auth::server::Call;
 use fastness::auth::users::{Failure, Input, Output, SessionId, Success};
 use fastness::auth::{AuthError, RequestId, Secret, answer};
 use fastness_models::Op;
 use fastness_models::auth::{Grant, Who};
-use fastness_models::auth_server::{Ask, EXPIRED_REFRESH_TOKEN};
+use fastness_models::auth_server::{Ask, EXPIRED_REFRESH_TOKEN, Standing};
 use std::rc::Rc;
 
 impl Drill<'_> {
@@ -21,6 +21,7 @@ impl Drill<'_> {
         let server = &mut self.servers[exchange.server];
         let progress = match stage {
             Stage::ToServer(request) => {
+                self.mind_login(&exchange)?;
                 if !self.arrived.insert((exchange.life, exchange.id)) {
                     self.probe.mark("request arrived twice");
                 }
@@ -46,6 +47,20 @@ impl Drill<'_> {
         self.net.send(Parcel { exchange, stage });
     }
 
+    /// What the program still waits for is asked with a token that is good, unless somebody else
+    /// has one of that login, or it was ended.
+    fn mind_login(&self, exchange: &Exchange) -> Result<(), Violation> {
+        let is_live = self.program.waits_for(exchange);
+        let Some(token) = exchange.token().filter(|_| is_live) else { return Ok(()) };
+        let model = &self.servers[exchange.server].model;
+        let standing = model.standing(self.clock.now().0, token);
+        if matches!(standing, Standing::Late | Standing::Old) && model.is_ones_own(token) {
+            let text = format!("{:?} comes with a token that stands {standing:?}", exchange.ask);
+            return Err(Violation::new(U18.id, text));
+        }
+        Ok(())
+    }
+
     /// Somebody who got hold of a token, or exchanges their own, calls a server.
     pub(super) fn stranger(&mut self, op: Op) -> Result<(), Stop> {
         let (now, index) = (self.clock.now(), usize::from(op.a % 2));
@@ -54,16 +69,24 @@ impl Drill<'_> {
         // Mostly one of the last that were given out.
         let back = usize::from(op.b % 32) * tokens.len() / 64;
         let Some(token) = tokens.iter().rev().nth(back) else { return Ok(()) };
+        server.model.share(token);
         let refresh = Secret::from(&**token);
         let other = server.model.identity(NAMES[usize::from(op.c / 8) % NAMES.len()]);
         let other = other.unwrap_or("nobody").to_owned();
         let (own, password) = ("/~/mine".to_owned(), Secret::from("p2"));
-        let call = match op.c % 8 {
+        let call = match op.c % 9 {
             0..=2 => Call::AccessToken { refresh, path: own, rotate: true },
             3 => Call::AccessToken { refresh, path: own, rotate: false },
             4 => Call::AccessToken { refresh, path: format!("/{other}/x"), rotate: true },
             5 => Call::ChangePassword { refresh, identity: Some(other), password },
             6 => Call::Revoke { refresh },
+            7 => {
+                // It is guessed, one letter being another.
+                let (at, mut guess) = (usize::from(op.b) % token.len().max(1), token.clone());
+                let letter = if guess[at..].starts_with('A') { "B" } else { "A" };
+                guess.replace_range(at..=at, letter);
+                Call::AccessToken { refresh: Secret::new(guess), path: own, rotate: false }
+            }
             _ => {
                 let name = Secret::from(NAMES[usize::from(op.c / 8) % NAMES.len()]);
                 Call::LookUp { refresh, provider: "password".to_owned(), name }
@@ -110,6 +133,12 @@ impl Drill<'_> {
             return Ok(());
         }
         self.probe.line(|| format!("     {:?}: {:?}", exchange.purpose, carried.worth()));
+        if exchange.exchanges() && self.program.waits_for(exchange) {
+            self.probe.mark(match carried.worth() {
+                Worth::Granted => "token exchanged",
+                _ => "an exchange failed",
+            });
+        }
         let input = Input::Answer(exchange.id, carried.answer());
         let event = self.program.event(input);
         if self.program.live.remove(&exchange.id).is_none() {
@@ -155,8 +184,18 @@ impl Drill<'_> {
             }
             Purpose::Token(session, _) => {
                 let number = SessionId((*session).into());
-                event.told = match (read(carried, answer::access_token)?, carried.worth()) {
-                    (Ok(token), _) => {
+                let read = match exchange.exchanges() {
+                    true => read(carried, answer::exchange)?,
+                    false => read(carried, answer::access_token)?.map(|token| (token, None)),
+                };
+                event.told = match (read, carried.worth()) {
+                    (Ok((token, refresh)), _) => {
+                        if let Some((refresh, who)) = refresh.zip(self.program.user(*session)) {
+                            let value = refresh.value.expose().to_owned();
+                            let (expires, is_admin) = (refresh.expires().0, refresh.is_admin);
+                            let grant = Grant { token: value, expires, is_admin };
+                            event.next.exchange(&who, grant);
+                        }
                         if self.program.expires.contains_key(session) {
                             self.probe.mark("token renewed");
                         }
@@ -198,7 +237,7 @@ fn read<T>(
     read: impl FnOnce(u16, &[u8]) -> Result<T, AuthError>,
 ) -> Result<Result<T, AuthError>, Violation> {
     let outcome = match carried {
-        Carried::Reply(status, body, _) => read(*status, body),
+        Carried::Reply(status, body, _) | Carried::Failed(status, body) => read(*status, body),
         Carried::Page(status) => read(*status, PAGE),
         Carried::Fault(fault) => Err(AuthError::from_network(*fault)),
     };

@@ -1,0 +1,160 @@
+//! The driver against a disk that fails and a crowd that never stops asking.
+
+use super::*;
+use fastness::auth::{AuthUrl, Credentials, Method};
+use fastness::vfs::{Access, Lock, MemoryVfs, Vfs, VfsFile};
+use fastness::{Options, Store};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+
+/// A disk that is full once, when it is told to be.
+#[derive(Clone, Default, Debug)]
+struct Full {
+    vfs: MemoryVfs,
+    is_full: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct FullFile(Box<dyn VfsFile>, Arc<AtomicBool>);
+
+impl Vfs for Full {
+    fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn VfsFile>> {
+        let file = self.vfs.open(path, access)?;
+        Ok(Box::new(FullFile(file, Arc::clone(&self.is_full))))
+    }
+    fn rename(&self, source: &Path, target: &Path) -> io::Result<()> {
+        self.vfs.rename(source, target)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.vfs.remove(path)
+    }
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.vfs.exists(path)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.vfs.sync_dir(path)
+    }
+}
+
+impl VfsFile for FullFile {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(bytes, offset)
+    }
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        if self.1.swap(false, Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.0.write_at(bytes, offset)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+    fn set_len(&self, len_bytes: u64) -> io::Result<()> {
+        self.0.set_len(len_bytes)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync()
+    }
+    fn try_lock(&self, lock: Lock) -> io::Result<bool> {
+        self.0.try_lock(lock)
+    }
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        self.0.is_at(path)
+    }
+}
+
+/// A driver that is not running, and what it is connected to.
+struct Bench {
+    driver: Driver,
+    requests: Receiver<(RequestId, Request)>,
+    notices: Receiver<Notice>,
+    messages: Sender<Message>,
+}
+
+impl Bench {
+    fn new(store: Store, now: Time) -> Self {
+        let (messages, taken) = channel();
+        let (network, requests) = channel();
+        let (notices, heard) = channel();
+        let driver = Driver {
+            file: UserFile::open(store, now).unwrap().exchange_after(Duration::ZERO),
+            messages: taken,
+            network,
+            notices,
+            waiting: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            next: 0,
+        };
+        Self { driver, requests, notices: heard, messages }
+    }
+
+    fn log_in(&mut self) -> UserId {
+        let url = AuthUrl::for_login("http://h").unwrap();
+        let call = Call::LogIn(url, Credentials::access_token("one", "me", false));
+        let (reply, outcome) = channel();
+        self.driver.take(Message::Call(call, reply));
+        let Success::LoggedIn(user) = outcome.recv().unwrap().unwrap() else { panic!("no user") };
+        UserId::of(&user)
+    }
+
+    fn answer(&mut self, id: RequestId, body: &str) {
+        let answer = Answer::new(200, body.as_bytes().to_vec());
+        self.driver.take(Message::Input(Input::Answer(id, answer)));
+    }
+}
+
+fn full_store() -> (Store, Arc<AtomicBool>) {
+    let disk = Full::default();
+    let is_full = Arc::clone(&disk.is_full);
+    (Options::new().vfs(Arc::new(disk)).create("users").unwrap(), is_full)
+}
+
+#[test]
+fn an_answer_that_cannot_be_kept_is_asked_for_again() {
+    let (store, is_full) = full_store();
+    let mut bench = Bench::new(store, now());
+    let user = bench.log_in();
+    let (reply, _events) = channel();
+    bench.driver.take(Message::Open(user.clone(), "/~/x".to_owned(), reply));
+    let (exchange, request) = bench.requests.try_recv().unwrap();
+    assert!(std::str::from_utf8(request.body()).unwrap().contains("rotate"));
+    is_full.store(true, Ordering::SeqCst);
+    let token = |value| {
+        format!(
+            r#"{{"token": "{value}", "token_data":
+            {{"identity": "me", "expires": 99999999999, "access": []}}}}"#
+        )
+    };
+    let body = format!(r#"{{"access_token": {}, "refresh_token": {}}}"#, token("a"), token("two"));
+    bench.answer(exchange, &body);
+    assert!(bench.notices.try_iter().any(|notice| matches!(notice, Notice::StoreFailed(_))));
+    assert!(bench.driver.file.deadline().is_some(), "the session will ask again");
+
+    bench.driver.handle(Input::LogOut(user)).unwrap();
+    let (revocation, request) = bench.requests.try_recv().unwrap();
+    assert_eq!((request.method(), request.body()), (Method::Post, &br#"{"token":"one"}"#[..]));
+    is_full.store(true, Ordering::SeqCst);
+    bench.answer(revocation, "");
+    assert!(bench.driver.file.deadline().is_some(), "and so will the revocation");
+    assert_eq!(bench.driver.file.users().kept().revocations().count(), 1);
+}
+
+#[test]
+fn what_is_due_does_not_wait_for_silence() {
+    let store = Options::new().in_memory().unwrap();
+    let mut bench = Bench::new(store.clone(), now());
+    let user = bench.log_in();
+    bench.driver.handle(Input::LogOut(user)).unwrap();
+    drop(bench);
+    // An earlier process has left a revocation, and everybody talks.
+    let Bench { driver, requests, messages, .. } = Bench::new(store, now());
+    for _ in 0..100 {
+        messages.send(Message::Users(channel().0)).unwrap();
+    }
+    messages.send(Message::Stop).unwrap();
+    driver.run();
+    assert_eq!(requests.try_iter().count(), 1);
+}

@@ -1,0 +1,110 @@
+//! What a program holds after each event, against its model.
+
+use super::super::Violation;
+use super::super::promises::{U11, U15, U17, U18};
+use super::parcel::Purpose;
+use super::program::Program;
+use fastness::auth::users::Kept;
+use fastness::auth::{PAUSE_MAX, Refusal, Time, User};
+use fastness_models::auth::{Grant, Users as Model, Who};
+use fastness_models::auth_server::Ask;
+use std::collections::BTreeSet;
+
+impl Program<'_> {
+    /// Compares users and sessions with the model.
+    pub(super) fn audit(&self, now: Time) -> Result<(), Violation> {
+        self.same_kept(&self.model).map_err(|text| Violation::new(U17.id, text))?;
+        let users = self.users().users();
+        let current = match users.current(now) {
+            Ok(user) => Ok(user.and_then(|user| self.who(user))),
+            Err(Refusal::SeveralUsers) => Err(()),
+            Err(other) => {
+                return Err(Violation::new(U17.id, format!("the current user is {other}")));
+            }
+        };
+        let expected = self.model.current(now.0).map(Option::<&Who>::cloned).map_err(drop);
+        if current != expected {
+            let text = format!("the current user is {current:?}, expected {expected:?}");
+            return Err(Violation::new(U17.id, text));
+        }
+        let valid: Vec<Who> = users.valid(now).filter_map(|user| self.who(user)).collect();
+        let expected: Vec<Who> = self.model.valid(now.0).cloned().collect();
+        if valid != expected {
+            let text = format!("valid are {valid:?}, expected {expected:?}");
+            return Err(Violation::new(U17.id, text));
+        }
+        for live in self.live.values() {
+            let Purpose::Token(session, since) = live.purpose else { continue };
+            if self.model.running(session).is_none() || self.model.since(session) != Some(since) {
+                let text = format!("session {session} still waits for what it asked for before");
+                return Err(Violation::new(U15.id, text));
+            }
+        }
+        if let Some((asked, ..)) = self.held_back().find(|(_, who, _)| !self.exchanges(who)) {
+            let text = format!("{:?} waits for an exchange, and there is none", asked.purpose);
+            return Err(Violation::new(U18.id, text));
+        }
+        let idle = self.idle();
+        if !idle.is_empty() && self.deadline().is_none() {
+            let text = format!("{idle:?} wait for nothing");
+            return Err(Violation::new(U11.id, text));
+        }
+        Ok(())
+    }
+
+    /// Whoever has neither a request in flight nor the word that there will be none.
+    fn idle(&self) -> BTreeSet<String> {
+        let has_failed =
+            |session: u8| self.failed.get(&session).copied() == self.model.since(session);
+        let sessions = self.model.sessions().filter(|(session, who)| {
+            let waits = self.asks(*session) || has_failed(*session) || self.exchanges(who);
+            !waits && self.model.running(*session).is_some()
+        });
+        let revokes = |token: &str| {
+            self.live.values().any(|live| matches!(&live.ask, Ask::Revoke(other) if other == token))
+        };
+        let pending = self.model.pending().iter().filter(|(_, grant)| !revokes(&grant.token));
+        sessions
+            .map(|(session, _)| format!("session {session}"))
+            .chain(pending.map(|(who, _)| format!("the revocation of {who:?}")))
+            .collect()
+    }
+
+    /// After a wake nothing is overdue, and nobody sleeps longer than the longest pause, or until
+    /// a token expires.
+    pub(super) fn audit_deadlines(&self, now: Time) -> Result<(), Violation> {
+        let Some(deadline) = self.deadline() else { return Ok(()) };
+        let latest = self.expires.values().copied().max().unwrap_or(i64::MIN);
+        let latest = Time(latest).max(now.plus(PAUSE_MAX));
+        if deadline <= now || deadline > latest {
+            let text = format!("woken at {now:?}, the deadline is {deadline:?}");
+            return Err(Violation::new(U11.id, text));
+        }
+        Ok(())
+    }
+
+    /// Compares what is kept, tokens included.
+    pub(super) fn same_kept(&self, model: &Model) -> Result<(), String> {
+        let kept: &Kept = self.users().users().kept();
+        let lists = [
+            ("users", self.grants(kept.users()), model.active()),
+            ("revocations", self.grants(kept.revocations()), model.pending()),
+        ];
+        for (name, found, expected) in lists {
+            if found != expected {
+                return Err(format!("the {name} are {found:?}, expected {expected:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn grants<'a>(&self, users: impl Iterator<Item = &'a User>) -> Vec<(Who, Grant)> {
+        let of = |user: &User| {
+            let who = self.who(user)?;
+            let token = user.token.value.expose().to_owned();
+            let (expires, is_admin) = (user.token.expires().0, user.is_admin());
+            Some((who, Grant { token, expires, is_admin }))
+        };
+        users.filter_map(of).collect()
+    }
+}
