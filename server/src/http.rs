@@ -1,8 +1,8 @@
 //! One request: read within its bounds, decided by core, answered, and logged.
 //!
 //! - H10 A log has the call's word, the account's identity, the status; nothing that was sent.
-//! - H11 A body that is too large or too slow is answered; nothing of it is kept, and what is left of
-//!   it is not waited for.
+//! - H11 A body that is too large or too slow is answered; nothing of it is kept, and what is left
+//!   of it is not waited for.
 
 use crate::config::HttpLimits;
 use crate::hashing::Turns;

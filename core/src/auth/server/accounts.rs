@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 /// The name of the administrator that a new server has.
 pub const ADMIN_NAME: &str = "realm-admin";
 
-/// How long a token that was replaced may still come late: longer than a client waits for an answer.
+/// How long a token that was replaced may still come late: longer than clients wait for answers.
 pub(super) const LATE: Duration = Duration::from_secs(60);
 
 /// So many successors of a token are good, until one of them is presented.

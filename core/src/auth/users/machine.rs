@@ -101,8 +101,8 @@ impl Users {
         self
     }
 
-    /// Exchanges refresh tokens that have been in use for so long, with whatever token for a file is
-    /// asked for next; after a start of the program with the first. Without this they are presented
+    /// Exchanges refresh tokens that have been in use for so long, with the token for a file that
+    /// is asked for next; after a start of the program with the first. Without this they are used
     /// for as long as they live, as the original client does.
     #[must_use]
     pub fn exchange_after(mut self, age: Duration) -> Self {
