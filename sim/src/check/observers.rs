@@ -4,10 +4,9 @@ use super::compare::Stop;
 use super::objects::bench::Bench;
 use super::objects::bridge;
 use super::objects::compare::mistake;
+use super::objects::course::{self, Course};
 use super::promises::{B1, W1, W2, W3};
-use super::rig::unexpected;
-use super::world::World;
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Recipe, Violation};
 use fastness::CommitId;
 use fastness::object::{
     Changes, ElementId, ListChanges, Observer, Operation, PropertyChange, Target, View,
@@ -54,7 +53,7 @@ pub(super) const CHECK: Check = Check {
         ops_min: 40,
         ops_max: 160,
     },
-    body,
+    body: course::run::<Watches>,
 };
 
 /// An observer, and the states after the commits it was not told of yet, the one before first.
@@ -64,47 +63,48 @@ struct Watch {
     last: CommitId,
 }
 
-fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
-    let world = World::new(plan, twin);
-    let stopped = |stop| unexpected(stop, B1.id);
-    let mut bench = Bench::create(&world, probe).map_err(stopped)?;
-    bench.close();
-    bench.heard = Some(std::sync::Arc::default());
-    bench.open().map_err(stopped)?;
-    let mut watches = vec![begin(&bench).map_err(stopped)?];
-    for (step, op) in plan.ops.iter().enumerate() {
-        bench.step = step;
-        one(&mut bench, &mut watches, *op).map_err(|stop| stopped(stop).at(step))?;
-    }
-    for watch in &mut watches {
-        poll(&mut bench, watch, usize::MAX).map_err(stopped)?;
-    }
-    Ok(())
-}
+/// The observers that there are.
+struct Watches(Vec<Watch>);
 
-fn one(bench: &mut Bench<'_>, watches: &mut Vec<Watch>, op: Op) -> Result<(), Stop> {
-    if matches!(op.kind, Kind::Reopen | Kind::PowerLoss) {
-        // They keep the database open.
-        for watch in watches.iter_mut() {
-            poll(bench, watch, usize::MAX)?;
+impl Course for Watches {
+    const INVARIANT: &'static str = B1.id;
+
+    fn begin(bench: &mut Bench<'_>) -> Result<Self, Stop> {
+        bench.close();
+        bench.heard = Some(std::sync::Arc::default());
+        bench.open()?;
+        Ok(Self(vec![begin(bench)?]))
+    }
+
+    fn act(&mut self, bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
+        let Self(watches) = self;
+        if matches!(op.kind, Kind::Reopen | Kind::PowerLoss) {
+            // They keep the database open.
+            for watch in watches.iter_mut() {
+                poll(bench, watch, usize::MAX)?;
+            }
+            watches.clear();
         }
-        watches.clear();
+        if op.kind == Kind::Observe {
+            bench.probe.count(op.kind.name(), 1);
+            return observe(bench, watches, op);
+        }
+        let was_writing = bench.is_writing();
+        let before = bench.committed.clone();
+        bench.act(op)?;
+        heard(bench, &before, was_writing && op.kind == Kind::Abort)?;
+        if before != bench.committed {
+            watches.iter_mut().for_each(|watch| watch.states.push(bench.committed.clone()));
+        }
+        if watches.is_empty() && !bench.is_writing() {
+            watches.push(begin(bench)?);
+        }
+        Ok(())
     }
-    if op.kind == Kind::Observe {
-        bench.probe.count(op.kind.name(), 1);
-        return observe(bench, watches, op);
+
+    fn end(self, bench: &mut Bench<'_>) -> Result<(), Stop> {
+        self.0.into_iter().try_for_each(|mut watch| poll(bench, &mut watch, usize::MAX))
     }
-    let was_writing = bench.is_writing();
-    let before = bench.committed.clone();
-    bench.act(op)?;
-    heard(bench, &before, was_writing && op.kind == Kind::Abort)?;
-    if before != bench.committed {
-        watches.iter_mut().for_each(|watch| watch.states.push(bench.committed.clone()));
-    }
-    if watches.is_empty() && !bench.is_writing() {
-        watches.push(begin(bench)?);
-    }
-    Ok(())
 }
 
 /// Begins to observe, at what is committed.

@@ -3,10 +3,9 @@
 use super::compare::Stop;
 use super::objects::bench::Bench;
 use super::objects::bridge;
+use super::objects::course::{self, Course};
 use super::promises::{B1, Q1, Q2, Q3};
-use super::rig::unexpected;
-use super::world::World;
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Recipe, Violation};
 use fastness::Error;
 use fastness::object::{Access, Comparison, Filter, Order, Query, TextTest, View};
 use fastness_models::object_query::{
@@ -55,22 +54,26 @@ pub(super) const CHECK: Check = Check {
         ops_min: 60,
         ops_max: 160,
     },
-    body,
+    body: course::run::<Queries>,
 };
 
-fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
-    let world = World::new(plan, twin);
-    let mut bench = Bench::create(&world, probe).map_err(|stop| unexpected(stop, B1.id))?;
-    for (step, op) in plan.ops.iter().enumerate() {
-        bench.step = step;
-        let outcome = match op.kind {
-            Kind::Query => query(&mut bench, *op),
-            Kind::Alter => super::schema::alter(&mut bench, *op),
-            _ => bench.act(*op),
-        };
-        outcome.map_err(|stop| unexpected(stop, Q1.id).at(step))?;
+/// Queries among the changes.
+struct Queries;
+
+impl Course for Queries {
+    const INVARIANT: &'static str = Q1.id;
+
+    fn begin(_bench: &mut Bench<'_>) -> Result<Self, Stop> {
+        Ok(Self)
     }
-    Ok(())
+
+    fn act(&mut self, bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
+        match op.kind {
+            Kind::Query => query(bench, op),
+            Kind::Alter => super::schema::alter(bench, op),
+            _ => bench.act(op),
+        }
+    }
 }
 
 /// Says a condition of the model in the words of the core.

@@ -2,11 +2,11 @@
 
 use super::compare::Stop;
 use super::objects::bench::Bench;
+use super::objects::course::{self, Course};
 use super::objects::{bridge, compare};
 use super::promises::{B1, B2, B4, C2, C8, M6};
-use super::rig::unexpected;
-use super::world::{World, file};
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::world::file;
+use super::{Check, Recipe, Violation};
 use crate::fs::Disk;
 use crate::rng::Rng;
 use fastness::object::{Database, Transaction, Wanted};
@@ -56,22 +56,26 @@ pub(super) const CHECK: Check = Check {
         ops_min: 30,
         ops_max: 120,
     },
-    body,
+    body: course::run::<Classes>,
 };
 
-fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
-    let world = World::new(plan, twin);
-    let mut bench = Bench::create(&world, probe).map_err(|stop| unexpected(stop, B1.id))?;
-    for (step, op) in plan.ops.iter().enumerate() {
-        bench.step = step;
-        let outcome = match op.kind {
-            Kind::Alter => alter(&mut bench, *op),
-            Kind::Migrate => migrate(&mut bench, *op),
-            _ => bench.act(*op),
-        };
-        outcome.map_err(|stop| unexpected(stop, B1.id).at(step))?;
+/// Changes of classes among those of objects.
+struct Classes;
+
+impl Course for Classes {
+    const INVARIANT: &'static str = B1.id;
+
+    fn begin(_bench: &mut Bench<'_>) -> Result<Self, Stop> {
+        Ok(Self)
     }
-    Ok(())
+
+    fn act(&mut self, bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
+        match op.kind {
+            Kind::Alter => alter(bench, op),
+            Kind::Migrate => migrate(bench, op),
+            _ => bench.act(op),
+        }
+    }
 }
 
 /// Changes classes in a transaction of the core.

@@ -24,7 +24,6 @@ pub(in crate::check) struct Bench<'w> {
     pub(in crate::check) probe: &'w mut Probe,
     pub(in crate::check) domain: ObjectDomain,
     pub(in crate::check) committed: State,
-    pub(in crate::check) step: usize,
     pub(in crate::check) fs: SimFs,
     working: Option<State>,
     snapshots: Vec<(Snapshot, State)>,
@@ -55,7 +54,6 @@ impl<'w> Bench<'w> {
             probe,
             domain,
             committed,
-            step: 0,
             fs,
             working,
             snapshots,
@@ -139,8 +137,6 @@ impl<'w> Bench<'w> {
             _ => return Ok(()),
         }
         self.probe.count(op.kind.name(), 1);
-        let step = self.step;
-        self.probe.line(|| format!("{step:4} {op}"));
         Ok(())
     }
 

@@ -3,13 +3,14 @@
 pub(super) mod bench;
 pub(super) mod bridge;
 pub(super) mod compare;
+pub(super) mod course;
 
+use super::compare::Stop;
 use super::promises::{B1, B2, B3, B4, B5, C2, D4};
-use super::rig::unexpected;
-use super::world::World;
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Recipe};
 use bench::Bench;
-use fastness_models::Kind;
+use course::Course;
+use fastness_models::{Kind, Op};
 
 pub(super) const CHECK: Check = Check {
     name: "objects",
@@ -52,15 +53,20 @@ pub(super) const CHECK: Check = Check {
         ops_min: 40,
         ops_max: 160,
     },
-    body,
+    body: course::run::<Objects>,
 };
 
-fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
-    let world = World::new(plan, twin);
-    let mut bench = Bench::create(&world, probe).map_err(|stop| unexpected(stop, B1.id))?;
-    for (step, op) in plan.ops.iter().enumerate() {
-        bench.step = step;
-        bench.act(*op).map_err(|stop| unexpected(stop, B1.id).at(step))?;
+/// What any plan does.
+struct Objects;
+
+impl Course for Objects {
+    const INVARIANT: &'static str = B1.id;
+
+    fn begin(_bench: &mut Bench<'_>) -> Result<Self, Stop> {
+        Ok(Self)
     }
-    Ok(())
+
+    fn act(&mut self, bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
+        bench.act(op)
+    }
 }

@@ -1,9 +1,7 @@
-//! Instances: who has which file open, and what may be done to a file when. Named after the rows of
-//! docs/instances.md.
+//! Opening, counting, closing, and what is done to files as a whole.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-use fastness::config::{App, Builder, CompactionRule, Configuration, Hook};
+use super::{Ground, assert_kind};
+use fastness::config::{Builder, CompactionRule, Configuration, Hook};
 use fastness::instance::{Instance, Instances, Kind};
 use fastness::object::Transaction;
 use fastness::schema::{Class, Module, Property, Scalar};
@@ -14,28 +12,13 @@ use fastness::{
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use tempfile::TempDir;
 
-struct Ground {
-    dir: TempDir,
-    app: App,
-    instances: Instances,
+fn notes() -> Module {
+    let key = Property::new("key", Scalar::String).unwrap().required().primary_key();
+    Module::new("notes", [Class::new("Note").unwrap().with(key)])
 }
 
 impl Ground {
-    fn new() -> Self {
-        Self::with(|app| app)
-    }
-
-    fn with(change: impl FnOnce(App) -> App) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let key = Property::new("key", Scalar::String).unwrap().required().primary_key();
-        let module = Module::new("notes", [Class::new("Note").unwrap().with(key)]);
-        let app = change(App::new(dir.path()).default_module(module));
-        let instances = Instances::start(&app, Options::new()).unwrap();
-        Self { dir, app, instances }
-    }
-
     fn builder(&self) -> Builder {
         Configuration::builder(&self.app)
     }
@@ -57,16 +40,9 @@ fn has(instance: &Instance, key: &str) -> bool {
     instance.snapshot().unwrap().objects("Note").unwrap().get(key).unwrap().is_some()
 }
 
-#[track_caller]
-fn assert_kind<T>(outcome: Result<T, Error>, kind: ErrorKind) -> Error {
-    let Err(error) = outcome else { panic!("expected {kind:?}") };
-    assert_eq!(error.kind(), kind, "{error}");
-    error
-}
-
 #[test]
 fn the_global_count_is_of_threads_and_kinds_the_local_count_of_handles() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let (instances, plain) = (&ground.instances, ground.plain());
     let counts = || (instances.global_count(&plain), instances.local_count(&plain));
     assert_eq!(counts(), (0, 0));
@@ -96,7 +72,7 @@ fn the_global_count_is_of_threads_and_kinds_the_local_count_of_handles() {
 
 #[test]
 fn what_was_committed_is_there_for_all_instances_and_after_closing() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let plain = ground.plain();
     let one = ground.instances.open(&plain).unwrap();
     put(&one, "a");
@@ -108,7 +84,7 @@ fn what_was_committed_is_there_for_all_instances_and_after_closing() {
 
 #[test]
 fn another_configuration_is_refused_with_the_reason_until_nobody_holds_the_file() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let migration = |version| ground.builder().migration(Hook::new(version)).build().unwrap();
     let keyed = || ground.builder().encryption_key(&[7; 64]).unwrap();
     let open = migration(1_u8);
@@ -136,7 +112,7 @@ fn another_configuration_is_refused_with_the_reason_until_nobody_holds_the_file(
 
 #[test]
 fn an_equal_configuration_that_was_built_again_opens_the_same_instance() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let build = || {
         let migration = Hook::named("to 3", 1_u8);
         ground.builder().migration(migration).schema_version(3).unwrap().build().unwrap()
@@ -147,7 +123,7 @@ fn an_equal_configuration_that_was_built_again_opens_the_same_instance() {
 
 #[test]
 fn an_opening_that_fails_leaves_counts_unchanged() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let keyed = ground.builder().encryption_key(&[7; 64]).unwrap().build().unwrap();
     drop(ground.instances.open(&keyed).unwrap());
     let wrong = ground.builder().encryption_key(&[8; 64]).unwrap().build().unwrap();
@@ -163,7 +139,7 @@ fn an_opening_that_fails_leaves_counts_unchanged() {
 
 #[test]
 fn an_opening_that_panics_leaves_counts_and_path() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let rule = CompactionRule::custom("panics", |_| panic!("a rule of the app's"));
     let panics = ground.builder().compact_on_launch(rule).build().unwrap();
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -176,7 +152,7 @@ fn an_opening_that_panics_leaves_counts_and_path() {
 
 #[test]
 fn a_closed_instance_is_of_no_use() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let instance = ground.instances.open(&ground.plain()).unwrap();
     instance.close().unwrap();
     assert_kind(instance.snapshot(), ErrorKind::IllegalState);
@@ -187,7 +163,7 @@ fn a_closed_instance_is_of_no_use() {
 
 #[test]
 fn another_thread_may_drop_an_instance_and_nothing_else() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let plain = ground.plain();
     let instance = ground.instances.open(&plain).unwrap();
     std::thread::scope(|scope| {
@@ -206,7 +182,7 @@ fn another_thread_may_drop_an_instance_and_nothing_else() {
 
 #[test]
 fn an_instance_dropped_while_unwinding_is_uncounted() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let plain = ground.plain();
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let instance = ground.instances.open(&plain).unwrap();
@@ -220,7 +196,7 @@ fn an_instance_dropped_while_unwinding_is_uncounted() {
 
 #[test]
 fn a_transaction_within_a_transaction_is_refused_and_so_is_closing() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let plain = ground.plain();
     let one = ground.instances.open(&plain).unwrap();
     let two = ground.instances.open_dynamic(&plain).unwrap();
@@ -238,7 +214,7 @@ fn a_transaction_within_a_transaction_is_refused_and_so_is_closing() {
 
 #[test]
 fn a_transaction_that_fails_leaves_nothing() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let instance = ground.instances.open(&ground.plain()).unwrap();
     let outcome: Result<(), Error> = instance.transact(|txn| {
         txn.upsert("Note", "a")?;
@@ -250,7 +226,7 @@ fn a_transaction_that_fails_leaves_nothing() {
 
 #[test]
 fn delete_needs_every_instance_closed_and_tells_whether_there_was_a_file() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let plain = ground.plain();
     assert!(!ground.instances.delete(&plain).unwrap());
     let (typed, dynamic) =
@@ -267,7 +243,7 @@ fn delete_needs_every_instance_closed_and_tells_whether_there_was_a_file() {
 
 #[test]
 fn delete_does_not_take_a_file_from_a_snapshot_or_from_another_registry() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let plain = ground.plain();
     let instance = ground.instances.open(&plain).unwrap();
     let snapshot = instance.snapshot().unwrap();
@@ -287,7 +263,7 @@ fn delete_does_not_take_a_file_from_a_snapshot_or_from_another_registry() {
 
 #[test]
 fn delete_takes_what_an_interrupted_attempt_left_beside_the_file() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let plain = ground.plain();
     drop(ground.instances.open(&plain).unwrap());
     let beside = ground.path("default.realm.fastness-tmp");
@@ -301,7 +277,7 @@ fn delete_takes_what_an_interrupted_attempt_left_beside_the_file() {
 
 #[test]
 fn delete_leaves_a_backup_where_it_is() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     drop(ground.instances.open(&ground.plain()).unwrap());
     let backup = Configuration::for_recovery(&ground.app, ground.plain().path()).unwrap();
     assert!(!ground.instances.delete(&backup).unwrap());
@@ -310,7 +286,7 @@ fn delete_leaves_a_backup_where_it_is() {
 
 #[test]
 fn compact_needs_nobody_to_have_the_file_open() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let plain = ground.plain();
     assert!(ground.instances.compact(&plain).unwrap(), "it makes the file");
     assert!(plain.path().exists());
@@ -331,7 +307,7 @@ fn compact_needs_nobody_to_have_the_file_open() {
 
 #[test]
 fn copies_are_plain_or_under_the_key_that_is_given() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let keyed = ground.builder().encryption_key(&[7; 64]).unwrap().build().unwrap();
     let instance = ground.instances.open(&keyed).unwrap();
     put(&instance, "a");
@@ -353,7 +329,7 @@ fn copies_are_plain_or_under_the_key_that_is_given() {
 
 #[test]
 fn a_file_in_memory_is_gone_with_the_last_instance_and_can_be_copied_to_the_disk() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let memory = ground.builder().name("memory").unwrap().in_memory().unwrap().build().unwrap();
     let one = ground.instances.open(&memory).unwrap();
     put(&one, "a");
@@ -369,12 +345,12 @@ fn a_file_in_memory_is_gone_with_the_last_instance_and_can_be_copied_to_the_disk
 
 #[test]
 fn a_new_file_begins_as_its_asset_once() {
-    let made = Ground::new();
+    let made = Ground::new(notes());
     let instance = made.instances.open(&made.plain()).unwrap();
     put(&instance, "from the asset");
     instance.close().unwrap();
     let bytes = std::fs::read(made.plain().path()).unwrap();
-    let ground = Ground::with(|app| {
+    let ground = Ground::with(notes(), |app| {
         app.assets(move |name| match name {
             "seed" => Ok(bytes.clone()),
             _ => Err(std::io::ErrorKind::NotFound.into()),
@@ -405,7 +381,7 @@ fn a_new_file_begins_as_its_asset_once() {
 
 #[test]
 fn the_compaction_rule_is_asked_once_each_time_the_file_is_opened() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     let rule = CompactionRule::custom("counts", move |file| {
@@ -426,7 +402,7 @@ fn the_compaction_rule_is_asked_once_each_time_the_file_is_opened() {
 
 #[test]
 fn code_that_an_opening_runs_can_open_others_and_not_the_same() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let (instances, plain) = (ground.instances.clone(), ground.plain());
     let own = Arc::new(std::sync::OnceLock::<Configuration>::new());
     let same = Arc::clone(&own);
@@ -444,7 +420,7 @@ fn code_that_an_opening_runs_can_open_others_and_not_the_same() {
 
 #[test]
 fn waiting_throws_on_ui_thread() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let (at_work, done) = (mpsc::channel(), mpsc::channel());
     let (tell, wait) = (Mutex::new(at_work.0), Mutex::new(done.1));
     let fill = Hook::initial_data("takes its time", move |_| {
@@ -481,7 +457,7 @@ fn waiting_throws_on_ui_thread() {
 
 #[test]
 fn an_unchanged_second_opening_writes_nothing() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let plain = ground.plain();
     drop(ground.instances.open(&plain).unwrap());
     let names = || {
@@ -496,7 +472,7 @@ fn an_unchanged_second_opening_writes_nothing() {
 
 #[test]
 fn initial_data_is_written_once_and_never_by_a_dynamic_opening() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     let fill = Hook::initial_data("fills", move |txn| {
@@ -516,7 +492,7 @@ fn initial_data_is_written_once_and_never_by_a_dynamic_opening() {
 
 #[test]
 fn initial_data_that_fails_leaves_counts_and_is_tried_again() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let fails = Arc::new(AtomicUsize::new(1));
     let left = Arc::clone(&fails);
     let fill = Hook::initial_data("fails once", move |txn| {
@@ -546,7 +522,7 @@ fn migrating(ground: &Ground, calls: &Arc<AtomicUsize>) -> Configuration {
 
 #[test]
 fn a_migration_runs_once_when_the_file_is_opened() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let instance = ground.instances.open(&ground.plain()).unwrap();
     put(&instance, "kept");
     instance.close().unwrap();
@@ -568,7 +544,7 @@ fn a_migration_runs_once_when_the_file_is_opened() {
 
 #[test]
 fn migrate_brings_a_closed_file_up_to_its_schema() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let calls = Arc::new(AtomicUsize::new(0));
     let second = migrating(&ground, &calls);
     let missing = ErrorKind::File(FileErrorKind::NotFound);
@@ -585,7 +561,7 @@ fn migrate_brings_a_closed_file_up_to_its_schema() {
 
 #[test]
 fn a_typed_opening_within_a_transaction_of_a_dynamic_one_is_refused() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let plain = ground.plain();
     let dynamic = ground.instances.open_dynamic(&plain).unwrap();
     let within = dynamic.transact(|_| {
@@ -599,7 +575,7 @@ fn a_typed_opening_within_a_transaction_of_a_dynamic_one_is_refused() {
 
 #[test]
 fn a_missing_migration_is_needed_and_deletion_takes_its_place() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     drop(ground.instances.open(&ground.plain()).unwrap());
     let other = || {
         let note = Class::new("Note").unwrap().with(Property::new("n", Scalar::Int).unwrap());

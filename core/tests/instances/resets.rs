@@ -1,66 +1,24 @@
-//! Client resets, deletions and what is moved aside: recorded, executed, told. Named after the rows
-//! of docs/instances.md and of the original's tests.
+//! Client resets, deletions and what is moved aside: recorded, executed, told.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-use fastness::config::{App, Configuration, Hook, SyncBuilder, User};
+use super::{Ground, add_row, assert_kind, shows_row, string_only};
+use fastness::config::{Configuration, Hook, User};
 use fastness::instance::{ActionKind, ClientReset, Instance, Instances, SyncError};
-use fastness::object::Transaction;
-use fastness::schema::{Class, Module, Property, Scalar};
-use fastness::{
-    Error, ErrorKind, FileErrorCause, FileErrorKind, InstanceError, ObjectError, Options,
-};
+use fastness::{Error, ErrorKind, FileErrorCause, FileErrorKind, InstanceError, Options};
 use fastness::{ErrorCode, Time};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use tempfile::TempDir;
 
 const NOW: Time = Time::from_seconds(1_511_343_015);
 
-struct Ground {
-    dir: TempDir,
-    app: App,
-}
-
-impl Ground {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let app = App::new(dir.path()).default_module(string_only());
-        Self { dir, app }
-    }
-
-    fn start(&self) -> Instances {
-        Instances::start(&self.app, Options::new()).unwrap()
-    }
-
-    fn builder(&self) -> SyncBuilder {
-        let user = User::new("user", "http://objectserver.realm.io/auth").unwrap();
-        let url = "realm://objectserver.realm.io/default";
-        Configuration::sync_builder(&self.app, &user, url).unwrap()
-    }
-
-    fn synced(&self) -> Configuration {
-        self.builder().build().unwrap()
-    }
-
-    fn recovered(&self) -> PathBuf {
-        let names = "realm-object-server/io.realm.object-server-recovered-realms";
-        self.dir.path().canonicalize().unwrap().join(names)
-    }
-}
-
-fn string_only() -> Module {
-    let chars = Property::new("chars", Scalar::String).unwrap();
-    Module::new("strings", [Class::new("StringOnly").unwrap().with(chars)])
+/// Where backups go.
+fn recovered(ground: &Ground) -> PathBuf {
+    let names = "realm-object-server/io.realm.object-server-recovered-realms";
+    ground.dir.path().canonicalize().unwrap().join(names)
 }
 
 fn with_row(instances: &Instances, configuration: &Configuration) -> Instance {
     let instance = instances.open(configuration).unwrap();
-    let row = |txn: &mut Transaction| {
-        let row = txn.create("StringOnly")?;
-        txn.set(&row, "chars", "Foo")
-    };
-    instance.transact(row).unwrap();
+    instance.transact(add_row).unwrap();
     instance
 }
 
@@ -68,29 +26,9 @@ fn has_row(instances: &Instances, configuration: &Configuration) -> bool {
     shows_row(&instances.open_dynamic(configuration).unwrap())
 }
 
-/// Tells whether there is a row; there is one at most, and it says "Foo".
-fn shows_row(instance: &Instance) -> bool {
-    let snapshot = instance.snapshot().unwrap();
-    let rows = match snapshot.objects("StringOnly") {
-        Err(Error::Object(ObjectError::ClassUnknown { .. })) => return false,
-        rows => rows.unwrap(),
-    };
-    let all: Vec<_> = rows.iter().unwrap().map(Result::unwrap).collect();
-    assert!(all.len() <= 1);
-    all.iter().for_each(|row| assert_eq!(row.get("chars").unwrap(), "Foo".into()));
-    !all.is_empty()
-}
-
-#[track_caller]
-fn assert_kind<T>(outcome: Result<T, Error>, kind: ErrorKind) -> Error {
-    let Err(error) = outcome else { panic!("expected {kind:?}") };
-    assert_eq!(error.kind(), kind, "{error}");
-    error
-}
-
 #[test]
 fn client_reset_reported() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let got = Arc::new(Mutex::new(None));
     let put = Arc::clone(&got);
     let handler = Hook::error_handler("keeps it", move |error| {
@@ -98,7 +36,7 @@ fn client_reset_reported() {
         let there = reset.original_file().exists();
         *put.lock().unwrap() = Some((reset.clone(), there, std::thread::current().id()));
     });
-    let synced = ground.builder().error_handler(handler).build().unwrap();
+    let synced = ground.synced_builder().error_handler(handler).build().unwrap();
     let instances = ground.start();
     let instance = instances.open(&synced).unwrap();
     instances.simulate_reset(&synced, NOW).unwrap();
@@ -110,13 +48,13 @@ fn client_reset_reported() {
     let name = reset.backup_file().file_name().unwrap().to_str().unwrap();
     assert!(name.starts_with("recovered_realm-20171122-093015-"), "{name}");
     assert_eq!(name.len(), "recovered_realm-20171122-093015-".len() + 8);
-    assert_eq!(reset.backup_file().parent().unwrap(), ground.recovered());
+    assert_eq!(reset.backup_file().parent().unwrap(), recovered(&ground));
     drop(instance);
 }
 
 #[test]
 fn manual_execute_client_reset() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let (instances, synced) = (ground.start(), ground.synced());
     let instance = with_row(&instances, &synced);
     let reset = instances.require_reset(&synced, NOW).unwrap();
@@ -134,7 +72,7 @@ fn manual_execute_client_reset() {
 /// Downloading again needs a session, which is not here yet; the file to download into is.
 #[test]
 fn client_reset_manual_trigger_allow_session_to_restart() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let (instances, synced) = (ground.start(), ground.synced());
     with_row(&instances, &synced).close().unwrap();
     let reset = instances.require_reset(&synced, NOW).unwrap();
@@ -153,7 +91,7 @@ fn client_reset_manual_trigger_allow_session_to_restart() {
 
 #[test]
 fn session_exposes_url_user_and_configuration() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let user = User::new("user", "http://objectserver.realm.io/auth").unwrap();
     let url = "realm://objectserver.realm.io/~/default";
     let synced = Configuration::sync_builder(&ground.app, &user, url).unwrap().build().unwrap();
@@ -169,7 +107,7 @@ fn session_exposes_url_user_and_configuration() {
 
 #[test]
 fn a_reset_that_was_not_executed_is_at_the_next_start_and_once() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let (instances, synced) = (ground.start(), ground.synced());
     drop(with_row(&instances, &synced));
     let reset = instances.require_reset(&synced, NOW).unwrap();
@@ -196,9 +134,9 @@ fn a_reset_that_was_not_executed_is_at_the_next_start_and_once() {
 
 #[test]
 fn use_client_reset_encrypted() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let instances = ground.start();
-    let synced = ground.builder().encryption_key(&[7; 64]).unwrap().build().unwrap();
+    let synced = ground.synced_builder().encryption_key(&[7; 64]).unwrap().build().unwrap();
     drop(with_row(&instances, &synced));
     let reset = instances.require_reset(&synced, NOW).unwrap();
     assert!(reset.execute().unwrap());
@@ -223,7 +161,7 @@ fn use_client_reset_encrypted() {
 
 #[test]
 fn a_backup_is_read_and_never_written_or_deleted() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let (instances, synced) = (ground.start(), ground.synced());
     drop(with_row(&instances, &synced));
     let reset = instances.require_reset(&synced, NOW).unwrap();
@@ -241,7 +179,7 @@ fn a_backup_is_read_and_never_written_or_deleted() {
 
 #[test]
 fn a_deletion_is_recorded_and_executed_without_a_backup() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let (instances, synced) = (ground.start(), ground.synced());
     drop(with_row(&instances, &synced));
     instances.require_deletion(&synced).unwrap();
@@ -249,12 +187,12 @@ fn a_deletion_is_recorded_and_executed_without_a_backup() {
     let instances = ground.start();
     assert_eq!(instances.executed_at_start()[0].outcome, Ok(true));
     assert!(!synced.path().exists());
-    assert!(!ground.recovered().exists());
+    assert!(!recovered(&ground).exists());
 }
 
 #[test]
 fn a_later_action_replaces_the_one_before() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let (instances, synced) = (ground.start(), ground.synced());
     drop(with_row(&instances, &synced));
     let first = instances.require_reset(&synced, NOW).unwrap();
@@ -266,7 +204,7 @@ fn a_later_action_replaces_the_one_before() {
 
 #[test]
 fn a_file_that_is_not_there_is_done_without_a_backup() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let (instances, synced) = (ground.start(), ground.synced());
     let reset = instances.require_reset(&synced, NOW).unwrap();
     assert!(!reset.execute().unwrap());
@@ -280,14 +218,14 @@ fn reset_with_target(
     let (instances, synced) = (ground.start(), ground.synced());
     drop(with_row(&instances, &synced));
     let reset = instances.require_reset(&synced, NOW).unwrap();
-    std::fs::create_dir_all(ground.recovered()).unwrap();
+    std::fs::create_dir_all(recovered(ground)).unwrap();
     std::fs::write(reset.backup_file(), bytes(synced.path())).unwrap();
     (instances, reset)
 }
 
 #[test]
 fn what_is_in_the_place_of_the_backup_is_not_replaced() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let (instances, reset) = reset_with_target(&ground, |_| b"somebody else's".to_vec());
     let path = reset.backup_file().to_path_buf();
     let exists = Error::File { path, cause: FileErrorCause::Exists };
@@ -302,7 +240,7 @@ fn what_is_in_the_place_of_the_backup_is_not_replaced() {
 
 #[test]
 fn a_backup_that_an_interrupted_attempt_finished_is_taken_for_done() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let (instances, reset) = reset_with_target(&ground, |path| std::fs::read(path).unwrap());
     assert!(reset.execute().unwrap());
     assert!(!reset.original_file().exists());
@@ -311,7 +249,7 @@ fn a_backup_that_an_interrupted_attempt_finished_is_taken_for_done() {
 
 #[test]
 fn a_file_that_somebody_has_open_is_left_and_done_later() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let (instances, synced) = (ground.start(), ground.synced());
     drop(with_row(&instances, &synced));
     let reset = instances.require_reset(&synced, NOW).unwrap();
@@ -327,7 +265,7 @@ fn a_file_that_somebody_has_open_is_left_and_done_later() {
 
 #[test]
 fn only_synced_files_that_are_open_have_a_session_to_reset() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let instances = ground.start();
     let local = Configuration::builder(&ground.app).build().unwrap();
     for outcome in [
@@ -343,7 +281,7 @@ fn only_synced_files_that_are_open_have_a_session_to_reset() {
 
 #[test]
 fn an_app_without_actions_has_no_record() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let instances = ground.start();
     let local = Configuration::builder(&ground.app).build().unwrap();
     drop(instances.open(&local).unwrap());
@@ -355,7 +293,7 @@ fn an_app_without_actions_has_no_record() {
 
 #[test]
 fn a_file_of_an_older_generation_is_moved_aside_and_reported() {
-    let ground = Ground::new();
+    let ground = Ground::new(string_only());
     let (instances, synced) = (ground.start(), ground.synced());
     let mut bytes = vec![0; 4096];
     bytes[16..20].copy_from_slice(b"T-DB");
@@ -366,7 +304,7 @@ fn a_file_of_an_older_generation_is_moved_aside_and_reported() {
         panic!("{error}")
     };
     assert_eq!(path, synced.path());
-    assert_eq!(moved_to.parent().unwrap(), ground.recovered());
+    assert_eq!(moved_to.parent().unwrap(), recovered(&ground));
     assert!(moved_to.file_name().unwrap().to_str().unwrap().starts_with("synced-realm-"));
     assert_eq!(std::fs::read(&moved_to).unwrap(), bytes);
     assert!(!synced.path().exists() && instances.global_count(&synced) == 0);

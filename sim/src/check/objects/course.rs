@@ -1,0 +1,43 @@
+//! The one driver of the checks of objects: the operations of a plan, one after the other, on a
+//! bench.
+
+use super::bench::Bench;
+use crate::check::compare::Stop;
+use crate::check::rig::unexpected;
+use crate::check::world::World;
+use crate::check::{Plan, Probe, Twin, Violation};
+use fastness_models::Op;
+
+/// What a check does with a [`Bench`], and what it remembers meanwhile.
+pub(in crate::check) trait Course: Sized {
+    /// The promise that is broken where the database refuses without a reason.
+    const INVARIANT: &'static str;
+
+    /// Begins, with a database whose classes hold no objects.
+    fn begin(bench: &mut Bench<'_>) -> Result<Self, Stop>;
+
+    /// Runs one operation.
+    fn act(&mut self, bench: &mut Bench<'_>, op: Op) -> Result<(), Stop>;
+
+    /// Ends, after the last operation.
+    fn end(self, _bench: &mut Bench<'_>) -> Result<(), Stop> {
+        Ok(())
+    }
+}
+
+/// Runs a plan: the body of a check.
+pub(in crate::check) fn run<C: Course>(
+    plan: &Plan,
+    twin: Twin,
+    probe: &mut Probe,
+) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let stopped = |stop| unexpected(stop, C::INVARIANT);
+    let mut bench = Bench::create(&world, probe).map_err(stopped)?;
+    let mut course = C::begin(&mut bench).map_err(stopped)?;
+    for (step, op) in plan.ops.iter().enumerate() {
+        bench.probe.line(|| format!("{step:4} {op}"));
+        course.act(&mut bench, *op).map_err(|stop| stopped(stop).at(step))?;
+    }
+    course.end(&mut bench).map_err(stopped)
+}
