@@ -58,22 +58,21 @@ impl Progress {
                 if board.elapsed >= *next {
                     *next = board.elapsed + LINES_EVERY;
                     let head = format!("{:>4} s\n", board.elapsed.as_secs());
-                    let rows = rows(board);
-                    let lines: String = rows.iter().map(|row| row.line() + "\n").collect();
-                    say(&(head + &lines));
+                    let lines = lines(&rows(board));
+                    say(&(head + &lines.join("\n") + "\n"));
                 }
             }
             Form::Bars { all, time, checks } => {
                 time.set_position(board.elapsed.as_secs());
-                let rows = rows(board);
-                while checks.len() < rows.len() {
+                let lines = lines(&rows(board));
+                while checks.len() < lines.len() {
                     let bar = all.add(ProgressBar::new_spinner());
                     let style = ProgressStyle::with_template("{msg}");
                     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
                     checks.push(bar);
                 }
-                for (bar, row) in checks.iter().zip(&rows) {
-                    bar.set_message(row.line());
+                for (bar, line) in checks.iter().zip(lines) {
+                    bar.set_message(line);
                 }
             }
         }
@@ -124,6 +123,12 @@ fn rows(board: &Board) -> Vec<Row> {
     rows
 }
 
+/// Returns a line for each row, with the columns below each other.
+fn lines(rows: &[Row]) -> Vec<String> {
+    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
+    rows.iter().map(|row| row.line(width)).collect()
+}
+
 impl Row {
     fn of(pair: Pair, tally: &Tally, findings: usize) -> Self {
         let hit = |mark: &&&str| tally.probe.marks.contains_key(**mark);
@@ -145,7 +150,7 @@ impl Row {
         self.findings += other.findings;
     }
 
-    fn line(&self) -> String {
+    fn line(&self, width: usize) -> String {
         let millis = u64::try_from(self.busy.as_millis()).unwrap_or(u64::MAX).max(1);
         let speed = self.operations.saturating_mul(1000) / millis;
         let findings = match self.findings {
@@ -153,12 +158,34 @@ impl Row {
             count => format!("  FINDINGS {count}"),
         };
         format!(
-            "  {:<11} {:>9} plans {:>10} ops/s  marks {:>2}/{:<2}{findings}",
+            "  {:<width$} {:>9} plans {:>10} ops/s  marks {:>2}/{:<2}{findings}",
             self.name,
             thousands(self.plans),
             thousands(speed),
             self.marks.0,
             self.marks.1,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_below_each_other_however_long_a_name_is() {
+        let row = |name| Row {
+            name,
+            plans: 12_345,
+            operations: 678,
+            busy: Duration::from_secs(1),
+            marks: (3, 20),
+            findings: 0,
+        };
+        let [short, long] = [row("pins"), row("as-long-as-no-name-is")];
+        let shown = lines(&[short, long]);
+        let places: Vec<_> = shown.iter().map(|line| line.find(" plans")).collect();
+        assert!(places[0].is_some() && places[0] == places[1], "{shown:?}");
+        assert_eq!(shown[0].len(), shown[1].len());
     }
 }
