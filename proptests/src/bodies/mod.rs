@@ -40,6 +40,13 @@ pub const BODIES: &[Body] = &[
     Body { name: "nonces", run: nonces },
     Body { name: "pins", run: pins },
     Body { name: "compaction", run: compaction },
+    Body { name: "unsynced", run: unsynced },
+    Body { name: "objects", run: objects },
+    Body { name: "schema", run: schema },
+    Body { name: "queries", run: queries },
+    Body { name: "instances", run: instances },
+    Body { name: "file_actions", run: file_actions },
+    Body { name: "observers", run: observers },
     Body { name: "auth", run: auth },
     Body { name: "auth_users", run: auth_users },
     Body { name: "server", run: server },
@@ -53,47 +60,47 @@ fn twins(bytes: &[u8], plain: fn(&[u8]), encrypted: fn(&[u8])) {
     }
 }
 
-/// The store does what its model does.
-pub fn store(bytes: &[u8]) {
-    twins(bytes, check::store, check::store_encrypted);
+macro_rules! plans {
+    ($($(#[$doc:meta])* $name:ident => $encrypted:ident;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(bytes: &[u8]) {
+            twins(bytes, check::$name, check::$encrypted);
+        }
+    )*};
 }
 
-/// A crash lands on a commit, and an acknowledged commit survives.
-pub fn crash(bytes: &[u8]) {
-    twins(bytes, check::crash, check::crash_encrypted);
-}
-
-/// A failing call fails what asked for it, and nothing else.
-pub fn io_errors(bytes: &[u8]) {
-    twins(bytes, check::io_errors, check::io_errors_encrypted);
-}
-
-/// Damage is detected or harmless.
-pub fn damage(bytes: &[u8]) {
-    twins(bytes, check::damage, check::damage_encrypted);
-}
-
-/// Who holds old copies of the file cannot mix them.
-pub fn adversary(bytes: &[u8]) {
-    twins(bytes, check::adversary, check::adversary_encrypted);
-}
-
-/// No key and nonce seal two contents.
-pub fn nonces(bytes: &[u8]) {
-    twins(bytes, check::nonces, check::nonces_encrypted);
-}
-
-/// A snapshot never changes, whatever is committed and reused.
-pub fn pins(bytes: &[u8]) {
-    twins(bytes, check::pins, check::pins_encrypted);
-}
-
-/// Compaction and copies keep the content, also when they are interrupted.
-pub fn compaction(bytes: &[u8]) {
-    twins(bytes, check::compaction, check::compaction_encrypted);
-}
-
-/// Users, sessions and accounts are as their models say, whatever network, clocks and crashes do.
-pub fn auth_users(bytes: &[u8]) {
-    twins(bytes, check::auth_users, check::auth_users_encrypted);
+plans! {
+    /// The store does what its model does.
+    store => store_encrypted;
+    /// A crash lands on a commit, and an acknowledged commit survives.
+    crash => crash_encrypted;
+    /// A failing call fails what asked for it, and nothing else.
+    io_errors => io_errors_encrypted;
+    /// Damage is detected or harmless.
+    damage => damage_encrypted;
+    /// Who holds old copies of the file cannot mix them.
+    adversary => adversary_encrypted;
+    /// No key and nonce seal two contents.
+    nonces => nonces_encrypted;
+    /// A snapshot never changes, whatever is committed and reused.
+    pins => pins_encrypted;
+    /// Compaction and copies keep the content, also when they are interrupted.
+    compaction => compaction_encrypted;
+    /// Commits that need not be durable are lost from the end only.
+    unsynced => unsynced_encrypted;
+    /// Users, sessions and accounts are as their models say, whatever network, clocks and crashes
+    /// do.
+    auth_users => auth_users_encrypted;
+    /// Objects, links and lists are as their model says, across crashes.
+    objects => objects_encrypted;
+    /// Classes change as their model says, also when a migration is interrupted.
+    schema => schema_encrypted;
+    /// A query answers the same whichever way it finds the objects.
+    queries => queries_encrypted;
+    /// Who has which file open is as the model says.
+    instances => instances_encrypted;
+    /// What is recorded to be done to a file is done once.
+    file_actions => file_actions_encrypted;
+    /// Observers are told what the commits changed, and nothing else.
+    observers => observers_encrypted;
 }

@@ -241,6 +241,7 @@ bodies! {
     "nonces" => nonces, nonces_encrypted;
     "pins" => pins, pins_encrypted;
     "compaction" => compaction, compaction_encrypted;
+    "unsynced" => unsynced, unsynced_encrypted;
     "auth" => auth_users, auth_users_encrypted;
     "objects" => objects, objects_encrypted;
     "schema" => schema, schema_encrypted;
