@@ -1,7 +1,7 @@
 //! Core's `conc`, made of loom's primitives: the same names, explored instead of executed.
 
 pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering};
-pub(crate) use std::sync::Arc;
+pub(crate) use std::sync::{Arc, Weak};
 
 /// Once is enough to explore both outcomes.
 pub(crate) const YIELDS: usize = 1;
@@ -22,6 +22,10 @@ impl<T> Mutex<T> {
 
     pub(crate) fn lock(&self) -> Guard<'_, T> {
         self.0.lock().unwrap()
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
+        self.0.try_lock().ok()
     }
 }
 

@@ -15,6 +15,9 @@ mod marks;
 #[path = "../../core/src/codec.rs"]
 #[expect(dead_code, reason = "core's; the models use a part")]
 mod codec;
+#[path = "../../core/src/fault.rs"]
+#[expect(dead_code, unreachable_pub, reason = "core's; nothing is planted here")]
+mod fault;
 #[path = "../../core/src/space/mod.rs"]
 #[expect(dead_code, reason = "core's; the models use a part")]
 mod space;
@@ -31,6 +34,8 @@ mod core_durable;
 #[path = "../../core/src/txn/pins.rs"]
 #[expect(dead_code, reason = "core's; the models use a part")]
 mod core_pins;
+#[path = "../../core/src/object/queues.rs"]
+mod core_queues;
 #[path = "../../core/src/txn/turn.rs"]
 mod core_turn;
 
@@ -47,6 +52,7 @@ mod core_instance {
 
 mod durable;
 mod instances;
+mod observers;
 mod pins;
 mod turn;
 mod two_openers;

@@ -1,24 +1,28 @@
 //! Which check catches which planted fault, and how fast:
-//! `cargo run --release -p fastness-sim --features faults --example planted -- [SECONDS [CHECK
-//! [PREFIX]]]`: how long for each, one check only, and the faults whose ids begin so.
+//! `cargo run --release -p fastness-sim --features faults --example planted -- [SECONDS [WORD...]]`:
+//! how long for each, and names of checks and beginnings of the ids of faults; without, all of them.
 #![expect(clippy::print_stdout, reason = "a measuring program")]
 
 use fastness::fault::{Fault, plant, reached};
-use fastness_sim::check::{CHECKS, Check, Probe, Twin};
+use fastness_sim::check::{CHECKS, Check, Probe, Twin, by_name};
 use std::time::{Duration, Instant};
 
 fn main() {
     let mut words = std::env::args().skip(1);
     let seconds = words.next().and_then(|word| word.parse().ok()).unwrap_or(2);
-    let (check, prefix) = (words.next(), words.next().unwrap_or_default());
-    let checks = || CHECKS.iter().filter(|held| check.as_deref().is_none_or(|it| it == held.name));
+    let (names, ids): (Vec<_>, Vec<_>) = words.partition(|word| by_name(word).is_some());
+    let is_asked = |check: &&Check| names.is_empty() || names.iter().any(|it| it == check.name);
+    let checks = || CHECKS.iter().filter(is_asked);
+    let is_wanted = |fault: &&Fault| {
+        ids.is_empty() || ids.iter().any(|beginning| fault.id().starts_with(beginning))
+    };
     for check in checks() {
         let mut seen = Probe::default();
         let caught = attack(check, Duration::from_secs(seconds), &mut seen);
         let missed = check.marks.iter().filter(|mark| !seen.marks.contains_key(*mark));
         println!("none: {:<12} {caught}; not met: {:?}", check.name, missed.collect::<Vec<_>>());
     }
-    for fault in Fault::ALL.iter().filter(|fault| fault.id().starts_with(&prefix)) {
+    for fault in Fault::ALL.iter().filter(is_wanted) {
         println!("{}: {}", fault.id(), fault.about());
         for check in checks() {
             plant(Some(*fault));

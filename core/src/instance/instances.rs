@@ -211,6 +211,13 @@ impl Instances {
         self.shared.registry.global_count(configuration.path())
     }
 
+    /// Tells whether somebody has the one lock at this moment; the app's code never runs with it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.shared.registry.is_locked()
+    }
+
     /// Returns how many open handles of the file this thread has.
     #[must_use]
     pub fn local_count(&self, configuration: &Configuration) -> usize {

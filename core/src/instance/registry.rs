@@ -17,6 +17,7 @@
 
 use super::number::{Kind, ThreadNumber};
 use crate::conc::{Arc, Condvar, Guard, Mutex};
+use crate::fault::{self, Fault};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -130,6 +131,9 @@ impl<C: PartialEq, F> Registry<C, F> {
         let mut table = self.unclaimed(path, thread)?;
         if let Some(open) = table.open(path) {
             if *open.configuration != **configuration {
+                if fault::on(Fault::Mv07) {
+                    *open.holders.entry((thread, kind)).or_default() += 1;
+                }
                 return Err(Refused::Configuration(Arc::clone(&open.configuration)).into());
             }
             if open.ready[kind as usize] {
@@ -225,6 +229,11 @@ impl<C, F> Registry<C, F> {
         own.map(|(_, handles)| handles).sum()
     }
 
+    /// Tells whether somebody has the lock at this moment.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.table.try_lock().is_none()
+    }
+
     /// Marks a thread as one that must not wait.
     pub(crate) fn mark_ui(&self, thread: ThreadNumber) {
         self.table.lock().ui.push(thread);
@@ -267,9 +276,13 @@ impl<C, F> Registry<C, F> {
         let unheld = entry.open.take_if(|open| open.holders.is_empty());
         if let Some(open) = unheld {
             // Closing writes; the claim keeps openers waiting until the file is closed.
-            drop(table);
-            drop(open);
-            table = self.table.lock();
+            if fault::on(Fault::Mv09) {
+                drop(open);
+            } else {
+                drop(table);
+                drop(open);
+                table = self.table.lock();
+            }
         }
         if let Some(entry) = table.entries.get_mut(path) {
             entry.claimed = None;

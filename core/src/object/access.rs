@@ -9,6 +9,7 @@ use super::key::after;
 use super::value::{ObjectKey, Value};
 use super::view::View;
 use crate::error::Result;
+use crate::fault::{self, Fault};
 use std::fmt;
 
 /// How a query finds the objects it looks at.
@@ -116,7 +117,10 @@ fn key_bounds(how: Comparison, value: &Value<'_>) -> Option<Bounds> {
 /// Returns the keys of an index at which objects may meet a comparison. Those at the value itself
 /// are among them: long texts are not told apart.
 fn index_bounds(how: Comparison, value: &Value<'_>) -> Option<Bounds> {
-    let at = value_prefix(value);
+    let at = match value {
+        Value::Null if fault::on(Fault::Bt05) => value_prefix(&"".into()),
+        _ => value_prefix(value),
+    };
     let least = vec![*at.first()?];
     Some(match how {
         Comparison::Equal => Bounds::beginning_with(at),

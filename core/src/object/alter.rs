@@ -9,6 +9,7 @@ use super::transaction::Transaction;
 use super::value::Value;
 use crate::conc::Arc;
 use crate::error::{ObjectError, Result};
+use crate::fault::{self, Fault};
 use crate::schema::{Class, Property, PropertyType, Scalar};
 
 impl Transaction {
@@ -145,7 +146,8 @@ impl Transaction {
         let mut table = Table::clone(self.catalog.table(class)?);
         let column = table.column(property)?;
         let (number, kind) = (column.number, column.kind().clone());
-        let renamed = like(&column.property, name, kind)?;
+        let renamed = like(&column.property, name, kind.clone())?;
+        let renamed = if fault::on(Fault::Sc03) { without_key(&renamed, kind)? } else { renamed };
         table.free_name(name)?;
         self.note_alter();
         table.change(number, |column| column.property = renamed);

@@ -68,7 +68,7 @@ impl ListMut<'_> {
     pub fn insert<'v>(&mut self, index: usize, value: impl Into<Value<'v>>) -> Result<ElementId> {
         let value = value.into().into_owned();
         self.txn.check_value((&self.table, &self.column), &value)?;
-        let mut elements = self.elements()?;
+        let mut elements = self.held()?;
         within(index, elements.len() + 1, elements.len())?;
         elements.insert(index, new_element(&value));
         self.check_room(&elements)?;
@@ -95,7 +95,7 @@ impl ListMut<'_> {
     /// # Errors
     /// As [`ListMut::insert`].
     pub fn push<'v>(&mut self, value: impl Into<Value<'v>>) -> Result<ElementId> {
-        let len = self.len()?;
+        let len = self.held()?.len();
         self.insert(len, value)
     }
 
@@ -106,7 +106,7 @@ impl ListMut<'_> {
     pub fn set<'v>(&mut self, index: usize, value: impl Into<Value<'v>>) -> Result<()> {
         let value = value.into().into_owned();
         self.txn.check_value((&self.table, &self.column), &value)?;
-        let mut elements = self.elements()?;
+        let mut elements = self.held()?;
         within(index, elements.len(), elements.len())?;
         let held = std::mem::replace(&mut elements[index].value, value.clone());
         if held.is_same(&value) {
@@ -124,7 +124,7 @@ impl ListMut<'_> {
     /// # Errors
     /// [`ObjectError::OutOfBounds`].
     pub fn remove(&mut self, index: usize) -> Result<Element> {
-        let mut elements = self.elements()?;
+        let mut elements = self.held()?;
         within(index, elements.len(), elements.len())?;
         let removed = elements.remove(index);
         let element = removed.id;
@@ -139,7 +139,7 @@ impl ListMut<'_> {
     /// # Errors
     /// [`ObjectError::OutOfBounds`].
     pub fn move_to(&mut self, from: usize, to: usize) -> Result<()> {
-        let mut elements = self.elements()?;
+        let mut elements = self.held()?;
         within(from, elements.len(), elements.len())?;
         within(to, elements.len(), elements.len())?;
         if from == to {
@@ -159,7 +159,7 @@ impl ListMut<'_> {
     /// # Errors
     /// If a page cannot be read or is damaged.
     pub fn clear(&mut self) -> Result<()> {
-        let elements = self.elements()?;
+        let elements = self.held()?;
         if elements.is_empty() {
             return Ok(());
         }
@@ -176,8 +176,8 @@ impl ListMut<'_> {
 
     /// Makes these the values of the elements. Elements that are alike at the beginning and at the
     /// end stay; those in between are removed, and new ones inserted. The values were checked.
-    pub(super) fn assign(self, values: &[Value<'_>]) -> Result<()> {
-        let held = self.elements()?;
+    pub(super) fn assign(mut self, values: &[Value<'_>]) -> Result<()> {
+        let held = self.held()?;
         let same = |(one, two): &(&Element, &Value<'_>)| one.value.is_same(two);
         let head = held.iter().zip(values).take_while(same).count();
         let (old, new) = (&held[head..], &values[head..]);
@@ -240,6 +240,12 @@ impl ListMut<'_> {
             }
             Ok(())
         })
+    }
+
+    /// Reads the list, to change it.
+    fn held(&mut self) -> Result<Vec<Element>> {
+        let elements = self.elements();
+        self.txn.noted(elements)
     }
 
     fn check_room(&self, elements: &[Element]) -> Result<()> {

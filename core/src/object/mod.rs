@@ -41,6 +41,7 @@ mod observe;
 mod opening;
 mod operation;
 mod query;
+mod queues;
 mod rebuild;
 mod record;
 mod transaction;

@@ -3,18 +3,16 @@
 //! - W2 An observer is told every commit after the one it began with that changed objects: in
 //!   order, none left out and none twice.
 //!
-//! What a commit changed is put into the queue of every observer while the writer has its turn, so
-//! in order, and is taken out once the commit can be seen. An observer that begins waits until all
-//! commits can be seen whose writers did not know of it.
+//! How that holds whoever commits meanwhile: `queues`.
 //!
 //! Specification: docs/objects.md#observers. Check: `sim::check::observers`.
 
 use super::changes::Changes;
 use super::database::{Database, Shared, Snapshot};
-use crate::conc::{Arc, Mutex, Weak};
+use super::queues::Queue;
+use crate::conc::Arc;
 use crate::error::{Error, Result};
 use crate::unit::CommitId;
-use std::collections::VecDeque;
 
 /// Told what commits changed, on the thread that asks. It keeps the database open.
 ///
@@ -22,36 +20,9 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub struct Observer {
     shared: Arc<Shared>,
-    queue: Arc<Queue>,
+    queue: Arc<Queue<Changes>>,
     /// The commit that it began with.
     from: CommitId,
-}
-
-type Queue = Mutex<VecDeque<Arc<Changes>>>;
-
-/// The queues of all observers.
-#[derive(Debug, Default)]
-pub(super) struct Observers {
-    queues: Mutex<Vec<Weak<Queue>>>,
-}
-
-impl Observers {
-    /// Tells whether anybody observes.
-    pub(super) fn any(&self) -> bool {
-        let mut queues = self.queues.lock();
-        queues.retain(|queue| queue.strong_count() > 0);
-        !queues.is_empty()
-    }
-
-    /// Puts what a commit changed into every queue. The writer has its turn, so this is in order.
-    pub(super) fn tell(&self, changes: Changes) {
-        let changes = Arc::new(changes);
-        // What is dropped here last is dropped outside of the lock.
-        let queues: Vec<_> = self.queues.lock().iter().filter_map(Weak::upgrade).collect();
-        for queue in queues {
-            queue.lock().push_back(Arc::clone(&changes));
-        }
-    }
 }
 
 impl Database {
@@ -61,14 +32,13 @@ impl Database {
     /// # Errors
     /// As [`crate::Store::sync`]; if the catalog cannot be read or is damaged.
     pub fn observe(&self) -> Result<(Snapshot, Observer)> {
-        let queue = Arc::new(Queue::default());
-        self.shared.observers.queues.lock().push(Arc::downgrade(&queue));
-        match self.shared.store.sync() {
-            // Where nobody writes there is nobody to wait for.
-            Ok(_) | Err(Error::ReadOnly { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        let snapshot = self.snapshot()?;
+        let (queue, snapshot) = self.shared.observers.begin(|| {
+            match self.shared.store.sync() {
+                // Where nobody writes there is nobody to wait for.
+                Ok(_) | Err(Error::ReadOnly { .. }) => self.snapshot(),
+                Err(error) => Err(error),
+            }
+        })?;
         let (shared, from) = (Arc::clone(&self.shared), snapshot.commit());
         Ok((snapshot, Observer { shared, queue, from }))
     }
@@ -80,13 +50,8 @@ impl Observer {
     #[must_use]
     pub fn next_changes(&self) -> Option<Arc<Changes>> {
         let seen = self.shared.store.snapshot().commit();
-        let mut queue = self.queue.lock();
-        while let Some(changes) = queue.front() {
-            if changes.commit > seen {
-                return None;
-            }
-            let changes = queue.pop_front()?;
-            if changes.commit > self.from {
+        while let Some((commit, changes)) = self.queue.take(seen) {
+            if commit > self.from {
                 return Some(changes);
             }
         }

@@ -11,6 +11,7 @@ use super::operation::Listener;
 use super::transaction::Transaction;
 use crate::conc::Arc;
 use crate::error::Result;
+use crate::fault::{self, Fault};
 use crate::schema::{
     Action, Change, Class, Difference, Opening, Property, Schema, SchemaMode, Stored, decide,
     require_classes, require_match,
@@ -151,18 +152,33 @@ pub(super) fn bring_about(database: &Database, wanted: &Wanted<'_>) -> Result<()
         Result::Ok(actions)
     };
     // Mostly there is nothing to do, and no need to wait for writers.
-    if decide(&seen)?.is_empty() || wanted.only_reads() {
+    let is_done = decide(&seen)?.is_empty() && !fault::on(Fault::Cf05);
+    if is_done || wanted.only_reads() {
         return Ok(());
     }
     // Another writer may have changed the classes since; now nobody can.
     let (txn, older) = database.write_from()?;
     let actions = decide(&older)?;
-    if actions.is_empty() {
+    if actions.is_empty() && !fault::on(Fault::Cf05) {
         return Ok(());
     }
+    let (txn, older) = match fault::on(Fault::Sc05) {
+        true => version_first((database, txn), *version)?,
+        false => (txn, older),
+    };
     let mut steps = Steps { txn, older, wanted, schema, keys: Vec::new() };
     actions.into_iter().try_for_each(|action| steps.act(action))?;
     steps.txn.commit().map(drop)
+}
+
+/// What [`Fault::Sc05`] does.
+fn version_first(
+    (database, mut txn): (&Database, Transaction),
+    version: u64,
+) -> Result<(Transaction, Snapshot)> {
+    txn.set_version(version);
+    txn.commit()?;
+    database.write_from()
 }
 
 /// A file on its way to what is wanted.

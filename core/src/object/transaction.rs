@@ -16,6 +16,7 @@ use super::view::{Object, Objects, View, check_type, read_key, type_error};
 use crate::codec::Reader;
 use crate::conc::Arc;
 use crate::error::{Error, ObjectError, Result};
+use crate::fault::{self, Fault};
 use crate::schema::PropertyType;
 #[cfg(doc)]
 use crate::schema::SchemaError;
@@ -73,7 +74,7 @@ impl Transaction {
         let Self { shared, txn, catalog, .. } = self;
         let commit = txn.commit_and(|commit| {
             if !changes.is_empty() {
-                shared.observers.tell(Changes { commit, ..changes });
+                shared.observers.tell(commit, Changes { commit, ..changes });
             }
         })?;
         shared.keep(catalog);
@@ -116,7 +117,7 @@ impl Transaction {
         if let Some(next) = self.next {
             self.txn.tree(&schema_tree())?.insert(NEXT, &next.to_le_bytes())?;
         }
-        if self.catalog == self.base {
+        if self.catalog == self.base && !fault::on(Fault::Cf05) {
             return Ok(());
         }
         self.catalog.schema()?;
@@ -199,7 +200,8 @@ impl Transaction {
     ) -> Result<(ObjectId, bool)> {
         let table = Arc::clone(self.catalog.table(class)?);
         let key = read_key(&table, &key.into())?;
-        if self.txn.tree(&table.trees.objects)?.get(&key.to_bytes())?.is_some() {
+        let held = self.txn.tree(&table.trees.objects)?.get(&key.to_bytes());
+        if self.noted(held)?.is_some() {
             return Ok((ObjectId { class: table.id, key }, false));
         }
         Ok((self.change(|txn| txn.create_at(&table, key))?, true))
@@ -234,7 +236,9 @@ impl Transaction {
         }
         let key = id.key.to_bytes();
         let record = self.record(&table, id)?;
-        let held = self.view().read_value((&table, column), (&key, &record))?.into_owned();
+        let held = self.view().read_value((&table, column), (&key, &record));
+        let held = held.map(Value::into_owned);
+        let held = self.noted(held)?;
         if held.is_same(&value) {
             return Ok(());
         }
@@ -266,7 +270,9 @@ impl Transaction {
         }
         let key = id.key.to_bytes();
         let record = self.record(&table, id)?;
-        let Value::Int(held) = self.view().read_value((&table, column), (&key, &record))? else {
+        let held = self.view().read_value((&table, column), (&key, &record));
+        let held = held.map(Value::into_owned);
+        let Value::Int(held) = self.noted(held)? else {
             return Err(self.view().malformed());
         };
         let sum = held.wrapping_add(by);
@@ -302,9 +308,11 @@ impl Transaction {
     /// [`ObjectError::ClassUnknown`].
     pub fn delete_all(&mut self, class: &str) -> Result<u64> {
         let table = Arc::clone(self.catalog.table(class)?);
-        let objects = self.view().of_table(&table).iter()?;
-        let ids = objects.map(|object| object.map(|object| object.id()));
-        let ids = ids.collect::<Result<Vec<_>>>()?;
+        let objects = self.view().of_table(&table).iter();
+        let ids = objects.and_then(|objects| {
+            objects.map(|object| object.map(|object| object.id())).collect::<Result<Vec<_>>>()
+        });
+        let ids = self.noted(ids)?;
         for id in &ids {
             self.delete(id)?;
         }
@@ -320,6 +328,14 @@ impl Transaction {
         let outcome = body(self)?;
         self.failed = false;
         Ok(outcome)
+    }
+
+    /// Notes that an operation failed before it changed anything, unless it was just refused.
+    pub(super) fn noted<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        let refused = |error: &Error| matches!(error, Error::Object(_) | Error::Schema(_));
+        let failed = outcome.as_ref().is_err_and(|error| !refused(error));
+        self.failed |= failed && !fault::on(Fault::Fs08);
+        outcome
     }
 
     /// Takes a number that nothing in the file has had.
@@ -349,25 +365,26 @@ impl Transaction {
     }
 
     /// Returns the record of an object.
-    pub(super) fn record(&self, table: &Table, id: &ObjectId) -> Result<Bytes> {
+    pub(super) fn record(&mut self, table: &Table, id: &ObjectId) -> Result<Bytes> {
         let tree = Source::Txn(&self.txn).tree(&table.trees.objects);
-        tree.get(&id.key.to_bytes())?.ok_or_else(|| gone(table, &id.key))
+        let record = tree.get(&id.key.to_bytes());
+        self.noted(record)?.ok_or_else(|| gone(table, &id.key))
     }
 
     /// Checks that a property can hold a value, and that what it links to is there.
     pub(super) fn check_value(
-        &self,
+        &mut self,
         (table, column): (&Table, &Column),
         value: &Value<'_>,
     ) -> Result<()> {
         check_type(table, column, value)?;
         let Value::Link(to) = value else { return Ok(()) };
-        let target = self.catalog.table_numbered(to.class)?;
+        let target = Arc::clone(self.catalog.table_numbered(to.class)?);
         if column.target() != Some(&target.name) {
             let names = (column.kind().to_string(), format!("a link to {}", target.name));
             return Err(type_error(table, column, names));
         }
-        self.record(target, to).map(drop)
+        self.record(&target, to).map(drop)
     }
 
     /// Puts another value in the place of the one that a property has.

@@ -64,7 +64,7 @@ impl Transaction {
     }
 
     /// Checks everything for which setting a property can be refused.
-    fn check_all(&self, table: &Table, properties: &[(&str, Content<'_>)]) -> Result<()> {
+    fn check_all(&mut self, table: &Table, properties: &[(&str, Content<'_>)]) -> Result<()> {
         for (name, content) in properties {
             let column = table.column(name)?;
             match (content, column.place) {

@@ -191,8 +191,10 @@ fn the_table_of_outcomes_is_what_happens() {
 #[test]
 fn the_tests_of_the_original_are_where_the_documents_say() {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let documents =
-        [include_str!("../../../docs/instances.md"), include_str!("../../../docs/configuration.md")];
+    let documents = [
+        include_str!("../../../docs/instances.md"),
+        include_str!("../../../docs/configuration.md"),
+    ];
     for document in documents {
         let (_, table) = document.split_once("## Tests of the original\n").unwrap();
         let rows =

@@ -5,7 +5,7 @@
 //! before, or as if it had not been asked for.
 
 use super::notes::{broken, notes, read};
-use super::promises::{A1, R1, R2, R3, R4};
+use super::promises::{A1, O1, R1, R2, R3, R4};
 use super::world::World;
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, Fault, Fork, Injection, SimFs};
@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub(super) const CHECK: Check = Check {
     name: "file-actions",
     about: "backups and deletions of files, under crashes and errors at every step",
-    invariants: &[R1, R2, R3, R4, A1],
+    invariants: &[R1, R2, R3, R4, O1, A1],
     marks: &[
         "backed up at once",
         "backed up to another file system",
@@ -116,6 +116,16 @@ impl<'w> Ground<'w> {
 
     fn start(&self, fs: &SimFs) -> Result<Instances, Error> {
         Instances::start(&self.app, self.world.options_without_key(fs))
+    }
+
+    /// Returns what opens a backup: built anew each time, it is the same.
+    fn backup(&self, target: &Path) -> Result<Configuration, Violation> {
+        let [one, other] = [(); 2].map(|()| self.files[0].recovery_of(target));
+        if one != other || one.stable_hash() != other.stable_hash() || one == self.files[0] {
+            let text = format!("what opens {} is not itself", target.display());
+            return Err(Violation::new(O1.id, text));
+        }
+        Ok(one)
     }
 
     fn number(&self, path: &Path) -> Option<usize> {
@@ -435,7 +445,7 @@ impl Run<'_> {
                 None if !there => {}
                 Some(Backup::Foreign) if disk.len(target) == Some(12) => {}
                 Some(Backup::Of(notes)) if there => {
-                    let backup = self.ground.files[0].recovery_of(target);
+                    let backup = self.ground.backup(target)?;
                     self.holds(instances, &backup, notes)?;
                 }
                 expected => {

@@ -260,16 +260,16 @@ const fn edits(kind: Kind) -> bool {
     matches!(kind, Kind::Insert | Kind::Remove | Kind::Clear | Kind::Fill | Kind::Prune)
 }
 
-fn injection(op: Op) -> Injection {
+pub(super) fn injection(op: Op) -> Injection {
     let fault = Fault::ALL[usize::from(op.a) % Fault::ALL.len()];
     Injection { fault, after: u32::from(op.b % 24), lasting: op.c & 1 == 1 }
 }
 
-fn is_poisoned(store: &Store) -> bool {
+pub(super) fn is_poisoned(store: &Store) -> bool {
     matches!(store.write(), Err(Error::Poisoned { .. }))
 }
 
-const fn commit_mark(poisoned: bool) -> &'static str {
+pub(super) const fn commit_mark(poisoned: bool) -> &'static str {
     match poisoned {
         true => "commit failed and the store was poisoned",
         false => "commit failed and the store went on",
@@ -277,7 +277,7 @@ const fn commit_mark(poisoned: bool) -> &'static str {
 }
 
 /// A failed sync or slot leaves the disk unknown; a failed page does not.
-fn judge_commit(
+pub(super) fn judge_commit(
     (failure, lasting): (Option<Failure>, bool),
     poisoned: bool,
 ) -> Result<(), Violation> {

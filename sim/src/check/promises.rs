@@ -96,6 +96,10 @@ pub(super) const M6: Invariant = promise(
     "What an opening does to the schema happens whole or not at all; migration and initial data \
      run once.",
 );
+pub(super) const O1: Invariant = promise(
+    "O1",
+    "Two configurations are equal exactly when no field differs, and equal ones hash alike.",
+);
 pub(super) const Q1: Invariant =
     promise("Q1", "A query answers the same whichever way it finds the objects it looks at.");
 pub(super) const Q2: Invariant = promise(

@@ -50,6 +50,8 @@ pub(super) const CHECK: Check = Check {
             (Kind::Commit, 5),
             (Kind::Abort, 1),
             (Kind::Reopen, 1),
+            (Kind::Inject, 1),
+            (Kind::Heal, 1),
         ],
         ops_min: 60,
         ops_max: 160,

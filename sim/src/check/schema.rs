@@ -4,10 +4,10 @@ use super::compare::Stop;
 use super::objects::bench::Bench;
 use super::objects::course::{self, Course};
 use super::objects::{bridge, compare};
-use super::promises::{B1, B2, B4, C2, C8, M6};
+use super::promises::{B1, B2, B4, C2, C8, C11, C13, M6};
 use super::world::file;
 use super::{Check, Recipe, Violation};
-use crate::fs::Disk;
+use crate::fs::{Disk, Fault, Injection, SimFs};
 use crate::rng::Rng;
 use fastness::object::{Database, Transaction, Wanted};
 use fastness::schema::{Class, SchemaMode};
@@ -19,11 +19,13 @@ use std::cell::Cell;
 
 /// Changes of one migration, at most.
 const CHANGES_MAX: u8 = 6;
+/// No later call of an opening is made to fail.
+const CALLS_MAX: u32 = 60;
 
 pub(super) const CHECK: Check = Check {
     name: "schema",
     about: "classes that change under their objects, and migrations that crash at every call",
-    invariants: &[M6, B1, B2, B4, C2, C8],
+    invariants: &[M6, B1, B2, B4, C2, C8, C11, C13],
     marks: &[
         "a primary key chosen for objects that are there",
         "a primary key given up",
@@ -35,6 +37,9 @@ pub(super) const CHECK: Check = Check {
         "migration crashed and ran again",
         "migration crashed when it was done",
         "file emptied",
+        "migrated beside an open database",
+        "migration met a disk that fails",
+        "operation of a transaction failed",
     ],
     recipe: Recipe {
         mix: &[
@@ -52,6 +57,8 @@ pub(super) const CHECK: Check = Check {
             (Kind::Reopen, 1),
             (Kind::Kill, 1),
             (Kind::PowerLoss, 1),
+            (Kind::Inject, 2),
+            (Kind::Heal, 1),
         ],
         ops_min: 30,
         ops_max: 120,
@@ -162,8 +169,11 @@ struct Migration {
 }
 
 impl Migration {
-    /// Opens the file of a machine with what is wanted.
-    fn open(&self, bench: &Bench<'_>, fs: &crate::fs::SimFs) -> Result<Database, Error> {
+    /// Opens, by `body`, with what is wanted.
+    fn open_by(
+        &self,
+        body: impl FnOnce(&Wanted<'_>) -> Result<Database, Error>,
+    ) -> Result<Database, Error> {
         let run = |migration: &mut fastness::object::Migration<'_>| {
             self.runs.set(self.runs.get() + 1);
             for change in &self.changes {
@@ -176,8 +186,17 @@ impl Migration {
         };
         let schema = bridge::schema(&self.after)?;
         let version = self.after.version.unwrap_or_default();
-        let wanted = Wanted::schema(schema, version).mode(self.mode).migration(&run);
-        Database::open(&bench.world.options(fs), file(), &wanted)
+        body(&Wanted::schema(schema, version).mode(self.mode).migration(&run))
+    }
+
+    /// Opens the file of a machine.
+    fn open(&self, bench: &Bench<'_>, fs: &SimFs) -> Result<Database, Error> {
+        self.open_by(|wanted| Database::open(&bench.world.options(fs), file(), wanted))
+    }
+
+    /// Tells whether the app's part of it fails.
+    fn is_refused(&self) -> bool {
+        self.fails && self.mode == SchemaMode::Manual
     }
 }
 
@@ -210,10 +229,21 @@ fn migrate(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
     bench.commit()?;
     let before = bench.committed.clone();
     let migration = plan(bench, op);
-    bench.close();
+    let is_beside = op.c.is_multiple_of(2);
+    let store = bench.database().store().clone();
+    if !is_beside {
+        bench.close();
+    }
+    let disk = bench.fs.disk();
     drop(bench.fs.take_forks());
-    let opened = migration.open(bench, &bench.fs.clone());
-    let fails = migration.fails && migration.mode == SchemaMode::Manual;
+    let opened = match is_beside {
+        true => migration.open_by(|wanted| Database::over(store, wanted)),
+        false => {
+            drop(store);
+            migration.open(bench, &bench.fs.clone())
+        }
+    };
+    let fails = migration.is_refused();
     match &opened {
         Ok(_) if !fails => bench.committed = migration.after.clone(),
         Err(Error::Object(_)) if fails => {
@@ -229,9 +259,18 @@ fn migrate(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
         bench.probe.mark("file emptied");
     }
     let forks = bench.fs.take_forks();
-    bench.open()?;
+    if is_beside {
+        // Whoever has the file open sees what was done to it.
+        bench.look_all()?;
+        bench.probe.mark("migrated beside an open database");
+    } else {
+        bench.open()?;
+    }
     let states = [before, bench.committed.clone()];
     let mut rng = Rng::new(bench.world.rng(Rng::next));
+    if rng.one_in(4) {
+        interrupt(bench, &migration, (disk, &states))?;
+    }
     for fork in forks {
         let disk = if rng.one_in(4) { fork.disk } else { fork.disk.power_loss(&mut rng) };
         let landed = bench.recover(disk.clone(), &states)?;
@@ -240,6 +279,42 @@ fn migrate(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
         }
     }
     bench.probe.count(op.kind.name(), 1);
+    Ok(())
+}
+
+/// Opens the file on a disk that fails at one call or from there on, and again on one that does
+/// not.
+fn interrupt(
+    bench: &mut Bench<'_>,
+    migration: &Migration,
+    (disk, states): (Disk, &[State; 2]),
+) -> Result<(), Stop> {
+    let mut rng = Rng::new(bench.world.rng(Rng::next));
+    let fault = [Fault::NoSpace, Fault::Io, Fault::SyncIo][rng.below(3)];
+    let lasting = rng.one_in(2);
+    let mut after = 0;
+    while after < CALLS_MAX {
+        let fs = bench.world.boot(disk.clone());
+        fs.inject(Injection { fault, after, lasting });
+        let opened = migration.open(bench, &fs).map(drop);
+        let failed = fs.heal().is_some();
+        let possible = match opened {
+            Ok(()) => &states[1..],
+            Err(Error::Object(_)) if migration.is_refused() => &states[..1],
+            Err(_) if failed => &states[..],
+            Err(error) => {
+                let text = format!("opening fails without a cause: {error}");
+                return Err(Violation::new(C11.id, text).into());
+            }
+        };
+        let disk = if rng.one_in(2) { fs.disk() } else { fs.disk().power_loss(&mut rng) };
+        bench.recover(disk, possible)?;
+        if !failed {
+            return Ok(());
+        }
+        bench.probe.mark("migration met a disk that fails");
+        after += 1 + u32::from(rng.byte() % 6);
+    }
     Ok(())
 }
 

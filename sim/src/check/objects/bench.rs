@@ -2,18 +2,17 @@
 
 use super::{bridge, compare};
 use crate::check::compare::Stop;
-use crate::check::promises::{B1, B3, C2, C6, C9};
+use crate::check::promises::{B1, B3, C6};
 use crate::check::rig::verify;
 use crate::check::world::{World, file};
 use crate::check::{Probe, Violation};
-use crate::fs::{Disk, Fork, SimFs};
-use crate::rng::Rng;
+use crate::fs::{Disk, SimFs};
 use fastness::Error;
 use fastness::object::{Database, Operation, Snapshot, Transaction, View, Wanted};
 use fastness_models::object_domain::ObjectDomain;
 use fastness_models::objects::{Id, ListEdit, Refusal, State, Value};
 use fastness_models::{Kind, Op};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Snapshots that are held at most.
 const SNAPSHOTS_MAX: usize = 3;
@@ -25,11 +24,11 @@ pub(in crate::check) struct Bench<'w> {
     pub(in crate::check) domain: ObjectDomain,
     pub(in crate::check) committed: State,
     pub(in crate::check) fs: SimFs,
-    working: Option<State>,
-    snapshots: Vec<(Snapshot, State)>,
+    pub(super) working: Option<State>,
+    pub(super) snapshots: Vec<(Snapshot, State)>,
     deleted: Vec<Id>,
-    txn: Option<Transaction>,
-    database: Option<Database>,
+    pub(super) txn: Option<Transaction>,
+    pub(super) database: Option<Database>,
     /// What a listener heard of each commit, if there is one.
     pub(in crate::check) heard: Option<Heard>,
 }
@@ -126,7 +125,7 @@ impl<'w> Bench<'w> {
             }
             Kind::Reopen => {
                 self.commit()?;
-                self.reopen()?;
+                self.reopen(op)?;
             }
             Kind::Compact => {
                 self.commit()?;
@@ -355,65 +354,6 @@ impl<'w> Bench<'w> {
         Ok(())
     }
 
-    /// Commits, and crashes at every call of that.
-    pub(in crate::check) fn commit(&mut self) -> Result<(), Stop> {
-        let Some(txn) = self.txn.take() else { return Ok(()) };
-        let working = self.working.take().unwrap_or_default();
-        drop(self.fs.take_forks());
-        txn.commit()?;
-        let before = std::mem::replace(&mut self.committed, working);
-        let forks = self.fs.take_forks();
-        let states = [before, self.committed.clone()];
-        let mut rng = Rng::new(self.world.rng(Rng::next));
-        for Fork { disk, .. } in forks {
-            let disk = if rng.one_in(4) { disk } else { disk.power_loss(&mut rng) };
-            let landed = self.recover(disk, &states)?;
-            if states[0] != states[1] {
-                self.probe.mark(match landed {
-                    0 => "crash in a commit: before it",
-                    _ => "crash in a commit: after it",
-                });
-            }
-        }
-        // Acknowledged, so nothing else can be there.
-        let disk = self.fs.disk().power_loss(&mut rng);
-        self.recover(disk, &states[1..])?;
-        Ok(())
-    }
-
-    /// Opens a file after a crash on another machine, and tells which state it holds.
-    pub(in crate::check) fn recover(
-        &mut self,
-        disk: Disk,
-        states: &[State],
-    ) -> Result<usize, Stop> {
-        let fs = self.world.boot(disk);
-        let options = self.world.options(&fs);
-        let database = Database::open(&options, file(), &Wanted::anything())?;
-        self.probe.crash("in a commit");
-        let snapshot = database.snapshot()?;
-        let mut texts = Vec::new();
-        for (index, state) in states.iter().enumerate() {
-            match compare::all(&snapshot.view(), state) {
-                Ok(reads) => {
-                    self.probe.count(Kind::LookAll.name(), reads);
-                    return Ok(index);
-                }
-                Err(Stop::Broken(violation)) => texts.push(violation.to_string()),
-                Err(Stop::Refused(error)) => return Err(error.into()),
-            }
-        }
-        Err(Violation::new(C2.id, texts.join("; or: ")).into())
-    }
-
-    pub(in crate::check) fn abort(&mut self) {
-        if self.working.as_ref().is_some_and(|held| held.numbers > self.committed.numbers) {
-            self.probe.mark("aborted after taking numbers");
-        }
-        self.txn = None;
-        self.working = None;
-    }
-
     fn take_snapshot(&mut self) -> Result<(), Stop> {
         if self.snapshots.len() < SNAPSHOTS_MAX {
             self.snapshots.push((self.database().snapshot()?, self.committed.clone()));
@@ -434,50 +374,5 @@ impl<'w> Bench<'w> {
             self.probe.mark("read a snapshot of an older commit");
         }
         Ok(())
-    }
-
-    /// Drops every handle.
-    pub(in crate::check) fn close(&mut self) {
-        self.abort();
-        self.snapshots.clear();
-        self.database = None;
-    }
-
-    /// Opens the file without wanting anything.
-    pub(in crate::check) fn open(&mut self) -> Result<(), Stop> {
-        let options = self.world.options(&self.fs);
-        let mut wanted = Wanted::anything();
-        if let Some(heard) = self.heard.clone() {
-            wanted = wanted.listener(Arc::new(move |operations, _| {
-                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-                heard.push(operations.to_vec());
-                Ok(())
-            }));
-        }
-        self.database = Some(Database::open(&options, file(), &wanted)?);
-        self.look_all()
-    }
-
-    fn reopen(&mut self) -> Result<(), Stop> {
-        self.close();
-        self.open()?;
-        if let Some(recovery) = self.database().store().recovery() {
-            return Err(Violation::new(C9.id, format!("closed, opened with {recovery:?}")).into());
-        }
-        Ok(())
-    }
-
-    fn crash(&mut self, kind: Kind) -> Result<(), Stop> {
-        let mut disk = self.fs.disk();
-        if kind == Kind::PowerLoss {
-            let mut rng = Rng::new(self.world.rng(Rng::next));
-            disk = disk.power_loss(&mut rng);
-        }
-        self.fs.fall_silent();
-        self.close();
-        self.fs = self.world.boot(disk);
-        self.fs.record();
-        self.probe.crash("between calls");
-        self.open()
     }
 }

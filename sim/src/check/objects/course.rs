@@ -2,6 +2,7 @@
 //! bench.
 
 use super::bench::Bench;
+use super::storm::Storm;
 use crate::check::compare::Stop;
 use crate::check::rig::unexpected;
 use crate::check::world::World;
@@ -12,6 +13,8 @@ use fastness_models::Op;
 pub(in crate::check) trait Course: Sized {
     /// The promise that is broken where the database refuses without a reason.
     const INVARIANT: &'static str;
+    /// Whether the disk may fail meanwhile.
+    const FAILS: bool = true;
 
     /// Begins, with a database whose classes hold no objects.
     fn begin(bench: &mut Bench<'_>) -> Result<Self, Stop>;
@@ -34,10 +37,16 @@ pub(in crate::check) fn run<C: Course>(
     let world = World::new(plan, twin);
     let stopped = |stop| unexpected(stop, C::INVARIANT);
     let mut bench = Bench::create(&world, probe).map_err(stopped)?;
+    let mut storm = Storm::default();
     let mut course = C::begin(&mut bench).map_err(stopped)?;
     for (step, op) in plan.ops.iter().enumerate() {
         bench.probe.line(|| format!("{step:4} {op}"));
-        course.act(&mut bench, *op).map_err(|stop| stopped(stop).at(step))?;
+        let outcome = match C::FAILS {
+            true => storm.step(&mut bench, *op, |bench| course.act(bench, *op)),
+            false => course.act(&mut bench, *op),
+        };
+        outcome.map_err(|stop| stopped(stop).at(step))?;
     }
+    storm.calm(&mut bench).map_err(stopped)?;
     course.end(&mut bench).map_err(stopped)
 }

@@ -4,9 +4,11 @@ pub(super) mod bench;
 pub(super) mod bridge;
 pub(super) mod compare;
 pub(super) mod course;
+mod life;
+mod storm;
 
 use super::compare::Stop;
-use super::promises::{B1, B2, B3, B4, B5, C2, D4};
+use super::promises::{B1, B2, B3, B4, B5, C2, C3, C5, C8, C9, C11, C12, C13, D4};
 use super::{Check, Recipe};
 use bench::Bench;
 use course::Course;
@@ -15,7 +17,7 @@ use fastness_models::{Kind, Op};
 pub(super) const CHECK: Check = Check {
     name: "objects",
     about: "objects, links and lists against their model, with crashes in every commit",
-    invariants: &[B1, B2, B3, B4, B5, C2, D4],
+    invariants: &[B1, B2, B3, B4, B5, C2, C3, C5, C8, C9, C11, C12, C13, D4],
     marks: &[
         "a refused operation, and the transaction went on",
         "deleted an object that was linked to",
@@ -27,6 +29,15 @@ pub(super) const CHECK: Check = Check {
         "crash in a commit: after it",
         "read a snapshot of an older commit",
         "aborted after taking numbers",
+        "opened with the classes it has",
+        "operation of a transaction failed",
+        "commit failed and the store went on",
+        "commit failed and the store was poisoned",
+        "failed commit was there after all",
+        "failed commit was not there",
+        "power loss after a failure",
+        "closing failed",
+        "short read or write made good",
     ],
     recipe: Recipe {
         mix: &[
@@ -49,6 +60,8 @@ pub(super) const CHECK: Check = Check {
             (Kind::Compact, 1),
             (Kind::Kill, 1),
             (Kind::PowerLoss, 1),
+            (Kind::Inject, 3),
+            (Kind::Heal, 1),
         ],
         ops_min: 40,
         ops_max: 160,

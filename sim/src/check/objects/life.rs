@@ -1,0 +1,179 @@
+//! Committing, closing, opening, crashing.
+
+use super::bench::Bench;
+use super::{bridge, compare};
+use crate::check::Violation;
+use crate::check::compare::Stop;
+use crate::check::promises::{C2, C8, C9};
+use crate::check::rig::unexpected;
+use crate::check::world::file;
+use crate::fs::{Disk, Fork};
+use crate::rng::Rng;
+use fastness::Error;
+use fastness::object::{Database, Wanted};
+use fastness_models::objects::State;
+use fastness_models::{Kind, Op};
+use std::sync::{Arc, PoisonError};
+
+impl Bench<'_> {
+    /// Commits, and crashes at every call of that.
+    pub(in crate::check) fn commit(&mut self) -> Result<(), Stop> {
+        let Some(txn) = self.txn.take() else { return Ok(()) };
+        let working = self.working.take().unwrap_or_default();
+        drop(self.fs.take_forks());
+        txn.commit()?;
+        let before = std::mem::replace(&mut self.committed, working);
+        let forks = self.fs.take_forks();
+        let states = [before, self.committed.clone()];
+        let mut rng = Rng::new(self.world.rng(Rng::next));
+        for Fork { disk, .. } in forks {
+            let disk = if rng.one_in(4) { disk } else { disk.power_loss(&mut rng) };
+            let landed = self.recover(disk, &states)?;
+            if states[0] != states[1] {
+                self.probe.mark(match landed {
+                    0 => "crash in a commit: before it",
+                    _ => "crash in a commit: after it",
+                });
+            }
+        }
+        // Acknowledged, so nothing else can be there.
+        let disk = self.fs.disk().power_loss(&mut rng);
+        self.recover(disk, &states[1..])?;
+        Ok(())
+    }
+
+    /// Opens a file after a crash on another machine, and tells which state it holds.
+    pub(in crate::check) fn recover(
+        &mut self,
+        disk: Disk,
+        states: &[State],
+    ) -> Result<usize, Violation> {
+        let fs = self.world.boot(disk);
+        let options = self.world.options(&fs);
+        let database = Database::open(&options, file(), &Wanted::anything());
+        let database = database.map_err(|error| unexpected(error.into(), C8.id))?;
+        self.probe.crash("in a commit");
+        self.holds(&database, states, C2.id)
+    }
+
+    /// Tells which of the states a database holds.
+    fn holds(
+        &mut self,
+        database: &Database,
+        states: &[State],
+        invariant: &'static str,
+    ) -> Result<usize, Violation> {
+        let mut texts = Vec::new();
+        for (index, state) in states.iter().enumerate() {
+            let snapshot = database.snapshot().map_err(Stop::from);
+            match snapshot.and_then(|snapshot| compare::all(&snapshot.view(), state)) {
+                Ok(reads) => {
+                    self.probe.count(Kind::LookAll.name(), reads);
+                    return Ok(index);
+                }
+                Err(stop) => texts.push(unexpected(stop, invariant).to_string()),
+            }
+        }
+        Err(Violation::new(invariant, texts.join("; or: ")))
+    }
+
+    /// Opens the file, which must hold one of the states, and tells which.
+    pub(in crate::check) fn open_among(
+        &mut self,
+        states: &[State],
+        invariant: &'static str,
+    ) -> Result<usize, Violation> {
+        let opened = self.open_as(self.wanted());
+        opened.map_err(|error| unexpected(error.into(), invariant))?;
+        let database = self.database().clone();
+        let landed = self.holds(&database, states, invariant)?;
+        self.committed.clone_from(&states[landed]);
+        Ok(landed)
+    }
+
+    /// Commits a transaction in which an operation failed.
+    pub(in crate::check) fn commit_what_failed(&mut self) -> Result<(), Error> {
+        self.txn.take().map_or(Ok(()), |txn| txn.commit().map(drop))
+    }
+
+    pub(in crate::check) fn abort(&mut self) {
+        if self.working.as_ref().is_some_and(|held| held.numbers > self.committed.numbers) {
+            self.probe.mark("aborted after taking numbers");
+        }
+        self.txn = None;
+        self.working = None;
+    }
+
+    /// Drops every handle.
+    pub(in crate::check) fn close(&mut self) {
+        self.abort();
+        self.snapshots.clear();
+        self.database = None;
+    }
+
+    /// Opens the file without wanting anything.
+    pub(in crate::check) fn open(&mut self) -> Result<(), Stop> {
+        self.open_as(self.wanted())?;
+        self.look_all()
+    }
+
+    /// What any file has, with the listener.
+    fn wanted(&self) -> Wanted<'static> {
+        self.listened(Wanted::anything())
+    }
+
+    fn listened<'a>(&self, wanted: Wanted<'a>) -> Wanted<'a> {
+        let Some(heard) = self.heard.clone() else { return wanted };
+        wanted.listener(Arc::new(move |operations, _| {
+            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.push(operations.to_vec());
+            Ok(())
+        }))
+    }
+
+    fn open_as(&mut self, wanted: Wanted<'_>) -> Result<(), Error> {
+        let options = self.world.options(&self.fs);
+        self.database = Some(Database::open(&options, file(), &wanted)?);
+        Ok(())
+    }
+
+    /// Closes the file and opens it, now and then with the classes that it has: neither writes.
+    pub(super) fn reopen(&mut self, op: Op) -> Result<(), Stop> {
+        let commit = self.database().snapshot()?.commit();
+        self.close();
+        if let Some(version) = self.committed.version.filter(|_| op.a.is_multiple_of(2)) {
+            let schema = bridge::schema(&self.committed).map_err(|e| compare::mistake(&e))?;
+            self.open_as(self.listened(Wanted::schema(schema, version)))?;
+            self.look_all()?;
+            self.probe.mark("opened with the classes it has");
+        } else {
+            self.open()?;
+        }
+        let (found, recovery) =
+            (self.database().snapshot()?.commit(), self.database().store().recovery());
+        if recovery.is_some() || found != commit {
+            let text = format!("closed at commit {commit}, opened at {found} with {recovery:?}");
+            return Err(Violation::new(C9.id, text).into());
+        }
+        Ok(())
+    }
+
+    /// Goes on with another disk, as after a crash; the handles of the dead process write nowhere.
+    pub(in crate::check) fn crash_to(&mut self, disk: Disk) {
+        self.fs.fall_silent();
+        self.close();
+        self.fs = self.world.boot(disk);
+        self.fs.record();
+    }
+
+    pub(super) fn crash(&mut self, kind: Kind) -> Result<(), Stop> {
+        let mut disk = self.fs.disk();
+        if kind == Kind::PowerLoss {
+            let mut rng = Rng::new(self.world.rng(Rng::next));
+            disk = disk.power_loss(&mut rng);
+        }
+        self.crash_to(disk);
+        self.probe.crash("between calls");
+        self.open()
+    }
+}

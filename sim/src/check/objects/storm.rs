@@ -1,0 +1,170 @@
+//! Objects on a disk that fails now and then: what is refused has its cause, what was committed
+//! stays, and a transaction in which an operation failed is never committed.
+
+use super::bench::Bench;
+use crate::check::Violation;
+use crate::check::compare::Stop;
+use crate::check::io_errors::{commit_mark, injection, is_poisoned, judge_commit};
+use crate::check::promises::{C2, C3, C5, C11, C12, C13};
+use crate::fs::{Failure, Fault, Injection};
+use fastness::Error;
+use fastness_models::objects::State;
+use fastness_models::{Kind, Op};
+
+/// What fails, and what may have become of a commit since.
+#[derive(Default)]
+pub(in crate::check) struct Storm {
+    injected: Option<Injection>,
+    /// What a commit that failed and poisoned the store would have made the state.
+    uncertain: Option<State>,
+}
+
+impl Storm {
+    /// Runs one operation, by `act`, while the disk may fail.
+    pub(in crate::check) fn step(
+        &mut self,
+        bench: &mut Bench<'_>,
+        op: Op,
+        act: impl FnOnce(&mut Bench<'_>) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        match op.kind {
+            Kind::Heal => return self.calm(bench),
+            Kind::Inject => {
+                self.calm(bench)?;
+                if op.c & 4 == 0 {
+                    // Nothing is in memory yet, so that operations have to read.
+                    bench.act(Op::new(Kind::Reopen, [0; 3]))?;
+                }
+                self.injected = Some(injection(op));
+                bench.fs.inject(injection(op));
+                return Ok(());
+            }
+            // The slot that could not be written is torn, and verification says so.
+            Kind::Verify if self.uncertain.is_some() => return Ok(()),
+            Kind::Reopen | Kind::Kill | Kind::PowerLoss | Kind::Migrate => self.calm(bench)?,
+            _ => {}
+        }
+        let (before, after) = (bench.committed.clone(), bench.seen().clone());
+        match act(bench) {
+            Ok(()) if self.uncertain.is_some() && bench.committed != before => {
+                Err(Violation::new(C3.id, "acknowledged by a poisoned store").into())
+            }
+            Err(Stop::Refused(error)) => self.endure(bench, op, (&error, after)),
+            outcome => outcome,
+        }
+    }
+
+    /// An operation failed: it must have a cause, and what is committed must still be there.
+    fn endure(
+        &mut self,
+        bench: &mut Bench<'_>,
+        op: Op,
+        (error, after): (&Error, State),
+    ) -> Result<(), Stop> {
+        let failure = bench.fs.failed();
+        self.blame(error, failure)?;
+        bench.probe.line(|| format!("     {error}"));
+        if bench.is_writing() && edits(op.kind) {
+            let outcome = bench.commit_what_failed();
+            if outcome != Err(Error::TransactionFailed) {
+                let text = format!("an operation failed, then committing gives {outcome:?}");
+                return Err(Violation::new(C13.id, text).into());
+            }
+            bench.probe.mark("operation of a transaction failed");
+        }
+        bench.abort();
+        let poisoned = is_poisoned(bench.database().store());
+        if op.kind == Kind::Commit && self.uncertain.is_none() {
+            judge_commit((failure, self.is_lasting()), poisoned)?;
+            bench.probe.mark(commit_mark(poisoned));
+        }
+        if poisoned && self.uncertain.is_none() {
+            self.uncertain = Some(after);
+        }
+        self.read_back(bench)
+    }
+
+    fn is_lasting(&self) -> bool {
+        self.injected.is_some_and(|injection| injection.lasting)
+    }
+
+    /// Every refusal has its cause: a call that failed, or what an earlier one left.
+    fn blame(&self, error: &Error, failure: Option<Failure>) -> Result<(), Violation> {
+        let excused = match error {
+            Error::Poisoned { .. } => self.uncertain.is_some(),
+            _ => failure.is_some(),
+        };
+        if !excused {
+            return Err(Violation::new(C11.id, format!("refused without a cause: {error}")));
+        }
+        if self.injected.is_some_and(|injection| injection.fault == Fault::Short) {
+            return Err(Violation::new(C12.id, format!("a short read or write: {error}")));
+        }
+        Ok(())
+    }
+
+    /// What was committed is read as before, at least when the failing has ended.
+    fn read_back(&self, bench: &mut Bench<'_>) -> Result<(), Stop> {
+        match bench.look_all() {
+            Err(Stop::Broken(violation)) => {
+                Err(Violation { invariant: C11.id, ..violation }.into())
+            }
+            Err(Stop::Refused(error)) if !self.is_lasting() => {
+                let text = format!("a single failure, and then: {error}");
+                Err(Violation::new(C11.id, text).into())
+            }
+            Ok(()) | Err(Stop::Refused(_)) => Ok(()),
+        }
+    }
+
+    /// Ends the failing; opens anew if the store is poisoned, and now and then if it is not.
+    pub(in crate::check) fn calm(&mut self, bench: &mut Bench<'_>) -> Result<(), Stop> {
+        let Some(injection) = self.injected.take() else { return Ok(()) };
+        let how = bench.world.rng(|rng| rng.below(4));
+        if how == 3 {
+            bench.close();
+            bench.probe.mark("closing failed");
+        }
+        if bench.fs.heal().is_some() && injection.fault == Fault::Short {
+            bench.probe.mark("short read or write made good");
+        }
+        let states = match self.uncertain.take() {
+            None if how == 0 => return Ok(()),
+            None => vec![bench.committed.clone()],
+            Some(after) => vec![bench.committed.clone(), after],
+        };
+        if how == 1 {
+            let disk = bench.fs.disk();
+            let disk = bench.world.rng(|rng| disk.power_loss(rng));
+            bench.crash_to(disk);
+            bench.probe.mark("power loss after a failure");
+        } else {
+            bench.close();
+        }
+        let landed = bench.open_among(&states, C2.id)?;
+        if states.len() > 1 {
+            let marks = ["failed commit was not there", "failed commit was there after all"];
+            bench.probe.mark(marks[landed]);
+            // What was seen then is there after a power loss, although nothing was written.
+            let disk = bench.fs.disk();
+            let disk = bench.world.rng(|rng| disk.power_loss(rng));
+            bench.crash_to(disk);
+            bench.open_among(&states[landed..=landed], C5.id)?;
+        }
+        Ok(())
+    }
+}
+
+const fn edits(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Create
+            | Kind::Upsert
+            | Kind::Set
+            | Kind::Add
+            | Kind::Delete
+            | Kind::ListInsert
+            | Kind::ListEdit
+            | Kind::Alter
+    )
+}
