@@ -75,6 +75,14 @@ pub struct File {
     pub notes: BTreeSet<u8>,
 }
 
+impl File {
+    /// A file that was just made.
+    #[must_use]
+    pub const fn new(key: u8) -> Self {
+        Self { key, version: None, notes: BTreeSet::new() }
+    }
+}
+
 /// A handle, open or closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Handle {
@@ -116,6 +124,11 @@ impl Instances {
         self.files[file].as_ref()
     }
 
+    /// Goes on with what an error of the disk left of a file that nobody holds.
+    pub fn put(&mut self, file: usize, found: Option<File>) {
+        self.files[file] = found;
+    }
+
     /// Returns the number of pairs of thread and kind that hold a file.
     #[must_use]
     pub fn global_count(&self, file: usize) -> usize {
@@ -151,7 +164,7 @@ impl Instances {
         } else if self.files[file].as_ref().is_some_and(|file| file.key != configuration.key) {
             return Err(Refusal::Key);
         }
-        let fresh = File { key: configuration.key, version: None, notes: BTreeSet::new() };
+        let fresh = File::new(configuration.key);
         let mut found = self.files[file].clone().unwrap_or(fresh);
         let ready = self.holders(file).any(|holder| holder.kind == kind);
         let outcome = match kind {
@@ -251,8 +264,7 @@ impl Instances {
         if self.global_count(file) > 0 {
             return Ok(false);
         }
-        let fresh = File { key, version: None, notes: BTreeSet::new() };
-        let found = self.files[file].get_or_insert(fresh);
+        let found = self.files[file].get_or_insert(File::new(key));
         if found.key == key { Ok(true) } else { Err(Refusal::Key) }
     }
 }

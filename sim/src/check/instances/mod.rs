@@ -2,6 +2,8 @@
 //! against the model, `models::instances`. The threads are simulated; who waits for whom is what
 //! loom explores.
 
+mod failing;
+
 use super::notes::{broken, notes, read, told};
 use super::promises::{A1, J1, J2, J3, J4, J5, J6, J7};
 use super::world::World;
@@ -13,12 +15,12 @@ use fastness::{Error, InstanceError};
 use fastness_models::instances::{self as model, Migration, Outcome, Refusal};
 use fastness_models::{Kind, Op};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) const CHECK: Check = Check {
     name: "instances",
-    about: "who has which file open: threads, kinds, configurations, failures, deletion",
+    about: "who has which file open: threads, kinds, configurations, failing disks, deletion",
     invariants: &[J1, J2, J3, J4, J5, J6, J7, A1],
     marks: &[
         "open on two threads",
@@ -43,6 +45,11 @@ pub(super) const CHECK: Check = Check {
         "compaction refused",
         "copied",
         "copy refused",
+        "opening met a disk that fails",
+        "opening failed with the file made and no classes in it",
+        "opening failed with the classes in the file",
+        "deletion met a disk that fails",
+        "compaction met a disk that fails",
     ],
     recipe: Recipe {
         mix: &[
@@ -52,6 +59,7 @@ pub(super) const CHECK: Check = Check {
             (Kind::DeleteFile, 3),
             (Kind::Compact, 2),
             (Kind::Copy, 1),
+            (Kind::Inject, 4),
         ],
         ops_min: 20,
         ops_max: 60,
@@ -96,6 +104,20 @@ impl Current {
     }
 }
 
+/// What the app's code holds: dropped wherever the last that needs the code lets it go.
+struct Gone {
+    instances: Instances,
+    locked: Arc<AtomicBool>,
+}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        if self.instances.is_locked() {
+            self.locked.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// What migrations reach for: the registry that runs them, and the configuration.
 type Reach = Arc<Mutex<Option<(Instances, Configuration)>>>;
 
@@ -108,6 +130,8 @@ struct Run<'a> {
     instances: Instances,
     reach: Reach,
     met: Arc<Mutex<Vec<Error>>>,
+    /// Whether something of the app's was dropped with the lock held.
+    locked: Arc<AtomicBool>,
     handles: Vec<Instance>,
     model: model::Instances,
     /// Which configuration each file was opened by last.
@@ -123,10 +147,23 @@ impl<'a> Run<'a> {
         let options = world.options_without_key(&fs);
         let instances = Instances::start_with(&app, options, Arc::clone(&threads) as _);
         let instances = instances.map_err(broken)?;
-        let (reach, met) = (Reach::default(), Arc::default());
+        let (reach, met, locked) = (Reach::default(), Arc::default(), Arc::default());
         let (handles, model) = (Vec::new(), model::Instances::new(FILES));
         let last = [None; FILES];
-        Ok(Self { world, probe, app, fs, threads, instances, reach, met, handles, model, last })
+        Ok(Self {
+            world,
+            probe,
+            app,
+            fs,
+            threads,
+            instances,
+            reach,
+            met,
+            locked,
+            handles,
+            model,
+            last,
+        })
     }
 
     fn act(&mut self, op: Op) -> Result<(), Violation> {
@@ -139,6 +176,7 @@ impl<'a> Run<'a> {
             (Kind::Copy, Some(handle)) => self.copy(handle, op),
             (Kind::DeleteFile, _) => self.delete(op),
             (Kind::Compact, _) => self.compact(op),
+            (Kind::Inject, _) => self.fail(op),
             _ => Ok(()),
         }
     }
@@ -180,7 +218,10 @@ impl<'a> Run<'a> {
         let name = MIGRATIONS[usize::from(migration.number) % MIGRATIONS.len()];
         let (reach, met) = (Arc::clone(&self.reach), Arc::clone(&self.met));
         let threads = Arc::clone(&self.threads);
+        let gone = Gone { instances: self.instances.clone(), locked: Arc::clone(&self.locked) };
         Hook::migration(name, move |_| {
+            // What the app's code holds goes with it.
+            let _held = &gone;
             let reached = lock(&reach).clone();
             if let Some((instances, configuration)) = reached {
                 let mut met = lock(&met);
@@ -395,6 +436,10 @@ impl<'a> Run<'a> {
 
     /// Counts are the model's, for every file and thread, and so are the files on the disk.
     fn compare(&self) -> Result<(), Violation> {
+        if self.locked.load(Ordering::Relaxed) {
+            let text = "what the app's code holds was dropped with the lock held";
+            return Err(Violation::new(J5.id, text));
+        }
         for file in 0..FILES {
             let configuration = self.build(file, self.configuration(0))?;
             let found = self.instances.global_count(&configuration);

@@ -1,0 +1,127 @@
+//! Instances on a disk that fails: what fails counts nothing and claims nothing, and leaves the
+//! file as it was, or as it was to be, or in one of the states on the way.
+
+use super::{FILES, Run, same};
+use crate::check::Violation;
+use crate::check::notes::{broken, read, told};
+use crate::check::promises::J3;
+use crate::fs::{Fault, Injection};
+use fastness::Error;
+use fastness::config::Configuration;
+use fastness_models::Op;
+use fastness_models::instances::{self as model, File, Kind, Outcome};
+
+/// What is done to a file that nobody has open.
+#[derive(Clone, Copy, Debug)]
+enum Doing {
+    Open(Kind),
+    Delete,
+    Compact,
+}
+
+impl Run<'_> {
+    /// Does something to a file that nobody has open, while a call fails.
+    pub(super) fn fail(&mut self, op: Op) -> Result<(), Violation> {
+        let file = usize::from(op.c) % FILES;
+        if self.model.global_count(file) > 0 {
+            return Ok(());
+        }
+        // Not the one whose migration panics.
+        let wanted = self.configuration(op.b % 7);
+        let configuration = self.build(file, wanted)?;
+        let doing = match op.a % 5 {
+            0 | 1 => Doing::Open(Kind::Typed),
+            2 => Doing::Open(Kind::Dynamic),
+            3 => Doing::Delete,
+            _ => Doing::Compact,
+        };
+        let fault = [Fault::NoSpace, Fault::Io, Fault::SyncIo][usize::from(op.a / 5) % 3];
+        let after = u32::from(op.c / 2) % 40;
+        self.fs.inject(Injection { fault, after, lasting: op.a >= 128 });
+        let outcome = self.attempt(doing, &configuration);
+        let failed = self.fs.heal().is_some();
+        let mut done = self.model.clone();
+        let expected = match doing {
+            Doing::Open(kind) => done.open(file, (0, kind), wanted).inspect(|()| {
+                done.drop_handle(done.handles().len() - 1);
+            }),
+            Doing::Delete => done.delete(file).map(drop),
+            Doing::Compact => done.compact(file, wanted.key).map(drop),
+        };
+        self.probe.line(|| format!("     {doing:?}, file {file}: {outcome:?}"));
+        match outcome {
+            Err(error) if failed && !is(&error, expected) => {
+                self.settle((file, wanted), doing, &done)?;
+            }
+            outcome => {
+                same(J3.id, &told(outcome)?, &expected)?;
+                self.model = done;
+            }
+        }
+        Ok(())
+    }
+
+    fn attempt(&self, doing: Doing, configuration: &Configuration) -> Result<(), Error> {
+        match doing {
+            Doing::Open(Kind::Typed) => self.instances.open(configuration).map(drop),
+            Doing::Open(Kind::Dynamic) => self.instances.open_dynamic(configuration).map(drop),
+            Doing::Delete => self.instances.delete(configuration).map(drop),
+            Doing::Compact => self.instances.compact(configuration).map(drop),
+        }
+    }
+
+    /// Looks what became of a file, and goes on with that.
+    fn settle(
+        &mut self,
+        (file, wanted): (usize, model::Configuration),
+        doing: Doing,
+        done: &model::Instances,
+    ) -> Result<(), Violation> {
+        let before = self.model.file(file).cloned();
+        let made = File::new(wanted.key);
+        let made = before.clone().unwrap_or(made);
+        let key = made.key;
+        let possible = match doing {
+            Doing::Open(_) => vec![before, Some(made), done.file(file).cloned()],
+            Doing::Delete => vec![before, None],
+            Doing::Compact => vec![before, Some(made)],
+        };
+        let found = self.found(file, key)?;
+        let Some(at) = possible.iter().position(|state| *state == found) else {
+            let text = format!("{doing:?} failed and left {found:?}, not one of {possible:?}");
+            return Err(Violation::new(J3.id, text));
+        };
+        self.probe.mark(match (doing, at) {
+            (Doing::Open(_), 0) => "opening met a disk that fails",
+            (Doing::Open(_), 1) => "opening failed with the file made and no classes in it",
+            (Doing::Open(_), _) => "opening failed with the classes in the file",
+            (Doing::Delete, _) => "deletion met a disk that fails",
+            (Doing::Compact, _) => "compaction met a disk that fails",
+        });
+        self.model.put(file, found);
+        Ok(())
+    }
+
+    /// Reads a file, which anybody must be able to open.
+    fn found(&self, file: usize, key: u8) -> Result<Option<File>, Violation> {
+        let dynamic = model::Configuration { key, version: 1, migration: None };
+        let configuration = self.build(file, dynamic)?;
+        if self.fs.disk().len(configuration.path()).is_none() {
+            return Ok(None);
+        }
+        let instance = self.instances.open_dynamic(&configuration);
+        let instance = instance.map_err(|error| {
+            Violation::new(J3.id, format!("after an error of the disk: {error}"))
+        })?;
+        let version = instance.snapshot().map_err(broken)?.view().schema_version();
+        let version = version.and_then(|version| u8::try_from(version).ok());
+        let notes = read(&instance).map_err(broken)?;
+        Ok(Some(File { key, version, notes }))
+    }
+}
+
+/// Tells whether an error is the refusal that was expected whatever the disk does.
+fn is(error: &Error, expected: Outcome<()>) -> bool {
+    let refused = told::<()>(Err(error.clone())).ok().and_then(Result::err);
+    refused.is_some() && refused == expected.err()
+}
