@@ -1,6 +1,6 @@
 //! Which check catches which planted fault, and how fast:
-//! `cargo run --release -p fastness-sim --features faults --example planted -- [SECONDS [WORD...]]`,
-//! how long for each; words are names of checks and beginnings of the ids of faults, else all are.
+//! `cargo run --release -p fastness-sim --features faults --example planted -- [SECONDS [WORD...]]`
+//! takes so long for each; words are names of checks and beginnings of ids, without them all are.
 #![expect(clippy::print_stdout, reason = "a measuring program")]
 
 use fastness::fault::{Fault, plant, reached};
