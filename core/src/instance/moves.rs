@@ -10,7 +10,7 @@ use crate::fault::{self, Fault};
 use crate::txn::Temporary;
 use crate::vfs::{Access, Lock, Opened, VfsFile, open_locked, read_whole, write_whole};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Bytes that are copied or compared at once.
 const PIECE_BYTES: usize = 1 << 18;
@@ -22,7 +22,12 @@ impl Ground {
     /// Deletes a file, and what an interrupted attempt left beside it; tells whether it was there.
     pub(super) fn delete(&self, path: &Path) -> Result<bool> {
         let held = self.hold(path)?;
-        self.remove(path)?;
+        self.remove_leftover(path)?;
+        // Where nothing was, another process may be making a file by now.
+        if held.is_some() {
+            self.remove(path)?;
+        }
+        self.sync_names(path)?;
         Ok(held.is_some())
     }
 
@@ -38,6 +43,7 @@ impl Ground {
         };
         let io = |e: &std::io::Error| Error::io(target, e);
         let vfs = &**self.vfs();
+        self.remove_leftover(path)?;
         if vfs.exists(target).map_err(|e| io(&e))? {
             let copy = vfs.open(target, Access::ReadWrite).map_err(|e| io(&e))?;
             if !are_equal(&*source, &*copy).map_err(|e| io(&e))? {
@@ -46,18 +52,21 @@ impl Ground {
             // It may be in the cache of the system only.
             copy.sync().map_err(|e| io(&e))?;
             self.sync_names(target)?;
+            self.remove(path)?;
         } else {
             match vfs.rename(path, target) {
                 Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
                     self.copy(&*source, target)?;
+                    self.remove(path)?;
                 }
                 outcome => {
+                    // What has the old name from now on is another process's.
                     outcome.map_err(|e| io(&e))?;
                     self.sync_names(target)?;
                 }
             }
         }
-        self.remove(path)?;
+        self.sync_names(path)?;
         Ok(true)
     }
 
@@ -107,19 +116,20 @@ impl Ground {
         }
     }
 
-    /// Removes the file and what grew beside it, durably. Names that are not there are fine.
-    fn remove(&self, path: &Path) -> Result<()> {
-        let vfs = &**self.vfs();
+    /// Removes what an interrupted attempt to make or compact a file left beside it.
+    fn remove_leftover(&self, path: &Path) -> Result<()> {
         let mut beside = OsString::from(path);
         beside.push(".fastness-tmp");
-        for name in [PathBuf::from(beside), path.to_path_buf()] {
-            match vfs.remove(&name) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(_) if fault::on(Fault::Rs05) => {}
-                outcome => outcome.map_err(|e| Error::io(&name, &e))?,
-            }
+        self.remove(Path::new(&beside))
+    }
+
+    /// Removes a name; one that is not there is fine.
+    fn remove(&self, path: &Path) -> Result<()> {
+        match self.vfs().remove(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(_) if fault::on(Fault::Rs05) => Ok(()),
+            outcome => outcome.map_err(|e| Error::io(path, &e)),
         }
-        self.sync_names(path)
     }
 
     fn sync_names(&self, path: &Path) -> Result<()> {
