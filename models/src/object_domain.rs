@@ -162,8 +162,8 @@ impl ObjectDomain {
             0..4 => Alter::AddProperty(class, fresh(), self.new_property(b / 16, c, state)),
             4..6 => Alter::RemoveProperty(class, name),
             6 => Alter::RenameProperty(class, name, fresh()),
-            7 => Alter::SetNullable(class, name, c.is_multiple_of(2)),
-            8 => {
+            7 if b < 128 => Alter::SetNullable(class, name, c.is_multiple_of(2)),
+            7 | 8 => {
                 let key = state.classes.get(&class).and_then(|held| held.key.clone());
                 Alter::SetNullable(class, key.unwrap_or(name), c.is_multiple_of(8))
             }

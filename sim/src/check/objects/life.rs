@@ -158,6 +158,13 @@ impl Bench<'_> {
         Ok(())
     }
 
+    /// Commits, closes the file and opens it, without looking at what it holds.
+    pub(super) fn reopen_unread(&mut self) -> Result<(), Stop> {
+        self.commit()?;
+        self.close();
+        Ok(self.open_as(self.wanted())?)
+    }
+
     /// Goes on with another disk, as after a crash; the handles of the dead process write nowhere.
     pub(in crate::check) fn crash_to(&mut self, disk: Disk) {
         self.fs.fall_silent();

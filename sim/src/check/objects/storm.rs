@@ -33,7 +33,7 @@ impl Storm {
                 self.calm(bench)?;
                 if op.c & 4 == 0 {
                     // Nothing is in memory yet, so that operations have to read.
-                    bench.act(Op::new(Kind::Reopen, [0; 3]))?;
+                    bench.reopen_unread()?;
                 }
                 self.injected = Some(injection(op));
                 bench.fs.inject(injection(op));
