@@ -10,7 +10,7 @@ use super::catalog::{Catalog, Column, Place, Table, schema_tree};
 use super::changes::{Changes, between};
 use super::database::Shared;
 use super::operation::Operation;
-use super::record::{self, value_bytes};
+use super::record::{self, Cell, value_bytes};
 use super::value::{ObjectId, ObjectKey, Value};
 use super::view::{Object, Objects, View, check_type, read_key, type_error};
 use crate::codec::Reader;
@@ -242,16 +242,9 @@ impl Transaction {
         if held.is_same(&value) {
             return Ok(());
         }
-        let value = value.into_owned();
         self.change(|txn| {
             txn.replace((&table, column), (id, &record), (&held, &value))?;
-            let property = property.to_owned();
-            txn.note(&table, &id.key, |target| match (column.kind(), &held, &value) {
-                (PropertyType::Counter, Value::Int(held), Value::Int(value)) => {
-                    Operation::Add { target, property, by: value.wrapping_sub(*held) }
-                }
-                _ => Operation::Set { target, property, value },
-            });
+            txn.note_value((&table, column), &id.key, (&held, &value));
             Ok(())
         })
     }
@@ -397,18 +390,56 @@ impl Transaction {
         let key = id.key.to_bytes();
         let bytes = value_bytes(value);
         self.keep_apart((table, column), &key, (record, &bytes))?;
-        let changes = [(column.number, bytes.cell())];
-        let changed = record::write(table, Some(record), &changes);
+        self.write_record(table, (&key, record), &[(column.number, bytes.cell())])?;
+        self.index_and_link((table, column), &key, (held, value))
+    }
+
+    /// Writes the record of an object anew, with some places changed.
+    pub(super) fn write_record(
+        &mut self,
+        table: &Table,
+        (key, record): (&[u8], &[u8]),
+        changes: &[(u16, Cell<'_>)],
+    ) -> Result<()> {
+        let changed = record::write(table, Some(record), changes);
         let changed = changed.ok_or_else(|| self.view().malformed())?;
-        self.txn.tree(&table.trees.objects)?.insert(&key, &changed)?;
-        self.index((table.id, column), &key, (Some(held), Some(value)))?;
+        self.txn.tree(&table.trees.objects)?.insert(key, &changed)?;
+        Ok(())
+    }
+
+    /// Does to indexes and links what comes of another value in a record.
+    pub(super) fn index_and_link(
+        &mut self,
+        (table, column): (&Table, &Column),
+        key: &[u8],
+        (held, value): (&Value<'_>, &Value<'_>),
+    ) -> Result<()> {
+        self.index((table.id, column), key, (Some(held), Some(value)))?;
         if let Value::Link(to) = held {
-            self.unlink((table.id, column.number), &key, to)?;
+            self.unlink((table.id, column.number), key, to)?;
         }
         if let Value::Link(to) = value {
-            self.link((table.id, column.number), &key, to)?;
+            self.link((table.id, column.number), key, to)?;
         }
         Ok(())
+    }
+
+    /// Notes that a property has another value; of a counter, what was added.
+    pub(super) fn note_value(
+        &mut self,
+        (table, column): (&Table, &Column),
+        key: &ObjectKey,
+        (held, value): (&Value<'_>, &Value<'_>),
+    ) {
+        self.note(table, key, |target| {
+            let property = column.name().to_owned();
+            match (column.kind(), held, value) {
+                (PropertyType::Counter, Value::Int(held), Value::Int(value)) => {
+                    Operation::Add { target, property, by: value.wrapping_sub(*held) }
+                }
+                _ => Operation::Set { target, property, value: value.clone().into_owned() },
+            }
+        });
     }
 }
 

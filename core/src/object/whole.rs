@@ -4,9 +4,10 @@
 //!
 //! Specification: docs/objects.md#typed-objects.
 
-use super::catalog::{Place, Table};
+use super::catalog::{Column, Place, Table};
 use super::list::{Element, check_room};
 use super::lists::{list_too_long, new_element};
+use super::record::value_bytes;
 use super::transaction::Transaction;
 use super::value::{ObjectId, Value};
 use super::view::type_error;
@@ -91,17 +92,55 @@ impl Transaction {
         Ok(())
     }
 
-    /// Sets properties of which it was checked that none is refused.
+    /// Sets properties of which it was checked that none is refused. The record is written once.
     fn set_checked(&mut self, id: &ObjectId, properties: &[(&str, Content<'_>)]) -> Result<()> {
+        let table = Arc::clone(self.catalog.table_numbered(id.class)?);
+        let key = id.key.to_bytes();
+        let record = self.record(&table, id)?;
+        let mut changes: Vec<Change<'_, '_>> = Vec::new();
         for (name, content) in properties {
-            match content {
-                Content::Value(value) => self.set(id, name, value.clone())?,
-                Content::List(values) => self.list(id, name)?.assign(values)?,
+            let Content::Value(value) = content else { continue };
+            let column = table.column(name)?;
+            let held = self.view().read_value((&table, column), (&key, &record))?;
+            if !held.is_same(value) {
+                changes.push((column, held.into_owned(), value));
+            }
+        }
+        if !changes.is_empty() {
+            self.change(|txn| txn.replace_all(&table, (id, &record), &changes))?;
+        }
+        for (name, content) in properties {
+            if let Content::List(values) = content {
+                self.list(id, name)?.assign(values)?;
             }
         }
         Ok(())
     }
+
+    fn replace_all(
+        &mut self,
+        table: &Table,
+        (id, record): (&ObjectId, &[u8]),
+        changes: &[Change<'_, '_>],
+    ) -> Result<()> {
+        let key = id.key.to_bytes();
+        let bytes: Vec<_> = changes.iter().map(|(.., value)| value_bytes(value)).collect();
+        let mut cells = Vec::with_capacity(changes.len());
+        for ((column, ..), bytes) in changes.iter().zip(&bytes) {
+            self.keep_apart((table, column), &key, (record, bytes))?;
+            cells.push((column.number, bytes.cell()));
+        }
+        self.write_record(table, (&key, record), &cells)?;
+        for (column, held, value) in changes {
+            self.index_and_link((table, column), &key, (held, value))?;
+            self.note_value((table, column), &id.key, (held, value));
+        }
+        Ok(())
+    }
 }
+
+/// A property, what it holds, and what it is to hold.
+type Change<'a, 'v> = (&'a Column, Value<'static>, &'a Value<'v>);
 
 impl Content<'_> {
     const fn type_name(&self) -> &'static str {

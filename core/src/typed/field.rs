@@ -29,6 +29,7 @@ use std::ops::{AddAssign, SubAssign};
     label = "cannot be stored",
     note = "a field is i64, bool, String, Vec<u8>, Timestamp, f32 or f64, an Option or a Vec of \
             these, a Counter, an Option<Link<T>> or a Vec<Link<T>>",
+    note = "what is linked to is a struct that derives `Object` itself",
     note = "mark the field `#[object(ignored)]` to leave it out of the file"
 )]
 pub trait Field: Sized {
