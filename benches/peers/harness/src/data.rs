@@ -40,7 +40,7 @@ impl Random {
         usize::try_from(self.next() % (bound as u64)).unwrap_or(0)
     }
 
-    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         for chunk in bytes.chunks_mut(8) {
             let word = self.next().to_le_bytes();

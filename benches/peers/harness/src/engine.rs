@@ -3,6 +3,8 @@
 //! Loops are the engine's own, so that no call through a pointer is measured with each row.
 
 use crate::data::{Change, Key};
+use crate::items::{Ask, Item, Points};
+use std::any::Any;
 use std::path::Path;
 
 /// How anything here fails; the program prints it and stops.
@@ -71,7 +73,31 @@ pub trait Engine: Sync {
     /// # Errors
     /// As the engine says.
     fn open(&self, place: &Place<'_>) -> Result<Box<dyn Db>>;
+
+    /// Opens a store of objects in a directory, creating it if there is none; none if it takes no
+    /// part.
+    ///
+    /// # Errors
+    /// As the engine says.
+    fn open_objects(&self, place: &Place<'_>) -> Result<Option<Box<dyn Objects>>> {
+        let _ = place;
+        Ok(None)
+    }
+
+    /// Opens a store of [`CLASSES`] classes of objects, creating it with one object in each if
+    /// there is none, and reads that of the last class; none if it takes no part. It is closed when
+    /// what is returned is dropped.
+    ///
+    /// # Errors
+    /// As the engine says.
+    fn open_classes(&self, place: &Place<'_>) -> Result<Option<(Sum, Box<dyn Any>)>> {
+        let _ = place;
+        Ok(None)
+    }
 }
+
+/// Classes of objects in a store whose opening is measured, each with the same fields.
+pub const CLASSES: usize = 200;
 
 /// An open store; dropping it closes it.
 pub trait Db: Sync {
@@ -107,4 +133,37 @@ pub trait Session {
     /// # Errors
     /// As the engine says.
     fn scan(&mut self) -> Result<Sum>;
+}
+
+/// An open store of objects; dropping it closes it.
+pub trait Objects {
+    /// Writes objects in one transaction.
+    ///
+    /// # Errors
+    /// As the engine says.
+    fn load(&mut self, items: &[Item]) -> Result<()>;
+
+    /// Reads all fields of objects by their keys, in one snapshot.
+    ///
+    /// # Errors
+    /// As the engine says.
+    fn get(&mut self, ids: &[i64]) -> Result<Sum>;
+
+    /// Adds up the points of all objects that meet a condition on two other fields.
+    ///
+    /// # Errors
+    /// As the engine says.
+    fn filter(&mut self, ask: Ask) -> Result<Sum>;
+
+    /// Adds up the points of the objects of each name, by an index; none if there is no index.
+    ///
+    /// # Errors
+    /// As the engine says.
+    fn look_up(&mut self, names: &[String]) -> Result<Option<Sum>>;
+
+    /// Updates one field of each of these objects in one transaction.
+    ///
+    /// # Errors
+    /// As the engine says.
+    fn update(&mut self, updates: &[Points]) -> Result<()>;
 }

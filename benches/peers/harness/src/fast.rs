@@ -1,8 +1,10 @@
 //! Fastness as an engine, encrypted and plain.
 
 use crate::data::{Change, Key};
-use crate::engine::{Ability, Db, Engine, Place, Result, Session, Snapshots, Sum};
+use crate::engine::{Ability, Db, Engine, Objects, Place, Result, Session, Snapshots, Sum};
+use crate::fast_objects;
 use fastness::{Options, Store};
+use std::any::Any;
 
 /// Fastness.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +40,14 @@ impl Engine for Fastness {
         let options = options(self.encrypted).cache_bytes(place.cache_bytes);
         let store = options.open_or_create(place.dir.join("store.fastness"))?;
         Ok(Box::new(Open { store, synced: place.synced }))
+    }
+
+    fn open_objects(&self, place: &Place<'_>) -> Result<Option<Box<dyn Objects>>> {
+        fast_objects::open(&options(self.encrypted), place).map(Some)
+    }
+
+    fn open_classes(&self, place: &Place<'_>) -> Result<Option<(Sum, Box<dyn Any>)>> {
+        fast_objects::open_classes(&options(self.encrypted), place).map(Some)
     }
 }
 

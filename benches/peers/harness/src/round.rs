@@ -8,6 +8,7 @@ use crate::data::Data;
 use crate::disk::{Floor, bytes_on_disk};
 use crate::engine::{Ability, Engine, Result, Snapshots, Sum};
 use crate::fast::OURS;
+use crate::objects;
 use crate::samples::Samples;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -47,6 +48,11 @@ impl Wanted {
     pub(crate) fn has(&self, workload: &str) -> bool {
         let Some(only) = &self.only else { return true };
         only.starts_with(workload) || workload.starts_with(only.as_str())
+    }
+
+    /// Tells whether more than objects was asked for.
+    fn has_rows(&self) -> bool {
+        self.only.as_ref().is_none_or(|only| !only.starts_with("objects"))
     }
 }
 
@@ -119,6 +125,10 @@ pub(crate) fn run(world: &World<'_>, floor: &mut Floor, samples: &mut Samples) -
     let data = Data::new(world.sizes.rows, round as u64);
     let mut engines = world.engines.to_vec();
     engines.rotate_left(round % world.engines.len());
+    objects::run(world, &engines, samples)?;
+    if !world.wanted.has_rows() {
+        return Ok(());
+    }
     let rig = Rig { world, data, floor, samples, prefix: "", sums: BTreeMap::new() };
     let mut round = Round { benches: Vec::new(), rig };
     if round.rig.wants("load.sorted") || round.rig.wants("unsynced") {

@@ -1,8 +1,10 @@
 //! LMDB through heed: a COW B+tree over a map of the file. It has no cache of its own.
 
+use crate::record;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, WithTls};
 use peers_harness::{Ability, Change, Db, Engine, Key, Place, Result, Session, Snapshots, Sum};
+use peers_harness::{Ask, Fields, Item, Objects, Points};
 use std::path::PathBuf;
 
 /// LMDB.
@@ -23,26 +25,34 @@ impl Engine for Lmdb {
         }
     }
 
-    #[expect(
-        unsafe_code,
-        reason = "a map of a file that somebody else changes is undefined; nobody else does here"
-    )]
     fn open(&self, place: &Place<'_>) -> Result<Box<dyn Db>> {
-        let mut options = EnvOpenOptions::new();
-        options.map_size(MAP_BYTES);
-        // SAFETY: the directory is this run's own. NO_SYNC is wanted: its losses are not looked at.
-        let env = unsafe {
-            if !place.synced {
-                options.flags(EnvFlags::NO_SYNC);
-            }
-            options.open(place.dir)?
-        };
-        let created = env.create_databases_and_commit(env.write_txn()?, |opener, txn| {
-            opener.create_database(txn, None).map(CommitOrAbort::<_, ()>::Commit)
-        })?;
-        let rows = created.unwrap_commit();
-        Ok(Box::new(Open { env, rows, file: place.dir.join("data.mdb") }))
+        open(place).map(|open| Box::new(open) as Box<dyn Db>)
     }
+
+    fn open_objects(&self, place: &Place<'_>) -> Result<Option<Box<dyn Objects>>> {
+        open(place).map(|open| Some(Box::new(open) as Box<dyn Objects>))
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "a map of a file that somebody else changes is undefined; nobody else does here"
+)]
+fn open(place: &Place<'_>) -> Result<Open> {
+    let mut options = EnvOpenOptions::new();
+    options.map_size(MAP_BYTES);
+    // SAFETY: the directory is this run's own. NO_SYNC is wanted: its losses are not looked at.
+    let env = unsafe {
+        if !place.synced {
+            options.flags(EnvFlags::NO_SYNC);
+        }
+        options.open(place.dir)?
+    };
+    let created = env.create_databases_and_commit(env.write_txn()?, |opener, txn| {
+        opener.create_database(txn, None).map(CommitOrAbort::<_, ()>::Commit)
+    })?;
+    let rows = created.unwrap_commit();
+    Ok(Open { env, rows, file: place.dir.join("data.mdb") })
 }
 
 struct Open {
@@ -108,5 +118,55 @@ impl Session for Shared<'_> {
             sum.add(entry?.1);
         }
         Ok(sum)
+    }
+}
+
+impl Objects for Open {
+    fn load(&mut self, items: &[Item]) -> Result<()> {
+        let mut txn = self.env.write_txn()?;
+        let mut room = record::Room::default();
+        for item in items {
+            self.rows.put(&mut txn, &record::key(item.id), room.encode(&item.fields())?)?;
+        }
+        Ok(txn.commit()?)
+    }
+
+    fn get(&mut self, ids: &[i64]) -> Result<Sum> {
+        let mut sum = Sum::default();
+        let txn = self.env.read_txn()?;
+        for id in ids {
+            if let Some(bytes) = self.rows.get(&txn, &record::key(*id))? {
+                sum.add_fields(&record::decode(bytes)?);
+            }
+        }
+        Ok(sum)
+    }
+
+    fn filter(&mut self, ask: Ask) -> Result<Sum> {
+        let mut points = 0;
+        let txn = self.env.read_txn()?;
+        for entry in self.rows.iter(&txn)? {
+            points += record::points(entry?.1, ask)?;
+        }
+        let mut sum = Sum::default();
+        sum.add_points(points);
+        Ok(sum)
+    }
+
+    fn look_up(&mut self, _: &[String]) -> Result<Option<Sum>> {
+        Ok(None)
+    }
+
+    fn update(&mut self, updates: &[Points]) -> Result<()> {
+        let mut txn = self.env.write_txn()?;
+        let mut room = record::Room::default();
+        for update in updates {
+            let key = record::key(update.id);
+            let bytes = self.rows.get(&txn, &key)?.ok_or("an object is gone")?;
+            let fields = record::decode(bytes)?;
+            let bytes = room.encode(&Fields { points: update.points, ..fields })?;
+            self.rows.put(&mut txn, &key, bytes)?;
+        }
+        Ok(txn.commit()?)
     }
 }

@@ -3,6 +3,7 @@
 
 mod fjall;
 mod lmdb;
+mod record;
 mod redb;
 
 use peers_harness::{Fastness, MAIN, Result, run};

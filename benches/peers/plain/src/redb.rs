@@ -1,6 +1,8 @@
 //! redb: a COW B+tree in Rust. One-phase commits, its default.
 
+use crate::record;
 use peers_harness::{Ability, Change, Db, Engine, Key, Place, Result, Session, Snapshots, Sum};
+use peers_harness::{Ask, Fields, Item, Objects, Points};
 use redb::{Builder, Database, Durability, ReadableDatabase as _, ReadableTable as _};
 use redb::{TableDefinition, WriteTransaction};
 
@@ -20,10 +22,18 @@ impl Engine for Redb {
     }
 
     fn open(&self, place: &Place<'_>) -> Result<Box<dyn Db>> {
-        let file = place.dir.join("store.redb");
-        let db = Builder::new().set_cache_size(place.cache_bytes).create(file)?;
-        Ok(Box::new(Open { db, synced: place.synced }))
+        open(place).map(|open| Box::new(open) as Box<dyn Db>)
     }
+
+    fn open_objects(&self, place: &Place<'_>) -> Result<Option<Box<dyn Objects>>> {
+        open(place).map(|open| Some(Box::new(open) as Box<dyn Objects>))
+    }
+}
+
+fn open(place: &Place<'_>) -> Result<Open> {
+    let file = place.dir.join("store.redb");
+    let db = Builder::new().set_cache_size(place.cache_bytes).create(file)?;
+    Ok(Open { db, synced: place.synced })
 }
 
 struct Open {
@@ -95,5 +105,60 @@ impl Session for Shared<'_> {
             sum.add(entry?.1.value());
         }
         Ok(sum)
+    }
+}
+
+impl Objects for Open {
+    fn load(&mut self, items: &[Item]) -> Result<()> {
+        let txn = self.db.begin_write()?;
+        let mut room = record::Room::default();
+        let mut table = txn.open_table(ROWS)?;
+        for item in items {
+            table.insert(&record::key(item.id)[..], room.encode(&item.fields())?)?;
+        }
+        drop(table);
+        Ok(txn.commit()?)
+    }
+
+    fn get(&mut self, ids: &[i64]) -> Result<Sum> {
+        let mut sum = Sum::default();
+        let table = self.db.begin_read()?.open_table(ROWS)?;
+        for id in ids {
+            if let Some(bytes) = table.get(&record::key(*id)[..])? {
+                sum.add_fields(&record::decode(bytes.value())?);
+            }
+        }
+        Ok(sum)
+    }
+
+    fn filter(&mut self, ask: Ask) -> Result<Sum> {
+        let mut points = 0;
+        let table = self.db.begin_read()?.open_table(ROWS)?;
+        for entry in table.iter()? {
+            points += record::points(entry?.1.value(), ask)?;
+        }
+        let mut sum = Sum::default();
+        sum.add_points(points);
+        Ok(sum)
+    }
+
+    fn look_up(&mut self, _: &[String]) -> Result<Option<Sum>> {
+        Ok(None)
+    }
+
+    fn update(&mut self, updates: &[Points]) -> Result<()> {
+        let txn = self.db.begin_write()?;
+        let mut room = record::Room::default();
+        let mut table = txn.open_table(ROWS)?;
+        for update in updates {
+            let key = record::key(update.id);
+            let held = table.get(&key[..])?.ok_or("an object is gone")?;
+            let fields = record::decode(held.value())?;
+            let bytes = room.encode(&Fields { points: update.points, ..fields })?;
+            drop(held);
+            table.insert(&key[..], bytes)?;
+        }
+        drop(table);
+        Ok(txn.commit()?)
     }
 }

@@ -1,8 +1,11 @@
 //! SQLite as an engine, in the library its user links: WAL, a sync with every commit, statements
 //! prepared once, a table without row ids. SQLCipher is the same with a raw key.
 
+mod objects;
+
 use peers_harness::{Ability, Change, Db, Engine, Key, Place, Result, Session, Snapshots, Sum};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior};
+use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -47,17 +50,31 @@ impl Engine for Sql {
     }
 
     fn open(&self, place: &Place<'_>) -> Result<Box<dyn Db>> {
-        let way = Way {
-            file: place.dir.join("store.sqlite"),
-            encrypted: self.encrypted,
-            cache_kib: place.cache_bytes >> 10,
-            synchronous: if place.synced { "FULL" } else { "OFF" },
-        };
+        let way = self.way(place);
         let first = way.connect()?;
         first.execute_batch(
             "CREATE TABLE IF NOT EXISTS rows(key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID",
         )?;
         Ok(Box::new(Open { way, first: Mutex::new(Some(first)) }))
+    }
+
+    fn open_objects(&self, place: &Place<'_>) -> Result<Option<Box<dyn peers_harness::Objects>>> {
+        objects::open(&self.way(place)).map(Some)
+    }
+
+    fn open_classes(&self, place: &Place<'_>) -> Result<Option<(Sum, Box<dyn Any>)>> {
+        objects::open_classes(&self.way(place)).map(Some)
+    }
+}
+
+impl Sql {
+    fn way(self, place: &Place<'_>) -> Way {
+        Way {
+            file: place.dir.join("store.sqlite"),
+            encrypted: self.encrypted,
+            cache_kib: place.cache_bytes >> 10,
+            synchronous: if place.synced { "FULL" } else { "OFF" },
+        }
     }
 }
 
