@@ -97,6 +97,7 @@ impl<'a> Flush<'a> {
         if link.pointer.is_some() {
             return Ok(());
         }
+        link.tidy();
         let mut page = [0; PAGE_BYTES];
         let leaf = link.peek().filter(|node| node.level() == 0 && node.long.is_empty());
         if let Some(leaf) = leaf {

@@ -1,5 +1,6 @@
 //! The first bytes of a node's keys, dense: a search touches few cache lines before it knows.
 
+use super::keys::LINE_BYTES;
 use crate::fault::{self, Fault};
 
 /// What the keys of a node have in common, and the eight bytes after it of each.
@@ -51,6 +52,12 @@ impl Heads {
         let Some(rest) = self.rest(key) else { return false };
         self.heads.insert(index, head(rest));
         true
+    }
+
+    /// Reads a head of every cache line.
+    pub(super) fn line_sum(&self) -> u64 {
+        let heads = self.heads.iter().step_by(LINE_BYTES / size_of::<u64>());
+        heads.fold(0, |sum, head| sum ^ head)
     }
 
     /// Lets a key go.

@@ -8,7 +8,10 @@ use std::cmp::Ordering;
 const ROOM_BYTES: usize = 512;
 
 /// What a processor brings into its cache at once.
-const LINE_BYTES: usize = 64;
+pub(super) const LINE_BYTES: usize = 64;
+
+/// How many such lines of an entry are brought at once.
+const NEAR_LINES: usize = 3;
 
 /// The keys of a node in order. The heap holds them, in a leaf with what belongs to each, in any
 /// order and with gaps.
@@ -94,9 +97,38 @@ impl Keys {
 
     /// Finds a key: its index, or where it would stand.
     pub(super) fn find(&self, key: &[u8]) -> Result<usize, usize> {
+        self.find_among(self.around(key), key)
+    }
+
+    /// Finds a key as [`Keys::find`] does, where little is in the processor's cache: what the search
+    /// needs is read at once, instead of waiting for each line as the search comes to it.
+    pub(super) fn find_cold(&self, key: &[u8]) -> Result<usize, usize> {
+        self.find_among(self.warm(key), key)
+    }
+
+    /// Brings what a search needs and what lies at the key nearer, and returns the range of indices
+    /// that the key may be at.
+    pub(super) fn warm(&self, key: &[u8]) -> (usize, usize) {
+        let spots = self.spots.iter().step_by(LINE_BYTES / size_of::<Spot>());
+        let sum = spots.fold(self.heads.line_sum(), |sum, spot| sum ^ u64::from(spot.at));
+        std::hint::black_box(sum);
+        let (low, high) = self.around(key);
+        if let Some(spot) = self.spots.get(low) {
+            let lines = self.heap[spot.start()..].iter().step_by(LINE_BYTES).take(NEAR_LINES);
+            std::hint::black_box(lines.fold(0, |sum, byte| sum ^ byte));
+        }
+        (low, high)
+    }
+
+    /// Returns the range of indices that a key may be at.
+    fn around(&self, key: &[u8]) -> (usize, usize) {
         let open = usize::from(self.open);
         let (low, high) = self.heads.around(key);
-        let (mut low, mut high) = (open + low, open + high);
+        (open + low, open + high)
+    }
+
+    fn find_among(&self, (low, high): (usize, usize), key: &[u8]) -> Result<usize, usize> {
+        let (mut low, mut high) = (low, high);
         while low < high {
             let middle = usize::midpoint(low, high);
             match compare(self.key(middle), key) {

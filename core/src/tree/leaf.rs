@@ -144,8 +144,11 @@ impl Node {
         }
     }
 
-    /// Puts the cells in order, without gaps.
-    fn tidy(&mut self) {
+    /// Puts the cells of a leaf in order, without gaps.
+    pub(super) fn tidy(&mut self) {
+        if self.dead == 0 || self.level() > 0 {
+            return;
+        }
         let mut heap = Vec::with_capacity(self.used);
         let mut long = Vec::new();
         for index in 0..self.count() {

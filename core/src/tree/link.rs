@@ -110,6 +110,13 @@ impl Link {
         Ok(self.own())
     }
 
+    /// Lets a node that only this leads to take no more memory than it needs.
+    pub(super) fn tidy(&mut self) {
+        if let Some(node) = self.node.as_mut().and_then(Arc::get_mut) {
+            node.tidy();
+        }
+    }
+
     /// Returns the node to write; a copy if others see it.
     pub(super) fn own(&mut self) -> &mut Node {
         Arc::make_mut(self.node.as_mut().expect("T3: a node that is not written is resident"))

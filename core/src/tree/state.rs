@@ -101,6 +101,13 @@ impl TreeState {
         self.root(pager)?.map_or(Ok(None), |root| root.get(key, pager))
     }
 
+    /// Brings the leaves of several keys nearer.
+    pub(crate) fn warm(&self, keys: &[Vec<u8>]) {
+        if let Some(root) = &*self.root.load() {
+            root.warm(keys);
+        }
+    }
+
     /// Lets nodes below the root go.
     pub(crate) fn trim(&self, trim: &mut Trim<'_>) {
         if let Some(root) = &*self.root.load() {

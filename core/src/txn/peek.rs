@@ -60,6 +60,13 @@ impl<'a> Peek<'a> {
         }
     }
 
+    /// Brings the entries of several keys nearer that are looked up next.
+    pub(crate) fn warm(&self, keys: &[Vec<u8>]) {
+        if let Self::Committed(tree) = self {
+            tree.warm(keys);
+        }
+    }
+
     pub(crate) fn range<'k>(&self, bounds: impl RangeBounds<&'k [u8]>) -> Result<Range<'a>> {
         match self {
             Self::Committed(tree) => tree.range(bounds),

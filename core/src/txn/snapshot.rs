@@ -66,6 +66,11 @@ impl<'a> Tree<'a> {
         self.tree.get(key, &self.state.pager)
     }
 
+    /// Brings the entries of several keys nearer that are looked up next.
+    pub(crate) fn warm(&self, keys: &[Vec<u8>]) {
+        self.tree.warm(keys);
+    }
+
     /// Walks the entries within bounds, in key order or, reversed, from the other end. Inverted
     /// bounds hold nothing.
     ///
