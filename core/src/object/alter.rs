@@ -77,14 +77,16 @@ impl Transaction {
         catalog.put(table);
         let linked: Vec<Table> = catalog.tables().map(|table| Table::clone(table)).collect();
         for mut table in linked {
-            for column in &mut table.columns {
-                if column.target() == Some(class) {
-                    let kind = match column.kind() {
-                        PropertyType::ObjectList(_) => PropertyType::ObjectList(name.clone()),
-                        _ => PropertyType::Object(name.clone()),
-                    };
-                    column.property = like(&column.property, column.name(), kind)?;
-                }
+            let mut linking = Vec::new();
+            for column in table.columns.iter().filter(|column| column.target() == Some(class)) {
+                let kind = match column.kind() {
+                    PropertyType::ObjectList(_) => PropertyType::ObjectList(name.clone()),
+                    _ => PropertyType::Object(name.clone()),
+                };
+                linking.push((column.number, like(&column.property, column.name(), kind)?));
+            }
+            for (number, property) in linking {
+                table.change(number, |column| column.property = property);
             }
             catalog.put(table);
         }
@@ -130,7 +132,7 @@ impl Transaction {
                 txn.let_go_everywhere(&table, &column)?;
             }
             txn.clear_column(&table, &column)?;
-            table.columns.retain(|other| other.number != column.number);
+            table.columns.change(|all| all.retain(|other| other.number != column.number));
             Arc::make_mut(&mut txn.catalog).put(table);
             Ok(())
         })
@@ -302,10 +304,11 @@ impl Table {
 
     /// Changes a column, and puts the columns in order again.
     pub(super) fn change(&mut self, number: u16, body: impl FnOnce(&mut Column)) {
-        if let Some(column) = self.columns.iter_mut().find(|column| column.number == number) {
-            body(column);
-        }
-        self.columns.sort_by(|one, two| one.name().cmp(two.name()));
+        self.columns.change(|all| {
+            if let Some(column) = all.iter_mut().find(|column| column.number == number) {
+                body(column);
+            }
+        });
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! Format: docs/objects.md#catalog.
 
+use super::columns::Columns;
 use super::record::{HEADER_BYTES, slot_bytes};
 use super::value::ClassId;
 use crate::codec::{Reader, Writer, u16_len};
@@ -51,8 +52,7 @@ pub(super) struct Column {
 pub(super) struct Table {
     pub(super) id: ClassId,
     pub(super) name: String,
-    /// In the order of their names.
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Columns,
     /// Length of the fixed part of a record written now.
     pub(super) fixed_bytes: u16,
     pub(super) next_column: u16,
@@ -124,14 +124,13 @@ impl Table {
     fn new(id: ClassId, name: &str) -> Self {
         let tree = |what: &str| format!("{MAIN}/{}{what}", id.0);
         let trees = TreeNames { objects: tree(""), apart: tree(".apart"), links: tree(".links") };
-        let (columns, fixed_bytes, next_column) = (Vec::new(), HEADER_BYTES, 0);
+        let (columns, fixed_bytes, next_column) = (Columns::default(), HEADER_BYTES, 0);
         Self { id, name: name.to_owned(), columns, fixed_bytes, next_column, trees }
     }
 
     /// Returns the property of a name.
     pub(super) fn column(&self, name: &str) -> Result<&Column> {
-        let at = self.columns.binary_search_by(|column| column.name().cmp(name));
-        at.map(|at| &self.columns[at]).map_err(|_| {
+        self.columns.named(name).ok_or_else(|| {
             let (class, property) = (self.name.clone(), name.to_owned());
             ObjectError::PropertyUnknown { class, property }.into()
         })
@@ -159,8 +158,7 @@ impl Table {
         };
         let number = self.next_column;
         self.next_column = number.checked_add(1).ok_or_else(|| self.full())?;
-        self.columns.push(Column { number, place, property });
-        self.columns.sort_by(|one, two| one.name().cmp(two.name()));
+        self.columns.change(|columns| columns.push(Column { number, place, property }));
         Ok(())
     }
 
@@ -184,7 +182,7 @@ impl Table {
         put_u16(&mut out, self.fixed_bytes);
         put_u16(&mut out, self.next_column);
         put_u16(&mut out, u16_len(self.columns.len()));
-        for Column { number, place, property } in &self.columns {
+        for Column { number, place, property } in &*self.columns {
             put_u16(&mut out, *number);
             put_u16(&mut out, if let Place::Slot(at) = place { *at } else { 0 });
             let flags = [
@@ -207,6 +205,7 @@ impl Table {
         let mut table = Self::new(id, text(&mut rest)?);
         table.fixed_bytes = u16(&mut rest)?;
         table.next_column = u16(&mut rest)?;
+        let mut columns = Vec::new();
         for _ in 0..u16(&mut rest)? {
             let (number, slot) = (u16(&mut rest)?, u16(&mut rest)?);
             let (flags, elements, code) = (rest.u8()?, rest.u8()?, rest.u8()?);
@@ -225,8 +224,9 @@ impl Table {
                 PropertyType::ObjectList(_) | PropertyType::List { .. } => Place::Apart,
                 _ => Place::Slot(slot),
             };
-            table.columns.push(Column { number, place, property });
+            columns.push(Column { number, place, property });
         }
+        table.columns.change(|held| *held = columns);
         rest.is_empty().then_some(table)
     }
 }
@@ -340,7 +340,7 @@ impl Catalog {
         let mut classes = Vec::new();
         for table in self.tables.values() {
             let mut class = Class::new(table.name.clone())?;
-            for column in &table.columns {
+            for column in &*table.columns {
                 class = class.with(column.property.clone());
             }
             classes.push(class);

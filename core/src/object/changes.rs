@@ -103,7 +103,7 @@ fn table<'a>(catalog: &'a Catalog, id: &ObjectId) -> Option<&'a Arc<Table>> {
 /// Returns the properties in which two versions of an object differ.
 fn object(older: &Object<'_>, newer: &Object<'_>) -> Result<Vec<PropertyChange>> {
     let mut found = Vec::new();
-    for column in &newer.table.columns {
+    for column in &*newer.table.columns {
         let Ok(before) = older.table.column(column.name()) else { continue };
         let property = column.name().to_owned();
         match (before.is_list(), column.is_list()) {

@@ -3,6 +3,7 @@
 //! Specification: docs/objects.md#queries.
 
 use super::catalog::{Column, Place, Table};
+use super::record;
 use super::value::{ObjectId, ObjectKey, Value};
 use super::view::{View, type_error};
 use crate::conc::Arc;
@@ -240,9 +241,12 @@ impl<'a> View<'a> {
         &self,
         path: &[Hop<'a>],
         (key, record): (&[u8], &[u8]),
-        test: &dyn Fn(&Value<'_>) -> bool,
+        test: &impl Fn(&Value<'_>) -> bool,
     ) -> Result<bool> {
         let Some((Hop { table, column }, rest)) = path.split_first() else { return Ok(false) };
+        if let Some(value) = record::plain(record, column) {
+            return Ok(test(&value));
+        }
         match column.place {
             Place::Key => {
                 let key = ObjectKey::from_bytes(key).ok_or_else(|| self.malformed())?;
@@ -272,7 +276,7 @@ impl<'a> View<'a> {
         &self,
         path: &[Hop<'a>],
         object: &ObjectId,
-        test: &dyn Fn(&Value<'_>) -> bool,
+        test: &impl Fn(&Value<'_>) -> bool,
     ) -> Result<bool> {
         let table = self.catalog.table_numbered(object.class)?;
         let key = object.key.to_bytes();

@@ -107,7 +107,7 @@ impl Transaction {
 
     /// Removes an object with all that goes with it.
     pub(super) fn erase(&mut self, table: &Table, key: &[u8], record: &[u8]) -> Result<()> {
-        for column in &table.columns {
+        for column in &*table.columns {
             self.let_go((table, column), key, record)?;
         }
         self.let_go_of(table, key)?;

@@ -8,12 +8,16 @@
 use super::access::{Access, narrow};
 use super::catalog::Column;
 use super::filter::{Compiled, Filter, Hop, Path};
+use super::record;
 use super::value::{ObjectId, ObjectKey, Value};
 use super::view::{Objects, View, type_error};
 use crate::error::Result;
 use crate::schema::{PropertyType, Scalar};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+
+/// How many objects that an index names are looked for together.
+const KEYS_AT_ONCE: usize = 16;
 
 /// From which end results are sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,14 +173,12 @@ impl<'a> Query<'a> {
             PropertyType::Scalar(Scalar::Float | Scalar::Double) => Value::Double(0.0),
             _ => Value::Int(0),
         };
-        for value in self.values(column)? {
-            match (&mut sum, value) {
-                (Value::Int(sum), Value::Int(value)) => *sum = sum.wrapping_add(value),
-                (Value::Double(sum), Value::Float(value)) => *sum += f64::from(value),
-                (Value::Double(sum), Value::Double(value)) => *sum += value,
-                _ => {}
-            }
-        }
+        self.values(column, |value| match (&mut sum, value) {
+            (Value::Int(sum), Value::Int(value)) => *sum = sum.wrapping_add(*value),
+            (Value::Double(sum), Value::Float(value)) => *sum += f64::from(*value),
+            (Value::Double(sum), Value::Double(value)) => *sum += value,
+            _ => {}
+        })?;
         Ok(sum)
     }
 
@@ -188,15 +190,15 @@ impl<'a> Query<'a> {
     pub fn average(&self, property: &str) -> Result<Option<f64>> {
         let column = self.column(property, is_number)?;
         let (mut sum, mut count) = (0.0, 0_u64);
-        for value in self.values(column)? {
+        self.values(column, |value| {
             sum += match value {
-                Value::Int(value) => value as f64,
-                Value::Float(value) => f64::from(value),
-                Value::Double(value) => value,
-                _ => continue,
+                Value::Int(value) => *value as f64,
+                Value::Float(value) => f64::from(*value),
+                Value::Double(value) => *value,
+                _ => return,
             };
             count += 1;
-        }
+        })?;
         Ok((count > 0).then(|| sum / count as f64))
     }
 
@@ -222,16 +224,16 @@ impl<'a> Query<'a> {
             is_number(kind) || *kind == PropertyType::Scalar(Scalar::Timestamp)
         })?;
         let mut best = Value::Null;
-        for value in self.values(column)? {
+        self.values(column, |value| {
             let is_nothing = match value {
                 Value::Float(value) => value.is_nan(),
                 Value::Double(value) => value.is_nan(),
                 _ => value.is_null(),
             };
-            if !is_nothing && (best.is_null() || in_order(&value, &best) == better) {
-                best = value;
+            if !is_nothing && (best.is_null() || in_order(value, &best) == better) {
+                best = value.clone().into_owned();
             }
-        }
+        })?;
         Ok(best)
     }
 
@@ -253,25 +255,27 @@ impl<'a> Query<'a> {
         Err(type_error(table, column, (column.kind().to_string(), "a number".to_owned())))
     }
 
-    /// Reads a property of the objects, in their order.
-    fn values(&self, column: &'a Column) -> Result<Vec<Value<'static>>> {
+    /// Hands over a property of the objects, in their order.
+    fn values(&self, column: &'a Column, mut body: impl FnMut(&Value<'_>)) -> Result<()> {
         let table = self.objects.table;
         let path = [Hop { table, column }];
-        let mut values = Vec::new();
+        let mut hand = |at: (&[u8], &[u8])| match record::plain(at.1, column) {
+            Some(value) => {
+                body(&value);
+                Ok(())
+            }
+            None => self.view().one(&path, at).map(|value| body(&value)),
+        };
         if self.sort.is_empty() && self.distinct.is_empty() && self.limit.is_none() {
-            self.each(&mut |key, record| {
-                values.push(self.view().one(&path, (key, record))?);
-                Ok(true)
-            })?;
-            return Ok(values);
+            return self.each(&mut |key, record| hand((key, record)).map(|()| true));
         }
         for key in self.keys()? {
             let key = key.to_bytes();
             let record = self.objects.tree.get(&key)?;
             let record = record.ok_or_else(|| self.view().malformed())?;
-            values.push(self.view().one(&path, (&key, &record))?);
+            hand((&key, &record))?;
         }
-        Ok(values)
+        Ok(())
     }
 
     /// Hands over key and record of every object that meets the condition, in the order of keys,
@@ -293,10 +297,13 @@ impl<'a> Query<'a> {
             }
             return Ok(());
         };
-        for key in way.keys(&view)? {
-            let record = self.objects.tree.get(&key)?.ok_or_else(|| view.malformed())?;
-            if meets(&key, &record)? && !body(&key, &record)? {
-                break;
+        for keys in way.keys(&view)?.chunks(KEYS_AT_ONCE) {
+            self.objects.tree.warm(keys);
+            for key in keys {
+                let record = self.objects.tree.get(key)?.ok_or_else(|| view.malformed())?;
+                if meets(key, &record)? && !body(key, &record)? {
+                    return Ok(());
+                }
             }
         }
         Ok(())

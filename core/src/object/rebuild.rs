@@ -81,7 +81,7 @@ impl Transaction {
             let (bytes, record) = entry?;
             let key = ObjectKey::from_bytes(&bytes).ok_or_else(|| view.malformed())?;
             let (mut values, mut lists) = (Vec::new(), Vec::new());
-            for column in &table.columns {
+            for column in &*table.columns {
                 match column.place {
                     Place::Key => values.push((column.number, key.value().into_owned())),
                     Place::Slot(_) => {

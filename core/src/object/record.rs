@@ -56,6 +56,7 @@ pub(super) fn slot_bytes(kind: &PropertyType, nullable: bool) -> usize {
 }
 
 /// Reads a place of a record; none if the record is malformed.
+#[inline]
 pub(super) fn cell<'a>(record: &'a [u8], column: &Column) -> Option<Cell<'a>> {
     let Place::Slot(at) = column.place else { return None };
     let at = usize::from(at);
@@ -89,15 +90,28 @@ pub(super) fn cell<'a>(record: &'a [u8], column: &Column) -> Option<Cell<'a>> {
     })
 }
 
+/// Reads a value that a record holds itself, unless it is a link; none also if it is malformed.
+#[inline]
+pub(super) fn plain<'a>(record: &'a [u8], column: &Column) -> Option<Value<'a>> {
+    match cell(record, column)? {
+        Cell::Null => Some(Value::Null),
+        Cell::Fixed(bytes) | Cell::Bytes(bytes) => scalar(column.kind(), bytes),
+        Cell::Apart => None,
+    }
+}
+
 /// Makes a record of a class: of an older one, if there is one, with some places changed.
 pub(super) fn write(
     table: &Table,
     older: Option<&[u8]>,
     changes: &[(u16, Cell<'_>)],
 ) -> Option<Vec<u8>> {
+    if let Some(record) = older.and_then(|older| patched(table, older, changes)) {
+        return Some(record);
+    }
     let mut record = vec![0; usize::from(table.fixed_bytes)];
     put_at(&mut record, 0, &table.fixed_bytes.to_le_bytes());
-    for column in &table.columns {
+    for column in &*table.columns {
         let Place::Slot(at) = column.place else { continue };
         let changed = changes.iter().rev().find(|(number, _)| *number == column.number);
         let held = match (changed, older) {
@@ -106,6 +120,25 @@ pub(super) fn write(
             (None, None) => continue,
         };
         put(&mut record, usize::from(at), (column.property.is_nullable(), &held));
+    }
+    Some(record)
+}
+
+/// Makes a record of one whose places stay where they are; none if something else changes than
+/// values of fixed length.
+fn patched(table: &Table, older: &[u8], changes: &[(u16, Cell<'_>)]) -> Option<Vec<u8>> {
+    if older.len() < usize::from(HEADER_BYTES) || u16_at(older, 0) != table.fixed_bytes {
+        return None;
+    }
+    let mut record = older.to_vec();
+    for (number, changed) in changes {
+        let column = table.column_numbered(*number)?;
+        let (Place::Slot(at), Some(len)) = (column.place, fixed_bytes(column.kind())) else {
+            return None;
+        };
+        let (at, nullable) = (usize::from(at), column.property.is_nullable());
+        record.get_mut(at..at + len + usize::from(nullable))?.fill(0);
+        put(&mut record, at, (nullable, changed));
     }
     Some(record)
 }
@@ -186,6 +219,7 @@ pub(super) fn value_bytes<'a>(value: &'a Value<'_>) -> ValueBytes<'a> {
 }
 
 /// Reads a value of a type other than a link; none if it is malformed.
+#[inline]
 pub(super) fn scalar<'a>(kind: &PropertyType, bytes: &'a [u8]) -> Option<Value<'a>> {
     let scalar = match kind {
         PropertyType::Scalar(scalar) | PropertyType::List { of: scalar, .. } => *scalar,

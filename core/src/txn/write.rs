@@ -63,14 +63,15 @@ impl Changes {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             return Err(ArgumentError::TreeName { bytes: name.len() }.into());
         }
-        let base = &self.base;
-        let (name, absent) = match base.trees.get_key_value(name) {
-            Some((name, state)) => (Arc::clone(name), TreeEdit::of_state(state)),
-            None => (Arc::from(name), TreeEdit::empty()),
-        };
-        let fresh = || TreeChanges { edit: absent, ops: Vec::new() };
-        let TreeChanges { edit, ops } = self.trees.entry(name).or_insert_with(fresh);
-        let Self { journal, freed, failed, .. } = self;
+        let Self { base, trees, journal, freed, failed } = self;
+        if !trees.contains_key(name) {
+            let (name, edit) = match base.trees.get_key_value(name) {
+                Some((name, state)) => (Arc::clone(name), TreeEdit::of_state(state)),
+                None => (Arc::from(name), TreeEdit::empty()),
+            };
+            trees.insert(name, TreeChanges { edit, ops: Vec::new() });
+        }
+        let TreeChanges { edit, ops } = trees.get_mut(name).expect("it was just put there");
         Ok(TreeMut { base, edit, ops, journal, freed, failed })
     }
 }

@@ -63,20 +63,19 @@ fn int(value: &Value<'_>) -> Result<i64> {
     if let Value::Int(value) = value { Ok(*value) } else { Err(other(value)) }
 }
 
-fn add(sum: &mut Sum, object: &object::Object<'_>) -> Result<()> {
-    let (name, city, token) = (object.get("name")?, object.get("city")?, object.get("token")?);
-    let score = object.get("score")?;
-    let active = object.get("active")?;
-    let joined = object.get("joined")?;
-    let Value::Double(score) = score else { return Err(other(&score)) };
-    let Value::Bool(active) = active else { return Err(other(&active)) };
-    let Value::Timestamp(joined) = joined else { return Err(other(&joined)) };
-    let Value::Binary(token) = &token else { return Err(other(&token)) };
+const FIELDS: [&str; 8] = ["name", "city", "age", "points", "score", "active", "joined", "token"];
+
+fn add(sum: &mut Sum, values: &[Value<'_>; 8]) -> Result<()> {
+    let [name, city, age, points, score, active, joined, token] = values;
+    let Value::Double(score) = *score else { return Err(other(score)) };
+    let Value::Bool(active) = *active else { return Err(other(active)) };
+    let Value::Timestamp(joined) = joined else { return Err(other(joined)) };
+    let Value::Binary(token) = token else { return Err(other(token)) };
     sum.add_fields(&Fields {
-        name: text(&name)?,
-        city: text(&city)?,
-        age: int(&object.get("age")?)?,
-        points: int(&object.get("points")?)?,
+        name: text(name)?,
+        city: text(city)?,
+        age: int(age)?,
+        points: int(points)?,
         score,
         active,
         joined: joined.seconds(),
@@ -109,9 +108,10 @@ impl Objects for Open {
         let mut sum = Sum::default();
         let snapshot = self.0.snapshot()?;
         let items = snapshot.objects(CLASS)?;
+        let fields = items.properties(FIELDS)?;
         for id in ids {
             if let Some(item) = items.get(*id)? {
-                add(&mut sum, &item)?;
+                add(&mut sum, &item.values(&fields)?)?;
             }
         }
         Ok(sum)
