@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use fastness::object::{Database, Filter, ObjectId, ObjectKey, Value, Wanted};
+use fastness::schema::{Class, Property, Scalar, Schema};
 use fastness::vfs::{Access, Lock, MemoryVfs, Vfs, VfsFile};
 use fastness::{Key, Options, Store};
 use std::io;
@@ -248,4 +250,118 @@ fn a_file_keeps_its_size_under_updates_and_compaction_fills_its_pages() {
     store.compact().unwrap();
     let compact = vfs.bytes();
     assert!(compact * 100 <= raw_bytes * 115, "compacted: {compact} bytes for {raw_bytes}");
+}
+
+/// A class with a number as key and a field of each type, one of them indexed.
+fn class(name: &str) -> Class {
+    let required = |name, of| Property::new(name, of).unwrap().required();
+    Class::new(name)
+        .unwrap()
+        .with(required("id", Scalar::Int).primary_key())
+        .with(required("name", Scalar::String).indexed())
+        .with(required("age", Scalar::Int))
+        .with(required("score", Scalar::Double))
+        .with(required("weight", Scalar::Float))
+        .with(required("active", Scalar::Bool))
+        .with(Property::new("joined", Scalar::Timestamp).unwrap())
+        .with(required("token", Scalar::Binary))
+        .with(Property::new("nickname", Scalar::String).unwrap())
+}
+
+const FIELDS: [&str; 8] =
+    ["name", "age", "score", "weight", "active", "joined", "token", "nickname"];
+
+fn objects(vfs: &Counting, classes: u32) -> Database {
+    let classes = (0..classes).map(|number| class(&format!("Class{number}")));
+    let wanted = Wanted::schema(Schema::new(classes).unwrap(), 0);
+    Database::open(&vfs.options(), "store", &wanted).unwrap()
+}
+
+/// Fills the first class; five objects share a name.
+fn fill(database: &Database, count: i64) {
+    let mut txn = database.write().unwrap();
+    for number in 0..count {
+        let id = txn.create_with_key("Class0", number * 7919 % count).unwrap();
+        txn.set(&id, "name", format!("name {}", number / 5)).unwrap();
+        txn.set(&id, "token", &[7; 16][..]).unwrap();
+        txn.set(&id, "age", number % 100).unwrap();
+    }
+    txn.commit().unwrap();
+}
+
+#[test]
+fn reading_an_object_with_all_its_fields_allocates_nothing() {
+    let database = objects(&Counting::default(), 1);
+    fill(&database, 5000);
+    let snapshot = database.snapshot().unwrap();
+    let read = || {
+        let object = snapshot.objects("Class0").unwrap().get(77).unwrap().unwrap();
+        assert!(FIELDS.iter().all(|field| object.get(field).is_ok()));
+        assert_eq!(object.get("token").unwrap(), Value::from(&[7; 16][..]));
+    };
+    read();
+    assert_eq!(allocation_counter::measure(read).count_total, 0);
+}
+
+#[test]
+fn a_filter_allocates_as_often_for_many_objects_as_for_few() {
+    let allocations = |count| {
+        let database = objects(&Counting::default(), 1);
+        fill(&database, count);
+        let snapshot = database.snapshot().unwrap();
+        let old = Filter::ge("age", 50).and(Filter::eq("active", false));
+        let sum = || {
+            let old = snapshot.objects("Class0").unwrap().filter(old.clone());
+            assert_ne!(old.sum("age").unwrap(), Value::Int(0));
+        };
+        sum();
+        allocation_counter::measure(sum).count_total
+    };
+    let (few, many) = (allocations(1000), allocations(4000));
+    assert_eq!(few, many);
+}
+
+#[test]
+fn a_look_up_by_an_index_reads_the_way_to_each_object() {
+    let vfs = Counting::default();
+    let database = objects(&vfs, 1);
+    fill(&database, 20_000);
+    drop(database);
+    let database = objects(&vfs, 1);
+    let snapshot = database.snapshot().unwrap();
+    let five = snapshot.objects("Class0").unwrap().filter(Filter::eq("name", "name 123"));
+    let look_up = || assert_eq!(five.count().unwrap(), 5);
+    let [reads, ..] = vfs.of(look_up);
+    // The index has three levels, and so has the tree of objects: two on the way to all five.
+    assert!(reads <= 3 + 2 + 5, "{reads} reads");
+    assert_eq!(vfs.of(look_up), [0; 4]);
+}
+
+#[test]
+fn an_update_of_one_field_writes_a_page_and_of_a_hundred_few() {
+    let vfs = Counting::default();
+    let database = objects(&vfs, 1);
+    fill(&database, 20_000);
+    let class = database.snapshot().unwrap().objects("Class0").unwrap().class();
+    let update = |numbers: std::ops::Range<i64>| {
+        let mut txn = database.write().unwrap();
+        for number in numbers {
+            let id = ObjectId { class, key: ObjectKey::Int(number * 613 % 20_000) };
+            txn.set(&id, "age", 1000 + number).unwrap();
+        }
+        txn.commit().unwrap();
+    };
+    (0..3).for_each(|number| update(number..number + 1));
+    assert_eq!(vfs.of(|| update(10..11)), [0, 1, 4096, 1]);
+    assert_eq!(vfs.of(|| update(100..200)), [0, 1, 4 * 4096, 1]);
+}
+
+#[test]
+fn opening_many_classes_reads_their_catalog_and_writes_nothing() {
+    let vfs = Counting::default();
+    drop(objects(&vfs, 200));
+    let database = || drop(objects(&vfs, 200));
+    let [reads, writes, _, syncs] = vfs.of(database);
+    assert_eq!((writes, syncs), (0, 0));
+    assert!(reads <= 24, "{reads} reads");
 }
