@@ -11,6 +11,7 @@ use super::view::View;
 use crate::error::Result;
 use crate::fault::{self, Fault};
 use std::fmt;
+use std::ops::Bound;
 
 /// How a query finds the objects it looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +53,9 @@ impl Bounds {
         Self { to: after(&prefix), from: prefix }
     }
 
-    fn holds(&self, key: &[u8]) -> bool {
-        self.to.as_ref().is_none_or(|to| key < &to[..])
+    fn range(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        let to = self.to.as_ref().map_or(Bound::Unbounded, |to| Bound::Excluded(&to[..]));
+        (Bound::Included(&self.from), to)
     }
 }
 
@@ -161,12 +163,9 @@ impl Narrow<'_> {
             true => view.source.tree(&index_tree(table.id, column.number)),
             false => view.source.tree(&table.trees.objects),
         };
-        let mut range = tree.range(&self.bounds.from[..]..)?;
+        let mut range = tree.range(self.bounds.range())?;
         let mut keys = Vec::new();
         while let Some((key, _)) = range.next_lent()? {
-            if !self.bounds.holds(key) {
-                break;
-            }
             let object = match is_index {
                 true => super::index::object(column.kind(), key),
                 false => Some(key),
