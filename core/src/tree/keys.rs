@@ -100,8 +100,8 @@ impl Keys {
         self.find_among(self.around(key), key)
     }
 
-    /// Finds a key as [`Keys::find`] does, where little is in the processor's cache: what the search
-    /// needs is read at once, instead of waiting for each line as the search comes to it.
+    /// Finds a key as [`Keys::find`] does, where little is in the processor's cache: what the
+    /// search needs is read at once, instead of waiting for each line as the search comes to it.
     pub(super) fn find_cold(&self, key: &[u8]) -> Result<usize, usize> {
         self.find_among(self.warm(key), key)
     }
