@@ -84,7 +84,7 @@ impl Course for Watches {
 
     fn act(&mut self, bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
         let Self(watches) = self;
-        if matches!(op.kind, Kind::Reopen | Kind::PowerLoss) {
+        if matches!(op.kind, Kind::Reopen | Kind::Kill | Kind::PowerLoss) {
             // They keep the database open.
             for watch in watches.iter_mut() {
                 poll(bench, watch, usize::MAX)?;
