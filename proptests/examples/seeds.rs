@@ -2,7 +2,9 @@
 //! are those that the campaign would run first.
 
 use fastness_proptests::BODIES;
-use fastness_proptests::bodies::{auth_seeds, file_seeds, page_seeds, seal_seeds, server_seeds};
+use fastness_proptests::bodies::{
+    auth_seeds, file_seeds, http_seeds, page_seeds, seal_seeds, server_seeds,
+};
 use fastness_sim::check;
 use std::path::PathBuf;
 use std::{env, fs, io};
@@ -25,6 +27,7 @@ fn main() -> io::Result<()> {
         let seeds = match body.name {
             "auth" => auth_seeds(),
             "file" => file_seeds(),
+            "http" => http_seeds(),
             "page" => page_seeds(),
             "seal" => seal_seeds(),
             "server" => server_seeds(),

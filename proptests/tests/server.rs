@@ -1,6 +1,7 @@
-//! Requests to a server and tokens, mutated without a fuzzer: every body of the target `server`.
+//! Requests to a server, tokens and whole connections, mutated without a fuzzer: the bodies of the
+//! targets `server` and `http`.
 
-use fastness_proptests::bodies::{server, server_seeds};
+use fastness_proptests::bodies::{http, http_seeds, server, server_seeds};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -18,6 +19,21 @@ const PIECES: [&[u8]; 12] = [
     b"\"rotate\":true,",
     b"\"userId\":\"",
     b"%2",
+];
+
+/// The same for connections.
+const HTTP_PIECES: [&[u8]; 11] = [
+    b"\x11",
+    b"\x12",
+    b"\x15",
+    b"\x1e",
+    b"\r\n",
+    b"\r\n\r\n",
+    b"GET /health HTTP/1.1\r\n\r\n",
+    b"Content-Length: 3\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Connection: close\r\n",
+    b"Expect: 100-continue\r\n",
 ];
 
 /// Where, what, and a byte to put there.
@@ -43,5 +59,22 @@ proptest! {
             }
         }
         server(&bytes);
+    }
+
+    #[test]
+    fn no_bytes_of_a_connection_break_a_promise(
+        seed in 0..http_seeds().len(),
+        changes in changes(),
+    ) {
+        let mut bytes = http_seeds().swap_remove(seed);
+        for (at, kind, byte) in changes {
+            let at = at.index(bytes.len());
+            match HTTP_PIECES.get(kind) {
+                Some(piece) => drop(bytes.splice(at..at, piece.iter().copied())),
+                None if kind.is_multiple_of(2) => bytes[at] = byte,
+                None => bytes.truncate(at.max(1)),
+            }
+        }
+        http(&bytes);
     }
 }

@@ -7,6 +7,7 @@
 use crate::config::HttpLimits;
 use crate::hashing::Turns;
 use crate::http::{App, Peer, router};
+use crate::pipe::Pipe;
 use axum::Router;
 use axum::body::Body;
 use fastness::Entropy;
@@ -23,8 +24,11 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Builder;
+use tokio::time;
 
 /// Most bytes of a head: request line and headers.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -76,16 +80,22 @@ impl Handler {
         Self { router, limits }
     }
 
-    /// Answers the requests of one connection, one after the other, until it ends. Runs on a
-    /// runtime of tokio, whose timer must be on.
+    /// Answers all that one connection sends, in these pieces, and returns everything that goes
+    /// back, without a network. The answers leave in the order of the requests.
     ///
     /// # Errors
-    /// Why the connection ended before its time; the client was told what it could be.
-    pub async fn answer<S>(&self, stream: S, peer: SocketAddr) -> Result<(), hyper::Error>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        self.connection(stream, peer).await
+    /// If the system gives no runtime, or the connection is not over in `patience`.
+    pub fn answer_all(
+        &self,
+        pieces: impl IntoIterator<Item = Vec<u8>>,
+        patience: Duration,
+    ) -> io::Result<Vec<u8>> {
+        let (pipe, answered) = Pipe::new(pieces);
+        let connection = self.connection(pipe, SocketAddr::from(([127, 0, 0, 1], 1)));
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        // What was wrong with the bytes has been told to whoever sent them.
+        drop(runtime.block_on(async { time::timeout(patience, connection).await })?);
+        Ok(std::mem::take(&mut *answered.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// Makes what answers a connection, and can be asked to end.

@@ -30,6 +30,7 @@ mod handler;
 mod hashing;
 mod http;
 mod patient;
+mod pipe;
 mod serve;
 mod tls;
 

@@ -1,6 +1,7 @@
 //! Golden files and reviewed texts, in one binary.
 //!
 //! - `auth`: what goes over the wire of logins, and what its errors say.
+//! - `wire`: what goes over the wire of logins, both ways, byte by byte.
 //! - `golden`: every golden file still opens and holds what it held.
 //! - `texts`: what errors and settings say, and what they must not say.
 //! - `configurations`: which are equal, how they hash and print.
@@ -17,3 +18,4 @@ mod golden;
 mod instances;
 mod schemas;
 mod texts;
+mod wire;

@@ -5,6 +5,7 @@
 
 mod auth;
 mod file;
+mod http;
 mod page;
 mod seal;
 mod server;
@@ -12,6 +13,7 @@ mod sparse;
 
 pub use auth::{auth, auth_seeds};
 pub use file::{Mutate, file, file_bytes, file_key, file_seeds, mutate_file};
+pub use http::{http, http_seeds};
 pub use page::{page, page_seeds};
 pub use seal::{seal, seal_seeds};
 pub use server::{server, server_seeds};
@@ -50,6 +52,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "auth", run: auth },
     Body { name: "auth_users", run: auth_users },
     Body { name: "server", run: server },
+    Body { name: "http", run: http },
 ];
 
 fn twins(bytes: &[u8], plain: fn(&[u8]), encrypted: fn(&[u8])) {

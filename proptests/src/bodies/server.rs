@@ -13,16 +13,16 @@ use fastness_sim::entropy::SimEntropy;
 use std::sync::Arc;
 
 /// Begins another request.
-const NEXT: u8 = 0x1e;
+pub(super) const NEXT: u8 = 0x1e;
 /// Stand for a token of a user, of the administrator, one that was revoked; and for an identity.
 const TOKENS: [u8; 3] = [0x11, 0x12, 0x13];
 const IDENTITY: u8 = 0x14;
 
 const METHODS: [&str; 5] = ["POST", "GET", "PUT", "DELETE", "post"];
-const NOW: Time = Time(1_700_000_000_000);
+pub(super) const NOW: Time = Time(1_700_000_000_000);
 
 /// Quick, so that what is around it is seen.
-struct Clear;
+pub(super) struct Clear;
 
 impl PasswordHasher for Clear {
     fn hash(&self, password: &Secret, _: &[u8; 16]) -> Result<String, HashFailed> {
@@ -34,11 +34,11 @@ impl PasswordHasher for Clear {
     }
 }
 
-struct Host {
-    accounts: Accounts,
-    user: Token,
-    admin: Token,
-    revoked: Token,
+pub(super) struct Host {
+    pub(super) accounts: Accounts,
+    pub(super) user: Token,
+    pub(super) admin: Token,
+    pub(super) revoked: Token,
 }
 
 /// Requests, one after the other, to a server that knows a user and an administrator; or, if the
@@ -57,7 +57,7 @@ pub fn server(bytes: &[u8]) {
 }
 
 impl Host {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy::new(1));
         let store = Options::new().entropy(Arc::clone(&entropy)).in_memory();
         let store = store.expect("A1: a store in memory can be made");
@@ -96,7 +96,7 @@ impl Host {
     }
 
     /// Puts tokens and the identity in the place of what stands for them.
-    fn filled(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(super) fn filled(&self, bytes: &[u8]) -> Vec<u8> {
         let tokens = [&self.user, &self.admin, &self.revoked];
         let one = |byte: &u8| match TOKENS.iter().position(|held| held == byte) {
             Some(at) => tokens[at].value.expose().as_bytes().to_vec(),
@@ -173,7 +173,7 @@ fn altered(token: &str, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn run(accounts: &Accounts, call: Call) -> Answer {
+pub(super) fn run(accounts: &Accounts, call: Call) -> Answer {
     let mut step = accounts.begin(NOW, call);
     loop {
         step = match step {

@@ -70,6 +70,12 @@ impl Wire {
 
     /// Reads one answer: its status and its body.
     pub(crate) fn answer(&mut self) -> (u16, String) {
+        let (head, body) = self.whole_answer();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
+    }
+
+    /// Reads one answer: its head in lower case, and its body.
+    pub(crate) fn whole_answer(&mut self) -> (String, String) {
         let mut head = Vec::new();
         let mut byte = [0];
         while !head.ends_with(b"\r\n\r\n") {
@@ -78,11 +84,10 @@ impl Wire {
             head.push(byte[0]);
         }
         let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
         let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
         self.0.read_exact(&mut body).unwrap();
-        (status, String::from_utf8(body).unwrap())
+        (head, String::from_utf8(body).unwrap())
     }
 
     /// Reads to the end, which must come; a reset counts.

@@ -1,0 +1,63 @@
+//! A connection without a network: what is sent is known from the beginning, what comes back is
+//! kept. So the whole way of a request can be tested, byte by byte.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The server's end: reads the pieces one after the other, then the end.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    pieces: VecDeque<Vec<u8>>,
+    answered: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Pipe {
+    /// Makes a pipe; what comes back is in the second.
+    pub(crate) fn new(pieces: impl IntoIterator<Item = Vec<u8>>) -> (Self, Arc<Mutex<Vec<u8>>>) {
+        let answered = Arc::default();
+        (Self { pieces: pieces.into_iter().collect(), answered: Arc::clone(&answered) }, answered)
+    }
+}
+
+impl AsyncRead for Pipe {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // A read of no bytes is the end.
+        while self.pieces.front().is_some_and(Vec::is_empty) {
+            self.pieces.pop_front();
+        }
+        if let Some(piece) = self.pieces.front_mut() {
+            let count = piece.len().min(buffer.remaining());
+            buffer.put_slice(&piece[..count]);
+            piece.drain(..count);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
