@@ -1,5 +1,7 @@
 //! The command line.
 
+use crate::export::ExportArgs;
+use crate::recover::RecoverArgs;
 use crate::tools::{CopyArgs, DumpArgs, FileArgs};
 use clap::{Parser, Subcommand};
 use fastness_campaign::plans::{Shard, twin_by_name};
@@ -31,6 +33,12 @@ pub(crate) enum Command {
     /// Copy a file under the same key, under a new one, or under none.
     #[command(after_help = EXIT_CODES)]
     Copy(CopyArgs),
+    /// Take the objects out of a file, as JSON or as an SQLite database.
+    #[command(after_help = EXIT_CODES)]
+    Export(ExportArgs),
+    /// Explain a backup: what opens it, what is in it, and how to take that out.
+    #[command(after_help = EXIT_CODES)]
+    Recover(RecoverArgs),
     /// Run a server with accounts, until it is stopped (Ctrl-C, or SIGTERM).
     #[cfg(feature = "serve")]
     Serve(crate::serve::ServeArgs),

@@ -25,13 +25,17 @@ impl Failure {
         Self { code: USAGE, text: text.into() }
     }
 
-    #[cfg(feature = "serve")]
     pub(crate) fn bad(text: impl Into<String>) -> Self {
         Self { code: BAD, text: text.into() }
     }
 
     pub(crate) fn environment(text: impl Into<String>) -> Self {
         Self { code: ENVIRONMENT, text: text.into() }
+    }
+
+    /// Adds what else can be done.
+    pub(crate) fn with_hint(self, hint: &str) -> Self {
+        Self { text: format!("{}; {hint}", self.text), ..self }
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {

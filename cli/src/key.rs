@@ -3,6 +3,7 @@
 //! - L2 No message says anything about the bytes of a key but how many there are.
 
 use crate::failure::Failure;
+use crate::recover::{Again, quoted};
 use fastness::Key;
 use std::env;
 use std::fs::File;
@@ -42,6 +43,17 @@ impl KeyArgs {
             let bytes = text.len();
             Failure::usage(format!("{VARIABLE} holds {bytes} bytes that are not a key; {SHAPE}"))
         })
+    }
+}
+
+impl KeyArgs {
+    /// Tells how to give the key again, or how to give none.
+    pub(crate) fn again(&self, wanted: bool) -> Again {
+        let in_variable = self.key_file.is_none() && env::var_os(VARIABLE).is_some();
+        let before = if !wanted && in_variable { "env -u FASTNESS_KEY " } else { "" };
+        let file = self.key_file.as_deref().filter(|_| wanted);
+        let after = file.map(|file| format!(" --key-file {}", quoted(file))).unwrap_or_default();
+        Again { before, after }
     }
 }
 

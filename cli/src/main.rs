@@ -7,10 +7,13 @@
 
 mod args;
 mod campaign;
+mod contents;
+mod export;
 mod failure;
 #[cfg(feature = "faults")]
 mod faults;
 mod key;
+mod recover;
 #[cfg(feature = "serve")]
 mod serve;
 mod tools;
@@ -37,6 +40,8 @@ fn run(args: Args, out: &mut dyn io::Write) -> Result<ExitCode, Failure> {
         Command::Dump(args) => tools::dump(&args, out),
         Command::Compact(args) => tools::compact(&args, out),
         Command::Copy(args) => tools::copy(&args, out),
+        Command::Export(args) => export::export(&args, out),
+        Command::Recover(args) => recover::recover(&args, out),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args, out),
         #[cfg(feature = "serve")]

@@ -3,10 +3,11 @@
 //! - T1 A tool that only reads opens the file read-only and never writes to it.
 //! - T2 A plain copy of an encrypted file has to be asked for.
 
+use crate::contents::{Contents, objects};
 use crate::failure::{BAD, Failure};
 use crate::key::{self, KeyArgs};
 use fastness::{Key, Options, PageId, Recovery, RecoveryOutcome, Store, inspect};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -62,30 +63,31 @@ impl FileArgs {
     }
 }
 
-fn options(key: Option<&Key>) -> Options {
+pub(crate) fn options(key: Option<&Key>) -> Options {
     match key {
         Some(key) => Options::new().key(key.clone()),
         None => Options::new(),
     }
 }
 
-/// Shows what the file is and holds.
+/// Shows what the file is and holds; 1 if not all objects can be read.
 pub(crate) fn info(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     let store = args.open_read_only()?;
     let info = store.info()?;
     let recovery = store.recovery();
+    let contents = Contents::read(&objects(&store)?)?;
+    let code = if contents.problems.is_empty() { 0 } else { BAD };
     if args.json {
-        let trees: Vec<Value> =
-            info.trees.iter().map(|tree| json!({ "name": tree.name, "len": tree.len })).collect();
         let value = json!({
             "file": info.path, "format_version": info.format_version,
             "encrypted": info.encrypted, "commit": info.commit.0, "page_count": info.page_count,
             "free_pages": info.free_pages, "log_pages": info.log_pages,
-            "file_bytes": info.file_bytes, "trees": trees,
-            "recovery": recovery.as_ref().map(told),
+            "file_bytes": info.file_bytes, "trees": contents.trees_json(),
+            "schema_version": contents.version, "classes": contents.classes_json(),
+            "problems": contents.problems, "recovery": recovery.as_ref().map(told),
         });
         writeln!(out, "{value:#}")?;
-        return Ok(0);
+        return Ok(code);
     }
     writeln!(out, "file       {}", info.path.display())?;
     writeln!(out, "format     {}", info.format_version)?;
@@ -99,15 +101,12 @@ pub(crate) fn info(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure> 
     if let Some(recovery) = &recovery {
         writeln!(out, "recovery   {}", told(recovery))?;
     }
-    writeln!(out, "trees      {}", info.trees.len())?;
-    for tree in &info.trees {
-        let entries = if tree.len == 1 { "entry" } else { "entries" };
-        writeln!(out, "  {:?}: {} {entries}", tree.name, tree.len)?;
-    }
-    Ok(0)
+    contents.write(out)?;
+    contents.problems.iter().try_for_each(|text| writeln!(out, "problem    {text}"))?;
+    Ok(code)
 }
 
-fn told(recovery: &Recovery) -> String {
+pub(crate) fn told(recovery: &Recovery) -> String {
     let commit = recovery.commit;
     match recovery.outcome {
         RecoveryOutcome::LastCommitWhole => {

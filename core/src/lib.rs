@@ -47,7 +47,7 @@ pub use error::{
     ReadOnlyConflict, Recovery, RecoveryOutcome, Remedy, Result, UrlProblem,
 };
 pub use time::Time;
-pub use tree::{Bytes, Range};
+pub use tree::{Bytes, Range, Readable};
 pub use txn::{Compaction, Info, Options, Snapshot, Store, Tree, TreeInfo, TreeMut, WriteTxn};
 pub use unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PAGE_BYTES, PageId, VALUE_BYTES_MAX};
 pub use verify::{Problem, ProblemKind, Verification};

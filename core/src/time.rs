@@ -42,6 +42,19 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Returns year, month and day of a day counted from the beginning of 1970.
+pub(crate) fn date(days: i64) -> (i64, i64, i64) {
+    // Years begin in March here, so that the day that some have more comes last.
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +70,18 @@ mod tests {
         assert_eq!(Time(i64::MIN).minus(Duration::MAX), Time(i64::MIN));
         assert_eq!(Time(5).since(Time(9)), Duration::ZERO);
         assert_eq!(Time::NEVER.since(Time(i64::MIN)), Duration::from_millis(u64::MAX));
+    }
+
+    #[test]
+    fn every_day_of_four_centuries_follows_the_one_before() {
+        let mut last = date(-1);
+        for day in 0..146_097 {
+            let next = date(day);
+            let (year, month, number) = last;
+            let follows = [(year, month, number + 1), (year, month + 1, 1), (year + 1, 1, 1)];
+            assert!(follows.contains(&next), "{last:?} {next:?}");
+            last = next;
+        }
+        assert_eq!(last, (2369, 12, 31));
     }
 }

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod campaign;
+mod export;
 mod kill;
 mod opening;
+mod recover;
+mod sample;
 mod serve;
 mod tools;
 

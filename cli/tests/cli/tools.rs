@@ -21,6 +21,68 @@ fn info_tells_what_the_file_holds() {
 }
 
 #[test]
+fn info_tells_classes_properties_objects_and_bytes() {
+    let bench = Bench::new();
+    let key = bench.key_file();
+    for (name, secret) in [("plain", None), ("encrypted", Some(KEY))] {
+        let file = bench.objects(name, secret, 7);
+        let mut args: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"info", &file];
+        if secret.is_some() {
+            args.extend([&"--key-file" as &dyn AsRef<std::ffi::OsStr>, &key]);
+        }
+        let said = fastness(&args);
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+        for line in [
+            "classes    4, schema version 7",
+            "    email: string key",
+            "    age: int? index",
+            "    friend: Person?",
+            ", index of Person.age",
+            "  \"beside\": 1 entry\n",
+        ] {
+            assert!(said.out.contains(line), "{line}: {}", said.out);
+        }
+        args.push(&"--json");
+        let value = json(&fastness(&args));
+        assert_eq!(value["schema_version"], 7);
+        let classes = value["classes"].as_array().unwrap();
+        let names: Vec<_> = classes.iter().map(|class| class["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["All", "Person", "Slot", "many"]);
+        let objects: Vec<_> = classes.iter().map(|class| &class["objects"]).collect();
+        assert_eq!(objects, [2, 2, 2, 120]);
+        assert_eq!(classes[1]["properties"][0]["name"], "age");
+        assert_eq!(classes[1]["properties"][0]["indexed"], true);
+        assert_bytes(&file, secret, classes);
+    }
+}
+
+/// The bytes of a class are those of the entries of its trees.
+fn assert_bytes(file: &std::path::Path, key: Option<[u8; 64]>, classes: &[serde_json::Value]) {
+    let guard = alone();
+    let store = options(key).open(file).unwrap();
+    drop(guard);
+    let snapshot = store.snapshot();
+    let sum = |wanted: &dyn Fn(&str) -> bool| {
+        let names = snapshot.tree_names().filter(|name| wanted(name));
+        let entries = names.flat_map(|name| snapshot.tree(name).range(..).unwrap());
+        let bytes = entries.map(|entry| entry.map(|(key, value)| key.len() + value.len()).unwrap());
+        bytes.sum::<usize>()
+    };
+    let listed = |property: &str| -> usize {
+        let bytes = classes.iter().map(|class| class[property].as_u64().unwrap());
+        usize::try_from(bytes.sum::<u64>()).unwrap()
+    };
+    let data = |name: &str| {
+        let rest = name.strip_prefix("main/").unwrap_or("schema");
+        rest != "schema" && (!rest.contains('.') || rest.ends_with(".apart"))
+    };
+    let index = |name: &str| name.starts_with("main/") && name != "main/schema" && !data(name);
+    assert_eq!(listed("bytes"), sum(&data));
+    assert_eq!(listed("index_bytes"), sum(&index));
+    assert!(listed("bytes") > 7000 && listed("index_bytes") > 20);
+}
+
+#[test]
 fn keys_come_as_bytes_as_digits_and_from_the_environment() {
     let bench = Bench::new();
     let file = bench.store("encrypted", Some(KEY));

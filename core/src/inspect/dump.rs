@@ -2,6 +2,7 @@
 
 use crate::codec::Reader;
 use crate::error::{Damage, Result};
+use crate::object::trees::{Holds, trees};
 use crate::page::{
     LogRecord, NodePage, OverflowPage, PRELUDE_BYTES, Pointer, Prelude, ValueSpan, log_pages,
 };
@@ -11,6 +12,7 @@ use crate::txn::{Op, SLOT_PAGES, Snapshot, State, prelude_places, read_log, read
 use crate::unit::{HEADER_PAGES, PageBytes, PageId};
 use crate::verify::{Met, OWNER_SPACE, Use, Walk};
 use crate::vfs::read_whole;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Longest key or value that is shown whole.
@@ -30,12 +32,14 @@ pub fn dump_file(snapshot: &Snapshot) -> Result<String> {
     drop(walk);
     met.sort_by_key(|(pointer, _)| pointer.page);
     let mut met = met.into_iter().peekable();
+    let owners = Owners::of(snapshot);
     let mut text = String::new();
     for page in (0..state.slot.page_count).map(PageId) {
         if page.0 < HEADER_PAGES {
             line(&mut text, &format!("page {page}: {}", ["prelude", "slot", "slot"][index(page)]));
         } else if let Some((pointer, owner)) = met.next_if(|(pointer, _)| pointer.page == page) {
             let what = summary(&state.pager, &pointer);
+            let owner = owners.told(&owner);
             line(&mut text, &format!("page {page}: {what} of {owner}, born {}", pointer.birth));
         } else if known.get(index(page)) == Some(&Use::Unknown) {
             line(&mut text, &format!("page {page}: free"));
@@ -49,6 +53,20 @@ pub fn dump_file(snapshot: &Snapshot) -> Result<String> {
         }
     }
     Ok(text)
+}
+
+/// What trees hold, as far as the classes of the file can be read.
+struct Owners(BTreeMap<String, Holds>);
+
+impl Owners {
+    fn of(snapshot: &Snapshot) -> Self {
+        Self(trees(snapshot).unwrap_or_default())
+    }
+
+    /// Names a tree, and what it holds of which class.
+    fn told(&self, tree: &str) -> String {
+        self.0.get(tree).map_or_else(|| tree.to_owned(), |holds| format!("{tree} ({holds})"))
+    }
 }
 
 fn commits(record: &LogRecord) -> String {
@@ -69,7 +87,8 @@ fn log_records(state: &State) -> Result<Vec<(PageId, LogRecord)>> {
 }
 
 /// Tells the record that a page of the log belongs to.
-fn log_page(state: &State, page: PageId) -> Result<String> {
+fn log_page(snapshot: &Snapshot, page: PageId) -> Result<String> {
+    let (state, owners) = (snapshot.state(), Owners::of(snapshot));
     let records = log_records(state)?;
     let Some((start, record)) = records.into_iter().rfind(|(start, _)| *start <= page) else {
         return Err(state.pager.damaged(page, Damage::Missing));
@@ -86,7 +105,8 @@ fn log_page(state: &State, page: PageId) -> Result<String> {
             line(&mut text, "  malformed: written by a faulty or hostile program");
             break;
         };
-        line(&mut text, &format!("  tree {}: {} entries afterwards", section.name, section.len));
+        let tree = owners.told(section.name);
+        line(&mut text, &format!("  tree {tree}: {} entries afterwards", section.len));
         while let Some(Some(op)) = section.next() {
             let told = match op {
                 Op::Put { key, value } => format!("set {} -> {}", shown(key), shown(value)),
@@ -108,13 +128,13 @@ pub fn dump_page(snapshot: &Snapshot, page: PageId) -> Result<String> {
     let state = snapshot.state();
     if page.0 >= state.slot.page_count {
         return if page < state.log_end {
-            log_page(state, page)
+            log_page(snapshot, page)
         } else {
             Err(state.pager.damaged(page, Damage::Missing))
         };
     }
     if page.0 < HEADER_PAGES {
-        return header(state, page);
+        return header(snapshot, page);
     }
     let mut found = None;
     let mut visit = |met: &Met<'_>| {
@@ -130,7 +150,7 @@ pub fn dump_page(snapshot: &Snapshot, page: PageId) -> Result<String> {
     };
     let bytes = state.pager.page(&pointer)?;
     let mut text = String::new();
-    line(&mut text, &format!("page {page} of {owner}"));
+    line(&mut text, &format!("page {page} of {}", Owners::of(snapshot).told(&owner)));
     pointer_lines(&mut text, &pointer);
     body(&mut text, bytes, owner == OWNER_SPACE);
     Ok(text)
@@ -218,8 +238,8 @@ fn chunk(key: &[u8], value: &[u8]) -> String {
     }
 }
 
-fn header(state: &State, page: PageId) -> Result<String> {
-    let pager = &state.pager;
+fn header(snapshot: &Snapshot, page: PageId) -> Result<String> {
+    let pager = &snapshot.state().pager;
     let mut text = String::new();
     line(&mut text, &format!("page {page}, header"));
     for (at_page, at) in prelude_places() {
@@ -231,7 +251,7 @@ fn header(state: &State, page: PageId) -> Result<String> {
         }
     }
     if SLOT_PAGES.contains(&page) {
-        slot(&mut text, state, page)?;
+        slot(&mut text, snapshot, page)?;
     }
     Ok(text)
 }
@@ -246,8 +266,9 @@ fn prelude(text: &mut String, bytes: &[u8; PRELUDE_BYTES]) {
     line(text, &format!("    checksum      {}", hex(&sum)));
 }
 
-fn slot(text: &mut String, state: &State, page: PageId) -> Result<()> {
+fn slot(text: &mut String, snapshot: &Snapshot, page: PageId) -> Result<()> {
     line(text, "  slot at byte 0");
+    let (state, owners) = (snapshot.state(), Owners::of(snapshot));
     let Some(slot) = read_slot(&state.pager, page)?.map(|found| found.slot) else {
         line(text, "    its seal does not fit");
         return Ok(());
@@ -271,7 +292,8 @@ fn slot(text: &mut String, state: &State, page: PageId) -> Result<()> {
     if slot.commit == state.slot.commit {
         for (name, record) in &*state.recorded {
             let root = record.root.as_ref().map_or("none".to_owned(), told);
-            line(text, &format!("    tree {name}: {} entries, root {root}", record.len));
+            let tree = owners.told(name);
+            line(text, &format!("    tree {tree}: {} entries, root {root}", record.len));
         }
     }
     Ok(())

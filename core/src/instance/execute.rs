@@ -2,7 +2,7 @@
 
 use super::actions::{ActionKind, Executed, FileAction};
 use super::instances::{Instances, Shared};
-use super::names::{stamp, unique};
+use super::names::{aside, recovered, unique};
 use super::reset::{ClientReset, SyncError};
 use crate::config::Configuration;
 use crate::error::{ConfigError, Error, InstanceError, Result};
@@ -32,8 +32,7 @@ impl Instances {
     /// [`InstanceError::NotSynced`]; otherwise as the system says. Nothing is recorded then.
     pub fn require_reset(&self, configuration: &Configuration, now: Time) -> Result<ClientReset> {
         let shared = &self.shared;
-        let name = |unique| format!("recovered_realm-{}-{unique}", stamp(now));
-        let target = shared.free_name(8, name)?;
+        let target = shared.free_name(8, |unique| recovered(now, unique))?;
         let backup = configuration.recovery_of(&target);
         shared.note(configuration, ActionKind::BackUp { target })?;
         Ok(ClientReset { original: configuration.clone(), backup, instances: self.clone() })
@@ -142,7 +141,7 @@ impl Shared {
 
     /// Moves a file that an older generation of the original made out of the way.
     pub(super) fn move_aside(&self, path: &Path) -> Result<PathBuf> {
-        let target = self.free_name(7, |unique| format!("synced-realm-{unique}"))?;
+        let target = self.free_name(7, aside)?;
         self.make_directory(&target)?;
         self.ground.move_aside(path, &target)?;
         Ok(target)
@@ -170,10 +169,10 @@ impl Shared {
     }
 
     /// Draws a name among the recovered files that nothing has, and nothing recorded will have.
-    fn free_name(&self, count: usize, name: impl Fn(String) -> String) -> Result<PathBuf> {
+    fn free_name(&self, count: usize, name: impl Fn(&str) -> String) -> Result<PathBuf> {
         let directory = self.files.join(SYNC).join(RECOVERED);
         for _ in 0..NAMES_MAX {
-            let path = directory.join(name(unique(&*self.ground.options.entropy, count)?));
+            let path = directory.join(name(&unique(&*self.ground.options.entropy, count)?));
             let there = self.ground.vfs().exists(&path).map_err(|e| Error::io(&path, &e))?;
             let taken = ActionKind::BackUp { target: path.clone() };
             if !there && self.pending.lock().values().all(|action| action.kind != taken) {

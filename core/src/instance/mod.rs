@@ -35,6 +35,7 @@ mod threads;
 pub use actions::{ActionKind, Executed, FileAction};
 pub use handle::Instance;
 pub use instances::{Instances, UiThread};
+pub use names::Origin;
 pub use number::{Kind, ThreadNumber};
 pub use reset::{ClientReset, SyncError};
 pub use threads::{OsThreads, Threads};

@@ -2,10 +2,64 @@
 
 use crate::crypto::Entropy;
 use crate::error::{Error, Result};
-use crate::time::Time;
+use crate::time::{Time, date};
+use std::path::Path;
 
 /// What the unique part of a name is made of.
 const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// What the names of backups begin with.
+const RECOVERED: &str = "recovered_realm-";
+/// What the names of files of an older generation begin with.
+const ASIDE: &str = "synced-realm-";
+
+/// Names a backup that is made now.
+pub(super) fn recovered(now: Time, unique: &str) -> String {
+    format!("{RECOVERED}{}-{unique}", stamp(now))
+}
+
+/// Names a file that is moved out of the way.
+pub(super) fn aside(unique: &str) -> String {
+    format!("{ASIDE}{unique}")
+}
+
+/// Why a file is kept for the user, as its name says. A name is no proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// A client reset was to be made, then: `2017-11-22 09:30:15`, UTC.
+    ClientReset {
+        /// When it was recorded.
+        recorded: String,
+    },
+    /// An older generation of the original made it, and it was moved out of the way.
+    OlderGeneration,
+}
+
+impl Origin {
+    /// Reads the name of a file; none if it is any other.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        if let Some(rest) = name.strip_prefix(ASIDE) {
+            return is_unique(rest, 7).then_some(Self::OlderGeneration);
+        }
+        let (day, rest) = name.strip_prefix(RECOVERED)?.split_at_checked(8)?;
+        let (time, unique) = rest.strip_prefix('-')?.split_at_checked(6)?;
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(day) || !digits(time) || !is_unique(unique.strip_prefix('-')?, 8) {
+            return None;
+        }
+        let (year, month, day) = (&day[..4], &day[4..6], &day[6..]);
+        let (hour, minute, second) = (&time[..2], &time[2..4], &time[4..]);
+        let recorded = format!("{year}-{month}-{day} {hour}:{minute}:{second}");
+        Some(Self::ClientReset { recorded })
+    }
+}
+
+fn is_unique(text: &str, count: usize) -> bool {
+    text.len() == count && text.bytes().all(|byte| LETTERS.contains(&byte))
+}
 
 /// Draws so many letters and digits.
 pub(super) fn unique(entropy: &dyn Entropy, count: usize) -> Result<String> {
@@ -24,22 +78,30 @@ pub(super) fn stamp(time: Time) -> String {
     format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
 }
 
-/// Returns year, month and day of a day counted from the beginning of 1970.
-fn date(days: i64) -> (i64, i64, i64) {
-    // Years begin in March here, so that the day that some have more comes last.
-    let days = days + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_tell_where_a_file_comes_from() {
+        let now = Time::from_seconds(1_511_343_015);
+        let path = Path::new("dir").join(recovered(now, "aB3dE6gH"));
+        let recorded = "2017-11-22 09:30:15".to_owned();
+        assert_eq!(Origin::of(&path), Some(Origin::ClientReset { recorded }));
+        let older = Origin::of(Path::new(&aside("aB3dE6g")));
+        assert_eq!(older, Some(Origin::OlderGeneration));
+        for other in [
+            "recovered_realm-20171122-093015-aB3dE6g",
+            "recovered_realm-2017112x-093015-aB3dE6gH",
+            "recovered_realm-20171122093015-aB3dE6gH",
+            "recovered_realm-201711\u{e9}-093015-aB3dE6gH",
+            "synced-realm-aB3dE6gH",
+            "default.realm",
+            "",
+        ] {
+            assert_eq!(Origin::of(Path::new(other)), None, "{other}");
+        }
+    }
 
     #[test]
     fn times_are_written_as_dates() {
@@ -54,18 +116,5 @@ mod tests {
         ] {
             assert_eq!(stamp(Time::from_seconds(seconds)), expected);
         }
-    }
-
-    #[test]
-    fn every_day_of_four_centuries_follows_the_one_before() {
-        let mut last = date(-1);
-        for day in 0..146_097 {
-            let next = date(day);
-            let (year, month, number) = last;
-            let follows = [(year, month, number + 1), (year, month + 1, 1), (year + 1, 1, 1)];
-            assert!(follows.contains(&next), "{last:?} {next:?}");
-            last = next;
-        }
-        assert_eq!(last, (2369, 12, 31));
     }
 }

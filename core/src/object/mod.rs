@@ -46,6 +46,7 @@ mod queues;
 mod rebuild;
 mod record;
 mod transaction;
+pub(crate) mod trees;
 mod value;
 mod view;
 mod whole;

@@ -1,5 +1,6 @@
 //! Values of properties, and what objects and list elements are addressed by.
 
+use crate::time::date;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -183,6 +184,22 @@ impl Timestamp {
     }
 }
 
+/// As ISO 8601 writes it, in UTC: `2017-11-22T09:30:15.000000000Z`. A year beyond four digits has
+/// six at least, and a sign.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (self.seconds.div_euclid(86_400), self.seconds.rem_euclid(86_400));
+        let (year, month, day) = date(days);
+        match year {
+            0..=9999 => write!(f, "{year:04}")?,
+            _ => write!(f, "{year:+07}")?,
+        }
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        let nanoseconds = self.nanoseconds;
+        write!(f, "-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanoseconds:09}Z")
+    }
+}
+
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -190,6 +207,27 @@ impl fmt::Display for ObjectKey {
             Self::Int(value) => value.fmt(f),
             Self::String(value) => write!(f, "{value:?}"),
             Self::Row(number) => write!(f, "#{number}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_print_as_iso_8601() {
+        for (seconds, nanoseconds, expected) in [
+            (0, 0, "1970-01-01T00:00:00.000000000Z"),
+            (1_511_343_015, 1, "2017-11-22T09:30:15.000000001Z"),
+            (-1, 999_999_999, "1969-12-31T23:59:59.999999999Z"),
+            (253_402_300_799, 0, "9999-12-31T23:59:59.000000000Z"),
+            (253_402_300_800, 0, "+010000-01-01T00:00:00.000000000Z"),
+            (-62_167_219_201, 0, "-000001-12-31T23:59:59.000000000Z"),
+            (i64::MAX, 0, "+292277026596-12-04T15:30:07.000000000Z"),
+            (i64::MIN, 0, "-292277022657-01-27T08:29:52.000000000Z"),
+        ] {
+            assert_eq!(Timestamp::new(seconds, nanoseconds).to_string(), expected);
         }
     }
 }

@@ -249,6 +249,19 @@ impl<'a> Objects<'a> {
         Ok(ObjectIter { range: self.tree.range(..)?, objects: self.clone() })
     }
 
+    /// Walks all objects that can be read, in the order of their keys. Where a page is damaged or
+    /// cannot be read, an error stands for all objects that it held, and the walk goes on.
+    pub fn readable(&self) -> impl Iterator<Item = Result<Object<'a>>> + use<'a> {
+        let objects = self.clone();
+        self.tree.readable().map(move |entry| entry.and_then(|entry| objects.read(entry)))
+    }
+
+    /// Takes an entry of the tree for an object.
+    fn read(&self, (key, record): (Bytes, Bytes)) -> Result<Object<'a>> {
+        let key = ObjectKey::from_bytes(&key).ok_or_else(|| self.view.malformed())?;
+        Ok(Object { view: self.view, table: self.table, key, record })
+    }
+
     /// Returns the object with a key; none if it is not there.
     ///
     /// # Errors
@@ -442,10 +455,6 @@ impl<'a> Iterator for ObjectIter<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let entry = self.range.next()?;
-        let Objects { view, table, .. } = &self.objects;
-        Some(entry.and_then(|(key, record)| {
-            let key = ObjectKey::from_bytes(&key).ok_or_else(|| view.malformed())?;
-            Ok(Object { view: *view, table, key, record })
-        }))
+        Some(entry.and_then(|entry| self.objects.read(entry)))
     }
 }

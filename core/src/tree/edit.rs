@@ -2,7 +2,7 @@
 
 use super::leaf::Payload;
 use super::link::Link;
-use super::{Bytes, Cache, Node, Pager, Range, TreeState};
+use super::{Bytes, Cache, Node, Pager, Range, Readable, TreeState};
 use crate::conc::Arc;
 use crate::error::Result;
 use crate::page::NODE_CAPACITY;
@@ -149,6 +149,10 @@ impl TreeEdit {
         pager: &'a Pager,
     ) -> Result<Range<'a>> {
         Ok(Range::new(pager, self.root(pager)?, bounds))
+    }
+
+    pub(crate) fn readable<'a>(&'a self, pager: &'a Pager) -> Readable<'a> {
+        Readable::new(pager, self.root(pager))
     }
 
     /// Inserts or replaces an entry and tells whether the key was there.

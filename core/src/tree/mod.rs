@@ -26,6 +26,7 @@ mod link;
 mod links;
 mod node;
 mod pager;
+mod readable;
 mod remove;
 mod state;
 
@@ -37,4 +38,5 @@ pub(crate) use flush::Flush;
 pub(crate) use late::Late;
 pub(crate) use node::Node;
 pub(crate) use pager::{Pager, PagerParts};
+pub use readable::Readable;
 pub(crate) use state::TreeState;

@@ -3,7 +3,7 @@
 use super::snapshot::{Snapshot, Tree};
 use super::write::WriteTxn;
 use crate::error::Result;
-use crate::tree::{Bytes, Pager, Range, TreeEdit};
+use crate::tree::{Bytes, Pager, Range, Readable, TreeEdit};
 use std::ops::RangeBounds;
 use std::path::Path;
 
@@ -71,6 +71,13 @@ impl<'a> Peek<'a> {
         match self {
             Self::Committed(tree) => tree.range(bounds),
             Self::Edited(edit, pager) => edit.range(&bounds, pager),
+        }
+    }
+
+    pub(crate) fn readable(&self) -> Readable<'a> {
+        match self {
+            Self::Committed(tree) => tree.readable(),
+            Self::Edited(edit, pager) => edit.readable(pager),
         }
     }
 

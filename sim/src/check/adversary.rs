@@ -3,7 +3,7 @@
 
 use super::damage::genuine_now;
 use super::examine::{Found, Genuine, Promises, examine};
-use super::promises::{A1, C6, C9, C10, D3, D4};
+use super::promises::{A1, C6, C9, C10, D3, D4, D6};
 use super::rig::{Rig, unexpected};
 use super::world::{World, file};
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
@@ -17,7 +17,7 @@ const PROMISES: Promises = Promises { never_wrong: D3.id, noticed: D4.id, untouc
 pub(super) const CHECK: Check = Check {
     name: "adversary",
     about: "pages swapped, aged and spliced from old copies and from another file",
-    invariants: &[D3, D4, C10, A1, C6, C9],
+    invariants: &[D3, D4, D6, C10, A1, C6, C9],
     marks: &[
         "splice refused at opening",
         "splice met while reading",

@@ -1,7 +1,7 @@
 //! Damage anywhere, on files that were closed and on files that were not: detected or harmless.
 
 use super::examine::{Found, Genuine, Opened, Promises, examine};
-use super::promises::{A1, C6, C9, C10, D1, D2, D4, D5};
+use super::promises::{A1, C6, C9, C10, D1, D2, D4, D5, D6};
 use super::rig::{Rig, unexpected};
 use super::world::{World, file};
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
@@ -16,10 +16,11 @@ const PROMISES: Promises = Promises { never_wrong: D1.id, noticed: D4.id, untouc
 pub(super) const CHECK: Check = Check {
     name: "damage",
     about: "flips, zeros, garbage, truncation and extension anywhere in the file",
-    invariants: &[D1, D2, D4, C10, D5, A1, C6, C9],
+    invariants: &[D1, D2, D4, C10, D5, D6, A1, C6, C9],
     marks: &[
         "opening refused",
         "damage met while reading",
+        "read around damage",
         "damage met by the whole-file check only",
         "damage was harmless",
         "fell back by a commit",
@@ -146,6 +147,9 @@ fn judge(
     if opened.which + 1 < genuine.len() && outcome.is_none() {
         let text = format!("an earlier commit is read, and opening says {outcome:?}");
         return Err(Violation::new(D2.id, text));
+    }
+    if opened.around {
+        probe.mark("read around damage");
     }
     match (opened.whole, opened.clean) {
         (true, true) => probe.mark("damage was harmless"),

@@ -1,6 +1,7 @@
 //! Looking at a file that somebody changed: whatever is read is right, or an error.
 
-use super::compare::{Order, Reading, read_all};
+use super::compare::{ALL, Order, Reading, read_all};
+use super::promises::D6;
 use super::rig::problems;
 use super::world::{World, file};
 use super::{Probe, Violation};
@@ -8,6 +9,7 @@ use crate::fs::{Disk, SimFs};
 use fastness::{CommitId, Error, FileErrorCause, Recovery, Snapshot, Store};
 use fastness_models::Kind;
 use fastness_models::store::{Shown, State};
+use std::collections::BTreeSet;
 
 /// A commit that was really made.
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub(super) struct Opened {
     pub(super) which: usize,
     /// Whether all of it could be read.
     pub(super) whole: bool,
+    /// Whether some of it could be read though some could not, in one tree.
+    pub(super) around: bool,
     /// Whether the whole-file check found nothing.
     pub(super) clean: bool,
     pub(super) recovery: Option<Recovery>,
@@ -71,7 +75,8 @@ pub(super) fn examine(
         }
     };
     let snapshot = store.snapshot();
-    let (which, whole) = Reader { world, snapshot: &snapshot, promises }.read(genuine, probe)?;
+    let read = Reader { world, snapshot: &snapshot, promises }.read(genuine, probe)?;
+    let (which, whole, around) = read;
     let clean = problems(&snapshot).is_ok_and(|problems| problems.is_empty());
     probe.count(Kind::Verify.name(), 1);
     if clean && !whole {
@@ -80,7 +85,7 @@ pub(super) fn examine(
     }
     let (commit, recovery) = (snapshot.commit(), store.recovery());
     drop(snapshot);
-    let opened = Opened { fs, store, commit, which, whole, clean, recovery };
+    let opened = Opened { fs, store, commit, which, whole, around, clean, recovery };
     Ok(Found::Opened(Box::new(opened)))
 }
 
@@ -112,8 +117,12 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Finds the one genuine commit that everything readable belongs to, and tells whether all is
-    /// readable.
-    fn read(&self, genuine: &[Genuine], probe: &mut Probe) -> Result<(usize, bool), Violation> {
+    /// readable, and whether something was read around what is not.
+    fn read(
+        &self,
+        genuine: &[Genuine],
+        probe: &mut Probe,
+    ) -> Result<(usize, bool, bool), Violation> {
         let commit = self.snapshot.commit();
         let keys = [(); 2].map(|()| self.world.rng(|rng| [rng.byte(), rng.byte()]));
         let mut texts = Vec::new();
@@ -125,12 +134,15 @@ impl Reader<'_> {
                 Reading::Differs(text) => texts.push(text),
                 Reading::Same(operations) => {
                     probe.count(Kind::Scan.name(), operations);
-                    return Ok((index, true));
+                    return Ok((index, true, false));
                 }
                 Reading::Failed(error) => {
                     probe.count(Kind::Scan.name(), 2);
                     refused(error, self.promises)?;
-                    return Ok((index, false));
+                    match self.read_around(&candidate.state)? {
+                        Ok(around) => return Ok((index, false, around)),
+                        Err(text) => texts.push(text),
+                    }
                 }
             }
         }
@@ -155,6 +167,39 @@ impl Reader<'_> {
             };
         }
         worst
+    }
+
+    /// Walks what can be read of each tree: every entry is right, else a text says which is not,
+    /// and none that can be read by its key is left out. Tells whether that was part of a tree.
+    fn read_around(&self, state: &State) -> Result<Result<bool, String>, Violation> {
+        let mut around = false;
+        for name in self.snapshot.tree_names() {
+            let tree = self.snapshot.tree(name);
+            let (mut found, mut failed) = (BTreeSet::new(), false);
+            for entry in tree.readable() {
+                match entry {
+                    Ok((key, value)) if state.get(name, &key) == Some(&*value) => {
+                        found.insert(key.to_vec());
+                    }
+                    Ok((key, _)) => {
+                        let text = format!("key {} is wrong around damage", Shown(&key));
+                        return Ok(Err(text));
+                    }
+                    Err(error) => {
+                        failed = true;
+                        refused(error, self.promises)?;
+                    }
+                }
+            }
+            around |= failed && !found.is_empty();
+            for (key, _) in state.range(name, ALL) {
+                if !found.contains(key) && (!failed || tree.get(key).is_ok()) {
+                    let text = format!("key {} can be read and is left out", Shown(key));
+                    return Err(Violation::new(D6.id, text));
+                }
+            }
+        }
+        Ok(Ok(around))
     }
 
     fn get(&self, state: &State, [tree, key]: [u8; 2]) -> Reading {

@@ -76,6 +76,11 @@ pub(super) const D4: Invariant = promise(
 );
 pub(super) const D5: Invariant =
     promise("D5", "What is committed on top of a damaged file is read back right, or is refused.");
+pub(super) const D6: Invariant = promise(
+    "D6",
+    "Of a damaged tree, a walk of what can be read leaves out only what lies behind a page that \
+     cannot be read.",
+);
 pub(super) const E1: Invariant =
     promise("E1", "No two different pages are sealed under one key and nonce.");
 pub(super) const F1: Invariant =
@@ -242,9 +247,9 @@ mod tests {
         let document = include_str!("../../../docs/verification.md");
         for invariant in [
             A1, A2, B1, B2, B3, B4, B5, C1, C2, C3, C5, C6, C7, C8, C9, C10, C11, C12, C13, C14,
-            D1, D2, D3, D4, D5, E1, F1, F2, F3, H1, H2, H3, H4, H5, H6, H7, H8, H12, J1, J2, J3,
-            J4, J5, J6, J7, L1, M6, Q1, Q2, Q3, R1, R2, R3, R4, S1, S2, S4, S5, U6, U8, U9, U11,
-            U12, U13, U14, U15, U16, U17, U18, W1, W2, W3,
+            D1, D2, D3, D4, D5, D6, E1, F1, F2, F3, H1, H2, H3, H4, H5, H6, H7, H8, H12, J1, J2,
+            J3, J4, J5, J6, J7, L1, M6, Q1, Q2, Q3, R1, R2, R3, R4, S1, S2, S4, S5, U6, U8, U9,
+            U11, U12, U13, U14, U15, U16, U17, U18, W1, W2, W3,
         ] {
             let row = format!("| {} | {} |", invariant.id, invariant.promise);
             assert!(document.contains(&row), "not in docs/verification.md: {row}");

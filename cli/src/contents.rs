@@ -1,0 +1,196 @@
+//! What a file holds of objects: classes, how many objects, how many bytes.
+//!
+//! - I2 What cannot be read is told and left out of the sums; it never hides the rest.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a function names what it is about and treats all else alike"
+)]
+
+use crate::failure::Failure;
+use fastness::inspect::{Holds, trees};
+use fastness::object::{Database, Snapshot, Wanted};
+use fastness::schema::{Class, Property, PropertyType};
+use fastness::{Error, FileErrorCause, Store};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Write;
+
+/// What a file holds.
+pub(crate) struct Contents {
+    /// None if the file never had a schema.
+    pub(crate) version: Option<u64>,
+    pub(crate) classes: Vec<ClassContents>,
+    /// The trees that hold entries, how many, and what of which class.
+    pub(crate) trees: Vec<(String, u64, Option<Holds>)>,
+    /// What cannot be read, each once.
+    pub(crate) problems: Vec<String>,
+}
+
+/// What a file holds of a class.
+pub(crate) struct ClassContents {
+    pub(crate) class: Class,
+    /// How many objects there are.
+    pub(crate) objects: u64,
+    /// How many of them can be read.
+    pub(crate) readable: u64,
+    /// Bytes of their keys and values, lists and long values included.
+    pub(crate) bytes: u64,
+    /// Bytes of indexes, and of what leads from an object to those that link to it.
+    pub(crate) index_bytes: u64,
+}
+
+/// Opens the objects of a store, to look at.
+pub(crate) fn objects(store: &Store) -> Result<Snapshot, Failure> {
+    Ok(Database::over(store.clone(), &Wanted::anything())?.snapshot()?)
+}
+
+impl Contents {
+    /// Reads all trees that objects lie in.
+    pub(crate) fn read(snapshot: &Snapshot) -> fastness::Result<Self> {
+        let (view, store) = (snapshot.view(), snapshot.store());
+        let mut holds = trees(store)?;
+        let mut classes = BTreeMap::new();
+        for class in view.schema()?.classes() {
+            let objects = view.objects(class.name())?.len();
+            let (class, readable, bytes, index_bytes) = (class.clone(), 0, 0, 0);
+            let name = class.name().to_owned();
+            let contents = ClassContents { class, objects, readable, bytes, index_bytes };
+            classes.insert(name, contents);
+        }
+        let mut problems = Vec::new();
+        for (tree, what) in &holds {
+            let Some(class) = what.class().and_then(|class| classes.get_mut(class)) else {
+                continue;
+            };
+            for entry in store.tree(tree).readable() {
+                match entry {
+                    Ok((key, value)) => class.count(what, (key.len() + value.len()) as u64),
+                    Err(error) => problems.push(format!("{what}: {}", told(&error))),
+                }
+            }
+        }
+        problems.dedup();
+        let trees = store
+            .tree_names()
+            .map(|name| (name.to_owned(), store.tree(name).len(), holds.remove(name)));
+        let trees = trees.collect();
+        let classes = classes.into_values().collect();
+        Ok(Self { version: view.schema_version(), classes, trees, problems })
+    }
+
+    /// Tells whether there are classes.
+    pub(crate) fn has_classes(&self) -> bool {
+        !self.classes.is_empty()
+    }
+
+    /// Writes what there is for people.
+    pub(crate) fn write(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        if self.has_classes() || self.version.is_some() {
+            let version = match self.version {
+                Some(version) => format!("schema version {version}"),
+                None => "no schema version".to_owned(),
+            };
+            writeln!(out, "classes    {}, {version}", self.classes.len())?;
+        }
+        for class in &self.classes {
+            class.write(out)?;
+        }
+        writeln!(out, "trees      {}", self.trees.len())?;
+        for (name, len, holds) in &self.trees {
+            let what = holds.as_ref().map(|holds| format!(", {holds}")).unwrap_or_default();
+            writeln!(out, "  {name:?}: {}{what}", counted(*len, "entry", "entries"))?;
+        }
+        Ok(())
+    }
+
+    /// Returns what there is for programs: the classes.
+    pub(crate) fn classes_json(&self) -> Value {
+        self.classes.iter().map(ClassContents::json).collect()
+    }
+
+    /// Returns what there is for programs: the trees.
+    pub(crate) fn trees_json(&self) -> Value {
+        let tree = |(name, len, holds): &(String, u64, Option<Holds>)| {
+            let holds = holds.as_ref().map(ToString::to_string);
+            json!({ "name": name, "len": len, "holds": holds })
+        };
+        self.trees.iter().map(tree).collect()
+    }
+}
+
+impl ClassContents {
+    fn count(&mut self, what: &Holds, bytes: u64) {
+        match what {
+            Holds::Schema => {}
+            Holds::Objects { .. } => {
+                self.readable += 1;
+                self.bytes += bytes;
+            }
+            Holds::Apart { .. } => self.bytes += bytes,
+            Holds::Links { .. } | Holds::Index { .. } => self.index_bytes += bytes,
+        }
+    }
+
+    fn write(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        let Self { class, objects, readable, bytes, index_bytes } = self;
+        let count = counted(*objects, "object", "objects");
+        let lost = match objects - readable.min(objects) {
+            0 => String::new(),
+            _ => format!(", {readable} of them readable"),
+        };
+        let indexes = match index_bytes {
+            0 => String::new(),
+            bytes => format!(", and {bytes} of indexes and links"),
+        };
+        writeln!(out, "  {}: {count}{lost}, {bytes} bytes{indexes}", class.name())?;
+        for property in class.properties() {
+            writeln!(out, "    {property}")?;
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "name": self.class.name(), "objects": self.objects, "readable": self.readable,
+            "bytes": self.bytes, "index_bytes": self.index_bytes,
+            "properties": properties(&self.class),
+        })
+    }
+}
+
+/// Describes the properties of a class for programs.
+pub(crate) fn properties(class: &Class) -> Value {
+    let property = |property: &Property| {
+        json!({
+            "name": property.name(), "type": kind(property.kind()),
+            "nullable": property.is_nullable(), "primary_key": property.is_primary_key(),
+            "indexed": property.is_indexed(),
+        })
+    };
+    class.stored_properties().map(property).collect()
+}
+
+fn kind(kind: &PropertyType) -> Value {
+    match kind {
+        PropertyType::Object(class) => json!({ "link": class }),
+        PropertyType::ObjectList(class) => json!({ "list": { "link": class } }),
+        PropertyType::List { of, nullable } => {
+            json!({ "list": of.to_string(), "nullable": nullable })
+        }
+        other => json!(other.to_string()),
+    }
+}
+
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// Says what is the matter without naming the file again.
+pub(crate) fn told(error: &Error) -> String {
+    let Error::File { cause, .. } = error else { return error.to_string() };
+    match cause {
+        FileErrorCause::Damaged { page, damage } => format!("page {page}: {damage}"),
+        cause => cause.to_string(),
+    }
+}

@@ -1,0 +1,90 @@
+//! Which tree of a store holds what of which class, for tools.
+//!
+//! Format: docs/objects.md#trees.
+
+use super::catalog::{Catalog, index_tree, schema_tree};
+use crate::error::Result;
+use crate::txn::{Snapshot, Source};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What a tree holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// The classes.
+    Schema,
+    /// The objects of a class.
+    Objects {
+        /// The class.
+        class: String,
+    },
+    /// Lists and long values of the objects of a class.
+    Apart {
+        /// The class.
+        class: String,
+    },
+    /// From where objects of a class are linked to.
+    Links {
+        /// The class.
+        class: String,
+    },
+    /// The index of a property.
+    Index {
+        /// The class.
+        class: String,
+        /// The property.
+        property: String,
+    },
+}
+
+impl Holds {
+    /// Returns the class, if it is one.
+    #[must_use]
+    pub fn class(&self) -> Option<&str> {
+        match self {
+            Self::Schema => None,
+            Self::Objects { class }
+            | Self::Apart { class }
+            | Self::Links { class }
+            | Self::Index { class, .. } => Some(class),
+        }
+    }
+}
+
+impl fmt::Display for Holds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Schema => f.write_str("classes"),
+            Self::Objects { class } => write!(f, "objects of {class}"),
+            Self::Apart { class } => write!(f, "lists and long values of {class}"),
+            Self::Links { class } => write!(f, "links to {class}"),
+            Self::Index { class, property } => write!(f, "index of {class}.{property}"),
+        }
+    }
+}
+
+/// Returns the trees that objects lie in, by name, also those that hold no entries yet; none if
+/// the file has no classes. Other trees hold what somebody put there.
+///
+/// # Errors
+/// If the classes cannot be read or are damaged.
+pub fn trees(snapshot: &Snapshot) -> Result<BTreeMap<String, Holds>> {
+    let catalog = Catalog::load(Source::Snapshot(snapshot))?;
+    let mut trees = BTreeMap::new();
+    for table in catalog.tables() {
+        let class = || table.name.clone();
+        let names = &table.trees;
+        trees.insert(names.objects.clone(), Holds::Objects { class: class() });
+        trees.insert(names.apart.clone(), Holds::Apart { class: class() });
+        trees.insert(names.links.clone(), Holds::Links { class: class() });
+        for column in table.columns.iter().filter(|column| column.has_index_tree()) {
+            let (class, property) = (class(), column.name().to_owned());
+            let name = index_tree(table.id, column.number);
+            trees.insert(name, Holds::Index { class, property });
+        }
+    }
+    if snapshot.tree_names().any(|name| name == schema_tree()) {
+        trees.insert(schema_tree(), Holds::Schema);
+    }
+    Ok(trees)
+}

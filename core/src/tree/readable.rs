@@ -1,0 +1,55 @@
+//! Walking what can be read of a damaged tree.
+//!
+//! - D6 Nothing is left out but what lies behind a page that cannot be read.
+
+use super::{Bytes, Node, Pager};
+use crate::conc::Arc;
+use crate::error::Result;
+use std::iter::FusedIterator;
+
+/// Entries of a tree in key order, as far as they can be read. An error stands where a page could
+/// not be read, for all that it held, and the walk goes on behind it.
+#[derive(Debug)]
+pub struct Readable<'a> {
+    pager: &'a Pager,
+    /// The root, as long as nobody asked for an entry.
+    root: Option<Result<Arc<Node>>>,
+    /// Nodes on the way, each with its next child or entry.
+    path: Vec<(Arc<Node>, usize)>,
+}
+
+impl<'a> Readable<'a> {
+    pub(crate) fn new(pager: &'a Pager, root: Result<Option<Arc<Node>>>) -> Self {
+        Self { pager, root: root.transpose(), path: Vec::new() }
+    }
+}
+
+impl Iterator for Readable<'_> {
+    type Item = Result<(Bytes, Bytes)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.root.take() {
+            Some(Ok(root)) => self.path.push((root, 0)),
+            Some(Err(error)) => return Some(Err(error)),
+            None => {}
+        }
+        loop {
+            let (node, next) = self.path.last_mut()?;
+            if *next == node.count() {
+                self.path.pop();
+                continue;
+            }
+            let index = std::mem::replace(next, *next + 1);
+            if node.level() == 0 {
+                let value = node.value(index, self.pager);
+                return Some(value.map(|value| (node.key_bytes(index), value)));
+            }
+            match node.child(index, self.pager) {
+                Ok(child) => self.path.push((child, 0)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+impl FusedIterator for Readable<'_> {}
