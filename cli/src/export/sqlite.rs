@@ -179,7 +179,7 @@ fn integer(number: u64) -> Result<i64, Failure> {
     i64::try_from(number).map_err(|_| Failure::bad(format!("{number}: too large for SQLite")))
 }
 
-/// Where a key stands for an object, one that is null is no bytes, so that it is not taken for none.
+/// Where a key stands for an object, null is no bytes, so that it is not taken for no object.
 fn key_cell(key: &ObjectKey) -> Result<Cell, Failure> {
     Ok(match key {
         ObjectKey::Null => Cell::Blob(Vec::new()),
