@@ -31,7 +31,17 @@ impl World {
 
     /// Takes one turn; tells whether it could write.
     fn write(&self, fails: bool) -> bool {
-        let mut baton = self.turn.take();
+        let baton = self.turn.take();
+        self.write_with(baton, fails)
+    }
+
+    /// Takes a turn if it is free; tells whether it was.
+    fn try_write(&self) -> bool {
+        let taken = self.turn.try_take();
+        taken.is_some_and(|baton| self.write_with(baton, false))
+    }
+
+    fn write_with(&self, mut baton: Baton, fails: bool) -> bool {
         assert_eq!(self.writing.fetch_add(1, Ordering::Relaxed), 0, "N2: two have the turn");
         let writes = !baton.poisoned;
         if writes {
@@ -66,6 +76,22 @@ fn three_writers_each_get_their_turn() {
         assert_eq!(writers(&world, 2, false), 3, "N2: a writer was left out");
         assert_eq!(world.turn.take().turns, 3, "N2: a turn is lost");
     });
+}
+
+#[test]
+fn who_does_not_wait_gets_a_turn_that_is_free_or_none() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 4, executions_min: 20 }, move || {
+        let world = World::new();
+        let there = Arc::clone(&world);
+        let waiting = thread::spawn(move || there.write(false));
+        let wrote = usize::from(world.try_write());
+        assert!(waiting.join().unwrap(), "N2: a writer that waits was left out");
+        assert_eq!(world.turn.take().turns, 1 + wrote, "N2: a turn is lost");
+        marks.hit(if wrote == 1 { "it was free" } else { "it was taken" });
+    });
+    met.assert_hit(&["it was free", "it was taken"]);
 }
 
 #[test]

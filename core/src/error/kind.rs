@@ -110,6 +110,7 @@ const fn of_object(error: &ObjectError) -> ErrorKind {
         | ObjectError::Type { .. }
         | ObjectError::KeyFixed { .. }
         | ObjectError::KeyTooLong { .. }
+        | ObjectError::SyncedChange { .. }
         | ObjectError::ListTooLong { .. } => ErrorKind::InvalidArgument,
         ObjectError::ClassLinked { .. }
         | ObjectError::KeyUnwanted { .. }
@@ -117,5 +118,6 @@ const fn of_object(error: &ObjectError) -> ErrorKind {
         | ObjectError::Gone { .. } => ErrorKind::IllegalState,
         ObjectError::KeyMissing { .. } | ObjectError::KeyExists { .. } => ErrorKind::General,
         ObjectError::OutOfBounds { .. } => ErrorKind::OutOfBounds,
+        ObjectError::SyncedKey { .. } => ErrorKind::Unsupported,
     }
 }

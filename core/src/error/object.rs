@@ -104,6 +104,20 @@ pub enum ObjectError {
         /// How many elements there are.
         len: usize,
     },
+    /// Of a synced file, classes, properties and indexes are only added.
+    SyncedChange {
+        /// The class that was to be changed.
+        class: String,
+        /// The property; none if it is the class as a whole.
+        property: Option<String>,
+    },
+    /// A class of a synced file has the primary key that it was made with.
+    SyncedKey {
+        /// The class.
+        class: String,
+        /// The property that was to be the key.
+        property: String,
+    },
     /// A list would take more than 16 MiB.
     ListTooLong {
         /// The class.
@@ -162,6 +176,20 @@ impl fmt::Display for ObjectError {
             Self::OutOfBounds { index, len } => {
                 write!(f, "a list of {len} elements has no place {index}")
             }
+            Self::SyncedChange { class, property } => {
+                let dot = if property.is_some() { "." } else { "" };
+                let property = property.as_deref().unwrap_or_default();
+                write!(
+                    f,
+                    "`{class}{dot}{property}` is synced, so it cannot be changed or removed; add \
+                     another one beside it"
+                )
+            }
+            Self::SyncedKey { class, property } => write!(
+                f,
+                "`{class}` is synced, so `{property}` cannot become its primary key; create \
+                 another class with it"
+            ),
             Self::ListTooLong { class, property } => {
                 write!(f, "`{class}.{property}` would take more than 16 MiB; use objects instead")
             }

@@ -107,6 +107,9 @@ fn wanting<T>(
             wanted = wanted.migration(&migrate);
         }
     }
+    if configuration.is_synced() {
+        wanted = wanted.synced();
+    }
     body(&wanted)
 }
 
@@ -118,7 +121,20 @@ pub(crate) struct File {
     writing: Mutex<Option<ThreadNumber>>,
 }
 
+/// A thread that uses a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caller {
+    pub(super) thread: ThreadNumber,
+    /// Whether it may wait for another thread's transaction.
+    pub(super) waits: bool,
+}
+
 impl File {
+    /// Returns the database as the thread may use it.
+    fn database(&self, caller: Caller) -> Database {
+        if caller.waits { self.database.clone() } else { self.database.without_waiting() }
+    }
+
     pub(super) fn store(&self) -> &Store {
         self.database.store()
     }
@@ -128,14 +144,19 @@ impl File {
     }
 
     /// Does for another kind what opening for it would have done.
-    pub(super) fn make_ready(&self, configuration: &Configuration, kind: Kind) -> Result<()> {
-        wanting(configuration, kind, |wanted| self.database.bring_about(wanted))
+    pub(super) fn make_ready(
+        &self,
+        configuration: &Configuration,
+        kind: Kind,
+        caller: Caller,
+    ) -> Result<()> {
+        wanting(configuration, kind, |wanted| self.database(caller).bring_about(wanted))
     }
 
     /// Begins to observe, on a thread that is in no transaction.
-    pub(super) fn observe(&self, thread: ThreadNumber) -> Result<(Snapshot, Observer)> {
-        self.require_no_transaction(thread)?;
-        self.database.observe()
+    pub(super) fn observe(&self, caller: Caller) -> Result<(Snapshot, Observer)> {
+        self.require_no_transaction(caller.thread)?;
+        self.database(caller).observe()
     }
 
     /// Tells whether a thread is in a transaction.
@@ -155,12 +176,12 @@ impl File {
     /// Runs a transaction, and commits it unless `body` fails.
     pub(super) fn transact<T>(
         &self,
-        thread: ThreadNumber,
+        caller: Caller,
         body: impl FnOnce(&mut Transaction) -> Result<T>,
     ) -> Result<T> {
-        self.require_no_transaction(thread)?;
-        let mut txn = self.database.write()?;
-        *self.writing.lock() = Some(thread);
+        self.require_no_transaction(caller.thread)?;
+        let mut txn = self.database(caller).write()?;
+        *self.writing.lock() = Some(caller.thread);
         // Before the transaction, which lets the next one begin.
         let writing = Writing(self);
         let value = body(&mut txn)?;

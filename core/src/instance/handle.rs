@@ -1,8 +1,8 @@
 //! A handle to an open file.
 
-use super::file::File;
+use super::file::{Caller, File};
 use super::instances::{Failure, Shared};
-use super::number::{Kind, ThreadNumber};
+use super::number::Kind;
 use super::registry::Held;
 use crate::conc::Arc;
 use crate::config::Configuration;
@@ -54,12 +54,13 @@ impl Instance {
     ///
     /// # Errors
     /// What `body` returns; [`InstanceError::Closed`], [`InstanceError::OtherThread`],
-    /// [`InstanceError::InTransaction`]; [`Error::ReadOnly`]; otherwise as
+    /// [`InstanceError::InTransaction`]; [`InstanceError::UiThread`] if this would wait for another
+    /// thread's transaction and must not; [`Error::ReadOnly`]; otherwise as
     /// [`Transaction::commit`].
     pub fn transact<T>(&self, body: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
-        self.with(|file, thread| {
-            let _working = self.shared.work(thread);
-            file.transact(thread, body)
+        self.with(|file, caller| {
+            let _working = self.shared.work(caller.thread);
+            file.transact(caller, body)
         })
     }
 
@@ -69,9 +70,10 @@ impl Instance {
     ///
     /// # Errors
     /// [`InstanceError::Closed`], [`InstanceError::OtherThread`], [`InstanceError::InTransaction`];
-    /// otherwise as [`Database::observe`](crate::object::Database::observe).
+    /// [`InstanceError::UiThread`] if it would wait and must not; otherwise as
+    /// [`Database::observe`](crate::object::Database::observe).
     pub fn observe(&self) -> Result<(Snapshot, Observer)> {
-        self.with(|file, thread| file.observe(thread))
+        self.with(|file, caller| file.observe(caller))
     }
 
     /// Copies the last commit into a new file, in plain, also from an encrypted file or one in
@@ -119,9 +121,9 @@ impl Instance {
         })
     }
 
-    fn with<T>(&self, body: impl FnOnce(&File, ThreadNumber) -> Result<T>) -> Result<T> {
-        let thread = self.shared.thread();
-        let outcome = self.held.with(thread, |file| Ok(body(file, thread)?));
+    fn with<T>(&self, body: impl FnOnce(&File, Caller) -> Result<T>) -> Result<T> {
+        let caller = self.shared.caller();
+        let outcome = self.held.with(caller.thread, |file| Ok(body(file, caller)?));
         outcome.map_err(|failure| self.tell(failure))
     }
 

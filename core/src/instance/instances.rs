@@ -2,7 +2,7 @@
 
 use super::actions::{Executed, FileAction, Record};
 use super::execute::record_path;
-use super::file::{File, Ground};
+use super::file::{Caller, File, Ground};
 use super::handle::Instance;
 use super::number::{Kind, ThreadNumber};
 use super::registry::{Opener, Refused, Registry};
@@ -66,6 +66,12 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn thread(&self) -> ThreadNumber {
         self.threads.current()
+    }
+
+    /// Returns this thread, and whether it may wait.
+    pub(super) fn caller(&self) -> Caller {
+        let thread = self.thread();
+        Caller { thread, waits: !self.registry.is_ui(thread) }
     }
 
     /// Notes that a thread is in a transaction, until what is returned is dropped.
@@ -184,13 +190,9 @@ impl Instances {
 
     fn open_as(&self, configuration: &Configuration, kind: Kind) -> Result<Instance> {
         let shared = &self.shared;
-        let own = Arc::new(configuration.clone());
-        let opener = Opener {
-            path: configuration.path(),
-            configuration: &own,
-            kind,
-            thread: shared.thread(),
-        };
+        let (own, caller) = (Arc::new(configuration.clone()), shared.caller());
+        let opener =
+            Opener { path: configuration.path(), configuration: &own, kind, thread: caller.thread };
         let held = shared.registry.open(&opener, |open| -> std::result::Result<_, Failure> {
             let Some(file) = open else {
                 return Ok(Arc::new(shared.open_file(configuration, kind)?));
@@ -198,7 +200,7 @@ impl Instances {
             if file.is_in_transaction(opener.thread) {
                 return Err(Refused::InUse.into());
             }
-            file.make_ready(configuration, kind)?;
+            file.make_ready(configuration, kind, caller)?;
             Ok(Arc::clone(file))
         });
         let held = held.map_err(|failure| failure.tell(configuration))?;
@@ -280,7 +282,9 @@ impl Instances {
         self.alone(configuration, || self.shared.ground.migrate(configuration))
     }
 
-    /// Marks this thread as one that must not wait, until the mark is dropped.
+    /// Marks this thread as one that must not wait, neither for files that others open or close nor
+    /// for their transactions, until the mark is dropped. What would wait is
+    /// [`InstanceError::UiThread`].
     #[must_use = "the thread is marked until this is dropped"]
     pub fn mark_ui_thread(&self) -> UiThread {
         let thread = self.shared.thread();

@@ -239,6 +239,11 @@ impl<C, F> Registry<C, F> {
         self.table.lock().ui.push(thread);
     }
 
+    /// Tells whether a thread must not wait.
+    pub(crate) fn is_ui(&self, thread: ThreadNumber) -> bool {
+        self.table.lock().ui.contains(&thread)
+    }
+
     /// Takes back one mark.
     pub(crate) fn unmark_ui(&self, thread: ThreadNumber) {
         take_one(&mut self.table.lock().ui, thread);

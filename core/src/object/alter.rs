@@ -41,6 +41,7 @@ impl Transaction {
     /// property that links to it.
     pub fn remove_class(&mut self, class: &str) -> Result<()> {
         let table = Arc::clone(self.catalog.table(class)?);
+        self.require_change(class, None)?;
         for other in self.catalog.tables().filter(|other| other.id != table.id) {
             if other.columns.iter().any(|column| column.target() == Some(class)) {
                 let (class, by) = (class.to_owned(), other.name.clone());
@@ -67,6 +68,7 @@ impl Transaction {
     pub fn rename_class(&mut self, class: &str, name: &str) -> Result<()> {
         let name = Class::new(name)?.name().to_owned();
         let mut table = Table::clone(self.catalog.table(class)?);
+        self.require_change(class, None)?;
         if self.catalog.has(&name) {
             return Err(ObjectError::ClassExists { class: name }.into());
         }
@@ -104,6 +106,9 @@ impl Transaction {
         let mut table = Table::clone(self.catalog.table(class)?);
         table.free_name(property.name())?;
         let is_key = property.is_primary_key();
+        if is_key {
+            self.require_key_change(class, property.name())?;
+        }
         let kind = property.kind().clone();
         table.add(if is_key { without_key(property, kind)? } else { property.clone() })?;
         let column = table.column(property.name())?.clone();
@@ -121,6 +126,8 @@ impl Transaction {
     /// [`ObjectError::ClassUnknown`] or [`ObjectError::PropertyUnknown`].
     pub fn remove_property(&mut self, class: &str, property: &str) -> Result<()> {
         let table = Arc::clone(self.catalog.table(class)?);
+        table.column(property)?;
+        self.require_change(class, Some(property))?;
         if table.column(property)?.place == Place::Key {
             self.set_primary_key(class, None)?;
         }
@@ -147,6 +154,7 @@ impl Transaction {
     pub fn rename_property(&mut self, class: &str, property: &str, name: &str) -> Result<()> {
         let mut table = Table::clone(self.catalog.table(class)?);
         let column = table.column(property)?;
+        self.require_change(class, Some(property))?;
         let (number, kind) = (column.number, column.kind().clone());
         let renamed = like(&column.property, name, kind.clone())?;
         let renamed = if fault::on(Fault::Sc03) { without_key(&renamed, kind)? } else { renamed };
@@ -174,6 +182,7 @@ impl Transaction {
         if column.property.is_nullable() == nullable {
             return Ok(());
         }
+        self.require_change(class, Some(property))?;
         let changed = like(&column.property, property, kind.clone())?;
         let changed = if nullable { changed.nullable() } else { changed.required() };
         let zero = if nullable { Value::Null } else { zero(kind) };
@@ -198,6 +207,10 @@ impl Transaction {
                 return Err(super::view::type_error(&table, column, names));
             }
         }
+        match property {
+            Some(property) => self.require_key_change(class, property)?,
+            None => self.require_change(class, held)?,
+        }
         self.rebuild(class, &Rebuild::Key(property.map(str::to_owned)))
     }
 
@@ -216,6 +229,9 @@ impl Transaction {
         if column.property.is_primary_key() || column.property.is_indexed() == indexed {
             return Ok(());
         }
+        if !indexed {
+            self.require_change(class, Some(property))?;
+        }
         let (number, id) = (column.number, table.id);
         let mut changed = without_index(&column.property)?;
         if indexed {
@@ -228,6 +244,24 @@ impl Transaction {
             return self.fill_index(class, property);
         }
         self.change(|txn| txn.txn.tree(&index_tree(id, number))?.clear())
+    }
+
+    /// Refuses to change or remove what a synced file has.
+    fn require_change(&self, class: &str, property: Option<&str>) -> Result<()> {
+        if !self.only_adds {
+            return Ok(());
+        }
+        let (class, property) = (class.to_owned(), property.map(str::to_owned));
+        Err(ObjectError::SyncedChange { class, property }.into())
+    }
+
+    /// Refuses another primary key in a synced file.
+    fn require_key_change(&self, class: &str, property: &str) -> Result<()> {
+        if !self.only_adds {
+            return Ok(());
+        }
+        let (class, property) = (class.to_owned(), property.to_owned());
+        Err(ObjectError::SyncedKey { class, property }.into())
     }
 
     fn fill_index(&mut self, class: &str, property: &str) -> Result<()> {

@@ -44,6 +44,7 @@ use std::path::Path;
 #[derive(Clone, Debug)]
 pub struct Database {
     pub(super) shared: Arc<Shared>,
+    store: Store,
 }
 
 /// What the clones of a database share.
@@ -53,6 +54,7 @@ pub(super) struct Shared {
     catalog: Mutex<Arc<Catalog>>,
     pub(super) observers: Queues<Changes>,
     pub(super) listener: Option<Arc<Listener>>,
+    pub(super) synced: bool,
 }
 
 /// The objects of one commit, to read on any thread. It never changes.
@@ -120,8 +122,9 @@ impl Database {
     pub fn over(store: Store, wanted: &Wanted<'_>) -> Result<Self> {
         let catalog = Mutex::new(Arc::new(Catalog::default()));
         let (observers, listener) = (Queues::default(), wanted.listener.clone());
-        let shared = Arc::new(Shared { store, catalog, observers, listener });
-        let database = Self { shared };
+        let synced = wanted.synced;
+        let shared = Arc::new(Shared { store, catalog, observers, listener, synced });
+        let database = Self { store: shared.store.clone(), shared };
         database.bring_about(wanted)?;
         Ok(database)
     }
@@ -137,9 +140,14 @@ impl Database {
     /// # Errors
     /// If the catalog cannot be read or is damaged.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let snapshot = self.shared.store.snapshot();
+        let snapshot = self.store.snapshot();
         let catalog = self.shared.catalog(Source::Snapshot(&snapshot))?;
         Ok(Snapshot { snapshot, catalog })
+    }
+
+    /// Returns a handle for threads that must not wait; see [`Store::without_waiting`].
+    pub(crate) fn without_waiting(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), store: self.store.without_waiting() }
     }
 
     /// Begins the write transaction, after the one before it has ended.
@@ -148,14 +156,14 @@ impl Database {
     /// [`crate::Error::ReadOnly`], or [`crate::Error::Poisoned`] after a failure that left the disk
     /// unknown; if the catalog cannot be read or is damaged.
     pub fn write(&self) -> Result<Transaction> {
-        let txn = self.shared.store.write()?;
+        let txn = self.store.write()?;
         Transaction::new(Arc::clone(&self.shared), txn)
     }
 
     /// Begins the write transaction, and takes a snapshot of what it begins with, which is made
     /// durable for it.
     pub(super) fn write_from(&self) -> Result<(Transaction, Snapshot)> {
-        let (txn, snapshot) = self.shared.store.write_from()?;
+        let (txn, snapshot) = self.store.write_from()?;
         let txn = Transaction::new(Arc::clone(&self.shared), txn)?;
         let catalog = self.shared.catalog(Source::Snapshot(&snapshot))?;
         Ok((txn, Snapshot { snapshot, catalog }))
@@ -176,7 +184,7 @@ impl Database {
     /// What is written to trees whose names begin with `main/` is no longer guarded by anything.
     #[must_use]
     pub fn store(&self) -> &Store {
-        &self.shared.store
+        &self.store
     }
 }
 

@@ -33,7 +33,7 @@ impl Database {
     /// As [`crate::Store::sync`]; if the catalog cannot be read or is damaged.
     pub fn observe(&self) -> Result<(Snapshot, Observer)> {
         let (queue, snapshot) = self.shared.observers.begin(|| {
-            match self.shared.store.sync() {
+            match self.store().sync() {
                 // Where nobody writes there is nobody to wait for.
                 Ok(_) | Err(Error::ReadOnly { .. }) => self.snapshot(),
                 Err(error) => Err(error),

@@ -30,6 +30,7 @@ pub struct Wanted<'a> {
     migration: Option<Migrate<'a>>,
     initial_data: Option<Fill<'a>>,
     pub(super) listener: Option<Arc<Listener>>,
+    pub(super) synced: bool,
 }
 
 /// A migration that is under way: the objects as they were, and a transaction to change them and
@@ -84,6 +85,14 @@ impl<'a> Wanted<'a> {
         self
     }
 
+    /// Says that the file is synced: transactions may then add classes, properties and indexes, and
+    /// neither change nor remove any.
+    #[must_use]
+    pub fn synced(mut self) -> Self {
+        self.synced = true;
+        self
+    }
+
     fn schema_mode(&self) -> SchemaMode {
         self.mode.unwrap_or(SchemaMode::Manual)
     }
@@ -101,6 +110,7 @@ impl fmt::Debug for Wanted<'_> {
             .field("migration", &self.migration.is_some())
             .field("initial_data", &self.initial_data.is_some())
             .field("listener", &self.listener.is_some())
+            .field("synced", &self.synced)
             .finish()
     }
 }
@@ -195,7 +205,13 @@ impl Steps<'_, '_> {
     fn act(&mut self, action: Action) -> Result<()> {
         match action {
             Action::RemoveFile => self.txn.empty(&self.older),
-            Action::Apply(difference) => self.apply(&difference),
+            Action::Apply(difference) => {
+                // What the mode allows, opening may do.
+                let only_adds = std::mem::replace(&mut self.txn.only_adds, false);
+                let applied = self.apply(&difference);
+                self.txn.only_adds = only_adds;
+                applied
+            }
             Action::RunMigration { from, to } => {
                 let Some(migrate) = self.wanted.migration else { return Ok(()) };
                 let (older, txn) = (&self.older, &mut self.txn);

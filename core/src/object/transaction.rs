@@ -46,6 +46,8 @@ pub struct Transaction {
     touched: Option<BTreeSet<ObjectId>>,
     /// What was done, if there is a listener.
     pub(super) operations: Vec<Operation>,
+    /// Classes, properties and indexes are only added.
+    pub(super) only_adds: bool,
 }
 
 impl Transaction {
@@ -53,8 +55,8 @@ impl Transaction {
         let base = shared.catalog(Source::Txn(&txn))?;
         let catalog = Arc::clone(&base);
         let (touched, operations) = (shared.observers.any().then(BTreeSet::new), Vec::new());
-        let (next, failed) = (None, false);
-        Ok(Self { shared, txn, base, catalog, next, failed, touched, operations })
+        let (next, failed, only_adds) = (None, false, shared.synced);
+        Ok(Self { shared, txn, base, catalog, next, failed, touched, operations, only_adds })
     }
 
     /// Makes the changes durable, all or none, and returns the commit's number.

@@ -11,7 +11,7 @@ use super::turn::Turn;
 use super::write::WriteTxn;
 use crate::conc::Arc;
 use crate::crypto::Key;
-use crate::error::{Error, Recovery, Result};
+use crate::error::{Error, InstanceError, Recovery, Result};
 use crate::unit::CommitId;
 use crate::vfs::Vfs;
 use std::ops::{Deref, DerefMut};
@@ -24,6 +24,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub struct Store {
     inner: Arc<Inner>,
+    /// Whether this handle waits for the turn to write.
+    waits: bool,
 }
 
 /// What the clones of a store share.
@@ -111,13 +113,16 @@ pub(crate) struct Held<I: Deref<Target = Inner>> {
 }
 
 impl<I: Deref<Target = Inner>> Held<I> {
-    /// Waits for the turn.
-    fn new(inner: I) -> Result<Self> {
+    /// Takes the turn, and waits for it if that is allowed.
+    fn new(inner: I, waits: bool) -> Result<Self> {
         let path = || inner.path.clone();
         if inner.opened.read_only {
             return Err(Error::ReadOnly { path: path() });
         }
-        let writer = inner.turn.take();
+        let writer = match waits {
+            true => inner.turn.take(),
+            false => inner.turn.try_take().ok_or(InstanceError::UiThread { path: path() })?,
+        };
         let failed = writer.poisoned || inner.versions.durable.has_failed();
         let poisoned = failed.then(|| Error::Poisoned { path: path() });
         let mut held = Self { inner, writer: Some(writer) };
@@ -164,7 +169,13 @@ fn sync_written(inner: &Inner, writer: &mut Writer) -> Result<CommitId> {
 
 impl Store {
     pub(crate) fn new(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), waits: true }
+    }
+
+    /// Returns a handle for threads that must not wait: while somebody else has the turn to write,
+    /// what needs it is refused with [`InstanceError::UiThread`].
+    pub(crate) fn without_waiting(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), waits: false }
     }
 
     /// Takes a snapshot of the last commit.
@@ -178,14 +189,14 @@ impl Store {
     /// # Errors
     /// [`Error::ReadOnly`], or [`Error::Poisoned`] after a failure that left the disk unknown.
     pub fn write(&self) -> Result<WriteTxn> {
-        let writer = Held::new(Arc::clone(&self.inner))?;
+        let writer = Held::new(Arc::clone(&self.inner), self.waits)?;
         Ok(WriteTxn::new(Arc::clone(&self.inner), writer))
     }
 
     /// Begins the write transaction with a snapshot of what it begins with. A snapshot is of what
     /// is durable, so this waits until all is; meanwhile nobody else can commit.
     pub(crate) fn write_from(&self) -> Result<(WriteTxn, Snapshot)> {
-        let mut writer = Held::new(Arc::clone(&self.inner))?;
+        let mut writer = Held::new(Arc::clone(&self.inner), self.waits)?;
         let commit = sync_written(&self.inner, &mut writer)?;
         self.inner.versions.wait_for(commit)?;
         let snapshot = self.snapshot();
@@ -208,7 +219,7 @@ impl Store {
         &self,
         body: impl FnOnce(&Versions, &mut Writer) -> T,
     ) -> Result<T> {
-        let mut writer = Held::new(&*self.inner)?;
+        let mut writer = Held::new(&*self.inner, self.waits)?;
         Ok(body(&self.inner.versions, &mut writer))
     }
 

@@ -36,6 +36,11 @@ impl<W> Turn<W> {
         }
     }
 
+    /// Takes the turn if nobody has it.
+    pub(crate) fn try_take(&self) -> Option<W> {
+        self.baton.lock().take()
+    }
+
     /// Ends the turn.
     pub(crate) fn give(&self, baton: W) {
         *self.baton.lock() = Some(baton);

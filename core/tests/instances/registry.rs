@@ -587,3 +587,41 @@ fn a_missing_migration_is_needed_and_deletion_takes_its_place() {
     let instance = ground.instances.open(&deletes).unwrap();
     assert_eq!(instance.snapshot().unwrap().objects("Note").unwrap().len(), 0);
 }
+
+/// 3.6 and 5: what a UI thread would wait for is refused, at once and while it lasts only.
+#[test]
+fn a_ui_thread_does_not_wait_for_a_transaction_of_another_thread() {
+    let ground = Ground::new();
+    let (instances, plain) = (ground.instances.clone(), ground.plain());
+    let here = instances.open(&plain).unwrap();
+    let mark = instances.mark_ui_thread();
+    let (begun, ended) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let there = instances.open(&plain).unwrap();
+            there
+                .transact(|txn| {
+                    begun.wait();
+                    ended.wait();
+                    txn.upsert("Note", "there").map(drop)
+                })
+                .unwrap();
+        });
+        begun.wait();
+        for error in [
+            assert_kind(here.transact(|_| Ok(())), ErrorKind::IllegalState),
+            assert_kind(here.observe(), ErrorKind::IllegalState),
+        ] {
+            let path = plain.path().to_path_buf();
+            assert_eq!(error, InstanceError::UiThread { path }.into());
+        }
+        assert!(!has(&here, "there"));
+        ended.wait();
+    });
+    assert!(has(&here, "there"));
+    put(&here, "here");
+    here.observe().unwrap();
+    drop(mark);
+    put(&here, "also");
+    assert!(has(&here, "here") && has(&here, "also"));
+}

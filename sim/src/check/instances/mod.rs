@@ -34,6 +34,7 @@ pub(super) const CHECK: Check = Check {
         "opening panicked in the migration",
         "a migration met its own claim",
         "a UI thread did not wait",
+        "a UI thread did not wait for a transaction",
         "migrated beside a dynamic instance",
         "dropped on another thread",
         "used on another thread",
@@ -358,16 +359,24 @@ impl<'a> Run<'a> {
             same(A1.id, &found, &expected)?;
             found.map(drop)
         } else {
-            let mut nested = None;
+            let (mut nested, mut waited) = (None, None);
+            let is_ui = self.threads.on(UI, || self.instances.mark_ui_thread());
+            let can = self.model.handles()[handle].open && thread == own;
+            let beside = can
+                .then(|| self.threads.on(UI, || self.instances.open_dynamic(used.configuration())));
+            let beside = beside.transpose().map_err(broken)?;
             let outcome = self.threads.on(thread, || {
                 used.transact(|txn| {
                     nested = Some((used.transact(|_| Ok(())), used.close()));
+                    waited = self.threads.on(UI, || beside.as_ref().map(refusals));
                     txn.upsert("Note", i64::from(op.c)).map(drop)
                 })
             });
             let found = told(outcome)?;
             same(A1.id, &found, &self.model.note(handle, thread, op.c))?;
             self.nested(nested)?;
+            self.threads.on(UI, || drop((beside, is_ui)));
+            self.did_not_wait(waited)?;
             found
         };
         match found {
@@ -376,6 +385,23 @@ impl<'a> Run<'a> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A UI thread is refused what would wait for a transaction, and may read.
+    fn did_not_wait(&mut self, waited: Option<[Option<Error>; 3]>) -> Result<(), Violation> {
+        let is_ui = |error: &Option<Error>| {
+            matches!(error, Some(Error::Instance(InstanceError::UiThread { .. })))
+        };
+        match waited {
+            None => Ok(()),
+            Some([transact, observe, None]) if is_ui(&transact) && is_ui(&observe) => {
+                self.probe.mark("a UI thread did not wait for a transaction");
+                Ok(())
+            }
+            Some(met) => {
+                Err(Violation::new(J5.id, format!("in a transaction of another: {met:?}")))
+            }
+        }
     }
 
     /// Within a transaction neither another one nor closing is possible.
@@ -479,6 +505,12 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
+}
+
+/// What comes of beginning a transaction, of observing, and of reading.
+fn refusals(instance: &Instance) -> [Option<Error>; 3] {
+    let transact = instance.transact(|_| Ok(()));
+    [transact.err(), instance.observe().err(), instance.snapshot().err()]
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
