@@ -1,8 +1,11 @@
 //! Golden files: what we could read once we read for ever.
 //!
-//! Each is made once, by [`make`], and kept in `golden/` with its digest in `golden/DIGESTS`; both
-//! are append-only. A new format version adds files and changes none. To add a file: give it a
-//! place in [`FILES`], then run `cargo run --package fastness-snapshots --example golden`.
+//! Each is made once, by [`make`] or [`objects::make`], and kept in `golden/` with its digest in
+//! `golden/DIGESTS`; both are append-only. A new format version adds files and changes none. To add
+//! a file: give it a place in [`FILES`] or [`objects::OBJECT_FILES`], then run
+//! `cargo run --package fastness-snapshots --example golden`.
+
+pub mod objects;
 
 use fastness::vfs::{Access, MemoryVfs, Vfs};
 use fastness::{Entropy, Key, Options, Result, Store};

@@ -7,6 +7,7 @@
 //! - `configurations`: which are equal, how they hash and print.
 //! - `schemas`: schemas, and the errors of schemas and configurations.
 //! - `instances`: the errors of instances.
+//! - `objects`: golden files of objects, what their pages look like, and the errors of objects.
 //! - `dumps`: what the pages of the golden files look like.
 
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
@@ -16,6 +17,7 @@ mod configurations;
 mod dumps;
 mod golden;
 mod instances;
+mod objects;
 mod schemas;
 mod texts;
 mod wire;

@@ -26,7 +26,7 @@ use fastness::inspect::trees;
 use fastness::object::{Object, ObjectKey, Snapshot, Value};
 use fastness::schema::{Class, Property, PropertyType, Schema};
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, PersistError};
 
@@ -99,7 +99,7 @@ pub(crate) fn export(args: &ExportArgs, out: &mut dyn Write) -> Result<u8, Failu
         let file = args.file.display();
         return Err(Failure::bad(format!("{file}: holds no classes, so nothing to export")));
     }
-    let unwritable = |error: &dyn std::fmt::Display| unwritable(target, error);
+    let unwritable = |error: &std::io::Error| unwritable(target, error);
     let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));
     let file = NamedTempFile::new_in(directory).map_err(|error| unwritable(&error))?;
@@ -149,8 +149,12 @@ fn exists(target: &Path) -> Failure {
     Failure::bad(format!("{target}: exists already; choose another path, or say --overwrite"))
 }
 
-fn unwritable(target: &Path, error: &dyn std::fmt::Display) -> Failure {
-    Failure::environment(format!("{}: cannot write the export: {error}", target.display()))
+fn unwritable(target: &Path, error: &std::io::Error) -> Failure {
+    let (target, why) = (target.display(), error.kind());
+    Failure::environment(match why {
+        ErrorKind::NotFound => format!("{target}: its directory is not there; make it first"),
+        _ => format!("{target}: cannot write the export: {why}"),
+    })
 }
 
 /// Gives what was written its name.
@@ -158,7 +162,7 @@ fn place(file: NamedTempFile, target: &Path, overwrite: bool) -> Result<(), Fail
     let placed = if overwrite { file.persist(target) } else { file.persist_noclobber(target) };
     match placed {
         Ok(_) => Ok(()),
-        Err(PersistError { error, .. }) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+        Err(PersistError { error, .. }) if error.kind() == ErrorKind::AlreadyExists => {
             Err(exists(target))
         }
         Err(PersistError { error, .. }) => Err(unwritable(target, &error)),
@@ -177,11 +181,18 @@ impl Copy<'_> {
     fn run(&mut self, source: &Source, mut target: Box<dyn Target>) -> Result<(), Failure> {
         for class in source.schema.classes() {
             target.class(class)?;
-            for object in self.snapshot.objects(class.name())?.readable() {
+            let objects = self.snapshot.objects(class.name())?;
+            let before = self.objects;
+            for object in objects.readable() {
                 match object {
                     Ok(object) => self.object(class, &object, &mut *target)?,
                     Err(error) => self.miss(class.name(), error)?,
                 }
+            }
+            let (written, all) = (self.objects - before, objects.len());
+            if written < all {
+                let lost = all - written;
+                self.missing.push(format!("{}: {lost} of {all} objects", class.name()));
             }
         }
         target.finish()

@@ -9,6 +9,7 @@ mod opening;
 mod recover;
 mod sample;
 mod serve;
+mod texts;
 mod tools;
 
 use fastness::{Key, Options};

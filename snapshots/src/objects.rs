@@ -1,0 +1,79 @@
+//! Golden files of objects: what they hold, and the program that makes them.
+
+use crate::{Counting, Golden, key, load};
+use fastness::object::{Database, ObjectId, Timestamp, Transaction, Value, Wanted};
+use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
+use fastness::vfs::MemoryVfs;
+use fastness::{Options, Result};
+use std::path::Path;
+use std::sync::Arc;
+
+/// All golden files of objects, at schema version 3.
+pub const OBJECT_FILES: &[Golden] = &[
+    Golden { name: "v2-objects-plain.fastness", encrypted: false, closed: true },
+    Golden { name: "v2-objects-encrypted.fastness", encrypted: true, closed: true },
+];
+
+/// Their classes: one with a primary key and one without, an index, links, lists, a counter, a long
+/// value, and a class without objects.
+///
+/// # Errors
+/// None is expected.
+pub fn schema() -> Result<Schema> {
+    let dog = PropertyType::Object("Dog".to_owned());
+    let dogs = PropertyType::ObjectList("Dog".to_owned());
+    let tricks = PropertyType::List { of: Scalar::String, nullable: true };
+    let classes = [
+        Class::new("Dog")?
+            .with(Property::new("name", Scalar::String)?.required().primary_key())
+            .with(Property::new("age", Scalar::Int)?.nullable().indexed())
+            .with(Property::new("friend", dog)?)
+            .with(Property::new("note", Scalar::String)?)
+            .with(Property::new("tricks", tricks)?),
+        Class::new("Walk")?
+            .with(Property::new("began", Scalar::Timestamp)?)
+            .with(Property::new("dogs", dogs)?)
+            .with(Property::new("steps", PropertyType::Counter)?),
+        Class::new("Empty")?.with(Property::new("flag", Scalar::Bool)?),
+    ];
+    Ok(Schema::new(classes)?)
+}
+
+/// The long value: 1,500 bytes, the letter at `i` being that of `i % 26`.
+#[must_use]
+pub fn note() -> String {
+    ('a'..='z').cycle().take(1500).collect()
+}
+
+fn fill(txn: &mut Transaction) -> Result<()> {
+    let rex = txn.create_with_key("Dog", "Rex")?;
+    let ida = txn.create_with_key("Dog", "Ida")?;
+    txn.set(&rex, "age", 7)?;
+    txn.set(&rex, "friend", &ida)?;
+    txn.set(&ida, "note", note())?;
+    for trick in [Value::from("sit"), Value::Null, Value::from("roll")] {
+        txn.list(&ida, "tricks")?.push(trick)?;
+    }
+    let walk = txn.create("Walk")?;
+    txn.set(&walk, "began", Timestamp::new(1_511_343_015, 500))?;
+    txn.add(&walk, "steps", 4321)?;
+    [&rex, &ida, &rex].into_iter().try_for_each(|dog| walked(txn, &walk, dog))
+}
+
+fn walked(txn: &mut Transaction, walk: &ObjectId, dog: &ObjectId) -> Result<()> {
+    txn.list(walk, "dogs")?.push(dog).map(drop)
+}
+
+/// Makes the bytes of a golden file of objects, in one commit.
+///
+/// # Errors
+/// Those of the store; none is expected.
+pub fn make(golden: Golden) -> Result<Vec<u8>> {
+    let vfs = MemoryVfs::default();
+    let path = Path::new(golden.name);
+    let options = Options::new().vfs(Arc::new(vfs.clone())).entropy(Arc::<Counting>::default());
+    let options = if golden.encrypted { options.key(key()) } else { options };
+    let wanted = Wanted::schema(schema()?, 3).initial_data(&fill);
+    drop(Database::open(&options, path, &wanted)?);
+    Ok(load(&vfs, path))
+}

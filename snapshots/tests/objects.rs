@@ -1,0 +1,172 @@
+//! Golden files of objects: what we could read once we read for ever; what their pages look like;
+//! and what every error of objects says.
+
+use crate::golden::bytes;
+use crate::texts::assert_all_listed;
+use fastness::inspect::{dump_file, dump_page};
+use fastness::object::{Database, Object, ObjectKey, Timestamp, Value, Wanted};
+use fastness::vfs::MemoryVfs;
+use fastness::{Error, ObjectError, PageId, Store};
+use fastness_snapshots::objects::{OBJECT_FILES, make, note, schema};
+use fastness_snapshots::{Golden, hold, options};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Where the files stand on the file system in memory.
+const PLACE: &str = "golden.fastness";
+
+fn open(golden: Golden, bytes: &[u8]) -> (MemoryVfs, Store) {
+    let vfs = hold(Path::new(PLACE), bytes);
+    let store = options(golden.encrypted, &vfs).open_read_only(PLACE).unwrap();
+    (vfs, store)
+}
+
+fn texts(object: &Object<'_>, list: &str) -> Vec<String> {
+    let elements = object.list(list).unwrap().into_iter();
+    let text = |value: Value<'_>| match value {
+        Value::Link(id) => id.key.to_string(),
+        value => format!("{value:?}"),
+    };
+    elements.map(|element| format!("{} {}", element.id.number, text(element.value))).collect()
+}
+
+/// Checks what [`make`] puts into a golden file, literally.
+#[track_caller]
+fn check(store: Store) {
+    assert_eq!(store.snapshot().verify().unwrap().problems, []);
+    let database = Database::over(store, &Wanted::anything()).unwrap();
+    let snapshot = database.snapshot().unwrap();
+    assert_eq!(snapshot.view().schema().unwrap(), schema().unwrap());
+    assert_eq!(snapshot.view().schema_version(), Some(3));
+    let dogs: Vec<_> =
+        snapshot.objects("Dog").unwrap().iter().unwrap().map(Result::unwrap).collect();
+    let [ida, rex] = &dogs[..] else { panic!("two dogs") };
+    for (dog, name, age, text) in
+        [(ida, "Ida", Value::Null, Value::from(note())), (rex, "Rex", 7.into(), Value::Null)]
+    {
+        assert_eq!(dog.get("name").unwrap(), name.into());
+        assert_eq!(dog.get("age").unwrap(), age);
+        assert_eq!(dog.get("note").unwrap(), text);
+    }
+    assert_eq!(rex.get("friend").unwrap(), ida.id().into());
+    assert_eq!(ida.get("friend").unwrap(), Value::Null);
+    assert_eq!(texts(ida, "tricks"), ["1 String(\"sit\")", "2 Null", "3 String(\"roll\")"]);
+    assert_eq!(ida.linking("Dog", "friend").unwrap(), [rex.id()]);
+    let walks = snapshot.objects("Walk").unwrap();
+    let walk = walks.iter().unwrap().next().unwrap().unwrap();
+    assert_eq!((walks.len(), walk.key()), (1, &ObjectKey::Row(4)));
+    assert_eq!(walk.get("began").unwrap(), Timestamp::new(1_511_343_015, 500).into());
+    assert_eq!(walk.get("steps").unwrap(), 4321.into());
+    assert_eq!(texts(&walk, "dogs"), ["5 \"Rex\"", "6 \"Ida\"", "7 \"Rex\""]);
+    assert!(snapshot.objects("Empty").unwrap().is_empty());
+}
+
+#[test]
+fn every_golden_file_of_objects_holds_what_it_held() {
+    for golden in OBJECT_FILES {
+        let (_vfs, store) = open(*golden, &bytes(*golden));
+        check(store);
+    }
+}
+
+#[test]
+fn every_golden_file_of_objects_can_be_changed_and_compacted() {
+    for golden in OBJECT_FILES {
+        let vfs = hold(Path::new(PLACE), &bytes(*golden));
+        let open = || options(golden.encrypted, &vfs).open(PLACE).unwrap();
+        let wanted = Wanted::schema(schema().unwrap(), 3);
+        let database = Database::over(open(), &wanted).unwrap();
+        database
+            .transact(|txn| {
+                let empty = txn.create("Empty")?;
+                txn.delete(&empty)
+            })
+            .unwrap();
+        database.store().compact().unwrap();
+        drop(database);
+        check(open());
+    }
+}
+
+/// Not a promise of the format, yet a change of what is written should be seen in review.
+#[test]
+fn a_file_of_objects_made_today_has_the_content_and_size_of_the_golden_one() {
+    for golden in OBJECT_FILES {
+        let made = make(*golden).unwrap();
+        let (_vfs, store) = open(*golden, &made);
+        check(store);
+        assert!(made.len() <= bytes(*golden).len(), "it takes {} bytes", made.len());
+    }
+}
+
+/// To which class, property or index each page belongs; the two twins have the same pages.
+#[test]
+fn pages_of_objects() {
+    let mut text = String::new();
+    for golden in OBJECT_FILES {
+        let (_vfs, store) = open(*golden, &bytes(*golden));
+        writeln!(text, "== {}", golden.name).unwrap();
+        text.push_str(&dump_file(&store.snapshot()).unwrap());
+    }
+    insta::assert_snapshot!("pages_of_objects", text);
+}
+
+/// Every page that objects lie in, part by part.
+#[test]
+fn parts_of_objects() {
+    let golden = OBJECT_FILES[0];
+    let (_vfs, store) = open(golden, &bytes(golden));
+    let snapshot = store.snapshot();
+    let mut text = String::new();
+    for (number, line) in (0_u64..).zip(dump_file(&snapshot).unwrap().lines()) {
+        if line.contains("main/") {
+            text.push_str(&dump_page(&snapshot, PageId(number)).unwrap());
+        }
+    }
+    insta::assert_snapshot!("parts_of_objects", text);
+}
+
+fn errors() -> Vec<ObjectError> {
+    let (class, property) = (|| "Dog".to_owned(), || "age".to_owned());
+    let key = || "\"Rex\"".to_owned();
+    vec![
+        ObjectError::ClassUnknown { class: class() },
+        ObjectError::PropertyUnknown { class: class(), property: property() },
+        ObjectError::ClassExists { class: class() },
+        ObjectError::PropertyExists { class: class(), property: property() },
+        ObjectError::ClassLinked { class: class(), by: "Walk".to_owned() },
+        ObjectError::TooManyProperties { class: class() },
+        ObjectError::Type {
+            class: class(),
+            property: property(),
+            expected: "int".to_owned(),
+            found: "string".to_owned(),
+        },
+        ObjectError::KeyMissing { class: class() },
+        ObjectError::KeyUnwanted { class: class() },
+        ObjectError::KeyExists { class: class(), key: key() },
+        ObjectError::KeyFixed { class: class(), property: property() },
+        ObjectError::KeyTooLong { bytes: 501 },
+        ObjectError::KeysNotUnique { class: class(), key: key() },
+        ObjectError::Gone { class: class(), key: key() },
+        ObjectError::OutOfBounds { index: 3, len: 2 },
+        ObjectError::SyncedChange { class: class(), property: None },
+        ObjectError::SyncedChange { class: class(), property: Some(property()) },
+        ObjectError::SyncedKey { class: class(), property: property() },
+        ObjectError::ListTooLong { class: class(), property: property() },
+    ]
+}
+
+#[test]
+fn every_error_of_objects_is_reviewed() {
+    let mut text = String::new();
+    for error in errors().into_iter().map(Error::from) {
+        writeln!(text, "{error}\n    {:?}, remedy {:?}", error.kind(), error.remedy()).unwrap();
+    }
+    insta::assert_snapshot!("object_errors", text);
+}
+
+#[test]
+fn every_variant_of_the_errors_of_objects_is_reviewed() {
+    assert_all_listed("error/object.rs", &["ObjectError"], &format!("{:?}", errors()));
+}
