@@ -178,9 +178,13 @@ impl Found {
                  the app had when it wrote the file"
                     .to_owned()
             }
-            FileErrorCause::Damaged { .. } | FileErrorCause::Truncated { .. } => format!(
-                "it is damaged where it says what it holds, so nothing else in it can be trusted; \
-                 take another copy ({cause})"
+            FileErrorCause::Truncated { found_bytes, expected_bytes } => format!(
+                "it was cut short, to {found_bytes} of at least {expected_bytes} bytes, so what it \
+                 holds cannot be told; take another copy"
+            ),
+            FileErrorCause::Damaged { page, damage } => format!(
+                "it is damaged where it says what it holds, so nothing in it can be trusted; take \
+                 another copy (page {page}: {damage})"
             ),
             FileErrorCause::NotFastness | FileErrorCause::NewerFormat { .. } => cause.to_string(),
             _ => return Err(Error::File { path, cause }.into()),

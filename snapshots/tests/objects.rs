@@ -23,9 +23,8 @@ fn open(golden: Golden, bytes: &[u8]) -> (MemoryVfs, Store) {
 
 fn texts(object: &Object<'_>, list: &str) -> Vec<String> {
     let elements = object.list(list).unwrap().into_iter();
-    let text = |value: Value<'_>| match value {
-        Value::Link(id) => id.key.to_string(),
-        value => format!("{value:?}"),
+    let text = |value: Value<'_>| {
+        if let Value::Link(id) = value { id.key.to_string() } else { format!("{value:?}") }
     };
     elements.map(|element| format!("{} {}", element.id.number, text(element.value))).collect()
 }
