@@ -591,7 +591,7 @@ fn a_missing_migration_is_needed_and_deletion_takes_its_place() {
 /// 3.6 and 5: what a UI thread would wait for is refused, at once and while it lasts only.
 #[test]
 fn a_ui_thread_does_not_wait_for_a_transaction_of_another_thread() {
-    let ground = Ground::new();
+    let ground = Ground::new(notes());
     let (instances, plain) = (ground.instances.clone(), ground.plain());
     let here = instances.open(&plain).unwrap();
     let mark = instances.mark_ui_thread();

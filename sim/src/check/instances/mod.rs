@@ -3,6 +3,7 @@
 //! loom explores.
 
 mod failing;
+mod waiting;
 
 use super::notes::{broken, notes, read, told};
 use super::promises::{A1, J1, J2, J3, J4, J5, J6, J7};
@@ -305,27 +306,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What a migration tried was refused, and nobody waited.
-    fn waited(&mut self, migrates: bool) -> Result<(), Violation> {
-        let met = std::mem::take(&mut *lock(&self.met));
-        let is = |error: &Error, ui: bool| match error {
-            Error::Instance(InstanceError::AtWork { .. }) => !ui,
-            Error::Instance(InstanceError::UiThread { .. }) => ui,
-            _ => false,
-        };
-        match &met[..] {
-            [] if !migrates => Ok(()),
-            [own, open, delete]
-                if migrates && is(own, false) && is(open, true) && is(delete, true) =>
-            {
-                self.probe.mark("a migration met its own claim");
-                self.probe.mark("a UI thread did not wait");
-                Ok(())
-            }
-            met => Err(Violation::new(J5.id, format!("migrates: {migrates}, met {met:?}"))),
-        }
-    }
-
     fn close(&mut self, handle: usize, op: Op) -> Result<(), Violation> {
         let own = self.model.handles()[handle].thread;
         let other = (own + 1) % THREADS;
@@ -368,7 +348,7 @@ impl<'a> Run<'a> {
             let outcome = self.threads.on(thread, || {
                 used.transact(|txn| {
                     nested = Some((used.transact(|_| Ok(())), used.close()));
-                    waited = self.threads.on(UI, || beside.as_ref().map(refusals));
+                    waited = self.threads.on(UI, || beside.as_ref().map(waiting::refusals));
                     txn.upsert("Note", i64::from(op.c)).map(drop)
                 })
             });
@@ -385,23 +365,6 @@ impl<'a> Run<'a> {
             _ => {}
         }
         Ok(())
-    }
-
-    /// A UI thread is refused what would wait for a transaction, and may read.
-    fn did_not_wait(&mut self, waited: Option<[Option<Error>; 3]>) -> Result<(), Violation> {
-        let is_ui = |error: &Option<Error>| {
-            matches!(error, Some(Error::Instance(InstanceError::UiThread { .. })))
-        };
-        match waited {
-            None => Ok(()),
-            Some([transact, observe, None]) if is_ui(&transact) && is_ui(&observe) => {
-                self.probe.mark("a UI thread did not wait for a transaction");
-                Ok(())
-            }
-            Some(met) => {
-                Err(Violation::new(J5.id, format!("in a transaction of another: {met:?}")))
-            }
-        }
     }
 
     /// Within a transaction neither another one nor closing is possible.
@@ -505,12 +468,6 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-}
-
-/// What comes of beginning a transaction, of observing, and of reading.
-fn refusals(instance: &Instance) -> [Option<Error>; 3] {
-    let transact = instance.transact(|_| Ok(()));
-    [transact.err(), instance.observe().err(), instance.snapshot().err()]
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
