@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-const DOCUMENT: &str = include_str!("../../../docs/server.md");
+const DOCUMENT: &str = include_str!("../../../docs/auth.md");
 
 /// A server, killed when dropped.
 pub(crate) struct Served {
@@ -101,7 +101,7 @@ fn matches(pattern: &str, line: &str, known: &mut BTreeMap<String, String>) -> b
 #[test]
 fn the_document_says_what_curl_is_answered() {
     if Command::new("curl").arg("--version").output().is_err() {
-        assert!(std::env::var_os("CI").is_none(), "install curl: CI holds docs/server.md with it");
+        assert!(std::env::var_os("CI").is_none(), "install curl: CI holds docs/auth.md with it");
         return;
     }
     let bench = Bench::new();
