@@ -109,7 +109,7 @@ fn table_row(check: &CheckSummary, out: &mut dyn Write) -> io::Result<()> {
     let missed = check.marks_missed().count();
     writeln!(
         out,
-        "{:<11} {:<9} {:>9} plans {:>12} operations {:>9} a second and core  marks {}/{}",
+        "{:<12} {:<9} {:>9} plans {:>12} operations {:>9} a second and core  marks {}/{}",
         check.name,
         check.twin,
         thousands(check.plans),

@@ -133,6 +133,10 @@ impl TargetArgs {
 
 /// Refuses before anything is read what would be refused in the end.
 fn check_target(args: &ExportArgs, target: &Path) -> Result<(), Failure> {
+    if target == Path::new("-") {
+        let text = "-: an export gets its name once it is whole and on the disk; name a file";
+        return Err(Failure::usage(text));
+    }
     let same = fs::canonicalize(target).ok().zip(fs::canonicalize(&args.file).ok());
     if same.is_some_and(|(one, two)| one == two) {
         let text = format!("{}: that is the file to export; choose another", target.display());

@@ -139,6 +139,9 @@ fn what_is_there_is_replaced_only_if_that_is_asked_for() {
     let said = export(&bench, None, &[&"--json", &out, &file]);
     assert_eq!(said.code, 1);
     assert!(said.err.contains("exists already; choose another path, or say --overwrite"));
+    let said = export(&bench, None, &[&"--json", &"-", &file]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("name a file"), "{}", said.err);
     assert_eq!(bytes(&out), b"precious");
     let said = export(&bench, None, &[&"--json", &out, &file, &"--overwrite"]);
     assert_eq!(said.code, 0, "{}", said.err);
