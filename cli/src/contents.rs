@@ -1,6 +1,6 @@
 //! What a file holds of objects: classes, how many objects, how many bytes.
 //!
-//! - I2 What cannot be read is told and left out of the sums; it never hides the rest.
+//! - Y6 What cannot be read is told and left out of the sums; it never hides the rest.
 
 #![expect(
     clippy::wildcard_enum_match_arm,

@@ -1,6 +1,6 @@
 //! Keys, from a file or the environment: read, checked, and wiped from memory.
 //!
-//! - L2 No message says anything about the bytes of a key but how many there are.
+//! - Y2 No message says anything about the bytes of a key but how many there are.
 
 use crate::failure::Failure;
 use crate::recover::{Again, quoted};

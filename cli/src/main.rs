@@ -1,8 +1,8 @@
 //! `fastness`: file tools, the server and the verification campaign, in one binary.
 //!
-//! - L1 Results go to stdout, everything else to stderr; `--json` changes stdout only.
-//! - L2 Keys come from a file or from `FASTNESS_KEY`, never from an argument, and are never shown.
-//! - L3 Exit codes: 0 done and good, 1 the file (or a promise) is bad, 2 wrong usage, 3 a blind
+//! - Y10 Results go to stdout, everything else to stderr; `--json` changes stdout only.
+//! - Y2 Keys come from a file or from `FASTNESS_KEY`, never from an argument, and are never shown.
+//! - Y3 Exit codes: 0 done and good, 1 the file (or a promise) is bad, 2 wrong usage, 3 a blind
 //!   campaign, 4 the surroundings do not allow it, 130 a campaign that was interrupted.
 
 mod args;

@@ -1,7 +1,7 @@
 //! `fastness recover`: what a backup is, what opens it, what is in it, and how to get that out.
 //!
-//! - T1 Nothing is written to the file.
-//! - V1 What is said to open the file does; what is said about a name is said to be from the name.
+//! - Y4 Nothing is written to the file.
+//! - Y9 What is said to open the file does; what is said about a name is said to be from the name.
 
 #![expect(
     clippy::wildcard_enum_match_arm,

@@ -1,7 +1,7 @@
 //! `fastness serve`: a server until it is told to stop; `fastness test-server`: one that is started
 //! and killed on request, for tests.
 //!
-//! - L1 The address, and the administrator's password while nobody has used it, go to stdout; logs
+//! - Y10 The address, and the administrator's password while nobody has used it, go to stdout; logs
 //!   go to stderr.
 
 use crate::failure::Failure;

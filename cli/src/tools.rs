@@ -1,7 +1,7 @@
 //! File tools: info, verify, dump, compact, copy.
 //!
-//! - T1 A tool that only reads opens the file read-only and never writes to it.
-//! - T2 A plain copy of an encrypted file has to be asked for.
+//! - Y4 A tool that only reads opens the file read-only and never writes to it.
+//! - Y5 A plain copy of an encrypted file has to be asked for.
 
 use crate::contents::{Contents, objects};
 use crate::failure::{BAD, Failure};

@@ -1,9 +1,9 @@
 //! `fastness export`: takes the objects of a file out of it, to where any other program reads them.
 //!
-//! - T1 The file is opened read-only, and never written to.
-//! - X1 What is written gets its name once it is whole and on the disk; what had the name before
+//! - Y4 The file is opened read-only, and never written to.
+//! - Y7 What is written gets its name once it is whole and on the disk; what had the name before
 //!   stays unless it was to be replaced.
-//! - X2 Every value of every object is written, or said to be missing, by name.
+//! - Y8 Every value of every object is written, or said to be missing, by name.
 //!
 //! Shape of what is written: docs/tools.md.
 
