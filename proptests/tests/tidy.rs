@@ -3,10 +3,10 @@
 //! Comes in: every file of the work tree (not what builds leave behind). Goes out: one line for
 //! each breach, `file:line: what is wrong; what to do`.
 //!
-//! - Y1 Files, functions, lines and argument lists stay within their sizes.
-//! - Y2 Crates and the modules of core depend only in the direction of docs/architecture.md.
-//! - Y3 What is referred to exists: documents, anchors, checks, snapshots, golden files, corpora.
-//! - Y4 Every rule here fires on an example of its breach.
+//! - Files, functions, lines and argument lists stay within their sizes.
+//! - Crates and the modules of core depend only in the direction of docs/architecture.md.
+//! - What is referred to exists: documents, anchors, checks, snapshots, golden files, corpora.
+//! - Every rule here fires on an example of its breach.
 
 mod artefacts;
 mod layers;

@@ -1,14 +1,15 @@
 //! An error at every call: nothing is acknowledged that is not known, nothing acknowledged is lost.
 
 use super::compare::{Order, Reading, Stop, read_all};
+use super::failing::{blame, commit_mark, injection, is_poisoned, judge_commit};
 use super::promises::{A1, C2, C3, C5, C6, C9, C10, C11, C12, C13, D4, S5};
 use super::rig::{Rig, unexpected, verify};
 use super::world::{World, file};
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
-use crate::fs::{Call, Disk, Failure, Fault, Injection, SimFs};
+use crate::fs::{Call, Disk, Fault, Injection, SimFs};
 use crate::rng::Rng;
 use fastness::inspect::{ledger, writable};
-use fastness::{Error, PAGE_BYTES, Store, WriteTxn};
+use fastness::{Error, Store, WriteTxn};
 use fastness_models::store::{State, Store as Model};
 use fastness_models::{Kind, Op};
 
@@ -120,7 +121,7 @@ impl Storm<'_> {
             Err(Stop::Refused(error)) => error,
         };
         let failure = self.rig.fs.failed();
-        self.blame(&error, failure)?;
+        blame(&error, self.injected, (failure, self.uncertain.is_some()))?;
         let step = self.rig.step;
         self.rig.probe.line(|| format!("{step:4} {op}: {error}"));
         if op.kind == Kind::Commit && self.uncertain.is_none() {
@@ -156,21 +157,6 @@ impl Storm<'_> {
                 Err(Violation::new(C13.id, text))
             }
         }
-    }
-
-    /// Every refusal has its cause: a call that failed, or what an earlier one left.
-    fn blame(&mut self, error: &Error, failure: Option<Failure>) -> Result<(), Violation> {
-        let excused = match error {
-            Error::Poisoned { .. } => self.uncertain.is_some(),
-            _ => failure.is_some(),
-        };
-        if !excused {
-            return Err(Violation::new(C11.id, format!("refused without a cause: {error}")));
-        }
-        if self.injected.is_some_and(|injection| injection.fault == Fault::Short) {
-            return Err(Violation::new(C12.id, format!("a short read or write: {error}")));
-        }
-        Ok(())
     }
 
     /// What was committed is read as before, at least when the failing has ended.
@@ -258,45 +244,6 @@ impl Storm<'_> {
 
 const fn edits(kind: Kind) -> bool {
     matches!(kind, Kind::Insert | Kind::Remove | Kind::Clear | Kind::Fill | Kind::Prune)
-}
-
-pub(super) fn injection(op: Op) -> Injection {
-    let fault = Fault::ALL[usize::from(op.a) % Fault::ALL.len()];
-    Injection { fault, after: u32::from(op.b % 24), lasting: op.c & 1 == 1 }
-}
-
-pub(super) fn is_poisoned(store: &Store) -> bool {
-    matches!(store.write(), Err(Error::Poisoned { .. }))
-}
-
-pub(super) const fn commit_mark(poisoned: bool) -> &'static str {
-    match poisoned {
-        true => "commit failed and the store was poisoned",
-        false => "commit failed and the store went on",
-    }
-}
-
-/// A failed sync or slot leaves the disk unknown; a failed page does not.
-pub(super) fn judge_commit(
-    (failure, lasting): (Option<Failure>, bool),
-    poisoned: bool,
-) -> Result<(), Violation> {
-    let Some(failure) = failure else {
-        return Err(Violation::new(C11.id, "a commit failed without a cause"));
-    };
-    let header = 3 * PAGE_BYTES as u64;
-    let unknown = match failure.call {
-        Call::Sync | Call::SyncDir => true,
-        Call::Write => failure.offset < header,
-        _ => false,
-    };
-    // A record that could not be written is taken back, and that may fail too.
-    let taken_back = failure.call == Call::Write && failure.offset >= header;
-    if unknown == poisoned || taken_back && lasting {
-        return Ok(());
-    }
-    let text = format!("a commit failed at {failure:?}, and the store is poisoned: {poisoned}");
-    Err(Violation::new(C3.id, text))
 }
 
 /// Nobody reads an old commit here, so what is free may be written.

@@ -16,6 +16,7 @@ mod compare;
 mod crash;
 mod damage;
 mod examine;
+mod failing;
 mod file_actions;
 mod instances;
 mod io_errors;

@@ -4,9 +4,9 @@
 use super::bench::Bench;
 use crate::check::Violation;
 use crate::check::compare::Stop;
-use crate::check::io_errors::{commit_mark, injection, is_poisoned, judge_commit};
-use crate::check::promises::{C2, C3, C5, C11, C12, C13};
-use crate::fs::{Failure, Fault, Injection};
+use crate::check::failing::{blame, commit_mark, injection, is_poisoned, judge_commit};
+use crate::check::promises::{C2, C3, C5, C11, C13};
+use crate::fs::{Fault, Injection};
 use fastness::Error;
 use fastness_models::objects::State;
 use fastness_models::{Kind, Op};
@@ -62,7 +62,7 @@ impl Storm {
         (error, after): (&Error, State),
     ) -> Result<(), Stop> {
         let failure = bench.fs.failed();
-        self.blame(error, failure)?;
+        blame(error, self.injected, (failure, self.uncertain.is_some()))?;
         bench.probe.line(|| format!("     {error}"));
         if bench.is_writing() && edits(op.kind) {
             let outcome = bench.commit_what_failed();
@@ -86,21 +86,6 @@ impl Storm {
 
     fn is_lasting(&self) -> bool {
         self.injected.is_some_and(|injection| injection.lasting)
-    }
-
-    /// Every refusal has its cause: a call that failed, or what an earlier one left.
-    fn blame(&self, error: &Error, failure: Option<Failure>) -> Result<(), Violation> {
-        let excused = match error {
-            Error::Poisoned { .. } => self.uncertain.is_some(),
-            _ => failure.is_some(),
-        };
-        if !excused {
-            return Err(Violation::new(C11.id, format!("refused without a cause: {error}")));
-        }
-        if self.injected.is_some_and(|injection| injection.fault == Fault::Short) {
-            return Err(Violation::new(C12.id, format!("a short read or write: {error}")));
-        }
-        Ok(())
     }
 
     /// What was committed is read as before, at least when the failing has ended.

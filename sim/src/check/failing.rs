@@ -1,0 +1,68 @@
+//! A disk that fails: what an operation of a plan makes fail, and what may come of it.
+
+use super::Violation;
+use super::promises::{C3, C11, C12};
+use crate::fs::{Call, Failure, Fault, Injection};
+use fastness::{Error, PAGE_BYTES, Store};
+use fastness_models::Op;
+
+/// Returns what an operation makes fail.
+pub(super) fn injection(op: Op) -> Injection {
+    let fault = Fault::ALL[usize::from(op.a) % Fault::ALL.len()];
+    Injection { fault, after: u32::from(op.b % 24), lasting: op.c & 1 == 1 }
+}
+
+/// Tells whether a store takes no more transactions.
+pub(super) fn is_poisoned(store: &Store) -> bool {
+    matches!(store.write(), Err(Error::Poisoned { .. }))
+}
+
+/// Returns the mark of a commit that failed.
+pub(super) const fn commit_mark(poisoned: bool) -> &'static str {
+    match poisoned {
+        true => "commit failed and the store was poisoned",
+        false => "commit failed and the store went on",
+    }
+}
+
+/// A failed sync or slot leaves the disk unknown; a failed page does not.
+pub(super) fn judge_commit(
+    (failure, lasting): (Option<Failure>, bool),
+    poisoned: bool,
+) -> Result<(), Violation> {
+    let Some(failure) = failure else {
+        return Err(Violation::new(C11.id, "a commit failed without a cause"));
+    };
+    let header = 3 * PAGE_BYTES as u64;
+    let unknown = match failure.call {
+        Call::Sync | Call::SyncDir => true,
+        Call::Write => failure.offset < header,
+        _ => false,
+    };
+    // A record that could not be written is taken back, and that may fail too.
+    let taken_back = failure.call == Call::Write && failure.offset >= header;
+    if unknown == poisoned || taken_back && lasting {
+        return Ok(());
+    }
+    let text = format!("a commit failed at {failure:?}, and the store is poisoned: {poisoned}");
+    Err(Violation::new(C3.id, text))
+}
+
+/// Every refusal has its cause: a call that failed, or what an earlier one left.
+pub(super) fn blame(
+    error: &Error,
+    injected: Option<Injection>,
+    (failure, uncertain): (Option<Failure>, bool),
+) -> Result<(), Violation> {
+    let excused = match error {
+        Error::Poisoned { .. } => uncertain,
+        _ => failure.is_some(),
+    };
+    if !excused {
+        return Err(Violation::new(C11.id, format!("refused without a cause: {error}")));
+    }
+    if injected.is_some_and(|injection| injection.fault == Fault::Short) {
+        return Err(Violation::new(C12.id, format!("a short read or write: {error}")));
+    }
+    Ok(())
+}
