@@ -12,9 +12,9 @@ pub(crate) struct Args {
     /// A rougher answer: fewer rows and rounds.
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Only the row of this key, or the rows whose keys begin so.
-    #[arg(long, value_name = "ROW")]
-    pub(crate) only: Option<String>,
+    /// Only the rows of these keys, or those whose keys begin so.
+    #[arg(long, value_name = "ROW", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
     /// Rounds that must count.
     #[arg(long, value_name = "COUNT")]
     pub(crate) rounds: Option<usize>,

@@ -45,11 +45,7 @@ pub fn run(program: &str, engines: &[&dyn Engine], others: &[&str]) -> Result<()
             }
         }
     }
-    let build_is_asked = match &args.only {
-        Some(only) => "build".starts_with(only.as_str()),
-        None => !args.quick,
-    };
-    if build_is_asked {
+    if args.wanted().asks("build") && !(args.quick && args.only.is_empty()) {
         let seconds = build_seconds()?;
         measured.samples.add(OURS, "build", seconds);
     }
@@ -120,8 +116,8 @@ fn run_other(args: &Args, program: &str) -> Result<Measured> {
             command.arg(flag);
         }
     }
-    if let Some(only) = &args.only {
-        command.args(["--only", only]);
+    if !args.only.is_empty() {
+        command.args(["--only", &args.only.join(",")]);
     }
     if let Some(dir) = &args.dir {
         command.arg("--dir").arg(dir);

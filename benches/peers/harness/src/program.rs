@@ -62,7 +62,7 @@ pub(crate) fn measure(args: &Args, engines: &[&dyn Engine], program: &str) -> Re
     if wanted.has("count.") && program == crate::MAIN {
         counting::count(dir.path(), &Data::new(args.sizes().rows, 0), &mut measured.samples)?;
     }
-    if !has_rounds(&wanted) {
+    if !wanted.beside(&["count", "build"]) {
         return Ok(measured);
     }
     let world = World {
@@ -102,11 +102,6 @@ pub(crate) fn measure(args: &Args, engines: &[&dyn Engine], program: &str) -> Re
     }
     say("")?;
     Ok(measured)
-}
-
-/// Tells whether any workload of a round was asked for.
-fn has_rounds(wanted: &Wanted) -> bool {
-    wanted.only.as_ref().is_none_or(|only| !["count", "build"].iter().any(|k| only.starts_with(k)))
 }
 
 fn probe(floor: &mut Floor) -> Result<f64> {

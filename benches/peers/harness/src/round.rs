@@ -38,21 +38,30 @@ pub(crate) struct Sizes {
 /// Which workloads run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
-    /// A row's key, or the beginning of some.
-    pub(crate) only: Option<String>,
+    /// Keys of rows, or the beginnings of some; empty for all.
+    pub(crate) only: Vec<String>,
 }
 
 impl Wanted {
     /// Tells whether a workload runs whose rows' keys begin with `workload`.
     #[must_use]
     pub(crate) fn has(&self, workload: &str) -> bool {
-        let Some(only) = &self.only else { return true };
-        only.starts_with(workload) || workload.starts_with(only.as_str())
+        let mut only = self.only.iter();
+        self.only.is_empty()
+            || only.any(|only| only.starts_with(workload) || workload.starts_with(only))
     }
 
-    /// Tells whether more than objects was asked for.
-    fn has_rows(&self) -> bool {
-        self.only.as_ref().is_none_or(|only| !only.starts_with("objects"))
+    /// Tells whether a row of this key was asked for.
+    #[must_use]
+    pub(crate) fn asks(&self, key: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| key.starts_with(only))
+    }
+
+    /// Tells whether anything was asked for beside what these groups of rows hold.
+    #[must_use]
+    pub(crate) fn beside(&self, groups: &[&str]) -> bool {
+        let in_group = |only: &String| groups.iter().any(|group| only.starts_with(group));
+        self.only.is_empty() || !self.only.iter().all(in_group)
     }
 }
 
@@ -126,7 +135,7 @@ pub(crate) fn run(world: &World<'_>, floor: &mut Floor, samples: &mut Samples) -
     let mut engines = world.engines.to_vec();
     engines.rotate_left(round % world.engines.len());
     objects::run(world, &engines, samples)?;
-    if !world.wanted.has_rows() {
+    if !world.wanted.beside(&["objects"]) {
         return Ok(());
     }
     let rig = Rig { world, data, floor, samples, prefix: "", sums: BTreeMap::new() };
