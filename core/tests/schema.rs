@@ -126,7 +126,9 @@ fn limits_class_name() {
     for name in ["A".repeat(57), "é".repeat(57), "class_".to_owned() + &"A".repeat(57)] {
         assert_eq!(class(&name).table().encode_utf16().count(), 63, "{name}");
     }
-    for name in [String::new(), "class_".to_owned(), "A".repeat(58), "\u{1F600}".repeat(29)] {
+    let prefixes = ["class_".to_owned(), "class_class_".to_owned()];
+    let long = ["A".repeat(58), "\u{1F600}".repeat(29)];
+    for name in [String::new()].into_iter().chain(prefixes).chain(long) {
         let error = Class::new(name.clone()).unwrap_err();
         assert_eq!(error, SchemaError::ClassName { name });
         assert_eq!(kind_of(error), ErrorKind::InvalidArgument);
@@ -138,6 +140,7 @@ fn limits_class_name_with_prefix_is_not_prefixed_again() {
     assert_eq!(class("class_Note").name(), "Note");
     assert_eq!(class("class_Note").table(), "class_Note");
     assert_eq!(class("class_Note"), class("Note"));
+    assert_eq!(class("class_class_Note"), class("Note"));
 }
 
 #[test]

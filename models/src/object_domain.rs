@@ -20,7 +20,7 @@ const INTS: [i64; 8] = [0, 1, -1, 2, 255, i64::MIN, i64::MAX, 3];
 const TIMES: [(i64, u32); 6] =
     [(0, 0), (0, 1), (-1, 999_999_999), (1, 0), (i64::MIN, 0), (i64::MAX, 999_999_999)];
 const FLOATS: [f32; 8] = [0.0, -0.0, 1.0, -1.5, f32::NAN, f32::INFINITY, f32::MIN, 2.5];
-const TEXTS: [&str; 16] = [
+const TEXTS: [&str; 19] = [
     "",
     "a",
     "A",
@@ -37,6 +37,9 @@ const TEXTS: [&str; 16] = [
     "aB",
     "\u{10ffff}",
     "\0\u{1}",
+    "\u{3a3}",
+    "b\u{3a3}",
+    "B\u{3a3}a",
 ];
 
 /// The operands of one plan.
@@ -159,7 +162,8 @@ impl ObjectDomain {
         let name = self.property(&class, a / 8, state);
         let fresh = || format!("p{}", c % 6);
         match b % 16 {
-            0..4 => Alter::AddProperty(class, fresh(), self.new_property(b / 16, c, state)),
+            0..3 => Alter::AddProperty(class, fresh(), self.new_property(b / 16, c, state)),
+            3 => Alter::AddKey(class, fresh(), self.new_property(b / 16 % 3, c, state)),
             4..6 => Alter::RemoveProperty(class, name),
             6 => Alter::RenameProperty(class, name, fresh()),
             7 if b < 128 => Alter::SetNullable(class, name, c.is_multiple_of(2)),

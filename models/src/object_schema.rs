@@ -19,6 +19,7 @@ pub enum Alter {
     RemoveClass(String),
     RenameClass(String, String),
     AddProperty(String, String, Property),
+    AddKey(String, String, Property),
     RemoveProperty(String, String),
     RenameProperty(String, String, String),
     SetNullable(String, String, bool),
@@ -70,6 +71,12 @@ impl State {
                 unless(class.properties.contains_key(name), Refusal::Exists)?;
                 class.properties.insert(name.clone(), property.clone());
                 class.edit_all(|object| object.add(name, property));
+            }
+            Alter::AddKey(class, name, property) => {
+                unless(draft.class(class)?.properties.contains_key(name), Refusal::Exists)?;
+                unless(!property.kind.may_be_key(), Refusal::Definition)?;
+                draft.alter(&Alter::AddProperty(class.clone(), name.clone(), property.clone()))?;
+                draft.set_key(class, Some(name))?;
             }
             Alter::RemoveProperty(class, name) => {
                 if draft.class(class)?.key.as_ref() == Some(name) {

@@ -116,6 +116,7 @@ pub enum Refusal {
     KeyTooLong,
     KeysNotUnique,
     Exists,
+    Definition,
     Linked,
     Gone,
     OutOfBounds,

@@ -10,25 +10,27 @@ use super::value::Value;
 use crate::conc::Arc;
 use crate::error::{ObjectError, Result};
 use crate::fault::{self, Fault};
-use crate::schema::{Class, Property, PropertyType, Scalar};
+#[cfg(doc)]
+use crate::schema::SchemaError;
+use crate::schema::{Class, Property, PropertyType, Scalar, check_class};
 
 impl Transaction {
-    /// Adds a class with its properties.
+    /// Adds a class with its properties. Computed ones are not stored, so nothing is added for
+    /// them.
     ///
     /// # Errors
-    /// [`ObjectError::ClassExists`], [`ObjectError::PropertyExists`] or
-    /// [`ObjectError::TooManyProperties`].
+    /// [`ObjectError::ClassExists`], [`ObjectError::TooManyProperties`], or
+    /// [`SchemaError::Definition`] with all that is wrong with the class itself; whether it fits to
+    /// the others is checked when the transaction is committed.
     pub fn add_class(&mut self, class: &Class) -> Result<()> {
         if self.catalog.has(class.name()) {
             return Err(ObjectError::ClassExists { class: class.name().to_owned() }.into());
         }
+        let class = check_class(class)?;
+        let mut table = self.catalog.draft(class.name());
+        class.stored_properties().try_for_each(|property| table.add(property.clone()))?;
         self.change(|txn| {
             txn.note_alter();
-            let mut table = Arc::make_mut(&mut txn.catalog).add(class.name());
-            for property in class.stored_properties() {
-                table.free_name(property.name())?;
-                table.add(property.clone())?;
-            }
             Arc::make_mut(&mut txn.catalog).put(table);
             Ok(())
         })
@@ -64,7 +66,7 @@ impl Transaction {
     ///
     /// # Errors
     /// [`ObjectError::ClassUnknown`], [`ObjectError::ClassExists`], or
-    /// [`SchemaError::ClassName`](crate::schema::SchemaError::ClassName).
+    /// [`SchemaError::ClassName`].
     pub fn rename_class(&mut self, class: &str, name: &str) -> Result<()> {
         let name = Class::new(name)?.name().to_owned();
         let mut table = Table::clone(self.catalog.table(class)?);
@@ -96,28 +98,42 @@ impl Transaction {
         Ok(())
     }
 
-    /// Adds a property. Objects that are there have null, zero or nothing in it.
+    /// Adds a property. Objects that are there have null, zero or nothing in it. A computed one is
+    /// not stored, so nothing is added for it.
     ///
     /// # Errors
     /// [`ObjectError::ClassUnknown`], [`ObjectError::PropertyExists`],
+    /// [`SchemaError::Definition`] if there can be no such property,
     /// [`ObjectError::TooManyProperties`], or [`ObjectError::KeysNotUnique`] if it is a primary key
     /// and there are several objects.
     pub fn add_property(&mut self, class: &str, property: &Property) -> Result<()> {
         let mut table = Table::clone(self.catalog.table(class)?);
         table.free_name(property.name())?;
-        let is_key = property.is_primary_key();
-        if is_key {
-            self.require_key_change(class, property.name())?;
+        check_class(&Class::new(class)?.with(property.clone()))?;
+        if property.kind().is_computed() {
+            return Ok(());
         }
-        let kind = property.kind().clone();
-        table.add(if is_key { without_key(property, kind)? } else { property.clone() })?;
-        let column = table.column(property.name())?.clone();
+        if property.is_primary_key() {
+            return self.add_key(table, property);
+        }
+        table.add(property.clone())?;
+        let has_index = table.column(property.name())?.has_index_tree();
         self.note_alter();
         Arc::make_mut(&mut self.catalog).put(table);
-        if is_key {
-            return self.set_primary_key(class, Some(property.name()));
+        if has_index { self.fill_index(class, property.name()) } else { Ok(()) }
+    }
+
+    /// Adds a property that is the primary key from now on.
+    fn add_key(&mut self, mut table: Table, property: &Property) -> Result<()> {
+        self.require_key_change(&table.name, property.name())?;
+        table.add(without_key(property, property.kind().clone())?)?;
+        let (class, before) = (table.name.clone(), Arc::clone(&self.catalog));
+        Arc::make_mut(&mut self.catalog).put(table);
+        let added = self.set_primary_key(&class, Some(property.name()));
+        if added.is_err() {
+            self.catalog = before;
         }
-        if column.has_index_tree() { self.fill_index(class, property.name()) } else { Ok(()) }
+        added
     }
 
     /// Removes a property, and what objects have in it.
@@ -150,7 +166,7 @@ impl Transaction {
     /// # Errors
     /// [`ObjectError::ClassUnknown`], [`ObjectError::PropertyUnknown`],
     /// [`ObjectError::PropertyExists`], or
-    /// [`SchemaError::PropertyName`](crate::schema::SchemaError::PropertyName).
+    /// [`SchemaError::PropertyName`].
     pub fn rename_property(&mut self, class: &str, property: &str, name: &str) -> Result<()> {
         let mut table = Table::clone(self.catalog.table(class)?);
         let column = table.column(property)?;

@@ -306,17 +306,15 @@ impl Catalog {
         self.names.contains_key(class)
     }
 
-    /// Adds a class without properties.
-    pub(super) fn add(&mut self, name: &str) -> Table {
-        let table = Table::new(ClassId(self.next_class), name);
-        self.next_class += 1;
-        self.put(table.clone());
-        table
+    /// Returns a class without properties, under the next number, to be put in.
+    pub(super) fn draft(&self, name: &str) -> Table {
+        Table::new(ClassId(self.next_class), name)
     }
 
     /// Adds a class, or puts it in the place of the one with its number.
     pub(super) fn put(&mut self, table: Table) {
         let (id, name) = (table.id, table.name.clone());
+        self.next_class = self.next_class.max(id.0 + 1);
         if let Some(older) = self.tables.insert(id, Arc::new(table)) {
             self.names.remove(&older.name);
         }

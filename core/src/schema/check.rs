@@ -2,7 +2,7 @@
 //! are told at once (M1).
 
 use super::class::Class;
-use super::error::{DefinitionError, DefinitionProblem as Problem};
+use super::error::{DefinitionError, DefinitionProblem as Problem, SchemaError};
 use super::property::{Property, PropertyType};
 
 /// Puts classes and properties in order, merges definitions that come twice, and returns what is
@@ -20,16 +20,35 @@ pub(super) fn check(classes: &mut Vec<Class>) -> Vec<DefinitionError> {
         errors.push(DefinitionError::of_class(&pair[0], Problem::ClassTwice));
     }
     for class in classes.iter() {
-        names(class, &mut errors);
-        keys(class, &mut errors);
+        by_itself(class, &mut errors);
         for property in &class.properties {
-            own(class, property, &mut errors);
             links(class, property, classes, &mut errors);
         }
     }
     errors.sort();
     errors.dedup();
     errors
+}
+
+/// Checks all that can be said of a class without the others, and puts its properties in order.
+///
+/// # Errors
+/// [`SchemaError::Definition`] with everything that is wrong.
+pub(crate) fn check_class(class: &Class) -> Result<Class, SchemaError> {
+    let mut class = class.clone();
+    let unknown = class.settle();
+    let unknown = unknown.iter().map(|key| DefinitionError::new(&class, key, Problem::KeyUnknown));
+    let mut errors: Vec<_> = unknown.collect();
+    by_itself(&class, &mut errors);
+    errors.sort();
+    errors.dedup();
+    if errors.is_empty() { Ok(class) } else { Err(SchemaError::Definition(errors)) }
+}
+
+fn by_itself(class: &Class, errors: &mut Vec<DefinitionError>) {
+    names(class, errors);
+    keys(class, errors);
+    class.properties.iter().for_each(|property| own(class, property, errors));
 }
 
 fn names(class: &Class, errors: &mut Vec<DefinitionError>) {

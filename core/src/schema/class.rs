@@ -21,14 +21,15 @@ pub struct Module {
 }
 
 impl Class {
-    /// Names a class. The prefix `class_`, which tables have, is left out of the name.
+    /// Names a class. The prefix `class_`, which tables have, is left out of the name, however
+    /// often it is there.
     ///
     /// # Errors
     /// [`SchemaError::ClassName`] if the name is empty or has more than [`CLASS_NAME_UNITS_MAX`]
     /// UTF-16 units.
     pub fn new(name: impl Into<String>) -> Result<Self, SchemaError> {
         let given = name.into();
-        let name = given.strip_prefix(TABLE_PREFIX).unwrap_or(&given);
+        let name = given.trim_start_matches(TABLE_PREFIX);
         if name.is_empty() || units(name) > CLASS_NAME_UNITS_MAX {
             return Err(SchemaError::ClassName { name: given });
         }

@@ -28,6 +28,7 @@ mod property;
 mod set;
 mod text;
 
+pub(crate) use check::check_class;
 pub use class::{Class, Module};
 pub use decide::{Action, Opening, Stored, decide, require_classes, require_match};
 pub use difference::{Change, Difference, differences};

@@ -30,6 +30,7 @@ pub(super) const CHECK: Check = Check {
         "a primary key chosen for objects that are there",
         "a primary key given up",
         "keys that are not unique refused",
+        "a new property refused as the primary key",
         "a null key became zero",
         "a property removed that held links",
         "a class renamed that is linked to",
@@ -94,6 +95,9 @@ fn apply(txn: &mut Transaction, alter: &Alter) -> Result<(), Error> {
         Alter::AddProperty(class, name, held) => {
             txn.add_property(class, &bridge::property(name, held, false)?)
         }
+        Alter::AddKey(class, name, held) => {
+            txn.add_property(class, &bridge::property(name, held, true)?)
+        }
         Alter::RemoveProperty(class, name) => txn.remove_property(class, name),
         Alter::RenameProperty(class, name, to) => txn.rename_property(class, name, to),
         Alter::SetNullable(class, name, nullable) => txn.set_nullable(class, name, *nullable),
@@ -121,6 +125,9 @@ fn mark(bench: &mut Bench<'_>, change: &Alter) {
     let outcome = state.clone().alter(change);
     let marked = match (change, outcome) {
         (Alter::SetKey(..), Err(Refusal::KeysNotUnique)) => "keys that are not unique refused",
+        (Alter::AddKey(..), Err(Refusal::KeysNotUnique)) => {
+            "a new property refused as the primary key"
+        }
         (Alter::SetKey(class, Some(_)), Ok(())) if held(class).is_some() => {
             "a primary key chosen for objects that are there"
         }

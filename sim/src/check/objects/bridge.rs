@@ -141,6 +141,7 @@ pub(in crate::check) fn object(
 pub(in crate::check) fn refusal(error: &Error) -> Option<Refusal> {
     Some(match error {
         Error::Schema(SchemaError::NullInRequired { .. }) => Refusal::Null,
+        Error::Schema(SchemaError::Definition(_)) => Refusal::Definition,
         Error::Object(error) => match error {
             ObjectError::ClassUnknown { .. } => Refusal::Class,
             ObjectError::PropertyUnknown { .. } => Refusal::Property,

@@ -4,8 +4,21 @@ use super::bridge;
 use crate::check::Violation;
 use crate::check::compare::Stop;
 use crate::check::promises::{A1, B1, B4, M6};
-use fastness::object::{Object, View};
+use fastness::object::{Object, Snapshot, View};
 use fastness_models::objects::{Id, Key, Kind, State};
+
+/// Compares everything that a file holds, also how many numbers it has given out: nothing else may
+/// tell two states apart.
+pub(in crate::check) fn file(snapshot: &Snapshot, state: &State) -> Result<u64, Stop> {
+    let reads = all(&snapshot.view(), state)?;
+    let next = snapshot.store().tree("main/schema").get(&[1])?;
+    let next = next.and_then(|bytes| (*bytes).try_into().ok()).map_or(1, u64::from_le_bytes);
+    if next != state.numbers + 1 {
+        let text = format!("the next number is {next}, {} were given out", state.numbers);
+        return Err(Violation::new(B1.id, text).into());
+    }
+    Ok(reads + 1)
+}
 
 /// Compares everything, and returns how many reads that were.
 pub(in crate::check) fn all(view: &View<'_>, state: &State) -> Result<u64, Stop> {

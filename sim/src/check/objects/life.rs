@@ -66,7 +66,7 @@ impl Bench<'_> {
         let mut texts = Vec::new();
         for (index, state) in states.iter().enumerate() {
             let snapshot = database.snapshot().map_err(Stop::from);
-            match snapshot.and_then(|snapshot| compare::all(&snapshot.view(), state)) {
+            match snapshot.and_then(|snapshot| compare::file(&snapshot, state)) {
                 Ok(reads) => {
                     self.probe.count(Kind::LookAll.name(), reads);
                     return Ok(index);
