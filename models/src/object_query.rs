@@ -154,7 +154,7 @@ impl State {
             Filter::Text(path, how, text, folded) => reach(path).iter().any(|found| {
                 let Value::Text(found) = found else { return false };
                 let fold = |text: &str| match folded {
-                    true => text.to_lowercase(),
+                    true => text.chars().flat_map(folded_one).collect(),
                     false => text.to_owned(),
                 };
                 let (found, text) = (fold(found), fold(text));
@@ -268,6 +268,11 @@ impl State {
         let least = values.first().cloned().unwrap_or(Value::Null);
         Ok([least, values.pop().unwrap_or(Value::Null)])
     }
+}
+
+/// A letter in lower case; a sigma is one wherever it stands in a word.
+fn folded_one(letter: char) -> Vec<char> {
+    if letter == '\u{3c2}' { vec!['\u{3c3}'] } else { letter.to_lowercase().collect() }
 }
 
 fn compare(found: &Value, how: Comparison, value: &Value) -> bool {

@@ -313,7 +313,7 @@ impl<'a> Compiled<'a> {
             }
             Filter::Text { path, how, text, folded } => {
                 let path = view.path(table, path)?;
-                let text = if *folded { text.to_lowercase() } else { text.clone() };
+                let text = if *folded { fold(text) } else { text.clone() };
                 check_comparable(view, &path, (&Value::String(text.as_str().into()), false))?;
                 Self::Text { path, how: *how, text, folded: *folded }
             }
@@ -329,7 +329,7 @@ impl<'a> Compiled<'a> {
             Self::Text { path, how, text, folded } => view.any(path, at, &|found| {
                 let Value::String(found) = found else { return false };
                 match folded {
-                    true => how.meets(&found.to_lowercase(), text),
+                    true => how.meets(&fold(found), text),
                     false => how.meets(found, text),
                 }
             }),
@@ -352,6 +352,16 @@ impl<'a> Compiled<'a> {
             Self::Not(part) => part.meets(view, at).map(|meets| !meets),
         }
     }
+}
+
+/// Takes a text in lower case, each character by itself: so a part of a text is folded as it is
+/// within the whole. A sigma is in lower case what it is at the end of a word, too.
+fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    let lower = text.chars().flat_map(char::to_lowercase);
+    lower.map(|letter| if letter == 'ς' { 'σ' } else { letter }).collect()
 }
 
 impl TextTest {
