@@ -12,7 +12,9 @@ use fastness::schema::{
     Class, DefinitionProblem, Module, Property, PropertyType, Scalar, Schema, SchemaError,
 };
 use fastness::typed::{Counter, Link, Object};
-use fastness::{Error, ErrorKind, ObjectError, Options, Result, Time};
+use fastness::vfs::{Access, MemoryVfs, Vfs as _};
+use fastness::{Error, ErrorKind, FileErrorKind, ObjectError, Options, Result, Time};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 #[derive(Object, Clone, Debug, Default, PartialEq)]
@@ -334,4 +336,40 @@ fn a_backup_is_read_through_structs() {
     assert_eq!((rows.is_empty(), chars), (false, vec![Some("Foo".to_owned())]));
     let refused = backup.transact(|txn| StringOnly { chars: None }.create(txn));
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::IllegalState);
+}
+
+/// A page that cannot be read may be met at any step of writing a struct: whichever it is, what was
+/// done until then is never committed (C13).
+#[test]
+fn an_operation_that_cannot_read_fails_its_transaction() {
+    let vfs = MemoryVfs::default();
+    let options = Options::new().vfs(Arc::new(vfs.clone())).cache_bytes(0);
+    let wanted = Wanted::schema(schema(), 0);
+    let database = Database::open(&options, "dogs", &wanted).unwrap();
+    let long = Dog { photo: Some(vec![7; 3000]), tricks: vec!["sit".into()], ..dog("Rex") };
+    let rex = database.transact(|txn| long.create(txn)).unwrap();
+    drop(database);
+    let database = Database::open(&options, "dogs", &Wanted::anything()).unwrap();
+    let file = vfs.open(Path::new("dogs"), Access::ReadWrite).unwrap();
+    let other = Dog { photo: None, ..long };
+    for updates in [true, false] {
+        let mut failures = 0;
+        for page in 2..file.len().unwrap() / 4096 {
+            let mut txn = database.write().unwrap();
+            let mut held = [0; 4096];
+            file.read_at(&mut held, page * 4096).unwrap();
+            file.write_at(&[1; 4096], page * 4096).unwrap();
+            let outcome = match updates {
+                true => rex.update(&mut txn, |rex| *rex = other.clone()),
+                false => other.upsert(&mut txn).map(drop),
+            };
+            file.write_at(&held, page * 4096).unwrap();
+            if let Err(error) = outcome {
+                assert_eq!(error.kind(), ErrorKind::File(FileErrorKind::AccessError), "{error}");
+                assert_eq!(txn.commit(), Err(Error::TransactionFailed), "page {page}");
+                failures += 1;
+            }
+        }
+        assert!(failures > 0);
+    }
 }

@@ -326,7 +326,7 @@ impl Transaction {
     }
 
     /// Notes that an operation failed before it changed anything, unless it was just refused.
-    pub(super) fn noted<T>(&mut self, outcome: Result<T>) -> Result<T> {
+    pub(crate) fn noted<T>(&mut self, outcome: Result<T>) -> Result<T> {
         let refused = |error: &Error| matches!(error, Error::Object(_) | Error::Schema(_));
         let failed = outcome.as_ref().is_err_and(|error| !refused(error));
         self.failed |= failed && !fault::on(Fault::Fs08);

@@ -101,9 +101,11 @@ impl Transaction {
         for (name, content) in properties {
             let Content::Value(value) = content else { continue };
             let column = table.column(name)?;
-            let held = self.view().read_value((&table, column), (&key, &record))?;
+            let held = self.view().read_value((&table, column), (&key, &record));
+            let held = held.map(Value::into_owned);
+            let held = self.noted(held)?;
             if !held.is_same(value) {
-                changes.push((column, held.into_owned(), value));
+                changes.push((column, held, value));
             }
         }
         if !changes.is_empty() {

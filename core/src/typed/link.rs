@@ -70,7 +70,8 @@ impl<T: Object> Link<T> {
     /// changed; as [`Link::get`], and as [`Transaction::set`] of each property. Nothing is changed
     /// then.
     pub fn update<R>(&self, txn: &mut Transaction, change: impl FnOnce(&mut T) -> R) -> Result<R> {
-        let Some(mut object) = self.get(txn.view())? else {
+        let found = self.get(txn.view());
+        let Some(mut object) = txn.noted(found)? else {
             let (class, key) = (T::CLASS.to_owned(), self.id.key.to_string());
             return Err(ObjectError::Gone { class, key }.into());
         };
