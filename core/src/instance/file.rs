@@ -40,6 +40,7 @@ impl Ground {
         {
             self.install(asset, path)?;
         }
+        self.install_certificate(configuration)?;
         let store = match configuration.is_read_only() {
             true => options.open_read_only(path)?,
             false => options.open_or_create(path)?,
@@ -57,6 +58,17 @@ impl Ground {
     pub(super) fn migrate(&self, configuration: &Configuration) -> Result<()> {
         let store = self.options(configuration).open(configuration.path())?;
         wanting(configuration, Kind::Typed, |wanted| Database::over(store, wanted)).map(drop)
+    }
+
+    /// Puts the certificate of a trusted root beside the file, unless there is one.
+    fn install_certificate(&self, configuration: &Configuration) -> Result<()> {
+        let Some(sync) = configuration.sync() else { return Ok(()) };
+        if let (Some(asset), Some(path)) = (sync.trusted_root(), sync.certificate_path())
+            && !self.vfs().exists(path).map_err(|e| Error::io(path, &e))?
+        {
+            self.install(asset, path)?;
+        }
+        Ok(())
     }
 
     /// Makes a file of the bytes of an asset. It gets its name once it is whole and durable.

@@ -316,3 +316,46 @@ fn a_file_of_an_older_generation_is_moved_aside_and_reported() {
     assert_kind(instances.open(&local), access);
     assert!(local.path().exists(), "a local file stays");
 }
+
+#[test]
+fn synced_files_are_neither_compacted_nor_migrated() {
+    let ground = Ground::new(string_only());
+    let (instances, synced) = (ground.start(), ground.synced());
+    let path = || synced.path().to_path_buf();
+    for is_there in [false, true] {
+        let error = assert_kind(instances.compact(&synced), ErrorKind::Unsupported);
+        assert_eq!(error, InstanceError::SyncedCompaction { path: path() }.into());
+        let error = assert_kind(instances.migrate(&synced), ErrorKind::InvalidArgument);
+        assert_eq!(error, InstanceError::SyncedMigration { path: path() }.into());
+        assert_eq!(synced.path().exists(), is_there);
+        drop(instances.open(&synced).unwrap());
+    }
+}
+
+#[test]
+fn the_certificate_of_a_trusted_root_lies_beside_the_file_once_it_was_opened() {
+    let ground = Ground::with(string_only(), |app| {
+        app.assets(|name| match name {
+            "certificates/root.pem" => Ok(b"a certificate".to_vec()),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        })
+    });
+    let trusting = |asset| ground.synced_builder().trusted_root(asset).unwrap();
+    let checked = trusting("certificates/root.pem").build().unwrap();
+    let certificate = checked.sync().unwrap().certificate_path().unwrap();
+    assert_eq!(certificate.parent(), checked.path().parent());
+    assert!(!certificate.exists());
+    drop(ground.instances.open(&checked).unwrap());
+    assert_eq!(std::fs::read(certificate).unwrap(), b"a certificate");
+    // One that is there stays.
+    std::fs::write(certificate, b"another").unwrap();
+    drop(ground.instances.open_dynamic(&checked).unwrap());
+    assert_eq!(std::fs::read(certificate).unwrap(), b"another");
+
+    let missing = trusting("none.pem").build().unwrap();
+    let error =
+        assert_kind(ground.instances.open(&missing), ErrorKind::File(FileErrorKind::AccessError));
+    assert!(error.to_string().starts_with("none.pem: "), "{error}");
+    let unchecked = trusting("none.pem").without_certificate_check().build().unwrap();
+    drop(ground.instances.open(&unchecked).unwrap());
+}
