@@ -230,3 +230,77 @@ fn values_move_in_and_out_of_the_record() {
         assert_eq!(snapshot.store().tree("main/0.apart").len(), if len > 1025 { 2 } else { 0 });
     }
 }
+
+/// What the elements of a list can be, and three values of each.
+fn elements() -> Vec<(Scalar, [Value<'static>; 3])> {
+    let time = |seconds| Timestamp::new(seconds, 1).into();
+    vec![
+        (Scalar::Int, [i64::MIN.into(), 0.into(), i64::MAX.into()]),
+        (Scalar::Bool, [true.into(), false.into(), true.into()]),
+        (Scalar::String, ["".into(), "\0".into(), "x".repeat(2000).into()]),
+        (Scalar::Binary, [vec![].into(), vec![0_u8].into(), vec![255_u8; 2000].into()]),
+        (Scalar::Timestamp, [time(i64::MIN), time(0), time(i64::MAX)]),
+        (Scalar::Float, [f32::NAN.into(), (-0.0_f32).into(), f32::MAX.into()]),
+        (Scalar::Double, [f64::NAN.into(), (-0.0_f64).into(), f64::MAX.into()]),
+    ]
+}
+
+#[test]
+fn lists_of_every_type_are_changed_and_read_back() {
+    for (of, [one, two, three]) in elements() {
+        for nullable in [false, true] {
+            let owner = Class::new("Owner").unwrap().with(property("all", list(of, nullable)));
+            let wanted = Wanted::schema(Schema::new([owner]).unwrap(), 0);
+            let database = Database::in_memory(&Options::new(), &wanted).unwrap();
+            let mut txn = database.write().unwrap();
+            let id = txn.create("Owner").unwrap();
+            let mut all = txn.list(&id, "all").unwrap();
+            all.push(one.clone()).unwrap();
+            all.insert(0, two.clone()).unwrap();
+            all.push(one.clone()).unwrap();
+            all.set(2, three.clone()).unwrap();
+            all.move_to(2, 0).unwrap();
+            assert!(all.remove(2).unwrap().value.is_same(&one), "{of}");
+            let mut expected = vec![three.clone(), two.clone()];
+            match all.push(Value::Null) {
+                Ok(_) => expected.push(Value::Null),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidArgument),
+            }
+            assert_eq!(expected.len(), if nullable { 3 } else { 2 }, "{of}");
+            txn.commit().unwrap();
+            let snapshot = database.snapshot().unwrap();
+            let found = snapshot.object(&id).unwrap().unwrap().list("all").unwrap();
+            let is_same = found.iter().zip(&expected).all(|(one, two)| one.value.is_same(two));
+            assert!(is_same && found.len() == expected.len(), "{of}: {found:?}");
+            database.transact(|txn| txn.list(&id, "all")?.clear()).unwrap();
+            let snapshot = database.snapshot().unwrap();
+            assert_eq!(snapshot.object(&id).unwrap().unwrap().list("all").unwrap(), []);
+        }
+    }
+}
+
+#[test]
+fn what_is_too_long_is_refused_in_properties_and_in_lists() {
+    let database = database();
+    let mut txn = database.write().unwrap();
+    let id = rex(&mut txn);
+    let longest = vec![7; fastness::schema::BINARY_BYTES_MAX];
+    txn.set(&id, "photo", longest.as_slice()).unwrap();
+    let long = vec![7; fastness::schema::BINARY_BYTES_MAX + 1];
+    let error = refused(txn.set(&id, "photo", long), ErrorKind::InvalidArgument);
+    assert!(matches!(error, Error::Schema(SchemaError::BinaryTooLong { .. })));
+    let half = "x".repeat(9 << 20);
+    let mut tricks = txn.list(&id, "tricks").unwrap();
+    tricks.push(half.as_str()).unwrap();
+    tricks.push("sit").unwrap();
+    for outcome in [tricks.push(half.as_str()).map(drop), tricks.set(1, half.as_str())] {
+        let error = refused(outcome, ErrorKind::InvalidArgument);
+        assert!(matches!(error, Error::Object(ObjectError::ListTooLong { .. })));
+    }
+    assert_eq!(tricks.len().unwrap(), 2);
+    txn.commit().unwrap();
+    let snapshot = database.snapshot().unwrap();
+    let dog = snapshot.object(&id).unwrap().unwrap();
+    assert_eq!(dog.get("photo").unwrap(), longest.into());
+    assert_eq!(dog.list("tricks").unwrap()[1].value, "sit".into());
+}

@@ -14,6 +14,7 @@ pub(crate) fn write(Definition { name, class, fields }: &Definition) -> TokenStr
     let checks = fields.iter().filter_map(check);
     quote! {
         #[automatically_derived]
+        #[allow(deprecated, reason = "a field that is not to be used any more is still stored")]
         impl ::fastness::typed::Object for #name {
             const CLASS: &'static str = #class;
 
