@@ -94,6 +94,17 @@ faults! {
     Fs06 = "FS-06", "a checkpoint writes over the log it is to replace";
     Fs07 = "FS-07", "opening takes records of the log as durable that are not";
     Fs08 = "FS-08", "an operation on objects that cannot read leaves its transaction good";
+    Fs09 = "FS-09", "a walk around damage gives up a leaf at the first value that is damaged";
+    Fs10 = "FS-10", "a walk around damage gives up a branch at the first page that is damaged";
+    Ob01 = "OB-01", "a property of a synced file may be made nullable or required";
+    Ob02 = "OB-02", "a synced file that is opened with classes lets these be changed";
+    Ob03 = "OB-03", "an older version of an app takes the version of a synced file down";
+    Ob04 = "OB-04", "an opening leaves out the indexes that it should add";
+    Ob05 = "OB-05", "a struct is written over an object but for what is null in it";
+    Ob06 = "OB-06", "what the lists of a struct lead to is not looked at";
+    Ob07 = "OB-07", "a list of a struct leaves only what is alike at its beginning";
+    Ob08 = "OB-08", "an update of a struct does not look at its primary key";
+    Ob09 = "OB-09", "a struct is refused when its object was created already";
 }
 
 #[cfg(feature = "faults")]

@@ -59,6 +59,10 @@ impl ObjectDomain {
         Self { salt }
     }
 
+    pub(crate) const fn salt(&self) -> u32 {
+        self.salt
+    }
+
     /// Returns the type of the primary key, and whether it may be null.
     #[must_use]
     pub const fn key(&self) -> (Kind, bool) {
@@ -70,6 +74,12 @@ impl ObjectDomain {
     #[must_use]
     pub const fn is_indexed(&self) -> bool {
         self.salt & 4 == 0
+    }
+
+    /// Tells whether the file is synced, so that its classes are only added to.
+    #[must_use]
+    pub const fn is_synced(&self) -> bool {
+        self.salt & 0x18 == 0x18
     }
 
     /// Returns the classes, without objects.
@@ -168,6 +178,8 @@ impl ObjectDomain {
             6 => Alter::RenameProperty(class, name, fresh()),
             7 if b < 128 => Alter::SetNullable(class, name, c.is_multiple_of(2)),
             7 | 8 => {
+                // A null key that can become zero is rare, so it is looked for.
+                let class = null_key(state).unwrap_or(class);
                 let key = state.classes.get(&class).and_then(|held| held.key.clone());
                 Alter::SetNullable(class, key.unwrap_or(name), c.is_multiple_of(8))
             }
@@ -230,6 +242,13 @@ impl ObjectDomain {
         let name = held.properties.keys().nth(at).filter(|_| operand < 250);
         name.cloned().unwrap_or_else(|| "none".to_owned())
     }
+}
+
+/// Returns the class that has an object whose key is null, if there is one.
+fn null_key(state: &State) -> Option<String> {
+    let mut classes = state.classes.iter();
+    let (name, _) = classes.find(|(_, class)| class.objects.contains_key(&Key::Null))?;
+    Some(name.clone())
 }
 
 /// Texts: most of them short; some longer than an index tells apart, or than a record holds.

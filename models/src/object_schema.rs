@@ -69,8 +69,7 @@ impl State {
             Alter::AddProperty(class, name, property) => {
                 let class = draft.class_mut(class)?;
                 unless(class.properties.contains_key(name), Refusal::Exists)?;
-                class.properties.insert(name.clone(), property.clone());
-                class.edit_all(|object| object.add(name, property));
+                class.add_property(name, property);
             }
             Alter::AddKey(class, name, property) => {
                 unless(draft.class(class)?.properties.contains_key(name), Refusal::Exists)?;
@@ -236,6 +235,11 @@ impl Property {
 }
 
 impl Class {
+    pub(crate) fn add_property(&mut self, name: &str, property: &Property) {
+        self.properties.insert(name.to_owned(), property.clone());
+        self.edit_all(|object| object.add(name, property));
+    }
+
     fn edit_all(&mut self, mut body: impl FnMut(&mut Object)) {
         self.objects.values_mut().for_each(|object| body(Arc::make_mut(object)));
     }

@@ -118,6 +118,8 @@ pub enum Refusal {
     Exists,
     Definition,
     Linked,
+    SyncedChange,
+    SyncedKey,
     Gone,
     OutOfBounds,
 }
@@ -340,6 +342,12 @@ impl State {
             found.extend((0..count).map(|_| (class.to_owned(), key.clone())));
         }
         Ok(found)
+    }
+
+    /// Tells why a value cannot be set, or be an element, of a property.
+    pub(crate) fn accepts(&self, class: &str, name: &str, value: &Value) -> Result<()> {
+        self.class(class)?.property(name)?.check(value)?;
+        self.target(value)
     }
 
     /// Checks that what a link leads to is there.

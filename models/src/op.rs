@@ -116,9 +116,9 @@ kinds! {
     SetClock = "set-clock",
     /// Tells the program whether there is a network: a says what.
     Network = "network",
-    /// Creates an object of class a, with key b.
+    /// Creates an object of class a, with key b; c says whether as a struct, and what it holds.
     Create = "create",
-    /// Creates an object of class a, with key b, unless it is there.
+    /// The same, or changes the object that is there.
     Upsert = "upsert",
     /// Sets a property b of an object a to value c.
     Set = "set",
@@ -158,6 +158,8 @@ kinds! {
     Obstruct = "obstruct",
     /// Begins to observe, gives an observer up, or asks it: a says which.
     Observe = "observe",
+    /// Changes an object b of class a as a struct: c says how.
+    Update = "update",
 }
 
 /// One operation of a plan.

@@ -198,7 +198,9 @@ impl Transaction {
         if column.property.is_nullable() == nullable {
             return Ok(());
         }
-        self.require_change(class, Some(property))?;
+        if !fault::on(Fault::Ob01) {
+            self.require_change(class, Some(property))?;
+        }
         let changed = like(&column.property, property, kind.clone())?;
         let changed = if nullable { changed.nullable() } else { changed.required() };
         let zero = if nullable { Value::Null } else { zero(kind) };

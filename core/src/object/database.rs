@@ -122,7 +122,7 @@ impl Database {
     pub fn over(store: Store, wanted: &Wanted<'_>) -> Result<Self> {
         let catalog = Mutex::new(Arc::new(Catalog::default()));
         let (observers, listener) = (Queues::default(), wanted.listener.clone());
-        let synced = wanted.synced;
+        let synced = wanted.synced && !(wanted.has_classes() && fault::on(Fault::Ob02));
         let shared = Arc::new(Shared { store, catalog, observers, listener, synced });
         let database = Self { store: shared.store.clone(), shared };
         database.bring_about(wanted)?;

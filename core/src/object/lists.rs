@@ -10,6 +10,7 @@ use super::value::{ElementId, ObjectId, Value};
 use super::view::list_column;
 use crate::conc::Arc;
 use crate::error::{Error, ObjectError, Result};
+use crate::fault::{self, Fault};
 
 /// A list of an object within a transaction.
 #[derive(Debug)]
@@ -182,6 +183,7 @@ impl ListMut<'_> {
         let head = held.iter().zip(values).take_while(same).count();
         let (old, new) = (&held[head..], &values[head..]);
         let tail = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
+        let tail = if fault::on(Fault::Ob07) { 0 } else { tail };
         let (old, tail) = old.split_at(old.len() - tail);
         let new = &new[..new.len() - tail.len()];
         if old.is_empty() && new.is_empty() {

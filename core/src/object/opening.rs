@@ -93,6 +93,10 @@ impl<'a> Wanted<'a> {
         self
     }
 
+    pub(super) const fn has_classes(&self) -> bool {
+        self.schema.is_some()
+    }
+
     fn schema_mode(&self) -> SchemaMode {
         self.mode.unwrap_or(SchemaMode::Manual)
     }
@@ -264,6 +268,7 @@ impl Steps<'_, '_> {
                 self.keys.push(class.clone());
                 Ok(())
             }
+            Change::AddIndex { .. } if fault::on(Fault::Ob04) => Ok(()),
             Change::AddIndex { property } => self.txn.set_indexed(class, property, true),
             Change::RemoveIndex { property } => self.txn.set_indexed(class, property, false),
         }

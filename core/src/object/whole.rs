@@ -13,6 +13,7 @@ use super::value::{ObjectId, Value};
 use super::view::type_error;
 use crate::conc::Arc;
 use crate::error::{ObjectError, Result};
+use crate::fault::{self, Fault};
 
 /// What a property holds, whatever its type.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,11 +32,17 @@ impl Transaction {
         key: Option<Value<'_>>,
         properties: &[(&str, Content<'_>)],
     ) -> Result<ObjectId> {
-        self.check_all(&Arc::clone(self.catalog.table(class)?), properties)?;
+        let table = Arc::clone(self.catalog.table(class)?);
+        if !fault::on(Fault::Ob09) {
+            self.check_all(&table, properties)?;
+        }
         let id = match key {
             Some(key) => self.create_with_key(class, key)?,
             None => self.create(class)?,
         };
+        if fault::on(Fault::Ob09) {
+            self.check_all(&table, properties)?;
+        }
         self.set_checked(&id, properties)?;
         Ok(id)
     }
@@ -76,6 +83,7 @@ impl Transaction {
                 (Content::Value(value), Place::Slot(_)) => {
                     self.check_value((table, column), value)?;
                 }
+                (Content::List(_), Place::Apart) if fault::on(Fault::Ob06) => {}
                 (Content::List(values), Place::Apart) => {
                     values.iter().try_for_each(|value| self.check_value((table, column), value))?;
                     let elements: Vec<Element> = values.iter().map(new_element).collect();
@@ -104,7 +112,8 @@ impl Transaction {
             let held = self.view().read_value((&table, column), (&key, &record));
             let held = held.map(Value::into_owned);
             let held = self.noted(held)?;
-            if !held.is_same(value) {
+            let overlooked = *value == Value::Null && fault::on(Fault::Ob05);
+            if !overlooked && !held.is_same(value) {
                 changes.push((column, held, value));
             }
         }

@@ -4,6 +4,7 @@ use super::difference::{Change, Difference, differences};
 use super::error::SchemaError;
 use super::mode::SchemaMode;
 use super::set::Schema;
+use crate::fault::{self, Fault};
 use std::path::Path;
 
 /// The schema that a file holds.
@@ -170,7 +171,7 @@ fn additive(opening: &Opening<'_>, found: Vec<Difference>) -> Result<Vec<Action>
         return Ok(Vec::new());
     }
     let mut actions: Vec<Action> = apply(found).collect();
-    if stored < opening.version {
+    if stored < opening.version || stored > opening.version && fault::on(Fault::Ob03) {
         actions.push(Action::SetVersion(opening.version));
     }
     Ok(actions)

@@ -5,6 +5,7 @@
 use super::{Bytes, Node, Pager};
 use crate::conc::Arc;
 use crate::error::Result;
+use crate::fault::{self, Fault};
 use std::iter::FusedIterator;
 
 /// Entries of a tree in key order, as far as they can be read. An error stands where a page could
@@ -42,11 +43,19 @@ impl Iterator for Readable<'_> {
             let index = std::mem::replace(next, *next + 1);
             if node.level() == 0 {
                 let value = node.value(index, self.pager);
+                if value.is_err() && fault::on(Fault::Fs09) {
+                    *next = node.count();
+                }
                 return Some(value.map(|value| (node.key_bytes(index), value)));
             }
             match node.child(index, self.pager) {
                 Ok(child) => self.path.push((child, 0)),
-                Err(error) => return Some(Err(error)),
+                Err(error) => {
+                    if fault::on(Fault::Fs10) {
+                        *next = node.count();
+                    }
+                    return Some(Err(error));
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Object;
 use crate::error::{ObjectError, Result};
+use crate::fault::{self, Fault};
 use crate::object::{self, ObjectId, Transaction, Value, View};
 #[cfg(doc)]
 use crate::schema::SchemaError;
@@ -78,6 +79,7 @@ impl<T: Object> Link<T> {
         let outcome = change(&mut object);
         if let Some((property, key)) = object.key()
             && key != self.id.key.value()
+            && !fault::on(Fault::Ob08)
         {
             let (class, property) = (T::CLASS.to_owned(), property.to_owned());
             return Err(ObjectError::KeyFixed { class, property }.into());

@@ -5,7 +5,7 @@ use super::objects::bench::Bench;
 use super::objects::bridge;
 use super::objects::compare::mistake;
 use super::objects::course::{self, Course};
-use super::promises::{B1, W1, W2, W3};
+use super::promises::{B1, B9, W1, W2, W3};
 use super::{Check, Recipe, Violation};
 use fastness::CommitId;
 use fastness::object::{
@@ -23,7 +23,7 @@ const OBSERVERS_MAX: usize = 3;
 pub(super) const CHECK: Check = Check {
     name: "observers",
     about: "what observers and the listener are told, against the states before and after",
-    invariants: &[W1, W2, W3, B1],
+    invariants: &[W1, W2, W3, B1, B9],
     marks: &[
         "told a commit",
         "told several commits one after the other",
@@ -43,6 +43,7 @@ pub(super) const CHECK: Check = Check {
             (Kind::Create, 10),
             (Kind::Upsert, 10),
             (Kind::Set, 24),
+            (Kind::Update, 8),
             (Kind::Add, 4),
             (Kind::Delete, 6),
             (Kind::ListInsert, 16),

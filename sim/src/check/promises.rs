@@ -20,6 +20,11 @@ pub(super) const B4: Invariant =
     promise("B4", "The links that are noted at an object are exactly those that lead to it.");
 pub(super) const B5: Invariant =
     promise("B5", "A list element keeps its id, and no other element of the file ever has it.");
+pub(super) const B9: Invariant = promise(
+    "B9",
+    "A struct and the object it was written to hold the same, whichever of the two is written and \
+     whichever is read.",
+);
 pub(super) const C1: Invariant =
     promise("C1", "A page that a durable commit or a live snapshot reaches is never written.");
 pub(super) const C2: Invariant = promise(

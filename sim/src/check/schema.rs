@@ -10,10 +10,10 @@ use super::{Check, Recipe, Violation};
 use crate::fs::{Disk, Fault, Injection, SimFs};
 use crate::rng::Rng;
 use fastness::object::{Database, Transaction, Wanted};
-use fastness::schema::{Class, SchemaMode};
+use fastness::schema::{Class, SchemaError, SchemaMode};
 use fastness::{Error, ObjectError};
 use fastness_models::object_schema::Alter;
-use fastness_models::objects::State;
+use fastness_models::objects::{Key, Refusal, State, Value};
 use fastness_models::{Kind, Op};
 use std::cell::Cell;
 
@@ -40,6 +40,13 @@ pub(super) const CHECK: Check = Check {
         "file emptied",
         "migrated beside an open database",
         "migration met a disk that fails",
+        "classes of a synced file added to",
+        "a change of a synced file refused",
+        "another key of a synced file refused",
+        "an opening added to a synced file",
+        "an opening of a synced file hid what it did not want",
+        "an older version of the app opened a synced file",
+        "classes that a synced file cannot have refused",
         "operation of a transaction failed",
     ],
     recipe: Recipe {
@@ -109,20 +116,32 @@ fn apply(txn: &mut Transaction, alter: &Alter) -> Result<(), Error> {
 pub(super) fn alter(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
     let change = bench.domain.alter([op.a, op.b, op.c], bench.seen());
     mark(bench, &change);
+    let synced = bench.domain.is_synced();
     let (txn, state) = bench.write()?;
     let found = apply(txn, &change);
-    let expected = state.alter(&change);
+    let expected = match synced {
+        true => state.alter_synced(&change),
+        false => state.alter(&change),
+    };
     bench.same(&change, found, expected)?;
+    match expected {
+        Ok(()) if synced => bench.probe.mark("classes of a synced file added to"),
+        Err(Refusal::SyncedChange) => bench.probe.mark("a change of a synced file refused"),
+        Err(Refusal::SyncedKey) => bench.probe.mark("another key of a synced file refused"),
+        _ => {}
+    }
     bench.probe.count(op.kind.name(), 1);
     Ok(())
 }
 
 /// Notes what is rare about a change that the model is about to make.
 fn mark(bench: &mut Bench<'_>, change: &Alter) {
-    use fastness_models::objects::{Key, Refusal, Value};
     let state = bench.seen();
     let held = |class: &str| state.classes.get(class).filter(|class| !class.objects.is_empty());
-    let outcome = state.clone().alter(change);
+    let outcome = match bench.domain.is_synced() {
+        true => return,
+        false => state.clone().alter(change),
+    };
     let marked = match (change, outcome) {
         (Alter::SetKey(..), Err(Refusal::KeysNotUnique)) => "keys that are not unique refused",
         (Alter::AddKey(..), Err(Refusal::KeysNotUnique)) => {
@@ -166,12 +185,14 @@ fn mark(bench: &mut Bench<'_>, change: &Alter) {
     bench.probe.mark(marked);
 }
 
-/// A migration: what it does, how it ends, what is then there.
+/// A migration: what it does, what is wanted, what is then there.
 struct Migration {
     changes: Vec<Alter>,
     fails: bool,
     mode: SchemaMode,
-    after: State,
+    wanted: State,
+    /// None if it is refused.
+    after: Option<State>,
     runs: Cell<usize>,
 }
 
@@ -179,7 +200,7 @@ impl Migration {
     /// Opens, by `body`, with what is wanted.
     fn open_by(
         &self,
-        body: impl FnOnce(&Wanted<'_>) -> Result<Database, Error>,
+        body: impl FnOnce(Wanted<'_>) -> Result<Database, Error>,
     ) -> Result<Database, Error> {
         let run = |migration: &mut fastness::object::Migration<'_>| {
             self.runs.set(self.runs.get() + 1);
@@ -191,44 +212,58 @@ impl Migration {
             }
             Ok(())
         };
-        let schema = bridge::schema(&self.after)?;
-        let version = self.after.version.unwrap_or_default();
-        body(&Wanted::schema(schema, version).mode(self.mode).migration(&run))
+        let schema = bridge::schema(&self.wanted)?;
+        let version = self.wanted.version.unwrap_or_default();
+        let wanted = Wanted::schema(schema, version).migration(&run);
+        body(match self.mode {
+            SchemaMode::Additive => wanted.synced().mode(self.mode),
+            mode => wanted.mode(mode),
+        })
     }
 
     /// Opens the file of a machine.
     fn open(&self, bench: &Bench<'_>, fs: &SimFs) -> Result<Database, Error> {
-        self.open_by(|wanted| Database::open(&bench.world.options(fs), file(), wanted))
+        self.open_by(|wanted| Database::open(&bench.world.options(fs), file(), &wanted))
     }
 
-    /// Tells whether the app's part of it fails.
-    fn is_refused(&self) -> bool {
-        self.fails && self.mode == SchemaMode::Manual
+    /// Tells whether an error is that of the app's part of it, or says that classes do not fit.
+    fn refuses(&self, error: &Error) -> bool {
+        match self.mode {
+            SchemaMode::Additive => matches!(error, Error::Schema(SchemaError::Mismatch { .. })),
+            _ => matches!(error, Error::Object(_)),
+        }
     }
 }
 
 /// Plans a migration from what is committed.
 fn plan(bench: &Bench<'_>, op: Op) -> Migration {
     let mut rng = Rng::new(bench.world.rng(Rng::next));
-    let mut after = bench.committed.clone();
+    let mut wanted = bench.committed.clone();
     let mut changes = Vec::new();
     for _ in 0..op.c % CHANGES_MAX {
-        let change = bench.domain.alter([rng.byte(), rng.byte(), rng.byte()], &after);
-        if after.alter(&change).is_ok() {
+        let change = bench.domain.alter([rng.byte(), rng.byte(), rng.byte()], &wanted);
+        if wanted.alter(&change).is_ok() {
             changes.push(change);
         }
     }
-    after.version = after.version.map(|version| version + 1 + u64::from(op.b % 3));
-    let fails = op.a.is_multiple_of(4);
-    let mut mode = SchemaMode::Manual;
+    let runs = Cell::new(0);
+    if bench.domain.is_synced() {
+        let mode = SchemaMode::Additive;
+        wanted.version = wanted.version.map(|version| (version + u64::from(op.b % 4)).max(1) - 1);
+        let after = bench.committed.added(&wanted);
+        return Migration { changes, fails: false, mode, wanted, after, runs };
+    }
+    wanted.version = wanted.version.map(|version| version + 1 + u64::from(op.b % 3));
     if op.a % 8 == 1 {
         // The file is emptied instead; what is wanted are the same classes.
-        mode = SchemaMode::ResetFile;
-        after.classes.values_mut().for_each(|class| class.objects.clear());
-        changes.clear();
-        after.numbers = bench.committed.numbers;
+        wanted.classes.values_mut().for_each(|class| class.objects.clear());
+        wanted.numbers = bench.committed.numbers;
+        let (mode, after) = (SchemaMode::ResetFile, Some(wanted.clone()));
+        return Migration { changes: Vec::new(), fails: false, mode, wanted, after, runs };
     }
-    Migration { changes, fails, mode, after, runs: Cell::new(0) }
+    let fails = op.a.is_multiple_of(4);
+    let after = (!fails).then(|| wanted.clone());
+    Migration { changes, fails, mode: SchemaMode::Manual, wanted, after, runs }
 }
 
 /// Opens the file with other classes, and crashes at every call of that.
@@ -244,27 +279,22 @@ fn migrate(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
     let disk = bench.fs.disk();
     drop(bench.fs.take_forks());
     let opened = match is_beside {
-        true => migration.open_by(|wanted| Database::over(store, wanted)),
+        true => migration.open_by(|wanted| Database::over(store, &wanted)),
         false => {
             drop(store);
             migration.open(bench, &bench.fs.clone())
         }
     };
-    let fails = migration.is_refused();
-    match &opened {
-        Ok(_) if !fails => bench.committed = migration.after.clone(),
-        Err(Error::Object(_)) if fails => {
-            bench.probe.mark("migration failed and left the file as it was");
-        }
-        outcome => {
-            let text = format!("a migration that fails: {fails}; opening gives {outcome:?}");
+    match (&opened, &migration.after) {
+        (Ok(_), Some(after)) => bench.committed = after.clone(),
+        (Err(error), None) if migration.refuses(error) => {}
+        (outcome, after) => {
+            let text = format!("a migration to {after:?}; opening gives {outcome:?}");
             return Err(Violation::new(M6.id, text).into());
         }
     }
     drop(opened);
-    if migration.mode == SchemaMode::ResetFile && before.classes != bench.committed.classes {
-        bench.probe.mark("file emptied");
-    }
+    mark_migration(bench, &migration, &before);
     let forks = bench.fs.take_forks();
     if is_beside {
         // Whoever has the file open sees what was done to it.
@@ -281,12 +311,49 @@ fn migrate(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
     for fork in forks {
         let disk = if rng.one_in(4) { fork.disk } else { fork.disk.power_loss(&mut rng) };
         let landed = bench.recover(disk.clone(), &states)?;
-        if !fails && rng.one_in(4) {
+        if migration.after.is_some() && rng.one_in(4) {
             again(bench, &migration, (disk, landed == 0))?;
         }
     }
     bench.probe.count(op.kind.name(), 1);
     Ok(())
+}
+
+/// Notes how an opening with other classes ended.
+fn mark_migration(bench: &mut Bench<'_>, migration: &Migration, before: &State) {
+    let Migration { mode, wanted, after, .. } = migration;
+    let hides = |after: &State| {
+        let gone = |(name, class): (&String, &fastness_models::objects::Class)| {
+            let wanted = wanted.classes.get(name).map(|class| &class.properties);
+            class.properties.keys().any(|name| wanted.is_none_or(|held| !held.contains_key(name)))
+        };
+        after.classes.iter().any(gone)
+    };
+    let is_synced = *mode == SchemaMode::Additive;
+    for (met, mark) in [
+        (
+            *mode == SchemaMode::Manual && after.is_none(),
+            "migration failed and left the file as it was",
+        ),
+        (*mode == SchemaMode::ResetFile && before.classes != wanted.classes, "file emptied"),
+        (is_synced && after.is_none(), "classes that a synced file cannot have refused"),
+        (
+            is_synced && after.as_ref().is_some_and(|after| after.classes != before.classes),
+            "an opening added to a synced file",
+        ),
+        (
+            is_synced && after.as_ref().is_some_and(hides),
+            "an opening of a synced file hid what it did not want",
+        ),
+        (
+            is_synced && after.is_some() && wanted.version < before.version,
+            "an older version of the app opened a synced file",
+        ),
+    ] {
+        if met {
+            bench.probe.mark(mark);
+        }
+    }
 }
 
 /// Opens the file on a disk that fails at one call or from there on, and again on one that does
@@ -307,7 +374,7 @@ fn interrupt(
         let failed = fs.heal().is_some();
         let possible = match opened {
             Ok(()) => &states[1..],
-            Err(Error::Object(_)) if migration.is_refused() => &states[..1],
+            Err(error) if migration.after.is_none() && migration.refuses(&error) => &states[..1],
             Err(_) if failed => &states[..],
             Err(error) => {
                 let text = format!("opening fails without a cause: {error}");
@@ -331,10 +398,11 @@ fn again(
     migration: &Migration,
     (disk, is_before): (Disk, bool),
 ) -> Result<(), Stop> {
+    let Some(after) = &migration.after else { return Ok(()) };
     migration.runs.set(0);
     let fs = bench.world.boot(disk);
     let database = migration.open(bench, &fs)?;
-    compare::all(&database.snapshot()?.view(), &migration.after)?;
+    compare::all(&database.snapshot()?.view(), after)?;
     let runs = usize::from(is_before && migration.mode == SchemaMode::Manual);
     if migration.runs.get() != runs {
         let text = format!("the migration ran {} times, expected {runs}", migration.runs.get());

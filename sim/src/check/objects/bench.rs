@@ -1,5 +1,6 @@
 //! A database and its model on one simulated machine, driven operation by operation.
 
+use super::life::synced;
 use super::{bridge, compare};
 use crate::check::compare::Stop;
 use crate::check::promises::{B1, B3, C6};
@@ -43,7 +44,7 @@ impl<'w> Bench<'w> {
         let domain = ObjectDomain::new(world.salt);
         let committed = domain.state();
         let schema = bridge::schema(&committed).map_err(|error| compare::mistake(&error))?;
-        let wanted = Wanted::schema(schema, 1);
+        let wanted = synced(&domain, Wanted::schema(schema, 1));
         let database = Some(Database::open(&world.options(&fs), file(), &wanted)?);
         fs.record();
         let (working, txn) = (None, None);
@@ -106,6 +107,7 @@ impl<'w> Bench<'w> {
     pub(in crate::check) fn act(&mut self, op: Op) -> Result<(), Stop> {
         match op.kind {
             Kind::Create | Kind::Upsert => self.make(op)?,
+            Kind::Update => drop(self.write_struct(op)?),
             Kind::Set => self.set(op)?,
             Kind::Add => self.add(op)?,
             Kind::Delete => self.delete(op)?,
@@ -176,6 +178,9 @@ impl<'w> Bench<'w> {
     }
 
     fn make(&mut self, op: Op) -> Result<(), Stop> {
+        if op.c % 4 == 3 && self.write_struct(op)? {
+            return Ok(());
+        }
         let class = &*self.domain.class(op.a, self.seen());
         let key = self.domain.key_value(class, op.b, self.seen());
         // Mostly with a key where there is one, and without where there is none.
@@ -334,14 +339,16 @@ impl<'w> Bench<'w> {
         let id = self.pick(op.a);
         if op.b.is_multiple_of(4) {
             let snapshot = self.database().snapshot()?;
-            let view = snapshot.view();
-            let object = view.object(&bridge::object_id(&view, &id)?)?;
-            compare::one(&view, &self.committed, (&id, object.as_ref()))?;
+            self.look_at((&snapshot.view(), &self.committed), &id)?;
         }
         let Some(txn) = &self.txn else { return Ok(()) };
-        let view = txn.view();
-        let object = view.object(&bridge::object_id(&view, &id)?)?;
-        compare::one(&view, self.seen(), (&id, object.as_ref())).map(drop)
+        self.look_at((&txn.view(), self.seen()), &id)
+    }
+
+    fn look_at(&self, (view, state): (&View<'_>, &State), id: &Id) -> Result<(), Stop> {
+        let object = view.object(&bridge::object_id(view, id)?)?;
+        compare::one(view, state, (id, object.as_ref()))?;
+        self.look_at_struct((view, state), id)
     }
 
     /// Reads what the writer sees, and what is committed.

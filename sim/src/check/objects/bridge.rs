@@ -154,6 +154,8 @@ pub(in crate::check) fn refusal(error: &Error) -> Option<Refusal> {
             ObjectError::KeysNotUnique { .. } => Refusal::KeysNotUnique,
             ObjectError::ClassExists { .. } | ObjectError::PropertyExists { .. } => Refusal::Exists,
             ObjectError::ClassLinked { .. } => Refusal::Linked,
+            ObjectError::SyncedChange { .. } => Refusal::SyncedChange,
+            ObjectError::SyncedKey { .. } => Refusal::SyncedKey,
             ObjectError::Gone { .. } => Refusal::Gone,
             ObjectError::OutOfBounds { .. } => Refusal::OutOfBounds,
             _ => return None,

@@ -1,7 +1,7 @@
 //! Committing, closing, opening, crashing.
 
 use super::bench::Bench;
-use super::{bridge, compare};
+use super::{bridge, compare, structs};
 use crate::check::Violation;
 use crate::check::compare::Stop;
 use crate::check::promises::{C2, C8, C9};
@@ -11,9 +11,19 @@ use crate::fs::{Disk, Fork};
 use crate::rng::Rng;
 use fastness::Error;
 use fastness::object::{Database, Wanted};
+use fastness::schema::SchemaMode;
+use fastness_models::object_domain::ObjectDomain;
 use fastness_models::objects::State;
 use fastness_models::{Kind, Op};
 use std::sync::{Arc, PoisonError};
+
+/// Says that the file is synced, if it is.
+pub(in crate::check) fn synced<'a>(domain: &ObjectDomain, wanted: Wanted<'a>) -> Wanted<'a> {
+    match domain.is_synced() {
+        true => wanted.mode(SchemaMode::Additive).synced(),
+        false => wanted,
+    }
+}
 
 impl Bench<'_> {
     /// Commits, and crashes at every call of that.
@@ -123,6 +133,7 @@ impl Bench<'_> {
     }
 
     fn listened<'a>(&self, wanted: Wanted<'a>) -> Wanted<'a> {
+        let wanted = synced(&self.domain, wanted);
         let Some(heard) = self.heard.clone() else { return wanted };
         wanted.listener(Arc::new(move |operations, _| {
             let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +153,13 @@ impl Bench<'_> {
         let commit = self.database().snapshot()?.commit();
         self.close();
         if let Some(version) = self.committed.version.filter(|_| op.a.is_multiple_of(2)) {
-            let schema = bridge::schema(&self.committed).map_err(|e| compare::mistake(&e))?;
+            let schema = match structs::schema(&self.domain, &self.committed) {
+                Some(schema) => {
+                    self.probe.mark("opened with the classes of structs");
+                    schema?
+                }
+                None => bridge::schema(&self.committed).map_err(|e| compare::mistake(&e))?,
+            };
             self.open_as(self.listened(Wanted::schema(schema, version)))?;
             self.look_all()?;
             self.probe.mark("opened with the classes it has");

@@ -4,11 +4,12 @@ pub(super) mod bench;
 pub(super) mod bridge;
 pub(super) mod compare;
 pub(super) mod course;
-mod life;
+pub(super) mod life;
 mod storm;
+mod structs;
 
 use super::compare::Stop;
-use super::promises::{B1, B2, B3, B4, B5, C2, C3, C5, C8, C9, C11, C12, C13, D4};
+use super::promises::{B1, B2, B3, B4, B5, B9, C2, C3, C5, C8, C9, C11, C12, C13, D4};
 use super::{Check, Recipe};
 use bench::Bench;
 use course::Course;
@@ -17,7 +18,7 @@ use fastness_models::{Kind, Op};
 pub(super) const CHECK: Check = Check {
     name: "objects",
     about: "objects, links and lists against their model, with crashes in every commit",
-    invariants: &[B1, B2, B3, B4, B5, C2, C3, C5, C8, C9, C11, C12, C13, D4],
+    invariants: &[B1, B2, B3, B4, B5, B9, C2, C3, C5, C8, C9, C11, C12, C13, D4],
     marks: &[
         "a refused operation, and the transaction went on",
         "deleted an object that was linked to",
@@ -30,6 +31,11 @@ pub(super) const CHECK: Check = Check {
         "read a snapshot of an older commit",
         "aborted after taking numbers",
         "opened with the classes it has",
+        "opened with the classes of structs",
+        "a struct created",
+        "a struct written over an object",
+        "a struct updated",
+        "a struct refused",
         "operation of a transaction failed",
         "commit failed and the store went on",
         "commit failed and the store was poisoned",
@@ -44,6 +50,7 @@ pub(super) const CHECK: Check = Check {
             (Kind::Create, 10),
             (Kind::Upsert, 6),
             (Kind::Set, 30),
+            (Kind::Update, 10),
             (Kind::Add, 3),
             (Kind::Delete, 6),
             (Kind::ListInsert, 14),

@@ -145,6 +145,7 @@ const fn edits(kind: Kind) -> bool {
         kind,
         Kind::Create
             | Kind::Upsert
+            | Kind::Update
             | Kind::Set
             | Kind::Add
             | Kind::Delete

@@ -1,0 +1,135 @@
+//! Objects written whole, as structs are: every property but the primary key, or none.
+//!
+//! Written from docs/objects.md#typed-objects, not from the code.
+
+use crate::objects::{Id, Key, ListEdit, Refusal, State, Value};
+
+/// What a property holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// One value.
+    Value(Value),
+    /// The values of the elements of a list.
+    List(Vec<Value>),
+}
+
+/// Every property but the primary key, in the order of the struct's fields.
+pub type Whole = [(String, Content)];
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+impl Key {
+    /// Returns the value of the primary key.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        match self {
+            Self::Int(value) => Value::Int(*value),
+            Self::Text(text) => Value::Text(text.clone()),
+            Self::Null | Self::Row(_) => Value::Null,
+        }
+    }
+}
+
+impl State {
+    /// Returns what an object holds.
+    #[must_use]
+    pub fn whole(&self, id: &Id) -> Option<Vec<(String, Content)>> {
+        let (class, object) = (self.classes.get(&id.0)?, self.object(id)?);
+        let names = class.properties.keys().filter(|name| class.key.as_ref() != Some(*name));
+        let content = |name: &String| match (object.values.get(name), object.lists.get(name)) {
+            (_, Some(list)) => Content::List(list.iter().map(|(_, value)| value.clone()).collect()),
+            (value, None) => Content::Value(value.cloned().unwrap_or(Value::Null)),
+        };
+        Some(names.map(|name| (name.clone(), content(name))).collect())
+    }
+
+    /// Creates an object that holds this, with a primary key exactly if the class has one.
+    ///
+    /// # Errors
+    /// As the document has it; this holds for all of them.
+    pub fn create_whole(&mut self, class: &str, key: Option<&Value>, whole: &Whole) -> Result<Id> {
+        let mut draft = self.clone();
+        draft.check_whole(class, whole)?;
+        let id = match key {
+            None => draft.create(class)?,
+            Some(key) => match draft.upsert(class, key)? {
+                (id, true) => id,
+                (_, false) => return Err(Refusal::KeyExists),
+            },
+        };
+        draft.put_whole(&id, whole)?;
+        *self = draft;
+        Ok(id)
+    }
+
+    /// Makes the object with a primary key hold this, and tells whether it was created.
+    ///
+    /// # Errors
+    /// See [`State::create_whole`].
+    pub fn upsert_whole(&mut self, class: &str, key: &Value, whole: &Whole) -> Result<(Id, bool)> {
+        let mut draft = self.clone();
+        draft.check_whole(class, whole)?;
+        let (id, created) = draft.upsert(class, key)?;
+        draft.put_whole(&id, whole)?;
+        *self = draft;
+        Ok((id, created))
+    }
+
+    /// Makes an object that is there hold this; its primary key must be the one it has.
+    ///
+    /// # Errors
+    /// See [`State::create_whole`].
+    pub fn update_whole(&mut self, id: &Id, key: Option<&Value>, whole: &Whole) -> Result<()> {
+        self.object(id).ok_or(Refusal::Gone)?;
+        if key.is_some_and(|key| *key != id.1.value()) {
+            return Err(Refusal::KeyFixed);
+        }
+        let mut draft = self.clone();
+        draft.check_whole(&id.0, whole)?;
+        draft.put_whole(id, whole)?;
+        *self = draft;
+        Ok(())
+    }
+
+    /// Tells why something cannot be written, the first that there is.
+    fn check_whole(&self, class: &str, whole: &Whole) -> Result<()> {
+        for (name, content) in whole {
+            let values = match content {
+                Content::Value(value) => std::slice::from_ref(value),
+                Content::List(values) => values,
+            };
+            values.iter().try_for_each(|value| self.accepts(class, name, value))?;
+        }
+        Ok(())
+    }
+
+    fn put_whole(&mut self, id: &Id, whole: &Whole) -> Result<()> {
+        for (name, content) in whole {
+            if let Content::Value(value) = content {
+                self.set(id, name, value)?;
+            }
+        }
+        for (name, content) in whole {
+            if let Content::List(values) = content {
+                self.assign(id, name, values)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves what is alike at the beginning, then at the end, and replaces what lies between.
+    fn assign(&mut self, id: &Id, name: &str, values: &[Value]) -> Result<()> {
+        let held = self.object(id).ok_or(Refusal::Gone)?.lists[name].clone();
+        let shorter = held.len().min(values.len());
+        let head = (0..shorter).take_while(|at| held[*at].1 == values[*at]).count();
+        let from_end = |at: &usize| held[held.len() - 1 - at].1 == values[values.len() - 1 - at];
+        let tail = (0..shorter - head).take_while(from_end).count();
+        for _ in head..held.len() - tail {
+            self.edit_list(id, name, &ListEdit::Remove(head))?;
+        }
+        for (at, value) in values.iter().enumerate().take(values.len() - tail).skip(head) {
+            self.edit_list(id, name, &ListEdit::Insert(at, value.clone()))?;
+        }
+        Ok(())
+    }
+}

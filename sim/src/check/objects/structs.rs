@@ -1,0 +1,401 @@
+//! Structs over the objects of a bench: written and read as wholes, against the model.
+//!
+//! - B9 A struct and the object it was written to hold the same.
+//!
+//! Fields are in the order of their names, which is the one in which the model writes them.
+
+use super::bench::Bench;
+use super::bridge::{self, Outcome};
+use crate::check::Violation;
+use crate::check::compare::Stop;
+use crate::check::promises::B9;
+use fastness::object::{self, Timestamp, Transaction, View};
+use fastness::schema::Schema;
+use fastness::typed::{Counter, Link, Object};
+use fastness_models::object_domain::{KEYED, ObjectDomain, ROWS};
+use fastness_models::object_whole::{Content, Whole};
+use fastness_models::objects::{Id, Kind as Type, State, Value};
+use fastness_models::{Kind, Op};
+
+/// A field that one value is made of.
+trait Field: Sized {
+    /// Takes what the model has; none if that is of another type.
+    fn of(view: &View<'_>, value: &Value) -> Outcome<Option<Self>>;
+}
+
+macro_rules! fields {
+    ($($type:ty: $pattern:pat => $value:expr;)*) => {$(
+        impl Field for $type {
+            fn of(_: &View<'_>, value: &Value) -> Outcome<Option<Self>> {
+                Ok(match value {
+                    $pattern => Some($value),
+                    _ => None,
+                })
+            }
+        }
+    )*};
+}
+
+fields! {
+    i64: Value::Int(value) => *value;
+    bool: Value::Bool(value) => *value;
+    String: Value::Text(text) => text.clone();
+    Vec<u8>: Value::Bytes(bytes) => bytes.clone();
+    Timestamp: Value::Time(seconds, nanoseconds) => Timestamp::new(*seconds, *nanoseconds);
+    f32: Value::Float(bits) => Self::from_bits(*bits);
+    f64: Value::Double(bits) => Self::from_bits(*bits);
+    Counter: Value::Int(value) => Self(*value);
+}
+
+impl<T: Field> Field for Option<T> {
+    fn of(view: &View<'_>, value: &Value) -> Outcome<Option<Self>> {
+        match value {
+            Value::Null => Ok(Some(None)),
+            value => Ok(T::of(view, value)?.map(Some)),
+        }
+    }
+}
+
+impl<T> Field for Link<T> {
+    fn of(view: &View<'_>, value: &Value) -> Outcome<Option<Self>> {
+        let Value::Link(id) = value else { return Ok(None) };
+        Ok(Some(Self::new(bridge::object_id(view, id)?)))
+    }
+}
+
+/// What a struct is made from.
+struct Made<'a> {
+    view: &'a View<'a>,
+    key: &'a Value,
+    whole: &'a Whole,
+}
+
+impl Made<'_> {
+    fn content(&self, name: &str) -> &Content {
+        let found = self.whole.iter().find(|(held, _)| held == name);
+        &found.expect("the check has every property").1
+    }
+
+    fn field<T: Field>(&self, value: &Value) -> Outcome<T> {
+        let made = T::of(self.view, value)?;
+        Ok(made.unwrap_or_else(|| panic!("the check has {value:?} for another type")))
+    }
+
+    fn one<T: Field>(&self, name: &str) -> Outcome<T> {
+        match self.content(name) {
+            Content::Value(value) => self.field(value),
+            Content::List(_) => panic!("the check has a list for {name}"),
+        }
+    }
+
+    fn list<T: Field>(&self, name: &str) -> Outcome<Vec<T>> {
+        match self.content(name) {
+            Content::List(values) => values.iter().map(|value| self.field(value)).collect(),
+            Content::Value(_) => panic!("the check has no list for {name}"),
+        }
+    }
+}
+
+/// A struct of this file.
+trait Held: Object {
+    fn make(from: &Made<'_>) -> Outcome<Self>;
+
+    /// Returns the links that lead here from the list `links` of the same class.
+    fn fans(&self) -> &[Link<Self>];
+}
+
+macro_rules! structs {
+    ($($module:ident: $key:ty;)*) => {$(
+        mod $module {
+            use super::{Counter, Held, Link, Made, Object, Outcome, Timestamp};
+
+            #[derive(Object)]
+            pub(super) struct Keyed {
+                #[object(indexed)]
+                bool: bool,
+                #[object(indexed)]
+                bool0: Option<bool>,
+                bytes: Vec<u8>,
+                bytes0: Option<Vec<u8>>,
+                count: Counter,
+                double: f64,
+                double0: Option<f64>,
+                float: f32,
+                float0: Option<f32>,
+                #[object(primary_key)]
+                id: $key,
+                #[object(indexed)]
+                int: i64,
+                #[object(indexed)]
+                int0: Option<i64>,
+                ints0: Vec<Option<i64>>,
+                link: Option<Link<Rows>>,
+                links: Vec<Link<Keyed>>,
+                #[object(property = "self")]
+                own: Option<Link<Keyed>>,
+                #[object(indexed)]
+                text: String,
+                #[object(indexed)]
+                text0: Option<String>,
+                texts: Vec<String>,
+                #[object(indexed)]
+                time: Timestamp,
+                #[object(indexed)]
+                time0: Option<Timestamp>,
+                #[object(linking = "links")]
+                fans: Vec<Link<Keyed>>,
+            }
+
+            #[derive(Object)]
+            pub(super) struct Rows {
+                #[object(indexed)]
+                int: Option<i64>,
+                link: Option<Link<Keyed>>,
+                links: Vec<Link<Rows>>,
+                #[object(indexed)]
+                text: String,
+                #[object(linking = "links")]
+                fans: Vec<Link<Rows>>,
+            }
+
+            impl Held for Keyed {
+                fn make(from: &Made<'_>) -> Outcome<Self> {
+                    Ok(Self {
+                        bool: from.one("bool")?,
+                        bool0: from.one("bool0")?,
+                        bytes: from.one("bytes")?,
+                        bytes0: from.one("bytes0")?,
+                        count: from.one("count")?,
+                        double: from.one("double")?,
+                        double0: from.one("double0")?,
+                        float: from.one("float")?,
+                        float0: from.one("float0")?,
+                        id: from.field(from.key)?,
+                        int: from.one("int")?,
+                        int0: from.one("int0")?,
+                        ints0: from.list("ints0")?,
+                        link: from.one("link")?,
+                        links: from.list("links")?,
+                        own: from.one("self")?,
+                        text: from.one("text")?,
+                        text0: from.one("text0")?,
+                        texts: from.list("texts")?,
+                        time: from.one("time")?,
+                        time0: from.one("time0")?,
+                        fans: Vec::new(),
+                    })
+                }
+
+                fn fans(&self) -> &[Link<Self>] {
+                    &self.fans
+                }
+            }
+
+            impl Held for Rows {
+                fn make(from: &Made<'_>) -> Outcome<Self> {
+                    Ok(Self {
+                        int: from.one("int")?,
+                        link: from.one("link")?,
+                        links: from.list("links")?,
+                        text: from.one("text")?,
+                        fans: Vec::new(),
+                    })
+                }
+
+                fn fans(&self) -> &[Link<Self>] {
+                    &self.fans
+                }
+            }
+        }
+    )*};
+}
+
+structs! {
+    int: i64;
+    int0: Option<i64>;
+    text: String;
+    text0: Option<String>;
+}
+
+/// What can be done with the struct of a class.
+#[derive(Clone, Copy)]
+struct Way {
+    write: fn(&mut Bench<'_>, Op) -> Result<(), Stop>,
+    read: fn(&View<'_>, &State, &Id) -> Result<(), Stop>,
+}
+
+const fn way<T: Held>() -> Way {
+    Way { write: write::<T>, read: read::<T> }
+}
+
+/// The structs of the classes of a bench.
+struct Structs {
+    keyed: Way,
+    rows: Way,
+    schema: fn() -> Outcome<Schema>,
+}
+
+macro_rules! structs_of {
+    ($module:ident) => {
+        Structs {
+            keyed: way::<$module::Keyed>(),
+            rows: way::<$module::Rows>(),
+            schema: || Ok(Schema::new([$module::Keyed::class()?, $module::Rows::class()?])?),
+        }
+    };
+}
+
+impl Structs {
+    /// Returns the structs; none if the classes are no longer like them.
+    fn of(domain: &ObjectDomain, state: &State) -> Option<Self> {
+        let same = domain.state().classes.iter().all(|(name, class)| {
+            let held = state.classes.get(name);
+            held.is_some_and(|it| (&it.key, &it.properties) == (&class.key, &class.properties))
+        });
+        same.then(|| match domain.key() {
+            (Type::Int, false) => structs_of!(int),
+            (Type::Int, true) => structs_of!(int0),
+            (_, false) => structs_of!(text),
+            (_, true) => structs_of!(text0),
+        })
+    }
+
+    fn way(&self, class: &str) -> Option<Way> {
+        match class {
+            KEYED => Some(self.keyed),
+            ROWS => Some(self.rows),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the classes of the structs, if the file has these and no others.
+pub(super) fn schema(domain: &ObjectDomain, state: &State) -> Option<Outcome<Schema>> {
+    let structs = Structs::of(domain, state)?;
+    (domain.is_indexed() && state.classes.len() == 2).then(structs.schema)
+}
+
+impl Bench<'_> {
+    /// Creates, upserts or updates an object as a struct, and tells whether there is one for it.
+    pub(super) fn write_struct(&mut self, op: Op) -> Result<bool, Stop> {
+        let class = self.domain.class(op.a, self.seen());
+        let structs = Structs::of(&self.domain, self.seen());
+        let way = structs.and_then(|structs| structs.way(&class));
+        way.map_or(Ok(false), |way| (way.write)(self, op).map(|()| true))
+    }
+
+    /// Reads an object as a struct.
+    pub(super) fn look_at_struct(
+        &self,
+        (view, state): (&View<'_>, &State),
+        id: &Id,
+    ) -> Result<(), Stop> {
+        let structs = Structs::of(&self.domain, state);
+        let way = structs.and_then(|structs| structs.way(&id.0));
+        way.map_or(Ok(()), |way| (way.read)(view, state, id))
+    }
+}
+
+/// Writes an object whole: a says which class, b which object, c what.
+fn write<T: Held>(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
+    let (class, domain, state) = (T::CLASS, bench.domain, bench.seen());
+    let id = (class.to_owned(), domain.pick(class, op.b, state));
+    let held = if op.kind == Kind::Update { state.whole(&id) } else { None };
+    let whole = domain.whole(class, (held.as_deref(), [op.b, op.c]), state);
+    let key = match domain.struct_key(class, op.b, state) {
+        // Now and then another key than it has.
+        Some(_) if op.kind == Kind::Update && !op.c.is_multiple_of(16) => Some(id.1.value()),
+        key => key,
+    };
+    let to = (key.as_ref().unwrap_or(&Value::Null), &whole[..]);
+    let (txn, state) = bench.write()?;
+    let (found, expected) = match op.kind {
+        Kind::Update => {
+            let found = update::<T>(txn, (&id, held.as_deref()), to)?;
+            let expected = state.update_whole(&id, key.as_ref(), &whole);
+            (found.map(|()| (id.clone(), false)), expected.map(|()| (id.clone(), false)))
+        }
+        Kind::Upsert => {
+            let found = make::<T>(&txn.view(), to)?.upsert(txn);
+            let found = found.and_then(|(link, new)| Ok((bridge::id(&txn.view(), &link)?, new)));
+            (found, state.upsert_whole(class, to.0, to.1))
+        }
+        _ => {
+            let found = make::<T>(&txn.view(), to)?.create(txn);
+            let found = found.and_then(|link| Ok((bridge::id(&txn.view(), &link)?, true)));
+            (found, state.create_whole(class, key.as_ref(), &whole).map(|id| (id, true)))
+        }
+    };
+    let done = bench.same(&(op.kind, class, &key, &whole), found, expected)?;
+    bench.probe.mark(match (op.kind, done.map(|(_, created)| created)) {
+        (_, None) => "a struct refused",
+        (Kind::Update, _) => "a struct updated",
+        (Kind::Upsert, Some(false)) => "a struct written over an object",
+        _ => "a struct created",
+    });
+    Ok(())
+}
+
+fn make<T: Held>(view: &View<'_>, (key, whole): (&Value, &Whole)) -> Outcome<T> {
+    T::make(&Made { view, key, whole })
+}
+
+/// Updates an object as a struct, which must hold what the model says.
+fn update<T: Held>(
+    txn: &mut Transaction,
+    (id, held): (&Id, Option<&Whole>),
+    to: (&Value, &Whole),
+) -> Result<Outcome<()>, Stop> {
+    let link = Link::<T>::new(bridge::object_id(&txn.view(), id)?);
+    // What is not there has no key to make a struct of.
+    let made = held.map(|_| make::<T>(&txn.view(), to)).transpose()?;
+    let mut before = None;
+    let outcome = link.update(txn, |object| {
+        before = made.map(|made| std::mem::replace(object, made));
+    });
+    if let (Some(before), Some(held)) = (before, held) {
+        same(&txn.view(), &before, held)?;
+    }
+    Ok(outcome)
+}
+
+/// Reads an object as a struct, and compares it with the model.
+fn read<T: Held>(view: &View<'_>, state: &State, id: &Id) -> Result<(), Stop> {
+    let found = Link::<T>::new(bridge::object_id(view, id)?).get(*view)?;
+    let (found, expected) = match (found, state.whole(id)) {
+        (Some(found), Some(expected)) => (found, expected),
+        (None, None) => return Ok(()),
+        (found, _) => {
+            let text = format!("{id:?} is there as a struct: {}", found.is_some());
+            return Err(Violation::new(B9.id, text).into());
+        }
+    };
+    same(view, &found, &expected)?;
+    let fans = found.fans().iter().map(|link| bridge::id(view, link));
+    let (fans, expected) = (fans.collect::<Outcome<Vec<Id>>>()?, state.linking(id, &id.0, "links"));
+    if Ok(&fans) != expected.as_ref() {
+        let text = format!("{id:?} has the computed links {fans:?}, expected {expected:?}");
+        return Err(Violation::new(B9.id, text).into());
+    }
+    Ok(())
+}
+
+/// Compares what a struct holds.
+fn same<T: Held>(view: &View<'_>, found: &T, expected: &Whole) -> Result<(), Stop> {
+    let mut whole = Vec::new();
+    for (name, content) in found.properties() {
+        let content = match content {
+            object::Content::Value(value) => Content::Value(bridge::value(view, &value)?),
+            object::Content::List(values) => {
+                let values = values.iter().map(|value| bridge::value(view, value));
+                Content::List(values.collect::<Outcome<_>>()?)
+            }
+        };
+        whole.push((name.to_owned(), content));
+    }
+    if whole != expected {
+        let text = format!("a struct is {whole:?}, expected {expected:?}");
+        return Err(Violation::new(B9.id, text).into());
+    }
+    Ok(())
+}
