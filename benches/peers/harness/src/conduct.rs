@@ -7,6 +7,7 @@ use crate::html;
 use crate::judge::judge;
 use crate::program::{Measured, be_held, measure, say};
 use crate::report::{Report, machine};
+use crate::samples::Samples;
 use clap::Parser as _;
 use std::fs;
 use std::io::Write as _;
@@ -46,8 +47,7 @@ pub fn run(program: &str, engines: &[&dyn Engine], others: &[&str]) -> Result<()
         }
     }
     if args.wanted().asks("build") && !(args.quick && args.only.is_empty()) {
-        let seconds = build_seconds()?;
-        measured.samples.add(OURS, "build", seconds);
+        builds(&mut measured.samples)?;
     }
     report(&args, measured, missing)
 }
@@ -129,20 +129,40 @@ fn run_other(args: &Args, program: &str) -> Result<Measured> {
     Ok(serde_json::from_slice(&fs::read(file.path())?)?)
 }
 
-/// Builds the crate `fastness` with nothing built before, and returns how long that took.
-fn build_seconds() -> Result<f64> {
-    say("building the crate fastness, cold")?;
+/// How often ours is built: the first build after other work also waits for memory.
+const BUILDS: usize = 3;
+
+/// The packages that peers are built from. That of SQLite would be built with SQLCipher's features.
+const PACKAGES: [(&str, &str); 3] = [("LMDB", "heed"), ("redb", "redb"), ("fjall", "fjall")];
+
+/// Builds ours, and each peer once, with nothing built before.
+fn builds(samples: &mut Samples) -> Result<()> {
+    let (ours, theirs) =
+        (workspace().join("../../core/Cargo.toml"), workspace().join("plain/Cargo.toml"));
+    for round in 0..BUILDS {
+        samples.round = round;
+        samples.add(OURS, "build", build_seconds(&ours, "fastness")?);
+    }
+    samples.round = 0;
+    for (engine, package) in PACKAGES {
+        samples.add(engine, "build", build_seconds(&theirs, package)?);
+    }
+    Ok(())
+}
+
+/// Builds a package with nothing built before, and returns how long that took.
+fn build_seconds(manifest: &Path, package: &str) -> Result<f64> {
+    say(&format!("building {package}, cold"))?;
     let target = tempfile::tempdir()?;
-    let manifest = workspace().join("../../core/Cargo.toml");
     let begun = Instant::now();
     let status = cargo()
         .arg("--manifest-path")
         .arg(manifest)
-        .args(["--package", "fastness", "--target-dir"])
+        .args(["--package", package, "--target-dir"])
         .arg(target.path())
         .status()?;
     if !status.success() {
-        return Err("the crate fastness does not build".into());
+        return Err(format!("the crate {package} does not build").into());
     }
     Ok(begun.elapsed().as_secs_f64())
 }
