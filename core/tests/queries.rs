@@ -80,6 +80,7 @@ const ALL: &str = "looks at all objects";
 const BY_KEY: &str = "by the primary key `id`";
 const BY_AGE: &str = "by the index of `age`";
 const BY_NAME: &str = "by the index of `name`";
+const BY_FRIEND: &str = "by the links in `friend`";
 
 #[track_caller]
 fn check(dogs: &Objects<'_>, rows: impl IntoIterator<Item = Row>) {
@@ -169,18 +170,23 @@ fn texts() {
 fn paths() {
     let snapshot = dogs();
     let dogs = snapshot.objects("Dog").unwrap();
-    let [b, c] = ["b", "c"].map(|id| dogs.get(id).unwrap().unwrap().id());
+    let [a, b, c] = ["a", "b", "c"].map(|id| dogs.get(id).unwrap().unwrap().id());
     check(
         &dogs,
         [
-            (Filter::eq("friend", &b), "c", ALL),
+            (Filter::eq("friend", &b), "c", BY_FRIEND),
             (Filter::is_null("friend"), "ade", ALL),
             (Filter::eq("friend.name", "Rex"), "b", ALL),
             (Filter::eq("friend.friend.name", "Rex"), "c", ALL),
             (Filter::is_null("friend.age"), "acde", ALL),
             (Filter::eq("pack.age", 9), "e", ALL),
             (Filter::eq("pack.age", 9).negated(), "abcd", ALL),
-            (Filter::eq("pack", &c), "", ALL),
+            (Filter::eq("pack", &c), "", "by the links in `pack`"),
+            (Filter::eq("pack", &a), "e", "by the links in `pack`"),
+            (Filter::ne("friend", &b), "abde", ALL),
+            (Filter::eq("friend", &b).and(Filter::eq("age", 3)), "c", BY_FRIEND),
+            (Filter::eq("friend", &b).and(Filter::eq("id", "d")), "", BY_KEY),
+            (Filter::eq("friend.friend", &a), "c", ALL),
             (Filter::is_null("tricks"), "a", ALL),
             (Filter::contains("tricks", "i"), "a", ALL),
             (Filter::gt("friend", &b), "!", ""),

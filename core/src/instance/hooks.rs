@@ -10,6 +10,59 @@ type Fill = Box<dyn Fn(&mut Transaction) -> Result<()> + Send + Sync>;
 
 impl Hook {
     /// Makes a migration for [`crate::config::Builder::migration`]; those of one name are equal.
+    ///
+    /// It changes classes and objects until they are as the configuration wants them, and sees how
+    /// they were. All of it happens, or nothing.
+    ///
+    /// ```
+    /// use fastness::Options;
+    /// use fastness::config::{App, Configuration, Hook};
+    /// use fastness::instance::Instances;
+    /// use fastness::object::Value;
+    /// use fastness::schema::{Class, Module, Property, Scalar};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let app = App::new(dir.path());
+    /// let instances = Instances::start(&app, Options::new())?;
+    /// let text = |name| Property::new(name, Scalar::String);
+    ///
+    /// // The first version of the app has names, with the place in them.
+    /// let module = Module::new("dogs", [Class::new("Dog")?.with(text("name")?)]);
+    /// let first = Configuration::builder(&app).modules([module]).build()?;
+    /// let instance = instances.open(&first)?;
+    /// let rex = instance.transact(|txn| {
+    ///     let rex = txn.create("Dog")?;
+    ///     txn.set(&rex, "name", "Rex of Rome")?;
+    ///     Ok(rex)
+    /// })?;
+    /// instance.close()?;
+    ///
+    /// // The second has the place apart.
+    /// let split = Hook::migration("split names", move |migration| {
+    ///     let dogs = migration.older().objects("Dog")?;
+    ///     let txn = migration.newer();
+    ///     txn.add_property("Dog", &text("place")?)?;
+    ///     for dog in dogs.iter()? {
+    ///         let dog = dog?;
+    ///         if let Value::String(whole) = dog.get("name")?
+    ///             && let Some((name, place)) = whole.split_once(" of ")
+    ///         {
+    ///             txn.set(&dog.id(), "name", name)?;
+    ///             txn.set(&dog.id(), "place", place)?;
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// });
+    /// let class = Class::new("Dog")?.with(text("name")?).with(text("place")?);
+    /// let second = Configuration::builder(&app)
+    ///     .modules([Module::new("dogs", [class])])
+    ///     .schema_version(1)?
+    ///     .migration(split)
+    ///     .build()?;
+    /// let snapshot = instances.open(&second)?.snapshot()?;
+    /// assert_eq!(snapshot.object(&rex)?.unwrap().get("place")?, "Rome".into());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn migration(
         name: &str,

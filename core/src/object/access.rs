@@ -1,12 +1,13 @@
-//! Which objects a query looks at: all of them, or those that the primary key or an index names.
+//! Which objects a query looks at: all of them, or those that the primary key, an index or the links
+//! to an object name.
 //!
 //! - Q3 Every object that meets a condition is among those that are looked at for it.
 
 use super::catalog::{Place, index_tree};
 use super::filter::{Comparison, Compiled, Hop, TextTest};
 use super::index::{TEXT_BYTES_MAX, text_prefix, value_prefix};
-use super::key::after;
-use super::value::{ObjectKey, Value};
+use super::key::{after, links_from, read_link};
+use super::value::{ClassId, ObjectKey, Value};
 use super::view::View;
 use crate::error::Result;
 use crate::fault::{self, Fault};
@@ -29,6 +30,11 @@ pub enum Access {
         /// The property.
         property: String,
     },
+    /// By the links to an object.
+    Links {
+        /// The property that they are in.
+        property: String,
+    },
 }
 
 /// Keys of a tree: from one, up to but without another.
@@ -39,10 +45,20 @@ pub(super) struct Bounds {
     to: Option<Vec<u8>>,
 }
 
-/// Keys to look at, of objects or of an index.
+/// Whose keys name objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keys {
+    Objects,
+    Index,
+    /// Of the links to an object of this class.
+    Links(ClassId),
+}
+
+/// Keys to look at.
 #[derive(Debug)]
 pub(super) struct Narrow<'a> {
     hop: Hop<'a>,
+    keys: Keys,
     bounds: Bounds,
     /// The fewer objects are expected the lower.
     rank: u8,
@@ -64,31 +80,37 @@ impl Bounds {
 pub(super) fn narrow<'a>(condition: &Compiled<'a>) -> Option<Narrow<'a>> {
     match condition {
         Compiled::And(parts) => parts.iter().filter_map(narrow).min_by_key(|way| way.rank),
+        Compiled::Compare { path, how: Comparison::Equal, value: Value::Link(to) } => {
+            let &[hop] = &path[..] else { return None };
+            let prefix = links_from(&to.key.to_bytes(), hop.table.id, hop.column.number);
+            let bounds = Bounds::beginning_with(prefix);
+            Some(Narrow { hop, keys: Keys::Links(to.class), bounds, rank: 1 })
+        }
         Compiled::Compare { path, how, value } => {
             let &[hop] = &path[..] else { return None };
-            let bounds = match hop.column.place {
-                Place::Key => key_bounds(*how, value)?,
-                Place::Slot(_) if hop.column.has_index_tree() => index_bounds(*how, value)?,
+            let (keys, bounds) = match hop.column.place {
+                Place::Key => (Keys::Objects, key_bounds(*how, value)?),
+                Place::Slot(_) if hop.column.has_index_tree() => {
+                    (Keys::Index, index_bounds(*how, value)?)
+                }
                 Place::Slot(_) | Place::Apart => return None,
             };
             let rank = u8::from(*how != Comparison::Equal) * 2;
-            Some(Narrow { hop, bounds, rank: rank + u8::from(hop.column.place != Place::Key) })
+            Some(Narrow { hop, keys, bounds, rank: rank + u8::from(keys != Keys::Objects) })
         }
         Compiled::Text { path, how: TextTest::Is | TextTest::Begins, text, folded: false } => {
             let &[hop] = &path[..] else { return None };
-            let bounds = match hop.column.place {
-                Place::Key => {
-                    Bounds::beginning_with(ObjectKey::String(text.clone()).to_bytes().to_vec())
-                }
+            let (keys, prefix) = match hop.column.place {
+                Place::Key => (Keys::Objects, ObjectKey::String(text.clone()).to_bytes().to_vec()),
                 Place::Slot(_) if hop.column.has_index_tree() => {
                     let mut prefix = value_prefix(&Value::Bool(false));
                     prefix.pop();
                     prefix.extend(text_prefix(text));
-                    Bounds::beginning_with(prefix)
+                    (Keys::Index, prefix)
                 }
                 Place::Slot(_) | Place::Apart => return None,
             };
-            Some(Narrow { hop, bounds, rank: 3 })
+            Some(Narrow { hop, keys, bounds: Bounds::beginning_with(prefix), rank: 3 })
         }
         Compiled::Text { .. } | Compiled::Or(_) | Compiled::Not(_) => None,
     }
@@ -149,30 +171,33 @@ fn beginning(value: &Value<'_>, at: Vec<u8>) -> Vec<u8> {
 impl Narrow<'_> {
     pub(super) fn access(&self) -> Access {
         let property = self.hop.column.name().to_owned();
-        match self.hop.column.place {
-            Place::Key => Access::PrimaryKey { property },
-            Place::Slot(_) | Place::Apart => Access::Index { property },
+        match self.keys {
+            Keys::Objects => Access::PrimaryKey { property },
+            Keys::Index => Access::Index { property },
+            Keys::Links(_) => Access::Links { property },
         }
     }
 
     /// Returns the keys of the objects, in order.
     pub(super) fn keys(&self, view: &View<'_>) -> Result<Vec<Vec<u8>>> {
         let Hop { table, column } = self.hop;
-        let is_index = column.place != Place::Key;
-        let tree = match is_index {
-            true => view.source.tree(&index_tree(table.id, column.number)),
-            false => view.source.tree(&table.trees.objects),
+        let tree = match self.keys {
+            Keys::Objects => view.source.tree(&table.trees.objects),
+            Keys::Index => view.source.tree(&index_tree(table.id, column.number)),
+            Keys::Links(to) => view.source.tree(&view.catalog.table_numbered(to)?.trees.links),
         };
         let mut range = tree.range(self.bounds.range())?;
         let mut keys = Vec::new();
         while let Some((key, _)) = range.next_lent()? {
-            let object = match is_index {
-                true => super::index::object(column.kind(), key),
-                false => Some(key),
+            let object = match self.keys {
+                Keys::Objects => Some(key.to_vec()),
+                Keys::Index => super::index::object(column.kind(), key).map(<[u8]>::to_vec),
+                Keys::Links(_) => read_link(key).map(|(_, origin)| origin.object),
             };
-            keys.push(object.ok_or_else(|| view.malformed())?.to_vec());
+            keys.push(object.ok_or_else(|| view.malformed())?);
         }
-        if is_index {
+        // Those of objects and of links to one object are in the order of the objects.
+        if self.keys == Keys::Index {
             keys.sort_unstable();
         }
         Ok(keys)
@@ -185,6 +210,7 @@ impl fmt::Display for Access {
             Self::All => f.write_str("looks at all objects"),
             Self::PrimaryKey { property } => write!(f, "by the primary key `{property}`"),
             Self::Index { property } => write!(f, "by the index of `{property}`"),
+            Self::Links { property } => write!(f, "by the links in `{property}`"),
         }
     }
 }

@@ -17,6 +17,32 @@ use crate::unit::CommitId;
 /// Told what commits changed, on the thread that asks. It keeps the database open.
 ///
 /// What is not asked for is kept: drop an observer that is not needed any more.
+///
+/// ```
+/// use fastness::object::{Database, Wanted};
+/// use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
+///
+/// let tricks = PropertyType::List { of: Scalar::String, nullable: false };
+/// let dog = Class::new("Dog")?
+///     .with(Property::new("name", Scalar::String)?.required().primary_key())
+///     .with(Property::new("tricks", tricks)?);
+/// let wanted = Wanted::schema(Schema::new([dog])?, 0);
+/// let database = Database::in_memory(&fastness::Options::new(), &wanted)?;
+///
+/// let (before, observer) = database.observe()?;
+/// let rex = database.transact(|txn| txn.create_with_key("Dog", "Rex"))?;
+/// database.transact(|txn| txn.list(&rex, "tricks")?.push("sit"))?;
+///
+/// assert!(before.objects("Dog")?.is_empty());
+/// let first = observer.next_changes().unwrap();
+/// assert_eq!(first.classes["Dog"].inserted, [rex.key.clone()]);
+/// let second = observer.next_changes().unwrap();
+/// let (key, properties) = &second.classes["Dog"].modified[0];
+/// assert_eq!((key, properties[0].property.as_str()), (&rex.key, "tricks"));
+/// assert_eq!(properties[0].list.as_ref().unwrap().inserted[0].0, 0);
+/// assert!(observer.next_changes().is_none());
+/// # Ok::<(), fastness::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Observer {
     shared: Arc<Shared>,

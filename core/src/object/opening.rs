@@ -119,7 +119,7 @@ impl fmt::Debug for Wanted<'_> {
     }
 }
 
-impl Migration<'_> {
+impl<'a> Migration<'a> {
     /// Returns the version of the file.
     #[must_use]
     pub const fn from(&self) -> u64 {
@@ -134,7 +134,7 @@ impl Migration<'_> {
 
     /// Returns the objects as they were before.
     #[must_use]
-    pub const fn older(&self) -> &Snapshot {
+    pub const fn older(&self) -> &'a Snapshot {
         self.older
     }
 

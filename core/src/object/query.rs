@@ -33,6 +33,41 @@ pub enum Order {
 ///
 /// Objects are found in the order of their keys, unless they are sorted; those that sort alike
 /// stay in it.
+///
+/// ```
+/// use fastness::object::{Database, Filter, Order, Wanted};
+/// use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
+///
+/// let dog = Class::new("Dog")?
+///     .with(Property::new("name", Scalar::String)?.required().primary_key())
+///     .with(Property::new("age", Scalar::Int)?.indexed())
+///     .with(Property::new("friend", PropertyType::Object("Dog".into()))?);
+/// let wanted = Wanted::schema(Schema::new([dog])?, 0);
+/// let database = Database::in_memory(&fastness::Options::new(), &wanted)?;
+/// let ann = database.transact(|txn| {
+///     let ann = txn.create_with_key("Dog", "Ann")?;
+///     for (name, age) in [("Bo", 3), ("Cleo", 9), ("Dot", 3)] {
+///         let dog = txn.create_with_key("Dog", name)?;
+///         txn.set(&dog, "age", age)?;
+///         txn.set(&dog, "friend", &ann)?;
+///     }
+///     Ok(ann)
+/// })?;
+///
+/// let snapshot = database.snapshot()?;
+/// let dogs = snapshot.objects("Dog")?;
+/// let young = dogs.filter(Filter::le("age", 3)).sort("age", Order::Descending);
+/// assert_eq!(young.count()?, 3);
+/// assert_eq!(young.first()?.unwrap().key.to_string(), "\"Bo\"");
+/// assert_eq!((young.sum("age")?, young.average("age")?), (6.into(), Some(2.0)));
+/// assert_eq!(young.explain()?.to_string(), "by the index of `age`");
+///
+/// // Who links to an object is a question like any other.
+/// let friends = dogs.filter(Filter::eq("friend", &ann));
+/// assert_eq!(friends.sum("age")?, 15.into());
+/// assert_eq!(friends.explain()?.to_string(), "by the links in `friend`");
+/// # Ok::<(), fastness::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Query<'a> {
     objects: Objects<'a>,

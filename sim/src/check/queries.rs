@@ -23,6 +23,7 @@ pub(super) const CHECK: Check = Check {
     marks: &[
         "found by the primary key",
         "found by an index",
+        "found by the links to an object",
         "null looked for in an index",
         "a beginning looked for in an index",
         "a long text looked for in an index",
@@ -217,6 +218,9 @@ fn marks(
     let mut marks = Vec::new();
     match access {
         Some(Access::PrimaryKey { .. }) => marks.push("found by the primary key"),
+        Some(Access::Links { .. }) if !found.is_empty() => {
+            marks.push("found by the links to an object");
+        }
         Some(Access::Index { property }) => {
             marks.push("found by an index");
             if found.is_empty() {
