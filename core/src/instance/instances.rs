@@ -82,6 +82,10 @@ impl Shared {
     /// Opens a file that nobody has open, once nothing recorded stands in the way.
     fn open_file(&self, configuration: &Configuration, kind: Kind) -> Result<File> {
         let path = configuration.path();
+        if configuration.durability() == Durability::InMemory {
+            // What the disk has under this name is another file.
+            return self.ground.open(configuration, kind);
+        }
         self.finish(path)?;
         let can_be_replaced = configuration.is_synced() && !configuration.is_read_only();
         if can_be_replaced && self.ground.is_of_realm(path)? {

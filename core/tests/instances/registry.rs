@@ -428,7 +428,8 @@ fn waiting_throws_on_ui_thread() {
         wait.lock().unwrap().recv().unwrap();
         Ok(())
     });
-    let slow = ground.builder().initial_data(fill).build().unwrap();
+    let migration = Hook::migration("never runs", |_| Ok(()));
+    let slow = ground.builder().initial_data(fill).migration(migration).build().unwrap();
     std::thread::scope(|scope| {
         let opening = scope.spawn(|| drop(ground.instances.open(&slow).unwrap()));
         // It goes with this closure, whatever happens: nobody waits for it for ever.
@@ -440,6 +441,8 @@ fn waiting_throws_on_ui_thread() {
             ground.instances.open_dynamic(&slow).map(drop),
             ground.instances.delete(&slow).map(drop),
             ground.instances.compact(&slow).map(drop),
+            ground.instances.migrate(&slow),
+            ground.instances.execute(&slow).map(drop),
         ];
         for outcome in outcomes {
             let error = assert_kind(outcome, ErrorKind::IllegalState);
@@ -624,4 +627,33 @@ fn a_ui_thread_does_not_wait_for_a_transaction_of_another_thread() {
     drop(mark);
     put(&here, "also");
     assert!(has(&here, "here") && has(&here, "also"));
+}
+
+#[test]
+fn a_ui_thread_does_not_wait_to_bring_the_schema_about() {
+    let ground = Ground::new(notes());
+    let (instances, plain) = (ground.instances.clone(), ground.plain());
+    let here = instances.open_dynamic(&plain).unwrap();
+    let mark = instances.mark_ui_thread();
+    let (begun, ended) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let there = instances.open_dynamic(&plain).unwrap();
+            let waiting = |_: &mut Transaction| {
+                begun.wait();
+                ended.wait();
+                Ok(())
+            };
+            there.transact(waiting).unwrap();
+        });
+        begun.wait();
+        let refused = instances.open(&plain).map(drop);
+        ended.wait();
+        let error = assert_kind(refused, ErrorKind::IllegalState);
+        assert_eq!(error, InstanceError::UiThread { path: plain.path().to_path_buf() }.into());
+    });
+    assert_eq!(instances.global_count(&plain), 1, "what was refused is not counted");
+    put(&instances.open(&plain).unwrap(), "here");
+    assert!(has(&here, "here"));
+    drop(mark);
 }

@@ -359,3 +359,18 @@ fn the_certificate_of_a_trusted_root_lies_beside_the_file_once_it_was_opened() {
     let unchecked = trusting("none.pem").without_certificate_check().build().unwrap();
     drop(ground.instances.open(&unchecked).unwrap());
 }
+
+#[test]
+fn a_synced_file_in_memory_leaves_what_is_on_the_disk_alone() {
+    let ground = Ground::new(string_only());
+    let (instances, synced) = (ground.start(), ground.synced());
+    let memory = ground.synced_builder().in_memory().build().unwrap();
+    let bytes = [&[0; 16][..], b"T-DB", &[0; 4076]].concat();
+    std::fs::write(memory.path(), &bytes).unwrap();
+    drop(with_row(&instances, &memory));
+    assert_eq!(std::fs::read(memory.path()).unwrap(), bytes, "one of an older generation");
+    std::fs::remove_file(memory.path()).unwrap();
+    instances.require_deletion(&synced).unwrap();
+    drop(with_row(&instances, &memory));
+    assert_eq!(instances.pending_actions().len(), 1, "nor is anything done to it");
+}
