@@ -170,7 +170,8 @@ pub enum ArgumentError {
 pub enum FileErrorKind {
     /// Catch-all: not ours, damaged, truncated, key wrong, missing or not needed, input and output.
     AccessError = 0,
-    /// The history in the file does not fit the opener.
+    /// The history in the file does not fit the opener. Nothing is of this kind as long as files
+    /// have no history.
     BadHistory = 1,
     /// The system does not permit it.
     PermissionDenied = 2,
@@ -180,7 +181,8 @@ pub enum FileErrorKind {
     NotFound = 4,
     /// Somebody else has the file open.
     IncompatibleLockFile = 5,
-    /// The file must be upgraded and that is not allowed.
+    /// The file must be upgraded and that is not allowed. Nothing is of this kind: every format
+    /// that is known is read and written as it is.
     FormatUpgradeRequired = 6,
     /// A synced file of an incompatible generation.
     IncompatibleSyncFile = 7,

@@ -4,8 +4,8 @@
 
 use fastness::config::{App, Configuration, User};
 use fastness::instance::Instances;
-use fastness::object::{ObjectKey, Observer};
-use fastness::schema::{Class, Module, Property, Scalar};
+use fastness::object::{Database, ListChanges, ObjectKey, Observer, Snapshot, Value, Wanted};
+use fastness::schema::{Class, Module, Property, PropertyType, Scalar, Schema};
 use fastness::{Error, InstanceError, ObjectError, Options};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
@@ -118,4 +118,59 @@ fn opening_typed_beside_a_writer_decides_on_what_the_writer_left() {
             drop(instances.open(&synced).unwrap());
         });
     }
+}
+
+/// One commit does to a list whatever can be done, and what is told makes the list before into the
+/// list after.
+#[test]
+fn what_a_commit_did_to_a_list_is_told_by_places_and_ids() {
+    let tricks = PropertyType::List { of: Scalar::String, nullable: false };
+    let dog = Class::new("Dog").unwrap().with(Property::new("tricks", tricks).unwrap());
+    let wanted = Wanted::schema(Schema::new([dog]).unwrap(), 0);
+    let database = Database::in_memory(&Options::new(), &wanted).unwrap();
+    let rex = database.transact(|txn| {
+        let rex = txn.create("Dog")?;
+        ["sit", "roll", "beg", "jump"]
+            .into_iter()
+            .try_for_each(|trick| txn.list(&rex, "tricks")?.push(trick).map(drop))?;
+        Ok(rex)
+    });
+    let rex = rex.unwrap();
+    let (before, observer) = database.observe().unwrap();
+    let list =
+        |snapshot: &Snapshot| snapshot.object(&rex).unwrap().unwrap().list("tricks").unwrap();
+    let before = list(&before);
+    let changed = database.transact(|txn| {
+        let mut tricks = txn.list(&rex, "tricks")?;
+        tricks.remove(1)?;
+        tricks.move_to(0, 2)?;
+        tricks.set(0, "beg twice")?;
+        tricks.insert(1, "fetch").map(drop)
+    });
+    changed.unwrap();
+    let after = list(&database.snapshot().unwrap());
+    let values: Vec<_> = after.iter().map(|element| element.value.clone()).collect();
+    assert_eq!(values, ["beg twice", "fetch", "jump", "sit"].map(Value::from));
+
+    let told = observer.next_changes().unwrap();
+    let (key, properties) = &told.classes["Dog"].modified[0];
+    assert_eq!((key, properties.len(), properties[0].property.as_str()), (&rex.key, 1, "tricks"));
+    let expected = ListChanges {
+        deleted: vec![(1, before[1].id)],
+        inserted: vec![(1, after[1].id)],
+        modified: vec![(0, before[2].id)],
+        moved: vec![(0, 3, before[0].id)],
+    };
+    assert_eq!(properties[0].list.as_ref(), Some(&expected));
+
+    let mut ids: Vec<_> = before.iter().map(|element| element.id).collect();
+    let out = expected.deleted.iter().map(|(_, id)| id);
+    let out: Vec<_> = out.chain(expected.moved.iter().map(|(.., id)| id)).collect();
+    ids.retain(|id| !out.contains(&id));
+    let into = expected.inserted.iter().copied();
+    let mut into: Vec<_> = into.chain(expected.moved.iter().map(|m| (m.1, m.2))).collect();
+    into.sort();
+    into.into_iter().for_each(|(at, id)| ids.insert(at, id));
+    assert_eq!(ids, after.iter().map(|element| element.id).collect::<Vec<_>>());
+    assert!(observer.next_changes().is_none());
 }

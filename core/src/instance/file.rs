@@ -35,12 +35,7 @@ impl Ground {
     /// Opens the file as its configuration says.
     pub(super) fn open(&self, configuration: &Configuration, kind: Kind) -> Result<File> {
         let (path, options) = (configuration.path(), self.options(configuration));
-        if let Some(asset) = configuration.asset_file()
-            && !options.vfs.exists(path).map_err(|e| Error::io(path, &e))?
-        {
-            self.install(asset, path)?;
-        }
-        self.install_certificate(configuration)?;
+        self.install_assets(configuration)?;
         let store = match configuration.is_read_only() {
             true => options.open_read_only(path)?,
             false => options.open_or_create(path)?,
@@ -60,13 +55,16 @@ impl Ground {
         wanting(configuration, Kind::Typed, |wanted| Database::over(store, wanted)).map(drop)
     }
 
-    /// Puts the certificate of a trusted root beside the file, unless there is one.
-    fn install_certificate(&self, configuration: &Configuration) -> Result<()> {
-        let Some(sync) = configuration.sync() else { return Ok(()) };
-        if let (Some(asset), Some(path)) = (sync.trusted_root(), sync.certificate_path())
-            && !self.vfs().exists(path).map_err(|e| Error::io(path, &e))?
-        {
-            self.install(asset, path)?;
+    /// Makes the file that begins as an asset, and the certificate of a trusted root beside it,
+    /// where they are not there.
+    fn install_assets(&self, configuration: &Configuration) -> Result<()> {
+        let file = configuration.asset_file().map(|asset| (asset, configuration.path()));
+        let sync = configuration.sync();
+        let certificate = sync.and_then(|sync| sync.trusted_root().zip(sync.certificate_path()));
+        for (asset, path) in file.into_iter().chain(certificate) {
+            if !self.vfs().exists(path).map_err(|e| Error::io(path, &e))? {
+                self.install(asset, path)?;
+            }
         }
         Ok(())
     }
@@ -84,6 +82,7 @@ impl Ground {
 
     /// Writes what the file holds anew; makes it if it is not there.
     pub(super) fn compact(&self, configuration: &Configuration) -> Result<()> {
+        self.install_assets(configuration)?;
         let store = self.options(configuration).open_or_create(configuration.path())?;
         store.compact().map(drop)
     }

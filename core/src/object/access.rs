@@ -1,5 +1,5 @@
-//! Which objects a query looks at: all of them, or those that the primary key, an index or the links
-//! to an object name.
+//! Which objects a query looks at: all of them, or those that the primary key, an index or the
+//! links to an object name.
 //!
 //! - Q3 Every object that meets a condition is among those that are looked at for it.
 

@@ -371,6 +371,13 @@ fn a_new_file_begins_as_its_asset_once() {
     assert_eq!(refused, Err(Error::ReadOnly { path: read.path().to_path_buf() }));
     assert_kind(ground.instances.compact(&read), ErrorKind::IllegalState);
 
+    let compacted = name("compacted").asset_file("seed").unwrap().build().unwrap();
+    assert!(
+        ground.instances.compact(&compacted).unwrap(),
+        "what makes the file makes it of the asset"
+    );
+    assert!(has(&ground.instances.open(&compacted).unwrap(), "from the asset"));
+
     let missing = name("missing").asset_file("none").unwrap().build().unwrap();
     let error =
         assert_kind(ground.instances.open(&missing), ErrorKind::File(FileErrorKind::AccessError));
