@@ -56,6 +56,8 @@ impl Floor {
 #[derive(Debug)]
 struct Sharing<'a> {
     file: &'a File,
+    /// Whoever syncs writes for all, in one call.
+    together: bool,
     progress: Mutex<Progress>,
     changed: Condvar,
 }
@@ -71,13 +73,18 @@ struct Progress {
 
 impl Floor {
     /// Writes blocks from several threads, each waiting until its own is durable before the next,
-    /// and returns how long that took.
+    /// and returns how long that took. Each writes its own block, or `together` one for all.
     ///
     /// # Errors
     /// As the system says.
-    pub(crate) fn write_at_once(&self, writes: usize, threads: usize) -> Result<Duration> {
+    pub(crate) fn write_at_once(
+        &self,
+        writes: usize,
+        threads: usize,
+        together: bool,
+    ) -> Result<Duration> {
         let (progress, changed) = (Mutex::default(), Condvar::new());
-        let sharing = Sharing { file: &self.file, progress, changed };
+        let sharing = Sharing { file: &self.file, together, progress, changed };
         let begun = Instant::now();
         thread::scope(|scope| {
             let write = || (0..writes / threads).try_for_each(|_| sharing.write());
@@ -92,11 +99,19 @@ impl Floor {
 }
 
 impl Sharing<'_> {
+    /// Writes blocks from one on, over and over the file.
+    fn put(&self, first: u64, count: u64) -> std::io::Result<()> {
+        let bytes = vec![9; usize::try_from(count).unwrap_or(1) * BLOCK];
+        let at = (first * BLOCK as u64) % FLOOR_BYTES;
+        self.file.write_all_at(&bytes, at)
+    }
+
     fn write(&self) -> std::io::Result<()> {
         let lock = || self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let mut progress = lock();
-        let block = progress.written % (FLOOR_BYTES / BLOCK as u64);
-        self.file.write_all_at(&[9; BLOCK], block * BLOCK as u64)?;
+        if !self.together {
+            self.put(progress.written, 1)?;
+        }
         progress.written += 1;
         let own = progress.written;
         while progress.durable < own {
@@ -114,8 +129,12 @@ impl Sharing<'_> {
                 }
                 thread::yield_now();
             }
-            let written = lock().written;
-            let synced = self.file.sync_data();
+            let (durable, written) = {
+                let progress = lock();
+                (progress.durable, progress.written)
+            };
+            let put = if self.together { self.put(durable, written - durable) } else { Ok(()) };
+            let synced = put.and_then(|()| self.file.sync_data());
             progress = lock();
             progress.syncing = false;
             progress.shared = written - progress.durable;

@@ -123,7 +123,7 @@ fn chart(html: &mut String, row: &Row) -> Result<()> {
         let colour = match *name {
             OURS => "#1a7f4b",
             "plain" => "#7cc4a0",
-            "floor" | "two syncs" => "#a9b1bd",
+            "floor" | "two syncs" | "together" => "#a9b1bd",
             _ => "#5b7fb5",
         };
         let (text_y, middle) = (top + 14.0, top + 10.0);

@@ -20,6 +20,7 @@ pub(crate) const OTHERS: &[&str] = &[
     "SQLCipher",
     "floor",
     "two syncs",
+    "together",
 ];
 
 /// Which way is better.

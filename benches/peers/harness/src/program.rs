@@ -7,7 +7,7 @@ use crate::data::Data;
 use crate::disk::Floor;
 use crate::engine::{Engine, Place, Result};
 use crate::noise::{Cpu, FLOOR_US_MAX, FOREIGN_MAX};
-use crate::round::{Wanted, World, run};
+use crate::round::{World, run};
 use crate::samples::{Samples, quantile};
 use serde::{Deserialize, Serialize};
 use std::io::{IsTerminal as _, Write as _};

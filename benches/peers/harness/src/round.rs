@@ -278,9 +278,11 @@ impl<'a> Round<'a> {
         let (one, four) = (self.purpose(11), self.purpose(12));
         let commits = self.rig.world.sizes.commits;
         for (metric, threads) in [("one", 1), ("four", 4)] {
-            let elapsed = self.rig.floor.write_at_once(commits, threads)?;
             let name = format!("{}writers.{metric}", self.rig.prefix);
-            self.rig.samples.add("floor", &name, thousands_per_second(commits, elapsed));
+            for (floor, together) in [("floor", false), ("together", true)] {
+                let elapsed = self.rig.floor.write_at_once(commits, threads, together)?;
+                self.rig.samples.add(floor, &name, thousands_per_second(commits, elapsed));
+            }
         }
         self.each(|bench, rig| {
             let commits = rig.world.sizes.commits;
