@@ -1,8 +1,8 @@
-//! Objects: reading by key, filters, look-ups by an index, updates, and opening many classes; in
-//! memory, encrypted.
+//! Objects: writing many, reading by key, filters, look-ups by an index, updates, and opening many
+//! classes; in memory, encrypted.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use fastness::object::{Database, Filter, ObjectId, ObjectKey, Wanted};
+use fastness::object::{Database, Filter, ObjectId, ObjectKey, Timestamp, Transaction, Wanted};
 use fastness::schema::{Class, Property, Scalar, Schema};
 use fastness::vfs::MemoryVfs;
 use fastness::{Key, Options};
@@ -39,23 +39,66 @@ fn id(number: i64) -> i64 {
     number.wrapping_mul(0x1e37_79b9_7f4a_7c15)
 }
 
+/// Writes all objects, each whole.
+fn load_whole(txn: &mut Transaction) -> fastness::Result<()> {
+    for number in 0..ROWS {
+        let values = [
+            ("id", id(number).into()),
+            ("name", format!("name of {:08}", number / 10).into()),
+            ("city", format!("city {:02} of a hundred", number % 100).into()),
+            ("age", (number % 89).into()),
+            ("points", number.into()),
+            ("score", 0.5.into()),
+            ("active", (number % 2 == 0).into()),
+            ("joined", Timestamp::new(number, 0).into()),
+            ("token", (&[7_u8; 16][..]).into()),
+        ];
+        txn.create_with("Item", &values)?;
+    }
+    Ok(())
+}
+
+/// Writes the same objects property by property.
+fn load_singly(txn: &mut Transaction) -> fastness::Result<()> {
+    for number in 0..ROWS {
+        let item = txn.create_with_key("Item", id(number))?;
+        txn.set(&item, "name", format!("name of {:08}", number / 10))?;
+        txn.set(&item, "city", format!("city {:02} of a hundred", number % 100))?;
+        txn.set(&item, "age", number % 89)?;
+        txn.set(&item, "points", number)?;
+        txn.set(&item, "score", 0.5)?;
+        txn.set(&item, "active", number % 2 == 0)?;
+        txn.set(&item, "joined", Timestamp::new(number, 0))?;
+        txn.set(&item, "token", &[7_u8; 16][..])?;
+    }
+    Ok(())
+}
+
+fn empty() -> Database {
+    Database::in_memory(&options(), &wanted([class("Item")])).expect("room")
+}
+
 fn filled() -> Database {
-    let database = Database::in_memory(&options(), &wanted([class("Item")])).expect("room");
-    let fill = |txn: &mut fastness::object::Transaction| {
-        for number in 0..ROWS {
-            let item = txn.create_with_key("Item", id(number))?;
-            txn.set(&item, "name", format!("name of {:08}", number / 10))?;
-            txn.set(&item, "city", format!("city {:02} of a hundred", number % 100))?;
-            txn.set(&item, "age", number % 89)?;
-            txn.set(&item, "points", number)?;
-            txn.set(&item, "score", 0.5)?;
-            txn.set(&item, "active", number % 2 == 0)?;
-            txn.set(&item, "token", &[7_u8; 16][..])?;
-        }
-        Ok(())
-    };
-    database.transact(fill).expect("good objects");
+    let database = empty();
+    database.transact(load_whole).expect("good objects");
     database
+}
+
+fn load(c: &mut Criterion) {
+    let mut group = c.benchmark_group("object/load");
+    group.throughput(Throughput::Elements(ROWS.unsigned_abs())).sample_size(10);
+    let ways: [(&str, fn(&mut Transaction) -> fastness::Result<()>); 2] =
+        [("whole", load_whole), ("singly", load_singly)];
+    for (name, way) in ways {
+        group.bench_function(name, |b| {
+            b.iter_batched(
+                empty,
+                |database| database.transact(way).expect("good objects"),
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
 }
 
 fn read(c: &mut Criterion) {
@@ -122,5 +165,5 @@ fn open(c: &mut Criterion) {
     c.bench_function("object/open/200", |b| b.iter(|| drop(open())));
 }
 
-criterion_group!(objects, read, update, open);
+criterion_group!(objects, load, read, update, open);
 criterion_main!(objects);

@@ -355,6 +355,27 @@ fn an_update_of_one_field_writes_a_page_and_of_a_hundred_few() {
     assert_eq!(vfs.of(|| update(100..200)), [0, 1, 3 * 4096, 1]);
 }
 
+/// A hundred records of 71 bytes and entries of the index of 22, with their keys, are four pages.
+#[test]
+fn objects_made_whole_are_recorded_once() {
+    let vfs = Counting::default();
+    let database = objects(&vfs, 1);
+    fill(&database, 20_000);
+    let create = |from: i64, names: [&str; 3]| {
+        let mut txn = database.write().unwrap();
+        for number in from..from + 100 {
+            let name = format!("name {number}");
+            let values = [("id", number.into()), (names[0], name.into())];
+            let more = [(names[1], 7.into()), (names[2], 0.5.into())];
+            txn.create_with("Class0", &[values, more].concat()).unwrap();
+        }
+        txn.commit().unwrap();
+    };
+    let names = ["name", "age", "score"];
+    create(100_000, names);
+    assert_eq!(vfs.of(|| create(200_000, names)), [0, 1, 4 * 4096, 1]);
+}
+
 #[test]
 fn opening_many_classes_reads_their_catalog_and_writes_nothing() {
     let vfs = Counting::default();

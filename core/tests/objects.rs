@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use fastness::object::{Database, ObjectId, ObjectKey, Timestamp, Transaction, Value, Wanted};
+use fastness::object::{
+    Content, Database, ObjectId, ObjectKey, Operation, Timestamp, Transaction, Value, Wanted,
+};
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema, SchemaError};
 use fastness::{Error, ErrorKind, Key, ObjectError, Options, Result};
+use std::sync::{Arc, Mutex};
 
 fn property(name: &str, kind: impl Into<PropertyType>) -> Property {
     Property::new(name, kind).unwrap()
@@ -303,4 +306,125 @@ fn what_is_too_long_is_refused_in_properties_and_in_lists() {
     let dog = snapshot.object(&id).unwrap().unwrap();
     assert_eq!(dog.get("photo").unwrap(), longest.into());
     assert_eq!(dog.list("tricks").unwrap()[1].value, "sit".into());
+
+/// What a listener hears of each way to make the same object.
+fn told(make: impl FnOnce(&mut Transaction) -> Result<()>) -> (Vec<Operation>, Database) {
+    let told: Arc<Mutex<Vec<Operation>>> = Arc::default();
+    let heard = Arc::clone(&told);
+    let wanted = Wanted::schema(schema(), 0).listener(Arc::new(move |operations, _| {
+        heard.lock().unwrap().extend_from_slice(operations);
+        Ok(())
+    }));
+    let database = Database::in_memory(&Options::new(), &wanted).unwrap();
+    database.transact(make).unwrap();
+    let told = told.lock().unwrap().clone();
+    (told, database)
+}
+
+#[test]
+fn an_object_made_whole_is_as_one_made_property_by_property() {
+    let long = "x".repeat(2000);
+    let values = || {
+        let scores = || Content::list([Value::from(3), Value::Null]);
+        vec![
+            ("name", "Rex".into()),
+            ("walks", 5.into()),
+            ("age", 0.into()),
+            ("good", false.into()),
+            ("note", long.as_str().into()),
+            ("scores", scores()),
+            ("speed", (-0.0_f64).into()),
+            ("tricks", Content::list(["sit"])),
+        ]
+    };
+    let friend = |txn: &mut Transaction| txn.create_with_key("Dog", "Ida");
+    let (whole, one) = told(|txn| {
+        let ida = friend(txn)?;
+        let mut values = values();
+        values.push(("friend", ida.into()));
+        txn.create_with("Dog", &values).map(drop)
+    });
+    let (single, two) = told(|txn| {
+        let ida = friend(txn)?;
+        let rex = rex(txn);
+        for (name, value) in values().into_iter().skip(1) {
+            if let Content::Value(value) = value {
+                txn.set(&rex, name, value)?;
+            }
+        }
+        txn.set(&rex, "friend", ida)?;
+        [Value::from(3), Value::Null]
+            .into_iter()
+            .try_for_each(|score| txn.list(&rex, "scores")?.push(score).map(drop))?;
+        txn.list(&rex, "tricks")?.push("sit").map(drop)
+    });
+    assert_eq!(whole, single);
+    // The classes, two objects, a counter, three elements; what is zero already is not told.
+    let sets = whole.iter().filter(|operation| matches!(operation, Operation::Set { .. }));
+    assert_eq!((whole.len(), sets.count()), (11, 4));
+    for name in ["main/0", "main/0.apart", "main/0.links", "main/0.1"] {
+        let entries = |database: &Database| -> Vec<_> {
+            let snapshot = database.snapshot().unwrap();
+            let tree = snapshot.store().tree(name).range(..).unwrap();
+            tree.map(|entry| entry.map(|(key, value)| (key.to_vec(), value.len())).unwrap())
+                .collect()
+        };
+        assert_eq!(entries(&one), entries(&two), "{name}");
+    }
+    let snapshots = [&one, &two].map(|database| database.snapshot().unwrap());
+    let [one, two] = snapshots
+        .each_ref()
+        .map(|snapshot| snapshot.objects("Dog").unwrap().get("Rex").unwrap().unwrap());
+    for name in ["age", "good", "born", "photo", "weight", "speed", "walks", "note", "friend"] {
+        assert!(one.get(name).unwrap().is_same(&two.get(name).unwrap()), "{name}");
+    }
+    assert_eq!(one.list("scores").unwrap(), two.list("scores").unwrap());
+    assert_eq!(one.list("tricks").unwrap(), two.list("tricks").unwrap());
+}
+
+#[test]
+fn several_properties_are_set_together_or_not_at_all() {
+    let database = database();
+    let mut txn = database.write().unwrap();
+    let long = "x".repeat(2000);
+    let values = [("name", "Rex".into()), ("age", 7.into()), ("note", long.as_str().into())];
+    let (id, created) = txn.upsert_with("Dog", &values).unwrap();
+    assert!(created);
+    let person = txn.create_with("Person", &[("dogs", Content::list([&id, &id]))]).unwrap();
+    let before = txn.object(&id).unwrap().unwrap();
+    let (before, note) = (before.get("age").unwrap().into_owned(), before.get("note").unwrap());
+    assert_eq!((&before, note), (&7.into(), long.as_str().into()));
+    for (values, kind) in [
+        (&[("age", 1.into()), ("good", "yes".into())][..], ErrorKind::InvalidArgument),
+        (&[("age", 1.into()), ("age", 2.into())], ErrorKind::InvalidArgument),
+        (&[("age", 1.into()), ("name", "Ida".into())], ErrorKind::InvalidArgument),
+        (&[("age", 1.into()), ("tricks", 1.into())], ErrorKind::InvalidArgument),
+        (&[("age", Content::list([1]))], ErrorKind::InvalidArgument),
+        (&[("age", 1.into()), ("color", 1.into())], ErrorKind::InvalidArgument),
+        (&[("age", 1.into()), ("friend", (&person).into())], ErrorKind::InvalidArgument),
+        (
+            &[("age", 1.into()), ("tricks", Content::list([Value::Null]))],
+            ErrorKind::InvalidArgument,
+        ),
+    ] {
+        refused(txn.set_all(&id, values), kind);
+        assert_eq!(txn.object(&id).unwrap().unwrap().get("age").unwrap(), before);
+    }
+    txn.set_all(&id, &[("age", Value::Null.into()), ("note", "short".into())]).unwrap();
+    let (again, created) =
+        txn.upsert_with("Dog", &[("name", "Rex".into()), ("good", true.into())]).unwrap();
+    assert_eq!((&again, created), (&id, false));
+    let rex = txn.object(&id).unwrap().unwrap();
+    let found = ["age", "good", "note"].map(|name| rex.get(name).unwrap().into_owned());
+    assert_eq!(found, [Value::Null, true.into(), "short".into()]);
+    refused(txn.create_with("Dog", &[("name", "Rex".into())]), ErrorKind::General);
+    refused(txn.create_with("Dog", &[("age", 1.into())]), ErrorKind::General);
+    refused(txn.upsert_with("Dog", &[("age", 1.into())]), ErrorKind::General);
+    refused(txn.upsert_with("Person", &[]), ErrorKind::IllegalState);
+    let ida = ObjectId { key: ObjectKey::String("Ida".into()), ..id };
+    refused(txn.set_all(&ida, &[("age", 1.into())]), ErrorKind::IllegalState);
+    // No refused object has taken a number.
+    assert_eq!(person.key, ObjectKey::Row(1));
+    assert_eq!(txn.create_with("Person", &[]).unwrap().key, ObjectKey::Row(4));
+    txn.commit().unwrap();
 }

@@ -131,6 +131,7 @@ fn errors() -> Vec<ObjectError> {
     vec![
         ObjectError::ClassUnknown { class: class() },
         ObjectError::PropertyUnknown { class: class(), property: property() },
+        ObjectError::PropertyTwice { class: class(), property: property() },
         ObjectError::ClassExists { class: class() },
         ObjectError::PropertyExists { class: class(), property: property() },
         ObjectError::ClassLinked { class: class(), by: "Walk".to_owned() },

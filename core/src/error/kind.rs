@@ -105,6 +105,7 @@ const fn of_object(error: &ObjectError) -> ErrorKind {
         ObjectError::ClassUnknown { .. }
         | ObjectError::PropertyUnknown { .. }
         | ObjectError::ClassExists { .. }
+        | ObjectError::PropertyTwice { .. }
         | ObjectError::PropertyExists { .. }
         | ObjectError::TooManyProperties { .. }
         | ObjectError::Type { .. }

@@ -19,6 +19,13 @@ pub enum ObjectError {
         /// Name that was given.
         property: String,
     },
+    /// A property is given twice.
+    PropertyTwice {
+        /// The class.
+        class: String,
+        /// The property.
+        property: String,
+    },
     /// The file has a class of this name already.
     ClassExists {
         /// The class.
@@ -135,6 +142,9 @@ impl fmt::Display for ObjectError {
             }
             Self::PropertyUnknown { class, property } => {
                 write!(f, "`{class}` has no property `{property}`; check the name and the schema")
+            }
+            Self::PropertyTwice { class, property } => {
+                write!(f, "`{class}.{property}` is given twice; give it once")
             }
             Self::ClassExists { class } => {
                 write!(f, "there is a class `{class}` already; choose another name")

@@ -44,6 +44,22 @@ impl Transaction {
         self.count_link(at, key, (to, |count| count.saturating_sub(1)))
     }
 
+    /// Forgets the link that was a value, and notes the one that is.
+    pub(super) fn link_anew(
+        &mut self,
+        (class, column): (ClassId, &Column),
+        key: &[u8],
+        (held, value): (&Value<'_>, &Value<'_>),
+    ) -> Result<()> {
+        if let Value::Link(to) = held {
+            self.unlink((class, column.number), key, to)?;
+        }
+        if let Value::Link(to) = value {
+            self.link((class, column.number), key, to)?;
+        }
+        Ok(())
+    }
+
     fn count_link(
         &mut self,
         (class, column): (ClassId, u16),

@@ -175,55 +175,6 @@ impl ListMut<'_> {
         })
     }
 
-    /// Makes these the values of the elements. Elements that are alike at the beginning and at the
-    /// end stay; those in between are removed, and new ones inserted. The values were checked.
-    pub(super) fn assign(mut self, values: &[Value<'_>]) -> Result<()> {
-        let held = self.held()?;
-        let same = |(one, two): &(&Element, &Value<'_>)| one.value.is_same(two);
-        let head = held.iter().zip(values).take_while(same).count();
-        let (old, new) = (&held[head..], &values[head..]);
-        let tail = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
-        let tail = if fault::on(Fault::Ob07) { 0 } else { tail };
-        let (old, tail) = old.split_at(old.len() - tail);
-        let new = &new[..new.len() - tail.len()];
-        if old.is_empty() && new.is_empty() {
-            return Ok(());
-        }
-        let Self { txn, table, column, id } = self;
-        txn.change(|txn| {
-            let mut elements = held[..head].to_vec();
-            for value in new {
-                let id = ElementId { author: 0, number: txn.take_number()? };
-                elements.push(Element { id, ..new_element(value) });
-            }
-            elements.extend_from_slice(tail);
-            let at = (&*table, &column);
-            txn.put_list(at, &id.key.to_bytes(), &elements)?;
-            let property = || column.name().to_owned();
-            for Element { id: element, value } in old {
-                txn.count(at, &id, (Some(value), None))?;
-                let (property, element) = (property(), *element);
-                txn.note(&table, &id.key, |target| Operation::ListErase {
-                    target,
-                    property,
-                    element,
-                });
-            }
-            for index in head..head + new.len() {
-                let (element, after) = (elements[index].clone(), before(&elements, index));
-                txn.count(at, &id, (None, Some(&element.value)))?;
-                let property = property();
-                txn.note(&table, &id.key, |target| Operation::ListInsert {
-                    target,
-                    property,
-                    element,
-                    after,
-                });
-            }
-            Ok(())
-        })
-    }
-
     /// Writes the list and counts links that it no longer has, or now has.
     fn put(
         &mut self,
@@ -270,6 +221,52 @@ pub(super) fn new_element(value: &Value<'_>) -> Element {
 type Changed<'v> = (Option<&'v Value<'static>>, Option<&'v Value<'static>>);
 
 impl Transaction {
+    /// Makes these the values of a list, which were checked. Elements that are alike at the
+    /// beginning and at the end stay; those in between are removed, and new ones inserted.
+    pub(super) fn assign(
+        &mut self,
+        at: (&Table, &Column),
+        id: &ObjectId,
+        (held, values): (Vec<Element>, &[Value<'_>]),
+    ) -> Result<()> {
+        let same = |(one, two): &(&Element, &Value<'_>)| one.value.is_same(two);
+        let head = held.iter().zip(values).take_while(same).count();
+        let (old, new) = (&held[head..], &values[head..]);
+        let tail = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
+        let tail = if fault::on(Fault::Ob07) { 0 } else { tail };
+        let (old, tail) = old.split_at(old.len() - tail);
+        let new = &new[..new.len() - tail.len()];
+        if old.is_empty() && new.is_empty() {
+            return Ok(());
+        }
+        let (table, column) = at;
+        let mut elements = held[..head].to_vec();
+        for value in new {
+            let id = ElementId { author: 0, number: self.take_number()? };
+            elements.push(Element { id, ..new_element(value) });
+        }
+        elements.extend_from_slice(tail);
+        self.put_list(at, &id.key.to_bytes(), &elements)?;
+        let property = || column.name().to_owned();
+        for Element { id: element, value } in old {
+            self.count(at, id, (Some(value), None))?;
+            let (property, element) = (property(), *element);
+            self.note(table, &id.key, |target| Operation::ListErase { target, property, element });
+        }
+        for index in head..head + new.len() {
+            let (element, after) = (elements[index].clone(), before(&elements, index));
+            self.count(at, id, (None, Some(&element.value)))?;
+            let property = property();
+            self.note(table, &id.key, |target| Operation::ListInsert {
+                target,
+                property,
+                element,
+                after,
+            });
+        }
+        Ok(())
+    }
+
     fn count(
         &mut self,
         (table, column): (&Table, &Column),

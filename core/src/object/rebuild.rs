@@ -146,10 +146,10 @@ impl Transaction {
                 let held = value_bytes(value);
                 self.keep_apart((table, column), &key, (&empty, &held))?;
                 self.index((table.id, column), &key, (None, Some(value)))?;
-                bytes.push((*number, held));
+                bytes.push((column, held));
             }
         }
-        let cells: Vec<_> = bytes.iter().map(|(number, bytes)| (*number, bytes.cell())).collect();
+        let cells: Vec<_> = bytes.iter().map(|(column, bytes)| (*column, bytes.cell())).collect();
         let record = record::write(table, None, &cells).ok_or_else(|| malformed(self))?;
         self.txn.tree(&table.trees.objects)?.insert(&key, &record)?;
         for (number, elements) in &object.lists {
@@ -190,7 +190,7 @@ impl Transaction {
             let value = self.view().read_value((&from, column), (&origin.object, &record))?;
             let value = moved(&value.into_owned(), table, keys);
             let bytes = value_bytes(&value);
-            let changed = record::write(&from, Some(&record), &[(column.number, bytes.cell())]);
+            let changed = record::write(&from, Some(&record), &[(column, bytes.cell())]);
             let changed = changed.ok_or_else(|| self.view().malformed())?;
             self.txn.tree(objects)?.insert(&origin.object, &changed)?;
             values.push(value);

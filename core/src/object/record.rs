@@ -21,6 +21,9 @@ pub(super) const INLINE_BYTES_MAX: usize = 1024;
 /// Stands instead of an offset where the value has an entry of its own.
 const APART: u32 = u32::MAX;
 
+/// A record that reaches no place: what a new object has (B8).
+pub(super) const EMPTY: [u8; 2] = HEADER_BYTES.to_le_bytes();
+
 /// What a place of a record holds.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Cell<'a> {
@@ -104,47 +107,49 @@ pub(super) fn plain<'a>(record: &'a [u8], column: &Column) -> Option<Value<'a>> 
 pub(super) fn write(
     table: &Table,
     older: Option<&[u8]>,
-    changes: &[(u16, Cell<'_>)],
+    changes: &[(&Column, Cell<'_>)],
 ) -> Option<Vec<u8>> {
     if let Some(record) = older.and_then(|older| patched(table, older, changes)) {
         return Some(record);
     }
     let mut record = vec![0; usize::from(table.fixed_bytes)];
     put_at(&mut record, 0, &table.fixed_bytes.to_le_bytes());
-    for column in &*table.columns {
-        let Place::Slot(at) = column.place else { continue };
-        let changed = changes.iter().rev().find(|(number, _)| *number == column.number);
-        let held = match (changed, older) {
-            (Some((_, changed)), _) => changed.clone(),
-            (None, Some(older)) => cell(older, column)?,
-            (None, None) => continue,
-        };
-        put(&mut record, usize::from(at), (column.property.is_nullable(), &held));
+    let is_changed = |column: &Column| changes.iter().any(|(one, _)| one.number == column.number);
+    for column in older.iter().flat_map(|_| &*table.columns) {
+        if let (Place::Slot(_), Some(older)) = (column.place, older)
+            && !is_changed(column)
+        {
+            put(&mut record, column, &cell(older, column)?);
+        }
+    }
+    for (column, changed) in changes {
+        put(&mut record, column, changed);
     }
     Some(record)
 }
 
 /// Makes a record of one whose places stay where they are; none if something else changes than
 /// values of fixed length.
-fn patched(table: &Table, older: &[u8], changes: &[(u16, Cell<'_>)]) -> Option<Vec<u8>> {
+fn patched(table: &Table, older: &[u8], changes: &[(&Column, Cell<'_>)]) -> Option<Vec<u8>> {
     if older.len() < usize::from(HEADER_BYTES) || u16_at(older, 0) != table.fixed_bytes {
         return None;
     }
     let mut record = older.to_vec();
-    for (number, changed) in changes {
-        let column = table.column_numbered(*number)?;
+    for (column, changed) in changes {
         let (Place::Slot(at), Some(len)) = (column.place, fixed_bytes(column.kind())) else {
             return None;
         };
         let (at, nullable) = (usize::from(at), column.property.is_nullable());
         record.get_mut(at..at + len + usize::from(nullable))?.fill(0);
-        put(&mut record, at, (nullable, changed));
+        put(&mut record, column, changed);
     }
     Some(record)
 }
 
-/// Writes a place, which holds zeros.
-fn put(record: &mut Vec<u8>, at: usize, (nullable, cell): (bool, &Cell<'_>)) {
+/// Writes the place of a property, which holds zeros.
+fn put(record: &mut Vec<u8>, column: &Column, cell: &Cell<'_>) {
+    let Place::Slot(at) = column.place else { return };
+    let (at, nullable) = (usize::from(at), column.property.is_nullable());
     match cell {
         Cell::Null => {}
         Cell::Fixed(value) => {

@@ -10,9 +10,10 @@ use super::catalog::{Catalog, Column, Place, Table, schema_tree};
 use super::changes::{Changes, between};
 use super::database::Shared;
 use super::operation::Operation;
-use super::record::{self, Cell, value_bytes};
+use super::record::{self, value_bytes};
 use super::value::{ObjectId, ObjectKey, Value};
-use super::view::{Object, Objects, View, check_type, read_key, type_error};
+use super::view::{Object, Objects, View, check_type, type_error};
+use super::whole::Content;
 use crate::codec::Reader;
 use crate::conc::Arc;
 use crate::error::{Error, ObjectError, Result};
@@ -162,14 +163,7 @@ impl Transaction {
     /// # Errors
     /// [`ObjectError::ClassUnknown`] or [`ObjectError::KeyMissing`].
     pub fn create(&mut self, class: &str) -> Result<ObjectId> {
-        let table = Arc::clone(self.catalog.table(class)?);
-        if !table.has_rows() {
-            return Err(ObjectError::KeyMissing { class: table.name.clone() }.into());
-        }
-        self.change(|txn| {
-            let key = ObjectKey::Row(txn.take_number()?);
-            txn.create_at(&table, key)
-        })
+        self.create_with(class, &[])
     }
 
     /// Creates an object with a primary key. Its other properties are null, zero or empty.
@@ -201,12 +195,9 @@ impl Transaction {
         key: impl Into<Value<'v>>,
     ) -> Result<(ObjectId, bool)> {
         let table = Arc::clone(self.catalog.table(class)?);
-        let key = read_key(&table, &key.into())?;
-        let held = self.txn.tree(&table.trees.objects)?.get(&key.to_bytes());
-        if self.noted(held)?.is_some() {
-            return Ok((ObjectId { class: table.id, key }, false));
-        }
-        Ok((self.change(|txn| txn.create_at(&table, key))?, true))
+        let unwanted = || ObjectError::KeyUnwanted { class: table.name.clone() };
+        let name = table.key().ok_or_else(unwanted)?.name();
+        self.upsert_with(class, &[(name, Content::Value(key.into()))])
     }
 
     /// Sets a property. A counter is set by adding the difference.
@@ -346,24 +337,18 @@ impl Transaction {
         Ok(number)
     }
 
-    fn create_at(&mut self, table: &Table, key: ObjectKey) -> Result<ObjectId> {
-        let bytes = key.to_bytes();
-        let record = record::write(table, None, &[]).ok_or_else(|| self.view().malformed())?;
-        self.txn.tree(&table.trees.objects)?.insert(&bytes, &record)?;
-        for column in table.columns.iter().filter(|column| column.has_index_tree()) {
-            let value = self.view().read_value((table, column), (&bytes, &record))?;
-            let value = value.into_owned();
-            self.index((table.id, column), &bytes, (None, Some(&value)))?;
-        }
-        self.note(table, &key, Operation::Create);
-        Ok(ObjectId { class: table.id, key })
+    /// Returns a copy of the record of an object: a handle would make its next change copy the node
+    /// that holds it.
+    pub(super) fn record(&mut self, table: &Table, id: &ObjectId) -> Result<Vec<u8>> {
+        let held = self.held(table, &id.key)?.ok_or_else(|| gone(table, &id.key))?;
+        Ok(held.to_vec())
     }
 
-    /// Returns the record of an object.
-    pub(super) fn record(&mut self, table: &Table, id: &ObjectId) -> Result<Bytes> {
+    /// Returns the record of an object, if it is there.
+    pub(super) fn held(&mut self, table: &Table, key: &ObjectKey) -> Result<Option<Bytes>> {
         let tree = Source::Txn(&self.txn).tree(&table.trees.objects);
-        let record = tree.get(&id.key.to_bytes());
-        self.noted(record)?.ok_or_else(|| gone(table, &id.key))
+        let record = tree.get(&key.to_bytes());
+        self.noted(record)
     }
 
     /// Checks that a property can hold a value, and that what it links to is there.
@@ -379,7 +364,7 @@ impl Transaction {
             let names = (column.kind().to_string(), format!("a link to {}", target.name));
             return Err(type_error(table, column, names));
         }
-        self.record(&target, to).map(drop)
+        self.held(&target, &to.key)?.map(drop).ok_or_else(|| gone(&target, &to.key))
     }
 
     /// Puts another value in the place of the one that a property has.
@@ -392,21 +377,10 @@ impl Transaction {
         let key = id.key.to_bytes();
         let bytes = value_bytes(value);
         self.keep_apart((table, column), &key, (record, &bytes))?;
-        self.write_record(table, (&key, record), &[(column.number, bytes.cell())])?;
-        self.index_and_link((table, column), &key, (held, value))
-    }
-
-    /// Writes the record of an object anew, with some places changed.
-    pub(super) fn write_record(
-        &mut self,
-        table: &Table,
-        (key, record): (&[u8], &[u8]),
-        changes: &[(u16, Cell<'_>)],
-    ) -> Result<()> {
-        let changed = record::write(table, Some(record), changes);
+        let changed = record::write(table, Some(record), &[(column, bytes.cell())]);
         let changed = changed.ok_or_else(|| self.view().malformed())?;
-        self.txn.tree(&table.trees.objects)?.insert(key, &changed)?;
-        Ok(())
+        self.txn.tree(&table.trees.objects)?.insert(&key, &changed)?;
+        self.index_and_link((table, column), &key, (held, value))
     }
 
     /// Does to indexes and links what comes of another value in a record.
@@ -417,13 +391,7 @@ impl Transaction {
         (held, value): (&Value<'_>, &Value<'_>),
     ) -> Result<()> {
         self.index((table.id, column), key, (Some(held), Some(value)))?;
-        if let Value::Link(to) = held {
-            self.unlink((table.id, column.number), key, to)?;
-        }
-        if let Value::Link(to) = value {
-            self.link((table.id, column.number), key, to)?;
-        }
-        Ok(())
+        self.link_anew((table.id, column), key, (held, value))
     }
 
     /// Notes that a property has another value; of a counter, what was added.

@@ -84,7 +84,7 @@ impl<T: Object> Link<T> {
             let (class, property) = (T::CLASS.to_owned(), property.to_owned());
             return Err(ObjectError::KeyFixed { class, property }.into());
         }
-        txn.set_whole(&self.id, &object.properties())?;
+        txn.set_all(&self.id, &object.properties())?;
         Ok(outcome)
     }
 

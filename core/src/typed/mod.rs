@@ -107,21 +107,17 @@ pub trait Object: Sized {
     /// Creates an object that holds this.
     ///
     /// # Errors
-    /// As [`Transaction::create`] or [`Transaction::create_with_key`], and as [`Transaction::set`]
-    /// of each property; nothing is changed then.
+    /// As [`Transaction::create_with`]; nothing is changed then.
     fn create(&self, txn: &mut Transaction) -> Result<Link<Self>> {
-        let key = self.key().map(|(_, value)| value);
-        Ok(Link::new(txn.create_whole(Self::CLASS, key, &self.properties())?))
+        Ok(Link::new(txn.create_with(Self::CLASS, &whole(self))?))
     }
 
     /// Makes the object with this primary key hold this. Tells whether it was created.
     ///
     /// # Errors
-    /// [`KeyUnwanted`](crate::ObjectError::KeyUnwanted) if the class has no primary key; otherwise
-    /// as [`Object::create`].
+    /// As [`Transaction::upsert_with`]; nothing is changed then.
     fn upsert(&self, txn: &mut Transaction) -> Result<(Link<Self>, bool)> {
-        let key = self.key().map_or(Value::Null, |(_, value)| value);
-        let (id, created) = txn.upsert_whole(Self::CLASS, key, &self.properties())?;
+        let (id, created) = txn.upsert_with(Self::CLASS, &whole(self))?;
         Ok((Link::new(id), created))
     }
 
@@ -132,4 +128,11 @@ pub trait Object: Sized {
     fn objects<'a>(of: impl Into<View<'a>>) -> Result<Objects<'a, Self>> {
         Ok(Objects::new(of.into().objects(Self::CLASS)?))
     }
+}
+
+/// Returns all properties of a struct that are stored, the primary key included.
+fn whole<T: Object>(object: &T) -> Vec<(&'static str, Content<'_>)> {
+    let mut properties = object.properties();
+    properties.extend(object.key().map(|(name, value)| (name, Content::Value(value))));
+    properties
 }

@@ -88,16 +88,19 @@ impl Objects for Open {
     fn load(&mut self, items: &[Item]) -> Result<()> {
         self.0.transact(|txn| {
             for item in items {
-                let id = txn.create_with_key(CLASS, item.id)?;
                 let fields = item.fields();
-                txn.set(&id, "name", fields.name)?;
-                txn.set(&id, "city", fields.city)?;
-                txn.set(&id, "age", fields.age)?;
-                txn.set(&id, "points", fields.points)?;
-                txn.set(&id, "score", fields.score)?;
-                txn.set(&id, "active", fields.active)?;
-                txn.set(&id, "joined", Timestamp::new(fields.joined, 0))?;
-                txn.set(&id, "token", fields.token)?;
+                let values = [
+                    ("id", item.id.into()),
+                    ("name", fields.name.into()),
+                    ("city", fields.city.into()),
+                    ("age", fields.age.into()),
+                    ("points", fields.points.into()),
+                    ("score", fields.score.into()),
+                    ("active", fields.active.into()),
+                    ("joined", Timestamp::new(fields.joined, 0).into()),
+                    ("token", fields.token.into()),
+                ];
+                txn.create_with(CLASS, &values)?;
             }
             Ok(())
         })?;
