@@ -39,6 +39,9 @@ fn id(number: i64) -> i64 {
     number.wrapping_mul(0x1e37_79b9_7f4a_7c15)
 }
 
+/// A way to write all objects, with its name.
+type Way = (&'static str, fn(&mut Transaction) -> fastness::Result<()>);
+
 /// Writes all objects, each whole.
 fn load_whole(txn: &mut Transaction) -> fastness::Result<()> {
     for number in 0..ROWS {
@@ -87,8 +90,7 @@ fn filled() -> Database {
 fn load(c: &mut Criterion) {
     let mut group = c.benchmark_group("object/load");
     group.throughput(Throughput::Elements(ROWS.unsigned_abs())).sample_size(10);
-    let ways: [(&str, fn(&mut Transaction) -> fastness::Result<()>); 2] =
-        [("whole", load_whole), ("singly", load_singly)];
+    let ways: [Way; 2] = [("whole", load_whole), ("singly", load_singly)];
     for (name, way) in ways {
         group.bench_function(name, |b| {
             b.iter_batched(

@@ -105,6 +105,7 @@ faults! {
     Ob07 = "OB-07", "a list of a struct leaves only what is alike at its beginning";
     Ob08 = "OB-08", "an update of a struct does not look at its primary key";
     Ob09 = "OB-09", "a struct is refused when its object was created already";
+    Ob10 = "OB-10", "a piece of a list that is cut keeps the count it had";
 }
 
 #[cfg(feature = "faults")]

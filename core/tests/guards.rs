@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use fastness::object::{Database, Filter, ObjectId, ObjectKey, Value, Wanted};
-use fastness::schema::{Class, Property, Scalar, Schema};
+use fastness::object::{
+    Content, Database, Filter, ListMut, ObjectId, ObjectKey, Transaction, Value, Wanted,
+};
+use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 use fastness::vfs::{Access, Lock, MemoryVfs, Vfs, VfsFile};
-use fastness::{Key, Options, Store};
+use fastness::{Key, Options, Result, Store};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -374,6 +376,78 @@ fn objects_made_whole_are_recorded_once() {
     let names = ["name", "age", "score"];
     create(100_000, names);
     assert_eq!(vfs.of(|| create(200_000, names)), [0, 1, 4 * 4096, 1]);
+}
+
+/// Returns the most bytes that a change of 20 000 objects held, beside what is left in memory: the
+/// pages that were changed.
+fn held_beside(before: fn(&mut Transaction), change: fn(&mut Transaction)) -> i64 {
+    let vfs = Counting::default();
+    fill(&objects(&vfs, 1), 20_000);
+    let database = objects(&vfs, 1);
+    let mut txn = database.write().unwrap();
+    before(&mut txn);
+    let held = allocation_counter::measure(|| change(&mut txn));
+    i64::try_from(held.bytes_max).unwrap() - held.bytes_current
+}
+
+/// Gives every object another age.
+fn age(txn: &mut Transaction) {
+    let class = txn.objects("Class0").unwrap().class();
+    for number in 0..20_000 {
+        let id = ObjectId { class, key: ObjectKey::Int(number) };
+        txn.set(&id, "age", 1000 + number).unwrap();
+    }
+}
+
+#[test]
+fn a_rebuild_holds_few_objects_at_a_time() {
+    let convert = |txn: &mut Transaction| txn.set_nullable("Class0", "age", true).unwrap();
+    let index = |txn: &mut Transaction| txn.set_indexed("Class0", "age", true).unwrap();
+    let unkey = |txn: &mut Transaction| txn.set_primary_key("Class0", None).unwrap();
+    let rekey = |txn: &mut Transaction| txn.set_primary_key("Class0", Some("age")).unwrap();
+    for change in [convert, index] {
+        let held = held_beside(|_| (), change);
+        assert!(held <= 256 << 10, "{held} bytes");
+    }
+    // The two keys of each object are noted.
+    let ways: [[fn(&mut Transaction); 2]; 2] = [[|_| (), unkey], [age, rekey]];
+    for [before, change] in ways {
+        let held = held_beside(before, change);
+        assert!(held <= 80 * 20_000, "{held} bytes");
+    }
+}
+
+/// A piece of a kilobyte, and a directory of 1.7: with what the log says, one page.
+#[test]
+fn a_change_of_a_long_list_writes_a_page() {
+    let vfs = Counting::default();
+    let list = PropertyType::List { of: Scalar::Int, nullable: false };
+    let class = Class::new("Class").unwrap().with(Property::new("list", list).unwrap());
+    let wanted = Wanted::schema(Schema::new([class]).unwrap(), 0);
+    let database = Database::open(&vfs.options(), "store", &wanted).unwrap();
+    let values = [("list", Content::list(0..10_000))];
+    let id = database.transact(|txn| txn.create_with("Class", &values)).unwrap();
+    let edit = |edit: fn(&mut ListMut<'_>) -> Result<()>| {
+        let body = || {
+            let mut txn = database.write().unwrap();
+            edit(&mut txn.list(&id, "list").unwrap()).unwrap();
+            txn.commit().unwrap();
+        };
+        vfs.of(body)
+    };
+    edit(|list| list.push(-1).map(drop));
+    let edits: [fn(&mut ListMut<'_>) -> Result<()>; 4] = [
+        |list| list.push(-2).map(drop),
+        |list| list.insert(5000, -3).map(drop),
+        |list| list.set(2500, -4),
+        |list| list.remove(7500).map(drop),
+    ];
+    for (number, change) in edits.into_iter().enumerate() {
+        assert_eq!(edit(change), [0, 1, 4096, 1], "{number}");
+    }
+    // Taken out, and put in.
+    assert_eq!(edit(|list| list.move_to(10, 20)), [0, 1, 2 * 4096, 1]);
+    assert_eq!(edit(|list| list.move_to(100, 9000)), [0, 1, 2 * 4096, 1]);
 }
 
 #[test]

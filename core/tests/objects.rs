@@ -306,6 +306,7 @@ fn what_is_too_long_is_refused_in_properties_and_in_lists() {
     let dog = snapshot.object(&id).unwrap().unwrap();
     assert_eq!(dog.get("photo").unwrap(), longest.into());
     assert_eq!(dog.list("tricks").unwrap()[1].value, "sit".into());
+}
 
 /// What a listener hears of each way to make the same object.
 fn told(make: impl FnOnce(&mut Transaction) -> Result<()>) -> (Vec<Operation>, Database) {

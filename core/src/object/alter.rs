@@ -3,8 +3,6 @@
 //! The classes must fit together when the transaction is committed, not before.
 
 use super::catalog::{Column, Place, Table, index_tree};
-use super::key::{after, apart};
-use super::rebuild::Rebuild;
 use super::transaction::Transaction;
 use super::value::Value;
 use crate::conc::Arc;
@@ -204,7 +202,7 @@ impl Transaction {
         let changed = like(&column.property, property, kind.clone())?;
         let changed = if nullable { changed.nullable() } else { changed.required() };
         let zero = if nullable { Value::Null } else { zero(kind) };
-        self.rebuild(class, &Rebuild::Convert { property: changed, zero })
+        self.convert(class, (changed, zero))
     }
 
     /// Makes a property the primary key, or has none any more: objects are then numbered.
@@ -229,7 +227,7 @@ impl Transaction {
             Some(property) => self.require_key_change(class, property)?,
             None => self.require_change(class, held)?,
         }
-        self.rebuild(class, &Rebuild::Key(property.map(str::to_owned)))
+        self.rekey(class, property)
     }
 
     /// Keeps an index over a property, or no longer. A primary key always has one.
@@ -286,50 +284,28 @@ impl Transaction {
         let table = Arc::clone(self.catalog.table(class)?);
         let column = table.column(property)?;
         self.change(|txn| {
-            for (key, value) in txn.values(&table, column)? {
-                txn.index((table.id, column), &key, (None, Some(&value)))?;
-            }
-            Ok(())
+            txn.each(&table.trees.objects, &[], |txn, key, record| {
+                let value = txn.view().read_value((&table, column), (key, record))?.into_owned();
+                txn.index((table.id, column), key, (None, Some(&value)))
+            })
         })
-    }
-
-    /// Reads a property of all objects, with their keys.
-    fn values(&self, table: &Table, column: &Column) -> Result<Vec<(Vec<u8>, Value<'static>)>> {
-        let view = self.view();
-        let mut values = Vec::new();
-        for entry in view.source.tree(&table.trees.objects).range(..)? {
-            let (key, record) = entry?;
-            let value = view.read_value((table, column), (&key, &record))?.into_owned();
-            values.push((key.to_vec(), value));
-        }
-        Ok(values)
     }
 
     /// Removes what a property of all objects has outside of their records.
     fn let_go_everywhere(&mut self, table: &Table, column: &Column) -> Result<()> {
-        let mut objects = Vec::new();
-        for entry in self.view().source.tree(&table.trees.objects).range(..)? {
-            objects.push(entry?);
-        }
-        objects.iter().try_for_each(|(key, record)| self.let_go((table, column), key, record))
+        self.each(&table.trees.objects, &[], |txn, key, record| {
+            txn.let_go((table, column), key, record)
+        })
     }
 
     /// Removes the index of a property, and what is kept apart.
     fn clear_column(&mut self, table: &Table, column: &Column) -> Result<()> {
         self.txn.tree(&index_tree(table.id, column.number))?.clear()?;
-        let from = apart(column.number, &[]);
-        let to = after(&from).unwrap_or_default();
-        let mut gone = Vec::new();
-        let tree = self.view().source.tree(&table.trees.apart);
-        for entry in tree.range(&from[..]..)? {
-            let (key, _) = entry?;
-            if !to.is_empty() && *key >= *to {
-                break;
-            }
-            gone.push(key);
-        }
-        let mut tree = self.txn.tree(&table.trees.apart)?;
-        gone.iter().try_for_each(|key| tree.remove(key).map(drop))
+        [&table.trees.apart, &table.trees.pieces].into_iter().try_for_each(|name| {
+            self.each(name, &column.number.to_be_bytes(), |txn, key, _| {
+                txn.txn.tree(name)?.remove(key).map(drop)
+            })
+        })
     }
 
     /// Removes everything that the trees of a class hold.
@@ -338,7 +314,7 @@ impl Transaction {
             self.txn.tree(&index_tree(table.id, column.number))?.clear()?;
         }
         let trees = &table.trees;
-        for name in [&trees.objects, &trees.apart, &trees.links] {
+        for name in [&trees.objects, &trees.apart, &trees.pieces, &trees.links] {
             self.txn.tree(name)?.clear()?;
         }
         Ok(())

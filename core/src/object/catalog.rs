@@ -66,6 +66,8 @@ pub(super) struct TreeNames {
     pub(super) objects: String,
     /// Lists and long values, by column and key.
     pub(super) apart: String,
+    /// Pieces of long lists, by column, key and number.
+    pub(super) pieces: String,
     /// Links to the objects.
     pub(super) links: String,
 }
@@ -96,6 +98,11 @@ pub(super) fn index_tree(class: ClassId, column: u16) -> String {
     format!("{MAIN}/{}.{column}", class.0)
 }
 
+/// The tree of keys that change, empty but while they do.
+pub(super) fn moved_tree(class: ClassId) -> String {
+    format!("{MAIN}/{}.moved", class.0)
+}
+
 impl Column {
     pub(super) fn name(&self) -> &str {
         self.property.name()
@@ -123,7 +130,12 @@ impl Column {
 impl Table {
     fn new(id: ClassId, name: &str) -> Self {
         let tree = |what: &str| format!("{MAIN}/{}{what}", id.0);
-        let trees = TreeNames { objects: tree(""), apart: tree(".apart"), links: tree(".links") };
+        let trees = TreeNames {
+            objects: tree(""),
+            apart: tree(".apart"),
+            pieces: tree(".pieces"),
+            links: tree(".links"),
+        };
         let (columns, fixed_bytes, next_column) = (Columns::default(), HEADER_BYTES, 0);
         Self { id, name: name.to_owned(), columns, fixed_bytes, next_column, trees }
     }

@@ -257,7 +257,8 @@ impl<'a> View<'a> {
                 value => Ok(test(&value)),
             },
             Place::Apart => {
-                for element in self.read_list((table, column), key)? {
+                for element in self.elements((table, column), key)? {
+                    let element = element?;
                     let met = match &element.value {
                         Value::Link(to) if !rest.is_empty() => self.any_of(rest, to, test)?,
                         value => test(value),

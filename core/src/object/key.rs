@@ -81,6 +81,16 @@ pub(super) fn apart(column: u16, object: &[u8]) -> Vec<u8> {
     [&column.to_be_bytes(), object].concat()
 }
 
+/// What the keys of all pieces of a list begin with.
+pub(super) fn pieces_of(column: u16, object: &[u8]) -> Vec<u8> {
+    [&column.to_be_bytes()[..], &measured(object)].concat()
+}
+
+/// The key of a piece of a list.
+pub(super) fn piece(column: u16, object: &[u8], number: u32) -> Vec<u8> {
+    [&pieces_of(column, object)[..], &number.to_be_bytes()].concat()
+}
+
 /// Where a link is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Origin {
@@ -92,8 +102,13 @@ pub(super) struct Origin {
 
 /// What the keys of all links to an object begin with.
 pub(super) fn links_to(target: &[u8]) -> Vec<u8> {
-    let len = u16::try_from(target.len()).expect("B7: the key of an object fits in a key");
-    [&len.to_be_bytes(), target].concat()
+    measured(target)
+}
+
+/// The key of an object behind its length, so that no other begins with it.
+fn measured(object: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(object.len()).expect("B7: the key of an object fits in a key");
+    [&len.to_be_bytes(), object].concat()
 }
 
 /// The key of a link, by where it leads.

@@ -5,7 +5,6 @@
 use super::catalog::{Column, Place, Table, index_tree};
 use super::index;
 use super::key::{Origin, apart, link, links_to, read_link};
-use super::list::{self, Element};
 use super::operation::Operation;
 use super::record::{Cell, ValueBytes, cell};
 use super::transaction::Transaction;
@@ -104,21 +103,20 @@ impl Transaction {
         Ok(())
     }
 
-    /// Puts a list in the place of the one that a property has. Links are for the caller to count.
-    pub(super) fn put_list(
+    /// Moves what a property of an object keeps apart to another key.
+    pub(super) fn move_apart(
         &mut self,
-        (table, column): (&Table, &Column),
-        key: &[u8],
-        elements: &[Element],
+        table: &Table,
+        column: &Column,
+        (from, to): (&[u8], &[u8]),
     ) -> Result<()> {
-        let entry = apart(column.number, key);
         let mut tree = self.txn.tree(&table.trees.apart)?;
-        if elements.is_empty() {
-            tree.remove(&entry)?;
-            return Ok(());
-        }
-        tree.insert(&entry, &list::encode(elements))?;
-        Ok(())
+        let entry = apart(column.number, from);
+        let held = tree.get(&entry)?.map(|held| held.to_vec());
+        let Some(held) = held else { return Ok(()) };
+        tree.remove(&entry)?;
+        tree.insert(&apart(column.number, to), &held)?;
+        if column.is_list() { self.move_pieces((table, column, from), to) } else { Ok(()) }
     }
 
     /// Removes an object with all that goes with it.
@@ -158,7 +156,7 @@ impl Transaction {
                         self.unlink((table.id, column.number), key, to)?;
                     }
                 }
-                self.put_list((table, column), key, &[])?;
+                self.remove_list((table, column, key))?;
             }
         }
         Ok(())
@@ -192,11 +190,20 @@ impl Transaction {
             let to = to.ok_or_else(|| self.view().malformed())?;
             let to = Value::Link(ObjectId { class: table.id, key: to });
             if column.is_list() {
-                let elements = self.view().read_list((&from, column), &origin.object)?;
-                let (gone, left): (Vec<_>, Vec<_>) =
-                    elements.into_iter().partition(|element| element.value == to);
-                self.put_list((&from, column), &origin.object, &left)?;
-                for element in gone.into_iter().map(|element| element.id) {
+                let at = (&*from, column, &*origin.object);
+                let elements = self.view().elements((&from, column), &origin.object)?;
+                let mut gone = Vec::new();
+                for (index, element) in elements.enumerate() {
+                    let element = element?;
+                    if element.value == to {
+                        gone.push((index, element.id));
+                    }
+                }
+                for (index, _) in gone.iter().rev() {
+                    let stored = self.view().stored(at)?;
+                    self.splice(at, stored, (*index..index + 1, &[]))?;
+                }
+                for (_, element) in gone {
                     let property = column.name().to_owned();
                     self.note(&from, &id.key, |target| Operation::ListErase {
                         target,

@@ -7,7 +7,7 @@ use super::record::{fixed_bytes, link, scalar, value_bytes};
 use super::value::{ElementId, Value};
 use crate::codec::{Reader, Writer, u32_len};
 use crate::schema::PropertyType;
-use crate::unit::{PRIMARY_KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::unit::VALUE_BYTES_MAX;
 
 /// An element of a list.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +21,8 @@ pub struct Element {
 const NULL: u8 = 0;
 const VALUE: u8 = 1;
 
-/// Bytes of an element beside those of a text, a binary or a key: id, kind and a value or a length.
-const ELEMENT_BYTES_MAX: usize = 12 + 1 + 12;
+/// Most bytes that the elements of a list take together.
+pub(super) const LIST_BYTES_MAX: usize = VALUE_BYTES_MAX - 4;
 
 /// Writes a list.
 pub(super) fn encode(elements: &[Element]) -> Vec<u8> {
@@ -43,16 +43,15 @@ pub(super) fn encode(elements: &[Element]) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// Tells whether a list is short enough to be written.
-pub(super) fn check_room(elements: &[Element]) -> bool {
-    let bytes = |element: &Element| match &element.value {
-        Value::String(text) => text.len(),
-        Value::Binary(bytes) => bytes.len(),
-        Value::Link(_) => PRIMARY_KEY_BYTES_MAX,
-        _ => 0,
+/// Returns the bytes that an element with a value takes.
+pub(super) fn element_bytes(value: &Value<'_>) -> usize {
+    let value = match value {
+        Value::String(text) => 4 + text.len(),
+        Value::Binary(bytes) => 4 + bytes.len(),
+        Value::Link(to) => 4 + to.key.to_bytes().len(),
+        fixed => value_bytes(fixed).get().map_or(0, <[u8]>::len),
     };
-    let sum: usize = elements.iter().map(|element| ELEMENT_BYTES_MAX + bytes(element)).sum();
-    sum <= VALUE_BYTES_MAX - 4
+    12 + 1 + value
 }
 
 /// Reads a list; one of links leads to objects of `target`. None if it is malformed.

@@ -3,14 +3,16 @@
 //! - B5 An element keeps its id, and no other element of the file ever has it.
 
 use super::catalog::{Column, Table};
-use super::list::Element;
+use super::list::{Element, LIST_BYTES_MAX, element_bytes};
 use super::operation::{Operation, Target};
+use super::parts::{ListAt, Stored};
 use super::transaction::Transaction;
 use super::value::{ElementId, ObjectId, Value};
 use super::view::list_column;
 use crate::conc::Arc;
 use crate::error::{Error, ObjectError, Result};
 use crate::fault::{self, Fault};
+use std::ops::Range;
 
 /// A list of an object within a transaction.
 #[derive(Debug)]
@@ -36,6 +38,10 @@ impl Transaction {
 }
 
 impl ListMut<'_> {
+    fn at<'k>(&'k self, key: &'k [u8]) -> ListAt<'k> {
+        (&self.table, &self.column, key)
+    }
+
     /// Returns the elements.
     ///
     /// # Errors
@@ -50,7 +56,7 @@ impl ListMut<'_> {
     /// # Errors
     /// If a page cannot be read or is damaged.
     pub fn len(&self) -> Result<usize> {
-        Ok(self.elements()?.len())
+        Ok(self.txn.view().stored(self.at(&self.id.key.to_bytes()))?.len())
     }
 
     /// Tells whether there are none.
@@ -67,28 +73,7 @@ impl ListMut<'_> {
     /// [`ObjectError::OutOfBounds`], [`ObjectError::ListTooLong`], and what
     /// [`Transaction::set`] says of the value.
     pub fn insert<'v>(&mut self, index: usize, value: impl Into<Value<'v>>) -> Result<ElementId> {
-        let value = value.into().into_owned();
-        self.txn.check_value((&self.table, &self.column), &value)?;
-        let mut elements = self.held()?;
-        within(index, elements.len() + 1, elements.len())?;
-        elements.insert(index, new_element(&value));
-        self.check_room(&elements)?;
-        self.txn.change(|txn| {
-            let id = ElementId { author: 0, number: txn.take_number()? };
-            elements[index].id = id;
-            let at = (&*self.table, &self.column);
-            txn.put_list(at, &self.id.key.to_bytes(), &elements)?;
-            txn.count(at, &self.id, (None, Some(&value)))?;
-            let property = self.column.name().to_owned();
-            let (element, after) = (Element { id, value }, before(&elements, index));
-            txn.note(&self.table, &self.id.key, |target| Operation::ListInsert {
-                target,
-                property,
-                element,
-                after,
-            });
-            Ok(id)
-        })
+        self.insert_at(Some(index), &value.into())
     }
 
     /// Inserts an element at the end, and returns its id.
@@ -96,8 +81,32 @@ impl ListMut<'_> {
     /// # Errors
     /// As [`ListMut::insert`].
     pub fn push<'v>(&mut self, value: impl Into<Value<'v>>) -> Result<ElementId> {
-        let len = self.held()?.len();
-        self.insert(len, value)
+        self.insert_at(None, &value.into())
+    }
+
+    fn insert_at(&mut self, index: Option<usize>, value: &Value<'_>) -> Result<ElementId> {
+        self.txn.check_value((&self.table, &self.column), value)?;
+        let stored = self.stored()?;
+        let index = index.unwrap_or_else(|| stored.len());
+        within(index, stored.len() + 1, stored.len())?;
+        self.check_room(stored.bytes() + element_bytes(value))?;
+        let key = self.id.key.to_bytes();
+        let Self { txn, table, column, id } = self;
+        txn.change(|txn| {
+            let made = Element { id: txn.new_element()?, value: value.clone().into_owned() };
+            let at = (&**table, &*column, &*key);
+            txn.splice(at, stored, (index..index, std::slice::from_ref(&made)))?;
+            txn.count((table, column), id, (None, Some(&made.value)))?;
+            let (property, after) = (column.name().to_owned(), txn.id_before(at, index)?);
+            let made_id = made.id;
+            txn.note(table, &id.key, |target| Operation::ListInsert {
+                target,
+                property,
+                element: made,
+                after,
+            });
+            Ok(made_id)
+        })
     }
 
     /// Sets the value of the element at `index`, which keeps its id.
@@ -107,16 +116,19 @@ impl ListMut<'_> {
     pub fn set<'v>(&mut self, index: usize, value: impl Into<Value<'v>>) -> Result<()> {
         let value = value.into().into_owned();
         self.txn.check_value((&self.table, &self.column), &value)?;
-        let mut elements = self.held()?;
-        within(index, elements.len(), elements.len())?;
-        let held = std::mem::replace(&mut elements[index].value, value.clone());
-        if held.is_same(&value) {
+        let stored = self.stored()?;
+        let held = self.element(&stored, index)?;
+        if held.value.is_same(&value) {
             return Ok(());
         }
-        self.check_room(&elements)?;
-        let element = elements[index].clone();
-        self.put(&elements, &[(Some(&held), Some(&value))], |target, property| {
-            vec![Operation::ListSet { target, property, element }]
+        let less = element_bytes(&held.value);
+        self.check_room((stored.bytes() + element_bytes(&value)).saturating_sub(less))?;
+        let element = Element { id: held.id, value };
+        let (places, put) = (index..index + 1, std::slice::from_ref(&element));
+        let change = (Some(&held.value), Some(&element.value));
+        self.put((stored, places, put), &[change], |target, property| {
+            let element = element.clone();
+            Operation::ListSet { target, property, element }
         })
     }
 
@@ -125,14 +137,14 @@ impl ListMut<'_> {
     /// # Errors
     /// [`ObjectError::OutOfBounds`].
     pub fn remove(&mut self, index: usize) -> Result<Element> {
-        let mut elements = self.held()?;
-        within(index, elements.len(), elements.len())?;
-        let removed = elements.remove(index);
-        let element = removed.id;
-        self.put(&elements, &[(Some(&removed.value), None)], |target, property| {
-            vec![Operation::ListErase { target, property, element }]
+        let stored = self.stored()?;
+        let held = self.element(&stored, index)?;
+        let element = held.id;
+        let change = (Some(&held.value), None);
+        self.put((stored, index..index + 1, &[]), &[change], |target, property| {
+            Operation::ListErase { target, property, element }
         })?;
-        Ok(removed)
+        Ok(held)
     }
 
     /// Moves the element at `from` so that it is then at `to`.
@@ -140,18 +152,30 @@ impl ListMut<'_> {
     /// # Errors
     /// [`ObjectError::OutOfBounds`].
     pub fn move_to(&mut self, from: usize, to: usize) -> Result<()> {
-        let mut elements = self.held()?;
-        within(from, elements.len(), elements.len())?;
-        within(to, elements.len(), elements.len())?;
+        let stored = self.stored()?;
+        within(from, stored.len(), stored.len())?;
+        within(to, stored.len(), stored.len())?;
         if from == to {
             return Ok(());
         }
-        let moved = elements.remove(from);
-        let element = moved.id;
-        elements.insert(to, moved);
-        let after = before(&elements, to);
-        self.put(&elements, &[], |target, property| {
-            vec![Operation::ListMove { target, property, element, after }]
+        let key = self.id.key.to_bytes();
+        let Self { txn, table, column, id } = self;
+        txn.change(|txn| {
+            let at = (&**table, &*column, &*key);
+            let moved = txn.splice(at, stored, (from..from + 1, &[]))?;
+            let stored = txn.view().stored(at)?;
+            txn.splice(at, stored, (to..to, &moved))?;
+            let (property, after) = (column.name().to_owned(), txn.id_before(at, to)?);
+            for Element { id: element, .. } in moved {
+                let property = property.clone();
+                txn.note(table, &id.key, |target| Operation::ListMove {
+                    target,
+                    property,
+                    element,
+                    after,
+                });
+            }
+            Ok(())
         })
     }
 
@@ -160,49 +184,47 @@ impl ListMut<'_> {
     /// # Errors
     /// If a page cannot be read or is damaged.
     pub fn clear(&mut self) -> Result<()> {
-        let elements = self.held()?;
-        if elements.is_empty() {
-            return Ok(());
-        }
-        let gone: Vec<_> = elements.iter().map(|element| (Some(&element.value), None)).collect();
-        self.put(&[], &gone, |target, property| {
-            let erase = |element: &Element| Operation::ListErase {
-                target: target.clone(),
-                property: property.clone(),
-                element: element.id,
-            };
-            elements.iter().map(erase).collect()
-        })
+        let elements = self.elements();
+        let held = self.txn.noted(elements)?;
+        let Self { txn, table, column, id } = self;
+        txn.change(|txn| txn.assign((table, column), id, (held, &[])))
     }
 
-    /// Writes the list and counts links that it no longer has, or now has.
+    /// Puts elements in the place of others and counts links that the list no longer has, or now
+    /// has.
     fn put(
         &mut self,
-        elements: &[Element],
+        (stored, places, put): (Stored, Range<usize>, &[Element]),
         changes: &[Changed<'_>],
-        operations: impl FnOnce(Target, String) -> Vec<Operation>,
+        operation: impl FnOnce(Target, String) -> Operation,
     ) -> Result<()> {
+        let key = self.id.key.to_bytes();
         let Self { txn, table, column, id } = self;
         txn.change(|txn| {
-            txn.put_list((table, column), &id.key.to_bytes(), elements)?;
+            txn.splice((table, column, &key), stored, (places, put))?;
             changes.iter().try_for_each(|change| txn.count((table, column), id, *change))?;
-            txn.touch([id.clone()]);
-            if txn.shared.listener.is_some() {
-                let target = Target { class: table.name.clone(), key: id.key.clone() };
-                txn.operations.extend(operations(target, column.name().to_owned()));
-            }
+            let property = column.name().to_owned();
+            txn.note(table, &id.key, |target| operation(target, property));
             Ok(())
         })
     }
 
-    /// Reads the list, to change it.
-    fn held(&mut self) -> Result<Vec<Element>> {
-        let elements = self.elements();
-        self.txn.noted(elements)
+    /// Reads what there is of the list, to change it.
+    fn stored(&mut self) -> Result<Stored> {
+        let stored = self.txn.view().stored(self.at(&self.id.key.to_bytes()));
+        self.txn.noted(stored)
     }
 
-    fn check_room(&self, elements: &[Element]) -> Result<()> {
-        let fits = super::list::check_room(elements);
+    /// Reads the element at a place.
+    fn element(&mut self, stored: &Stored, index: usize) -> Result<Element> {
+        within(index, stored.len(), stored.len())?;
+        let key = self.id.key.to_bytes();
+        let element = self.txn.view().element(self.at(&key), (stored, index));
+        self.txn.noted(element)
+    }
+
+    fn check_room(&self, bytes: usize) -> Result<()> {
+        let fits = bytes <= LIST_BYTES_MAX;
         fits.then_some(()).ok_or_else(|| list_too_long(&self.table, &self.column))
     }
 }
@@ -210,11 +232,6 @@ impl ListMut<'_> {
 pub(super) fn list_too_long(table: &Table, column: &Column) -> Error {
     let (class, property) = (table.name.clone(), column.name().to_owned());
     ObjectError::ListTooLong { class, property }.into()
-}
-
-/// Returns an element that has no id yet.
-pub(super) fn new_element(value: &Value<'_>) -> Element {
-    Element { id: ElementId { author: 0, number: 0 }, value: value.clone().into_owned() }
 }
 
 /// A value that an element no longer has, and one that it now has.
@@ -240,31 +257,46 @@ impl Transaction {
             return Ok(());
         }
         let (table, column) = at;
-        let mut elements = held[..head].to_vec();
+        let mut made = Vec::with_capacity(new.len());
         for value in new {
-            let id = ElementId { author: 0, number: self.take_number()? };
-            elements.push(Element { id, ..new_element(value) });
+            made.push(Element { id: self.new_element()?, value: value.clone().into_owned() });
         }
-        elements.extend_from_slice(tail);
-        self.put_list(at, &id.key.to_bytes(), &elements)?;
+        let key = id.key.to_bytes();
+        let stored = self.view().stored((table, column, &key))?;
+        self.splice((table, column, &key), stored, (head..head + old.len(), &made))?;
         let property = || column.name().to_owned();
         for Element { id: element, value } in old {
             self.count(at, id, (Some(value), None))?;
             let (property, element) = (property(), *element);
             self.note(table, &id.key, |target| Operation::ListErase { target, property, element });
         }
-        for index in head..head + new.len() {
-            let (element, after) = (elements[index].clone(), before(&elements, index));
+        let mut after = head.checked_sub(1).map(|before| held[before].id);
+        for element in made {
             self.count(at, id, (None, Some(&element.value)))?;
-            let property = property();
+            let (property, behind) = (property(), after.replace(element.id));
             self.note(table, &id.key, |target| Operation::ListInsert {
                 target,
                 property,
                 element,
-                after,
+                after: behind,
             });
         }
         Ok(())
+    }
+
+    /// Gives out the id of a new element.
+    fn new_element(&mut self) -> Result<ElementId> {
+        Ok(ElementId { author: 0, number: self.take_number()? })
+    }
+
+    /// Returns the element that the one at a place stands behind, if there is a listener to tell.
+    fn id_before(&self, at: ListAt<'_>, index: usize) -> Result<Option<ElementId>> {
+        let Some(before) = index.checked_sub(1) else { return Ok(None) };
+        if self.shared.listener.is_none() {
+            return Ok(None);
+        }
+        let stored = self.view().stored(at)?;
+        Ok(Some(self.view().element(at, (&stored, before))?.id))
     }
 
     fn count(
@@ -282,11 +314,6 @@ impl Transaction {
         }
         Ok(())
     }
-}
-
-/// Returns the element that the one at a place stands behind.
-fn before(elements: &[Element], index: usize) -> Option<ElementId> {
-    index.checked_sub(1).and_then(|at| elements.get(at)).map(|element| element.id)
 }
 
 fn within(index: usize, end: usize, len: usize) -> Result<()> {

@@ -1,263 +1,310 @@
-//! Changes of a class that give its objects other keys, or another form: they are taken out and put
-//! in again, and all that links to them follows.
+//! Changes of a class that give its objects another form, or other keys, which all that links to
+//! them follows. It is done object by object: beside what the transaction changed, no more is in
+//! memory than a few of them.
 //!
-//! Every object is in memory meanwhile.
+//! Specification: docs/objects.md#rebuilding-a-class.
 
 use super::alter::{without_index, without_key};
-use super::catalog::{Place, Table};
-use super::key::Origin;
-use super::list::Element;
-use super::record::{self, value_bytes};
+use super::catalog::{Column, Place, Table, moved_tree};
+use super::record::{self, Cell, cell, value_bytes};
 use super::transaction::Transaction;
-use super::value::{ObjectId, ObjectKey, Value};
+use super::value::{ClassId, ObjectId, ObjectKey, Value};
 use super::view::read_key;
 use crate::conc::Arc;
 use crate::error::{ObjectError, Result};
 use crate::fault::{self, Fault};
 use crate::schema::Property;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::txn::Source;
 
-/// How a class changes.
-#[derive(Debug)]
-pub(super) enum Rebuild {
-    /// Another property is the primary key, or none.
-    Key(Option<String>),
-    /// A property has another form; what was null becomes `zero`.
-    Convert { property: Property, zero: Value<'static> },
-}
-
-/// An object without the class it belongs to.
-#[derive(Debug)]
-struct Loose {
-    key: ObjectKey,
-    values: Vec<(u16, Value<'static>)>,
-    lists: Vec<(u16, Vec<Element>)>,
-}
-
-/// The key that each object gets, by the one it had.
-type Keys = BTreeMap<ObjectKey, ObjectKey>;
+/// A class before and after a change.
+type Forms<'a> = (&'a Arc<Table>, &'a Table);
 
 impl Transaction {
-    /// Changes a class and all its objects.
-    pub(super) fn rebuild(&mut self, class: &str, how: &Rebuild) -> Result<()> {
+    /// Gives a property another form; what was null becomes `zero`.
+    pub(super) fn convert(
+        &mut self,
+        class: &str,
+        (property, zero): (Property, Value<'static>),
+    ) -> Result<()> {
         let older = Arc::clone(self.catalog.table(class)?);
+        let held = older.column(property.name())?;
         let mut table = Table::clone(&older);
-        reshape(&mut table, how)?;
-        let objects = self.loosen(&older);
-        let mut objects = self.noted(objects)?;
-        if let Rebuild::Convert { property, zero } = how {
-            let number = older.column(property.name())?.number;
-            let values = objects.iter_mut().flat_map(|object| &mut object.values);
-            for (_, value) in values.filter(|(held, value)| *held == number && value.is_null()) {
-                *value = zero.clone();
+        let place = if held.place == Place::Key { held.place } else { table.slot(&property)? };
+        table.change(held.number, |column| {
+            column.place = place;
+            column.property = property;
+        });
+        let column = table.column(held.name())?;
+        if place == Place::Key {
+            if let Some(zero) = Some(zero).filter(|zero| !zero.is_null()) {
+                let key = read_key(&table, &zero)?;
+                self.require_free(&table, &key)?;
+                return self.change_keys((&older, &table), |_, held, _| match held {
+                    ObjectKey::Null => Ok(key.clone()),
+                    other => Ok(other.clone()),
+                });
             }
+            self.note_alter();
+            Arc::make_mut(&mut self.catalog).put(table);
+            return Ok(());
         }
-        let keys = self.new_keys(&table, &objects);
-        let keys = self.noted(keys)?;
         self.change(|txn| {
-            let incoming = txn.incoming(&older, &objects)?;
-            let ids = keys.iter().flat_map(|(from, to)| [from, to]);
-            txn.touch(ids.map(|key| ObjectId { class: older.id, key: key.clone() }));
             txn.note_alter();
-            for object in &objects {
-                for (number, to) in links(object).filter(|(_, to)| to.class != older.id) {
-                    txn.unlink((older.id, number), &object.key.to_bytes(), to)?;
-                }
-            }
-            txn.clear_trees(&older)?;
             Arc::make_mut(&mut txn.catalog).put(table.clone());
-            for object in &objects {
-                txn.put_in(&table, object, &keys)?;
-            }
-            incoming.iter().try_for_each(|origin| txn.follow(&table, origin, &keys))
+            txn.each(&table.trees.objects, &[], |txn, key, record| {
+                txn.convert_one(&table, (held, column), (key, record, &zero))
+            })
         })
     }
 
-    /// Reads all objects of a class.
-    fn loosen(&self, table: &Table) -> Result<Vec<Loose>> {
-        let view = self.view();
-        let mut objects = Vec::new();
-        for entry in view.source.tree(&table.trees.objects).range(..)? {
-            let (bytes, record) = entry?;
-            let key = ObjectKey::from_bytes(&bytes).ok_or_else(|| view.malformed())?;
-            let (mut values, mut lists) = (Vec::new(), Vec::new());
-            for column in &*table.columns {
-                match column.place {
-                    Place::Key => values.push((column.number, key.value().into_owned())),
-                    Place::Slot(_) => {
-                        let value = view.read_value((table, column), (&bytes, &record))?;
-                        values.push((column.number, value.into_owned()));
-                    }
-                    Place::Apart => {
-                        lists.push((column.number, view.read_list((table, column), &bytes)?));
-                    }
-                }
-            }
-            objects.push(Loose { key, values, lists });
+    fn convert_one(
+        &mut self,
+        table: &Table,
+        (held, column): (&Column, &Column),
+        (key, record, zero): (&[u8], &[u8], &Value<'static>),
+    ) -> Result<()> {
+        let value = cell(record, held).ok_or_else(|| self.view().malformed())?;
+        let becomes_zero = value == Cell::Null && !zero.is_null();
+        let bytes = value_bytes(zero);
+        let value = if becomes_zero { bytes.cell() } else { value };
+        let changed = record::write(table, Some(record), &[(column, value)]);
+        let changed = changed.ok_or_else(|| self.view().malformed())?;
+        self.txn.tree(&table.trees.objects)?.insert(key, &changed)?;
+        if becomes_zero {
+            self.index((table.id, column), key, (Some(&Value::Null), Some(zero)))?;
+            self.touch_key(table.id, key)?;
         }
-        Ok(objects)
+        Ok(())
     }
 
-    /// Tells the key that each object gets.
-    fn new_keys(&mut self, table: &Table, objects: &[Loose]) -> Result<Keys> {
-        let mut keys = Keys::new();
-        let mut taken = BTreeSet::new();
-        for object in objects {
-            let key = match (table.key(), &object.key) {
-                (Some(column), _) => {
-                    let held = object.values.iter().find(|(number, _)| *number == column.number);
-                    read_key(table, held.map_or(&Value::Null, |(_, value)| value))?
-                }
-                (None, ObjectKey::Row(number)) => ObjectKey::Row(*number),
-                (None, _) => ObjectKey::Row(self.take_number()?),
-            };
-            if !taken.insert(key.clone()) && !fault::on(Fault::Sc01) {
-                let (class, key) = (table.name.clone(), key.to_string());
-                return Err(ObjectError::KeysNotUnique { class, key }.into());
-            }
-            keys.insert(object.key.clone(), key);
-        }
-        Ok(keys)
-    }
-
-    /// Returns the links to objects of a class from other classes, each origin once.
-    fn incoming(&self, table: &Table, objects: &[Loose]) -> Result<BTreeSet<Origin>> {
-        let mut incoming = BTreeSet::new();
-        for object in objects {
-            let origins = self.links_to(table, &object.key.to_bytes())?;
-            incoming.extend(origins.into_iter().filter(|origin| origin.class != table.id));
-        }
-        Ok(incoming)
-    }
-
-    fn put_in(&mut self, table: &Table, object: &Loose, keys: &Keys) -> Result<()> {
-        let key = keys.get(&object.key).unwrap_or(&object.key).to_bytes();
-        let malformed = |txn: &Self| txn.view().malformed();
-        let empty = record::write(table, None, &[]).ok_or_else(|| malformed(self))?;
-        let values: Vec<_> = object
-            .values
-            .iter()
-            .map(|(number, value)| (*number, moved(value, table, keys)))
-            .collect();
-        let mut bytes = Vec::new();
-        for (number, value) in &values {
-            let column = table.column_numbered(*number).ok_or_else(|| malformed(self))?;
-            if let Place::Slot(_) = column.place {
-                let held = value_bytes(value);
-                self.keep_apart((table, column), &key, (&empty, &held))?;
-                self.index((table.id, column), &key, (None, Some(value)))?;
-                bytes.push((column, held));
-            }
-        }
-        let cells: Vec<_> = bytes.iter().map(|(column, bytes)| (*column, bytes.cell())).collect();
-        let record = record::write(table, None, &cells).ok_or_else(|| malformed(self))?;
-        self.txn.tree(&table.trees.objects)?.insert(&key, &record)?;
-        for (number, elements) in &object.lists {
-            let column = table.column_numbered(*number).ok_or_else(|| malformed(self))?;
-            let elements = elements.iter().map(|element| Element {
-                id: element.id,
-                value: moved(&element.value, table, keys),
+    /// Lets another property be the primary key, or none.
+    pub(super) fn rekey(&mut self, class: &str, property: Option<&str>) -> Result<()> {
+        let older = Arc::clone(self.catalog.table(class)?);
+        let mut numbered = Table::clone(&older);
+        unkey(&mut numbered)?;
+        let Some(property) = property else {
+            return self.change_keys((&older, &numbered), |txn, _, _| {
+                txn.take_number().map(ObjectKey::Row)
             });
-            self.put_list((table, column), &key, &elements.collect::<Vec<_>>())?;
+        };
+        let mut table = numbered.clone();
+        let column = numbered.column(property)?;
+        let becomes = without_index(&column.property)?.primary_key();
+        table.change(column.number, |column| {
+            column.place = Place::Key;
+            column.property = becomes;
+        });
+        self.require_unique((&older, &table), column)?;
+        let mut from = older;
+        if !from.has_rows() {
+            // An object might get the key that another one still has.
+            let mut next = 0;
+            self.change_keys((&from, &numbered), |_, _, _| {
+                next += 1;
+                Ok(ObjectKey::Row(next))
+            })?;
+            from = Arc::new(numbered.clone());
         }
-        for (number, to) in links(object) {
-            if let Value::Link(to) = &moved(&to.into(), table, keys) {
-                self.link((table.id, number), &key, to)?;
+        let before = Arc::clone(&from);
+        self.change_keys((&from, &table), |txn, held, record| {
+            let key = held.to_bytes();
+            let value = txn.view().read_value((&before, column), (&key, record))?;
+            read_key(&table, &value)
+        })
+    }
+
+    /// Refuses a key that an object has, if there is one that would get it instead of null.
+    fn require_free(&mut self, table: &Table, key: &ObjectKey) -> Result<()> {
+        let is_taken =
+            self.held(table, key)?.is_some() && self.held(table, &ObjectKey::Null)?.is_some();
+        if is_taken && !fault::on(Fault::Sc01) {
+            return Err(not_unique(table, key).into());
+        }
+        Ok(())
+    }
+
+    /// Refuses values of a property that cannot be the keys of all objects.
+    fn require_unique(&mut self, (older, table): Forms<'_>, column: &Column) -> Result<()> {
+        let taken = moved_tree(table.id);
+        let outcome = self.each(&older.trees.objects, &[], |txn, key, record| {
+            let value = txn.view().read_value((older, column), (key, record))?;
+            let key = read_key(table, &value)?;
+            if txn.txn.tree(&taken)?.insert(&key.to_bytes(), &[])? && !fault::on(Fault::Sc01) {
+                return Err(not_unique(table, &key).into());
+            }
+            Ok(())
+        });
+        let cleared = self.txn.tree(&taken).and_then(|mut taken| taken.clear());
+        self.noted(cleared)?;
+        self.noted(outcome)
+    }
+
+    /// Gives a class its new form and every object the key that `key_of` says. No object gets a
+    /// key that another one had.
+    fn change_keys(
+        &mut self,
+        (older, table): Forms<'_>,
+        mut key_of: impl FnMut(&mut Self, &ObjectKey, &[u8]) -> Result<ObjectKey>,
+    ) -> Result<()> {
+        let moved = moved_tree(table.id);
+        self.change(|txn| {
+            txn.each(&older.trees.objects, &[], |txn, held, record| {
+                let from = ObjectKey::from_bytes(held).ok_or_else(|| txn.view().malformed())?;
+                let to = key_of(txn, &from, record)?;
+                if to != from {
+                    txn.txn.tree(&moved)?.insert(held, &to.to_bytes())?;
+                }
+                Ok(())
+            })?;
+            txn.note_alter();
+            Arc::make_mut(&mut txn.catalog).put(table.clone());
+            txn.each(&moved, &[], |txn, from, to| txn.move_object((older, table), (from, to)))?;
+            txn.follow(table)?;
+            txn.txn.tree(&moved)?.clear()
+        })
+    }
+
+    /// Gives an object another key. Links to its class are not noted anew.
+    fn move_object(&mut self, (older, table): Forms<'_>, (from, to): (&[u8], &[u8])) -> Result<()> {
+        self.touch_key(table.id, from)?;
+        self.touch_key(table.id, to)?;
+        let held = self.txn.tree(&table.trees.objects)?.get(from)?;
+        let held = held.ok_or_else(|| self.view().malformed())?;
+        for column in &*older.columns {
+            let value = match column.place {
+                Place::Slot(_) => {
+                    let value = self.view().read_value((older, column), (from, &held))?;
+                    Some(value.into_owned()).filter(|value| !value.is_null())
+                }
+                Place::Key | Place::Apart => None,
+            };
+            self.index((table.id, column), from, (Some(value.as_ref().unwrap_or(&NULL)), None))?;
+            self.move_apart(table, column, (from, to))?;
+            self.move_links((table, column), (from, to), value.as_ref())?;
+        }
+        let key = ObjectKey::from_bytes(from).ok_or_else(|| self.view().malformed())?;
+        let value = key.value();
+        let bytes = value_bytes(&value);
+        // What was the key is a property as any other, or still the key.
+        let was_key = older.key().and_then(|key| table.column_numbered(key.number));
+        let changes: Vec<_> = was_key.map(|column| (column, bytes.cell())).into_iter().collect();
+        let record = record::write(table, Some(&held), &changes);
+        let record = record.ok_or_else(|| self.view().malformed())?;
+        let mut objects = self.txn.tree(&table.trees.objects)?;
+        objects.remove(from)?;
+        objects.insert(to, &record)?;
+        for column in table.columns.iter().filter(|column| column.has_index_tree()) {
+            let value = self.view().read_value((table, column), (to, &record))?.into_owned();
+            self.index((table.id, column), to, (None, Some(&value)))?;
+        }
+        Ok(())
+    }
+
+    /// Notes the links of a property to other classes anew.
+    fn move_links(
+        &mut self,
+        (table, column): (&Table, &Column),
+        (from, to): (&[u8], &[u8]),
+        value: Option<&Value<'_>>,
+    ) -> Result<()> {
+        if column.target().is_none_or(|class| class == table.name) {
+            return Ok(());
+        }
+        let elements = match column.is_list() {
+            true => self.view().read_list((table, column), to)?,
+            false => Vec::new(),
+        };
+        for value in value.into_iter().chain(elements.iter().map(|element| &element.value)) {
+            if let Value::Link(target) = value {
+                self.unlink((table.id, column.number), from, target)?;
+                self.link((table.id, column.number), to, target)?;
             }
         }
         Ok(())
     }
 
-    /// Lets links of another class lead to the new keys.
-    fn follow(&mut self, table: &Table, origin: &Origin, keys: &Keys) -> Result<()> {
-        let from = Arc::clone(self.catalog.table_numbered(origin.class)?);
-        let column = from.column_numbered(origin.column);
-        let column = column.ok_or_else(|| self.view().malformed())?;
-        let key = ObjectKey::from_bytes(&origin.object).ok_or_else(|| self.view().malformed())?;
-        self.touch([ObjectId { class: origin.class, key }]);
-        let mut values = Vec::new();
+    /// Lets every link to a class lead to the new key, and notes it there.
+    fn follow(&mut self, table: &Table) -> Result<()> {
+        self.txn.tree(&table.trees.links)?.clear()?;
+        let origins: Vec<Arc<Table>> = self.catalog.tables().cloned().collect();
+        for origin in origins {
+            let to_class = |column: &&Column| column.target() == Some(&table.name);
+            let columns: Vec<_> = origin.columns.iter().filter(to_class).collect();
+            if columns.is_empty() {
+                continue;
+            }
+            self.each(&origin.trees.objects, &[], |txn, key, _| {
+                columns.iter().try_for_each(|column| txn.follow_one((&origin, column), key))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn follow_one(&mut self, (table, column): (&Table, &Column), key: &[u8]) -> Result<()> {
+        let mut links = Vec::new();
+        let mut changed = false;
         if column.is_list() {
-            let mut elements = self.view().read_list((&from, column), &origin.object)?;
+            let mut elements = self.view().read_list((table, column), key)?;
             for element in &mut elements {
-                element.value = moved(&element.value, table, keys);
-                values.push(element.value.clone());
+                changed |= self.moved(&mut element.value)?;
+                links.push(element.value.clone());
             }
-            self.put_list((&from, column), &origin.object, &elements)?;
+            if changed {
+                self.put_list((table, column, key), &elements)?;
+            }
         } else {
-            let objects = &from.trees.objects;
-            let record = self.txn.tree(objects)?.get(&origin.object)?;
+            let objects = &table.trees.objects;
+            let record = self.txn.tree(objects)?.get(key)?.map(|record| record.to_vec());
             let record = record.ok_or_else(|| self.view().malformed())?;
-            let value = self.view().read_value((&from, column), (&origin.object, &record))?;
-            let value = moved(&value.into_owned(), table, keys);
-            let bytes = value_bytes(&value);
-            let changed = record::write(&from, Some(&record), &[(column, bytes.cell())]);
-            let changed = changed.ok_or_else(|| self.view().malformed())?;
-            self.txn.tree(objects)?.insert(&origin.object, &changed)?;
-            values.push(value);
+            let value = self.view().read_value((table, column), (key, &record))?;
+            let mut value = value.into_owned();
+            changed = self.moved(&mut value)?;
+            if changed {
+                let bytes = value_bytes(&value);
+                let record = record::write(table, Some(&record), &[(column, bytes.cell())]);
+                let record = record.ok_or_else(|| self.view().malformed())?;
+                self.txn.tree(objects)?.insert(key, &record)?;
+            }
+            links.push(value);
         }
-        for value in &values {
+        for value in &links {
             if let Value::Link(to) = value {
-                self.link((origin.class, origin.column), &origin.object, to)?;
+                self.link((table.id, column.number), key, to)?;
             }
         }
+        if changed { self.touch_key(table.id, key) } else { Ok(()) }
+    }
+
+    /// Changes a link to an object that has another key, and tells whether it did.
+    fn moved(&self, value: &mut Value<'static>) -> Result<bool> {
+        let Value::Link(to) = value else { return Ok(false) };
+        let tree = Source::Txn(&self.txn).tree(&moved_tree(to.class));
+        let Some(key) = tree.get(&to.key.to_bytes())? else { return Ok(false) };
+        to.key = ObjectKey::from_bytes(&key).ok_or_else(|| self.view().malformed())?;
+        Ok(true)
+    }
+
+    fn touch_key(&mut self, class: ClassId, key: &[u8]) -> Result<()> {
+        let key = ObjectKey::from_bytes(key).ok_or_else(|| self.view().malformed())?;
+        self.touch([ObjectId { class, key }]);
         Ok(())
     }
 }
 
-/// Gives a class its new form.
-fn reshape(table: &mut Table, how: &Rebuild) -> Result<()> {
-    match how {
-        Rebuild::Key(key) => {
-            if let Some(held) = table.key().cloned() {
-                let property = without_key(&held.property, held.kind().clone())?;
-                let place = table.slot(&property)?;
-                table.change(held.number, |column| {
-                    column.place = place;
-                    column.property = property;
-                });
-            }
-            let Some(key) = key else { return Ok(()) };
-            let column = table.column(key)?;
-            let property = without_index(&column.property)?.primary_key();
-            let number = column.number;
-            table.change(number, |column| {
-                column.place = Place::Key;
-                column.property = property;
-            });
-        }
-        Rebuild::Convert { property, .. } => {
-            let column = table.column(property.name())?;
-            let (number, place) = (column.number, column.place);
-            let place = if place == Place::Key { place } else { table.slot(property)? };
-            table.change(number, |column| {
-                column.place = place;
-                column.property = property.clone();
-            });
-        }
-    }
+const NULL: Value<'static> = Value::Null;
+
+/// Makes the primary key of a class, if it has one, a property as any other.
+fn unkey(table: &mut Table) -> Result<()> {
+    let Some(held) = table.key().cloned() else { return Ok(()) };
+    let property = without_key(&held.property, held.kind().clone())?;
+    let place = table.slot(&property)?;
+    table.change(held.number, |column| {
+        column.place = place;
+        column.property = property;
+    });
     Ok(())
 }
 
-/// Returns the links of an object, with the columns they are in.
-fn links(object: &Loose) -> impl Iterator<Item = (u16, &ObjectId)> {
-    let single = object.values.iter().map(|(number, value)| (*number, value));
-    let listed = object
-        .lists
-        .iter()
-        .flat_map(|(number, elements)| elements.iter().map(|element| (*number, &element.value)));
-    single.chain(listed).filter_map(|(number, value)| match value {
-        Value::Link(to) => Some((number, to)),
-        _ => None,
-    })
-}
-
-/// Returns a value; a link to an object that has another key now leads to that.
-fn moved(value: &Value<'static>, table: &Table, keys: &Keys) -> Value<'static> {
-    match value {
-        Value::Link(to) if to.class == table.id => {
-            let key = keys.get(&to.key).unwrap_or(&to.key).clone();
-            Value::Link(ObjectId { class: to.class, key })
-        }
-        other => other.clone(),
-    }
+fn not_unique(table: &Table, key: &ObjectKey) -> ObjectError {
+    ObjectError::KeysNotUnique { class: table.name.clone(), key: key.to_string() }
 }

@@ -294,15 +294,15 @@ impl Transaction {
     /// [`ObjectError::ClassUnknown`].
     pub fn delete_all(&mut self, class: &str) -> Result<u64> {
         let table = Arc::clone(self.catalog.table(class)?);
-        let objects = self.view().of_table(&table).iter();
-        let ids = objects.and_then(|objects| {
-            objects.map(|object| object.map(|object| object.id())).collect::<Result<Vec<_>>>()
+        let mut count = 0;
+        let outcome = self.each(&table.trees.objects, &[], |txn, key, _| {
+            let key = ObjectKey::from_bytes(key).ok_or_else(|| txn.view().malformed())?;
+            txn.delete(&ObjectId { class: table.id, key })?;
+            count += 1;
+            Ok(())
         });
-        let ids = self.noted(ids)?;
-        for id in &ids {
-            self.delete(id)?;
-        }
-        Ok(ids.len() as u64)
+        self.noted(outcome)?;
+        Ok(count)
     }
 
     /// Makes a change of several steps; if one fails, the transaction has failed.

@@ -23,6 +23,11 @@ pub enum Holds {
         /// The class.
         class: String,
     },
+    /// Pieces of long lists of the objects of a class.
+    Pieces {
+        /// The class.
+        class: String,
+    },
     /// From where objects of a class are linked to.
     Links {
         /// The class.
@@ -45,6 +50,7 @@ impl Holds {
             Self::Schema => None,
             Self::Objects { class }
             | Self::Apart { class }
+            | Self::Pieces { class }
             | Self::Links { class }
             | Self::Index { class, .. } => Some(class),
         }
@@ -57,6 +63,7 @@ impl fmt::Display for Holds {
             Self::Schema => f.write_str("classes"),
             Self::Objects { class } => write!(f, "objects of {class}"),
             Self::Apart { class } => write!(f, "lists and long values of {class}"),
+            Self::Pieces { class } => write!(f, "pieces of long lists of {class}"),
             Self::Links { class } => write!(f, "links to {class}"),
             Self::Index { class, property } => write!(f, "index of {class}.{property}"),
         }
@@ -76,6 +83,7 @@ pub fn trees(snapshot: &Snapshot) -> Result<BTreeMap<String, Holds>> {
         let names = &table.trees;
         trees.insert(names.objects.clone(), Holds::Objects { class: class() });
         trees.insert(names.apart.clone(), Holds::Apart { class: class() });
+        trees.insert(names.pieces.clone(), Holds::Pieces { class: class() });
         trees.insert(names.links.clone(), Holds::Links { class: class() });
         for column in table.columns.iter().filter(|column| column.has_index_tree()) {
             let (class, property) = (class(), column.name().to_owned());

@@ -3,7 +3,8 @@
 use super::catalog::{Catalog, Column, Place, Table, malformed};
 use super::database::Snapshot;
 use super::key::{apart, links_from, read_link};
-use super::list::{self, Element};
+use super::list::Element;
+use super::parts::Elements;
 use super::record::{self, Cell, cell, link, scalar};
 use super::transaction::Transaction;
 use super::value::{ClassId, ObjectId, ObjectKey, Value};
@@ -130,19 +131,6 @@ impl<'a> View<'a> {
 
     pub(super) fn malformed(&self) -> Error {
         malformed(self.source.path())
-    }
-
-    /// Reads a list; one without an entry is empty.
-    pub(super) fn read_list(
-        &self,
-        (table, column): (&Table, &Column),
-        key: &[u8],
-    ) -> Result<Vec<Element>> {
-        let entry = self.source.tree(&table.trees.apart).get(&apart(column.number, key))?;
-        let Some(bytes) = entry else { return Ok(Vec::new()) };
-        let target = column.target().map(|class| self.catalog.table(class)).transpose()?;
-        let elements = list::decode(column.kind(), target.map(|table| &**table), &bytes);
-        elements.ok_or_else(|| self.malformed())
     }
 
     /// Reads a value of a record.
@@ -421,6 +409,15 @@ impl<'a> Object<'a> {
     pub fn list(&self, property: &str) -> Result<Vec<Element>> {
         let column = list_column(self.table, property)?;
         self.view.read_list((self.table, column), &self.key.to_bytes())
+    }
+
+    /// Walks the elements of a list; a long one is read piece by piece.
+    ///
+    /// # Errors
+    /// As [`Object::list`].
+    pub fn elements(&self, property: &str) -> Result<Elements<'a>> {
+        let column = list_column(self.table, property)?;
+        self.view.elements((self.table, column), &self.key.to_bytes())
     }
 
     /// Returns the objects that link here from a property of a class; see [`View::linking`].

@@ -5,8 +5,8 @@
 //! Specification: docs/objects.md#objects-as-a-whole.
 
 use super::catalog::{Column, Place, Table};
-use super::list::{Element, check_room};
-use super::lists::{list_too_long, new_element};
+use super::list::{LIST_BYTES_MAX, element_bytes};
+use super::lists::list_too_long;
 use super::operation::Operation;
 use super::record::{self, value_bytes};
 use super::transaction::Transaction;
@@ -15,8 +15,6 @@ use super::view::{read_key, type_error};
 use crate::conc::Arc;
 use crate::error::{ObjectError, Result};
 use crate::fault::{self, Fault};
-#[cfg(doc)]
-use crate::schema::SchemaError;
 
 /// What a property holds, whatever its type.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,10 +125,10 @@ impl Transaction {
         properties: &[(&str, Content<'_>)],
     ) -> Result<(ObjectId, bool)> {
         let table = Arc::clone(self.catalog.table(class)?);
+        let given = self.check_all(&table, properties)?;
         if table.has_rows() {
             return Err(ObjectError::KeyUnwanted { class: table.name.clone() }.into());
         }
-        let given = self.check_all(&table, properties)?;
         let Some(key) = given.key.clone() else {
             return Err(ObjectError::KeyMissing { class: table.name.clone() }.into());
         };
@@ -187,8 +185,7 @@ impl Transaction {
                 }
                 (Content::List(values), Place::Apart) => {
                     values.iter().try_for_each(|value| self.check_value((table, column), value))?;
-                    let elements: Vec<Element> = values.iter().map(new_element).collect();
-                    if !check_room(&elements) {
+                    if values.iter().map(element_bytes).sum::<usize>() > LIST_BYTES_MAX {
                         return Err(list_too_long(table, column));
                     }
                     given.lists.push((column, values));

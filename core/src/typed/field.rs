@@ -242,7 +242,8 @@ impl<T: ElementType> Field for Vec<T> {
     }
 
     fn read(object: &object::Object<'_>, property: &str) -> Result<Self> {
-        let elements = object.list(property)?.into_iter().map(|element| {
+        let elements = object.elements(property)?.map(|element| {
+            let element = element?;
             let held = element.value.type_name();
             let unlike = || unlike((object, property), &T::list(), held);
             T::of_value(element.value).ok_or_else(unlike)

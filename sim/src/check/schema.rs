@@ -34,6 +34,7 @@ pub(super) const CHECK: Check = Check {
         "a null key became zero",
         "a property removed that held links",
         "a class renamed that is linked to",
+        "changed a list in pieces",
         "migration failed and left the file as it was",
         "migration crashed and ran again",
         "migration crashed when it was done",

@@ -315,23 +315,33 @@ impl<'w> Bench<'w> {
         {
             self.probe.mark("moved an element");
         }
+        let held = self.seen().object(&id).and_then(|object| object.lists.get(&name));
+        if held.is_some_and(|held| is_in_pieces(held)) {
+            self.probe.mark("changed a list in pieces");
+        }
+        // Now and then many elements at once, so that a list of short ones gets long.
+        let times = if op.kind == Kind::ListInsert && op.c % 128 == 7 { 60 } else { 1 };
+        (0..times).try_for_each(|_| self.edit_once((&id, &name), &edit))
+    }
+
+    fn edit_once(&mut self, (id, name): (&Id, &str), edit: &ListEdit) -> Result<(), Stop> {
         let (txn, state) = self.write()?;
-        let core_id = bridge::object_id(&txn.view(), &id)?;
-        let core = match &edit {
+        let core_id = bridge::object_id(&txn.view(), id)?;
+        let core = match edit {
             ListEdit::Insert(_, value) | ListEdit::Set(_, value) => {
                 bridge::core_value(&txn.view(), value)?
             }
             _ => fastness::object::Value::Null,
         };
-        let found = txn.list(&core_id, &name).and_then(|mut list| match edit {
+        let found = txn.list(&core_id, name).and_then(|mut list| match *edit {
             ListEdit::Insert(at, _) => list.insert(at, core).map(drop),
             ListEdit::Set(at, _) => list.set(at, core),
             ListEdit::Remove(at) => list.remove(at).map(drop),
             ListEdit::Move(from, to) => list.move_to(from, to),
             ListEdit::Clear => list.clear(),
         });
-        let expected = state.edit_list(&id, &name, &edit);
-        self.same(&(&id, &name, &edit), found, expected)?;
+        let expected = state.edit_list(id, name, edit);
+        self.same(&(id, name, edit), found, expected)?;
         Ok(())
     }
 
@@ -382,4 +392,20 @@ impl<'w> Bench<'w> {
         }
         Ok(())
     }
+}
+
+/// Tells whether a list is so long that it lies in pieces (docs/objects.md#lists).
+fn is_in_pieces(list: &[(u64, Value)]) -> bool {
+    let bytes = |value: &Value| match value {
+        Value::Null => 0,
+        Value::Bool(_) => 1,
+        Value::Float(_) => 4,
+        Value::Int(_) | Value::Double(_) => 8,
+        Value::Time(..) => 12,
+        Value::Text(text) => 4 + text.len(),
+        Value::Bytes(bytes) => 4 + bytes.len(),
+        // The tag of a key at least.
+        Value::Link(_) => 4 + 1,
+    };
+    list.len() > 1 && list.iter().map(|(_, value)| 13 + bytes(value)).sum::<usize>() > 1024
 }

@@ -26,6 +26,7 @@ pub(super) const CHECK: Check = Check {
         "created an object where one was deleted",
         "set a value that lies apart",
         "moved an element",
+        "changed a list in pieces",
         "crash in a commit: before it",
         "crash in a commit: after it",
         "read a snapshot of an older commit",
