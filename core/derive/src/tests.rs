@@ -44,6 +44,34 @@ fn words_that_are_unknown_or_said_twice_are_refused() {
 }
 
 #[test]
+fn attributes_that_cannot_be_read_are_refused() {
+    check("struct Dog { #[object] a: i64 }", &["expected attribute arguments in parentheses"]);
+    check("struct Dog { #[object = \"a\"] a: i64 }", &["expected parentheses"]);
+    check(&field("primary_key = \"a\"", "a: i64"), &["expected `,`"]);
+    check(&field("property = a", "a: i64"), &["expected string literal"]);
+    check(&field("linking(a)", "a: i64"), &["expected `=`"]);
+    check(&field("object::indexed", "a: i64"), &["of a field, say"]);
+    check("#[object(class = \"\")] struct Dog { a: i64 }", &["1 to 57 UTF-16 units"]);
+    // Those of others are none of ours.
+    check("#[serde(default)] struct Dog { /** doc */ #[serde(skip)] a: i64 }", &[]);
+}
+
+/// Types are known to the compiler only: it is given what to check, and what to say.
+#[test]
+fn what_a_type_must_allow_is_checked_where_it_is_known() {
+    for (attribute, question, text) in [
+        ("primary_key", "may_be_primary_key", "`a` is the primary key: only i64 and String can be"),
+        ("indexed", "may_be_indexed", "`a` is indexed: only i64, bool, String and Timestamp can"),
+    ] {
+        let input = field(attribute, "a: f64").parse().unwrap();
+        let output = expand(input).to_string();
+        assert!(output.contains(question) && output.contains(text), "{output}");
+        let others = field("property = \"b\"", "a: f64").parse().unwrap();
+        assert!(!expand(others).to_string().contains(question));
+    }
+}
+
+#[test]
 fn words_that_exclude_each_other_are_refused() {
     check(&field("ignored, indexed", "a: i64"), &["an ignored field is no property"]);
     check(&field("ignored, property = \"b\"", "a: i64"), &["an ignored field is no property"]);
