@@ -96,6 +96,10 @@ faults! {
     Fs08 = "FS-08", "an operation on objects that cannot read leaves its transaction good";
     Fs09 = "FS-09", "a walk around damage gives up a leaf at the first value that is damaged";
     Fs10 = "FS-10", "a walk around damage gives up a branch at the first page that is damaged";
+    Fs11 = "FS-11", "who waits for a sync that another makes is acknowledged when that fails";
+    Fs12 = "FS-12", "opening takes records of the log that lie behind one that is not whole";
+    Fs13 = "FS-13", "opening does not look at which record another was written behind";
+    Fs14 = "FS-14", "a sync counts for what was written while it was under way";
     Ob01 = "OB-01", "a property of a synced file may be made nullable or required";
     Ob02 = "OB-02", "a synced file that is opened with classes lets these be changed";
     Ob03 = "OB-03", "an older version of an app takes the version of a synced file down";
@@ -106,6 +110,7 @@ faults! {
     Ob08 = "OB-08", "an update of a struct does not look at its primary key";
     Ob09 = "OB-09", "a struct is refused when its object was created already";
     Ob10 = "OB-10", "a piece of a list that is cut keeps the count it had";
+    Ob11 = "OB-11", "an observer is told of commits before anybody can see them";
 }
 
 #[cfg(feature = "faults")]

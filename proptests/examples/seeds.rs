@@ -1,29 +1,56 @@
-//! Writes what the fuzz targets begin with: `seeds DIR` makes `DIR/TARGET/` for every target. Plans
-//! are those that the campaign would run first.
+//! Writes what the fuzz targets begin with: `seeds DIR [TARGET..]` makes `DIR/TARGET/` for every
+//! target, or for those. Plans are such as a campaign would run first, chosen so that every mark is
+//! met that these meet.
 
 use fastness_proptests::BODIES;
 use fastness_proptests::bodies::{
     auth_seeds, file_seeds, http_seeds, page_seeds, seal_seeds, server_seeds,
 };
-use fastness_sim::check;
+use fastness_sim::check::{self, Plan, Probe, Twin};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::{env, fs, io};
 
-const PLANS: u64 = 8;
+/// Plans that are looked at.
+const PLANS: u64 = 300;
 
-/// Plans of a check, for both twins.
+/// Plans of a check, for both twins: few that together meet all marks that can be met.
 fn plans(target: &str) -> Vec<Vec<u8>> {
     let Some(check) = check::by_name(&target.replace('_', "-")) else { return Vec::new() };
-    let plan = |seed: u64| {
-        let twin = u8::from(seed % 2 == 1);
-        [vec![twin], check.plan(seed / 2).to_bytes()].concat()
-    };
-    (0..PLANS).map(plan).collect()
+    let mut seeds = Vec::new();
+    for (first, twin) in Twin::ALL.into_iter().enumerate() {
+        let mut tried = Vec::new();
+        for seed in 0..PLANS {
+            let (plan, mut probe) = (check.plan(seed), Probe::default());
+            if check.run(&plan, twin, &mut probe).is_ok() {
+                tried.push((plan, probe.marks));
+            }
+        }
+        let mut left: BTreeSet<&str> = check.marks.iter().copied().collect();
+        loop {
+            let meets = |marks: &BTreeMap<&'static str, u64>| {
+                left.iter().filter(|mark| marks.contains_key(*mark)).count()
+            };
+            let most = |(plan, marks): &&(Plan, _)| (meets(marks), Reverse(plan.ops.len()));
+            let Some((plan, marks)) = tried.iter().max_by_key(most) else { break };
+            if meets(marks) == 0 {
+                break;
+            }
+            let twin = u8::try_from(first).unwrap_or_default();
+            seeds.push([vec![twin], plan.to_bytes()].concat());
+            left.retain(|mark| !marks.contains_key(mark));
+        }
+    }
+    seeds
 }
 
 fn main() -> io::Result<()> {
-    let dir = PathBuf::from(env::args().nth(1).unwrap_or_else(|| "fuzz/corpus".to_owned()));
-    for body in BODIES {
+    let mut args = env::args().skip(1);
+    let dir = PathBuf::from(args.next().unwrap_or_else(|| "fuzz/corpus".to_owned()));
+    let wanted: Vec<String> = args.collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|other| other == name);
+    for body in BODIES.iter().filter(|body| is_wanted(body.name)) {
         let seeds = match body.name {
             "auth" => auth_seeds(),
             "file" => file_seeds(),

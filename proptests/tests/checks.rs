@@ -58,6 +58,7 @@ hold! {
     "pins" => pins_hold, pins_hold_encrypted;
     "compaction" => compaction_holds, compaction_holds_encrypted;
     "unsynced" => unsynced_holds, unsynced_holds_encrypted;
+    "writers" => writers_hold, writers_hold_encrypted;
     "auth" => auth_holds, auth_holds_encrypted;
     "objects" => objects_hold, objects_hold_encrypted;
     "schema" => schema_holds, schema_holds_encrypted;
@@ -70,8 +71,8 @@ hold! {
 #[test]
 fn every_check_is_tested_here_and_can_be_found() {
     let names: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
-    let tested = "store crash io-errors damage adversary nonces pins compaction unsynced auth \
-                  objects schema queries instances file-actions observers";
+    let tested = "store crash io-errors damage adversary nonces pins compaction unsynced writers \
+                  auth objects schema queries instances file-actions observers";
     assert_eq!(names.join(" "), tested);
     for check in CHECKS {
         assert_eq!(by_name(check.name).unwrap().name, check.name);

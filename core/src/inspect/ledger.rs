@@ -1,6 +1,6 @@
 //! The page ledger: where every page of a file is accounted for.
 
-use crate::error::Result;
+use crate::error::{Error, InstanceError, Result};
 use crate::txn::{Snapshot, Store, needs};
 use crate::unit::PageId;
 use crate::verify::{Met, Walk};
@@ -49,6 +49,13 @@ pub fn writable(store: &Store) -> Result<Vec<PageId>> {
         space.release(needs.oldest, needs.durable);
         space.writable().collect()
     })
+}
+
+/// Tells whether somebody has the turn to write, without waiting for it.
+#[must_use]
+pub fn is_writing(store: &Store) -> bool {
+    let turn = store.without_waiting().with_writer(|_, _| ());
+    matches!(turn, Err(Error::Instance(InstanceError::UiThread { .. })))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! Model: loom-tests, `durable`.
 
 use crate::conc::{Condvar, Mutex, YIELDS, yield_now};
+use crate::fault::{self, Fault};
 use crate::unit::CommitId;
 
 /// How far a file is durable, and what to publish then.
@@ -135,6 +136,9 @@ impl<T: Clone> Durable<T> {
             let (target, value) = self.gather(expected);
             syncing.target = target;
             sync(&value).map_err(Lost::Sync)?;
+            if fault::on(Fault::Fs14) {
+                syncing.target = self.progress.lock().written.0;
+            }
             publish(target, value);
             syncing.done = true;
         }

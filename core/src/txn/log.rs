@@ -14,6 +14,7 @@
 use crate::codec::Writer;
 use crate::crypto::{Batch, HEAD_BYTES};
 use crate::error::{Damage, Result};
+use crate::fault::{self, Fault};
 use crate::page::{LOG_BODY_BYTES, LOG_PAGES_MAX, LogHead, LogRecord, log_pages};
 use crate::tree::Pager;
 use crate::unit::{CommitId, PAGE_BYTES, PageBytes, PageId};
@@ -260,11 +261,18 @@ impl Found {
 pub(crate) fn read(pager: &Pager, page_count: u64, base: CommitId) -> Result<Found> {
     let mut area = Area { pager, start: page_count, bytes: Vec::new(), ended: false };
     let (mut records, mut last, mut next, mut salt) = (Vec::new(), base, 0, [0; HEAD_BYTES]);
-    while let Some((head, record)) = area.record(next, last)?
-        && record.previous == salt
-    {
-        let place = PageId(page_count + next);
-        next += u64::from(head.count);
+    loop {
+        let (place, head, record) = match area.record(next, last)? {
+            Some((head, record)) if record.previous == salt || fault::on(Fault::Fs13) => {
+                (next, head, record)
+            }
+            _ => match beyond(&mut area, next, last)? {
+                Some(found) => found,
+                None => break,
+            },
+        };
+        next = place + u64::from(head.count);
+        let place = PageId(page_count + place);
         (last, salt) = (record.last, head.salt);
         records.push((place, record));
     }
@@ -275,6 +283,22 @@ pub(crate) fn read(pager: &Pager, page_count: u64, base: CommitId) -> Result<Fou
     }
     let (start, next) = (PageId(page_count), PageId(page_count + next));
     Ok(Found { records, start, next, salt, torn, remains })
+}
+
+/// What [`Fault::Fs12`] does.
+fn beyond(
+    area: &mut Area<'_>,
+    next: u64,
+    last: CommitId,
+) -> Result<Option<(u64, LogHead, LogRecord)>> {
+    if fault::on(Fault::Fs12) {
+        for place in next + 1..next + 8 {
+            if let Some((head, record)) = area.record(place, last)? {
+                return Ok(Some((place, head, record)));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// What lies behind the pages of a file.
@@ -337,7 +361,8 @@ impl Area<'_> {
         let record = LogRecord::decode(head.commit, &bodies);
         let malformed = || self.pager.damaged(PageId(self.start + start), Damage::Content);
         let record = record.ok_or_else(malformed)?;
-        Ok((record.first == last.next()).then_some((head, record)))
+        let follows = record.first == last.next() || fault::on(Fault::Fs12);
+        Ok(follows.then_some((head, record)))
     }
 
     /// Tells whether a record after commit `last` was begun at `start`.

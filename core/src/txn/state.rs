@@ -6,6 +6,7 @@ use super::pins::Published;
 use super::replay::{Pending, Replayed};
 use crate::conc::Arc;
 use crate::error::{Damage, Error, Result};
+use crate::fault::{self, Fault};
 use crate::page::{Catalog, CatalogAt, Slot, TreeRecord};
 use crate::space::{Space, decode_chunk};
 use crate::tree::{Pager, Range, TreeState};
@@ -56,10 +57,14 @@ impl Versions {
     pub(crate) fn wait_for(&self, commit: CommitId) -> Result<()> {
         let sync = |state: &Arc<State>| state.pager.sync();
         let publish = |commit, state| self.published.advance(commit, state);
-        self.durable.reach(commit, sync, publish).map_err(|lost| match lost {
-            Lost::Sync(error) => error,
-            Lost::Before => Error::Poisoned { path: self.published.current().pager.path().into() },
-        })
+        match self.durable.reach(commit, sync, publish) {
+            Ok(()) => Ok(()),
+            Err(Lost::Before) if fault::on(Fault::Fs11) => Ok(()),
+            Err(Lost::Sync(error)) => Err(error),
+            Err(Lost::Before) => {
+                Err(Error::Poisoned { path: self.published.current().pager.path().into() })
+            }
+        }
     }
 }
 

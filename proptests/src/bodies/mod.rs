@@ -43,6 +43,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "pins", run: pins },
     Body { name: "compaction", run: compaction },
     Body { name: "unsynced", run: unsynced },
+    Body { name: "writers", run: writers },
     Body { name: "objects", run: objects },
     Body { name: "schema", run: schema },
     Body { name: "queries", run: queries },
@@ -91,6 +92,8 @@ plans! {
     compaction => compaction_encrypted;
     /// Commits that need not be durable are lost from the end only.
     unsynced => unsynced_encrypted;
+    /// Writers that share a sync lose nothing that was acknowledged, and keep their order.
+    writers => writers_encrypted;
     /// Users, sessions and accounts are as their models say, whatever network, clocks and crashes
     /// do.
     auth_users => auth_users_encrypted;

@@ -37,6 +37,7 @@ mod shrink;
 mod store;
 mod unsynced;
 mod world;
+mod writers;
 
 pub use plan::{PLAN_OPS_MAX, Plan};
 pub use probe::Probe;
@@ -150,6 +151,7 @@ pub static CHECKS: &[Check] = &[
     pins::CHECK,
     compaction::CHECK,
     unsynced::CHECK,
+    writers::CHECK,
     auth::CHECK,
     objects::CHECK,
     schema::CHECK,
@@ -243,6 +245,7 @@ bodies! {
     "pins" => pins, pins_encrypted;
     "compaction" => compaction, compaction_encrypted;
     "unsynced" => unsynced, unsynced_encrypted;
+    "writers" => writers, writers_encrypted;
     "auth" => auth_users, auth_users_encrypted;
     "objects" => objects, objects_encrypted;
     "schema" => schema, schema_encrypted;

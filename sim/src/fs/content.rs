@@ -178,14 +178,15 @@ impl Inode {
         self.change_len(call, len);
     }
 
-    pub(super) fn sync(&mut self) {
-        for Pending { change, .. } in std::mem::take(&mut self.pending) {
+    pub(super) fn sync(&mut self, until: u32) {
+        let pending = std::mem::take(&mut self.pending);
+        let (done, left) = pending.into_iter().partition(|pending| pending.call <= until);
+        self.pending = left;
+        let done: Vec<Pending> = done;
+        for Pending { change, .. } in done {
             match change {
-                Change::Page(index, _) => {
-                    let page = self.now.page(index).cloned();
-                    self.durable.put(index, page);
-                }
-                Change::Len(_) => self.durable.len = self.now.len,
+                Change::Page(index, page) => self.durable.put(index, page),
+                Change::Len(len) => self.durable.len = len,
             }
         }
         let len = self.durable.len;

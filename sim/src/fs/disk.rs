@@ -92,8 +92,14 @@ impl Disk {
         self.inodes[inode].set_len(self.calls, len);
     }
 
-    pub(super) fn sync(&mut self, inode: usize) {
-        self.inodes[inode].sync();
+    /// Returns how many calls have changed a file.
+    pub(super) const fn calls(&self) -> u32 {
+        self.calls
+    }
+
+    /// Makes durable what was changed by calls up to this one.
+    pub(super) fn sync(&mut self, inode: usize, until: u32) {
+        self.inodes[inode].sync(until);
     }
 
     pub(super) fn sync_names(&mut self) {

@@ -111,6 +111,10 @@ impl Faults {
         *self = Self { injection: Some(injection), failed: None };
     }
 
+    pub(super) const fn are_injected(&self) -> bool {
+        self.injection.is_some()
+    }
+
     pub(super) fn mend(&mut self) {
         self.injection = None;
     }

@@ -6,7 +6,8 @@
 //! - F5 An injected error happens at the very call that was asked for, and leaves what a real one
 //!   may leave: part of the write, part of the sync, and what a failed sync did not bring to the
 //!   disk no later sync does.
-//! - F6 A lock goes with the process: a file system booted from a disk knows none.
+//! - F6 What is written while a sync is under way is not made durable by it.
+//! - F7 A lock goes with the process: a file system booted from a disk knows none.
 
 mod content;
 mod disk;
@@ -19,6 +20,7 @@ pub use fault::{Call, Failure, Fault, Injection};
 use crate::rng::Rng;
 use fastness::vfs::{Access, Lock, Vfs, VfsFile};
 use fault::Faults;
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,6 +45,15 @@ pub struct Written {
     pub bytes: Box<[u8]>,
 }
 
+/// What happens while a sync is under way.
+struct AtSync(Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for AtSync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AtSync")
+    }
+}
+
 /// A simulated file system; clones share it.
 #[derive(Clone, Debug)]
 pub struct SimFs(Arc<Mutex<State>>);
@@ -55,6 +66,7 @@ struct State {
     faults: Faults,
     forks: Option<Vec<Fork>>,
     written: Option<Vec<Written>>,
+    at_sync: Option<AtSync>,
     /// Whether each directory is a file system of its own.
     apart: bool,
 }
@@ -79,8 +91,9 @@ impl SimFs {
     pub fn boot(disk: Disk, seed: u64) -> Self {
         let rng = Rng::new(seed);
         let faults = Faults::default();
-        let (locks, forks, written) = (Vec::new(), None, None);
-        let state = State { disk, rng, locks, faults, forks, written, apart: false };
+        let (locks, forks, written, at_sync) = (Vec::new(), None, None, None);
+        let apart = false;
+        let state = State { disk, rng, locks, faults, forks, written, at_sync, apart };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -134,6 +147,18 @@ impl SimFs {
         self.state().written.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Lets something happen once, while the next sync of a file is under way.
+    pub fn at_sync(&self, happens: Box<dyn FnOnce() + Send>) {
+        self.state().at_sync = Some(AtSync(happens));
+    }
+
+    /// Forgets what was to happen while a file is synced.
+    pub fn forget_at_sync(&self) {
+        let forgotten = self.state().at_sync.take();
+        // It may hold a clone of this.
+        drop(forgotten);
+    }
+
     /// Makes a later call fail.
     pub fn inject(&self, injection: Injection) {
         self.state().faults.inject(injection);
@@ -142,6 +167,12 @@ impl SimFs {
     /// Ends the failing.
     pub fn mend(&self) {
         self.state().faults.mend();
+    }
+
+    /// Tells whether a later call is to fail.
+    #[must_use]
+    pub fn fails(&self) -> bool {
+        self.state().faults.are_injected()
     }
 
     /// Ends the failing and tells which call failed last, if any did.
@@ -314,12 +345,18 @@ impl VfsFile for SimFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.fs.state();
         state.fork(Call::Sync);
+        let begun = state.disk.calls();
+        if let Some(AtSync(happens)) = state.at_sync.take() {
+            drop(state);
+            happens();
+            state = self.fs.state();
+        }
         if let Err(fault) = state.meet(Call::Sync) {
             let State { disk, rng, .. } = &mut *state;
             disk.sync_in_part(self.inode, rng);
             return Err(fault.error());
         }
-        state.disk.sync(self.inode);
+        state.disk.sync(self.inode, begun);
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! Instances on a disk that fails: what fails counts nothing and claims nothing, and leaves the
-//! file as it was, or as it was to be, or in one of the states on the way.
+//! file as it was, or as it was to be, or in one of the states on the way. Of a file that is held,
+//! all holders go on reading what was there, and all of them can write, or none.
 
 use super::{FILES, Run, same};
 use crate::check::Violation;
 use crate::check::notes::{broken, read, told};
-use crate::check::promises::J3;
+use crate::check::promises::{C2, C3, C11, J3};
 use crate::fs::{Fault, Injection};
 use fastness::Error;
 use fastness::config::Configuration;
@@ -24,7 +25,7 @@ impl Run<'_> {
     pub(super) fn fail(&mut self, op: Op) -> Result<(), Violation> {
         let file = usize::from(op.c) % FILES;
         if self.model.global_count(file) > 0 {
-            return Ok(());
+            return self.fail_held(file, op);
         }
         // Not the one whose migration panics.
         let wanted = self.configuration(op.b % 7);
@@ -59,6 +60,90 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Adds a note to a file that is held, while a call fails.
+    fn fail_held(&mut self, file: usize, op: Op) -> Result<(), Violation> {
+        let open = self.open_handles(file);
+        let at = open[usize::from(op.b) % open.len()];
+        let mut noted = self.model.clone();
+        if noted.note(at, self.model.handles()[at].thread, op.b).is_err() {
+            return Ok(());
+        }
+        let fault = [Fault::NoSpace, Fault::Io, Fault::SyncIo][usize::from(op.a / 5) % 3];
+        let after = u32::from(op.c / 2) % 12;
+        self.fs.inject(Injection { fault, after, lasting: op.a >= 128 });
+        let outcome = self.note(at, op.b);
+        let failed = self.fs.heal().is_some();
+        self.probe.line(|| format!("     a note beside {} handles: {outcome:?}", open.len()));
+        match outcome {
+            Ok(()) => {
+                self.model = noted;
+                return Ok(());
+            }
+            Err(error) if !failed => {
+                let text = format!("refused without a cause: {error}");
+                return Err(Violation::new(C11.id, text));
+            }
+            Err(_) => {}
+        }
+        // Whoever holds the file goes on reading what was there.
+        let notes = &self.model.file(file).map(|file| file.notes.clone()).unwrap_or_default();
+        for at in &open {
+            let held = &self.handles[*at];
+            let found = self.threads.on(self.model.handles()[*at].thread, || read(held));
+            same(C11.id, &found.map_err(broken)?, notes)?;
+        }
+        match self.note(at, op.b) {
+            Ok(()) => {
+                self.model = noted;
+                self.probe.mark("a note failed and the file stayed open for all");
+                return Ok(());
+            }
+            Err(Error::Poisoned { .. }) => {}
+            Err(error) => return Err(broken(error)),
+        }
+        for at in &open {
+            let again = self.note(*at, op.b);
+            if !matches!(again, Err(Error::Poisoned { .. })) {
+                let text = format!("another handle to a poisoned file gives {again:?}");
+                return Err(Violation::new(C3.id, text));
+            }
+        }
+        self.open_anew(file, &noted)
+    }
+
+    /// Closes a file that is poisoned, which is then as it was, or as it was to be.
+    fn open_anew(&mut self, file: usize, noted: &model::Instances) -> Result<(), Violation> {
+        while let Some(at) = self.open_handles(file).pop() {
+            let dropped = self.handles.remove(at);
+            self.threads.on(self.model.handles()[at].thread, || drop(dropped));
+            self.model.drop_handle(at);
+        }
+        let possible = [self.model.file(file).cloned(), noted.file(file).cloned()];
+        let key = possible[0].as_ref().map_or(0, |file| file.key);
+        let found = self.found(file, key)?;
+        let Some(at) = possible.iter().position(|state| *state == found) else {
+            let text = format!("a note failed and left {found:?}, not one of {possible:?}");
+            return Err(Violation::new(C2.id, text));
+        };
+        let marks = ["a note that failed was not there", "a note that failed was there after all"];
+        self.probe.mark(marks[at]);
+        self.model.put(file, found);
+        Ok(())
+    }
+
+    /// Returns the handles that hold a file.
+    fn open_handles(&self, file: usize) -> Vec<usize> {
+        let all = self.model.handles().iter().enumerate();
+        all.filter(|(_, handle)| handle.open && handle.file == file).map(|(at, _)| at).collect()
+    }
+
+    /// Adds a note through a handle, on its thread.
+    fn note(&self, at: usize, note: u8) -> Result<(), Error> {
+        let held = &self.handles[at];
+        let add = || held.transact(|txn| txn.upsert("Note", i64::from(note)).map(drop));
+        self.threads.on(self.model.handles()[at].thread, add)
     }
 
     fn attempt(&self, doing: Doing, configuration: &Configuration) -> Result<(), Error> {

@@ -6,7 +6,7 @@ mod failing;
 mod waiting;
 
 use super::notes::{broken, notes, read, told};
-use super::promises::{A1, J1, J2, J3, J4, J5, J6, J7};
+use super::promises::{A1, C2, C3, C11, J1, J2, J3, J4, J5, J6, J7};
 use super::world::World;
 use super::{Check, Plan, Probe, Recipe, Twin, Violation, quiet};
 use crate::fs::{Disk, SimFs};
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) const CHECK: Check = Check {
     name: "instances",
     about: "who has which file open: threads, kinds, configurations, failing disks, deletion",
-    invariants: &[J1, J2, J3, J4, J5, J6, J7, A1],
+    invariants: &[J1, J2, J3, J4, J5, J6, J7, A1, C2, C3, C11],
     marks: &[
         "open on two threads",
         "open as two kinds",
@@ -52,6 +52,9 @@ pub(super) const CHECK: Check = Check {
         "opening failed with the classes in the file",
         "deletion met a disk that fails",
         "compaction met a disk that fails",
+        "a note failed and the file stayed open for all",
+        "a note that failed was there after all",
+        "a note that failed was not there",
     ],
     recipe: Recipe {
         mix: &[
@@ -61,7 +64,7 @@ pub(super) const CHECK: Check = Check {
             (Kind::DeleteFile, 3),
             (Kind::Compact, 2),
             (Kind::Copy, 1),
-            (Kind::Inject, 4),
+            (Kind::Inject, 8),
         ],
         ops_min: 20,
         ops_max: 60,

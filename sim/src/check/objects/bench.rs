@@ -347,7 +347,8 @@ impl<'w> Bench<'w> {
 
     fn look(&mut self, op: Op) -> Result<(), Stop> {
         let id = self.pick(op.a);
-        if op.b.is_multiple_of(4) {
+        // A class that is new has no objects yet that are committed.
+        if op.b.is_multiple_of(4) && self.committed.classes.contains_key(&id.0) {
             let snapshot = self.database().snapshot()?;
             self.look_at((&snapshot.view(), &self.committed), &id)?;
         }

@@ -13,14 +13,17 @@ use fastness_models::Op;
 pub(in crate::check) trait Course: Sized {
     /// The promise that is broken where the database refuses without a reason.
     const INVARIANT: &'static str;
-    /// Whether the disk may fail meanwhile.
-    const FAILS: bool = true;
 
     /// Begins, with a database whose classes hold no objects.
     fn begin(bench: &mut Bench<'_>) -> Result<Self, Stop>;
 
     /// Runs one operation.
     fn act(&mut self, bench: &mut Bench<'_>, op: Op) -> Result<(), Stop>;
+
+    /// Lets go of what keeps the database open, before it is opened anew.
+    fn let_go(&mut self, _bench: &mut Bench<'_>) -> Result<(), Stop> {
+        Ok(())
+    }
 
     /// Ends, after the last operation.
     fn end(self, _bench: &mut Bench<'_>) -> Result<(), Stop> {
@@ -41,12 +44,9 @@ pub(in crate::check) fn run<C: Course>(
     let mut course = C::begin(&mut bench).map_err(stopped)?;
     for (step, op) in plan.ops.iter().enumerate() {
         bench.probe.line(|| format!("{step:4} {op}"));
-        let outcome = match C::FAILS {
-            true => storm.step(&mut bench, *op, |bench| course.act(bench, *op)),
-            false => course.act(&mut bench, *op),
-        };
+        let outcome = storm.step(&mut bench, *op, &mut course);
         outcome.map_err(|stop| stopped(stop).at(step))?;
     }
-    storm.calm(&mut bench).map_err(stopped)?;
+    storm.calm(&mut bench, &mut course).map_err(stopped)?;
     course.end(&mut bench).map_err(stopped)
 }

@@ -2,6 +2,7 @@
 //! stays, and a transaction in which an operation failed is never committed.
 
 use super::bench::Bench;
+use super::course::Course;
 use crate::check::Violation;
 use crate::check::compare::Stop;
 use crate::check::failing::{blame, commit_mark, injection, is_poisoned, judge_commit};
@@ -20,19 +21,20 @@ pub(in crate::check) struct Storm {
 }
 
 impl Storm {
-    /// Runs one operation, by `act`, while the disk may fail.
-    pub(in crate::check) fn step(
+    /// Runs one operation while the disk may fail.
+    pub(in crate::check) fn step<C: Course>(
         &mut self,
         bench: &mut Bench<'_>,
         op: Op,
-        act: impl FnOnce(&mut Bench<'_>) -> Result<(), Stop>,
+        course: &mut C,
     ) -> Result<(), Stop> {
         match op.kind {
-            Kind::Heal => return self.calm(bench),
+            Kind::Heal => return self.calm(bench, course),
             Kind::Inject => {
-                self.calm(bench)?;
+                self.calm(bench, course)?;
                 if op.c & 4 == 0 {
                     // Nothing is in memory yet, so that operations have to read.
+                    course.let_go(bench)?;
                     bench.reopen_unread()?;
                 }
                 self.injected = Some(injection(op));
@@ -41,11 +43,13 @@ impl Storm {
             }
             // The slot that could not be written is torn, and verification says so.
             Kind::Verify if self.uncertain.is_some() => return Ok(()),
-            Kind::Reopen | Kind::Kill | Kind::PowerLoss | Kind::Migrate => self.calm(bench)?,
+            Kind::Reopen | Kind::Kill | Kind::PowerLoss | Kind::Migrate => {
+                self.calm(bench, course)?;
+            }
             _ => {}
         }
         let (before, after) = (bench.committed.clone(), bench.seen().clone());
-        match act(bench) {
+        match course.act(bench, op) {
             Ok(()) if self.uncertain.is_some() && bench.committed != before => {
                 Err(Violation::new(C3.id, "acknowledged by a poisoned store").into())
             }
@@ -103,9 +107,16 @@ impl Storm {
     }
 
     /// Ends the failing; opens anew if the store is poisoned, and now and then if it is not.
-    pub(in crate::check) fn calm(&mut self, bench: &mut Bench<'_>) -> Result<(), Stop> {
+    pub(in crate::check) fn calm<C: Course>(
+        &mut self,
+        bench: &mut Bench<'_>,
+        course: &mut C,
+    ) -> Result<(), Stop> {
         let Some(injection) = self.injected.take() else { return Ok(()) };
         let how = bench.world.rng(|rng| rng.below(4));
+        if how != 0 || self.uncertain.is_some() {
+            course.let_go(bench)?;
+        }
         if how == 3 {
             bench.close();
             bench.probe.mark("closing failed");

@@ -5,7 +5,7 @@ use crate::check::Violation;
 use crate::check::compare::{Stop, refusal, same, same_value};
 use fastness::{CommitId, Error, WriteTxn};
 use fastness_models::domain::{KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};
-use fastness_models::store::Outcome;
+use fastness_models::store::{Outcome, State, Store as Model};
 use fastness_models::{Kind, Op};
 
 impl Rig<'_> {
@@ -96,6 +96,20 @@ impl Rig<'_> {
         self.commit = commit;
         self.note(Op::new(Kind::Commit, [0; 3]), &Outcome::Done);
         Ok(())
+    }
+
+    /// Hands over the transaction, and what it leads to; the writer has none any more.
+    pub(in crate::check) fn hand_over(&mut self) -> Option<(WriteTxn, State)> {
+        let txn = self.txn.take()?;
+        let state = self.model.seen().clone();
+        self.model.abort();
+        Some((txn, state))
+    }
+
+    /// Takes what others committed for what is committed.
+    pub(in crate::check) fn stand_at(&mut self, state: State) {
+        self.model = Model::at(state);
+        self.commit = self.store().snapshot().commit();
     }
 
     /// Forgets what the writer has in hand.

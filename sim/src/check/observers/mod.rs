@@ -1,20 +1,22 @@
 //! Observers and the listener: what they are told against the states before and after each commit.
 
+mod differ;
+
 use super::compare::Stop;
+use super::failing::is_poisoned;
 use super::objects::bench::Bench;
 use super::objects::bridge;
 use super::objects::compare::mistake;
 use super::objects::course::{self, Course};
-use super::promises::{B1, B9, W1, W2, W3};
+use super::promises::{B1, B9, C2, C3, C5, C11, C12, C13, W1, W2, W3};
 use super::{Check, Recipe, Violation};
+use differ::{changed, differ};
 use fastness::CommitId;
-use fastness::object::{
-    Changes, ElementId, ListChanges, ObjectKey, Observer, Operation, PropertyChange, Target, View,
-};
+use fastness::object::{Changes, ElementId, Observer, Operation, Target, View};
 use fastness_models::object_schema::Alter;
-use fastness_models::objects::{Class, Id, Key, ListEdit, State, Value};
+use fastness_models::objects::{Id, Key, ListEdit, State, Value};
 use fastness_models::{Kind, Op};
-use std::collections::BTreeMap;
+use std::mem::take;
 use std::sync::PoisonError;
 
 /// Observers at once, at most.
@@ -23,7 +25,7 @@ const OBSERVERS_MAX: usize = 3;
 pub(super) const CHECK: Check = Check {
     name: "observers",
     about: "what observers and the listener are told, against the states before and after",
-    invariants: &[W1, W2, W3, B1, B9],
+    invariants: &[W1, W2, W3, B1, B9, C2, C3, C5, C11, C12, C13],
     marks: &[
         "told a commit",
         "told several commits one after the other",
@@ -37,6 +39,11 @@ pub(super) const CHECK: Check = Check {
         "objects that changed their keys",
         "nothing told of a transaction that was undone",
         "began with an older observer still behind",
+        "told nothing of a commit that failed",
+        "told nothing of a commit that may be there",
+        "an observer could not begin",
+        "failed commit was there after all",
+        "failed commit was not there",
     ],
     recipe: Recipe {
         mix: &[
@@ -52,6 +59,8 @@ pub(super) const CHECK: Check = Check {
             (Kind::Commit, 14),
             (Kind::Abort, 2),
             (Kind::Observe, 12),
+            (Kind::Inject, 5),
+            (Kind::Heal, 1),
             (Kind::Reopen, 1),
             (Kind::PowerLoss, 1),
         ],
@@ -73,8 +82,6 @@ struct Watches(Vec<Watch>);
 
 impl Course for Watches {
     const INVARIANT: &'static str = B1.id;
-    // Observers keep the database open that a failure would have to be met by opening anew.
-    const FAILS: bool = false;
 
     fn begin(bench: &mut Bench<'_>) -> Result<Self, Stop> {
         bench.close();
@@ -84,27 +91,43 @@ impl Course for Watches {
     }
 
     fn act(&mut self, bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
-        let Self(watches) = self;
+        drop(take_heard(bench));
         if matches!(op.kind, Kind::Reopen | Kind::Kill | Kind::PowerLoss) {
-            // They keep the database open.
-            for watch in watches.iter_mut() {
-                poll(bench, watch, usize::MAX)?;
-            }
-            watches.clear();
+            self.let_go(bench)?;
         }
+        let Self(watches) = self;
         if op.kind == Kind::Observe {
             bench.probe.count(op.kind.name(), 1);
             return observe(bench, watches, op);
         }
         let was_writing = bench.is_writing();
         let before = bench.committed.clone();
-        change(bench, op)?;
-        heard(bench, &before, was_writing && op.kind == Kind::Abort)?;
+        let changed = change(bench, op);
+        // Also if what came after a commit failed.
         if before != bench.committed {
             watches.iter_mut().for_each(|watch| watch.states.push(bench.committed.clone()));
         }
+        if let Err(stop) = changed {
+            return Err(failed(bench, watches, (op, stop))?);
+        }
+        heard(bench, &before, was_writing && op.kind == Kind::Abort)?;
         if watches.is_empty() && !bench.is_writing() {
-            watches.push(begin(bench)?);
+            let begun = begin(bench);
+            if matches!(begun, Err(Stop::Refused(_))) {
+                bench.probe.mark("an observer could not begin");
+            }
+            watches.push(begun?);
+        }
+        Ok(())
+    }
+
+    fn let_go(&mut self, bench: &mut Bench<'_>) -> Result<(), Stop> {
+        for mut watch in self.0.drain(..) {
+            match poll(bench, &mut watch, usize::MAX) {
+                // The catalog could not be read.
+                Ok(()) | Err(Stop::Refused(_)) => {}
+                Err(stop) => return Err(stop),
+            }
         }
         Ok(())
     }
@@ -122,13 +145,43 @@ fn change(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
     }
     match bench.domain.alter([op.a, op.b, op.c], bench.seen()) {
         Alter::RenameClass(..) => Ok(()),
-        Alter::RemoveClass(_) if bench.is_writing() => Ok(()),
+        // What is left of one whose commit fails could not be told.
+        Alter::RemoveClass(_) if bench.is_writing() || bench.fs.fails() => Ok(()),
         Alter::RemoveClass(_) => {
             super::schema::alter(bench, op)?;
             bench.commit()
         }
         _ => super::schema::alter(bench, op),
     }
+}
+
+/// An operation failed: observers are told what was committed before, and nothing of it.
+fn failed(
+    bench: &mut Bench<'_>,
+    watches: &mut [Watch],
+    (op, stop): (Op, Stop),
+) -> Result<Stop, Stop> {
+    // The listener was told before, and what it wrote is undone with the rest.
+    drop(take_heard(bench));
+    if matches!(stop, Stop::Broken(_)) {
+        return Ok(stop);
+    }
+    let mut asked = 0;
+    for watch in watches {
+        match poll(bench, watch, usize::MAX) {
+            Ok(()) => asked += 1,
+            // The catalog could not be read.
+            Err(Stop::Refused(_)) => {}
+            Err(broken) => return Err(broken),
+        }
+    }
+    if op.kind == Kind::Commit && asked > 0 {
+        bench.probe.mark(match is_poisoned(bench.database().store()) {
+            true => "told nothing of a commit that may be there",
+            false => "told nothing of a commit that failed",
+        });
+    }
+    Ok(stop)
 }
 
 /// Begins to observe, at what is committed.
@@ -218,158 +271,17 @@ fn mark(bench: &mut Bench<'_>, round: usize, ([before, after], changes): (&[Stat
     }
 }
 
-/// Keys of a class: inserted, deleted, modified.
-type Keys = [Vec<Key>; 3];
-
-/// Tells how two states differ.
-fn changed<'s>(before: &'s State, after: &'s State) -> BTreeMap<&'s str, Keys> {
-    let none = Class::default();
-    let mut changed: BTreeMap<&str, Keys> = BTreeMap::new();
-    for name in before.classes.keys().chain(after.classes.keys()) {
-        let [older, newer] = [before, after].map(|state| state.classes.get(name).unwrap_or(&none));
-        let mut keys = Keys::default();
-        for key in newer.objects.keys() {
-            if !older.objects.contains_key(key) {
-                keys[0].push(key.clone());
-            } else if !modified((older, newer), key).is_empty() {
-                keys[2].push(key.clone());
-            }
-        }
-        let gone = older.objects.keys().filter(|key| !newer.objects.contains_key(*key));
-        keys[1].extend(gone.cloned());
-        if keys.iter().any(|keys| !keys.is_empty()) {
-            changed.insert(name, keys);
-        }
-    }
-    changed
-}
-
-/// Tells which properties, that the class had before too, have another value in an object.
-fn modified<'s>((older, newer): (&Class, &'s Class), key: &Key) -> Vec<&'s str> {
-    let both = newer.properties.keys().filter(|name| older.properties.contains_key(*name));
-    both.filter(|name| held(older, key, name) != held(newer, key, name))
-        .map(String::as_str)
+/// Takes what the listener heard.
+fn take_heard(bench: &Bench<'_>) -> Vec<Vec<Operation>> {
+    let heard = bench.heard.iter();
+    heard
+        .flat_map(|heard| take(&mut *heard.lock().unwrap_or_else(PoisonError::into_inner)))
         .collect()
-}
-
-/// What an object has in a property: a value, or a list.
-fn held(class: &Class, key: &Key, name: &str) -> (Option<Value>, Option<Elements>) {
-    let Some(object) = class.objects.get(key) else { return (None, None) };
-    let value = match key {
-        _ if class.key.as_deref() != Some(name) => object.values.get(name).cloned(),
-        Key::Int(value) => Some(Value::Int(*value)),
-        Key::Text(text) => Some(Value::Text(text.clone())),
-        Key::Null | Key::Row(_) => Some(Value::Null),
-    };
-    (value, object.lists.get(name).cloned())
-}
-
-/// Compares what is said to have changed with how two states differ.
-fn differ((before, after): (&State, &State), changes: &Changes) -> Result<(), Stop> {
-    let broken = |text: String| Stop::from(Violation::new(W1.id, text));
-    let expected = changed(before, after);
-    let mut found: BTreeMap<&str, Keys> = BTreeMap::new();
-    for (name, class) in &changes.classes {
-        let keys = |keys: &[ObjectKey]| keys.iter().map(bridge::key).collect();
-        let modified = class.modified.iter().map(|(key, _)| bridge::key(key)).collect();
-        found.insert(name, [keys(&class.inserted), keys(&class.deleted), modified]);
-    }
-    if found != expected {
-        return Err(broken(format!("changed {found:?}, expected {expected:?}")));
-    }
-    for (name, class) in &changes.classes {
-        let classes = [before, after].map(|state| state.classes.get(name));
-        let [Some(older), Some(newer)] = classes else { continue };
-        for (key, found) in &class.modified {
-            let key = bridge::key(key);
-            properties((older, newer), &key, found)
-                .map_err(|text| broken(format!("{name} {key:?}: {text}")))?;
-        }
-    }
-    Ok(())
-}
-
-/// Compares the properties that are said to have changed.
-fn properties(
-    (older, newer): (&Class, &Class),
-    key: &Key,
-    found: &[PropertyChange],
-) -> Result<(), String> {
-    let expected = modified((older, newer), key);
-    let names: Vec<&str> = found.iter().map(|change| change.property.as_str()).collect();
-    if names != expected {
-        return Err(format!("changed {names:?}, expected {expected:?}"));
-    }
-    for PropertyChange { property, list } in found {
-        let lists = [older, newer].map(|class| held(class, key, property).1);
-        match (list, lists) {
-            (Some(list), [Some(older), Some(newer)]) => same_list((&older, &newer), list)?,
-            (Some(_), _) | (None, [Some(_), Some(_)]) => {
-                return Err("a list is no list".to_owned());
-            }
-            (None, _) => {}
-        }
-    }
-    Ok(())
-}
-
-type Elements = Vec<(u64, Value)>;
-
-/// Compares what is said to have changed in a list.
-fn same_list((older, newer): (&Elements, &Elements), found: &ListChanges) -> Result<(), String> {
-    let place = |list: &Elements, number: u64| list.iter().position(|held| held.0 == number);
-    let placed = |list: &Elements, met: &dyn Fn(&(u64, Value)) -> bool| -> Vec<(usize, u64)> {
-        let all = list.iter().enumerate().filter(|(_, held)| met(held));
-        all.map(|(at, held)| (at, held.0)).collect()
-    };
-    let told = |told: &[(usize, ElementId)]| -> Vec<(usize, u64)> {
-        told.iter().map(|(at, id)| (*at, id.number)).collect()
-    };
-    let value = |number| place(older, number).map(|at| &older[at].1);
-    let expected = [
-        placed(older, &|held| place(newer, held.0).is_none()),
-        placed(newer, &|held| place(older, held.0).is_none()),
-        placed(newer, &|held| value(held.0).is_some_and(|value| *value != held.1)),
-    ];
-    let changes = [told(&found.deleted), told(&found.inserted), told(&found.modified)];
-    if changes != expected {
-        return Err(format!("the list changed {changes:?}, expected {expected:?}"));
-    }
-    // What stays is in one order, and could not be more.
-    let stays: Vec<usize> = newer
-        .iter()
-        .filter(|held| !found.moved.iter().any(|(_, _, id)| id.number == held.0))
-        .filter_map(|held| place(older, held.0))
-        .collect();
-    if !stays.is_sorted() {
-        return Err(format!("elements changed places and were not told: {found:?}"));
-    }
-    let common: Vec<usize> = newer.iter().filter_map(|held| place(older, held.0)).collect();
-    if stays.len() != longest(&common) {
-        return Err(format!("told that more moved than did: {found:?}"));
-    }
-    for (from, to, id) in &found.moved {
-        if place(older, id.number) != Some(*from) || place(newer, id.number) != Some(*to) {
-            return Err(format!("told a wrong place: {found:?}"));
-        }
-    }
-    Ok(())
-}
-
-/// Length of the longest ascending part, found by looking at all beginnings.
-fn longest(numbers: &[usize]) -> usize {
-    let mut lens: Vec<usize> = Vec::new();
-    for (at, number) in numbers.iter().enumerate() {
-        let before = (0..at).filter(|other| numbers[*other] < *number).map(|other| lens[other]);
-        lens.push(before.max().unwrap_or(0) + 1);
-    }
-    lens.into_iter().max().unwrap_or(0)
 }
 
 /// Replays what the listener heard of an operation of the plan.
 fn heard(bench: &mut Bench<'_>, before: &State, aborted: bool) -> Result<(), Stop> {
-    let Some(heard) = &bench.heard else { return Ok(()) };
-    let heard = std::mem::take(&mut *heard.lock().unwrap_or_else(PoisonError::into_inner));
+    let heard = take_heard(bench);
     let broken = |text: String| Stop::from(Violation::new(W3.id, text));
     if aborted {
         bench.probe.mark("nothing told of a transaction that was undone");
@@ -383,7 +295,8 @@ fn heard(bench: &mut Bench<'_>, before: &State, aborted: bool) -> Result<(), Sto
         return Ok(());
     }
     let mut state = before.clone();
-    let snapshot = bench.database().snapshot()?;
+    // The catalog may be beyond reading.
+    let Ok(snapshot) = bench.database().snapshot() else { return Ok(()) };
     for operation in heard.iter().flatten() {
         replay(&snapshot.view(), &mut state, operation)?;
     }

@@ -1,0 +1,157 @@
+//! What observers are told of a commit, against the states before it and after it.
+
+use crate::check::Violation;
+use crate::check::compare::Stop;
+use crate::check::objects::bridge;
+use crate::check::promises::W1;
+use fastness::object::{Changes, ElementId, ListChanges, ObjectKey, PropertyChange};
+use fastness_models::objects::{Class, Key, State, Value};
+use std::collections::BTreeMap;
+
+/// Keys of a class: inserted, deleted, modified.
+type Keys = [Vec<Key>; 3];
+
+/// Tells how two states differ.
+pub(super) fn changed<'s>(before: &'s State, after: &'s State) -> BTreeMap<&'s str, Keys> {
+    let none = Class::default();
+    let mut changed: BTreeMap<&str, Keys> = BTreeMap::new();
+    for name in before.classes.keys().chain(after.classes.keys()) {
+        let [older, newer] = [before, after].map(|state| state.classes.get(name).unwrap_or(&none));
+        let mut keys = Keys::default();
+        for key in newer.objects.keys() {
+            if !older.objects.contains_key(key) {
+                keys[0].push(key.clone());
+            } else if !modified((older, newer), key).is_empty() {
+                keys[2].push(key.clone());
+            }
+        }
+        let gone = older.objects.keys().filter(|key| !newer.objects.contains_key(*key));
+        keys[1].extend(gone.cloned());
+        if keys.iter().any(|keys| !keys.is_empty()) {
+            changed.insert(name, keys);
+        }
+    }
+    changed
+}
+
+/// Tells which properties, that the class had before too, have another value in an object.
+fn modified<'s>((older, newer): (&Class, &'s Class), key: &Key) -> Vec<&'s str> {
+    let both = newer.properties.keys().filter(|name| older.properties.contains_key(*name));
+    both.filter(|name| held(older, key, name) != held(newer, key, name))
+        .map(String::as_str)
+        .collect()
+}
+
+/// What an object has in a property: a value, or a list.
+fn held(class: &Class, key: &Key, name: &str) -> (Option<Value>, Option<Elements>) {
+    let Some(object) = class.objects.get(key) else { return (None, None) };
+    let value = match key {
+        _ if class.key.as_deref() != Some(name) => object.values.get(name).cloned(),
+        Key::Int(value) => Some(Value::Int(*value)),
+        Key::Text(text) => Some(Value::Text(text.clone())),
+        Key::Null | Key::Row(_) => Some(Value::Null),
+    };
+    (value, object.lists.get(name).cloned())
+}
+
+/// Compares what is said to have changed with how two states differ.
+pub(super) fn differ((before, after): (&State, &State), changes: &Changes) -> Result<(), Stop> {
+    let broken = |text: String| Stop::from(Violation::new(W1.id, text));
+    let expected = changed(before, after);
+    let mut found: BTreeMap<&str, Keys> = BTreeMap::new();
+    for (name, class) in &changes.classes {
+        let keys = |keys: &[ObjectKey]| keys.iter().map(bridge::key).collect();
+        let modified = class.modified.iter().map(|(key, _)| bridge::key(key)).collect();
+        found.insert(name, [keys(&class.inserted), keys(&class.deleted), modified]);
+    }
+    if found != expected {
+        return Err(broken(format!("changed {found:?}, expected {expected:?}")));
+    }
+    for (name, class) in &changes.classes {
+        let classes = [before, after].map(|state| state.classes.get(name));
+        let [Some(older), Some(newer)] = classes else { continue };
+        for (key, found) in &class.modified {
+            let key = bridge::key(key);
+            properties((older, newer), &key, found)
+                .map_err(|text| broken(format!("{name} {key:?}: {text}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Compares the properties that are said to have changed.
+fn properties(
+    (older, newer): (&Class, &Class),
+    key: &Key,
+    found: &[PropertyChange],
+) -> Result<(), String> {
+    let expected = modified((older, newer), key);
+    let names: Vec<&str> = found.iter().map(|change| change.property.as_str()).collect();
+    if names != expected {
+        return Err(format!("changed {names:?}, expected {expected:?}"));
+    }
+    for PropertyChange { property, list } in found {
+        let lists = [older, newer].map(|class| held(class, key, property).1);
+        match (list, lists) {
+            (Some(list), [Some(older), Some(newer)]) => same_list((&older, &newer), list)?,
+            (Some(_), _) | (None, [Some(_), Some(_)]) => {
+                return Err("a list is no list".to_owned());
+            }
+            (None, _) => {}
+        }
+    }
+    Ok(())
+}
+
+type Elements = Vec<(u64, Value)>;
+
+/// Compares what is said to have changed in a list.
+fn same_list((older, newer): (&Elements, &Elements), found: &ListChanges) -> Result<(), String> {
+    let place = |list: &Elements, number: u64| list.iter().position(|held| held.0 == number);
+    let placed = |list: &Elements, met: &dyn Fn(&(u64, Value)) -> bool| -> Vec<(usize, u64)> {
+        let all = list.iter().enumerate().filter(|(_, held)| met(held));
+        all.map(|(at, held)| (at, held.0)).collect()
+    };
+    let told = |told: &[(usize, ElementId)]| -> Vec<(usize, u64)> {
+        told.iter().map(|(at, id)| (*at, id.number)).collect()
+    };
+    let value = |number| place(older, number).map(|at| &older[at].1);
+    let expected = [
+        placed(older, &|held| place(newer, held.0).is_none()),
+        placed(newer, &|held| place(older, held.0).is_none()),
+        placed(newer, &|held| value(held.0).is_some_and(|value| *value != held.1)),
+    ];
+    let changes = [told(&found.deleted), told(&found.inserted), told(&found.modified)];
+    if changes != expected {
+        return Err(format!("the list changed {changes:?}, expected {expected:?}"));
+    }
+    // What stays is in one order, and could not be more.
+    let stays: Vec<usize> = newer
+        .iter()
+        .filter(|held| !found.moved.iter().any(|(_, _, id)| id.number == held.0))
+        .filter_map(|held| place(older, held.0))
+        .collect();
+    if !stays.is_sorted() {
+        return Err(format!("elements changed places and were not told: {found:?}"));
+    }
+    let common: Vec<usize> = newer.iter().filter_map(|held| place(older, held.0)).collect();
+    if stays.len() != longest(&common) {
+        return Err(format!("told that more moved than did: {found:?}"));
+    }
+    for (from, to, id) in &found.moved {
+        if place(older, id.number) != Some(*from) || place(newer, id.number) != Some(*to) {
+            return Err(format!("told a wrong place: {found:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Length of the longest ascending part, found by looking at all beginnings.
+fn longest(numbers: &[usize]) -> usize {
+    let mut lens: Vec<usize> = Vec::new();
+    for (at, number) in numbers.iter().enumerate() {
+        let before = (0..at).filter(|other| numbers[*other] < *number).map(|other| lens[other]);
+        lens.push(before.max().unwrap_or(0) + 1);
+    }
+    lens.into_iter().max().unwrap_or(0)
+}

@@ -1,0 +1,310 @@
+//! A commit that waits for its sync, and the others that are written meanwhile.
+//!
+//! Each of the others waits on a thread of its own, but nothing is left to chance: the next begins
+//! when the one before it is written, and all of them before the first sync returns. So the calls
+//! to the file system are the same in every run, but for who of those that wait starts the next
+//! sync for all of them.
+
+use super::Writers;
+use crate::check::Violation;
+use crate::check::compare::{Stop, same_value};
+use crate::check::failing::{blame, commit_mark, is_poisoned};
+use crate::check::promises::{A1, C2, C3};
+use crate::fs::{Call, SimFs};
+use fastness::inspect::is_writing;
+use fastness::{CommitId, Error, Store, WriteTxn};
+use fastness_models::Op;
+use fastness_models::domain::Bytes;
+use fastness_models::store::{State, Store as Model};
+use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// An entry of a tree, or none any more.
+type Edit = (String, Bytes, Option<Bytes>);
+
+/// A transaction that begins while another waits.
+struct Other {
+    edits: Vec<Edit>,
+    unsynced: bool,
+}
+
+/// How a commit is told to have ended.
+enum Ending {
+    Told(Result<CommitId, Error>),
+    Waits(JoinHandle<Result<CommitId, Error>>),
+}
+
+/// What became of a transaction, as the next one sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Seen {
+    Written,
+    Refused,
+    /// Nobody can write any more.
+    Unknown,
+}
+
+/// A transaction that was tried.
+struct Try {
+    before: State,
+    after: State,
+    edits: Vec<Edit>,
+    unsynced: bool,
+    seen: Seen,
+    ending: Ending,
+}
+
+/// What the transaction in hand changed and led to, how it ended, and those that were tried
+/// meanwhile.
+type Group = (bool, State, Result<CommitId, Error>, Vec<Try>);
+
+type Tries = Arc<Mutex<Result<Vec<Try>, Violation>>>;
+
+/// Commits the transaction in hand, and others while it waits.
+pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), Stop> {
+    let rig = &mut writers.rig;
+    if let Err(error) = rig.write().map(drop) {
+        return writers.attempt(op, |_| Err(error.into()));
+    }
+    let changed = rig.model.changed();
+    let Some((txn, leader)) = rig.hand_over() else { return Ok(()) };
+    let others: Vec<Other> = (0..=op.b % 3).map(|at| other(writers, op.c >> (2 * at))).collect();
+    let rig = &mut writers.rig;
+    let tries: Tries = Arc::new(Mutex::new(Ok(Vec::new())));
+    let (store, fs, told) = (rig.store().clone(), rig.fs.clone(), Arc::clone(&tries));
+    let base = leader.clone();
+    drop(rig.fs.take_forks());
+    rig.fs.at_sync(Box::new(move || {
+        // Who makes a checkpoint syncs in its turn: nobody can write meanwhile.
+        let tried =
+            if is_writing(&store) { Ok(Vec::new()) } else { run(&store, &fs, base, others) };
+        *lock(&told) = tried;
+    }));
+    let led = txn.commit();
+    writers.rig.fs.forget_at_sync();
+    let tries = std::mem::replace(&mut *lock(&tries), Ok(Vec::new()))?;
+    settle(writers, op, (changed, leader, led, tries))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Plans a transaction.
+fn other(writers: &Writers<'_>, bits: u8) -> Other {
+    let world = writers.rig.world;
+    let edits = (0..1 + world.rng(|rng| rng.below(3))).map(|index| {
+        let [tree, key, value] = world.rng(|rng| [(); 3].map(|()| rng.byte()));
+        let stamp = 0xd000_0000 | u32::try_from(writers.rig.step << 8 | index).unwrap_or(0);
+        let value = (value >= 40).then(|| world.value(value, stamp));
+        (world.domain.tree(tree).to_owned(), world.domain.key(key), value)
+    });
+    Other { edits: edits.collect(), unsynced: bits % 4 == 3 }
+}
+
+fn edited(state: &State, edits: &[Edit]) -> State {
+    let mut model = Model::at(state.clone());
+    for (tree, key, value) in edits {
+        match value {
+            Some(value) => drop(model.insert(tree, key, value)),
+            None => drop(model.remove(tree, key)),
+        }
+    }
+    model.seen().clone()
+}
+
+/// Lets each of the others be written, one after the other.
+fn run(
+    store: &Store,
+    fs: &SimFs,
+    mut base: State,
+    others: Vec<Other>,
+) -> Result<Vec<Try>, Violation> {
+    let mut tries = Vec::new();
+    for Other { edits, unsynced } in others {
+        let Ok(mut txn) = store.write() else { break };
+        let after = edited(&base, &edits);
+        let mut made = Ok(());
+        for (tree, key, value) in &edits {
+            made = made.and_then(|()| edit(&mut txn, (tree, key), value.as_ref()));
+        }
+        if made.is_err() {
+            continue;
+        }
+        let ending = match unsynced {
+            true => Ending::Told(txn.commit_unsynced()),
+            false => Ending::Waits(thread::spawn(move || txn.commit())),
+        };
+        let mut tried =
+            Try { before: base.clone(), after, edits, unsynced, seen: Seen::Unknown, ending };
+        // Its turn ends when it is written, or failed.
+        let seen = match store.write() {
+            Ok(mut next) => look(&mut next, &tried)?,
+            Err(_) => Seen::Unknown,
+        };
+        tried.seen = seen;
+        if seen == Seen::Written {
+            base = tried.after.clone();
+        }
+        tries.push(tried);
+        if seen == Seen::Unknown || fs.failed().is_some() && is_poisoned(store) {
+            break;
+        }
+    }
+    Ok(tries)
+}
+
+fn edit(
+    txn: &mut WriteTxn,
+    (tree, key): (&str, &Bytes),
+    value: Option<&Bytes>,
+) -> Result<(), Error> {
+    let mut tree = txn.tree(tree)?;
+    match value {
+        Some(value) => tree.insert(key, value).map(drop),
+        None => tree.remove(key).map(drop),
+    }
+}
+
+/// Tells whether the next transaction sees what the one before it did: all of it, or nothing.
+fn look(next: &mut WriteTxn, tried: &Try) -> Result<Seen, Violation> {
+    let mut holds = |state: &State| -> Result<(), Stop> {
+        for (tree, key, _) in &tried.edits {
+            same_value(next.tree(tree)?.get(key)?.as_ref(), state.get(tree, key), A1.id)?;
+        }
+        Ok(())
+    };
+    match (holds(&tried.after), holds(&tried.before)) {
+        (Ok(()), _) => Ok(Seen::Written),
+        (Err(Stop::Broken(_)), Ok(())) => Ok(Seen::Refused),
+        (Err(Stop::Broken(violation)), Err(Stop::Broken(_))) => Err(violation),
+        (Err(Stop::Refused(_)), _) | (_, Err(Stop::Refused(_))) => Ok(Seen::Unknown),
+    }
+}
+
+/// What became of a transaction.
+struct Ended {
+    changed: bool,
+    after: State,
+    unsynced: bool,
+    seen: Seen,
+    outcome: Result<CommitId, Error>,
+}
+
+impl Ended {
+    fn of(tried: Try) -> Self {
+        let Try { before, after, unsynced, seen, ending, .. } = tried;
+        let outcome = match ending {
+            Ending::Told(outcome) => outcome,
+            Ending::Waits(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+        };
+        Self { changed: before != after, after, unsynced, seen, outcome }
+    }
+
+    /// Tells whether it promises to be there after a crash.
+    fn is_durable(&self) -> bool {
+        !self.unsynced && self.outcome.is_ok()
+    }
+}
+
+/// Compares how the transactions ended with what the store says now, and with what crashes leave.
+fn settle(
+    writers: &mut Writers<'_>,
+    op: Op,
+    (changed, leader, led, tries): Group,
+) -> Result<(), Stop> {
+    let waited = !tries.is_empty();
+    let others: Vec<Ended> = tries.into_iter().map(Ended::of).collect();
+    let poisoned = is_poisoned(writers.rig.store());
+    let seen = match &led {
+        _ if waited => Seen::Written,
+        Ok(_) => Seen::Written,
+        Err(_) if poisoned => Seen::Unknown,
+        Err(_) => Seen::Refused,
+    };
+    let leader = Ended { changed, after: leader, unsynced: false, seen, outcome: led };
+    let mut all = vec![leader];
+    all.extend(others);
+    let mut states = writers.possible.clone();
+    let (mut durable, mut visible) = (0, None);
+    for ended in &all {
+        judge(writers, ended, poisoned)?;
+        if ended.seen != Seen::Refused {
+            states.push(ended.after.clone());
+        }
+        if ended.outcome.is_ok() {
+            visible = Some(states.len() - 1);
+        }
+        if ended.is_durable() {
+            durable = states.len() - 1;
+        }
+    }
+    let step = writers.rig.step;
+    writers.rig.probe.line(|| {
+        let told = all.iter().map(|ended| ended.outcome.is_ok());
+        format!("{step:4} {op}: {:?}", told.collect::<Vec<_>>())
+    });
+    let forks = writers.rig.fs.take_forks();
+    let syncs = forks.iter().filter(|fork| fork.at == Call::Sync).count();
+    mark(writers, &all, (syncs, poisoned));
+    if let Some(visible) = visible {
+        writers.rig.stand_at(states[visible].clone());
+    }
+    writers.crash_at(forks, &states)?;
+    writers.possible = states.split_off(durable);
+    if poisoned {
+        writers.poison();
+    }
+    let disk = writers.rig.fs.disk();
+    let disk = writers.rig.world.rng(|rng| disk.power_loss(rng));
+    let states = writers.possible.clone();
+    writers.recover(disk, &states)?;
+    // A failure that is still to come is for an operation of the plan.
+    if writers.rig.fs.fails() && all.iter().all(|ended| ended.outcome.is_ok()) {
+        return Ok(());
+    }
+    writers.read_back()
+}
+
+/// What was told must fit what the next transaction saw.
+fn judge(writers: &Writers<'_>, ended: &Ended, poisoned: bool) -> Result<(), Violation> {
+    let failure = writers.rig.fs.failed();
+    match &ended.outcome {
+        Ok(_) if ended.seen == Seen::Refused && ended.changed => {
+            Err(Violation::new(C2.id, "acknowledged, and the next transaction does not see it"))
+        }
+        Ok(_) => Ok(()),
+        Err(error) => {
+            blame(error, writers.injected, (failure, poisoned))?;
+            if ended.seen == Seen::Written && ended.changed && !poisoned {
+                let text = format!("{error}, and the next transactions build on it");
+                return Err(Violation::new(C3.id, text));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn mark(writers: &mut Writers<'_>, all: &[Ended], (syncs, poisoned): (usize, bool)) {
+    let others = &all[1..];
+    let waiting = |ended: &&Ended| !ended.unsynced && ended.changed;
+    let acknowledged = others.iter().filter(waiting).filter(|it| it.outcome.is_ok()).count();
+    let lost = all.iter().filter(waiting).filter(|it| it.outcome.is_err());
+    let lost = lost.filter(|it| it.seen == Seen::Written).count();
+    let refused = others.iter().any(|it| it.outcome.is_err() && it.seen == Seen::Refused);
+    let is_unsynced = |ended: &Ended| ended.unsynced && ended.outcome.is_ok();
+    if all[0].outcome.is_err() {
+        writers.rig.probe.mark(commit_mark(poisoned));
+    }
+    for (met, mark) in [
+        (acknowledged > 1 && syncs == 2, "commits shared a sync"),
+        (acknowledged > 0 && syncs > 2, "a commit had a sync of its own while another waited"),
+        (others.iter().any(is_unsynced), "an unsynced commit was made while another waited"),
+        (poisoned && lost > 1, "the sync failed that several commits waited for"),
+        (refused && all[0].outcome.is_ok(), "a commit failed while another waited"),
+    ] {
+        if met {
+            writers.rig.probe.mark(mark);
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! Several writers: commits that share a sync, beside commits that need none, on a disk that
+//! crashes and fails.
+//!
+//! While one commit waits for its sync, [`group`] lets others be written. So several records of the
+//! log are on their way to the disk at once, and a crash may lose any of them.
+
+mod group;
+
+use super::compare::{Order, Reading, Stop, read_all};
+use super::failing::{blame, commit_mark, injection, is_poisoned, judge_commit};
+use super::promises::{A1, C2, C3, C5, C8, C9, C11, C12, C14, D4, L1};
+use super::rig::{Rig, unexpected, verify};
+use super::world::{World, file};
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use crate::fs::{Disk, Fork, Injection};
+use crate::rng::Rng;
+use fastness::{Error, Store};
+use fastness_models::store::{State, Store as Model};
+use fastness_models::{Kind, Op};
+
+pub(super) const CHECK: Check = Check {
+    name: "writers",
+    about: "writers that share a sync, or need none, on a disk that crashes and fails",
+    invariants: &[C2, C3, C14, L1, C5, C8, C9, C11, C12, A1, D4],
+    marks: &[
+        "commits shared a sync",
+        "a commit had a sync of its own while another waited",
+        "an unsynced commit was made while another waited",
+        "crash with several commits under way: before them",
+        "crash with several commits under way: between them",
+        "crash with several commits under way: after them",
+        "committed behind what a crash left of several commits",
+        "the sync failed that several commits waited for",
+        "a commit failed while another waited",
+        "an error met commits that were not durable",
+        "the store was poisoned with commits that were not durable",
+        "failing lost commits that were not durable",
+        "failing lost none of them",
+        "commit failed and the store went on",
+        "commit failed and the store was poisoned",
+        "made durable by a sync",
+    ],
+    recipe: Recipe {
+        mix: &[
+            (Kind::Insert, 24),
+            (Kind::Remove, 5),
+            (Kind::Fill, 3),
+            (Kind::Prune, 2),
+            (Kind::Get, 3),
+            (Kind::Commit, 16),
+            (Kind::Verify, 1),
+            (Kind::Heal, 2),
+            (Kind::Inject, 3),
+            (Kind::Reopen, 1),
+            (Kind::Compact, 1),
+            (Kind::Kill, 1),
+            (Kind::PowerLoss, 2),
+        ],
+        ops_min: 30,
+        ops_max: 100,
+    },
+    body,
+};
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    world.limit(256 << 10);
+    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, A1.id))?;
+    rig.records = true;
+    rig.watch();
+    let possible = vec![rig.model.committed().clone()];
+    let mut writers = Writers { possible, rig, injected: None, poisoned: false };
+    for (step, op) in plan.ops.iter().enumerate() {
+        writers.rig.step = step;
+        writers.step(*op).map_err(|stop| unexpected(stop, A1.id).at(step))?;
+    }
+    writers.calm().map_err(|stop| unexpected(stop, C2.id).at(plan.ops.len()))
+}
+
+/// A store some of whose commits may not be durable, on a disk that may fail.
+struct Writers<'w> {
+    rig: Rig<'w>,
+    /// What a crash may land on: the last state known to be durable and all since, in order.
+    possible: Vec<State>,
+    injected: Option<Injection>,
+    /// After a failure that left the disk unknown, until the file is opened anew.
+    poisoned: bool,
+}
+
+impl<'w> Writers<'w> {
+    fn step(&mut self, op: Op) -> Result<(), Stop> {
+        // Of crashes at single commits other checks take care.
+        drop(self.rig.fs.take_forks());
+        match op.kind {
+            Kind::Commit => match op.a % 4 {
+                0 => self.attempt(op, Self::commit_unsynced),
+                1 => self.attempt(op, Self::commit),
+                _ => group::commit(self, op),
+            },
+            Kind::Heal if self.injected.is_some() => self.calm(),
+            Kind::Heal => self.attempt(op, Self::sync),
+            Kind::Inject => {
+                self.calm()?;
+                self.injected = Some(injection(op));
+                self.rig.fs.inject(injection(op));
+                Ok(())
+            }
+            Kind::Reopen | Kind::Misopen | Kind::Compact | Kind::Kill | Kind::PowerLoss => {
+                self.calm()?;
+                self.whole(op)
+            }
+            // The slot that could not be written is torn, and verification says so.
+            Kind::Verify if self.poisoned => Ok(()),
+            _ => self.attempt(op, |writers| writers.rig.act(op)),
+        }
+    }
+
+    /// Does to the whole file what works on a good disk.
+    fn whole(&mut self, op: Op) -> Result<(), Stop> {
+        match op.kind {
+            Kind::Kill | Kind::PowerLoss => {
+                let mut disk = self.rig.fs.disk();
+                if op.kind == Kind::PowerLoss {
+                    let mut rng = Rng::new(self.rig.world.rng(Rng::next));
+                    disk = disk.power_loss(&mut rng);
+                }
+                self.rig.crash_to(disk);
+                self.rig.probe.crash("between calls");
+                let landed = self.rig.open_among(&self.possible, C2.id)?;
+                self.possible = vec![self.possible.swap_remove(landed)];
+            }
+            // What somebody else reads is what a crash would leave.
+            Kind::Misopen if self.possible.len() > 1 => {}
+            _ => {
+                self.rig.act(op)?;
+                self.durable();
+            }
+        }
+        Ok(())
+    }
+
+    /// Does something that a failing disk may refuse.
+    fn attempt(
+        &mut self,
+        op: Op,
+        act: impl FnOnce(&mut Self) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let Err(stop) = act(self) else { return Ok(()) };
+        let Stop::Refused(error) = stop else { return Err(stop) };
+        let failure = self.rig.fs.failed();
+        blame(&error, self.injected, (failure, self.poisoned))?;
+        let step = self.rig.step;
+        self.rig.probe.line(|| format!("{step:4} {op}: {error}"));
+        if self.possible.len() > 1 {
+            self.rig.probe.mark("an error met commits that were not durable");
+        }
+        // Whether the store is poisoned is told to who begins to write.
+        self.rig.abort();
+        if !self.poisoned && is_poisoned(self.rig.store()) {
+            self.poison();
+        }
+        self.read_back()
+    }
+
+    fn poison(&mut self) {
+        self.poisoned = true;
+        if self.possible.len() > 2 {
+            self.rig.probe.mark("the store was poisoned with commits that were not durable");
+        }
+    }
+
+    /// What was committed is read as before, unless the disk goes on failing.
+    fn read_back(&mut self) -> Result<(), Stop> {
+        let lasting = self.injected.is_some_and(|injection| injection.lasting);
+        match self.rig.scan_committed(Order::Forward) {
+            Ok(()) => Ok(()),
+            Err(Stop::Broken(violation)) => {
+                Err(Violation { invariant: C11.id, ..violation }.into())
+            }
+            Err(Stop::Refused(_)) if lasting => Ok(()),
+            Err(Stop::Refused(error)) => {
+                let text = format!("a single failure, and then: {error}");
+                Err(Violation::new(C11.id, text).into())
+            }
+        }
+    }
+
+    /// All that is committed is durable now.
+    fn durable(&mut self) {
+        self.possible = vec![self.rig.model.committed().clone()];
+    }
+
+    fn commit_unsynced(&mut self) -> Result<(), Stop> {
+        self.one(Rig::commit_unsynced)?;
+        if self.possible.last() != Some(self.rig.model.committed()) {
+            self.possible.push(self.rig.model.committed().clone());
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), Stop> {
+        // Without a transaction of ours it is one that changes nothing.
+        self.rig.write()?;
+        self.one(Rig::commit)?;
+        self.durable();
+        Ok(())
+    }
+
+    /// Commits one transaction; if that poisons the store, it may be there all the same.
+    fn one(&mut self, how: fn(&mut Rig<'w>) -> Result<(), Stop>) -> Result<(), Stop> {
+        let after = self.rig.model.seen().clone();
+        let changed = self.rig.model.changed();
+        match how(&mut self.rig) {
+            Ok(()) if changed && self.poisoned => {
+                Err(Violation::new(C3.id, "acknowledged by a poisoned store").into())
+            }
+            Err(Stop::Refused(error)) => {
+                if !self.poisoned && error != Error::TransactionFailed {
+                    let poisoned = is_poisoned(self.rig.store());
+                    let lasting = self.injected.is_some_and(|injection| injection.lasting);
+                    judge_commit((self.rig.fs.failed(), lasting), poisoned)?;
+                    self.rig.probe.mark(commit_mark(poisoned));
+                    if poisoned {
+                        self.possible.push(after);
+                        self.poison();
+                    }
+                }
+                Err(error.into())
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), Stop> {
+        self.rig.abort();
+        let synced = self.rig.store().sync()?;
+        if synced != self.rig.commit {
+            let text = format!("synced commit {synced}, the last is {}", self.rig.commit);
+            return Err(Violation::new(C14.id, text).into());
+        }
+        if self.possible.len() > 1 {
+            self.rig.probe.mark("made durable by a sync");
+        }
+        self.durable();
+        Ok(())
+    }
+
+    /// Ends the failing; opens anew if the store is poisoned, and now and then if it is not.
+    fn calm(&mut self) -> Result<(), Stop> {
+        if self.injected.is_none() && !self.poisoned {
+            return Ok(());
+        }
+        let how = self.rig.world.rng(|rng| rng.below(4));
+        if how == 3 {
+            self.rig.close();
+        }
+        self.rig.fs.heal();
+        self.injected = None;
+        if how == 0 && !self.poisoned {
+            return Ok(());
+        }
+        let mut disk = self.rig.fs.disk();
+        if how == 1 {
+            disk = self.rig.world.rng(|rng| disk.power_loss(rng));
+        } else {
+            self.rig.close();
+            disk = self.rig.fs.disk();
+        }
+        self.rig.crash_to(disk);
+        let landed = self.rig.open_among(&self.possible, C2.id)?;
+        let last = self.possible.len() - 1;
+        if self.possible[0] != self.possible[last] {
+            self.rig.probe.mark(match self.possible[landed] == self.possible[last] {
+                true => "failing lost none of them",
+                false => "failing lost commits that were not durable",
+            });
+        }
+        self.possible = vec![self.possible.swap_remove(landed)];
+        self.poisoned = false;
+        // What was seen then is there after a power loss, although nothing was written.
+        let disk = self.rig.fs.disk();
+        let disk = self.rig.world.rng(|rng| disk.power_loss(rng));
+        self.rig.crash_to(disk);
+        self.rig.open_among(&self.possible, C5.id)?;
+        Ok(())
+    }
+
+    /// Crashes at calls of the last commits, on other machines: the file holds one of the states,
+    /// and goes on from there.
+    fn crash_at(&mut self, forks: Vec<Fork>, states: &[State]) -> Result<(), Stop> {
+        let mut rng = Rng::new(self.rig.world.rng(Rng::next));
+        for Fork { disk, .. } in forks {
+            if rng.one_in(2) {
+                continue;
+            }
+            let disk = if rng.one_in(4) { disk } else { disk.power_loss(&mut rng) };
+            let landed = self.recover(disk, states)?;
+            let last = states.len() - 1;
+            if last > 1 && states[0] != states[last] {
+                self.rig.probe.mark(match landed {
+                    0 => "crash with several commits under way: before them",
+                    _ if states[landed] == states[last] => {
+                        "crash with several commits under way: after them"
+                    }
+                    _ => "crash with several commits under way: between them",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens what a crash left, commits something more, and crashes again.
+    fn recover(&mut self, disk: Disk, states: &[State]) -> Result<usize, Stop> {
+        let world = self.rig.world;
+        let fs = world.boot(disk);
+        let store = world.options(&fs).open(file());
+        let store = store.map_err(|error| unexpected(error.into(), C8.id))?;
+        self.rig.probe.crash("in a commit");
+        let landed = self.among(&store, states)?;
+        let mut model = Model::at(states[landed].clone());
+        let (key, value) = (world.domain.key(0), world.domain.value_of(8, u32::MAX));
+        let mut txn = store.write()?;
+        txn.tree("after")?.insert(&key, &value)?;
+        model.insert("after", &key, &value);
+        model.commit();
+        txn.commit()?;
+        let disk = fs.disk();
+        let disk = world.rng(|rng| disk.power_loss(rng));
+        fs.fall_silent();
+        drop(store);
+        let fs = world.boot(disk);
+        let store = world.options(&fs).open(file());
+        let store = store.map_err(|error| unexpected(error.into(), C8.id))?;
+        self.among(&store, std::slice::from_ref(model.committed()))?;
+        verify(&store.snapshot(), D4.id)?;
+        if landed + 1 < states.len() {
+            self.rig.probe.mark("committed behind what a crash left of several commits");
+        }
+        Ok(landed)
+    }
+
+    /// Tells which of the states a store holds.
+    fn among(&mut self, store: &Store, states: &[State]) -> Result<usize, Violation> {
+        let snapshot = store.snapshot();
+        let mut texts = Vec::new();
+        for (index, state) in states.iter().enumerate() {
+            match read_all(&snapshot, state, Order::Forward) {
+                Reading::Same(operations) => {
+                    self.rig.probe.count(Kind::Scan.name(), operations);
+                    return Ok(index);
+                }
+                Reading::Differs(text) => texts.push(text),
+                Reading::Failed(error) => texts.push(error.to_string()),
+            }
+        }
+        Err(Violation::new(C2.id, texts.join("; or: ")))
+    }
+}
