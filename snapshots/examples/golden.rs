@@ -1,6 +1,6 @@
 //! Writes the golden files that are not there yet, and their lines in `DIGESTS`. Never changes one.
 
-use fastness_snapshots::objects::{self, OBJECT_FILES};
+use fastness_snapshots::objects::{self, LIST_FILES, OBJECT_FILES};
 use fastness_snapshots::{FILES, Golden, make};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -16,7 +16,8 @@ fn main() -> io::Result<()> {
     let mut lines = fs::read_to_string(&digests).unwrap_or_default();
     let trees = FILES.iter().map(|golden| (golden, make as Make));
     let objects = OBJECT_FILES.iter().map(|golden| (golden, objects::make as Make));
-    for (golden, make) in trees.chain(objects) {
+    let lists = LIST_FILES.iter().map(|golden| (golden, objects::make_lists as Make));
+    for (golden, make) in trees.chain(objects).chain(lists) {
         let path = dir.join(golden.name);
         if path.exists() {
             continue;

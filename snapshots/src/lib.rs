@@ -2,7 +2,7 @@
 //!
 //! Each is made once, by [`make`] or [`objects::make`], and kept in `golden/` with its digest in
 //! `golden/DIGESTS`; both are append-only. A new format version adds files and changes none. To add
-//! a file: give it a place in [`FILES`] or [`objects::OBJECT_FILES`], then run
+//! a file: give it a place in a list such as [`FILES`] or [`objects::OBJECT_FILES`], then run
 //! `cargo run --package fastness-snapshots --example golden`.
 
 pub mod objects;

@@ -1,7 +1,7 @@
 //! Golden files of objects: what they hold, and the program that makes them.
 
 use crate::{Counting, Golden, key, load};
-use fastness::object::{Database, ObjectId, Timestamp, Transaction, Value, Wanted};
+use fastness::object::{Content, Database, ObjectId, Timestamp, Transaction, Value, Wanted};
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 use fastness::vfs::MemoryVfs;
 use fastness::{Options, Result};
@@ -12,6 +12,12 @@ use std::sync::Arc;
 pub const OBJECT_FILES: &[Golden] = &[
     Golden { name: "v2-objects-plain.fastness", encrypted: false, closed: true },
     Golden { name: "v2-objects-encrypted.fastness", encrypted: true, closed: true },
+];
+
+/// The golden files of long lists.
+pub const LIST_FILES: &[Golden] = &[
+    Golden { name: "v2-lists-plain.fastness", encrypted: false, closed: true },
+    Golden { name: "v2-lists-encrypted.fastness", encrypted: true, closed: true },
 ];
 
 /// Their classes: one with a primary key and one without, an index, links, lists, a counter, a long
@@ -69,11 +75,29 @@ fn walked(txn: &mut Transaction, walk: &ObjectId, dog: &ObjectId) -> Result<()> 
 /// # Errors
 /// Those of the store; none is expected.
 pub fn make(golden: Golden) -> Result<Vec<u8>> {
+    make_filled(golden, &Wanted::schema(schema()?, 3).initial_data(&fill))
+}
+
+/// Makes the bytes of a golden file of long lists: the one of `Log` holds 0 to 299 in pieces, and
+/// then the last of them was moved to the beginning.
+///
+/// # Errors
+/// Those of the store; none is expected.
+pub fn make_lists(golden: Golden) -> Result<Vec<u8>> {
+    let numbers = PropertyType::List { of: Scalar::Int, nullable: false };
+    let class = Class::new("Log")?.with(Property::new("numbers", numbers)?);
+    let fill = |txn: &mut Transaction| {
+        let id = txn.create_with("Log", &[("numbers", Content::list(0..300))])?;
+        txn.list(&id, "numbers")?.move_to(299, 0)
+    };
+    make_filled(golden, &Wanted::schema(Schema::new([class])?, 1).initial_data(&fill))
+}
+
+fn make_filled(golden: Golden, wanted: &Wanted<'_>) -> Result<Vec<u8>> {
     let vfs = MemoryVfs::default();
     let path = Path::new(golden.name);
     let options = Options::new().vfs(Arc::new(vfs.clone())).entropy(Arc::<Counting>::default());
     let options = if golden.encrypted { options.key(key()) } else { options };
-    let wanted = Wanted::schema(schema()?, 3).initial_data(&fill);
-    drop(Database::open(&options, path, &wanted)?);
+    drop(Database::open(&options, path, wanted)?);
     Ok(load(&vfs, path))
 }

@@ -7,7 +7,7 @@ use fastness::inspect::{dump_file, dump_page};
 use fastness::object::{Database, Object, ObjectKey, Timestamp, Value, Wanted};
 use fastness::vfs::MemoryVfs;
 use fastness::{Error, ObjectError, PageId, Store};
-use fastness_snapshots::objects::{OBJECT_FILES, make, note, schema};
+use fastness_snapshots::objects::{LIST_FILES, OBJECT_FILES, make, make_lists, note, schema};
 use fastness_snapshots::{Golden, hold, options};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -94,6 +94,41 @@ fn a_file_of_objects_made_today_has_the_content_and_size_of_the_golden_one() {
         let made = make(*golden).unwrap();
         let (_vfs, store) = open(*golden, &made);
         check(store);
+        assert!(made.len() <= bytes(*golden).len(), "it takes {} bytes", made.len());
+    }
+}
+
+/// Checks what [`make_lists`] puts into a golden file, literally, and that it can be changed.
+#[track_caller]
+fn check_lists(golden: Golden, bytes: &[u8]) {
+    let vfs = hold(Path::new(PLACE), bytes);
+    let database = options(golden.encrypted, &vfs).open(PLACE).unwrap();
+    let database = Database::over(database, &Wanted::anything()).unwrap();
+    let id = {
+        let snapshot = database.snapshot().unwrap();
+        assert_eq!(snapshot.store().verify().unwrap().problems, []);
+        assert_eq!(snapshot.store().tree("main/0.pieces").len(), 7);
+        let log = snapshot.objects("Log").unwrap().iter().unwrap().next().unwrap().unwrap();
+        let elements = log.list("numbers").unwrap().into_iter();
+        let found: Vec<_> = elements.map(|it| (it.id.number, it.value)).collect();
+        // The object has the first number of the file.
+        let expected = (0_i64..300).map(|at| (at + 299) % 300);
+        let expected = expected.map(|value| (value.unsigned_abs() + 2, Value::from(value)));
+        assert_eq!(found, expected.collect::<Vec<_>>(), "{}", golden.name);
+        log.id()
+    };
+    database.transact(|txn| txn.list(&id, "numbers")?.remove(150)).unwrap();
+    let snapshot = database.snapshot().unwrap();
+    let log = snapshot.object(&id).unwrap().unwrap();
+    assert_eq!(log.list("numbers").unwrap().len(), 299);
+}
+
+#[test]
+fn every_golden_file_of_long_lists_holds_what_it_held() {
+    for golden in LIST_FILES {
+        check_lists(*golden, &bytes(*golden));
+        let made = make_lists(*golden).unwrap();
+        check_lists(*golden, &made);
         assert!(made.len() <= bytes(*golden).len(), "it takes {} bytes", made.len());
     }
 }
