@@ -226,9 +226,15 @@ impl NodePage {
             .expect("P2: a decoded node holds whole pointers")
     }
 
-    /// Returns the page's bytes; what spans named stays where it is.
-    pub(crate) fn into_bytes(self) -> Box<PageBytes> {
-        self.bytes
+    /// Returns the cells, one behind the other.
+    pub(crate) fn cells(&self) -> &[u8] {
+        let start = usize::from(self.offset(0));
+        self.slice(start, CELLS_START + self.used_bytes() - start)
+    }
+
+    /// Returns where a cell begins among all.
+    pub(crate) fn cell_at(&self, index: usize) -> usize {
+        usize::from(self.offset(index) - self.offset(0))
     }
 
     /// Returns the bytes taken by directory and cells.
@@ -290,7 +296,8 @@ mod tests {
         assert_eq!(node.slice(at, len), b"one");
         let used = node.used_bytes();
         assert_eq!(used, 3 * 8 + 3 + 3 + POINTER_BYTES);
-        let bytes = node.into_bytes();
+        assert_eq!((node.cell_at(1), node.cells().len()), (cells[0].len(), used - 3 * 2));
+        let bytes = node.bytes;
         assert!(bytes[CELLS_START + used..].iter().all(|&byte| byte == 0), "the rest is zero");
     }
 

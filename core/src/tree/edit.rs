@@ -29,7 +29,7 @@ pub(crate) struct Edits<'a> {
 }
 
 /// A node that was split off, and the least key it may hold.
-type Split = Option<(Box<[u8]>, Node)>;
+type Split = Option<(Box<[u8]>, Arc<Node>)>;
 
 impl Node {
     fn insert(&mut self, key: &[u8], value: &[u8], edits: &mut Edits<'_>) -> Result<(bool, Split)> {
@@ -80,7 +80,7 @@ impl Node {
     }
 
     /// Takes in a node that was split off a child.
-    fn take_in(&mut self, index: usize, split: (Box<[u8]>, Self), cache: &Cache) -> Split {
+    fn take_in(&mut self, index: usize, split: (Box<[u8]>, Arc<Self>), cache: &Cache) -> Split {
         let (key, child) = split;
         let appended = index == self.count();
         self.adopt(index, &key, Link::fresh(child));
@@ -176,7 +176,7 @@ impl TreeEdit {
     /// Puts a branch over the root and the nodes that were cut off it.
     pub(super) fn grow(
         &mut self,
-        parts: impl IntoIterator<Item = (Box<[u8]>, Node)>,
+        parts: impl IntoIterator<Item = (Box<[u8]>, Arc<Node>)>,
         cache: &Cache,
     ) {
         let Some(left) = self.root.take() else { return };

@@ -8,10 +8,11 @@
 use super::edit::{TreeEdit, separator};
 use super::link::Link;
 use super::{Cache, Node};
+use crate::conc::Arc;
 use crate::page::{NODE_CAPACITY, branch_cell_bytes};
 
 /// A node cut off, with the least key it may hold.
-type Part = (Box<[u8]>, Node);
+type Part = (Box<[u8]>, Arc<Node>);
 
 impl TreeEdit {
     /// Makes every changed node fit its page (T3), and changed neighbours that are low fewer.

@@ -1,24 +1,31 @@
 //! The first bytes of a node's keys, dense: a search touches few cache lines before it knows.
 
-use super::keys::LINE_BYTES;
+use super::keys::NEAR_KEYS;
+use super::near::Near;
 use crate::fault::{self, Fault};
 
-/// What the keys of a node have in common, and the eight bytes after it of each.
+/// What the keys of a node have in common, and the four bytes after it of each.
+// In the order in which a search needs them.
+#[repr(C)]
 #[derive(Clone, Debug, Default)]
 pub(super) struct Heads {
-    prefix: Box<[u8]>,
-    /// The head of the prefix, and which of its bits count.
+    /// The first eight bytes of the prefix, and which of their bits count.
     prefix_head: u64,
     prefix_mask: u64,
+    prefix: Near<u8, 28>,
     /// Big-endian and filled up with zeros, so that their order never contradicts that of the keys.
-    heads: Vec<u64>,
+    heads: Near<u32, NEAR_KEYS>,
 }
 
-fn head(key: &[u8]) -> u64 {
+fn head(key: &[u8]) -> u32 {
     match key.first_chunk() {
-        Some(bytes) => u64::from_be_bytes(*bytes),
-        None => (0..8).fold(0, |head, i| head << 8 | u64::from(key.get(i).copied().unwrap_or(0))),
+        Some(bytes) => u32::from_be_bytes(*bytes),
+        None => (0..4).fold(0, |head, i| head << 8 | u32::from(key.get(i).copied().unwrap_or(0))),
     }
+}
+
+fn long_head(key: &[u8]) -> u64 {
+    u64::from(head(key)) << 32 | u64::from(head(key.get(4..).unwrap_or_default()))
 }
 
 impl Heads {
@@ -29,17 +36,18 @@ impl Heads {
         // Keys ascend, so what the first and the last share, all share.
         let common = low.iter().zip(high).take_while(|(a, b)| a == b).count();
         let heads = keys.map(|key| head(&key[common..])).collect();
-        let prefix: Box<[u8]> = low[..common].into();
+        let mut prefix = Near::default();
+        prefix.extend_from_slice(&low[..common]);
         let bits = u32::try_from(8 * common.min(8)).unwrap_or(64);
         let prefix_mask = u64::MAX.checked_shl(64 - bits).unwrap_or(0);
-        Self { prefix_head: head(&prefix), prefix_mask, prefix, heads }
+        Self { prefix_head: long_head(&prefix), prefix_mask, prefix, heads }
     }
 
     /// Returns what follows the prefix, if the key begins with it.
     fn rest<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
         // Without a call for what nearly always fits into a register.
         if self.prefix.len() <= 8 && key.len() >= 8 {
-            let same = (head(key) ^ self.prefix_head) & self.prefix_mask == 0;
+            let same = (long_head(key) ^ self.prefix_head) & self.prefix_mask == 0;
             return same.then(|| &key[self.prefix.len()..]);
         }
         key.strip_prefix(&*self.prefix)
@@ -52,12 +60,6 @@ impl Heads {
         let Some(rest) = self.rest(key) else { return false };
         self.heads.insert(index, head(rest));
         true
-    }
-
-    /// Reads a head of every cache line.
-    pub(super) fn line_sum(&self) -> u64 {
-        let heads = self.heads.iter().step_by(LINE_BYTES / size_of::<u64>());
-        heads.fold(0, |sum, head| sum ^ head)
     }
 
     /// Lets a key go.
@@ -82,9 +84,18 @@ impl Heads {
             return if *key < *self.prefix { (0, 0) } else { (count, count) };
         };
         let wanted = head(rest);
-        let low = self.heads.partition_point(|&head| head < wanted);
-        let same = self.heads[low..].iter().take_while(|&&head| head == wanted).count();
-        (low, low + same)
+        if count > NEAR_KEYS {
+            let low = self.heads.partition_point(|&head| head < wanted);
+            let same = self.heads[low..].iter().take_while(|&&head| head == wanted).count();
+            return (low, low + same);
+        }
+        // Few are compared one by one, which a processor does several at a time.
+        let (mut low, mut high) = (0, 0);
+        for head in &*self.heads {
+            low += u32::from(*head < wanted);
+            high += u32::from(*head <= wanted);
+        }
+        (low as usize, high as usize)
     }
 }
 
@@ -124,6 +135,26 @@ mod tests {
                     let there = keys.get(place) == Some(probe);
                     assert!(!there || place < high, "{probe:?} in {keys:?}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_among_many_as_among_few() {
+        for count in [NEAR_KEYS, NEAR_KEYS + 1, 4 * NEAR_KEYS] {
+            // Each head three times.
+            let keys: Vec<[u8; 8]> = (0..count)
+                .map(|number| {
+                    let [a, b, ..] = (number / 3 * 5).to_le_bytes();
+                    [b'k', b, a, 7, 7, 7, 7, u8::try_from(number % 3).unwrap()]
+                })
+                .collect();
+            let heads = Heads::new(keys.iter().map(|key| &key[..]));
+            for (index, key) in keys.iter().enumerate() {
+                let (low, high) = heads.around(&key[..]);
+                assert!((low..high).contains(&index), "{index} of {count}: {low} to {high}");
+                let (low, high) = heads.around(&[&key[..], &[0]].concat());
+                assert!((low..=high).contains(&(index + 1)), "{index} of {count}");
             }
         }
     }

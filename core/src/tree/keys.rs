@@ -1,11 +1,12 @@
 //! The keys of a node in order, and the bytes they lie in.
 
 use super::heads::Heads;
+use super::near::Near;
+use crate::codec::{put_at, u16_at, u16_len, u32_len};
 use crate::fault::{self, Fault};
+use crate::page::{LEAF_CELL_HEAD, NodePage};
+use crate::unit::PAGE_BYTES;
 use std::cmp::Ordering;
-
-/// Room that a copy leaves for what is changed next.
-const ROOM_BYTES: usize = 512;
 
 /// What a processor brings into its cache at once.
 pub(super) const LINE_BYTES: usize = 64;
@@ -13,86 +14,95 @@ pub(super) const LINE_BYTES: usize = 64;
 /// How many such lines of an entry are brought at once.
 const NEAR_LINES: usize = 3;
 
-/// The keys of a node in order. The heap holds them, in a leaf with what belongs to each, in any
-/// order and with gaps.
-#[derive(Debug, Default)]
+/// Keys whose heads and places stand within the node.
+pub(super) const NEAR_KEYS: usize = 48;
+
+/// Bytes before a key in the heap of a branch: its length.
+const BRANCH_HEAD: usize = 2;
+
+/// The keys of a node in order. The heap holds their cells, in any order and with gaps: in a leaf
+/// as they stand in a page, in a branch the length of the key and the key.
+// In the order in which a search needs them.
+#[repr(C)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Keys {
-    pub(super) heap: Vec<u8>,
-    spots: Vec<Spot>,
-    heads: Heads,
     /// The first key is empty and below all others, as in a branch; it has no head.
     open: bool,
+    heads: Heads,
+    /// Where the cells begin in the heap.
+    places: Near<u32, NEAR_KEYS>,
+    pub(super) heap: Near<u8, PAGE_BYTES>,
 }
 
 /// Where a key lies in the heap.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot {
-    pub(super) at: u32,
-    pub(super) len: u16,
-}
-
-impl Spot {
-    pub(super) fn new(at: usize, len: usize) -> Self {
-        let narrow = || Some((u32::try_from(at).ok()?, u16::try_from(len).ok()?));
-        let (at, len) = narrow().expect("K2: a node's heap is shorter than 4 GiB");
-        Self { at, len }
-    }
-
-    pub(super) const fn start(self) -> usize {
-        self.at as usize
-    }
-
-    pub(super) const fn end(self) -> usize {
-        self.at as usize + self.len as usize
-    }
-}
-
-impl Clone for Keys {
-    fn clone(&self) -> Self {
-        let mut heap = Vec::with_capacity(self.heap.len() + ROOM_BYTES);
-        heap.extend_from_slice(&self.heap);
-        let (spots, heads) = (self.spots.clone(), self.heads.clone());
-        Self { heap, spots, heads, open: self.open }
-    }
+    pub(super) start: usize,
+    pub(super) end: usize,
 }
 
 impl Keys {
-    /// Takes keys that lie in a heap already.
-    pub(super) fn new(heap: Vec<u8>, spots: Vec<Spot>, open: bool) -> Self {
-        let mut keys = Self { heap, spots, heads: Heads::default(), open };
-        keys.learn();
-        keys
+    /// Holds no keys yet.
+    pub(super) fn new(open: bool) -> Self {
+        Self { open, ..Self::default() }
+    }
+
+    /// Takes the keys of a page, in a leaf with their values. There are none yet.
+    pub(super) fn take_in(&mut self, page: &NodePage) {
+        let indices = 0..page.count();
+        if self.open {
+            self.places = indices.map(|index| self.append_key(page.key(index))).collect();
+        } else {
+            self.heap.extend_from_slice(page.cells());
+            self.places = indices.map(|index| u32_len(page.cell_at(index))).collect();
+        }
+        self.learn();
+    }
+
+    /// Appends a key of a branch to the heap and returns where its cell is.
+    pub(super) fn append_key(&mut self, key: &[u8]) -> u32 {
+        let place = u32_len(self.heap.len());
+        self.heap.extend_from_slice(&u16_len(key.len()).to_le_bytes());
+        self.heap.extend_from_slice(key);
+        place
     }
 
     /// Makes the heads anew.
     fn learn(&mut self) {
-        let keys = self.spots.iter().skip(usize::from(self.open));
-        self.heads = Heads::new(keys.map(|spot| &self.heap[spot.start()..spot.end()]));
+        let indices = usize::from(self.open)..self.count();
+        self.heads = Heads::new(indices.map(|index| self.key(index)));
     }
 
     /// Reads a byte of every cache line.
     pub(super) fn line_sum(&self) -> u8 {
-        let spots = self.spots.iter().step_by(LINE_BYTES / size_of::<Spot>());
-        let sum = spots.fold(0, |sum, spot| sum ^ spot.len.to_le_bytes()[0]);
+        let [sum, ..] = self.places_sum().to_le_bytes();
         self.heap.iter().step_by(LINE_BYTES).fold(sum, |sum, byte| sum ^ byte)
     }
 
-    /// Returns where the bytes and what leads to them lie in memory.
-    pub(super) const fn places(&self) -> (*const u8, *const Spot) {
-        (self.heap.as_ptr(), self.spots.as_ptr())
+    /// Reads a place of every cache line.
+    fn places_sum(&self) -> u32 {
+        let places = self.places.iter().step_by(LINE_BYTES / size_of::<u32>());
+        places.fold(0, |sum, place| sum ^ place)
     }
 
-    pub(super) const fn count(&self) -> usize {
-        self.spots.len()
+    pub(super) fn count(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Returns where a cell begins in the heap.
+    pub(super) fn place(&self, index: usize) -> usize {
+        self.places[index] as usize
     }
 
     pub(super) fn spot(&self, index: usize) -> Spot {
-        self.spots[index]
+        let place = self.place(index);
+        let start = place + if self.open { BRANCH_HEAD } else { LEAF_CELL_HEAD };
+        Spot { start, end: start + usize::from(u16_at(&self.heap, place)) }
     }
 
     pub(super) fn key(&self, index: usize) -> &[u8] {
-        let spot = self.spots[index];
-        &self.heap[spot.start()..spot.end()]
+        let Spot { start, end } = self.spot(index);
+        &self.heap[start..end]
     }
 
     /// Finds a key: its index, or where it would stand.
@@ -109,12 +119,10 @@ impl Keys {
     /// Brings what a search needs and what lies at the key nearer, and returns the range of indices
     /// that the key may be at.
     pub(super) fn warm(&self, key: &[u8]) -> (usize, usize) {
-        let spots = self.spots.iter().step_by(LINE_BYTES / size_of::<Spot>());
-        let sum = spots.fold(self.heads.line_sum(), |sum, spot| sum ^ u64::from(spot.at));
-        std::hint::black_box(sum);
+        std::hint::black_box(self.places_sum());
         let (low, high) = self.around(key);
-        if let Some(spot) = self.spots.get(low) {
-            let lines = self.heap[spot.start()..].iter().step_by(LINE_BYTES).take(NEAR_LINES);
+        if let Some(place) = self.places.get(low) {
+            let lines = self.heap[*place as usize..].iter().step_by(LINE_BYTES).take(NEAR_LINES);
             std::hint::black_box(lines.fold(0, |sum, byte| sum ^ byte));
         }
         (low, high)
@@ -145,12 +153,14 @@ impl Keys {
         if self.heads.ends_before(key) { Err(self.count()) } else { self.find(key) }
     }
 
-    /// Takes in a key that lies in the heap.
-    pub(super) fn insert(&mut self, index: usize, spot: Spot) {
-        self.spots.insert(index, spot);
-        let key = &self.heap[spot.start()..spot.end()];
+    /// Takes in a key whose cell lies in the heap.
+    pub(super) fn insert(&mut self, index: usize, place: u32) {
+        self.places.insert(index, place);
         let known = match index.checked_sub(usize::from(self.open)) {
-            Some(index) => self.heads.insert(index, key),
+            Some(head) => {
+                let Spot { start, end } = self.spot(index);
+                self.heads.insert(head, &self.heap[start..end])
+            }
             None => false,
         };
         if !known {
@@ -158,30 +168,29 @@ impl Keys {
         }
     }
 
-    /// Says where a key lies now; the key is the same.
-    pub(super) fn moved(&mut self, index: usize, spot: Spot) {
-        self.spots[index] = spot;
+    /// Says where the cell of a key lies now; the key is the same.
+    pub(super) fn moved(&mut self, index: usize, place: u32) {
+        self.places[index] = place;
     }
 
-    pub(super) fn remove(&mut self, index: usize) -> Spot {
-        let spot = self.spots.remove(index);
+    pub(super) fn remove(&mut self, index: usize) {
+        self.places.remove(index);
         match index.checked_sub(usize::from(self.open)) {
             Some(index) => self.heads.remove(index),
             None => self.learn(),
         }
-        spot
     }
 
     /// Lets the keys from an index on go.
     pub(super) fn truncate(&mut self, count: usize) {
-        self.spots.truncate(count);
+        self.places.truncate(count);
         self.learn();
     }
 
     /// Makes the first key the empty one.
     pub(super) fn open_first(&mut self) {
-        if let Some(first) = self.spots.first_mut() {
-            first.len = 0;
+        if let Some(place) = self.places.first() {
+            put_at(&mut self.heap, *place as usize, &[0; BRANCH_HEAD]);
         }
         self.learn();
     }

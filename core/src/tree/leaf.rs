@@ -1,6 +1,6 @@
 //! The cells of a leaf: a key each, and a value or what leads to it.
 
-use super::keys::Spot;
+use super::near::Near;
 use super::{Cache, Node};
 use crate::codec::{Reader, put_at, u32_at, u32_len};
 use crate::conc::Arc;
@@ -14,6 +14,9 @@ use crate::unit::PageBytes;
 /// the pointer will stand, there is the index of the value.
 const LONG: u32 = 1 << 30;
 const STORED: u32 = 1 << 31;
+
+/// Where the length of the value stands in a cell.
+const TAG: usize = LEAF_CELL_HEAD - 4;
 
 /// What a leaf holds for a key.
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +51,8 @@ impl Payload<'_> {
 impl Node {
     /// Returns what a leaf holds for its key `index`.
     pub(super) fn payload(&self, index: usize) -> Payload<'_> {
-        let spot = self.keys.spot(index);
-        let tag = u32_at(&self.keys.heap, spot.start() - 4);
-        let at = spot.end();
+        let at = self.keys.spot(index).end;
+        let tag = u32_at(&self.keys.heap, self.keys.place(index) + TAG);
         if tag & (STORED | LONG) == 0 {
             return Payload::Inline { at, len: tag as usize };
         }
@@ -65,13 +67,13 @@ impl Node {
 
     /// Returns a whole cell, as it stands in a page.
     fn cell(&self, index: usize) -> &[u8] {
-        let spot = self.keys.spot(index);
-        &self.keys.heap[spot.start() - LEAF_CELL_HEAD..spot.end() + self.payload(index).bytes()]
+        let end = self.keys.spot(index).end + self.payload(index).bytes();
+        &self.keys.heap[self.keys.place(index)..end]
     }
 
     /// Returns what an entry takes in a page.
     pub(super) fn cell_bytes(&self, index: usize) -> usize {
-        leaf_cell_bytes(usize::from(self.keys.spot(index).len), self.payload(index).bytes())
+        leaf_cell_bytes(self.key(index).len(), self.payload(index).bytes())
     }
 
     /// Returns the overflow pages that writing the leaf takes.
@@ -82,9 +84,9 @@ impl Node {
         (0..self.count()).map(|index| self.payload(index).pages()).sum()
     }
 
-    /// Appends a cell to the heap and returns where its key lies.
-    fn append(&mut self, key: &[u8], value: &[u8]) -> Spot {
-        let at = self.keys.heap.len();
+    /// Appends a cell to the heap and returns where it lies.
+    fn append(&mut self, key: &[u8], value: &[u8]) -> u32 {
+        let place = u32_len(self.keys.heap.len());
         let long = is_long(key.len(), value.len());
         let mut head = leaf_cell_head(key.len(), value.len(), false);
         if long {
@@ -94,27 +96,26 @@ impl Node {
         heap.extend_from_slice(&head);
         heap.extend_from_slice(key);
         if long {
-            let mut place = [0; POINTER_BYTES];
-            put_at(&mut place, 0, &u32_len(self.long.len()).to_le_bytes());
-            heap.extend_from_slice(&place);
+            let mut pointer = [0; POINTER_BYTES];
+            put_at(&mut pointer, 0, &u32_len(self.long.len()).to_le_bytes());
+            heap.extend_from_slice(&pointer);
             self.long.push(value.into());
         } else {
             heap.extend_from_slice(value);
         }
-        Spot::new(at + LEAF_CELL_HEAD, key.len())
+        place
     }
 
     /// Puts an entry in at its place.
     pub(super) fn put(&mut self, index: usize, key: &[u8], value: &[u8]) {
-        let spot = self.append(key, value);
-        self.keys.insert(index, spot);
+        let place = self.append(key, value);
+        self.keys.insert(index, place);
         self.used += self.cell_bytes(index);
     }
 
     /// Replaces the value of an entry.
     pub(super) fn replace(&mut self, index: usize, value: &[u8]) {
         let before = self.cell_bytes(index);
-        let spot = self.keys.spot(index);
         if let Payload::Inline { at, len } = self.payload(index)
             && len == value.len()
         {
@@ -122,8 +123,8 @@ impl Node {
             return;
         }
         let key: Box<[u8]> = self.keys.key(index).into();
-        let spot = Spot { at: self.append(&key, value).at, ..spot };
-        self.keys.moved(index, spot);
+        let place = self.append(&key, value);
+        self.keys.moved(index, place);
         self.used = self.used - before + self.cell_bytes(index);
         self.waste(before);
     }
@@ -149,18 +150,17 @@ impl Node {
         if self.dead == 0 || self.level() > 0 {
             return;
         }
-        let mut heap = Vec::with_capacity(self.used);
+        let mut heap = Near::default();
         let mut long = Vec::new();
         for index in 0..self.count() {
-            let spot = self.keys.spot(index);
-            let at = heap.len();
+            let place = u32_len(heap.len());
             heap.extend_from_slice(self.cell(index));
             if let Payload::Long(value) = self.payload(index) {
-                let place = at + LEAF_CELL_HEAD + usize::from(spot.len);
-                put_at(&mut heap, place, &u32_len(long.len()).to_le_bytes());
+                let at = heap.len() - POINTER_BYTES;
+                put_at(&mut heap, at, &u32_len(long.len()).to_le_bytes());
                 long.push(Arc::clone(value));
             }
-            self.keys.moved(index, Spot::new(at + LEAF_CELL_HEAD, usize::from(spot.len)));
+            self.keys.moved(index, place);
         }
         (self.keys.heap, self.long, self.dead) = (heap, long, 0);
     }
@@ -168,24 +168,23 @@ impl Node {
     /// Appends entries of another leaf; their keys are greater than all here.
     pub(super) fn take_over(&mut self, other: &Self, indices: std::ops::Range<usize>) {
         for index in indices {
-            let at = self.keys.heap.len();
-            self.keys.heap.extend_from_slice(other.cell(index));
-            let len = usize::from(other.keys.spot(index).len);
-            let spot = Spot::new(at + LEAF_CELL_HEAD, len);
+            let heap = &mut self.keys.heap;
+            let place = u32_len(heap.len());
+            heap.extend_from_slice(other.cell(index));
             if let Payload::Long(value) = other.payload(index) {
-                let place = u32_len(self.long.len()).to_le_bytes();
-                put_at(&mut self.keys.heap, spot.end(), &place);
+                let at = heap.len() - POINTER_BYTES;
+                put_at(heap, at, &u32_len(self.long.len()).to_le_bytes());
                 self.long.push(Arc::clone(value));
             }
-            self.keys.insert(self.count(), spot);
+            self.keys.insert(self.count(), place);
             self.used += other.cell_bytes(index);
         }
     }
 
     /// Cuts a leaf in two and returns the right one.
-    pub(super) fn cut_leaf(&mut self, at: usize, cache: &Cache) -> Self {
+    pub(super) fn cut_leaf(&mut self, at: usize, cache: &Cache) -> Arc<Self> {
         let mut right = Self::empty(0, cache);
-        right.take_over(self, at..self.count());
+        Arc::make_mut(&mut right).take_over(self, at..self.count());
         self.keys.truncate(at);
         self.used -= right.used;
         self.waste(right.used);
@@ -203,10 +202,10 @@ impl Node {
 
     /// Notes where a long value was written.
     pub(super) fn stored(&mut self, index: usize, first: Pointer) {
-        let spot = self.keys.spot(index);
-        let tag = u32_at(&self.keys.heap, spot.start() - 4) & !LONG | STORED;
-        put_at(&mut self.keys.heap, spot.start() - 4, &tag.to_le_bytes());
-        put_at(&mut self.keys.heap, spot.end(), &first.to_bytes());
+        let (tag_at, at) = (self.keys.place(index) + TAG, self.keys.spot(index).end);
+        let tag = u32_at(&self.keys.heap, tag_at) & !LONG | STORED;
+        put_at(&mut self.keys.heap, tag_at, &tag.to_le_bytes());
+        put_at(&mut self.keys.heap, at, &first.to_bytes());
     }
 
     /// Writes a leaf into a page, not yet sealed. Its long values must have been written.

@@ -30,11 +30,11 @@ impl Link {
     }
 
     /// Leads to a node that is not written.
-    pub(super) fn fresh(node: Node) -> Self {
-        Self::resident_at(None, Arc::new(node))
+    pub(super) const fn fresh(node: Arc<Node>) -> Self {
+        Self::resident_at(None, node)
     }
 
-    pub(super) fn resident_at(pointer: Option<Pointer>, node: Arc<Node>) -> Self {
+    pub(super) const fn resident_at(pointer: Option<Pointer>, node: Arc<Node>) -> Self {
         Self { pointer, node: Some(node), late: OnceLock::new() }
     }
 
@@ -81,9 +81,8 @@ impl Link {
         pager: &Pager,
     ) -> Result<Arc<Node>> {
         let pointer = self.pointer.as_ref().expect("T3: what the log is put into is on the disk");
-        let mut node = Node::of_page(pager.node_page(pointer, level)?, pager.cache());
-        late.put_into(&mut node);
-        let node = Arc::new(node);
+        let mut node = pager.node(pointer, level)?;
+        late.put_into(Arc::make_mut(&mut node));
         if pager.cache().make_room() {
             self.keep(&node);
         }

@@ -24,6 +24,7 @@ mod leaf;
 mod lift;
 mod link;
 mod links;
+mod near;
 mod node;
 mod pager;
 mod readable;

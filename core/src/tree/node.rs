@@ -12,28 +12,30 @@ use super::{Bytes, Cache, Late, Pager};
 use crate::conc::{Arc, AtomicBool, Ordering};
 use crate::error::Result;
 use crate::page::{NodePage, branch_cell_bytes, encode_branch};
-use crate::unit::{PAGE_BYTES, PageBytes};
+use crate::unit::PageBytes;
 
 /// Most pages between two that are wanted that are read with them rather than left out.
 const GAP_PAGES: u64 = 8;
 
 /// A leaf or a branch.
+// In the order in which a search needs them.
+#[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Node {
     level: u8,
-    pub(super) keys: Keys,
+    /// Used since the cache last looked at it.
+    touched: AtomicBool,
     /// Bytes that directory and cells take in a page.
     pub(super) used: usize,
     /// Bytes of the heap that nothing leads to any more.
     pub(super) dead: usize,
+    pub(super) keys: Keys,
     /// The children of a branch.
     pub(super) links: Links,
     /// The values of a leaf that are too long for it and not yet written.
     pub(super) long: Vec<Arc<[u8]>>,
     /// What the log holds for the nodes below, which are read without it.
     pub(super) late: Option<Box<Late>>,
-    /// Used since the cache last looked at it.
-    touched: AtomicBool,
     cost: Cost,
 }
 
@@ -55,16 +57,15 @@ impl Clone for Node {
 
 impl Node {
     /// Makes a node without cells.
-    pub(super) fn empty(level: u8, cache: &Cache) -> Self {
-        let keys = Keys::new(Vec::with_capacity(PAGE_BYTES), Vec::new(), level > 0);
-        Self::of_parts(level, keys, Links::default(), cache)
+    pub(super) fn empty(level: u8, cache: &Cache) -> Arc<Self> {
+        Self::of_parts(level, Keys::new(level > 0), Links::default(), cache)
     }
 
-    fn of_parts(level: u8, keys: Keys, links: Links, cache: &Cache) -> Self {
-        let bytes = PAGE_BYTES + size_of::<Self>() + links.len() * size_of::<Link>();
+    fn of_parts(level: u8, keys: Keys, links: Links, cache: &Cache) -> Arc<Self> {
+        let bytes = size_of::<Self>() + links.len() * size_of::<Link>();
         let (touched, cost) = (AtomicBool::new(false), cache.cost(bytes));
         let (used, dead, long, late) = (0, 0, Vec::new(), None);
-        Self { level, keys, used, dead, links, long, late, touched, cost }
+        Arc::new(Self { level, touched, keys, used, dead, links, long, late, cost })
     }
 
     /// Makes a branch over children in order; the first may hold every key below the second's.
@@ -72,26 +73,24 @@ impl Node {
         level: u8,
         children: impl IntoIterator<Item = (Box<[u8]>, Link)>,
         cache: &Cache,
-    ) -> Self {
+    ) -> Arc<Self> {
         let mut node = Self::empty(level, cache);
         for (index, (key, link)) in children.into_iter().enumerate() {
-            node.adopt(index, if index == 0 { &[] } else { &key }, link);
+            Arc::make_mut(&mut node).adopt(index, if index == 0 { &[] } else { &key }, link);
         }
         node
     }
 
     /// Holds what a page says, with no children resident.
-    pub(crate) fn of_page(page: NodePage, cache: &Cache) -> Self {
-        let (level, used, count) = (page.level(), page.used_bytes(), page.count());
-        let spots = (0..count).map(|index| {
-            let (at, len) = page.key_span(index);
-            Spot::new(at, len)
-        });
-        let spots = spots.collect();
-        let children = if level == 0 { 0 } else { count };
+    pub(crate) fn of_page(page: &NodePage, cache: &Cache) -> Arc<Self> {
+        let level = page.level();
+        let children = if level == 0 { 0 } else { page.count() };
         let links = (0..children).map(|index| Link::stored(page.child(index))).collect();
-        let heap = Vec::from(page.into_bytes() as Box<[u8]>);
-        Self { used, ..Self::of_parts(level, Keys::new(heap, spots, level > 0), links, cache) }
+        let mut node = Self::of_parts(level, Keys::new(level > 0), links, cache);
+        let own = Arc::make_mut(&mut node);
+        own.keys.take_in(page);
+        own.used = page.used_bytes();
+        node
     }
 
     /// Returns 0 for a leaf, else the distance to the leaves.
@@ -99,7 +98,7 @@ impl Node {
         self.level
     }
 
-    pub(crate) const fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.keys.count()
     }
 
@@ -166,7 +165,7 @@ impl Node {
     pub(super) fn warm_leaf(&self, index: usize) {
         let leaf = |index| self.links.get(index).and_then(Link::peek).filter(|_| self.level == 1);
         if let Some(after) = leaf(index + 1) {
-            std::hint::black_box((after.touched.load(Ordering::Relaxed), after.keys.places()));
+            std::hint::black_box(after.touched.load(Ordering::Relaxed));
         }
         if let Some(leaf) = leaf(index) {
             std::hint::black_box(leaf.keys.line_sum());
@@ -225,8 +224,8 @@ impl Node {
 
     /// Returns a handle on a key.
     pub(crate) fn key_bytes(self: &Arc<Self>, index: usize) -> Bytes {
-        let spot = self.keys.spot(index);
-        Bytes::of_node(Arc::clone(self), spot.start(), usize::from(spot.len))
+        let Spot { start, end } = self.keys.spot(index);
+        Bytes::of_node(Arc::clone(self), start, end - start)
     }
 
     /// Returns the value of a leaf's entry.
@@ -240,9 +239,8 @@ impl Node {
 
     /// Takes in a child at its place in a branch.
     pub(super) fn adopt(&mut self, index: usize, key: &[u8], link: Link) {
-        let spot = Spot::new(self.keys.heap.len(), key.len());
-        self.keys.heap.extend_from_slice(key);
-        self.keys.insert(index, spot);
+        let place = self.keys.append_key(key);
+        self.keys.insert(index, place);
         self.links.insert(index, link);
         self.used += branch_cell_bytes(key.len());
     }
@@ -262,7 +260,7 @@ impl Node {
     }
 
     /// Cuts a branch in two; returns the key between them, and the right one.
-    pub(super) fn cut_branch(&mut self, at: usize, cache: &Cache) -> (Box<[u8]>, Self) {
+    pub(super) fn cut_branch(&mut self, at: usize, cache: &Cache) -> (Box<[u8]>, Arc<Self>) {
         let key: Box<[u8]> = self.keys.key(at).into();
         let keys = (at..self.count()).map(|index| Box::from(self.keys.key(index)));
         let keys: Vec<Box<[u8]>> = keys.collect();
@@ -302,8 +300,9 @@ impl Node {
         }
         let keys = self.keys.clone();
         let mut node = Self::of_parts(self.level, keys, links, trim.cache);
-        (node.used, node.dead, node.late) = (self.used, self.dead, self.late.clone());
-        node.touched.store(self.touched.load(Ordering::Relaxed), Ordering::Relaxed);
-        Arc::new(node)
+        let own = Arc::make_mut(&mut node);
+        (own.used, own.dead, own.late) = (self.used, self.dead, self.late.clone());
+        own.touched.store(self.touched.load(Ordering::Relaxed), Ordering::Relaxed);
+        node
     }
 }

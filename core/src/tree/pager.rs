@@ -102,7 +102,7 @@ impl Pager {
     /// Reads a node; `level` is what its parent says.
     pub(crate) fn node(&self, pointer: &Pointer, level: Option<u8>) -> Result<Arc<Node>> {
         let page = self.node_page(pointer, level)?;
-        Ok(Arc::new(Node::of_page(page, &self.cache)))
+        Ok(Node::of_page(&page, &self.cache))
     }
 
     /// Reads nodes that lie close together, in the order of their pages, in one go; `None` for one
@@ -124,7 +124,7 @@ impl Pager {
             let mut page: Box<PageBytes> = page.try_into().ok()?;
             let ours = self.sealer.open(pointer.place(), pointer.seal, &mut page);
             let page = NodePage::decode(page).filter(|page| ours && page.level() == level)?;
-            Some(Arc::new(Node::of_page(page, &self.cache)))
+            Some(Node::of_page(&page, &self.cache))
         }))
     }
 

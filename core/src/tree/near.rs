@@ -1,0 +1,151 @@
+//! A list that stands within its owner as long as it is short: who has waited for the owner to come
+//! from memory need not wait for the list.
+
+use crate::codec::u16_len;
+use std::ops::{Deref, DerefMut};
+
+/// A list of up to `N` elements in place, or of any number elsewhere.
+// The length stands before the elements, in the cache line of the first of them.
+#[repr(u8)]
+#[derive(Debug)]
+pub(super) enum Near<T, const N: usize> {
+    Here(u16, [T; N]),
+    Elsewhere(Vec<T>),
+}
+
+impl<T: Copy, const N: usize> Clone for Near<T, N> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Here(len, elements) => Self::Here(*len, *elements),
+            Self::Elsewhere(elements) => {
+                // Who copies adds something next.
+                let mut copy = Vec::with_capacity(elements.len() + N / 8);
+                copy.extend_from_slice(elements);
+                Self::Elsewhere(copy)
+            }
+        }
+    }
+}
+
+impl<T: Copy + Default, const N: usize> Default for Near<T, N> {
+    fn default() -> Self {
+        Self::Here(0, [T::default(); N])
+    }
+}
+
+impl<T, const N: usize> Deref for Near<T, N> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Self::Here(len, elements) => &elements[..usize::from(*len)],
+            Self::Elsewhere(elements) => elements,
+        }
+    }
+}
+
+impl<T, const N: usize> DerefMut for Near<T, N> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        match self {
+            Self::Here(len, elements) => &mut elements[..usize::from(*len)],
+            Self::Elsewhere(elements) => elements,
+        }
+    }
+}
+
+impl<T: Copy + Default, const N: usize> Near<T, N> {
+    /// Makes the list longer by elements that are yet to be set.
+    fn grow(&mut self, more: usize) {
+        let count = self.len() + more;
+        match self {
+            Self::Here(len, _) if count <= N => *len = u16_len(count),
+            Self::Here(..) => {
+                let mut elements = Vec::with_capacity(2 * count);
+                elements.extend_from_slice(self);
+                elements.resize(count, T::default());
+                *self = Self::Elsewhere(elements);
+            }
+            Self::Elsewhere(elements) => elements.resize(count, T::default()),
+        }
+    }
+
+    pub(super) fn extend_from_slice(&mut self, new: &[T]) {
+        let len = self.len();
+        if let Self::Elsewhere(elements) = self {
+            elements.extend_from_slice(new);
+            return;
+        }
+        self.grow(new.len());
+        self[len..].copy_from_slice(new);
+    }
+
+    pub(super) fn insert(&mut self, index: usize, element: T) {
+        if let Self::Elsewhere(elements) = self {
+            elements.insert(index, element);
+            return;
+        }
+        let len = self.len();
+        self.grow(1);
+        self.copy_within(index..len, index + 1);
+        self[index] = element;
+    }
+
+    pub(super) fn remove(&mut self, index: usize) -> T {
+        let element = self[index];
+        self.copy_within(index + 1.., index);
+        self.truncate(self.len() - 1);
+        element
+    }
+
+    /// Lets the elements from an index on go, and stands in place again if it can.
+    pub(super) fn truncate(&mut self, count: usize) {
+        match self {
+            Self::Here(len, _) => *len = u16_len(count),
+            Self::Elsewhere(elements) if count > N => elements.truncate(count),
+            Self::Elsewhere(elements) => {
+                let mut list = Self::default();
+                list.extend_from_slice(&elements[..count]);
+                *self = list;
+            }
+        }
+    }
+}
+
+impl<T: Copy + Default, const N: usize> FromIterator<T> for Near<T, N> {
+    fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
+        let mut list = Self::default();
+        elements.into_iter().for_each(|element| list.extend_from_slice(&[element]));
+        list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_a_list_wherever_it_stands() {
+        let mut near = Near::<u32, 8>::default();
+        let mut list = Vec::new();
+        for number in 0..20_u32 {
+            let index = (number as usize * 7) % (list.len() + 1);
+            near.insert(index, number);
+            list.insert(index, number);
+            assert_eq!((&*near, matches!(near, Near::Here(..))), (&*list, list.len() <= 8));
+        }
+        near[3] = 99;
+        list[3] = 99;
+        while list.len() > 1 {
+            let index = list.len() * 7 % list.len();
+            assert_eq!(near.remove(index), list.remove(index));
+            assert_eq!((&*near, matches!(near, Near::Here(..))), (&*list, list.len() <= 8));
+        }
+        near.extend_from_slice(&[1; 7]);
+        assert!(matches!(near, Near::Here(8, _)));
+        near.extend_from_slice(&[2; 7]);
+        assert_eq!(near[7..], [1, 2, 2, 2, 2, 2, 2, 2]);
+        assert_eq!(*near, *near.iter().copied().collect::<Near<u32, 8>>());
+        near.truncate(2);
+        assert!(matches!(near, Near::Here(2, _)));
+    }
+}
