@@ -383,12 +383,23 @@ impl<'a> Object<'a> {
     /// [`ObjectError::PropertyUnknown`] or [`ObjectError::Type`] if the properties are those of
     /// another class, and this one has none that are alike; if a page cannot be read or is damaged.
     pub fn values<const N: usize>(&self, of: &Properties<'_, N>) -> Result<[Value<'_>; N]> {
-        let mut values = [const { Value::Null }; N];
-        let same = std::ptr::eq(self.table, of.table);
-        for (value, column) in values.iter_mut().zip(of.columns) {
-            *value = if same { self.value(column)? } else { self.get(column.name())? };
-        }
-        Ok(values)
+        let (same, record) = (std::ptr::eq(self.table, of.table), &*self.record);
+        let mut outcome = Ok(());
+        let values = of.columns.map(|column| {
+            let plain = if same { record::plain(record, column) } else { None };
+            let value = plain.map_or_else(|| self.value_like(column, same), Ok);
+            value.unwrap_or_else(|error| {
+                outcome = Err(error);
+                Value::Null
+            })
+        });
+        outcome.map(|()| values)
+    }
+
+    /// Returns the value of a property of this class, or of one like it.
+    #[cold]
+    fn value_like(&self, column: &Column, same: bool) -> Result<Value<'_>> {
+        if same { self.value(column) } else { self.get(column.name()) }
     }
 
     fn value(&self, column: &Column) -> Result<Value<'_>> {
