@@ -127,7 +127,7 @@ impl ClassContents {
                 self.readable += 1;
                 self.bytes += bytes;
             }
-            Holds::Apart { .. } => self.bytes += bytes,
+            Holds::Apart { .. } | Holds::Pieces { .. } => self.bytes += bytes,
             Holds::Links { .. } | Holds::Index { .. } => self.index_bytes += bytes,
         }
     }
