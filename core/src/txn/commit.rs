@@ -54,6 +54,10 @@ pub(crate) fn commit(
     let mut unknown = false;
     let outcome = prepare((versions, writer), changes, sync, &mut unknown);
     writer.poisoned = unknown;
+    if unknown {
+        // The system tells an error of the disk once: a sync that is under way may not hear of it.
+        versions.durable.fail();
+    }
     outcome
 }
 

@@ -80,6 +80,12 @@ impl<T: Clone> Durable<T> {
         self.progress.lock().failed
     }
 
+    /// Notes that the disk failed otherwise: no sync that has not ended yet counts.
+    pub(crate) fn fail(&self) {
+        self.progress.lock().failed = true;
+        self.changed.notify_all();
+    }
+
     /// Notes a commit that is written.
     pub(crate) fn written(&self, commit: CommitId, value: T) {
         self.progress.lock().written = (commit, value);
@@ -136,6 +142,9 @@ impl<T: Clone> Durable<T> {
             let (target, value) = self.gather(expected);
             syncing.target = target;
             sync(&value).map_err(Lost::Sync)?;
+            if self.has_failed() {
+                return Err(Lost::Before);
+            }
             if fault::on(Fault::Fs14) {
                 syncing.target = self.progress.lock().written.0;
             }
