@@ -232,7 +232,8 @@ fn settle(
         if ended.seen != Seen::Refused {
             states.push(ended.after.clone());
         }
-        if ended.outcome.is_ok() {
+        // What changed nothing and needs no sync shows nobody what it began with.
+        if ended.outcome.is_ok() && (ended.changed || !ended.unsynced) {
             visible = Some(states.len() - 1);
         }
         if ended.is_durable() {
