@@ -50,7 +50,7 @@ pub(super) const CHECK: Check = Check {
             (Kind::Commit, 16),
             (Kind::Verify, 1),
             (Kind::Heal, 2),
-            (Kind::Inject, 3),
+            (Kind::Inject, 7),
             (Kind::Reopen, 1),
             (Kind::Compact, 1),
             (Kind::Kill, 1),
