@@ -1,7 +1,8 @@
 //! Commits that share a sync.
 //!
 //! - N3 A commit counts as durable only after a sync that began when it was written returned `Ok`.
-//!   After one that failed, none does. Nobody waits for ever: loom reports a deadlock.
+//!   After one that failed, none does; of two at once, the system may tell either. Nobody waits for
+//!   ever: loom reports a deadlock.
 
 use crate::conc::{AtomicUsize, Mutex, Ordering};
 use crate::core_durable::{Durable, Lost};
@@ -111,4 +112,87 @@ fn after_a_failed_sync_no_commit_is_durable() {
         marks.hit(if world.syncs.load(Ordering::Relaxed) == 1 { "told" } else { "tried again" });
     });
     met.assert_hit(&["told"]);
+}
+
+/// A disk on which one write-back fails, as the system tells it: what was dirty is clean whatever
+/// became of it, and of the syncs that are under way the first to end hears of the error.
+struct Failing {
+    durable: Durable<u64>,
+    /// Sets of commits, a bit for each.
+    dirty: AtomicUsize,
+    lost: AtomicUsize,
+    untold: AtomicUsize,
+    backs: AtomicUsize,
+    fails_at: usize,
+}
+
+const SHARES: usize = 1;
+const ALONE: usize = 2;
+
+impl Failing {
+    fn new(fails_at: usize) -> Self {
+        let zero = || AtomicUsize::new(0);
+        let durable = Durable::new(CommitId(0), 0);
+        let (dirty, lost, untold, backs) = (zero(), zero(), zero(), zero());
+        Self { durable, dirty, lost, untold, backs, fails_at }
+    }
+
+    fn sync(&self) -> Result<(), ()> {
+        let written = self.dirty.swap(0, Ordering::AcqRel);
+        if written > 0 && self.backs.fetch_add(1, Ordering::AcqRel) + 1 == self.fails_at {
+            self.lost.fetch_or(written, Ordering::AcqRel);
+            self.untold.store(1, Ordering::Release);
+        }
+        if self.untold.swap(0, Ordering::AcqRel) == 0 { Ok(()) } else { Err(()) }
+    }
+
+    /// Makes a commit that shares its sync; tells whether it is durable.
+    fn commit(&self) -> bool {
+        self.dirty.fetch_or(SHARES, Ordering::AcqRel);
+        self.durable.written(CommitId(1), 1);
+        self.durable.reach(CommitId(1), |_| self.sync(), |_, _| {}).is_ok()
+    }
+
+    /// Makes one that syncs by itself, and notes a failure as late as the store does.
+    fn checkpoint(&self) -> bool {
+        let mut unknown = false;
+        let outcome = self.durable.alone(&mut unknown, |unknown| {
+            self.dirty.fetch_or(ALONE, Ordering::AcqRel);
+            *unknown = self.sync().is_err();
+            !*unknown
+        });
+        if unknown {
+            self.durable.fail();
+        }
+        outcome.unwrap_or(false)
+    }
+}
+
+#[test]
+fn no_commit_is_durable_that_a_sync_lost_and_another_was_told_of() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    for (fails_at, executions_min) in [(1, 30), (2, 30)] {
+        let marks = marks.clone();
+        explore(Bound { preemptions: 3, executions_min }, move || {
+            let world = Arc::new(Failing::new(fails_at));
+            let there = Arc::clone(&world);
+            let shares = thread::spawn(move || there.commit());
+            let alone = world.checkpoint();
+            let shares = shares.join().unwrap();
+            let lost = world.lost.load(Ordering::Acquire);
+            assert!(lost & ALONE == 0 || !alone, "N3: a checkpoint that was lost is durable");
+            assert!(lost & SHARES == 0 || !shares, "N3: a commit that was lost is durable");
+            let first = fails_at == 1 && (alone || shares);
+            assert!(!first, "N3: durable after a sync that failed");
+            assert_eq!(world.durable.has_failed(), lost > 0, "N3: the failure is forgotten");
+            marks.hit(match (shares, alone) {
+                (false, false) => "neither",
+                (true, false) => "who shares",
+                (false, true) => "who syncs alone",
+                (true, true) => "both",
+            });
+        });
+    }
+    met.assert_hit(&["neither", "who shares", "both"]);
 }

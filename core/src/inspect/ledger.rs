@@ -58,6 +58,12 @@ pub fn is_writing(store: &Store) -> bool {
     matches!(turn, Err(Error::Instance(InstanceError::UiThread { .. })))
 }
 
+/// Tells whether a commit that syncs by itself waits until a sync that is under way has ended.
+#[must_use]
+pub fn is_sync_awaited(store: &Store) -> bool {
+    store.versions().durable.is_awaited()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

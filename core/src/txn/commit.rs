@@ -55,7 +55,7 @@ pub(crate) fn commit(
     let outcome = prepare((versions, writer), changes, sync, &mut unknown);
     writer.poisoned = unknown;
     if unknown {
-        // The system tells an error of the disk once: a sync that is under way may not hear of it.
+        // Nobody who waits is told that all is well.
         versions.durable.fail();
     }
     outcome
@@ -92,6 +92,17 @@ fn prepare(
         return log((versions, writer), changes, (commit, sync), unknown);
     }
     let sync = if sync == Sync::Later { sync } else { Sync::Full };
+    versions
+        .alone(unknown, |unknown| write_trees((versions, writer), changes, (commit, sync), unknown))
+}
+
+/// Makes the changes a checkpoint.
+fn write_trees(
+    (versions, writer): (&Versions, &mut Writer),
+    changes: Changes,
+    (commit, sync): (CommitId, Sync),
+    unknown: &mut bool,
+) -> Result<Reached> {
     if !writer.settled && writer.tip.commit() > writer.tip.slot.commit {
         // Commits that were kept back left no copy of the base, and it is to give pages back now.
         let secured = secure(writer);
@@ -134,10 +145,10 @@ fn log(
     let entry = Entry { commit, durable, ops: journal.ops, changes: &bytes };
     let kept = sync == Sync::Kept;
     if !kept {
-        append((&pager, writer, &base), &entry, unknown)?;
+        append((versions, writer, &base), &entry, unknown)?;
     } else if writer.tail.keep_back(&entry) {
         let rest = Entry { ops: 0, changes: &[], ..entry };
-        if let Err(error) = append((&pager, writer, &base), &rest, unknown) {
+        if let Err(error) = append((versions, writer, &base), &rest, unknown) {
             writer.tail.forget(&entry);
             return Err(error);
         }
@@ -168,16 +179,21 @@ fn log(
 /// Writes a record, and beside the first of a log, into the slot that is not needed, that there is
 /// one.
 fn append(
-    (pager, writer, base): (&Pager, &mut Writer, &State),
+    (versions, writer, base): (&Versions, &mut Writer, &State),
     entry: &Entry<'_>,
     unknown: &mut bool,
 ) -> Result<()> {
+    let pager = &*base.pager;
     let batch = writer.tail.ready(pager, entry.changes.len())?;
     if fault::on(Fault::Cr05) {
         pager.sync()?;
     }
     if let Err(error) = writer.tail.append(pager, batch, entry) {
-        *unknown |= writer.tail.retract(pager).is_err() && !fault::on(Fault::Cr11);
+        // If nobody may sync any more, nobody goes on writing either.
+        drop(versions.alone(unknown, |unknown| {
+            *unknown |= writer.tail.retract(pager).is_err() && !fault::on(Fault::Cr11);
+            Ok(())
+        }));
         return Err(error);
     }
     if !writer.marked {
@@ -234,7 +250,7 @@ pub(crate) fn sync_kept(
     }
     if writer.tail.keeps_back() {
         let none = Entry { commit, durable, ops: 0, changes: &[] };
-        append((&tip.pager, writer, &tip), &none, unknown)?;
+        append((versions, writer, &tip), &none, unknown)?;
     }
     let named = sync_name(writer.unnamed.take(), &tip.pager);
     *unknown |= named.is_err() && !fault::on(Fault::Cr11);

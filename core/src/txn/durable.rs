@@ -1,10 +1,12 @@
 //! Making written commits durable: one sync for all that wait.
 //!
 //! Whoever finds no sync under way starts one, for everything written so far, and the others wait
-//! for it or for the next. So while one syncs, the next transactions run and are written.
+//! for it or for the next. So while one syncs, the next transactions run and are written. A commit
+//! that has to sync on its own, as a checkpoint has, waits until no sync is under way.
 //!
 //! - N3 A commit counts as durable only after a sync that began when it was written returned `Ok`.
-//!   After one that failed, none does.
+//!   After one that failed, none does. One sync is under way at a time: of several, the system may
+//!   tell any of them that writing failed, and tells only one.
 //!
 //! Model: loom-tests, `durable`.
 
@@ -26,6 +28,8 @@ struct Progress<T> {
     /// The last that is written, and what it holds.
     written: (CommitId, T),
     syncing: bool,
+    /// Somebody waits for the sync to end, to sync alone; nobody else begins one before.
+    awaited: bool,
     failed: bool,
     /// How many commits the last sync made durable.
     shared: u64,
@@ -43,7 +47,8 @@ pub(crate) enum Lost<E> {
 /// Ends a sync also by a panic.
 struct Syncing<'a, T> {
     owner: &'a Durable<T>,
-    target: CommitId,
+    /// What it makes durable for all that wait.
+    target: Option<CommitId>,
     done: bool,
 }
 
@@ -51,12 +56,11 @@ impl<T> Drop for Syncing<'_, T> {
     fn drop(&mut self) {
         let mut progress = self.owner.progress.lock();
         progress.syncing = false;
-        if self.done {
-            progress.shared = self.target.0.saturating_sub(progress.durable.0);
-            progress.durable = progress.durable.max(self.target);
-        } else {
-            progress.failed = true;
+        if let Some(target) = self.target.filter(|_| self.done) {
+            progress.shared = target.0.saturating_sub(progress.durable.0);
+            progress.durable = progress.durable.max(target);
         }
+        progress.failed |= !self.done;
         drop(progress);
         self.owner.changed.notify_all();
     }
@@ -64,9 +68,14 @@ impl<T> Drop for Syncing<'_, T> {
 
 impl<T: Clone> Durable<T> {
     pub(crate) fn new(commit: CommitId, value: T) -> Self {
-        let written = (commit, value);
-        let progress =
-            Progress { durable: commit, written, syncing: false, failed: false, shared: 0 };
+        let progress = Progress {
+            durable: commit,
+            written: (commit, value),
+            syncing: false,
+            awaited: false,
+            failed: false,
+            shared: 0,
+        };
         Self { progress: Mutex::new(progress), changed: Condvar::new() }
     }
 
@@ -78,6 +87,11 @@ impl<T: Clone> Durable<T> {
     /// Tells whether a sync failed.
     pub(crate) fn has_failed(&self) -> bool {
         self.progress.lock().failed
+    }
+
+    /// Tells whether somebody waits to sync alone.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.progress.lock().awaited
     }
 
     /// Notes that the disk failed otherwise: no sync that has not ended yet counts.
@@ -98,6 +112,30 @@ impl<T: Clone> Durable<T> {
         progress.durable = progress.durable.max(commit);
         drop(progress);
         self.changed.notify_all();
+    }
+
+    /// Runs what syncs by itself while no other sync is under way; `None` after one that failed.
+    /// If `body` leaves the disk unknown, or panics, that is noted before another sync begins.
+    pub(crate) fn alone<R>(
+        &self,
+        unknown: &mut bool,
+        body: impl FnOnce(&mut bool) -> R,
+    ) -> Option<R> {
+        let mut progress = self.progress.lock();
+        progress.awaited = true;
+        while progress.syncing && !fault::on(Fault::Fs15) {
+            progress = self.changed.wait(progress);
+        }
+        progress.awaited = false;
+        if progress.failed {
+            return None;
+        }
+        progress.syncing = true;
+        drop(progress);
+        let mut syncing = Syncing { owner: self, target: None, done: false };
+        let outcome = body(unknown);
+        syncing.done = !*unknown;
+        Some(outcome)
     }
 
     /// Waits a little for as many commits as shared the last sync: their writers were let go
@@ -131,24 +169,22 @@ impl<T: Clone> Durable<T> {
             if progress.failed {
                 return Err(Lost::Before);
             }
-            if progress.syncing {
+            if progress.syncing || progress.awaited {
                 drop(self.changed.wait(progress));
                 continue;
             }
             progress.syncing = true;
             let expected = progress.durable.0 + progress.shared;
             drop(progress);
-            let mut syncing = Syncing { owner: self, target: commit, done: false };
+            let mut syncing = Syncing { owner: self, target: None, done: false };
             let (target, value) = self.gather(expected);
-            syncing.target = target;
             sync(&value).map_err(Lost::Sync)?;
-            if self.has_failed() {
+            if self.has_failed() && !fault::on(Fault::Fs15) {
                 return Err(Lost::Before);
             }
-            if fault::on(Fault::Fs14) {
-                syncing.target = self.progress.lock().written.0;
-            }
+            let late = fault::on(Fault::Fs14).then(|| self.progress.lock().written.0);
             publish(target, value);
+            syncing.target = late.or(Some(target));
             syncing.done = true;
         }
     }

@@ -61,10 +61,21 @@ impl Versions {
             Ok(()) => Ok(()),
             Err(Lost::Before) if fault::on(Fault::Fs11) => Ok(()),
             Err(Lost::Sync(error)) => Err(error),
-            Err(Lost::Before) => {
-                Err(Error::Poisoned { path: self.published.current().pager.path().into() })
-            }
+            Err(Lost::Before) => Err(self.poisoned()),
         }
+    }
+
+    /// Runs what syncs the file by itself, while nobody else does.
+    pub(crate) fn alone<R>(
+        &self,
+        unknown: &mut bool,
+        body: impl FnOnce(&mut bool) -> Result<R>,
+    ) -> Result<R> {
+        self.durable.alone(unknown, body).unwrap_or_else(|| Err(self.poisoned()))
+    }
+
+    fn poisoned(&self) -> Error {
+        Error::Poisoned { path: self.published.current().pager.path().into() }
     }
 }
 

@@ -163,7 +163,10 @@ impl<I: Deref<Target = Inner>> Drop for Held<I> {
 fn sync_written(inner: &Inner, writer: &mut Writer) -> Result<CommitId> {
     let mut unknown = false;
     let commit = sync_kept(&inner.versions, writer, &mut unknown);
-    writer.poisoned |= unknown;
+    if unknown {
+        writer.poisoned = true;
+        inner.versions.durable.fail();
+    }
     commit
 }
 
@@ -212,6 +215,10 @@ impl Store {
     pub fn sync(&self) -> Result<CommitId> {
         let commit = self.with_writer(|_, writer| sync_written(&self.inner, writer))??;
         self.inner.versions.wait_for(commit).map(|()| commit)
+    }
+
+    pub(crate) fn versions(&self) -> &Versions {
+        &self.inner.versions
     }
 
     /// Runs `body` in the turn to write.

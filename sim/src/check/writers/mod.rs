@@ -24,7 +24,8 @@ pub(super) const CHECK: Check = Check {
     invariants: &[C2, C3, C14, L1, C5, C8, C9, C11, C12, A1, D4],
     marks: &[
         "commits shared a sync",
-        "a commit had a sync of its own while another waited",
+        "a commit with a sync of its own waited for another",
+        "a sync failed that a commit with its own waited for",
         "an unsynced commit was made while another waited",
         "crash with several commits under way: before them",
         "crash with several commits under way: between them",
