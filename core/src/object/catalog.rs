@@ -153,7 +153,7 @@ impl Table {
     }
 
     pub(super) fn key(&self) -> Option<&Column> {
-        self.columns.iter().find(|column| column.place == Place::Key)
+        self.columns.key()
     }
 
     /// Tells whether objects are numbered instead of having a primary key.

@@ -1,6 +1,6 @@
 //! The properties of a class in the order of their names, found by name.
 
-use super::catalog::Column;
+use super::catalog::{Column, Place};
 use std::ops::Deref;
 
 /// The columns of a class, in the order of their names.
@@ -10,6 +10,8 @@ pub(super) struct Columns {
     /// Where to look for a name: at the place that its hash says, or behind it. At least half of
     /// the places are empty.
     places: Vec<u16>,
+    /// Which of them is the primary key.
+    key: Option<u16>,
 }
 
 const EMPTY: u16 = u16::MAX;
@@ -40,13 +42,22 @@ impl Columns {
         self.all.sort_by(|one, two| one.name().cmp(two.name()));
         let count = (2 * self.all.len()).next_power_of_two();
         self.places = vec![EMPTY; count];
+        self.key = None;
         for (index, column) in (0..).zip(&self.all) {
             let mut at = hash(column.name().as_bytes());
             while self.places[at % count] != EMPTY {
                 at += 1;
             }
             self.places[at % count] = index;
+            if column.place == Place::Key {
+                self.key = Some(index);
+            }
         }
+    }
+
+    /// Returns the primary key.
+    pub(super) fn key(&self) -> Option<&Column> {
+        self.all.get(usize::from(self.key?))
     }
 
     /// Returns the column of a name.
@@ -67,7 +78,6 @@ impl Columns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::catalog::Place;
     use crate::schema::{Property, Scalar};
 
     #[test]

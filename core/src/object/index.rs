@@ -64,7 +64,7 @@ pub(super) fn object<'k>(kind: &PropertyType, entry: &'k [u8]) -> Option<&'k [u8
         return Some(rest);
     }
     if let Some(len) = fixed_bytes(kind) {
-        return rest.get(len..);
+        return rest.get(usize::from(len)..);
     }
     // The first 0 that no 255 follows ends a text.
     let end = rest.windows(2).position(|pair| pair[0] == 0 && pair[1] != u8::MAX)?;

@@ -64,17 +64,14 @@ pub(super) fn decode(
     let count = rest.u32()? as usize;
     // No element is shorter.
     let mut elements = Vec::with_capacity(count.min(bytes.len() / 13));
-    let fixed = match kind {
-        PropertyType::List { of, .. } => fixed_bytes(&PropertyType::Scalar(*of)),
-        _ => None,
-    };
+    let fixed = fixed_bytes(kind);
     for _ in 0..count {
         let id = ElementId { author: rest.u32()?, number: rest.u64()? };
         let value = match rest.u8()? {
             NULL => Value::Null,
             _ => {
                 let len = match fixed {
-                    Some(len) => len,
+                    Some(len) => usize::from(len),
                     None => rest.u32()? as usize,
                 };
                 let bytes = rest.take(len)?;

@@ -38,69 +38,97 @@ pub(super) enum Cell<'a> {
 }
 
 /// Length of a value of fixed length; none if the length differs from value to value.
-pub(super) const fn fixed_bytes(kind: &PropertyType) -> Option<usize> {
-    match kind {
-        PropertyType::Scalar(Scalar::Int | Scalar::Double) | PropertyType::Counter => Some(8),
-        PropertyType::Scalar(Scalar::Bool) => Some(1),
-        PropertyType::Scalar(Scalar::Float) => Some(4),
-        PropertyType::Scalar(Scalar::Timestamp) => Some(12),
-        PropertyType::Scalar(Scalar::String | Scalar::Binary)
-        | PropertyType::Object(_)
-        | PropertyType::ObjectList(_)
-        | PropertyType::List { .. }
-        | PropertyType::LinkingObjects { .. } => None,
+pub(super) const fn fixed_bytes(kind: &PropertyType) -> Option<u8> {
+    match kind.scalar() {
+        Some(Scalar::Int | Scalar::Double) => Some(8),
+        Some(Scalar::Bool) => Some(1),
+        Some(Scalar::Float) => Some(4),
+        Some(Scalar::Timestamp) => Some(12),
+        Some(Scalar::String | Scalar::Binary) | None => None,
     }
 }
 
 /// Length of a place: of fixed length and a byte that says whether there is a value, or offset and
 /// length.
 pub(super) fn slot_bytes(kind: &PropertyType, nullable: bool) -> usize {
-    fixed_bytes(kind).map_or(8, |len| len + usize::from(nullable))
+    fixed_bytes(kind).map_or(8, |len| usize::from(len) + usize::from(nullable))
+}
+
+/// Where and how records hold the value of a property: what reading it needs of the column.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    at: u16,
+    /// Length of the value, if it is fixed.
+    fixed: Option<u8>,
+    nullable: bool,
+    /// None of a link or of a list.
+    scalar: Option<Scalar>,
+}
+
+impl Slot {
+    /// Returns the slot of a column; none if the value stands elsewhere.
+    pub(super) fn of(column: &Column) -> Option<Self> {
+        let Place::Slot(at) = column.place else { return None };
+        let kind = column.kind();
+        let (nullable, scalar) = (column.property.is_nullable(), kind.scalar());
+        Some(Self { at, fixed: fixed_bytes(kind), nullable, scalar })
+    }
+
+    /// Reads what a record holds; none if it is malformed.
+    #[inline]
+    pub(super) fn cell(self, record: &[u8]) -> Option<Cell<'_>> {
+        let (at, nullable) = (usize::from(self.at), self.nullable);
+        let len = self.fixed.map_or(8, |len| usize::from(len) + usize::from(nullable));
+        let fixed_part = usize::from(u16::from_le_bytes(*record.first_chunk()?));
+        if at + len > fixed_part {
+            return self.unreached();
+        }
+        let slot = record.get(at..at + len)?;
+        if self.fixed.is_some() {
+            let value = slot.get(usize::from(nullable)..)?;
+            return Some(if nullable && slot[0] == 0 { Cell::Null } else { Cell::Fixed(value) });
+        }
+        let (offset, len) = slot.split_first_chunk::<4>()?;
+        let offset = u32::from_le_bytes(*offset);
+        let len = u32::from_le_bytes(len.try_into().ok()?) as usize;
+        Some(match offset {
+            0 if nullable => Cell::Null,
+            0 => Cell::Bytes(&[]),
+            APART => Cell::Apart,
+            offset => Cell::Bytes(record.get(offset as usize..)?.get(..len)?),
+        })
+    }
+
+    /// Returns what a place that a record does not reach holds (B8).
+    #[cold]
+    fn unreached(self) -> Option<Cell<'static>> {
+        let zeros: &[u8] = &[0; 12];
+        Some(match self.fixed {
+            _ if self.nullable => Cell::Null,
+            Some(len) => Cell::Fixed(zeros.get(..usize::from(len))?),
+            None => Cell::Bytes(&[]),
+        })
+    }
+
+    /// Reads a value that a record holds itself, unless it is a link; none also if it is malformed.
+    #[inline]
+    pub(super) fn plain(self, record: &[u8]) -> Option<Value<'_>> {
+        match self.cell(record)? {
+            Cell::Null => Some(Value::Null),
+            Cell::Fixed(bytes) | Cell::Bytes(bytes) => read(self.scalar?, bytes),
+            Cell::Apart => None,
+        }
+    }
 }
 
 /// Reads a place of a record; none if the record is malformed.
-#[inline]
 pub(super) fn cell<'a>(record: &'a [u8], column: &Column) -> Option<Cell<'a>> {
-    let Place::Slot(at) = column.place else { return None };
-    let at = usize::from(at);
-    if record.len() < usize::from(HEADER_BYTES) {
-        return None;
-    }
-    let nullable = column.property.is_nullable();
-    let fixed = fixed_bytes(column.kind());
-    let end = at + slot_bytes(column.kind(), nullable);
-    if end > usize::from(u16_at(record, 0)) {
-        let zeros: &[u8] = &[0; 12];
-        return Some(match fixed {
-            _ if nullable => Cell::Null,
-            Some(len) => Cell::Fixed(zeros.get(..len)?),
-            None => Cell::Bytes(&[]),
-        });
-    }
-    let slot = record.get(at..end)?;
-    if fixed.is_some() {
-        let value = slot.get(usize::from(nullable)..)?;
-        return Some(if nullable && slot[0] == 0 { Cell::Null } else { Cell::Fixed(value) });
-    }
-    let (offset, len) = slot.split_first_chunk::<4>()?;
-    let offset = u32::from_le_bytes(*offset);
-    let len = u32::from_le_bytes(len.try_into().ok()?) as usize;
-    Some(match offset {
-        0 if nullable => Cell::Null,
-        0 => Cell::Bytes(&[]),
-        APART => Cell::Apart,
-        offset => Cell::Bytes(record.get(offset as usize..)?.get(..len)?),
-    })
+    Slot::of(column)?.cell(record)
 }
 
 /// Reads a value that a record holds itself, unless it is a link; none also if it is malformed.
-#[inline]
 pub(super) fn plain<'a>(record: &'a [u8], column: &Column) -> Option<Value<'a>> {
-    match cell(record, column)? {
-        Cell::Null => Some(Value::Null),
-        Cell::Fixed(bytes) | Cell::Bytes(bytes) => scalar(column.kind(), bytes),
-        Cell::Apart => None,
-    }
+    Slot::of(column)?.plain(record)
 }
 
 /// Makes a record of a class: of an older one, if there is one, with some places changed.
@@ -140,7 +168,7 @@ fn patched(table: &Table, older: &[u8], changes: &[(&Column, Cell<'_>)]) -> Opti
             return None;
         };
         let (at, nullable) = (usize::from(at), column.property.is_nullable());
-        record.get_mut(at..at + len + usize::from(nullable))?.fill(0);
+        record.get_mut(at..at + usize::from(len) + usize::from(nullable))?.fill(0);
         put(&mut record, column, changed);
     }
     Some(record)
@@ -223,16 +251,13 @@ pub(super) fn value_bytes<'a>(value: &'a Value<'_>) -> ValueBytes<'a> {
     }
 }
 
-/// Reads a value of a type other than a link; none if it is malformed.
-#[inline]
+/// Reads a value of a type, or an element of a list of it; none of links, or if it is malformed.
 pub(super) fn scalar<'a>(kind: &PropertyType, bytes: &'a [u8]) -> Option<Value<'a>> {
-    let scalar = match kind {
-        PropertyType::Scalar(scalar) | PropertyType::List { of: scalar, .. } => *scalar,
-        PropertyType::Counter => Scalar::Int,
-        PropertyType::Object(_)
-        | PropertyType::ObjectList(_)
-        | PropertyType::LinkingObjects { .. } => return None,
-    };
+    read(kind.scalar()?, bytes)
+}
+
+#[inline]
+fn read(scalar: Scalar, bytes: &[u8]) -> Option<Value<'_>> {
     Some(match scalar {
         Scalar::Int => Value::Int(i64::from_le_bytes(bytes.try_into().ok()?)),
         Scalar::Bool => Value::Bool(*bytes.first()? != 0),

@@ -5,7 +5,7 @@ use super::database::Snapshot;
 use super::key::{apart, links_from, read_link};
 use super::list::Element;
 use super::parts::Elements;
-use super::record::{self, Cell, cell, link, scalar};
+use super::record::{self, Cell, Slot, cell, link, scalar};
 use super::transaction::Transaction;
 use super::value::{ClassId, ObjectId, ObjectKey, Value};
 use crate::conc::Arc;
@@ -43,6 +43,7 @@ pub struct Object<'a> {
 pub struct Properties<'a, const N: usize> {
     table: &'a Table,
     columns: [&'a Column; N],
+    slots: [Option<Slot>; N],
 }
 
 /// Walks the objects of a class, in the order of their keys.
@@ -225,8 +226,8 @@ impl<'a> Objects<'a> {
         for name in names {
             columns.push(value_column(table, name)?);
         }
-        let columns = std::array::from_fn(|index| columns[index]);
-        Ok(Properties { table, columns })
+        let columns: [_; N] = std::array::from_fn(|index| columns[index]);
+        Ok(Properties { table, columns, slots: columns.map(Slot::of) })
     }
 
     /// Walks all objects, in the order of their keys.
@@ -278,15 +279,10 @@ pub(super) fn read_key(table: &Table, value: &Value<'_>) -> Result<ObjectKey> {
 /// Checks that a property can hold a value, but for the class of a link.
 pub(super) fn check_type(table: &Table, column: &Column, value: &Value<'_>) -> Result<()> {
     use crate::schema::{Scalar, SchemaError, check_binary, check_string};
-    let kind = match column.kind() {
-        PropertyType::List { of, .. } => PropertyType::Scalar(*of),
-        PropertyType::ObjectList(class) => PropertyType::Object(class.clone()),
-        PropertyType::Counter => PropertyType::Scalar(Scalar::Int),
-        kind => kind.clone(),
-    };
-    let fits = match (value, &kind) {
+    let kind = column.kind();
+    let fits = match (value, kind.scalar()) {
         (Value::Null, _) => {
-            let nullable = match column.kind() {
+            let nullable = match kind {
                 PropertyType::List { nullable, .. } => *nullable,
                 PropertyType::ObjectList(_) => false,
                 _ => column.property.is_nullable(),
@@ -297,26 +293,31 @@ pub(super) fn check_type(table: &Table, column: &Column, value: &Value<'_>) -> R
             let (class, property) = (table.name.clone(), column.name().to_owned());
             return Err(SchemaError::NullInRequired { class, property }.into());
         }
-        (Value::String(text), PropertyType::Scalar(Scalar::String)) => {
+        (Value::String(text), Some(Scalar::String)) => {
             check_string(text)?;
             true
         }
-        (Value::Binary(bytes), PropertyType::Scalar(Scalar::Binary)) => {
+        (Value::Binary(bytes), Some(Scalar::Binary)) => {
             check_binary(bytes)?;
             true
         }
-        (Value::Int(_), PropertyType::Scalar(Scalar::Int))
-        | (Value::Bool(_), PropertyType::Scalar(Scalar::Bool))
-        | (Value::Timestamp(_), PropertyType::Scalar(Scalar::Timestamp))
-        | (Value::Float(_), PropertyType::Scalar(Scalar::Float))
-        | (Value::Double(_), PropertyType::Scalar(Scalar::Double))
-        | (Value::Link(_), PropertyType::Object(_)) => true,
+        (Value::Int(_), Some(Scalar::Int))
+        | (Value::Bool(_), Some(Scalar::Bool))
+        | (Value::Timestamp(_), Some(Scalar::Timestamp))
+        | (Value::Float(_), Some(Scalar::Float))
+        | (Value::Double(_), Some(Scalar::Double)) => true,
+        (Value::Link(_), None) => column.target().is_some(),
         _ => false,
     };
     if fits {
         return Ok(());
     }
-    Err(type_error(table, column, (kind.to_string(), value.type_name().to_owned())))
+    let expected = match (kind.scalar(), column.target()) {
+        (Some(scalar), _) => scalar.to_string(),
+        (None, Some(class)) => class.to_owned(),
+        (None, None) => kind.to_string(),
+    };
+    Err(type_error(table, column, (expected, value.type_name().to_owned())))
 }
 
 pub(super) fn type_error(
@@ -383,17 +384,17 @@ impl<'a> Object<'a> {
     /// [`ObjectError::PropertyUnknown`] or [`ObjectError::Type`] if the properties are those of
     /// another class, and this one has none that are alike; if a page cannot be read or is damaged.
     pub fn values<const N: usize>(&self, of: &Properties<'_, N>) -> Result<[Value<'_>; N]> {
-        let (same, record) = (std::ptr::eq(self.table, of.table), &*self.record);
-        let mut outcome = Ok(());
-        let values = of.columns.map(|column| {
-            let plain = if same { record::plain(record, column) } else { None };
-            let value = plain.map_or_else(|| self.value_like(column, same), Ok);
-            value.unwrap_or_else(|error| {
-                outcome = Err(error);
-                Value::Null
-            })
-        });
-        outcome.map(|()| values)
+        let record = &*self.record;
+        let same = std::ptr::eq(self.table, of.table);
+        let mut values = [const { Value::Null }; N];
+        for (index, value) in values.iter_mut().enumerate() {
+            let slot = of.slots[index].filter(|_| same);
+            *value = match slot.and_then(|slot| slot.plain(record)) {
+                Some(plain) => plain,
+                None => self.value_like(of.columns[index], same)?,
+            };
+        }
+        Ok(values)
     }
 
     /// Returns the value of a property of this class, or of one like it.

@@ -120,6 +120,16 @@ impl PropertyType {
         }
     }
 
+    /// Returns the type of the value, or of a list's elements; none of links.
+    #[must_use]
+    pub const fn scalar(&self) -> Option<Scalar> {
+        match self {
+            Self::Scalar(scalar) | Self::List { of: scalar, .. } => Some(*scalar),
+            Self::Counter => Some(Scalar::Int),
+            Self::Object(_) | Self::ObjectList(_) | Self::LinkingObjects { .. } => None,
+        }
+    }
+
     /// Tells whether a property of this type is nullable unless told otherwise.
     #[must_use]
     pub const fn is_nullable_by_default(&self) -> bool {
