@@ -42,6 +42,7 @@ const fn unordered(bytes: [u8; 8]) -> i64 {
 
 impl ObjectKey {
     /// Returns the key of the tree.
+    #[inline]
     pub(super) fn to_bytes(&self) -> KeyBytes {
         let number = |tag, [a, b, c, d, e, f, g, h]: [u8; 8]| {
             KeyBytes::Number([tag, a, b, c, d, e, f, g, h])

@@ -10,7 +10,7 @@ use super::transaction::Transaction;
 use super::value::{ClassId, ObjectId, ObjectKey, Value};
 use crate::conc::Arc;
 use crate::error::{Error, ObjectError, Result};
-use crate::schema::{PropertyType, Schema};
+use crate::schema::{PropertyType, Scalar, Schema, SchemaError, check_binary, check_string};
 use crate::tree::{Bytes, Range};
 use crate::txn::{Peek, Source};
 
@@ -207,6 +207,7 @@ impl<'a> Objects<'a> {
     /// # Errors
     /// [`ObjectError::KeyUnwanted`] if the class has no primary key, [`ObjectError::Type`] if it is
     /// of another type; if a page cannot be read or is damaged.
+    #[inline]
     pub fn get<'v>(&self, key: impl Into<Value<'v>>) -> Result<Option<Object<'a>>> {
         match read_key(self.table, &key.into()) {
             Ok(key) => self.by_key(key),
@@ -255,6 +256,7 @@ impl<'a> Objects<'a> {
     ///
     /// # Errors
     /// If a page cannot be read or is damaged.
+    #[inline]
     pub fn by_key(&self, key: ObjectKey) -> Result<Option<Object<'a>>> {
         let record = self.tree.get(&key.to_bytes())?;
         Ok(record.map(|record| Object { view: self.view, table: self.table, key, record }))
@@ -262,7 +264,15 @@ impl<'a> Objects<'a> {
 }
 
 /// Takes a value as the key of an object that has a primary key.
+#[inline]
 pub(super) fn read_key(table: &Table, value: &Value<'_>) -> Result<ObjectKey> {
+    match (value, table.key().map(Column::kind)) {
+        (Value::Int(value), Some(PropertyType::Scalar(Scalar::Int))) => Ok(ObjectKey::Int(*value)),
+        _ => read_any_key(table, value),
+    }
+}
+
+fn read_any_key(table: &Table, value: &Value<'_>) -> Result<ObjectKey> {
     let unwanted = || ObjectError::KeyUnwanted { class: table.name.clone() };
     let column = table.key().ok_or_else(unwanted)?;
     check_type(table, column, value)?;
@@ -278,7 +288,6 @@ pub(super) fn read_key(table: &Table, value: &Value<'_>) -> Result<ObjectKey> {
 
 /// Checks that a property can hold a value, but for the class of a link.
 pub(super) fn check_type(table: &Table, column: &Column, value: &Value<'_>) -> Result<()> {
-    use crate::schema::{Scalar, SchemaError, check_binary, check_string};
     let kind = column.kind();
     let fits = match (value, kind.scalar()) {
         (Value::Null, _) => {
