@@ -8,6 +8,7 @@ use super::{KIND_BRANCH, KIND_LEAF, LEVEL_MAX, POINTER_BYTES, Pointer};
 use crate::codec::{Reader, put_at, u16_at, u16_len, u32_at, u32_len};
 use crate::crypto::HEAD_BYTES;
 use crate::unit::{KEY_BYTES_MAX, PAGE_BYTES, PageBytes, VALUE_BYTES_MAX};
+use std::ops::Deref;
 
 /// Where the directory starts.
 const CELLS_START: usize = HEAD_BYTES + 8;
@@ -101,15 +102,15 @@ pub(crate) fn encode_branch<'c>(
     encoder.finish();
 }
 
-/// A leaf or branch that decoded.
+/// A leaf or branch that decoded, in memory of its own or in somebody's.
 #[derive(Clone, Debug)]
-pub(crate) struct NodePage {
-    bytes: Box<PageBytes>,
+pub(crate) struct NodePage<B = Box<PageBytes>> {
+    bytes: B,
 }
 
-impl NodePage {
+impl<B: Deref<Target = PageBytes>> NodePage<B> {
     /// Validates a page as a node.
-    pub(crate) fn decode(bytes: Box<PageBytes>) -> Option<Self> {
+    pub(crate) fn decode(bytes: B) -> Option<Self> {
         let node = Self { bytes };
         let kind = node.bytes[HEAD_BYTES];
         let level = node.level();
@@ -226,15 +227,14 @@ impl NodePage {
             .expect("P2: a decoded node holds whole pointers")
     }
 
-    /// Returns the cells, one behind the other.
-    pub(crate) fn cells(&self) -> &[u8] {
-        let start = usize::from(self.offset(0));
-        self.slice(start, CELLS_START + self.used_bytes() - start)
+    /// Returns where the cells begin in the page.
+    pub(crate) fn cells_at(&self) -> impl ExactSizeIterator<Item = u16> {
+        (0..self.count()).map(|index| self.offset(index))
     }
 
-    /// Returns where a cell begins among all.
-    pub(crate) fn cell_at(&self, index: usize) -> usize {
-        usize::from(self.offset(index) - self.offset(0))
+    /// Returns where the last cell ends in the page.
+    pub(crate) fn end(&self) -> usize {
+        CELLS_START + self.used_bytes()
     }
 
     /// Returns the bytes taken by directory and cells.
@@ -296,7 +296,9 @@ mod tests {
         assert_eq!(node.slice(at, len), b"one");
         let used = node.used_bytes();
         assert_eq!(used, 3 * 8 + 3 + 3 + POINTER_BYTES);
-        assert_eq!((node.cell_at(1), node.cells().len()), (cells[0].len(), used - 3 * 2));
+        let first = CELLS_START + 3 * DIRECTORY_BYTES;
+        assert_eq!(node.cells_at().nth(1).map(usize::from), Some(first + cells[0].len()));
+        assert_eq!(node.end(), CELLS_START + used);
         let bytes = node.bytes;
         assert!(bytes[CELLS_START + used..].iter().all(|&byte| byte == 0), "the rest is zero");
     }

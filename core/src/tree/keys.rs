@@ -5,7 +5,7 @@ use super::near::Near;
 use crate::codec::{put_at, u16_at, u16_len, u32_len};
 use crate::fault::{self, Fault};
 use crate::page::{LEAF_CELL_HEAD, NodePage};
-use crate::unit::PAGE_BYTES;
+use crate::unit::{PAGE_BYTES, PageBytes};
 use std::cmp::Ordering;
 
 /// What a processor brings into its cache at once.
@@ -34,6 +34,21 @@ pub(super) struct Keys {
     pub(super) heap: Near<u8, PAGE_BYTES>,
 }
 
+/// What a search in the page of a leaf needs.
+#[derive(Debug)]
+pub(super) struct Cells {
+    places: Near<u32, NEAR_KEYS>,
+    heads: Heads,
+    end: usize,
+}
+
+impl Cells {
+    pub(super) fn of_leaf(page: &NodePage<&PageBytes>) -> Self {
+        let heads = Heads::new((0..page.count()).map(|index| page.key(index)));
+        Self { places: page.cells_at().map(u32::from).collect(), heads, end: page.end() }
+    }
+}
+
 /// Where a key lies in the heap.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot {
@@ -47,16 +62,33 @@ impl Keys {
         Self { open, ..Self::default() }
     }
 
-    /// Takes the keys of a page, in a leaf with their values. There are none yet.
-    pub(super) fn take_in(&mut self, page: &NodePage) {
-        let indices = 0..page.count();
-        if self.open {
-            self.places = indices.map(|index| self.append_key(page.key(index))).collect();
-        } else {
-            self.heap.extend_from_slice(page.cells());
-            self.places = indices.map(|index| u32_len(page.cell_at(index))).collect();
-        }
-        self.learn();
+    /// Holds memory for the page of a leaf.
+    pub(super) fn blank() -> Self {
+        Self { heap: Near::full([0; PAGE_BYTES]), ..Self::default() }
+    }
+
+    /// Returns the memory that a page is read into.
+    pub(super) fn page_mut(&mut self) -> &mut PageBytes {
+        self.heap.first_chunk_mut().expect("G1: a page is read into memory of its size")
+    }
+
+    /// Returns the page that was read.
+    pub(super) fn page(&self) -> &PageBytes {
+        self.heap.first_chunk().expect("G1: a page is read into memory of its size")
+    }
+
+    /// Takes the cells of a leaf where they stand in its page.
+    pub(super) fn settle(&mut self, cells: Cells) {
+        (self.places, self.heads) = (cells.places, cells.heads);
+        self.heap.truncate(cells.end);
+    }
+
+    /// Takes the keys of a branch out of its page.
+    pub(super) fn of_branch(page: &NodePage<&PageBytes>) -> Self {
+        let mut keys = Self::new(true);
+        keys.places = (0..page.count()).map(|index| keys.append_key(page.key(index))).collect();
+        keys.learn();
+        keys
     }
 
     /// Appends a key of a branch to the heap and returns where its cell is.

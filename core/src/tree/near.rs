@@ -53,6 +53,13 @@ impl<T, const N: usize> DerefMut for Near<T, N> {
     }
 }
 
+impl<T, const N: usize> Near<T, N> {
+    /// Holds as many elements as have room in place.
+    pub(super) fn full(elements: [T; N]) -> Self {
+        Self::Here(u16_len(N), elements)
+    }
+}
+
 impl<T: Copy + Default, const N: usize> Near<T, N> {
     /// Makes the list longer by elements that are yet to be set.
     fn grow(&mut self, more: usize) {
@@ -113,8 +120,14 @@ impl<T: Copy + Default, const N: usize> Near<T, N> {
 
 impl<T: Copy + Default, const N: usize> FromIterator<T> for Near<T, N> {
     fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
-        let mut list = Self::default();
-        elements.into_iter().for_each(|element| list.extend_from_slice(&[element]));
+        let mut elements = elements.into_iter();
+        let (mut near, mut len) = ([T::default(); N], 0);
+        for (place, element) in near.iter_mut().zip(elements.by_ref()) {
+            *place = element;
+            len += 1;
+        }
+        let mut list = Self::Here(u16_len(len), near);
+        elements.for_each(|element| list.extend_from_slice(&[element]));
         list
     }
 }

@@ -4,7 +4,7 @@
 //! once, and goes on in its copies.
 
 use super::cache::{Cost, Trim};
-use super::keys::{Keys, Spot};
+use super::keys::{Cells, Keys, Spot};
 use super::leaf::Payload;
 use super::link::Link;
 use super::links::Links;
@@ -81,16 +81,40 @@ impl Node {
         node
     }
 
-    /// Holds what a page says, with no children resident.
-    pub(crate) fn of_page(page: &NodePage, cache: &Cache) -> Arc<Self> {
-        let level = page.level();
-        let children = if level == 0 { 0 } else { page.count() };
-        let links = (0..children).map(|index| Link::stored(page.child(index))).collect();
-        let mut node = Self::of_parts(level, Keys::new(level > 0), links, cache);
-        let own = Arc::make_mut(&mut node);
-        own.keys.take_in(page);
-        own.used = page.used_bytes();
-        node
+    /// Returns what a node takes in memory.
+    fn bytes(links: &Links) -> usize {
+        size_of::<Self>() + links.len() * size_of::<Link>()
+    }
+
+    /// Makes a node whose page is yet to be read.
+    pub(super) fn blank(cache: &Cache) -> Arc<Self> {
+        Self::of_parts(0, Keys::blank(), Links::default(), cache)
+    }
+
+    /// Returns the memory that the page of a blank node is read into.
+    pub(super) fn page_mut(&mut self) -> &mut PageBytes {
+        self.keys.page_mut()
+    }
+
+    /// Makes a blank node hold what its page says, with no children resident; `false` if the page
+    /// is none of a node, or not of the `level` that its parent says. A leaf stays where its page
+    /// was read.
+    #[must_use]
+    pub(super) fn settle(&mut self, level: Option<u8>, cache: &Cache) -> bool {
+        let page = NodePage::decode(self.keys.page());
+        let Some(page) = page.filter(|page| level.is_none_or(|level| page.level() == level)) else {
+            return false;
+        };
+        (self.level, self.used) = (page.level(), page.used_bytes());
+        if self.level == 0 {
+            let cells = Cells::of_leaf(&page);
+            self.keys.settle(cells);
+        } else {
+            self.links = (0..page.count()).map(|index| Link::stored(page.child(index))).collect();
+            self.keys = Keys::of_branch(&page);
+            self.cost = cache.cost(Self::bytes(&self.links));
+        }
+        true
     }
 
     /// Returns 0 for a leaf, else the distance to the leaves.

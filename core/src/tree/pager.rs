@@ -79,16 +79,21 @@ impl Pager {
         Error::io(&self.path, error)
     }
 
+    /// Reads and opens a page in the memory where it is to be.
+    fn fill(&self, pointer: &Pointer, page: &mut PageBytes) -> Result<()> {
+        if !read_whole(self.file(), page, offset(pointer.page)).map_err(|e| self.io(&e))? {
+            return Err(self.damaged(pointer.page, Damage::Missing));
+        }
+        if !self.sealer.open(pointer.place(), pointer.seal, page) {
+            return Err(self.damaged(pointer.page, Damage::Seal));
+        }
+        Ok(())
+    }
+
     /// Reads and opens a page.
     pub(crate) fn page(&self, pointer: &Pointer) -> Result<Box<PageBytes>> {
         let mut page = Box::new([0; PAGE_BYTES]);
-        let offset = offset(pointer.page);
-        if !read_whole(self.file(), &mut page[..], offset).map_err(|e| self.io(&e))? {
-            return Err(self.damaged(pointer.page, Damage::Missing));
-        }
-        if !self.sealer.open(pointer.place(), pointer.seal, &mut page) {
-            return Err(self.damaged(pointer.page, Damage::Seal));
-        }
+        self.fill(pointer, &mut page)?;
         Ok(page)
     }
 
@@ -101,8 +106,13 @@ impl Pager {
 
     /// Reads a node; `level` is what its parent says.
     pub(crate) fn node(&self, pointer: &Pointer, level: Option<u8>) -> Result<Arc<Node>> {
-        let page = self.node_page(pointer, level)?;
-        Ok(Node::of_page(&page, &self.cache))
+        let mut node = Node::blank(&self.cache);
+        let own = Arc::make_mut(&mut node);
+        self.fill(pointer, own.page_mut())?;
+        if !own.settle(level, &self.cache) {
+            return Err(self.damaged(pointer.page, Damage::Content));
+        }
+        Ok(node)
     }
 
     /// Reads nodes that lie close together, in the order of their pages, in one go; `None` for one
@@ -120,11 +130,12 @@ impl Pager {
         read_whole(self.file(), &mut bytes, offset(first)).map_err(|e| self.io(&e))?;
         Ok(pointers.iter().map(move |pointer| {
             let at = place(pointer.page) * PAGE_BYTES;
-            let page = Box::<[u8]>::from(&bytes[at..at + PAGE_BYTES]);
-            let mut page: Box<PageBytes> = page.try_into().ok()?;
-            let ours = self.sealer.open(pointer.place(), pointer.seal, &mut page);
-            let page = NodePage::decode(page).filter(|page| ours && page.level() == level)?;
-            Some(Node::of_page(&page, &self.cache))
+            let mut node = Node::blank(&self.cache);
+            let own = Arc::make_mut(&mut node);
+            let page = own.page_mut();
+            page.copy_from_slice(&bytes[at..at + PAGE_BYTES]);
+            let ours = self.sealer.open(pointer.place(), pointer.seal, page);
+            (ours && own.settle(Some(level), &self.cache)).then_some(node)
         }))
     }
 
