@@ -207,6 +207,29 @@ fn a_cold_read_is_one_page_for_each_level_and_a_warm_one_none() {
 }
 
 #[test]
+fn a_small_cache_keeps_what_is_in_use_and_reads_a_page_for_what_is_not() {
+    let vfs = Counting::default();
+    let store = vfs.options().create("store").unwrap();
+    load(&store, 60_000);
+    drop(store);
+    let store = vfs.options().cache_bytes(1 << 20).open("store").unwrap();
+    let snapshot = store.snapshot();
+    let tree = snapshot.tree("t");
+    let read = |number: u64| assert!(tree.get(&key(number % 60_000)).unwrap().is_some());
+    let in_use = || (0..20).for_each(read);
+    let round = |round: u64| {
+        let [others, ..] = vfs.of(|| (0..10).for_each(|at| read(round * 7919 + at * 6007)));
+        let [again, ..] = vfs.of(in_use);
+        (others, again)
+    };
+    (0..100).map(round).for_each(|_| {});
+    let (others, again) = (100..1000).map(round).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+    assert_eq!(again, 0);
+    // Nearly all branches are in use as well.
+    assert!((8000..=9000).contains(&others), "{others} pages for 9000 rows");
+}
+
+#[test]
 fn a_warm_read_allocates_nothing() {
     let store = Counting::default().options().create("store").unwrap();
     load(&store, 20_000);

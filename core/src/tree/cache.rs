@@ -1,8 +1,9 @@
 //! Which committed nodes stay in memory: a byte budget over all trees and snapshots of a file.
 //!
 //! Nodes hang on their parents, so reading them takes no map and no lock. When the budget is spent,
-//! the nodes that were not used since the last time are let go, over all trees that are still
-//! reachable, until half of it is free.
+//! a hand goes on around the trees that are still reachable, in the order of their keys, and lets
+//! nodes go that were not used since it came by before, until an eighth of the budget is free. To
+//! let a node go copies the one above it: the longer the hand is away, the more go with each copy.
 
 use super::TreeState;
 use crate::conc::{Arc, AtomicUsize, Mutex, Ordering, Weak};
@@ -10,6 +11,9 @@ use crate::unit::PAGE_BYTES;
 
 /// Most pages that a walk reads ahead.
 const READ_AHEAD_PAGES: usize = 64;
+
+/// Which part of the budget is free after a round of letting go.
+const FREE_PART: usize = 8;
 
 /// The budget, and the trees that spend it.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ struct Trees {
     all: Vec<Weak<TreeState>>,
     /// How many there were when those that are gone were last taken out.
     alive: usize,
+    /// Where the hand is: at which tree, and at which of its keys.
+    hand: (usize, Box<[u8]>),
 }
 
 /// Bytes of memory that are counted while they are held.
@@ -48,17 +54,49 @@ impl Drop for Cost {
 
 /// One round of letting go.
 #[derive(Debug)]
-pub(crate) struct Trim<'a> {
-    pub(crate) cache: &'a Cache,
+pub(crate) struct Trim {
     excess_bytes: usize,
+    /// The key at which it ended within a tree.
+    rest: Option<Box<[u8]>>,
 }
 
-impl Trim<'_> {
-    /// Tells whether a node is to be let go, and counts it as gone.
-    pub(crate) const fn take(&mut self, cost: &Cost) -> bool {
-        let wanted = self.excess_bytes > 0;
+impl Trim {
+    /// Tells whether enough was let go.
+    pub(crate) const fn is_done(&self) -> bool {
+        self.excess_bytes == 0
+    }
+
+    /// Counts a node as gone.
+    pub(crate) const fn take(&mut self, cost: &Cost) {
         self.excess_bytes = self.excess_bytes.saturating_sub(cost.bytes);
-        wanted
+    }
+
+    /// Notes at which key the next round begins, unless a node below said so.
+    pub(crate) fn rest_at(&mut self, key: &[u8]) {
+        self.rest.get_or_insert_with(|| key.into());
+    }
+}
+
+impl Trees {
+    /// Goes on around the trees until enough was let go, once at most.
+    fn trim(&mut self, excess_bytes: usize) {
+        let mut trim = Trim { excess_bytes, rest: None };
+        let (first, mut from) = std::mem::take(&mut self.hand);
+        for step in 0..=self.all.len() {
+            let index = (first + step) % self.all.len().max(1);
+            self.hand.0 = index;
+            if trim.is_done() {
+                return;
+            }
+            if let Some(tree) = self.all.get(index).and_then(Weak::upgrade) {
+                tree.trim(&from, &mut trim);
+            }
+            from = Box::default();
+            if let Some(rest) = trim.rest {
+                self.hand.1 = rest;
+                return;
+            }
+        }
     }
 }
 
@@ -92,11 +130,9 @@ impl Cache {
         let bytes = || self.bytes.load(Ordering::Relaxed);
         // If another thread is at it already, this one does without.
         if bytes() > self.bytes_max
-            && let Some(trees) = self.trees.try_lock()
+            && let Some(mut trees) = self.trees.try_lock()
         {
-            let mut trim =
-                Trim { cache: self, excess_bytes: bytes().saturating_sub(self.bytes_max / 2) };
-            trees.all.iter().filter_map(Weak::upgrade).for_each(|tree| tree.trim(&mut trim));
+            trees.trim(bytes().saturating_sub(self.bytes_max - self.bytes_max / FREE_PART));
         }
         bytes() <= self.bytes_max
     }

@@ -70,6 +70,29 @@ impl Links {
         self.whole.iter().chain(self.parts.iter().flat_map(|part| part.iter()))
     }
 
+    /// Returns the links, but for some that are others now, which come in order.
+    pub(super) fn with(&self, changes: Vec<(usize, Link)>) -> Self {
+        let mut links = Vec::with_capacity(self.len());
+        for (index, link) in changes {
+            self.copy_to(index, &mut links);
+            links.push(link);
+        }
+        self.copy_to(self.len(), &mut links);
+        Self { whole: links, parts: Vec::new() }
+    }
+
+    /// Copies links to `copy`, which has those before, until it has `count`.
+    fn copy_to(&self, count: usize, copy: &mut Vec<Link>) {
+        if self.parts.is_empty() {
+            return copy.extend_from_slice(&self.whole[copy.len()..count]);
+        }
+        while copy.len() < count {
+            let (part, first) = (&self.parts[copy.len() / PART_LINKS], copy.len() % PART_LINKS);
+            let last = part.len().min(first + count - copy.len());
+            copy.extend_from_slice(&part[first..last]);
+        }
+    }
+
     /// Returns the links to nodes that are not written.
     pub(super) fn fresh_mut(&mut self) -> impl Iterator<Item = &mut Link> {
         let fresh = |link: &Link| link.pointer.is_none();
@@ -133,6 +156,13 @@ mod tests {
             let mut left = links.clone();
             let right: Links = left.split_off(at).into_iter().collect();
             assert_eq!((pages(&left), pages(&right)), (list[..at].to_vec(), list[at..].to_vec()));
+        }
+        for mut changed in [links.clone(), links.iter().cloned().collect()] {
+            let places = [0, 7, 8, 9, 40, 99];
+            let other = changed.with(places.map(|place| (place, link(2000))).into());
+            assert_eq!(pages(&changed), list);
+            places.into_iter().for_each(|place| changed[place] = link(2000));
+            assert_eq!(pages(&other), pages(&changed));
         }
         links[50] = link(1000);
         list[50] = 1000;

@@ -41,29 +41,33 @@ pub(crate) struct Node {
 
 impl Clone for Node {
     fn clone(&self) -> Self {
+        self.with_links(self.links.clone())
+    }
+}
+
+impl Node {
+    /// Returns a copy with other links.
+    fn with_links(&self, links: Links) -> Self {
         Self {
             level: self.level,
             keys: self.keys.clone(),
             used: self.used,
             dead: self.dead,
-            links: self.links.clone(),
+            links,
             long: self.long.clone(),
             late: self.late.clone(),
             touched: AtomicBool::new(self.touched.load(Ordering::Relaxed)),
             cost: self.cost.clone(),
         }
     }
-}
 
-impl Node {
     /// Makes a node without cells.
     pub(super) fn empty(level: u8, cache: &Cache) -> Arc<Self> {
         Self::of_parts(level, Keys::new(level > 0), Links::default(), cache)
     }
 
     fn of_parts(level: u8, keys: Keys, links: Links, cache: &Cache) -> Arc<Self> {
-        let bytes = size_of::<Self>() + links.len() * size_of::<Link>();
-        let (touched, cost) = (AtomicBool::new(false), cache.cost(bytes));
+        let (touched, cost) = (AtomicBool::new(false), cache.cost(Self::bytes(&links)));
         let (used, dead, long, late) = (0, 0, Vec::new(), None);
         Arc::new(Self { level, touched, keys, used, dead, links, long, late, cost })
     }
@@ -302,31 +306,31 @@ impl Node {
         encode_branch(self.level, cells, page);
     }
 
-    /// Returns the node without the descendants that are let go, or itself if none are.
-    pub(crate) fn trimmed(self: &Arc<Self>, trim: &mut Trim<'_>) -> Arc<Self> {
-        let mut changed = false;
-        let links = self.links.iter().map(|link| {
-            let Some(child) = link.peek() else { return link.clone() };
-            let trimmed = child.trimmed(trim);
+    /// Returns the node without the descendants that are let go, or itself if none are. Those
+    /// whose keys are below `from` are not looked at.
+    pub(crate) fn trimmed(self: &Arc<Self>, from: &[u8], trim: &mut Trim) -> Arc<Self> {
+        let first = if from.is_empty() { 0 } else { self.child_of(from) };
+        let mut changes = Vec::new();
+        for (index, link) in self.links.iter().enumerate().skip(first) {
+            if trim.is_done() {
+                trim.rest_at(self.key(index));
+                break;
+            }
+            let Some(child) = link.peek() else { continue };
+            let trimmed = child.trimmed(if index == first { from } else { &[] }, trim);
             let idle = link.pointer.is_some()
                 && trimmed.links.iter().all(|below| below.peek().is_none())
                 && !child.touched.swap(false, Ordering::Relaxed);
-            if idle && trim.take(&child.cost) {
-                changed = true;
-                return link.unread();
+            if idle {
+                trim.take(&child.cost);
+                changes.push((index, link.unread()));
+            } else if !Arc::ptr_eq(child, &trimmed) {
+                changes.push((index, Link::resident_at(link.pointer, trimmed)));
             }
-            changed |= !Arc::ptr_eq(child, &trimmed);
-            Link::resident_at(link.pointer, trimmed)
-        });
-        let links = links.collect();
-        if !changed {
+        }
+        if changes.is_empty() {
             return Arc::clone(self);
         }
-        let keys = self.keys.clone();
-        let mut node = Self::of_parts(self.level, keys, links, trim.cache);
-        let own = Arc::make_mut(&mut node);
-        (own.used, own.dead, own.late) = (self.used, self.dead, self.late.clone());
-        own.touched.store(self.touched.load(Ordering::Relaxed), Ordering::Relaxed);
-        node
+        Arc::new(self.with_links(self.links.with(changes)))
     }
 }

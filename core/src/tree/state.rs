@@ -108,10 +108,10 @@ impl TreeState {
         }
     }
 
-    /// Lets nodes below the root go.
-    pub(crate) fn trim(&self, trim: &mut Trim<'_>) {
+    /// Lets nodes below the root go whose keys are not below `from`.
+    pub(crate) fn trim(&self, from: &[u8], trim: &mut Trim) {
         if let Some(root) = &*self.root.load() {
-            let trimmed = root.trimmed(trim);
+            let trimmed = root.trimmed(from, trim);
             if !Arc::ptr_eq(root, &trimmed) {
                 self.root.store(Some(trimmed));
             }
