@@ -149,6 +149,7 @@ fn a_single_row_commit_is_one_sync_one_write_and_one_page() {
         // The first of a log also says so in the header; now and then the log is made longer, and
         // when it is full the trees are written.
         others += usize::from((writes, bytes) != (1, 4096));
+        assert!(writes <= 4 && bytes < 3 << 20, "round {round}: {writes} calls, {bytes} bytes");
     }
     assert!(others <= 16, "{others} of a thousand write more than a page");
 }

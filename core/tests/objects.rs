@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fastness::object::{
-    Content, Database, ObjectId, ObjectKey, Operation, Timestamp, Transaction, Value, Wanted,
+    Content, Database, Filter, ObjectId, ObjectKey, Operation, Timestamp, Transaction, Value,
+    Wanted,
 };
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema, SchemaError};
 use fastness::{Error, ErrorKind, Key, ObjectError, Options, Result};
@@ -306,6 +307,99 @@ fn what_is_too_long_is_refused_in_properties_and_in_lists() {
     let dog = snapshot.object(&id).unwrap().unwrap();
     assert_eq!(dog.get("photo").unwrap(), longest.into());
     assert_eq!(dog.list("tricks").unwrap()[1].value, "sit".into());
+}
+
+#[test]
+fn deleting_all_objects_of_a_class_takes_what_leads_to_them() {
+    let database = database();
+    let person = |txn: &mut Transaction| {
+        let person = txn.create("Person").unwrap();
+        let dogs = (0..3000).map(|number| {
+            let dog = txn.create_with_key("Dog", format!("Rex {number}").as_str()).unwrap();
+            txn.set(&dog, "friend", &dog).unwrap();
+            dog
+        });
+        let dogs: Vec<ObjectId> = dogs.collect();
+        txn.set(&person, "dog", &dogs[7]).unwrap();
+        for dog in dogs.iter().take(20) {
+            txn.list(&person, "dogs").unwrap().push(dog).unwrap();
+        }
+        Ok(person)
+    };
+    let person = database.transact(person).unwrap();
+    let mut txn = database.write().unwrap();
+    refused(txn.delete_all("Cat"), ErrorKind::InvalidArgument);
+    assert_eq!(txn.delete_all("Dog").unwrap(), 3000);
+    assert_eq!(txn.delete_all("Dog").unwrap(), 0);
+    assert!(txn.objects("Dog").unwrap().is_empty());
+    txn.commit().unwrap();
+    let snapshot = database.snapshot().unwrap();
+    let left = snapshot.object(&person).unwrap().unwrap();
+    assert_eq!(left.get("dog").unwrap(), Value::Null);
+    assert!(left.list("dogs").unwrap().is_empty());
+    assert_eq!(snapshot.objects("Dog").unwrap().iter().unwrap().count(), 0);
+    // Nothing is left of them in links or indexes either.
+    database.transact(|txn| txn.create_with_key("Dog", "Rex 7").map(drop)).unwrap();
+    let snapshot = database.snapshot().unwrap();
+    let again = snapshot.objects("Dog").unwrap().get("Rex 7").unwrap().unwrap();
+    assert!(again.linking("Person", "dog").unwrap().is_empty());
+    assert!(again.linking("Dog", "friend").unwrap().is_empty());
+    assert_eq!(snapshot.objects("Dog").unwrap().filter(Filter::eq("age", 0)).count().unwrap(), 0);
+}
+
+#[test]
+fn values_of_known_properties_are_those_of_their_names() {
+    const NAMES: [&str; 11] = [
+        "name", "age", "good", "born", "photo", "weight", "speed", "walks", "note", "friend", "new",
+    ];
+    let database = database();
+    let long = "x".repeat(5000);
+    let dogs = |txn: &mut Transaction| {
+        rex(txn);
+        let values = [
+            ("name", "Ida".into()),
+            ("age", (-7).into()),
+            ("good", true.into()),
+            ("born", Timestamp::new(-3, 5).into()),
+            ("photo", [1, 2, 3].as_slice().into()),
+            ("weight", 1.5_f32.into()),
+            ("speed", f64::MAX.into()),
+            ("walks", i64::MIN.into()),
+            ("note", long.as_str().into()),
+            (
+                "friend",
+                ObjectId {
+                    class: txn.objects("Dog")?.class(),
+                    key: ObjectKey::String("Rex".into()),
+                }
+                .into(),
+            ),
+        ];
+        txn.create_with("Dog", &values).map(drop)
+    };
+    database.transact(dogs).unwrap();
+    let before = database.snapshot().unwrap();
+    database
+        .transact(|txn| txn.add_property("Dog", &property("new", Scalar::Int).required()))
+        .unwrap();
+    database.transact(|txn| txn.create_with_key("Dog", "Bo").map(drop)).unwrap();
+    let after = database.snapshot().unwrap();
+    let (older, newer) = (before.objects("Dog").unwrap(), after.objects("Dog").unwrap());
+    let wanted = newer.properties(NAMES).unwrap();
+    for dog in newer.iter().unwrap() {
+        let dog = dog.unwrap();
+        let values = dog.values(&wanted).unwrap();
+        assert_eq!(values, NAMES.map(|name| dog.get(name).unwrap()));
+    }
+    // Those of another moment are found by their names, and what was not there yet is not.
+    let ida = older.get("Ida").unwrap().unwrap();
+    refused(ida.values(&wanted), ErrorKind::InvalidArgument);
+    let wanted = newer.properties(["age", "note"]).unwrap();
+    assert_eq!(ida.values(&wanted).unwrap(), [(-7).into(), long.as_str().into()]);
+    let people = after.objects("Person").unwrap();
+    refused(people.properties(["dogs"]), ErrorKind::InvalidArgument);
+    refused(people.properties(["age"]), ErrorKind::InvalidArgument);
+    refused(ida.values(&people.properties(["dog"]).unwrap()), ErrorKind::InvalidArgument);
 }
 
 /// What a listener hears of each way to make the same object.

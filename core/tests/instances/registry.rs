@@ -284,6 +284,19 @@ fn delete_leaves_a_backup_where_it_is() {
     assert!(backup.path().exists());
 }
 
+/// Leaves pages two thirds full.
+fn fill(txn: &mut Transaction) -> Result<(), Error> {
+    let name = |number: u32| format!("a note with a rather long key, number {number:06}");
+    for number in 0..6000 {
+        txn.upsert("Note", name(number).as_str())?;
+    }
+    for number in (0..6000).step_by(3) {
+        let (id, _) = txn.upsert("Note", name(number).as_str())?;
+        txn.delete(&id)?;
+    }
+    Ok(())
+}
+
 #[test]
 fn compact_needs_nobody_to_have_the_file_open() {
     let ground = Ground::new(notes());
@@ -291,17 +304,14 @@ fn compact_needs_nobody_to_have_the_file_open() {
     assert!(ground.instances.compact(&plain).unwrap(), "it makes the file");
     assert!(plain.path().exists());
     let instance = ground.instances.open(&plain).unwrap();
-    for many in [true, false] {
-        let each = |txn: &mut Transaction, key: u32| -> Result<(), Error> {
-            let (id, _) = txn.upsert("Note", key.to_string().as_str())?;
-            if many { Ok(()) } else { txn.delete(&id).map(drop) }
-        };
-        instance.transact(|txn| (0..2000).try_for_each(|key| each(txn, key))).unwrap();
-    }
+    instance.transact(fill).unwrap();
     put(&instance, "left");
+    let bytes = || plain.path().metadata().unwrap().len();
     assert!(!ground.instances.compact(&plain).unwrap(), "it is open");
     instance.close().unwrap();
+    let before = bytes();
     assert!(ground.instances.compact(&plain).unwrap());
+    assert!(bytes() < before, "{} of {before}", bytes());
     assert!(has(&ground.instances.open(&plain).unwrap(), "left"));
 }
 
@@ -405,6 +415,24 @@ fn the_compaction_rule_is_asked_once_each_time_the_file_is_opened() {
     drop((one, two));
     assert!(has(&ground.instances.open(&config).unwrap(), "a"));
     assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_file_is_compacted_when_it_is_opened_if_the_rule_says_so() {
+    let ground = Ground::new(notes());
+    let plain = ground.plain();
+    let bytes = || plain.path().metadata().unwrap().len();
+    let instance = ground.instances.open(&plain).unwrap();
+    instance.transact(fill).unwrap();
+    put(&instance, "left");
+    drop(instance);
+    let full = bytes();
+    for should in [false, true] {
+        let rule = CompactionRule::custom("says so", move |_| should);
+        let ruled = ground.builder().compact_on_launch(rule).build().unwrap();
+        assert!(has(&ground.instances.open(&ruled).unwrap(), "left"));
+        assert_eq!(bytes() < full, should, "{} of {full}", bytes());
+    }
 }
 
 #[test]

@@ -1,0 +1,98 @@
+//! Who listens to the operations of commits and keeps something of its own in the same file.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use fastness::object::{Database, Operation, Transaction, Wanted};
+use fastness::schema::{Class, Property, Scalar, Schema};
+use fastness::{ErrorKind, Key, Options, Result, Store};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const LOG: &str = "sync/log";
+
+fn schema() -> Schema {
+    let key = Property::new("name", Scalar::String).unwrap().required().primary_key();
+    let age = Property::new("age", Scalar::Int).unwrap();
+    Schema::new([Class::new("Dog").unwrap().with(key).with(age)]).unwrap()
+}
+
+/// Opens a database whose listener writes down all it is told.
+fn open(options: &Options, path: &Path, fails: &Arc<AtomicBool>) -> Database {
+    let fails = Arc::clone(fails);
+    let wanted = Wanted::schema(schema(), 0).listener(Arc::new(move |operations, txn| {
+        let mut log = txn.tree(LOG)?;
+        let commit = u8::try_from(log.len()).unwrap();
+        let operations = operations.iter().map(|operation| match operation {
+            Operation::Create(target) => format!("create {:?}", target.key),
+            Operation::Set { property, .. } => format!("set {property}"),
+            other => format!("{other:?}").to_lowercase(),
+        });
+        log.insert(&[commit], operations.collect::<Vec<_>>().join(", ").as_bytes())?;
+        if fails.load(Ordering::Relaxed) {
+            log.insert(&[0; 5000], b"no key is as long")?;
+        }
+        Ok(())
+    }));
+    Database::open(options, path, &wanted).unwrap()
+}
+
+fn log(store: &Store) -> Vec<String> {
+    let (snapshot, mut log) = (store.snapshot(), Vec::new());
+    for entry in snapshot.tree(LOG).range(..).unwrap() {
+        log.push(String::from_utf8(entry.unwrap().1.to_vec()).unwrap());
+    }
+    log
+}
+
+fn add(name: &str, age: i64) -> impl FnOnce(&mut Transaction) -> Result<()> {
+    move |txn| {
+        let dog = txn.create_with_key("Dog", name)?;
+        txn.set(&dog, "age", age)
+    }
+}
+
+#[test]
+fn what_a_listener_writes_is_committed_with_what_it_was_told() {
+    for options in [Options::new(), Options::new().key(Key::new([3; 64]))] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("dogs");
+        let fails = Arc::default();
+        let database = open(&options, &path, &fails);
+        database.transact(add("Rex", 3)).unwrap();
+        let mut undone = database.write().unwrap();
+        add("Ida", 4)(&mut undone).unwrap();
+        undone.abort();
+        database.write().unwrap().commit().unwrap();
+        database.transact(add("Bo", 5)).unwrap();
+        let expected =
+            ["alter", "create String(\"Rex\"), set age", "create String(\"Bo\"), set age"];
+        assert_eq!(log(database.store()), expected);
+        drop(database);
+        let database = open(&options, &path, &fails);
+        assert_eq!(log(database.store()), expected);
+        assert_eq!(database.snapshot().unwrap().objects("Dog").unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn a_listener_that_fails_commits_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dogs");
+    let fails: Arc<AtomicBool> = Arc::default();
+    let database = open(&Options::new(), &path, &fails);
+    database.transact(add("Rex", 3)).unwrap();
+    let observer = database.observe().unwrap().1;
+    fails.store(true, Ordering::Relaxed);
+    let error = database.transact(add("Ida", 4)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert!(observer.next_changes().is_none());
+    assert_eq!(database.snapshot().unwrap().objects("Dog").unwrap().len(), 1);
+    // What it wrote before it failed is undone too, and it is told again.
+    assert_eq!(log(database.store()).len(), 2);
+    fails.store(false, Ordering::Relaxed);
+    database.transact(add("Ida", 4)).unwrap();
+    assert!(observer.next_changes().is_some());
+    let expected = ["alter", "create String(\"Rex\"), set age", "create String(\"Ida\"), set age"];
+    assert_eq!(log(database.store()), expected);
+}
