@@ -1,5 +1,6 @@
 //! A database and its model on one simulated machine, driven operation by operation.
 
+use super::ear::Ear;
 use super::life::synced;
 use super::{bridge, compare};
 use crate::check::compare::Stop;
@@ -9,11 +10,10 @@ use crate::check::world::{World, file};
 use crate::check::{Probe, Violation};
 use crate::fs::{Disk, SimFs};
 use fastness::Error;
-use fastness::object::{Database, Operation, Snapshot, Transaction, View, Wanted};
+use fastness::object::{Database, Snapshot, Transaction, View, Wanted};
 use fastness_models::object_domain::ObjectDomain;
 use fastness_models::objects::{Id, ListEdit, Refusal, State, Value};
 use fastness_models::{Kind, Op};
-use std::sync::{Arc, Mutex};
 
 /// Snapshots that are held at most.
 const SNAPSHOTS_MAX: usize = 3;
@@ -30,12 +30,9 @@ pub(in crate::check) struct Bench<'w> {
     deleted: Vec<Id>,
     pub(super) txn: Option<Transaction>,
     pub(super) database: Option<Database>,
-    /// What a listener heard of each commit, if there is one.
-    pub(in crate::check) heard: Option<Heard>,
+    /// The listener, if there is one.
+    pub(in crate::check) ear: Option<Ear>,
 }
-
-/// The operations of commits, each with the ones before it.
-pub(in crate::check) type Heard = Arc<Mutex<Vec<Vec<Operation>>>>;
 
 impl<'w> Bench<'w> {
     /// Creates a database with the classes of the domain.
@@ -60,7 +57,7 @@ impl<'w> Bench<'w> {
             deleted,
             txn,
             database,
-            heard: None,
+            ear: None,
         };
         Ok(bench)
     }
@@ -254,7 +251,27 @@ impl<'w> Bench<'w> {
         Ok(())
     }
 
+    fn delete_all(&mut self, op: Op) -> Result<(), Stop> {
+        let class = &*self.domain.class(op.a, self.seen());
+        let (txn, state) = self.write()?;
+        let found = txn.delete_all(class);
+        let keys = state.classes.get(class).map(|held| held.objects.keys().cloned().collect());
+        let keys: Result<Vec<_>, _> = keys.ok_or(Refusal::Class);
+        let expected = keys.and_then(|keys| {
+            let count = keys.len() as u64;
+            keys.into_iter().try_for_each(|key| state.delete(&(class.to_owned(), key)))?;
+            Ok(count)
+        });
+        if self.same(&class, found, expected)?.is_some_and(|count| count > 1) {
+            self.probe.mark("deleted all objects of a class");
+        }
+        Ok(())
+    }
+
     fn delete(&mut self, op: Op) -> Result<(), Stop> {
+        if op.c % 32 == 31 {
+            return self.delete_all(op);
+        }
         let id = self.pick(op.a);
         let link = Value::Link(id.clone());
         let others = self.seen().classes.values().flat_map(|class| class.objects.values());

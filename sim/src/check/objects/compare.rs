@@ -72,6 +72,9 @@ pub(in crate::check) fn one(
         let text = format!("{id:?} is {read:?}, expected {expected:?}");
         return Err(Violation::new(B1.id, text).into());
     }
+    if let Some(found) = found {
+        known(view, (state, class), found)?;
+    }
     let core_id = bridge::object_id(view, id)?;
     let mut reads = 1;
     for (from, held) in &state.classes {
@@ -99,6 +102,21 @@ pub(in crate::check) fn one(
         }
     }
     Ok(reads)
+}
+
+/// Compares the values of properties that were found before with those of their names.
+fn known(view: &View<'_>, (state, class): (&State, &str), object: &Object<'_>) -> Result<(), Stop> {
+    let objects = view.objects(class)?;
+    let held = state.classes.get(class).into_iter().flat_map(|class| &class.properties);
+    for (name, _) in held.filter(|(_, property)| !property.kind.is_list()) {
+        let [value] = object.values(&objects.properties([name.as_str()])?)?;
+        let named = object.get(name)?;
+        if !value.is_same(&named) {
+            let text = format!("{class}.{name} is {named:?}, and {value:?} if it was found before");
+            return Err(Violation::new(B1.id, text).into());
+        }
+    }
+    Ok(())
 }
 
 /// What cannot be if the check itself is right.

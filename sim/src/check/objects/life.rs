@@ -4,18 +4,17 @@ use super::bench::Bench;
 use super::{bridge, compare, structs};
 use crate::check::Violation;
 use crate::check::compare::Stop;
-use crate::check::promises::{C2, C8, C9};
+use crate::check::promises::{C2, C8, C9, W3};
 use crate::check::rig::unexpected;
 use crate::check::world::file;
 use crate::fs::{Disk, Fork};
 use crate::rng::Rng;
 use fastness::Error;
-use fastness::object::{Database, Wanted};
+use fastness::object::{Database, Snapshot, Wanted};
 use fastness::schema::SchemaMode;
 use fastness_models::object_domain::ObjectDomain;
 use fastness_models::objects::State;
 use fastness_models::{Kind, Op};
-use std::sync::{Arc, PoisonError};
 
 /// Says that the file is synced, if it is.
 pub(in crate::check) fn synced<'a>(domain: &ObjectDomain, wanted: Wanted<'a>) -> Wanted<'a> {
@@ -31,7 +30,13 @@ impl Bench<'_> {
         let Some(txn) = self.txn.take() else { return Ok(()) };
         let working = self.working.take().unwrap_or_default();
         drop(self.fs.take_forks());
+        if let Some(ear) = &mut self.ear {
+            ear.expect(&working);
+        }
         txn.commit()?;
+        if let Some(ear) = &mut self.ear {
+            ear.committed();
+        }
         let before = std::mem::replace(&mut self.committed, working);
         let forks = self.fs.take_forks();
         let states = [before, self.committed.clone()];
@@ -63,23 +68,31 @@ impl Bench<'_> {
         let database = Database::open(&options, file(), &Wanted::anything());
         let database = database.map_err(|error| unexpected(error.into(), C8.id))?;
         self.probe.crash("in a commit");
-        self.holds(&database, states, C2.id)
+        self.holds(&database, states, C2.id).map(|(landed, _)| landed)
     }
 
-    /// Tells which of the states a database holds.
+    /// Returns the count that the listener keeps, if there is one; it must belong to the state.
+    fn heard_of(&mut self, snapshot: &Snapshot, state: &State) -> Result<usize, Violation> {
+        let Some(ear) = &self.ear else { return Ok(0) };
+        ear.compare(snapshot, state).map_err(|stop| unexpected(stop, W3.id))
+    }
+
+    /// Tells which of the states a database holds, and what the listener keeps with it.
     fn holds(
         &mut self,
         database: &Database,
         states: &[State],
         invariant: &'static str,
-    ) -> Result<usize, Violation> {
+    ) -> Result<(usize, usize), Violation> {
         let mut texts = Vec::new();
         for (index, state) in states.iter().enumerate() {
             let snapshot = database.snapshot().map_err(Stop::from);
-            match snapshot.and_then(|snapshot| compare::file(&snapshot, state)) {
-                Ok(reads) => {
+            let read =
+                snapshot.and_then(|snapshot| Ok((compare::file(&snapshot, state)?, snapshot)));
+            match read {
+                Ok((reads, snapshot)) => {
                     self.probe.count(Kind::LookAll.name(), reads);
-                    return Ok(index);
+                    return Ok((index, self.heard_of(&snapshot, state)?));
                 }
                 Err(stop) => texts.push(unexpected(stop, invariant).to_string()),
             }
@@ -96,7 +109,11 @@ impl Bench<'_> {
         let opened = self.open_as(self.wanted());
         opened.map_err(|error| unexpected(error.into(), invariant))?;
         let database = self.database().clone();
-        let landed = self.holds(&database, states, invariant)?;
+        let (landed, count) = self.holds(&database, states, invariant)?;
+        if let Some(ear) = &mut self.ear {
+            ear.landed(count);
+            self.probe.mark("what the listener wrote came or went with its commit");
+        }
         self.committed.clone_from(&states[landed]);
         Ok(landed)
     }
@@ -134,12 +151,10 @@ impl Bench<'_> {
 
     fn listened<'a>(&self, wanted: Wanted<'a>) -> Wanted<'a> {
         let wanted = synced(&self.domain, wanted);
-        let Some(heard) = self.heard.clone() else { return wanted };
-        wanted.listener(Arc::new(move |operations, _| {
-            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-            heard.push(operations.to_vec());
-            Ok(())
-        }))
+        match &self.ear {
+            Some(ear) => wanted.listener(ear.listener()),
+            None => wanted,
+        }
     }
 
     fn open_as(&mut self, wanted: Wanted<'_>) -> Result<(), Error> {

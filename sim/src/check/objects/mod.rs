@@ -4,6 +4,7 @@ pub(super) mod bench;
 pub(super) mod bridge;
 pub(super) mod compare;
 pub(super) mod course;
+pub(super) mod ear;
 pub(super) mod life;
 mod storm;
 mod structs;
@@ -23,6 +24,7 @@ pub(super) const CHECK: Check = Check {
         "a refused operation, and the transaction went on",
         "deleted an object that was linked to",
         "deleted an object that was in a list",
+        "deleted all objects of a class",
         "created an object where one was deleted",
         "set a value that lies apart",
         "moved an element",

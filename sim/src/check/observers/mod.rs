@@ -8,6 +8,7 @@ use super::objects::bench::Bench;
 use super::objects::bridge;
 use super::objects::compare::mistake;
 use super::objects::course::{self, Course};
+use super::objects::ear::Ear;
 use super::promises::{B1, B9, C2, C3, C5, C11, C12, C13, W1, W2, W3};
 use super::{Check, Recipe, Violation};
 use differ::{changed, differ};
@@ -16,8 +17,6 @@ use fastness::object::{Changes, ElementId, Observer, Operation, Target, View};
 use fastness_models::object_schema::Alter;
 use fastness_models::objects::{Id, Key, ListEdit, State, Value};
 use fastness_models::{Kind, Op};
-use std::mem::take;
-use std::sync::PoisonError;
 
 /// Observers at once, at most.
 const OBSERVERS_MAX: usize = 3;
@@ -38,6 +37,7 @@ pub(super) const CHECK: Check = Check {
         "classes changed",
         "objects that changed their keys",
         "nothing told of a transaction that was undone",
+        "what the listener wrote came or went with its commit",
         "began with an older observer still behind",
         "told nothing of a commit that failed",
         "told nothing of a commit that may be there",
@@ -85,7 +85,7 @@ impl Course for Watches {
 
     fn begin(bench: &mut Bench<'_>) -> Result<Self, Stop> {
         bench.close();
-        bench.heard = Some(std::sync::Arc::default());
+        bench.ear = Some(Ear::new(&bench.committed));
         bench.open()?;
         Ok(Self(vec![begin(bench)?]))
     }
@@ -273,10 +273,7 @@ fn mark(bench: &mut Bench<'_>, round: usize, ([before, after], changes): (&[Stat
 
 /// Takes what the listener heard.
 fn take_heard(bench: &Bench<'_>) -> Vec<Vec<Operation>> {
-    let heard = bench.heard.iter();
-    heard
-        .flat_map(|heard| take(&mut *heard.lock().unwrap_or_else(PoisonError::into_inner)))
-        .collect()
+    bench.ear.as_ref().map(Ear::take).unwrap_or_default()
 }
 
 /// Replays what the listener heard of an operation of the plan.

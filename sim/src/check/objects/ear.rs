@@ -1,0 +1,77 @@
+//! A listener that keeps, in a tree of its own, how many commits it was told of.
+
+use crate::check::Violation;
+use crate::check::compare::Stop;
+use crate::check::promises::W3;
+use fastness::object::{Listener, Operation, Snapshot};
+use fastness_models::objects::State;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The tree, and the only key in it.
+const TREE: &str = "sync/told";
+const COUNT: &[u8] = b"count";
+
+/// What a listener is told, and which state belongs to each count.
+#[derive(Debug)]
+pub(in crate::check) struct Ear {
+    heard: Arc<Mutex<Vec<Vec<Operation>>>>,
+    /// The count that is committed.
+    told: usize,
+    /// The states by count. One more than is committed is that of a commit of which it is not known
+    /// whether it is there.
+    states: Vec<State>,
+}
+
+impl Ear {
+    /// Begins with a file that no listener wrote to.
+    pub(in crate::check) fn new(state: &State) -> Self {
+        Self { heard: Arc::default(), told: 0, states: vec![state.clone()] }
+    }
+
+    pub(super) fn listener(&self) -> Arc<Listener> {
+        let heard = Arc::clone(&self.heard);
+        Arc::new(move |operations, txn| {
+            let mut tree = txn.tree(TREE)?;
+            let count = tree.get(COUNT)?.and_then(|bytes| (*bytes).try_into().ok());
+            let count = count.map_or(0, u64::from_le_bytes) + 1;
+            tree.insert(COUNT, &count.to_le_bytes())?;
+            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.push(operations.to_vec());
+            Ok(())
+        })
+    }
+
+    /// Takes what was heard, commit by commit.
+    pub(in crate::check) fn take(&self) -> Vec<Vec<Operation>> {
+        std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A commit is tried that leads to a state.
+    pub(super) fn expect(&mut self, state: &State) {
+        self.states.truncate(self.told + 1);
+        self.states.push(state.clone());
+    }
+
+    /// It was acknowledged.
+    pub(super) fn committed(&mut self) {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        self.told += usize::from(!heard.is_empty());
+    }
+
+    /// The file was opened and holds this count.
+    pub(super) fn landed(&mut self, count: usize) {
+        self.told = count;
+    }
+
+    /// Compares what the listener wrote with the state that a file holds, and returns the count.
+    pub(super) fn compare(&self, snapshot: &Snapshot, state: &State) -> Result<usize, Stop> {
+        let count = snapshot.store().tree(TREE).get(COUNT)?;
+        let count = count.and_then(|bytes| (*bytes).try_into().ok()).map_or(0, u64::from_le_bytes);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        if self.states.get(count) == Some(state) {
+            return Ok(count);
+        }
+        let text = format!("the listener wrote that it was told of {count} commits, not of these");
+        Err(Violation::new(W3.id, text).into())
+    }
+}
