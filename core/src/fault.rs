@@ -112,6 +112,7 @@ faults! {
     Ob09 = "OB-09", "a struct is refused when its object was created already";
     Ob10 = "OB-10", "a piece of a list that is cut keeps the count it had";
     Ob11 = "OB-11", "an observer is told of commits before anybody can see them";
+    Ob12 = "OB-12", "what a listener writes is committed after the commit it was told of";
 }
 
 #[cfg(feature = "faults")]

@@ -68,19 +68,23 @@ impl Transaction {
     /// [`WriteTxn::commit`](crate::WriteTxn::commit).
     pub fn commit(mut self) -> Result<CommitId> {
         self.settle()?;
-        if !self.operations.is_empty()
-            && let Some(listener) = self.shared.listener.clone()
-        {
+        let listener = self.shared.listener.clone().filter(|_| !self.operations.is_empty());
+        if let (Some(listener), false) = (&listener, fault::on(Fault::Ob12)) {
             listener(&self.operations, &mut self.txn)?;
         }
         let changes = self.changes()?;
-        let Self { shared, txn, catalog, .. } = self;
+        let Self { shared, txn, catalog, operations, .. } = self;
         let commit = txn.commit_and(|commit| {
             if !changes.is_empty() {
                 shared.observers.tell(commit, Changes { commit, ..changes });
             }
         })?;
         shared.keep(catalog);
+        if let (Some(listener), true) = (listener, fault::on(Fault::Ob12)) {
+            let mut later = shared.store.write()?;
+            listener(&operations, &mut later)?;
+            return later.commit();
+        }
         Ok(commit)
     }
 
