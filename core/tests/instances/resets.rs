@@ -374,3 +374,27 @@ fn a_synced_file_in_memory_leaves_what_is_on_the_disk_alone() {
     drop(with_row(&instances, &memory));
     assert_eq!(instances.pending_actions().len(), 1, "nor is anything done to it");
 }
+
+#[test]
+fn the_error_handler_may_open_others_and_look_at_what_is_recorded() {
+    let ground = Ground::new(string_only());
+    let instances = ground.start();
+    let (from_inside, other) = (instances.clone(), Configuration::builder(&ground.app).build());
+    let other = other.unwrap();
+    let calls = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&calls);
+    let handler = Hook::error_handler("is busy", move |error| {
+        let SyncError::ClientReset(reset) = error else { panic!("{error:?}") };
+        drop(with_row(&from_inside, &other));
+        assert_eq!(from_inside.pending_actions().len(), 1);
+        let refused = assert_kind(reset.execute(), ErrorKind::IllegalState);
+        assert!(matches!(refused, Error::Instance(InstanceError::StillOpen { count: 1, .. })));
+        *counted.lock().unwrap() += 1;
+    });
+    let synced = ground.synced_builder().error_handler(handler).build().unwrap();
+    let instance = with_row(&instances, &synced);
+    instances.simulate_reset(&synced, NOW).unwrap();
+    assert_eq!(*calls.lock().unwrap(), 1);
+    instance.close().unwrap();
+    assert!(instances.execute(&synced).unwrap());
+}
