@@ -354,6 +354,14 @@ fn equals_compares_asset_files() {
     assert_eq!(with("a").first_difference(&with("b")), Some(Field::AssetFile));
     assert_ne!(with("a").stable_hash(), with("b").stable_hash());
     assert_eq!(with("a").first_difference(&builder().build().unwrap()), Some(Field::AssetFile));
+    // Before the key, and behind where the file is.
+    let keyed =
+        |asset: &str, key| builder().asset_file(asset).unwrap().encryption_key(key).unwrap();
+    let (one, two) = (keyed("a", &[1; 64]), keyed("b", &[2; 64]));
+    let elsewhere = two.clone().directory("/other").unwrap().build().unwrap();
+    let (one, two) = (one.build().unwrap(), two.build().unwrap());
+    assert_eq!(one.first_difference(&two), Some(Field::AssetFile));
+    assert_eq!(one.first_difference(&elsewhere), Some(Field::Directory));
 }
 
 /// Each builder differs from the one before it in an earlier field, and in all later ones.
