@@ -75,7 +75,7 @@ impl Bits {
     }
 
     /// Calls `visit` with start and length of every run until it returns true.
-    fn runs(&self, mut visit: impl FnMut(u64, u64) -> bool) {
+    pub(crate) fn runs(&self, mut visit: impl FnMut(u64, u64) -> bool) {
         let (mut start, mut len) = (0, 0);
         for (base, &word) in (0..).step_by(64).zip(&self.0) {
             let mut rest = word;
@@ -115,23 +115,20 @@ impl Bits {
         });
         found
     }
-
-    /// Returns start and length of the longest run, the first of equals.
-    pub(crate) fn longest_run(&self) -> Option<(u64, u64)> {
-        let mut best: Option<(u64, u64)> = None;
-        self.runs(|start, len| {
-            if best.is_none_or(|(_, most)| len > most) {
-                best = Some((start, len));
-            }
-            false
-        });
-        best
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn runs(bits: Bits) -> Vec<(u64, u64)> {
+        let mut runs = Vec::new();
+        bits.runs(|start, len| {
+            runs.push((start, len));
+            false
+        });
+        runs
+    }
 
     #[test]
     fn runs_cross_words() {
@@ -139,12 +136,12 @@ mod tests {
         assert_eq!(bits.run_of(1), Some(0));
         assert_eq!(bits.run_of(3), Some(62));
         assert_eq!(bits.run_of(6), None);
-        assert_eq!(bits.longest_run(), Some((62, 5)));
+        assert_eq!(runs(bits), [(0, 2), (62, 5), (200, 1), (1023, 1)]);
         assert_eq!(bits.last(), Some(1023));
         assert_eq!(bits.count(), 9);
         let all: Vec<_> = (0..CHUNK_PAGES).collect();
-        assert_eq!(Bits::of(&all).longest_run(), Some((0, CHUNK_PAGES)));
-        assert_eq!(Bits::default().longest_run(), None);
+        assert_eq!(runs(Bits::of(&all)), [(0, CHUNK_PAGES)]);
+        assert_eq!(runs(Bits::default()), []);
         assert_eq!(Bits::of(&[1022, 1023]).run_of(2), Some(1022));
     }
 

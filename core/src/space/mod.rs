@@ -148,11 +148,11 @@ impl Space {
             return chunks;
         }
         if self.ready_count >= wanted.max(self.page_count / FREE_SHARE) {
-            while left > 0
-                && let Some((chunk, start, len)) = self.longest_run()
-            {
+            for (chunk, start, len) in self.runs() {
                 let len = len.min(left);
-                self.take_run(draft, &mut chunks, (chunk, start, len));
+                if len > 0 {
+                    self.take_run(draft, &mut chunks, (chunk, start, len));
+                }
                 left -= len;
             }
         }
@@ -200,12 +200,18 @@ impl Space {
         self.ready.iter().find_map(|(&chunk, bits)| Some((chunk, bits.run_of(count)?)))
     }
 
-    fn longest_run(&self) -> Option<(u64, u64, u64)> {
-        let runs = self.ready.iter().filter_map(|(&chunk, bits)| {
-            let (start, len) = bits.longest_run()?;
-            Some((chunk, start, len))
-        });
-        runs.max_by_key(|(chunk, _, len)| (*len, std::cmp::Reverse(*chunk)))
+    /// Returns the runs of pages that may be written, the longest first.
+    fn runs(&self) -> Vec<(u64, u64, u64)> {
+        let mut runs = Vec::new();
+        for (&chunk, bits) in &self.ready {
+            bits.runs(|start, len| {
+                runs.push((chunk, start, len));
+                false
+            });
+        }
+        // Of equals the first comes first: this keeps their order.
+        runs.sort_by_key(|(_, _, len)| std::cmp::Reverse(*len));
+        runs
     }
 
     /// Records pages that the draft's commit does without; returns the chunks that change.
@@ -315,6 +321,13 @@ mod tests {
         assert_eq!(space.writable().map(|page| page.0).collect::<Vec<_>>(), [5, 6, 7]);
         assert_eq!(commit(&mut space, 2, 3, &[]), [5, 6, 7]);
         assert_eq!(commit(&mut space, 3, 1, &[]), [8]);
+    }
+
+    #[test]
+    fn the_longest_runs_are_taken_first_and_of_equals_the_first() {
+        let free = Bits::of(&[4, 10, 11, 20, 21, 22, 30, 31]);
+        let mut space = Space::of_commit(32, BTreeMap::from([(0, free)])).unwrap();
+        assert_eq!(commit(&mut space, 2, 6, &[]), [20, 21, 22, 10, 11, 30]);
     }
 
     #[test]
