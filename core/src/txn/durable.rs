@@ -151,15 +151,15 @@ impl<T: Clone> Durable<T> {
     }
 
     /// Waits until a written commit is durable, syncing if nobody else does. `publish` is told what
-    /// a sync made durable, before anybody who waited goes on.
+    /// a sync made durable, before anybody who waited goes on; what it returns is dropped after.
     ///
     /// # Errors
     /// [`Lost`] if a sync failed.
-    pub(crate) fn reach<E>(
+    pub(crate) fn reach<E, R>(
         &self,
         commit: CommitId,
         mut sync: impl FnMut(&T) -> Result<(), E>,
-        mut publish: impl FnMut(CommitId, T),
+        mut publish: impl FnMut(CommitId, T) -> R,
     ) -> Result<(), Lost<E>> {
         loop {
             let mut progress = self.progress.lock();
@@ -183,9 +183,11 @@ impl<T: Clone> Durable<T> {
                 return Err(Lost::Before);
             }
             let late = fault::on(Fault::Fs14).then(|| self.progress.lock().written.0);
-            publish(target, value);
+            let replaced = publish(target, value);
             syncing.target = late.or(Some(target));
             syncing.done = true;
+            drop(syncing);
+            drop(replaced);
         }
     }
 }

@@ -66,12 +66,11 @@ impl<T> Published<T> {
         Pinned { value: Arc::clone(&inner.current), pin: Arc::clone(&inner.pin) }
     }
 
-    /// Replaces the current state by a later one; does nothing if it is as late already.
-    pub(crate) fn advance(&self, commit: CommitId, value: Arc<T>) {
+    /// Replaces the current state by a later one and returns it; does nothing if it is as late
+    /// already.
+    pub(crate) fn advance(&self, commit: CommitId, value: Arc<T>) -> Option<Arc<T>> {
         let mut inner = self.inner.lock();
-        let last = (inner.pin.commit < commit).then(|| inner.replace(commit, value));
-        drop(inner);
-        drop(last);
+        (inner.pin.commit < commit).then(|| inner.replace(commit, value))
     }
 
     /// Replaces the current state.

@@ -127,12 +127,15 @@ impl WriteTxn {
 
     fn end(self, sync: Sync, written: impl FnOnce(CommitId)) -> Result<CommitId> {
         let Self { inner, mut writer, changes } = self;
+        // What only the state before holds is freed when the next transaction runs.
+        let base = Arc::clone(&changes.base);
         let reached = commit(&inner.versions, &mut writer, changes, sync)?;
         match reached {
             Reached::Done(commit) | Reached::Written(commit) => written(commit),
         }
         // The next transaction may begin.
         drop(writer);
+        drop(base);
         match reached {
             Reached::Done(commit) => Ok(commit),
             Reached::Written(commit) => inner.versions.wait_for(commit).map(|()| commit),
