@@ -154,7 +154,7 @@ fn log() {
 #[test]
 fn catalog() {
     let record = TreeRecord { root: Some(pointer(8)), len: 9 };
-    let bytes = Catalog([("name".to_owned(), record)].into()).encode();
+    let bytes = Catalog([("name".into(), record)].into_iter().collect()).encode();
     let root = encoded(&pointer(8));
     check("catalog", &[("n", 4)], (0, &bytes), &[&[4], b"name", &root, &9_u64.to_le_bytes()]);
 }

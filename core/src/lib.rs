@@ -4,8 +4,8 @@
 //! Start with [`Options`]: it opens a [`Store`], which gives out [`Snapshot`]s to read and one
 //! [`WriteTxn`] at a time to write. What is promised, and how it is checked, is in the README.
 //!
-//! A map of this tree, top-down; a module imports only from above: `conc` primitives, `unit`
-//! numbers, [`schema`] classes as values, `error`, `fault` planted bugs, `codec` bounded bytes,
+//! A map of this tree, top-down; a module imports only from above: `conc` primitives, `sorted`
+//! small maps, `unit` numbers, [`schema`] classes as values, `error`, `fault` planted bugs, `codec` bounded bytes,
 //! [`vfs`] files, `crypto` seals, [`config`] configurations as values, `page` layouts, `space`
 //! free pages, `tree` the B+tree, `txn` transactions, [`object`] classes of objects, [`typed`]
 //! structs over them, `auth` users and the requests of their logins, [`instance`] who has which
@@ -31,6 +31,7 @@ pub mod instance;
 pub mod object;
 mod page;
 pub mod schema;
+mod sorted;
 mod space;
 mod time;
 mod tree;

@@ -196,7 +196,7 @@ impl<'a> Walk<'a> {
         if let CatalogAt::Stored { bytes, first } = state.slot.catalog {
             self.chain(OWNER_CATALOG, bytes, first)?;
         }
-        for (name, record) in &*state.recorded {
+        for (name, record) in state.recorded.0.iter() {
             self.tree(name, *record)?;
         }
         self.tree(OWNER_SPACE, state.slot.space)

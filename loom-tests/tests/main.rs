@@ -18,6 +18,9 @@ mod codec;
 #[path = "../../core/src/fault.rs"]
 #[expect(dead_code, unreachable_pub, reason = "core's; nothing is planted here")]
 mod fault;
+#[path = "../../core/src/sorted.rs"]
+#[expect(dead_code, reason = "core's; the models use a part")]
+mod sorted;
 #[path = "../../core/src/space/mod.rs"]
 #[expect(dead_code, reason = "core's; the models use a part")]
 mod space;

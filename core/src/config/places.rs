@@ -2,8 +2,8 @@
 
 use crate::conc::Mutex;
 use crate::error::DirectoryProblem;
+use crate::sorted::Sorted;
 use crate::vfs::{make_directory, without_links};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -87,7 +87,7 @@ enum Place {
 
 /// Directories in memory, below `/`. Nothing in them is a link.
 #[derive(Debug, Default)]
-pub struct MemoryPlaces(Mutex<BTreeMap<PathBuf, Place>>);
+pub struct MemoryPlaces(Mutex<Sorted<PathBuf, Place>>);
 
 impl MemoryPlaces {
     /// Puts a file there.
@@ -135,7 +135,7 @@ impl Places for MemoryPlaces {
             return Err(DirectoryProblem::NotCreated(refused));
         }
         for path in parents.into_iter().map(Path::to_path_buf).chain([directory.clone()]) {
-            places.entry(path).or_insert(Place::Directory { writable: true });
+            places.get_or_insert_with(path, || Place::Directory { writable: true });
         }
         Ok(())
     }

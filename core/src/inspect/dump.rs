@@ -290,7 +290,7 @@ fn slot(text: &mut String, snapshot: &Snapshot, page: PageId) -> Result<()> {
         }
     }
     if slot.commit == state.slot.commit {
-        for (name, record) in &*state.recorded {
+        for (name, record) in state.recorded.0.iter() {
             let root = record.root.as_ref().map_or("none".to_owned(), told);
             let tree = owners.told(name);
             line(text, &format!("    tree {tree}: {} entries, root {root}", record.len));

@@ -11,8 +11,8 @@ use crate::conc::{Arc, Mutex};
 use crate::config::{App, Configuration, Durability};
 use crate::error::{Error, FileErrorCause, InstanceError, Result};
 use crate::schema::SchemaError;
+use crate::sorted::Sorted;
 use crate::txn::Options;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The files that an app has open, each of them once. Clones share it; an app makes one.
@@ -60,7 +60,7 @@ pub(super) struct Shared {
     /// Held while the record is open.
     pub(super) recording: Mutex<()>,
     /// What is recorded, by path.
-    pub(super) pending: Mutex<BTreeMap<PathBuf, FileAction>>,
+    pub(super) pending: Mutex<Sorted<PathBuf, FileAction>>,
 }
 
 impl Shared {
@@ -164,7 +164,7 @@ impl Instances {
             record: Record { path: record_path(&files) },
             files,
             recording: Mutex::new(()),
-            pending: Mutex::new(BTreeMap::new()),
+            pending: Mutex::new(Sorted::new()),
         };
         let executed = shared.carry_out_all()?;
         Ok(Self { shared: Arc::new(shared), executed: executed.into() })

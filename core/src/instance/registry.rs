@@ -18,7 +18,7 @@
 use super::number::{Kind, ThreadNumber};
 use crate::conc::{Arc, Condvar, Guard, Mutex};
 use crate::fault::{self, Fault};
-use std::collections::BTreeMap;
+use crate::sorted::Sorted;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -56,7 +56,7 @@ pub(crate) struct Registry<C, F> {
 }
 
 struct Table<C, F> {
-    entries: BTreeMap<PathBuf, Entry<C, F>>,
+    entries: Sorted<PathBuf, Entry<C, F>>,
     /// UI threads, as often as they are marked.
     ui: Vec<ThreadNumber>,
     /// Threads in a transaction, as often as they are.
@@ -84,7 +84,7 @@ struct Open<C, F> {
     /// For which kinds the file was made ready, in the order of [`Kind`].
     ready: [bool; 2],
     /// Handles by thread and kind; none is 0.
-    holders: BTreeMap<(ThreadNumber, Kind), usize>,
+    holders: Sorted<(ThreadNumber, Kind), usize>,
 }
 
 impl<C, F> Table<C, F> {
@@ -99,7 +99,7 @@ impl<C, F> Table<C, F> {
 
     fn claim(&mut self, path: &Path, work: Work) {
         let free = || Entry { claimed: None, open: None };
-        let entry = self.entries.entry(path.to_path_buf()).or_insert_with(free);
+        let entry = self.entries.get_or_insert_with(path.to_path_buf(), free);
         assert!(entry.claimed.is_none(), "J4: {} is claimed twice", path.display());
         entry.claimed = Some(work);
     }
@@ -107,7 +107,7 @@ impl<C, F> Table<C, F> {
 
 impl<C, F> Default for Registry<C, F> {
     fn default() -> Self {
-        let table = Table { entries: BTreeMap::new(), ui: Vec::new(), working: Vec::new() };
+        let table = Table { entries: Sorted::new(), ui: Vec::new(), working: Vec::new() };
         Self { table: Mutex::new(table), changed: Condvar::new() }
     }
 }
@@ -132,7 +132,7 @@ impl<C: PartialEq, F> Registry<C, F> {
         if let Some(open) = table.open(path) {
             if *open.configuration != **configuration {
                 if fault::on(Fault::Mv07) {
-                    *open.holders.entry((thread, kind)).or_default() += 1;
+                    *open.holders.get_or_insert_with((thread, kind), Default::default) += 1;
                 }
                 return Err(Refused::Configuration(Arc::clone(&open.configuration)).into());
             }
@@ -151,7 +151,7 @@ impl<C: PartialEq, F> Registry<C, F> {
             configuration: Arc::clone(configuration),
             file,
             ready: [false; 2],
-            holders: BTreeMap::new(),
+            holders: Sorted::new(),
         });
         open.ready[kind as usize] = true;
         let held = self.hold(open, opener);
@@ -208,7 +208,7 @@ impl<C: PartialEq, F> Registry<C, F> {
     /// Counts a handle.
     fn hold(self: &Arc<Self>, open: &mut Open<C, F>, opener: &Opener<'_, C>) -> Held<C, F> {
         let Opener { path, kind, thread, .. } = *opener;
-        *open.holders.entry((thread, kind)).or_default() += 1;
+        *open.holders.get_or_insert_with((thread, kind), Default::default) += 1;
         let state = State { file: Some(Arc::clone(&open.file)), uses: 0 };
         let (registry, path) = (Arc::clone(self), path.to_path_buf());
         Held { registry, path, kind, thread, state: Mutex::new(state) }

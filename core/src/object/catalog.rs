@@ -11,8 +11,8 @@ use crate::codec::{Reader, Writer, u16_len};
 use crate::conc::Arc;
 use crate::error::{Error, FileErrorCause, ObjectError, Result};
 use crate::schema::{Class, Property, PropertyType, Scalar, Schema, SchemaError};
+use crate::sorted::Sorted;
 use crate::txn::{Peek, Source};
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Name of the objects that an app works with. There may be others beside them in one file.
@@ -79,8 +79,8 @@ pub(crate) struct Catalog {
     pub(super) stamp: u64,
     pub(super) version: Option<u64>,
     next_class: u32,
-    tables: BTreeMap<ClassId, Arc<Table>>,
-    names: BTreeMap<String, ClassId>,
+    tables: Sorted<ClassId, Arc<Table>>,
+    names: Sorted<String, ClassId>,
 }
 
 /// What a tree holds is no object.

@@ -128,31 +128,34 @@ fn object(older: &Object<'_>, newer: &Object<'_>) -> Result<Vec<PropertyChange>>
 /// Returns how two versions of a list differ.
 fn lists(before: &[Element], after: &[Element]) -> ListChanges {
     let mut changes = ListChanges::default();
-    let places: BTreeMap<ElementId, usize> =
+    let mut places: Vec<(ElementId, usize)> =
         before.iter().enumerate().map(|(at, element)| (element.id, at)).collect();
+    places.sort_unstable();
+    let place = |id| Some(places[places.binary_search_by_key(&id, |(id, _)| *id).ok()?].1);
+    let mut kept = vec![false; before.len()];
     let mut common = Vec::new();
     for (at, element) in after.iter().enumerate() {
-        match places.get(&element.id) {
+        match place(element.id) {
             None => changes.inserted.push((at, element.id)),
             Some(was) => {
-                if !before[*was].value.is_same(&element.value) {
+                if !before[was].value.is_same(&element.value) {
                     changes.modified.push((at, element.id));
                 }
-                common.push((*was, at, element.id));
+                kept[was] = true;
+                common.push((was, at, element.id));
             }
         }
     }
-    let kept: BTreeSet<ElementId> = common.iter().map(|(_, _, id)| *id).collect();
-    let gone = before.iter().enumerate().filter(|(_, element)| !kept.contains(&element.id));
+    let gone = before.iter().enumerate().filter(|(at, _)| !kept[*at]);
     changes.deleted = gone.map(|(at, element)| (at, element.id)).collect();
     let stays = longest_ascending(&common.iter().map(|(was, ..)| *was).collect::<Vec<_>>());
-    let moved = common.into_iter().filter(|(was, ..)| !stays.contains(was));
+    let moved = common.into_iter().filter(|(was, ..)| stays.binary_search(was).is_err());
     changes.moved = moved.collect();
     changes
 }
 
 /// Returns the members of a longest ascending part of a sequence of different numbers.
-fn longest_ascending(numbers: &[usize]) -> BTreeSet<usize> {
+fn longest_ascending(numbers: &[usize]) -> Vec<usize> {
     // For each length the place where the least last number of such a part is.
     let mut ends: Vec<usize> = Vec::new();
     let mut before: Vec<Option<usize>> = Vec::with_capacity(numbers.len());
@@ -165,12 +168,13 @@ fn longest_ascending(numbers: &[usize]) -> BTreeSet<usize> {
             ends[len] = at;
         }
     }
-    let mut members = BTreeSet::new();
+    let mut members = Vec::new();
     let mut next = ends.last().copied();
     while let Some(at) = next {
-        members.insert(numbers[at]);
+        members.push(numbers[at]);
         next = before[at];
     }
+    members.reverse();
     members
 }
 
@@ -181,7 +185,7 @@ mod tests {
     #[test]
     fn a_longest_ascending_part_is_found() {
         let found = longest_ascending(&[3, 1, 2, 5, 4, 6]);
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), [1, 2, 4, 6]);
+        assert_eq!(found, [1, 2, 4, 6]);
         assert!(longest_ascending(&[]).is_empty());
         assert_eq!(longest_ascending(&[2, 1, 0]).len(), 1);
     }

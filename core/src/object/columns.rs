@@ -39,6 +39,11 @@ impl Columns {
     /// Changes columns, and puts them in order again.
     pub(super) fn change(&mut self, body: impl FnOnce(&mut Vec<Column>)) {
         body(&mut self.all);
+        self.arrange();
+    }
+
+    /// Puts columns in order.
+    fn arrange(&mut self) {
         self.all.sort_by(|one, two| one.name().cmp(two.name()));
         let count = (2 * self.all.len()).next_power_of_two();
         self.places = vec![EMPTY; count];

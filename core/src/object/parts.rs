@@ -12,7 +12,6 @@ use super::view::View;
 use crate::codec::{Reader, Writer, u32_len};
 use crate::error::Result;
 use crate::fault::{self, Fault};
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Longest piece, in bytes of its elements; a longer element is one alone.
@@ -338,9 +337,10 @@ impl Transaction {
         let cuts = cut(&region.elements);
         let is_all = region.pieces == (0..directory.pieces.len());
         let is_short = is_all && cuts.len() <= 1;
-        let used: BTreeSet<u32> = directory.pieces.iter().map(|piece| piece.number).collect();
+        let mut used: Vec<u32> = directory.pieces.iter().map(|piece| piece.number).collect();
+        used.sort_unstable();
         let mut held = directory.pieces[region.pieces.clone()].iter();
-        let mut unused = (0..).filter(|number| !used.contains(number));
+        let mut unused = (0..).filter(|number| used.binary_search(number).is_err());
         let mut written = Vec::new();
         let mut pieces = self.txn.tree(&table.trees.pieces)?;
         for elements in cuts.iter().filter(|_| !is_short) {

@@ -14,7 +14,6 @@ use super::view::{Objects, View, type_error};
 use crate::error::Result;
 use crate::schema::{PropertyType, Scalar};
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 
 /// How many objects that an index names are looked for together.
 const KEYS_AT_ONCE: usize = 16;
@@ -388,9 +387,10 @@ impl<'a> Query<'a> {
             // Those that are alike lie together, the first of them first.
             seen.sort_by(|one, two| alike(by(*one), by(*two)));
             seen.dedup_by(|two, one| alike(by(*one), by(*two)).is_eq());
-            let kept: BTreeSet<usize> = seen.into_iter().collect();
-            let mut at = 0..;
-            found.retain(|_| at.next().is_some_and(|at| kept.contains(&at)));
+            let mut kept = vec![false; found.len()];
+            seen.into_iter().for_each(|at| kept[at] = true);
+            let mut kept = kept.into_iter();
+            found.retain(|_| kept.next() == Some(true));
         }
         found.truncate(limit);
         Ok(found.into_iter().map(|found| found.key).collect())

@@ -2,9 +2,10 @@
 
 use super::{POINTER_BYTES, Pointer};
 use crate::codec::{Reader, Writer, put_at, u32_len};
+use crate::conc::Arc;
 use crate::crypto::{HEAD_BYTES, SEAL_BYTES};
+use crate::sorted::Sorted;
 use crate::unit::{CommitId, HEADER_PAGES, NAME_BYTES_MAX, SLOT_BYTES};
-use std::collections::BTreeMap;
 
 const FLAG_SETTLED: u32 = 1;
 const FLAG_INLINE: u32 = 2;
@@ -118,12 +119,12 @@ impl Slot {
 
 /// The trees of a commit by name.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Catalog(pub(crate) BTreeMap<String, TreeRecord>);
+pub(crate) struct Catalog(pub(crate) Sorted<Arc<str>, TreeRecord>);
 
 impl Catalog {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
-        for (name, record) in &self.0 {
+        for (name, record) in self.0.iter() {
             writer.u8(u8::try_from(name.len()).expect("K2: a tree name has at most 255 bytes"));
             writer.put(name.as_bytes());
             Pointer::encode(record.root.as_ref(), &mut writer);
@@ -140,17 +141,17 @@ impl Catalog {
     /// Reads a catalog: names strictly ascending, no tree empty.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
-        let mut trees = BTreeMap::<String, TreeRecord>::new();
+        let mut trees = Sorted::<Arc<str>, TreeRecord>::new();
         while !reader.is_empty() {
             let len = usize::from(reader.u8()?);
             let name = std::str::from_utf8(reader.take(len)?).ok()?;
             let root = Some(Pointer::decode(&mut reader)??);
             let len = reader.u64()?;
-            let ascending = trees.last_key_value().is_none_or(|(last, _)| last.as_str() < name);
+            let ascending = trees.last().is_none_or(|(last, _)| &**last < name);
             if !ascending || len == 0 || name.is_empty() || name.len() > NAME_BYTES_MAX {
                 return None;
             }
-            trees.insert(name.to_owned(), TreeRecord { root, len });
+            trees.insert(Arc::from(name), TreeRecord { root, len });
         }
         Some(Self(trees))
     }
@@ -168,8 +169,8 @@ mod tests {
 
     #[test]
     fn slots_survive_encoding() {
-        let trees = [("a".to_owned(), TreeRecord { root: Some(pointer(9)), len: 4 })];
-        let catalog = Catalog(trees.into());
+        let trees = [(Arc::from("a"), TreeRecord { root: Some(pointer(9)), len: 4 })];
+        let catalog = Catalog(trees.into_iter().collect());
         for catalog in [
             CatalogAt::Inline(catalog.encode()),
             CatalogAt::Inline(Vec::new()),
@@ -187,9 +188,11 @@ mod tests {
 
     #[test]
     fn a_catalog_out_of_order_is_refused() {
-        let one = Catalog([("b".to_owned(), TreeRecord { root: Some(pointer(9)), len: 1 })].into());
-        let two = Catalog([("a".to_owned(), TreeRecord { root: Some(pointer(9)), len: 1 })].into());
-        let joined = [one.encode(), two.encode()].concat();
+        let [one, two] = ["b", "a"].map(|name| {
+            let record = TreeRecord { root: Some(pointer(9)), len: 1 };
+            Catalog([(Arc::from(name), record)].into_iter().collect()).encode()
+        });
+        let joined = [one, two].concat();
         assert_eq!(Catalog::decode(&joined), None);
     }
 }

@@ -14,11 +14,15 @@ mod bits;
 
 pub(crate) use bits::{Bits, CHUNK_PAGES};
 
+use crate::sorted::Sorted;
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Above one free page in this many, runs of any length are used before the file grows.
 const FREE_SHARE: u64 = 8;
+
+/// Numbers of chunks.
+pub(crate) type Chunks = Sorted<u64, ()>;
 
 /// The free pages of a file, as its one writer knows them.
 #[derive(Debug)]
@@ -109,7 +113,7 @@ impl Space {
 
     /// Takes the free pages at the end of the file out of a draft, and returns the chunks whose
     /// record changes.
-    pub(crate) fn shorten(&self, draft: &mut Draft) -> BTreeSet<u64> {
+    pub(crate) fn shorten(&self, draft: &mut Draft) -> Chunks {
         let free = |draft: &Draft, page: u64| {
             let (chunk, bit) = split(PageId(page));
             let bits = draft.changed.get(&chunk).or_else(|| self.free.get(&chunk));
@@ -119,13 +123,13 @@ impl Space {
         while draft.page_count > HEADER_PAGES && free(draft, draft.page_count - 1) {
             draft.page_count -= 1;
         }
-        let mut chunks = BTreeSet::new();
+        let mut chunks = Chunks::new();
         for page in draft.page_count..before {
             if free(draft, page) {
                 let (chunk, bit) = split(PageId(page));
                 let recorded = self.free.get(&chunk).copied().unwrap_or_default();
                 draft.changed.entry(chunk).or_insert(recorded).clear(bit);
-                chunks.insert(chunk);
+                chunks.insert(chunk, ());
             }
         }
         chunks
@@ -139,9 +143,9 @@ impl Space {
     }
 
     /// Takes `count` more pages for a draft and returns the chunks whose record changes.
-    pub(crate) fn take(&mut self, draft: &mut Draft, count: usize) -> BTreeSet<u64> {
+    pub(crate) fn take(&mut self, draft: &mut Draft, count: usize) -> Chunks {
         let wanted = count as u64;
-        let mut chunks = BTreeSet::new();
+        let mut chunks = Chunks::new();
         let mut left = wanted;
         if let Some((chunk, start)) = self.run_of(wanted) {
             self.take_run(draft, &mut chunks, (chunk, start, wanted));
@@ -168,7 +172,7 @@ impl Space {
     fn take_run(
         &mut self,
         draft: &mut Draft,
-        chunks: &mut BTreeSet<u64>,
+        chunks: &mut Chunks,
         (chunk, start, len): (u64, u64, u64),
     ) {
         let ready = self.ready.entry(chunk).or_default();
@@ -189,7 +193,7 @@ impl Space {
             self.ready.remove(&chunk);
         }
         self.ready_count -= len;
-        chunks.insert(chunk);
+        chunks.insert(chunk, ());
     }
 
     /// Returns the first run of at least `count` pages within a chunk.
@@ -218,12 +222,8 @@ impl Space {
     ///
     /// # Errors
     /// A page that is recorded as free already: the file lies.
-    pub(crate) fn free(
-        &self,
-        draft: &mut Draft,
-        pages: &[PageId],
-    ) -> Result<BTreeSet<u64>, PageId> {
-        let mut chunks = BTreeSet::new();
+    pub(crate) fn free(&self, draft: &mut Draft, pages: &[PageId]) -> Result<Chunks, PageId> {
+        let mut chunks = Chunks::new();
         for &page in pages {
             let (chunk, bit) = split(page);
             let recorded = self.free.get(&chunk).copied().unwrap_or_default();
@@ -231,7 +231,7 @@ impl Space {
             if !changed.set(bit) {
                 return Err(page);
             }
-            chunks.insert(chunk);
+            chunks.insert(chunk, ());
         }
         Ok(chunks)
     }

@@ -5,7 +5,7 @@
 
 use super::commit::{Sync, sync_name};
 use super::log::Tail;
-use super::state::{State, Writer, other_slot};
+use super::state::{State, Trees, Writer, other_slot};
 use super::write::Changes;
 use crate::codec::u32_len;
 use crate::conc::Arc;
@@ -13,11 +13,11 @@ use crate::crypto::{Batch, Place};
 use crate::error::{ArgumentError, Damage, Result};
 use crate::fault::{self, Fault};
 use crate::page::{Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, Slot, overflow_pages};
-use crate::space::{Draft, Space, chunk_key};
+use crate::sorted::Sorted;
+use crate::space::{Chunks, Draft, Space, chunk_key};
 use crate::tree::{Edits, Flush, Pager, TreeEdit, TreeState};
 use crate::unit::{CommitId, PageId, SLOT_BYTES, VALUE_BYTES_MAX};
 use crate::vfs::write_whole;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// How a checkpoint is to be made.
 #[derive(Clone, Copy, Debug)]
@@ -38,16 +38,17 @@ struct Work<'a> {
 }
 
 /// The trees of a commit: those that changed, to be written, and the others.
-struct Trees {
-    changed: BTreeMap<Arc<str>, TreeEdit>,
-    kept: BTreeMap<Arc<str>, Arc<TreeState>>,
+struct Parted {
+    changed: Sorted<Arc<str>, TreeEdit>,
+    kept: Trees,
 }
 
 /// A commit whose pages are written, and its slot not yet.
 struct Written<'a> {
     batch: Batch<'a>,
-    trees: BTreeMap<Arc<str>, Arc<TreeState>>,
+    trees: Trees,
     space: Arc<TreeState>,
+    recorded: Catalog,
     catalog: CatalogAt,
     catalog_pages: Vec<PageId>,
 }
@@ -111,7 +112,7 @@ impl Work<'_> {
             lift_all(&base, &mut trees, cut, &mut edits)?;
             space_edit.lift(cut, &mut edits)?;
         }
-        let trees = Trees::new(&base, trees)?;
+        let trees = Parted::new(&base, trees)?;
         let books = (space, &mut *draft, self.plan.cut.is_some());
         plan_space(books, &mut space_edit, &mut edits, trees.pages())?;
         let mut taken = draft.taken.clone();
@@ -152,8 +153,7 @@ impl Work<'_> {
         self.writer.tail = next_log;
         let (mut trees, space, catalog_pages) =
             (written.trees, written.space, written.catalog_pages);
-        let recorded = trees.iter().map(|(name, tree)| (Arc::clone(name), tree.record()));
-        let recorded = Arc::new(recorded.collect());
+        let recorded = Arc::new(written.recorded);
         if fault::on(Fault::En11) {
             trees = stale(&base, trees);
         }
@@ -189,15 +189,15 @@ impl Work<'_> {
     }
 }
 
-impl Trees {
+impl Parted {
     /// Takes the trees that were changed now, and those that are in the log only.
-    fn new(base: &State, edits: BTreeMap<Arc<str>, TreeEdit>) -> Result<Self> {
+    fn new(base: &State, edits: Sorted<Arc<str>, TreeEdit>) -> Result<Self> {
         let mut kept = base.trees.clone();
         let mut changed = edits;
-        for (name, tree) in &base.trees {
+        for (name, tree) in base.trees.iter() {
             if !tree.is_written() {
-                let edit = changed.entry(Arc::clone(name));
-                edit.or_insert_with(|| TreeEdit::of_state(tree)).changed = true;
+                let edit = || TreeEdit::of_state(tree);
+                changed.get_or_insert_with(Arc::clone(name), edit).changed = true;
             }
         }
         changed.values_mut().for_each(|tree| tree.fit(base.pager.cache()));
@@ -229,12 +229,12 @@ impl Trees {
 /// Takes the nodes behind a page as changed, in every tree.
 fn lift_all(
     base: &State,
-    trees: &mut BTreeMap<Arc<str>, TreeEdit>,
+    trees: &mut Sorted<Arc<str>, TreeEdit>,
     cut: PageId,
     edits: &mut Edits<'_>,
 ) -> Result<()> {
-    for (name, tree) in &base.trees {
-        let edit = trees.entry(Arc::clone(name)).or_insert_with(|| TreeEdit::of_state(tree));
+    for (name, tree) in base.trees.iter() {
+        let edit = trees.get_or_insert_with(Arc::clone(name), || TreeEdit::of_state(tree));
         edit.lift(cut, edits)?;
     }
     Ok(())
@@ -261,7 +261,7 @@ fn plan_space(
         record.cut(edits.pager.cache());
         let more = pages + record.pages() - draft.taken.len();
         if more == 0 {
-            let chunks = if shorten { space.shorten(draft) } else { BTreeSet::new() };
+            let chunks = if shorten { space.shorten(draft) } else { Chunks::new() };
             if chunks.is_empty() {
                 return Ok(());
             }
@@ -277,23 +277,24 @@ fn plan_space(
 fn record_chunks(
     record: &mut TreeEdit,
     draft: &Draft,
-    chunks: BTreeSet<u64>,
+    chunks: Chunks,
     edits: &mut Edits<'_>,
 ) -> Result<()> {
-    for chunk in chunks {
-        record.insert(&chunk_key(chunk), &draft.chunk(chunk).encode(), edits)?;
+    for chunk in chunks.keys() {
+        record.insert(&chunk_key(*chunk), &draft.chunk(*chunk).encode(), edits)?;
     }
     Ok(())
 }
 
 /// Writes the changed trees, the catalog and the record of free pages.
-fn write_pages(mut flush: Flush<'_>, trees: Trees, space: TreeEdit) -> Result<Written<'_>> {
+fn write_pages(mut flush: Flush<'_>, trees: Parted, space: TreeEdit) -> Result<Written<'_>> {
     let mut all = trees.kept;
     for (name, edit) in trees.changed {
         all.insert(name, flush.tree(edit)?);
     }
-    let records = all.iter().map(|(name, tree)| (name.to_string(), tree.record()));
-    let bytes = Catalog(records.collect()).encode();
+    let records = all.iter().map(|(name, tree)| (Arc::clone(name), tree.record()));
+    let recorded = Catalog(records.collect());
+    let bytes = recorded.encode();
     let mut catalog_pages = Vec::new();
     let catalog = if bytes.len() <= INLINE_CATALOG_BYTES_MAX {
         CatalogAt::Inline(bytes)
@@ -303,14 +304,11 @@ fn write_pages(mut flush: Flush<'_>, trees: Trees, space: TreeEdit) -> Result<Wr
     };
     let space = flush.tree(space)?;
     let batch = flush.finish()?;
-    Ok(Written { batch, trees: all, space, catalog, catalog_pages })
+    Ok(Written { batch, trees: all, space, recorded, catalog, catalog_pages })
 }
 
 /// Lets trees start from the nodes of an older commit, for [`Fault::En11`].
-fn stale(
-    base: &State,
-    trees: BTreeMap<Arc<str>, Arc<TreeState>>,
-) -> BTreeMap<Arc<str>, Arc<TreeState>> {
+fn stale(base: &State, trees: Trees) -> Trees {
     let trees = trees.into_iter().map(|(name, tree)| match base.trees.get(&name) {
         Some(older) => (name, tree.stale(older, base.pager.cache())),
         None => (name, tree),

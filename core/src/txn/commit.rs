@@ -8,16 +8,16 @@ use super::close::secure;
 use super::journal::section_bytes;
 use super::log::{Entry, changes as log_changes};
 use super::recover::settle;
-use super::state::{State, Versions, Writer};
+use super::state::{State, Trees, Versions, Writer};
 use super::write::{Changes, TreeChanges};
 use crate::conc::Arc;
 use crate::error::{ArgumentError, Damage, Error, Result};
 use crate::fault::{self, Fault};
 use crate::page::Catalog;
+use crate::sorted::Sorted;
 use crate::tree::{Pager, TreeState};
 use crate::unit::{CommitId, VALUE_BYTES_MAX};
 use crate::vfs::Vfs;
-use std::collections::BTreeMap;
 
 /// A file whose number of commits says this much was not written by us.
 const COMMIT_MAX: u64 = (1 << 48) - 1;
@@ -216,10 +216,7 @@ pub(crate) fn sync_name(unnamed: Option<Arc<dyn Vfs>>, pager: &Pager) -> Result<
 }
 
 /// Returns the trees of a commit in the log.
-fn merged(
-    base: &State,
-    changed: BTreeMap<Arc<str>, TreeChanges>,
-) -> Result<BTreeMap<Arc<str>, Arc<TreeState>>> {
+fn merged(base: &State, changed: Sorted<Arc<str>, TreeChanges>) -> Result<Trees> {
     let mut trees = base.trees.clone();
     let mut fresh = false;
     for (name, TreeChanges { edit, .. }) in changed {

@@ -66,7 +66,7 @@ fn fill(options: &Options, path: &Path, file: Box<dyn VfsFile>, source: &State) 
     let versions = Versions::new(&writer.tip);
     let mut changes = Changes::new(&writer);
     let mut portion = 0;
-    for (name, tree) in &source.trees {
+    for (name, tree) in source.trees.iter() {
         for entry in Range::new(&source.pager, tree.root(&source.pager)?, &(..)) {
             let (key, value) = entry?;
             changes.tree(name)?.insert(&key, &value)?;

@@ -7,9 +7,9 @@ use crate::codec::Reader;
 use crate::conc::Arc;
 use crate::error::{Damage, Result};
 use crate::page::LogRecord;
+use crate::sorted::Sorted;
 use crate::tree::{Edits, Late, TreeEdit, TreeState};
 use crate::unit::{CommitId, PageId};
-use std::collections::BTreeMap;
 
 /// A base, and the log that goes on from it, not yet applied.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct Replayed {
 /// The trees that the log changed so far.
 struct Replay<'a> {
     base: &'a State,
-    trees: BTreeMap<Arc<str>, TreeEdit>,
+    trees: Sorted<Arc<str>, TreeEdit>,
     freed: Vec<PageId>,
     ops: usize,
 }
@@ -67,23 +67,27 @@ impl Pending {
     /// # Errors
     /// If the file is damaged.
     pub(crate) fn view(&self) -> Result<Option<State>> {
-        let mut entries = BTreeMap::<&str, (u64, BTreeMap<&[u8], &[u8]>)>::new();
+        let mut entries = Sorted::<&str, (u64, Vec<(&[u8], &[u8])>)>::new();
         for (page, record) in &self.found.records {
             let malformed = || self.base.pager.damaged(*page, Damage::Content);
             let mut reader = Reader::new(&record.changes);
             while !reader.is_empty() {
                 let mut section = section(&mut reader).ok_or_else(malformed)?;
-                let tree = entries.entry(section.name).or_default();
+                let tree = entries.get_or_insert_with(section.name, Default::default);
                 tree.0 = section.len;
                 while let Some(op) = section.next().ok_or_else(malformed)? {
                     let Op::Put { key, value } = op else { return Ok(None) };
-                    tree.1.insert(key, value);
+                    tree.1.push((key, value));
                 }
             }
         }
         let mut trees = self.base.trees.clone();
-        for (name, (len, entries)) in entries {
+        for (name, (len, mut entries)) in entries {
             let Some(tree) = trees.get_mut(name) else { return Ok(None) };
+            // Of those that set one key the last counts.
+            entries.reverse();
+            entries.sort_by_key(|(key, _)| *key);
+            entries.dedup_by_key(|(key, _)| *key);
             let entries = entries.into_iter().map(|(key, value)| (key.into(), value.into()));
             let late = Late::new(entries.collect());
             *tree = tree.with_late(late, len, self.base.pager.cache());
@@ -98,7 +102,7 @@ impl Pending {
     /// If the system fails to read, or the file is damaged.
     pub(crate) fn replay(&self) -> Result<Replayed> {
         let base = &self.base;
-        let mut replay = Replay { base, trees: BTreeMap::new(), freed: Vec::new(), ops: 0 };
+        let mut replay = Replay { base, trees: Sorted::new(), freed: Vec::new(), ops: 0 };
         for (page, record) in &self.found.records {
             replay.record(*page, record)?;
         }

@@ -8,22 +8,26 @@ use crate::conc::Arc;
 use crate::error::{Damage, Error, Result};
 use crate::fault::{self, Fault};
 use crate::page::{Catalog, CatalogAt, Slot, TreeRecord};
+use crate::sorted::Sorted;
 use crate::space::{Space, decode_chunk};
 use crate::tree::{Pager, Range, TreeState};
 use crate::unit::{CommitId, PageId};
 use crate::vfs::Vfs;
 use std::collections::BTreeMap;
 
+/// The trees of a commit, by name.
+pub(crate) type Trees = Sorted<Arc<str>, Arc<TreeState>>;
+
 /// A commit. It never changes.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) pager: Arc<Pager>,
     pub(crate) commit: CommitId,
-    pub(crate) trees: BTreeMap<Arc<str>, Arc<TreeState>>,
+    pub(crate) trees: Trees,
     /// The slot of the base: the checkpoint that the log, and so this commit, goes on from.
     pub(crate) slot: Slot,
     /// The trees as the base records them.
-    pub(crate) recorded: Arc<BTreeMap<Arc<str>, TreeRecord>>,
+    pub(crate) recorded: Arc<Catalog>,
     pub(crate) space: Arc<TreeState>,
     /// The overflow pages of the catalog, if it does not stand in the slot.
     pub(crate) catalog_pages: Vec<PageId>,
@@ -191,11 +195,9 @@ impl State {
             }
         };
         let catalog = Catalog::decode(&bytes).ok_or_else(|| pager.damaged(at, Damage::Content))?;
-        let recorded = catalog.0.into_iter().map(|(name, record)| (Arc::from(name), record));
-        let recorded = Arc::new(BTreeMap::<Arc<str>, TreeRecord>::from_iter(recorded));
         let tree = |record: &TreeRecord| TreeState::of_record(*record, pager.cache());
-        let trees = recorded.iter().map(|(name, record)| (Arc::clone(name), tree(record)));
-        let trees = trees.collect();
+        let trees = catalog.0.iter().map(|(name, record)| (Arc::clone(name), tree(record)));
+        let (trees, recorded) = (trees.collect(), Arc::new(catalog));
         let space = TreeState::of_record(slot.space, pager.cache());
         let (commit, log_end) = (slot.commit, PageId(slot.page_count));
         Ok(Self { pager, slot, commit, trees, recorded, space, catalog_pages, log_end })

@@ -6,9 +6,9 @@ use super::state::{State, Writer};
 use super::store::{Held, Inner};
 use crate::conc::Arc;
 use crate::error::{ArgumentError, Error, Result};
+use crate::sorted::Sorted;
 use crate::tree::{Bytes, Edits, Range, TreeEdit};
 use crate::unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PageId, VALUE_BYTES_MAX};
-use std::collections::BTreeMap;
 use std::ops::RangeBounds;
 
 /// The one write transaction of a store. Dropping it without [`WriteTxn::commit`] undoes it.
@@ -23,7 +23,7 @@ pub struct WriteTxn {
 #[derive(Debug)]
 pub(crate) struct Changes {
     pub(crate) base: Arc<State>,
-    pub(crate) trees: BTreeMap<Arc<str>, TreeChanges>,
+    pub(crate) trees: Sorted<Arc<str>, TreeChanges>,
     /// Pages of the base that the changed trees do without.
     pub(crate) freed: Vec<PageId>,
     pub(crate) journal: Journal,
@@ -55,7 +55,7 @@ impl Changes {
     pub(crate) fn new(writer: &Writer) -> Self {
         let journal = Journal::new(writer.tail.room_bytes());
         let base = Arc::clone(&writer.tip);
-        Self { base, trees: BTreeMap::new(), freed: Vec::new(), journal, failed: false }
+        Self { base, trees: Sorted::new(), freed: Vec::new(), journal, failed: false }
     }
 
     /// Returns the tree of a name, empty if there is none.
@@ -65,7 +65,7 @@ impl Changes {
         }
         let Self { base, trees, journal, freed, failed } = self;
         if !trees.contains_key(name) {
-            let (name, edit) = match base.trees.get_key_value(name) {
+            let (name, edit) = match base.trees.entry(name) {
                 Some((name, state)) => (Arc::clone(name), TreeEdit::of_state(state)),
                 None => (Arc::from(name), TreeEdit::empty()),
             };

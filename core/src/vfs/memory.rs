@@ -5,7 +5,7 @@
 
 use super::{Access, Lock, Vfs, VfsFile};
 use crate::conc::{Arc, Mutex};
-use std::collections::BTreeMap;
+use crate::sorted::Sorted;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// A file system in memory.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryVfs {
-    names: Arc<Mutex<BTreeMap<PathBuf, Arc<Inode>>>>,
+    names: Arc<Mutex<Sorted<PathBuf, Arc<Inode>>>>,
 }
 
 #[derive(Default)]

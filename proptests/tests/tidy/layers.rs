@@ -37,8 +37,8 @@ const WITHOUT_DEPENDENCIES: &[&str] = &["models"];
 
 /// Modules of core from the top; each may import only from those above it.
 const CORE_MODULES: &[&str] = &[
-    "conc", "unit", "time", "schema", "error", "codec", "vfs", "crypto", "config", "page", "space",
-    "tree", "txn", "object", "typed", "auth", "instance", "verify", "inspect",
+    "conc", "sorted", "unit", "time", "schema", "error", "codec", "vfs", "crypto", "config",
+    "page", "space", "tree", "txn", "object", "typed", "auth", "instance", "verify", "inspect",
 ];
 
 pub(crate) fn crate_arrows(tree: &WorkTree) -> Vec<Breach> {

@@ -1,0 +1,176 @@
+//! A map of few entries: a vector in the order of the keys.
+//!
+//! A B-tree of the standard library is as fast and holds more, but it is five thousand lines of
+//! code for the compiler, again for each type of entries; this is a few hundred. So it holds what
+//! there is one of for each tree, class or open file. What there may be a million of it does not:
+//! an entry that is put between others, or taken from there, moves all that are behind it.
+
+use std::borrow::Borrow;
+
+/// A map in the order of its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sorted<K, V>(Vec<(K, V)>);
+
+impl<K, V> Default for Sorted<K, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K, V> Sorted<K, V> {
+    pub(crate) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.0.iter().map(|(key, value)| (key, value))
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.0.iter().map(|(key, _)| key)
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+        self.0.iter().map(|(_, value)| value)
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.0.iter_mut().map(|(_, value)| value)
+    }
+
+    /// Returns the entry with the greatest key.
+    pub(crate) fn last(&self) -> Option<&(K, V)> {
+        self.0.last()
+    }
+
+    /// Leaves the entries of which `body` says so.
+    pub(crate) fn retain(&mut self, mut body: impl FnMut(&K, &mut V) -> bool) {
+        self.0.retain_mut(|(key, value)| body(key, value));
+    }
+}
+
+impl<K: Ord, V> Sorted<K, V> {
+    /// Returns where a key is, or else where it belongs.
+    fn place<Q: Ord + ?Sized>(&self, wanted: &Q) -> Result<usize, usize>
+    where
+        K: Borrow<Q>,
+    {
+        self.0.binary_search_by(|(key, _)| key.borrow().cmp(wanted))
+    }
+
+    /// The same, and quick for what comes in order.
+    fn place_of_new(&self, key: &K) -> Result<usize, usize> {
+        match self.0.last() {
+            Some((last, _)) if last >= key => self.place(key),
+            Some(_) | None => Err(self.0.len()),
+        }
+    }
+
+    pub(crate) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        self.entry(key).map(|(_, value)| value)
+    }
+
+    /// Returns key and value.
+    pub(crate) fn entry<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&(K, V)>
+    where
+        K: Borrow<Q>,
+    {
+        self.0.get(self.place(key).ok()?)
+    }
+
+    pub(crate) fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        let at = self.place(key).ok()?;
+        Some(&mut self.0[at].1)
+    }
+
+    pub(crate) fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.place(key).is_ok()
+    }
+
+    /// Returns the value of a key, after putting one there if there is none.
+    pub(crate) fn get_or_insert_with(&mut self, key: K, value: impl FnOnce() -> V) -> &mut V {
+        let at = self.place_of_new(&key).unwrap_or_else(|at| {
+            self.0.insert(at, (key, value()));
+            at
+        });
+        &mut self.0[at].1
+    }
+
+    /// Sets the value of a key and returns the one it had.
+    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
+        match self.place_of_new(&key) {
+            Ok(at) => Some(std::mem::replace(&mut self.0[at].1, value)),
+            Err(at) => {
+                self.0.insert(at, (key, value));
+                None
+            }
+        }
+    }
+
+    /// Removes a key and returns the value it had.
+    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let at = self.place(key).ok()?;
+        Some(self.0.remove(at).1)
+    }
+}
+
+impl<K, V> IntoIterator for Sorted<K, V> {
+    type Item = (K, V);
+    type IntoIter = std::vec::IntoIter<(K, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<K: Ord, V> FromIterator<(K, V)> for Sorted<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut all = Self::new();
+        entries.into_iter().for_each(|(key, value)| drop(all.insert(key, value)));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_there_in_any_order_is_found_in_order() {
+        let mut all: Sorted<String, u32> = Sorted::new();
+        for (number, name) in (0..).zip(["c", "a", "d", "b"]) {
+            assert_eq!(all.insert(name.to_owned(), number), None);
+        }
+        assert_eq!(all.insert("d".to_owned(), 9), Some(2));
+        assert_eq!(*all.get_or_insert_with("b".to_owned(), || unreachable!()), 3);
+        assert_eq!(*all.get_or_insert_with("aa".to_owned(), || 7), 7);
+        assert!(all.keys().eq(["a", "aa", "b", "c", "d"]));
+        assert!(all.values().eq(&[1, 7, 3, 0, 9]));
+        assert_eq!((all.get("c"), all.get("e"), all.len()), (Some(&0), None, 5));
+        assert_eq!((all.remove("aa"), all.remove("aa")), (Some(7), None));
+        all.retain(|_, number| *number != 1);
+        let again: Sorted<_, _> = all.clone().into_iter().rev().collect();
+        assert_eq!(again, all);
+        assert_eq!(all.last(), Some(&("d".to_owned(), 9)));
+    }
+}
