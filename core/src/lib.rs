@@ -5,11 +5,16 @@
 //! [`WriteTxn`] at a time to write. What is promised, and how it is checked, is in the README.
 //!
 //! A map of this tree, top-down; a module imports only from above: `conc` primitives, `sorted`
-//! small maps, `unit` numbers, [`schema`] classes as values, `error`, `fault` planted bugs, `codec` bounded bytes,
-//! [`vfs`] files, `crypto` seals, [`config`] configurations as values, `page` layouts, `space`
-//! free pages, `tree` the B+tree, `txn` transactions, [`object`] classes of objects, [`typed`]
-//! structs over them, `auth` users and the requests of their logins, [`instance`] who has which
-//! file open, `verify` the checker.
+//! small maps, `unit` numbers, [`schema`] classes as values, `error`, `fault` planted bugs, `codec`
+//! bounded bytes, [`vfs`] files, `crypto` seals, [`config`] configurations as values, `page`
+//! layouts, `space` free pages, `tree` the B+tree, `txn` transactions, [`object`] classes of
+//! objects, [`typed`] structs over them, `auth` users and the requests of their logins,
+//! [`instance`] who has which file open, `verify` the checker.
+
+#![cfg_attr(
+    not(any(test, feature = "inspect")),
+    expect(dead_code, unused_imports, reason = "some of it is there for `inspect` only")
+)]
 
 #[cfg(feature = "auth")]
 pub mod auth;
@@ -25,6 +30,7 @@ pub mod fault;
 mod fault;
 #[cfg(test)]
 mod format_doc;
+#[cfg(any(test, feature = "inspect"))]
 #[doc(hidden)]
 pub mod inspect;
 pub mod instance;

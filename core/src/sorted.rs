@@ -1,11 +1,13 @@
-//! A map of few entries: a vector in the order of the keys.
+//! Order that costs the compiler little: a map of few entries, and a sort of anything.
 //!
+//! The map is a vector in the order of the keys.
 //! A B-tree of the standard library is as fast and holds more, but it is five thousand lines of
 //! code for the compiler, again for each type of entries; this is a few hundred. So it holds what
 //! there is one of for each tree, class or open file. What there may be a million of it does not:
 //! an entry that is put between others, or taken from there, moves all that are behind it.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 
 /// A map in the order of its keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +153,21 @@ impl<K: Ord, V> FromIterator<(K, V)> for Sorted<K, V> {
     }
 }
 
+/// Sorts; what is equal stays in order. The same code sorts everything, by its places: the sort
+/// of the standard library is a thousand lines, again for each type and each comparison.
+pub(crate) fn sort_by<T>(all: &mut Vec<T>, compare: impl Fn(&T, &T) -> Ordering) {
+    let order = places_by(all.len(), &|one, two| compare(&all[one], &all[two]));
+    let mut from: Vec<Option<T>> = std::mem::take(all).into_iter().map(Some).collect();
+    all.extend(order.into_iter().filter_map(|at| from[at].take()));
+}
+
+/// Returns the places of `count` things in their order.
+pub(crate) fn places_by(count: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..count).collect();
+    places.sort_by(|one, two| compare(*one, *two));
+    places
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,5 +189,15 @@ mod tests {
         let again: Sorted<_, _> = all.clone().into_iter().rev().collect();
         assert_eq!(again, all);
         assert_eq!(all.last(), Some(&("d".to_owned(), 9)));
+    }
+
+    #[test]
+    fn what_is_equal_stays_in_order() {
+        let mut all: Vec<(u32, u32)> = (0..100).map(|number| (number * 7 % 10, number)).collect();
+        let mut sorted = all.clone();
+        sorted.sort_unstable();
+        sort_by(&mut all, |one, two| one.0.cmp(&two.0));
+        assert_eq!(all, sorted);
+        sort_by(&mut Vec::<u32>::new(), Ord::cmp);
     }
 }

@@ -6,6 +6,7 @@ use crate::object::trees::{Holds, trees};
 use crate::page::{
     LogRecord, NodePage, OverflowPage, PRELUDE_BYTES, Pointer, Prelude, ValueSpan, log_pages,
 };
+use crate::sorted::sort_by;
 use crate::space::decode_chunk;
 use crate::tree::Pager;
 use crate::txn::{Op, SLOT_PAGES, Snapshot, State, prelude_places, read_log, read_slot, section};
@@ -30,7 +31,7 @@ pub fn dump_file(snapshot: &Snapshot) -> Result<String> {
     walk.state(state)?;
     let known = std::mem::take(&mut walk.pages);
     drop(walk);
-    met.sort_by_key(|(pointer, _)| pointer.page);
+    sort_by(&mut met, |(one, _), (two, _)| one.page.cmp(&two.page));
     let mut met = met.into_iter().peekable();
     let owners = Owners::of(snapshot);
     let mut text = String::new();

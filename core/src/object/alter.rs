@@ -284,7 +284,7 @@ impl Transaction {
         let table = Arc::clone(self.catalog.table(class)?);
         let column = table.column(property)?;
         self.change(|txn| {
-            txn.each(&table.trees.objects, &[], |txn, key, record| {
+            txn.each(&table.trees.objects, &[], &mut |txn, key, record| {
                 let value = txn.view().read_value((&table, column), (key, record))?.into_owned();
                 txn.index((table.id, column), key, (None, Some(&value)))
             })
@@ -293,7 +293,7 @@ impl Transaction {
 
     /// Removes what a property of all objects has outside of their records.
     fn let_go_everywhere(&mut self, table: &Table, column: &Column) -> Result<()> {
-        self.each(&table.trees.objects, &[], |txn, key, record| {
+        self.each(&table.trees.objects, &[], &mut |txn, key, record| {
             txn.let_go((table, column), key, record)
         })
     }
@@ -302,7 +302,7 @@ impl Transaction {
     fn clear_column(&mut self, table: &Table, column: &Column) -> Result<()> {
         self.txn.tree(&index_tree(table.id, column.number))?.clear()?;
         [&table.trees.apart, &table.trees.pieces].into_iter().try_for_each(|name| {
-            self.each(name, &column.number.to_be_bytes(), |txn, key, _| {
+            self.each(name, &column.number.to_be_bytes(), &mut |txn, key, _| {
                 txn.txn.tree(name)?.remove(key).map(drop)
             })
         })

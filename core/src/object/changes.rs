@@ -11,6 +11,7 @@ use super::value::{ElementId, ObjectId, ObjectKey};
 use super::view::{Object, View};
 use crate::conc::Arc;
 use crate::error::Result;
+use crate::sorted::sort_by;
 use crate::unit::CommitId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -130,7 +131,7 @@ fn lists(before: &[Element], after: &[Element]) -> ListChanges {
     let mut changes = ListChanges::default();
     let mut places: Vec<(ElementId, usize)> =
         before.iter().enumerate().map(|(at, element)| (element.id, at)).collect();
-    places.sort_unstable();
+    sort_by(&mut places, Ord::cmp);
     let place = |id| Some(places[places.binary_search_by_key(&id, |(id, _)| *id).ok()?].1);
     let mut kept = vec![false; before.len()];
     let mut common = Vec::new();

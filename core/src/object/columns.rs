@@ -1,6 +1,7 @@
 //! The properties of a class in the order of their names, found by name.
 
 use super::catalog::{Column, Place};
+use crate::sorted::sort_by;
 use std::ops::Deref;
 
 /// The columns of a class, in the order of their names.
@@ -44,7 +45,7 @@ impl Columns {
 
     /// Puts columns in order.
     fn arrange(&mut self) {
-        self.all.sort_by(|one, two| one.name().cmp(two.name()));
+        sort_by(&mut self.all, |one, two| one.name().cmp(two.name()));
         let count = (2 * self.all.len()).next_power_of_two();
         self.places = vec![EMPTY; count];
         self.key = None;

@@ -47,6 +47,7 @@ mod queues;
 mod rebuild;
 mod record;
 mod transaction;
+#[cfg(any(test, feature = "inspect"))]
 pub(crate) mod trees;
 mod value;
 mod view;

@@ -12,6 +12,7 @@ use super::view::View;
 use crate::codec::{Reader, Writer, u32_len};
 use crate::error::Result;
 use crate::fault::{self, Fault};
+use crate::sorted::sort_by;
 use std::ops::Range;
 
 /// Longest piece, in bytes of its elements; a longer element is one alone.
@@ -338,7 +339,7 @@ impl Transaction {
         let is_all = region.pieces == (0..directory.pieces.len());
         let is_short = is_all && cuts.len() <= 1;
         let mut used: Vec<u32> = directory.pieces.iter().map(|piece| piece.number).collect();
-        used.sort_unstable();
+        sort_by(&mut used, Ord::cmp);
         let mut held = directory.pieces[region.pieces.clone()].iter();
         let mut unused = (0..).filter(|number| used.binary_search(number).is_err());
         let mut written = Vec::new();
@@ -383,7 +384,7 @@ impl Transaction {
             return Ok(());
         }
         let (name, prefix) = (&table.trees.pieces, pieces_of(column.number, key));
-        self.each(name, &prefix, |txn, piece, _| txn.txn.tree(name)?.remove(piece).map(drop))
+        self.each(name, &prefix, &mut |txn, piece, _| txn.txn.tree(name)?.remove(piece).map(drop))
     }
 
     /// Moves the pieces of a list to another object.
@@ -394,7 +395,7 @@ impl Transaction {
     ) -> Result<()> {
         let (name, prefix) = (&table.trees.pieces, pieces_of(column.number, from));
         let target = pieces_of(column.number, to);
-        self.each(name, &prefix, |txn, piece, elements| {
+        self.each(name, &prefix, &mut |txn, piece, elements| {
             let mut tree = txn.txn.tree(name)?;
             tree.remove(piece)?;
             tree.insert(&[&target[..], &piece[prefix.len()..]].concat(), elements).map(drop)

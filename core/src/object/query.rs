@@ -13,6 +13,7 @@ use super::value::{ObjectId, ObjectKey, Value};
 use super::view::{Objects, View, type_error};
 use crate::error::Result;
 use crate::schema::{PropertyType, Scalar};
+use crate::sorted::{places_by, sort_by};
 use std::cmp::Ordering;
 
 /// How many objects that an index names are looked for together.
@@ -380,12 +381,11 @@ impl<'a> Query<'a> {
             found.push(Found { key, by });
             Ok(found.len() < enough)
         })?;
-        found.sort_by(|one, two| self.order(one, two));
+        sort_by(&mut found, |one, two| self.order(one, two));
         if !distinct.is_empty() {
-            let mut seen: Vec<usize> = (0..found.len()).collect();
             let by = |at: usize| &found[at].by[paths.len()..];
             // Those that are alike lie together, the first of them first.
-            seen.sort_by(|one, two| alike(by(*one), by(*two)));
+            let mut seen = places_by(found.len(), &|one, two| alike(by(one), by(two)));
             seen.dedup_by(|two, one| alike(by(*one), by(*two)).is_eq());
             let mut kept = vec![false; found.len()];
             seen.into_iter().for_each(|at| kept[at] = true);

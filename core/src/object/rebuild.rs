@@ -39,7 +39,7 @@ impl Transaction {
             if let Some(zero) = Some(zero).filter(|zero| !zero.is_null()) {
                 let key = read_key(&table, &zero)?;
                 self.require_free(&table, &key)?;
-                return self.change_keys((&older, &table), |_, held, _| match held {
+                return self.change_keys((&older, &table), &mut |_, held, _| match held {
                     ObjectKey::Null => Ok(key.clone()),
                     other => Ok(other.clone()),
                 });
@@ -51,7 +51,7 @@ impl Transaction {
         self.change(|txn| {
             txn.note_alter();
             Arc::make_mut(&mut txn.catalog).put(table.clone());
-            txn.each(&table.trees.objects, &[], |txn, key, record| {
+            txn.each(&table.trees.objects, &[], &mut |txn, key, record| {
                 txn.convert_one(&table, (held, column), (key, record, &zero))
             })
         })
@@ -83,7 +83,7 @@ impl Transaction {
         let mut numbered = Table::clone(&older);
         unkey(&mut numbered)?;
         let Some(property) = property else {
-            return self.change_keys((&older, &numbered), |txn, _, _| {
+            return self.change_keys((&older, &numbered), &mut |txn, _, _| {
                 txn.take_number().map(ObjectKey::Row)
             });
         };
@@ -99,14 +99,14 @@ impl Transaction {
         if !from.has_rows() {
             // An object might get the key that another one still has.
             let mut next = 0;
-            self.change_keys((&from, &numbered), |_, _, _| {
+            self.change_keys((&from, &numbered), &mut |_, _, _| {
                 next += 1;
                 Ok(ObjectKey::Row(next))
             })?;
             from = Arc::new(numbered.clone());
         }
         let before = Arc::clone(&from);
-        self.change_keys((&from, &table), |txn, held, record| {
+        self.change_keys((&from, &table), &mut |txn, held, record| {
             let key = held.to_bytes();
             let value = txn.view().read_value((&before, column), (&key, record))?;
             read_key(&table, &value)
@@ -126,7 +126,7 @@ impl Transaction {
     /// Refuses values of a property that cannot be the keys of all objects.
     fn require_unique(&mut self, (older, table): Forms<'_>, column: &Column) -> Result<()> {
         let taken = moved_tree(table.id);
-        let outcome = self.each(&older.trees.objects, &[], |txn, key, record| {
+        let outcome = self.each(&older.trees.objects, &[], &mut |txn, key, record| {
             let value = txn.view().read_value((older, column), (key, record))?;
             let key = read_key(table, &value)?;
             if txn.txn.tree(&taken)?.insert(&key.to_bytes(), &[])? && !fault::on(Fault::Sc01) {
@@ -144,11 +144,11 @@ impl Transaction {
     fn change_keys(
         &mut self,
         (older, table): Forms<'_>,
-        mut key_of: impl FnMut(&mut Self, &ObjectKey, &[u8]) -> Result<ObjectKey>,
+        key_of: &mut dyn FnMut(&mut Self, &ObjectKey, &[u8]) -> Result<ObjectKey>,
     ) -> Result<()> {
         let moved = moved_tree(table.id);
         self.change(|txn| {
-            txn.each(&older.trees.objects, &[], |txn, held, record| {
+            txn.each(&older.trees.objects, &[], &mut |txn, held, record| {
                 let from = ObjectKey::from_bytes(held).ok_or_else(|| txn.view().malformed())?;
                 let to = key_of(txn, &from, record)?;
                 if to != from {
@@ -158,7 +158,9 @@ impl Transaction {
             })?;
             txn.note_alter();
             Arc::make_mut(&mut txn.catalog).put(table.clone());
-            txn.each(&moved, &[], |txn, from, to| txn.move_object((older, table), (from, to)))?;
+            txn.each(&moved, &[], &mut |txn, from, to| {
+                txn.move_object((older, table), (from, to))
+            })?;
             txn.follow(table)?;
             txn.txn.tree(&moved)?.clear()
         })
@@ -233,7 +235,7 @@ impl Transaction {
             if columns.is_empty() {
                 continue;
             }
-            self.each(&origin.trees.objects, &[], |txn, key, _| {
+            self.each(&origin.trees.objects, &[], &mut |txn, key, _| {
                 columns.iter().try_for_each(|column| txn.follow_one((&origin, column), key))
             })?;
         }

@@ -299,7 +299,7 @@ impl Transaction {
     pub fn delete_all(&mut self, class: &str) -> Result<u64> {
         let table = Arc::clone(self.catalog.table(class)?);
         let mut count = 0;
-        let outcome = self.each(&table.trees.objects, &[], |txn, key, _| {
+        let outcome = self.each(&table.trees.objects, &[], &mut |txn, key, _| {
             let key = ObjectKey::from_bytes(key).ok_or_else(|| txn.view().malformed())?;
             txn.delete(&ObjectId { class: table.id, key })?;
             count += 1;

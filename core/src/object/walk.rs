@@ -15,7 +15,7 @@ impl Transaction {
         &mut self,
         tree: &str,
         prefix: &[u8],
-        mut body: impl FnMut(&mut Self, &[u8], &[u8]) -> Result<()>,
+        body: &mut dyn FnMut(&mut Self, &[u8], &[u8]) -> Result<()>,
     ) -> Result<()> {
         let mut from = Bound::Included(prefix.to_vec());
         loop {

@@ -4,6 +4,7 @@
 use super::class::Class;
 use super::error::{DefinitionError, DefinitionProblem as Problem, SchemaError};
 use super::property::{Property, PropertyType};
+use crate::sorted::sort_by;
 
 /// Puts classes and properties in order, merges definitions that come twice, and returns what is
 /// wrong.
@@ -14,7 +15,7 @@ pub(super) fn check(classes: &mut Vec<Class>) -> Vec<DefinitionError> {
             errors.push(DefinitionError::new(class, &key, Problem::KeyUnknown));
         }
     }
-    classes.sort();
+    sort_by(classes, Ord::cmp);
     classes.dedup();
     for pair in classes.windows(2).filter(|pair| pair[0].name == pair[1].name) {
         errors.push(DefinitionError::of_class(&pair[0], Problem::ClassTwice));
@@ -25,7 +26,7 @@ pub(super) fn check(classes: &mut Vec<Class>) -> Vec<DefinitionError> {
             links(class, property, classes, &mut errors);
         }
     }
-    errors.sort();
+    sort_by(&mut errors, Ord::cmp);
     errors.dedup();
     errors
 }
@@ -40,7 +41,7 @@ pub(crate) fn check_class(class: &Class) -> Result<Class, SchemaError> {
     let unknown = unknown.iter().map(|key| DefinitionError::new(&class, key, Problem::KeyUnknown));
     let mut errors: Vec<_> = unknown.collect();
     by_itself(&class, &mut errors);
-    errors.sort();
+    sort_by(&mut errors, Ord::cmp);
     errors.dedup();
     if errors.is_empty() { Ok(class) } else { Err(SchemaError::Definition(errors)) }
 }

@@ -3,6 +3,7 @@
 use super::error::SchemaError;
 use super::limits::{CLASS_NAME_UNITS_MAX, TABLE_PREFIX, units};
 use super::property::Property;
+use crate::sorted::sort_by;
 
 /// The definition of a class. It is checked when a [`super::Schema`] is made of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,7 +89,7 @@ impl Class {
     /// Orders the properties, marks keys that were given by name, and returns names of keys that
     /// no property has.
     pub(super) fn settle(&mut self) -> Vec<String> {
-        self.properties.sort();
+        sort_by(&mut self.properties, Ord::cmp);
         let mut missing = Vec::new();
         for key in std::mem::take(&mut self.keys) {
             let mut found = false;
@@ -100,8 +101,8 @@ impl Class {
                 missing.push(key);
             }
         }
-        self.properties.sort();
-        missing.sort();
+        sort_by(&mut self.properties, Ord::cmp);
+        sort_by(&mut missing, Ord::cmp);
         missing.dedup();
         missing
     }

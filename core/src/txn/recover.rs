@@ -21,6 +21,7 @@ use crate::conc::Arc;
 use crate::error::{Damage, Error, FileErrorCause, Recovery, RecoveryOutcome, Result};
 use crate::fault::{self, Fault};
 use crate::page::{CatalogAt, Pointer, Slot, ValueSpan};
+use crate::sorted::sort_by;
 use crate::tree::Pager;
 use crate::unit::{CommitId, PAGE_BYTES, PageId, SLOT_BYTES};
 use crate::vfs::{read_whole, write_whole};
@@ -59,7 +60,8 @@ pub(crate) fn recover(
     for page in SLOT_PAGES {
         candidates.extend(read_slot(&pager, page)?);
     }
-    candidates.sort_by_key(|c| (std::cmp::Reverse(c.slot.checkpoint()), c.slot.copy));
+    let newest_first = |c: &Candidate| (std::cmp::Reverse(c.slot.checkpoint()), c.slot.copy);
+    sort_by(&mut candidates, |one, two| newest_first(one).cmp(&newest_first(two)));
     let first = candidates.first().map(|c| c.slot.checkpoint());
     let marked = candidates.iter().any(|c| Some(c.slot.checkpoint()) == first && c.slot.logged);
     let agree = match candidates.as_mut_slice() {

@@ -7,7 +7,7 @@ use crate::codec::Reader;
 use crate::conc::Arc;
 use crate::error::{Damage, Result};
 use crate::page::LogRecord;
-use crate::sorted::Sorted;
+use crate::sorted::{Sorted, sort_by};
 use crate::tree::{Edits, Late, TreeEdit, TreeState};
 use crate::unit::{CommitId, PageId};
 
@@ -86,7 +86,7 @@ impl Pending {
             let Some(tree) = trees.get_mut(name) else { return Ok(None) };
             // Of those that set one key the last counts.
             entries.reverse();
-            entries.sort_by_key(|(key, _)| *key);
+            sort_by(&mut entries, |(one, _), (two, _)| one.cmp(two));
             entries.dedup_by_key(|(key, _)| *key);
             let entries = entries.into_iter().map(|(key, value)| (key.into(), value.into()));
             let late = Late::new(entries.collect());
