@@ -65,7 +65,18 @@ impl<K: Ord, V> Sorted<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.0.binary_search_by(|(key, _)| key.borrow().cmp(wanted))
+        // The standard library's search waits for each comparison; this one guesses, and guesses
+        // right where the same few keys are wanted again.
+        let (mut from, mut to) = (0, self.0.len());
+        while from < to {
+            let at = from.midpoint(to);
+            match self.0[at].0.borrow().cmp(wanted) {
+                Ordering::Less => from = at + 1,
+                Ordering::Equal => return Ok(at),
+                Ordering::Greater => to = at,
+            }
+        }
+        Err(from)
     }
 
     /// The same, and quick for what comes in order.

@@ -13,7 +13,7 @@ use super::value::{ObjectId, ObjectKey, Value};
 use super::view::{Objects, View, type_error};
 use crate::error::Result;
 use crate::schema::{PropertyType, Scalar};
-use crate::sorted::{places_by, sort_by};
+use crate::sorted::places_by;
 use std::cmp::Ordering;
 
 /// How many objects that an index names are looked for together.
@@ -381,7 +381,7 @@ impl<'a> Query<'a> {
             found.push(Found { key, by });
             Ok(found.len() < enough)
         })?;
-        sort_by(&mut found, |one, two| self.order(one, two));
+        found.sort_by(|one, two| self.order(one, two));
         if !distinct.is_empty() {
             let by = |at: usize| &found[at].by[paths.len()..];
             // Those that are alike lie together, the first of them first.
