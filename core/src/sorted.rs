@@ -8,10 +8,17 @@
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
+use std::fmt;
 
 /// A map in the order of its keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Sorted<K, V>(Vec<(K, V)>);
+
+impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for Sorted<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
 
 impl<K, V> Default for Sorted<K, V> {
     fn default() -> Self {
