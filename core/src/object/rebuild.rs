@@ -19,6 +19,9 @@ use crate::txn::Source;
 /// A class before and after a change.
 type Forms<'a> = (&'a Arc<Table>, &'a Table);
 
+/// Says which key an object gets, by the one it has and its record.
+type KeyOf<'a> = dyn FnMut(&mut Transaction, &ObjectKey, &[u8]) -> Result<ObjectKey> + 'a;
+
 impl Transaction {
     /// Gives a property another form; what was null becomes `zero`.
     pub(super) fn convert(
@@ -141,11 +144,7 @@ impl Transaction {
 
     /// Gives a class its new form and every object the key that `key_of` says. No object gets a
     /// key that another one had.
-    fn change_keys(
-        &mut self,
-        (older, table): Forms<'_>,
-        key_of: &mut dyn FnMut(&mut Self, &ObjectKey, &[u8]) -> Result<ObjectKey>,
-    ) -> Result<()> {
+    fn change_keys(&mut self, (older, table): Forms<'_>, key_of: &mut KeyOf<'_>) -> Result<()> {
         let moved = moved_tree(table.id);
         self.change(|txn| {
             txn.each(&older.trees.objects, &[], &mut |txn, held, record| {

@@ -8,15 +8,13 @@ use std::ops::Bound;
 /// Bytes of entries that are copied at a time, and no more than one entry beyond.
 const CHUNK_BYTES: usize = 64 << 10;
 
+/// What is done with each key and value.
+type Body<'a> = dyn FnMut(&mut Transaction, &[u8], &[u8]) -> Result<()> + 'a;
+
 impl Transaction {
     /// Calls `body` for every entry whose key begins with `prefix`, in order. It may change any
     /// tree; entries of this one that it puts in front of where it is are not met.
-    pub(super) fn each(
-        &mut self,
-        tree: &str,
-        prefix: &[u8],
-        body: &mut dyn FnMut(&mut Self, &[u8], &[u8]) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn each(&mut self, tree: &str, prefix: &[u8], body: &mut Body<'_>) -> Result<()> {
         let mut from = Bound::Included(prefix.to_vec());
         loop {
             let chunk = self.chunk(tree, (&from, prefix))?;
