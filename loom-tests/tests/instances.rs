@@ -8,9 +8,11 @@
 //! - J4 One at a time opens, closes, deletes or resets; nothing happens to a file that is held.
 //! - J5 Nobody waits for ever: loom reports a deadlock.
 //! - J7 The last handle closes the file, and the next opener finds it closed.
+//! - R1 A recorded action is carried out exactly once.
 
 use crate::conc::{AtomicUsize, Mutex, Ordering};
 use crate::core_instance::number::{Kind, ThreadNumber};
+use crate::core_instance::pending::Pending;
 use crate::core_instance::registry::{Held, Opener, Refused, Registry};
 use crate::explore::{Bound, explore};
 use crate::marks::Marks;
@@ -183,7 +185,66 @@ fn another_configuration_gets_in_only_when_nobody_holds_it() {
     met.assert_hit(&["it got in", "it was refused", "the first was refused"]);
 }
 
-/// A reset needs the file for itself as a deletion does; here is one that comes in between.
+/// One opens the file while it is reset and another reset is recorded: the first is carried out
+/// once, to the file that nobody holds; the second stays.
+#[test]
+fn a_reset_meets_an_opener_and_another_reset() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 4, executions_min: 3_900 }, move || {
+        let (world, path) = (World::new(), Path::new(PATH));
+        let recorded = StdArc::new((Pending::default(), Mutex::new(0)));
+        let record = |recorded: &(Pending<usize>, Mutex<usize>), action: usize| {
+            let put = || {
+                *recorded.1.lock() = action;
+                Ok::<(), Stopped>(())
+            };
+            recorded.0.put((path, action), put).unwrap();
+        };
+        record(&recorded, 1);
+        let (other, own, seen) = (world.clone(), StdArc::clone(&recorded), marks.clone());
+        let resets = thread::spawn(move || {
+            let carry_out = |(pending, disk): &(Pending<usize>, Mutex<usize>)| {
+                let action = pending.get(path).unwrap();
+                assert_eq!(
+                    other.disk.open.load(Ordering::Relaxed),
+                    0,
+                    "J4: reset while it is open"
+                );
+                other.disk.deleted.fetch_add(action, Ordering::Relaxed);
+                pending.carried_out((path, &action), || {
+                    *disk.lock() = 0;
+                    Ok(())
+                })
+            };
+            match other.registry.alone((path, ThreadNumber(1)), || carry_out(&own)) {
+                Ok(()) => seen.hit("carried out"),
+                Err(Stopped::Refused(Refused::Open(1))) => seen.hit("refused"),
+                Err(stopped) => panic!("J4: {stopped:?}"),
+            }
+        });
+        let opener = world.clone();
+        let opens = thread::spawn(move || drop(opener.open(2, 0).unwrap()));
+        record(&recorded, 2);
+        resets.join().unwrap();
+        opens.join().unwrap();
+        world.assert_closed();
+        let (left, done) = (recorded.0.get(path), world.disk.deleted.load(Ordering::Relaxed));
+        assert_eq!(left.unwrap_or(0), *recorded.1.lock(), "R1: the disk says something else");
+        match (done, left) {
+            (0 | 1, Some(2)) => marks.hit("the second is still to be done"),
+            (2, None) => marks.hit("the second was done instead"),
+            outcome => panic!("R1: {outcome:?} are done and left"),
+        }
+    });
+    met.assert_hit(&[
+        "carried out",
+        "refused",
+        "the second is still to be done",
+        "the second was done instead",
+    ]);
+}
+
 #[test]
 fn a_deletion_meets_openers_and_never_a_holder() {
     let marks = Marks::default();

@@ -48,6 +48,9 @@ mod core_instance {
     #[path = "../../core/src/instance/number.rs"]
     #[expect(unreachable_pub, reason = "core's; the models use a part")]
     pub(crate) mod number;
+    #[path = "../../core/src/instance/pending.rs"]
+    #[expect(dead_code, reason = "core's; the models use a part")]
+    pub(crate) mod pending;
     #[path = "../../core/src/instance/registry.rs"]
     #[expect(dead_code, reason = "core's; the models use a part")]
     pub(crate) mod registry;

@@ -76,7 +76,7 @@ impl Instances {
     pub fn execute(&self, configuration: &Configuration) -> Result<bool> {
         let path = configuration.path();
         self.alone(configuration, || {
-            let Some(action) = self.shared.pending.lock().get(path).cloned() else {
+            let Some(action) = self.shared.pending.get(path) else {
                 return Err(InstanceError::NoAction { path: path.to_path_buf() }.into());
             };
             self.shared.carry_out(&action)
@@ -86,7 +86,7 @@ impl Instances {
     /// Returns what is recorded and still to be done, in the order of paths.
     #[must_use]
     pub fn pending_actions(&self) -> Vec<FileAction> {
-        self.shared.pending.lock().values().cloned().collect()
+        self.shared.pending.all()
     }
 
     /// Returns what became of the actions that were recorded when this was started.
@@ -100,8 +100,7 @@ impl Shared {
     /// Carries out every action that is recorded. Nothing is open yet.
     pub(super) fn carry_out_all(&self) -> Result<Vec<Executed>> {
         let actions = self.record.all(&self.ground)?;
-        let paths = actions.iter().map(|action| (action.path.clone(), action.clone()));
-        *self.pending.lock() = paths.collect();
+        self.pending.begin(actions.iter().map(|action| (action.path.clone(), action.clone())));
         let carry_out = |action: FileAction| {
             let outcome = self.carry_out(&action);
             Executed { action, outcome }
@@ -118,20 +117,15 @@ impl Shared {
                 self.ground.back_up(&action.path, target)?
             }
         };
-        let recording = self.recording.lock();
-        // What was recorded meanwhile stays.
-        if self.pending.lock().get(&action.path) == Some(action) {
-            self.record.remove(&self.ground, &action.path)?;
-            self.pending.lock().remove(&action.path);
-        }
-        drop(recording);
+        let unrecord = || self.record.remove(&self.ground, &action.path);
+        self.pending.carried_out((&action.path, action), unrecord)?;
         Ok(was_there)
     }
 
     /// Comes before a file is made: where an action has taken one away and is still recorded, it
     /// would be carried out on the new one.
     pub(super) fn finish(&self, path: &Path) -> Result<()> {
-        let Some(action) = self.pending.lock().get(path).cloned() else { return Ok(()) };
+        let Some(action) = self.pending.get(path) else { return Ok(()) };
         let vfs = self.ground.vfs();
         if vfs.exists(path).map_err(|e| Error::io(path, &e))? {
             return Ok(());
@@ -160,12 +154,8 @@ impl Shared {
             identity: sync.user().identity().unwrap_or_default().to_owned(),
         };
         self.make_directory(&self.record.path)?;
-        // Held until both say the same.
-        let recording = self.recording.lock();
-        self.record.put(&self.ground, &action)?;
-        self.pending.lock().insert(action.path.clone(), action);
-        drop(recording);
-        Ok(())
+        let record = || self.record.put(&self.ground, &action);
+        self.pending.put((&action.path, action.clone()), record)
     }
 
     /// Draws a name among the recovered files that nothing has, and nothing recorded will have.
@@ -175,7 +165,7 @@ impl Shared {
             let path = directory.join(name(&unique(&*self.ground.options.entropy, count)?));
             let there = self.ground.vfs().exists(&path).map_err(|e| Error::io(&path, &e))?;
             let taken = ActionKind::BackUp { target: path.clone() };
-            if !there && self.pending.lock().values().all(|action| action.kind != taken) {
+            if !there && self.pending.all().iter().all(|action| action.kind != taken) {
                 return Ok(path);
             }
         }

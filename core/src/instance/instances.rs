@@ -5,13 +5,13 @@ use super::execute::record_path;
 use super::file::{Caller, File, Ground};
 use super::handle::Instance;
 use super::number::{Kind, ThreadNumber};
+use super::pending::Pending;
 use super::registry::{Opener, Refused, Registry};
 use super::threads::{OsThreads, Threads};
-use crate::conc::{Arc, Mutex};
+use crate::conc::Arc;
 use crate::config::{App, Configuration, Durability};
 use crate::error::{Error, FileErrorCause, InstanceError, Result};
 use crate::schema::SchemaError;
-use crate::sorted::Sorted;
 use crate::txn::Options;
 use std::path::PathBuf;
 
@@ -57,10 +57,8 @@ pub(super) struct Shared {
     /// The directory for files, without links.
     pub(super) files: PathBuf,
     pub(super) record: Record,
-    /// Held while the record is open.
-    pub(super) recording: Mutex<()>,
-    /// What is recorded, by path.
-    pub(super) pending: Mutex<Sorted<PathBuf, FileAction>>,
+    /// What is recorded.
+    pub(super) pending: Pending<FileAction>,
 }
 
 impl Shared {
@@ -163,8 +161,7 @@ impl Instances {
             app: app.clone(),
             record: Record { path: record_path(&files) },
             files,
-            recording: Mutex::new(()),
-            pending: Mutex::new(Sorted::new()),
+            pending: Pending::default(),
         };
         let executed = shared.carry_out_all()?;
         Ok(Self { shared: Arc::new(shared), executed: executed.into() })

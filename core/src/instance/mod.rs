@@ -28,6 +28,7 @@ mod instances;
 mod moves;
 mod names;
 mod number;
+mod pending;
 mod registry;
 mod reset;
 mod threads;
