@@ -1,14 +1,12 @@
-//! Backups: what opens them, and what does not. The table of outcomes in docs/instances.md is held
-//! against what happens.
+//! Backups of client resets: how an app comes by them, and reads them.
 
 use super::{Ground, add_row, assert_kind, class, shows_row, string_only};
 use fastness::Time;
 use fastness::config::Configuration;
-use fastness::instance::{ClientReset, Kind};
-use fastness::schema::{Class, Module, Property, Scalar, SchemaError};
-use fastness::{Error, ErrorKind, FileErrorKind, Options};
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use fastness::instance::ClientReset;
+use fastness::schema::{Module, Scalar, SchemaError};
+use fastness::{Error, ErrorKind, FileErrorKind};
+use std::path::Path;
 
 /// What an app has whose default module knows more than the file that was reset.
 fn whole_app() -> Module {
@@ -88,103 +86,6 @@ fn use_client_reset_encrypted() {
         );
         assert_kind(outcome, ErrorKind::InvalidArgument);
     }
-}
-
-/// A file, and what is special about it.
-struct File {
-    about: &'static str,
-    name: &'static str,
-}
-
-const FILES: &[File] = &[
-    File { about: "plain, the classes wanted, version 0", name: "plain" },
-    File { about: "the same, encrypted", name: "encrypted" },
-    File { about: "plain, version 3", name: "version" },
-    File { about: "plain, a class more", name: "more" },
-    File { about: "plain, a property more", name: "wider" },
-    File { about: "plain, a class less", name: "less" },
-    File { about: "plain, a property less", name: "narrower" },
-    File { about: "plain, a property of another type", name: "other" },
-    File { about: "plain, never had a schema", name: "fresh" },
-    File { about: "not there", name: "missing" },
-    File { about: "no bytes", name: "empty" },
-    File { about: "not ours", name: "foreign" },
-    File { about: "cut in the middle", name: "cut" },
-];
-
-fn make(ground: &Ground, directory: &Path, file: &File) -> PathBuf {
-    let path = directory.join(file.name);
-    let wide =
-        class("StringOnly", Scalar::String).with(Property::new("extra", Scalar::Int).unwrap());
-    let narrow = Class::new("StringOnly").unwrap().with(Property::new("n", Scalar::Int).unwrap());
-    let classes = match file.name {
-        "more" => vec![class("StringOnly", Scalar::String), class("Cat", Scalar::Int)],
-        "wider" => vec![wide],
-        "less" => vec![class("Cat", Scalar::Int)],
-        "narrower" => vec![narrow],
-        "other" => vec![class("StringOnly", Scalar::Int)],
-        _ => vec![class("StringOnly", Scalar::String)],
-    };
-    match file.name {
-        "missing" => return path,
-        "empty" => std::fs::write(&path, b"").unwrap(),
-        "foreign" => std::fs::write(&path, [0x5a; 5000]).unwrap(),
-        "fresh" => drop(Options::new().create(&path).unwrap()),
-        _ => {
-            let builder = Configuration::builder(&ground.app).name(path.to_str().unwrap()).unwrap();
-            let builder = builder.modules([Module::new("m", classes)]);
-            let version = if file.name == "version" { 3 } else { 0 };
-            let builder = builder.schema_version(version).unwrap();
-            let builder = match file.name {
-                "encrypted" => builder.encryption_key(&[7; 64]).unwrap(),
-                _ => builder,
-            };
-            drop(ground.instances.open(&builder.build().unwrap()).unwrap());
-            if file.name == "cut" {
-                let bytes = std::fs::read(&path).unwrap();
-                std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-            }
-        }
-    }
-    path
-}
-
-fn outcome(ground: &Ground, configuration: &Configuration, kind: Kind) -> String {
-    let opened = match kind {
-        Kind::Typed => ground.instances.open(configuration),
-        Kind::Dynamic => ground.instances.open_dynamic(configuration),
-    };
-    match opened {
-        Ok(_) => "opens".to_owned(),
-        Err(error) => {
-            assert_eq!(ground.instances.global_count(configuration), 0, "{error}");
-            error.file_kind().map_or(format!("{:?}", error.kind()), |kind| format!("{kind:?}"))
-        }
-    }
-}
-
-#[test]
-fn the_table_of_outcomes_is_what_happens() {
-    let ground = Ground::new(string_only());
-    let directory = tempfile::tempdir().unwrap();
-    let mut table = String::from(
-        "| file | typed | dynamic | typed, right key | typed, other key |\n|---|---|---|---|---|\n",
-    );
-    for file in FILES {
-        let path = make(&ground, directory.path(), file);
-        let before = std::fs::read(&path).ok();
-        let with = |key| ground.recovery(&path, key, &[]);
-        let outcomes = [
-            outcome(&ground, &with(None), Kind::Typed),
-            outcome(&ground, &with(None), Kind::Dynamic),
-            outcome(&ground, &with(Some(&[7; 64])), Kind::Typed),
-            outcome(&ground, &with(Some(&[8; 64])), Kind::Typed),
-        ];
-        assert_eq!(std::fs::read(&path).ok(), before, "{} was changed", file.about);
-        writeln!(table, "| {} | {} |", file.about, outcomes.join(" | ")).unwrap();
-    }
-    let document = include_str!("../../../docs/instances.md");
-    assert!(document.contains(&table), "not in docs/instances.md, put it there:\n\n{table}");
 }
 
 /// The tables of the original's tests name tests that are there.

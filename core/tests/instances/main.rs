@@ -5,6 +5,7 @@
 
 mod backups;
 mod crowd;
+mod outcomes;
 mod registry;
 mod resets;
 
