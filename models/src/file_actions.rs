@@ -3,8 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a file holds.
+/// What is in a file of ours.
 pub type Notes = BTreeSet<u8>;
+
+/// What a file is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum File {
+    /// One of ours.
+    Ours(Notes),
+    /// One that an older generation made.
+    Older,
+}
 
 /// What is to be done to a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,8 +27,8 @@ pub enum Action {
 /// What is where a backup goes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Backup {
-    /// What a file held.
-    Of(Notes),
+    /// A file, as it was.
+    Of(File),
     /// Something that is none of ours.
     Foreign,
 }
@@ -28,7 +37,7 @@ pub enum Backup {
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct FileActions {
     /// Files that are there, by number.
-    pub files: BTreeMap<usize, Notes>,
+    pub files: BTreeMap<usize, File>,
     /// What is recorded, by file.
     pub pending: BTreeMap<usize, Action>,
     /// What is at the places for backups, by number.
@@ -43,13 +52,29 @@ pub type Outcome = Result<bool, InTheWay>;
 pub struct InTheWay;
 
 impl FileActions {
-    /// Adds a note to a file. If it is not there, what is recorded for it comes first, so that it
-    /// never meets the file that is made.
-    pub fn note(&mut self, file: usize, note: u8) {
+    /// Opens a file and adds a note. If it is not there, what is recorded for it comes first, so
+    /// that it never meets the file that is made. One of an older generation is moved aside: where
+    /// its backup was to go, else to `aside`; answered is where it is now, or that something is in
+    /// the way.
+    pub fn note(&mut self, file: usize, note: u8, aside: usize) -> Option<Result<usize, InTheWay>> {
         if !self.files.contains_key(&file) {
             self.execute(file);
         }
-        self.files.entry(file).or_default().insert(note);
+        match self.files.entry(file).or_insert_with(|| File::Ours(Notes::new())) {
+            File::Ours(notes) => {
+                notes.insert(note);
+                None
+            }
+            File::Older => {
+                let target = match self.pending.get(&file) {
+                    Some(Action::BackUp(target)) => *target,
+                    Some(Action::Delete) | None => aside,
+                };
+                self.pending.insert(file, Action::BackUp(target));
+                let outcome = self.execute(file)?;
+                Some(outcome.map(|_| target))
+            }
+        }
     }
 
     /// Records an action in place of one that is recorded for the file.
@@ -60,17 +85,14 @@ impl FileActions {
     /// Carries out what is recorded for a file; none if nothing is.
     pub fn execute(&mut self, file: usize) -> Option<Outcome> {
         let action = *self.pending.get(&file)?;
-        let there = self.files.contains_key(&file);
-        if let (Action::BackUp(target), true) = (action, there) {
+        if let (Action::BackUp(target), Some(whole)) = (action, self.files.get(&file)) {
             if self.backups.contains_key(&target) {
                 return Some(Err(InTheWay));
             }
-            let notes = self.files.get(&file).cloned().unwrap_or_default();
-            self.backups.insert(target, Backup::Of(notes));
+            self.backups.insert(target, Backup::Of(whole.clone()));
         }
-        self.files.remove(&file);
         self.pending.remove(&file);
-        Some(Ok(there))
+        Some(Ok(self.files.remove(&file).is_some()))
     }
 
     /// Starts again: carries out all that is recorded, in the order of files.

@@ -44,7 +44,7 @@ impl Instances {
     /// # Errors
     /// As [`Instances::require_reset`].
     pub fn require_deletion(&self, configuration: &Configuration) -> Result<()> {
-        self.shared.note(configuration, ActionKind::Delete)
+        self.shared.note(configuration, ActionKind::Delete).map(drop)
     }
 
     /// Does as if the server had asked for a client reset: records it and runs the error handler
@@ -133,16 +133,21 @@ impl Shared {
         self.carry_out(&action).map(drop)
     }
 
-    /// Moves a file that an older generation of the original made out of the way.
-    pub(super) fn move_aside(&self, path: &Path) -> Result<PathBuf> {
-        let target = self.free_name(7, aside)?;
-        self.make_directory(&target)?;
-        self.ground.move_aside(path, &target)?;
+    /// Moves a file that an older generation of the original made out of the way: where its backup
+    /// was to go, else to a place of its own. It is recorded first, as any action is.
+    pub(super) fn move_aside(&self, configuration: &Configuration) -> Result<PathBuf> {
+        let recorded = self.pending.get(configuration.path()).map(|action| action.kind);
+        let target = match recorded {
+            Some(ActionKind::BackUp { target }) => target,
+            Some(ActionKind::Delete) | None => self.free_name(7, aside)?,
+        };
+        let action = self.note(configuration, ActionKind::BackUp { target: target.clone() })?;
+        self.carry_out(&action)?;
         Ok(target)
     }
 
     /// Records an action durably.
-    fn note(&self, configuration: &Configuration, kind: ActionKind) -> Result<()> {
+    fn note(&self, configuration: &Configuration, kind: ActionKind) -> Result<FileAction> {
         let path = configuration.path().to_path_buf();
         let Some(sync) = configuration.sync() else {
             return Err(InstanceError::NotSynced { path }.into());
@@ -155,7 +160,8 @@ impl Shared {
         };
         self.make_directory(&self.record.path)?;
         let record = || self.record.put(&self.ground, &action);
-        self.pending.put((&action.path, action.clone()), record)
+        self.pending.put((&action.path, action.clone()), record)?;
+        Ok(action)
     }
 
     /// Draws a name among the recovered files that nothing has, and nothing recorded will have.

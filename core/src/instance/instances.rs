@@ -87,7 +87,7 @@ impl Shared {
         self.finish(path)?;
         let can_be_replaced = configuration.is_synced() && !configuration.is_read_only();
         if can_be_replaced && self.ground.is_of_realm(path)? {
-            let moved_to = self.move_aside(path)?;
+            let moved_to = self.move_aside(configuration)?;
             return Err(Error::file(path, FileErrorCause::IncompatibleSync { moved_to }));
         }
         self.ground.open(configuration, kind)

@@ -1,4 +1,4 @@
-//! What is done to files as a whole: deleting, backing up, moving aside. Each step is durable
+//! What is done to files as a whole: deleting and backing up. Each step is durable
 //! before the next; whatever is interrupted is repeated, and finds what it has done.
 //!
 //! - R2 What an action is to keep is whole in its old place or in the new one at every moment, and
@@ -77,19 +77,6 @@ impl Ground {
         let (temporary, copy) = Temporary::new(&**self.vfs(), target)?;
         copy_bytes(source, &*copy).and_then(|()| copy.sync()).map_err(|e| io(&e))?;
         temporary.place(false).map_err(|(error, _)| error)
-    }
-
-    /// Gives a file another name where nothing is, and makes that durable.
-    pub(super) fn move_aside(&self, path: &Path, target: &Path) -> Result<()> {
-        let held = self.hold(path)?;
-        let vfs = &**self.vfs();
-        if vfs.exists(target).map_err(|e| Error::io(target, &e))? {
-            return Err(Error::file(target, FileErrorCause::Exists));
-        }
-        vfs.rename(path, target).map_err(|e| Error::io(path, &e))?;
-        drop(held);
-        self.sync_names(target)?;
-        self.sync_names(path)
     }
 
     /// Tells whether a file is one of realm-java, of before our own.

@@ -153,11 +153,10 @@ fn outcome(file: Option<&(Vec<u8>, u64)>, (_, kind, configure): &Way) -> String 
     assert_eq!(ground.instances.global_count(&configuration), 0, "{error}");
     let kind = error.file_kind();
     let kind = kind.map_or_else(|| format!("{:?}", error.kind()), |kind| format!("{kind:?}"));
-    match error {
-        Error::File { cause: FileErrorCause::IncompatibleSync { moved_to }, .. } => {
-            assert_eq!((std::fs::read(moved_to).ok().as_ref(), now), (bytes, None));
-        }
-        error => assert_eq!(now.as_ref(), bytes, "{error}"),
+    if let Error::File { cause: FileErrorCause::IncompatibleSync { moved_to }, .. } = error {
+        assert_eq!((std::fs::read(moved_to).ok().as_ref(), now), (bytes, None));
+    } else {
+        assert_eq!(now.as_ref(), bytes, "{error}");
     }
     kind
 }

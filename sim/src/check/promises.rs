@@ -227,6 +227,8 @@ pub(super) const R2: Invariant = promise(
 pub(super) const R3: Invariant = promise("R3", "An action that fails stays recorded and is told.");
 pub(super) const R4: Invariant =
     promise("R4", "What was recorded is carried out at the next start, before anything is opened.");
+pub(super) const R5: Invariant =
+    promise("R5", "A file of an older generation is moved aside whole, and its new place is told.");
 pub(super) const W1: Invariant = promise(
     "W1",
     "What a commit is said to have changed is exactly how the objects before it and after it \

@@ -4,26 +4,28 @@
 //! Whatever is interrupted is started again; then everything is as if it had been carried out
 //! before, or as if it had not been asked for.
 
-use super::notes::{broken, notes, read};
-use super::promises::{A1, O1, R1, R2, R3, R4};
+use super::notes::{broken, notes};
+use super::promises::{A1, O1, R1, R2, R3, R4, R5};
 use super::world::World;
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
-use crate::fs::{Disk, Fault, Fork, Injection, SimFs};
-use crate::rng::Rng;
+use crate::fs::{Disk, Fault, Injection, SimFs};
 use fastness::auth::Time;
 use fastness::config::{App, Configuration, MemoryPlaces, User};
 use fastness::instance::Instances;
+use fastness::object::Transaction;
 use fastness::vfs::{Access, Vfs as _};
 use fastness::{Error, FileErrorCause, InstanceError};
-use fastness_models::file_actions::{Action, Backup, FileActions, InTheWay, Outcome};
+use fastness_models::file_actions::{Action, Backup, File, FileActions, InTheWay, Outcome};
 use fastness_models::{Kind, Op};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod landing;
+
 pub(super) const CHECK: Check = Check {
     name: "file-actions",
     about: "backups and deletions of files, under crashes and errors at every step",
-    invariants: &[R1, R2, R3, R4, O1, A1],
+    invariants: &[R1, R2, R3, R4, R5, O1, A1],
     marks: &[
         "backed up at once",
         "backed up to another file system",
@@ -39,13 +41,16 @@ pub(super) const CHECK: Check = Check {
         "crash while starting",
         "failed and carried out later",
         "a new file after a reset stayed",
+        "an older file was moved aside",
+        "an older file was moved to where its backup was to go",
+        "crash while moving aside",
     ],
     recipe: Recipe {
         mix: &[
             (Kind::UseInstance, 12),
             (Kind::Require, 8),
             (Kind::Execute, 6),
-            (Kind::Obstruct, 2),
+            (Kind::Obstruct, 4),
             (Kind::Inject, 3),
             (Kind::Reopen, 3),
             (Kind::Kill, 1),
@@ -58,6 +63,19 @@ pub(super) const CHECK: Check = Check {
 };
 
 const FILES: usize = 2;
+/// What a file of an older generation looks like.
+const OLDER: [u8; 600] = {
+    let mut bytes = [0x6f; 600];
+    let mark = *b"T-DB";
+    let mut at = 0;
+    while at < mark.len() {
+        bytes[16 + at] = mark[at];
+        at += 1;
+    }
+    bytes
+};
+/// What is in the way of a backup.
+const FOREIGN: &[u8] = b"none of ours";
 /// Of more forks than this some are left out.
 const FORKS_MAX: usize = 3;
 
@@ -164,13 +182,25 @@ impl Run<'_> {
         }
     }
 
+    /// Opens a file and adds a note, or finds that it was moved aside.
     fn note(&mut self, file: usize, op: Op) -> Result<(), Violation> {
-        let opened = self.instances.open(&self.ground.files[file]).map_err(broken)?;
-        let note = i64::from(op.c);
-        opened.transact(|txn| txn.upsert("Note", note).map(drop)).map_err(broken)?;
-        self.state.note(file, op.c);
-        if self.instances.execute(&self.ground.files[file]).is_ok() {
-            return Err(Violation::new(R1.id, "executed while it is open"));
+        let configuration = &self.ground.files[file];
+        let before = self.state.clone();
+        let expected = self.state.note(file, op.c, self.targets.len());
+        if expected.is_some() {
+            self.fs.record();
+        }
+        let opened = self.instances.open(configuration);
+        match expected {
+            None => {
+                let note = |txn: &mut Transaction| txn.upsert("Note", i64::from(op.c)).map(drop);
+                let opened = opened.map_err(broken)?;
+                opened.transact(note).map_err(broken)?;
+                if self.instances.execute(configuration).is_ok() {
+                    return Err(Violation::new(R1.id, "executed while it is open"));
+                }
+            }
+            Some(expected) => return self.moved_aside(opened.map(drop), expected, before),
         }
         if self.state.pending.contains_key(&file) {
             self.probe.mark("refused while open");
@@ -179,6 +209,44 @@ impl Run<'_> {
             self.probe.mark("a new file after a reset stayed");
         }
         Ok(())
+    }
+
+    /// A file of an older generation is where the opening says, after a crash at every call too.
+    fn moved_aside(
+        &mut self,
+        opened: Result<(), Error>,
+        expected: Result<usize, InTheWay>,
+        before: FileActions,
+    ) -> Result<(), Violation> {
+        match (opened, expected) {
+            (
+                Err(Error::File { cause: FileErrorCause::IncompatibleSync { moved_to }, .. }),
+                Ok(to),
+            ) => {
+                self.probe.mark(match to < self.targets.len() {
+                    true => "an older file was moved to where its backup was to go",
+                    false => "an older file was moved aside",
+                });
+                if to == self.targets.len() {
+                    self.targets.push(moved_to);
+                } else if self.targets[to] != moved_to {
+                    let text = format!("moved to {}, not {to}", moved_to.display());
+                    return Err(Violation::new(R5.id, text));
+                }
+            }
+            (Err(Error::File { cause: FileErrorCause::Exists, .. }), Err(InTheWay)) => {
+                self.probe.mark("something was in the way");
+            }
+            (opened, expected) => {
+                let text = format!("expected {expected:?}, found {opened:?}");
+                return Err(Violation::new(R5.id, text));
+            }
+        }
+        self.compare(&self.instances, &self.fs, &self.state)?;
+        let after = self.state.clone();
+        self.crashes("crash while moving aside", &[before, after.clone()])?;
+        let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
+        self.lands(disk, &[after])
     }
 
     /// Records an action, with a crash at every call on the way.
@@ -234,37 +302,49 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Puts something where the backup goes: what is none of ours, or a copy that is finished.
+    /// Puts something where it is in the way: an older file in the place of a file; where its
+    /// backup goes what is none of ours, or a copy that is finished.
     fn obstruct(&mut self, file: usize, op: Op) -> Result<(), Violation> {
+        let path = self.ground.files[file].path();
+        if op.b.is_multiple_of(2) {
+            if !self.state.files.contains_key(&file) {
+                self.place(path, &OLDER)?;
+                self.state.files.insert(file, File::Older);
+            }
+            return Ok(());
+        }
         let Some(Action::BackUp(number)) = self.state.pending.get(&file).copied() else {
             return Ok(());
         };
         if self.state.backups.contains_key(&number) {
             return Ok(());
         }
-        let (source, target) = (self.ground.files[file].path(), &self.targets[number]);
-        if op.b.is_multiple_of(2) {
-            if self.state.files.contains_key(&file) {
-                let disk = self.fs.disk();
-                // The attempt made the file durable first.
-                self.fs.tamper(|own| {
-                    own.copy_from(&disk, (source, source));
-                    own.copy_from(&disk, (source, target));
-                });
-                self.probe.mark("a finished copy was taken for done");
-                // Now, before the file changes.
-                return self.restart(self.fs.disk());
-            }
-            return Ok(());
+        let target = &self.targets[number];
+        if op.b % 4 == 1 {
+            self.place(target, FOREIGN)?;
+            self.state.backups.insert(number, Backup::Foreign);
+        } else if self.state.files.contains_key(&file) {
+            let disk = self.fs.disk();
+            // The attempt made the file durable first.
+            self.fs.tamper(|own| {
+                own.copy_from(&disk, (path, path));
+                own.copy_from(&disk, (path, target));
+            });
+            self.probe.mark("a finished copy was taken for done");
+            // Now, before the file changes.
+            return self.restart(self.fs.disk());
         }
-        let foreign = self.fs.open(target, Access::CreateNew).and_then(|file| {
-            file.write_at(b"none of ours", 0)?;
-            file.sync()?;
-            self.fs.sync_dir(target)
-        });
-        foreign.map_err(|error| Violation::new(A1.id, error.to_string()))?;
-        self.state.backups.insert(number, Backup::Foreign);
         Ok(())
+    }
+
+    /// Makes a file that is none of ours.
+    fn place(&self, path: &Path, bytes: &[u8]) -> Result<(), Violation> {
+        let placed = self.fs.open(path, Access::CreateNew).and_then(|file| {
+            file.write_at(bytes, 0)?;
+            file.sync()?;
+            self.fs.sync_dir(path)
+        });
+        placed.map_err(|error| Violation::new(A1.id, error.to_string()))
     }
 
     /// Carries out an action while calls fail; then again when they do not.
@@ -364,121 +444,6 @@ impl Run<'_> {
         self.fs = self.ground.boot(disk);
         self.instances = self.ground.start(&self.fs).map_err(broken)?;
         self.compare(&self.instances, &self.fs, &self.state)
-    }
-
-    /// After a crash at each call that was recorded, a start lands on one of the states.
-    fn crashes(&mut self, mark: &'static str, states: &[FileActions]) -> Result<(), Violation> {
-        let forks = self.fs.take_forks();
-        let world = self.ground.world;
-        let one_in = forks.len().div_ceil(FORKS_MAX).max(1);
-        for Fork { at, disk } in forks {
-            if !world.rng(|rng| rng.one_in(one_in)) {
-                continue;
-            }
-            let disk = world.rng(|rng| match rng.one_in(2) {
-                true => disk.power_loss(rng),
-                false => disk.clone(),
-            });
-            self.lands(disk, states)?;
-            self.probe.crash(at.name());
-            self.probe.mark(mark);
-        }
-        Ok(())
-    }
-
-    /// A start on this disk lands where a start from one of the states does, also when it is
-    /// interrupted, and a second one changes nothing.
-    fn lands(&mut self, mut disk: Disk, states: &[FileActions]) -> Result<(), Violation> {
-        let world = self.ground.world;
-        if world.rng(|rng| rng.one_in(3)) {
-            let fs = self.ground.boot(disk.clone());
-            fs.record();
-            drop(self.ground.start(&fs).map_err(broken)?);
-            let mut forks = fs.take_forks();
-            if !forks.is_empty() {
-                let at = world.rng(|rng| rng.below(forks.len()));
-                let mut rng = Rng::new(world.rng(Rng::next));
-                disk = forks.swap_remove(at).disk.power_loss(&mut rng);
-            }
-        }
-        for _ in 0..2 {
-            let fs = self.ground.boot(disk);
-            let instances = self.ground.start(&fs).map_err(broken)?;
-            let mut told = None;
-            let landed = states.iter().any(|state| {
-                let mut state = state.clone();
-                state.start();
-                let outcome = self.compare(&instances, &fs, &state);
-                let same = outcome.is_ok();
-                told = told.take().or(outcome.err());
-                same
-            });
-            if !landed {
-                return Err(told.unwrap_or_else(|| Violation::new(R1.id, "no state to land on")));
-            }
-            drop(instances);
-            disk = fs.disk();
-        }
-        Ok(())
-    }
-
-    /// Files, backups and what is recorded are those of the state.
-    fn compare(
-        &self,
-        instances: &Instances,
-        fs: &SimFs,
-        state: &FileActions,
-    ) -> Result<(), Violation> {
-        let disk = fs.disk();
-        for (file, configuration) in self.ground.files.iter().enumerate() {
-            let there = disk.len(configuration.path()).is_some();
-            if there != state.files.contains_key(&file) {
-                let text = format!("file {file} is there: {there}, expected otherwise");
-                return Err(Violation::new(R1.id, text));
-            }
-            let Some(notes) = state.files.get(&file) else { continue };
-            self.holds(instances, configuration, notes)?;
-        }
-        for (number, target) in self.targets.iter().enumerate() {
-            let there = disk.len(target).is_some();
-            match state.backups.get(&number) {
-                None if !there => {}
-                Some(Backup::Foreign) if disk.len(target) == Some(12) => {}
-                Some(Backup::Of(notes)) if there => {
-                    let backup = self.ground.backup(target)?;
-                    self.holds(instances, &backup, notes)?;
-                }
-                expected => {
-                    let text = format!("backup {number}: {there}, expected {expected:?}");
-                    return Err(Violation::new(R2.id, text));
-                }
-            }
-        }
-        let found = instances.pending_actions();
-        let found: Vec<_> = found.iter().map(|it| self.ground.number(&it.path)).collect();
-        let expected: Vec<_> = state.pending.keys().map(|file| Some(*file)).collect();
-        if found != expected {
-            let text = format!("recorded for {found:?}, expected {expected:?}");
-            return Err(Violation::new(R3.id, text));
-        }
-        Ok(())
-    }
-
-    fn holds(
-        &self,
-        instances: &Instances,
-        configuration: &Configuration,
-        notes: &std::collections::BTreeSet<u8>,
-    ) -> Result<(), Violation> {
-        let found = instances.open_dynamic(configuration).and_then(|instance| read(&instance));
-        match found {
-            Ok(found) if found == *notes => Ok(()),
-            found => {
-                let path = configuration.path().display();
-                let text = format!("{path}: expected {notes:?}, found {found:?}");
-                Err(Violation::new(R2.id, text))
-            }
-        }
     }
 }
 

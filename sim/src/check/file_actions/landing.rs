@@ -1,0 +1,153 @@
+//! Where a crash may land: a start finds files, backups and what is recorded as one of the states
+//! has them.
+
+use super::super::Violation;
+use super::super::notes::{broken, read};
+use super::super::promises::{R1, R2, R3, R5};
+use super::{FOREIGN, FORKS_MAX, OLDER, Run};
+use crate::fs::{Disk, Fork, SimFs};
+use crate::rng::Rng;
+use fastness::config::Configuration;
+use fastness::instance::Instances;
+use fastness_models::file_actions::{Backup, File, FileActions};
+use std::path::Path;
+
+impl Run<'_> {
+    /// After a crash at each call that was recorded, a start lands on one of the states.
+    pub(super) fn crashes(
+        &mut self,
+        mark: &'static str,
+        states: &[FileActions],
+    ) -> Result<(), Violation> {
+        let forks = self.fs.take_forks();
+        let world = self.ground.world;
+        let one_in = forks.len().div_ceil(FORKS_MAX).max(1);
+        for Fork { at, disk } in forks {
+            if !world.rng(|rng| rng.one_in(one_in)) {
+                continue;
+            }
+            let disk = world.rng(|rng| match rng.one_in(2) {
+                true => disk.power_loss(rng),
+                false => disk.clone(),
+            });
+            self.lands(disk, states)?;
+            self.probe.crash(at.name());
+            self.probe.mark(mark);
+        }
+        Ok(())
+    }
+
+    /// A start on this disk lands where a start from one of the states does, also when it is
+    /// interrupted, and a second one changes nothing.
+    pub(super) fn lands(
+        &mut self,
+        mut disk: Disk,
+        states: &[FileActions],
+    ) -> Result<(), Violation> {
+        let world = self.ground.world;
+        if world.rng(|rng| rng.one_in(3)) {
+            let fs = self.ground.boot(disk.clone());
+            fs.record();
+            drop(self.ground.start(&fs).map_err(broken)?);
+            let mut forks = fs.take_forks();
+            if !forks.is_empty() {
+                let at = world.rng(|rng| rng.below(forks.len()));
+                let mut rng = Rng::new(world.rng(Rng::next));
+                disk = forks.swap_remove(at).disk.power_loss(&mut rng);
+            }
+        }
+        for _ in 0..2 {
+            let fs = self.ground.boot(disk);
+            let instances = self.ground.start(&fs).map_err(broken)?;
+            let mut told = None;
+            let landed = states.iter().any(|state| {
+                let mut state = state.clone();
+                state.start();
+                let outcome = self.compare(&instances, &fs, &state);
+                let same = outcome.is_ok();
+                told = told.take().or(outcome.err());
+                same
+            });
+            if !landed {
+                return Err(told.unwrap_or_else(|| Violation::new(R1.id, "no state to land on")));
+            }
+            drop(instances);
+            disk = fs.disk();
+        }
+        Ok(())
+    }
+
+    /// Files, backups and what is recorded are those of the state.
+    pub(super) fn compare(
+        &self,
+        instances: &Instances,
+        fs: &SimFs,
+        state: &FileActions,
+    ) -> Result<(), Violation> {
+        let disk = fs.disk();
+        for (file, configuration) in self.ground.files.iter().enumerate() {
+            let there = disk.len(configuration.path()).is_some();
+            if there != state.files.contains_key(&file) {
+                let text = format!("file {file} is there: {there}, expected otherwise");
+                return Err(Violation::new(R1.id, text));
+            }
+            if let Some(expected) = state.files.get(&file) {
+                self.holds((instances, &disk), configuration, expected)?;
+            }
+        }
+        for (number, target) in self.targets.iter().enumerate() {
+            let there = disk.len(target).is_some();
+            match state.backups.get(&number) {
+                None if !there => {}
+                Some(Backup::Foreign) if bytes(&disk, target) == FOREIGN => {}
+                Some(Backup::Of(expected)) if there => {
+                    let backup = self.ground.backup(target)?;
+                    self.holds((instances, &disk), &backup, expected)?;
+                }
+                expected => {
+                    let text = format!("backup {number}: {there}, expected {expected:?}");
+                    return Err(Violation::new(R2.id, text));
+                }
+            }
+        }
+        let found = instances.pending_actions();
+        let found: Vec<_> = found.iter().map(|it| self.ground.number(&it.path)).collect();
+        let expected: Vec<_> = state.pending.keys().map(|file| Some(*file)).collect();
+        if found != expected {
+            let text = format!("recorded for {found:?}, expected {expected:?}");
+            return Err(Violation::new(R3.id, text));
+        }
+        Ok(())
+    }
+
+    fn holds(
+        &self,
+        (instances, disk): (&Instances, &Disk),
+        configuration: &Configuration,
+        expected: &File,
+    ) -> Result<(), Violation> {
+        let path = configuration.path();
+        let notes = match expected {
+            File::Ours(notes) => notes,
+            File::Older if bytes(disk, path) == OLDER => return Ok(()),
+            File::Older => {
+                let text = format!("{}: not the older file that was there", path.display());
+                return Err(Violation::new(R5.id, text));
+            }
+        };
+        let found = instances.open_dynamic(configuration).and_then(|instance| read(&instance));
+        match found {
+            Ok(found) if found == *notes => Ok(()),
+            found => {
+                let text = format!("{}: expected {notes:?}, found {found:?}", path.display());
+                Err(Violation::new(R2.id, text))
+            }
+        }
+    }
+}
+
+/// Returns the bytes of a file of at most a page.
+fn bytes(disk: &Disk, path: &Path) -> Vec<u8> {
+    let len = disk.len(path).and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
+    disk.page(path, 0).map_or(Vec::new(), |page| page.iter().take(len).copied().collect())
+}
