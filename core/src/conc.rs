@@ -4,7 +4,7 @@
 //! Locks here never poison: a panic of ours is a broken invariant, and a panic of a caller happens
 //! outside every lock.
 
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 
 /// How often whoever waits lets others go first before it sleeps, or syncs: tens of microseconds.

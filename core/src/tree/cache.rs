@@ -1,12 +1,12 @@
 //! Which committed nodes stay in memory: a byte budget over all trees and snapshots of a file.
 //!
 //! Nodes hang on their parents, so reading them takes no map and no lock. When the budget is spent,
-//! a hand goes on around the trees that are still reachable, in the order of their keys, and lets
-//! nodes go that were not used since it came by before, until an eighth of the budget is free. To
-//! let a node go copies the one above it: the longer the hand is away, the more go with each copy.
+//! a [hand](super::hand) lets nodes go that are not in use, until an eighth of it is free: to let a
+//! node go copies the one above it, and the longer the hand is away, the more go with each copy.
 
 use super::TreeState;
-use crate::conc::{Arc, AtomicUsize, Mutex, Ordering, Weak};
+use super::hand::Hand;
+use crate::conc::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::unit::PAGE_BYTES;
 
 /// Most pages that a walk reads ahead.
@@ -15,28 +15,30 @@ const READ_AHEAD_PAGES: usize = 64;
 /// Which part of the budget is free after a round of letting go.
 const FREE_PART: usize = 8;
 
+/// How many are refused room after a round that made none: readers hold what they stand on, and what
+/// was changed stays until it is written.
+const REFUSALS: usize = 64;
+
 /// The budget, and the trees that spend it.
 #[derive(Debug)]
 pub(crate) struct Cache {
     bytes_max: usize,
     bytes: Arc<AtomicUsize>,
-    trees: Mutex<Trees>,
+    hand: Mutex<Hand>,
+    /// How many are to be refused before the next round.
+    refusals: AtomicUsize,
+    /// How many families there are.
+    families: AtomicU64,
 }
 
-#[derive(Debug, Default)]
-struct Trees {
-    all: Vec<Weak<TreeState>>,
-    /// How many there were when those that are gone were last taken out.
-    alive: usize,
-    /// Where the hand is: at which tree, and at which of its keys.
-    hand: (usize, Box<[u8]>),
-}
+/// Number of a tree, which all its versions have; 0 before the first.
+pub(crate) type Family = u64;
 
 /// Bytes of memory that are counted while they are held.
 #[derive(Debug)]
 pub(crate) struct Cost {
     total: Arc<AtomicUsize>,
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 impl Clone for Cost {
@@ -52,57 +54,10 @@ impl Drop for Cost {
     }
 }
 
-/// One round of letting go.
-#[derive(Debug)]
-pub(crate) struct Trim {
-    excess_bytes: usize,
-    /// The key at which it ended within a tree.
-    rest: Option<Box<[u8]>>,
-}
-
-impl Trim {
-    /// Tells whether enough was let go.
-    pub(crate) const fn is_done(&self) -> bool {
-        self.excess_bytes == 0
-    }
-
-    /// Counts a node as gone.
-    pub(crate) const fn take(&mut self, cost: &Cost) {
-        self.excess_bytes = self.excess_bytes.saturating_sub(cost.bytes);
-    }
-
-    /// Notes at which key the next round begins, unless a node below said so.
-    pub(crate) fn rest_at(&mut self, key: &[u8]) {
-        self.rest.get_or_insert_with(|| key.into());
-    }
-}
-
-impl Trees {
-    /// Goes on around the trees until enough was let go, once at most.
-    fn trim(&mut self, excess_bytes: usize) {
-        let mut trim = Trim { excess_bytes, rest: None };
-        let (first, mut from) = std::mem::take(&mut self.hand);
-        for step in 0..=self.all.len() {
-            let index = (first + step) % self.all.len().max(1);
-            self.hand.0 = index;
-            if trim.is_done() {
-                return;
-            }
-            if let Some(tree) = self.all.get(index).and_then(Weak::upgrade) {
-                tree.trim(&from, &mut trim);
-            }
-            from = Box::default();
-            if let Some(rest) = trim.rest {
-                self.hand.1 = rest;
-                return;
-            }
-        }
-    }
-}
-
 impl Cache {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, bytes: Arc::default(), trees: Mutex::default() }
+        let (bytes, hand, refusals, families) = Default::default();
+        Self { bytes_max, bytes, hand, refusals, families }
     }
 
     pub(crate) fn cost(&self, bytes: usize) -> Cost {
@@ -115,26 +70,39 @@ impl Cache {
         (self.bytes_max / (16 * PAGE_BYTES)).min(READ_AHEAD_PAGES)
     }
 
-    /// Lets a tree spend the budget.
-    pub(crate) fn register(&self, tree: &Arc<TreeState>) {
-        let mut trees = self.trees.lock();
-        if trees.all.len() > 2 * trees.alive + 16 {
-            trees.all.retain(|tree| tree.strong_count() > 0);
-            trees.alive = trees.all.len();
-        }
-        trees.all.push(Arc::downgrade(tree));
+    /// Lets the version of a tree spend the budget that `version` makes of its family.
+    pub(super) fn register(
+        &self,
+        family: Family,
+        version: impl FnOnce(Family) -> TreeState,
+    ) -> Arc<TreeState> {
+        let new = || self.families.fetch_add(1, Ordering::Relaxed) + 1;
+        let tree = Arc::new(version(if family == 0 { new() } else { family }));
+        self.hand.lock().watch(&tree);
+        tree
     }
 
     /// Lets nodes go if the budget is spent, and tells whether there is room then.
     pub(crate) fn make_room(&self) -> bool {
-        let bytes = || self.bytes.load(Ordering::Relaxed);
-        // If another thread is at it already, this one does without.
-        if bytes() > self.bytes_max
-            && let Some(mut trees) = self.trees.try_lock()
-        {
-            trees.trim(bytes().saturating_sub(self.bytes_max - self.bytes_max / FREE_PART));
+        let has_room = || self.bytes.load(Ordering::Relaxed) <= self.bytes_max;
+        if has_room() {
+            if self.refusals.load(Ordering::Relaxed) > 0 {
+                self.refusals.store(0, Ordering::Relaxed);
+            }
+            return true;
         }
-        bytes() <= self.bytes_max
+        // If another thread is at it already, this one does without.
+        if let Some(mut hand) = self.hand.try_lock() {
+            match self.refusals.load(Ordering::Relaxed).checked_sub(1) {
+                Some(left) => self.refusals.store(left, Ordering::Relaxed),
+                None => {
+                    let bytes_max = self.bytes_max - self.bytes_max / FREE_PART;
+                    hand.let_go(self.bytes.load(Ordering::Relaxed).saturating_sub(bytes_max));
+                    self.refusals.store(REFUSALS, Ordering::Relaxed);
+                }
+            }
+        }
+        has_room()
     }
 }
 

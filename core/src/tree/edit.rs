@@ -1,5 +1,6 @@
 //! A tree in the middle of a transaction, and inserting into it.
 
+use super::cache::Family;
 use super::leaf::Payload;
 use super::link::Link;
 use super::{Bytes, Cache, Node, Pager, Range, Readable, TreeState};
@@ -15,6 +16,8 @@ const GROWN_BYTES_MAX: usize = 8 * NODE_CAPACITY;
 /// A tree in the middle of a transaction.
 #[derive(Debug)]
 pub(crate) struct TreeEdit {
+    /// The tree that it makes a version of.
+    pub(super) family: Family,
     pub(super) root: Option<Link>,
     pub(crate) len: u64,
     pub(crate) changed: bool,
@@ -120,11 +123,12 @@ pub(super) fn separator(left: &[u8], right: &[u8]) -> Box<[u8]> {
 
 impl TreeEdit {
     pub(crate) const fn empty() -> Self {
-        Self { root: None, len: 0, changed: false }
+        Self { family: 0, root: None, len: 0, changed: false }
     }
 
     pub(crate) fn of_state(state: &TreeState) -> Self {
-        Self { root: state.link(), len: state.len, changed: false }
+        let (root, len) = (state.link(), state.len);
+        Self { family: state.family, root, len, changed: false }
     }
 
     pub(crate) const fn is_empty(&self) -> bool {

@@ -84,12 +84,12 @@ impl<'a> Flush<'a> {
 
     /// Writes a tree and returns what it is from now on.
     pub(crate) fn tree(&mut self, edit: TreeEdit) -> Result<Arc<TreeState>> {
-        let TreeEdit { root, len, .. } = edit;
+        let TreeEdit { family, root, len, .. } = edit;
         let Some(mut root) = root else { return Ok(Arc::default()) };
         // Leaves lie behind each other, and so do branches: a walk reads a few long runs.
         let top = root.peek().map_or(0, |node| node.level());
         (0..=top).try_for_each(|level| self.level(&mut root, level))?;
-        Ok(TreeState::new(root, len, self.cache()))
+        Ok(TreeState::new(root, len, (family, self.cache())))
     }
 
     /// Writes the nodes of a level that are not written yet, from this one down.

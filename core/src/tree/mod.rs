@@ -17,6 +17,7 @@ mod cursor;
 mod edit;
 mod fit;
 mod flush;
+mod hand;
 mod heads;
 mod keys;
 mod late;

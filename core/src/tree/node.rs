@@ -3,13 +3,14 @@
 //! A node that others may see never changes. Whoever changes a tree copies the nodes on the way,
 //! once, and goes on in its copies.
 
-use super::cache::{Cost, Trim};
+use super::cache::Cost;
+use super::hand::{Trim, Use};
 use super::keys::{Cells, Keys, Spot};
 use super::leaf::Payload;
 use super::link::Link;
 use super::links::Links;
 use super::{Bytes, Cache, Late, Pager};
-use crate::conc::{Arc, AtomicBool, Ordering};
+use crate::conc::Arc;
 use crate::error::Result;
 use crate::page::{NodePage, branch_cell_bytes, encode_branch};
 use crate::unit::PageBytes;
@@ -23,8 +24,7 @@ const GAP_PAGES: u64 = 8;
 #[derive(Debug)]
 pub(crate) struct Node {
     level: u8,
-    /// Used since the cache last looked at it.
-    touched: AtomicBool,
+    last_use: Use,
     /// Bytes that directory and cells take in a page.
     pub(super) used: usize,
     /// Bytes of the heap that nothing leads to any more.
@@ -56,7 +56,7 @@ impl Node {
             links,
             long: self.long.clone(),
             late: self.late.clone(),
-            touched: AtomicBool::new(self.touched.load(Ordering::Relaxed)),
+            last_use: self.last_use.clone(),
             cost: self.cost.clone(),
         }
     }
@@ -67,9 +67,9 @@ impl Node {
     }
 
     fn of_parts(level: u8, keys: Keys, links: Links, cache: &Cache) -> Arc<Self> {
-        let (touched, cost) = (AtomicBool::new(false), cache.cost(Self::bytes(&links)));
+        let (last_use, cost) = (Use::never(), cache.cost(Self::bytes(&links)));
         let (used, dead, long, late) = (0, 0, Vec::new(), None);
-        Arc::new(Self { level, touched, keys, used, dead, links, long, late, cost })
+        Arc::new(Self { level, last_use, keys, used, dead, links, long, late, cost })
     }
 
     /// Makes a branch over children in order; the first may hold every key below the second's.
@@ -193,7 +193,7 @@ impl Node {
     pub(super) fn warm_leaf(&self, index: usize) {
         let leaf = |index| self.links.get(index).and_then(Link::peek).filter(|_| self.level == 1);
         if let Some(after) = leaf(index + 1) {
-            std::hint::black_box(after.touched.load(Ordering::Relaxed));
+            after.last_use.warm();
         }
         if let Some(leaf) = leaf(index) {
             std::hint::black_box(leaf.keys.line_sum());
@@ -201,9 +201,7 @@ impl Node {
     }
 
     pub(super) fn touch(&self) {
-        if !self.touched.load(Ordering::Relaxed) {
-            self.touched.store(true, Ordering::Relaxed);
-        }
+        self.last_use.note();
     }
 
     /// Returns bytes of the heap.
@@ -308,21 +306,18 @@ impl Node {
 
     /// Returns the node without the descendants that are let go, or itself if none are. Those
     /// whose keys are below `from` are not looked at.
-    pub(crate) fn trimmed(self: &Arc<Self>, from: &[u8], trim: &mut Trim) -> Arc<Self> {
+    pub(super) fn trimmed(self: &Arc<Self>, from: &[u8], trim: &mut Trim) -> Arc<Self> {
         let first = if from.is_empty() { 0 } else { self.child_of(from) };
         let mut changes = Vec::new();
         for (index, link) in self.links.iter().enumerate().skip(first) {
-            if trim.is_done() {
-                trim.rest_at(self.key(index));
+            if trim.ends_at(self.key(index)) {
                 break;
             }
             let Some(child) = link.peek() else { continue };
             let trimmed = child.trimmed(if index == first { from } else { &[] }, trim);
-            let idle = link.pointer.is_some()
-                && trimmed.links.iter().all(|below| below.peek().is_none())
-                && !child.touched.swap(false, Ordering::Relaxed);
-            if idle {
-                trim.take(&child.cost);
+            let can_go =
+                link.pointer.is_some() && trimmed.links.iter().all(|below| below.peek().is_none());
+            if can_go && trim.takes(&child.last_use, &child.cost) {
                 changes.push((index, link.unread()));
             } else if !Arc::ptr_eq(child, &trimmed) {
                 changes.push((index, Link::resident_at(link.pointer, trimmed)));

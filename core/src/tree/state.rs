@@ -1,6 +1,7 @@
 //! A committed tree.
 
-use super::cache::{Cache, Trim};
+use super::cache::{Cache, Family};
+use super::hand::Trim;
 use super::link::Link;
 use super::{Bytes, Late, Node, Pager, TreeEdit};
 use crate::conc::{Arc, Swap};
@@ -10,6 +11,8 @@ use crate::page::{Pointer, TreeRecord};
 /// A committed tree. It never changes; which of its nodes are resident does.
 #[derive(Debug, Default)]
 pub(crate) struct TreeState {
+    /// The tree that this is a version of.
+    pub(super) family: Family,
     /// Where the root lies; `None` if the tree is empty or not yet written.
     pointer: Option<Pointer>,
     pub(crate) len: u64,
@@ -19,19 +22,17 @@ pub(crate) struct TreeState {
 }
 
 impl TreeState {
-    /// Makes a tree known to the cache of its file.
-    pub(crate) fn new(root: Link, len: u64, cache: &Cache) -> Arc<Self> {
+    /// Makes a version of a tree known to the cache of its file.
+    pub(super) fn new(root: Link, len: u64, (family, cache): (Family, &Cache)) -> Arc<Self> {
         let Link { pointer, .. } = root;
         let root = Swap::new(root.peek().cloned());
-        let tree = Arc::new(Self { pointer, len, root, late: None });
-        cache.register(&tree);
-        tree
+        cache.register(family, |family| Self { family, pointer, len, root, late: None })
     }
 
     /// Holds a tree as a commit recorded it.
     pub(crate) fn of_record(record: TreeRecord, cache: &Cache) -> Arc<Self> {
         match record.root {
-            Some(pointer) => Self::new(Link::stored(pointer), record.len, cache),
+            Some(pointer) => Self::new(Link::stored(pointer), record.len, (0, cache)),
             None => Arc::default(),
         }
     }
@@ -40,9 +41,8 @@ impl TreeState {
     /// be changed.
     pub(crate) fn with_late(&self, late: Late, len: u64, cache: &Cache) -> Arc<Self> {
         let (pointer, root) = (self.pointer, Swap::new(None));
-        let tree = Arc::new(Self { pointer, len, root, late: Some(late) });
-        cache.register(&tree);
-        tree
+        let late = Some(late);
+        cache.register(self.family, |family| Self { family, pointer, len, root, late })
     }
 
     /// Tells whether the disk holds the tree; if not, the log holds what it differs by.
@@ -52,7 +52,8 @@ impl TreeState {
 
     /// Holds a tree as a transaction left it, not written.
     pub(crate) fn of_edit(edit: TreeEdit, cache: &Cache) -> Arc<Self> {
-        edit.root.map_or_else(Arc::default, |root| Self::new(root, edit.len, cache))
+        let TreeEdit { family, len, .. } = edit;
+        edit.root.map_or_else(Arc::default, |root| Self::new(root, len, (family, cache)))
     }
 
     /// Returns what a commit records of the tree.
@@ -66,7 +67,7 @@ impl TreeState {
             Some(root) => Link::resident_at(self.pointer, root),
             None => self.link().unwrap_or_default().unread(),
         };
-        Self::new(root, self.len, cache)
+        Self::new(root, self.len, (self.family, cache))
     }
 
     /// Returns what leads to the root; `None` if the tree is empty.
@@ -109,7 +110,7 @@ impl TreeState {
     }
 
     /// Lets nodes below the root go whose keys are not below `from`.
-    pub(crate) fn trim(&self, from: &[u8], trim: &mut Trim) {
+    pub(super) fn trim(&self, from: &[u8], trim: &mut Trim) {
         if let Some(root) = &*self.root.load() {
             let trimmed = root.trimmed(from, trim);
             if !Arc::ptr_eq(root, &trimmed) {
