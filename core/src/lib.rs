@@ -11,11 +11,6 @@
 //! objects, [`typed`] structs over them, `auth` users and the requests of their logins,
 //! [`instance`] who has which file open, `verify` the checker.
 
-#![cfg_attr(
-    not(any(test, feature = "inspect")),
-    expect(dead_code, unused_imports, reason = "some of it is there for `inspect` only")
-)]
-
 #[cfg(feature = "auth")]
 pub mod auth;
 mod codec;

@@ -4,7 +4,8 @@
 //! A B-tree of the standard library is as fast and holds more, but it is five thousand lines of
 //! code for the compiler, again for each type of entries; this is a few hundred. So it holds what
 //! there is one of for each tree, class or open file. What there may be a million of it does not:
-//! an entry that is put between others, or taken from there, moves all that are behind it.
+//! an entry that is put between others, or taken from there, moves all that are behind it. To make
+//! fifty thousand trees in one transaction takes 1.4 s of it.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;

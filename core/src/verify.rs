@@ -116,6 +116,7 @@ pub(crate) enum Use {
 }
 
 /// A page met on the walk, with what leads to it.
+#[cfg_attr(not(any(test, feature = "inspect")), expect(dead_code, reason = "`inspect` asks"))]
 pub(crate) struct Met<'a> {
     pub(crate) owner: &'a str,
     pub(crate) pointer: Pointer,
@@ -151,6 +152,7 @@ impl<'a> Walk<'a> {
         Self { pager: &state.pager, pages, problems, incomplete, visit }
     }
 
+    #[cfg(any(test, feature = "inspect"))]
     pub(crate) fn visiting(state: &'a State, visit: &'a mut dyn FnMut(&Met<'_>)) -> Self {
         Self { visit: Some(visit), ..Self::new(state) }
     }

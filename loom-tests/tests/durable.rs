@@ -124,17 +124,18 @@ struct Failing {
     untold: AtomicUsize,
     backs: AtomicUsize,
     fails_at: usize,
+    /// A shared sync ended while somebody waited to sync alone.
+    overdue: AtomicUsize,
 }
 
-const SHARES: usize = 1;
-const ALONE: usize = 2;
+const ALONE: usize = 1;
 
 impl Failing {
     fn new(fails_at: usize) -> Self {
         let zero = || AtomicUsize::new(0);
         let durable = Durable::new(CommitId(0), 0);
-        let (dirty, lost, untold, backs) = (zero(), zero(), zero(), zero());
-        Self { durable, dirty, lost, untold, backs, fails_at }
+        let (dirty, lost, untold, backs, overdue) = (zero(), zero(), zero(), zero(), zero());
+        Self { durable, dirty, lost, untold, backs, fails_at, overdue }
     }
 
     fn sync(&self) -> Result<(), ()> {
@@ -146,17 +147,25 @@ impl Failing {
         if self.untold.swap(0, Ordering::AcqRel) == 0 { Ok(()) } else { Err(()) }
     }
 
-    /// Makes a commit that shares its sync; tells whether it is durable.
-    fn commit(&self) -> bool {
-        self.dirty.fetch_or(SHARES, Ordering::AcqRel);
-        self.durable.written(CommitId(1), 1);
-        self.durable.reach(CommitId(1), |_| self.sync(), |_, _| {}).is_ok()
+    /// Makes the commit of this number, which shares its sync; tells whether it is durable.
+    fn commit(&self, number: u64) -> bool {
+        self.dirty.fetch_or(ALONE << number, Ordering::AcqRel);
+        self.durable.written(CommitId(number), number);
+        let sync = |_: &u64| {
+            let overdue = self.overdue.load(Ordering::Acquire) > 0;
+            assert!(!overdue, "N3: who waits to sync alone does not go first");
+            let outcome = self.sync();
+            self.overdue.store(usize::from(self.durable.is_awaited()), Ordering::Release);
+            outcome
+        };
+        self.durable.reach(CommitId(number), sync, |_, _| {}).is_ok()
     }
 
     /// Makes one that syncs by itself, and notes a failure as late as the store does.
     fn checkpoint(&self) -> bool {
         let mut unknown = false;
         let outcome = self.durable.alone(&mut unknown, |unknown| {
+            self.overdue.store(0, Ordering::Release);
             self.dirty.fetch_or(ALONE, Ordering::AcqRel);
             *unknown = self.sync().is_err();
             !*unknown
@@ -172,21 +181,24 @@ impl Failing {
 fn no_commit_is_durable_that_a_sync_lost_and_another_was_told_of() {
     let marks = Marks::default();
     let met = marks.clone();
-    for (fails_at, executions_min) in [(1, 30), (2, 30)] {
+    for (fails_at, executions_min) in [(1, 80), (2, 100), (3, 100)] {
         let marks = marks.clone();
         explore(Bound { preemptions: 3, executions_min }, move || {
             let world = Arc::new(Failing::new(fails_at));
             let there = Arc::clone(&world);
-            let shares = thread::spawn(move || there.commit());
+            let shares = thread::spawn(move || [1, 2].map(|number| there.commit(number)));
             let alone = world.checkpoint();
-            let shares = shares.join().unwrap();
+            let [first, second] = shares.join().unwrap();
             let lost = world.lost.load(Ordering::Acquire);
-            assert!(lost & ALONE == 0 || !alone, "N3: a checkpoint that was lost is durable");
-            assert!(lost & SHARES == 0 || !shares, "N3: a commit that was lost is durable");
-            let first = fails_at == 1 && (alone || shares);
-            assert!(!first, "N3: durable after a sync that failed");
+            for (commit, is_durable) in [(0, alone), (1, first), (2, second)] {
+                let is_lost = lost & (ALONE << commit) > 0;
+                assert!(!is_lost || !is_durable, "N3: commit {commit} was lost and is durable");
+            }
+            assert!(first || !second, "N3: a commit after one that is not durable");
+            let any = fails_at == 1 && (alone || first);
+            assert!(!any, "N3: durable after a sync that failed");
             assert_eq!(world.durable.has_failed(), lost > 0, "N3: the failure is forgotten");
-            marks.hit(match (shares, alone) {
+            marks.hit(match (first, alone) {
                 (false, false) => "neither",
                 (true, false) => "who shares",
                 (false, true) => "who syncs alone",

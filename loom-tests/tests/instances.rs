@@ -185,8 +185,8 @@ fn another_configuration_gets_in_only_when_nobody_holds_it() {
     met.assert_hit(&["it got in", "it was refused", "the first was refused"]);
 }
 
-/// One opens the file while it is reset and another reset is recorded: the first is carried out
-/// once, to the file that nobody holds; the second stays.
+/// One opens the file while it is reset and another reset is recorded: one of them is carried out,
+/// to the file that nobody holds; what is left on record is the second, unless it was that.
 #[test]
 fn a_reset_meets_an_opener_and_another_reset() {
     let marks = Marks::default();

@@ -61,7 +61,7 @@ pub(super) struct Slot {
     /// Length of the value, if it is fixed.
     fixed: Option<u8>,
     nullable: bool,
-    /// None of a link or of a list.
+    /// None of a link; a list has no slot.
     scalar: Option<Scalar>,
 }
 

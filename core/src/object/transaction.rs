@@ -9,7 +9,7 @@
 use super::catalog::{Catalog, Column, Place, Table, schema_tree};
 use super::changes::{Changes, between};
 use super::database::Shared;
-use super::operation::Operation;
+use super::operation::{Listener, Operation};
 use super::record::{self, value_bytes};
 use super::value::{ObjectId, ObjectKey, Value};
 use super::view::{Object, Objects, View, check_type, type_error};
@@ -22,7 +22,7 @@ use crate::schema::PropertyType;
 #[cfg(doc)]
 use crate::schema::SchemaError;
 use crate::tree::Bytes;
-use crate::txn::{Source, WriteTxn};
+use crate::txn::{Source, Store, WriteTxn};
 use crate::unit::CommitId;
 use std::collections::BTreeSet;
 
@@ -69,7 +69,8 @@ impl Transaction {
     pub fn commit(mut self) -> Result<CommitId> {
         self.settle()?;
         let listener = self.shared.listener.clone().filter(|_| !self.operations.is_empty());
-        if let (Some(listener), false) = (&listener, fault::on(Fault::Ob12)) {
+        let is_late = fault::on(Fault::Ob12);
+        if let Some(listener) = listener.as_ref().filter(|_| !is_late) {
             listener(&self.operations, &mut self.txn)?;
         }
         let changes = self.changes()?;
@@ -80,12 +81,10 @@ impl Transaction {
             }
         })?;
         shared.keep(catalog);
-        if let (Some(listener), true) = (listener, fault::on(Fault::Ob12)) {
-            let mut later = shared.store.write()?;
-            listener(&operations, &mut later)?;
-            return later.commit();
+        match listener.filter(|_| is_late) {
+            Some(listener) => tell_late(&shared.store, &*listener, &operations),
+            None => Ok(commit),
         }
-        Ok(commit)
     }
 
     /// Tells how the objects differ from what they were when the transaction began.
@@ -420,4 +419,11 @@ impl Transaction {
 /// What was addressed is not there.
 pub(super) fn gone(table: &Table, key: &ObjectKey) -> Error {
     ObjectError::Gone { class: table.name.clone(), key: key.to_string() }.into()
+}
+
+/// Lets a listener write in a commit of its own, for [`Fault::Ob12`].
+fn tell_late(store: &Store, listener: &Listener, operations: &[Operation]) -> Result<CommitId> {
+    let mut late = store.write()?;
+    listener(operations, &mut late)?;
+    late.commit()
 }

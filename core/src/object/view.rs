@@ -315,7 +315,9 @@ pub(super) fn check_type(table: &Table, column: &Column, value: &Value<'_>) -> R
         | (Value::Timestamp(_), Some(Scalar::Timestamp))
         | (Value::Float(_), Some(Scalar::Float))
         | (Value::Double(_), Some(Scalar::Double)) => true,
-        (Value::Link(_), None) => column.target().is_some(),
+        (Value::Link(_), _) => {
+            matches!(kind, PropertyType::Object(_) | PropertyType::ObjectList(_))
+        }
         _ => false,
     };
     if fits {

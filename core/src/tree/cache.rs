@@ -15,8 +15,8 @@ const READ_AHEAD_PAGES: usize = 64;
 /// Which part of the budget is free after a round of letting go.
 const FREE_PART: usize = 8;
 
-/// How many are refused room after a round that made none: readers hold what they stand on, and what
-/// was changed stays until it is written.
+/// How many are refused room after a round that made none: readers hold what they stand on, and
+/// what was changed stays until it is written.
 const REFUSALS: usize = 64;
 
 /// The budget, and the trees that spend it.

@@ -189,12 +189,12 @@ fn append(
         pager.sync()?;
     }
     if let Err(error) = writer.tail.append(pager, batch, entry) {
-        // If nobody may sync any more, nobody goes on writing either.
-        drop(versions.alone(unknown, |unknown| {
+        let retracted = versions.alone(unknown, |unknown| {
             *unknown |= writer.tail.retract(pager).is_err() && !fault::on(Fault::Cr11);
             Ok(())
-        }));
-        return Err(error);
+        });
+        // If nobody may sync any more, nobody goes on writing either.
+        return Err(retracted.err().unwrap_or(error));
     }
     if !writer.marked {
         writer.marked = true;

@@ -90,6 +90,7 @@ impl<T: Clone> Durable<T> {
     }
 
     /// Tells whether somebody waits to sync alone.
+    #[allow(dead_code, reason = "for `inspect` and the loom models")]
     pub(crate) fn is_awaited(&self) -> bool {
         self.progress.lock().awaited
     }
@@ -142,9 +143,12 @@ impl<T: Clone> Durable<T> {
     /// together and come back together. Returns the last that is written then.
     fn gather(&self, expected: u64) -> (CommitId, T) {
         for _ in 0..YIELDS {
-            if self.progress.lock().written.0.0 >= expected {
+            let progress = self.progress.lock();
+            // Who waits to sync alone keeps others from writing.
+            if progress.written.0.0 >= expected || progress.awaited {
                 break;
             }
+            drop(progress);
             yield_now();
         }
         self.progress.lock().written.clone()

@@ -35,17 +35,25 @@ mod store;
 mod turn;
 mod write;
 
+#[cfg(any(test, feature = "inspect"))]
 pub(crate) use commit::needs;
 pub(crate) use create::Temporary;
 #[cfg(test)]
 pub(crate) use journal::{Journal, put_section};
+#[cfg(any(test, feature = "inspect"))]
 pub(crate) use journal::{Op, section};
 pub(crate) use log::read as read_log;
-pub(crate) use open::{check_header, prelude_places};
+pub(crate) use open::check_header;
+#[cfg(any(test, feature = "inspect"))]
+pub(crate) use open::prelude_places;
 pub use options::Options;
 pub(crate) use peek::{Peek, Source};
-pub(crate) use recover::{current_base, read_slot};
+pub(crate) use recover::current_base;
+#[cfg(any(test, feature = "inspect"))]
+pub(crate) use recover::read_slot;
 pub use snapshot::{Snapshot, Tree};
-pub(crate) use state::{SLOT_PAGES, State};
+#[cfg(any(test, feature = "inspect"))]
+pub(crate) use state::SLOT_PAGES;
+pub(crate) use state::State;
 pub use store::{Compaction, Info, Store, TreeInfo};
 pub use write::{TreeMut, WriteTxn};

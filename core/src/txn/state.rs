@@ -221,3 +221,22 @@ impl State {
         Space::of_commit(self.slot.page_count, free).ok_or_else(malformed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::txn::durable::{Durable, Lost};
+    use crate::unit::CommitId;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn after_a_panic_of_who_syncs_alone_nothing_is_durable_any_more() {
+        let durable = Durable::new(CommitId(0), ());
+        let panics = || durable.alone(&mut false, |_| panic!("of a test"));
+        let panicked: std::thread::Result<Option<()>> = catch_unwind(AssertUnwindSafe(panics));
+        assert!(panicked.is_err() && durable.has_failed());
+        durable.written(CommitId(1), ());
+        let reached = durable.reach(CommitId(1), |()| Ok::<_, ()>(()), |_, ()| ());
+        assert!(matches!(reached, Err(Lost::Before)));
+        assert_eq!(durable.alone(&mut false, |_| ()), None);
+    }
+}

@@ -217,6 +217,7 @@ impl Store {
         self.inner.versions.wait_for(commit).map(|()| commit)
     }
 
+    #[cfg(any(test, feature = "inspect"))]
     pub(crate) fn versions(&self) -> &Versions {
         &self.inner.versions
     }

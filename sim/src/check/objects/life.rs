@@ -112,7 +112,14 @@ impl Bench<'_> {
         let (landed, count) = self.holds(&database, states, invariant)?;
         if let Some(ear) = &mut self.ear {
             ear.landed(count);
-            self.probe.mark("what the listener wrote came or went with its commit");
+            if let [before, after] = states
+                && before != after
+            {
+                self.probe.mark(match landed {
+                    0 => "what the listener wrote went with its commit",
+                    _ => "what the listener wrote came with its commit",
+                });
+            }
         }
         self.committed.clone_from(&states[landed]);
         Ok(landed)

@@ -98,11 +98,12 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), Stop> {
     if let Some(mut last) = tries.pop_if(|tried| tried.seen == Seen::Waits) {
         let outcome = last.ending.wait();
         let (waited, led) = (outcome.is_ok(), led.is_ok());
+        let told = matches!(outcome, Err(Error::Poisoned { .. }));
         last.ending = Ending::Told(outcome);
         last.seen = next_sees(writers.rig.store(), &last)?;
         tries.push(last);
-        if !led {
-            writers.rig.probe.mark("a sync failed that a commit with its own waited for");
+        if told && !led {
+            writers.rig.probe.mark("who waited to sync alone heard that the other sync failed");
         } else if waited {
             writers.rig.probe.mark("a commit with a sync of its own waited for another");
         }

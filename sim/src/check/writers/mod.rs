@@ -25,7 +25,7 @@ pub(super) const CHECK: Check = Check {
     marks: &[
         "commits shared a sync",
         "a commit with a sync of its own waited for another",
-        "a sync failed that a commit with its own waited for",
+        "who waited to sync alone heard that the other sync failed",
         "an unsynced commit was made while another waited",
         "crash with several commits under way: before them",
         "crash with several commits under way: between them",
