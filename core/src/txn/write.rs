@@ -110,8 +110,9 @@ impl WriteTxn {
 
     /// Commits without waiting for the disk: readers see the commit at once, a crash of the
     /// process or the machine may undo it, and with it all that were committed so after it. Only
-    /// the commit that finds the log full waits, to write the trees. It is durable once a later [`WriteTxn::commit`] or [`Store::sync`](crate::Store::sync) returned,
-    /// or the store was closed.
+    /// the commit that finds the log full waits, to write the trees. It is durable once a later
+    /// [`WriteTxn::commit`] or [`Store::sync`](crate::Store::sync) returned, or the store was
+    /// closed.
     ///
     /// # Errors
     /// As [`WriteTxn::commit`].
