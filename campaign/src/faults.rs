@@ -245,11 +245,10 @@ pub fn markdown(summary: &FaultSummary) -> String {
     for row in &summary.faults {
         let cells = match row.slowest().filter(|_| row.is_caught()) {
             Some(catch) => format!(
-                "{}/{} | {} {} | {} | {:.2} | {}",
+                "{}/{} | {} | {} | {:.2} | {}",
                 catch.check,
                 catch.twin,
                 catch.invariant,
-                catch.promise,
                 catch.plans,
                 catch.seconds,
                 catch.operations_min

@@ -207,6 +207,22 @@ fn a_cold_read_is_one_page_for_each_level_and_a_warm_one_none() {
     assert_eq!(vfs.of(read), [0, 0, 0, 0]);
 }
 
+#[test]
+fn opening_and_a_first_read_cost_a_file_a_hundred_times_as_large_a_page_for_each_level_more() {
+    let reads = |entries| {
+        let vfs = Counting::default();
+        let store = vfs.options().create("store").unwrap();
+        load(&store, entries);
+        drop(store);
+        let [reads, ..] = vfs.of(|| {
+            let store = vfs.options().open("store").unwrap();
+            assert!(store.snapshot().tree("t").get(&key(7)).unwrap().is_some());
+        });
+        reads
+    };
+    assert_eq!([2_000, 200_000].map(reads), [6, 7]);
+}
+
 /// Reads of what is in use and of what is not, round by round; before each of them `between`.
 /// Returns how many pages the latter and the former read, of 9000 and 18000 rows.
 fn pages_read_with_a_small_cache(between: impl Fn(&Store, u64)) -> [u64; 2] {
