@@ -133,22 +133,19 @@ fn every_golden_file_of_long_lists_holds_what_it_held() {
     }
 }
 
-/// To which class, property or index each page belongs; the two twins have the same pages.
-#[test]
-fn pages_of_objects() {
+/// To which class, property or index each page of some files belongs.
+fn pages(files: &[Golden]) -> String {
     let mut text = String::new();
-    for golden in OBJECT_FILES {
+    for golden in files {
         let (_vfs, store) = open(*golden, &bytes(*golden));
         writeln!(text, "== {}", golden.name).unwrap();
         text.push_str(&dump_file(&store.snapshot()).unwrap());
     }
-    insta::assert_snapshot!("pages_of_objects", text);
+    text
 }
 
-/// Every page that objects lie in, part by part.
-#[test]
-fn parts_of_objects() {
-    let golden = OBJECT_FILES[0];
+/// Every page of a file that objects lie in, part by part.
+fn parts(golden: Golden) -> String {
     let (_vfs, store) = open(golden, &bytes(golden));
     let snapshot = store.snapshot();
     let mut text = String::new();
@@ -157,7 +154,24 @@ fn parts_of_objects() {
             text.push_str(&dump_page(&snapshot, PageId(number)).unwrap());
         }
     }
-    insta::assert_snapshot!("parts_of_objects", text);
+    text
+}
+
+/// The two twins have the same pages.
+#[test]
+fn pages_of_objects() {
+    insta::assert_snapshot!("pages_of_objects", pages(OBJECT_FILES));
+}
+
+#[test]
+fn parts_of_objects() {
+    insta::assert_snapshot!("parts_of_objects", parts(OBJECT_FILES[0]));
+}
+
+#[test]
+fn pages_and_parts_of_long_lists() {
+    let text = pages(LIST_FILES) + &parts(LIST_FILES[0]);
+    insta::assert_snapshot!("pages_and_parts_of_long_lists", text);
 }
 
 fn errors() -> Vec<ObjectError> {
