@@ -102,8 +102,9 @@ const NAMES: [&str; 4] = ["ann", "bob/2", "eve", ADMIN_NAME];
 const SESSIONS: u8 = 4;
 const SECOND: i64 = 1000;
 const HOUR: i64 = 3600 * SECOND;
-/// Rounds after which everything has settled.
-const ROUNDS_MAX: usize = 64;
+/// Rounds after which everything has settled. A token that came late is put off for a minute, in
+/// which the other sessions go on exchanging theirs, every few seconds.
+const ROUNDS_MAX: usize = 1024;
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
