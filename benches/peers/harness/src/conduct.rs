@@ -91,6 +91,14 @@ fn cargo() -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--release", "--quiet"]).stdout(Stdio::null());
+    // What `cargo run` says of this program. Build scripts that look at it would run again each
+    // time, here and then there.
+    let said = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(said) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
