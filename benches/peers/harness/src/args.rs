@@ -56,7 +56,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn sizes(&self) -> Sizes {
-        let rows = self.rows.unwrap_or(if self.quick { 50_000 } else { 200_000 });
+        let rows = self.rows.unwrap_or(if self.quick { 40_000 } else { 200_000 });
         let share = |full: usize| if self.quick { full / 5 } else { full };
         Sizes {
             rows,

@@ -115,7 +115,8 @@ fn run_other(args: &Args, program: &str) -> Result<Measured> {
     let file = tempfile::NamedTempFile::new()?;
     let mut command = Command::new(own.with_file_name(program));
     command.arg("--samples").arg(file.path());
-    let rounds = args.rounds().to_string();
+    // A quick answer has one round of the others.
+    let rounds = if args.quick { args.rounds.unwrap_or(1) } else { args.rounds() }.to_string();
     let rows = args.sizes().rows.to_string();
     command.args(["--rounds", &rounds, "--rows", &rows]);
     let flags = [("--quick", args.quick), ("--force", args.force), ("--core-time", args.core_time)];
