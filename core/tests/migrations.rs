@@ -299,3 +299,38 @@ fn a_file_that_is_only_read_is_not_changed() {
     let other = schema(&[("Dog", vec![property("age", Scalar::String)])]);
     assert_eq!(read(other, 1).unwrap_err().kind(), ErrorKind::IllegalState);
 }
+
+/// Objects lie under one root among others. What lies beside stays; only a file that is to be
+/// removed as a whole loses that too.
+#[test]
+fn trees_beside_those_of_objects_stay_until_the_whole_file_is_removed() {
+    const BESIDE: [&str; 4] = ["main2/schema", "mainly", "other/0", "other/schema"];
+    let file = File::of_ages(&[Some(7), Some(8)]);
+    let path = file.dir.path().join("dogs");
+    let store = Options::new().open(&path).unwrap();
+    let mut txn = store.write().unwrap();
+    for name in BESIDE {
+        txn.tree(name).unwrap().insert(b"\0", name.as_bytes()).unwrap();
+    }
+    txn.commit().unwrap();
+    drop(store);
+    let beside = || {
+        let store = Options::new().open_read_only(&path).unwrap();
+        let snapshot = store.snapshot();
+        let holds = |name: &str| snapshot.tree(name).get(b"\0").unwrap();
+        BESIDE.map(|name| holds(name).is_some_and(|value| *value == *name.as_bytes()))
+    };
+    // Another primary key rebuilds a class.
+    let dog = property("age", Scalar::Int).required().primary_key();
+    let wanted = Wanted::schema(schema(&[("Dog", vec![dog])]), 2).mode(SchemaMode::Automatic);
+    let database = file.open(&wanted).unwrap();
+    assert!(database.snapshot().unwrap().objects("Dog").unwrap().get(8).unwrap().is_some());
+    drop(database);
+    assert_eq!(beside(), [true; 4]);
+    let wanted = schema(&[("Dog", vec![int("legs")])]);
+    let wanted = Wanted::schema(wanted, 3).mode(SchemaMode::ResetFile);
+    let database = file.open(&wanted).unwrap();
+    assert!(database.snapshot().unwrap().objects("Dog").unwrap().is_empty());
+    drop(database);
+    assert_eq!(beside(), [false; 4]);
+}

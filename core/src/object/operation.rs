@@ -1,6 +1,6 @@
 //! What a transaction did, operation by operation, for whoever carries it elsewhere.
 //!
-//! - W3 Each attempt to commit hands its operations to the listener, in order and once; what the
+//! - W3 A commit hands its operations to the listener in order and exactly once; what the
 //!   listener writes is there exactly if the commit is.
 //!
 //! Specification: docs/objects.md#operations-of-a-commit. Check: `sim::check::observers`.

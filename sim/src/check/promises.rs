@@ -241,7 +241,7 @@ pub(super) const W2: Invariant = promise(
 );
 pub(super) const W3: Invariant = promise(
     "W3",
-    "Each attempt to commit hands its operations to the listener, in order and once; what the \
+    "A commit hands its operations to the listener in order and exactly once; what the \
      listener writes is there exactly if the commit is.",
 );
 

@@ -102,8 +102,10 @@ const NAMES: [&str; 4] = ["ann", "bob/2", "eve", ADMIN_NAME];
 const SESSIONS: u8 = 4;
 const SECOND: i64 = 1000;
 const HOUR: i64 = 3600 * SECOND;
-/// Rounds after which everything has settled. A token that came late is put off for a minute, in
-/// which the other sessions go on exchanging theirs, every few seconds.
+/// Rounds of attempts after which everything has settled.
+const ATTEMPTS_MAX: usize = 64;
+/// Rounds at all. A token that came late is put off for a minute, in which the other sessions go on
+/// exchanging theirs, every few seconds.
 const ROUNDS_MAX: usize = 1024;
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
@@ -275,7 +277,12 @@ impl<'w> Drill<'w> {
         self.program.trouble = None;
         self.servers.iter_mut().for_each(|server| server.trouble = None);
         self.tell(self.program.event(Input::Online))?;
+        let mut attempts = 0;
         for _ in 0..ROUNDS_MAX {
+            attempts += usize::from(self.program.attempts());
+            if attempts > ATTEMPTS_MAX {
+                break;
+            }
             while !self.net.is_empty() {
                 self.carry(0)?;
             }

@@ -416,6 +416,15 @@ impl<'w> Program<'w> {
         self.model.running(session).is_none() || has_failed || has_token
     }
 
+    /// Whether something is asked that is more than another token for a session that has one.
+    pub(super) fn attempts(&self) -> bool {
+        let is_more = |live: &Rc<Exchange>| match live.purpose {
+            Purpose::Token(session, _) => !self.is_served(session),
+            _ => true,
+        };
+        self.live.values().any(is_more)
+    }
+
     /// Remembers what a session was told.
     fn note(&mut self, output: &Output) {
         match output {
