@@ -15,8 +15,8 @@
 //!   differ.
 //! - W2 An observer is told every commit after the one it began with that changed objects: in
 //!   order, none left out and none twice.
-//! - W3 A commit hands its operations to the listener in order and exactly once; what the
-//!   listener writes is there exactly if the commit is.
+//! - W3 A commit hands its operations to the listener in order and exactly once, a transaction that
+//!   is dropped none; what the listener writes is there exactly if the commit is.
 //!
 //! Specification and format: docs/objects.md. Model: `models::objects`. Checks:
 //! `sim::check::{objects, schema, queries, observers}`.

@@ -1,7 +1,7 @@
 //! What a transaction did, operation by operation, for whoever carries it elsewhere.
 //!
-//! - W3 A commit hands its operations to the listener in order and exactly once; what the
-//!   listener writes is there exactly if the commit is.
+//! - W3 A commit hands its operations to the listener in order and exactly once, a transaction that
+//!   is dropped none; what the listener writes is there exactly if the commit is.
 //!
 //! Specification: docs/objects.md#operations-of-a-commit. Check: `sim::check::observers`.
 
