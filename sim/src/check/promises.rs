@@ -241,8 +241,8 @@ pub(super) const W2: Invariant = promise(
 );
 pub(super) const W3: Invariant = promise(
     "W3",
-    "A commit hands its operations to the listener in order and exactly once, a transaction that is \
-     dropped none; what the listener writes is there exactly if the commit is.",
+    "A commit hands its operations to the listener in order and exactly once, a transaction that \
+     is dropped none; what the listener writes is there exactly if the commit is.",
 );
 
 #[cfg(test)]
