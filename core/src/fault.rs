@@ -101,6 +101,7 @@ faults! {
     Fs13 = "FS-13", "opening does not look at which record another was written behind";
     Fs14 = "FS-14", "a sync counts for what was written while it was under way";
     Fs15 = "FS-15", "a sync counts although another that was under way failed";
+    Fs16 = "FS-16", "a commit is taken back that others build upon";
     Ob01 = "OB-01", "a property of a synced file may be made nullable or required";
     Ob02 = "OB-02", "a synced file that is opened with classes lets these be changed";
     Ob03 = "OB-03", "an older version of an app takes the version of a synced file down";

@@ -281,12 +281,14 @@ impl<'a> Walk<'a> {
     /// Reads the log, unless a later checkpoint has taken its place already.
     fn log(&mut self, state: &State) -> Result<()> {
         let (base, start) = (state.slot.commit, state.slot.page_count);
-        if state.log_end == PageId(start) || current_base(&state.pager)? != Some(base) {
+        // Of what need not be durable, the last may not be in the file.
+        let last = state.commit.min(state.log.tail().written().0);
+        if last == base || current_base(&state.pager)? != Some(base) {
             return Ok(());
         }
         let found = read_log(&state.pager, start, base);
         if let Some(found) = self.told(OWNER_LOG, found)?
-            && found.next < state.log_end
+            && found.last().is_none_or(|found| found < last)
         {
             self.problem(found.next, OWNER_LOG, ProblemKind::Damaged(Damage::Seal));
         }

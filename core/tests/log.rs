@@ -63,6 +63,31 @@ fn a_torn_record_is_not_completed_by_the_next_one() {
     assert_eq!(store.snapshot().tree("t").len(), 1, "a commit that was lost came back");
 }
 
+/// L2, FS-13: what lies behind a record that a crash lost does not belong to the next in its place.
+#[test]
+fn a_record_behind_a_lost_one_does_not_come_back_with_another() {
+    let vfs = MemoryVfs::default();
+    let options = Options::new().waiting_bytes(1);
+    let store = options.vfs(Arc::new(vfs.clone())).create("store").unwrap();
+    let first = set(&store, b"first", b"1");
+    for key in [b"lost", b"more"] {
+        // Each is written at once, to pages 4 and 5, and not synced.
+        let mut txn = store.write().unwrap();
+        txn.tree("t").unwrap().insert(key, b"2").unwrap();
+        txn.commit_unsynced().unwrap();
+    }
+    let mut lost = image(&vfs);
+    assert!(lost[4 * PAGE..6 * PAGE].chunks(PAGE).all(|page| page.iter().any(|byte| *byte > 0)));
+    lost[4 * PAGE..5 * PAGE].fill(0);
+
+    let (vfs, store) = open(&lost);
+    assert_eq!(store.snapshot().commit(), first);
+    let second = set(&store, b"second", b"2");
+    let (_, store) = open(&image(&vfs));
+    let snapshot = store.snapshot();
+    assert_eq!((snapshot.commit(), snapshot.tree("t").len()), (second, 2), "it came back");
+}
+
 /// L2: damage with a later record behind it is told, not taken for a crash.
 #[test]
 fn a_damaged_record_with_others_behind_it_is_damage() {

@@ -1,68 +1,110 @@
 //! Commits that share a sync.
 //!
-//! - N3 A commit counts as durable only after a sync that began when it was written returned `Ok`.
-//!   After one that failed, none does; of two at once, the system may tell either. Nobody waits for
+//! - N3 A commit counts as durable only after it was written, and a sync that began then returned
+//!   `Ok`. After one that failed, none does; of two at once, the system may tell either. A record
+//!   that could not be written and is taken back concerns nobody but its commit. Nobody waits for
 //!   ever: loom reports a deadlock.
 
 use crate::conc::{AtomicUsize, Mutex, Ordering};
-use crate::core_durable::{Durable, Lost};
+use crate::core_durable::{Durable, Failure, Lost};
 use crate::explore::{Bound, explore};
 use crate::marks::Marks;
 use crate::unit::CommitId;
 use loom::sync::Arc;
 use loom::thread;
 
-/// A disk that holds commits by number: written up to here, durable up to there.
+/// A disk that holds commits by number: added up to here, written and durable up to there.
 struct World {
     durable: Durable<u64>,
-    turn: Mutex<u64>,
+    turn: Mutex<Turn>,
+    added: AtomicUsize,
     written: AtomicUsize,
+    writing: AtomicUsize,
     synced: AtomicUsize,
     syncs: AtomicUsize,
     published: AtomicUsize,
-    fails_at: usize,
+    fails: Fails,
+}
+
+/// What fails the first time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fails {
+    Nothing,
+    Writing,
+    Sync,
+}
+
+/// The last commit, and how many turns there have been.
+#[derive(Default)]
+struct Turn {
+    last: u64,
+    turns: u64,
 }
 
 impl World {
-    fn new(fails_at: usize) -> Arc<Self> {
+    fn new(fails: Fails) -> Arc<Self> {
         let zero = || AtomicUsize::new(0);
         Arc::new(Self {
             durable: Durable::new(CommitId(0), 0),
-            turn: Mutex::new(0),
+            turn: Mutex::new(Turn::default()),
+            added: zero(),
             written: zero(),
+            writing: zero(),
             synced: zero(),
             syncs: zero(),
             published: zero(),
-            fails_at,
+            fails,
         })
     }
 
-    /// A sync makes durable what was written when it began.
-    fn sync(&self) -> Result<(), ()> {
+    /// Writes what was added; a sync then makes durable what was written when it began.
+    fn sync(&self, undo: impl FnOnce() -> bool) -> Result<(), Failure<()>> {
         let count = self.syncs.fetch_add(1, Ordering::Relaxed) + 1;
+        let writing = self.writing.fetch_add(1, Ordering::AcqRel);
+        assert_eq!(writing, 0, "N3: two write at once");
+        let added = self.added.load(Ordering::Acquire);
+        thread::yield_now();
+        self.writing.fetch_sub(1, Ordering::AcqRel);
+        if self.fails == Fails::Writing && count == 1 {
+            return Err(Failure { error: (), undone: undo() });
+        }
+        self.written.store(added, Ordering::Release);
         let written = self.written.load(Ordering::Acquire);
         thread::yield_now();
-        if count == self.fails_at {
-            return Err(());
+        if self.fails == Fails::Sync && count == 1 {
+            return Err(Failure { error: (), undone: false });
         }
         self.synced.fetch_max(written, Ordering::AcqRel);
         Ok(())
     }
 
-    /// Writes a commit in turn, then waits for it; tells whether it is durable.
+    /// Takes a commit back, unless somebody has had the turn since.
+    fn undo(&self, (commit, turns): (u64, u64)) -> bool {
+        let Some(mut turn) = self.turn.try_lock() else { return false };
+        if turn.turns != turns {
+            return false;
+        }
+        turn.last = commit - 1;
+        self.added.store(usize::try_from(turn.last).unwrap(), Ordering::Release);
+        self.durable.note(CommitId(turn.last), turn.last);
+        true
+    }
+
+    /// Adds a commit in turn, then waits for it; tells whether it is durable.
     fn commit(&self) -> bool {
         let mut turn = self.turn.lock();
-        *turn += 1;
-        let commit = *turn;
+        *turn = Turn { last: turn.last + 1, turns: turn.turns + 1 };
+        let (commit, turns) = (turn.last, turn.turns);
         let number = usize::try_from(commit).unwrap();
-        self.written.store(number, Ordering::Release);
-        self.durable.written(CommitId(commit), commit);
+        self.added.store(number, Ordering::Release);
+        self.durable.note(CommitId(commit), commit);
         drop(turn);
         let publish = |commit: CommitId, value: u64| {
             assert_eq!(commit.0, value, "N3: what is published is another commit");
             self.published.fetch_max(usize::try_from(value).unwrap(), Ordering::AcqRel);
         };
-        let outcome = self.durable.reach(CommitId(commit), |_| self.sync(), publish);
+        let sync = |_: &u64| self.sync(|| self.undo((commit, turns)));
+        let outcome = self.durable.reach(CommitId(commit), sync, publish);
         if outcome.is_ok() {
             assert!(self.synced.load(Ordering::Acquire) >= number, "N3: it is not on the disk");
             assert!(self.published.load(Ordering::Acquire) >= number, "N3: it is not published");
@@ -90,8 +132,8 @@ impl World {
 fn three_commits_are_durable_with_three_syncs_or_fewer() {
     let marks = Marks::default();
     let met = marks.clone();
-    explore(Bound { preemptions: 2, executions_min: 300 }, move || {
-        let world = World::new(0);
+    explore(Bound { preemptions: 2, executions_min: 5_000 }, move || {
+        let world = World::new(Fails::Nothing);
         assert_eq!(World::commits(&world, 2), 3, "N3: a commit was lost");
         let syncs = world.syncs.load(Ordering::Relaxed);
         assert!((1..=3).contains(&syncs), "N3: {syncs} syncs");
@@ -104,8 +146,8 @@ fn three_commits_are_durable_with_three_syncs_or_fewer() {
 fn after_a_failed_sync_no_commit_is_durable() {
     let marks = Marks::default();
     let met = marks.clone();
-    explore(Bound { preemptions: 3, executions_min: 20 }, move || {
-        let world = World::new(1);
+    explore(Bound { preemptions: 3, executions_min: 100 }, move || {
+        let world = World::new(Fails::Sync);
         let durable = World::commits(&world, 1);
         assert_eq!(durable, 0, "N3: a commit after a failed sync");
         assert!(world.durable.has_failed(), "N3: the failure is forgotten");
@@ -114,10 +156,35 @@ fn after_a_failed_sync_no_commit_is_durable() {
     met.assert_hit(&["told"]);
 }
 
+#[test]
+fn a_record_that_cannot_be_written_fails_its_commit_or_all_that_are_built_upon_it() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 3, executions_min: 20_000 }, move || {
+        let world = World::new(Fails::Writing);
+        let durable = World::commits(&world, 2);
+        let last = world.turn.lock().last;
+        if world.durable.has_failed() {
+            assert_eq!(durable, 0, "N3: a commit with one that could not be written");
+            marks.hit("all failed");
+        } else {
+            assert_eq!((durable, last), (2, 2), "N3: one fails, two are there");
+            let synced = world.synced.load(Ordering::Acquire);
+            assert_eq!(synced, 2, "N3: what is there is not on the disk");
+            marks.hit("one failed");
+        }
+    });
+    met.assert_hit(&["all failed", "one failed"]);
+}
+
 /// A disk on which one write-back fails, as the system tells it: what was dirty is clean whatever
 /// became of it, and of the syncs that are under way the first to end hears of the error.
 struct Failing {
     durable: Durable<u64>,
+    /// The last commit.
+    turn: Mutex<u64>,
+    /// The last commit that is written.
+    written: AtomicUsize,
     /// Sets of commits, a bit for each.
     dirty: AtomicUsize,
     lost: AtomicUsize,
@@ -135,7 +202,8 @@ impl Failing {
         let zero = || AtomicUsize::new(0);
         let durable = Durable::new(CommitId(0), 0);
         let (dirty, lost, untold, backs, overdue) = (zero(), zero(), zero(), zero(), zero());
-        Self { durable, dirty, lost, untold, backs, fails_at, overdue }
+        let turn = Mutex::new(0);
+        Self { durable, turn, written: zero(), dirty, lost, untold, backs, fails_at, overdue }
     }
 
     fn sync(&self) -> Result<(), ()> {
@@ -147,22 +215,30 @@ impl Failing {
         if self.untold.swap(0, Ordering::AcqRel) == 0 { Ok(()) } else { Err(()) }
     }
 
-    /// Makes the commit of this number, which shares its sync; tells whether it is durable.
-    fn commit(&self, number: u64) -> bool {
-        self.dirty.fetch_or(ALONE << number, Ordering::AcqRel);
-        self.durable.written(CommitId(number), number);
-        let sync = |_: &u64| {
+    /// Makes a commit that shares its sync; returns its number and whether it is durable.
+    fn commit(&self) -> (u64, bool) {
+        let mut turn = self.turn.lock();
+        *turn += 1;
+        let number = *turn;
+        self.durable.note(CommitId(number), number);
+        drop(turn);
+        let sync = |last: &u64| {
             let overdue = self.overdue.load(Ordering::Acquire) > 0;
             assert!(!overdue, "N3: who waits to sync alone does not go first");
+            let last = usize::try_from(*last).unwrap();
+            let new = self.written.swap(last, Ordering::AcqRel) + 1..=last;
+            let new = new.fold(0, |set, number| set | ALONE << number);
+            self.dirty.fetch_or(new, Ordering::AcqRel);
             let outcome = self.sync();
             self.overdue.store(usize::from(self.durable.is_awaited()), Ordering::Release);
-            outcome
+            outcome.map_err(|error| Failure { error, undone: false })
         };
-        self.durable.reach(CommitId(number), sync, |_, _| {}).is_ok()
+        (number, self.durable.reach(CommitId(number), sync, |_, _| {}).is_ok())
     }
 
     /// Makes one that syncs by itself, and notes a failure as late as the store does.
     fn checkpoint(&self) -> bool {
+        let _turn = self.turn.lock();
         let mut unknown = false;
         let outcome = self.durable.alone(&mut unknown, |unknown| {
             self.overdue.store(0, Ordering::Release);
@@ -181,14 +257,19 @@ impl Failing {
 fn no_commit_is_durable_that_a_sync_lost_and_another_was_told_of() {
     let marks = Marks::default();
     let met = marks.clone();
-    for (fails_at, executions_min) in [(1, 80), (2, 100), (3, 100)] {
+    for (fails_at, executions_min) in [(1, 600), (2, 1_500), (3, 2_500)] {
         let marks = marks.clone();
         explore(Bound { preemptions: 3, executions_min }, move || {
             let world = Arc::new(Failing::new(fails_at));
-            let there = Arc::clone(&world);
-            let shares = thread::spawn(move || [1, 2].map(|number| there.commit(number)));
+            let share = || {
+                let there = Arc::clone(&world);
+                thread::spawn(move || there.commit())
+            };
+            let shares = [share(), share()];
             let alone = world.checkpoint();
-            let [first, second] = shares.join().unwrap();
+            let mut ended = shares.map(|thread| thread.join().unwrap());
+            ended.sort_unstable();
+            let [(_, first), (_, second)] = ended;
             let lost = world.lost.load(Ordering::Acquire);
             for (commit, is_durable) in [(0, alone), (1, first), (2, second)] {
                 let is_lost = lost & (ALONE << commit) > 0;

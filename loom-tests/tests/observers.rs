@@ -18,13 +18,16 @@ use loom::thread;
 struct World {
     turn: Turn<usize>,
     seen: AtomicUsize,
+    /// The commit that cannot be written, if there is one: from it on none is ever seen.
+    missing: AtomicUsize,
     queues: Queues<usize>,
 }
 
 impl World {
     fn new() -> Arc<Self> {
         let (turn, seen) = (Turn::new(0), AtomicUsize::new(0));
-        Arc::new(Self { turn, seen, queues: Queues::default() })
+        let missing = AtomicUsize::new(usize::MAX);
+        Arc::new(Self { turn, seen, missing, queues: Queues::default() })
     }
 
     /// A commit of a transaction: whether anybody observes is asked before it is written; it can
@@ -43,6 +46,29 @@ impl World {
         self.show(commit);
     }
 
+    /// A commit that cannot be written, which turns out after its turn. Unless others build upon it
+    /// its number is free again; tells whether it is.
+    fn fail(&self) -> bool {
+        let last = self.turn.take();
+        let commit = last + 1;
+        self.missing.store(commit, Ordering::Release);
+        self.queues.tell(id(commit), usize::MAX);
+        self.turn.give(commit);
+        match self.turn.try_take() {
+            Some(tip) if tip == commit => {
+                self.queues.withdraw(id(commit));
+                self.missing.store(usize::MAX, Ordering::Release);
+                self.turn.give(last);
+                true
+            }
+            Some(tip) => {
+                self.turn.give(tip);
+                false
+            }
+            None => false,
+        }
+    }
+
     /// After the turn of whoever has it, all that is written can be seen.
     fn sync(&self) -> Result<usize, ()> {
         let last = self.turn.take();
@@ -52,7 +78,9 @@ impl World {
     }
 
     fn show(&self, commit: usize) {
-        self.seen.fetch_max(commit, Ordering::AcqRel);
+        if commit < self.missing.load(Ordering::Acquire) {
+            self.seen.fetch_max(commit, Ordering::AcqRel);
+        }
     }
 
     fn seen(&self) -> usize {
@@ -121,4 +149,26 @@ fn a_commit_that_can_be_seen_before_it_is_told_is_told_once() {
         marks.hit(["before all", "after one", "after two", "after all"][from]);
     });
     met.assert_hit(&["before all", "after one", "after two", "after all"]);
+}
+
+#[test]
+fn nobody_is_told_of_a_commit_that_could_not_be_written() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 3, executions_min: 100 }, move || {
+        let world = World::new();
+        let (fails, commits) = (Arc::clone(&world), Arc::clone(&world));
+        let mut taken_back = false;
+        let (from, told) = world.observe(|| {
+            let fails = thread::spawn(move || fails.fail());
+            let commits = thread::spawn(move || (0..2).for_each(|_| commits.commit(false)));
+            taken_back = fails.join().unwrap();
+            commits.join().unwrap();
+        });
+        let missing = if taken_back { 3 } else { world.missing.load(Ordering::Acquire) };
+        let expected: Vec<_> = (1..missing).collect();
+        assert_eq!((from, told), (0, expected), "W2: one failed, taken back: {taken_back}");
+        marks.hit(if taken_back { "taken back" } else { "built upon" });
+    });
+    met.assert_hit(&["taken back", "built upon"]);
 }

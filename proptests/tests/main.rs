@@ -10,6 +10,7 @@
 //! - `opening`: files that are not as they should be, told apart.
 //! - `replay`: the fuzz corpora, through the bodies of the fuzz targets.
 //! - `typed`: structs and the objects they are written to, over generated steps.
+//! - `undone`: commits whose record cannot be written.
 
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
 
@@ -24,3 +25,4 @@ mod schemas;
 mod server;
 mod tidy;
 mod typed;
+mod undone;

@@ -79,11 +79,11 @@ fn commits(record: &LogRecord) -> String {
 
 /// Returns the records of the log up to a commit.
 fn log_records(state: &State) -> Result<Vec<(PageId, LogRecord)>> {
-    if state.log_end.0 == state.slot.page_count {
+    if state.commit == state.slot.commit {
         return Ok(Vec::new());
     }
     let mut found = read_log(&state.pager, state.slot.page_count, state.slot.commit)?;
-    found.records.retain(|(page, _)| *page < state.log_end);
+    found.records.retain(|(_, record)| record.first <= state.commit);
     Ok(found.records)
 }
 
@@ -128,10 +128,9 @@ fn log_page(snapshot: &Snapshot, page: PageId) -> Result<String> {
 pub fn dump_page(snapshot: &Snapshot, page: PageId) -> Result<String> {
     let state = snapshot.state();
     if page.0 >= state.slot.page_count {
-        return if page < state.log_end {
-            log_page(snapshot, page)
-        } else {
-            Err(state.pager.damaged(page, Damage::Missing))
+        return match page < state.log.tail().written().1 {
+            true => log_page(snapshot, page),
+            false => Err(state.pager.damaged(page, Damage::Missing)),
         };
     }
     if page.0 < HEADER_PAGES {

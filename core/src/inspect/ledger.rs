@@ -33,7 +33,7 @@ pub fn ledger(snapshot: &Snapshot) -> Result<Ledger> {
     let mut free: Vec<_> = state.load_space()?.writable().collect();
     free.sort_unstable();
     let page_count = state.slot.page_count;
-    let log = (page_count..state.log_end.0).map(PageId).collect();
+    let log = (page_count..state.log.tail().written().1.0).map(PageId).collect();
     Ok(Ledger { page_count, reachable, free, log })
 }
 

@@ -60,6 +60,14 @@ impl<T> Queues<T> {
             queue.commits.lock().push_back((commit, Arc::clone(&told)));
         }
     }
+
+    /// Takes the last commit back out of every queue: it failed. Only for who has the turn.
+    pub(super) fn withdraw(&self, commit: CommitId) {
+        let queues: Vec<_> = self.all.lock().iter().filter_map(Weak::upgrade).collect();
+        for queue in queues {
+            queue.commits.lock().pop_back_if(|(last, _)| *last == commit);
+        }
+    }
 }
 
 impl<T> Queue<T> {

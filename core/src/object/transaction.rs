@@ -76,8 +76,15 @@ impl Transaction {
         let changes = self.changes()?;
         let Self { shared, txn, catalog, operations, .. } = self;
         let commit = txn.commit_and(|commit| {
-            if !changes.is_empty() {
+            let tells = !changes.is_empty();
+            if tells {
                 shared.observers.tell(commit, Changes { commit, ..changes });
+            }
+            let observers = &shared.observers;
+            move || {
+                if tells {
+                    observers.withdraw(commit);
+                }
             }
         })?;
         shared.keep(catalog);

@@ -4,7 +4,7 @@
 //! syncs its pages before its slot, so that opening never has to walk more than a few.
 
 use super::commit::{Sync, sync_name};
-use super::log::Tail;
+use super::log::{Log, Tail};
 use super::state::{State, Trees, Writer, other_slot};
 use super::write::Changes;
 use crate::codec::u32_len;
@@ -75,7 +75,7 @@ pub(crate) fn checkpoint(
     if let Some(cut) = plan.cut {
         space.confine(cut.0);
     }
-    let end = if fault::on(Fault::Fs06) { PageId(0) } else { writer.tail.next() };
+    let end = if fault::on(Fault::Fs06) { PageId(0) } else { changes.base.log.tail().next() };
     let mut draft = space.draft(end);
     let mut work = Work { writer, plan, unknown };
     let outcome = match work.run(changes, &mut space, &mut draft) {
@@ -105,7 +105,7 @@ impl Work<'_> {
         let trees = trees.into_iter().map(|(name, tree)| (name, tree.edit));
         let mut trees = trees.collect();
         let mut space_edit = TreeEdit::of_state(&base.space);
-        freed.extend(&self.writer.tail.freed);
+        freed.extend(&base.log.tail().freed);
         freed.extend(&base.catalog_pages);
         let mut edits = Edits { pager: &pager, freed: &mut freed };
         if let Some(cut) = self.plan.cut {
@@ -150,15 +150,14 @@ impl Work<'_> {
         self.writer.slot_page = page;
         self.writer.settled = false;
         (self.writer.secured, self.writer.marked) = (false, false);
-        self.writer.tail = next_log;
         let (mut trees, space, catalog_pages) =
             (written.trees, written.space, written.catalog_pages);
         let recorded = Arc::new(written.recorded);
         if fault::on(Fault::En11) {
             trees = stale(&base, trees);
         }
-        let (commit, log_end) = (self.plan.commit, self.writer.tail.next());
-        let state = State { pager, slot, commit, trees, recorded, space, catalog_pages, log_end };
+        let (commit, log) = (self.plan.commit, Arc::new(Log::new(next_log)));
+        let state = State { pager, slot, commit, trees, recorded, space, catalog_pages, log };
         // What was written is resident now.
         base.pager.cache().make_room();
         Ok((Arc::new(state), freed))
@@ -167,8 +166,8 @@ impl Work<'_> {
     /// Starts the log of the checkpoint.
     fn next_log(&self, pager: &Pager, page_count: u64) -> Result<Tail> {
         match self.writer.log_limits.filter(|_| self.plan.sync == Sync::Full) {
-            Some(limits) => Tail::new(pager, page_count, limits),
-            None => Ok(Tail::none(page_count)),
+            Some(limits) => Tail::new(pager, (page_count, self.plan.commit), limits),
+            None => Ok(Tail::none(page_count, self.plan.commit)),
         }
     }
 

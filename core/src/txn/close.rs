@@ -19,9 +19,12 @@ const MOVED_MAX: u64 = 8192;
 /// Writes the trees if the log holds anything, and gives back what the file need not have.
 pub(crate) fn close(versions: &Versions, writer: &mut Writer) -> Result<()> {
     writer.catch_up()?;
-    let logged = writer.tail.next().0 > writer.tip.slot.page_count || writer.tail.keeps_back();
+    let logged = writer.tip.log.tail().end().0 > writer.tip.slot.page_count;
     if logged {
         write_trees(versions, writer, None)?;
+    } else if writer.marked {
+        // The slot tells of a log in which nothing is after all.
+        (writer.marked, writer.settled) = (false, false);
     }
     if writer.log_limits.is_none() {
         return if writer.settled { Ok(()) } else { settle_base(writer) };

@@ -1,14 +1,16 @@
 //! Commit: how a finished transaction becomes the state of the file.
 //!
-//! A small one is appended to the log; if that has no room, or there is none, the trees are written
-//! by a checkpoint. Then comes the sync, which others may share, then the acknowledgement.
+//! A small one is added to the log; if that has no room, or there is none, the trees are written by
+//! a checkpoint. Then what was added is written and synced, by whoever of those that wait is the
+//! first, then comes the acknowledgement.
 
 use super::checkpoint::{Needs, Plan, checkpoint};
 use super::close::secure;
-use super::journal::section_bytes;
-use super::log::{Entry, changes as log_changes};
+use super::durable::Failure;
+use super::log::{Added, Entry, changes as log_changes};
 use super::recover::settle;
 use super::state::{State, Trees, Versions, Writer};
+use super::store::{Held, Inner};
 use super::write::{Changes, TreeChanges};
 use crate::conc::Arc;
 use crate::error::{ArgumentError, Damage, Error, Result};
@@ -38,8 +40,19 @@ pub(crate) enum Sync {
 pub(crate) enum Reached {
     /// Nothing is left to be waited for.
     Done(CommitId),
-    /// It is written, and not yet durable.
-    Written(CommitId),
+    /// It changed nothing, and what it started from may not be durable yet.
+    Waits(CommitId),
+    /// It was added to the log.
+    Added(Added),
+}
+
+impl Reached {
+    pub(crate) const fn commit(&self) -> CommitId {
+        match self {
+            Self::Done(commit) | Self::Waits(commit) => *commit,
+            Self::Added(added) => added.commit,
+        }
+    }
 }
 
 /// Makes the changes a commit.
@@ -76,9 +89,9 @@ fn prepare(
     }
     changes.trees.retain(|_, tree| tree.edit.changed);
     if changes.trees.is_empty() {
-        // What it read may still be on its way, or kept back.
+        // What it read may still wait.
         return match sync {
-            Sync::Full => sync_kept(versions, writer, unknown).map(Reached::Written),
+            Sync::Full => await_last(versions, writer, unknown).map(Reached::Waits),
             Sync::Kept | Sync::Later => Ok(Reached::Done(base.commit())),
         };
     }
@@ -86,10 +99,8 @@ fn prepare(
         return Err(base.pager.damaged(writer.slot_page, Damage::Content));
     }
     let commit = base.commit().next();
-    let section = |(name, tree): (&Arc<str>, &TreeChanges)| section_bytes(name, &tree.ops);
-    let bytes = changes.trees.iter().map(section).sum();
-    if changes.journal.whole && writer.tail.has_room(changes.journal.ops, bytes) {
-        return log((versions, writer), changes, (commit, sync), unknown);
+    if let Some(reached) = log((versions, writer), &mut changes, (commit, sync), unknown)? {
+        return Ok(reached);
     }
     let sync = if sync == Sync::Later { sync } else { Sync::Full };
     versions
@@ -104,7 +115,7 @@ fn write_trees(
     unknown: &mut bool,
 ) -> Result<Reached> {
     if !writer.settled && writer.tip.commit() > writer.tip.slot.commit {
-        // Commits that were kept back left no copy of the base, and it is to give pages back now.
+        // Commits that nobody waited for left no copy of the base, and it gives pages back now.
         let secured = secure(writer);
         *unknown |= secured.is_err() && !fault::on(Fault::Cr11);
         secured?;
@@ -130,79 +141,119 @@ pub(crate) fn needs(versions: &Versions, writer: &Writer) -> Needs {
     Needs { oldest, durable }
 }
 
-/// Appends the changes to the log.
+/// Adds the changes to the log, to be written by who syncs first; `None` if there is no room.
 fn log(
     (versions, writer): (&Versions, &mut Writer),
-    changes: Changes,
+    changes: &mut Changes,
     (commit, sync): (CommitId, Sync),
     unknown: &mut bool,
-) -> Result<Reached> {
+) -> Result<Option<Reached>> {
     let Changes { base, trees, freed, journal, .. } = changes;
-    let pager = Arc::clone(&base.pager);
+    if !journal.whole {
+        return Ok(None);
+    }
+    let (log, pager) = (&base.log, &base.pager);
     let sections = trees.iter().map(|(name, tree)| (&**name, tree.edit.len, &tree.ops[..]));
-    let bytes = log_changes(sections);
-    let (trees, durable) = (merged(&base, trees)?, versions.durable.durable());
-    let entry = Entry { commit, durable, ops: journal.ops, changes: &bytes };
-    let kept = sync == Sync::Kept;
-    if !kept {
-        append((versions, writer, &base), &entry, unknown)?;
-    } else if writer.tail.keep_back(&entry) {
-        let rest = Entry { ops: 0, changes: &[], ..entry };
-        if let Err(error) = append((versions, writer, &base), &rest, unknown) {
-            writer.tail.forget(&entry);
-            return Err(error);
-        }
+    let (ops, bytes) = (journal.ops, log_changes(sections));
+    if !log.tail().has_room(ops, bytes.len()) {
+        return Ok(None);
     }
-    writer.tail.freed.extend(freed);
-    let state =
-        Arc::new(State { commit, trees, log_end: writer.tail.next(), ..State::clone(&base) });
+    let awaited = sync != Sync::Kept;
+    if awaited {
+        begin_log(writer, base, unknown)?;
+    }
+    let mut tail = log.tail();
+    // What waited may have been written meanwhile, on whole pages.
+    if !tail.has_room(ops, bytes.len()) {
+        return Ok(None);
+    }
+    if awaited || tail.is_awaited() {
+        tail.ready(pager, bytes.len())?;
+    }
+    let trees = merged(base, std::mem::take(trees))?;
+    let state = Arc::new(State { commit, trees, ..State::clone(base) });
+    let added = tail.add(&Entry { commit, ops, changes: &bytes, freed, awaited });
+    let written = !awaited && tail.is_full();
+    drop(tail);
+    if written && let Err(error) = write_waiting((versions, writer), base, unknown) {
+        log.tail().forget(added);
+        return Err(error);
+    }
     writer.tip = Arc::clone(&state);
-    if kept {
-        versions.published.publish(commit, Arc::clone(&state));
-        if !writer.tail.keeps_back() {
-            versions.durable.written(commit, state);
-        }
-        return Ok(Reached::Done(commit));
+    if awaited && !fault::on(Fault::Cr05) {
+        versions.durable.note(commit, state);
+        return Ok(Some(Reached::Added(added)));
     }
-    if fault::on(Fault::Cr05) {
-        versions.publish(&state);
-        return Ok(Reached::Done(commit));
-    }
-    // Before anybody can see it.
-    let named = sync_name(writer.unnamed.take(), &pager);
-    *unknown |= named.is_err() && !fault::on(Fault::Cr11);
-    named?;
-    versions.durable.written(commit, state);
-    Ok(Reached::Written(commit))
-}
-
-/// Writes a record, and beside the first of a log, into the slot that is not needed, that there is
-/// one.
-fn append(
-    (versions, writer, base): (&Versions, &mut Writer, &State),
-    entry: &Entry<'_>,
-    unknown: &mut bool,
-) -> Result<()> {
-    let pager = &*base.pager;
-    let batch = writer.tail.ready(pager, entry.changes.len())?;
     if fault::on(Fault::Cr05) {
         pager.sync()?;
+        log.write(pager, versions.durable.durable()).map_err(|failure| failure.error)?;
+        versions.publish(&state);
+    } else {
+        versions.published.publish(commit, Arc::clone(&state));
+        if written {
+            versions.durable.note(commit, state);
+        }
     }
-    if let Err(error) = writer.tail.append(pager, batch, entry) {
-        let retracted = versions.alone(unknown, |unknown| {
-            *unknown |= writer.tail.retract(pager).is_err() && !fault::on(Fault::Cr11);
-            Ok(())
-        });
-        // If nobody may sync any more, nobody goes on writing either.
-        return Err(retracted.err().unwrap_or(error));
-    }
+    Ok(Some(Reached::Done(commit)))
+}
+
+/// Makes sure, before the first record of a log, that the file says that there is one, in the slot
+/// that is not needed, and that its name is durable.
+fn begin_log(writer: &mut Writer, base: &State, unknown: &mut bool) -> Result<()> {
+    let mut begun = Ok(());
     if !writer.marked {
         writer.marked = true;
-        let marked = settle(pager, &base.slot, writer);
-        *unknown |= marked.is_err() && !fault::on(Fault::Cr11);
-        marked?;
+        begun = settle(&base.pager, &base.slot, writer);
     }
-    Ok(())
+    let begun = begun.and_then(|()| sync_name(writer.unnamed.take(), &base.pager));
+    *unknown |= begun.is_err() && !fault::on(Fault::Cr11);
+    begun
+}
+
+/// Writes what waits although nobody waits for it; unless somebody syncs, who will write it.
+fn write_waiting(
+    (versions, writer): (&Versions, &mut Writer),
+    base: &State,
+    unknown: &mut bool,
+) -> Result<()> {
+    if versions.durable.is_syncing() {
+        return Ok(());
+    }
+    versions.alone(unknown, |unknown| {
+        if !base.log.tail().has_waiting() {
+            return Ok(());
+        }
+        base.log.tail().ready(&base.pager, 0)?;
+        begin_log(writer, base, unknown)?;
+        base.log.write(&base.pager, versions.durable.durable()).map_err(
+            |Failure { error, undone }| {
+                *unknown |= !undone;
+                error
+            },
+        )
+    })
+}
+
+/// Takes the last commit back, whose record could not be written and is not there, and tells
+/// whether it has: not if anybody has had the turn since, who may have read it or build upon it.
+pub(crate) fn take_back(
+    inner: &Inner,
+    (turn, base): (u64, &Arc<State>),
+    added: Added,
+    untell: &mut Option<impl FnOnce()>,
+) -> bool {
+    let Ok(mut writer) = Held::new(inner, false) else { return false };
+    let is_next = writer.turns == turn + 1 && Arc::ptr_eq(&writer.tip.log, &base.log);
+    if !is_next && !fault::on(Fault::Fs16) {
+        return false;
+    }
+    base.log.tail().forget(added);
+    writer.tip = Arc::clone(base);
+    inner.versions.durable.note(base.commit(), Arc::clone(base));
+    if let Some(untell) = untell.take() {
+        untell();
+    }
+    true
 }
 
 /// Makes the name of a file durable, if it may not be.
@@ -233,25 +284,24 @@ fn merged(base: &State, changed: Sorted<Arc<str>, TreeChanges>) -> Result<Trees>
     Ok(trees)
 }
 
-/// Writes what was kept back, and returns the last commit, whose durability is then to be waited
-/// for.
-pub(crate) fn sync_kept(
+/// Lets the last commit be made durable, and returns its number, which is then to be waited for.
+pub(crate) fn await_last(
     versions: &Versions,
     writer: &mut Writer,
     unknown: &mut bool,
 ) -> Result<CommitId> {
     let tip = Arc::clone(&writer.tip);
-    let (commit, durable) = (tip.commit(), versions.durable.durable());
-    if durable == commit {
+    let commit = tip.commit();
+    if versions.durable.durable() == commit {
         return Ok(commit);
     }
-    if writer.tail.keeps_back() {
-        let none = Entry { commit, durable, ops: 0, changes: &[] };
-        append((versions, writer, &tip), &none, unknown)?;
+    let mut tail = tip.log.tail();
+    if tail.has_waiting() {
+        tail.ready(&tip.pager, 0)?;
+        begin_log(writer, &tip, unknown)?;
+        tail.set_awaited();
     }
-    let named = sync_name(writer.unnamed.take(), &tip.pager);
-    *unknown |= named.is_err() && !fault::on(Fault::Cr11);
-    named?;
-    versions.durable.written(commit, tip);
+    drop(tail);
+    versions.durable.note(commit, tip);
     Ok(commit)
 }

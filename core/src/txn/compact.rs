@@ -35,6 +35,7 @@ pub(crate) fn compact(inner: &Inner, writer: &mut Writer) -> Result<Compaction> 
         writer.poisoned |= maybe_placed;
         return Err(error);
     }
+    fresh.turns = writer.turns;
     *writer = fresh;
     inner.versions.publish(&writer.tip);
     Ok(Compaction { before_bytes, after_bytes })

@@ -1,12 +1,13 @@
-//! Making written commits durable: one sync for all that wait.
+//! Making commits durable: one who writes and syncs for all that wait.
 //!
-//! Whoever finds no sync under way starts one, for everything written so far, and the others wait
-//! for it or for the next. So while one syncs, the next transactions run and are written. A commit
-//! that has to sync on its own, as a checkpoint has, waits until no sync is under way.
+//! Whoever finds no sync under way starts one, for all that was committed so far: it writes that
+//! and syncs. The others wait for it or for the next. So while one syncs, the next transactions
+//! run. A commit that has to sync on its own, as a checkpoint has, waits until no sync is under
+//! way.
 //!
-//! - N3 A commit counts as durable only after a sync that began when it was written returned `Ok`.
-//!   After one that failed, none does. One sync is under way at a time: of several, the system may
-//!   tell any of them that writing failed, and tells only one.
+//! - N3 A commit counts as durable only after it was written, and a sync that began then returned
+//!   `Ok`. After one that failed, none does. One sync is under way at a time: of several, the
+//!   system may tell any of them that writing failed, and tells only one.
 //!
 //! Model: loom-tests, `durable`.
 
@@ -25,14 +26,22 @@ pub(crate) struct Durable<T> {
 struct Progress<T> {
     /// The last commit known to be durable.
     durable: CommitId,
-    /// The last that is written, and what it holds.
-    written: (CommitId, T),
+    /// The last there is, and what it holds.
+    last: (CommitId, T),
     syncing: bool,
     /// Somebody waits for the sync to end, to sync alone; nobody else begins one before.
     awaited: bool,
     failed: bool,
-    /// How many commits the last sync made durable.
-    shared: u64,
+    /// The commit that the next sync waits for, a little.
+    expected: u64,
+}
+
+/// Why writing or syncing failed.
+#[derive(Debug)]
+pub(crate) struct Failure<E> {
+    pub(crate) error: E,
+    /// The disk, and what others go on from, are as if it had not been tried.
+    pub(crate) undone: bool,
 }
 
 /// Why a commit is not known to be durable.
@@ -57,7 +66,9 @@ impl<T> Drop for Syncing<'_, T> {
         let mut progress = self.owner.progress.lock();
         progress.syncing = false;
         if let Some(target) = self.target.filter(|_| self.done) {
-            progress.shared = target.0.saturating_sub(progress.durable.0);
+            // Who waited for this sync comes back, and who came meanwhile is there already.
+            let shared = target.0.saturating_sub(progress.durable.0);
+            progress.expected = progress.last.0.0 + shared;
             progress.durable = progress.durable.max(target);
         }
         progress.failed |= !self.done;
@@ -70,11 +81,11 @@ impl<T: Clone> Durable<T> {
     pub(crate) fn new(commit: CommitId, value: T) -> Self {
         let progress = Progress {
             durable: commit,
-            written: (commit, value),
+            last: (commit, value),
             syncing: false,
             awaited: false,
             failed: false,
-            shared: 0,
+            expected: 0,
         };
         Self { progress: Mutex::new(progress), changed: Condvar::new() }
     }
@@ -89,6 +100,11 @@ impl<T: Clone> Durable<T> {
         self.progress.lock().failed
     }
 
+    /// Tells whether a sync is under way.
+    pub(crate) fn is_syncing(&self) -> bool {
+        self.progress.lock().syncing
+    }
+
     /// Tells whether somebody waits to sync alone.
     #[allow(dead_code, reason = "for `inspect` and the loom models")]
     pub(crate) fn is_awaited(&self) -> bool {
@@ -101,15 +117,16 @@ impl<T: Clone> Durable<T> {
         self.changed.notify_all();
     }
 
-    /// Notes a commit that is written.
-    pub(crate) fn written(&self, commit: CommitId, value: T) {
-        self.progress.lock().written = (commit, value);
+    /// Notes the last commit there is, which is to be written, or that it is another one after
+    /// all.
+    pub(crate) fn note(&self, commit: CommitId, value: T) {
+        self.progress.lock().last = (commit, value);
     }
 
     /// Notes a commit that is durable already.
     pub(crate) fn reached(&self, commit: CommitId, value: T) {
         let mut progress = self.progress.lock();
-        progress.written = (commit, value);
+        progress.last = (commit, value);
         progress.durable = progress.durable.max(commit);
         drop(progress);
         self.changed.notify_all();
@@ -139,34 +156,36 @@ impl<T: Clone> Durable<T> {
         Some(outcome)
     }
 
-    /// Waits a little for as many commits as shared the last sync: their writers were let go
-    /// together and come back together. Returns the last that is written then.
+    /// Waits a little for those whom the last sync let go, and those who came meanwhile: they come
+    /// together. Returns the last commit there is then.
     fn gather(&self, expected: u64) -> (CommitId, T) {
         for _ in 0..YIELDS {
             let progress = self.progress.lock();
             // Who waits to sync alone keeps others from writing.
-            if progress.written.0.0 >= expected || progress.awaited {
+            if progress.last.0.0 >= expected || progress.awaited {
                 break;
             }
             drop(progress);
             yield_now();
         }
-        self.progress.lock().written.clone()
+        self.progress.lock().last.clone()
     }
 
-    /// Waits until a written commit is durable, syncing if nobody else does. `publish` is told what
-    /// a sync made durable, before anybody who waited goes on; what it returns is dropped after.
+    /// Waits until a commit is durable; if nobody else does, `sync` writes all that was committed
+    /// and syncs. `publish` is told what that made durable, before anybody who waited goes on; what
+    /// it returns is dropped after.
     ///
     /// # Errors
-    /// [`Lost`] if a sync failed.
+    /// [`Lost`] if that failed.
     pub(crate) fn reach<E, R>(
         &self,
         commit: CommitId,
-        mut sync: impl FnMut(&T) -> Result<(), E>,
+        mut sync: impl FnMut(&T) -> Result<(), Failure<E>>,
         mut publish: impl FnMut(CommitId, T) -> R,
     ) -> Result<(), Lost<E>> {
         loop {
             let mut progress = self.progress.lock();
+            assert!(progress.last.0 >= commit, "N3: commit {commit} was taken back");
             if progress.durable >= commit {
                 return Ok(());
             }
@@ -178,15 +197,18 @@ impl<T: Clone> Durable<T> {
                 continue;
             }
             progress.syncing = true;
-            let expected = progress.durable.0 + progress.shared;
+            let expected = progress.expected;
             drop(progress);
             let mut syncing = Syncing { owner: self, target: None, done: false };
             let (target, value) = self.gather(expected);
-            sync(&value).map_err(Lost::Sync)?;
+            if let Err(Failure { error, undone }) = sync(&value) {
+                syncing.done = undone;
+                return Err(Lost::Sync(error));
+            }
             if self.has_failed() && !fault::on(Fault::Fs15) {
                 return Err(Lost::Before);
             }
-            let late = fault::on(Fault::Fs14).then(|| self.progress.lock().written.0);
+            let late = fault::on(Fault::Fs14).then(|| self.progress.lock().last.0);
             let replaced = publish(target, value);
             syncing.target = late.or(Some(target));
             syncing.done = true;

@@ -12,9 +12,6 @@ const PUT: u8 = 1;
 const REMOVE: u8 = 2;
 const CLEAR: u8 = 3;
 
-/// Bytes of a section beside the name and the operations.
-const SECTION_BYTES: usize = 13;
-
 /// One operation on a tree.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Op<'a> {
@@ -120,11 +117,6 @@ pub(crate) fn put_section(name: &str, len: u64, ops: &[u8], writer: &mut Writer)
     writer.put(ops);
 }
 
-/// Returns what [`put_section`] appends.
-pub(crate) const fn section_bytes(name: &str, ops: &[u8]) -> usize {
-    SECTION_BYTES + name.len() + ops.len()
-}
-
 /// Reads the next section; `None` if the bytes are none.
 pub(crate) fn section<'a>(reader: &mut Reader<'a>) -> Option<Section<'a>> {
     let len = usize::from(reader.u8()?);
@@ -162,7 +154,6 @@ mod tests {
         assert_eq!((journal.whole, journal.ops), (true, 4));
         let mut writer = Writer::default();
         put_section("tree", 9, &ops, &mut writer);
-        assert_eq!(writer.bytes().len(), section_bytes("tree", &ops));
         let mut reader = Reader::new(writer.bytes());
         let mut found = section(&mut reader).unwrap();
         assert!(reader.is_empty() && found.name == "tree" && found.len == 9);

@@ -1,24 +1,26 @@
 //! The log: the last commits, one record behind the other, behind the pages of the file.
 //!
-//! A small commit appends what it changed and syncs once; nothing else moves. The trees are
-//! written when the log is full, by a commit of its own kind, and when the store is closed.
-//! Opening replays the log over the commit that the header leads to, its *base*.
+//! A small commit adds what it changed to what waits; nothing else moves. Whoever syncs first
+//! writes all that waits as one record, so that commits that share a sync share the record too.
+//! The trees are written when the log is full, by a commit of its own kind, and when the store is
+//! closed. Opening replays the log over the commit that the header leads to, its *base*.
 //!
 //! - L1 The log holds every commit since its base, in order and without a gap: a record is written
 //!   where the one before it ends, and never over one that may be needed.
-//! - L2 Reading stops where the next record is not whole. If a later one is there all the same, or
-//!   the record was known to be durable, the file is damaged and opening says so.
 //!
-//! Format: docs/format.md#log. Check: `sim::check::crash`, `sim::check::damage`.
+//! Reading it: [`super::found`]. Format: docs/format.md#log. Check: `sim::check::crash`.
 
+use super::durable::Failure;
+use super::found::Found;
 use crate::codec::Writer;
+use crate::conc::{Guard, Mutex};
 use crate::crypto::{Batch, HEAD_BYTES};
-use crate::error::{Damage, Result};
+use crate::error::{Error, Result};
 use crate::fault::{self, Fault};
-use crate::page::{LOG_BODY_BYTES, LOG_PAGES_MAX, LogHead, LogRecord, log_pages};
+use crate::page::{LOG_BODY_BYTES, LOG_PAGES_MAX, LogRecord, log_pages};
 use crate::tree::Pager;
-use crate::unit::{CommitId, PAGE_BYTES, PageBytes, PageId};
-use crate::vfs::{read_whole, write_whole};
+use crate::unit::{CommitId, PAGE_BYTES, PageId};
+use crate::vfs::write_whole;
 
 /// Pages that the file grows by at least, so that most commits need not make it longer. Then it
 /// grows by as much as the log has, so that opening reads little of what was never written.
@@ -27,8 +29,12 @@ const GROW_PAGES: u64 = 16;
 /// The least and the most pages of a log; between them it is a quarter of the file.
 const PAGES: std::ops::RangeInclusive<u64> = 64..=LOG_PAGES_MAX;
 
-/// Commits that are not durable are kept back until they have this many bytes.
-const KEPT_BACK_BYTES_MAX: usize = 256 << 10;
+/// Commits that need not be durable wait until they have this many bytes.
+pub(crate) const WAITING_BYTES_MAX: usize = 256 << 10;
+
+/// The log of a base, which all commits since share.
+#[derive(Debug)]
+pub(crate) struct Log(Mutex<Tail>);
 
 /// Where the next record goes, and what the trees on the disk do not hold yet.
 #[derive(Debug)]
@@ -40,33 +46,104 @@ pub(crate) struct Tail {
     filled: PageId,
     /// The salt of the last record.
     salt: [u8; HEAD_BYTES],
+    /// The last commit that is in the file, and the page behind its record.
+    written: (CommitId, PageId),
     ops: usize,
     ops_max: usize,
+    waiting_bytes_max: usize,
     /// Pages of the base that the trees will do without once they are written.
     pub(crate) freed: Vec<PageId>,
-    /// Commits that need not be durable and are not written.
-    kept_back: Option<KeptBack>,
+    /// Commits that are not written.
+    waiting: Option<Waiting>,
 }
 
+/// Commits that are to be written together.
 #[derive(Debug)]
-struct KeptBack {
+struct Waiting {
     first: CommitId,
+    last: CommitId,
     changes: Vec<u8>,
+    /// Somebody waits until they are durable.
+    awaited: bool,
 }
 
-/// What a commit appends.
+/// What a commit adds.
 #[derive(Debug)]
 pub(crate) struct Entry<'a> {
     pub(crate) commit: CommitId,
-    /// The last commit that is durable.
-    pub(crate) durable: CommitId,
     pub(crate) ops: usize,
     pub(crate) changes: &'a [u8],
+    /// Pages that the trees will do without.
+    pub(crate) freed: &'a [PageId],
+    /// Somebody waits until it is durable.
+    pub(crate) awaited: bool,
+}
+
+/// How much a commit added.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Added {
+    pub(crate) commit: CommitId,
+    ops: usize,
+    bytes: usize,
+    freed: usize,
+}
+
+/// A record on its way to its place.
+struct Record<'a> {
+    content: LogRecord,
+    batch: Batch<'a>,
+    place: PageId,
+    /// What the tail said before.
+    filled: PageId,
+    awaited: bool,
+}
+
+impl Log {
+    pub(crate) const fn new(tail: Tail) -> Self {
+        Self(Mutex::new(tail))
+    }
+
+    pub(crate) fn tail(&self) -> Guard<'_, Tail> {
+        self.0.lock()
+    }
+
+    /// Writes all that waits as one record. Only for who syncs, so that one is written at a time;
+    /// more may be added meanwhile.
+    ///
+    /// # Errors
+    /// If there are no random bytes, or the system fails to write. What waited waits again then; it
+    /// is not in the file, its pages having become zeros, durably, unless that failed too.
+    pub(crate) fn write(
+        &self,
+        pager: &Pager,
+        durable: CommitId,
+    ) -> std::result::Result<(), Failure<Error>> {
+        let begun = self.tail().begin(pager, durable);
+        let Some(mut record) = begun.map_err(|error| Failure { error, undone: true })? else {
+            return Ok(());
+        };
+        let (mut pages, mut page) = (record.content.encode(), record.place);
+        for bytes in pages.chunks_exact_mut(PAGE_BYTES) {
+            record.batch.seal_log(page, bytes.first_chunk_mut().expect("K2: a chunk is a page"));
+            page = PageId(page.0 + 1);
+        }
+        let place = record.place;
+        let Err(error) = write_whole(pager.file(), &pages, place.offset()) else {
+            self.tail().written = (record.content.last, page);
+            return Ok(());
+        };
+        self.tail().put_back(record);
+        pages.fill(0);
+        let wiped = write_whole(pager.file(), &pages, place.offset());
+        let wiped = wiped.map_err(|e| pager.io(&e)).and_then(|()| pager.sync());
+        let undone = wiped.is_ok() || fault::on(Fault::Cr11);
+        Err(Failure { error: pager.io(&error), undone })
+    }
 }
 
 impl Tail {
-    /// Knows a file without a log.
-    pub(crate) const fn none(page_count: u64) -> Self {
+    /// Knows a file without a log, whose base is `commit`.
+    pub(crate) const fn none(page_count: u64, commit: CommitId) -> Self {
         let next = PageId(page_count);
         Self {
             start: next,
@@ -74,16 +151,22 @@ impl Tail {
             end: next,
             filled: next,
             salt: [0; HEAD_BYTES],
+            written: (commit, next),
             ops: 0,
             ops_max: 0,
+            waiting_bytes_max: WAITING_BYTES_MAX,
             freed: Vec::new(),
-            kept_back: None,
+            waiting: None,
         }
     }
 
-    /// Starts a log behind `page_count` pages of a file.
-    pub(crate) fn new(pager: &Pager, page_count: u64, limits: Limits) -> Result<Self> {
-        let mut tail = Self::none(page_count);
+    /// Starts a log behind the pages of a base.
+    pub(crate) fn new(
+        pager: &Pager,
+        (page_count, commit): (u64, CommitId),
+        limits: Limits,
+    ) -> Result<Self> {
+        let mut tail = Self::none(page_count, commit);
         tail.allow(pager, page_count, limits)?;
         Ok(tail)
     }
@@ -94,16 +177,19 @@ impl Tail {
         let bytes = pager.file().len().map_err(|e| pager.io(&e))?;
         self.filled = PageId((bytes / PAGE_BYTES as u64).max(self.next.0));
         self.end = PageId(page_count + pages);
-        self.ops_max = limits.ops_max;
+        (self.ops_max, self.waiting_bytes_max) = (limits.ops_max, limits.waiting_bytes_max);
         Ok(())
     }
 
     /// Returns how many bytes of changes a transaction may bring.
     pub(crate) fn room_bytes(&self) -> usize {
         let pages = usize::try_from(self.end.0.saturating_sub(self.next.0)).unwrap_or_default();
-        let kept_back = self.kept_back.as_ref().map_or(0, |kept| kept.changes.len());
-        // A page less, for what a record holds beside the changes.
-        (pages * LOG_BODY_BYTES).saturating_sub(LOG_BODY_BYTES / 2 + kept_back)
+        // Less a half, for what a record holds beside the changes.
+        (pages * LOG_BODY_BYTES).saturating_sub(LOG_BODY_BYTES / 2 + self.waiting_bytes())
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.waiting.as_ref().map_or(0, |waiting| waiting.changes.len())
     }
 
     /// Tells whether a transaction may go into the log.
@@ -111,104 +197,129 @@ impl Tail {
         changes <= self.room_bytes() && self.ops + ops <= self.ops_max
     }
 
-    /// Returns the page behind the last record.
+    /// Returns the last commit that is in the file, and the page behind its record.
+    pub(crate) const fn written(&self) -> (CommitId, PageId) {
+        self.written
+    }
+
+    /// Returns the page behind the last record, written or not.
     pub(crate) const fn next(&self) -> PageId {
         self.next
     }
 
-    /// Tells whether there are commits that are not written.
-    pub(crate) const fn keeps_back(&self) -> bool {
-        self.kept_back.is_some()
+    /// Returns the page behind what waits, once that is written.
+    pub(crate) fn end(&self) -> PageId {
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| log_pages(waiting.changes.len()));
+        PageId(self.next.0 + waiting as u64)
     }
 
-    /// Makes ready to append a commit: the file reaches behind its record.
+    /// Tells whether there are commits that are not written.
+    pub(crate) const fn has_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Tells whether somebody waits until what waits is durable.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.awaited)
+    }
+
+    /// Tells whether so much waits that it is to be written although nobody waits for it.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting_bytes() >= self.waiting_bytes_max
+    }
+
+    /// Makes ready to write what waits, and so many bytes more: the file reaches behind the record.
     ///
     /// # Errors
-    /// If the disk is full or fails, or there are no random bytes; nothing is appended then.
-    pub(crate) fn ready<'a>(&mut self, pager: &'a Pager, changes: usize) -> Result<Batch<'a>> {
-        let batch = pager.log_batch()?;
-        let kept_back = self.kept_back.as_ref().map_or(0, |kept| kept.changes.len());
-        let end = self.next.0 + log_pages(kept_back + changes) as u64;
+    /// If the disk is full or fails; nothing has changed then.
+    pub(crate) fn ready(&mut self, pager: &Pager, changes: usize) -> Result<()> {
+        let end = self.next.0 + log_pages(self.waiting_bytes() + changes) as u64;
         if end <= self.filled.0 {
-            return Ok(batch);
+            return Ok(());
         }
         let more = (self.filled.0 - self.start.0).max(GROW_PAGES);
         let until = (self.filled.0 + more).max(end).min(self.end.0.max(end));
         let zeros = vec![0; usize::try_from(until - self.filled.0).unwrap_or(0) * PAGE_BYTES];
         write_whole(pager.file(), &zeros, self.filled.offset()).map_err(|e| pager.io(&e))?;
         self.filled = PageId(until);
-        Ok(batch)
+        Ok(())
     }
 
-    /// Keeps a commit back. It is written with the next one that is to be durable.
-    pub(crate) fn keep_back(&mut self, entry: &Entry<'_>) -> bool {
-        let fresh = || KeptBack { first: entry.commit, changes: Vec::new() };
-        let kept = self.kept_back.get_or_insert_with(fresh);
-        kept.changes.extend_from_slice(entry.changes);
-        self.ops += entry.ops;
-        kept.changes.len() >= KEPT_BACK_BYTES_MAX
+    /// Adds a commit to what waits.
+    pub(crate) fn add(&mut self, entry: &Entry<'_>) -> Added {
+        let Entry { commit, ops, changes, freed, awaited } = *entry;
+        let fresh = || Waiting { first: commit, last: commit, changes: Vec::new(), awaited };
+        let waiting = self.waiting.get_or_insert_with(fresh);
+        waiting.last = commit;
+        waiting.changes.extend_from_slice(changes);
+        waiting.awaited |= awaited;
+        self.ops += ops;
+        self.freed.extend_from_slice(freed);
+        Added { commit, ops, bytes: changes.len(), freed: freed.len() }
     }
 
-    /// Forgets the last commit that was kept back: it failed after all.
-    pub(crate) fn forget(&mut self, entry: &Entry<'_>) {
-        self.ops -= entry.ops;
-        if let Some(kept) = &mut self.kept_back {
-            kept.changes.truncate(kept.changes.len() - entry.changes.len());
-            if kept.first == entry.commit {
-                self.kept_back = None;
+    /// Forgets the last commit that was added, and is not written: it failed after all.
+    ///
+    /// # Panics
+    /// L1: if it is written, or not the last.
+    pub(crate) fn forget(&mut self, added: Added) {
+        let last = self.waiting.as_ref().map(|waiting| waiting.last);
+        assert_eq!(
+            last,
+            Some(added.commit),
+            "L1: what is not the last that waits cannot be undone"
+        );
+        self.ops -= added.ops;
+        self.freed.truncate(self.freed.len() - added.freed);
+        if let Some(waiting) = &mut self.waiting {
+            waiting.changes.truncate(waiting.changes.len() - added.bytes);
+            waiting.last = CommitId(added.commit.0 - 1);
+            if waiting.first == added.commit {
+                self.waiting = None;
             }
         }
     }
 
-    /// Writes a commit, and those that were kept back, behind the last record.
-    ///
-    /// # Errors
-    /// If the system fails to write; what is on the disk is unknown then.
-    pub(crate) fn append(
-        &mut self,
-        pager: &Pager,
-        mut batch: Batch<'_>,
-        entry: &Entry<'_>,
-    ) -> Result<()> {
-        let (first, mut changes) = match &self.kept_back {
-            Some(kept) => (kept.first, kept.changes.clone()),
-            None => (entry.commit, Vec::new()),
-        };
-        changes.extend_from_slice(entry.changes);
-        let (last, durable, previous) = (entry.commit, entry.durable, self.salt);
-        let mut pages = LogRecord { first, last, durable, previous, changes }.encode();
-        let mut page = self.next;
-        for bytes in pages.chunks_exact_mut(PAGE_BYTES) {
-            batch.seal_log(page, bytes.first_chunk_mut().expect("K2: a chunk is a page"));
-            page = PageId(page.0 + 1);
+    /// Notes that somebody waits until what waits is durable.
+    pub(crate) fn set_awaited(&mut self) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.awaited = true;
         }
-        write_whole(pager.file(), &pages, self.next.offset()).map_err(|e| pager.io(&e))?;
-        (self.next, self.salt, self.kept_back) = (page, *batch.salt(), None);
-        self.ops += entry.ops;
-        Ok(())
     }
 
-    /// Takes back a record whose writing failed: its first page becomes zeros, durably.
-    ///
-    /// # Errors
-    /// If the system fails to write or to sync; the record may be there then.
-    pub(crate) fn retract(&self, pager: &Pager) -> Result<()> {
-        self.wipe(pager)?;
-        pager.sync()
+    /// Makes a record of what waits, and gives it its place.
+    fn begin<'a>(&mut self, pager: &'a Pager, durable: CommitId) -> Result<Option<Record<'a>>> {
+        if self.waiting.is_none() {
+            return Ok(None);
+        }
+        let (batch, place, filled) = (pager.log_batch()?, self.next, self.filled);
+        self.next = self.end();
+        self.filled = self.filled.max(self.next);
+        let previous = std::mem::replace(&mut self.salt, *batch.salt());
+        Ok(self.waiting.take().map(|waiting| {
+            let Waiting { first, last, changes, awaited } = waiting;
+            let content = LogRecord { first, last, durable, previous, changes };
+            Record { content, batch, place, filled, awaited }
+        }))
     }
 
-    /// Makes the first page zero of what is to become the next record.
-    ///
-    /// # Errors
-    /// If the system fails to write.
-    pub(crate) fn wipe(&self, pager: &Pager) -> Result<()> {
-        let zeros = [0; PAGE_BYTES];
-        write_whole(pager.file(), &zeros, self.next.offset()).map_err(|e| pager.io(&e))
+    /// Lets a record wait again that could not be written, and what was added meanwhile behind it.
+    fn put_back(&mut self, record: Record<'_>) {
+        let Record { content, place, filled, mut awaited, .. } = record;
+        let LogRecord { first, mut last, previous, mut changes, .. } = content;
+        if let Some(behind) = self.waiting.take() {
+            last = behind.last;
+            changes.extend_from_slice(&behind.changes);
+            awaited |= behind.awaited;
+        }
+        (self.next, self.salt, self.filled) = (place, previous, filled);
+        self.waiting = Some(Waiting { first, last, changes, awaited });
     }
 
     /// Goes on behind what opening found.
-    pub(crate) const fn resume(&mut self, found: &Found) {
+    pub(crate) fn resume(&mut self, found: &Found) {
         (self.next, self.salt) = (found.next, found.salt);
+        self.written = (found.last().unwrap_or(self.written.0), found.next);
     }
 
     /// Counts what the log holds that was replayed.
@@ -217,176 +328,23 @@ impl Tail {
     }
 }
 
+/// Makes zero the first page of what is not to be a record.
+///
+/// # Errors
+/// If the system fails to write.
+pub(crate) fn wipe(pager: &Pager, place: PageId) -> Result<()> {
+    let zeros = [0; PAGE_BYTES];
+    write_whole(pager.file(), &zeros, place.offset()).map_err(|e| pager.io(&e))
+}
+
 /// How large a log may become.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) pages_max: u64,
     /// Each operation may leave a node in memory that is not written.
     pub(crate) ops_max: usize,
-}
-
-/// The whole records of a log, and where they end.
-#[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) records: Vec<(PageId, LogRecord)>,
-    pub(crate) start: PageId,
-    pub(crate) next: PageId,
-    /// The salt of the last of them.
-    salt: [u8; HEAD_BYTES],
-    /// A commit that was begun and is not whole.
-    pub(crate) torn: Option<CommitId>,
-    /// Something of it is there. Before another one is written in its place this must go: parts
-    /// of the two that are alike could make it whole.
-    pub(crate) remains: bool,
-}
-
-impl Found {
-    /// Holds no record.
-    pub(crate) const fn nothing(start: PageId) -> Self {
-        Self {
-            records: Vec::new(),
-            start,
-            next: start,
-            salt: [0; HEAD_BYTES],
-            torn: None,
-            remains: false,
-        }
-    }
-}
-
-/// Reads the log that follows a base.
-///
-/// # Errors
-/// If the system fails to read; or if a record is damaged that was durable.
-pub(crate) fn read(pager: &Pager, page_count: u64, base: CommitId) -> Result<Found> {
-    let mut area = Area { pager, start: page_count, bytes: Vec::new(), ended: false };
-    let (mut records, mut last, mut next, mut salt) = (Vec::new(), base, 0, [0; HEAD_BYTES]);
-    loop {
-        let (place, head, record) = match area.record(next, last)? {
-            Some((head, record)) if record.previous == salt || fault::on(Fault::Fs13) => {
-                (next, head, record)
-            }
-            _ => match beyond(&mut area, next, last)? {
-                Some(found) => found,
-                None => break,
-            },
-        };
-        next = place + u64::from(head.count);
-        let place = PageId(page_count + place);
-        (last, salt) = (record.last, head.salt);
-        records.push((place, record));
-    }
-    let remains = area.begun(next, last)?;
-    let torn = remains.then(|| last.next());
-    if area.later(next, last)?.is_some() {
-        return Err(pager.damaged(PageId(page_count + next), Damage::Seal));
-    }
-    let (start, next) = (PageId(page_count), PageId(page_count + next));
-    Ok(Found { records, start, next, salt, torn, remains })
-}
-
-/// What [`Fault::Fs12`] does.
-fn beyond(
-    area: &mut Area<'_>,
-    next: u64,
-    last: CommitId,
-) -> Result<Option<(u64, LogHead, LogRecord)>> {
-    if fault::on(Fault::Fs12) {
-        for place in next + 1..next + 8 {
-            if let Some((head, record)) = area.record(place, last)? {
-                return Ok(Some((place, head, record)));
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// What lies behind the pages of a file.
-struct Area<'a> {
-    pager: &'a Pager,
-    start: u64,
-    bytes: Vec<u8>,
-    ended: bool,
-}
-
-/// Pages that are read at once.
-const READ_PAGES: u64 = 64;
-
-impl Area<'_> {
-    /// Returns a page as it lies on the disk; `None` behind the end.
-    fn page(&mut self, index: u64) -> Result<Option<&PageBytes>> {
-        if index >= LOG_PAGES_MAX {
-            return Ok(None);
-        }
-        let at = usize::try_from(index).unwrap_or_default() * PAGE_BYTES;
-        while self.bytes.len() < at + PAGE_BYTES && !self.ended {
-            let len = self.bytes.len();
-            let first = PageId(self.start + (len / PAGE_BYTES) as u64);
-            self.bytes.resize(len + usize::try_from(READ_PAGES).unwrap_or(1) * PAGE_BYTES, 0);
-            let offset = first.offset();
-            let whole = read_whole(self.pager.file(), &mut self.bytes[len..], offset);
-            self.ended = !whole.map_err(|e| self.pager.io(&e))?;
-        }
-        Ok(self.bytes.get(at..).and_then(|bytes| bytes.first_chunk()))
-    }
-
-    /// Opens a page; `None` if there is no sealed log page of ours.
-    fn open(&mut self, index: u64) -> Result<Option<(LogHead, Box<PageBytes>)>> {
-        let id = PageId(self.start + index);
-        let Some((head, mut page)) =
-            self.page(index)?.and_then(|page| Some((LogHead::decode(page)?, Box::new(*page))))
-        else {
-            return Ok(None);
-        };
-        let ours = self.pager.sealer().open_log(id, &mut page);
-        Ok(ours.then_some((head, page)))
-    }
-
-    /// Reads the record at `start` if it is whole and follows commit `last`.
-    fn record(&mut self, start: u64, last: CommitId) -> Result<Option<(LogHead, LogRecord)>> {
-        let Some((head, page)) = self.open(start)? else { return Ok(None) };
-        if head.index != 0 || head.commit <= last {
-            return Ok(None);
-        }
-        let mut bodies = LogHead::body(&page).to_vec();
-        for index in 1..head.count {
-            let Some((part, page)) = self.open(start + u64::from(index))? else {
-                return Ok(None);
-            };
-            if part != (LogHead { index, ..head }) {
-                return Ok(None);
-            }
-            bodies.extend_from_slice(LogHead::body(&page));
-        }
-        let record = LogRecord::decode(head.commit, &bodies);
-        let malformed = || self.pager.damaged(PageId(self.start + start), Damage::Content);
-        let record = record.ok_or_else(malformed)?;
-        let follows = record.first == last.next() || fault::on(Fault::Fs12);
-        Ok(follows.then_some((head, record)))
-    }
-
-    /// Tells whether a record after commit `last` was begun at `start`.
-    fn begun(&mut self, start: u64, last: CommitId) -> Result<bool> {
-        let head = self.page(start)?.and_then(LogHead::decode);
-        Ok(head.is_some_and(|head| head.commit > last))
-    }
-
-    /// Looks from `start` on for a record that tells of a durable commit after `last`.
-    fn later(&mut self, start: u64, last: CommitId) -> Result<Option<CommitId>> {
-        for index in start..LOG_PAGES_MAX {
-            let Some(page) = self.page(index)? else { return Ok(None) };
-            let first = |head: &LogHead| head.index == 0 && head.commit > last;
-            if LogHead::decode(page).is_some_and(|head| first(&head))
-                && let Some((_, page)) = self.open(index)?
-            {
-                let durable = LogRecord::durable_in(LogHead::body(&page));
-                if durable.is_some_and(|durable| durable > last) {
-                    return Ok(durable);
-                }
-            }
-        }
-        Ok(None)
-    }
+    /// How much may wait that nobody waits for.
+    pub(crate) waiting_bytes_max: usize,
 }
 
 /// Appends what happened to each tree to a record.
@@ -401,21 +359,57 @@ pub(crate) fn changes<'a>(sections: impl Iterator<Item = (&'a str, u64, &'a [u8]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Options;
 
     #[test]
-    fn a_commit_that_failed_is_not_kept_back() {
-        let mut tail = Tail::none(3);
-        let entry = |number, changes| {
-            let (commit, durable) = (CommitId(number), CommitId(1));
-            Entry { commit, durable, ops: 2, changes }
+    fn a_commit_that_failed_does_not_wait() {
+        let mut tail = Tail::none(3, CommitId(1));
+        let entry = |number, changes, freed| Entry {
+            commit: CommitId(number),
+            ops: 2,
+            changes,
+            freed,
+            awaited: number == 3,
         };
-        assert!(!tail.keep_back(&entry(2, b"one")));
-        assert!(!tail.keep_back(&entry(3, b"failed")));
-        tail.forget(&entry(3, b"failed"));
-        let kept = tail.kept_back.as_ref().unwrap();
-        assert_eq!((kept.first, &kept.changes[..], tail.ops), (CommitId(2), &b"one"[..], 2));
-        tail.forget(&entry(2, b"one"));
-        assert!(!tail.keeps_back() && tail.ops == 0);
-        assert!(tail.keep_back(&entry(4, &[0; KEPT_BACK_BYTES_MAX])), "as much as is kept back");
+        let (one, freed) = ([PageId(9)], [PageId(7), PageId(8)]);
+        let first = tail.add(&entry(2, b"one", &one));
+        assert!(!tail.is_awaited() && !tail.is_full());
+        let failed = tail.add(&entry(3, b"failed", &freed));
+        assert!(tail.is_awaited());
+        tail.forget(failed);
+        let waiting = tail.waiting.as_ref().unwrap();
+        assert_eq!((waiting.first, waiting.last), (CommitId(2), CommitId(2)));
+        assert_eq!((&waiting.changes[..], tail.ops, &tail.freed[..]), (&b"one"[..], 2, &one[..]));
+        tail.forget(first);
+        assert!(!tail.has_waiting() && tail.ops == 0 && tail.freed.is_empty());
+        tail.add(&entry(4, &[0; WAITING_BYTES_MAX], &[]));
+        assert!(tail.is_full(), "as much as waits");
+    }
+
+    #[test]
+    fn a_record_that_could_not_be_written_waits_again_before_what_came_meanwhile() {
+        let mut tail = Tail::none(3, CommitId(1));
+        let entry = |number, changes| Entry {
+            commit: CommitId(number),
+            ops: 1,
+            changes,
+            freed: &[],
+            awaited: false,
+        };
+        tail.add(&entry(2, b"one"));
+        let (next, salt, filled) = (tail.next, tail.salt, tail.filled);
+        let pager = Options::new().in_memory().unwrap().snapshot().state().pager.clone();
+        let record = tail.begin(&pager, CommitId(1)).unwrap().unwrap();
+        assert_eq!(
+            (tail.next, tail.filled, tail.salt),
+            (PageId(4), PageId(4), *record.batch.salt())
+        );
+        tail.add(&entry(3, b"two"));
+        tail.put_back(record);
+        assert_eq!((tail.next, tail.salt, tail.filled), (next, salt, filled));
+        assert_eq!(tail.end(), PageId(4));
+        let waiting = tail.waiting.as_ref().unwrap();
+        assert_eq!((waiting.first, waiting.last), (CommitId(2), CommitId(3)));
+        assert_eq!(waiting.changes, b"onetwo");
     }
 }

@@ -21,6 +21,7 @@ mod commit;
 mod compact;
 mod create;
 mod durable;
+mod found;
 mod journal;
 mod log;
 mod open;
@@ -38,11 +39,11 @@ mod write;
 #[cfg(any(test, feature = "inspect"))]
 pub(crate) use commit::needs;
 pub(crate) use create::Temporary;
+pub(crate) use found::read as read_log;
 #[cfg(test)]
 pub(crate) use journal::{Journal, put_section};
 #[cfg(any(test, feature = "inspect"))]
 pub(crate) use journal::{Op, section};
-pub(crate) use log::read as read_log;
 pub(crate) use open::check_header;
 #[cfg(any(test, feature = "inspect"))]
 pub(crate) use open::prelude_places;

@@ -1,7 +1,7 @@
 //! How to open a store.
 
 use super::create::create;
-use super::log::Limits;
+use super::log::{Limits, WAITING_BYTES_MAX};
 use super::open::{Mode, open};
 use super::state::ONE_SYNC_PAGES_MAX;
 use super::store::Store;
@@ -39,6 +39,7 @@ pub struct Options {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) one_sync_pages_max: usize,
     pub(crate) log_pages_max: u64,
+    pub(crate) waiting_bytes_max: usize,
 }
 
 /// Operations that a log may hold however small the cache is.
@@ -64,6 +65,7 @@ impl Options {
             entropy: Arc::new(OsEntropy),
             one_sync_pages_max: ONE_SYNC_PAGES_MAX,
             log_pages_max: LOG_PAGES_MAX,
+            waiting_bytes_max: WAITING_BYTES_MAX,
         }
     }
 
@@ -121,11 +123,21 @@ impl Options {
         self
     }
 
+    /// Lets commits that need not be durable be written sooner than usual, so that checks meet it
+    /// often.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn waiting_bytes(mut self, bytes: usize) -> Self {
+        self.waiting_bytes_max = bytes.min(WAITING_BYTES_MAX);
+        self
+    }
+
     /// Returns how large the log of a file may become.
     pub(crate) fn log_limits(&self) -> Limits {
         // Half of the cache is left for nodes that only were read.
         let ops_max = (self.cache_bytes_max / (2 * PAGE_BYTES)).max(OPS_MIN);
-        Limits { pages_max: self.log_pages_max, ops_max }
+        let (pages_max, waiting_bytes_max) = (self.log_pages_max, self.waiting_bytes_max);
+        Limits { pages_max, ops_max, waiting_bytes_max }
     }
 
     /// Creates a store in a new file.

@@ -13,7 +13,7 @@
 //! - C5 What a reader saw after opening is still there after the next crash.
 
 use super::checkpoint::write_slot;
-use super::log::Limits;
+use super::log::{Limits, wipe};
 use super::open::Mode;
 use super::replay::Pending;
 use super::state::{ONE_SYNC_PAGES_MAX, SLOT_PAGES, State, Writer, other_slot};
@@ -109,7 +109,7 @@ pub(crate) fn recover(
             }
         }
         if remains && !fault::on(Fault::Fs04) {
-            writer.tail.wipe(&pager)?;
+            wipe(&pager, writer.tip.log.tail().next())?;
         }
         // The pages may be in the system's cache only, if a process died and not the machine.
         pager.sync()?;

@@ -1,7 +1,7 @@
 //! Replaying the log over the base that it goes on from, in memory.
 
+use super::found::{Found, read};
 use super::journal::{Op, Section, section};
-use super::log::{Found, read};
 use super::state::State;
 use crate::codec::Reader;
 use crate::conc::Arc;
@@ -48,7 +48,7 @@ impl Pending {
 
     /// Holds the base of a file that has no log.
     pub(crate) fn without_log(base: State) -> Self {
-        let found = Found::nothing(base.log_end);
+        let found = Found::nothing(PageId(base.slot.page_count));
         Self { base: Arc::new(base), found }
     }
 
@@ -58,7 +58,7 @@ impl Pending {
 
     /// Returns the last commit.
     pub(crate) fn commit(&self) -> CommitId {
-        self.found.records.last().map_or(self.base.commit, |(_, record)| record.last)
+        self.found.last().unwrap_or(self.base.commit)
     }
 
     /// Returns the last commit to be read: trees that the log only set entries of show them as
@@ -92,8 +92,7 @@ impl Pending {
             let late = Late::new(entries.collect());
             *tree = tree.with_late(late, len, self.base.pager.cache());
         }
-        let (commit, log_end) = (self.commit(), self.found.next);
-        Ok(Some(State { commit, trees, log_end, ..State::clone(&self.base) }))
+        Ok(Some(State { commit: self.commit(), trees, ..State::clone(&self.base) }))
     }
 
     /// Applies the log.
@@ -115,8 +114,7 @@ impl Pending {
                 trees.insert(name, TreeState::of_edit(edit, base.pager.cache()));
             }
         }
-        let (commit, log_end) = (self.commit(), self.found.next);
-        let state = State { commit, trees, log_end, ..State::clone(base) };
+        let state = State { commit: self.commit(), trees, ..State::clone(base) };
         Ok(Replayed { state, ops, freed })
     }
 

@@ -1,7 +1,7 @@
 //! What a commit is in memory, and what the one writer knows beside it.
 
-use super::durable::{Durable, Lost};
-use super::log::{Limits, Tail};
+use super::durable::{Durable, Failure, Lost};
+use super::log::{Limits, Log, Tail};
 use super::pins::Published;
 use super::replay::{Pending, Replayed};
 use crate::conc::Arc;
@@ -31,8 +31,8 @@ pub(crate) struct State {
     pub(crate) space: Arc<TreeState>,
     /// The overflow pages of the catalog, if it does not stand in the slot.
     pub(crate) catalog_pages: Vec<PageId>,
-    /// Where the log of this commit ends.
-    pub(crate) log_end: PageId,
+    /// The log of the base.
+    pub(crate) log: Arc<Log>,
 }
 
 /// What readers see, and how far it is durable.
@@ -57,9 +57,14 @@ impl Versions {
         self.durable.reached(state.commit, Arc::clone(state));
     }
 
-    /// Waits until a written commit is durable and published.
-    pub(crate) fn wait_for(&self, commit: CommitId) -> Result<()> {
-        let sync = |state: &Arc<State>| state.pager.sync();
+    /// Waits until a commit is durable and published. If the record could not be written, and is
+    /// not there, `undo` tells whether all goes on as if it had not been tried.
+    pub(crate) fn wait_for(&self, commit: CommitId, mut undo: impl FnMut() -> bool) -> Result<()> {
+        let sync = |state: &Arc<State>| {
+            let written = state.log.write(&state.pager, self.durable.durable());
+            written.map_err(|it| Failure { undone: it.undone && undo(), ..it })?;
+            state.pager.sync().map_err(|error| Failure { error, undone: false })
+        };
         let publish = |commit, state| self.published.advance(commit, state);
         match self.durable.reach(commit, sync, publish) {
             Ok(()) => Ok(()),
@@ -90,6 +95,8 @@ pub(crate) struct Writer {
     pub(crate) space: Option<Space>,
     /// The last commit, which may not be durable yet: the next transaction starts from it.
     pub(crate) tip: Arc<State>,
+    /// How many turns there have been.
+    pub(crate) turns: u64,
     /// The page of the slot that holds the base.
     pub(crate) slot_page: PageId,
     /// Both slots hold the base, and it is known to be durable.
@@ -98,7 +105,6 @@ pub(crate) struct Writer {
     pub(crate) secured: bool,
     /// A slot says that the log was begun.
     pub(crate) marked: bool,
-    pub(crate) tail: Tail,
     /// The log that opening found, while nobody has written since.
     pending: Option<Pending>,
     /// `None` if the file is of a format without a log.
@@ -115,15 +121,14 @@ pub(crate) struct Writer {
 impl Writer {
     /// Knows a file whose base has its slot on `slot_page`.
     pub(crate) fn new(tip: Arc<State>, slot_page: PageId, settled: bool) -> Self {
-        let tail = Tail::none(tip.slot.page_count);
         Self {
             space: None,
             tip,
+            turns: 0,
             slot_page,
             settled,
             secured: false,
             marked: false,
-            tail,
             pending: None,
             log_limits: None,
             unnamed: None,
@@ -139,7 +144,7 @@ impl Writer {
             Some(view) => Self::new(Arc::new(view), slot_page, settled),
             None => Self::new(Arc::clone(pending.base()), slot_page, settled),
         };
-        writer.tail.resume(&pending.found);
+        writer.tip.log.tail().resume(&pending.found);
         let now = writer.tip.commit() != pending.commit();
         if !pending.found.records.is_empty() {
             writer.pending = Some(pending);
@@ -155,7 +160,7 @@ impl Writer {
         let Some(pending) = &self.pending else { return Ok(false) };
         let Replayed { state, ops, freed } = pending.replay()?;
         self.tip = Arc::new(state);
-        self.tail.charge(ops, freed);
+        self.tip.log.tail().charge(ops, freed);
         self.pending = None;
         Ok(true)
     }
@@ -163,7 +168,10 @@ impl Writer {
     /// Sets how long the log may become, as the options and the file's format allow.
     pub(crate) fn start_log(&mut self) -> Result<()> {
         match self.log_limits {
-            Some(limits) => self.tail.allow(&self.tip.pager, self.tip.slot.page_count, limits),
+            Some(limits) => {
+                let State { pager, slot, log, .. } = &*self.tip;
+                log.tail().allow(pager, slot.page_count, limits)
+            }
             None => Ok(()),
         }
     }
@@ -199,8 +207,9 @@ impl State {
         let trees = catalog.0.iter().map(|(name, record)| (Arc::clone(name), tree(record)));
         let (trees, recorded) = (trees.collect(), Arc::new(catalog));
         let space = TreeState::of_record(slot.space, pager.cache());
-        let (commit, log_end) = (slot.commit, PageId(slot.page_count));
-        Ok(Self { pager, slot, commit, trees, recorded, space, catalog_pages, log_end })
+        let (commit, page_count) = (slot.commit, slot.page_count);
+        let log = Arc::new(Log::new(Tail::none(page_count, commit)));
+        Ok(Self { pager, slot, commit, trees, recorded, space, catalog_pages, log })
     }
 
     /// Walks the recorded free pages.
@@ -224,7 +233,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use crate::txn::durable::{Durable, Lost};
+    use crate::txn::durable::{Durable, Failure, Lost};
     use crate::unit::CommitId;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -234,8 +243,8 @@ mod tests {
         let panics = || durable.alone(&mut false, |_| panic!("of a test"));
         let panicked: std::thread::Result<Option<()>> = catch_unwind(AssertUnwindSafe(panics));
         assert!(panicked.is_err() && durable.has_failed());
-        durable.written(CommitId(1), ());
-        let reached = durable.reach(CommitId(1), |()| Ok::<_, ()>(()), |_, ()| ());
+        durable.note(CommitId(1), ());
+        let reached = durable.reach(CommitId(1), |()| Ok::<_, Failure<()>>(()), |_, ()| ());
         assert!(matches!(reached, Err(Lost::Before)));
         assert_eq!(durable.alone(&mut false, |_| ()), None);
     }

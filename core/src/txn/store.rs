@@ -1,7 +1,7 @@
 //! The open store.
 
 use super::close::close;
-use super::commit::sync_kept;
+use super::commit::await_last;
 use super::compact;
 use super::options::Options;
 use super::recover::OpenedAs;
@@ -114,7 +114,7 @@ pub(crate) struct Held<I: Deref<Target = Inner>> {
 
 impl<I: Deref<Target = Inner>> Held<I> {
     /// Takes the turn, and waits for it if that is allowed.
-    fn new(inner: I, waits: bool) -> Result<Self> {
+    pub(crate) fn new(inner: I, waits: bool) -> Result<Self> {
         let path = || inner.path.clone();
         if inner.opened.read_only {
             return Err(Error::ReadOnly { path: path() });
@@ -126,6 +126,7 @@ impl<I: Deref<Target = Inner>> Held<I> {
         let failed = writer.poisoned || inner.versions.durable.has_failed();
         let poisoned = failed.then(|| Error::Poisoned { path: path() });
         let mut held = Self { inner, writer: Some(writer) };
+        held.turns += 1;
         if let Some(poisoned) = poisoned {
             return Err(poisoned);
         }
@@ -158,11 +159,10 @@ impl<I: Deref<Target = Inner>> Drop for Held<I> {
     }
 }
 
-/// Writes what is not written yet, and returns the last commit, whose durability is then to be
-/// waited for.
-fn sync_written(inner: &Inner, writer: &mut Writer) -> Result<CommitId> {
+/// Returns the last commit, whose durability is then to be waited for.
+fn to_be_durable(inner: &Inner, writer: &mut Writer) -> Result<CommitId> {
     let mut unknown = false;
-    let commit = sync_kept(&inner.versions, writer, &mut unknown);
+    let commit = await_last(&inner.versions, writer, &mut unknown);
     if unknown {
         writer.poisoned = true;
         inner.versions.durable.fail();
@@ -200,8 +200,8 @@ impl Store {
     /// is durable, so this waits until all is; meanwhile nobody else can commit.
     pub(crate) fn write_from(&self) -> Result<(WriteTxn, Snapshot)> {
         let mut writer = Held::new(Arc::clone(&self.inner), self.waits)?;
-        let commit = sync_written(&self.inner, &mut writer)?;
-        self.inner.versions.wait_for(commit)?;
+        let commit = to_be_durable(&self.inner, &mut writer)?;
+        self.inner.versions.wait_for(commit, || true)?;
         let snapshot = self.snapshot();
         assert_eq!(snapshot.commit(), commit, "N2: a commit without the turn");
         Ok((WriteTxn::new(Arc::clone(&self.inner), writer), snapshot))
@@ -211,10 +211,11 @@ impl Store {
     /// the number of the last commit.
     ///
     /// # Errors
-    /// As [`WriteTxn::commit`].
+    /// If the disk is full or fails; what was committed is seen as before then, and this may be
+    /// tried again. As for [`WriteTxn::commit`], the store may be [`Error::Poisoned`] instead.
     pub fn sync(&self) -> Result<CommitId> {
-        let commit = self.with_writer(|_, writer| sync_written(&self.inner, writer))??;
-        self.inner.versions.wait_for(commit).map(|()| commit)
+        let commit = self.with_writer(|_, writer| to_be_durable(&self.inner, writer))??;
+        self.inner.versions.wait_for(commit, || true).map(|()| commit)
     }
 
     #[cfg(any(test, feature = "inspect"))]
@@ -238,7 +239,12 @@ impl Store {
     /// If the disk is full or fails; the file then stays as it was. If it cannot be known which
     /// file a crash would leave, the store is [`Error::Poisoned`] for writers.
     pub fn compact(&self) -> Result<Compaction> {
-        self.with_writer(|_, writer| compact::compact(&self.inner, writer))?
+        self.with_writer(|versions, writer| {
+            // Whichever file a crash leaves, nothing is in one of them only.
+            let commit = to_be_durable(&self.inner, writer)?;
+            versions.wait_for(commit, || true)?;
+            compact::compact(&self.inner, writer)
+        })?
     }
 
     /// Copies the last commit into a new file, encrypted with `key` or, without one, in plain.
@@ -289,7 +295,7 @@ impl Store {
             commit: state.commit(),
             page_count: state.slot.page_count,
             free_pages: state.load_space()?.writable().count() as u64,
-            log_pages: state.log_end.0 - state.slot.page_count,
+            log_pages: state.log.tail().written().1.0 - state.slot.page_count,
             file_bytes: state.pager.file().len().map_err(|e| state.pager.io(&e))?,
             trees: trees.collect(),
         })

@@ -1,6 +1,6 @@
 //! A write transaction: changes that become a commit together, or not at all.
 
-use super::commit::{Reached, Sync, commit};
+use super::commit::{Reached, Sync, commit, take_back};
 use super::journal::{Journal, Op};
 use super::state::{State, Writer};
 use super::store::{Held, Inner};
@@ -53,7 +53,7 @@ pub struct TreeMut<'a> {
 impl Changes {
     /// Starts from what `writer` left.
     pub(crate) fn new(writer: &Writer) -> Self {
-        let journal = Journal::new(writer.tail.room_bytes());
+        let journal = Journal::new(writer.tip.log.tail().room_bytes());
         let base = Arc::clone(&writer.tip);
         Self { base, trees: Sorted::new(), freed: Vec::new(), journal, failed: false }
     }
@@ -101,11 +101,12 @@ impl WriteTxn {
     /// While this waits for the disk the next transaction may run; one sync serves all that wait.
     ///
     /// # Errors
-    /// If the disk is full or fails, the last commit stays as it is. When a sync, the log or the
-    /// header could not be written, whether this commit is there is known only after reopening:
-    /// the store is then [`Error::Poisoned`] for writers.
+    /// If the disk is full or fails, the last commit stays as it is. When a sync or the header
+    /// failed, or the log could not be written and another transaction had begun, whether this
+    /// commit is there is known only after reopening: the store is then [`Error::Poisoned`] for
+    /// writers.
     pub fn commit(self) -> Result<CommitId> {
-        self.end(Sync::Full, |_| {})
+        self.end(Sync::Full, |_| || ())
     }
 
     /// Commits without waiting for the disk: readers see the commit at once, a crash of the
@@ -117,30 +118,34 @@ impl WriteTxn {
     /// # Errors
     /// As [`WriteTxn::commit`].
     pub fn commit_unsynced(self) -> Result<CommitId> {
-        self.end(Sync::Kept, |_| {})
+        self.end(Sync::Kept, |_| || ())
     }
 
     /// Commits, and tells the number of the commit before the next transaction begins; it may not
-    /// be durable or seen yet.
-    pub(crate) fn commit_and(self, written: impl FnOnce(CommitId)) -> Result<CommitId> {
-        self.end(Sync::Full, written)
+    /// be written or seen yet. What `told` returns is called, before another transaction begins,
+    /// if the commit cannot be written and the next is to have its number.
+    pub(crate) fn commit_and<U: FnOnce()>(
+        self,
+        told: impl FnOnce(CommitId) -> U,
+    ) -> Result<CommitId> {
+        self.end(Sync::Full, told)
     }
 
-    fn end(self, sync: Sync, written: impl FnOnce(CommitId)) -> Result<CommitId> {
+    fn end<U: FnOnce()>(self, sync: Sync, told: impl FnOnce(CommitId) -> U) -> Result<CommitId> {
         let Self { inner, mut writer, changes } = self;
-        // What only the state before holds is freed when the next transaction runs.
-        let base = Arc::clone(&changes.base);
+        let (base, turn) = (Arc::clone(&changes.base), writer.turns);
         let reached = commit(&inner.versions, &mut writer, changes, sync)?;
-        match reached {
-            Reached::Done(commit) | Reached::Written(commit) => written(commit),
-        }
+        let mut untell = Some(told(reached.commit()));
         // The next transaction may begin.
         drop(writer);
-        drop(base);
         match reached {
-            Reached::Done(commit) => Ok(commit),
-            Reached::Written(commit) => inner.versions.wait_for(commit).map(|()| commit),
+            Reached::Done(_) => {}
+            Reached::Waits(commit) => inner.versions.wait_for(commit, || true)?,
+            Reached::Added(added) => inner
+                .versions
+                .wait_for(added.commit, || take_back(&inner, (turn, &base), added, &mut untell))?,
         }
+        Ok(reached.commit())
     }
 
     /// Undoes the transaction, as dropping it does.

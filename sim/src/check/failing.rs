@@ -12,6 +12,12 @@ pub(super) fn injection(op: Op) -> Injection {
     Injection { fault, after: u32::from(op.b % 24), lasting: op.c & 1 == 1 }
 }
 
+/// Makes the very next write fail.
+pub(super) fn next_write(op: Op) -> Injection {
+    let fault = if op.b & 8 == 0 { Fault::NoSpace } else { Fault::Io };
+    Injection { fault, after: 0, lasting: false }
+}
+
 /// Tells whether a store takes no more transactions.
 pub(super) fn is_poisoned(store: &Store) -> bool {
     matches!(store.write(), Err(Error::Poisoned { .. }))

@@ -45,12 +45,12 @@ pub struct Written {
     pub bytes: Box<[u8]>,
 }
 
-/// What happens while a sync is under way.
-struct AtSync(Box<dyn FnOnce() + Send>);
+/// What happens while a call is under way; it tells whether it has.
+struct During(Call, Box<dyn FnMut() -> bool + Send>);
 
-impl fmt::Debug for AtSync {
+impl fmt::Debug for During {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AtSync")
+        write!(f, "During({:?})", self.0)
     }
 }
 
@@ -66,7 +66,7 @@ struct State {
     faults: Faults,
     forks: Option<Vec<Fork>>,
     written: Option<Vec<Written>>,
-    at_sync: Option<AtSync>,
+    during: Option<During>,
     /// Whether each directory is a file system of its own.
     apart: bool,
 }
@@ -91,14 +91,24 @@ impl SimFs {
     pub fn boot(disk: Disk, seed: u64) -> Self {
         let rng = Rng::new(seed);
         let faults = Faults::default();
-        let (locks, forks, written, at_sync) = (Vec::new(), None, None, None);
+        let (locks, forks, written, during) = (Vec::new(), None, None, None);
         let apart = false;
-        let state = State { disk, rng, locks, faults, forks, written, at_sync, apart };
+        let state = State { disk, rng, locks, faults, forks, written, during, apart };
         Self(Arc::new(Mutex::new(state)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets happen what is to happen during a call.
+    fn happen(&self, call: Call) {
+        let during = self.state().during.take_if(|during| during.0 == call);
+        if let Some(During(call, mut happens)) = during
+            && !happens()
+        {
+            self.state().during = Some(During(call, happens));
+        }
     }
 
     /// Returns the disk as it is.
@@ -147,14 +157,15 @@ impl SimFs {
         self.state().written.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Lets something happen once, while the next sync of a file is under way.
-    pub fn at_sync(&self, happens: Box<dyn FnOnce() + Send>) {
-        self.state().at_sync = Some(AtSync(happens));
+    /// Lets something happen once, while a sync of a file is under way, or a write of which nothing
+    /// is there yet: at the first where it says that it has happened.
+    pub fn during(&self, call: Call, happens: Box<dyn FnMut() -> bool + Send>) {
+        self.state().during = Some(During(call, happens));
     }
 
-    /// Forgets what was to happen while a file is synced.
-    pub fn forget_at_sync(&self) {
-        let forgotten = self.state().at_sync.take();
+    /// Forgets what was to happen.
+    pub fn forget_during(&self) {
+        let forgotten = self.state().during.take();
         // It may hold a clone of this.
         drop(forgotten);
     }
@@ -322,6 +333,7 @@ impl VfsFile for SimFile {
         if !self.writable {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
+        self.fs.happen(Call::Write);
         self.fs.state().write_at(self.inode, bytes, offset)
     }
 
@@ -346,11 +358,9 @@ impl VfsFile for SimFile {
         let mut state = self.fs.state();
         state.fork(Call::Sync);
         let begun = state.disk.calls();
-        if let Some(AtSync(happens)) = state.at_sync.take() {
-            drop(state);
-            happens();
-            state = self.fs.state();
-        }
+        drop(state);
+        self.fs.happen(Call::Sync);
+        state = self.fs.state();
         if let Err(fault) = state.meet(Call::Sync) {
             let State { disk, rng, .. } = &mut *state;
             disk.sync_in_part(self.inode, rng);

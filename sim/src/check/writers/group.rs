@@ -1,22 +1,23 @@
-//! A commit that waits for its sync, and the others that are written meanwhile.
+//! A commit that is written and synced, and the others that come meanwhile.
 //!
 //! Each of the others waits on a thread of its own, but nothing is left to chance: the next begins
-//! when the one before it is written, and all of them before the first sync returns. The last may
-//! have to sync by itself, as a checkpoint has: then it waits for the first sync to end, and the
-//! others wait for it. So the calls to the file system are the same in every run, but for who of
-//! those that wait starts the next sync for all of them.
+//! when the turn of the one before it has ended, and all of them while the first is written, before
+//! anything of it is there, or while it is synced. They share the next record. The last may have to
+//! sync by itself, as a checkpoint has: then it waits for the first sync to end, and the others
+//! wait for it. So the calls to the file system are the same in every run, but for who of those
+//! that wait starts the next sync for all of them.
 
 use super::Writers;
 use crate::check::Violation;
 use crate::check::compare::{Stop, same_value};
-use crate::check::failing::{blame, commit_mark, is_poisoned};
+use crate::check::failing::{blame, commit_mark, is_poisoned, next_write};
 use crate::check::promises::{A1, C2, C3};
-use crate::fs::{Call, SimFs};
+use crate::fs::{Call, Failure, SimFs};
 use fastness::inspect::{is_sync_awaited, is_writing};
-use fastness::{CommitId, Error, Store, WriteTxn};
+use fastness::{CommitId, Compaction, Error, Store, WriteTxn};
 use fastness_models::Op;
 use fastness_models::domain::Bytes;
-use fastness_models::store::{State, Store as Model};
+use fastness_models::store::{Outcome, State, Store as Model};
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -25,6 +26,7 @@ use std::thread::{self, JoinHandle};
 type Edit = (String, Bytes, Option<Bytes>);
 
 /// A transaction that begins while another waits.
+#[derive(Clone)]
 struct Other {
     edits: Vec<Edit>,
     unsynced: bool,
@@ -61,6 +63,8 @@ struct Try {
     before: State,
     after: State,
     edits: Vec<Edit>,
+    /// It makes a commit, although that may hold what the one before it does.
+    commits: bool,
     unsynced: bool,
     seen: Seen,
     ending: Ending,
@@ -69,6 +73,8 @@ struct Try {
 /// What the transaction in hand changed and led to, how it ended, and those that were tried
 /// meanwhile.
 type Group = (bool, State, Result<CommitId, Error>, Vec<Try>);
+
+type Compacting = JoinHandle<Result<Compaction, Error>>;
 
 type Tries = Arc<Mutex<Result<Vec<Try>, Violation>>>;
 
@@ -86,14 +92,30 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), Stop> {
     let (store, fs, told) = (rig.store().clone(), rig.fs.clone(), Arc::clone(&tries));
     let base = leader.clone();
     drop(rig.fs.take_forks());
-    rig.fs.at_sync(Box::new(move || {
-        // Who makes a checkpoint syncs in its turn: nobody can write meanwhile.
-        let tried =
-            if is_writing(&store) { Ok(Vec::new()) } else { run(&store, &fs, base, others) };
+    let call = if op.a & 4 == 0 { Call::Sync } else { Call::Write };
+    let failing = (op.a & 8 == 8 && writers.injected.is_none()).then(|| next_write(op));
+    let compacts = op.b & 4 == 4 && others.iter().all(|other| !other.unsynced);
+    let compacting = Arc::new(Mutex::new(None));
+    let compaction = Arc::clone(&compacting);
+    let happens = move || {
+        // In its turn somebody writes to a log that is new or grows, or makes a checkpoint: nobody
+        // else can write meanwhile.
+        if is_writing(&store) {
+            return false;
+        }
+        let tried = run(&store, &fs, base.clone(), &others);
+        let ended = |tries: &Vec<Try>| tries.last().is_none_or(|last| last.seen != Seen::Written);
+        if compacts && !tried.as_ref().is_ok_and(ended) {
+            *lock(&compaction) = Some(compact(&store));
+        }
         *lock(&told) = tried;
-    }));
+        failing.into_iter().for_each(|injection| fs.inject(injection));
+        true
+    };
+    writers.rig.fs.during(call, Box::new(happens));
     let led = txn.commit();
-    writers.rig.fs.forget_at_sync();
+    writers.rig.fs.forget_during();
+    writers.injected = writers.injected.or(failing);
     let mut tries = std::mem::replace(&mut *lock(&tries), Ok(Vec::new()))?;
     if let Some(mut last) = tries.pop_if(|tried| tried.seen == Seen::Waits) {
         let outcome = last.ending.wait();
@@ -108,7 +130,53 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), Stop> {
             writers.rig.probe.mark("a commit with a sync of its own waited for another");
         }
     }
-    settle(writers, op, (changed, leader, led, tries))
+    if !tries.is_empty() {
+        mark_company(writers, call, &led);
+    }
+    let compacting = lock(&compacting).take();
+    settle(writers, op, (changed, leader, led, tries))?;
+    compacting.map_or(Ok(()), |thread| settle_compaction(writers, thread))?;
+    if failing.is_some() && writers.rig.fs.failed().is_none() {
+        // Nobody wrote.
+        writers.rig.fs.mend();
+        writers.injected = None;
+    }
+    Ok(())
+}
+
+/// Tells what the first commit met.
+fn mark_company(writers: &mut Writers<'_>, call: Call, led: &Result<CommitId, Error>) {
+    let is_record = |it: Failure| it.call == Call::Write;
+    let failed = led.is_err() && writers.rig.fs.failed().is_some_and(is_record);
+    if call == Call::Write {
+        writers.rig.probe.mark(match failed {
+            true => "a record could not be written that others built upon",
+            false => "commits came while a record was written",
+        });
+    }
+}
+
+/// Compacts on a thread of its own, which waits, in its turn, for what is under way.
+fn compact(store: &Store) -> Compacting {
+    let compacting = store.clone();
+    let thread = thread::spawn(move || compacting.compact());
+    while !is_writing(store) && !thread.is_finished() {
+        thread::yield_now();
+    }
+    thread
+}
+
+fn settle_compaction(writers: &mut Writers<'_>, thread: Compacting) -> Result<(), Stop> {
+    match thread.join().unwrap_or_else(|panic| resume_unwind(panic)) {
+        Ok(_) => {
+            writers.rig.probe.mark("a compaction waited for a record or a sync");
+            writers.durable();
+        }
+        Err(error) => {
+            blame(&error, writers.injected, (writers.rig.fs.failed(), writers.poisoned))?;
+        }
+    }
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -127,15 +195,20 @@ fn other(writers: &Writers<'_>, bits: u8) -> Other {
     Other { edits: edits.collect(), unsynced: bits % 4 == 3 }
 }
 
-fn edited(state: &State, edits: &[Edit]) -> State {
+/// Returns what edits lead to, and whether they are a commit.
+fn edited(state: &State, edits: &[Edit]) -> (State, bool) {
     let mut model = Model::at(state.clone());
+    let mut commits = false;
     for (tree, key, value) in edits {
-        match value {
-            Some(value) => drop(model.insert(tree, key, value)),
-            None => drop(model.remove(tree, key)),
-        }
+        commits |= match value {
+            Some(value) => {
+                model.insert(tree, key, value);
+                true
+            }
+            None => model.remove(tree, key) == Outcome::Was(true),
+        };
     }
-    model.seen().clone()
+    (model.seen().clone(), commits)
 }
 
 /// Lets each of the others be written, one after the other.
@@ -143,12 +216,12 @@ fn run(
     store: &Store,
     fs: &SimFs,
     mut base: State,
-    others: Vec<Other>,
+    others: &[Other],
 ) -> Result<Vec<Try>, Violation> {
     let mut tries = Vec::new();
-    for Other { edits, unsynced } in others {
+    for Other { edits, unsynced } in others.iter().cloned() {
         let Ok(mut txn) = store.write() else { break };
-        let after = edited(&base, &edits);
+        let (after, commits) = edited(&base, &edits);
         let mut made = Ok(());
         for (tree, key, value) in &edits {
             made = made.and_then(|()| edit(&mut txn, (tree, key), value.as_ref()));
@@ -161,7 +234,7 @@ fn run(
             false => txn.commit(),
         }));
         let (before, seen) = (base.clone(), Seen::Waits);
-        let mut tried = Try { before, after, edits, unsynced, seen, ending };
+        let mut tried = Try { before, after, edits, commits, unsynced, seen, ending };
         // Its turn ends when it is written, or failed.
         while is_writing(store) && !is_sync_awaited(store) {
             thread::yield_now();
@@ -218,6 +291,7 @@ fn look(next: &mut WriteTxn, tried: &Try) -> Result<Seen, Violation> {
 /// What became of a transaction.
 struct Ended {
     changed: bool,
+    commits: bool,
     after: State,
     unsynced: bool,
     seen: Seen,
@@ -226,8 +300,9 @@ struct Ended {
 
 impl Ended {
     fn of(tried: Try) -> Self {
-        let Try { before, after, unsynced, seen, ending, .. } = tried;
-        Self { changed: before != after, after, unsynced, seen, outcome: ending.wait() }
+        let Try { before, after, commits, unsynced, seen, ending, .. } = tried;
+        let changed = before != after;
+        Self { changed, commits, after, unsynced, seen, outcome: ending.wait() }
     }
 
     /// Tells whether it promises to be there after a crash.
@@ -251,7 +326,8 @@ fn settle(
         Err(_) if poisoned => Seen::Unknown,
         Err(_) => Seen::Refused,
     };
-    let leader = Ended { changed, after: leader, unsynced: false, seen, outcome: led };
+    let (commits, unsynced) = (changed, false);
+    let leader = Ended { changed, commits, after: leader, unsynced, seen, outcome: led };
     let mut all = vec![leader];
     all.extend(others);
     let mut states = writers.possible.clone();
@@ -261,8 +337,8 @@ fn settle(
         if ended.seen != Seen::Refused {
             states.push(ended.after.clone());
         }
-        // What changed nothing and needs no sync shows nobody what it began with.
-        if ended.outcome.is_ok() && (ended.changed || !ended.unsynced) {
+        // What is no commit and needs no sync shows nobody what it began with.
+        if ended.outcome.is_ok() && (ended.commits || !ended.unsynced) {
             visible = Some(states.len() - 1);
         }
         if ended.is_durable() {

@@ -1,18 +1,18 @@
 //! Several writers: commits that share a sync, beside commits that need none, on a disk that
 //! crashes and fails.
 //!
-//! While one commit waits for its sync, [`group`] lets others be written. So several records of the
-//! log are on their way to the disk at once, and a crash may lose any of them.
+//! While one commit is written or synced, [`group`] lets others come, which then share a record. So
+//! several commits are on their way to the disk at once, and a crash may lose any of them.
 
 mod group;
 
 use super::compare::{Order, Reading, Stop, read_all};
-use super::failing::{blame, commit_mark, injection, is_poisoned, judge_commit};
+use super::failing::{blame, commit_mark, injection, is_poisoned, judge_commit, next_write};
 use super::promises::{A1, C2, C3, C5, C8, C9, C11, C12, C14, D4, L1};
 use super::rig::{Rig, unexpected, verify};
 use super::world::{World, file};
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
-use crate::fs::{Disk, Fork, Injection};
+use crate::fs::{Call, Disk, Fork, Injection};
 use crate::rng::Rng;
 use fastness::{Error, Store};
 use fastness_models::store::{State, Store as Model};
@@ -40,6 +40,11 @@ pub(super) const CHECK: Check = Check {
         "commit failed and the store went on",
         "commit failed and the store was poisoned",
         "made durable by a sync",
+        "commits came while a record was written",
+        "a record could not be written that others built upon",
+        "a sync could not write, and the store went on",
+        "unsynced commits were written although nobody waited",
+        "a compaction waited for a record or a sync",
     ],
     recipe: Recipe {
         mix: &[
@@ -50,7 +55,7 @@ pub(super) const CHECK: Check = Check {
             (Kind::Get, 3),
             (Kind::Commit, 16),
             (Kind::Verify, 1),
-            (Kind::Heal, 2),
+            (Kind::Heal, 4),
             (Kind::Inject, 7),
             (Kind::Reopen, 1),
             (Kind::Compact, 1),
@@ -99,7 +104,13 @@ impl<'w> Writers<'w> {
                 _ => group::commit(self, op),
             },
             Kind::Heal if self.injected.is_some() => self.calm(),
-            Kind::Heal => self.attempt(op, Self::sync),
+            Kind::Heal => {
+                if op.b & 1 == 0 {
+                    self.injected = Some(next_write(op));
+                    self.rig.fs.inject(next_write(op));
+                }
+                self.attempt(op, Self::sync)
+            }
             Kind::Inject => {
                 self.calm()?;
                 self.injected = Some(injection(op));
@@ -196,6 +207,12 @@ impl<'w> Writers<'w> {
         if self.possible.last() != Some(self.rig.model.committed()) {
             self.possible.push(self.rig.model.committed().clone());
         }
+        let forks = self.rig.fs.take_forks();
+        if forks.iter().any(|fork| fork.at == Call::Write) {
+            self.rig.probe.mark("unsynced commits were written although nobody waited");
+            let states = self.possible.clone();
+            self.crash_at(forks, &states)?;
+        }
         Ok(())
     }
 
@@ -234,7 +251,10 @@ impl<'w> Writers<'w> {
 
     fn sync(&mut self) -> Result<(), Stop> {
         self.rig.abort();
-        let synced = self.rig.store().sync()?;
+        let synced = match self.rig.store().sync() {
+            Ok(synced) => synced,
+            Err(error) => return Err(self.not_synced(error)?.into()),
+        };
         if synced != self.rig.commit {
             let text = format!("synced commit {synced}, the last is {}", self.rig.commit);
             return Err(Violation::new(C14.id, text).into());
@@ -244,6 +264,19 @@ impl<'w> Writers<'w> {
         }
         self.durable();
         Ok(())
+    }
+
+    /// What could not be made durable is seen all the same, unless the disk is unknown.
+    fn not_synced(&mut self, error: Error) -> Result<Error, Stop> {
+        if !self.poisoned {
+            let poisoned = is_poisoned(self.rig.store());
+            let lasting = self.injected.is_some_and(|injection| injection.lasting);
+            judge_commit((self.rig.fs.failed(), lasting), poisoned)?;
+            if !poisoned {
+                self.rig.probe.mark("a sync could not write, and the store went on");
+            }
+        }
+        Ok(error)
     }
 
     /// Ends the failing; opens anew if the store is poisoned, and now and then if it is not.

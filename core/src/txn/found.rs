@@ -1,0 +1,183 @@
+//! What a log holds: its whole records, and where they end.
+//!
+//! - L2 Reading stops where the next record is not whole. If a later one is there all the same, or
+//!   the record was known to be durable, the file is damaged and opening says so.
+//!
+//! Format: docs/format.md#log. Check: `sim::check::damage`, `sim::check::crash`.
+
+use crate::crypto::HEAD_BYTES;
+use crate::error::{Damage, Result};
+use crate::fault::{self, Fault};
+use crate::page::{LOG_PAGES_MAX, LogHead, LogRecord};
+use crate::tree::Pager;
+use crate::unit::{CommitId, PAGE_BYTES, PageBytes, PageId};
+use crate::vfs::read_whole;
+
+/// The whole records of a log, and where they end.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) records: Vec<(PageId, LogRecord)>,
+    pub(crate) start: PageId,
+    pub(crate) next: PageId,
+    /// The salt of the last of them.
+    pub(super) salt: [u8; HEAD_BYTES],
+    /// A commit that was begun and is not whole.
+    pub(crate) torn: Option<CommitId>,
+    /// Something of it is there. Before another one is written in its place this must go: parts
+    /// of the two that are alike could make it whole.
+    pub(crate) remains: bool,
+}
+
+impl Found {
+    /// Returns the last commit in the records.
+    pub(crate) fn last(&self) -> Option<CommitId> {
+        self.records.last().map(|(_, record)| record.last)
+    }
+
+    /// Holds no record.
+    pub(crate) const fn nothing(start: PageId) -> Self {
+        Self {
+            records: Vec::new(),
+            start,
+            next: start,
+            salt: [0; HEAD_BYTES],
+            torn: None,
+            remains: false,
+        }
+    }
+}
+
+/// Reads the log that follows a base.
+///
+/// # Errors
+/// If the system fails to read; or if a record is damaged that was durable.
+pub(crate) fn read(pager: &Pager, page_count: u64, base: CommitId) -> Result<Found> {
+    let mut area = Area { pager, start: page_count, bytes: Vec::new(), ended: false };
+    let (mut records, mut last, mut next, mut salt) = (Vec::new(), base, 0, [0; HEAD_BYTES]);
+    loop {
+        let (place, head, record) = match area.record(next, last)? {
+            Some((head, record)) if record.previous == salt || fault::on(Fault::Fs13) => {
+                (next, head, record)
+            }
+            _ => match beyond(&mut area, next, last)? {
+                Some(found) => found,
+                None => break,
+            },
+        };
+        next = place + u64::from(head.count);
+        let place = PageId(page_count + place);
+        (last, salt) = (record.last, head.salt);
+        records.push((place, record));
+    }
+    let remains = area.begun(next, last)?;
+    let torn = remains.then(|| last.next());
+    if area.later(next, last)?.is_some() {
+        return Err(pager.damaged(PageId(page_count + next), Damage::Seal));
+    }
+    let (start, next) = (PageId(page_count), PageId(page_count + next));
+    Ok(Found { records, start, next, salt, torn, remains })
+}
+
+/// What [`Fault::Fs12`] does.
+fn beyond(
+    area: &mut Area<'_>,
+    next: u64,
+    last: CommitId,
+) -> Result<Option<(u64, LogHead, LogRecord)>> {
+    if fault::on(Fault::Fs12) {
+        for place in next + 1..next + 8 {
+            if let Some((head, record)) = area.record(place, last)? {
+                return Ok(Some((place, head, record)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// What lies behind the pages of a file.
+struct Area<'a> {
+    pager: &'a Pager,
+    start: u64,
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+/// Pages that are read at once.
+const READ_PAGES: u64 = 64;
+
+impl Area<'_> {
+    /// Returns a page as it lies on the disk; `None` behind the end.
+    fn page(&mut self, index: u64) -> Result<Option<&PageBytes>> {
+        if index >= LOG_PAGES_MAX {
+            return Ok(None);
+        }
+        let at = usize::try_from(index).unwrap_or_default() * PAGE_BYTES;
+        while self.bytes.len() < at + PAGE_BYTES && !self.ended {
+            let len = self.bytes.len();
+            let first = PageId(self.start + (len / PAGE_BYTES) as u64);
+            self.bytes.resize(len + usize::try_from(READ_PAGES).unwrap_or(1) * PAGE_BYTES, 0);
+            let offset = first.offset();
+            let whole = read_whole(self.pager.file(), &mut self.bytes[len..], offset);
+            self.ended = !whole.map_err(|e| self.pager.io(&e))?;
+        }
+        Ok(self.bytes.get(at..).and_then(|bytes| bytes.first_chunk()))
+    }
+
+    /// Opens a page; `None` if there is no sealed log page of ours.
+    fn open(&mut self, index: u64) -> Result<Option<(LogHead, Box<PageBytes>)>> {
+        let id = PageId(self.start + index);
+        let Some((head, mut page)) =
+            self.page(index)?.and_then(|page| Some((LogHead::decode(page)?, Box::new(*page))))
+        else {
+            return Ok(None);
+        };
+        let ours = self.pager.sealer().open_log(id, &mut page);
+        Ok(ours.then_some((head, page)))
+    }
+
+    /// Reads the record at `start` if it is whole and follows commit `last`.
+    fn record(&mut self, start: u64, last: CommitId) -> Result<Option<(LogHead, LogRecord)>> {
+        let Some((head, page)) = self.open(start)? else { return Ok(None) };
+        if head.index != 0 || head.commit <= last {
+            return Ok(None);
+        }
+        let mut bodies = LogHead::body(&page).to_vec();
+        for index in 1..head.count {
+            let Some((part, page)) = self.open(start + u64::from(index))? else {
+                return Ok(None);
+            };
+            if part != (LogHead { index, ..head }) {
+                return Ok(None);
+            }
+            bodies.extend_from_slice(LogHead::body(&page));
+        }
+        let record = LogRecord::decode(head.commit, &bodies);
+        let malformed = || self.pager.damaged(PageId(self.start + start), Damage::Content);
+        let record = record.ok_or_else(malformed)?;
+        let follows = record.first == last.next() || fault::on(Fault::Fs12);
+        Ok(follows.then_some((head, record)))
+    }
+
+    /// Tells whether a record after commit `last` was begun at `start`.
+    fn begun(&mut self, start: u64, last: CommitId) -> Result<bool> {
+        let head = self.page(start)?.and_then(LogHead::decode);
+        Ok(head.is_some_and(|head| head.commit > last))
+    }
+
+    /// Looks from `start` on for a record that tells of a durable commit after `last`.
+    fn later(&mut self, start: u64, last: CommitId) -> Result<Option<CommitId>> {
+        for index in start..LOG_PAGES_MAX {
+            let Some(page) = self.page(index)? else { return Ok(None) };
+            let first = |head: &LogHead| head.index == 0 && head.commit > last;
+            if LogHead::decode(page).is_some_and(|head| first(&head))
+                && let Some((_, page)) = self.open(index)?
+            {
+                let durable = LogRecord::durable_in(LogHead::body(&page));
+                if durable.is_some_and(|durable| durable > last) {
+                    return Ok(durable);
+                }
+            }
+        }
+        Ok(None)
+    }
+}

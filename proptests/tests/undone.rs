@@ -1,0 +1,74 @@
+//! Commits whose record cannot be written, with nobody building upon them: they are as if they had
+//! never been, for readers, observers and the file.
+
+use fastness::object::{Database, ObjectKey, Wanted};
+use fastness::schema::{Class, Property, Scalar, Schema};
+use fastness::{Error, Key, Options, PAGE_BYTES, Store};
+use fastness_sim::fs::{Call, Disk, Fault, Injection, SimFs};
+use std::path::Path;
+use std::sync::Arc;
+
+const FULL: Injection = Injection { fault: Fault::NoSpace, after: 0, lasting: false };
+
+/// Plain and encrypted.
+fn twins(fs: &SimFs) -> [Options; 2] {
+    let options = Options::new().vfs(Arc::new(fs.clone()));
+    [options.clone(), options.key(Key::new([7; 64]))]
+}
+
+fn set(store: &Store, key: &[u8]) -> Result<(), Error> {
+    let mut txn = store.write()?;
+    txn.tree("t")?.insert(key, b"value")?;
+    txn.commit().map(drop)
+}
+
+/// C11, N3: of a log whose first record failed nothing is left when the file is closed.
+#[test]
+fn a_log_whose_first_record_failed_leaves_no_trace() {
+    for twin in 0..2 {
+        let fs = SimFs::boot(Disk::default(), 1);
+        let options = twins(&fs)[twin].clone();
+        drop(options.create("store").unwrap());
+        let store = options.open("store").unwrap();
+        let before = store.snapshot().commit();
+        // The slot that says that there is a log, zeros for it, and then the record.
+        fs.inject(Injection { after: 2, ..FULL });
+        set(&store, b"lost").unwrap_err();
+        let failure = fs.heal().unwrap();
+        let log = 3 * PAGE_BYTES as u64;
+        assert!(failure.call == Call::Write && failure.offset >= log, "{failure:?}");
+        assert_eq!(store.snapshot().commit(), before);
+        drop(store);
+        let store = options.open("store").unwrap();
+        assert_eq!((store.recovery(), store.snapshot().commit()), (None, before));
+        set(&store, b"kept").unwrap();
+        assert_eq!(store.snapshot().tree("t").len(), 1);
+    }
+}
+
+/// W2, C11: observers are not told of a commit that was taken back, but of the one with its number.
+#[test]
+fn nobody_is_told_of_a_commit_that_was_taken_back() {
+    let key = Property::new("name", Scalar::String).unwrap().required().primary_key();
+    let schema = Schema::new([Class::new("Dog").unwrap().with(key)]).unwrap();
+    for twin in 0..2 {
+        let fs = SimFs::boot(Disk::default(), 1);
+        let wanted = Wanted::schema(schema.clone(), 0);
+        let database = Database::open(&twins(&fs)[twin], Path::new("store"), &wanted).unwrap();
+        let add = |name: &str| {
+            let mut txn = database.write()?;
+            txn.create_with_key("Dog", name)?;
+            txn.commit()
+        };
+        add("first").unwrap();
+        let (dogs, observer) = database.observe().unwrap();
+        fs.inject(FULL);
+        add("lost").unwrap_err();
+        assert_eq!(fs.heal().unwrap().call, Call::Write);
+        let kept = add("kept").unwrap();
+        assert_eq!(kept.0, dogs.commit().0 + 1, "the number is used again");
+        let changes = observer.next_changes().unwrap();
+        assert_eq!(changes.classes["Dog"].inserted, [ObjectKey::String("kept".to_owned())]);
+        assert!(changes.commit == kept && observer.next_changes().is_none());
+    }
+}
