@@ -175,9 +175,8 @@ fn log(
     let added = tail.add(&Entry { commit, ops, changes: &bytes, freed, awaited });
     let written = !awaited && tail.is_full();
     drop(tail);
-    if written && let Err(error) = write_waiting((versions, writer), base, unknown) {
-        log.tail().forget(added);
-        return Err(error);
+    if written {
+        write_waiting((versions, writer), base, added, unknown)?;
     }
     writer.tip = Arc::clone(&state);
     if awaited && !fault::on(Fault::Cr05) {
@@ -210,27 +209,30 @@ fn begin_log(writer: &mut Writer, base: &State, unknown: &mut bool) -> Result<()
     begun
 }
 
-/// Writes what waits although nobody waits for it; unless somebody syncs, who will write it.
+/// Writes what waits although nobody waits for it; unless somebody syncs, after whom the next does.
+/// If that fails, the last commit is forgotten before anybody else can write it.
 fn write_waiting(
     (versions, writer): (&Versions, &mut Writer),
     base: &State,
+    last: Added,
     unknown: &mut bool,
 ) -> Result<()> {
     if versions.durable.is_syncing() {
         return Ok(());
     }
-    versions.alone(unknown, |unknown| {
-        if !base.log.tail().has_waiting() {
-            return Ok(());
-        }
-        base.log.tail().ready(&base.pager, 0)?;
+    let (log, pager) = (&base.log, &base.pager);
+    let mut write = |unknown: &mut bool| {
+        log.tail().ready(pager, 0)?;
         begin_log(writer, base, unknown)?;
-        base.log.write(&base.pager, versions.durable.durable()).map_err(
-            |Failure { error, undone }| {
-                *unknown |= !undone;
-                error
-            },
-        )
+        log.write(pager, versions.durable.durable()).map_err(|Failure { error, undone }| {
+            *unknown |= !undone;
+            error
+        })
+    };
+    versions.alone(unknown, |unknown| {
+        let waits = log.tail().has_waiting();
+        let written = if waits { write(unknown) } else { Ok(()) };
+        written.inspect_err(|_| log.tail().forget(last))
     })
 }
 
@@ -295,10 +297,12 @@ pub(crate) fn await_last(
     if versions.durable.durable() == commit {
         return Ok(commit);
     }
+    if tip.log.tail().has_waiting() {
+        begin_log(writer, &tip, unknown)?;
+    }
     let mut tail = tip.log.tail();
     if tail.has_waiting() {
         tail.ready(&tip.pager, 0)?;
-        begin_log(writer, &tip, unknown)?;
         tail.set_awaited();
     }
     drop(tail);

@@ -233,7 +233,8 @@ impl Store {
     }
 
     /// Writes what the file holds anew, without the free pages, and puts it in the file's place.
-    /// Snapshots go on reading what they hold. Interrupted anywhere, one good file is there.
+    /// Snapshots go on reading what they hold. What was committed is made durable first;
+    /// interrupted anywhere, one good file is there.
     ///
     /// # Errors
     /// If the disk is full or fails; the file then stays as it was. If it cannot be known which
