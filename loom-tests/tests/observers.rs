@@ -133,7 +133,7 @@ fn begins_among_commits(is_seen_in_turn: bool) -> (usize, Vec<usize>) {
 fn who_begins_among_commits_is_told_each_that_follows_once() {
     let marks = Marks::default();
     let met = marks.clone();
-    explore(Bound { preemptions: 2, executions_min: 1_000 }, move || {
+    explore(Bound { preemptions: 3, executions_min: 1_000 }, move || {
         let (from, _) = begins_among_commits(false);
         marks.hit(["before all", "after one", "after two", "after all"][from]);
     });

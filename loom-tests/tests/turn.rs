@@ -84,11 +84,15 @@ fn who_does_not_wait_gets_a_turn_that_is_free_or_none() {
     let met = marks.clone();
     explore(Bound { preemptions: 4, executions_min: 20 }, move || {
         let world = World::new();
-        let there = Arc::clone(&world);
-        let waiting = thread::spawn(move || there.write(false));
+        let waiting = [(); 2].map(|()| {
+            let there = Arc::clone(&world);
+            thread::spawn(move || there.write(false))
+        });
         let wrote = usize::from(world.try_write());
-        assert!(waiting.join().unwrap(), "N2: a writer that waits was left out");
-        assert_eq!(world.turn.take().turns, 1 + wrote, "N2: a turn is lost");
+        for waiting in waiting {
+            assert!(waiting.join().unwrap(), "N2: a writer that waits was left out");
+        }
+        assert_eq!(world.turn.take().turns, 2 + wrote, "N2: a turn is lost");
         marks.hit(if wrote == 1 { "it was free" } else { "it was taken" });
     });
     met.assert_hit(&["it was free", "it was taken"]);
@@ -100,7 +104,7 @@ fn nobody_writes_after_one_who_poisoned() {
     let met = marks.clone();
     explore(Bound { preemptions: 6, executions_min: 20 }, move || {
         let world = World::new();
-        let wrote = writers(&world, 1, true);
+        let wrote = writers(&world, 2, true);
         let baton = world.turn.take();
         assert!(baton.poisoned, "N2: the poison is lost");
         assert_eq!(baton.turns, wrote, "N2: somebody wrote after the poison");

@@ -9,41 +9,57 @@ use crate::conc::{Condvar, Mutex, YIELDS, yield_now};
 /// What the writers pass on.
 #[derive(Debug)]
 pub(crate) struct Turn<W> {
-    baton: Mutex<Option<W>>,
+    place: Mutex<Place<W>>,
     returned: Condvar,
+}
+
+#[derive(Debug)]
+struct Place<W> {
+    /// `None` while somebody has the turn.
+    baton: Option<W>,
+    /// How many are to be woken: to wake costs a call of the system even if nobody sleeps.
+    asleep: usize,
 }
 
 impl<W> Turn<W> {
     pub(crate) fn new(baton: W) -> Self {
-        Self { baton: Mutex::new(Some(baton)), returned: Condvar::new() }
+        let place = Place { baton: Some(baton), asleep: 0 };
+        Self { place: Mutex::new(place), returned: Condvar::new() }
     }
 
     /// Waits for the turn.
     pub(crate) fn take(&self) -> W {
         // Most turns are shorter than it takes to be woken.
         for _ in 0..YIELDS {
-            if let Some(taken) = self.baton.lock().take() {
+            if let Some(taken) = self.try_take() {
                 return taken;
             }
             yield_now();
         }
-        let mut baton = self.baton.lock();
+        let mut place = self.place.lock();
         loop {
-            match baton.take() {
-                Some(taken) => return taken,
-                None => baton = self.returned.wait(baton),
+            if let Some(taken) = place.baton.take() {
+                return taken;
             }
+            place.asleep += 1;
+            place = self.returned.wait(place);
+            place.asleep -= 1;
         }
     }
 
     /// Takes the turn if nobody has it.
     pub(crate) fn try_take(&self) -> Option<W> {
-        self.baton.lock().take()
+        self.place.lock().baton.take()
     }
 
     /// Ends the turn.
     pub(crate) fn give(&self, baton: W) {
-        *self.baton.lock() = Some(baton);
-        self.returned.notify_one();
+        let mut place = self.place.lock();
+        place.baton = Some(baton);
+        let wake = place.asleep > 0;
+        drop(place);
+        if wake {
+            self.returned.notify_one();
+        }
     }
 }
