@@ -2,7 +2,6 @@
 
 use fastness::{Error, FileErrorCause};
 use fastness_campaign::Environment;
-use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
@@ -10,6 +9,7 @@ use std::process::ExitCode;
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: u8,
+    /// Empty if there is nothing to say.
     text: String,
 }
 
@@ -38,14 +38,13 @@ impl Failure {
         Self { text: format!("{}; {hint}", self.text), ..self }
     }
 
+    /// Returns what to say; nothing to who closed the pipe that the result went to, as `head` does.
+    pub(crate) fn text(&self) -> Option<&str> {
+        Some(&*self.text).filter(|text| !text.is_empty())
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
     }
 }
 
@@ -58,6 +57,9 @@ impl From<Environment> for Failure {
 /// Only stdout is written to without naming a file.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::environment("");
+        }
         Self::environment(format!("cannot write the result: {error}"))
     }
 }

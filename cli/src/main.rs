@@ -27,8 +27,10 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let outcome = run(Args::parse(), &mut io::stdout().lock());
     outcome.unwrap_or_else(|failure| {
-        // Nobody is left to be told if this fails too.
-        writeln!(io::stderr(), "fastness: {failure}").unwrap_or_default();
+        if let Some(text) = failure.text() {
+            // Nobody is left to be told if this fails too.
+            writeln!(io::stderr(), "fastness: {text}").unwrap_or_default();
+        }
         failure.exit_code()
     })
 }

@@ -3,6 +3,7 @@
 use super::{
     Bench, KEY, OTHER_KEY, alone, bytes, command, fastness, hex, json, options, ran, start,
 };
+use std::process::Stdio;
 
 #[test]
 fn info_tells_what_the_file_holds() {
@@ -18,6 +19,21 @@ fn info_tells_what_the_file_holds() {
     assert_eq!(value["trees"][1]["len"], 4);
     assert_eq!(value["recovery"], serde_json::Value::Null);
     assert_eq!(value["file_bytes"], bytes(&file).len());
+}
+
+#[test]
+fn nothing_is_said_to_who_reads_no_further() {
+    let bench = Bench::new();
+    let file = bench.store("plain", None);
+    let child = {
+        let _alone = alone();
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = command(&[&"info", &file]);
+        command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let said = ran(child);
+    assert_eq!((said.code, said.err.as_str()), (4, ""), "Y3, Y10");
 }
 
 #[test]
