@@ -7,6 +7,7 @@
 //! - `schemas`: schemas of any shape, and what modes decide about them.
 //! - `deep`: trees of many levels, compared with a map.
 //! - `kill`: a real process, killed again and again.
+//! - `moved`: backups on another file system, among errors and losses of power.
 //! - `opening`: files that are not as they should be, told apart.
 //! - `replay`: the fuzz corpora, through the bodies of the fuzz targets.
 //! - `typed`: structs and the objects they are written to, over generated steps.
@@ -19,6 +20,7 @@ mod checks;
 mod configurations;
 mod deep;
 mod kill;
+mod moved;
 mod opening;
 mod replay;
 mod schemas;

@@ -7,15 +7,18 @@
 //! The record is a plain store of its own, opened for each use; it names paths, never a key.
 
 use super::file::Ground;
+use super::moves::Sum;
 use crate::codec::{Reader, Writer, u32_len};
 use crate::error::{Damage, Error, FileErrorKind, Result};
-use crate::txn::{Options, Store};
+use crate::txn::{Options, Store, WriteTxn};
 use crate::unit::PageId;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 const TREE: &str = "file-actions";
+/// What was copied, by the path of the file.
+const COPIES: &str = "copies";
 
 /// Something that is to be done to a file while nobody has it open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,22 +129,38 @@ impl Record {
     pub(super) fn put(&self, ground: &Ground, action: &FileAction) -> Result<()> {
         let store = Self::options(ground).open_or_create(&self.path)?;
         let path = action.path.as_os_str().as_bytes();
-        edit(&store, |tree| tree.insert(path, &action.encode()).map(drop))
+        edit(&store, |txn| {
+            txn.tree(COPIES)?.remove(path)?;
+            txn.tree(TREE)?.insert(path, &action.encode()).map(drop)
+        })
     }
 
     /// Takes back the action for a file, durably.
     pub(super) fn remove(&self, ground: &Ground, path: &Path) -> Result<()> {
         let store = Self::options(ground).open(&self.path)?;
-        edit(&store, |tree| tree.remove(path.as_os_str().as_bytes()).map(drop))
+        edit(&store, |txn| {
+            txn.tree(COPIES)?.remove(path.as_os_str().as_bytes())?;
+            txn.tree(TREE)?.remove(path.as_os_str().as_bytes()).map(drop)
+        })
+    }
+
+    /// Records durably what the copy is that a file is about to get.
+    pub(super) fn put_copy(&self, ground: &Ground, path: &Path, sum: Sum) -> Result<()> {
+        let store = Self::options(ground).open(&self.path)?;
+        edit(&store, |txn| txn.tree(COPIES)?.insert(path.as_os_str().as_bytes(), &sum.0).map(drop))
+    }
+
+    /// Tells whether this is the copy that a file got, or was about to get.
+    pub(super) fn is_copy(&self, ground: &Ground, path: &Path, sum: Sum) -> Result<bool> {
+        let store = Self::options(ground).open(&self.path)?;
+        let found = store.snapshot().tree(COPIES).get(path.as_os_str().as_bytes())?;
+        Ok(found.is_some_and(|found| *found == sum.0))
     }
 }
 
-fn edit(
-    store: &Store,
-    change: impl FnOnce(&mut crate::txn::TreeMut<'_>) -> Result<()>,
-) -> Result<()> {
+fn edit(store: &Store, change: impl FnOnce(&mut WriteTxn) -> Result<()>) -> Result<()> {
     let mut txn = store.write()?;
-    change(&mut txn.tree(TREE)?)?;
+    change(&mut txn)?;
     txn.commit().map(drop)
 }
 

@@ -114,7 +114,7 @@ impl Shared {
             ActionKind::Delete => self.ground.delete(&action.path)?,
             ActionKind::BackUp { target } => {
                 self.make_directory(target)?;
-                self.ground.back_up(&action.path, target)?
+                self.ground.back_up(&action.path, target, &self.record)?
             }
         };
         let unrecord = || self.record.remove(&self.ground, &action.path);

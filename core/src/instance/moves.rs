@@ -4,6 +4,7 @@
 //! - R2 What an action is to keep is whole in its old place or in the new one at every moment, and
 //!   nothing that was there is replaced.
 
+use super::actions::Record;
 use super::file::Ground;
 use crate::error::{Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
@@ -11,12 +12,28 @@ use crate::txn::Temporary;
 use crate::vfs::{Access, Lock, Opened, VfsFile, open_locked, read_whole, write_whole};
 use std::ffi::OsString;
 use std::path::Path;
+use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes that are copied or compared at once.
 const PIECE_BYTES: usize = 1 << 18;
 
 /// What a file of realm-java has at this offset, unless it is encrypted.
 const REALM_MARK: (u64, [u8; 4]) = (16, *b"T-DB");
+
+/// By what a copy is known: XXH3 with 128 bits of its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sum(pub(super) [u8; 16]);
+
+impl Sum {
+    fn of(file: &dyn VfsFile) -> std::io::Result<Self> {
+        let mut sum = Xxh3::new();
+        pieces(file, |bytes, _| {
+            sum.update(bytes);
+            Ok(true)
+        })?;
+        Ok(Self(sum.digest128().to_le_bytes()))
+    }
+}
 
 impl Ground {
     /// Deletes a file, and what an interrupted attempt left beside it; tells whether it was there.
@@ -32,9 +49,9 @@ impl Ground {
     }
 
     /// Moves a file to where nothing is, durably; tells whether it was there. Between file systems
-    /// it is copied, byte for byte, and then deleted; a copy that an interrupted attempt finished
-    /// is taken for done.
-    pub(super) fn back_up(&self, path: &Path, target: &Path) -> Result<bool> {
+    /// it is copied, byte for byte, and then deleted. A copy that an interrupted attempt finished
+    /// is taken for done; if the file has changed since, it is kept beside the new one.
+    pub(super) fn back_up(&self, path: &Path, target: &Path, record: &Record) -> Result<bool> {
         let Some(source) = self.hold(path)? else {
             // It may have been moved by an attempt that could not make that durable.
             self.sync_names(target)?;
@@ -46,17 +63,22 @@ impl Ground {
         self.remove_leftover(path)?;
         if vfs.exists(target).map_err(|e| io(&e))? {
             let copy = vfs.open(target, Access::ReadWrite).map_err(|e| io(&e))?;
-            if !are_equal(&*source, &*copy).map_err(|e| io(&e))? {
+            let is_whole = are_equal(&*source, &*copy).map_err(|e| io(&e))?;
+            if !is_whole && !record.is_copy(self, path, Sum::of(&*copy).map_err(|e| io(&e))?)? {
                 return Err(Error::file(target, FileErrorCause::Exists));
             }
             // It may be in the cache of the system only.
             copy.sync().map_err(|e| io(&e))?;
+            if !is_whole {
+                self.set_aside(target)?;
+                self.copy(&*source, (path, target), record)?;
+            }
             self.sync_names(target)?;
             self.remove(path)?;
         } else {
             match vfs.rename(path, target) {
                 Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
-                    self.copy(&*source, target)?;
+                    self.copy(&*source, (path, target), record)?;
                     self.remove(path)?;
                 }
                 outcome => {
@@ -70,13 +92,35 @@ impl Ground {
         Ok(true)
     }
 
-    fn copy(&self, source: &dyn VfsFile, target: &Path) -> Result<()> {
+    fn copy(
+        &self,
+        source: &dyn VfsFile,
+        (path, target): (&Path, &Path),
+        record: &Record,
+    ) -> Result<()> {
         let io = |e: &std::io::Error| Error::io(target, e);
         // Or a crash could leave the source other than it was copied.
         source.sync().map_err(|e| io(&e))?;
         let (temporary, copy) = Temporary::new(&**self.vfs(), target)?;
-        copy_bytes(source, &*copy).and_then(|()| copy.sync()).map_err(|e| io(&e))?;
+        let sum = copy_bytes(source, &*copy).map_err(|e| io(&e))?;
+        copy.sync().map_err(|e| io(&e))?;
+        // Before it can be met, so that it is never taken for something else.
+        record.put_copy(self, path, sum)?;
         temporary.place(false).map_err(|(error, _)| error)
+    }
+
+    /// Gives a file a name beside that nothing has: its own, and a number.
+    fn set_aside(&self, path: &Path) -> Result<()> {
+        let vfs = self.vfs();
+        for number in 1_u64.. {
+            let mut beside = OsString::from(path);
+            beside.push(format!(".{number}"));
+            if !vfs.exists(Path::new(&beside)).map_err(|e| Error::io(path, &e))? {
+                vfs.rename(path, Path::new(&beside)).map_err(|e| Error::io(path, &e))?;
+                break;
+            }
+        }
+        self.sync_names(path)
     }
 
     /// Tells whether a file is one of realm-java, of before our own.
@@ -149,8 +193,13 @@ fn pieces(
     Ok(true)
 }
 
-fn copy_bytes(source: &dyn VfsFile, target: &dyn VfsFile) -> std::io::Result<()> {
-    pieces(source, |bytes, at| write_whole(target, bytes, at).map(|()| true)).map(drop)
+fn copy_bytes(source: &dyn VfsFile, target: &dyn VfsFile) -> std::io::Result<Sum> {
+    let mut sum = Xxh3::new();
+    pieces(source, |bytes, at| {
+        sum.update(bytes);
+        write_whole(target, bytes, at).map(|()| true)
+    })?;
+    Ok(Sum(sum.digest128().to_le_bytes()))
 }
 
 fn are_equal(one: &dyn VfsFile, two: &dyn VfsFile) -> std::io::Result<bool> {

@@ -40,6 +40,7 @@ pub(super) const CHECK: Check = Check {
         "crash while executing",
         "crash while starting",
         "failed and carried out later",
+        "changed between two attempts",
         "a new file after a reset stayed",
         "an older file was moved aside",
         "an older file was moved to where its backup was to go",
@@ -386,8 +387,17 @@ impl Run<'_> {
         if !pending {
             return Err(Violation::new(R3.id, "what failed is no longer recorded"));
         }
-        // Wherever it stopped, the next start does the rest.
         let mut done = before;
+        let configuration = &self.ground.files[file];
+        let is_there = self.fs.disk().len(configuration.path()).is_some();
+        if op.c & 4 == 4 && is_there && matches!(done.files.get(&file), Some(File::Ours(_))) {
+            let opened = self.instances.open(configuration).map_err(broken)?;
+            let note = |txn: &mut Transaction| txn.upsert("Note", i64::from(op.c)).map(drop);
+            opened.transact(note).map_err(broken)?;
+            done.note(file, op.c, self.targets.len());
+            self.probe.mark("changed between two attempts");
+        }
+        // Wherever it stopped, the next start does the rest.
         let outcomes = done.start();
         self.probe.mark("failed and carried out later");
         let disk = match op.c.is_multiple_of(2) {
