@@ -79,7 +79,7 @@ fn a_backup_is_made_after_an_error_and_a_loss_of_power() {
     }
 }
 
-/// R1, R2: a file that was written to after it was copied is copied again, and the first copy stays.
+/// R1, R2: a file that changed after it was copied is copied again, and the first copy stays.
 #[test]
 fn a_file_that_was_copied_and_then_changed_is_backed_up_as_it_is() {
     for encrypted in [false, true] {
