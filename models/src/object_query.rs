@@ -85,32 +85,42 @@ impl State {
         Ok(steps)
     }
 
-    /// Returns all values that a path leads to.
-    fn reach(&self, (class, key): &Id, path: &[&str]) -> Vec<Value> {
-        let Some((name, rest)) = path.split_first() else { return Vec::new() };
-        let id = (class.clone(), key.clone());
+    /// Returns all values that a path leads to; each object on the way counts once, by however many
+    /// links it is reached.
+    fn reach(&self, id: &Id, path: &[&str]) -> Vec<Value> {
+        let Some((last, links)) = path.split_last() else { return Vec::new() };
+        let (mut objects, mut ends_early) = (vec![id.clone()], false);
+        for name in links {
+            let mut next = Vec::new();
+            for value in objects.iter().flat_map(|id| self.held(id, name)) {
+                match value {
+                    Value::Link(id) if next.contains(&id) => {}
+                    Value::Link(id) => next.push(id),
+                    _ => ends_early = true,
+                }
+            }
+            objects = next;
+        }
+        let nothing = ends_early.then_some(Value::Null);
+        objects.iter().flat_map(|id| self.held(id, last)).chain(nothing).collect()
+    }
+
+    /// Returns the values of a property, or the elements of a list.
+    fn held(&self, id: &Id, name: &str) -> Vec<Value> {
+        let (class, key) = id;
         let empty = Object::default();
-        let object = self.object(&id).unwrap_or(&empty);
-        let is_key = self.classes.get(class).and_then(|held| held.key.as_deref()) == Some(name);
-        let values: Vec<Value> = if is_key {
-            vec![match key {
+        let object = self.object(id).unwrap_or(&empty);
+        if self.classes.get(class).and_then(|held| held.key.as_deref()) == Some(name) {
+            return vec![match key {
                 Key::Int(value) => Value::Int(*value),
                 Key::Text(text) => Value::Text(text.clone()),
                 Key::Null | Key::Row(_) => Value::Null,
-            }]
-        } else if let Some(list) = object.lists.get(*name) {
-            list.iter().map(|(_, value)| value.clone()).collect()
-        } else {
-            object.values.get(*name).cloned().into_iter().collect()
-        };
-        if rest.is_empty() {
-            return values;
+            }];
         }
-        let onward = |value| match value {
-            Value::Link(id) => self.reach(&id, rest),
-            _ => vec![Value::Null],
-        };
-        values.into_iter().flat_map(onward).collect()
+        match object.lists.get(name) {
+            Some(list) => list.iter().map(|(_, value)| value.clone()).collect(),
+            None => object.values.get(name).cloned().into_iter().collect(),
+        }
     }
 
     fn check(&self, class: &str, filter: &Filter) -> Result<()> {

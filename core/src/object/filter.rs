@@ -10,6 +10,11 @@ use crate::conc::Arc;
 use crate::error::Result;
 use crate::schema::PropertyType;
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+/// What a path has led to through a list, and how much of the path was left: what was looked at
+/// once is not again, however many ways lead there.
+type Seen = BTreeSet<(usize, ObjectId)>;
 
 /// A condition on an object.
 ///
@@ -240,8 +245,17 @@ impl<'a> View<'a> {
     pub(super) fn any(
         &self,
         path: &[Hop<'a>],
-        (key, record): (&[u8], &[u8]),
+        at: (&[u8], &[u8]),
         test: &impl Fn(&Value<'_>) -> bool,
+    ) -> Result<bool> {
+        self.any_from(path, at, (test, &mut Seen::new()))
+    }
+
+    fn any_from(
+        &self,
+        path: &[Hop<'a>],
+        (key, record): (&[u8], &[u8]),
+        (test, seen): (&impl Fn(&Value<'_>) -> bool, &mut Seen),
     ) -> Result<bool> {
         let Some((Hop { table, column }, rest)) = path.split_first() else { return Ok(false) };
         if let Some(value) = record::plain(record, column) {
@@ -253,14 +267,20 @@ impl<'a> View<'a> {
                 Ok(test(&key.value()))
             }
             Place::Slot(_) => match self.read_value((table, column), (key, record))? {
-                Value::Link(to) if !rest.is_empty() => self.any_of(rest, &to, test),
+                Value::Link(to) if !rest.is_empty() => self.any_of(rest, &to, (test, seen)),
                 value => Ok(test(&value)),
             },
             Place::Apart => {
                 for element in self.elements((table, column), key)? {
                     let element = element?;
                     let met = match &element.value {
-                        Value::Link(to) if !rest.is_empty() => self.any_of(rest, to, test)?,
+                        Value::Link(to) if rest.len() > 1 => {
+                            seen.insert((rest.len(), to.clone()))
+                                && self.any_of(rest, to, (test, seen))?
+                        }
+                        Value::Link(to) if !rest.is_empty() => {
+                            self.any_of(rest, to, (test, seen))?
+                        }
                         value => test(value),
                     };
                     if met {
@@ -277,13 +297,13 @@ impl<'a> View<'a> {
         &self,
         path: &[Hop<'a>],
         object: &ObjectId,
-        test: &impl Fn(&Value<'_>) -> bool,
+        tested: (&impl Fn(&Value<'_>) -> bool, &mut Seen),
     ) -> Result<bool> {
         let table = self.catalog.table_numbered(object.class)?;
         let key = object.key.to_bytes();
         let record = self.source.tree(&table.trees.objects).get(&key)?;
         let record = record.ok_or_else(|| self.malformed())?;
-        self.any(path, (&key, &record), test)
+        self.any_from(path, (&key, &record), tested)
     }
 }
 
