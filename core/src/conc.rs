@@ -87,6 +87,10 @@ impl<T> Swap<T> {
     pub(crate) fn store(&self, value: Option<Arc<T>>) {
         self.0.store(value);
     }
+
+    pub(crate) fn into_inner(self) -> Option<Arc<T>> {
+        self.0.into_inner()
+    }
 }
 
 impl<T> Default for Swap<T> {

@@ -159,6 +159,12 @@ impl TreeEdit {
         Readable::new(pager, self.root(pager))
     }
 
+    /// Tells whether inserting an entry reads nothing.
+    pub(crate) fn takes_at_once(&self, key: &[u8]) -> bool {
+        let root = self.root.as_ref().and_then(Link::peek);
+        root.is_some_and(|root| root.takes_at_once(key))
+    }
+
     /// Inserts or replaces an entry and tells whether the key was there.
     pub(crate) fn insert(
         &mut self,

@@ -43,6 +43,11 @@ impl Link {
         Self { pointer: self.pointer, node: None, late: OnceLock::new() }
     }
 
+    /// Returns the node if it is resident.
+    pub(super) fn into_node(self) -> Option<Arc<Node>> {
+        self.node.or(self.late.into_inner())
+    }
+
     /// Returns the node if it is resident, without using it.
     pub(super) fn peek(&self) -> Option<&Arc<Node>> {
         match &self.node {

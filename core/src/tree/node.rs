@@ -211,18 +211,48 @@ impl Node {
 
     /// Looks a key up in this node and below.
     pub(crate) fn get(self: &Arc<Self>, key: &[u8], pager: &Pager) -> Result<Option<Bytes>> {
+        let value = |leaf: &Arc<Self>, index| leaf.value(index, pager);
+        self.look(key, pager, value)
+    }
+
+    /// Tells whether a key is in this node or below.
+    pub(crate) fn contains(self: &Arc<Self>, key: &[u8], pager: &Pager) -> Result<bool> {
+        Ok(self.look(key, pager, |_, _| Ok(()))?.is_some())
+    }
+
+    /// Looks a key up and returns what `found` makes of leaf and index.
+    fn look<T>(
+        self: &Arc<Self>,
+        key: &[u8],
+        pager: &Pager,
+        found: impl FnOnce(&Arc<Self>, usize) -> Result<T>,
+    ) -> Result<Option<T>> {
         let mut node = self;
         while node.level > 0 {
             let index = node.child_of(key);
             match node.links[index].resident() {
                 Some(child) => node = child,
-                None => return node.read_child(index, pager)?.get(key, pager),
+                None => return node.read_child(index, pager)?.look(key, pager, found),
             }
         }
         match node.keys.find_cold(key) {
-            Ok(index) => node.value(index, pager).map(Some),
+            Ok(index) => found(node, index).map(Some),
             Err(_) => Ok(None),
         }
+    }
+
+    /// Tells whether putting an entry in reads nothing: the way to its leaf is resident, and what
+    /// it may replace stands in the leaf.
+    pub(super) fn takes_at_once(&self, key: &[u8]) -> bool {
+        let mut node = self;
+        while node.level > 0 {
+            match node.links[node.child_of(key)].peek() {
+                Some(child) => node = child,
+                None => return false,
+            }
+        }
+        let payload = node.find(key).map(|index| node.payload(index));
+        !matches!(payload, Ok(Payload::Stored { .. }))
     }
 
     /// Brings the leaves of several keys nearer, as far as they are resident: what looking the keys

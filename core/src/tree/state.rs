@@ -24,8 +24,8 @@ pub(crate) struct TreeState {
 impl TreeState {
     /// Makes a version of a tree known to the cache of its file.
     pub(super) fn new(root: Link, len: u64, (family, cache): (Family, &Cache)) -> Arc<Self> {
-        let Link { pointer, .. } = root;
-        let root = Swap::new(root.peek().cloned());
+        let pointer = root.pointer;
+        let root = Swap::new(root.into_node());
         cache.register(family, |family| Self { family, pointer, len, root, late: None })
     }
 
@@ -100,6 +100,33 @@ impl TreeState {
             return root.get(key, pager);
         }
         self.root(pager)?.map_or(Ok(None), |root| root.get(key, pager))
+    }
+
+    /// Tells whether a key is there.
+    pub(crate) fn contains(&self, key: &[u8], pager: &Pager) -> Result<bool> {
+        if let Some(root) = &*self.root.load() {
+            return root.contains(key, pager);
+        }
+        self.root(pager)?.map_or(Ok(false), |root| root.contains(key, pager))
+    }
+
+    /// Takes a tree away to be changed where it is, leaving another in its place; `None` if
+    /// somebody else holds it.
+    pub(crate) fn take(tree: &mut Arc<Self>, stand_in: &Arc<Self>) -> Option<TreeEdit> {
+        match Arc::try_unwrap(std::mem::replace(tree, Arc::clone(stand_in))) {
+            Ok(Self { family, pointer, len, root, late }) => {
+                let root = match root.into_inner() {
+                    Some(root) => Some(Link::resident_at(pointer, root)),
+                    None => pointer.map(Link::stored),
+                };
+                assert!(late.is_none(), "L1: a tree is changed before the log was replayed");
+                Some(TreeEdit { family, root, len, changed: true })
+            }
+            Err(shared) => {
+                *tree = shared;
+                None
+            }
+        }
     }
 
     /// Brings the leaves of several keys nearer.

@@ -3,10 +3,10 @@
 //! New pages first, then the inactive slot, then one sync, then the acknowledgement. A large one
 //! syncs its pages before its slot, so that opening never has to walk more than a few.
 
+use super::changes::Settled;
 use super::commit::{Sync, sync_name};
 use super::log::{Log, Tail};
 use super::state::{State, Trees, Writer, other_slot};
-use super::write::Changes;
 use crate::codec::u32_len;
 use crate::conc::Arc;
 use crate::crypto::{Batch, Place};
@@ -63,7 +63,7 @@ pub(crate) struct Needs {
 /// Finds room for the trees, writes them, and returns what the commit is.
 pub(crate) fn checkpoint(
     writer: &mut Writer,
-    changes: Changes,
+    changes: Settled,
     plan: Plan,
     unknown: &mut bool,
 ) -> Result<Arc<State>> {
@@ -96,14 +96,12 @@ impl Work<'_> {
     /// Plans and writes; returns the new state, and the pages it does without.
     fn run(
         &mut self,
-        changes: Changes,
+        changes: Settled,
         space: &mut Space,
         draft: &mut Draft,
     ) -> Result<(Arc<State>, Vec<PageId>)> {
-        let Changes { base, trees, mut freed, .. } = changes;
+        let Settled { base, mut trees, mut freed } = changes;
         let pager = Arc::clone(&base.pager);
-        let trees = trees.into_iter().map(|(name, tree)| (name, tree.edit));
-        let mut trees = trees.collect();
         let mut space_edit = TreeEdit::of_state(&base.space);
         freed.extend(&base.log.tail().freed);
         freed.extend(&base.catalog_pages);

@@ -1,11 +1,11 @@
 //! Closing: the file is left without a log, with two good slots, and not much longer than what it
 //! holds.
 
+use super::changes::Changes;
 use super::checkpoint::{Plan, checkpoint};
 use super::commit::{Sync, needs};
 use super::recover::settle;
 use super::state::{Versions, Writer};
-use super::write::Changes;
 use crate::conc::Arc;
 use crate::error::Result;
 use crate::unit::{PAGE_BYTES, PageId};
@@ -49,7 +49,7 @@ pub(crate) fn close(versions: &Versions, writer: &mut Writer) -> Result<()> {
 
 /// Makes a checkpoint of the last commit, under its number.
 fn write_trees(versions: &Versions, writer: &mut Writer, cut: Option<PageId>) -> Result<()> {
-    let (changes, commit) = (Changes::new(writer), writer.tip.commit());
+    let (changes, commit) = (Changes::new(writer).settle()?, writer.tip.commit());
     // Nothing is published: snapshots that outlive the store go on with what they have.
     let plan = Plan { commit, sync: Sync::Full, needs: needs(versions, writer), cut };
     writer.tip = checkpoint(writer, changes, plan, &mut false)?;

@@ -4,20 +4,21 @@
 //! a checkpoint. Then what was added is written and synced, by whoever of those that wait is the
 //! first, then comes the acknowledgement.
 
+use super::changes::{Changes, Settled};
 use super::checkpoint::{Needs, Plan, checkpoint};
 use super::close::secure;
 use super::durable::Failure;
-use super::log::{Added, Entry, changes as log_changes};
+use super::in_place::put_in_place;
+use super::log::{Added, Entry};
 use super::recover::settle;
 use super::state::{State, Trees, Versions, Writer};
 use super::store::{Held, Inner};
-use super::write::{Changes, TreeChanges};
 use crate::conc::Arc;
 use crate::error::{ArgumentError, Damage, Error, Result};
 use crate::fault::{self, Fault};
 use crate::page::Catalog;
 use crate::sorted::Sorted;
-use crate::tree::{Pager, TreeState};
+use crate::tree::{Pager, TreeEdit, TreeState};
 use crate::unit::{CommitId, VALUE_BYTES_MAX};
 use crate::vfs::Vfs;
 
@@ -80,26 +81,40 @@ fn prepare(
     sync: Sync,
     unknown: &mut bool,
 ) -> Result<Reached> {
-    let base = Arc::clone(&changes.base);
     if changes.failed {
         return Err(Error::TransactionFailed);
     }
     if versions.durable.has_failed() {
-        return Err(Error::Poisoned { path: base.pager.path().into() });
+        return Err(Error::Poisoned { path: changes.base.pager.path().into() });
     }
-    changes.trees.retain(|_, tree| tree.edit.changed);
+    changes.prune();
     if changes.trees.is_empty() {
         // What it read may still wait.
         return match sync {
             Sync::Full => await_last(versions, writer, unknown).map(Reached::Waits),
-            Sync::Kept | Sync::Later => Ok(Reached::Done(base.commit())),
+            Sync::Kept | Sync::Later => Ok(Reached::Done(changes.base.commit())),
         };
     }
-    if base.commit().0 >= COMMIT_MAX {
-        return Err(base.pager.damaged(writer.slot_page, Damage::Content));
+    if changes.base.commit().0 >= COMMIT_MAX {
+        return Err(changes.base.pager.damaged(writer.slot_page, Damage::Content));
     }
-    let commit = base.commit().next();
-    if let Some(reached) = log((versions, writer), &mut changes, (commit, sync), unknown)? {
+    let commit = changes.base.commit().next();
+    let (record, ops) = (changes.record(), changes.journal.ops);
+    let awaited = sync != Sync::Kept;
+    let entry =
+        record.as_deref().map(|changes| Entry { commit, ops, changes, freed: &[], awaited });
+    if let Some(entry) = &entry
+        && !awaited
+    {
+        match put_in_place(&versions.published, writer, changes, entry) {
+            Ok(()) => return Ok(Reached::Done(commit)),
+            Err(refused) => changes = refused,
+        }
+    }
+    let mut changes = changes.settle()?;
+    if let Some(entry) = &entry
+        && let Some(reached) = log((versions, writer), &mut changes, entry, unknown)?
+    {
         return Ok(reached);
     }
     let sync = if sync == Sync::Later { sync } else { Sync::Full };
@@ -110,7 +125,7 @@ fn prepare(
 /// Makes the changes a checkpoint.
 fn write_trees(
     (versions, writer): (&Versions, &mut Writer),
-    changes: Changes,
+    changes: Settled,
     (commit, sync): (CommitId, Sync),
     unknown: &mut bool,
 ) -> Result<Reached> {
@@ -144,36 +159,31 @@ pub(crate) fn needs(versions: &Versions, writer: &Writer) -> Needs {
 /// Adds the changes to the log, to be written by who syncs first; `None` if there is no room.
 fn log(
     (versions, writer): (&Versions, &mut Writer),
-    changes: &mut Changes,
-    (commit, sync): (CommitId, Sync),
+    changes: &mut Settled,
+    entry: &Entry<'_>,
     unknown: &mut bool,
 ) -> Result<Option<Reached>> {
-    let Changes { base, trees, freed, journal, .. } = changes;
-    if !journal.whole {
+    let Settled { base, trees, freed } = changes;
+    let Entry { commit, ops, awaited, .. } = *entry;
+    let (log, pager, bytes) = (&base.log, &base.pager, entry.changes.len());
+    if !log.tail().has_room(ops, bytes) {
         return Ok(None);
     }
-    let (log, pager) = (&base.log, &base.pager);
-    let sections = trees.iter().map(|(name, tree)| (&**name, tree.edit.len, &tree.ops[..]));
-    let (ops, bytes) = (journal.ops, log_changes(sections));
-    if !log.tail().has_room(ops, bytes.len()) {
-        return Ok(None);
-    }
-    let awaited = sync != Sync::Kept;
     if awaited {
         begin_log(writer, base, unknown)?;
     }
     let mut tail = log.tail();
     // What waited may have been written meanwhile, on whole pages.
-    if !tail.has_room(ops, bytes.len()) {
+    if !tail.has_room(ops, bytes) {
         return Ok(None);
     }
     if awaited || tail.is_awaited() {
-        tail.ready(pager, bytes.len())?;
+        tail.ready(pager, bytes)?;
     }
     let trees = merged(base, std::mem::take(trees))?;
     let state = Arc::new(State { commit, trees, ..State::clone(base) });
-    let added = tail.add(&Entry { commit, ops, changes: &bytes, freed, awaited });
-    let written = !awaited && tail.is_full();
+    let added = tail.add(&Entry { freed, ..*entry });
+    let written = !awaited && tail.is_full(0);
     drop(tail);
     if written {
         write_waiting((versions, writer), base, added, unknown)?;
@@ -188,10 +198,7 @@ fn log(
         log.write(pager, versions.durable.durable()).map_err(|failure| failure.error)?;
         versions.publish(&state);
     } else {
-        versions.published.publish(commit, Arc::clone(&state));
-        if written {
-            versions.durable.note(commit, state);
-        }
+        versions.published.publish(commit, state);
     }
     Ok(Some(Reached::Done(commit)))
 }
@@ -269,10 +276,10 @@ pub(crate) fn sync_name(unnamed: Option<Arc<dyn Vfs>>, pager: &Pager) -> Result<
 }
 
 /// Returns the trees of a commit in the log.
-fn merged(base: &State, changed: Sorted<Arc<str>, TreeChanges>) -> Result<Trees> {
+fn merged(base: &State, changed: Sorted<Arc<str>, TreeEdit>) -> Result<Trees> {
     let mut trees = base.trees.clone();
     let mut fresh = false;
-    for (name, TreeChanges { edit, .. }) in changed {
+    for (name, edit) in changed {
         if edit.is_empty() {
             trees.remove(&name);
             continue;

@@ -2,13 +2,13 @@
 //!
 //! - C7 A name leads to a complete file or to none; interrupted anywhere, one good file is there.
 
+use super::changes::Changes;
 use super::commit::{Sync, commit};
 use super::create::{Temporary, format};
 use super::options::Options;
 use super::recover::settle;
 use super::state::{State, Versions, Writer};
 use super::store::{Compaction, Inner};
-use super::write::Changes;
 use crate::conc::Arc;
 use crate::crypto::Key;
 use crate::error::{Error, FileErrorCause, Result};

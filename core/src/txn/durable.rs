@@ -26,8 +26,8 @@ pub(crate) struct Durable<T> {
 struct Progress<T> {
     /// The last commit known to be durable.
     durable: CommitId,
-    /// The last there is, and what it holds.
-    last: (CommitId, T),
+    /// The last there is, and what it holds if it is not durable.
+    last: (CommitId, Option<T>),
     syncing: bool,
     /// Somebody waits for the sync to end, to sync alone; nobody else begins one before.
     awaited: bool,
@@ -61,6 +61,13 @@ struct Syncing<'a, T> {
     done: bool,
 }
 
+impl<T> Progress<T> {
+    /// Returns what the last commit holds, if it need not be held any more.
+    fn let_go(&mut self) -> Option<T> {
+        if self.last.0 <= self.durable { self.last.1.take() } else { None }
+    }
+}
+
 impl<T> Drop for Syncing<'_, T> {
     fn drop(&mut self) {
         let mut progress = self.owner.progress.lock();
@@ -72,16 +79,18 @@ impl<T> Drop for Syncing<'_, T> {
             progress.durable = progress.durable.max(target);
         }
         progress.failed |= !self.done;
+        let held = progress.let_go();
         drop(progress);
         self.owner.changed.notify_all();
+        drop(held);
     }
 }
 
 impl<T: Clone> Durable<T> {
-    pub(crate) fn new(commit: CommitId, value: T) -> Self {
+    pub(crate) fn new(commit: CommitId) -> Self {
         let progress = Progress {
             durable: commit,
-            last: (commit, value),
+            last: (commit, None),
             syncing: false,
             awaited: false,
             failed: false,
@@ -120,16 +129,21 @@ impl<T: Clone> Durable<T> {
     /// Notes the last commit there is, which is to be written, or that it is another one after
     /// all.
     pub(crate) fn note(&self, commit: CommitId, value: T) {
-        self.progress.lock().last = (commit, value);
+        let mut progress = self.progress.lock();
+        let held = std::mem::replace(&mut progress.last, (commit, Some(value)));
+        let value = progress.let_go();
+        drop(progress);
+        drop((held, value));
     }
 
-    /// Notes a commit that is durable already.
-    pub(crate) fn reached(&self, commit: CommitId, value: T) {
+    /// Notes a last commit that is durable already.
+    pub(crate) fn reached(&self, commit: CommitId) {
         let mut progress = self.progress.lock();
-        progress.last = (commit, value);
+        let held = std::mem::replace(&mut progress.last, (commit, None));
         progress.durable = progress.durable.max(commit);
         drop(progress);
         self.changed.notify_all();
+        drop(held);
     }
 
     /// Runs what syncs by itself while no other sync is under way; `None` after one that failed.
@@ -158,7 +172,7 @@ impl<T: Clone> Durable<T> {
 
     /// Waits a little for those whom the last sync let go, and those who came meanwhile: they come
     /// together. Returns the last commit there is then.
-    fn gather(&self, expected: u64) -> (CommitId, T) {
+    fn gather(&self, expected: u64) -> (CommitId, Option<T>) {
         for _ in 0..YIELDS {
             let progress = self.progress.lock();
             // Who waits to sync alone keeps others from writing.
@@ -200,7 +214,11 @@ impl<T: Clone> Durable<T> {
             let expected = progress.expected;
             drop(progress);
             let mut syncing = Syncing { owner: self, target: None, done: false };
-            let (target, value) = self.gather(expected);
+            let (target, Some(value)) = self.gather(expected) else {
+                // Somebody made it durable otherwise.
+                syncing.done = true;
+                continue;
+            };
             if let Err(Failure { error, undone }) = sync(&value) {
                 syncing.done = undone;
                 return Err(Lost::Sync(error));

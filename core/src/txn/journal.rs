@@ -44,17 +44,18 @@ impl Journal {
         Self { room_bytes, ops: 0, whole: true }
     }
 
+    /// Tells whether there is room for an operation.
+    pub(crate) const fn has_room(&self, op: Op<'_>) -> bool {
+        self.whole && op.bytes() <= self.room_bytes
+    }
+
     /// Writes an operation down behind the others of its tree, while there is room.
     pub(crate) fn note(&mut self, op: Op<'_>, ops: &mut Vec<u8>) {
+        self.whole = self.has_room(op);
         if !self.whole {
             return;
         }
-        let bytes = op.bytes();
-        if bytes > self.room_bytes {
-            self.whole = false;
-            return;
-        }
-        self.room_bytes -= bytes;
+        self.room_bytes -= op.bytes();
         self.ops += 1;
         op.encode(ops);
     }
@@ -70,6 +71,7 @@ impl<'a> Op<'a> {
     }
 
     fn encode(&self, ops: &mut Vec<u8>) {
+        ops.reserve(self.bytes());
         match self {
             Self::Put { key, value } => {
                 ops.push(PUT);
@@ -106,6 +108,20 @@ impl<'a> Op<'a> {
             _ => None,
         }
     }
+}
+
+/// Walks operations as long as they are puts.
+pub(crate) fn puts(ops: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut reader = Reader::new(ops);
+    std::iter::from_fn(move || match Op::decode(&mut reader)? {
+        Op::Put { key, value } => Some((key, value)),
+        Op::Remove { .. } | Op::Clear => None,
+    })
+}
+
+/// Returns how much [`put_section`] appends.
+pub(crate) const fn section_bytes(name: &str, ops: &[u8]) -> usize {
+    13 + name.len() + ops.len()
 }
 
 /// Appends what happened to a tree.

@@ -12,7 +12,6 @@
 
 use super::durable::Failure;
 use super::found::Found;
-use crate::codec::Writer;
 use crate::conc::{Guard, Mutex};
 use crate::crypto::{Batch, HEAD_BYTES};
 use crate::error::{Error, Result};
@@ -223,9 +222,10 @@ impl Tail {
         self.waiting.as_ref().is_some_and(|waiting| waiting.awaited)
     }
 
-    /// Tells whether so much waits that it is to be written although nobody waits for it.
-    pub(crate) fn is_full(&self) -> bool {
-        self.waiting_bytes() >= self.waiting_bytes_max
+    /// Tells whether so much waits, with so many bytes more, that it is to be written although
+    /// nobody waits for it.
+    pub(crate) fn is_full(&self, more: usize) -> bool {
+        self.waiting_bytes() + more >= self.waiting_bytes_max
     }
 
     /// Makes ready to write what waits, and so many bytes more: the file reaches behind the record.
@@ -347,15 +347,6 @@ pub(crate) struct Limits {
     pub(crate) waiting_bytes_max: usize,
 }
 
-/// Appends what happened to each tree to a record.
-pub(crate) fn changes<'a>(sections: impl Iterator<Item = (&'a str, u64, &'a [u8])>) -> Vec<u8> {
-    let mut writer = Writer::default();
-    for (name, len, ops) in sections {
-        super::journal::put_section(name, len, ops, &mut writer);
-    }
-    writer.into_bytes()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -373,7 +364,7 @@ mod tests {
         };
         let (one, freed) = ([PageId(9)], [PageId(7), PageId(8)]);
         let first = tail.add(&entry(2, b"one", &one));
-        assert!(!tail.is_awaited() && !tail.is_full());
+        assert!(!tail.is_awaited() && !tail.is_full(0));
         let failed = tail.add(&entry(3, b"failed", &freed));
         assert!(tail.is_awaited());
         tail.forget(failed);
@@ -383,7 +374,7 @@ mod tests {
         tail.forget(first);
         assert!(!tail.has_waiting() && tail.ops == 0 && tail.freed.is_empty());
         tail.add(&entry(4, &[0; WAITING_BYTES_MAX], &[]));
-        assert!(tail.is_full(), "as much as waits");
+        assert!(tail.is_full(0), "as much as waits");
     }
 
     #[test]

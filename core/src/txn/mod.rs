@@ -15,6 +15,7 @@
 //!
 //! Format: docs/format.md#commit. Model: `models::store`. Check: `sim::check::crash`.
 
+mod changes;
 mod checkpoint;
 mod close;
 mod commit;
@@ -22,6 +23,7 @@ mod compact;
 mod create;
 mod durable;
 mod found;
+mod in_place;
 mod journal;
 mod log;
 mod open;

@@ -1,9 +1,10 @@
 //! A tree to read, of a snapshot or within a write transaction, for the layers above.
 
+use super::changes::{Base, TreeChanges};
 use super::snapshot::{Snapshot, Tree};
 use super::write::WriteTxn;
 use crate::error::Result;
-use crate::tree::{Bytes, Pager, Range, Readable, TreeEdit};
+use crate::tree::{Bytes, Range, Readable};
 use std::ops::RangeBounds;
 use std::path::Path;
 
@@ -13,7 +14,7 @@ pub(crate) enum Peek<'a> {
     /// As it was committed.
     Committed(Tree<'a>),
     /// As a transaction changed it.
-    Edited(&'a TreeEdit, &'a Pager),
+    Changed(&'a TreeChanges, Base<'a>),
 }
 
 /// What trees can be read from.
@@ -36,7 +37,7 @@ impl<'a> Source<'a> {
             Self::Txn(txn) => {
                 let changes = txn.changes();
                 match changes.trees.get(name) {
-                    Some(changed) => Peek::Edited(&changed.edit, &changes.base.pager),
+                    Some(changed) => Peek::Changed(changed, changes.base.tree_and_pager(name)),
                     None => Peek::Committed(changes.base.tree(name)),
                 }
             }
@@ -56,7 +57,7 @@ impl<'a> Peek<'a> {
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         match self {
             Self::Committed(tree) => tree.get(key),
-            Self::Edited(edit, pager) => edit.get(key, pager),
+            Self::Changed(changes, base) => changes.get(key, *base),
         }
     }
 
@@ -70,21 +71,21 @@ impl<'a> Peek<'a> {
     pub(crate) fn range<'k>(&self, bounds: impl RangeBounds<&'k [u8]>) -> Result<Range<'a>> {
         match self {
             Self::Committed(tree) => tree.range(bounds),
-            Self::Edited(edit, pager) => edit.range(&bounds, pager),
+            Self::Changed(changes, base) => changes.range(&bounds, *base),
         }
     }
 
     pub(crate) fn readable(&self) -> Readable<'a> {
         match self {
             Self::Committed(tree) => tree.readable(),
-            Self::Edited(edit, pager) => edit.readable(pager),
+            Self::Changed(changes, base) => changes.readable(*base),
         }
     }
 
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Committed(tree) => tree.len(),
-            Self::Edited(edit, _) => edit.len,
+            Self::Changed(changes, _) => changes.len(),
         }
     }
 }

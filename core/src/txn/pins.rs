@@ -1,7 +1,8 @@
 //! The published state, and who still reads an older one.
 //!
 //! - N1 A state is pinned from when a reader can see it to when its last reader is gone; `oldest`
-//!   never exceeds a pinned commit, nor one that can still be pinned.
+//!   never exceeds a pinned commit, nor one that can still be pinned. What a reader holds never
+//!   changes.
 //!
 //! Model: loom-tests, `pins`.
 
@@ -18,7 +19,8 @@ pub(crate) struct Published<T> {
 
 #[derive(Debug)]
 struct Inner<T> {
-    current: Arc<T>,
+    /// There unless it is being changed, with the lock held.
+    current: Option<Arc<T>>,
     pin: Arc<Pin>,
     /// States that were published before and may have readers, oldest first.
     older: VecDeque<Arc<Pin>>,
@@ -37,6 +39,8 @@ pub(crate) struct Pinned<T> {
     pin: Arc<Pin>,
 }
 
+const CURRENT: &str = "N1: the current state is there, but for a panic while it was changed";
+
 impl Pin {
     fn new(commit: CommitId) -> Arc<Self> {
         Arc::new(Self { commit, readers: AtomicUsize::new(0) })
@@ -48,14 +52,19 @@ impl<T> Inner<T> {
     fn replace(&mut self, commit: CommitId, value: Arc<T>) -> Arc<T> {
         let pin = std::mem::replace(&mut self.pin, Pin::new(commit));
         self.older.push_back(pin);
-        std::mem::replace(&mut self.current, value)
+        self.current.replace(value).expect(CURRENT)
+    }
+
+    fn current(&self) -> &Arc<T> {
+        self.current.as_ref().expect(CURRENT)
     }
 }
 
 impl<T> Published<T> {
     pub(crate) fn new(commit: CommitId, current: Arc<T>) -> Self {
         let pin = Pin::new(commit);
-        Self { inner: Mutex::new(Inner { current, pin, older: VecDeque::new() }) }
+        let (current, older) = (Some(current), VecDeque::new());
+        Self { inner: Mutex::new(Inner { current, pin, older }) }
     }
 
     /// Pins the current state.
@@ -63,7 +72,7 @@ impl<T> Published<T> {
         let inner = self.inner.lock();
         // Counted under the lock: the writer cannot publish, and so not look, in between.
         inner.pin.readers.fetch_add(1, Ordering::Relaxed);
-        Pinned { value: Arc::clone(&inner.current), pin: Arc::clone(&inner.pin) }
+        Pinned { value: Arc::clone(inner.current()), pin: Arc::clone(&inner.pin) }
     }
 
     /// Replaces the current state by a later one and returns it; does nothing if it is as late
@@ -79,9 +88,35 @@ impl<T> Published<T> {
         drop(last);
     }
 
+    /// Changes the current state where it is, if it is `own` and nobody but this and `own` holds
+    /// it; readers wait meanwhile. `None`, and nothing has changed, if somebody does, or `body`
+    /// returns that.
+    pub(crate) fn change<R>(
+        &self,
+        commit: CommitId,
+        own: &mut Arc<T>,
+        body: impl FnOnce(&mut T) -> Option<R>,
+    ) -> Option<R> {
+        let mut inner = self.inner.lock();
+        if !Arc::ptr_eq(inner.current(), own) {
+            return None;
+        }
+        inner.current = None;
+        let changed = Arc::get_mut(own).and_then(body);
+        inner.current = Some(Arc::clone(own));
+        if changed.is_some() {
+            // Who pinned it as it was is gone, or would hold it.
+            match Arc::get_mut(&mut inner.pin) {
+                Some(pin) => pin.commit = commit,
+                None => inner.pin = Pin::new(commit),
+            }
+        }
+        changed
+    }
+
     /// Returns the current state without pinning it.
     pub(crate) fn current(&self) -> Arc<T> {
-        Arc::clone(&self.inner.lock().current)
+        Arc::clone(self.inner.lock().current())
     }
 
     /// Tells whether nobody holds a state.

@@ -1,5 +1,6 @@
 //! What a commit is in memory, and what the one writer knows beside it.
 
+use super::changes::Base;
 use super::durable::{Durable, Failure, Lost};
 use super::log::{Limits, Log, Tail};
 use super::pins::Published;
@@ -47,14 +48,14 @@ impl Versions {
     pub(crate) fn new(state: &Arc<State>) -> Self {
         let commit = state.commit;
         let published = Published::new(commit, Arc::clone(state));
-        Self { published, durable: Durable::new(commit, Arc::clone(state)) }
+        Self { published, durable: Durable::new(commit) }
     }
 
     /// Makes a durable state the one that readers start from.
     pub(crate) fn publish(&self, state: &Arc<State>) {
         // Before anybody goes on who waits for an earlier commit: it is in this one.
         self.published.publish(state.commit, Arc::clone(state));
-        self.durable.reached(state.commit, Arc::clone(state));
+        self.durable.reached(state.commit);
     }
 
     /// Waits until a commit is durable and published. If the record could not be written, and is
@@ -192,6 +193,11 @@ impl State {
         self.commit
     }
 
+    /// Returns the tree of a name, and what reads it.
+    pub(crate) fn tree_and_pager(&self, name: &str) -> Base<'_> {
+        (self.trees.get(name).map(|tree| &**tree), &self.pager)
+    }
+
     /// Reads the catalog of a slot.
     pub(crate) fn load(pager: Arc<Pager>, slot: Slot) -> Result<Self> {
         let mut catalog_pages = Vec::new();
@@ -239,7 +245,7 @@ mod tests {
 
     #[test]
     fn after_a_panic_of_who_syncs_alone_nothing_is_durable_any_more() {
-        let durable = Durable::new(CommitId(0), ());
+        let durable = Durable::new(CommitId(0));
         let panics = || durable.alone(&mut false, |_| panic!("of a test"));
         let panicked: std::thread::Result<Option<()>> = catch_unwind(AssertUnwindSafe(panics));
         assert!(panicked.is_err() && durable.has_failed());

@@ -1,14 +1,13 @@
 //! A write transaction: changes that become a commit together, or not at all.
 
+use super::changes::{Base, Changes, TreeChanges};
 use super::commit::{Reached, Sync, commit, take_back};
 use super::journal::{Journal, Op};
-use super::state::{State, Writer};
 use super::store::{Held, Inner};
 use crate::conc::Arc;
 use crate::error::{ArgumentError, Error, Result};
-use crate::sorted::Sorted;
 use crate::tree::{Bytes, Edits, Range, TreeEdit};
-use crate::unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PageId, VALUE_BYTES_MAX};
+use crate::unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};
 use std::ops::RangeBounds;
 
 /// The one write transaction of a store. Dropping it without [`WriteTxn::commit`] undoes it.
@@ -19,60 +18,31 @@ pub struct WriteTxn {
     changes: Changes,
 }
 
-/// What a transaction changed so far.
-#[derive(Debug)]
-pub(crate) struct Changes {
-    pub(crate) base: Arc<State>,
-    pub(crate) trees: Sorted<Arc<str>, TreeChanges>,
-    /// Pages of the base that the changed trees do without.
-    pub(crate) freed: Vec<PageId>,
-    pub(crate) journal: Journal,
-    /// An operation failed half-way.
-    pub(crate) failed: bool,
-}
-
-/// What a transaction changed of a tree.
-#[derive(Debug)]
-pub(crate) struct TreeChanges {
-    pub(crate) edit: TreeEdit,
-    /// The operations, while the journal has room.
-    pub(crate) ops: Vec<u8>,
-}
-
 /// A tree within a write transaction; it sees the transaction's own changes.
 #[derive(Debug)]
 pub struct TreeMut<'a> {
-    base: &'a State,
-    edit: &'a mut TreeEdit,
-    ops: &'a mut Vec<u8>,
+    base: Base<'a>,
+    changes: &'a mut TreeChanges,
     journal: &'a mut Journal,
-    freed: &'a mut Vec<PageId>,
     failed: &'a mut bool,
 }
 
 impl Changes {
-    /// Starts from what `writer` left.
-    pub(crate) fn new(writer: &Writer) -> Self {
-        let journal = Journal::new(writer.tip.log.tail().room_bytes());
-        let base = Arc::clone(&writer.tip);
-        Self { base, trees: Sorted::new(), freed: Vec::new(), journal, failed: false }
-    }
-
     /// Returns the tree of a name, empty if there is none.
     pub(crate) fn tree(&mut self, name: &str) -> Result<TreeMut<'_>> {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             return Err(ArgumentError::TreeName { bytes: name.len() }.into());
         }
-        let Self { base, trees, journal, freed, failed } = self;
+        let Self { base, trees, journal, failed } = self;
         if !trees.contains_key(name) {
-            let (name, edit) = match base.trees.entry(name) {
-                Some((name, state)) => (Arc::clone(name), TreeEdit::of_state(state)),
-                None => (Arc::from(name), TreeEdit::empty()),
+            let (name, tree) = match base.trees.entry(name) {
+                Some((name, tree)) => (Arc::clone(name), Some(&**tree)),
+                None => (Arc::from(name), None),
             };
-            trees.insert(name, TreeChanges { edit, ops: Vec::new() });
+            trees.insert(name, TreeChanges::new(tree));
         }
-        let TreeChanges { edit, ops } = trees.get_mut(name).expect("it was just put there");
-        Ok(TreeMut { base, edit, ops, journal, freed, failed })
+        let changes = trees.get_mut(name).expect("it was just put there");
+        Ok(TreeMut { base: base.tree_and_pager(name), changes, journal, failed })
     }
 }
 
@@ -133,7 +103,9 @@ impl WriteTxn {
 
     fn end<U: FnOnce()>(self, sync: Sync, told: impl FnOnce(CommitId) -> U) -> Result<CommitId> {
         let Self { inner, mut writer, changes } = self;
-        let (base, turn) = (Arc::clone(&changes.base), writer.turns);
+        // To take the commit back; what nobody waits for is not.
+        let base = (sync == Sync::Full).then(|| Arc::clone(&changes.base));
+        let turn = writer.turns;
         let reached = commit(&inner.versions, &mut writer, changes, sync)?;
         let mut untell = Some(told(reached.commit()));
         // The next transaction may begin.
@@ -141,9 +113,10 @@ impl WriteTxn {
         match reached {
             Reached::Done(_) => {}
             Reached::Waits(commit) => inner.versions.wait_for(commit, || true)?,
-            Reached::Added(added) => inner
-                .versions
-                .wait_for(added.commit, || take_back(&inner, (turn, &base), added, &mut untell))?,
+            Reached::Added(added) => inner.versions.wait_for(added.commit, || {
+                let base = base.as_ref().map(|base| (turn, base));
+                base.is_some_and(|base| take_back(&inner, base, added, &mut untell))
+            })?,
         }
         Ok(reached.commit())
     }
@@ -158,7 +131,7 @@ impl TreeMut<'_> {
     /// # Errors
     /// If a page cannot be read or is damaged.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        self.edit.get(key, &self.base.pager)
+        self.changes.get(key, self.base)
     }
 
     /// Walks the entries within bounds, in key order or, reversed, from the other end. Inverted
@@ -167,7 +140,7 @@ impl TreeMut<'_> {
     /// # Errors
     /// If a page cannot be read or is damaged.
     pub fn range<'k>(&self, bounds: impl RangeBounds<&'k [u8]>) -> Result<Range<'_>> {
-        self.edit.range(&bounds, &self.base.pager)
+        self.changes.range(&bounds, self.base)
     }
 
     /// Returns the entry with the least key.
@@ -188,14 +161,14 @@ impl TreeMut<'_> {
 
     /// Returns the number of entries.
     #[must_use]
-    pub const fn len(&self) -> u64 {
-        self.edit.len
+    pub fn len(&self) -> u64 {
+        self.changes.len()
     }
 
     /// Tells whether there are no entries.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.edit.len == 0
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Sets the value of a key and tells whether the key was there before.
@@ -210,8 +183,11 @@ impl TreeMut<'_> {
         if value.len() > VALUE_BYTES_MAX {
             return Err(ArgumentError::ValueTooLong { bytes: value.len() }.into());
         }
-        let replaced = self.change(|edit, edits| edit.insert(key, value, edits))?;
-        self.journal.note(Op::Put { key, value }, self.ops);
+        if let Some(replaced) = self.attempt(|tree| tree.keep(key, value))? {
+            return Ok(replaced);
+        }
+        let replaced = self.change(|tree, edits| tree.insert(key, value, edits))?;
+        self.changes.note(Op::Put { key, value }, self.journal);
         Ok(replaced)
     }
 
@@ -220,9 +196,9 @@ impl TreeMut<'_> {
     /// # Errors
     /// If a page cannot be read or is damaged; the transaction can then only be dropped.
     pub fn remove(&mut self, key: &[u8]) -> Result<bool> {
-        let removed = self.change(|edit, edits| edit.remove(key, edits))?;
+        let removed = self.change(|tree, edits| tree.remove(key, edits))?;
         if removed {
-            self.journal.note(Op::Remove { key }, self.ops);
+            self.changes.note(Op::Remove { key }, self.journal);
         }
         Ok(removed)
     }
@@ -233,19 +209,27 @@ impl TreeMut<'_> {
     /// If a page cannot be read or is damaged; the transaction can then only be dropped.
     pub fn clear(&mut self) -> Result<()> {
         self.change(TreeEdit::clear)?;
-        self.journal.note(Op::Clear, self.ops);
+        self.changes.note(Op::Clear, self.journal);
         Ok(())
+    }
+
+    fn keep(&mut self, key: &[u8], value: &[u8]) -> Result<Option<bool>> {
+        self.changes.keep((key, value), self.base, self.journal)
     }
 
     fn change<T>(
         &mut self,
         body: impl FnOnce(&mut TreeEdit, &mut Edits<'_>) -> Result<T>,
     ) -> Result<T> {
+        self.attempt(|tree| tree.changes.edited_mut(tree.base)?.change(tree.base.1, body))
+    }
+
+    /// Does what may fail half-way.
+    fn attempt<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if *self.failed {
             return Err(Error::TransactionFailed);
         }
-        let mut edits = Edits { pager: &self.base.pager, freed: self.freed };
-        let outcome = body(self.edit, &mut edits);
+        let outcome = body(self);
         *self.failed = outcome.is_err();
         outcome
     }
