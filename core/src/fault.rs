@@ -53,6 +53,7 @@ faults! {
     Mv07 = "MV-07", "an opening that is refused is counted all the same";
     Mv09 = "MV-09", "the last handle closes the file with the lock held";
     Mv11 = "MV-11", "what was committed while an observer was behind counts as told";
+    Mv13 = "MV-13", "a transaction does not see what it keeps aside";
     Cf01 = "CF-01", "configurations of one hash are taken for one";
     Cf03 = "CF-03", "the hash of a configuration asks for the directory it need not have";
     Cf05 = "CF-05", "opening rewrites classes that are as they are wanted";
@@ -102,6 +103,7 @@ faults! {
     Fs14 = "FS-14", "a sync counts for what was written while it was under way";
     Fs15 = "FS-15", "a sync counts although another that was under way failed";
     Fs16 = "FS-16", "a commit is taken back that others build upon";
+    Fs17 = "FS-17", "a commit that changes the last one where it is keeps its pages";
     Ob01 = "OB-01", "a property of a synced file may be made nullable or required";
     Ob02 = "OB-02", "a synced file that is opened with classes lets these be changed";
     Ob03 = "OB-03", "an older version of an app takes the version of a synced file down";

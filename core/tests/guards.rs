@@ -192,6 +192,28 @@ fn commits_that_need_not_be_durable_write_and_sync_nothing() {
 }
 
 #[test]
+fn a_commit_that_nobody_waits_for_copies_no_node_that_nobody_else_holds() {
+    let store = Counting::default().options().create("store").unwrap();
+    load(&store, 20_000);
+    let bytes = || {
+        let measured = allocation_counter::measure(|| {
+            let mut txn = store.write().unwrap();
+            txn.tree("t").unwrap().insert(&key(7), &[5; 100]).unwrap();
+            txn.commit_unsynced().unwrap();
+        });
+        measured.bytes_total
+    };
+    bytes();
+    let alone = bytes();
+    let snapshot = store.snapshot();
+    let held = bytes();
+    assert!(snapshot.commit() < store.snapshot().commit());
+    // The branches have been copied; the snapshot holds what they were before.
+    let after = bytes();
+    assert!(alone.max(after) < 2048 && held > 3 * 4096, "{alone}, {held}, {after}");
+}
+
+#[test]
 fn a_cold_read_is_one_page_for_each_level_and_a_warm_one_none() {
     let vfs = Counting::default();
     let store = vfs.options().create("store").unwrap();

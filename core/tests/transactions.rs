@@ -5,7 +5,7 @@
 
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
 use fastness::{
-    ArgumentError, Entropy, Error, FileErrorKind, Key, Options, OsEntropy, Remedy, Store,
+    ArgumentError, Entropy, Error, FileErrorKind, Key, Options, OsEntropy, Remedy, Snapshot, Store,
 };
 use std::io;
 use std::path::Path;
@@ -231,5 +231,80 @@ fn many_trees_take_their_catalog_out_of_the_slot_and_back() {
     drop(store);
     let store = options.open("store").unwrap();
     assert_eq!(store.snapshot().tree_names().collect::<Vec<_>>(), [&names[0]]);
+    assert_eq!(store.snapshot().verify().unwrap().problems, []);
+}
+
+/// N1, C6: commits of which nobody holds the one before change that where it is.
+#[test]
+fn what_snapshots_hold_stays_while_commits_that_nobody_waits_for_go_on() {
+    const COMMITS: u32 = 20_000;
+    let store = Options::new().in_memory().unwrap();
+    let put = |number: u32| {
+        let mut txn = store.write().unwrap();
+        for tree in ["one", "two"] {
+            let mut tree = txn.tree(tree).unwrap();
+            tree.insert(b"number", &number.to_be_bytes()).unwrap();
+            tree.insert(&(number % 500).to_be_bytes(), &[7; 50]).unwrap();
+        }
+        txn.commit_unsynced().unwrap()
+    };
+    put(0);
+    let ended = AtomicBool::new(false);
+    let numbers = |snapshot: &Snapshot| {
+        ["one", "two"].map(|tree| snapshot.tree(tree).get(b"number").unwrap().unwrap().to_vec())
+    };
+    std::thread::scope(|scope| {
+        for kept in [1, 8] {
+            let (store, ended) = (&store, &ended);
+            scope.spawn(move || {
+                let mut held = std::collections::VecDeque::new();
+                while !ended.load(Ordering::Relaxed) {
+                    let snapshot = store.snapshot();
+                    let [one, two] = numbers(&snapshot);
+                    assert_eq!(one, two, "half of a commit");
+                    held.push_back((snapshot, one));
+                    if held.len() > kept {
+                        let (snapshot, number) = held.pop_front().unwrap();
+                        assert_eq!(numbers(&snapshot), [number.clone(), number]);
+                    }
+                }
+            });
+        }
+        (1..COMMITS).for_each(|number| drop(put(number)));
+        ended.store(true, Ordering::Relaxed);
+    });
+    let snapshot = store.snapshot();
+    assert_eq!(numbers(&snapshot), [(COMMITS - 1).to_be_bytes(); 2].map(Vec::from));
+    assert_eq!(snapshot.verify().unwrap().problems, []);
+}
+
+#[test]
+fn a_put_that_cannot_be_made_where_it_is_is_made_all_the_same() {
+    let vfs = MemoryVfs::default();
+    let options = Options::new().vfs(Arc::new(vfs)).key(Key::new([7; 64]));
+    let store = options.create("store").unwrap();
+    let put = |store: &Store, long: &[u8]| {
+        let mut txn = store.write().unwrap();
+        txn.tree("a").unwrap().insert(b"short", &long[..1]).unwrap();
+        let mut tree = txn.tree("b").unwrap();
+        assert_eq!(tree.get(b"long").unwrap().is_some(), tree.insert(b"long", long).unwrap());
+        assert_eq!(tree.get(b"long").unwrap().as_deref(), Some(long));
+        assert_eq!(tree.range(..).unwrap().count(), 1);
+        txn.commit_unsynced().unwrap();
+        let snapshot = store.snapshot();
+        assert_eq!(snapshot.tree("a").get(b"short").unwrap().as_deref(), Some(&long[..1]));
+        assert_eq!(snapshot.tree("b").get(b"long").unwrap().as_deref(), Some(long));
+        assert_eq!(snapshot.verify().unwrap().problems, []);
+    };
+    put(&store, &[1; 9000]);
+    put(&store, &[2; 9000]);
+    drop(store);
+    // The value is in pages of its own now, which replacing it has to read.
+    let store = options.open("store").unwrap();
+    put(&store, &[3; 9000]);
+    put(&store, &[4; 9000]);
+    drop(store);
+    let store = options.open("store").unwrap();
+    assert_eq!(store.snapshot().tree("b").get(b"long").unwrap().as_deref(), Some(&[4; 9000][..]));
     assert_eq!(store.snapshot().verify().unwrap().problems, []);
 }

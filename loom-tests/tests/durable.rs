@@ -45,7 +45,7 @@ impl World {
     fn new(fails: Fails) -> Arc<Self> {
         let zero = || AtomicUsize::new(0);
         Arc::new(Self {
-            durable: Durable::new(CommitId(0), 0),
+            durable: Durable::new(CommitId(0)),
             turn: Mutex::new(Turn::default()),
             added: zero(),
             written: zero(),
@@ -200,7 +200,7 @@ const ALONE: usize = 1;
 impl Failing {
     fn new(fails_at: usize) -> Self {
         let zero = || AtomicUsize::new(0);
-        let durable = Durable::new(CommitId(0), 0);
+        let durable = Durable::new(CommitId(0));
         let (dirty, lost, untold, backs, overdue) = (zero(), zero(), zero(), zero(), zero());
         let turn = Mutex::new(0);
         Self { durable, turn, written: zero(), dirty, lost, untold, backs, fails_at, overdue }

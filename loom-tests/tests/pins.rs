@@ -134,3 +134,51 @@ fn two_readers_of_different_commits() {
     });
     met.assert_hit(&["a page is reused", "the file grows"]);
 }
+
+/// Two numbers that are to be the same whoever looks.
+#[derive(Debug)]
+struct Twice(u64, u64);
+
+#[test]
+fn what_a_reader_holds_is_not_changed_where_it_is() {
+    let marks = Marks::default();
+    let met = marks.clone();
+    explore(Bound { preemptions: 5, executions_min: 300 }, move || {
+        let mut own = StdArc::new(Twice(1, 1));
+        let published = Arc::new(Published::new(CommitId(1), StdArc::clone(&own)));
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let published = Arc::clone(&published);
+                thread::spawn(move || {
+                    let pinned = published.pin();
+                    let (first, oldest) = (pinned.0, published.oldest());
+                    thread::yield_now();
+                    assert_eq!((pinned.0, pinned.1), (first, first), "N1: it changed");
+                    assert!(oldest.0 <= first, "N1: {oldest} is older than what is pinned");
+                })
+            })
+            .collect();
+        for commit in 2..5 {
+            let change = |state: &mut Twice| {
+                state.0 = commit;
+                thread::yield_now();
+                state.1 = commit;
+                Some(())
+            };
+            let changed = published.change(CommitId(commit), &mut own, change);
+            if changed.is_some() {
+                marks.hit("changed where it was");
+            } else {
+                marks.hit("held by a reader");
+                own = StdArc::new(Twice(commit, commit));
+                published.publish(CommitId(commit), StdArc::clone(&own));
+            }
+            assert_eq!(published.current().0, commit);
+        }
+        for reader in readers {
+            reader.join().unwrap();
+        }
+        assert_eq!(published.oldest(), CommitId(4));
+    });
+    met.assert_hit(&["changed where it was", "held by a reader"]);
+}

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, InstanceError, Result};
 use crate::txn::{Snapshot, Store, needs};
-use crate::unit::PageId;
+use crate::unit::{CommitId, PageId};
 use crate::verify::{Met, Walk};
 
 /// Where the pages of a commit are.
@@ -49,6 +49,14 @@ pub fn writable(store: &Store) -> Result<Vec<PageId>> {
         space.release(needs.oldest, needs.durable);
         space.writable().collect()
     })
+}
+
+/// Returns the last commit that changed the one before where it was. Waits for the writer.
+///
+/// # Errors
+/// As [`Store::write`].
+pub fn last_in_place(store: &Store) -> Result<Option<CommitId>> {
+    store.with_writer(|_, writer| writer.in_place)
 }
 
 /// Tells whether somebody has the turn to write, without waiting for it.

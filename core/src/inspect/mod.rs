@@ -11,6 +11,6 @@ mod sealer;
 pub use crate::object::trees::{Holds, trees};
 pub use decode::{decode_log, decode_page, decode_prelude, decode_slot};
 pub use dump::{dump_file, dump_page};
-pub use ledger::{Ledger, is_sync_awaited, is_writing, ledger, writable};
+pub use ledger::{Ledger, is_sync_awaited, is_writing, last_in_place, ledger, writable};
 pub use reseal::{reseal, unseal};
 pub use sealer::Sealer;

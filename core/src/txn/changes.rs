@@ -9,6 +9,7 @@ use super::state::{State, Writer};
 use crate::codec;
 use crate::conc::{Arc, OnceLock};
 use crate::error::Result;
+use crate::fault::{self, Fault};
 use crate::sorted::Sorted;
 use crate::tree::{Bytes, Edits, Pager, Range, Readable, TreeEdit, TreeState};
 use crate::unit::PageId;
@@ -207,7 +208,7 @@ impl TreeChanges {
         if let Some(edited) = self.edited.get() {
             return edited.tree.get(key, pager);
         }
-        match self.kept(key) {
+        match self.kept(key).filter(|_| !fault::on(Fault::Mv13)) {
             Some(value) => Ok(Some(Bytes::from(value.to_vec()))),
             None => base.map_or(Ok(None), |tree| tree.get(key, pager)),
         }

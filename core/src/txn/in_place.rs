@@ -14,6 +14,7 @@ use super::log::Entry;
 use super::pins::Published;
 use super::state::{State, Trees, Writer};
 use crate::conc::Arc;
+use crate::fault::{self, Fault};
 use crate::sorted::Sorted;
 use crate::tree::{Edits, Pager, TreeEdit, TreeState};
 use crate::unit::PageId;
@@ -34,26 +35,24 @@ pub(crate) fn put_in_place(
     let Changes { base, trees, journal, failed } = changes;
     // The base is the last commit, which the writer holds as well.
     drop(base);
-    let put = |state: &mut State| put(state, &trees, entry);
-    let done = published.change(entry.commit, &mut writer.tip, put);
-    done.ok_or_else(|| Changes { base: Arc::clone(&writer.tip), trees, journal, failed })
-}
-
-fn put(
-    state: &mut State,
-    changed: &Sorted<Arc<str>, TreeChanges>,
-    entry: &Entry<'_>,
-) -> Option<()> {
-    let State { commit, pager, trees, space, log, .. } = state;
+    let log = Arc::clone(&writer.tip.log);
     let mut tail = log.tail();
     let bytes = entry.changes.len();
-    if !tail.has_room(entry.ops, bytes) || tail.is_awaited() || tail.is_full(bytes) {
-        return None;
-    }
-    let freed = put_all((trees, space), changed, pager)?;
-    tail.add(&Entry { freed: &freed, ..*entry });
-    *commit = entry.commit;
-    Some(())
+    let waits = tail.has_room(entry.ops, bytes) && !tail.is_awaited() && !tail.is_full(bytes);
+    let put = |state: &mut State| {
+        let State { commit, pager, trees: all, space, .. } = state;
+        let freed = put_all((all, space), &trees, pager)?;
+        *commit = entry.commit;
+        Some(freed)
+    };
+    let freed = waits.then(|| published.change(entry.commit, &mut writer.tip, put)).flatten();
+    let Some(freed) = freed else {
+        return Err(Changes { base: Arc::clone(&writer.tip), trees, journal, failed });
+    };
+    let freed = if fault::on(Fault::Fs17) { &[] } else { &freed[..] };
+    tail.add(&Entry { freed, ..*entry });
+    writer.in_place = Some(entry.commit);
+    Ok(())
 }
 
 /// Puts entries into trees that nobody else holds, and returns the pages that these do without;

@@ -98,6 +98,8 @@ pub(crate) struct Writer {
     pub(crate) tip: Arc<State>,
     /// How many turns there have been.
     pub(crate) turns: u64,
+    /// The last commit that changed the one before where it was.
+    pub(crate) in_place: Option<CommitId>,
     /// The page of the slot that holds the base.
     pub(crate) slot_page: PageId,
     /// Both slots hold the base, and it is known to be durable.
@@ -126,6 +128,7 @@ impl Writer {
             space: None,
             tip,
             turns: 0,
+            in_place: None,
             slot_page,
             settled,
             secured: false,

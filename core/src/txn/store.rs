@@ -35,7 +35,7 @@ pub(crate) struct Inner {
     path: PathBuf,
     format_version: u32,
     pub(crate) versions: Versions,
-    pub(crate) turn: Turn<Writer>,
+    pub(crate) turn: Turn<Box<Writer>>,
     opened: OpenedAs,
 }
 
@@ -89,7 +89,7 @@ impl Inner {
     ) -> Self {
         let path = writer.tip.pager.path().to_path_buf();
         let versions = Versions::new(&writer.tip);
-        Self { options, path, format_version, versions, turn: Turn::new(writer), opened }
+        Self { options, path, format_version, versions, turn: Turn::new(writer.into()), opened }
     }
 }
 
@@ -104,12 +104,14 @@ impl Drop for Inner {
     }
 }
 
+const HELD: &str = "N2: the turn is held until dropped";
+
 /// The turn to write, given back when dropped, also by a panic.
 #[derive(Debug)]
 pub(crate) struct Held<I: Deref<Target = Inner>> {
     inner: I,
     /// There until dropped.
-    writer: Option<Writer>,
+    writer: Option<Box<Writer>>,
 }
 
 impl<I: Deref<Target = Inner>> Held<I> {
@@ -135,19 +137,23 @@ impl<I: Deref<Target = Inner>> Held<I> {
         }
         Ok(held)
     }
+
+    pub(crate) fn parts(&mut self) -> (&I, &mut Writer) {
+        (&self.inner, self.writer.as_mut().expect(HELD))
+    }
 }
 
 impl<I: Deref<Target = Inner>> Deref for Held<I> {
     type Target = Writer;
 
     fn deref(&self) -> &Writer {
-        self.writer.as_ref().expect("N2: the turn is held until dropped")
+        self.writer.as_ref().expect(HELD)
     }
 }
 
 impl<I: Deref<Target = Inner>> DerefMut for Held<I> {
     fn deref_mut(&mut self) -> &mut Writer {
-        self.writer.as_mut().expect("N2: the turn is held until dropped")
+        self.parts().1
     }
 }
 
@@ -193,7 +199,7 @@ impl Store {
     /// [`Error::ReadOnly`], or [`Error::Poisoned`] after a failure that left the disk unknown.
     pub fn write(&self) -> Result<WriteTxn> {
         let writer = Held::new(Arc::clone(&self.inner), self.waits)?;
-        Ok(WriteTxn::new(Arc::clone(&self.inner), writer))
+        Ok(WriteTxn::new(writer))
     }
 
     /// Begins the write transaction with a snapshot of what it begins with. A snapshot is of what
@@ -204,7 +210,7 @@ impl Store {
         self.inner.versions.wait_for(commit, || true)?;
         let snapshot = self.snapshot();
         assert_eq!(snapshot.commit(), commit, "N2: a commit without the turn");
-        Ok((WriteTxn::new(Arc::clone(&self.inner), writer), snapshot))
+        Ok((WriteTxn::new(writer), snapshot))
     }
 
     /// Makes everything durable that was committed with [`WriteTxn::commit_unsynced`], and returns

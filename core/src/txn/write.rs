@@ -13,7 +13,6 @@ use std::ops::RangeBounds;
 /// The one write transaction of a store. Dropping it without [`WriteTxn::commit`] undoes it.
 #[derive(Debug)]
 pub struct WriteTxn {
-    inner: Arc<Inner>,
     writer: Held<Arc<Inner>>,
     changes: Changes,
 }
@@ -47,9 +46,9 @@ impl Changes {
 }
 
 impl WriteTxn {
-    pub(crate) fn new(inner: Arc<Inner>, writer: Held<Arc<Inner>>) -> Self {
+    pub(crate) fn new(writer: Held<Arc<Inner>>) -> Self {
         let changes = Changes::new(&writer);
-        Self { inner, writer, changes }
+        Self { writer, changes }
     }
 
     pub(super) const fn changes(&self) -> &Changes {
@@ -102,12 +101,17 @@ impl WriteTxn {
     }
 
     fn end<U: FnOnce()>(self, sync: Sync, told: impl FnOnce(CommitId) -> U) -> Result<CommitId> {
-        let Self { inner, mut writer, changes } = self;
+        let Self { mut writer, changes } = self;
         // To take the commit back; what nobody waits for is not.
         let base = (sync == Sync::Full).then(|| Arc::clone(&changes.base));
         let turn = writer.turns;
-        let reached = commit(&inner.versions, &mut writer, changes, sync)?;
+        let (inner, own) = writer.parts();
+        let reached = commit(&inner.versions, own, changes, sync)?;
         let mut untell = Some(told(reached.commit()));
+        if let Reached::Done(commit) = reached {
+            return Ok(commit);
+        }
+        let inner = Arc::clone(inner);
         // The next transaction may begin.
         drop(writer);
         match reached {

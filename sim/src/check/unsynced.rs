@@ -2,23 +2,26 @@
 //! that is.
 
 use super::compare::Stop;
-use super::promises::{A1, C9, C14, D4};
+use super::promises::{A1, C6, C9, C14, D4};
 use super::rig::{Rig, unexpected};
 use super::world::World;
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::rng::Rng;
+use fastness::inspect::last_in_place;
 use fastness_models::store::State;
 use fastness_models::{Kind, Op};
 
 pub(super) const CHECK: Check = Check {
     name: "unsynced",
     about: "commits that need not be durable, across crashes, durable commits, syncs and closing",
-    invariants: &[C14, A1, C9, D4],
+    invariants: &[C14, A1, C6, C9, D4],
     marks: &[
         "crash lost an unsynced commit",
         "crash lost a part of them",
         "crash lost none of them",
         "opened with a log",
+        "a commit changed the last where it was",
+        "a commit left the last as a snapshot holds it",
         "made durable by a commit",
         "made durable by a commit that changed nothing",
         "made durable by a sync",
@@ -73,7 +76,7 @@ impl Tail<'_> {
     fn step(&mut self, op: Op) -> Result<(), Stop> {
         match op.kind {
             Kind::Commit if !op.a.is_multiple_of(4) => {
-                self.rig.commit_unsynced()?;
+                self.commit_unsynced()?;
                 self.possible.push(self.rig.model.committed().clone());
             }
             Kind::Commit => {
@@ -107,6 +110,22 @@ impl Tail<'_> {
             }
             Kind::Kill | Kind::PowerLoss => self.crash(op.kind)?,
             _ => self.rig.act(op)?,
+        }
+        Ok(())
+    }
+
+    fn commit_unsynced(&mut self) -> Result<(), Stop> {
+        let last = self.rig.commit;
+        let held = self.rig.snapshots.iter().any(|(snapshot, _)| snapshot.commit() == last);
+        self.rig.commit_unsynced()?;
+        let now = self.rig.commit;
+        if held {
+            self.rig.scan_snapshots()?;
+        }
+        if last_in_place(self.rig.store())? == Some(now) {
+            self.rig.probe.mark("a commit changed the last where it was");
+        } else if held && now != last {
+            self.rig.probe.mark("a commit left the last as a snapshot holds it");
         }
         Ok(())
     }
