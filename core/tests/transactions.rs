@@ -246,7 +246,7 @@ fn what_snapshots_hold_stays_while_commits_that_nobody_waits_for_go_on() {
             tree.insert(b"number", &number.to_be_bytes()).unwrap();
             tree.insert(&(number % 500).to_be_bytes(), &[7; 50]).unwrap();
         }
-        txn.commit_unsynced().unwrap()
+        txn.commit_unsynced().unwrap();
     };
     put(0);
     let ended = AtomicBool::new(false);
@@ -270,7 +270,7 @@ fn what_snapshots_hold_stays_while_commits_that_nobody_waits_for_go_on() {
                 }
             });
         }
-        (1..COMMITS).for_each(|number| drop(put(number)));
+        (1..COMMITS).for_each(put);
         ended.store(true, Ordering::Relaxed);
     });
     let snapshot = store.snapshot();
