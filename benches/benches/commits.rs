@@ -50,6 +50,27 @@ fn in_memory(c: &mut Criterion) {
     });
 }
 
+/// Commits that nobody waits for, while nobody reads and while somebody holds each.
+fn unsynced(c: &mut Criterion) {
+    let mut group = c.benchmark_group("commit/unsynced");
+    for held in [false, true] {
+        let store = options(true).in_memory().expect("memory has room");
+        write(&store, 0, 10_000);
+        let (mut number, mut snapshot) = (0, None);
+        group.bench_function(if held { "held" } else { "alone" }, |b| {
+            b.iter(|| {
+                number += 7_919;
+                let mut txn = store.write().expect("nobody else writes");
+                let mut tree = txn.tree("tree").expect("a good name");
+                tree.insert(&key(number % 100_000), &VALUE).expect("a good entry");
+                txn.commit_unsynced().expect("the disk takes it");
+                snapshot = held.then(|| store.snapshot());
+            });
+        });
+    }
+    group.finish();
+}
+
 fn on_file(c: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     bench_commits(c, "commit/file", |encrypted| {
@@ -83,5 +104,5 @@ fn open(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(commits, in_memory, on_file, open);
+criterion_group!(commits, in_memory, unsynced, on_file, open);
 criterion_main!(commits);
