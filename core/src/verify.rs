@@ -270,7 +270,7 @@ impl<'a> Walk<'a> {
 
     fn chain(&mut self, owner: &str, bytes: u32, first: Pointer) -> Result<()> {
         let mut met = Vec::new();
-        let read = self.pager.chain(bytes, first, |pointer| met.push(*pointer));
+        let read = self.pager.chain(bytes, first, &mut |pointer| met.push(*pointer));
         for pointer in &met {
             self.reach(owner, pointer);
         }

@@ -12,9 +12,20 @@ use crate::schema::PropertyType;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-/// What a path has led to through a list, and how much of the path was left: what was looked at
-/// once is not again, however many ways lead there.
-type Seen = BTreeSet<(usize, ObjectId)>;
+/// What a path has led to through a list, by how much of the path was left: what was looked at once
+/// is not again, however many ways lead there.
+type Seen = Vec<BTreeSet<ObjectId>>;
+
+/// Whether a value meets a condition.
+type Test<'t> = &'t dyn Fn(&Value<'_>) -> bool;
+
+/// Notes that a path led to an object, and tells whether it had not before.
+fn is_new(seen: &mut Seen, left: usize, object: &ObjectId) -> bool {
+    if seen.len() <= left {
+        seen.resize_with(left + 1, BTreeSet::new);
+    }
+    seen[left].insert(object.clone())
+}
 
 /// A condition on an object.
 ///
@@ -248,14 +259,18 @@ impl<'a> View<'a> {
         at: (&[u8], &[u8]),
         test: &impl Fn(&Value<'_>) -> bool,
     ) -> Result<bool> {
-        self.any_from(path, at, (test, &mut Seen::new()))
+        // What most conditions are about needs no call for each object.
+        match path.first().and_then(|hop| record::plain(at.1, hop.column)) {
+            Some(value) => Ok(test(&value)),
+            None => self.any_from(path, at, (test, &mut Seen::new())),
+        }
     }
 
     fn any_from(
         &self,
         path: &[Hop<'a>],
         (key, record): (&[u8], &[u8]),
-        (test, seen): (&impl Fn(&Value<'_>) -> bool, &mut Seen),
+        (test, seen): (Test<'_>, &mut Seen),
     ) -> Result<bool> {
         let Some((Hop { table, column }, rest)) = path.split_first() else { return Ok(false) };
         if let Some(value) = record::plain(record, column) {
@@ -275,8 +290,7 @@ impl<'a> View<'a> {
                     let element = element?;
                     let met = match &element.value {
                         Value::Link(to) if rest.len() > 1 => {
-                            seen.insert((rest.len(), to.clone()))
-                                && self.any_of(rest, to, (test, seen))?
+                            is_new(seen, rest.len(), to) && self.any_of(rest, to, (test, seen))?
                         }
                         Value::Link(to) if !rest.is_empty() => {
                             self.any_of(rest, to, (test, seen))?
@@ -297,7 +311,7 @@ impl<'a> View<'a> {
         &self,
         path: &[Hop<'a>],
         object: &ObjectId,
-        tested: (&impl Fn(&Value<'_>) -> bool, &mut Seen),
+        tested: (Test<'_>, &mut Seen),
     ) -> Result<bool> {
         let table = self.catalog.table_numbered(object.class)?;
         let key = object.key.to_bytes();

@@ -103,11 +103,16 @@ impl Transaction {
         key: &ObjectKey,
         operation: impl FnOnce(Target) -> Operation,
     ) {
-        self.touch([ObjectId { class: table.id, key: key.clone() }]);
-        if self.shared.listener.is_some() {
-            let target = Target { class: table.name.clone(), key: key.clone() };
+        if let Some(target) = self.target(table, key) {
             self.operations.push(operation(target));
         }
+    }
+
+    /// Notes that an object was touched; if there is a listener, returns what it is to be told of.
+    fn target(&mut self, table: &Table, key: &ObjectKey) -> Option<Target> {
+        self.touch([ObjectId { class: table.id, key: key.clone() }]);
+        let target = || Target { class: table.name.clone(), key: key.clone() };
+        self.shared.listener.is_some().then(target)
     }
 
     /// Notes that classes were changed.

@@ -98,7 +98,7 @@ impl Node {
     pub(super) fn free_payload(&self, index: usize, edits: &mut Edits<'_>) -> Result<()> {
         if let Payload::Stored { bytes, first } = self.payload(index) {
             let freed = &mut *edits.freed;
-            edits.pager.chain(bytes, first, |pointer| freed.push(pointer.page))?;
+            edits.pager.chain(bytes, first, &mut |pointer| freed.push(pointer.page))?;
         }
         Ok(())
     }

@@ -288,7 +288,9 @@ impl Node {
     pub(crate) fn value(self: &Arc<Self>, index: usize, pager: &Pager) -> Result<Bytes> {
         match self.payload(index) {
             Payload::Inline { at, len } => Ok(Bytes::of_node(Arc::clone(self), at, len)),
-            Payload::Stored { bytes, first } => pager.chain(bytes, first, |_| ()).map(Bytes::from),
+            Payload::Stored { bytes, first } => {
+                pager.chain(bytes, first, &mut |_| ()).map(Bytes::from)
+            }
             Payload::Long(value) => Ok(Bytes::from(Arc::clone(value))),
         }
     }

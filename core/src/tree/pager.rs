@@ -144,7 +144,7 @@ impl Pager {
         &self,
         bytes: u32,
         first: Pointer,
-        mut visit: impl FnMut(&Pointer),
+        visit: &mut dyn FnMut(&Pointer),
     ) -> Result<Vec<u8>> {
         let len = usize::try_from(bytes).unwrap_or(usize::MAX);
         if len > VALUE_BYTES_MAX {

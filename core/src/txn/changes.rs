@@ -176,7 +176,9 @@ impl TreeChanges {
 
     /// Returns the tree to be changed.
     pub(crate) fn edited_mut(&mut self, base: Base<'_>) -> Result<&mut Edited> {
-        self.edited(base)?;
+        if self.is_aside() {
+            self.edited(base)?;
+        }
         Ok(self.edited.get_mut().expect("A1: it was just edited"))
     }
 
@@ -185,7 +187,8 @@ impl TreeChanges {
         journal.note(op, &mut self.ops);
     }
 
-    /// Keeps a put aside and tells whether the key was there; `None` if there is no room for it.
+    /// Keeps a put aside, if all before it are, and tells whether the key was there; `None` if there
+    /// is no room for it.
     pub(crate) fn keep(
         &mut self,
         (key, value): (&[u8], &[u8]),
@@ -193,7 +196,7 @@ impl TreeChanges {
         journal: &mut Journal,
     ) -> Result<Option<bool>> {
         let op = Op::Put { key, value };
-        if !self.is_aside() || self.aside == ASIDE_MAX || !journal.has_room(op) {
+        if self.aside == ASIDE_MAX || !journal.has_room(op) {
             return Ok(None);
         }
         let there =

@@ -255,7 +255,7 @@ impl Born<'_> {
 
     fn chain(&mut self, bytes: u32, first: Pointer) -> Result<()> {
         let mut met = Vec::new();
-        self.pager.chain(bytes, first, |pointer| met.push(pointer.page))?;
+        self.pager.chain(bytes, first, &mut |pointer| met.push(pointer.page))?;
         met.into_iter().try_for_each(|page| self.meet(page))
     }
 

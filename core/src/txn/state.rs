@@ -60,7 +60,7 @@ impl Versions {
 
     /// Waits until a commit is durable and published. If the record could not be written, and is
     /// not there, `undo` tells whether all goes on as if it had not been tried.
-    pub(crate) fn wait_for(&self, commit: CommitId, mut undo: impl FnMut() -> bool) -> Result<()> {
+    pub(crate) fn wait_for(&self, commit: CommitId, undo: &mut dyn FnMut() -> bool) -> Result<()> {
         let sync = |state: &Arc<State>| {
             let written = state.log.write(&state.pager, self.durable.durable());
             written.map_err(|it| Failure { undone: it.undone && undo(), ..it })?;
@@ -207,8 +207,8 @@ impl State {
         let (bytes, at) = match &slot.catalog {
             CatalogAt::Inline(bytes) => (bytes.clone(), PageId(0)),
             CatalogAt::Stored { bytes, first } => {
-                let visit = |pointer: &crate::page::Pointer| catalog_pages.push(pointer.page);
-                (pager.chain(*bytes, *first, visit)?, first.page)
+                let mut visit = |pointer: &crate::page::Pointer| catalog_pages.push(pointer.page);
+                (pager.chain(*bytes, *first, &mut visit)?, first.page)
             }
         };
         let catalog = Catalog::decode(&bytes).ok_or_else(|| pager.damaged(at, Damage::Content))?;

@@ -207,7 +207,7 @@ impl Store {
     pub(crate) fn write_from(&self) -> Result<(WriteTxn, Snapshot)> {
         let mut writer = Held::new(Arc::clone(&self.inner), self.waits)?;
         let commit = to_be_durable(&self.inner, &mut writer)?;
-        self.inner.versions.wait_for(commit, || true)?;
+        self.inner.versions.wait_for(commit, &mut || true)?;
         let snapshot = self.snapshot();
         assert_eq!(snapshot.commit(), commit, "N2: a commit without the turn");
         Ok((WriteTxn::new(writer), snapshot))
@@ -221,7 +221,7 @@ impl Store {
     /// tried again. As for [`WriteTxn::commit`], the store may be [`Error::Poisoned`] instead.
     pub fn sync(&self) -> Result<CommitId> {
         let commit = self.with_writer(|_, writer| to_be_durable(&self.inner, writer))??;
-        self.inner.versions.wait_for(commit, || true).map(|()| commit)
+        self.inner.versions.wait_for(commit, &mut || true).map(|()| commit)
     }
 
     #[cfg(any(test, feature = "inspect"))]
@@ -249,7 +249,7 @@ impl Store {
         self.with_writer(|versions, writer| {
             // Whichever file a crash leaves, nothing is in one of them only.
             let commit = to_be_durable(&self.inner, writer)?;
-            versions.wait_for(commit, || true)?;
+            versions.wait_for(commit, &mut || true)?;
             compact::compact(&self.inner, writer)
         })?
     }

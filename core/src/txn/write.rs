@@ -116,8 +116,8 @@ impl WriteTxn {
         drop(writer);
         match reached {
             Reached::Done(_) => {}
-            Reached::Waits(commit) => inner.versions.wait_for(commit, || true)?,
-            Reached::Added(added) => inner.versions.wait_for(added.commit, || {
+            Reached::Waits(commit) => inner.versions.wait_for(commit, &mut || true)?,
+            Reached::Added(added) => inner.versions.wait_for(added.commit, &mut || {
                 let base = base.as_ref().map(|base| (turn, base));
                 base.is_some_and(|base| take_back(&inner, base, added, &mut untell))
             })?,
@@ -187,7 +187,9 @@ impl TreeMut<'_> {
         if value.len() > VALUE_BYTES_MAX {
             return Err(ArgumentError::ValueTooLong { bytes: value.len() }.into());
         }
-        if let Some(replaced) = self.attempt(|tree| tree.keep(key, value))? {
+        if self.changes.is_aside()
+            && let Some(replaced) = self.attempt(|tree| tree.keep(key, value))?
+        {
             return Ok(replaced);
         }
         let replaced = self.change(|tree, edits| tree.insert(key, value, edits))?;
