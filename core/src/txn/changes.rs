@@ -187,8 +187,8 @@ impl TreeChanges {
         journal.note(op, &mut self.ops);
     }
 
-    /// Keeps a put aside, if all before it are, and tells whether the key was there; `None` if there
-    /// is no room for it.
+    /// Keeps a put aside, where all before it are, and tells whether the key was there; `None` if
+    /// there is no room for it.
     pub(crate) fn keep(
         &mut self,
         (key, value): (&[u8], &[u8]),
