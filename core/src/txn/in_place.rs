@@ -4,7 +4,7 @@
 //! does - no snapshot holds it, and nobody waits until it is durable - the copies are for nothing,
 //! and take most of the time of a commit that nobody waits for. So a few puts into trees that are
 //! there go into the nodes as they stand; readers that come meanwhile wait for that, a microsecond
-//! or so. Nodes that an older snapshot has in common are copied all the same.
+//! or so. Nodes that an older snapshot has in common are copied all the same (N1, C6).
 //!
 //! All that can fail is found out before anything changes: the nodes are in memory already, there
 //! is room in the log, and nothing is written now.
