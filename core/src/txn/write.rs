@@ -70,10 +70,10 @@ impl WriteTxn {
     /// While this waits for the disk the next transaction may run; one sync serves all that wait.
     ///
     /// # Errors
-    /// If the disk is full or fails, or a page that a change needs is damaged, the last commit stays
-    /// as it is. When a sync or the header failed, or the log could not be written and another
-    /// transaction had begun, whether this commit is there is known only after reopening: the store
-    /// is then [`Error::Poisoned`] for writers.
+    /// If the disk is full or fails, or a page that a change needs is damaged, the last commit
+    /// stays as it is. When a sync or the header failed, or the log could not be written and
+    /// another transaction had begun, whether this commit is there is known only after reopening:
+    /// the store is then [`Error::Poisoned`] for writers.
     pub fn commit(self) -> Result<CommitId> {
         self.end(Sync::Full, |_| || ())
     }
