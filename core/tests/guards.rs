@@ -342,6 +342,34 @@ fn a_file_keeps_its_size_under_updates_and_compaction_fills_its_pages() {
     assert!(compact * 100 <= raw_bytes * 115, "compacted: {compact} bytes for {raw_bytes}");
 }
 
+#[test]
+fn closing_cuts_a_file_of_which_far_more_is_free_than_it_moves() {
+    const ENTRIES: u64 = 40_000;
+    let vfs = Counting::default();
+    let store = vfs.options().create("store").unwrap();
+    let mut txn = store.write().unwrap();
+    let mut tree = txn.tree("t").unwrap();
+    for number in 0..ENTRIES {
+        tree.insert(&key(number), &[3; 1000]).unwrap();
+    }
+    txn.commit().unwrap();
+    // What is kept lies all over the file, and more than 32 MiB are free.
+    let mut txn = store.write().unwrap();
+    let mut tree = txn.tree("t").unwrap();
+    for number in (0..ENTRIES).filter(|number| number % 16 > 0) {
+        tree.remove(&key(number)).unwrap();
+    }
+    txn.commit().unwrap();
+    let open = vfs.bytes();
+    drop(store);
+    let raw_bytes = ENTRIES / 16 * 1016;
+    let closed = vfs.bytes();
+    assert!(open > (32 << 20) + 2 * raw_bytes, "nothing to cut: {open} bytes");
+    assert!(closed * 10 <= raw_bytes * 18, "closed: {closed} bytes for {raw_bytes}");
+    let store = vfs.options().open("store").unwrap();
+    assert_eq!(store.snapshot().verify().unwrap().problems, []);
+}
+
 /// A class with a number as key and a field of each type, one of them indexed.
 fn class(name: &str) -> Class {
     let required = |name, of| Property::new(name, of).unwrap().required();

@@ -61,6 +61,12 @@ impl Bits {
         self.0.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
+    /// Returns the pages before `bit`.
+    pub(crate) fn before(mut self, bit: u64) -> Self {
+        (bit..CHUNK_PAGES).for_each(|bit| self.clear(bit));
+        self
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = u64> {
         (0..CHUNK_PAGES).filter(|&bit| self.has(bit))
     }

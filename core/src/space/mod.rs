@@ -6,7 +6,7 @@
 //! - S1 Every page is reachable from the commit or free in it, never both, never neither.
 //! - S2 A page freed by commit N is written again only once a later commit is durable and no
 //!   snapshot older than N lives: both header slots, and every reader, can do without it.
-//! - S3 A commit's pages are taken in as few runs as there are.
+//! - S3 A commit's pages are taken in as few runs as there are; only what closing moves is packed.
 //!
 //! Format: docs/format.md#space. Check: `sim::check::pins`.
 
@@ -14,6 +14,7 @@ mod bits;
 
 pub(crate) use bits::{Bits, CHUNK_PAGES};
 
+use crate::fault::{self, Fault};
 use crate::sorted::Sorted;
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
 use std::collections::{BTreeMap, VecDeque};
@@ -48,6 +49,8 @@ pub(crate) struct Draft {
     pub(crate) gap: Vec<PageId>,
     /// Chunks that changed, as the commit will record them.
     changed: BTreeMap<u64, Bits>,
+    /// Pages are taken from the front, in however many runs.
+    packs: bool,
 }
 
 impl Space {
@@ -98,22 +101,27 @@ impl Space {
         self.page_count
     }
 
-    /// Makes every free page below `cut` writable, and no other: nobody is left who needs one.
-    pub(crate) fn confine(&mut self, cut: u64) {
+    /// Returns how many pages from `cut` on are in use.
+    pub(crate) fn used_from(&self, cut: u64) -> u64 {
+        let free = self.free.iter().map(|(&chunk, bits)| {
+            bits.count() - bits.before(cut.saturating_sub(chunk * CHUNK_PAGES)).count()
+        });
+        self.page_count - cut - free.sum::<u64>()
+    }
+
+    /// Makes every free page writable: nobody is left who needs one.
+    pub(crate) fn release_all(&mut self) {
         while let Some((_, pages)) = self.held.pop_front() {
             pages.into_iter().for_each(|page| self.make_ready(page));
         }
-        self.ready.retain(|&chunk, bits| {
-            let start = chunk * CHUNK_PAGES;
-            (cut.saturating_sub(start)..CHUNK_PAGES).for_each(|bit| bits.clear(bit));
-            bits.count() > 0
-        });
-        self.ready_count = self.ready.values().map(Bits::count).sum();
     }
 
-    /// Takes the free pages at the end of the file out of a draft, and returns the chunks whose
-    /// record changes.
+    /// Takes the free pages at the end of the file out of a draft that packs, and returns the
+    /// chunks whose record changes.
     pub(crate) fn shorten(&self, draft: &mut Draft) -> Chunks {
+        if !draft.packs {
+            return Chunks::new();
+        }
         let free = |draft: &Draft, page: u64| {
             let (chunk, bit) = split(PageId(page));
             let bits = draft.changed.get(&chunk).or_else(|| self.free.get(&chunk));
@@ -139,7 +147,7 @@ impl Space {
     pub(crate) fn draft(&self, end: PageId) -> Draft {
         let (page_count, end) = (self.page_count, end.0.max(self.page_count));
         let (taken, gap, changed) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Draft { taken, page_count, end, gap, changed }
+        Draft { taken, page_count, end, gap, changed, packs: false }
     }
 
     /// Takes `count` more pages for a draft and returns the chunks whose record changes.
@@ -147,12 +155,18 @@ impl Space {
         let wanted = count as u64;
         let mut chunks = Chunks::new();
         let mut left = wanted;
-        if let Some((chunk, start)) = self.run_of(wanted) {
+        let packs = draft.packs && !fault::on(Fault::Fs18);
+        if !packs && let Some((chunk, start)) = self.run_of(wanted) {
             self.take_run(draft, &mut chunks, (chunk, start, wanted));
             return chunks;
         }
-        if self.ready_count >= wanted.max(self.page_count / FREE_SHARE) {
-            for (chunk, start, len) in self.runs() {
+        if packs || self.ready_count >= wanted.max(self.page_count / FREE_SHARE) {
+            let mut runs = self.runs();
+            if !packs {
+                // The longest first; of equals the first comes first: this keeps their order.
+                runs.sort_by_key(|(_, _, len)| std::cmp::Reverse(*len));
+            }
+            for (chunk, start, len) in runs {
                 let len = len.min(left);
                 if len > 0 {
                     self.take_run(draft, &mut chunks, (chunk, start, len));
@@ -204,7 +218,7 @@ impl Space {
         self.ready.iter().find_map(|(&chunk, bits)| Some((chunk, bits.run_of(count)?)))
     }
 
-    /// Returns the runs of pages that may be written, the longest first.
+    /// Returns the runs of pages that may be written, in order.
     fn runs(&self) -> Vec<(u64, u64, u64)> {
         let mut runs = Vec::new();
         for (&chunk, bits) in &self.ready {
@@ -213,8 +227,6 @@ impl Space {
                 false
             });
         }
-        // Of equals the first comes first: this keeps their order.
-        runs.sort_by_key(|(_, _, len)| std::cmp::Reverse(*len));
         runs
     }
 
@@ -246,12 +258,25 @@ impl Space {
     }
 
     /// Makes the draft's commit the last one.
-    pub(crate) fn publish(&mut self, draft: Draft, commit: CommitId, freed: Vec<PageId>) {
+    pub(crate) fn publish(&mut self, draft: Draft, commit: CommitId, mut freed: Vec<PageId>) {
+        if draft.page_count < self.page_count {
+            self.forget_from(draft.page_count);
+            freed.retain(|page| page.0 < draft.page_count);
+        }
         self.page_count = draft.page_count;
         self.free.extend(draft.changed);
         if !freed.is_empty() {
             self.held.push_back((commit, freed));
         }
+    }
+
+    /// Gives out no page from `end` on any more: the file ends there.
+    fn forget_from(&mut self, end: u64) {
+        self.ready.retain(|&chunk, bits| {
+            *bits = bits.before(end.saturating_sub(chunk * CHUNK_PAGES));
+            bits.count() > 0
+        });
+        self.ready_count = self.ready.values().map(Bits::count).sum();
     }
 
     /// Returns the pages that may be written now.
@@ -263,6 +288,12 @@ impl Space {
 }
 
 impl Draft {
+    /// Lets the draft take the first free pages there are, so that the file can be cut.
+    pub(crate) const fn pack(mut self) -> Self {
+        self.packs = true;
+        self
+    }
+
     /// Returns a chunk as the commit will record it.
     pub(crate) fn chunk(&self, chunk: u64) -> Bits {
         self.changed.get(&chunk).copied().unwrap_or_default()

@@ -72,11 +72,12 @@ pub(crate) fn checkpoint(
         None => changes.base.load_space()?,
     };
     space.release(plan.needs.oldest, plan.needs.durable);
-    if let Some(cut) = plan.cut {
-        space.confine(cut.0);
-    }
     let end = if fault::on(Fault::Fs06) { PageId(0) } else { changes.base.log.tail().next() };
     let mut draft = space.draft(end);
+    if plan.cut.is_some() {
+        space.release_all();
+        draft = draft.pack();
+    }
     let mut work = Work { writer, plan, unknown };
     let outcome = match work.run(changes, &mut space, &mut draft) {
         Ok((state, freed)) => {
@@ -111,8 +112,7 @@ impl Work<'_> {
             space_edit.lift(cut, &mut edits)?;
         }
         let trees = Parted::new(&base, trees)?;
-        let books = (space, &mut *draft, self.plan.cut.is_some());
-        plan_space(books, &mut space_edit, &mut edits, trees.pages())?;
+        plan_space((space, draft), &mut space_edit, &mut edits, trees.pages())?;
         let mut taken = draft.taken.clone();
         taken.sort_unstable();
         let (first, last) = (self.plan.commit != base.slot.commit, base.slot.again);
@@ -241,7 +241,7 @@ fn lift_all(
 ///
 /// It ends: the record's values keep their size, so its nodes only ever become more.
 fn plan_space(
-    (space, draft, shorten): (&mut Space, &mut Draft, bool),
+    (space, draft): (&mut Space, &mut Draft),
     record: &mut TreeEdit,
     edits: &mut Edits<'_>,
     pages: usize,
@@ -258,7 +258,7 @@ fn plan_space(
         record.cut(edits.pager.cache());
         let more = pages + record.pages() - draft.taken.len();
         if more == 0 {
-            let chunks = if shorten { space.shorten(draft) } else { Chunks::new() };
+            let chunks = space.shorten(draft);
             if chunks.is_empty() {
                 return Ok(());
             }

@@ -1,5 +1,5 @@
 //! Closing: the file is left without a log, with two good slots, and not much longer than what it
-//! holds.
+//! holds (S6).
 
 use super::changes::Changes;
 use super::checkpoint::{Plan, checkpoint};
@@ -76,5 +76,5 @@ fn cut(writer: &Writer) -> Option<PageId> {
     // Moving changes the nodes above as well, and the record of free pages.
     let cut = used + used / 32 + 4;
     let wasteful = page_count > used + used / FREE_SHARE + 4;
-    (wasteful && page_count - cut <= MOVED_MAX).then_some(PageId(cut))
+    (wasteful && space.used_from(cut) <= MOVED_MAX).then_some(PageId(cut))
 }

@@ -1,12 +1,12 @@
 //! Snapshots against commits and the reuse of pages, with every page accounted for.
 
 use super::compare::Stop;
-use super::promises::{A1, C6, C9, D4, S1, S2, S4};
+use super::promises::{A1, C6, C9, D4, S1, S2, S4, S6};
 use super::rig::{Rig, unexpected};
 use super::world::{World, file};
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::Disk;
-use fastness::inspect::{Ledger, ledger, writable};
+use fastness::inspect::{Ledger, dump_page, ledger, writable};
 use fastness::{CommitId, PAGE_BYTES, PageId};
 use fastness_models::{Kind, Op};
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 pub(super) const CHECK: Check = Check {
     name: "pins",
     about: "snapshots held, cloned and dropped against commits; a page ledger after every commit",
-    invariants: &[S1, S2, S4, A1, C6, C9, D4],
+    invariants: &[S1, S2, S4, S6, A1, C6, C9, D4],
     marks: &[
         "page of a dropped snapshot reused",
         "commit beside an old snapshot",
@@ -22,6 +22,7 @@ pub(super) const CHECK: Check = Check {
         "snapshot outlived a compaction",
         "pages reused",
         "steady updates stopped growing",
+        "closed with little free",
     ],
     recipe: Recipe {
         mix: &[
@@ -77,6 +78,8 @@ struct Book {
     last: BTreeSet<PageId>,
     dropped: BTreeSet<PageId>,
     commit: Option<CommitId>,
+    /// The commit that was there when the file was opened.
+    opened: Option<CommitId>,
 }
 
 impl Book {
@@ -92,8 +95,12 @@ impl Book {
             Kind::Reopen => {
                 // Snapshots are dropped first. Closing then writes the trees, makes both slots lead
                 // there, and may move what is at the end of the file; `crash` looks at its steps.
+                let wrote = self.opened != Some(rig.commit);
                 *self = Self::default();
                 rig.act(op)?;
+                if wrote {
+                    trimmed(rig)?;
+                }
             }
             _ => rig.act(op)?,
         }
@@ -105,7 +112,7 @@ impl Book {
                     rig.probe.mark("snapshot outlived a compaction");
                 }
                 let needs = std::mem::take(&mut self.needs);
-                *self = Self { needs, ..Self::default() };
+                *self = Self { needs, opened: Some(rig.commit), ..Self::default() };
                 self.balance(rig)?;
                 rig.scan_snapshots()?;
             }
@@ -222,6 +229,24 @@ impl Book {
 
 fn number(rig: &Rig<'_>) -> Option<usize> {
     rig.fs.disk().number(file())
+}
+
+/// Closing moved what was at the end into free pages. What remains free: a tenth, room that nodes
+/// above the moved ones had (every other page, with keys as long as here), and what is before a
+/// value on pages of its own, which stays where it is.
+fn trimmed(rig: &mut Rig<'_>) -> Result<(), Stop> {
+    let snapshot = rig.store().snapshot();
+    let Ledger { page_count, free, .. } = ledger(&snapshot)?;
+    let free = free.len() as u64;
+    let used = page_count - free;
+    let last = dump_page(&snapshot, PageId(page_count - 1))?;
+    if free <= used / 4 + 12 {
+        rig.probe.mark("closed with little free");
+    } else if !last.contains("overflow") {
+        let text = format!("{free} of {page_count} pages are free after closing; {last}");
+        return Err(Violation::new(S6.id, text).into());
+    }
+    Ok(())
 }
 
 /// Each page but the header's is in use or free, and counted once.
