@@ -155,14 +155,19 @@ impl Space {
         let wanted = count as u64;
         let mut chunks = Chunks::new();
         let mut left = wanted;
-        let packs = draft.packs && !fault::on(Fault::Fs18);
-        if !packs && let Some((chunk, start)) = self.run_of(wanted) {
+        if !draft.packs
+            && let Some((chunk, start)) = self.run_of(wanted)
+        {
             self.take_run(draft, &mut chunks, (chunk, start, wanted));
             return chunks;
         }
-        if packs || self.ready_count >= wanted.max(self.page_count / FREE_SHARE) {
+        let scatters = match draft.packs {
+            true => !fault::on(Fault::Fs18),
+            false => self.ready_count >= wanted.max(self.page_count / FREE_SHARE),
+        };
+        if scatters {
             let mut runs = self.runs();
-            if !packs {
+            if !draft.packs {
                 // The longest first; of equals the first comes first: this keeps their order.
                 runs.sort_by_key(|(_, _, len)| std::cmp::Reverse(*len));
             }

@@ -33,9 +33,13 @@ pub(crate) fn close(versions: &Versions, writer: &mut Writer) -> Result<()> {
         // Before the log goes, no slot may lead to a commit that needs it.
         secure(writer)?;
     }
-    if versions.published.is_idle()
+    let mut page_count = u64::MAX;
+    // Nodes above those that were moved may have found no room: once more, while that helps.
+    while writer.tip.slot.page_count < page_count
+        && versions.published.is_idle()
         && let Some(cut) = cut(writer)
     {
+        page_count = writer.tip.slot.page_count;
         write_trees(versions, writer, Some(cut))?;
         secure(writer)?;
     }

@@ -231,22 +231,23 @@ fn number(rig: &Rig<'_>) -> Option<usize> {
     rig.fs.disk().number(file())
 }
 
-/// Closing moved what was at the end into free pages. What remains free: a tenth, room that nodes
-/// above the moved ones had (every other page, with keys as long as here), and what is before a
-/// value on pages of its own, which stays where it is.
+/// Closing moved what was at the end into free pages, but for values on pages of their own.
 fn trimmed(rig: &mut Rig<'_>) -> Result<(), Stop> {
     let snapshot = rig.store().snapshot();
-    let Ledger { page_count, free, .. } = ledger(&snapshot)?;
+    let Ledger { page_count, free, reachable, .. } = ledger(&snapshot)?;
     let free = free.len() as u64;
     let used = page_count - free;
-    let last = dump_page(&snapshot, PageId(page_count - 1))?;
-    if free <= used / 4 + 12 {
+    if free <= used / 10 + 4 {
         rig.probe.mark("closed with little free");
-    } else if !last.contains("overflow") {
-        let text = format!("{free} of {page_count} pages are free after closing; {last}");
-        return Err(Violation::new(S6.id, text).into());
+        return Ok(());
     }
-    Ok(())
+    for page in reachable.into_iter().filter(|page| page.0 >= used) {
+        if dump_page(&snapshot, page)?.contains("overflow") {
+            return Ok(());
+        }
+    }
+    let text = format!("{free} of {page_count} pages are free after closing");
+    Err(Violation::new(S6.id, text).into())
 }
 
 /// Each page but the header's is in use or free, and counted once.

@@ -127,8 +127,11 @@ pub(super) const S2: Invariant = promise(
 pub(super) const S4: Invariant = promise("S4", "A file under steady updates stops growing.");
 pub(super) const S5: Invariant =
     promise("S5", "A commit that failed gives back the pages it took.");
-pub(super) const S6: Invariant =
-    promise("S6", "A file that was written to and closed while nobody read has little free room.");
+pub(super) const S6: Invariant = promise(
+    "S6",
+    "A file that was written to and closed while nobody read has a tenth and four pages free at \
+     most, but before values on pages of their own.",
+);
 pub(super) const H1: Invariant = promise(
     "H1",
     "An account, a password, a login and a revocation that were acknowledged survive every \
