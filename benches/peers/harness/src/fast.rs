@@ -16,6 +16,14 @@ pub struct Fastness {
 /// The encrypted twin's name: what the goals are about.
 pub(crate) const OURS: &str = "Fastness";
 
+/// The name of the plain one, which no goal is about.
+const PLAIN: &str = "plain";
+
+/// Tells whether an engine of that name is Fastness.
+pub(crate) fn is_ours(name: &str) -> bool {
+    [OURS, PLAIN].contains(&name)
+}
+
 const TREE: &str = "rows";
 
 /// Returns the options of either twin.
@@ -27,7 +35,7 @@ pub(crate) fn options(encrypted: bool) -> Options {
 
 impl Engine for Fastness {
     fn name(&self) -> &'static str {
-        if self.encrypted { OURS } else { "plain" }
+        if self.encrypted { OURS } else { PLAIN }
     }
 
     fn can(&self, ability: Ability) -> bool {

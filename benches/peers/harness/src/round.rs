@@ -1,13 +1,14 @@
 //! One round: every workload on every engine, one engine after another within each workload.
 //!
-//! - B1 All engines are in the same state at the same point, and read the same rows.
+//! - B1 All engines are in the same state at the same point, and read the same rows; a peer that does
+//!   not, or fails, is named in the output.
 //! - B2 Which engine goes first changes from round to round.
 
 use crate::bench::{Bench, Clock, micros, thousands_per_second};
 use crate::data::Data;
 use crate::disk::{Floor, bytes_on_disk};
 use crate::engine::{Ability, Engine, Result, Snapshots, Sum};
-use crate::fast::OURS;
+use crate::fast::is_ours;
 use crate::objects;
 use crate::samples::Samples;
 use std::collections::BTreeMap;
@@ -102,22 +103,46 @@ impl Rig<'_> {
         self.samples.add(bench.engine.name(), &format!("{}{metric}", self.prefix), value);
     }
 
-    /// Holds B1. Ours must read every row; where a peer disagrees, the output says so.
-    fn agree(&mut self, bench: &Bench<'_>, metric: &str, sum: Sum) -> Result<()> {
+    /// Holds B1. Ours must read all `rows`, and the same; where a peer read others, the output says
+    /// so.
+    fn agree(&mut self, bench: &Bench<'_>, metric: &str, (rows, sum): (usize, Sum)) -> Result<()> {
         let engine = bench.engine.name();
         let key = format!("{}{metric}", self.prefix);
+        if is_ours(engine) && sum.rows != rows as u64 {
+            return Err(format!("{engine} read {sum:?} in {key}, of {rows} rows").into());
+        }
         let (first, expected) = self.sums.entry(key.clone()).or_insert((engine, sum));
         if sum == *expected {
             return Ok(());
         }
         let text = format!("{engine} read {sum:?} in {key}, {first} {expected:?}");
-        if [OURS, "plain"].contains(&engine) && sum.rows < expected.rows {
-            return Err(text.into());
+        if is_ours(engine) {
+            if is_ours(first) {
+                return Err(text.into());
+            }
+            (*first, *expected) = (engine, sum);
         }
+        self.tell(text);
+        Ok(())
+    }
+
+    /// Says something about a peer in the output, once.
+    fn tell(&mut self, text: String) {
         if !self.samples.disagreements.contains(&text) {
             self.samples.disagreements.push(text);
         }
-        Ok(())
+    }
+
+    /// Decides what becomes of an engine that failed: a peer has no part in the rest of the round,
+    /// which the output says; with ours the round ends.
+    fn lose(&mut self, bench: &mut Bench<'_>, error: &dyn std::fmt::Display) -> Result<()> {
+        let name = bench.engine.name();
+        let text = format!("{name}: {error}");
+        if is_ours(name) {
+            return Err(text.into());
+        }
+        self.tell(format!("{text}; the rest of such a round is without it"));
+        bench.remove()
     }
 
     fn wants(&self, workload: &str) -> bool {
@@ -157,14 +182,21 @@ pub(crate) fn run(world: &World<'_>, floor: &mut Floor, samples: &mut Samples) -
 }
 
 impl<'a> Round<'a> {
+    /// Runs something on every engine that has not failed in this round.
     fn each(
         &mut self,
         mut body: impl FnMut(&mut Bench<'a>, &mut Rig<'_>) -> Result<()>,
     ) -> Result<()> {
-        self.benches.iter_mut().try_for_each(|bench| {
-            let outcome = body(bench, &mut self.rig);
-            outcome.map_err(|e| format!("{}: {e}", bench.engine.name()).into())
-        })
+        let mut outcome = Ok(());
+        self.benches.retain_mut(|bench| {
+            if outcome.is_err() {
+                return true;
+            }
+            let Err(error) = body(bench, &mut self.rig) else { return true };
+            outcome = self.rig.lose(bench, &error);
+            false
+        });
+        outcome
     }
 
     /// Loads sorted rows into stores of their own, and tries commits without durability there.
@@ -244,26 +276,26 @@ impl<'a> Round<'a> {
     fn commits(&mut self) -> Result<()> {
         let Sizes { commits, turns, .. } = self.rig.world.sizes;
         let changes = self.rig.data.updates(commits, self.purpose(10));
-        let mut times = vec![Vec::new(); self.benches.len()];
-        let mut floors = [Vec::new(), Vec::new()];
+        let (mut times, mut floors) = (BTreeMap::new(), [Vec::new(), Vec::new()]);
         for part in changes.chunks(commits.div_ceil(turns)) {
             for (syncs, times) in (1..).zip(&mut floors) {
                 for _ in part {
                     times.push(self.rig.floor.write(syncs)?);
                 }
             }
-            for (bench, times) in self.benches.iter().zip(&mut times) {
-                times.append(&mut bench.commit(part, 1)?);
-            }
+            self.each(|bench, _| {
+                let name = bench.engine.name();
+                times.entry(name).or_insert_with(Vec::new).append(&mut bench.commit(part, 1)?);
+                Ok(())
+            })?;
         }
-        let engines = self.benches.iter().map(|bench| bench.engine.name());
-        let named = ["floor", "two syncs"].into_iter().zip(&floors).chain(engines.zip(&times));
+        let named = ["floor", "two syncs"].into_iter().zip(floors).chain(times);
         let prefix = self.rig.prefix;
         for (name, times) in named {
             let mean = times.iter().sum::<Duration>().as_secs_f64() * 1e6 / times.len() as f64;
             let samples = &mut *self.rig.samples;
-            samples.add(name, &format!("{prefix}commit.p50"), micros(times, 0.5));
-            samples.add(name, &format!("{prefix}commit.p99"), micros(times, 0.99));
+            samples.add(name, &format!("{prefix}commit.p50"), micros(&times, 0.5));
+            samples.add(name, &format!("{prefix}commit.p99"), micros(&times, 0.99));
             samples.add(name, &format!("{prefix}commit.mean"), mean);
         }
         Ok(())
@@ -327,7 +359,8 @@ impl<'a> Round<'a> {
             rig.add(bench, "size.compacted", megabytes(bench)?);
             bench.reopen(rig.world.sizes.cache_bytes, true)?;
             let sum = bench.session()?.scan()?;
-            rig.agree(bench, "compact", sum)
+            let rows = rig.data.keys.len() - removals.len();
+            rig.agree(bench, "compact", (rows, sum))
         })
     }
 }
@@ -347,7 +380,7 @@ fn gets(bench: &mut Bench<'_>, rig: &mut Rig<'_>, what: &str) -> Result<()> {
             continue;
         }
         let (elapsed, sum) = bench.get_at_once(&keys[..threads], snapshots, rig.world.clock)?;
-        rig.agree(bench, what, sum)?;
+        rig.agree(bench, what, (rows, sum))?;
         let rate = thousands_per_second(threads * rows, elapsed);
         rig.add(bench, &format!("{what}.{metric}"), rate);
     }
@@ -369,7 +402,7 @@ fn scans(bench: &mut Bench<'_>, rig: &mut Rig<'_>) -> Result<()> {
         let sum = session.scan()?;
         let rate = thousands_per_second(rows, clock.since(begun));
         drop(session);
-        rig.agree(bench, "scan", sum)?;
+        rig.agree(bench, "scan", (rows, sum))?;
         rig.add(bench, &format!("scan.{metric}"), rate);
     }
     Ok(())
@@ -384,7 +417,7 @@ fn opens(bench: &mut Bench<'_>, rig: &mut Rig<'_>) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..OPENS {
         let (elapsed, sum) = bench.open_and_read(cache_bytes, key)?;
-        rig.agree(bench, "open.closed", sum)?;
+        rig.agree(bench, "open.closed", (1, sum))?;
         times.push(elapsed);
     }
     rig.add(bench, "open.closed", micros(&times, 0.5) / 1e3);
@@ -392,7 +425,7 @@ fn opens(bench: &mut Bench<'_>, rig: &mut Rig<'_>) -> Result<()> {
     for _ in 0..OPENS {
         bench.be_killed((rig.data.keys.len(), rig.samples.round as u64))?;
         let (elapsed, sum) = bench.open_and_read(cache_bytes, key)?;
-        rig.agree(bench, "open.killed", sum)?;
+        rig.agree(bench, "open.killed", (1, sum))?;
         times.push(elapsed);
     }
     rig.add(bench, "open.killed", micros(&times, 0.5) / 1e3);
@@ -421,8 +454,9 @@ fn small_cache(bench: &mut Bench<'_>, rig: &mut Rig<'_>) -> Result<()> {
     let clock = rig.world.clock;
     let begun = clock.now();
     let sum = bench.session()?.scan()?;
-    let rate = thousands_per_second(rig.data.keys.len(), clock.since(begun));
-    rig.agree(bench, "small.scan", sum)?;
+    let rows = rig.data.keys.len();
+    let rate = thousands_per_second(rows, clock.since(begun));
+    rig.agree(bench, "small.scan", (rows, sum))?;
     rig.add(bench, "small.scan", rate);
     bench.reopen(cache_bytes, true)
 }
