@@ -1,7 +1,7 @@
 //! One round: every workload on every engine, one engine after another within each workload.
 //!
-//! - B1 All engines are in the same state at the same point, and read the same rows; a peer that does
-//!   not, or fails, is named in the output.
+//! - B1 All engines are in the same state at the same point, and read the same rows; a peer that
+//!   does not, or fails, is named in the output.
 //! - B2 Which engine goes first changes from round to round.
 
 use crate::bench::{Bench, Clock, micros, thousands_per_second};
