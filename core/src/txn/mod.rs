@@ -12,6 +12,7 @@
 //!   durable commit, a sync or closing makes it durable.
 //! - L1 The log holds every commit since its base, in order and without a gap.
 //! - L2 A record of the log that was durable and is not whole is told as damage.
+//! - S6 A file that was written to and closed while nobody read has little free room.
 //!
 //! Format: docs/format.md#commit. Model: `models::store`. Check: `sim::check::crash`.
 
