@@ -80,13 +80,13 @@ impl Bounds {
 pub(super) fn narrow<'a>(condition: &Compiled<'a>) -> Option<Narrow<'a>> {
     match condition {
         Compiled::And(parts) => parts.iter().filter_map(narrow).min_by_key(|way| way.rank),
-        Compiled::Compare { path, how: Comparison::Equal, value: Value::Link(to) } => {
+        Compiled::Compare { path, how: Comparison::Equal, value: Value::Link(to), .. } => {
             let &[hop] = &path[..] else { return None };
             let prefix = links_from(&to.key.to_bytes(), hop.table.id, hop.column.number);
             let bounds = Bounds::beginning_with(prefix);
             Some(Narrow { hop, keys: Keys::Links(to.class), bounds, rank: 1 })
         }
-        Compiled::Compare { path, how, value } => {
+        Compiled::Compare { path, how, value, .. } => {
             let &[hop] = &path[..] else { return None };
             let (keys, bounds) = match hop.column.place {
                 Place::Key => (Keys::Objects, key_bounds(*how, value)?),

@@ -3,7 +3,7 @@
 //! Specification: docs/objects.md#queries.
 
 use super::catalog::{Column, Place, Table};
-use super::record;
+use super::record::{self, Slot};
 use super::value::{ObjectId, ObjectKey, Value};
 use super::view::{View, type_error};
 use crate::conc::Arc;
@@ -321,10 +321,36 @@ impl<'a> View<'a> {
     }
 }
 
+/// Where a record itself holds a whole number or a bool, and with what it is compared: that needs
+/// neither a path nor a value made of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Number {
+    slot: Slot,
+    value: i64,
+}
+
+impl Number {
+    fn new(path: &Path<'_>, value: &Value<'_>) -> Option<Self> {
+        let value = match value {
+            Value::Int(value) => *value,
+            Value::Bool(value) => i64::from(*value),
+            _ => return None,
+        };
+        let [hop] = &path[..] else { return None };
+        Some(Self { slot: Slot::of(hop.column)?, value })
+    }
+
+    /// Tells in which order the two are; none if there is none, or it has to be read otherwise.
+    #[inline]
+    fn order(&self, record: &[u8]) -> Option<Ordering> {
+        self.slot.number(record).map(|found| found.cmp(&self.value))
+    }
+}
+
 /// A condition whose paths were found and whose values are of the right types.
 #[derive(Debug)]
 pub(super) enum Compiled<'a> {
-    Compare { path: Path<'a>, how: Comparison, value: Value<'static> },
+    Compare { path: Path<'a>, how: Comparison, value: Value<'static>, number: Option<Number> },
     Text { path: Path<'a>, how: TextTest, text: String, folded: bool },
     And(Vec<Compiled<'a>>),
     Or(Vec<Compiled<'a>>),
@@ -344,7 +370,8 @@ impl<'a> Compiled<'a> {
                 let path = view.path(table, path)?;
                 let is_order = !matches!(how, Comparison::Equal | Comparison::NotEqual);
                 check_comparable(view, &path, (value, is_order))?;
-                Self::Compare { path, how: *how, value: value.clone() }
+                let number = Number::new(&path, value);
+                Self::Compare { path, how: *how, value: value.clone(), number }
             }
             Filter::Text { path, how, text, folded } => {
                 let path = view.path(table, path)?;
@@ -358,8 +385,11 @@ impl<'a> Compiled<'a> {
     /// Tells whether an object meets the condition.
     pub(super) fn meets(&self, view: &View<'a>, at: (&[u8], &[u8])) -> Result<bool> {
         match self {
-            Self::Compare { path, how, value } => {
-                view.any(path, at, &|found| compare(found, *how, value))
+            Self::Compare { path, how, value, number } => {
+                match number.and_then(|number| number.order(at.1)) {
+                    Some(order) => Ok(how.holds(Some(order))),
+                    None => view.any(path, at, &|found| compare(found, *how, value)),
+                }
             }
             Self::Text { path, how, text, folded } => view.any(path, at, &|found| {
                 let Value::String(found) = found else { return false };

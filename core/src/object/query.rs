@@ -8,7 +8,7 @@
 use super::access::{Access, narrow};
 use super::catalog::Column;
 use super::filter::{Compiled, Filter, Hop, Path};
-use super::record;
+use super::record::Slot;
 use super::value::{ObjectId, ObjectKey, Value};
 use super::view::{Objects, View, type_error};
 use crate::error::Result;
@@ -294,7 +294,8 @@ impl<'a> Query<'a> {
     fn values(&self, column: &'a Column, mut body: impl FnMut(&Value<'_>)) -> Result<()> {
         let table = self.objects.table;
         let path = [Hop { table, column }];
-        let mut hand = |at: (&[u8], &[u8])| match record::plain(at.1, column) {
+        let slot = Slot::of(column);
+        let mut hand = |at: (&[u8], &[u8])| match slot.and_then(|slot| slot.plain(at.1)) {
             Some(value) => {
                 body(&value);
                 Ok(())

@@ -110,6 +110,17 @@ impl Slot {
         })
     }
 
+    /// Reads a whole number, or a bool as zero or one; none of what else there is, also null.
+    #[inline]
+    pub(super) fn number(self, record: &[u8]) -> Option<i64> {
+        let Cell::Fixed(bytes) = self.cell(record)? else { return None };
+        match self.scalar? {
+            Scalar::Int => Some(i64::from_le_bytes(bytes.try_into().ok()?)),
+            Scalar::Bool => bytes.first().map(|byte| i64::from(*byte != 0)),
+            _ => None,
+        }
+    }
+
     /// Reads a value that a record holds itself, unless it is a link; none also if it is malformed.
     #[inline]
     pub(super) fn plain(self, record: &[u8]) -> Option<Value<'_>> {

@@ -1,6 +1,6 @@
 //! Walking the entries of a tree in key order, from both ends.
 
-use super::leaf::Payload;
+use super::keys::Spot;
 use super::{Bytes, Node, Pager};
 use crate::conc::Arc;
 use crate::error::Result;
@@ -141,19 +141,16 @@ impl<'a> Range<'a> {
             self.ended_by(outcome)?;
         }
         let (Some(index), Some(ends)) = (self.run.next(), &self.ends) else { return Ok(None) };
-        let inline = match ends.front.leaf.payload(index) {
-            Payload::Inline { at, len } => Some((at, len)),
-            Payload::Stored { .. } | Payload::Long(_) => None,
-        };
+        let (Spot { start, end }, inline) = ends.front.leaf.entry(index);
         if inline.is_none() {
             let value = ends.front.leaf.value(index, self.pager);
             let value = self.ended_by(value)?;
             self.value.clear();
             self.value.extend_from_slice(&value);
         }
-        let Some(Ends { front, .. }) = &self.ends else { return Ok(None) };
-        let value = inline.map_or(&*self.value, |(at, len)| front.leaf.slice(at, len));
-        Ok(Some((front.leaf.key(index), value)))
+        let Some(Ends { front: Path { leaf, .. }, .. }) = &self.ends else { return Ok(None) };
+        let value = inline.map_or(&*self.value, |len| leaf.slice(end, len));
+        Ok(Some((leaf.slice(start, end - start), value)))
     }
 
     /// Notes the entries of the front's leaf as those to be lent next.

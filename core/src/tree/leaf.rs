@@ -1,5 +1,6 @@
 //! The cells of a leaf: a key each, and a value or what leads to it.
 
+use super::keys::Spot;
 use super::near::Near;
 use super::{Cache, Node};
 use crate::codec::{Reader, put_at, u32_at, u32_len};
@@ -49,13 +50,20 @@ impl Payload<'_> {
 }
 
 impl Node {
+    /// Returns where key `index` of a leaf lies, and the length of its value if that follows.
+    #[inline]
+    pub(super) fn entry(&self, index: usize) -> (Spot, Option<usize>) {
+        let tag = u32_at(&self.keys.heap, self.keys.place(index) + TAG);
+        (self.keys.spot(index), (tag & (STORED | LONG) == 0).then_some(tag as usize))
+    }
+
     /// Returns what a leaf holds for its key `index`.
     pub(super) fn payload(&self, index: usize) -> Payload<'_> {
-        let at = self.keys.spot(index).end;
-        let tag = u32_at(&self.keys.heap, self.keys.place(index) + TAG);
-        if tag & (STORED | LONG) == 0 {
-            return Payload::Inline { at, len: tag as usize };
+        let (Spot { end: at, .. }, inline) = self.entry(index);
+        if let Some(len) = inline {
+            return Payload::Inline { at, len };
         }
+        let tag = u32_at(&self.keys.heap, self.keys.place(index) + TAG);
         if tag & STORED == 0 {
             let index = u32_at(&self.keys.heap, at) as usize;
             return Payload::Long(&self.long[index]);
