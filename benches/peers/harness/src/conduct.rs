@@ -61,7 +61,7 @@ fn report(args: &Args, measured: Measured, missing: Vec<String>) -> Result<()> {
         refused: measured.refused,
         noisy: measured.noisy,
         missing,
-        disagreements: measured.samples.disagreements.clone(),
+        failures: measured.samples.failures.clone(),
         rows: judge(&measured.samples, &args.wanted())?,
     };
     if let Some(file) = &args.json {

@@ -35,13 +35,17 @@ pub(crate) fn page(report: &Report) -> Result<String> {
         "<!doctype html><html lang=en><meta charset=utf-8>\
          <meta name=viewport content=\"width=device-width\">\
          <title>Fastness and its peers</title><style>{STYLE}</style>\
-         <h1>Fastness and its peers</h1><p>{}</p><p>{}</p><p{noisy}>{}</p>\
-         <p>Bars are medians over rounds, whiskers the range. Ratios are ours, encrypted, over \
-         theirs, taken within each round.</p>",
+         <h1>Fastness and its peers</h1><p>{}</p><p>{}</p><p{noisy}>{}</p>",
         escape(&report.machine),
         escape(&report.run),
         escape(&report.trust()),
     )?;
+    let mut failures = report.failures.iter();
+    failures.try_for_each(|failure| write!(html, "<p>{}</p>", escape(failure)))?;
+    html.push_str(
+        "<p>Bars are medians over rounds, whiskers the range. Ratios are ours, encrypted, over \
+         theirs, taken within each round.</p>",
+    );
     summary(&mut html, &report.rows)?;
     for row in &report.rows {
         section(&mut html, row)?;

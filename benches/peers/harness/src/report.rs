@@ -22,8 +22,8 @@ pub(crate) struct Report {
     pub(crate) noisy: usize,
     /// Programs that could not run, and why.
     pub(crate) missing: Vec<String>,
-    /// Where engines read other rows than the others.
-    pub(crate) disagreements: Vec<String>,
+    /// What peers failed with, or read wrongly; the rest of such a round is without them.
+    pub(crate) failures: Vec<String>,
     /// The rows.
     pub(crate) rows: Vec<Row>,
 }
@@ -77,9 +77,6 @@ impl Report {
         for missing in &self.missing {
             write!(text, "; missing: {missing}").unwrap_or_default();
         }
-        for disagreement in &self.disagreements {
-            write!(text, "; WRONG: {disagreement}").unwrap_or_default();
-        }
         text
     }
 
@@ -89,7 +86,9 @@ impl Report {
     /// None is known.
     pub(crate) fn table(&self) -> Result<String> {
         let mut text = String::new();
-        writeln!(text, "{}\n{}\n{}\n", self.machine, self.run, self.trust())?;
+        writeln!(text, "{}\n{}\n{}", self.machine, self.run, self.trust())?;
+        self.failures.iter().try_for_each(|failure| writeln!(text, "{failure}"))?;
+        writeln!(text)?;
         let has = |name: &&&str| self.rows.iter().any(|r| r.peers.iter().any(|p| p.name == **name));
         let columns: Vec<_> = OTHERS.iter().filter(has).collect();
         write!(text, "{:56} {:>8} {:>9}", "medians", "", "Fastness")?;

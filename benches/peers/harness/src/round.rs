@@ -1,7 +1,7 @@
 //! One round: every workload on every engine, one engine after another within each workload.
 //!
 //! - B1 All engines are in the same state at the same point, and read the same rows; a peer that
-//!   does not, or fails, is named in the output.
+//!   does not, or fails, has no part in the rest of the round, and the output says so.
 //! - B2 Which engine goes first changes from round to round.
 
 use crate::bench::{Bench, Clock, micros, thousands_per_second};
@@ -103,33 +103,30 @@ impl Rig<'_> {
         self.samples.add(bench.engine.name(), &format!("{}{metric}", self.prefix), value);
     }
 
-    /// Holds B1. Ours must read all `rows`, and the same; where a peer read others, the output says
-    /// so.
+    /// Holds B1: fails if an engine did not read all `rows`, or others than ours.
     fn agree(&mut self, bench: &Bench<'_>, metric: &str, (rows, sum): (usize, Sum)) -> Result<()> {
         let engine = bench.engine.name();
         let key = format!("{}{metric}", self.prefix);
-        if is_ours(engine) && sum.rows != rows as u64 {
-            return Err(format!("{engine} read {sum:?} in {key}, of {rows} rows").into());
+        if sum.rows != rows as u64 {
+            return Err(format!("read {} rows of {rows} in {key}", sum.rows).into());
         }
         let (first, expected) = self.sums.entry(key.clone()).or_insert((engine, sum));
         if sum == *expected {
             return Ok(());
         }
-        let text = format!("{engine} read {sum:?} in {key}, {first} {expected:?}");
-        if is_ours(engine) {
-            if is_ours(first) {
-                return Err(text.into());
-            }
-            (*first, *expected) = (engine, sum);
+        if !is_ours(engine) || is_ours(first) {
+            return Err(format!("read other rows than {first} in {key}").into());
         }
+        let text = format!("{first} read other rows than {engine} in {key}");
+        (*first, *expected) = (engine, sum);
         self.tell(text);
         Ok(())
     }
 
     /// Says something about a peer in the output, once.
     fn tell(&mut self, text: String) {
-        if !self.samples.disagreements.contains(&text) {
-            self.samples.disagreements.push(text);
+        if !self.samples.failures.contains(&text) {
+            self.samples.failures.push(text);
         }
     }
 
@@ -137,11 +134,10 @@ impl Rig<'_> {
     /// which the output says; with ours the round ends.
     fn lose(&mut self, bench: &mut Bench<'_>, error: &dyn std::fmt::Display) -> Result<()> {
         let name = bench.engine.name();
-        let text = format!("{name}: {error}");
         if is_ours(name) {
-            return Err(text.into());
+            return Err(format!("{name}: {error}").into());
         }
-        self.tell(format!("{text}; the rest of such a round is without it"));
+        self.tell(format!("{name} is out of the rest of a round: {error}"));
         bench.remove()
     }
 
@@ -153,7 +149,7 @@ impl Rig<'_> {
 /// Runs a round and adds its figures.
 ///
 /// # Errors
-/// As the engines say, or if one reads other rows than the others.
+/// As ours says, or if it does not read every row.
 pub(crate) fn run(world: &World<'_>, floor: &mut Floor, samples: &mut Samples) -> Result<()> {
     let round = samples.round;
     let data = Data::new(world.sizes.rows, round as u64);

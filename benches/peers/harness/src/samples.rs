@@ -28,9 +28,9 @@ pub(crate) struct Samples {
     pub(crate) round: usize,
     /// The figures.
     pub(crate) all: Vec<Sample>,
-    /// Where engines read other rows than the others.
+    /// What peers failed with, or read wrongly; the rest of such a round is without them.
     #[serde(default)]
-    pub(crate) disagreements: Vec<String>,
+    pub(crate) failures: Vec<String>,
 }
 
 /// Median and range over rounds.
@@ -55,7 +55,7 @@ impl Samples {
     /// Takes the figures of others in.
     pub(crate) fn append(&mut self, mut other: Self) {
         self.all.append(&mut other.all);
-        self.disagreements.append(&mut other.disagreements);
+        self.failures.append(&mut other.failures);
     }
 
     /// Returns an engine's figures by program and round.
