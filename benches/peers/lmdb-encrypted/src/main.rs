@@ -1,6 +1,13 @@
 //! `peers-lmdb-encrypted`: Fastness beside LMDB of the branch that encrypts pages, through heed3,
 //! with AES-256-GCM. Decrypted pages live as long as the transaction that needed them. Its symbols
 //! are those of LMDB.
+//!
+//! Its transactions must not meet (lmdb-master3-sys 0.2.6, `mdb_rpage_get` and `mdb_txn_end` of
+//! mdb.c). Two readers decrypt a page into the same memory, each when it first needs it, and so one
+//! of them into what the other reads. And a writer gives its lock away before it lets go of what it
+//! has decrypted, so that the next may go on from pages as they were before. Both have failed here,
+//! or read rows that were never there. One lock is around each transaction therefore, of readers
+//! too.
 
 use aes_gcm::Aes256Gcm;
 use heed3::types::Bytes;
@@ -8,6 +15,7 @@ use heed3::{CommitOrAbort, EncryptedDatabase, EncryptedEnv};
 use heed3::{EnvFlags, EnvOpenOptions, WithTls};
 use peers_harness::{Ability, Change, Db, Engine, Fastness, Key, Place, Result, Session};
 use peers_harness::{Snapshots, Sum, run};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// LMDB with encrypted pages.
 #[derive(Debug)]
@@ -46,13 +54,21 @@ impl Engine for Lmdb {
             opener.create_database(txn, None).map(CommitOrAbort::<_, ()>::Commit)
         })?;
         let rows = created.unwrap_commit();
-        Ok(Box::new(Open { env, rows }))
+        Ok(Box::new(Open { env, rows, alone: Mutex::default() }))
     }
 }
 
 struct Open {
     env: EncryptedEnv<WithTls>,
     rows: EncryptedDatabase<'static, Bytes, Bytes>,
+    /// Held from the beginning of a transaction until after its end.
+    alone: Mutex<()>,
+}
+
+impl Open {
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Db for Open {
@@ -69,6 +85,7 @@ struct Shared<'a>(&'a Open);
 
 impl Session for Shared<'_> {
     fn commit(&mut self, changes: &[Change]) -> Result<()> {
+        let _alone = self.0.alone();
         let mut txn = self.0.env.write_txn()?;
         for change in changes {
             match &change.value {
@@ -83,6 +100,7 @@ impl Session for Shared<'_> {
         let mut sum = Sum::default();
         match snapshots {
             Snapshots::One => {
+                let _alone = self.0.alone();
                 let mut txn = self.0.env.read_txn()?;
                 for key in keys {
                     if let Some(value) = self.0.rows.get(&mut txn, key)? {
@@ -92,6 +110,7 @@ impl Session for Shared<'_> {
             }
             Snapshots::Each => {
                 for key in keys {
+                    let _alone = self.0.alone();
                     let mut txn = self.0.env.read_txn()?;
                     if let Some(value) = self.0.rows.get(&mut txn, key)? {
                         sum.add(value);
@@ -104,6 +123,7 @@ impl Session for Shared<'_> {
 
     fn scan(&mut self) -> Result<Sum> {
         let mut sum = Sum::default();
+        let _alone = self.0.alone();
         let mut txn = self.0.env.read_txn()?;
         for entry in self.0.rows.iter(&mut txn)? {
             sum.add(entry?.1);
