@@ -15,8 +15,9 @@ mod slot;
 
 pub(crate) use log::{LOG_BODY_BYTES, LOG_PAGES_MAX, LogHead, LogRecord, log_pages};
 pub(crate) use node::{
-    CELL_BYTES_MAX, LEAF_CELL_HEAD, NODE_CAPACITY, NodePage, ValueSpan, branch_cell_bytes,
-    encode_branch, encode_leaf, leaf_cell_bytes, leaf_cell_head,
+    CELL_BYTES_MAX, DIRECTORY_BYTES, LEAF_CELL_HEAD, NODE_CAPACITY, NodePage, ValueSpan,
+    branch_cell_bytes, encode_branch, encode_leaf, encode_leaf_run, leaf_cell_bytes,
+    leaf_cell_head,
 };
 pub(crate) use overflow::{OVERFLOW_CAPACITY, OverflowPage, encode_overflow, overflow_pages};
 pub(crate) use prelude::{NoPrelude, PRELUDE_BYTES, PRELUDE_COPY_AT, Prelude};

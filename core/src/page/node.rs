@@ -19,7 +19,7 @@ pub(crate) const NODE_CAPACITY: usize = PAGE_BYTES - CELLS_START;
 /// Longest cell with its directory entry: three fit in any node.
 pub(crate) const CELL_BYTES_MAX: usize = NODE_CAPACITY / 3;
 
-const DIRECTORY_BYTES: usize = 2;
+pub(crate) const DIRECTORY_BYTES: usize = 2;
 pub(crate) const LEAF_CELL_HEAD: usize = 6;
 const BRANCH_CELL_HEAD: usize = 2 + POINTER_BYTES;
 /// Set in the length of a value that lies in an overflow chain.
@@ -83,6 +83,24 @@ pub(crate) fn encode_leaf<'c>(
         encoder.begin();
         encoder.put(cell);
     }
+    encoder.finish();
+}
+
+/// Writes a leaf of cells that lie one behind the other, not yet sealed. They must fit; `places` are
+/// where they begin.
+pub(crate) fn encode_leaf_run(
+    places: impl ExactSizeIterator<Item = usize>,
+    cells: &[u8],
+    page: &mut PageBytes,
+) {
+    let mut encoder = Encoder::new(page, 0, places.len());
+    let start = encoder.cell_at;
+    for place in places {
+        encoder.cell_at = start + place;
+        encoder.begin();
+    }
+    encoder.cell_at = start;
+    encoder.put(cells);
     encoder.finish();
 }
 

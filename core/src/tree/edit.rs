@@ -1,7 +1,7 @@
 //! A tree in the middle of a transaction, and inserting into it.
 
 use super::cache::Family;
-use super::leaf::Payload;
+use super::leaf::{Payload, entry_bytes};
 use super::link::Link;
 use super::{Bytes, Cache, Node, Pager, Range, Readable, TreeState};
 use crate::conc::Arc;
@@ -58,28 +58,32 @@ impl Node {
         edits: &mut Edits<'_>,
     ) -> Result<(bool, Split)> {
         let place = self.keys.find_from_end(key);
-        let index = match place {
+        match place {
             Ok(index) => {
                 self.free_payload(index, edits)?;
                 self.replace(index, value);
-                index
             }
-            Err(index) => {
-                self.put(index, key, value);
-                index
+            // Keys that arrive in order leave full leaves behind.
+            Err(index) if index == self.count() && self.is_filled_by(key, value) => {
+                let mut right = Self::empty(0, edits.pager.cache());
+                Arc::make_mut(&mut right).put(0, key, value);
+                let key = separator(self.key(index - 1), key);
+                return Ok((false, Some((key, right))));
             }
-        };
-        // Keys that arrive in order leave full leaves behind.
-        let appended = place.is_err()
-            && index + 1 == self.count()
-            && self.used - self.cell_bytes(index) <= NODE_CAPACITY;
-        if self.used <= if appended { NODE_CAPACITY } else { GROWN_BYTES_MAX } {
+            Err(index) => self.put(index, key, value),
+        }
+        if self.used <= GROWN_BYTES_MAX {
             return Ok((place.is_ok(), None));
         }
-        let at = if appended { index } else { middle(&self.sizes()) };
+        let at = middle(&self.sizes());
         let right = self.cut_leaf(at, edits.pager.cache());
         let key = separator(self.key(at - 1), right.key(0));
         Ok((place.is_ok(), Some((key, right))))
+    }
+
+    /// Tells whether a leaf fits its page, and would not with one entry more.
+    fn is_filled_by(&self, key: &[u8], value: &[u8]) -> bool {
+        self.used <= NODE_CAPACITY && self.used + entry_bytes(key, value) > NODE_CAPACITY
     }
 
     /// Takes in a node that was split off a child.

@@ -51,8 +51,8 @@ impl<'a> Flush<'a> {
         Ok(())
     }
 
-    /// Seals a page and queues it.
-    fn put(&mut self, page: &PageBytes) -> Result<Pointer> {
+    /// Queues a page that `encode` writes, sealed.
+    fn put(&mut self, encode: impl FnOnce(&mut PageBytes)) -> Result<Pointer> {
         let id = self.pages.next().expect("S1: enough pages were allocated");
         let follows = self.first.0 + (self.waiting.len() / PAGE_BYTES) as u64 == id.0;
         if !follows || self.waiting.len() >= WRITE_BYTES_MAX {
@@ -62,20 +62,19 @@ impl<'a> Flush<'a> {
             self.first = id;
         }
         let start = self.waiting.len();
-        self.waiting.extend_from_slice(page);
+        self.waiting.resize(start + PAGE_BYTES, 0);
+        let page = self.waiting[start..].first_chunk_mut().expect("K2: there is room for a page");
+        encode(page);
         let place = Place { page: id, birth: self.commit };
-        let sealed = self.waiting[start..].first_chunk_mut().expect("K2: a page was just put");
-        let seal = self.batch.seal(place, sealed);
+        let seal = self.batch.seal(place, page);
         Ok(Pointer { page: id, birth: self.commit, seal })
     }
 
     /// Writes a chain of overflow pages, tells `pages` which, and returns the first.
     pub(crate) fn chain(&mut self, bytes: &[u8], pages: &mut Vec<PageId>) -> Result<Pointer> {
-        let mut page = Box::new([0; PAGE_BYTES]);
         let mut next = None;
         for data in bytes.chunks(OVERFLOW_CAPACITY).rev() {
-            encode_overflow(data, next.as_ref(), &mut page);
-            let pointer = self.put(&page)?;
+            let pointer = self.put(|page| encode_overflow(data, next.as_ref(), page))?;
             pages.push(pointer.page);
             next = Some(pointer);
         }
@@ -98,10 +97,9 @@ impl<'a> Flush<'a> {
             return Ok(());
         }
         link.tidy();
-        let mut page = [0; PAGE_BYTES];
         let leaf = link.peek().filter(|node| node.level() == 0 && node.long.is_empty());
-        if let Some(leaf) = leaf {
-            leaf.encode_leaf(&mut page);
+        let pointer = if let Some(leaf) = leaf {
+            self.put(|page| leaf.encode(page))?
         } else {
             let node = link.own();
             if node.level() > level {
@@ -109,12 +107,10 @@ impl<'a> Flush<'a> {
             }
             if node.level() == 0 {
                 self.long_values(node)?;
-                node.encode_leaf(&mut page);
-            } else {
-                node.encode_branch(&mut page);
             }
-        }
-        link.pointer = Some(self.put(&page)?);
+            self.put(|page| node.encode(page))?
+        };
+        link.pointer = Some(pointer);
         Ok(())
     }
 

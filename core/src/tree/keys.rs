@@ -94,8 +94,7 @@ impl Keys {
     /// Appends a key of a branch to the heap and returns where its cell is.
     pub(super) fn append_key(&mut self, key: &[u8]) -> u32 {
         let place = u32_len(self.heap.len());
-        self.heap.extend_from_slice(&u16_len(key.len()).to_le_bytes());
-        self.heap.extend_from_slice(key);
+        self.heap.extend_from_parts([&u16_len(key.len()).to_le_bytes(), key]);
         place
     }
 
@@ -126,6 +125,17 @@ impl Keys {
         self.places[index] as usize
     }
 
+    /// Returns where the cell of the least key begins in the heap.
+    pub(super) fn first_place(&self) -> Option<usize> {
+        self.places.first().map(|place| *place as usize)
+    }
+
+    /// Tells whether the cells lie in the heap in the order of their keys.
+    pub(super) fn places_ascend(&self) -> bool {
+        self.places.is_sorted_by(|a, b| a < b)
+    }
+
+    #[inline]
     pub(super) fn spot(&self, index: usize) -> Spot {
         let place = self.place(index);
         let start = place + if self.open { BRANCH_HEAD } else { LEAF_CELL_HEAD };

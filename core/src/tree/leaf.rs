@@ -6,8 +6,8 @@ use super::{Cache, Node};
 use crate::codec::{Reader, put_at, u32_at, u32_len};
 use crate::conc::Arc;
 use crate::page::{
-    CELL_BYTES_MAX, LEAF_CELL_HEAD, POINTER_BYTES, Pointer, encode_leaf, leaf_cell_bytes,
-    leaf_cell_head, overflow_pages,
+    CELL_BYTES_MAX, DIRECTORY_BYTES, LEAF_CELL_HEAD, POINTER_BYTES, Pointer, encode_leaf, encode_leaf_run,
+    leaf_cell_bytes, leaf_cell_head, overflow_pages,
 };
 use crate::unit::PageBytes;
 
@@ -30,6 +30,12 @@ pub(crate) enum Payload<'a> {
 /// Tells whether a value stands outside the leaf.
 pub(crate) const fn is_long(key: usize, value: usize) -> bool {
     leaf_cell_bytes(key, value) > CELL_BYTES_MAX
+}
+
+/// Returns what an entry takes in a leaf's page.
+pub(super) const fn entry_bytes(key: &[u8], value: &[u8]) -> usize {
+    let long = is_long(key.len(), value.len());
+    leaf_cell_bytes(key.len(), if long { POINTER_BYTES } else { value.len() })
 }
 
 impl Payload<'_> {
@@ -100,16 +106,13 @@ impl Node {
         if long {
             head[LEAF_CELL_HEAD - 1] |= (LONG >> 24) as u8;
         }
-        let heap = &mut self.keys.heap;
-        heap.extend_from_slice(&head);
-        heap.extend_from_slice(key);
         if long {
             let mut pointer = [0; POINTER_BYTES];
             put_at(&mut pointer, 0, &u32_len(self.long.len()).to_le_bytes());
-            heap.extend_from_slice(&pointer);
+            self.keys.heap.extend_from_parts([&head, key, &pointer]);
             self.long.push(value.into());
         } else {
-            heap.extend_from_slice(value);
+            self.keys.heap.extend_from_parts([&head, key, value]);
         }
         place
     }
@@ -216,8 +219,22 @@ impl Node {
         put_at(&mut self.keys.heap, at, &first.to_bytes());
     }
 
+    /// Returns the cells if they lie in the heap in order and without gaps, and where they begin.
+    fn run(&self) -> Option<(usize, &[u8])> {
+        let start = self.keys.first_place()?;
+        let cells = &self.keys.heap[start..];
+        let whole = cells.len() + self.count() * DIRECTORY_BYTES == self.used;
+        (whole && self.keys.places_ascend()).then_some((start, cells))
+    }
+
     /// Writes a leaf into a page, not yet sealed. Its long values must have been written.
     pub(super) fn encode_leaf(&self, page: &mut PageBytes) {
-        encode_leaf((0..self.count()).map(|index| self.cell(index)), page);
+        match self.run() {
+            Some((start, cells)) => {
+                let places = (0..self.count()).map(|index| self.keys.place(index) - start);
+                encode_leaf_run(places, cells, page);
+            }
+            None => encode_leaf((0..self.count()).map(|index| self.cell(index)), page),
+        }
     }
 }

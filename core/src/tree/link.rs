@@ -101,17 +101,30 @@ impl Link {
 
     /// Returns the node to change: a copy, unless it is the transaction's own already. The page it
     /// was written to is freed.
+    #[inline]
     pub(super) fn edit(&mut self, level: Option<u8>, edits: &mut Edits<'_>) -> Result<&mut Node> {
         if let Some(pointer) = self.pointer {
-            let node = match self.node.take().or_else(|| self.late.take()) {
-                Some(node) => node,
-                None => edits.pager.node(&pointer, level)?,
-            };
-            self.node = Some(node);
-            self.pointer = None;
-            edits.freed.push(pointer.page);
+            self.begin(pointer, level, edits)?;
         }
         Ok(self.own())
+    }
+
+    /// Begins to change a node that was written.
+    #[cold]
+    fn begin(
+        &mut self,
+        pointer: Pointer,
+        level: Option<u8>,
+        edits: &mut Edits<'_>,
+    ) -> Result<()> {
+        let node = match self.node.take().or_else(|| self.late.take()) {
+            Some(node) => node,
+            None => edits.pager.node(&pointer, level)?,
+        };
+        self.node = Some(node);
+        self.pointer = None;
+        edits.freed.push(pointer.page);
+        Ok(())
     }
 
     /// Lets a node that only this leads to take no more memory than it needs.

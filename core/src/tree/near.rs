@@ -61,40 +61,57 @@ impl<T, const N: usize> Near<T, N> {
 }
 
 impl<T: Copy + Default, const N: usize> Near<T, N> {
-    /// Makes the list longer by elements that are yet to be set.
-    fn grow(&mut self, more: usize) {
-        let count = self.len() + more;
+    /// Lets the list stand elsewhere, with room for more.
+    fn elsewhere(&mut self, more: usize) -> &mut Vec<T> {
+        if let Self::Here(..) = self {
+            let mut elements = Vec::with_capacity(2 * (self.len() + more));
+            elements.extend_from_slice(self);
+            *self = Self::Elsewhere(elements);
+        }
         match self {
-            Self::Here(len, _) if count <= N => *len = u16_len(count),
-            Self::Here(..) => {
-                let mut elements = Vec::with_capacity(2 * count);
-                elements.extend_from_slice(self);
-                elements.resize(count, T::default());
-                *self = Self::Elsewhere(elements);
-            }
-            Self::Elsewhere(elements) => elements.resize(count, T::default()),
+            Self::Elsewhere(elements) => elements,
+            Self::Here(..) => unreachable!("T3: it was just moved"),
         }
     }
 
     pub(super) fn extend_from_slice(&mut self, new: &[T]) {
-        let len = self.len();
-        if let Self::Elsewhere(elements) = self {
-            elements.extend_from_slice(new);
-            return;
+        self.extend_from_parts([new]);
+    }
+
+    /// Appends several slices at once.
+    #[inline]
+    pub(super) fn extend_from_parts<const P: usize>(&mut self, parts: [&[T]; P]) {
+        let more: usize = parts.iter().map(|part| part.len()).sum();
+        match self {
+            Self::Here(len, elements) if usize::from(*len) + more <= N => {
+                let mut rest = &mut elements[usize::from(*len)..][..more];
+                for part in parts {
+                    let (room, behind) = rest.split_at_mut(part.len());
+                    room.copy_from_slice(part);
+                    rest = behind;
+                }
+                *len += u16_len(more);
+            }
+            Self::Here(..) | Self::Elsewhere(_) => {
+                let elements = self.elsewhere(more);
+                parts.into_iter().for_each(|part| elements.extend_from_slice(part));
+            }
         }
-        self.grow(new.len());
-        self[len..].copy_from_slice(new);
     }
 
     pub(super) fn insert(&mut self, index: usize, element: T) {
-        if let Self::Elsewhere(elements) = self {
-            elements.insert(index, element);
-            return;
+        match self {
+            Self::Here(len, elements) if usize::from(*len) < N => {
+                let end = usize::from(*len);
+                // Keys often come in order.
+                if index < end {
+                    elements.copy_within(index..end, index + 1);
+                }
+                elements[..=end][index] = element;
+                *len += 1;
+            }
+            Self::Here(..) | Self::Elsewhere(_) => self.elsewhere(1).insert(index, element),
         }
-        let len = self.len();
-        self.grow(1);
-        self.copy_within(index..len, index + 1);
-        self[index] = element;
     }
 
     pub(super) fn remove(&mut self, index: usize) -> T {

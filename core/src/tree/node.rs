@@ -329,8 +329,13 @@ impl Node {
         (key, right)
     }
 
-    /// Writes a branch into a page, not yet sealed. Its children must have been written.
-    pub(super) fn encode_branch(&self, page: &mut PageBytes) {
+    /// Writes the node into a page, not yet sealed. Its children and long values must have been
+    /// written.
+    pub(super) fn encode(&self, page: &mut PageBytes) {
+        if self.level == 0 { self.encode_leaf(page) } else { self.encode_branch(page) }
+    }
+
+    fn encode_branch(&self, page: &mut PageBytes) {
         let written = |link: &Link| link.pointer.expect("T3: children are written first");
         let cells = (0..self.count()).map(|i| (self.keys.key(i), written(&self.links[i])));
         encode_branch(self.level, cells, page);
