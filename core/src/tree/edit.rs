@@ -75,10 +75,9 @@ impl Node {
         if self.used <= GROWN_BYTES_MAX {
             return Ok((place.is_ok(), None));
         }
-        let at = middle(&self.sizes());
-        let right = self.cut_leaf(at, edits.pager.cache());
-        let key = separator(self.key(at - 1), right.key(0));
-        Ok((place.is_ok(), Some((key, right))))
+        let cut = [middle(&self.sizes())];
+        let right = self.cut_leaf(&cut, edits.pager.cache()).pop();
+        Ok((place.is_ok(), right))
     }
 
     /// Tells whether a leaf fits its page, and would not with one entry more.

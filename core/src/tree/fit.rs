@@ -5,7 +5,7 @@
 //! hold it, the pages of a load in any order are fuller than if each had been split when it was
 //! full; neighbours that a removal left low become fewer.
 
-use super::edit::{TreeEdit, separator};
+use super::edit::TreeEdit;
 use super::link::Link;
 use super::{Cache, Node};
 use crate::conc::Arc;
@@ -59,32 +59,29 @@ impl Node {
             return Vec::new();
         }
         let cuts = cuts(&self.sizes());
-        let mut parts: Vec<Part> = Vec::with_capacity(cuts.len());
-        for at in cuts.into_iter().rev() {
-            parts.push(if self.level() == 0 {
-                let right = self.cut_leaf(at, cache);
-                (separator(self.key(at - 1), right.key(0)), right)
-            } else {
-                self.cut_branch(at, cache)
-            });
+        if self.level() == 0 {
+            return self.cut_leaf(&cuts, cache);
         }
+        let mut parts: Vec<Part> =
+            cuts.into_iter().rev().map(|at| self.cut_branch(at, cache)).collect();
         parts.reverse();
         parts
     }
 
     fn cut_children(&mut self, cache: &Cache) {
-        let mut index = 0;
-        while index < self.links.len() {
-            let link = &self.links[index];
-            let cut = link.pointer.is_none() && link.peek().is_some_and(|child| child.may_be_cut());
-            index += 1;
-            if cut {
-                for (key, part) in self.links[index - 1].own().cut(cache) {
-                    self.adopt(index, &key, Link::fresh(part));
-                    index += 1;
-                }
-            }
+        let can_be = |link: &Link| {
+            link.pointer.is_none() && link.peek().is_some_and(|child| child.may_be_cut())
+        };
+        if !self.links.iter().any(can_be) {
+            return;
         }
+        // All anew: to make room for each in turn would move all behind it each time.
+        let all = self.disown_all();
+        self.adopt_all(all.into_iter().flat_map(|(key, mut link)| {
+            let parts = if can_be(&link) { link.own().cut(cache) } else { Vec::new() };
+            let parts = parts.into_iter().map(|(key, part)| (key, Link::fresh(part)));
+            std::iter::once((key, link)).chain(parts)
+        }));
     }
 
     const fn may_be_cut(&self) -> bool {

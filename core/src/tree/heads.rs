@@ -62,6 +62,10 @@ impl Heads {
         true
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.heads.len()
+    }
+
     /// Lets a key go.
     pub(super) fn remove(&mut self, index: usize) {
         self.heads.remove(index);

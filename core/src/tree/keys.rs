@@ -205,9 +205,16 @@ impl Keys {
             }
             None => false,
         };
-        if !known {
+        // Two keys are the first to have something in common.
+        if !known || self.heads.len() == 2 {
             self.learn();
         }
+    }
+
+    /// Takes in keys behind all others, whose cells lie in the heap.
+    pub(super) fn append(&mut self, places: impl IntoIterator<Item = u32>) {
+        places.into_iter().for_each(|place| self.places.insert(self.places.len(), place));
+        self.learn();
     }
 
     /// Says where the cell of a key lies now; the key is the same.

@@ -1,13 +1,14 @@
 //! The cells of a leaf: a key each, and a value or what leads to it.
 
+use super::edit::separator;
 use super::keys::Spot;
 use super::near::Near;
 use super::{Cache, Node};
 use crate::codec::{Reader, put_at, u32_at, u32_len};
 use crate::conc::Arc;
 use crate::page::{
-    CELL_BYTES_MAX, DIRECTORY_BYTES, LEAF_CELL_HEAD, POINTER_BYTES, Pointer, encode_leaf, encode_leaf_run,
-    leaf_cell_bytes, leaf_cell_head, overflow_pages,
+    CELL_BYTES_MAX, DIRECTORY_BYTES, LEAF_CELL_HEAD, POINTER_BYTES, Pointer, encode_leaf,
+    encode_leaf_run, leaf_cell_bytes, leaf_cell_head, overflow_pages,
 };
 use crate::unit::PageBytes;
 
@@ -39,13 +40,6 @@ pub(super) const fn entry_bytes(key: &[u8], value: &[u8]) -> usize {
 }
 
 impl Payload<'_> {
-    const fn bytes(&self) -> usize {
-        match self {
-            Self::Inline { len, .. } => *len,
-            Self::Stored { .. } | Self::Long(_) => POINTER_BYTES,
-        }
-    }
-
     /// Returns the overflow pages that writing it takes.
     fn pages(&self) -> usize {
         match self {
@@ -81,13 +75,13 @@ impl Node {
 
     /// Returns a whole cell, as it stands in a page.
     fn cell(&self, index: usize) -> &[u8] {
-        let end = self.keys.spot(index).end + self.payload(index).bytes();
-        &self.keys.heap[self.keys.place(index)..end]
+        let (Spot { end, .. }, inline) = self.entry(index);
+        &self.keys.heap[self.keys.place(index)..end + inline.unwrap_or(POINTER_BYTES)]
     }
 
     /// Returns what an entry takes in a page.
     pub(super) fn cell_bytes(&self, index: usize) -> usize {
-        leaf_cell_bytes(self.key(index).len(), self.payload(index).bytes())
+        DIRECTORY_BYTES + self.cell(index).len()
     }
 
     /// Returns the overflow pages that writing the leaf takes.
@@ -121,7 +115,7 @@ impl Node {
     pub(super) fn put(&mut self, index: usize, key: &[u8], value: &[u8]) {
         let place = self.append(key, value);
         self.keys.insert(index, place);
-        self.used += self.cell_bytes(index);
+        self.used += entry_bytes(key, value);
     }
 
     /// Replaces the value of an entry.
@@ -178,28 +172,42 @@ impl Node {
 
     /// Appends entries of another leaf; their keys are greater than all here.
     pub(super) fn take_over(&mut self, other: &Self, indices: std::ops::Range<usize>) {
+        let mut places = Vec::with_capacity(indices.len());
         for index in indices {
-            let heap = &mut self.keys.heap;
-            let place = u32_len(heap.len());
-            heap.extend_from_slice(other.cell(index));
+            let (cell, heap) = (other.cell(index), &mut self.keys.heap);
+            places.push(u32_len(heap.len()));
+            heap.extend_from_slice(cell);
             if let Payload::Long(value) = other.payload(index) {
                 let at = heap.len() - POINTER_BYTES;
                 put_at(heap, at, &u32_len(self.long.len()).to_le_bytes());
                 self.long.push(Arc::clone(value));
             }
-            self.keys.insert(self.count(), place);
-            self.used += other.cell_bytes(index);
+            self.used += DIRECTORY_BYTES + cell.len();
         }
+        self.keys.append(places);
     }
 
-    /// Cuts a leaf in two and returns the right one.
-    pub(super) fn cut_leaf(&mut self, at: usize, cache: &Cache) -> Arc<Self> {
-        let mut right = Self::empty(0, cache);
-        Arc::make_mut(&mut right).take_over(self, at..self.count());
-        self.keys.truncate(at);
-        self.used -= right.used;
-        self.waste(right.used);
-        right
+    /// Cuts a leaf at these indices, which ascend; returns what was cut off, in order.
+    pub(super) fn cut_leaf(
+        &mut self,
+        cuts: &[usize],
+        cache: &Cache,
+    ) -> Vec<(Box<[u8]>, Arc<Self>)> {
+        let ends = cuts.iter().skip(1).copied().chain([self.count()]);
+        let parts = cuts.iter().zip(ends).map(|(&start, end)| {
+            let mut part = Self::empty(0, cache);
+            Arc::make_mut(&mut part).take_over(self, start..end);
+            (separator(self.key(start - 1), self.key(start)), part)
+        });
+        let parts: Vec<_> = parts.collect();
+        let cut: usize = parts.iter().map(|(_, part)| part.used).sum();
+        if let Some(first) = cuts.first() {
+            self.keys.truncate(*first);
+            self.used -= cut;
+            self.dead += cut;
+            self.tidy();
+        }
+        parts
     }
 
     /// Returns the values that are to be written to overflow chains.

@@ -111,12 +111,7 @@ impl Link {
 
     /// Begins to change a node that was written.
     #[cold]
-    fn begin(
-        &mut self,
-        pointer: Pointer,
-        level: Option<u8>,
-        edits: &mut Edits<'_>,
-    ) -> Result<()> {
+    fn begin(&mut self, pointer: Pointer, level: Option<u8>, edits: &mut Edits<'_>) -> Result<()> {
         let node = match self.node.take().or_else(|| self.late.take()) {
             Some(node) => node,
             None => edits.pager.node(&pointer, level)?,

@@ -79,9 +79,7 @@ impl Node {
         cache: &Cache,
     ) -> Arc<Self> {
         let mut node = Self::empty(level, cache);
-        for (index, (key, link)) in children.into_iter().enumerate() {
-            Arc::make_mut(&mut node).adopt(index, if index == 0 { &[] } else { &key }, link);
-        }
+        Arc::make_mut(&mut node).adopt_all(children);
         node
     }
 
@@ -301,6 +299,28 @@ impl Node {
         self.keys.insert(index, place);
         self.links.insert(index, link);
         self.used += branch_cell_bytes(key.len());
+    }
+
+    /// Takes in children behind all others. The first of a branch may hold every key below the
+    /// second's.
+    pub(super) fn adopt_all(&mut self, children: impl IntoIterator<Item = (Box<[u8]>, Link)>) {
+        let (mut places, mut links) = (Vec::new(), self.links.split_off(0));
+        for (key, link) in children {
+            let key: &[u8] = if links.is_empty() { &[] } else { &key };
+            places.push(self.keys.append_key(key));
+            links.push(link);
+            self.used += branch_cell_bytes(key.len());
+        }
+        self.keys.append(places);
+        self.links = links.into_iter().collect();
+    }
+
+    /// Lets all children go, each with the least key that it may hold.
+    pub(super) fn disown_all(&mut self) -> Vec<(Box<[u8]>, Link)> {
+        let keys = std::mem::replace(&mut self.keys, Keys::new(true));
+        self.used = 0;
+        let links = self.links.split_off(0).into_iter().enumerate();
+        links.map(|(index, link)| (keys.key(index).into(), link)).collect()
     }
 
     /// Lets a child go, with the key before it; the first of those that stay gets the empty key.
