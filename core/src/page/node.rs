@@ -86,8 +86,8 @@ pub(crate) fn encode_leaf<'c>(
     encoder.finish();
 }
 
-/// Writes a leaf of cells that lie one behind the other, not yet sealed. They must fit; `places` are
-/// where they begin.
+/// Writes a leaf of cells that lie one behind the other and begin at `places`, not yet sealed. They
+/// must fit.
 pub(crate) fn encode_leaf_run(
     places: impl ExactSizeIterator<Item = usize>,
     cells: &[u8],

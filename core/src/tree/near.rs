@@ -14,6 +14,8 @@ pub(super) enum Near<T, const N: usize> {
 }
 
 impl<T: Copy, const N: usize> Clone for Near<T, N> {
+    // What copies a node writes its elements where they are to be, once.
+    #[inline(always)]
     fn clone(&self) -> Self {
         match self {
             Self::Here(len, elements) => Self::Here(*len, *elements),

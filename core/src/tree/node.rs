@@ -40,6 +40,7 @@ pub(crate) struct Node {
 }
 
 impl Clone for Node {
+    #[inline(always)]
     fn clone(&self) -> Self {
         self.with_links(self.links.clone())
     }
@@ -47,6 +48,8 @@ impl Clone for Node {
 
 impl Node {
     /// Returns a copy with other links.
+    // As for `Near`: each call in between would copy the node once more.
+    #[inline(always)]
     fn with_links(&self, links: Links) -> Self {
         Self {
             level: self.level,
