@@ -105,6 +105,7 @@ faults! {
     Fs16 = "FS-16", "a commit is taken back that others build upon";
     Fs17 = "FS-17", "a commit that changes the last one where it is keeps its pages";
     Fs18 = "FS-18", "closing moves pages to the end of the file";
+    Fs19 = "FS-19", "a leaf is written as it lies in memory, in order or not";
     Ob01 = "OB-01", "a property of a synced file may be made nullable or required";
     Ob02 = "OB-02", "a synced file that is opened with classes lets these be changed";
     Ob03 = "OB-03", "an older version of an app takes the version of a synced file down";
