@@ -23,6 +23,11 @@ pub(crate) struct TreeEdit {
     pub(crate) changed: bool,
 }
 
+/// Returns what a node may grow to: keys that arrive in order leave full nodes behind.
+const fn grown_max(appended: bool) -> usize {
+    if appended { NODE_CAPACITY } else { GROWN_BYTES_MAX }
+}
+
 /// What editing a tree needs beside the tree.
 #[derive(Debug)]
 pub(crate) struct Edits<'a> {
@@ -35,54 +40,50 @@ pub(crate) struct Edits<'a> {
 type Split = Option<(Box<[u8]>, Arc<Node>)>;
 
 impl Node {
-    fn insert(&mut self, key: &[u8], value: &[u8], edits: &mut Edits<'_>) -> Result<(bool, Split)> {
-        if self.level() == 0 {
-            return self.insert_here(key, value, edits);
-        }
-        let index = match self.keys.find_from_end(key) {
+    /// Returns which child of a branch is to take a key in; keys often come in order.
+    fn child_for(&self, key: &[u8]) -> usize {
+        match self.keys.find_from_end(key) {
             Ok(index) => index,
             Err(index) => index.saturating_sub(1),
-        };
-        let level = self.level() - 1;
-        let child = self.links[index].edit(Some(level), edits)?;
-        let (replaced, split) = child.insert(key, value, edits)?;
-        let split = split.and_then(|split| self.take_in(index + 1, split, edits.pager.cache()));
-        Ok((replaced, split))
+        }
     }
 
-    /// Inserts into a leaf.
-    fn insert_here(
-        &mut self,
-        key: &[u8],
-        value: &[u8],
-        edits: &mut Edits<'_>,
-    ) -> Result<(bool, Split)> {
-        let place = self.keys.find_from_end(key);
+    /// Inserts or replaces an entry below and tells whether the key was there; `None` if its leaf
+    /// has to be split first.
+    fn insert(&mut self, key: &[u8], value: &[u8], edits: &mut Edits<'_>) -> Result<Option<bool>> {
+        let mut node = self;
+        while node.level() > 0 {
+            let (index, level) = (node.child_for(key), node.level() - 1);
+            node = node.links[index].edit(Some(level), edits)?;
+        }
+        let place = node.keys.find_from_end(key);
+        let appended = place == Err(node.count()) && node.used <= NODE_CAPACITY;
+        if node.used + entry_bytes(key, value) > grown_max(appended) {
+            return Ok(None);
+        }
         match place {
             Ok(index) => {
-                self.free_payload(index, edits)?;
-                self.replace(index, value);
+                node.free_payload(index, edits)?;
+                node.replace(index, value);
             }
-            // Keys that arrive in order leave full leaves behind.
-            Err(index) if index == self.count() && self.is_filled_by(key, value) => {
-                let mut right = Self::empty(0, edits.pager.cache());
-                Arc::make_mut(&mut right).put(0, key, value);
-                let key = separator(self.key(index - 1), key);
-                return Ok((false, Some((key, right))));
-            }
-            Err(index) => self.put(index, key, value),
+            Err(index) => node.put(index, key, value),
         }
-        if self.used <= GROWN_BYTES_MAX {
-            return Ok((place.is_ok(), None));
-        }
-        let cut = [middle(&self.sizes())];
-        let right = self.cut_leaf(&cut, edits.pager.cache()).pop();
-        Ok((place.is_ok(), right))
+        Ok(Some(place.is_ok()))
     }
 
-    /// Tells whether a leaf fits its page, and would not with one entry more.
-    fn is_filled_by(&self, key: &[u8], value: &[u8]) -> bool {
-        self.used <= NODE_CAPACITY && self.used + entry_bytes(key, value) > NODE_CAPACITY
+    /// Splits the leaf that is to take a key in, all on the way to it being the transaction's own,
+    /// and returns what that splits off this node.
+    fn split(&mut self, key: &[u8], cache: &Cache) -> Split {
+        if self.level() > 0 {
+            let index = self.child_for(key);
+            let split = self.links[index].own().split(key, cache)?;
+            return self.take_in(index + 1, split, cache);
+        }
+        let last = self.key(self.count() - 1);
+        if last < key && self.used <= NODE_CAPACITY {
+            return Some((separator(last, key), Self::empty(0, cache)));
+        }
+        self.cut_leaf(&[middle(&self.sizes())], cache).pop()
     }
 
     /// Takes in a node that was split off a child.
@@ -90,7 +91,7 @@ impl Node {
         let (key, child) = split;
         let appended = index == self.count();
         self.adopt(index, &key, Link::fresh(child));
-        if self.used <= if appended { NODE_CAPACITY } else { GROWN_BYTES_MAX } {
+        if self.used <= grown_max(appended) {
             return None;
         }
         let at = if appended { index } else { middle(&self.sizes()) };
@@ -177,13 +178,17 @@ impl TreeEdit {
     ) -> Result<bool> {
         self.changed = true;
         let cache = edits.pager.cache();
-        let root = self.root.get_or_insert_with(|| Link::fresh(Node::empty(0, cache)));
-        let (replaced, split) = root.edit(None, edits)?.insert(key, value, edits)?;
-        if let Some((key, right)) = split {
-            self.grow([(key, right)], cache);
+        loop {
+            let root = self.root.get_or_insert_with(|| Link::fresh(Node::empty(0, cache)));
+            let root = root.edit(None, edits)?;
+            if let Some(replaced) = root.insert(key, value, edits)? {
+                self.len = self.len.saturating_add(u64::from(!replaced));
+                return Ok(replaced);
+            }
+            if let Some(part) = root.split(key, cache) {
+                self.grow([part], cache);
+            }
         }
-        self.len = self.len.saturating_add(u64::from(!replaced));
-        Ok(replaced)
     }
 
     /// Puts a branch over the root and the nodes that were cut off it.
