@@ -52,10 +52,15 @@ impl Payload<'_> {
 
 impl Node {
     /// Returns where key `index` of a leaf lies, and the length of its value if that follows.
-    #[inline]
+    #[inline(always)]
     pub(super) fn entry(&self, index: usize) -> (Spot, Option<usize>) {
-        let tag = u32_at(&self.keys.heap, self.keys.place(index) + TAG);
-        (self.keys.spot(index), (tag & (STORED | LONG) == 0).then_some(tag as usize))
+        let place = self.keys.place(index);
+        let head = self.keys.heap[place..].first_chunk::<LEAF_CELL_HEAD>();
+        let [a, b, c, d, e, f] = *head.expect("P2: a cell begins with its lengths");
+        let (key, tag) = (u16::from_le_bytes([a, b]), u32::from_le_bytes([c, d, e, f]));
+        let start = place + LEAF_CELL_HEAD;
+        let spot = Spot { start, end: start + usize::from(key) };
+        (spot, (tag & (STORED | LONG) == 0).then_some(tag as usize))
     }
 
     /// Returns what a leaf holds for its key `index`.
