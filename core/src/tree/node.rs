@@ -69,6 +69,8 @@ impl Node {
         Self::of_parts(level, Keys::new(level > 0), Links::default(), cache)
     }
 
+    // As above: a page is read into a node that was written once.
+    #[inline(always)]
     fn of_parts(level: u8, keys: Keys, links: Links, cache: &Cache) -> Arc<Self> {
         let (last_use, cost) = (Use::never(), cache.cost(Self::bytes(&links)));
         let (used, dead, long, late) = (0, 0, Vec::new(), None);
