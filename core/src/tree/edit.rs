@@ -13,6 +13,11 @@ use std::ops::RangeBounds;
 /// Most bytes a node may grow to within a transaction.
 const GROWN_BYTES_MAX: usize = 8 * NODE_CAPACITY;
 
+/// Returns how many bytes a node may grow to: keys that arrive in order leave full nodes behind.
+const fn grown_bytes_max(appended: bool) -> usize {
+    if appended { NODE_CAPACITY } else { GROWN_BYTES_MAX }
+}
+
 /// A tree in the middle of a transaction.
 #[derive(Debug)]
 pub(crate) struct TreeEdit {
@@ -23,11 +28,6 @@ pub(crate) struct TreeEdit {
     pub(crate) changed: bool,
 }
 
-/// Returns what a node may grow to: keys that arrive in order leave full nodes behind.
-const fn grown_max(appended: bool) -> usize {
-    if appended { NODE_CAPACITY } else { GROWN_BYTES_MAX }
-}
-
 /// What editing a tree needs beside the tree.
 #[derive(Debug)]
 pub(crate) struct Edits<'a> {
@@ -36,12 +36,12 @@ pub(crate) struct Edits<'a> {
     pub(crate) freed: &'a mut Vec<PageId>,
 }
 
-/// A node that was split off, and the least key it may hold.
-type Split = Option<(Box<[u8]>, Arc<Node>)>;
+/// A node that was cut off another, and the least key it may hold.
+pub(super) type Part = (Box<[u8]>, Arc<Node>);
 
 impl Node {
     /// Returns which child of a branch is to take a key in; keys often come in order.
-    fn child_for(&self, key: &[u8]) -> usize {
+    fn child_to_take(&self, key: &[u8]) -> usize {
         match self.keys.find_from_end(key) {
             Ok(index) => index,
             Err(index) => index.saturating_sub(1),
@@ -53,12 +53,12 @@ impl Node {
     fn insert(&mut self, key: &[u8], value: &[u8], edits: &mut Edits<'_>) -> Result<Option<bool>> {
         let mut node = self;
         while node.level() > 0 {
-            let (index, level) = (node.child_for(key), node.level() - 1);
+            let (index, level) = (node.child_to_take(key), node.level() - 1);
             node = node.links[index].edit(Some(level), edits)?;
         }
         let place = node.keys.find_from_end(key);
         let appended = place == Err(node.count()) && node.used <= NODE_CAPACITY;
-        if node.used + entry_bytes(key, value) > grown_max(appended) {
+        if node.used + entry_bytes(key, value) > grown_bytes_max(appended) {
             return Ok(None);
         }
         match place {
@@ -73,9 +73,9 @@ impl Node {
 
     /// Splits the leaf that is to take a key in, all on the way to it being the transaction's own,
     /// and returns what that splits off this node.
-    fn split(&mut self, key: &[u8], cache: &Cache) -> Split {
+    fn split(&mut self, key: &[u8], cache: &Cache) -> Option<Part> {
         if self.level() > 0 {
-            let index = self.child_for(key);
+            let index = self.child_to_take(key);
             let split = self.links[index].own().split(key, cache)?;
             return self.take_in(index + 1, split, cache);
         }
@@ -87,11 +87,10 @@ impl Node {
     }
 
     /// Takes in a node that was split off a child.
-    fn take_in(&mut self, index: usize, split: (Box<[u8]>, Arc<Self>), cache: &Cache) -> Split {
-        let (key, child) = split;
+    fn take_in(&mut self, index: usize, (key, child): Part, cache: &Cache) -> Option<Part> {
         let appended = index == self.count();
         self.adopt(index, &key, Link::fresh(child));
-        if self.used <= grown_max(appended) {
+        if self.used <= grown_bytes_max(appended) {
             return None;
         }
         let at = if appended { index } else { middle(&self.sizes()) };
@@ -192,11 +191,7 @@ impl TreeEdit {
     }
 
     /// Puts a branch over the root and the nodes that were cut off it.
-    pub(super) fn grow(
-        &mut self,
-        parts: impl IntoIterator<Item = (Box<[u8]>, Arc<Node>)>,
-        cache: &Cache,
-    ) {
+    pub(super) fn grow(&mut self, parts: impl IntoIterator<Item = Part>, cache: &Cache) {
         let Some(left) = self.root.take() else { return };
         let level = left.peek().map_or(0, |root| root.level()) + 1;
         let rest = parts.into_iter().map(|(key, node)| (key, Link::fresh(node)));

@@ -5,14 +5,10 @@
 //! hold it, the pages of a load in any order are fuller than if each had been split when it was
 //! full; neighbours that a removal left low become fewer.
 
-use super::edit::TreeEdit;
+use super::edit::{Part, TreeEdit};
 use super::link::Link;
 use super::{Cache, Node};
-use crate::conc::Arc;
 use crate::page::{NODE_CAPACITY, branch_cell_bytes};
-
-/// A node cut off, with the least key it may hold.
-type Part = (Box<[u8]>, Arc<Node>);
 
 impl TreeEdit {
     /// Makes every changed node fit its page (T3), and changed neighbours that are low fewer.
@@ -69,18 +65,25 @@ impl Node {
     }
 
     fn cut_children(&mut self, cache: &Cache) {
-        let can_be = |link: &Link| {
-            link.pointer.is_none() && link.peek().is_some_and(|child| child.may_be_cut())
-        };
-        if !self.links.iter().any(can_be) {
+        let mut cut = Vec::new();
+        for index in 0..self.links.len() {
+            let link = &self.links[index];
+            if link.pointer.is_none() && link.peek().is_some_and(|child| child.may_be_cut()) {
+                let parts = self.links[index].own().cut(cache);
+                if !parts.is_empty() {
+                    cut.push((index, parts));
+                }
+            }
+        }
+        if cut.is_empty() {
             return;
         }
         // All anew: to make room for each in turn would move all behind it each time.
-        let all = self.disown_all();
-        self.adopt_all(all.into_iter().flat_map(|(key, mut link)| {
-            let parts = if can_be(&link) { link.own().cut(cache) } else { Vec::new() };
-            let parts = parts.into_iter().map(|(key, part)| (key, Link::fresh(part)));
-            std::iter::once((key, link)).chain(parts)
+        let (all, mut cut) = (self.disown_all(), cut.into_iter().peekable());
+        self.adopt_all(all.into_iter().enumerate().flat_map(|(index, child)| {
+            let parts = cut.next_if(|(of, _)| *of == index).into_iter().flat_map(|(_, it)| it);
+            let parts = parts.map(|(key, part)| (key, Link::fresh(part)));
+            std::iter::once(child).chain(parts)
         }));
     }
 

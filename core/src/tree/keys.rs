@@ -198,23 +198,30 @@ impl Keys {
     /// Takes in a key whose cell lies in the heap.
     pub(super) fn insert(&mut self, index: usize, place: u32) {
         self.places.insert(index, place);
-        let known = match index.checked_sub(usize::from(self.open)) {
-            Some(head) => {
-                let Spot { start, end } = self.spot(index);
-                self.heads.insert(head, &self.heap[start..end])
-            }
-            None => false,
-        };
-        // Two keys are the first to have something in common.
-        if !known || self.heads.len() == 2 {
+        if !self.note_head(index) {
             self.learn();
         }
     }
 
     /// Takes in keys behind all others, whose cells lie in the heap.
     pub(super) fn append(&mut self, places: impl IntoIterator<Item = u32>) {
-        places.into_iter().for_each(|place| self.places.insert(self.places.len(), place));
-        self.learn();
+        let mut known = true;
+        for place in places {
+            let index = self.count();
+            self.places.insert(index, place);
+            known = known && self.note_head(index);
+        }
+        if !known {
+            self.learn();
+        }
+    }
+
+    /// Takes in the head of a key; `false` if all heads are to be made anew.
+    fn note_head(&mut self, index: usize) -> bool {
+        let Some(head) = index.checked_sub(usize::from(self.open)) else { return false };
+        let Spot { start, end } = self.spot(index);
+        // One key has nothing in common with others; what two have is worth leaving out.
+        self.heads.insert(head, &self.heap[start..end]) && self.heads.len() != 2
     }
 
     /// Says where the cell of a key lies now; the key is the same.

@@ -1,6 +1,6 @@
 //! The cells of a leaf: a key each, and a value or what leads to it.
 
-use super::edit::separator;
+use super::edit::{Part, separator};
 use super::keys::Spot;
 use super::near::Near;
 use super::{Cache, Node};
@@ -52,6 +52,7 @@ impl Payload<'_> {
 
 impl Node {
     /// Returns where key `index` of a leaf lies, and the length of its value if that follows.
+    // A walk asks for each entry, and has little else to do.
     #[inline(always)]
     pub(super) fn entry(&self, index: usize) -> (Spot, Option<usize>) {
         let place = self.keys.place(index);
@@ -194,11 +195,7 @@ impl Node {
     }
 
     /// Cuts a leaf at these indices, which ascend; returns what was cut off, in order.
-    pub(super) fn cut_leaf(
-        &mut self,
-        cuts: &[usize],
-        cache: &Cache,
-    ) -> Vec<(Box<[u8]>, Arc<Self>)> {
+    pub(super) fn cut_leaf(&mut self, cuts: &[usize], cache: &Cache) -> Vec<Part> {
         let ends = cuts.iter().skip(1).copied().chain([self.count()]);
         let parts = cuts.iter().zip(ends).map(|(&start, end)| {
             let mut part = Self::empty(0, cache);
@@ -234,7 +231,7 @@ impl Node {
     }
 
     /// Returns the cells if they lie in the heap in order and without gaps, and where they begin.
-    fn run(&self) -> Option<(usize, &[u8])> {
+    fn cells_in_order(&self) -> Option<(usize, &[u8])> {
         let start = self.keys.first_place()?;
         let cells = &self.keys.heap[start..];
         let whole = cells.len() + self.count() * DIRECTORY_BYTES == self.used;
@@ -244,7 +241,7 @@ impl Node {
 
     /// Writes a leaf into a page, not yet sealed. Its long values must have been written.
     pub(super) fn encode_leaf(&self, page: &mut PageBytes) {
-        match self.run() {
+        match self.cells_in_order() {
             Some((start, cells)) => {
                 let places = (0..self.count()).map(|index| self.keys.place(index) - start);
                 encode_leaf_run(places, cells, page);
@@ -261,22 +258,31 @@ mod tests {
     use crate::page::NodePage;
     use crate::unit::{CommitId, PAGE_BYTES, PageId};
 
+    /// Values that are too long for a leaf.
+    const LONG_ONES: [u8; 3] = [3, 60, 100];
+
+    fn value(number: u8) -> Vec<u8> {
+        vec![number; if LONG_ONES.contains(&number) { 5000 } else { 100 }]
+    }
+
     fn leaf(order: impl IntoIterator<Item = u8>) -> Arc<Node> {
         let mut leaf = Node::empty(0, &Cache::new(0));
         let node = Arc::make_mut(&mut leaf);
         for number in order {
             let index = node.find(&[number]).expect_err("each key once");
-            let long = number == 3;
-            node.put(index, &[number], &vec![number; if long { 5000 } else { 100 }]);
-            if long {
-                let (page, birth) = (PageId(9), CommitId(1));
-                node.stored(index, Pointer { page, birth, seal: Seal([7; 16]) });
-            }
+            node.put(index, &[number], &value(number));
         }
         leaf
     }
 
-    fn page(node: &Node) -> PageBytes {
+    /// Writes the page of a leaf, its long values being somewhere.
+    fn page(leaf: &Arc<Node>) -> PageBytes {
+        let mut leaf = Arc::clone(leaf);
+        let node = Arc::make_mut(&mut leaf);
+        for (index, value) in node.long_values() {
+            let (page, birth) = (PageId(value[0].into()), CommitId(1));
+            node.stored(index, Pointer { page, birth, seal: Seal([7; 16]) });
+        }
         let mut page = [1; PAGE_BYTES];
         node.encode_leaf(&mut page);
         page
@@ -285,26 +291,28 @@ mod tests {
     #[test]
     fn a_leaf_is_written_the_same_however_it_lies_in_memory() {
         let ascending = leaf(0..30);
-        assert!(ascending.run().is_some());
-        let descending = leaf((0..30).rev());
-        assert!(descending.run().is_none());
-        assert!(page(&ascending)[..] == page(&descending)[..]);
-        let cells = (0..30).map(|index| descending.cell(index));
-        let mut each = [2; PAGE_BYTES];
-        encode_leaf(cells, &mut each);
-        assert!(each[..] == page(&ascending)[..]);
-        let read = NodePage::decode(&each).unwrap();
+        let written = page(&ascending);
+        let read = NodePage::decode(&written).unwrap();
         assert_eq!((read.count(), read.used_bytes()), (30, ascending.used));
-        // What was taken out leaves a gap, or room at an end.
+        assert!(ascending.cells_in_order().is_some());
+        // Of the last, only the order of the cells tells that they do not lie in that of the keys.
+        let last_first = [29].into_iter().chain(0..29).collect::<Vec<_>>();
+        let first_first = [0].into_iter().chain((1..30).rev()).collect();
+        for order in [(0..30).rev().collect(), last_first, first_first] {
+            let leaf = leaf(order);
+            assert!(leaf.cells_in_order().is_none());
+            assert!(page(&leaf)[..] == written[..]);
+        }
+        // What was taken out leaves a gap, or room at an end; before the first cell it is no matter.
         for gap in [0, 12, 29] {
             let mut with_gap = Arc::clone(&ascending);
-            let node = Arc::make_mut(&mut with_gap);
-            node.take(gap);
-            let mut without = leaf((0..30).filter(|number| usize::from(*number) != gap));
-            assert!(page(node)[..] == page(&without)[..], "gap at {gap}");
-            node.tidy();
-            assert!(node.run().is_some());
-            assert!(page(node)[..] == page(Arc::make_mut(&mut without))[..], "gap at {gap}");
+            Arc::make_mut(&mut with_gap).take(gap.into());
+            assert_eq!(with_gap.cells_in_order().is_some(), gap == 0);
+            let without = page(&leaf((0..30).filter(|number| *number != gap)));
+            assert!(page(&with_gap)[..] == without[..], "gap at {gap}");
+            Arc::make_mut(&mut with_gap).tidy();
+            assert!(with_gap.cells_in_order().is_some());
+            assert!(page(&with_gap)[..] == without[..], "gap at {gap}");
         }
     }
 
@@ -313,21 +321,24 @@ mod tests {
         let cache = Cache::new(0);
         for order in [(0..120).collect::<Vec<u8>>(), (0..120).rev().collect()] {
             let mut whole = leaf(order);
-            let node = Arc::make_mut(&mut whole);
-            let parts = node.cut_leaf(&[30, 31, 90], &cache);
-            assert_eq!(
-                parts.iter().map(|(key, _)| &key[..]).collect::<Vec<_>>(),
-                [[30], [31], [90]]
-            );
-            let all = std::iter::once(&whole).chain(parts.iter().map(|(_, part)| part));
-            let mut keys = Vec::new();
-            for part in all {
-                let sizes: usize = part.sizes().iter().sum();
-                assert_eq!((part.used, part.dead), (sizes, 0));
-                keys.extend((0..part.count()).map(|index| part.key(index)[0]));
-                assert!((0..part.count()).all(|index| part.find(part.key(index)) == Ok(index)));
+            let parts = Arc::make_mut(&mut whole).cut_leaf(&[30, 31, 90], &cache);
+            let (least, parts): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+            assert_eq!(least.iter().map(|key| key[0]).collect::<Vec<_>>(), [30, 31, 90]);
+            let mut next = 0;
+            for part in std::iter::once(whole).chain(parts) {
+                assert_eq!((part.used, part.dead), (part.sizes().iter().sum(), 0));
+                for index in 0..part.count() {
+                    let held = match part.payload(index) {
+                        Payload::Inline { at, len } => part.slice(at, len),
+                        Payload::Long(value) => value,
+                        Payload::Stored { .. } => panic!("nothing was written"),
+                    };
+                    assert_eq!((part.key(index), part.find(&[next])), (&[next][..], Ok(index)));
+                    assert!(held == value(next), "value of {next}");
+                    next += 1;
+                }
             }
-            assert_eq!(keys, (0..120).collect::<Vec<u8>>());
+            assert_eq!(next, 120);
         }
     }
 }

@@ -63,17 +63,12 @@ impl<T, const N: usize> Near<T, N> {
 }
 
 impl<T: Copy + Default, const N: usize> Near<T, N> {
-    /// Lets the list stand elsewhere, with room for more.
-    fn elsewhere(&mut self, more: usize) -> &mut Vec<T> {
-        if let Self::Here(..) = self {
-            let mut elements = Vec::with_capacity(2 * (self.len() + more));
-            elements.extend_from_slice(self);
-            *self = Self::Elsewhere(elements);
-        }
-        match self {
-            Self::Elsewhere(elements) => elements,
-            Self::Here(..) => unreachable!("T3: it was just moved"),
-        }
+    /// Moves the elements to where there is room for more, which `add` adds.
+    fn move_out(&mut self, more: usize, add: impl FnOnce(&mut Vec<T>)) {
+        let mut elements = Vec::with_capacity(2 * (self.len() + more));
+        elements.extend_from_slice(self);
+        add(&mut elements);
+        *self = Self::Elsewhere(elements);
     }
 
     pub(super) fn extend_from_slice(&mut self, new: &[T]) {
@@ -94,10 +89,12 @@ impl<T: Copy + Default, const N: usize> Near<T, N> {
                 }
                 *len += u16_len(more);
             }
-            Self::Here(..) | Self::Elsewhere(_) => {
-                let elements = self.elsewhere(more);
+            Self::Elsewhere(elements) => {
                 parts.into_iter().for_each(|part| elements.extend_from_slice(part));
             }
+            Self::Here(..) => self.move_out(more, |elements| {
+                parts.into_iter().for_each(|part| elements.extend_from_slice(part));
+            }),
         }
     }
 
@@ -112,7 +109,8 @@ impl<T: Copy + Default, const N: usize> Near<T, N> {
                 elements[..=end][index] = element;
                 *len += 1;
             }
-            Self::Here(..) | Self::Elsewhere(_) => self.elsewhere(1).insert(index, element),
+            Self::Elsewhere(elements) => elements.insert(index, element),
+            Self::Here(..) => self.move_out(1, |elements| elements.insert(index, element)),
         }
     }
 

@@ -306,10 +306,10 @@ impl Node {
         self.used += branch_cell_bytes(key.len());
     }
 
-    /// Takes in children behind all others. The first of a branch may hold every key below the
-    /// second's.
+    /// Takes in all children of a branch that has none, in order; the first may hold every key
+    /// below the second's.
     pub(super) fn adopt_all(&mut self, children: impl IntoIterator<Item = (Box<[u8]>, Link)>) {
-        let (mut places, mut links) = (Vec::new(), self.links.split_off(0));
+        let (mut places, mut links) = (Vec::new(), Vec::new());
         for (key, link) in children {
             let key: &[u8] = if links.is_empty() { &[] } else { &key };
             places.push(self.keys.append_key(key));
