@@ -54,21 +54,30 @@ pub(crate) struct Args {
     pub(crate) round: u64,
 }
 
+/// Rows of a full run.
+const ROWS: usize = 200_000;
+
 impl Args {
     pub(crate) fn sizes(&self) -> Sizes {
-        let rows = self.rows.unwrap_or(if self.quick { 40_000 } else { 200_000 });
+        let rows = self.rows.unwrap_or(if self.quick { 40_000 } else { ROWS });
         let share = |full: usize| if self.quick { full / 5 } else { full };
         Sizes {
             rows,
-            commits: share(300),
-            turns: share(10),
+            // Of fewer, those that make the log longer would be too many.
+            commits: 300,
+            turns: 10,
             updates: share(10_000),
             ageing: rows / 2,
             unsynced: share(5_000),
             cache_bytes: 256 << 20,
             // 2 MiB for 200 000 rows, and the same share of fewer.
-            small_cache_bytes: (2 << 20) * rows / 200_000,
+            small_cache_bytes: (2 << 20) * rows / ROWS,
         }
+    }
+
+    /// Returns the rows of the store whose calls are counted, which takes little time.
+    pub(crate) fn counted_rows(&self) -> usize {
+        self.rows.unwrap_or(ROWS)
     }
 
     pub(crate) fn rounds(&self) -> usize {

@@ -60,7 +60,7 @@ pub(crate) fn measure(args: &Args, engines: &[&dyn Engine], program: &str) -> Re
     let mut measured = Measured::default();
     measured.samples.program = program.to_owned();
     if wanted.has("count.") && program == crate::MAIN {
-        counting::count(dir.path(), &Data::new(args.sizes().rows, 0), &mut measured.samples)?;
+        counting::count(dir.path(), &Data::new(args.counted_rows(), 0), &mut measured.samples)?;
     }
     if !wanted.beside(&["count", "build"]) {
         return Ok(measured);
