@@ -303,7 +303,7 @@ mod tests {
             assert!(leaf.cells_in_order().is_none());
             assert!(page(&leaf)[..] == written[..]);
         }
-        // What was taken out leaves a gap, or room at an end; before the first cell it is no matter.
+        // What was taken out leaves a gap, or room at an end; before all cells it is no matter.
         for gap in [0, 12, 29] {
             let mut with_gap = Arc::clone(&ascending);
             Arc::make_mut(&mut with_gap).take(gap.into());
