@@ -100,9 +100,13 @@ fn section(html: &mut String, row: &Row) -> Result<()> {
     for goal in &row.goals {
         let ratio = goal.ratio.map_or("n/a".to_owned(), spread);
         let [must, aim] = [goal.must, goal.aim].map(|goal| goal.map_or(String::new(), figure));
-        let met = if goal.must.is_some() { goal.must_met } else { goal.aim_met };
         let against = escape(&goal.against);
-        let (class, word) = (class(met), word(met));
+        // An aim that is not reached is no failure.
+        let (class, word) = match goal.must {
+            Some(_) => (class(goal.must_met), word(goal.must_met)),
+            None => ("none", ""),
+        };
+        let word = if goal.aim_met == Some(true) { format!("{word} + aim") } else { word.into() };
         write!(html, "<tr><td>{against}<td>{ratio}<td>{must}<td>{aim}<td class={class}>{word}")?;
     }
     html.push_str("</table>");
