@@ -161,8 +161,11 @@ pub(crate) fn run(world: &World<'_>, floor: &mut Floor, samples: &mut Samples) -
     }
     let rig = Rig { world, data, floor, samples, prefix: "", sums: BTreeMap::new() };
     let mut round = Round { benches: Vec::new(), rig };
-    if round.rig.wants("load.sorted") || round.rig.wants("unsynced") {
+    if ["load.sorted", "unsynced", "aged.unsynced"].iter().any(|key| round.rig.wants(key)) {
         round.sorted(&engines)?;
+    }
+    if round.rig.wants("small.write.") {
+        round.small_cache_writes(&engines)?;
     }
     round.load(&engines)?;
     round.workloads()?;
@@ -195,28 +198,50 @@ impl<'a> Round<'a> {
         outcome
     }
 
-    /// Loads sorted rows into stores of their own, and tries commits without durability there.
+    /// Loads sorted rows into stores of their own, and tries commits without durability there,
+    /// also when these have aged.
     fn sorted(&mut self, engines: &[&'a dyn Engine]) -> Result<()> {
-        self.make(engines, "sorted", true)?;
+        let Sizes { cache_bytes, ageing, .. } = self.rig.world.sizes;
+        self.make(engines, "load.sorted", (true, cache_bytes))?;
         if self.rig.wants("unsynced") {
+            self.each(|bench, rig| unsynced(bench, rig, "unsynced", cache_bytes))?;
+        }
+        if self.rig.wants("aged.unsynced") {
             self.each(|bench, rig| {
-                if !bench.engine.can(Ability::Unsynced) {
-                    return Ok(());
-                }
-                let Sizes { unsynced, cache_bytes, .. } = rig.world.sizes;
-                bench.reopen(cache_bytes, false)?;
-                let changes = rig.data.updates(unsynced, 4);
-                let begun = Instant::now();
-                bench.commit(&changes, 1)?;
-                rig.add(bench, "unsynced", thousands_per_second(unsynced, begun.elapsed()));
-                Ok(())
+                bench.reopen(cache_bytes, true)?;
+                bench.commit(&rig.data.updates(ageing, 13), 100)?;
+                unsynced(bench, rig, "aged.unsynced", cache_bytes)
             })?;
         }
         self.benches.iter_mut().try_for_each(Bench::remove)
     }
 
+    /// Everything that writes, on stores of their own with the small cache, of who can bound it.
+    fn small_cache_writes(&mut self, engines: &[&'a dyn Engine]) -> Result<()> {
+        let bounded = |engine: &&&dyn Engine| engine.can(Ability::BoundedCache);
+        let engines: Vec<_> = engines.iter().filter(bounded).copied().collect();
+        let Sizes { small_cache_bytes, commits, updates, .. } = self.rig.world.sizes;
+        self.make(&engines, "small.write.load", (false, small_cache_bytes))?;
+        self.each(|bench, rig| {
+            let times = bench.commit(&rig.data.updates(commits, 10), 1)?;
+            rig.add(bench, "small.write.commit", micros(&times, 0.5));
+            let changes = rig.data.updates(updates, 14);
+            let begun = Instant::now();
+            bench.commit(&changes, 100)?;
+            let rate = thousands_per_second(updates, begun.elapsed());
+            rig.add(bench, "small.write.hundreds", rate);
+            let removals = rig.data.removals();
+            let begun = Instant::now();
+            bench.commit(&removals, removals.len())?;
+            let rate = thousands_per_second(removals.len(), begun.elapsed());
+            rig.add(bench, "small.write.delete", rate);
+            unsynced(bench, rig, "small.write.unsynced", small_cache_bytes)
+        })?;
+        self.benches.iter_mut().try_for_each(Bench::remove)
+    }
+
     fn load(&mut self, engines: &[&'a dyn Engine]) -> Result<()> {
-        self.make(engines, "random", false)?;
+        self.make(engines, "load.random", (false, self.rig.world.sizes.cache_bytes))?;
         self.each(|bench, rig| {
             bench.close();
             rig.add(bench, "size.loaded", megabytes(bench)?);
@@ -224,20 +249,26 @@ impl<'a> Round<'a> {
         })
     }
 
-    fn make(&mut self, engines: &[&'a dyn Engine], order: &str, sorted: bool) -> Result<()> {
+    /// Loads all rows into new stores.
+    fn make(
+        &mut self,
+        engines: &[&'a dyn Engine],
+        metric: &str,
+        (sorted, cache_bytes): (bool, usize),
+    ) -> Result<()> {
         self.benches.clear();
         for (index, engine) in engines.iter().enumerate() {
-            let dir = self.rig.world.dir.join(format!("{order}{index}"));
+            let dir = self.rig.world.dir.join(format!("{metric}{index}"));
             self.benches.push(Bench::new(*engine, dir)?);
         }
         let rows = self.rig.data.load(sorted);
         self.each(|bench, rig| {
-            bench.reopen(rig.world.sizes.cache_bytes, true)?;
+            bench.reopen(cache_bytes, true)?;
             let clock = rig.world.clock;
             let begun = clock.now();
             bench.commit(&rows, rows.len())?;
             let rate = thousands_per_second(rows.len(), clock.since(begun));
-            rig.add(bench, &format!("load.{order}"), rate);
+            rig.add(bench, metric, rate);
             Ok(())
         })
     }
@@ -262,7 +293,7 @@ impl<'a> Round<'a> {
         if self.rig.wants("hundreds") {
             self.each(hundreds)?;
         }
-        if self.rig.wants("small.") {
+        if self.rig.wants("small.get.") || self.rig.wants("small.scan") {
             self.each(small_cache)?;
         }
         Ok(())
@@ -363,6 +394,25 @@ impl<'a> Round<'a> {
 
 fn megabytes(bench: &Bench<'_>) -> Result<f64> {
     Ok(bytes_on_disk(&bench.dir)? as f64 / 1e6)
+}
+
+/// Commits without durability, each of a row.
+fn unsynced(
+    bench: &mut Bench<'_>,
+    rig: &mut Rig<'_>,
+    metric: &str,
+    cache_bytes: usize,
+) -> Result<()> {
+    if !bench.engine.can(Ability::Unsynced) {
+        return Ok(());
+    }
+    let count = rig.world.sizes.unsynced;
+    bench.reopen(cache_bytes, false)?;
+    let changes = rig.data.updates(count, 4);
+    let begun = Instant::now();
+    bench.commit(&changes, 1)?;
+    rig.add(bench, metric, thousands_per_second(count, begun.elapsed()));
+    Ok(())
 }
 
 fn gets(bench: &mut Bench<'_>, rig: &mut Rig<'_>, what: &str) -> Result<()> {
