@@ -1,7 +1,8 @@
 //! The command line, the same for every program.
 
 use crate::bench::Clock;
-use crate::round::{Sizes, Wanted};
+use crate::round::Sizes;
+use crate::wanted::Wanted;
 use clap::Parser;
 use std::path::PathBuf;
 

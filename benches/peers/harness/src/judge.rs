@@ -5,8 +5,8 @@
 
 use crate::engine::Result;
 use crate::fast::OURS;
-use crate::round::Wanted;
 use crate::samples::{Samples, Spread};
+use crate::wanted::Wanted;
 use serde::{Deserialize, Serialize};
 
 /// Engines in the order of the table's columns, ours aside.

@@ -22,6 +22,7 @@ mod program;
 mod report;
 mod round;
 mod samples;
+mod wanted;
 
 pub use conduct::{MAIN, run};
 pub use data::{Change, Key, Value};

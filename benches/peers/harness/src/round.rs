@@ -11,6 +11,7 @@ use crate::engine::{Ability, Engine, Result, Snapshots, Sum};
 use crate::fast::is_ours;
 use crate::objects;
 use crate::samples::Samples;
+use crate::wanted::Wanted;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -34,36 +35,6 @@ pub(crate) struct Sizes {
     pub(crate) cache_bytes: usize,
     /// The small one.
     pub(crate) small_cache_bytes: usize,
-}
-
-/// Which workloads run.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted {
-    /// Keys of rows, or the beginnings of some; empty for all.
-    pub(crate) only: Vec<String>,
-}
-
-impl Wanted {
-    /// Tells whether a workload runs whose rows' keys begin with `workload`.
-    #[must_use]
-    pub(crate) fn has(&self, workload: &str) -> bool {
-        let mut only = self.only.iter();
-        self.only.is_empty()
-            || only.any(|only| only.starts_with(workload) || workload.starts_with(only))
-    }
-
-    /// Tells whether a row of this key was asked for.
-    #[must_use]
-    pub(crate) fn asks(&self, key: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| key.starts_with(only))
-    }
-
-    /// Tells whether anything was asked for beside what these groups of rows hold.
-    #[must_use]
-    pub(crate) fn beside(&self, groups: &[&str]) -> bool {
-        let in_group = |only: &String| groups.iter().any(|group| only.starts_with(group));
-        self.only.is_empty() || !self.only.iter().all(in_group)
-    }
 }
 
 /// What a round needs from outside.
