@@ -4,7 +4,7 @@
 //! Text that moves to another file takes its allowance along: a rule fails when the files together
 //! have more breaches than their lines allow.
 
-use super::{Breach, WorkTree, graph, names, prose, source};
+use super::{Breach, WorkTree, artefacts, graph, maps, names, prose, source};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -36,6 +36,8 @@ pub(crate) fn all(tree: &WorkTree) -> Vec<Held> {
         Held { rule: "words", breaches: words },
         Held { rule: "arguments", breaches: arguments },
         Held { rule: "types", breaches: names::types(tree) },
+        Held { rule: "maps", breaches: maps::complete(tree) },
+        Held { rule: "promises", breaches: artefacts::promises(tree) },
         Held { rule: "circles", breaches: graph::circles(tree) },
     ];
     for rule in &mut held {

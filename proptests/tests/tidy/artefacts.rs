@@ -1,5 +1,6 @@
 //! What is kept beside the code and referred to by it: documents, corpora, snapshots, golden files.
 
+use super::register;
 use super::text::breach;
 use super::{Breach, WorkTree};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +50,9 @@ pub(crate) fn header_references(tree: &WorkTree) -> Vec<Breach> {
 
 /// Holds the ids in headers and in the checks against the lists of promises.
 pub(crate) fn promises(tree: &WorkTree) -> Vec<Breach> {
+    if tree.has("docs/promises.md") {
+        return register::promises(tree);
+    }
     let mut breaches = Vec::new();
     let mut everywhere = BTreeSet::new();
     for (list, folders) in PROMISES {
@@ -110,7 +114,7 @@ fn document_references(line: &str) -> Vec<String> {
         .collect()
 }
 
-fn unresolved(tree: &WorkTree, reference: &str) -> Option<String> {
+pub(crate) fn unresolved(tree: &WorkTree, reference: &str) -> Option<String> {
     let (path, anchor) = match reference.split_once('#') {
         Some((path, anchor)) => (path, Some(anchor)),
         None => (reference, None),

@@ -14,9 +14,11 @@ pub(crate) mod allowed;
 mod artefacts;
 pub(crate) mod graph;
 mod layers;
+mod maps;
 mod names;
 mod paths;
 mod prose;
+mod register;
 mod source;
 mod text;
 
@@ -43,7 +45,6 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     ("crates", layers::crate_arrows),
     ("modules", layers::core_modules),
     ("references", artefacts::header_references),
-    ("promises", artefacts::promises),
     ("corpora", artefacts::corpora),
     ("snapshots", artefacts::orphan_snapshots),
     ("golden", artefacts::golden_files),
@@ -216,11 +217,6 @@ mod tests {
     #[test]
     fn references_in_headers_resolve() {
         check("references");
-    }
-
-    #[test]
-    fn every_promise_is_on_the_one_list() {
-        check("promises");
     }
 
     #[test]
