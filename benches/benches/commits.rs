@@ -2,7 +2,7 @@
 //! the disk's. `sync floor` writes and syncs as many bytes without us, to compare with.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fastness::{Key, Options, Store};
+use fastness::{Key, Store, StoreOptions};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
@@ -12,8 +12,8 @@ fn key(number: u64) -> [u8; 8] {
     number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()
 }
 
-fn options(encrypted: bool) -> Options {
-    if encrypted { Options::new().key(Key::new([3; 64])) } else { Options::new() }
+fn options(encrypted: bool) -> StoreOptions {
+    if encrypted { StoreOptions::new().key(Key::new([3; 64])) } else { StoreOptions::new() }
 }
 
 fn write(store: &Store, first: u64, rows: u64) {
@@ -63,7 +63,7 @@ fn unsynced(c: &mut Criterion) {
                 let mut txn = store.write().expect("nobody else writes");
                 let mut tree = txn.tree("tree").expect("a good name");
                 tree.insert(&key(number % 100_000), &VALUE).expect("a good entry");
-                txn.commit_unsynced().expect("the disk takes it");
+                txn.commit_with(fastness::Durability::None).expect("the disk takes it");
                 snapshot = held.then(|| store.snapshot());
             });
         });

@@ -2,10 +2,12 @@
 //! classes; in memory, encrypted.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use fastness::object::{Database, Filter, ObjectId, ObjectKey, Timestamp, Transaction, Wanted};
+use fastness::object::{
+    Database, DatabaseOptions, Filter, ObjectId, ObjectKey, Timestamp, Transaction,
+};
 use fastness::schema::{Class, Property, Scalar, Schema};
 use fastness::vfs::MemoryVfs;
-use fastness::{Key, Options};
+use fastness::{Key, StoreOptions};
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -26,12 +28,12 @@ fn class(name: &str) -> Class {
         .with(required("token", Scalar::Binary))
 }
 
-fn wanted(classes: impl IntoIterator<Item = Class>) -> Wanted<'static> {
-    Wanted::schema(Schema::new(classes).expect("good classes"), 0)
+fn wanted(classes: impl IntoIterator<Item = Class>) -> DatabaseOptions<'static> {
+    DatabaseOptions::schema(Schema::new(classes).expect("good classes"), 0)
 }
 
-fn options() -> Options {
-    Options::new().key(Key::new([7; 64]))
+fn options() -> StoreOptions {
+    StoreOptions::new().key(Key::new([7; 64]))
 }
 
 /// Numbers that do not arrive in order, all different.

@@ -3,7 +3,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use fastness::inspect::{Sealer, decode_page};
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
-use fastness::{CommitId, Key, Options, PAGE_BYTES, PageId};
+use fastness::{CommitId, Key, PAGE_BYTES, PageId, StoreOptions};
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,7 +39,8 @@ fn seal_and_open(c: &mut Criterion) {
 fn pages() -> Vec<(&'static str, Vec<u8>)> {
     let vfs = MemoryVfs::default();
     let path = Path::new("bench.fastness");
-    let store = Options::new().vfs(Arc::new(vfs.clone())).create(path).expect("memory has room");
+    let store =
+        StoreOptions::new().vfs(Arc::new(vfs.clone())).create(path).expect("memory has room");
     let mut txn = store.write().expect("nobody else writes");
     let mut tree = txn.tree("tree").expect("a good name");
     for number in 0..20_000_u32 {

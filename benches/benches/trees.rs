@@ -1,7 +1,7 @@
 //! Named trees: point reads, writes into a transaction, and scans, all in memory.
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fastness::{Options, Range, Store, Tree};
+use fastness::{Range, Store, StoreOptions, Tree};
 use std::hint::black_box;
 
 const TREE: &str = "tree";
@@ -13,7 +13,7 @@ fn key(number: u64) -> [u8; 8] {
 }
 
 fn filled(rows: u64) -> Store {
-    let store = Options::new().in_memory().expect("memory has room");
+    let store = StoreOptions::new().in_memory().expect("memory has room");
     let mut txn = store.write().expect("nobody else writes");
     let mut tree = txn.tree(TREE).expect("a good name");
     for number in 0..rows {

@@ -9,7 +9,7 @@
 
 use crate::failure::Failure;
 use fastness::inspect::{Holds, trees};
-use fastness::object::{Database, Snapshot, Wanted};
+use fastness::object::{Database, DatabaseOptions, Snapshot};
 use fastness::schema::{Class, Property, PropertyType};
 use fastness::{Error, FileErrorCause, Store};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ pub(crate) struct ClassContents {
 
 /// Opens the objects of a store, to look at.
 pub(crate) fn objects(store: &Store) -> Result<Snapshot, Failure> {
-    Ok(Database::over(store.clone(), &Wanted::anything())?.snapshot()?)
+    Ok(Database::from_store(store.clone(), &DatabaseOptions::dynamic())?.snapshot()?)
 }
 
 impl Contents {
@@ -63,7 +63,7 @@ impl Contents {
             let Some(class) = what.class().and_then(|class| classes.get_mut(class)) else {
                 continue;
             };
-            for entry in store.tree(tree).readable() {
+            for entry in store.tree(tree).salvage() {
                 match entry {
                     Ok((key, value)) => class.count(what, (key.len() + value.len()) as u64),
                     Err(error) => problems.push(format!("{what}: {}", told(&error))),

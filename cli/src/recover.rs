@@ -13,7 +13,7 @@ use crate::failure::{BAD, Failure};
 use crate::key::KeyArgs;
 use crate::tools::{options, told};
 use fastness::instance::Origin;
-use fastness::object::{Database, Wanted};
+use fastness::object::{Database, DatabaseOptions};
 use fastness::{Error, FileErrorCause, Info, Remedy, Store};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -113,7 +113,7 @@ impl Found {
         let info = self.unless_damaged("free pages", store.info())?;
         let snapshot = store.snapshot();
         let (commit, recovery) = (snapshot.commit().0, store.recovery().as_ref().map(told));
-        let contents = Database::over(store.clone(), &Wanted::anything())
+        let contents = Database::from_store(store.clone(), &DatabaseOptions::dynamic())
             .and_then(|database| Contents::read(&database.snapshot()?));
         let contents = self.unless_damaged("classes", contents)?;
         let file = quoted(&self.file);

@@ -6,7 +6,7 @@
 use crate::contents::{Contents, objects};
 use crate::failure::{BAD, Failure};
 use crate::key::{self, KeyArgs};
-use fastness::{Key, Options, PageId, Recovery, RecoveryOutcome, Store, inspect};
+use fastness::{Key, PageId, Recovery, RecoveryOutcome, Store, StoreOptions, inspect};
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub(crate) struct CopyArgs {
 }
 
 impl FileArgs {
-    fn options(&self) -> Result<Options, Failure> {
+    fn options(&self) -> Result<StoreOptions, Failure> {
         Ok(options(self.key.key()?.as_ref()))
     }
 
@@ -63,10 +63,10 @@ impl FileArgs {
     }
 }
 
-pub(crate) fn options(key: Option<&Key>) -> Options {
+pub(crate) fn options(key: Option<&Key>) -> StoreOptions {
     match key {
-        Some(key) => Options::new().key(key.clone()),
-        None => Options::new(),
+        Some(key) => StoreOptions::new().key(key.clone()),
+        None => StoreOptions::new(),
     }
 }
 

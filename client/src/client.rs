@@ -12,7 +12,7 @@ use fastness::auth::{
     AuthError, AuthUrl, Backoff, Credentials, NetworkFault, Refusal, Request, RequestId, Secret,
     User, UserInfo,
 };
-use fastness::{Entropy as _, Error, OsEntropy, Store};
+use fastness::{Error, OsRandom, RandomSource as _, Store};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -67,7 +67,7 @@ impl Client {
     pub fn open(store: Store, config: Config) -> Result<Self, ClientError> {
         let agent = Agent::new_with_config(config.http()?);
         let mut seed = [0; 8];
-        OsEntropy.fill(&mut seed).map_err(|_| ClientError::Closed)?;
+        OsRandom.fill(&mut seed).map_err(|_| ClientError::Closed)?;
         let file = UserFile::open(store, now())?
             .app_id(Some(&config.app_id))
             .backoff(Backoff::jittered(u64::from_le_bytes(seed)));

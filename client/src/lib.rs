@@ -14,11 +14,11 @@
 //!
 //! ```no_run
 //! use fastness::auth::Credentials;
-//! use fastness::{Key, Options};
+//! use fastness::{Key, StoreOptions};
 //! use fastness_client::{Client, Config};
 //!
 //! let key = Key::new([7; 64]); // 64 random bytes, kept where your platform keeps secrets
-//! let users = Options::new().key(key).open_or_create("users.fastness")?;
+//! let users = StoreOptions::new().key(key).open_or_create("users.fastness")?;
 //! let client = Client::open(users, Config::default())?;
 //!
 //! let credentials = Credentials::username_password("alice", Some("s3cret".into()), false)?;

@@ -51,7 +51,7 @@ pub enum Error {
     /// An operation of this transaction failed before; it can only be dropped.
     TransactionFailed,
     /// The source of random bytes failed.
-    Entropy,
+    RandomSource,
     /// A definition, a value, or the schema of a file is not as it should be.
     Schema(SchemaError),
     /// A configuration cannot be as it was asked for.
@@ -266,7 +266,7 @@ impl Error {
             Self::Schema(SchemaError::VersionLower { .. }) => Remedy::Upgrade,
             Self::Schema(_) => Remedy::FixProgram,
             Self::Poisoned { .. } => Remedy::Reopen,
-            Self::Entropy => Remedy::Retry,
+            Self::RandomSource => Remedy::Retry,
             Self::File { cause, .. } => match cause {
                 FileErrorCause::NotFound
                 | FileErrorCause::Exists
@@ -338,7 +338,7 @@ impl fmt::Display for Error {
             Self::TransactionFailed => {
                 f.write_str("an operation of this transaction failed; drop it and begin another")
             }
-            Self::Entropy => f.write_str("the system gave no random bytes; try again"),
+            Self::RandomSource => f.write_str("the system gave no random bytes; try again"),
             Self::Schema(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
             Self::Instance(error) => error.fmt(f),

@@ -1,7 +1,7 @@
 //! An encrypted, crash-safe store in a single file: named ordered trees of bytes, one writer, any
 //! number of snapshots.
 //!
-//! Start with [`Options`]: it opens a [`Store`], which gives out [`Snapshot`]s to read and one
+//! Start with [`StoreOptions`]: it opens a [`Store`], which gives out [`Snapshot`]s to read and one
 //! [`WriteTxn`] at a time to write. What is promised, and how it is checked, is in the README.
 //!
 //! A map of this tree, top-down; a module imports only from above: `conc` primitives, `sorted`
@@ -42,15 +42,17 @@ mod unit;
 mod verify;
 pub mod vfs;
 
-pub use crypto::{Entropy, Key, OsEntropy};
+pub use crypto::{Key, OsRandom, RandomSource};
 pub use error::{
     ArgumentError, Category, ConfigError, ConfigurationDifference, Damage, DirectoryProblem, Error,
     ErrorCode, ErrorKind, FileErrorCause, FileErrorKind, InstanceError, ObjectError,
     ReadOnlyConflict, Recovery, RecoveryOutcome, Remedy, Result, UrlProblem,
 };
 pub use time::Time;
-pub use tree::{Bytes, Range, Readable};
-pub use txn::{Compaction, Info, Options, Snapshot, Store, Tree, TreeInfo, TreeMut, WriteTxn};
+pub use tree::{Bytes, Range, SalvageIter};
+pub use txn::{
+    Compaction, Durability, Info, Snapshot, Store, StoreOptions, Tree, TreeInfo, TreeMut, WriteTxn,
+};
 pub use unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PAGE_BYTES, PageId, VALUE_BYTES_MAX};
 pub use verify::{Problem, ProblemKind, Verification};
 

@@ -3,9 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use fastness::object::{Database, Transaction, Wanted};
+use fastness::object::{Database, DatabaseOptions, Transaction};
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
-use fastness::{ErrorKind, Options, Result};
+use fastness::{ErrorKind, Result, StoreOptions};
 
 const INVALID: ErrorKind = ErrorKind::InvalidArgument;
 const STATE: ErrorKind = ErrorKind::IllegalState;
@@ -136,8 +136,8 @@ const REFUSED: &[(&str, Change, ErrorKind)] = &[
 
 #[test]
 fn what_is_refused_changes_nothing_and_the_transaction_goes_on() {
-    let wanted = Wanted::schema(schema(), 0);
-    let database = Database::in_memory(&Options::new(), &wanted).unwrap();
+    let wanted = DatabaseOptions::schema(schema(), 0);
+    let database = Database::in_memory(&StoreOptions::new(), &wanted).unwrap();
     database.transact(fill).unwrap();
     let mut txn = database.write().unwrap();
     for (what, change, kind) in REFUSED {
@@ -155,8 +155,8 @@ fn what_is_refused_changes_nothing_and_the_transaction_goes_on() {
 
 #[test]
 fn whether_classes_fit_together_is_checked_at_the_end() {
-    let wanted = Wanted::schema(schema(), 0);
-    let database = Database::in_memory(&Options::new(), &wanted).unwrap();
+    let wanted = DatabaseOptions::schema(schema(), 0);
+    let database = Database::in_memory(&StoreOptions::new(), &wanted).unwrap();
     let cat = PropertyType::Object("Cat".into());
     let lost = database.transact(|txn| txn.add_property("Dog", &property("foe", cat.clone())));
     assert_eq!(lost.unwrap_err().kind(), ErrorKind::IllegalState);
@@ -172,9 +172,10 @@ fn whether_classes_fit_together_is_checked_at_the_end() {
 #[test]
 fn a_computed_property_is_not_stored_whoever_adds_it() {
     let dir = tempfile::tempdir().unwrap();
-    let open =
-        |wanted: &Wanted<'_>| Database::open(&Options::new(), dir.path().join("dogs"), wanted);
-    let database = open(&Wanted::schema(schema(), 0)).unwrap();
+    let open = |wanted: &DatabaseOptions<'_>| {
+        Database::open(&StoreOptions::new(), dir.path().join("dogs"), wanted)
+    };
+    let database = open(&DatabaseOptions::schema(schema(), 0)).unwrap();
     let added = database.transact(|txn| {
         fill(txn)?;
         txn.add_property("Dog", &owners())?;
@@ -184,17 +185,17 @@ fn a_computed_property_is_not_stored_whoever_adds_it() {
     drop(database);
     let dog = schema().class("Dog").unwrap().clone().with(owners());
     let wanted = Schema::new([dog, schema().class("Person").unwrap().clone()]).unwrap();
-    let database = open(&Wanted::schema(wanted, 0)).unwrap();
+    let database = open(&DatabaseOptions::schema(wanted, 0)).unwrap();
     let snapshot = database.snapshot().unwrap();
     assert_eq!(snapshot.view().schema().unwrap().class("Dog"), schema().class("Dog"));
     let dogs = snapshot.objects("Dog").unwrap();
-    let owned = dogs.iter().unwrap().map(|dog| dog.unwrap().linking("Person", "dog").unwrap());
+    let owned = dogs.iter().unwrap().map(|dog| dog.unwrap().backlinks("Person", "dog").unwrap());
     assert_eq!(owned.map(|owners| owners.len()).collect::<Vec<_>>(), [0, 1]);
 }
 
 #[test]
 fn a_class_is_added_with_the_primary_key_that_it_names() {
-    let database = Database::in_memory(&Options::new(), &Wanted::anything()).unwrap();
+    let database = Database::in_memory(&StoreOptions::new(), &DatabaseOptions::dynamic()).unwrap();
     let cat = class("Cat", [property("id", Scalar::Int)]).primary_key_named("id");
     let twice = database.transact(|txn| {
         txn.add_class(&cat)?;
@@ -211,8 +212,9 @@ fn a_class_keeps_its_name_when_it_is_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let wanted = Schema::new([class("class_class_Dog", [])]).unwrap();
     for _ in 0..2 {
-        let wanted = Wanted::schema(wanted.clone(), 0);
-        let database = Database::open(&Options::new(), dir.path().join("dogs"), &wanted).unwrap();
+        let wanted = DatabaseOptions::schema(wanted.clone(), 0);
+        let database =
+            Database::open(&StoreOptions::new(), dir.path().join("dogs"), &wanted).unwrap();
         database.transact(|txn| txn.create("Dog")).unwrap();
     }
 }

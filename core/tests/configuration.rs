@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fastness::config::{
-    App, Builder, CompactionRule, Configuration, Durability, Field, FileUse, Hook, MemoryPlaces,
-    Observables, OsPlaces, Places,
+    App, Builder, Callback, CompactionPolicy, Configuration, Durability, Field, FileEnv, FileStats,
+    MemoryFileEnv, Observables, OsFileEnv,
 };
 use fastness::schema::{Class, Module, Property, PropertyType, Scalar, Schema, SchemaMode};
 use fastness::{ConfigError, DirectoryProblem, Error, ErrorKind, FileErrorKind, ReadOnlyConflict};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 fn app() -> App {
-    App::new("/files").places(Arc::new(MemoryPlaces::default()))
+    App::new("/files").file_env(Arc::new(MemoryFileEnv::default()))
 }
 
 fn builder() -> Builder {
@@ -66,10 +66,10 @@ fn name_has_no_rule_of_characters_or_length_and_may_have_separators() {
 
 #[test]
 fn directory_that_cannot_be_used_is_refused_at_once() {
-    let places = Arc::new(MemoryPlaces::default());
-    places.add_file("/a/file");
-    places.add_read_only("/locked");
-    let app = App::new("/files").places(places.clone());
+    let file_env = Arc::new(MemoryFileEnv::default());
+    file_env.add_file("/a/file");
+    file_env.add_read_only("/locked");
+    let app = App::new("/files").file_env(file_env.clone());
     for (path, problem) in [
         ("/a/file", DirectoryProblem::IsFile),
         ("/a/file/below", DirectoryProblem::NotCreated(io::ErrorKind::NotADirectory)),
@@ -107,7 +107,7 @@ fn directory_without_a_right_to_write_is_refused() {
     let mut permissions = std::fs::metadata(dir.path()).unwrap().permissions();
     permissions.set_readonly(true);
     std::fs::set_permissions(dir.path(), permissions).unwrap();
-    assert_eq!(OsPlaces.prepare(dir.path()), Err(DirectoryProblem::NotWritable));
+    assert_eq!(OsFileEnv.prepare(dir.path()), Err(DirectoryProblem::NotWritable));
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn observables_that_differ_differ_in_hash() {
     let with = |observables: Observables| builder().observables(observables).build().unwrap();
     let built_in = with(Observables::BuiltIn);
     assert_eq!(built_in, with(Observables::BuiltIn));
-    let custom = with(Observables::Custom(Hook::named("streams", ())));
+    let custom = with(Observables::Custom(Callback::named("streams", ())));
     assert_ne!(built_in, custom);
     assert_ne!(built_in.stable_hash(), custom.stable_hash());
     let none = builder().build().unwrap();
@@ -227,15 +227,15 @@ fn observables_that_differ_differ_in_hash() {
 
 #[test]
 fn initial_data_can_be_taken_back() {
-    let builder = builder().initial_data(Hook::new(1));
+    let builder = builder().initial_data(Callback::new(1));
     assert!(builder.clone().build().unwrap().initial_data().is_some());
     assert!(builder.initial_data(None).build().unwrap().initial_data().is_none());
 }
 
 #[test]
 fn read_only_conflicts_are_told_in_order() {
-    let mut all = builder().read_only().compact_on_launch(CompactionRule::Default);
-    all = all.initial_data(Hook::new(()));
+    let mut all = builder().read_only().compact_on_launch(CompactionPolicy::Default);
+    all = all.initial_data(Callback::new(()));
     all = all.delete_if_migration_needed().unwrap();
     let conflict = |builder: Builder, conflict| {
         refused(builder.build(), IllegalState, ConfigError::ReadOnly(conflict));
@@ -245,16 +245,16 @@ fn read_only_conflicts_are_told_in_order() {
     // An asset excludes deletion, so that the third cannot be reached by the builder; the fourth:
     let asset = builder().read_only().asset_file("a").unwrap();
     conflict(
-        asset.clone().compact_on_launch(CompactionRule::Default),
+        asset.clone().compact_on_launch(CompactionPolicy::Default),
         ReadOnlyConflict::Compaction,
     );
-    let configuration = asset.migration(Hook::new(())).build().unwrap();
+    let configuration = asset.migration(Callback::new(())).build().unwrap();
     assert!(configuration.is_read_only() && configuration.migration().is_some());
 }
 
 #[test]
 fn compaction_by_default_is_strict_in_both_bounds() {
-    let rule = CompactionRule::Default;
+    let rule = CompactionPolicy::Default;
     let mib = 1 << 20;
     for (total_bytes, used_bytes, expected) in [
         (50 * mib, 0, false),
@@ -264,27 +264,27 @@ fn compaction_by_default_is_strict_in_both_bounds() {
         (0, 0, false),
         (u64::MAX, u64::MAX / 4, true),
     ] {
-        let file = FileUse { total_bytes, used_bytes };
+        let file = FileStats { total_bytes, used_bytes };
         assert_eq!(rule.should_compact(file), expected, "{file:?}");
     }
 }
 
 #[test]
 fn compaction_as_the_app_says() {
-    let rule = CompactionRule::custom("always", |file| file.total_bytes > 0);
-    assert!(rule.should_compact(FileUse { total_bytes: 1, used_bytes: 1 }));
-    let no_rule = CompactionRule::Custom(Hook::new(1));
-    assert!(!no_rule.should_compact(FileUse { total_bytes: 1, used_bytes: 1 }));
+    let rule = CompactionPolicy::custom("always", |file| file.total_bytes > 0);
+    assert!(rule.should_compact(FileStats { total_bytes: 1, used_bytes: 1 }));
+    let no_rule = CompactionPolicy::Custom(Callback::new(1));
+    assert!(!no_rule.should_compact(FileStats { total_bytes: 1, used_bytes: 1 }));
     let with = |rule| builder().compact_on_launch(rule).build().unwrap();
-    assert_eq!(with(rule.clone()), with(CompactionRule::custom("always", |_| true)));
-    assert_ne!(with(rule), with(CompactionRule::Default));
-    assert_eq!(with(CompactionRule::Default), with(CompactionRule::Default));
+    assert_eq!(with(rule.clone()), with(CompactionPolicy::custom("always", |_| true)));
+    assert_ne!(with(rule), with(CompactionPolicy::Default));
+    assert_eq!(with(CompactionPolicy::Default), with(CompactionPolicy::Default));
 }
 
 #[derive(Debug)]
 struct Broken;
 
-impl Places for Broken {
+impl FileEnv for Broken {
     fn prepare(&self, _: &Path) -> Result<(), DirectoryProblem> {
         Ok(())
     }
@@ -300,7 +300,7 @@ impl Places for Broken {
 
 #[test]
 fn path_without_a_canonical_form_is_an_access_error() {
-    let app = App::new("/files").places(Arc::new(Broken));
+    let app = App::new("/files").file_env(Arc::new(Broken));
     let error = Configuration::builder(&app).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::File(FileErrorKind::AccessError));
 }
@@ -369,12 +369,12 @@ fn equals_compares_asset_files() {
 fn equals_stops_at_the_first_difference_in_order() {
     type Step = (Field, fn(Builder) -> Builder);
     let steps: &[Step] = &[
-        (Field::Compaction, |b| b.compact_on_launch(CompactionRule::Default)),
-        (Field::InitialData, |b| b.initial_data(Hook::named("data", ()))),
+        (Field::Compaction, |b| b.compact_on_launch(CompactionPolicy::Default)),
+        (Field::InitialData, |b| b.initial_data(Callback::named("data", ()))),
         (Field::Observables, |b| b.observables(Observables::BuiltIn)),
         (Field::Schema, |b| b.modules([module("m", &["A"])])),
         (Field::Durability, |b| b.in_memory().unwrap()),
-        (Field::Migration, |b| b.migration(Hook::named("migration", ()))),
+        (Field::Migration, |b| b.migration(Callback::named("migration", ()))),
         (Field::Key, |b| b.encryption_key(&[1; 64]).unwrap()),
         (Field::FileName, |b| b.name("other").unwrap()),
         (Field::Directory, |b| b.directory("/other").unwrap()),
@@ -394,23 +394,23 @@ fn equals_stops_at_the_first_difference_in_order() {
 
 #[test]
 fn equals_of_hooks_is_by_name_and_type_or_by_identity() {
-    let with = |hook: Hook| builder().migration(hook).build().unwrap();
-    let hook = Hook::new(|| 1);
+    let with = |hook: Callback| builder().migration(hook).build().unwrap();
+    let hook = Callback::new(|| 1);
     assert_eq!(with(hook.clone()), with(hook.clone()));
-    assert_ne!(with(hook.clone()), with(Hook::new(|| 1)));
-    assert_eq!(with(Hook::named("m", 1_u8)), with(Hook::named("m", 2_u8)));
-    assert_ne!(with(Hook::named("m", 1_u8)), with(Hook::named("m", 1_u16)));
-    assert_ne!(with(Hook::named("m", 1_u8)), with(Hook::named("n", 1_u8)));
-    assert!(Hook::new(1_u8).is_of_type_of(&Hook::new(2_u8)));
-    assert_eq!(Hook::new(7_u8).body::<u8>(), Some(&7));
-    assert_eq!(Hook::new(7_u8).body::<u16>(), None);
+    assert_ne!(with(hook.clone()), with(Callback::new(|| 1)));
+    assert_eq!(with(Callback::named("m", 1_u8)), with(Callback::named("m", 2_u8)));
+    assert_ne!(with(Callback::named("m", 1_u8)), with(Callback::named("m", 1_u16)));
+    assert_ne!(with(Callback::named("m", 1_u8)), with(Callback::named("n", 1_u8)));
+    assert!(Callback::new(1_u8).is_of_type_of(&Callback::new(2_u8)));
+    assert_eq!(Callback::new(7_u8).body::<u8>(), Some(&7));
+    assert_eq!(Callback::new(7_u8).body::<u16>(), None);
 }
 
 #[test]
 fn text_has_the_labels_of_the_original() {
     let app = app().default_module(module("own", &["B", "A"]));
     let builder = Configuration::builder(&app).encryption_key(&[9; 64]).unwrap();
-    let text = builder.migration(Hook::named("to 3", ())).in_memory().unwrap().build().unwrap();
+    let text = builder.migration(Callback::named("to 3", ())).in_memory().unwrap().build().unwrap();
     let expected = "realmDirectory: /files\nrealmFileName : default.realm\n\
                     canonicalPath: /files/default.realm\nkey: [length: 64]\nschemaVersion: 0\n\
                     migration: to 3\ndeleteRealmIfMigrationNeeded: false\ndurability: MEM_ONLY\n\

@@ -4,14 +4,14 @@
 #![deny(warnings)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use fastness::Options;
-use fastness::object::{Database, ObjectKey, Wanted};
+use fastness::StoreOptions;
+use fastness::object::{Database, DatabaseOptions, ObjectKey};
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 use fastness::typed::{Link, Object};
 
 fn database(classes: impl IntoIterator<Item = Class>) -> Database {
-    let wanted = Wanted::schema(Schema::new(classes).unwrap(), 0);
-    Database::in_memory(&Options::new(), &wanted).unwrap()
+    let wanted = DatabaseOptions::schema(Schema::new(classes).unwrap(), 0);
+    Database::in_memory(&StoreOptions::new(), &wanted).unwrap()
 }
 
 macro_rules! class {
@@ -27,7 +27,7 @@ class!(Made {
     #[object(indexed)]
     name: Option<String>,
     friend: Option<Link<Made>>,
-    #[object(linking = "friend")]
+    #[object(backlinks = "friend")]
     friends: Vec<Link<Made>>,
     scores: Vec<f64>,
     #[object(ignored)]

@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fastness::object::{
-    Content, Database, Filter, ListMut, ObjectId, ObjectKey, Transaction, Value, Wanted,
+    Database, DatabaseOptions, Filter, ListMut, ObjectId, ObjectKey, PropertyValue, Transaction,
+    Value,
 };
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 use fastness::vfs::{Access, Lock, MemoryVfs, Vfs, VfsFile};
-use fastness::{Key, Options, Result, Store};
+use fastness::{Key, Result, Store, StoreOptions};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -92,8 +93,8 @@ impl VfsFile for CountingFile {
 }
 
 impl Counting {
-    fn options(&self) -> Options {
-        Options::new().vfs(Arc::new(self.clone())).key(Key::new([7; 64]))
+    fn options(&self) -> StoreOptions {
+        StoreOptions::new().vfs(Arc::new(self.clone())).key(Key::new([7; 64]))
     }
 
     /// Returns reads, writes, bytes written and syncs of `body`.
@@ -181,7 +182,7 @@ fn commits_that_need_not_be_durable_write_and_sync_nothing() {
         for number in 0..100 {
             let mut txn = store.write().unwrap();
             txn.tree("t").unwrap().insert(&key(number), &[5; 100]).unwrap();
-            txn.commit_unsynced().unwrap();
+            txn.commit_with(fastness::Durability::None).unwrap();
         }
     };
     assert_eq!(vfs.of(kept), [0; 4]);
@@ -199,7 +200,7 @@ fn a_commit_that_nobody_waits_for_copies_no_node_that_nobody_else_holds() {
         let measured = allocation_counter::measure(|| {
             let mut txn = store.write().unwrap();
             txn.tree("t").unwrap().insert(&key(7), &[5; 100]).unwrap();
-            txn.commit_unsynced().unwrap();
+            txn.commit_with(fastness::Durability::None).unwrap();
         });
         measured.bytes_total
     };
@@ -391,7 +392,7 @@ const FIELDS: [&str; 8] =
 
 fn objects(vfs: &Counting, classes: u32) -> Database {
     let classes = (0..classes).map(|number| class(&format!("Class{number}")));
-    let wanted = Wanted::schema(Schema::new(classes).unwrap(), 0);
+    let wanted = DatabaseOptions::schema(Schema::new(classes).unwrap(), 0);
     Database::open(&vfs.options(), "store", &wanted).unwrap()
 }
 
@@ -539,9 +540,9 @@ fn a_change_of_a_long_list_writes_a_page() {
     let vfs = Counting::default();
     let list = PropertyType::List { of: Scalar::Int, nullable: false };
     let class = Class::new("Class").unwrap().with(Property::new("list", list).unwrap());
-    let wanted = Wanted::schema(Schema::new([class]).unwrap(), 0);
+    let wanted = DatabaseOptions::schema(Schema::new([class]).unwrap(), 0);
     let database = Database::open(&vfs.options(), "store", &wanted).unwrap();
-    let values = [("list", Content::list(0..10_000))];
+    let values = [("list", PropertyValue::list(0..10_000))];
     let id = database.transact(|txn| txn.create_with("Class", &values)).unwrap();
     let edit = |edit: fn(&mut ListMut<'_>) -> Result<()>| {
         let body = || {

@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use fastness::object::{Database, Operation, Transaction, Wanted};
+use fastness::object::{Database, DatabaseOptions, Operation, Transaction};
 use fastness::schema::{Class, Property, Scalar, Schema};
-use fastness::{ErrorKind, Key, Options, Result, Store};
+use fastness::{ErrorKind, Key, Result, Store, StoreOptions};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,28 +17,29 @@ fn schema() -> Schema {
     Schema::new([Class::new("Dog").unwrap().with(key).with(age)]).unwrap()
 }
 
-/// Opens a database whose listener writes down all it is told.
-fn open(options: &Options, path: &Path, fails: &Arc<AtomicBool>) -> Database {
+/// Opens a database whose commit_hook writes down all it is told.
+fn open(options: &StoreOptions, path: &Path, fails: &Arc<AtomicBool>) -> Database {
     let fails = Arc::clone(fails);
-    let wanted = Wanted::schema(schema(), 0).listener(Arc::new(move |operations, txn| {
-        let mut log = txn.tree(LOG)?;
-        let commit = u8::try_from(log.len()).unwrap();
-        let told = |operation: &Operation| {
-            if let Operation::Create(target) = operation {
-                format!("create {:?}", target.key)
-            } else if let Operation::Set { property, .. } = operation {
-                format!("set {property}")
-            } else {
-                "another".to_owned()
+    let wanted =
+        DatabaseOptions::schema(schema(), 0).commit_hook(Arc::new(move |operations, txn| {
+            let mut log = txn.tree(LOG)?;
+            let commit = u8::try_from(log.len()).unwrap();
+            let told = |operation: &Operation| {
+                if let Operation::Create(target) = operation {
+                    format!("create {:?}", target.key)
+                } else if let Operation::Set { property, .. } = operation {
+                    format!("set {property}")
+                } else {
+                    "another".to_owned()
+                }
+            };
+            let operations = operations.iter().map(told);
+            log.insert(&[commit], operations.collect::<Vec<_>>().join(", ").as_bytes())?;
+            if fails.load(Ordering::Relaxed) {
+                log.insert(&[0; 5000], b"no key is as long")?;
             }
-        };
-        let operations = operations.iter().map(told);
-        log.insert(&[commit], operations.collect::<Vec<_>>().join(", ").as_bytes())?;
-        if fails.load(Ordering::Relaxed) {
-            log.insert(&[0; 5000], b"no key is as long")?;
-        }
-        Ok(())
-    }));
+            Ok(())
+        }));
     Database::open(options, path, &wanted).unwrap()
 }
 
@@ -59,7 +60,7 @@ fn add(name: &str, age: i64) -> impl FnOnce(&mut Transaction) -> Result<()> {
 
 #[test]
 fn what_a_listener_writes_is_committed_with_what_it_was_told() {
-    for options in [Options::new(), Options::new().key(Key::new([3; 64]))] {
+    for options in [StoreOptions::new(), StoreOptions::new().key(Key::new([3; 64]))] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("dogs");
         let fails = Arc::default();
@@ -85,19 +86,19 @@ fn a_listener_that_fails_commits_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("dogs");
     let fails: Arc<AtomicBool> = Arc::default();
-    let database = open(&Options::new(), &path, &fails);
+    let database = open(&StoreOptions::new(), &path, &fails);
     database.transact(add("Rex", 3)).unwrap();
-    let observer = database.observe().unwrap().1;
+    let observer = database.subscribe().unwrap().1;
     fails.store(true, Ordering::Relaxed);
     let error = database.transact(add("Ida", 4)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
-    assert!(observer.next_changes().is_none());
+    assert!(observer.try_recv().is_none());
     assert_eq!(database.snapshot().unwrap().objects("Dog").unwrap().len(), 1);
     // What it wrote before it failed is undone too, and it is told again.
     assert_eq!(log(database.store()).len(), 2);
     fails.store(false, Ordering::Relaxed);
     database.transact(add("Ida", 4)).unwrap();
-    assert!(observer.next_changes().is_some());
+    assert!(observer.try_recv().is_some());
     let expected =
         ["another", "create String(\"Rex\"), set age", "create String(\"Ida\"), set age"];
     assert_eq!(log(database.store()), expected);

@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use fastness::object::{Content, Database, Element, ObjectId, Transaction, Value, Wanted};
+use fastness::object::{
+    Database, DatabaseOptions, Element, ObjectId, PropertyValue, Transaction, Value,
+};
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
-use fastness::{Options, Result};
+use fastness::{Result, StoreOptions};
 
 const PIECE_BYTES_MAX: usize = 1024;
 
@@ -22,7 +24,7 @@ fn schema() -> Schema {
 }
 
 fn database() -> Database {
-    Database::in_memory(&Options::new(), &Wanted::schema(schema(), 0)).unwrap()
+    Database::in_memory(&StoreOptions::new(), &DatabaseOptions::schema(schema(), 0)).unwrap()
 }
 
 /// Numbers that look random and are the same for ever.
@@ -167,19 +169,19 @@ fn pieces_are_full_where_a_list_grows_and_gone_where_it_is_short() {
 #[test]
 fn long_lists_go_with_their_objects_and_their_properties() {
     let database = database();
-    let many = |count: i64| Content::list(0..count);
+    let many = |count: i64| PropertyValue::list(0..count);
     let fill = |txn: &mut Transaction, name: &str| {
         let texts = (0..200).map(|number| format!("text {number}"));
         txn.create_with(
             "Class",
-            &[("name", name.into()), ("ints", many(300)), ("texts", Content::list(texts))],
+            &[("name", name.into()), ("ints", many(300)), ("texts", PropertyValue::list(texts))],
         )
     };
     let [a, b] = ["a", "b"].map(|name| database.transact(|txn| fill(txn, name)).unwrap());
     let linked: Vec<_> = (0..150).map(|number| [&a, &b][number % 2]).collect();
-    database.transact(|txn| txn.set_all(&b, &[("links", Content::list(linked))])).unwrap();
+    database.transact(|txn| txn.update(&b, &[("links", PropertyValue::list(linked))])).unwrap();
     assert_eq!(
-        database.snapshot().unwrap().view().linking(&b, "Class", "links").unwrap().len(),
+        database.snapshot().unwrap().view().backlinks(&b, "Class", "links").unwrap().len(),
         75
     );
     let before = read(&database, &b, "texts");
@@ -216,12 +218,15 @@ fn an_update_of_a_long_list_changes_what_differs() {
     let database = database();
     let id = database
         .transact(|txn| {
-            txn.create_with("Class", &[("name", "a".into()), ("ints", Content::list(0..1000))])
+            txn.create_with(
+                "Class",
+                &[("name", "a".into()), ("ints", PropertyValue::list(0..1000))],
+            )
         })
         .unwrap();
     let before = read(&database, &id, "ints");
     let values = (0..500).chain([-1, -2]).chain(501..1000);
-    database.transact(|txn| txn.set_all(&id, &[("ints", Content::list(values))])).unwrap();
+    database.transact(|txn| txn.update(&id, &[("ints", PropertyValue::list(values))])).unwrap();
     let after = read(&database, &id, "ints");
     assert_eq!((&after[..500], &after[502..]), (&before[..500], &before[501..]));
     let values: Vec<_> = after[500..502].iter().map(|element| element.value.clone()).collect();
@@ -260,6 +265,6 @@ fn a_long_list_without_pieces_is_read_and_cut_when_it_is_changed() {
     assert_eq!(entries(&database, ".pieces").len(), 11);
 }
 
-fn short() -> Content<'static> {
-    Content::list([7])
+fn short() -> PropertyValue<'static> {
+    PropertyValue::list([7])
 }

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
-use fastness::{CommitId, Options, RecoveryOutcome, Store};
+use fastness::{CommitId, RecoveryOutcome, Store, StoreOptions};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn open(image: &[u8]) -> (MemoryVfs, Store) {
     let file = vfs.open(Path::new("store"), Access::CreateNew).unwrap();
     file.write_at(image, 0).unwrap();
     drop(file);
-    let store = Options::new().vfs(Arc::new(vfs.clone())).open("store").unwrap();
+    let store = StoreOptions::new().vfs(Arc::new(vfs.clone())).open("store").unwrap();
     (vfs, store)
 }
 
@@ -37,7 +37,7 @@ fn set(store: &Store, key: &[u8], value: &[u8]) -> CommitId {
 #[test]
 fn a_torn_record_is_not_completed_by_the_next_one() {
     let vfs = MemoryVfs::default();
-    let store = Options::new().vfs(Arc::new(vfs.clone())).create("store").unwrap();
+    let store = StoreOptions::new().vfs(Arc::new(vfs.clone())).create("store").unwrap();
     let first = set(&store, b"first", b"1");
     // The first record is on page 3, this one on page 4; the key fills its second sector.
     let key = [b'q'; 1000];
@@ -67,14 +67,14 @@ fn a_torn_record_is_not_completed_by_the_next_one() {
 #[test]
 fn a_record_behind_a_lost_one_does_not_come_back_with_another() {
     let vfs = MemoryVfs::default();
-    let options = Options::new().waiting_bytes(1);
+    let options = StoreOptions::new().waiting_bytes(1);
     let store = options.vfs(Arc::new(vfs.clone())).create("store").unwrap();
     let first = set(&store, b"first", b"1");
     for key in [b"lost", b"more"] {
         // Each is written at once, to pages 4 and 5, and not synced.
         let mut txn = store.write().unwrap();
         txn.tree("t").unwrap().insert(key, b"2").unwrap();
-        txn.commit_unsynced().unwrap();
+        txn.commit_with(fastness::Durability::None).unwrap();
     }
     let mut lost = image(&vfs);
     assert!(lost[4 * PAGE..6 * PAGE].chunks(PAGE).all(|page| page.iter().any(|byte| *byte > 0)));
@@ -92,7 +92,7 @@ fn a_record_behind_a_lost_one_does_not_come_back_with_another() {
 #[test]
 fn a_damaged_record_with_others_behind_it_is_damage() {
     let vfs = MemoryVfs::default();
-    let store = Options::new().vfs(Arc::new(vfs.clone())).create("store").unwrap();
+    let store = StoreOptions::new().vfs(Arc::new(vfs.clone())).create("store").unwrap();
     for number in 0..3 {
         set(&store, &[number], b"value");
     }
@@ -104,7 +104,7 @@ fn a_damaged_record_with_others_behind_it_is_damage() {
         let file = vfs.open(Path::new("store"), Access::CreateNew).unwrap();
         file.write_at(&damaged, 0).unwrap();
         drop(file);
-        let error = Options::new().vfs(Arc::new(vfs)).open("store").unwrap_err();
+        let error = StoreOptions::new().vfs(Arc::new(vfs)).open("store").unwrap_err();
         assert!(error.to_string().contains(&format!("page {page} is damaged")), "{error}");
     }
 }

@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use fastness::object::{Database, Migration, ObjectKey, Snapshot, Transaction, Value, Wanted};
+use fastness::object::{
+    Database, DatabaseOptions, Migration, ObjectKey, Snapshot, Transaction, Value,
+};
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema, SchemaError, SchemaMode};
-use fastness::{Error, ErrorKind, ObjectError, Options, Result};
+use fastness::{Error, ErrorKind, ObjectError, Result, StoreOptions};
 
 fn property(name: &str, kind: impl Into<PropertyType>) -> Property {
     Property::new(name, kind).unwrap()
@@ -40,7 +42,7 @@ impl File {
     /// Makes a file of some dogs of these ages; each is the friend of the next.
     fn of_ages(ages: &[Option<i64>]) -> Self {
         let file = Self { dir: tempfile::tempdir().unwrap() };
-        let database = file.open(&Wanted::schema(before(), 1)).unwrap();
+        let database = file.open(&DatabaseOptions::schema(before(), 1)).unwrap();
         database
             .transact(|txn| {
                 let mut dogs = Vec::new();
@@ -63,13 +65,13 @@ impl File {
         file
     }
 
-    fn open(&self, wanted: &Wanted<'_>) -> Result<Database> {
-        Database::open(&Options::new(), self.dir.path().join("dogs"), wanted)
+    fn open(&self, wanted: &DatabaseOptions<'_>) -> Result<Database> {
+        Database::open(&StoreOptions::new(), self.dir.path().join("dogs"), wanted)
     }
 
     /// What the file holds, looked at without wanting anything.
     fn snapshot(&self) -> Snapshot {
-        self.open(&Wanted::anything()).unwrap().snapshot().unwrap()
+        self.open(&DatabaseOptions::dynamic()).unwrap().snapshot().unwrap()
     }
 }
 
@@ -81,7 +83,7 @@ fn ages(snapshot: &Snapshot) -> Vec<(Option<i64>, usize)> {
         .unwrap()
         .map(|dog| {
             let dog = dog.unwrap();
-            let owners = dog.linking("Person", "dogs").unwrap().len();
+            let owners = dog.backlinks("Person", "dogs").unwrap().len();
             (number(dog.get("age").unwrap()), owners)
         })
         .collect()
@@ -92,7 +94,7 @@ fn migrated(
     to: &Schema,
     migration: &dyn Fn(&mut Migration<'_>) -> Result<()>,
 ) -> Result<Database> {
-    file.open(&Wanted::schema(to.clone(), 2).migration(migration))
+    file.open(&DatabaseOptions::schema(to.clone(), 2).migration(migration))
 }
 
 #[test]
@@ -103,7 +105,7 @@ fn a_new_primary_key_takes_links_along() {
     let keyed = dog.primary_key_named("age");
     let wanted = Schema::new([keyed, classes.remove(0)]).unwrap();
     let database = migrated(&file, &wanted, &|migration| {
-        migration.newer().set_primary_key("Dog", Some("age"))
+        migration.new_txn().set_primary_key("Dog", Some("age"))
     })
     .unwrap();
     {
@@ -113,16 +115,16 @@ fn a_new_primary_key_takes_links_along() {
         let five = snapshot.objects("Dog").unwrap().get(5).unwrap().unwrap();
         let Value::Link(three) = five.get("friend").unwrap() else { panic!("no friend") };
         assert_eq!(three.key, ObjectKey::Int(3));
-        assert_eq!(snapshot.view().linking(&three, "Dog", "friend").unwrap(), [five.id()]);
+        assert_eq!(snapshot.view().backlinks(&three, "Dog", "friend").unwrap(), [five.id()]);
         let person = snapshot.objects("Person").unwrap().iter().unwrap().next().unwrap().unwrap();
         assert_eq!(person.get("dog").unwrap(), Value::Link(five.id()));
     }
     drop(database);
     // And back: objects are numbered again, links follow.
-    let wanted = Wanted::schema(before(), 3);
+    let wanted = DatabaseOptions::schema(before(), 3);
     let back = |migration: &mut Migration<'_>| {
-        migration.newer().set_primary_key("Dog", None)?;
-        migration.newer().set_indexed("Dog", "age", true)
+        migration.new_txn().set_primary_key("Dog", None)?;
+        migration.new_txn().set_indexed("Dog", "age", true)
     };
     let database = file.open(&wanted.migration(&back)).unwrap();
     let mut found = ages(&database.snapshot().unwrap());
@@ -135,7 +137,7 @@ fn keys_that_are_not_unique_end_the_migration_and_change_nothing() {
     let file = File::of_ages(&[Some(4), Some(4)]);
     let wanted = schema(&[("Dog", vec![int("age").nullable().primary_key()])]);
     let error = migrated(&file, &wanted, &|migration| {
-        migration.newer().set_primary_key("Dog", Some("age"))
+        migration.new_txn().set_primary_key("Dog", Some("age"))
     })
     .unwrap_err();
     assert!(matches!(error, Error::Object(ObjectError::KeysNotUnique { .. })), "{error}");
@@ -150,7 +152,7 @@ fn a_key_that_is_no_longer_null_may_not_collide() {
         let nullable = schema(&[("Dog", vec![int("id").nullable().primary_key()])]);
         let required = schema(&[("Dog", vec![int("id").primary_key()])]);
         let file = File { dir: tempfile::tempdir().unwrap() };
-        let database = file.open(&Wanted::schema(nullable, 1)).unwrap();
+        let database = file.open(&DatabaseOptions::schema(nullable, 1)).unwrap();
         database
             .transact(|txn| {
                 txn.create_with_key("Dog", Value::Null)?;
@@ -160,7 +162,7 @@ fn a_key_that_is_no_longer_null_may_not_collide() {
             .unwrap();
         drop(database);
         let migrated = migrated(&file, &required, &|migration| {
-            migration.newer().set_nullable("Dog", "id", false)
+            migration.new_txn().set_nullable("Dog", "id", false)
         });
         assert_eq!(migrated.is_ok(), outcome);
         drop(migrated);
@@ -173,9 +175,9 @@ fn a_renamed_key_stays_the_key() {
     let older = schema(&[("Dog", vec![int("id").primary_key(), int("age")])]);
     let newer = schema(&[("Hound", vec![int("number").primary_key(), int("age")])]);
     let file = File { dir: tempfile::tempdir().unwrap() };
-    drop(file.open(&Wanted::schema(older, 1)).unwrap());
+    drop(file.open(&DatabaseOptions::schema(older, 1)).unwrap());
     let database = migrated(&file, &newer, &|migration| {
-        let txn = migration.newer();
+        let txn = migration.new_txn();
         txn.rename_property("Dog", "id", "number")?;
         txn.rename_class("Dog", "Hound")
     })
@@ -193,15 +195,15 @@ fn a_migration_that_leaves_something_else_is_needed_still() {
     let wanted = schema(&[("Dog", vec![int("age").nullable(), int("legs")])]);
     let error = migrated(&file, &wanted, &|migration| {
         assert_eq!((migration.from(), migration.to()), (1, 2));
-        migration.newer().add_property("Dog", &int("legs"))
+        migration.new_txn().add_property("Dog", &int("legs"))
     })
     .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::MigrationNeeded);
     assert!(matches!(error, Error::Schema(SchemaError::MigrationNeeded { .. })));
     assert_eq!(ages(&file.snapshot()), [(Some(1), 2)]);
     let database = migrated(&file, &wanted, &|migration| {
-        let older = migration.older().clone();
-        let txn = migration.newer();
+        let older = migration.old().clone();
+        let txn = migration.new_txn();
         txn.add_property("Dog", &int("legs"))?;
         txn.remove_property("Dog", "friend")?;
         txn.set_indexed("Dog", "age", false)?;
@@ -222,14 +224,14 @@ fn initial_data_is_written_once_and_only_to_a_fresh_file() {
     let fill = |txn: &mut Transaction| txn.create("Dog").map(drop);
     let file = File { dir: tempfile::tempdir().unwrap() };
     for _ in 0..2 {
-        let wanted = Wanted::schema(before(), 1).initial_data(&fill);
+        let wanted = DatabaseOptions::schema(before(), 1).initial_data(&fill);
         let database = file.open(&wanted).unwrap();
         assert_eq!(database.snapshot().unwrap().objects("Dog").unwrap().len(), 1);
     }
     let error =
         |_: &mut Transaction| Err(Error::Object(ObjectError::ClassUnknown { class: "Cat".into() }));
     let other = File { dir: tempfile::tempdir().unwrap() };
-    other.open(&Wanted::schema(before(), 1).initial_data(&error)).unwrap_err();
+    other.open(&DatabaseOptions::schema(before(), 1).initial_data(&error)).unwrap_err();
     assert_eq!(other.snapshot().view().schema_version(), None);
     assert!(other.snapshot().objects("Dog").is_err());
 }
@@ -239,7 +241,7 @@ fn a_file_that_would_need_a_migration_is_emptied_in_mode_reset() {
     let file = File::of_ages(&[Some(1)]);
     let wanted = schema(&[("Dog", vec![int("legs")])]);
     let fill = |txn: &mut Transaction| txn.create("Dog").map(drop);
-    let wanted = Wanted::schema(wanted, 1).mode(SchemaMode::ResetFile).initial_data(&fill);
+    let wanted = DatabaseOptions::schema(wanted, 1).mode(SchemaMode::ResetFile).initial_data(&fill);
     let database = file.open(&wanted).unwrap();
     let snapshot = database.snapshot().unwrap();
     assert_eq!(snapshot.objects("Dog").unwrap().len(), 1);
@@ -250,7 +252,8 @@ fn a_file_that_would_need_a_migration_is_emptied_in_mode_reset() {
 fn additive_keeps_what_is_no_longer_wanted() {
     let file = File::of_ages(&[Some(1), Some(2)]);
     let wanted = schema(&[("Dog", vec![int("legs").nullable().indexed()])]);
-    let database = file.open(&Wanted::schema(wanted, 1).mode(SchemaMode::Additive)).unwrap();
+    let database =
+        file.open(&DatabaseOptions::schema(wanted, 1).mode(SchemaMode::Additive)).unwrap();
     let snapshot = database.snapshot().unwrap();
     assert_eq!(ages(&snapshot), [(Some(1), 2), (Some(2), 2)]);
     let dog = snapshot.objects("Dog").unwrap().iter().unwrap().next().unwrap().unwrap();
@@ -265,14 +268,15 @@ fn automatic_brings_everything_about() {
         ("Cat", vec![int("lives")]),
     ]);
     let fill = |migration: &mut Migration<'_>| {
-        let older = migration.older().clone();
+        let older = migration.old().clone();
         let dogs = older.objects("Dog")?;
         for (index, dog) in dogs.iter()?.enumerate() {
-            migration.newer().set(&dog?.id(), "id", format!("dog {index}"))?;
+            migration.new_txn().set(&dog?.id(), "id", format!("dog {index}"))?;
         }
         Ok(())
     };
-    let wanted = Wanted::schema(wanted.clone(), 2).mode(SchemaMode::Automatic).migration(&fill);
+    let wanted =
+        DatabaseOptions::schema(wanted.clone(), 2).mode(SchemaMode::Automatic).migration(&fill);
     let database = file.open(&wanted).unwrap();
     let snapshot = database.snapshot().unwrap();
     let dogs = snapshot.objects("Dog").unwrap();
@@ -287,7 +291,7 @@ fn automatic_brings_everything_about() {
 fn a_file_that_is_only_read_is_not_changed() {
     let file = File::of_ages(&[Some(1)]);
     let read = |schema: Schema, version| {
-        file.open(&Wanted::schema(schema, version).mode(SchemaMode::Immutable))
+        file.open(&DatabaseOptions::schema(schema, version).mode(SchemaMode::Immutable))
     };
     let database = read(before(), 1).unwrap();
     assert!(matches!(database.write(), Err(Error::ReadOnly { .. })));
@@ -307,7 +311,7 @@ fn trees_beside_those_of_objects_stay_until_the_whole_file_is_removed() {
     const BESIDE: [&str; 4] = ["main2/schema", "mainly", "other/0", "other/schema"];
     let file = File::of_ages(&[Some(7), Some(8)]);
     let path = file.dir.path().join("dogs");
-    let store = Options::new().open(&path).unwrap();
+    let store = StoreOptions::new().open(&path).unwrap();
     let mut txn = store.write().unwrap();
     for name in BESIDE {
         txn.tree(name).unwrap().insert(b"\0", name.as_bytes()).unwrap();
@@ -315,20 +319,21 @@ fn trees_beside_those_of_objects_stay_until_the_whole_file_is_removed() {
     txn.commit().unwrap();
     drop(store);
     let beside = || {
-        let store = Options::new().open_read_only(&path).unwrap();
+        let store = StoreOptions::new().open_read_only(&path).unwrap();
         let snapshot = store.snapshot();
         let holds = |name: &str| snapshot.tree(name).get(b"\0").unwrap();
         BESIDE.map(|name| holds(name).is_some_and(|value| *value == *name.as_bytes()))
     };
     // Another primary key rebuilds a class.
     let dog = property("age", Scalar::Int).required().primary_key();
-    let wanted = Wanted::schema(schema(&[("Dog", vec![dog])]), 2).mode(SchemaMode::Automatic);
+    let wanted =
+        DatabaseOptions::schema(schema(&[("Dog", vec![dog])]), 2).mode(SchemaMode::Automatic);
     let database = file.open(&wanted).unwrap();
     assert!(database.snapshot().unwrap().objects("Dog").unwrap().get(8).unwrap().is_some());
     drop(database);
     assert_eq!(beside(), [true; 4]);
     let wanted = schema(&[("Dog", vec![int("legs")])]);
-    let wanted = Wanted::schema(wanted, 3).mode(SchemaMode::ResetFile);
+    let wanted = DatabaseOptions::schema(wanted, 3).mode(SchemaMode::ResetFile);
     let database = file.open(&wanted).unwrap();
     assert!(database.snapshot().unwrap().objects("Dog").unwrap().is_empty());
     drop(database);

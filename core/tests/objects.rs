@@ -3,11 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fastness::object::{
-    Content, Database, Filter, ObjectId, ObjectKey, Operation, Timestamp, Transaction, Value,
-    Wanted,
+    Database, DatabaseOptions, Filter, ObjectId, ObjectKey, Operation, PropertyValue, Timestamp,
+    Transaction, Value,
 };
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema, SchemaError};
-use fastness::{Error, ErrorKind, Key, ObjectError, Options, Result};
+use fastness::{Error, ErrorKind, Key, ObjectError, Result, StoreOptions};
 use std::sync::{Arc, Mutex};
 
 fn property(name: &str, kind: impl Into<PropertyType>) -> Property {
@@ -41,7 +41,7 @@ fn schema() -> Schema {
 }
 
 fn database() -> Database {
-    Database::in_memory(&Options::new(), &Wanted::schema(schema(), 0)).unwrap()
+    Database::in_memory(&StoreOptions::new(), &DatabaseOptions::schema(schema(), 0)).unwrap()
 }
 
 fn rex(txn: &mut Transaction) -> ObjectId {
@@ -58,9 +58,9 @@ fn refused<T: std::fmt::Debug>(outcome: Result<T>, kind: ErrorKind) -> Error {
 #[test]
 fn every_type_is_read_back_also_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options::new().key(Key::new([3; 64]));
+    let options = StoreOptions::new().key(Key::new([3; 64]));
     let path = dir.path().join("dogs");
-    let wanted = Wanted::schema(schema(), 7);
+    let wanted = DatabaseOptions::schema(schema(), 7);
     let long = "x".repeat(100_000);
     let values: Vec<(&str, Value<'_>)> = vec![
         ("age", 3.into()),
@@ -77,21 +77,21 @@ fn every_type_is_read_back_also_after_reopening() {
     let id = rex(&mut txn);
     for (name, value) in &values {
         txn.set(&id, name, value.clone()).unwrap();
-        assert!(txn.object(&id).unwrap().unwrap().get(name).unwrap().is_same(value));
+        assert!(txn.object(&id).unwrap().unwrap().get(name).unwrap().bitwise_eq(value));
     }
     txn.set(&id, "friend", &id).unwrap();
     txn.commit().unwrap();
     drop(database);
-    let database = Database::open(&options, &path, &Wanted::anything()).unwrap();
+    let database = Database::open(&options, &path, &DatabaseOptions::dynamic()).unwrap();
     let snapshot = database.snapshot().unwrap();
     assert_eq!(snapshot.view().schema().unwrap(), schema());
     assert_eq!(snapshot.view().schema_version(), Some(7));
     let dog = snapshot.objects("Dog").unwrap().get("Rex").unwrap().unwrap();
     for (name, value) in &values {
-        assert!(dog.get(name).unwrap().is_same(value), "{name}");
+        assert!(dog.get(name).unwrap().bitwise_eq(value), "{name}");
     }
     assert_eq!(dog.get("friend").unwrap(), Value::Link(id.clone()));
-    assert_eq!(dog.linking("Dog", "friend").unwrap(), [id]);
+    assert_eq!(dog.backlinks("Dog", "friend").unwrap(), [id]);
     assert_eq!(dog.get("name").unwrap(), "Rex".into());
 }
 
@@ -124,18 +124,21 @@ fn deleting_takes_links_and_list_elements_with_it() {
         dogs.push(dog).unwrap();
     }
     let kept = dogs.elements().unwrap()[1].id;
-    assert_eq!(txn.view().linking(&rex, "Person", "dogs").unwrap().len(), 2);
+    assert_eq!(txn.view().backlinks(&rex, "Person", "dogs").unwrap().len(), 2);
     txn.delete(&rex).unwrap();
     let owner = txn.object(&person).unwrap().unwrap();
     assert_eq!(owner.get("dog").unwrap(), Value::Null);
     let left: Vec<_> = owner.list("dogs").unwrap().into_iter().map(|left| left.id).collect();
     assert_eq!(left, [kept]);
-    assert_eq!(txn.view().linking(&ida, "Person", "dogs").unwrap(), std::slice::from_ref(&person));
+    assert_eq!(
+        txn.view().backlinks(&ida, "Person", "dogs").unwrap(),
+        std::slice::from_ref(&person)
+    );
     refused(txn.set(&rex, "age", 1), ErrorKind::IllegalState);
     refused(txn.set(&person, "dog", &rex), ErrorKind::IllegalState);
     // A new one of that name is linked by nobody.
     let rex = txn.create_with_key("Dog", "Rex").unwrap();
-    assert_eq!(txn.view().linking(&rex, "Person", "dogs").unwrap(), []);
+    assert_eq!(txn.view().backlinks(&rex, "Person", "dogs").unwrap(), []);
 }
 
 #[test]
@@ -254,8 +257,8 @@ fn lists_of_every_type_are_changed_and_read_back() {
     for (of, [one, two, three]) in elements() {
         for nullable in [false, true] {
             let owner = Class::new("Owner").unwrap().with(property("all", list(of, nullable)));
-            let wanted = Wanted::schema(Schema::new([owner]).unwrap(), 0);
-            let database = Database::in_memory(&Options::new(), &wanted).unwrap();
+            let wanted = DatabaseOptions::schema(Schema::new([owner]).unwrap(), 0);
+            let database = Database::in_memory(&StoreOptions::new(), &wanted).unwrap();
             let mut txn = database.write().unwrap();
             let id = txn.create("Owner").unwrap();
             let mut all = txn.list(&id, "all").unwrap();
@@ -264,7 +267,7 @@ fn lists_of_every_type_are_changed_and_read_back() {
             all.push(one.clone()).unwrap();
             all.set(2, three.clone()).unwrap();
             all.move_to(2, 0).unwrap();
-            assert!(all.remove(2).unwrap().value.is_same(&one), "{of}");
+            assert!(all.remove(2).unwrap().value.bitwise_eq(&one), "{of}");
             let mut expected = vec![three.clone(), two.clone()];
             match all.push(Value::Null) {
                 Ok(_) => expected.push(Value::Null),
@@ -274,7 +277,7 @@ fn lists_of_every_type_are_changed_and_read_back() {
             txn.commit().unwrap();
             let snapshot = database.snapshot().unwrap();
             let found = snapshot.object(&id).unwrap().unwrap().list("all").unwrap();
-            let is_same = found.iter().zip(&expected).all(|(one, two)| one.value.is_same(two));
+            let is_same = found.iter().zip(&expected).all(|(one, two)| one.value.bitwise_eq(two));
             assert!(is_same && found.len() == expected.len(), "{of}: {found:?}");
             database.transact(|txn| txn.list(&id, "all")?.clear()).unwrap();
             let snapshot = database.snapshot().unwrap();
@@ -342,8 +345,8 @@ fn deleting_all_objects_of_a_class_takes_what_leads_to_them() {
     database.transact(|txn| txn.create_with_key("Dog", "Rex 7").map(drop)).unwrap();
     let snapshot = database.snapshot().unwrap();
     let again = snapshot.objects("Dog").unwrap().get("Rex 7").unwrap().unwrap();
-    assert!(again.linking("Person", "dog").unwrap().is_empty());
-    assert!(again.linking("Dog", "friend").unwrap().is_empty());
+    assert!(again.backlinks("Person", "dog").unwrap().is_empty());
+    assert!(again.backlinks("Dog", "friend").unwrap().is_empty());
     assert_eq!(snapshot.objects("Dog").unwrap().filter(Filter::eq("age", 0)).count().unwrap(), 0);
 }
 
@@ -385,32 +388,33 @@ fn values_of_known_properties_are_those_of_their_names() {
     database.transact(|txn| txn.create_with_key("Dog", "Bo").map(drop)).unwrap();
     let after = database.snapshot().unwrap();
     let (older, newer) = (before.objects("Dog").unwrap(), after.objects("Dog").unwrap());
-    let wanted = newer.properties(NAMES).unwrap();
+    let wanted = newer.projection(NAMES).unwrap();
     for dog in newer.iter().unwrap() {
         let dog = dog.unwrap();
-        let values = dog.values(&wanted).unwrap();
+        let values = dog.project(&wanted).unwrap();
         assert_eq!(values, NAMES.map(|name| dog.get(name).unwrap()));
     }
     // Those of another moment are found by their names, and what was not there yet is not.
     let ida = older.get("Ida").unwrap().unwrap();
-    refused(ida.values(&wanted), ErrorKind::InvalidArgument);
-    let wanted = newer.properties(["age", "note"]).unwrap();
-    assert_eq!(ida.values(&wanted).unwrap(), [(-7).into(), long.as_str().into()]);
+    refused(ida.project(&wanted), ErrorKind::InvalidArgument);
+    let wanted = newer.projection(["age", "note"]).unwrap();
+    assert_eq!(ida.project(&wanted).unwrap(), [(-7).into(), long.as_str().into()]);
     let people = after.objects("Person").unwrap();
-    refused(people.properties(["dogs"]), ErrorKind::InvalidArgument);
-    refused(people.properties(["age"]), ErrorKind::InvalidArgument);
-    refused(ida.values(&people.properties(["dog"]).unwrap()), ErrorKind::InvalidArgument);
+    refused(people.projection(["dogs"]), ErrorKind::InvalidArgument);
+    refused(people.projection(["age"]), ErrorKind::InvalidArgument);
+    refused(ida.project(&people.projection(["dog"]).unwrap()), ErrorKind::InvalidArgument);
 }
 
-/// What a listener hears of each way to make the same object.
+/// What a commit_hook hears of each way to make the same object.
 fn told(make: impl FnOnce(&mut Transaction) -> Result<()>) -> (Vec<Operation>, Database) {
     let told: Arc<Mutex<Vec<Operation>>> = Arc::default();
     let heard = Arc::clone(&told);
-    let wanted = Wanted::schema(schema(), 0).listener(Arc::new(move |operations, _| {
-        heard.lock().unwrap().extend_from_slice(operations);
-        Ok(())
-    }));
-    let database = Database::in_memory(&Options::new(), &wanted).unwrap();
+    let wanted =
+        DatabaseOptions::schema(schema(), 0).commit_hook(Arc::new(move |operations, _| {
+            heard.lock().unwrap().extend_from_slice(operations);
+            Ok(())
+        }));
+    let database = Database::in_memory(&StoreOptions::new(), &wanted).unwrap();
     database.transact(make).unwrap();
     let told = told.lock().unwrap().clone();
     (told, database)
@@ -420,7 +424,7 @@ fn told(make: impl FnOnce(&mut Transaction) -> Result<()>) -> (Vec<Operation>, D
 fn an_object_made_whole_is_as_one_made_property_by_property() {
     let long = "x".repeat(2000);
     let values = || {
-        let scores = || Content::list([Value::from(3), Value::Null]);
+        let scores = || PropertyValue::list([Value::from(3), Value::Null]);
         vec![
             ("name", "Rex".into()),
             ("walks", 5.into()),
@@ -429,7 +433,7 @@ fn an_object_made_whole_is_as_one_made_property_by_property() {
             ("note", long.as_str().into()),
             ("scores", scores()),
             ("speed", (-0.0_f64).into()),
-            ("tricks", Content::list(["sit"])),
+            ("tricks", PropertyValue::list(["sit"])),
         ]
     };
     let friend = |txn: &mut Transaction| txn.create_with_key("Dog", "Ida");
@@ -443,7 +447,7 @@ fn an_object_made_whole_is_as_one_made_property_by_property() {
         let ida = friend(txn)?;
         let rex = rex(txn);
         for (name, value) in values().into_iter().skip(1) {
-            if let Content::Value(value) = value {
+            if let PropertyValue::Value(value) = value {
                 txn.set(&rex, name, value)?;
             }
         }
@@ -471,7 +475,7 @@ fn an_object_made_whole_is_as_one_made_property_by_property() {
         .each_ref()
         .map(|snapshot| snapshot.objects("Dog").unwrap().get("Rex").unwrap().unwrap());
     for name in ["age", "good", "born", "photo", "weight", "speed", "walks", "note", "friend"] {
-        assert!(one.get(name).unwrap().is_same(&two.get(name).unwrap()), "{name}");
+        assert!(one.get(name).unwrap().bitwise_eq(&two.get(name).unwrap()), "{name}");
     }
     assert_eq!(one.list("scores").unwrap(), two.list("scores").unwrap());
     assert_eq!(one.list("tricks").unwrap(), two.list("tricks").unwrap());
@@ -483,9 +487,9 @@ fn several_properties_are_set_together_or_not_at_all() {
     let mut txn = database.write().unwrap();
     let long = "x".repeat(2000);
     let values = [("name", "Rex".into()), ("age", 7.into()), ("note", long.as_str().into())];
-    let (id, created) = txn.upsert_with("Dog", &values).unwrap();
+    let (id, created) = txn.upsert("Dog", &values).unwrap();
     assert!(created);
-    let person = txn.create_with("Person", &[("dogs", Content::list([&id, &id]))]).unwrap();
+    let person = txn.create_with("Person", &[("dogs", PropertyValue::list([&id, &id]))]).unwrap();
     let before = txn.object(&id).unwrap().unwrap();
     let (before, note) = (before.get("age").unwrap().into_owned(), before.get("note").unwrap());
     assert_eq!((&before, note), (&7.into(), long.as_str().into()));
@@ -494,30 +498,30 @@ fn several_properties_are_set_together_or_not_at_all() {
         (&[("age", 1.into()), ("age", 2.into())], ErrorKind::InvalidArgument),
         (&[("age", 1.into()), ("name", "Ida".into())], ErrorKind::InvalidArgument),
         (&[("age", 1.into()), ("tricks", 1.into())], ErrorKind::InvalidArgument),
-        (&[("age", Content::list([1]))], ErrorKind::InvalidArgument),
+        (&[("age", PropertyValue::list([1]))], ErrorKind::InvalidArgument),
         (&[("age", 1.into()), ("color", 1.into())], ErrorKind::InvalidArgument),
         (&[("age", 1.into()), ("friend", (&person).into())], ErrorKind::InvalidArgument),
         (
-            &[("age", 1.into()), ("tricks", Content::list([Value::Null]))],
+            &[("age", 1.into()), ("tricks", PropertyValue::list([Value::Null]))],
             ErrorKind::InvalidArgument,
         ),
     ] {
-        refused(txn.set_all(&id, values), kind);
+        refused(txn.update(&id, values), kind);
         assert_eq!(txn.object(&id).unwrap().unwrap().get("age").unwrap(), before);
     }
-    txn.set_all(&id, &[("age", Value::Null.into()), ("note", "short".into())]).unwrap();
+    txn.update(&id, &[("age", Value::Null.into()), ("note", "short".into())]).unwrap();
     let (again, created) =
-        txn.upsert_with("Dog", &[("name", "Rex".into()), ("good", true.into())]).unwrap();
+        txn.upsert("Dog", &[("name", "Rex".into()), ("good", true.into())]).unwrap();
     assert_eq!((&again, created), (&id, false));
     let rex = txn.object(&id).unwrap().unwrap();
     let found = ["age", "good", "note"].map(|name| rex.get(name).unwrap().into_owned());
     assert_eq!(found, [Value::Null, true.into(), "short".into()]);
     refused(txn.create_with("Dog", &[("name", "Rex".into())]), ErrorKind::General);
     refused(txn.create_with("Dog", &[("age", 1.into())]), ErrorKind::General);
-    refused(txn.upsert_with("Dog", &[("age", 1.into())]), ErrorKind::General);
-    refused(txn.upsert_with("Person", &[]), ErrorKind::IllegalState);
+    refused(txn.upsert("Dog", &[("age", 1.into())]), ErrorKind::General);
+    refused(txn.upsert("Person", &[]), ErrorKind::IllegalState);
     let ida = ObjectId { key: ObjectKey::String("Ida".into()), ..id };
-    refused(txn.set_all(&ida, &[("age", 1.into())]), ErrorKind::IllegalState);
+    refused(txn.update(&ida, &[("age", 1.into())]), ErrorKind::IllegalState);
     // No refused object has taken a number.
     assert_eq!(person.key, ObjectKey::Row(1));
     assert_eq!(txn.create_with("Person", &[]).unwrap().key, ObjectKey::Row(4));

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fastness::config::{App, Configuration, User};
-use fastness::instance::Instances;
-use fastness::object::{Database, ListChanges, ObjectKey, Observer, Snapshot, Value, Wanted};
+use fastness::instance::FileRegistry;
+use fastness::object::{
+    Database, DatabaseOptions, ListChanges, ObjectKey, Snapshot, Subscription, Value,
+};
 use fastness::schema::{Class, Module, Property, PropertyType, Scalar, Schema};
-use fastness::{Error, InstanceError, ObjectError, Options};
+use fastness::{Error, InstanceError, ObjectError, StoreOptions};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
@@ -15,15 +17,15 @@ fn note() -> Class {
     Class::new("Note").unwrap().with(key)
 }
 
-fn start(dir: &TempDir) -> (App, Instances) {
+fn start(dir: &TempDir) -> (App, FileRegistry) {
     let app = App::new(dir.path()).default_module(Module::new("notes", [note()]));
-    let instances = Instances::start(&app, Options::new()).unwrap();
+    let instances = FileRegistry::open(&app, StoreOptions::new()).unwrap();
     (app, instances)
 }
 
 /// Returns which notes the next commit inserted, and which it deleted.
-fn told(observer: &Observer) -> Option<(Vec<ObjectKey>, Vec<ObjectKey>)> {
-    let changes = observer.next_changes()?;
+fn told(observer: &Subscription) -> Option<(Vec<ObjectKey>, Vec<ObjectKey>)> {
+    let changes = observer.try_recv()?;
     let notes = changes.classes["Note"].clone();
     Some((notes.inserted, notes.deleted))
 }
@@ -37,9 +39,9 @@ fn an_observer_is_told_what_any_instance_of_any_thread_commits() {
     let dir = tempfile::tempdir().unwrap();
     let (app, instances) = start(&dir);
     let plain = Configuration::builder(&app).build().unwrap();
-    let own = instances.open(&plain).unwrap();
+    let own = instances.open_instance(&plain).unwrap();
     own.transact(|txn| txn.create_with_key("Note", "before").map(drop)).unwrap();
-    let (notes, observer) = own.observe().unwrap();
+    let (notes, observer) = own.subscribe().unwrap();
     assert_eq!(notes.objects("Note").unwrap().len(), 1);
     assert_eq!(told(&observer), None);
 
@@ -60,7 +62,7 @@ fn opening_typed_tells_the_observers_of_who_has_it_open() {
     let dir = tempfile::tempdir().unwrap();
     let (app, instances) = start(&dir);
     let plain = Configuration::builder(&app).build().unwrap();
-    let first = instances.open(&plain).unwrap();
+    let first = instances.open_instance(&plain).unwrap();
     first.transact(|txn| txn.create_with_key("Note", "lost").map(drop)).unwrap();
     first.close().unwrap();
 
@@ -72,8 +74,8 @@ fn opening_typed_tells_the_observers_of_who_has_it_open() {
         .build()
         .unwrap();
     let dynamic = instances.open_dynamic(&changed).unwrap();
-    let (_, observer) = dynamic.observe().unwrap();
-    let typed = instances.open(&changed).unwrap();
+    let (_, observer) = dynamic.subscribe().unwrap();
+    let typed = instances.open_instance(&changed).unwrap();
     assert_eq!(told(&observer), Some((vec![], key("lost"))));
     typed.transact(|txn| txn.create_with_key("Note", "new").map(drop)).unwrap();
     assert_eq!(told(&observer), Some((key("new"), vec![])));
@@ -84,8 +86,8 @@ fn beginning_to_observe_within_a_transaction_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (app, instances) = start(&dir);
     let plain = Configuration::builder(&app).build().unwrap();
-    let own = instances.open(&plain).unwrap();
-    let refused = own.transact(|_| own.observe().map(drop));
+    let own = instances.open_instance(&plain).unwrap();
+    let refused = own.transact(|_| own.subscribe().map(drop));
     assert!(
         matches!(refused, Err(Error::Instance(InstanceError::InTransaction { .. }))),
         "{refused:?}"
@@ -115,7 +117,7 @@ fn opening_typed_beside_a_writer_decides_on_what_the_writer_left() {
                 std::hint::spin_loop();
             }
             // Whoever comes first, the other one finds the class there, or makes it.
-            drop(instances.open(&synced).unwrap());
+            drop(instances.open_instance(&synced).unwrap());
         });
     }
 }
@@ -126,8 +128,8 @@ fn opening_typed_beside_a_writer_decides_on_what_the_writer_left() {
 fn what_a_commit_did_to_a_list_is_told_by_places_and_ids() {
     let tricks = PropertyType::List { of: Scalar::String, nullable: false };
     let dog = Class::new("Dog").unwrap().with(Property::new("tricks", tricks).unwrap());
-    let wanted = Wanted::schema(Schema::new([dog]).unwrap(), 0);
-    let database = Database::in_memory(&Options::new(), &wanted).unwrap();
+    let wanted = DatabaseOptions::schema(Schema::new([dog]).unwrap(), 0);
+    let database = Database::in_memory(&StoreOptions::new(), &wanted).unwrap();
     let rex = database.transact(|txn| {
         let rex = txn.create("Dog")?;
         ["sit", "roll", "beg", "jump"]
@@ -136,7 +138,7 @@ fn what_a_commit_did_to_a_list_is_told_by_places_and_ids() {
         Ok(rex)
     });
     let rex = rex.unwrap();
-    let (before, observer) = database.observe().unwrap();
+    let (before, observer) = database.subscribe().unwrap();
     let list =
         |snapshot: &Snapshot| snapshot.object(&rex).unwrap().unwrap().list("tricks").unwrap();
     let before = list(&before);
@@ -152,7 +154,7 @@ fn what_a_commit_did_to_a_list_is_told_by_places_and_ids() {
     let values: Vec<_> = after.iter().map(|element| element.value.clone()).collect();
     assert_eq!(values, ["beg twice", "fetch", "jump", "sit"].map(Value::from));
 
-    let told = observer.next_changes().unwrap();
+    let told = observer.try_recv().unwrap();
     let (key, properties) = &told.classes["Dog"].modified[0];
     assert_eq!((key, properties.len(), properties[0].property.as_str()), (&rex.key, 1, "tricks"));
     let expected = ListChanges {
@@ -172,5 +174,5 @@ fn what_a_commit_did_to_a_list_is_told_by_places_and_ids() {
     into.sort();
     into.into_iter().for_each(|(at, id)| ids.insert(at, id));
     assert_eq!(ids, after.iter().map(|element| element.id).collect::<Vec<_>>());
-    assert!(observer.next_changes().is_none());
+    assert!(observer.try_recv().is_none());
 }

@@ -4,7 +4,7 @@
 
 use fastness::schema::{
     Action, Change, Class, ModeChoice, Opening, Property, PropertyType, Scalar, Schema,
-    SchemaError, SchemaMode, Stored, decide, differences, require_classes, require_match,
+    SchemaError, SchemaMode, StoredSchema, decide, differences, require_classes, require_match,
 };
 use fastness::{Error, ErrorKind, Remedy};
 use std::path::Path;
@@ -124,7 +124,7 @@ fn is_migration(action: &Action) -> bool {
 
 fn outcomes(mode: SchemaMode, version: Option<u64>, has_migration: bool) -> String {
     let decide = |(_, stored, wanted): (&str, Schema, Schema)| {
-        let stored = Stored { version, schema: stored };
+        let stored = StoredSchema { version, schema: stored };
         letter(&decide(&Opening {
             path: Path::new(FILE),
             mode,
@@ -191,7 +191,7 @@ fn modes_are_selected_by_the_first_match() {
 
 fn decide_for(
     mode: SchemaMode,
-    stored: &Stored,
+    stored: &StoredSchema,
     wanted: &Schema,
 ) -> Result<Vec<Action>, ErrorKind> {
     let path = Path::new(FILE);
@@ -204,7 +204,7 @@ fn decide_for(
 #[test]
 fn recovery_of_a_file_with_a_version_is_refused() {
     let wanted = schema([]);
-    let backup = |version| Stored { version: Some(version), schema: wanted.clone() };
+    let backup = |version| StoredSchema { version: Some(version), schema: wanted.clone() };
     let outcome = decide_for(SchemaMode::Immutable, &backup(3), &wanted);
     assert_eq!(outcome, Err(ErrorKind::InvalidArgument));
     assert_eq!(decide_for(SchemaMode::Immutable, &backup(0), &wanted), Ok(vec![]));
@@ -212,7 +212,7 @@ fn recovery_of_a_file_with_a_version_is_refused() {
 
 #[test]
 fn recovery_with_a_missing_class_needs_a_migration() {
-    let stored = Stored { version: Some(0), schema: Schema::default() };
+    let stored = StoredSchema { version: Some(0), schema: Schema::default() };
     let wanted = schema([]);
     assert_eq!(decide_for(SchemaMode::Immutable, &stored, &wanted), Ok(vec![]));
     let error = require_classes(Path::new(FILE), &stored.schema, &wanted).unwrap_err();
@@ -225,7 +225,7 @@ fn recovery_with_a_missing_class_needs_a_migration() {
 
 #[test]
 fn recovery_with_different_columns_is_an_illegal_state() {
-    let stored = Stored { version: Some(0), schema: schema([]) };
+    let stored = StoredSchema { version: Some(0), schema: schema([]) };
     let wanted = schema([property("new", Scalar::Int)]);
     let outcome = decide_for(SchemaMode::Immutable, &stored, &wanted);
     assert_eq!(outcome, Err(ErrorKind::IllegalState));
@@ -237,7 +237,7 @@ fn recovery_with_extra_columns_and_classes_is_fine() {
     let wanted = schema([]);
     let extra = schema([property("more", Scalar::Int)]);
     let classes = extra.classes().iter().cloned().chain([Class::new("Other").unwrap()]);
-    let stored = Stored { version: Some(0), schema: Schema::new(classes).unwrap() };
+    let stored = StoredSchema { version: Some(0), schema: Schema::new(classes).unwrap() };
     assert_eq!(decide_for(SchemaMode::Immutable, &stored, &wanted), Ok(vec![]));
     require_classes(Path::new(FILE), &stored.schema, &wanted).unwrap();
 }
@@ -250,7 +250,7 @@ fn manual_with_a_higher_version_and_no_differences_raises_the_version() {
 #[test]
 fn automatic_removes_only_after_the_migration() {
     let (stored, wanted) = (schema([property("old", Scalar::Int)]), schema([]));
-    let stored = Stored { version: Some(4), schema: stored };
+    let stored = StoredSchema { version: Some(4), schema: stored };
     let (path, mode) = (Path::new(FILE), SchemaMode::Automatic);
     let opening =
         Opening { path, mode, stored: &stored, wanted: &wanted, version: 5, has_migration: true };
@@ -273,7 +273,7 @@ fn migration_that_leaves_a_difference_is_needed_still() {
 
 #[test]
 fn migration_errors_carry_the_path_and_all_differences() {
-    let stored = Stored { version: Some(5), schema: schema([property("x", Scalar::Int)]) };
+    let stored = StoredSchema { version: Some(5), schema: schema([property("x", Scalar::Int)]) };
     let wanted = schema([property("y", Scalar::Int), property("z", Scalar::Int)]);
     let (path, mode) = (Path::new(FILE), SchemaMode::Manual);
     let opening =
@@ -285,7 +285,7 @@ fn migration_errors_carry_the_path_and_all_differences() {
 
 #[test]
 fn a_lower_version_asks_for_a_newer_program() {
-    let stored = Stored { version: Some(9), schema: schema([]) };
+    let stored = StoredSchema { version: Some(9), schema: schema([]) };
     let path = Path::new(FILE);
     let wanted = schema([]);
     let mode = SchemaMode::Manual;

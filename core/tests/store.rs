@@ -3,11 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::cast_possible_truncation, reason = "the numbers are small")]
 
-use fastness::{FileErrorCause, FileErrorKind, Key, Options, Store};
+use fastness::{FileErrorCause, FileErrorKind, Key, Store, StoreOptions};
 use std::collections::BTreeMap;
 
-fn options(encrypted: bool) -> Options {
-    if encrypted { Options::new().key(Key::new([7; 64])) } else { Options::new() }
+fn options(encrypted: bool) -> StoreOptions {
+    if encrypted { StoreOptions::new().key(Key::new([7; 64])) } else { StoreOptions::new() }
 }
 
 /// A small generator, so that the test needs no dependency.
@@ -81,7 +81,7 @@ fn churn(encrypted: bool) {
     }
     let copy = dir.path().join("copy");
     store.copy(&copy, Some(&Key::new([9; 64]))).unwrap();
-    compare(&Options::new().key(Key::new([9; 64])).open(&copy).unwrap(), &model);
+    compare(&StoreOptions::new().key(Key::new([9; 64])).open(&copy).unwrap(), &model);
     let error = store.copy(&copy, None).unwrap_err();
     assert_eq!(error.file_kind(), Some(FileErrorKind::Exists));
 }
@@ -123,7 +123,7 @@ fn a_large_value_and_a_large_transaction_survive_reopening() {
 #[test]
 fn opening_tells_what_is_the_matter() {
     let dir = tempfile::tempdir().unwrap();
-    let cause = |options: &Options, name: &str| {
+    let cause = |options: &StoreOptions, name: &str| {
         let error = options.open(dir.path().join(name)).unwrap_err();
         let fastness::Error::File { cause, .. } = error else { panic!("{error}") };
         cause
@@ -138,7 +138,7 @@ fn opening_tells_what_is_the_matter() {
     assert_eq!(cause(&options(false), "empty"), truncated);
     assert_eq!(cause(&options(true), "plain"), FileErrorCause::KeyForPlainFile);
     assert_eq!(cause(&options(false), "sealed"), FileErrorCause::KeyMissing);
-    let other = Options::new().key(Key::new([8; 64]));
+    let other = StoreOptions::new().key(Key::new([8; 64]));
     assert_eq!(cause(&other, "sealed"), FileErrorCause::WrongKey);
     let store = options(false).open(dir.path().join("plain")).unwrap();
     assert_eq!(cause(&options(false), "plain"), FileErrorCause::InUse);

@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fastness::config::{
-    App, Configuration, Durability, Field, Hook, MemoryPlaces, Observables, SyncBuilder, User,
+    App, Callback, Configuration, Durability, Field, MemoryFileEnv, Observables, SyncBuilder, User,
 };
 use fastness::schema::{
-    Class, Module, Opening, Property, Scalar, SchemaMode, Stored, decide, require_classes,
+    Class, Module, Opening, Property, Scalar, SchemaMode, StoredSchema, decide, require_classes,
 };
 use fastness::{ConfigError, DirectoryProblem, Error, ErrorKind, ReadOnlyConflict, UrlProblem};
 use std::io;
@@ -17,7 +17,7 @@ const AUTH: &str = "http://objectserver.realm.io/auth";
 const URL: &str = "realm://objectserver.realm.io/default";
 
 fn app() -> App {
-    App::new("/files").places(Arc::new(MemoryPlaces::default()))
+    App::new("/files").file_env(Arc::new(MemoryFileEnv::default()))
 }
 
 fn user() -> User {
@@ -244,9 +244,9 @@ fn name_empty_or_no_name_is_refused() {
 fn directory_is_the_root_of_the_path() {
     let configuration = builder().directory("/root/").unwrap().build().unwrap();
     assert_eq!(configuration.directory(), Some(Path::new("/root/id")));
-    let places = Arc::new(MemoryPlaces::default());
-    places.add_file("/file");
-    let app = App::new("/files").places(places);
+    let file_env = Arc::new(MemoryFileEnv::default());
+    file_env.add_file("/file");
+    let app = App::new("/files").file_env(file_env);
     let outcome = Configuration::sync_builder(&app, &user(), URL).unwrap().directory("/file");
     let problem = DirectoryProblem::IsFile;
     refused(outcome, InvalidArgument, ConfigError::Directory { path: "/file".into(), problem });
@@ -267,7 +267,7 @@ fn options_have_the_rules_of_local_configurations() {
         .unwrap()
         .modules([module])
         .observables(Observables::BuiltIn)
-        .initial_data(Hook::new(()))
+        .initial_data(Callback::new(()))
         .in_memory()
         .build()
         .unwrap();
@@ -280,14 +280,14 @@ fn options_have_the_rules_of_local_configurations() {
 
 #[test]
 fn error_handler_is_the_apps_when_the_builder_was_made() {
-    let mut app = app().error_handler(Hook::named("first", ()));
+    let mut app = app().error_handler(Callback::named("first", ()));
     let builder = Configuration::sync_builder(&app, &user(), URL).unwrap();
-    app = app.error_handler(Hook::named("second", ()));
+    app = app.error_handler(Callback::named("second", ()));
     let handler = |configuration: &Configuration| {
         configuration.sync().unwrap().error_handler().name().map(str::to_owned)
     };
     assert_eq!(handler(&builder.clone().build().unwrap()).as_deref(), Some("first"));
-    let own = builder.error_handler(Hook::named("own", ())).build().unwrap();
+    let own = builder.error_handler(Callback::named("own", ())).build().unwrap();
     assert_eq!(handler(&own).as_deref(), Some("own"));
     let later = Configuration::sync_builder(&app, &user(), URL).unwrap().build().unwrap();
     assert_eq!(handler(&later).as_deref(), Some("second"));
@@ -311,7 +311,7 @@ fn trusted_root_lies_beside_the_file_if_certificates_are_checked() {
 fn build_tells_read_only_conflicts_first_and_in_order() {
     let missing = User::without_identity(AUTH).unwrap();
     let builder = Configuration::sync_builder(&app(), &missing, "/~/x").unwrap();
-    let all = builder.read_only().initial_data(Hook::new(()));
+    let all = builder.read_only().initial_data(Callback::new(()));
     let conflict = |conflict| ConfigError::ReadOnly(conflict);
     let outcome = all.clone().build();
     refused(outcome, IllegalState, conflict(ReadOnlyConflict::InitialData));
@@ -338,9 +338,9 @@ fn build_without_an_identity_works_without_its_place() {
 
 #[test]
 fn build_that_cannot_make_the_directory_is_refused() {
-    let places = Arc::new(MemoryPlaces::default());
-    places.add_file("/files");
-    let app = App::new("/files").places(places);
+    let file_env = Arc::new(MemoryFileEnv::default());
+    file_env.add_file("/files");
+    let app = App::new("/files").file_env(file_env);
     let outcome = Configuration::sync_builder(&app, &user(), URL).unwrap().build();
     let problem = DirectoryProblem::NotCreated(io::ErrorKind::NotADirectory);
     let path = "/files/realm-object-server/id".into();
@@ -456,7 +456,7 @@ fn equals_of_synced_stops_at_the_first_difference_in_order() {
     let steps: &[Step] = &[
         (Field::WaitForInitialData, SyncBuilder::wait_for_initial_data),
         (Field::TrustedRoot, |b| b.trusted_root("root.pem").unwrap()),
-        (Field::ErrorHandler, |b| b.error_handler(Hook::named("own", ()))),
+        (Field::ErrorHandler, |b| b.error_handler(Callback::named("own", ()))),
         (Field::CertificateCheck, SyncBuilder::without_certificate_check),
         (Field::Durability, SyncBuilder::in_memory),
         (Field::SchemaVersion, |b| b.schema_version(1).unwrap()),
@@ -499,12 +499,12 @@ fn string_only() -> Module {
     Module::new("StringOnlyModule", [Class::new("StringOnly").unwrap().with(chars)])
 }
 
-fn backup_of(configuration: &Configuration) -> Stored {
-    Stored { version: Some(0), schema: configuration.schema().clone() }
+fn backup_of(configuration: &Configuration) -> StoredSchema {
+    StoredSchema { version: Some(0), schema: configuration.schema().clone() }
 }
 
 #[track_caller]
-fn open(backup: &Configuration, stored: &Stored) -> Result<(), ErrorKind> {
+fn open(backup: &Configuration, stored: &StoredSchema) -> Result<(), ErrorKind> {
     let opening = Opening {
         path: backup.path(),
         mode: backup.schema_mode(),

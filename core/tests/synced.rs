@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fastness::config::{App, Configuration, User};
-use fastness::instance::Instances;
-use fastness::object::{Database, Transaction, Wanted};
+use fastness::instance::FileRegistry;
+use fastness::object::{Database, DatabaseOptions, Transaction};
 use fastness::schema::{Class, Module, Property, Scalar, Schema, SchemaMode};
-use fastness::{Error, ErrorKind, ObjectError, Options, Result};
+use fastness::{Error, ErrorKind, ObjectError, Result, StoreOptions};
 
 fn property(name: &str, kind: Scalar) -> Property {
     Property::new(name, kind).unwrap()
@@ -30,8 +30,8 @@ fn schema() -> Schema {
 }
 
 fn synced() -> Database {
-    let wanted = Wanted::schema(schema(), 0).mode(SchemaMode::Additive).synced();
-    Database::in_memory(&Options::new(), &wanted).unwrap()
+    let wanted = DatabaseOptions::schema(schema(), 0).mode(SchemaMode::Additive).synced();
+    Database::in_memory(&StoreOptions::new(), &wanted).unwrap()
 }
 
 type Change = fn(&mut Transaction) -> Result<()>;
@@ -122,8 +122,8 @@ fn classes_of_a_synced_file_are_only_added_and_a_refusal_changes_nothing() {
         let stored = database.snapshot().unwrap().view().schema().unwrap();
         assert_eq!(stored == schema(), expected.is_some(), "{about}");
         // Of a file that is not synced, all of it is allowed.
-        let wanted = Wanted::schema(schema(), 0);
-        let local = Database::in_memory(&Options::new(), &wanted).unwrap();
+        let wanted = DatabaseOptions::schema(schema(), 0);
+        let local = Database::in_memory(&StoreOptions::new(), &wanted).unwrap();
         local.transact(change).unwrap();
         assert_ne!(local.snapshot().unwrap().view().schema().unwrap(), schema(), "{about}");
     }
@@ -159,9 +159,9 @@ fn opening_a_synced_file_brings_about_what_its_mode_decides() {
         .with(property("name", Scalar::String).required().primary_key())
         .with(property("age", Scalar::Int))
         .with(property("color", Scalar::String));
-    let wanted = Wanted::schema(Schema::new([bird, without_index]).unwrap(), 1);
+    let wanted = DatabaseOptions::schema(Schema::new([bird, without_index]).unwrap(), 1);
     let wanted = wanted.mode(SchemaMode::Additive).synced();
-    let database = Database::over(database.store().clone(), &wanted).unwrap();
+    let database = Database::from_store(database.store().clone(), &wanted).unwrap();
     let stored = database.snapshot().unwrap().view().schema().unwrap();
     let dog = stored.class("Dog").unwrap();
     assert!(stored.class("Bird").is_some() && stored.class("Cat").is_some());
@@ -173,12 +173,12 @@ fn opening_a_synced_file_brings_about_what_its_mode_decides() {
 fn instances_of_a_synced_configuration_are_bound_by_it_typed_and_dynamic() {
     let dir = tempfile::tempdir().unwrap();
     let app = App::new(dir.path()).default_module(Module::new("app", [dog(), cat()]));
-    let instances = Instances::start(&app, Options::new()).unwrap();
+    let instances = FileRegistry::open(&app, StoreOptions::new()).unwrap();
     let user = User::new("user", "http://objectserver.realm.io/auth").unwrap();
     let url = "realm://objectserver.realm.io/default";
     let synced = Configuration::sync_builder(&app, &user, url).unwrap().build().unwrap();
     let local = Configuration::builder(&app).build().unwrap();
-    let typed = instances.open(&synced).unwrap();
+    let typed = instances.open_instance(&synced).unwrap();
     let dynamic = instances.open_dynamic(&synced).unwrap();
     for instance in [typed, dynamic] {
         for (about, change, expected) in TABLE {

@@ -5,7 +5,8 @@
 
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
 use fastness::{
-    ArgumentError, Entropy, Error, FileErrorKind, Key, Options, OsEntropy, Remedy, Snapshot, Store,
+    ArgumentError, Error, FileErrorKind, Key, OsRandom, RandomSource, Remedy, Snapshot, Store,
+    StoreOptions,
 };
 use std::io;
 use std::path::Path;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 fn filled(vfs: &MemoryVfs, path: &str) -> Store {
-    let options = Options::new().vfs(Arc::new(vfs.clone())).cache_bytes(0);
+    let options = StoreOptions::new().vfs(Arc::new(vfs.clone())).cache_bytes(0);
     let store = options.create(path).unwrap();
     let mut txn = store.write().unwrap();
     for key in 0..2000_u32 {
@@ -27,7 +28,7 @@ fn filled(vfs: &MemoryVfs, path: &str) -> Store {
 #[test]
 fn writers_on_four_threads_share_syncs_and_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options::new().key(Key::new([7; 64]));
+    let options = StoreOptions::new().key(Key::new([7; 64]));
     let store = options.create(dir.path().join("store")).unwrap();
     let writer = |thread: u8| {
         let store = store.clone();
@@ -55,7 +56,7 @@ fn writers_on_four_threads_share_syncs_and_lose_nothing() {
 
 #[test]
 fn a_second_writer_waits_for_the_first() {
-    let store = Options::new().in_memory().unwrap();
+    let store = StoreOptions::new().in_memory().unwrap();
     let first = store.write().unwrap();
     let (begun, has_begun) = mpsc::channel();
     let second = std::thread::spawn({
@@ -78,7 +79,7 @@ fn a_second_writer_waits_for_the_first() {
 
 #[test]
 fn a_panic_in_a_transaction_undoes_it_and_passes_the_turn_on() {
-    let store = Options::new().in_memory().unwrap();
+    let store = StoreOptions::new().in_memory().unwrap();
     let panicking = store.clone();
     let outcome = std::thread::spawn(move || {
         let mut txn = panicking.write().unwrap();
@@ -105,7 +106,7 @@ fn a_failed_operation_fails_its_transaction_and_not_the_store() {
     file.write_at(&[1; 4096], leaf).unwrap();
 
     drop(snapshot);
-    let options = Options::new().vfs(Arc::new(vfs.clone())).cache_bytes(0);
+    let options = StoreOptions::new().vfs(Arc::new(vfs.clone())).cache_bytes(0);
     drop(store);
     let store = options.open("store").unwrap();
     let mut txn = store.write().unwrap();
@@ -127,7 +128,7 @@ fn a_failed_operation_fails_its_transaction_and_not_the_store() {
 fn a_store_opened_to_read_refuses_to_write_and_shares_the_file_with_readers_only() {
     let vfs = MemoryVfs::default();
     drop(filled(&vfs, "store"));
-    let options = Options::new().vfs(Arc::new(vfs));
+    let options = StoreOptions::new().vfs(Arc::new(vfs));
     let one = options.open_read_only("store").unwrap();
     let two = options.open_read_only("store").unwrap();
     assert_eq!(one.snapshot().tree("t").len(), two.snapshot().tree("t").len());
@@ -147,19 +148,20 @@ struct Tap {
     off: AtomicBool,
 }
 
-impl Entropy for Tap {
+impl RandomSource for Tap {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
         if self.off.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::Other.into());
         }
-        OsEntropy.fill(bytes)
+        OsRandom.fill(bytes)
     }
 }
 
 #[test]
 fn without_random_bytes_a_commit_fails_and_the_store_goes_on() {
     let tap = Arc::new(Tap::default());
-    let options = Options::new().key(Key::new([7; 64])).entropy(Arc::clone(&tap) as Arc<_>);
+    let options =
+        StoreOptions::new().key(Key::new([7; 64])).random_source(Arc::clone(&tap) as Arc<_>);
     let store = options.in_memory().unwrap();
     let commit = |value: &[u8]| {
         let mut txn = store.write().unwrap();
@@ -168,9 +170,9 @@ fn without_random_bytes_a_commit_fails_and_the_store_goes_on() {
     };
     commit(b"one").unwrap();
     tap.off.store(true, Ordering::Relaxed);
-    assert_eq!(commit(b"two"), Err(Error::Entropy));
+    assert_eq!(commit(b"two"), Err(Error::RandomSource));
     assert_eq!(store.snapshot().tree("t").get(b"k").unwrap().unwrap(), b"one");
-    assert_eq!(options.in_memory().err(), Some(Error::Entropy));
+    assert_eq!(options.in_memory().err(), Some(Error::RandomSource));
     tap.off.store(false, Ordering::Relaxed);
     commit(b"three").unwrap();
     assert_eq!(store.snapshot().tree("t").get(b"k").unwrap().unwrap(), b"three");
@@ -179,7 +181,7 @@ fn without_random_bytes_a_commit_fails_and_the_store_goes_on() {
 
 #[test]
 fn a_tree_in_a_transaction_shows_its_changes() {
-    let store = Options::new().in_memory().unwrap();
+    let store = StoreOptions::new().in_memory().unwrap();
     let mut txn = store.write().unwrap();
     let mut tree = txn.tree("t").unwrap();
     assert!(tree.is_empty() && tree.first().unwrap().is_none() && tree.last().unwrap().is_none());
@@ -207,7 +209,7 @@ fn a_tree_in_a_transaction_shows_its_changes() {
 #[test]
 fn many_trees_take_their_catalog_out_of_the_slot_and_back() {
     let vfs = MemoryVfs::default();
-    let options = Options::new().vfs(Arc::new(vfs));
+    let options = StoreOptions::new().vfs(Arc::new(vfs));
     let store = options.create("store").unwrap();
     let names: Vec<_> = (0..300).map(|i| format!("tree number {i:03}")).collect();
     for round in 0..3_u8 {
@@ -238,7 +240,7 @@ fn many_trees_take_their_catalog_out_of_the_slot_and_back() {
 #[test]
 fn what_snapshots_hold_stays_while_commits_that_nobody_waits_for_go_on() {
     const COMMITS: u32 = 20_000;
-    let store = Options::new().in_memory().unwrap();
+    let store = StoreOptions::new().in_memory().unwrap();
     let put = |number: u32| {
         let mut txn = store.write().unwrap();
         for tree in ["one", "two"] {
@@ -246,7 +248,7 @@ fn what_snapshots_hold_stays_while_commits_that_nobody_waits_for_go_on() {
             tree.insert(b"number", &number.to_be_bytes()).unwrap();
             tree.insert(&(number % 500).to_be_bytes(), &[7; 50]).unwrap();
         }
-        txn.commit_unsynced().unwrap();
+        txn.commit_with(fastness::Durability::None).unwrap();
     };
     put(0);
     let ended = AtomicBool::new(false);
@@ -281,7 +283,7 @@ fn what_snapshots_hold_stays_while_commits_that_nobody_waits_for_go_on() {
 #[test]
 fn a_put_that_cannot_be_made_where_it_is_is_made_all_the_same() {
     let vfs = MemoryVfs::default();
-    let options = Options::new().vfs(Arc::new(vfs)).key(Key::new([7; 64]));
+    let options = StoreOptions::new().vfs(Arc::new(vfs)).key(Key::new([7; 64]));
     let store = options.create("store").unwrap();
     let put = |store: &Store, long: &[u8]| {
         let mut txn = store.write().unwrap();
@@ -290,7 +292,7 @@ fn a_put_that_cannot_be_made_where_it_is_is_made_all_the_same() {
         assert_eq!(tree.get(b"long").unwrap().is_some(), tree.insert(b"long", long).unwrap());
         assert_eq!(tree.get(b"long").unwrap().as_deref(), Some(long));
         assert_eq!(tree.range(..).unwrap().count(), 1);
-        txn.commit_unsynced().unwrap();
+        txn.commit_with(fastness::Durability::None).unwrap();
         let snapshot = store.snapshot();
         assert_eq!(snapshot.tree("a").get(b"short").unwrap().as_deref(), Some(&long[..1]));
         assert_eq!(snapshot.tree("b").get(b"long").unwrap().as_deref(), Some(long));

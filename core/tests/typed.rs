@@ -4,16 +4,17 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fastness::config::{App, Configuration, User};
-use fastness::instance::Instances;
+use fastness::instance::FileRegistry;
 use fastness::object::{
-    Content, Database, Filter, ObjectId, ObjectKey, Operation, Order, Timestamp, Value, Wanted,
+    Database, DatabaseOptions, Filter, ObjectId, ObjectKey, Operation, Order, PropertyValue,
+    Timestamp, Value,
 };
 use fastness::schema::{
     Class, DefinitionProblem, Module, Property, PropertyType, Scalar, Schema, SchemaError,
 };
 use fastness::typed::{Counter, Link, Object};
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
-use fastness::{Error, ErrorKind, FileErrorKind, ObjectError, Options, Result, Time};
+use fastness::{Error, ErrorKind, FileErrorKind, ObjectError, Result, StoreOptions, Time};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -30,7 +31,7 @@ struct Dog {
     friend: Option<Link<Dog>>,
     tricks: Vec<String>,
     scores: Vec<Option<f64>>,
-    #[object(linking = "dogs")]
+    #[object(backlinks = "dogs")]
     owners: Vec<Link<Person>>,
     #[object(ignored)]
     seen: bool,
@@ -48,7 +49,7 @@ fn schema() -> Schema {
 }
 
 fn database() -> Database {
-    Database::in_memory(&Options::new(), &Wanted::schema(schema(), 0)).unwrap()
+    Database::in_memory(&StoreOptions::new(), &DatabaseOptions::schema(schema(), 0)).unwrap()
 }
 
 fn dog(name: &str) -> Dog {
@@ -98,7 +99,7 @@ fn errors_of_definitions_are_told_at_once() {
     #[derive(Object)]
     struct Cat {
         home: Option<Link<Dog>>,
-        #[object(linking = "cat")]
+        #[object(backlinks = "cat")]
         owners: Vec<Link<Person>>,
     }
     let outcome = Schema::new([Cat::class().unwrap(), Person::class().unwrap()]);
@@ -170,7 +171,7 @@ fn what_is_refused_changes_nothing() {
     refused(ida.update(&mut txn, |ida| *ida = wrong.clone()), ErrorKind::IllegalState);
     refused(Dog { name: "Eve".into(), ..wrong }.create(&mut txn), ErrorKind::IllegalState);
     let error = refused(ida.update(&mut txn, |ida| ida.name.clear()), ErrorKind::InvalidArgument);
-    assert!(matches!(error, Error::Object(ObjectError::KeyFixed { .. })), "{error}");
+    assert!(matches!(error, Error::Object(ObjectError::PrimaryKeyImmutable { .. })), "{error}");
     refused(gone.update(&mut txn, |gone| gone.walks += 1), ErrorKind::IllegalState);
     refused(Person::default().upsert(&mut txn), ErrorKind::IllegalState);
     let dogs: Vec<_> = Dog::objects(&txn).unwrap().iter().unwrap().map(Result::unwrap).collect();
@@ -194,7 +195,7 @@ fn queries_answer_with_structs() {
     let snapshot = database.snapshot().unwrap();
     let dogs = Dog::objects(&snapshot).unwrap();
     assert_eq!((dogs.len(), dogs.is_empty()), (4, false));
-    let names = |found: Vec<fastness::typed::Found<Dog>>| -> Vec<String> {
+    let names = |found: Vec<fastness::typed::Stored<Dog>>| -> Vec<String> {
         found.into_iter().map(|found| found.into_inner().name).collect()
     };
     let aged = dogs.filter(Filter::ge("age", 3));
@@ -215,8 +216,8 @@ fn queries_answer_with_structs() {
 fn a_file_with_other_classes_is_told_by_what_differs() {
     let class = Class::new("Dog").unwrap();
     let class = class.with(Property::new("name", Scalar::Int).unwrap().primary_key());
-    let wanted = Wanted::schema(Schema::new([class]).unwrap(), 0);
-    let database = Database::in_memory(&Options::new(), &wanted).unwrap();
+    let wanted = DatabaseOptions::schema(Schema::new([class]).unwrap(), 0);
+    let database = Database::in_memory(&StoreOptions::new(), &wanted).unwrap();
     let id = database.transact(|txn| txn.create_with_key("Dog", 5)).unwrap();
     let snapshot = database.snapshot().unwrap();
     let error = refused(Link::<Dog>::new(id.clone()).get(&snapshot), ErrorKind::InvalidArgument);
@@ -243,11 +244,12 @@ fn a_link_of_another_class_leads_nowhere() {
 fn an_update_tells_what_differs_and_no_more() {
     let told: Arc<Mutex<Vec<Operation>>> = Arc::default();
     let heard = Arc::clone(&told);
-    let wanted = Wanted::schema(schema(), 0).listener(Arc::new(move |operations, _| {
-        heard.lock().unwrap().extend_from_slice(operations);
-        Ok(())
-    }));
-    let database = Database::in_memory(&Options::new(), &wanted).unwrap();
+    let wanted =
+        DatabaseOptions::schema(schema(), 0).commit_hook(Arc::new(move |operations, _| {
+            heard.lock().unwrap().extend_from_slice(operations);
+            Ok(())
+        }));
+    let database = Database::in_memory(&StoreOptions::new(), &wanted).unwrap();
     let tricks = |names: &str| names.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let rex = Dog { tricks: tricks("sit roll beg jump"), walks: Counter(5), ..dog("Rex") };
     let rex = database.transact(|txn| rex.create(txn)).unwrap();
@@ -267,12 +269,12 @@ fn an_update_tells_what_differs_and_no_more() {
     let after = elements();
     assert_eq!([&after[0], &after[2]], [&before[0], &before[3]]);
     let told = told.lock().unwrap().clone();
-    let [Operation::Add { by: -1, .. }, first, second, inserted] = &told[..] else {
+    let [Operation::Increment { by: -1, .. }, first, second, inserted] = &told[..] else {
         panic!("{told:?}");
     };
     for (operation, gone) in [(first, &before[1]), (second, &before[2])] {
         assert!(
-            matches!(operation, Operation::ListErase { element, .. } if *element == gone.id),
+            matches!(operation, Operation::ListRemove { element, .. } if *element == gone.id),
             "{operation:?}"
         );
     }
@@ -286,9 +288,9 @@ fn an_update_tells_what_differs_and_no_more() {
 #[test]
 fn observers_tell_keys_by_which_structs_are_found() {
     let database = database();
-    let (_, observer) = database.observe().unwrap();
+    let (_, observer) = database.subscribe().unwrap();
     let rex = database.transact(|txn| dog("Rex").create(txn)).unwrap();
-    let changes = observer.next_changes().unwrap();
+    let changes = observer.try_recv().unwrap();
     let snapshot = database.snapshot().unwrap();
     let dogs = Dog::objects(&snapshot).unwrap();
     let [key] = &changes.classes["Dog"].inserted[..] else { panic!("{changes:?}") };
@@ -302,8 +304,8 @@ fn contents_of_a_struct_are_those_of_its_properties() {
     assert_eq!(rex.key(), Some(("name", "Rex".into())));
     let names: Vec<_> = rex.properties().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["age", "born_at", "photo", "walks", "friend", "tricks", "scores"]);
-    assert!(rex.properties().contains(&("tricks", Content::List(vec!["sit".into()]))));
-    assert!(rex.properties().contains(&("age", Content::Value(Value::Null))));
+    assert!(rex.properties().contains(&("tricks", PropertyValue::List(vec!["sit".into()]))));
+    assert!(rex.properties().contains(&("age", PropertyValue::Value(Value::Null))));
     assert_eq!(Person::default().key(), None);
     let id = ObjectId { class: fastness::object::ClassId(0), key: ObjectKey::Null };
     assert_eq!(Link::<Dog>::new(id.clone()), Link::new(id));
@@ -323,13 +325,13 @@ fn a_backup_is_read_through_structs() {
     let url = "realm://objectserver.realm.io/default";
     let builder = Configuration::sync_builder(&app, &user, url).unwrap();
     let synced = builder.encryption_key(&[7; 64]).unwrap().build().unwrap();
-    let instances = Instances::start(&app, Options::new()).unwrap();
-    let instance = instances.open(&synced).unwrap();
+    let instances = FileRegistry::open(&app, StoreOptions::new()).unwrap();
+    let instance = instances.open_instance(&synced).unwrap();
     instance.transact(|txn| StringOnly { chars: Some("Foo".into()) }.create(txn)).unwrap();
     instance.close().unwrap();
     let reset = instances.require_reset(&synced, Time::from_seconds(0)).unwrap();
     assert!(reset.execute().unwrap());
-    let backup = instances.open(reset.backup_configuration()).unwrap();
+    let backup = instances.open_instance(reset.backup_configuration()).unwrap();
     let snapshot = backup.snapshot().unwrap();
     let rows = StringOnly::objects(&snapshot).unwrap();
     let chars: Vec<_> = rows.iter().unwrap().map(|row| row.unwrap().into_inner().chars).collect();
@@ -343,13 +345,13 @@ fn a_backup_is_read_through_structs() {
 #[test]
 fn an_operation_that_cannot_read_fails_its_transaction() {
     let vfs = MemoryVfs::default();
-    let options = Options::new().vfs(Arc::new(vfs.clone())).cache_bytes(0);
-    let wanted = Wanted::schema(schema(), 0);
+    let options = StoreOptions::new().vfs(Arc::new(vfs.clone())).cache_bytes(0);
+    let wanted = DatabaseOptions::schema(schema(), 0);
     let database = Database::open(&options, "dogs", &wanted).unwrap();
     let long = Dog { photo: Some(vec![7; 3000]), tricks: vec!["sit".into()], ..dog("Rex") };
     let rex = database.transact(|txn| long.create(txn)).unwrap();
     drop(database);
-    let database = Database::open(&options, "dogs", &Wanted::anything()).unwrap();
+    let database = Database::open(&options, "dogs", &DatabaseOptions::dynamic()).unwrap();
     let file = vfs.open(Path::new("dogs"), Access::ReadWrite).unwrap();
     let other = Dog { photo: None, ..long };
     for updates in [true, false] {

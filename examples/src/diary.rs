@@ -1,17 +1,17 @@
 //! A diary of birds: structs in an encrypted file, an observer, a client reset, and the backup that
 //! it leaves. The README walks through it; a test holds the two together.
 //!
-//! There is no server here. [`Instances::simulate_reset`] does what one does that was restored from
+//! There is no server here. [`FileRegistry::simulate_reset`] does what one does that was restored from
 //! an old copy and no longer knows what this file has told it.
 
 #![expect(clippy::print_stdout, reason = "it tells what it does")]
 
-use fastness::config::{App, Configuration, Hook, User};
-use fastness::instance::{ClientReset, Instance, Instances, SyncError};
-use fastness::object::{Observer, Order, Timestamp};
+use fastness::config::{App, Callback, Configuration, User};
+use fastness::instance::{ClientReset, FileRegistry, Instance, SyncError};
+use fastness::object::{Order, Subscription, Timestamp};
 use fastness::schema::Module;
 use fastness::typed::{Counter, Link, Object};
-use fastness::{Entropy as _, Options, OsEntropy, Time};
+use fastness::{OsRandom, RandomSource as _, StoreOptions, Time};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,7 +23,7 @@ struct Bird {
     #[object(primary_key)]
     name: String,
     seen: Counter,
-    #[object(linking = "bird")]
+    #[object(backlinks = "bird")]
     sightings: Vec<Link<Sighting>>,
 }
 
@@ -38,13 +38,13 @@ struct Sighting {
 fn main() -> Outcome<()> {
     let directory = tempfile::tempdir()?;
     let mut key = [0; 64];
-    OsEntropy.fill(&mut key)?; // once; then it lies where your platform keeps secrets
+    OsRandom.fill(&mut key)?; // once; then it lies where your platform keeps secrets
 
     let module = Module::new("diary", [Bird::class()?, Sighting::class()?]);
     let app = App::new(directory.path()).default_module(module);
     let asked = Arc::new(Mutex::new(None));
     let diary = configuration(&app, &key, &asked)?;
-    let instances = Instances::start(&app, Options::new())?;
+    let instances = FileRegistry::open(&app, StoreOptions::new())?;
 
     keep(&instances, &diary)?;
     tell_secrecy(diary.path())?;
@@ -61,7 +61,7 @@ fn configuration(
 ) -> fastness::Result<Configuration> {
     let ann = User::new("ann", "https://birds.example/auth")?;
     let asked = Arc::clone(asked);
-    let handler = Hook::error_handler("keep the reset", move |error| {
+    let handler = Callback::error_handler("keep the reset", move |error| {
         if let SyncError::ClientReset(reset) = error
             && let Ok(mut asked) = asked.lock()
         {
@@ -75,10 +75,10 @@ fn configuration(
 }
 
 /// Writes sightings down while an observer looks on.
-fn keep(instances: &Instances, diary: &Configuration) -> fastness::Result<()> {
-    let diary = instances.open(diary)?;
+fn keep(instances: &FileRegistry, diary: &Configuration) -> fastness::Result<()> {
+    let diary = instances.open_instance(diary)?;
     println!("Opened an encrypted diary.");
-    let (_, observer) = diary.observe()?;
+    let (_, observer) = diary.subscribe()?;
 
     let robin = diary.transact(|txn| {
         let robin = Bird { name: "robin".into(), ..Bird::default() }.create(txn)?;
@@ -110,8 +110,8 @@ fn keep(instances: &Instances, diary: &Configuration) -> fastness::Result<()> {
 }
 
 /// Says what commits changed, in order and each once.
-fn tell(observer: &Observer) {
-    while let Some(changes) = observer.next_changes() {
+fn tell(observer: &Subscription) {
+    while let Some(changes) = observer.try_recv() {
         for (class, changes) in &changes.classes {
             let (new, other) = (changes.inserted.len(), changes.modified.len());
             println!("  observed: {class}: {new} new, {other} changed");
@@ -128,11 +128,11 @@ fn tell_secrecy(path: &Path) -> Outcome<()> {
 
 /// The server has lost the history: the file moves to the backups, whole.
 fn reset(
-    instances: &Instances,
+    instances: &FileRegistry,
     diary: &Configuration,
     asked: &Mutex<Option<ClientReset>>,
 ) -> Outcome<ClientReset> {
-    let open = instances.open(diary)?;
+    let open = instances.open_instance(diary)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     instances.simulate_reset(diary, Time::from_seconds(now.try_into()?))?;
     let reset = asked.lock().ok().and_then(|mut asked| asked.take()).ok_or("nobody asked")?;
@@ -145,9 +145,9 @@ fn reset(
 }
 
 /// Takes over into a new diary what the backup has.
-fn recover(instances: &Instances, reset: &ClientReset) -> fastness::Result<()> {
-    let diary = instances.open(reset.original_configuration())?;
-    let backup = instances.open(reset.backup_configuration())?;
+fn recover(instances: &FileRegistry, reset: &ClientReset) -> fastness::Result<()> {
+    let diary = instances.open_instance(reset.original_configuration())?;
+    let backup = instances.open_instance(reset.backup_configuration())?;
     println!("The new diary has {} entries, the backup {}.", entries(&diary)?, entries(&backup)?);
 
     let backup = backup.snapshot()?;
@@ -173,12 +173,12 @@ fn entries(diary: &Instance) -> fastness::Result<u64> {
 
 /// Years later, all that is left of the app's knowledge is a path and a key.
 fn open_by_path(app: &App, key: &[u8], backup: &Path) -> Outcome<()> {
-    let instances = Instances::start(app, Options::new())?;
+    let instances = FileRegistry::open(app, StoreOptions::new())?;
     let with = |key| Configuration::for_recovery_with(app, backup, Some(key), &[]);
-    let opened = instances.open(&with(key)?)?;
+    let opened = instances.open_instance(&with(key)?)?;
     println!("By path and key, the backup opens: {} entries.", entries(&opened)?);
     opened.close()?;
-    if let Err(error) = instances.open(&with(&[0; 64])?) {
+    if let Err(error) = instances.open_instance(&with(&[0; 64])?) {
         println!("With another key it does not: {:?}.", error.kind());
     }
     Ok(())

@@ -11,7 +11,7 @@
 //! - R1 A recorded action is carried out exactly once.
 
 use crate::conc::{AtomicUsize, Mutex, Ordering};
-use crate::core_instance::number::{Kind, ThreadNumber};
+use crate::core_instance::number::{InstanceKind, ThreadNumber};
 use crate::core_instance::pending::Pending;
 use crate::core_instance::registry::{Held, Opener, Refused, Registry};
 use crate::explore::{Bound, explore};
@@ -80,7 +80,7 @@ impl World {
         let opener = Opener {
             path: Path::new(PATH),
             configuration: &configuration,
-            kind: Kind::Typed,
+            kind: InstanceKind::Typed,
             thread: ThreadNumber(thread),
         };
         self.registry.open(&opener, |open| {
@@ -93,7 +93,7 @@ impl World {
 
     fn open_and_fail(&self, thread: usize) -> Opened {
         let configuration = StdArc::new(0);
-        let (path, kind) = (Path::new(PATH), Kind::Dynamic);
+        let (path, kind) = (Path::new(PATH), InstanceKind::Dynamic);
         let thread = ThreadNumber(thread);
         let opener = Opener { path, configuration: &configuration, kind, thread };
         self.registry.open(&opener, |open| {

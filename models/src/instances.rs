@@ -27,7 +27,7 @@ pub struct Migration {
 
 /// What a file is opened as.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Kind {
+pub enum InstanceKind {
     /// With the classes of the configuration.
     Typed,
     /// With those of the file.
@@ -91,7 +91,7 @@ pub struct Handle {
     /// The thread it belongs to.
     pub thread: usize,
     /// What the file was opened as.
-    pub kind: Kind,
+    pub kind: InstanceKind,
     /// Whether it is open.
     pub open: bool,
     configuration: Configuration,
@@ -153,7 +153,7 @@ impl Instances {
     pub fn open(
         &mut self,
         file: usize,
-        (thread, kind): (usize, Kind),
+        (thread, kind): (usize, InstanceKind),
         configuration: Configuration,
     ) -> Outcome<()> {
         if let Some(holder) = self.holders(file).next() {
@@ -168,8 +168,8 @@ impl Instances {
         let mut found = self.files[file].clone().unwrap_or(fresh);
         let ready = self.holders(file).any(|holder| holder.kind == kind);
         let outcome = match kind {
-            Kind::Typed if !ready => bring_up(&mut found, configuration),
-            Kind::Typed | Kind::Dynamic => Ok(()),
+            InstanceKind::Typed if !ready => bring_up(&mut found, configuration),
+            InstanceKind::Typed | InstanceKind::Dynamic => Ok(()),
         };
         // A file that was made for an opening that failed is there all the same.
         self.files[file] = Some(found);
@@ -180,7 +180,7 @@ impl Instances {
 
     /// Tells whether opening would run a migration.
     #[must_use]
-    pub fn migrates(&self, file: usize, kind: Kind, configuration: Configuration) -> bool {
+    pub fn migrates(&self, file: usize, kind: InstanceKind, configuration: Configuration) -> bool {
         let mut tried = self.clone();
         let before = self.files[file].as_ref().and_then(|file| file.version);
         let outcome = tried.open(file, (0, kind), configuration);

@@ -13,7 +13,7 @@ use std::cmp::Ordering;
 /// How values are compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum Comparison {
+pub enum CompareOp {
     Equal,
     NotEqual,
     Less,
@@ -25,7 +25,7 @@ pub enum Comparison {
 /// How texts are looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum TextTest {
+pub enum StringOp {
     Is,
     Begins,
     Ends,
@@ -36,8 +36,8 @@ pub enum TextTest {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Filter {
-    Compare(String, Comparison, Value),
-    Text(String, TextTest, String, bool),
+    Compare(String, CompareOp, Value),
+    Text(String, StringOp, String, bool),
     And(Vec<Filter>),
     Or(Vec<Filter>),
     Not(Box<Filter>),
@@ -131,7 +131,7 @@ impl State {
             Filter::Not(part) => return self.check(class, part),
             Filter::Text(path, _, text, _) => (path, Value::Text(text.clone()), false),
             Filter::Compare(path, how, value) => {
-                let is_order = !matches!(how, Comparison::Equal | Comparison::NotEqual);
+                let is_order = !matches!(how, CompareOp::Equal | CompareOp::NotEqual);
                 (path, value.clone(), is_order)
             }
         };
@@ -161,18 +161,18 @@ impl State {
             Filter::Compare(path, how, value) => {
                 reach(path).iter().any(|found| compare(found, *how, value))
             }
-            Filter::Text(path, how, text, folded) => reach(path).iter().any(|found| {
+            Filter::Text(path, how, text, case_insensitive) => reach(path).iter().any(|found| {
                 let Value::Text(found) = found else { return false };
-                let fold = |text: &str| match folded {
+                let fold = |text: &str| match case_insensitive {
                     true => text.chars().flat_map(folded_one).collect(),
                     false => text.to_owned(),
                 };
                 let (found, text) = (fold(found), fold(text));
                 match how {
-                    TextTest::Is => found == text,
-                    TextTest::Begins => found.starts_with(&text),
-                    TextTest::Ends => found.ends_with(&text),
-                    TextTest::Contains => found.contains(&text),
+                    StringOp::Is => found == text,
+                    StringOp::Begins => found.starts_with(&text),
+                    StringOp::Ends => found.ends_with(&text),
+                    StringOp::Contains => found.contains(&text),
                 }
             }),
         }
@@ -285,7 +285,7 @@ fn folded_one(letter: char) -> Vec<char> {
     if letter == '\u{3c2}' { vec!['\u{3c3}'] } else { letter.to_lowercase().collect() }
 }
 
-fn compare(found: &Value, how: Comparison, value: &Value) -> bool {
+fn compare(found: &Value, how: CompareOp, value: &Value) -> bool {
     let ordering = match (found, value) {
         (Value::Float(one), Value::Float(two)) => {
             f32::from_bits(*one).partial_cmp(&f32::from_bits(*two))
@@ -299,13 +299,13 @@ fn compare(found: &Value, how: Comparison, value: &Value) -> bool {
     };
     let is_null = *found == Value::Null;
     match how {
-        Comparison::Equal => ordering == Some(Ordering::Equal),
-        Comparison::NotEqual => ordering != Some(Ordering::Equal),
+        CompareOp::Equal => ordering == Some(Ordering::Equal),
+        CompareOp::NotEqual => ordering != Some(Ordering::Equal),
         _ if is_null => false,
-        Comparison::Less => ordering == Some(Ordering::Less),
-        Comparison::LessOrEqual => ordering.is_some_and(Ordering::is_le),
-        Comparison::Greater => ordering == Some(Ordering::Greater),
-        Comparison::GreaterOrEqual => ordering.is_some_and(Ordering::is_ge),
+        CompareOp::Less => ordering == Some(Ordering::Less),
+        CompareOp::LessOrEqual => ordering.is_some_and(Ordering::is_le),
+        CompareOp::Greater => ordering == Some(Ordering::Greater),
+        CompareOp::GreaterOrEqual => ordering.is_some_and(Ordering::is_ge),
     }
 }
 

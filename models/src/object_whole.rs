@@ -6,7 +6,7 @@ use crate::objects::{Id, Key, ListEdit, Refusal, State, Value};
 
 /// What a property holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Content {
+pub enum PropertyValue {
     /// One value.
     Value(Value),
     /// The values of the elements of a list.
@@ -14,7 +14,7 @@ pub enum Content {
 }
 
 /// Every property but the primary key, in the order of the struct's fields.
-pub type Whole = [(String, Content)];
+pub type Whole = [(String, PropertyValue)];
 
 type Result<T> = std::result::Result<T, Refusal>;
 
@@ -33,12 +33,14 @@ impl Key {
 impl State {
     /// Returns what an object holds.
     #[must_use]
-    pub fn whole(&self, id: &Id) -> Option<Vec<(String, Content)>> {
+    pub fn whole(&self, id: &Id) -> Option<Vec<(String, PropertyValue)>> {
         let (class, object) = (self.classes.get(&id.0)?, self.object(id)?);
         let names = class.properties.keys().filter(|name| class.key.as_ref() != Some(*name));
         let content = |name: &String| match (object.values.get(name), object.lists.get(name)) {
-            (_, Some(list)) => Content::List(list.iter().map(|(_, value)| value.clone()).collect()),
-            (value, None) => Content::Value(value.cloned().unwrap_or(Value::Null)),
+            (_, Some(list)) => {
+                PropertyValue::List(list.iter().map(|(_, value)| value.clone()).collect())
+            }
+            (value, None) => PropertyValue::Value(value.cloned().unwrap_or(Value::Null)),
         };
         Some(names.map(|name| (name.clone(), content(name))).collect())
     }
@@ -52,7 +54,7 @@ impl State {
         draft.check_whole(class, whole)?;
         let id = match key {
             None => draft.create(class)?,
-            Some(key) => match draft.upsert(class, key)? {
+            Some(key) => match draft.get_or_create(class, key)? {
                 (id, true) => id,
                 (_, false) => return Err(Refusal::KeyExists),
             },
@@ -69,7 +71,7 @@ impl State {
     pub fn upsert_whole(&mut self, class: &str, key: &Value, whole: &Whole) -> Result<(Id, bool)> {
         let mut draft = self.clone();
         draft.check_whole(class, whole)?;
-        let (id, created) = draft.upsert(class, key)?;
+        let (id, created) = draft.get_or_create(class, key)?;
         draft.put_whole(&id, whole)?;
         *self = draft;
         Ok((id, created))
@@ -80,9 +82,9 @@ impl State {
     /// # Errors
     /// See [`State::create_whole`].
     pub fn update_whole(&mut self, id: &Id, key: Option<&Value>, whole: &Whole) -> Result<()> {
-        self.object(id).ok_or(Refusal::Gone)?;
+        self.object(id).ok_or(Refusal::ObjectNotFound)?;
         if key.is_some_and(|key| *key != id.1.value()) {
-            return Err(Refusal::KeyFixed);
+            return Err(Refusal::PrimaryKeyImmutable);
         }
         let mut draft = self.clone();
         draft.check_whole(&id.0, whole)?;
@@ -95,8 +97,8 @@ impl State {
     fn check_whole(&self, class: &str, whole: &Whole) -> Result<()> {
         for (name, content) in whole {
             let values = match content {
-                Content::Value(value) => std::slice::from_ref(value),
-                Content::List(values) => values,
+                PropertyValue::Value(value) => std::slice::from_ref(value),
+                PropertyValue::List(values) => values,
             };
             values.iter().try_for_each(|value| self.accepts(class, name, value))?;
         }
@@ -105,12 +107,12 @@ impl State {
 
     fn put_whole(&mut self, id: &Id, whole: &Whole) -> Result<()> {
         for (name, content) in whole {
-            if let Content::Value(value) = content {
+            if let PropertyValue::Value(value) = content {
                 self.set(id, name, value)?;
             }
         }
         for (name, content) in whole {
-            if let Content::List(values) = content {
+            if let PropertyValue::List(values) = content {
                 self.assign(id, name, values)?;
             }
         }
@@ -119,7 +121,7 @@ impl State {
 
     /// Leaves what is alike at the beginning, then at the end, and replaces what lies between.
     fn assign(&mut self, id: &Id, name: &str, values: &[Value]) -> Result<()> {
-        let held = self.object(id).ok_or(Refusal::Gone)?.lists[name].clone();
+        let held = self.object(id).ok_or(Refusal::ObjectNotFound)?.lists[name].clone();
         let shorter = held.len().min(values.len());
         let head = (0..shorter).take_while(|at| held[*at].1 == values[*at]).count();
         let from_end = |at: &usize| held[held.len() - 1 - at].1 == values[values.len() - 1 - at];

@@ -110,9 +110,9 @@ pub enum Refusal {
     Type,
     Null,
     KeyMissing,
-    KeyUnwanted,
+    NoPrimaryKey,
     KeyExists,
-    KeyFixed,
+    PrimaryKeyImmutable,
     KeyTooLong,
     KeysNotUnique,
     Exists,
@@ -120,7 +120,7 @@ pub enum Refusal {
     Linked,
     SyncedChange,
     SyncedKey,
-    Gone,
+    ObjectNotFound,
     OutOfBounds,
 }
 
@@ -203,7 +203,7 @@ impl Class {
     /// # Errors
     /// If it cannot be one.
     pub fn key_of(&self, value: &Value) -> Result<Key> {
-        let name = self.key.as_ref().ok_or(Refusal::KeyUnwanted)?;
+        let name = self.key.as_ref().ok_or(Refusal::NoPrimaryKey)?;
         self.property(name)?.check(value)?;
         match value {
             Value::Int(value) => Ok(Key::Int(*value)),
@@ -268,7 +268,7 @@ impl State {
     ///
     /// # Errors
     /// See [`State::create`].
-    pub fn upsert(&mut self, class: &str, key: &Value) -> Result<(Id, bool)> {
+    pub fn get_or_create(&mut self, class: &str, key: &Value) -> Result<(Id, bool)> {
         let held = self.class_mut(class)?;
         let key = held.key_of(key)?;
         let fresh = !held.objects.contains_key(&key);
@@ -285,7 +285,7 @@ impl State {
     pub fn set(&mut self, id: &Id, name: &str, value: &Value) -> Result<()> {
         let class = self.class(&id.0)?;
         let property = class.property(name)?;
-        same(class.key.as_deref() != Some(name), Refusal::KeyFixed)?;
+        same(class.key.as_deref() != Some(name), Refusal::PrimaryKeyImmutable)?;
         same(!property.kind.is_list(), Refusal::Type)?;
         property.check(value)?;
         self.target(value)?;
@@ -299,7 +299,7 @@ impl State {
     pub fn add(&mut self, id: &Id, name: &str, by: i64) -> Result<i64> {
         let property = self.class(&id.0)?.property(name)?;
         same(property.kind == Kind::Counter, Refusal::Type)?;
-        let held = self.object(id).ok_or(Refusal::Gone)?.values.get(name);
+        let held = self.object(id).ok_or(Refusal::ObjectNotFound)?.values.get(name);
         let sum = if let Some(Value::Int(held)) = held { held.wrapping_add(by) } else { by };
         self.edit(id, |object| drop(object.values.insert(name.to_owned(), Value::Int(sum))))?;
         Ok(sum)
@@ -310,7 +310,7 @@ impl State {
     /// # Errors
     /// See [`State::create`].
     pub fn delete(&mut self, id: &Id) -> Result<()> {
-        self.class_mut(&id.0)?.objects.remove(&id.1).ok_or(Refusal::Gone)?;
+        self.class_mut(&id.0)?.objects.remove(&id.1).ok_or(Refusal::ObjectNotFound)?;
         let gone = Value::Link(id.clone());
         for object in self.classes.values_mut().flat_map(|class| class.objects.values_mut()) {
             if object.values.values().any(|value| *value == gone) {
@@ -329,7 +329,7 @@ impl State {
     ///
     /// # Errors
     /// See [`State::create`].
-    pub fn linking(&self, id: &Id, class: &str, name: &str) -> Result<Vec<Id>> {
+    pub fn backlinks(&self, id: &Id, class: &str, name: &str) -> Result<Vec<Id>> {
         let from = self.class(class)?;
         let kind = from.property(name)?.kind.element();
         same(kind == Kind::Link(id.0.clone()), Refusal::Type)?;
@@ -353,11 +353,12 @@ impl State {
     /// Checks that what a link leads to is there.
     fn target(&self, value: &Value) -> Result<()> {
         let Value::Link(id) = value else { return Ok(()) };
-        self.object(id).map(drop).ok_or(Refusal::Gone)
+        self.object(id).map(drop).ok_or(Refusal::ObjectNotFound)
     }
 
     fn edit(&mut self, id: &Id, body: impl FnOnce(&mut Object)) -> Result<()> {
-        let object = self.class_mut(&id.0)?.objects.get_mut(&id.1).ok_or(Refusal::Gone)?;
+        let object =
+            self.class_mut(&id.0)?.objects.get_mut(&id.1).ok_or(Refusal::ObjectNotFound)?;
         body(Arc::make_mut(object));
         Ok(())
     }
@@ -369,7 +370,7 @@ impl State {
     pub fn edit_list(&mut self, id: &Id, name: &str, edit: &ListEdit) -> Result<()> {
         let property = self.class(&id.0)?.property(name)?.clone();
         same(property.kind.is_list(), Refusal::Type)?;
-        let mut list = self.object(id).ok_or(Refusal::Gone)?.lists[name].clone();
+        let mut list = self.object(id).ok_or(Refusal::ObjectNotFound)?.lists[name].clone();
         let within = |at: usize, end: usize| same(at < end, Refusal::OutOfBounds);
         if let ListEdit::Insert(_, value) | ListEdit::Set(_, value) = edit {
             property.check(value)?;

@@ -7,7 +7,7 @@
 )]
 
 use crate::object_domain::ObjectDomain;
-use crate::object_query::{Comparison, Filter, Query, TextTest};
+use crate::object_query::{CompareOp, Filter, Query, StringOp};
 use crate::objects::{Kind, State, Value};
 
 /// Draws a query, the same for the same operands and state.
@@ -18,15 +18,15 @@ pub struct Draw<'s> {
     seed: u32,
 }
 
-const COMPARISONS: [Comparison; 6] = [
-    Comparison::Equal,
-    Comparison::NotEqual,
-    Comparison::Less,
-    Comparison::LessOrEqual,
-    Comparison::Greater,
-    Comparison::GreaterOrEqual,
+const COMPARISONS: [CompareOp; 6] = [
+    CompareOp::Equal,
+    CompareOp::NotEqual,
+    CompareOp::Less,
+    CompareOp::LessOrEqual,
+    CompareOp::Greater,
+    CompareOp::GreaterOrEqual,
 ];
-const TESTS: [TextTest; 4] = [TextTest::Is, TextTest::Begins, TextTest::Ends, TextTest::Contains];
+const TESTS: [StringOp; 4] = [StringOp::Is, StringOp::Begins, StringOp::Ends, StringOp::Contains];
 
 impl<'s> Draw<'s> {
     /// Starts from the operands of an operation.

@@ -1,7 +1,7 @@
 //! What the operands of a plan stand for where an object is written whole.
 
 use crate::object_domain::ObjectDomain;
-use crate::object_whole::{Content, Whole};
+use crate::object_whole::{PropertyValue, Whole};
 use crate::objects::{Kind, Property, State, Value};
 
 /// Bytes that follow from a few.
@@ -36,7 +36,7 @@ impl ObjectDomain {
         class: &str,
         (held, [one, two]): (Option<&Whole>, [u8; 2]),
         state: &State,
-    ) -> Vec<(String, Content)> {
+    ) -> Vec<(String, PropertyValue)> {
         let Some(class) = state.classes.get(class) else { return Vec::new() };
         let mut draw = Draw(self.salt() ^ u32::from(one) << 8 ^ u32::from(two));
         let mut whole = Vec::new();
@@ -47,18 +47,18 @@ impl ObjectDomain {
             let before = held.and_then(|held| held.iter().find(|(other, _)| other == name));
             let content = match before {
                 Some((_, content)) if draw.byte() >= 80 => content.clone(),
-                Some((_, Content::List(values))) => {
-                    Content::List(self.edited((property, values), &mut draw, state))
+                Some((_, PropertyValue::List(values))) => {
+                    PropertyValue::List(self.edited((property, values), &mut draw, state))
                 }
                 _ if property.kind.is_list() => {
                     let count = draw.below(4);
                     let values =
                         (0..count).filter_map(|_| self.fitting(property, &mut draw, state));
-                    Content::List(values.collect())
+                    PropertyValue::List(values.collect())
                 }
                 _ => {
                     let value = self.fitting(property, &mut draw, state);
-                    Content::Value(value.unwrap_or(Value::Null))
+                    PropertyValue::Value(value.unwrap_or(Value::Null))
                 }
             };
             whole.push((name.clone(), content));

@@ -2,7 +2,8 @@
 //! each held against a second statement of the rule.
 
 use fastness::config::{
-    App, Builder, CompactionRule, Configuration, Field, Hook, MemoryPlaces, Observables, User,
+    App, Builder, Callback, CompactionPolicy, Configuration, Field, MemoryFileEnv, Observables,
+    User,
 };
 use fastness::schema::{Class, Module};
 use fastness::{ConfigError, Error, ReadOnlyConflict};
@@ -68,12 +69,12 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
 }
 
 fn app() -> App {
-    App::new("/files").places(Arc::new(MemoryPlaces::default()))
+    App::new("/files").file_env(Arc::new(MemoryFileEnv::default()))
 }
 
 /// Value 0 of a name is empty; 0 of a key too short.
 fn call(builder: Builder, call: Call) -> fastness::Result<Builder> {
-    let hook = |value: u8| Hook::named(&value.to_string(), ());
+    let hook = |value: u8| Callback::named(&value.to_string(), ());
     match call {
         Call::Name(value) => builder.name(&"n".repeat(value.into())),
         Call::Directory(value) => builder.directory(format!("/files/{value}")),
@@ -93,9 +94,9 @@ fn call(builder: Builder, call: Call) -> fastness::Result<Builder> {
         Call::InitialData(value) => Ok(builder.initial_data(hook(value))),
         Call::Asset(value) => builder.asset_file(&"a".repeat(value.into())),
         Call::ReadOnly => Ok(builder.read_only()),
-        Call::Compact(0) => Ok(builder.compact_on_launch(CompactionRule::Default)),
+        Call::Compact(0) => Ok(builder.compact_on_launch(CompactionPolicy::Default)),
         Call::Compact(value) => {
-            Ok(builder.compact_on_launch(CompactionRule::custom(&value.to_string(), |_| true)))
+            Ok(builder.compact_on_launch(CompactionPolicy::custom(&value.to_string(), |_| true)))
         }
     }
 }

@@ -7,7 +7,7 @@
 //! - S1 Every page is reachable from the commit or free in it, never both, never neither.
 
 use fastness::vfs::MemoryVfs;
-use fastness::{KEY_BYTES_MAX, Key, Options, Store, Tree};
+use fastness::{KEY_BYTES_MAX, Key, Store, StoreOptions, Tree};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,14 +66,15 @@ fn key(number: u16) -> Vec<u8> {
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 struct World {
-    options: Options,
+    options: StoreOptions,
     store: Option<Store>,
     committed: Model,
 }
 
 impl World {
     fn new(encrypted: bool) -> Self {
-        let mut options = Options::new().vfs(Arc::new(MemoryVfs::default())).cache_bytes(64 << 10);
+        let mut options =
+            StoreOptions::new().vfs(Arc::new(MemoryVfs::default())).cache_bytes(64 << 10);
         if encrypted {
             options = options.key(Key::new([0x44; 64]));
         }

@@ -10,7 +10,7 @@
 //! This shows what a crash of the process does, with the real file system, locks and signals; what
 //! a crash of the machine does is for the simulated disk: see `sim::check::crash`.
 
-use fastness::{Key, Options, Snapshot, Store};
+use fastness::{Key, Snapshot, Store, StoreOptions};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -106,8 +106,8 @@ impl Model {
     }
 }
 
-fn options(encrypted: bool) -> Options {
-    let options = Options::new();
+fn options(encrypted: bool) -> StoreOptions {
+    let options = StoreOptions::new();
     if encrypted { options.key(Key::new([0x5a; 64])) } else { options }
 }
 

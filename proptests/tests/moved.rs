@@ -1,9 +1,9 @@
 //! Backups of files on another file system, among errors of the disk and losses of power.
 
-use fastness::Options;
+use fastness::StoreOptions;
 use fastness::auth::Time;
-use fastness::config::{App, Configuration, MemoryPlaces, User};
-use fastness::instance::Instances;
+use fastness::config::{App, Configuration, MemoryFileEnv, User};
+use fastness::instance::FileRegistry;
 use fastness::schema::{Class, Module, Property, Scalar};
 use fastness_sim::Rng;
 use fastness_sim::fs::{Disk, Fault, Injection, SimFs};
@@ -20,7 +20,7 @@ impl Ground {
     fn new(encrypted: bool) -> Self {
         let number = Property::new("number", Scalar::Int).unwrap().required().primary_key();
         let class = Class::new("Note").map(|class| class.with(number));
-        let app = App::new("/sim").places(Arc::new(MemoryPlaces::default()));
+        let app = App::new("/sim").file_env(Arc::new(MemoryFileEnv::default()));
         let app = app.default_module(Module::new("notes", class));
         let user = User::new("user", "http://host/auth").unwrap();
         let file = Configuration::sync_builder(&app, &user, "/~/a").unwrap();
@@ -28,22 +28,22 @@ impl Ground {
         Self { app, file: file.build().unwrap() }
     }
 
-    fn start(&self, disk: Disk) -> (SimFs, Instances) {
+    fn start(&self, disk: Disk) -> (SimFs, FileRegistry) {
         let fs = SimFs::boot(disk, 1);
         fs.set_apart();
         fs.record();
-        let options = Options::new().vfs(Arc::new(fs.clone()));
-        let instances = Instances::start(&self.app, options).unwrap();
+        let options = StoreOptions::new().vfs(Arc::new(fs.clone()));
+        let instances = FileRegistry::open(&self.app, options).unwrap();
         (fs, instances)
     }
 
-    fn add(&self, instances: &Instances, number: i64) {
-        let notes = instances.open(&self.file).unwrap();
-        notes.transact(|txn| txn.upsert("Note", number).map(drop)).unwrap();
+    fn add(&self, instances: &FileRegistry, number: i64) {
+        let notes = instances.open_instance(&self.file).unwrap();
+        notes.transact(|txn| txn.get_or_create("Note", number).map(drop)).unwrap();
     }
 
     /// The action is done, and the backup holds so many notes.
-    fn assert_backed_up(&self, (fs, instances): &(SimFs, Instances), backup: &Path, notes: u64) {
+    fn assert_backed_up(&self, (fs, instances): &(SimFs, FileRegistry), backup: &Path, notes: u64) {
         let outcomes: Vec<_> = instances.executed_at_start().iter().map(|it| &it.outcome).collect();
         assert!(instances.pending_actions().is_empty(), "R1: {outcomes:?}");
         assert!(fs.disk().len(self.file.path()).is_none(), "R1: the file is there");

@@ -7,8 +7,8 @@
 
 use crate::kill::no_child_starts;
 use fastness::{
-    CommitId, Damage, Error, FileErrorCause, FileErrorKind, Key, Options, PAGE_BYTES, PageId,
-    Remedy,
+    CommitId, Damage, Error, FileErrorCause, FileErrorKind, Key, PAGE_BYTES, PageId, Remedy,
+    StoreOptions,
 };
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -24,8 +24,8 @@ struct Fixture {
     _alone: RwLockReadGuard<'static, ()>,
 }
 
-fn options(encrypted: bool) -> Options {
-    if encrypted { Options::new().key(Key::new([0x33; 64])) } else { Options::new() }
+fn options(encrypted: bool) -> StoreOptions {
+    if encrypted { StoreOptions::new().key(Key::new([0x33; 64])) } else { StoreOptions::new() }
 }
 
 impl Fixture {
@@ -52,7 +52,7 @@ impl Fixture {
 
     /// Opens in every way; all fail alike, and nothing is written.
     #[track_caller]
-    fn check(&self, options: &Options, expect: &FileErrorCause, kind: FileErrorKind) {
+    fn check(&self, options: &StoreOptions, expect: &FileErrorCause, kind: FileErrorKind) {
         let before = fs::read(&self.path).ok();
         for outcome in [
             options.open(&self.path),
@@ -78,7 +78,7 @@ fn a_missing_file_is_not_found() {
     let fixture = Fixture::new(false);
     fs::remove_file(&fixture.path).unwrap();
     for outcome in
-        [Options::new().open(&fixture.path), Options::new().open_read_only(&fixture.path)]
+        [StoreOptions::new().open(&fixture.path), StoreOptions::new().open_read_only(&fixture.path)]
     {
         let error = outcome.unwrap_err();
         assert_eq!(error.file_kind(), Some(FileErrorKind::NotFound));
@@ -86,7 +86,7 @@ fn a_missing_file_is_not_found() {
     }
     assert!(!fixture.path.exists(), "opening made a file");
     let in_no_directory = fixture.dir.path().join("none/store.fastness");
-    let error = Options::new().open_or_create(in_no_directory).unwrap_err();
+    let error = StoreOptions::new().open_or_create(in_no_directory).unwrap_err();
     assert_eq!(error.file_kind(), Some(FileErrorKind::NotFound));
 }
 
@@ -94,11 +94,11 @@ fn a_missing_file_is_not_found() {
 fn creating_never_replaces_a_file() {
     let fixture = Fixture::new(false);
     let before = fs::read(&fixture.path).unwrap();
-    let error = Options::new().create(&fixture.path).unwrap_err();
+    let error = StoreOptions::new().create(&fixture.path).unwrap_err();
     assert_eq!(error.file_kind(), Some(FileErrorKind::Exists));
     let other = fixture.dir.path().join("other");
     fs::write(&other, b"precious").unwrap();
-    let store = Options::new().open(&fixture.path).unwrap();
+    let store = StoreOptions::new().open(&fixture.path).unwrap();
     let error = store.copy(&other, None).unwrap_err();
     assert_eq!(error.file_kind(), Some(FileErrorKind::Exists));
     drop(store);
@@ -136,7 +136,7 @@ fn a_file_that_may_not_be_read_is_denied() {
         // The superuser may read everything: nothing to see here.
         return;
     }
-    let error = Options::new().open(&fixture.path).unwrap_err();
+    let error = StoreOptions::new().open(&fixture.path).unwrap_err();
     assert_eq!(error.file_kind(), Some(FileErrorKind::PermissionDenied));
 }
 
@@ -166,7 +166,7 @@ fn keys_are_told_apart() {
     let kind = FileErrorKind::AccessError;
     let encrypted = Fixture::new(true);
     encrypted.check(&options(false), &FileErrorCause::KeyMissing, kind);
-    let wrong = Options::new().key(Key::new([0x34; 64]));
+    let wrong = StoreOptions::new().key(Key::new([0x34; 64]));
     encrypted.check(&wrong, &FileErrorCause::WrongKey, kind);
     drop(encrypted);
     Fixture::new(false).check(&options(true), &FileErrorCause::KeyForPlainFile, kind);

@@ -87,7 +87,7 @@ fn mutation_keeps_seals_in_order() {
             let file = vfs.open("file".as_ref(), Access::CreateNew).unwrap();
             file.write_at(&bytes, 0).unwrap();
             drop(file);
-            let mut options = fastness::Options::new().vfs(std::sync::Arc::new(vfs));
+            let mut options = fastness::StoreOptions::new().vfs(std::sync::Arc::new(vfs));
             if encrypted {
                 options = options.key(file_key());
             }

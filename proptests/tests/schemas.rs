@@ -9,7 +9,7 @@ use proptest::{prop_assert, prop_assert_eq};
 
 use fastness::schema::{
     Action, Change, Class, Difference, Opening, Property, PropertyType, Scalar, Schema,
-    SchemaError, SchemaMode, Stored, decide, differences,
+    SchemaError, SchemaMode, StoredSchema, decide, differences,
 };
 use proptest::test_runner::TestCaseError;
 use std::collections::BTreeSet;
@@ -289,12 +289,12 @@ fn differences_are_none_both_ways_only_if_the_schemas_agree() {
     });
 }
 
-fn openings() -> impl Strategy<Value = (SchemaMode, Stored, Schema, bool)> {
+fn openings() -> impl Strategy<Value = (SchemaMode, StoredSchema, Schema, bool)> {
     let version = select(&[None, Some(4), Some(5), Some(6)][..]);
     let mode = select(&SchemaMode::ALL[..]);
     (mode, version, schemas(), schemas(), any::<bool>()).prop_map(
         |(mode, version, schema, wanted, has_migration)| {
-            (mode, Stored { version, schema }, wanted, has_migration)
+            (mode, StoredSchema { version, schema }, wanted, has_migration)
         },
     )
 }

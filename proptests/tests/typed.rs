@@ -7,13 +7,13 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "one list is followed, and nothing else")]
 
 use fastness::object::{
-    Content, Database, Element, ElementId, Filter, ObjectId, ObjectKey, Operation, Snapshot,
-    Timestamp, Transaction, Value, Wanted,
+    Database, DatabaseOptions, Element, ElementId, Filter, ObjectId, ObjectKey, Operation,
+    PropertyValue, Snapshot, Timestamp, Transaction, Value,
 };
 use fastness::schema::Schema;
 use fastness::typed::{Counter, Link, Object};
 use fastness::vfs::MemoryVfs;
-use fastness::{Key, Options};
+use fastness::{Key, StoreOptions};
 use proptest::collection::vec;
 use proptest::prelude::any;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -59,7 +59,7 @@ struct Thing {
     times: Vec<Timestamp>,
     floats: Vec<f32>,
     maybe_doubles: Vec<Option<f64>>,
-    #[object(linking = "friends")]
+    #[object(backlinks = "friends")]
     fans: Vec<Link<Thing>>,
     #[object(ignored)]
     ignored: u8,
@@ -152,16 +152,16 @@ impl Numbers {
     }
 }
 
-fn one<'a>(value: impl Into<Value<'a>>) -> Content<'a> {
-    Content::Value(value.into())
+fn one<'a>(value: impl Into<Value<'a>>) -> PropertyValue<'a> {
+    PropertyValue::Value(value.into())
 }
 
-fn all<'a, T: Into<Value<'a>>>(values: impl IntoIterator<Item = T>) -> Content<'a> {
-    Content::List(values.into_iter().map(Into::into).collect())
+fn all<'a, T: Into<Value<'a>>>(values: impl IntoIterator<Item = T>) -> PropertyValue<'a> {
+    PropertyValue::List(values.into_iter().map(Into::into).collect())
 }
 
 /// What the properties of a thing hold.
-fn contents(thing: &Thing) -> Vec<(&'static str, Content<'_>)> {
+fn contents(thing: &Thing) -> Vec<(&'static str, PropertyValue<'_>)> {
     vec![
         ("int", one(thing.int)),
         ("maybe_int", one(thing.maybe_int)),
@@ -192,11 +192,11 @@ fn contents(thing: &Thing) -> Vec<(&'static str, Content<'_>)> {
 }
 
 /// Tells whether both hold the same bits.
-fn same(one: &Content<'_>, two: &Content<'_>) -> bool {
+fn same(one: &PropertyValue<'_>, two: &PropertyValue<'_>) -> bool {
     match (one, two) {
-        (Content::Value(one), Content::Value(two)) => one.is_same(two),
-        (Content::List(one), Content::List(two)) => {
-            one.len() == two.len() && one.iter().zip(two).all(|(one, two)| one.is_same(two))
+        (PropertyValue::Value(one), PropertyValue::Value(two)) => one.bitwise_eq(two),
+        (PropertyValue::List(one), PropertyValue::List(two)) => {
+            one.len() == two.len() && one.iter().zip(two).all(|(one, two)| one.bitwise_eq(two))
         }
         _ => false,
     }
@@ -210,7 +210,7 @@ fn assert_alike(found: &Thing, expected: &Thing) {
     }
 }
 
-/// The list `texts` of every object, put together from the operations that a listener is told.
+/// The list `texts` of every object, put together from the operations that a commit_hook is told.
 type Lists = Arc<Mutex<BTreeMap<ObjectKey, Vec<Element>>>>;
 
 fn follow(lists: &Lists, operations: &[Operation]) {
@@ -222,12 +222,12 @@ fn follow(lists: &Lists, operations: &[Operation]) {
     };
     for operation in operations {
         match operation {
-            Operation::Erase(target) => drop(lists.remove(&target.key)),
+            Operation::Delete(target) => drop(lists.remove(&target.key)),
             Operation::ListInsert { target, property, element, after } if property == "texts" => {
                 let list = lists.entry(target.key.clone()).or_default();
                 list.insert(behind(list, after), element.clone());
             }
-            Operation::ListErase { target, property, element } if property == "texts" => {
+            Operation::ListRemove { target, property, element } if property == "texts" => {
                 let list = lists.entry(target.key.clone()).or_default();
                 list.remove(place(list, *element));
             }
@@ -263,16 +263,16 @@ type Marks = RefCell<BTreeSet<&'static str>>;
 /// A file, and what it should hold.
 struct Ground<'m> {
     marks: &'m Marks,
-    options: Options,
+    options: StoreOptions,
     database: Database,
     model: BTreeMap<i64, Thing>,
     lists: Lists,
 }
 
-fn open(options: &Options, lists: &Lists) -> Database {
+fn open(options: &StoreOptions, lists: &Lists) -> Database {
     let lists = Arc::clone(lists);
     let schema = Schema::new([Thing::class().unwrap()]).unwrap();
-    let wanted = Wanted::schema(schema, 1).listener(Arc::new(move |operations, _| {
+    let wanted = DatabaseOptions::schema(schema, 1).commit_hook(Arc::new(move |operations, _| {
         follow(&lists, operations);
         Ok(())
     }));
@@ -280,7 +280,7 @@ fn open(options: &Options, lists: &Lists) -> Database {
 }
 
 impl<'m> Ground<'m> {
-    fn new(options: Options, marks: &'m Marks) -> Self {
+    fn new(options: StoreOptions, marks: &'m Marks) -> Self {
         let options = options.vfs(Arc::new(MemoryVfs::default()));
         let lists = Lists::default();
         let database = open(&options, &lists);
@@ -333,7 +333,7 @@ impl<'m> Ground<'m> {
                 let possible = possible && exists;
                 if possible {
                     self.mark("written dynamically");
-                    self.database.transact(|txn| set_all(txn, &thing, link(key).id())).unwrap();
+                    self.database.transact(|txn| update(txn, &thing, link(key).id())).unwrap();
                 }
                 possible
             }
@@ -342,7 +342,8 @@ impl<'m> Ground<'m> {
             6 => return,
             _ => {
                 let held = self.database.snapshot().unwrap().commit();
-                let nothing = Database::open(&self.options, "other", &Wanted::anything()).unwrap();
+                let nothing =
+                    Database::open(&self.options, "other", &DatabaseOptions::dynamic()).unwrap();
                 self.database = nothing;
                 self.database = open(&self.options, &self.lists);
                 assert!(self.database.snapshot().unwrap().commit() >= held);
@@ -429,8 +430,8 @@ impl<'m> Ground<'m> {
         let object = snapshot.object(id).unwrap().unwrap();
         for (name, expected) in contents(expected) {
             let found = match &expected {
-                Content::Value(_) => Content::Value(object.get(name).unwrap()),
-                Content::List(_) => {
+                PropertyValue::Value(_) => PropertyValue::Value(object.get(name).unwrap()),
+                PropertyValue::List(_) => {
                     all(object.list(name).unwrap().into_iter().map(|element| element.value))
                 }
             };
@@ -442,11 +443,11 @@ impl<'m> Ground<'m> {
 }
 
 /// Writes a thing property by property.
-fn set_all(txn: &mut Transaction, thing: &Thing, id: &ObjectId) -> fastness::Result<()> {
+fn update(txn: &mut Transaction, thing: &Thing, id: &ObjectId) -> fastness::Result<()> {
     for (name, content) in contents(thing) {
         match content {
-            Content::Value(value) => txn.set(id, name, value)?,
-            Content::List(values) => {
+            PropertyValue::Value(value) => txn.set(id, name, value)?,
+            PropertyValue::List(values) => {
                 let mut list = txn.list(id, name)?;
                 list.clear()?;
                 for value in values {
@@ -458,7 +459,7 @@ fn set_all(txn: &mut Transaction, thing: &Thing, id: &ObjectId) -> fastness::Res
     Ok(())
 }
 
-fn agree(options: &Options) {
+fn agree(options: &StoreOptions) {
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let marks = Marks::default();
@@ -479,10 +480,10 @@ fn agree(options: &Options) {
 
 #[test]
 fn structs_and_objects_agree() {
-    agree(&Options::new());
+    agree(&StoreOptions::new());
 }
 
 #[test]
 fn structs_and_objects_agree_in_an_encrypted_file() {
-    agree(&Options::new().key(Key::new([9; 64])));
+    agree(&StoreOptions::new().key(Key::new([9; 64])));
 }

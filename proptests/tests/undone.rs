@@ -1,9 +1,9 @@
 //! Commits whose record cannot be written, with nobody building upon them: they are as if they had
 //! never been, for readers, observers and the file.
 
-use fastness::object::{Database, ObjectKey, Wanted};
+use fastness::object::{Database, DatabaseOptions, ObjectKey};
 use fastness::schema::{Class, Property, Scalar, Schema};
-use fastness::{Error, Key, Options, PAGE_BYTES, Store};
+use fastness::{Error, Key, PAGE_BYTES, Store, StoreOptions};
 use fastness_sim::fs::{Call, Disk, Fault, Injection, SimFs};
 use std::path::Path;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use std::sync::Arc;
 const FULL: Injection = Injection { fault: Fault::NoSpace, after: 0, lasting: false };
 
 /// Plain and encrypted.
-fn twins(fs: &SimFs) -> [Options; 2] {
-    let options = Options::new().vfs(Arc::new(fs.clone()));
+fn twins(fs: &SimFs) -> [StoreOptions; 2] {
+    let options = StoreOptions::new().vfs(Arc::new(fs.clone()));
     [options.clone(), options.key(Key::new([7; 64]))]
 }
 
@@ -53,7 +53,7 @@ fn nobody_is_told_of_a_commit_that_was_taken_back() {
     let schema = Schema::new([Class::new("Dog").unwrap().with(key)]).unwrap();
     for twin in 0..2 {
         let fs = SimFs::boot(Disk::default(), 1);
-        let wanted = Wanted::schema(schema.clone(), 0);
+        let wanted = DatabaseOptions::schema(schema.clone(), 0);
         let database = Database::open(&twins(&fs)[twin], Path::new("store"), &wanted).unwrap();
         let add = |name: &str| {
             let mut txn = database.write()?;
@@ -61,14 +61,14 @@ fn nobody_is_told_of_a_commit_that_was_taken_back() {
             txn.commit()
         };
         add("first").unwrap();
-        let (dogs, observer) = database.observe().unwrap();
+        let (dogs, observer) = database.subscribe().unwrap();
         fs.inject(FULL);
         add("lost").unwrap_err();
         assert_eq!(fs.heal().unwrap().call, Call::Write);
         let kept = add("kept").unwrap();
         assert_eq!(kept.0, dogs.commit().0 + 1, "the number is used again");
-        let changes = observer.next_changes().unwrap();
+        let changes = observer.try_recv().unwrap();
         assert_eq!(changes.classes["Dog"].inserted, [ObjectKey::String("kept".to_owned())]);
-        assert!(changes.commit == kept && observer.next_changes().is_none());
+        assert!(changes.commit == kept && observer.try_recv().is_none());
     }
 }

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use fastness::{Entropy as _, OsEntropy};
+use fastness::{OsRandom, RandomSource as _};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -104,7 +104,7 @@ impl Control {
 impl Started {
     fn spawn(controlled: &Controlled) -> io::Result<Self> {
         let mut bytes = [0; 8];
-        OsEntropy.fill(&mut bytes)?;
+        OsRandom.fill(&mut bytes)?;
         let name = format!("fastness-test-server-{:016x}", u64::from_le_bytes(bytes));
         let folder = env::temp_dir().join(name);
         fs::create_dir(&folder)?;

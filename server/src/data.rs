@@ -6,7 +6,7 @@
 
 use crate::config::Config;
 use crate::error::StartError;
-use fastness::{Entropy as _, Key, Options, OsEntropy, Store};
+use fastness::{Key, OsRandom, RandomSource as _, Store, StoreOptions};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -38,7 +38,7 @@ pub(crate) fn open(config: &Config) -> Result<Store, StartError> {
             }
         }
     };
-    Ok(Options::new().key(key).open_or_create(accounts)?)
+    Ok(StoreOptions::new().key(key).open_or_create(accounts)?)
 }
 
 fn read_key(path: &Path) -> io::Result<Key> {
@@ -52,7 +52,7 @@ fn read_key(path: &Path) -> io::Result<Key> {
 /// one or none.
 fn make_key(folder: &Path) -> io::Result<Key> {
     let mut bytes = Zeroizing::new([0; 64]);
-    OsEntropy.fill(&mut *bytes)?;
+    OsRandom.fill(&mut *bytes)?;
     let unfinished = folder.join(".key");
     match fs::remove_file(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -10,7 +10,7 @@ use crate::http::{App, Peer, router};
 use crate::pipe::Pipe;
 use axum::Router;
 use axum::body::Body;
-use fastness::Entropy;
+use fastness::RandomSource;
 use fastness::auth::Time;
 use fastness::auth::server::{Accounts, Gate, Limits, PasswordHasher};
 use hyper::Request;
@@ -62,7 +62,7 @@ impl Handler {
     pub fn new(
         accounts: Accounts,
         surroundings: Surroundings,
-        entropy: &dyn Entropy,
+        entropy: &dyn RandomSource,
     ) -> io::Result<Self> {
         let Surroundings { hasher, hashing_threads, clock, limits, http } = surroundings;
         let app = App {

@@ -192,9 +192,9 @@ mod tests {
     #[test]
     fn what_waits_has_bounds_also_when_who_asked_has_gone_and_panics_cost_nothing() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let store = fastness::Options::new().in_memory().unwrap();
+        let store = fastness::StoreOptions::new().in_memory().unwrap();
         let accounts =
-            Accounts::open(store, Arc::new(fastness::OsEntropy), Policy::default()).unwrap();
+            Accounts::open(store, Arc::new(fastness::OsRandom), Policy::default()).unwrap();
         let (go_on, waits) = channel();
         let turns = Turns::new(Arc::new(Odd(Mutex::new(waits))), 1, 1).unwrap();
         runtime.block_on(async {

@@ -11,7 +11,7 @@ use crate::handler::{Handler, Surroundings};
 use crate::hashing::Argon2id;
 use crate::patient::Patient;
 use crate::tls;
-use fastness::OsEntropy;
+use fastness::OsRandom;
 use fastness::auth::server::Accounts;
 use fastness::auth::{Secret, Time};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -54,7 +54,7 @@ pub struct Running {
 pub fn start(config: Config) -> Result<Running, StartError> {
     let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
     let hasher = Argon2id::new(config.hashing)?;
-    let accounts = Accounts::open(data::open(&config)?, Arc::new(OsEntropy), config.policy)?;
+    let accounts = Accounts::open(data::open(&config)?, Arc::new(OsRandom), config.policy)?;
     let admin_secret = accounts.appoint_admin(&hasher)?;
     let surroundings = Surroundings {
         hasher: Arc::new(hasher),
@@ -63,7 +63,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
         limits: config.limits,
         http: config.http,
     };
-    let handler = Handler::new(accounts, surroundings, &OsEntropy).map_err(StartError::System)?;
+    let handler = Handler::new(accounts, surroundings, &OsRandom).map_err(StartError::System)?;
     let mut running = run(handler, (config.listen, acceptor, config.http))?;
     running.admin_secret = admin_secret;
     Ok(running)

@@ -4,7 +4,7 @@
 //! machine of a simulation is given a stream of its own.
 
 use crate::rng::Rng;
-use fastness::Entropy;
+use fastness::RandomSource;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
@@ -20,7 +20,7 @@ impl SimEntropy {
     }
 }
 
-impl Entropy for SimEntropy {
+impl RandomSource for SimEntropy {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
         let mut rng = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for chunk in bytes.chunks_mut(8) {

@@ -8,7 +8,7 @@
 pub mod objects;
 
 use fastness::vfs::{Access, MemoryVfs, Vfs};
-use fastness::{Entropy, Key, Options, Result, Store};
+use fastness::{Key, RandomSource, Result, Store, StoreOptions};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -92,7 +92,7 @@ fn square(number: u32) -> Vec<u8> {
 pub fn make(golden: Golden) -> Result<Vec<u8>> {
     let vfs = MemoryVfs::default();
     let path = PathBuf::from(golden.name);
-    let options = options(golden.encrypted, &vfs).entropy(Arc::new(Counting::default()));
+    let options = options(golden.encrypted, &vfs).random_source(Arc::new(Counting::default()));
     let options = options.log_pages(11);
     let store = options.create(&path)?;
     fill(&store)?;
@@ -105,10 +105,10 @@ pub fn make(golden: Golden) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Options to open a golden file that stands on this file system.
+/// StoreOptions to open a golden file that stands on this file system.
 #[must_use]
-pub fn options(encrypted: bool, vfs: &MemoryVfs) -> Options {
-    let options = Options::new().vfs(Arc::new(vfs.clone()));
+pub fn options(encrypted: bool, vfs: &MemoryVfs) -> StoreOptions {
+    let options = StoreOptions::new().vfs(Arc::new(vfs.clone()));
     if encrypted { options.key(key()) } else { options }
 }
 
@@ -163,7 +163,7 @@ pub fn hold(path: &Path, bytes: &[u8]) -> MemoryVfs {
 #[derive(Debug, Default)]
 struct Counting(AtomicU64);
 
-impl Entropy for Counting {
+impl RandomSource for Counting {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
         for chunk in bytes.chunks_mut(8) {
             let number = self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -1,10 +1,12 @@
 //! Golden files of objects: what they hold, and the program that makes them.
 
 use crate::{Counting, Golden, key, load};
-use fastness::object::{Content, Database, ObjectId, Timestamp, Transaction, Value, Wanted};
+use fastness::object::{
+    Database, DatabaseOptions, ObjectId, PropertyValue, Timestamp, Transaction, Value,
+};
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 use fastness::vfs::MemoryVfs;
-use fastness::{Options, Result};
+use fastness::{Result, StoreOptions};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -75,7 +77,7 @@ fn walked(txn: &mut Transaction, walk: &ObjectId, dog: &ObjectId) -> Result<()> 
 /// # Errors
 /// Those of the store; none is expected.
 pub fn make(golden: Golden) -> Result<Vec<u8>> {
-    make_filled(golden, &Wanted::schema(schema()?, 3).initial_data(&fill))
+    make_filled(golden, &DatabaseOptions::schema(schema()?, 3).initial_data(&fill))
 }
 
 /// Makes the bytes of a golden file of long lists: the one of `Log` holds 0 to 299 in pieces, and
@@ -87,16 +89,17 @@ pub fn make_lists(golden: Golden) -> Result<Vec<u8>> {
     let numbers = PropertyType::List { of: Scalar::Int, nullable: false };
     let class = Class::new("Log")?.with(Property::new("numbers", numbers)?);
     let fill = |txn: &mut Transaction| {
-        let id = txn.create_with("Log", &[("numbers", Content::list(0..300))])?;
+        let id = txn.create_with("Log", &[("numbers", PropertyValue::list(0..300))])?;
         txn.list(&id, "numbers")?.move_to(299, 0)
     };
-    make_filled(golden, &Wanted::schema(Schema::new([class])?, 1).initial_data(&fill))
+    make_filled(golden, &DatabaseOptions::schema(Schema::new([class])?, 1).initial_data(&fill))
 }
 
-fn make_filled(golden: Golden, wanted: &Wanted<'_>) -> Result<Vec<u8>> {
+fn make_filled(golden: Golden, wanted: &DatabaseOptions<'_>) -> Result<Vec<u8>> {
     let vfs = MemoryVfs::default();
     let path = Path::new(golden.name);
-    let options = Options::new().vfs(Arc::new(vfs.clone())).entropy(Arc::<Counting>::default());
+    let options =
+        StoreOptions::new().vfs(Arc::new(vfs.clone())).random_source(Arc::<Counting>::default());
     let options = if golden.encrypted { options.key(key()) } else { options };
     drop(Database::open(&options, path, wanted)?);
     Ok(load(&vfs, path))

@@ -1,7 +1,8 @@
 //! Configurations reviewed as texts: which are equal, how they hash, how they print.
 
 use fastness::config::{
-    App, Builder, CompactionRule, Configuration, Hook, MemoryPlaces, Observables, SyncBuilder, User,
+    App, Builder, Callback, CompactionPolicy, Configuration, MemoryFileEnv, Observables,
+    SyncBuilder, User,
 };
 use fastness::schema::{Class, Module, Property, PropertyType, Scalar};
 use std::fmt::Write as _;
@@ -23,7 +24,7 @@ fn module(name: &str, classes: &[&str]) -> Module {
 
 fn app() -> App {
     App::new("/files")
-        .places(Arc::new(MemoryPlaces::default()))
+        .file_env(Arc::new(MemoryFileEnv::default()))
         .default_module(module("own", &["Cat", "Dog"]))
 }
 
@@ -54,7 +55,7 @@ fn recovery(name: &str, app: &App, key: Option<&[u8]>, modules: &[Module]) -> Na
 type Named = (String, Configuration);
 
 fn locals() -> Vec<Named> {
-    let hook = |name: &str| Hook::named(name, ());
+    let hook = |name: &str| Callback::named(name, ());
     vec![
         local("default", Ok),
         local("default again", |b| b.name("default.realm")),
@@ -83,9 +84,9 @@ fn locals() -> Vec<Named> {
         local("asset", |b| b.asset_file("seed")),
         local("other asset", |b| b.asset_file("seeds/seed")),
         local("asset, read-only", |b| Ok(b.asset_file("seed")?.read_only())),
-        local("compaction", |b| Ok(b.compact_on_launch(CompactionRule::Default))),
+        local("compaction", |b| Ok(b.compact_on_launch(CompactionPolicy::Default))),
         local("own compaction", |b| {
-            Ok(b.compact_on_launch(CompactionRule::custom("never", |_| false)))
+            Ok(b.compact_on_launch(CompactionPolicy::custom("never", |_| false)))
         }),
     ]
 }
@@ -106,7 +107,7 @@ fn others() -> Vec<Named> {
             Ok(b.trusted_root("root.pem")?.without_certificate_check())
         }),
         synced("unchecked", |b| Ok(b.without_certificate_check())),
-        synced("error handler", |b| Ok(b.error_handler(Hook::named("tell", ())))),
+        synced("error handler", |b| Ok(b.error_handler(Callback::named("tell", ())))),
         synced("waiting", |b| Ok(b.wait_for_initial_data())),
         synced("waiting, read-only", |b| Ok(b.wait_for_initial_data().read_only())),
         recovery("default", &app(), None, &[]),

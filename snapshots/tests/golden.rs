@@ -1,6 +1,6 @@
 //! What we could read once we read for ever.
 
-use fastness::{Error, FileErrorCause, Key, Options, Snapshot};
+use fastness::{Error, FileErrorCause, Key, Snapshot, StoreOptions};
 use fastness_snapshots::{Entries, FILES, Golden, NEWEST, content, hold, key, make, options};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -65,15 +65,15 @@ fn every_golden_file_can_be_written_compacted_and_read_again() {
 fn a_golden_file_opens_with_its_key_alone() {
     for golden in FILES {
         let vfs = Arc::new(hold(Path::new(PLACE), &bytes(*golden)));
-        let cause = |options: Options| match options.vfs(vfs.clone()).open_read_only(PLACE) {
+        let cause = |options: StoreOptions| match options.vfs(vfs.clone()).open_read_only(PLACE) {
             Err(Error::File { cause, .. }) => cause,
             other => panic!("{}: {other:?}", golden.name),
         };
         if golden.encrypted {
-            assert_eq!(cause(Options::new()), FileErrorCause::KeyMissing);
-            assert_eq!(cause(Options::new().key(Key::new([1; 64]))), FileErrorCause::WrongKey);
+            assert_eq!(cause(StoreOptions::new()), FileErrorCause::KeyMissing);
+            assert_eq!(cause(StoreOptions::new().key(Key::new([1; 64]))), FileErrorCause::WrongKey);
         } else {
-            assert_eq!(cause(Options::new().key(key())), FileErrorCause::KeyForPlainFile);
+            assert_eq!(cause(StoreOptions::new().key(key())), FileErrorCause::KeyForPlainFile);
         }
     }
 }

@@ -22,7 +22,7 @@ fn errors() -> Vec<InstanceError> {
         InstanceError::OtherThread { path: path() },
         InstanceError::InTransaction { path: path() },
         InstanceError::AtWork { path: path() },
-        InstanceError::UiThread { path: path() },
+        InstanceError::BlockingForbidden { path: path() },
         InstanceError::SyncedCompaction { path: path() },
         InstanceError::SyncedMigration { path: path() },
         InstanceError::NotSynced { path: path() },

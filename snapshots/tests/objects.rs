@@ -4,7 +4,7 @@
 use crate::golden::bytes;
 use crate::texts::assert_all_listed;
 use fastness::inspect::{dump_file, dump_page};
-use fastness::object::{Database, Object, ObjectKey, Timestamp, Value, Wanted};
+use fastness::object::{Database, DatabaseOptions, Object, ObjectKey, Timestamp, Value};
 use fastness::vfs::MemoryVfs;
 use fastness::{Error, ObjectError, PageId, Store};
 use fastness_snapshots::objects::{LIST_FILES, OBJECT_FILES, make, make_lists, note, schema};
@@ -33,7 +33,7 @@ fn texts(object: &Object<'_>, list: &str) -> Vec<String> {
 #[track_caller]
 fn check(store: Store) {
     assert_eq!(store.snapshot().verify().unwrap().problems, []);
-    let database = Database::over(store, &Wanted::anything()).unwrap();
+    let database = Database::from_store(store, &DatabaseOptions::dynamic()).unwrap();
     let snapshot = database.snapshot().unwrap();
     assert_eq!(snapshot.view().schema().unwrap(), schema().unwrap());
     assert_eq!(snapshot.view().schema_version(), Some(3));
@@ -50,7 +50,7 @@ fn check(store: Store) {
     assert_eq!(rex.get("friend").unwrap(), ida.id().into());
     assert_eq!(ida.get("friend").unwrap(), Value::Null);
     assert_eq!(texts(ida, "tricks"), ["1 String(\"sit\")", "2 Null", "3 String(\"roll\")"]);
-    assert_eq!(ida.linking("Dog", "friend").unwrap(), [rex.id()]);
+    assert_eq!(ida.backlinks("Dog", "friend").unwrap(), [rex.id()]);
     let walks = snapshot.objects("Walk").unwrap();
     let walk = walks.iter().unwrap().next().unwrap().unwrap();
     assert_eq!((walks.len(), walk.key()), (1, &ObjectKey::Row(4)));
@@ -73,8 +73,8 @@ fn every_golden_file_of_objects_can_be_changed_and_compacted() {
     for golden in OBJECT_FILES {
         let vfs = hold(Path::new(PLACE), &bytes(*golden));
         let open = || options(golden.encrypted, &vfs).open(PLACE).unwrap();
-        let wanted = Wanted::schema(schema().unwrap(), 3);
-        let database = Database::over(open(), &wanted).unwrap();
+        let wanted = DatabaseOptions::schema(schema().unwrap(), 3);
+        let database = Database::from_store(open(), &wanted).unwrap();
         database
             .transact(|txn| {
                 let empty = txn.create("Empty")?;
@@ -103,7 +103,7 @@ fn a_file_of_objects_made_today_has_the_content_and_size_of_the_golden_one() {
 fn check_lists(golden: Golden, bytes: &[u8]) {
     let vfs = hold(Path::new(PLACE), bytes);
     let database = options(golden.encrypted, &vfs).open(PLACE).unwrap();
-    let database = Database::over(database, &Wanted::anything()).unwrap();
+    let database = Database::from_store(database, &DatabaseOptions::dynamic()).unwrap();
     let id = {
         let snapshot = database.snapshot().unwrap();
         assert_eq!(snapshot.store().verify().unwrap().problems, []);
@@ -192,12 +192,12 @@ fn errors() -> Vec<ObjectError> {
             found: "string".to_owned(),
         },
         ObjectError::KeyMissing { class: class() },
-        ObjectError::KeyUnwanted { class: class() },
+        ObjectError::NoPrimaryKey { class: class() },
         ObjectError::KeyExists { class: class(), key: key() },
-        ObjectError::KeyFixed { class: class(), property: property() },
+        ObjectError::PrimaryKeyImmutable { class: class(), property: property() },
         ObjectError::KeyTooLong { bytes: 501 },
         ObjectError::KeysNotUnique { class: class(), key: key() },
-        ObjectError::Gone { class: class(), key: key() },
+        ObjectError::ObjectNotFound { class: class(), key: key() },
         ObjectError::OutOfBounds { index: 3, len: 2 },
         ObjectError::SyncedChange { class: class(), property: None },
         ObjectError::SyncedChange { class: class(), property: Some(property()) },

@@ -4,7 +4,7 @@ use fastness::schema::SchemaError;
 use fastness::vfs::MemoryVfs;
 use fastness::{
     ArgumentError, CommitId, ConfigError, Damage, Error, FileErrorCause, InstanceError, Key,
-    ObjectError, Options, PageId, Recovery, RecoveryOutcome,
+    ObjectError, PageId, Recovery, RecoveryOutcome, StoreOptions,
 };
 use std::fmt::Write as _;
 use std::io;
@@ -43,7 +43,7 @@ fn errors() -> Vec<Error> {
         Error::Poisoned { path: path.clone() },
         Error::ReadOnly { path: path.clone() },
         Error::TransactionFailed,
-        Error::Entropy,
+        Error::RandomSource,
         Error::Argument(ArgumentError::KeyTooLong { bytes: 1025 }),
         Error::Argument(ArgumentError::ValueTooLong { bytes: 16_777_217 }),
         Error::Argument(ArgumentError::TreeName { bytes: 0 }),
@@ -110,7 +110,7 @@ pub(crate) fn assert_all_listed(file: &str, names: &[&str], listed: &str) {
 fn settings_print_no_key() {
     let byte = 0xa7_u8;
     let key = Key::new([byte; 64]);
-    let options = Options::new().key(key.clone()).vfs(Arc::new(MemoryVfs::default()));
+    let options = StoreOptions::new().key(key.clone()).vfs(Arc::new(MemoryVfs::default()));
     let store = options.in_memory().unwrap();
     let mut txn = store.write().unwrap();
     txn.tree("tree").unwrap().insert(b"k", b"v").unwrap();

@@ -3,7 +3,7 @@
 
 use fastness::auth::server::{Accounts, HashFailed, Limits, PasswordHasher, Policy, Rate};
 use fastness::auth::{Credentials, Secret, Time};
-use fastness::{Entropy, Options};
+use fastness::{RandomSource, StoreOptions};
 use fastness_client::{Client, Config, Proxy};
 use fastness_server::{Handler, HttpLimits, Surroundings};
 use std::io::{self, Read as _, Write as _};
@@ -30,7 +30,7 @@ impl PasswordHasher for Clear {
 #[derive(Debug, Default)]
 struct Counting(AtomicU8);
 
-impl Entropy for Counting {
+impl RandomSource for Counting {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
         bytes.fill(self.0.fetch_add(1, Ordering::Relaxed));
         Ok(())
@@ -46,8 +46,8 @@ struct Host {
 
 impl Host {
     fn new(http: HttpLimits) -> Self {
-        let entropy: Arc<dyn Entropy> = Arc::new(Counting::default());
-        let store = Options::new().in_memory().unwrap();
+        let entropy: Arc<dyn RandomSource> = Arc::new(Counting::default());
+        let store = StoreOptions::new().in_memory().unwrap();
         let accounts = Accounts::open(store, Arc::clone(&entropy), Policy::default()).unwrap();
         let admin = accounts.appoint_admin(&Clear).unwrap().unwrap();
         let seldom = Rate { burst: 3, pause: Duration::from_secs(90) };
@@ -198,7 +198,7 @@ fn requests_as_the_client_sends_them() {
         let found = r#"{"userId": "8", "isAdmin": false, "metadata": {}}"#;
         listen(&listener, &[&log_in, "", "", found, &exchange, ""])
     });
-    let store = Options::new().in_memory().unwrap();
+    let store = StoreOptions::new().in_memory().unwrap();
     let config = Config {
         proxy: Proxy::None,
         threads: 1,

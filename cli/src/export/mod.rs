@@ -187,7 +187,7 @@ impl Copy<'_> {
             target.class(class)?;
             let objects = self.snapshot.objects(class.name())?;
             let before = self.objects;
-            for object in objects.readable() {
+            for object in objects.salvage() {
                 match object {
                     Ok(object) => self.object(class, &object, &mut *target)?,
                     Err(error) => self.miss(class.name(), error)?,

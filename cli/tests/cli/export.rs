@@ -3,7 +3,7 @@
 use super::sample::{MANY, exported, long_text, schema};
 use super::{Bench, KEY, OTHER_KEY, Ran, alone, bytes, command, fastness, options, ran, start};
 use base64ct::{Base64, Encoding as _};
-use fastness::object::{Database, Object, ObjectKey, Timestamp, Value, Wanted};
+use fastness::object::{Database, DatabaseOptions, Object, ObjectKey, Timestamp, Value};
 use fastness::schema::{PropertyType, Scalar};
 use serde_json::{Value as Json, json};
 use std::ffi::OsStr;
@@ -53,7 +53,8 @@ fn json_holds_every_value_of_every_object() {
         assert_eq!((&person["name"], &person["primary_key"]), (&json!("Person"), &json!("email")));
         assert_eq!(person["properties"][2]["type"], json!({ "link": "Person" }));
         let guard = alone();
-        let database = Database::open(&options(key), &file, &Wanted::schema(schema(), 3)).unwrap();
+        let database =
+            Database::open(&options(key), &file, &DatabaseOptions::schema(schema(), 3)).unwrap();
         drop(guard);
         let snapshot = database.snapshot().unwrap();
         for class in schema().classes() {
@@ -118,7 +119,7 @@ fn is_same(held: &Value<'_>, text: &Json, kind: &PropertyType) -> bool {
     match (held, &back) {
         // Of numbers that are none, one is like another.
         (Value::Double(one), Value::Double(two)) if one.is_nan() => two.is_nan(),
-        (held, back) => held.is_same(back),
+        (held, back) => held.bitwise_eq(back),
     }
 }
 
@@ -378,7 +379,8 @@ mod sqlite {
         let names = ["Dog", "dog", "fastness_export", "sqlite_x", "select"];
         let wanted = Schema::new(names.map(class)).unwrap();
         let guard = alone();
-        let database = Database::open(&options(None), &file, &Wanted::schema(wanted, 0)).unwrap();
+        let database =
+            Database::open(&options(None), &file, &DatabaseOptions::schema(wanted, 0)).unwrap();
         for (number, name) in (1_i64..).zip(names) {
             let made = database.transact(|txn| {
                 let object = txn.create(name)?;

@@ -12,7 +12,7 @@ mod serve;
 mod texts;
 mod tools;
 
-use fastness::{Key, Options};
+use fastness::{Key, StoreOptions};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -79,10 +79,10 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn options(key: Option<[u8; 64]>) -> Options {
+fn options(key: Option<[u8; 64]>) -> StoreOptions {
     match key {
-        Some(key) => Options::new().key(Key::new(key)),
-        None => Options::new(),
+        Some(key) => StoreOptions::new().key(Key::new(key)),
+        None => StoreOptions::new(),
     }
 }
 

@@ -3,10 +3,10 @@
 use super::sample::{MANY, schema};
 use super::{Bench, KEY, OTHER_KEY, Ran, alone, bytes, command, fastness, hex, json, ran, start};
 use fastness::config::{App, Configuration};
-use fastness::instance::Instances;
-use fastness::object::{Database, Wanted};
+use fastness::instance::FileRegistry;
+use fastness::object::{Database, DatabaseOptions};
 use fastness::schema::Module;
-use fastness::{Key, Options};
+use fastness::{Key, StoreOptions};
 use serde_json::Value as Json;
 use std::path::Path;
 use std::process::Command;
@@ -34,10 +34,10 @@ fn opens(path: &Path, key: Option<[u8; 64]>) -> (bool, bool) {
     let _alone = alone();
     let module = Module::new("app", schema().classes().to_vec());
     let app = App::new(path.parent().unwrap()).default_module(module);
-    let instances = Instances::start(&app, Options::new()).unwrap();
+    let instances = FileRegistry::open(&app, StoreOptions::new()).unwrap();
     let key = key.as_ref().map(|key| &key[..]);
     let backup = Configuration::for_recovery_with(&app, path, key, &[]).unwrap();
-    (instances.open_dynamic(&backup).is_ok(), instances.open(&backup).is_ok())
+    (instances.open_dynamic(&backup).is_ok(), instances.open_instance(&backup).is_ok())
 }
 
 #[test]
@@ -87,8 +87,9 @@ fn assert_version(file: &Path, key: Option<[u8; 64]>, version: u64) {
     let _alone = alone();
     let copy = file.with_file_name("copy");
     std::fs::copy(file, &copy).unwrap();
-    let options = key.map_or_else(Options::new, |key| Options::new().key(Key::new(key)));
-    let open = |version| Database::open(&options, &copy, &Wanted::schema(schema(), version));
+    let options = key.map_or_else(StoreOptions::new, |key| StoreOptions::new().key(Key::new(key)));
+    let open =
+        |version| Database::open(&options, &copy, &DatabaseOptions::schema(schema(), version));
     assert!(open(version - 1).is_err());
     assert!(open(version).is_ok());
     std::fs::remove_file(copy).unwrap();

@@ -1,7 +1,7 @@
 //! A file of objects with a value of every type, and what it holds, literally.
 
 use super::{Bench, alone, options};
-use fastness::object::{Database, Timestamp, Transaction, Value, Wanted};
+use fastness::object::{Database, DatabaseOptions, Timestamp, Transaction, Value};
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 use fastness::{Error, Store};
 use serde_json::{Value as Json, json};
@@ -114,7 +114,7 @@ impl Bench {
     pub(crate) fn objects(&self, name: &str, key: Option<[u8; 64]>, version: u64) -> PathBuf {
         let path = self.path(name);
         let guard = alone();
-        let wanted = Wanted::schema(schema(), version).initial_data(&fill);
+        let wanted = DatabaseOptions::schema(schema(), version).initial_data(&fill);
         let database = Database::open(&options(key), &path, &wanted).unwrap();
         let store: &Store = database.store();
         let mut txn = store.write().unwrap();

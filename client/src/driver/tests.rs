@@ -3,7 +3,7 @@
 use super::*;
 use fastness::auth::{AuthUrl, Credentials, Method};
 use fastness::vfs::{Access, Lock, MemoryVfs, Vfs, VfsFile};
-use fastness::{Options, Store};
+use fastness::{Store, StoreOptions};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -109,7 +109,7 @@ impl Bench {
 fn full_store() -> (Store, Arc<AtomicBool>) {
     let disk = Full::default();
     let is_full = Arc::clone(&disk.is_full);
-    (Options::new().vfs(Arc::new(disk)).create("users").unwrap(), is_full)
+    (StoreOptions::new().vfs(Arc::new(disk)).create("users").unwrap(), is_full)
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn an_answer_that_cannot_be_kept_is_asked_for_again() {
 
 #[test]
 fn what_is_due_does_not_wait_for_silence() {
-    let store = Options::new().in_memory().unwrap();
+    let store = StoreOptions::new().in_memory().unwrap();
     let mut bench = Bench::new(store.clone(), now());
     let user = bench.log_in();
     bench.driver.handle(Input::LogOut(user)).unwrap();

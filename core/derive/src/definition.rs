@@ -41,7 +41,7 @@ struct Words {
     primary_key: Option<Span>,
     indexed: Option<Span>,
     ignored: Option<Span>,
-    linking: Option<LitStr>,
+    backlinks: Option<LitStr>,
     property: Option<LitStr>,
 }
 
@@ -163,12 +163,12 @@ fn read_field(field: &syn::Field, errors: &mut Errors) -> Option<Field> {
     }
     let others = [words.primary_key, words.indexed];
     let role = if let Some(at) = words.ignored {
-        let named = [&words.linking, &words.property].into_iter().flatten().next();
+        let named = [&words.backlinks, &words.property].into_iter().flatten().next();
         if others.into_iter().flatten().next().is_some() || named.is_some() {
             errors.at(at, "an ignored field is no property: say nothing else of it");
         }
         Role::Ignored
-    } else if let Some(origin) = words.linking {
+    } else if let Some(origin) = words.backlinks {
         if others.into_iter().flatten().next().is_some() {
             let text = "a computed property is no key and has no index: say nothing else of it";
             errors.at(origin.span(), text);
@@ -190,7 +190,7 @@ fn read_words(field: &syn::Field, errors: &mut Errors) -> Words {
             "primary_key" => once(&mut words.primary_key, (word, at)),
             "indexed" => once(&mut words.indexed, (word, at)),
             "ignored" => once(&mut words.ignored, (word, at)),
-            "linking" => once(&mut words.linking, (word, text(word)?)),
+            "backlinks" => once(&mut words.backlinks, (word, text(word)?)),
             "property" => once(&mut words.property, (word, text(word)?)),
             _ => Err(word.error(
                 "of a field, say `primary_key`, `indexed`, `ignored`, `property = \"..\"` or \

@@ -33,15 +33,15 @@ use proc_macro2::TokenStream;
 /// - `#[object(indexed)]` keeps an index: of an `i64`, `bool`, `String` or `Timestamp`, or an
 ///   `Option` of one.
 /// - `#[object(property = "born_at")]` names the property, which otherwise has the field's name.
-/// - `#[object(linking = "dogs")]` holds, in a `Vec<Link<T>>`, the objects of `T` that link here
+/// - `#[object(backlinks = "dogs")]` holds, in a `Vec<Link<T>>`, the objects of `T` that link here
 ///   from their property `dogs`. It is computed when the object is read, and never written.
 /// - `#[object(ignored)]` leaves it out of the file; reading gives it its default.
 ///
 /// ```
-/// use fastness::object::{Database, Filter, Timestamp, Wanted};
+/// use fastness::object::{Database, Filter, Timestamp, DatabaseOptions};
 /// use fastness::schema::Schema;
 /// use fastness::typed::{Counter, Link, Object};
-/// use fastness::Options;
+/// use fastness::StoreOptions;
 ///
 /// #[derive(Object, Default)]
 /// struct Dog {
@@ -55,7 +55,7 @@ use proc_macro2::TokenStream;
 ///     walks: Counter,
 ///     friend: Option<Link<Dog>>,
 ///     tricks: Vec<String>,
-///     #[object(linking = "dogs")]
+///     #[object(backlinks = "dogs")]
 ///     owners: Vec<Link<Person>>,
 ///     #[object(ignored)]
 ///     is_selected: bool,
@@ -67,8 +67,8 @@ use proc_macro2::TokenStream;
 /// }
 ///
 /// # fn main() -> fastness::Result<()> {
-/// let wanted = Wanted::schema(Schema::new([Dog::class()?, Person::class()?])?, 1);
-/// let database = Database::in_memory(&Options::new(), &wanted)?;
+/// let wanted = DatabaseOptions::schema(Schema::new([Dog::class()?, Person::class()?])?, 1);
+/// let database = Database::in_memory(&StoreOptions::new(), &wanted)?;
 ///
 /// let rex = database.transact(|txn| {
 ///     let ida = Dog { name: "Ida".into(), age: Some(3), ..Dog::default() }.create(txn)?;

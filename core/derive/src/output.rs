@@ -37,7 +37,7 @@ pub(crate) fn write(Definition { name, class, fields }: &Definition) -> TokenStr
 
             fn properties(&self) -> ::std::vec::Vec<(
                 &'static str,
-                ::fastness::object::Content<'_>,
+                ::fastness::object::PropertyValue<'_>,
             )> {
                 ::std::vec![#(#contents),*]
             }
@@ -52,7 +52,7 @@ fn define(Field { kind, role, .. }: &Field) -> Option<TokenStream> {
     match role {
         Role::Ignored => None,
         Role::Linking { property, origin } => Some(quote_spanned! { kind.span() =>
-            ::fastness::typed::linking_property(
+            ::fastness::typed::backlinks_property(
                 ::core::marker::PhantomData::<#kind>, #property, #origin
             )?
         }),
@@ -73,7 +73,7 @@ fn read(Field { name, kind, role }: &Field) -> TokenStream {
             #name: ::core::default::Default::default()
         },
         Role::Linking { origin, .. } => quote_spanned! { kind.span() =>
-            #name: ::fastness::typed::Link::linking(object, #origin)?
+            #name: ::fastness::typed::Link::backlinks(object, #origin)?
         },
         Role::Stored { property, .. } => quote_spanned! { kind.span() =>
             #name: <#kind as ::fastness::typed::Field>::read(object, #property)?
@@ -93,10 +93,10 @@ fn key(Field { name, kind, role }: &Field) -> Option<TokenStream> {
     let Role::Stored { property, primary_key: true, .. } = role else { return None };
     Some(quote_spanned! { kind.span() =>
         match <#kind as ::fastness::typed::Field>::content(&self.#name) {
-            ::fastness::object::Content::Value(key) => {
+            ::fastness::object::PropertyValue::Value(key) => {
                 ::core::option::Option::Some((#property, key))
             }
-            ::fastness::object::Content::List(_) => ::core::option::Option::None,
+            ::fastness::object::PropertyValue::List(_) => ::core::option::Option::None,
         }
     })
 }

@@ -49,7 +49,7 @@ fn attributes_that_cannot_be_read_are_refused() {
     check("struct Dog { #[object = \"a\"] a: i64 }", &["expected parentheses"]);
     check(&field("primary_key = \"a\"", "a: i64"), &["expected `,`"]);
     check(&field("property = a", "a: i64"), &["expected string literal"]);
-    check(&field("linking(a)", "a: i64"), &["expected `=`"]);
+    check(&field("backlinks(a)", "a: i64"), &["expected `=`"]);
     check(&field("object::indexed", "a: i64"), &["of a field, say"]);
     check("#[object(class = \"\")] struct Dog { a: i64 }", &["1 to 57 UTF-16 units"]);
     // Those of others are none of ours.

@@ -1,7 +1,7 @@
 //! What configurations take from the app around them.
 
-use super::hook::{Hook, Observables};
-use super::places::{OsPlaces, Places};
+use super::callback::{Callback, Observables};
+use super::file_env::{FileEnv, OsFileEnv};
 use crate::error::{DirectoryProblem, Error, FileErrorCause, Result};
 use crate::schema::Module;
 use std::fmt;
@@ -33,8 +33,8 @@ pub struct App {
     pub(super) files: PathBuf,
     pub(super) module: Option<Module>,
     pub(super) observables: Option<Observables>,
-    pub(super) error_handler: Hook,
-    pub(super) places: Arc<dyn Places>,
+    pub(super) error_handler: Callback,
+    pub(super) file_env: Arc<dyn FileEnv>,
     assets: Assets,
 }
 
@@ -46,8 +46,8 @@ impl App {
             files: files.as_ref().to_path_buf(),
             module: None,
             observables: None,
-            error_handler: Hook::named("default", ()),
-            places: Arc::new(OsPlaces),
+            error_handler: Callback::named("default", ()),
+            file_env: Arc::new(OsFileEnv),
             assets: Assets(Arc::new(|_| Err(io::ErrorKind::NotFound.into()))),
         }
     }
@@ -68,15 +68,15 @@ impl App {
 
     /// Sets what is told of errors of sync unless a configuration says otherwise.
     #[must_use]
-    pub fn error_handler(mut self, handler: Hook) -> Self {
+    pub fn error_handler(mut self, handler: Callback) -> Self {
         self.error_handler = handler;
         self
     }
 
     /// Uses other directories.
     #[must_use]
-    pub fn places(mut self, places: Arc<dyn Places>) -> Self {
-        self.places = places;
+    pub fn file_env(mut self, file_env: Arc<dyn FileEnv>) -> Self {
+        self.file_env = file_env;
         self
     }
 
@@ -96,11 +96,11 @@ impl App {
     }
 
     pub(crate) fn canonical_files(&self) -> Result<PathBuf> {
-        let canonical = self.places.canonical(&self.files);
+        let canonical = self.file_env.canonical(&self.files);
         canonical.map_err(|e| Error::file(&self.files, FileErrorCause::Io(e.kind())))
     }
 
     pub(crate) fn make_directory(&self, path: &Path) -> std::result::Result<(), DirectoryProblem> {
-        self.places.prepare(path)
+        self.file_env.prepare(path)
     }
 }

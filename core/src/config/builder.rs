@@ -1,8 +1,8 @@
 //! Local configurations, option by option; what cannot be is refused at once (O4).
 
 use super::app::App;
+use super::callback::{Callback, CompactionPolicy, Observables};
 use super::draft::Draft;
-use super::hook::{CompactionRule, Hook, Observables};
 use super::value::{Configuration, Durability};
 use crate::error::{ConfigError, ReadOnlyConflict, Result};
 use crate::schema::Module;
@@ -15,10 +15,10 @@ const FILE_NAME: &str = "default.realm";
 #[derive(Clone, Debug)]
 pub struct Builder {
     draft: Draft,
-    migration: Option<Hook>,
+    migration: Option<Callback>,
     delete_if_migration_needed: bool,
     asset_file: Option<String>,
-    compaction: Option<CompactionRule>,
+    compaction: Option<CompactionPolicy>,
 }
 
 impl Configuration {
@@ -75,7 +75,7 @@ impl Builder {
 
     /// Sets what brings an older file up to the schema.
     #[must_use]
-    pub fn migration(mut self, migration: Hook) -> Self {
+    pub fn migration(mut self, migration: Callback) -> Self {
         self.migration = Some(migration);
         self
     }
@@ -127,7 +127,7 @@ impl Builder {
 
     /// Sets what writes the data that a new file begins with; `None` takes it back.
     #[must_use]
-    pub fn initial_data(mut self, initial_data: impl Into<Option<Hook>>) -> Self {
+    pub fn initial_data(mut self, initial_data: impl Into<Option<Callback>>) -> Self {
         self.draft.initial_data = initial_data.into();
         self
     }
@@ -160,7 +160,7 @@ impl Builder {
 
     /// Compacts the file as it is opened, when the rule says so.
     #[must_use]
-    pub fn compact_on_launch(mut self, rule: CompactionRule) -> Self {
+    pub fn compact_on_launch(mut self, rule: CompactionPolicy) -> Self {
         self.compaction = Some(rule);
         self
     }
@@ -211,7 +211,7 @@ mod tests {
         let mut builder = Configuration::builder(&App::new("files")).read_only();
         builder = builder.asset_file("seed").unwrap();
         builder.delete_if_migration_needed = true;
-        let builder = builder.compact_on_launch(super::CompactionRule::Default);
+        let builder = builder.compact_on_launch(super::CompactionPolicy::Default);
         let error = builder.build().unwrap_err();
         assert_eq!(error, Error::Config(ConfigError::ReadOnly(ReadOnlyConflict::Deletion)));
     }

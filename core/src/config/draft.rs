@@ -1,7 +1,7 @@
 //! What the builders of local and of synced configurations have in common.
 
 use super::app::App;
-use super::hook::{Hook, Observables};
+use super::callback::{Callback, Observables};
 use super::secret::Secret;
 use super::value::{Configuration, Durability};
 use crate::error::{ConfigError, Error, FileErrorCause, Result};
@@ -9,7 +9,7 @@ use crate::schema::{Class, Module, Schema};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Options that local and synced configurations share.
+/// StoreOptions that local and synced configurations share.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) app: App,
@@ -21,7 +21,7 @@ pub(super) struct Draft {
     modules: Vec<Module>,
     only_classes: Option<Vec<String>>,
     pub(super) observables: Option<Observables>,
-    pub(super) initial_data: Option<Hook>,
+    pub(super) initial_data: Option<Callback>,
     pub(super) durability: Durability,
     pub(super) read_only: bool,
 }
@@ -52,7 +52,7 @@ impl Draft {
     }
 
     pub(super) fn directory(&mut self, path: &Path) -> Result<()> {
-        self.app.places.prepare(path).map_err(|problem| -> Error {
+        self.app.file_env.prepare(path).map_err(|problem| -> Error {
             ConfigError::Directory { path: path.to_path_buf(), problem }.into()
         })?;
         self.directory = Some(path.components().collect());
@@ -85,7 +85,7 @@ impl Draft {
         let path = directory.join(&file_name);
         let canonical_path = self
             .app
-            .places
+            .file_env
             .canonical(&path)
             .map_err(|e| Error::file(&path, FileErrorCause::Io(e.kind())))?;
         let is_wanted = |class: &&Class| {

@@ -1,7 +1,7 @@
 //! When two configurations are the same (O1), and the hash that says so everywhere (O2).
 
+use super::callback::{Callback, CompactionPolicy, Observables};
 use super::hash::{self, Hash};
-use super::hook::{CompactionRule, Hook, Observables};
 use super::secret::Secret;
 use super::value::{Configuration, Durability, SyncPart};
 use crate::error::ConfigurationDifference;
@@ -129,14 +129,14 @@ impl Configuration {
             .option(self.asset_file.as_ref(), |name| hash::text(name))
             .option(self.key.as_ref(), Secret::hash)
             .term(hash::fold(self.schema_version))
-            .option(self.migration.as_ref(), Hook::hash)
+            .option(self.migration.as_ref(), Callback::hash)
             .flag(self.delete_if_migration_needed)
             .flag(self.durability == Durability::InMemory)
             .term(schema)
             .option(self.observables.as_ref(), Observables::hash)
-            .option(self.initial_data.as_ref(), Hook::hash)
+            .option(self.initial_data.as_ref(), Callback::hash)
             .flag(self.read_only)
-            .option(self.compaction.as_ref(), CompactionRule::hash);
+            .option(self.compaction.as_ref(), CompactionPolicy::hash);
         match &self.sync {
             Some(sync) => sync.hash(base).value(),
             None => base.value(),

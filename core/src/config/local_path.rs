@@ -1,7 +1,7 @@
 //! Where a synced file lies on this machine: found from user and URL, short enough for the file
 //! systems that are the most narrow (O5).
 
-use super::places::Places;
+use super::file_env::FileEnv;
 use crate::error::{ConfigError, Error, FileErrorCause, Result};
 use crate::schema::units;
 use std::path::{Path, PathBuf};
@@ -13,27 +13,27 @@ const PATH_UNITS_MAX: usize = 256;
 const INVALID: [char; 9] = ['<', '>', ':', '"', '/', '\\', '|', '?', '*'];
 
 /// What a local path is found from.
-pub(super) struct Wanted<'a> {
+pub(super) struct DatabaseOptions<'a> {
     pub(super) root: &'a Path,
     pub(super) identity: &'a str,
     pub(super) url_path: &'a str,
     pub(super) file_name: &'a str,
 }
 
-impl Wanted<'_> {
+impl DatabaseOptions<'_> {
     /// Returns directory and file name.
-    pub(super) fn derive(&self, places: &dyn Places) -> Result<(PathBuf, String)> {
+    pub(super) fn derive(&self, file_env: &dyn FileEnv) -> Result<(PathBuf, String)> {
         let short = self.root.join(self.identity);
         let (parent, _) = self.url_path.rsplit_once('/').unwrap_or_default();
         let mut directory = short.join(parent.trim_matches('/'));
         let mut name = self.file_name.to_owned();
-        if whole_units(places, &directory, &name)? > PATH_UNITS_MAX {
+        if whole_units(file_env, &directory, &name)? > PATH_UNITS_MAX {
             name = format!("{:X}", md5::compute(name.as_bytes()));
         }
-        if whole_units(places, &directory, &name)? > PATH_UNITS_MAX {
+        if whole_units(file_env, &directory, &name)? > PATH_UNITS_MAX {
             directory = short;
         }
-        let whole = whole_units(places, &directory, &name)?;
+        let whole = whole_units(file_env, &directory, &name)?;
         if whole > PATH_UNITS_MAX {
             return Err(ConfigError::PathTooLong { units: whole }.into());
         }
@@ -43,9 +43,9 @@ impl Wanted<'_> {
 }
 
 /// Length of directory, separator and name.
-fn whole_units(places: &dyn Places, directory: &Path, name: &str) -> Result<usize> {
+fn whole_units(file_env: &dyn FileEnv, directory: &Path, name: &str) -> Result<usize> {
     let directory: PathBuf = directory.components().collect();
-    let absolute = places
+    let absolute = file_env
         .absolute(&directory)
         .map_err(|e| Error::file(&directory, FileErrorCause::Io(e.kind())))?;
     Ok(units(&absolute.to_string_lossy()) + 1 + units(name))

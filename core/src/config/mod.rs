@@ -2,7 +2,7 @@
 //!
 //! Comes in: an [`App`], options one by one, for synced files a user and a URL. Goes out: a
 //! [`Configuration`], or the first thing that is wrong with what was asked for. No file is opened;
-//! a directory that was named is made, through [`Places`].
+//! a directory that was named is made, through [`FileEnv`].
 //!
 //! - O1 Two configurations are equal exactly when no field differs, and equal ones hash alike.
 //! - O2 The stable hash depends on values only: it is the same in every run and on every machine.
@@ -14,12 +14,12 @@
 
 mod app;
 mod builder;
+mod callback;
 mod draft;
+mod file_env;
 mod hash;
-mod hook;
 mod identity;
 mod local_path;
-mod places;
 mod recovery;
 mod secret;
 mod sync;
@@ -33,9 +33,9 @@ mod vectors;
 pub use app::App;
 pub(crate) use app::Assets;
 pub use builder::Builder;
-pub use hook::{CompactionRule, FileUse, Hook, Observables};
+pub use callback::{Callback, CompactionPolicy, FileStats, Observables};
+pub use file_env::{FileEnv, MemoryFileEnv, OsFileEnv};
 pub use identity::Field;
-pub use places::{MemoryPlaces, OsPlaces, Places};
 pub use sync::SyncBuilder;
 pub use url::ServerUrl;
 pub use user::User;

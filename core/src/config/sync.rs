@@ -1,9 +1,9 @@
 //! Synced configurations: a user, a URL, and the options that go with them.
 
 use super::app::App;
+use super::callback::{Callback, Observables};
 use super::draft::Draft;
-use super::hook::{Hook, Observables};
-use super::local_path::Wanted;
+use super::local_path::DatabaseOptions;
 use super::url::ServerUrl;
 use super::user::User;
 use super::value::{Configuration, Durability, SyncPart};
@@ -23,7 +23,7 @@ pub struct SyncBuilder {
     user: User,
     url: ServerUrl,
     url_file_name: String,
-    error_handler: Hook,
+    error_handler: Callback,
     trusted_root: Option<String>,
     checks_certificate: bool,
     waits_for_initial_data: bool,
@@ -117,7 +117,7 @@ impl SyncBuilder {
 
     /// Sets what writes the data that a new file begins with; `None` takes it back.
     #[must_use]
-    pub fn initial_data(mut self, initial_data: impl Into<Option<Hook>>) -> Self {
+    pub fn initial_data(mut self, initial_data: impl Into<Option<Callback>>) -> Self {
         self.draft.initial_data = initial_data.into();
         self
     }
@@ -131,7 +131,7 @@ impl SyncBuilder {
 
     /// Sets what is told of errors.
     #[must_use]
-    pub fn error_handler(mut self, handler: Hook) -> Self {
+    pub fn error_handler(mut self, handler: Callback) -> Self {
         self.error_handler = handler;
         self
     }
@@ -209,17 +209,17 @@ impl SyncBuilder {
     fn local_path(&self, url: &ServerUrl) -> Result<(PathBuf, String)> {
         let given = self.draft.directory.clone();
         let root = given.unwrap_or_else(|| self.draft.app.files.join(ROOT));
-        let wanted = Wanted {
+        let wanted = DatabaseOptions {
             root: &root,
             identity: self.user.identity().unwrap_or("null"),
             url_path: url.path(),
             file_name: self.draft.file_name.as_deref().unwrap_or(&self.url_file_name),
         };
-        wanted.derive(&*self.draft.app.places)
+        wanted.derive(&*self.draft.app.file_env)
     }
 
     fn prepare(&self, directory: &Path) -> Result<()> {
-        match self.draft.app.places.prepare(directory) {
+        match self.draft.app.file_env.prepare(directory) {
             // Whether it is writable is told when the file is opened.
             Ok(()) | Err(DirectoryProblem::NotWritable) => Ok(()),
             Err(problem) => {
@@ -234,7 +234,7 @@ impl SyncBuilder {
         };
         let name = asset.rsplit('/').next().unwrap_or_default();
         let path = directory.join(name);
-        let absolute = self.draft.app.places.absolute(&path);
+        let absolute = self.draft.app.file_env.absolute(&path);
         let absolute = absolute.map_err(|e| Error::file(&path, FileErrorCause::Io(e.kind())))?;
         Ok(Some(absolute.components().collect()))
     }

@@ -1,6 +1,6 @@
 //! The configuration itself, and what can be asked of it.
 
-use super::hook::{CompactionRule, Hook, Observables};
+use super::callback::{Callback, CompactionPolicy, Observables};
 use super::secret::Secret;
 use super::url::ServerUrl;
 use super::user::User;
@@ -41,14 +41,14 @@ pub struct Configuration {
     pub(super) asset_file: Option<String>,
     pub(super) key: Option<Secret>,
     pub(super) schema_version: u64,
-    pub(super) migration: Option<Hook>,
+    pub(super) migration: Option<Callback>,
     pub(super) delete_if_migration_needed: bool,
     pub(super) durability: Durability,
     pub(super) schema: Arc<Schema>,
     pub(super) observables: Option<Observables>,
-    pub(super) initial_data: Option<Hook>,
+    pub(super) initial_data: Option<Callback>,
     pub(super) read_only: bool,
-    pub(super) compaction: Option<CompactionRule>,
+    pub(super) compaction: Option<CompactionPolicy>,
     pub(super) is_recovery: bool,
     pub(super) sync: Option<SyncPart>,
 }
@@ -58,7 +58,7 @@ pub struct Configuration {
 pub struct SyncPart {
     pub(super) user: User,
     pub(super) url: ServerUrl,
-    pub(super) error_handler: Hook,
+    pub(super) error_handler: Callback,
     pub(super) deletes_on_logout: bool,
     pub(super) checks_certificate: bool,
     pub(super) trusted_root: Option<String>,
@@ -105,7 +105,7 @@ impl Configuration {
 
     /// Returns the migration.
     #[must_use]
-    pub const fn migration(&self) -> Option<&Hook> {
+    pub const fn migration(&self) -> Option<&Callback> {
         self.migration.as_ref()
     }
 
@@ -137,7 +137,7 @@ impl Configuration {
 
     /// Returns what writes the initial data.
     #[must_use]
-    pub const fn initial_data(&self) -> Option<&Hook> {
+    pub const fn initial_data(&self) -> Option<&Callback> {
         self.initial_data.as_ref()
     }
 
@@ -149,7 +149,7 @@ impl Configuration {
 
     /// Returns when the file is compacted as it is opened.
     #[must_use]
-    pub const fn compaction(&self) -> Option<&CompactionRule> {
+    pub const fn compaction(&self) -> Option<&CompactionPolicy> {
         self.compaction.as_ref()
     }
 
@@ -197,7 +197,7 @@ impl SyncPart {
 
     /// Returns what is told of errors.
     #[must_use]
-    pub const fn error_handler(&self) -> &Hook {
+    pub const fn error_handler(&self) -> &Callback {
         &self.error_handler
     }
 

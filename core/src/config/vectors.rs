@@ -2,7 +2,7 @@
 //! `core/tests/vectors/config-hash.jsonl`.
 
 use super::secret::Secret;
-use super::{App, Configuration, MemoryPlaces};
+use super::{App, Configuration, MemoryFileEnv};
 use crate::schema::Schema;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -64,7 +64,7 @@ impl Row {
 
     /// By the builder, where it lets such a configuration through.
     fn built(&self) -> Option<Configuration> {
-        let app = App::new("/").places(Arc::new(MemoryPlaces::default()));
+        let app = App::new("/").file_env(Arc::new(MemoryFileEnv::default()));
         let mut builder = Configuration::builder(&app);
         builder = builder.directory(self.directory.as_ref()?).unwrap();
         builder = builder.name(self.file_name.as_ref()?).ok()?;
@@ -148,7 +148,7 @@ fn whole_configurations_hash_as_the_facts_say() {
     let encrypted =
         Configuration::for_recovery_with(&app, "/tmp/a.realm", Some(&key), &[]).unwrap();
     assert_eq!(encrypted.stable_hash(), 1_759_456_259);
-    let app = App::new("/tmp").places(Arc::new(MemoryPlaces::default()));
+    let app = App::new("/tmp").file_env(Arc::new(MemoryFileEnv::default()));
     let builder = Configuration::builder(&app).schema_version(42).unwrap();
     let built = builder.delete_if_migration_needed().unwrap().build().unwrap();
     assert_eq!(built.stable_hash(), -1_590_826_919);

@@ -23,7 +23,7 @@ use std::fmt;
 use std::io;
 
 /// A source of random bytes fit for keys.
-pub trait Entropy: Send + Sync + fmt::Debug {
+pub trait RandomSource: Send + Sync + fmt::Debug {
     /// Fills `bytes`.
     ///
     /// # Errors
@@ -33,9 +33,9 @@ pub trait Entropy: Send + Sync + fmt::Debug {
 
 /// The operating system's random bytes.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct OsEntropy;
+pub struct OsRandom;
 
-impl Entropy for OsEntropy {
+impl RandomSource for OsRandom {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
         use ring::rand::SecureRandom as _;
         ring::rand::SystemRandom::new().fill(bytes).map_err(|_| io::Error::other("no random bytes"))

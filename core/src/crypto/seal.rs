@@ -1,6 +1,6 @@
 //! Sealing and opening one page, one slot.
 
-use super::{Entropy, FileKeys, FileSalt, HEAD_BYTES, LOG_CLEAR_BYTES, SEAL_BYTES, Seal};
+use super::{FileKeys, FileSalt, HEAD_BYTES, LOG_CLEAR_BYTES, RandomSource, SEAL_BYTES, Seal};
 use crate::codec::{Reader, put_at};
 use crate::conc::Arc;
 use crate::error::{Error, Result};
@@ -70,19 +70,19 @@ impl Sealer {
     }
 
     /// Starts a batch: at most one page under each number, and at the end one slot.
-    pub(crate) fn batch(&self, entropy: &dyn Entropy) -> Result<Batch<'_>> {
+    pub(crate) fn batch(&self, random_source: &dyn RandomSource) -> Result<Batch<'_>> {
         let mut salt = [0; HEAD_BYTES];
         if self.keys.is_some() && !fault::on(Fault::En01) {
-            entropy.fill(&mut salt).map_err(|_| Error::Entropy)?;
+            random_source.fill(&mut salt).map_err(|_| Error::RandomSource)?;
         }
         Ok(Batch { sealer: self, salt, last: None })
     }
 
     /// Starts a batch that seals the pages of one record of the log.
-    pub(crate) fn log_batch(&self, entropy: &dyn Entropy) -> Result<Batch<'_>> {
+    pub(crate) fn log_batch(&self, random_source: &dyn RandomSource) -> Result<Batch<'_>> {
         let mut salt = [0; HEAD_BYTES];
         if !fault::on(Fault::En01) {
-            entropy.fill(&mut salt).map_err(|_| Error::Entropy)?;
+            random_source.fill(&mut salt).map_err(|_| Error::RandomSource)?;
         }
         Ok(Batch { sealer: self, salt, last: None })
     }

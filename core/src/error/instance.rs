@@ -42,7 +42,7 @@ pub enum InstanceError {
         path: PathBuf,
     },
     /// This would wait, and the thread was marked as a UI thread.
-    UiThread {
+    BlockingForbidden {
         /// The file.
         path: PathBuf,
     },
@@ -118,7 +118,7 @@ impl fmt::Display for InstanceError {
                 "somebody is opening, closing or changing the file, and code that runs while this \
                  thread does so itself cannot wait for it; do this later",
             ),
-            Self::UiThread { path } => {
+            Self::BlockingForbidden { path } => {
                 (path, "this would wait, and UI threads must not; do it on another thread")
             }
             Self::SyncedCompaction { path } => {

@@ -15,7 +15,7 @@ pub enum ErrorKind {
     Unsupported,
     /// The schema of a file must be migrated.
     MigrationNeeded,
-    /// Options exclude each other, or a primary key is missing or taken; realm-java has its general
+    /// StoreOptions exclude each other, or a primary key is missing or taken; realm-java has its general
     /// exception for it.
     General,
     /// A list has no such place.
@@ -33,7 +33,7 @@ impl Error {
         match self {
             Self::Argument(_) => ErrorKind::InvalidArgument,
             Self::ReadOnly { .. } | Self::TransactionFailed => ErrorKind::IllegalState,
-            Self::Poisoned { .. } | Self::Entropy => ErrorKind::Fatal,
+            Self::Poisoned { .. } | Self::RandomSource => ErrorKind::Fatal,
             Self::File { .. } => {
                 ErrorKind::File(self.file_kind().unwrap_or(FileErrorKind::AccessError))
             }
@@ -95,7 +95,7 @@ const fn of_instance(error: &InstanceError) -> ErrorKind {
         | InstanceError::InTransaction { .. }
         | InstanceError::AtWork { .. }
         | InstanceError::NoAction { .. }
-        | InstanceError::UiThread { .. } => ErrorKind::IllegalState,
+        | InstanceError::BlockingForbidden { .. } => ErrorKind::IllegalState,
         InstanceError::SyncedCompaction { .. } => ErrorKind::Unsupported,
     }
 }
@@ -109,14 +109,14 @@ const fn of_object(error: &ObjectError) -> ErrorKind {
         | ObjectError::PropertyExists { .. }
         | ObjectError::TooManyProperties { .. }
         | ObjectError::Type { .. }
-        | ObjectError::KeyFixed { .. }
+        | ObjectError::PrimaryKeyImmutable { .. }
         | ObjectError::KeyTooLong { .. }
         | ObjectError::SyncedChange { .. }
         | ObjectError::ListTooLong { .. } => ErrorKind::InvalidArgument,
         ObjectError::ClassLinked { .. }
-        | ObjectError::KeyUnwanted { .. }
+        | ObjectError::NoPrimaryKey { .. }
         | ObjectError::KeysNotUnique { .. }
-        | ObjectError::Gone { .. } => ErrorKind::IllegalState,
+        | ObjectError::ObjectNotFound { .. } => ErrorKind::IllegalState,
         ObjectError::KeyMissing { .. } | ObjectError::KeyExists { .. } => ErrorKind::General,
         ObjectError::OutOfBounds { .. } => ErrorKind::OutOfBounds,
         ObjectError::SyncedKey { .. } => ErrorKind::Unsupported,

@@ -67,7 +67,7 @@ pub enum ObjectError {
         class: String,
     },
     /// Objects of the class have no primary key.
-    KeyUnwanted {
+    NoPrimaryKey {
         /// The class.
         class: String,
     },
@@ -79,7 +79,7 @@ pub enum ObjectError {
         key: String,
     },
     /// The primary key of an object never changes.
-    KeyFixed {
+    PrimaryKeyImmutable {
         /// The class.
         class: String,
         /// The property.
@@ -98,7 +98,7 @@ pub enum ObjectError {
         key: String,
     },
     /// The object is not there, or no longer.
-    Gone {
+    ObjectNotFound {
         /// The class.
         class: String,
         /// What it was addressed by.
@@ -164,13 +164,13 @@ impl fmt::Display for ObjectError {
             Self::KeyMissing { class } => {
                 write!(f, "`{class}` has a primary key; give it when creating an object")
             }
-            Self::KeyUnwanted { class } => {
+            Self::NoPrimaryKey { class } => {
                 write!(f, "`{class}` has no primary key; create objects without one")
             }
             Self::KeyExists { class, key } => {
                 write!(f, "there is a `{class}` {key} already; update it or choose another key")
             }
-            Self::KeyFixed { class, property } => {
+            Self::PrimaryKeyImmutable { class, property } => {
                 write!(f, "`{class}.{property}` is the primary key; create another object instead")
             }
             Self::KeyTooLong { bytes } => {
@@ -180,7 +180,7 @@ impl fmt::Display for ObjectError {
             Self::KeysNotUnique { class, key } => {
                 write!(f, "two objects `{class}` would have the key {key}; make keys unique first")
             }
-            Self::Gone { class, key } => {
+            Self::ObjectNotFound { class, key } => {
                 write!(f, "there is no `{class}` {key}; it was deleted or never created")
             }
             Self::OutOfBounds { index, len } => {

@@ -63,7 +63,7 @@ pub fn last_in_place(store: &Store) -> Result<Option<CommitId>> {
 #[must_use]
 pub fn is_writing(store: &Store) -> bool {
     let turn = store.without_waiting().with_writer(|_, _| ());
-    matches!(turn, Err(Error::Instance(InstanceError::UiThread { .. })))
+    matches!(turn, Err(Error::Instance(InstanceError::BlockingForbidden { .. })))
 }
 
 /// Tells whether a commit that syncs by itself waits until a sync that is under way has ended.
@@ -75,11 +75,11 @@ pub fn is_sync_awaited(store: &Store) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Options;
+    use crate::StoreOptions;
 
     #[test]
     fn every_page_is_reachable_or_free() {
-        let store = Options::new().in_memory().unwrap();
+        let store = StoreOptions::new().in_memory().unwrap();
         for round in 0..20_u8 {
             let mut txn = store.write().unwrap();
             let mut tree = txn.tree("t").unwrap();

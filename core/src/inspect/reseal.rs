@@ -278,7 +278,7 @@ impl<'a> Walk<'a> {
 mod tests {
     use super::*;
     use crate::vfs::{Access, MemoryVfs, Vfs as _};
-    use crate::{Entropy, Options};
+    use crate::{RandomSource, StoreOptions};
     use std::io;
     use std::path::Path;
     use std::sync::Arc;
@@ -287,7 +287,7 @@ mod tests {
     #[derive(Debug, Default)]
     struct Counting(AtomicU8);
 
-    impl Entropy for Counting {
+    impl RandomSource for Counting {
         fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
             bytes.fill_with(|| self.0.fetch_add(1, Ordering::Relaxed));
             Ok(())
@@ -297,8 +297,9 @@ mod tests {
     /// A file with branches, chains, free pages and a catalog in a chain, never closed.
     fn make(key: Option<&Key>) -> Vec<u8> {
         let vfs = MemoryVfs::default();
-        let mut options =
-            Options::new().vfs(Arc::new(vfs.clone())).entropy(Arc::new(Counting::default()));
+        let mut options = StoreOptions::new()
+            .vfs(Arc::new(vfs.clone()))
+            .random_source(Arc::new(Counting::default()));
         if let Some(key) = key {
             options = options.key(key.clone());
         }
@@ -356,7 +357,7 @@ mod tests {
             let file = vfs.open(Path::new("file"), Access::CreateNew).unwrap();
             file.write_at(&bytes, 0).unwrap();
             drop(file);
-            let mut options = Options::new().vfs(Arc::new(vfs));
+            let mut options = StoreOptions::new().vfs(Arc::new(vfs));
             if let Some(key) = key {
                 options = options.key(key.clone());
             }

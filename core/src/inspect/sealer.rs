@@ -2,7 +2,7 @@
 
 use crate::codec::put_at;
 use crate::crypto::Key;
-use crate::crypto::{self, Entropy, FileKeys, Place, Seal};
+use crate::crypto::{self, FileKeys, Place, RandomSource, Seal};
 use crate::crypto::{FileSalt, HEAD_BYTES};
 use crate::unit::{CommitId, PAGE_BYTES, PageId};
 use std::io;
@@ -15,7 +15,7 @@ pub struct Sealer(crypto::Sealer);
 #[derive(Debug)]
 pub(super) struct Fixed(pub(super) [u8; HEAD_BYTES]);
 
-impl Entropy for Fixed {
+impl RandomSource for Fixed {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
         if bytes.len() != HEAD_BYTES {
             return Err(io::ErrorKind::InvalidInput.into());

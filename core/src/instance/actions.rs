@@ -10,7 +10,7 @@ use super::file::Ground;
 use super::moves::Sum;
 use crate::codec::{Reader, Writer, u32_len};
 use crate::error::{Damage, Error, FileErrorKind, Result};
-use crate::txn::{Options, Store, WriteTxn};
+use crate::txn::{Store, StoreOptions, WriteTxn};
 use crate::unit::PageId;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -47,7 +47,7 @@ pub enum ActionKind {
 
 /// What became of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Executed {
+pub struct ActionOutcome {
     /// The action.
     pub action: FileAction,
     /// Whether there was a file, or why the action failed and stays recorded.
@@ -101,7 +101,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    fn options(ground: &Ground) -> Options {
+    fn options(ground: &Ground) -> StoreOptions {
         let mut options = ground.options.clone();
         options.key = None;
         options

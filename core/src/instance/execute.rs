@@ -1,7 +1,7 @@
 //! Recording actions on files, and carrying them out: at once, or at the next start.
 
-use super::actions::{ActionKind, Executed, FileAction};
-use super::instances::{Instances, Shared};
+use super::actions::{ActionKind, ActionOutcome, FileAction};
+use super::file_registry::{FileRegistry, Shared};
 use super::names::{aside, recovered, unique};
 use super::reset::{ClientReset, SyncError};
 use crate::config::Configuration;
@@ -23,7 +23,7 @@ pub(super) fn record_path(files: &Path) -> PathBuf {
     files.join(SYNC).join(RECORD)
 }
 
-impl Instances {
+impl FileRegistry {
     /// Records that the server no longer has the history of a synced file, so that it is backed up
     /// and deleted at the next start, unless that is done before. `now` is part of the backup's
     /// name. Whatever was recorded for the file before is replaced.
@@ -42,7 +42,7 @@ impl Instances {
     /// next start.
     ///
     /// # Errors
-    /// As [`Instances::require_reset`].
+    /// As [`FileRegistry::require_reset`].
     pub fn require_deletion(&self, configuration: &Configuration) -> Result<()> {
         self.shared.note(configuration, ActionKind::Delete).map(drop)
     }
@@ -52,7 +52,7 @@ impl Instances {
     ///
     /// # Errors
     /// [`InstanceError::NoSession`] unless the file is open; otherwise as
-    /// [`Instances::require_reset`].
+    /// [`FileRegistry::require_reset`].
     pub fn simulate_reset(&self, configuration: &Configuration, now: Time) -> Result<()> {
         let path = || configuration.path().to_path_buf();
         let Some(sync) = configuration.sync() else {
@@ -91,19 +91,19 @@ impl Instances {
 
     /// Returns what became of the actions that were recorded when this was started.
     #[must_use]
-    pub fn executed_at_start(&self) -> &[Executed] {
+    pub fn executed_at_start(&self) -> &[ActionOutcome] {
         &self.executed
     }
 }
 
 impl Shared {
     /// Carries out every action that is recorded. Nothing is open yet.
-    pub(super) fn carry_out_all(&self) -> Result<Vec<Executed>> {
+    pub(super) fn carry_out_all(&self) -> Result<Vec<ActionOutcome>> {
         let actions = self.record.all(&self.ground)?;
         self.pending.begin(actions.iter().map(|action| (action.path.clone(), action.clone())));
         let carry_out = |action: FileAction| {
             let outcome = self.carry_out(&action);
-            Executed { action, outcome }
+            ActionOutcome { action, outcome }
         };
         Ok(actions.into_iter().map(carry_out).collect())
     }
@@ -168,14 +168,14 @@ impl Shared {
     fn free_name(&self, count: usize, name: impl Fn(&str) -> String) -> Result<PathBuf> {
         let directory = self.files.join(SYNC).join(RECOVERED);
         for _ in 0..NAMES_MAX {
-            let path = directory.join(name(&unique(&*self.ground.options.entropy, count)?));
+            let path = directory.join(name(&unique(&*self.ground.options.random_source, count)?));
             let there = self.ground.vfs().exists(&path).map_err(|e| Error::io(&path, &e))?;
             let taken = ActionKind::BackUp { target: path.clone() };
             if !there && self.pending.all().iter().all(|action| action.kind != taken) {
                 return Ok(path);
             }
         }
-        Err(Error::Entropy)
+        Err(Error::RandomSource)
     }
 
     /// Makes the directory that a file is to be in, durably.

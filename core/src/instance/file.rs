@@ -1,11 +1,11 @@
 //! A file that instances share, and what opens it as a configuration says.
 
-use super::number::{Kind, ThreadNumber};
+use super::number::{InstanceKind, ThreadNumber};
 use crate::conc::{Arc, Mutex};
-use crate::config::{Assets, Configuration, Durability, FileUse};
+use crate::config::{Assets, Configuration, Durability, FileStats};
 use crate::error::{Error, FileErrorCause, InstanceError, Result};
-use crate::object::{Database, Migration, Observer, Snapshot, Transaction, Wanted};
-use crate::txn::{Options, Store, Temporary};
+use crate::object::{Database, DatabaseOptions, Migration, Snapshot, Subscription, Transaction};
+use crate::txn::{Store, StoreOptions, Temporary};
 use crate::unit::PAGE_BYTES;
 use crate::vfs::{MemoryVfs, Vfs, write_whole};
 use std::path::Path;
@@ -13,7 +13,7 @@ use std::path::Path;
 /// What files are opened with, whatever their configuration.
 #[derive(Clone, Debug)]
 pub(super) struct Ground {
-    pub(super) options: Options,
+    pub(super) options: StoreOptions,
     pub(super) assets: Assets,
 }
 
@@ -23,7 +23,7 @@ impl Ground {
     }
 
     /// Returns what a store is opened with.
-    fn options(&self, configuration: &Configuration) -> Options {
+    fn options(&self, configuration: &Configuration) -> StoreOptions {
         let mut options = self.options.clone();
         options.key = configuration.key();
         match configuration.durability() {
@@ -33,7 +33,7 @@ impl Ground {
     }
 
     /// Opens the file as its configuration says.
-    pub(super) fn open(&self, configuration: &Configuration, kind: Kind) -> Result<File> {
+    pub(super) fn open(&self, configuration: &Configuration, kind: InstanceKind) -> Result<File> {
         let (path, options) = (configuration.path(), self.options(configuration));
         self.install_assets(configuration)?;
         let store = match configuration.is_read_only() {
@@ -45,14 +45,15 @@ impl Ground {
         {
             store.compact()?;
         }
-        let database = wanting(configuration, kind, |wanted| Database::over(store, wanted))?;
+        let database = wanting(configuration, kind, |wanted| Database::from_store(store, wanted))?;
         Ok(File { database, writing: Mutex::new(None) })
     }
 
     /// Brings a file that is there up to the schema of its configuration.
     pub(super) fn migrate(&self, configuration: &Configuration) -> Result<()> {
         let store = self.options(configuration).open(configuration.path())?;
-        wanting(configuration, Kind::Typed, |wanted| Database::over(store, wanted)).map(drop)
+        wanting(configuration, InstanceKind::Typed, |wanted| Database::from_store(store, wanted))
+            .map(drop)
     }
 
     /// Makes the file that begins as an asset, and the certificate of a trusted root beside it,
@@ -88,10 +89,10 @@ impl Ground {
     }
 }
 
-fn file_use(store: &Store) -> Result<FileUse> {
+fn file_use(store: &Store) -> Result<FileStats> {
     let info = store.info()?;
     let bytes = |pages: u64| pages * PAGE_BYTES as u64;
-    Ok(FileUse {
+    Ok(FileStats {
         total_bytes: bytes(info.page_count),
         used_bytes: bytes(info.page_count - info.free_pages),
     })
@@ -101,19 +102,20 @@ fn file_use(store: &Store) -> Result<FileUse> {
 /// app's migration and initial data.
 fn wanting<T>(
     configuration: &Configuration,
-    kind: Kind,
-    body: impl FnOnce(&Wanted<'_>) -> Result<T>,
+    kind: InstanceKind,
+    body: impl FnOnce(&DatabaseOptions<'_>) -> Result<T>,
 ) -> Result<T> {
     let migrate = |migration: &mut Migration<'_>| {
         configuration.migration().map_or(Ok(()), |hook| hook.migrate(migration))
     };
     let fill =
         |txn: &mut Transaction| configuration.initial_data().map_or(Ok(()), |hook| hook.fill(txn));
-    let mut wanted = Wanted::anything();
-    if kind == Kind::Typed {
-        wanted = Wanted::schema(configuration.schema().clone(), configuration.schema_version())
-            .mode(configuration.schema_mode())
-            .initial_data(&fill);
+    let mut wanted = DatabaseOptions::dynamic();
+    if kind == InstanceKind::Typed {
+        wanted =
+            DatabaseOptions::schema(configuration.schema().clone(), configuration.schema_version())
+                .mode(configuration.schema_mode())
+                .initial_data(&fill);
         if configuration.migration().is_some() {
             wanted = wanted.migration(&migrate);
         }
@@ -158,16 +160,16 @@ impl File {
     pub(super) fn make_ready(
         &self,
         configuration: &Configuration,
-        kind: Kind,
+        kind: InstanceKind,
         caller: Caller,
     ) -> Result<()> {
         wanting(configuration, kind, |wanted| self.database(caller).bring_about(wanted))
     }
 
     /// Begins to observe, on a thread that is in no transaction.
-    pub(super) fn observe(&self, caller: Caller) -> Result<(Snapshot, Observer)> {
+    pub(super) fn subscribe(&self, caller: Caller) -> Result<(Snapshot, Subscription)> {
         self.require_no_transaction(caller.thread)?;
-        self.database(caller).observe()
+        self.database(caller).subscribe()
     }
 
     /// Tells whether a thread is in a transaction.

@@ -1,18 +1,18 @@
 //! A handle to an open file.
 
 use super::file::{Caller, File};
-use super::instances::{Failure, Shared};
-use super::number::Kind;
+use super::file_registry::{Failure, Shared};
+use super::number::InstanceKind;
 use super::registry::Held;
 use crate::conc::Arc;
 use crate::config::Configuration;
 use crate::crypto::Key;
 use crate::error::{ArgumentError, Error, InstanceError, Result};
-use crate::object::{Observer, Snapshot, Transaction};
+use crate::object::{Snapshot, Subscription, Transaction};
 use std::path::Path;
 use zeroize::Zeroize as _;
 
-/// An instance: a handle to an open file, made by [`super::Instances`].
+/// An instance: a handle to an open file, made by [`super::FileRegistry`].
 ///
 /// It belongs to the thread that opened it. Any other may only drop it, which closes it.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Instance {
 
     /// Returns what the file was opened as.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> InstanceKind {
         self.held.kind()
     }
 
@@ -54,7 +54,7 @@ impl Instance {
     ///
     /// # Errors
     /// What `body` returns; [`InstanceError::Closed`], [`InstanceError::OtherThread`],
-    /// [`InstanceError::InTransaction`]; [`InstanceError::UiThread`] if this would wait for another
+    /// [`InstanceError::InTransaction`]; [`InstanceError::BlockingForbidden`] if this would wait for another
     /// thread's transaction and must not; [`Error::ReadOnly`]; otherwise as
     /// [`Transaction::commit`].
     pub fn transact<T>(&self, body: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
@@ -70,10 +70,10 @@ impl Instance {
     ///
     /// # Errors
     /// [`InstanceError::Closed`], [`InstanceError::OtherThread`], [`InstanceError::InTransaction`];
-    /// [`InstanceError::UiThread`] if it would wait and must not; otherwise as
-    /// [`Database::observe`](crate::object::Database::observe).
-    pub fn observe(&self) -> Result<(Snapshot, Observer)> {
-        self.with(|file, caller| file.observe(caller))
+    /// [`InstanceError::BlockingForbidden`] if it would wait and must not; otherwise as
+    /// [`Database::subscribe`](crate::object::Database::subscribe).
+    pub fn subscribe(&self) -> Result<(Snapshot, Subscription)> {
+        self.with(|file, caller| file.subscribe(caller))
     }
 
     /// Copies the last commit into a new file, in plain, also from an encrypted file or one in

@@ -1,35 +1,35 @@
 //! What an app has run when its files are opened: migrations and initial data, as hooks of a type
 //! that opening understands.
 
-use crate::config::Hook;
+use crate::config::Callback;
 use crate::error::Result;
 use crate::object::{Migration, Transaction};
 
 type Migrate = Box<dyn Fn(&mut Migration<'_>) -> Result<()> + Send + Sync>;
 type Fill = Box<dyn Fn(&mut Transaction) -> Result<()> + Send + Sync>;
 
-impl Hook {
+impl Callback {
     /// Makes a migration for [`crate::config::Builder::migration`]; those of one name are equal.
     ///
     /// It changes classes and objects until they are as the configuration wants them, and sees how
     /// they were. All of it happens, or nothing.
     ///
     /// ```
-    /// use fastness::Options;
-    /// use fastness::config::{App, Configuration, Hook};
-    /// use fastness::instance::Instances;
+    /// use fastness::StoreOptions;
+    /// use fastness::config::{App, Configuration, Callback};
+    /// use fastness::instance::FileRegistry;
     /// use fastness::object::Value;
     /// use fastness::schema::{Class, Module, Property, Scalar};
     ///
     /// let dir = tempfile::tempdir()?;
     /// let app = App::new(dir.path());
-    /// let instances = Instances::start(&app, Options::new())?;
+    /// let instances = FileRegistry::open(&app, StoreOptions::new())?;
     /// let text = |name| Property::new(name, Scalar::String);
     ///
     /// // The first version of the app has names, with the place in them.
     /// let module = Module::new("dogs", [Class::new("Dog")?.with(text("name")?)]);
     /// let first = Configuration::builder(&app).modules([module]).build()?;
-    /// let instance = instances.open(&first)?;
+    /// let instance = instances.open_instance(&first)?;
     /// let rex = instance.transact(|txn| {
     ///     let rex = txn.create("Dog")?;
     ///     txn.set(&rex, "name", "Rex of Rome")?;
@@ -38,9 +38,9 @@ impl Hook {
     /// instance.close()?;
     ///
     /// // The second has the place apart.
-    /// let split = Hook::migration("split names", move |migration| {
-    ///     let dogs = migration.older().objects("Dog")?;
-    ///     let txn = migration.newer();
+    /// let split = Callback::migration("split names", move |migration| {
+    ///     let dogs = migration.old().objects("Dog")?;
+    ///     let txn = migration.new_txn();
     ///     txn.add_property("Dog", &text("place")?)?;
     ///     for dog in dogs.iter()? {
     ///         let dog = dog?;
@@ -59,7 +59,7 @@ impl Hook {
     ///     .schema_version(1)?
     ///     .migration(split)
     ///     .build()?;
-    /// let snapshot = instances.open(&second)?.snapshot()?;
+    /// let snapshot = instances.open_instance(&second)?.snapshot()?;
     /// assert_eq!(snapshot.object(&rex)?.unwrap().get("place")?, "Rome".into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

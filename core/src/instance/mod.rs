@@ -1,4 +1,4 @@
-//! Instances: opening files as configurations say, counting who has which open, and what may be
+//! FileRegistry: opening files as configurations say, counting who has which open, and what may be
 //! done to a file when: closing, deleting, compacting, copying.
 //!
 //! - J1 The global count of a file is the number of pairs of thread and kind that hold a handle;
@@ -22,9 +22,9 @@
 mod actions;
 mod execute;
 mod file;
+mod file_registry;
 mod handle;
 mod hooks;
-mod instances;
 mod moves;
 mod names;
 mod number;
@@ -33,10 +33,10 @@ mod registry;
 mod reset;
 mod threads;
 
-pub use actions::{ActionKind, Executed, FileAction};
+pub use actions::{ActionKind, ActionOutcome, FileAction};
+pub use file_registry::{FileRegistry, NonBlockingGuard};
 pub use handle::Instance;
-pub use instances::{Instances, UiThread};
 pub use names::Origin;
-pub use number::{Kind, ThreadNumber};
+pub use number::{InstanceKind, ThreadNumber};
 pub use reset::{ClientReset, SyncError};
 pub use threads::{OsThreads, Threads};

@@ -1,6 +1,6 @@
 //! Names for files that are kept for the user: when it was, and what makes them unique.
 
-use crate::crypto::Entropy;
+use crate::crypto::RandomSource;
 use crate::error::{Error, Result};
 use crate::time::{Time, date};
 use std::path::Path;
@@ -62,9 +62,9 @@ fn is_unique(text: &str, count: usize) -> bool {
 }
 
 /// Draws so many letters and digits.
-pub(super) fn unique(entropy: &dyn Entropy, count: usize) -> Result<String> {
+pub(super) fn unique(random_source: &dyn RandomSource, count: usize) -> Result<String> {
     let mut bytes = vec![0; count];
-    entropy.fill(&mut bytes).map_err(|_| Error::Entropy)?;
+    random_source.fill(&mut bytes).map_err(|_| Error::RandomSource)?;
     // Some letters are likelier than others, which does no harm to a name.
     Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect())
 }

@@ -6,7 +6,7 @@ pub struct ThreadNumber(pub usize);
 
 /// What a file is opened as.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Kind {
+pub enum InstanceKind {
     /// With the classes of the configuration.
     Typed = 0,
     /// With whatever classes the file has.

@@ -15,7 +15,7 @@
 //!
 //! Model: loom-tests, `instances`.
 
-use super::number::{Kind, ThreadNumber};
+use super::number::{InstanceKind, ThreadNumber};
 use crate::conc::{Arc, Condvar, Guard, Mutex};
 use crate::fault::{self, Fault};
 use crate::sorted::Sorted;
@@ -45,7 +45,7 @@ pub(crate) enum Refused<C> {
 pub(crate) struct Opener<'a, C> {
     pub(crate) path: &'a Path,
     pub(crate) configuration: &'a Arc<C>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: InstanceKind,
     pub(crate) thread: ThreadNumber,
 }
 
@@ -81,10 +81,10 @@ enum Work {
 struct Open<C, F> {
     configuration: Arc<C>,
     file: Arc<F>,
-    /// For which kinds the file was made ready, in the order of [`Kind`].
+    /// For which kinds the file was made ready, in the order of [`InstanceKind`].
     ready: [bool; 2],
     /// Handles by thread and kind; none is 0.
-    holders: Sorted<(ThreadNumber, Kind), usize>,
+    holders: Sorted<(ThreadNumber, InstanceKind), usize>,
 }
 
 impl<C, F> Table<C, F> {
@@ -257,7 +257,7 @@ impl<C, F> Registry<C, F> {
     }
 
     /// Uncounts a handle, and closes the file if it was the last. Never waits.
-    fn leave(&self, path: &Path, holder: (ThreadNumber, Kind)) {
+    fn leave(&self, path: &Path, holder: (ThreadNumber, InstanceKind)) {
         let mut table = self.table.lock();
         let open = table.open(path).expect("J1: the file of a handle is open");
         let handles = open.holders.get_mut(&holder).expect("J1: a handle is counted");
@@ -335,7 +335,7 @@ impl<C, F> Drop for Claim<'_, C, F> {
 pub(crate) struct Held<C, F> {
     registry: Arc<Registry<C, F>>,
     path: PathBuf,
-    kind: Kind,
+    kind: InstanceKind,
     thread: ThreadNumber,
     state: Mutex<State<F>>,
 }
@@ -348,7 +348,7 @@ struct State<F> {
 }
 
 impl<C, F> Held<C, F> {
-    pub(crate) const fn kind(&self) -> Kind {
+    pub(crate) const fn kind(&self) -> InstanceKind {
         self.kind
     }
 

@@ -1,8 +1,8 @@
 //! Client reset: what a server that no longer has the history of a file asks of us. The file is
 //! backed up and deleted, at once if the app says so, else at the next start.
 
-use super::instances::Instances;
-use crate::config::{Configuration, Hook};
+use super::file_registry::FileRegistry;
+use crate::config::{Callback, Configuration};
 use crate::error::ErrorCode;
 use crate::error::Result;
 use std::path::Path;
@@ -13,7 +13,7 @@ use std::path::Path;
 pub struct ClientReset {
     pub(super) original: Configuration,
     pub(super) backup: Configuration,
-    pub(super) instances: Instances,
+    pub(super) instances: FileRegistry,
 }
 
 impl ClientReset {
@@ -50,7 +50,7 @@ impl ClientReset {
     /// Backs up and deletes the file now; tells whether it was there.
     ///
     /// # Errors
-    /// As [`Instances::execute`].
+    /// As [`FileRegistry::execute`].
     pub fn execute(&self) -> Result<bool> {
         self.instances.execute(&self.original)
     }
@@ -66,7 +66,7 @@ pub enum SyncError {
 
 type Handle = Box<dyn Fn(&SyncError) + Send + Sync>;
 
-impl Hook {
+impl Callback {
     /// Makes an error handler for [`crate::config::SyncBuilder::error_handler`]; those of one name
     /// are equal.
     #[must_use]

@@ -116,7 +116,7 @@ fn object(older: &Object<'_>, newer: &Object<'_>) -> Result<Vec<PropertyChange>>
                 }
             }
             (false, false) => {
-                if !older.get(&property)?.is_same(&newer.get(&property)?) {
+                if !older.get(&property)?.bitwise_eq(&newer.get(&property)?) {
                     found.push(PropertyChange { property, list: None });
                 }
             }
@@ -139,7 +139,7 @@ fn lists(before: &[Element], after: &[Element]) -> ListChanges {
         match place(element.id) {
             None => changes.inserted.push((at, element.id)),
             Some(was) => {
-                if !before[was].value.is_same(&element.value) {
+                if !before[was].value.bitwise_eq(&element.value) {
                     changes.modified.push((at, element.id));
                 }
                 kept[was] = true;

@@ -2,8 +2,8 @@
 
 use super::catalog::Catalog;
 use super::changes::Changes;
-use super::opening::{Wanted, bring_about};
-use super::operation::Listener;
+use super::opening::{DatabaseOptions, bring_about};
+use super::operation::CommitHook;
 use super::queues::Queues;
 use super::transaction::Transaction;
 use super::value::ObjectId;
@@ -11,7 +11,7 @@ use super::view::{Object, Objects, View};
 use crate::conc::{Arc, Mutex};
 use crate::error::Result;
 use crate::fault::{self, Fault};
-use crate::txn::{self, Options, Source, Store};
+use crate::txn::{self, Durability, Source, Store, StoreOptions};
 use crate::unit::CommitId;
 use std::fmt;
 use std::path::Path;
@@ -20,15 +20,15 @@ use std::path::Path;
 /// dropped. Snapshots may outlive it.
 ///
 /// ```
-/// use fastness::object::{Database, Wanted};
+/// use fastness::object::{Database, DatabaseOptions};
 /// use fastness::schema::{Class, Property, Scalar, Schema};
-/// use fastness::{Key, Options};
+/// use fastness::{Key, StoreOptions};
 ///
 /// let person = Class::new("Person")?
 ///     .with(Property::new("email", Scalar::String)?.required().primary_key())
 ///     .with(Property::new("age", Scalar::Int)?);
-/// let wanted = Wanted::schema(Schema::new([person])?, 0);
-/// let options = Options::new().key(Key::new([7; 64]));
+/// let wanted = DatabaseOptions::schema(Schema::new([person])?, 0);
+/// let options = StoreOptions::new().key(Key::new([7; 64]));
 /// let database = Database::in_memory(&options, &wanted)?;
 ///
 /// let mut txn = database.write()?;
@@ -53,7 +53,7 @@ pub(super) struct Shared {
     /// The catalog that was needed last.
     catalog: Mutex<Arc<Catalog>>,
     pub(super) observers: Queues<Changes>,
-    pub(super) listener: Option<Arc<Listener>>,
+    pub(super) commit_hook: Option<Arc<CommitHook>>,
     pub(super) synced: bool,
 }
 
@@ -96,21 +96,25 @@ impl Database {
     /// schema needs is done in one transaction, or not at all.
     ///
     /// # Errors
-    /// As [`Options::open_or_create`] and [`Database::over`].
-    pub fn open(options: &Options, path: impl AsRef<Path>, wanted: &Wanted<'_>) -> Result<Self> {
+    /// As [`StoreOptions::open_or_create`] and [`Database::from_store`].
+    pub fn open(
+        options: &StoreOptions,
+        path: impl AsRef<Path>,
+        wanted: &DatabaseOptions<'_>,
+    ) -> Result<Self> {
         let store = match wanted.only_reads() {
             true => options.open_read_only(path)?,
             false => options.open_or_create(path)?,
         };
-        Self::over(store, wanted)
+        Self::from_store(store, wanted)
     }
 
     /// Makes objects in memory; nothing is left behind.
     ///
     /// # Errors
-    /// As [`Options::in_memory`] and [`Database::over`].
-    pub fn in_memory(options: &Options, wanted: &Wanted<'_>) -> Result<Self> {
-        Self::over(options.in_memory()?, wanted)
+    /// As [`StoreOptions::in_memory`] and [`Database::from_store`].
+    pub fn in_memory(options: &StoreOptions, wanted: &DatabaseOptions<'_>) -> Result<Self> {
+        Self::from_store(options.in_memory()?, wanted)
     }
 
     /// Opens the objects of a store that is open. Nobody else may be writing to it.
@@ -119,19 +123,19 @@ impl Database {
     /// [`crate::Error::Schema`] if the file does not fit what is wanted, as the mode has it;
     /// whatever the migration or the initial data return; or what the store says. The file is then
     /// as it was before.
-    pub fn over(store: Store, wanted: &Wanted<'_>) -> Result<Self> {
+    pub fn from_store(store: Store, wanted: &DatabaseOptions<'_>) -> Result<Self> {
         let catalog = Mutex::new(Arc::new(Catalog::default()));
-        let (observers, listener) = (Queues::default(), wanted.listener.clone());
+        let (observers, commit_hook) = (Queues::default(), wanted.commit_hook.clone());
         let synced = wanted.synced && !(wanted.has_classes() && fault::on(Fault::Ob02));
-        let shared = Arc::new(Shared { store, catalog, observers, listener, synced });
+        let shared = Arc::new(Shared { store, catalog, observers, commit_hook, synced });
         let database = Self { store: shared.store.clone(), shared };
         database.bring_about(wanted)?;
         Ok(database)
     }
 
     /// Does what opening does for what is wanted, to a database that is open, and that others may
-    /// be writing to. Its listener stays the one it has.
-    pub(crate) fn bring_about(&self, wanted: &Wanted<'_>) -> Result<()> {
+    /// be writing to. Its commit_hook stays the one it has.
+    pub(crate) fn bring_about(&self, wanted: &DatabaseOptions<'_>) -> Result<()> {
         bring_about(self, wanted)
     }
 
@@ -174,9 +178,21 @@ impl Database {
     /// # Errors
     /// What `body` returns; as [`Database::write`] and [`Transaction::commit`].
     pub fn transact<T>(&self, body: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
+        self.transact_with(Durability::Immediate, body)
+    }
+
+    /// Runs `body` in a transaction and commits it with the durability that is asked for.
+    ///
+    /// # Errors
+    /// As [`Database::transact`].
+    pub fn transact_with<T>(
+        &self,
+        durability: Durability,
+        body: impl FnOnce(&mut Transaction) -> Result<T>,
+    ) -> Result<T> {
         let mut txn = self.write()?;
         let outcome = body(&mut txn)?;
-        txn.commit()?;
+        txn.commit_with(durability)?;
         Ok(outcome)
     }
 

@@ -35,7 +35,7 @@ fn is_new(seen: &mut Seen, left: usize, object: &ObjectId) -> bool {
 /// ```
 /// use fastness::object::Filter;
 ///
-/// let young = Filter::lt("age", 30).and(Filter::begins_with("name", "a").folded());
+/// let young = Filter::lt("age", 30).and(Filter::begins_with("name", "a").case_insensitive());
 /// let orphans = Filter::is_null("owner").or(Filter::eq("owner.name", "nobody"));
 /// # drop((young, orphans));
 /// ```
@@ -47,7 +47,7 @@ pub enum Filter {
         /// What is compared.
         path: String,
         /// How.
-        how: Comparison,
+        how: CompareOp,
         /// With what.
         value: Value<'static>,
     },
@@ -56,11 +56,11 @@ pub enum Filter {
         /// What is looked at.
         path: String,
         /// How.
-        how: TextTest,
+        how: StringOp,
         /// What is looked for.
         text: String,
         /// Whether upper and lower case are alike.
-        folded: bool,
+        case_insensitive: bool,
     },
     /// All of them.
     And(Vec<Filter>),
@@ -75,7 +75,7 @@ pub enum Filter {
 /// bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum Comparison {
+pub enum CompareOp {
     Equal,
     NotEqual,
     Less,
@@ -86,7 +86,7 @@ pub enum Comparison {
 
 /// How a text is looked at. Null is no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TextTest {
+pub enum StringOp {
     /// It is the other one.
     Is,
     /// It begins with the other one.
@@ -103,7 +103,7 @@ macro_rules! compare {
         #[must_use]
         pub fn $name<'v>(path: impl Into<String>, value: impl Into<Value<'v>>) -> Self {
             let (path, value) = (path.into(), value.into().into_owned());
-            Self::Compare { path, how: Comparison::$how, value }
+            Self::Compare { path, how: CompareOp::$how, value }
         }
     )*};
 }
@@ -114,7 +114,7 @@ macro_rules! text {
         #[must_use]
         pub fn $name(path: impl Into<String>, text: impl Into<String>) -> Self {
             let (path, text) = (path.into(), text.into());
-            Self::Text { path, how: TextTest::$how, text, folded: false }
+            Self::Text { path, how: StringOp::$how, text, case_insensitive: false }
         }
     )*};
 }
@@ -154,13 +154,15 @@ impl Filter {
 
     /// Takes upper and lower case as alike in texts that are looked at, here and in all parts.
     #[must_use]
-    pub fn folded(self) -> Self {
-        let all = |parts: Vec<Self>| parts.into_iter().map(Self::folded).collect();
+    pub fn case_insensitive(self) -> Self {
+        let all = |parts: Vec<Self>| parts.into_iter().map(Self::case_insensitive).collect();
         match self {
-            Self::Text { path, how, text, .. } => Self::Text { path, how, text, folded: true },
+            Self::Text { path, how, text, .. } => {
+                Self::Text { path, how, text, case_insensitive: true }
+            }
             Self::And(parts) => Self::And(all(parts)),
             Self::Or(parts) => Self::Or(all(parts)),
-            Self::Not(part) => Self::Not(Box::new(part.folded())),
+            Self::Not(part) => Self::Not(Box::new(part.case_insensitive())),
             compare @ Self::Compare { .. } => compare,
         }
     }
@@ -179,12 +181,12 @@ impl Filter {
 
     /// The condition is not met.
     #[must_use]
-    pub fn negated(self) -> Self {
+    pub fn not(self) -> Self {
         Self::Not(Box::new(self))
     }
 }
 
-impl Comparison {
+impl CompareOp {
     /// Tells whether values that are in this order, or in none, meet it.
     pub(super) fn holds(self, order: Option<Ordering>) -> bool {
         match self {
@@ -215,10 +217,10 @@ fn order(one: &Value<'_>, two: &Value<'_>) -> Option<Ordering> {
 }
 
 /// Tells whether a value meets a comparison.
-pub(super) fn compare(found: &Value<'_>, how: Comparison, value: &Value<'_>) -> bool {
+pub(super) fn compare(found: &Value<'_>, how: CompareOp, value: &Value<'_>) -> bool {
     let ordering = order(found, value);
     // Null is equal to null, but not in an order with it.
-    if found.is_null() && !matches!(how, Comparison::Equal | Comparison::NotEqual) {
+    if found.is_null() && !matches!(how, CompareOp::Equal | CompareOp::NotEqual) {
         return false;
     }
     how.holds(ordering)
@@ -350,8 +352,8 @@ impl Number {
 /// A condition whose paths were found and whose values are of the right types.
 #[derive(Debug)]
 pub(super) enum Compiled<'a> {
-    Compare { path: Path<'a>, how: Comparison, value: Value<'static>, number: Option<Number> },
-    Text { path: Path<'a>, how: TextTest, text: String, folded: bool },
+    Compare { path: Path<'a>, how: CompareOp, value: Value<'static>, number: Option<Number> },
+    Text { path: Path<'a>, how: StringOp, text: String, case_insensitive: bool },
     And(Vec<Compiled<'a>>),
     Or(Vec<Compiled<'a>>),
     Not(Box<Compiled<'a>>),
@@ -368,16 +370,16 @@ impl<'a> Compiled<'a> {
             Filter::Not(part) => Self::Not(Box::new(Self::new(view, table, part)?)),
             Filter::Compare { path, how, value } => {
                 let path = view.path(table, path)?;
-                let is_order = !matches!(how, Comparison::Equal | Comparison::NotEqual);
+                let is_order = !matches!(how, CompareOp::Equal | CompareOp::NotEqual);
                 check_comparable(view, &path, (value, is_order))?;
                 let number = Number::new(&path, value);
                 Self::Compare { path, how: *how, value: value.clone(), number }
             }
-            Filter::Text { path, how, text, folded } => {
+            Filter::Text { path, how, text, case_insensitive } => {
                 let path = view.path(table, path)?;
-                let text = if *folded { fold(text) } else { text.clone() };
+                let text = if *case_insensitive { fold(text) } else { text.clone() };
                 check_comparable(view, &path, (&Value::String(text.as_str().into()), false))?;
-                Self::Text { path, how: *how, text, folded: *folded }
+                Self::Text { path, how: *how, text, case_insensitive: *case_insensitive }
             }
         })
     }
@@ -391,9 +393,9 @@ impl<'a> Compiled<'a> {
                     None => view.any(path, at, &|found| compare(found, *how, value)),
                 }
             }
-            Self::Text { path, how, text, folded } => view.any(path, at, &|found| {
+            Self::Text { path, how, text, case_insensitive } => view.any(path, at, &|found| {
                 let Value::String(found) = found else { return false };
-                match folded {
+                match case_insensitive {
                     true => how.meets(&fold(found), text),
                     false => how.meets(found, text),
                 }
@@ -419,7 +421,7 @@ impl<'a> Compiled<'a> {
     }
 }
 
-/// Takes a text in lower case, each character by itself: so a part of a text is folded as it is
+/// Takes a text in lower case, each character by itself: so a part of a text is case_insensitive as it is
 /// within the whole. A sigma is in lower case what it is at the end of a word, too.
 fn fold(text: &str) -> String {
     if text.is_ascii() {
@@ -429,7 +431,7 @@ fn fold(text: &str) -> String {
     lower.map(|letter| if letter == 'ς' { 'σ' } else { letter }).collect()
 }
 
-impl TextTest {
+impl StringOp {
     fn meets(self, found: &str, text: &str) -> bool {
         match self {
             Self::Is => found == text,

@@ -205,7 +205,7 @@ impl Transaction {
                 }
                 for (_, element) in gone {
                     let property = column.name().to_owned();
-                    self.note(&from, &id.key, |target| Operation::ListErase {
+                    self.note(&from, &id.key, |target| Operation::ListRemove {
                         target,
                         property,
                         element,

@@ -4,8 +4,8 @@
 
 use super::catalog::{Column, Table};
 use super::list::{Element, LIST_BYTES_MAX, element_bytes};
-use super::operation::{Operation, Target};
-use super::parts::{ListAt, Stored};
+use super::operation::{ObjectRef, Operation};
+use super::parts::{ListAt, StoredSchema};
 use super::transaction::Transaction;
 use super::value::{ElementId, ObjectId, Value};
 use super::view::list_column;
@@ -27,7 +27,7 @@ impl Transaction {
     /// Returns a list of an object, to change it.
     ///
     /// # Errors
-    /// [`ObjectError::Gone`], [`ObjectError::PropertyUnknown`], or [`ObjectError::Type`] if it is
+    /// [`ObjectError::ObjectNotFound`], [`ObjectError::PropertyUnknown`], or [`ObjectError::Type`] if it is
     /// no list.
     pub fn list(&mut self, id: &ObjectId, property: &str) -> Result<ListMut<'_>> {
         let table = Arc::clone(self.catalog.table_numbered(id.class)?);
@@ -118,7 +118,7 @@ impl ListMut<'_> {
         self.txn.check_value((&self.table, &self.column), &value)?;
         let stored = self.stored()?;
         let held = self.element(&stored, index)?;
-        if held.value.is_same(&value) {
+        if held.value.bitwise_eq(&value) {
             return Ok(());
         }
         let less = element_bytes(&held.value);
@@ -142,7 +142,7 @@ impl ListMut<'_> {
         let element = held.id;
         let change = (Some(&held.value), None);
         self.put((stored, index..index + 1, &[]), &[change], |target, property| {
-            Operation::ListErase { target, property, element }
+            Operation::ListRemove { target, property, element }
         })?;
         Ok(held)
     }
@@ -194,9 +194,9 @@ impl ListMut<'_> {
     /// has.
     fn put(
         &mut self,
-        (stored, places, put): (Stored, Range<usize>, &[Element]),
+        (stored, places, put): (StoredSchema, Range<usize>, &[Element]),
         changes: &[Changed<'_>],
-        operation: impl FnOnce(Target, String) -> Operation,
+        operation: impl FnOnce(ObjectRef, String) -> Operation,
     ) -> Result<()> {
         let key = self.id.key.to_bytes();
         let Self { txn, table, column, id } = self;
@@ -210,13 +210,13 @@ impl ListMut<'_> {
     }
 
     /// Reads what there is of the list, to change it.
-    fn stored(&mut self) -> Result<Stored> {
+    fn stored(&mut self) -> Result<StoredSchema> {
         let stored = self.txn.view().stored(self.at(&self.id.key.to_bytes()));
         self.txn.noted(stored)
     }
 
     /// Reads the element at a place.
-    fn element(&mut self, stored: &Stored, index: usize) -> Result<Element> {
+    fn element(&mut self, stored: &StoredSchema, index: usize) -> Result<Element> {
         within(index, stored.len(), stored.len())?;
         let key = self.id.key.to_bytes();
         let element = self.txn.view().element(self.at(&key), (stored, index));
@@ -246,7 +246,7 @@ impl Transaction {
         id: &ObjectId,
         (held, values): (Vec<Element>, &[Value<'_>]),
     ) -> Result<()> {
-        let same = |(one, two): &(&Element, &Value<'_>)| one.value.is_same(two);
+        let same = |(one, two): &(&Element, &Value<'_>)| one.value.bitwise_eq(two);
         let head = held.iter().zip(values).take_while(same).count();
         let (old, new) = (&held[head..], &values[head..]);
         let tail = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
@@ -268,7 +268,7 @@ impl Transaction {
         for Element { id: element, value } in old {
             self.count(at, id, (Some(value), None))?;
             let (property, element) = (property(), *element);
-            self.note(table, &id.key, |target| Operation::ListErase { target, property, element });
+            self.note(table, &id.key, |target| Operation::ListRemove { target, property, element });
         }
         let mut after = head.checked_sub(1).map(|before| held[before].id);
         for element in made {
@@ -289,10 +289,10 @@ impl Transaction {
         Ok(ElementId { author: 0, number: self.take_number()? })
     }
 
-    /// Returns the element that the one at a place stands behind, if there is a listener to tell.
+    /// Returns the element that the one at a place stands behind, if there is a commit_hook to tell.
     fn id_before(&self, at: ListAt<'_>, index: usize) -> Result<Option<ElementId>> {
         let Some(before) = index.checked_sub(1) else { return Ok(None) };
-        if self.shared.listener.is_none() {
+        if self.shared.commit_hook.is_none() {
             return Ok(None);
         }
         let stored = self.view().stored(at)?;

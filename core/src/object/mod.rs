@@ -1,6 +1,6 @@
 //! Objects: classes of them in one file, typed by a schema, linked to each other.
 //!
-//! Start with [`Database`]: it opens a file with the classes an app [`Wanted`], and gives out
+//! Start with [`Database`]: it opens a file with the classes an app [`DatabaseOptions`], and gives out
 //! [`Snapshot`]s to read and one [`Transaction`] at a time to write.
 //!
 //! - B1 Every operation answers as the model does.
@@ -15,8 +15,8 @@
 //!   differ.
 //! - W2 An observer is told every commit after the one it began with that changed objects: in
 //!   order, none left out and none twice.
-//! - W3 A commit hands its operations to the listener in order and exactly once, a transaction that
-//!   is dropped none; what the listener writes is there exactly if the commit is.
+//! - W3 A commit hands its operations to the commit_hook in order and exactly once, a transaction that
+//!   is dropped none; what the commit_hook writes is there exactly if the commit is.
 //!
 //! Specification and format: docs/objects.md. Model: `models::objects`. Checks:
 //! `sim::check::{objects, schema, queries, observers}`.
@@ -26,7 +26,6 @@
     reason = "a function names the types it is about and treats all others alike"
 )]
 
-mod access;
 mod alter;
 mod catalog;
 mod changes;
@@ -38,14 +37,15 @@ mod key;
 mod links;
 mod list;
 mod lists;
-mod observe;
 mod opening;
 mod operation;
 mod parts;
 mod query;
+mod query_plan;
 mod queues;
 mod rebuild;
 mod record;
+mod subscribe;
 mod transaction;
 #[cfg(any(test, feature = "inspect"))]
 pub(crate) mod trees;
@@ -55,18 +55,18 @@ mod walk;
 mod whole;
 
 pub use crate::unit::PRIMARY_KEY_BYTES_MAX;
-pub use access::Access;
 pub use changes::{Changes, ClassChanges, ListChanges, PropertyChange};
 pub use database::{Database, Snapshot};
-pub use filter::{Comparison, Filter, TextTest};
+pub use filter::{CompareOp, Filter, StringOp};
 pub use list::Element;
 pub use lists::ListMut;
-pub use observe::Observer;
-pub use opening::{Migration, Wanted};
-pub use operation::{Listener, Operation, Target};
+pub use opening::{DatabaseOptions, Migration};
+pub use operation::{CommitHook, ObjectRef, Operation};
 pub use parts::Elements;
 pub use query::{Order, Query};
+pub use query_plan::QueryPlan;
+pub use subscribe::Subscription;
 pub use transaction::Transaction;
 pub use value::{ClassId, ElementId, ObjectId, ObjectKey, Timestamp, Value};
-pub use view::{Object, ObjectIter, Objects, Properties, View};
-pub use whole::Content;
+pub use view::{Object, ObjectIter, Objects, Projection, View};
+pub use whole::PropertyValue;

@@ -7,13 +7,13 @@
 
 use super::catalog::Catalog;
 use super::database::{Database, Snapshot};
-use super::operation::Listener;
+use super::operation::CommitHook;
 use super::transaction::Transaction;
 use crate::conc::Arc;
 use crate::error::Result;
 use crate::fault::{self, Fault};
 use crate::schema::{
-    Action, Change, Class, Difference, Opening, Property, Schema, SchemaMode, Stored, decide,
+    Action, Change, Class, Difference, Opening, Property, Schema, SchemaMode, StoredSchema, decide,
     require_classes, require_match,
 };
 use std::fmt;
@@ -23,13 +23,13 @@ type Fill<'a> = &'a dyn Fn(&mut Transaction) -> Result<()>;
 
 /// What an app wants of a file.
 #[derive(Clone, Default)]
-pub struct Wanted<'a> {
+pub struct DatabaseOptions<'a> {
     /// Without classes, whatever the file holds is fine.
     schema: Option<(Schema, u64)>,
     mode: Option<SchemaMode>,
     migration: Option<Migrate<'a>>,
     initial_data: Option<Fill<'a>>,
-    pub(super) listener: Option<Arc<Listener>>,
+    pub(super) commit_hook: Option<Arc<CommitHook>>,
     pub(super) synced: bool,
 }
 
@@ -43,11 +43,11 @@ pub struct Migration<'a> {
     to: u64,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> DatabaseOptions<'a> {
     /// Wants nothing but to look at, or change, what the file holds: no version is checked, and
     /// nothing is migrated.
     #[must_use]
-    pub fn anything() -> Self {
+    pub fn dynamic() -> Self {
         Self::default()
     }
 
@@ -80,8 +80,8 @@ impl<'a> Wanted<'a> {
 
     /// Hands over the operations of every commit, those of a migration included.
     #[must_use]
-    pub fn listener(mut self, listener: Arc<Listener>) -> Self {
-        self.listener = Some(listener);
+    pub fn commit_hook(mut self, commit_hook: Arc<CommitHook>) -> Self {
+        self.commit_hook = Some(commit_hook);
         self
     }
 
@@ -106,14 +106,14 @@ impl<'a> Wanted<'a> {
     }
 }
 
-impl fmt::Debug for Wanted<'_> {
+impl fmt::Debug for DatabaseOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wanted")
+        f.debug_struct("DatabaseOptions")
             .field("schema", &self.schema)
             .field("mode", &self.mode)
             .field("migration", &self.migration.is_some())
             .field("initial_data", &self.initial_data.is_some())
-            .field("listener", &self.listener.is_some())
+            .field("commit_hook", &self.commit_hook.is_some())
             .field("synced", &self.synced)
             .finish()
     }
@@ -134,24 +134,24 @@ impl<'a> Migration<'a> {
 
     /// Returns the objects as they were before.
     #[must_use]
-    pub const fn older(&self) -> &'a Snapshot {
+    pub const fn old(&self) -> &'a Snapshot {
         self.older
     }
 
     /// Returns the transaction to change objects and classes in.
-    pub fn newer(&mut self) -> &mut Transaction {
+    pub fn new_txn(&mut self) -> &mut Transaction {
         self.txn
     }
 }
 
 /// Decides what a file needs and does it.
-pub(super) fn bring_about(database: &Database, wanted: &Wanted<'_>) -> Result<()> {
+pub(super) fn bring_about(database: &Database, wanted: &DatabaseOptions<'_>) -> Result<()> {
     let seen = database.snapshot()?;
     let Some((schema, version)) = &wanted.schema else { return Ok(()) };
     let path = database.store().path();
     let decide = |file: &Snapshot| {
         let file = file.view();
-        let stored = Stored { version: file.schema_version(), schema: file.schema()? };
+        let stored = StoredSchema { version: file.schema_version(), schema: file.schema()? };
         let actions = decide(&Opening {
             path,
             mode: wanted.schema_mode(),
@@ -199,7 +199,7 @@ fn version_first(
 struct Steps<'a, 'w> {
     txn: Transaction,
     older: Snapshot,
-    wanted: &'a Wanted<'w>,
+    wanted: &'a DatabaseOptions<'w>,
     schema: &'a Schema,
     /// Primary keys that wait until the migration has made them unique.
     keys: Vec<String>,

@@ -1,7 +1,7 @@
 //! What a transaction did, operation by operation, for whoever carries it elsewhere.
 //!
-//! - W3 A commit hands its operations to the listener in order and exactly once, a transaction that
-//!   is dropped none; what the listener writes is there exactly if the commit is.
+//! - W3 A commit hands its operations to the commit_hook in order and exactly once, a transaction that
+//!   is dropped none; what the commit_hook writes is there exactly if the commit is.
 //!
 //! Specification: docs/objects.md#operations-of-a-commit. Check: `sim::check::observers`.
 
@@ -17,22 +17,22 @@ use crate::txn::WriteTxn;
 #[non_exhaustive]
 pub enum Operation {
     /// An object was created, with null, zero and nothing.
-    Create(Target),
+    Create(ObjectRef),
     /// An object was deleted. What linked to it was set to null, or removed, before.
-    Erase(Target),
+    Delete(ObjectRef),
     /// A property has another value.
     Set {
         /// The object.
-        target: Target,
+        target: ObjectRef,
         /// The property.
         property: String,
         /// The value.
         value: Value<'static>,
     },
     /// Something was added to a counter.
-    Add {
+    Increment {
         /// The object.
-        target: Target,
+        target: ObjectRef,
         /// The counter.
         property: String,
         /// What was added.
@@ -41,7 +41,7 @@ pub enum Operation {
     /// An element was inserted into a list.
     ListInsert {
         /// The object.
-        target: Target,
+        target: ObjectRef,
         /// The list.
         property: String,
         /// The element.
@@ -52,16 +52,16 @@ pub enum Operation {
     /// An element has another value.
     ListSet {
         /// The object.
-        target: Target,
+        target: ObjectRef,
         /// The list.
         property: String,
         /// The element, with its new value.
         element: Element,
     },
     /// An element was removed.
-    ListErase {
+    ListRemove {
         /// The object.
-        target: Target,
+        target: ObjectRef,
         /// The list.
         property: String,
         /// The element.
@@ -70,7 +70,7 @@ pub enum Operation {
     /// An element was moved.
     ListMove {
         /// The object.
-        target: Target,
+        target: ObjectRef,
         /// The list.
         property: String,
         /// The element.
@@ -79,12 +79,12 @@ pub enum Operation {
         after: Option<ElementId>,
     },
     /// Classes were changed.
-    Alter,
+    SchemaChange,
 }
 
 /// An object that an operation is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct ObjectRef {
     /// Name of its class.
     pub class: String,
     /// Its key.
@@ -93,32 +93,34 @@ pub struct Target {
 
 /// Takes the operations of a commit before it happens. What it writes to trees of its own is
 /// committed with them; if it fails, nothing is.
-pub type Listener = dyn Fn(&[Operation], &mut WriteTxn) -> Result<()> + Send + Sync;
+pub type CommitHook = dyn Fn(&[Operation], &mut WriteTxn) -> Result<()> + Send + Sync;
 
 impl Transaction {
-    /// Notes that an object was touched and, if there is a listener, how.
+    /// Notes that an object was touched and, if there is a commit_hook, how.
     pub(super) fn note(
         &mut self,
         table: &Table,
         key: &ObjectKey,
-        operation: impl FnOnce(Target) -> Operation,
+        operation: impl FnOnce(ObjectRef) -> Operation,
     ) {
         if let Some(target) = self.target(table, key) {
             self.operations.push(operation(target));
         }
     }
 
-    /// Notes that an object was touched; if there is a listener, returns what it is to be told of.
-    fn target(&mut self, table: &Table, key: &ObjectKey) -> Option<Target> {
+    /// Notes that an object was touched; if there is a commit_hook, returns what it is to be told of.
+    fn target(&mut self, table: &Table, key: &ObjectKey) -> Option<ObjectRef> {
         self.touch([ObjectId { class: table.id, key: key.clone() }]);
-        let target = || Target { class: table.name.clone(), key: key.clone() };
-        self.shared.listener.is_some().then(target)
+        let target = || ObjectRef { class: table.name.clone(), key: key.clone() };
+        self.shared.commit_hook.is_some().then(target)
     }
 
     /// Notes that classes were changed.
     pub(super) fn note_alter(&mut self) {
-        if self.shared.listener.is_some() && self.operations.last() != Some(&Operation::Alter) {
-            self.operations.push(Operation::Alter);
+        if self.shared.commit_hook.is_some()
+            && self.operations.last() != Some(&Operation::SchemaChange)
+        {
+            self.operations.push(Operation::SchemaChange);
         }
     }
 }

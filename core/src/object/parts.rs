@@ -29,7 +29,7 @@ pub(super) type ListAt<'a> = (&'a Table, &'a Column, &'a [u8]);
 
 /// A list as it lies in the file.
 #[derive(Clone, Debug)]
-pub(super) enum Stored {
+pub(super) enum StoredSchema {
     /// All elements.
     Short(Vec<Element>),
     /// Where the elements are.
@@ -69,7 +69,7 @@ struct Region {
     elements: Vec<Element>,
 }
 
-impl Stored {
+impl StoredSchema {
     /// Returns how many elements there are.
     pub(super) fn len(&self) -> usize {
         match self {
@@ -167,13 +167,13 @@ fn cut(elements: &[Element]) -> Vec<&[Element]> {
 
 impl<'a> View<'a> {
     /// Reads a list as far as it lies in one entry; one without is empty.
-    pub(super) fn stored(&self, (table, column, key): ListAt<'_>) -> Result<Stored> {
+    pub(super) fn stored(&self, (table, column, key): ListAt<'_>) -> Result<StoredSchema> {
         let entry = self.source.tree(&table.trees.apart).get(&apart(column.number, key))?;
-        let Some(bytes) = entry else { return Ok(Stored::Short(Vec::new())) };
+        let Some(bytes) = entry else { return Ok(StoredSchema::Short(Vec::new())) };
         if let Some(directory) = Directory::decode(&bytes) {
-            return Ok(Stored::Long(directory));
+            return Ok(StoredSchema::Long(directory));
         }
-        self.decode_list(column, &bytes).map(Stored::Short)
+        self.decode_list(column, &bytes).map(StoredSchema::Short)
     }
 
     fn decode_list(&self, column: &Column, bytes: &[u8]) -> Result<Vec<Element>> {
@@ -197,8 +197,8 @@ impl<'a> View<'a> {
         key: &[u8],
     ) -> Result<Vec<Element>> {
         match self.stored((table, column, key))? {
-            Stored::Short(elements) => Ok(elements),
-            Stored::Long(Directory { pieces, .. }) => {
+            StoredSchema::Short(elements) => Ok(elements),
+            StoredSchema::Long(Directory { pieces, .. }) => {
                 let mut elements = Vec::new();
                 for piece in pieces {
                     elements.append(&mut self.read_piece((table, column, key), piece)?);
@@ -212,11 +212,11 @@ impl<'a> View<'a> {
     pub(super) fn element(
         &self,
         at: ListAt<'_>,
-        (stored, index): (&Stored, usize),
+        (stored, index): (&StoredSchema, usize),
     ) -> Result<Element> {
         let found = match stored {
-            Stored::Short(elements) => elements.get(index).cloned(),
-            Stored::Long(directory) => {
+            StoredSchema::Short(elements) => elements.get(index).cloned(),
+            StoredSchema::Long(directory) => {
                 let region = self.region(at, (directory, &(index..index + 1)))?;
                 region.elements.into_iter().nth(index - region.start)
             }
@@ -244,8 +244,8 @@ impl<'a> View<'a> {
         key: &[u8],
     ) -> Result<Elements<'a>> {
         let (pieces, piece) = match self.stored((table, column, key))? {
-            Stored::Short(elements) => (Vec::new(), elements),
-            Stored::Long(directory) => (directory.pieces, Vec::new()),
+            StoredSchema::Short(elements) => (Vec::new(), elements),
+            StoredSchema::Long(directory) => (directory.pieces, Vec::new()),
         };
         let (pieces, piece) = (pieces.into_iter(), piece.into_iter());
         Ok(Elements { view: self, table, column, key: key.to_vec(), pieces, piece })
@@ -278,15 +278,15 @@ impl Transaction {
     pub(super) fn splice(
         &mut self,
         at: ListAt<'_>,
-        stored: Stored,
+        stored: StoredSchema,
         (places, put): (Range<usize>, &[Element]),
     ) -> Result<Vec<Element>> {
         let (mut directory, mut region) = match stored {
-            Stored::Short(elements) => {
+            StoredSchema::Short(elements) => {
                 let directory = Directory { bytes: bytes(&elements), pieces: Vec::new() };
                 (directory, Region { pieces: 0..0, start: 0, elements })
             }
-            Stored::Long(directory) => {
+            StoredSchema::Long(directory) => {
                 let region = self.view().region(at, (&directory, &places))?;
                 (directory, region)
             }

@@ -5,9 +5,9 @@
 //! Specification: docs/objects.md#queries. Model: `models::object_query`. Check:
 //! `sim::check::queries`.
 
-use super::access::{Access, narrow};
 use super::catalog::Column;
 use super::filter::{Compiled, Filter, Hop, Path};
+use super::query_plan::{QueryPlan, narrow};
 use super::record::Slot;
 use super::value::{ObjectId, ObjectKey, Value};
 use super::view::{Objects, View, type_error};
@@ -35,15 +35,15 @@ pub enum Order {
 /// stay in it.
 ///
 /// ```
-/// use fastness::object::{Database, Filter, Order, Wanted};
+/// use fastness::object::{Database, Filter, Order, DatabaseOptions};
 /// use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 ///
 /// let dog = Class::new("Dog")?
 ///     .with(Property::new("name", Scalar::String)?.required().primary_key())
 ///     .with(Property::new("age", Scalar::Int)?.indexed())
 ///     .with(Property::new("friend", PropertyType::Object("Dog".into()))?);
-/// let wanted = Wanted::schema(Schema::new([dog])?, 0);
-/// let database = Database::in_memory(&fastness::Options::new(), &wanted)?;
+/// let wanted = DatabaseOptions::schema(Schema::new([dog])?, 0);
+/// let database = Database::in_memory(&fastness::StoreOptions::new(), &wanted)?;
 /// let ann = database.transact(|txn| {
 ///     let ann = txn.create_with_key("Dog", "Ann")?;
 ///     for (name, age) in [("Bo", 3), ("Cleo", 9), ("Dot", 3)] {
@@ -151,10 +151,10 @@ impl<'a> Query<'a> {
     ///
     /// # Errors
     /// As [`Query::find`].
-    pub fn explain(&self) -> Result<Access> {
+    pub fn explain(&self) -> Result<QueryPlan> {
         let condition = self.condition()?;
         let way = condition.as_ref().filter(|_| !self.scan).and_then(narrow);
-        Ok(way.map_or(Access::All, |way| way.access()))
+        Ok(way.map_or(QueryPlan::All, |way| way.access()))
     }
 
     /// Returns the objects.
@@ -326,7 +326,7 @@ impl<'a> Query<'a> {
         };
         let Some(way) = way else {
             let mut range = self.objects.tree.range(..)?;
-            while let Some((key, record)) = range.next_lent()? {
+            while let Some((key, record)) = range.next_ref()? {
                 if meets(key, record)? && !body(key, record)? {
                     break;
                 }

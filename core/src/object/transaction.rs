@@ -9,11 +9,11 @@
 use super::catalog::{Catalog, Column, Place, Table, schema_tree};
 use super::changes::{Changes, between};
 use super::database::Shared;
-use super::operation::{Listener, Operation};
+use super::operation::{CommitHook, Operation};
 use super::record::{self, value_bytes};
 use super::value::{ObjectId, ObjectKey, Value};
 use super::view::{Object, Objects, View, check_type, type_error};
-use super::whole::Content;
+use super::whole::PropertyValue;
 use crate::codec::Reader;
 use crate::conc::Arc;
 use crate::error::{Error, ObjectError, Result};
@@ -22,7 +22,7 @@ use crate::schema::PropertyType;
 #[cfg(doc)]
 use crate::schema::SchemaError;
 use crate::tree::Bytes;
-use crate::txn::{Source, Store, WriteTxn};
+use crate::txn::{Durability, Source, Store, WriteTxn};
 use crate::unit::CommitId;
 use std::collections::BTreeSet;
 
@@ -45,7 +45,7 @@ pub struct Transaction {
     /// Objects that may have been changed, if anybody observes. Who begins to meanwhile begins with
     /// what this transaction leaves.
     touched: Option<BTreeSet<ObjectId>>,
-    /// What was done, if there is a listener.
+    /// What was done, if there is a commit_hook.
     pub(super) operations: Vec<Operation>,
     /// Classes, properties and indexes are only added.
     pub(super) only_adds: bool,
@@ -66,16 +66,25 @@ impl Transaction {
     /// [`SchemaError::Definition`] if classes that were changed do not fit together,
     /// [`Error::TransactionFailed`] if an operation failed; else as
     /// [`WriteTxn::commit`](crate::WriteTxn::commit).
-    pub fn commit(mut self) -> Result<CommitId> {
+    pub fn commit(self) -> Result<CommitId> {
+        self.commit_with(Durability::Immediate)
+    }
+
+    /// Commits with the durability that is asked for. Readers and subscriptions see the commit at
+    /// once, whichever it is.
+    ///
+    /// # Errors
+    /// As [`Transaction::commit`].
+    pub fn commit_with(mut self, durability: Durability) -> Result<CommitId> {
         self.settle()?;
-        let listener = self.shared.listener.clone().filter(|_| !self.operations.is_empty());
+        let commit_hook = self.shared.commit_hook.clone().filter(|_| !self.operations.is_empty());
         let is_late = fault::on(Fault::Ob12);
-        if let Some(listener) = listener.as_ref().filter(|_| !is_late) {
-            listener(&self.operations, &mut self.txn)?;
+        if let Some(commit_hook) = commit_hook.as_ref().filter(|_| !is_late) {
+            commit_hook(&self.operations, &mut self.txn)?;
         }
         let changes = self.changes()?;
         let Self { shared, txn, catalog, operations, .. } = self;
-        let commit = txn.commit_and(|commit| {
+        let commit = txn.commit_and(durability, |commit| {
             let tells = !changes.is_empty();
             if tells {
                 shared.observers.tell(commit, Changes { commit, ..changes });
@@ -88,8 +97,8 @@ impl Transaction {
             }
         })?;
         shared.keep(catalog);
-        match listener.filter(|_| is_late) {
-            Some(listener) => tell_late(&shared.store, &*listener, &operations),
+        match commit_hook.filter(|_| is_late) {
+            Some(commit_hook) => tell_late(&shared.store, &*commit_hook, &operations),
             None => Ok(commit),
         }
     }
@@ -180,14 +189,14 @@ impl Transaction {
     ///
     /// # Errors
     /// [`ObjectError::KeyExists`] if it is there; [`ObjectError::ClassUnknown`],
-    /// [`ObjectError::KeyUnwanted`], [`ObjectError::Type`], [`ObjectError::KeyTooLong`], or
+    /// [`ObjectError::NoPrimaryKey`], [`ObjectError::Type`], [`ObjectError::KeyTooLong`], or
     /// [`SchemaError::NullInRequired`] if there cannot be such an object.
     pub fn create_with_key<'v>(
         &mut self,
         class: &str,
         key: impl Into<Value<'v>>,
     ) -> Result<ObjectId> {
-        let (id, created) = self.upsert(class, key)?;
+        let (id, created) = self.get_or_create(class, key)?;
         if created {
             return Ok(id);
         }
@@ -199,22 +208,22 @@ impl Transaction {
     ///
     /// # Errors
     /// As [`Transaction::create_with_key`], but for one that is there.
-    pub fn upsert<'v>(
+    pub fn get_or_create<'v>(
         &mut self,
         class: &str,
         key: impl Into<Value<'v>>,
     ) -> Result<(ObjectId, bool)> {
         let table = Arc::clone(self.catalog.table(class)?);
-        let unwanted = || ObjectError::KeyUnwanted { class: table.name.clone() };
+        let unwanted = || ObjectError::NoPrimaryKey { class: table.name.clone() };
         let name = table.key().ok_or_else(unwanted)?.name();
-        self.upsert_with(class, &[(name, Content::Value(key.into()))])
+        self.upsert(class, &[(name, PropertyValue::Value(key.into()))])
     }
 
     /// Sets a property. A counter is set by adding the difference.
     ///
     /// # Errors
-    /// [`ObjectError::Gone`] if the object, or the one to link to, is not there;
-    /// [`ObjectError::PropertyUnknown`], [`ObjectError::Type`], [`ObjectError::KeyFixed`],
+    /// [`ObjectError::ObjectNotFound`] if the object, or the one to link to, is not there;
+    /// [`ObjectError::PropertyUnknown`], [`ObjectError::Type`], [`ObjectError::PrimaryKeyImmutable`],
     /// [`SchemaError::NullInRequired`], [`SchemaError::StringTooLong`] or
     /// [`SchemaError::BinaryTooLong`] if it cannot have the value.
     pub fn set<'v>(
@@ -229,7 +238,7 @@ impl Transaction {
         match column.place {
             Place::Key => {
                 let (class, property) = (table.name.clone(), property.to_owned());
-                return Err(ObjectError::KeyFixed { class, property }.into());
+                return Err(ObjectError::PrimaryKeyImmutable { class, property }.into());
             }
             Place::Apart => {
                 let names = (column.kind().to_string(), value.type_name().to_owned());
@@ -242,7 +251,7 @@ impl Transaction {
         let held = self.view().read_value((&table, column), (&key, &record));
         let held = held.map(Value::into_owned);
         let held = self.noted(held)?;
-        if held.is_same(&value) {
+        if held.bitwise_eq(&value) {
             return Ok(());
         }
         self.change(|txn| {
@@ -255,7 +264,7 @@ impl Transaction {
     /// Adds to a counter, and returns what it is then. It wraps around at 64 bits.
     ///
     /// # Errors
-    /// [`ObjectError::Gone`], [`ObjectError::PropertyUnknown`], or [`ObjectError::Type`] if it is
+    /// [`ObjectError::ObjectNotFound`], [`ObjectError::PropertyUnknown`], or [`ObjectError::Type`] if it is
     /// no counter.
     pub fn add(&mut self, id: &ObjectId, property: &str, by: i64) -> Result<i64> {
         let table = Arc::clone(self.catalog.table_numbered(id.class)?);
@@ -277,7 +286,7 @@ impl Transaction {
             self.change(|txn| {
                 txn.replace((&table, column), (id, &record), change)?;
                 let property = property.to_owned();
-                txn.note(&table, &id.key, |target| Operation::Add { target, property, by });
+                txn.note(&table, &id.key, |target| Operation::Increment { target, property, by });
                 Ok(())
             })?;
         }
@@ -287,13 +296,13 @@ impl Transaction {
     /// Deletes an object. Links to it become null, and leave the lists they are in.
     ///
     /// # Errors
-    /// [`ObjectError::Gone`] if it is not there.
+    /// [`ObjectError::ObjectNotFound`] if it is not there.
     pub fn delete(&mut self, id: &ObjectId) -> Result<()> {
         let table = Arc::clone(self.catalog.table_numbered(id.class)?);
         let record = self.record(&table, id)?;
         self.change(|txn| {
             txn.erase(&table, &id.key.to_bytes(), &record)?;
-            txn.note(&table, &id.key, Operation::Erase);
+            txn.note(&table, &id.key, Operation::Delete);
             Ok(())
         })
     }
@@ -415,7 +424,7 @@ impl Transaction {
             let property = column.name().to_owned();
             match (column.kind(), held, value) {
                 (PropertyType::Counter, Value::Int(held), Value::Int(value)) => {
-                    Operation::Add { target, property, by: value.wrapping_sub(*held) }
+                    Operation::Increment { target, property, by: value.wrapping_sub(*held) }
                 }
                 _ => Operation::Set { target, property, value: value.clone().into_owned() },
             }
@@ -425,12 +434,16 @@ impl Transaction {
 
 /// What was addressed is not there.
 pub(super) fn gone(table: &Table, key: &ObjectKey) -> Error {
-    ObjectError::Gone { class: table.name.clone(), key: key.to_string() }.into()
+    ObjectError::ObjectNotFound { class: table.name.clone(), key: key.to_string() }.into()
 }
 
-/// Lets a listener write in a commit of its own, for [`Fault::Ob12`].
-fn tell_late(store: &Store, listener: &Listener, operations: &[Operation]) -> Result<CommitId> {
+/// Lets a commit_hook write in a commit of its own, for [`Fault::Ob12`].
+fn tell_late(
+    store: &Store,
+    commit_hook: &CommitHook,
+    operations: &[Operation],
+) -> Result<CommitId> {
     let mut late = store.write()?;
-    listener(operations, &mut late)?;
+    commit_hook(operations, &mut late)?;
     late.commit()
 }

@@ -113,7 +113,7 @@ impl Value<'_> {
 
     /// Tells whether both are stored alike: unlike `==`, NaN is itself and 0.0 is not -0.0.
     #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
+    pub fn bitwise_eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Float(one), Self::Float(two)) => one.to_bits() == two.to_bits(),
             (Self::Double(one), Self::Double(two)) => one.to_bits() == two.to_bits(),
@@ -166,7 +166,7 @@ impl Timestamp {
     /// Makes a point in time of milliseconds since 1970.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the remainder is from 0 to 999")]
-    pub const fn of_milliseconds(milliseconds: i64) -> Self {
+    pub const fn from_millis(milliseconds: i64) -> Self {
         let rest = milliseconds.rem_euclid(1000).unsigned_abs() as u32;
         Self { seconds: milliseconds.div_euclid(1000), nanoseconds: rest * 1_000_000 }
     }

@@ -40,7 +40,7 @@ pub struct Object<'a> {
 
 /// Properties of a class that were found by their names once, to be read of many objects.
 #[derive(Clone, Copy, Debug)]
-pub struct Properties<'a, const N: usize> {
+pub struct Projection<'a, const N: usize> {
     table: &'a Table,
     columns: [&'a Column; N],
     slots: [Option<Slot>; N],
@@ -99,7 +99,7 @@ impl<'a> View<'a> {
     /// # Errors
     /// [`ObjectError::ClassUnknown`], [`ObjectError::PropertyUnknown`], or [`ObjectError::Type`] if
     /// the property holds no links to the object's class; if a page cannot be read or is damaged.
-    pub fn linking(&self, to: &ObjectId, class: &str, property: &str) -> Result<Vec<ObjectId>> {
+    pub fn backlinks(&self, to: &ObjectId, class: &str, property: &str) -> Result<Vec<ObjectId>> {
         let target = self.catalog.table_numbered(to.class)?;
         let origin = self.catalog.table(class)?;
         let column = origin.column(property)?;
@@ -205,7 +205,7 @@ impl<'a> Objects<'a> {
     /// Returns the object with a primary key; none if it is not there.
     ///
     /// # Errors
-    /// [`ObjectError::KeyUnwanted`] if the class has no primary key, [`ObjectError::Type`] if it is
+    /// [`ObjectError::NoPrimaryKey`] if the class has no primary key, [`ObjectError::Type`] if it is
     /// of another type; if a page cannot be read or is damaged.
     #[inline]
     pub fn get<'v>(&self, key: impl Into<Value<'v>>) -> Result<Option<Object<'a>>> {
@@ -217,18 +217,18 @@ impl<'a> Objects<'a> {
         }
     }
 
-    /// Finds properties by their names, for [`Object::values`].
+    /// Finds properties by their names, for [`Object::project`].
     ///
     /// # Errors
     /// [`ObjectError::PropertyUnknown`], or [`ObjectError::Type`] for a list.
-    pub fn properties<const N: usize>(&self, names: [&str; N]) -> Result<Properties<'a, N>> {
+    pub fn projection<const N: usize>(&self, names: [&str; N]) -> Result<Projection<'a, N>> {
         let table = &**self.table;
         let mut columns = Vec::with_capacity(N);
         for name in names {
             columns.push(value_column(table, name)?);
         }
         let columns: [_; N] = std::array::from_fn(|index| columns[index]);
-        Ok(Properties { table, columns, slots: columns.map(Slot::of) })
+        Ok(Projection { table, columns, slots: columns.map(Slot::of) })
     }
 
     /// Walks all objects, in the order of their keys.
@@ -241,9 +241,9 @@ impl<'a> Objects<'a> {
 
     /// Walks all objects that can be read, in the order of their keys. Where a page is damaged or
     /// cannot be read, an error stands for all objects that it held, and the walk goes on.
-    pub fn readable(&self) -> impl Iterator<Item = Result<Object<'a>>> + use<'a> {
+    pub fn salvage(&self) -> impl Iterator<Item = Result<Object<'a>>> + use<'a> {
         let objects = self.clone();
-        self.tree.readable().map(move |entry| entry.and_then(|entry| objects.read(entry)))
+        self.tree.salvage().map(move |entry| entry.and_then(|entry| objects.read(entry)))
     }
 
     /// Takes an entry of the tree for an object.
@@ -273,7 +273,7 @@ pub(super) fn read_key(table: &Table, value: &Value<'_>) -> Result<ObjectKey> {
 }
 
 fn read_any_key(table: &Table, value: &Value<'_>) -> Result<ObjectKey> {
-    let unwanted = || ObjectError::KeyUnwanted { class: table.name.clone() };
+    let unwanted = || ObjectError::NoPrimaryKey { class: table.name.clone() };
     let column = table.key().ok_or_else(unwanted)?;
     check_type(table, column, value)?;
     match value {
@@ -372,20 +372,20 @@ impl<'a> Object<'a> {
     /// ones of many objects.
     ///
     /// ```
-    /// # use fastness::object::{Database, Wanted};
+    /// # use fastness::object::{Database, DatabaseOptions};
     /// # use fastness::schema::{Class, Property, Scalar, Schema};
     /// # let dog = Class::new("Dog")?
     /// #     .with(Property::new("name", Scalar::String)?.required().primary_key())
     /// #     .with(Property::new("age", Scalar::Int)?);
-    /// # let wanted = Wanted::schema(Schema::new([dog])?, 0);
-    /// # let database = Database::in_memory(&fastness::Options::new(), &wanted)?;
+    /// # let wanted = DatabaseOptions::schema(Schema::new([dog])?, 0);
+    /// # let database = Database::in_memory(&fastness::StoreOptions::new(), &wanted)?;
     /// # database.transact(|txn| txn.create_with_key("Dog", "Rex").map(drop))?;
     /// # let snapshot = database.snapshot()?;
     /// let dogs = snapshot.objects("Dog")?;
-    /// let wanted = dogs.properties(["name", "age"])?;
+    /// let wanted = dogs.projection(["name", "age"])?;
     /// for dog in dogs.iter()? {
     ///     let dog = dog?;
-    ///     let [name, age] = dog.values(&wanted)?;
+    ///     let [name, age] = dog.project(&wanted)?;
     ///     assert_eq!((name, age), ("Rex".into(), 0.into()));
     /// }
     /// # Ok::<(), fastness::Error>(())
@@ -394,7 +394,7 @@ impl<'a> Object<'a> {
     /// # Errors
     /// [`ObjectError::PropertyUnknown`] or [`ObjectError::Type`] if the properties are those of
     /// another class, and this one has none that are alike; if a page cannot be read or is damaged.
-    pub fn values<const N: usize>(&self, of: &Properties<'_, N>) -> Result<[Value<'_>; N]> {
+    pub fn project<const N: usize>(&self, of: &Projection<'_, N>) -> Result<[Value<'_>; N]> {
         let record = &*self.record;
         let same = std::ptr::eq(self.table, of.table);
         let mut values = [const { Value::Null }; N];
@@ -443,12 +443,12 @@ impl<'a> Object<'a> {
         self.view.elements((self.table, column), &self.key.to_bytes())
     }
 
-    /// Returns the objects that link here from a property of a class; see [`View::linking`].
+    /// Returns the objects that link here from a property of a class; see [`View::backlinks`].
     ///
     /// # Errors
-    /// As [`View::linking`].
-    pub fn linking(&self, class: &str, property: &str) -> Result<Vec<ObjectId>> {
-        self.view.linking(&self.id(), class, property)
+    /// As [`View::backlinks`].
+    pub fn backlinks(&self, class: &str, property: &str) -> Result<Vec<ObjectId>> {
+        self.view.backlinks(&self.id(), class, property)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::fault::{self, Fault};
 
 /// What a property holds, whatever its type.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Content<'a> {
+pub enum PropertyValue<'a> {
     /// One value; the sum of a counter.
     Value(Value<'a>),
     /// The values of the elements of a list.
@@ -43,7 +43,7 @@ impl Transaction {
     /// refused before anything has changed, and is the fastest way to write many objects.
     ///
     /// ```
-    /// use fastness::object::{Content, Database, Wanted};
+    /// use fastness::object::{PropertyValue, Database, DatabaseOptions};
     /// use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
     ///
     /// let tricks = PropertyType::List { of: Scalar::String, nullable: false };
@@ -52,8 +52,8 @@ impl Transaction {
     ///     .with(Property::new("age", Scalar::Int)?)
     ///     .with(Property::new("friend", PropertyType::Object("Dog".into()))?)
     ///     .with(Property::new("tricks", tricks)?);
-    /// let wanted = Wanted::schema(Schema::new([dog])?, 0);
-    /// let database = Database::in_memory(&fastness::Options::new(), &wanted)?;
+    /// let wanted = DatabaseOptions::schema(Schema::new([dog])?, 0);
+    /// let database = Database::in_memory(&fastness::StoreOptions::new(), &wanted)?;
     ///
     /// let mut txn = database.write()?;
     /// let ida = txn.create_with("Dog", &[("name", "Ida".into()), ("age", 3.into())])?;
@@ -62,10 +62,10 @@ impl Transaction {
     ///     &[
     ///         ("name", "Rex".into()),
     ///         ("friend", (&ida).into()),
-    ///         ("tricks", Content::list(["sit", "roll"])),
+    ///         ("tricks", PropertyValue::list(["sit", "roll"])),
     ///     ],
     /// )?;
-    /// let (rex, created) = txn.upsert_with("Dog", &[("name", "Rex".into()), ("age", 7.into())])?;
+    /// let (rex, created) = txn.upsert("Dog", &[("name", "Rex".into()), ("age", 7.into())])?;
     /// assert!(!created);
     /// txn.commit()?;
     ///
@@ -83,7 +83,7 @@ impl Transaction {
     pub fn create_with(
         &mut self,
         class: &str,
-        properties: &[(&str, Content<'_>)],
+        properties: &[(&str, PropertyValue<'_>)],
     ) -> Result<ObjectId> {
         let table = Arc::clone(self.catalog.table(class)?);
         let given = self.check_all(&table, properties);
@@ -104,7 +104,11 @@ impl Transaction {
     }
 
     /// What [`Fault::Ob09`] does.
-    fn create_with_key_of(&mut self, table: &Table, all: &[(&str, Content<'_>)]) -> Result<()> {
+    fn create_with_key_of(
+        &mut self,
+        table: &Table,
+        all: &[(&str, PropertyValue<'_>)],
+    ) -> Result<()> {
         let is_key = |name| table.column(name).is_ok_and(|column| column.place == Place::Key);
         let key: Vec<_> = all.iter().filter(|(name, _)| is_key(name)).cloned().collect();
         match key.len() < all.len() {
@@ -117,17 +121,17 @@ impl Transaction {
     /// tells whether it was created. Of one that is there, what is not given stays as it is.
     ///
     /// # Errors
-    /// As [`Transaction::create_with`], but for one that is there; [`ObjectError::KeyUnwanted`] if
+    /// As [`Transaction::create_with`], but for one that is there; [`ObjectError::NoPrimaryKey`] if
     /// the class has no primary key.
-    pub fn upsert_with(
+    pub fn upsert(
         &mut self,
         class: &str,
-        properties: &[(&str, Content<'_>)],
+        properties: &[(&str, PropertyValue<'_>)],
     ) -> Result<(ObjectId, bool)> {
         let table = Arc::clone(self.catalog.table(class)?);
         let given = self.check_all(&table, properties)?;
         if table.has_rows() {
-            return Err(ObjectError::KeyUnwanted { class: table.name.clone() }.into());
+            return Err(ObjectError::NoPrimaryKey { class: table.name.clone() }.into());
         }
         let Some(key) = given.key.clone() else {
             return Err(ObjectError::KeyMissing { class: table.name.clone() }.into());
@@ -145,14 +149,18 @@ impl Transaction {
     /// beginning and at the end stay what they are, and those in between are replaced.
     ///
     /// # Errors
-    /// [`ObjectError::Gone`], [`ObjectError::KeyFixed`], and as [`Transaction::create_with`] of
+    /// [`ObjectError::ObjectNotFound`], [`ObjectError::PrimaryKeyImmutable`], and as [`Transaction::create_with`] of
     /// each property. Nothing is changed then.
-    pub fn set_all(&mut self, id: &ObjectId, properties: &[(&str, Content<'_>)]) -> Result<()> {
+    pub fn update(
+        &mut self,
+        id: &ObjectId,
+        properties: &[(&str, PropertyValue<'_>)],
+    ) -> Result<()> {
         let table = Arc::clone(self.catalog.table_numbered(id.class)?);
         let given = self.check_all(&table, properties)?;
         if let (Some(_), Some(column)) = (&given.key, table.key()) {
             let (class, property) = (table.name.clone(), column.name().to_owned());
-            return Err(ObjectError::KeyFixed { class, property }.into());
+            return Err(ObjectError::PrimaryKeyImmutable { class, property }.into());
         }
         let record = self.record(&table, id)?;
         self.set_given(&table, (id, &record), &given)
@@ -162,7 +170,7 @@ impl Transaction {
     fn check_all<'a>(
         &mut self,
         table: &'a Table,
-        properties: &'a [(&str, Content<'_>)],
+        properties: &'a [(&str, PropertyValue<'_>)],
     ) -> Result<Given<'a>> {
         let mut given = Given { key: None, values: Vec::new(), lists: Vec::new() };
         given.values.reserve(properties.len());
@@ -175,15 +183,17 @@ impl Transaction {
                 return Err(ObjectError::PropertyTwice { class, property }.into());
             }
             match (content, column.place) {
-                (Content::Value(value), Place::Key) => given.key = Some(read_key(table, value)?),
-                (Content::Value(value), Place::Slot(_)) => {
+                (PropertyValue::Value(value), Place::Key) => {
+                    given.key = Some(read_key(table, value)?)
+                }
+                (PropertyValue::Value(value), Place::Slot(_)) => {
                     self.check_value((table, column), value)?;
                     given.values.push((column, value));
                 }
-                (Content::List(values), Place::Apart) if fault::on(Fault::Ob06) => {
+                (PropertyValue::List(values), Place::Apart) if fault::on(Fault::Ob06) => {
                     given.lists.push((column, values));
                 }
-                (Content::List(values), Place::Apart) => {
+                (PropertyValue::List(values), Place::Apart) => {
                     values.iter().try_for_each(|value| self.check_value((table, column), value))?;
                     if values.iter().map(element_bytes).sum::<usize>() > LIST_BYTES_MAX {
                         return Err(list_too_long(table, column));
@@ -268,7 +278,7 @@ impl Transaction {
         for (column, value) in &given.values {
             let held = self.view().read_value((table, column), (&key, record))?;
             let overlooked = **value == Value::Null && fault::on(Fault::Ob05);
-            if !overlooked && !held.is_same(value) {
+            if !overlooked && !held.bitwise_eq(value) {
                 changes.push((*column, held.into_owned(), *value));
             }
         }
@@ -296,7 +306,7 @@ impl Transaction {
     }
 }
 
-impl<'a> Content<'a> {
+impl<'a> PropertyValue<'a> {
     /// Makes the content of a list.
     pub fn list<V: Into<Value<'a>>>(values: impl IntoIterator<Item = V>) -> Self {
         Self::List(values.into_iter().map(Into::into).collect())
@@ -310,7 +320,7 @@ impl<'a> Content<'a> {
     }
 }
 
-impl<'a, T: Into<Value<'a>>> From<T> for Content<'a> {
+impl<'a, T: Into<Value<'a>>> From<T> for PropertyValue<'a> {
     fn from(value: T) -> Self {
         Self::Value(value.into())
     }

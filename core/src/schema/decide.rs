@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// The schema that a file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredSchema {
     /// Its version; none if the file never had a schema.
     pub version: Option<u64>,
     /// Its classes.
@@ -24,7 +24,7 @@ pub struct Opening<'a> {
     /// How a difference is treated.
     pub mode: SchemaMode,
     /// What the file holds.
-    pub stored: &'a Stored,
+    pub stored: &'a StoredSchema,
     /// What is wanted.
     pub wanted: &'a Schema,
     /// The version that is wanted.

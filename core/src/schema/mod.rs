@@ -30,7 +30,7 @@ mod text;
 
 pub(crate) use check::check_class;
 pub use class::{Class, Module};
-pub use decide::{Action, Opening, Stored, decide, require_classes, require_match};
+pub use decide::{Action, Opening, StoredSchema, decide, require_classes, require_match};
 pub use difference::{Change, Difference, differences};
 pub use error::{DefinitionError, DefinitionProblem, SchemaError};
 pub(crate) use limits::units;

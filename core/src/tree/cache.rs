@@ -108,7 +108,7 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Options, Store};
+    use crate::{Store, StoreOptions};
 
     fn read_all(store: &Store) -> usize {
         let snapshot = store.snapshot();
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn memory_stays_within_the_budget_whatever_is_read() {
         const BUDGET: usize = 200_000;
-        let store = Options::new().cache_bytes(BUDGET).in_memory().unwrap();
+        let store = StoreOptions::new().cache_bytes(BUDGET).in_memory().unwrap();
         let mut txn = store.write().unwrap();
         for key in 0..20_000_u32 {
             txn.tree("t").unwrap().insert(&key.to_be_bytes(), &[1; 60]).unwrap();

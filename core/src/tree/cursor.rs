@@ -135,7 +135,7 @@ impl<'a> Range<'a> {
     ///
     /// # Errors
     /// If a page cannot be read or is damaged.
-    pub fn next_lent(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+    pub fn next_ref(&mut self) -> Result<Option<(&[u8], &[u8])>> {
         if self.run.is_empty() {
             let outcome = self.lend();
             self.ended_by(outcome)?;

@@ -3,7 +3,7 @@
 use super::cache::Family;
 use super::leaf::{Payload, entry_bytes};
 use super::link::Link;
-use super::{Bytes, Cache, Node, Pager, Range, Readable, TreeState};
+use super::{Bytes, Cache, Node, Pager, Range, SalvageIter, TreeState};
 use crate::conc::Arc;
 use crate::error::Result;
 use crate::page::NODE_CAPACITY;
@@ -158,8 +158,8 @@ impl TreeEdit {
         Ok(Range::new(pager, self.root(pager)?, bounds))
     }
 
-    pub(crate) fn readable<'a>(&'a self, pager: &'a Pager) -> Readable<'a> {
-        Readable::new(pager, self.root(pager))
+    pub(crate) fn salvage<'a>(&'a self, pager: &'a Pager) -> SalvageIter<'a> {
+        SalvageIter::new(pager, self.root(pager))
     }
 
     /// Tells whether inserting an entry reads nothing.

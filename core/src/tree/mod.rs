@@ -28,8 +28,8 @@ mod links;
 mod near;
 mod node;
 mod pager;
-mod readable;
 mod remove;
+mod salvage;
 mod state;
 
 pub use bytes::Bytes;
@@ -40,5 +40,5 @@ pub(crate) use flush::Flush;
 pub(crate) use late::Late;
 pub(crate) use node::Node;
 pub(crate) use pager::{Pager, PagerParts};
-pub use readable::Readable;
+pub use salvage::SalvageIter;
 pub(crate) use state::TreeState;

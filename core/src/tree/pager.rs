@@ -4,7 +4,7 @@
 
 use super::{Cache, Node};
 use crate::conc::Arc;
-use crate::crypto::{Batch, Entropy, Sealer};
+use crate::crypto::{Batch, RandomSource, Sealer};
 use crate::error::{Damage, Error, Result};
 use crate::fault::{self, Fault};
 use crate::page::{NodePage, OVERFLOW_CAPACITY, OverflowPage, Pointer, overflow_pages};
@@ -19,7 +19,7 @@ pub(crate) struct Pager {
     file: Box<dyn VfsFile>,
     path: PathBuf,
     sealer: Sealer,
-    entropy: Arc<dyn Entropy>,
+    random_source: Arc<dyn RandomSource>,
     cache: Cache,
 }
 
@@ -35,24 +35,24 @@ fn offset(page: PageId) -> u64 {
 pub(crate) struct PagerParts {
     pub(crate) path: PathBuf,
     pub(crate) sealer: Sealer,
-    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) random_source: Arc<dyn RandomSource>,
     pub(crate) cache_bytes_max: usize,
 }
 
 impl Pager {
     pub(crate) fn new(file: Box<dyn VfsFile>, parts: PagerParts) -> Self {
-        let PagerParts { path, sealer, entropy, cache_bytes_max } = parts;
-        Self { file, path, sealer, entropy, cache: Cache::new(cache_bytes_max) }
+        let PagerParts { path, sealer, random_source, cache_bytes_max } = parts;
+        Self { file, path, sealer, random_source, cache: Cache::new(cache_bytes_max) }
     }
 
     /// Starts sealing a batch of pages.
     pub(crate) fn batch(&self) -> Result<Batch<'_>> {
-        self.sealer.batch(&*self.entropy)
+        self.sealer.batch(&*self.random_source)
     }
 
     /// Starts sealing a record of the log.
     pub(crate) fn log_batch(&self) -> Result<Batch<'_>> {
-        self.sealer.log_batch(&*self.entropy)
+        self.sealer.log_batch(&*self.random_source)
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -11,7 +11,7 @@ use crate::conc::{Arc, OnceLock};
 use crate::error::Result;
 use crate::fault::{self, Fault};
 use crate::sorted::Sorted;
-use crate::tree::{Bytes, Edits, Pager, Range, Readable, TreeEdit, TreeState};
+use crate::tree::{Bytes, Edits, Pager, Range, SalvageIter, TreeEdit, TreeState};
 use crate::unit::PageId;
 use std::ops::RangeBounds;
 
@@ -225,10 +225,10 @@ impl TreeChanges {
         self.edited(base)?.tree.range(bounds, base.1)
     }
 
-    pub(crate) fn readable<'a>(&'a self, base: Base<'a>) -> Readable<'a> {
+    pub(crate) fn salvage<'a>(&'a self, base: Base<'a>) -> SalvageIter<'a> {
         match self.edited(base) {
-            Ok(edited) => edited.tree.readable(base.1),
-            Err(error) => Readable::new(base.1, Err(error)),
+            Ok(edited) => edited.tree.salvage(base.1),
+            Err(error) => SalvageIter::new(base.1, Err(error)),
         }
     }
 }

@@ -5,7 +5,7 @@
 use super::changes::Changes;
 use super::commit::{Sync, commit};
 use super::create::{Temporary, format};
-use super::options::Options;
+use super::options::StoreOptions;
 use super::recover::settle;
 use super::state::{State, Versions, Writer};
 use super::store::{Compaction, Inner};
@@ -62,7 +62,12 @@ pub(crate) fn copy(
 }
 
 /// Writes what `source` holds into an empty file and syncs it.
-fn fill(options: &Options, path: &Path, file: Box<dyn VfsFile>, source: &State) -> Result<Writer> {
+fn fill(
+    options: &StoreOptions,
+    path: &Path,
+    file: Box<dyn VfsFile>,
+    source: &State,
+) -> Result<Writer> {
     let mut writer = format(options, path, file, source.commit())?;
     let versions = Versions::new(&writer.tip);
     let mut changes = Changes::new(&writer);

@@ -2,7 +2,7 @@
 //!
 //! - C7 A name leads to a complete file or to none; creating and copying never replace one.
 
-use super::options::Options;
+use super::options::StoreOptions;
 use super::recover::opened;
 use super::state::{SLOT_PAGES, State, Writer};
 use super::store::{Inner, Store};
@@ -67,7 +67,7 @@ impl Drop for Temporary<'_> {
 }
 
 /// Creates a store in a new file.
-pub(crate) fn create(options: &Options, path: &Path) -> Result<Store> {
+pub(crate) fn create(options: &StoreOptions, path: &Path) -> Result<Store> {
     let vfs = &*options.vfs;
     if vfs.exists(path).map_err(|e| Error::io(path, &e))? {
         return Err(Error::file(path, FileErrorCause::Exists));
@@ -84,13 +84,13 @@ pub(crate) fn create(options: &Options, path: &Path) -> Result<Store> {
 
 /// Writes an empty store into an empty file, without a log; not yet synced.
 pub(crate) fn format(
-    options: &Options,
+    options: &StoreOptions,
     path: &Path,
     file: Box<dyn VfsFile>,
     commit: CommitId,
 ) -> Result<Writer> {
     let mut salt = FileSalt::default();
-    options.entropy.fill(&mut salt).map_err(|_| Error::Entropy)?;
+    options.random_source.fill(&mut salt).map_err(|_| Error::RandomSource)?;
     let (prelude, sealer) = sealer(options.key.as_ref(), salt);
     let pager = Arc::new(Pager::new(file, options.pager_parts(path, sealer)));
     let slot = Slot {

@@ -350,7 +350,7 @@ pub(crate) struct Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Options;
+    use crate::StoreOptions;
 
     #[test]
     fn a_commit_that_failed_does_not_wait() {
@@ -389,7 +389,7 @@ mod tests {
         };
         tail.add(&entry(2, b"one"));
         let (next, salt, filled) = (tail.next, tail.salt, tail.filled);
-        let pager = Options::new().in_memory().unwrap().snapshot().state().pager.clone();
+        let pager = StoreOptions::new().in_memory().unwrap().snapshot().state().pager.clone();
         let record = tail.begin(&pager, CommitId(1)).unwrap().unwrap();
         assert_eq!(
             (tail.next, tail.filled, tail.salt),

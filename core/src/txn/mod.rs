@@ -50,7 +50,7 @@ pub(crate) use journal::{Op, section};
 pub(crate) use open::check_header;
 #[cfg(any(test, feature = "inspect"))]
 pub(crate) use open::prelude_places;
-pub use options::Options;
+pub use options::StoreOptions;
 pub(crate) use peek::{Peek, Source};
 pub(crate) use recover::current_base;
 #[cfg(any(test, feature = "inspect"))]
@@ -60,4 +60,4 @@ pub use snapshot::{Snapshot, Tree};
 pub(crate) use state::SLOT_PAGES;
 pub(crate) use state::State;
 pub use store::{Compaction, Info, Store, TreeInfo};
-pub use write::{TreeMut, WriteTxn};
+pub use write::{Durability, TreeMut, WriteTxn};

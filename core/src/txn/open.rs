@@ -1,7 +1,7 @@
 //! Opening a file: is it ours, does the key fit, which commit is it at.
 
 use super::create::format;
-use super::options::Options;
+use super::options::StoreOptions;
 use super::recover::{read_slot, recover};
 use super::store::{Inner, Store};
 use crate::conc::Arc;
@@ -26,7 +26,7 @@ pub(crate) enum Mode {
 /// The shortest file there is.
 pub(crate) const HEADER_BYTES: u64 = HEADER_PAGES * PAGE_BYTES as u64;
 
-pub(crate) fn open(options: &Options, path: &Path, mode: Mode) -> Result<Store> {
+pub(crate) fn open(options: &StoreOptions, path: &Path, mode: Mode) -> Result<Store> {
     let lock = match mode {
         Mode::Read => Lock::Shared,
         Mode::Write => Lock::Exclusive,
@@ -79,14 +79,14 @@ pub(crate) fn read_prelude(file: &dyn VfsFile, path: &Path) -> Result<Prelude> {
 }
 
 /// Makes a new store of the file at `path`, for [`Fault::En07`].
-fn start_anew(options: &Options, path: &Path) -> Result<()> {
+fn start_anew(options: &StoreOptions, path: &Path) -> Result<()> {
     let file = options.vfs.open(path, Access::ReadWrite).map_err(|e| Error::io(path, &e))?;
     file.set_len(0).map_err(|e| Error::io(path, &e))?;
     format(options, path, file, CommitId(1)).map(drop)
 }
 
 /// Derives the file's keys and tells a wrong key from a right one.
-fn unlock(options: &Options, path: &Path, prelude: &Prelude) -> Result<Sealer> {
+fn unlock(options: &StoreOptions, path: &Path, prelude: &Prelude) -> Result<Sealer> {
     let keys = match (&options.key, prelude.encrypted) {
         (None, false) => None,
         (None, true) => return Err(Error::file(path, FileErrorCause::KeyMissing)),

@@ -6,7 +6,7 @@ use super::open::{Mode, open};
 use super::state::ONE_SYNC_PAGES_MAX;
 use super::store::Store;
 use crate::conc::Arc;
-use crate::crypto::{Entropy, Key, OsEntropy, Sealer};
+use crate::crypto::{Key, OsRandom, RandomSource, Sealer};
 use crate::error::{Error, FileErrorKind, Result};
 use crate::page::LOG_PAGES_MAX;
 use crate::tree::PagerParts;
@@ -17,10 +17,10 @@ use std::path::Path;
 /// How to open or create a store.
 ///
 /// ```
-/// use fastness::{Key, Options};
+/// use fastness::{Key, StoreOptions};
 ///
 /// let dir = tempfile::tempdir()?;
-/// let options = Options::new().key(Key::new([7; 64]));
+/// let options = StoreOptions::new().key(Key::new([7; 64]));
 /// let store = options.create(dir.path().join("notes"))?;
 ///
 /// let mut txn = store.write()?;
@@ -32,11 +32,11 @@ use std::path::Path;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct StoreOptions {
     pub(crate) key: Option<Key>,
     pub(crate) cache_bytes_max: usize,
     pub(crate) vfs: Arc<dyn Vfs>,
-    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) random_source: Arc<dyn RandomSource>,
     pub(crate) one_sync_pages_max: usize,
     pub(crate) log_pages_max: u64,
     pub(crate) waiting_bytes_max: usize,
@@ -48,13 +48,13 @@ const OPS_MIN: usize = 64;
 /// Memory for decoded pages unless told otherwise: 64 MiB.
 const CACHE_BYTES_MAX: usize = 64 << 20;
 
-impl Default for Options {
+impl Default for StoreOptions {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Options {
+impl StoreOptions {
     /// Starts with a plain file of the operating system and 64 MiB of cache.
     #[must_use]
     pub fn new() -> Self {
@@ -62,7 +62,7 @@ impl Options {
             key: None,
             cache_bytes_max: CACHE_BYTES_MAX,
             vfs: Arc::new(OsVfs),
-            entropy: Arc::new(OsEntropy),
+            random_source: Arc::new(OsRandom),
             one_sync_pages_max: ONE_SYNC_PAGES_MAX,
             log_pages_max: LOG_PAGES_MAX,
             waiting_bytes_max: WAITING_BYTES_MAX,
@@ -92,8 +92,8 @@ impl Options {
 
     /// Uses another source of random bytes. They must be unpredictable and never repeat.
     #[must_use]
-    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
-        self.entropy = entropy;
+    pub fn random_source(mut self, source: Arc<dyn RandomSource>) -> Self {
+        self.random_source = source;
         self
     }
 
@@ -102,7 +102,7 @@ impl Options {
         PagerParts {
             path: path.to_path_buf(),
             sealer,
-            entropy: Arc::clone(&self.entropy),
+            random_source: Arc::clone(&self.random_source),
             cache_bytes_max: self.cache_bytes_max,
         }
     }
@@ -160,7 +160,7 @@ impl Options {
     /// Opens the store in a file, or creates one if there is none.
     ///
     /// # Errors
-    /// As [`Options::open`] and [`Options::create`].
+    /// As [`StoreOptions::open`] and [`StoreOptions::create`].
     pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<Store> {
         let path = path.as_ref();
         let absent = |e: &Error| e.file_kind() == Some(FileErrorKind::NotFound);
@@ -178,7 +178,7 @@ impl Options {
     /// whole is shown, and a later opening for writing may land on the one before.
     ///
     /// # Errors
-    /// As [`Options::open`].
+    /// As [`StoreOptions::open`].
     pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<Store> {
         open(self, path.as_ref(), Mode::Read)
     }

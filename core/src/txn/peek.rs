@@ -4,7 +4,7 @@ use super::changes::{Base, TreeChanges};
 use super::snapshot::{Snapshot, Tree};
 use super::write::WriteTxn;
 use crate::error::Result;
-use crate::tree::{Bytes, Range, Readable};
+use crate::tree::{Bytes, Range, SalvageIter};
 use std::ops::RangeBounds;
 use std::path::Path;
 
@@ -75,10 +75,10 @@ impl<'a> Peek<'a> {
         }
     }
 
-    pub(crate) fn readable(&self) -> Readable<'a> {
+    pub(crate) fn salvage(&self) -> SalvageIter<'a> {
         match self {
-            Self::Committed(tree) => tree.readable(),
-            Self::Changed(changes, base) => changes.readable(*base),
+            Self::Committed(tree) => tree.salvage(),
+            Self::Changed(changes, base) => changes.salvage(*base),
         }
     }
 

@@ -4,7 +4,7 @@ use super::pins::Pinned;
 use super::state::State;
 use crate::conc::Arc;
 use crate::error::Result;
-use crate::tree::{Bytes, Range, Readable, TreeState};
+use crate::tree::{Bytes, Range, SalvageIter, TreeState};
 use crate::unit::CommitId;
 use std::ops::RangeBounds;
 
@@ -84,9 +84,9 @@ impl<'a> Tree<'a> {
     /// Walks all entries that can be read, in key order. Where a page is damaged or cannot be read,
     /// an error stands for all that it held, and the walk goes on.
     #[must_use]
-    pub fn readable(&self) -> Readable<'a> {
+    pub fn salvage(&self) -> SalvageIter<'a> {
         let pager = &self.state.pager;
-        Readable::new(pager, self.tree.root(pager))
+        SalvageIter::new(pager, self.tree.root(pager))
     }
 
     /// Returns the entry with the least key.

@@ -3,7 +3,7 @@
 use super::close::close;
 use super::commit::await_last;
 use super::compact;
-use super::options::Options;
+use super::options::StoreOptions;
 use super::recover::OpenedAs;
 use super::snapshot::Snapshot;
 use super::state::{Versions, Writer};
@@ -31,7 +31,7 @@ pub struct Store {
 /// What the clones of a store share.
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) options: Options,
+    pub(crate) options: StoreOptions,
     path: PathBuf,
     format_version: u32,
     pub(crate) versions: Versions,
@@ -82,7 +82,7 @@ pub struct Compaction {
 
 impl Inner {
     pub(crate) fn new(
-        options: Options,
+        options: StoreOptions,
         format_version: u32,
         writer: Writer,
         opened: OpenedAs,
@@ -123,7 +123,9 @@ impl<I: Deref<Target = Inner>> Held<I> {
         }
         let writer = match waits {
             true => inner.turn.take(),
-            false => inner.turn.try_take().ok_or(InstanceError::UiThread { path: path() })?,
+            false => {
+                inner.turn.try_take().ok_or(InstanceError::BlockingForbidden { path: path() })?
+            }
         };
         let failed = writer.poisoned || inner.versions.durable.has_failed();
         let poisoned = failed.then(|| Error::Poisoned { path: path() });
@@ -182,7 +184,7 @@ impl Store {
     }
 
     /// Returns a handle for threads that must not wait: while somebody else has the turn to write,
-    /// what needs it is refused with [`InstanceError::UiThread`].
+    /// what needs it is refused with [`InstanceError::BlockingForbidden`].
     pub(crate) fn without_waiting(&self) -> Self {
         Self { inner: Arc::clone(&self.inner), waits: false }
     }
@@ -213,7 +215,7 @@ impl Store {
         Ok((WriteTxn::new(writer), snapshot))
     }
 
-    /// Makes everything durable that was committed with [`WriteTxn::commit_unsynced`], and returns
+    /// Makes everything durable that was committed with [`Durability::None`](crate::Durability::None), and returns
     /// the number of the last commit.
     ///
     /// # Errors

@@ -10,6 +10,19 @@ use crate::tree::{Bytes, Edits, Range, TreeEdit};
 use crate::unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};
 use std::ops::RangeBounds;
 
+/// When a commit is durable: what a crash of the process or the machine may undo.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Durability {
+    /// The commit is durable when the call returns.
+    #[default]
+    Immediate,
+    /// The commit does not wait for the disk: readers see it at once, and a crash may undo it
+    /// together with all commits after it. It becomes durable with the next
+    /// [`Durability::Immediate`] commit, with [`Store::sync`](crate::Store::sync), or when the
+    /// store is closed. The one commit that finds the log full waits for a checkpoint.
+    None,
+}
+
 /// The one write transaction of a store. Dropping it without [`WriteTxn::commit`] undoes it.
 #[derive(Debug)]
 pub struct WriteTxn {
@@ -42,6 +55,15 @@ impl Changes {
         }
         let changes = trees.get_mut(name).expect("it was just put there");
         Ok(TreeMut { base: base.tree_and_pager(name), changes, journal, failed })
+    }
+}
+
+impl Durability {
+    const fn sync(self) -> Sync {
+        match self {
+            Self::Immediate => Sync::Full,
+            Self::None => Sync::Kept,
+        }
     }
 }
 
@@ -78,16 +100,13 @@ impl WriteTxn {
         self.end(Sync::Full, |_| || ())
     }
 
-    /// Commits without waiting for the disk: readers see the commit at once, a crash of the
-    /// process or the machine may undo it, and with it all that were committed so after it. Only
-    /// the commit that finds the log full waits, to write the trees. It is durable once a later
-    /// [`WriteTxn::commit`] or [`Store::sync`](crate::Store::sync) returned, or the store was
-    /// closed.
+    /// Commits with the durability that is asked for; [`WriteTxn::commit`] is the same with
+    /// [`Durability::Immediate`].
     ///
     /// # Errors
     /// As [`WriteTxn::commit`].
-    pub fn commit_unsynced(self) -> Result<CommitId> {
-        self.end(Sync::Kept, |_| || ())
+    pub fn commit_with(self, durability: Durability) -> Result<CommitId> {
+        self.end(durability.sync(), |_| || ())
     }
 
     /// Commits, and tells the number of the commit before the next transaction begins; it may not
@@ -95,9 +114,10 @@ impl WriteTxn {
     /// if the commit cannot be written and the next is to have its number.
     pub(crate) fn commit_and<U: FnOnce()>(
         self,
+        durability: Durability,
         told: impl FnOnce(CommitId) -> U,
     ) -> Result<CommitId> {
-        self.end(Sync::Full, told)
+        self.end(durability.sync(), told)
     }
 
     fn end<U: FnOnce()>(self, sync: Sync, told: impl FnOnce(CommitId) -> U) -> Result<CommitId> {

@@ -8,7 +8,7 @@
 use super::Object;
 use super::link::Link;
 use crate::error::{Error, ObjectError, Result};
-use crate::object::{self, Content, Timestamp, Value};
+use crate::object::{self, PropertyValue, Timestamp, Value};
 #[cfg(doc)]
 use crate::schema::SchemaError;
 use crate::schema::{Property, PropertyType, Scalar};
@@ -50,7 +50,7 @@ pub trait Field: Sized {
     fn read(object: &object::Object<'_>, property: &str) -> Result<Self>;
 
     /// Returns what the property holds.
-    fn content(&self) -> Content<'_>;
+    fn content(&self) -> PropertyValue<'_>;
 }
 
 /// A type of which a property holds one value.
@@ -134,8 +134,8 @@ macro_rules! scalars {
                 one((object, property), &Scalar::$scalar.into(), ElementType::of_value)
             }
 
-            fn content(&self) -> Content<'_> {
-                Content::Value(ElementType::to_value(self))
+            fn content(&self) -> PropertyValue<'_> {
+                PropertyValue::Value(ElementType::to_value(self))
             }
         }
     )*};
@@ -162,8 +162,8 @@ impl<T: ScalarType> Field for Option<T> {
         one((object, property), &T::SCALAR.into(), or_null)
     }
 
-    fn content(&self) -> Content<'_> {
-        Content::Value(self.as_ref().map_or(Value::Null, ElementType::to_value))
+    fn content(&self) -> PropertyValue<'_> {
+        PropertyValue::Value(self.as_ref().map_or(Value::Null, ElementType::to_value))
     }
 }
 
@@ -192,8 +192,8 @@ impl Field for Counter {
         one((object, property), &PropertyType::Counter, |value| i64::of_value(value).map(Self))
     }
 
-    fn content(&self) -> Content<'_> {
-        Content::Value(self.0.into())
+    fn content(&self) -> PropertyValue<'_> {
+        PropertyValue::Value(self.0.into())
     }
 }
 
@@ -212,8 +212,8 @@ impl<T: Object> Field for Option<Link<T>> {
         })
     }
 
-    fn content(&self) -> Content<'_> {
-        Content::Value(self.as_ref().map_or(Value::Null, ElementType::to_value))
+    fn content(&self) -> PropertyValue<'_> {
+        PropertyValue::Value(self.as_ref().map_or(Value::Null, ElementType::to_value))
     }
 }
 
@@ -251,8 +251,8 @@ impl<T: ElementType> Field for Vec<T> {
         elements.collect()
     }
 
-    fn content(&self) -> Content<'_> {
-        Content::List(self.iter().map(ElementType::to_value).collect())
+    fn content(&self) -> PropertyValue<'_> {
+        PropertyValue::List(self.iter().map(ElementType::to_value).collect())
     }
 }
 

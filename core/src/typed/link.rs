@@ -29,7 +29,7 @@ pub struct Link<T> {
 /// It derefs to the struct. What is changed in it changes nothing in the file:
 /// [`Link::update`] does that.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found<T> {
+pub struct Stored<T> {
     link: Link<T>,
     object: T,
 }
@@ -67,14 +67,14 @@ impl<T: Object> Link<T> {
     /// and those in between are replaced; [`Transaction::list`] changes single ones.
     ///
     /// # Errors
-    /// [`ObjectError::Gone`] if it is not there, [`ObjectError::KeyFixed`] if the primary key was
+    /// [`ObjectError::ObjectNotFound`] if it is not there, [`ObjectError::PrimaryKeyImmutable`] if the primary key was
     /// changed; as [`Link::get`], and as [`Transaction::set`] of each property. Nothing is changed
     /// then.
     pub fn update<R>(&self, txn: &mut Transaction, change: impl FnOnce(&mut T) -> R) -> Result<R> {
         let found = self.get(txn.view());
         let Some(mut object) = txn.noted(found)? else {
             let (class, key) = (T::CLASS.to_owned(), self.id.key.to_string());
-            return Err(ObjectError::Gone { class, key }.into());
+            return Err(ObjectError::ObjectNotFound { class, key }.into());
         };
         let outcome = change(&mut object);
         if let Some((property, key)) = object.key()
@@ -82,18 +82,18 @@ impl<T: Object> Link<T> {
             && !fault::on(Fault::Ob08)
         {
             let (class, property) = (T::CLASS.to_owned(), property.to_owned());
-            return Err(ObjectError::KeyFixed { class, property }.into());
+            return Err(ObjectError::PrimaryKeyImmutable { class, property }.into());
         }
-        txn.set_all(&self.id, &object.properties())?;
+        txn.update(&self.id, &object.properties())?;
         Ok(outcome)
     }
 
     /// Returns the objects of this class that link to an object from a property.
     ///
     /// # Errors
-    /// As [`View::linking`].
-    pub fn linking(to: &object::Object<'_>, property: &str) -> Result<Vec<Self>> {
-        Ok(to.linking(T::CLASS, property)?.into_iter().map(Self::new).collect())
+    /// As [`View::backlinks`].
+    pub fn backlinks(to: &object::Object<'_>, property: &str) -> Result<Vec<Self>> {
+        Ok(to.backlinks(T::CLASS, property)?.into_iter().map(Self::new).collect())
     }
 }
 
@@ -102,7 +102,7 @@ impl<T: Object> Link<T> {
 /// # Errors
 /// [`SchemaError::PropertyName`].
 #[doc(hidden)]
-pub fn linking_property<T: Object>(
+pub fn backlinks_property<T: Object>(
     _: PhantomData<Vec<Link<T>>>,
     name: &str,
     origin: &str,
@@ -111,7 +111,7 @@ pub fn linking_property<T: Object>(
     Ok(Property::new(name, PropertyType::LinkingObjects { class, property })?)
 }
 
-impl<T> Found<T> {
+impl<T> Stored<T> {
     pub(super) const fn new(id: ObjectId, object: T) -> Self {
         Self { link: Link::new(id), object }
     }
@@ -129,7 +129,7 @@ impl<T> Found<T> {
     }
 }
 
-impl<T> Deref for Found<T> {
+impl<T> Deref for Stored<T> {
     type Target = T;
 
     fn deref(&self) -> &T {

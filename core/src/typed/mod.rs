@@ -22,11 +22,11 @@ mod query;
 #[cfg(feature = "derive")]
 pub use fastness_derive::Object;
 pub use field::{Counter, ElementType, Field, ScalarType};
-pub use link::{Found, Link, linking_property};
+pub use link::{Link, Stored, backlinks_property};
 pub use query::{Objects, Query};
 
 use crate::error::Result;
-use crate::object::{self, Content, Transaction, Value, View};
+use crate::object::{self, PropertyValue, Transaction, Value, View};
 use crate::schema::Class;
 #[cfg(doc)]
 use crate::schema::SchemaError;
@@ -36,10 +36,10 @@ use crate::schema::SchemaError;
 /// `#[derive(Object)]` implements it; what the derive writes could be written by hand:
 ///
 /// ```
-/// use fastness::object::{Content, Database, Value, Wanted};
+/// use fastness::object::{PropertyValue, Database, Value, DatabaseOptions};
 /// use fastness::schema::{Class, Schema};
 /// use fastness::typed::{Field, Object};
-/// use fastness::{Options, Result, object};
+/// use fastness::{StoreOptions, Result, object};
 ///
 /// struct Dog {
 ///     name: String,
@@ -63,13 +63,13 @@ use crate::schema::SchemaError;
 ///         Some(("name", self.name.as_str().into()))
 ///     }
 ///
-///     fn properties(&self) -> Vec<(&'static str, Content<'_>)> {
+///     fn properties(&self) -> Vec<(&'static str, PropertyValue<'_>)> {
 ///         vec![("age", self.age.content())]
 ///     }
 /// }
 ///
-/// let wanted = Wanted::schema(Schema::new([Dog::class()?])?, 0);
-/// let database = Database::in_memory(&Options::new(), &wanted)?;
+/// let wanted = DatabaseOptions::schema(Schema::new([Dog::class()?])?, 0);
+/// let database = Database::in_memory(&StoreOptions::new(), &wanted)?;
 /// let rex = database.transact(|txn| Dog { name: "Rex".into(), age: Some(7) }.create(txn))?;
 /// database.transact(|txn| rex.update(txn, |rex| rex.age = None))?;
 /// assert_eq!(rex.get(&database.snapshot()?)?.unwrap().age, None);
@@ -102,7 +102,7 @@ pub trait Object: Sized {
     fn key(&self) -> Option<(&'static str, Value<'_>)>;
 
     /// Returns all other properties that are stored.
-    fn properties(&self) -> Vec<(&'static str, Content<'_>)>;
+    fn properties(&self) -> Vec<(&'static str, PropertyValue<'_>)>;
 
     /// Creates an object that holds this.
     ///
@@ -115,9 +115,9 @@ pub trait Object: Sized {
     /// Makes the object with this primary key hold this. Tells whether it was created.
     ///
     /// # Errors
-    /// As [`Transaction::upsert_with`]; nothing is changed then.
+    /// As [`Transaction::upsert`]; nothing is changed then.
     fn upsert(&self, txn: &mut Transaction) -> Result<(Link<Self>, bool)> {
-        let (id, created) = txn.upsert_with(Self::CLASS, &whole(self))?;
+        let (id, created) = txn.upsert(Self::CLASS, &whole(self))?;
         Ok((Link::new(id), created))
     }
 
@@ -131,8 +131,8 @@ pub trait Object: Sized {
 }
 
 /// Returns all properties of a struct that are stored, the primary key included.
-fn whole<T: Object>(object: &T) -> Vec<(&'static str, Content<'_>)> {
+fn whole<T: Object>(object: &T) -> Vec<(&'static str, PropertyValue<'_>)> {
     let mut properties = object.properties();
-    properties.extend(object.key().map(|(name, value)| (name, Content::Value(value))));
+    properties.extend(object.key().map(|(name, value)| (name, PropertyValue::Value(value))));
     properties
 }

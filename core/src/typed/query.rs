@@ -1,6 +1,6 @@
 //! The objects of a class as structs, and questions about them.
 
-use super::{Found, Link, Object};
+use super::{Link, Object, Stored};
 use crate::error::Result;
 use crate::object::{self, Filter, ObjectKey, Order, Value};
 use std::marker::PhantomData;
@@ -28,7 +28,7 @@ impl<'a, T: Object> Objects<'a, T> {
     ///
     /// # Errors
     /// As [`object::Objects::get`] and [`Object::read`].
-    pub fn get<'v>(&self, key: impl Into<Value<'v>>) -> Result<Option<Found<T>>> {
+    pub fn get<'v>(&self, key: impl Into<Value<'v>>) -> Result<Option<Stored<T>>> {
         self.objects.get(key)?.as_ref().map(found).transpose()
     }
 
@@ -36,7 +36,7 @@ impl<'a, T: Object> Objects<'a, T> {
     ///
     /// # Errors
     /// As [`Object::read`].
-    pub fn by_key(&self, key: &ObjectKey) -> Result<Option<Found<T>>> {
+    pub fn by_key(&self, key: &ObjectKey) -> Result<Option<Stored<T>>> {
         self.objects.by_key(key.clone())?.as_ref().map(found).transpose()
     }
 
@@ -56,7 +56,7 @@ impl<'a, T: Object> Objects<'a, T> {
     ///
     /// # Errors
     /// If a page cannot be read or is damaged; each object as [`Object::read`].
-    pub fn iter(&self) -> Result<impl Iterator<Item = Result<Found<T>>> + use<'a, T>> {
+    pub fn iter(&self) -> Result<impl Iterator<Item = Result<Stored<T>>> + use<'a, T>> {
         Ok(self.objects.iter()?.map(|object| found(&object?)))
     }
 
@@ -103,7 +103,7 @@ impl<'a, T: Object> Query<'a, T> {
     ///
     /// # Errors
     /// As [`object::Query::find`] and [`Object::read`].
-    pub fn find(&self) -> Result<Vec<Found<T>>> {
+    pub fn find(&self) -> Result<Vec<Stored<T>>> {
         let objects = self.query.find()?.into_iter().map(|id| self.objects.by_key(&id.key));
         objects.filter_map(Result::transpose).collect()
     }
@@ -112,7 +112,7 @@ impl<'a, T: Object> Query<'a, T> {
     ///
     /// # Errors
     /// As [`Query::find`].
-    pub fn first(&self) -> Result<Option<Found<T>>> {
+    pub fn first(&self) -> Result<Option<Stored<T>>> {
         let first = self.query.first()?;
         Ok(first.map(|id| self.objects.by_key(&id.key)).transpose()?.flatten())
     }
@@ -140,6 +140,6 @@ impl<'a, T: Object> Query<'a, T> {
     }
 }
 
-fn found<T: Object>(object: &object::Object<'_>) -> Result<Found<T>> {
-    Ok(Found::new(object.id(), T::read(object)?))
+fn found<T: Object>(object: &object::Object<'_>) -> Result<Stored<T>> {
+    Ok(Stored::new(object.id(), T::read(object)?))
 }

@@ -17,7 +17,7 @@ fn whole_app() -> Module {
 impl Ground {
     /// A file with one row is reset, and closed and executed.
     fn reset(&self, synced: &Configuration) -> ClientReset {
-        let instance = self.instances.open(synced).unwrap();
+        let instance = self.instances.open_instance(synced).unwrap();
         instance.transact(add_row).unwrap();
         let reset = self.instances.require_reset(synced, Time::from_seconds(0)).unwrap();
         instance.close().unwrap();
@@ -36,7 +36,7 @@ fn use_backup_sync_configuration_for_client_reset() {
     let reset = ground.reset(&ground.synced());
     let backup = reset.backup_configuration();
     assert!(!backup.is_synced());
-    let typed = ground.instances.open(backup).unwrap();
+    let typed = ground.instances.open_instance(backup).unwrap();
     assert!(shows_row(&typed));
     assert!(typed.close().unwrap());
     let dynamic = ground.instances.open_dynamic(backup).unwrap();
@@ -51,7 +51,7 @@ fn use_backup_sync_configuration_after_client_reset() {
     let path = reset.backup_file().to_path_buf();
     drop(reset);
     let default = Configuration::for_recovery(&ground.app, &path).unwrap();
-    let error = assert_kind(ground.instances.open(&default), ErrorKind::MigrationNeeded);
+    let error = assert_kind(ground.instances.open_instance(&default), ErrorKind::MigrationNeeded);
     let classes = ["Cat", "Dog", "Owner"].map(str::to_owned).to_vec();
     assert_eq!(error, SchemaError::ClassesMissing { path: path.clone(), classes }.into());
     assert_eq!(ground.instances.global_count(&default), 0);
@@ -64,7 +64,7 @@ fn use_backup_sync_configuration_after_client_reset() {
     drop(dynamic);
 
     let given = ground.recovery(&path, None, &[string_only()]);
-    assert!(shows_row(&ground.instances.open(&given).unwrap()));
+    assert!(shows_row(&ground.instances.open_instance(&given).unwrap()));
 }
 
 #[test]
@@ -72,11 +72,11 @@ fn use_client_reset_encrypted() {
     let ground = Ground::new(whole_app());
     let synced = ground.synced_builder().encryption_key(&[7; 64]).unwrap().build().unwrap();
     let reset = ground.reset(&synced);
-    assert!(shows_row(&ground.instances.open(reset.backup_configuration()).unwrap()));
+    assert!(shows_row(&ground.instances.open_instance(reset.backup_configuration()).unwrap()));
     let with = |key: &[u8]| ground.recovery(reset.backup_file(), Some(key), &[string_only()]);
-    assert!(shows_row(&ground.instances.open(&with(&[7; 64])).unwrap()));
+    assert!(shows_row(&ground.instances.open_instance(&with(&[7; 64])).unwrap()));
     let access = ErrorKind::File(FileErrorKind::AccessError);
-    assert_kind(ground.instances.open(&with(&[8; 64])), access);
+    assert_kind(ground.instances.open_instance(&with(&[8; 64])), access);
     for length in [0, 63, 65] {
         let outcome = Configuration::for_recovery_with(
             &ground.app,

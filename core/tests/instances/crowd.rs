@@ -1,9 +1,9 @@
 //! Another process that makes a file the moment its name is free.
 
 use super::{Ground, add_row, string_only};
-use fastness::instance::Instances;
+use fastness::instance::FileRegistry;
 use fastness::vfs::{Access, OsVfs, Vfs, VfsFile};
-use fastness::{Options, Time};
+use fastness::{StoreOptions, Time};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,12 +51,13 @@ fn make(path: &Path) -> io::Result<()> {
 fn a_file_that_another_process_makes_meanwhile_is_neither_moved_nor_deleted() {
     let ground = Ground::new(string_only());
     let synced = ground.synced();
-    let instance = ground.instances.open(&synced).unwrap();
+    let instance = ground.instances.open_instance(&synced).unwrap();
     instance.transact(add_row).unwrap();
     let reset = ground.instances.require_reset(&synced, Time::from_seconds(0)).unwrap();
     instance.close().unwrap();
 
-    let crowded = Instances::start(&ground.app, Options::new().vfs(Arc::new(Crowd))).unwrap();
+    let crowded =
+        FileRegistry::open(&ground.app, StoreOptions::new().vfs(Arc::new(Crowd))).unwrap();
     assert_eq!(crowded.executed_at_start()[0].outcome, Ok(true));
     assert!(reset.backup_file().exists());
     assert_eq!(std::fs::read(synced.path()).unwrap(), THEIRS, "made when the file was moved");

@@ -1,4 +1,4 @@
-//! Instances: who has which file open, what may be done to a file when, and the backups of client
+//! FileRegistry: who has which file open, what may be done to a file when, and the backups of client
 //! resets. Named after the rows of docs/instances.md and of the original's tests.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -10,17 +10,17 @@ mod registry;
 mod resets;
 
 use fastness::config::{App, Configuration, SyncBuilder, User};
-use fastness::instance::{Instance, Instances};
+use fastness::instance::{FileRegistry, Instance};
 use fastness::object::Transaction;
 use fastness::schema::{Class, Module, Property, Scalar};
-use fastness::{Error, ErrorKind, ObjectError, Options};
+use fastness::{Error, ErrorKind, ObjectError, StoreOptions};
 use tempfile::TempDir;
 
 /// An app with a directory of its own.
 struct Ground {
     dir: TempDir,
     app: App,
-    instances: Instances,
+    instances: FileRegistry,
 }
 
 impl Ground {
@@ -31,13 +31,13 @@ impl Ground {
     fn with(module: Module, change: impl FnOnce(App) -> App) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let app = change(App::new(dir.path()).default_module(module));
-        let instances = Instances::start(&app, Options::new()).unwrap();
+        let instances = FileRegistry::open(&app, StoreOptions::new()).unwrap();
         Self { dir, app, instances }
     }
 
     /// Starts as the next process will.
-    fn start(&self) -> Instances {
-        Instances::start(&self.app, Options::new()).unwrap()
+    fn start(&self) -> FileRegistry {
+        FileRegistry::open(&self.app, StoreOptions::new()).unwrap()
     }
 
     fn synced_builder(&self) -> SyncBuilder {

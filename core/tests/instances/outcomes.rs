@@ -3,9 +3,9 @@
 
 use super::{Ground, class, string_only};
 use fastness::config::{App, Builder, Configuration, User};
-use fastness::instance::Kind;
+use fastness::instance::InstanceKind;
 use fastness::schema::{Class, Module, Property, Scalar};
-use fastness::{Error, FileErrorCause, Options};
+use fastness::{Error, FileErrorCause, StoreOptions};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -35,7 +35,7 @@ const FILES: &[File] = &[
     }),
     ("plain, never had a schema", |dir| {
         let path = dir.join("fresh");
-        drop(Options::new().create(&path).unwrap());
+        drop(StoreOptions::new().create(&path).unwrap());
         Some((std::fs::read(path).unwrap(), 0))
     }),
     ("not there", |_| None),
@@ -50,28 +50,28 @@ const FILES: &[File] = &[
 ];
 
 /// How a file is opened.
-type Way = (&'static str, Kind, fn(&App, &Path) -> Configuration);
+type Way = (&'static str, InstanceKind, fn(&App, &Path) -> Configuration);
 
 const RECOVERY: &[Way] = &[
-    ("typed", Kind::Typed, |_, path| recovery(path, None)),
-    ("dynamic", Kind::Dynamic, |_, path| recovery(path, None)),
-    ("typed, right key", Kind::Typed, |_, path| recovery(path, Some(RIGHT))),
-    ("typed, other key", Kind::Typed, |_, path| recovery(path, Some(OTHER))),
+    ("typed", InstanceKind::Typed, |_, path| recovery(path, None)),
+    ("dynamic", InstanceKind::Dynamic, |_, path| recovery(path, None)),
+    ("typed, right key", InstanceKind::Typed, |_, path| recovery(path, Some(RIGHT))),
+    ("typed, other key", InstanceKind::Typed, |_, path| recovery(path, Some(OTHER))),
 ];
 
 const OTHERS: &[Way] = &[
-    ("local", Kind::Typed, |app, path| local(app, path, |builder| builder)),
-    ("local, dynamic", Kind::Dynamic, |app, path| local(app, path, |builder| builder)),
-    ("local, right key", Kind::Typed, |app, path| {
+    ("local", InstanceKind::Typed, |app, path| local(app, path, |builder| builder)),
+    ("local, dynamic", InstanceKind::Dynamic, |app, path| local(app, path, |builder| builder)),
+    ("local, right key", InstanceKind::Typed, |app, path| {
         local(app, path, |builder| builder.encryption_key(&RIGHT).unwrap())
     }),
-    ("anew on need", Kind::Typed, |app, path| {
+    ("anew on need", InstanceKind::Typed, |app, path| {
         local(app, path, |builder| builder.delete_if_migration_needed().unwrap())
     }),
-    ("read-only", Kind::Typed, |app, path| {
+    ("read-only", InstanceKind::Typed, |app, path| {
         local(app, path, |builder| builder.asset_file("asset").unwrap().read_only())
     }),
-    ("synced", Kind::Typed, synced),
+    ("synced", InstanceKind::Typed, synced),
 ];
 
 /// The class that all configurations want.
@@ -94,7 +94,7 @@ fn store(
         Some(key) => builder.encryption_key(&key).unwrap(),
         None => builder,
     };
-    let instance = ground.instances.open(&builder.build().unwrap()).unwrap();
+    let instance = ground.instances.open_instance(&builder.build().unwrap()).unwrap();
     instance.transact(|txn| txn.create(classes[0].name()).map(drop)).unwrap();
     assert!(instance.close().unwrap());
     Some((std::fs::read(dir.join("made")).unwrap(), 1))
@@ -129,8 +129,8 @@ fn outcome(file: Option<&(Vec<u8>, u64)>, (_, kind, configure): &Way) -> String 
         std::fs::write(path, bytes).unwrap();
     }
     let opened = match kind {
-        Kind::Typed => ground.instances.open(&configuration),
-        Kind::Dynamic => ground.instances.open_dynamic(&configuration),
+        InstanceKind::Typed => ground.instances.open_instance(&configuration),
+        InstanceKind::Dynamic => ground.instances.open_dynamic(&configuration),
     };
     let now = std::fs::read(path).ok();
     let error = match opened {

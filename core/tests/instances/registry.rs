@@ -1,13 +1,13 @@
 //! Opening, counting, closing, and what is done to files as a whole.
 
 use super::{Ground, assert_kind};
-use fastness::config::{Builder, CompactionRule, Configuration, Hook};
-use fastness::instance::{Instance, Instances, Kind};
+use fastness::config::{Builder, Callback, CompactionPolicy, Configuration};
+use fastness::instance::{FileRegistry, Instance, InstanceKind};
 use fastness::object::Transaction;
 use fastness::schema::{Class, Module, Property, Scalar};
 use fastness::{
     ConfigurationDifference, Error, ErrorKind, FileErrorCause, FileErrorKind, InstanceError,
-    Options,
+    StoreOptions,
 };
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,7 +33,7 @@ impl Ground {
 }
 
 fn put(instance: &Instance, key: &str) {
-    instance.transact(|txn| txn.upsert("Note", key).map(drop)).unwrap();
+    instance.transact(|txn| txn.get_or_create("Note", key).map(drop)).unwrap();
 }
 
 fn has(instance: &Instance, key: &str) -> bool {
@@ -46,17 +46,17 @@ fn the_global_count_is_of_threads_and_kinds_the_local_count_of_handles() {
     let (instances, plain) = (&ground.instances, ground.plain());
     let counts = || (instances.global_count(&plain), instances.local_count(&plain));
     assert_eq!(counts(), (0, 0));
-    let typed = instances.open(&plain).unwrap();
+    let typed = instances.open_instance(&plain).unwrap();
     assert_eq!(counts(), (1, 1));
-    let again = instances.open(&plain).unwrap();
+    let again = instances.open_instance(&plain).unwrap();
     assert_eq!(counts(), (1, 2));
     assert!(typed.is_same(&again));
     let dynamic = instances.open_dynamic(&plain).unwrap();
     assert_eq!(counts(), (2, 3));
-    assert!(!typed.is_same(&dynamic) && dynamic.kind() == Kind::Dynamic);
+    assert!(!typed.is_same(&dynamic) && dynamic.kind() == InstanceKind::Dynamic);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let there = instances.open(&plain).unwrap();
+            let there = instances.open_instance(&plain).unwrap();
             assert_eq!(counts(), (3, 1));
             assert!(there.close().unwrap());
             assert_eq!(counts(), (2, 0));
@@ -74,21 +74,21 @@ fn the_global_count_is_of_threads_and_kinds_the_local_count_of_handles() {
 fn what_was_committed_is_there_for_all_instances_and_after_closing() {
     let ground = Ground::new(notes());
     let plain = ground.plain();
-    let one = ground.instances.open(&plain).unwrap();
+    let one = ground.instances.open_instance(&plain).unwrap();
     put(&one, "a");
     let two = ground.instances.open_dynamic(&plain).unwrap();
     assert!(has(&two, "a"));
     drop((one, two));
-    assert!(has(&ground.instances.open(&plain).unwrap(), "a"));
+    assert!(has(&ground.instances.open_instance(&plain).unwrap(), "a"));
 }
 
 #[test]
 fn another_configuration_is_refused_with_the_reason_until_nobody_holds_the_file() {
     let ground = Ground::new(notes());
-    let migration = |version| ground.builder().migration(Hook::new(version)).build().unwrap();
+    let migration = |version| ground.builder().migration(Callback::new(version)).build().unwrap();
     let keyed = || ground.builder().encryption_key(&[7; 64]).unwrap();
     let open = migration(1_u8);
-    let held = ground.instances.open(&open).unwrap();
+    let held = ground.instances.open_instance(&open).unwrap();
     for (other, expected) in [
         (keyed().schema_version(3).unwrap().build().unwrap(), ConfigurationDifference::Key),
         (migration(2), ConfigurationDifference::UnnamedMigration),
@@ -98,7 +98,9 @@ fn another_configuration_is_refused_with_the_reason_until_nobody_holds_the_file(
             ConfigurationDifference::Field("the schema version"),
         ),
     ] {
-        for outcome in [ground.instances.open(&other), ground.instances.open_dynamic(&other)] {
+        for outcome in
+            [ground.instances.open_instance(&other), ground.instances.open_dynamic(&other)]
+        {
             let error = assert_kind(outcome, ErrorKind::InvalidArgument);
             let path = open.path().to_path_buf();
             let expected = InstanceError::OtherConfiguration { path, difference: expected };
@@ -107,53 +109,53 @@ fn another_configuration_is_refused_with_the_reason_until_nobody_holds_the_file(
         assert_eq!(ground.instances.global_count(&other), 1);
     }
     held.close().unwrap();
-    drop(ground.instances.open(&ground.plain()).unwrap());
+    drop(ground.instances.open_instance(&ground.plain()).unwrap());
 }
 
 #[test]
 fn an_equal_configuration_that_was_built_again_opens_the_same_instance() {
     let ground = Ground::new(notes());
     let build = || {
-        let migration = Hook::named("to 3", 1_u8);
+        let migration = Callback::named("to 3", 1_u8);
         ground.builder().migration(migration).schema_version(3).unwrap().build().unwrap()
     };
-    let one = ground.instances.open(&build()).unwrap();
-    assert!(one.is_same(&ground.instances.open(&build()).unwrap()));
+    let one = ground.instances.open_instance(&build()).unwrap();
+    assert!(one.is_same(&ground.instances.open_instance(&build()).unwrap()));
 }
 
 #[test]
 fn an_opening_that_fails_leaves_counts_unchanged() {
     let ground = Ground::new(notes());
     let keyed = ground.builder().encryption_key(&[7; 64]).unwrap().build().unwrap();
-    drop(ground.instances.open(&keyed).unwrap());
+    drop(ground.instances.open_instance(&keyed).unwrap());
     let wrong = ground.builder().encryption_key(&[8; 64]).unwrap().build().unwrap();
     let access = ErrorKind::File(FileErrorKind::AccessError);
     for wrong in [wrong, ground.plain()] {
-        assert_kind(ground.instances.open(&wrong), access);
+        assert_kind(ground.instances.open_instance(&wrong), access);
         assert_eq!(ground.instances.global_count(&wrong), 0);
         assert_eq!(ground.instances.local_count(&wrong), 0);
     }
-    drop(ground.instances.open(&keyed).unwrap());
+    drop(ground.instances.open_instance(&keyed).unwrap());
     assert!(ground.instances.delete(&keyed).unwrap());
 }
 
 #[test]
 fn an_opening_that_panics_leaves_counts_and_path() {
     let ground = Ground::new(notes());
-    let rule = CompactionRule::custom("panics", |_| panic!("a rule of the app's"));
+    let rule = CompactionPolicy::custom("panics", |_| panic!("a rule of the app's"));
     let panics = ground.builder().compact_on_launch(rule).build().unwrap();
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        drop(ground.instances.open(&panics));
+        drop(ground.instances.open_instance(&panics));
     }));
     assert!(outcome.is_err());
     assert_eq!(ground.instances.global_count(&panics), 0);
-    drop(ground.instances.open(&ground.plain()).unwrap());
+    drop(ground.instances.open_instance(&ground.plain()).unwrap());
 }
 
 #[test]
 fn a_closed_instance_is_of_no_use() {
     let ground = Ground::new(notes());
-    let instance = ground.instances.open(&ground.plain()).unwrap();
+    let instance = ground.instances.open_instance(&ground.plain()).unwrap();
     instance.close().unwrap();
     assert_kind(instance.snapshot(), ErrorKind::IllegalState);
     assert_kind(instance.transact(|_| Ok(())), ErrorKind::IllegalState);
@@ -165,7 +167,7 @@ fn a_closed_instance_is_of_no_use() {
 fn another_thread_may_drop_an_instance_and_nothing_else() {
     let ground = Ground::new(notes());
     let plain = ground.plain();
-    let instance = ground.instances.open(&plain).unwrap();
+    let instance = ground.instances.open_instance(&plain).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             for error in [
@@ -185,12 +187,12 @@ fn an_instance_dropped_while_unwinding_is_uncounted() {
     let ground = Ground::new(notes());
     let plain = ground.plain();
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let instance = ground.instances.open(&plain).unwrap();
+        let instance = ground.instances.open_instance(&plain).unwrap();
         instance.transact(|_| -> Result<(), Error> { panic!("in the middle") })
     }));
     assert!(outcome.is_err());
     assert_eq!(ground.instances.global_count(&plain), 0);
-    let instance = ground.instances.open(&plain).unwrap();
+    let instance = ground.instances.open_instance(&plain).unwrap();
     put(&instance, "it goes on");
 }
 
@@ -198,7 +200,7 @@ fn an_instance_dropped_while_unwinding_is_uncounted() {
 fn a_transaction_within_a_transaction_is_refused_and_so_is_closing() {
     let ground = Ground::new(notes());
     let plain = ground.plain();
-    let one = ground.instances.open(&plain).unwrap();
+    let one = ground.instances.open_instance(&plain).unwrap();
     let two = ground.instances.open_dynamic(&plain).unwrap();
     one.transact(|_| {
         let nested = assert_kind(two.transact(|_| Ok(())), ErrorKind::IllegalState);
@@ -215,9 +217,9 @@ fn a_transaction_within_a_transaction_is_refused_and_so_is_closing() {
 #[test]
 fn a_transaction_that_fails_leaves_nothing() {
     let ground = Ground::new(notes());
-    let instance = ground.instances.open(&ground.plain()).unwrap();
+    let instance = ground.instances.open_instance(&ground.plain()).unwrap();
     let outcome: Result<(), Error> = instance.transact(|txn| {
-        txn.upsert("Note", "a")?;
+        txn.get_or_create("Note", "a")?;
         Err(Error::TransactionFailed)
     });
     assert_eq!(outcome, Err(Error::TransactionFailed));
@@ -229,8 +231,10 @@ fn delete_needs_every_instance_closed_and_tells_whether_there_was_a_file() {
     let ground = Ground::new(notes());
     let plain = ground.plain();
     assert!(!ground.instances.delete(&plain).unwrap());
-    let (typed, dynamic) =
-        (ground.instances.open(&plain).unwrap(), ground.instances.open_dynamic(&plain).unwrap());
+    let (typed, dynamic) = (
+        ground.instances.open_instance(&plain).unwrap(),
+        ground.instances.open_dynamic(&plain).unwrap(),
+    );
     put(&typed, "a");
     let error = assert_kind(ground.instances.delete(&plain), ErrorKind::IllegalState);
     let path = plain.path().to_path_buf();
@@ -238,14 +242,14 @@ fn delete_needs_every_instance_closed_and_tells_whether_there_was_a_file() {
     drop((typed, dynamic));
     assert!(ground.instances.delete(&plain).unwrap());
     assert!(!plain.path().exists());
-    assert!(!has(&ground.instances.open(&plain).unwrap(), "a"));
+    assert!(!has(&ground.instances.open_instance(&plain).unwrap(), "a"));
 }
 
 #[test]
 fn delete_does_not_take_a_file_from_a_snapshot_or_from_another_registry() {
     let ground = Ground::new(notes());
     let plain = ground.plain();
-    let instance = ground.instances.open(&plain).unwrap();
+    let instance = ground.instances.open_instance(&plain).unwrap();
     let snapshot = instance.snapshot().unwrap();
     drop(instance);
     let in_use = |outcome: Result<bool, Error>| match outcome {
@@ -254,8 +258,8 @@ fn delete_does_not_take_a_file_from_a_snapshot_or_from_another_registry() {
     };
     in_use(ground.instances.delete(&plain));
     drop(snapshot);
-    let other = Instances::start(&ground.app, Options::new()).unwrap();
-    let held = other.open(&plain).unwrap();
+    let other = FileRegistry::open(&ground.app, StoreOptions::new()).unwrap();
+    let held = other.open_instance(&plain).unwrap();
     in_use(ground.instances.delete(&plain));
     drop(held);
     assert!(ground.instances.delete(&plain).unwrap());
@@ -265,7 +269,7 @@ fn delete_does_not_take_a_file_from_a_snapshot_or_from_another_registry() {
 fn delete_takes_what_an_interrupted_attempt_left_beside_the_file() {
     let ground = Ground::new(notes());
     let plain = ground.plain();
-    drop(ground.instances.open(&plain).unwrap());
+    drop(ground.instances.open_instance(&plain).unwrap());
     let beside = ground.path("default.realm.fastness-tmp");
     std::fs::write(&beside, b"left over").unwrap();
     assert!(ground.instances.delete(&plain).unwrap());
@@ -278,7 +282,7 @@ fn delete_takes_what_an_interrupted_attempt_left_beside_the_file() {
 #[test]
 fn delete_leaves_a_backup_where_it_is() {
     let ground = Ground::new(notes());
-    drop(ground.instances.open(&ground.plain()).unwrap());
+    drop(ground.instances.open_instance(&ground.plain()).unwrap());
     let backup = Configuration::for_recovery(&ground.app, ground.plain().path()).unwrap();
     assert!(!ground.instances.delete(&backup).unwrap());
     assert!(backup.path().exists());
@@ -288,10 +292,10 @@ fn delete_leaves_a_backup_where_it_is() {
 fn fill(txn: &mut Transaction) -> Result<(), Error> {
     let name = |number: u32| format!("a note with a rather long key, number {number:06}");
     for number in 0..6000 {
-        txn.upsert("Note", name(number).as_str())?;
+        txn.get_or_create("Note", name(number).as_str())?;
     }
     for number in (0..6000).step_by(3) {
-        let (id, _) = txn.upsert("Note", name(number).as_str())?;
+        let (id, _) = txn.get_or_create("Note", name(number).as_str())?;
         txn.delete(&id)?;
     }
     Ok(())
@@ -303,7 +307,7 @@ fn compact_needs_nobody_to_have_the_file_open() {
     let plain = ground.plain();
     assert!(ground.instances.compact(&plain).unwrap(), "it makes the file");
     assert!(plain.path().exists());
-    let instance = ground.instances.open(&plain).unwrap();
+    let instance = ground.instances.open_instance(&plain).unwrap();
     instance.transact(fill).unwrap();
     put(&instance, "left");
     let bytes = || plain.path().metadata().unwrap().len();
@@ -312,20 +316,20 @@ fn compact_needs_nobody_to_have_the_file_open() {
     let before = bytes();
     assert!(ground.instances.compact(&plain).unwrap());
     assert!(bytes() < before, "{} of {before}", bytes());
-    assert!(has(&ground.instances.open(&plain).unwrap(), "left"));
+    assert!(has(&ground.instances.open_instance(&plain).unwrap(), "left"));
 }
 
 #[test]
 fn copies_are_plain_or_under_the_key_that_is_given() {
     let ground = Ground::new(notes());
     let keyed = ground.builder().encryption_key(&[7; 64]).unwrap().build().unwrap();
-    let instance = ground.instances.open(&keyed).unwrap();
+    let instance = ground.instances.open_instance(&keyed).unwrap();
     put(&instance, "a");
     instance.write_copy(ground.path("plain")).unwrap();
     instance.write_encrypted_copy(ground.path("keyed"), &[9; 64]).unwrap();
     let copy = |name: &str| ground.builder().name(name).unwrap();
     for copy in [copy("plain"), copy("keyed").encryption_key(&[9; 64]).unwrap()] {
-        assert!(has(&ground.instances.open(&copy.build().unwrap()).unwrap(), "a"));
+        assert!(has(&ground.instances.open_instance(&copy.build().unwrap()).unwrap(), "a"));
     }
     for length in [0, 63, 65] {
         let key = vec![9; length];
@@ -341,22 +345,22 @@ fn copies_are_plain_or_under_the_key_that_is_given() {
 fn a_file_in_memory_is_gone_with_the_last_instance_and_can_be_copied_to_the_disk() {
     let ground = Ground::new(notes());
     let memory = ground.builder().name("memory").unwrap().in_memory().unwrap().build().unwrap();
-    let one = ground.instances.open(&memory).unwrap();
+    let one = ground.instances.open_instance(&memory).unwrap();
     put(&one, "a");
     let two = ground.instances.open_dynamic(&memory).unwrap();
     assert!(has(&two, "a"));
     two.write_copy(ground.path("copy")).unwrap();
     drop((one, two));
     assert!(!memory.path().exists() && !ground.instances.delete(&memory).unwrap());
-    assert!(!has(&ground.instances.open(&memory).unwrap(), "a"));
+    assert!(!has(&ground.instances.open_instance(&memory).unwrap(), "a"));
     let copy = ground.builder().name("copy").unwrap().build().unwrap();
-    assert!(has(&ground.instances.open(&copy).unwrap(), "a"));
+    assert!(has(&ground.instances.open_instance(&copy).unwrap(), "a"));
 }
 
 #[test]
 fn a_new_file_begins_as_its_asset_once() {
     let made = Ground::new(notes());
-    let instance = made.instances.open(&made.plain()).unwrap();
+    let instance = made.instances.open_instance(&made.plain()).unwrap();
     put(&instance, "from the asset");
     instance.close().unwrap();
     let bytes = std::fs::read(made.plain().path()).unwrap();
@@ -367,15 +371,18 @@ fn a_new_file_begins_as_its_asset_once() {
         })
     });
     let seeded = ground.builder().asset_file("seed").unwrap().build().unwrap();
-    let instance = ground.instances.open(&seeded).unwrap();
+    let instance = ground.instances.open_instance(&seeded).unwrap();
     assert!(has(&instance, "from the asset"));
     put(&instance, "of our own");
     instance.close().unwrap();
-    assert!(has(&ground.instances.open(&seeded).unwrap(), "of our own"), "it is not replaced");
+    assert!(
+        has(&ground.instances.open_instance(&seeded).unwrap(), "of our own"),
+        "it is not replaced"
+    );
 
     let name = |name: &str| ground.builder().name(name).unwrap();
     let read = name("read").asset_file("seed").unwrap().read_only().build().unwrap();
-    let instance = ground.instances.open(&read).unwrap();
+    let instance = ground.instances.open_instance(&read).unwrap();
     assert!(has(&instance, "from the asset"));
     let refused = instance.transact(|_| Ok(()));
     assert_eq!(refused, Err(Error::ReadOnly { path: read.path().to_path_buf() }));
@@ -386,11 +393,13 @@ fn a_new_file_begins_as_its_asset_once() {
         ground.instances.compact(&compacted).unwrap(),
         "what makes the file makes it of the asset"
     );
-    assert!(has(&ground.instances.open(&compacted).unwrap(), "from the asset"));
+    assert!(has(&ground.instances.open_instance(&compacted).unwrap(), "from the asset"));
 
     let missing = name("missing").asset_file("none").unwrap().build().unwrap();
-    let error =
-        assert_kind(ground.instances.open(&missing), ErrorKind::File(FileErrorKind::AccessError));
+    let error = assert_kind(
+        ground.instances.open_instance(&missing),
+        ErrorKind::File(FileErrorKind::AccessError),
+    );
     let Error::File { path, .. } = &error else { panic!("{error}") };
     assert_eq!(path, Path::new("none"));
     assert!(!missing.path().exists());
@@ -401,19 +410,19 @@ fn the_compaction_rule_is_asked_once_each_time_the_file_is_opened() {
     let ground = Ground::new(notes());
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
-    let rule = CompactionRule::custom("counts", move |file| {
+    let rule = CompactionPolicy::custom("counts", move |file| {
         counted.fetch_add(1, Ordering::Relaxed);
         assert!(file.used_bytes <= file.total_bytes && file.total_bytes > 0);
         true
     });
     let config = ground.builder().compact_on_launch(rule).build().unwrap();
-    let one = ground.instances.open(&config).unwrap();
+    let one = ground.instances.open_instance(&config).unwrap();
     put(&one, "a");
     assert_eq!(calls.load(Ordering::Relaxed), 1);
     let two = ground.instances.open_dynamic(&config).unwrap();
     assert_eq!(calls.load(Ordering::Relaxed), 1, "another instance is open");
     drop((one, two));
-    assert!(has(&ground.instances.open(&config).unwrap(), "a"));
+    assert!(has(&ground.instances.open_instance(&config).unwrap(), "a"));
     assert_eq!(calls.load(Ordering::Relaxed), 2);
 }
 
@@ -422,15 +431,15 @@ fn a_file_is_compacted_when_it_is_opened_if_the_rule_says_so() {
     let ground = Ground::new(notes());
     let plain = ground.plain();
     let bytes = || plain.path().metadata().unwrap().len();
-    let instance = ground.instances.open(&plain).unwrap();
+    let instance = ground.instances.open_instance(&plain).unwrap();
     instance.transact(fill).unwrap();
     put(&instance, "left");
     drop(instance);
     let full = bytes();
     for should in [false, true] {
-        let rule = CompactionRule::custom("says so", move |_| should);
+        let rule = CompactionPolicy::custom("says so", move |_| should);
         let ruled = ground.builder().compact_on_launch(rule).build().unwrap();
-        assert!(has(&ground.instances.open(&ruled).unwrap(), "left"));
+        assert!(has(&ground.instances.open_instance(&ruled).unwrap(), "left"));
         assert_eq!(bytes() < full, should, "{} of {full}", bytes());
     }
 }
@@ -441,16 +450,17 @@ fn code_that_an_opening_runs_can_open_others_and_not_the_same() {
     let (instances, plain) = (ground.instances.clone(), ground.plain());
     let own = Arc::new(std::sync::OnceLock::<Configuration>::new());
     let same = Arc::clone(&own);
-    let rule = CompactionRule::custom("opens", move |_| {
-        drop(instances.open(&plain).unwrap());
-        let error = assert_kind(instances.open(same.get().unwrap()), ErrorKind::IllegalState);
+    let rule = CompactionPolicy::custom("opens", move |_| {
+        drop(instances.open_instance(&plain).unwrap());
+        let error =
+            assert_kind(instances.open_instance(same.get().unwrap()), ErrorKind::IllegalState);
         assert!(matches!(error, Error::Instance(InstanceError::AtWork { .. })), "{error}");
         assert_kind(instances.delete(same.get().unwrap()), ErrorKind::IllegalState);
         false
     });
     let config = ground.builder().name("outer").unwrap().compact_on_launch(rule).build().unwrap();
     own.set(config.clone()).unwrap();
-    drop(ground.instances.open(&config).unwrap());
+    drop(ground.instances.open_instance(&config).unwrap());
 }
 
 #[test]
@@ -458,21 +468,21 @@ fn waiting_throws_on_ui_thread() {
     let ground = Ground::new(notes());
     let (at_work, done) = (mpsc::channel(), mpsc::channel());
     let (tell, wait) = (Mutex::new(at_work.0), Mutex::new(done.1));
-    let fill = Hook::initial_data("takes its time", move |_| {
+    let fill = Callback::initial_data("takes its time", move |_| {
         tell.lock().unwrap().send(()).unwrap();
         wait.lock().unwrap().recv().unwrap();
         Ok(())
     });
-    let migration = Hook::migration("never runs", |_| Ok(()));
+    let migration = Callback::migration("never runs", |_| Ok(()));
     let slow = ground.builder().initial_data(fill).migration(migration).build().unwrap();
     std::thread::scope(|scope| {
-        let opening = scope.spawn(|| drop(ground.instances.open(&slow).unwrap()));
+        let opening = scope.spawn(|| drop(ground.instances.open_instance(&slow).unwrap()));
         // It goes with this closure, whatever happens: nobody waits for it for ever.
         let finish = done.0;
         at_work.1.recv().unwrap();
-        let ui = ground.instances.mark_ui_thread();
+        let ui = ground.instances.forbid_blocking();
         let outcomes = [
-            ground.instances.open(&slow).map(drop),
+            ground.instances.open_instance(&slow).map(drop),
             ground.instances.open_dynamic(&slow).map(drop),
             ground.instances.delete(&slow).map(drop),
             ground.instances.compact(&slow).map(drop),
@@ -481,15 +491,18 @@ fn waiting_throws_on_ui_thread() {
         ];
         for outcome in outcomes {
             let error = assert_kind(outcome, ErrorKind::IllegalState);
-            assert!(matches!(error, Error::Instance(InstanceError::UiThread { .. })), "{error}");
+            assert!(
+                matches!(error, Error::Instance(InstanceError::BlockingForbidden { .. })),
+                "{error}"
+            );
         }
         // Where nobody is at work there is nothing to wait for.
         let other = ground.builder().name("other").unwrap().build().unwrap();
-        drop(ground.instances.open(&other).unwrap());
+        drop(ground.instances.open_instance(&other).unwrap());
         finish.send(()).unwrap();
         opening.join().unwrap();
         drop(ui);
-        drop(ground.instances.open(&slow).unwrap());
+        drop(ground.instances.open_instance(&slow).unwrap());
     });
 }
 
@@ -497,14 +510,14 @@ fn waiting_throws_on_ui_thread() {
 fn an_unchanged_second_opening_writes_nothing() {
     let ground = Ground::new(notes());
     let plain = ground.plain();
-    drop(ground.instances.open(&plain).unwrap());
+    drop(ground.instances.open_instance(&plain).unwrap());
     let names = || {
         let entries = std::fs::read_dir(ground.dir.path()).unwrap();
         let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
         (names, std::fs::read(plain.path()).unwrap())
     };
     let before = names();
-    drop(ground.instances.open(&plain).unwrap());
+    drop(ground.instances.open_instance(&plain).unwrap());
     assert_eq!(names(), before);
 }
 
@@ -513,18 +526,18 @@ fn initial_data_is_written_once_and_never_by_a_dynamic_opening() {
     let ground = Ground::new(notes());
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
-    let fill = Hook::initial_data("fills", move |txn| {
+    let fill = Callback::initial_data("fills", move |txn| {
         counted.fetch_add(1, Ordering::Relaxed);
-        txn.upsert("Note", "initial").map(drop)
+        txn.get_or_create("Note", "initial").map(drop)
     });
     let config = ground.builder().initial_data(fill).build().unwrap();
     let dynamic = ground.instances.open_dynamic(&config).unwrap();
     assert_eq!(calls.load(Ordering::Relaxed), 0);
     assert!(dynamic.snapshot().unwrap().objects("Note").is_err(), "it has no class yet");
-    let typed = ground.instances.open(&config).unwrap();
+    let typed = ground.instances.open_instance(&config).unwrap();
     assert!(has(&typed, "initial") && has(&dynamic, "initial"));
     drop((typed, dynamic));
-    drop(ground.instances.open(&config).unwrap());
+    drop(ground.instances.open_instance(&config).unwrap());
     assert_eq!(calls.load(Ordering::Relaxed), 1);
 }
 
@@ -533,23 +546,23 @@ fn initial_data_that_fails_leaves_counts_and_is_tried_again() {
     let ground = Ground::new(notes());
     let fails = Arc::new(AtomicUsize::new(1));
     let left = Arc::clone(&fails);
-    let fill = Hook::initial_data("fails once", move |txn| {
-        txn.upsert("Note", "initial")?;
+    let fill = Callback::initial_data("fails once", move |txn| {
+        txn.get_or_create("Note", "initial")?;
         if left.swap(0, Ordering::Relaxed) == 1 { Err(Error::TransactionFailed) } else { Ok(()) }
     });
     let config = ground.builder().initial_data(fill).build().unwrap();
-    let Err(error) = ground.instances.open(&config) else { panic!("it fails") };
+    let Err(error) = ground.instances.open_instance(&config) else { panic!("it fails") };
     assert_eq!((error, ground.instances.global_count(&config)), (Error::TransactionFailed, 0));
-    assert!(has(&ground.instances.open(&config).unwrap(), "initial"));
+    assert!(has(&ground.instances.open_instance(&config).unwrap(), "initial"));
 }
 
 fn migrating(ground: &Ground, calls: &Arc<AtomicUsize>) -> Configuration {
     let counted = Arc::clone(calls);
-    let migration = Hook::migration("to 2", move |migration| {
+    let migration = Callback::migration("to 2", move |migration| {
         counted.fetch_add(1, Ordering::Relaxed);
         assert_eq!((migration.from(), migration.to()), (0, 2));
         let text = Property::new("text", Scalar::String)?;
-        migration.newer().add_property("Note", &text)
+        migration.new_txn().add_property("Note", &text)
     });
     let key = Property::new("key", Scalar::String).unwrap().required().primary_key();
     let text = Property::new("text", Scalar::String).unwrap();
@@ -561,7 +574,7 @@ fn migrating(ground: &Ground, calls: &Arc<AtomicUsize>) -> Configuration {
 #[test]
 fn a_migration_runs_once_when_the_file_is_opened() {
     let ground = Ground::new(notes());
-    let instance = ground.instances.open(&ground.plain()).unwrap();
+    let instance = ground.instances.open_instance(&ground.plain()).unwrap();
     put(&instance, "kept");
     instance.close().unwrap();
     let calls = Arc::new(AtomicUsize::new(0));
@@ -570,13 +583,13 @@ fn a_migration_runs_once_when_the_file_is_opened() {
     drop(ground.instances.open_dynamic(&second).unwrap());
     assert_eq!(calls.load(Ordering::Relaxed), 0);
     for _ in 0..2 {
-        let instance = ground.instances.open(&second).unwrap();
+        let instance = ground.instances.open_instance(&second).unwrap();
         let snapshot = instance.snapshot().unwrap();
         let note = snapshot.objects("Note").unwrap().get("kept").unwrap().unwrap();
         assert!(note.get("text").is_ok());
     }
     assert_eq!(calls.load(Ordering::Relaxed), 1);
-    assert_kind(ground.instances.open(&ground.plain()), ErrorKind::InvalidArgument);
+    assert_kind(ground.instances.open_instance(&ground.plain()), ErrorKind::InvalidArgument);
     assert_eq!(ground.instances.global_count(&ground.plain()), 0);
 }
 
@@ -588,12 +601,12 @@ fn migrate_brings_a_closed_file_up_to_its_schema() {
     let missing = ErrorKind::File(FileErrorKind::NotFound);
     assert_kind(ground.instances.migrate(&second), missing);
     let plain = ground.plain();
-    let held = ground.instances.open(&plain).unwrap();
+    let held = ground.instances.open_instance(&plain).unwrap();
     assert_kind(ground.instances.migrate(&second), ErrorKind::IllegalState);
     held.close().unwrap();
     assert_kind(ground.instances.migrate(&plain), ErrorKind::MigrationNeeded);
     ground.instances.migrate(&second).unwrap();
-    drop(ground.instances.open(&second).unwrap());
+    drop(ground.instances.open_instance(&second).unwrap());
     assert_eq!(calls.load(Ordering::Relaxed), 1);
 }
 
@@ -603,26 +616,26 @@ fn a_typed_opening_within_a_transaction_of_a_dynamic_one_is_refused() {
     let plain = ground.plain();
     let dynamic = ground.instances.open_dynamic(&plain).unwrap();
     let within = dynamic.transact(|_| {
-        let error = assert_kind(ground.instances.open(&plain), ErrorKind::IllegalState);
+        let error = assert_kind(ground.instances.open_instance(&plain), ErrorKind::IllegalState);
         assert!(matches!(error, Error::Instance(InstanceError::InTransaction { .. })), "{error}");
         Ok(ground.instances.global_count(&plain))
     });
     assert_eq!(within, Ok(1));
-    drop(ground.instances.open(&plain).unwrap());
+    drop(ground.instances.open_instance(&plain).unwrap());
 }
 
 #[test]
 fn a_missing_migration_is_needed_and_deletion_takes_its_place() {
     let ground = Ground::new(notes());
-    drop(ground.instances.open(&ground.plain()).unwrap());
+    drop(ground.instances.open_instance(&ground.plain()).unwrap());
     let other = || {
         let note = Class::new("Note").unwrap().with(Property::new("n", Scalar::Int).unwrap());
         ground.builder().modules([Module::new("other", [note])])
     };
     let needs = other().build().unwrap();
-    assert_kind(ground.instances.open(&needs), ErrorKind::MigrationNeeded);
+    assert_kind(ground.instances.open_instance(&needs), ErrorKind::MigrationNeeded);
     let deletes = other().delete_if_migration_needed().unwrap().build().unwrap();
-    let instance = ground.instances.open(&deletes).unwrap();
+    let instance = ground.instances.open_instance(&deletes).unwrap();
     assert_eq!(instance.snapshot().unwrap().objects("Note").unwrap().len(), 0);
 }
 
@@ -631,34 +644,34 @@ fn a_missing_migration_is_needed_and_deletion_takes_its_place() {
 fn a_ui_thread_does_not_wait_for_a_transaction_of_another_thread() {
     let ground = Ground::new(notes());
     let (instances, plain) = (ground.instances.clone(), ground.plain());
-    let here = instances.open(&plain).unwrap();
-    let mark = instances.mark_ui_thread();
+    let here = instances.open_instance(&plain).unwrap();
+    let mark = instances.forbid_blocking();
     let (begun, ended) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let there = instances.open(&plain).unwrap();
+            let there = instances.open_instance(&plain).unwrap();
             there
                 .transact(|txn| {
                     begun.wait();
                     ended.wait();
-                    txn.upsert("Note", "there").map(drop)
+                    txn.get_or_create("Note", "there").map(drop)
                 })
                 .unwrap();
         });
         begun.wait();
         for error in [
             assert_kind(here.transact(|_| Ok(())), ErrorKind::IllegalState),
-            assert_kind(here.observe(), ErrorKind::IllegalState),
+            assert_kind(here.subscribe(), ErrorKind::IllegalState),
         ] {
             let path = plain.path().to_path_buf();
-            assert_eq!(error, InstanceError::UiThread { path }.into());
+            assert_eq!(error, InstanceError::BlockingForbidden { path }.into());
         }
         assert!(!has(&here, "there"));
         ended.wait();
     });
     assert!(has(&here, "there"));
     put(&here, "here");
-    here.observe().unwrap();
+    here.subscribe().unwrap();
     drop(mark);
     put(&here, "also");
     assert!(has(&here, "here") && has(&here, "also"));
@@ -669,7 +682,7 @@ fn a_ui_thread_does_not_wait_to_bring_the_schema_about() {
     let ground = Ground::new(notes());
     let (instances, plain) = (ground.instances.clone(), ground.plain());
     let here = instances.open_dynamic(&plain).unwrap();
-    let mark = instances.mark_ui_thread();
+    let mark = instances.forbid_blocking();
     let (begun, ended) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -682,13 +695,16 @@ fn a_ui_thread_does_not_wait_to_bring_the_schema_about() {
             there.transact(waiting).unwrap();
         });
         begun.wait();
-        let refused = instances.open(&plain).map(drop);
+        let refused = instances.open_instance(&plain).map(drop);
         ended.wait();
         let error = assert_kind(refused, ErrorKind::IllegalState);
-        assert_eq!(error, InstanceError::UiThread { path: plain.path().to_path_buf() }.into());
+        assert_eq!(
+            error,
+            InstanceError::BlockingForbidden { path: plain.path().to_path_buf() }.into()
+        );
     });
     assert_eq!(instances.global_count(&plain), 1, "what was refused is not counted");
-    put(&instances.open(&plain).unwrap(), "here");
+    put(&instances.open_instance(&plain).unwrap(), "here");
     assert!(has(&here, "here"));
     drop(mark);
 }

@@ -1,9 +1,9 @@
 //! Client resets, deletions and what is moved aside: recorded, executed, told.
 
 use super::{Ground, add_row, assert_kind, shows_row, string_only};
-use fastness::config::{Configuration, Hook, User};
-use fastness::instance::{ActionKind, ClientReset, Instance, Instances, SyncError};
-use fastness::{Error, ErrorKind, FileErrorCause, FileErrorKind, InstanceError, Options};
+use fastness::config::{Callback, Configuration, User};
+use fastness::instance::{ActionKind, ClientReset, FileRegistry, Instance, SyncError};
+use fastness::{Error, ErrorKind, FileErrorCause, FileErrorKind, InstanceError, StoreOptions};
 use fastness::{ErrorCode, Time};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -16,13 +16,13 @@ fn recovered(ground: &Ground) -> PathBuf {
     ground.dir.path().canonicalize().unwrap().join(names)
 }
 
-fn with_row(instances: &Instances, configuration: &Configuration) -> Instance {
-    let instance = instances.open(configuration).unwrap();
+fn with_row(instances: &FileRegistry, configuration: &Configuration) -> Instance {
+    let instance = instances.open_instance(configuration).unwrap();
     instance.transact(add_row).unwrap();
     instance
 }
 
-fn has_row(instances: &Instances, configuration: &Configuration) -> bool {
+fn has_row(instances: &FileRegistry, configuration: &Configuration) -> bool {
     shows_row(&instances.open_dynamic(configuration).unwrap())
 }
 
@@ -31,14 +31,14 @@ fn client_reset_reported() {
     let ground = Ground::new(string_only());
     let got = Arc::new(Mutex::new(None));
     let put = Arc::clone(&got);
-    let handler = Hook::error_handler("keeps it", move |error| {
+    let handler = Callback::error_handler("keeps it", move |error| {
         let SyncError::ClientReset(reset) = error else { panic!("{error:?}") };
         let there = reset.original_file().exists();
         *put.lock().unwrap() = Some((reset.clone(), there, std::thread::current().id()));
     });
     let synced = ground.synced_builder().error_handler(handler).build().unwrap();
     let instances = ground.start();
-    let instance = instances.open(&synced).unwrap();
+    let instance = instances.open_instance(&synced).unwrap();
     instances.simulate_reset(&synced, NOW).unwrap();
     let (reset, original_was_there, thread) = got.lock().unwrap().take().unwrap();
     assert_eq!(reset.code(), ErrorCode::CLIENT_RESET);
@@ -77,7 +77,7 @@ fn client_reset_manual_trigger_allow_session_to_restart() {
     with_row(&instances, &synced).close().unwrap();
     let reset = instances.require_reset(&synced, NOW).unwrap();
     assert!(reset.execute().unwrap());
-    let again = instances.open(&synced).unwrap();
+    let again = instances.open_instance(&synced).unwrap();
     assert!(!shows_row(&again) && instances.pending_actions().is_empty());
     drop(again);
     drop(with_row(&instances, &synced));
@@ -96,7 +96,7 @@ fn session_exposes_url_user_and_configuration() {
     let url = "realm://objectserver.realm.io/~/default";
     let synced = Configuration::sync_builder(&ground.app, &user, url).unwrap().build().unwrap();
     let instances = ground.start();
-    let instance = instances.open(&synced).unwrap();
+    let instance = instances.open_instance(&synced).unwrap();
     assert_eq!(instance.configuration(), &synced);
     let sync = instance.configuration().sync().unwrap();
     assert_eq!(sync.url().to_string(), "realm://objectserver.realm.io/user/default");
@@ -214,7 +214,7 @@ fn a_file_that_is_not_there_is_done_without_a_backup() {
 fn reset_with_target(
     ground: &Ground,
     bytes: impl Fn(&Path) -> Vec<u8>,
-) -> (Instances, ClientReset) {
+) -> (FileRegistry, ClientReset) {
     let (instances, synced) = (ground.start(), ground.synced());
     drop(with_row(&instances, &synced));
     let reset = instances.require_reset(&synced, NOW).unwrap();
@@ -254,8 +254,8 @@ fn a_file_that_somebody_has_open_is_left_and_done_later() {
     drop(with_row(&instances, &synced));
     let reset = instances.require_reset(&synced, NOW).unwrap();
     let other = ground.app.clone();
-    let store = Options::new().open(synced.path()).unwrap();
-    let started = Instances::start(&other, Options::new()).unwrap();
+    let store = StoreOptions::new().open(synced.path()).unwrap();
+    let started = FileRegistry::open(&other, StoreOptions::new()).unwrap();
     let outcome = &started.executed_at_start()[0].outcome;
     assert!(matches!(outcome, Err(Error::File { cause: FileErrorCause::InUse, .. })));
     drop(store);
@@ -284,7 +284,7 @@ fn an_app_without_actions_has_no_record() {
     let ground = Ground::new(string_only());
     let instances = ground.start();
     let local = Configuration::builder(&ground.app).build().unwrap();
-    drop(instances.open(&local).unwrap());
+    drop(instances.open_instance(&local).unwrap());
     drop(ground.start());
     let names = std::fs::read_dir(ground.dir.path()).unwrap();
     let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
@@ -299,7 +299,7 @@ fn a_file_of_an_older_generation_is_moved_aside_and_reported() {
     bytes[16..20].copy_from_slice(b"T-DB");
     std::fs::write(synced.path(), &bytes).unwrap();
     let kind = ErrorKind::File(FileErrorKind::IncompatibleSyncFile);
-    let error = assert_kind(instances.open(&synced), kind);
+    let error = assert_kind(instances.open_instance(&synced), kind);
     let Error::File { path, cause: FileErrorCause::IncompatibleSync { moved_to } } = error else {
         panic!("{error}")
     };
@@ -308,12 +308,12 @@ fn a_file_of_an_older_generation_is_moved_aside_and_reported() {
     assert!(moved_to.file_name().unwrap().to_str().unwrap().starts_with("synced-realm-"));
     assert_eq!(std::fs::read(&moved_to).unwrap(), bytes);
     assert!(!synced.path().exists() && instances.global_count(&synced) == 0);
-    drop(instances.open(&synced).unwrap());
+    drop(instances.open_instance(&synced).unwrap());
 
     let local = Configuration::builder(&ground.app).build().unwrap();
     std::fs::write(local.path(), &bytes).unwrap();
     let access = ErrorKind::File(FileErrorKind::AccessError);
-    assert_kind(instances.open(&local), access);
+    assert_kind(instances.open_instance(&local), access);
     assert!(local.path().exists(), "a local file stays");
 }
 
@@ -328,7 +328,7 @@ fn synced_files_are_neither_compacted_nor_migrated() {
         let error = assert_kind(instances.migrate(&synced), ErrorKind::InvalidArgument);
         assert_eq!(error, InstanceError::SyncedMigration { path: path() }.into());
         assert_eq!(synced.path().exists(), is_there);
-        drop(instances.open(&synced).unwrap());
+        drop(instances.open_instance(&synced).unwrap());
     }
 }
 
@@ -345,7 +345,7 @@ fn the_certificate_of_a_trusted_root_lies_beside_the_file_once_it_was_opened() {
     let certificate = checked.sync().unwrap().certificate_path().unwrap();
     assert_eq!(certificate.parent(), checked.path().parent());
     assert!(!certificate.exists());
-    drop(ground.instances.open(&checked).unwrap());
+    drop(ground.instances.open_instance(&checked).unwrap());
     assert_eq!(std::fs::read(certificate).unwrap(), b"a certificate");
     // One that is there stays.
     std::fs::write(certificate, b"another").unwrap();
@@ -353,11 +353,13 @@ fn the_certificate_of_a_trusted_root_lies_beside_the_file_once_it_was_opened() {
     assert_eq!(std::fs::read(certificate).unwrap(), b"another");
 
     let missing = trusting("none.pem").build().unwrap();
-    let error =
-        assert_kind(ground.instances.open(&missing), ErrorKind::File(FileErrorKind::AccessError));
+    let error = assert_kind(
+        ground.instances.open_instance(&missing),
+        ErrorKind::File(FileErrorKind::AccessError),
+    );
     assert!(error.to_string().starts_with("none.pem: "), "{error}");
     let unchecked = trusting("none.pem").without_certificate_check().build().unwrap();
-    drop(ground.instances.open(&unchecked).unwrap());
+    drop(ground.instances.open_instance(&unchecked).unwrap());
 }
 
 #[test]
@@ -383,7 +385,7 @@ fn the_error_handler_may_open_others_and_look_at_what_is_recorded() {
     let other = other.unwrap();
     let calls = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&calls);
-    let handler = Hook::error_handler("is busy", move |error| {
+    let handler = Callback::error_handler("is busy", move |error| {
         let SyncError::ClientReset(reset) = error else { panic!("{error:?}") };
         drop(with_row(&from_inside, &other));
         assert_eq!(from_inside.pending_actions().len(), 1);

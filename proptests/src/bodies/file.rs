@@ -9,7 +9,7 @@
 
 use super::sparse::Image;
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
-use fastness::{Entropy, Key, Options, PAGE_BYTES, Snapshot, Store};
+use fastness::{Key, PAGE_BYTES, RandomSource, Snapshot, Store, StoreOptions};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,9 +35,9 @@ pub fn file(bytes: &[u8]) {
     let held = vfs.open(Path::new(PLACE), Access::CreateNew).expect("nothing is there");
     held.write_at(&bytes, 0).expect("memory takes every write");
     drop(held);
-    let mut options = Options::new()
+    let mut options = StoreOptions::new()
         .vfs(Arc::new(vfs))
-        .entropy(Arc::new(Counting::default()))
+        .random_source(Arc::new(Counting::default()))
         .cache_bytes(1 << 20);
     if encrypted {
         options = options.key(file_key());
@@ -209,7 +209,7 @@ fn seed(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> 
 fn make(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> Vec<u8> {
     let vfs = MemoryVfs::default();
     let mut options =
-        Options::new().vfs(Arc::new(vfs.clone())).entropy(Arc::new(Counting::default()));
+        StoreOptions::new().vfs(Arc::new(vfs.clone())).random_source(Arc::new(Counting::default()));
     if encrypted {
         options = options.key(file_key());
     }
@@ -249,7 +249,7 @@ fn make(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> 
 #[derive(Debug, Default)]
 struct Counting(AtomicU64);
 
-impl Entropy for Counting {
+impl RandomSource for Counting {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
         for chunk in bytes.chunks_mut(8) {
             let number = self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -8,7 +8,7 @@ use fastness::auth::server::{
     Accounts, Answer, Call, Event, HashFailed, Head, PasswordHasher, Policy, Step, TokenProblem,
 };
 use fastness::auth::{AuthError, ErrorCode, Secret, Time, Token, answer};
-use fastness::{Entropy, Options};
+use fastness::{RandomSource, StoreOptions};
 use fastness_sim::entropy::SimEntropy;
 use std::sync::Arc;
 
@@ -58,8 +58,8 @@ pub fn server(bytes: &[u8]) {
 
 impl Host {
     pub(super) fn new() -> Self {
-        let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy::new(1));
-        let store = Options::new().entropy(Arc::clone(&entropy)).in_memory();
+        let entropy: Arc<dyn RandomSource> = Arc::new(SimEntropy::new(1));
+        let store = StoreOptions::new().random_source(Arc::clone(&entropy)).in_memory();
         let store = store.expect("A1: a store in memory can be made");
         let accounts = Accounts::open(store, entropy, Policy::default());
         let accounts = accounts.expect("H1: a new store can be taken");

@@ -2,7 +2,7 @@
 
 use fastness::auth::server::{Limits, Rate};
 use fastness::auth::{Credentials, Secret};
-use fastness::{Key, Options};
+use fastness::{Key, StoreOptions};
 use fastness_client::{Client, ClientError, LoggedIn, Proxy};
 use fastness_server::{Config, HashCosts, Running, TlsFiles, start};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,7 +47,7 @@ impl Host {
     pub(crate) fn client_with(&self, change: impl FnOnce(&mut fastness_client::Config)) -> Client {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!("users-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let options = Options::new().key(Key::new([7; 64]));
+        let options = StoreOptions::new().key(Key::new([7; 64]));
         let store = options.create(self.folder.path().join(name)).unwrap();
         let mut config = fastness_client::Config { proxy: Proxy::None, ..Default::default() };
         change(&mut config);

@@ -9,7 +9,7 @@ use super::world::{COPY, World, file, other_key};
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, Fault, Fork, Injection, SimFs};
 use crate::rng::Rng;
-use fastness::{Error, FileErrorCause, Key, Options, PAGE_BYTES, Store};
+use fastness::{Error, FileErrorCause, Key, PAGE_BYTES, Store, StoreOptions};
 use fastness_models::store::State;
 use fastness_models::{Kind, Op};
 use std::path::Path;
@@ -153,7 +153,7 @@ impl Under {
         }
     }
 
-    fn options(self, world: &World, fs: &SimFs) -> Options {
+    fn options(self, world: &World, fs: &SimFs) -> StoreOptions {
         let options = world.options_without_key(fs);
         match self.key(world) {
             Some(key) => options.key(key),

@@ -121,7 +121,7 @@ pub(super) fn read_range<'m>(
         let expected = if front { expected.next() } else { expected.next_back() };
         let mut owned = None;
         let found = if front && lent(index) {
-            found.next_lent()
+            found.next_ref()
         } else {
             let entry = if front { found.next() } else { found.next_back() };
             entry.transpose().map(|entry| {

@@ -176,7 +176,7 @@ impl Reader<'_> {
         for name in self.snapshot.tree_names() {
             let tree = self.snapshot.tree(name);
             let (mut found, mut failed) = (BTreeSet::new(), false);
-            for entry in tree.readable() {
+            for entry in tree.salvage() {
                 match entry {
                     Ok((key, value)) if state.get(name, &key) == Some(&*value) => {
                         found.insert(key.to_vec());

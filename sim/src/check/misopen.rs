@@ -5,7 +5,7 @@ use super::compare::{Order, Stop, read_all};
 use super::rig::Rig;
 use super::world::{COPY, file, other_key, wrong_key};
 use crate::fs::SimFs;
-use fastness::{Error, FileErrorCause, Options, Result, Store};
+use fastness::{Error, FileErrorCause, Result, Store, StoreOptions};
 use fastness_models::Op;
 use std::path::Path;
 
@@ -60,7 +60,7 @@ impl Rig<'_> {
     }
 
     /// Two readers at once, and no writer with them.
-    fn read_only(&mut self, options: &Options) -> std::result::Result<(), Stop> {
+    fn read_only(&mut self, options: &StoreOptions) -> std::result::Result<(), Stop> {
         let (one, two) = (options.open_read_only(file())?, options.open_read_only(file())?);
         for store in [&one, &two] {
             let reading = read_all(&store.snapshot(), self.model.committed(), Order::Forward);

@@ -7,10 +7,10 @@ use super::objects::course::{self, Course};
 use super::promises::{B1, Q1, Q2, Q3};
 use super::{Check, Recipe, Violation};
 use fastness::Error;
-use fastness::object::{Access, Comparison, Filter, Order, Query, TextTest, View};
+use fastness::object::{CompareOp, Filter, Order, Query, QueryPlan, StringOp, View};
 use fastness_models::object_query::{
-    Comparison as ModelComparison, Filter as ModelFilter, Query as ModelQuery,
-    TextTest as ModelTextTest,
+    CompareOp as ModelComparison, Filter as ModelFilter, Query as ModelQuery,
+    StringOp as ModelTextTest,
 };
 use fastness_models::objects::{Refusal, State, Value as ModelValue};
 use fastness_models::query_domain::Draw;
@@ -87,25 +87,25 @@ fn filter(view: &View<'_>, held: &ModelFilter) -> Result<Filter, Error> {
     Ok(match held {
         ModelFilter::And(parts) => Filter::And(all(parts)?),
         ModelFilter::Or(parts) => Filter::Or(all(parts)?),
-        ModelFilter::Not(part) => filter(view, part)?.negated(),
-        ModelFilter::Text(path, how, text, folded) => {
+        ModelFilter::Not(part) => filter(view, part)?.not(),
+        ModelFilter::Text(path, how, text, case_insensitive) => {
             let how = match how {
-                ModelTextTest::Is => TextTest::Is,
-                ModelTextTest::Begins => TextTest::Begins,
-                ModelTextTest::Ends => TextTest::Ends,
-                ModelTextTest::Contains => TextTest::Contains,
+                ModelTextTest::Is => StringOp::Is,
+                ModelTextTest::Begins => StringOp::Begins,
+                ModelTextTest::Ends => StringOp::Ends,
+                ModelTextTest::Contains => StringOp::Contains,
             };
             let (path, text) = (path.clone(), text.clone());
-            Filter::Text { path, how, text, folded: *folded }
+            Filter::Text { path, how, text, case_insensitive: *case_insensitive }
         }
         ModelFilter::Compare(path, how, value) => {
             let how = match how {
-                ModelComparison::Equal => Comparison::Equal,
-                ModelComparison::NotEqual => Comparison::NotEqual,
-                ModelComparison::Less => Comparison::Less,
-                ModelComparison::LessOrEqual => Comparison::LessOrEqual,
-                ModelComparison::Greater => Comparison::Greater,
-                ModelComparison::GreaterOrEqual => Comparison::GreaterOrEqual,
+                ModelComparison::Equal => CompareOp::Equal,
+                ModelComparison::NotEqual => CompareOp::NotEqual,
+                ModelComparison::Less => CompareOp::Less,
+                ModelComparison::LessOrEqual => CompareOp::LessOrEqual,
+                ModelComparison::Greater => CompareOp::Greater,
+                ModelComparison::GreaterOrEqual => CompareOp::GreaterOrEqual,
             };
             let value = bridge::core_value(view, value)?;
             Filter::Compare { path: path.clone(), how, value }
@@ -212,16 +212,16 @@ fn same<T: PartialEq + std::fmt::Debug>(
 fn marks(
     asked: &ModelQuery,
     state: &State,
-    (answer, access): (&Result<Vec<fastness_models::objects::Key>, Refusal>, Option<Access>),
+    (answer, access): (&Result<Vec<fastness_models::objects::Key>, Refusal>, Option<QueryPlan>),
 ) -> Vec<&'static str> {
     let Ok(found) = answer else { return vec!["query refused"] };
     let mut marks = Vec::new();
     match access {
-        Some(Access::PrimaryKey { .. }) => marks.push("found by the primary key"),
-        Some(Access::Links { .. }) if !found.is_empty() => {
+        Some(QueryPlan::PrimaryKey { .. }) => marks.push("found by the primary key"),
+        Some(QueryPlan::Links { .. }) if !found.is_empty() => {
             marks.push("found by the links to an object");
         }
-        Some(Access::Index { property }) => {
+        Some(QueryPlan::Index { property }) => {
             marks.push("found by an index");
             if found.is_empty() {
                 marks.push("nothing found by an index");

@@ -9,7 +9,7 @@ use super::world::file;
 use super::{Check, Recipe, Violation};
 use crate::fs::{Disk, Fault, Injection, SimFs};
 use crate::rng::Rng;
-use fastness::object::{Database, Transaction, Wanted};
+use fastness::object::{Database, DatabaseOptions, Transaction};
 use fastness::schema::{Class, SchemaError, SchemaMode};
 use fastness::{Error, ObjectError};
 use fastness_models::object_schema::Alter;
@@ -201,12 +201,12 @@ impl Migration {
     /// Opens, by `body`, with what is wanted.
     fn open_by(
         &self,
-        body: impl FnOnce(Wanted<'_>) -> Result<Database, Error>,
+        body: impl FnOnce(DatabaseOptions<'_>) -> Result<Database, Error>,
     ) -> Result<Database, Error> {
         let run = |migration: &mut fastness::object::Migration<'_>| {
             self.runs.set(self.runs.get() + 1);
             for change in &self.changes {
-                apply(migration.newer(), change)?;
+                apply(migration.new_txn(), change)?;
             }
             if self.fails {
                 return Err(ObjectError::ClassUnknown { class: "of the app".into() }.into());
@@ -215,7 +215,7 @@ impl Migration {
         };
         let schema = bridge::schema(&self.wanted)?;
         let version = self.wanted.version.unwrap_or_default();
-        let wanted = Wanted::schema(schema, version).migration(&run);
+        let wanted = DatabaseOptions::schema(schema, version).migration(&run);
         body(match self.mode {
             SchemaMode::Additive => wanted.synced().mode(self.mode),
             mode => wanted.mode(mode),
@@ -280,7 +280,7 @@ fn migrate(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
     let disk = bench.fs.disk();
     drop(bench.fs.take_forks());
     let opened = match is_beside {
-        true => migration.open_by(|wanted| Database::over(store, &wanted)),
+        true => migration.open_by(|wanted| Database::from_store(store, &wanted)),
         false => {
             drop(store);
             migration.open(bench, &bench.fs.clone())

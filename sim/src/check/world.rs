@@ -4,7 +4,7 @@ use super::{Plan, Twin};
 use crate::entropy::SimEntropy;
 use crate::fs::{Disk, SimFs};
 use crate::rng::Rng;
-use fastness::{Key, Options};
+use fastness::{Key, StoreOptions};
 use fastness_models::Domain;
 use fastness_models::domain::Bytes;
 use std::cell::{Cell, RefCell};
@@ -73,8 +73,8 @@ impl World {
         }
     }
 
-    /// Options on a machine with the right key.
-    pub(super) fn options(&self, fs: &SimFs) -> Options {
+    /// StoreOptions on a machine with the right key.
+    pub(super) fn options(&self, fs: &SimFs) -> StoreOptions {
         let options = self.options_without_key(fs);
         match self.key() {
             Some(key) => options.key(key),
@@ -101,10 +101,11 @@ impl World {
         }
     }
 
-    /// Options on a machine without a key.
-    pub(super) fn options_without_key(&self, fs: &SimFs) -> Options {
+    /// StoreOptions on a machine without a key.
+    pub(super) fn options_without_key(&self, fs: &SimFs) -> StoreOptions {
         let entropy = SimEntropy::new(self.rng(Rng::next));
-        let options = Options::new().vfs(Arc::new(fs.clone())).entropy(Arc::new(entropy));
+        let options =
+            StoreOptions::new().vfs(Arc::new(fs.clone())).random_source(Arc::new(entropy));
         // Now and then next to nothing is kept in memory, or commits go the way of large ones.
         let options = match self.salt >> 29 {
             0 => options.cache_bytes(8 << 10),

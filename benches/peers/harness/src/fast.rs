@@ -3,7 +3,7 @@
 use crate::data::{Change, Key};
 use crate::engine::{Ability, Db, Engine, Objects, Place, Result, Session, Snapshots, Sum};
 use crate::fast_objects;
-use fastness::{Options, Store};
+use fastness::{Store, StoreOptions};
 use std::any::Any;
 
 /// Fastness.
@@ -28,8 +28,8 @@ const TREE: &str = "rows";
 
 /// Returns the options of either twin.
 #[must_use]
-pub(crate) fn options(encrypted: bool) -> Options {
-    let options = Options::new();
+pub(crate) fn options(encrypted: bool) -> StoreOptions {
+    let options = StoreOptions::new();
     if encrypted { options.key(fastness::Key::new([7; 64])) } else { options }
 }
 
@@ -91,7 +91,7 @@ impl Session for Shared<'_> {
         if self.1 {
             txn.commit()?
         } else {
-            txn.commit_unsynced()?
+            txn.commit_with(fastness::Durability::None)?
         };
         Ok(())
     }
@@ -123,7 +123,7 @@ impl Session for Shared<'_> {
         let mut sum = Sum::default();
         let snapshot = self.0.snapshot();
         let mut rows = snapshot.tree(TREE).range(..)?;
-        while let Some((_, value)) = rows.next_lent()? {
+        while let Some((_, value)) = rows.next_ref()? {
             sum.add(value);
         }
         Ok(sum)

@@ -2,8 +2,8 @@
 
 use crate::engine::{CLASSES, Objects, Place, Result, Sum};
 use crate::items::{Ask, Fields, Item, Points};
-use fastness::Options;
-use fastness::object::{self, Database, Filter, Timestamp, Value, Wanted};
+use fastness::StoreOptions;
+use fastness::object::{self, Database, DatabaseOptions, Filter, Timestamp, Value};
 use fastness::schema::{Class, Property, Scalar, Schema};
 use std::any::Any;
 
@@ -25,21 +25,24 @@ fn class(name: &str, indexed: bool) -> Result<Class> {
 }
 
 /// Opens the store of objects.
-pub(crate) fn open(options: &Options, place: &Place<'_>) -> Result<Box<dyn Objects>> {
-    let wanted = Wanted::schema(Schema::new([class(CLASS, true)?])?, 0);
+pub(crate) fn open(options: &StoreOptions, place: &Place<'_>) -> Result<Box<dyn Objects>> {
+    let wanted = DatabaseOptions::schema(Schema::new([class(CLASS, true)?])?, 0);
     let options = options.clone().cache_bytes(place.cache_bytes);
     Ok(Box::new(Open(Database::open(&options, place.dir.join("objects.fastness"), &wanted)?)))
 }
 
 /// Opens the store of many classes: makes the schema, as a program does that begins, and what was
 /// never there.
-pub(crate) fn open_classes(options: &Options, place: &Place<'_>) -> Result<(Sum, Box<dyn Any>)> {
+pub(crate) fn open_classes(
+    options: &StoreOptions,
+    place: &Place<'_>,
+) -> Result<(Sum, Box<dyn Any>)> {
     let name = |number| format!("Class{number}");
     let classes: Vec<_> = (0..CLASSES).map(|n| class(&name(n), false)).collect::<Result<_>>()?;
     let fill = |txn: &mut object::Transaction| {
         (0..CLASSES).try_for_each(|n| txn.create_with_key(&name(n), 1).map(drop))
     };
-    let wanted = Wanted::schema(Schema::new(classes)?, 0).initial_data(&fill);
+    let wanted = DatabaseOptions::schema(Schema::new(classes)?, 0).initial_data(&fill);
     let options = options.clone().cache_bytes(place.cache_bytes);
     let database = Database::open(&options, place.dir.join("classes.fastness"), &wanted)?;
     let mut sum = Sum::default();
@@ -111,10 +114,10 @@ impl Objects for Open {
         let mut sum = Sum::default();
         let snapshot = self.0.snapshot()?;
         let items = snapshot.objects(CLASS)?;
-        let fields = items.properties(FIELDS)?;
+        let fields = items.projection(FIELDS)?;
         for id in ids {
             if let Some(item) = items.get(*id)? {
-                add(&mut sum, &item.values(&fields)?)?;
+                add(&mut sum, &item.project(&fields)?)?;
             }
         }
         Ok(sum)

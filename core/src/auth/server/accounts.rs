@@ -15,7 +15,7 @@ use crate::auth::json::Object;
 use crate::auth::secret::Secret;
 use crate::auth::token::{Permission, Token};
 use crate::conc::Arc;
-use crate::crypto::Entropy;
+use crate::crypto::RandomSource;
 use crate::error::ErrorCode;
 use crate::fault::{self, Fault};
 use crate::time::Time;
@@ -57,7 +57,7 @@ impl Default for Policy {
 /// The accounts of a server, in a store.
 pub struct Accounts {
     pub(super) store: Store,
-    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) entropy: Arc<dyn RandomSource>,
     pub(super) policy: Policy,
     pub(super) tokens: TokenKeys,
     signer: Signer,
@@ -91,7 +91,7 @@ impl Accounts {
     /// or, when it is new, written.
     pub fn open(
         store: Store,
-        entropy: Arc<dyn Entropy>,
+        entropy: Arc<dyn RandomSource>,
         policy: Policy,
     ) -> Result<Self, AccountsError> {
         let root = root_key(&store, &*entropy)?;
@@ -327,7 +327,10 @@ fn look_up(
 }
 
 /// Returns the key behind all others; made when the store is new.
-fn root_key(store: &Store, entropy: &dyn Entropy) -> Result<Zeroizing<[u8; 32]>, AccountsError> {
+fn root_key(
+    store: &Store,
+    entropy: &dyn RandomSource,
+) -> Result<Zeroizing<[u8; 32]>, AccountsError> {
     let mut txn = store.write()?;
     let mut root = Zeroizing::new([0; 32]);
     let mut tree = txn.tree(SERVER)?;

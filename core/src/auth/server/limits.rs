@@ -7,7 +7,7 @@
 //! docs/server.md#limits.
 
 use crate::auth::secret::Secret;
-use crate::crypto::Entropy;
+use crate::crypto::RandomSource;
 use crate::time::Time;
 use ring::hmac;
 use std::fmt;
@@ -61,7 +61,7 @@ impl Gate {
     ///
     /// # Errors
     /// If there are no random bytes.
-    pub fn new(limits: Limits, entropy: &dyn Entropy) -> io::Result<Self> {
+    pub fn new(limits: Limits, entropy: &dyn RandomSource) -> io::Result<Self> {
         let mut key = [0; 32];
         entropy.fill(&mut key)?;
         Ok(Self {
@@ -155,13 +155,13 @@ impl fmt::Debug for Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::OsEntropy;
+    use crate::crypto::OsRandom;
 
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn gate(name: u32, address: u32) -> Gate {
         let rate = |burst| Rate { burst, pause: Duration::from_secs(1) };
-        Gate::new(Limits { name: rate(name), address: rate(address) }, &OsEntropy).unwrap()
+        Gate::new(Limits { name: rate(name), address: rate(address) }, &OsRandom).unwrap()
     }
 
     #[test]

@@ -25,7 +25,7 @@
 //! ```
 //! use fastness::auth::server::{Accounts, Call, HashFailed, Head, PasswordHasher, Policy, Step};
 //! use fastness::auth::{Secret, Time};
-//! use fastness::{Options, OsEntropy};
+//! use fastness::{StoreOptions, OsRandom};
 //! use std::sync::Arc;
 //!
 //! struct Clear; // for this example only: a server uses argon2id
@@ -38,8 +38,8 @@
 //!     }
 //! }
 //!
-//! let store = Options::new().in_memory()?;
-//! let accounts = Accounts::open(store, Arc::new(OsEntropy), Policy::default())?;
+//! let store = StoreOptions::new().in_memory()?;
+//! let accounts = Accounts::open(store, Arc::new(OsRandom), Policy::default())?;
 //! let body = br#"{"provider": "password", "data": "alice",
 //!     "user_info": {"register": true, "password": "s3cret"}}"#;
 //! let head = Head { method: "POST", target: "/auth", authorization: b"" };

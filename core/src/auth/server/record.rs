@@ -57,7 +57,7 @@ pub enum AccountsError {
     /// The store failed.
     Store(Error),
     /// The source of random bytes failed.
-    Entropy,
+    RandomSource,
     /// A password could not be hashed.
     Hash,
     /// The file holds something else than accounts: what of it is not as it should be.
@@ -216,7 +216,7 @@ impl From<Error> for AccountsError {
 
 impl From<std::io::Error> for AccountsError {
     fn from(_: std::io::Error) -> Self {
-        Self::Entropy
+        Self::RandomSource
     }
 }
 
@@ -226,7 +226,7 @@ impl fmt::Display for AccountsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => error.fmt(f),
-            Self::Entropy => f.write_str("the system gives no random bytes; try again later"),
+            Self::RandomSource => f.write_str("the system gives no random bytes; try again later"),
             Self::Hash => f.write_str("a password could not be hashed; is there enough memory?"),
             Self::NotAccounts(what) => {
                 write!(f, "the file holds {what}; is it the accounts of a server?")

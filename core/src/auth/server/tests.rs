@@ -3,8 +3,8 @@
 use super::*;
 use crate::auth::{AuthServer, Authenticated, Credentials, ErrorCode, Login, Request, Secret};
 use crate::auth::{Time, Token, answer};
-use crate::crypto::OsEntropy;
-use crate::txn::Options;
+use crate::crypto::OsRandom;
+use crate::txn::StoreOptions;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let policy = Policy { logins_max: 5, ..Policy::default() };
-        let store = Options::new().in_memory().unwrap();
-        let accounts = Accounts::open(store, Arc::new(OsEntropy), policy).unwrap();
+        let store = StoreOptions::new().in_memory().unwrap();
+        let accounts = Accounts::open(store, Arc::new(OsRandom), policy).unwrap();
         Self { accounts, client: AuthServer::new("http://h").unwrap(), now: Time(1_000_000) }
     }
 
@@ -374,15 +374,15 @@ fn the_administrators_password_is_made_anew_until_it_is_used() {
 #[test]
 fn everything_acknowledged_is_there_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options::new().key(crate::crypto::Key::new([7; 64]));
+    let options = StoreOptions::new().key(crate::crypto::Key::new([7; 64]));
     let path = dir.path().join("accounts");
-    let open = |store| Accounts::open(store, Arc::new(OsEntropy), Policy::default()).unwrap();
+    let open = |store| Accounts::open(store, Arc::new(OsRandom), Policy::default()).unwrap();
     let mut bench = Bench::new();
     bench.accounts = open(options.create(&path).unwrap());
     let (kept, revoked) = (bench.register("alice"), bench.register("bob"));
     bench.ask(&bench.client.revoke(&revoked));
     bench.ask(&bench.client.change_password(&kept, &"second".into()));
-    bench.accounts = open(Options::new().in_memory().unwrap());
+    bench.accounts = open(StoreOptions::new().in_memory().unwrap());
     bench.accounts = open(options.open(&path).unwrap());
     assert!(bench.works(&kept) && !bench.works(&revoked));
     assert_eq!(bench.log_in("alice", "second").status(), 200);
@@ -391,11 +391,11 @@ fn everything_acknowledged_is_there_after_reopening() {
 
 #[test]
 fn a_file_of_something_else_is_refused() {
-    let store = Options::new().in_memory().unwrap();
+    let store = StoreOptions::new().in_memory().unwrap();
     let mut txn = store.write().unwrap();
     txn.tree("notes").unwrap().insert(b"a", b"b").unwrap();
     txn.commit().unwrap();
-    let opened = Accounts::open(store, Arc::new(OsEntropy), Policy::default());
+    let opened = Accounts::open(store, Arc::new(OsRandom), Policy::default());
     assert!(matches!(opened, Err(AccountsError::NotAccounts(_))));
 }
 

@@ -6,7 +6,7 @@
 //! Tags are compared in constant time, by the library. Specified in docs/server.md#tokens.
 
 use crate::auth::secret::Secret;
-use crate::crypto::Entropy;
+use crate::crypto::RandomSource;
 use crate::fault::{self, Fault};
 use crate::time::Time;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
@@ -50,7 +50,7 @@ impl TokenKeys {
     }
 
     /// Makes a token for a login.
-    pub(super) fn make(&self, login: &LoginId, entropy: &dyn Entropy) -> io::Result<Genuine> {
+    pub(super) fn make(&self, login: &LoginId, entropy: &dyn RandomSource) -> io::Result<Genuine> {
         let mut bytes = Zeroizing::new([0; TOKEN_BYTES]);
         bytes[..login.len()].copy_from_slice(login);
         entropy.fill(&mut bytes[login.len()..TAG_AT])?;
@@ -100,7 +100,7 @@ impl Genuine {
 }
 
 /// Makes the name of a login that begins now.
-pub(super) fn new_login(now: Time, entropy: &dyn Entropy) -> io::Result<LoginId> {
+pub(super) fn new_login(now: Time, entropy: &dyn RandomSource) -> io::Result<LoginId> {
     let mut login = LoginId::default();
     login[..8].copy_from_slice(&now.0.max(0).to_be_bytes());
     entropy.fill(&mut login[8..])?;
@@ -110,18 +110,18 @@ pub(super) fn new_login(now: Time, entropy: &dyn Entropy) -> io::Result<LoginId>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::OsEntropy;
+    use crate::crypto::OsRandom;
 
     #[test]
     fn only_what_was_given_out_is_genuine() {
         let keys = TokenKeys::new(&[1; 32]);
-        let login = new_login(Time(5), &OsEntropy).unwrap();
-        let token = keys.make(&login, &OsEntropy).unwrap();
+        let login = new_login(Time(5), &OsRandom).unwrap();
+        let token = keys.make(&login, &OsRandom).unwrap();
         let text = token.text();
         let read = keys.read(&text).unwrap();
         assert_eq!(read.login(), login);
         assert!(keys.is(&read, &keys.tag(&token)));
-        let other = keys.make(&login, &OsEntropy).unwrap();
+        let other = keys.make(&login, &OsRandom).unwrap();
         assert!(!keys.is(&other, &keys.tag(&token)));
 
         assert!(TokenKeys::new(&[2; 32]).read(&text).is_none(), "another server's");
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn names_of_logins_sort_by_age() {
-        let at = |now| new_login(Time(now), &OsEntropy).unwrap();
+        let at = |now| new_login(Time(now), &OsRandom).unwrap();
         assert!(at(-1) < at(1) && at(1) < at(256) && at(256) < at(i64::MAX));
     }
 }

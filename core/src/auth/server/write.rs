@@ -58,7 +58,11 @@ impl Accounts {
             Write::Present(call) => self.present_and_answer(&mut txn, now, &call),
         }?;
         // A transaction that changed nothing still waits for what it read to be durable.
-        if fault::on(Fault::Sv03) { txn.commit_unsynced() } else { txn.commit() }?;
+        if fault::on(Fault::Sv03) {
+            txn.commit_with(crate::Durability::None)
+        } else {
+            txn.commit()
+        }?;
         Ok(answer)
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::auth::{
     AuthUrl, Credentials, ErrorCode, NetworkFault, Refusal, Request, RequestId, Time,
 };
-use crate::txn::{Options, Store};
+use crate::txn::{Store, StoreOptions};
 use std::time::Duration;
 
 const ALICE: &str = "alice";
@@ -406,7 +406,7 @@ fn logging_out_or_in_gives_an_exchange_up() {
 
 #[test]
 fn the_first_token_of_a_process_comes_with_an_exchange_and_is_kept() {
-    let store = Options::new().in_memory().unwrap();
+    let store = StoreOptions::new().in_memory().unwrap();
     let open = || {
         let file = UserFile::open(store.clone(), Time(DAY)).unwrap();
         file.exchange_after(Duration::from_secs(3600))
@@ -429,7 +429,7 @@ fn the_first_token_of_a_process_comes_with_an_exchange_and_is_kept() {
 
 #[test]
 fn a_restarted_process_has_its_users_and_revokes_what_is_left() {
-    let store = Options::new().in_memory().unwrap();
+    let store = StoreOptions::new().in_memory().unwrap();
     let open = |store: &Store| UserFile::open(store.clone(), Time(DAY)).unwrap();
     let mut file = open(&store);
     let mut todo = Vec::new();
@@ -459,7 +459,7 @@ fn a_store_of_something_else_is_refused() {
     for (key, value) in
         [(&b"short"[..], json), (&eight[..], "{}"), (&u64::MAX.to_be_bytes()[..], json)]
     {
-        let store = Options::new().in_memory().unwrap();
+        let store = StoreOptions::new().in_memory().unwrap();
         let mut txn = store.write().unwrap();
         txn.tree("users").unwrap().insert(key, value.as_bytes()).unwrap();
         txn.commit().unwrap();
@@ -467,7 +467,7 @@ fn a_store_of_something_else_is_refused() {
         let Error::File { cause, .. } = &error else { panic!("{error}") };
         assert_eq!(*cause, FileErrorCause::OtherContent { expected: "users" });
     }
-    let store = Options::new().in_memory().unwrap();
+    let store = StoreOptions::new().in_memory().unwrap();
     let mut txn = store.write().unwrap();
     for number in [1_u64, 2] {
         txn.tree("users").unwrap().insert(&number.to_be_bytes(), json.as_bytes()).unwrap();

@@ -8,7 +8,7 @@ use super::{FOREIGN, FORKS_MAX, OLDER, Run};
 use crate::fs::{Disk, Fork, SimFs};
 use crate::rng::Rng;
 use fastness::config::Configuration;
-use fastness::instance::Instances;
+use fastness::instance::FileRegistry;
 use fastness_models::file_actions::{Backup, File, FileActions};
 use std::path::Path;
 
@@ -80,7 +80,7 @@ impl Run<'_> {
     /// Files, backups and what is recorded are those of the state.
     pub(super) fn compare(
         &self,
-        instances: &Instances,
+        instances: &FileRegistry,
         fs: &SimFs,
         state: &FileActions,
     ) -> Result<(), Violation> {
@@ -122,7 +122,7 @@ impl Run<'_> {
 
     fn holds(
         &self,
-        (instances, disk): (&Instances, &Disk),
+        (instances, disk): (&FileRegistry, &Disk),
         configuration: &Configuration,
         expected: &File,
     ) -> Result<(), Violation> {

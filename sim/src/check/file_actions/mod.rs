@@ -10,8 +10,8 @@ use super::world::World;
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, Fault, Injection, SimFs};
 use fastness::auth::Time;
-use fastness::config::{App, Configuration, MemoryPlaces, User};
-use fastness::instance::Instances;
+use fastness::config::{App, Configuration, MemoryFileEnv, User};
+use fastness::instance::FileRegistry;
 use fastness::object::Transaction;
 use fastness::vfs::{Access, Vfs as _};
 use fastness::{Error, FileErrorCause, InstanceError};
@@ -110,7 +110,7 @@ struct Ground<'w> {
 
 impl<'w> Ground<'w> {
     fn new(world: &'w World) -> Result<Self, Violation> {
-        let app = App::new("/sim").places(Arc::new(MemoryPlaces::default()));
+        let app = App::new("/sim").file_env(Arc::new(MemoryFileEnv::default()));
         let app = app.default_module(notes());
         let build = |file: usize| {
             let user = User::new("user", "http://host/auth")?;
@@ -133,8 +133,8 @@ impl<'w> Ground<'w> {
         fs
     }
 
-    fn start(&self, fs: &SimFs) -> Result<Instances, Error> {
-        Instances::start(&self.app, self.world.options_without_key(fs))
+    fn start(&self, fs: &SimFs) -> Result<FileRegistry, Error> {
+        FileRegistry::open(&self.app, self.world.options_without_key(fs))
     }
 
     /// Returns what opens a backup: built anew each time, it is the same.
@@ -156,7 +156,7 @@ struct Run<'g> {
     ground: &'g Ground<'g>,
     probe: &'g mut Probe,
     fs: SimFs,
-    instances: Instances,
+    instances: FileRegistry,
     state: FileActions,
     /// Where backups go, by their number.
     targets: Vec<PathBuf>,
@@ -191,10 +191,11 @@ impl Run<'_> {
         if expected.is_some() {
             self.fs.record();
         }
-        let opened = self.instances.open(configuration);
+        let opened = self.instances.open_instance(configuration);
         match expected {
             None => {
-                let note = |txn: &mut Transaction| txn.upsert("Note", i64::from(op.c)).map(drop);
+                let note =
+                    |txn: &mut Transaction| txn.get_or_create("Note", i64::from(op.c)).map(drop);
                 let opened = opened.map_err(broken)?;
                 opened.transact(note).map_err(broken)?;
                 if self.instances.execute(configuration).is_ok() {
@@ -391,8 +392,8 @@ impl Run<'_> {
         let configuration = &self.ground.files[file];
         let is_there = self.fs.disk().len(configuration.path()).is_some();
         if op.c & 4 == 4 && is_there && matches!(done.files.get(&file), Some(File::Ours(_))) {
-            let opened = self.instances.open(configuration).map_err(broken)?;
-            let note = |txn: &mut Transaction| txn.upsert("Note", i64::from(op.c)).map(drop);
+            let opened = self.instances.open_instance(configuration).map_err(broken)?;
+            let note = |txn: &mut Transaction| txn.get_or_create("Note", i64::from(op.c)).map(drop);
             opened.transact(note).map_err(broken)?;
             done.note(file, op.c, self.targets.len());
             self.probe.mark("changed between two attempts");

@@ -1,4 +1,4 @@
-//! Instances on a disk that fails: what fails counts nothing and claims nothing, and leaves the
+//! FileRegistry on a disk that fails: what fails counts nothing and claims nothing, and leaves the
 //! file as it was, or as it was to be, or in one of the states on the way. Of a file that is held,
 //! all holders go on reading what was there, and all of them can write, or none.
 
@@ -10,12 +10,12 @@ use crate::fs::{Fault, Injection};
 use fastness::Error;
 use fastness::config::Configuration;
 use fastness_models::Op;
-use fastness_models::instances::{self as model, File, Kind, Outcome};
+use fastness_models::instances::{self as model, File, InstanceKind, Outcome};
 
 /// What is done to a file that nobody has open.
 #[derive(Clone, Copy, Debug)]
 enum Doing {
-    Open(Kind),
+    Open(InstanceKind),
     Delete,
     Compact,
 }
@@ -31,8 +31,8 @@ impl Run<'_> {
         let wanted = self.configuration(op.b % 7);
         let configuration = self.build(file, wanted)?;
         let doing = match op.a % 5 {
-            0 | 1 => Doing::Open(Kind::Typed),
-            2 => Doing::Open(Kind::Dynamic),
+            0 | 1 => Doing::Open(InstanceKind::Typed),
+            2 => Doing::Open(InstanceKind::Dynamic),
             3 => Doing::Delete,
             _ => Doing::Compact,
         };
@@ -142,14 +142,18 @@ impl Run<'_> {
     /// Adds a note through a handle, on its thread.
     fn note(&self, at: usize, note: u8) -> Result<(), Error> {
         let held = &self.handles[at];
-        let add = || held.transact(|txn| txn.upsert("Note", i64::from(note)).map(drop));
+        let add = || held.transact(|txn| txn.get_or_create("Note", i64::from(note)).map(drop));
         self.threads.on(self.model.handles()[at].thread, add)
     }
 
     fn attempt(&self, doing: Doing, configuration: &Configuration) -> Result<(), Error> {
         match doing {
-            Doing::Open(Kind::Typed) => self.instances.open(configuration).map(drop),
-            Doing::Open(Kind::Dynamic) => self.instances.open_dynamic(configuration).map(drop),
+            Doing::Open(InstanceKind::Typed) => {
+                self.instances.open_instance(configuration).map(drop)
+            }
+            Doing::Open(InstanceKind::Dynamic) => {
+                self.instances.open_dynamic(configuration).map(drop)
+            }
             Doing::Delete => self.instances.delete(configuration).map(drop),
             Doing::Compact => self.instances.compact(configuration).map(drop),
         }

@@ -1,4 +1,4 @@
-//! Instances: handles of several threads and kinds to two files, by configurations that differ,
+//! FileRegistry: handles of several threads and kinds to two files, by configurations that differ,
 //! against the model, `models::instances`. The threads are simulated; who waits for whom is what
 //! loom explores.
 
@@ -10,8 +10,8 @@ use super::promises::{A1, C2, C3, C11, J1, J2, J3, J4, J5, J6, J7};
 use super::world::World;
 use super::{Check, Plan, Probe, Recipe, Twin, Violation, quiet};
 use crate::fs::{Disk, SimFs};
-use fastness::config::{App, Configuration, Hook, MemoryPlaces};
-use fastness::instance::{Instance, Instances, ThreadNumber, Threads};
+use fastness::config::{App, Callback, Configuration, MemoryFileEnv};
+use fastness::instance::{FileRegistry, Instance, ThreadNumber, Threads};
 use fastness::{Error, InstanceError};
 use fastness_models::instances::{self as model, Migration, Outcome, Refusal};
 use fastness_models::{Kind, Op};
@@ -111,7 +111,7 @@ impl Current {
 
 /// What the app's code holds: dropped wherever the last that needs the code lets it go.
 struct Gone {
-    instances: Instances,
+    instances: FileRegistry,
     locked: Arc<AtomicBool>,
 }
 
@@ -124,7 +124,7 @@ impl Drop for Gone {
 }
 
 /// What migrations reach for: the registry that runs them, and the configuration.
-type Reach = Arc<Mutex<Option<(Instances, Configuration)>>>;
+type Reach = Arc<Mutex<Option<(FileRegistry, Configuration)>>>;
 
 struct Run<'a> {
     world: &'a World,
@@ -132,7 +132,7 @@ struct Run<'a> {
     app: App,
     fs: SimFs,
     threads: Arc<Current>,
-    instances: Instances,
+    instances: FileRegistry,
     reach: Reach,
     met: Arc<Mutex<Vec<Error>>>,
     /// Whether something of the app's was dropped with the lock held.
@@ -146,11 +146,11 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(world: &'a World, probe: &'a mut Probe) -> Result<Self, Violation> {
         let fs = world.boot(Disk::default());
-        let app = App::new("/sim").places(Arc::new(MemoryPlaces::default()));
+        let app = App::new("/sim").file_env(Arc::new(MemoryFileEnv::default()));
         let app = app.default_module(notes());
         let threads = Arc::new(Current::default());
         let options = world.options_without_key(&fs);
-        let instances = Instances::start_with(&app, options, Arc::clone(&threads) as _);
+        let instances = FileRegistry::open_with(&app, options, Arc::clone(&threads) as _);
         let instances = instances.map_err(broken)?;
         let (reach, met, locked) = (Reach::default(), Arc::default(), Arc::default());
         let (handles, model) = (Vec::new(), model::Instances::new(FILES));
@@ -219,18 +219,18 @@ impl<'a> Run<'a> {
     }
 
     /// A migration that tries what must not wait, then goes on, fails or panics.
-    fn migration(&self, migration: Migration) -> Hook {
+    fn migration(&self, migration: Migration) -> Callback {
         let name = MIGRATIONS[usize::from(migration.number) % MIGRATIONS.len()];
         let (reach, met) = (Arc::clone(&self.reach), Arc::clone(&self.met));
         let threads = Arc::clone(&self.threads);
         let gone = Gone { instances: self.instances.clone(), locked: Arc::clone(&self.locked) };
-        Hook::migration(name, move |_| {
+        Callback::migration(name, move |_| {
             // What the app's code holds goes with it.
             let _held = &gone;
             let reached = lock(&reach).clone();
             if let Some((instances, configuration)) = reached {
                 let mut met = lock(&met);
-                met.extend(instances.open(&configuration).err());
+                met.extend(instances.open_instance(&configuration).err());
                 met.extend(threads.on(UI, || instances.open_dynamic(&configuration)).err());
                 met.extend(threads.on(UI, || instances.delete(&configuration)).err());
             }
@@ -244,17 +244,18 @@ impl<'a> Run<'a> {
 
     fn open(&mut self, op: Op) -> Result<(), Violation> {
         let (file, thread) = (usize::from(op.c) % FILES, usize::from(op.a) % THREADS);
-        let kind = [model::Kind::Typed, model::Kind::Dynamic][usize::from(op.a) / THREADS % 2];
+        let kind = [model::InstanceKind::Typed, model::InstanceKind::Dynamic]
+            [usize::from(op.a) / THREADS % 2];
         let wanted = self.configuration(op.b);
         let configuration = self.build(file, wanted)?;
         let migrates = self.model.migrates(file, kind, wanted);
         let beside = self.model.global_count(file) > 0;
         *lock(&self.reach) = Some((self.instances.clone(), configuration.clone()));
-        let ui = self.threads.on(UI, || self.instances.mark_ui_thread());
+        let ui = self.threads.on(UI, || self.instances.forbid_blocking());
         let opened = quiet::catch(|| {
             self.threads.on(thread, || match kind {
-                model::Kind::Typed => self.instances.open(&configuration),
-                model::Kind::Dynamic => self.instances.open_dynamic(&configuration),
+                model::InstanceKind::Typed => self.instances.open_instance(&configuration),
+                model::InstanceKind::Dynamic => self.instances.open_dynamic(&configuration),
             })
         });
         self.threads.0.store(0, Ordering::Relaxed);
@@ -343,7 +344,7 @@ impl<'a> Run<'a> {
             found.map(drop)
         } else {
             let (mut nested, mut waited) = (None, None);
-            let is_ui = self.threads.on(UI, || self.instances.mark_ui_thread());
+            let is_ui = self.threads.on(UI, || self.instances.forbid_blocking());
             let can = self.model.handles()[handle].open && thread == own;
             let beside = can
                 .then(|| self.threads.on(UI, || self.instances.open_dynamic(used.configuration())));
@@ -352,7 +353,7 @@ impl<'a> Run<'a> {
                 used.transact(|txn| {
                     nested = Some((used.transact(|_| Ok(())), used.close()));
                     waited = self.threads.on(UI, || beside.as_ref().map(waiting::refusals));
-                    txn.upsert("Note", i64::from(op.c)).map(drop)
+                    txn.get_or_create("Note", i64::from(op.c)).map(drop)
                 })
             });
             let found = told(outcome)?;

@@ -11,7 +11,7 @@ use fastness::{Error, InstanceError};
 /// What comes of beginning a transaction, of observing, and of reading.
 pub(super) fn refusals(instance: &Instance) -> [Option<Error>; 3] {
     let transact = instance.transact(|_| Ok(()));
-    [transact.err(), instance.observe().err(), instance.snapshot().err()]
+    [transact.err(), instance.subscribe().err(), instance.snapshot().err()]
 }
 
 impl Run<'_> {
@@ -20,7 +20,7 @@ impl Run<'_> {
         let met = std::mem::take(&mut *lock(&self.met));
         let is = |error: &Error, ui: bool| match error {
             Error::Instance(InstanceError::AtWork { .. }) => !ui,
-            Error::Instance(InstanceError::UiThread { .. }) => ui,
+            Error::Instance(InstanceError::BlockingForbidden { .. }) => ui,
             _ => false,
         };
         match &met[..] {
@@ -42,7 +42,7 @@ impl Run<'_> {
         waited: Option<[Option<Error>; 3]>,
     ) -> Result<(), Violation> {
         let is_ui = |error: &Option<Error>| {
-            matches!(error, Some(Error::Instance(InstanceError::UiThread { .. })))
+            matches!(error, Some(Error::Instance(InstanceError::BlockingForbidden { .. })))
         };
         match waited {
             None => Ok(()),

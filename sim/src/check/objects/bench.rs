@@ -10,7 +10,7 @@ use crate::check::world::{World, file};
 use crate::check::{Probe, Violation};
 use crate::fs::{Disk, SimFs};
 use fastness::Error;
-use fastness::object::{Database, Snapshot, Transaction, View, Wanted};
+use fastness::object::{Database, DatabaseOptions, Snapshot, Transaction, View};
 use fastness_models::object_domain::ObjectDomain;
 use fastness_models::objects::{Id, ListEdit, Refusal, State, Value};
 use fastness_models::{Kind, Op};
@@ -30,7 +30,7 @@ pub(in crate::check) struct Bench<'w> {
     deleted: Vec<Id>,
     pub(super) txn: Option<Transaction>,
     pub(super) database: Option<Database>,
-    /// The listener, if there is one.
+    /// The commit_hook, if there is one.
     pub(in crate::check) ear: Option<Ear>,
 }
 
@@ -41,7 +41,7 @@ impl<'w> Bench<'w> {
         let domain = ObjectDomain::new(world.salt);
         let committed = domain.state();
         let schema = bridge::schema(&committed).map_err(|error| compare::mistake(&error))?;
-        let wanted = synced(&domain, Wanted::schema(schema, 1));
+        let wanted = synced(&domain, DatabaseOptions::schema(schema, 1));
         let database = Some(Database::open(&world.options(&fs), file(), &wanted)?);
         fs.record();
         let (working, txn) = (None, None);
@@ -190,9 +190,9 @@ impl<'w> Bench<'w> {
             (false, _) => (txn.create(class).map(|id| (id, true)), {
                 state.create(class).map(|id| (id, true))
             }),
-            (true, true) => (txn.upsert(class, core_key), state.upsert(class, &key)),
+            (true, true) => (txn.get_or_create(class, core_key), state.get_or_create(class, &key)),
             (true, false) => {
-                let expected = state.upsert(class, &key);
+                let expected = state.get_or_create(class, &key);
                 let expected = match expected {
                     Ok((_, false)) => Err(Refusal::KeyExists),
                     other => other,

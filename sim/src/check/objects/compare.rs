@@ -82,7 +82,7 @@ pub(in crate::check) fn one(
         let properties = held.properties.iter().filter(|(_, held)| linking(&held.kind));
         for (name, _) in properties {
             let mut links: Vec<Key> = Vec::new();
-            for link in view.linking(&core_id, from, name)? {
+            for link in view.backlinks(&core_id, from, name)? {
                 let (origin, key) = bridge::id(view, &link)?;
                 if origin != *from {
                     let text = format!("{origin} {key:?} links from {from}.{name}");
@@ -90,7 +90,7 @@ pub(in crate::check) fn one(
                 }
                 links.push(key);
             }
-            let expected = state.linking(id, from, name).map_err(|error| mistake(&error))?;
+            let expected = state.backlinks(id, from, name).map_err(|error| mistake(&error))?;
             let expected: Vec<Key> = expected.into_iter().map(|(_, key)| key).collect();
             if links != expected {
                 let text = format!(
@@ -109,9 +109,9 @@ fn known(view: &View<'_>, (state, class): (&State, &str), object: &Object<'_>) -
     let objects = view.objects(class)?;
     let held = state.classes.get(class).into_iter().flat_map(|class| &class.properties);
     for (name, _) in held.filter(|(_, property)| !property.kind.is_list()) {
-        let [value] = object.values(&objects.properties([name.as_str()])?)?;
+        let [value] = object.project(&objects.projection([name.as_str()])?)?;
         let named = object.get(name)?;
-        if !value.is_same(&named) {
+        if !value.bitwise_eq(&named) {
             let text = format!("{class}.{name} is {named:?}, and {value:?} if it was found before");
             return Err(Violation::new(B1.id, text).into());
         }

@@ -1,9 +1,9 @@
-//! A listener that keeps, in a tree of its own, how many commits it was told of.
+//! A commit_hook that keeps, in a tree of its own, how many commits it was told of.
 
 use crate::check::Violation;
 use crate::check::compare::Stop;
 use crate::check::promises::W3;
-use fastness::object::{Listener, Operation, Snapshot};
+use fastness::object::{CommitHook, Operation, Snapshot};
 use fastness_models::objects::State;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 const TREE: &str = "sync/told";
 const COUNT: &[u8] = b"count";
 
-/// What a listener is told, and which state belongs to each count.
+/// What a commit_hook is told, and which state belongs to each count.
 #[derive(Debug)]
 pub(in crate::check) struct Ear {
     heard: Arc<Mutex<Vec<Vec<Operation>>>>,
@@ -23,12 +23,12 @@ pub(in crate::check) struct Ear {
 }
 
 impl Ear {
-    /// Begins with a file that no listener wrote to.
+    /// Begins with a file that no commit_hook wrote to.
     pub(in crate::check) fn new(state: &State) -> Self {
         Self { heard: Arc::default(), told: 0, states: vec![state.clone()] }
     }
 
-    pub(super) fn listener(&self) -> Arc<Listener> {
+    pub(super) fn commit_hook(&self) -> Arc<CommitHook> {
         let heard = Arc::clone(&self.heard);
         Arc::new(move |operations, txn| {
             let mut tree = txn.tree(TREE)?;
@@ -63,7 +63,7 @@ impl Ear {
         self.told = count;
     }
 
-    /// Compares what the listener wrote with the state that a file holds, and returns the count.
+    /// Compares what the commit_hook wrote with the state that a file holds, and returns the count.
     pub(super) fn compare(&self, snapshot: &Snapshot, state: &State) -> Result<usize, Stop> {
         let count = snapshot.store().tree(TREE).get(COUNT)?;
         let count = count.and_then(|bytes| (*bytes).try_into().ok()).map_or(0, u64::from_le_bytes);
@@ -71,7 +71,8 @@ impl Ear {
         if self.states.get(count) == Some(state) {
             return Ok(count);
         }
-        let text = format!("the listener wrote that it was told of {count} commits, not of these");
+        let text =
+            format!("the commit_hook wrote that it was told of {count} commits, not of these");
         Err(Violation::new(W3.id, text).into())
     }
 }

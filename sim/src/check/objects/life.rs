@@ -10,14 +10,17 @@ use crate::check::world::file;
 use crate::fs::{Disk, Fork};
 use crate::rng::Rng;
 use fastness::Error;
-use fastness::object::{Database, Snapshot, Wanted};
+use fastness::object::{Database, DatabaseOptions, Snapshot};
 use fastness::schema::SchemaMode;
 use fastness_models::object_domain::ObjectDomain;
 use fastness_models::objects::State;
 use fastness_models::{Kind, Op};
 
 /// Says that the file is synced, if it is.
-pub(in crate::check) fn synced<'a>(domain: &ObjectDomain, wanted: Wanted<'a>) -> Wanted<'a> {
+pub(in crate::check) fn synced<'a>(
+    domain: &ObjectDomain,
+    wanted: DatabaseOptions<'a>,
+) -> DatabaseOptions<'a> {
     match domain.is_synced() {
         true => wanted.mode(SchemaMode::Additive).synced(),
         false => wanted,
@@ -65,19 +68,19 @@ impl Bench<'_> {
     ) -> Result<usize, Violation> {
         let fs = self.world.boot(disk);
         let options = self.world.options(&fs);
-        let database = Database::open(&options, file(), &Wanted::anything());
+        let database = Database::open(&options, file(), &DatabaseOptions::dynamic());
         let database = database.map_err(|error| unexpected(error.into(), C8.id))?;
         self.probe.crash("in a commit");
         self.holds(&database, states, C2.id).map(|(landed, _)| landed)
     }
 
-    /// Returns the count that the listener keeps, if there is one; it must belong to the state.
+    /// Returns the count that the commit_hook keeps, if there is one; it must belong to the state.
     fn heard_of(&mut self, snapshot: &Snapshot, state: &State) -> Result<usize, Violation> {
         let Some(ear) = &self.ear else { return Ok(0) };
         ear.compare(snapshot, state).map_err(|stop| unexpected(stop, W3.id))
     }
 
-    /// Tells which of the states a database holds, and what the listener keeps with it.
+    /// Tells which of the states a database holds, and what the commit_hook keeps with it.
     fn holds(
         &mut self,
         database: &Database,
@@ -116,8 +119,8 @@ impl Bench<'_> {
                 && before != after
             {
                 self.probe.mark(match landed {
-                    0 => "what the listener wrote went with its commit",
-                    _ => "what the listener wrote came with its commit",
+                    0 => "what the commit_hook wrote went with its commit",
+                    _ => "what the commit_hook wrote came with its commit",
                 });
             }
         }
@@ -151,20 +154,20 @@ impl Bench<'_> {
         self.look_all()
     }
 
-    /// What any file has, with the listener.
-    fn wanted(&self) -> Wanted<'static> {
-        self.listened(Wanted::anything())
+    /// What any file has, with the commit_hook.
+    fn wanted(&self) -> DatabaseOptions<'static> {
+        self.listened(DatabaseOptions::dynamic())
     }
 
-    fn listened<'a>(&self, wanted: Wanted<'a>) -> Wanted<'a> {
+    fn listened<'a>(&self, wanted: DatabaseOptions<'a>) -> DatabaseOptions<'a> {
         let wanted = synced(&self.domain, wanted);
         match &self.ear {
-            Some(ear) => wanted.listener(ear.listener()),
+            Some(ear) => wanted.commit_hook(ear.commit_hook()),
             None => wanted,
         }
     }
 
-    fn open_as(&mut self, wanted: Wanted<'_>) -> Result<(), Error> {
+    fn open_as(&mut self, wanted: DatabaseOptions<'_>) -> Result<(), Error> {
         let options = self.world.options(&self.fs);
         self.database = Some(Database::open(&options, file(), &wanted)?);
         Ok(())
@@ -182,7 +185,7 @@ impl Bench<'_> {
                 }
                 None => bridge::schema(&self.committed).map_err(|e| compare::mistake(&e))?,
             };
-            self.open_as(self.listened(Wanted::schema(schema, version)))?;
+            self.open_as(self.listened(DatabaseOptions::schema(schema, version)))?;
             self.look_all()?;
             self.probe.mark("opened with the classes it has");
         } else {

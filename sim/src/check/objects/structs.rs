@@ -13,7 +13,7 @@ use fastness::object::{self, Timestamp, Transaction, View};
 use fastness::schema::Schema;
 use fastness::typed::{Counter, Link, Object};
 use fastness_models::object_domain::{KEYED, ObjectDomain, ROWS};
-use fastness_models::object_whole::{Content, Whole};
+use fastness_models::object_whole::{PropertyValue, Whole};
 use fastness_models::objects::{Id, Kind as Type, State, Value};
 use fastness_models::{Kind, Op};
 
@@ -71,7 +71,7 @@ struct Made<'a> {
 }
 
 impl Made<'_> {
-    fn content(&self, name: &str) -> &Content {
+    fn content(&self, name: &str) -> &PropertyValue {
         let found = self.whole.iter().find(|(held, _)| held == name);
         &found.expect("the check has every property").1
     }
@@ -83,15 +83,15 @@ impl Made<'_> {
 
     fn one<T: Field>(&self, name: &str) -> Outcome<T> {
         match self.content(name) {
-            Content::Value(value) => self.field(value),
-            Content::List(_) => panic!("the check has a list for {name}"),
+            PropertyValue::Value(value) => self.field(value),
+            PropertyValue::List(_) => panic!("the check has a list for {name}"),
         }
     }
 
     fn list<T: Field>(&self, name: &str) -> Outcome<Vec<T>> {
         match self.content(name) {
-            Content::List(values) => values.iter().map(|value| self.field(value)).collect(),
-            Content::Value(_) => panic!("the check has no list for {name}"),
+            PropertyValue::List(values) => values.iter().map(|value| self.field(value)).collect(),
+            PropertyValue::Value(_) => panic!("the check has no list for {name}"),
         }
     }
 }
@@ -142,7 +142,7 @@ macro_rules! structs {
                 time: Timestamp,
                 #[object(indexed)]
                 time0: Option<Timestamp>,
-                #[object(linking = "links")]
+                #[object(backlinks = "links")]
                 fans: Vec<Link<Keyed>>,
             }
 
@@ -154,7 +154,7 @@ macro_rules! structs {
                 links: Vec<Link<Rows>>,
                 #[object(indexed)]
                 text: String,
-                #[object(linking = "links")]
+                #[object(backlinks = "links")]
                 fans: Vec<Link<Rows>>,
             }
 
@@ -372,7 +372,8 @@ fn read<T: Held>(view: &View<'_>, state: &State, id: &Id) -> Result<(), Stop> {
     };
     same(view, &found, &expected)?;
     let fans = found.fans().iter().map(|link| bridge::id(view, link));
-    let (fans, expected) = (fans.collect::<Outcome<Vec<Id>>>()?, state.linking(id, &id.0, "links"));
+    let (fans, expected) =
+        (fans.collect::<Outcome<Vec<Id>>>()?, state.backlinks(id, &id.0, "links"));
     if Ok(&fans) != expected.as_ref() {
         let text = format!("{id:?} has the computed links {fans:?}, expected {expected:?}");
         return Err(Violation::new(B9.id, text).into());
@@ -385,10 +386,12 @@ fn same<T: Held>(view: &View<'_>, found: &T, expected: &Whole) -> Result<(), Sto
     let mut whole = Vec::new();
     for (name, content) in found.properties() {
         let content = match content {
-            object::Content::Value(value) => Content::Value(bridge::value(view, &value)?),
-            object::Content::List(values) => {
+            object::PropertyValue::Value(value) => {
+                PropertyValue::Value(bridge::value(view, &value)?)
+            }
+            object::PropertyValue::List(values) => {
                 let values = values.iter().map(|value| bridge::value(view, value));
-                Content::List(values.collect::<Outcome<_>>()?)
+                PropertyValue::List(values.collect::<Outcome<_>>()?)
             }
         };
         whole.push((name.to_owned(), content));

@@ -132,7 +132,7 @@ fn same_list((older, newer): (&Elements, &Elements), found: &ListChanges) -> Res
         .filter_map(|held| place(older, held.0))
         .collect();
     if !stays.is_sorted() {
-        return Err(format!("elements changed places and were not told: {found:?}"));
+        return Err(format!("elements changed file_env and were not told: {found:?}"));
     }
     let common: Vec<usize> = newer.iter().filter_map(|held| place(older, held.0)).collect();
     if stays.len() != longest(&common) {

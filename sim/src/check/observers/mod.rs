@@ -13,7 +13,7 @@ use super::promises::{B1, B9, C2, C3, C5, C11, C12, C13, W1, W2, W3};
 use super::{Check, Recipe, Violation};
 use differ::{changed, differ};
 use fastness::CommitId;
-use fastness::object::{Changes, ElementId, Observer, Operation, Target, View};
+use fastness::object::{Changes, ElementId, ObjectRef, Operation, Subscription, View};
 use fastness_models::object_schema::Alter;
 use fastness_models::objects::{Id, Key, ListEdit, State, Value};
 use fastness_models::{Kind, Op};
@@ -73,7 +73,7 @@ pub(super) const CHECK: Check = Check {
 
 /// An observer, and the states after the commits it was not told of yet, the one before first.
 struct Watch {
-    observer: Observer,
+    observer: Subscription,
     states: Vec<State>,
     last: CommitId,
 }
@@ -187,7 +187,7 @@ fn failed(
 
 /// Begins to observe, at what is committed.
 fn begin(bench: &Bench<'_>) -> Result<Watch, Stop> {
-    let (snapshot, observer) = bench.database().observe()?;
+    let (snapshot, observer) = bench.database().subscribe()?;
     super::objects::compare::all(&snapshot.view(), &bench.committed)?;
     let states = vec![bench.committed.clone()];
     Ok(Watch { observer, states, last: snapshot.commit() })
@@ -219,7 +219,7 @@ fn observe(bench: &mut Bench<'_>, watches: &mut Vec<Watch>, op: Op) -> Result<()
 fn poll(bench: &mut Bench<'_>, watch: &mut Watch, count: usize) -> Result<(), Stop> {
     let snapshot = bench.database().snapshot()?;
     for round in 0..count {
-        let changes = watch.observer.next_changes();
+        let changes = watch.observer.try_recv();
         // Commits after which all objects are as before are not told.
         while let [before, after, ..] = &watch.states[..]
             && changed(before, after).is_empty()
@@ -287,7 +287,7 @@ fn heard(bench: &mut Bench<'_>, before: &State, aborted: bool) -> Result<(), Sto
     if heard.len() > 1 {
         return Err(broken(format!("a commit was told {} times", heard.len())));
     }
-    if heard.iter().flatten().any(|operation| *operation == Operation::Alter) {
+    if heard.iter().flatten().any(|operation| *operation == Operation::SchemaChange) {
         // It says no more: who keeps a second copy reads the classes anew.
         bench.probe.mark("classes changed");
         return Ok(());
@@ -305,7 +305,7 @@ fn heard(bench: &mut Bench<'_>, before: &State, aborted: bool) -> Result<(), Sto
         Operation::Create(target) => heard
             .iter()
             .flatten()
-            .any(|other| matches!(other, Operation::Erase(erased) if erased == target)),
+            .any(|other| matches!(other, Operation::Delete(erased) if erased == target)),
         _ => false,
     });
     if made_again {
@@ -319,22 +319,22 @@ fn heard(bench: &mut Bench<'_>, before: &State, aborted: bool) -> Result<(), Sto
 
 /// Does to a state of the model what an operation says.
 fn replay(view: &View<'_>, state: &mut State, operation: &Operation) -> Result<(), Stop> {
-    let id = |target: &Target| -> Id { (target.class.clone(), bridge::key(&target.key)) };
+    let id = |target: &ObjectRef| -> Id { (target.class.clone(), bridge::key(&target.key)) };
     let done = match operation {
         Operation::Create(target) => {
             let made = match bridge::key(&target.key) {
                 Key::Row(_) => state.create(&target.class).map(|made| (made, true)),
-                Key::Int(value) => state.upsert(&target.class, &Value::Int(value)),
-                Key::Text(text) => state.upsert(&target.class, &Value::Text(text)),
-                Key::Null => state.upsert(&target.class, &Value::Null),
+                Key::Int(value) => state.get_or_create(&target.class, &Value::Int(value)),
+                Key::Text(text) => state.get_or_create(&target.class, &Value::Text(text)),
+                Key::Null => state.get_or_create(&target.class, &Value::Null),
             };
             made.map(|made| made == (id(target), true))
         }
-        Operation::Erase(target) => state.delete(&id(target)).map(|()| true),
+        Operation::Delete(target) => state.delete(&id(target)).map(|()| true),
         Operation::Set { target, property, value } => {
             state.set(&id(target), property, &bridge::value(view, value)?).map(|()| true)
         }
-        Operation::Add { target, property, by } => {
+        Operation::Increment { target, property, by } => {
             state.add(&id(target), property, *by).map(|_| true)
         }
         Operation::ListInsert { target, property, element, after } => {
@@ -349,7 +349,7 @@ fn replay(view: &View<'_>, state: &mut State, operation: &Operation) -> Result<(
             let edit = ListEdit::Set(at, bridge::value(view, &element.value)?);
             state.edit_list(&id(target), property, &edit).map(|()| true)
         }
-        Operation::ListErase { target, property, element } => {
+        Operation::ListRemove { target, property, element } => {
             let at = behind(&elements(state, target, property), Some(*element)) - 1;
             state.edit_list(&id(target), property, &ListEdit::Remove(at)).map(|()| true)
         }
@@ -369,7 +369,7 @@ fn replay(view: &View<'_>, state: &mut State, operation: &Operation) -> Result<(
     Err(Violation::new(W3.id, text).into())
 }
 
-fn elements(state: &State, target: &Target, property: &str) -> Vec<u64> {
+fn elements(state: &State, target: &ObjectRef, property: &str) -> Vec<u64> {
     let object = state.object(&(target.class.clone(), bridge::key(&target.key)));
     let list = object.and_then(|object| object.lists.get(property));
     list.into_iter().flatten().map(|held| held.0).collect()

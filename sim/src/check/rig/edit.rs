@@ -67,7 +67,7 @@ impl Rig<'_> {
     }
 
     pub(in crate::check) fn commit_unsynced(&mut self) -> Result<(), Stop> {
-        self.commit_by(WriteTxn::commit_unsynced)
+        self.commit_by(|txn| txn.commit_with(fastness::Durability::None))
     }
 
     fn commit_by(

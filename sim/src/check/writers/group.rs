@@ -230,7 +230,7 @@ fn run(
             continue;
         }
         let ending = Ending::Waits(thread::spawn(move || match unsynced {
-            true => txn.commit_unsynced(),
+            true => txn.commit_with(fastness::Durability::None),
             false => txn.commit(),
         }));
         let (before, seen) = (base.clone(), Seen::Waits);

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 /// Directories and paths.
-pub trait Places: Send + Sync + fmt::Debug {
+pub trait FileEnv: Send + Sync + fmt::Debug {
     /// Makes the directory with its parents, unless it is there.
     ///
     /// # Errors
@@ -31,9 +31,9 @@ pub trait Places: Send + Sync + fmt::Debug {
 
 /// The directories of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct OsPlaces;
+pub struct OsFileEnv;
 
-impl Places for OsPlaces {
+impl FileEnv for OsFileEnv {
     fn prepare(&self, directory: &Path) -> Result<(), DirectoryProblem> {
         match make_directory(directory) {
             Ok(true) => Ok(()),
@@ -87,9 +87,9 @@ enum Place {
 
 /// Directories in memory, below `/`. Nothing in them is a link.
 #[derive(Debug, Default)]
-pub struct MemoryPlaces(Mutex<Sorted<PathBuf, Place>>);
+pub struct MemoryFileEnv(Mutex<Sorted<PathBuf, Place>>);
 
-impl MemoryPlaces {
+impl MemoryFileEnv {
     /// Puts a file there.
     pub fn add_file(&self, path: impl AsRef<Path>) {
         self.0.lock().insert(rooted(path.as_ref()), Place::File);
@@ -103,8 +103,12 @@ impl MemoryPlaces {
     /// Returns the directories in order.
     #[must_use]
     pub fn directories(&self) -> Vec<PathBuf> {
-        let places = self.0.lock();
-        places.iter().filter(|(_, is)| **is != Place::File).map(|(path, _)| path.clone()).collect()
+        let file_env = self.0.lock();
+        file_env
+            .iter()
+            .filter(|(_, is)| **is != Place::File)
+            .map(|(path, _)| path.clone())
+            .collect()
     }
 }
 
@@ -112,11 +116,11 @@ fn rooted(path: &Path) -> PathBuf {
     below(PathBuf::from("/"), path.components().filter(|part| *part != Component::RootDir))
 }
 
-impl Places for MemoryPlaces {
+impl FileEnv for MemoryFileEnv {
     fn prepare(&self, directory: &Path) -> Result<(), DirectoryProblem> {
         let directory = rooted(directory);
-        let mut places = self.0.lock();
-        match places.get(&directory) {
+        let mut file_env = self.0.lock();
+        match file_env.get(&directory) {
             Some(Place::File) => return Err(DirectoryProblem::IsFile),
             Some(Place::Directory { writable: false }) => {
                 return Err(DirectoryProblem::NotWritable);
@@ -126,7 +130,7 @@ impl Places for MemoryPlaces {
         }
         let parents: Vec<&Path> = directory.ancestors().skip(1).collect();
         for parent in &parents {
-            let refused = match places.get(*parent) {
+            let refused = match file_env.get(*parent) {
                 Some(Place::File) => io::ErrorKind::NotADirectory,
                 Some(Place::Directory { writable: false }) => io::ErrorKind::PermissionDenied,
                 Some(Place::Directory { writable: true }) => break,
@@ -135,7 +139,7 @@ impl Places for MemoryPlaces {
             return Err(DirectoryProblem::NotCreated(refused));
         }
         for path in parents.into_iter().map(Path::to_path_buf).chain([directory.clone()]) {
-            places.get_or_insert_with(path, || Place::Directory { writable: true });
+            file_env.get_or_insert_with(path, || Place::Directory { writable: true });
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use std::iter::FusedIterator;
 /// Entries of a tree in key order, as far as they can be read. An error stands where a page could
 /// not be read, for all that it held, and the walk goes on behind it.
 #[derive(Debug)]
-pub struct Readable<'a> {
+pub struct SalvageIter<'a> {
     pager: &'a Pager,
     /// The root, as long as nobody asked for an entry.
     root: Option<Result<Arc<Node>>>,
@@ -19,13 +19,13 @@ pub struct Readable<'a> {
     path: Vec<(Arc<Node>, usize)>,
 }
 
-impl<'a> Readable<'a> {
+impl<'a> SalvageIter<'a> {
     pub(crate) fn new(pager: &'a Pager, root: Result<Option<Arc<Node>>>) -> Self {
         Self { pager, root: root.transpose(), path: Vec::new() }
     }
 }
 
-impl Iterator for Readable<'_> {
+impl Iterator for SalvageIter<'_> {
     type Item = Result<(Bytes, Bytes)>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -61,4 +61,4 @@ impl Iterator for Readable<'_> {
     }
 }
 
-impl FusedIterator for Readable<'_> {}
+impl FusedIterator for SalvageIter<'_> {}

@@ -1,10 +1,10 @@
 //! The registry as an app sees it: opening, counting, and what is done to files as a whole.
 
-use super::actions::{Executed, FileAction, Record};
+use super::actions::{ActionOutcome, FileAction, Record};
 use super::execute::record_path;
 use super::file::{Caller, File, Ground};
 use super::handle::Instance;
-use super::number::{Kind, ThreadNumber};
+use super::number::{InstanceKind, ThreadNumber};
 use super::pending::Pending;
 use super::registry::{Opener, Refused, Registry};
 use super::threads::{OsThreads, Threads};
@@ -12,24 +12,24 @@ use crate::conc::Arc;
 use crate::config::{App, Configuration, Durability};
 use crate::error::{Error, FileErrorCause, InstanceError, Result};
 use crate::schema::SchemaError;
-use crate::txn::Options;
+use crate::txn::StoreOptions;
 use std::path::PathBuf;
 
 /// The files that an app has open, each of them once. Clones share it; an app makes one.
 ///
 /// ```
-/// use fastness::Options;
+/// use fastness::StoreOptions;
 /// use fastness::config::{App, Configuration};
-/// use fastness::instance::Instances;
+/// use fastness::instance::FileRegistry;
 /// use fastness::schema::{Class, Module, Property, Scalar};
 ///
 /// let dir = tempfile::tempdir()?;
 /// let note = Class::new("Note")?.with(Property::new("text", Scalar::String)?);
 /// let app = App::new(dir.path()).default_module(Module::new("notes", [note]));
-/// let instances = Instances::start(&app, Options::new())?;
+/// let instances = FileRegistry::open(&app, StoreOptions::new())?;
 ///
 /// let notes = Configuration::builder(&app).name("notes")?.encryption_key(&[7; 64])?.build()?;
-/// let instance = instances.open(&notes)?;
+/// let instance = instances.open_instance(&notes)?;
 /// instance.transact(|txn| {
 ///     let note = txn.create("Note")?;
 ///     txn.set(&note, "text", "nothing was lost")
@@ -42,9 +42,9 @@ use std::path::PathBuf;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Instances {
+pub struct FileRegistry {
     pub(super) shared: Arc<Shared>,
-    pub(super) executed: Arc<[Executed]>,
+    pub(super) executed: Arc<[ActionOutcome]>,
 }
 
 /// What the clones and all handles share.
@@ -78,7 +78,7 @@ impl Shared {
     }
 
     /// Opens a file that nobody has open, once nothing recorded stands in the way.
-    fn open_file(&self, configuration: &Configuration, kind: Kind) -> Result<File> {
+    fn open_file(&self, configuration: &Configuration, kind: InstanceKind) -> Result<File> {
         let path = configuration.path();
         if configuration.durability() == Durability::InMemory {
             // What the disk has under this name is another file.
@@ -127,7 +127,7 @@ impl Failure {
             }
             Refused::Open(count) => InstanceError::StillOpen { path, count },
             Refused::AtWork => InstanceError::AtWork { path },
-            Refused::UiThread => InstanceError::UiThread { path },
+            Refused::UiThread => InstanceError::BlockingForbidden { path },
             Refused::Closed => InstanceError::Closed { path },
             Refused::OtherThread => InstanceError::OtherThread { path },
             Refused::InUse => InstanceError::InTransaction { path },
@@ -135,24 +135,24 @@ impl Failure {
     }
 }
 
-impl Instances {
-    /// Starts: carries out what is recorded for files, see [`Instances::executed_at_start`]; then
+impl FileRegistry {
+    /// Starts: carries out what is recorded for files, see [`FileRegistry::executed_at_start`]; then
     /// nothing is open. `options` say how files are reached and cached; their key is that of each
     /// configuration.
     ///
     /// # Errors
     /// If the record of what is to be done cannot be read, or the app's directory has no canonical
     /// path. Nothing must be opened then: what is recorded comes first.
-    pub fn start(app: &App, options: Options) -> Result<Self> {
-        Self::start_with(app, options, Arc::new(OsThreads))
+    pub fn open(app: &App, options: StoreOptions) -> Result<Self> {
+        Self::open_with(app, options, Arc::new(OsThreads))
     }
 
     /// Starts with threads that somebody else tells apart.
     ///
     /// # Errors
-    /// As [`Instances::start`].
+    /// As [`FileRegistry::open`].
     #[doc(hidden)]
-    pub fn start_with(app: &App, options: Options, threads: Arc<dyn Threads>) -> Result<Self> {
+    pub fn open_with(app: &App, options: StoreOptions, threads: Arc<dyn Threads>) -> Result<Self> {
         let files = app.canonical_files()?;
         let shared = Shared {
             registry: Arc::default(),
@@ -172,24 +172,24 @@ impl Instances {
     ///
     /// # Errors
     /// [`InstanceError::OtherConfiguration`] if it is open under one that is not equal;
-    /// [`InstanceError::AtWork`] and [`InstanceError::UiThread`] if it would have to wait and must
+    /// [`InstanceError::AtWork`] and [`InstanceError::BlockingForbidden`] if it would have to wait and must
     /// not; [`FileErrorCause::IncompatibleSync`] if a synced file was made by an older generation
-    /// of the original, and was moved out of the way; otherwise as [`Options::open_or_create`],
-    /// [`Options::open_read_only`] and [`Database::over`](crate::object::Database::over). Counts
+    /// of the original, and was moved out of the way; otherwise as [`StoreOptions::open_or_create`],
+    /// [`StoreOptions::open_read_only`] and [`Database::from_store`](crate::object::Database::from_store). Counts
     /// are then as before.
-    pub fn open(&self, configuration: &Configuration) -> Result<Instance> {
-        self.open_as(configuration, Kind::Typed)
+    pub fn open_instance(&self, configuration: &Configuration) -> Result<Instance> {
+        self.open_as(configuration, InstanceKind::Typed)
     }
 
     /// Opens a file with the classes it has.
     ///
     /// # Errors
-    /// As [`Instances::open`].
+    /// As [`FileRegistry::open_instance`].
     pub fn open_dynamic(&self, configuration: &Configuration) -> Result<Instance> {
-        self.open_as(configuration, Kind::Dynamic)
+        self.open_as(configuration, InstanceKind::Dynamic)
     }
 
-    fn open_as(&self, configuration: &Configuration, kind: Kind) -> Result<Instance> {
+    fn open_as(&self, configuration: &Configuration, kind: InstanceKind) -> Result<Instance> {
         let shared = &self.shared;
         let (own, caller) = (Arc::new(configuration.clone()), shared.caller());
         let opener =
@@ -231,7 +231,7 @@ impl Instances {
     /// is never deleted, and a file in memory is never there.
     ///
     /// # Errors
-    /// [`InstanceError::StillOpen`]; [`InstanceError::AtWork`], [`InstanceError::UiThread`];
+    /// [`InstanceError::StillOpen`]; [`InstanceError::AtWork`], [`InstanceError::BlockingForbidden`];
     /// [`crate::FileErrorCause::InUse`] if another process has it open; otherwise as the system
     /// says. After an error the file is there, or durably gone, or gone until a crash.
     pub fn delete(&self, configuration: &Configuration) -> Result<bool> {
@@ -249,7 +249,7 @@ impl Instances {
     ///
     /// # Errors
     /// [`InstanceError::SyncedCompaction`]; [`Error::ReadOnly`]; [`InstanceError::AtWork`],
-    /// [`InstanceError::UiThread`]; otherwise as opening and [`crate::Store::compact`].
+    /// [`InstanceError::BlockingForbidden`]; otherwise as opening and [`crate::Store::compact`].
     pub fn compact(&self, configuration: &Configuration) -> Result<bool> {
         if configuration.is_synced() {
             let path = configuration.path().to_path_buf();
@@ -271,7 +271,7 @@ impl Instances {
     /// # Errors
     /// [`InstanceError::SyncedMigration`]; [`SchemaError::MigrationNeeded`] without a migration;
     /// [`InstanceError::StillOpen`]; [`crate::FileErrorKind::NotFound`] if it is not there;
-    /// otherwise as [`Instances::open`].
+    /// otherwise as [`FileRegistry::open_instance`].
     pub fn migrate(&self, configuration: &Configuration) -> Result<()> {
         let path = configuration.path().to_path_buf();
         if configuration.is_synced() {
@@ -285,12 +285,12 @@ impl Instances {
 
     /// Marks this thread as one that must not wait, neither for files that others open or close nor
     /// for their transactions, until the mark is dropped. What would wait is
-    /// [`InstanceError::UiThread`].
+    /// [`InstanceError::BlockingForbidden`].
     #[must_use = "the thread is marked until this is dropped"]
-    pub fn mark_ui_thread(&self) -> UiThread {
+    pub fn forbid_blocking(&self) -> NonBlockingGuard {
         let thread = self.shared.thread();
         self.shared.registry.mark_ui(thread);
-        UiThread { shared: Arc::clone(&self.shared), thread }
+        NonBlockingGuard { shared: Arc::clone(&self.shared), thread }
     }
 
     /// Does something to a file that nobody has open.
@@ -307,12 +307,12 @@ impl Instances {
 
 /// The mark of a thread that must not wait.
 #[derive(Debug)]
-pub struct UiThread {
+pub struct NonBlockingGuard {
     shared: Arc<Shared>,
     thread: ThreadNumber,
 }
 
-impl Drop for UiThread {
+impl Drop for NonBlockingGuard {
     fn drop(&mut self) {
         self.shared.registry.unmark_ui(self.thread);
     }

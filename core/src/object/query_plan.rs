@@ -4,7 +4,7 @@
 //! - Q3 Every object that meets a condition is among those that are looked at for it.
 
 use super::catalog::{Place, index_tree};
-use super::filter::{Comparison, Compiled, Hop, TextTest};
+use super::filter::{CompareOp, Compiled, Hop, StringOp};
 use super::index::{TEXT_BYTES_MAX, text_prefix, value_prefix};
 use super::key::{after, links_from, read_link};
 use super::value::{ClassId, ObjectKey, Value};
@@ -17,7 +17,7 @@ use std::ops::Bound;
 /// How a query finds the objects it looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Access {
+pub enum QueryPlan {
     /// It looks at all of them.
     All,
     /// By their primary key.
@@ -80,7 +80,7 @@ impl Bounds {
 pub(super) fn narrow<'a>(condition: &Compiled<'a>) -> Option<Narrow<'a>> {
     match condition {
         Compiled::And(parts) => parts.iter().filter_map(narrow).min_by_key(|way| way.rank),
-        Compiled::Compare { path, how: Comparison::Equal, value: Value::Link(to), .. } => {
+        Compiled::Compare { path, how: CompareOp::Equal, value: Value::Link(to), .. } => {
             let &[hop] = &path[..] else { return None };
             let prefix = links_from(&to.key.to_bytes(), hop.table.id, hop.column.number);
             let bounds = Bounds::beginning_with(prefix);
@@ -95,10 +95,15 @@ pub(super) fn narrow<'a>(condition: &Compiled<'a>) -> Option<Narrow<'a>> {
                 }
                 Place::Slot(_) | Place::Apart => return None,
             };
-            let rank = u8::from(*how != Comparison::Equal) * 2;
+            let rank = u8::from(*how != CompareOp::Equal) * 2;
             Some(Narrow { hop, keys, bounds, rank: rank + u8::from(keys != Keys::Objects) })
         }
-        Compiled::Text { path, how: TextTest::Is | TextTest::Begins, text, folded: false } => {
+        Compiled::Text {
+            path,
+            how: StringOp::Is | StringOp::Begins,
+            text,
+            case_insensitive: false,
+        } => {
             let &[hop] = &path[..] else { return None };
             let (keys, prefix) = match hop.column.place {
                 Place::Key => (Keys::Objects, ObjectKey::String(text.clone()).to_bytes().to_vec()),
@@ -117,7 +122,7 @@ pub(super) fn narrow<'a>(condition: &Compiled<'a>) -> Option<Narrow<'a>> {
 }
 
 /// Returns the keys of objects whose primary key may meet a comparison.
-fn key_bounds(how: Comparison, value: &Value<'_>) -> Option<Bounds> {
+fn key_bounds(how: CompareOp, value: &Value<'_>) -> Option<Bounds> {
     let key = match value {
         Value::Null => ObjectKey::Null,
         Value::Int(value) => ObjectKey::Int(*value),
@@ -129,32 +134,32 @@ fn key_bounds(how: Comparison, value: &Value<'_>) -> Option<Bounds> {
     // The least key after one has a zero behind it.
     let next = [&key[..], &[0]].concat();
     Some(match how {
-        Comparison::Equal => Bounds { from: key, to: Some(next) },
-        Comparison::Less => Bounds { from: least, to: Some(key) },
-        Comparison::LessOrEqual => Bounds { from: least, to: Some(next) },
-        Comparison::Greater => Bounds { from: next, to: None },
-        Comparison::GreaterOrEqual => Bounds { from: key, to: None },
-        Comparison::NotEqual => return None,
+        CompareOp::Equal => Bounds { from: key, to: Some(next) },
+        CompareOp::Less => Bounds { from: least, to: Some(key) },
+        CompareOp::LessOrEqual => Bounds { from: least, to: Some(next) },
+        CompareOp::Greater => Bounds { from: next, to: None },
+        CompareOp::GreaterOrEqual => Bounds { from: key, to: None },
+        CompareOp::NotEqual => return None,
     })
 }
 
 /// Returns the keys of an index at which objects may meet a comparison. Those at the value itself
 /// are among them: long texts are not told apart.
-fn index_bounds(how: Comparison, value: &Value<'_>) -> Option<Bounds> {
+fn index_bounds(how: CompareOp, value: &Value<'_>) -> Option<Bounds> {
     let at = match value {
         Value::Null if fault::on(Fault::Bt05) => value_prefix(&"".into()),
         _ => value_prefix(value),
     };
     let least = vec![*at.first()?];
     Some(match how {
-        Comparison::Equal => Bounds::beginning_with(at),
+        CompareOp::Equal => Bounds::beginning_with(at),
         // Nothing is less or greater than null.
         _ if value.is_null() => return None,
-        Comparison::Less | Comparison::LessOrEqual => Bounds { from: least, to: after(&at) },
-        Comparison::Greater | Comparison::GreaterOrEqual => {
+        CompareOp::Less | CompareOp::LessOrEqual => Bounds { from: least, to: after(&at) },
+        CompareOp::Greater | CompareOp::GreaterOrEqual => {
             Bounds { from: beginning(value, at), to: None }
         }
-        Comparison::NotEqual => return None,
+        CompareOp::NotEqual => return None,
     })
 }
 
@@ -169,12 +174,12 @@ fn beginning(value: &Value<'_>, at: Vec<u8>) -> Vec<u8> {
 }
 
 impl Narrow<'_> {
-    pub(super) fn access(&self) -> Access {
+    pub(super) fn access(&self) -> QueryPlan {
         let property = self.hop.column.name().to_owned();
         match self.keys {
-            Keys::Objects => Access::PrimaryKey { property },
-            Keys::Index => Access::Index { property },
-            Keys::Links(_) => Access::Links { property },
+            Keys::Objects => QueryPlan::PrimaryKey { property },
+            Keys::Index => QueryPlan::Index { property },
+            Keys::Links(_) => QueryPlan::Links { property },
         }
     }
 
@@ -188,7 +193,7 @@ impl Narrow<'_> {
         };
         let mut range = tree.range(self.bounds.range())?;
         let mut keys = Vec::new();
-        while let Some((key, _)) = range.next_lent()? {
+        while let Some((key, _)) = range.next_ref()? {
             let object = match self.keys {
                 Keys::Objects => Some(key.to_vec()),
                 Keys::Index => super::index::object(column.kind(), key).map(<[u8]>::to_vec),
@@ -204,7 +209,7 @@ impl Narrow<'_> {
     }
 }
 
-impl fmt::Display for Access {
+impl fmt::Display for QueryPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("looks at all objects"),

@@ -13,14 +13,14 @@ use std::sync::Arc;
 /// Two hooks of one name and type are equal. Without a name, a hook equals its clones only: give it
 /// a name if configurations with it are built more than once.
 #[derive(Clone)]
-pub struct Hook {
+pub struct Callback {
     name: Option<Arc<str>>,
     body: Arc<dyn Any + Send + Sync>,
     type_id: TypeId,
     type_name: &'static str,
 }
 
-impl Hook {
+impl Callback {
     /// Wraps what equals nothing but its clones.
     #[must_use]
     pub fn new<T: Any + Send + Sync>(body: T) -> Self {
@@ -61,7 +61,7 @@ impl Hook {
     }
 }
 
-impl PartialEq for Hook {
+impl PartialEq for Callback {
     fn eq(&self, other: &Self) -> bool {
         match (&self.name, &other.name) {
             (Some(one), Some(two)) => one == two && self.type_id == other.type_id,
@@ -71,17 +71,17 @@ impl PartialEq for Hook {
     }
 }
 
-impl Eq for Hook {}
+impl Eq for Callback {}
 
-impl fmt::Display for Hook {
+impl fmt::Display for Callback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name.as_deref().unwrap_or(self.type_name))
     }
 }
 
-impl fmt::Debug for Hook {
+impl fmt::Debug for Callback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Hook({self})")
+        write!(f, "Callback({self})")
     }
 }
 
@@ -91,7 +91,7 @@ pub enum Observables {
     /// The one that comes with the store; all of them are equal.
     BuiltIn,
     /// One of the app's.
-    Custom(Hook),
+    Custom(Callback),
 }
 
 impl Observables {
@@ -105,36 +105,36 @@ impl Observables {
 
 /// How much of a file is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileUse {
+pub struct FileStats {
     /// Size of the file, in bytes.
     pub total_bytes: u64,
     /// Bytes of it that hold data.
     pub used_bytes: u64,
 }
 
-type Decide = Box<dyn Fn(FileUse) -> bool + Send + Sync>;
+type Decide = Box<dyn Fn(FileStats) -> bool + Send + Sync>;
 
 /// When a file is compacted as it is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CompactionRule {
+pub enum CompactionPolicy {
     /// Above 50 MiB, when less than half is in use.
     Default,
-    /// As the app says; see [`CompactionRule::custom`].
-    Custom(Hook),
+    /// As the app says; see [`CompactionPolicy::custom`].
+    Custom(Callback),
 }
 
-impl CompactionRule {
+impl CompactionPolicy {
     /// Takes a rule of the app's; rules of one name are equal.
     #[must_use]
-    pub fn custom(name: &str, rule: impl Fn(FileUse) -> bool + Send + Sync + 'static) -> Self {
+    pub fn custom(name: &str, rule: impl Fn(FileStats) -> bool + Send + Sync + 'static) -> Self {
         let rule: Decide = Box::new(rule);
-        Self::Custom(Hook::named(name, rule))
+        Self::Custom(Callback::named(name, rule))
     }
 
     /// Tells whether a file should be compacted. A custom hook that is no rule never says so.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "the original divides in floating point")]
-    pub fn should_compact(&self, file: FileUse) -> bool {
+    pub fn should_compact(&self, file: FileStats) -> bool {
         match self {
             Self::Default => {
                 let used = file.used_bytes as f64 / file.total_bytes as f64;
@@ -152,7 +152,7 @@ impl CompactionRule {
     }
 }
 
-impl fmt::Display for CompactionRule {
+impl fmt::Display for CompactionPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),

@@ -19,32 +19,32 @@ use crate::unit::CommitId;
 /// What is not asked for is kept: drop an observer that is not needed any more.
 ///
 /// ```
-/// use fastness::object::{Database, Wanted};
+/// use fastness::object::{Database, DatabaseOptions};
 /// use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 ///
 /// let tricks = PropertyType::List { of: Scalar::String, nullable: false };
 /// let dog = Class::new("Dog")?
 ///     .with(Property::new("name", Scalar::String)?.required().primary_key())
 ///     .with(Property::new("tricks", tricks)?);
-/// let wanted = Wanted::schema(Schema::new([dog])?, 0);
-/// let database = Database::in_memory(&fastness::Options::new(), &wanted)?;
+/// let wanted = DatabaseOptions::schema(Schema::new([dog])?, 0);
+/// let database = Database::in_memory(&fastness::StoreOptions::new(), &wanted)?;
 ///
-/// let (before, observer) = database.observe()?;
+/// let (before, observer) = database.subscribe()?;
 /// let rex = database.transact(|txn| txn.create_with_key("Dog", "Rex"))?;
 /// database.transact(|txn| txn.list(&rex, "tricks")?.push("sit"))?;
 ///
 /// assert!(before.objects("Dog")?.is_empty());
-/// let first = observer.next_changes().unwrap();
+/// let first = observer.try_recv().unwrap();
 /// assert_eq!(first.classes["Dog"].inserted, [rex.key.clone()]);
-/// let second = observer.next_changes().unwrap();
+/// let second = observer.try_recv().unwrap();
 /// let (key, properties) = &second.classes["Dog"].modified[0];
 /// assert_eq!((key, properties[0].property.as_str()), (&rex.key, "tricks"));
 /// assert_eq!(properties[0].list.as_ref().unwrap().inserted[0].0, 0);
-/// assert!(observer.next_changes().is_none());
+/// assert!(observer.try_recv().is_none());
 /// # Ok::<(), fastness::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Observer {
+pub struct Subscription {
     shared: Arc<Shared>,
     queue: Arc<Queue<Changes>>,
     /// The commit that it began with.
@@ -57,7 +57,7 @@ impl Database {
     ///
     /// # Errors
     /// As [`crate::Store::sync`]; if the catalog cannot be read or is damaged.
-    pub fn observe(&self) -> Result<(Snapshot, Observer)> {
+    pub fn subscribe(&self) -> Result<(Snapshot, Subscription)> {
         let (queue, snapshot) = self.shared.observers.begin(|| {
             match self.store().sync() {
                 // Where nobody writes there is nobody to wait for.
@@ -66,15 +66,15 @@ impl Database {
             }
         })?;
         let (shared, from) = (Arc::clone(&self.shared), snapshot.commit());
-        Ok((snapshot, Observer { shared, queue, from }))
+        Ok((snapshot, Subscription { shared, queue, from }))
     }
 }
 
-impl Observer {
+impl Subscription {
     /// Returns what the next commit changed; none if there is none yet. Commits that changed no
     /// object are left out.
     #[must_use]
-    pub fn next_changes(&self) -> Option<Arc<Changes>> {
+    pub fn try_recv(&self) -> Option<Arc<Changes>> {
         let seen = self.shared.store.snapshot().commit();
         while let Some((commit, changes)) = self.queue.take(seen) {
             if commit > self.from {
