@@ -22,11 +22,13 @@ pub(crate) type Counts = BTreeMap<String, BTreeMap<String, usize>>;
 /// All rules whose breaches are counted down, over the whole tree.
 pub(crate) fn all(tree: &WorkTree) -> Vec<Held> {
     let mut words = Vec::new();
+    let mut identifiers = Vec::new();
     let mut arguments = Vec::new();
     for path in tree.ending(".rs") {
         let text = tree.text(path).unwrap_or_default();
         let tokens = source::tokens(&text);
         words.extend(prose::source_words(path, &tokens));
+        identifiers.extend(prose::identifiers(path, &tokens));
         arguments.extend(names::arguments(path, &tokens));
     }
     for path in tree.ending(".md") {
@@ -34,6 +36,7 @@ pub(crate) fn all(tree: &WorkTree) -> Vec<Held> {
     }
     let mut held = vec![
         Held { rule: "words", breaches: words },
+        Held { rule: "identifiers", breaches: identifiers },
         Held { rule: "arguments", breaches: arguments },
         Held { rule: "types", breaches: names::types(tree) },
         Held { rule: "maps", breaches: maps::complete(tree) },

@@ -7,6 +7,7 @@
 use super::Breach;
 use super::source::{Token, TokenKind};
 use super::text::breach;
+use std::collections::BTreeSet;
 
 /// Words that open no sentence; a question may begin with any of them.
 const OPENINGS: &[&str] = &[
@@ -43,6 +44,72 @@ const PHRASES: &[(&str, &str)] = &[
     ("is/are/was/were there !a/an/any/no/to/still/something/nothing/one/two/only/enough", "exists"),
     ("bring/brings/brought about", "apply, cause"),
 ];
+
+/// Types that names.md renames.
+const TYPES: &[&str] = &[
+    "Again",
+    "Baton",
+    "Closer",
+    "Doing",
+    "Ear",
+    "Found",
+    "Given",
+    "Ground",
+    "Hand",
+    "Held",
+    "Hook",
+    "Kept",
+    "Late",
+    "Near",
+    "Observables",
+    "Patient",
+    "Peek",
+    "Places",
+    "Rig",
+    "Seat",
+    "Storm",
+    "Surroundings",
+    "Turn",
+    "Turns",
+    "Wanted",
+];
+
+/// Names in code that hold a ruled-out phrase, each where the file first defines it.
+pub(crate) fn identifiers(path: &str, code: &[Token<'_>]) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    let mut seen = BTreeSet::new();
+    for pair in code.windows(2) {
+        let (
+            [before, name],
+            "fn" | "struct" | "enum" | "trait" | "type" | "mod" | "const" | "static" | "let"
+            | "mut",
+        ) = (pair, pair[0].text)
+        else {
+            continue;
+        };
+        if before.kind != TokenKind::Word || name.kind != TokenKind::Word || !seen.insert(name.text)
+        {
+            continue;
+        }
+        let parts = words(&name.text.replace('_', " "));
+        let opens =
+            before.is("fn") && parts.len() > 2 && opens(&parts, 0, &Piece::default()).is_some();
+        let phrase = || {
+            let starts = (0..parts.len()).map(|at| &parts[at..]);
+            starts
+                .flat_map(|parts| PHRASES.iter().find(|(phrase, _)| matches(phrase, parts)))
+                .next()
+        };
+        let remedy = match phrase() {
+            Some((_, remedy)) => *remedy,
+            None if opens => "a name that begins with a noun or a verb",
+            None if TYPES.contains(&name.text) => "the name of names.md",
+            None => continue,
+        };
+        breaches.push(breach(path, name.line, format!("the name `{}`; write {remedy}", name.text)));
+    }
+    breaches
+}
 
 /// A stretch of prose; code within it is the word `_`.
 #[derive(Debug, Default)]
@@ -304,7 +371,7 @@ fn matches(phrase: &str, words: &[Word]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::source::tokens;
-    use super::{document_words, source_words};
+    use super::{document_words, identifiers, source_words};
 
     #[track_caller]
     fn check_source(source: &str, lines: &[usize]) {
@@ -334,6 +401,19 @@ mod tests {
         check_document("# Who reads it\n\ntext\n\n- What it does\n", &[1, 5]);
         check_document("| who | what |\n|---|---|\n| a | who reads it |\n", &[3]);
         check_document("```\nWhat is code is not held.\n```\nnor `that\nWho` \n", &[]);
+    }
+
+    #[test]
+    fn names_of_no_field_are_found() {
+        let check = |source: &str, lines: &[usize]| {
+            let found: Vec<usize> =
+                identifiers("a.rs", &tokens(source)).iter().map(|found| found.line).collect();
+            assert_eq!(found, lines, "{source}");
+        };
+        check("fn let_go() {}\nfn is_let() { let_go(); }\n", &[1]);
+        check("fn f() {\n    let told = 1;\n    let mut gone_by = told;\n}\n", &[2, 3]);
+        check("struct Wanted;\nenum Kept {}\nstruct KeptUsers;\nfn kept() {}\n", &[1, 2]);
+        check("fn what_is_read_is_old() {}\nfn what() {}\nfn of_type() {}\n", &[1]);
     }
 
     #[test]
