@@ -1,4 +1,4 @@
-//! What a struct says about its class, checked as far as its text can tell.
+//! Definition of a class, parsed from a struct and checked as far as its tokens allow.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens as _;
@@ -11,7 +11,7 @@ use syn::{Attribute, Data, DeriveInput, Error, Fields, Generics, Ident, LitStr, 
 const CLASS_NAME_UNITS_MAX: usize = 57;
 const PROPERTY_NAME_UNITS_MAX: usize = 63;
 
-/// A class, as a struct defines it.
+/// A class that a struct defines.
 pub(crate) struct Definition {
     pub(crate) name: Ident,
     pub(crate) class: String,
@@ -25,19 +25,19 @@ pub(crate) struct Field {
     pub(crate) role: Role,
 }
 
-/// What a field is to the class.
+/// Role of a field in the class.
 pub(crate) enum Role {
-    /// Not part of it.
+    /// Not stored.
     Ignored,
-    /// A property that is computed: the links here from this property of another class.
-    Linking { property: String, origin: LitStr },
-    /// A property that is stored.
+    /// A computed property: the objects that link here from a property of another class.
+    Backlinks { property: String, origin: LitStr },
+    /// A stored property.
     Stored { property: String, primary_key: bool, indexed: bool },
 }
 
-/// What the attributes of a field say, each with where it says so.
+/// Attributes of a field, each with its position.
 #[derive(Default)]
-struct Words {
+struct FieldAttributes {
     primary_key: Option<Span>,
     indexed: Option<Span>,
     ignored: Option<Span>,
@@ -45,14 +45,14 @@ struct Words {
     property: Option<LitStr>,
 }
 
-/// Errors, which are told together.
+/// Errors, reported together.
 #[derive(Default)]
 struct Errors(Option<Error>);
 
 impl Errors {
     fn push(&mut self, error: Error) {
         match &mut self.0 {
-            Some(held) => held.combine(error),
+            Some(errors) => errors.combine(error),
             None => self.0 = Some(error),
         }
     }
@@ -63,10 +63,10 @@ impl Errors {
 }
 
 impl Definition {
-    /// Reads a struct.
+    /// Parses a struct.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All errors of the struct.
     pub(crate) fn new(input: &DeriveInput) -> Result<Self> {
         let mut errors = Errors::default();
         if let Some(at) = parameters(&input.generics) {
@@ -105,36 +105,36 @@ fn named_fields(data: &Data) -> Option<&syn::punctuated::Punctuated<syn::Field, 
     }
 }
 
-/// Hands over each word of the attributes `#[object(..)]`.
-fn each_word(
+/// Calls `body` for each entry of the attributes `#[object(..)]`.
+fn each_entry(
     attributes: &[Attribute],
     errors: &mut Errors,
     mut body: impl FnMut(&ParseNestedMeta<'_>) -> Result<()>,
 ) {
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("object")) {
-        if let Err(error) = attribute.parse_nested_meta(|word| body(&word)) {
+        if let Err(error) = attribute.parse_nested_meta(|entry| body(&entry)) {
             errors.push(error);
         }
     }
 }
 
-/// Takes a word that may be said once.
-fn once<T>(place: &mut Option<T>, (word, value): (&ParseNestedMeta<'_>, T)) -> Result<()> {
-    match place.replace(value) {
+/// Sets an attribute that may be given once.
+fn set_once<T>(slot: &mut Option<T>, entry: &ParseNestedMeta<'_>, value: T) -> Result<()> {
+    match slot.replace(value) {
         None => Ok(()),
-        Some(_) => Err(word.error("this is said twice: remove one")),
+        Some(_) => Err(entry.error("this attribute is given twice: remove one")),
     }
 }
 
-fn text(word: &ParseNestedMeta<'_>) -> Result<LitStr> {
-    word.value()?.parse()
+fn text(entry: &ParseNestedMeta<'_>) -> Result<LitStr> {
+    entry.value()?.parse()
 }
 
 fn class_name(input: &DeriveInput, errors: &mut Errors) -> String {
     let mut given = None;
-    each_word(&input.attrs, errors, |word| match word.path.is_ident("class") {
-        true => once(&mut given, (word, text(word)?)),
-        false => Err(word.error("of a struct, say `class = \"..\"`")),
+    each_entry(&input.attrs, errors, |entry| match entry.path.is_ident("class") {
+        true => set_once(&mut given, entry, text(entry)?),
+        false => Err(entry.error("a struct takes `class = \"..\"`")),
     });
     let (name, at) = match given {
         Some(given) => (given.value(), given.span()),
@@ -151,8 +151,8 @@ fn class_name(input: &DeriveInput, errors: &mut Errors) -> String {
 
 fn read_field(field: &syn::Field, errors: &mut Errors) -> Option<Field> {
     let name = field.ident.clone()?;
-    let words = read_words(field, errors);
-    let (property, at) = match &words.property {
+    let attributes = read_attributes(field, errors);
+    let (property, at) = match &attributes.property {
         Some(given) => (given.value(), given.span()),
         None => (name.unraw().to_string(), name.span()),
     };
@@ -161,54 +161,56 @@ fn read_field(field: &syn::Field, errors: &mut Errors) -> Option<Field> {
         let text = "UTF-16 units and no `.`: choose another";
         errors.at(at, format!("the name of a property has 1 to {max} {text}"));
     }
-    let others = [words.primary_key, words.indexed];
-    let role = if let Some(at) = words.ignored {
-        let named = [&words.backlinks, &words.property].into_iter().flatten().next();
+    let others = [attributes.primary_key, attributes.indexed];
+    let role = if let Some(at) = attributes.ignored {
+        let named = [&attributes.backlinks, &attributes.property].into_iter().flatten().next();
         if others.into_iter().flatten().next().is_some() || named.is_some() {
-            errors.at(at, "an ignored field is no property: say nothing else of it");
+            errors.at(at, "an ignored field is no property: remove its other attributes");
         }
         Role::Ignored
-    } else if let Some(origin) = words.backlinks {
+    } else if let Some(origin) = attributes.backlinks {
         if others.into_iter().flatten().next().is_some() {
-            let text = "a computed property is no key and has no index: say nothing else of it";
+            let text =
+                "a computed property is no key and has no index: remove the other attributes";
             errors.at(origin.span(), text);
         }
-        Role::Linking { property, origin }
+        Role::Backlinks { property, origin }
     } else {
-        let (primary_key, indexed) = (words.primary_key.is_some(), words.indexed.is_some());
+        let primary_key = attributes.primary_key.is_some();
+        let indexed = attributes.indexed.is_some();
         Role::Stored { property, primary_key, indexed }
     };
     Some(Field { name, kind: field.ty.to_token_stream(), role })
 }
 
-fn read_words(field: &syn::Field, errors: &mut Errors) -> Words {
-    let mut words = Words::default();
-    each_word(&field.attrs, errors, |word| {
-        let name = word.path.get_ident().map(Ident::to_string).unwrap_or_default();
-        let at = word.path.span();
+fn read_attributes(field: &syn::Field, errors: &mut Errors) -> FieldAttributes {
+    let mut attributes = FieldAttributes::default();
+    each_entry(&field.attrs, errors, |entry| {
+        let name = entry.path.get_ident().map(Ident::to_string).unwrap_or_default();
+        let at = entry.path.span();
         match name.as_str() {
-            "primary_key" => once(&mut words.primary_key, (word, at)),
-            "indexed" => once(&mut words.indexed, (word, at)),
-            "ignored" => once(&mut words.ignored, (word, at)),
-            "backlinks" => once(&mut words.backlinks, (word, text(word)?)),
-            "property" => once(&mut words.property, (word, text(word)?)),
-            _ => Err(word.error(
-                "of a field, say `primary_key`, `indexed`, `ignored`, `property = \"..\"` or \
-                 `linking = \"..\"`",
+            "primary_key" => set_once(&mut attributes.primary_key, entry, at),
+            "indexed" => set_once(&mut attributes.indexed, entry, at),
+            "ignored" => set_once(&mut attributes.ignored, entry, at),
+            "backlinks" => set_once(&mut attributes.backlinks, entry, text(entry)?),
+            "property" => set_once(&mut attributes.property, entry, text(entry)?),
+            _ => Err(entry.error(
+                "a field takes `primary_key`, `indexed`, `ignored`, `property = \"..\"` or \
+                 `backlinks = \"..\"`",
             )),
         }
     });
-    words
+    attributes
 }
 
-/// Checks what fields must not have in common.
+/// Checks that property names are unique and that one field at most is the primary key.
 fn check_together(fields: &[Field], errors: &mut Errors) {
     let mut key: Option<&Ident> = None;
     let mut names: Vec<&str> = Vec::new();
     for Field { name, role, .. } in fields {
         let property = match role {
             Role::Ignored => continue,
-            Role::Linking { property, .. } | Role::Stored { property, .. } => property,
+            Role::Backlinks { property, .. } | Role::Stored { property, .. } => property,
         };
         if names.contains(&property.as_str()) {
             let text = format!("two properties have the name `{property}`: choose another");

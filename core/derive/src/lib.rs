@@ -1,14 +1,14 @@
 //! `#[derive(Object)]`: a struct with named fields as a class of objects.
 //!
-//! Comes in: the struct. Goes out: an `impl fastness::typed::Object`, which names the properties
-//! and leaves all the rest to the types of the fields; or everything that is wrong with the struct,
-//! each error at its place. The crate is re-exported by `fastness` with the feature `derive`.
+//! The macro takes a struct and returns an `impl fastness::typed::Object`, which names the
+//! properties and delegates to the types of the fields. An invalid struct returns all its errors,
+//! each at its position. `fastness` re-exports the crate with the feature `derive`.
 //!
 //! Specification: docs/objects.md#typed-objects.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the syntax of Rust has more kinds of everything than are of interest here"
+    reason = "the syntax tree has more variants than a class uses"
 )]
 
 mod definition;
@@ -19,14 +19,14 @@ mod tests;
 use definition::Definition;
 use proc_macro2::TokenStream;
 
-/// Makes a struct a class of objects.
+/// Derives a class of objects from a struct.
 ///
-/// Each field is a property of its name and type; see `fastness::typed::Field` for the types there
-/// are. Of the struct:
+/// Each field is a property with its name and type; `fastness::typed::Field` lists the types.
+/// Attributes of the struct:
 ///
 /// - `#[object(class = "Dog")]` names the class, which otherwise has the struct's name.
 ///
-/// Of a field:
+/// Attributes of a field:
 ///
 /// - `#[object(primary_key)]` makes it the primary key: an `i64` or a `String`, or an `Option` of
 ///   one. One field at most.
@@ -35,7 +35,7 @@ use proc_macro2::TokenStream;
 /// - `#[object(property = "born_at")]` names the property, which otherwise has the field's name.
 /// - `#[object(backlinks = "dogs")]` holds, in a `Vec<Link<T>>`, the objects of `T` that link here
 ///   from their property `dogs`. It is computed when the object is read, and never written.
-/// - `#[object(ignored)]` leaves it out of the file; reading gives it its default.
+/// - `#[object(ignored)]` does not store it; reading gives it its default.
 ///
 /// ```
 /// use fastness::object::{Database, Filter, Timestamp, DatabaseOptions};
@@ -67,8 +67,8 @@ use proc_macro2::TokenStream;
 /// }
 ///
 /// # fn main() -> fastness::Result<()> {
-/// let wanted = DatabaseOptions::schema(Schema::new([Dog::class()?, Person::class()?])?, 1);
-/// let database = Database::in_memory(&StoreOptions::new(), &wanted)?;
+/// let options = DatabaseOptions::schema(Schema::new([Dog::class()?, Person::class()?])?, 1);
+/// let database = Database::in_memory(&StoreOptions::new(), &options)?;
 ///
 /// let rex = database.transact(|txn| {
 ///     let ida = Dog { name: "Ida".into(), age: Some(3), ..Dog::default() }.create(txn)?;
@@ -90,7 +90,7 @@ use proc_macro2::TokenStream;
 /// # }
 /// ```
 ///
-/// What no file can hold does not compile:
+/// A struct that no file can hold does not compile:
 ///
 /// ```compile_fail,E0277
 /// # use fastness::typed::Object;
@@ -124,7 +124,7 @@ pub fn derive_object(input: proc_macro::TokenStream) -> proc_macro::TokenStream 
     expand(input.into()).into()
 }
 
-/// Writes the implementation, or the errors.
+/// Returns the implementation, or the errors.
 fn expand(input: TokenStream) -> TokenStream {
     let definition = syn::parse2(input).and_then(|input| Definition::new(&input));
     definition

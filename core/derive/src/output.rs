@@ -1,4 +1,4 @@
-//! The implementation that is written for a struct.
+//! Code generation: the `impl` of a struct that defines a class.
 
 use crate::definition::{Definition, Field, Role};
 use proc_macro2::TokenStream;
@@ -14,7 +14,7 @@ pub(crate) fn write(Definition { name, class, fields }: &Definition) -> TokenStr
     let checks = fields.iter().filter_map(check);
     quote! {
         #[automatically_derived]
-        #[allow(deprecated, reason = "a field that is not to be used any more is still stored")]
+        #[allow(deprecated, reason = "a deprecated field is still stored")]
         impl ::fastness::typed::Object for #name {
             const CLASS: &'static str = #class;
 
@@ -51,7 +51,7 @@ pub(crate) fn write(Definition { name, class, fields }: &Definition) -> TokenStr
 fn define(Field { kind, role, .. }: &Field) -> Option<TokenStream> {
     match role {
         Role::Ignored => None,
-        Role::Linking { property, origin } => Some(quote_spanned! { kind.span() =>
+        Role::Backlinks { property, origin } => Some(quote_spanned! { kind.span() =>
             ::fastness::typed::backlinks_property(
                 ::core::marker::PhantomData::<#kind>, #property, #origin
             )?
@@ -72,7 +72,7 @@ fn read(Field { name, kind, role }: &Field) -> TokenStream {
         Role::Ignored => quote_spanned! { kind.span() =>
             #name: ::core::default::Default::default()
         },
-        Role::Linking { origin, .. } => quote_spanned! { kind.span() =>
+        Role::Backlinks { origin, .. } => quote_spanned! { kind.span() =>
             #name: ::fastness::typed::Link::backlinks(object, #origin)?
         },
         Role::Stored { property, .. } => quote_spanned! { kind.span() =>
@@ -81,7 +81,7 @@ fn read(Field { name, kind, role }: &Field) -> TokenStream {
     }
 }
 
-/// What a field that is neither ignored, computed nor the key holds.
+/// Value of a stored field, except for the primary key.
 fn content(Field { name, kind, role }: &Field) -> Option<TokenStream> {
     let Role::Stored { property, primary_key: false, .. } = role else { return None };
     Some(quote_spanned! { kind.span() =>
@@ -101,7 +101,7 @@ fn key(Field { name, kind, role }: &Field) -> Option<TokenStream> {
     })
 }
 
-/// What the type of a field must allow.
+/// Compile-time checks that the type of a field may be the primary key or indexed.
 fn check(Field { kind, role, .. }: &Field) -> Option<TokenStream> {
     let Role::Stored { property, primary_key, indexed } = role else { return None };
     let one = |allowed: TokenStream, text: String| {

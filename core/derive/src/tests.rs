@@ -1,4 +1,4 @@
-//! What is refused, and with which words; what compiles is shown by core's tests.
+//! Errors of the derive and their texts; core's tests show the structs that compile.
 
 use super::expand;
 use std::str::FromStr as _;
@@ -16,7 +16,7 @@ fn check(input: &str, expect: &[&str]) {
     let found = errors(input);
     assert_eq!(found.len(), expect.len(), "{input}: {found:?}");
     for (found, expect) in found.iter().zip(expect) {
-        assert!(found.contains(expect), "{input}: {found:?} should say {expect:?}");
+        assert!(found.contains(expect), "{input}: {found:?} should contain {expect:?}");
     }
 }
 
@@ -25,7 +25,7 @@ fn field(attribute: &str, field: &str) -> String {
 }
 
 #[test]
-fn what_is_no_struct_with_fields_is_refused() {
+fn only_a_struct_with_named_fields_is_accepted() {
     for input in ["enum Dog { A }", "struct Dog;", "struct Dog(i64);", "union Dog { a: i64 }"] {
         check(input, &["a struct with named fields"]);
     }
@@ -34,13 +34,13 @@ fn what_is_no_struct_with_fields_is_refused() {
 }
 
 #[test]
-fn words_that_are_unknown_or_said_twice_are_refused() {
-    check(&field("key", "a: i64"), &["of a field, say `primary_key`, `indexed`, `ignored`"]);
-    check(&field("class = \"A\"", "a: i64"), &["of a field, say"]);
-    check(&field("indexed, indexed", "a: i64"), &["said twice: remove one"]);
+fn unknown_and_repeated_attributes_are_refused() {
+    check(&field("key", "a: i64"), &["a field takes `primary_key`, `indexed`, `ignored`"]);
+    check(&field("class = \"A\"", "a: i64"), &["a field takes"]);
+    check(&field("indexed, indexed", "a: i64"), &["given twice: remove one"]);
     check(&field("property", "a: i64"), &["expected `=`"]);
-    check("#[object(primary_key)] struct Dog { a: i64 }", &["of a struct, say `class = "]);
-    check("#[object(class = \"A\", class = \"B\")] struct Dog { a: i64 }", &["said twice"]);
+    check("#[object(primary_key)] struct Dog { a: i64 }", &["a struct takes `class = "]);
+    check("#[object(class = \"A\", class = \"B\")] struct Dog { a: i64 }", &["given twice"]);
 }
 
 #[test]
@@ -50,15 +50,15 @@ fn attributes_that_cannot_be_read_are_refused() {
     check(&field("primary_key = \"a\"", "a: i64"), &["expected `,`"]);
     check(&field("property = a", "a: i64"), &["expected string literal"]);
     check(&field("backlinks(a)", "a: i64"), &["expected `=`"]);
-    check(&field("object::indexed", "a: i64"), &["of a field, say"]);
+    check(&field("object::indexed", "a: i64"), &["a field takes"]);
     check("#[object(class = \"\")] struct Dog { a: i64 }", &["1 to 57 UTF-16 units"]);
-    // Those of others are none of ours.
+    // Attributes of other derives are ignored.
     check("#[serde(default)] struct Dog { /** doc */ #[serde(skip)] a: i64 }", &[]);
 }
 
-/// Types are known to the compiler only: it is given what to check, and what to say.
+/// Only the compiler knows the types, so the generated code checks them.
 #[test]
-fn what_a_type_must_allow_is_checked_where_it_is_known() {
+fn types_of_keys_and_indexes_are_checked_by_the_generated_code() {
     for (attribute, question, text) in [
         ("primary_key", "may_be_primary_key", "`a` is the primary key: only i64 and String can be"),
         ("indexed", "may_be_indexed", "`a` is indexed: only i64, bool, String and Timestamp can"),
@@ -72,10 +72,10 @@ fn what_a_type_must_allow_is_checked_where_it_is_known() {
 }
 
 #[test]
-fn words_that_exclude_each_other_are_refused() {
+fn attributes_that_exclude_each_other_are_refused() {
     check(&field("ignored, indexed", "a: i64"), &["an ignored field is no property"]);
     check(&field("ignored, property = \"b\"", "a: i64"), &["an ignored field is no property"]);
-    check(&field("linking = \"b\", primary_key", "a: i64"), &["a computed property is no key"]);
+    check(&field("backlinks = \"b\", primary_key", "a: i64"), &["a computed property is no key"]);
 }
 
 #[test]
@@ -91,14 +91,14 @@ fn names_have_the_limits_of_the_schema() {
 }
 
 #[test]
-fn all_errors_are_told_at_once() {
+fn all_errors_are_reported_at_once() {
     let input = "struct Dog<T> {
         #[object(primary_key)] a: i64,
         #[object(primary_key)] b: i64,
         #[object(property = \"a\")] c: i64,
         #[object(fast)] d: i64,
     }";
-    let expect = ["remove the parameters", "of a field, say", "`a` is it already"];
+    let expect = ["remove the parameters", "a field takes", "`a` is it already"];
     check(input, &[&expect[..], &["two properties have the name `a`"]].concat());
 }
 
