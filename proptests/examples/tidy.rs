@@ -11,7 +11,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{env, fs};
-use tidy::allowed::{self, Held};
+use tidy::allowed::{self, RuleBreaches};
 use tidy::graph::Graph;
 use tidy::{RULES, WorkTree};
 
@@ -47,7 +47,7 @@ fn root() -> PathBuf {
 }
 
 fn check(tree: &WorkTree, paths: &[String]) -> (Vec<String>, bool) {
-    let listed = allowed::all(tree).into_iter().map(|held| (held.rule, held.breaches));
+    let listed = allowed::all(tree).into_iter().map(|rule| (rule.rule, rule.breaches));
     let strict = RULES.iter().map(|(rule, found)| (*rule, found(tree)));
     let mut lines = Vec::new();
     for (rule, breaches) in listed.chain(strict) {
@@ -62,12 +62,13 @@ fn check(tree: &WorkTree, paths: &[String]) -> (Vec<String>, bool) {
 
 /// The sum of each rule, and the files by the number of their breaches.
 fn worst(tree: &WorkTree) -> Vec<String> {
-    let held = allowed::all(tree);
-    let counts = allowed::counts(&held);
+    let found = allowed::all(tree);
+    let counts = allowed::counts(&found);
     let mut files: Vec<(usize, &String)> =
         counts.iter().map(|(path, rules)| (rules.values().sum(), path)).collect();
     files.sort_by(|a, b| b.cmp(a));
-    let sums = held.iter().map(|Held { rule, breaches }| format!("{:6} {rule}", breaches.len()));
+    let sums =
+        found.iter().map(|RuleBreaches { rule, breaches }| format!("{:6} {rule}", breaches.len()));
     let files = files.iter().map(|(sum, path)| {
         let rules = counts[*path].iter().map(|(rule, count)| format!(" {rule}={count}"));
         format!("{sum:6} {path}{}", rules.collect::<String>())
@@ -81,16 +82,16 @@ fn shrink(tree: &WorkTree) -> Result<String, Vec<String>> {
         true => allowed::parse(&tree.text(allowed::LIST).unwrap_or_default()),
         false => allowed::Counts::new(),
     };
-    let held = allowed::all(tree);
-    let above: Vec<String> = held
+    let found = allowed::all(tree);
+    let above: Vec<String> = found
         .iter()
         // A rule that is new to the list begins with the breaches that it finds.
-        .filter(|held| allowed::total(&listed, held.rule) > 0)
-        .flat_map(|held| allowed::excess(&listed, held))
+        .filter(|rule| allowed::total(&listed, rule.rule) > 0)
+        .flat_map(|rule| allowed::excess(&listed, rule))
         .map(ToString::to_string)
         .collect();
     match above.is_empty() {
-        true => Ok(allowed::print(&allowed::counts(&held))),
+        true => Ok(allowed::print(&allowed::counts(&found))),
         false => Err(above),
     }
 }

@@ -11,7 +11,7 @@ use std::fmt::Write;
 pub(crate) const LIST: &str = "proptests/tests/tidy/allowed.txt";
 
 /// Breaches of one rule, by path and line.
-pub(crate) struct Held {
+pub(crate) struct RuleBreaches {
     pub(crate) rule: &'static str,
     pub(crate) breaches: Vec<Breach>,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Held {
 pub(crate) type Counts = BTreeMap<String, BTreeMap<String, usize>>;
 
 /// All rules whose breaches are counted down, over the whole tree.
-pub(crate) fn all(tree: &WorkTree) -> Vec<Held> {
+pub(crate) fn all(tree: &WorkTree) -> Vec<RuleBreaches> {
     let mut words = Vec::new();
     let mut identifiers = Vec::new();
     let mut arguments = Vec::new();
@@ -34,24 +34,24 @@ pub(crate) fn all(tree: &WorkTree) -> Vec<Held> {
     for path in tree.ending(".md") {
         words.extend(prose::document_words(path, &tree.text(path).unwrap_or_default()));
     }
-    let mut held = vec![
-        Held { rule: "words", breaches: words },
-        Held { rule: "identifiers", breaches: identifiers },
-        Held { rule: "arguments", breaches: arguments },
-        Held { rule: "types", breaches: names::types(tree) },
-        Held { rule: "maps", breaches: maps::complete(tree) },
-        Held { rule: "promises", breaches: artefacts::promises(tree) },
-        Held { rule: "circles", breaches: graph::circles(tree) },
+    let mut found = vec![
+        RuleBreaches { rule: "words", breaches: words },
+        RuleBreaches { rule: "identifiers", breaches: identifiers },
+        RuleBreaches { rule: "arguments", breaches: arguments },
+        RuleBreaches { rule: "types", breaches: names::types(tree) },
+        RuleBreaches { rule: "maps", breaches: maps::complete(tree) },
+        RuleBreaches { rule: "promises", breaches: artefacts::promises(tree) },
+        RuleBreaches { rule: "circles", breaches: graph::circles(tree) },
     ];
-    for rule in &mut held {
+    for rule in &mut found {
         rule.breaches.sort();
     }
-    held
+    found
 }
 
-pub(crate) fn counts(held: &[Held]) -> Counts {
+pub(crate) fn counts(found: &[RuleBreaches]) -> Counts {
     let mut counts = Counts::new();
-    for Held { rule, breaches } in held {
+    for RuleBreaches { rule, breaches } in found {
         for breach in breaches {
             let of_path = counts.entry(breach.path.clone()).or_default();
             *of_path.entry((*rule).to_owned()).or_default() += 1;
@@ -94,12 +94,12 @@ pub(crate) fn total(counts: &Counts, rule: &str) -> usize {
 }
 
 /// The breaches in files above their lines, if a rule has more than all lines allow.
-pub(crate) fn excess<'a>(allowed: &Counts, held: &'a Held) -> Vec<&'a Breach> {
-    let Held { rule, breaches } = held;
+pub(crate) fn excess<'a>(allowed: &Counts, found: &'a RuleBreaches) -> Vec<&'a Breach> {
+    let RuleBreaches { rule, breaches } = found;
     if breaches.len() <= total(allowed, rule) {
         return Vec::new();
     }
-    let found = counts(std::slice::from_ref(held));
+    let found = counts(std::slice::from_ref(found));
     let count = |counts: &Counts, path: &str| {
         counts.get(path).and_then(|rules| rules.get(*rule)).copied().unwrap_or_default()
     };
@@ -110,23 +110,26 @@ pub(crate) fn excess<'a>(allowed: &Counts, held: &'a Held) -> Vec<&'a Breach> {
 #[cfg(test)]
 mod tests {
     use super::super::text::breach;
-    use super::{Held, counts, excess, parse, print, total};
+    use super::{RuleBreaches, counts, excess, parse, print, total};
 
     #[test]
     fn the_list_only_shrinks() {
-        let held = |paths: &[&str]| {
+        let found = |paths: &[&str]| {
             let breaches = paths.iter().map(|path| breach(path, 0, "x")).collect();
-            Held { rule: "words", breaches }
+            RuleBreaches { rule: "words", breaches }
         };
         let allowed = parse("# head\na.rs words=2\nb.rs types=1 words=1\n");
         assert_eq!(total(&allowed, "words"), 3);
         let above = |paths: &[&str]| -> Vec<String> {
-            excess(&allowed, &held(paths)).iter().map(|found| found.path.clone()).collect()
+            excess(&allowed, &found(paths)).iter().map(|found| found.path.clone()).collect()
         };
         assert_eq!(above(&["a.rs", "a.rs", "b.rs"]), Vec::<String>::new());
         assert_eq!(above(&["a.rs", "a.rs", "new.rs"]), Vec::<String>::new());
         assert_eq!(above(&["a.rs", "a.rs", "b.rs", "b.rs"]), ["b.rs", "b.rs"]);
-        assert_eq!(print(&counts(&[held(&["b.rs", "b.rs"])])).lines().nth(1), Some("b.rs words=2"));
+        assert_eq!(
+            print(&counts(&[found(&["b.rs", "b.rs"])])).lines().nth(1),
+            Some("b.rs words=2")
+        );
         assert_eq!(parse(&print(&allowed)), allowed);
     }
 }

@@ -1,4 +1,4 @@
-//! What is kept beside the code and referred to by it: documents, corpora, snapshots, golden files.
+//! Artefacts that code refers to: documents, corpora, snapshots, golden files.
 
 use super::register;
 use super::text::breach;

@@ -34,7 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("benches/peers/sqlcipher", &[]),
 ];
 
-/// Crates that must stand on their own feet: not even a crate of others.
+/// Crates without dependencies, even on crates of others.
 const WITHOUT_DEPENDENCIES: &[&str] = &["models"];
 
 pub(crate) fn crate_arrows(tree: &WorkTree) -> Vec<Breach> {

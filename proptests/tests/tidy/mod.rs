@@ -99,7 +99,7 @@ impl WorkTree {
     }
 
     pub(crate) fn has(&self, path: &str) -> bool {
-        self.paths.binary_search_by(|held| held.as_str().cmp(path)).is_ok()
+        self.paths.binary_search_by(|other| other.as_str().cmp(path)).is_ok()
     }
 
     pub(crate) fn bytes(&self, path: &str) -> Vec<u8> {
@@ -237,11 +237,11 @@ mod tests {
     #[test]
     fn breaches_that_remain_only_become_fewer() {
         let tree = WorkTree::here();
-        let held = allowed::all(&tree);
+        let found = allowed::all(&tree);
         let list = allowed::parse(&tree.text(allowed::LIST).unwrap());
-        let above: Vec<String> = held
+        let above: Vec<String> = found
             .iter()
-            .flat_map(|held| allowed::excess(&list, held))
+            .flat_map(|rule| allowed::excess(&list, rule))
             .map(ToString::to_string)
             .collect();
         assert!(
@@ -251,7 +251,7 @@ mod tests {
             allowed::LIST,
             above.join("\n")
         );
-        for allowed::Held { rule, breaches } in &held {
+        for allowed::RuleBreaches { rule, breaches } in &found {
             let fewer = allowed::total(&list, rule).saturating_sub(breaches.len());
             if fewer > 0 {
                 eprintln!("{rule}: {fewer} fewer than listed; run `cargo tidy shrink`");

@@ -39,7 +39,7 @@ pub(crate) fn types(tree: &WorkTree) -> Vec<Breach> {
     breaches
 }
 
-/// What a file is compiled into: `core/src`, `core/tests`; examples and benches stand alone.
+/// The crate that a file belongs to: `core/src`, `core/tests`; an example or a bench is its own.
 fn crate_of(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').collect();
     let root = parts.iter().position(|part| ["src", "tests"].contains(part));

@@ -18,7 +18,7 @@ struct Use {
     line: usize,
 }
 
-/// What the graph needs of a file.
+/// Imports and definitions of a file.
 #[derive(Debug)]
 pub(crate) struct Module {
     pub(crate) file: String,

@@ -27,12 +27,12 @@ const OPENINGS: &[&str] = &[
 /// Ruled out anywhere, and the words to use. `/` separates forms, `*` is up to two words, `!`
 /// begins words that excuse the phrase when they follow it.
 const PHRASES: &[(&str, &str)] = &[
-    ("whoever/whomever", "name the subject"),
-    ("somebody/someone", "name the subject"),
-    ("nobody", "name the subject"),
+    ("whoever/whomever", "a named subject"),
+    ("somebody/someone", "a named subject"),
+    ("nobody", "a named subject"),
     ("anew", "again, new"),
     ("once more", "again, retry"),
-    ("told", "reported, notified, returned; to tell apart is to distinguish"),
+    ("told", "reported, notified, returned, distinguished"),
     ("let/lets/letting * go", "evict, drop, release"),
     ("aside", "buffered, separate, temporary"),
     ("take/takes/taken/took/taking back", "roll back, retract"),
@@ -307,7 +307,8 @@ fn piece_words(path: &str, piece: &Piece) -> Vec<Breach> {
         }
         for (phrase, remedy) in PHRASES {
             if matches(phrase, &words[index..]) {
-                let text = format!("`{}`; write {remedy}", word.text);
+                let shown = phrase.split(" !").next().unwrap_or(phrase);
+                let text = format!("`{shown}`; write {remedy}");
                 breaches.push(breach(path, piece.line(word.at), text));
             }
         }

@@ -1,7 +1,7 @@
 //! Rust source as tokens, as far as the rules need it: words, marks, literals and comments, each
 //! with its line. Any text comes in; a file that compiles is read as the compiler reads it.
 
-/// What a token is.
+/// Kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenKind {
     /// An identifier, a keyword or a number.
@@ -143,8 +143,8 @@ fn quote(rest: &str) -> Option<usize> {
     }
 }
 
-/// The tokens that are compiled into the product: neither comments nor what `#[cfg(test)]` and
-/// `#[test]` open.
+/// The tokens that are compiled into the product: no comments, no items below `#[cfg(test)]` or
+/// `#[test]`.
 pub(crate) fn product<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
     let code: Vec<Token<'a>> =
         tokens.iter().filter(|token| token.kind != TokenKind::Comment).copied().collect();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn literals_and_comments_are_told_from_code() {
+    fn literals_and_comments_are_no_code() {
         use TokenKind::{Comment, Mark, Quote, Text, Word};
         check("a\"b \\\" c\"d", &[(Word, "a"), (Text, "b \\\" c"), (Word, "d")]);
         check("r#\"a\"b\"# br\"\\\"", &[(Text, "a\"b"), (Text, "\\")]);
