@@ -6,7 +6,7 @@
 
 use crate::failure::Failure;
 use crate::key::KeyArgs;
-use fastness::auth::server::AccountsError;
+use fastness_server::auth::server::AccountsError;
 use fastness_server::{Config, Controlled, StartError, TlsFiles, start};
 use std::io::{self, Write};
 use std::net::SocketAddr;

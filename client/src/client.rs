@@ -7,12 +7,12 @@ use crate::driver::{Driver, Message, now};
 use crate::error::ClientError;
 use crate::http::send;
 use crate::session::Session;
-use fastness::auth::users::{Answer, Call, Input, Success, UserFile, UserId};
-use fastness::auth::{
+use fastness::{Error, OsRandom, RandomSource as _, Store};
+use fastness_auth::users::{Answer, Call, Input, Success, UserFile, UserId};
+use fastness_auth::{
     AuthError, AuthUrl, Backoff, Credentials, NetworkFault, Refusal, Request, RequestId, Secret,
     User, UserInfo,
 };
-use fastness::{Error, OsRandom, RandomSource as _, Store};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -218,7 +218,7 @@ impl Client {
 }
 
 /// The session of a client that is closed; none has this number.
-const CLOSED: fastness::auth::users::SessionId = fastness::auth::users::SessionId(0);
+const CLOSED: fastness_auth::users::SessionId = fastness_auth::users::SessionId(0);
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ClientError> {
     Builder::new().name(name.to_owned()).spawn(body).map_err(|_| ClientError::Closed)

@@ -6,10 +6,10 @@
 use crate::client::Notice;
 use crate::error::ClientError;
 use crate::session::SessionEvent;
-use fastness::auth::users::{
+use fastness_auth::users::{
     Answer, Call, CallId, Input, Outcome, Output, SessionId, Success, UserFile, UserId,
 };
-use fastness::auth::{NetworkFault, PAUSE_MAX, Request, RequestId, Time, User};
+use fastness_auth::{NetworkFault, PAUSE_MAX, Request, RequestId, Time, User};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

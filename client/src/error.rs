@@ -1,8 +1,8 @@
 //! What goes wrong with a client.
 
 use fastness::Error;
-use fastness::auth::users::Failure;
-use fastness::auth::{AuthError, Refusal};
+use fastness_auth::users::Failure;
+use fastness_auth::{AuthError, Refusal};
 use std::fmt;
 
 /// Why a call did not work.

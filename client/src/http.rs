@@ -1,7 +1,7 @@
 //! One request, sent: a status and a body, or why there is none.
 
-use fastness::auth::users::Answer;
-use fastness::auth::{Method, NetworkFault, Request};
+use fastness_auth::users::Answer;
+use fastness_auth::{Method, NetworkFault, Request};
 use std::io;
 use ureq::Agent;
 use ureq::http::Response;

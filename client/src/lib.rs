@@ -1,7 +1,7 @@
 //! Logins and tokens for apps without a runtime: a blocking interface, on threads of its own.
 //!
 //! In: what the app wants, from any thread. Out: outcomes, tokens for sessions, and notices to
-//! listeners. What is decided is decided in core, by [`fastness::auth::users`]; here are the clock,
+//! listeners. What is decided is decided in core, by [`fastness_auth::users`]; here are the clock,
 //! threads, HTTP and TLS.
 //!
 //! - U1 No password, token, body or header is in a `Debug` output, an error or a notice.
@@ -13,7 +13,7 @@
 //! Specified in docs/auth.md#the-client. Against our server: `server/tests/login/`.
 //!
 //! ```no_run
-//! use fastness::auth::Credentials;
+//! use fastness_auth::Credentials;
 //! use fastness::{Key, StoreOptions};
 //! use fastness_client::{Client, Config};
 //!
@@ -34,6 +34,8 @@ mod driver;
 mod error;
 mod http;
 mod session;
+
+pub use fastness_auth as auth;
 
 pub use client::{Client, LoggedIn, Notice};
 pub use config::{Config, Proxy, Roots};

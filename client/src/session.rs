@@ -1,8 +1,8 @@
 //! The tokens of one open file, as they come.
 
 use crate::driver::Message;
-use fastness::auth::users::{Input, SessionId};
-use fastness::auth::{AuthError, Token};
+use fastness_auth::users::{Input, SessionId};
+use fastness_auth::{AuthError, Token};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 

@@ -3,13 +3,11 @@
 //! It is `Clone + PartialEq`, so that a model can predict it. Kinds and numbers of
 //! [`FileErrorKind`] are those of realm-java's `RealmFileException`. Key material never appears.
 
-mod code;
 mod config;
 mod instance;
 mod kind;
 mod object;
 
-pub use code::{Category, ErrorCode};
 pub use config::{ConfigError, DirectoryProblem, ReadOnlyConflict, UrlProblem};
 pub use instance::{ConfigurationDifference, InstanceError};
 pub use kind::ErrorKind;

@@ -145,7 +145,8 @@ mod switch {
         REACHED.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn on(fault: Fault) -> bool {
+    #[must_use]
+    pub fn on(fault: Fault) -> bool {
         let on = PLANTED.load(Ordering::Relaxed) == number(fault);
         if on {
             REACHED.fetch_add(1, Ordering::Relaxed);
@@ -155,11 +156,10 @@ mod switch {
 }
 
 #[cfg(feature = "faults")]
-pub(crate) use switch::on;
-#[cfg(feature = "faults")]
-pub use switch::{plant, reached};
+pub use switch::{on, plant, reached};
 
 #[cfg(not(feature = "faults"))]
-pub(crate) const fn on(_fault: Fault) -> bool {
+#[must_use]
+pub const fn on(_fault: Fault) -> bool {
     false
 }

@@ -8,21 +8,15 @@
 //! small maps, `unit` numbers, [`schema`] classes as values, `error`, `fault` planted bugs, `codec`
 //! bounded bytes, [`vfs`] files, `crypto` seals, [`config`] configurations as values, `page`
 //! layouts, `space` free pages, `tree` the B+tree, `txn` transactions, [`object`] classes of
-//! objects, [`typed`] structs over them, `auth` users and the requests of their logins,
-//! [`instance`] who has which file open, `verify` the checker.
+//! objects, [`typed`] structs over them, [`instance`] who has which file open, `verify` the checker.
 
-#[cfg(feature = "auth")]
-pub mod auth;
 mod codec;
 mod conc;
 pub mod config;
 mod crypto;
 mod error;
-#[cfg(feature = "faults")]
+#[doc(hidden)]
 pub mod fault;
-#[cfg(not(feature = "faults"))]
-#[expect(dead_code, unreachable_pub, reason = "the switches are constants in a real build")]
-mod fault;
 #[cfg(test)]
 mod format_doc;
 #[cfg(any(test, feature = "inspect"))]
@@ -44,9 +38,9 @@ pub mod vfs;
 
 pub use crypto::{Key, OsRandom, RandomSource};
 pub use error::{
-    ArgumentError, Category, ConfigError, ConfigurationDifference, Damage, DirectoryProblem, Error,
-    ErrorCode, ErrorKind, FileErrorCause, FileErrorKind, InstanceError, ObjectError,
-    ReadOnlyConflict, Recovery, RecoveryOutcome, Remedy, Result, UrlProblem,
+    ArgumentError, ConfigError, ConfigurationDifference, Damage, DirectoryProblem, Error,
+    ErrorKind, FileErrorCause, FileErrorKind, InstanceError, ObjectError, ReadOnlyConflict,
+    Recovery, RecoveryOutcome, Remedy, Result, UrlProblem,
 };
 pub use time::Time;
 pub use tree::{Bytes, Range, SalvageIter};

@@ -8,7 +8,7 @@
 //!
 //! Specified in docs/auth.md. What must hold is in the body of the fuzz target `auth`.
 
-use fastness::auth::{
+use fastness_auth::{
     AuthError, AuthUrl, Backoff, ErrorCode, PAUSE_MAX, Permission, Time, Token, User,
 };
 use fastness_proptests::bodies::{auth, auth_seeds};

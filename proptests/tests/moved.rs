@@ -1,7 +1,7 @@
 //! Backups of files on another file system, among errors of the disk and losses of power.
 
 use fastness::StoreOptions;
-use fastness::auth::Time;
+use fastness::Time;
 use fastness::config::{App, Configuration, MemoryFileEnv, User};
 use fastness::instance::FileRegistry;
 use fastness::schema::{Class, Module, Property, Scalar};

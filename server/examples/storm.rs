@@ -9,7 +9,7 @@
 
 #![expect(clippy::print_stdout, reason = "the result is for whoever runs this")]
 
-use fastness::auth::server::{Limits, PasswordHasher as _, Policy, Rate};
+use fastness_auth::server::{Limits, PasswordHasher as _, Policy, Rate};
 use fastness_server::{Argon2id, Config, HashCosts, HttpLimits, Running, start};
 use std::error::Error;
 use std::fmt::Write as _;

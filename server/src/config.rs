@@ -1,7 +1,7 @@
 //! What a server is to do, as a value.
 
 use fastness::Key;
-use fastness::auth::server::{Limits, Policy};
+use fastness_auth::server::{Limits, Policy};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;

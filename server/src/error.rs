@@ -1,7 +1,7 @@
 //! Why a server does not start: a sentence that says what to do.
 
 use fastness::Error;
-use fastness::auth::server::AccountsError;
+use fastness_auth::server::AccountsError;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;

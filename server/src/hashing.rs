@@ -7,8 +7,8 @@ use crate::config::HashCosts;
 use crate::error::StartError;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use fastness::auth::Secret;
-use fastness::auth::server::{HashFailed, HashJob, PasswordHasher, Step};
+use fastness_auth::Secret;
+use fastness_auth::server::{HashFailed, HashJob, PasswordHasher, Step};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -145,8 +145,8 @@ fn work(hasher: &dyn PasswordHasher, jobs: &Mutex<Receiver<Turn>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fastness::auth::Time;
-    use fastness::auth::server::{Accounts, Call, Policy};
+    use fastness::Time;
+    use fastness_auth::server::{Accounts, Call, Policy};
 
     #[test]
     fn hashes_say_how_they_were_made_and_fit_their_password_only() {

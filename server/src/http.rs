@@ -12,10 +12,10 @@ use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::routing::get;
-use fastness::auth::server::{
+use fastness_auth::server::{
     Accounts, Answer, BODY_BYTES_MAX, Call, Event, Gate, Head, Step, WriteJob,
 };
-use fastness::auth::{ErrorCode, Secret, Time};
+use fastness_auth::{ErrorCode, Secret, Time};
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;

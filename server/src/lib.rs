@@ -2,7 +2,7 @@
 //! generation of object servers and for our own.
 //!
 //! In: a [`Config`]. Out: a [`Running`] server, until it is stopped. What is decided is decided in
-//! core, by [`fastness::auth::server`]; here are the clock, argon2id, sockets, and limits on
+//! core, by [`fastness_auth::server`]; here are the clock, argon2id, sockets, and limits on
 //! everything that comes from outside.
 //!
 //! - H10 Logs name accounts by identity; no password, token, name or path is ever in them.
@@ -33,6 +33,8 @@ mod patient;
 mod pipe;
 mod serve;
 mod tls;
+
+pub use fastness_auth as auth;
 
 pub use config::{Config, HashCosts, HttpLimits, TlsFiles};
 pub use control::Controlled;

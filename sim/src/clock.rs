@@ -2,7 +2,7 @@
 //!
 //! - The time of the world never goes back; that of a machine does whatever its clock is set to.
 
-use fastness::auth::Time;
+use fastness::Time;
 use std::time::Duration;
 
 /// The time of the world, and by how much the clock of one machine is wrong.

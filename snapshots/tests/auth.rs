@@ -1,7 +1,7 @@
 //! What goes over the wire of logins, and what its errors say, reviewed as texts. See docs/auth.md.
 
-use fastness::auth::users::{Answer, Call, CallId, Input, Output, SessionId, UserId, Users};
-use fastness::auth::{
+use fastness_auth::users::{Answer, Call, CallId, Input, Output, SessionId, UserId, Users};
+use fastness_auth::{
     AddressProblem, AuthError, AuthServer, AuthUrl, Authenticated, Backoff, Credentials, ErrorCode,
     Info, Login, NetworkFault, Permission, Refresher, Refusal, Request, Retry, Secret, Time, Token,
     User, UserInfo, answer, refresh,
@@ -157,7 +157,7 @@ fn failures_and_refusals_say_what_happened() {
 /// The enums may grow: this finds a variant that the lists above do not have.
 #[test]
 fn every_variant_of_failures_is_reviewed() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src/auth/error.rs");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/auth/src/error.rs");
     let source = std::fs::read_to_string(path).unwrap();
     let listed = format!("{:?} {:?}", failures(), refusals());
     for name in ["NetworkFault", "Refusal", "AddressProblem"] {

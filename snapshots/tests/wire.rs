@@ -1,9 +1,9 @@
 //! What goes over the wire, byte by byte: every answer of the server to every call with every
 //! outcome, and every request as our client sends it. See docs/server.md and docs/auth.md.
 
-use fastness::auth::server::{Accounts, HashFailed, Limits, PasswordHasher, Policy, Rate};
-use fastness::auth::{Credentials, Secret, Time};
 use fastness::{RandomSource, StoreOptions};
+use fastness_auth::server::{Accounts, HashFailed, Limits, PasswordHasher, Policy, Rate};
+use fastness_auth::{Credentials, Secret, Time};
 use fastness_client::{Client, Config, Proxy};
 use fastness_server::{Handler, HttpLimits, Surroundings};
 use std::io::{self, Read as _, Write as _};

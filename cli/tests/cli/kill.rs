@@ -3,7 +3,7 @@
 
 use super::Bench;
 use super::serve::{Served, sent};
-use fastness::auth::{AuthServer, Credentials, Login, Request, Token, answer};
+use fastness_server::auth::{AuthServer, Credentials, Login, Request, Token, answer};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 

@@ -1,7 +1,7 @@
 //! `fastness serve` as a process: what its document says, and what it loses when it is killed.
 
 use super::{Bench, alone, command, ran, start};
-use fastness::auth::Request;
+use fastness_server::auth::Request;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

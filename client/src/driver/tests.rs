@@ -1,9 +1,9 @@
 //! The driver against a disk that fails and a crowd that never stops asking.
 
 use super::*;
-use fastness::auth::{AuthUrl, Credentials, Method};
 use fastness::vfs::{Access, Lock, MemoryVfs, Vfs, VfsFile};
 use fastness::{Store, StoreOptions};
+use fastness_auth::{AuthUrl, Credentials, Method};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;

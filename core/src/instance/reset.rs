@@ -3,7 +3,6 @@
 
 use super::file_registry::FileRegistry;
 use crate::config::{Callback, Configuration};
-use crate::error::ErrorCode;
 use crate::error::Result;
 use std::path::Path;
 
@@ -17,10 +16,10 @@ pub struct ClientReset {
 }
 
 impl ClientReset {
-    /// Returns the code that the original's handlers get.
+    /// Returns the number of the wire's error code `CLIENT_RESET`.
     #[must_use]
-    pub const fn code(&self) -> ErrorCode {
-        ErrorCode::CLIENT_RESET
+    pub const fn code(&self) -> i64 {
+        7
     }
 
     /// Returns the file that is reset.

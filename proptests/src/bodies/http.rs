@@ -7,8 +7,8 @@
 //!   on the way changes none of them.
 
 use super::server::{Clear, Host, NEXT, NOW, run};
-use fastness::auth::server::{Call, Limits};
-use fastness::auth::{AuthError, ErrorCode, Secret, answer};
+use fastness_auth::server::{Call, Limits};
+use fastness_auth::{AuthError, ErrorCode, Secret, answer};
 use fastness_server::{Handler, HttpLimits, Surroundings};
 use fastness_sim::entropy::SimEntropy;
 use std::sync::Arc;

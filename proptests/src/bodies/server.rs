@@ -4,11 +4,11 @@
 //! - H7 An access token that is not byte by byte as it was signed says nothing.
 //! - H9 Any bytes are a call or an error that our own client reads.
 
-use fastness::auth::server::{
+use fastness::{RandomSource, StoreOptions};
+use fastness_auth::server::{
     Accounts, Answer, Call, Event, HashFailed, Head, PasswordHasher, Policy, Step, TokenProblem,
 };
-use fastness::auth::{AuthError, ErrorCode, Secret, Time, Token, answer};
-use fastness::{RandomSource, StoreOptions};
+use fastness_auth::{AuthError, ErrorCode, Secret, Time, Token, answer};
 use fastness_sim::entropy::SimEntropy;
 use std::sync::Arc;
 

@@ -13,7 +13,14 @@ const DIGESTS: &str = "snapshots/golden/DIGESTS";
 const PROMISES: &[(&str, &[&str])] = &[
     (
         "docs/verification.md",
-        &["core/src/", "sim/src/check/", "proptests/src/", "client/src/", "server/src/"],
+        &[
+            "core/src/",
+            "core/auth/src/",
+            "sim/src/check/",
+            "proptests/src/",
+            "client/src/",
+            "server/src/",
+        ],
     ),
     ("docs/tools.md", &["cli/src/"]),
 ];

@@ -4,7 +4,7 @@
 //! for by its event. Names are not random, as each test has a server of its own.
 
 use crate::support::{FOREVER, Host, code, credentials};
-use fastness::auth::{ErrorCode, Refusal};
+use fastness_auth::{ErrorCode, Refusal};
 use fastness_client::{ClientError, Notice, SessionEvent};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -40,7 +40,7 @@ fn login_async_user_not_exist() {
 #[test]
 fn login_with_access_token() {
     let host = Host::new();
-    let token = fastness::auth::Credentials::access_token("tok", "me", true);
+    let token = fastness_auth::Credentials::access_token("tok", "me", true);
     let user = host.client().log_in(&host.server.url(), token).unwrap();
     assert!(user.user().is_admin());
     assert_eq!(user.user().identity(), "me");
@@ -146,7 +146,7 @@ fn revoked_refresh_token_is_not_same_after_login() {
     assert_eq!((&who, again.id()), (&user.id(), user.id()));
     assert_ne!(again.user().token.value, user.user().token.value);
     // And the revoked one is of no use.
-    let server = fastness::auth::AuthServer::at(user.id().url);
+    let server = fastness_auth::AuthServer::at(user.id().url);
     let (status, _) = crate::wire::sent(&server.access_token(&user.user().token, "/~/x"));
     assert_eq!(status, 401);
 }

@@ -2,7 +2,7 @@
 //! ends the login.
 
 use crate::support::{FOREVER, Host, code, credentials};
-use fastness::auth::{AuthServer, Token, answer};
+use fastness_auth::{AuthServer, Token, answer};
 use fastness_client::{Client, Notice, Session, SessionEvent};
 use std::sync::mpsc::channel;
 use std::time::Duration;

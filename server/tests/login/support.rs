@@ -1,8 +1,8 @@
 //! A server and clients in folders of their own.
 
-use fastness::auth::server::{Limits, Rate};
-use fastness::auth::{Credentials, Secret};
 use fastness::{Key, StoreOptions};
+use fastness_auth::server::{Limits, Rate};
+use fastness_auth::{Credentials, Secret};
 use fastness_client::{Client, ClientError, LoggedIn, Proxy};
 use fastness_server::{Config, HashCosts, Running, TlsFiles, start};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,6 +1,6 @@
 //! A server in a folder of its own, and a client that sends any bytes.
 
-use fastness::auth::server::{Limits, Rate};
+use fastness_auth::server::{Limits, Rate};
 use fastness_server::{Config, HashCosts, HttpLimits, Running, start};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};

@@ -12,7 +12,7 @@
 
 mod renewal;
 
-use fastness::auth::{
+use fastness_auth::{
     AuthError, AuthServer, AuthUrl, Credentials, ErrorCode, Permission, Request, Secret, Token,
     User, answer,
 };

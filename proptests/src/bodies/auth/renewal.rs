@@ -5,8 +5,8 @@
 //! whether the session is.
 
 use super::token;
-use fastness::auth::refresh::{Input, Output};
-use fastness::auth::{
+use fastness_auth::refresh::{Input, Output};
+use fastness_auth::{
     AuthError, Backoff, NetworkFault, PAUSE_MAX, RENEWAL_MARGIN, Refresher, RequestId, Time, Token,
 };
 use std::time::Duration;

@@ -3,8 +3,8 @@
 use super::parcel::Purpose;
 use super::program::{Asked, Event};
 use super::{Drill, NAMES, SESSIONS, Stop};
-use fastness::auth::users::{Call, CallId, Failure, Input, Output, SessionId, Success, UserId};
-use fastness::auth::{Credentials, Permission, Refusal, Token, User};
+use fastness_auth::users::{Call, CallId, Failure, Input, Output, SessionId, Success, UserId};
+use fastness_auth::{Credentials, Permission, Refusal, Token, User};
 use fastness_models::Op;
 use fastness_models::auth::{Grant, Refusal as ModelRefusal, Who};
 use fastness_models::auth_server::Ask;

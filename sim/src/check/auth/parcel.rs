@@ -1,8 +1,8 @@
 //! What travels between program and servers, and what both were meant to understand by it.
 
 use super::server::Work;
-use fastness::auth::users::{Answer, CallId};
-use fastness::auth::{NetworkFault, Request, RequestId};
+use fastness_auth::users::{Answer, CallId};
+use fastness_auth::{NetworkFault, Request, RequestId};
 use fastness_models::auth::Who;
 use fastness_models::auth_server::{Ask, LATER, Reply};
 use std::rc::Rc;

@@ -10,11 +10,11 @@ use crate::entropy::SimEntropy;
 use crate::fs::{Disk, SimFs};
 use crate::rng::Rng;
 use fastness::Bytes;
-use fastness::auth::server::{
+use fastness_auth::server::{
     ADMIN_NAME, Accounts, AccountsError, Answer, Call, Event, HashFailed, Head, PasswordHasher,
     Policy, Step, TokenProblem,
 };
-use fastness::auth::{AuthUrl, Request, Secret, Time, Token, answer};
+use fastness_auth::{AuthUrl, Request, Secret, Time, Token, answer};
 use fastness_models::auth_server::{
     ACCESS_DENIED, Accounts as Model, Ask, Begun, EXPIRED_REFRESH_TOKEN, INVALID_CREDENTIALS,
     LATER, Lives, Reply, Standing,

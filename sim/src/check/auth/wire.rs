@@ -4,9 +4,9 @@ use super::parcel::{Carried, Exchange, PAGE, Parcel, Purpose, STRANGER, Stage, W
 use super::program::Event;
 use super::server::Progress;
 use super::{Drill, NAMES, Stop, U6, U18, Violation};
-use fastness::auth::server::Call;
-use fastness::auth::users::{Failure, Input, Output, SessionId, Success};
-use fastness::auth::{AuthError, RequestId, Secret, answer};
+use fastness_auth::server::Call;
+use fastness_auth::users::{Failure, Input, Output, SessionId, Success};
+use fastness_auth::{AuthError, RequestId, Secret, answer};
 use fastness_models::Op;
 use fastness_models::auth::{Grant, Who};
 use fastness_models::auth_server::{Ask, EXPIRED_REFRESH_TOKEN, Standing};

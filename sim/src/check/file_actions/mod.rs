@@ -9,7 +9,7 @@ use super::promises::{A1, O1, R1, R2, R3, R4, R5};
 use super::world::World;
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, Fault, Injection, SimFs};
-use fastness::auth::Time;
+use fastness::Time;
 use fastness::config::{App, Configuration, MemoryFileEnv, User};
 use fastness::instance::FileRegistry;
 use fastness::object::Transaction;

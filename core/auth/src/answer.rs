@@ -1,0 +1,198 @@
+//! What a server answers: a status and any bytes become a value or an error.
+//!
+//! - U2 Every function here is total.
+//!
+//! Specified in docs/auth.md#answers.
+
+use crate::address::AuthUrl;
+use crate::error::AuthError;
+use crate::error_code::ErrorCode;
+use crate::json::{Fields, Object};
+use crate::token::Token;
+use crate::user::User;
+use std::collections::BTreeMap;
+
+/// What a server gives out for credentials or for a refresh token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Authenticated {
+    /// A token for one file.
+    pub access_token: Option<Token>,
+    /// A token to get others with.
+    pub refresh_token: Option<Token>,
+}
+
+/// What an administrator gets to know about a user.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UserInfo {
+    /// What the server calls the user.
+    pub identity: String,
+    /// Whether the user is an administrator.
+    pub is_admin: bool,
+    /// What the server keeps about the user.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Reads the answer to [`crate::AuthServer::authenticate`] or
+/// [`crate::AuthServer::access_token`], whatever it grants.
+///
+/// # Errors
+/// What the server says, or [`ErrorCode::JSON_EXCEPTION`].
+pub fn authenticate(status: u16, body: &[u8]) -> Result<Authenticated, AuthError> {
+    let object = granted(status, body)?;
+    let fields = object.fields();
+    let token = |key: &str| -> Result<Option<Token>, AuthError> {
+        if !fields.has(key) {
+            return Ok(None);
+        }
+        let token = fields.object(key).ok_or("a token that is no object").and_then(Token::read);
+        token.map(Some).map_err(|what| AuthError::unreadable(Some(status), what))
+    };
+    Ok(Authenticated {
+        access_token: token("access_token")?,
+        refresh_token: token("refresh_token")?,
+    })
+}
+
+/// Reads the answer to a login at an address: a user.
+///
+/// # Errors
+/// What the server says, or [`ErrorCode::JSON_EXCEPTION`], also when there is no refresh token.
+pub fn login(url: &AuthUrl, status: u16, body: &[u8]) -> Result<User, AuthError> {
+    match authenticate(status, body)?.refresh_token {
+        Some(token) => Ok(User { url: url.clone(), token }),
+        None => Err(AuthError::unreadable(Some(status), "no `refresh_token`")),
+    }
+}
+
+/// Reads the answer to [`crate::AuthServer::access_token`]: a token for one file.
+///
+/// # Errors
+/// What the server says, or [`ErrorCode::JSON_EXCEPTION`], also when there is no access token.
+pub fn access_token(status: u16, body: &[u8]) -> Result<Token, AuthError> {
+    let token = authenticate(status, body)?.access_token;
+    token.ok_or_else(|| AuthError::unreadable(Some(status), "no `access_token`"))
+}
+
+/// Reads the answer to [`crate::AuthServer::exchange`]: a token for one file, and the refresh token
+/// to use from now on, if the server gave one out.
+///
+/// # Errors
+/// As [`access_token`].
+pub fn exchange(status: u16, body: &[u8]) -> Result<(Token, Option<Token>), AuthError> {
+    let Authenticated { access_token, refresh_token } = authenticate(status, body)?;
+    let missing = || AuthError::unreadable(Some(status), "no `access_token`");
+    Ok((access_token.ok_or_else(missing)?, refresh_token))
+}
+
+/// Reads the answer to [`crate::AuthServer::revoke`]. A token that has expired needs no revoking.
+///
+/// # Errors
+/// What the server says, or [`ErrorCode::JSON_EXCEPTION`].
+pub fn revoke(status: u16, body: &[u8]) -> Result<(), AuthError> {
+    match done(status, body) {
+        Err(error) if error.code() == ErrorCode::EXPIRED_REFRESH_TOKEN => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Reads the answer to [`crate::AuthServer::change_password`] and
+/// [`crate::AuthServer::change_password_of`].
+///
+/// # Errors
+/// What the server says, or [`ErrorCode::JSON_EXCEPTION`].
+pub fn change_password(status: u16, body: &[u8]) -> Result<(), AuthError> {
+    done(status, body)
+}
+
+/// Reads the answer to [`crate::AuthServer::look_up`]. Servers are not of one mind about what they
+/// say if there is no such user: take any error for that.
+///
+/// # Errors
+/// What the server says, or [`ErrorCode::JSON_EXCEPTION`].
+pub fn look_up(status: u16, body: &[u8]) -> Result<UserInfo, AuthError> {
+    let object = granted(status, body)?;
+    user_info(object.fields()).map_err(|what| AuthError::unreadable(Some(status), what))
+}
+
+fn user_info(fields: Fields<'_>) -> Result<UserInfo, &'static str> {
+    let metadata = fields.object("metadata").ok_or("no object `metadata`")?;
+    let entry = |key: &str| Some((key.to_owned(), metadata.text(key)?));
+    Ok(UserInfo {
+        identity: fields.string("userId").ok_or("no text `userId`")?.to_owned(),
+        is_admin: fields.boolean("isAdmin").ok_or("no boolean `isAdmin`")?,
+        metadata: metadata.keys().filter_map(entry).collect(),
+    })
+}
+
+/// Reads an answer whose body does not matter when it is a success.
+fn done(status: u16, body: &[u8]) -> Result<(), AuthError> {
+    if (200..300).contains(&status) { Ok(()) } else { Err(AuthError::from_answer(status, body)) }
+}
+
+fn granted(status: u16, body: &[u8]) -> Result<Object, AuthError> {
+    done(status, body)?;
+    Object::read(body).ok_or_else(|| AuthError::unreadable(Some(status), "no JSON object"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str =
+        r#"{"token": "t", "token_data": {"identity": "i", "expires": 1, "access": []}}"#;
+
+    #[test]
+    fn both_tokens_may_be_missing_but_not_for_who_needs_one() {
+        let url = AuthUrl::parse("http://h/auth").unwrap();
+        let neither = authenticate(200, b"{\"x\": 1}").unwrap();
+        assert_eq!(neither, Authenticated { access_token: None, refresh_token: None });
+        let access = format!("{{\"access_token\": {TOKEN}}}");
+        let refresh = format!("{{\"refresh_token\": {TOKEN}}}");
+        assert_eq!(access_token(200, access.as_bytes()).unwrap().identity, "i");
+        assert_eq!(login(&url, 200, refresh.as_bytes()).unwrap().identity(), "i");
+        for error in [
+            access_token(200, refresh.as_bytes()).unwrap_err(),
+            login(&url, 200, access.as_bytes()).unwrap_err(),
+            authenticate(200, b"{\"access_token\": null}").unwrap_err(),
+            authenticate(200, b"{\"access_token\": {}}").unwrap_err(),
+            authenticate(200, b"").unwrap_err(),
+        ] {
+            assert_eq!((error.code(), error.status()), (ErrorCode::JSON_EXCEPTION, Some(200)));
+        }
+    }
+
+    #[test]
+    fn success_is_200_to_299_and_nothing_else() {
+        for status in [200, 204, 299] {
+            assert_eq!(revoke(status, b"\xff"), Ok(()));
+            assert_eq!(change_password(status, b""), Ok(()));
+        }
+        for status in [0, 100, 199, 300, 304, 404, 500, u16::MAX] {
+            assert_eq!(change_password(status, b"{}").unwrap_err().status(), Some(status));
+        }
+    }
+
+    #[test]
+    fn revoking_what_has_expired_is_done() {
+        assert_eq!(revoke(401, br#"{"code": 615}"#), Ok(()));
+        let error = change_password(401, br#"{"code": 615}"#).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::EXPIRED_REFRESH_TOKEN);
+        assert_eq!(revoke(401, br#"{"code": 614}"#).unwrap_err().code(), ErrorCode::ACCESS_DENIED);
+    }
+
+    #[test]
+    fn a_look_up_needs_all_three() {
+        let body =
+            r#"{"userId": "u", "isAdmin": "true", "metadata": {"a": "b", "n": 1, "z": null}}"#;
+        let info = look_up(200, body.as_bytes()).unwrap();
+        assert_eq!((&*info.identity, info.is_admin), ("u", true));
+        assert_eq!(
+            info.metadata.into_iter().map(|(k, v)| k + &v).collect::<Vec<_>>(),
+            ["ab", "n1"]
+        );
+        for key in ["userId", "isAdmin", "metadata"] {
+            let error = look_up(200, body.replacen(key, "x", 1).as_bytes()).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::JSON_EXCEPTION);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Text and bytes that are zeroed when dropped and never printed.
+
+use std::fmt;
+use zeroize::Zeroize as _;
+
+/// A password or the text of a token. It is zeroed when dropped and never printed; who needs it
+/// has to say so with [`Secret::expose`].
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes the text. A `String` is taken as it is, without a copy that would be left behind.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns the text.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns whether there is no text.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+/// Bytes that hold secrets, as a body does.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub(crate) struct SecretBytes(Vec<u8>);
+
+impl SecretBytes {
+    pub(crate) const fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
+    /// Returns the bytes as text; what we wrote as JSON always is.
+    pub(crate) fn into_secret(mut self) -> Secret {
+        match String::from_utf8(std::mem::take(&mut self.0)) {
+            Ok(text) => Secret(text),
+            Err(error) => {
+                drop(Self(error.into_bytes()));
+                unreachable!("U4: what is written as JSON is UTF-8")
+            }
+        }
+    }
+}
+
+impl Drop for SecretBytes {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretBytes(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_never_prints_its_text() {
+        let secret = Secret::from("hunter2");
+        assert_eq!(format!("{secret:?} {secret:#?}"), "Secret(..) Secret(..)");
+        assert_eq!(format!("{:?}", SecretBytes::new(vec![0x41])), "SecretBytes(..)");
+        assert_eq!(secret.expose(), "hunter2");
+        assert!(!secret.is_empty() && Secret::default().is_empty());
+    }
+}

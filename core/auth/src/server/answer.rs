@@ -1,0 +1,220 @@
+//! What the server answers: a status, a JSON body, at most one header, and what happened.
+//!
+//! - H10 What happened names accounts by identity; the body, which may hold a token, is not
+//!   printed.
+//!
+//! Specified in docs/server.md#answers.
+
+use super::record::AccountsError;
+use crate::error_code::ErrorCode;
+use crate::json::Object;
+use crate::secret::SecretBytes;
+use std::fmt;
+use std::time::Duration;
+
+/// One answer, to be sent as it is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Answer {
+    status: u16,
+    code: ErrorCode,
+    header: Option<(&'static str, String)>,
+    body: SecretBytes,
+    event: Event,
+}
+
+/// What happened, for logs and checks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// An account was made.
+    Registered(String),
+    /// Somebody logged in.
+    LoggedIn(String),
+    /// A token for a file was given out.
+    Granted(String),
+    /// A refresh token was exchanged.
+    Exchanged(String),
+    /// An exchanged token was presented again, so its login was ended.
+    Reused(String),
+    /// A login was ended.
+    Revoked(String),
+    /// A password was changed.
+    PasswordChanged {
+        /// Whose.
+        of: String,
+        /// By whom.
+        by: String,
+    },
+    /// An administrator looked somebody up.
+    LookedUp(String),
+    /// The call was refused.
+    Refused(ErrorCode),
+    /// The server itself failed.
+    Failed(AccountsError),
+}
+
+impl Answer {
+    /// Grants a call.
+    pub(super) fn granted(body: &Object, event: Event) -> Self {
+        let code = ErrorCode::from_number(200);
+        Self { status: 200, code, header: None, body: body.write(), event }
+    }
+
+    /// Refuses a call, with the status that fits.
+    #[must_use]
+    pub fn refused(code: ErrorCode) -> Self {
+        let status = match code {
+            ErrorCode::INVALID_PARAMETERS | ErrorCode::MISSING_PARAMETERS => 400,
+            ErrorCode::INVALID_CREDENTIALS | ErrorCode::EXPIRED_REFRESH_TOKEN => 401,
+            ErrorCode::UNKNOWN_ACCOUNT => 404,
+            ErrorCode::EXISTING_ACCOUNT => 409,
+            ErrorCode::ACCESS_DENIED => 403,
+            other => match u16::try_from(other.number()) {
+                Ok(status @ 400..=599) => status,
+                Ok(_) | Err(_) => 400,
+            },
+        };
+        let (body, event) = (error_body(status, code, None), Event::Refused(code));
+        Self { status, code, header: None, body, event }
+    }
+
+    /// Refuses a call for now.
+    #[must_use]
+    pub fn later(code: ErrorCode, pause: Duration) -> Self {
+        let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
+        Self { header: Some(("Retry-After", seconds.to_string())), ..Self::refused(code) }
+    }
+
+    pub(super) fn method_not_allowed(allowed: &'static str) -> Self {
+        let header = Some(("Allow", allowed.to_owned()));
+        Self { header, ..Self::refused(ErrorCode::METHOD_NOT_ALLOWED) }
+    }
+
+    /// Says that the server itself failed; why is not for the client.
+    pub(super) fn failed(error: AccountsError) -> Self {
+        let refused = Self::refused(ErrorCode::INTERNAL_SERVER_ERROR);
+        Self { event: Event::Failed(error), ..refused }
+    }
+
+    pub(super) fn with_hint(self, hint: &str) -> Self {
+        Self { body: error_body(self.status, self.code, Some(hint)), ..self }
+    }
+
+    pub(super) fn with_event(self, event: Event) -> Self {
+        Self { event, ..self }
+    }
+
+    /// Returns the HTTP status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Returns the code of the body; 200 if the call was granted.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// Returns the header that goes with it beside the type of the body, which is always
+    /// `application/json; charset=utf-8`.
+    #[must_use]
+    pub fn header(&self) -> Option<(&'static str, &str)> {
+        self.header.as_ref().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// Returns the body: JSON. It may hold a token: not for logs.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.body.expose()
+    }
+
+    /// Returns what happened.
+    #[must_use]
+    pub const fn event(&self) -> &Event {
+        &self.event
+    }
+}
+
+impl Event {
+    /// Returns a word for it, for logs.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Registered(_) => "registered",
+            Self::LoggedIn(_) => "logged-in",
+            Self::Granted(_) => "granted",
+            Self::Exchanged(_) => "exchanged",
+            Self::Reused(_) => "reused-token",
+            Self::Revoked(_) => "revoked",
+            Self::PasswordChanged { .. } => "password-changed",
+            Self::LookedUp(_) => "looked-up",
+            Self::Refused(_) => "refused",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Returns the identity of the account it happened to, if that is known.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::Registered(of)
+            | Self::LoggedIn(of)
+            | Self::Granted(of)
+            | Self::Exchanged(of)
+            | Self::Reused(of)
+            | Self::Revoked(of)
+            | Self::PasswordChanged { of, .. }
+            | Self::LookedUp(of) => Some(of),
+            Self::Refused(_) | Self::Failed(_) => None,
+        }
+    }
+}
+
+fn error_body(status: u16, code: ErrorCode, hint: Option<&str>) -> SecretBytes {
+    let object = Object::new()
+        .with("status", status)
+        .with("code", code.number())
+        .with_text("title", code.meaning());
+    match hint {
+        Some(hint) => object.with_text("hint", hint),
+        None => object,
+    }
+    .write()
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("code", &self.code)
+            .field("event", &self.event)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AuthError;
+
+    #[test]
+    fn our_client_reads_the_code_of_every_refusal() {
+        for code in ErrorCode::all().filter(|code| code.number() >= 400) {
+            let answer = Answer::refused(code).with_hint("hint \"\n");
+            let error = AuthError::from_answer(answer.status(), answer.body());
+            assert_eq!(error.code(), code);
+            assert!((400..600).contains(&answer.status()), "{code}");
+            assert_eq!(error.text(), Some(&*format!("{} : hint \"\n", code.meaning())));
+        }
+    }
+
+    #[test]
+    fn pauses_are_told_in_whole_seconds_never_too_few() {
+        let later = |millis| {
+            let pause = Duration::from_millis(millis);
+            Answer::later(ErrorCode::TOO_MANY_REQUESTS, pause).header().unwrap().1.to_owned()
+        };
+        assert_eq!((later(1), later(1000), later(1001)), ("1".into(), "1".into(), "2".into()));
+    }
+}

@@ -1,0 +1,114 @@
+//! Every row of the vectors that realm-java's own classes computed: requests and errors.
+//!
+//! - U3 An error's code is `code`, else `status`, else UNKNOWN; unlisted numbers are kept.
+//! - U4 A token reads back as it was written.
+//! - U6 A request is what the original client sends.
+
+use fastness_auth::{
+    AuthError, AuthServer, Category, Credentials, ErrorCode, Permission, Request, Token, answer,
+};
+use serde_json::Value;
+
+fn rows(text: &str) -> Vec<Value> {
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(rows.len() > 10, "the vectors are gone");
+    rows
+}
+
+/// What the original prints for a category.
+fn category(error: &AuthError) -> &'static str {
+    match error.category() {
+        Category::Fatal => "FATAL",
+        Category::Recoverable => "RECOVERABLE",
+    }
+}
+
+#[test]
+fn every_error_of_the_original_is_read_alike() {
+    for row in rows(include_str!("vectors/errors.jsonl")) {
+        let status = u16::try_from(row["http_status"].as_u64().unwrap()).unwrap();
+        let body = row["body"].as_str().unwrap();
+        let error = AuthError::from_answer(status, body.as_bytes());
+        assert_eq!(error.status(), Some(status), "{row}");
+        assert_eq!(answer::change_password(status, body.as_bytes()), Err(error.clone()), "{row}");
+        if row.get("realm_java").is_some() {
+            // The original throws; we keep the number that `code`, else `status`, has.
+            let json: Value = serde_json::from_str(body).unwrap();
+            let number = json.get("code").or_else(|| json.get("status")).unwrap();
+            assert_eq!(error.code().number(), number.as_i64().unwrap(), "{row}");
+            assert_eq!((error.code().name(), category(&error)), ("UNKNOWN", "FATAL"), "{row}");
+            assert!(!error.code().is_listed(), "{row}");
+            continue;
+        }
+        assert_eq!(error.code().number(), row["code"].as_i64().unwrap(), "{row}");
+        assert_eq!(error.code().name(), row["name"].as_str().unwrap(), "{row}");
+        assert_eq!(category(&error), row["category"].as_str().unwrap(), "{row}");
+        match row.get("message") {
+            Some(message) => assert_eq!(error.text(), message.as_str(), "{row}"),
+            None => {
+                assert_eq!(error.code(), ErrorCode::JSON_EXCEPTION, "{row}");
+                assert!(error.text().unwrap().contains(&status.to_string()), "{row}");
+            }
+        }
+    }
+}
+
+fn token() -> Token {
+    Token {
+        value: "tok.en-1".into(),
+        identity: "ident-1".to_owned(),
+        path: "/~/default".to_owned(),
+        expires_seconds: 1_512_345_678,
+        permissions: Permission::KNOWN.to_vec(),
+        is_admin: false,
+    }
+}
+
+fn password(name: &str, password: &str, create: bool) -> Credentials {
+    Credentials::username_password(name, Some(password.into()), create).unwrap()
+}
+
+/// The request that a row is about.
+fn request(name: &str) -> Request {
+    let server = AuthServer::new("http://localhost:9080").unwrap();
+    let server = server.app_id(Some("io.realm.oracle"));
+    let admin = Token { is_admin: true, ..token() };
+    match name {
+        "login_register" => server.authenticate(&password("alice", "s3cret", true)),
+        "login" => server.authenticate(&password("alice", "s3cret", false)),
+        "login_escapes" => {
+            server.authenticate(&password("al\"i\\c/eé\u{2028}", "p\n\t\u{1}", true))
+        }
+        "login_facebook" => server.authenticate(&Credentials::facebook("fbtoken").unwrap()),
+        "login_google" => server.authenticate(&Credentials::google("gtoken").unwrap()),
+        "login_access_token" => {
+            server.authenticate(&Credentials::access_token("at", "ident-9", false))
+        }
+        "login_access_token_admin" => {
+            server.authenticate(&Credentials::access_token("at", "ident-9", true))
+        }
+        "refresh" => server.access_token(&token(), "/~/default"),
+        "realm_login" => server.access_token(&token(), "/ident-1/sub/default"),
+        "revoke" => server.revoke(&token()),
+        "change_password" => server.change_password(&token(), &"new pass".into()),
+        "change_password_admin" => {
+            server.change_password_of(&admin, "user-7", &"new pass".into()).unwrap()
+        }
+        other => panic!("no request for the row `{other}`; add it"),
+    }
+}
+
+#[test]
+fn every_request_of_the_original_is_made_alike() {
+    for row in rows(include_str!("vectors/requests.jsonl")) {
+        let name = row["name"].as_str().unwrap();
+        if name == "token" {
+            let written: Value = serde_json::from_str(token().to_json().expose()).unwrap();
+            assert_eq!(written, row["json"]);
+            assert_eq!(Token::from_json(row["json"].to_string().as_bytes()), Ok(token()));
+            continue;
+        }
+        let body: Value = serde_json::from_slice(request(name).body()).unwrap();
+        assert_eq!(body, row["json"], "{name}");
+    }
+}
