@@ -3,16 +3,11 @@
 //! It is `Clone + PartialEq`, so that a model can predict it. Kinds and numbers of
 //! [`FileErrorKind`] are those of realm-java's `RealmFileException`. Key material never appears.
 
-mod config;
-mod instance;
-mod kind;
-mod object;
+pub(crate) use crate::object::error::ObjectError;
 
-pub use config::{ConfigError, DirectoryProblem, ReadOnlyConflict, UrlProblem};
-pub use instance::{ConfigurationDifference, InstanceError};
-pub use kind::ErrorKind;
-pub use object::ObjectError;
-
+use crate::config::error::ConfigError;
+use crate::error_kind::{ErrorKind, FileErrorKind};
+use crate::instance::error::InstanceError;
 use crate::schema::SchemaError;
 use crate::unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PageId, VALUE_BYTES_MAX};
 use std::fmt;
@@ -162,30 +157,6 @@ pub enum ArgumentError {
     },
 }
 
-/// Kinds of file errors, numbered as in realm-java.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum FileErrorKind {
-    /// Catch-all: not ours, damaged, truncated, key wrong, missing or not needed, input and output.
-    AccessError = 0,
-    /// The history in the file does not fit the opener. Nothing is of this kind as long as files
-    /// have no history.
-    BadHistory = 1,
-    /// The system does not permit it.
-    PermissionDenied = 2,
-    /// The target exists.
-    Exists = 3,
-    /// The file or its directory does not exist.
-    NotFound = 4,
-    /// Somebody else has the file open.
-    IncompatibleLockFile = 5,
-    /// The file must be upgraded and that is not allowed. Nothing is of this kind: every format
-    /// that is known is read and written as it is.
-    FormatUpgradeRequired = 6,
-    /// A synced file of an incompatible generation.
-    IncompatibleSyncFile = 7,
-}
-
 /// What the caller should do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -225,6 +196,23 @@ impl Error {
             kind => FileErrorCause::Io(kind),
         };
         Self::file(path, cause)
+    }
+
+    /// Returns what the error is, as programs tell errors apart.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Argument(_) => ErrorKind::InvalidArgument,
+            Self::ReadOnly { .. } | Self::TransactionFailed => ErrorKind::IllegalState,
+            Self::Poisoned { .. } | Self::RandomSource => ErrorKind::Fatal,
+            Self::File { .. } => {
+                ErrorKind::File(self.file_kind().unwrap_or(FileErrorKind::AccessError))
+            }
+            Self::Schema(error) => error.kind(),
+            Self::Config(error) => error.kind(),
+            Self::Instance(error) => error.kind(),
+            Self::Object(error) => error.kind(),
+        }
     }
 
     /// Returns the kind of a file error, numbered as in realm-java; `None` for other errors.

@@ -5,16 +5,18 @@
 //! [`WriteTxn`] at a time to write. What is promised, and how it is checked, is in the README.
 //!
 //! A map of this tree, top-down; a module imports only from above: `conc` primitives, `sorted`
-//! small maps, `unit` numbers, [`schema`] classes as values, `error`, `fault` planted bugs, `codec`
-//! bounded bytes, [`vfs`] files, `crypto` seals, [`config`] configurations as values, `page`
-//! layouts, `space` free pages, `tree` the B+tree, `txn` transactions, [`object`] classes of
-//! objects, [`typed`] structs over them, [`instance`] who has which file open, `verify` the checker.
+//! small maps, `unit` numbers, `time` points in time, `error_kind` classes of errors, [`schema`]
+//! classes as values, `error` one type for all errors, `fault` planted bugs, `codec` bounded bytes,
+//! [`vfs`] files, `crypto` seals, [`config`] configurations as values, `page` layouts, `space` free
+//! pages, `tree` the B+tree, `txn` transactions, [`object`] classes of objects, [`typed`] structs
+//! over them, [`instance`] who has which file open, `verify` the checker, `inspect` for tools.
 
 mod codec;
 mod conc;
 pub mod config;
 mod crypto;
 mod error;
+mod error_kind;
 #[doc(hidden)]
 pub mod fault;
 #[cfg(test)]
@@ -36,12 +38,14 @@ mod unit;
 mod verify;
 pub mod vfs;
 
+pub use config::error::{ConfigError, DirectoryProblem, ReadOnlyConflict, UrlProblem};
 pub use crypto::{Key, OsRandom, RandomSource};
 pub use error::{
-    ArgumentError, ConfigError, ConfigurationDifference, Damage, DirectoryProblem, Error,
-    ErrorKind, FileErrorCause, FileErrorKind, InstanceError, ObjectError, ReadOnlyConflict,
-    Recovery, RecoveryOutcome, Remedy, Result, UrlProblem,
+    ArgumentError, Damage, Error, FileErrorCause, Recovery, RecoveryOutcome, Remedy, Result,
 };
+pub use error_kind::{ErrorKind, FileErrorKind};
+pub use instance::error::{ConfigurationDifference, InstanceError};
+pub use object::error::ObjectError;
 pub use time::Time;
 pub use tree::{Bytes, Range, SalvageIter};
 pub use txn::{

@@ -1,8 +1,9 @@
 //! What configurations take from the app around them.
 
 use super::callback::{Callback, Observables};
+use super::error::DirectoryProblem;
 use super::file_env::{FileEnv, OsFileEnv};
-use crate::error::{DirectoryProblem, Error, FileErrorCause, Result};
+use crate::error::{Error, FileErrorCause, Result};
 use crate::schema::Module;
 use std::fmt;
 use std::io;

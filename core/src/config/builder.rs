@@ -3,8 +3,9 @@
 use super::app::App;
 use super::callback::{Callback, CompactionPolicy, Observables};
 use super::draft::Draft;
+use super::error::{ConfigError, ReadOnlyConflict};
 use super::value::{Configuration, Durability};
-use crate::error::{ConfigError, ReadOnlyConflict, Result};
+use crate::error::Result;
 use crate::schema::Module;
 use std::path::Path;
 
@@ -203,7 +204,8 @@ impl Builder {
 #[cfg(test)]
 mod tests {
     use super::{App, Configuration};
-    use crate::error::{ConfigError, Error, ReadOnlyConflict};
+    use crate::config::error::{ConfigError, ReadOnlyConflict};
+    use crate::error::Error;
 
     /// The options refuse each other before, so that only here an asset meets a deletion.
     #[test]

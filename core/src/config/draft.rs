@@ -2,9 +2,10 @@
 
 use super::app::App;
 use super::callback::{Callback, Observables};
+use super::error::ConfigError;
 use super::secret::Secret;
 use super::value::{Configuration, Durability};
-use crate::error::{ConfigError, Error, FileErrorCause, Result};
+use crate::error::{Error, FileErrorCause, Result};
 use crate::schema::{Class, Module, Schema};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

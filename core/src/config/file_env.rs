@@ -1,7 +1,7 @@
 //! Directories and paths as configurations need them.
 
+use super::error::DirectoryProblem;
 use crate::conc::Mutex;
-use crate::error::DirectoryProblem;
 use crate::sorted::Sorted;
 use crate::vfs::{make_directory, without_links};
 use std::fmt;

@@ -4,8 +4,8 @@ use super::callback::{Callback, CompactionPolicy, Observables};
 use super::hash::{self, Hash};
 use super::secret::Secret;
 use super::value::{Configuration, Durability, SyncPart};
-use crate::error::ConfigurationDifference;
 use crate::fault::{self, Fault};
+use crate::instance::error::ConfigurationDifference;
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,9 @@
 //! Where a synced file lies on this machine: found from user and URL, short enough for the file
 //! systems that are the most narrow (O5).
 
+use super::error::ConfigError;
 use super::file_env::FileEnv;
-use crate::error::{ConfigError, Error, FileErrorCause, Result};
+use crate::error::{Error, FileErrorCause, Result};
 use crate::schema::units;
 use std::path::{Path, PathBuf};
 

@@ -16,6 +16,7 @@ mod app;
 mod builder;
 mod callback;
 mod draft;
+pub(crate) mod error;
 mod file_env;
 mod hash;
 mod identity;

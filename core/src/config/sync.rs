@@ -3,13 +3,12 @@
 use super::app::App;
 use super::callback::{Callback, Observables};
 use super::draft::Draft;
+use super::error::{ConfigError, DirectoryProblem, ReadOnlyConflict};
 use super::local_path::DatabaseOptions;
 use super::url::ServerUrl;
 use super::user::User;
 use super::value::{Configuration, Durability, SyncPart};
-use crate::error::{
-    ConfigError, DirectoryProblem, Error, FileErrorCause, ReadOnlyConflict, Result,
-};
+use crate::error::{Error, FileErrorCause, Result};
 use crate::schema::Module;
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,10 @@
 //! URLs of synced files. They are split here, not by a library: those that there are bring a URL
 //! into a canonical form, which hides just what must be refused.
 
+use super::error::{ConfigError, UrlProblem};
 use super::hash;
 use super::user::User;
-use crate::error::{ConfigError, Error, Result, UrlProblem};
+use crate::error::{Error, Result};
 use std::fmt;
 
 /// The URL of a synced file.

@@ -1,8 +1,9 @@
 //! What a configuration needs to know of a user.
 
+use super::error::{ConfigError, UrlProblem};
 use super::hash::Hash;
 use super::url::{ServerUrl, is_encoded, split};
-use crate::error::{ConfigError, Error, Result, UrlProblem};
+use crate::error::{Error, Result};
 use std::fmt;
 
 /// A user, as configurations know them: who, where they logged in, and whether that still holds.

@@ -1,11 +1,12 @@
 //! The configuration itself, and what can be asked of it.
 
 use super::callback::{Callback, CompactionPolicy, Observables};
+use super::error::ConfigError;
 use super::secret::Secret;
 use super::url::ServerUrl;
 use super::user::User;
 use crate::crypto::Key;
-use crate::error::{ConfigError, Result};
+use crate::error::Result;
 use crate::schema::{ModeChoice, Schema, SchemaMode};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

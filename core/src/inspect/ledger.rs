@@ -1,6 +1,7 @@
 //! The page ledger: where every page of a file is accounted for.
 
-use crate::error::{Error, InstanceError, Result};
+use crate::error::{Error, Result};
+use crate::instance::error::InstanceError;
 use crate::txn::{Snapshot, Store, needs};
 use crate::unit::{CommitId, PageId};
 use crate::verify::{Met, Walk};

@@ -9,7 +9,8 @@
 use super::file::Ground;
 use super::moves::Sum;
 use crate::codec::{Reader, Writer, u32_len};
-use crate::error::{Damage, Error, FileErrorKind, Result};
+use crate::error::{Damage, Error, Result};
+use crate::error_kind::FileErrorKind;
 use crate::txn::{Store, StoreOptions, WriteTxn};
 use crate::unit::PageId;
 use std::ffi::OsStr;

@@ -1,11 +1,13 @@
 //! Recording actions on files, and carrying them out: at once, or at the next start.
 
 use super::actions::{ActionKind, ActionOutcome, FileAction};
+use super::error::InstanceError;
 use super::file_registry::{FileRegistry, Shared};
 use super::names::{aside, recovered, unique};
 use super::reset::{ClientReset, SyncError};
 use crate::config::Configuration;
-use crate::error::{ConfigError, Error, InstanceError, Result};
+use crate::config::error::ConfigError;
+use crate::error::{Error, Result};
 use crate::time::Time;
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,10 @@
 //! A file that instances share, and what opens it as a configuration says.
 
+use super::error::InstanceError;
 use super::number::{InstanceKind, ThreadNumber};
 use crate::conc::{Arc, Mutex};
 use crate::config::{Assets, Configuration, Durability, FileStats};
-use crate::error::{Error, FileErrorCause, InstanceError, Result};
+use crate::error::{Error, FileErrorCause, Result};
 use crate::object::{Database, DatabaseOptions, Migration, Snapshot, Subscription, Transaction};
 use crate::txn::{Store, StoreOptions, Temporary};
 use crate::unit::PAGE_BYTES;

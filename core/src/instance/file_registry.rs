@@ -1,6 +1,7 @@
 //! The registry as an app sees it: opening, counting, and what is done to files as a whole.
 
 use super::actions::{ActionOutcome, FileAction, Record};
+use super::error::InstanceError;
 use super::execute::record_path;
 use super::file::{Caller, File, Ground};
 use super::handle::Instance;
@@ -10,7 +11,7 @@ use super::registry::{Opener, Refused, Registry};
 use super::threads::{OsThreads, Threads};
 use crate::conc::Arc;
 use crate::config::{App, Configuration, Durability};
-use crate::error::{Error, FileErrorCause, InstanceError, Result};
+use crate::error::{Error, FileErrorCause, Result};
 use crate::schema::SchemaError;
 use crate::txn::StoreOptions;
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
 //! A handle to an open file.
 
+use super::error::InstanceError;
 use super::file::{Caller, File};
 use super::file_registry::{Failure, Shared};
 use super::number::InstanceKind;
@@ -7,7 +8,7 @@ use super::registry::Held;
 use crate::conc::Arc;
 use crate::config::Configuration;
 use crate::crypto::Key;
-use crate::error::{ArgumentError, Error, InstanceError, Result};
+use crate::error::{ArgumentError, Error, Result};
 use crate::object::{Snapshot, Subscription, Transaction};
 use std::path::Path;
 use zeroize::Zeroize as _;

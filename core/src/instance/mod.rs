@@ -20,6 +20,7 @@
 //! loom-tests, `instances`. Checks: `sim::check::instances`, `sim::check::file_actions`.
 
 mod actions;
+pub(crate) mod error;
 mod execute;
 mod file;
 mod file_registry;

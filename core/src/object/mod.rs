@@ -31,6 +31,7 @@ mod catalog;
 mod changes;
 mod columns;
 mod database;
+pub(crate) mod error;
 mod filter;
 mod index;
 mod key;

@@ -3,6 +3,7 @@
 use super::class::Class;
 use super::difference::Difference;
 use super::mode::SchemaMode;
+use crate::error_kind::ErrorKind;
 use std::path::PathBuf;
 
 /// What is wrong with a schema.
@@ -152,6 +153,24 @@ impl DefinitionError {
 
     pub(super) fn of_class(class: &Class, problem: DefinitionProblem) -> Self {
         Self { class: class.name.clone(), property: None, problem }
+    }
+}
+
+impl SchemaError {
+    pub(crate) const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::ClassName { .. }
+            | Self::PropertyName { .. }
+            | Self::StringTooLong { .. }
+            | Self::BinaryTooLong { .. }
+            | Self::NullInRequired { .. }
+            | Self::VersionLower { .. }
+            | Self::VersionDiffers { .. } => ErrorKind::InvalidArgument,
+            Self::Definition(_) | Self::Mismatch { .. } => ErrorKind::IllegalState,
+            Self::MigrationNeeded { .. } | Self::ClassesMissing { .. } => {
+                ErrorKind::MigrationNeeded
+            }
+        }
     }
 }
 

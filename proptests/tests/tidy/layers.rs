@@ -3,7 +3,7 @@
 //! The order of modules is that of the table in docs/architecture.md. The arrows between crates are
 //! written here and there; a new one is a decision.
 
-use super::maps::{ARCHITECTURE, module_order};
+use super::maps::{ARCHITECTURE, floor_order};
 use super::text::{breach, code_lines};
 use super::{Breach, WorkTree};
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,7 +117,7 @@ fn dependencies(text: &str) -> Vec<(usize, String)> {
 
 pub(crate) fn core_modules(tree: &WorkTree) -> Vec<Breach> {
     let architecture = tree.text(ARCHITECTURE).unwrap_or_default();
-    let order = module_order(&architecture);
+    let order = floor_order(&architecture);
     let mut breaches = Vec::new();
     let modules = tree.under("core/src/").filter(|path| path.ends_with(".rs"));
     for path in modules.filter(|path| !tree.is_test(path)) {
@@ -128,8 +128,12 @@ pub(crate) fn core_modules(tree: &WorkTree) -> Vec<Breach> {
 }
 
 fn imports(path: &str, text: &str, order: &[&str]) -> Vec<Breach> {
-    let module = path.trim_start_matches("core/src/").trim_end_matches(".rs");
-    let module = module.split('/').next().unwrap_or_default();
+    let file = path.trim_start_matches("core/src/").trim_end_matches(".rs");
+    // A file with a row of its own, such as `object/error`, is a floor of its own.
+    let module = match order.contains(&file) {
+        true => file,
+        false => file.split('/').next().unwrap_or_default(),
+    };
     // The public face and what is compiled only to break things may name everything.
     if module == "lib" || module == "fault" || path.ends_with("/tests.rs") {
         return Vec::new();
@@ -138,7 +142,7 @@ fn imports(path: &str, text: &str, order: &[&str]) -> Vec<Breach> {
     // `maps` reports a module without a row.
     let Some(own) = rank(module) else { return Vec::new() };
     let mut breaches = Vec::new();
-    for (index, name) in crate_paths(text) {
+    for (index, name) in crate_paths(text, order) {
         let text = match rank(&name) {
             _ if name == "fault" => continue,
             Some(other) if other <= own => continue,
@@ -152,17 +156,17 @@ fn imports(path: &str, text: &str, order: &[&str]) -> Vec<Breach> {
     breaches
 }
 
-/// The first parts of all paths that begin with `crate::`, with the index of their line.
-fn crate_paths(text: &str) -> Vec<(usize, String)> {
+/// The floors of all paths that begin with `crate::`, with the index of their line.
+fn crate_paths(text: &str, order: &[&str]) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut group: Option<i32> = None;
     for (index, line) in code_lines(text) {
         let mut rest = line;
         if let Some(depth) = group {
             // Inside `use crate::{`: the first word of a line at depth 1 is a module.
-            let word = first_word(line.trim_start());
-            if depth == 1 && !word.is_empty() {
-                found.push((index, word.to_owned()));
+            let name = floor(line.trim_start(), order);
+            if depth == 1 && !name.is_empty() {
+                found.push((index, name));
             }
             let depth = depth + braces(line);
             group = (depth > 0).then_some(depth);
@@ -173,13 +177,21 @@ fn crate_paths(text: &str) -> Vec<(usize, String)> {
             if let Some(inner) = after.strip_prefix('{') {
                 let depth = 1 + braces(inner);
                 group = (depth > 0).then_some(depth);
-                found.extend(top_level_words(inner).into_iter().map(|word| (index, word)));
+                found.extend(top_level_floors(inner, order).into_iter().map(|name| (index, name)));
             } else {
-                found.push((index, first_word(after).to_owned()));
+                found.push((index, floor(after, order)));
             }
         }
     }
     found
+}
+
+/// The floor that a path names: its module, or a file of that with a row of its own.
+fn floor(path: &str, order: &[&str]) -> String {
+    let module = first_word(path);
+    let inner = path[module.len()..].strip_prefix("::").map(first_word).unwrap_or_default();
+    let file = format!("{module}/{inner}");
+    if order.contains(&file.as_str()) { file } else { module.to_owned() }
 }
 
 fn first_word(text: &str) -> &str {
@@ -190,18 +202,18 @@ fn braces(text: &str) -> i32 {
     text.chars().map(|letter| i32::from(letter == '{') - i32::from(letter == '}')).sum()
 }
 
-/// The modules of `a::{b, c}, d};`.
-fn top_level_words(inner: &str) -> Vec<String> {
+/// The floors of `a::{b, c}, d};`.
+fn top_level_floors(inner: &str, order: &[&str]) -> Vec<String> {
     let mut depth = 0;
-    let mut words = Vec::new();
+    let mut names = Vec::new();
     for part in inner.split(',') {
-        let word = first_word(part.trim_start());
-        if depth == 0 && !word.is_empty() {
-            words.push(word.to_owned());
+        let name = floor(part.trim_start(), order);
+        if depth == 0 && !name.is_empty() {
+            names.push(name);
         }
         depth += braces(part);
     }
-    words
+    names
 }
 
 #[cfg(test)]
@@ -234,7 +246,7 @@ mod tests {
 
     #[test]
     fn imports_from_below_are_found() {
-        let order = ["unit", "page", "tree", "txn"];
+        let order = ["unit", "tree/error", "error", "page", "tree", "txn"];
         let check = |path: &str, text: &str, lines: &[usize]| {
             let found: Vec<usize> =
                 imports(path, text, &order).iter().map(|found| found.line).collect();
@@ -246,13 +258,18 @@ mod tests {
         check("core/src/page/mod.rs", "use crate::{\n    unit::PageId,\n    txn::Pin,\n};\n", &[3]);
         check("core/src/page/mod.rs", "use crate::PageId;\n", &[1]);
         check("core/src/lib.rs", "use crate::txn::Pin;\n", &[]);
+        // Errors of a floor are values, which come before the floor itself.
+        check("core/src/error.rs", "use crate::tree::error::A;\n", &[]);
+        check("core/src/error.rs", "use crate::{tree::error::A, tree::B};\n", &[1]);
+        check("core/src/tree/error.rs", "use crate::unit::PageId;\n", &[]);
+        check("core/src/tree/error.rs", "use crate::error::Error;\n", &[1]);
     }
 
     #[test]
     fn groups_of_imports_are_read_over_lines() {
         let text =
             "use crate::{\n    a::{\n        x,\n        y,\n    },\n    b,\n};\ncrate::c::d();\n";
-        let names: Vec<String> = crate_paths(text).into_iter().map(|(_, name)| name).collect();
+        let names: Vec<String> = crate_paths(text, &[]).into_iter().map(|(_, name)| name).collect();
         assert_eq!(names, ["a", "b", "c"]);
     }
 }

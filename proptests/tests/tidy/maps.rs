@@ -11,13 +11,21 @@ const FACE: &str = "core/src/lib.rs";
 /// Modules of core in the order of the table in docs/architecture.md: each imports only from those
 /// before it.
 pub(crate) fn module_order(architecture: &str) -> Vec<&str> {
+    let mut order = floor_order(architecture);
+    order.retain(|name| !name.contains('/'));
+    order
+}
+
+/// The same with the files that have rows of their own, such as `object/error`.
+pub(crate) fn floor_order(architecture: &str) -> Vec<&str> {
     let section = architecture.split("\n## ").find(|section| {
         section.lines().next().is_some_and(|heading| heading.to_lowercase().contains("core"))
     });
     let rows = section.unwrap_or_default().lines().filter_map(|line| line.strip_prefix("| `"));
+    let is_name = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b"_/".contains(&b));
     rows.filter_map(|row| row.split_once("` |"))
         .map(|(name, _)| name)
-        .filter(|name| name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_'))
+        .filter(|name| is_name(name))
         .collect()
 }
 
@@ -88,7 +96,7 @@ fn mapped<'a>(face: &'a str, declared: &[&str]) -> Vec<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{module_order, modules};
+    use super::{floor_order, module_order, modules};
 
     const TABLE: &str = "# A\n| `no` | x |\n## Modules of core\n| module | owns |\n|--|--|\n\
         | `unit` | x |\n| `tree` | x |\n| `tree/leaf` | x |\n## Rules\n| `not` | x |\n";
@@ -101,6 +109,7 @@ mod tests {
     #[test]
     fn a_map_that_leaves_out_a_module_is_found() {
         assert_eq!(module_order(TABLE), ["unit", "tree"]);
+        assert_eq!(floor_order(TABLE), ["unit", "tree", "tree/leaf"]);
         check("//! A map of it: `unit`, [`tree`].\n\nmod tree;\nmod unit;\n", 0);
         check("//! A map of it: `tree`, `unit`.\n\nmod tree;\nmod unit;\n", 1);
         check("//! A map of it: `unit`.\n\nmod tree;\nmod unit;\n", 1);

@@ -1,5 +1,6 @@
 //! Why a configuration cannot be as it was asked for. Key material never appears.
 
+use crate::error_kind::ErrorKind;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -114,6 +115,29 @@ pub enum UrlProblem {
     Segment(String),
     /// The last segment ends as local files do.
     FileName(String),
+}
+
+impl ConfigError {
+    pub(crate) const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::FileNameEmpty
+            | Self::FileName { .. }
+            | Self::Directory { .. }
+            | Self::SchemaVersion { .. }
+            | Self::AssetFileEmpty
+            | Self::TrustedRootEmpty
+            | Self::UserInvalid
+            | Self::Identity { .. }
+            | Self::Url { .. } => ErrorKind::InvalidArgument,
+            Self::AssetFileAndInMemory => ErrorKind::General,
+            Self::AssetFileAndDeletion
+            | Self::ReadOnly(_)
+            | Self::IdentityMissing { .. }
+            | Self::PathTooLong { .. }
+            | Self::SyncDirectory { .. } => ErrorKind::IllegalState,
+            Self::NoObservables => ErrorKind::Unsupported,
+        }
+    }
 }
 
 impl std::error::Error for ConfigError {}

@@ -1,5 +1,6 @@
 //! Why something cannot be done to a file or a handle as things stand. Key material never appears.
 
+use crate::error_kind::ErrorKind;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -88,6 +89,26 @@ pub enum ConfigurationDifference {
     UnnamedMigration,
     /// In the field of this name first.
     Field(&'static str),
+}
+
+impl InstanceError {
+    pub(crate) const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::OtherConfiguration { .. }
+            | Self::SyncedMigration { .. }
+            | Self::NotSynced { .. }
+            | Self::NoSession { .. }
+            | Self::CopyTargetExists { .. } => ErrorKind::InvalidArgument,
+            Self::StillOpen { .. }
+            | Self::Closed { .. }
+            | Self::OtherThread { .. }
+            | Self::InTransaction { .. }
+            | Self::AtWork { .. }
+            | Self::NoAction { .. }
+            | Self::BlockingForbidden { .. } => ErrorKind::IllegalState,
+            Self::SyncedCompaction { .. } => ErrorKind::Unsupported,
+        }
+    }
 }
 
 impl std::error::Error for InstanceError {}

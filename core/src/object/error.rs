@@ -1,5 +1,6 @@
 //! Why an operation on objects is refused. A refused operation changes nothing.
 
+use crate::error_kind::ErrorKind;
 use crate::unit::PRIMARY_KEY_BYTES_MAX;
 use std::fmt;
 
@@ -132,6 +133,31 @@ pub enum ObjectError {
         /// The property.
         property: String,
     },
+}
+
+impl ObjectError {
+    pub(crate) const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::ClassUnknown { .. }
+            | Self::PropertyUnknown { .. }
+            | Self::ClassExists { .. }
+            | Self::PropertyTwice { .. }
+            | Self::PropertyExists { .. }
+            | Self::TooManyProperties { .. }
+            | Self::Type { .. }
+            | Self::PrimaryKeyImmutable { .. }
+            | Self::KeyTooLong { .. }
+            | Self::SyncedChange { .. }
+            | Self::ListTooLong { .. } => ErrorKind::InvalidArgument,
+            Self::ClassLinked { .. }
+            | Self::NoPrimaryKey { .. }
+            | Self::KeysNotUnique { .. }
+            | Self::ObjectNotFound { .. } => ErrorKind::IllegalState,
+            Self::KeyMissing { .. } | Self::KeyExists { .. } => ErrorKind::General,
+            Self::OutOfBounds { .. } => ErrorKind::OutOfBounds,
+            Self::SyncedKey { .. } => ErrorKind::Unsupported,
+        }
+    }
 }
 
 impl fmt::Display for ObjectError {
