@@ -4,7 +4,6 @@
 use super::file_registry::FileRegistry;
 use crate::config::{Callback, Configuration};
 use crate::error::Result;
-use crate::error_code::ErrorCode;
 use std::path::Path;
 
 /// A client reset that was recorded. Until it is executed the original is there and the backup is
