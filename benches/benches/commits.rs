@@ -17,7 +17,7 @@ fn options(encrypted: bool) -> StoreOptions {
 }
 
 fn write(store: &Store, first: u64, rows: u64) {
-    let mut txn = store.write().expect("nobody else writes");
+    let mut txn = store.write().expect("no other writer");
     let mut tree = txn.tree("tree").expect("a good name");
     for number in first..first + rows {
         tree.insert(&key(number % 100_000), &VALUE).expect("a good entry");
@@ -50,7 +50,7 @@ fn in_memory(c: &mut Criterion) {
     });
 }
 
-/// Commits that nobody waits for, while nobody reads and while somebody holds each.
+/// Commits without durability, with no reader and with a snapshot held for each.
 fn unsynced(c: &mut Criterion) {
     let mut group = c.benchmark_group("commit/unsynced");
     for held in [false, true] {
@@ -60,7 +60,7 @@ fn unsynced(c: &mut Criterion) {
         group.bench_function(if held { "held" } else { "alone" }, |b| {
             b.iter(|| {
                 number += 7_919;
-                let mut txn = store.write().expect("nobody else writes");
+                let mut txn = store.write().expect("no other writer");
                 let mut tree = txn.tree("tree").expect("a good name");
                 tree.insert(&key(number % 100_000), &VALUE).expect("a good entry");
                 txn.commit_with(fastness::Durability::None).expect("the disk takes it");

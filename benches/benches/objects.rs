@@ -108,14 +108,14 @@ fn load(c: &mut Criterion) {
 fn read(c: &mut Criterion) {
     let database = filled();
     let snapshot = database.snapshot().expect("a good catalog");
-    let items = snapshot.objects("Item").expect("the class is there");
+    let items = snapshot.objects("Item").expect("the class exists");
     let mut number = 0;
     let mut group = c.benchmark_group("object");
     group.throughput(Throughput::Elements(1));
     group.bench_function("get", |b| {
         b.iter(|| {
             number = (number + 7_919) % ROWS;
-            let item = items.get(id(number)).expect("whole pages").expect("it is there");
+            let item = items.get(id(number)).expect("whole pages").expect("the object exists");
             for field in ["name", "city", "age", "points", "score", "active", "joined", "token"] {
                 black_box(item.get(field).expect("a good record"));
             }
@@ -144,7 +144,7 @@ fn update(c: &mut Criterion) {
     let mut number = 0;
     group.bench_function("update", |b| {
         b.iter_batched(
-            || database.write().expect("nobody else writes"),
+            || database.write().expect("no other writer"),
             |mut txn| {
                 for _ in 0..100 {
                     number = (number + 7_919) % ROWS;

@@ -41,14 +41,14 @@ fn pages() -> Vec<(&'static str, Vec<u8>)> {
     let path = Path::new("bench.fastness");
     let store =
         StoreOptions::new().vfs(Arc::new(vfs.clone())).create(path).expect("memory has room");
-    let mut txn = store.write().expect("nobody else writes");
+    let mut txn = store.write().expect("no other writer");
     let mut tree = txn.tree("tree").expect("a good name");
     for number in 0..20_000_u32 {
         tree.insert(&number.to_be_bytes(), &[7; 30]).expect("a good entry");
     }
     tree.insert(b"large", &[7; 20_000]).expect("a good entry");
     txn.commit().expect("memory has room");
-    let file = vfs.open(path, Access::Read).expect("it is there");
+    let file = vfs.open(path, Access::Read).expect("the file exists");
     let mut bytes = vec![0; usize::try_from(file.len().expect("memory")).expect("it fits")];
     file.read_at(&mut bytes, 0).expect("memory reads");
     let mut found: Vec<(&str, Vec<u8>)> = Vec::new();

@@ -14,7 +14,7 @@ fn key(number: u64) -> [u8; 8] {
 
 fn filled(rows: u64) -> Store {
     let store = StoreOptions::new().in_memory().expect("memory has room");
-    let mut txn = store.write().expect("nobody else writes");
+    let mut txn = store.write().expect("no other writer");
     let mut tree = txn.tree(TREE).expect("a good name");
     for number in 0..rows {
         tree.insert(&key(number), &VALUE).expect("a good entry");
@@ -48,7 +48,7 @@ fn insert(c: &mut Criterion) {
         group.throughput(Throughput::Elements(1_000));
         group.bench_function(BenchmarkId::from_parameter(rows), |b| {
             b.iter_batched(
-                || store.write().expect("nobody else writes"),
+                || store.write().expect("no other writer"),
                 |mut txn| {
                     let mut tree = txn.tree(TREE).expect("a good name");
                     for number in rows..rows + 1_000 {

@@ -2,7 +2,7 @@
 
 use crate::bench::Clock;
 use crate::round::Sizes;
-use crate::wanted::Wanted;
+use crate::selection::Selection;
 use clap::Parser;
 use std::path::PathBuf;
 
@@ -64,7 +64,7 @@ impl Args {
         let share = |full: usize| if self.quick { full / 5 } else { full };
         Sizes {
             rows,
-            // Of fewer, those that make the log longer would be too many.
+            // With fewer commits, too large a share of them would extend the log.
             commits: 300,
             turns: 10,
             updates: share(10_000),
@@ -85,8 +85,8 @@ impl Args {
         self.rounds.unwrap_or(if self.quick { 2 } else { 5 })
     }
 
-    pub(crate) fn wanted(&self) -> Wanted {
-        Wanted { only: self.only.clone() }
+    pub(crate) fn selection(&self) -> Selection {
+        Selection { only: self.only.clone() }
     }
 
     pub(crate) const fn clock(&self) -> Clock {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// Rows a process changes before it is killed.
 pub(crate) const HELD_ROWS: usize = 10;
 
-/// Which time is measured where nobody waits for the disk.
+/// The clock of measurements that do not wait for the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Clock {
     /// The wall's.
@@ -260,7 +260,7 @@ pub(crate) fn hold(engine: &dyn Engine, place: &Place<'_>, data: &Data) -> Resul
         session.commit(&[change])?;
     }
     writeln!(std::io::stdout(), "held")?;
-    // Ends also when whoever should kill us is gone.
+    // Ends also when the parent, which should kill this process, has ended.
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }

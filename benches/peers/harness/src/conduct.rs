@@ -21,7 +21,7 @@ pub const MAIN: &str = "peers";
 /// Runs a program.
 ///
 /// # Errors
-/// Whatever an engine or the system says.
+/// Errors of an engine or of the system.
 pub fn run(program: &str, engines: &[&dyn Engine], others: &[&str]) -> Result<()> {
     let args = Args::parse();
     if let Some(name) = &args.hold {
@@ -46,7 +46,7 @@ pub fn run(program: &str, engines: &[&dyn Engine], others: &[&str]) -> Result<()
             }
         }
     }
-    if args.wanted().asks("build") && !(args.quick && args.only.is_empty()) {
+    if args.selection().asks("build") && !(args.quick && args.only.is_empty()) {
         builds(&mut measured.samples)?;
     }
     report(&args, measured, missing)
@@ -62,7 +62,7 @@ fn report(args: &Args, measured: Measured, missing: Vec<String>) -> Result<()> {
         noisy: measured.noisy,
         missing,
         failures: measured.samples.failures.clone(),
-        rows: judge(&measured.samples, &args.wanted())?,
+        rows: judge(&measured.samples, &args.selection())?,
     };
     if let Some(file) = &args.json {
         fs::write(file, serde_json::to_vec_pretty(&report)?)?;
@@ -91,11 +91,12 @@ fn cargo() -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--release", "--quiet"]).stdout(Stdio::null());
-    // What `cargo run` says of this program. Build scripts that look at it would run again each
-    // time, here and then there.
-    let said = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    // `cargo run` sets variables about this program. Build scripts that read them would run again
+    // for each program.
+    let is_ours =
+        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(said) {
+        if name.to_str().is_some_and(is_ours) {
             command.env_remove(name);
         }
     }

@@ -1,4 +1,4 @@
-//! What commits of Fastness ask of the disk, counted exactly.
+//! Disk operations of a commit of Fastness, counted exactly.
 
 use crate::data::{Change, Data};
 use crate::engine::Result;
@@ -90,8 +90,7 @@ impl VfsFile for CountingFile {
 /// Single-row commits that are counted.
 const COMMITS: usize = 1000;
 
-/// A store whose every call is counted. Its syncs are counted and left out: nobody looks for what
-/// a crash would leave.
+/// A store with a counter for each call. Syncs are counted and skipped, since no crash follows.
 struct Counted {
     store: Store,
     counts: Arc<Counts>,

@@ -11,7 +11,7 @@ pub type Value = [u8; 100];
 pub struct Change {
     /// Which row.
     pub key: Key,
-    /// What it becomes; `None` removes it.
+    /// The new value; `None` removes the row.
     pub value: Option<Value>,
 }
 

@@ -25,7 +25,7 @@ impl Floor {
     /// Makes the file, every block of it written.
     ///
     /// # Errors
-    /// As the system says.
+    /// Errors of the system.
     pub(crate) fn new(dir: &Path) -> Result<Self> {
         let file = File::create_new(dir.join(FLOOR_NAME))?;
         let mib = vec![7; 1 << 20];
@@ -39,7 +39,7 @@ impl Floor {
     /// Writes a random block and syncs it, `syncs` times over, and returns how long that took.
     ///
     /// # Errors
-    /// As the system says.
+    /// Errors of the system.
     pub(crate) fn write(&mut self, syncs: usize) -> Result<Duration> {
         let begun = Instant::now();
         for _ in 0..syncs {
@@ -56,7 +56,7 @@ impl Floor {
 #[derive(Debug)]
 struct Sharing<'a> {
     file: &'a File,
-    /// Whoever syncs writes for all, in one call.
+    /// Group commit: one thread writes for all, in one call.
     together: bool,
     progress: Mutex<Progress>,
     changed: Condvar,
@@ -76,7 +76,7 @@ impl Floor {
     /// and returns how long that took. Each writes its own block, or `together` one for all.
     ///
     /// # Errors
-    /// As the system says.
+    /// Errors of the system.
     pub(crate) fn write_at_once(
         &self,
         writes: usize,
@@ -122,7 +122,7 @@ impl Sharing<'_> {
             progress.syncing = true;
             let expected = progress.durable + progress.shared;
             drop(progress);
-            // Who was let go together comes back together.
+            // Threads that were released together come back together.
             for _ in 0..64 {
                 if lock().written >= expected {
                     break;
@@ -163,7 +163,7 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>> {
 /// Returns what the files below a directory take: their length, or less where they have holes.
 ///
 /// # Errors
-/// As the system says.
+/// Errors of the system.
 pub(crate) fn bytes_on_disk(dir: &Path) -> Result<u64> {
     let mut bytes = 0;
     for path in files(dir)? {
@@ -175,15 +175,14 @@ pub(crate) fn bytes_on_disk(dir: &Path) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Makes the system forget what it cached of the files below a directory; nobody may have them
-/// mapped.
+/// Evicts the files below a directory from the page cache; no process may have them mapped.
 ///
-/// Memory that they will be read into was in use just before. A virtual machine gives free memory
-/// back to its host and has to ask for it again page by page: that takes several times as long as
-/// reading the disk, and hits whoever happens to get such memory.
+/// The function also reads a file of its own, so that the next read finds memory that was in use
+/// just before. A virtual machine returns free memory to its host and requests it again page by
+/// page, which takes several times as long as reading the disk.
 ///
 /// # Errors
-/// As the system says.
+/// Errors of the system.
 pub(crate) fn evict(dir: &Path) -> Result<()> {
     for path in files(dir)? {
         let file = File::open(path)?;

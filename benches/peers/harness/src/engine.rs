@@ -1,4 +1,4 @@
-//! What a store must do to take part: open, commit, read by key, scan, compact.
+//! Interface of a store under measurement: open, commit, read by key, scan, compact.
 //!
 //! Loops are the engine's own, so that no call through a pointer is measured with each row.
 
@@ -21,7 +21,7 @@ pub struct Place<'a> {
     pub synced: bool,
 }
 
-/// What some engines cannot do.
+/// Abilities that some engines lack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ability {
     /// Commits that need not be durable.
@@ -41,7 +41,7 @@ pub enum Snapshots {
     Each,
 }
 
-/// What a reading loop saw; the same for every engine in the same state.
+/// Checksum of the rows that a loop read; equal for all engines in the same state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sum {
     /// Rows found.
@@ -114,7 +114,7 @@ pub trait Db: Sync {
     fn compact(self: Box<Self>) -> Result<()>;
 }
 
-/// What one thread works with.
+/// The handle of one thread.
 pub trait Session {
     /// Makes changes in one transaction.
     ///

@@ -47,7 +47,7 @@ impl Engine for Fastness {
     fn open(&self, place: &Place<'_>) -> Result<Box<dyn Db>> {
         let options = options(self.encrypted).cache_bytes(place.cache_bytes);
         let store = options.open_or_create(place.dir.join("store.fastness"))?;
-        Ok(Box::new(Open { store, synced: place.synced }))
+        Ok(Box::new(FastnessDb { store, synced: place.synced }))
     }
 
     fn open_objects(&self, place: &Place<'_>) -> Result<Option<Box<dyn Objects>>> {
@@ -59,14 +59,14 @@ impl Engine for Fastness {
     }
 }
 
-struct Open {
+struct FastnessDb {
     store: Store,
     synced: bool,
 }
 
-impl Db for Open {
+impl Db for FastnessDb {
     fn session(&self) -> Result<Box<dyn Session + '_>> {
-        Ok(Box::new(Shared(&self.store, self.synced)))
+        Ok(Box::new(FastnessSession(&self.store, self.synced)))
     }
 
     fn compact(self: Box<Self>) -> Result<()> {
@@ -76,9 +76,9 @@ impl Db for Open {
 }
 
 /// A store, and whether its commits are to be durable.
-struct Shared<'a>(&'a Store, bool);
+struct FastnessSession<'a>(&'a Store, bool);
 
-impl Session for Shared<'_> {
+impl Session for FastnessSession<'_> {
     fn commit(&mut self, changes: &[Change]) -> Result<()> {
         let mut txn = self.0.write()?;
         let mut tree = txn.tree(TREE)?;

@@ -26,9 +26,13 @@ fn class(name: &str, indexed: bool) -> Result<Class> {
 
 /// Opens the store of objects.
 pub(crate) fn open(options: &StoreOptions, place: &Place<'_>) -> Result<Box<dyn Objects>> {
-    let wanted = DatabaseOptions::schema(Schema::new([class(CLASS, true)?])?, 0);
+    let database_options = DatabaseOptions::schema(Schema::new([class(CLASS, true)?])?, 0);
     let options = options.clone().cache_bytes(place.cache_bytes);
-    Ok(Box::new(Open(Database::open(&options, place.dir.join("objects.fastness"), &wanted)?)))
+    Ok(Box::new(FastnessObjects(Database::open(
+        &options,
+        place.dir.join("objects.fastness"),
+        &database_options,
+    )?)))
 }
 
 /// Opens the store of many classes: makes the schema, as a program does that begins, and what was
@@ -42,9 +46,9 @@ pub(crate) fn open_classes(
     let fill = |txn: &mut object::Transaction| {
         (0..CLASSES).try_for_each(|n| txn.create_with_key(&name(n), 1).map(drop))
     };
-    let wanted = DatabaseOptions::schema(Schema::new(classes)?, 0).initial_data(&fill);
+    let database_options = DatabaseOptions::schema(Schema::new(classes)?, 0).initial_data(&fill);
     let options = options.clone().cache_bytes(place.cache_bytes);
-    let database = Database::open(&options, place.dir.join("classes.fastness"), &wanted)?;
+    let database = Database::open(&options, place.dir.join("classes.fastness"), &database_options)?;
     let mut sum = Sum::default();
     if let Some(object) = database.snapshot()?.objects(&name(CLASSES - 1))?.get(1)? {
         sum.add(text(&object.get("name")?)?.as_bytes());
@@ -52,7 +56,7 @@ pub(crate) fn open_classes(
     Ok((sum, Box::new(database)))
 }
 
-struct Open(Database);
+struct FastnessObjects(Database);
 
 fn other(value: &Value<'_>) -> Box<dyn std::error::Error + Send + Sync> {
     format!("a value of another type: {value:?}").into()
@@ -87,7 +91,7 @@ fn add(sum: &mut Sum, values: &[Value<'_>; 8]) -> Result<()> {
     Ok(())
 }
 
-impl Objects for Open {
+impl Objects for FastnessObjects {
     fn load(&mut self, items: &[Item]) -> Result<()> {
         self.0.transact(|txn| {
             for item in items {

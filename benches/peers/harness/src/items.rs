@@ -13,7 +13,7 @@ pub struct Fields<'a> {
     pub city: &'a str,
     /// From 0 to 99.
     pub age: i64,
-    /// What is updated and added up.
+    /// The property that is updated and summed.
     pub points: i64,
     /// From 0 to 1.
     pub score: f64,
@@ -52,7 +52,7 @@ pub struct Ask {
 pub struct Points {
     /// Which object.
     pub id: i64,
-    /// What its points become.
+    /// The new points.
     pub points: i64,
 }
 

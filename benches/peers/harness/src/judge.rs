@@ -1,4 +1,4 @@
-//! What the figures say about the goals: one row for each entry of `goals.json`.
+//! Comparison of the figures with the goals: one row for each entry of `goals.json`.
 //!
 //! - J1 A ratio is ours over theirs, both from one round of one program; a goal is met if the
 //!   median over rounds meets it.
@@ -6,10 +6,10 @@
 use crate::engine::Result;
 use crate::fast::OURS;
 use crate::samples::{Samples, Spread};
-use crate::wanted::Wanted;
+use crate::selection::Selection;
 use serde::{Deserialize, Serialize};
 
-/// Engines in the order of the table's columns, ours aside.
+/// Engines in the order of the table's columns, except for ours.
 pub(crate) const OTHERS: &[&str] = &[
     "plain",
     "redb",
@@ -44,7 +44,8 @@ struct Entry {
     goals: Vec<Goal>,
 }
 
-/// What a figure is held against: another engine's, another of ours, or, with neither, a limit.
+/// The goal of a figure, relative to another engine, to another figure of ours, or, with neither,
+/// to a limit.
 #[derive(Debug, Deserialize)]
 struct Goal {
     engine: Option<String>,
@@ -56,11 +57,11 @@ struct Goal {
 /// A row of the table.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
-    /// What `--only` takes.
+    /// The name for `--only`.
     pub(crate) key: String,
-    /// What was measured.
+    /// The metric.
     pub(crate) name: String,
-    /// In what.
+    /// Unit of the figures.
     pub(crate) unit: String,
     /// Which way is better.
     pub(crate) better: Better,
@@ -68,7 +69,7 @@ pub(crate) struct Row {
     pub(crate) ours: Option<Spread>,
     /// The others' figures.
     pub(crate) peers: Vec<Peer>,
-    /// What is demanded.
+    /// The goals.
     pub(crate) goals: Vec<Verdict>,
     /// Whether every must is met; none if there is none, or one could not be measured.
     pub(crate) must_met: Option<bool>,
@@ -88,15 +89,15 @@ pub(crate) struct Peer {
 /// A goal and what became of it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Verdict {
-    /// What ours is held against.
+    /// The figure that ours is compared with.
     pub(crate) against: String,
     /// Ours over that; our figure itself if it is a limit.
     pub(crate) ratio: Option<Spread>,
-    /// What must be reached.
+    /// The required ratio.
     pub(crate) must: Option<f64>,
-    /// What would be better still.
+    /// The ratio to aim for.
     pub(crate) aim: Option<f64>,
-    /// Whether it must and is.
+    /// Whether the required ratio is met.
     pub(crate) must_met: Option<bool>,
     /// Whether the aim is reached.
     pub(crate) aim_met: Option<bool>,
@@ -153,9 +154,9 @@ impl Entry {
 ///
 /// # Errors
 /// If `goals.json` is not as expected.
-pub(crate) fn judge(samples: &Samples, wanted: &Wanted) -> Result<Vec<Row>> {
+pub(crate) fn judge(samples: &Samples, selection: &Selection) -> Result<Vec<Row>> {
     let entries: Vec<Entry> = serde_json::from_str(include_str!("../goals.json"))?;
-    Ok(entries.iter().filter(|e| wanted.asks(&e.key)).map(|entry| entry.row(samples)).collect())
+    Ok(entries.iter().filter(|e| selection.asks(&e.key)).map(|entry| entry.row(samples)).collect())
 }
 
 #[cfg(test)]
@@ -168,7 +169,7 @@ mod tests {
         for (engine, figure) in [(OURS, 100.0), ("LMDB", 90.0), ("redb", 200.0)] {
             samples.add(engine, "get.one", figure);
         }
-        let rows = judge(&samples, &Wanted { only: vec!["get.one".into()] }).unwrap();
+        let rows = judge(&samples, &Selection { only: vec!["get.one".into()] }).unwrap();
         assert_eq!(rows.len(), 1);
         let met: Vec<_> = rows[0].goals.iter().map(|goal| goal.must_met).collect();
         assert_eq!(met, [Some(true), Some(false), None]);

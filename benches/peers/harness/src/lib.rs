@@ -22,7 +22,7 @@ mod program;
 mod report;
 mod round;
 mod samples;
-mod wanted;
+mod selection;
 
 pub use conduct::{MAIN, run};
 pub use data::{Change, Key, Value};

@@ -21,8 +21,8 @@ struct Store<'a> {
     objects: Box<dyn Objects>,
 }
 
-/// What the loops share.
-struct Shared<'a, 'w> {
+/// State of the loops over objects.
+struct ObjectLoops<'a, 'w> {
     stores: Vec<Store<'a>>,
     world: &'w World<'a>,
     samples: &'w mut Samples,
@@ -37,7 +37,7 @@ pub(crate) fn run<'a>(
     engines: &[&'a dyn Engine],
     samples: &mut Samples,
 ) -> Result<()> {
-    let wants = |what: &str| world.wanted.has(&format!("objects.{what}"));
+    let wants = |what: &str| world.selection.has(&format!("objects.{what}"));
     if ["load", "get", "filter", "look_up", "update", "size"].into_iter().any(wants) {
         let mut stores = Vec::new();
         for (index, engine) in engines.iter().enumerate() {
@@ -48,21 +48,21 @@ pub(crate) fn run<'a>(
             }
         }
         let items = Items::new(world.sizes.rows, samples.round as u64);
-        let mut shared = Shared { stores, world, samples };
-        shared.load(&items)?;
+        let mut loops = ObjectLoops { stores, world, samples };
+        loops.load(&items)?;
         if wants("get") {
-            shared.get(&items)?;
+            loops.get(&items)?;
         }
         if wants("filter") {
-            shared.filter(items.all.len())?;
+            loops.filter(items.all.len())?;
         }
         if wants("look_up") {
-            shared.look_up(&items)?;
+            loops.look_up(&items)?;
         }
         if wants("update") {
-            shared.update(&items)?;
+            loops.update(&items)?;
         }
-        shared.close()?;
+        loops.close()?;
     }
     if wants("open") {
         opens(world, engines, samples)?;
@@ -74,7 +74,7 @@ fn place<'p>(world: &World<'_>, dir: &'p std::path::Path) -> Place<'p> {
     Place { dir, cache_bytes: world.sizes.cache_bytes, synced: true }
 }
 
-impl Shared<'_, '_> {
+impl ObjectLoops<'_, '_> {
     /// Runs a loop on every engine, twice if the first run is to warm it, and adds what `figure`
     /// makes of the time in thousands per second; what the engines saw must agree.
     fn each(

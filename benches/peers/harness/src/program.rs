@@ -21,7 +21,7 @@ const REFUSED_MAX: usize = 4;
 /// Floors written to see how the disk is.
 const PROBES: usize = 50;
 
-/// What a program measured.
+/// Measurements of one program.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Measured {
     pub(crate) samples: Samples,
@@ -55,20 +55,20 @@ pub(crate) fn measure(args: &Args, engines: &[&dyn Engine], program: &str) -> Re
         Some(dir) => tempfile::Builder::new().prefix("peers").tempdir_in(dir)?,
         None => tempfile::Builder::new().prefix("peers").tempdir_in(disk_dir()?)?,
     };
-    let wanted = args.wanted();
+    let selection = args.selection();
     let mut floor = Floor::new(dir.path())?;
     let mut measured = Measured::default();
     measured.samples.program = program.to_owned();
-    if wanted.has("count.") && program == crate::MAIN {
+    if selection.has("count.") && program == crate::MAIN {
         counting::count(dir.path(), &Data::new(args.counted_rows(), 0), &mut measured.samples)?;
     }
-    if !wanted.beside(&["count", "build"]) {
+    if !selection.beside(&["count", "build"]) {
         return Ok(measured);
     }
     let world = World {
         engines,
         sizes: args.sizes(),
-        wanted: &wanted,
+        selection: &selection,
         dir: dir.path(),
         clock: args.clock(),
     };

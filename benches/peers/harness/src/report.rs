@@ -12,7 +12,7 @@ use std::fs::read_to_string;
 pub(crate) struct Report {
     /// Processor, kernel and file system.
     pub(crate) machine: String,
-    /// What was run.
+    /// The command.
     pub(crate) run: String,
     /// Rounds that count, of each program.
     pub(crate) rounds: usize,
@@ -22,7 +22,7 @@ pub(crate) struct Report {
     pub(crate) noisy: usize,
     /// Programs that could not run, and why.
     pub(crate) missing: Vec<String>,
-    /// What peers failed with, or read wrongly; the rest of such a round is without them.
+    /// Errors and wrong reads of peers; the rest of such a round goes without them.
     pub(crate) failures: Vec<String>,
     /// The rows.
     pub(crate) rows: Vec<Row>,
@@ -127,11 +127,10 @@ fn line(row: &Row, goal: &Verdict) -> String {
         crate::judge::Better::Less => "<=",
         crate::judge::Better::More => ">=",
     };
-    let wanted =
-        |goal: Option<f64>| goal.map_or(String::new(), |v| format!("{sign} {}", figure(v)));
+    let limit = |goal: Option<f64>| goal.map_or(String::new(), |v| format!("{sign} {}", figure(v)));
     let name = format!("{:.56}: {}", row.name, goal.against);
     let ratio = goal.ratio.map_or("n/a".to_owned(), spread);
-    let (must, aim) = (wanted(goal.must), wanted(goal.aim));
+    let (must, aim) = (limit(goal.must), limit(goal.aim));
     let met = if goal.must.is_some() { word(goal.must_met) } else { "" };
     let further = if goal.aim_met == Some(true) { "+ aim" } else { "" };
     format!("{name:68} {ratio:>20} {must:>8} {aim:>8}  {met} {further}")

@@ -11,7 +11,7 @@ use crate::engine::{Ability, Engine, Result, Snapshots, Sum};
 use crate::fast::is_ours;
 use crate::objects;
 use crate::samples::Samples;
-use crate::wanted::Wanted;
+use crate::selection::Selection;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -37,39 +37,39 @@ pub(crate) struct Sizes {
     pub(crate) small_cache_bytes: usize,
 }
 
-/// What a round needs from outside.
+/// Engines and settings of a round.
 pub(crate) struct World<'a> {
     /// The engines.
     pub(crate) engines: &'a [&'a dyn Engine],
     /// How much of everything.
     pub(crate) sizes: Sizes,
     /// Which workloads run.
-    pub(crate) wanted: &'a Wanted,
+    pub(crate) selection: &'a Selection,
     /// Where files go.
     pub(crate) dir: &'a Path,
-    /// Which time is measured where nobody waits for the disk.
+    /// The clock of measurements that do not wait for the disk.
     pub(crate) clock: Clock,
 }
 
 /// A round that runs.
 struct Round<'a> {
     benches: Vec<Bench<'a>>,
-    rig: Rig<'a>,
+    loops: RowLoops<'a>,
 }
 
-/// What the loops share.
-struct Rig<'a> {
+/// State of the loops over rows.
+struct RowLoops<'a> {
     world: &'a World<'a>,
     data: Data,
     floor: &'a mut Floor,
     samples: &'a mut Samples,
     /// Before the keys of rows: whether the file has aged.
     prefix: &'static str,
-    /// What was read first in each loop, and by which engine.
+    /// The first sum of each loop, and the engine that read it.
     sums: BTreeMap<String, (&'static str, Sum)>,
 }
 
-impl Rig<'_> {
+impl RowLoops<'_> {
     fn add(&mut self, bench: &Bench<'_>, metric: &str, value: f64) {
         self.samples.add(bench.engine.name(), &format!("{}{metric}", self.prefix), value);
     }
@@ -113,7 +113,7 @@ impl Rig<'_> {
     }
 
     fn wants(&self, workload: &str) -> bool {
-        self.world.wanted.has(&format!("{}{workload}", self.prefix))
+        self.world.selection.has(&format!("{}{workload}", self.prefix))
     }
 }
 
@@ -127,25 +127,25 @@ pub(crate) fn run(world: &World<'_>, floor: &mut Floor, samples: &mut Samples) -
     let mut engines = world.engines.to_vec();
     engines.rotate_left(round % world.engines.len());
     objects::run(world, &engines, samples)?;
-    if !world.wanted.beside(&["objects"]) {
+    if !world.selection.beside(&["objects"]) {
         return Ok(());
     }
-    let rig = Rig { world, data, floor, samples, prefix: "", sums: BTreeMap::new() };
-    let mut round = Round { benches: Vec::new(), rig };
-    if ["load.sorted", "unsynced", "aged.unsynced"].iter().any(|key| round.rig.wants(key)) {
+    let loops = RowLoops { world, data, floor, samples, prefix: "", sums: BTreeMap::new() };
+    let mut round = Round { benches: Vec::new(), loops };
+    if ["load.sorted", "unsynced", "aged.unsynced"].iter().any(|key| round.loops.wants(key)) {
         round.sorted(&engines)?;
     }
-    if round.rig.wants("small.write.") {
+    if round.loops.wants("small.write.") {
         round.small_cache_writes(&engines)?;
     }
     round.load(&engines)?;
     round.workloads()?;
-    let wanted = world.wanted;
-    if ["aged.", "size.", "delete", "compact"].iter().any(|key| wanted.has(key)) {
+    let selection = world.selection;
+    if ["aged.", "size.", "delete", "compact"].iter().any(|key| selection.has(key)) {
         round.age()?;
-        round.rig.prefix = "aged.";
+        round.loops.prefix = "aged.";
         round.workloads()?;
-        round.rig.prefix = "";
+        round.loops.prefix = "";
         round.shrink()?;
     }
     round.benches.iter_mut().try_for_each(Bench::remove)
@@ -155,15 +155,15 @@ impl<'a> Round<'a> {
     /// Runs something on every engine that has not failed in this round.
     fn each(
         &mut self,
-        mut body: impl FnMut(&mut Bench<'a>, &mut Rig<'_>) -> Result<()>,
+        mut body: impl FnMut(&mut Bench<'a>, &mut RowLoops<'_>) -> Result<()>,
     ) -> Result<()> {
         let mut outcome = Ok(());
         self.benches.retain_mut(|bench| {
             if outcome.is_err() {
                 return true;
             }
-            let Err(error) = body(bench, &mut self.rig) else { return true };
-            outcome = self.rig.lose(bench, &error);
+            let Err(error) = body(bench, &mut self.loops) else { return true };
+            outcome = self.loops.lose(bench, &error);
             false
         });
         outcome
@@ -172,16 +172,16 @@ impl<'a> Round<'a> {
     /// Loads sorted rows into stores of their own, and tries commits without durability there,
     /// also when these have aged.
     fn sorted(&mut self, engines: &[&'a dyn Engine]) -> Result<()> {
-        let Sizes { cache_bytes, ageing, .. } = self.rig.world.sizes;
+        let Sizes { cache_bytes, ageing, .. } = self.loops.world.sizes;
         self.make(engines, "load.sorted", (true, cache_bytes))?;
-        if self.rig.wants("unsynced") {
-            self.each(|bench, rig| unsynced(bench, rig, "unsynced", cache_bytes))?;
+        if self.loops.wants("unsynced") {
+            self.each(|bench, loops| unsynced(bench, loops, "unsynced", cache_bytes))?;
         }
-        if self.rig.wants("aged.unsynced") {
-            self.each(|bench, rig| {
+        if self.loops.wants("aged.unsynced") {
+            self.each(|bench, loops| {
                 bench.reopen(cache_bytes, true)?;
-                bench.commit(&rig.data.updates(ageing, 13), 100)?;
-                unsynced(bench, rig, "aged.unsynced", cache_bytes)
+                bench.commit(&loops.data.updates(ageing, 13), 100)?;
+                unsynced(bench, loops, "aged.unsynced", cache_bytes)
             })?;
         }
         self.benches.iter_mut().try_for_each(Bench::remove)
@@ -191,32 +191,32 @@ impl<'a> Round<'a> {
     fn small_cache_writes(&mut self, engines: &[&'a dyn Engine]) -> Result<()> {
         let bounded = |engine: &&&dyn Engine| engine.can(Ability::BoundedCache);
         let engines: Vec<_> = engines.iter().filter(bounded).copied().collect();
-        let Sizes { small_cache_bytes, commits, updates, .. } = self.rig.world.sizes;
+        let Sizes { small_cache_bytes, commits, updates, .. } = self.loops.world.sizes;
         self.make(&engines, "small.write.load", (false, small_cache_bytes))?;
-        self.each(|bench, rig| {
-            let times = bench.commit(&rig.data.updates(commits, 10), 1)?;
-            rig.add(bench, "small.write.commit", micros(&times, 0.5));
-            let changes = rig.data.updates(updates, 14);
+        self.each(|bench, loops| {
+            let times = bench.commit(&loops.data.updates(commits, 10), 1)?;
+            loops.add(bench, "small.write.commit", micros(&times, 0.5));
+            let changes = loops.data.updates(updates, 14);
             let begun = Instant::now();
             bench.commit(&changes, 100)?;
             let rate = thousands_per_second(updates, begun.elapsed());
-            rig.add(bench, "small.write.hundreds", rate);
-            let removals = rig.data.removals();
+            loops.add(bench, "small.write.hundreds", rate);
+            let removals = loops.data.removals();
             let begun = Instant::now();
             bench.commit(&removals, removals.len())?;
             let rate = thousands_per_second(removals.len(), begun.elapsed());
-            rig.add(bench, "small.write.delete", rate);
-            unsynced(bench, rig, "small.write.unsynced", small_cache_bytes)
+            loops.add(bench, "small.write.delete", rate);
+            unsynced(bench, loops, "small.write.unsynced", small_cache_bytes)
         })?;
         self.benches.iter_mut().try_for_each(Bench::remove)
     }
 
     fn load(&mut self, engines: &[&'a dyn Engine]) -> Result<()> {
-        self.make(engines, "load.random", (false, self.rig.world.sizes.cache_bytes))?;
-        self.each(|bench, rig| {
+        self.make(engines, "load.random", (false, self.loops.world.sizes.cache_bytes))?;
+        self.each(|bench, loops| {
             bench.close();
-            rig.add(bench, "size.loaded", megabytes(bench)?);
-            bench.reopen(rig.world.sizes.cache_bytes, true)
+            loops.add(bench, "size.loaded", megabytes(bench)?);
+            bench.reopen(loops.world.sizes.cache_bytes, true)
         })
     }
 
@@ -229,42 +229,42 @@ impl<'a> Round<'a> {
     ) -> Result<()> {
         self.benches.clear();
         for (index, engine) in engines.iter().enumerate() {
-            let dir = self.rig.world.dir.join(format!("{metric}{index}"));
+            let dir = self.loops.world.dir.join(format!("{metric}{index}"));
             self.benches.push(Bench::new(*engine, dir)?);
         }
-        let rows = self.rig.data.load(sorted);
-        self.each(|bench, rig| {
+        let rows = self.loops.data.load(sorted);
+        self.each(|bench, loops| {
             bench.reopen(cache_bytes, true)?;
-            let clock = rig.world.clock;
+            let clock = loops.world.clock;
             let begun = clock.now();
             bench.commit(&rows, rows.len())?;
             let rate = thousands_per_second(rows.len(), clock.since(begun));
-            rig.add(bench, metric, rate);
+            loops.add(bench, metric, rate);
             Ok(())
         })
     }
 
-    /// What runs on the loaded file and on the aged one.
+    /// The workloads of the loaded file and of the aged one.
     fn workloads(&mut self) -> Result<()> {
-        if self.rig.wants("commit.") {
+        if self.loops.wants("commit.") {
             self.commits()?;
         }
-        if self.rig.wants("writers.") {
+        if self.loops.wants("writers.") {
             self.writers()?;
         }
-        if self.rig.wants("get.") {
-            self.each(|bench, rig| gets(bench, rig, "get"))?;
+        if self.loops.wants("get.") {
+            self.each(|bench, loops| gets(bench, loops, "get"))?;
         }
-        if self.rig.wants("scan.") {
+        if self.loops.wants("scan.") {
             self.each(scans)?;
         }
-        if self.rig.wants("open.") {
+        if self.loops.wants("open.") {
             self.each(opens)?;
         }
-        if self.rig.wants("hundreds") {
+        if self.loops.wants("hundreds") {
             self.each(hundreds)?;
         }
-        if self.rig.wants("small.get.") || self.rig.wants("small.scan") {
+        if self.loops.wants("small.get.") || self.loops.wants("small.scan") {
             self.each(small_cache)?;
         }
         Ok(())
@@ -272,13 +272,13 @@ impl<'a> Round<'a> {
 
     /// Durable single-row commits, engines and floors in turns.
     fn commits(&mut self) -> Result<()> {
-        let Sizes { commits, turns, .. } = self.rig.world.sizes;
-        let changes = self.rig.data.updates(commits, self.purpose(10));
+        let Sizes { commits, turns, .. } = self.loops.world.sizes;
+        let changes = self.loops.data.updates(commits, self.purpose(10));
         let (mut times, mut floors) = (BTreeMap::new(), [Vec::new(), Vec::new()]);
         for part in changes.chunks(commits.div_ceil(turns)) {
             for (syncs, times) in (1..).zip(&mut floors) {
                 for _ in part {
-                    times.push(self.rig.floor.write(syncs)?);
+                    times.push(self.loops.floor.write(syncs)?);
                 }
             }
             self.each(|bench, _| {
@@ -288,10 +288,10 @@ impl<'a> Round<'a> {
             })?;
         }
         let named = ["floor", "two syncs"].into_iter().zip(floors).chain(times);
-        let prefix = self.rig.prefix;
+        let prefix = self.loops.prefix;
         for (name, times) in named {
             let mean = times.iter().sum::<Duration>().as_secs_f64() * 1e6 / times.len() as f64;
-            let samples = &mut *self.rig.samples;
+            let samples = &mut *self.loops.samples;
             samples.add(name, &format!("{prefix}commit.p50"), micros(&times, 0.5));
             samples.add(name, &format!("{prefix}commit.p99"), micros(&times, 0.99));
             samples.add(name, &format!("{prefix}commit.mean"), mean);
@@ -300,30 +300,30 @@ impl<'a> Round<'a> {
     }
 
     fn purpose(&self, purpose: u64) -> u64 {
-        purpose + if self.rig.prefix.is_empty() { 0 } else { 100 }
+        purpose + if self.loops.prefix.is_empty() { 0 } else { 100 }
     }
 
     /// The same commits from one thread, then from four at once.
     fn writers(&mut self) -> Result<()> {
         let (one, four) = (self.purpose(11), self.purpose(12));
-        let commits = self.rig.world.sizes.commits;
+        let commits = self.loops.world.sizes.commits;
         for (metric, threads) in [("one", 1), ("four", 4)] {
-            let name = format!("{}writers.{metric}", self.rig.prefix);
+            let name = format!("{}writers.{metric}", self.loops.prefix);
             for (floor, together) in [("floor", false), ("together", true)] {
-                let elapsed = self.rig.floor.write_at_once(commits, threads, together)?;
-                self.rig.samples.add(floor, &name, thousands_per_second(commits, elapsed));
+                let elapsed = self.loops.floor.write_at_once(commits, threads, together)?;
+                self.loops.samples.add(floor, &name, thousands_per_second(commits, elapsed));
             }
         }
-        self.each(|bench, rig| {
-            let commits = rig.world.sizes.commits;
+        self.each(|bench, loops| {
+            let commits = loops.world.sizes.commits;
             for (metric, threads, purpose) in [("one", 1, one), ("four", 4, four)] {
-                let changes = rig.data.updates(commits, purpose);
-                // Who was last with a row that two threads change is left open.
+                let changes = loops.data.updates(commits, purpose);
+                // Each row is changed once, so that the order of the threads does not matter.
                 let distinct: BTreeMap<_, _> = changes.iter().map(|c| (c.key, *c)).collect();
                 let changes: Vec<_> = distinct.into_values().collect();
                 let elapsed = bench.commit_at_once(&changes, threads)?;
                 let rate = thousands_per_second(changes.len(), elapsed);
-                rig.add(bench, &format!("writers.{metric}"), rate);
+                loops.add(bench, &format!("writers.{metric}"), rate);
             }
             Ok(())
         })
@@ -331,34 +331,34 @@ impl<'a> Round<'a> {
 
     /// Updates random rows in durable transactions of a hundred.
     fn age(&mut self) -> Result<()> {
-        self.each(|bench, rig| {
-            bench.commit(&rig.data.updates(rig.world.sizes.ageing, 13), 100)?;
+        self.each(|bench, loops| {
+            bench.commit(&loops.data.updates(loops.world.sizes.ageing, 13), 100)?;
             bench.close();
-            rig.add(bench, "size.aged", megabytes(bench)?);
-            bench.reopen(rig.world.sizes.cache_bytes, true)
+            loops.add(bench, "size.aged", megabytes(bench)?);
+            bench.reopen(loops.world.sizes.cache_bytes, true)
         })
     }
 
     /// Deletes a random half in one transaction, then compacts.
     fn shrink(&mut self) -> Result<()> {
-        let removals = self.rig.data.removals();
-        self.each(|bench, rig| {
+        let removals = self.loops.data.removals();
+        self.each(|bench, loops| {
             let begun = Instant::now();
             bench.commit(&removals, removals.len())?;
-            rig.add(bench, "delete", thousands_per_second(removals.len(), begun.elapsed()));
+            loops.add(bench, "delete", thousands_per_second(removals.len(), begun.elapsed()));
             bench.close();
-            rig.add(bench, "size.deleted", megabytes(bench)?);
-            bench.reopen(rig.world.sizes.cache_bytes, true)?;
+            loops.add(bench, "size.deleted", megabytes(bench)?);
+            bench.reopen(loops.world.sizes.cache_bytes, true)?;
             if !bench.engine.can(Ability::Compaction) {
                 return Ok(());
             }
             let elapsed = bench.compact()?;
-            rig.add(bench, "compact", elapsed.as_secs_f64() * 1e3);
-            rig.add(bench, "size.compacted", megabytes(bench)?);
-            bench.reopen(rig.world.sizes.cache_bytes, true)?;
+            loops.add(bench, "compact", elapsed.as_secs_f64() * 1e3);
+            loops.add(bench, "size.compacted", megabytes(bench)?);
+            bench.reopen(loops.world.sizes.cache_bytes, true)?;
             let sum = bench.session()?.scan()?;
-            let rows = rig.data.keys.len() - removals.len();
-            rig.agree(bench, "compact", (rows, sum))
+            let rows = loops.data.keys.len() - removals.len();
+            loops.agree(bench, "compact", (rows, sum))
         })
     }
 }
@@ -370,57 +370,57 @@ fn megabytes(bench: &Bench<'_>) -> Result<f64> {
 /// Commits without durability, each of a row.
 fn unsynced(
     bench: &mut Bench<'_>,
-    rig: &mut Rig<'_>,
+    loops: &mut RowLoops<'_>,
     metric: &str,
     cache_bytes: usize,
 ) -> Result<()> {
     if !bench.engine.can(Ability::Unsynced) {
         return Ok(());
     }
-    let count = rig.world.sizes.unsynced;
+    let count = loops.world.sizes.unsynced;
     bench.reopen(cache_bytes, false)?;
-    let changes = rig.data.updates(count, 4);
+    let changes = loops.data.updates(count, 4);
     let begun = Instant::now();
     bench.commit(&changes, 1)?;
-    rig.add(bench, metric, thousands_per_second(count, begun.elapsed()));
+    loops.add(bench, metric, thousands_per_second(count, begun.elapsed()));
     Ok(())
 }
 
-fn gets(bench: &mut Bench<'_>, rig: &mut Rig<'_>, what: &str) -> Result<()> {
-    let keys = [rig.data.reads(20), rig.data.reads(21)];
+fn gets(bench: &mut Bench<'_>, loops: &mut RowLoops<'_>, what: &str) -> Result<()> {
+    let keys = [loops.data.reads(20), loops.data.reads(21)];
     bench.session()?.get(&keys[1], Snapshots::One)?;
-    let rows = rig.data.keys.len();
+    let rows = loops.data.keys.len();
     for (metric, snapshots, threads) in
         [("one", Snapshots::One, 1), ("each", Snapshots::Each, 1), ("two", Snapshots::One, 2)]
     {
         if threads == 2 && what != "get" {
             continue;
         }
-        let (elapsed, sum) = bench.get_at_once(&keys[..threads], snapshots, rig.world.clock)?;
-        rig.agree(bench, what, (rows, sum))?;
+        let (elapsed, sum) = bench.get_at_once(&keys[..threads], snapshots, loops.world.clock)?;
+        loops.agree(bench, what, (rows, sum))?;
         let rate = thousands_per_second(threads * rows, elapsed);
-        rig.add(bench, &format!("{what}.{metric}"), rate);
+        loops.add(bench, &format!("{what}.{metric}"), rate);
     }
     Ok(())
 }
 
-fn scans(bench: &mut Bench<'_>, rig: &mut Rig<'_>) -> Result<()> {
-    let rows = rig.data.keys.len();
+fn scans(bench: &mut Bench<'_>, loops: &mut RowLoops<'_>) -> Result<()> {
+    let rows = loops.data.keys.len();
     for metric in ["warm", "evicted"] {
         if metric == "warm" {
             bench.session()?.scan()?;
         } else {
             bench.close_and_evict()?;
-            bench.reopen(rig.world.sizes.cache_bytes, true)?;
+            bench.reopen(loops.world.sizes.cache_bytes, true)?;
         }
-        let clock = if metric == "warm" { rig.world.clock } else { Clock::Wall };
+        let clock = if metric == "warm" { loops.world.clock } else { Clock::Wall };
         let mut session = bench.session()?;
         let begun = clock.now();
         let sum = session.scan()?;
         let rate = thousands_per_second(rows, clock.since(begun));
         drop(session);
-        rig.agree(bench, "scan", (rows, sum))?;
-        rig.add(bench, &format!("scan.{metric}"), rate);
+        loops.agree(bench, "scan", (rows, sum))?;
+        loops.add(bench, &format!("scan.{metric}"), rate);
     }
     Ok(())
 }
@@ -428,52 +428,52 @@ fn scans(bench: &mut Bench<'_>, rig: &mut Rig<'_>) -> Result<()> {
 /// How often a store is opened for one figure.
 const OPENS: usize = 3;
 
-fn opens(bench: &mut Bench<'_>, rig: &mut Rig<'_>) -> Result<()> {
-    let cache_bytes = rig.world.sizes.cache_bytes;
-    let key = rig.data.keys[rig.data.keys.len() / 3];
+fn opens(bench: &mut Bench<'_>, loops: &mut RowLoops<'_>) -> Result<()> {
+    let cache_bytes = loops.world.sizes.cache_bytes;
+    let key = loops.data.keys[loops.data.keys.len() / 3];
     let mut times = Vec::new();
     for _ in 0..OPENS {
         let (elapsed, sum) = bench.open_and_read(cache_bytes, key)?;
-        rig.agree(bench, "open.closed", (1, sum))?;
+        loops.agree(bench, "open.closed", (1, sum))?;
         times.push(elapsed);
     }
-    rig.add(bench, "open.closed", micros(&times, 0.5) / 1e3);
+    loops.add(bench, "open.closed", micros(&times, 0.5) / 1e3);
     times.clear();
     for _ in 0..OPENS {
-        bench.be_killed((rig.data.keys.len(), rig.samples.round as u64))?;
+        bench.be_killed((loops.data.keys.len(), loops.samples.round as u64))?;
         let (elapsed, sum) = bench.open_and_read(cache_bytes, key)?;
-        rig.agree(bench, "open.killed", (1, sum))?;
+        loops.agree(bench, "open.killed", (1, sum))?;
         times.push(elapsed);
     }
-    rig.add(bench, "open.killed", micros(&times, 0.5) / 1e3);
+    loops.add(bench, "open.killed", micros(&times, 0.5) / 1e3);
     Ok(())
 }
 
-fn hundreds(bench: &mut Bench<'_>, rig: &mut Rig<'_>) -> Result<()> {
-    let updates = rig.world.sizes.updates;
-    let purpose = if rig.prefix.is_empty() { 14 } else { 15 };
-    let changes = rig.data.updates(updates, purpose);
+fn hundreds(bench: &mut Bench<'_>, loops: &mut RowLoops<'_>) -> Result<()> {
+    let updates = loops.world.sizes.updates;
+    let purpose = if loops.prefix.is_empty() { 14 } else { 15 };
+    let changes = loops.data.updates(updates, purpose);
     // As in a program that runs: what was evicted before is read again first.
     bench.session()?.scan()?;
     let begun = Instant::now();
     bench.commit(&changes, 100)?;
-    rig.add(bench, "hundreds", thousands_per_second(updates, begun.elapsed()));
+    loops.add(bench, "hundreds", thousands_per_second(updates, begun.elapsed()));
     Ok(())
 }
 
-fn small_cache(bench: &mut Bench<'_>, rig: &mut Rig<'_>) -> Result<()> {
+fn small_cache(bench: &mut Bench<'_>, loops: &mut RowLoops<'_>) -> Result<()> {
     if !bench.engine.can(Ability::BoundedCache) {
         return Ok(());
     }
-    let Sizes { small_cache_bytes, cache_bytes, .. } = rig.world.sizes;
+    let Sizes { small_cache_bytes, cache_bytes, .. } = loops.world.sizes;
     bench.reopen(small_cache_bytes, true)?;
-    gets(bench, rig, "small.get")?;
-    let clock = rig.world.clock;
+    gets(bench, loops, "small.get")?;
+    let clock = loops.world.clock;
     let begun = clock.now();
     let sum = bench.session()?.scan()?;
-    let rows = rig.data.keys.len();
+    let rows = loops.data.keys.len();
     let rate = thousands_per_second(rows, clock.since(begun));
-    rig.agree(bench, "small.scan", (rows, sum))?;
-    rig.add(bench, "small.scan", rate);
+    loops.agree(bench, "small.scan", (rows, sum))?;
+    loops.add(bench, "small.scan", rate);
     bench.reopen(cache_bytes, true)
 }

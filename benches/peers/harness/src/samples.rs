@@ -1,4 +1,4 @@
-//! What was measured, and the statistics over rounds.
+//! Measurements, and their statistics over rounds.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub(crate) struct Sample {
     pub(crate) round: usize,
     /// The engine, or a floor.
     pub(crate) engine: String,
-    /// What was measured.
+    /// The metric.
     pub(crate) metric: String,
     /// The figure.
     pub(crate) value: f64,
@@ -28,7 +28,7 @@ pub(crate) struct Samples {
     pub(crate) round: usize,
     /// The figures.
     pub(crate) all: Vec<Sample>,
-    /// What peers failed with, or read wrongly; the rest of such a round is without them.
+    /// Errors and wrong reads of peers; the rest of such a round goes without them.
     #[serde(default)]
     pub(crate) failures: Vec<String>,
 }

@@ -4,10 +4,9 @@
 //!
 //! Its transactions must not meet (lmdb-master3-sys 0.2.6, `mdb_rpage_get` and `mdb_txn_end` of
 //! mdb.c). Two readers decrypt a page into the same memory, each when it first needs it, and so one
-//! of them into what the other reads. And a writer gives its lock away before it lets go of what it
-//! has decrypted, so that the next may go on from pages as they were before. Both have failed here,
-//! or read rows that were never there. One lock is around each transaction therefore, of readers
-//! too.
+//! of them into what the other reads. And a writer unlocks before it drops the pages that it
+//! has decrypted, so that the next writer may continue from stale pages. Both have failed here, or
+//! read rows that never existed. One lock is around each transaction therefore, of readers too.
 
 use aes_gcm::Aes256Gcm;
 use heed3::types::Bytes;
@@ -31,14 +30,14 @@ impl Engine for Lmdb {
     fn can(&self, ability: Ability) -> bool {
         match ability {
             Ability::Unsynced => true,
-            // What its compacting copy writes does not decrypt (heed3 0.23.1).
+            // The compacting copy does not decrypt (heed3 0.23.1).
             Ability::BoundedCache | Ability::Compaction => false,
         }
     }
 
     #[expect(
         unsafe_code,
-        reason = "a map of a file that somebody else changes is undefined; nobody else does here"
+        reason = "a map of a file that another process changes is undefined; no other process does here"
     )]
     fn open(&self, place: &Place<'_>) -> Result<Box<dyn Db>> {
         let mut options = EnvOpenOptions::new();

@@ -21,19 +21,19 @@ impl Engine for Fjall {
         let db = Database::builder(place.dir.join("fjall")).cache_size(cache_bytes).open()?;
         let rows = db.keyspace("rows", KeyspaceCreateOptions::default)?;
         let persist = if place.synced { PersistMode::SyncData } else { PersistMode::Buffer };
-        Ok(Box::new(Open { db, rows, persist }))
+        Ok(Box::new(FjallDb { db, rows, persist }))
     }
 }
 
-struct Open {
+struct FjallDb {
     db: Database,
     rows: Keyspace,
     persist: PersistMode,
 }
 
-impl Db for Open {
+impl Db for FjallDb {
     fn session(&self) -> Result<Box<dyn Session + '_>> {
-        Ok(Box::new(Shared(self)))
+        Ok(Box::new(FjallSession(self)))
     }
 
     fn compact(self: Box<Self>) -> Result<()> {
@@ -42,11 +42,11 @@ impl Db for Open {
     }
 }
 
-struct Shared<'a>(&'a Open);
+struct FjallSession<'a>(&'a FjallDb);
 
-impl Session for Shared<'_> {
+impl Session for FjallSession<'_> {
     fn commit(&mut self, changes: &[Change]) -> Result<()> {
-        let Open { db, rows, persist } = self.0;
+        let FjallDb { db, rows, persist } = self.0;
         let mut batch = db.batch().durability(Some(*persist));
         for change in changes {
             match &change.value {
@@ -58,7 +58,7 @@ impl Session for Shared<'_> {
     }
 
     fn get(&mut self, keys: &[Key], snapshots: Snapshots) -> Result<Sum> {
-        let Open { db, rows, .. } = self.0;
+        let FjallDb { db, rows, .. } = self.0;
         let mut sum = Sum::default();
         match snapshots {
             Snapshots::One => {

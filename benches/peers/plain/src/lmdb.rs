@@ -36,9 +36,9 @@ impl Engine for Lmdb {
 
 #[expect(
     unsafe_code,
-    reason = "a map of a file that somebody else changes is undefined; nobody else does here"
+    reason = "a map of a file that another process changes is undefined; no other process does here"
 )]
-fn open(place: &Place<'_>) -> Result<Open> {
+fn open(place: &Place<'_>) -> Result<LmdbDb> {
     let mut options = EnvOpenOptions::new();
     options.map_size(MAP_BYTES);
     // SAFETY: the directory is this run's own. NO_SYNC is wanted: its losses are not looked at.
@@ -52,18 +52,18 @@ fn open(place: &Place<'_>) -> Result<Open> {
         opener.create_database(txn, None).map(CommitOrAbort::<_, ()>::Commit)
     })?;
     let rows = created.unwrap_commit();
-    Ok(Open { env, rows, file: place.dir.join("data.mdb") })
+    Ok(LmdbDb { env, rows, file: place.dir.join("data.mdb") })
 }
 
-struct Open {
+struct LmdbDb {
     env: Env<WithTls>,
     rows: Database<'static, Bytes, Bytes>,
     file: PathBuf,
 }
 
-impl Db for Open {
+impl Db for LmdbDb {
     fn session(&self) -> Result<Box<dyn Session + '_>> {
-        Ok(Box::new(Shared(self)))
+        Ok(Box::new(LmdbSession(self)))
     }
 
     fn compact(self: Box<Self>) -> Result<()> {
@@ -74,9 +74,9 @@ impl Db for Open {
     }
 }
 
-struct Shared<'a>(&'a Open);
+struct LmdbSession<'a>(&'a LmdbDb);
 
-impl Session for Shared<'_> {
+impl Session for LmdbSession<'_> {
     fn commit(&mut self, changes: &[Change]) -> Result<()> {
         let mut txn = self.0.env.write_txn()?;
         for change in changes {
@@ -121,7 +121,7 @@ impl Session for Shared<'_> {
     }
 }
 
-impl Objects for Open {
+impl Objects for LmdbDb {
     fn load(&mut self, items: &[Item]) -> Result<()> {
         let mut txn = self.env.write_txn()?;
         let mut room = record::Room::default();
@@ -162,7 +162,7 @@ impl Objects for Open {
         let mut room = record::Room::default();
         for update in updates {
             let key = record::key(update.id);
-            let bytes = self.rows.get(&txn, &key)?.ok_or("an object is gone")?;
+            let bytes = self.rows.get(&txn, &key)?.ok_or("an object does not exist")?;
             let fields = record::decode(bytes)?;
             let bytes = room.encode(&Fields { points: update.points, ..fields })?;
             self.rows.put(&mut txn, &key, bytes)?;

@@ -30,20 +30,20 @@ impl Engine for Redb {
     }
 }
 
-fn open(place: &Place<'_>) -> Result<Open> {
+fn open(place: &Place<'_>) -> Result<RedbDb> {
     let file = place.dir.join("store.redb");
     let db = Builder::new().set_cache_size(place.cache_bytes).create(file)?;
-    Ok(Open { db, synced: place.synced })
+    Ok(RedbDb { db, synced: place.synced })
 }
 
-struct Open {
+struct RedbDb {
     db: Database,
     synced: bool,
 }
 
-impl Db for Open {
+impl Db for RedbDb {
     fn session(&self) -> Result<Box<dyn Session + '_>> {
-        Ok(Box::new(Shared(self)))
+        Ok(Box::new(RedbSession(self)))
     }
 
     fn compact(mut self: Box<Self>) -> Result<()> {
@@ -52,7 +52,7 @@ impl Db for Open {
     }
 }
 
-struct Shared<'a>(&'a Open);
+struct RedbSession<'a>(&'a RedbDb);
 
 fn apply(txn: &WriteTransaction, changes: &[Change]) -> Result<()> {
     let mut table = txn.open_table(ROWS)?;
@@ -65,7 +65,7 @@ fn apply(txn: &WriteTransaction, changes: &[Change]) -> Result<()> {
     Ok(())
 }
 
-impl Session for Shared<'_> {
+impl Session for RedbSession<'_> {
     fn commit(&mut self, changes: &[Change]) -> Result<()> {
         let mut txn = self.0.db.begin_write()?;
         if !self.0.synced {
@@ -108,7 +108,7 @@ impl Session for Shared<'_> {
     }
 }
 
-impl Objects for Open {
+impl Objects for RedbDb {
     fn load(&mut self, items: &[Item]) -> Result<()> {
         let txn = self.db.begin_write()?;
         let mut room = record::Room::default();
@@ -152,7 +152,7 @@ impl Objects for Open {
         let mut table = txn.open_table(ROWS)?;
         for update in updates {
             let key = record::key(update.id);
-            let held = table.get(&key[..])?.ok_or("an object is gone")?;
+            let held = table.get(&key[..])?.ok_or("an object does not exist")?;
             let fields = record::decode(held.value())?;
             let bytes = room.encode(&Fields { points: update.points, ..fields })?;
             drop(held);

@@ -55,7 +55,7 @@ impl Engine for Sql {
         first.execute_batch(
             "CREATE TABLE IF NOT EXISTS rows(key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID",
         )?;
-        Ok(Box::new(Open { way, first: Mutex::new(Some(first)) }))
+        Ok(Box::new(SqlDb { way, first: Mutex::new(Some(first)) }))
     }
 
     fn open_objects(&self, place: &Place<'_>) -> Result<Option<Box<dyn peers_harness::Objects>>> {
@@ -105,21 +105,21 @@ impl Way {
     }
 }
 
-/// An open store. The first connection goes to the first session and comes back from it, with its
-/// cache; sessions at the same time connect anew. One is always left: the last to go would end the
-/// log.
-struct Open {
+/// An open store. The first session uses the first connection with its cache and returns it;
+/// concurrent sessions connect for themselves. One connection always stays open, since closing the
+/// last would end the log.
+struct SqlDb {
     way: Way,
     first: Mutex<Option<Connection>>,
 }
 
-impl Open {
+impl SqlDb {
     fn first(&self) -> Result<std::sync::MutexGuard<'_, Option<Connection>>> {
         self.first.lock().map_err(|_| "a session panicked".into())
     }
 }
 
-impl Db for Open {
+impl Db for SqlDb {
     fn session(&self) -> Result<Box<dyn Session + '_>> {
         let connection = match self.first()?.take() {
             Some(first) => first,
@@ -137,7 +137,7 @@ impl Db for Open {
 }
 
 struct Connected<'a> {
-    open: &'a Open,
+    open: &'a SqlDb,
     connection: Option<Connection>,
 }
 

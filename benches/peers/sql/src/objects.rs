@@ -22,10 +22,10 @@ pub(crate) fn open(way: &Way) -> Result<Box<dyn Objects>> {
         "CREATE TABLE IF NOT EXISTS items{COLUMNS}; \
          CREATE INDEX IF NOT EXISTS items_by_name ON items(name)"
     ))?;
-    Ok(Box::new(Open(connection)))
+    Ok(Box::new(SqlObjects(connection)))
 }
 
-/// Opens the store of many classes: looks whether its tables are there, and makes them if not.
+/// Opens the store of many classes and creates its tables unless they exist.
 pub(crate) fn open_classes(way: &Way) -> Result<(Sum, Box<dyn Any>)> {
     let connection = way.connect()?;
     let count: i64 =
@@ -49,7 +49,7 @@ pub(crate) fn open_classes(way: &Way) -> Result<(Sum, Box<dyn Any>)> {
     Ok((sum, Box::new(connection)))
 }
 
-struct Open(Connection);
+struct SqlObjects(Connection);
 
 fn add(sum: &mut Sum, row: &Row<'_>) -> rusqlite::Result<()> {
     sum.add_fields(&Fields {
@@ -65,7 +65,7 @@ fn add(sum: &mut Sum, row: &Row<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-impl Objects for Open {
+impl Objects for SqlObjects {
     fn load(&mut self, items: &[Item]) -> Result<()> {
         let txn = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {

@@ -1,14 +1,14 @@
-//! Which workloads run, as `--only` says.
+//! Selection of workloads by `--only`.
 
-/// Which workloads run.
+/// Workloads to run.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct Selection {
     /// Keys of rows, or the beginnings of some; empty for all.
     pub(crate) only: Vec<String>,
 }
 
-impl Wanted {
-    /// Tells whether a workload runs whose rows' keys begin with `workload`.
+impl Selection {
+    /// Returns whether a workload runs whose rows' keys begin with `workload`.
     #[must_use]
     pub(crate) fn has(&self, workload: &str) -> bool {
         let mut only = self.only.iter();
@@ -16,13 +16,13 @@ impl Wanted {
             || only.any(|only| only.starts_with(workload) || workload.starts_with(only))
     }
 
-    /// Tells whether a row of this key was asked for.
+    /// Returns whether a row of this key is selected.
     #[must_use]
     pub(crate) fn asks(&self, key: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| key.starts_with(only))
     }
 
-    /// Tells whether anything was asked for beside what these groups of rows hold.
+    /// Returns whether a row outside these groups is selected.
     #[must_use]
     pub(crate) fn beside(&self, groups: &[&str]) -> bool {
         let in_group = |only: &String| groups.iter().any(|group| only.starts_with(group));
