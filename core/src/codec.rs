@@ -94,12 +94,12 @@ pub(crate) fn u48_bytes(value: u64) -> [u8; 6] {
     [a, b, c, d, e, f]
 }
 
-/// Reads two bytes at `at`; the caller has validated that they are there.
+/// Reads two bytes at `at`; the caller has checked the length.
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
-/// Reads four bytes at `at`; the caller has validated that they are there.
+/// Reads four bytes at `at`; the caller has checked the length.
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }

@@ -7,7 +7,7 @@
 pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 
-/// How often whoever waits lets others go first before it sleeps, or syncs: tens of microseconds.
+/// How often a waiting thread yields before it sleeps or syncs: tens of microseconds.
 pub(crate) const YIELDS: usize = 256;
 
 pub(crate) use std::thread::yield_now;
@@ -25,7 +25,7 @@ pub(crate) fn thread_number() -> usize {
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
-/// What holds a [`Mutex`].
+/// The guard of a [`Mutex`].
 pub(crate) type Guard<'a, T> = std::sync::MutexGuard<'a, T>;
 
 impl<T> Mutex<T> {
@@ -37,7 +37,7 @@ impl<T> Mutex<T> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Takes the lock if nobody has it.
+    /// Takes the lock if it is free.
     pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
         match self.0.try_lock() {
             Ok(guard) => Some(guard),
@@ -72,7 +72,7 @@ impl Condvar {
 /// A place for a shared value that is read without a lock and replaced at any time.
 pub(crate) struct Swap<T>(arc_swap::ArcSwapOption<T>);
 
-/// What keeps the value of a [`Swap`] alive while it is read.
+/// Keeps the value of a [`Swap`] alive while it is read.
 pub(crate) type Loaded<T> = arc_swap::Guard<Option<Arc<T>>>;
 
 impl<T> Swap<T> {

@@ -2,10 +2,10 @@
 //!
 //! The map is a vector in the order of the keys.
 //! A B-tree of the standard library is as fast and holds more, but it is five thousand lines of
-//! code for the compiler, again for each type of entries; this is a few hundred. So it holds what
-//! there is one of for each tree, class or open file. What there may be a million of it does not:
-//! an entry that is put between others, or taken from there, moves all that are behind it. To make
-//! fifty thousand trees in one transaction takes 1.4 s of it.
+//! code for the compiler, again for each type of entries; this is a few hundred. It suits
+//! collections with one entry for each tree, class or open file, not a million entries: inserting
+//! or removing an entry moves all behind it. Creating fifty thousand trees in one transaction
+//! spends 1.4 s in it.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_put_there_in_any_order_is_found_in_order() {
+    fn entries_inserted_in_any_order_iterate_in_order() {
         let mut all: Sorted<String, u32> = Sorted::new();
         for (number, name) in (0..).zip(["c", "a", "d", "b"]) {
             assert_eq!(all.insert(name.to_owned(), number), None);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_equal_stays_in_order() {
+    fn sorting_is_stable() {
         let mut all: Vec<(u32, u32)> = (0..100).map(|number| (number * 7 % 10, number)).collect();
         let mut sorted = all.clone();
         sorted.sort_unstable();

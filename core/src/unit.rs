@@ -13,7 +13,7 @@ pub struct CommitId(pub u64);
 /// Size of every page, in bytes.
 pub const PAGE_BYTES: usize = 4096;
 
-/// A page as it lies on the disk, or as the tree sees it.
+/// A page, sealed or not.
 pub(crate) type PageBytes = [u8; PAGE_BYTES];
 
 /// Size of a header slot, in bytes: one sector, so that a torn write leaves the old or the new one.

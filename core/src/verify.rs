@@ -1,7 +1,7 @@
 //! Whole-file verification: every page reachable or free, every seal, every order.
 //!
 //! - S1 Every page is reachable from the commit or free in it, never both, never neither.
-//! - T1 Keys ascend strictly within a tree, and a child's keys lie between its separators.
+//! - T1 Keys ascend strictly within a tree, and a child's keys are between its separators.
 //! - G1 Every seal fits.
 //!
 //! Check: `sim::check::damage` (damage of a reachable page is noticed), `sim::check::pins`.
@@ -14,7 +14,7 @@ use crate::txn::{Snapshot, State, check_header, current_base, read_log};
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
 use std::fmt;
 
-/// What verification found.
+/// Result of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {
     /// The commit that was verified.
@@ -25,7 +25,7 @@ pub struct Verification {
     pub reachable: u64,
     /// Pages that hold nothing.
     pub free: u64,
-    /// What is wrong, up to a thousand of it.
+    /// Problems, at most a thousand.
     pub problems: Vec<Problem>,
 }
 
@@ -34,13 +34,13 @@ pub struct Verification {
 pub struct Problem {
     /// The page.
     pub page: PageId,
-    /// What the page belongs to: a tree's name, or a part of the file in parentheses.
+    /// Owner of the page: a tree's name, or a part of the file in parentheses.
     pub owner: String,
-    /// What is wrong.
+    /// The problem.
     pub kind: ProblemKind,
 }
 
-/// What can be wrong with a page.
+/// Problems of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProblemKind {
@@ -85,7 +85,7 @@ impl Snapshot {
     /// page of the file is in use or free, never both, never neither.
     ///
     /// # Errors
-    /// If the system fails to read. What is wrong with the file is no error but a problem told.
+    /// If the system fails to read. Damage of the file is a problem of the result, not an error.
     pub fn verify(&self) -> Result<Verification> {
         let state = self.state();
         let mut walk = Walk::new(state);
@@ -107,7 +107,7 @@ impl Snapshot {
     }
 }
 
-/// What is known of a page.
+/// Use of a page, as far as the walk knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Use {
     Unknown,
@@ -215,7 +215,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Turns damage into a problem; other errors end the walk.
-    fn told<T>(&mut self, owner: &str, outcome: Result<T>) -> Result<Option<T>> {
+    fn report_damage<T>(&mut self, owner: &str, outcome: Result<T>) -> Result<Option<T>> {
         match outcome {
             Ok(value) => Ok(Some(value)),
             Err(Error::File { cause: FileErrorCause::Damaged { page, damage }, .. }) => {
@@ -233,7 +233,7 @@ impl<'a> Walk<'a> {
             return Ok(None);
         }
         let read = self.pager.node_page(pointer, spot.level);
-        let Some(page) = self.told(spot.owner, read)? else { return Ok(None) };
+        let Some(page) = self.report_damage(spot.owner, read)? else { return Ok(None) };
         let last = page.key(page.count() - 1);
         let first = page.key(0);
         let first_fits = page.level() > 0 || first >= spot.low;
@@ -274,20 +274,20 @@ impl<'a> Walk<'a> {
         for pointer in &met {
             self.reach(owner, pointer);
         }
-        self.told(owner, read)?;
+        self.report_damage(owner, read)?;
         Ok(())
     }
 
     /// Reads the log, unless a later checkpoint has taken its place already.
     fn log(&mut self, state: &State) -> Result<()> {
         let (base, start) = (state.slot.commit, state.slot.page_count);
-        // Of what need not be durable, the last may not be in the file.
+        // The last commits without durability may not be in the file.
         let last = state.commit.min(state.log.tail().written().0);
         if last == base || current_base(&state.pager)? != Some(base) {
             return Ok(());
         }
         let found = read_log(&state.pager, start, base);
-        if let Some(found) = self.told(OWNER_LOG, found)?
+        if let Some(found) = self.report_damage(OWNER_LOG, found)?
             && found.last().is_none_or(|found| found < last)
         {
             self.problem(found.next, OWNER_LOG, ProblemKind::Damaged(Damage::Seal));
@@ -298,7 +298,7 @@ impl<'a> Walk<'a> {
     /// Holds the record of free pages against what was reached.
     fn free_pages(&mut self, state: &State) -> Result<()> {
         let entries = state.space_entries().and_then(Iterator::collect::<Result<Vec<_>>>);
-        let Some(entries) = self.told(OWNER_SPACE, entries)? else { return Ok(()) };
+        let Some(entries) = self.report_damage(OWNER_SPACE, entries)? else { return Ok(()) };
         for (key, value) in entries {
             let Some((chunk, bits)) = decode_chunk(&key, &value) else {
                 self.problem(PageId(0), OWNER_SPACE, ProblemKind::Damaged(Damage::Content));

@@ -43,7 +43,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What tells a wrong key from a damaged file; kept in the prelude.
+/// Distinguishes a wrong key from a damaged file; stored in the prelude.
 pub(crate) type KeyCheck = [u8; 16];
 
 struct CheckLen;

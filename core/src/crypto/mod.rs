@@ -1,7 +1,7 @@
 //! Keys and the sealing of pages; the only place that names a cipher.
 //!
-//! In: a page as the tree made it. Out: the page as it lies on the disk, and its 16-byte seal,
-//! which the pointer above keeps. Encrypted files seal with AES-256-GCM, plain files with
+//! Sealing takes a page of a tree and returns its bytes on disk and a 16-byte seal, which the
+//! pointer above stores. Encrypted files seal with AES-256-GCM, plain files with
 //! XXH3-128; the layout is the same.
 //!
 //! - E1 No two different pages are ever sealed under one key and nonce, whatever crashes and is
@@ -42,7 +42,7 @@ impl RandomSource for OsRandom {
     }
 }
 
-/// What proves that a page is the one its pointer means.
+/// Checksum or authentication tag that proves a page to be the one that its pointer means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Seal(pub(crate) [u8; SEAL_BYTES]);
 
@@ -54,5 +54,5 @@ pub(crate) const HEAD_BYTES: usize = 16;
 /// Bytes of a log page that are not encrypted: the head, and what the page says of itself.
 pub(crate) const LOG_CLEAR_BYTES: usize = HEAD_BYTES + 16;
 
-/// What a file's keys are derived with; also the file's identity.
+/// Salt of the key derivation, and the identity of the file.
 pub(crate) type FileSalt = [u8; 32];

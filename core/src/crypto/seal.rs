@@ -47,13 +47,13 @@ fn checksum(file: &FileSalt, bytes: &[u8]) -> Seal {
     Seal(xxh3_128_with_seed(bytes, seed).to_le_bytes())
 }
 
-/// Seals a page of a plain file as it lies on the disk.
+/// Seals a page of a plain file in place.
 fn seal_plain(file: &FileSalt, place: Place, page: &mut PageBytes) -> Seal {
     put_at(page, 0, &place.bytes());
     checksum(file, page)
 }
 
-/// Seals a slot of a plain file as it lies on the disk.
+/// Seals a slot of a plain file in place.
 fn seal_plain_slot(file: &FileSalt, place: Place, slot: &mut [u8; SLOT_BYTES]) {
     put_at(slot, 0, &place.bytes());
     let seal = checksum(file, &slot[..SLOT_BYTES - SEAL_BYTES]);
@@ -140,7 +140,7 @@ const fn log_place(page: PageId) -> Place {
     Place { page, birth: CommitId(0) }
 }
 
-/// What a log page's seal is bound to beside the file: its number, and what stands in the clear.
+/// Additional data of a log page's seal: its number and its bytes in the clear.
 fn log_aad(page: PageId, clear: &[u8]) -> Aad<[u8; 24]> {
     let mut bytes = [0; 24];
     put_at(&mut bytes, 0, &page.0.to_le_bytes());
@@ -202,8 +202,8 @@ impl Batch<'_> {
         put_at(seal_at, 0, &seal.0);
     }
 
-    /// Seals a slot in place; the batch ends. Slots lie on pages below all others, so their
-    /// numbers are unused in the batch.
+    /// Seals a slot in place; the batch ends. Slots have the lowest page numbers, which the
+    /// batch does not use.
     pub(crate) fn seal_slot(self, place: Place, slot: &mut [u8; SLOT_BYTES]) {
         let Some(keys) = &self.sealer.keys else {
             return seal_plain_slot(&self.sealer.file, place, slot);

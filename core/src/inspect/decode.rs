@@ -36,7 +36,7 @@ fn walk(node: &NodePage) {
     assert!(node.used_bytes() <= PAGE_BYTES, "P2: cells are within the page");
 }
 
-/// Decodes a header slot whose seal is open, with its catalog if that stands in it.
+/// Decodes a header slot whose seal is open, with an inline catalog.
 ///
 /// # Errors
 /// [`Damage::Missing`] if it is too short, [`Damage::Content`] if it is malformed.

@@ -14,13 +14,13 @@ use crate::page::{
 };
 use crate::unit::{CommitId, PAGE_BYTES, PageBytes, PageId, SLOT_BYTES};
 
-/// Where the pointer to the space tree stands in a slot; after it 8 bytes, then the catalog.
+/// Position of the pointer to the space tree in a slot; after it 8 bytes, then the catalog.
 const SLOT_SPACE_AT: usize = HEAD_BYTES + 24;
 const SLOT_CATALOG_AT: usize = SLOT_SPACE_AT + POINTER_BYTES + 8;
-/// Where the pointer to the next page stands in an overflow page; after it the data.
+/// Position of the pointer to the next page in an overflow page; after it the data.
 const OVERFLOW_NEXT_AT: usize = HEAD_BYTES + 8;
 const OVERFLOW_DATA_AT: usize = OVERFLOW_NEXT_AT + POINTER_BYTES;
-/// Where the seal stands in a pointer.
+/// Position of the seal in a pointer.
 const POINTER_SEAL_AT: usize = POINTER_BYTES - size_of::<Seal>();
 
 /// Puts right every seal of a file whose pages are open, bottom-up.
@@ -44,9 +44,9 @@ enum Direction {
 }
 
 #[derive(Clone, Copy)]
-enum Progress {
+enum PageState {
     Untouched,
-    /// On the way from the slot, or not to be had.
+    /// On the path from the slot, or unreadable.
     Entered,
     Sealed(Seal),
 }
@@ -55,7 +55,7 @@ struct Walk<'a> {
     file: &'a mut [u8],
     sealer: Sealer,
     direction: Direction,
-    pages: Vec<Progress>,
+    pages: Vec<PageState>,
 }
 
 impl<'a> Walk<'a> {
@@ -64,7 +64,7 @@ impl<'a> Walk<'a> {
         let prelude = Prelude::decode(&prelude).ok()?;
         let keys = key.map(|key| FileKeys::derive(key, &prelude.salt, &prelude.identity()));
         let sealer = Sealer::new(prelude.salt, keys);
-        let pages = vec![Progress::Untouched; file.len() / PAGE_BYTES];
+        let pages = vec![PageState::Untouched; file.len() / PAGE_BYTES];
         Some(Self { file, sealer, direction, pages })
     }
 
@@ -105,7 +105,7 @@ impl<'a> Walk<'a> {
         let mut page = self.page(index);
         let id = PageId(index as u64);
         let Some(head) = LogHead::decode(&page) else { return };
-        if !matches!(self.pages[index], Progress::Untouched) {
+        if !matches!(self.pages[index], PageState::Untouched) {
             return;
         }
         if self.direction == Direction::Seal {
@@ -148,7 +148,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A catalog in a chain: its entries lie across pages, so they are joined, done, and put back.
+    /// A catalog in a chain: its entries cross pages, so they are joined, sealed, and split.
     fn stored_catalog(&mut self, slot: &mut [u8; SLOT_BYTES]) {
         let chain = self.enter_chain(slot, SLOT_CATALOG_AT);
         let data = |walk: &Self, index: usize| {
@@ -169,7 +169,7 @@ impl<'a> Walk<'a> {
         self.leave_chain(&chain, slot, SLOT_CATALOG_AT);
     }
 
-    /// A node and what is below it; the pointer stands in `holder` at `at`.
+    /// A node and its subtree; the pointer is in `holder` at `at`.
     fn tree(&mut self, level: u8, holder: &mut [u8], at: usize) {
         let Some(index) = self.enter(holder, at) else { return self.leave_known(holder, at) };
         let mut page = self.page(index);
@@ -190,7 +190,7 @@ impl<'a> Walk<'a> {
         self.leave(index, holder, at);
     }
 
-    /// The pages of a chain whose first pointer stands in `holder` at `at`.
+    /// The pages of a chain whose first pointer is in `holder` at `at`.
     fn enter_chain(&mut self, holder: &[u8], at: usize) -> Vec<usize> {
         let mut chain = Vec::new();
         let mut next = self.enter(holder, at);
@@ -233,7 +233,7 @@ impl<'a> Walk<'a> {
         let pointer = Self::pointer(holder, at)?;
         let index = usize::try_from(pointer.page.0).ok()?;
         let progress = self.pages.get_mut(index)?;
-        if !matches!(progress, Progress::Untouched) {
+        if !matches!(progress, PageState::Untouched) {
             return None;
         }
         if self.direction == Direction::Open {
@@ -243,7 +243,7 @@ impl<'a> Walk<'a> {
             }
             self.put(index, &page);
         }
-        self.pages[index] = Progress::Entered;
+        self.pages[index] = PageState::Entered;
         Some(index)
     }
 
@@ -258,7 +258,7 @@ impl<'a> Walk<'a> {
         let Ok(mut batch) = self.sealer.batch(&Fixed(head)) else { return };
         let seal = batch.seal(pointer.place(), &mut page);
         self.put(index, &page);
-        self.pages[index] = Progress::Sealed(seal);
+        self.pages[index] = PageState::Sealed(seal);
         self.leave_known(holder, at);
     }
 
@@ -266,7 +266,7 @@ impl<'a> Walk<'a> {
     fn leave_known(&self, holder: &mut [u8], at: usize) {
         let Some(pointer) = Self::pointer(holder, at) else { return };
         let index = usize::try_from(pointer.page.0).unwrap_or(usize::MAX);
-        if let Some(Progress::Sealed(seal)) = self.pages.get(index)
+        if let Some(PageState::Sealed(seal)) = self.pages.get(index)
             && self.direction == Direction::Seal
         {
             put_at(holder, at + POINTER_SEAL_AT, &seal.0);

@@ -1,8 +1,7 @@
 //! Pages of the log: commits, one record each or a few together, behind the pages of the file.
 //!
-//! A record fills whole pages. Each says of which commit it is and which part, in the clear, so
-//! that a record that is there twice, in part or from another time is told from the one that
-//! counts; the rest is sealed.
+//! A record fills whole pages. Each names its commit and its part in the clear, which
+//! distinguishes the current record from a copy, a part or an older record. The rest is sealed.
 
 use crate::codec::{Reader, Writer, put_at, u16_len, u32_len};
 use crate::crypto::{HEAD_BYTES, LOG_CLEAR_BYTES, SEAL_BYTES};
@@ -17,7 +16,7 @@ pub(crate) const LOG_PAGES_MAX: u64 = 1024;
 /// Bytes of a record before its changes.
 const RECORD_FIXED_BYTES: usize = 20 + HEAD_BYTES;
 
-/// What a log page says in the clear.
+/// The part of a log page in the clear.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct LogHead {
     pub(crate) salt: [u8; HEAD_BYTES],
@@ -39,7 +38,7 @@ pub(crate) struct LogRecord {
     /// The salt of the record before; zero in the first. So a record never follows another than
     /// the one it was written behind.
     pub(crate) previous: [u8; HEAD_BYTES],
-    /// What the commits changed; see `txn::journal`.
+    /// Changes of the commits; see `txn::journal`.
     pub(crate) changes: Vec<u8>,
 }
 

@@ -36,7 +36,7 @@ pub(crate) const LOG_VERSION: u32 = 2;
 /// Deepest tree. A tree of this height would outgrow any disk.
 pub(crate) const LEVEL_MAX: u8 = 24;
 
-/// What leads to a page and proves it.
+/// Number of a page and the seal that proves it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Pointer {
     pub(crate) page: PageId,

@@ -22,10 +22,10 @@ pub(crate) const CELL_BYTES_MAX: usize = NODE_CAPACITY / 3;
 pub(crate) const DIRECTORY_BYTES: usize = 2;
 pub(crate) const LEAF_CELL_HEAD: usize = 6;
 const BRANCH_CELL_HEAD: usize = 2 + POINTER_BYTES;
-/// Set in the length of a value that lies in an overflow chain.
+/// Flag in the length of an out-of-line value, which is stored in an overflow chain.
 const STORED: u32 = 1 << 31;
 
-/// Returns what an entry takes in a leaf if its value stands there.
+/// Size in a leaf of an entry with an inline value.
 pub(crate) const fn leaf_cell_bytes(key: usize, payload: usize) -> usize {
     DIRECTORY_BYTES + LEAF_CELL_HEAD + key + payload
 }
@@ -86,8 +86,7 @@ pub(crate) fn encode_leaf<'c>(
     encoder.finish();
 }
 
-/// Writes a leaf of cells that lie one behind the other and begin at `places`, not yet sealed. They
-/// must fit.
+/// Encodes a leaf, not yet sealed, from adjacent cells that begin at `places`. They must fit.
 pub(crate) fn encode_leaf_run(
     places: impl ExactSizeIterator<Item = usize>,
     cells: &[u8],
@@ -203,7 +202,7 @@ impl<B: Deref<Target = PageBytes>> NodePage<B> {
         u16_at(&self.bytes[..], CELLS_START + index * DIRECTORY_BYTES)
     }
 
-    /// Returns where the key of a cell lies in the page.
+    /// Returns the position of a cell's key in the page.
     pub(crate) fn key_span(&self, index: usize) -> (usize, usize) {
         let at = usize::from(self.offset(index));
         let len = usize::from(u16_at(&self.bytes[..], at));
@@ -221,7 +220,7 @@ impl<B: Deref<Target = PageBytes>> NodePage<B> {
         &self.bytes[at..at + len]
     }
 
-    /// Returns where an inline value lies in the page, or the chain that holds it.
+    /// Returns the position of an inline value in the page, or the overflow chain of another.
     pub(crate) fn value(&self, index: usize) -> ValueSpan {
         let at = usize::from(self.offset(index));
         let tagged = u32_at(&self.bytes[..], at + 2);

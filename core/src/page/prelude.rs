@@ -1,7 +1,7 @@
-//! The prelude: the few bytes in the clear that tell what the file is.
+//! File header in the clear, called the prelude: magic bytes, version, salt.
 //!
-//! It stands at the start of page 0, with a copy on each slot page, so that no single damaged page
-//! takes the salt, and with it the whole file, away.
+//! Page 0 begins with it, and each slot page has a copy. No single damaged page destroys the salt,
+//! and with it the whole file.
 
 use super::FORMAT_VERSION;
 use crate::codec::{Reader, Writer};
@@ -11,14 +11,14 @@ use xxhash_rust::xxh3::xxh3_128;
 
 pub(crate) const PRELUDE_BYTES: usize = 88;
 
-/// Where on a slot page the prelude's copy stands.
+/// Position of the prelude's copy on a slot page.
 pub(crate) const PRELUDE_COPY_AT: u64 = 2048;
 
 const MAGIC: &[u8; 12] = b"Fastness\r\n\x1a\n";
 const FLAG_ENCRYPTED: u32 = 1;
 const CHECKSUM_AT: usize = 72;
 
-/// What the file is.
+/// Version, identity and kind of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Prelude {
     pub(crate) version: u32,
@@ -64,8 +64,8 @@ impl Prelude {
         writer.into_bytes()
     }
 
-    /// Reads a prelude. The checksum's place and rule are the same in every format version, so a
-    /// newer version is told from damage; its other fields are then not looked at.
+    /// Reads a prelude. The checksum's place and rule are the same in every format version, so
+    /// decoding distinguishes a newer version from damage and ignores its other fields.
     pub(crate) fn decode(bytes: &[u8; PRELUDE_BYTES]) -> Result<Self, NoPrelude> {
         let (body, sum) = bytes.split_at(CHECKSUM_AT);
         if !body.starts_with(MAGIC) {

@@ -15,7 +15,7 @@ const AGAIN_SHIFT: u32 = 8;
 const FLAGS_AGAIN: u32 = 0xff << AGAIN_SHIFT;
 const FIXED_BYTES: usize = 60;
 
-/// Longest catalog that stands in the slot itself.
+/// Longest catalog that is stored inline in the slot.
 pub(crate) const INLINE_CATALOG_BYTES_MAX: usize =
     SLOT_BYTES - HEAD_BYTES - SEAL_BYTES - FIXED_BYTES;
 
@@ -33,7 +33,7 @@ pub(crate) enum CatalogAt {
     Stored { bytes: u32, first: Pointer },
 }
 
-/// A commit, as its slot tells it.
+/// Header slot of a commit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Slot {
     pub(crate) commit: CommitId,
@@ -133,7 +133,7 @@ impl Catalog {
         writer.into_bytes()
     }
 
-    /// Returns what a tree takes in the encoded form, wherever its root lies.
+    /// Size of a tree in the encoded form.
     pub(crate) const fn entry_bytes(name: &str) -> usize {
         1 + name.len() + POINTER_BYTES + 8
     }

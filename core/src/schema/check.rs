@@ -1,5 +1,5 @@
-//! The rules of definitions. Each is looked at for every class and property, so that all errors
-//! are told at once (M1).
+//! Rules of definitions. Each is checked for every class and property, and all errors are reported
+//! at once (M1).
 
 use super::class::Class;
 use super::error::{DefinitionError, DefinitionProblem as Problem, SchemaError};

@@ -22,8 +22,8 @@ pub struct Module {
 }
 
 impl Class {
-    /// Names a class. The prefix `class_`, which tables have, is left out of the name, however
-    /// often it is there.
+    /// Names a class. The prefix `class_`, which tables have, is stripped from the name, also when
+    /// repeated.
     ///
     /// # Errors
     /// [`SchemaError::ClassName`] if the name is empty or has more than [`CLASS_NAME_UNITS_MAX`]

@@ -1,4 +1,4 @@
-//! What an opening does about the schema of a file: the table of the modes, as a function (M4).
+//! Decisions of an opening about the schema of a file: the table of the modes, as a function (M4).
 
 use super::difference::{Change, Difference, differences};
 use super::error::SchemaError;
@@ -16,30 +16,30 @@ pub struct StoredSchema {
     pub schema: Schema,
 }
 
-/// A file that is being opened with classes in mind.
+/// The opening of a file with a schema.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening<'a> {
     /// The file, for errors to name.
     pub path: &'a Path,
     /// How a difference is treated.
     pub mode: SchemaMode,
-    /// What the file holds.
+    /// The schema in the file.
     pub stored: &'a StoredSchema,
-    /// What is wanted.
+    /// The schema of the app.
     pub wanted: &'a Schema,
-    /// The version that is wanted.
+    /// The version of the app's schema.
     pub version: u64,
     /// Whether the app brought a migration.
     pub has_migration: bool,
 }
 
-/// What to do to a file, in one transaction and in this order.
+/// A step of an opening. All steps run in one transaction, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
     /// Remove the file and begin with an empty one.
     RemoveFile,
-    /// Bring this change about.
+    /// Apply this change.
     Apply(Difference),
     /// Let the app's migration run.
     RunMigration {
@@ -164,7 +164,7 @@ fn additive(opening: &Opening<'_>, found: Vec<Difference>) -> Result<Vec<Action>
             || matches!(change, Change::AddProperty { .. } | Change::RemoveProperty { .. })
     };
     let mut found = opening.only(found, allowed)?;
-    // What is no longer wanted stays in the file, hidden.
+    // Removed properties stay in the file, hidden.
     found.retain(|difference| !matches!(difference.change, Change::RemoveProperty { .. }));
     let Some(stored) = opening.stored.version else { return Ok(opening.first_schema(found)) };
     if stored == opening.version && found.iter().all(|found| found.change.is_of_index()) {

@@ -9,18 +9,18 @@ use super::set::Schema;
 pub struct Difference {
     /// The class.
     pub class: String,
-    /// What must change in the file.
+    /// The change to the file.
     pub change: Change,
 }
 
-/// What must change in a file to get from the stored class to the one wanted.
+/// A change to a file, from the stored class to the wanted one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Change {
-    /// The class is not there.
+    /// The class does not exist.
     AddClass,
-    /// The class that is not there needs its properties, primary key and indexes.
+    /// The new class needs its properties, primary key and indexes.
     AddInitialProperties,
-    /// The property is not there.
+    /// The property does not exist.
     AddProperty {
         /// The property.
         property: String,
@@ -151,7 +151,7 @@ fn of_class(stored: &Class, wanted: &Class, push: &mut dyn FnMut(Change)) {
 fn of_property(old: &Property, new: &Property, push: &mut dyn FnMut(Change)) {
     let property = old.name().to_owned();
     if old.kind() != new.kind() {
-        // What else differs goes with the old column.
+        // Other differences disappear with the old column.
         let (from, to) = (old.kind().clone(), new.kind().clone());
         return push(Change::ChangeType { property, from, to });
     }

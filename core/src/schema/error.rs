@@ -1,4 +1,4 @@
-//! What can be wrong with a definition, a value, or the schema of a file.
+//! Errors of definitions, of values, and of the schema of a file.
 
 use super::class::Class;
 use super::difference::Difference;
@@ -6,7 +6,7 @@ use super::mode::SchemaMode;
 use crate::error_kind::ErrorKind;
 use std::path::PathBuf;
 
-/// What is wrong with a schema.
+/// An error of a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SchemaError {
@@ -63,7 +63,7 @@ pub enum SchemaError {
         path: PathBuf,
         /// The mode.
         mode: SchemaMode,
-        /// What the mode does not allow.
+        /// Differences that the mode does not allow.
         differences: Vec<Difference>,
     },
     /// The file differs and must be migrated.
@@ -89,11 +89,11 @@ pub struct DefinitionError {
     pub class: String,
     /// Property that is wrong; none if it is the class as a whole.
     pub property: Option<String>,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: DefinitionProblem,
 }
 
-/// What is wrong with a class or property.
+/// A problem of a class or property.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum DefinitionProblem {

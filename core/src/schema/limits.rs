@@ -16,12 +16,12 @@ pub const CLASS_NAME_UNITS_MAX: usize = TABLE_NAME_UNITS_MAX - TABLE_PREFIX.len(
 /// Longest name of a property, in UTF-16 units.
 pub const PROPERTY_NAME_UNITS_MAX: usize = 63;
 
-/// What the name of every table begins with.
+/// Prefix of the names of tables.
 pub(super) const TABLE_PREFIX: &str = "class_";
 
 const TABLE_NAME_UNITS_MAX: usize = 63;
 
-/// Counts UTF-16 units, in which the lengths of names and paths are told.
+/// Length in UTF-16 units, the unit of the limits of names and paths.
 pub(crate) fn units(text: &str) -> usize {
     text.encode_utf16().count()
 }

@@ -1,12 +1,11 @@
-//! Schema: which classes and properties there are, what may be stored in them, how two schemas
-//! differ, and what a mode makes of the difference. Pure values; no file is touched here.
+//! Schema: classes, properties and their types, differences between two schemas, and the decision
+//! of a mode about a difference. Pure values; the module does no I/O.
 //!
-//! Comes in: definitions by an app, the schema and version that a file holds, a mode. Goes out: a
-//! valid [`Schema`], differences, a list of actions, or an error that names everything that is
-//! wrong.
+//! Input: an app's definitions, the schema and version that a file holds, a mode. Output: a valid
+//! [`Schema`], differences, a list of actions, or an error that names all problems.
 //!
-//! - M1 A definition is checked in full: every error is told at once, in the same order however
-//!   the definition was put together.
+//! - M1 A definition is checked in full: every error is reported at once, in an order that does
+//!   not depend on the order of the definition.
 //! - M2 A [`Schema`] that exists is valid.
 //! - M3 Two schemas have no difference exactly when they agree on what is stored in the wanted
 //!   classes; a file to which the differences are applied has none any more.

@@ -4,21 +4,21 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum SchemaMode {
-    /// Everything is brought about, the migration fills in. For files of our own only.
+    /// All changes are applied, and the migration fills in. For local files only.
     Automatic = 0,
-    /// Nothing is written, and the version is the very one.
+    /// Nothing is written, and the version must be equal.
     Immutable = 1,
     /// Nothing is written, whatever the version.
     ReadOnly = 2,
     /// A file that would need a migration is emptied.
     ResetFile = 3,
-    /// Only additions; what is no longer wanted is kept and hidden.
+    /// Only additions; removed properties stay in the file, hidden.
     Additive = 4,
-    /// The migration brings everything about.
+    /// The migration makes all changes.
     Manual = 5,
 }
 
-/// What of a configuration chooses the mode.
+/// Settings of a configuration that choose the mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModeChoice {
     /// The file is only read.

@@ -22,7 +22,7 @@ pub enum Scalar {
     Double,
 }
 
-/// What a property holds.
+/// Type of a property.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PropertyType {
@@ -130,7 +130,7 @@ impl PropertyType {
         }
     }
 
-    /// Tells whether a property of this type is nullable unless told otherwise.
+    /// Returns whether a property of this type is nullable by default.
     #[must_use]
     pub const fn is_nullable_by_default(&self) -> bool {
         matches!(

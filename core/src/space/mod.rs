@@ -31,14 +31,14 @@ pub(crate) struct Space {
     page_count: u64,
     /// Free in the last commit.
     free: BTreeMap<u64, Bits>,
-    /// Of those, the ones that may be written now.
+    /// Free pages that may be written now.
     ready: BTreeMap<u64, Bits>,
     ready_count: u64,
-    /// The others, by the commit that freed them.
+    /// The other free pages, by the commit that freed them.
     held: VecDeque<(CommitId, Vec<PageId>)>,
 }
 
-/// What a commit in the making takes and frees.
+/// Pages that a commit in progress takes and frees.
 #[derive(Debug)]
 pub(crate) struct Draft {
     pub(crate) taken: Vec<PageId>,
@@ -109,7 +109,7 @@ impl Space {
         self.page_count - cut - free.sum::<u64>()
     }
 
-    /// Makes every free page writable: nobody is left who needs one.
+    /// Makes every free page writable, once no reader needs one.
     pub(crate) fn release_all(&mut self) {
         while let Some((_, pages)) = self.held.pop_front() {
             pages.into_iter().for_each(|page| self.make_ready(page));
@@ -238,7 +238,7 @@ impl Space {
     /// Records pages that the draft's commit does without; returns the chunks that change.
     ///
     /// # Errors
-    /// A page that is recorded as free already: the file lies.
+    /// A page that is recorded as free already, which only damage explains.
     pub(crate) fn free(&self, draft: &mut Draft, pages: &[PageId]) -> Result<Chunks, PageId> {
         let mut chunks = Chunks::new();
         for &page in pages {
@@ -253,7 +253,7 @@ impl Space {
         Ok(chunks)
     }
 
-    /// Takes back the pages of a draft whose commit failed.
+    /// Returns the pages of a draft whose commit failed.
     pub(crate) fn cancel(&mut self, draft: Draft) {
         for page in draft.taken {
             if page.0 < self.page_count {

@@ -1,4 +1,4 @@
-//! What a field of a struct can be.
+//! Types of the fields of a struct.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -29,11 +29,11 @@ use std::ops::{AddAssign, SubAssign};
     label = "cannot be stored",
     note = "a field is i64, bool, String, Vec<u8>, Timestamp, f32 or f64, an Option or a Vec of \
             these, a Counter, an Option<Link<T>> or a Vec<Link<T>>",
-    note = "what is linked to is a struct that derives `Object` itself",
+    note = "a link leads to a struct that derives `Object` itself",
     note = "mark the field `#[object(ignored)]` to leave it out of the file"
 )]
 pub trait Field: Sized {
-    /// What it is, if it is one value; this decides whether it can be a key or have an index.
+    /// Type of a single value, which decides whether the field can be a key or have an index.
     const SCALAR: Option<Scalar>;
 
     /// Returns the property of this type.
@@ -83,7 +83,7 @@ pub trait ElementType: Sized {
 
 /// A whole number that several writers add to; it wraps around at 64 bits.
 ///
-/// What is written is the difference to what is stored, so that it adds up with what others add.
+/// A write stores the difference to the stored number, so that concurrent additions sum up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Counter(pub i64);
 
@@ -263,12 +263,12 @@ fn or_null<T: ScalarType>(value: Value<'_>) -> Option<Option<T>> {
     }
 }
 
-/// Where a field is read: an object, and the name of its property.
-type Place<'a> = (&'a object::Object<'a>, &'a str);
+/// An object and the name of the property to read.
+type PropertyRef<'a> = (&'a object::Object<'a>, &'a str);
 
 /// Reads a property that holds one value.
 fn one<T>(
-    (object, property): Place<'_>,
+    (object, property): PropertyRef<'_>,
     wanted: &PropertyType,
     take: impl FnOnce(Value<'_>) -> Option<T>,
 ) -> Result<T> {
@@ -278,7 +278,7 @@ fn one<T>(
 }
 
 /// The error of a property that holds something else than its field can.
-fn unlike((object, property): Place<'_>, wanted: &PropertyType, held: &str) -> Error {
+fn unlike((object, property): PropertyRef<'_>, wanted: &PropertyType, held: &str) -> Error {
     let (class, property) = (object.class_name().to_owned(), property.to_owned());
     let (expected, found) = (held.to_owned(), wanted.to_string());
     ObjectError::Type { class, property, expected, found }.into()

@@ -13,7 +13,7 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-/// What an object of a class is addressed by: an [`ObjectId`] of which the class is known.
+/// Address of an object of a class: an [`ObjectId`] with the type of the class.
 ///
 /// Every operation that takes an `&ObjectId` takes a `&Link<T>`:
 /// `txn.set(&rex, "age", 8)`, `txn.add(&rex, "walks", 1)`, `txn.list(&rex, "tricks")`,
@@ -26,8 +26,7 @@ pub struct Link<T> {
 
 /// An object that was found: what it held at that moment, and a link to it.
 ///
-/// It derefs to the struct. What is changed in it changes nothing in the file:
-/// [`Link::update`] does that.
+/// It derefs to the struct. Changing it does not change the file; [`Link::update`] does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored<T> {
     link: Link<T>,
@@ -63,13 +62,13 @@ impl<T: Object> Link<T> {
 
     /// Changes the object: reads it, lets `change` change it, and sets the properties that differ.
     ///
-    /// Of a list, the elements that are alike at the beginning and at the end stay what they are,
-    /// and those in between are replaced; [`Transaction::list`] changes single ones.
+    /// In a list, the elements of a common prefix and suffix keep their ids, and those in between
+    /// are replaced; [`Transaction::list`] changes single elements.
     ///
     /// # Errors
-    /// [`ObjectError::ObjectNotFound`] if it is not there, [`ObjectError::PrimaryKeyImmutable`] if the primary key was
-    /// changed; as [`Link::get`], and as [`Transaction::set`] of each property. Nothing is changed
-    /// then.
+    /// [`ObjectError::ObjectNotFound`] if it does not exist, [`ObjectError::PrimaryKeyImmutable`]
+    /// if the primary key was changed; as [`Link::get`], and as [`Transaction::set`] of each
+    /// property. Nothing is changed then.
     pub fn update<R>(&self, txn: &mut Transaction, change: impl FnOnce(&mut T) -> R) -> Result<R> {
         let found = self.get(txn.view());
         let Some(mut object) = txn.noted(found)? else {

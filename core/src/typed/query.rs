@@ -87,7 +87,7 @@ impl<'a, T: Object> Query<'a, T> {
         Self { query: self.query.sort(path, order), ..self }
     }
 
-    /// Of objects that are alike in these properties, or paths over links, leaves the first.
+    /// Keeps the first of the objects that are equal in these properties, or paths over links.
     #[must_use]
     pub fn distinct<P: Into<String>>(self, paths: impl IntoIterator<Item = P>) -> Self {
         Self { query: self.query.distinct(paths), ..self }

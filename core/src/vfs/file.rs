@@ -102,8 +102,8 @@ impl VfsFile for OsFile {
     }
 }
 
-/// Makes a directory with its parents, unless it is there, and tells whether its bits let anybody
-/// write to it. What they do not tell is told when a file is made there.
+/// Creates a directory with its parents unless it exists, and returns whether its permission bits
+/// allow a write. Creating a file there reports any other obstacle.
 pub(crate) fn make_directory(path: &Path) -> io::Result<bool> {
     if path.is_file() {
         return Err(io::ErrorKind::NotADirectory.into());

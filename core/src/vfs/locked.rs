@@ -1,8 +1,8 @@
-//! Opening a file and being the one that has it.
+//! Opening a file under an exclusive lock.
 //!
-//! - V4 Whoever holds the lock holds the file that the name leads to: a name may pass to another
-//!   file between opening and locking (creation and compaction rename), so the name is looked at
-//!   again once the lock is held.
+//! - V4 The holder of the lock holds the file that the name leads to. A rename may give the name to
+//!   another file between opening and locking (creation and compaction rename), so the opener
+//!   checks the name again under the lock.
 //!
 //! Model: loom-tests, `two_openers`.
 
@@ -15,7 +15,7 @@ use std::path::Path;
 pub(crate) enum Opened {
     /// The file is open, locked, and has this name.
     Locked(Box<dyn VfsFile>),
-    /// Somebody else has it.
+    /// Another opener holds the lock.
     InUse,
 }
 

@@ -24,7 +24,7 @@ struct Inode {
 
 impl fmt::Debug for Inode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What the file holds is the business of nobody who prints a store.
+        // Contents stay out of debug output.
         let bytes = self.bytes.lock().len();
         f.debug_struct("Inode").field("bytes", &bytes).field("holders", &self.holders).finish()
     }

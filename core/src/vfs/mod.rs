@@ -1,4 +1,4 @@
-//! What the store needs from a file system: files *and directory entries*, with a sync of both.
+//! File system interface of the store: files *and directory entries*, with a sync of both.
 //!
 //! Three file systems implement it: [`OsVfs`] (the operating system's), [`MemoryVfs`] (nothing
 //! is left behind) and the simulated one of the verification suite, below the seal.
@@ -33,7 +33,7 @@ pub enum Access {
     CreateNew,
 }
 
-/// Whom a lock keeps out.
+/// Kind of a file lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lock {
     /// Keeps writers out.
@@ -51,8 +51,8 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// system says.
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn VfsFile>>;
 
-    /// Gives a file another name on the same file system, replacing what has that name. Of two
-    /// directories each has to be synced.
+    /// Gives a file another name on the same file system, replacing a file of that name. If
+    /// the directories differ, each needs a sync.
     ///
     /// # Errors
     /// `CrossesDevices`, or as the system says; the names are then as before.
@@ -117,7 +117,7 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     /// As the system says; what is durable is then unknown.
     fn sync(&self) -> io::Result<()>;
 
-    /// Takes the lock if nobody holds one that excludes it, and tells whether it did.
+    /// Takes the lock unless a held one excludes it, and returns whether it did.
     ///
     /// # Errors
     /// As the system says.

@@ -37,7 +37,7 @@ impl Engine for Lmdb {
 
     #[expect(
         unsafe_code,
-        reason = "a map of a file that another process changes is undefined; no other process does here"
+        reason = "the map is undefined if another process changes the file; none does here"
     )]
     fn open(&self, place: &Place<'_>) -> Result<Box<dyn Db>> {
         let mut options = EnvOpenOptions::new();

@@ -36,7 +36,7 @@ impl Engine for Lmdb {
 
 #[expect(
     unsafe_code,
-    reason = "a map of a file that another process changes is undefined; no other process does here"
+    reason = "the map is undefined if another process changes the file; none does here"
 )]
 fn open(place: &Place<'_>) -> Result<LmdbDb> {
     let mut options = EnvOpenOptions::new();
