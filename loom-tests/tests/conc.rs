@@ -12,7 +12,7 @@ pub(crate) use loom::thread::yield_now;
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
-/// What holds a [`Mutex`].
+/// The guard of a [`Mutex`].
 pub(crate) type Guard<'a, T> = loom::sync::MutexGuard<'a, T>;
 
 impl<T> Mutex<T> {

@@ -1,9 +1,9 @@
 //! Commits that share a sync.
 //!
 //! - N3 A commit counts as durable only after it was written, and a sync that began then returned
-//!   `Ok`. After one that failed, none does; of two at once, the system may tell either. A record
-//!   that could not be written and is taken back concerns nobody but its commit. Nobody waits for
-//!   ever: loom reports a deadlock.
+//!   `Ok`. After a failed sync, no commit does; of two concurrent syncs, either may report it. A
+//!   record that could not be written and is rolled back affects only its commit. No thread waits
+//!   for ever: loom reports a deadlock.
 
 use crate::conc::{AtomicUsize, Mutex, Ordering};
 use crate::core_durable::{Durable, Failure, Lost};
@@ -14,9 +14,9 @@ use loom::sync::Arc;
 use loom::thread;
 
 /// A disk that holds commits by number: added up to here, written and durable up to there.
-struct World {
+struct DurableModel {
     durable: Durable<u64>,
-    turn: Mutex<Turn>,
+    turn: Mutex<Commits>,
     added: AtomicUsize,
     written: AtomicUsize,
     writing: AtomicUsize,
@@ -26,7 +26,7 @@ struct World {
     fails: Fails,
 }
 
-/// What fails the first time.
+/// The call that fails the first time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fails {
     Nothing,
@@ -36,17 +36,17 @@ enum Fails {
 
 /// The last commit, and how many turns there have been.
 #[derive(Default)]
-struct Turn {
+struct Commits {
     last: u64,
     turns: u64,
 }
 
-impl World {
+impl DurableModel {
     fn new(fails: Fails) -> Arc<Self> {
         let zero = || AtomicUsize::new(0);
         Arc::new(Self {
             durable: Durable::new(CommitId(0)),
-            turn: Mutex::new(Turn::default()),
+            turn: Mutex::new(Commits::default()),
             added: zero(),
             written: zero(),
             writing: zero(),
@@ -78,7 +78,7 @@ impl World {
         Ok(())
     }
 
-    /// Takes a commit back, unless somebody has had the turn since.
+    /// Rolls a commit back, unless another writer had its turn since.
     fn undo(&self, (commit, turns): (u64, u64)) -> bool {
         let Some(mut turn) = self.turn.try_lock() else { return false };
         if turn.turns != turns {
@@ -93,7 +93,7 @@ impl World {
     /// Adds a commit in turn, then waits for it; tells whether it is durable.
     fn commit(&self) -> bool {
         let mut turn = self.turn.lock();
-        *turn = Turn { last: turn.last + 1, turns: turn.turns + 1 };
+        *turn = Commits { last: turn.last + 1, turns: turn.turns + 1 };
         let (commit, turns) = (turn.last, turn.turns);
         let number = usize::try_from(commit).unwrap();
         self.added.store(number, Ordering::Release);
@@ -133,8 +133,8 @@ fn three_commits_are_durable_with_three_syncs_or_fewer() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 2, executions_min: 5_000 }, move || {
-        let world = World::new(Fails::Nothing);
-        assert_eq!(World::commits(&world, 2), 3, "N3: a commit was lost");
+        let world = DurableModel::new(Fails::Nothing);
+        assert_eq!(DurableModel::commits(&world, 2), 3, "N3: a commit was lost");
         let syncs = world.syncs.load(Ordering::Relaxed);
         assert!((1..=3).contains(&syncs), "N3: {syncs} syncs");
         marks.hit(if syncs < 3 { "shared" } else { "each its own" });
@@ -147,8 +147,8 @@ fn after_a_failed_sync_no_commit_is_durable() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 3, executions_min: 100 }, move || {
-        let world = World::new(Fails::Sync);
-        let durable = World::commits(&world, 1);
+        let world = DurableModel::new(Fails::Sync);
+        let durable = DurableModel::commits(&world, 1);
         assert_eq!(durable, 0, "N3: a commit after a failed sync");
         assert!(world.durable.has_failed(), "N3: the failure is forgotten");
         marks.hit(if world.syncs.load(Ordering::Relaxed) == 1 { "told" } else { "tried again" });
@@ -161,16 +161,16 @@ fn a_record_that_cannot_be_written_fails_its_commit_or_all_that_are_built_upon_i
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 3, executions_min: 20_000 }, move || {
-        let world = World::new(Fails::Writing);
-        let durable = World::commits(&world, 2);
+        let world = DurableModel::new(Fails::Writing);
+        let durable = DurableModel::commits(&world, 2);
         let last = world.turn.lock().last;
         if world.durable.has_failed() {
             assert_eq!(durable, 0, "N3: a commit with one that could not be written");
             marks.hit("all failed");
         } else {
-            assert_eq!((durable, last), (2, 2), "N3: one fails, two are there");
+            assert_eq!((durable, last), (2, 2), "N3: one fails, two are written");
             let synced = world.synced.load(Ordering::Acquire);
-            assert_eq!(synced, 2, "N3: what is there is not on the disk");
+            assert_eq!(synced, 2, "N3: a written commit is not synced");
             marks.hit("one failed");
         }
     });
@@ -191,7 +191,7 @@ struct Failing {
     untold: AtomicUsize,
     backs: AtomicUsize,
     fails_at: usize,
-    /// A shared sync ended while somebody waited to sync alone.
+    /// A shared sync ended while another thread waited to sync alone.
     overdue: AtomicUsize,
 }
 
@@ -254,7 +254,7 @@ impl Failing {
 }
 
 #[test]
-fn no_commit_is_durable_that_a_sync_lost_and_another_was_told_of() {
+fn no_commit_is_durable_that_a_sync_lost_and_another_reported() {
     let marks = Marks::default();
     let met = marks.clone();
     for (fails_at, executions_min) in [(1, 600), (2, 1_500), (3, 2_500)] {
@@ -281,11 +281,11 @@ fn no_commit_is_durable_that_a_sync_lost_and_another_was_told_of() {
             assert_eq!(world.durable.has_failed(), lost > 0, "N3: the failure is forgotten");
             marks.hit(match (first, alone) {
                 (false, false) => "neither",
-                (true, false) => "who shares",
-                (false, true) => "who syncs alone",
+                (true, false) => "the sharing thread",
+                (false, true) => "the thread that syncs alone",
                 (true, true) => "both",
             });
         });
     }
-    met.assert_hit(&["neither", "who shares", "both"]);
+    met.assert_hit(&["neither", "the sharing thread", "both"]);
 }

@@ -21,7 +21,7 @@ pub(crate) fn explore(bound: Bound, model: impl Fn() + Send + Sync + 'static) {
     let asked = builder.preemption_bound.unwrap_or_default();
     builder.preemption_bound = Some(preemptions.max(asked));
     builder.max_branches = 100_000;
-    // Of the standard library, so that counting is no step of the model.
+    // A counter of the standard library: counting is no step of the model.
     let executions = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&executions);
     builder.check(move || {
@@ -32,6 +32,6 @@ pub(crate) fn explore(bound: Bound, model: impl Fn() + Send + Sync + 'static) {
     println!("{executions} interleavings");
     assert!(
         executions >= executions_min,
-        "explored {executions} interleavings, at least {executions_min} are there"
+        "explored {executions} interleavings of at least {executions_min}"
     );
 }

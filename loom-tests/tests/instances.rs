@@ -1,12 +1,12 @@
 //! Threads that open, close, delete and reset one file.
 //!
-//! The file is a flag that says whether somebody has it: opened twice, or opened, deleted or reset
-//! while another has it, it is found out.
+//! A flag stands for the file and records whether it is open. It detects a file that is opened
+//! twice, or opened, deleted or reset while another thread holds it.
 //!
 //! - J1 Counts are those of the handles; at the end they are 0.
 //! - J3 An opening that fails leaves counts and the path as they were.
 //! - J4 One at a time opens, closes, deletes or resets; nothing happens to a file that is held.
-//! - J5 Nobody waits for ever: loom reports a deadlock.
+//! - J5 No thread waits for ever: loom reports a deadlock.
 //! - J7 The last handle closes the file, and the next opener finds it closed.
 //! - R1 A recorded action is carried out exactly once.
 
@@ -65,12 +65,12 @@ impl From<Refused<u8>> for Stopped {
 type Opened = Result<Held<u8, File>, Stopped>;
 
 #[derive(Clone)]
-struct World {
+struct InstancesModel {
     registry: StdArc<Registry<u8, File>>,
     disk: Arc<Disk>,
 }
 
-impl World {
+impl InstancesModel {
     fn new() -> Self {
         Self { registry: StdArc::default(), disk: Arc::default() }
     }
@@ -122,7 +122,7 @@ impl World {
     }
 
     fn assert_closed(&self) {
-        assert_eq!(self.count(), 0, "J1: nobody holds it");
+        assert_eq!(self.count(), 0, "J1: no handle is left");
         assert_eq!(self.disk.open.load(Ordering::Relaxed), 0, "J7: it is closed");
     }
 }
@@ -132,7 +132,7 @@ fn two_who_open_share_one_file() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 3, executions_min: 550 }, move || {
-        let world = World::new();
+        let world = InstancesModel::new();
         let (other, seen) = (world.clone(), marks.clone());
         let there = thread::spawn(move || {
             let held = other.open(1, 0).unwrap();
@@ -157,11 +157,11 @@ fn two_who_open_share_one_file() {
 }
 
 #[test]
-fn another_configuration_gets_in_only_when_nobody_holds_it() {
+fn another_configuration_opens_only_a_closed_file() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 6, executions_min: 300 }, move || {
-        let world = World::new();
+        let world = InstancesModel::new();
         let (other, seen) = (world.clone(), marks.clone());
         let there = thread::spawn(move || match other.open(1, 7) {
             Ok(held) => {
@@ -169,7 +169,7 @@ fn another_configuration_gets_in_only_when_nobody_holds_it() {
                 drop(held);
             }
             Err(Stopped::Refused(Refused::Configuration(open))) => {
-                assert_eq!(*open, 0, "J2: it is told which one is open");
+                assert_eq!(*open, 0, "J2: the error names the open configuration");
                 seen.hit("it was refused");
             }
             Err(stopped) => panic!("J2: {stopped:?}"),
@@ -185,14 +185,14 @@ fn another_configuration_gets_in_only_when_nobody_holds_it() {
     met.assert_hit(&["it got in", "it was refused", "the first was refused"]);
 }
 
-/// One opens the file while it is reset and another reset is recorded: one of them is carried out,
-/// to the file that nobody holds; what is left on record is the second, unless it was that.
+/// One thread opens the file while it is reset and another reset is recorded. One reset runs, while
+/// no handle is open; the second stays on record, unless it ran.
 #[test]
 fn a_reset_meets_an_opener_and_another_reset() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 4, executions_min: 3_900 }, move || {
-        let (world, path) = (World::new(), Path::new(PATH));
+        let (world, path) = (InstancesModel::new(), Path::new(PATH));
         let recorded = StdArc::new((Pending::default(), Mutex::new(0)));
         let record = |recorded: &(Pending<usize>, Mutex<usize>), action: usize| {
             let put = || {
@@ -250,7 +250,7 @@ fn a_deletion_meets_openers_and_never_a_holder() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 6, executions_min: 170 }, move || {
-        let world = World::new();
+        let world = InstancesModel::new();
         let (other, seen) = (world.clone(), marks.clone());
         let there = thread::spawn(move || match other.delete(1) {
             Ok(()) => seen.hit("deleted"),
@@ -272,7 +272,7 @@ fn two_deletions_and_an_opener_take_turns() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 2, executions_min: 1_500 }, move || {
-        let world = World::new();
+        let world = InstancesModel::new();
         let threads: Vec<_> = (1..3)
             .map(|number| {
                 let world = world.clone();
@@ -281,7 +281,7 @@ fn two_deletions_and_an_opener_take_turns() {
             .collect();
         drop(world.open(0, 0).unwrap());
         let deleted: usize = threads.into_iter().map(|it| usize::from(it.join().unwrap())).sum();
-        assert_eq!(world.disk.deleted.load(Ordering::Relaxed), deleted, "J4: none is told wrongly");
+        assert_eq!(world.disk.deleted.load(Ordering::Relaxed), deleted, "J4: an answer is wrong");
         world.assert_closed();
         marks.hit(["none", "one", "both"][deleted]);
     });
@@ -293,7 +293,7 @@ fn a_failed_opening_leaves_counts_and_path_to_the_others() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 6, executions_min: 2_000 }, move || {
-        let world = World::new();
+        let world = InstancesModel::new();
         let (other, seen) = (world.clone(), marks.clone());
         let there = thread::spawn(move || {
             let Err(Stopped::Broken) = other.open_and_fail(1) else { panic!("J3: it fails") };
@@ -315,7 +315,7 @@ fn a_handle_dropped_on_another_thread_is_uncounted_where_it_was_counted() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 6, executions_min: 220 }, move || {
-        let world = World::new();
+        let world = InstancesModel::new();
         let held = world.open(0, 0).unwrap();
         let (other, seen) = (world.clone(), marks.clone());
         let there = thread::spawn(move || {
@@ -336,7 +336,7 @@ fn a_handle_dropped_on_another_thread_is_uncounted_where_it_was_counted() {
 }
 
 #[test]
-fn whoever_works_on_a_file_does_not_wait_for_another() {
+fn work_on_one_file_does_not_wait_for_another() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 6, executions_min: 370 }, move || {
@@ -363,7 +363,7 @@ fn a_ui_thread_is_refused_instead_of_waiting() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 6, executions_min: 1_900 }, move || {
-        let world = World::new();
+        let world = InstancesModel::new();
         world.registry.mark_ui(ThreadNumber(1));
         let (other, seen) = (world.clone(), marks.clone());
         let there = thread::spawn(move || {
@@ -388,11 +388,11 @@ fn a_ui_thread_is_refused_instead_of_waiting() {
 /// One is in a transaction and opens a file; the other, with a claim on that file, waits for the
 /// transaction to end.
 #[test]
-fn whoever_is_in_a_transaction_does_not_wait_for_a_claim() {
+fn an_opener_in_a_transaction_does_not_wait_for_a_claim() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 6, executions_min: 700 }, move || {
-        let world = World::new();
+        let world = InstancesModel::new();
         let turn = StdArc::new(Mutex::new(()));
         let (other, others_turn) = (world.clone(), StdArc::clone(&turn));
         let there = thread::spawn(move || {

@@ -1,8 +1,7 @@
-//! Who begins to observe while others commit.
+//! Observers that begin while other threads commit.
 //!
-//! - W2 An observer is told every commit after the one it began with: in order, none left out and
-//!   none twice, whatever else is under way when it begins. Nobody waits for ever: loom reports a
-//!   deadlock.
+//! - W2 An observer receives every commit after the one it began with, in order and each once,
+//!   whatever runs when it begins. No thread waits for ever: loom reports a deadlock.
 
 use crate::conc::{AtomicUsize, Ordering};
 use crate::core_queues::Queues;
@@ -15,7 +14,7 @@ use loom::thread;
 
 /// A store as observers see it: a turn to write, which knows the last commit, and the last commit
 /// that can be seen.
-struct World {
+struct ObserversModel {
     turn: Turn<usize>,
     seen: AtomicUsize,
     /// The commit that cannot be written, if there is one: from it on none is ever seen.
@@ -23,15 +22,14 @@ struct World {
     queues: Queues<usize>,
 }
 
-impl World {
+impl ObserversModel {
     fn new() -> Arc<Self> {
         let (turn, seen) = (Turn::new(0), AtomicUsize::new(0));
         let missing = AtomicUsize::new(usize::MAX);
         Arc::new(Self { turn, seen, missing, queues: Queues::default() })
     }
 
-    /// A commit of a transaction: whether anybody observes is asked before it is written; it can
-    /// be seen, by whoever comes first, once it is.
+    /// A commit of a transaction. It looks for observers before the write, and is visible after.
     fn commit(&self, is_seen_in_turn: bool) {
         let last = self.turn.take();
         let commit = last + 1;
@@ -69,7 +67,7 @@ impl World {
         }
     }
 
-    /// After the turn of whoever has it, all that is written can be seen.
+    /// Waits for the writer in its turn; then all written commits are visible.
     fn sync(&self) -> Result<usize, ()> {
         let last = self.turn.take();
         self.turn.give(last);
@@ -88,24 +86,24 @@ impl World {
     }
 
     /// Begins, asks twice while others go on, and then until nothing is left; returns the commit
-    /// it began with and those it was told of.
+    /// it began with and those it received.
     fn observe(&self, rest: impl FnOnce()) -> (usize, Vec<usize>) {
         let (queue, from) = self.queues.begin(|| self.sync()).unwrap();
-        let mut told = Vec::new();
+        let mut received = Vec::new();
         let mut ask = || {
             let seen = id(self.seen());
             let (commit, what) = queue.take(seen)?;
-            assert!(commit <= seen, "W2: it is told before it can be seen");
-            assert_eq!(commit, id(*what), "W2: what is told is another commit's");
+            assert!(commit <= seen, "W2: received before it is visible");
+            assert_eq!(commit, id(*what), "W2: the changes are of another commit");
             if commit > id(from) {
-                told.push(*what);
+                received.push(*what);
             }
             Some(())
         };
         ask();
         rest();
         while ask().is_some() {}
-        (from, told)
+        (from, received)
     }
 }
 
@@ -115,22 +113,22 @@ fn id(commit: usize) -> CommitId {
 
 /// Two commits of one thread and one of another, while this one begins to observe.
 fn begins_among_commits(is_seen_in_turn: bool) -> (usize, Vec<usize>) {
-    let world = World::new();
+    let world = ObserversModel::new();
     let writers = [2, 1].map(|commits| {
         let world = Arc::clone(&world);
         thread::spawn(move || (0..commits).for_each(|_| world.commit(is_seen_in_turn)))
     });
-    let (from, told) = world.observe(|| {
+    let (from, received) = world.observe(|| {
         for writer in writers {
             writer.join().unwrap();
         }
     });
-    assert_eq!(told, (from + 1..=3).collect::<Vec<_>>(), "W2: began with commit {from}");
-    (from, told)
+    assert_eq!(received, (from + 1..=3).collect::<Vec<_>>(), "W2: began with commit {from}");
+    (from, received)
 }
 
 #[test]
-fn who_begins_among_commits_is_told_each_that_follows_once() {
+fn an_observer_that_begins_among_commits_receives_each_once() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 3, executions_min: 1_000 }, move || {
@@ -141,7 +139,7 @@ fn who_begins_among_commits_is_told_each_that_follows_once() {
 }
 
 #[test]
-fn a_commit_that_can_be_seen_before_it_is_told_is_told_once() {
+fn a_commit_that_is_visible_before_its_delivery_is_received_once() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 2, executions_min: 1_000 }, move || {
@@ -152,23 +150,23 @@ fn a_commit_that_can_be_seen_before_it_is_told_is_told_once() {
 }
 
 #[test]
-fn nobody_is_told_of_a_commit_that_could_not_be_written() {
+fn no_observer_receives_a_commit_that_could_not_be_written() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 3, executions_min: 100 }, move || {
-        let world = World::new();
+        let world = ObserversModel::new();
         let (fails, commits) = (Arc::clone(&world), Arc::clone(&world));
-        let mut taken_back = false;
-        let (from, told) = world.observe(|| {
+        let mut rolled_back = false;
+        let (from, received) = world.observe(|| {
             let fails = thread::spawn(move || fails.fail());
             let commits = thread::spawn(move || (0..2).for_each(|_| commits.commit(false)));
-            taken_back = fails.join().unwrap();
+            rolled_back = fails.join().unwrap();
             commits.join().unwrap();
         });
-        let missing = if taken_back { 3 } else { world.missing.load(Ordering::Acquire) };
+        let missing = if rolled_back { 3 } else { world.missing.load(Ordering::Acquire) };
         let expected: Vec<_> = (1..missing).collect();
-        assert_eq!((from, told), (0, expected), "W2: one failed, taken back: {taken_back}");
-        marks.hit(if taken_back { "taken back" } else { "built upon" });
+        assert_eq!((from, received), (0, expected), "W2: one failed, rolled back: {rolled_back}");
+        marks.hit(if rolled_back { "taken back" } else { "built upon" });
     });
     met.assert_hit(&["taken back", "built upon"]);
 }

@@ -4,7 +4,7 @@
 //! core's own rules. A reader that pinned a commit must find that number in its page for as long as
 //! it holds the pin.
 //!
-//! - N1 A state is pinned from the moment a reader can see it until its last reader is gone.
+//! - N1 A state is pinned from the moment a reader can see it until its last reader is dropped.
 //! - S2 A page freed by commit N is written again only when no reader older than N lives.
 
 use crate::conc::{Arc as StdArc, AtomicUsize, Ordering};
@@ -19,14 +19,14 @@ use std::collections::BTreeMap;
 
 const PAGES: usize = 10;
 
-/// A commit: its number stands in its page.
+/// A commit, whose number is in its page.
 #[derive(Debug)]
 struct State {
     commit: CommitId,
     page: PageId,
 }
 
-struct World {
+struct PinsModel {
     published: Published<State>,
     pages: Vec<AtomicUsize>,
 }
@@ -35,8 +35,8 @@ fn index(number: u64) -> usize {
     usize::try_from(number).unwrap()
 }
 
-impl World {
-    /// Commit 1 is there, in page 3.
+impl PinsModel {
+    /// Commit 1 is in page 3.
     fn new() -> Arc<Self> {
         let (commit, page) = (CommitId(1), PageId(3));
         let pages = (0..PAGES).map(|at| AtomicUsize::new(usize::from(at == 3))).collect();
@@ -75,7 +75,7 @@ fn a_snapshot_keeps_its_pages() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 5, executions_min: 1_000 }, move || {
-        let world = World::new();
+        let world = PinsModel::new();
         let reader = {
             let world = Arc::clone(&world);
             thread::spawn(move || {
@@ -94,7 +94,7 @@ fn a_clone_keeps_what_the_original_pinned() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 3, executions_min: 3_000 }, move || {
-        let world = World::new();
+        let world = PinsModel::new();
         let pinned = world.published.pin();
         let reader = {
             let world = Arc::clone(&world);
@@ -117,7 +117,7 @@ fn two_readers_of_different_commits() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 3, executions_min: 8_000 }, move || {
-        let world = World::new();
+        let world = PinsModel::new();
         let readers: Vec<_> = (0..2)
             .map(|_| {
                 let world = Arc::clone(&world);
@@ -135,12 +135,12 @@ fn two_readers_of_different_commits() {
     met.assert_hit(&["a page is reused", "the file grows"]);
 }
 
-/// Two numbers that are to be the same whoever looks.
+/// Two numbers that must be equal for every reader.
 #[derive(Debug)]
 struct Twice(u64, u64);
 
 #[test]
-fn what_a_reader_holds_is_not_changed_where_it_is() {
+fn a_value_that_a_reader_holds_is_not_changed_in_place() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 5, executions_min: 300 }, move || {

@@ -1,9 +1,9 @@
-//! Two who open the same file, while it is created or compacted under them.
+//! Two threads that open the same file while it is created or compacted.
 //!
 //! The file holds the number of sessions there have been. A session reads it, adds one and writes
 //! it, as long as it holds the lock; some sessions move the file to a new one in between.
 //!
-//! - V4 Whoever holds the lock holds the file that the name leads to: no session is lost, and no
+//! - V4 The holder of the lock holds the file that the name leads to: no session is lost, and no
 //!   two overlap.
 
 use crate::conc::{AtomicUsize, Ordering};
@@ -17,13 +17,13 @@ use std::path::Path;
 const PATH: &str = "file";
 const TEMPORARY: &str = "file.new";
 
-/// What the threads share: the file system, and how many hold the file right now.
-struct World {
+/// State that the threads share: the file system, and the number of holders of the file.
+struct OpenersModel {
     vfs: MemoryVfs,
     holders: AtomicUsize,
 }
 
-impl World {
+impl OpenersModel {
     fn new() -> Arc<Self> {
         Arc::new(Self { vfs: MemoryVfs::default(), holders: AtomicUsize::new(0) })
     }
@@ -35,7 +35,7 @@ impl World {
         world
     }
 
-    /// Opens the file, or makes it if there is none. `None`: somebody else has it.
+    /// Opens the file or creates it. `None` if another thread holds the lock.
     fn open_or_create(&self) -> Option<Box<dyn VfsFile>> {
         match open_locked(&self.vfs, Path::new(PATH), Lock::Exclusive) {
             Ok(Opened::Locked(file)) => Some(file),
@@ -45,7 +45,7 @@ impl World {
         }
     }
 
-    /// Makes the file complete under another name, then moves it, unless it is there by now.
+    /// Creates the whole file under another name, then renames it, unless it exists by now.
     fn create(&self) -> Option<Box<dyn VfsFile>> {
         let file = self.temporary()?;
         file.write_at(&[0], 0).unwrap();
@@ -98,7 +98,7 @@ impl World {
 }
 
 /// Runs one session in each of two threads, and counts those that took place.
-fn two_sessions(world: &Arc<World>, compacts: [bool; 2]) -> u8 {
+fn two_sessions(world: &Arc<OpenersModel>, compacts: [bool; 2]) -> u8 {
     let other = Arc::clone(world);
     let handle = thread::spawn(move || other.session(compacts[0]));
     let here = world.session(compacts[1]);
@@ -109,7 +109,7 @@ fn two_sessions(world: &Arc<World>, compacts: [bool; 2]) -> u8 {
 #[test]
 fn two_creators_make_one_file() {
     explore(Bound { preemptions: 6, executions_min: 1_000 }, || {
-        let world = World::new();
+        let world = OpenersModel::new();
         let sessions = two_sessions(&world, [false, false]);
         assert_eq!(world.sessions(), sessions, "V4: a session is lost");
     });
@@ -118,7 +118,7 @@ fn two_creators_make_one_file() {
 #[test]
 fn an_opener_meets_a_compaction() {
     explore(Bound { preemptions: 6, executions_min: 250 }, || {
-        let world = World::with_file(5);
+        let world = OpenersModel::with_file(5);
         let sessions = two_sessions(&world, [true, false]);
         assert_eq!(world.sessions(), 5 + sessions, "V4: a session is lost");
     });
@@ -127,7 +127,7 @@ fn an_opener_meets_a_compaction() {
 #[test]
 fn a_creator_that_compacts_meets_another() {
     explore(Bound { preemptions: 5, executions_min: 2_000 }, || {
-        let world = World::new();
+        let world = OpenersModel::new();
         let sessions = two_sessions(&world, [true, true]);
         assert_eq!(world.sessions(), sessions, "V4: a session is lost");
     });

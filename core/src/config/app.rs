@@ -1,4 +1,4 @@
-//! What configurations take from the app around them.
+//! Settings of the app that its configurations share.
 
 use super::callback::{Callback, Observables};
 use super::error::DirectoryProblem;
@@ -28,7 +28,7 @@ impl fmt::Debug for Assets {
     }
 }
 
-/// What configurations take from the app around them. A builder copies it when it is made.
+/// Settings of the app that its configurations share. A new builder copies them.
 #[derive(Clone, Debug)]
 pub struct App {
     pub(super) files: PathBuf,
@@ -40,7 +40,7 @@ pub struct App {
 }
 
 impl App {
-    /// Names the directory where files are kept unless told otherwise.
+    /// Names the default directory of files.
     #[must_use]
     pub fn new(files: impl AsRef<Path>) -> Self {
         Self {
@@ -53,21 +53,21 @@ impl App {
         }
     }
 
-    /// Sets the module with the app's own classes; configurations use it unless told otherwise.
+    /// Sets the default module, with the app's own classes.
     #[must_use]
     pub fn default_module(mut self, module: Module) -> Self {
         self.module = Some(module);
         self
     }
 
-    /// Has configurations come with observables unless told otherwise.
+    /// Sets the default observables.
     #[must_use]
     pub fn observables(mut self, observables: Observables) -> Self {
         self.observables = Some(observables);
         self
     }
 
-    /// Sets what is told of errors of sync unless a configuration says otherwise.
+    /// Sets the default handler of sync errors.
     #[must_use]
     pub fn error_handler(mut self, handler: Callback) -> Self {
         self.error_handler = handler;

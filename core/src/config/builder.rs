@@ -2,20 +2,20 @@
 
 use super::app::App;
 use super::callback::{Callback, CompactionPolicy, Observables};
-use super::draft::Draft;
+use super::draft::SharedOptions;
 use super::error::{ConfigError, ReadOnlyConflict};
 use super::value::{Configuration, Durability};
 use crate::error::Result;
 use crate::schema::Module;
 use std::path::Path;
 
-/// Name of the file unless told otherwise.
+/// Default name of the file.
 const FILE_NAME: &str = "default.realm";
 
-/// Puts a local configuration together.
+/// Builds a local configuration.
 #[derive(Clone, Debug)]
 pub struct Builder {
-    draft: Draft,
+    draft: SharedOptions,
     migration: Option<Callback>,
     delete_if_migration_needed: bool,
     asset_file: Option<String>,
@@ -28,7 +28,7 @@ impl Configuration {
     #[must_use]
     pub fn builder(app: &App) -> Builder {
         Builder {
-            draft: Draft::new(app),
+            draft: SharedOptions::new(app),
             migration: None,
             delete_if_migration_needed: false,
             asset_file: None,
@@ -126,7 +126,7 @@ impl Builder {
         self
     }
 
-    /// Sets what writes the data that a new file begins with; `None` takes it back.
+    /// Sets the callback that writes the initial data of a new file; `None` removes it.
     #[must_use]
     pub fn initial_data(mut self, initial_data: impl Into<Option<Callback>>) -> Self {
         self.draft.initial_data = initial_data.into();

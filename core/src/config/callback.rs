@@ -1,4 +1,4 @@
-//! What an app has run for it: functions and objects inside a configuration, with an identity.
+//! Callbacks of an app: functions and objects inside a configuration, with an identity.
 //!
 //! A configuration holds and compares them; the layers that open files run them.
 
@@ -88,7 +88,7 @@ impl fmt::Debug for Callback {
 /// How an app turns observers into streams of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observables {
-    /// The one that comes with the store; all of them are equal.
+    /// The store's own; all of them are equal.
     BuiltIn,
     /// One of the app's.
     Custom(Callback),

@@ -1,4 +1,4 @@
-//! What the builders of local and of synced configurations have in common.
+//! Options that the builders of local and of synced configurations share.
 
 use super::app::App;
 use super::callback::{Callback, Observables};
@@ -10,9 +10,9 @@ use crate::schema::{Class, Module, Schema};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// StoreOptions that local and synced configurations share.
+/// Options that local and synced configurations share.
 #[derive(Clone, Debug)]
-pub(super) struct Draft {
+pub(super) struct SharedOptions {
     pub(super) app: App,
     /// The directory that was given, without superfluous parts.
     pub(super) directory: Option<PathBuf>,
@@ -27,7 +27,7 @@ pub(super) struct Draft {
     pub(super) read_only: bool,
 }
 
-impl Draft {
+impl SharedOptions {
     pub(super) fn new(app: &App) -> Self {
         Self {
             app: app.clone(),

@@ -85,7 +85,7 @@ pub enum DirectoryProblem {
     NotWritable,
 }
 
-/// What a read-only configuration cannot have, or lacks.
+/// An option that a read-only configuration cannot have, or lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadOnlyConflict {

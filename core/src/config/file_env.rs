@@ -10,10 +10,10 @@ use std::path::{Component, Path, PathBuf};
 
 /// Directories and paths.
 pub trait FileEnv: Send + Sync + fmt::Debug {
-    /// Makes the directory with its parents, unless it is there.
+    /// Creates the directory with its parents, unless it exists.
     ///
     /// # Errors
-    /// Why it cannot be used. The last to be looked at is whether it is writable.
+    /// The reason why it cannot be used. Write permission is checked last.
     fn prepare(&self, directory: &Path) -> Result<(), DirectoryProblem>;
 
     /// Puts the working directory before a relative path.
@@ -25,7 +25,7 @@ pub trait FileEnv: Send + Sync + fmt::Debug {
     /// Returns the one path by which a file is known, whether it exists or not.
     ///
     /// # Errors
-    /// As the system says. What does not exist is no error.
+    /// Errors of the system. A path that does not exist is no error.
     fn canonical(&self, path: &Path) -> io::Result<PathBuf>;
 }
 
@@ -65,7 +65,7 @@ impl FileEnv for OsFileEnv {
     }
 }
 
-/// Appends parts that do not exist; `..` takes back the one before.
+/// Appends parts that do not exist; `..` removes the part before.
 fn below<'a>(mut path: PathBuf, parts: impl Iterator<Item = Component<'a>>) -> PathBuf {
     for part in parts {
         match part {
@@ -80,24 +80,24 @@ fn below<'a>(mut path: PathBuf, parts: impl Iterator<Item = Component<'a>>) -> P
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum MemoryEntry {
     File,
     Directory { writable: bool },
 }
 
 /// Directories in memory, below `/`. Nothing in them is a link.
 #[derive(Debug, Default)]
-pub struct MemoryFileEnv(Mutex<Sorted<PathBuf, Place>>);
+pub struct MemoryFileEnv(Mutex<Sorted<PathBuf, MemoryEntry>>);
 
 impl MemoryFileEnv {
     /// Puts a file there.
     pub fn add_file(&self, path: impl AsRef<Path>) {
-        self.0.lock().insert(rooted(path.as_ref()), Place::File);
+        self.0.lock().insert(rooted(path.as_ref()), MemoryEntry::File);
     }
 
     /// Puts a directory there that cannot be written to.
     pub fn add_read_only(&self, path: impl AsRef<Path>) {
-        self.0.lock().insert(rooted(path.as_ref()), Place::Directory { writable: false });
+        self.0.lock().insert(rooted(path.as_ref()), MemoryEntry::Directory { writable: false });
     }
 
     /// Returns the directories in order.
@@ -106,7 +106,7 @@ impl MemoryFileEnv {
         let file_env = self.0.lock();
         file_env
             .iter()
-            .filter(|(_, is)| **is != Place::File)
+            .filter(|(_, is)| **is != MemoryEntry::File)
             .map(|(path, _)| path.clone())
             .collect()
     }
@@ -121,25 +121,25 @@ impl FileEnv for MemoryFileEnv {
         let directory = rooted(directory);
         let mut file_env = self.0.lock();
         match file_env.get(&directory) {
-            Some(Place::File) => return Err(DirectoryProblem::IsFile),
-            Some(Place::Directory { writable: false }) => {
+            Some(MemoryEntry::File) => return Err(DirectoryProblem::IsFile),
+            Some(MemoryEntry::Directory { writable: false }) => {
                 return Err(DirectoryProblem::NotWritable);
             }
-            Some(Place::Directory { writable: true }) => return Ok(()),
+            Some(MemoryEntry::Directory { writable: true }) => return Ok(()),
             None => {}
         }
         let parents: Vec<&Path> = directory.ancestors().skip(1).collect();
         for parent in &parents {
             let refused = match file_env.get(*parent) {
-                Some(Place::File) => io::ErrorKind::NotADirectory,
-                Some(Place::Directory { writable: false }) => io::ErrorKind::PermissionDenied,
-                Some(Place::Directory { writable: true }) => break,
+                Some(MemoryEntry::File) => io::ErrorKind::NotADirectory,
+                Some(MemoryEntry::Directory { writable: false }) => io::ErrorKind::PermissionDenied,
+                Some(MemoryEntry::Directory { writable: true }) => break,
                 None => continue,
             };
             return Err(DirectoryProblem::NotCreated(refused));
         }
         for path in parents.into_iter().map(Path::to_path_buf).chain([directory.clone()]) {
-            file_env.get_or_insert_with(path, || Place::Directory { writable: true });
+            file_env.get_or_insert_with(path, || MemoryEntry::Directory { writable: true });
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Where a synced file lies on this machine: found from user and URL, short enough for the file
-//! systems that are the most narrow (O5).
+//! Local path of a synced file: derived from user and URL, within the limits of the narrowest file
+//! systems (O5).
 
 use super::error::ConfigError;
 use super::file_env::FileEnv;
@@ -10,18 +10,18 @@ use std::path::{Path, PathBuf};
 /// Longest path, in UTF-16 units.
 const PATH_UNITS_MAX: usize = 256;
 
-/// What a file name cannot have on some file system.
+/// Characters that some file system forbids in names.
 const INVALID: [char; 9] = ['<', '>', ':', '"', '/', '\\', '|', '?', '*'];
 
-/// What a local path is found from.
-pub(super) struct DatabaseOptions<'a> {
+/// Parts that a local path is derived from.
+pub(super) struct PathParts<'a> {
     pub(super) root: &'a Path,
     pub(super) identity: &'a str,
     pub(super) url_path: &'a str,
     pub(super) file_name: &'a str,
 }
 
-impl DatabaseOptions<'_> {
+impl PathParts<'_> {
     /// Returns directory and file name.
     pub(super) fn derive(&self, file_env: &dyn FileEnv) -> Result<(PathBuf, String)> {
         let short = self.root.join(self.identity);

@@ -7,8 +7,8 @@
 //! - O1 Two configurations are equal exactly when no field differs, and equal ones hash alike.
 //! - O2 The stable hash depends on values only: it is the same in every run and on every machine.
 //! - O3 The bytes of a key are zeroed when dropped and appear in no text.
-//! - O4 What cannot be is refused by the earliest call that knows, and told by its name and kind.
-//! - O5 The directory of a synced file lies below its root, and its name is no path.
+//! - O4 The earliest call that can know refuses an invalid option, by name and kind.
+//! - O5 The directory of a synced file is below its root, and its name is no path.
 //!
 //! Specification: docs/configuration.md. Checks: unit and integration tests of core, proptests.
 

@@ -62,7 +62,7 @@ mod tests {
     use super::Secret;
 
     #[test]
-    fn what_is_dropped_is_zero_first() {
+    fn secrets_are_zeroed_before_they_are_dropped() {
         let mut secret = Secret::copy(&[7; 64]).unwrap();
         secret.wipe();
         assert_eq!(secret.0, Box::new([0; 64]));

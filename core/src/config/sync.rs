@@ -2,9 +2,9 @@
 
 use super::app::App;
 use super::callback::{Callback, Observables};
-use super::draft::Draft;
+use super::draft::SharedOptions;
 use super::error::{ConfigError, DirectoryProblem, ReadOnlyConflict};
-use super::local_path::DatabaseOptions;
+use super::local_path::PathParts;
 use super::url::ServerUrl;
 use super::user::User;
 use super::value::{Configuration, Durability, SyncPart};
@@ -12,13 +12,13 @@ use crate::error::{Error, FileErrorCause, Result};
 use crate::schema::Module;
 use std::path::{Path, PathBuf};
 
-/// Directory below the app's where synced files are kept unless told otherwise.
+/// Default directory of synced files, below the app's.
 const ROOT: &str = "realm-object-server";
 
-/// Puts a synced configuration together.
+/// Builds a synced configuration.
 #[derive(Clone, Debug)]
 pub struct SyncBuilder {
-    draft: Draft,
+    draft: SharedOptions,
     user: User,
     url: ServerUrl,
     url_file_name: String,
@@ -40,7 +40,7 @@ impl Configuration {
         }
         let (url, url_file_name) = ServerUrl::of_user(url, user)?;
         Ok(SyncBuilder {
-            draft: Draft::new(app),
+            draft: SharedOptions::new(app),
             user: user.clone(),
             url,
             url_file_name,
@@ -53,8 +53,8 @@ impl Configuration {
 }
 
 impl SyncBuilder {
-    /// Names the file, in place of the last segment of the URL. What some file system cannot have
-    /// in a name becomes `_`.
+    /// Names the file, in place of the last segment of the URL. Characters that
+    /// some file system forbids in names become `_`.
     ///
     /// # Errors
     /// [`ConfigError::FileNameEmpty`], and [`ConfigError::FileName`] for `.` and `..`.
@@ -114,7 +114,7 @@ impl SyncBuilder {
         self
     }
 
-    /// Sets what writes the data that a new file begins with; `None` takes it back.
+    /// Sets the callback that writes the initial data of a new file; `None` removes it.
     #[must_use]
     pub fn initial_data(mut self, initial_data: impl Into<Option<Callback>>) -> Self {
         self.draft.initial_data = initial_data.into();
@@ -128,7 +128,7 @@ impl SyncBuilder {
         self
     }
 
-    /// Sets what is told of errors.
+    /// Sets the handler of errors.
     #[must_use]
     pub fn error_handler(mut self, handler: Callback) -> Self {
         self.error_handler = handler;
@@ -208,7 +208,7 @@ impl SyncBuilder {
     fn local_path(&self, url: &ServerUrl) -> Result<(PathBuf, String)> {
         let given = self.draft.directory.clone();
         let root = given.unwrap_or_else(|| self.draft.app.files.join(ROOT));
-        let wanted = DatabaseOptions {
+        let wanted = PathParts {
             root: &root,
             identity: self.user.identity().unwrap_or("null"),
             url_path: url.path(),
@@ -219,7 +219,7 @@ impl SyncBuilder {
 
     fn prepare(&self, directory: &Path) -> Result<()> {
         match self.draft.app.file_env.prepare(directory) {
-            // Whether it is writable is told when the file is opened.
+            // Opening the file reports whether it is writable.
             Ok(()) | Err(DirectoryProblem::NotWritable) => Ok(()),
             Err(problem) => {
                 Err(ConfigError::SyncDirectory { path: directory.to_path_buf(), problem }.into())

@@ -12,7 +12,7 @@ impl Display for Durability {
     }
 }
 
-/// What is absent prints as `null`.
+/// Prints `None` as `null`.
 struct OrNull<'a, T>(Option<&'a T>);
 
 impl<T: Display> Display for OrNull<'_, T> {

@@ -17,7 +17,7 @@ pub struct ServerUrl {
     fragment: Option<String>,
 }
 
-/// A reference to something, in its parts. What is absent is `None`.
+/// A URI reference in its parts; an absent part is `None`.
 pub(super) struct Parts {
     pub(super) scheme: Option<String>,
     pub(super) authority: Option<Authority>,
@@ -150,8 +150,8 @@ fn is_host(text: &str) -> bool {
 }
 
 impl ServerUrl {
-    /// Reads what an app gave, with a user at hand for what was left out; also returns the name
-    /// that the file has unless told otherwise.
+    /// Parses the URL of an app, relative to the user's server; also returns the default name of
+    /// the file.
     pub(super) fn of_user(url: &str, user: &User) -> Result<(Self, String)> {
         let refused =
             |problem| -> Error { ConfigError::Url { url: url.to_owned(), problem }.into() };

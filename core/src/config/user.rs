@@ -1,4 +1,4 @@
-//! What a configuration needs to know of a user.
+//! Identity of a user in a configuration.
 
 use super::error::{ConfigError, UrlProblem};
 use super::hash::Hash;
@@ -98,7 +98,7 @@ impl User {
     }
 }
 
-/// Whether somebody is logged in is no part of who they are.
+/// The state of a login is no part of the identity.
 impl PartialEq for User {
     fn eq(&self, other: &Self) -> bool {
         self.identity == other.identity && self.authentication_url == other.authentication_url

@@ -17,11 +17,11 @@ pub enum Durability {
     /// To the disk.
     #[default]
     Full,
-    /// Nowhere: it is gone with the last instance.
+    /// Nowhere: the data ends with the last instance.
     InMemory,
 }
 
-/// What to open and how. Made by [`super::Builder`] or [`super::SyncBuilder`], or for a backup by
+/// A file to open and its options. Made by [`super::Builder`] or [`super::SyncBuilder`], or for a backup by
 /// [`Configuration::for_recovery`]; never changes.
 ///
 /// ```
@@ -54,7 +54,7 @@ pub struct Configuration {
     pub(super) sync: Option<SyncPart>,
 }
 
-/// What a synced configuration has beyond a local one.
+/// Options that only a synced configuration has.
 #[derive(Clone, Debug)]
 pub struct SyncPart {
     pub(super) user: User,
@@ -196,7 +196,7 @@ impl SyncPart {
         &self.url
     }
 
-    /// Returns what is told of errors.
+    /// Returns the handler of errors.
     #[must_use]
     pub const fn error_handler(&self) -> &Callback {
         &self.error_handler
@@ -220,7 +220,7 @@ impl SyncPart {
         self.trusted_root.as_deref()
     }
 
-    /// Returns where that certificate lies once the file was opened.
+    /// Returns the path of that certificate, which exists once the file was opened.
     #[must_use]
     pub fn certificate_path(&self) -> Option<&Path> {
         self.certificate_path.as_deref()

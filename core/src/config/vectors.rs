@@ -47,7 +47,7 @@ fn rows() -> Vec<Row> {
 }
 
 impl Row {
-    /// Whatever the options say: the original's constructor was called directly, too.
+    /// Skips the builder's checks, since the vectors called the original's constructor directly.
     fn configuration(&self) -> Configuration {
         Configuration {
             directory: self.directory.as_ref().map(PathBuf::from),
