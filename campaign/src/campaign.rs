@@ -1,13 +1,13 @@
-//! One campaign from start to end: the canary first, then every pair, then the verdict.
+//! One campaign from start to end: the canary, then every check, then the verdict.
 //!
-//! - K8 The alarm is tried in every campaign, along the whole way a finding takes: found, made
-//!   small, saved, read back, replayed. If that fails, the campaign ends blind.
+//! - CA8 Every campaign tests its own detection: the canary's finding is shrunk, saved, read back
+//!   and replayed. If a step fails, the verdict is inconclusive.
 
 use crate::engine::{Engine, Event, Limits, Outcome};
 use crate::events::Events;
-use crate::files::{self, Environment};
+use crate::files::{self, EnvironmentError};
 use crate::findings::Finding;
-use crate::history::{self, Past};
+use crate::history::{self, HistoryEntry};
 use crate::planfile::PlanFile;
 use crate::plans::{Pair, Shard, pairs};
 use crate::progress::Progress;
@@ -25,42 +25,42 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const CANARY_TIME: Duration = Duration::from_secs(10);
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
-/// What a campaign is asked to do.
+/// The settings of a campaign.
 #[derive(Clone, Debug)]
 pub struct Campaign {
-    /// How long the plans are run.
+    /// How long plans run.
     pub seconds: u64,
-    /// Decides every plan.
+    /// The seed of every plan.
     pub seed: u64,
-    /// Worker threads.
+    /// Number of worker threads.
     pub jobs: usize,
     /// The checks to run; empty for all.
     pub only: Vec<&'static Check>,
-    /// The folder that takes summary, events, report and findings.
+    /// The folder for summary, events, report and findings.
     pub out: PathBuf,
-    /// Which of the plans.
+    /// The shard of the plans to run.
     pub shard: Shard,
 }
 
-/// Everything about a campaign that has ended.
+/// The result of a campaign.
 #[derive(Debug)]
-pub struct Ended {
-    /// What it found out.
+pub struct CampaignResult {
+    /// The summary.
     pub summary: Summary,
-    /// The page a person reads.
+    /// The path of the HTML report.
     pub report: PathBuf,
 }
 
 impl Campaign {
-    /// Runs it; `stop` ends it early and cleanly.
+    /// Runs the campaign; `stop` ends it early and still writes the report.
     ///
     /// # Errors
-    /// When the folder for the outputs cannot be written.
+    /// If the output folder cannot be written.
     pub fn run(
         &self,
         stop: &Arc<AtomicBool>,
         mut progress: Progress,
-    ) -> Result<Ended, Environment> {
+    ) -> Result<CampaignResult, EnvironmentError> {
         let start = Instant::now();
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         files::make_folder(&self.findings_folder())?;
@@ -75,7 +75,8 @@ impl Campaign {
         let canary = self.canary(stop)?;
         events.add("canary", json!({ "caught": canary.caught, "twins": canary.twins }))?;
         let limits = Limits::seconds(if canary.caught { self.seconds } else { 0 });
-        let outcome = self.attack(&Attack { stop, limits }, &mut progress, &mut events)?;
+        let outcome =
+            self.run_engine(&EngineControl { stop, limits }, &mut progress, &mut events)?;
         progress.end();
         for finding in &outcome.findings {
             finding.save(&self.findings_folder())?;
@@ -105,47 +106,47 @@ impl Campaign {
         publish(summary, &self.out)
     }
 
-    fn attack(
+    fn run_engine(
         &self,
-        attack: &Attack<'_>,
+        control: &EngineControl<'_>,
         progress: &mut Progress,
         events: &mut Events,
-    ) -> Result<Outcome, Environment> {
+    ) -> Result<Outcome, EnvironmentError> {
         let engine = Engine {
             pairs: pairs(&self.only),
             seed: self.seed,
             jobs: self.jobs,
             shard: self.shard,
-            limits: attack.limits,
+            limits: control.limits,
         };
         let folder = self.findings_folder();
         let mut next = PROGRESS_EVERY;
-        let mut noted = Ok(());
-        let outcome = engine.run(attack.stop, &mut |event| {
-            let note = match event {
+        let mut log_outcome = Ok(());
+        let outcome = engine.run(control.stop, &mut |event| {
+            let logged = match event {
                 Event::Found(finding) => {
                     progress.finding(finding);
                     events.finding(finding).and_then(|()| finding.save(&folder))
                 }
-                Event::Tick(board) => {
-                    progress.tick(board);
-                    if board.elapsed < next {
+                Event::Tick(snapshot) => {
+                    progress.tick(snapshot);
+                    if snapshot.elapsed < next {
                         return;
                     }
-                    next = board.elapsed + PROGRESS_EVERY;
-                    events.progress(board)
+                    next = snapshot.elapsed + PROGRESS_EVERY;
+                    events.progress(snapshot)
                 }
             };
-            if noted.is_ok() && note.is_err() {
-                // A campaign that cannot say what it finds need not go on.
-                attack.stop.store(true, Ordering::Relaxed);
-                noted = note;
+            if log_outcome.is_ok() && logged.is_err() {
+                // A campaign that cannot write its findings stops.
+                control.stop.store(true, Ordering::Relaxed);
+                log_outcome = logged;
             }
         });
-        noted.map(|()| outcome)
+        log_outcome.map(|()| outcome)
     }
 
-    fn canary(&self, stop: &Arc<AtomicBool>) -> Result<Canary, Environment> {
+    fn canary(&self, stop: &Arc<AtomicBool>) -> Result<Canary, EnvironmentError> {
         let mut twins = Vec::new();
         for twin in Twin::ALL {
             let pair = Pair { check: &CANARY, twin };
@@ -153,7 +154,7 @@ impl Campaign {
             let engine =
                 Engine { pairs: vec![pair], seed: self.seed, jobs: 1, shard: self.shard, limits };
             let outcome = engine.run(stop, &mut |_| {});
-            let plans = outcome.rows.iter().map(|(_, tally)| tally.plans).sum();
+            let plans = outcome.rows.iter().map(|(_, stats)| stats.plans).sum();
             let proof = match outcome.findings.first() {
                 Some(finding) => prove(finding, &self.out.join("canary"))?,
                 None => Err("no plan caught it".to_owned()),
@@ -190,22 +191,22 @@ impl Campaign {
     }
 }
 
-/// Writes summary and report, and remembers the campaign for later reports.
-pub(crate) fn publish(summary: Summary, out: &Path) -> Result<Ended, Environment> {
+/// Writes summary and report, and appends the campaign to the history.
+pub(crate) fn publish(summary: Summary, out: &Path) -> Result<CampaignResult, EnvironmentError> {
     summary.write(&out.join("summary.json"))?;
-    let past = history::append(out, &Past::of(&summary))?;
+    let past = history::append(out, &HistoryEntry::of(&summary))?;
     let report = out.join("report.html");
     files::write(&report, &report::render(&summary, &past))?;
-    Ok(Ended { summary, report })
+    Ok(CampaignResult { summary, report })
 }
 
-struct Attack<'a> {
+struct EngineControl<'a> {
     stop: &'a Arc<AtomicBool>,
     limits: Limits,
 }
 
-/// Takes the canary's finding the whole way: saved, read back, replayed, broken again.
-fn prove(finding: &Finding, folder: &Path) -> Result<Result<String, String>, Environment> {
+/// Sends the canary's finding through the whole path: save, read back, replay, violation.
+fn prove(finding: &Finding, folder: &Path) -> Result<Result<String, String>, EnvironmentError> {
     finding.save(folder)?;
     let path = folder.join(finding.file().name()).with_extension("plan");
     let read = match PlanFile::parse(&files::read(&path)?) {
@@ -217,6 +218,6 @@ fn prove(finding: &Finding, folder: &Path) -> Result<Result<String, String>, Env
         Err(violation) if violation.invariant == finding.violation.invariant => {
             Ok(violation.to_string())
         }
-        Ok(()) | Err(_) => Err("its saved plan does not break it again".to_owned()),
+        Ok(()) | Err(_) => Err("its saved plan does not reproduce the violation".to_owned()),
     })
 }

@@ -1,7 +1,7 @@
-//! How long a thread has had a core, so that a busy machine does not make the store look slow.
+//! CPU time of a thread, so that a busy machine does not make the store look slow.
 //!
-//! Linux says so in `/proc/thread-self/schedstat`, in steps of some milliseconds, which is good for
-//! sums; elsewhere the time that passed has to do.
+//! Linux reports it in `/proc/thread-self/schedstat` with a resolution of a few milliseconds, which
+//! suits sums. Other systems fall back to wall time.
 
 use std::fs;
 use std::ops::{AddAssign, Sub};
@@ -9,41 +9,41 @@ use std::time::{Duration, Instant};
 
 const SCHEDSTAT: &str = "/proc/thread-self/schedstat";
 
-/// A moment in the life of the thread that asked.
+/// A start time of the calling thread.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct ThreadClock {
     core: Option<Duration>,
     wall: Instant,
 }
 
-/// Time that passed, by both clocks.
+/// Elapsed time by both clocks.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Passed {
+pub(crate) struct Elapsed {
     pub(crate) core: Duration,
     pub(crate) wall: Duration,
 }
 
-impl Moment {
+impl ThreadClock {
     pub(crate) fn now() -> Self {
         Self { core: core_time(), wall: Instant::now() }
     }
 
-    /// Returns what passed since then; asked by the same thread.
-    pub(crate) fn passed(self) -> Passed {
+    /// Returns the time since the start; the same thread must call it.
+    pub(crate) fn elapsed(self) -> Elapsed {
         let wall = self.wall.elapsed();
         let core = self.core.zip(core_time()).map(|(then, now)| now.saturating_sub(then));
-        Passed { core: core.unwrap_or(wall), wall }
+        Elapsed { core: core.unwrap_or(wall), wall }
     }
 }
 
-impl AddAssign for Passed {
+impl AddAssign for Elapsed {
     fn add_assign(&mut self, other: Self) {
         self.core += other.core;
         self.wall += other.wall;
     }
 }
 
-impl Sub for Passed {
+impl Sub for Elapsed {
     type Output = Self;
 
     fn sub(self, other: Self) -> Self {
@@ -54,7 +54,7 @@ impl Sub for Passed {
     }
 }
 
-/// The first number is the nanoseconds spent on a core.
+/// The first number is the CPU time in nanoseconds.
 fn core_time() -> Option<Duration> {
     let text = fs::read_to_string(SCHEDSTAT).ok()?;
     text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
@@ -66,15 +66,15 @@ mod tests {
 
     #[test]
     fn waiting_is_not_working() {
-        let moment = Moment::now();
+        let clock = ThreadClock::now();
         std::thread::sleep(Duration::from_millis(50));
-        if moment.core.is_some() {
-            assert!(moment.passed().core < Duration::from_millis(40));
+        if clock.core.is_some() {
+            assert!(clock.elapsed().core < Duration::from_millis(40));
         }
         let mut sum = 0_u64;
-        while moment.wall.elapsed() < Duration::from_millis(200) {
+        while clock.wall.elapsed() < Duration::from_millis(200) {
             sum = sum.wrapping_add(1);
         }
-        assert!(moment.passed().core > Duration::from_millis(5), "{sum}");
+        assert!(clock.elapsed().core > Duration::from_millis(5), "{sum}");
     }
 }

@@ -1,16 +1,16 @@
-//! The engine: worker threads that run plans, and a watch over them.
+//! The engine: worker threads that run plans, and a supervisor.
 //!
-//! - K5 A plan that does not end is a finding (X3), and the campaign goes on without its worker.
-//! - K6 A plan that panics is a finding (X1), never the end of the campaign.
+//! - CA5 A plan that hangs is a finding (X3). The campaign abandons its worker and continues.
+//! - CA6 A plan that panics is a finding (X1) and does not end the campaign.
 //!
-//! Workers share nothing but the scheduler, one tally for each pair and the findings, each behind
-//! its lock for the blink of an update. The calling thread watches and reports.
+//! Workers share the scheduler, the statistics of each pair and the findings, each behind a lock
+//! that is held briefly. The calling thread supervises and reports progress.
 
-use crate::clock::{Moment, Passed};
-use crate::findings::{Finding, Findings, HANG, Origin, Shape};
+use crate::clock::{Elapsed, ThreadClock};
+use crate::findings::{Finding, Findings, HANG, Origin, Signature};
 use crate::plans::{Pair, Shard};
 use crate::scheduler::{Batch, Scheduler};
-use crate::watch::{Doing, Seat};
+use crate::worker_slot::{Activity, WorkerSlot};
 use fastness_sim::check::{NO_PANIC, Plan, Probe, Violation};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -21,36 +21,36 @@ use std::time::{Duration, Instant};
 const WORKER_NAME: &str = "fastness-worker";
 const TICK: Duration = Duration::from_millis(100);
 
-/// What to run, for how long.
+/// The settings of an engine.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    /// The pairs, which share the time fairly.
+    /// The pairs to run, with equal shares of the time.
     pub pairs: Vec<Pair>,
-    /// Seed of the campaign.
+    /// The seed of the campaign.
     pub seed: u64,
     /// Number of worker threads.
     pub jobs: usize,
-    /// Which of the plans.
+    /// The shard of the plans to run.
     pub shard: Shard,
-    /// When to stop.
+    /// The stop conditions.
     pub limits: Limits,
 }
 
-/// When to stop.
+/// Stop conditions.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// No new plan is begun after this time.
+    /// No plan starts after this time.
     pub run: Duration,
-    /// A plan that runs longer never ends.
+    /// A plan that runs longer counts as hanging.
     pub hang: Duration,
-    /// Time given to making one finding small.
+    /// Time limit for shrinking one finding.
     pub shrink: Duration,
-    /// Whether the first finding ends it.
+    /// Whether the first finding ends the run.
     pub stop_at_first: bool,
 }
 
 impl Limits {
-    /// The limits of a campaign of that length.
+    /// Returns the limits of a campaign of this length.
     #[must_use]
     pub fn seconds(seconds: u64) -> Self {
         Self {
@@ -62,45 +62,45 @@ impl Limits {
     }
 }
 
-/// What one pair did.
+/// Statistics of one pair.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
-    /// Plans run to their end.
+pub struct PairStats {
+    /// Plans that ran to completion.
     pub plans: u64,
-    /// Time on a core spent, shrinking left out.
+    /// CPU time, without shrinking.
     pub busy: Duration,
-    /// What the plans did.
+    /// The merged probes of the plans.
     pub probe: Probe,
 }
 
-/// What the watcher is told while the engine runs.
+/// Progress that the engine reports while it runs.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// Ten times a second.
-    Tick(&'a Board),
-    /// A finding in its smallest form; one that is never told of here is in the outcome only.
+    /// Sent ten times a second.
+    Tick(&'a ProgressSnapshot),
+    /// A shrunk finding. A finding whose shrinking was cut off is in the outcome only.
     Found(&'a Finding),
 }
 
-/// The state of every pair, in the order of [`Engine::pairs`].
+/// The progress of every pair, in the order of [`Engine::pairs`].
 #[derive(Debug)]
-pub struct Board {
+pub struct ProgressSnapshot {
     /// Time since the start.
     pub elapsed: Duration,
-    /// What each pair did so far, and its findings.
-    pub rows: Vec<(Pair, Tally, usize)>,
+    /// Statistics of each pair, and its number of findings.
+    pub rows: Vec<(Pair, PairStats, usize)>,
 }
 
-/// How it ended.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What each pair did.
-    pub rows: Vec<(Pair, Tally)>,
+    /// Statistics of each pair.
+    pub rows: Vec<(Pair, PairStats)>,
     /// The findings, in order of check, twin and invariant.
     pub findings: Vec<Finding>,
-    /// Whether it was stopped from outside before its time.
+    /// Whether `stop` ended the run early.
     pub interrupted: bool,
-    /// Time from start to end.
+    /// Total time.
     pub elapsed: Duration,
 }
 
@@ -110,17 +110,17 @@ struct Shared {
     stop: Arc<AtomicBool>,
     over: AtomicBool,
     scheduler: Mutex<Scheduler>,
-    tallies: Vec<Mutex<Tally>>,
+    stats: Vec<Mutex<PairStats>>,
     findings: Mutex<Findings>,
 }
 
 impl Engine {
-    /// Runs until the time is over, the first finding if so asked, or `stop` is set.
+    /// Runs until the time is over, `stop` is set, or the first finding if the limits say so.
     pub fn run(self, stop: &Arc<AtomicBool>, on: &mut dyn FnMut(Event<'_>)) -> Outcome {
         let pair_count = self.pairs.len();
         let shared = Arc::new(Shared {
             scheduler: Mutex::new(Scheduler::new(self.shard, pair_count)),
-            tallies: (0..pair_count).map(|_| Mutex::default()).collect(),
+            stats: (0..pair_count).map(|_| Mutex::default()).collect(),
             findings: Mutex::default(),
             over: AtomicBool::new(false),
             stop: Arc::clone(stop),
@@ -128,12 +128,17 @@ impl Engine {
             engine: self,
         });
         let (sender, receiver) = channel();
-        let seats: Vec<Arc<Seat>> =
-            (0..shared.engine.jobs.max(1)).map(|_| hire(&shared, &sender)).collect();
-        watch(&Watch { shared: &shared, sender: &sender, receiver: &receiver }, seats, on);
+        let slots: Vec<Arc<WorkerSlot>> =
+            (0..shared.engine.jobs.max(1)).map(|_| spawn_worker(&shared, &sender)).collect();
+        supervise(&Supervisor { shared: &shared, sender: &sender, receiver: &receiver }, slots, on);
         let interrupted = stop.load(Ordering::Relaxed) && shared.left() > Duration::ZERO;
         Outcome {
-            rows: shared.board().rows.into_iter().map(|(pair, tally, _)| (pair, tally)).collect(),
+            rows: shared
+                .snapshot()
+                .rows
+                .into_iter()
+                .map(|(pair, stats, _)| (pair, stats))
+                .collect(),
             findings: std::mem::take(&mut *lock(&shared.findings)).into_vec(),
             interrupted,
             elapsed: shared.start.elapsed(),
@@ -141,58 +146,66 @@ impl Engine {
     }
 }
 
-struct Watch<'a> {
+struct Supervisor<'a> {
     shared: &'a Arc<Shared>,
     sender: &'a Sender<Finding>,
     receiver: &'a Receiver<Finding>,
 }
 
-/// Watches until every worker has gone home or was given up.
-fn watch(it: &Watch<'_>, mut seats: Vec<Arc<Seat>>, on: &mut dyn FnMut(Event<'_>)) {
+/// Supervises the workers until each has exited or was abandoned.
+fn supervise(
+    supervisor: &Supervisor<'_>,
+    mut slots: Vec<Arc<WorkerSlot>>,
+    on: &mut dyn FnMut(Event<'_>),
+) {
     let mut tick = Instant::now();
-    let mut replacements = seats.len();
-    while !seats.is_empty() {
-        match it.receiver.recv_timeout(TICK) {
+    let mut replacements = slots.len();
+    while !slots.is_empty() {
+        match supervisor.receiver.recv_timeout(TICK) {
             Ok(finding) => on(Event::Found(&finding)),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
         if tick.elapsed() >= TICK {
             tick = Instant::now();
-            on(Event::Tick(&it.shared.board()));
+            on(Event::Tick(&supervisor.shared.snapshot()));
         }
-        let limits = it.shared.engine.limits;
-        let (gone, here) = seats.into_iter().partition(|seat: &Arc<Seat>| seat.is_gone(limits));
-        seats = here;
-        for seat in gone {
-            if it.shared.mourn(&seat, it.sender) && replacements > 0 && !it.shared.is_over() {
+        let limits = supervisor.shared.engine.limits;
+        let (finished, running) =
+            slots.into_iter().partition(|slot: &Arc<WorkerSlot>| slot.is_finished(limits));
+        slots = running;
+        for slot in finished {
+            if supervisor.shared.reap(&slot, supervisor.sender)
+                && replacements > 0
+                && !supervisor.shared.is_over()
+            {
                 replacements -= 1;
-                seats.push(hire(it.shared, it.sender));
+                slots.push(spawn_worker(supervisor.shared, supervisor.sender));
             }
         }
     }
-    for finding in it.receiver.try_iter() {
+    for finding in supervisor.receiver.try_iter() {
         on(Event::Found(&finding));
     }
-    on(Event::Tick(&it.shared.board()));
+    on(Event::Tick(&supervisor.shared.snapshot()));
 }
 
-/// Puts a new worker on a seat. Without a thread the seat is left at once, and nothing is run.
-fn hire(shared: &Arc<Shared>, sender: &Sender<Finding>) -> Arc<Seat> {
-    let seat = Arc::new(Seat::default());
-    let (own, shared, sender) = (Arc::clone(&seat), Arc::clone(shared), sender.clone());
+/// Spawns a worker. If the thread cannot be spawned, the slot counts as exited.
+fn spawn_worker(shared: &Arc<Shared>, sender: &Sender<Finding>) -> Arc<WorkerSlot> {
+    let slot = Arc::new(WorkerSlot::default());
+    let (own, shared, sender) = (Arc::clone(&slot), Arc::clone(shared), sender.clone());
     let work = move || {
-        let _leaves = own.leave_on_drop();
+        let _guard = own.exit_guard();
         while let Some(batch) = shared.next_batch() {
             shared.work(&batch, &own, &sender);
-            if own.is_given_up() {
+            if own.is_abandoned() {
                 return;
             }
         }
     };
     if thread::Builder::new().name(WORKER_NAME.to_owned()).spawn(work).is_err() {
-        drop(seat.leave_on_drop());
+        drop(slot.exit_guard());
     }
-    seat
+    slot
 }
 
 impl Shared {
@@ -210,38 +223,38 @@ impl Shared {
         if self.is_over() { None } else { lock(&self.scheduler).take() }
     }
 
-    fn work(&self, batch: &Batch, seat: &Seat, sender: &Sender<Finding>) {
+    fn work(&self, batch: &Batch, slot: &WorkerSlot, sender: &Sender<Finding>) {
         let pair = self.engine.pairs[batch.pair_index];
-        let start = Moment::now();
-        let mut elsewhere = Passed::default();
-        let mut tally = Tally::default();
+        let start = ThreadClock::now();
+        let mut shrinking = Elapsed::default();
+        let mut stats = PairStats::default();
         for &number in &batch.numbers {
             if self.is_over() {
                 break;
             }
             let plan_seed = pair.plan_seed(self.engine.seed, number);
             let origin = Origin { pair, number, plan_seed };
-            seat.take(Doing::Plan(origin));
+            slot.set_activity(Activity::Plan(origin));
             let plan = pair.check.plan(plan_seed);
-            let outcome = pair.check.run(&plan, pair.twin, &mut tally.probe);
-            if seat.is_given_up() {
+            let outcome = pair.check.run(&plan, pair.twin, &mut stats.probe);
+            if slot.is_abandoned() {
                 return;
             }
-            tally.plans += 1;
+            stats.plans += 1;
             if let Err(violation) = outcome {
-                let pause = Moment::now();
-                self.found(self.finding(origin, violation), seat, sender);
-                elsewhere += pause.passed();
+                let pause = ThreadClock::now();
+                self.found(self.finding(origin, violation), slot, sender);
+                shrinking += pause.elapsed();
             }
         }
-        seat.take(Doing::Nothing);
-        let passed = start.passed() - elsewhere;
-        tally.busy = passed.core;
-        lock(&self.scheduler).put_back(batch, passed.wall);
-        let mut total = lock(&self.tallies[batch.pair_index]);
-        total.plans += tally.plans;
-        total.busy += tally.busy;
-        total.probe.merge(tally.probe);
+        slot.set_activity(Activity::Idle);
+        let elapsed = start.elapsed() - shrinking;
+        stats.busy = elapsed.core;
+        lock(&self.scheduler).finish(batch, elapsed.wall);
+        let mut total = lock(&self.stats[batch.pair_index]);
+        total.plans += stats.plans;
+        total.busy += stats.busy;
+        total.probe.merge(stats.probe);
     }
 
     fn finding(&self, origin: Origin, violation: Violation) -> Finding {
@@ -257,40 +270,40 @@ impl Shared {
         }
     }
 
-    /// Keeps a finding if it is new, makes it small and tells of it.
-    fn found(&self, mut finding: Finding, seat: &Seat, sender: &Sender<Finding>) {
-        let shape = Shape::new(finding.origin.pair, &finding.plan, &finding.violation);
-        if !lock(&self.findings).add(&shape, &finding) {
+    /// Records a finding if it is new, shrinks it and reports it.
+    fn found(&self, mut finding: Finding, slot: &WorkerSlot, sender: &Sender<Finding>) {
+        let signature = Signature::new(finding.origin.pair, &finding.plan, &finding.violation);
+        if !lock(&self.findings).add(&signature, &finding) {
             return;
         }
         if self.engine.limits.stop_at_first {
             self.over.store(true, Ordering::Relaxed);
         }
-        seat.take(Doing::Shrink);
+        slot.set_activity(Activity::Shrink);
         let deadline = Instant::now() + self.engine.limits.shrink;
-        finding.shrink(deadline, &|| seat.is_given_up() || self.stop.load(Ordering::Relaxed));
-        if !seat.is_given_up() && lock(&self.findings).settle(&shape, finding.clone()) {
-            tell(sender, finding);
+        finding.shrink(deadline, &|| slot.is_abandoned() || self.stop.load(Ordering::Relaxed));
+        if !slot.is_abandoned() && lock(&self.findings).settle(&signature, finding.clone()) {
+            send_finding(sender, finding);
         }
     }
 
-    /// Turns what a worker was doing when it was lost into a finding; returns whether it was lost.
-    fn mourn(&self, seat: &Seat, sender: &Sender<Finding>) -> bool {
-        let origin = match seat.doing() {
-            Doing::Nothing => return false,
-            Doing::Shrink => return true,
-            Doing::Plan(origin) => origin,
+    /// Turns the activity of a lost worker into a finding; returns whether a worker was lost.
+    fn reap(&self, slot: &WorkerSlot, sender: &Sender<Finding>) -> bool {
+        let origin = match slot.activity() {
+            Activity::Idle => return false,
+            Activity::Shrink => return true,
+            Activity::Plan(origin) => origin,
         };
-        let (invariant, text) = if seat.has_left() {
+        let (invariant, text) = if slot.has_exited() {
             (NO_PANIC.id, "the check itself panicked".to_owned())
         } else {
             let seconds = self.engine.limits.hang.as_secs_f64();
             (HANG.id, format!("the plan was still running after {seconds} s"))
         };
         let finding = self.finding(origin, Violation { invariant, text, step: None });
-        let shape = Shape::new(origin.pair, &Plan::from_bytes(&[]), &finding.violation);
-        if lock(&self.findings).add(&shape, &finding) {
-            tell(sender, finding);
+        let signature = Signature::new(origin.pair, &Plan::from_bytes(&[]), &finding.violation);
+        if lock(&self.findings).add(&signature, &finding) {
+            send_finding(sender, finding);
         }
         if self.engine.limits.stop_at_first {
             self.over.store(true, Ordering::Relaxed);
@@ -298,20 +311,20 @@ impl Shared {
         true
     }
 
-    fn board(&self) -> Board {
+    fn snapshot(&self) -> ProgressSnapshot {
         let findings = lock(&self.findings);
-        let row = |(pair, tally): (&Pair, &Mutex<Tally>)| {
-            (*pair, lock(tally).clone(), findings.count_of(*pair))
+        let row = |(pair, stats): (&Pair, &Mutex<PairStats>)| {
+            (*pair, lock(stats).clone(), findings.count_of(*pair))
         };
-        let rows = self.engine.pairs.iter().zip(&self.tallies).map(row).collect();
-        Board { elapsed: self.start.elapsed(), rows }
+        let rows = self.engine.pairs.iter().zip(&self.stats).map(row).collect();
+        ProgressSnapshot { elapsed: self.start.elapsed(), rows }
     }
 }
 
-/// The watcher outlives the workers, except one that was given up: nobody listens to it.
-fn tell(sender: &Sender<Finding>, finding: Finding) {
-    if let Err(unheard) = sender.send(finding) {
-        drop(unheard);
+/// A send fails only for an abandoned worker, which may outlive the supervisor.
+fn send_finding(sender: &Sender<Finding>, finding: Finding) {
+    if let Err(unsent) = sender.send(finding) {
+        drop(unsent);
     }
 }
 
@@ -319,17 +332,17 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs a function the way plans are run: on a worker's thread, and not for ever.
+/// Runs a function as plans run: on a worker thread, with a time limit.
 ///
-/// Returns `None` if it did not end in time.
-pub fn run_alone<T: Send + 'static>(
+/// Returns `None` on timeout.
+pub fn run_with_timeout<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     let (sender, receiver) = channel();
     let send = move || {
-        if let Err(unheard) = sender.send(work()) {
-            drop(unheard);
+        if let Err(unsent) = sender.send(work()) {
+            drop(unsent);
         }
     };
     let spawned = thread::Builder::new().name(WORKER_NAME.to_owned()).spawn(send);
@@ -350,11 +363,12 @@ mod tests {
     #[test]
     fn one_bug_is_one_finding_for_each_twin_however_often_it_is_seen() {
         for jobs in [1, 3] {
-            let mut told = 0;
-            let mut on = |event: Event<'_>| told += usize::from(matches!(event, Event::Found(_)));
+            let mut reported = 0;
+            let mut on =
+                |event: Event<'_>| reported += usize::from(matches!(event, Event::Found(_)));
             let stop = Arc::default();
             let outcome = canary(jobs, Duration::from_millis(200)).run(&stop, &mut on);
-            assert_eq!((outcome.findings.len(), told), (2, 2));
+            assert_eq!((outcome.findings.len(), reported), (2, 2));
             for finding in outcome.findings {
                 assert!(finding.shrunk && finding.seen > 1, "{finding:?}");
                 assert!(finding.plan.ops.len() < finding.operations_before);
@@ -363,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn stop_ends_it_long_before_its_time() {
+    fn stop_ends_the_run_early() {
         let stop = Arc::new(AtomicBool::new(true));
         let outcome = canary(1, Duration::from_secs(600)).run(&stop, &mut |_| {});
         assert!(outcome.interrupted);
@@ -371,10 +385,10 @@ mod tests {
     }
 
     #[test]
-    fn work_that_never_ends_is_given_up() {
+    fn work_that_hangs_is_abandoned() {
         let (sender, receiver) = channel::<()>();
-        let endless = move || receiver.recv().is_ok();
-        assert_eq!(run_alone(Duration::from_millis(20), endless), None);
+        let hanging = move || receiver.recv().is_ok();
+        assert_eq!(run_with_timeout(Duration::from_millis(20), hanging), None);
         drop(sender);
     }
 }

@@ -1,7 +1,7 @@
-//! `events.jsonl`: what happened, one line each, as it happened.
+//! `events.jsonl`: an append-only log of events, one JSON object a line.
 
-use crate::engine::Board;
-use crate::files::{self, Environment};
+use crate::engine::ProgressSnapshot;
+use crate::files::{self, EnvironmentError};
 use crate::findings::Finding;
 use crate::summary::rounded;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// The log of one campaign.
+/// The event log of one campaign.
 pub(crate) struct Events {
     path: PathBuf,
     file: File,
@@ -18,30 +18,30 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(crate) fn create(path: &Path) -> Result<Self, Environment> {
+    pub(crate) fn create(path: &Path) -> Result<Self, EnvironmentError> {
         let file = File::create(path).map_err(files::error(path, "create the file"))?;
         Ok(Self { path: path.to_path_buf(), file, start: Instant::now() })
     }
 
-    /// Adds an event, with its name and the seconds since the start.
-    pub(crate) fn add(&mut self, name: &str, mut event: Value) -> Result<(), Environment> {
+    /// Appends an event with its name and the seconds since the start.
+    pub(crate) fn add(&mut self, name: &str, mut event: Value) -> Result<(), EnvironmentError> {
         event["event"] = json!(name);
         event["at_seconds"] = json!(rounded(self.start.elapsed().as_secs_f64()));
         let failed = files::error(&self.path, "append to the file");
         self.file.write_all(format!("{event}\n").as_bytes()).map_err(failed)
     }
 
-    pub(crate) fn progress(&mut self, board: &Board) -> Result<(), Environment> {
-        let checks: Vec<Value> = board
+    pub(crate) fn progress(&mut self, snapshot: &ProgressSnapshot) -> Result<(), EnvironmentError> {
+        let checks: Vec<Value> = snapshot
             .rows
             .iter()
-            .map(|(pair, tally, findings)| {
+            .map(|(pair, stats, findings)| {
                 json!({
                     "name": pair.check.name,
                     "twin": pair.twin.name(),
-                    "plans": tally.plans,
-                    "operations": tally.probe.operations,
-                    "marks_hit": tally.probe.marks.len(),
+                    "plans": stats.plans,
+                    "operations": stats.probe.operations,
+                    "marks_hit": stats.probe.marks.len(),
                     "findings": findings,
                 })
             })
@@ -49,7 +49,7 @@ impl Events {
         self.add("progress", json!({ "checks": checks }))
     }
 
-    pub(crate) fn finding(&mut self, finding: &Finding) -> Result<(), Environment> {
+    pub(crate) fn finding(&mut self, finding: &Finding) -> Result<(), EnvironmentError> {
         self.add(
             "finding",
             json!({

@@ -1,99 +1,100 @@
-//! The fault campaign: real bugs of comparable systems, planted one at a time, must be caught.
+//! Mutation testing of the checks: known bugs of comparable systems, planted one at a time, must be
+//! caught.
 //!
-//! - K10 The clean build is attacked first, as long as each fault: a check that cries wolf catches
+//! - CA10 The clean build runs first, as long as each fault: a check with false alarms proves
 //!   nothing.
-//! - K11 A fault that was never reached proves nothing and is counted apart.
+//! - CA11 A fault whose code never ran is counted apart from a missed one.
 //!
-//! Faults are planted by a process-wide switch, so one at a time is all there can be. Who catches
-//! what is not told to the checks: they state promises and know no fault.
+//! A process-wide switch plants a fault, so faults run one at a time. Checks state promises and
+//! know nothing about faults.
 
 use crate::engine::{Engine, Event, Limits, Outcome};
-use crate::files::{self, Environment};
+use crate::files::{self, EnvironmentError};
 use crate::findings::Finding;
 use crate::plans::{Shard, pairs};
 use crate::summary::rounded;
 use fastness::fault::{self, Fault};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// What a fault campaign is asked to do.
+/// The settings of a fault campaign.
 #[derive(Clone, Debug)]
 pub struct FaultCampaign {
-    /// How long each fault, and the clean build, is attacked at most.
+    /// Time limit for each fault and for the clean build, in seconds.
     pub seconds: u64,
     /// The faults to plant.
     pub faults: Vec<Fault>,
-    /// Seed of the first round; the next one has the number after it.
+    /// Seed of the first round; each later round adds one.
     pub seed: u64,
-    /// How often everything is done, each time from another seed.
+    /// Number of rounds.
     pub rounds: u64,
-    /// Worker threads.
+    /// Number of worker threads.
     pub jobs: usize,
-    /// The folder for faults.json and faults.md.
+    /// The folder for `faults.json` and `faults.md`.
     pub out: PathBuf,
 }
 
 /// The content of `faults.json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FaultSummary {
-    /// Seconds each fault was attacked at most.
+    /// Time limit for each fault, in seconds.
     pub seconds: u64,
     /// Seeds of the rounds.
     pub seeds: Vec<u64>,
-    /// Worker threads.
+    /// Number of worker threads.
     pub jobs: usize,
     /// False alarms: findings in the clean build.
     pub clean_findings: Vec<String>,
-    /// Plans the clean build was attacked with.
+    /// Plans that ran in the clean build.
     pub clean_plans: u64,
-    /// Whether it was stopped before every fault was planted.
+    /// Whether it stopped before the last fault.
     pub interrupted: bool,
     /// Faults caught in every round.
     pub caught: usize,
-    /// Faults that were reached, caught or not.
+    /// Faults whose code ran, caught or not.
     pub reached: usize,
-    /// Each fault.
+    /// The results, fault by fault.
     pub faults: Vec<FaultRow>,
 }
 
-/// What became of one fault.
-#[derive(Clone, Debug, Serialize)]
+/// The result for one fault.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FaultRow {
-    /// The id it has in the catalogue.
+    /// Its id in the catalogue.
     pub id: String,
-    /// What was planted.
+    /// Description of the fault.
     pub about: String,
-    /// How often the faulty branch was run.
+    /// How often the faulty code ran.
     pub reached: u64,
     /// Rounds it was planted in.
     pub rounds: usize,
-    /// How it was caught, for each round that caught it.
+    /// One catch for each round that caught it.
     pub catches: Vec<Catch>,
 }
 
-/// How a fault was caught.
-#[derive(Clone, Debug, Serialize)]
+/// How one round caught a fault.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Catch {
-    /// The check.
+    /// The check that caught it.
     pub check: String,
     /// Plain or encrypted.
     pub twin: String,
-    /// The invariant that was found broken.
+    /// Id of the violated invariant.
     pub invariant: String,
-    /// What is promised.
+    /// The promise of the invariant.
     pub promise: String,
-    /// What happened instead.
+    /// The violation.
     pub text: String,
-    /// Plans run until then, by all checks.
+    /// Plans that ran before the catch, over all checks.
     pub plans: u64,
-    /// Seconds until then.
+    /// Seconds before the catch.
     pub seconds: f64,
-    /// Operations of the smallest plan.
+    /// Length of the shrunk plan.
     pub operations_min: usize,
-    /// The smallest plan, line by line.
+    /// The shrunk plan, line by line.
     pub operations: Vec<String>,
 }
 
@@ -104,7 +105,7 @@ impl FaultRow {
         self.catches.len() == self.rounds
     }
 
-    /// Returns the round that took longest.
+    /// Returns the catch that took longest.
     #[must_use]
     pub fn slowest(&self) -> Option<&Catch> {
         self.catches.iter().max_by(|one, other| one.seconds.total_cmp(&other.seconds))
@@ -112,7 +113,7 @@ impl FaultRow {
 }
 
 impl FaultSummary {
-    /// Whether every fault was caught, without a false alarm.
+    /// Whether every fault was caught, without false alarms.
     #[must_use]
     pub fn is_good(&self) -> bool {
         !self.interrupted && self.clean_findings.is_empty() && self.caught == self.faults.len()
@@ -120,15 +121,15 @@ impl FaultSummary {
 }
 
 impl FaultCampaign {
-    /// Plants one fault after the other; `tell` hears of each as it is done.
+    /// Plants each fault in turn; `report` receives each result.
     ///
     /// # Errors
-    /// When the outputs cannot be written.
+    /// If the outputs cannot be written.
     pub fn run(
         &self,
         stop: &Arc<AtomicBool>,
-        tell: &mut dyn FnMut(&FaultRow),
-    ) -> Result<FaultSummary, Environment> {
+        report: &mut dyn FnMut(&FaultRow),
+    ) -> Result<FaultSummary, EnvironmentError> {
         files::make_folder(&self.out)?;
         let clean = self.attack(None, &Round { seed: self.seed, stop });
         let mut rows = Vec::new();
@@ -137,7 +138,7 @@ impl FaultCampaign {
                 break;
             }
             let row = self.row(fault, stop);
-            tell(&row);
+            report(&row);
             rows.push(row);
         }
         let summary = FaultSummary {
@@ -153,7 +154,7 @@ impl FaultCampaign {
         };
         let path = self.out.join("faults.json");
         let text = serde_json::to_string_pretty(&summary)
-            .map_err(|error| files::error(&path, "put the summary together")(error.into()))?;
+            .map_err(|error| files::error(&path, "serialize the summary")(error.into()))?;
         files::write(&path, &(text + "\n"))?;
         files::write(&self.out.join("faults.md"), &markdown(&summary))?;
         Ok(summary)
@@ -202,7 +203,7 @@ struct Round<'a> {
 }
 
 fn plans(outcome: &Outcome) -> u64 {
-    outcome.rows.iter().map(|(_, tally)| tally.plans).sum()
+    outcome.rows.iter().map(|(_, stats)| stats.plans).sum()
 }
 
 fn alarm(finding: &Finding) -> String {
@@ -224,15 +225,13 @@ fn caught(finding: &Finding, plans: u64) -> Catch {
     }
 }
 
-/// Returns the table for docs/verification.md.
+/// Returns the result of a run as a Markdown table.
 #[must_use]
 pub fn markdown(summary: &FaultSummary) -> String {
     let mut text = format!(
-        "{} of {} planted faults caught within {} s each on {} threads, {} of them reached, in \
-         each of {} rounds from other seeds, of which the slowest is shown; {} false alarms in \
-         {} plans of the clean build.\n\n\
-         | fault | planted | reached | caught by | broken promise | plans | seconds | minimal |\n\
-         |---|---|--:|---|---|--:|--:|--:|\n",
+        "{} of {} planted faults caught, time limit {} s each, {} threads; the code of {} ran. \
+         {} rounds with different seeds; the table shows the slowest. Clean build: {} false alarms \
+         in {} plans.\n\n{TABLE_HEAD}",
         summary.caught,
         summary.faults.len(),
         summary.seconds,
@@ -243,41 +242,153 @@ pub fn markdown(summary: &FaultSummary) -> String {
         summary.clean_plans,
     );
     for row in &summary.faults {
-        let cells = match row.slowest().filter(|_| row.is_caught()) {
-            Some(catch) => format!(
-                "{}/{} | {} | {} | {:.2} | {}",
-                catch.check,
-                catch.twin,
-                catch.invariant,
-                catch.plans,
-                catch.seconds,
-                catch.operations_min
-            ),
-            None => format!("**missed** in {} of {} | | | |", missed(row), row.rounds),
-        };
-        text += &format!("| {} | {} | {} | {cells} |\n", row.id, row.about, row.reached);
+        text += &format!("| {} | {} | {} |\n", row.id, row.about, measured_cells(row));
     }
     text
 }
 
-fn missed(row: &FaultRow) -> usize {
-    row.rounds - row.catches.len()
+const TABLE_HEAD: &str = "\
+    | fault | planted | ran | caught by | violated | plans | seconds | operations |\n\
+    |---|---|--:|---|---|--:|--:|--:|\n";
+
+/// Returns the columns of a table row that hold measurements.
+fn measured_cells(row: &FaultRow) -> String {
+    match row.slowest().filter(|_| row.is_caught()) {
+        Some(catch) => format!(
+            "{} | {}/{} | {} | {} | {:.2} | {}",
+            row.reached,
+            catch.check,
+            catch.twin,
+            catch.invariant,
+            catch.plans,
+            catch.seconds,
+            catch.operations_min
+        ),
+        None => {
+            let missed = row.rounds - row.catches.len();
+            format!("{} | missed in {missed} of {} | | | |", row.reached, row.rounds)
+        }
+    }
 }
 
-/// Returns the fault of an id of the catalogue.
+const PAGE_HEAD: &str = "\
+<!-- Generated by `cargo faults --table docs/faults.md`: edit the registry, not this file. -->
+
+# Planted faults
+
+Mutation testing of the checks: a build with the feature `faults` plants one known bug at a time, and a
+campaign with all checks must report a violated promise. [Verification](verification.md#planted-faults)
+says how to measure and how to add a fault.
+
+- *Planted*: the bug. Prefixes CR, FP, EN, BT, MV, CF, SC, RS and AU are published bugs of comparable
+  systems; SV, CL, FS and OB are our own.
+- *Ran*: how often the faulty code ran before the catch. *Caught by*: check and twin. *Violated*: the id
+  in the [register of promises](promises.md). *Plans* and *seconds*: the cost of the catch, over all
+  checks. *Operations*: length of the shrunk plan.
+- Measured cells come from the last `cargo faults` that ran the fault.
+
+";
+
+/// Updates the page of faults: the rows of the registry, with the cells of `measured` where it has
+/// the fault and with the cells of the old `page` elsewhere.
+#[must_use]
+pub fn page(page: &str, measured: Option<&FaultSummary>) -> String {
+    let old_cells = |id: &str| {
+        let row = page.lines().find_map(|line| line.strip_prefix(&format!("| {id} | ")))?;
+        row.split_once(" | ").and_then(|(_, cells)| cells.strip_suffix(" |")).map(str::to_owned)
+    };
+    let new_cells = |id: &str| {
+        let row = measured?.faults.iter().find(|row| row.id == id)?;
+        Some(measured_cells(row))
+    };
+    let mut text = format!("{PAGE_HEAD}{TABLE_HEAD}");
+    for fault in Fault::ALL {
+        let (id, about) = (fault.id(), fault.about());
+        let cells =
+            new_cells(id).or_else(|| old_cells(id)).unwrap_or_else(|| "| | | | |".to_owned());
+        text += &format!("| {id} | {about} | {cells} |\n");
+    }
+    text
+}
+
+/// Writes the page of faults to `path`, with the measurements of an earlier run in `out`, if any.
+///
+/// # Errors
+/// If a file cannot be read or written.
+pub fn update_page(path: &Path, out: &Path) -> Result<(), EnvironmentError> {
+    let [results, _] = outputs(out);
+    let measured = match results.exists() {
+        true => {
+            let malformed = files::error(&results, "parse the results");
+            let text = files::read(&results)?;
+            Some(serde_json::from_str(&text).map_err(|error| malformed(error.into()))?)
+        }
+        false => None,
+    };
+    let old = if path.exists() { files::read(path)? } else { String::new() };
+    files::write(path, &page(&old, measured.as_ref()))
+}
+
+/// Returns the fault with this id.
 #[must_use]
 pub fn by_id(id: &str) -> Option<Fault> {
     Fault::ALL.iter().copied().find(|fault| fault.id() == id)
 }
 
-/// Returns every fault there is.
+/// Returns all faults.
 #[must_use]
 pub fn all() -> Vec<Fault> {
     Fault::ALL.to_vec()
 }
 
-/// Returns where the outputs of a fault campaign go.
+/// Returns the paths of the outputs.
 #[must_use]
 pub fn outputs(out: &Path) -> [PathBuf; 2] {
     [out.join("faults.json"), out.join("faults.md")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(fault: Fault) -> FaultRow {
+        let catch = Catch {
+            check: "store".to_owned(),
+            twin: "plain".to_owned(),
+            invariant: "A1".to_owned(),
+            promise: String::new(),
+            text: String::new(),
+            plans: 3,
+            seconds: 0.5,
+            operations_min: 2,
+            operations: Vec::new(),
+        };
+        let (id, about) = (fault.id().to_owned(), fault.about().to_owned());
+        FaultRow { id, about, reached: 7, rounds: 1, catches: vec![catch] }
+    }
+
+    #[test]
+    fn a_page_keeps_the_measurements_of_faults_that_did_not_run() {
+        let mut summary = FaultSummary {
+            seconds: 1,
+            seeds: vec![1],
+            jobs: 1,
+            clean_findings: Vec::new(),
+            clean_plans: 5,
+            interrupted: false,
+            caught: 1,
+            reached: 1,
+            faults: vec![row(Fault::ALL[0])],
+        };
+        let first = page("", Some(&summary));
+        let measured = "| 7 | store/plain | A1 | 3 | 0.50 | 2 |";
+        assert_eq!(first.matches(measured).count(), 1);
+        assert_eq!(page(&first, None), first);
+        summary.faults = vec![FaultRow { catches: Vec::new(), ..row(Fault::ALL[1]) }];
+        let second = page(&first, Some(&summary));
+        assert_eq!(second.matches(measured).count(), 1);
+        assert_eq!(second.matches("| 7 | missed in 1 of 1 | | | | |").count(), 1);
+        let rows = second.lines().filter(|line| line.matches('|').count() == 9).count();
+        assert_eq!(rows, Fault::ALL.len() + 2);
+    }
 }

@@ -1,23 +1,23 @@
-//! Findings: broken promises, each once, as small as they get, saved with how to replay them.
+//! Findings: violations, deduplicated, shrunk, and saved with the command that replays them.
 //!
-//! - K4 One finding for each check, twin, invariant and kind of the last operation: a bug that
-//!   breaks a thousand plans is one finding seen a thousand times.
+//! - CA4 One finding per signature: check, twin, invariant and kind of the last operation. A bug
+//!   that breaks a thousand plans is one finding seen a thousand times.
 
 use crate::planfile::PlanFile;
 use crate::plans::Pair;
-use crate::{Environment, files};
+use crate::{EnvironmentError, files};
 use fastness_sim::check::{Invariant, NO_PANIC, Plan, Probe, Violation};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Broken by a plan that never ends; the campaign itself guards it.
+/// Violated by a plan that hangs; the campaign itself checks it.
 pub const HANG: Invariant = Invariant { id: "X3", promise: "Every plan ends." };
 
 const SHRINK_TRIES: u32 = 250;
 const SHRINK_TRIES_MAX: u32 = 2000;
 
-/// Where a finding came from.
+/// The origin of a finding.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
     /// The check and its twin.
@@ -28,27 +28,27 @@ pub struct Origin {
     pub plan_seed: u64,
 }
 
-/// A broken promise.
+/// A violated promise.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// Where it came from.
+    /// The plan that found it.
     pub origin: Origin,
-    /// What was broken, and how.
+    /// The violation.
     pub violation: Violation,
-    /// The smallest plan known to break it.
+    /// The smallest known plan that reproduces it.
     pub plan: Plan,
-    /// Operations of the plan it was found with.
+    /// Length of the original plan.
     pub operations_before: usize,
-    /// Whether shrinking came to its end.
+    /// Whether shrinking finished.
     pub shrunk: bool,
-    /// Plans that broke it in the same way.
+    /// Number of plans with this signature.
     pub seen: u64,
     /// Time from the start of the campaign.
     pub after: Duration,
 }
 
 impl Finding {
-    /// Returns what is written to disk for it.
+    /// Returns the plan file of the finding.
     #[must_use]
     pub fn file(&self) -> PlanFile {
         PlanFile {
@@ -58,19 +58,19 @@ impl Finding {
         }
     }
 
-    /// Returns the sentence that was promised and does not hold.
+    /// Returns the violated promise.
     #[must_use]
     pub fn promise(&self) -> &'static str {
         promise(self.origin.pair, self.violation.invariant)
     }
 
-    /// Returns the kind of the operation it happened at.
+    /// Returns the kind of the operation that failed.
     #[must_use]
     pub fn operation(&self) -> &'static str {
-        Shape::new(self.origin.pair, &self.plan, &self.violation).operation
+        Signature::new(self.origin.pair, &self.plan, &self.violation).operation
     }
 
-    /// Looks for a smaller plan that breaks the same invariant until `deadline` or `stop`.
+    /// Shrinks the plan until `deadline` or `stop`.
     pub fn shrink(&mut self, deadline: Instant, stop: &dyn Fn() -> bool) {
         let Origin { pair, .. } = self.origin;
         let mut tries = SHRINK_TRIES;
@@ -90,7 +90,7 @@ impl Finding {
         self.shrunk = true;
     }
 
-    /// Takes a smaller plan over, with its own violation, if it still breaks the same invariant.
+    /// Replaces the plan by a smaller one if that violates the same invariant.
     fn adopt(&mut self, plan: Plan) -> bool {
         let Origin { pair, .. } = self.origin;
         let Err(violation) = pair.check.run(&plan, pair.twin, &mut Probe::default()) else {
@@ -104,25 +104,25 @@ impl Finding {
         true
     }
 
-    /// Saves `<name>.plan`, and `<name>.txt` beside it that tells the story.
+    /// Saves `<name>.plan`, and a description in `<name>.txt`.
     ///
     /// # Errors
-    /// When a file cannot be written.
-    pub fn save(&self, folder: &Path) -> Result<(), Environment> {
+    /// If a file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<(), EnvironmentError> {
         let file = self.file();
         let plan_path = folder.join(file.name()).with_extension("plan");
         files::write(&plan_path, &file.render())?;
         files::write(&plan_path.with_extension("txt"), &self.story(&plan_path))
     }
 
-    /// Returns the command that replays it from its file.
+    /// Returns the command that replays the saved plan.
     #[must_use]
     pub fn replay(&self, folder: &Path) -> String {
         let path = folder.join(self.file().name()).with_extension("plan");
         format!("cargo campaign replay {}", path.display())
     }
 
-    /// Returns the command that replays the plan it was found with.
+    /// Returns the command that replays the original plan.
     #[must_use]
     pub fn replay_origin(&self) -> String {
         let Origin { pair, plan_seed, .. } = self.origin;
@@ -132,7 +132,7 @@ impl Finding {
 
     fn story(&self, plan_path: &Path) -> String {
         let trace = if self.violation.invariant == HANG.id {
-            vec!["(not replayed: it does not end)".to_owned()]
+            vec!["(not replayed: the plan hangs)".to_owned()]
         } else {
             trace(self.origin.pair, &self.plan).0
         };
@@ -153,29 +153,29 @@ impl Finding {
     }
 }
 
-/// Returns the sentence an invariant of a check promises.
+/// Returns the promise of an invariant of a check.
 #[must_use]
 pub fn promise(pair: Pair, invariant: &str) -> &'static str {
     let known = pair.check.invariants.iter().chain([&NO_PANIC, &HANG]);
     known.filter(|known| known.id == invariant).map(|known| known.promise).next().unwrap_or("")
 }
 
-/// Runs a plan and returns what it did, line by line, and how it ended.
+/// Runs a plan and returns its trace and its outcome.
 pub fn trace(pair: Pair, plan: &Plan) -> (Vec<String>, Result<(), Violation>) {
     let mut probe = Probe::tracing();
     let outcome = pair.check.run(plan, pair.twin, &mut probe);
     (probe.trace.unwrap_or_default(), outcome)
 }
 
-/// What makes two violations the same finding.
+/// The key for deduplication: findings with equal signatures are one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Shape {
+pub(crate) struct Signature {
     pair: String,
     invariant: &'static str,
     operation: &'static str,
 }
 
-impl Shape {
+impl Signature {
     pub(crate) fn new(pair: Pair, plan: &Plan, violation: &Violation) -> Self {
         let last = plan.ops.len().saturating_sub(1);
         let op = plan.ops.get(violation.step.unwrap_or(last));
@@ -184,32 +184,32 @@ impl Shape {
     }
 }
 
-/// Every finding of a campaign.
+/// All findings of a campaign.
 #[derive(Default)]
 pub(crate) struct Findings {
-    found: BTreeMap<Shape, Finding>,
-    /// Shapes that turned out, once small, to be another finding.
-    aliases: BTreeMap<Shape, Shape>,
+    found: BTreeMap<Signature, Finding>,
+    /// Signatures whose shrunk plan has another signature.
+    aliases: BTreeMap<Signature, Signature>,
 }
 
 impl Findings {
-    /// Counts a violation; returns whether it is new and was kept.
-    pub(crate) fn add(&mut self, shape: &Shape, finding: &Finding) -> bool {
-        let shape = self.aliases.get(shape).unwrap_or(shape);
-        if let Some(known) = self.found.get_mut(shape) {
+    /// Counts a violation; returns whether its signature is new.
+    pub(crate) fn add(&mut self, signature: &Signature, finding: &Finding) -> bool {
+        let signature = self.aliases.get(signature).unwrap_or(signature);
+        if let Some(known) = self.found.get_mut(signature) {
             known.seen += 1;
             return false;
         }
-        self.found.insert(shape.clone(), finding.clone());
+        self.found.insert(signature.clone(), finding.clone());
         true
     }
 
-    /// Replaces a finding by its small form; returns whether that is still a finding of its own.
-    pub(crate) fn settle(&mut self, shape: &Shape, finding: Finding) -> bool {
-        let small = Shape::new(finding.origin.pair, &finding.plan, &finding.violation);
-        let seen = self.found.remove(shape).map_or(1, |known| known.seen);
-        if small != *shape {
-            self.aliases.insert(shape.clone(), small.clone());
+    /// Replaces a finding by its shrunk form; returns whether that has a signature of its own.
+    pub(crate) fn settle(&mut self, signature: &Signature, finding: Finding) -> bool {
+        let small = Signature::new(finding.origin.pair, &finding.plan, &finding.violation);
+        let seen = self.found.remove(signature).map_or(1, |known| known.seen);
+        if small != *signature {
+            self.aliases.insert(signature.clone(), small.clone());
         }
         if let Some(known) = self.found.get_mut(&small) {
             known.seen += seen;
@@ -221,7 +221,7 @@ impl Findings {
 
     pub(crate) fn count_of(&self, pair: Pair) -> usize {
         let pair = pair.to_string();
-        self.found.keys().filter(|shape| shape.pair == pair).count()
+        self.found.keys().filter(|signature| signature.pair == pair).count()
     }
 
     pub(crate) fn into_vec(self) -> Vec<Finding> {

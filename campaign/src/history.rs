@@ -1,6 +1,6 @@
-//! One line for each campaign in `history.jsonl`, so that reports can show how it went over time.
+//! `history.jsonl`: one line per campaign, for the trend in the report.
 
-use crate::files::{self, Environment};
+use crate::files::{self, EnvironmentError};
 use crate::summary::{Summary, Verdict};
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
@@ -10,29 +10,29 @@ use std::path::Path;
 const FILE: &str = "history.jsonl";
 const SHOWN_MAX: usize = 60;
 
-/// One campaign of the past.
+/// One earlier campaign.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Past {
-    /// When it was started, in seconds since 1970.
+pub struct HistoryEntry {
+    /// Start time, in seconds since 1970.
     pub started_unix: u64,
-    /// What it found out.
+    /// The verdict.
     pub verdict: Verdict,
     /// Its seed.
     pub seed: u64,
-    /// Seconds it was asked to run.
+    /// Time limit, in seconds.
     pub seconds: u64,
     /// Checks chosen; empty for all.
     pub only: Vec<String>,
     /// Operations compared with a model.
     pub operations: u64,
-    /// Operations for each second of a core.
+    /// Operations per CPU second.
     pub operations_per_second: f64,
-    /// Findings.
+    /// Number of findings.
     pub findings: usize,
 }
 
-impl Past {
-    /// Sums up a campaign in a line.
+impl HistoryEntry {
+    /// Summarises a campaign.
     #[must_use]
     pub fn of(summary: &Summary) -> Self {
         Self {
@@ -48,19 +48,19 @@ impl Past {
     }
 }
 
-/// Appends a campaign and returns it with those before it of the same checks, oldest first.
+/// Appends a campaign; returns all campaigns with the same checks, oldest first.
 ///
-/// Lines that are not understood are skipped: a campaign may have been cut off while writing.
+/// Malformed lines are skipped: a campaign may have been killed while it wrote one.
 ///
 /// # Errors
-/// When the file cannot be written.
-pub fn append(out: &Path, now: &Past) -> Result<Vec<Past>, Environment> {
+/// If the file cannot be written.
+pub fn append(out: &Path, now: &HistoryEntry) -> Result<Vec<HistoryEntry>, EnvironmentError> {
     let path = out.join(FILE);
     let text = if path.exists() { files::read(&path)? } else { String::new() };
-    let mut all: Vec<Past> =
+    let mut all: Vec<HistoryEntry> =
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let line = serde_json::to_string(now)
-        .map_err(|error| files::error(&path, "put the line together")(error.into()))?;
+        .map_err(|error| files::error(&path, "serialize the line")(error.into()))?;
     let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     OpenOptions::new()
         .create(true)
@@ -81,9 +81,9 @@ mod tests {
     #[test]
     fn a_line_that_was_cut_off_spoils_no_other() {
         let folder = tempfile::tempdir().unwrap();
-        let past = |seed| Past {
+        let past = |seed| HistoryEntry {
             started_unix: 1,
-            verdict: Verdict::Held,
+            verdict: Verdict::Passed,
             seed,
             seconds: 60,
             only: Vec::new(),

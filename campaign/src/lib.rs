@@ -1,12 +1,13 @@
-//! The campaign: attacks the store with every check for as long as asked, and says what it found.
+//! The campaign: a fuzzing run that drives the store with every check for a given time and reports
+//! what it found.
 //!
-//! Comes in: how long, which checks, a seed. Goes out: progress, findings, a summary, a report.
+//! Input: time limit, checks, seed. Output: progress, findings, a summary, an HTML report.
 //!
-//! - K1 The same seed gives the same plans ([`plans`]).
-//! - K2 What is saved can be replayed ([`planfile`]).
-//! - K4 Each finding once ([`findings`]).
-//! - K5, K6 Neither a hang nor a panic ends it ([`engine`]).
-//! - K7 Blind is never green ([`summary`]).
+//! - CA1 Plans are a function of the seed ([`plans`]).
+//! - CA2 A saved plan can be replayed ([`planfile`]).
+//! - CA4 Findings are deduplicated ([`findings`]).
+//! - CA5, CA6 Hangs and panics do not end the campaign ([`engine`]).
+//! - CA7 A campaign that could not detect anything never passes ([`summary`]).
 
 mod campaign;
 mod clock;
@@ -27,7 +28,7 @@ pub mod replay;
 pub mod report;
 mod scheduler;
 pub mod summary;
-mod watch;
+mod worker_slot;
 
-pub use campaign::{Campaign, Ended};
-pub use files::Environment;
+pub use campaign::{Campaign, CampaignResult};
+pub use files::EnvironmentError;

@@ -1,13 +1,13 @@
-//! `campaign list`: the checks, what they guard and which marks they must hit.
+//! `campaign list`: the checks, their invariants and their marks.
 
 use fastness_sim::check::{CANARY, CHECKS, Check, NO_PANIC};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
-/// Writes the checks for a person.
+/// Writes the checks as text.
 ///
 /// # Errors
-/// When `out` cannot be written.
+/// If `out` cannot be written.
 pub fn print(out: &mut dyn Write) -> io::Result<()> {
     for check in CHECKS {
         writeln!(out, "{}  {}", check.name, check.about)?;
@@ -26,7 +26,7 @@ pub fn print(out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}  {}", CANARY.name, CANARY.about)
 }
 
-/// Returns the checks for a program.
+/// Returns the checks as JSON.
 #[must_use]
 pub fn json() -> Value {
     let check = |check: &Check| {

@@ -1,9 +1,9 @@
-//! `campaign merge`: the shards of one campaign become one summary and one report.
+//! `campaign merge`: combines the shards of a campaign into one summary and one report.
 //!
-//! Counts add up; a mark that one shard has hit is hit; one broken shard breaks the whole.
+//! Counts add up. A mark is hit if any shard hit it, and the campaign fails if any shard failed.
 
-use crate::campaign::{Ended, publish};
-use crate::files::{self, Environment};
+use crate::campaign::{CampaignResult, publish};
+use crate::files::{self, EnvironmentError};
 use crate::summary::{Canary, CheckSummary, FindingSummary, Summary, Totals, Verdict, judge};
 use std::collections::BTreeMap;
 use std::io;
@@ -12,15 +12,16 @@ use std::path::{Path, PathBuf};
 /// Merges the shards in `folders` into `out`.
 ///
 /// # Errors
-/// When a summary cannot be read, the shards are of different campaigns or `out` cannot be written.
-pub fn merge(folders: &[PathBuf], out: &Path) -> Result<Ended, Environment> {
+/// If a summary cannot be read, the shards belong to different campaigns, or `out` cannot be
+/// written.
+pub fn merge(folders: &[PathBuf], out: &Path) -> Result<CampaignResult, EnvironmentError> {
     let mut shards = Vec::new();
     for folder in folders {
         let path = folder.join("summary.json");
         let shard = Summary::read(&path)?;
         let first: &Summary = shards.first().unwrap_or(&shard);
         if (shard.seed, &shard.only) != (first.seed, &first.only) {
-            let other = io::Error::other("it is of another campaign: seed or checks differ");
+            let other = io::Error::other("it belongs to another campaign: seed or checks differ");
             return Err(files::error(&path, "merge the shard")(other));
         }
         shards.push(shard);
@@ -104,7 +105,11 @@ fn rename(finding: &mut FindingSummary, out: &Path) {
     finding.replay = format!("cargo campaign replay {}", finding.file);
 }
 
-fn copy_findings(merged: &Summary, folders: &[PathBuf], out: &Path) -> Result<(), Environment> {
+fn copy_findings(
+    merged: &Summary,
+    folders: &[PathBuf],
+    out: &Path,
+) -> Result<(), EnvironmentError> {
     for finding in merged.checks.iter().flat_map(|check| &check.findings) {
         let plan = Path::new("findings").join(&finding.name).with_extension("plan");
         let Some(folder) = folders.iter().find(|folder| folder.join(&plan).is_file()) else {

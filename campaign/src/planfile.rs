@@ -1,4 +1,4 @@
-//! The text form of a plan: what a finding is saved as, replayed from and promoted to.
+//! Plan files: the text format in which findings are saved, replayed and promoted.
 //!
 //! ```text
 //! fastness-plan 1 <check> <twin> <invariant>
@@ -6,7 +6,7 @@
 //! # operations, one a line     comments, ignored when read
 //! ```
 //!
-//! - K2 What is written is read back as the same plan.
+//! - CA2 Parsing a rendered plan file returns the same plan.
 
 use crate::plans::{Pair, fingerprint, twin_by_name};
 use fastness_sim::check::{Plan, by_name};
@@ -14,19 +14,19 @@ use fastness_sim::check::{Plan, by_name};
 const MAGIC: &str = "fastness-plan 1";
 const HEX_PER_LINE: usize = 48;
 
-/// A plan and what it is a plan for.
+/// A plan and the check it belongs to.
 #[derive(Clone, Debug)]
 pub struct PlanFile {
     /// The check and its twin.
     pub pair: Pair,
-    /// Id of the invariant it broke when it was found; `-` for none.
+    /// Id of the invariant that it violated when found; `-` for none.
     pub invariant: String,
     /// The plan.
     pub plan: Plan,
 }
 
 impl PlanFile {
-    /// Returns the name under which the plan is saved, without extension.
+    /// Returns the file name, without extension.
     #[must_use]
     pub fn name(&self) -> String {
         format!(
@@ -38,7 +38,7 @@ impl PlanFile {
         )
     }
 
-    /// Returns the content of the file.
+    /// Renders the plan file.
     #[must_use]
     pub fn render(&self) -> String {
         let (check, twin) = (self.pair.check.name, self.pair.twin.name());
@@ -55,10 +55,10 @@ impl PlanFile {
         text
     }
 
-    /// Reads the content of a file.
+    /// Parses a plan file.
     ///
     /// # Errors
-    /// A sentence that says what is malformed.
+    /// A description of the malformed part.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut lines = text.lines();
         let header = lines.next().unwrap_or_default();
@@ -67,7 +67,7 @@ impl PlanFile {
             return Err(format!("it does not start with `{MAGIC} <check> <twin> <invariant>`"));
         };
         if version != "1" {
-            return Err(format!("it is of version {version}; this program reads version 1"));
+            return Err(format!("unsupported version {version}; this program reads version 1"));
         }
         let check = by_name(check).ok_or_else(|| format!("there is no check `{check}`"))?;
         let twin = twin_by_name(twin).ok_or_else(|| format!("there is no twin `{twin}`"))?;
@@ -101,7 +101,7 @@ mod tests {
     use fastness_sim::check::{CANARY, CHECKS};
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn a_rendered_plan_file_parses_to_the_same_plan() {
         for pair in CHECKS.iter().chain([&CANARY]).flat_map(|check| pairs(&[check])) {
             let file = PlanFile { pair, invariant: "C2".to_owned(), plan: pair.plan(1, 2) };
             let again = PlanFile::parse(&file.render()).unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_files_are_refused_with_a_sentence() {
+    fn malformed_files_are_refused_with_a_description() {
         #[track_caller]
         fn check(text: &str, expect: &str) {
             let error = PlanFile::parse(text).unwrap_err();

@@ -1,8 +1,7 @@
-//! Which plans a campaign runs: pairs of a check and a twin, plan numbers, shards.
+//! The plans of a campaign: pairs of check and twin, plan numbers, shards.
 //!
-//! - K1 Plan `number` of a pair is a function of campaign seed, check, twin and number alone, so
-//!   the same seed gives the same plans on any number of jobs, and the shards `1/n` to `n/n` share
-//!   out exactly the plans of one campaign.
+//! - CA1 Plan `number` of a pair is a function of campaign seed, check, twin and number. So a seed
+//!   gives the same plans for any number of jobs, and the shards `1/n` to `n/n` partition them.
 
 use fastness_sim::check::{CANARY, CHECKS, Check, Plan, Twin};
 use std::fmt;
@@ -19,7 +18,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Returns the seed to give [`Check::plan`] for plan `number` of a campaign.
+    /// Returns the argument of [`Check::plan`] for plan `number` of a campaign.
     #[must_use]
     pub fn plan_seed(&self, campaign_seed: u64, number: u64) -> u64 {
         let names = fnv(fnv(FNV_OFFSET, self.check.name.as_bytes()), self.twin.name().as_bytes());
@@ -45,9 +44,9 @@ impl fmt::Display for Pair {
     }
 }
 
-/// Returns every pair of `only`, or of all checks when `only` is empty.
+/// Returns every pair of `only`, or of all checks if `only` is empty.
 ///
-/// The canary is among them only when asked for: a drill, which ends with a finding.
+/// The canary is included only by name, as a drill: it always ends with a finding.
 #[must_use]
 pub fn pairs(only: &[&'static Check]) -> Vec<Pair> {
     let chosen = |check: &&Check| only.iter().any(|chosen| chosen.name == check.name);
@@ -59,19 +58,19 @@ pub fn pairs(only: &[&'static Check]) -> Vec<Pair> {
     }
 }
 
-/// Returns the twin of that name.
+/// Returns the twin with this name.
 #[must_use]
 pub fn twin_by_name(name: &str) -> Option<Twin> {
     Twin::ALL.iter().copied().find(|twin| twin.name() == name)
 }
 
-/// Returns a seed nobody chose, short enough to be read aloud.
+/// Returns a random seed, short enough to read aloud.
 #[must_use]
 pub fn random_seed() -> u64 {
     RandomState::new().hash_one("seed") >> 32
 }
 
-/// One of `count` campaigns that share the plans of one seed.
+/// One of `count` campaigns that partition the plans of a seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     index: u64,
@@ -79,7 +78,7 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// The campaign that runs every plan.
+    /// All plans.
     pub const WHOLE: Self = Self { index: 1, count: 1 };
 
     /// Returns the number of the `nth` plan of this shard: congruent to the index modulo the count.
@@ -112,7 +111,7 @@ impl fmt::Display for Shard {
 
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// Returns a short fingerprint of bytes, for names of files.
+/// Returns a short hash, for file names.
 #[must_use]
 pub fn fingerprint(bytes: &[u8]) -> String {
     format!("{:016x}", fnv(FNV_OFFSET, bytes))[..12].to_owned()
@@ -122,7 +121,7 @@ fn fnv(hash: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(hash, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// The finaliser of `SplitMix64`.
+/// The finalizer of `SplitMix64`.
 fn mix(seed: u64) -> u64 {
     let seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,6 +1,6 @@
-//! What a person sees while a campaign runs: bars on a terminal, plain lines elsewhere.
+//! Progress display: bars on a terminal, plain lines elsewhere.
 
-use crate::engine::{Board, Tally};
+use crate::engine::{PairStats, ProgressSnapshot};
 use crate::findings::Finding;
 use crate::plans::Pair;
 use crate::summary::thousands;
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 const LINES_EVERY: Duration = Duration::from_secs(5);
 
-/// Where progress is shown; always on stderr, so that stdout holds results only.
-pub struct Progress(Form);
+/// The progress display; writes to stderr only, because stdout holds results.
+pub struct Progress(Display);
 
-enum Form {
+enum Display {
     Silent,
     Lines { next: Duration },
     Bars { all: MultiProgress, time: ProgressBar, checks: Vec<ProgressBar> },
@@ -30,41 +30,41 @@ struct Row {
 }
 
 impl Progress {
-    /// Shows nothing.
+    /// Returns a display that shows nothing.
     #[must_use]
     pub const fn silent() -> Self {
-        Self(Form::Silent)
+        Self(Display::Silent)
     }
 
-    /// Shows bars if stderr is a terminal, a few lines every few seconds if not.
+    /// Returns bars if stderr is a terminal, else a few lines every few seconds.
     #[must_use]
     pub fn new(seconds: u64) -> Self {
         if !io::stderr().is_terminal() {
             let next = LINES_EVERY.min(Duration::from_secs(seconds) / 2);
-            return Self(Form::Lines { next });
+            return Self(Display::Lines { next });
         }
         let all = MultiProgress::new();
         let style = ProgressStyle::with_template("{bar:32.cyan/dim} {pos}/{len} s  {msg}");
         let time = all.add(ProgressBar::new(seconds));
         time.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self(Form::Bars { all, time, checks: Vec::new() })
+        Self(Display::Bars { all, time, checks: Vec::new() })
     }
 
-    /// Shows where the campaign is.
-    pub fn tick(&mut self, board: &Board) {
+    /// Shows the current progress.
+    pub fn tick(&mut self, snapshot: &ProgressSnapshot) {
         match &mut self.0 {
-            Form::Silent => {}
-            Form::Lines { next } => {
-                if board.elapsed >= *next {
-                    *next = board.elapsed + LINES_EVERY;
-                    let head = format!("{:>4} s\n", board.elapsed.as_secs());
-                    let lines = lines(&rows(board));
-                    say(&(head + &lines.join("\n") + "\n"));
+            Display::Silent => {}
+            Display::Lines { next } => {
+                if snapshot.elapsed >= *next {
+                    *next = snapshot.elapsed + LINES_EVERY;
+                    let head = format!("{:>4} s\n", snapshot.elapsed.as_secs());
+                    let lines = lines(&rows(snapshot));
+                    write_stderr(&(head + &lines.join("\n") + "\n"));
                 }
             }
-            Form::Bars { all, time, checks } => {
-                time.set_position(board.elapsed.as_secs());
-                let lines = lines(&rows(board));
+            Display::Bars { all, time, checks } => {
+                time.set_position(snapshot.elapsed.as_secs());
+                let lines = lines(&rows(snapshot));
                 while checks.len() < lines.len() {
                     let bar = all.add(ProgressBar::new_spinner());
                     let style = ProgressStyle::with_template("{msg}");
@@ -78,7 +78,7 @@ impl Progress {
         }
     }
 
-    /// Tells of a finding at once.
+    /// Shows a finding immediately.
     pub fn finding(&self, finding: &Finding) {
         let line = format!(
             "FINDING {} {} ({} operations)",
@@ -87,34 +87,34 @@ impl Progress {
             finding.plan.ops.len()
         );
         match &self.0 {
-            Form::Silent => {}
-            Form::Lines { .. } => say(&(line + "\n")),
-            Form::Bars { all, .. } => {
+            Display::Silent => {}
+            Display::Lines { .. } => write_stderr(&(line + "\n")),
+            Display::Bars { all, .. } => {
                 if all.println(&line).is_err() {
-                    say(&line);
+                    write_stderr(&line);
                 }
             }
         }
     }
 
-    /// Leaves the last state standing.
+    /// Leaves the last state on the terminal.
     pub fn end(&self) {
-        if let Form::Bars { time, checks, .. } = &self.0 {
+        if let Display::Bars { time, checks, .. } = &self.0 {
             checks.iter().for_each(ProgressBar::abandon);
             time.abandon();
         }
     }
 }
 
-/// Progress that cannot be shown is not worth ending a campaign for.
-fn say(text: &str) {
+/// A write error does not end a campaign.
+fn write_stderr(text: &str) {
     io::stderr().write_all(text.as_bytes()).unwrap_or_default();
 }
 
-fn rows(board: &Board) -> Vec<Row> {
+fn rows(snapshot: &ProgressSnapshot) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    for (pair, tally, findings) in &board.rows {
-        let own = Row::of(*pair, tally, *findings);
+    for (pair, stats, findings) in &snapshot.rows {
+        let own = Row::of(*pair, stats, *findings);
         match rows.last_mut().filter(|last| last.name == own.name) {
             Some(last) => last.add(&own),
             None => rows.push(own),
@@ -123,20 +123,20 @@ fn rows(board: &Board) -> Vec<Row> {
     rows
 }
 
-/// Returns a line for each row, with the columns below each other.
+/// Returns one line per row, with aligned columns.
 fn lines(rows: &[Row]) -> Vec<String> {
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
     rows.iter().map(|row| row.line(width)).collect()
 }
 
 impl Row {
-    fn of(pair: Pair, tally: &Tally, findings: usize) -> Self {
-        let hit = |mark: &&&str| tally.probe.marks.contains_key(**mark);
+    fn of(pair: Pair, stats: &PairStats, findings: usize) -> Self {
+        let hit = |mark: &&&str| stats.probe.marks.contains_key(**mark);
         Self {
             name: pair.check.name,
-            plans: tally.plans,
-            operations: tally.probe.operations,
-            busy: tally.busy,
+            plans: stats.plans,
+            operations: stats.probe.operations,
+            busy: stats.busy,
             marks: (pair.check.marks.iter().filter(hit).count(), pair.check.marks.len()),
             findings,
         }

@@ -1,44 +1,44 @@
-//! `campaign promote`: a finding becomes a regression test.
+//! `campaign promote`: turns a finding into a regression test.
 //!
-//! The test is the plan itself, in a folder of which the property tests replay every file.
+//! The test is the plan file itself: the property tests replay every file of the folder.
 
-use crate::files::{self, Environment};
+use crate::files::{self, EnvironmentError};
 use crate::planfile::PlanFile;
 use std::path::{Path, PathBuf};
 
-/// The folder, from the root of the workspace.
+/// The folder, relative to the root of the workspace.
 pub const FOLDER: &str = "proptests/regressions";
 
 const README: &str = "\
-# Plans that once broke a promise
+# Regression plans
 
-Every `.plan` file here is replayed by `cargo test`; `fastness campaign promote FINDING` adds one.
-The first line says `fastness-plan 1 <check> <twin> <invariant>`, the lines after it hold the bytes
-of the plan in hex (`Plan::from_bytes`), lines that begin with `#` are for people.
+`cargo test` replays every `.plan` file of this folder; `fastness campaign promote FINDING` adds one.
+The first line is `fastness-plan 1 <check> <twin> <invariant>`. The next lines hold the bytes of the
+plan in hexadecimal (`Plan::from_bytes`). Lines that start with `#` are comments.
 ";
 
-/// What became of a finding.
+/// The result of a promotion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Promoted {
-    /// The regression test.
+    /// The path of the regression test.
     pub path: PathBuf,
-    /// Whether it was not there before.
+    /// Whether the file is new.
     pub new: bool,
 }
 
-/// Returns the folder of the workspace that `here` lies in.
+/// Returns the regressions folder of the workspace that contains `here`.
 #[must_use]
-pub fn folder(here: &Path) -> Option<PathBuf> {
-    let proptests =
+pub fn regressions_folder(here: &Path) -> Option<PathBuf> {
+    let has_proptests =
         |root: &Path| root.join("Cargo.toml").is_file() && root.join("proptests").is_dir();
-    here.ancestors().find(|root| proptests(root)).map(|root| root.join(FOLDER))
+    here.ancestors().find(|root| has_proptests(root)).map(|root| root.join(FOLDER))
 }
 
 /// Writes the regression test into `folder`.
 ///
 /// # Errors
-/// When it cannot be written.
-pub fn promote(file: &PlanFile, folder: &Path) -> Result<Promoted, Environment> {
+/// If the file cannot be written.
+pub fn promote(file: &PlanFile, folder: &Path) -> Result<Promoted, EnvironmentError> {
     files::make_folder(folder)?;
     let readme = folder.join("README.md");
     if !readme.exists() {

@@ -1,8 +1,8 @@
-//! Who runs next: the pair that has used the least time so far.
+//! Fair scheduling: the pair with the least CPU time so far runs next.
 //!
-//! - K3 Each plan number of a pair is handed out once, in order, whatever the timing.
+//! - CA3 Each plan number of a pair is scheduled once, in order, for any timing.
 //!
-//! Plans are handed out in batches of about [`BATCH`], so that the lock is not in the way.
+//! Plans are scheduled in batches of about [`BATCH`], which keeps the lock uncontended.
 
 use crate::plans::Shard;
 use std::time::Duration;
@@ -10,60 +10,61 @@ use std::time::Duration;
 const BATCH: Duration = Duration::from_millis(10);
 const BATCH_PLANS_MAX: u32 = 64;
 
-/// Plans for one worker to run, all of one pair.
+/// A batch of plans of one pair, for one worker.
 pub(crate) struct Batch {
     pub(crate) pair_index: usize,
     pub(crate) numbers: Vec<u64>,
     estimate: Duration,
 }
 
-/// The queue of every pair.
+/// The queues of all pairs.
 pub(crate) struct Scheduler {
     shard: Shard,
-    lanes: Vec<Lane>,
+    queues: Vec<PairQueue>,
 }
 
 #[derive(Clone, Default)]
-struct Lane {
-    handed_out: u64,
+struct PairQueue {
+    next_number: u64,
     finished: u32,
-    /// Time used, with the estimates of what is running.
+    /// Time used, including the estimates of running batches.
     used: Duration,
     spent: Duration,
 }
 
 impl Scheduler {
     pub(crate) fn new(shard: Shard, pair_count: usize) -> Self {
-        Self { shard, lanes: vec![Lane::default(); pair_count] }
+        Self { shard, queues: vec![PairQueue::default(); pair_count] }
     }
 
     pub(crate) fn take(&mut self) -> Option<Batch> {
-        let pair_index = (0..self.lanes.len()).min_by_key(|&index| self.lanes[index].used)?;
+        let pair_index = (0..self.queues.len()).min_by_key(|&index| self.queues[index].used)?;
         let shard = self.shard;
-        let lane = &mut self.lanes[pair_index];
-        let each = lane.each();
-        let fitting = BATCH.as_nanos() / each.as_nanos().max(1);
+        let queue = &mut self.queues[pair_index];
+        let plan_estimate = queue.plan_estimate();
+        let fitting = BATCH.as_nanos() / plan_estimate.as_nanos().max(1);
         let count = u32::try_from(fitting).unwrap_or(u32::MAX).clamp(1, BATCH_PLANS_MAX);
-        let first = lane.handed_out;
-        lane.handed_out += u64::from(count);
-        let estimate = each * count;
-        lane.used += estimate;
-        let numbers = (first..lane.handed_out).map(|nth| shard.number(nth)).collect();
+        let first = queue.next_number;
+        queue.next_number += u64::from(count);
+        let estimate = plan_estimate * count;
+        queue.used += estimate;
+        let numbers = (first..queue.next_number).map(|nth| shard.number(nth)).collect();
         Some(Batch { pair_index, numbers, estimate })
     }
 
-    pub(crate) fn put_back(&mut self, batch: &Batch, spent: Duration) {
-        let lane = &mut self.lanes[batch.pair_index];
+    pub(crate) fn finish(&mut self, batch: &Batch, spent: Duration) {
+        let queue = &mut self.queues[batch.pair_index];
         let count = u32::try_from(batch.numbers.len()).unwrap_or(u32::MAX);
-        lane.finished = lane.finished.saturating_add(count);
-        lane.spent += spent;
-        lane.used = lane.used.saturating_sub(batch.estimate) + spent;
+        queue.finished = queue.finished.saturating_add(count);
+        queue.spent += spent;
+        queue.used = queue.used.saturating_sub(batch.estimate) + spent;
     }
 }
 
-impl Lane {
-    /// What a plan is expected to take; before any has finished, a guess that makes small batches.
-    fn each(&self) -> Duration {
+impl PairQueue {
+    /// Expected time of a plan. Before the first has finished, an estimate that makes small
+    /// batches.
+    fn plan_estimate(&self) -> Duration {
         self.spent.checked_div(self.finished).unwrap_or(BATCH)
     }
 }
@@ -79,7 +80,7 @@ mod tests {
         for step in 0..200_u64 {
             let batch = scheduler.take().unwrap();
             seen[batch.pair_index].extend_from_slice(&batch.numbers);
-            scheduler.put_back(&batch, Duration::from_micros(step * 7919 % 3000));
+            scheduler.finish(&batch, Duration::from_micros(step * 7919 % 3000));
         }
         for numbers in seen {
             assert!(numbers.iter().copied().eq(0..numbers.len() as u64));
@@ -92,10 +93,10 @@ mod tests {
         let mut spent = [Duration::ZERO; 2];
         for _ in 0..2000 {
             let batch = scheduler.take().unwrap();
-            let each = Duration::from_micros([50, 20_000][batch.pair_index]);
-            let time = each * u32::try_from(batch.numbers.len()).unwrap();
+            let plan_estimate = Duration::from_micros([50, 20_000][batch.pair_index]);
+            let time = plan_estimate * u32::try_from(batch.numbers.len()).unwrap();
             spent[batch.pair_index] += time;
-            scheduler.put_back(&batch, time);
+            scheduler.finish(&batch, time);
         }
         let ratio = spent[0].as_secs_f64() / spent[1].as_secs_f64();
         assert!((0.9..1.1).contains(&ratio), "{spent:?}");

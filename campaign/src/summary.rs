@@ -1,52 +1,55 @@
-//! What a campaign says in the end: `summary.json`, and the verdict the exit code is made of.
+//! The summary of a campaign: `summary.json`, and the verdict behind the exit code.
 //!
-//! - K7 A campaign that could not have seen is *blind*, never *held*: the canary was missed, or a
-//!   mark was never hit.
+//! - CA7 A campaign that could not have detected anything is *inconclusive*, never *passed*: the
+//!   canary was missed, or a mark was never hit.
 
-use crate::engine::{Outcome, Tally};
-use crate::files::{self, Environment};
+use crate::engine::{Outcome, PairStats};
+use crate::files::{self, EnvironmentError};
 use crate::findings::Finding;
 use crate::plans::Pair;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Version of the layout of `summary.json`.
+/// Version of the schema of `summary.json`.
 pub const SUMMARY_VERSION: u32 = 1;
 
-/// What a campaign found out.
+/// The verdict of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// All promises held, and the campaign could have seen otherwise.
-    Held,
-    /// A promise is broken.
-    Broken,
-    /// Nothing was found, and nothing might have been: the canary or a mark was missed.
-    Blind,
-    /// It was stopped before its time, with nothing found until then.
+    /// All promises held, and the campaign could have detected a violation.
+    #[serde(alias = "passed")]
+    Passed,
+    /// A promise is violated.
+    #[serde(alias = "failed")]
+    Failed,
+    /// No findings, but the canary or a mark was missed, so a violation could have gone undetected.
+    #[serde(alias = "inconclusive")]
+    Inconclusive,
+    /// The campaign was stopped early, without findings.
     Interrupted,
 }
 
 impl Verdict {
-    /// Returns the exit code of the process: 130 is what a shell says of an interrupted command.
+    /// Returns the exit code of the process; shells use 130 for an interrupted command.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
-            Self::Held => 0,
-            Self::Broken => 1,
-            Self::Blind => 3,
+            Self::Passed => 0,
+            Self::Failed => 1,
+            Self::Inconclusive => 3,
             Self::Interrupted => 130,
         }
     }
 
-    /// Returns the verdict in a word.
+    /// Returns the verdict as one word.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
-            Self::Held => "held",
-            Self::Broken => "broken",
-            Self::Blind => "blind",
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Inconclusive => "inconclusive",
             Self::Interrupted => "interrupted",
         }
     }
@@ -57,9 +60,9 @@ impl Verdict {
 pub struct Summary {
     /// [`SUMMARY_VERSION`].
     pub version: u32,
-    /// Program and version that wrote it.
+    /// Program and version.
     pub program: String,
-    /// What was found out.
+    /// The verdict.
     pub verdict: Verdict,
     /// The verdict in a sentence.
     pub sentence: String,
@@ -67,21 +70,21 @@ pub struct Summary {
     pub exit_code: u8,
     /// Seed of the campaign.
     pub seed: u64,
-    /// Seconds asked for.
+    /// Time limit, in seconds.
     pub seconds: u64,
-    /// Seconds taken, canary and shrinking included.
+    /// Elapsed seconds, canary and shrinking included.
     pub elapsed_seconds: f64,
-    /// Worker threads.
+    /// Number of worker threads.
     pub jobs: usize,
-    /// Which shard of how many, as `i/n`.
+    /// The shard, as `i/n`.
     pub shard: String,
     /// Checks chosen with `--only`; empty for all.
     pub only: Vec<String>,
-    /// When it was started, in seconds since 1970.
+    /// Start time, in seconds since 1970.
     pub started_unix: u64,
-    /// The command that runs the same plans again.
+    /// The command that reruns the same plans.
     pub rerun: String,
-    /// Proof that the alarm works.
+    /// Proof that the campaign detects violations.
     pub canary: Canary,
     /// Sums over all checks.
     pub totals: Totals,
@@ -89,7 +92,7 @@ pub struct Summary {
     pub checks: Vec<CheckSummary>,
 }
 
-/// Proof that the alarm works.
+/// Proof that the campaign detects violations.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Canary {
     /// Whether every twin was caught.
@@ -103,90 +106,90 @@ pub struct Canary {
 pub struct CanaryTwin {
     /// Plain or encrypted.
     pub twin: String,
-    /// Whether it was caught, made small, saved, read back and caught again.
+    /// Whether it was caught, shrunk, saved, read back and caught again.
     pub caught: bool,
-    /// Plans it took.
+    /// Plans that ran before the catch.
     pub plans: u64,
-    /// Seconds it took, shrinking included.
+    /// Seconds, shrinking included.
     pub seconds: f64,
-    /// Operations of the smallest plan.
+    /// Length of the shrunk plan.
     pub operations_min: usize,
-    /// What was said, or what went wrong.
+    /// The violation, or the step that failed.
     pub text: String,
 }
 
 /// Sums over all checks.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Totals {
-    /// Plans run.
+    /// Plans that ran.
     pub plans: u64,
     /// Operations compared with a model.
     pub operations: u64,
-    /// Operations for each second of a core.
+    /// Operations per CPU second.
     pub operations_per_second: f64,
-    /// Crashes recovered from.
+    /// Simulated crashes with a checked recovery.
     pub crash_points: u64,
-    /// Findings.
+    /// Number of findings.
     pub findings: usize,
     /// Marks hit, over all pairs.
     pub marks_hit: usize,
-    /// Marks there are, over all pairs.
+    /// Marks in total, over all pairs.
     pub marks: usize,
 }
 
-/// What one check and twin did.
+/// Summary of one check and twin.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CheckSummary {
     /// Name of the check.
     pub name: String,
     /// Plain or encrypted.
     pub twin: String,
-    /// What the check does.
+    /// Description of the check.
     pub about: String,
-    /// Ids and sentences of what it guards.
+    /// Ids and promises of its invariants.
     pub invariants: Vec<(String, String)>,
-    /// Plans run.
+    /// Plans that ran.
     pub plans: u64,
     /// Operations compared with the model.
     pub operations: u64,
-    /// Operations for each second of a core spent in this check.
+    /// Operations per CPU second of this check.
     pub operations_per_second: f64,
-    /// Seconds of cores spent in this check; waiting for a core is left out.
+    /// CPU seconds of this check.
     pub core_seconds: f64,
-    /// Crashes recovered from and compared.
+    /// Simulated crashes with a checked recovery.
     pub crash_points: u64,
-    /// The same by kind of I/O and depth.
+    /// The same, by kind of I/O and recursion depth.
     pub crash_points_by: BTreeMap<String, u64>,
     /// Operations by kind.
     pub mix: BTreeMap<String, u64>,
-    /// How often each mark was hit.
+    /// Number of hits of each mark.
     pub marks: BTreeMap<String, u64>,
-    /// Broken promises.
+    /// Violated promises.
     pub findings: Vec<FindingSummary>,
 }
 
-/// A broken promise.
+/// A violated promise.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FindingSummary {
-    /// Name of its file, without extension.
+    /// Name of the plan file, without extension.
     pub name: String,
     /// Id of the invariant.
     pub invariant: String,
-    /// What is promised.
+    /// The promise.
     pub promise: String,
-    /// What happened instead.
+    /// The violation.
     pub text: String,
-    /// Kind of the operation it happened at.
+    /// Kind of the operation that failed.
     pub operation: String,
-    /// The file of the plan.
+    /// Path of the plan file.
     pub file: String,
-    /// Operations of the smallest plan.
+    /// The shrunk plan, line by line.
     pub operations: Vec<String>,
-    /// How many operations the plan had when it was found.
+    /// Length of the original plan.
     pub operations_before: usize,
-    /// Plans that broke it in this way.
+    /// Number of plans with this signature.
     pub seen: u64,
-    /// Seconds from the start until it was found.
+    /// Seconds before it was found.
     pub after_seconds: f64,
     /// Number of the plan in the campaign.
     pub plan_number: u64,
@@ -218,7 +221,7 @@ impl FindingSummary {
 }
 
 impl FindingSummary {
-    /// Whether another finding of the same check and twin is this one.
+    /// Whether another finding of the same check and twin has the same signature.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         (&self.invariant, &self.operation) == (&other.invariant, &other.operation)
@@ -226,11 +229,11 @@ impl FindingSummary {
 }
 
 impl CheckSummary {
-    /// Sums up one pair, of which only `findings` of its own are taken.
+    /// Summarises one pair; takes only the `findings` of that pair.
     #[must_use]
-    pub fn new((pair, tally): &(Pair, Tally), findings: &[Finding], folder: &Path) -> Self {
-        let seconds = tally.busy.as_secs_f64();
-        let probe = &tally.probe;
+    pub fn new((pair, stats): &(Pair, PairStats), findings: &[Finding], folder: &Path) -> Self {
+        let seconds = stats.busy.as_secs_f64();
+        let probe = &stats.probe;
         let of_pair = |finding: &&Finding| finding.origin.pair.to_string() == pair.to_string();
         let hits = |mark: &&str| probe.marks.get(mark).copied().unwrap_or(0);
         let marks = pair.check.marks.iter().map(|mark| ((*mark).to_owned(), hits(mark))).collect();
@@ -240,7 +243,7 @@ impl CheckSummary {
             twin: pair.twin.name().to_owned(),
             about: pair.check.about.to_owned(),
             invariants: invariants(pair),
-            plans: tally.plans,
+            plans: stats.plans,
             operations: probe.operations,
             operations_per_second: rate(probe.operations, seconds),
             core_seconds: rounded(seconds),
@@ -252,12 +255,12 @@ impl CheckSummary {
         }
     }
 
-    /// Works the speed out again, after counts and time have changed.
+    /// Recomputes the speed after counts and time have changed.
     pub fn measure(&mut self) {
         self.operations_per_second = rate(self.operations, self.core_seconds);
     }
 
-    /// Returns operations for each second of a core as a whole number.
+    /// Returns operations per CPU second as an integer.
     #[must_use]
     pub fn speed(&self) -> u64 {
         whole(self.operations_per_second)
@@ -275,7 +278,7 @@ fn invariants(pair: &Pair) -> Vec<(String, String)> {
 }
 
 impl Totals {
-    /// Adds up the checks.
+    /// Sums up the checks.
     #[must_use]
     pub fn of(checks: &[CheckSummary]) -> Self {
         let operations = checks.iter().map(|check| check.operations).sum();
@@ -296,7 +299,7 @@ impl Totals {
     }
 }
 
-/// Judges a campaign: what was broken first, then whether it could have seen.
+/// Decides the verdict: findings first, then whether the campaign could detect violations.
 #[must_use]
 pub fn judge(checks: &[CheckSummary], canary: &Canary, interrupted: bool) -> (Verdict, String) {
     let totals = Totals::of(checks);
@@ -306,15 +309,16 @@ pub fn judge(checks: &[CheckSummary], canary: &Canary, interrupted: bool) -> (Ve
         ids.sort_unstable();
         ids.dedup();
         let findings = counted(totals.findings, "finding");
-        return (Verdict::Broken, format!("{findings}; broken: {}.", ids.join(", ")));
+        return (Verdict::Failed, format!("{findings}; violated: {}.", ids.join(", ")));
     }
     if interrupted {
-        let sentence = "Stopped before its time; nothing was found until then.";
+        let sentence = "Stopped early, without findings.";
         return (Verdict::Interrupted, sentence.to_owned());
     }
     if !canary.caught {
-        let sentence = "The canary, wrong on purpose, was not caught: the alarm does not work.";
-        return (Verdict::Blind, sentence.to_owned());
+        let sentence =
+            "The canary, a deliberate bug, was not caught: this campaign detects nothing.";
+        return (Verdict::Inconclusive, sentence.to_owned());
     }
     let missed: Vec<String> = checks
         .iter()
@@ -325,20 +329,20 @@ pub fn judge(checks: &[CheckSummary], canary: &Canary, interrupted: bool) -> (Ve
     if missed.is_empty() && totals.operations > 0 {
         let crashes = match totals.crash_points {
             0 => String::new(),
-            count => format!(" and {} crashes", thousands(count)),
+            count => format!(" and {} simulated crashes", thousands(count)),
         };
         let operations = thousands(totals.operations);
-        let sentence = format!("{operations} operations{crashes}, and every mark was hit.");
-        return (Verdict::Held, sentence);
+        let sentence = format!("{operations} operations{crashes}; every mark was hit.");
+        return (Verdict::Passed, sentence);
     }
     let sentence = match missed.len() {
-        0 => "Nothing was run.".to_owned(),
+        0 => "No plan ran.".to_owned(),
         count => format!("{} never hit: {}.", counted(count, "mark"), missed.join("; ")),
     };
-    (Verdict::Blind, sentence)
+    (Verdict::Inconclusive, sentence)
 }
 
-/// Sums up the pairs of an engine's outcome.
+/// Summarises the pairs of an engine's outcome.
 #[must_use]
 pub fn checks_of(outcome: &Outcome, folder: &Path) -> Vec<CheckSummary> {
     let rows = outcome.rows.iter();
@@ -349,19 +353,19 @@ impl Summary {
     /// Reads a `summary.json`.
     ///
     /// # Errors
-    /// When it cannot be read or is not one.
-    pub fn read(path: &Path) -> Result<Self, Environment> {
+    /// If the file cannot be read or parsed.
+    pub fn read(path: &Path) -> Result<Self, EnvironmentError> {
         let text = files::read(path)?;
-        let malformed = files::error(path, "understand the summary");
+        let malformed = files::error(path, "parse the summary");
         serde_json::from_str(&text).map_err(|error| malformed(error.into()))
     }
 
     /// Writes it as `summary.json`.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), Environment> {
-        let failed = files::error(path, "put the summary together");
+    /// If the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), EnvironmentError> {
+        let failed = files::error(path, "serialize the summary");
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(error.into()))?;
         files::write(path, &(text + "\n"))
     }
@@ -389,7 +393,7 @@ pub(crate) fn rounded(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
 
-/// Writes a number with a thin gap between thousands.
+/// Formats a number with thin spaces between thousands.
 #[must_use]
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -416,9 +420,9 @@ mod tests {
 
     fn check(marks: &[(&str, u64)]) -> CheckSummary {
         let origin = (Pair { check: &fastness_sim::check::CANARY, twin: Twin::Plain }, {
-            let mut tally = Tally::default();
-            tally.probe.operations = 10;
-            tally
+            let mut stats = PairStats::default();
+            stats.probe.operations = 10;
+            stats
         });
         let mut check = CheckSummary::new(&origin, &[], Path::new("out"));
         check.marks = marks.iter().map(|(mark, count)| ((*mark).to_owned(), *count)).collect();
@@ -448,20 +452,20 @@ mod tests {
     }
 
     #[test]
-    fn a_campaign_that_could_not_have_seen_is_blind() {
+    fn a_campaign_that_could_not_detect_anything_is_inconclusive() {
         let missed = Canary::default();
-        expect(&[check(&[("torn", 1)])], &CAUGHT, Verdict::Held);
-        expect(&[check(&[("torn", 1)]), check(&[("torn", 0)])], &CAUGHT, Verdict::Blind);
-        expect(&[check(&[("torn", 1)])], &missed, Verdict::Blind);
-        expect(&[], &CAUGHT, Verdict::Blind);
+        expect(&[check(&[("torn", 1)])], &CAUGHT, Verdict::Passed);
+        expect(&[check(&[("torn", 1)]), check(&[("torn", 0)])], &CAUGHT, Verdict::Inconclusive);
+        expect(&[check(&[("torn", 1)])], &missed, Verdict::Inconclusive);
+        expect(&[], &CAUGHT, Verdict::Inconclusive);
     }
 
     #[test]
-    fn a_broken_promise_outweighs_everything() {
+    fn a_violated_promise_outweighs_everything() {
         let mut broken = check(&[("torn", 0)]);
         broken.findings.push(finding());
-        expect(std::slice::from_ref(&broken), &Canary::default(), Verdict::Broken);
-        assert_eq!(judge(&[broken], &CAUGHT, true).0, Verdict::Broken);
+        expect(std::slice::from_ref(&broken), &Canary::default(), Verdict::Failed);
+        assert_eq!(judge(&[broken], &CAUGHT, true).0, Verdict::Failed);
         assert_eq!(judge(&[check(&[("torn", 0)])], &CAUGHT, true).0, Verdict::Interrupted);
     }
 

@@ -1,10 +1,10 @@
-//! The part of the report about each check: speed, promises, operations, crashes, marks.
+//! The sections of the report about each check: speed, promises, operations, crashes, marks.
 
 use super::{escape, short, svg};
 use crate::summary::{CheckSummary, Summary, thousands};
 use std::collections::BTreeMap;
 
-/// Draws how fast each twin of each check was.
+/// Draws the speed of each twin of each check.
 pub(super) fn speed(summary: &Summary) -> String {
     let fastest = summary.checks.iter().map(CheckSummary::speed).max().unwrap_or(0);
     let mut bars = String::new();
@@ -15,8 +15,8 @@ pub(super) fn speed(summary: &Summary) -> String {
         bars += &row(name, check, &svg::bar(check.speed(), fastest, twin_colour(check)));
     }
     format!(
-        "<h2>Speed</h2><div class=\"card\"><p class=\"soft small keys\">Operations compared with a \
-         model, for each second of a core, with crashes on. {}{}</p>\
+        "<h2>Speed</h2><div class=\"card\"><p class=\"soft small keys\">Operations compared with \
+         the model per CPU second, simulated crashes included. {}{}</p>\
          <div class=\"bars\">{bars}</div></div>",
         svg::key("--plain", "plain"),
         svg::key("--encrypted", "encrypted"),
@@ -85,7 +85,7 @@ fn numbers(twins: &[CheckSummary]) -> String {
     };
     format!(
         "<h4>Work</h4><table><tr><th></th><th class=\"n\">plans</th><th class=\"n\">operations</th>\
-         <th class=\"n\">per second</th><th class=\"n\">findings</th></tr>{}</table>",
+         <th class=\"n\">per CPU second</th><th class=\"n\">findings</th></tr>{}</table>",
         twins.iter().map(row).collect::<String>()
     )
 }
@@ -110,7 +110,7 @@ fn marks(twins: &[CheckSummary]) -> String {
         .collect();
     let head = |twin: &CheckSummary| format!("<th class=\"n\">{}</th>", escape(&twin.twin));
     format!(
-        "<h4>Marks: rare events that must happen</h4><table><tr><th></th>{}</tr>{rows}</table>",
+        "<h4>Marks: rare events that a campaign must hit</h4><table><tr><th></th>{}</tr>{rows}</table>",
         twins.iter().map(head).collect::<String>()
     )
 }
@@ -133,13 +133,13 @@ fn crashes(twins: &[CheckSummary]) -> String {
         )
     };
     format!(
-        "<h4>Crashes recovered from, by what was cut off and how deep</h4>\
+        "<h4>Simulated crashes, by interrupted call and recursion depth</h4>\
          <div class=\"bars three\">{}</div>",
         kinds.iter().map(row).collect::<String>()
     )
 }
 
-/// Colours of kinds of operations: the same kind has the same colour in every card.
+/// Colours of operation kinds: a kind has the same colour in every card.
 struct Colours(Vec<String>);
 
 fn colours(checks: &[CheckSummary]) -> Colours {
@@ -154,7 +154,7 @@ fn colours(checks: &[CheckSummary]) -> Colours {
 }
 
 impl Colours {
-    /// Sorts a mix into coloured parts, with one part for all kinds that have no colour.
+    /// Splits a mix into coloured parts, with one part for the kinds without a colour.
     fn parts(&self, mix: &BTreeMap<String, u64>) -> Vec<(String, u64, usize)> {
         let mut parts: Vec<(String, u64, usize)> = self
             .0

@@ -1,16 +1,16 @@
-//! `report.html`: one page a person wants to read, with nothing loaded from anywhere.
+//! `report.html`: a self-contained page that loads nothing.
 //!
-//! Order: verdict, how to run it again, findings, speed, each check, the canary, earlier runs.
+//! Order: verdict, command to rerun, findings, speed, checks, canary, earlier campaigns.
 
 mod checks;
 mod svg;
 
-use crate::history::Past;
+use crate::history::HistoryEntry;
 use crate::summary::{FindingSummary, Summary, Verdict, counted, thousands, whole};
 
 /// Returns the page.
 #[must_use]
-pub fn render(summary: &Summary, past: &[Past]) -> String {
+pub fn render(summary: &Summary, past: &[HistoryEntry]) -> String {
     let title = format!("Fastness campaign: {}", headline(summary.verdict));
     let style = include_str!("style.css");
     let parts = [
@@ -35,9 +35,9 @@ pub fn render(summary: &Summary, past: &[Past]) -> String {
 
 fn headline(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Held => "all promises held",
-        Verdict::Broken => "a promise is broken",
-        Verdict::Blind => "blind: it could not have seen",
+        Verdict::Passed => "passed: all promises held",
+        Verdict::Failed => "failed: a promise is violated",
+        Verdict::Inconclusive => "inconclusive: a violation could have gone undetected",
         Verdict::Interrupted => "interrupted",
     }
 }
@@ -72,15 +72,15 @@ fn tiles(summary: &Summary) -> String {
     let canary = if summary.canary.caught { "caught" } else { "missed" };
     let tiles = [
         tile(short(totals.operations), "operations compared with a model", false),
-        tile(short(totals.crash_points), "crashes recovered from", false),
-        tile(short(whole(totals.operations_per_second)), "operations a second and core", false),
+        tile(short(totals.crash_points), "simulated crashes", false),
+        tile(short(whole(totals.operations_per_second)), "operations per CPU second", false),
         tile(
             format!("{} of {}", totals.marks_hit, totals.marks),
             "marks hit",
             totals.marks_hit < totals.marks,
         ),
         tile(totals.findings.to_string(), "findings", totals.findings > 0),
-        tile(canary.to_owned(), "canary, wrong on purpose", !summary.canary.caught),
+        tile(canary.to_owned(), "canary, a deliberate bug", !summary.canary.caught),
     ];
     format!("<div class=\"tiles\">{}</div>", tiles.concat())
 }
@@ -91,8 +91,8 @@ fn rerun(summary: &Summary) -> String {
         shard => format!(", shard {shard}"),
     };
     format!(
-        "<h2>Run it again</h2><pre>{}</pre><p class=\"soft small\">Seed {}, {} s asked for and {} \
-         taken, {}, {} plans{shard}. The same seed gives the same plans on any number of jobs.</p>",
+        "<h2>Rerun</h2><pre>{}</pre><p class=\"soft small\">Seed {}, time limit {} s, elapsed {} s, \
+         {}, {} plans{shard}. A seed gives the same plans for any number of jobs.</p>",
         escape(&summary.rerun),
         summary.seed,
         summary.seconds,
@@ -116,8 +116,8 @@ fn card(pair: &str, finding: &FindingSummary) -> String {
     let text = finding.text.lines().map(escape).collect::<Vec<_>>().join("<br>");
     format!(
         "<article class=\"card finding\"><header><span class=\"badge\">{}</span><h3>{}</h3>\
-         <p>{pair}</p></header><p>{text}</p><h4>Minimal plan, {} (found with {})</h4><pre>{}</pre>\
-         <h4>Replay</h4><pre>{}\n{}</pre><h4>Make it a regression test</h4>\
+         <p>{pair}</p></header><p>{text}</p><h4>Shrunk plan, {} (originally {})</h4><pre>{}</pre>\
+         <h4>Replay</h4><pre>{}\n{}</pre><h4>Promote to a regression test</h4>\
          <pre>cargo campaign promote {}</pre><p class=\"soft small\">Seen {}, first after {} s in \
          plan {}.</p></article>",
         escape(&finding.invariant),
@@ -148,22 +148,22 @@ fn canary(summary: &Summary) -> String {
     };
     let rows: String = summary.canary.twins.iter().map(row).collect();
     format!(
-        "<h2>Does the alarm work?</h2><div class=\"card\"><p class=\"soft\">A check that is wrong \
-         on purpose goes the whole way of a finding: found, made small, saved, read back, \
-         replayed. If it is not caught, the campaign is blind.</p><table><tr><th>twin</th><th></th>\
-         <th>what was said</th><th class=\"n\">plans</th><th class=\"n\">minimal operations</th>\
+        "<h2>Canary</h2><div class=\"card\"><p class=\"soft\">A check with a deliberate bug takes \
+         the whole path of a finding: detected, shrunk, saved, read back, replayed. If it is \
+         missed, the verdict is inconclusive.</p><table><tr><th>twin</th><th></th>\
+         <th>violation</th><th class=\"n\">plans</th><th class=\"n\">shrunk operations</th>\
          </tr>{rows}</table></div>"
     )
 }
 
-fn trend(past: &[Past]) -> String {
+fn trend(past: &[HistoryEntry]) -> String {
     let [first, .., last] = past else { return String::new() };
     let fastest = past.iter().map(|it| it.operations_per_second).fold(0.0, f64::max);
-    let verdicts = [Verdict::Held, Verdict::Broken, Verdict::Blind, Verdict::Interrupted];
+    let verdicts = [Verdict::Passed, Verdict::Failed, Verdict::Inconclusive, Verdict::Interrupted];
     let key = |verdict: Verdict| svg::key(&format!("--{}", verdict.word()), verdict.word());
     format!(
-        "<h2>The last {}</h2><div class=\"card trend\">{}<p class=\"soft small keys\">Operations a \
-         second and core, {} to {}; the top is {}. Each dot is a campaign: {}</p></div>",
+        "<h2>The last {}</h2><div class=\"card trend\">{}<p class=\"soft small keys\">Operations \
+         per CPU second, {} to {}; maximum {}. The colour of a dot is the verdict: {}</p></div>",
         counted(past.len(), "campaign"),
         svg::trend(past),
         date(first.started_unix),
@@ -177,7 +177,7 @@ pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// Writes a number in three or four digits.
+/// Formats a number with three or four digits.
 #[expect(clippy::cast_precision_loss, reason = "three digits are kept")]
 pub(crate) fn short(number: u64) -> String {
     match number {
@@ -189,9 +189,9 @@ pub(crate) fn short(number: u64) -> String {
     }
 }
 
-/// Writes seconds since 1970 as a date and a time of day, in UTC.
+/// Formats seconds since 1970 as date and time in UTC.
 fn date(unix: u64) -> String {
-    // Days to a civil date, with years that begin in March, so that leap days come last.
+    // Converts days to a civil date, in years that begin in March, so that leap days come last.
     let (days, second) = (unix / 86_400 + 719_468, unix % 86_400);
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;

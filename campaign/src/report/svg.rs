@@ -1,16 +1,16 @@
-//! Pictures of the report, as inline SVG that stretches with the page; labels are HTML beside it.
+//! Charts of the report: inline SVG that scales with the page; labels are HTML beside it.
 
-use crate::history::Past;
+use crate::history::HistoryEntry;
 use crate::summary::Verdict;
 
-/// Colours there are for the parts of a stacked bar; the last one is for all others together.
+/// Number of colours of a stacked bar; the last one is for all remaining parts.
 pub(super) const COLOURS: usize = 10;
 
-/// Draws one bar of `value` out of `of`.
+/// Draws a bar of `value` out of `of`.
 #[expect(clippy::cast_precision_loss, reason = "a picture has few pixels")]
 pub(super) fn bar(value: u64, of: u64, colour: &str) -> String {
     let width = if of == 0 { 0.0 } else { value as f64 / of as f64 * 1000.0 };
-    // A value that is not nothing can be seen.
+    // A small value stays visible.
     let width = if value > 0 { width.max(3.0) } else { 0.0 };
     format!(
         "<svg viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
@@ -19,7 +19,7 @@ pub(super) fn bar(value: u64, of: u64, colour: &str) -> String {
     )
 }
 
-/// Draws parts of a whole beside each other: each a title, a count and the index of its colour.
+/// Draws a stacked bar: each part has a title, a count and the index of its colour.
 #[expect(clippy::cast_precision_loss, reason = "a picture has few pixels")]
 pub(super) fn stack(parts: &[(String, u64, usize)]) -> String {
     let total: u64 = parts.iter().map(|(_, count, _)| count).sum();
@@ -40,12 +40,12 @@ pub(super) fn stack(parts: &[(String, u64, usize)]) -> String {
     )
 }
 
-/// Draws the sign of a verdict.
+/// Draws the icon of a verdict.
 pub(super) fn sign(verdict: Verdict) -> String {
     let path = match verdict {
-        Verdict::Held => "M14 28 L24 38 L42 18",
-        Verdict::Broken => "M18 18 L38 38 M38 18 L18 38",
-        Verdict::Blind => "M12 28 Q28 10 44 28 Q28 46 12 28 M16 42 L40 14",
+        Verdict::Passed => "M14 28 L24 38 L42 18",
+        Verdict::Failed => "M18 18 L38 38 M38 18 L18 38",
+        Verdict::Inconclusive => "M12 28 Q28 10 44 28 Q28 46 12 28 M16 42 L40 14",
         Verdict::Interrupted => "M22 18 L22 38 M34 18 L34 38",
     };
     format!(
@@ -56,16 +56,16 @@ pub(super) fn sign(verdict: Verdict) -> String {
     )
 }
 
-/// Explains a colour.
+/// Draws one entry of a legend.
 pub(super) fn key(colour: &str, label: &str) -> String {
     format!("<span><i class=\"key\" style=\"background:var({colour})\"></i>{label}</span> ")
 }
 
 const TREND: (f64, f64) = (1000.0, 150.0);
 
-/// Draws the speed of one campaign after another; a dot has the colour of the verdict.
+/// Draws the speed of consecutive campaigns; the colour of a dot is the verdict.
 #[expect(clippy::cast_precision_loss, reason = "a picture has few pixels")]
-pub(super) fn trend(past: &[Past]) -> String {
+pub(super) fn trend(past: &[HistoryEntry]) -> String {
     let (width, height) = TREND;
     let fastest = past.iter().map(|it| it.operations_per_second).fold(1.0, f64::max);
     let steps = past.len().saturating_sub(1).max(1) as f64;
