@@ -3,11 +3,12 @@
 //! - CA8 Every campaign tests its own detection: the canary's finding is shrunk, saved, read back
 //!   and replayed. If a step fails, the verdict is inconclusive.
 
-use crate::engine::{Engine, Event, Limits, Outcome};
+use crate::engine::{Engine, Event, Outcome};
 use crate::events::Events;
 use crate::files::{self, EnvironmentError};
 use crate::findings::Finding;
 use crate::history::{self, HistoryEntry};
+use crate::limits::Limits;
 use crate::planfile::PlanFile;
 use crate::plans::{Pair, Shard, pairs};
 use crate::progress::Progress;

@@ -8,13 +8,14 @@
 
 use crate::clock::{Elapsed, ThreadClock};
 use crate::findings::{Finding, Findings, HANG, Origin, Signature};
+use crate::limits::Limits;
 use crate::plans::{Pair, Shard};
 use crate::scheduler::{Batch, Scheduler};
-use crate::worker_slot::{Activity, WorkerSlot};
+use crate::worker_slot::{Activity, WorkerSlot, lock};
 use fastness_sim::check::{NO_PANIC, Plan, Probe, Violation};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,32 +35,6 @@ pub struct Engine {
     pub shard: Shard,
     /// The stop conditions.
     pub limits: Limits,
-}
-
-/// Stop conditions.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// No plan starts after this time.
-    pub run: Duration,
-    /// A plan that runs longer counts as hanging.
-    pub hang: Duration,
-    /// Time limit for shrinking one finding.
-    pub shrink: Duration,
-    /// Whether the first finding ends the run.
-    pub stop_at_first: bool,
-}
-
-impl Limits {
-    /// Returns the limits of a campaign of this length.
-    #[must_use]
-    pub fn seconds(seconds: u64) -> Self {
-        Self {
-            run: Duration::from_secs(seconds),
-            hang: Duration::from_secs(60),
-            shrink: Duration::from_secs(15),
-            stop_at_first: false,
-        }
-    }
 }
 
 /// Statistics of one pair.
@@ -326,10 +301,6 @@ fn send_finding(sender: &Sender<Finding>, finding: Finding) {
     if let Err(unsent) = sender.send(finding) {
         drop(unsent);
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs a function as plans run: on a worker thread, with a time limit.

@@ -8,9 +8,10 @@
 //! A process-wide switch plants a fault, so faults run one at a time. Checks state promises and
 //! know nothing about faults.
 
-use crate::engine::{Engine, Event, Limits, Outcome};
+use crate::engine::{Engine, Event, Outcome};
 use crate::files::{self, EnvironmentError};
 use crate::findings::Finding;
+use crate::limits::Limits;
 use crate::plans::{Shard, pairs};
 use crate::summary::rounded;
 use fastness::fault::{self, Fault};
@@ -276,15 +277,15 @@ const PAGE_HEAD: &str = "\
 
 # Planted faults
 
-Mutation testing of the checks: a build with the feature `faults` plants one known bug at a time, and a
-campaign with all checks must report a violated promise. [Verification](verification.md#planted-faults)
-says how to measure and how to add a fault.
+Mutation testing of the checks: a build with the feature `faults` plants one known bug at a time,
+and a campaign with all checks must report a violated promise. How to measure and how to add a
+fault: [verification](verification.md#planted-faults).
 
-- *Planted*: the bug. Prefixes CR, FP, EN, BT, MV, CF, SC, RS and AU are published bugs of comparable
-  systems; SV, CL, FS and OB are our own.
-- *Ran*: how often the faulty code ran before the catch. *Caught by*: check and twin. *Violated*: the id
-  in the [register of promises](promises.md). *Plans* and *seconds*: the cost of the catch, over all
-  checks. *Operations*: length of the shrunk plan.
+- *Planted*: the bug. Prefixes CR, FP, EN, BT, MV, CF, SC, RS and AU are published bugs of
+  comparable systems; SV, CL, FS and OB are our own.
+- *Ran*: how often the faulty code ran before the catch. *Caught by*: check and twin. *Violated*:
+  the id in the [register of promises](promises.md). *Plans* and *seconds*: the cost of the catch,
+  over all checks. *Operations*: length of the shrunk plan.
 - Measured cells come from the last `cargo faults` that ran the fault.
 
 ";

@@ -18,6 +18,7 @@ pub mod faults;
 mod files;
 pub mod findings;
 pub mod history;
+pub mod limits;
 pub mod list;
 pub mod merge;
 pub mod planfile;

@@ -12,9 +12,9 @@ pub const FOLDER: &str = "proptests/regressions";
 const README: &str = "\
 # Regression plans
 
-`cargo test` replays every `.plan` file of this folder; `fastness campaign promote FINDING` adds one.
-The first line is `fastness-plan 1 <check> <twin> <invariant>`. The next lines hold the bytes of the
-plan in hexadecimal (`Plan::from_bytes`). Lines that start with `#` are comments.
+`cargo test` replays every `.plan` file of this folder; `fastness campaign promote FINDING` adds
+one. The first line is `fastness-plan 1 <check> <twin> <invariant>`. The next lines hold the bytes
+of the plan in hexadecimal (`Plan::from_bytes`). Lines that start with `#` are comments.
 ";
 
 /// The result of a promotion.

@@ -19,13 +19,13 @@ pub const SUMMARY_VERSION: u32 = 1;
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// All promises held, and the campaign could have detected a violation.
-    #[serde(alias = "passed")]
+    #[serde(alias = "held")]
     Passed,
     /// A promise is violated.
-    #[serde(alias = "failed")]
+    #[serde(alias = "broken")]
     Failed,
-    /// No findings, but the canary or a mark was missed, so a violation could have gone undetected.
-    #[serde(alias = "inconclusive")]
+    /// No findings, but the canary or a mark was missed: a violation may have gone unnoticed.
+    #[serde(alias = "blind")]
     Inconclusive,
     /// The campaign was stopped early, without findings.
     Interrupted,

@@ -1,9 +1,9 @@
 //! State of a worker thread, so that the supervisor detects one that hangs.
 
-use crate::engine::{Limits, lock};
 use crate::findings::Origin;
-use std::sync::Mutex;
+use crate::limits::Limits;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// The activity of a worker.
@@ -75,6 +75,10 @@ impl Drop for ExitGuard<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

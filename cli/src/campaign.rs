@@ -1,12 +1,13 @@
-//! `fastness campaign`: runs, lists, replays, promotes.
+//! `fastness campaign`: run, list, replay, merge, promote.
 
-use crate::args::{CampaignArgs, CampaignCommand};
-use crate::failure::{BAD, Failure};
+use crate::failure::{Failure, PROBLEM};
+use clap::Subcommand;
+use fastness_campaign::plans::{Shard, twin_by_name};
 use fastness_campaign::progress::Progress;
-use fastness_campaign::replay::{self, Choice};
+use fastness_campaign::replay::{self, ReplayOptions};
 use fastness_campaign::summary::{CheckSummary, thousands};
-use fastness_campaign::{Campaign, Ended, list, merge, plans, promote};
-use fastness_sim::check::Twin;
+use fastness_campaign::{Campaign, CampaignResult, list, merge, plans, promote};
+use fastness_sim::check::{Check, Twin, by_name};
 use std::env;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -15,12 +16,83 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-/// What a shell says of a command that was interrupted.
+/// The exit code that shells use for an interrupted command.
 pub(crate) const INTERRUPTED: u8 = 130;
+
+const EXIT_CODES: &str = "Exit codes: 0 passed; 1 failed: a promise is violated; 2 usage; \
+    3 inconclusive: a mark was never hit, or the canary was missed; 4 environment (permissions, \
+    space, ..); 130 interrupted without a finding.";
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
+pub(crate) struct CampaignArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<CampaignCommand>,
+    /// Time limit for plans, in seconds.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: u64,
+    /// Seed of the plans [default: random, printed].
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Number of worker threads [default: one per core].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Run only these checks, separated by commas.
+    #[arg(long, value_name = "CHECK,..", value_delimiter = ',', value_parser = parse_check)]
+    pub(crate) only: Vec<&'static Check>,
+    /// Folder for summary.json, events.jsonl, report.html and findings.
+    #[arg(long, value_name = "DIR", default_value = "target/campaign")]
+    pub(crate) out: PathBuf,
+    /// Run only shard i of n: the plans whose number is i modulo n.
+    #[arg(long, value_name = "i/n", default_value_t = Shard::WHOLE)]
+    pub(crate) shard: Shard,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CampaignCommand {
+    /// List the checks with their invariants and marks.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run one plan and print its trace, deterministically.
+    Replay {
+        /// A .plan file, a folder of them, or a check and a plan seed, like `crash:17`.
+        #[arg(value_name = "FILE|FOLDER|CHECK:SEED")]
+        plan: String,
+        /// The twin to run [default: that of the file, or plain].
+        #[arg(long, value_name = "plain|encrypted", value_parser = parse_twin)]
+        twin: Option<Twin>,
+        /// Read FILE as a raw plan of this check, as a fuzzer writes it.
+        #[arg(long, value_parser = parse_check)]
+        check: Option<&'static Check>,
+    },
+    /// Merge the shards of a campaign into one summary and one report.
+    Merge {
+        /// The output folders of the shards.
+        #[arg(required = true, value_name = "DIR")]
+        shards: Vec<PathBuf>,
+        /// The output folder.
+        #[arg(long, value_name = "DIR", default_value = "target/campaign")]
+        out: PathBuf,
+    },
+    /// Promote a finding to a regression test.
+    Promote {
+        /// A .plan file of a campaign, or CHECK:SEED.
+        finding: String,
+        /// Folder of regression tests [default: that of the enclosing workspace].
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+        /// The twin, for CHECK:SEED.
+        #[arg(long, value_name = "plain|encrypted", value_parser = parse_twin)]
+        twin: Option<Twin>,
+    },
+}
 
 pub(crate) fn run(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     match args.command {
-        None => attack(args, out),
+        None => run_campaign(args, out),
         Some(CampaignCommand::List { json: false }) => {
             list::print(out)?;
             Ok(0)
@@ -30,35 +102,35 @@ pub(crate) fn run(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure
             Ok(0)
         }
         Some(CampaignCommand::Replay { plan, twin, check }) => {
-            replay(&plan, Choice { twin, check }, out)
+            replay(&plan, ReplayOptions { twin, check }, out)
         }
         Some(CampaignCommand::Merge { shards, out: folder }) => {
-            let ended = merge::merge(&shards, &folder)?;
-            conclude(&ended, out)?;
-            Ok(ended.summary.exit_code)
+            let result = merge::merge(&shards, &folder)?;
+            print_result(&result, out)?;
+            Ok(result.summary.exit_code)
         }
         Some(CampaignCommand::Promote { finding, to, twin }) => {
-            promote(&finding, &Target { to, twin }, out)
+            promote(&finding, &PromoteOptions { to, twin }, out)
         }
     }
 }
 
-fn replay(plan: &str, choice: Choice, out: &mut dyn Write) -> Result<u8, Failure> {
+fn replay(plan: &str, replay_options: ReplayOptions, out: &mut dyn Write) -> Result<u8, Failure> {
     let folder = Path::new(plan);
-    let broken = if folder.is_dir() {
-        replay::run_folder(folder, choice, out).map_err(Failure::usage)? > 0
+    let is_failed = if folder.is_dir() {
+        replay::run_folder(folder, replay_options, out).map_err(Failure::usage)? > 0
     } else {
-        let file = replay::find(plan, choice).map_err(Failure::usage)?;
+        let file = replay::load_plan(plan, replay_options).map_err(Failure::usage)?;
         replay::run(&file, out)?.is_some()
     };
-    Ok(if broken { BAD } else { 0 })
+    Ok(if is_failed { PROBLEM } else { 0 })
 }
 
-fn attack(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+fn run_campaign(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     let campaign = Campaign {
         seconds: args.seconds,
         seed: args.seed.unwrap_or_else(plans::random_seed),
-        jobs: args.jobs.map_or_else(cores, usize::from),
+        jobs: args.jobs.map_or_else(core_count, usize::from),
         only: args.only,
         out: args.out,
         shard: args.shard,
@@ -66,16 +138,16 @@ fn attack(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     let Campaign { seed, seconds, jobs, .. } = campaign;
     writeln!(out, "campaign of {seconds} s, seed {seed}, jobs {jobs}")?;
     out.flush()?;
-    let ended = campaign.run(&stop_on_interrupt()?, Progress::new(seconds))?;
-    conclude(&ended, out)?;
-    Ok(ended.summary.exit_code)
+    let result = campaign.run(&stop_on_interrupt()?, Progress::new(seconds))?;
+    print_result(&result, out)?;
+    Ok(result.summary.exit_code)
 }
 
-pub(crate) fn cores() -> usize {
+pub(crate) fn core_count() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The first Ctrl-C ends a campaign with its report, the second one at once.
+/// The first Ctrl-C ends a campaign with its report, the second one immediately.
 pub(crate) fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
@@ -88,8 +160,8 @@ pub(crate) fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-fn conclude(ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
-    let summary = &ended.summary;
+fn print_result(result: &CampaignResult, out: &mut dyn Write) -> io::Result<()> {
+    let summary = &result.summary;
     writeln!(out)?;
     for check in &summary.checks {
         table_row(check, out)?;
@@ -101,15 +173,15 @@ fn conclude(ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "  cargo campaign promote {}", finding.file)?;
     }
     writeln!(out, "\n{}: {}", summary.verdict.word().to_uppercase(), summary.sentence)?;
-    writeln!(out, "again:  {}", summary.rerun)?;
-    writeln!(out, "report: {}", ended.report.display())
+    writeln!(out, "rerun:  {}", summary.rerun)?;
+    writeln!(out, "report: {}", result.report.display())
 }
 
 fn table_row(check: &CheckSummary, out: &mut dyn Write) -> io::Result<()> {
     let missed = check.marks_missed().count();
     writeln!(
         out,
-        "{:<12} {:<9} {:>9} plans {:>12} operations {:>9} a second and core  marks {}/{}",
+        "{:<12} {:<9} {:>9} plans {:>12} operations {:>9} per CPU second  marks {}/{}",
         check.name,
         check.twin,
         thousands(check.plans),
@@ -120,18 +192,18 @@ fn table_row(check: &CheckSummary, out: &mut dyn Write) -> io::Result<()> {
     )
 }
 
-struct Target {
+struct PromoteOptions {
     to: Option<PathBuf>,
     twin: Option<Twin>,
 }
 
-fn promote(finding: &str, target: &Target, out: &mut dyn Write) -> Result<u8, Failure> {
-    let choice = Choice { twin: target.twin, check: None };
-    let file = replay::find(finding, choice).map_err(Failure::usage)?;
-    let around = || env::current_dir().ok().and_then(|here| promote::folder(&here));
-    let folder = target.to.clone().or_else(around).ok_or_else(|| {
+fn promote(finding: &str, options: &PromoteOptions, out: &mut dyn Write) -> Result<u8, Failure> {
+    let replay_options = ReplayOptions { twin: options.twin, check: None };
+    let file = replay::load_plan(finding, replay_options).map_err(Failure::usage)?;
+    let around = || env::current_dir().ok().and_then(|here| promote::regressions_folder(&here));
+    let folder = options.to.clone().or_else(around).ok_or_else(|| {
         Failure::usage(format!(
-            "{} lies in no workspace with a folder `proptests`; name the folder with --to",
+            "{} is not in a workspace with a folder `proptests`; pass --to",
             env::current_dir().unwrap_or_default().display()
         ))
     })?;
@@ -139,14 +211,22 @@ fn promote(finding: &str, target: &Target, out: &mut dyn Write) -> Result<u8, Fa
     let path = promoted.path.display();
     if promoted.new {
         writeln!(out, "wrote {path}")?;
-        writeln!(out, "`cargo test` replays it from now on, as {}", file.pair)?;
+        writeln!(out, "`cargo test` replays it from now on as {}", file.pair)?;
     } else {
-        writeln!(out, "{path} is there already: nothing to do")?;
+        writeln!(out, "{path} already exists: nothing to do")?;
     }
-    let broken = replay::run(&file, &mut io::sink())?;
-    match broken {
-        Some(violation) => writeln!(out, "it still breaks {violation}")?,
-        None => writeln!(out, "it breaks nothing now: a test that the cure lasts")?,
+    let violation = replay::run(&file, &mut io::sink())?;
+    match violation {
+        Some(violation) => writeln!(out, "it still fails: {violation}")?,
+        None => writeln!(out, "it passes now: the regression test keeps it fixed")?,
     }
     Ok(0)
+}
+
+fn parse_check(name: &str) -> Result<&'static Check, String> {
+    by_name(name).ok_or_else(|| "no such check; see `fastness campaign list`".to_owned())
+}
+
+fn parse_twin(name: &str) -> Result<Twin, String> {
+    twin_by_name(name).ok_or_else(|| "a twin is `plain` or `encrypted`".to_owned())
 }

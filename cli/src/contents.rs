@@ -1,6 +1,6 @@
-//! What a file holds of objects: classes, how many objects, how many bytes.
+//! The contents of a file: classes, numbers of objects, bytes.
 //!
-//! - Y6 What cannot be read is told and left out of the sums; it never hides the rest.
+//! - Y6 Unreadable data is reported and excluded from the sums; it never hides readable data.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -16,37 +16,37 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
 
-/// What a file holds.
+/// The contents of a file.
 pub(crate) struct Contents {
-    /// None if the file never had a schema.
+    /// None without a schema.
     pub(crate) version: Option<u64>,
     pub(crate) classes: Vec<ClassContents>,
-    /// The trees that hold entries, how many, and what of which class.
+    /// Trees with their number of entries and their content.
     pub(crate) trees: Vec<(String, u64, Option<Holds>)>,
-    /// What cannot be read, each once.
+    /// Unreadable parts, each once.
     pub(crate) problems: Vec<String>,
 }
 
-/// What a file holds of a class.
+/// The contents of a class.
 pub(crate) struct ClassContents {
     pub(crate) class: Class,
-    /// How many objects there are.
+    /// Number of objects.
     pub(crate) objects: u64,
-    /// How many of them can be read.
+    /// Number of readable objects.
     pub(crate) readable: u64,
-    /// Bytes of their keys and values, lists and long values included.
+    /// Bytes of keys and values, lists and out-of-line values included.
     pub(crate) bytes: u64,
-    /// Bytes of indexes, and of what leads from an object to those that link to it.
+    /// Bytes of indexes and back-links.
     pub(crate) index_bytes: u64,
 }
 
-/// Opens the objects of a store, to look at.
+/// Opens the objects of a store for reading.
 pub(crate) fn objects(store: &Store) -> Result<Snapshot, Failure> {
     Ok(Database::from_store(store.clone(), &DatabaseOptions::dynamic())?.snapshot()?)
 }
 
 impl Contents {
-    /// Reads all trees that objects lie in.
+    /// Reads all trees of objects.
     pub(crate) fn read(snapshot: &Snapshot) -> fastness::Result<Self> {
         let (view, store) = (snapshot.view(), snapshot.store());
         let mut holds = trees(store)?;
@@ -66,7 +66,7 @@ impl Contents {
             for entry in store.tree(tree).salvage() {
                 match entry {
                     Ok((key, value)) => class.count(what, (key.len() + value.len()) as u64),
-                    Err(error) => problems.push(format!("{what}: {}", told(&error))),
+                    Err(error) => problems.push(format!("{what}: {}", describe_error(&error))),
                 }
             }
         }
@@ -79,12 +79,12 @@ impl Contents {
         Ok(Self { version: view.schema_version(), classes, trees, problems })
     }
 
-    /// Tells whether there are classes.
+    /// Returns whether there are classes.
     pub(crate) fn has_classes(&self) -> bool {
         !self.classes.is_empty()
     }
 
-    /// Writes what there is for people.
+    /// Writes the contents as text.
     pub(crate) fn write(&self, out: &mut dyn Write) -> Result<(), Failure> {
         if self.has_classes() || self.version.is_some() {
             let version = match self.version {
@@ -104,12 +104,12 @@ impl Contents {
         Ok(())
     }
 
-    /// Returns what there is for programs: the classes.
+    /// Returns the classes as JSON.
     pub(crate) fn classes_json(&self) -> Value {
         self.classes.iter().map(ClassContents::json).collect()
     }
 
-    /// Returns what there is for programs: the trees.
+    /// Returns the trees as JSON.
     pub(crate) fn trees_json(&self) -> Value {
         let tree = |(name, len, holds): &(String, u64, Option<Holds>)| {
             let holds = holds.as_ref().map(ToString::to_string);
@@ -159,7 +159,7 @@ impl ClassContents {
     }
 }
 
-/// Describes the properties of a class for programs.
+/// Returns the properties of a class as JSON.
 pub(crate) fn properties(class: &Class) -> Value {
     let property = |property: &Property| {
         json!({
@@ -186,8 +186,8 @@ pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// Says what is the matter without naming the file again.
-pub(crate) fn told(error: &Error) -> String {
+/// Describes an error without repeating the file name.
+pub(crate) fn describe_error(error: &Error) -> String {
     let Error::File { cause, .. } = error else { return error.to_string() };
     match cause {
         FileErrorCause::Damaged { page, damage } => format!("page {page}: {damage}"),

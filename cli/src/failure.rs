@@ -1,23 +1,23 @@
-//! Why a command could not do its work: a sentence for stderr and an exit code.
+//! Failures of a command: a message for stderr, and an exit code.
 
 use fastness::{Error, FileErrorCause};
-use fastness_campaign::Environment;
+use fastness_campaign::EnvironmentError;
 use std::io;
 use std::process::ExitCode;
 
-/// What a command returns instead of a result.
+/// A failed command.
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: u8,
-    /// Empty if there is nothing to say.
+    /// Empty for a silent failure.
     text: String,
 }
 
-/// The file is bad, or a promise is broken.
-pub(crate) const BAD: u8 = 1;
-/// The command was given something it cannot use.
+/// The file has a problem, or a promise is violated.
+pub(crate) const PROBLEM: u8 = 1;
+/// Wrong usage.
 const USAGE: u8 = 2;
-/// The surroundings do not allow it.
+/// A problem of the environment: permissions, space, a file in use.
 const ENVIRONMENT: u8 = 4;
 
 impl Failure {
@@ -25,20 +25,20 @@ impl Failure {
         Self { code: USAGE, text: text.into() }
     }
 
-    pub(crate) fn bad(text: impl Into<String>) -> Self {
-        Self { code: BAD, text: text.into() }
+    pub(crate) fn problem(text: impl Into<String>) -> Self {
+        Self { code: PROBLEM, text: text.into() }
     }
 
     pub(crate) fn environment(text: impl Into<String>) -> Self {
         Self { code: ENVIRONMENT, text: text.into() }
     }
 
-    /// Adds what else can be done.
+    /// Appends a hint.
     pub(crate) fn with_hint(self, hint: &str) -> Self {
         Self { text: format!("{}; {hint}", self.text), ..self }
     }
 
-    /// Returns what to say; nothing to who closed the pipe that the result went to, as `head` does.
+    /// Returns the message; none if stdout is a closed pipe.
     pub(crate) fn text(&self) -> Option<&str> {
         Some(&*self.text).filter(|text| !text.is_empty())
     }
@@ -48,13 +48,13 @@ impl Failure {
     }
 }
 
-impl From<Environment> for Failure {
-    fn from(error: Environment) -> Self {
+impl From<EnvironmentError> for Failure {
+    fn from(error: EnvironmentError) -> Self {
         Self::environment(error.to_string())
     }
 }
 
-/// Only stdout is written to without naming a file.
+/// Only writes to stdout reach this conversion.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
@@ -69,14 +69,14 @@ impl From<Error> for Failure {
         let Error::File { cause, .. } = &error else {
             return Self::environment(error.to_string());
         };
-        let surroundings = matches!(
+        let is_environment = matches!(
             cause,
             FileErrorCause::PermissionDenied
                 | FileErrorCause::InUse
                 | FileErrorCause::NoSpace
                 | FileErrorCause::Io(_)
         );
-        let code = if surroundings { ENVIRONMENT } else { BAD };
+        let code = if is_environment { ENVIRONMENT } else { PROBLEM };
         let hint = if matches!(cause, FileErrorCause::KeyMissing | FileErrorCause::WrongKey) {
             " (--key-file FILE, or the variable FASTNESS_KEY)"
         } else if *cause == FileErrorCause::KeyForPlainFile {

@@ -1,84 +1,95 @@
-//! `fastness faults`: plants one fault after the other and says who caught it.
+//! `fastness faults`: plants one fault after the other and reports which check caught it.
 
-use crate::campaign::{INTERRUPTED, cores, stop_on_interrupt};
-use crate::failure::{BAD, Failure};
+use crate::campaign::{INTERRUPTED, core_count, stop_on_interrupt};
+use crate::failure::{Failure, PROBLEM};
 use fastness::fault::Fault;
-use fastness_campaign::faults::{FaultCampaign, FaultRow, FaultSummary, all, by_id, outputs};
+use fastness_campaign::faults::{
+    FaultCampaign, FaultRow, FaultSummary, all, by_id, outputs, update_page,
+};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-const EXIT_CODES: &str = "Exit codes: 0 every fault was caught and the clean build raised no \
-    alarm, 1 not so, 2 usage, 4 the surroundings do not allow it, 130 interrupted.";
+const EXIT_CODES: &str = "Exit codes: 0 every fault was caught, without false alarms; 1 a fault was \
+    missed, or the clean build raised a false alarm; 2 usage; 4 environment (permissions, space, ..); \
+    130 interrupted.";
 
-/// What `fastness faults` is given.
+/// Arguments of `fastness faults`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct FaultArgs {
-    /// How long each fault, and the clean build before them, is attacked at most.
+    /// Time limit for each fault, and for the clean build that runs first, in seconds.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
-    /// Only these faults, separated by commas.
+    /// Plant only these faults, separated by commas.
     #[arg(long, value_name = "ID,..", value_delimiter = ',', value_parser = fault)]
     only: Vec<Fault>,
-    /// Decides every plan.
+    /// Seed of the plans.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How often each fault is planted, each time with the next seed.
+    /// Number of rounds; each uses the next seed.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
-    /// Worker threads; one for each core if not given.
+    /// Number of worker threads [default: one per core].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// The folder for faults.json and faults.md.
+    /// Folder for faults.json and faults.md.
     #[arg(long, value_name = "DIR", default_value = "target/faults")]
     out: PathBuf,
-    /// Answer in JSON, for programs.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Run nothing: update this page with the registry and the results in --out.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["only", "json"])]
+    table: Option<PathBuf>,
 }
 
 fn fault(id: &str) -> Result<Fault, String> {
     by_id(id).ok_or_else(|| {
         let ids: Vec<&str> = all().iter().map(|fault| fault.id()).collect();
-        format!("no such fault; there are {}", ids.join(", "))
+        format!("no such fault; known: {}", ids.join(", "))
     })
 }
 
 pub(crate) fn run(args: FaultArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+    if let Some(path) = args.table {
+        update_page(&path, &args.out)?;
+        writeln!(out, "{}", path.display())?;
+        return Ok(0);
+    }
     let campaign = FaultCampaign {
         seconds: args.seconds,
         faults: if args.only.is_empty() { all() } else { args.only },
         seed: args.seed,
         rounds: args.rounds,
-        jobs: args.jobs.map_or_else(cores, usize::from),
+        jobs: args.jobs.map_or_else(core_count, usize::from),
         out: args.out,
     };
     let stop = stop_on_interrupt()?;
-    let mut told = Ok(());
+    let mut written = Ok(());
     let summary = campaign.run(&stop, &mut |row| {
-        if !args.json && told.is_ok() {
-            told = tell(row, out);
+        if !args.json && written.is_ok() {
+            written = print_row(row, out);
         }
     })?;
-    told?;
+    written?;
     if args.json {
         let text = serde_json::to_string_pretty(&summary).map_err(io::Error::from)?;
         writeln!(out, "{text}")?;
     } else {
-        conclude(&summary, &campaign, out)?;
+        print_summary(&summary, &campaign, out)?;
     }
     Ok(match (summary.interrupted, summary.is_good()) {
         (true, _) => INTERRUPTED,
         (false, true) => 0,
-        (false, false) => BAD,
+        (false, false) => PROBLEM,
     })
 }
 
-fn tell(row: &FaultRow, out: &mut dyn Write) -> io::Result<()> {
+fn print_row(row: &FaultRow, out: &mut dyn Write) -> io::Result<()> {
     match row.slowest().filter(|_| row.is_caught()) {
         Some(catch) => writeln!(
             out,
-            "{:<6} caught by {:<21} {:<4} in {:>7.2} s, {:>7} plans; minimal {:>3} operations; {}",
+            "{:<6} caught by {:<21} {:<4} in {:>7.2} s, {:>7} plans; shrunk to {:>3} operations; {}",
             row.id,
             format!("{}/{}", catch.check, catch.twin),
             catch.invariant,
@@ -87,12 +98,16 @@ fn tell(row: &FaultRow, out: &mut dyn Write) -> io::Result<()> {
             catch.operations_min,
             row.about
         ),
-        None => writeln!(out, "{:<6} MISSED, reached {} times: {}", row.id, row.reached, row.about),
+        None => writeln!(
+            out,
+            "{:<6} MISSED; the faulty code ran {} times: {}",
+            row.id, row.reached, row.about
+        ),
     }?;
     out.flush()
 }
 
-fn conclude(
+fn print_summary(
     summary: &FaultSummary,
     campaign: &FaultCampaign,
     out: &mut dyn Write,
@@ -101,7 +116,7 @@ fn conclude(
         writeln!(out, "FALSE ALARM in the clean build: {alarm}")?;
     }
     let (caught, faults) = (summary.caught, summary.faults.len());
-    writeln!(out, "\n{caught} of {faults} faults caught, {} of them reached", summary.reached)?;
+    writeln!(out, "\n{caught} of {faults} faults caught; the code of {} ran", summary.reached)?;
     let (alarms, plans) = (summary.clean_findings.len(), summary.clean_plans);
     writeln!(out, "{alarms} false alarms in {plans} plans of the clean build")?;
     for path in outputs(&campaign.out) {

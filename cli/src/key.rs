@@ -1,9 +1,8 @@
-//! Keys, from a file or the environment: read, checked, and wiped from memory.
+//! Keys from a file or from the environment, zeroed after use.
 //!
-//! - Y2 No message says anything about the bytes of a key but how many there are.
+//! - Y2 No message contains bytes of a key, only their number.
 
 use crate::failure::Failure;
-use crate::recover::{Again, quoted};
 use fastness::Key;
 use std::env;
 use std::fs::File;
@@ -11,50 +10,71 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-const VARIABLE: &str = "FASTNESS_KEY";
+const KEY_VARIABLE: &str = "FASTNESS_KEY";
 const KEY_BYTES: usize = 64;
 const HEX_DIGITS: usize = 2 * KEY_BYTES;
-/// A key file is at most hex digits and a line end of two bytes.
+/// Maximum length of a key file: hexadecimal digits and a line end of two bytes.
 const FILE_BYTES_MAX: usize = HEX_DIGITS + 2;
-const SHAPE: &str = "a key is 64 bytes, or 128 hexadecimal digits";
+const KEY_FORMAT: &str = "a key is 64 bytes, or 128 hexadecimal digits";
 
-const KEY_HELP: &str = "The file that holds the key: 64 bytes, or 128 hexadecimal digits. Without \
-    it the variable FASTNESS_KEY is asked, which holds 128 hexadecimal digits";
+const KEY_HELP: &str = "File with the key: 64 bytes, or 128 hexadecimal digits [default: the \
+    variable FASTNESS_KEY, in hexadecimal digits]";
 
-/// Where the key of the file is.
+/// The key of the file.
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeyArgs {
-    /// Where the key is.
+    /// The key file.
     #[arg(long, value_name = "FILE", help = KEY_HELP)]
     key_file: Option<PathBuf>,
 }
 
 impl KeyArgs {
-    /// Returns the key, if one is given.
+    /// Returns the key, if there is one.
     pub(crate) fn key(&self) -> Result<Option<Key>, Failure> {
         if let Some(path) = &self.key_file {
             return from_file(path).map(Some);
         }
-        let Some(text) = env::var_os(VARIABLE).map(|text| text.into_encoded_bytes()) else {
+        let Some(text) = env::var_os(KEY_VARIABLE).map(|text| text.into_encoded_bytes()) else {
             return Ok(None);
         };
         let text = Zeroizing::new(text);
         from_hex(text.trim_ascii()).map(Some).ok_or_else(|| {
             let bytes = text.len();
-            Failure::usage(format!("{VARIABLE} holds {bytes} bytes that are not a key; {SHAPE}"))
+            Failure::usage(format!(
+                "{KEY_VARIABLE} holds {bytes} bytes that are not a key; {KEY_FORMAT}"
+            ))
         })
     }
 }
 
 impl KeyArgs {
-    /// Tells how to give the key again, or how to give none.
-    pub(crate) fn again(&self, wanted: bool) -> Again {
-        let in_variable = self.key_file.is_none() && env::var_os(VARIABLE).is_some();
-        let before = if !wanted && in_variable { "env -u FASTNESS_KEY " } else { "" };
-        let file = self.key_file.as_deref().filter(|_| wanted);
-        let after = file.map(|file| format!(" --key-file {}", quoted(file))).unwrap_or_default();
-        Again { before, after }
+    /// Returns the flags that pass the same key to another command, or no key.
+    pub(crate) fn key_flags(&self, uses_key: bool) -> KeyFlags {
+        let in_variable = self.key_file.is_none() && env::var_os(KEY_VARIABLE).is_some();
+        let prefix = if !uses_key && in_variable { "env -u FASTNESS_KEY " } else { "" };
+        let file = self.key_file.as_deref().filter(|_| uses_key);
+        let suffix =
+            file.map(|file| format!(" --key-file {}", shell_quote(file))).unwrap_or_default();
+        KeyFlags { prefix, suffix }
     }
+}
+
+/// Command-line flags that pass the same key.
+pub(crate) struct KeyFlags {
+    /// Prefix of the command.
+    pub(crate) prefix: &'static str,
+    /// Suffix of the command.
+    pub(crate) suffix: String,
+}
+
+/// Quotes a path for a shell, if necessary.
+pub(crate) fn shell_quote(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:,@%".contains(&byte);
+    if !text.is_empty() && !text.starts_with('-') && text.bytes().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Reads a key file.
@@ -63,7 +83,7 @@ pub(crate) fn from_file(path: &Path) -> Result<Key, Failure> {
         Failure::environment(format!("{}: cannot read the key: {error}", path.display()))
     };
     let file = File::open(path).map_err(|error| unreadable(&error))?;
-    // The buffer never grows, so no copy of the key stays behind.
+    // The buffer never grows, so no copy of the key remains.
     let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX + 32));
     let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX) + 1;
     file.take(limit).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
@@ -75,7 +95,7 @@ pub(crate) fn from_file(path: &Path) -> Result<Key, Failure> {
     key.ok_or_else(|| {
         let (path, count) = (path.display(), bytes.len());
         let more = if count > FILE_BYTES_MAX { " or more" } else { "" };
-        Failure::usage(format!("{path}: {count} bytes{more} that are not a key; {SHAPE}"))
+        Failure::usage(format!("{path}: {count} bytes{more} that are not a key; {KEY_FORMAT}"))
     })
 }
 
@@ -106,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_bytes_and_of_digits_are_read_and_others_refused() {
+    fn key_files_hold_bytes_or_digits() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         let check = |content: &[u8], expect: bool| {
@@ -119,5 +139,19 @@ mod tests {
         check(&[7; 63], false);
         check(b"", false);
         check(&[b'a'; 4096], false);
+    }
+
+    #[test]
+    fn paths_are_quoted_for_a_shell() {
+        for (path, expected) in [
+            ("a/b-c_1.realm", "a/b-c_1.realm"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+            ("$HOME", "'$HOME'"),
+            ("", "''"),
+            ("\u{e9}", "'\u{e9}'"),
+        ] {
+            assert_eq!(shell_quote(Path::new(path)), expected);
+        }
     }
 }

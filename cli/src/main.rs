@@ -1,9 +1,9 @@
-//! `fastness`: file tools, the server and the verification campaign, in one binary.
+//! The binary `fastness`: file tools, the server and the verification campaign.
 //!
 //! - Y10 Results go to stdout, everything else to stderr; `--json` changes stdout only.
 //! - Y2 Keys come from a file or from `FASTNESS_KEY`, never from an argument, and are never shown.
-//! - Y3 Exit codes: 0 done and good, 1 the file (or a promise) is bad, 2 wrong usage, 3 a blind
-//!   campaign, 4 the surroundings do not allow it, 130 a campaign that was interrupted.
+//! - Y3 Exit codes: 0 success, 1 a problem of the file or a violated promise, 2 usage, 3 an
+//!   inconclusive campaign, 4 environment, 130 an interrupted campaign.
 
 mod args;
 mod campaign;
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let outcome = run(Args::parse(), &mut io::stdout().lock());
     outcome.unwrap_or_else(|failure| {
         if let Some(text) = failure.text() {
-            // Nobody is left to be told if this fails too.
+            // A failed write to stderr cannot be reported.
             writeln!(io::stderr(), "fastness: {text}").unwrap_or_default();
         }
         failure.exit_code()
@@ -47,7 +47,7 @@ fn run(args: Args, out: &mut dyn io::Write) -> Result<ExitCode, Failure> {
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args, out),
         #[cfg(feature = "serve")]
-        Command::TestServer(args) => serve::control(args, out),
+        Command::TestServer(args) => serve::run_control(args, out),
         Command::Campaign(args) => campaign::run(args, out),
         #[cfg(feature = "faults")]
         Command::Faults(args) => faults::run(args, out),

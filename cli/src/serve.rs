@@ -1,8 +1,7 @@
-//! `fastness serve`: a server until it is told to stop; `fastness test-server`: one that is started
-//! and killed on request, for tests.
+//! `fastness serve` runs a server; `fastness test-server` starts and kills one on request.
 //!
-//! - Y10 The address, and the administrator's password while nobody has used it, go to stdout; logs
-//!   go to stderr.
+//! - Y10 The address, and the administrator's initial password until its first use, go to stdout;
+//!   logs go to stderr.
 
 use crate::failure::Failure;
 use crate::key::KeyArgs;
@@ -15,37 +14,37 @@ use std::sync::mpsc;
 use std::time::Duration;
 use std::{env, process};
 
-const EXIT_CODES: &str = "Exit codes: 0 stopped, 1 the accounts have a problem, 2 usage, 4 the \
-    surroundings do not allow it (address in use, rights, ..).";
+const EXIT_CODES: &str = "Exit codes: 0 stopped; 1 the accounts have a problem; 2 usage; 4 \
+    environment (address in use, permissions, ..).";
 
-/// What a server is given.
+/// Arguments of the server.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct ServeArgs {
-    /// The folder of the accounts; made if it is not there.
+    /// Folder of the accounts; created if missing.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Where to listen; port 0 takes any that is free.
+    /// Address to listen on; port 0 selects a free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9080")]
     listen: SocketAddr,
-    /// How long access tokens live.
+    /// Lifetime of access tokens.
     #[arg(long, value_name = "SECONDS", default_value_t = 600,
         value_parser = clap::value_parser!(u32).range(1..))]
     access_token_ttl: u32,
-    /// The certificate for TLS, in PEM; without it the server speaks plain HTTP.
+    /// TLS certificate in PEM; without it the server speaks plain HTTP.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
-    /// The private key of the certificate, in PEM.
+    /// Private key of the certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Attempts at passwords from one address at once; then one each --attempt-pause.
+    /// Burst of password attempts from one address; after it, one per --attempt-pause.
     #[arg(long, value_name = "N", default_value_t = 60,
         value_parser = clap::value_parser!(u32).range(1..))]
     attempts: u32,
-    /// How long until an address has one more attempt.
+    /// Time until an address regains an attempt.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 500)]
     attempt_pause: u32,
-    /// Connections from one address.
+    /// Maximum number of connections from one address.
     #[arg(long, value_name = "N", default_value_t = 256,
         value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
@@ -53,22 +52,22 @@ pub(crate) struct ServeArgs {
     key: KeyArgs,
 }
 
-/// What the control of a test server is given.
+/// Arguments of the test server.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TestServerArgs {
-    /// Where the server's logs go.
+    /// Log file of the server.
     log: PathBuf,
-    /// Where to listen for /start and /stop.
+    /// Address of the control port, for /start and /stop.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8888")]
     control: SocketAddr,
-    /// Where the server listens.
+    /// Address of the server.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9080")]
     listen: SocketAddr,
-    /// How long its access tokens live.
+    /// Lifetime of access tokens.
     #[arg(long, value_name = "SECONDS", default_value_t = 20,
         value_parser = clap::value_parser!(u32).range(1..))]
     access_token_ttl: u32,
-    /// How often it is asked for its health, five times a second, before it is given up.
+    /// Number of health checks, five per second, before a start counts as failed.
     #[arg(long, value_name = "N", default_value_t = 20)]
     health_attempts: u32,
 }
@@ -107,8 +106,8 @@ pub(crate) fn run(args: &ServeArgs, out: &mut dyn Write) -> Result<u8, Failure> 
     Ok(0)
 }
 
-/// Controls a server until Ctrl-C or SIGTERM; the server is killed then.
-pub(crate) fn control(args: TestServerArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+/// Controls a server until Ctrl-C or SIGTERM, then kills it.
+pub(crate) fn run_control(args: TestServerArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     let stopped = stop_on_interrupt()?;
     let program = env::current_exe()
         .map_err(|error| Failure::environment(format!("cannot find this program: {error}")))?;
@@ -129,10 +128,10 @@ pub(crate) fn control(args: TestServerArgs, out: &mut dyn Write) -> Result<u8, F
     Ok(0)
 }
 
-/// Returns what hears of Ctrl-C and SIGTERM.
+/// Returns a channel that receives Ctrl-C and SIGTERM.
 fn stop_on_interrupt() -> Result<mpsc::Receiver<()>, Failure> {
     let (stop, stopped) = mpsc::channel();
-    // Once it is stopped nobody listens to another Ctrl-C.
+    // A second Ctrl-C finds no receiver.
     ctrlc::set_handler(move || stop.send(()).unwrap_or_default())
         .map_err(|error| Failure::environment(format!("cannot listen to Ctrl-C: {error}")))?;
     Ok(stopped)
@@ -140,8 +139,8 @@ fn stop_on_interrupt() -> Result<mpsc::Receiver<()>, Failure> {
 
 fn failure(error: StartError) -> Failure {
     if let StartError::Accounts(error) = error {
-        let bad = Failure::bad(error.to_string());
-        return if let AccountsError::Store(error) = error { error.into() } else { bad };
+        let problem = Failure::problem(error.to_string());
+        return if let AccountsError::Store(error) = error { error.into() } else { problem };
     }
     Failure::environment(error.to_string())
 }

@@ -1,54 +1,54 @@
 //! File tools: info, verify, dump, compact, copy.
 //!
-//! - Y4 A tool that only reads opens the file read-only and never writes to it.
-//! - Y5 A plain copy of an encrypted file has to be asked for.
+//! - Y4 A command that only reads opens the file read-only and never writes to it.
+//! - Y5 A plain copy of an encrypted file requires `--plain`.
 
 use crate::contents::{Contents, objects};
-use crate::failure::{BAD, Failure};
+use crate::failure::{Failure, PROBLEM};
 use crate::key::{self, KeyArgs};
 use fastness::{Key, PageId, Recovery, RecoveryOutcome, Store, StoreOptions, inspect};
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// A file, its key, and how to answer.
+/// A file, its key, and the output format.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FileArgs {
     /// The file.
     pub(crate) file: PathBuf,
     #[command(flatten)]
     key: KeyArgs,
-    /// Answer in JSON, for programs.
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// What to dump.
+/// Arguments of `dump`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DumpArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
-    /// Show what this page holds, part by part, instead of a line for every page.
+    /// Show the parts of this page instead of one line per page.
     #[arg(long, value_name = "N")]
     page: Option<u64>,
 }
 
-/// What to copy, where to, and under which key.
+/// Arguments of `copy`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CopyArgs {
     /// The file to copy.
     source: PathBuf,
-    /// The file to make; it must not exist.
+    /// The new file; it must not exist.
     target: PathBuf,
     #[command(flatten)]
     key: KeyArgs,
-    /// Encrypt the copy under the key in this file instead of the same key.
+    /// Encrypt the copy with the key in this file instead of the same key.
     #[arg(long, value_name = "FILE", conflicts_with = "plain")]
     new_key_file: Option<PathBuf>,
-    /// Make a copy that is not encrypted.
+    /// Write the copy unencrypted.
     #[arg(long)]
     plain: bool,
-    /// Answer in JSON, for programs.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }
@@ -70,13 +70,13 @@ pub(crate) fn options(key: Option<&Key>) -> StoreOptions {
     }
 }
 
-/// Shows what the file is and holds; 1 if not all objects can be read.
+/// Shows a summary of the file; exit code 1 if something is unreadable.
 pub(crate) fn info(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     let store = args.open_read_only()?;
     let info = store.info()?;
     let recovery = store.recovery();
     let contents = Contents::read(&objects(&store)?)?;
-    let code = if contents.problems.is_empty() { 0 } else { BAD };
+    let code = if contents.problems.is_empty() { 0 } else { PROBLEM };
     if args.json {
         let value = json!({
             "file": info.path, "format_version": info.format_version,
@@ -84,7 +84,7 @@ pub(crate) fn info(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure> 
             "free_pages": info.free_pages, "log_pages": info.log_pages,
             "file_bytes": info.file_bytes, "trees": contents.trees_json(),
             "schema_version": contents.version, "classes": contents.classes_json(),
-            "problems": contents.problems, "recovery": recovery.as_ref().map(told),
+            "problems": contents.problems, "recovery": recovery.as_ref().map(describe_recovery),
         });
         writeln!(out, "{value:#}")?;
         return Ok(code);
@@ -99,30 +99,30 @@ pub(crate) fn info(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure> 
         writeln!(out, "log        {} pages", info.log_pages)?;
     }
     if let Some(recovery) = &recovery {
-        writeln!(out, "recovery   {}", told(recovery))?;
+        writeln!(out, "recovery   {}", describe_recovery(recovery))?;
     }
     contents.write(out)?;
     contents.problems.iter().try_for_each(|text| writeln!(out, "problem    {text}"))?;
     Ok(code)
 }
 
-pub(crate) fn told(recovery: &Recovery) -> String {
+pub(crate) fn describe_recovery(recovery: &Recovery) -> String {
     let commit = recovery.commit;
     match recovery.outcome {
         RecoveryOutcome::LastCommitWhole => {
-            format!("not closed cleanly; its last commit, {commit}, is whole")
+            format!("not closed cleanly; its last commit, {commit}, is complete")
         }
         RecoveryOutcome::SlotDiscarded => {
             format!("one header slot is unreadable; the other one holds commit {commit}")
         }
         RecoveryOutcome::CommitDiscarded(lost) => {
-            format!("commit {lost} had not reached the disk whole; the one before, {commit}, is")
+            format!("commit {lost} is incomplete and was discarded; the file is at commit {commit}")
         }
         other => format!("{other:?}, at commit {commit}"),
     }
 }
 
-/// Checks every page of the file; 1 if there is a problem.
+/// Verifies the file; exit code 1 if there is a problem.
 pub(crate) fn verify(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     let store = args.open_read_only()?;
     let found = store.snapshot().verify()?;
@@ -132,7 +132,7 @@ pub(crate) fn verify(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure
         let value = json!({
             "file": args.file, "clean": problems.is_empty(), "commit": found.commit.0,
             "page_count": found.page_count, "reachable": found.reachable, "free": found.free,
-            "problems": problems, "recovery": recovery.as_ref().map(told),
+            "problems": problems, "recovery": recovery.as_ref().map(describe_recovery),
         });
         writeln!(out, "{value:#}")?;
     } else {
@@ -140,7 +140,7 @@ pub(crate) fn verify(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure
             writeln!(out, "{}: {problem}", args.file.display())?;
         }
         if let Some(recovery) = &recovery {
-            writeln!(out, "{}: {}", args.file.display(), told(recovery))?;
+            writeln!(out, "{}: {}", args.file.display(), describe_recovery(recovery))?;
         }
         let (pages, reachable, free) = (found.page_count, found.reachable, found.free);
         let verdict = match problems.len() {
@@ -151,10 +151,10 @@ pub(crate) fn verify(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure
         let file = args.file.display();
         writeln!(out, "{file}: {pages} pages, {reachable} in use, {free} free: {verdict}")?;
     }
-    Ok(if problems.is_empty() { 0 } else { BAD })
+    Ok(if problems.is_empty() { 0 } else { PROBLEM })
 }
 
-/// Shows pages as text, with what their parts mean.
+/// Shows pages as text.
 pub(crate) fn dump(args: &DumpArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     let store = args.file.open_read_only()?;
     let snapshot = store.snapshot();
@@ -174,7 +174,7 @@ pub(crate) fn dump(args: &DumpArgs, out: &mut dyn Write) -> Result<u8, Failure> 
     Ok(0)
 }
 
-/// Makes the file as small as it gets.
+/// Compacts the file.
 pub(crate) fn compact(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     let store = args.options()?.open(&args.file)?;
     let done = store.compact()?;
@@ -188,12 +188,12 @@ pub(crate) fn compact(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failur
     Ok(0)
 }
 
-/// Copies the file, under the same key if no other is given.
+/// Copies the file, with the same key unless another is given.
 pub(crate) fn copy(args: &CopyArgs, out: &mut dyn Write) -> Result<u8, Failure> {
-    let own = args.key.key()?;
-    let new = args.new_key_file.as_deref().map(key::from_file).transpose()?;
-    let target_key = if args.plain { None } else { new.or_else(|| own.clone()) };
-    let store = options(own.as_ref()).open_read_only(&args.source)?;
+    let source_key = args.key.key()?;
+    let new_key = args.new_key_file.as_deref().map(key::from_file).transpose()?;
+    let target_key = if args.plain { None } else { new_key.or_else(|| source_key.clone()) };
+    let store = options(source_key.as_ref()).open_read_only(&args.source)?;
     store.copy(&args.target, target_key.as_ref())?;
     let encrypted = target_key.is_some();
     let (source, target): (&Path, &Path) = (&args.source, &args.target);

@@ -1,40 +1,40 @@
-//! Users over time on the side of a program: who is logged in, which tokens are still to be
-//! revoked, which sessions run. Written from docs/auth.md#users-over-time.
+//! The users of a program over time: who is logged in, which tokens await revocation, which
+//! sessions run. Written from docs/auth.md#users-over-time.
 //!
-//! What is asked when, and how often, it leaves open.
+//! The model leaves open when a request is sent, and how often.
 
-/// Who somebody is: the number of a server, and what that server calls the user.
+/// Identifies a user: the number of a server, and the server's identity for the user.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Who {
     /// The server.
     pub server: usize,
-    /// What it calls the user.
+    /// The server's identity for the user.
     pub identity: String,
 }
 
-/// What a login gave.
+/// The result of a login.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Grant {
-    /// The text of the refresh token.
+    /// The refresh token.
     pub token: String,
-    /// When it expires, in ms.
+    /// Expiry, in milliseconds.
     pub expires: i64,
-    /// Whether it is an administrator's.
+    /// Whether the user is an administrator.
     pub is_admin: bool,
 }
 
-/// Why a call is not even asked.
+/// The reason why a call is refused locally.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// The user is not logged in.
     NotLoggedIn,
-    /// Only an administrator may.
+    /// The call needs an administrator.
     NotAdmin,
     /// More than one user is logged in.
     SeveralUsers,
 }
 
-/// A file that is open.
+/// An open file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Session {
     number: u8,
@@ -48,13 +48,13 @@ pub struct Users {
     active: Vec<(Who, Grant)>,
     pending: Vec<(Who, Grant)>,
     sessions: Vec<Session>,
-    /// Counts what happened to sessions.
+    /// Number of changes to sessions.
     events: u64,
 }
 
 impl Users {
-    /// A login was answered: who was there already has the new token. Returns the sessions that
-    /// begin, or begin anew.
+    /// Applies a successful login; a known user gets the new token. Returns the sessions that start
+    /// or restart.
     pub fn log_in(&mut self, who: Who, grant: Grant) -> Vec<u8> {
         match self.active.iter_mut().find(|(known, _)| *known == who) {
             Some(known) => known.1 = grant,
@@ -63,13 +63,13 @@ impl Users {
         self.touch(&who)
     }
 
-    /// An exchange was answered: who is logged in has another token of the same login.
+    /// Applies an exchange: the user has another token of the same login.
     pub fn exchange(&mut self, who: &Who, grant: Grant) {
         let known = self.active.iter_mut().find(|(known, _)| known == who);
         known.into_iter().for_each(|known| known.1 = grant.clone());
     }
 
-    /// The user logs out; returns the sessions that are parked, none if nobody is logged in.
+    /// Logs the user out; returns the parked sessions, none if the user is not logged in.
     pub fn log_out(&mut self, who: &Who) -> Vec<u8> {
         let Some(at) = self.active.iter().position(|(known, _)| known == who) else {
             return Vec::new();
@@ -78,12 +78,12 @@ impl Users {
         self.touch(who)
     }
 
-    /// The server has answered the revocation of a token.
+    /// Applies the server's answer to a revocation.
     pub fn settle(&mut self, token: &str) {
         self.pending.retain(|(_, grant)| grant.token != token);
     }
 
-    /// A session was opened; what had its number is closed.
+    /// Opens a session; closes the previous one with its number.
     pub fn open(&mut self, number: u8, who: Who) {
         self.close(number);
         self.events += 1;
@@ -91,35 +91,35 @@ impl Users {
         self.sessions.sort_by_key(|session| session.number);
     }
 
-    /// A session was closed.
+    /// Closes a session.
     pub fn close(&mut self, number: u8) {
         self.sessions.retain(|session| session.number != number);
     }
 
-    /// The process died, and another began.
+    /// Restarts the process.
     pub fn restart(&mut self) {
         self.sessions.clear();
     }
 
-    /// Returns who is logged in, in the order in which they came.
+    /// Returns the logged-in users, in the order of their logins.
     #[must_use]
     pub fn active(&self) -> &[(Who, Grant)] {
         &self.active
     }
 
-    /// Returns what the user logged in with, if that is so.
+    /// Returns the login of a user, if any.
     #[must_use]
     pub fn grant(&self, who: &Who) -> Option<&Grant> {
         self.active.iter().find(|(known, _)| known == who).map(|(_, grant)| grant)
     }
 
-    /// Returns whose tokens are to be revoked, and what they had logged in with.
+    /// Returns the pending revocations, with the revoked logins.
     #[must_use]
     pub fn pending(&self) -> &[(Who, Grant)] {
         &self.pending
     }
 
-    /// Returns the only user, if the token is still good.
+    /// Returns the only user, if the token has not expired.
     ///
     /// # Errors
     /// [`Refusal::SeveralUsers`].
@@ -131,41 +131,41 @@ impl Users {
         }
     }
 
-    /// Returns whose token is still good.
+    /// Returns the users whose token has not expired.
     pub fn valid(&self, now: i64) -> impl Iterator<Item = &Who> {
         let valid = self.active.iter().filter(move |(_, grant)| grant.expires > now);
         valid.map(|(who, _)| who)
     }
 
-    /// Returns which token a call is made with, if somebody may make it.
+    /// Returns the token for a call of a user, if the user may make it.
     ///
     /// # Errors
-    /// Why it is not made.
+    /// The reason of the refusal.
     pub fn may(&self, who: &Who, needs_admin: bool) -> Result<&Grant, Refusal> {
         let grant = self.grant(who).ok_or(Refusal::NotLoggedIn)?;
         if needs_admin && !grant.is_admin { Err(Refusal::NotAdmin) } else { Ok(grant) }
     }
 
-    /// Returns the sessions that are open, parked or not.
+    /// Returns the open sessions, parked or not.
     pub fn sessions(&self) -> impl Iterator<Item = (u8, &Who)> {
         self.sessions.iter().map(|session| (session.number, &session.who))
     }
 
-    /// Returns what a session asks for tokens with; nothing if it is closed or parked.
+    /// Returns the token of a running session; none if it is closed or parked.
     #[must_use]
     pub fn running(&self, number: u8) -> Option<&Grant> {
         let session = self.sessions.iter().find(|session| session.number == number)?;
         self.grant(&session.who)
     }
 
-    /// Returns since when a session is as it is: only what was asked for since then is for it.
+    /// Returns the counter of the last change of a session: only later requests serve it.
     #[must_use]
     pub fn since(&self, number: u8) -> Option<u64> {
         let session = self.sessions.iter().find(|session| session.number == number);
         session.map(|session| session.since)
     }
 
-    /// Something happened to all sessions of a user, which are returned.
+    /// Records a change of all sessions of a user; returns them.
     fn touch(&mut self, who: &Who) -> Vec<u8> {
         self.events += 1;
         let (since, sessions) = (self.events, self.sessions.iter_mut());

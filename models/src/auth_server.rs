@@ -1,100 +1,100 @@
-//! The accounts of a server: who may do what, when, with which token. Written from docs/server.md.
+//! The accounts of a server: permissions, passwords and tokens over time. Written from
+//! docs/server.md.
 //!
-//! A call has a beginning, at which it may be refused, and an end, at which it takes effect or is
-//! refused all the same; others may end in between. Identities and tokens are the server's to
-//! choose: they come in with its answers.
+//! A call has a start, which may refuse it, and an end, which applies or refuses it; other calls
+//! may end in between. The server chooses identities and tokens, so they come from its answers.
 
-/// The name or the password is wrong.
+/// Wrong name or password.
 pub const INVALID_CREDENTIALS: i64 = 611;
-/// There is no such account.
+/// No such account.
 pub const UNKNOWN_ACCOUNT: i64 = 612;
 /// The name is taken.
 pub const EXISTING_ACCOUNT: i64 = 613;
-/// Only an administrator may.
+/// The call needs an administrator.
 pub const ACCESS_DENIED: i64 = 614;
-/// The token is not good.
+/// The token is not valid.
 pub const EXPIRED_REFRESH_TOKEN: i64 = 615;
 
-/// The token was exchanged just now.
+/// The token was exchanged a moment ago; retry.
 pub const LATER: i64 = 503;
 
-/// How long a token that was replaced is put off, in ms.
+/// How long a replaced token gets [`LATER`], in milliseconds.
 const LATE: i64 = 60_000;
-/// So many successors of a token are good.
+/// Maximum number of valid successors of a token.
 const SUCCESSORS_MAX: usize = 8;
 
-/// What is asked.
+/// A call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Ask {
-    /// To make an account and log in: name, password.
+    /// Creates an account and logs in: name, password.
     Register(String, String),
-    /// To log in: name, password.
+    /// Logs in: name, password.
     LogIn(String, String),
-    /// A token for a file: refresh token, path.
+    /// Requests a token for a file: refresh token, path.
     Token(String, String),
-    /// The same, and another refresh token: refresh token, path.
+    /// The same, with a new refresh token: refresh token, path.
     Exchange(String, String),
-    /// To end a login: refresh token.
+    /// Revokes a login: refresh token.
     Revoke(String),
-    /// To change a password: refresh token, whose if not one's own, the new one.
+    /// Changes a password: refresh token, other identity, new password.
     ChangePassword(String, Option<String>, String),
-    /// To look somebody up: refresh token, name.
+    /// Looks up an account: refresh token, name.
     LookUp(String, String),
 }
 
-/// What comes of it.
+/// The reply to a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reply {
     /// A login.
     LogIn {
-        /// Whose; nothing if nobody has heard of it yet.
+        /// The identity; none if no answer has revealed it yet.
         identity: Option<String>,
-        /// When its token expires, in seconds.
+        /// Expiry of its token, in seconds.
         expires: i64,
-        /// Whether it is an administrator's.
+        /// Whether the user is an administrator.
         is_admin: bool,
     },
     /// A token for a file.
     Token {
-        /// Whose.
+        /// The identity.
         identity: String,
-        /// Which file.
+        /// The path of the file.
         path: String,
-        /// When it expires, in seconds.
+        /// Expiry, in seconds.
         expires: i64,
     },
     /// A token for a file, and a successor of the refresh token.
     Exchange {
-        /// Whose.
+        /// The identity.
         identity: String,
-        /// Which file.
+        /// The path of the file.
         path: String,
-        /// When the token for it expires, in seconds.
+        /// Expiry of the token for the file, in seconds.
         expires: i64,
-        /// When the login expires, in seconds.
+        /// Expiry of the login, in seconds.
         login_expires: i64,
     },
-    /// It is done.
+    /// Success.
     Done,
-    /// A login was to be ended that had expired: done, or [`EXPIRED_REFRESH_TOKEN`].
+    /// An expired login was revoked: success, or [`EXPIRED_REFRESH_TOKEN`].
     Expired,
     /// The account that was looked up.
     Found {
-        /// What the server calls it; nothing if nobody has heard of it yet.
+        /// The identity; none if no answer has revealed it yet.
         identity: Option<String>,
-        /// Whether it is an administrator's.
+        /// Whether the account is an administrator's.
         is_admin: bool,
     },
-    /// It is refused, with a code.
+    /// A refusal, with its code.
     Refused(i64),
 }
 
-/// A call between its beginning and its end.
+/// A call between its start and its end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Begun {
     ask: Ask,
     refused: Option<i64>,
-    /// How often the password had been changed.
+    /// The number of password changes at the start.
     changes: u32,
 }
 
@@ -107,35 +107,35 @@ struct Account {
     changes: u32,
 }
 
-/// A login, whose tokens are unknown where the answer was lost.
+/// A login; tokens of lost answers are unknown.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Login {
     account: usize,
     current: Option<String>,
-    /// What the current token was exchanged for; none of it was presented yet.
+    /// Successors of the current token, none of them presented yet.
     next: Vec<Option<String>>,
-    /// What was current before, and until when it is put off.
+    /// The previous token, and until when it gets [`LATER`].
     late: Option<(String, i64)>,
-    /// What was exchanged before, and what was forgotten.
+    /// Exchanged tokens, and dropped successors.
     old: Vec<String>,
-    /// Somebody else has a token of it, or it has forgotten one.
+    /// Whether a stranger has one of its tokens, or a successor was dropped.
     is_shared: bool,
     expires: i64,
     is_over: bool,
 }
 
-/// Where a token stands.
+/// The state of a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Standing {
-    /// It is the token of its login.
+    /// The token of its login.
     Current,
-    /// It is a successor, none of which was presented yet.
+    /// A successor that was not presented yet.
     Next,
-    /// It was replaced just now, and is put off.
+    /// Replaced a moment ago; its user must retry.
     Late,
-    /// It was exchanged; whoever presents it ends the login.
+    /// Exchanged; presenting it ends the login.
     Old,
-    /// It is good for nothing.
+    /// Not valid.
     Gone,
 }
 
@@ -147,25 +147,25 @@ pub struct Accounts {
     lives: Lives,
 }
 
-/// How long things live, in ms, and how many there may be.
+/// Lifetimes in milliseconds, and the limit of logins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lives {
     /// Tokens for files.
     pub access_ttl: i64,
     /// Logins.
     pub refresh_ttl: i64,
-    /// Logins of an account; the oldest end.
+    /// Maximum number of logins of an account; more end the oldest.
     pub logins_max: usize,
 }
 
 impl Begun {
-    /// Returns what was asked.
+    /// Returns the call.
     #[must_use]
     pub const fn ask(&self) -> &Ask {
         &self.ask
     }
 
-    /// Returns why it was refused at its beginning, if it was.
+    /// Returns the reason if the start refused it.
     #[must_use]
     pub const fn refused(&self) -> Option<i64> {
         self.refused
@@ -173,7 +173,7 @@ impl Begun {
 }
 
 impl Accounts {
-    /// Makes a server and its administrator.
+    /// Creates a server with its administrator.
     #[must_use]
     pub fn new(lives: Lives, (name, password): (&str, &str)) -> Self {
         let admin = Account {
@@ -186,7 +186,7 @@ impl Accounts {
         Self { accounts: vec![admin], logins: Vec::new(), lives }
     }
 
-    /// Begins a call.
+    /// Starts a call.
     #[must_use]
     pub fn begin(&self, now: i64, ask: Ask) -> Begun {
         let mut changes = 0;
@@ -218,7 +218,7 @@ impl Accounts {
         Begun { ask, refused, changes }
     }
 
-    /// Ends a call. A login that is granted gets the identity and the token of the answer.
+    /// Ends a call. A granted login gets the identity and the token of the answer.
     pub fn end(&mut self, now: i64, begun: &Begun, fresh: Option<(&str, &str)>) -> Reply {
         if let Some(code) = begun.refused {
             return Reply::Refused(code);
@@ -297,7 +297,7 @@ impl Accounts {
         self.named(name).map(|at| &*self.accounts[at].password)
     }
 
-    /// Returns what the account of a name is known as.
+    /// Returns the identity of the account with this name.
     #[must_use]
     pub fn identity(&self, name: &str) -> Option<&str> {
         self.named(name).and_then(|at| self.accounts[at].identity.as_deref())
@@ -308,13 +308,13 @@ impl Accounts {
         self.accounts.iter().map(|account| &*account.name)
     }
 
-    /// Returns all tokens that were given out, and where they stand.
+    /// Returns all issued tokens with their states.
     pub fn tokens(&self, now: i64) -> impl Iterator<Item = (&str, Standing)> {
         let tokens = self.logins.iter().flat_map(Login::tokens);
         tokens.map(move |token| (token, self.standing(now, token)))
     }
 
-    /// Returns where a token stands.
+    /// Returns the state of a token.
     #[must_use]
     pub fn standing(&self, now: i64, token: &str) -> Standing {
         let Some(login) = self.login(token).map(|at| &self.logins[at]) else {
@@ -332,32 +332,32 @@ impl Accounts {
         }
     }
 
-    /// Somebody else has a token of its login from now on.
+    /// Marks the login of a token as shared with a stranger.
     pub fn share(&mut self, token: &str) {
         if let Some(at) = self.login(token) {
             self.logins[at].is_shared = true;
         }
     }
 
-    /// Returns whether a token's login has only ever been used by whom it was given to.
+    /// Returns whether the login of a token was never shared.
     #[must_use]
     pub fn is_ones_own(&self, token: &str) -> bool {
         self.login(token).is_some_and(|at| !self.logins[at].is_shared)
     }
 
-    /// Returns whether an account is known by this identity.
+    /// Returns whether an account has this identity.
     #[must_use]
     pub fn has_identity(&self, identity: &str) -> bool {
         self.accounts.iter().any(|account| account.identity.as_deref() == Some(identity))
     }
 
-    /// Returns whether a token was given out before.
+    /// Returns whether a token was issued.
     #[must_use]
     pub fn knows(&self, token: &str) -> bool {
         self.login(token).is_some()
     }
 
-    /// Presents a token: a successor becomes the token of the login, an older one ends it.
+    /// Presents a token: a successor becomes the token of the login, an older token ends the login.
     fn present(&mut self, now: i64, token: &str) -> Result<usize, i64> {
         let standing = self.standing(now, token);
         let at = self.login(token).ok_or(EXPIRED_REFRESH_TOKEN)?;
@@ -381,7 +381,7 @@ impl Accounts {
         Ok(at)
     }
 
-    /// Why an account may not change somebody's password.
+    /// Returns the reason why an account may not change a password.
     fn refusal_of_change(&self, by: usize, of: Option<&str>) -> Option<i64> {
         let by = &self.accounts[by];
         let of = of.filter(|of| by.identity.as_deref() != Some(*of))?;
@@ -454,7 +454,7 @@ impl Accounts {
 }
 
 impl Login {
-    /// All tokens that are known.
+    /// Returns all known tokens.
     fn tokens(&self) -> impl Iterator<Item = &str> {
         let late = self.late.iter().map(|(late, _)| late);
         let next = self.next.iter().flatten();

@@ -1,6 +1,6 @@
-//! What the operands of a plan stand for. The sets are small on purpose, so that keys collide and
-//! equal sizes recur, and the salt of the plan decides their shape: short keys, empty keys, shared
-//! prefixes, high bytes, keys of 1 KiB (which make trees deep), values around the size of a page.
+//! The values of operands in a plan. The sets are small, so that keys collide and equal sizes
+//! recur. The salt selects their shape: short keys, empty keys, shared prefixes, high bytes, keys
+//! of 1 KiB for deep trees, values around the size of a page.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use std::sync::Arc;
 /// Shared bytes.
 pub type Bytes = Arc<[u8]>;
 
-/// Longest key that is allowed.
+/// Maximum length of a key.
 pub const KEY_BYTES_MAX: usize = 1024;
-/// Longest value that is allowed.
+/// Maximum length of a value.
 pub const VALUE_BYTES_MAX: usize = 16 << 20;
-/// Longest name of a tree that is allowed.
+/// Maximum length of a tree name.
 pub const NAME_BYTES_MAX: usize = 255;
 
 const KEY_COUNTS: [usize; 8] = [6, 12, 12, 40, 40, 160, 256, 1024];
 
-/// Lengths of values; a plan draws from one row. The last row is for the rare huge plan.
+/// Lengths of values; a plan draws from one row. The last row is for rare huge plans.
 const VALUE_BYTES: [&[usize]; 9] = [
     &[0, 1, 2, 3],
     &[8, 16, 16, 24, 100],
@@ -29,7 +29,7 @@ const VALUE_BYTES: [&[usize]; 9] = [
     &[3, 20_000, 8, 40_000, 8, 8, 8, 100],
     &[8, 100, 5 << 20, 8, 40, 8, 1 << 20, 8],
 ];
-/// Which row a salt takes: mostly small ones, because big ones only cost time.
+/// The row of a salt: mostly small values, because large ones cost time.
 const VALUE_ROWS: [usize; 16] = [1, 1, 2, 1, 2, 0, 1, 2, 3, 4, 1, 5, 2, 6, 1, 7];
 
 /// The operands of one plan.
@@ -41,16 +41,16 @@ pub struct Domain {
     dense: bool,
     huge: bool,
     long_names: [String; 2],
-    /// Which name an operand stands for, by its remainder.
+    /// The name of each operand, by its remainder.
     names: [usize; 4],
 }
 
 impl Domain {
-    /// Makes the domain of a salt.
+    /// Creates the domain of a salt.
     #[must_use]
     pub fn new(salt: u32) -> Self {
         let [low, mid, high, _] = salt.to_le_bytes().map(usize::from);
-        // Rare, because they cost milliseconds each. One of them takes more than 1024 pages.
+        // Rare, because a huge plan takes milliseconds. One such value takes more than 1024 pages.
         let huge = high % 64 == 0x2a;
         let row = if huge { VALUE_BYTES.len() - 1 } else { VALUE_ROWS[mid % 16] };
         Self {
@@ -59,33 +59,33 @@ impl Domain {
             value_bytes: VALUE_BYTES[row],
             dense: mid >= 128,
             huge,
-            // Two long names are more than a header slot has room for.
+            // Two long names exceed the space of a header slot.
             long_names: ["\u{fd}".repeat(NAME_BYTES_MAX / 2), "z".repeat(NAME_BYTES_MAX)],
-            // Often most operations meet in one tree.
+            // Many plans use one tree for most operations.
             names: if high < 160 { [0, 0, 1, 2] } else { [0, 1, 2, 3] },
         }
     }
 
-    /// Names of the trees a plan uses.
+    /// Returns the names of the trees of a plan.
     #[must_use]
     pub fn trees(&self) -> [&str; 4] {
         let [one, two] = &self.long_names;
         ["a", "tree", one, two]
     }
 
-    /// Returns the name an operand stands for.
+    /// Returns the name of an operand.
     #[must_use]
     pub fn tree(&self, operand: u8) -> &str {
         self.trees()[self.names[usize::from(operand % 4)]]
     }
 
-    /// Returns the key an operand stands for.
+    /// Returns the key of an operand.
     #[must_use]
     pub fn key(&self, operand: u8) -> Bytes {
         self.run(operand, 0)
     }
 
-    /// Returns the key `index` places after the one that an operand stands for.
+    /// Returns the key `index` places after that of an operand.
     #[must_use]
     pub fn run(&self, operand: u8, index: u8) -> Bytes {
         let stride = self.keys.len().div_ceil(256);
@@ -93,32 +93,32 @@ impl Domain {
         Arc::clone(self.keys[number].get_or_init(|| key_bytes(self.key_style, number)))
     }
 
-    /// Returns how many keys a run has.
+    /// Returns the length of a run of keys.
     #[must_use]
     pub const fn run_len(&self, operand: u8) -> u8 {
         operand % if self.huge { 12 } else { 64 }
     }
 
-    /// Tells whether some values take more pages than a commit under one sync may.
+    /// Returns whether some values exceed the size of a commit with one sync.
     #[must_use]
     pub const fn is_huge(&self) -> bool {
         self.huge
     }
 
-    /// Returns the value an operand stands for. The stamp is part of it as far as there is room, so
-    /// that values written at different times tell themselves apart.
+    /// Returns the value of an operand. It includes as much of the stamp as fits, so that values of
+    /// different times differ.
     #[must_use]
     pub fn value(&self, operand: u8, stamp: u32) -> Bytes {
         self.value_of(self.value_len(operand), stamp)
     }
 
-    /// Returns the length of the value an operand stands for.
+    /// Returns the length of an operand's value.
     #[must_use]
     pub const fn value_len(&self, operand: u8) -> usize {
         self.value_bytes[operand as usize % self.value_bytes.len()]
     }
 
-    /// Returns a value of another length.
+    /// Returns a value of a given length.
     #[must_use]
     pub fn value_of(&self, len: usize, stamp: u32) -> Bytes {
         let mut bytes = vec![0; len];
@@ -136,7 +136,7 @@ impl Domain {
     }
 }
 
-/// Key number 0 of every style is the empty one, but for the style of the longest keys.
+/// Key 0 is empty, except in the style of the longest keys.
 fn key_bytes(style: usize, number: usize) -> Bytes {
     let [low, high, ..] = number.to_le_bytes();
     let text = format!("k{number:04}").into_bytes();
@@ -146,7 +146,7 @@ fn key_bytes(style: usize, number: usize) -> Bytes {
         0 => text.into(),
         1 => [low.wrapping_mul(37), high ^ 0x80, 0xff, low].into(),
         2 => [&[b'p'; 900][..], &text].concat().into(),
-        // Each key is the beginning of the next ones.
+        // Each key is a prefix of the following ones.
         3 => vec![b'a'; number % (KEY_BYTES_MAX + 1)].into(),
         4 => [&[b'q'; 1000][..], &text].concat().into(),
         6 => [&[low ^ 0x80, high][..], &vec![0xfe; number * 7 % 300]].concat().into(),

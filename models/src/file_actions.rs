@@ -1,61 +1,61 @@
-//! What docs/instances.md promises of actions on files: recorded, carried out once, nothing lost
-//! and nothing replaced. A state says what is where; carrying out is a function of it.
+//! Recorded file actions, as docs/instances.md specifies them: carried out once, nothing lost,
+//! nothing replaced. A state holds all files; an execution is a function of the state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is in a file of ours.
+/// The content of one of our files.
 pub type Notes = BTreeSet<u8>;
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum File {
-    /// One of ours.
+    /// A file of this generation.
     Ours(Notes),
-    /// One that an older generation made.
+    /// A file of an older generation.
     Older,
 }
 
-/// What is to be done to a file.
+/// A recorded action.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
     /// Delete it.
     Delete,
-    /// Copy it to the backup of this number, then delete it.
+    /// Copy the file to the backup with this number, then delete it.
     BackUp(usize),
 }
 
-/// What is where a backup goes.
+/// The file at the path of a backup.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Backup {
-    /// A file, as it was.
+    /// A copy of a file.
     Of(File),
-    /// Something that is none of ours.
+    /// A foreign file.
     Foreign,
 }
 
-/// What there is.
+/// The state of all files.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct FileActions {
-    /// Files that are there, by number.
+    /// Existing files, by number.
     pub files: BTreeMap<usize, File>,
-    /// What is recorded, by file.
+    /// Recorded actions, by file.
     pub pending: BTreeMap<usize, Action>,
-    /// What is at the places for backups, by number.
+    /// Existing files at backup paths, by number.
     pub backups: BTreeMap<usize, Backup>,
 }
 
-/// How an action ends: whether there was a file, or that something is in the way.
+/// The outcome of an action: whether the file existed, or an occupied target.
 pub type Outcome = Result<bool, InTheWay>;
 
-/// Something is where the backup was to go.
+/// The path of the backup is occupied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct InTheWay;
 
 impl FileActions {
-    /// Opens a file and adds a note. If it is not there, what is recorded for it comes first, so
-    /// that it never meets the file that is made. One of an older generation is moved aside: where
-    /// its backup was to go, else to `aside`; answered is where it is now, or that something is in
-    /// the way.
+    /// Opens a file and adds a note. If the file is missing, its recorded action runs first, so
+    /// that it never meets the new file. A file of an older generation is moved aside: to its
+    /// backup path if one is recorded, else to `aside`. Returns the new path, or an occupied
+    /// target.
     pub fn note(&mut self, file: usize, note: u8, aside: usize) -> Option<Result<usize, InTheWay>> {
         if !self.files.contains_key(&file) {
             self.execute(file);
@@ -77,12 +77,12 @@ impl FileActions {
         }
     }
 
-    /// Records an action in place of one that is recorded for the file.
+    /// Records an action; replaces an earlier one of the file.
     pub fn require(&mut self, file: usize, action: Action) {
         self.pending.insert(file, action);
     }
 
-    /// Carries out what is recorded for a file; none if nothing is.
+    /// Executes the recorded action of a file; none if nothing is recorded.
     pub fn execute(&mut self, file: usize) -> Option<Outcome> {
         let action = *self.pending.get(&file)?;
         if let (Action::BackUp(target), Some(whole)) = (action, self.files.get(&file)) {
@@ -95,7 +95,7 @@ impl FileActions {
         Some(Ok(self.files.remove(&file).is_some()))
     }
 
-    /// Starts again: carries out all that is recorded, in the order of files.
+    /// Starts: executes all recorded actions, in the order of files.
     pub fn start(&mut self) -> Vec<(usize, Outcome)> {
         let files: Vec<usize> = self.pending.keys().copied().collect();
         let outcome = |file| self.execute(file).map(|outcome| (file, outcome));

@@ -1,49 +1,49 @@
-//! What docs/instances.md promises of instances: who may open, use, close, delete, and what is
-//! counted. It keeps every handle there is and recomputes everything from them.
+//! Instances, as docs/instances.md specifies them: opening, using, closing, deleting, and the
+//! counts. The model keeps every handle and recomputes everything from them.
 //!
-//! A file holds notes, by number. Configurations differ in key, version and migration only.
+//! A file holds numbered notes. Configurations differ in key, version and migration only.
 
 use std::collections::BTreeSet;
 
 /// A configuration of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Configuration {
-    /// Which key; 0 is none.
+    /// The key; 0 is none.
     pub key: u8,
     /// The schema version.
     pub version: u8,
-    /// Which migration; all of them are of one type and have no name.
+    /// The migration; all have one type and no name.
     pub migration: Option<Migration>,
 }
 
 /// A migration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Migration {
-    /// Tells it from others.
+    /// Distinguishes migrations.
     pub number: u8,
     /// Whether it fails.
     pub fails: bool,
 }
 
-/// What a file is opened as.
+/// The kind of an open handle.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum InstanceKind {
     /// With the classes of the configuration.
     Typed,
-    /// With those of the file.
+    /// With the classes of the file.
     Dynamic,
 }
 
-/// Why something is refused.
+/// The reason of a refusal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// The file is open under another key.
     OtherKey,
     /// The file is open under another migration.
     OtherMigration,
-    /// The file is open under a configuration that differs elsewhere.
+    /// The file is open under a configuration with another difference.
     Other,
-    /// The key does not fit the file.
+    /// The key does not open the file.
     Key,
     /// The file has a higher version.
     VersionLower,
@@ -51,17 +51,17 @@ pub enum Refusal {
     Migration,
     /// The file has no classes.
     NoClass,
-    /// So many pairs of thread and kind have it open.
+    /// The file is open; the number of pairs of thread and kind.
     StillOpen(usize),
     /// The handle was closed.
     Closed,
-    /// The handle is another thread's.
+    /// The handle belongs to another thread.
     OtherThread,
-    /// There is something where a copy was to go.
+    /// The path of the copy is occupied.
     Exists,
 }
 
-/// How something ends.
+/// The outcome of a call.
 pub type Outcome<T> = Result<T, Refusal>;
 
 /// A file on the disk.
@@ -71,12 +71,12 @@ pub struct File {
     pub key: u8,
     /// Its version, once it has classes.
     pub version: Option<u8>,
-    /// What it holds.
+    /// Its notes.
     pub notes: BTreeSet<u8>,
 }
 
 impl File {
-    /// A file that was just made.
+    /// Returns a new file.
     #[must_use]
     pub const fn new(key: u8) -> Self {
         Self { key, version: None, notes: BTreeSet::new() }
@@ -90,14 +90,14 @@ pub struct Handle {
     pub file: usize,
     /// The thread it belongs to.
     pub thread: usize,
-    /// What the file was opened as.
+    /// The kind of the handle.
     pub kind: InstanceKind,
     /// Whether it is open.
     pub open: bool,
     configuration: Configuration,
 }
 
-/// All files, copies of them, and all handles.
+/// All files, their copies, and all handles.
 #[derive(Clone, Debug)]
 pub struct Instances {
     files: Vec<Option<File>>,
@@ -106,7 +106,7 @@ pub struct Instances {
 }
 
 impl Instances {
-    /// Starts with no file and nothing open.
+    /// Starts without files and handles.
     #[must_use]
     pub fn new(files: usize) -> Self {
         Self { files: vec![None; files], copies: vec![false; files], handles: Vec::new() }
@@ -118,13 +118,13 @@ impl Instances {
         &self.handles
     }
 
-    /// Returns a file, if it is there.
+    /// Returns a file, if it exists.
     #[must_use]
     pub fn file(&self, file: usize) -> Option<&File> {
         self.files[file].as_ref()
     }
 
-    /// Goes on with what an error of the disk left of a file that nobody holds.
+    /// Sets the state of a file without holders after a disk error.
     pub fn put(&mut self, file: usize, found: Option<File>) {
         self.files[file] = found;
     }
@@ -146,10 +146,10 @@ impl Instances {
         self.handles.iter().filter(move |handle| handle.open && handle.file == file)
     }
 
-    /// Opens a file; the handle comes after all others.
+    /// Opens a file; the new handle comes last.
     ///
     /// # Errors
-    /// Why not; nothing has changed then.
+    /// The refusal; nothing has changed.
     pub fn open(
         &mut self,
         file: usize,
@@ -171,14 +171,14 @@ impl Instances {
             InstanceKind::Typed if !ready => bring_up(&mut found, configuration),
             InstanceKind::Typed | InstanceKind::Dynamic => Ok(()),
         };
-        // A file that was made for an opening that failed is there all the same.
+        // A file that was created for a failed opening remains.
         self.files[file] = Some(found);
         outcome?;
         self.handles.push(Handle { file, thread, kind, open: true, configuration });
         Ok(())
     }
 
-    /// Tells whether opening would run a migration.
+    /// Returns whether opening would run a migration.
     #[must_use]
     pub fn migrates(&self, file: usize, kind: InstanceKind, configuration: Configuration) -> bool {
         let mut tried = self.clone();
@@ -190,7 +190,7 @@ impl Instances {
             && (outcome == Err(Refusal::Migration) || (outcome.is_ok() && raised))
     }
 
-    /// Closes a handle; tells whether it was open.
+    /// Closes a handle; returns whether it was open.
     ///
     /// # Errors
     /// [`Refusal::OtherThread`].
@@ -202,12 +202,12 @@ impl Instances {
         Ok(std::mem::replace(&mut handle.open, false))
     }
 
-    /// Drops a handle, on whichever thread.
+    /// Drops a handle, on any thread.
     pub fn drop_handle(&mut self, handle: usize) {
         self.handles.remove(handle);
     }
 
-    /// Looks at the file of a handle.
+    /// Returns the file of a handle.
     ///
     /// # Errors
     /// [`Refusal::OtherThread`], [`Refusal::Closed`].
@@ -233,7 +233,7 @@ impl Instances {
         Ok(())
     }
 
-    /// Copies the file of a handle to the one place for its copies.
+    /// Copies the file of a handle to the one path for its copies.
     ///
     /// # Errors
     /// As [`Instances::look`]; [`Refusal::Exists`].
@@ -245,7 +245,7 @@ impl Instances {
         }
     }
 
-    /// Deletes a file; tells whether it was there.
+    /// Deletes a file; returns whether it existed.
     ///
     /// # Errors
     /// [`Refusal::StillOpen`].
@@ -256,7 +256,7 @@ impl Instances {
         }
     }
 
-    /// Compacts a file; tells whether nobody had it open.
+    /// Compacts a file; returns whether it had no holders.
     ///
     /// # Errors
     /// [`Refusal::Key`].
@@ -279,7 +279,7 @@ fn difference(held: Configuration, asked: Configuration) -> Refusal {
     }
 }
 
-/// Gives a file the classes and the version of a configuration.
+/// Applies the classes and the version of a configuration.
 fn bring_up(file: &mut File, configuration: Configuration) -> Outcome<()> {
     if file.version.is_some_and(|version| version > configuration.version) {
         return Err(Refusal::VersionLower);

@@ -1,19 +1,19 @@
-//! Reference models and the one alphabet of operations. Depends on nothing, not even on the core:
-//! that independence is what makes agreement mean something.
+//! Reference models, and the alphabet of operations. This crate depends on nothing, not even on the
+//! core: agreement means something because the two are independent.
 //!
-//! - [`op`]: what a plan is made of, four bytes an operation, every byte string legal.
-//! - [`domain`]: what the operands of a plan stand for: small sets of keys and values.
-//! - [`object_domain`]: the same for plans about objects.
-//! - [`store`]: what the store promises.
-//! - [`instances`]: who has which file open; [`file_actions`]: what is done to files while closed.
-//! - [`auth`]: users over time, on the side of a program; [`auth_server`]: accounts.
-//! - [`objects`]: what a database of objects promises.
-//! - [`object_schema`]: the same when classes change.
-//! - [`object_synced`]: the same of a file that is synced.
-//! - [`object_whole`]: the same for objects that are written whole, as structs are.
-//! - [`object_query`]: what a query answers.
-//! - [`struct_domain`]: what a struct of a plan holds.
-//! - [`query_domain`]: which queries a plan asks.
+//! - [`op`]: operations of a plan, four bytes each; every byte string is a plan.
+//! - [`domain`]: the values of operands: small sets of keys and values.
+//! - [`object_domain`]: the same for operations on objects.
+//! - [`store`]: the store.
+//! - [`instances`]: open files; [`file_actions`]: recorded actions on closed files.
+//! - [`auth`]: users of a program; [`auth_server`]: accounts of a server.
+//! - [`objects`]: a database of objects.
+//! - [`object_schema`]: schema changes.
+//! - [`object_synced`]: schema changes of a synced file.
+//! - [`object_values`]: objects written as a whole, as structs are.
+//! - [`object_query`]: queries.
+//! - [`struct_domain`]: the values of structs in a plan.
+//! - [`query_domain`]: the queries of a plan.
 
 pub mod auth;
 pub mod auth_server;

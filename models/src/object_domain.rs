@@ -1,5 +1,5 @@
-//! What the operands of a plan about objects stand for: two classes, few objects, values that are
-//! easily taken for each other.
+//! The values of operands in plans about objects: two classes, few objects, values that are easily
+//! confused.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 
 /// The class with a primary key.
 pub const KEYED: &str = "Keyed";
-/// The class without.
+/// The class without a primary key.
 pub const ROWS: &str = "Rows";
 
-/// Numbers that are easily taken for each other, or for null.
+/// Numbers that are easily confused with each other, or with null.
 const INTS: [i64; 8] = [0, 1, -1, 2, 255, i64::MIN, i64::MAX, 3];
 const TIMES: [(i64, u32); 6] =
     [(0, 0), (0, 1), (-1, 999_999_999), (1, 0), (i64::MIN, 0), (i64::MAX, 999_999_999)];
@@ -53,7 +53,7 @@ fn property(kind: Kind, nullable: bool, indexed: bool) -> Property {
 }
 
 impl ObjectDomain {
-    /// Makes the domain of a salt.
+    /// Creates the domain of a salt.
     #[must_use]
     pub const fn new(salt: u32) -> Self {
         Self { salt }
@@ -63,20 +63,20 @@ impl ObjectDomain {
         self.salt
     }
 
-    /// Returns the type of the primary key, and whether it may be null.
+    /// Returns the type of the primary key, and whether it is nullable.
     #[must_use]
     pub const fn key(&self) -> (Kind, bool) {
         let kind = if self.salt & 1 == 0 { Kind::Int } else { Kind::Text };
         (kind, self.salt & 2 == 0)
     }
 
-    /// Tells whether properties that may be indexed are.
+    /// Returns whether indexable properties have an index.
     #[must_use]
     pub const fn is_indexed(&self) -> bool {
         self.salt & 4 == 0
     }
 
-    /// Tells whether the file is synced, so that its classes are only added to.
+    /// Returns whether the file is synced, so that its schema is additive.
     #[must_use]
     pub const fn is_synced(&self) -> bool {
         self.salt & 0x18 == 0x18
@@ -121,7 +121,7 @@ impl ObjectDomain {
         State { classes, version: Some(1), numbers: 0 }
     }
 
-    /// Returns a value of a type; sometimes null.
+    /// Returns a value of a type, sometimes null.
     #[must_use]
     pub fn value(&self, kind: &Kind, operand: u8, state: &State) -> Value {
         let at = usize::from(operand);
@@ -143,14 +143,14 @@ impl ObjectDomain {
         }
     }
 
-    /// Returns the name of a class an operand stands for.
+    /// Returns the class name of an operand.
     #[must_use]
     pub fn class(&self, operand: u8, state: &State) -> String {
         let at = usize::from(operand) % state.classes.len().max(1);
         state.classes.keys().nth(at).cloned().unwrap_or_else(|| KEYED.to_owned())
     }
 
-    /// Returns the primary key of a class that an operand stands for.
+    /// Returns the primary key of an operand.
     #[must_use]
     pub fn key_value(&self, class: &str, operand: u8, state: &State) -> Value {
         let key = state.classes.get(class).and_then(|held| {
@@ -158,14 +158,14 @@ impl ObjectDomain {
             held.properties.get(key).map(|property| property.kind.clone())
         });
         match key.unwrap_or(Kind::Int) {
-            // Short ones, so that few objects meet often; now and then one that is too long.
+            // Short keys, so that few objects collide often; sometimes one that is too long.
             Kind::Text if operand == 255 => Value::Text("k".repeat(501)),
             Kind::Text if operand == 254 => Value::Text("k".repeat(500)),
             kind => self.value(&kind, operand % 12, state),
         }
     }
 
-    /// Returns the change of a class that operands stand for.
+    /// Returns the schema change of three operands.
     #[must_use]
     pub fn alter(&self, [a, b, c]: [u8; 3], state: &State) -> Alter {
         let class = self.class(a, state);
@@ -178,7 +178,7 @@ impl ObjectDomain {
             6 => Alter::RenameProperty(class, name, fresh()),
             7 if b < 128 => Alter::SetNullable(class, name, c.is_multiple_of(2)),
             7 | 8 => {
-                // A null key that can become zero is rare, so it is looked for.
+                // A null key that can become zero is rare, so search for one.
                 let class = null_key(state).unwrap_or(class);
                 let key = state.classes.get(&class).and_then(|held| held.key.clone());
                 Alter::SetNullable(class, key.unwrap_or(name), c.is_multiple_of(8))
@@ -188,7 +188,7 @@ impl ObjectDomain {
             12 => Alter::SetIndexed(class, name, c.is_multiple_of(2)),
             13 => Alter::AddClass(format!("C{}", c % 3)),
             14 => Alter::RenameClass(class, format!("C{}", c % 3)),
-            // One class stays.
+            // At least one class remains.
             _ if state.classes.len() > 1 => Alter::RemoveClass(class),
             _ => Alter::SetKey(class, None),
         }
@@ -216,12 +216,12 @@ impl ObjectDomain {
         Property { kind, nullable, indexed }
     }
 
-    /// Returns the key of an object that may be there.
+    /// Returns the key of an object that may exist.
     #[must_use]
     pub fn pick(&self, class: &str, operand: u8, state: &State) -> Key {
         let held = state.classes.get(class);
         let keys: Vec<&Key> = held.into_iter().flat_map(|held| held.objects.keys()).collect();
-        // Now and then one that is not there.
+        // Sometimes a missing object.
         let there = (operand % 16 != 15).then(|| usize::from(operand) % keys.len().max(1));
         match there.and_then(|at| keys.get(at)) {
             Some(key) => (*key).clone(),
@@ -234,7 +234,7 @@ impl ObjectDomain {
         }
     }
 
-    /// Returns the name of a property an operand stands for; sometimes of none.
+    /// Returns the property name of an operand, sometimes an unknown one.
     #[must_use]
     pub fn property(&self, class: &str, operand: u8, state: &State) -> String {
         let Some(held) = state.classes.get(class) else { return "id".to_owned() };
@@ -244,14 +244,14 @@ impl ObjectDomain {
     }
 }
 
-/// Returns the class that has an object whose key is null, if there is one.
+/// Returns a class that has an object with a null key, if any.
 fn null_key(state: &State) -> Option<String> {
     let mut classes = state.classes.iter();
     let (name, _) = classes.find(|(_, class)| class.objects.contains_key(&Key::Null))?;
     Some(name.clone())
 }
 
-/// Texts: most of them short; some longer than an index tells apart, or than a record holds.
+/// Texts: mostly short; some exceed the prefix in an index, or the inline size of a record.
 fn text(operand: u8) -> String {
     match operand {
         0..200 => TEXTS[usize::from(operand) % TEXTS.len()].to_owned(),

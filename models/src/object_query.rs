@@ -1,4 +1,4 @@
-//! What a query answers: by looking at every object, following every path.
+//! Queries, answered by a full scan that follows every path.
 //!
 //! Written from docs/objects.md#queries, not from the code.
 
@@ -10,7 +10,7 @@
 use crate::objects::{Id, Key, Kind, Object, Property, Refusal, State, Value};
 use std::cmp::Ordering;
 
-/// How values are compared.
+/// A comparison of values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum CompareOp {
@@ -22,7 +22,7 @@ pub enum CompareOp {
     GreaterOrEqual,
 }
 
-/// How texts are looked at.
+/// A condition on strings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum StringOp {
@@ -32,7 +32,7 @@ pub enum StringOp {
     Contains,
 }
 
-/// A condition; paths come first.
+/// A condition; the path comes first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Filter {
@@ -43,34 +43,34 @@ pub enum Filter {
     Not(Box<Filter>),
 }
 
-/// A question about the objects of a class.
+/// A query on the objects of a class.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Query {
     /// The class.
     pub class: String,
     /// The condition.
     pub filter: Option<Filter>,
-    /// Paths, and whether from the greatest.
+    /// Paths, and whether in descending order.
     pub sort: Vec<(String, bool)>,
-    /// Paths in which no two are alike.
+    /// Paths whose values must be distinct.
     pub distinct: Vec<String>,
-    /// How many at most.
+    /// Maximum number of results.
     pub limit: Option<usize>,
 }
 
-/// What values add up to.
+/// Aggregates.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sums {
     /// The sum.
     pub sum: Value,
-    /// The bits of the mean.
+    /// The bits of the average.
     pub average: Option<u64>,
 }
 
 type Result<T> = std::result::Result<T, Refusal>;
 
 impl State {
-    /// Returns what each step of a path is.
+    /// Returns the property of each step of a path.
     fn steps(&self, class: &str, path: &str) -> Result<Vec<Property>> {
         let mut steps: Vec<Property> = Vec::new();
         let mut class = class.to_owned();
@@ -85,8 +85,8 @@ impl State {
         Ok(steps)
     }
 
-    /// Returns all values that a path leads to; each object on the way counts once, by however many
-    /// links it is reached.
+    /// Returns all values at the end of a path; an object on the way counts once, however many
+    /// links reach it.
     fn reach(&self, id: &Id, path: &[&str]) -> Vec<Value> {
         let Some((last, links)) = path.split_last() else { return Vec::new() };
         let (mut objects, mut ends_early) = (vec![id.clone()], false);
@@ -105,7 +105,7 @@ impl State {
         objects.iter().flat_map(|id| self.held(id, last)).chain(nothing).collect()
     }
 
-    /// Returns the values of a property, or the elements of a list.
+    /// Returns the value of a property, or the elements of a list.
     fn held(&self, id: &Id, name: &str) -> Vec<Value> {
         let (class, key) = id;
         let empty = Object::default();
@@ -185,10 +185,10 @@ impl State {
         if is_list || is_link { Err(Refusal::Type) } else { Ok(()) }
     }
 
-    /// Answers a query.
+    /// Runs a query.
     ///
     /// # Errors
-    /// As the document has it.
+    /// As the specification defines.
     pub fn find(&self, query: &Query) -> Result<Vec<Key>> {
         let Query { class, filter, sort, distinct, limit } = query;
         let held = self.class(class)?;
@@ -203,7 +203,7 @@ impl State {
         let one = |key: &Key, path: &str| {
             self.reach(&id(key), &path.split('.').collect::<Vec<_>>()).pop()
         };
-        // The least of what is sorted by comes last, because sorting keeps what is alike in place.
+        // The least significant key comes first, because the sort is stable.
         for (path, is_descending) in sort.iter().rev() {
             found.sort_by(|first, second| {
                 let (first, second) = (one(first, path), one(second, path));
@@ -224,10 +224,10 @@ impl State {
         Ok(found)
     }
 
-    /// Adds up a property of what a query finds.
+    /// Returns sum and average of a property over the results.
     ///
     /// # Errors
-    /// As the document has it.
+    /// As the specification defines.
     #[expect(clippy::cast_precision_loss, reason = "a mean is not exact")]
     pub fn sums(&self, query: &Query, name: &str) -> Result<Sums> {
         let kind = self.steps(&query.class, name)?.remove(0).kind;
@@ -256,10 +256,10 @@ impl State {
         Ok(Sums { sum, average })
     }
 
-    /// Returns the least and the greatest value of a property of what a query finds.
+    /// Returns minimum and maximum of a property over the results.
     ///
     /// # Errors
-    /// As the document has it.
+    /// As the specification defines.
     pub fn extremes(&self, query: &Query, name: &str) -> Result<[Value; 2]> {
         let kind = self.steps(&query.class, name)?.remove(0).kind;
         let is_number = matches!(kind, Kind::Int | Kind::Counter | Kind::Float | Kind::Double);
@@ -280,7 +280,7 @@ impl State {
     }
 }
 
-/// A letter in lower case; a sigma is one wherever it stands in a word.
+/// Case folding; all forms of sigma are equal.
 fn folded_one(letter: char) -> Vec<char> {
     if letter == '\u{3c2}' { vec!['\u{3c3}'] } else { letter.to_lowercase().collect() }
 }
@@ -309,7 +309,7 @@ fn compare(found: &Value, how: CompareOp, value: &Value) -> bool {
     }
 }
 
-/// Null first; then as the values are, numbers with a point by their total order.
+/// Null first, then by value; floating-point numbers in total order.
 fn in_order(one: Option<&Value>, two: Option<&Value>) -> Ordering {
     match (one, two) {
         (Some(Value::Float(one)), Some(Value::Float(two))) => {

@@ -1,4 +1,4 @@
-//! Changing the classes of a database, and what becomes of the objects.
+//! Schema changes, and their effect on objects.
 //!
 //! Written from docs/objects.md#opening, not from the code.
 
@@ -11,7 +11,7 @@ use crate::objects::{Class, Id, Key, Kind, Object, Property, Refusal, State, Val
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A change of the classes.
+/// A schema change.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names say it; the class comes first, then the property")]
 pub enum Alter {
@@ -38,7 +38,7 @@ impl Kind {
         matches!(self, Self::Int | Self::Text)
     }
 
-    /// Tells whether values of the type can be indexed.
+    /// Returns whether values of the type can be indexed.
     #[must_use]
     pub const fn may_be_indexed(&self) -> bool {
         matches!(self, Self::Int | Self::Bool | Self::Text | Self::Time)
@@ -46,10 +46,10 @@ impl Kind {
 }
 
 impl State {
-    /// Changes the classes.
+    /// Applies a schema change.
     ///
     /// # Errors
-    /// As the document has it; nothing is changed then.
+    /// As the specification defines; the state is unchanged.
     pub fn alter(&mut self, alter: &Alter) -> Result {
         let mut draft = self.clone();
         match alter {
@@ -129,7 +129,7 @@ impl State {
         Ok(())
     }
 
-    /// Lets every link lead elsewhere.
+    /// Maps the target of every link.
     fn follow(&mut self, to: impl Fn(&Id) -> Id) {
         for class in self.classes.values_mut() {
             class.edit_all(|object| {
@@ -162,7 +162,7 @@ impl State {
         self.rekey(name, |_, key| Ok(if *key == Key::Null { zero.clone() } else { key.clone() }))
     }
 
-    /// Chooses another primary key, or none.
+    /// Changes or removes the primary key.
     fn set_key(&mut self, name: &str, key: Option<&str>) -> Result {
         let class = self.class_mut(name)?;
         if class.key.as_deref() == key {
@@ -172,7 +172,7 @@ impl State {
             let held = class.properties.get(key).ok_or(Refusal::Property)?;
             unless(!held.kind.may_be_key(), Refusal::Type)?;
         }
-        // The key that was becomes a property like others, without an index.
+        // The former key becomes a property without an index.
         if let Some(former) = class.key.take() {
             if let Some(held) = class.properties.get_mut(&former) {
                 held.indexed = false;
@@ -205,7 +205,7 @@ impl State {
         Ok(())
     }
 
-    /// Gives every object of a class another key; links follow.
+    /// Changes the key of every object of a class; links follow.
     fn rekey(
         &mut self,
         name: &str,

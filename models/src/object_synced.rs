@@ -1,4 +1,4 @@
-//! A synced file: its classes are only added to, by transactions and by openings.
+//! Synced files: transactions and openings only add to the schema.
 //!
 //! Written from docs/objects.md#synced-files and docs/schema.md#modes, not from the code.
 
@@ -6,10 +6,10 @@ use crate::object_schema::Alter;
 use crate::objects::{Class, Property, Refusal, State};
 
 impl State {
-    /// Changes the classes of a synced file.
+    /// Applies a schema change to a synced file.
     ///
     /// # Errors
-    /// As the document has it; nothing is changed then.
+    /// As the specification defines; the state is unchanged.
     pub fn alter_synced(&mut self, alter: &Alter) -> Result<(), Refusal> {
         let mut draft = self.clone();
         let outcome = draft.alter(alter);
@@ -27,8 +27,7 @@ impl State {
         Ok(())
     }
 
-    /// Returns what an opening that wants other classes, in the mode Additive, makes of a file;
-    /// none if they do not fit.
+    /// Returns the file after an opening in the mode Additive; none if the classes do not match.
     #[must_use]
     pub fn added(&self, wanted: &Self) -> Option<Self> {
         let mut left = self.clone();

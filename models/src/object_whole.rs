@@ -1,19 +1,19 @@
-//! Objects written whole, as structs are: every property but the primary key, or none.
+//! Objects written as a whole, as structs are: all properties except the primary key, or none.
 //!
 //! Written from docs/objects.md#typed-objects, not from the code.
 
 use crate::objects::{Id, Key, ListEdit, Refusal, State, Value};
 
-/// What a property holds.
+/// The content of a property.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PropertyValue {
-    /// One value.
+    /// A value.
     Value(Value),
-    /// The values of the elements of a list.
+    /// The elements of a list.
     List(Vec<Value>),
 }
 
-/// Every property but the primary key, in the order of the struct's fields.
+/// All properties except the primary key, in the order of the struct's fields.
 pub type Whole = [(String, PropertyValue)];
 
 type Result<T> = std::result::Result<T, Refusal>;
@@ -31,7 +31,7 @@ impl Key {
 }
 
 impl State {
-    /// Returns what an object holds.
+    /// Returns the values of an object.
     #[must_use]
     pub fn whole(&self, id: &Id) -> Option<Vec<(String, PropertyValue)>> {
         let (class, object) = (self.classes.get(&id.0)?, self.object(id)?);
@@ -45,10 +45,10 @@ impl State {
         Some(names.map(|name| (name.clone(), content(name))).collect())
     }
 
-    /// Creates an object that holds this, with a primary key exactly if the class has one.
+    /// Creates an object with these values, and with a primary key exactly if the class has one.
     ///
     /// # Errors
-    /// As the document has it; this holds for all of them.
+    /// As the specification defines, for all of them.
     pub fn create_whole(&mut self, class: &str, key: Option<&Value>, whole: &Whole) -> Result<Id> {
         let mut draft = self.clone();
         draft.check_whole(class, whole)?;
@@ -64,7 +64,7 @@ impl State {
         Ok(id)
     }
 
-    /// Makes the object with a primary key hold this, and tells whether it was created.
+    /// Creates or overwrites the object with a primary key; returns whether it was created.
     ///
     /// # Errors
     /// See [`State::create_whole`].
@@ -77,7 +77,7 @@ impl State {
         Ok((id, created))
     }
 
-    /// Makes an object that is there hold this; its primary key must be the one it has.
+    /// Overwrites an existing object; its primary key cannot change.
     ///
     /// # Errors
     /// See [`State::create_whole`].
@@ -93,7 +93,7 @@ impl State {
         Ok(())
     }
 
-    /// Tells why something cannot be written, the first that there is.
+    /// Returns the first reason for a refusal.
     fn check_whole(&self, class: &str, whole: &Whole) -> Result<()> {
         for (name, content) in whole {
             let values = match content {
@@ -119,7 +119,7 @@ impl State {
         Ok(())
     }
 
-    /// Leaves what is alike at the beginning, then at the end, and replaces what lies between.
+    /// Keeps the common prefix and suffix, and replaces the elements between them.
     fn assign(&mut self, id: &Id, name: &str, values: &[Value]) -> Result<()> {
         let held = self.object(id).ok_or(Refusal::ObjectNotFound)?.lists[name].clone();
         let shorter = held.len().min(values.len());

@@ -1,5 +1,5 @@
-//! What a database of objects promises, in the plainest form: maps of maps, copied where the
-//! database would copy. Nothing is found by an index; links are found by looking at all objects.
+//! A database of objects: maps of maps, copied where the database would copy. There are no indexes;
+//! back-links are found by a scan of all objects.
 //!
 //! Written from docs/objects.md, not from the code.
 
@@ -11,23 +11,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What an object is addressed by within its class. The order is that of the document.
+/// The key of an object within its class, in the order of the specification.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Key {
     /// The primary key is null.
     Null,
-    /// The primary key is a number.
+    /// The primary key is an integer.
     Int(i64),
-    /// The primary key is a text.
+    /// The primary key is a string.
     Text(String),
     /// There is no primary key.
     Row(u64),
 }
 
-/// What an object is addressed by.
+/// The address of an object.
 pub type Id = (String, Key);
 
-/// A value. Numbers with a point are their bits, so that every value equals itself.
+/// A value. Floating-point numbers are stored as bits, so that every value equals itself.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Value {
@@ -42,7 +42,7 @@ pub enum Value {
     Link(Id),
 }
 
-/// What a property holds.
+/// The type of a property.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Kind {
@@ -59,23 +59,23 @@ pub enum Kind {
     List(Box<Kind>),
 }
 
-/// A property. Of a list, `nullable` is about its elements.
+/// A property. For a list, `nullable` applies to its elements.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Property {
-    /// What it holds.
+    /// The type.
     pub kind: Kind,
-    /// Whether it may be null.
+    /// Whether null is allowed.
     pub nullable: bool,
-    /// Whether there is an index.
+    /// Whether it has an index.
     pub indexed: bool,
 }
 
-/// An object: values and lists by property. A list is pairs of a number and a value.
+/// An object: values and lists by property. A list holds pairs of an element number and a value.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Object {
-    /// What single properties hold, the primary key excepted.
+    /// Values, except the primary key.
     pub values: BTreeMap<String, Value>,
-    /// What lists hold.
+    /// Lists.
     pub lists: BTreeMap<String, Vec<(u64, Value)>>,
 }
 
@@ -90,18 +90,18 @@ pub struct Class {
     pub objects: BTreeMap<Key, Arc<Object>>,
 }
 
-/// Everything a database holds at one moment.
+/// The state of a database.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct State {
     /// The classes.
     pub classes: BTreeMap<String, Class>,
-    /// The version of the schema; none if there never was one.
+    /// The schema version; none without a schema.
     pub version: Option<u64>,
-    /// How many numbers were given out.
+    /// The last number that was assigned.
     pub numbers: u64,
 }
 
-/// Why an operation is refused.
+/// The reason of a refusal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Refusal {
@@ -126,11 +126,11 @@ pub enum Refusal {
 
 type Result<T> = std::result::Result<T, Refusal>;
 
-/// Longest text that is a primary key, in bytes.
+/// Maximum length of a primary key string, in bytes.
 pub const KEY_TEXT_BYTES_MAX: usize = 500;
 
 impl Kind {
-    /// Returns what is neither null nor set.
+    /// Returns the default value of a required property.
     #[must_use]
     pub fn zero(&self) -> Value {
         match self {
@@ -145,13 +145,13 @@ impl Kind {
         }
     }
 
-    /// Tells whether it is a list.
+    /// Returns whether the type is a list.
     #[must_use]
     pub const fn is_list(&self) -> bool {
         matches!(self, Self::Links(_) | Self::List(_))
     }
 
-    /// Returns what one value is.
+    /// Returns the type of one value.
     #[must_use]
     pub fn element(&self) -> Self {
         match self {
@@ -163,13 +163,13 @@ impl Kind {
 }
 
 impl Property {
-    /// Returns what a new object has.
+    /// Returns the value in a new object.
     #[must_use]
     pub fn initial(&self) -> Value {
         if self.nullable { Value::Null } else { self.kind.zero() }
     }
 
-    /// Tells why a value cannot be there, apart from what a link leads to.
+    /// Returns the reason why a value is not allowed; does not check the target of a link.
     fn check(&self, value: &Value) -> Result<()> {
         let fits = match (value, self.kind.element()) {
             (Value::Null, Kind::Link(_)) => !self.kind.is_list(),
@@ -193,15 +193,15 @@ fn same(fits: bool, refusal: Refusal) -> Result<()> {
 }
 
 impl Class {
-    /// Returns the property of a name.
+    /// Returns a property by name.
     fn property(&self, name: &str) -> Result<&Property> {
         self.properties.get(name).ok_or(Refusal::Property)
     }
 
-    /// Takes a value as a primary key.
+    /// Converts a value to a primary key.
     ///
     /// # Errors
-    /// If it cannot be one.
+    /// If the value cannot be a key.
     pub fn key_of(&self, value: &Value) -> Result<Key> {
         let name = self.key.as_ref().ok_or(Refusal::NoPrimaryKey)?;
         self.property(name)?.check(value)?;
@@ -213,7 +213,7 @@ impl Class {
         }
     }
 
-    /// Returns an object as it is when it was created.
+    /// Returns a new object.
     fn fresh(&self) -> Object {
         let mut object = Object::default();
         for (name, property) in &self.properties {
@@ -228,7 +228,7 @@ impl Class {
 }
 
 impl State {
-    /// Returns the class of a name.
+    /// Returns a class by name.
     ///
     /// # Errors
     /// If there is none.
@@ -246,7 +246,7 @@ impl State {
         self.classes.get(class)?.objects.get(key).map(|object| &**object)
     }
 
-    /// Gives out a number.
+    /// Assigns a number.
     pub(crate) fn number(&mut self) -> u64 {
         self.numbers += 1;
         self.numbers
@@ -255,7 +255,7 @@ impl State {
     /// Creates an object without a primary key.
     ///
     /// # Errors
-    /// As the document has it; this holds for all operations.
+    /// As the specification defines, for all operations.
     pub fn create(&mut self, class: &str) -> Result<Id> {
         same(self.class(class)?.key.is_none(), Refusal::KeyMissing)?;
         let key = Key::Row(self.number());
@@ -264,7 +264,7 @@ impl State {
         Ok((class.to_owned(), key))
     }
 
-    /// Creates an object with a primary key unless it is there, and tells whether it was created.
+    /// Creates an object with a primary key unless it exists; returns whether it was created.
     ///
     /// # Errors
     /// See [`State::create`].
@@ -292,7 +292,7 @@ impl State {
         self.edit(id, |object| drop(object.values.insert(name.to_owned(), value.clone())))
     }
 
-    /// Adds to a counter.
+    /// Increments a counter.
     ///
     /// # Errors
     /// See [`State::create`].
@@ -325,7 +325,7 @@ impl State {
         Ok(())
     }
 
-    /// Returns the objects that link to one from a property, as often as they do.
+    /// Returns the objects that link to one through a property, once per link.
     ///
     /// # Errors
     /// See [`State::create`].
@@ -344,13 +344,13 @@ impl State {
         Ok(found)
     }
 
-    /// Tells why a value cannot be set, or be an element, of a property.
+    /// Returns the reason why a value is not allowed in a property.
     pub(crate) fn accepts(&self, class: &str, name: &str, value: &Value) -> Result<()> {
         self.class(class)?.property(name)?.check(value)?;
         self.target(value)
     }
 
-    /// Checks that what a link leads to is there.
+    /// Checks that the target of a link exists.
     fn target(&self, value: &Value) -> Result<()> {
         let Value::Link(id) = value else { return Ok(()) };
         self.object(id).map(drop).ok_or(Refusal::ObjectNotFound)

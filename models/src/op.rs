@@ -1,24 +1,24 @@
-//! The alphabet: what every plan, property test, fuzz target and campaign speaks.
+//! The alphabet of operations that plans, property tests, fuzz targets and campaigns share.
 //!
-//! An operation is a kind and three operands of a byte. Operands are wrapping indices into small
-//! domains, so every operation is legal at any time and any four bytes are one.
+//! An operation is a kind and three operands of one byte. Operands are wrapping indices into small
+//! domains. So every operation is legal at any time, and any four bytes are an operation.
 
 use std::fmt;
 
-/// Bytes of an operation in a plan.
+/// Encoded length of an operation.
 pub const OP_BYTES: usize = 4;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
-        /// What an operation does. The three operands are called a, b and c.
+        /// The kind of an operation. The three operands are a, b and c.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub enum Kind { $($(#[$doc])* $kind,)* }
 
         impl Kind {
-            /// Every kind, in the order of their numbers in a plan.
+            /// All kinds, in the order of their numbers in a plan.
             pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
 
-            /// Returns the name a report shows.
+            /// Returns the name for reports.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$kind => $name,)* }
@@ -34,7 +34,7 @@ kinds! {
     Remove = "remove",
     /// Reads key b of tree a.
     Get = "get",
-    /// Reads tree a from key b to key c; the high bits of a say how bounds and ends are meant.
+    /// Reads tree a from key b to key c; the high bits of a select bounds and direction.
     Range = "range",
     /// Reads the first and the last entry of tree a.
     Ends = "ends",
@@ -60,112 +60,113 @@ kinds! {
     DropSnapshot = "drop-snapshot",
     /// Clones snapshot a.
     CloneSnapshot = "clone-snapshot",
-    /// Reads every tree both ways.
+    /// Reads every tree in both directions.
     Scan = "scan",
-    /// Checks the whole file.
+    /// Verifies the file.
     Verify = "verify",
     /// Reads the summary of the file.
     Info = "info",
-    /// Offers an argument out of bounds: a says which.
+    /// Passes an argument out of bounds: a selects it.
     Oversize = "oversize",
-    /// Closes the file and opens it again.
+    /// Closes and reopens the file.
     Reopen = "reopen",
-    /// Tries an opening that must be refused: a says which.
+    /// Tries an opening that must be refused: a selects it.
     Misopen = "misopen",
-    /// Kills the process and opens the file again.
+    /// Kills the process and reopens the file.
     Kill = "kill",
-    /// Cuts the power: what was not synced is lost, torn or reordered. Opens the file again.
+    /// Cuts the power: unsynced changes are lost, torn or reordered. Reopens the file.
     PowerLoss = "power-loss",
     /// Compacts the file.
     Compact = "compact",
-    /// Copies the file: a says under which key.
+    /// Copies the file: a selects the key.
     Copy = "copy",
-    /// Makes call b from now on fail: a says how, c says whether for ever.
+    /// Injects a fault into a later call: a selects the fault, b the call, c whether it is
+    /// permanent.
     Inject = "inject",
-    /// Ends the failing.
+    /// Ends the fault.
     Heal = "heal",
-    /// Damages the file: a says how, b and c where.
+    /// Damages the file: a selects the damage, b and c the place.
     Damage = "damage",
-    /// Keeps a copy of the file as it is.
+    /// Keeps a copy of the file.
     Keep = "keep",
-    /// Logs user a in: b says how.
+    /// Logs in user a: b selects the credentials.
     LogIn = "log-in",
-    /// Logs user a out.
+    /// Logs out user a.
     LogOut = "log-out",
-    /// Changes the password of user a: b says by whom.
+    /// Changes the password of user a: b selects the caller.
     ChangePassword = "change-password",
     /// Looks up user b for user a.
     LookUp = "look-up",
-    /// Gives up a call that is under way.
+    /// Cancels a pending call.
     Cancel = "cancel",
-    /// Opens session a for user b: c says which file.
+    /// Opens session a for user b: c selects the file.
     OpenSession = "open-session",
     /// Closes session a.
     CloseSession = "close-session",
-    /// Says that the token of session a is no longer accepted.
+    /// Reports that the token of session a expired.
     Expire = "expire",
-    /// Lets message a arrive, as it is under way: b says how many more do.
+    /// Delivers message a, and b more.
     Carry = "carry",
-    /// Loses message a: b says what is heard of that.
+    /// Loses message a: b selects the error.
     Lose = "lose",
-    /// Sends message a a second time.
+    /// Duplicates message a.
     Repeat = "repeat",
-    /// Lets time pass: a says how much, or until when.
+    /// Advances the clock: a selects the duration.
     Pass = "pass",
-    /// Sets the clock of the program: a and b say how wrong it is.
+    /// Sets the local clock of the program: a selects the skew.
     SetClock = "set-clock",
-    /// Tells the program whether there is a network: a says what.
+    /// Takes the program offline or online: a selects which.
     Network = "network",
-    /// Creates an object of class a, with key b; c says whether as a struct, and what it holds.
+    /// Creates an object of class a with key b; c selects whether as a struct, and its values.
     Create = "create",
-    /// The same, or changes the object that is there.
+    /// The same, or overwrites the existing object.
     Upsert = "upsert",
-    /// Sets a property b of an object a to value c.
+    /// Sets property b of object a to value c.
     Set = "set",
-    /// Adds c to a counter of an object a.
+    /// Increments a counter of object a by c.
     Add = "add",
-    /// Deletes an object a.
+    /// Deletes object a.
     Delete = "delete",
-    /// Inserts value c into list b of an object a.
+    /// Inserts value c into list b of object a.
     ListInsert = "list-insert",
-    /// Changes list b of an object a: c says how and where.
+    /// Edits list b of object a: c selects the edit.
     ListEdit = "list-edit",
-    /// Reads everything about an object a.
+    /// Reads object a.
     Look = "look",
     /// Reads all objects.
     LookAll = "look-all",
-    /// Changes a class a: b says how, c to what.
+    /// Changes class a: b selects the change, c its argument.
     Alter = "alter",
-    /// Opens the file with other classes and a migration of c changes; a says how it ends.
+    /// Opens the file with other classes and a migration of c changes; a selects the outcome.
     Migrate = "migrate",
-    /// Asks a query, drawn from a, b and c.
+    /// Runs a query drawn from a, b and c.
     Query = "query",
-    /// Somebody else calls server a with token b: c says what for.
+    /// A stranger calls server a with token b: c selects the call.
     Stranger = "stranger",
-    /// Opens file c by configuration b: a says on which thread, and as what.
+    /// Opens file c with configuration b: a selects thread and kind.
     OpenInstance = "open-instance",
-    /// Closes handle a: b says how, and on which thread.
+    /// Closes handle a: b selects how, and on which thread.
     CloseInstance = "close-instance",
-    /// Uses handle a: b says how, and on which thread; c is a note.
+    /// Uses handle a: b selects how, and on which thread; c is a note.
     UseInstance = "use-instance",
     /// Deletes file b, on thread a.
     DeleteFile = "delete-file",
-    /// Records an action for file a: b says which.
+    /// Records an action for file a: b selects it.
     Require = "require",
-    /// Carries out the action for file a.
+    /// Executes the recorded action of file a.
     Execute = "execute",
-    /// Puts something where the backup of file a is to go: b says what.
+    /// Creates an obstacle at the backup path of file a: b selects it.
     Obstruct = "obstruct",
-    /// Begins to observe, gives an observer up, or asks it: a says which.
+    /// Subscribes, drops an observer, or polls one: a selects which.
     Observe = "observe",
-    /// Changes an object b of class a as a struct: c says how.
+    /// Updates object b of class a as a struct: c selects the values.
     Update = "update",
 }
 
 /// One operation of a plan.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Op {
-    /// What is done.
+    /// The kind.
     pub kind: Kind,
     /// First operand.
     pub a: u8,
@@ -176,7 +177,7 @@ pub struct Op {
 }
 
 impl Op {
-    /// Makes an operation of a kind and its operands.
+    /// Creates an operation.
     #[must_use]
     pub const fn new(kind: Kind, [a, b, c]: [u8; 3]) -> Self {
         Self { kind, a, b, c }
@@ -188,7 +189,7 @@ impl Op {
         Self { kind: Kind::ALL[usize::from(kind) % Kind::ALL.len()], a, b, c }
     }
 
-    /// Encodes, so that [`Op::from_bytes`] gives the same operation.
+    /// Encodes the operation; [`Op::from_bytes`] is the inverse.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; OP_BYTES] {
         [self.kind as u8, self.a, self.b, self.c]

@@ -1,5 +1,4 @@
-//! What the operands of a plan stand for when it asks: queries over what there is, most of them
-//! about values that are there.
+//! The queries of operands in a plan: most of them ask for existing values.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -10,7 +9,7 @@ use crate::object_domain::ObjectDomain;
 use crate::object_query::{CompareOp, Filter, Query, StringOp};
 use crate::objects::{Kind, State, Value};
 
-/// Draws a query, the same for the same operands and state.
+/// Draws a query from operands and state, deterministically.
 #[derive(Debug)]
 pub struct Draw<'s> {
     domain: ObjectDomain,
@@ -29,7 +28,7 @@ const COMPARISONS: [CompareOp; 6] = [
 const TESTS: [StringOp; 4] = [StringOp::Is, StringOp::Begins, StringOp::Ends, StringOp::Contains];
 
 impl<'s> Draw<'s> {
-    /// Starts from the operands of an operation.
+    /// Starts from three operands.
     #[must_use]
     pub fn new(domain: ObjectDomain, state: &'s State, [a, b, c]: [u8; 3]) -> Self {
         Self { domain, state, seed: u32::from_le_bytes([a, b, c, 0x5a]) }
@@ -95,7 +94,7 @@ impl<'s> Draw<'s> {
         let operand = self.byte();
         let value = match operand {
             0..20 => Value::Null,
-            // Of another type.
+            // A value of another type.
             20..24 => Value::Bytes(vec![operand]),
             _ => self.domain.value(&kind, operand, self.state),
         };
@@ -103,7 +102,7 @@ impl<'s> Draw<'s> {
             && self.one_in(2)
         {
             let how = TESTS[usize::from(self.byte()) % TESTS.len()];
-            // What a text begins with, now and then.
+            // Sometimes a prefix of the text.
             let end = text.char_indices().nth(usize::from(self.byte() % 4));
             let text = match end {
                 Some((at, _)) if self.one_in(2) => &text[..at],

@@ -1,10 +1,10 @@
-//! What the store promises, in the plainest form: maps, copied where the store would copy.
+//! The store: maps, copied where the store would copy.
 //!
-//! - S1 A transaction sees its own writes; nobody else sees them before it commits.
-//! - S2 A snapshot is what was committed when it was taken, for ever.
-//! - S3 After a crash the state is that of the last acknowledged commit, or of one in flight.
-//! - S4 A tree exists exactly while it holds entries.
-//! - S5 An argument out of bounds is refused and changes nothing.
+//! - A3 A transaction sees its own writes; no other reader sees them before it commits.
+//! - C6 A snapshot never changes.
+//! - C2 After a crash the state is that of the last acknowledged commit, or of the one in flight.
+//! - T5 A tree exists exactly while it holds entries.
+//! - A2 An argument out of bounds is refused and changes nothing.
 //!
 //! Written from docs/, not from the code.
 
@@ -14,27 +14,27 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// What an operation answers.
+/// The outcome of an operation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome<'a> {
-    /// It was done; there is nothing to say.
+    /// Success without a result.
     Done,
-    /// Whether the key was there before.
+    /// Whether the key existed before.
     Was(bool),
-    /// How many.
+    /// A count.
     Count(u64),
-    /// The value, if there is one.
+    /// The value of a key, if it exists.
     Value(Option<&'a [u8]>),
     /// The first and the last entry.
     Ends(Option<Entry<'a>>, Option<Entry<'a>>),
-    /// An argument is out of bounds.
+    /// A refused argument.
     Refused(Refusal),
 }
 
 /// A key and its value.
 pub type Entry<'a> = (&'a [u8], &'a [u8]);
 
-/// Which argument is out of bounds, and its length.
+/// The argument that is out of bounds, and its length.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// The key of an entry.
@@ -45,12 +45,12 @@ pub enum Refusal {
     Tree(usize),
 }
 
-/// Ends of a range of keys.
+/// The bounds of a range.
 pub type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 type Tree = BTreeMap<Bytes, Bytes>;
 
-/// Everything a store holds at one moment. Trees are shared between states until written.
+/// The state of a store. States share trees until one is written.
 #[derive(Clone, Default, Debug)]
 pub struct State {
     trees: BTreeMap<Arc<str>, Arc<Tree>>,
@@ -77,13 +77,13 @@ impl State {
         Some(self.trees.get(tree)?.get(key)?)
     }
 
-    /// Returns how many entries a tree holds.
+    /// Returns the number of entries of a tree.
     #[must_use]
     pub fn len(&self, tree: &str) -> u64 {
         self.trees.get(tree).map_or(0, |tree| tree.len() as u64)
     }
 
-    /// Tells whether no tree holds entries.
+    /// Returns whether there is no tree.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.trees.is_empty()
@@ -96,7 +96,7 @@ impl State {
         (tree.first_key_value().map(entry), tree.last_key_value().map(entry))
     }
 
-    /// Returns the entries within bounds, in order; none when the bounds are inverted.
+    /// Returns the entries within bounds, in order; none if the bounds are inverted.
     pub fn range<'a>(
         &'a self,
         tree: &str,
@@ -134,7 +134,7 @@ fn inverted(bounds: Bounds<'_>) -> bool {
     }
 }
 
-/// A store: what is committed, and what the one writer has in hand.
+/// A store: the committed state, and that of the transaction.
 #[derive(Clone, Default, Debug)]
 pub struct Store {
     committed: State,
@@ -142,54 +142,54 @@ pub struct Store {
 }
 
 impl Store {
-    /// Makes the store that a crash or a reopening left at `state`.
+    /// Creates a store with a committed state, as after a crash or a reopening.
     #[must_use]
     pub fn at(state: State) -> Self {
         Self { committed: state, working: None }
     }
 
-    /// Returns what is committed: what a snapshot taken now holds for ever.
+    /// Returns the committed state, which a new snapshot holds.
     #[must_use]
     pub fn committed(&self) -> &State {
         &self.committed
     }
 
-    /// Returns what the writer sees; without one, what is committed.
+    /// Returns the state of the transaction; without one, the committed state.
     #[must_use]
     pub fn seen(&self) -> &State {
         self.working.as_ref().unwrap_or(&self.committed)
     }
 
-    /// Tells whether there is a writer.
+    /// Returns whether there is a transaction.
     #[must_use]
     pub fn writing(&self) -> bool {
         self.working.is_some()
     }
 
-    /// Tells whether the writer has changed what it sees.
+    /// Returns whether the transaction has changes.
     #[must_use]
     pub fn changed(&self) -> bool {
         self.working.as_ref().is_some_and(|working| *working != self.committed)
     }
 
-    /// Begins to write, unless that is so already.
+    /// Begins a transaction, if there is none.
     pub fn begin(&mut self) {
         self.working.get_or_insert_with(|| self.committed.clone());
     }
 
-    /// Makes what the writer has the committed state.
+    /// Commits the transaction.
     pub fn commit(&mut self) {
         if let Some(working) = self.working.take() {
             self.committed = working;
         }
     }
 
-    /// Forgets what the writer has.
+    /// Drops the transaction.
     pub fn abort(&mut self) {
         self.working = None;
     }
 
-    /// Returns the states a crash may leave while a commit is under way: before it and after it.
+    /// Returns the possible states after a crash during a commit: before it and after it.
     #[must_use]
     pub fn in_flight(&self) -> [State; 2] {
         [self.committed.clone(), self.seen().clone()]
@@ -207,7 +207,7 @@ impl Store {
         Outcome::Was(self.working().edit(tree, |tree| tree.insert(key, value)).is_some())
     }
 
-    /// Removes an entry. A key that cannot be there is simply not there.
+    /// Removes an entry. A key out of bounds is simply missing.
     pub fn remove(&mut self, tree: &str, key: &[u8]) -> Outcome<'static> {
         if self.seen().get(tree, key).is_none() {
             return Outcome::Was(false);
@@ -256,7 +256,7 @@ impl fmt::Display for Outcome<'_> {
     }
 }
 
-/// Bytes as a report shows them: the first ones and how many there are.
+/// Bytes in a report: the first ones, and their number.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a>(pub &'a [u8]);
 

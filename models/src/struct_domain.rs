@@ -1,10 +1,10 @@
-//! What the operands of a plan stand for where an object is written whole.
+//! The values of structs in a plan.
 
 use crate::object_domain::ObjectDomain;
 use crate::object_whole::{PropertyValue, Whole};
 use crate::objects::{Kind, Property, State, Value};
 
-/// Bytes that follow from a few.
+/// A deterministic stream of bytes.
 struct Draw(u32);
 
 impl Draw {
@@ -19,7 +19,7 @@ impl Draw {
 }
 
 impl ObjectDomain {
-    /// Returns the primary key of a struct that an operand stands for; none if the class has none.
+    /// Returns the primary key of a struct; none if the class has none.
     #[must_use]
     pub fn struct_key(&self, class: &str, operand: u8, state: &State) -> Option<Value> {
         let held = state.classes.get(class)?;
@@ -28,8 +28,8 @@ impl ObjectDomain {
         Some(if value == Value::Null { property.initial() } else { value })
     }
 
-    /// Returns what a struct holds, its primary key apart: much of it what the object holds that it
-    /// is written over, if there is one.
+    /// Returns the values of a struct, without the primary key; most of them equal those of the
+    /// object that it overwrites.
     #[must_use]
     pub fn whole(
         &self,
@@ -88,7 +88,8 @@ impl ObjectDomain {
         values
     }
 
-    /// Returns a value that a field of the property can have; none where no link can lead anywhere.
+    /// Returns a value that a field of the property can have; none if there is no target for a
+    /// link.
     fn fitting(&self, property: &Property, draw: &mut Draw, state: &State) -> Option<Value> {
         let kind = property.kind.element();
         if let Kind::Link(class) = &kind

@@ -1,6 +1,6 @@
-//! Writes what the fuzz targets begin with: `seeds DIR [TARGET..]` makes `DIR/TARGET/` for every
-//! target, or for those. Plans are such as a campaign would run first, chosen so that every mark is
-//! met that these meet.
+//! Writes the seed corpora of the fuzz targets: `seeds DIR [TARGET..]` writes `DIR/TARGET/` for
+//! each target. Seeds of a check are few plans of a campaign that together hit every mark its first
+//! plans hit.
 
 use fastness_proptests::BODIES;
 use fastness_proptests::bodies::{
@@ -12,10 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::{env, fs, io};
 
-/// Plans that are looked at.
+/// Number of candidate plans.
 const PLANS: u64 = 300;
 
-/// Plans of a check, for both twins: few that together meet all marks that can be met.
+/// Returns plans of a check, for both twins: a small cover of all marks that the candidates hit.
 fn plans(target: &str) -> Vec<Vec<u8>> {
     let Some(check) = check::by_name(&target.replace('_', "-")) else { return Vec::new() };
     let mut seeds = Vec::new();

@@ -1,5 +1,5 @@
-//! What the fuzz targets run, callable from everywhere: a target is a line, its body is here or in
-//! `fastness_sim::check`, so that plain `cargo test` replays the corpora through the same code.
+//! The bodies of the fuzz targets, as a library: `cargo test` replays the corpora through the same
+//! code.
 
 pub mod bodies;
 

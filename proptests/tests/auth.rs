@@ -1,12 +1,13 @@
-//! The wire of logins, over generated answers, tokens, times and courses of events.
+//! Property tests of the login protocol: generated answers, tokens, times and sequences of events.
 //!
 //! - U2 Reading an answer is total.
-//! - U3 An error's code is `code`, else `status`, else UNKNOWN; unlisted numbers are kept.
+//! - U3 The code of an error is `code`, else `status`, else UNKNOWN; unlisted numbers are
+//!   preserved.
 //! - U4 A token and a user read back as they were written.
 //! - U5 Arithmetic on times saturates.
-//! - U8 Pauses grow to five minutes and no further.
+//! - U8 Pauses grow exponentially up to five minutes.
 //!
-//! Specified in docs/auth.md. What must hold is in the body of the fuzz target `auth`.
+//! Specified in docs/auth.md. The assertions are in the body of the fuzz target `auth`.
 
 use fastness_auth::{
     AuthError, AuthUrl, Backoff, ErrorCode, PAUSE_MAX, Permission, Time, Token, User,
@@ -17,7 +18,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use std::time::Duration;
 
-/// Pieces that answers are made of, so that generated ones get beyond the first brace.
+/// Fragments of answers, so that generated ones get beyond the first brace.
 const PIECES: &[&str] = &[
     "{",
     "}",
@@ -64,7 +65,7 @@ fn address() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Courses of events, most of them begun and answered, so that they come to something.
+/// Sequences of events; most sessions start and get answers.
 fn events() -> impl Strategy<Value = Vec<u8>> {
     let kind =
         prop_oneof![3 => Just(0_u8), 6 => Just(3), 4 => Just(4), 6 => Just(9), 8 => 0..10_u8];
@@ -87,7 +88,7 @@ fn token() -> impl Strategy<Value = Token> {
     })
 }
 
-/// What a code may be in JSON, and what it then is.
+/// JSON codes, and their parsed values.
 const CODES: &[(&str, Option<i64>)] = &[
     ("611", Some(611)),
     ("-1", Some(-1)),

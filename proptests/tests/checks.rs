@@ -1,6 +1,5 @@
-//! The checks over generated plans, both twins, with shrinking on operations; plans that once broke
-//! a promise; and the checks of the checks: same plan, same result; the canary is caught, and
-//! shrinks.
+//! Property tests of the checks: generated plans for both twins, promoted regressions, and
+//! self-tests: a plan is deterministic, the canary is caught and shrinks.
 
 use fastness_sim::check::{CANARY, CHECKS, Check, Kind, Op, Plan, Probe, Twin, by_name};
 use proptest::collection::vec;
@@ -8,7 +7,7 @@ use proptest::prelude::{Strategy, any};
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
-/// Plans for each check and twin; campaigns run the many.
+/// Plans per check and twin; campaigns run many more.
 const CASES: u32 = 300;
 const OPS_MAX: usize = 60;
 
@@ -22,7 +21,7 @@ fn plans(check: &'static Check) -> impl Strategy<Value = Plan> {
 #[track_caller]
 fn holds(name: &str, twin: Twin) {
     let check = by_name(name).unwrap();
-    // The same plans in every run: what is random belongs to campaigns.
+    // Deterministic plans; campaigns are random.
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new_with_rng(config, rng).run(&plans(check), |plan| {
@@ -110,7 +109,7 @@ fn the_canary_is_caught_and_shrinks_to_its_minimum() {
     }
 }
 
-/// What a promoted finding says: `fastness-plan 1 CHECK TWIN INVARIANT`, hex, comments.
+/// Replays a plan file: `fastness-plan 1 CHECK TWIN INVARIANT`, hexadecimal bytes, comments.
 #[track_caller]
 fn replay(text: &str) {
     let mut lines = text.lines().filter(|line| !line.starts_with('#'));
@@ -133,8 +132,8 @@ fn promoted_findings_stay_mended() {
     }
 }
 
-/// A sync fails and takes the length of the file with it; the file is opened anew and the power
-/// goes. Recovery trusted what it read from the cache of the system.
+/// A failed sync loses the length of the file, the file is reopened, and the power is cut. Recovery
+/// trusted data from the page cache.
 #[test]
 fn recover_rewrites_what_a_failed_sync_lost() {
     replay("fastness-plan 1 io-errors plain E3\n090d005a1a0000001a02000200000000090000001a000002");
@@ -143,8 +142,8 @@ fn recover_rewrites_what_a_failed_sync_lost() {
     );
 }
 
-/// A commit that puts in and takes out the same entry is a commit all the same, and the slot before
-/// it needs other pages than the one before that.
+/// Inserting and removing the same entry still creates a commit, and the previous slot needs
+/// different pages than the one before.
 #[test]
 fn pins_of_both_slots_hold_across_a_commit_that_changes_nothing() {
     for twin in ["plain", "encrypted"] {

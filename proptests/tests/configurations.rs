@@ -1,5 +1,5 @@
-//! Configurations of any options: equality and hash (O1), refusals (O4), URLs and local paths (O5),
-//! each held against a second statement of the rule.
+//! Property tests of configurations: equality and hash (O1), refusals (O4), URLs and local paths
+//! (O5), each against a second statement of the rule.
 
 use fastness::config::{
     App, Builder, Callback, CompactionPolicy, Configuration, Field, MemoryFileEnv, Observables,
@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The same cases in every run.
+/// Deterministic cases.
 #[track_caller]
 fn holds<S: Strategy>(
     cases: u32,
@@ -30,7 +30,7 @@ fn holds<S: Strategy>(
     }
 }
 
-/// One call of the builder, with a small choice of values so that equal ones recur.
+/// A call of the builder, with few values so that equal configurations recur.
 #[derive(Clone, Copy, Debug)]
 enum Call {
     Name(u8),
@@ -72,7 +72,7 @@ fn app() -> App {
     App::new("/files").file_env(Arc::new(MemoryFileEnv::default()))
 }
 
-/// Value 0 of a name is empty; 0 of a key too short.
+/// Value 0 is an empty name, or a key that is too short.
 fn call(builder: Builder, call: Call) -> fastness::Result<Builder> {
     let hook = |value: u8| Callback::named(&value.to_string(), ());
     match call {
@@ -101,7 +101,7 @@ fn call(builder: Builder, call: Call) -> fastness::Result<Builder> {
     }
 }
 
-/// What the calls come to, by plain values.
+/// The expected configuration, as plain values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Model {
     name: Option<u8>,
@@ -163,7 +163,7 @@ impl Model {
     }
 }
 
-/// Makes the calls on both sides and compares what each says.
+/// Makes the calls on builder and model, and compares the outcomes.
 fn both(calls: &[Call]) -> Result<Option<(Configuration, Model)>, TestCaseError> {
     let (mut builder, mut model) = (Configuration::builder(&app()), Model::default());
     for &one in calls {
@@ -210,7 +210,7 @@ fn calls_are_refused_as_the_model_says_and_equality_is_that_of_values() {
     });
 }
 
-/// CF-03: what opens a backup has neither directory nor name, and all else in any combination.
+/// CF-03: a recovery configuration has neither directory nor name.
 #[test]
 fn backups_compare_hash_and_print_in_every_combination() {
     let parts = || (select(&["", "/", "/a", "a/../b", "\u{1F680}"][..]), 0..3_u8, 0..3_u8);
@@ -235,7 +235,7 @@ fn backups_compare_hash_and_print_in_every_combination() {
     });
 }
 
-/// Texts that are nearly URLs.
+/// Strings that resemble URLs.
 fn urls() -> impl Strategy<Value = String> {
     let pieces = &[
         "realm", "http", "https", ":", "/", "//", "host", "~", ".", "..", "a", "b.realm", "%2e",
@@ -272,7 +272,7 @@ fn urls_of_any_shape_lead_below_the_root_or_are_refused() {
         }
         let configuration = match builder.build() {
             Ok(configuration) => configuration,
-            // As another file has the place of the directory, or the path is too long.
+            // The directory may be taken by a file, or the path too long.
             Err(Error::Config(
                 ConfigError::SyncDirectory { .. } | ConfigError::PathTooLong { .. },
             )) => return Ok(()),
@@ -300,7 +300,7 @@ fn urls_that_were_resolved_resolve_to_themselves() {
         let build = |url: &str| Configuration::sync_builder(&app(), &user, url)?.build();
         let Ok(once) = build(&url) else { return Ok(()) };
         let once = once.sync().unwrap().url();
-        // What may change again: a host within the path, a second `~`.
+        // Resolving again may change a host within the path, or a second `~`.
         let path = once.path();
         if path.contains(&format!("{}/", once.host())) || once.to_string().contains("/~/") {
             return Ok(());

@@ -1,7 +1,7 @@
-//! Trees of many levels: keys so long and so alike that a branch holds few children.
+//! Property tests of deep trees: long, similar keys give branches with few children.
 //!
-//! The checks keep their values small, so that plans stay short; what merges and splits branches
-//! needs thousands of entries, or keys that leave no room. This compares such trees with a map.
+//! Plans of checks are short and use small values. Splits and merges of branches need thousands of
+//! entries, or keys as long as these. The model is a map.
 //!
 //! - T1 Keys ascend strictly within a tree, and a child's keys lie between its separators.
 //! - S1 Every page is reachable from the commit or free in it, never both, never neither.
@@ -12,19 +12,19 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Keys there are: enough for four levels.
+/// Number of keys: enough for four levels.
 const KEYS: u16 = 160;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Inserts the keys from one on, this many, every so manieth.
+    /// Inserts `count` keys from `from` on, with stride `step`.
     Fill {
         from: u16,
         count: u16,
         step: u16,
         value_bytes: usize,
     },
-    /// Removes as many in the same way.
+    /// Removes keys in the same way.
     Thin {
         from: u16,
         count: u16,
@@ -54,7 +54,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 4..24)
 }
 
-/// The last bytes tell keys apart, so that separators are as long as keys; one in eight is short.
+/// Keys differ in their last bytes, so that separators are as long as keys; one in eight keys is
+/// short.
 fn key(number: u16) -> Vec<u8> {
     let number = number % KEYS;
     let len = if number.is_multiple_of(8) { 2 } else { KEY_BYTES_MAX };
@@ -92,7 +93,7 @@ impl World {
         assert_eq!(snapshot.verify().unwrap().problems, []);
     }
 
-    /// Runs the steps up to the next one that ends a transaction; returns the others.
+    /// Runs one transaction; returns the remaining steps.
     fn transaction<'s>(&mut self, steps: &'s [Step]) -> &'s [Step] {
         let mut txn = self.store().write().unwrap();
         let mut draft = self.committed.clone();

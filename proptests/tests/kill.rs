@@ -1,14 +1,15 @@
-//! The real kill: a child process writes and acknowledges, and is killed at any moment.
+//! Kill test: a child process commits and acknowledges, and is killed with SIGKILL at a random
+//! moment.
 //!
-//! The child is this test binary again, running only [`writer`]. It commits numbered transactions,
-//! whose content follows from the number, and acknowledges each over its standard output. The
-//! parent kills it, drains the pipe, opens the file and compares it with the model.
+//! The child is this test binary, running only [`writer`]. It commits numbered transactions, whose
+//! content is a function of the number, and acknowledges each on stdout. The parent kills it,
+//! drains the pipe, opens the file and compares it with the model.
 //!
-//! - C2 Nothing acknowledged is missing; at most the commit in flight is there beside it, whole.
-//! - C8 The file verifies, and the next writer goes on with it.
+//! - C2 Every acknowledged transaction is there; at most the one in flight besides, complete.
+//! - C8 The file verifies, and the next writer continues.
 //!
-//! This shows what a crash of the process does, with the real file system, locks and signals; what
-//! a crash of the machine does is for the simulated disk: see `sim::check::crash`.
+//! The test covers process crashes, with the real file system, locks and signals. The simulated
+//! disk covers machine crashes: see `sim::check::crash`.
 
 use fastness::{Key, Snapshot, Store, StoreOptions};
 use std::collections::BTreeMap;
@@ -19,29 +20,28 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-/// Tells the child which file to write; without it [`writer`] does nothing.
+/// The file of the child; without it [`writer`] does nothing.
 const PATH_VARIABLE: &str = "FASTNESS_KILL_PATH";
 const KEY_VARIABLE: &str = "FASTNESS_KILL_ENCRYPTED";
-/// Kills for each twin; more can be asked for.
+/// Number of kills per twin; can be overridden.
 const KILLS_VARIABLE: &str = "FASTNESS_KILLS";
 const KILLS: u64 = 100;
-/// A writer that says nothing for so long hangs.
+/// A writer without output for this long hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 const COUNTER: &[u8] = b"counter";
 
-/// Written while a child starts, read while a store is open here. A child has the parent's open
-/// files, with their locks, for the moment between fork and exec; whoever opens one of those files
-/// then would meet a file in use that nobody uses.
+/// Write-locked while a child starts, read-locked while a store is open. Between fork and exec a
+/// child holds the parent's file locks, which would make other files appear in use.
 static STARTING: RwLock<()> = RwLock::new(());
 
-/// Keeps children from starting; to be held, once in a thread, around what locks real files.
+/// Prevents children from starting; hold it, once per thread, while files are locked.
 pub(crate) fn no_child_starts() -> RwLockReadGuard<'static, ()> {
     STARTING.read().unwrap()
 }
 
 type Entries = BTreeMap<(String, Vec<u8>), Vec<u8>>;
 
-/// What the file must hold after transaction `number`.
+/// The contents of the file after transaction `number`.
 #[derive(Clone, Default)]
 struct Model {
     number: u64,
@@ -65,14 +65,14 @@ impl Dice {
     }
 }
 
-/// The changes of transaction `number`; the same for ever, in parent and child.
+/// Returns the changes of transaction `number`, a pure function.
 fn changes(number: u64) -> Vec<Change> {
     let mut dice = Dice(number);
     let mut changes = Vec::new();
     for _ in 0..1 + dice.below(12) {
         let tree = if dice.below(4) == 0 { "rare" } else { "often" };
         let key = format!("key {:03}", dice.below(200)).into_bytes();
-        // Some values fill pages of their own, few fill many.
+        // Some values fill overflow pages.
         let bytes_max = match dice.below(40) {
             0 => 200_000,
             1..5 => 9_000,
@@ -133,7 +133,7 @@ fn commit(store: &Store, number: u64) {
     txn.commit().unwrap();
 }
 
-/// The child: writes until it is killed. Passes at once when nobody's child runs it.
+/// The child: writes until it is killed. Passes immediately in a normal run.
 #[test]
 fn writer() {
     let Ok(path) = std::env::var(PATH_VARIABLE) else { return };
@@ -144,7 +144,7 @@ fn writer() {
         number += 1;
         commit(&store, number);
         writeln!(std::io::stdout(), "committed {number}").unwrap();
-        // Compacting changes nothing that is acknowledged, and much of what can be interrupted.
+        // Compaction can be interrupted in many places.
         if number.is_multiple_of(64) {
             store.compact().unwrap();
         }
@@ -169,7 +169,7 @@ impl Writer {
         drop(starting);
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (sender, acknowledged) = channel();
-        // Ends when the pipe does, which is when the child is dead.
+        // Ends with the pipe, when the child is dead.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 if let Some(number) = line.strip_prefix("committed ") {
@@ -180,10 +180,10 @@ impl Writer {
         Self { child, acknowledged }
     }
 
-    /// Kills the writer at a moment that the dice choose; returns the last number acknowledged.
+    /// Kills the writer at a random moment; returns the last acknowledged number.
     fn kill(mut self, dice: &mut Dice) -> Option<u64> {
         let mut last = None;
-        // Killed early, it is still opening; killed after some commits, it is anywhere in one.
+        // An early kill interrupts the opening; a later one a commit.
         let commits = if dice.below(4) == 0 { 0 } else { 1 + dice.below(50) };
         for _ in 0..commits {
             let number = self.acknowledged.recv_timeout(PATIENCE);
@@ -194,7 +194,7 @@ impl Writer {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
         assert_eq!(status.code(), None, "the writer ended by itself: {status}");
-        // The pipe keeps what was acknowledged before the kill.
+        // The pipe still holds the acknowledgements before the kill.
         last = self.acknowledged.iter().last().or(last);
         last
     }
@@ -211,7 +211,7 @@ fn read(snapshot: &Snapshot) -> Entries {
     entries
 }
 
-/// Opens what a killed writer left, and brings the model to where the file is.
+/// Opens the file of a killed writer, and advances the model to its state.
 fn examine(path: &Path, encrypted: bool, acknowledged: u64, model: &mut Model) {
     let _alone = no_child_starts();
     let store = options(encrypted).open_or_create(path).unwrap();

@@ -1,17 +1,17 @@
-//! Everything that tests the whole instead of one module, in one binary.
+//! Tests of the whole system, in one binary.
 //!
-//! - `auth`: the wire of logins, over generated answers, tokens, times and courses of events.
-//! - `checks`: the checks over generated plans, and the checks of the checks.
-//! - `tidy`: the house style and the layering, held as tests.
+//! - `auth`: the login protocol, over generated answers, tokens, times and events.
+//! - `checks`: the checks over generated plans, and self-tests of the checks.
+//! - `tidy`: house style and layering.
 //! - `configurations`: configurations of any options, URLs of any shape.
-//! - `schemas`: schemas of any shape, and what modes decide about them.
+//! - `schemas`: schemas of any shape, and the decisions of schema modes.
 //! - `deep`: trees of many levels, compared with a map.
-//! - `kill`: a real process, killed again and again.
-//! - `moved`: backups on another file system, among errors and losses of power.
-//! - `opening`: files that are not as they should be, told apart.
+//! - `kill`: a process that is killed repeatedly.
+//! - `backups`: backups on another file system, with disk errors and power losses.
+//! - `opening`: malformed files, each with its error.
 //! - `replay`: the fuzz corpora, through the bodies of the fuzz targets.
-//! - `typed`: structs and the objects they are written to, over generated steps.
-//! - `undone`: commits whose record cannot be written.
+//! - `typed`: structs and their stored objects, over generated steps.
+//! - `rolled_back`: commits whose record cannot be written.
 
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
 

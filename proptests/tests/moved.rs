@@ -1,4 +1,4 @@
-//! Backups of files on another file system, among errors of the disk and losses of power.
+//! Backups on another file system, with disk errors and power losses.
 
 use fastness::StoreOptions;
 use fastness::Time;
@@ -42,7 +42,7 @@ impl Ground {
         notes.transact(|txn| txn.get_or_create("Note", number).map(drop)).unwrap();
     }
 
-    /// The action is done, and the backup holds so many notes.
+    /// Checks that the action is done and that the backup holds so many notes.
     fn assert_backed_up(&self, (fs, instances): &(SimFs, FileRegistry), backup: &Path, notes: u64) {
         let outcomes: Vec<_> = instances.executed_at_start().iter().map(|it| &it.outcome).collect();
         assert!(instances.pending_actions().is_empty(), "R1: {outcomes:?}");
@@ -53,7 +53,7 @@ impl Ground {
     }
 }
 
-/// R1, R2: an error anywhere in the first attempt, then a loss of power anywhere in the second.
+/// R1, R2: an error at any call of the first attempt, then a power loss at any call of the second.
 #[test]
 fn a_backup_is_made_after_an_error_and_a_loss_of_power() {
     for encrypted in [false, true] {

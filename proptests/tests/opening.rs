@@ -1,9 +1,9 @@
-//! Opening real files that are not as they should be: each is told apart, with realm-java's kinds.
+//! Malformed files and their errors, with the kinds of realm-java.
 //!
-//! - C10 An opening that fails names the reason, with a kind, a remedy and the path, and leaves
-//!   every byte as it was.
+//! - C10 A failed opening reports the reason, with kind, remedy and path, and leaves every byte
+//!   unchanged.
 //!
-//! Specified in docs/format.md. That no bytes at all make it panic is for the fuzz target `file`.
+//! Specified in docs/format.md. The fuzz target `file` covers panics.
 
 use crate::kill::no_child_starts;
 use fastness::{
@@ -50,7 +50,7 @@ impl Fixture {
         self
     }
 
-    /// Opens in every way; all fail alike, and nothing is written.
+    /// Checks that every way of opening fails with the same error and writes nothing.
     #[track_caller]
     fn check(&self, options: &StoreOptions, expect: &FileErrorCause, kind: FileErrorKind) {
         let before = fs::read(&self.path).ok();
@@ -114,7 +114,7 @@ fn a_file_that_is_open_is_in_use() {
     let kind = FileErrorKind::IncompatibleLockFile;
     fixture.check(&options(true), &FileErrorCause::InUse, kind);
     drop(store);
-    // Readers share; a writer waits for all of them.
+    // Readers share the lock; a writer needs all of them closed.
     let first = options(true).open_read_only(&fixture.path).unwrap();
     let second = options(true).open_read_only(&fixture.path).unwrap();
     assert_eq!(options(true).open(&fixture.path).unwrap_err().file_kind(), Some(kind));
@@ -133,7 +133,7 @@ fn a_file_that_may_not_be_read_is_denied() {
     let fixture = Fixture::new(false);
     fs::set_permissions(&fixture.path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&fixture.path).is_ok() {
-        // The superuser may read everything: nothing to see here.
+        // Root may read everything.
         return;
     }
     let error = StoreOptions::new().open(&fixture.path).unwrap_err();
@@ -177,7 +177,7 @@ fn a_newer_format_asks_for_a_newer_program() {
     for encrypted in [false, true] {
         let fixture = Fixture::new(encrypted);
         fixture.edit(|bytes| {
-            // All three preludes, each with its checksum put right.
+            // All three preludes, with corrected checksums.
             for at in [0, PAGE_BYTES + 2048, 2 * PAGE_BYTES + 2048] {
                 bytes[at + 12..at + 16].copy_from_slice(&7_u32.to_le_bytes());
                 let sum = xxh3_128(&bytes[at..at + 72]).to_le_bytes();
@@ -226,7 +226,7 @@ fn a_file_without_a_slot_is_damaged() {
     }
 }
 
-/// Every bit of the header that is flipped alone is harmless: each part of it is there twice.
+/// Damage to one header page is harmless: every part of the header exists twice.
 #[test]
 fn one_damaged_header_page_is_harmless_after_a_clean_close() {
     for encrypted in [false, true] {

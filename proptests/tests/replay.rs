@@ -1,4 +1,4 @@
-//! The fuzz corpora, through the bodies of the fuzz targets: what was found once stays found.
+//! Replays the fuzz corpora through the bodies of the fuzz targets.
 
 use crate::tidy::WorkTree;
 use fastness_proptests::bodies::{
@@ -12,7 +12,7 @@ fn every_corpus_is_replayed_without_a_finding() {
     for body in BODIES {
         let mut inputs = 0;
         for path in tree.under(&format!("fuzz/corpus/{}/", body.name)) {
-            // Seen when the body panics.
+            // Printed if the body panics.
             println!("{path}");
             (body.run)(&tree.bytes(path));
             inputs += 1;
@@ -63,7 +63,7 @@ fn seeds_are_accepted_and_survive_any_mutation() {
     }
 }
 
-/// A mutation as libFuzzer's, only simpler.
+/// A simple replacement for libFuzzer's mutator.
 fn flip(bytes: &mut [u8], size: usize, _size_max: usize) -> usize {
     let sum = bytes[..size].iter().map(|byte| usize::from(*byte)).sum::<usize>();
     if size > 0 {
@@ -72,7 +72,7 @@ fn flip(bytes: &mut [u8], size: usize, _size_max: usize) -> usize {
     size
 }
 
-/// The mutator must reach behind the seals: most of what it makes opens again.
+/// Most outputs of the mutator must open, which shows that it works behind the seals.
 #[test]
 fn mutation_keeps_seals_in_order() {
     use fastness::vfs::{Access, MemoryVfs, Vfs as _};

@@ -1,4 +1,4 @@
-//! Schemas of any shape: checked in full (M1, M2), compared (M3), decided upon (M4, M5), each held
+//! Property tests of schemas: validation (M1, M2), comparison (M3), decisions (M4, M5), each
 //! against a second statement of the rule.
 
 use proptest::collection::vec;
@@ -17,7 +17,7 @@ use std::path::Path;
 
 const CASES: u32 = 2000;
 
-/// The same cases in every run.
+/// Deterministic cases.
 #[track_caller]
 fn holds<S: Strategy>(strategy: S, check: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
@@ -60,7 +60,7 @@ fn properties() -> impl Strategy<Value = Property> {
     })
 }
 
-/// A class as it is given: its properties, and a primary key by name.
+/// The input of a class: its properties, and a primary key by name.
 #[derive(Clone, Debug)]
 struct Given {
     name: &'static str,
@@ -90,8 +90,8 @@ fn givens() -> impl Strategy<Value = Vec<Given>> {
     vec(given, 0..4)
 }
 
-/// Schemas that are valid by the way they are made: links lead to `Z`, which is always there, and
-/// what a type does not allow is left out.
+/// Schemas that are valid by construction: links lead to `Z`, which always exists, and illegal
+/// attributes are omitted.
 fn schemas() -> impl Strategy<Value = Schema> {
     let flags = any::<[bool; 3]>();
     let property = (kinds(), flags).prop_map(|(kind, [nullable, indexed, key])| {
@@ -138,7 +138,7 @@ fn schemas() -> impl Strategy<Value = Schema> {
     })
 }
 
-/// The rules once more, as one question: is anything wrong?
+/// A second statement of the validation rules.
 fn is_wrong(all: &[Given]) -> bool {
     let find = |name: &str| all.iter().find(|given| given.name == name);
     all.iter().any(|given| {
@@ -178,7 +178,7 @@ fn is_wrong_link<'a>(
 
 #[test]
 fn schemas_are_refused_exactly_when_something_is_wrong() {
-    // Each class comes once: what becomes of a name that comes twice is tested in core.
+    // Class names are unique here; core tests duplicates.
     let once = givens().prop_map(|mut all| {
         all.sort_by_key(|given| given.name);
         all.dedup_by_key(|given| given.name);
@@ -217,7 +217,7 @@ fn schemas_are_the_same_in_any_order_and_told_so() {
     });
 }
 
-/// Brings differences about, as the layer that writes files will.
+/// Applies differences to a schema, as opening a file does.
 fn apply(stored: &Schema, found: &[Difference], wanted: &Schema) -> Schema {
     let mut classes: Vec<Class> = stored.classes().to_vec();
     for Difference { class, change } in found {
@@ -258,7 +258,7 @@ fn changed(old: &Class, change: &Change, new: &Class) -> Class {
     properties.into_iter().fold(Class::new(old.name()).unwrap(), Class::with)
 }
 
-/// The property with the wanted primary key; its index stays as it was.
+/// Returns the property with the wanted primary key and its old index.
 fn rekeyed(old: &Property, new: Option<&Property>) -> Property {
     let mut property = Property::new(old.name(), old.kind().clone()).unwrap();
     property = if old.is_nullable() { property.nullable() } else { property.required() };
@@ -283,7 +283,7 @@ fn differences_that_are_applied_leave_none() {
 fn differences_are_none_both_ways_only_if_the_schemas_agree() {
     holds((schemas(), schemas()), |(one, two)| {
         let agree = differences(&one, &two).is_empty() && differences(&two, &one).is_empty();
-        // `index` beside a primary key says nothing new.
+        // `index` is redundant for a primary key.
         prop_assert_eq!(agree, one.to_string() == two.to_string());
         Ok(())
     });

@@ -1,11 +1,11 @@
-//! Requests to a server, tokens and whole connections, mutated without a fuzzer: the bodies of the
-//! targets `server` and `http`.
+//! Property tests of the server: mutated requests, tokens and connections, with the bodies of the
+//! fuzz targets `server` and `http`.
 
 use fastness_proptests::bodies::{http, http_seeds, server, server_seeds};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// What stands for tokens and parts of requests, so that chance finds whole ones.
+/// Placeholders and fragments of requests.
 const PIECES: [&[u8]; 12] = [
     b"\x11",
     b"\x12",
@@ -36,7 +36,7 @@ const HTTP_PIECES: [&[u8]; 11] = [
     b"Expect: 100-continue\r\n",
 ];
 
-/// Where, what, and a byte to put there.
+/// Mutations: position, kind, byte.
 fn changes() -> impl Strategy<Value = Vec<(Index, usize, u8)>> {
     prop::collection::vec((any::<Index>(), 0..14_usize, any::<u8>()), 0..8)
 }

@@ -1,8 +1,7 @@
-//! Structs and objects over one file: whatever is written through the one is read through the
-//! other (B9), and what is refused changes nothing (B3), with and without a key.
+//! Property tests of typed objects: values written as a struct are read as an object and vice versa
+//! (B9), and a refused write changes nothing (B3), plain and encrypted.
 //!
-//! The model is a map of structs. Which value of which property a field is, is written down here a
-//! second time, by hand.
+//! The model is a map of structs, with a second, handwritten mapping of fields to properties.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "one list is followed, and nothing else")]
 
@@ -23,7 +22,7 @@ use std::sync::{Arc, Mutex};
 
 const CASES: u32 = 200;
 const STEPS_MAX: usize = 24;
-/// Few keys, so that steps meet.
+/// Few keys, so that steps collide.
 const KEYS: u64 = 5;
 
 /// A field of each type.
@@ -65,10 +64,10 @@ struct Thing {
     ignored: u8,
 }
 
-/// What is done in a step, to which key, with values that follow from a number.
+/// A step: kind, key, and a seed for the values.
 type Step = (u8, u8, u64);
 
-/// Numbers that follow from one.
+/// A seeded generator.
 struct Numbers(u64);
 
 impl Numbers {
@@ -113,7 +112,7 @@ impl Numbers {
         (0..self.below(5)).map(|_| make(self)).collect()
     }
 
-    /// A thing; one of four has links, which may lead nowhere.
+    /// Returns a thing; one in four has links, which may have no target.
     fn thing(&mut self, id: i64, link: &dyn Fn(i64) -> Link<Thing>) -> Thing {
         let linked = self.below(4) == 0;
         let to = |numbers: &mut Self| link(i64::try_from(numbers.below(KEYS)).unwrap());
@@ -160,7 +159,7 @@ fn all<'a, T: Into<Value<'a>>>(values: impl IntoIterator<Item = T>) -> PropertyV
     PropertyValue::List(values.into_iter().map(Into::into).collect())
 }
 
-/// What the properties of a thing hold.
+/// Returns the values of a thing's properties.
 fn contents(thing: &Thing) -> Vec<(&'static str, PropertyValue<'_>)> {
     vec![
         ("int", one(thing.int)),
@@ -191,7 +190,7 @@ fn contents(thing: &Thing) -> Vec<(&'static str, PropertyValue<'_>)> {
     ]
 }
 
-/// Tells whether both hold the same bits.
+/// Returns whether two values have equal bits.
 fn same(one: &PropertyValue<'_>, two: &PropertyValue<'_>) -> bool {
     match (one, two) {
         (PropertyValue::Value(one), PropertyValue::Value(two)) => one.bitwise_eq(two),
@@ -241,7 +240,7 @@ fn follow(lists: &Lists, operations: &[Operation]) {
     }
 }
 
-/// What must have happened, or the steps tell nothing.
+/// Events that must occur in the run.
 const MARKS: &[&str] = &[
     "created",
     "not created",
@@ -257,10 +256,10 @@ const MARKS: &[&str] = &[
     "opened again",
 ];
 
-/// What has happened.
+/// Events that occurred.
 type Marks = RefCell<BTreeSet<&'static str>>;
 
-/// A file, and what it should hold.
+/// A database and its expected contents.
 struct Ground<'m> {
     marks: &'m Marks,
     options: StoreOptions,
@@ -296,7 +295,7 @@ impl<'m> Ground<'m> {
         move |key| Link::new(ObjectId { class, key: ObjectKey::Int(key) })
     }
 
-    /// Tells whether all that a thing links to is there.
+    /// Returns whether all link targets of a thing exist.
     fn is_possible(&self, thing: &Thing) -> bool {
         let mut links = thing.friend.iter().chain(&thing.friends);
         links.all(
@@ -356,7 +355,7 @@ impl<'m> Ground<'m> {
         }
     }
 
-    /// Changes a thing in a transaction that goes on, also when it is refused.
+    /// Updates a thing in a transaction that continues after a refusal.
     fn update(&self, link: &Link<Thing>, (thing, possible): (&Thing, bool)) -> bool {
         let mut txn = self.database.write().unwrap();
         let outcome = link.update(&mut txn, |held| *held = thing.clone());
@@ -379,7 +378,7 @@ impl<'m> Ground<'m> {
         }
     }
 
-    /// Changes single elements of a list.
+    /// Edits single elements of a list.
     fn edit(&mut self, link: &Link<Thing>, numbers: &mut Numbers) {
         let ObjectKey::Int(key) = link.id().key else { return };
         let Some(thing) = self.model.get_mut(&key) else { return };
@@ -425,7 +424,7 @@ impl<'m> Ground<'m> {
         assert_eq!(ones, expected.collect::<Vec<_>>(), "B9: found by an index");
     }
 
-    /// Compares what the object holds, by its properties.
+    /// Compares the stored object property by property.
     fn assert_object(&self, snapshot: &Snapshot, (id, expected): (&ObjectId, &Thing)) {
         let object = snapshot.object(id).unwrap().unwrap();
         for (name, expected) in contents(expected) {

@@ -1,5 +1,5 @@
-//! Commits whose record cannot be written, with nobody building upon them: they are as if they had
-//! never been, for readers, observers and the file.
+//! Commits whose record cannot be written, without dependents: they leave no trace for readers,
+//! observers or the file.
 
 use fastness::object::{Database, DatabaseOptions, ObjectKey};
 use fastness::schema::{Class, Property, Scalar, Schema};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 const FULL: Injection = Injection { fault: Fault::NoSpace, after: 0, lasting: false };
 
-/// Plain and encrypted.
+/// Plain and encrypted options.
 fn twins(fs: &SimFs) -> [StoreOptions; 2] {
     let options = StoreOptions::new().vfs(Arc::new(fs.clone()));
     [options.clone(), options.key(Key::new([7; 64]))]
@@ -22,7 +22,7 @@ fn set(store: &Store, key: &[u8]) -> Result<(), Error> {
     txn.commit().map(drop)
 }
 
-/// C11, N3: of a log whose first record failed nothing is left when the file is closed.
+/// C11, N3: a log whose first record failed leaves no trace after a close.
 #[test]
 fn a_log_whose_first_record_failed_leaves_no_trace() {
     for twin in 0..2 {
@@ -31,7 +31,7 @@ fn a_log_whose_first_record_failed_leaves_no_trace() {
         drop(options.create("store").unwrap());
         let store = options.open("store").unwrap();
         let before = store.snapshot().commit();
-        // The slot that says that there is a log, zeros for it, and then the record.
+        // The slot that announces the log, its zeros, then the record.
         fs.inject(Injection { after: 2, ..FULL });
         set(&store, b"lost").unwrap_err();
         let failure = fs.heal().unwrap();
@@ -46,7 +46,8 @@ fn a_log_whose_first_record_failed_leaves_no_trace() {
     }
 }
 
-/// W2, C11: observers are not told of a commit that was taken back, but of the one with its number.
+/// W2, C11: observers receive nothing of a commit that was rolled back, and receive the commit that
+/// reuses its number.
 #[test]
 fn nobody_is_told_of_a_commit_that_was_taken_back() {
     let key = Property::new("name", Scalar::String).unwrap().required().primary_key();

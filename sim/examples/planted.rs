@@ -1,6 +1,6 @@
-//! Which check catches which planted fault, and how fast:
-//! `cargo run --release -p fastness-sim --features faults --example planted -- [SECONDS [WORD...]]`
-//! takes so long for each; words are names of checks and beginnings of ids, without them all are.
+//! Measures which check catches which planted fault, and how fast: `cargo run --release -p
+//! fastness-sim --features faults --example planted -- [SECONDS [WORD...]]`. A word is the name of
+//! a check or a prefix of fault ids; without words all run.
 #![expect(clippy::print_stdout, reason = "a measuring program")]
 
 use fastness::fault::{Fault, plant, reached};

@@ -1,4 +1,5 @@
-//! Measures the checks: `cargo run --release -p fastness-sim --example speed -- [CHECK [SECONDS]]`.
+//! Measures the throughput of the checks: `cargo run --release -p fastness-sim --example speed --
+//! [CHECK [SECONDS]]`.
 #![expect(clippy::print_stdout, reason = "a measuring program")]
 
 use fastness_sim::check::{CHECKS, Check, Probe, Twin};
@@ -52,7 +53,7 @@ fn measure(check: &Check, twin: Twin, limit: Duration) {
     }
 }
 
-/// Other programs share the machine, so what counts is the time this one had.
+/// CPU time, because other programs share the machine.
 fn cpu_seconds() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanos = text.split(' ').next().and_then(|word| word.parse::<f64>().ok());

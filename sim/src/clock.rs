@@ -1,11 +1,11 @@
-//! Clocks: the time of the world, and that of a machine whose clock is wrong.
+//! Simulated clocks: true time, and the local clock of a machine with a skew.
 //!
-//! - The time of the world never goes back; that of a machine does whatever its clock is set to.
+//! - True time never goes back; local time follows the skew.
 
 use fastness::Time;
 use std::time::Duration;
 
-/// The time of the world, and by how much the clock of one machine is wrong.
+/// The true time, and the skew of one machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Clock {
     now: Time,
@@ -13,30 +13,30 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Starts at a time, with a clock that is right.
+    /// Starts at a time, without skew.
     #[must_use]
     pub const fn new(now: Time) -> Self {
         Self { now, wrong_ms: 0 }
     }
 
-    /// Returns what time it is.
+    /// Returns the true time.
     #[must_use]
     pub const fn now(&self) -> Time {
         self.now
     }
 
-    /// Returns what time the machine takes it to be.
+    /// Returns the local time of the machine.
     #[must_use]
     pub const fn shown(&self) -> Time {
         Time(self.now.0.saturating_add(self.wrong_ms))
     }
 
-    /// Lets time pass.
+    /// Advances time.
     pub fn pass(&mut self, time: Duration) {
         self.now = self.now.plus(time);
     }
 
-    /// Sets the clock of the machine, ahead or behind.
+    /// Sets the skew of the machine.
     pub const fn set_wrong(&mut self, wrong_ms: i64) {
         self.wrong_ms = wrong_ms;
     }

@@ -1,19 +1,19 @@
-//! Random bytes that a seed decides.
+//! Seeded random bytes.
 //!
-//! A real machine never draws the same bytes twice, also after a crash, also from a copy: so every
-//! machine of a simulation is given a stream of its own.
+//! A real machine never draws the same bytes twice, even after a crash or from a copy, so every
+//! simulated machine has its own stream.
 
 use crate::rng::Rng;
 use fastness::RandomSource;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-/// A stream of random bytes.
+/// A seeded stream of random bytes.
 #[derive(Debug)]
 pub struct SimEntropy(Mutex<Rng>);
 
 impl SimEntropy {
-    /// Makes the stream of a seed.
+    /// Creates the stream of a seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(Mutex::new(Rng::new(seed)))

@@ -1,10 +1,10 @@
-//! The simulated world and the checks: the store driven against its models from any bytes.
+//! The simulated world and the checks: any bytes drive the store and its models.
 //!
-//! - [`fs`]: a file system whose unsynced writes are lost, reordered and torn.
-//! - [`entropy`]: random bytes that a seed decides.
-//! - [`net`]: a network that holds, loses, repeats and reorders.
-//! - [`clock`]: a clock that stands still until it is told, and one that goes wrong.
-//! - [`check`]: one function for each promise, each total over any bytes.
+//! - [`fs`]: a file system that loses, reorders and tears unsynced writes.
+//! - [`entropy`]: seeded random bytes.
+//! - [`net`]: a network that delays, loses, duplicates and reorders messages.
+//! - [`clock`]: true time, and local clocks with a skew.
+//! - [`check`]: the checks, each a total function of any bytes.
 
 pub mod check;
 pub mod clock;

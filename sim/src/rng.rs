@@ -1,11 +1,11 @@
-//! Decisions of the simulated world: a small generator that a seed decides for ever.
+//! A seeded generator for the random choices of the simulated world.
 
 /// A splitmix64 generator.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// Makes the generator of a seed.
+    /// Creates the generator of a seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
@@ -26,11 +26,11 @@ impl Rng {
         if bound == 0 {
             return 0;
         }
-        // The bias of the remainder is of no matter to a simulation.
+        // The bias of the remainder does not matter here.
         usize::try_from(self.next() % bound as u64).unwrap_or(0)
     }
 
-    /// Returns true once in `n` times.
+    /// Returns true with probability 1/`n`.
     pub fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
@@ -40,7 +40,7 @@ impl Rng {
         self.next().to_le_bytes()[7]
     }
 
-    /// Picks one of the choices; the first when there is but one.
+    /// Picks one of the choices, of which there is at least one.
     pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.below(choices.len())]
     }

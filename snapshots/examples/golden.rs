@@ -1,4 +1,4 @@
-//! Writes the golden files that are not there yet, and their lines in `DIGESTS`. Never changes one.
+//! Writes missing golden files and their lines in `DIGESTS`; never changes an existing one.
 
 use fastness_snapshots::objects::{self, LIST_FILES, OBJECT_FILES};
 use fastness_snapshots::{FILES, Golden, make};

@@ -1,9 +1,9 @@
-//! Golden files: what we could read once we read for ever.
+//! Golden files: a file that one version wrote stays readable forever.
 //!
-//! Each is made once, by [`make`] or [`objects::make`], and kept in `golden/` with its digest in
-//! `golden/DIGESTS`; both are append-only. A new format version adds files and changes none. To add
-//! a file: give it a place in a list such as [`FILES`] or [`objects::OBJECT_FILES`], then run
-//! `cargo run --package fastness-snapshots --example golden`.
+//! [`make`] or [`objects::make`] creates a golden file once. It is kept in `golden/`, with its
+//! digest in `golden/DIGESTS`; both are append-only. A new format version adds files and changes
+//! none. To add a file, extend a list such as [`FILES`] or [`objects::OBJECT_FILES`] and run `cargo
+//! run --package fastness-snapshots --example golden`.
 
 pub mod objects;
 
@@ -22,11 +22,11 @@ pub struct Golden {
     pub name: &'static str,
     /// Whether it opens with [`key`].
     pub encrypted: bool,
-    /// Whether it was closed; if not, it is as a crash would have left it after its last commit.
+    /// Whether it was closed; an unclosed file is as a crash after its last commit leaves it.
     pub closed: bool,
 }
 
-/// All golden files.
+/// All golden files of plain trees.
 pub const FILES: &[Golden] = &[
     Golden { name: "v1-plain.fastness", encrypted: false, closed: true },
     Golden { name: "v1-plain-unclosed.fastness", encrypted: false, closed: false },
@@ -38,7 +38,7 @@ pub const FILES: &[Golden] = &[
     Golden { name: "v2-encrypted-unclosed.fastness", encrypted: true, closed: false },
 ];
 
-/// What the names of files begin with that are of the version written today.
+/// Prefix of the files in the current format version.
 pub const NEWEST: &str = "v2-";
 
 /// The key of every encrypted golden file: its bytes count from 0 to 63.
@@ -50,11 +50,12 @@ pub fn key() -> Key {
 /// The entries of one tree.
 pub type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// What every golden file holds after its last commit, by tree.
+/// The contents of every golden file after its last commit, by tree.
 ///
-/// - `numbers`: the numbers below 400 that leave no remainder 3 when divided by 7, as big-endian
-///   32 bits; the value is the square, little-endian 64 bits. Enough for a branch.
-/// - `limits`: the empty key with an empty value, the longest key, and the key of one byte 0xff.
+/// - `numbers`: the numbers below 400 with a remainder other than 3 modulo 7, as big-endian 32
+///   bits; the value is the square, little-endian 64 bits. Enough for a branch.
+/// - `limits`: the empty key with an empty value, a key of maximum length, and the key of one byte
+///   0xff.
 /// - `large`: values of 5,000 and 20,000 bytes, the byte at `i` being `i % 251`.
 /// - `tree 🌲`: a name that is not ASCII, with one entry.
 #[must_use]
@@ -84,8 +85,8 @@ fn square(number: u32) -> Vec<u8> {
     (u64::from(number) * u64::from(number)).to_le_bytes().to_vec()
 }
 
-/// Makes the bytes of a golden file, in five commits: with a log of 11 pages the last but one is a
-/// checkpoint, and the last one is in the log.
+/// Creates the bytes of a golden file in five commits: with a log of 11 pages, the fourth is a
+/// checkpoint and the fifth is in the log.
 ///
 /// # Errors
 /// Those of the store; none is expected.
@@ -137,7 +138,7 @@ fn fill(store: &Store) -> Result<()> {
 /// Returns all bytes of a file of a file system in memory.
 ///
 /// # Panics
-/// If the file is not there.
+/// If the file does not exist.
 #[must_use]
 pub fn load(vfs: &MemoryVfs, path: &Path) -> Vec<u8> {
     let file = vfs.open(path, Access::Read).expect("the file is there");
@@ -147,7 +148,7 @@ pub fn load(vfs: &MemoryVfs, path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// Makes a file system in memory that holds one file.
+/// Creates a file system in memory with one file.
 ///
 /// # Panics
 /// Never: memory takes every write.
@@ -159,7 +160,7 @@ pub fn hold(path: &Path, bytes: &[u8]) -> MemoryVfs {
     vfs
 }
 
-/// Random bytes that are not: they count, so that a golden file can be made again.
+/// Deterministic entropy, so that a golden file can be reproduced.
 #[derive(Debug, Default)]
 struct Counting(AtomicU64);
 

@@ -1,4 +1,4 @@
-//! Golden files of objects: what they hold, and the program that makes them.
+//! Golden files of objects: their contents, and the program that creates them.
 
 use crate::{Counting, Golden, key, load};
 use fastness::object::{
@@ -10,7 +10,7 @@ use fastness::{Result, StoreOptions};
 use std::path::Path;
 use std::sync::Arc;
 
-/// All golden files of objects, at schema version 3.
+/// All golden files of objects, with schema version 3.
 pub const OBJECT_FILES: &[Golden] = &[
     Golden { name: "v2-objects-plain.fastness", encrypted: false, closed: true },
     Golden { name: "v2-objects-encrypted.fastness", encrypted: true, closed: true },
@@ -22,8 +22,8 @@ pub const LIST_FILES: &[Golden] = &[
     Golden { name: "v2-lists-encrypted.fastness", encrypted: true, closed: true },
 ];
 
-/// Their classes: one with a primary key and one without, an index, links, lists, a counter, a long
-/// value, and a class without objects.
+/// Their classes: one with a primary key and one without, an index, links, lists, a counter, an
+/// out-of-line value, and a class without objects.
 ///
 /// # Errors
 /// None is expected.
@@ -47,7 +47,7 @@ pub fn schema() -> Result<Schema> {
     Ok(Schema::new(classes)?)
 }
 
-/// The long value: 1,500 bytes, the letter at `i` being that of `i % 26`.
+/// The out-of-line value: 1,500 bytes; byte `i` is letter `i % 26`.
 #[must_use]
 pub fn note() -> String {
     ('a'..='z').cycle().take(1500).collect()
@@ -72,7 +72,7 @@ fn walked(txn: &mut Transaction, walk: &ObjectId, dog: &ObjectId) -> Result<()> 
     txn.list(walk, "dogs")?.push(dog).map(drop)
 }
 
-/// Makes the bytes of a golden file of objects, in one commit.
+/// Creates the bytes of a golden file of objects, in one commit.
 ///
 /// # Errors
 /// Those of the store; none is expected.
@@ -80,8 +80,8 @@ pub fn make(golden: Golden) -> Result<Vec<u8>> {
     make_filled(golden, &DatabaseOptions::schema(schema()?, 3).initial_data(&fill))
 }
 
-/// Makes the bytes of a golden file of long lists: the one of `Log` holds 0 to 299 in pieces, and
-/// then the last of them was moved to the beginning.
+/// Creates the bytes of a golden file of long lists: that of `Log` holds 0 to 299 in chunks, and
+/// its last element was moved to the front.
 ///
 /// # Errors
 /// Those of the store; none is expected.

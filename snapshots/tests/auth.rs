@@ -1,4 +1,4 @@
-//! What goes over the wire of logins, and what its errors say, reviewed as texts. See docs/auth.md.
+//! Reviewed texts of the login protocol: requests, tokens, errors. See docs/auth.md.
 
 use fastness_auth::users::{Answer, Call, CallId, Input, Output, SessionId, UserId, Users};
 use fastness_auth::{
@@ -9,7 +9,7 @@ use fastness_auth::{
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Stands for every secret, so that a leak is seen.
+/// The value of every secret, so that a leak is visible.
 const SECRET: &str = "s3cret.Value";
 
 fn token(is_admin: bool) -> Token {
@@ -154,7 +154,7 @@ fn failures_and_refusals_say_what_happened() {
     insta::assert_snapshot!("failures", text);
 }
 
-/// The enums may grow: this finds a variant that the lists above do not have.
+/// Enums may grow: this test finds variants missing in the lists above.
 #[test]
 fn every_variant_of_failures_is_reviewed() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/auth/src/error.rs");
@@ -174,7 +174,7 @@ fn every_variant_of_failures_is_reviewed() {
     }
 }
 
-/// Users over time, and all that goes in and comes out.
+/// Returns the debug output of all inputs and outputs of users.
 fn users_printed() -> String {
     let mut users = Users::default();
     let (call, session) = (CallId(1), SessionId(1));
@@ -198,7 +198,7 @@ fn users_printed() -> String {
     format!("{}{answer:?}\n{users:?}", inputs.chain(outputs).collect::<String>())
 }
 
-/// Everything that holds a secret, printed in both ways.
+/// Debug output of everything that holds a secret.
 #[test]
 fn nothing_secret_is_printed() {
     let user = User { url: server().url().clone(), token: token(false) };

@@ -1,4 +1,4 @@
-//! Configurations reviewed as texts: which are equal, how they hash, how they print.
+//! Reviewed texts of configurations: equality, hashes, display.
 
 use fastness::config::{
     App, Builder, Callback, CompactionPolicy, Configuration, MemoryFileEnv, Observables,
@@ -125,7 +125,7 @@ fn all() -> Vec<Named> {
     locals().into_iter().chain(others()).collect()
 }
 
-/// Which are equal, and by what field each pair of neighbours and each from the first differs.
+/// Equality of all pairs, and the first difference to the neighbour and to the first configuration.
 #[test]
 fn configurations_are_equal_as_reviewed() {
     let all = all();

@@ -1,4 +1,4 @@
-//! What the pages of the golden files hold, part by part, reviewed as texts.
+//! Reviewed dumps of the pages of golden files.
 
 use crate::golden::bytes;
 use fastness::PageId;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 const PLACE: &str = "golden.fastness";
 
-/// The table of pages of every golden file; the two twins have the same.
+/// The page table of every golden file; twins have equal tables.
 #[test]
 fn pages_of_golden_files() {
     let mut text = String::new();
@@ -22,7 +22,7 @@ fn pages_of_golden_files() {
     insta::assert_snapshot!("pages", text);
 }
 
-/// The header and one page of each kind, the log's included, in every part.
+/// All parts of the header and of one page of each kind.
 #[test]
 fn parts_of_pages() {
     let newest = |golden: &&Golden| golden.name.starts_with(NEWEST) && !golden.encrypted;

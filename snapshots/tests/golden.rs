@@ -1,4 +1,4 @@
-//! What we could read once we read for ever.
+//! Golden files stay readable forever.
 
 use fastness::{Error, FileErrorCause, Key, Snapshot, StoreOptions};
 use fastness_snapshots::{Entries, FILES, Golden, NEWEST, content, hold, key, make, options};
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Where the files stand on the file system in memory.
+/// Path of the files on the file system in memory.
 const PLACE: &str = "golden.fastness";
 
 pub(crate) fn bytes(golden: Golden) -> Vec<u8> {
@@ -78,7 +78,7 @@ fn a_golden_file_opens_with_its_key_alone() {
     }
 }
 
-/// Not a promise of the format, yet a change of what is written should be seen in review.
+/// Not a promise of the format, but a review should see a change of the written size.
 #[test]
 fn a_file_made_today_has_the_content_and_size_of_the_golden_one() {
     for golden in FILES.iter().filter(|golden| golden.name.starts_with(NEWEST)) {

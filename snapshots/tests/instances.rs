@@ -1,4 +1,4 @@
-//! What the errors of instances say.
+//! Reviewed texts of instance errors.
 
 use crate::texts::assert_all_listed;
 use fastness::{ConfigurationDifference, Error, InstanceError};

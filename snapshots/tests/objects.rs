@@ -1,5 +1,4 @@
-//! Golden files of objects: what we could read once we read for ever; what their pages look like;
-//! and what every error of objects says.
+//! Golden files of objects: contents, pages, and reviewed texts of object errors.
 
 use crate::golden::bytes;
 use crate::texts::assert_all_listed;
@@ -12,7 +11,7 @@ use fastness_snapshots::{Golden, hold, options};
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Where the files stand on the file system in memory.
+/// Path of the files on the file system in memory.
 const PLACE: &str = "golden.fastness";
 
 fn open(golden: Golden, bytes: &[u8]) -> (MemoryVfs, Store) {
@@ -29,7 +28,7 @@ fn texts(object: &Object<'_>, list: &str) -> Vec<String> {
     elements.map(|element| format!("{} {}", element.id.number, text(element.value))).collect()
 }
 
-/// Checks what [`make`] puts into a golden file, literally.
+/// Checks the contents that [`make`] writes, literally.
 #[track_caller]
 fn check(store: Store) {
     assert_eq!(store.snapshot().verify().unwrap().problems, []);
@@ -87,7 +86,7 @@ fn every_golden_file_of_objects_can_be_changed_and_compacted() {
     }
 }
 
-/// Not a promise of the format, yet a change of what is written should be seen in review.
+/// Not a promise of the format, but a review should see a change of the written size.
 #[test]
 fn a_file_of_objects_made_today_has_the_content_and_size_of_the_golden_one() {
     for golden in OBJECT_FILES {
@@ -98,7 +97,7 @@ fn a_file_of_objects_made_today_has_the_content_and_size_of_the_golden_one() {
     }
 }
 
-/// Checks what [`make_lists`] puts into a golden file, literally, and that it can be changed.
+/// Checks the contents that [`make_lists`] writes, literally, and changes the list.
 #[track_caller]
 fn check_lists(golden: Golden, bytes: &[u8]) {
     let vfs = hold(Path::new(PLACE), bytes);
@@ -111,7 +110,7 @@ fn check_lists(golden: Golden, bytes: &[u8]) {
         let log = snapshot.objects("Log").unwrap().iter().unwrap().next().unwrap().unwrap();
         let elements = log.list("numbers").unwrap().into_iter();
         let found: Vec<_> = elements.map(|it| (it.id.number, it.value)).collect();
-        // The object has the first number of the file.
+        // The object has number 1.
         let expected = (0_i64..300).map(|at| (at + 299) % 300);
         let expected = expected.map(|value| (value.unsigned_abs() + 2, Value::from(value)));
         assert_eq!(found, expected.collect::<Vec<_>>(), "{}", golden.name);
@@ -133,7 +132,7 @@ fn every_golden_file_of_long_lists_holds_what_it_held() {
     }
 }
 
-/// To which class, property or index each page of some files belongs.
+/// Returns the page tables of files.
 fn pages(files: &[Golden]) -> String {
     let mut text = String::new();
     for golden in files {
@@ -144,7 +143,7 @@ fn pages(files: &[Golden]) -> String {
     text
 }
 
-/// Every page of a file that objects lie in, part by part.
+/// Returns the dump of every page with objects.
 fn parts(golden: Golden) -> String {
     let (_vfs, store) = open(golden, &bytes(golden));
     let snapshot = store.snapshot();
@@ -157,7 +156,7 @@ fn parts(golden: Golden) -> String {
     text
 }
 
-/// The two twins have the same pages.
+/// Twins have equal pages.
 #[test]
 fn pages_of_objects() {
     insta::assert_snapshot!("pages_of_objects", pages(OBJECT_FILES));

@@ -1,4 +1,4 @@
-//! Schemas, differences, and all errors of schemas and configurations, reviewed as texts.
+//! Reviewed texts of schemas, differences, and errors of schemas and configurations.
 
 use super::texts::assert_all_listed;
 use fastness::schema::{

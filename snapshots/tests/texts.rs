@@ -1,4 +1,4 @@
-//! What errors and settings say, reviewed as texts.
+//! Reviewed texts of errors and settings.
 
 use fastness::schema::SchemaError;
 use fastness::vfs::MemoryVfs;
@@ -77,14 +77,14 @@ fn every_error_has_a_kind() {
     insta::assert_snapshot!("kinds", lines.join("\n"));
 }
 
-/// The enums may grow: this finds a variant that the list above does not have.
+/// The enums may grow: this test finds variants missing in the list above.
 #[test]
 fn every_variant_of_the_errors_is_reviewed() {
     let listed = format!("{:?}", errors());
     assert_all_listed("error.rs", &["Error", "FileErrorCause", "Damage", "ArgumentError"], &listed);
 }
 
-/// Checks that `listed` shows every variant of the enums that a file of core defines.
+/// Checks that `listed` contains every variant of the enums in a file of core.
 #[track_caller]
 pub(crate) fn assert_all_listed(file: &str, names: &[&str], listed: &str) {
     let path = format!("{}/../core/src/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -120,7 +120,7 @@ fn settings_print_no_key() {
         format!("{store:?} {:?}", store.snapshot()),
         format!("{txn:?}"),
     ] {
-        // 167 and a7 are how a byte of the key would print.
+        // A key byte prints as 167 or a7.
         let leak = text.contains("167, 167") || text.to_lowercase().contains("a7a7");
         assert!(!leak, "a key is printed: {text}");
     }

@@ -1,5 +1,5 @@
-//! What goes over the wire, byte by byte: every answer of the server to every call with every
-//! outcome, and every request as our client sends it. See docs/server.md and docs/auth.md.
+//! Reviewed bytes of the login protocol: every answer of the server, and every request of our
+//! client. See docs/server.md and docs/auth.md.
 
 use fastness::{RandomSource, StoreOptions};
 use fastness_auth::server::{Accounts, HashFailed, Limits, PasswordHasher, Policy, Rate};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// Hashes in the clear, with the salt left out.
+/// A hasher without hashing.
 struct Clear;
 
 impl PasswordHasher for Clear {
@@ -26,7 +26,7 @@ impl PasswordHasher for Clear {
     }
 }
 
-/// Each call draws another byte, again and again.
+/// Deterministic entropy: each call fills with the next byte.
 #[derive(Debug, Default)]
 struct Counting(AtomicU8);
 
@@ -37,7 +37,7 @@ impl RandomSource for Counting {
     }
 }
 
-/// A server whose names may be tried three times.
+/// A server that allows three attempts per name.
 struct Host {
     handler: Handler,
     admin: Secret,
@@ -63,7 +63,7 @@ impl Host {
         Self { handler, admin, text: String::new() }
     }
 
-    /// Sends a request, notes it with its answer, and returns the first token in that.
+    /// Sends a request, records it with its answer, and returns the first token of the answer.
     fn ask(&mut self, line: &str, authorization: &str, body: &str) -> String {
         let header = match authorization {
             "" => String::new(),
@@ -150,7 +150,7 @@ fn answers_as_they_go_over_the_wire() {
     insta::assert_snapshot!("answers", host.text);
 }
 
-/// Takes a connection, and answers every request with this until there are no more.
+/// Accepts a connection, and answers its requests with the given bodies.
 fn listen(listener: &TcpListener, answers: &[&str]) -> Vec<String> {
     let mut sent = Vec::new();
     let (mut stream, _) = listener.accept().unwrap();

@@ -1,6 +1,7 @@
 //! The sections of the report about each check: speed, promises, operations, crashes, marks.
 
-use super::{escape, short, svg};
+use super::svg;
+use super::text::{escape, short};
 use crate::summary::{CheckSummary, Summary, thousands};
 use std::collections::BTreeMap;
 
@@ -110,7 +111,8 @@ fn marks(twins: &[CheckSummary]) -> String {
         .collect();
     let head = |twin: &CheckSummary| format!("<th class=\"n\">{}</th>", escape(&twin.twin));
     format!(
-        "<h4>Marks: rare events that a campaign must hit</h4><table><tr><th></th>{}</tr>{rows}</table>",
+        "<h4>Marks: rare events that a campaign must hit</h4>\
+         <table><tr><th></th>{}</tr>{rows}</table>",
         twins.iter().map(head).collect::<String>()
     )
 }

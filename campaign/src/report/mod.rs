@@ -4,7 +4,9 @@
 
 mod checks;
 mod svg;
+mod text;
 
+use self::text::{escape, short};
 use crate::history::HistoryEntry;
 use crate::summary::{FindingSummary, Summary, Verdict, counted, thousands, whole};
 
@@ -37,7 +39,7 @@ fn headline(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Passed => "passed: all promises held",
         Verdict::Failed => "failed: a promise is violated",
-        Verdict::Inconclusive => "inconclusive: a violation could have gone undetected",
+        Verdict::Inconclusive => "inconclusive: a violation may have been missed",
         Verdict::Interrupted => "interrupted",
     }
 }
@@ -91,8 +93,8 @@ fn rerun(summary: &Summary) -> String {
         shard => format!(", shard {shard}"),
     };
     format!(
-        "<h2>Rerun</h2><pre>{}</pre><p class=\"soft small\">Seed {}, time limit {} s, elapsed {} s, \
-         {}, {} plans{shard}. A seed gives the same plans for any number of jobs.</p>",
+        "<h2>Rerun</h2><pre>{}</pre><p class=\"soft small\">Seed {}, time limit {} s, elapsed \
+         {} s, {}, {} plans{shard}. A seed gives the same plans for any number of jobs.</p>",
         escape(&summary.rerun),
         summary.seed,
         summary.seconds,
@@ -171,22 +173,6 @@ fn trend(past: &[HistoryEntry]) -> String {
         short(whole(fastest)),
         verdicts.map(key).concat(),
     )
-}
-
-pub(crate) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// Formats a number with three or four digits.
-#[expect(clippy::cast_precision_loss, reason = "three digits are kept")]
-pub(crate) fn short(number: u64) -> String {
-    match number {
-        0..10_000 => thousands(number),
-        10_000..1_000_000 => format!("{:.0}\u{202f}k", number as f64 / 1e3),
-        1_000_000..100_000_000 => format!("{:.1}\u{202f}M", number as f64 / 1e6),
-        100_000_000..1_000_000_000 => format!("{:.0}\u{202f}M", number as f64 / 1e6),
-        _ => format!("{:.1}\u{202f}G", number as f64 / 1e9),
-    }
 }
 
 /// Formats seconds since 1970 as date and time in UTC.

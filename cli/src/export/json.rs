@@ -1,6 +1,6 @@
-//! JSON, one object of the file a line, written as it is read.
+//! JSON export: one object per line, streamed.
 
-use super::{Held, Source, Target};
+use super::sink::{ExportSink, PropertyContent, Source};
 use crate::contents::properties;
 use crate::failure::Failure;
 use base64ct::{Base64, Encoding as _};
@@ -10,14 +10,14 @@ use serde_json::{Map, Value as Json, json};
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 
-/// Version of the shape.
-const SHAPE: u32 = 1;
+/// Version of the format.
+const FORMAT_VERSION: u32 = 1;
 
-/// A document that is being written.
+/// A document being written.
 pub(super) struct Document {
     out: BufWriter<File>,
     classes: usize,
-    /// Of the class that came last.
+    /// Number of objects in the current class.
     objects: usize,
 }
 
@@ -25,7 +25,10 @@ impl Document {
     pub(super) fn new(file: File, source: &Source) -> Result<Self, Failure> {
         let mut out = BufWriter::new(file);
         let (commit, version) = (source.commit, json!(source.version));
-        write!(out, "{{\"export\": {SHAPE}, \"commit\": {commit}, \"schema_version\": {version}")?;
+        write!(
+            out,
+            "{{\"export\": {FORMAT_VERSION}, \"commit\": {commit}, \"schema_version\": {version}"
+        )?;
         write!(out, ", \"classes\": [")?;
         Ok(Self { out, classes: 0, objects: 0 })
     }
@@ -38,7 +41,7 @@ impl Document {
     }
 }
 
-impl Target for Document {
+impl ExportSink for Document {
     fn class(&mut self, class: &Class) -> Result<(), Failure> {
         self.end_class()?;
         let name = json!(class.name());
@@ -52,12 +55,18 @@ impl Target for Document {
         Ok(())
     }
 
-    fn object(&mut self, key: &ObjectKey, held: &[(&Property, Held<'_>)]) -> Result<(), Failure> {
-        let value = |held: &Held<'_>| match held {
-            Held::One(value) => json(value),
-            Held::Many(values) => values.iter().map(json).collect(),
+    fn object(
+        &mut self,
+        key: &ObjectKey,
+        contents: &[(&Property, PropertyContent<'_>)],
+    ) -> Result<(), Failure> {
+        let value = |contents: &PropertyContent<'_>| match contents {
+            PropertyContent::One(value) => json(value),
+            PropertyContent::Many(values) => values.iter().map(json).collect(),
         };
-        let values = held.iter().map(|(property, held)| (property.name().to_owned(), value(held)));
+        let values = contents
+            .iter()
+            .map(|(property, contents)| (property.name().to_owned(), value(contents)));
         let values: Map<String, Json> = values.collect();
         let separator = if self.objects > 0 { "," } else { "" };
         let object = json!({ "key": self::key(key), "values": values });
@@ -96,7 +105,7 @@ fn json(value: &Value<'_>) -> Json {
     }
 }
 
-/// JSON has no numbers that are none or infinite.
+/// JSON has no NaN and no infinities.
 fn real(number: f64) -> Json {
     if number.is_finite() { json!(number) } else { json!(number.to_string()) }
 }

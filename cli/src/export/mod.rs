@@ -1,11 +1,11 @@
-//! `fastness export`: takes the objects of a file out of it, to where any other program reads them.
+//! `fastness export`: writes the objects of a file in a format of other programs.
 //!
-//! - Y4 The file is opened read-only, and never written to.
-//! - Y7 What is written gets its name once it is whole and on the disk; what had the name before
-//!   stays unless it was to be replaced.
-//! - Y8 Every value of every object is written, or said to be missing, by name.
+//! - Y4 The file is opened read-only and never written.
+//! - Y7 An export gets its name when it is complete and durable; it replaces a file only with
+//!   `--overwrite`.
+//! - Y8 Every value of every object is exported, or reported as missing.
 //!
-//! Shape of what is written: docs/tools.md.
+//! Formats: docs/tools.md.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -13,24 +13,26 @@
 )]
 
 mod json;
+mod sink;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "sqlite")]
 mod tables;
 
-use crate::contents::{counted, objects, told};
-use crate::failure::{BAD, Failure};
+use self::sink::{ExportSink, PropertyContent, Source};
+use crate::contents::{counted, describe_error, objects};
+use crate::failure::{Failure, PROBLEM};
 use crate::key::KeyArgs;
 use crate::tools::options;
 use fastness::inspect::trees;
-use fastness::object::{Object, ObjectKey, Snapshot, Value};
-use fastness::schema::{Class, Property, PropertyType, Schema};
+use fastness::object::{Object, Snapshot};
+use fastness::schema::{Class, Property, PropertyType};
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, PersistError};
 
-/// What to export, and where to.
+/// Arguments of the export.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
     /// The file to export.
@@ -39,10 +41,10 @@ pub(crate) struct ExportArgs {
     key: KeyArgs,
     #[command(flatten)]
     target: TargetArgs,
-    /// Replace the file to make, if it is there.
+    /// Replace an existing output file.
     #[arg(long)]
     overwrite: bool,
-    /// Export what can be read of a damaged file, and tell what cannot.
+    /// Export the readable part of a damaged file, and report the rest as missing.
     #[arg(long)]
     salvage: bool,
 }
@@ -50,40 +52,16 @@ pub(crate) struct ExportArgs {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct TargetArgs {
-    /// Make a JSON file. It is not encrypted.
+    /// Write a JSON file, unencrypted.
     #[arg(long, value_name = "OUT")]
     json: Option<PathBuf>,
-    /// Make an SQLite database. It is not encrypted.
+    /// Write an SQLite database, unencrypted.
     #[cfg(feature = "sqlite")]
     #[arg(long, value_name = "OUT")]
     sqlite: Option<PathBuf>,
 }
 
-/// What an object has in a property.
-enum Held<'a> {
-    One(Value<'a>),
-    Many(Vec<Value<'static>>),
-}
-
-/// Where objects are written to: class by class, each with its objects.
-trait Target {
-    fn class(&mut self, class: &Class) -> Result<(), Failure>;
-
-    /// Writes an object of the class that came last, with those of its properties that were read.
-    fn object(&mut self, key: &ObjectKey, held: &[(&Property, Held<'_>)]) -> Result<(), Failure>;
-
-    /// Ends what is written.
-    fn finish(self: Box<Self>) -> Result<(), Failure>;
-}
-
-/// Of what the export is.
-struct Source {
-    commit: u64,
-    version: Option<u64>,
-    schema: Schema,
-}
-
-/// Exports the file; 1 if something is missing.
+/// Exports the file; exit code 1 if something is missing.
 pub(crate) fn export(args: &ExportArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     let target = args.target.path();
     check_target(args, target)?;
@@ -97,18 +75,19 @@ pub(crate) fn export(args: &ExportArgs, out: &mut dyn Write) -> Result<u8, Failu
     };
     if source.schema.is_empty() {
         let file = args.file.display();
-        return Err(Failure::bad(format!("{file}: holds no classes, so nothing to export")));
+        return Err(Failure::problem(format!("{file}: has no classes to export")));
     }
     let unwritable = |error: &std::io::Error| unwritable(target, error);
     let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));
     let file = NamedTempFile::new_in(directory).map_err(|error| unwritable(&error))?;
-    let mut copy = Copy { snapshot: &snapshot, salvage: args.salvage, objects: 0, missing: vec![] };
-    copy.run(&source, args.target.start(&file, &source)?)?;
+    let mut exporter =
+        Exporter { snapshot: &snapshot, salvage: args.salvage, objects: 0, missing: vec![] };
+    exporter.run(&source, args.target.start(&file, &source)?)?;
     file.as_file().sync_all().map_err(|error| unwritable(&error))?;
     place(file, target, args.overwrite)?;
-    copy.tell(&source, target, out)?;
-    Ok(if copy.missing.is_empty() { 0 } else { BAD })
+    exporter.print_summary(&source, target, out)?;
+    Ok(if exporter.missing.is_empty() { 0 } else { PROBLEM })
 }
 
 impl TargetArgs {
@@ -120,7 +99,7 @@ impl TargetArgs {
         self.json.as_deref().or(sqlite).expect("clap asks for one of them")
     }
 
-    fn start(&self, file: &NamedTempFile, source: &Source) -> Result<Box<dyn Target>, Failure> {
+    fn start(&self, file: &NamedTempFile, source: &Source) -> Result<Box<dyn ExportSink>, Failure> {
         #[cfg(feature = "sqlite")]
         if self.sqlite.is_some() {
             return Ok(Box::new(sqlite::Database::new(file.path(), source)?));
@@ -131,15 +110,15 @@ impl TargetArgs {
     }
 }
 
-/// Refuses before anything is read what would be refused in the end.
+/// Checks the target before reading anything.
 fn check_target(args: &ExportArgs, target: &Path) -> Result<(), Failure> {
     if target == Path::new("-") {
-        let text = "-: an export gets its name once it is whole and on the disk; name a file";
+        let text = "-: an export is published under its name when it is complete; pass a file name";
         return Err(Failure::usage(text));
     }
     let same = fs::canonicalize(target).ok().zip(fs::canonicalize(&args.file).ok());
     if same.is_some_and(|(one, two)| one == two) {
-        let text = format!("{}: that is the file to export; choose another", target.display());
+        let text = format!("{}: is the file to export; choose another path", target.display());
         return Err(Failure::usage(text));
     }
     if !args.overwrite && fs::symlink_metadata(target).is_ok() {
@@ -150,18 +129,18 @@ fn check_target(args: &ExportArgs, target: &Path) -> Result<(), Failure> {
 
 fn exists(target: &Path) -> Failure {
     let target = target.display();
-    Failure::bad(format!("{target}: exists already; choose another path, or say --overwrite"))
+    Failure::problem(format!("{target}: exists already; choose another path, or pass --overwrite"))
 }
 
 fn unwritable(target: &Path, error: &std::io::Error) -> Failure {
     let (target, why) = (target.display(), error.kind());
     Failure::environment(match why {
-        ErrorKind::NotFound => format!("{target}: its directory is not there; make it first"),
+        ErrorKind::NotFound => format!("{target}: its folder does not exist; create it first"),
         _ => format!("{target}: cannot write the export: {why}"),
     })
 }
 
-/// Gives what was written its name.
+/// Gives the output its name.
 fn place(file: NamedTempFile, target: &Path, overwrite: bool) -> Result<(), Failure> {
     let placed = if overwrite { file.persist(target) } else { file.persist_noclobber(target) };
     match placed {
@@ -173,16 +152,16 @@ fn place(file: NamedTempFile, target: &Path, overwrite: bool) -> Result<(), Fail
     }
 }
 
-/// An export that is under way.
-struct Copy<'a> {
+/// An export in progress.
+struct Exporter<'a> {
     snapshot: &'a Snapshot,
     salvage: bool,
     objects: u64,
     missing: Vec<String>,
 }
 
-impl Copy<'_> {
-    fn run(&mut self, source: &Source, mut target: Box<dyn Target>) -> Result<(), Failure> {
+impl Exporter<'_> {
+    fn run(&mut self, source: &Source, mut target: Box<dyn ExportSink>) -> Result<(), Failure> {
         for class in source.schema.classes() {
             target.class(class)?;
             let objects = self.snapshot.objects(class.name())?;
@@ -190,7 +169,7 @@ impl Copy<'_> {
             for object in objects.salvage() {
                 match object {
                     Ok(object) => self.object(class, &object, &mut *target)?,
-                    Err(error) => self.miss(class.name(), error)?,
+                    Err(error) => self.report_missing(class.name(), error)?,
                 }
             }
             let (written, all) = (self.objects - before, objects.len());
@@ -206,35 +185,40 @@ impl Copy<'_> {
         &mut self,
         class: &Class,
         object: &Object<'_>,
-        target: &mut dyn Target,
+        target: &mut dyn ExportSink,
     ) -> Result<(), Failure> {
-        let mut held = Vec::new();
+        let mut contents = Vec::new();
         for property in class.stored_properties() {
             match read(object, property) {
-                Ok(value) => held.push((property, value)),
+                Ok(value) => contents.push((property, value)),
                 Err(error) => {
                     let (class, key, property) = (class.name(), object.key(), property.name());
-                    self.miss(&format!("{class} {key}, {property}"), error)?;
+                    self.report_missing(&format!("{class} {key}, {property}"), error)?;
                 }
             }
         }
         self.objects += 1;
-        target.object(object.key(), &held)
+        target.object(object.key(), &contents)
     }
 
-    /// Notes what cannot be read, if that is allowed.
-    fn miss(&mut self, what: &str, error: fastness::Error) -> Result<(), Failure> {
+    /// Records unreadable data, with `--salvage` only.
+    fn report_missing(&mut self, what: &str, error: fastness::Error) -> Result<(), Failure> {
         if !self.salvage {
-            return Err(Failure::from(error).with_hint("to export the rest, say --salvage"));
+            return Err(Failure::from(error).with_hint("to export the rest, pass --salvage"));
         }
-        let text = format!("{what}: {}", told(&error));
+        let text = format!("{what}: {}", describe_error(&error));
         if self.missing.last() != Some(&text) {
             self.missing.push(text);
         }
         Ok(())
     }
 
-    fn tell(&self, source: &Source, target: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+    fn print_summary(
+        &self,
+        source: &Source,
+        target: &Path,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let objects = counted(self.objects, "object", "objects");
         let classes = source.schema.classes().len() as u64;
         let classes = counted(classes, "class", "classes");
@@ -245,18 +229,21 @@ impl Copy<'_> {
         let store = self.snapshot.store();
         let holds = trees(store).unwrap_or_default();
         for name in store.tree_names().filter(|name| !holds.contains_key(*name)) {
-            writeln!(out, "left out   tree {name:?}, which holds no objects")?;
+            writeln!(out, "omitted    tree {name:?}: not a tree of objects")?;
         }
         Ok(())
     }
 }
 
-fn read<'o>(object: &'o Object<'_>, property: &Property) -> Result<Held<'o>, fastness::Error> {
+fn read<'o>(
+    object: &'o Object<'_>,
+    property: &Property,
+) -> Result<PropertyContent<'o>, fastness::Error> {
     match property.kind() {
         PropertyType::ObjectList(_) | PropertyType::List { .. } => {
             let elements = object.list(property.name())?;
-            Ok(Held::Many(elements.into_iter().map(|element| element.value).collect()))
+            Ok(PropertyContent::Many(elements.into_iter().map(|element| element.value).collect()))
         }
-        _ => object.get(property.name()).map(Held::One),
+        _ => object.get(property.name()).map(PropertyContent::One),
     }
 }

@@ -1,7 +1,9 @@
-//! An SQLite database: a table for each class and for each list.
+//! SQLite export: a table for each class and for each list.
 
-use super::tables::{Column, FILE, PROPERTIES, Table, Tables, key_affinity, quoted};
-use super::{Held, Source, Target};
+use super::sink::{ExportSink, PropertyContent, Source};
+use super::tables::{
+    Column, FILE_TABLE, PROPERTY_TABLE, Table, Tables, key_affinity, quote_identifier,
+};
 use crate::failure::Failure;
 use fastness::object::{ObjectKey, Value};
 use fastness::schema::{Class, Property};
@@ -9,50 +11,50 @@ use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, params_from_iter};
 use std::path::Path;
 
-/// Version of the shape.
-const SHAPE: i64 = 1;
+/// Version of the format.
+const FORMAT_VERSION: i64 = 1;
 
-/// A database that is being written.
+/// A database being written.
 pub(super) struct Database {
     connection: Connection,
     tables: Tables,
-    /// The class that came last.
+    /// The current class.
     class: String,
 }
 
 impl Database {
-    /// Makes all tables.
+    /// Creates all tables.
     pub(super) fn new(path: &Path, source: &Source) -> Result<Self, Failure> {
         let connection = Connection::open(path)?;
-        // Nobody sees the file before it is whole.
+        // The file has no name yet, so journal and syncs are unnecessary.
         connection.pragma_update(None, "journal_mode", "OFF")?;
         connection.pragma_update(None, "synchronous", "OFF")?;
         connection.execute_batch("BEGIN")?;
         let tables = Tables::new(&source.schema);
         let database = Self { connection, tables, class: String::new() };
-        database.describe(source)?;
+        database.write_metadata(source)?;
         for class in source.schema.classes() {
-            database.make(source, class)?;
+            database.create_tables(source, class)?;
         }
         Ok(database)
     }
 
-    /// Writes what is exported, so that names and types can be found again.
-    fn describe(&self, source: &Source) -> Result<(), Failure> {
+    /// Writes the metadata tables, which map classes and properties to tables and columns.
+    fn write_metadata(&self, source: &Source) -> Result<(), Failure> {
         self.connection.execute_batch(&format!(
-            "CREATE TABLE {FILE} (export INTEGER, \"commit\" INTEGER, schema_version INTEGER);
-             CREATE TABLE {PROPERTIES} (class TEXT, property TEXT, type TEXT, nullable INTEGER,
+            "CREATE TABLE {FILE_TABLE} (export INTEGER, \"commit\" INTEGER, schema_version INTEGER);
+             CREATE TABLE {PROPERTY_TABLE} (class TEXT, property TEXT, type TEXT, nullable INTEGER,
                  primary_key INTEGER, indexed INTEGER, \"table\" TEXT, \"column\" TEXT);"
         ))?;
-        let file = [Some(SHAPE), Some(integer(source.commit)?), version(source)?];
-        self.insert(FILE, file.map(|number| number.map_or(Cell::Null, Cell::Integer)))?;
+        let file = [Some(FORMAT_VERSION), Some(integer(source.commit)?), version(source)?];
+        self.insert(FILE_TABLE, file.map(|number| number.map_or(Cell::Null, Cell::Integer)))?;
         for (class, table) in &self.tables.classes {
             for Column { property, name, is_list, .. } in &table.columns {
                 let (table, column) =
                     if *is_list { (name, "value") } else { (&table.name, &**name) };
                 let flag = |flag: bool| Cell::Integer(flag.into());
                 self.insert(
-                    PROPERTIES,
+                    PROPERTY_TABLE,
                     [
                         Cell::Text(class.clone()),
                         Cell::Text(property.name().to_owned()),
@@ -69,17 +71,17 @@ impl Database {
         Ok(())
     }
 
-    /// Makes the table of a class, and those of its lists.
-    fn make(&self, source: &Source, class: &Class) -> Result<(), Failure> {
+    /// Creates the tables of a class and its lists.
+    fn create_tables(&self, source: &Source, class: &Class) -> Result<(), Failure> {
         let Some(table) = self.tables.classes.get(class.name()) else { return Ok(()) };
         let mut columns = Vec::new();
         if let Some(number) = &table.number {
-            columns.push(format!("{} INTEGER PRIMARY KEY", quoted(number)));
+            columns.push(format!("{} INTEGER PRIMARY KEY", quote_identifier(number)));
         }
         let mut indexes = Vec::new();
         for column in &table.columns {
             let Column { property, affinity, .. } = column;
-            let name = quoted(&column.name);
+            let name = quote_identifier(&column.name);
             if column.is_list {
                 let key = key_affinity(&source.schema, class);
                 self.connection.execute_batch(&format!(
@@ -90,26 +92,29 @@ impl Database {
             }
             let limits = match (property.is_primary_key(), property.is_nullable()) {
                 (true, false) => " NOT NULL PRIMARY KEY",
-                // A primary key of SQLite that is a number is never null.
+                // An INTEGER PRIMARY KEY of SQLite is never null.
                 (true, true) => " UNIQUE",
                 (false, _) => "",
             };
             columns.push(format!("{name} {affinity}{limits}"));
             if property.is_indexed() && !property.is_primary_key() {
-                indexes.push(format!("CREATE INDEX {} ON ", quoted(&self.index(table, column))));
-                indexes.push(format!("{} ({name});", quoted(&table.name)));
+                indexes.push(format!(
+                    "CREATE INDEX {} ON ",
+                    quote_identifier(&self.index_name(table, column))
+                ));
+                indexes.push(format!("{} ({name});", quote_identifier(&table.name)));
             }
         }
-        let (name, columns) = (quoted(&table.name), columns.join(", "));
+        let (name, columns) = (quote_identifier(&table.name), columns.join(", "));
         let made = self.connection.execute_batch(&format!("CREATE TABLE {name} ({columns});"));
-        made.map_err(|error| refused(class, &error))?;
+        made.map_err(|error| class_refused(class, &error))?;
         Ok(self.connection.execute_batch(&indexes.concat())?)
     }
 
-    /// Names an index: tables and indexes must not share a name, so its has a space.
-    fn index(&self, table: &Table, column: &Column) -> String {
+    /// Names an index. Tables and indexes share a namespace; the space keeps them apart.
+    fn index_name(&self, table: &Table, column: &Column) -> String {
         let mut name = format!("index {}.{}", table.name, column.name);
-        while self.tables.classes.values().any(|table| table.has(&name)) {
+        while self.tables.classes.values().any(|table| table.uses_name(&name)) {
             name.push('_');
         }
         name
@@ -122,42 +127,46 @@ impl Database {
     ) -> Result<(), Failure> {
         let cells = cells.into_iter();
         let places = vec!["?"; cells.len()].join(", ");
-        let text = format!("INSERT INTO {} VALUES ({places})", quoted(table));
+        let text = format!("INSERT INTO {} VALUES ({places})", quote_identifier(table));
         self.connection.prepare_cached(&text)?.execute(params_from_iter(cells))?;
         Ok(())
     }
 }
 
 impl Table {
-    fn has(&self, name: &str) -> bool {
+    fn uses_name(&self, name: &str) -> bool {
         let lists = self.columns.iter().filter(|column| column.is_list);
         let mut names = lists.map(|column| &column.name).chain([&self.name]);
         names.any(|taken| taken.eq_ignore_ascii_case(name))
     }
 }
 
-impl Target for Database {
+impl ExportSink for Database {
     fn class(&mut self, class: &Class) -> Result<(), Failure> {
         class.name().clone_into(&mut self.class);
         Ok(())
     }
 
-    fn object(&mut self, key: &ObjectKey, held: &[(&Property, Held<'_>)]) -> Result<(), Failure> {
+    fn object(
+        &mut self,
+        key: &ObjectKey,
+        contents: &[(&Property, PropertyContent<'_>)],
+    ) -> Result<(), Failure> {
         let Some(table) = self.tables.classes.get(&self.class) else { return Ok(()) };
         let mut row = Vec::new();
         if table.number.is_some() {
             row.push(key_cell(key)?);
         }
         for column in &table.columns {
-            let of = held.iter().find(|(property, _)| **property == column.property);
-            match of.map(|(_, held)| held) {
-                Some(Held::Many(values)) => {
+            let of = contents.iter().find(|(property, _)| **property == column.property);
+            match of.map(|(_, contents)| contents) {
+                Some(PropertyContent::Many(values)) => {
                     for (place, value) in (0..).zip(values) {
                         let cells = [key_cell(key)?, Cell::Integer(place), cell(value)?];
                         self.insert(&column.name, cells)?;
                     }
                 }
-                Some(Held::One(value)) => row.push(cell(value)?),
+                Some(PropertyContent::One(value)) => row.push(cell(value)?),
                 None if column.is_list => {}
                 None => row.push(Cell::Null),
             }
@@ -176,10 +185,10 @@ fn version(source: &Source) -> Result<Option<i64>, Failure> {
 }
 
 fn integer(number: u64) -> Result<i64, Failure> {
-    i64::try_from(number).map_err(|_| Failure::bad(format!("{number}: too large for SQLite")))
+    i64::try_from(number).map_err(|_| Failure::problem(format!("{number}: too large for SQLite")))
 }
 
-/// Where a key stands for an object, null is no bytes, so that it is not taken for no object.
+/// The null key as a reference is an empty blob, so that it differs from no object.
 fn key_cell(key: &ObjectKey) -> Result<Cell, Failure> {
     Ok(match key {
         ObjectKey::Null => Cell::Blob(Vec::new()),
@@ -203,14 +212,14 @@ fn cell(value: &Value<'_>) -> Result<Cell, Failure> {
     })
 }
 
-/// SQLite takes a number that is none for null.
+/// SQLite converts NaN to null.
 fn real(number: f64) -> Cell {
     if number.is_nan() { Cell::Text(number.to_string()) } else { Cell::Real(number) }
 }
 
-fn refused(class: &Class, error: &rusqlite::Error) -> Failure {
+fn class_refused(class: &Class, error: &rusqlite::Error) -> Failure {
     let class = class.name();
-    Failure::bad(format!("SQLite does not take class `{class}`: {error}; use --json"))
+    Failure::problem(format!("SQLite rejects class `{class}`: {error}; use --json"))
 }
 
 impl From<rusqlite::Error> for Failure {

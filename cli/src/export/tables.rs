@@ -1,7 +1,7 @@
-//! Which table and which column of SQLite a class, a property or a list becomes.
+//! Mapping of classes, properties and lists to tables and columns of SQLite.
 //!
-//! Names of SQLite differ in more than the case of letters a to z; names of ours need not, so one
-//! that is taken gets `_` at its end until it is free.
+//! SQLite compares names without the case of ASCII letters. A name that collides gets `_` appended
+//! until it is unique.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -19,29 +19,29 @@ pub(super) struct Tables {
 /// The table of a class.
 pub(super) struct Table {
     pub(super) name: String,
-    /// What objects are numbered in, if they have no primary key.
+    /// The column of object numbers, without a primary key.
     pub(super) number: Option<String>,
     pub(super) columns: Vec<Column>,
 }
 
-/// Where a property is.
+/// The mapping of a property.
 pub(super) struct Column {
     pub(super) property: Property,
-    /// Its column, or the table of a list.
+    /// The column, or the table of a list.
     pub(super) name: String,
-    /// What SQLite is told of its values.
+    /// The SQLite type of its values.
     pub(super) affinity: &'static str,
     pub(super) is_list: bool,
 }
 
-/// Names that are taken, as SQLite compares them.
+/// Used names, compared as SQLite compares them.
 #[derive(Default)]
-struct Taken(BTreeSet<String>);
+struct UsedNames(BTreeSet<String>);
 
-impl Taken {
-    fn free(&mut self, wanted: &str) -> String {
+impl UsedNames {
+    fn unused(&mut self, wanted: &str) -> String {
         let mut name = wanted.replace('\0', "\u{fffd}");
-        // SQLite keeps these for itself.
+        // Reserved by SQLite.
         if name.to_ascii_lowercase().starts_with("sqlite_") {
             name.insert(0, '_');
         }
@@ -52,18 +52,19 @@ impl Taken {
     }
 }
 
-/// The tables that say what is exported.
-pub(super) const FILE: &str = "fastness_export";
-pub(super) const PROPERTIES: &str = "fastness_properties";
+/// The metadata tables.
+pub(super) const FILE_TABLE: &str = "fastness_export";
+pub(super) const PROPERTY_TABLE: &str = "fastness_properties";
 
 impl Tables {
     pub(super) fn new(schema: &Schema) -> Self {
-        let mut taken = Taken::default();
-        for name in [FILE, PROPERTIES] {
-            taken.free(name);
+        let mut taken = UsedNames::default();
+        for name in [FILE_TABLE, PROPERTY_TABLE] {
+            taken.unused(name);
         }
         // Classes before lists, so that a list never takes the name of a class.
-        let names: Vec<_> = schema.classes().iter().map(|class| taken.free(class.name())).collect();
+        let names: Vec<_> =
+            schema.classes().iter().map(|class| taken.unused(class.name())).collect();
         let mut classes = BTreeMap::new();
         for (class, name) in schema.classes().iter().zip(names) {
             classes.insert(class.name().to_owned(), table(schema, (class, name), &mut taken));
@@ -72,24 +73,24 @@ impl Tables {
     }
 }
 
-fn table(schema: &Schema, (class, name): (&Class, String), tables: &mut Taken) -> Table {
-    let mut taken = Taken::default();
+fn table(schema: &Schema, (class, name): (&Class, String), tables: &mut UsedNames) -> Table {
+    let mut taken = UsedNames::default();
     let column = |property: &Property| {
         let is_list =
             matches!(property.kind(), PropertyType::List { .. } | PropertyType::ObjectList(_));
         let name = match is_list {
-            true => tables.free(&format!("{}.{}", class.name(), property.name())),
-            false => taken.free(property.name()),
+            true => tables.unused(&format!("{}.{}", class.name(), property.name())),
+            false => taken.unused(property.name()),
         };
         let affinity = affinity(schema, property.kind());
         Column { property: property.clone(), name, affinity, is_list }
     };
     let columns = class.stored_properties().map(column).collect();
-    let number = class.primary_key().is_none().then(|| taken.free("_key"));
+    let number = class.primary_key().is_none().then(|| taken.unused("_key"));
     Table { name, number, columns }
 }
 
-/// What SQLite is told of a value, or of the elements of a list.
+/// Returns the SQLite type of a value, or of list elements.
 fn affinity(schema: &Schema, kind: &PropertyType) -> &'static str {
     let of = |scalar: Scalar| match scalar {
         Scalar::Int | Scalar::Bool => "INTEGER",
@@ -106,13 +107,13 @@ fn affinity(schema: &Schema, kind: &PropertyType) -> &'static str {
     }
 }
 
-/// What SQLite is told of the key of a class.
+/// Returns the SQLite type of the key of a class.
 pub(super) fn key_affinity(schema: &Schema, class: &Class) -> &'static str {
     class.primary_key().map_or("INTEGER", |key| affinity(schema, key.kind()))
 }
 
-/// Quotes a name.
-pub(super) fn quoted(name: &str) -> String {
+/// Quotes an identifier.
+pub(super) fn quote_identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -121,8 +122,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_sqlite_takes_for_one_are_told_apart() {
-        let mut taken = Taken::default();
+    fn names_equal_to_sqlite_are_made_distinct() {
+        let mut taken = UsedNames::default();
         for (wanted, name) in [
             ("Dog", "Dog"),
             ("dog", "dog_"),
@@ -134,8 +135,8 @@ mod tests {
             ("\u{c4}", "\u{c4}"),
             ("\u{e4}", "\u{e4}"),
         ] {
-            assert_eq!(taken.free(wanted), name);
+            assert_eq!(taken.unused(wanted), name);
         }
-        assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
+        assert_eq!(quote_identifier("a\"b"), "\"a\"\"b\"");
     }
 }

@@ -1,6 +1,6 @@
-//! The campaign from outside: its outputs, its exit codes, its replays.
+//! The campaign as a process: outputs, exit codes, replays.
 
-use super::{Bench, Ran, command, fastness, json, ran, start};
+use super::{CommandOutput, TestFolder, command, fastness, json, output_of, start};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
@@ -20,20 +20,23 @@ fn findings(out: &Path) -> Vec<PathBuf> {
     plans
 }
 
-fn campaign(out: &Path, args: &[&dyn AsRef<OsStr>]) -> Ran {
+fn campaign(out: &Path, args: &[&dyn AsRef<OsStr>]) -> CommandOutput {
     let mut all: Vec<&dyn AsRef<OsStr>> = vec![&"campaign", &"--out", &out];
     all.extend(args);
     fastness(&all)
 }
 
 #[test]
-fn writes_its_three_outputs_and_ends_as_they_say() {
-    let bench = Bench::new();
-    let out = bench.path("out");
-    let said = campaign(&out, &[&"--only", &"store", &"--seconds", &"2", &"--seed", &"7"]);
+fn a_campaign_writes_three_outputs_that_match_its_exit_code() {
+    let dir = TestFolder::new();
+    let out = dir.path("out");
+    let output = campaign(&out, &[&"--only", &"store", &"--seconds", &"2", &"--seed", &"7"]);
     let summary = summary(&out);
-    assert_eq!(summary["exit_code"], said.code, "{}{}", said.out, said.err);
-    assert_eq!(summary["verdict"], ["held", "", "", "blind"][usize::try_from(said.code).unwrap()]);
+    assert_eq!(summary["exit_code"], output.code, "{}{}", output.out, output.err);
+    assert_eq!(
+        summary["verdict"],
+        ["passed", "", "", "inconclusive"][usize::try_from(output.code).unwrap()]
+    );
     assert_eq!((&summary["seed"], &summary["seconds"]), (&7.into(), &2.into()));
     assert_eq!(summary["canary"]["caught"], true);
     let checks = summary["checks"].as_array().unwrap();
@@ -55,21 +58,21 @@ fn writes_its_three_outputs_and_ends_as_they_say() {
     let report = fs::read_to_string(out.join("report.html")).unwrap();
     assert!(report.contains("<h1>") && report.contains("--seed 7"));
     for foreign in ["<script", "http:", "https:", "<link", "@import"] {
-        assert!(!report.contains(foreign), "the report loads something: {foreign}");
+        assert!(!report.contains(foreign), "the report loads a resource: {foreign}");
     }
-    assert!(said.out.contains("seed 7"), "{}", said.out);
-    assert!(said.err.contains("plans") && said.err.contains("marks"), "{}", said.err);
+    assert!(output.out.contains("seed 7"), "{}", output.out);
+    assert!(output.err.contains("plans") && output.err.contains("marks"), "{}", output.err);
 }
 
 #[test]
 fn list_names_checks_invariants_and_marks() {
-    let said = fastness(&[&"campaign", &"list"]);
-    assert_eq!(said.code, 0);
+    let output = fastness(&[&"campaign", &"list"]);
+    assert_eq!(output.code, 0);
     let value = json(&fastness(&[&"campaign", &"list", &"--json"]));
     for check in value["checks"].as_array().unwrap() {
-        assert!(said.out.contains(check["name"].as_str().unwrap()));
+        assert!(output.out.contains(check["name"].as_str().unwrap()));
         for invariant in check["invariants"].as_array().unwrap() {
-            assert!(said.out.contains(invariant["promise"].as_str().unwrap()));
+            assert!(output.out.contains(invariant["promise"].as_str().unwrap()));
         }
     }
 }
@@ -81,68 +84,68 @@ fn replay_prints_the_same_bytes_twice() {
         let plan = format!("{}:17", check["name"].as_str().unwrap());
         for twin in ["plain", "encrypted"] {
             let run = || fastness(&[&"campaign", &"replay", &plan, &"--twin", &twin]);
-            let (one, two) = (run(), run());
-            assert_eq!(one.code, 0, "{plan} {twin}: {}", one.out);
-            assert!(one.out.lines().count() > 5, "{plan} {twin}: {}", one.out);
-            assert!(one.out == two.out, "{plan} {twin} is not replayed the same");
+            let (first, second) = (run(), run());
+            assert_eq!(first.code, 0, "{plan} {twin}: {}", first.out);
+            assert!(first.out.lines().count() > 5, "{plan} {twin}: {}", first.out);
+            assert!(first.out == second.out, "two replays of {plan} {twin} differ");
         }
     }
 }
 
 #[test]
 fn a_finding_is_saved_small_replayed_and_promoted() {
-    let bench = Bench::new();
-    let out = bench.path("out");
-    let said = campaign(&out, &[&"--only", &"canary", &"--seconds", &"1", &"--jobs", &"3"]);
-    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    let dir = TestFolder::new();
+    let out = dir.path("out");
+    let output = campaign(&out, &[&"--only", &"canary", &"--seconds", &"1", &"--jobs", &"3"]);
+    assert_eq!(output.code, 1, "{}{}", output.out, output.err);
     let plans = findings(&out);
     assert_eq!(plans.len(), 2, "{plans:?}");
     for plan in &plans {
         assert!(plan.with_extension("txt").is_file());
-        let one = fastness(&[&"campaign", &"replay", plan]);
-        assert_eq!(one.code, 1);
-        assert!(one.out.contains("BROKEN Y1"), "{}", one.out);
-        assert_eq!(one.out, fastness(&[&"campaign", &"replay", plan]).out);
+        let first = fastness(&[&"campaign", &"replay", plan]);
+        assert_eq!(first.code, 1);
+        assert!(first.out.contains("FAILED Y1"), "{}", first.out);
+        assert_eq!(first.out, fastness(&[&"campaign", &"replay", plan]).out);
     }
     let all = fastness(&[&"campaign", &"replay", &out.join("findings")]);
     assert_eq!(all.code, 1, "{}", all.err);
-    assert!(all.out.contains("2 plans, 2 broken"), "{}", all.out);
-    let folder = bench.path("regressions");
+    assert!(all.out.contains("2 plans, 2 failed"), "{}", all.out);
+    let folder = dir.path("regressions");
     let promote = || fastness(&[&"campaign", &"promote", &plans[0], &"--to", &folder]);
     let promoted = promote();
     assert_eq!(promoted.code, 0, "{}", promoted.err);
-    assert!(promoted.out.contains("still breaks Y1"), "{}", promoted.out);
-    assert!(promote().out.contains("there already"));
+    assert!(promoted.out.contains("it still fails: Y1"), "{}", promoted.out);
+    assert!(promote().out.contains("already exists"));
     let test = folder.join(plans[0].file_name().unwrap());
     assert_eq!(fs::read(&test).unwrap(), fs::read(&plans[0]).unwrap());
     assert!(folder.join("README.md").is_file());
     let report = fs::read_to_string(out.join("report.html")).unwrap();
-    assert!(report.contains("A promise is broken") && report.contains("campaign promote"));
+    assert!(report.contains("Failed") && report.contains("campaign promote"));
 }
 
 #[test]
 fn shards_are_merged_into_one_campaign() {
-    let bench = Bench::new();
-    let [one, two, all] = ["one", "two", "all"].map(|name| bench.path(name));
-    for (out, shard) in [(&one, "1/2"), (&two, "2/2")] {
-        let said = campaign(
+    let dir = TestFolder::new();
+    let [first, second, all] = ["one", "two", "all"].map(|name| dir.path(name));
+    for (out, shard) in [(&first, "1/2"), (&second, "2/2")] {
+        let output = campaign(
             out,
             &[&"--only", &"canary", &"--seconds", &"1", &"--seed", &"5", &"--shard", &shard],
         );
-        assert_eq!(said.code, 1);
+        assert_eq!(output.code, 1);
     }
-    let said = fastness(&[&"campaign", &"merge", &one, &two, &"--out", &all]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    let output = fastness(&[&"campaign", &"merge", &first, &second, &"--out", &all]);
+    assert_eq!(output.code, 1, "{}", output.err);
     let plans = |out: &Path| summary(out)["totals"]["plans"].as_u64().unwrap();
-    assert_eq!(plans(&all), plans(&one) + plans(&two));
+    assert_eq!(plans(&all), plans(&first) + plans(&second));
     assert_eq!(findings(&all).len(), 2);
 }
 
 #[cfg(unix)]
 #[test]
-fn an_interrupt_ends_it_with_a_report() {
-    let bench = Bench::new();
-    let out = bench.path("out");
+fn an_interrupted_campaign_writes_its_report() {
+    let dir = TestFolder::new();
+    let out = dir.path("out");
     let mut command =
         command(&[&"campaign", &"--only", &"store", &"--seconds", &"600", &"--out", &out]);
     let child = start(&mut command);
@@ -156,19 +159,19 @@ fn an_interrupt_ends_it_with_a_report() {
     }
     let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
-    let said = ran(child);
-    assert_eq!(said.code, 130, "{}{}", said.out, said.err);
+    let output = output_of(child);
+    assert_eq!(output.code, 130, "{}{}", output.out, output.err);
     assert_eq!(summary(&out)["verdict"], "interrupted");
     assert!(out.join("report.html").is_file());
 }
 
 #[test]
-fn what_it_cannot_do_is_told_by_the_exit_code() {
-    let bench = Bench::new();
-    let file = bench.write("file", b"");
-    let said = campaign(&file.join("out"), &[&"--only", &"canary", &"--seconds", &"1"]);
-    assert_eq!(said.code, 4);
-    assert!(said.err.contains("cannot create the folder"), "{}", said.err);
+fn exit_codes_of_usage_and_environment_errors() {
+    let dir = TestFolder::new();
+    let file = dir.write("file", b"");
+    let output = campaign(&file.join("out"), &[&"--only", &"canary", &"--seconds", &"1"]);
+    assert_eq!(output.code, 4);
+    assert!(output.err.contains("cannot create the folder"), "{}", output.err);
     let usages: [&[&str]; 8] = [
         &["campaign", "--only", "nothing"],
         &["campaign", "--shard", "3/2"],
@@ -187,22 +190,22 @@ fn what_it_cannot_do_is_told_by_the_exit_code() {
 
 #[cfg(feature = "faults")]
 #[test]
-fn a_planted_fault_is_caught_and_told() {
-    let bench = Bench::new();
-    let out = bench.path("faults");
+fn a_planted_fault_is_caught_and_reported() {
+    let dir = TestFolder::new();
+    let out = dir.path("faults");
     let args: [&dyn AsRef<OsStr>; 8] =
         [&"faults", &"--only", &"BT-01", &"--seconds", &"5", &"--json", &"--out", &out];
     let value = json(&fastness(&args));
     assert_eq!(value["clean_findings"], serde_json::json!([]));
     assert_eq!(value["faults"][0]["id"], "BT-01");
     assert!(value["faults"][0]["reached"].as_u64().unwrap() > 0);
-    assert_eq!(value["faults"][0]["catches"][0]["invariant"], "S1");
+    assert_eq!(value["faults"][0]["catches"][0]["invariant"], "A1");
     assert!(fs::read_to_string(out.join("faults.md")).unwrap().contains("| BT-01 |"));
     assert_eq!(fastness(&[&"faults", &"--only", &"XX-99"]).code, 2);
 }
 
 #[cfg(not(feature = "faults"))]
 #[test]
-fn a_real_build_knows_no_faults() {
+fn a_build_without_faults_has_no_faults_command() {
     assert_eq!(fastness(&[&"faults"]).code, 2);
 }

@@ -1,7 +1,10 @@
-//! What leaves a file is what it holds, in each form; what is damaged is left out and named.
+//! An export holds every value, in each format; damaged parts are omitted and named.
 
 use super::sample::{MANY, exported, long_text, schema};
-use super::{Bench, KEY, OTHER_KEY, Ran, alone, bytes, command, fastness, options, ran, start};
+use super::{
+    CommandOutput, KEY, OTHER_KEY, TestFolder, bytes, command, fastness, fork_lock, options,
+    output_of, start,
+};
 use base64ct::{Base64, Encoding as _};
 use fastness::object::{Database, DatabaseOptions, Object, ObjectKey, Timestamp, Value};
 use fastness::schema::{PropertyType, Scalar};
@@ -11,8 +14,8 @@ use std::path::Path;
 
 type Arg<'a> = &'a dyn AsRef<OsStr>;
 
-fn export(bench: &Bench, key: Option<[u8; 64]>, args: &[Arg<'_>]) -> Ran {
-    let key_file = bench.key_file();
+fn export(dir: &TestFolder, key: Option<[u8; 64]>, args: &[Arg<'_>]) -> CommandOutput {
+    let key_file = dir.key_file();
     let mut all: Vec<Arg<'_>> = vec![&"export"];
     all.extend(args);
     if key.is_some() {
@@ -33,14 +36,14 @@ fn objects<'a>(document: &'a Json, class: &str) -> &'a Vec<Json> {
 
 #[test]
 fn json_holds_every_value_of_every_object() {
-    let bench = Bench::new();
+    let dir = TestFolder::new();
     for (name, key) in [("plain", None), ("encrypted", Some(KEY))] {
-        let file = bench.objects(name, key, 3);
-        let (before, out) = (bytes(&file), bench.path(&format!("{name}.json")));
-        let said = export(&bench, key, &[&"--json", &out, &file]);
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
-        assert!(said.out.contains("126 objects of 4 classes, not encrypted"), "{}", said.out);
-        assert!(said.out.contains("left out   tree \"beside\""), "{}", said.out);
+        let file = dir.objects(name, key, 3);
+        let (before, out) = (bytes(&file), dir.path(&format!("{name}.json")));
+        let output = export(&dir, key, &[&"--json", &out, &file]);
+        assert_eq!((output.code, output.err.as_str()), (0, ""), "{}", output.out);
+        assert!(output.out.contains("126 objects of 4 classes, not encrypted"), "{}", output.out);
+        assert!(output.out.contains("omitted    tree \"beside\""), "{}", output.out);
         assert_eq!(bytes(&file), before, "the file was written to");
         let found = document(&out);
         assert_eq!((&found["export"], &found["schema_version"]), (&json!(1), &json!(3)));
@@ -52,7 +55,7 @@ fn json_holds_every_value_of_every_object() {
         let person = &found["classes"][1];
         assert_eq!((&person["name"], &person["primary_key"]), (&json!("Person"), &json!("email")));
         assert_eq!(person["properties"][2]["type"], json!({ "link": "Person" }));
-        let guard = alone();
+        let guard = fork_lock();
         let database =
             Database::open(&options(key), &file, &DatabaseOptions::schema(schema(), 3)).unwrap();
         drop(guard);
@@ -69,26 +72,26 @@ fn json_holds_every_value_of_every_object() {
     }
 }
 
-/// Takes what was written back, by the types of the schema, and compares it with the object.
+/// Converts exported text back to a value of its type, and compares it with the object.
 fn assert_same(object: &Object<'_>, written: &Json) {
     let schema = schema();
     let class = schema.class(object.class_name()).unwrap();
     for property in class.stored_properties() {
         let (name, text) = (property.name(), &written["values"][property.name()]);
-        let held: Vec<Value<'_>> = match object.list(name) {
+        let value: Vec<Value<'_>> = match object.list(name) {
             Ok(elements) => elements.into_iter().map(|element| element.value).collect(),
             Err(_) => vec![object.get(name).unwrap()],
         };
         let texts = text.as_array().cloned().unwrap_or_else(|| vec![text.clone()]);
-        assert_eq!(held.len(), texts.len(), "{name}");
-        for (held, text) in held.iter().zip(&texts) {
-            assert!(is_same(held, text, property.kind()), "{name}: {held:?} is not {text}");
+        assert_eq!(value.len(), texts.len(), "{name}");
+        for (value, text) in value.iter().zip(&texts) {
+            assert!(is_same(value, text, property.kind()), "{name}: {value:?} is not {text}");
         }
     }
 }
 
-fn is_same(held: &Value<'_>, text: &Json, kind: &PropertyType) -> bool {
-    if let Value::Link(id) = held {
+fn is_same(value: &Value<'_>, text: &Json, kind: &PropertyType) -> bool {
+    if let Value::Link(id) = value {
         return match &id.key {
             ObjectKey::Null => text["key"].is_null() && text.is_object(),
             ObjectKey::Int(number) => text["key"] == *number,
@@ -103,7 +106,7 @@ fn is_same(held: &Value<'_>, text: &Json, kind: &PropertyType) -> bool {
         Scalar::Int
     };
     if text.is_null() {
-        return held.is_null();
+        return value.is_null();
     }
     let real = || text.as_f64().or_else(|| text.as_str()?.parse().ok()).unwrap();
     #[expect(clippy::cast_possible_truncation, reason = "it was made from one of 32 bits")]
@@ -116,10 +119,10 @@ fn is_same(held: &Value<'_>, text: &Json, kind: &PropertyType) -> bool {
         Scalar::Float => (real() as f32).into(),
         Scalar::Double => real().into(),
     };
-    match (held, &back) {
-        // Of numbers that are none, one is like another.
+    match (value, &back) {
+        // All NaNs are equal.
         (Value::Double(one), Value::Double(two)) if one.is_nan() => two.is_nan(),
-        (held, back) => held.bitwise_eq(back),
+        (value, back) => value.bitwise_eq(back),
     }
 }
 
@@ -133,84 +136,84 @@ fn time(text: &str) -> Timestamp {
 }
 
 #[test]
-fn what_is_there_is_replaced_only_if_that_is_asked_for() {
-    let bench = Bench::new();
-    let file = bench.objects("plain", None, 0);
-    let out = bench.write("out", b"precious");
-    let said = export(&bench, None, &[&"--json", &out, &file]);
-    assert_eq!(said.code, 1);
-    assert!(said.err.contains("exists already; choose another path, or say --overwrite"));
-    let said = export(&bench, None, &[&"--json", &"-", &file]);
-    assert_eq!(said.code, 2);
-    assert!(said.err.contains("name a file"), "{}", said.err);
+fn an_existing_file_is_replaced_only_with_overwrite() {
+    let dir = TestFolder::new();
+    let file = dir.objects("plain", None, 0);
+    let out = dir.write("out", b"precious");
+    let output = export(&dir, None, &[&"--json", &out, &file]);
+    assert_eq!(output.code, 1);
+    assert!(output.err.contains("exists already; choose another path, or pass --overwrite"));
+    let output = export(&dir, None, &[&"--json", &"-", &file]);
+    assert_eq!(output.code, 2);
+    assert!(output.err.contains("pass a file name"), "{}", output.err);
     assert_eq!(bytes(&out), b"precious");
-    let said = export(&bench, None, &[&"--json", &out, &file, &"--overwrite"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let output = export(&dir, None, &[&"--json", &out, &file, &"--overwrite"]);
+    assert_eq!(output.code, 0, "{}", output.err);
     assert_eq!(document(&out)["export"], 1);
     let before = bytes(&file);
-    let said = export(&bench, None, &[&"--json", &file, &file, &"--overwrite"]);
-    assert_eq!(said.code, 2);
-    assert!(said.err.contains("that is the file to export"), "{}", said.err);
+    let output = export(&dir, None, &[&"--json", &file, &file, &"--overwrite"]);
+    assert_eq!(output.code, 2);
+    assert!(output.err.contains("is the file to export"), "{}", output.err);
     assert_eq!(bytes(&file), before);
-    let said = export(&bench, None, &[&"--json", &bench.path("no/such/out"), &file]);
-    assert_eq!(said.code, 4, "{}", said.err);
-    let left = std::fs::read_dir(bench.path("")).unwrap().count();
-    assert_eq!(left, 3, "something is left beside file, key and output");
+    let output = export(&dir, None, &[&"--json", &dir.path("no/such/out"), &file]);
+    assert_eq!(output.code, 4, "{}", output.err);
+    let left = std::fs::read_dir(dir.path("")).unwrap().count();
+    assert_eq!(left, 3, "a temporary file remains");
 }
 
 #[cfg(unix)]
 #[test]
-fn what_was_encrypted_is_readable_by_its_owner_only() {
+fn the_export_of_an_encrypted_file_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
-    let bench = Bench::new();
-    let file = bench.objects("encrypted", Some(KEY), 0);
-    let out = bench.path("out");
-    assert_eq!(export(&bench, Some(KEY), &[&"--json", &out, &file]).code, 0);
+    let dir = TestFolder::new();
+    let file = dir.objects("encrypted", Some(KEY), 0);
+    let out = dir.path("out");
+    assert_eq!(export(&dir, Some(KEY), &[&"--json", &out, &file]).code, 0);
     assert_eq!(std::fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
-fn a_file_that_does_not_open_or_holds_no_objects_is_told() {
-    let bench = Bench::new();
-    let encrypted = bench.objects("encrypted", Some(KEY), 0);
-    let other = bench.write("other", &OTHER_KEY);
-    let trees = bench.store("trees", None);
-    let text = bench.write("text", &[b'x'; 9000]);
-    let out = bench.path("out");
+fn files_that_do_not_open_or_have_no_objects_are_refused() {
+    let dir = TestFolder::new();
+    let encrypted = dir.objects("encrypted", Some(KEY), 0);
+    let other = dir.write("other", &OTHER_KEY);
+    let trees = dir.store("trees", None);
+    let text = dir.write("text", &[b'x'; 9000]);
+    let out = dir.path("out");
     let check = |args: &[Arg<'_>], expect: &str| {
         let mut all: Vec<Arg<'_>> = vec![&"export", &"--json", &out];
         all.extend(args);
-        let said = fastness(&all);
-        assert_eq!((said.code, said.out.as_str()), (1, ""), "{}", said.err);
-        assert!(said.err.contains(expect), "{}", said.err);
+        let output = fastness(&all);
+        assert_eq!((output.code, output.out.as_str()), (1, ""), "{}", output.err);
+        assert!(output.err.contains(expect), "{}", output.err);
         assert!(!out.exists());
     };
     check(&[&encrypted], "encrypted; give its key (--key-file FILE");
     check(&[&encrypted, &"--key-file", &other], "the key does not open this file");
-    check(&[&trees], "holds no classes, so nothing to export");
+    check(&[&trees], "has no classes to export");
     check(&[&text], "not a Fastness file");
-    check(&[&bench.path("absent")], "not found");
-    assert_eq!(fastness(&[&"export", &trees]).code, 2, "no form is asked for");
-    let said = ran(start(
+    check(&[&dir.path("absent")], "not found");
+    assert_eq!(fastness(&[&"export", &trees]).code, 2, "no format");
+    let output = output_of(start(
         command(&[&"export", &"--json", &out, &trees]).env("FASTNESS_KEY", super::hex(KEY)),
     ));
-    assert!(said.err.contains("unset FASTNESS_KEY"), "{}", said.err);
+    assert!(output.err.contains("unset FASTNESS_KEY"), "{}", output.err);
 }
 
 #[test]
-fn around_damage_everything_else_is_exported_and_the_rest_is_named() {
-    let bench = Bench::new();
+fn salvage_exports_all_readable_values_and_names_the_rest() {
+    let dir = TestFolder::new();
     for (name, key) in [("plain", None), ("encrypted", Some(KEY))] {
-        let file = bench.objects(name, key, 0);
-        let whole = bench.path("whole");
-        assert_eq!(export(&bench, key, &[&"--json", &whole, &file, &"--overwrite"]).code, 0);
-        let (good, whole, out) = (bytes(&file), document(&whole), bench.path("out"));
-        let (mut lost, mut partly) = (0, 0);
+        let file = dir.objects(name, key, 0);
+        let whole = dir.path("whole");
+        assert_eq!(export(&dir, key, &[&"--json", &whole, &file, &"--overwrite"]).code, 0);
+        let (good, whole, out) = (bytes(&file), document(&whole), dir.path("out"));
+        let (mut lost, mut partial) = (0, 0);
         for page in 3..good.len() / 4096 {
             let mut bad = good.clone();
             bad[page * 4096 + 100] ^= 1;
             std::fs::write(&file, &bad).unwrap();
-            let strict = export(&bench, key, &[&"--json", &out, &file]);
+            let strict = export(&dir, key, &[&"--json", &out, &file]);
             if strict.code == 0 {
                 assert_eq!(document(&out), whole, "page {page}");
                 std::fs::remove_file(&out).unwrap();
@@ -218,23 +221,23 @@ fn around_damage_everything_else_is_exported_and_the_rest_is_named() {
             }
             assert!(!out.exists(), "page {page}");
             assert!(strict.err.contains(&format!("page {page} ")), "{}", strict.err);
-            let said = export(&bench, key, &[&"--json", &out, &file, &"--salvage"]);
-            assert_eq!(said.code, 1, "{}", said.err);
+            let output = export(&dir, key, &[&"--json", &out, &file, &"--salvage"]);
+            assert_eq!(output.code, 1, "{}", output.err);
             lost += 1;
-            // Where the classes are unreadable there is nothing to go by.
+            // Without readable classes there is no export.
             if !out.exists() {
                 continue;
             }
-            assert!(said.out.contains(&format!("page {page}: ")), "{}", said.out);
-            partly += 1;
+            assert!(output.out.contains(&format!("page {page}: ")), "{}", output.out);
+            partial += 1;
             assert_part(&document(&out), &whole);
             std::fs::remove_file(&out).unwrap();
         }
-        assert!(partly > 2 && partly < lost, "{partly} of {lost}");
+        assert!(partial > 2 && partial < lost, "{partial} of {lost}");
     }
 }
 
-/// Every object of one document is in another, with the same values or without some.
+/// Checks that a document is a subset of another one.
 #[track_caller]
 fn assert_part(part: &Json, whole: &Json) {
     let mut fewer = 0;
@@ -244,12 +247,12 @@ fn assert_part(part: &Json, whole: &Json) {
         let found = objects(part, name);
         fewer += all.len() - found.len();
         for object in found {
-            let genuine = all.iter().find(|one| one["key"] == object["key"]).unwrap();
-            let (values, genuine) = (&object["values"], &genuine["values"]);
+            let expected = all.iter().find(|one| one["key"] == object["key"]).unwrap();
+            let (values, expected) = (&object["values"], &expected["values"]);
             for (property, value) in values.as_object().unwrap() {
-                assert_eq!(*value, genuine[property], "{name} {}", object["key"]);
+                assert_eq!(*value, expected[property], "{name} {}", object["key"]);
             }
-            let all = genuine.as_object().unwrap().len();
+            let all = expected.as_object().unwrap().len();
             fewer += all - values.as_object().unwrap().len();
         }
     }
@@ -279,12 +282,12 @@ mod sqlite {
 
     #[test]
     fn a_database_holds_every_value_of_every_object() {
-        let bench = Bench::new();
+        let dir = TestFolder::new();
         for (name, key) in [("plain", None), ("encrypted", Some(KEY))] {
-            let file = bench.objects(name, key, 3);
-            let out = bench.path(&format!("{name}.sqlite"));
-            let said = export(&bench, key, &[&"--sqlite", &out, &file]);
-            assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+            let file = dir.objects(name, key, 3);
+            let out = dir.path(&format!("{name}.sqlite"));
+            let output = export(&dir, key, &[&"--sqlite", &out, &file]);
+            assert_eq!((output.code, output.err.as_str()), (0, ""), "{}", output.out);
             let database = Connection::open(&out).unwrap();
             assert_values(&database);
             let many = rows(&database, "SELECT id, text FROM many ORDER BY id");
@@ -294,9 +297,9 @@ mod sqlite {
             assert_eq!(about, [[int(1), int(3)]]);
             let check = rows(&database, "PRAGMA integrity_check");
             assert_eq!(check, [[text("ok")]]);
-            let again = export(&bench, key, &[&"--sqlite", &out, &file]);
+            let again = export(&dir, key, &[&"--sqlite", &out, &file]);
             assert_eq!(again.code, 1, "{}", again.err);
-            let again = export(&bench, key, &[&"--sqlite", &out, &file, &"--overwrite"]);
+            let again = export(&dir, key, &[&"--sqlite", &out, &file, &"--overwrite"]);
             assert_eq!(again.code, 0, "{}", again.err);
         }
     }
@@ -333,7 +336,7 @@ mod sqlite {
                     text("NaN"),
                     int(-3),
                     ann.clone(),
-                    // The object whose key is null, not none.
+                    // A link to the object with a null key, not a null link.
                     blob(&[]),
                     int(1),
                 ],
@@ -367,10 +370,10 @@ mod sqlite {
     }
 
     #[test]
-    fn names_that_sqlite_takes_for_one_are_told_apart() {
+    fn names_equal_to_sqlite_are_made_distinct() {
         use fastness::schema::{Class, Property, Schema};
-        let bench = Bench::new();
-        let file = bench.path("plain");
+        let dir = TestFolder::new();
+        let file = dir.path("plain");
         let class = |name: &str| {
             let property = |name| Property::new(name, Scalar::Int).unwrap();
             let class = Class::new(name).unwrap().with(property("_KEY")).with(property("a"));
@@ -378,7 +381,7 @@ mod sqlite {
         };
         let names = ["Dog", "dog", "fastness_export", "sqlite_x", "select"];
         let wanted = Schema::new(names.map(class)).unwrap();
-        let guard = alone();
+        let guard = fork_lock();
         let database =
             Database::open(&options(None), &file, &DatabaseOptions::schema(wanted, 0)).unwrap();
         for (number, name) in (1_i64..).zip(names) {
@@ -389,9 +392,9 @@ mod sqlite {
             made.unwrap();
         }
         drop((database, guard));
-        let out = bench.path("out");
-        let said = export(&bench, None, &[&"--sqlite", &out, &file]);
-        assert_eq!(said.code, 0, "{}", said.err);
+        let out = dir.path("out");
+        let output = export(&dir, None, &[&"--sqlite", &out, &file]);
+        assert_eq!(output.code, 0, "{}", output.err);
         let database = Connection::open(&out).unwrap();
         for (number, name) in (1_i64..).zip(names) {
             let place = format!(

@@ -1,23 +1,23 @@
-//! A real server process, killed hard while users register, log in, change passwords and log out:
-//! nothing that was acknowledged is lost (H1), and what was revoked stays revoked (H3).
+//! A server process, killed while users register, log in, change passwords and log out: every
+//! acknowledged change survives (H1), and revoked tokens stay revoked (H3).
 
-use super::Bench;
-use super::serve::{Served, sent};
+use super::TestFolder;
+use super::serve::{RunningServer, send};
 use fastness_server::auth::{AuthServer, Credentials, Login, Request, Token, answer};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 const ROUNDS: usize = 3;
 const THREADS: usize = 4;
-/// Acknowledgements before the server is killed.
+/// Acknowledgements before the kill.
 const ACKNOWLEDGED: usize = 30;
 
-/// What is known of an account; `Some` where an answer is missing.
+/// The known state of an account; `Some` marks a call without an answer.
 #[derive(Default)]
-struct Known {
+struct AccountHistory {
     name: String,
     registered: bool,
-    /// The last one acknowledged.
+    /// The last acknowledged password.
     password: String,
     changing_to: Option<String>,
     live: Vec<Token>,
@@ -33,11 +33,11 @@ fn log_in(server: &AuthServer, (name, password): (&str, &str), create: bool) -> 
     }
 }
 
-impl Known {
-    /// Lives through a whole life, as far as the server does.
-    fn live(&mut self, server: &AuthServer, acknowledged: &AtomicUsize) -> Option<()> {
+impl AccountHistory {
+    /// Runs the calls of one user until the server ends.
+    fn run_calls(&mut self, server: &AuthServer, acknowledged: &AtomicUsize) -> Option<()> {
         let ask = |request: &Request| {
-            let (status, body) = sent(request)?;
+            let (status, body) = send(request)?;
             assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
             acknowledged.fetch_add(1, Ordering::SeqCst);
             Some(body)
@@ -60,10 +60,10 @@ impl Known {
         Some(())
     }
 
-    /// Holds what a server says after it was started again against what one said before.
+    /// Compares a restarted server with the known state.
     fn check(&self, server: &AuthServer) {
         let name = &self.name;
-        let status = |request: &Request| sent(request).unwrap().0;
+        let status = |request: &Request| send(request).unwrap().0;
         if !self.registered {
             return;
         }
@@ -82,21 +82,25 @@ impl Known {
             assert_eq!(status(&server.access_token(token, "/~/x")), 200, "{name}: a login is lost");
         }
         for token in &self.revoked {
-            assert_eq!(status(&server.access_token(token, "/~/x")), 401, "{name}: it is back");
+            assert_eq!(
+                status(&server.access_token(token, "/~/x")),
+                401,
+                "{name}: a revoked token works"
+            );
         }
     }
 }
 
-/// Lets users live until enough was acknowledged, then kills the server.
-fn attack(served: &Served, round: usize) -> Vec<Known> {
-    let server = AuthServer::new(served.url.as_str()).unwrap();
+/// Runs users until enough calls are acknowledged, then kills the server.
+fn run_and_kill(process: &RunningServer, round: usize) -> Vec<AccountHistory> {
+    let server = AuthServer::new(process.url.as_str()).unwrap();
     let acknowledged = AtomicUsize::new(0);
-    let live = |thread: usize| {
+    let run_users = |thread: usize| {
         let mut users = Vec::new();
         loop {
             let name = format!("user-{round}-{thread}-{}", users.len());
-            let mut user = Known { name, ..Known::default() };
-            let ended = user.live(&server, &acknowledged).is_none();
+            let mut user = AccountHistory { name, ..AccountHistory::default() };
+            let ended = user.run_calls(&server, &acknowledged).is_none();
             users.push(user);
             if ended {
                 return users;
@@ -104,31 +108,31 @@ fn attack(served: &Served, round: usize) -> Vec<Known> {
         }
     };
     thread::scope(|scope| {
-        let live = &live;
+        let run_users = &run_users;
         let threads: Vec<_> =
-            (0..THREADS).map(|thread| scope.spawn(move || live(thread))).collect();
+            (0..THREADS).map(|thread| scope.spawn(move || run_users(thread))).collect();
         while acknowledged.load(Ordering::SeqCst) < ACKNOWLEDGED {
             assert!(threads.iter().all(|thread| !thread.is_finished()), "the server ended early");
             thread::yield_now();
         }
-        served.signal("-KILL");
+        process.signal("-KILL");
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     })
 }
 
 #[test]
-fn a_server_that_is_killed_has_lost_nothing_it_acknowledged() {
-    let bench = Bench::new();
-    let data = bench.path("accounts");
-    let mut known = Vec::new();
+fn a_killed_server_keeps_every_acknowledged_change() {
+    let dir = TestFolder::new();
+    let data = dir.path("accounts");
+    let mut accounts = Vec::new();
     for round in 0..ROUNDS {
-        let served = Served::start(&data);
-        known.extend(attack(&served, round));
-        drop(served);
-        let served = Served::start(&data);
-        let server = AuthServer::new(served.url.as_str()).unwrap();
-        known.iter().for_each(|user| user.check(&server));
+        let process = RunningServer::start(&data);
+        accounts.extend(run_and_kill(&process, round));
+        drop(process);
+        let process = RunningServer::start(&data);
+        let server = AuthServer::new(process.url.as_str()).unwrap();
+        accounts.iter().for_each(|user| user.check(&server));
     }
-    assert!(known.iter().filter(|user| user.registered).count() >= ROUNDS);
-    assert!(known.iter().any(|user| !user.revoked.is_empty()), "nobody got to the end");
+    assert!(accounts.iter().filter(|user| user.registered).count() >= ROUNDS);
+    assert!(accounts.iter().any(|user| !user.revoked.is_empty()), "no user finished");
 }

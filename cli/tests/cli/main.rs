@@ -1,4 +1,4 @@
-//! The built binary, run on real files: what it answers, how it ends, and what it never says.
+//! Tests of the built binary on real files: output, exit codes, and secrecy of keys.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -19,23 +19,23 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
-/// A key no other bytes of a test look like.
+/// A key with a recognisable byte.
 const KEY: [u8; 64] = [0xd7; 64];
 const OTHER_KEY: [u8; 64] = [0x5e; 64];
 
-/// How a command ended.
-struct Ran {
+/// The result of a command.
+struct CommandOutput {
     code: i32,
     out: String,
     err: String,
 }
 
-/// A folder with files to run commands on.
-struct Bench {
+/// A temporary folder with files for commands.
+struct TestFolder {
     folder: TempDir,
 }
 
-impl Bench {
+impl TestFolder {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
@@ -50,10 +50,10 @@ impl Bench {
         path
     }
 
-    /// Makes a store with some hundred entries in two trees, closed cleanly.
+    /// Creates a store with some hundred entries in two trees, cleanly closed.
     fn store(&self, name: &str, key: Option<[u8; 64]>) -> PathBuf {
         let path = self.path(name);
-        let _alone = alone();
+        let _fork_lock = fork_lock();
         let store = options(key).create(&path).unwrap();
         for round in 0..4_u32 {
             let mut txn = store.write().unwrap();
@@ -72,9 +72,9 @@ impl Bench {
     }
 }
 
-/// A process that is being started holds, until its program is loaded, every lock this one holds on
-/// a file. So a store that a command is to open next is closed before any process is started.
-fn alone() -> MutexGuard<'static, ()> {
+/// A starting process holds this process's file locks until exec. So a store must be closed before
+/// any process starts that opens it.
+fn fork_lock() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -100,33 +100,33 @@ fn command(args: &[&dyn AsRef<std::ffi::OsStr>]) -> Command {
 }
 
 fn start(command: &mut Command) -> Child {
-    let _alone = alone();
+    let _fork_lock = fork_lock();
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn ran(child: Child) -> Ran {
+fn output_of(child: Child) -> CommandOutput {
     let output = child.wait_with_output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let ran = Ran {
+    let decode = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let output = CommandOutput {
         code: output.status.code().unwrap(),
-        out: text(&output.stdout),
-        err: text(&output.stderr),
+        out: decode(&output.stdout),
+        err: decode(&output.stderr),
     };
-    for said in [&ran.out, &ran.err] {
+    for text in [&output.out, &output.err] {
         for key in [KEY, OTHER_KEY] {
-            assert!(!said.to_lowercase().contains(&hex(key)[..16]), "a key was shown: {said}");
-            assert!(!said.contains("d7d7d7d7"), "a key was shown: {said}");
+            assert!(!text.to_lowercase().contains(&hex(key)[..16]), "a key was shown: {text}");
+            assert!(!text.contains("d7d7d7d7"), "a key was shown: {text}");
         }
     }
-    ran
+    output
 }
 
-fn fastness(args: &[&dyn AsRef<std::ffi::OsStr>]) -> Ran {
-    ran(start(&mut command(args)))
+fn fastness(args: &[&dyn AsRef<std::ffi::OsStr>]) -> CommandOutput {
+    output_of(start(&mut command(args)))
 }
 
-fn json(ran: &Ran) -> serde_json::Value {
-    serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.out))
+fn json(output: &CommandOutput) -> serde_json::Value {
+    serde_json::from_str(&output.out).unwrap_or_else(|error| panic!("{error}: {}", output.out))
 }
 
 fn bytes(path: &Path) -> Vec<u8> {

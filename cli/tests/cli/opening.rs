@@ -1,82 +1,82 @@
-//! Each way in which a file does not open, told apart.
+//! Files that do not open, each with its own error.
 
-use super::{Bench, KEY, OTHER_KEY, bytes, command, fastness, hex, options, ran, start};
+use super::{KEY, OTHER_KEY, TestFolder, bytes, command, fastness, hex, options, output_of, start};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// Every tool that opens a file says the same about it.
+/// Checks that every tool reports the same error.
 #[track_caller]
 fn check(args: &[&dyn AsRef<OsStr>], code: i32, expect: &str) {
     for tool in ["info", "verify", "dump", "compact"] {
         let mut all: Vec<&dyn AsRef<OsStr>> = vec![&tool];
         all.extend(args);
-        let said = fastness(&all);
-        assert_eq!(said.code, code, "{tool}: {}{}", said.out, said.err);
-        assert!(said.err.contains(expect), "{tool}: {}", said.err);
-        assert_eq!(said.out, "", "{tool}");
+        let output = fastness(&all);
+        assert_eq!(output.code, code, "{tool}: {}{}", output.out, output.err);
+        assert!(output.err.contains(expect), "{tool}: {}", output.err);
+        assert_eq!(output.out, "", "{tool}");
     }
 }
 
 #[test]
-fn a_file_that_is_not_there() {
-    let bench = Bench::new();
-    let path = bench.path("absent");
+fn a_missing_file() {
+    let dir = TestFolder::new();
+    let path = dir.path("absent");
     check(&[&path], 1, &format!("fastness: {}: not found", path.display()));
     assert!(!path.exists());
 }
 
 #[test]
-fn a_file_that_is_not_ours() {
-    let bench = Bench::new();
-    check(&[&bench.write("text", &[b'x'; 20_000])], 1, "not a Fastness file");
+fn a_foreign_file() {
+    let dir = TestFolder::new();
+    check(&[&dir.write("text", &[b'x'; 20_000])], 1, "not a Fastness file");
 }
 
 #[test]
 fn a_folder() {
-    let bench = Bench::new();
-    check(&[&bench.path("")], 4, "directory");
+    let dir = TestFolder::new();
+    check(&[&dir.path("")], 4, "directory");
 }
 
 #[test]
-fn keys_that_do_not_fit() {
-    let bench = Bench::new();
-    let key = bench.key_file();
-    let other = bench.write("other", &OTHER_KEY);
-    let encrypted = bench.store("encrypted", Some(KEY));
-    let plain = bench.store("plain", None);
+fn missing_wrong_and_unneeded_keys() {
+    let dir = TestFolder::new();
+    let key = dir.key_file();
+    let other = dir.write("other", &OTHER_KEY);
+    let encrypted = dir.store("encrypted", Some(KEY));
+    let plain = dir.store("plain", None);
     check(&[&encrypted], 1, "encrypted; give its key (--key-file FILE");
     check(&[&encrypted, &"--key-file", &other], 1, "the key does not open this file");
     check(&[&plain, &"--key-file", &key], 1, "not encrypted; open it without a key");
-    let said = ran(start(command(&[&"info", &plain]).env("FASTNESS_KEY", hex(KEY))));
-    assert_eq!(said.code, 1);
-    assert!(said.err.contains("unset FASTNESS_KEY"), "{}", said.err);
+    let output = output_of(start(command(&[&"info", &plain]).env("FASTNESS_KEY", hex(KEY))));
+    assert_eq!(output.code, 1);
+    assert!(output.err.contains("unset FASTNESS_KEY"), "{}", output.err);
 }
 
 #[test]
-fn a_file_that_is_open_elsewhere() {
-    let bench = Bench::new();
-    let file = bench.store("plain", None);
+fn a_file_open_in_another_process() {
+    let dir = TestFolder::new();
+    let file = dir.store("plain", None);
     let _store = options(None).open(&file).unwrap();
     check(&[&file], 4, "in use");
 }
 
 #[test]
-fn a_file_that_was_cut_short() {
-    let bench = Bench::new();
-    let file = bench.store("plain", None);
+fn a_truncated_file() {
+    let dir = TestFolder::new();
+    let file = dir.store("plain", None);
     let whole = bytes(&file);
     fs::write(&file, &whole[..whole.len() - 4096]).unwrap();
-    let said = fastness(&[&"info", &file]);
-    assert_eq!(said.code, 1);
-    assert!(said.err.contains("truncated"), "{}", said.err);
+    let output = fastness(&[&"info", &file]);
+    assert_eq!(output.code, 1);
+    assert!(output.err.contains("truncated"), "{}", output.err);
 }
 
 #[test]
-fn a_file_whose_header_is_gone() {
-    let bench = Bench::new();
-    let file = bench.store("plain", None);
+fn a_file_with_two_damaged_headers() {
+    let dir = TestFolder::new();
+    let file = dir.store("plain", None);
     let mut bad = bytes(&file);
     bad[4096..4096 + 2000].fill(0);
     bad[8192..8192 + 2000].fill(0);
@@ -85,9 +85,9 @@ fn a_file_whose_header_is_gone() {
 }
 
 #[test]
-fn a_file_of_a_newer_version() {
-    let bench = Bench::new();
-    let file = bench.store("plain", None);
+fn a_file_of_a_newer_format() {
+    let dir = TestFolder::new();
+    let file = dir.store("plain", None);
     let mut newer = bytes(&file);
     for prelude in [0, 4096 + 2048, 8192 + 2048] {
         newer[prelude + 12] = 9;
@@ -100,19 +100,19 @@ fn a_file_of_a_newer_version() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_we_may_not_read() {
+fn a_file_without_read_permission() {
     use std::os::unix::fs::PermissionsExt as _;
-    let bench = Bench::new();
-    let file = bench.store("plain", None);
+    let dir = TestFolder::new();
+    let file = dir.store("plain", None);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
-    // Nothing is forbidden to root.
+    // Root may read everything.
     if fs::File::open(&file).is_err() {
         check(&[&file], 4, "permission denied");
     }
 }
 
 #[test]
-fn usage_is_told_from_everything_else() {
+fn usage_errors_have_their_own_exit_code() {
     for args in [&["info"][..], &["nothing"], &["info", "x", "--no"], &["dump", "x", "--page", "y"]]
     {
         let args: Vec<&dyn AsRef<OsStr>> = args.iter().map(|arg| arg as _).collect();

@@ -1,13 +1,13 @@
-//! A file of objects with a value of every type, and what it holds, literally.
+//! A sample file with a value of every type, and its literal contents.
 
-use super::{Bench, alone, options};
+use super::{TestFolder, fork_lock, options};
 use fastness::object::{Database, DatabaseOptions, Timestamp, Transaction, Value};
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 use fastness::{Error, Store};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 
-/// How many objects the class has that fills several pages.
+/// Number of objects in the class that fills several pages.
 pub(crate) const MANY: i64 = 120;
 
 /// Longer than a page.
@@ -109,11 +109,11 @@ fn fill(txn: &mut Transaction) -> Result<(), Error> {
     Ok(())
 }
 
-impl Bench {
-    /// Makes a file of objects, and a tree beside them; closed cleanly.
+impl TestFolder {
+    /// Creates a file of objects and one more tree, cleanly closed.
     pub(crate) fn objects(&self, name: &str, key: Option<[u8; 64]>, version: u64) -> PathBuf {
         let path = self.path(name);
-        let guard = alone();
+        let guard = fork_lock();
         let wanted = DatabaseOptions::schema(schema(), version).initial_data(&fill);
         let database = Database::open(&options(key), &path, &wanted).unwrap();
         let store: &Store = database.store();
@@ -126,7 +126,7 @@ impl Bench {
     }
 }
 
-/// What the export of classes other than `many` is to be, class by class.
+/// The expected export of all classes except `many`.
 pub(crate) fn exported() -> Json {
     let link = |key: Json| json!({ "key": key });
     let empty = json!({

@@ -1,6 +1,6 @@
-//! `fastness serve` as a process: what its document says, and what it loses when it is killed.
+//! `fastness serve` as a process: the examples of its documentation, start and stop.
 
-use super::{Bench, alone, command, ran, start};
+use super::{TestFolder, command, fork_lock, output_of, start};
 use fastness_server::auth::Request;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -11,14 +11,14 @@ use std::process::{Child, Command, Stdio};
 const DOCUMENT: &str = include_str!("../../../docs/auth.md");
 
 /// A server, killed when dropped.
-pub(crate) struct Served {
+pub(crate) struct RunningServer {
     child: Child,
     pub(crate) url: String,
     secret: Option<String>,
 }
 
-/// Sends a request; `None` if the server ends before it has answered whole.
-pub(crate) fn sent(request: &Request) -> Option<(u16, Vec<u8>)> {
+/// Sends a request; returns `None` if the server ends before the answer is complete.
+pub(crate) fn send(request: &Request) -> Option<(u16, Vec<u8>)> {
     let host = request.url().split('/').nth(2).unwrap();
     let mut stream = TcpStream::connect(host).ok()?;
     let mut head =
@@ -32,7 +32,7 @@ pub(crate) fn sent(request: &Request) -> Option<(u16, Vec<u8>)> {
     read(&mut stream)
 }
 
-/// Reads an answer to its end.
+/// Reads a complete answer.
 fn read(stream: &mut TcpStream) -> Option<(u16, Vec<u8>)> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
@@ -43,17 +43,17 @@ fn read(stream: &mut TcpStream) -> Option<(u16, Vec<u8>)> {
     (body.len() == length.parse::<usize>().unwrap()).then(|| (head[9..12].parse().unwrap(), body))
 }
 
-impl Served {
+impl RunningServer {
     pub(crate) fn start(data: &Path) -> Self {
         let mut command = command(&[&"serve", &"--data", &data, &"--listen", &"127.0.0.1:0"]);
         command.args(["--attempts", "1000000"]);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = {
-            let _alone = alone();
+            let _fork_lock = fork_lock();
             command.spawn().unwrap()
         };
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut line = || said.next().unwrap().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut line = || output.next().unwrap().unwrap();
         let first = line();
         let (secret, listening) = match first.strip_prefix("realm-admin may log in with ") {
             Some(secret) => (Some(secret.to_owned()), line()),
@@ -69,15 +69,15 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for RunningServer {
     fn drop(&mut self) {
         self.child.kill().unwrap_or_default();
         self.child.wait().map(drop).unwrap_or_default();
     }
 }
 
-/// Matches a line against a pattern in which words in capitals stand for any text, the same each
-/// time; `known` keeps which.
+/// Matches a line against a pattern in which words in capitals are variables; `known` holds their
+/// values.
 fn matches(pattern: &str, line: &str, known: &mut BTreeMap<String, String>) -> bool {
     let is_word = |letter: char| letter.is_ascii_uppercase();
     let Some(at) = pattern.find(is_word) else { return pattern == line };
@@ -85,7 +85,7 @@ fn matches(pattern: &str, line: &str, known: &mut BTreeMap<String, String>) -> b
     let end = rest.find(|letter| !is_word(letter)).unwrap_or(rest.len());
     let (word, rest) = rest.split_at(end);
     let Some(line) = line.strip_prefix(head) else { return false };
-    // `isAdmin` and the like are no words: those have four letters at least.
+    // Variables have at least four letters, unlike the capitals in `isAdmin`.
     if word.len() < 4 {
         return line.strip_prefix(word).is_some_and(|line| matches(rest, line, known));
     }
@@ -99,31 +99,31 @@ fn matches(pattern: &str, line: &str, known: &mut BTreeMap<String, String>) -> b
 }
 
 #[test]
-fn the_document_says_what_curl_is_answered() {
+fn curl_examples_of_the_document_match() {
     if Command::new("curl").arg("--version").output().is_err() {
-        assert!(std::env::var_os("CI").is_none(), "install curl: CI holds docs/auth.md with it");
+        assert!(std::env::var_os("CI").is_none(), "install curl: CI checks docs/auth.md with it");
         return;
     }
-    let bench = Bench::new();
-    let served = Served::start(&bench.path("accounts"));
-    let mut known = BTreeMap::from([("SECRET".to_owned(), served.secret.clone().unwrap())]);
+    let dir = TestFolder::new();
+    let server = RunningServer::start(&dir.path("accounts"));
+    let mut known = BTreeMap::from([("SECRET".to_owned(), server.secret.clone().unwrap())]);
     let lines: Vec<&str> = DOCUMENT.lines().collect();
     let mut count = 0;
     for pair in lines.windows(2).filter(|pair| pair[0].starts_with("$ curl ")) {
-        let mut line = pair[0][2..].replace("http://127.0.0.1:9080", &served.url);
+        let mut line = pair[0][2..].replace("http://127.0.0.1:9080", &server.url);
         for (word, value) in &known {
             line = line.replace(word, value);
         }
         let output = Command::new("sh").args(["-c", &line]).output().unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        assert!(matches(pair[1], said.trim_end(), &mut known), "{line}\n{said}\n{}", pair[1]);
+        let output = String::from_utf8(output.stdout).unwrap();
+        assert!(matches(pair[1], output.trim_end(), &mut known), "{line}\n{output}\n{}", pair[1]);
         count += 1;
     }
     assert_eq!(count, 10, "{known:?}");
 }
 
 #[test]
-fn words_in_capitals_stand_for_one_text() {
+fn each_variable_has_one_value() {
     let check = |pattern, line| matches(pattern, line, &mut BTreeMap::new());
     assert!(check("{\"a\":\"WORD\",\"b\":WORD}", "{\"a\":\"x\",\"b\":x}"));
     assert!(!check("{\"a\":\"WORD\",\"b\":WORD}", "{\"a\":\"x\",\"b\":y}"));
@@ -131,56 +131,56 @@ fn words_in_capitals_stand_for_one_text() {
 }
 
 #[test]
-fn a_server_that_is_asked_to_stop_ends_well_and_keeps_the_secret_back() {
-    let bench = Bench::new();
-    let data = bench.path("accounts");
-    let mut served = Served::start(&data);
-    assert!(served.secret.is_some());
-    served.signal("-TERM");
-    assert_eq!(served.child.wait().unwrap().code(), Some(0));
-    let again = Served::start(&data);
-    assert_ne!(again.secret, served.secret, "printed once more, and another one: nobody used it");
+fn a_stopped_server_exits_with_success_and_a_new_secret() {
+    let dir = TestFolder::new();
+    let data = dir.path("accounts");
+    let mut server = RunningServer::start(&data);
+    assert!(server.secret.is_some());
+    server.signal("-TERM");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    let again = RunningServer::start(&data);
+    assert_ne!(again.secret, server.secret, "an unused secret is replaced at each start");
 }
 
 #[test]
-fn what_keeps_a_server_from_starting_is_told() {
-    let bench = Bench::new();
+fn start_errors_are_reported() {
+    let dir = TestFolder::new();
     let serve = |arguments: &[&dyn AsRef<std::ffi::OsStr>]| {
-        let data = bench.path("accounts");
+        let data = dir.path("accounts");
         let mut all: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"serve", &"--data", &data];
         all.extend(arguments);
-        ran(start(&mut command(&all)))
+        output_of(start(&mut command(&all)))
     };
-    let served = Served::start(&bench.path("other"));
-    let taken = served.url.strip_prefix("http://").unwrap();
-    let said = serve(&[&"--listen", &taken]);
-    assert_eq!(said.code, 4);
-    assert!(said.err.contains("cannot listen at"), "{}", said.err);
-    let certificate = bench.path("no.pem");
-    let said = serve(&[&"--tls-cert", &certificate, &"--tls-key", &certificate]);
-    assert_eq!(said.code, 4);
-    assert!(said.err.contains("no.pem: cannot be used for TLS"), "{}", said.err);
+    let server = RunningServer::start(&dir.path("other"));
+    let taken = server.url.strip_prefix("http://").unwrap();
+    let output = serve(&[&"--listen", &taken]);
+    assert_eq!(output.code, 4);
+    assert!(output.err.contains("cannot listen at"), "{}", output.err);
+    let certificate = dir.path("no.pem");
+    let output = serve(&[&"--tls-cert", &certificate, &"--tls-key", &certificate]);
+    assert_eq!(output.code, 4);
+    assert!(output.err.contains("no.pem: cannot be used for TLS"), "{}", output.err);
     assert_eq!(serve(&[&"--tls-cert", &certificate]).code, 2);
     assert_eq!(serve(&[&"--access-token-ttl", &"0"]).code, 2);
-    let busy = ran(start(&mut command(&[&"serve", &"--data", &bench.path("other")])));
-    assert_eq!(busy.code, 4, "one server for each folder: {}", busy.err);
+    let busy = output_of(start(&mut command(&[&"serve", &"--data", &dir.path("other")])));
+    assert_eq!(busy.code, 4, "one server per folder: {}", busy.err);
 }
 
 #[test]
 fn a_test_server_is_started_and_killed_on_request() {
-    let bench = Bench::new();
-    // Free until somebody else takes it, which would be told as a failure.
+    let dir = TestFolder::new();
+    // Another process could take the port, which would fail the test.
     let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let log = bench.path("log");
+    let log = dir.path("log");
     let mut command = command(&[&"test-server", &log, &"--control", &"127.0.0.1:0"]);
     command.args(["--listen", &listen, "--health-attempts", "300"]).stdout(Stdio::piped());
     let mut child = {
-        let _alone = alone();
+        let _fork_lock = fork_lock();
         command.spawn().unwrap()
     };
-    let mut said = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
-    let control = said.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+    let mut output = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut output).unwrap();
+    let control = output.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
     let get = |address: &str, path: &str| {
         let mut stream = TcpStream::connect(address).ok()?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
@@ -212,5 +212,5 @@ fn a_test_server_is_started_and_killed_on_request() {
     let id = child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    assert_eq!(get(&listen, "/health"), None, "the server ends with its control");
+    assert_eq!(get(&listen, "/health"), None, "the server ends with the control process");
 }

@@ -1,21 +1,21 @@
-//! What the file tools say, outcome by outcome, reviewed as texts. `DIR` stands for the folder.
+//! Reviewed output of the file tools, outcome by outcome. `DIR` stands for the folder.
 
-use super::{Bench, KEY, OTHER_KEY, bytes, command, fastness, hex, options, ran, start};
+use super::{KEY, OTHER_KEY, TestFolder, bytes, command, fastness, hex, options, output_of, start};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Commands and what they said.
+/// Commands and their output.
 struct Script {
-    bench: Bench,
+    dir: TestFolder,
     text: String,
 }
 
 impl Script {
     fn new() -> Self {
-        let bench = Bench::new();
-        bench.key_file();
-        bench.write("other", &OTHER_KEY);
-        Self { bench, text: String::new() }
+        let dir = TestFolder::new();
+        dir.key_file();
+        dir.write("other", &OTHER_KEY);
+        Self { dir, text: String::new() }
     }
 
     /// Runs a command line in which `@` stands for the folder.
@@ -24,7 +24,7 @@ impl Script {
     }
 
     fn run_with(&mut self, line: &str, key: Option<&str>) {
-        let folder = self.bench.path("").display().to_string();
+        let folder = self.dir.path("").display().to_string();
         let folder = folder.trim_end_matches('/');
         let words: Vec<String> = line.split(' ').map(|word| word.replace('@', folder)).collect();
         let words: Vec<&dyn AsRef<std::ffi::OsStr>> = words.iter().map(|word| word as _).collect();
@@ -32,26 +32,26 @@ impl Script {
         if let Some(key) = key {
             command.env("FASTNESS_KEY", key);
         }
-        let said = ran(start(&mut command));
+        let output = output_of(start(&mut command));
         let variable = if key.is_some() { "FASTNESS_KEY=.. " } else { "" };
         let line = line.replace('@', "DIR");
         writeln!(self.text, "$ {variable}fastness {line}").unwrap();
-        let said = format!("{}{}[{}]\n", said.out, said.err, said.code);
-        writeln!(self.text, "{}", said.replace(folder, "DIR")).unwrap();
+        let output = format!("{}{}[{}]\n", output.out, output.err, output.code);
+        writeln!(self.text, "{}", output.replace(folder, "DIR")).unwrap();
     }
 
     /// Changes a file.
     fn damage(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
-        let path = self.bench.path(name);
+        let path = self.dir.path(name);
         let mut content = bytes(&path);
         change(&mut content);
         std::fs::write(path, content).unwrap();
     }
 
-    /// The first leaf of a tree that holds this.
-    fn page(&self, file: &Path, holds: &str) -> usize {
+    /// Returns the first leaf of a tree with this content.
+    fn page(&self, file: &Path, contents: &str) -> usize {
         let dump = fastness(&[&"dump", &file]).out;
-        let wanted = format!("({holds})");
+        let wanted = format!("({contents})");
         let line = dump.lines().find(|line| line.contains("leaf") && line.contains(&wanted));
         let number = line.unwrap().split([' ', ':']).nth(1).unwrap();
         number.parse().unwrap()
@@ -59,11 +59,11 @@ impl Script {
 }
 
 #[test]
-fn what_is_said_of_good_files() {
+fn outputs_for_good_files() {
     let mut script = Script::new();
-    script.bench.objects("plain", None, 0);
-    script.bench.objects("recovered_realm-20171122-093015-aB3dE6gH", Some(KEY), 3);
-    script.bench.store("trees", None);
+    script.dir.objects("plain", None, 0);
+    script.dir.objects("recovered_realm-20171122-093015-aB3dE6gH", Some(KEY), 3);
+    script.dir.store("trees", None);
     for line in [
         "info @/plain",
         "recover @/plain",
@@ -80,27 +80,27 @@ fn what_is_said_of_good_files() {
 }
 
 #[test]
-fn what_is_said_of_files_that_do_not_open() {
+fn outputs_for_files_that_do_not_open() {
     let mut script = Script::new();
-    let plain = script.bench.objects("plain", None, 0);
-    script.bench.objects("encrypted", Some(KEY), 0);
-    script.bench.write("text", &[b'x'; 9000]);
-    script.bench.write("empty", b"");
-    script.bench.write("short", &KEY[..63]);
-    script.bench.write("sqlite", b"SQLite format 3\0");
+    let plain = script.dir.objects("plain", None, 0);
+    script.dir.objects("encrypted", Some(KEY), 0);
+    script.dir.write("text", &[b'x'; 9000]);
+    script.dir.write("empty", b"");
+    script.dir.write("short", &KEY[..63]);
+    script.dir.write("sqlite", b"SQLite format 3\0");
     let mut realm = vec![0; 4096];
     realm[16..20].copy_from_slice(b"T-DB");
-    script.bench.write("synced-realm-aB3dE6g", &realm);
+    script.dir.write("synced-realm-aB3dE6g", &realm);
     for name in ["cut", "headless"] {
-        script.bench.write(name, &bytes(&plain));
+        script.dir.write(name, &bytes(&plain));
     }
     script.damage("cut", |content| content.truncate(content.len() / 2));
     script.damage("headless", |content| {
         content[4096..4096 + 512].fill(0);
         content[8192..8192 + 512].fill(0);
     });
-    script.bench.objects("open", None, 0);
-    let held = options(None).open(script.bench.path("open")).unwrap();
+    script.dir.objects("open", None, 0);
+    let held = options(None).open(script.dir.path("open")).unwrap();
     for tool in ["info", "recover", "export --json @/out"] {
         for file in ["absent", "text", "empty", "sqlite", "synced-realm-aB3dE6g"] {
             script.run(&format!("{tool} @/{file}"));
@@ -120,16 +120,16 @@ fn what_is_said_of_files_that_do_not_open() {
 }
 
 #[test]
-fn what_is_said_of_damaged_files_and_of_outputs() {
+fn outputs_for_damaged_files_and_output_paths() {
     let mut script = Script::new();
-    let plain = script.bench.objects("plain", None, 0);
-    script.bench.store("trees", None);
-    script.bench.write("there", b"precious");
-    for (name, holds) in
+    let plain = script.dir.objects("plain", None, 0);
+    script.dir.store("trees", None);
+    script.dir.write("there", b"precious");
+    for (name, contents) in
         [("damaged", "objects of many"), ("unindexed", "index of Person.age"), ("lost", "classes")]
     {
-        let copy: PathBuf = script.bench.write(name, &bytes(&plain));
-        let page = script.page(&copy, holds);
+        let copy: PathBuf = script.dir.write(name, &bytes(&plain));
+        let page = script.page(&copy, contents);
         script.damage(name, |content| content[page * 4096 + 100] ^= 1);
         script.run(&format!("info @/{name}"));
         script.run(&format!("recover @/{name}"));

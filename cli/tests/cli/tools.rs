@@ -1,18 +1,19 @@
-//! Each file tool does what it says.
+//! Tests of each file tool.
 
 use super::{
-    Bench, KEY, OTHER_KEY, alone, bytes, command, fastness, hex, json, options, ran, start,
+    KEY, OTHER_KEY, TestFolder, bytes, command, fastness, fork_lock, hex, json, options, output_of,
+    start,
 };
 use std::process::Stdio;
 
 #[test]
-fn info_tells_what_the_file_holds() {
-    let bench = Bench::new();
-    let file = bench.store("plain", None);
-    let said = fastness(&[&"info", &file]);
-    assert_eq!((said.code, said.err.as_str()), (0, ""));
-    assert!(said.out.contains("encrypted  no"), "{}", said.out);
-    assert!(said.out.contains("\"entries\": 200 entries"), "{}", said.out);
+fn info_shows_trees_of_a_store() {
+    let dir = TestFolder::new();
+    let file = dir.store("plain", None);
+    let output = fastness(&[&"info", &file]);
+    assert_eq!((output.code, output.err.as_str()), (0, ""));
+    assert!(output.out.contains("encrypted  no"), "{}", output.out);
+    assert!(output.out.contains("\"entries\": 200 entries"), "{}", output.out);
     let value = json(&fastness(&[&"info", &file, &"--json"]));
     assert_eq!(value["encrypted"], false);
     assert_eq!(value["trees"][0]["name"], "entries");
@@ -22,32 +23,32 @@ fn info_tells_what_the_file_holds() {
 }
 
 #[test]
-fn nothing_is_said_to_who_reads_no_further() {
-    let bench = Bench::new();
-    let file = bench.store("plain", None);
+fn a_closed_stdout_pipe_ends_silently() {
+    let dir = TestFolder::new();
+    let file = dir.store("plain", None);
     let child = {
-        let _alone = alone();
+        let _fork_lock = fork_lock();
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let mut command = command(&[&"info", &file]);
         command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap()
     };
-    let said = ran(child);
-    assert_eq!((said.code, said.err.as_str()), (4, ""), "Y3, Y10");
+    let output = output_of(child);
+    assert_eq!((output.code, output.err.as_str()), (4, ""), "Y3, Y10");
 }
 
 #[test]
-fn info_tells_classes_properties_objects_and_bytes() {
-    let bench = Bench::new();
-    let key = bench.key_file();
+fn info_shows_classes_properties_objects_and_bytes() {
+    let dir = TestFolder::new();
+    let key = dir.key_file();
     for (name, secret) in [("plain", None), ("encrypted", Some(KEY))] {
-        let file = bench.objects(name, secret, 7);
+        let file = dir.objects(name, secret, 7);
         let mut args: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"info", &file];
         if secret.is_some() {
             args.extend([&"--key-file" as &dyn AsRef<std::ffi::OsStr>, &key]);
         }
-        let said = fastness(&args);
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+        let output = fastness(&args);
+        assert_eq!((output.code, output.err.as_str()), (0, ""), "{}", output.out);
         for line in [
             "classes    4, schema version 7",
             "    email: string key",
@@ -56,7 +57,7 @@ fn info_tells_classes_properties_objects_and_bytes() {
             ", index of Person.age",
             "  \"beside\": 1 entry\n",
         ] {
-            assert!(said.out.contains(line), "{line}: {}", said.out);
+            assert!(output.out.contains(line), "{line}: {}", output.out);
         }
         args.push(&"--json");
         let value = json(&fastness(&args));
@@ -72,9 +73,9 @@ fn info_tells_classes_properties_objects_and_bytes() {
     }
 }
 
-/// The bytes of a class are those of the entries of its trees.
+/// Checks that the bytes of a class are those of the entries of its trees.
 fn assert_bytes(file: &std::path::Path, key: Option<[u8; 64]>, classes: &[serde_json::Value]) {
-    let guard = alone();
+    let guard = fork_lock();
     let store = options(key).open(file).unwrap();
     drop(guard);
     let snapshot = store.snapshot();
@@ -99,51 +100,51 @@ fn assert_bytes(file: &std::path::Path, key: Option<[u8; 64]>, classes: &[serde_
 }
 
 #[test]
-fn keys_come_as_bytes_as_digits_and_from_the_environment() {
-    let bench = Bench::new();
-    let file = bench.store("encrypted", Some(KEY));
-    let raw = bench.key_file();
-    let digits = bench.write("digits", format!("{}\n", hex(KEY)).as_bytes());
+fn keys_are_bytes_digits_or_a_variable() {
+    let dir = TestFolder::new();
+    let file = dir.store("encrypted", Some(KEY));
+    let raw = dir.key_file();
+    let digits = dir.write("digits", format!("{}\n", hex(KEY)).as_bytes());
     for key in [raw, digits] {
-        let said = fastness(&[&"info", &file, &"--key-file", &key]);
-        assert_eq!(said.code, 0, "{}", said.err);
-        assert!(said.out.contains("encrypted  yes"));
+        let output = fastness(&[&"info", &file, &"--key-file", &key]);
+        assert_eq!(output.code, 0, "{}", output.err);
+        assert!(output.out.contains("encrypted  yes"));
     }
     let child = start(command(&[&"info", &file]).env("FASTNESS_KEY", hex(KEY)));
-    assert_eq!(ran(child).code, 0);
+    assert_eq!(output_of(child).code, 0);
 }
 
 #[test]
-fn what_is_not_a_key_is_refused_as_usage() {
-    let bench = Bench::new();
-    let file = bench.store("encrypted", Some(KEY));
-    let short = bench.write("short", &KEY[..63]);
-    let said = fastness(&[&"info", &file, &"--key-file", &short]);
-    assert_eq!(said.code, 2);
-    assert!(said.err.contains("63 bytes that are not a key"), "{}", said.err);
-    let said = ran(start(command(&[&"info", &file]).env("FASTNESS_KEY", &hex(KEY)[2..])));
-    assert_eq!(said.code, 2);
-    assert!(said.err.contains("FASTNESS_KEY holds 126 bytes"), "{}", said.err);
-    let absent = bench.path("absent");
+fn an_invalid_key_is_a_usage_error() {
+    let dir = TestFolder::new();
+    let file = dir.store("encrypted", Some(KEY));
+    let short = dir.write("short", &KEY[..63]);
+    let output = fastness(&[&"info", &file, &"--key-file", &short]);
+    assert_eq!(output.code, 2);
+    assert!(output.err.contains("63 bytes that are not a key"), "{}", output.err);
+    let output = output_of(start(command(&[&"info", &file]).env("FASTNESS_KEY", &hex(KEY)[2..])));
+    assert_eq!(output.code, 2);
+    assert!(output.err.contains("FASTNESS_KEY holds 126 bytes"), "{}", output.err);
+    let absent = dir.path("absent");
     assert_eq!(fastness(&[&"info", &file, &"--key-file", &absent]).code, 4);
     let as_argument = fastness(&[&"info", &file, &"--key", &hex(KEY)]);
     assert_eq!(as_argument.code, 2);
 }
 
 #[test]
-fn verify_finds_nothing_in_a_good_file_and_leaves_it_as_it_is() {
-    let bench = Bench::new();
-    let key = bench.key_file();
+fn verify_accepts_a_valid_file_and_does_not_write() {
+    let dir = TestFolder::new();
+    let key = dir.key_file();
     for (name, secret) in [("plain", None), ("encrypted", Some(KEY))] {
-        let file = bench.store(name, secret);
+        let file = dir.store(name, secret);
         let before = bytes(&file);
         let mut args: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"verify", &file];
         if secret.is_some() {
             args.extend([&"--key-file" as &dyn AsRef<std::ffi::OsStr>, &key]);
         }
-        let said = fastness(&args);
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
-        assert!(said.out.contains("clean"), "{}", said.out);
+        let output = fastness(&args);
+        assert_eq!((output.code, output.err.as_str()), (0, ""), "{}", output.out);
+        assert!(output.out.contains("clean"), "{}", output.out);
         args.push(&"--json");
         let value = json(&fastness(&args));
         assert_eq!(value["clean"], true);
@@ -154,22 +155,23 @@ fn verify_finds_nothing_in_a_good_file_and_leaves_it_as_it_is() {
 
 #[test]
 fn verify_names_the_damaged_page() {
-    let bench = Bench::new();
-    let file = bench.store("plain", None);
+    let dir = TestFolder::new();
+    let file = dir.store("plain", None);
     let good = bytes(&file);
     let mut found = 0;
     for page in 3..good.len() / 4096 {
         let mut bad = good.clone();
         bad[page * 4096 + 2000] ^= 1;
         std::fs::write(&file, &bad).unwrap();
-        let said = fastness(&[&"verify", &file, &"--json"]);
-        if said.code == 0 {
+        let output = fastness(&[&"verify", &file, &"--json"]);
+        if output.code == 0 {
             continue;
         }
         found += 1;
-        assert_eq!(said.code, 1);
-        let told = if said.err.is_empty() { json(&said)["problems"].to_string() } else { said.err };
-        assert!(told.contains(&format!("page {page} ")), "page {page}: {told}");
+        assert_eq!(output.code, 1);
+        let report =
+            if output.err.is_empty() { json(&output)["problems"].to_string() } else { output.err };
+        assert!(report.contains(&format!("page {page} ")), "page {page}: {report}");
         assert_eq!(bytes(&file), bad, "verify wrote to the file");
     }
     assert!(found > 0, "no damage to any page was found");
@@ -177,12 +179,12 @@ fn verify_names_the_damaged_page() {
 
 #[test]
 fn dump_shows_every_page_and_one_in_detail() {
-    let bench = Bench::new();
-    let file = bench.store("encrypted", Some(KEY));
-    let key = bench.key_file();
-    let said = fastness(&[&"dump", &file, &"--key-file", &key]);
-    assert_eq!((said.code, said.err.as_str()), (0, ""));
-    assert!(said.out.starts_with("page 0: "), "{}", said.out);
+    let dir = TestFolder::new();
+    let file = dir.store("encrypted", Some(KEY));
+    let key = dir.key_file();
+    let output = fastness(&[&"dump", &file, &"--key-file", &key]);
+    assert_eq!((output.code, output.err.as_str()), (0, ""));
+    assert!(output.out.starts_with("page 0: "), "{}", output.out);
     let page = fastness(&[&"dump", &file, &"--key-file", &key, &"--page", &"0", &"--json"]);
     assert_eq!(page.code, 0, "{}", page.err);
     assert_eq!(json(&page)["page"], 0);
@@ -193,10 +195,10 @@ fn dump_shows_every_page_and_one_in_detail() {
 }
 
 #[test]
-fn compact_makes_a_file_smaller_and_keeps_what_it_holds() {
-    let bench = Bench::new();
-    let file = bench.store("plain", None);
-    let guard = alone();
+fn compact_shrinks_a_file_and_keeps_its_contents() {
+    let dir = TestFolder::new();
+    let file = dir.store("plain", None);
+    let guard = fork_lock();
     let store = options(None).open(&file).unwrap();
     let mut txn = store.write().unwrap();
     txn.tree("entries").unwrap().clear().unwrap();
@@ -212,15 +214,15 @@ fn compact_makes_a_file_smaller_and_keeps_what_it_holds() {
 }
 
 #[test]
-fn copy_keeps_changes_or_drops_the_key_as_asked() {
-    let bench = Bench::new();
-    let file = bench.store("encrypted", Some(KEY));
-    let key = bench.key_file();
-    let new_key = bench.write("new-key", &OTHER_KEY);
-    let [same, other, plain] = ["same", "other", "plain"].map(|name| bench.path(name));
-    let said = fastness(&[&"copy", &file, &same, &"--key-file", &key]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    let told = json(&fastness(&[
+fn copy_keeps_changes_or_removes_the_key() {
+    let dir = TestFolder::new();
+    let file = dir.store("encrypted", Some(KEY));
+    let key = dir.key_file();
+    let new_key = dir.write("new-key", &OTHER_KEY);
+    let [same, other, plain] = ["same", "other", "plain"].map(|name| dir.path(name));
+    let output = fastness(&[&"copy", &file, &same, &"--key-file", &key]);
+    assert_eq!(output.code, 0, "{}", output.err);
+    let report = json(&fastness(&[
         &"copy",
         &file,
         &other,
@@ -230,9 +232,9 @@ fn copy_keeps_changes_or_drops_the_key_as_asked() {
         &new_key,
         &"--json",
     ]));
-    assert_eq!(told["encrypted"], true);
-    let said = fastness(&[&"copy", &file, &plain, &"--key-file", &key, &"--plain"]);
-    assert!(said.out.contains("not encrypted"), "{}", said.out);
+    assert_eq!(report["encrypted"], true);
+    let output = fastness(&[&"copy", &file, &plain, &"--key-file", &key, &"--plain"]);
+    assert!(output.out.contains("not encrypted"), "{}", output.out);
     for (copy, secret) in [(&same, Some(KEY)), (&other, Some(OTHER_KEY)), (&plain, None)] {
         let store = options(secret).open(copy).unwrap();
         assert_eq!(store.snapshot().tree("entries").len(), 200);
@@ -240,32 +242,32 @@ fn copy_keeps_changes_or_drops_the_key_as_asked() {
 }
 
 #[test]
-fn copy_never_replaces_a_file_and_never_takes_two_meanings() {
-    let bench = Bench::new();
-    let file = bench.store("plain", None);
-    let target = bench.write("target", b"precious");
-    let said = fastness(&[&"copy", &file, &target]);
-    assert_eq!(said.code, 1);
-    assert!(said.err.contains("exists already"), "{}", said.err);
+fn copy_never_replaces_a_file() {
+    let dir = TestFolder::new();
+    let file = dir.store("plain", None);
+    let target = dir.write("target", b"precious");
+    let output = fastness(&[&"copy", &file, &target]);
+    assert_eq!(output.code, 1);
+    assert!(output.err.contains("exists already"), "{}", output.err);
     assert_eq!(bytes(&target), b"precious");
-    let key = bench.key_file();
+    let key = dir.key_file();
     let both = fastness(&[&"copy", &file, &"x", &"--plain", &"--new-key-file", &key]);
     assert_eq!(both.code, 2);
 }
 
 #[test]
-fn a_file_that_was_not_closed_is_read_as_it_is_and_said_so() {
-    let bench = Bench::new();
-    let file = bench.store("plain", None);
+fn an_unclosed_file_is_read_without_recovery_writes() {
+    let dir = TestFolder::new();
+    let file = dir.store("plain", None);
     let store = options(None).open(&file).unwrap();
     let mut txn = store.write().unwrap();
     txn.tree("entries").unwrap().insert(b"last", b"words").unwrap();
     txn.commit().unwrap();
-    let crashed = bench.write("crashed", &bytes(&file));
+    let crashed = dir.write("crashed", &bytes(&file));
     let before = bytes(&crashed);
-    let said = fastness(&[&"info", &crashed]);
-    assert!(said.out.contains("recovery   not closed cleanly"), "{}", said.out);
-    assert!(said.out.contains("\"entries\": 201 entries"), "{}", said.out);
+    let output = fastness(&[&"info", &crashed]);
+    assert!(output.out.contains("recovery   not closed cleanly"), "{}", output.out);
+    assert!(output.out.contains("\"entries\": 201 entries"), "{}", output.out);
     assert_eq!(fastness(&[&"verify", &crashed]).code, 0);
     assert_eq!(bytes(&crashed), before, "a reader wrote to the file");
 }

@@ -1,11 +1,11 @@
-//! Any bytes as a store file, and a mutator that reaches behind its seals.
+//! Fuzzing of store files: any bytes as a file, and a mutator that works behind its seals.
 //!
-//! - P1 Opening, reading, verifying and writing any bytes ends, without a panic, in bounded memory.
-//! - D4 What verifies is whole: every read works, writing works, and it verifies again.
+//! - P1 Opening, reading, verifying and writing any bytes ends without a panic, in bounded memory.
+//! - D4 A file that verifies is intact: every read and write works, and it verifies again.
 //!
-//! Plain mutation hardly gets past a seal. The input therefore holds pages in the clear, and the
-//! body seals them before it opens the file, so that decoders and the walks above them see hostile
-//! content; [`mutate_file`] knows where pages begin. Other inputs are taken as they are.
+//! Plain mutation rarely gets past a seal. The input therefore holds pages in the clear, and the
+//! body seals them before it opens the file, so that decoders and tree walks see hostile content.
+//! [`mutate_file`] respects page boundaries.
 
 use super::sparse::Image;
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
@@ -16,10 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const PLACE: &str = "fuzzed.fastness";
-/// A hostile tree may lead to the same page again and again; reading stops somewhere.
+/// A hostile tree may repeat a page, so reading is limited.
 const READS_MAX: usize = 2_000;
 
-/// The key of every encrypted file that is fuzzed.
+/// The key of all encrypted inputs.
 #[must_use]
 pub fn file_key() -> Key {
     Key::new([0x6b; 64])
@@ -28,7 +28,7 @@ pub fn file_key() -> Key {
 /// Opens, reads, verifies and writes the bytes as a store file.
 ///
 /// # Panics
-/// When D4 is broken.
+/// If D4 is violated.
 pub fn file(bytes: &[u8]) {
     let (bytes, encrypted) = file_bytes(bytes);
     let vfs = MemoryVfs::default();
@@ -63,7 +63,7 @@ pub fn file(bytes: &[u8]) {
     }
 }
 
-/// Reads what there is, and tells whether the file verifies.
+/// Reads the contents; returns whether the file verifies.
 fn examine(snapshot: &Snapshot) -> bool {
     let clean = snapshot.verify().is_ok_and(|verification| verification.problems.is_empty());
     for name in snapshot.tree_names() {
@@ -86,7 +86,7 @@ fn examine(snapshot: &Snapshot) -> bool {
     clean
 }
 
-/// Returns the store file that an input stands for, and whether it is encrypted.
+/// Returns the store file of an input, and whether it is encrypted.
 #[must_use]
 pub fn file_bytes(input: &[u8]) -> (Vec<u8>, bool) {
     let image = Image::read(input);
@@ -94,7 +94,7 @@ pub fn file_bytes(input: &[u8]) -> (Vec<u8>, bool) {
     (image.into_file(), encrypted)
 }
 
-/// Changes some of everything, and tells whether it was committed.
+/// Makes many kinds of changes; returns whether they were committed.
 fn write(store: &Store) -> bool {
     let names: Vec<String> = store.snapshot().tree_names().take(4).map(str::to_owned).collect();
     let attempt = || -> fastness::Result<()> {
@@ -118,10 +118,10 @@ fn write(store: &Store) -> bool {
     attempt().is_ok()
 }
 
-/// Changes `size` of the bytes at random and returns how many there are now; libFuzzer's own.
+/// libFuzzer's mutator: mutates `size` bytes and returns the new size.
 pub type Mutate = fn(&mut [u8], usize, usize) -> usize;
 
-/// Numbers that a seed decides.
+/// A seeded generator.
 struct Dice(u32);
 
 impl Dice {
@@ -133,7 +133,7 @@ impl Dice {
 
 /// Mutates a store file behind its seals, by pages and parts of pages.
 ///
-/// The first `size` bytes of `bytes` are the input; the rest is room to grow. Returns the new size.
+/// The first `size` bytes of `bytes` are the input, the rest is room to grow. Returns the new size.
 pub fn mutate_file(bytes: &mut [u8], size: usize, seed: u32, mutate: Mutate) -> usize {
     let mut dice = Dice(seed);
     let mut image = Image::read(&bytes[..size]);
@@ -152,7 +152,7 @@ pub fn mutate_file(bytes: &mut [u8], size: usize, seed: u32, mutate: Mutate) -> 
 }
 
 fn mutate_page(bytes: &mut [u8], dice: &mut Dice, mutate: Mutate) {
-    // Page 0 is the prelude and has its own checksum; what is behind the seals starts at page 1.
+    // Page 0 holds the prelude, which has its own checksum; sealed content starts at page 1.
     let pages = bytes.len() / PAGE_BYTES;
     let page = |number: usize| (1 + number) * PAGE_BYTES;
     let at = page(dice.roll(pages - 1));
@@ -172,7 +172,7 @@ fn mutate_page(bytes: &mut [u8], dice: &mut Dice, mutate: Mutate) {
             bytes.copy_within(source..source + len, target);
         }
         _ => {
-            // No room to grow, so that the rest of the page stays in place.
+            // In-place mutation, so that the rest of the page keeps its position.
             let (from, len) = match dice.roll(3) {
                 0 => (at, PAGE_BYTES),
                 1 => (at + 16, 112),
@@ -183,8 +183,8 @@ fn mutate_page(bytes: &mut [u8], dice: &mut Dice, mutate: Mutate) {
     }
 }
 
-/// Small store files to begin with, as inputs: empty, one leaf, branches and overflow, free pages,
-/// each plain and encrypted.
+/// Returns the seed corpus: empty files, one leaf, branches and overflow pages, free pages, each
+/// plain and encrypted.
 ///
 /// # Panics
 /// If the store fails in memory.
@@ -245,7 +245,7 @@ fn make(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> 
     }
 }
 
-/// Random bytes that are not, so that an input does the same every time.
+/// Deterministic entropy, so that an input always has the same effect.
 #[derive(Debug, Default)]
 struct Counting(AtomicU64);
 

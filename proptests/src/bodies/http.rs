@@ -1,10 +1,10 @@
-//! Any bytes as a connection to the server: the whole way from the bytes that come in to those that
-//! go out, without a network.
+//! Fuzzing of the server over a whole connection, without a network.
 //!
-//! - H3 H4 H8 Whose tokens nobody has stays as it was, and what was revoked stays revoked.
-//! - H10 No answer holds what only the server knows.
-//! - H11 Any bytes get answers that are whole and in order, or an end; how they are cut into pieces
-//!   on the way changes none of them.
+//! - H3 H4 H8 Accounts whose tokens are not in the input are unchanged, and a revoked token stays
+//!   revoked.
+//! - H10 No answer contains a secret of the server.
+//! - H11 Any bytes get complete answers in order, or a closed connection, independently of their
+//!   segmentation.
 
 use super::server::{Clear, Host, NEXT, NOW, run};
 use fastness_auth::server::{Call, Limits};
@@ -14,15 +14,15 @@ use fastness_sim::entropy::SimEntropy;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Stands in a head for the length of its body.
+/// Placeholder in a head for the length of its body.
 const LENGTH: u8 = 0x15;
 
-/// Nothing here waits for anything, so this is never reached.
+/// Timeout; never reached, because nothing here waits.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const PASSWORD: &str = "nobody-guesses-this";
 
-/// The only headers that there are.
+/// All headers that the server may send.
 const HEADERS: [&str; 8] = [
     "allow",
     "cache-control",
@@ -34,14 +34,14 @@ const HEADERS: [&str; 8] = [
     "x-request-id",
 ];
 
-/// An answer: its status and its body.
+/// The status and body of an answer.
 type Found = (u16, Vec<u8>);
 
-/// Sends bytes to a server that knows a user and an administrator, whose tokens are put in where
-/// bytes stand for them, and a user whom nobody knows.
+/// Sends bytes to a server with a user, an administrator, and a user without a token in the input.
+/// Placeholder bytes become tokens.
 ///
 /// # Panics
-/// If a promise is broken.
+/// If a promise is violated.
 pub fn http(bytes: &[u8]) {
     let Some((cut, rest)) = bytes.split_first() else { return };
     let whole = Bench::new();
@@ -51,7 +51,7 @@ pub fn http(bytes: &[u8]) {
     let pieces = sent.chunks(usize::from(*cut % 64) + 1).map(<[u8]>::to_vec).collect();
     let bench = Bench::new();
     let other = bench.judge(&bench.answers(pieces));
-    // A body that nobody reads may end the connection, if it is not there at once.
+    // An unread body may end the connection, depending on its arrival.
     let count = found.len().min(other.len());
     assert_eq!(found[..count], other[..count], "H11: pieces change an answer");
 }
@@ -64,7 +64,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        // Two of the same, since one serves; nothing is drawn by chance.
+        // Two equal instances, because the handler consumes one.
         let (host, served) = (Host::new(), Host::new());
         let (name, password) = (Secret::from("carol"), Secret::from(PASSWORD));
         let answer = run(&served.accounts, Call::Register { name, password });
@@ -82,7 +82,7 @@ impl Bench {
         Self { host, handler, hidden: hidden.value }
     }
 
-    /// Puts tokens in, and lengths of bodies where heads ask for them.
+    /// Replaces placeholders by tokens and body lengths.
     fn filled(&self, bytes: &[u8]) -> Vec<u8> {
         let mut sent = Vec::new();
         for request in bytes.split(|byte| *byte == NEXT) {
@@ -104,7 +104,7 @@ impl Bench {
         self.handler.answer_all(pieces, PATIENCE).expect("H11: the connection ends")
     }
 
-    /// Reads answers to their end, which must be that of the last.
+    /// Parses all answers; the bytes must end with the last one.
     fn judge(&self, mut bytes: &[u8]) -> Vec<Found> {
         let mut found = Vec::new();
         while !bytes.is_empty() {
@@ -112,15 +112,16 @@ impl Bench {
             let (head, rest) = bytes.split_at(end.expect("H11: a head is whole") + 4);
             let head = std::str::from_utf8(head).expect("H11: a head is text").trim_end();
             let (status, length) = read_head(head);
-            // The answer to HEAD has the length of a body that does not follow.
+            // An answer to HEAD has a length but no body.
             let has_body = !rest.is_empty() && !rest.starts_with(b"HTTP/1.");
             let (body, rest) = rest
                 .split_at_checked(if has_body { length } else { 0 })
                 .expect("H11: a body is whole");
             self.judge_body(status, head, body);
-            // Whether somebody is told to go on depends on what is there already.
+            // The answer 100 depends on the arrival of the body.
             if status != 100 {
-                // A head that is broken, and too large: the library says what it finds first.
+                // For a head that is malformed and too large, the library reports the first problem
+                // it finds.
                 let is_no_http = status == 431 && body.is_empty();
                 found.push((if is_no_http { 400 } else { status }, body.to_vec()));
             }
@@ -142,7 +143,7 @@ impl Bench {
         }
     }
 
-    /// Asks, in a connection of its own, for a token with a refresh token.
+    /// Requests a token on a connection of its own; returns the status.
     fn status_of(&self, refresh: &Secret) -> u16 {
         let body = format!(r#"{{"provider":"realm","data":"{}","path":"/~/x"}}"#, refresh.expose());
         let head = format!("POST /auth HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n", body.len());
@@ -150,7 +151,7 @@ impl Bench {
         self.judge(&answers).first().map_or(0, |(status, _)| *status)
     }
 
-    /// Looks what became of those whom nobody could reach; an administrator reaches everybody.
+    /// Checks the unreachable accounts, unless the input has the administrator's token.
     fn audit(&self, has_admin: bool) {
         assert_eq!(self.status_of(&self.host.revoked.value), 401, "H3: it was revoked");
         if !has_admin {
@@ -161,7 +162,7 @@ impl Bench {
     }
 }
 
-/// Reads the head of an answer: its status, and the length of its body.
+/// Parses the head of an answer: status and body length.
 fn read_head(head: &str) -> (u16, usize) {
     let mut lines = head.split("\r\n");
     let first = lines.next().unwrap_or_default();
@@ -178,7 +179,7 @@ fn read_head(head: &str) -> (u16, usize) {
     (status.expect("H11: a status is a number"), length)
 }
 
-/// What the fuzzer begins with: requests as they are made, slightly wrong, and several at once.
+/// Returns the seed corpus: valid requests, malformed ones, and several in one connection.
 #[must_use]
 pub fn http_seeds() -> Vec<Vec<u8>> {
     let with_body = |line: &str, body: &str| {

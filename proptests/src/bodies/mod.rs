@@ -1,7 +1,6 @@
-//! One body for each fuzz target: total over any bytes, panics when a promise is broken.
+//! The bodies of the fuzz targets: total functions of any bytes that panic on a violated promise.
 //!
-//! The checks come in twins, of which the first byte picks one, so that what the fuzzer learns
-//! about a plan serves both.
+//! For a check, the first byte selects the twin, so that both twins share one corpus.
 
 mod auth;
 mod file;
@@ -20,16 +19,16 @@ pub use server::{server, server_seeds};
 
 use fastness_sim::check;
 
-/// A fuzz target by name.
+/// A fuzz target.
 #[derive(Clone, Copy, Debug)]
 pub struct Body {
     /// Name of the target, and of its corpus in `fuzz/corpus/`.
     pub name: &'static str,
-    /// What it runs.
+    /// The body.
     pub run: fn(&[u8]),
 }
 
-/// The bodies of all fuzz targets.
+/// All fuzz targets.
 pub const BODIES: &[Body] = &[
     Body { name: "file", run: file },
     Body { name: "page", run: page },
@@ -74,39 +73,38 @@ macro_rules! plans {
 }
 
 plans! {
-    /// The store does what its model does.
+    /// The store agrees with its model.
     store => store_encrypted;
-    /// A crash lands on a commit, and an acknowledged commit survives.
+    /// A crash leaves a commit, and acknowledged commits survive.
     crash => crash_encrypted;
-    /// A failing call fails what asked for it, and nothing else.
+    /// A failing call fails its operation only.
     io_errors => io_errors_encrypted;
     /// Damage is detected or harmless.
     damage => damage_encrypted;
-    /// Who holds old copies of the file cannot mix them.
+    /// Old copies of a file cannot be mixed.
     adversary => adversary_encrypted;
-    /// No key and nonce seal two contents.
+    /// No nonce seals two different pages.
     nonces => nonces_encrypted;
-    /// A snapshot never changes, whatever is committed and reused.
+    /// A snapshot never changes, for any commits and page reuse.
     pins => pins_encrypted;
-    /// Compaction and copies keep the content, also when they are interrupted.
+    /// Compaction and copies preserve the contents, also when interrupted.
     compaction => compaction_encrypted;
-    /// Commits that need not be durable are lost from the end only.
+    /// Deferred commits are lost from the end only.
     unsynced => unsynced_encrypted;
-    /// Writers that share a sync lose nothing that was acknowledged, and keep their order.
+    /// Writers that share a sync lose no acknowledged commit, and keep their order.
     writers => writers_encrypted;
-    /// Users, sessions and accounts are as their models say, whatever network, clocks and crashes
-    /// do.
+    /// Users, sessions and accounts agree with their models, for any network, clocks and crashes.
     auth_users => auth_users_encrypted;
-    /// Objects, links and lists are as their model says, across crashes.
+    /// Objects, links and lists agree with their model, across crashes.
     objects => objects_encrypted;
-    /// Classes change as their model says, also when a migration is interrupted.
+    /// Schema changes agree with their model, also when a migration is interrupted.
     schema => schema_encrypted;
-    /// A query answers the same whichever way it finds the objects.
+    /// Every query plan gives the same answer.
     queries => queries_encrypted;
-    /// Who has which file open is as the model says.
+    /// Open files agree with the model.
     instances => instances_encrypted;
-    /// What is recorded to be done to a file is done once.
+    /// A recorded file action is carried out once.
     file_actions => file_actions_encrypted;
-    /// Observers are told what the commits changed, and nothing else.
+    /// Observers receive exactly the changes of commits.
     observers => observers_encrypted;
 }

@@ -1,13 +1,14 @@
-//! Any bytes as a page, a page of the log, a header slot and a prelude, without their seals.
+//! Fuzzing of the decoders: any bytes as a page, a log page, a header slot and a prelude, without
+//! seals.
 //!
-//! - P1 Decoding any bytes ends, without a panic, and touches nothing outside them.
+//! - P1 Decoding any bytes ends without a panic, and accesses nothing outside them.
 
 use super::sparse::Image;
 use fastness::{PAGE_BYTES, inspect};
 
-/// Decodes the bytes as everything that a page can be.
+/// Decodes the bytes as every kind of page.
 pub fn page(bytes: &[u8]) {
-    // Longer inputs are several pages; shorter ones are filled up, so that small inputs count.
+    // Long inputs are several pages; short ones are padded, so that small inputs count.
     for chunk in bytes.chunks(PAGE_BYTES).take(4) {
         let mut page = [0; PAGE_BYTES];
         page[..chunk.len()].copy_from_slice(chunk);
@@ -16,11 +17,11 @@ pub fn page(bytes: &[u8]) {
         std::hint::black_box(inspect::decode_log(&page).is_ok());
         std::hint::black_box(inspect::decode_prelude(&page[..]).is_ok());
     }
-    // As they are: what ends early must be refused, not indexed.
+    // The unpadded input: a decoder must refuse short input.
     std::hint::black_box(inspect::decode_page(bytes).is_ok());
 }
 
-/// Pages to begin with: those of the seeds of [`super::file`].
+/// Returns the seed corpus: the pages of the seeds of [`super::file`].
 #[must_use]
 pub fn page_seeds() -> Vec<Vec<u8>> {
     let mut pages: Vec<Vec<u8>> = super::file_seeds()
@@ -34,7 +35,7 @@ pub fn page_seeds() -> Vec<Vec<u8>> {
     pages
 }
 
-/// The page without the zeros at its end, which the body fills up.
+/// Returns the page without trailing zeros, which the body pads.
 fn trimmed(page: &[u8]) -> Vec<u8> {
     let len = page.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     page[..len].to_vec()

@@ -1,16 +1,16 @@
-//! The encryption layer alone: one page sealed, then opened as it is and tampered with.
+//! Fuzzing of the encryption: a page is sealed, then opened unchanged and tampered with.
 //!
-//! - E2 What was sealed opens to the same bytes in the same place, born in the same commit, with
-//!   the same seal and key; nothing else opens.
+//! - E2 A sealed page opens to the same bytes for the same page number, commit, seal and key;
+//!   nothing else opens.
 
 use super::file::file_key;
 use fastness::inspect::Sealer;
 use fastness::{CommitId, Key, PAGE_BYTES, PageId};
 
-/// Where the content starts: what is before belongs to the seal.
+/// Offset of the content; the seal uses the bytes before it.
 const HEAD_BYTES: usize = 16;
 
-/// What the bytes ask for.
+/// A decoded input.
 struct Case {
     encrypted: bool,
     tampering: u8,
@@ -51,10 +51,10 @@ impl Case {
     }
 }
 
-/// Seals a page and opens it: as it is, then with one thing changed.
+/// Seals a page and opens it: unchanged, then with one change.
 ///
 /// # Panics
-/// When E2 is broken.
+/// If E2 is violated.
 pub fn seal(bytes: &[u8]) {
     let Some(case) = Case::read(bytes) else { return };
     let sealer = case.sealer(&file_key());
@@ -87,7 +87,7 @@ fn tamper(case: &Case, sealer: &Sealer, mut page: [u8; PAGE_BYTES], mut seal: [u
     assert!(!opens, "E2: tampering {} is not noticed", case.tampering % 5);
 }
 
-/// Cases to begin with: both twins, every tampering.
+/// Returns the seed corpus: both twins, every kind of tampering.
 #[must_use]
 pub fn seal_seeds() -> Vec<Vec<u8>> {
     (0..10_u8).map(|case| [&[case % 2, case / 2][..], &[case; 60]].concat()).collect()

@@ -1,8 +1,9 @@
-//! Any bytes as requests to a server, and as tokens.
+//! Fuzzing of the server: any bytes as requests and as tokens.
 //!
-//! - H3 H4 H8 A token that was revoked, or never given out, and one of somebody else, get nothing.
-//! - H7 An access token that is not byte by byte as it was signed says nothing.
-//! - H9 Any bytes are a call or an error that our own client reads.
+//! - H3 H4 H8 A revoked token, a token that was never issued, and a token of another user give no
+//!   access.
+//! - H7 A tampered access token is refused.
+//! - H9 Any bytes are a call, or an error that our client can parse.
 
 use fastness::{RandomSource, StoreOptions};
 use fastness_auth::server::{
@@ -12,16 +13,17 @@ use fastness_auth::{AuthError, ErrorCode, Secret, Time, Token, answer};
 use fastness_sim::entropy::SimEntropy;
 use std::sync::Arc;
 
-/// Begins another request.
+/// Separates requests.
 pub(super) const NEXT: u8 = 0x1e;
-/// Stand for a token of a user, of the administrator, one that was revoked; and for an identity.
+/// Placeholders for the token of the user, of the administrator, a revoked one; and for an
+/// identity.
 const TOKENS: [u8; 3] = [0x11, 0x12, 0x13];
 const IDENTITY: u8 = 0x14;
 
 const METHODS: [&str; 5] = ["POST", "GET", "PUT", "DELETE", "post"];
 pub(super) const NOW: Time = Time(1_700_000_000_000);
 
-/// Quick, so that what is around it is seen.
+/// A fast hasher, so that runs are fast.
 pub(super) struct Clear;
 
 impl PasswordHasher for Clear {
@@ -41,11 +43,11 @@ pub(super) struct Host {
     pub(super) revoked: Token,
 }
 
-/// Requests, one after the other, to a server that knows a user and an administrator; or, if the
-/// first byte is odd, what becomes of genuine tokens when bytes of them are changed.
+/// Sends requests to a server with a user and an administrator; for an odd first byte, tampers with
+/// genuine tokens instead.
 ///
 /// # Panics
-/// If a promise is broken.
+/// If a promise is violated.
 pub fn server(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else { return };
     let host = Host::new();
@@ -95,7 +97,7 @@ impl Host {
         }
     }
 
-    /// Puts tokens and the identity in the place of what stands for them.
+    /// Replaces placeholders by tokens and the identity.
     pub(super) fn filled(&self, bytes: &[u8]) -> Vec<u8> {
         let tokens = [&self.user, &self.admin, &self.revoked];
         let one = |byte: &u8| match TOKENS.iter().position(|held| held == byte) {
@@ -128,7 +130,7 @@ impl Host {
         }
     }
 
-    /// Changes bytes of genuine tokens: pairs of a place and a byte, or a length to cut them to.
+    /// Tampers with genuine tokens: pairs of an index and a byte, or a length to truncate to.
     fn tampered(&self, bytes: &[u8]) {
         let path = format!("/{}/x", self.user.identity);
         let call = Call::AccessToken { refresh: self.user.value.clone(), path, rotate: false };
@@ -184,7 +186,7 @@ pub(super) fn run(accounts: &Accounts, call: Call) -> Answer {
     }
 }
 
-/// A refusal is one that our client reads, and no failure of the server.
+/// Checks that a refusal is no server error, and that our client can parse it.
 fn refused_well(answer: &Answer) {
     assert!((400..500).contains(&answer.status()), "H9: {answer:?}");
     assert!(!matches!(answer.event(), Event::Failed(_)), "H9: {answer:?}");
@@ -192,7 +194,7 @@ fn refused_well(answer: &Answer) {
     assert_eq!(read.code(), answer.code(), "H9: the client reads another code");
 }
 
-/// What the fuzzer begins with: every call, as it is made and slightly wrong.
+/// Returns the seed corpus: every call, valid and slightly malformed.
 #[must_use]
 pub fn server_seeds() -> Vec<Vec<u8>> {
     let log_in = br#"/auth

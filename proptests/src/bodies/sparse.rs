@@ -1,23 +1,22 @@
-//! Store files written short: their zeros counted, their seals left out.
+//! A compact encoding of store files: runs of zeros are counted, seals are omitted.
 //!
-//! A fuzzer learns slowly from 30 KiB of which a tenth says something. What it gets instead is one
-//! byte of flags and the clear content of the pages with runs of zeros counted; the file is made of
-//! it by sealing every page, bottom-up. So every input is small, and what is behind the seals is
-//! reached by any mutation.
+//! A fuzzer learns slowly from 30 KiB with little information. An input is therefore a byte of
+//! flags and the clear content of the pages; the body seals every page, bottom-up. So inputs are
+//! small, and any mutation reaches the content behind the seals.
 
 use super::file::file_key;
 use fastness::{PAGE_BYTES, inspect};
 
 /// The file is encrypted.
 const ENCRYPTED: u8 = 1;
-/// The rest is the file, byte for byte, sealed or not.
+/// The rest is the raw file.
 const RAW: u8 = 2;
-/// The last bytes of the input damage the file after it was sealed.
+/// The last bytes of the input damage the sealed file.
 const DAMAGED: u8 = 4;
 
-/// Longest file made, in bytes.
+/// Maximum length of a file, in bytes.
 const IMAGE_BYTES_MAX: usize = 64 * PAGE_BYTES;
-/// Shorter runs of zeros are written as they are.
+/// Shorter runs of zeros are stored as literals.
 const ZEROS_MIN: usize = 6;
 const PATCH_BYTES: usize = 4;
 const PATCHES: usize = 2;
@@ -31,8 +30,8 @@ pub(super) struct Image {
 }
 
 impl Image {
-    /// Takes a whole store file and opens its seals. Pages of an encrypted one that nothing leads
-    /// to are left out: what they held cannot be told.
+    /// Decodes a sealed file. Unreachable pages of an encrypted file are omitted, because their
+    /// content is unknown.
     pub(super) fn of_file(file: &[u8], encrypted: bool) -> Self {
         let mut bytes = file.to_vec();
         if encrypted {
@@ -57,7 +56,7 @@ impl Image {
         Self { flags, bytes: expand(rest), patches: patches.to_vec() }
     }
 
-    /// Writes what [`Image::read`] reads.
+    /// Encodes the image; [`Image::read`] is the inverse.
     pub(super) fn write(&self) -> Vec<u8> {
         let body = if self.is_raw() { self.bytes.clone() } else { shorten(&self.bytes) };
         [&[self.flags][..], &body, &self.patches].concat()
@@ -71,7 +70,7 @@ impl Image {
         self.flags & ENCRYPTED != 0
     }
 
-    /// Makes the file: seals every page, then damages what is to be damaged.
+    /// Returns the file: seals every page, then applies the damage.
     pub(super) fn into_file(mut self) -> Vec<u8> {
         if self.is_raw() {
             return self.bytes;
@@ -89,7 +88,7 @@ impl Image {
     }
 }
 
-/// Zeros (16 bits), literals (16 bits), the literals; again and again.
+/// The encoding repeats: number of zeros (16 bits), number of literals (16 bits), literals.
 fn expand(mut input: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     while let Some(([a, b, c, d], rest)) = input.split_first_chunk() {
@@ -124,7 +123,7 @@ fn shorten(bytes: &[u8]) -> Vec<u8> {
             }
             at += zeros.max(1);
         }
-        // A run of zeros may have led beyond the count.
+        // A run of zeros may exceed the count.
         at = at.min(start + usize::from(u16::MAX));
         output.extend_from_slice(&zeros.to_le_bytes());
         output.extend_from_slice(&short(at - start).to_le_bytes());

@@ -1,5 +1,5 @@
-//! An adversary with old copies of the file, and of another one under the same key: whatever is put
-//! together from them reads as one genuine commit, or as an error.
+//! Rollback and splicing attacks: a file assembled from old copies, or from another file under the
+//! same key, reads as one genuine commit or as an error.
 
 use super::damage::genuine_now;
 use super::examine::{Found, Genuine, Promises, examine};
@@ -53,10 +53,10 @@ struct Image {
     other: bool,
 }
 
-/// What the adversary has, and what is true.
+/// The copies of the attacker, and the commits that are genuine.
 struct Hoard {
     images: Vec<Image>,
-    /// The commits of the file, then those of the other one.
+    /// The commits of the file, then those of the other file.
     genuine: Vec<Genuine>,
     ours: Vec<bool>,
 }
@@ -69,7 +69,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let mut other = Rig::create(&world, &mut other_probe).map_err(made)?;
     let mut hoard = Hoard { images: Vec::new(), genuine: Vec::new(), ours: Vec::new() };
     for (step, op) in plan.ops.iter().enumerate() {
-        // The same keys and sizes in both files, and other values.
+        // Both files get the same keys and sizes, with different values.
         (rig.step, other.step) = (step, step + (1 << 16));
         let outcome = match op.kind {
             Kind::Keep => {
@@ -142,7 +142,7 @@ impl Hoard {
         }
     }
 
-    /// Puts a file together from the copies and tells how.
+    /// Assembles a file from the copies; returns it with a description and its base.
     fn splice(&self, rng: &mut Rng) -> (Disk, String, usize) {
         let base = rng.below(self.images.len());
         let mut disk = self.images[base].disk.clone();

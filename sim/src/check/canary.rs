@@ -1,5 +1,5 @@
-//! The canary: a promise nobody makes, so that a campaign can show that its alarm works. It drives
-//! a real store as the other checks do.
+//! The canary: a false promise, which every campaign must report as violated. It drives a real
+//! store as the other checks do.
 
 use super::promises::A1;
 use super::rig::{Rig, unexpected};

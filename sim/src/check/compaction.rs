@@ -1,5 +1,5 @@
-//! Compaction and copying, with a crash or an error at every call: one good file, equal contents,
-//! the right key only, nothing in the way, nothing replaced.
+//! Compaction and copying with a crash or an error at every call: one complete file, equal
+//! contents, the right key only, no leftovers in the way, no file replaced.
 
 use super::compare::{Order, Reading, Stop, read_all};
 use super::crash::{Crashes, Cut};
@@ -56,11 +56,11 @@ pub(super) const CHECK: Check = Check {
     body,
 };
 
-/// A sweep over failing calls ends here even when there are more.
+/// Limit of a sweep over failing calls.
 const SWEEP_CALLS_MAX: u32 = 40;
-/// Of more forks than this some are left out.
+/// More forks than this are sampled.
 const FORKS_MAX: usize = 8;
-/// With every so many pages one more call is left out between two that fail.
+/// The stride of a sweep grows by one for every so many pages.
 const LARGE_PAGES: usize = 32;
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
@@ -83,7 +83,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Compacts, with a crash at every call on the way.
+/// Compacts, with a crash at every call.
 fn compact(rig: &mut Rig<'_>) -> Result<(), Stop> {
     rig.fs.record();
     let before = rig.store().info()?.file_bytes;
@@ -112,7 +112,7 @@ fn compact(rig: &mut Rig<'_>) -> Result<(), Stop> {
         let mut after = After { world, probe: rig.probe };
         after.again(disk, &states[0]).map_err(|stop| unexpected(stop, F3.id))?;
     }
-    // Once it was acknowledged the new file stays, also without power.
+    // An acknowledged compaction survives a power loss.
     let disk = rig.fs.disk();
     let mut crashes = Crashes { world, probe: rig.probe };
     crashes.power_loss(&disk, &states, Cut { depth: 1, at: "acknowledged" })?;
@@ -124,7 +124,7 @@ fn sampled<'f>(world: &World, forks: &'f [Fork]) -> Vec<&'f Fork> {
     forks.iter().filter(|_| world.rng(|rng| rng.one_in(one_in))).collect()
 }
 
-/// Which key a copy gets.
+/// The key of a copy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Under {
     Same,
@@ -162,7 +162,7 @@ impl Under {
     }
 }
 
-/// Copies, with a crash at every call on the way.
+/// Copies, with a crash at every call.
 fn copy(rig: &mut Rig<'_>, op: Op) -> Result<(), Stop> {
     let (world, under) = (rig.world, Under::of(op));
     rig.fs.record();
@@ -199,7 +199,7 @@ fn copy(rig: &mut Rig<'_>, op: Op) -> Result<(), Stop> {
     Ok(())
 }
 
-/// A copy opens with its key, and with no other.
+/// A copy opens with its key only.
 fn other_keys(world: &World, disk: &Disk, under: Under) -> Result<(), Violation> {
     let fs = world.boot(disk.clone());
     let right = under.key(world).is_some();
@@ -224,7 +224,7 @@ fn other_keys(world: &World, disk: &Disk, under: Under) -> Result<(), Violation>
     Ok(())
 }
 
-/// What is there is not replaced, neither by a copy nor by a new file.
+/// Neither a copy nor a new file replaces an existing file.
 fn refuse_target(rig: &mut Rig<'_>, before: &Disk) -> Result<(), Violation> {
     let outcomes = [
         rig.store().copy(COPY, None),
@@ -243,14 +243,14 @@ fn refuse_target(rig: &mut Rig<'_>, before: &Disk) -> Result<(), Violation> {
     Err(Violation::new(C7.id, format!("files unchanged: {same}, outcomes {outcomes:?}")))
 }
 
-/// What is found after a crash or a copy.
+/// Checks a file after a crash or a copy.
 struct After<'a> {
     world: &'a World,
     probe: &'a mut Probe,
 }
 
 impl After<'_> {
-    /// Compaction works, whatever the interrupted one left behind.
+    /// Compaction succeeds after an interrupted one.
     fn again(&mut self, disk: Disk, state: &State) -> Result<(), Stop> {
         let fs = self.world.boot(disk);
         let store = self.world.options(&fs).open(file())?;
@@ -263,7 +263,7 @@ impl After<'_> {
         self.holds(&store, state, F1.id)
     }
 
-    /// Reads everything and checks the whole file.
+    /// Compares all contents and verifies the file.
     fn holds(&mut self, store: &Store, state: &State, invariant: &'static str) -> Result<(), Stop> {
         let snapshot = store.snapshot();
         let operations = read_all(&snapshot, state, Order::Forward).same(invariant)?;
@@ -273,7 +273,7 @@ impl After<'_> {
         Ok(())
     }
 
-    /// Tells whether the copy is there; if it is, all of it is.
+    /// Returns whether the copy exists; an existing copy must be complete.
     fn complete(&mut self, disk: Disk, (under, state): (Under, &State)) -> Result<bool, Violation> {
         let fs = self.world.boot(disk);
         let store = match under.options(self.world, &fs).open(COPY) {
@@ -287,7 +287,7 @@ impl After<'_> {
         Ok(true)
     }
 
-    /// Copying works, whatever the interrupted one left behind.
+    /// Copying succeeds after an interrupted copy.
     fn retry(&mut self, disk: Disk, (under, state): (Under, &State)) -> Result<(), Stop> {
         let fs = self.world.boot(disk);
         let store = self.world.options(&fs).open(file())?;
@@ -302,7 +302,7 @@ impl After<'_> {
     }
 }
 
-/// Compacts or copies with an error at the first call, at the second, and so on.
+/// Compacts or copies with an error at the first call, the second, and so on.
 fn sweep(rig: &mut Rig<'_>, op: Op) -> Result<(), Violation> {
     let disk = rig.fs.disk();
     let state = rig.model.committed().clone();
@@ -330,7 +330,7 @@ fn sweep(rig: &mut Rig<'_>, op: Op) -> Result<(), Violation> {
     Ok(())
 }
 
-/// One store on a disk of its own, which fails once it is open.
+/// A store on its own disk, which fails after opening.
 struct Failing<'a> {
     world: &'a World,
     probe: &'a mut Probe,
@@ -387,7 +387,7 @@ impl Failing<'_> {
         Ok(met)
     }
 
-    /// An error has a cause, and reads and writes that do less than asked are none.
+    /// An error needs an injected failure; short reads and writes are no errors.
     fn told(
         &self,
         met: bool,
@@ -402,7 +402,7 @@ impl Failing<'_> {
         }
     }
 
-    /// The store commits as before, unless it says that it cannot know what is on the disk.
+    /// The store commits as before, unless it is poisoned because the disk state is unknown.
     fn go_on(&mut self, store: &Store, may_be_poisoned: bool) -> Result<Vec<State>, Stop> {
         let domain = &self.world.domain;
         let (tree, key) = self.world.rng(|rng| (rng.byte(), rng.byte()));

@@ -1,16 +1,16 @@
-//! Comparing what the store reads with what the model holds.
+//! Comparison of store reads with the model.
 
 use super::Violation;
 use fastness::{Bytes, Error, Range, Snapshot, Tree, TreeMut};
 use fastness_models::store::{Bounds, Entry, Outcome, Refusal, Shown, State};
 use std::ops::Bound;
 
-/// Why an operation ended early.
+/// The reason why an operation ended early.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// A promise is broken.
+    /// A violated promise.
     Broken(Violation),
-    /// The store refused; whether it may is for the check to say.
+    /// An error of the store; the check decides whether it is allowed.
     Refused(Error),
 }
 
@@ -26,7 +26,7 @@ impl From<Violation> for Stop {
     }
 }
 
-/// What snapshots and transactions read alike.
+/// The reads that snapshots and transactions share.
 pub(super) trait Reads {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error>;
     fn range(&self, bounds: Bounds<'_>) -> Result<Range<'_>, Error>;
@@ -56,12 +56,12 @@ macro_rules! reads {
 reads!(Tree);
 reads!(TreeMut);
 
-/// From which end entries are taken.
+/// The ends from which entries are read.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Order {
     Forward,
     Backward,
-    /// From both ends in turn, as the bits of the number say.
+    /// From both ends, in the order of the bits.
     Both(u8),
 }
 
@@ -75,28 +75,28 @@ impl Order {
     }
 }
 
-/// Tells whether an entry is to be lent if it is taken from the front: runs of both, so that either
-/// way of walking goes on where the other stopped.
+/// Whether an entry read from the front is borrowed: runs of borrowed and owned entries, so that
+/// each way of reading continues where the other stopped.
 const fn lent(index: usize) -> bool {
     index % 16 < 11
 }
 
-/// Everything there is.
+/// The unbounded range.
 pub(super) const ALL: Bounds<'static> = (Bound::Unbounded, Bound::Unbounded);
 
-/// What reading found.
+/// The result of a comparison.
 #[derive(Debug)]
 pub(super) enum Reading {
-    /// What was expected, and how many entries.
+    /// Equal, with the number of entries.
     Same(u64),
-    /// Something else.
+    /// Different.
     Differs(String),
-    /// What was expected, until an error.
+    /// Equal until an error.
     Failed(Error),
 }
 
 impl Reading {
-    /// Makes a difference a broken promise.
+    /// Turns a difference into a violation.
     pub(super) fn same(self, invariant: &'static str) -> Result<u64, Stop> {
         match self {
             Self::Same(count) => Ok(count),
@@ -151,8 +151,8 @@ fn show(entry: Option<Entry<'_>>) -> String {
     )
 }
 
-/// Compares everything a snapshot holds. A difference anywhere counts more than an error elsewhere.
-/// The number of operations is returned.
+/// Compares everything a snapshot holds; returns the number of operations. A difference anywhere
+/// takes precedence over an error elsewhere.
 pub(super) fn read_all(snapshot: &Snapshot, expected: &State, order: Order) -> Reading {
     let found: Vec<&str> = snapshot.tree_names().collect();
     let names: Vec<&str> = expected.names().collect();
@@ -186,7 +186,7 @@ fn shorten_name(name: &str) -> String {
     name.chars().take(8).collect()
 }
 
-/// Reads one key as the model would.
+/// Compares the value of a key with the model.
 pub(super) fn same_value(
     found: Option<&Bytes>,
     expected: Option<&[u8]>,
@@ -208,7 +208,7 @@ pub(super) fn same(
     Err(Violation::new(invariant, format!("found {found}, expected {expected}")).into())
 }
 
-/// Says an error of the store in the words of the model.
+/// Translates an error of the store into the model's.
 pub(super) fn refusal(error: &Error) -> Option<Refusal> {
     use fastness::ArgumentError;
     let Error::Argument(error) = error else { return None };

@@ -1,4 +1,4 @@
-//! A crash at every write and at every sync, also inside recovery, also while the file is made.
+//! A crash at every write and every sync, also during recovery and while the file is created.
 
 use super::compare::{ALL, Order, Reading, Stop, read_all};
 use super::promises::{A1, C2, C5, C6, C7, C8, C9, D4};
@@ -12,7 +12,7 @@ use fastness_models::Kind;
 use fastness_models::store::{State, Store as Model};
 
 const DEPTH_MAX: usize = 3;
-/// Above this length not every call of an operation is crashed at, but about so many.
+/// Above this length crash points are sampled.
 const LARGE_BYTES: u64 = 1 << 20;
 const LARGE_FORKS: usize = 4;
 
@@ -84,7 +84,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Creates the store and crashes at every call of that.
+/// Creates the store, with a crash at every call.
 fn create<'w>(world: &'w World, probe: &'w mut Probe) -> Result<Rig<'w>, Violation> {
     let fs = world.boot(Disk::default());
     fs.record();
@@ -105,7 +105,7 @@ fn create<'w>(world: &'w World, probe: &'w mut Probe) -> Result<Rig<'w>, Violati
     Ok(rig)
 }
 
-/// A file that was being made is absent or complete, and what is left over is not in the way.
+/// A partly created file is absent or complete, and leftovers do not block another attempt.
 fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), Stop> {
     let fs = world.boot(disk);
     let options = world.options(&fs);
@@ -122,7 +122,7 @@ fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), Stop
     };
     let operations = read_all(&store.snapshot(), &State::default(), Order::Forward).same(C7.id)?;
     probe.count(Kind::Scan.name(), operations);
-    // What is committed to it stays, though the process that made it died before it said so.
+    // A commit to it is durable, though the creating process died before the acknowledgement.
     let mut model = Model::default();
     let mut crashes = Crashes { world, probe };
     crashes.commit_some(&store, &mut model)?;
@@ -135,29 +135,29 @@ fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), Stop
     Ok(())
 }
 
-/// Where a crash happens.
+/// The position of a crash.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cut {
     pub(super) depth: usize,
     pub(super) at: &'static str,
 }
 
-/// Crashes of one run and what is found after them.
+/// Crashes a store and checks the recovery.
 pub(super) struct Crashes<'a> {
     pub(super) world: &'a World,
     pub(super) probe: &'a mut Probe,
 }
 
 impl Crashes<'_> {
-    /// Cuts the power at every fork and kills the process at every other one. What is found must be
-    /// one of the states.
+    /// Cuts the power at every fork, and kills the process at every second one. The recovered state
+    /// must be one of the states.
     pub(super) fn at_every(&mut self, forks: &[Fork], states: &[State]) -> Result<(), Violation> {
         let large = forks.last().is_some_and(|fork| fork.disk.len(file()) > Some(LARGE_BYTES));
         if large && forks.len() > LARGE_FORKS {
             self.probe.mark("crash in a large commit");
         }
         for fork in forks {
-            // What costs much is sampled.
+            // Large files are sampled.
             if large && !self.chance(forks.len().div_ceil(LARGE_FORKS)) {
                 continue;
             }
@@ -186,7 +186,7 @@ impl Crashes<'_> {
         self.world.rng(|rng| rng.one_in(n))
     }
 
-    /// Opens a file after a crash, compares, crashes again, goes on.
+    /// Opens a file after a crash, compares it, and crashes again or commits.
     pub(super) fn recover(
         &mut self,
         disk: Disk,
@@ -217,7 +217,8 @@ impl Crashes<'_> {
         if deeper {
             self.inside(&forks, states, cut.depth)?;
         }
-        // Whatever recovery left unsynced, the reader above has seen its state.
+        // The read above saw this state, so a crash must not lose it, even if recovery did not
+        // sync.
         if cut.depth < DEPTH_MAX && fs.disk().pending() {
             let again = Cut { depth: DEPTH_MAX, at: "after a read" };
             self.power_loss(&fs.disk(), std::slice::from_ref(state), again)
@@ -229,7 +230,7 @@ impl Crashes<'_> {
         Ok(())
     }
 
-    /// Crashes at one of the calls that recovery made.
+    /// Crashes at one of the calls of recovery.
     fn inside(&mut self, forks: &[Fork], states: &[State], depth: usize) -> Result<(), Violation> {
         if forks.is_empty() {
             return Ok(());
@@ -248,7 +249,7 @@ impl Crashes<'_> {
         self.power_loss(&fork.disk, states, cut)
     }
 
-    /// Commits on a recovered store, crashes in that, closes and opens again.
+    /// Commits on a recovered store, crashes during the commit, closes and reopens.
     fn go_on(
         &mut self,
         (store, fs): (Store, SimFs),
@@ -285,8 +286,8 @@ impl Crashes<'_> {
         Ok(())
     }
 
-    /// Commits what was lost once more, but for one byte: the same pages are written, most of them
-    /// with the same bytes.
+    /// Repeats the lost commit with one byte changed: the same pages are written, most with the
+    /// same bytes.
     fn commit_alike(&mut self, store: &Store, model: &mut Model, lost: &State) -> Result<(), Stop> {
         let before = model.committed().clone();
         let mut txn = store.write()?;
@@ -341,7 +342,7 @@ impl Crashes<'_> {
         Ok(())
     }
 
-    /// Tells which of the states the snapshot holds, wholly.
+    /// Returns which of the states the snapshot equals.
     fn land(
         &mut self,
         snapshot: &Snapshot,

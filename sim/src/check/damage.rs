@@ -1,4 +1,4 @@
-//! Damage anywhere, on files that were closed and on files that were not: detected or harmless.
+//! Damage anywhere in the file, after a clean close or without one: detected or harmless.
 
 use super::examine::{Found, Genuine, Opened, Promises, examine};
 use super::promises::{A1, C6, C9, C10, D1, D2, D4, D5, D6};
@@ -55,13 +55,13 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
     let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, A1.id))?;
     let mut genuine = vec![genuine_now(&rig)];
-    // Where the file was closed last.
+    // The commit of the last close.
     let mut closed = 0;
     for (step, op) in plan.ops.iter().enumerate() {
         rig.step = step;
         if op.kind == Kind::Damage {
             let clean = op.a % 2 == 0;
-            // An open file may lead to what its log held before.
+            // A file that was not closed may fall back to any commit of its log.
             let possible = if clean { genuine.len() - 1 } else { closed };
             attack(&mut rig, &genuine[possible..], clean)
                 .map_err(|violation| violation.at(step))?;
@@ -143,7 +143,7 @@ fn judge(
         }
         _ => {}
     }
-    // Records at the end of a log may vanish without a trace, but not the fact that there is one.
+    // The last records of a log may vanish, but recovery must report that there was a log.
     if opened.which + 1 < genuine.len() && outcome.is_none() {
         let text = format!("an earlier commit is read, and opening says {outcome:?}");
         return Err(Violation::new(D2.id, text));
@@ -162,7 +162,7 @@ fn judge(
     Ok(())
 }
 
-/// Commits on top, and reads that back.
+/// Commits on a damaged file, and reads it back.
 fn go_on(
     world: &World,
     probe: &mut Probe,
@@ -177,7 +177,7 @@ fn go_on(
         txn.tree(tree)?.insert(&key, &value)?;
         txn.commit()
     });
-    // A damaged page on the way makes it fail, and then nothing has changed.
+    // A damaged page may fail the commit, which then changes nothing.
     let Ok(commit) = commit else { return Ok(()) };
     state.insert(tree, &key, &value);
     state.commit();
@@ -189,7 +189,7 @@ fn go_on(
     Ok(())
 }
 
-/// Damages a file and tells how.
+/// Damages a file; returns a description.
 fn damage(disk: &mut Disk, rng: &mut Rng) -> String {
     let len = disk.len(file()).unwrap_or(0);
     let pages = usize::try_from(len).unwrap_or(0) / PAGE_BYTES;

@@ -1,4 +1,4 @@
-//! Looking at a file that somebody changed: whatever is read is right, or an error.
+//! Examination of an altered file: every read is right, or an error.
 
 use super::compare::{ALL, Order, Reading, read_all};
 use super::promises::D6;
@@ -11,51 +11,51 @@ use fastness_models::Kind;
 use fastness_models::store::{Shown, State};
 use std::collections::BTreeSet;
 
-/// A commit that was really made.
+/// A genuine commit.
 #[derive(Clone, Debug)]
 pub(super) struct Genuine {
     pub(super) commit: CommitId,
     pub(super) state: State,
 }
 
-/// Which promises are at stake.
+/// The ids of the invariants to check.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Promises {
-    /// Nothing wrong is read.
+    /// No wrong data is read.
     pub(super) never_wrong: &'static str,
-    /// The whole-file check notices what a read would.
+    /// Verification reports what a read would.
     pub(super) noticed: &'static str,
-    /// A file that cannot be opened stays as it is.
+    /// A refused file is unchanged.
     pub(super) untouched: &'static str,
 }
 
-/// What was found.
+/// The outcome of opening the file.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// The file could not be opened.
+    /// The file was refused.
     Refused(FileErrorCause),
-    /// It was opened.
+    /// The file was opened.
     Opened(Box<Opened>),
 }
 
-/// A file that was opened.
+/// An opened file.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) fs: SimFs,
     pub(super) store: Store,
     pub(super) commit: CommitId,
-    /// Which of the genuine commits it holds, as far as it can be read.
+    /// The genuine commit that it holds, as far as it is readable.
     pub(super) which: usize,
-    /// Whether all of it could be read.
+    /// Whether everything is readable.
     pub(super) whole: bool,
-    /// Whether some of it could be read though some could not, in one tree.
+    /// Whether salvage read entries of a tree that is only partly readable.
     pub(super) around: bool,
-    /// Whether the whole-file check found nothing.
+    /// Whether verification found no problem.
     pub(super) clean: bool,
     pub(super) recovery: Option<Recovery>,
 }
 
-/// Opens a file, reads every tree both ways, and checks all of it.
+/// Opens a file, reads every tree in both directions, and verifies it.
 pub(super) fn examine(
     (world, probe): (&World, &mut Probe),
     disk: Disk,
@@ -89,7 +89,7 @@ pub(super) fn examine(
     Ok(Found::Opened(Box::new(opened)))
 }
 
-/// An altered file may be refused as such, and not as if the system had failed.
+/// An altered file may be refused as altered, but not with an error of the system.
 fn refused(error: Error, promises: Promises) -> Result<FileErrorCause, Violation> {
     if let Error::File { cause, .. } = &error
         && !matches!(
@@ -108,7 +108,7 @@ fn refused(error: Error, promises: Promises) -> Result<FileErrorCause, Violation
     Err(Violation::new(promises.noticed, text))
 }
 
-/// Reads all there is.
+/// Reads everything in the file.
 struct Reader<'a> {
     world: &'a World,
     snapshot: &'a Snapshot,
@@ -116,8 +116,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Finds the one genuine commit that everything readable belongs to, and tells whether all is
-    /// readable, and whether something was read around what is not.
+    /// Finds the genuine commit that all readable data belongs to; returns its index, whether
+    /// everything was readable, and whether salvage read part of a tree.
     fn read(
         &self,
         genuine: &[Genuine],
@@ -153,7 +153,8 @@ impl Reader<'_> {
         Err(Violation::new(self.promises.never_wrong, text))
     }
 
-    /// Reads every tree both ways and some keys, which takes other ways through the file.
+    /// Reads every tree in both directions and some keys, which take different paths through the
+    /// file.
     fn compare(&self, state: &State, keys: [[u8; 2]; 2]) -> Reading {
         let mut worst = read_all(self.snapshot, state, Order::Forward);
         for reading in [read_all(self.snapshot, state, Order::Backward)]
@@ -169,8 +170,8 @@ impl Reader<'_> {
         worst
     }
 
-    /// Walks what can be read of each tree: every entry is right, else a text says which is not,
-    /// and none that can be read by its key is left out. Tells whether that was part of a tree.
+    /// Salvages each tree: every entry is right, and no entry that is readable by its key is
+    /// missing. Returns whether part of a tree was salvaged, or a description of a wrong entry.
     fn read_around(&self, state: &State) -> Result<Result<bool, String>, Violation> {
         let mut around = false;
         for name in self.snapshot.tree_names() {

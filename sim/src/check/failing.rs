@@ -1,4 +1,4 @@
-//! A disk that fails: what an operation of a plan makes fail, and what may come of it.
+//! Injected disk faults, and the permitted consequences.
 
 use super::Violation;
 use super::promises::{C3, C11, C12};
@@ -6,24 +6,24 @@ use crate::fs::{Call, Failure, Fault, Injection};
 use fastness::{Error, PAGE_BYTES, Store};
 use fastness_models::Op;
 
-/// Returns what an operation makes fail.
+/// Returns the fault that an operation injects.
 pub(super) fn injection(op: Op) -> Injection {
     let fault = Fault::ALL[usize::from(op.a) % Fault::ALL.len()];
     Injection { fault, after: u32::from(op.b % 24), lasting: op.c & 1 == 1 }
 }
 
-/// Makes the very next write fail.
+/// Returns a fault for the next write.
 pub(super) fn next_write(op: Op) -> Injection {
     let fault = if op.b & 8 == 0 { Fault::NoSpace } else { Fault::Io };
     Injection { fault, after: 0, lasting: false }
 }
 
-/// Tells whether a store takes no more transactions.
+/// Returns whether a store is poisoned.
 pub(super) fn is_poisoned(store: &Store) -> bool {
     matches!(store.write(), Err(Error::Poisoned { .. }))
 }
 
-/// Returns the mark of a commit that failed.
+/// Returns the mark of a failed commit.
 pub(super) const fn commit_mark(poisoned: bool) -> &'static str {
     match poisoned {
         true => "commit failed and the store was poisoned",
@@ -31,7 +31,7 @@ pub(super) const fn commit_mark(poisoned: bool) -> &'static str {
     }
 }
 
-/// A failed sync or slot leaves the disk unknown; a failed page does not.
+/// A failed sync or slot write leaves the disk state unknown; a failed page write does not.
 pub(super) fn judge_commit(
     (failure, lasting): (Option<Failure>, bool),
     poisoned: bool,
@@ -45,7 +45,7 @@ pub(super) fn judge_commit(
         Call::Write => failure.offset < header,
         _ => false,
     };
-    // A record that could not be written is taken back, and that may fail too.
+    // A failed record is rolled back, and the rollback may fail too.
     let taken_back = failure.call == Call::Write && failure.offset >= header;
     if unknown == poisoned || taken_back && lasting {
         return Ok(());
@@ -54,7 +54,7 @@ pub(super) fn judge_commit(
     Err(Violation::new(C3.id, text))
 }
 
-/// Every refusal has its cause: a call that failed, or what an earlier one left.
+/// Every error needs a cause: a failed call, or the state that an earlier failure left.
 pub(super) fn blame(
     error: &Error,
     injected: Option<Injection>,

@@ -1,4 +1,5 @@
-//! An error at every call: nothing is acknowledged that is not known, nothing acknowledged is lost.
+//! An error at every call: no acknowledgement of an unknown outcome, no loss of an acknowledged
+//! commit.
 
 use super::compare::{Order, Reading, Stop, read_all};
 use super::failing::{blame, commit_mark, injection, is_poisoned, judge_commit};
@@ -54,7 +55,7 @@ pub(super) const CHECK: Check = Check {
     body,
 };
 
-/// A sweep ends here even when there are more calls.
+/// Limit of a sweep.
 const SWEEP_CALLS_MAX: u32 = 60;
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
@@ -71,11 +72,11 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     storm.calm().map_err(|violation| violation.at(plan.ops.len()))
 }
 
-/// A store on a disk that fails now and then.
+/// A store on a disk that fails from time to time.
 struct Storm<'w> {
     rig: Rig<'w>,
     injected: Option<Injection>,
-    /// What a commit that failed and poisoned the store would have made the state.
+    /// The state after a failed commit that poisoned the store.
     uncertain: Option<State>,
 }
 
@@ -93,7 +94,7 @@ impl Storm<'_> {
             Kind::Inject => {
                 self.calm()?;
                 if op.c & 4 == 0 {
-                    // Nothing is in memory yet, so that operations have to read.
+                    // With an empty cache, operations must read.
                     self.rig
                         .act(Op::new(Kind::Reopen, [0; 3]))
                         .map_err(|s| unexpected(s, C2.id))?;
@@ -102,7 +103,7 @@ impl Storm<'_> {
                 self.rig.fs.inject(injection(op));
                 Ok(())
             }
-            // The slot that could not be written is torn, and verification says so.
+            // The failed slot is torn, and verification reports it.
             Kind::Verify if self.uncertain.is_some() => Ok(()),
             Kind::Misopen | Kind::Reopen if self.injected.is_some() => self.calm(),
             _ => self.act(op),
@@ -144,7 +145,7 @@ impl Storm<'_> {
         self.injected.is_some_and(|injection| injection.lasting)
     }
 
-    /// A transaction that failed half-way can only be dropped.
+    /// A failed transaction can only be dropped.
     fn commit_failed(&mut self) -> Result<(), Violation> {
         match self.rig.act(Op::new(Kind::Commit, [0; 3])) {
             Err(Stop::Refused(Error::TransactionFailed)) => {
@@ -159,7 +160,7 @@ impl Storm<'_> {
         }
     }
 
-    /// What was committed is read as before, at least when the failing has ended.
+    /// Committed data reads as before, at the latest when the fault ends.
     fn read_back(&mut self) -> Result<(), Violation> {
         match self.rig.scan_committed(Order::Forward) {
             Ok(()) => Ok(()),
@@ -171,7 +172,7 @@ impl Storm<'_> {
         }
     }
 
-    /// Ends the failing; opens anew if the store is poisoned, and now and then if it is not.
+    /// Ends the fault; reopens the store if it is poisoned, and sometimes if not.
     fn calm(&mut self) -> Result<(), Violation> {
         let how = self.rig.world.rng(|rng| rng.below(4));
         let closing = self.injected.is_some() && how == 3;
@@ -214,7 +215,7 @@ impl Storm<'_> {
         Ok(())
     }
 
-    /// What was seen after a failure is there after a power loss, although nothing was written.
+    /// A state that was read after a failure survives a power loss, although nothing was written.
     fn seen_stays(&mut self, state: &State) -> Result<(), Violation> {
         let disk = self.rig.fs.disk();
         let disk = self.rig.world.rng(|rng| disk.power_loss(rng));
@@ -224,7 +225,7 @@ impl Storm<'_> {
         Ok(())
     }
 
-    /// Opens, commits and closes with an error at the first call, at the second, and so on.
+    /// Opens, commits and closes with an error at the first call, the second, and so on.
     fn sweep(&mut self, disk: &Disk, injection: Injection) -> Result<(), Violation> {
         let state = self.rig.model.committed().clone();
         for after in 0..SWEEP_CALLS_MAX {
@@ -246,11 +247,11 @@ const fn edits(kind: Kind) -> bool {
     matches!(kind, Kind::Insert | Kind::Remove | Kind::Clear | Kind::Fill | Kind::Prune)
 }
 
-/// Nobody reads an old commit here, so what is free may be written.
+/// Without older readers, every free page must be writable.
 fn given_back(store: &Store) -> Result<(), Violation> {
     let books = ledger(&store.snapshot()).and_then(|books| Ok((books.free, writable(store)?)));
     match books {
-        // Nothing is known of free pages before the first commit gets so far.
+        // The allocator may be empty before the first commit.
         Ok((free, given)) if given.is_empty() || free == given => Ok(()),
         outcome => {
             let text = format!("after a commit failed, free and writable are {outcome:?}");
@@ -259,7 +260,7 @@ fn given_back(store: &Store) -> Result<(), Violation> {
     }
 }
 
-/// One life of a store with one failure in it, on a disk of its own.
+/// One run of a store with one failure, on its own disk.
 struct Episode<'a> {
     world: &'a World,
     probe: &'a mut Probe,
@@ -267,7 +268,7 @@ struct Episode<'a> {
 }
 
 impl Episode<'_> {
-    /// Returns whether the failure happened.
+    /// Returns whether the failure occurred.
     fn run(&mut self, disk: &Disk, state: &State) -> Result<bool, Violation> {
         let fs = self.world.boot(disk.clone());
         fs.inject(self.injection);
@@ -317,9 +318,9 @@ impl Episode<'_> {
         }
     }
 
-    /// Reads, commits twice, closes; returns what may be there afterwards.
+    /// Reads, commits twice, and closes; returns the possible states.
     fn live(&mut self, fs: &SimFs, store: Store, state: &State) -> Result<Vec<State>, Violation> {
-        // Now and then nothing is in memory when the transaction begins.
+        // In half of the runs the cache is empty when the transaction begins.
         let read = self.world.rng(|rng| rng.one_in(2));
         if read && let Reading::Differs(text) = read_all(&store.snapshot(), state, Order::Forward) {
             return Err(Violation::new(C11.id, text));
@@ -360,7 +361,7 @@ impl Episode<'_> {
             let [tree, key, value] = self.world.rng(|rng| [(); 3].map(|()| rng.byte()));
             let (tree, key) = (domain.tree(tree), domain.key(key));
             let value = self.world.value(value, u32::from(value) | 0xe000);
-            // What a failed transaction would have held is of no matter.
+            // The state of a failed transaction does not matter.
             model.insert(tree, &key, &value);
             txn.tree(tree)?.insert(&key, &value)?;
             self.probe.count(Kind::Insert.name(), 1);

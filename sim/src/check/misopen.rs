@@ -1,4 +1,4 @@
-//! Openings that must be refused, each by its name, and openings that may only read.
+//! Openings that must be refused with a named reason, and read-only openings.
 
 use super::Violation;
 use super::compare::{Order, Stop, read_all};
@@ -9,11 +9,11 @@ use fastness::{Error, FileErrorCause, Result, Store, StoreOptions};
 use fastness_models::Op;
 use std::path::Path;
 
-/// The promise that these openings test.
+/// The invariant that these openings check.
 pub(super) const REFUSED: &str = "C10";
 
 impl Rig<'_> {
-    /// Tries openings that a says; the store is open before and after.
+    /// Tries the openings that operand a selects; the store is open before and after.
     pub(super) fn misopen(&mut self, op: Op) -> std::result::Result<(), Stop> {
         if op.a.is_multiple_of(3) {
             let disk = self.fs.disk();
@@ -59,7 +59,7 @@ impl Rig<'_> {
         Ok(())
     }
 
-    /// Two readers at once, and no writer with them.
+    /// Two concurrent readers exclude a writer.
     fn read_only(&mut self, options: &StoreOptions) -> std::result::Result<(), Stop> {
         let (one, two) = (options.open_read_only(file())?, options.open_read_only(file())?);
         for store in [&one, &two] {
@@ -78,7 +78,7 @@ impl Rig<'_> {
         Ok(())
     }
 
-    /// A reader of a file that was not closed recovers in memory and writes nothing.
+    /// A reader of an unclosed file recovers in memory and writes nothing.
     fn read_unclean(&mut self) -> std::result::Result<(), Stop> {
         let disk = self.fs.disk();
         let fs: SimFs = self.world.boot(disk.clone());
@@ -101,7 +101,7 @@ impl Rig<'_> {
     }
 }
 
-/// Compares the way an opening was refused.
+/// Compares the reason of a refusal.
 fn refused(outcome: Result<Store>, expected: &FileErrorCause) -> std::result::Result<(), Stop> {
     match outcome {
         Err(Error::File { cause, .. }) if cause == *expected => Ok(()),

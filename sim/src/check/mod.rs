@@ -1,4 +1,4 @@
-//! The checks: each a total function of any bytes, each with an encrypted twin.
+//! The checks: each is a total function of any bytes, with an encrypted twin.
 //!
 //! - X1 No plan makes the core or a check panic.
 //! - X2 The same plan and the same twin give the same result and the same trace.
@@ -46,27 +46,27 @@ use crate::rng::Rng;
 pub use fastness_models::{Kind, Op};
 use std::fmt;
 
-/// A promise of the store, with the id that its module and its document give it.
+/// A promise of the store, with its id in the register of promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invariant {
     /// The id.
     pub id: &'static str,
-    /// What is promised, in a sentence.
+    /// The promise.
     pub promise: &'static str,
 }
 
-/// The invariant that every check guards.
+/// The invariant of every check.
 pub const NO_PANIC: Invariant =
     Invariant { id: "X1", promise: "No plan makes the store or a check panic." };
 
-/// A broken promise.
+/// A violated promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The id of the invariant.
     pub invariant: &'static str,
-    /// What was expected and what happened.
+    /// The expected and the actual outcome.
     pub text: String,
-    /// Which operation of the plan it happened at.
+    /// The index of the operation in the plan.
     pub step: Option<usize>,
 }
 
@@ -91,7 +91,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// The same plan with and without a key.
+/// The twin of a check: the same plan without or with encryption.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Twin {
     /// Without a key: checksums.
@@ -102,10 +102,10 @@ pub enum Twin {
 }
 
 impl Twin {
-    /// Both.
+    /// Both twins.
     pub const ALL: [Self; 2] = [Self::Plain, Self::Encrypted];
 
-    /// Returns the name a report shows.
+    /// Returns the name for reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -117,7 +117,7 @@ impl Twin {
 
 type Body = fn(&Plan, Twin, &mut Probe) -> Result<(), Violation>;
 
-/// What a plan of a check is drawn from.
+/// The distribution that plans are drawn from.
 #[derive(Clone, Copy, Debug)]
 struct Recipe {
     mix: &'static [(Kind, usize)],
@@ -125,22 +125,22 @@ struct Recipe {
     ops_max: usize,
 }
 
-/// A check: core and model driven together by a plan.
+/// A check: drives core and model with a plan and compares them.
 #[derive(Clone, Copy, Debug)]
 pub struct Check {
     /// The name on the command line.
     pub name: &'static str,
-    /// What it does, in a sentence.
+    /// Description.
     pub about: &'static str,
-    /// The promises it guards, beside [`NO_PANIC`].
+    /// The invariants, besides [`NO_PANIC`].
     pub invariants: &'static [Invariant],
-    /// Rare events that a campaign must have hit.
+    /// Rare events that every campaign must hit.
     pub marks: &'static [&'static str],
     recipe: Recipe,
     body: Body,
 }
 
-/// Every check of a campaign.
+/// All checks of a campaign.
 pub static CHECKS: &[Check] = &[
     store::CHECK,
     crash::CHECK,
@@ -161,26 +161,26 @@ pub static CHECKS: &[Check] = &[
     observers::CHECK,
 ];
 
-/// Wrong on purpose: a healthy campaign always catches it.
+/// A false promise that every campaign must report.
 pub static CANARY: Check = canary::CHECK;
 
-/// Returns the check of a name, the canary included.
+/// Returns the check with this name, including the canary.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Check> {
     CHECKS.iter().chain([&CANARY]).find(|check| check.name == name)
 }
 
 impl Check {
-    /// Runs a plan; a panic anywhere becomes a violation of X1.
+    /// Runs a plan; a panic becomes a violation of X1.
     ///
     /// # Errors
-    /// The first promise that was found broken.
+    /// The first violated promise.
     pub fn run(&self, plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
         quiet::catch(|| (self.body)(plan, twin, probe))
             .unwrap_or_else(|said| Err(Violation::new(NO_PANIC.id, said)))
     }
 
-    /// Returns the plan of a number, the same for ever for one version of the code.
+    /// Returns the plan of a seed; it never changes for one version of the code.
     #[must_use]
     pub fn plan(&self, seed: u64) -> Plan {
         let name = self.name.bytes().fold(0, |sum: u64, byte| sum * 31 + u64::from(byte));
@@ -190,14 +190,14 @@ impl Check {
         Plan::draw(&mut rng, mix, ops)
     }
 
-    /// Returns the kinds of operations its plans are made of, and how often each is drawn.
+    /// Returns the operation kinds of its plans, with their weights.
     #[must_use]
     pub const fn mix(&self) -> &'static [(Kind, usize)] {
         self.recipe.mix
     }
 
-    /// Returns a smaller plan that breaks the same invariant, the smallest found within
-    /// `tries_max` runs.
+    /// Shrinks a plan: returns the smallest plan found within `tries_max` runs that violates the
+    /// same invariant.
     #[must_use]
     #[expect(clippy::too_many_arguments, reason = "the contract with the campaign")]
     pub fn shrink(&self, plan: &Plan, twin: Twin, violation: &Violation, tries_max: u32) -> Plan {
@@ -220,7 +220,7 @@ macro_rules! bodies {
         #[doc = concat!("Runs the check `", $name, "` on any bytes, without a key.")]
         ///
         /// # Panics
-        /// With the promise that was found broken.
+        /// With the violated promise.
         pub fn $plain(bytes: &[u8]) {
             attack($name, Twin::Plain, bytes);
         }
@@ -228,7 +228,7 @@ macro_rules! bodies {
         #[doc = concat!("Runs the check `", $name, "` on any bytes, with a key.")]
         ///
         /// # Panics
-        /// With the promise that was found broken.
+        /// With the violated promise.
         pub fn $encrypted(bytes: &[u8]) {
             attack($name, Twin::Encrypted, bytes);
         }

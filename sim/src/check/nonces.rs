@@ -1,5 +1,5 @@
-//! What an eavesdropper below the seal sees: no nonce and no key stream is ever used twice, and no
-//! page of a durable commit is overwritten.
+//! Nonce reuse: an eavesdropper below the encryption never sees a nonce or a key stream twice, and
+//! no page of a durable commit is overwritten.
 
 use super::compare::Stop;
 use super::promises::{A1, C1, C6, C9, D4, E1, L1};
@@ -47,11 +47,11 @@ pub(super) const CHECK: Check = Check {
     body,
 };
 
-/// Bytes of the salt that every page and slot begins with, and of a block of the cipher.
+/// Length of the salt at the start of every page and slot, and of a cipher block.
 const SALT_BYTES: usize = 16;
 const BLOCK_BYTES: usize = 16;
-/// Every so many blocks of a page are remembered, from the third on: in a page of the log the
-/// second says in the clear which part of which commit it is.
+/// Every so many blocks of a page are recorded, from the third on: the second block of a log page
+/// holds part and commit number in the clear.
 const BLOCK_STEP: usize = 8;
 const HEADER_PAGES: u64 = 3;
 
@@ -75,12 +75,12 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     Ok(())
 }
 
-/// What is remembered of all that was ever written.
+/// A record of everything that was written.
 #[derive(Default)]
 struct Spy {
     twin: Twin,
     batch: u64,
-    /// What was written under a salt to a page.
+    /// Hash of the content of each page under each salt.
     pages: HashMap<([u8; SALT_BYTES], u64), u64>,
     salts: HashMap<[u8; SALT_BYTES], u64>,
     blocks: HashSet<(usize, [u8; BLOCK_BYTES])>,
@@ -123,8 +123,8 @@ impl Watched<'_> {
         Ok(())
     }
 
-    /// Crashes in the middle of the commit that was just made and goes on from there: the same page
-    /// and commit numbers are then used for other bytes.
+    /// Crashes during the last commit and continues from there: the same page and commit numbers
+    /// then hold other bytes.
     fn retry(
         &mut self,
         (op, forks): (Op, &[Fork]),
@@ -144,7 +144,7 @@ impl Watched<'_> {
         Ok(())
     }
 
-    /// Goes on from an old copy on another machine, and from the file here as well.
+    /// Continues from an old copy on another machine, and from the file here as well.
     fn continue_copy(&mut self, op: Op, spy: &mut Spy) -> Result<(), Stop> {
         if self.kept.is_empty() {
             return Ok(());
@@ -177,14 +177,14 @@ impl Watched<'_> {
     }
 }
 
-/// What the durable commit needs.
+/// The pages of the durable commit.
 #[derive(Default)]
 struct Needed {
     pages: BTreeSet<PageId>,
     log: BTreeSet<PageId>,
 }
 
-/// What the durable commit needs is not overwritten, but for the same bytes.
+/// The pages of the durable commit are not overwritten, except with the same bytes.
 fn in_place(written: &[Written], needed: &Needed, before: &Disk) -> Result<(), Violation> {
     let ours = before.number(file());
     for written in written.iter().filter(|written| Some(written.file) == ours) {
@@ -225,7 +225,7 @@ impl Spy {
         Ok(())
     }
 
-    /// In plain files there is no secret; what is written again is counted all the same.
+    /// Plain files have no secret; rewrites are counted for the marks.
     fn plain(&mut self, page: u64, bytes: &[u8], probe: &mut Probe) {
         let same = self.pages.insert(([0; SALT_BYTES], page), digest(bytes));
         match same {
@@ -237,7 +237,7 @@ impl Spy {
 
     fn sealed(&mut self, page: u64, bytes: &[u8], probe: &mut Probe) -> Result<(), Violation> {
         let Some(salt) = bytes.first_chunk::<SALT_BYTES>() else { return Ok(()) };
-        // Room for the log, not yet used.
+        // Preallocated log space.
         if bytes.iter().all(|&byte| byte == 0) {
             return Ok(());
         }
@@ -272,7 +272,7 @@ impl Spy {
     }
 }
 
-/// Two different pages have the same one by chance once in 2^64 times.
+/// The chance of a collision of two different pages is 2^-64.
 fn digest(bytes: &[u8]) -> u64 {
     let (words, _) = bytes.as_chunks::<8>();
     words.iter().fold(0xcbf2_9ce4_8422_2325, |sum: u64, word| {

@@ -1,4 +1,4 @@
-//! What the checks of instances put into files, and how they read what is answered.
+//! Fixtures of the instance checks: a schema of notes, and translation of outcomes.
 
 use super::Violation;
 use super::promises::A1;
@@ -11,14 +11,14 @@ use fastness::{
 use fastness_models::instances::{Outcome, Refusal};
 use std::collections::BTreeSet;
 
-/// The classes of the app: notes, by number.
+/// The schema of the app: notes with a number.
 pub(super) fn notes() -> Module {
     let number = Property::new("number", Scalar::Int).map(|it| it.required().primary_key());
     let class = number.and_then(|number| Ok(Class::new("Note")?.with(number)));
     Module::new("notes", class)
 }
 
-/// An error that no model foresees.
+/// An error that no model predicts.
 pub(super) fn broken(error: Error) -> Violation {
     Violation::new(A1.id, error.to_string())
 }
@@ -38,7 +38,7 @@ pub(super) fn read(instance: &Instance) -> Result<BTreeSet<u8>, Error> {
     Ok(notes)
 }
 
-/// What the model calls a refusal; another error is a broken promise.
+/// Translates a refusal into the model's; any other error is a violation.
 pub(super) fn told<T>(outcome: Result<T, Error>) -> Result<Outcome<T>, Violation> {
     let error = match outcome {
         Ok(value) => return Ok(Ok(value)),

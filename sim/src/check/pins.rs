@@ -1,4 +1,4 @@
-//! Snapshots against commits and the reuse of pages, with every page accounted for.
+//! Snapshots against commits and page reuse, with accounting for every page.
 
 use super::compare::Stop;
 use super::promises::{A1, C6, C9, D4, S1, S2, S4, S6};
@@ -49,8 +49,8 @@ pub(super) const CHECK: Check = Check {
     body,
 };
 
-/// Rounds of the same updates after which a file has its size, and further ones: a few, and as many
-/// as fill the log three times.
+/// Rounds of the same updates after which a file has its size, plus enough to fill the log three
+/// times.
 const ROUNDS: usize = 24;
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
@@ -68,17 +68,17 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     Ok(())
 }
 
-/// The books of all pages.
+/// The accounting of all pages.
 #[derive(Default)]
 struct Book {
-    /// What the snapshots need: the file they are in, and their pages.
+    /// Pages of each snapshot, with the file they belong to.
     needs: Vec<(Option<usize>, BTreeSet<PageId>)>,
-    /// What the commit before the last one needs, while its slot is there.
+    /// Pages of the previous commit, while its slot exists.
     before: BTreeSet<PageId>,
     last: BTreeSet<PageId>,
     dropped: BTreeSet<PageId>,
     commit: Option<CommitId>,
-    /// The commit that was there when the file was opened.
+    /// The commit at the time of opening.
     opened: Option<CommitId>,
 }
 
@@ -87,14 +87,16 @@ impl Book {
         let number = number(rig);
         match op.kind {
             Kind::Kill | Kind::PowerLoss => {
-                // The snapshots died, and recovery writes pages again just as they are.
+                // The snapshots died with the process, and recovery rewrites pages with the same
+                // bytes.
                 *self = Self::default();
                 rig.crash(op)?;
             }
             Kind::Heal => self.steady(rig, op)?,
             Kind::Reopen => {
-                // Snapshots are dropped first. Closing then writes the trees, makes both slots lead
-                // there, and may move what is at the end of the file; `crash` looks at its steps.
+                // Reopening drops the snapshots. Closing then writes the trees, makes both slots
+                // lead there, and may relocate pages at the end of the file; `crash` checks its
+                // steps.
                 let wrote = self.opened != Some(rig.commit);
                 *self = Self::default();
                 rig.act(op)?;
@@ -122,7 +124,7 @@ impl Book {
         Ok(())
     }
 
-    /// Nothing that anybody needs was written since the last time.
+    /// No needed page was written since the last call.
     fn written(&mut self, rig: &mut Rig<'_>, number: Option<usize>) -> Result<(), Stop> {
         for written in rig.fs.take_written() {
             let count = written.bytes.len().div_ceil(PAGE_BYTES) as u64;
@@ -169,13 +171,13 @@ impl Book {
         Ok(())
     }
 
-    /// Notes what the snapshots need, and that none of it may be given out.
+    /// Records the pages of the snapshots; none of them may be allocated.
     fn needs(&mut self, rig: &mut Rig<'_>) -> Result<(), Stop> {
         let here = number(rig);
         let mut needs = Vec::new();
         for (snapshot, _) in &rig.snapshots {
             let pages: BTreeSet<_> = ledger(snapshot)?.reachable.into_iter().collect();
-            // A snapshot of a file that was compacted since is in the old one.
+            // A snapshot from before a compaction belongs to the old file.
             let known = self.needs.iter().find(|(_, known)| *known == pages);
             let file = known.map_or(here, |(file, _)| *file);
             needs.push((file, pages));
@@ -199,7 +201,7 @@ impl Book {
         Ok(())
     }
 
-    /// The same updates over and over: the file has its size after some rounds.
+    /// Under steady updates the file stops growing after some rounds.
     fn steady(&mut self, rig: &mut Rig<'_>, op: Op) -> Result<(), Stop> {
         rig.abort();
         rig.snapshots.clear();
@@ -217,7 +219,7 @@ impl Book {
             }
         }
         drop(rig.fs.take_written());
-        // Whatever is needed of the file, three times as much is enough for old and new and gaps.
+        // Three times the needed space holds old pages, new pages and gaps.
         if most[1] > most[0] + 2 {
             let text = format!("{} pages at most, then {}", most[0], most[1]);
             return Err(Violation::new(S4.id, text).into());
@@ -231,7 +233,7 @@ fn number(rig: &Rig<'_>) -> Option<usize> {
     rig.fs.disk().number(file())
 }
 
-/// Closing moved what was at the end into free pages, but for values on pages of their own.
+/// Closing relocated pages from the end into free space, except before out-of-line values.
 fn trimmed(rig: &mut Rig<'_>) -> Result<(), Stop> {
     let snapshot = rig.store().snapshot();
     let Ledger { page_count, free, reachable, .. } = ledger(&snapshot)?;
@@ -250,7 +252,7 @@ fn trimmed(rig: &mut Rig<'_>) -> Result<(), Stop> {
     Err(Violation::new(S6.id, text).into())
 }
 
-/// Each page but the header's is in use or free, and counted once.
+/// Every page except the header is in use or free, exactly once.
 fn complete(ledger: &Ledger) -> Result<(), Violation> {
     let mut all: Vec<PageId> = ledger.reachable.iter().chain(&ledger.free).copied().collect();
     all.sort_unstable();

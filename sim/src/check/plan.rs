@@ -1,22 +1,23 @@
-//! Plans: what a run is made of, as bytes and as text.
+//! Plans: the input of a run, as bytes and as text.
 //!
-//! - P1 Any bytes are a plan: a salt of four, then operations of four; a rest is dropped.
-//! - P2 `Plan::from_bytes(&plan.to_bytes()) == plan`.
+//! - PL1 Any bytes are a plan: a salt of four bytes, then operations of four bytes; a remainder is
+//!   ignored.
+//! - PL2 `Plan::from_bytes(&plan.to_bytes()) == plan`.
 
 use crate::rng::Rng;
 use fastness_models::op::OP_BYTES;
 use fastness_models::{Kind, Op};
 use std::fmt;
 
-/// Operations of a plan that are run; what follows is not part of it.
+/// Maximum number of operations; later ones are ignored.
 pub const PLAN_OPS_MAX: usize = 4096;
 
-/// What a run does.
+/// The input of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Plan {
-    /// Decides the sizes of keys and values and everything the simulated world decides.
+    /// Seeds the sizes of keys and values, and all random choices of the simulated world.
     pub salt: u32,
-    /// What is done, in order.
+    /// The operations, in order.
     pub ops: Vec<Op>,
 }
 
@@ -34,7 +35,7 @@ impl Plan {
         }
     }
 
-    /// Encodes.
+    /// Encodes the plan.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.salt.to_le_bytes().to_vec();
@@ -42,7 +43,7 @@ impl Plan {
         bytes
     }
 
-    /// Makes a plan of `ops` operations whose kinds are drawn by weight.
+    /// Draws a plan of `ops` operations, with weighted kinds.
     pub(crate) fn draw(rng: &mut Rng, mix: &[(Kind, usize)], ops: usize) -> Self {
         let total: usize = mix.iter().map(|(_, weight)| weight).sum();
         let salt = rng.next().to_le_bytes();

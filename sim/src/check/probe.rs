@@ -1,32 +1,32 @@
-//! What a run did, for the report: nothing here decides anything.
+//! Statistics of a run, for reports; they do not influence the run.
 
 use std::collections::BTreeMap;
 
-/// Counts what a run did.
+/// Statistics of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Probe {
-    /// Operations executed on the store whose outcome was compared with the model.
+    /// Operations whose outcome was compared with the model.
     pub operations: u64,
-    /// Simulated crashes that were recovered from and compared.
+    /// Simulated crashes with a checked recovery.
     pub crash_points: u64,
-    /// The same by the kind of I/O they happened at, and by depth.
+    /// The same, by interrupted call and recursion depth.
     pub crash_points_by: BTreeMap<&'static str, u64>,
     /// Operations by kind.
     pub mix: BTreeMap<&'static str, u64>,
-    /// Rare events that happened.
+    /// Hits of each mark.
     pub marks: BTreeMap<&'static str, u64>,
-    /// When there, takes a line for each operation and its outcome.
+    /// If present, receives a line for each operation and its outcome.
     pub trace: Option<Vec<String>>,
 }
 
 impl Probe {
-    /// Makes a probe that also keeps the trace.
+    /// Returns a probe that records the trace.
     #[must_use]
     pub fn tracing() -> Self {
         Self { trace: Some(Vec::new()), ..Self::default() }
     }
 
-    /// Adds what another run did.
+    /// Adds the statistics of another run.
     pub fn merge(&mut self, other: Self) {
         self.operations += other.operations;
         self.crash_points += other.crash_points;
@@ -50,18 +50,18 @@ impl Probe {
         *self.mix.entry(kind).or_default() += operations;
     }
 
-    /// Counts a rare event.
+    /// Counts a hit of a mark.
     pub fn mark(&mut self, mark: &'static str) {
         *self.marks.entry(mark).or_default() += 1;
     }
 
-    /// Counts a crash that was recovered from.
+    /// Counts a crash with a checked recovery.
     pub fn crash(&mut self, at: &'static str) {
         self.crash_points += 1;
         *self.crash_points_by.entry(at).or_default() += 1;
     }
 
-    /// Adds a line to the trace, if one is kept.
+    /// Adds a line to the trace, if there is one.
     pub fn line(&mut self, line: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
             trace.push(line());

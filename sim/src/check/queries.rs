@@ -1,4 +1,4 @@
-//! Queries: whichever way the objects are found, the answer is that of the model.
+//! Queries: every query plan gives the answer of the model.
 
 use super::compare::Stop;
 use super::objects::bench::Bench;
@@ -60,7 +60,7 @@ pub(super) const CHECK: Check = Check {
     body: course::run::<Queries>,
 };
 
-/// Queries among the changes.
+/// Queries between changes.
 struct Queries;
 
 impl Course for Queries {
@@ -79,7 +79,7 @@ impl Course for Queries {
     }
 }
 
-/// Says a condition of the model in the words of the core.
+/// Translates a condition of the model.
 fn filter(view: &View<'_>, held: &ModelFilter) -> Result<Filter, Error> {
     let all = |parts: &[ModelFilter]| {
         parts.iter().map(|part| filter(view, part)).collect::<Result<Vec<_>, _>>()
@@ -113,7 +113,7 @@ fn filter(view: &View<'_>, held: &ModelFilter) -> Result<Filter, Error> {
     })
 }
 
-/// Says a query of the model in the words of the core.
+/// Translates a query of the model.
 fn core_query<'a>(view: &View<'a>, query: &ModelQuery) -> Result<Query<'a>, Error> {
     let mut made = view.objects(&query.class)?.query();
     if let Some(held) = &query.filter {
@@ -130,7 +130,7 @@ fn core_query<'a>(view: &View<'a>, query: &ModelQuery) -> Result<Query<'a>, Erro
     })
 }
 
-/// Asks one query in every way.
+/// Runs one query with every plan.
 fn query(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
     let operands = [op.a, op.b, op.c];
     let mut draw = Draw::new(bench.domain, bench.seen(), operands);
@@ -149,7 +149,7 @@ fn query(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Compares the answers, and tells what was rare.
+/// Compares the answers; returns the marks.
 fn ask(
     view: &View<'_>,
     state: &State,
@@ -182,7 +182,7 @@ fn ask(
     Ok(marks(asked, state, (&expected, query.explain().ok())))
 }
 
-/// One NaN is like another.
+/// All NaNs are equal.
 fn nan(value: ModelValue) -> ModelValue {
     match value {
         ModelValue::Double(bits) if f64::from_bits(bits).is_nan() => {
@@ -208,7 +208,7 @@ fn same<T: PartialEq + std::fmt::Debug>(
     Err(Violation::new(Q1.id, text).into())
 }
 
-/// Tells what is rare about a query and its answer.
+/// Returns the marks of a query and its answer.
 fn marks(
     asked: &ModelQuery,
     state: &State,
@@ -266,7 +266,7 @@ fn paths(filter: &ModelFilter) -> Vec<&str> {
     }
 }
 
-/// Tells what is looked for in an index.
+/// Adds the marks of index lookups.
 fn of_index(filter: &ModelFilter, property: &str, marks: &mut Vec<&'static str>) {
     match filter {
         ModelFilter::And(parts) => {

@@ -1,4 +1,4 @@
-//! Panics of the core or of a check become values, silently, on any number of threads.
+//! Turns panics of the core or of a check into values, without output, on any number of threads.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
@@ -9,7 +9,7 @@ thread_local! {
     static SAID: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs `body`; a panic becomes its message and its place.
+/// Runs `body`; returns the message and location of a panic.
 pub(super) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -23,7 +23,7 @@ pub(super) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, String> {
         }));
     });
     let outer = QUIET.replace(true);
-    // What the body leaves behind half-done is dropped with it.
+    // State that the body leaves inconsistent is dropped with it.
     let outcome = panic::catch_unwind(AssertUnwindSafe(body));
     QUIET.set(outer);
     outcome.map_err(|_| SAID.take().unwrap_or_else(|| "a panic without a message".to_owned()))

@@ -1,4 +1,4 @@
-//! Changing classes: in transactions, and by migrations that crash at every call.
+//! Schema changes: in transactions, and by migrations with a crash at every call.
 
 use super::compare::Stop;
 use super::objects::bench::Bench;
@@ -17,9 +17,9 @@ use fastness_models::objects::{Key, Refusal, State, Value};
 use fastness_models::{Kind, Op};
 use std::cell::Cell;
 
-/// Changes of one migration, at most.
+/// Maximum number of changes in a migration.
 const CHANGES_MAX: u8 = 6;
-/// No later call of an opening is made to fail.
+/// Limit of the sweep over failing calls of an opening.
 const CALLS_MAX: u32 = 60;
 
 pub(super) const CHECK: Check = Check {
@@ -75,7 +75,7 @@ pub(super) const CHECK: Check = Check {
     body: course::run::<Classes>,
 };
 
-/// Changes of classes among those of objects.
+/// Schema changes between object operations.
 struct Classes;
 
 impl Course for Classes {
@@ -94,7 +94,7 @@ impl Course for Classes {
     }
 }
 
-/// Changes classes in a transaction of the core.
+/// Applies a schema change in a transaction of the core.
 fn apply(txn: &mut Transaction, alter: &Alter) -> Result<(), Error> {
     match alter {
         Alter::AddClass(name) => txn.add_class(&Class::new(name.as_str())?),
@@ -135,7 +135,7 @@ pub(super) fn alter(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Notes what is rare about a change that the model is about to make.
+/// Counts the mark of a change before the model applies it.
 fn mark(bench: &mut Bench<'_>, change: &Alter) {
     let state = bench.seen();
     let held = |class: &str| state.classes.get(class).filter(|class| !class.objects.is_empty());
@@ -186,19 +186,19 @@ fn mark(bench: &mut Bench<'_>, change: &Alter) {
     bench.probe.mark(marked);
 }
 
-/// A migration: what it does, what is wanted, what is then there.
+/// A migration: its changes, the wanted schema, and the expected result.
 struct Migration {
     changes: Vec<Alter>,
     fails: bool,
     mode: SchemaMode,
     wanted: State,
-    /// None if it is refused.
+    /// None if the opening is refused.
     after: Option<State>,
     runs: Cell<usize>,
 }
 
 impl Migration {
-    /// Opens, by `body`, with what is wanted.
+    /// Opens with `body` and the options of the migration.
     fn open_by(
         &self,
         body: impl FnOnce(DatabaseOptions<'_>) -> Result<Database, Error>,
@@ -227,7 +227,7 @@ impl Migration {
         self.open_by(|wanted| Database::open(&bench.world.options(fs), file(), &wanted))
     }
 
-    /// Tells whether an error is that of the app's part of it, or says that classes do not fit.
+    /// Whether an error is the expected refusal: the callback's error, or a mismatch of classes.
     fn refuses(&self, error: &Error) -> bool {
         match self.mode {
             SchemaMode::Additive => matches!(error, Error::Schema(SchemaError::Mismatch { .. })),
@@ -236,7 +236,7 @@ impl Migration {
     }
 }
 
-/// Plans a migration from what is committed.
+/// Draws a migration from the committed state.
 fn plan(bench: &Bench<'_>, op: Op) -> Migration {
     let mut rng = Rng::new(bench.world.rng(Rng::next));
     let mut wanted = bench.committed.clone();
@@ -256,7 +256,7 @@ fn plan(bench: &Bench<'_>, op: Op) -> Migration {
     }
     wanted.version = wanted.version.map(|version| version + 1 + u64::from(op.b % 3));
     if op.a % 8 == 1 {
-        // The file is emptied instead; what is wanted are the same classes.
+        // The file is emptied instead, with the same classes.
         wanted.classes.values_mut().for_each(|class| class.objects.clear());
         wanted.numbers = bench.committed.numbers;
         let (mode, after) = (SchemaMode::ResetFile, Some(wanted.clone()));
@@ -267,7 +267,7 @@ fn plan(bench: &Bench<'_>, op: Op) -> Migration {
     Migration { changes, fails, mode: SchemaMode::Manual, wanted, after, runs }
 }
 
-/// Opens the file with other classes, and crashes at every call of that.
+/// Opens the file with other classes, with a crash at every call.
 fn migrate(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
     bench.commit()?;
     let before = bench.committed.clone();
@@ -298,7 +298,7 @@ fn migrate(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
     mark_migration(bench, &migration, &before);
     let forks = bench.fs.take_forks();
     if is_beside {
-        // Whoever has the file open sees what was done to it.
+        // Another handle to the file sees the migration.
         bench.look_all()?;
         bench.probe.mark("migrated beside an open database");
     } else {
@@ -320,7 +320,7 @@ fn migrate(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Notes how an opening with other classes ended.
+/// Counts the marks of an opening with other classes.
 fn mark_migration(bench: &mut Bench<'_>, migration: &Migration, before: &State) {
     let Migration { mode, wanted, after, .. } = migration;
     let hides = |after: &State| {
@@ -357,8 +357,7 @@ fn mark_migration(bench: &mut Bench<'_>, migration: &Migration, before: &State) 
     }
 }
 
-/// Opens the file on a disk that fails at one call or from there on, and again on one that does
-/// not.
+/// Opens the file on a disk that fails at one call or permanently from there, then on a good disk.
 fn interrupt(
     bench: &mut Bench<'_>,
     migration: &Migration,
@@ -393,7 +392,7 @@ fn interrupt(
     Ok(())
 }
 
-/// Opens the file again after a crash in a migration, as the app will.
+/// Reopens the file after a crash during a migration, as the app does.
 fn again(
     bench: &mut Bench<'_>,
     migration: &Migration,

@@ -1,7 +1,7 @@
-//! Shrinking: a plan that breaks an invariant becomes the smallest one found that still breaks it.
+//! Shrinking: reduces a plan to a smaller one that violates the same invariant.
 //!
-//! First runs of operations are taken out, halving the length of the run (ddmin); then operands and
-//! the salt become simpler. The same plan and the same budget give the same result.
+//! Delta debugging removes runs of operations, halving the length of the run (ddmin); then operands
+//! and salt are simplified. The result is a function of the plan and the budget.
 
 use super::{Check, Plan, Probe, Twin, Violation};
 use fastness_models::Op;

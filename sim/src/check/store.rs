@@ -1,4 +1,4 @@
-//! Model conformance: every operation, snapshots, reopening, refusals.
+//! Model conformance of the store: every operation, snapshots, reopening, refusals.
 
 use super::promises::{A1, A2, C6, C9, C10, D4};
 use super::rig::{Rig, unexpected};

@@ -1,5 +1,5 @@
-//! Commits that need not be durable: seen at once, lost only from the end, durable with the next
-//! that is.
+//! Deferred commits: visible immediately, lost only from the end, durable with the next durable
+//! commit.
 
 use super::compare::Stop;
 use super::promises::{A1, C6, C9, C14, D4};
@@ -65,9 +65,9 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     Ok(())
 }
 
-/// A store some of whose commits may not be durable.
+/// A store with commits that may not be durable yet.
 struct Tail<'w> {
-    /// What a crash may land on: the last durable state and all since, in order.
+    /// The possible states after a crash: the last durable one and all later ones, in order.
     possible: Vec<State>,
     rig: Rig<'w>,
 }
@@ -80,7 +80,7 @@ impl Tail<'_> {
                 self.possible.push(self.rig.model.committed().clone());
             }
             Kind::Commit => {
-                // Without a transaction of ours it is one that changes nothing.
+                // Without an open transaction it commits an empty one.
                 let changed = self.rig.model.changed();
                 self.rig.write()?;
                 self.rig.act(op)?;
@@ -89,7 +89,7 @@ impl Tail<'_> {
                     false => "made durable by a commit that changed nothing",
                 });
             }
-            // What somebody else reads is what a crash would leave.
+            // Another process would read the state after a crash.
             Kind::Misopen if self.possible.len() > 1 => {}
             Kind::Heal => {
                 self.rig.abort();
@@ -130,7 +130,7 @@ impl Tail<'_> {
         Ok(())
     }
 
-    /// From now on a crash lands here.
+    /// A crash now leaves this state.
     fn durable(&mut self, how: &'static str) {
         if self.possible.len() > 1 {
             self.rig.probe.mark(how);
@@ -151,7 +151,7 @@ impl Tail<'_> {
             self.rig.probe.mark("opened with a log");
         }
         let last = self.possible.len() - 1;
-        // States that are alike are not told apart; the first counts.
+        // Equal states are indistinguishable; the first one counts.
         if last > 0 && self.possible[landed] != self.possible[last] {
             self.rig.probe.mark(match landed {
                 0 => "crash lost an unsynced commit",

@@ -1,4 +1,4 @@
-//! What all machines of one run share: the operands, the keys, and the chance that a seed decides.
+//! State shared by all machines of a run: operands, keys, random choices.
 
 use super::{Plan, Twin};
 use crate::entropy::SimEntropy;
@@ -11,11 +11,11 @@ use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Where the store is.
+/// Path of the store.
 pub(super) const FILE: &str = "/sim/store.fast";
-/// Where copies of it go.
+/// Path of copies.
 pub(super) const COPY: &str = "/sim/copy.fast";
-/// What all machines of one run share.
+/// State shared by all machines of a run.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) twin: Twin,
@@ -25,11 +25,11 @@ pub(super) struct World {
     bytes_left: Cell<usize>,
 }
 
-/// Bytes of large values that a plan may write; later values are short.
+/// Budget of a plan for large values, in bytes; later values are short.
 const LARGE_VALUES_BYTES_MAX: usize = 6 << 20;
-/// Above this length a value is large.
+/// Values above this length are large.
 const LARGE_VALUE_BYTES: usize = 4096;
-/// Length of a value instead of which a large one was meant.
+/// Length of a short replacement for a large value.
 const SHORT_VALUE_BYTES: usize = 8;
 
 impl World {
@@ -39,12 +39,12 @@ impl World {
         Self { twin, domain: Domain::new(plan.salt), salt: plan.salt, rng, bytes_left }
     }
 
-    /// Lets the plan write less, where a check does much with every byte.
+    /// Lowers the budget for large values, for checks with a high cost per byte.
     pub(super) fn limit(&self, bytes: usize) {
         self.bytes_left.set(bytes);
     }
 
-    /// Returns the value an operand stands for, as long as the plan may write so much.
+    /// Returns the value of an operand, within the budget of the plan.
     pub(super) fn value(&self, operand: u8, stamp: u32) -> Bytes {
         let len = self.domain.value_len(operand);
         if len <= LARGE_VALUE_BYTES {
@@ -55,17 +55,17 @@ impl World {
         self.domain.value_of(if left.is_some() { len } else { SHORT_VALUE_BYTES }, stamp)
     }
 
-    /// Decides something.
+    /// Makes a random choice.
     pub(super) fn rng<T>(&self, decide: impl FnOnce(&mut Rng) -> T) -> T {
         decide(&mut self.rng.borrow_mut())
     }
 
-    /// Starts a machine with this disk; no two of a run behave or draw bytes alike.
+    /// Boots a machine with this disk; no two machines of a run draw the same bytes.
     pub(super) fn boot(&self, disk: Disk) -> SimFs {
         SimFs::boot(disk, self.rng(Rng::next))
     }
 
-    /// The key of the store, if it has one.
+    /// Returns the key of the store, if it has one.
     pub(super) fn key(&self) -> Option<Key> {
         match self.twin {
             Twin::Plain => None,
@@ -82,7 +82,7 @@ impl World {
         }
     }
 
-    /// Pages of the log: few, so that it is often full, or none.
+    /// Returns the size of the log: small, so that it is often full, or none.
     pub(super) const fn log_pages(&self) -> u64 {
         match self.salt >> 26 & 7 {
             0 => 0,
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    /// Bytes of commits that nobody waits for, until they are written.
+    /// Returns the limit for buffered deferred commits, in bytes.
     const fn waiting_bytes(&self) -> usize {
         match self.salt >> 24 & 3 {
             0 => 400,
@@ -106,7 +106,7 @@ impl World {
         let entropy = SimEntropy::new(self.rng(Rng::next));
         let options =
             StoreOptions::new().vfs(Arc::new(fs.clone())).random_source(Arc::new(entropy));
-        // Now and then next to nothing is kept in memory, or commits go the way of large ones.
+        // Sometimes with a tiny cache, or with every commit on the path of large commits.
         let options = match self.salt >> 29 {
             0 => options.cache_bytes(8 << 10),
             1 => options.one_sync_pages(2),
@@ -116,14 +116,14 @@ impl World {
     }
 }
 
-/// A key that no store has.
+/// A key of no store.
 pub(super) fn wrong_key() -> Key {
     let mut bytes = [0x4b; 64];
     bytes[63] ^= 1;
     Key::new(bytes)
 }
 
-/// The key that copies are given.
+/// The key of copies.
 pub(super) fn other_key() -> Key {
     Key::new([0xc3; 64])
 }

@@ -1,14 +1,14 @@
-//! What a file holds: as it is read now, as it is on the disk, and what lies between.
+//! File contents: the current ones, the durable ones, and the pending changes.
 
 use crate::rng::Rng;
 use std::sync::Arc;
 
-/// Bytes that a disk writes at once or not at all.
+/// Bytes that a disk writes atomically.
 pub const SECTOR_BYTES: usize = 512;
 pub(super) const PAGE: usize = 4096;
 const SECTORS: usize = PAGE / SECTOR_BYTES;
 
-/// A page of a file; a missing one is zeros.
+/// A page of a file; a missing page is all zeros.
 pub type Page = Arc<[u8; PAGE]>;
 
 /// The content of a file.
@@ -18,14 +18,14 @@ pub(super) struct Content {
     pub(super) len: u64,
 }
 
-/// A change that is not durable yet: the whole page as it is after it, or the length.
+/// A pending change: a page after the write, or a length.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     Page(usize, Option<Page>),
     Len(u64),
 }
 
-/// The changes of one call carry its number.
+/// A change with the number of its call.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub(super) call: u32,
@@ -39,7 +39,7 @@ pub(super) struct Inode {
     pub(super) pending: Vec<Pending>,
 }
 
-/// What a power loss does to the changes that were not synced.
+/// Which pending changes survive a power loss.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fate {
     NoCall,
@@ -155,7 +155,7 @@ impl Inode {
             done += part;
         }
         let end = offset + bytes.len() as u64;
-        // A length that a failed sync lost is on its way again once bytes up there are written.
+        // A length that a failed sync lost becomes pending again when bytes beyond it are written.
         if end > self.now.len.min(self.durable.len) {
             self.change_len(call, end.max(self.now.len));
         }
@@ -193,7 +193,7 @@ impl Inode {
         self.durable.cut(len);
     }
 
-    /// Returns what a power loss leaves of the file.
+    /// Returns the content after a power loss.
     pub(super) fn settle(&self, rng: &mut Rng, fate: Fate) -> Content {
         let mut left = self.durable.clone();
         let mut len = left.len;
@@ -226,7 +226,7 @@ impl Inode {
     }
 }
 
-/// Returns one of the versions of a page, or a mix of them by sectors.
+/// Returns one version of a page, or a mix of versions by sectors.
 fn settle_page(
     rng: &mut Rng,
     tear: bool,
@@ -255,7 +255,7 @@ fn settle_page(
     page
 }
 
-/// Beyond its length a file is zeros, should it grow again.
+/// Bytes beyond the length are zeros if the file grows again.
 pub(super) fn clear_tail(content: &mut Content) {
     let (index, from) = (index_of(content.len), offset_in(content.len));
     if let Some(page) = content.page(index)

@@ -1,10 +1,10 @@
-//! What is on a disk and what is only on its way there, as a value that is cheap to copy.
+//! A simulated disk: durable state and pending changes, as a value that is cheap to clone.
 //!
-//! - F1 Of the writes since the last sync of a file, any sector of 512 bytes may hold what any one
-//!   of them left, or what was durable before; the length likewise.
-//! - F2 Directory entries are durable apart from files: each create, rename and remove since the
-//!   last sync of the directory may have happened or not.
-//! - F3 A copy costs a reference per page at most, whatever the length of the file.
+//! - SF1 After a crash, each sector of 512 bytes holds its durable bytes or those of any write
+//!   since the last sync of the file; so does the length.
+//! - SF2 Directory entries become durable independently of files: each create, rename and remove
+//!   since the last sync of the directory is kept or lost.
+//! - SF3 A clone costs at most one reference per page.
 
 use super::content::{Fate, Inode, PAGE, Page, clear_tail, index_of};
 use crate::rng::Rng;
@@ -20,7 +20,7 @@ enum Entry {
 
 type Names = Vec<(PathBuf, usize)>;
 
-/// A disk: files and names, as they are read now and as they would be found after a power loss.
+/// A disk: files and names, in their current state and in the state after a power loss.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     inodes: Vec<Inode>,
@@ -51,7 +51,7 @@ impl Entry {
     }
 }
 
-// What the file system does to its disk.
+// Changes by the file system.
 impl Disk {
     pub(super) fn find(&self, path: &Path) -> Option<usize> {
         find(&self.names, path)
@@ -92,12 +92,12 @@ impl Disk {
         self.inodes[inode].set_len(self.calls, len);
     }
 
-    /// Returns how many calls have changed a file.
+    /// Returns the number of calls that changed a file.
     pub(super) const fn calls(&self) -> u32 {
         self.calls
     }
 
-    /// Makes durable what was changed by calls up to this one.
+    /// Makes the changes of calls up to `until` durable.
     pub(super) fn sync(&mut self, inode: usize, until: u32) {
         self.inodes[inode].sync(until);
     }
@@ -107,8 +107,8 @@ impl Disk {
         self.pending_names.clear();
     }
 
-    /// A sync that failed: some of it reached the disk, and the system forgets that the rest did
-    /// not, so that no later sync brings it there either.
+    /// A failed sync: part of the changes reach the disk, and the cache forgets the rest, so that
+    /// no later sync writes them.
     pub(super) fn sync_in_part(&mut self, inode: usize, rng: &mut Rng) {
         let inode = &mut self.inodes[inode];
         let calls: Vec<u32> = inode.pending.iter().map(|pending| pending.call).collect();
@@ -123,9 +123,9 @@ impl Disk {
     }
 }
 
-// What a check does to a disk.
+// Access for checks.
 impl Disk {
-    /// Returns what a power loss leaves.
+    /// Returns the disk after a power loss.
     #[must_use]
     pub fn power_loss(&self, rng: &mut Rng) -> Self {
         let mut calls = Vec::new();
@@ -155,13 +155,13 @@ impl Disk {
         Self { inodes, names, durable_names, pending_names: Vec::new(), calls: self.calls }
     }
 
-    /// Tells whether anything is not durable yet.
+    /// Returns whether any change is pending.
     #[must_use]
     pub fn pending(&self) -> bool {
         !self.pending_names.is_empty() || self.inodes.iter().any(|inode| !inode.pending.is_empty())
     }
 
-    /// Returns the names that are taken.
+    /// Returns the names of all files.
     pub fn names(&self) -> impl Iterator<Item = &Path> {
         self.names.iter().map(|(name, _)| &**name)
     }
@@ -172,32 +172,32 @@ impl Disk {
         Some(self.inodes[self.find(path)?].now.len)
     }
 
-    /// Tells whether no name is taken.
+    /// Returns whether there is no file.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
-    /// Returns the number of the file that has a name, as [`super::Written`] tells it.
+    /// Returns the number of a file, as in [`super::Written`].
     #[must_use]
     pub fn number(&self, path: &Path) -> Option<usize> {
         self.find(path)
     }
 
-    /// Returns a page of a file as it is read now.
+    /// Returns a page of the current content.
     #[must_use]
     pub fn page(&self, path: &Path, index: usize) -> Option<Page> {
         self.inodes[self.find(path)?].now.page(index).cloned()
     }
 
-    /// Tells whether a file has the same bytes on two disks.
+    /// Returns whether a file has the same bytes on two disks.
     #[must_use]
     pub fn same_file(&self, other: &Self, path: &Path) -> bool {
         let content = |disk: &Self| disk.find(path).map(|inode| disk.inodes[inode].now.clone());
         content(self) == content(other)
     }
 
-    /// Replaces a page of a file on the disk itself, as rot or an adversary does.
+    /// Replaces a page durably, as bit rot or an adversary would.
     pub fn replace(&mut self, path: &Path, index: usize, page: Option<Page>) {
         let Some(inode) = self.find(path) else { return };
         let mut content = self.inodes[inode].now.clone();
@@ -206,7 +206,7 @@ impl Disk {
         self.inodes[inode] = Inode::settled(content);
     }
 
-    /// Changes bytes of a file on the disk itself; those beyond its end are left out.
+    /// Changes bytes of a file durably, within its length.
     pub fn patch(&mut self, path: &Path, offset: u64, patch: impl FnOnce(&mut [u8; PAGE])) {
         let index = index_of(offset);
         if self.len(path).is_some_and(|len| offset < len) {
@@ -218,7 +218,7 @@ impl Disk {
         }
     }
 
-    /// Cuts or extends a file on the disk itself.
+    /// Truncates or extends a file durably.
     pub fn resize(&mut self, path: &Path, len: u64) {
         let Some(inode) = self.find(path) else { return };
         let mut content = self.inodes[inode].now.clone();
@@ -227,7 +227,7 @@ impl Disk {
         self.inodes[inode] = Inode::settled(content);
     }
 
-    /// Gives a file the bytes it has on another disk, durably; makes it when it is not there.
+    /// Copies a file from another disk durably, replacing any existing one.
     pub fn copy_from(&mut self, source: &Self, (from, to): (&Path, &Path)) {
         let Some(inode) = source.find(from) else { return };
         self.inodes.push(Inode::settled(source.inodes[inode].now.clone()));
@@ -236,7 +236,7 @@ impl Disk {
         link.apply(Arc::make_mut(&mut self.durable_names));
     }
 
-    /// Removes a name, durably.
+    /// Removes a name durably.
     pub fn unlink(&mut self, path: &Path) {
         let unlink = Entry::Unlink(path.to_path_buf());
         unlink.apply(Arc::make_mut(&mut self.names));

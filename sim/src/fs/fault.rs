@@ -1,4 +1,4 @@
-//! Errors at the k-th call.
+//! Injected errors at the k-th call.
 
 use std::io;
 
@@ -9,7 +9,7 @@ macro_rules! calls {
         pub enum Call { $($(#[$doc])* $call,)* }
 
         impl Call {
-            /// Returns the name a report shows.
+            /// Returns the name for reports.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$call => $name,)* }
@@ -19,27 +19,27 @@ macro_rules! calls {
 }
 
 calls! {
-    /// Opening a file that is there.
+    /// Opening an existing file.
     Open = "open",
-    /// Making a file.
+    /// Creating a file.
     Create = "create",
     /// Reading.
     Read = "read",
     /// Writing.
     Write = "write",
-    /// Asking for the length.
+    /// Reading the length.
     Len = "len",
-    /// Cutting or extending.
+    /// Truncating or extending.
     SetLen = "set_len",
-    /// Making a file durable.
+    /// Syncing a file.
     Sync = "sync",
     /// Renaming.
     Rename = "rename",
     /// Removing.
     Remove = "remove",
-    /// Making names durable.
+    /// Syncing a directory.
     SyncDir = "sync_dir",
-    /// Asking for a name.
+    /// Looking up a name.
     Exists = "exists",
     /// Locking.
     Lock = "lock",
@@ -48,29 +48,29 @@ calls! {
 /// How a call fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// The disk is full: what would take space fails.
+    /// Disk full: calls that allocate space fail.
     NoSpace,
-    /// The device fails, whatever is asked of it.
+    /// Device error: every call fails.
     Io,
-    /// The device fails when it is asked to make something durable.
+    /// Device error on sync only.
     SyncIo,
-    /// Reads and writes do less than was asked for, which is no error.
+    /// Short reads and writes, which are no errors.
     Short,
 }
 
-/// Which call fails, and how.
+/// A fault and its call.
 #[derive(Clone, Copy, Debug)]
 pub struct Injection {
-    /// How.
+    /// The fault.
     pub fault: Fault,
-    /// How many calls that can fail this way go well before.
+    /// Number of affected calls that succeed first.
     pub after: u32,
-    /// Whether all later ones fail as well.
+    /// Whether all later calls fail as well.
     pub lasting: bool,
 }
 
 impl Fault {
-    /// Every one.
+    /// All faults.
     pub const ALL: [Self; 4] = [Self::NoSpace, Self::Io, Self::SyncIo, Self::Short];
 
     fn hits(self, call: Call) -> bool {
@@ -85,7 +85,7 @@ impl Fault {
     pub(super) fn error(self) -> io::Error {
         match self {
             Self::NoSpace => io::ErrorKind::StorageFull.into(),
-            // What the C library calls EIO.
+            // EIO.
             Self::Io | Self::SyncIo | Self::Short => io::Error::from_raw_os_error(5),
         }
     }
@@ -94,9 +94,9 @@ impl Fault {
 /// A call that failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Failure {
-    /// The call.
+    /// The call that failed.
     pub call: Call,
-    /// Where in the file, for reads and writes.
+    /// Offset in the file, for reads and writes.
     pub offset: u64,
 }
 

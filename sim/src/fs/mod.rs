@@ -1,13 +1,13 @@
-//! A file system in memory whose disk can be cut off at any moment, below the seal of the store.
+//! A simulated file system in memory, below the encryption of the store, whose power can be cut at
+//! any call.
 //!
-//! - F1..F3: see [`Disk`].
-//! - F4 While it records, every call that changes anything leaves a [`Fork`]: the disk as it was
-//!   after the call, or, for a sync, when it had not ended yet.
-//! - F5 An injected error happens at the very call that was asked for, and leaves what a real one
-//!   may leave: part of the write, part of the sync, and what a failed sync did not bring to the
-//!   disk no later sync does.
-//! - F6 What is written while a sync is under way is not made durable by it.
-//! - F7 A lock goes with the process: a file system booted from a disk knows none.
+//! - SF1..SF3: see [`Disk`].
+//! - SF4 While it records, every call that changes the disk leaves a [`Fork`]: the disk after the
+//!   call or, for a sync, before its end.
+//! - SF5 An injected error happens at the requested call and has the effects of a real one: part of
+//!   the write, part of the sync. No later sync writes what a failed sync lost.
+//! - SF6 A write during a sync is not made durable by that sync.
+//! - SF7 A lock dies with its process: a rebooted file system has no locks.
 
 mod content;
 mod disk;
@@ -25,7 +25,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The disk as it was at a call.
+/// The disk at a call.
 #[derive(Clone, Debug)]
 pub struct Fork {
     /// The call.
@@ -34,18 +34,18 @@ pub struct Fork {
     pub disk: Disk,
 }
 
-/// Bytes that were written, as a spy below the seal sees them.
+/// Written bytes, as seen below the encryption.
 #[derive(Clone, Debug)]
 pub struct Written {
-    /// Which file, by its number on the disk.
+    /// The number of the file on the disk.
     pub file: usize,
-    /// Where.
+    /// Offset in the file.
     pub offset: u64,
-    /// What.
+    /// The bytes.
     pub bytes: Box<[u8]>,
 }
 
-/// What happens while a call is under way; it tells whether it has.
+/// A callback to run during a call; it returns whether it has run.
 struct During(Call, Box<dyn FnMut() -> bool + Send>);
 
 impl fmt::Debug for During {
@@ -86,7 +86,7 @@ struct SimFile {
 }
 
 impl SimFs {
-    /// Starts a machine with this disk.
+    /// Boots a machine with this disk.
     #[must_use]
     pub fn boot(disk: Disk, seed: u64) -> Self {
         let rng = Rng::new(seed);
@@ -101,7 +101,7 @@ impl SimFs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets happen what is to happen during a call.
+    /// Runs the pending callback of a call.
     fn happen(&self, call: Call) {
         let during = self.state().during.take_if(|during| during.0 == call);
         if let Some(During(call, mut happens)) = during
@@ -111,28 +111,28 @@ impl SimFs {
         }
     }
 
-    /// Returns the disk as it is.
+    /// Returns the current disk.
     #[must_use]
     pub fn disk(&self) -> Disk {
         self.state().disk.clone()
     }
 
-    /// Lets a check change the disk behind the back of the store.
+    /// Changes the disk without the store's knowledge.
     pub fn tamper<T>(&self, tamper: impl FnOnce(&mut Disk) -> T) -> T {
         tamper(&mut self.state().disk)
     }
 
-    /// Makes a file system of its own of each directory.
+    /// Makes each directory a file system of its own, so that renames between them fail.
     pub fn set_apart(&self) {
         self.state().apart = true;
     }
 
-    /// Records forks from now on, and forgets those of before.
+    /// Starts recording forks; drops earlier ones.
     pub fn record(&self) {
         self.state().forks = Some(Vec::new());
     }
 
-    /// Forgets whatever is done from now on: the process that does it is dead.
+    /// Disconnects a dead process: all its later calls fail.
     pub fn fall_silent(&self) {
         let state = &mut *self.state();
         state.forks = None;
@@ -140,58 +140,58 @@ impl SimFs {
         state.faults.inject(Injection { fault: Fault::Io, after: 0, lasting: true });
     }
 
-    /// Returns the forks recorded since the last time and goes on recording.
+    /// Takes the recorded forks and continues recording.
     #[must_use]
     pub fn take_forks(&self) -> Vec<Fork> {
         self.state().forks.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Records what is written from now on.
+    /// Starts capturing writes.
     pub fn spy(&self) {
         self.state().written.get_or_insert_default();
     }
 
-    /// Returns what was written since the last time and goes on recording.
+    /// Takes the captured writes and continues capturing.
     #[must_use]
     pub fn take_written(&self) -> Vec<Written> {
         self.state().written.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Lets something happen once, while a sync of a file is under way, or a write of which nothing
-    /// is there yet: at the first where it says that it has happened.
+    /// Runs a callback once, during a sync of a file or before the first byte of a write: at the
+    /// first such call where it returns true.
     pub fn during(&self, call: Call, happens: Box<dyn FnMut() -> bool + Send>) {
         self.state().during = Some(During(call, happens));
     }
 
-    /// Forgets what was to happen.
+    /// Drops the pending callback.
     pub fn forget_during(&self) {
         let forgotten = self.state().during.take();
-        // It may hold a clone of this.
+        // The callback may hold a clone of this file system.
         drop(forgotten);
     }
 
-    /// Makes a later call fail.
+    /// Injects an error into a later call.
     pub fn inject(&self, injection: Injection) {
         self.state().faults.inject(injection);
     }
 
-    /// Ends the failing.
+    /// Removes the injected error.
     pub fn mend(&self) {
         self.state().faults.mend();
     }
 
-    /// Tells whether a later call is to fail.
+    /// Returns whether an error is injected.
     #[must_use]
     pub fn fails(&self) -> bool {
         self.state().faults.are_injected()
     }
 
-    /// Ends the failing and tells which call failed last, if any did.
+    /// Removes the injected error; returns the last failed call, if any.
     pub fn heal(&self) -> Option<Failure> {
         self.state().faults.heal()
     }
 
-    /// Returns which call failed last, if any did.
+    /// Returns the last failed call, if any.
     #[must_use]
     pub fn failed(&self) -> Option<Failure> {
         self.state().faults.failed()
@@ -238,7 +238,7 @@ impl State {
         }
     }
 
-    /// A write may be cut short by a kill as well: then the fork is taken half-way.
+    /// A kill may interrupt a write: its fork holds a part of it.
     fn write(&mut self, inode: usize, bytes: &[u8], offset: u64) {
         if let Some(written) = &mut self.written {
             written.push(Written { file: inode, offset, bytes: bytes.into() });

@@ -1,4 +1,4 @@
-//! What the simulated disk may and may not lose.
+//! Tests of what the simulated disk may lose.
 
 use super::*;
 use std::collections::BTreeSet;

@@ -1,12 +1,13 @@
-//! The wire of logins: any bytes as an answer, as an address, as a course of events.
+//! Fuzzing of the login protocol: any bytes as an answer, as an address, or as a sequence of
+//! events.
 //!
-//! - U1 What is printed does not depend on a secret.
+//! - U1 Debug output does not depend on a secret.
 //! - U2 Reading an answer is total.
 //! - U4 A token and a user read back as they were written.
-//! - U7 An address that is taken makes requests that can be sent, and joins actions as it should.
+//! - U7 Every accepted address makes valid requests, and joins paths correctly.
 //! - U9 At most one token request is in flight; an answer to any other changes nothing.
 //! - U10 A token is renewed before it expires.
-//! - U11 Until it is stopped or refused for good, renewal goes on.
+//! - U11 Renewal continues until it is stopped or refused permanently.
 //!
 //! Specified in docs/auth.md.
 
@@ -17,10 +18,10 @@ use fastness_auth::{
     User, answer,
 };
 
-/// Reads bytes as whatever the first of them says.
+/// Interprets the bytes as the first byte selects.
 ///
 /// # Panics
-/// When one of the promises above is broken.
+/// If one of the promises above is violated.
 pub fn auth(bytes: &[u8]) {
     let Some((first, rest)) = bytes.split_first() else { return };
     match first % 3 {
@@ -30,10 +31,10 @@ pub fn auth(bytes: &[u8]) {
     }
 }
 
-/// What a fuzzer begins with.
+/// Returns the seed corpus.
 ///
 /// # Panics
-/// When U7 is broken.
+/// If U7 is violated.
 #[must_use]
 pub fn auth_seeds() -> Vec<Vec<u8>> {
     let token = token().to_json();
@@ -72,7 +73,7 @@ fn token() -> Token {
     }
 }
 
-/// A status in two bytes, and a body for everything that is read.
+/// A status in two bytes, and a body for every parser.
 fn answers(bytes: &[u8]) {
     let Some((status, body)) = bytes.split_first_chunk() else { return };
     let status = u16::from_le_bytes(*status);
@@ -139,7 +140,7 @@ fn survives(token: &Token) {
     assert_eq!(i128::from(token.expires().0), clamped, "U5: expiry does not saturate");
 }
 
-/// An address, a provider and an id, each on its own line.
+/// An address, a provider and an id, one per line.
 fn addresses(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut lines = text.splitn(3, '\n');
@@ -173,7 +174,7 @@ fn addresses(bytes: &[u8]) {
     assert_eq!(decoded(parts[0]), id.as_bytes(), "U7: {target:?}");
 }
 
-/// A request whose first line and headers no byte of ours breaks.
+/// Checks that no input byte breaks the request line or the headers.
 fn sendable(url: &AuthUrl, request: &Request) {
     let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     assert!(is_plain(request.url()), "U7: {request:?}");

@@ -1,8 +1,8 @@
-//! Any course of events for the machine that keeps a token fresh.
+//! Any sequence of events for the token refresher.
 //!
-//! Three bytes are an event and how far the clock moves before it, backwards too. Beside the
-//! machine runs what a reader of docs/auth.md#renewing would write down: which request is open,
-//! whether the session is.
+//! Three bytes encode an event and the step of the clock before it, which may be negative. A model
+//! written from docs/auth.md#renewing runs in parallel: it knows the open request and whether the
+//! session runs.
 
 use super::token;
 use fastness_auth::refresh::{Input, Output};
@@ -11,27 +11,27 @@ use fastness_auth::{
 };
 use std::time::Duration;
 
-/// Events read; more teach nothing.
+/// Maximum number of events.
 const EVENTS_MAX: usize = 200;
 
-/// How far the clock moves, in ms; sign and size come from the plan.
+/// Clock steps in milliseconds; the plan selects size and sign.
 const STEPS: [i64; 8] = [0, 1, 499, 10_000, 60_000, 300_000, 86_400_000, i64::MAX / 2];
 
 struct Watch {
     refresher: Refresher,
     now: Time,
-    /// All requests so far; the last may be open.
+    /// All requests so far; only the last may be open.
     asked: Vec<RequestId>,
     open: Option<RequestId>,
     is_running: bool,
-    /// Whether another network lets it run again.
+    /// Whether a new network restarts it.
     may_revive: bool,
 }
 
-/// A token that lives 1600 s, renewed twice, then refused by the server before its time.
+/// A token with a lifetime of 1600 s, renewed twice, then refused early by the server.
 const QUIET: &[[u8; 3]] =
     &[[0, 0, 0], [3, 0, 100], [9, 0, 0], [3, 0, 100], [9, 0, 0], [3, 4, 100], [6, 4, 0]];
-/// No network at first, failures, late tokens, a late answer, an end for good.
+/// No network, failures, late tokens, a late answer, a permanent refusal.
 const TROUBLE: &[[u8; 3]] = &[
     [7, 0, 0],
     [0, 0, 0],
@@ -45,7 +45,7 @@ const TROUBLE: &[[u8; 3]] = &[
     [9, 0, 0],
     [4, 0, 1],
 ];
-/// A clock that jumps both ways, and sessions closed and opened.
+/// A clock that jumps in both directions, and sessions that close and open.
 const JUMPS: &[[u8; 3]] = &[
     [0, 7, 0],
     [4, 0, 2],
@@ -58,13 +58,13 @@ const JUMPS: &[[u8; 3]] = &[
     [0, 31, 0],
 ];
 
-/// Plans for a fuzzer to begin with.
+/// Returns seed plans.
 pub(super) fn seeds() -> impl Iterator<Item = Vec<u8>> {
     let plans = [QUIET, TROUBLE, JUMPS].into_iter();
     (0..).zip(plans).map(|(jitter, plan)| [&[jitter], plan.as_flattened()].concat())
 }
 
-/// Runs a plan: the first byte turns jitter on or off, the others are events.
+/// Runs a plan: the first byte selects jitter, the others are events.
 pub(super) fn renewal(bytes: &[u8]) {
     let Some((first, events)) = bytes.split_first() else { return };
     let backoff = match first % 2 {
@@ -89,7 +89,7 @@ impl Watch {
     fn event(&mut self, kind: u8, step: u8, detail: u8) {
         let by = STEPS[usize::from(step % 8)];
         self.now = Time(match step / 8 % 4 {
-            // Most clocks go forward.
+            // Most steps go forward.
             3 => self.now.0.saturating_sub(by),
             _ => self.now.0.saturating_add(by),
         });
@@ -111,7 +111,7 @@ impl Watch {
         }
     }
 
-    /// A token that lives long, a little, or lived once.
+    /// Returns a token with a long, short or negative lifetime.
     fn granted(&self, detail: u8) -> Token {
         let seconds = match detail % 8 {
             7 => i64::MAX,
@@ -122,7 +122,7 @@ impl Watch {
         Token { expires_seconds: (self.now.0 / 1000).saturating_add(seconds), ..token() }
     }
 
-    /// Waking before the time is nothing; an answer that nobody waits for neither.
+    /// An early wake-up has no effect, and neither has an unexpected answer.
     fn wake(&mut self) {
         let is_early = self.refresher.deadline().is_none_or(|at| self.now < at);
         let asked = self.asked.len();
@@ -191,7 +191,7 @@ impl Watch {
         self.open = Some(id);
     }
 
-    /// The next renewal after a token was handed over.
+    /// Checks the next renewal after a token was handed over.
     fn planned(&self, token: &Token) {
         let at = self.refresher.deadline().expect("U11: there is a deadline");
         let in_time = token.expires().minus(RENEWAL_MARGIN);
@@ -205,7 +205,7 @@ impl Watch {
         assert!(at <= self.now.plus(longest), "U10: a late token is left to lapse");
     }
 
-    /// Whatever happened: a network that comes back, or time alone, leads to the next request.
+    /// A network, or time alone, always leads to another request.
     fn recovers(mut self) {
         if !self.is_running {
             return;
@@ -214,7 +214,7 @@ impl Watch {
             self.tell(Input::Answer(id, Err(failure(0))));
         }
         let asked = self.asked.len();
-        // The second time, if there is no network when a renewal is due.
+        // Twice, in case there is no network when a renewal is due.
         for _ in 0..2 {
             if self.asked.len() == asked && self.refresher.deadline() < Some(Time::NEVER) {
                 self.event(9, 0, 0);
@@ -225,7 +225,7 @@ impl Watch {
     }
 }
 
-/// Even details can be helped by a repetition.
+/// Retries help for even details.
 fn failure(detail: u8) -> AuthError {
     match detail % 4 {
         0 => AuthError::from_network(NetworkFault::Refused),

@@ -1,4 +1,4 @@
-//! What a person at the program does, and what has to come of it at once.
+//! Calls of the program, and their expected immediate effects.
 
 use super::parcel::Purpose;
 use super::program::{Asked, Event};
@@ -15,7 +15,7 @@ impl Drill<'_> {
         CallId(self.calls)
     }
 
-    /// Somebody: mostly who is logged in, else whoever has an account.
+    /// Picks a user: mostly one who is logged in, else one with an account.
     fn somebody(&self, operand: u8) -> Who {
         let active = self.program.model.active();
         let index = usize::from(operand);
@@ -56,7 +56,7 @@ impl Drill<'_> {
         self.tell(event)
     }
 
-    /// Logs in with an access token that no server gave out.
+    /// Logs in with an access token that no server issued.
     fn claim(&mut self, who: Who, is_admin: bool) -> Result<(), Stop> {
         let call = self.call();
         let value = format!("claimed-{}", self.calls);
@@ -76,7 +76,7 @@ impl Drill<'_> {
         self.tell(event)
     }
 
-    /// Expects that an event logs somebody in.
+    /// Sets the expected outputs of a login.
     pub(super) fn logged_in(
         &mut self,
         mut event: Event,
@@ -95,8 +95,7 @@ impl Drill<'_> {
         self.release(event)
     }
 
-    /// Expects that calls which waited for an exchange are refused, if who made them may not any
-    /// more.
+    /// Expects a refusal for every blocked call whose user may no longer make it.
     fn release(&self, mut event: Event) -> Event {
         for (asked, who, needs_admin) in self.program.held_back() {
             if let (Err(refusal), Some(call)) =
@@ -151,7 +150,7 @@ impl Drill<'_> {
         self.ask_as(&who, true, (what, Purpose::LookUp(call), &ask))
     }
 
-    /// Makes a call for somebody, with the token of this moment, if they may.
+    /// Makes a call as a user, with the current token, if the user may make it.
     fn ask_as(
         &mut self,
         who: &Who,

@@ -1,4 +1,4 @@
-//! What a program holds after each event, against its model.
+//! Compares the state of a program after each event with its model.
 
 use super::super::Violation;
 use super::super::promises::{U11, U15, U17, U18};
@@ -52,7 +52,7 @@ impl Program<'_> {
         Ok(())
     }
 
-    /// Whoever has neither a request in flight nor the word that there will be none.
+    /// Returns sessions and revocations with neither a request in flight nor a final failure.
     fn idle(&self) -> BTreeSet<String> {
         let has_failed =
             |session: u8| self.failed.get(&session).copied() == self.model.since(session);
@@ -70,8 +70,8 @@ impl Program<'_> {
             .collect()
     }
 
-    /// After a wake nothing is overdue, and nobody sleeps longer than the longest pause, or until
-    /// a token expires.
+    /// After a wake-up no deadline is overdue, and the next one is within the longest pause or the
+    /// lifetime of a token.
     pub(super) fn audit_deadlines(&self, now: Time) -> Result<(), Violation> {
         let Some(deadline) = self.deadline() else { return Ok(()) };
         let latest = self.expires.values().copied().max().unwrap_or(i64::MIN);
@@ -83,7 +83,7 @@ impl Program<'_> {
         Ok(())
     }
 
-    /// Compares what is kept, tokens included.
+    /// Compares the persisted users, tokens included.
     pub(super) fn same_kept(&self, model: &Model) -> Result<(), String> {
         let kept: &Kept = self.users().users().kept();
         let lists = [

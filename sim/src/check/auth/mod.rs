@@ -1,10 +1,11 @@
-//! Users over time: a program and two servers, each on a machine of its own that may die at any
-//! moment, with clocks that go wrong and a network that holds, loses, repeats and reorders.
+//! Logins over time: one program and two servers on separate machines, each of which may crash at
+//! any moment, with wrong clocks and a network that delays, loses, duplicates and reorders
+//! messages.
 //!
-//! A stranger calls the servers too, with tokens that were given out, and exchanges them.
+//! A stranger also calls the servers with issued tokens, and exchanges them.
 //!
-//! Whatever is sent waits until the plan lets it arrive; so a logout may be revoked long after the
-//! next login, and a password changed while another login is being checked.
+//! A message stays in flight until the plan delivers it. So a revocation may arrive long after the
+//! next login, and a password may change while the server checks another login.
 
 mod acts;
 mod audit;
@@ -97,15 +98,15 @@ pub(super) const CHECK: Check = Check {
     body,
 };
 
-/// Names of accounts that there may be.
+/// Names that accounts may have.
 const NAMES: [&str; 4] = ["ann", "bob/2", "eve", ADMIN_NAME];
 const SESSIONS: u8 = 4;
 const SECOND: i64 = 1000;
 const HOUR: i64 = 3600 * SECOND;
-/// Rounds of attempts after which everything has settled.
+/// Attempts within which the system must settle.
 const ATTEMPTS_MAX: usize = 64;
-/// Rounds at all. A token that came late is put off for a minute, in which the other sessions go on
-/// exchanging theirs, every few seconds.
+/// Rounds in total. A late token is refused for a minute, during which the other sessions exchange
+/// theirs every few seconds.
 const ROUNDS_MAX: usize = 1024;
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
@@ -119,7 +120,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     drill.settle().map_err(|stop| unexpected(stop, U12.id).at(plan.ops.len()))
 }
 
-/// A program, its servers, and what is under way between them.
+/// A program, its servers, and the messages between them.
 struct Drill<'w> {
     probe: &'w mut Probe,
     clock: Clock,
@@ -127,7 +128,7 @@ struct Drill<'w> {
     servers: Vec<Server<'w>>,
     net: Net<Parcel>,
     calls: u64,
-    /// What has arrived at a server: process and number.
+    /// Requests that reached a server: process and number.
     arrived: BTreeSet<(u32, RequestId)>,
 }
 
@@ -205,12 +206,12 @@ impl<'w> Drill<'w> {
         }
     }
 
-    /// Nothing happens at the same moment as something else.
+    /// Advances the clock, so that no two events share a time.
     fn tick(&mut self) {
         self.clock.pass(Duration::from_millis(1));
     }
 
-    /// Hands an event in, and puts on its way what is sent.
+    /// Passes an event to the program, and sends the resulting requests.
     fn tell(&mut self, event: Event) -> Result<(), Stop> {
         let (told, sent) = self.program.tell(self.clock.shown(), event, self.probe)?;
         for (exchange, request) in sent {
@@ -269,8 +270,8 @@ impl<'w> Drill<'w> {
         }
     }
 
-    /// The clock is set right, the network holds nothing back any more: then all that was asked is
-    /// answered, every revocation is delivered, and every session has its token.
+    /// Corrects the clock and delivers everything. Then every call is answered, every revocation is
+    /// delivered, and every session has its token.
     fn settle(&mut self) -> Result<(), Stop> {
         self.clock.set_wrong(0);
         self.program.is_offline = false;

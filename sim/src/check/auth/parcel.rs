@@ -1,4 +1,4 @@
-//! What travels between program and servers, and what both were meant to understand by it.
+//! Messages between program and servers, with their intended meaning.
 
 use super::server::Work;
 use fastness_auth::users::{Answer, CallId};
@@ -7,24 +7,24 @@ use fastness_models::auth::Who;
 use fastness_models::auth_server::{Ask, LATER, Reply};
 use std::rc::Rc;
 
-/// What the program sends a request for.
+/// The purpose of a request of the program.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Purpose {
     LogIn(CallId),
     ChangePassword(CallId),
     LookUp(CallId),
-    /// A token for a session, and since when the session was as it was.
+    /// A token for a session, and the model's counter for the state of that session.
     Token(u8, u64),
     Revoke(Who),
-    /// None of the program's: somebody else has the token.
+    /// A request of a stranger who has the token.
     Stranger,
 }
 
-/// The process of a stranger, who is told nothing.
+/// The process number of the stranger.
 pub(super) const STRANGER: u32 = u32::MAX;
 
 impl Purpose {
-    /// Returns the call it is for, if it is for one.
+    /// Returns the call that the request serves, if any.
     pub(super) const fn call(&self) -> Option<CallId> {
         match self {
             Self::LogIn(call) | Self::ChangePassword(call) | Self::LookUp(call) => Some(*call),
@@ -33,20 +33,20 @@ impl Purpose {
     }
 }
 
-/// One request and everything that becomes of it.
+/// A request with its expected meaning.
 #[derive(Clone, Debug)]
 pub(super) struct Exchange {
-    /// Which process sent it: its answer reaches no other.
+    /// The process that sent it; the answer reaches no other process.
     pub(super) life: u32,
     pub(super) id: RequestId,
     pub(super) server: usize,
     pub(super) purpose: Purpose,
-    /// What the server has to read in it.
+    /// The call that the server must parse from it.
     pub(super) ask: Ask,
 }
 
 impl Exchange {
-    /// Returns the refresh token that is presented, not to be ended but to be used.
+    /// Returns the refresh token that the request uses, unless it revokes it.
     pub(super) fn token(&self) -> Option<&str> {
         match &self.ask {
             Ask::Token(token, _)
@@ -57,13 +57,13 @@ impl Exchange {
         }
     }
 
-    /// Whether it is one of refresh tokens.
+    /// Whether the request exchanges refresh tokens.
     pub(super) const fn exchanges(&self) -> bool {
         matches!(self.ask, Ask::Exchange(..))
     }
 }
 
-/// Where an exchange is.
+/// The position of a message.
 #[derive(Debug)]
 pub(super) enum Stage {
     ToServer(Rc<Request>),
@@ -71,38 +71,38 @@ pub(super) enum Stage {
     ToProgram(Carried),
 }
 
-/// Something under way.
+/// A message in flight.
 #[derive(Debug)]
 pub(super) struct Parcel {
     pub(super) exchange: Rc<Exchange>,
     pub(super) stage: Stage,
 }
 
-/// What comes of a request.
+/// The result of a request.
 #[derive(Clone, Debug)]
 pub(super) enum Carried {
-    /// The server's answer, and what it means.
+    /// The server's answer, with the model's reply.
     Reply(u16, Vec<u8>, Reply),
-    /// The server's answer when it could not do it.
+    /// The server's answer when its disk failed.
     Failed(u16, Vec<u8>),
-    /// Something in its place: a proxy's page, or that of a hotspot.
+    /// A page from a proxy or hotspot instead of an answer.
     Page(u16),
     Fault(NetworkFault),
 }
 
-/// What an answer is worth, as docs/auth.md#repeating says.
+/// The class of an answer, see docs/auth.md#repeating.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Worth {
     Granted,
-    /// Another attempt may help.
+    /// A retry may succeed.
     Weak,
-    /// It is not the server's word.
+    /// The answer does not come from the server.
     Foreign,
-    /// It is.
+    /// The server refused.
     Refused(i64),
 }
 
-/// What may be heard instead of an answer.
+/// Results of a lost message.
 const LOSSES: [Carried; 8] = [
     Carried::Fault(NetworkFault::TimedOut),
     Carried::Fault(NetworkFault::Lost),
@@ -115,7 +115,7 @@ const LOSSES: [Carried; 8] = [
 ];
 
 impl Carried {
-    /// Returns what is heard of a message that was lost.
+    /// Returns the result of a lost message.
     pub(super) fn lost(operand: u8) -> Self {
         LOSSES[usize::from(operand) % LOSSES.len()].clone()
     }
@@ -136,7 +136,7 @@ impl Carried {
         }
     }
 
-    /// Returns it as the program is told it.
+    /// Returns the result as the program receives it.
     pub(super) fn answer(&self) -> Answer {
         match self {
             Self::Reply(status, body, _) | Self::Failed(status, body) => {
@@ -148,11 +148,11 @@ impl Carried {
     }
 }
 
-/// The body of a page.
+/// The body of such a page.
 pub(super) const PAGE: &[u8] = b"<html>Welcome to our trains</html>";
 
 impl Parcel {
-    /// Returns the same message once more, if the network can make that.
+    /// Duplicates the message, if the network can.
     pub(super) fn again(&self) -> Option<Self> {
         let stage = match &self.stage {
             Stage::ToServer(request) => Stage::ToServer(Rc::clone(request)),

@@ -1,4 +1,4 @@
-//! A program: its users in a file on a simulated machine, and their model.
+//! A program: its users in a file on a simulated machine, with their model.
 
 use super::super::compare::Stop;
 use super::super::promises::{U6, U8, U9, U12, U13, U14, U15, U16, U17};
@@ -15,44 +15,44 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What is handed in, what the model is then, and what has to come out beside requests.
+/// An input, the model after it, and the expected outputs besides requests.
 pub(super) struct Event {
     pub(super) input: Input,
     pub(super) next: Model,
     pub(super) told: Vec<Output>,
-    /// The call that has to be asked.
+    /// The call that must be sent.
     pub(super) call: Option<Asked>,
-    /// Sessions that have to ask for a token at once, if there is a network.
+    /// Sessions that must request a token immediately if there is a network.
     pub(super) begins: Vec<u8>,
 }
 
-/// A call that has to be asked, at once or after an exchange of the token it is made with.
+/// A call that must be sent, immediately or after an exchange of its token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Asked {
-    /// Who makes it, if that is a user, and whether only an administrator may.
+    /// The user who makes it, if any, and whether it needs an administrator.
     pub(super) by: Option<(Who, bool)>,
     pub(super) server: usize,
     pub(super) purpose: Purpose,
     pub(super) ask: Ask,
 }
 
-/// How the disk treats the next change.
+/// The fault that the disk injects into the next change.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Trouble {
-    /// The power is cut in the middle of it.
+    /// A power loss in the middle of it.
     Cut,
     Error(Injection),
 }
 
-/// Whether an event took place.
+/// Whether an event was applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Told {
     Whole,
-    /// The process died over it and another runs; nothing came out.
+    /// The process crashed, another one runs, and there are no outputs.
     Crashed,
 }
 
-/// What comes out to be sent.
+/// Requests to send.
 pub(super) type Sent = Vec<(Rc<Exchange>, Request)>;
 
 /// A program and its model.
@@ -62,21 +62,21 @@ pub(super) struct Program<'w> {
     users: Option<UserFile>,
     urls: Vec<AuthUrl>,
     pub(super) model: Model,
-    /// Which process it is.
+    /// The number of the process.
     pub(super) life: u32,
-    /// What it waits for.
+    /// Requests in flight.
     pub(super) live: BTreeMap<RequestId, Rc<Exchange>>,
-    /// Calls that wait for an exchange to be over, in the order in which they were made.
+    /// Calls blocked by an exchange, in order.
     pub(super) waiting: Vec<Asked>,
-    /// How old refresh tokens become, if they are exchanged.
+    /// Age at which refresh tokens are exchanged, if at all.
     age: Option<Duration>,
     pub(super) is_offline: bool,
     pub(super) trouble: Option<Trouble>,
-    /// Sessions that were told that there will be no token, since when.
+    /// Sessions with a final failure, and the state they had.
     pub(super) failed: BTreeMap<u8, u64>,
-    /// Sessions that were given a token, since when they are as they were.
+    /// Sessions with a token, and the state they had.
     served: BTreeMap<u8, u64>,
-    /// When the token of a session expires.
+    /// Expiry of the token of each session.
     pub(super) expires: BTreeMap<u8, i64>,
 }
 
@@ -123,13 +123,13 @@ impl<'w> Program<'w> {
         Some(Who { server, identity: user.identity().to_owned() })
     }
 
-    /// Begins an event that changes nothing in the model.
+    /// Creates an event that does not change the model.
     pub(super) fn event(&self, input: Input) -> Event {
         let next = self.model.clone();
         Event { input, next, told: Vec::new(), call: None, begins: Vec::new() }
     }
 
-    /// Hands an event in, compares what comes out, and returns what is to be sent.
+    /// Applies an event, compares the outputs, and returns the requests to send.
     pub(super) fn tell(
         &mut self,
         now: Time,
@@ -165,7 +165,7 @@ impl<'w> Program<'w> {
                     let exchange = Rc::new(self.exchange(id, &request, &mut call)?);
                     self.mind_turns(&exchange)?;
                     if let Purpose::Token(session, _) = exchange.purpose {
-                        // Who waited for an exchange to be over had asked before.
+                        // Such a session requested its token before it waited for the exchange.
                         if self.is_offline && !is_wake && self.age.is_none() {
                             let text = format!("session {session} asks without a network");
                             return Err(Violation::new(U8.id, text).into());
@@ -201,7 +201,8 @@ impl<'w> Program<'w> {
         Ok((Told::Whole, sent))
     }
 
-    /// The call is asked, and sessions ask, or they wait for an exchange.
+    /// Checks that the call was sent and that sessions requested tokens, or that an exchange blocks
+    /// them.
     fn begun(
         &mut self,
         (call, begins): (Option<Asked>, Vec<u8>),
@@ -229,7 +230,8 @@ impl<'w> Program<'w> {
         Ok(())
     }
 
-    /// Hands something in, on a disk that may be in trouble; nothing if the process died.
+    /// Passes an input to the program, on a disk that may fail; returns nothing if the process
+    /// crashed.
     fn hand_in(
         &mut self,
         now: Time,
@@ -286,7 +288,7 @@ impl<'w> Program<'w> {
         }
     }
 
-    /// The process dies and another begins, maybe after a loss of power.
+    /// Kills the process, optionally with a power loss, and starts another one.
     pub(super) fn crash(&mut self, now: Time, cuts_power: bool) -> Result<(), Stop> {
         let mut disk = self.fs.disk();
         if cuts_power {
@@ -296,7 +298,7 @@ impl<'w> Program<'w> {
         self.restart(now, disk, &[model]).map(drop)
     }
 
-    /// Begins anew on a disk, which holds the users of one of the models.
+    /// Restarts on a disk that must hold the users of one of the models.
     fn restart(&mut self, now: Time, disk: Disk, models: &[Model]) -> Result<usize, Stop> {
         self.users = None;
         self.fs.fall_silent();
@@ -326,7 +328,7 @@ impl<'w> Program<'w> {
         Err(Violation::new(U12.id, text).into())
     }
 
-    /// Understands a request that came out.
+    /// Parses a request of the program.
     fn exchange(
         &mut self,
         id: RequestId,
@@ -391,12 +393,12 @@ impl<'w> Program<'w> {
         Ok((server, Purpose::Token(session, since), ask))
     }
 
-    /// Whether the program waits for the answer to this.
+    /// Whether the program waits for this answer.
     pub(super) fn waits_for(&self, exchange: &Exchange) -> bool {
         exchange.life == self.life && self.live.contains_key(&exchange.id)
     }
 
-    /// Whose session it is.
+    /// Returns the user of a session.
     pub(super) fn user(&self, session: u8) -> Option<Who> {
         let mut sessions = self.model.sessions();
         sessions.find(|(number, _)| *number == session).map(|(_, who)| who.clone())
@@ -408,7 +410,7 @@ impl<'w> Program<'w> {
         self.live.values().any(is)
     }
 
-    /// Whether a session has a token, or the word that there will be none; or wants none.
+    /// Whether a session has a token or a final failure, or needs neither.
     pub(super) fn is_served(&self, session: u8) -> bool {
         let since = self.model.since(session);
         let has_failed = self.failed.get(&session).copied() == since;
@@ -416,7 +418,7 @@ impl<'w> Program<'w> {
         self.model.running(session).is_none() || has_failed || has_token
     }
 
-    /// Whether something is asked that is more than another token for a session that has one.
+    /// Whether any request in flight is more than a renewal for a session that has a token.
     pub(super) fn attempts(&self) -> bool {
         let is_more = |live: &Rc<Exchange>| match live.purpose {
             Purpose::Token(session, _) => !self.is_served(session),
@@ -425,7 +427,7 @@ impl<'w> Program<'w> {
         self.live.values().any(is_more)
     }
 
-    /// Remembers what a session was told.
+    /// Records an output to a session.
     fn note(&mut self, output: &Output) {
         match output {
             Output::HandOver(SessionId(session), token) => {
@@ -444,7 +446,7 @@ impl<'w> Program<'w> {
     }
 }
 
-/// Which promise something breaks that came out, or did not.
+/// Maps an unexpected or missing output to the promise it violates.
 fn same_outputs(found: &[Output], expected: &[Output]) -> Result<(), Violation> {
     if found == expected {
         return Ok(());
@@ -462,7 +464,7 @@ fn open(store: Store, now: Time, age: Option<Duration>) -> Result<UserFile, Stop
     Ok(age.into_iter().fold(users, UserFile::exchange_after))
 }
 
-/// The text of a field in a body that we wrote; nothing in it is escaped.
+/// Returns a string field of a JSON body that needs no unescaping.
 fn field(body: &str, name: &str) -> String {
     let from = body.split_once(&format!("\"{name}\":\"")).map_or("", |(_, rest)| rest);
     from.split('"').next().unwrap_or_default().to_owned()

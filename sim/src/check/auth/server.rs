@@ -1,4 +1,4 @@
-//! A server: the accounts of the core on a simulated machine, and their model.
+//! A server: the accounts on a simulated machine, with their model.
 
 use super::super::compare::Stop;
 use super::super::promises::{H1, H2, H3, H4, H5, H6, H7, H8, H12, U6};
@@ -22,25 +22,25 @@ use fastness_models::auth_server::{
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A call that has begun and is not answered yet.
+/// A call without an answer yet.
 #[derive(Debug)]
 pub(super) struct Work {
     step: Step,
     begun: Begun,
-    /// Which run of the server it is in.
+    /// The process of the server that runs it.
     pub(super) run: u32,
 }
 
-/// What becomes of a call.
+/// The result of one step of a call.
 #[derive(Debug)]
 pub(super) enum Progress {
     Waits(Work),
     Answers(Carried),
-    /// The server died over it.
+    /// The server crashed.
     Crashed,
 }
 
-/// Hashes that take no time.
+/// A password hasher that takes no time.
 struct Quick;
 
 impl PasswordHasher for Quick {
@@ -62,7 +62,7 @@ pub(super) struct Server<'w> {
     pub(super) url: AuthUrl,
     pub(super) model: Model,
     pub(super) run: u32,
-    /// What happens to its next commit, or to what is read before.
+    /// The fault that its next commit, or a read before it, meets.
     pub(super) trouble: Option<Trouble>,
 }
 
@@ -88,7 +88,7 @@ impl<'w> Server<'w> {
         self.accounts.as_ref().expect("the check asks a server that runs")
     }
 
-    /// Takes a request.
+    /// Accepts a request.
     pub(super) fn begin(
         &mut self,
         now: Time,
@@ -111,7 +111,7 @@ impl<'w> Server<'w> {
         self.begin_call(now, call, probe)
     }
 
-    /// Takes a call, whoever makes it.
+    /// Accepts a call from any caller.
     pub(super) fn begin_call(
         &mut self,
         now: Time,
@@ -136,7 +136,7 @@ impl<'w> Server<'w> {
         self.go_on(now, Work { step, begun, run: self.run }, probe)
     }
 
-    /// Does the next step of a call.
+    /// Runs the next step of a call.
     pub(super) fn advance(
         &mut self,
         now: Time,
@@ -178,8 +178,8 @@ impl<'w> Server<'w> {
         }
     }
 
-    /// The disk failed a call: nothing is done, or the server has to be started again and it is
-    /// done or not.
+    /// Handles a failed disk: the call had no effect, or the server restarts with the call applied
+    /// or not.
     fn failed(
         &mut self,
         now: Time,
@@ -203,8 +203,8 @@ impl<'w> Server<'w> {
         Ok(Progress::Answers(Carried::Failed(answer.status(), answer.body().to_vec())))
     }
 
-    /// Starts the server on a disk on which a call is done or not; returns what would have come of
-    /// it.
+    /// Restarts the server on a disk that may hold the call; returns the reply that it would have
+    /// had.
     fn land(
         &mut self,
         now: Time,
@@ -213,7 +213,7 @@ impl<'w> Server<'w> {
     ) -> Result<Reply, Stop> {
         let mut after = self.model.clone();
         let reply = after.end(now.0, begun, None);
-        // Tokens that nobody has heard of tell nothing, so the file is asked.
+        // Tokens of an unsent answer are unknown, so the contents of the files are compared.
         let is_undone = self.contents(before)? == self.contents(disk.clone())?;
         self.recover(now, disk, if is_undone { self.model.clone() } else { after })?;
         Ok(reply)
@@ -244,7 +244,7 @@ impl<'w> Server<'w> {
         Ok(Progress::Answers(Carried::Reply(answer.status(), answer.body().to_vec(), reply)))
     }
 
-    /// Ends a call in the model, and compares what both say.
+    /// Ends a call in the model, and compares both replies.
     fn compare(&mut self, now: Time, answer: &Answer, begun: &Begun) -> Result<Reply, Stop> {
         let (status, body) = (answer.status(), answer.body());
         let user = match begun.ask() {
@@ -307,7 +307,8 @@ impl<'w> Server<'w> {
         Err(Violation::new(broken(begun.ask(), &expected), text).into())
     }
 
-    /// A token for a file says under its signature what stands beside it; changed, nothing.
+    /// Checks that an access token carries its claims under its signature, and that a changed one
+    /// is refused.
     fn verify(&self, now: Time, token: &Token) -> Result<(), Violation> {
         let signer = self.accounts().signer();
         let text = token.value.expose();
@@ -333,7 +334,7 @@ impl<'w> Server<'w> {
         Err(Violation::new(H7.id, text))
     }
 
-    /// The server dies: its power is cut, or only the process ends.
+    /// Crashes the server, optionally with a power loss.
     pub(super) fn crash(&mut self, now: Time, cuts_power: bool) -> Result<(), Stop> {
         let mut disk = self.fs.disk();
         if cuts_power {
@@ -342,7 +343,7 @@ impl<'w> Server<'w> {
         self.recover(now, disk, self.model.clone())
     }
 
-    /// Returns everything that the file on a disk holds.
+    /// Returns all entries of the file on a disk.
     fn contents(&self, disk: Disk) -> Result<Vec<(String, Bytes, Bytes)>, Stop> {
         let fs = self.world.boot(disk);
         let snapshot = self.world.options(&fs).open(file())?.snapshot();
@@ -356,7 +357,7 @@ impl<'w> Server<'w> {
         Ok(contents)
     }
 
-    /// Starts the server on a disk; its accounts have to be as in the model.
+    /// Starts the server on a disk; its accounts must equal the model.
     fn recover(&mut self, now: Time, disk: Disk, model: Model) -> Result<(), Stop> {
         self.accounts = None;
         self.run += 1;
@@ -382,7 +383,7 @@ impl<'w> Server<'w> {
             };
             let (expected, invariant) = match standing {
                 Standing::Current => (200, H4.id),
-                // Presenting it changes something.
+                // Presenting the token would change its state.
                 Standing::Next | Standing::Old => (0, H6.id),
                 Standing::Late => (LATER, H6.id),
                 Standing::Gone => (EXPIRED_REFRESH_TOKEN, H3.id),
@@ -431,7 +432,7 @@ fn failed(error: AccountsError) -> Stop {
     }
 }
 
-/// What the model is asked when the server is asked this.
+/// Translates a call into that of the model.
 fn ask_of(call: &Call) -> Ask {
     let text = |secret: &Secret| secret.expose().to_owned();
     match call {
@@ -451,7 +452,7 @@ fn ask_of(call: &Call) -> Ask {
     }
 }
 
-/// Which promise an answer breaks that is not the expected one.
+/// Maps an unexpected answer to the promise it violates.
 fn broken(ask: &Ask, expected: &Reply) -> &'static str {
     match (ask, expected) {
         (_, Reply::Refused(EXPIRED_REFRESH_TOKEN)) => H3.id,

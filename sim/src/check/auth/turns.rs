@@ -1,4 +1,4 @@
-//! Who waits while a refresh token is exchanged, and who may not be in the way.
+//! Mutual exclusion of calls while a refresh token is exchanged.
 
 use super::super::Violation;
 use super::super::promises::U18;
@@ -9,7 +9,7 @@ use fastness_models::auth_server::Ask;
 use std::rc::Rc;
 
 impl Program<'_> {
-    /// The first call that waits for no exchange any more, made with the token of now.
+    /// Returns the first call that no exchange blocks, with the current token.
     pub(super) fn released(&mut self) -> Option<Asked> {
         let is_free = |asked: &Asked| asked.by.as_ref().is_none_or(|(who, _)| !self.exchanges(who));
         let at = self.waiting.iter().position(is_free)?;
@@ -22,7 +22,8 @@ impl Program<'_> {
         Some(asked)
     }
 
-    /// Nothing else is asked with a token while it is exchanged, nor is that begun meanwhile.
+    /// Checks that no other request uses a token while it is exchanged, and that no exchange starts
+    /// while the token is in use.
     pub(super) fn mind_turns(&self, exchange: &Exchange) -> Result<(), Violation> {
         let Some(token) = exchange.token() else { return Ok(()) };
         let is_same =
@@ -35,7 +36,7 @@ impl Program<'_> {
         Ok(())
     }
 
-    /// Calls that wait, with who makes them and whether only an administrator may.
+    /// Returns blocked calls, with their user and whether they need an administrator.
     pub(super) fn held_back(&self) -> impl Iterator<Item = (&Asked, &Who, bool)> {
         self.waiting.iter().filter_map(|asked| {
             let (who, needs_admin) = asked.by.as_ref()?;

@@ -1,4 +1,4 @@
-//! What is under way: it arrives, is lost, and is answered; and what has to come of an answer.
+//! Messages in flight: delivery, loss, answers, and the expected effect of an answer.
 
 use super::parcel::{Carried, Exchange, PAGE, Parcel, Purpose, STRANGER, Stage, Worth};
 use super::program::Event;
@@ -13,7 +13,7 @@ use fastness_models::auth_server::{Ask, EXPIRED_REFRESH_TOKEN, Standing};
 use std::rc::Rc;
 
 impl Drill<'_> {
-    /// Lets one of those under way arrive.
+    /// Delivers one message.
     pub(super) fn carry(&mut self, operand: u8) -> Result<(), Stop> {
         self.tick();
         let Some(Parcel { exchange, stage }) = self.net.take(operand) else { return Ok(()) };
@@ -37,7 +37,7 @@ impl Drill<'_> {
         Ok(())
     }
 
-    /// Puts on its way what a server made of a call.
+    /// Sends the result of a step of the server.
     fn go_on(&mut self, exchange: Rc<Exchange>, progress: Progress) {
         let stage = match progress {
             Progress::Waits(work) => Stage::AtServer(work),
@@ -47,8 +47,7 @@ impl Drill<'_> {
         self.net.send(Parcel { exchange, stage });
     }
 
-    /// What the program still waits for is asked with a token that is good, unless somebody else
-    /// has one of that login, or it was ended.
+    /// Checks that a request in flight carries a valid token, unless the login is shared or ended.
     fn mind_login(&self, exchange: &Exchange) -> Result<(), Violation> {
         let is_live = self.program.waits_for(exchange);
         let Some(token) = exchange.token().filter(|_| is_live) else { return Ok(()) };
@@ -61,12 +60,12 @@ impl Drill<'_> {
         Ok(())
     }
 
-    /// Somebody who got hold of a token, or exchanges their own, calls a server.
+    /// A stranger calls a server, with a stolen token or to exchange their own.
     pub(super) fn stranger(&mut self, op: Op) -> Result<(), Stop> {
         let (now, index) = (self.clock.now(), usize::from(op.a % 2));
         let server = &mut self.servers[index];
         let tokens: Vec<String> = server.model.tokens(now.0).map(|(t, _)| t.to_owned()).collect();
-        // Mostly one of the last that were given out.
+        // Mostly one of the tokens issued last.
         let back = usize::from(op.b % 32) * tokens.len() / 64;
         let Some(token) = tokens.iter().rev().nth(back) else { return Ok(()) };
         server.model.share(token);
@@ -81,7 +80,7 @@ impl Drill<'_> {
             5 => Call::ChangePassword { refresh, identity: Some(other), password },
             6 => Call::Revoke { refresh },
             7 => {
-                // It is guessed, one letter being another.
+                // A guess: one letter of the token changed.
                 let (at, mut guess) = (usize::from(op.b) % token.len().max(1), token.clone());
                 let letter = if guess[at..].starts_with('A') { "B" } else { "A" };
                 guess.replace_range(at..=at, letter);
@@ -93,7 +92,7 @@ impl Drill<'_> {
             }
         };
         let progress = server.begin_call(now, call, self.probe)?;
-        // What it asks is for the server to read; nobody waits for the answer.
+        // Nobody waits for the answer.
         let ask = Ask::Revoke(String::new());
         let (life, purpose) = (STRANGER, Purpose::Stranger);
         let exchange = Exchange { life, id: RequestId::default(), server: index, purpose, ask };
@@ -119,7 +118,7 @@ impl Drill<'_> {
             return Ok(());
         }
         let Some(parcel) = self.net.take(op.a) else { return Ok(()) };
-        // Of what is lost the program hears when it gives up waiting, unless another copy comes.
+        // The program sees the loss as a timeout, unless a duplicate arrives.
         let waits = self.program.live.contains_key(&parcel.exchange.id);
         if waits && parcel.exchange.life == self.program.life {
             return self.deliver(&parcel.exchange, &Carried::lost(op.b));
@@ -127,7 +126,7 @@ impl Drill<'_> {
         Ok(())
     }
 
-    /// Tells the program what came of a request.
+    /// Delivers the result of a request to the program.
     fn deliver(&mut self, exchange: &Exchange, carried: &Carried) -> Result<(), Stop> {
         if exchange.life != self.program.life {
             return Ok(());
@@ -151,7 +150,7 @@ impl Drill<'_> {
         self.tell(event)
     }
 
-    /// Expects what an answer that is waited for leads to.
+    /// Sets the expected effect of an answer.
     fn expect(
         &mut self,
         mut event: Event,
@@ -231,7 +230,7 @@ impl Drill<'_> {
     }
 }
 
-/// Reads an answer, and holds what it is read as against what it is worth.
+/// Parses an answer, and compares the outcome with the class of the answer.
 fn read<T>(
     carried: &Carried,
     read: impl FnOnce(u16, &[u8]) -> Result<T, AuthError>,

@@ -1,5 +1,5 @@
-//! Where a crash may land: a start finds files, backups and what is recorded as one of the states
-//! has them.
+//! Recovery after a crash: a start finds files, backups and recorded actions as in one of the model
+//! states.
 
 use super::super::Violation;
 use super::super::notes::{broken, read};
@@ -13,7 +13,7 @@ use fastness_models::file_actions::{Backup, File, FileActions};
 use std::path::Path;
 
 impl Run<'_> {
-    /// After a crash at each call that was recorded, a start lands on one of the states.
+    /// After a crash at each recorded call, a start equals one of the states.
     pub(super) fn crashes(
         &mut self,
         mark: &'static str,
@@ -37,8 +37,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A start on this disk lands where a start from one of the states does, also when it is
-    /// interrupted, and a second one changes nothing.
+    /// A start on this disk equals a start from one of the states, also when it is interrupted, and
+    /// a second start changes nothing.
     pub(super) fn lands(
         &mut self,
         mut disk: Disk,
@@ -77,7 +77,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Files, backups and what is recorded are those of the state.
+    /// Compares files, backups and recorded actions with the state.
     pub(super) fn compare(
         &self,
         instances: &FileRegistry,
@@ -146,7 +146,7 @@ impl Run<'_> {
     }
 }
 
-/// Returns the bytes of a file of at most a page.
+/// Returns the bytes of a file of at most one page.
 fn bytes(disk: &Disk, path: &Path) -> Vec<u8> {
     let len = disk.len(path).and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
     disk.page(path, 0).map_or(Vec::new(), |page| page.iter().take(len).copied().collect())

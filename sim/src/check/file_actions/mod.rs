@@ -1,8 +1,8 @@
-//! Actions on files under crashes at every step and errors of the disk: carried out once, nothing
+//! Recorded file actions with crashes at every step and disk errors: carried out once, nothing
 //! lost, nothing replaced.
 //!
-//! Whatever is interrupted is started again; then everything is as if it had been carried out
-//! before, or as if it had not been asked for.
+//! An interrupted action is retried at the next start; the result equals a completed action, or
+//! none.
 
 use super::notes::{broken, notes};
 use super::promises::{A1, O1, R1, R2, R3, R4, R5};
@@ -64,7 +64,7 @@ pub(super) const CHECK: Check = Check {
 };
 
 const FILES: usize = 2;
-/// What a file of an older generation looks like.
+/// A file of an older generation.
 const OLDER: [u8; 600] = {
     let mut bytes = [0x6f; 600];
     let mark = *b"T-DB";
@@ -75,9 +75,9 @@ const OLDER: [u8; 600] = {
     }
     bytes
 };
-/// What is in the way of a backup.
+/// A foreign file at the path of a backup.
 const FOREIGN: &[u8] = b"none of ours";
-/// Of more forks than this some are left out.
+/// More forks than this are sampled.
 const FORKS_MAX: usize = 3;
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
@@ -101,7 +101,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     run.restart(run.fs.disk())
 }
 
-/// What all machines of a run have in common.
+/// The configuration shared by all machines of a run.
 struct Ground<'w> {
     world: &'w World,
     app: App,
@@ -124,7 +124,7 @@ impl<'w> Ground<'w> {
         Ok(Self { world, app, files })
     }
 
-    /// Starts a machine. In half of the plans backups go to another file system.
+    /// Boots a machine. In half of the plans backups go to another file system.
     fn boot(&self, disk: Disk) -> SimFs {
         let fs = self.world.boot(disk);
         if self.world.salt & 1 == 0 {
@@ -137,7 +137,7 @@ impl<'w> Ground<'w> {
         FileRegistry::open(&self.app, self.world.options_without_key(fs))
     }
 
-    /// Returns what opens a backup: built anew each time, it is the same.
+    /// Returns the configuration of a backup; two builds of it must be equal.
     fn backup(&self, target: &Path) -> Result<Configuration, Violation> {
         let [one, other] = [(); 2].map(|()| self.files[0].recovery_of(target));
         if one != other || one.stable_hash() != other.stable_hash() || one == self.files[0] {
@@ -158,9 +158,9 @@ struct Run<'g> {
     fs: SimFs,
     instances: FileRegistry,
     state: FileActions,
-    /// Where backups go, by their number.
+    /// Paths of backups, by number.
     targets: Vec<PathBuf>,
-    /// Files for which an action was carried out.
+    /// Files with a completed action.
     acted: [bool; FILES],
 }
 
@@ -183,7 +183,7 @@ impl Run<'_> {
         }
     }
 
-    /// Opens a file and adds a note, or finds that it was moved aside.
+    /// Opens a file and adds a note, or finds it moved aside.
     fn note(&mut self, file: usize, op: Op) -> Result<(), Violation> {
         let configuration = &self.ground.files[file];
         let before = self.state.clone();
@@ -213,7 +213,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A file of an older generation is where the opening says, after a crash at every call too.
+    /// A file of an older generation is at the reported path, also after a crash at every call.
     fn moved_aside(
         &mut self,
         opened: Result<(), Error>,
@@ -251,7 +251,7 @@ impl Run<'_> {
         self.lands(disk, &[after])
     }
 
-    /// Records an action, with a crash at every call on the way.
+    /// Records an action, with a crash at every call.
     fn require(&mut self, file: usize, op: Op) -> Result<(), Violation> {
         let before = self.state.clone();
         let configuration = &self.ground.files[file];
@@ -268,12 +268,12 @@ impl Run<'_> {
         if op.c.is_multiple_of(4) {
             self.crashes("crash while recording", &[before, after.clone()])?;
         }
-        // What was acknowledged is durable.
+        // An acknowledged record is durable.
         let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
         self.lands(disk, &[after])
     }
 
-    /// Carries out an action, with a crash at every call on the way.
+    /// Executes an action, with a crash at every call.
     fn execute(&mut self, file: usize, op: Op) -> Result<(), Violation> {
         let before = self.state.clone();
         self.fs.record();
@@ -304,8 +304,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Puts something where it is in the way: an older file in the place of a file; where its
-    /// backup goes what is none of ours, or a copy that is finished.
+    /// Creates an obstacle: an older file at the path of a file; a foreign file or a finished copy
+    /// at the path of its backup.
     fn obstruct(&mut self, file: usize, op: Op) -> Result<(), Violation> {
         let path = self.ground.files[file].path();
         if op.b.is_multiple_of(2) {
@@ -327,19 +327,19 @@ impl Run<'_> {
             self.state.backups.insert(number, Backup::Foreign);
         } else if self.state.files.contains_key(&file) {
             let disk = self.fs.disk();
-            // The attempt made the file durable first.
+            // The interrupted attempt synced the file first.
             self.fs.tamper(|own| {
                 own.copy_from(&disk, (path, path));
                 own.copy_from(&disk, (path, target));
             });
             self.probe.mark("a finished copy was taken for done");
-            // Now, before the file changes.
+            // Restart before the file changes.
             return self.restart(self.fs.disk());
         }
         Ok(())
     }
 
-    /// Makes a file that is none of ours.
+    /// Creates a foreign file.
     fn place(&self, path: &Path, bytes: &[u8]) -> Result<(), Violation> {
         let placed = self.fs.open(path, Access::CreateNew).and_then(|file| {
             file.write_at(bytes, 0)?;
@@ -349,7 +349,7 @@ impl Run<'_> {
         placed.map_err(|error| Violation::new(A1.id, error.to_string()))
     }
 
-    /// Carries out an action while calls fail; then again when they do not.
+    /// Executes an action while calls fail, then again without failures.
     fn fail(&mut self, file: usize, op: Op) -> Result<(), Violation> {
         let fault = [Fault::NoSpace, Fault::Io, Fault::SyncIo, Fault::Short][usize::from(op.b % 4)];
         let injection =
@@ -364,7 +364,7 @@ impl Run<'_> {
             (Ok(there), Some(Ok(expected))) if *there == expected => {
                 self.state = after;
                 self.acted[file] |= *there;
-                // What is told as done is done.
+                // A reported success is durable.
                 self.compare(&self.instances, &self.fs, &self.state)?;
                 let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
                 let landed = [self.state.clone()];
@@ -398,7 +398,7 @@ impl Run<'_> {
             done.note(file, op.c, self.targets.len());
             self.probe.mark("changed between two attempts");
         }
-        // Wherever it stopped, the next start does the rest.
+        // The next start completes an interrupted action.
         let outcomes = done.start();
         self.probe.mark("failed and carried out later");
         let disk = match op.c.is_multiple_of(2) {
@@ -411,7 +411,7 @@ impl Run<'_> {
         self.boot(disk)
     }
 
-    /// Ends the process and starts it again on this disk, with a crash at every call on the way.
+    /// Restarts the process on this disk, with a crash at every call.
     fn restart(&mut self, disk: Disk) -> Result<(), Violation> {
         let before = self.state.clone();
         let fs = self.ground.boot(disk);
@@ -450,7 +450,7 @@ impl Run<'_> {
         self.crashes("crash while starting", &[before, after])
     }
 
-    /// Starts on a disk whose state is known.
+    /// Restarts on a disk with a known state.
     fn boot(&mut self, disk: Disk) -> Result<(), Violation> {
         self.fs = self.ground.boot(disk);
         self.instances = self.ground.start(&self.fs).map_err(broken)?;
@@ -458,7 +458,7 @@ impl Run<'_> {
     }
 }
 
-/// What the model calls an outcome: none if nothing is recorded.
+/// Translates an outcome into the model's; none if no action is recorded.
 fn told<T: Into<bool>>(outcome: Result<T, Error>) -> Result<Option<Outcome>, Violation> {
     match outcome {
         Ok(there) => Ok(Some(Ok(there.into()))),

@@ -12,7 +12,7 @@ use fastness::config::Configuration;
 use fastness_models::Op;
 use fastness_models::instances::{self as model, File, InstanceKind, Outcome};
 
-/// What is done to a file that nobody has open.
+/// An operation on a file without holders.
 #[derive(Clone, Copy, Debug)]
 enum Doing {
     Open(InstanceKind),
@@ -21,13 +21,13 @@ enum Doing {
 }
 
 impl Run<'_> {
-    /// Does something to a file that nobody has open, while a call fails.
+    /// Runs an operation on a file without holders, while a call fails.
     pub(super) fn fail(&mut self, op: Op) -> Result<(), Violation> {
         let file = usize::from(op.c) % FILES;
         if self.model.global_count(file) > 0 {
             return self.fail_held(file, op);
         }
-        // Not the one whose migration panics.
+        // Not the configuration whose migration panics.
         let wanted = self.configuration(op.b % 7);
         let configuration = self.build(file, wanted)?;
         let doing = match op.a % 5 {
@@ -62,7 +62,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Adds a note to a file that is held, while a call fails.
+    /// Adds a note to a held file, while a call fails.
     fn fail_held(&mut self, file: usize, op: Op) -> Result<(), Violation> {
         let open = self.open_handles(file);
         let at = open[usize::from(op.b) % open.len()];
@@ -87,7 +87,7 @@ impl Run<'_> {
             }
             Err(_) => {}
         }
-        // Whoever holds the file goes on reading what was there.
+        // Holders keep reading the previous state.
         let notes = &self.model.file(file).map(|file| file.notes.clone()).unwrap_or_default();
         for at in &open {
             let held = &self.handles[*at];
@@ -113,7 +113,7 @@ impl Run<'_> {
         self.open_anew(file, &noted)
     }
 
-    /// Closes a file that is poisoned, which is then as it was, or as it was to be.
+    /// Closes a poisoned file; it must hold the old or the new state.
     fn open_anew(&mut self, file: usize, noted: &model::Instances) -> Result<(), Violation> {
         while let Some(at) = self.open_handles(file).pop() {
             let dropped = self.handles.remove(at);
@@ -133,7 +133,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Returns the handles that hold a file.
+    /// Returns the open handles of a file.
     fn open_handles(&self, file: usize) -> Vec<usize> {
         let all = self.model.handles().iter().enumerate();
         all.filter(|(_, handle)| handle.open && handle.file == file).map(|(at, _)| at).collect()
@@ -159,7 +159,7 @@ impl Run<'_> {
         }
     }
 
-    /// Looks what became of a file, and goes on with that.
+    /// Reads the state of a file after a failure, and continues from it.
     fn settle(
         &mut self,
         (file, wanted): (usize, model::Configuration),
@@ -191,7 +191,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Reads a file, which anybody must be able to open.
+    /// Reads a file, which must open.
     fn found(&self, file: usize, key: u8) -> Result<Option<File>, Violation> {
         let dynamic = model::Configuration { key, version: 1, migration: None };
         let configuration = self.build(file, dynamic)?;
@@ -209,7 +209,7 @@ impl Run<'_> {
     }
 }
 
-/// Tells whether an error is the refusal that was expected whatever the disk does.
+/// Whether an error is the refusal that is expected independently of the disk.
 fn is(error: &Error, expected: Outcome<()>) -> bool {
     let refused = told::<()>(Err(error.clone())).ok().and_then(Result::err);
     refused.is_some() && refused == expected.err()

@@ -74,9 +74,9 @@ pub(super) const CHECK: Check = Check {
 
 const FILES: usize = 2;
 const THREADS: usize = 3;
-/// A thread that is marked as a UI thread.
+/// A thread that must not block.
 const UI: usize = THREADS;
-/// Names of migrations. Two of them have one hash, which makes no two configurations equal.
+/// Names of migrations. Two of them have equal hashes, which must not make configurations equal.
 const MIGRATIONS: [&str; 4] = ["Aa", "BB", "fails", "panics"];
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
@@ -90,7 +90,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     run.end()
 }
 
-/// The thread that is being simulated.
+/// The simulated current thread.
 #[derive(Debug, Default)]
 struct Current(AtomicUsize);
 
@@ -109,7 +109,7 @@ impl Current {
     }
 }
 
-/// What the app's code holds: dropped wherever the last that needs the code lets it go.
+/// Owned by a callback of the app; detects a drop while the registry lock is held.
 struct Gone {
     instances: FileRegistry,
     locked: Arc<AtomicBool>,
@@ -123,7 +123,7 @@ impl Drop for Gone {
     }
 }
 
-/// What migrations reach for: the registry that runs them, and the configuration.
+/// The registry that runs a migration, and its configuration.
 type Reach = Arc<Mutex<Option<(FileRegistry, Configuration)>>>;
 
 struct Run<'a> {
@@ -135,11 +135,11 @@ struct Run<'a> {
     instances: FileRegistry,
     reach: Reach,
     met: Arc<Mutex<Vec<Error>>>,
-    /// Whether something of the app's was dropped with the lock held.
+    /// Whether a callback was dropped while the registry lock was held.
     locked: Arc<AtomicBool>,
     handles: Vec<Instance>,
     model: model::Instances,
-    /// Which configuration each file was opened by last.
+    /// The last configuration of each file.
     last: [Option<u8>; FILES],
 }
 
@@ -186,7 +186,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Configurations are built anew each time; only what they say makes them equal.
+    /// Configurations are built for every use; equality depends on their fields only.
     fn configuration(&self, number: u8) -> model::Configuration {
         let base = u8::from(self.world.twin == Twin::Encrypted);
         let migration = |number: u8| Some(Migration { number, fails: number >= 2 });
@@ -218,14 +218,14 @@ impl<'a> Run<'a> {
         build().map_err(broken)
     }
 
-    /// A migration that tries what must not wait, then goes on, fails or panics.
+    /// A migration that tries blocking calls, then succeeds, fails or panics.
     fn migration(&self, migration: Migration) -> Callback {
         let name = MIGRATIONS[usize::from(migration.number) % MIGRATIONS.len()];
         let (reach, met) = (Arc::clone(&self.reach), Arc::clone(&self.met));
         let threads = Arc::clone(&self.threads);
         let gone = Gone { instances: self.instances.clone(), locked: Arc::clone(&self.locked) };
         Callback::migration(name, move |_| {
-            // What the app's code holds goes with it.
+            // The callback owns this value.
             let _held = &gone;
             let reached = lock(&reach).clone();
             if let Some((instances, configuration)) = reached {
@@ -371,7 +371,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Within a transaction neither another one nor closing is possible.
+    /// Within a transaction, neither another transaction nor closing is possible.
     fn nested(
         &mut self,
         nested: Option<(Result<(), Error>, Result<bool, Error>)>,
@@ -427,7 +427,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Counts are the model's, for every file and thread, and so are the files on the disk.
+    /// Compares the counts of every file and thread, and the files on the disk, with the model.
     fn compare(&self) -> Result<(), Violation> {
         if self.locked.load(Ordering::Relaxed) {
             let text = "what the app's code holds was dropped with the lock held";
@@ -455,7 +455,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// When all handles are gone every file is closed: it can be deleted, or opened by its key.
+    /// Drops all handles: every file is closed, and opens with its key.
     fn end(mut self) -> Result<(), Violation> {
         while let Some(handle) = self.handles.pop() {
             self.threads.on(UI, || drop(handle));

@@ -1,6 +1,7 @@
-//! Who must not wait does not: code of the app's that runs under a claim, and UI threads.
+//! Calls that must not block: callbacks of the app under the registry lock, and threads that forbid
+//! blocking.
 //!
-//! - J5 Nobody waits for ever, and a UI thread does not wait.
+//! - J5 No thread waits forever, and a thread marked as non-blocking never waits.
 
 use super::{Run, lock};
 use crate::check::Violation;
@@ -8,14 +9,14 @@ use crate::check::promises::J5;
 use fastness::instance::Instance;
 use fastness::{Error, InstanceError};
 
-/// What comes of beginning a transaction, of observing, and of reading.
+/// Returns the errors of a transaction, a subscription and a read.
 pub(super) fn refusals(instance: &Instance) -> [Option<Error>; 3] {
     let transact = instance.transact(|_| Ok(()));
     [transact.err(), instance.subscribe().err(), instance.snapshot().err()]
 }
 
 impl Run<'_> {
-    /// What a migration tried was refused, and nobody waited.
+    /// Checks that the calls of a migration were refused without blocking.
     pub(super) fn waited(&mut self, migrates: bool) -> Result<(), Violation> {
         let met = std::mem::take(&mut *lock(&self.met));
         let is = |error: &Error, ui: bool| match error {
@@ -36,7 +37,7 @@ impl Run<'_> {
         }
     }
 
-    /// A UI thread is refused what would wait for a transaction, and may read.
+    /// Checks that a non-blocking thread is refused what would block, and may read.
     pub(super) fn did_not_wait(
         &mut self,
         waited: Option<[Option<Error>; 3]>,

@@ -15,7 +15,7 @@ use fastness_models::object_domain::ObjectDomain;
 use fastness_models::objects::{Id, ListEdit, Refusal, State, Value};
 use fastness_models::{Kind, Op};
 
-/// Snapshots that are held at most.
+/// Maximum number of held snapshots.
 const SNAPSHOTS_MAX: usize = 3;
 
 /// A database and its model.
@@ -62,20 +62,20 @@ impl<'w> Bench<'w> {
         Ok(bench)
     }
 
-    /// Returns what the writer sees; without one, what is committed.
+    /// Returns the state of the transaction; without one, the committed state.
     pub(in crate::check) fn seen(&self) -> &State {
         self.working.as_ref().unwrap_or(&self.committed)
     }
 
-    /// Tells whether there is a writer.
+    /// Returns whether a transaction is open.
     pub(in crate::check) fn is_writing(&self) -> bool {
         self.txn.is_some()
     }
 
-    /// Returns what the writer sees.
+    /// Returns the view of the transaction.
     ///
     /// # Panics
-    /// Without one, which is a mistake of the check.
+    /// If there is no transaction, which is a bug of the check.
     pub(in crate::check) fn txn_view(&self) -> View<'_> {
         self.txn.as_ref().expect("the check has a writer").view()
     }
@@ -83,12 +83,12 @@ impl<'w> Bench<'w> {
     /// Returns the open database.
     ///
     /// # Panics
-    /// Between closing and opening, which is a mistake of the check.
+    /// Between close and open, which is a bug of the check.
     pub(in crate::check) fn database(&self) -> &Database {
         self.database.as_ref().expect("the check uses the database while it is open")
     }
 
-    /// Returns the transaction, begun if there is none, and the state it works on.
+    /// Returns the transaction, begun if necessary, and its model state.
     pub(in crate::check) fn write(&mut self) -> Result<(&mut Transaction, &mut State), Error> {
         if self.txn.is_none() {
             self.txn = Some(self.database().write()?);
@@ -138,7 +138,7 @@ impl<'w> Bench<'w> {
         Ok(())
     }
 
-    /// Compares the outcome of an operation with that of the model; a refusal is of the same kind.
+    /// Compares the outcome of an operation with the model; refusals must be of the same kind.
     pub(in crate::check) fn same<T: PartialEq + std::fmt::Debug>(
         &mut self,
         what: &dyn std::fmt::Debug,
@@ -180,7 +180,7 @@ impl<'w> Bench<'w> {
         }
         let class = &*self.domain.class(op.a, self.seen());
         let key = self.domain.key_value(class, op.b, self.seen());
-        // Mostly with a key where there is one, and without where there is none.
+        // Mostly with a key if the class has one, and without if it has none.
         let has_key = self.seen().classes.get(class).is_some_and(|held| held.key.is_some());
         let with_key = has_key == (op.a < 240);
         let is_upsert = op.kind == Kind::Upsert;
@@ -216,7 +216,7 @@ impl<'w> Bench<'w> {
         let id = self.pick(op.a);
         let name = self.domain.property(&id.0, op.b, self.seen());
         let kind = self.kind(&id, &name);
-        // Now and then a value of another type.
+        // Sometimes a value of another type.
         let kind = kind.filter(|_| op.c != 251).unwrap_or(fastness_models::objects::Kind::Text);
         let value = self.domain.value(&kind, op.c, self.seen());
         if let Value::Text(text) = &value
@@ -297,7 +297,7 @@ impl<'w> Bench<'w> {
     }
 
     fn edit_list(&mut self, op: Op) -> Result<(), Stop> {
-        // Few objects, so that lists become long.
+        // Few objects, so that lists grow long.
         let id = self.pick(op.a % 16);
         let lists: Vec<String> = match self.seen().classes.get(&id.0) {
             Some(class) if op.b < 250 => {
@@ -312,7 +312,7 @@ impl<'w> Bench<'w> {
         let Some(kind) = self.kind(&id, &name) else { return Ok(()) };
         let len = self.seen().object(&id).and_then(|object| object.lists.get(&name));
         let len = len.map_or(0, Vec::len);
-        // Now and then a place that is not there.
+        // Sometimes an index out of bounds.
         let at = |operand: u8| match operand {
             31 => len + 1,
             _ => usize::from(operand) % len.max(1),
@@ -336,7 +336,7 @@ impl<'w> Bench<'w> {
         if held.is_some_and(|held| is_in_pieces(held)) {
             self.probe.mark("changed a list in pieces");
         }
-        // Now and then many elements at once, so that a list of short ones gets long.
+        // Sometimes many elements at once, so that a short list becomes long.
         let times = if op.kind == Kind::ListInsert && op.c % 128 == 7 { 60 } else { 1 };
         (0..times).try_for_each(|_| self.edit_once((&id, &name), &edit))
     }
@@ -364,7 +364,7 @@ impl<'w> Bench<'w> {
 
     fn look(&mut self, op: Op) -> Result<(), Stop> {
         let id = self.pick(op.a);
-        // A class that is new has no objects yet that are committed.
+        // A new class has no committed objects yet.
         if op.b.is_multiple_of(4) && self.committed.classes.contains_key(&id.0) {
             let snapshot = self.database().snapshot()?;
             self.look_at((&snapshot.view(), &self.committed), &id)?;
@@ -379,7 +379,7 @@ impl<'w> Bench<'w> {
         self.look_at_struct((view, state), id)
     }
 
-    /// Reads what the writer sees, and what is committed.
+    /// Reads the state of the transaction, and the committed state.
     pub(in crate::check) fn look_all(&mut self) -> Result<(), Stop> {
         let mut reads = compare::all(&self.database().snapshot()?.view(), &self.committed)?;
         if let Some(txn) = &self.txn {
@@ -412,7 +412,7 @@ impl<'w> Bench<'w> {
     }
 }
 
-/// Tells whether a list is so long that it lies in pieces (docs/objects.md#lists).
+/// Returns whether a list is long enough to be stored in chunks (docs/objects.md#lists).
 fn is_in_pieces(list: &[(u64, Value)]) -> bool {
     let bytes = |value: &Value| match value {
         Value::Null => 0,
@@ -422,7 +422,7 @@ fn is_in_pieces(list: &[(u64, Value)]) -> bool {
         Value::Time(..) => 12,
         Value::Text(text) => 4 + text.len(),
         Value::Bytes(bytes) => 4 + bytes.len(),
-        // The tag of a key at least.
+        // At least the tag of a key.
         Value::Link(_) => 4 + 1,
     };
     list.len() > 1 && list.iter().map(|(_, value)| 13 + bytes(value)).sum::<usize>() > 1024

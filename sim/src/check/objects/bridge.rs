@@ -1,4 +1,4 @@
-//! The words of the core in those of the model, and back.
+//! Translation between core types and model types.
 
 use fastness::object::{ElementId, Object, ObjectId, ObjectKey, Timestamp, Value, View};
 use fastness::schema::{self, PropertyType, Scalar, Schema, SchemaError};
@@ -7,7 +7,7 @@ use fastness_models::objects::{
     Id, Key, Kind, Object as ModelObject, Property, Refusal, State, Value as ModelValue,
 };
 
-/// The error of a call that cannot fail, as the check has set it up.
+/// The result of a call that the check has arranged to succeed.
 pub(in crate::check) type Outcome<T> = Result<T, Error>;
 
 pub(in crate::check) fn key(key: &ObjectKey) -> Key {
@@ -23,7 +23,7 @@ pub(in crate::check) fn id(view: &View<'_>, id: &ObjectId) -> Outcome<Id> {
     Ok((view.class_name(id.class)?.to_owned(), key(&id.key)))
 }
 
-/// Says a value of the core in the words of the model.
+/// Translates a value of the core.
 pub(in crate::check) fn value(view: &View<'_>, value: &Value<'_>) -> Outcome<ModelValue> {
     Ok(match value {
         Value::Null => ModelValue::Null,
@@ -38,7 +38,7 @@ pub(in crate::check) fn value(view: &View<'_>, value: &Value<'_>) -> Outcome<Mod
     })
 }
 
-/// Says an address of the model in the words of the core; none if there is no such class.
+/// Translates an address of the model; an error if the class does not exist.
 pub(in crate::check) fn object_id(view: &View<'_>, (class, key): &Id) -> Outcome<ObjectId> {
     let key = match key {
         Key::Null => ObjectKey::Null,
@@ -49,7 +49,7 @@ pub(in crate::check) fn object_id(view: &View<'_>, (class, key): &Id) -> Outcome
     Ok(ObjectId { class: view.objects(class)?.class(), key })
 }
 
-/// Says a value of the model in the words of the core.
+/// Translates a value of the model.
 pub(in crate::check) fn core_value(view: &View<'_>, value: &ModelValue) -> Outcome<Value<'static>> {
     Ok(match value {
         ModelValue::Null => Value::Null,
@@ -76,7 +76,7 @@ fn scalar(kind: &Kind) -> Scalar {
     }
 }
 
-/// Says a property of the model in the words of the core.
+/// Translates a property of the model.
 pub(in crate::check) fn property(
     name: &str,
     property: &Property,
@@ -99,7 +99,7 @@ pub(in crate::check) fn property(
     })
 }
 
-/// Says the classes of the model in the words of the core.
+/// Translates the classes of the model.
 pub(in crate::check) fn schema(state: &State) -> Result<Schema, SchemaError> {
     let mut classes = Vec::new();
     for (name, class) in &state.classes {
@@ -112,7 +112,7 @@ pub(in crate::check) fn schema(state: &State) -> Result<Schema, SchemaError> {
     Schema::new(classes)
 }
 
-/// Reads an object as the model has it.
+/// Reads an object into the model's form.
 pub(in crate::check) fn object(
     view: &View<'_>,
     (state, class): (&State, &str),
@@ -125,7 +125,7 @@ pub(in crate::check) fn object(
             let mut elements = Vec::new();
             for element in object.list(name)? {
                 let ElementId { author, number } = element.id;
-                // No author but this file is known yet.
+                // Only this file writes elements so far.
                 let number = if author == 0 { number } else { u64::MAX };
                 elements.push((number, value(view, &element.value)?));
             }
@@ -137,7 +137,7 @@ pub(in crate::check) fn object(
     Ok(read)
 }
 
-/// Says an error of the core in the words of the model.
+/// Translates an error of the core.
 pub(in crate::check) fn refusal(error: &Error) -> Option<Refusal> {
     Some(match error {
         Error::Schema(SchemaError::NullInRequired { .. }) => Refusal::Null,

@@ -1,4 +1,4 @@
-//! Comparing all objects of a database with those of the model.
+//! Comparison of all objects of a database with the model.
 
 use super::bridge;
 use crate::check::Violation;
@@ -7,8 +7,8 @@ use crate::check::promises::{A1, B1, B4, M6};
 use fastness::object::{Object, Snapshot, View};
 use fastness_models::objects::{Id, Key, Kind, State};
 
-/// Compares everything that a file holds, also how many numbers it has given out: nothing else may
-/// tell two states apart.
+/// Compares everything in a file, including the counter for numbers, so that no difference between
+/// two states goes unnoticed.
 pub(in crate::check) fn file(snapshot: &Snapshot, state: &State) -> Result<u64, Stop> {
     let reads = all(&snapshot.view(), state)?;
     let next = snapshot.store().tree("main/schema").get(&[1])?;
@@ -20,7 +20,7 @@ pub(in crate::check) fn file(snapshot: &Snapshot, state: &State) -> Result<u64, 
     Ok(reads + 1)
 }
 
-/// Compares everything, and returns how many reads that were.
+/// Compares everything; returns the number of reads.
 pub(in crate::check) fn all(view: &View<'_>, state: &State) -> Result<u64, Stop> {
     if view.schema_version() != state.version {
         let (found, expected) = (view.schema_version(), state.version);
@@ -58,8 +58,7 @@ pub(in crate::check) fn all(view: &View<'_>, state: &State) -> Result<u64, Stop>
     Ok(reads)
 }
 
-/// Compares one object that may be there, with all links to it, and returns how many reads that
-/// were.
+/// Compares one object that may exist, with its back-links; returns the number of reads.
 pub(in crate::check) fn one(
     view: &View<'_>,
     state: &State,
@@ -104,7 +103,7 @@ pub(in crate::check) fn one(
     Ok(reads)
 }
 
-/// Compares the values of properties that were found before with those of their names.
+/// Compares values read by a projection with values read by name.
 fn known(view: &View<'_>, (state, class): (&State, &str), object: &Object<'_>) -> Result<(), Stop> {
     let objects = view.objects(class)?;
     let held = state.classes.get(class).into_iter().flat_map(|class| &class.properties);
@@ -119,7 +118,7 @@ fn known(view: &View<'_>, (state, class): (&State, &str), object: &Object<'_>) -
     Ok(())
 }
 
-/// What cannot be if the check itself is right.
+/// Returns the error for a bug of the check itself.
 pub(in crate::check) fn mistake(what: &dyn std::fmt::Debug) -> Stop {
     Violation::new(A1.id, format!("the check is wrong: {what:?}")).into()
 }

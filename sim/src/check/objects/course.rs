@@ -1,5 +1,4 @@
-//! The one driver of the checks of objects: the operations of a plan, one after the other, on a
-//! bench.
+//! The driver of the object checks: runs the operations of a plan on an [`ObjectHarness`].
 
 use super::bench::Bench;
 use super::storm::Storm;
@@ -9,18 +8,18 @@ use crate::check::world::World;
 use crate::check::{Plan, Probe, Twin, Violation};
 use fastness_models::Op;
 
-/// What a check does with a [`Bench`], and what it remembers meanwhile.
+/// The part of an object check beyond the common operations.
 pub(in crate::check) trait Course: Sized {
-    /// The promise that is broken where the database refuses without a reason.
+    /// The invariant that an unexpected refusal violates.
     const INVARIANT: &'static str;
 
-    /// Begins, with a database whose classes hold no objects.
+    /// Starts, with a database whose classes hold no objects.
     fn begin(bench: &mut Bench<'_>) -> Result<Self, Stop>;
 
     /// Runs one operation.
     fn act(&mut self, bench: &mut Bench<'_>, op: Op) -> Result<(), Stop>;
 
-    /// Lets go of what keeps the database open, before it is opened anew.
+    /// Drops everything that keeps the database open, before it is reopened.
     fn let_go(&mut self, _bench: &mut Bench<'_>) -> Result<(), Stop> {
         Ok(())
     }

@@ -7,7 +7,7 @@ use fastness::object::{CommitHook, Operation, Snapshot};
 use fastness_models::objects::State;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The tree, and the only key in it.
+/// The tree and its only key.
 const TREE: &str = "sync/told";
 const COUNT: &[u8] = b"count";
 
@@ -15,10 +15,10 @@ const COUNT: &[u8] = b"count";
 #[derive(Debug)]
 pub(in crate::check) struct Ear {
     heard: Arc<Mutex<Vec<Vec<Operation>>>>,
-    /// The count that is committed.
+    /// The committed count.
     told: usize,
-    /// The states by count. One more than is committed is that of a commit of which it is not known
-    /// whether it is there.
+    /// The states by count. One state more than committed belongs to a commit with an unknown
+    /// outcome.
     states: Vec<State>,
 }
 
@@ -41,18 +41,18 @@ impl Ear {
         })
     }
 
-    /// Takes what was heard, commit by commit.
+    /// Takes the received operations, commit by commit.
     pub(in crate::check) fn take(&self) -> Vec<Vec<Operation>> {
         std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A commit is tried that leads to a state.
+    /// Expects a commit that leads to a state.
     pub(super) fn expect(&mut self, state: &State) {
         self.states.truncate(self.told + 1);
         self.states.push(state.clone());
     }
 
-    /// It was acknowledged.
+    /// The commit was acknowledged.
     pub(super) fn committed(&mut self) {
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         self.told += usize::from(!heard.is_empty());

@@ -1,4 +1,4 @@
-//! Committing, closing, opening, crashing.
+//! Commit, close, open, crash.
 
 use super::bench::Bench;
 use super::{bridge, compare, structs};
@@ -16,7 +16,7 @@ use fastness_models::object_domain::ObjectDomain;
 use fastness_models::objects::State;
 use fastness_models::{Kind, Op};
 
-/// Says that the file is synced, if it is.
+/// Marks the options as synced if the file is synced.
 pub(in crate::check) fn synced<'a>(
     domain: &ObjectDomain,
     wanted: DatabaseOptions<'a>,
@@ -28,7 +28,7 @@ pub(in crate::check) fn synced<'a>(
 }
 
 impl Bench<'_> {
-    /// Commits, and crashes at every call of that.
+    /// Commits, with a crash at every call.
     pub(in crate::check) fn commit(&mut self) -> Result<(), Stop> {
         let Some(txn) = self.txn.take() else { return Ok(()) };
         let working = self.working.take().unwrap_or_default();
@@ -54,13 +54,13 @@ impl Bench<'_> {
                 });
             }
         }
-        // Acknowledged, so nothing else can be there.
+        // The commit was acknowledged, so only its state is allowed.
         let disk = self.fs.disk().power_loss(&mut rng);
         self.recover(disk, &states[1..])?;
         Ok(())
     }
 
-    /// Opens a file after a crash on another machine, and tells which state it holds.
+    /// Opens a file after a crash on another machine; returns which state it holds.
     pub(in crate::check) fn recover(
         &mut self,
         disk: Disk,
@@ -103,7 +103,7 @@ impl Bench<'_> {
         Err(Violation::new(invariant, texts.join("; or: ")))
     }
 
-    /// Opens the file, which must hold one of the states, and tells which.
+    /// Opens the file, which must hold one of the states; returns which.
     pub(in crate::check) fn open_among(
         &mut self,
         states: &[State],
@@ -128,7 +128,7 @@ impl Bench<'_> {
         Ok(landed)
     }
 
-    /// Commits a transaction in which an operation failed.
+    /// Tries to commit a transaction in which an operation failed.
     pub(in crate::check) fn commit_what_failed(&mut self) -> Result<(), Error> {
         self.txn.take().map_or(Ok(()), |txn| txn.commit().map(drop))
     }
@@ -148,7 +148,7 @@ impl Bench<'_> {
         self.database = None;
     }
 
-    /// Opens the file without wanting anything.
+    /// Opens the file with dynamic options.
     pub(in crate::check) fn open(&mut self) -> Result<(), Stop> {
         self.open_as(self.wanted())?;
         self.look_all()
@@ -173,7 +173,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Closes the file and opens it, now and then with the classes that it has: neither writes.
+    /// Closes and reopens the file, sometimes with the schema it has: neither writes.
     pub(super) fn reopen(&mut self, op: Op) -> Result<(), Stop> {
         let commit = self.database().snapshot()?.commit();
         self.close();
@@ -200,14 +200,14 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Commits, closes the file and opens it, without looking at what it holds.
+    /// Commits, closes and reopens the file without reading it.
     pub(super) fn reopen_unread(&mut self) -> Result<(), Stop> {
         self.commit()?;
         self.close();
         Ok(self.open_as(self.wanted())?)
     }
 
-    /// Goes on with another disk, as after a crash; the handles of the dead process write nowhere.
+    /// Continues with another disk, as after a crash; handles of the dead process write nowhere.
     pub(in crate::check) fn crash_to(&mut self, disk: Disk) {
         self.fs.fall_silent();
         self.close();

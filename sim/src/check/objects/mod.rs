@@ -1,4 +1,4 @@
-//! Objects against their model: every operation, refusals, snapshots, crashes in commits.
+//! Objects against their model: every operation, refusals, snapshots, crashes during commits.
 
 pub(super) mod bench;
 pub(super) mod bridge;
@@ -79,7 +79,7 @@ pub(super) const CHECK: Check = Check {
     body: course::run::<Objects>,
 };
 
-/// What any plan does.
+/// The common operations only.
 struct Objects;
 
 impl Course for Objects {

@@ -1,5 +1,5 @@
-//! Objects on a disk that fails now and then: what is refused has its cause, what was committed
-//! stays, and a transaction in which an operation failed is never committed.
+//! Objects on a disk that fails from time to time: every error has a cause, committed data stays,
+//! and a transaction with a failed operation never commits.
 
 use super::bench::Bench;
 use super::course::Course;
@@ -12,11 +12,11 @@ use fastness::Error;
 use fastness_models::objects::State;
 use fastness_models::{Kind, Op};
 
-/// What fails, and what may have become of a commit since.
+/// The injected fault, and the possible outcome of a failed commit.
 #[derive(Default)]
 pub(in crate::check) struct Storm {
     injected: Option<Injection>,
-    /// What a commit that failed and poisoned the store would have made the state.
+    /// The state after a failed commit that poisoned the store.
     uncertain: Option<State>,
 }
 
@@ -33,7 +33,7 @@ impl Storm {
             Kind::Inject => {
                 self.calm(bench, course)?;
                 if op.c & 4 == 0 {
-                    // Nothing is in memory yet, so that operations have to read.
+                    // With an empty cache, operations must read.
                     course.let_go(bench)?;
                     bench.reopen_unread()?;
                 }
@@ -41,7 +41,7 @@ impl Storm {
                 bench.fs.inject(injection(op));
                 return Ok(());
             }
-            // The slot that could not be written is torn, and verification says so.
+            // The failed slot is torn, and verification reports it.
             Kind::Verify if self.uncertain.is_some() => return Ok(()),
             Kind::Reopen | Kind::Kill | Kind::PowerLoss | Kind::Migrate => {
                 self.calm(bench, course)?;
@@ -58,7 +58,7 @@ impl Storm {
         }
     }
 
-    /// An operation failed: it must have a cause, and what is committed must still be there.
+    /// Checks a failed operation: it has a cause, and committed data is still there.
     fn endure(
         &mut self,
         bench: &mut Bench<'_>,
@@ -92,7 +92,7 @@ impl Storm {
         self.injected.is_some_and(|injection| injection.lasting)
     }
 
-    /// What was committed is read as before, at least when the failing has ended.
+    /// Committed data reads as before, at the latest when the fault ends.
     fn read_back(&self, bench: &mut Bench<'_>) -> Result<(), Stop> {
         match bench.look_all() {
             Err(Stop::Broken(violation)) => {
@@ -106,7 +106,7 @@ impl Storm {
         }
     }
 
-    /// Ends the failing; opens anew if the store is poisoned, and now and then if it is not.
+    /// Ends the fault; reopens the database if it is poisoned, and sometimes if not.
     pub(in crate::check) fn calm<C: Course>(
         &mut self,
         bench: &mut Bench<'_>,
@@ -141,7 +141,7 @@ impl Storm {
         if states.len() > 1 {
             let marks = ["failed commit was not there", "failed commit was there after all"];
             bench.probe.mark(marks[landed]);
-            // What was seen then is there after a power loss, although nothing was written.
+            // The state read after opening survives a power loss, although nothing was written.
             let disk = bench.fs.disk();
             let disk = bench.world.rng(|rng| disk.power_loss(rng));
             bench.crash_to(disk);

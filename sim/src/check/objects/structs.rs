@@ -1,8 +1,8 @@
-//! Structs over the objects of a bench: written and read as wholes, against the model.
+//! Structs as objects: written and read as a whole, against the model.
 //!
-//! - B9 A struct and the object it was written to hold the same.
+//! - B9 A struct and its stored object hold the same values.
 //!
-//! Fields are in the order of their names, which is the one in which the model writes them.
+//! Fields are in the order of their names, which is the write order of the model.
 
 use super::bench::Bench;
 use super::bridge::{self, Outcome};
@@ -17,9 +17,9 @@ use fastness_models::object_whole::{PropertyValue, Whole};
 use fastness_models::objects::{Id, Kind as Type, State, Value};
 use fastness_models::{Kind, Op};
 
-/// A field that one value is made of.
+/// A field type that holds one value.
 trait Field: Sized {
-    /// Takes what the model has; none if that is of another type.
+    /// Converts a model value; none for a value of another type.
     fn of(view: &View<'_>, value: &Value) -> Outcome<Option<Self>>;
 }
 
@@ -63,7 +63,7 @@ impl<T> Field for Link<T> {
     }
 }
 
-/// What a struct is made from.
+/// The source values of a struct.
 struct Made<'a> {
     view: &'a View<'a>,
     key: &'a Value,
@@ -100,7 +100,7 @@ impl Made<'_> {
 trait Held: Object {
     fn make(from: &Made<'_>) -> Outcome<Self>;
 
-    /// Returns the links that lead here from the list `links` of the same class.
+    /// Returns the back-links from the list `links` of the same class.
     fn fans(&self) -> &[Link<Self>];
 }
 
@@ -217,7 +217,7 @@ structs! {
     text0: Option<String>;
 }
 
-/// What can be done with the struct of a class.
+/// Functions over the struct of a class.
 #[derive(Clone, Copy)]
 struct Way {
     write: fn(&mut Bench<'_>, Op) -> Result<(), Stop>,
@@ -228,7 +228,7 @@ const fn way<T: Held>() -> Way {
     Way { write: write::<T>, read: read::<T> }
 }
 
-/// The structs of the classes of a bench.
+/// The structs of the classes.
 struct Structs {
     keyed: Way,
     rows: Way,
@@ -246,7 +246,7 @@ macro_rules! structs_of {
 }
 
 impl Structs {
-    /// Returns the structs; none if the classes are no longer like them.
+    /// Returns the structs; none if the classes no longer match them.
     fn of(domain: &ObjectDomain, state: &State) -> Option<Self> {
         let same = domain.state().classes.iter().all(|(name, class)| {
             let held = state.classes.get(name);
@@ -269,14 +269,15 @@ impl Structs {
     }
 }
 
-/// Returns the classes of the structs, if the file has these and no others.
+/// Returns the schema of the structs, if the file has exactly these classes.
 pub(super) fn schema(domain: &ObjectDomain, state: &State) -> Option<Outcome<Schema>> {
     let structs = Structs::of(domain, state)?;
     (domain.is_indexed() && state.classes.len() == 2).then(structs.schema)
 }
 
 impl Bench<'_> {
-    /// Creates, upserts or updates an object as a struct, and tells whether there is one for it.
+    /// Creates, upserts or updates an object as a struct; returns whether a struct exists for the
+    /// class.
     pub(super) fn write_struct(&mut self, op: Op) -> Result<bool, Stop> {
         let class = self.domain.class(op.a, self.seen());
         let structs = Structs::of(&self.domain, self.seen());
@@ -296,14 +297,14 @@ impl Bench<'_> {
     }
 }
 
-/// Writes an object whole: a says which class, b which object, c what.
+/// Writes a struct: a selects the class, b the object, c the values.
 fn write<T: Held>(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
     let (class, domain, state) = (T::CLASS, bench.domain, bench.seen());
     let id = (class.to_owned(), domain.pick(class, op.b, state));
     let held = if op.kind == Kind::Update { state.whole(&id) } else { None };
     let whole = domain.whole(class, (held.as_deref(), [op.b, op.c]), state);
     let key = match domain.struct_key(class, op.b, state) {
-        // Now and then another key than it has.
+        // Sometimes with a key that differs from the object's.
         Some(_) if op.kind == Kind::Update && !op.c.is_multiple_of(16) => Some(id.1.value()),
         key => key,
     };
@@ -340,14 +341,14 @@ fn make<T: Held>(view: &View<'_>, (key, whole): (&Value, &Whole)) -> Outcome<T> 
     T::make(&Made { view, key, whole })
 }
 
-/// Updates an object as a struct, which must hold what the model says.
+/// Updates an object as a struct, which must first hold the model's values.
 fn update<T: Held>(
     txn: &mut Transaction,
     (id, held): (&Id, Option<&Whole>),
     to: (&Value, &Whole),
 ) -> Result<Outcome<()>, Stop> {
     let link = Link::<T>::new(bridge::object_id(&txn.view(), id)?);
-    // What is not there has no key to make a struct of.
+    // A missing object has no key to build a struct with.
     let made = held.map(|_| make::<T>(&txn.view(), to)).transpose()?;
     let mut before = None;
     let outcome = link.update(txn, |object| {
@@ -381,7 +382,7 @@ fn read<T: Held>(view: &View<'_>, state: &State, id: &Id) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Compares what a struct holds.
+/// Compares the values of a struct.
 fn same<T: Held>(view: &View<'_>, found: &T, expected: &Whole) -> Result<(), Stop> {
     let mut whole = Vec::new();
     for (name, content) in found.properties() {

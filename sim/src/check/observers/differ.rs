@@ -1,4 +1,4 @@
-//! What observers are told of a commit, against the states before it and after it.
+//! Comparison of reported changes with the states before and after a commit.
 
 use crate::check::Violation;
 use crate::check::compare::Stop;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// Keys of a class: inserted, deleted, modified.
 type Keys = [Vec<Key>; 3];
 
-/// Tells how two states differ.
+/// Returns the difference of two states.
 pub(super) fn changed<'s>(before: &'s State, after: &'s State) -> BTreeMap<&'s str, Keys> {
     let none = Class::default();
     let mut changed: BTreeMap<&str, Keys> = BTreeMap::new();
@@ -34,7 +34,7 @@ pub(super) fn changed<'s>(before: &'s State, after: &'s State) -> BTreeMap<&'s s
     changed
 }
 
-/// Tells which properties, that the class had before too, have another value in an object.
+/// Returns the properties, present in both versions of the class, whose value changed in an object.
 fn modified<'s>((older, newer): (&Class, &'s Class), key: &Key) -> Vec<&'s str> {
     let both = newer.properties.keys().filter(|name| older.properties.contains_key(*name));
     both.filter(|name| held(older, key, name) != held(newer, key, name))
@@ -42,7 +42,7 @@ fn modified<'s>((older, newer): (&Class, &'s Class), key: &Key) -> Vec<&'s str> 
         .collect()
 }
 
-/// What an object has in a property: a value, or a list.
+/// Returns the value or the list of a property.
 fn held(class: &Class, key: &Key, name: &str) -> (Option<Value>, Option<Elements>) {
     let Some(object) = class.objects.get(key) else { return (None, None) };
     let value = match key {
@@ -54,7 +54,7 @@ fn held(class: &Class, key: &Key, name: &str) -> (Option<Value>, Option<Elements
     (value, object.lists.get(name).cloned())
 }
 
-/// Compares what is said to have changed with how two states differ.
+/// Compares reported changes with the difference of two states.
 pub(super) fn differ((before, after): (&State, &State), changes: &Changes) -> Result<(), Stop> {
     let broken = |text: String| Stop::from(Violation::new(W1.id, text));
     let expected = changed(before, after);
@@ -79,7 +79,7 @@ pub(super) fn differ((before, after): (&State, &State), changes: &Changes) -> Re
     Ok(())
 }
 
-/// Compares the properties that are said to have changed.
+/// Compares the reported properties.
 fn properties(
     (older, newer): (&Class, &Class),
     key: &Key,
@@ -105,7 +105,7 @@ fn properties(
 
 type Elements = Vec<(u64, Value)>;
 
-/// Compares what is said to have changed in a list.
+/// Compares the reported changes of a list.
 fn same_list((older, newer): (&Elements, &Elements), found: &ListChanges) -> Result<(), String> {
     let place = |list: &Elements, number: u64| list.iter().position(|held| held.0 == number);
     let placed = |list: &Elements, met: &dyn Fn(&(u64, Value)) -> bool| -> Vec<(usize, u64)> {
@@ -125,7 +125,7 @@ fn same_list((older, newer): (&Elements, &Elements), found: &ListChanges) -> Res
     if changes != expected {
         return Err(format!("the list changed {changes:?}, expected {expected:?}"));
     }
-    // What stays is in one order, and could not be more.
+    // Elements that were not moved keep their order, and no larger set could.
     let stays: Vec<usize> = newer
         .iter()
         .filter(|held| !found.moved.iter().any(|(_, _, id)| id.number == held.0))
@@ -146,7 +146,7 @@ fn same_list((older, newer): (&Elements, &Elements), found: &ListChanges) -> Res
     Ok(())
 }
 
-/// Length of the longest ascending part, found by looking at all beginnings.
+/// Length of the longest increasing subsequence.
 fn longest(numbers: &[usize]) -> usize {
     let mut lens: Vec<usize> = Vec::new();
     for (at, number) in numbers.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! Observers and the listener: what they are told against the states before and after each commit.
+//! Observers and the commit listener: their reports against the states before and after each
+//! commit.
 
 mod differ;
 
@@ -18,7 +19,7 @@ use fastness_models::object_schema::Alter;
 use fastness_models::objects::{Id, Key, ListEdit, State, Value};
 use fastness_models::{Kind, Op};
 
-/// Observers at once, at most.
+/// Maximum number of observers.
 const OBSERVERS_MAX: usize = 3;
 
 pub(super) const CHECK: Check = Check {
@@ -71,14 +72,14 @@ pub(super) const CHECK: Check = Check {
     body: course::run::<Watches>,
 };
 
-/// An observer, and the states after the commits it was not told of yet, the one before first.
+/// An observer, with the states since its last report; the first state is the one it knows.
 struct Watch {
     observer: Subscription,
     states: Vec<State>,
     last: CommitId,
 }
 
-/// The observers that there are.
+/// The observers of a run.
 struct Watches(Vec<Watch>);
 
 impl Course for Watches {
@@ -104,7 +105,7 @@ impl Course for Watches {
         let was_writing = bench.is_writing();
         let before = bench.committed.clone();
         let changed = change(bench, op);
-        // Also if what came after a commit failed.
+        // Also if a step after the commit failed.
         if before != bench.committed {
             watches.iter_mut().for_each(|watch| watch.states.push(bench.committed.clone()));
         }
@@ -125,7 +126,7 @@ impl Course for Watches {
     fn let_go(&mut self, bench: &mut Bench<'_>) -> Result<(), Stop> {
         for mut watch in self.0.drain(..) {
             match poll(bench, &mut watch, usize::MAX) {
-                // The catalog could not be read.
+                // The catalog was unreadable.
                 Ok(()) | Err(Stop::Refused(_)) => {}
                 Err(stop) => return Err(stop),
             }
@@ -138,15 +139,15 @@ impl Course for Watches {
     }
 }
 
-/// Runs an operation of the bench, or changes a class. The states tell classes by their names, so
-/// they keep them, and one that goes does so in a transaction of its own.
+/// Runs an operation of the harness, or changes a class. States identify classes by name, so
+/// classes are not renamed, and a class is removed in a transaction of its own.
 fn change(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
     if op.kind != Kind::Alter {
         return bench.act(op);
     }
     match bench.domain.alter([op.a, op.b, op.c], bench.seen()) {
         Alter::RenameClass(..) => Ok(()),
-        // What is left of one whose commit fails could not be told.
+        // A removed class whose commit fails cannot be described.
         Alter::RemoveClass(_) if bench.is_writing() || bench.fs.fails() => Ok(()),
         Alter::RemoveClass(_) => {
             super::schema::alter(bench, op)?;
@@ -156,13 +157,13 @@ fn change(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
     }
 }
 
-/// An operation failed: observers are told what was committed before, and nothing of it.
+/// After a failed operation, observers receive earlier commits and nothing of the failed one.
 fn failed(
     bench: &mut Bench<'_>,
     watches: &mut [Watch],
     (op, stop): (Op, Stop),
 ) -> Result<Stop, Stop> {
-    // The listener was told before, and what it wrote is undone with the rest.
+    // The listener ran before, and its writes were rolled back.
     drop(take_heard(bench));
     if matches!(stop, Stop::Broken(_)) {
         return Ok(stop);
@@ -171,7 +172,7 @@ fn failed(
     for watch in watches {
         match poll(bench, watch, usize::MAX) {
             Ok(()) => asked += 1,
-            // The catalog could not be read.
+            // The catalog was unreadable.
             Err(Stop::Refused(_)) => {}
             Err(broken) => return Err(broken),
         }
@@ -185,7 +186,7 @@ fn failed(
     Ok(stop)
 }
 
-/// Begins to observe, at what is committed.
+/// Subscribes at the committed state.
 fn begin(bench: &Bench<'_>) -> Result<Watch, Stop> {
     let (snapshot, observer) = bench.database().subscribe()?;
     super::objects::compare::all(&snapshot.view(), &bench.committed)?;
@@ -193,10 +194,10 @@ fn begin(bench: &Bench<'_>) -> Result<Watch, Stop> {
     Ok(Watch { observer, states, last: snapshot.commit() })
 }
 
-/// Begins, gives up or asks.
+/// Subscribes, drops an observer, or polls one.
 fn observe(bench: &mut Bench<'_>, watches: &mut Vec<Watch>, op: Op) -> Result<(), Stop> {
     match op.a % 8 {
-        // A thread that writes would wait for itself.
+        // A writing thread would wait for itself.
         0..2 if !bench.is_writing() && watches.len() < OBSERVERS_MAX => {
             if watches.iter().any(|watch| watch.states.len() > 1) {
                 bench.probe.mark("began with an older observer still behind");
@@ -215,12 +216,12 @@ fn observe(bench: &mut Bench<'_>, watches: &mut Vec<Watch>, op: Op) -> Result<()
     Ok(())
 }
 
-/// Asks an observer, and compares what it says with the states.
+/// Polls an observer, and compares its reports with the states.
 fn poll(bench: &mut Bench<'_>, watch: &mut Watch, count: usize) -> Result<(), Stop> {
     let snapshot = bench.database().snapshot()?;
     for round in 0..count {
         let changes = watch.observer.try_recv();
-        // Commits after which all objects are as before are not told.
+        // Commits without changed objects are not reported.
         while let [before, after, ..] = &watch.states[..]
             && changed(before, after).is_empty()
         {
@@ -272,12 +273,12 @@ fn mark(bench: &mut Bench<'_>, round: usize, ([before, after], changes): (&[Stat
     }
 }
 
-/// Takes what the listener heard.
+/// Takes the operations that the listener received.
 fn take_heard(bench: &Bench<'_>) -> Vec<Vec<Operation>> {
     bench.ear.as_ref().map(Ear::take).unwrap_or_default()
 }
 
-/// Replays what the listener heard of an operation of the plan.
+/// Replays the operations of one commit.
 fn heard(bench: &mut Bench<'_>, before: &State, aborted: bool) -> Result<(), Stop> {
     let heard = take_heard(bench);
     let broken = |text: String| Stop::from(Violation::new(W3.id, text));
@@ -288,12 +289,12 @@ fn heard(bench: &mut Bench<'_>, before: &State, aborted: bool) -> Result<(), Sto
         return Err(broken(format!("a commit was told {} times", heard.len())));
     }
     if heard.iter().flatten().any(|operation| *operation == Operation::SchemaChange) {
-        // It says no more: who keeps a second copy reads the classes anew.
+        // The operation carries no details: a replica reads the catalog.
         bench.probe.mark("classes changed");
         return Ok(());
     }
     let mut state = before.clone();
-    // The catalog may be beyond reading.
+    // The catalog may be unreadable.
     let Ok(snapshot) = bench.database().snapshot() else { return Ok(()) };
     for operation in heard.iter().flatten() {
         replay(&snapshot.view(), &mut state, operation)?;
@@ -317,7 +318,7 @@ fn heard(bench: &mut Bench<'_>, before: &State, aborted: bool) -> Result<(), Sto
     Ok(())
 }
 
-/// Does to a state of the model what an operation says.
+/// Applies an operation to a state of the model.
 fn replay(view: &View<'_>, state: &mut State, operation: &Operation) -> Result<(), Stop> {
     let id = |target: &ObjectRef| -> Id { (target.class.clone(), bridge::key(&target.key)) };
     let done = match operation {
@@ -375,7 +376,7 @@ fn elements(state: &State, target: &ObjectRef, property: &str) -> Vec<u64> {
     list.into_iter().flatten().map(|held| held.0).collect()
 }
 
-/// Returns the place behind an element; one that is not there is as if it were the last.
+/// Returns the index after an element; an unknown element counts as the last.
 fn behind(held: &[u64], after: Option<ElementId>) -> usize {
     after.map_or(0, |after| {
         held.iter().position(|number| *number == after.number).unwrap_or(held.len()) + 1

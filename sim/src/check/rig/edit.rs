@@ -1,4 +1,4 @@
-//! What the one writer does.
+//! Operations of the writer.
 
 use super::Rig;
 use crate::check::Violation;
@@ -98,7 +98,7 @@ impl Rig<'_> {
         Ok(())
     }
 
-    /// Hands over the transaction, and what it leads to; the writer has none any more.
+    /// Hands over the transaction and its resulting state; the harness then has no transaction.
     pub(in crate::check) fn hand_over(&mut self) -> Option<(WriteTxn, State)> {
         let txn = self.txn.take()?;
         let state = self.model.seen().clone();
@@ -106,13 +106,13 @@ impl Rig<'_> {
         Some((txn, state))
     }
 
-    /// Takes what others committed for what is committed.
+    /// Adopts a state that other writers committed.
     pub(in crate::check) fn stand_at(&mut self, state: State) {
         self.model = Model::at(state);
         self.commit = self.store().snapshot().commit();
     }
 
-    /// Forgets what the writer has in hand.
+    /// Drops the transaction.
     pub(in crate::check) fn abort(&mut self) {
         if let Some(txn) = self.txn.take() {
             txn.abort();
@@ -121,7 +121,7 @@ impl Rig<'_> {
         }
     }
 
-    /// Offers arguments just out of bounds, which change nothing, also to later operations.
+    /// Passes arguments just out of bounds, which must change nothing.
     pub(in crate::check) fn oversize(&mut self, op: Op) -> Result<(), Stop> {
         let long_key = vec![op.b; KEY_BYTES_MAX + 1 + usize::from(op.c % 4)].into();
         let key = self.world.domain.key(op.b);
@@ -130,7 +130,7 @@ impl Rig<'_> {
         let tree = self.world.domain.tree(op.b);
         let (tree, key, value) = match op.a {
             0 => (tree, key, vec![0; VALUE_BYTES_MAX + 1].into()),
-            // The longest value there may be is taken.
+            // A value of the maximum length is accepted.
             255 => (tree, key, vec![op.c; VALUE_BYTES_MAX].into()),
             1..80 => (tree, long_key, short),
             80..160 => ("", key, short),

@@ -1,4 +1,4 @@
-//! Closing, opening, crashing.
+//! Close, open, crash.
 
 use super::Rig;
 use crate::check::Violation;
@@ -18,7 +18,7 @@ impl Rig<'_> {
         self.store = None;
     }
 
-    /// Opens the store and compares everything it holds.
+    /// Opens the store and compares all its contents.
     pub(in crate::check) fn open(&mut self) -> Result<(), Stop> {
         self.open_store()?;
         self.scan_committed(Order::Forward)
@@ -31,13 +31,13 @@ impl Rig<'_> {
         Ok(())
     }
 
-    /// Opens the store, which must hold one of the states, wholly; tells which.
+    /// Opens the store, which must hold one of the states; returns which.
     pub(in crate::check) fn open_among(
         &mut self,
         states: &[State],
         invariant: &'static str,
     ) -> Result<usize, Violation> {
-        // Opened once: closing would make durable what this opening may have failed to.
+        // Opened once: a close would sync what this opening may have left unsynced.
         if let Err(error) = self.open_store() {
             return Err(Violation::new(invariant, error.to_string()));
         }
@@ -66,7 +66,7 @@ impl Rig<'_> {
         Ok(())
     }
 
-    /// Records on this machine what the check wants to see.
+    /// Starts the recording that the check asked for on this machine.
     pub(in crate::check) fn watch(&self) {
         if self.records {
             self.fs.record();
@@ -85,7 +85,7 @@ impl Rig<'_> {
         Ok(())
     }
 
-    /// Goes on with another disk, as after a crash; the handles of the dead process write nowhere.
+    /// Continues with another disk, as after a crash; handles of the dead process write nowhere.
     pub(in crate::check) fn crash_to(&mut self, disk: Disk) {
         self.fs.fall_silent();
         self.close();
@@ -93,7 +93,7 @@ impl Rig<'_> {
         self.watch();
     }
 
-    /// Kills the process or cuts the power between two calls, and opens again.
+    /// Kills the process or cuts the power between two calls, and reopens.
     pub(in crate::check) fn crash(&mut self, op: Op) -> Result<(), Stop> {
         let mut disk = self.fs.disk();
         if op.kind == Kind::PowerLoss {

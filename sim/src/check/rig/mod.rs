@@ -13,7 +13,7 @@ use fastness_models::store::{Outcome, State, Store as Model};
 use fastness_models::{Kind, Op};
 use std::ops::Bound;
 
-/// Snapshots that are held at most.
+/// Maximum number of held snapshots.
 const SNAPSHOTS_MAX: usize = 4;
 
 /// A store and its model.
@@ -63,7 +63,7 @@ impl<'w> Rig<'w> {
         })
     }
 
-    /// Opens a store that is there, on another machine.
+    /// Opens an existing store on another machine.
     pub(super) fn open_on(
         world: &'w World,
         probe: &'w mut Probe,
@@ -91,7 +91,7 @@ impl<'w> Rig<'w> {
         Ok(rig)
     }
 
-    /// Tells whether there is a writer.
+    /// Returns whether a transaction is open.
     pub(super) fn writing(&self) -> bool {
         self.txn.is_some()
     }
@@ -99,12 +99,12 @@ impl<'w> Rig<'w> {
     /// Returns the open store.
     ///
     /// # Panics
-    /// Between closing and opening, which is a mistake of the check.
+    /// Between close and open, which is a bug of the check.
     pub(super) fn store(&self) -> &Store {
         self.store.as_ref().expect("the check uses the store while it is open")
     }
 
-    /// Runs one operation that any store understands; others do nothing.
+    /// Runs one operation of the store alphabet; other kinds do nothing.
     pub(super) fn act(&mut self, op: Op) -> Result<(), Stop> {
         match op.kind {
             Kind::Insert => self.insert(op, 0),
@@ -136,7 +136,7 @@ impl<'w> Rig<'w> {
         }
     }
 
-    /// Runs one operation where nothing gives the store a reason to refuse.
+    /// Runs one operation where no refusal is expected.
     pub(super) fn must(&mut self, op: Op) -> Result<(), Violation> {
         self.act(op).map_err(|stop| unexpected(stop, "A1"))
     }
@@ -148,7 +148,7 @@ impl<'w> Rig<'w> {
     }
 }
 
-/// Which order of reading two operands stand for.
+/// Maps two operands to a reading order.
 fn order(operand: u8, bits: u8) -> Order {
     match operand % 4 {
         0 | 1 => Order::Forward,
@@ -165,13 +165,13 @@ fn bound(operand: u8, key: &[u8]) -> Bound<&[u8]> {
     }
 }
 
-/// Checks the whole file and returns what is wrong with it.
+/// Verifies the file; returns the problems.
 pub(super) fn problems(snapshot: &Snapshot) -> Result<Vec<String>, Error> {
     let verification = snapshot.verify()?;
     Ok(verification.problems.iter().map(ToString::to_string).collect())
 }
 
-/// Checks the whole file, where nothing can be wrong with it.
+/// Verifies the file, where no problem is expected.
 pub(super) fn verify(snapshot: &Snapshot, invariant: &'static str) -> Result<(), Stop> {
     let found = snapshot.verify()?;
     if found.problems.is_empty() && found.reachable + found.free == found.page_count {
@@ -180,7 +180,7 @@ pub(super) fn verify(snapshot: &Snapshot, invariant: &'static str) -> Result<(),
     Err(Violation::new(invariant, format!("verify finds {found:?}")).into())
 }
 
-/// An error where nothing gives the store a reason for one.
+/// Turns an unexpected error into a violation.
 pub(super) fn unexpected(stop: Stop, invariant: &'static str) -> Violation {
     match stop {
         Stop::Broken(violation) => violation,

@@ -1,4 +1,4 @@
-//! Reading: by key, by range, all of it, through snapshots.
+//! Reads: by key, by range, full scans, through snapshots.
 
 use super::{Rig, SNAPSHOTS_MAX, bound, order, verify};
 use crate::check::Violation;
@@ -7,7 +7,7 @@ use fastness_models::store::{Bounds, Outcome, State};
 use fastness_models::{Kind, Op};
 
 impl Rig<'_> {
-    /// Reads a tree as the writer sees it; without a writer, as it is committed.
+    /// Reads a tree through the transaction; without one, as committed.
     pub(in crate::check) fn read<T>(
         &mut self,
         operand: u8,
@@ -103,7 +103,7 @@ impl Rig<'_> {
         Ok(())
     }
 
-    /// Compares everything every snapshot holds.
+    /// Compares the contents of every snapshot.
     pub(in crate::check) fn scan_snapshots(&mut self) -> Result<(), Stop> {
         for (snapshot, state) in &self.snapshots {
             let operations = read_all(snapshot, state, Order::Forward).same("C6")?;
@@ -120,7 +120,7 @@ impl Rig<'_> {
         Ok(())
     }
 
-    /// Compares everything that is committed.
+    /// Compares the committed contents.
     pub(in crate::check) fn scan_committed(&mut self, order: Order) -> Result<(), Stop> {
         let snapshot = self.store().snapshot();
         let operations = read_all(&snapshot, self.model.committed(), order).same("A1")?;

@@ -1,11 +1,11 @@
-//! A commit that is written and synced, and the others that come meanwhile.
+//! Group commit: one transaction commits, and others follow while it is written or synced.
 //!
-//! Each of the others waits on a thread of its own, but nothing is left to chance: the next begins
-//! when the turn of the one before it has ended, and all of them while the first is written, before
-//! anything of it is there, or while it is synced. They share the next record. The last may have to
-//! sync by itself, as a checkpoint has: then it waits for the first sync to end, and the others
-//! wait for it. So the calls to the file system are the same in every run, but for who of those
-//! that wait starts the next sync for all of them.
+//! Each follower commits on a thread of its own, in a deterministic order. A follower starts when
+//! the previous one has released the writer lock; all of them start while the leader's record is
+//! written, before any byte is on the disk, or while it is synced. They share the next record. The
+//! last follower may need a sync of its own, as a checkpoint does; then it waits for the leader's
+//! sync, and the other followers wait for it. So the calls to the file system are the same in every
+//! run, except for which waiter starts the next sync for all of them.
 
 use super::Writers;
 use crate::check::Violation;
@@ -22,17 +22,17 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// An entry of a tree, or none any more.
+/// An entry of a tree; no value for a removal.
 type Edit = (String, Bytes, Option<Bytes>);
 
-/// A transaction that begins while another waits.
+/// A transaction that follows while another one waits.
 #[derive(Clone)]
 struct Other {
     edits: Vec<Edit>,
     unsynced: bool,
 }
 
-/// How a commit is told to have ended, to its own thread or to this one.
+/// The completion of a commit: on its own thread, or known.
 enum Ending {
     Waits(JoinHandle<Result<CommitId, Error>>),
     Told(Result<CommitId, Error>),
@@ -47,38 +47,37 @@ impl Ending {
     }
 }
 
-/// What became of a transaction, as the next one sees it.
+/// The effect of a transaction, as the next transaction sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Seen {
     Written,
     Refused,
-    /// Nobody can write any more.
+    /// The store is poisoned.
     Unknown,
-    /// It waits for the first sync to end, in its turn.
+    /// It waits for the leader's sync, with the writer lock.
     Waits,
 }
 
-/// A transaction that was tried.
+/// A transaction that was attempted.
 struct Try {
     before: State,
     after: State,
     edits: Vec<Edit>,
-    /// It makes a commit, although that may hold what the one before it does.
+    /// Whether it creates a commit, even one that equals the previous state.
     commits: bool,
     unsynced: bool,
     seen: Seen,
     ending: Ending,
 }
 
-/// What the transaction in hand changed and led to, how it ended, and those that were tried
-/// meanwhile.
+/// The leader's changes, state and outcome, and the followers.
 type Group = (bool, State, Result<CommitId, Error>, Vec<Try>);
 
 type Compacting = JoinHandle<Result<Compaction, Error>>;
 
 type Tries = Arc<Mutex<Result<Vec<Try>, Violation>>>;
 
-/// Commits the transaction in hand, and others while it waits.
+/// Commits the open transaction, with followers while it waits.
 pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), Stop> {
     let rig = &mut writers.rig;
     if let Err(error) = rig.write().map(drop) {
@@ -98,8 +97,8 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), Stop> {
     let compacting = Arc::new(Mutex::new(None));
     let compaction = Arc::clone(&compacting);
     let happens = move || {
-        // In its turn somebody writes to a log that is new or grows, or makes a checkpoint: nobody
-        // else can write meanwhile.
+        // A writer that creates or extends the log, or makes a checkpoint, holds the writer lock:
+        // no follower can start.
         if is_writing(&store) {
             return false;
         }
@@ -137,14 +136,14 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), Stop> {
     settle(writers, op, (changed, leader, led, tries))?;
     compacting.map_or(Ok(()), |thread| settle_compaction(writers, thread))?;
     if failing.is_some() && writers.rig.fs.failed().is_none() {
-        // Nobody wrote.
+        // There was no write.
         writers.rig.fs.mend();
         writers.injected = None;
     }
     Ok(())
 }
 
-/// Tells what the first commit met.
+/// Counts the marks of the leader.
 fn mark_company(writers: &mut Writers<'_>, call: Call, led: &Result<CommitId, Error>) {
     let is_record = |it: Failure| it.call == Call::Write;
     let failed = led.is_err() && writers.rig.fs.failed().is_some_and(is_record);
@@ -156,7 +155,7 @@ fn mark_company(writers: &mut Writers<'_>, call: Call, led: &Result<CommitId, Er
     }
 }
 
-/// Compacts on a thread of its own, which waits, in its turn, for what is under way.
+/// Compacts on a thread of its own, which waits for the commit with the writer lock.
 fn compact(store: &Store) -> Compacting {
     let compacting = store.clone();
     let thread = thread::spawn(move || compacting.compact());
@@ -183,7 +182,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Plans a transaction.
+/// Draws a follower.
 fn other(writers: &Writers<'_>, bits: u8) -> Other {
     let world = writers.rig.world;
     let edits = (0..1 + world.rng(|rng| rng.below(3))).map(|index| {
@@ -195,7 +194,7 @@ fn other(writers: &Writers<'_>, bits: u8) -> Other {
     Other { edits: edits.collect(), unsynced: bits % 4 == 3 }
 }
 
-/// Returns what edits lead to, and whether they are a commit.
+/// Returns the state after the edits, and whether they create a commit.
 fn edited(state: &State, edits: &[Edit]) -> (State, bool) {
     let mut model = Model::at(state.clone());
     let mut commits = false;
@@ -211,7 +210,7 @@ fn edited(state: &State, edits: &[Edit]) -> (State, bool) {
     (model.seen().clone(), commits)
 }
 
-/// Lets each of the others be written, one after the other.
+/// Runs the followers one after the other.
 fn run(
     store: &Store,
     fs: &SimFs,
@@ -235,7 +234,7 @@ fn run(
         }));
         let (before, seen) = (base.clone(), Seen::Waits);
         let mut tried = Try { before, after, edits, commits, unsynced, seen, ending };
-        // Its turn ends when it is written, or failed.
+        // The writer lock is released when the follower is written, or has failed.
         while is_writing(store) && !is_sync_awaited(store) {
             thread::yield_now();
         }
@@ -255,7 +254,7 @@ fn run(
     Ok(tries)
 }
 
-/// Returns what became of a transaction whose turn has ended.
+/// Returns the effect of a transaction that has released the writer lock.
 fn next_sees(store: &Store, tried: &Try) -> Result<Seen, Violation> {
     store.write().map_or(Ok(Seen::Unknown), |mut next| look(&mut next, tried))
 }
@@ -272,7 +271,7 @@ fn edit(
     }
 }
 
-/// Tells whether the next transaction sees what the one before it did: all of it, or nothing.
+/// Returns whether the next transaction sees all of the previous one, or none of it.
 fn look(next: &mut WriteTxn, tried: &Try) -> Result<Seen, Violation> {
     let mut holds = |state: &State| -> Result<(), Stop> {
         for (tree, key, _) in &tried.edits {
@@ -288,7 +287,7 @@ fn look(next: &mut WriteTxn, tried: &Try) -> Result<Seen, Violation> {
     }
 }
 
-/// What became of a transaction.
+/// A finished transaction.
 struct Ended {
     changed: bool,
     commits: bool,
@@ -305,13 +304,13 @@ impl Ended {
         Self { changed, commits, after, unsynced, seen, outcome: ending.wait() }
     }
 
-    /// Tells whether it promises to be there after a crash.
+    /// Whether it must survive a crash.
     fn is_durable(&self) -> bool {
         !self.unsynced && self.outcome.is_ok()
     }
 }
 
-/// Compares how the transactions ended with what the store says now, and with what crashes leave.
+/// Compares the outcomes with the state of the store, and with the states after crashes.
 fn settle(
     writers: &mut Writers<'_>,
     op: Op,
@@ -337,7 +336,7 @@ fn settle(
         if ended.seen != Seen::Refused {
             states.push(ended.after.clone());
         }
-        // What is no commit and needs no sync shows nobody what it began with.
+        // An empty commit without a sync acknowledges nothing.
         if ended.outcome.is_ok() && (ended.commits || !ended.unsynced) {
             visible = Some(states.len() - 1);
         }
@@ -365,14 +364,14 @@ fn settle(
     let disk = writers.rig.world.rng(|rng| disk.power_loss(rng));
     let states = writers.possible.clone();
     writers.recover(disk, &states)?;
-    // A failure that is still to come is for an operation of the plan.
+    // A pending fault is left for a later operation of the plan.
     if writers.rig.fs.fails() && all.iter().all(|ended| ended.outcome.is_ok()) {
         return Ok(());
     }
     writers.read_back()
 }
 
-/// What was told must fit what the next transaction saw.
+/// An outcome must agree with what the next transaction saw.
 fn judge(writers: &Writers<'_>, ended: &Ended, poisoned: bool) -> Result<(), Violation> {
     let failure = writers.rig.fs.failed();
     match &ended.outcome {

@@ -1,8 +1,8 @@
-//! Several writers: commits that share a sync, beside commits that need none, on a disk that
-//! crashes and fails.
+//! Several writers: commits that share a sync, and deferred commits, on a disk that crashes and
+//! fails.
 //!
-//! While one commit is written or synced, [`group`] lets others come, which then share a record. So
-//! several commits are on their way to the disk at once, and a crash may lose any of them.
+//! While one commit is written or synced, [`group`] starts others, which then share a record. So
+//! several commits are in flight at once, and a crash may lose any suffix of them.
 
 mod group;
 
@@ -83,19 +83,20 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     writers.calm().map_err(|stop| unexpected(stop, C2.id).at(plan.ops.len()))
 }
 
-/// A store some of whose commits may not be durable, on a disk that may fail.
+/// A store with commits that may not be durable yet, on a disk that may fail.
 struct Writers<'w> {
     rig: Rig<'w>,
-    /// What a crash may land on: the last state known to be durable and all since, in order.
+    /// The possible states after a crash: the last one known to be durable and all later ones, in
+    /// order.
     possible: Vec<State>,
     injected: Option<Injection>,
-    /// After a failure that left the disk unknown, until the file is opened anew.
+    /// Set by a failure that leaves the disk state unknown, until the store is reopened.
     poisoned: bool,
 }
 
 impl<'w> Writers<'w> {
     fn step(&mut self, op: Op) -> Result<(), Stop> {
-        // Of crashes at single commits other checks take care.
+        // Other checks cover crashes of single commits.
         drop(self.rig.fs.take_forks());
         match op.kind {
             Kind::Commit => match op.a % 4 {
@@ -121,13 +122,13 @@ impl<'w> Writers<'w> {
                 self.calm()?;
                 self.whole(op)
             }
-            // The slot that could not be written is torn, and verification says so.
+            // The failed slot is torn, and verification reports it.
             Kind::Verify if self.poisoned => Ok(()),
             _ => self.attempt(op, |writers| writers.rig.act(op)),
         }
     }
 
-    /// Does to the whole file what works on a good disk.
+    /// Runs an operation on the whole file that needs a good disk.
     fn whole(&mut self, op: Op) -> Result<(), Stop> {
         match op.kind {
             Kind::Kill | Kind::PowerLoss => {
@@ -141,7 +142,7 @@ impl<'w> Writers<'w> {
                 let landed = self.rig.open_among(&self.possible, C2.id)?;
                 self.possible = vec![self.possible.swap_remove(landed)];
             }
-            // What somebody else reads is what a crash would leave.
+            // Another process would read the state after a crash.
             Kind::Misopen if self.possible.len() > 1 => {}
             _ => {
                 self.rig.act(op)?;
@@ -151,7 +152,7 @@ impl<'w> Writers<'w> {
         Ok(())
     }
 
-    /// Does something that a failing disk may refuse.
+    /// Runs an operation that a failing disk may refuse.
     fn attempt(
         &mut self,
         op: Op,
@@ -166,7 +167,7 @@ impl<'w> Writers<'w> {
         if self.possible.len() > 1 {
             self.rig.probe.mark("an error met commits that were not durable");
         }
-        // Whether the store is poisoned is told to who begins to write.
+        // Only a new transaction reveals whether the store is poisoned.
         self.rig.abort();
         if !self.poisoned && is_poisoned(self.rig.store()) {
             self.poison();
@@ -181,7 +182,7 @@ impl<'w> Writers<'w> {
         }
     }
 
-    /// What was committed is read as before, unless the disk goes on failing.
+    /// Committed data reads as before, unless the fault is permanent.
     fn read_back(&mut self) -> Result<(), Stop> {
         let lasting = self.injected.is_some_and(|injection| injection.lasting);
         match self.rig.scan_committed(Order::Forward) {
@@ -197,7 +198,7 @@ impl<'w> Writers<'w> {
         }
     }
 
-    /// All that is committed is durable now.
+    /// Everything committed is durable now.
     fn durable(&mut self) {
         self.possible = vec![self.rig.model.committed().clone()];
     }
@@ -217,14 +218,14 @@ impl<'w> Writers<'w> {
     }
 
     fn commit(&mut self) -> Result<(), Stop> {
-        // Without a transaction of ours it is one that changes nothing.
+        // Without an open transaction it commits an empty one.
         self.rig.write()?;
         self.one(Rig::commit)?;
         self.durable();
         Ok(())
     }
 
-    /// Commits one transaction; if that poisons the store, it may be there all the same.
+    /// Commits one transaction; if that poisons the store, the commit may still be durable.
     fn one(&mut self, how: fn(&mut Rig<'w>) -> Result<(), Stop>) -> Result<(), Stop> {
         let after = self.rig.model.seen().clone();
         let changed = self.rig.model.changed();
@@ -266,7 +267,7 @@ impl<'w> Writers<'w> {
         Ok(())
     }
 
-    /// What could not be made durable is seen all the same, unless the disk is unknown.
+    /// A commit whose sync failed stays visible, unless the disk state is unknown.
     fn not_synced(&mut self, error: Error) -> Result<Error, Stop> {
         if !self.poisoned {
             let poisoned = is_poisoned(self.rig.store());
@@ -279,7 +280,7 @@ impl<'w> Writers<'w> {
         Ok(error)
     }
 
-    /// Ends the failing; opens anew if the store is poisoned, and now and then if it is not.
+    /// Ends the fault; reopens the store if it is poisoned, and sometimes if not.
     fn calm(&mut self) -> Result<(), Stop> {
         if self.injected.is_none() && !self.poisoned {
             return Ok(());
@@ -311,7 +312,7 @@ impl<'w> Writers<'w> {
         }
         self.possible = vec![self.possible.swap_remove(landed)];
         self.poisoned = false;
-        // What was seen then is there after a power loss, although nothing was written.
+        // The state read after opening survives a power loss, although nothing was written.
         let disk = self.rig.fs.disk();
         let disk = self.rig.world.rng(|rng| disk.power_loss(rng));
         self.rig.crash_to(disk);
@@ -319,8 +320,8 @@ impl<'w> Writers<'w> {
         Ok(())
     }
 
-    /// Crashes at calls of the last commits, on other machines: the file holds one of the states,
-    /// and goes on from there.
+    /// Crashes at the calls of the last commits, on other machines: the file holds one of the
+    /// states, and continues from there.
     fn crash_at(&mut self, forks: Vec<Fork>, states: &[State]) -> Result<(), Stop> {
         let mut rng = Rng::new(self.rig.world.rng(Rng::next));
         for Fork { disk, .. } in forks {
@@ -343,7 +344,7 @@ impl<'w> Writers<'w> {
         Ok(())
     }
 
-    /// Opens what a crash left, commits something more, and crashes again.
+    /// Opens the file after a crash, commits, and crashes again.
     fn recover(&mut self, disk: Disk, states: &[State]) -> Result<usize, Stop> {
         let world = self.rig.world;
         let fs = world.boot(disk);
@@ -373,7 +374,7 @@ impl<'w> Writers<'w> {
         Ok(landed)
     }
 
-    /// Tells which of the states a store holds.
+    /// Returns which of the states a store holds.
     fn among(&mut self, store: &Store, states: &[State]) -> Result<usize, Violation> {
         let snapshot = store.snapshot();
         let mut texts = Vec::new();

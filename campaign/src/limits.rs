@@ -1,0 +1,29 @@
+//! Stop conditions of a campaign.
+
+use std::time::Duration;
+
+/// Stop conditions.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// No plan starts after this time.
+    pub run: Duration,
+    /// A plan that runs longer counts as hanging.
+    pub hang: Duration,
+    /// Time limit for shrinking one finding.
+    pub shrink: Duration,
+    /// Whether the first finding ends the run.
+    pub stop_at_first: bool,
+}
+
+impl Limits {
+    /// Returns the limits of a campaign of this length.
+    #[must_use]
+    pub fn seconds(seconds: u64) -> Self {
+        Self {
+            run: Duration::from_secs(seconds),
+            hang: Duration::from_secs(60),
+            shrink: Duration::from_secs(15),
+            stop_at_first: false,
+        }
+    }
+}
