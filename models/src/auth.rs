@@ -5,7 +5,7 @@
 
 /// Identifies a user: the number of a server, and the server's identity for the user.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Who {
+pub struct UserKey {
     /// The server.
     pub server: usize,
     /// The server's identity for the user.
@@ -25,7 +25,7 @@ pub struct Grant {
 
 /// The reason why a call is refused locally.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal {
+pub enum CallRefusal {
     /// The user is not logged in.
     NotLoggedIn,
     /// The call needs an administrator.
@@ -38,56 +38,56 @@ pub enum Refusal {
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Session {
     number: u8,
-    who: Who,
-    since: u64,
+    user_key: UserKey,
+    changed_at: u64,
 }
 
 /// The users of a program.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Users {
-    active: Vec<(Who, Grant)>,
-    pending: Vec<(Who, Grant)>,
+    active: Vec<(UserKey, Grant)>,
+    pending: Vec<(UserKey, Grant)>,
     sessions: Vec<Session>,
     /// Number of changes to sessions.
-    events: u64,
+    change_count: u64,
 }
 
 impl Users {
     /// Applies a successful login; a known user gets the new token. Returns the sessions that start
     /// or restart.
-    pub fn log_in(&mut self, who: Who, grant: Grant) -> Vec<u8> {
-        match self.active.iter_mut().find(|(known, _)| *known == who) {
-            Some(known) => known.1 = grant,
-            None => self.active.push((who.clone(), grant)),
+    pub fn log_in(&mut self, user_key: UserKey, grant: Grant) -> Vec<u8> {
+        match self.active.iter_mut().find(|(user, _)| *user == user_key) {
+            Some(user) => user.1 = grant,
+            None => self.active.push((user_key.clone(), grant)),
         }
-        self.touch(&who)
+        self.record_change(&user_key)
     }
 
     /// Applies an exchange: the user has another token of the same login.
-    pub fn exchange(&mut self, who: &Who, grant: Grant) {
-        let known = self.active.iter_mut().find(|(known, _)| known == who);
-        known.into_iter().for_each(|known| known.1 = grant.clone());
+    pub fn exchange(&mut self, user_key: &UserKey, grant: Grant) {
+        let user = self.active.iter_mut().find(|(user, _)| user == user_key);
+        user.into_iter().for_each(|user| user.1 = grant.clone());
     }
 
     /// Logs the user out; returns the parked sessions, none if the user is not logged in.
-    pub fn log_out(&mut self, who: &Who) -> Vec<u8> {
-        let Some(at) = self.active.iter().position(|(known, _)| known == who) else {
+    pub fn log_out(&mut self, user_key: &UserKey) -> Vec<u8> {
+        let Some(at) = self.active.iter().position(|(user, _)| user == user_key) else {
             return Vec::new();
         };
         self.pending.push(self.active.remove(at));
-        self.touch(who)
+        self.record_change(user_key)
     }
 
     /// Applies the server's answer to a revocation.
-    pub fn settle(&mut self, token: &str) {
+    pub fn settle_revocation(&mut self, token: &str) {
         self.pending.retain(|(_, grant)| grant.token != token);
     }
 
     /// Opens a session; closes the previous one with its number.
-    pub fn open(&mut self, number: u8, who: Who) {
+    pub fn open(&mut self, number: u8, user_key: UserKey) {
         self.close(number);
-        self.events += 1;
-        self.sessions.push(Session { number, who, since: self.events });
+        self.change_count += 1;
+        self.sessions.push(Session { number, user_key, changed_at: self.change_count });
         self.sessions.sort_by_key(|session| session.number);
     }
 
@@ -103,74 +103,74 @@ impl Users {
 
     /// Returns the logged-in users, in the order of their logins.
     #[must_use]
-    pub fn active(&self) -> &[(Who, Grant)] {
+    pub fn active(&self) -> &[(UserKey, Grant)] {
         &self.active
     }
 
     /// Returns the login of a user, if any.
     #[must_use]
-    pub fn grant(&self, who: &Who) -> Option<&Grant> {
-        self.active.iter().find(|(known, _)| known == who).map(|(_, grant)| grant)
+    pub fn grant(&self, user_key: &UserKey) -> Option<&Grant> {
+        self.active.iter().find(|(user, _)| user == user_key).map(|(_, grant)| grant)
     }
 
     /// Returns the pending revocations, with the revoked logins.
     #[must_use]
-    pub fn pending(&self) -> &[(Who, Grant)] {
+    pub fn pending(&self) -> &[(UserKey, Grant)] {
         &self.pending
     }
 
     /// Returns the only user, if the token has not expired.
     ///
     /// # Errors
-    /// [`Refusal::SeveralUsers`].
-    pub fn current(&self, now: i64) -> Result<Option<&Who>, Refusal> {
+    /// [`CallRefusal::SeveralUsers`].
+    pub fn current_user(&self, now: i64) -> Result<Option<&UserKey>, CallRefusal> {
         match &self.active[..] {
             [] => Ok(None),
-            [(who, grant)] => Ok((grant.expires > now).then_some(who)),
-            [_, _, ..] => Err(Refusal::SeveralUsers),
+            [(user_key, grant)] => Ok((grant.expires > now).then_some(user_key)),
+            [_, _, ..] => Err(CallRefusal::SeveralUsers),
         }
     }
 
     /// Returns the users whose token has not expired.
-    pub fn valid(&self, now: i64) -> impl Iterator<Item = &Who> {
-        let valid = self.active.iter().filter(move |(_, grant)| grant.expires > now);
-        valid.map(|(who, _)| who)
+    pub fn valid_users(&self, now: i64) -> impl Iterator<Item = &UserKey> {
+        let valid_users = self.active.iter().filter(move |(_, grant)| grant.expires > now);
+        valid_users.map(|(user_key, _)| user_key)
     }
 
     /// Returns the token for a call of a user, if the user may make it.
     ///
     /// # Errors
     /// The reason of the refusal.
-    pub fn may(&self, who: &Who, needs_admin: bool) -> Result<&Grant, Refusal> {
-        let grant = self.grant(who).ok_or(Refusal::NotLoggedIn)?;
-        if needs_admin && !grant.is_admin { Err(Refusal::NotAdmin) } else { Ok(grant) }
+    pub fn authorize(&self, user_key: &UserKey, needs_admin: bool) -> Result<&Grant, CallRefusal> {
+        let grant = self.grant(user_key).ok_or(CallRefusal::NotLoggedIn)?;
+        if needs_admin && !grant.is_admin { Err(CallRefusal::NotAdmin) } else { Ok(grant) }
     }
 
     /// Returns the open sessions, parked or not.
-    pub fn sessions(&self) -> impl Iterator<Item = (u8, &Who)> {
-        self.sessions.iter().map(|session| (session.number, &session.who))
+    pub fn sessions(&self) -> impl Iterator<Item = (u8, &UserKey)> {
+        self.sessions.iter().map(|session| (session.number, &session.user_key))
     }
 
     /// Returns the token of a running session; none if it is closed or parked.
     #[must_use]
     pub fn running(&self, number: u8) -> Option<&Grant> {
         let session = self.sessions.iter().find(|session| session.number == number)?;
-        self.grant(&session.who)
+        self.grant(&session.user_key)
     }
 
     /// Returns the counter of the last change of a session: only later requests serve it.
     #[must_use]
-    pub fn since(&self, number: u8) -> Option<u64> {
+    pub fn changed_at(&self, number: u8) -> Option<u64> {
         let session = self.sessions.iter().find(|session| session.number == number);
-        session.map(|session| session.since)
+        session.map(|session| session.changed_at)
     }
 
     /// Records a change of all sessions of a user; returns them.
-    fn touch(&mut self, who: &Who) -> Vec<u8> {
-        self.events += 1;
-        let (since, sessions) = (self.events, self.sessions.iter_mut());
-        let touched = sessions.filter(|session| session.who == *who).map(|session| {
-            session.since = since;
+    fn record_change(&mut self, user_key: &UserKey) -> Vec<u8> {
+        self.change_count += 1;
+        let (changed_at, sessions) = (self.change_count, self.sessions.iter_mut());
+        let touched = sessions.filter(|session| session.user_key == *user_key).map(|session| {
+            session.changed_at = changed_at;
             session.number
         });
         touched.collect()
@@ -181,8 +181,8 @@ impl Users {
 mod tests {
     use super::*;
 
-    fn who(identity: &str) -> Who {
-        Who { server: 0, identity: identity.to_owned() }
+    fn user_key(identity: &str) -> UserKey {
+        UserKey { server: 0, identity: identity.to_owned() }
     }
 
     fn grant(token: &str) -> Grant {
@@ -192,24 +192,27 @@ mod tests {
     #[test]
     fn a_logout_leaves_the_token_of_its_moment() {
         let mut users = Users::default();
-        users.log_in(who("a"), grant("1"));
-        users.log_in(who("a"), grant("2"));
-        users.open(7, who("a"));
-        assert_eq!(users.log_out(&who("a")), [7]);
-        users.log_in(who("a"), grant("3"));
-        assert_eq!(users.pending(), [(who("a"), grant("2"))]);
+        users.log_in(user_key("a"), grant("1"));
+        users.log_in(user_key("a"), grant("2"));
+        users.open(7, user_key("a"));
+        assert_eq!(users.log_out(&user_key("a")), [7]);
+        users.log_in(user_key("a"), grant("3"));
+        assert_eq!(users.pending(), [(user_key("a"), grant("2"))]);
         assert_eq!(users.running(7), Some(&grant("3")));
-        users.settle("2");
+        users.settle_revocation("2");
         assert_eq!((users.pending().len(), users.active().len()), (0, 1));
     }
 
     #[test]
     fn several_users_have_no_current_one() {
         let mut users = Users::default();
-        assert_eq!(users.current(0), Ok(None));
-        users.log_in(who("a"), grant("1"));
-        assert_eq!((users.current(99), users.current(100)), (Ok(Some(&who("a"))), Ok(None)));
-        users.log_in(who("b"), grant("2"));
-        assert_eq!(users.current(100), Err(Refusal::SeveralUsers));
+        assert_eq!(users.current_user(0), Ok(None));
+        users.log_in(user_key("a"), grant("1"));
+        assert_eq!(
+            (users.current_user(99), users.current_user(100)),
+            (Ok(Some(&user_key("a"))), Ok(None))
+        );
+        users.log_in(user_key("b"), grant("2"));
+        assert_eq!(users.current_user(100), Err(CallRefusal::SeveralUsers));
     }
 }

@@ -16,16 +16,16 @@ pub const ACCESS_DENIED: i64 = 614;
 pub const EXPIRED_REFRESH_TOKEN: i64 = 615;
 
 /// The token was exchanged a moment ago; retry.
-pub const LATER: i64 = 503;
+pub const RETRY_LATER: i64 = 503;
 
-/// How long a replaced token gets [`LATER`], in milliseconds.
-const LATE: i64 = 60_000;
+/// How long a replaced token gets [`RETRY_LATER`], in milliseconds.
+const LATE_MS: i64 = 60_000;
 /// Maximum number of valid successors of a token.
 const SUCCESSORS_MAX: usize = 8;
 
 /// A call.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Ask {
+pub enum ServerCall {
     /// Creates an account and logs in: name, password.
     Register(String, String),
     /// Logs in: name, password.
@@ -44,7 +44,7 @@ pub enum Ask {
 
 /// The reply to a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Reply {
+pub enum ServerReply {
     /// A login.
     LogIn {
         /// The identity; none if no answer has revealed it yet.
@@ -91,8 +91,8 @@ pub enum Reply {
 
 /// A call between its start and its end.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Begun {
-    ask: Ask,
+pub struct StartedCall {
+    ask: ServerCall,
     refused: Option<i64>,
     /// The number of password changes at the start.
     changes: u32,
@@ -114,25 +114,25 @@ struct Login {
     current: Option<String>,
     /// Successors of the current token, none of them presented yet.
     next: Vec<Option<String>>,
-    /// The previous token, and until when it gets [`LATER`].
-    late: Option<(String, i64)>,
+    /// The previous token, and until when it gets [`RETRY_LATER`].
+    superseded: Option<(String, i64)>,
     /// Exchanged tokens, and dropped successors.
     old: Vec<String>,
     /// Whether a stranger has one of its tokens, or a successor was dropped.
     is_shared: bool,
     expires: i64,
-    is_over: bool,
+    is_ended: bool,
 }
 
 /// The state of a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Standing {
+pub enum TokenState {
     /// The token of its login.
     Current,
     /// A successor that was not presented yet.
     Next,
     /// Replaced a moment ago; its user must retry.
-    Late,
+    Superseded,
     /// Exchanged; presenting it ends the login.
     Old,
     /// Not valid.
@@ -144,12 +144,12 @@ pub enum Standing {
 pub struct Accounts {
     accounts: Vec<Account>,
     logins: Vec<Login>,
-    lives: Lives,
+    policy: TokenPolicy,
 }
 
 /// Lifetimes in milliseconds, and the limit of logins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Lives {
+pub struct TokenPolicy {
     /// Tokens for files.
     pub access_ttl: i64,
     /// Logins.
@@ -158,10 +158,10 @@ pub struct Lives {
     pub logins_max: usize,
 }
 
-impl Begun {
+impl StartedCall {
     /// Returns the call.
     #[must_use]
-    pub const fn ask(&self) -> &Ask {
+    pub const fn ask(&self) -> &ServerCall {
         &self.ask
     }
 
@@ -175,7 +175,7 @@ impl Begun {
 impl Accounts {
     /// Creates a server with its administrator.
     #[must_use]
-    pub fn new(lives: Lives, (name, password): (&str, &str)) -> Self {
+    pub fn new(policy: TokenPolicy, name: &str, password: &str) -> Self {
         let admin = Account {
             name: name.to_owned(),
             password: password.to_owned(),
@@ -183,110 +183,119 @@ impl Accounts {
             is_admin: true,
             changes: 0,
         };
-        Self { accounts: vec![admin], logins: Vec::new(), lives }
+        Self { accounts: vec![admin], logins: Vec::new(), policy }
     }
 
     /// Starts a call.
     #[must_use]
-    pub fn begin(&self, now: i64, ask: Ask) -> Begun {
+    pub fn begin(&self, now: i64, ask: ServerCall) -> StartedCall {
         let mut changes = 0;
         let refused = match &ask {
-            Ask::Register(name, _) => self.named(name).map(|_| EXISTING_ACCOUNT),
-            Ask::LogIn(name, password) => {
+            ServerCall::Register(name, _) => self.named(name).map(|_| EXISTING_ACCOUNT),
+            ServerCall::LogIn(name, password) => {
                 changes = self.named(name).map_or(0, |at| self.accounts[at].changes);
                 let fits = self.password(name) == Some(password);
                 (!fits).then_some(INVALID_CREDENTIALS)
             }
-            Ask::ChangePassword(token, of, _) => match self.standing(now, token) {
-                Standing::Gone => Some(EXPIRED_REFRESH_TOKEN),
-                Standing::Late => Some(LATER),
-                Standing::Old => None,
-                Standing::Current | Standing::Next => {
+            ServerCall::ChangePassword(token, of, _) => match self.token_state(now, token) {
+                TokenState::Gone => Some(EXPIRED_REFRESH_TOKEN),
+                TokenState::Superseded => Some(RETRY_LATER),
+                TokenState::Old => None,
+                TokenState::Current | TokenState::Next => {
                     let by = self.login(token).map(|at| self.logins[at].account);
                     by.and_then(|by| self.refusal_of_change(by, of.as_deref()))
                 }
             },
-            Ask::Token(token, _) | Ask::Exchange(token, _) | Ask::LookUp(token, _) => {
-                match self.standing(now, token) {
-                    Standing::Gone => Some(EXPIRED_REFRESH_TOKEN),
-                    Standing::Late => Some(LATER),
-                    Standing::Current | Standing::Next | Standing::Old => None,
-                }
-            }
-            Ask::Revoke(_) => None,
+            ServerCall::Token(token, _)
+            | ServerCall::Exchange(token, _)
+            | ServerCall::LookUp(token, _) => match self.token_state(now, token) {
+                TokenState::Gone => Some(EXPIRED_REFRESH_TOKEN),
+                TokenState::Superseded => Some(RETRY_LATER),
+                TokenState::Current | TokenState::Next | TokenState::Old => None,
+            },
+            ServerCall::Revoke(_) => None,
         };
-        Begun { ask, refused, changes }
+        StartedCall { ask, refused, changes }
     }
 
     /// Ends a call. A granted login gets the identity and the token of the answer.
-    pub fn end(&mut self, now: i64, begun: &Begun, fresh: Option<(&str, &str)>) -> Reply {
-        if let Some(code) = begun.refused {
-            return Reply::Refused(code);
+    pub fn end(
+        &mut self,
+        now: i64,
+        started: &StartedCall,
+        issued: Option<(&str, &str)>,
+    ) -> ServerReply {
+        if let Some(code) = started.refused {
+            return ServerReply::Refused(code);
         }
-        self.outcome(now, begun, fresh).unwrap_or_else(Reply::Refused)
+        self.outcome(now, started, issued).unwrap_or_else(ServerReply::Refused)
     }
 
     fn outcome(
         &mut self,
         now: i64,
-        begun: &Begun,
-        fresh: Option<(&str, &str)>,
-    ) -> Result<Reply, i64> {
-        match &begun.ask {
-            Ask::Register(name, _) if self.named(name).is_some() => Err(EXISTING_ACCOUNT),
-            Ask::Register(name, password) => {
+        started: &StartedCall,
+        issued: Option<(&str, &str)>,
+    ) -> Result<ServerReply, i64> {
+        match &started.ask {
+            ServerCall::Register(name, _) if self.named(name).is_some() => Err(EXISTING_ACCOUNT),
+            ServerCall::Register(name, password) => {
                 let (name, password) = (name.clone(), password.clone());
                 let account =
                     Account { name, password, identity: None, is_admin: false, changes: 0 };
                 self.accounts.push(account);
-                Ok(self.log_in(now, self.accounts.len() - 1, fresh))
+                Ok(self.log_in(now, self.accounts.len() - 1, issued))
             }
-            Ask::LogIn(name, _) => match self.named(name) {
-                Some(at) if self.accounts[at].changes == begun.changes => {
-                    Ok(self.log_in(now, at, fresh))
+            ServerCall::LogIn(name, _) => match self.named(name) {
+                Some(at) if self.accounts[at].changes == started.changes => {
+                    Ok(self.log_in(now, at, issued))
                 }
                 Some(_) | None => Err(INVALID_CREDENTIALS),
             },
-            Ask::Token(token, path) => {
+            ServerCall::Token(token, path) => {
                 let at = self.present(now, token)?;
                 self.token(now, at, path)
             }
-            Ask::Exchange(token, path) => {
+            ServerCall::Exchange(token, path) => {
                 let at = self.present(now, token)?;
-                let Reply::Token { identity, path, expires } = self.token(now, at, path)? else {
+                let ServerReply::Token { identity, path, expires } = self.token(now, at, path)?
+                else {
                     return Err(ACCESS_DENIED);
                 };
                 let login = &mut self.logins[at];
-                login.next.push(fresh.map(|(_, token)| token.to_owned()));
+                login.next.push(issued.map(|(_, token)| token.to_owned()));
                 if login.next.len() > SUCCESSORS_MAX {
                     login.old.extend(login.next.remove(0));
                     login.is_shared = true;
                 }
                 let login_expires = login.expires.div_euclid(1000);
-                Ok(Reply::Exchange { identity, path, expires, login_expires })
+                Ok(ServerReply::Exchange { identity, path, expires, login_expires })
             }
-            Ask::Revoke(token) => {
-                let at = self.login(token).filter(|at| !self.logins[*at].is_over);
+            ServerCall::Revoke(token) => {
+                let at = self.login(token).filter(|at| !self.logins[*at].is_ended);
                 let login = &mut self.logins[at.ok_or(EXPIRED_REFRESH_TOKEN)?];
-                login.is_over = true;
-                Ok(if login.expires <= now { Reply::Expired } else { Reply::Done })
+                login.is_ended = true;
+                Ok(if login.expires <= now { ServerReply::Expired } else { ServerReply::Done })
             }
-            Ask::ChangePassword(token, of, password) => {
+            ServerCall::ChangePassword(token, of, password) => {
                 let at = self.present(now, token)?;
                 let by = self.logins[at].account;
                 match self.refusal_of_change(by, of.as_deref()) {
                     Some(code) => return Err(code),
                     None => self.change_password(at, of.as_deref(), password),
                 }
-                Ok(Reply::Done)
+                Ok(ServerReply::Done)
             }
-            Ask::LookUp(token, name) => {
+            ServerCall::LookUp(token, name) => {
                 let by = self.present(now, token)?;
                 if !self.accounts[self.logins[by].account].is_admin {
                     return Err(ACCESS_DENIED);
                 }
                 let found = &self.accounts[self.named(name).ok_or(UNKNOWN_ACCOUNT)?];
-                Ok(Reply::Found { identity: found.identity.clone(), is_admin: found.is_admin })
+                Ok(ServerReply::Found {
+                    identity: found.identity.clone(),
+                    is_admin: found.is_admin,
+                })
             }
         }
     }
@@ -309,26 +318,28 @@ impl Accounts {
     }
 
     /// Returns all issued tokens with their states.
-    pub fn tokens(&self, now: i64) -> impl Iterator<Item = (&str, Standing)> {
+    pub fn tokens(&self, now: i64) -> impl Iterator<Item = (&str, TokenState)> {
         let tokens = self.logins.iter().flat_map(Login::tokens);
-        tokens.map(move |token| (token, self.standing(now, token)))
+        tokens.map(move |token| (token, self.token_state(now, token)))
     }
 
     /// Returns the state of a token.
     #[must_use]
-    pub fn standing(&self, now: i64, token: &str) -> Standing {
+    pub fn token_state(&self, now: i64, token: &str) -> TokenState {
         let Some(login) = self.login(token).map(|at| &self.logins[at]) else {
-            return Standing::Gone;
+            return TokenState::Gone;
         };
-        if login.is_over || login.expires <= now {
-            return Standing::Gone;
+        if login.is_ended || login.expires <= now {
+            return TokenState::Gone;
         }
         let is = |known: &Option<String>| known.as_deref() == Some(token);
-        match &login.late {
-            _ if is(&login.current) => Standing::Current,
-            _ if login.next.iter().any(is) => Standing::Next,
-            Some((late, until)) if late == token && *until > now => Standing::Late,
-            Some(_) | None => Standing::Old,
+        match &login.superseded {
+            _ if is(&login.current) => TokenState::Current,
+            _ if login.next.iter().any(is) => TokenState::Next,
+            Some((superseded, until)) if superseded == token && *until > now => {
+                TokenState::Superseded
+            }
+            Some(_) | None => TokenState::Old,
         }
     }
 
@@ -359,24 +370,24 @@ impl Accounts {
 
     /// Presents a token: a successor becomes the token of the login, an older token ends the login.
     fn present(&mut self, now: i64, token: &str) -> Result<usize, i64> {
-        let standing = self.standing(now, token);
+        let token_state = self.token_state(now, token);
         let at = self.login(token).ok_or(EXPIRED_REFRESH_TOKEN)?;
         let login = &mut self.logins[at];
-        match standing {
-            Standing::Current => {}
-            Standing::Next => {
+        match token_state {
+            TokenState::Current => {}
+            TokenState::Next => {
                 let others = login.next.drain(..).flatten().filter(|other| other != token);
                 login.old.extend(others);
-                login.old.extend(login.late.take().map(|(late, _)| late));
+                login.old.extend(login.superseded.take().map(|(superseded, _)| superseded));
                 let before = login.current.replace(token.to_owned());
-                login.late = before.map(|before| (before, now.saturating_add(LATE)));
+                login.superseded = before.map(|before| (before, now.saturating_add(LATE_MS)));
             }
-            Standing::Late => return Err(LATER),
-            Standing::Old => {
-                login.is_over = true;
+            TokenState::Superseded => return Err(RETRY_LATER),
+            TokenState::Old => {
+                login.is_ended = true;
                 return Err(EXPIRED_REFRESH_TOKEN);
             }
-            Standing::Gone => return Err(EXPIRED_REFRESH_TOKEN),
+            TokenState::Gone => return Err(EXPIRED_REFRESH_TOKEN),
         }
         Ok(at)
     }
@@ -400,34 +411,34 @@ impl Accounts {
         self.logins.iter().position(|login| login.tokens().any(|known| known == token))
     }
 
-    fn log_in(&mut self, now: i64, at: usize, fresh: Option<(&str, &str)>) -> Reply {
+    fn log_in(&mut self, now: i64, at: usize, issued: Option<(&str, &str)>) -> ServerReply {
         let account = &mut self.accounts[at];
         let identity = account.identity.clone();
-        if let (None, Some((identity, _))) = (&identity, fresh) {
+        if let (None, Some((identity, _))) = (&identity, issued) {
             account.identity = Some(identity.to_owned());
         }
         let is_admin = account.is_admin;
-        let goes_on = |login: &Login| login.account == at && !login.is_over && login.expires > now;
+        let goes_on = |login: &Login| login.account == at && !login.is_ended && login.expires > now;
         let held = self.logins.iter().filter(|login| goes_on(login)).count();
-        let surplus = (held + 1).saturating_sub(self.lives.logins_max);
+        let surplus = (held + 1).saturating_sub(self.policy.logins_max);
         let oldest = self.logins.iter_mut().filter(|login| goes_on(login)).take(surplus);
-        oldest.for_each(|login| login.is_over = true);
-        let expires = now.saturating_add(self.lives.refresh_ttl);
-        let current = fresh.map(|(_, token)| token.to_owned());
+        oldest.for_each(|login| login.is_ended = true);
+        let expires = now.saturating_add(self.policy.refresh_ttl);
+        let current = issued.map(|(_, token)| token.to_owned());
         self.logins.push(Login {
             account: at,
             current,
             next: Vec::new(),
-            late: None,
+            superseded: None,
             old: Vec::new(),
             is_shared: false,
             expires,
-            is_over: false,
+            is_ended: false,
         });
-        Reply::LogIn { identity, expires: expires.div_euclid(1000), is_admin }
+        ServerReply::LogIn { identity, expires: expires.div_euclid(1000), is_admin }
     }
 
-    fn token(&self, now: i64, at: usize, path: &str) -> Result<Reply, i64> {
+    fn token(&self, now: i64, at: usize, path: &str) -> Result<ServerReply, i64> {
         let by = &self.accounts[self.logins[at].account];
         let identity = by.identity.clone().unwrap_or_default();
         let path = match path.strip_prefix("/~/") {
@@ -437,8 +448,8 @@ impl Accounts {
         if !by.is_admin && !path.starts_with(&format!("/{identity}/")) {
             return Err(ACCESS_DENIED);
         }
-        let expires = now.saturating_add(self.lives.access_ttl).div_euclid(1000);
-        Ok(Reply::Token { identity, path, expires })
+        let expires = now.saturating_add(self.policy.access_ttl).div_euclid(1000);
+        Ok(ServerReply::Token { identity, path, expires })
     }
 
     fn change_password(&mut self, mine: usize, of: Option<&str>, password: &str) {
@@ -448,7 +459,7 @@ impl Accounts {
         self.accounts[of].password = password.to_owned();
         self.accounts[of].changes += 1;
         for (index, login) in self.logins.iter_mut().enumerate() {
-            login.is_over |= login.account == of && index != mine;
+            login.is_ended |= login.account == of && index != mine;
         }
     }
 }
@@ -456,28 +467,29 @@ impl Accounts {
 impl Login {
     /// Returns all known tokens.
     fn tokens(&self) -> impl Iterator<Item = &str> {
-        let late = self.late.iter().map(|(late, _)| late);
+        let superseded = self.superseded.iter().map(|(superseded, _)| superseded);
         let next = self.next.iter().flatten();
-        self.current.iter().chain(next).chain(late).chain(&self.old).map(String::as_str)
+        self.current.iter().chain(next).chain(superseded).chain(&self.old).map(String::as_str)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Standing::{Current, Gone, Late, Next, Old};
+    use super::TokenState::{Current, Gone, Next, Old, Superseded};
     use super::*;
 
-    fn call(server: &mut Accounts, ask: Ask, fresh: Option<(&str, &str)>) -> Reply {
-        let begun = server.begin(0, ask);
-        server.end(0, &begun, fresh)
+    fn call(server: &mut Accounts, ask: ServerCall, issued: Option<(&str, &str)>) -> ServerReply {
+        let started = server.begin(0, ask);
+        server.end(0, &started, issued)
     }
 
     fn server() -> Accounts {
         let mut server = Accounts::new(
-            Lives { access_ttl: 1000, refresh_ttl: 5000, logins_max: 3 },
-            ("root", "r"),
+            TokenPolicy { access_ttl: 1000, refresh_ttl: 5000, logins_max: 3 },
+            "root",
+            "r",
         );
-        let register = Ask::Register("a".to_owned(), "p".to_owned());
+        let register = ServerCall::Register("a".to_owned(), "p".to_owned());
         call(&mut server, register, Some(("A", "1")));
         server
     }
@@ -485,70 +497,78 @@ mod tests {
     #[test]
     fn a_change_of_password_ends_every_other_login() {
         let mut server = server();
-        let log_in = |password: &str| Ask::LogIn("a".to_owned(), password.to_owned());
+        let log_in = |password: &str| ServerCall::LogIn("a".to_owned(), password.to_owned());
         call(&mut server, log_in("p"), Some(("A", "2")));
         let held = server.begin(0, log_in("p"));
-        call(&mut server, Ask::ChangePassword("2".to_owned(), None, "q".to_owned()), None);
-        assert_eq!((server.standing(0, "1"), server.standing(0, "2")), (Gone, Current));
-        assert_eq!(server.end(0, &held, None), Reply::Refused(INVALID_CREDENTIALS));
-        assert_eq!((server.standing(4999, "2"), server.standing(5000, "2")), (Current, Gone));
+        call(&mut server, ServerCall::ChangePassword("2".to_owned(), None, "q".to_owned()), None);
+        assert_eq!((server.token_state(0, "1"), server.token_state(0, "2")), (Gone, Current));
+        assert_eq!(server.end(0, &held, None), ServerReply::Refused(INVALID_CREDENTIALS));
+        assert_eq!((server.token_state(4999, "2"), server.token_state(5000, "2")), (Current, Gone));
     }
 
     #[test]
     fn what_is_revoked_stays_revoked_and_ends_nothing_else() {
         let mut server = server();
-        call(&mut server, Ask::LogIn("a".to_owned(), "p".to_owned()), Some(("A", "2")));
-        assert_eq!(call(&mut server, Ask::Revoke("1".to_owned()), None), Reply::Done);
-        let again = call(&mut server, Ask::Revoke("1".to_owned()), None);
-        assert_eq!(again, Reply::Refused(EXPIRED_REFRESH_TOKEN));
-        assert_eq!((server.standing(0, "1"), server.standing(0, "2")), (Gone, Current));
+        call(&mut server, ServerCall::LogIn("a".to_owned(), "p".to_owned()), Some(("A", "2")));
+        assert_eq!(call(&mut server, ServerCall::Revoke("1".to_owned()), None), ServerReply::Done);
+        let again = call(&mut server, ServerCall::Revoke("1".to_owned()), None);
+        assert_eq!(again, ServerReply::Refused(EXPIRED_REFRESH_TOKEN));
+        assert_eq!((server.token_state(0, "1"), server.token_state(0, "2")), (Gone, Current));
     }
 
     #[test]
     fn only_an_administrator_reaches_others() {
         let mut server = server();
-        let change =
-            |of: &str| Ask::ChangePassword("1".to_owned(), Some(of.to_owned()), "q".to_owned());
-        assert_eq!(call(&mut server, change("B"), None), Reply::Refused(ACCESS_DENIED));
-        assert_eq!(call(&mut server, change("A"), None), Reply::Done);
-        let look_up = Ask::LookUp("1".to_owned(), "root".to_owned());
-        assert_eq!(call(&mut server, look_up, None), Reply::Refused(ACCESS_DENIED));
+        let change = |of: &str| {
+            ServerCall::ChangePassword("1".to_owned(), Some(of.to_owned()), "q".to_owned())
+        };
+        assert_eq!(call(&mut server, change("B"), None), ServerReply::Refused(ACCESS_DENIED));
+        assert_eq!(call(&mut server, change("A"), None), ServerReply::Done);
+        let look_up = ServerCall::LookUp("1".to_owned(), "root".to_owned());
+        assert_eq!(call(&mut server, look_up, None), ServerReply::Refused(ACCESS_DENIED));
     }
 
     #[test]
     fn an_exchanged_token_is_good_until_its_successor_is_presented() {
         let mut server = server();
-        let exchange = |token: &str| Ask::Exchange(token.to_owned(), "/~/x".to_owned());
+        let exchange = |token: &str| ServerCall::Exchange(token.to_owned(), "/~/x".to_owned());
         call(&mut server, exchange("1"), Some(("A", "2")));
         call(&mut server, exchange("1"), Some(("A", "3")));
-        let standings =
-            |server: &Accounts, now| ["1", "2", "3"].map(|token| server.standing(now, token));
-        assert_eq!(standings(&server, 0), [Current, Next, Next]);
-        call(&mut server, Ask::Token("3".to_owned(), "/~/x".to_owned()), None);
-        assert_eq!(standings(&server, 0), [Late, Old, Current]);
-        assert_eq!(call(&mut server, exchange("1"), None), Reply::Refused(LATER));
+        let token_states =
+            |server: &Accounts, now| ["1", "2", "3"].map(|token| server.token_state(now, token));
+        assert_eq!(token_states(&server, 0), [Current, Next, Next]);
+        call(&mut server, ServerCall::Token("3".to_owned(), "/~/x".to_owned()), None);
+        assert_eq!(token_states(&server, 0), [Superseded, Old, Current]);
+        assert_eq!(call(&mut server, exchange("1"), None), ServerReply::Refused(RETRY_LATER));
         let again = call(&mut server, exchange("2"), None);
-        assert_eq!(again, Reply::Refused(EXPIRED_REFRESH_TOKEN));
-        assert_eq!(standings(&server, 0), [Gone, Gone, Gone]);
+        assert_eq!(again, ServerReply::Refused(EXPIRED_REFRESH_TOKEN));
+        assert_eq!(token_states(&server, 0), [Gone, Gone, Gone]);
     }
 
     #[test]
     fn a_minute_later_the_token_before_is_an_old_one() {
-        let mut lives = server();
-        lives.lives.refresh_ttl = 1_000_000;
-        call(&mut lives, Ask::LogIn("a".to_owned(), "p".to_owned()), Some(("A", "4")));
-        let exchange = Ask::Exchange("4".to_owned(), "/~/x".to_owned());
-        call(&mut lives, exchange, Some(("A", "5")));
-        call(&mut lives, Ask::Token("5".to_owned(), "/~/x".to_owned()), None);
-        assert_eq!((lives.standing(59_999, "4"), lives.standing(60_000, "4")), (Late, Old));
+        let mut policy = server();
+        policy.policy.refresh_ttl = 1_000_000;
+        call(&mut policy, ServerCall::LogIn("a".to_owned(), "p".to_owned()), Some(("A", "4")));
+        let exchange = ServerCall::Exchange("4".to_owned(), "/~/x".to_owned());
+        call(&mut policy, exchange, Some(("A", "5")));
+        call(&mut policy, ServerCall::Token("5".to_owned(), "/~/x".to_owned()), None);
+        assert_eq!(
+            (policy.token_state(59_999, "4"), policy.token_state(60_000, "4")),
+            (Superseded, Old)
+        );
     }
 
     #[test]
     fn too_many_logins_end_the_oldest() {
         let mut server = server();
         for token in ["2", "3", "4"] {
-            call(&mut server, Ask::LogIn("a".to_owned(), "p".to_owned()), Some(("A", token)));
+            call(
+                &mut server,
+                ServerCall::LogIn("a".to_owned(), "p".to_owned()),
+                Some(("A", token)),
+            );
         }
-        assert_eq!((server.standing(0, "1"), server.standing(0, "2")), (Gone, Current));
+        assert_eq!((server.token_state(0, "1"), server.token_state(0, "2")), (Gone, Current));
     }
 }

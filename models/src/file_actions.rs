@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The content of one of our files.
-pub type Notes = BTreeSet<u8>;
+pub type FileNotes = BTreeSet<u8>;
 
 /// The kind of a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum File {
+pub enum FileContent {
     /// A file of this generation.
-    Ours(Notes),
+    Current(FileNotes),
     /// A file of an older generation.
     Older,
 }
@@ -28,7 +28,7 @@ pub enum Action {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Backup {
     /// A copy of a file.
-    Of(File),
+    Of(FileContent),
     /// A foreign file.
     Foreign,
 }
@@ -37,7 +37,7 @@ pub enum Backup {
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct FileActions {
     /// Existing files, by number.
-    pub files: BTreeMap<usize, File>,
+    pub files: BTreeMap<usize, FileContent>,
     /// Recorded actions, by file.
     pub pending: BTreeMap<usize, Action>,
     /// Existing files at backup paths, by number.
@@ -45,30 +45,35 @@ pub struct FileActions {
 }
 
 /// The outcome of an action: whether the file existed, or an occupied target.
-pub type Outcome = Result<bool, InTheWay>;
+pub type ActionOutcome = Result<bool, TargetOccupied>;
 
 /// The path of the backup is occupied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct InTheWay;
+pub struct TargetOccupied;
 
 impl FileActions {
     /// Opens a file and adds a note. If the file is missing, its recorded action runs first, so
     /// that it never meets the new file. A file of an older generation is moved aside: to its
-    /// backup path if one is recorded, else to `aside`. Returns the new path, or an occupied
+    /// backup path if one is recorded, else to `new_path`. Returns the new path, or an occupied
     /// target.
-    pub fn note(&mut self, file: usize, note: u8, aside: usize) -> Option<Result<usize, InTheWay>> {
+    pub fn add_note(
+        &mut self,
+        file: usize,
+        note: u8,
+        new_path: usize,
+    ) -> Option<Result<usize, TargetOccupied>> {
         if !self.files.contains_key(&file) {
             self.execute(file);
         }
-        match self.files.entry(file).or_insert_with(|| File::Ours(Notes::new())) {
-            File::Ours(notes) => {
+        match self.files.entry(file).or_insert_with(|| FileContent::Current(FileNotes::new())) {
+            FileContent::Current(notes) => {
                 notes.insert(note);
                 None
             }
-            File::Older => {
+            FileContent::Older => {
                 let target = match self.pending.get(&file) {
                     Some(Action::BackUp(target)) => *target,
-                    Some(Action::Delete) | None => aside,
+                    Some(Action::Delete) | None => new_path,
                 };
                 self.pending.insert(file, Action::BackUp(target));
                 let outcome = self.execute(file)?;
@@ -83,20 +88,20 @@ impl FileActions {
     }
 
     /// Executes the recorded action of a file; none if nothing is recorded.
-    pub fn execute(&mut self, file: usize) -> Option<Outcome> {
+    pub fn execute(&mut self, file: usize) -> Option<ActionOutcome> {
         let action = *self.pending.get(&file)?;
-        if let (Action::BackUp(target), Some(whole)) = (action, self.files.get(&file)) {
+        if let (Action::BackUp(target), Some(file_content)) = (action, self.files.get(&file)) {
             if self.backups.contains_key(&target) {
-                return Some(Err(InTheWay));
+                return Some(Err(TargetOccupied));
             }
-            self.backups.insert(target, Backup::Of(whole.clone()));
+            self.backups.insert(target, Backup::Of(file_content.clone()));
         }
         self.pending.remove(&file);
         Some(Ok(self.files.remove(&file).is_some()))
     }
 
     /// Starts: executes all recorded actions, in the order of files.
-    pub fn start(&mut self) -> Vec<(usize, Outcome)> {
+    pub fn start(&mut self) -> Vec<(usize, ActionOutcome)> {
         let files: Vec<usize> = self.pending.keys().copied().collect();
         let outcome = |file| self.execute(file).map(|outcome| (file, outcome));
         files.into_iter().filter_map(outcome).collect()

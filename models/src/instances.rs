@@ -36,7 +36,7 @@ pub enum InstanceKind {
 
 /// The reason of a refusal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal {
+pub enum InstanceRefusal {
     /// The file is open under another key.
     OtherKey,
     /// The file is open under another migration.
@@ -62,11 +62,11 @@ pub enum Refusal {
 }
 
 /// The outcome of a call.
-pub type Outcome<T> = Result<T, Refusal>;
+pub type InstanceOutcome<T> = Result<T, InstanceRefusal>;
 
 /// A file on the disk.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct File {
+pub struct InstanceFile {
     /// Its key.
     pub key: u8,
     /// Its version, once it has classes.
@@ -75,12 +75,21 @@ pub struct File {
     pub notes: BTreeSet<u8>,
 }
 
-impl File {
+impl InstanceFile {
     /// Returns a new file.
     #[must_use]
     pub const fn new(key: u8) -> Self {
         Self { key, version: None, notes: BTreeSet::new() }
     }
+}
+
+/// A thread that holds a file, and the kind of its handle.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Holder {
+    /// The thread, by number.
+    pub thread: usize,
+    /// The kind of the handle.
+    pub kind: InstanceKind,
 }
 
 /// A handle, open or closed.
@@ -100,7 +109,7 @@ pub struct Handle {
 /// All files, their copies, and all handles.
 #[derive(Clone, Debug)]
 pub struct Instances {
-    files: Vec<Option<File>>,
+    files: Vec<Option<InstanceFile>>,
     copies: Vec<bool>,
     handles: Vec<Handle>,
 }
@@ -120,12 +129,12 @@ impl Instances {
 
     /// Returns a file, if it exists.
     #[must_use]
-    pub fn file(&self, file: usize) -> Option<&File> {
+    pub fn file(&self, file: usize) -> Option<&InstanceFile> {
         self.files[file].as_ref()
     }
 
     /// Sets the state of a file without holders after a disk error.
-    pub fn put(&mut self, file: usize, found: Option<File>) {
+    pub fn set_file(&mut self, file: usize, found: Option<InstanceFile>) {
         self.files[file] = found;
     }
 
@@ -153,22 +162,23 @@ impl Instances {
     pub fn open(
         &mut self,
         file: usize,
-        (thread, kind): (usize, InstanceKind),
+        holder: Holder,
         configuration: Configuration,
-    ) -> Outcome<()> {
-        if let Some(holder) = self.holders(file).next() {
-            let held = holder.configuration;
-            if held != configuration {
-                return Err(difference(held, configuration));
+    ) -> InstanceOutcome<()> {
+        let Holder { thread, kind } = holder;
+        if let Some(open) = self.holders(file).next() {
+            let open_configuration = open.configuration;
+            if open_configuration != configuration {
+                return Err(difference(open_configuration, configuration));
             }
         } else if self.files[file].as_ref().is_some_and(|file| file.key != configuration.key) {
-            return Err(Refusal::Key);
+            return Err(InstanceRefusal::Key);
         }
-        let fresh = File::new(configuration.key);
-        let mut found = self.files[file].clone().unwrap_or(fresh);
-        let ready = self.holders(file).any(|holder| holder.kind == kind);
+        let new_file = InstanceFile::new(configuration.key);
+        let mut found = self.files[file].clone().unwrap_or(new_file);
+        let is_prepared = self.holders(file).any(|open| open.kind == kind);
         let outcome = match kind {
-            InstanceKind::Typed if !ready => bring_up(&mut found, configuration),
+            InstanceKind::Typed if !is_prepared => apply_configuration(&mut found, configuration),
             InstanceKind::Typed | InstanceKind::Dynamic => Ok(()),
         };
         // A file that was created for a failed opening remains.
@@ -183,21 +193,21 @@ impl Instances {
     pub fn migrates(&self, file: usize, kind: InstanceKind, configuration: Configuration) -> bool {
         let mut tried = self.clone();
         let before = self.files[file].as_ref().and_then(|file| file.version);
-        let outcome = tried.open(file, (0, kind), configuration);
+        let outcome = tried.open(file, Holder { thread: 0, kind }, configuration);
         let raised = tried.files[file].as_ref().is_some_and(|file| file.version > before);
         configuration.migration.is_some()
             && before.is_some()
-            && (outcome == Err(Refusal::Migration) || (outcome.is_ok() && raised))
+            && (outcome == Err(InstanceRefusal::Migration) || (outcome.is_ok() && raised))
     }
 
     /// Closes a handle; returns whether it was open.
     ///
     /// # Errors
-    /// [`Refusal::OtherThread`].
-    pub fn close(&mut self, handle: usize, thread: usize) -> Outcome<bool> {
+    /// [`InstanceRefusal::OtherThread`].
+    pub fn close(&mut self, handle: usize, thread: usize) -> InstanceOutcome<bool> {
         let handle = &mut self.handles[handle];
         if handle.thread != thread {
-            return Err(Refusal::OtherThread);
+            return Err(InstanceRefusal::OtherThread);
         }
         Ok(std::mem::replace(&mut handle.open, false))
     }
@@ -210,23 +220,23 @@ impl Instances {
     /// Returns the file of a handle.
     ///
     /// # Errors
-    /// [`Refusal::OtherThread`], [`Refusal::Closed`].
-    pub fn look(&self, handle: usize, thread: usize) -> Outcome<&File> {
+    /// [`InstanceRefusal::OtherThread`], [`InstanceRefusal::Closed`].
+    pub fn file_of(&self, handle: usize, thread: usize) -> InstanceOutcome<&InstanceFile> {
         let handle = &self.handles[handle];
         if handle.thread != thread {
-            return Err(Refusal::OtherThread);
+            return Err(InstanceRefusal::OtherThread);
         }
         let file = self.files[handle.file].as_ref();
-        file.filter(|_| handle.open).ok_or(Refusal::Closed)
+        file.filter(|_| handle.open).ok_or(InstanceRefusal::Closed)
     }
 
     /// Adds a note to the file of a handle.
     ///
     /// # Errors
-    /// As [`Instances::look`]; [`Refusal::NoClass`].
-    pub fn note(&mut self, handle: usize, thread: usize, note: u8) -> Outcome<()> {
-        if self.look(handle, thread)?.version.is_none() {
-            return Err(Refusal::NoClass);
+    /// As [`Instances::file_of`]; [`InstanceRefusal::NoClass`].
+    pub fn add_note(&mut self, handle: usize, thread: usize, note: u8) -> InstanceOutcome<()> {
+        if self.file_of(handle, thread)?.version.is_none() {
+            return Err(InstanceRefusal::NoClass);
         }
         let file = self.files[self.handles[handle].file].as_mut();
         file.map(|file| file.notes.insert(note));
@@ -236,11 +246,11 @@ impl Instances {
     /// Copies the file of a handle to the one path for its copies.
     ///
     /// # Errors
-    /// As [`Instances::look`]; [`Refusal::Exists`].
-    pub fn copy(&mut self, handle: usize, thread: usize) -> Outcome<()> {
-        self.look(handle, thread)?;
+    /// As [`Instances::file_of`]; [`InstanceRefusal::Exists`].
+    pub fn copy(&mut self, handle: usize, thread: usize) -> InstanceOutcome<()> {
+        self.file_of(handle, thread)?;
         match std::mem::replace(&mut self.copies[self.handles[handle].file], true) {
-            true => Err(Refusal::Exists),
+            true => Err(InstanceRefusal::Exists),
             false => Ok(()),
         }
     }
@@ -248,45 +258,48 @@ impl Instances {
     /// Deletes a file; returns whether it existed.
     ///
     /// # Errors
-    /// [`Refusal::StillOpen`].
-    pub fn delete(&mut self, file: usize) -> Outcome<bool> {
+    /// [`InstanceRefusal::StillOpen`].
+    pub fn delete(&mut self, file: usize) -> InstanceOutcome<bool> {
         match self.global_count(file) {
             0 => Ok(self.files[file].take().is_some()),
-            count => Err(Refusal::StillOpen(count)),
+            count => Err(InstanceRefusal::StillOpen(count)),
         }
     }
 
     /// Compacts a file; returns whether it had no holders.
     ///
     /// # Errors
-    /// [`Refusal::Key`].
-    pub fn compact(&mut self, file: usize, key: u8) -> Outcome<bool> {
+    /// [`InstanceRefusal::Key`].
+    pub fn compact(&mut self, file: usize, key: u8) -> InstanceOutcome<bool> {
         if self.global_count(file) > 0 {
             return Ok(false);
         }
-        let found = self.files[file].get_or_insert(File::new(key));
-        if found.key == key { Ok(true) } else { Err(Refusal::Key) }
+        let found = self.files[file].get_or_insert(InstanceFile::new(key));
+        if found.key == key { Ok(true) } else { Err(InstanceRefusal::Key) }
     }
 }
 
-fn difference(held: Configuration, asked: Configuration) -> Refusal {
-    if held.key != asked.key {
-        return Refusal::OtherKey;
+fn difference(open_configuration: Configuration, requested: Configuration) -> InstanceRefusal {
+    if open_configuration.key != requested.key {
+        return InstanceRefusal::OtherKey;
     }
-    match (held.migration, asked.migration) {
-        (Some(one), Some(other)) if one != other => Refusal::OtherMigration,
-        _ => Refusal::Other,
+    match (open_configuration.migration, requested.migration) {
+        (Some(one), Some(other)) if one != other => InstanceRefusal::OtherMigration,
+        _ => InstanceRefusal::Other,
     }
 }
 
 /// Applies the classes and the version of a configuration.
-fn bring_up(file: &mut File, configuration: Configuration) -> Outcome<()> {
+fn apply_configuration(
+    file: &mut InstanceFile,
+    configuration: Configuration,
+) -> InstanceOutcome<()> {
     if file.version.is_some_and(|version| version > configuration.version) {
-        return Err(Refusal::VersionLower);
+        return Err(InstanceRefusal::VersionLower);
     }
     let migrates = file.version.is_some_and(|version| version < configuration.version);
     if migrates && configuration.migration.is_some_and(|migration| migration.fails) {
-        return Err(Refusal::Migration);
+        return Err(InstanceRefusal::Migration);
     }
     file.version = Some(configuration.version);
     Ok(())

@@ -24,7 +24,7 @@ pub mod object_domain;
 pub mod object_query;
 pub mod object_schema;
 pub mod object_synced;
-pub mod object_whole;
+pub mod object_values;
 pub mod objects;
 pub mod op;
 pub mod query_domain;
@@ -32,5 +32,5 @@ pub mod store;
 pub mod struct_domain;
 
 pub use domain::Domain;
-pub use op::{Kind, Op};
-pub use store::Outcome;
+pub use op::{Op, OpKind};
+pub use store::StoreOutcome;

@@ -7,7 +7,9 @@
     reason = "a function names the types it is about and treats all others alike"
 )]
 
-use crate::objects::{Id, Key, Kind, Object, Property, Refusal, State, Value};
+use crate::objects::{
+    DatabaseState, Id, Key, Object, ObjectRefusal, ObjectResult, Property, Value, ValueType,
+};
 use std::cmp::Ordering;
 
 /// A comparison of values.
@@ -67,20 +69,20 @@ pub struct Sums {
     pub average: Option<u64>,
 }
 
-type Result<T> = std::result::Result<T, Refusal>;
-
-impl State {
+impl DatabaseState {
     /// Returns the property of each step of a path.
-    fn steps(&self, class: &str, path: &str) -> Result<Vec<Property>> {
+    fn steps(&self, class: &str, path: &str) -> ObjectResult<Vec<Property>> {
         let mut steps: Vec<Property> = Vec::new();
         let mut class = class.to_owned();
         for name in path.split('.') {
             if let Some(last) = steps.last() {
-                let Kind::Link(to) = last.kind.element() else { return Err(Refusal::Type) };
+                let ValueType::Link(to) = last.kind.element() else {
+                    return Err(ObjectRefusal::Type);
+                };
                 class = to;
             }
-            let held = self.class(&class)?.properties.get(name).ok_or(Refusal::Property)?;
-            steps.push(held.clone());
+            let stored = self.class(&class)?.properties.get(name).ok_or(ObjectRefusal::Property)?;
+            steps.push(stored.clone());
         }
         Ok(steps)
     }
@@ -92,7 +94,7 @@ impl State {
         let (mut objects, mut ends_early) = (vec![id.clone()], false);
         for name in links {
             let mut next = Vec::new();
-            for value in objects.iter().flat_map(|id| self.held(id, name)) {
+            for value in objects.iter().flat_map(|id| self.stored(id, name)) {
                 match value {
                     Value::Link(id) if next.contains(&id) => {}
                     Value::Link(id) => next.push(id),
@@ -102,15 +104,15 @@ impl State {
             objects = next;
         }
         let nothing = ends_early.then_some(Value::Null);
-        objects.iter().flat_map(|id| self.held(id, last)).chain(nothing).collect()
+        objects.iter().flat_map(|id| self.stored(id, last)).chain(nothing).collect()
     }
 
     /// Returns the value of a property, or the elements of a list.
-    fn held(&self, id: &Id, name: &str) -> Vec<Value> {
+    fn stored(&self, id: &Id, name: &str) -> Vec<Value> {
         let (class, key) = id;
         let empty = Object::default();
         let object = self.object(id).unwrap_or(&empty);
-        if self.classes.get(class).and_then(|held| held.key.as_deref()) == Some(name) {
+        if self.classes.get(class).and_then(|stored| stored.key.as_deref()) == Some(name) {
             return vec![match key {
                 Key::Int(value) => Value::Int(*value),
                 Key::Text(text) => Value::Text(text.clone()),
@@ -123,7 +125,7 @@ impl State {
         }
     }
 
-    fn check(&self, class: &str, filter: &Filter) -> Result<()> {
+    fn check(&self, class: &str, filter: &Filter) -> ObjectResult<()> {
         let (path, value, is_order) = match filter {
             Filter::And(parts) | Filter::Or(parts) => {
                 return parts.iter().try_for_each(|part| self.check(class, part));
@@ -139,17 +141,17 @@ impl State {
         let kind = steps.last().map(|step| step.kind.element());
         let fits = match (&value, kind) {
             (Value::Null, _) => true,
-            (Value::Link((class, _)), Some(Kind::Link(to))) => *class == to && !is_order,
-            (Value::Int(_), Some(Kind::Int | Kind::Counter))
-            | (Value::Bool(_), Some(Kind::Bool))
-            | (Value::Text(_), Some(Kind::Text))
-            | (Value::Bytes(_), Some(Kind::Bytes))
-            | (Value::Time(..), Some(Kind::Time))
-            | (Value::Float(_), Some(Kind::Float))
-            | (Value::Double(_), Some(Kind::Double)) => true,
+            (Value::Link((class, _)), Some(ValueType::Link(to))) => *class == to && !is_order,
+            (Value::Int(_), Some(ValueType::Int | ValueType::Counter))
+            | (Value::Bool(_), Some(ValueType::Bool))
+            | (Value::Text(_), Some(ValueType::Text))
+            | (Value::Bytes(_), Some(ValueType::Bytes))
+            | (Value::Time(..), Some(ValueType::Time))
+            | (Value::Float(_), Some(ValueType::Float))
+            | (Value::Double(_), Some(ValueType::Double)) => true,
             _ => false,
         };
-        if fits { Ok(()) } else { Err(Refusal::Type) }
+        if fits { Ok(()) } else { Err(ObjectRefusal::Type) }
     }
 
     fn meets(&self, id: &Id, filter: &Filter) -> bool {
@@ -178,28 +180,28 @@ impl State {
         }
     }
 
-    fn sortable(&self, class: &str, path: &str) -> Result<()> {
+    fn sortable(&self, class: &str, path: &str) -> ObjectResult<()> {
         let steps = self.steps(class, path)?;
         let is_list = steps.iter().any(|step| step.kind.is_list());
-        let is_link = steps.last().is_some_and(|step| matches!(step.kind, Kind::Link(_)));
-        if is_list || is_link { Err(Refusal::Type) } else { Ok(()) }
+        let is_link = steps.last().is_some_and(|step| matches!(step.kind, ValueType::Link(_)));
+        if is_list || is_link { Err(ObjectRefusal::Type) } else { Ok(()) }
     }
 
     /// Runs a query.
     ///
     /// # Errors
     /// As the specification defines.
-    pub fn find(&self, query: &Query) -> Result<Vec<Key>> {
+    pub fn find(&self, query: &Query) -> ObjectResult<Vec<Key>> {
         let Query { class, filter, sort, distinct, limit } = query;
-        let held = self.class(class)?;
+        let stored = self.class(class)?;
         let paths = sort.iter().map(|(path, _)| path).chain(distinct);
         paths.into_iter().try_for_each(|path| self.sortable(class, path))?;
         if let Some(filter) = filter {
             self.check(class, filter)?;
         }
         let id = |key: &Key| (class.clone(), key.clone());
-        let meets = |key: &&Key| filter.as_ref().is_none_or(|held| self.meets(&id(key), held));
-        let mut found: Vec<Key> = held.objects.keys().filter(meets).cloned().collect();
+        let meets = |key: &&Key| filter.as_ref().is_none_or(|stored| self.meets(&id(key), stored));
+        let mut found: Vec<Key> = stored.objects.keys().filter(meets).cloned().collect();
         let one = |key: &Key, path: &str| {
             self.reach(&id(key), &path.split('.').collect::<Vec<_>>()).pop()
         };
@@ -229,17 +231,20 @@ impl State {
     /// # Errors
     /// As the specification defines.
     #[expect(clippy::cast_precision_loss, reason = "a mean is not exact")]
-    pub fn sums(&self, query: &Query, name: &str) -> Result<Sums> {
+    pub fn sums(&self, query: &Query, name: &str) -> ObjectResult<Sums> {
         let kind = self.steps(&query.class, name)?.remove(0).kind;
-        if !matches!(kind, Kind::Int | Kind::Counter | Kind::Float | Kind::Double) {
-            return Err(Refusal::Type);
+        if !matches!(
+            kind,
+            ValueType::Int | ValueType::Counter | ValueType::Float | ValueType::Double
+        ) {
+            return Err(ObjectRefusal::Type);
         }
-        let (mut whole, mut sum, mut mean, mut count) = (0_i64, 0.0_f64, 0.0_f64, 0_u64);
+        let (mut object_values, mut sum, mut mean, mut count) = (0_i64, 0.0_f64, 0.0_f64, 0_u64);
         for key in self.find(query)? {
             let values = self.reach(&(query.class.clone(), key), &[name]);
             let value = match values.first() {
                 Some(Value::Int(value)) => {
-                    whole = whole.wrapping_add(*value);
+                    object_values = object_values.wrapping_add(*value);
                     *value as f64
                 }
                 Some(Value::Float(bits)) => f32::from_bits(*bits).into(),
@@ -250,8 +255,8 @@ impl State {
             mean += value;
             count += 1;
         }
-        let is_whole = matches!(kind, Kind::Int | Kind::Counter);
-        let sum = if is_whole { Value::Int(whole) } else { Value::Double(sum.to_bits()) };
+        let is_whole = matches!(kind, ValueType::Int | ValueType::Counter);
+        let sum = if is_whole { Value::Int(object_values) } else { Value::Double(sum.to_bits()) };
         let average = (count > 0).then(|| (mean / count as f64).to_bits());
         Ok(Sums { sum, average })
     }
@@ -260,11 +265,14 @@ impl State {
     ///
     /// # Errors
     /// As the specification defines.
-    pub fn extremes(&self, query: &Query, name: &str) -> Result<[Value; 2]> {
+    pub fn extremes(&self, query: &Query, name: &str) -> ObjectResult<[Value; 2]> {
         let kind = self.steps(&query.class, name)?.remove(0).kind;
-        let is_number = matches!(kind, Kind::Int | Kind::Counter | Kind::Float | Kind::Double);
-        if !is_number && kind != Kind::Time {
-            return Err(Refusal::Type);
+        let is_number = matches!(
+            kind,
+            ValueType::Int | ValueType::Counter | ValueType::Float | ValueType::Double
+        );
+        if !is_number && kind != ValueType::Time {
+            return Err(ObjectRefusal::Type);
         }
         let found = self.find(query)?.into_iter();
         let values = found.flat_map(|key| self.reach(&(query.class.clone(), key), &[name]));

@@ -7,14 +7,16 @@
     reason = "a function names the types it is about and treats all others alike"
 )]
 
-use crate::objects::{Class, Id, Key, Kind, Object, Property, Refusal, State, Value};
+use crate::objects::{
+    Class, DatabaseState, Id, Key, Object, ObjectRefusal, ObjectResult, Property, Value, ValueType,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A schema change.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names say it; the class comes first, then the property")]
-pub enum Alter {
+pub enum SchemaChange {
     AddClass(String),
     RemoveClass(String),
     RenameClass(String, String),
@@ -27,13 +29,11 @@ pub enum Alter {
     SetIndexed(String, String, bool),
 }
 
-type Result = std::result::Result<(), Refusal>;
-
-fn unless(refused: bool, refusal: Refusal) -> Result {
+fn refuse_if(refused: bool, refusal: ObjectRefusal) -> ObjectResult<()> {
     if refused { Err(refusal) } else { Ok(()) }
 }
 
-impl Kind {
+impl ValueType {
     const fn may_be_key(&self) -> bool {
         matches!(self, Self::Int | Self::Text)
     }
@@ -45,80 +45,89 @@ impl Kind {
     }
 }
 
-impl State {
+impl DatabaseState {
     /// Applies a schema change.
     ///
     /// # Errors
     /// As the specification defines; the state is unchanged.
-    pub fn alter(&mut self, alter: &Alter) -> Result {
+    pub fn change_schema(&mut self, change_schema: &SchemaChange) -> ObjectResult<()> {
         let mut draft = self.clone();
-        match alter {
-            Alter::AddClass(name) => {
-                unless(draft.classes.contains_key(name), Refusal::Exists)?;
+        match change_schema {
+            SchemaChange::AddClass(name) => {
+                refuse_if(draft.classes.contains_key(name), ObjectRefusal::Exists)?;
                 draft.classes.insert(name.clone(), Class::default());
             }
-            Alter::RemoveClass(name) => {
+            SchemaChange::RemoveClass(name) => {
                 draft.class(name)?;
                 let linked = draft.classes.iter().any(|(other, class)| {
-                    other != name && class.properties.values().any(|held| held.leads_to(name))
+                    other != name && class.properties.values().any(|stored| stored.leads_to(name))
                 });
-                unless(linked, Refusal::Linked)?;
+                refuse_if(linked, ObjectRefusal::Linked)?;
                 draft.classes.remove(name);
             }
-            Alter::RenameClass(name, to) => draft.rename_class(name, to)?,
-            Alter::AddProperty(class, name, property) => {
+            SchemaChange::RenameClass(name, to) => draft.rename_class(name, to)?,
+            SchemaChange::AddProperty(class, name, property) => {
                 let class = draft.class_mut(class)?;
-                unless(class.properties.contains_key(name), Refusal::Exists)?;
+                refuse_if(class.properties.contains_key(name), ObjectRefusal::Exists)?;
                 class.add_property(name, property);
             }
-            Alter::AddKey(class, name, property) => {
-                unless(draft.class(class)?.properties.contains_key(name), Refusal::Exists)?;
-                unless(!property.kind.may_be_key(), Refusal::Definition)?;
-                draft.alter(&Alter::AddProperty(class.clone(), name.clone(), property.clone()))?;
+            SchemaChange::AddKey(class, name, property) => {
+                refuse_if(
+                    draft.class(class)?.properties.contains_key(name),
+                    ObjectRefusal::Exists,
+                )?;
+                refuse_if(!property.kind.may_be_key(), ObjectRefusal::Definition)?;
+                draft.change_schema(&SchemaChange::AddProperty(
+                    class.clone(),
+                    name.clone(),
+                    property.clone(),
+                ))?;
                 draft.set_key(class, Some(name))?;
             }
-            Alter::RemoveProperty(class, name) => {
+            SchemaChange::RemoveProperty(class, name) => {
                 if draft.class(class)?.key.as_ref() == Some(name) {
                     draft.set_key(class, None)?;
                 }
                 let class = draft.class_mut(class)?;
-                class.properties.remove(name).ok_or(Refusal::Property)?;
+                class.properties.remove(name).ok_or(ObjectRefusal::Property)?;
                 class.edit_all(|object| object.take(name));
             }
-            Alter::RenameProperty(class, name, to) => {
+            SchemaChange::RenameProperty(class, name, to) => {
                 let class = draft.class_mut(class)?;
-                let held = class.properties.get(name).ok_or(Refusal::Property)?.clone();
-                unless(class.properties.contains_key(to), Refusal::Exists)?;
+                let stored = class.properties.get(name).ok_or(ObjectRefusal::Property)?.clone();
+                refuse_if(class.properties.contains_key(to), ObjectRefusal::Exists)?;
                 class.properties.remove(name);
-                class.properties.insert(to.clone(), held);
+                class.properties.insert(to.clone(), stored);
                 if class.key.as_ref() == Some(name) {
                     class.key = Some(to.clone());
                 }
                 class.edit_all(|object| object.rename(name, to));
             }
-            Alter::SetNullable(class, name, nullable) => draft.null(class, name, *nullable)?,
-            Alter::SetKey(class, name) => draft.set_key(class, name.as_deref())?,
-            Alter::SetIndexed(class, name, indexed) => {
+            SchemaChange::SetNullable(class, name, nullable) => {
+                draft.set_nullable(class, name, *nullable)?
+            }
+            SchemaChange::SetKey(class, name) => draft.set_key(class, name.as_deref())?,
+            SchemaChange::SetIndexed(class, name, indexed) => {
                 let class = draft.class_mut(class)?;
-                let held = class.properties.get_mut(name).ok_or(Refusal::Property)?;
-                unless(*indexed && !held.kind.may_be_indexed(), Refusal::Type)?;
-                held.indexed = *indexed || class.key.as_ref() == Some(name);
+                let stored = class.properties.get_mut(name).ok_or(ObjectRefusal::Property)?;
+                refuse_if(*indexed && !stored.kind.may_be_indexed(), ObjectRefusal::Type)?;
+                stored.indexed = *indexed || class.key.as_ref() == Some(name);
             }
         }
         *self = draft;
         Ok(())
     }
 
-    fn rename_class(&mut self, name: &str, to: &str) -> Result {
+    fn rename_class(&mut self, name: &str, to: &str) -> ObjectResult<()> {
         self.class(name)?;
-        unless(self.classes.contains_key(to), Refusal::Exists)?;
-        let Some(class) = self.classes.remove(name) else { return Err(Refusal::Class) };
+        refuse_if(self.classes.contains_key(to), ObjectRefusal::Exists)?;
+        let Some(class) = self.classes.remove(name) else { return Err(ObjectRefusal::Class) };
         self.classes.insert(to.to_owned(), class);
         for class in self.classes.values_mut() {
-            for property in class.properties.values_mut().filter(|held| held.leads_to(name)) {
+            for property in class.properties.values_mut().filter(|stored| stored.leads_to(name)) {
                 property.kind = match property.kind {
-                    Kind::Links(_) => Kind::Links(to.to_owned()),
-                    _ => Kind::Link(to.to_owned()),
+                    ValueType::Links(_) => ValueType::Links(to.to_owned()),
+                    _ => ValueType::Link(to.to_owned()),
                 };
             }
         }
@@ -143,17 +152,17 @@ impl State {
         }
     }
 
-    fn null(&mut self, name: &str, property: &str, nullable: bool) -> Result {
+    fn set_nullable(&mut self, name: &str, property: &str, nullable: bool) -> ObjectResult<()> {
         let class = self.class_mut(name)?;
-        let held = class.properties.get_mut(property).ok_or(Refusal::Property)?;
-        let fixed = held.kind.is_list() || held.kind == Kind::Counter;
-        unless(nullable && fixed, Refusal::Type)?;
-        unless(!nullable && matches!(held.kind, Kind::Link(_)), Refusal::Type)?;
-        if fixed || held.nullable == nullable {
+        let stored = class.properties.get_mut(property).ok_or(ObjectRefusal::Property)?;
+        let fixed = stored.kind.is_list() || stored.kind == ValueType::Counter;
+        refuse_if(nullable && fixed, ObjectRefusal::Type)?;
+        refuse_if(!nullable && matches!(stored.kind, ValueType::Link(_)), ObjectRefusal::Type)?;
+        if fixed || stored.nullable == nullable {
             return Ok(());
         }
-        held.nullable = nullable;
-        let zero = held.initial();
+        stored.nullable = nullable;
+        let zero = stored.initial();
         if class.key.as_deref() != Some(property) {
             class.edit_all(|object| object.replace_null(property, &zero));
             return Ok(());
@@ -163,19 +172,19 @@ impl State {
     }
 
     /// Changes or removes the primary key.
-    fn set_key(&mut self, name: &str, key: Option<&str>) -> Result {
+    fn set_key(&mut self, name: &str, key: Option<&str>) -> ObjectResult<()> {
         let class = self.class_mut(name)?;
         if class.key.as_deref() == key {
             return Ok(());
         }
         if let Some(key) = key {
-            let held = class.properties.get(key).ok_or(Refusal::Property)?;
-            unless(!held.kind.may_be_key(), Refusal::Type)?;
+            let stored = class.properties.get(key).ok_or(ObjectRefusal::Property)?;
+            refuse_if(!stored.kind.may_be_key(), ObjectRefusal::Type)?;
         }
         // The former key becomes a property without an index.
         if let Some(former) = class.key.take() {
-            if let Some(held) = class.properties.get_mut(&former) {
-                held.indexed = false;
+            if let Some(stored) = class.properties.get_mut(&former) {
+                stored.indexed = false;
             }
             for (key, object) in &mut class.objects {
                 let value = match key {
@@ -195,8 +204,8 @@ impl State {
             self.numbers = numbers;
             return Ok(());
         };
-        if let Some(held) = class.properties.get_mut(key) {
-            held.indexed = true;
+        if let Some(stored) = class.properties.get_mut(key) {
+            stored.indexed = true;
         }
         class.key = Some(key.to_owned());
         let checker = Class { objects: BTreeMap::new(), ..class.clone() };
@@ -209,15 +218,15 @@ impl State {
     fn rekey(
         &mut self,
         name: &str,
-        mut to: impl FnMut(&Object, &Key) -> std::result::Result<Key, Refusal>,
-    ) -> Result {
+        mut to: impl FnMut(&Object, &Key) -> Result<Key, ObjectRefusal>,
+    ) -> ObjectResult<()> {
         let class = self.class_mut(name)?;
         let mut moved = BTreeMap::new();
         let mut objects = BTreeMap::new();
         for (key, object) in std::mem::take(&mut class.objects) {
             let next = to(&object, &key)?;
             moved.insert(key, next.clone());
-            unless(objects.insert(next, object).is_some(), Refusal::KeysNotUnique)?;
+            refuse_if(objects.insert(next, object).is_some(), ObjectRefusal::KeysNotUnique)?;
         }
         class.objects = objects;
         self.follow(|(class, key)| {
@@ -230,7 +239,7 @@ impl State {
 
 impl Property {
     fn leads_to(&self, class: &str) -> bool {
-        matches!(&self.kind, Kind::Link(to) | Kind::Links(to) if to == class)
+        matches!(&self.kind, ValueType::Link(to) | ValueType::Links(to) if to == class)
     }
 }
 

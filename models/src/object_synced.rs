@@ -2,26 +2,44 @@
 //!
 //! Written from docs/objects.md#synced-files and docs/schema.md#modes, not from the code.
 
-use crate::object_schema::Alter;
-use crate::objects::{Class, Property, Refusal, State};
+use crate::object_schema::SchemaChange;
+use crate::objects::{Class, DatabaseState, ObjectRefusal, Property};
 
-impl State {
+impl DatabaseState {
     /// Applies a schema change to a synced file.
     ///
     /// # Errors
     /// As the specification defines; the state is unchanged.
-    pub fn alter_synced(&mut self, alter: &Alter) -> Result<(), Refusal> {
+    pub fn change_synced_schema(
+        &mut self,
+        change_schema: &SchemaChange,
+    ) -> Result<(), ObjectRefusal> {
         let mut draft = self.clone();
-        let outcome = draft.alter(alter);
-        match (outcome, alter) {
+        let outcome = draft.change_schema(change_schema);
+        match (outcome, change_schema) {
             (Ok(()), _) if draft == *self => return Ok(()),
-            (Err(Refusal::Class | Refusal::Property | Refusal::Type | Refusal::Definition), _)
-            | (Err(Refusal::Exists), Alter::AddKey(..))
-            | (_, Alter::AddClass(_) | Alter::AddProperty(..) | Alter::SetIndexed(_, _, true)) => {
+            (
+                Err(
+                    ObjectRefusal::Class
+                    | ObjectRefusal::Property
+                    | ObjectRefusal::Type
+                    | ObjectRefusal::Definition,
+                ),
+                _,
+            )
+            | (Err(ObjectRefusal::Exists), SchemaChange::AddKey(..))
+            | (
+                _,
+                SchemaChange::AddClass(_)
+                | SchemaChange::AddProperty(..)
+                | SchemaChange::SetIndexed(_, _, true),
+            ) => {
                 outcome?;
             }
-            (_, Alter::SetKey(_, Some(_)) | Alter::AddKey(..)) => return Err(Refusal::SyncedKey),
-            _ => return Err(Refusal::SyncedChange),
+            (_, SchemaChange::SetKey(_, Some(_)) | SchemaChange::AddKey(..)) => {
+                return Err(ObjectRefusal::SyncedKey);
+            }
+            _ => return Err(ObjectRefusal::SyncedChange),
         }
         *self = draft;
         Ok(())
@@ -34,32 +52,32 @@ impl State {
         let mut indexes = Vec::new();
         let mut adds = false;
         for (name, class) in &wanted.classes {
-            let Some(held) = left.classes.get_mut(name) else {
+            let Some(stored) = left.classes.get_mut(name) else {
                 left.classes.insert(name.clone(), Class { objects: [].into(), ..class.clone() });
                 adds = true;
                 continue;
             };
-            if held.key != class.key {
+            if stored.key != class.key {
                 return None;
             }
             for (property, new) in &class.properties {
-                match held.properties.get(property) {
+                match stored.properties.get(property) {
                     None => {
                         adds = true;
                         let new = Property { indexed: false, ..new.clone() };
-                        held.add_property(property, &new);
+                        stored.add_property(property, &new);
                     }
                     Some(old) if (&old.kind, old.nullable) != (&new.kind, new.nullable) => {
                         return None;
                     }
                     Some(_) => {}
                 }
-                indexes.push(Alter::SetIndexed(name.clone(), property.clone(), new.indexed));
+                indexes.push(SchemaChange::SetIndexed(name.clone(), property.clone(), new.indexed));
             }
         }
         if adds || left.version != wanted.version {
             for index in indexes {
-                left.alter(&index).ok()?;
+                left.change_schema(&index).ok()?;
             }
         }
         left.version = left.version.max(wanted.version);

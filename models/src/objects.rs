@@ -45,7 +45,7 @@ pub enum Value {
 /// The type of a property.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum Kind {
+pub enum ValueType {
     Int,
     Bool,
     Text,
@@ -56,14 +56,14 @@ pub enum Kind {
     Counter,
     Link(String),
     Links(String),
-    List(Box<Kind>),
+    List(Box<ValueType>),
 }
 
 /// A property. For a list, `nullable` applies to its elements.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Property {
     /// The type.
-    pub kind: Kind,
+    pub kind: ValueType,
     /// Whether null is allowed.
     pub nullable: bool,
     /// Whether it has an index.
@@ -92,7 +92,7 @@ pub struct Class {
 
 /// The state of a database.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct State {
+pub struct DatabaseState {
     /// The classes.
     pub classes: BTreeMap<String, Class>,
     /// The schema version; none without a schema.
@@ -104,7 +104,7 @@ pub struct State {
 /// The reason of a refusal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum Refusal {
+pub enum ObjectRefusal {
     Class,
     Property,
     Type,
@@ -124,12 +124,13 @@ pub enum Refusal {
     OutOfBounds,
 }
 
-type Result<T> = std::result::Result<T, Refusal>;
+/// The result of an operation on objects.
+pub type ObjectResult<T> = Result<T, ObjectRefusal>;
 
 /// Maximum length of a primary key string, in bytes.
 pub const KEY_TEXT_BYTES_MAX: usize = 500;
 
-impl Kind {
+impl ValueType {
     /// Returns the default value of a required property.
     #[must_use]
     pub fn zero(&self) -> Value {
@@ -170,51 +171,53 @@ impl Property {
     }
 
     /// Returns the reason why a value is not allowed; does not check the target of a link.
-    fn check(&self, value: &Value) -> Result<()> {
+    fn check(&self, value: &Value) -> ObjectResult<()> {
         let fits = match (value, self.kind.element()) {
-            (Value::Null, Kind::Link(_)) => !self.kind.is_list(),
+            (Value::Null, ValueType::Link(_)) => !self.kind.is_list(),
             (Value::Null, _) => self.nullable,
-            (Value::Link((class, _)), Kind::Link(to)) => return same(*class == to, Refusal::Type),
-            (Value::Int(_), Kind::Int | Kind::Counter)
-            | (Value::Bool(_), Kind::Bool)
-            | (Value::Text(_), Kind::Text)
-            | (Value::Bytes(_), Kind::Bytes)
-            | (Value::Time(..), Kind::Time)
-            | (Value::Float(_), Kind::Float)
-            | (Value::Double(_), Kind::Double) => true,
-            _ => return Err(Refusal::Type),
+            (Value::Link((class, _)), ValueType::Link(to)) => {
+                return require(*class == to, ObjectRefusal::Type);
+            }
+            (Value::Int(_), ValueType::Int | ValueType::Counter)
+            | (Value::Bool(_), ValueType::Bool)
+            | (Value::Text(_), ValueType::Text)
+            | (Value::Bytes(_), ValueType::Bytes)
+            | (Value::Time(..), ValueType::Time)
+            | (Value::Float(_), ValueType::Float)
+            | (Value::Double(_), ValueType::Double) => true,
+            _ => return Err(ObjectRefusal::Type),
         };
-        same(fits, Refusal::Null)
+        require(fits, ObjectRefusal::Null)
     }
 }
 
-fn same(fits: bool, refusal: Refusal) -> Result<()> {
+fn require(fits: bool, refusal: ObjectRefusal) -> ObjectResult<()> {
     if fits { Ok(()) } else { Err(refusal) }
 }
 
 impl Class {
     /// Returns a property by name.
-    fn property(&self, name: &str) -> Result<&Property> {
-        self.properties.get(name).ok_or(Refusal::Property)
+    fn property(&self, name: &str) -> ObjectResult<&Property> {
+        self.properties.get(name).ok_or(ObjectRefusal::Property)
     }
 
     /// Converts a value to a primary key.
     ///
     /// # Errors
     /// If the value cannot be a key.
-    pub fn key_of(&self, value: &Value) -> Result<Key> {
-        let name = self.key.as_ref().ok_or(Refusal::NoPrimaryKey)?;
+    pub fn key_of(&self, value: &Value) -> ObjectResult<Key> {
+        let name = self.key.as_ref().ok_or(ObjectRefusal::NoPrimaryKey)?;
         self.property(name)?.check(value)?;
         match value {
             Value::Int(value) => Ok(Key::Int(*value)),
-            Value::Text(text) if text.len() > KEY_TEXT_BYTES_MAX => Err(Refusal::KeyTooLong),
+            Value::Text(text) if text.len() > KEY_TEXT_BYTES_MAX => Err(ObjectRefusal::KeyTooLong),
             Value::Text(text) => Ok(Key::Text(text.clone())),
             _ => Ok(Key::Null),
         }
     }
 
     /// Returns a new object.
-    fn fresh(&self) -> Object {
+    fn new_object(&self) -> Object {
         let mut object = Object::default();
         for (name, property) in &self.properties {
             if property.kind.is_list() {
@@ -227,23 +230,23 @@ impl Class {
     }
 }
 
-impl State {
+impl DatabaseState {
     /// Returns a class by name.
     ///
     /// # Errors
     /// If there is none.
-    pub fn class(&self, name: &str) -> Result<&Class> {
-        self.classes.get(name).ok_or(Refusal::Class)
+    pub fn class(&self, name: &str) -> ObjectResult<&Class> {
+        self.classes.get(name).ok_or(ObjectRefusal::Class)
     }
 
-    pub(crate) fn class_mut(&mut self, name: &str) -> Result<&mut Class> {
-        self.classes.get_mut(name).ok_or(Refusal::Class)
+    pub(crate) fn class_mut(&mut self, name: &str) -> ObjectResult<&mut Class> {
+        self.classes.get_mut(name).ok_or(ObjectRefusal::Class)
     }
 
     /// Returns an object.
     #[must_use]
-    pub fn object(&self, (class, key): &Id) -> Option<&Object> {
-        self.classes.get(class)?.objects.get(key).map(|object| &**object)
+    pub fn object(&self, id: &Id) -> Option<&Object> {
+        self.classes.get(&id.0)?.objects.get(&id.1).map(|object| &**object)
     }
 
     /// Assigns a number.
@@ -256,37 +259,37 @@ impl State {
     ///
     /// # Errors
     /// As the specification defines, for all operations.
-    pub fn create(&mut self, class: &str) -> Result<Id> {
-        same(self.class(class)?.key.is_none(), Refusal::KeyMissing)?;
+    pub fn create(&mut self, class: &str) -> ObjectResult<Id> {
+        require(self.class(class)?.key.is_none(), ObjectRefusal::KeyMissing)?;
         let key = Key::Row(self.number());
-        let held = self.class_mut(class)?;
-        held.objects.insert(key.clone(), Arc::new(held.fresh()));
+        let stored = self.class_mut(class)?;
+        stored.objects.insert(key.clone(), Arc::new(stored.new_object()));
         Ok((class.to_owned(), key))
     }
 
     /// Creates an object with a primary key unless it exists; returns whether it was created.
     ///
     /// # Errors
-    /// See [`State::create`].
-    pub fn get_or_create(&mut self, class: &str, key: &Value) -> Result<(Id, bool)> {
-        let held = self.class_mut(class)?;
-        let key = held.key_of(key)?;
-        let fresh = !held.objects.contains_key(&key);
-        if fresh {
-            held.objects.insert(key.clone(), Arc::new(held.fresh()));
+    /// See [`DatabaseState::create`].
+    pub fn get_or_create(&mut self, class: &str, key: &Value) -> ObjectResult<(Id, bool)> {
+        let stored = self.class_mut(class)?;
+        let key = stored.key_of(key)?;
+        let new_object = !stored.objects.contains_key(&key);
+        if new_object {
+            stored.objects.insert(key.clone(), Arc::new(stored.new_object()));
         }
-        Ok(((class.to_owned(), key), fresh))
+        Ok(((class.to_owned(), key), new_object))
     }
 
     /// Sets a property.
     ///
     /// # Errors
-    /// See [`State::create`].
-    pub fn set(&mut self, id: &Id, name: &str, value: &Value) -> Result<()> {
+    /// See [`DatabaseState::create`].
+    pub fn set(&mut self, id: &Id, name: &str, value: &Value) -> ObjectResult<()> {
         let class = self.class(&id.0)?;
         let property = class.property(name)?;
-        same(class.key.as_deref() != Some(name), Refusal::PrimaryKeyImmutable)?;
-        same(!property.kind.is_list(), Refusal::Type)?;
+        require(class.key.as_deref() != Some(name), ObjectRefusal::PrimaryKeyImmutable)?;
+        require(!property.kind.is_list(), ObjectRefusal::Type)?;
         property.check(value)?;
         self.target(value)?;
         self.edit(id, |object| drop(object.values.insert(name.to_owned(), value.clone())))
@@ -295,12 +298,12 @@ impl State {
     /// Increments a counter.
     ///
     /// # Errors
-    /// See [`State::create`].
-    pub fn add(&mut self, id: &Id, name: &str, by: i64) -> Result<i64> {
+    /// See [`DatabaseState::create`].
+    pub fn add(&mut self, id: &Id, name: &str, by: i64) -> ObjectResult<i64> {
         let property = self.class(&id.0)?.property(name)?;
-        same(property.kind == Kind::Counter, Refusal::Type)?;
-        let held = self.object(id).ok_or(Refusal::ObjectNotFound)?.values.get(name);
-        let sum = if let Some(Value::Int(held)) = held { held.wrapping_add(by) } else { by };
+        require(property.kind == ValueType::Counter, ObjectRefusal::Type)?;
+        let stored = self.object(id).ok_or(ObjectRefusal::ObjectNotFound)?.values.get(name);
+        let sum = if let Some(Value::Int(stored)) = stored { stored.wrapping_add(by) } else { by };
         self.edit(id, |object| drop(object.values.insert(name.to_owned(), Value::Int(sum))))?;
         Ok(sum)
     }
@@ -308,18 +311,20 @@ impl State {
     /// Deletes an object; links to it become null and leave their lists.
     ///
     /// # Errors
-    /// See [`State::create`].
-    pub fn delete(&mut self, id: &Id) -> Result<()> {
-        self.class_mut(&id.0)?.objects.remove(&id.1).ok_or(Refusal::ObjectNotFound)?;
-        let gone = Value::Link(id.clone());
+    /// See [`DatabaseState::create`].
+    pub fn delete(&mut self, id: &Id) -> ObjectResult<()> {
+        self.class_mut(&id.0)?.objects.remove(&id.1).ok_or(ObjectRefusal::ObjectNotFound)?;
+        let deleted_link = Value::Link(id.clone());
         for object in self.classes.values_mut().flat_map(|class| class.objects.values_mut()) {
-            if object.values.values().any(|value| *value == gone) {
+            if object.values.values().any(|value| *value == deleted_link) {
                 let values = Arc::make_mut(object).values.values_mut();
-                values.filter(|value| **value == gone).for_each(|value| *value = Value::Null);
+                values
+                    .filter(|value| **value == deleted_link)
+                    .for_each(|value| *value = Value::Null);
             }
-            if object.lists.values().flatten().any(|(_, value)| *value == gone) {
+            if object.lists.values().flatten().any(|(_, value)| *value == deleted_link) {
                 let lists = Arc::make_mut(object).lists.values_mut();
-                lists.for_each(|list| list.retain(|(_, value)| *value != gone));
+                lists.for_each(|list| list.retain(|(_, value)| *value != deleted_link));
             }
         }
         Ok(())
@@ -328,11 +333,11 @@ impl State {
     /// Returns the objects that link to one through a property, once per link.
     ///
     /// # Errors
-    /// See [`State::create`].
-    pub fn backlinks(&self, id: &Id, class: &str, name: &str) -> Result<Vec<Id>> {
+    /// See [`DatabaseState::create`].
+    pub fn backlinks(&self, id: &Id, class: &str, name: &str) -> ObjectResult<Vec<Id>> {
         let from = self.class(class)?;
         let kind = from.property(name)?.kind.element();
-        same(kind == Kind::Link(id.0.clone()), Refusal::Type)?;
+        require(kind == ValueType::Link(id.0.clone()), ObjectRefusal::Type)?;
         let to = Value::Link(id.clone());
         let mut found = Vec::new();
         for (key, object) in &from.objects {
@@ -345,20 +350,20 @@ impl State {
     }
 
     /// Returns the reason why a value is not allowed in a property.
-    pub(crate) fn accepts(&self, class: &str, name: &str, value: &Value) -> Result<()> {
+    pub(crate) fn accepts(&self, class: &str, name: &str, value: &Value) -> ObjectResult<()> {
         self.class(class)?.property(name)?.check(value)?;
         self.target(value)
     }
 
     /// Checks that the target of a link exists.
-    fn target(&self, value: &Value) -> Result<()> {
+    fn target(&self, value: &Value) -> ObjectResult<()> {
         let Value::Link(id) = value else { return Ok(()) };
-        self.object(id).map(drop).ok_or(Refusal::ObjectNotFound)
+        self.object(id).map(drop).ok_or(ObjectRefusal::ObjectNotFound)
     }
 
-    fn edit(&mut self, id: &Id, body: impl FnOnce(&mut Object)) -> Result<()> {
+    fn edit(&mut self, id: &Id, body: impl FnOnce(&mut Object)) -> ObjectResult<()> {
         let object =
-            self.class_mut(&id.0)?.objects.get_mut(&id.1).ok_or(Refusal::ObjectNotFound)?;
+            self.class_mut(&id.0)?.objects.get_mut(&id.1).ok_or(ObjectRefusal::ObjectNotFound)?;
         body(Arc::make_mut(object));
         Ok(())
     }
@@ -366,12 +371,12 @@ impl State {
     /// Changes a list: see [`ListEdit`].
     ///
     /// # Errors
-    /// See [`State::create`].
-    pub fn edit_list(&mut self, id: &Id, name: &str, edit: &ListEdit) -> Result<()> {
+    /// See [`DatabaseState::create`].
+    pub fn edit_list(&mut self, id: &Id, name: &str, edit: &ListEdit) -> ObjectResult<()> {
         let property = self.class(&id.0)?.property(name)?.clone();
-        same(property.kind.is_list(), Refusal::Type)?;
-        let mut list = self.object(id).ok_or(Refusal::ObjectNotFound)?.lists[name].clone();
-        let within = |at: usize, end: usize| same(at < end, Refusal::OutOfBounds);
+        require(property.kind.is_list(), ObjectRefusal::Type)?;
+        let mut list = self.object(id).ok_or(ObjectRefusal::ObjectNotFound)?.lists[name].clone();
+        let within = |at: usize, end: usize| require(at < end, ObjectRefusal::OutOfBounds);
         if let ListEdit::Insert(_, value) | ListEdit::Set(_, value) = edit {
             property.check(value)?;
             self.target(value)?;

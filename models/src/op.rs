@@ -12,9 +12,9 @@ macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
         /// The kind of an operation. The three operands are a, b and c.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        pub enum Kind { $($(#[$doc])* $kind,)* }
+        pub enum OpKind { $($(#[$doc])* $kind,)* }
 
-        impl Kind {
+        impl OpKind {
             /// All kinds, in the order of their numbers in a plan.
             pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
 
@@ -71,7 +71,7 @@ kinds! {
     /// Closes and reopens the file.
     Reopen = "reopen",
     /// Tries an opening that must be refused: a selects it.
-    Misopen = "misopen",
+    RefusedOpen = "refused-open",
     /// Kills the process and reopens the file.
     Kill = "kill",
     /// Cuts the power: unsynced changes are lost, torn or reordered. Reopens the file.
@@ -84,11 +84,11 @@ kinds! {
     /// permanent.
     Inject = "inject",
     /// Ends the fault.
-    Heal = "heal",
+    ClearFault = "clear-fault",
     /// Damages the file: a selects the damage, b and c the place.
     Damage = "damage",
     /// Keeps a copy of the file.
-    Keep = "keep",
+    KeepCopy = "keep-copy",
     /// Logs in user a: b selects the credentials.
     LogIn = "log-in",
     /// Logs out user a.
@@ -104,15 +104,15 @@ kinds! {
     /// Closes session a.
     CloseSession = "close-session",
     /// Reports that the token of session a expired.
-    Expire = "expire",
+    ExpireToken = "expire-token",
     /// Delivers message a, and b more.
-    Carry = "carry",
+    Deliver = "deliver",
     /// Loses message a: b selects the error.
-    Lose = "lose",
+    LoseMessage = "lose-message",
     /// Duplicates message a.
-    Repeat = "repeat",
+    DuplicateMessage = "duplicate-message",
     /// Advances the clock: a selects the duration.
-    Pass = "pass",
+    AdvanceClock = "advance-clock",
     /// Sets the local clock of the program: a selects the skew.
     SetClock = "set-clock",
     /// Takes the program offline or online: a selects which.
@@ -132,17 +132,17 @@ kinds! {
     /// Edits list b of object a: c selects the edit.
     ListEdit = "list-edit",
     /// Reads object a.
-    Look = "look",
+    ReadObject = "read-object",
     /// Reads all objects.
-    LookAll = "look-all",
+    ReadAllObjects = "read-all-objects",
     /// Changes class a: b selects the change, c its argument.
-    Alter = "alter",
+    ChangeSchema = "change-schema",
     /// Opens the file with other classes and a migration of c changes; a selects the outcome.
     Migrate = "migrate",
     /// Runs a query drawn from a, b and c.
     Query = "query",
     /// A stranger calls server a with token b: c selects the call.
-    Stranger = "stranger",
+    ForeignCall = "foreign-call",
     /// Opens file c with configuration b: a selects thread and kind.
     OpenInstance = "open-instance",
     /// Closes handle a: b selects how, and on which thread.
@@ -152,11 +152,11 @@ kinds! {
     /// Deletes file b, on thread a.
     DeleteFile = "delete-file",
     /// Records an action for file a: b selects it.
-    Require = "require",
+    RecordAction = "record-action",
     /// Executes the recorded action of file a.
-    Execute = "execute",
+    ExecuteAction = "execute-action",
     /// Creates an obstacle at the backup path of file a: b selects it.
-    Obstruct = "obstruct",
+    BlockBackup = "block-backup",
     /// Subscribes, drops an observer, or polls one: a selects which.
     Observe = "observe",
     /// Updates object b of class a as a struct: c selects the values.
@@ -167,7 +167,7 @@ kinds! {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Op {
     /// The kind.
-    pub kind: Kind,
+    pub kind: OpKind,
     /// First operand.
     pub a: u8,
     /// Second operand.
@@ -179,14 +179,14 @@ pub struct Op {
 impl Op {
     /// Creates an operation.
     #[must_use]
-    pub const fn new(kind: Kind, [a, b, c]: [u8; 3]) -> Self {
+    pub const fn new(kind: OpKind, [a, b, c]: [u8; 3]) -> Self {
         Self { kind, a, b, c }
     }
 
     /// Decodes any four bytes.
     #[must_use]
     pub fn from_bytes([kind, a, b, c]: [u8; OP_BYTES]) -> Self {
-        Self { kind: Kind::ALL[usize::from(kind) % Kind::ALL.len()], a, b, c }
+        Self { kind: OpKind::ALL[usize::from(kind) % OpKind::ALL.len()], a, b, c }
     }
 
     /// Encodes the operation; [`Op::from_bytes`] is the inverse.
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn every_operation_survives_its_bytes() {
-        for kind in Kind::ALL {
+        for kind in OpKind::ALL {
             let op = Op::new(*kind, [7, 255, 0]);
             assert_eq!(Op::from_bytes(op.to_bytes()), op);
         }

@@ -7,13 +7,13 @@
 
 use crate::object_domain::ObjectDomain;
 use crate::object_query::{CompareOp, Filter, Query, StringOp};
-use crate::objects::{Kind, State, Value};
+use crate::objects::{DatabaseState, Value, ValueType};
 
 /// Draws a query from operands and state, deterministically.
 #[derive(Debug)]
-pub struct Draw<'s> {
+pub struct QueryGenerator<'s> {
     domain: ObjectDomain,
-    state: &'s State,
+    state: &'s DatabaseState,
     seed: u32,
 }
 
@@ -27,10 +27,10 @@ const COMPARISONS: [CompareOp; 6] = [
 ];
 const TESTS: [StringOp; 4] = [StringOp::Is, StringOp::Begins, StringOp::Ends, StringOp::Contains];
 
-impl<'s> Draw<'s> {
+impl<'s> QueryGenerator<'s> {
     /// Starts from three operands.
     #[must_use]
-    pub fn new(domain: ObjectDomain, state: &'s State, [a, b, c]: [u8; 3]) -> Self {
+    pub fn new(domain: ObjectDomain, state: &'s DatabaseState, [a, b, c]: [u8; 3]) -> Self {
         Self { domain, state, seed: u32::from_le_bytes([a, b, c, 0x5a]) }
     }
 
@@ -65,12 +65,12 @@ impl<'s> Draw<'s> {
         self.domain.property(class, operand, self.state)
     }
 
-    fn path(&mut self, class: &str) -> (String, Kind) {
+    fn path(&mut self, class: &str) -> (String, ValueType) {
         let name = self.property(class);
-        let held = self.state.classes.get(class).and_then(|held| held.properties.get(&name));
-        let kind = held.map_or(Kind::Int, |held| held.kind.clone());
+        let stored = self.state.classes.get(class).and_then(|stored| stored.properties.get(&name));
+        let kind = stored.map_or(ValueType::Int, |stored| stored.kind.clone());
         match kind.element() {
-            Kind::Link(to) if !self.one_in(4) => {
+            ValueType::Link(to) if !self.one_in(4) => {
                 let (rest, kind) = self.path(&to);
                 (format!("{name}.{rest}"), kind)
             }
@@ -111,7 +111,7 @@ impl<'s> Draw<'s> {
             return Filter::Text(path, how, text.to_owned(), self.one_in(3));
         }
         // Links have no order.
-        let count = if matches!(kind, Kind::Link(_)) && !self.one_in(8) { 2 } else { 6 };
+        let count = if matches!(kind, ValueType::Link(_)) && !self.one_in(8) { 2 } else { 6 };
         Filter::Compare(path, COMPARISONS[usize::from(self.byte()) % count], value)
     }
 }

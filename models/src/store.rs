@@ -16,11 +16,11 @@ use std::sync::Arc;
 
 /// The outcome of an operation.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Outcome<'a> {
+pub enum StoreOutcome<'a> {
     /// Success without a result.
     Done,
     /// Whether the key existed before.
-    Was(bool),
+    Existed(bool),
     /// A count.
     Count(u64),
     /// The value of a key, if it exists.
@@ -28,7 +28,7 @@ pub enum Outcome<'a> {
     /// The first and the last entry.
     Ends(Option<Entry<'a>>, Option<Entry<'a>>),
     /// A refused argument.
-    Refused(Refusal),
+    Refused(ArgumentRefusal),
 }
 
 /// A key and its value.
@@ -36,7 +36,7 @@ pub type Entry<'a> = (&'a [u8], &'a [u8]);
 
 /// The argument that is out of bounds, and its length.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal {
+pub enum ArgumentRefusal {
     /// The key of an entry.
     Key(usize),
     /// The value of an entry.
@@ -52,11 +52,11 @@ type Tree = BTreeMap<Bytes, Bytes>;
 
 /// The state of a store. States share trees until one is written.
 #[derive(Clone, Default, Debug)]
-pub struct State {
+pub struct StoreState {
     trees: BTreeMap<Arc<str>, Arc<Tree>>,
 }
 
-impl PartialEq for State {
+impl PartialEq for StoreState {
     fn eq(&self, other: &Self) -> bool {
         self.trees.len() == other.trees.len()
             && self.trees.iter().zip(&other.trees).all(|((name, tree), (name_2, tree_2))| {
@@ -65,7 +65,7 @@ impl PartialEq for State {
     }
 }
 
-impl State {
+impl StoreState {
     /// Returns the names of the trees that hold entries, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.trees.keys().map(|name| &**name)
@@ -110,17 +110,17 @@ impl State {
         if !self.trees.contains_key(tree) {
             self.trees.insert(tree.into(), Arc::default());
         }
-        let Some(held) = self.trees.get_mut(tree) else { unreachable!("it was just inserted") };
-        let outcome = edit(Arc::make_mut(held));
-        if held.is_empty() {
+        let Some(entries) = self.trees.get_mut(tree) else { unreachable!("it was just inserted") };
+        let outcome = edit(Arc::make_mut(entries));
+        if entries.is_empty() {
             self.trees.remove(tree);
         }
         outcome
     }
 }
 
-fn entry<'a>((key, value): (&'a Bytes, &'a Bytes)) -> Entry<'a> {
-    (key, value)
+fn entry<'a>(entry: (&'a Bytes, &'a Bytes)) -> Entry<'a> {
+    (entry.0, entry.1)
 }
 
 fn inverted(bounds: Bounds<'_>) -> bool {
@@ -137,38 +137,38 @@ fn inverted(bounds: Bounds<'_>) -> bool {
 /// A store: the committed state, and that of the transaction.
 #[derive(Clone, Default, Debug)]
 pub struct Store {
-    committed: State,
-    working: Option<State>,
+    committed: StoreState,
+    working: Option<StoreState>,
 }
 
 impl Store {
     /// Creates a store with a committed state, as after a crash or a reopening.
     #[must_use]
-    pub fn at(state: State) -> Self {
+    pub fn at(state: StoreState) -> Self {
         Self { committed: state, working: None }
     }
 
     /// Returns the committed state, which a new snapshot holds.
     #[must_use]
-    pub fn committed(&self) -> &State {
+    pub fn committed(&self) -> &StoreState {
         &self.committed
     }
 
     /// Returns the state of the transaction; without one, the committed state.
     #[must_use]
-    pub fn seen(&self) -> &State {
+    pub fn visible(&self) -> &StoreState {
         self.working.as_ref().unwrap_or(&self.committed)
     }
 
     /// Returns whether there is a transaction.
     #[must_use]
-    pub fn writing(&self) -> bool {
+    pub fn in_transaction(&self) -> bool {
         self.working.is_some()
     }
 
     /// Returns whether the transaction has changes.
     #[must_use]
-    pub fn changed(&self) -> bool {
+    pub fn has_changes(&self) -> bool {
         self.working.as_ref().is_some_and(|working| *working != self.committed)
     }
 
@@ -191,65 +191,65 @@ impl Store {
 
     /// Returns the possible states after a crash during a commit: before it and after it.
     #[must_use]
-    pub fn in_flight(&self) -> [State; 2] {
-        [self.committed.clone(), self.seen().clone()]
+    pub fn in_flight(&self) -> [StoreState; 2] {
+        [self.committed.clone(), self.visible().clone()]
     }
 
     /// Inserts an entry.
-    pub fn insert(&mut self, tree: &str, key: &Bytes, value: &Bytes) -> Outcome<'static> {
-        let refusal = refuse_tree(tree)
-            .or_else(|| refuse_key(key))
-            .or_else(|| (value.len() > VALUE_BYTES_MAX).then_some(Refusal::Value(value.len())));
+    pub fn insert(&mut self, tree: &str, key: &Bytes, value: &Bytes) -> StoreOutcome<'static> {
+        let refusal = refuse_tree(tree).or_else(|| refuse_key(key)).or_else(|| {
+            (value.len() > VALUE_BYTES_MAX).then_some(ArgumentRefusal::Value(value.len()))
+        });
         if let Some(refusal) = refusal {
-            return Outcome::Refused(refusal);
+            return StoreOutcome::Refused(refusal);
         }
         let (key, value) = (Arc::clone(key), Arc::clone(value));
-        Outcome::Was(self.working().edit(tree, |tree| tree.insert(key, value)).is_some())
+        StoreOutcome::Existed(self.working().edit(tree, |tree| tree.insert(key, value)).is_some())
     }
 
     /// Removes an entry. A key out of bounds is simply missing.
-    pub fn remove(&mut self, tree: &str, key: &[u8]) -> Outcome<'static> {
-        if self.seen().get(tree, key).is_none() {
-            return Outcome::Was(false);
+    pub fn remove(&mut self, tree: &str, key: &[u8]) -> StoreOutcome<'static> {
+        if self.visible().get(tree, key).is_none() {
+            return StoreOutcome::Existed(false);
         }
-        Outcome::Was(self.working().edit(tree, |tree| tree.remove(key)).is_some())
+        StoreOutcome::Existed(self.working().edit(tree, |tree| tree.remove(key)).is_some())
     }
 
     /// Removes every entry of a tree.
-    pub fn clear(&mut self, tree: &str) -> Outcome<'static> {
+    pub fn clear(&mut self, tree: &str) -> StoreOutcome<'static> {
         self.working().trees.remove(tree);
-        Outcome::Done
+        StoreOutcome::Done
     }
 
-    fn working(&mut self) -> &mut State {
+    fn working(&mut self) -> &mut StoreState {
         self.working.get_or_insert_with(|| self.committed.clone())
     }
 }
 
-fn refuse_tree(name: &str) -> Option<Refusal> {
-    (name.is_empty() || name.len() > NAME_BYTES_MAX).then_some(Refusal::Tree(name.len()))
+fn refuse_tree(name: &str) -> Option<ArgumentRefusal> {
+    (name.is_empty() || name.len() > NAME_BYTES_MAX).then_some(ArgumentRefusal::Tree(name.len()))
 }
 
-fn refuse_key(key: &[u8]) -> Option<Refusal> {
-    (key.len() > KEY_BYTES_MAX).then_some(Refusal::Key(key.len()))
+fn refuse_key(key: &[u8]) -> Option<ArgumentRefusal> {
+    (key.len() > KEY_BYTES_MAX).then_some(ArgumentRefusal::Key(key.len()))
 }
 
-impl fmt::Display for Outcome<'_> {
+impl fmt::Display for StoreOutcome<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |f: &mut fmt::Formatter<'_>, entry: Option<Entry<'_>>| match entry {
+        let write_entry = |f: &mut fmt::Formatter<'_>, entry: Option<Entry<'_>>| match entry {
             None => f.write_str("none"),
-            Some((key, value)) => write!(f, "{} = {}", Shown(key), Shown(value)),
+            Some((key, value)) => write!(f, "{} = {}", ShortBytes(key), ShortBytes(value)),
         };
         match self {
             Self::Done => f.write_str("done"),
-            Self::Was(was) => write!(f, "was there: {was}"),
+            Self::Existed(existed) => write!(f, "was there: {existed}"),
             Self::Count(count) => write!(f, "{count}"),
             Self::Value(None) => f.write_str("none"),
-            Self::Value(Some(value)) => Shown(value).fmt(f),
+            Self::Value(Some(value)) => ShortBytes(value).fmt(f),
             Self::Ends(first, last) => {
-                shown(f, *first)?;
+                write_entry(f, *first)?;
                 f.write_str(" .. ")?;
-                shown(f, *last)
+                write_entry(f, *last)
             }
             Self::Refused(refusal) => write!(f, "refused: {refusal:?}"),
         }
@@ -258,9 +258,9 @@ impl fmt::Display for Outcome<'_> {
 
 /// Bytes in a report: the first ones, and their number.
 #[derive(Clone, Copy, Debug)]
-pub struct Shown<'a>(pub &'a [u8]);
+pub struct ShortBytes<'a>(pub &'a [u8]);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for ShortBytes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN_BYTES: usize = 12;
         write!(f, "{}", self.0[..self.0.len().min(SHOWN_BYTES)].escape_ascii())?;

@@ -1,7 +1,7 @@
 //! Property tests of the checks: generated plans for both twins, promoted regressions, and
 //! self-tests: a plan is deterministic, the canary is caught and shrinks.
 
-use fastness_sim::check::{CANARY, CHECKS, Check, Kind, Op, Plan, Probe, Twin, by_name};
+use fastness_sim::check::{CANARY, CHECKS, Check, Op, OpKind, Plan, Probe, Twin, by_name};
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
 use proptest::sample::select;
@@ -13,7 +13,7 @@ const OPS_MAX: usize = 60;
 
 fn plans(check: &'static Check) -> impl Strategy<Value = Plan> {
     let mix = check.mix().iter();
-    let kinds: Vec<Kind> = mix.flat_map(|(kind, weight)| vec![*kind; *weight]).collect();
+    let kinds: Vec<OpKind> = mix.flat_map(|(kind, weight)| vec![*kind; *weight]).collect();
     let op = (select(kinds), any::<[u8; 3]>()).prop_map(|(kind, operands)| Op::new(kind, operands));
     (any::<u32>(), vec(op, 0..OPS_MAX)).prop_map(|(salt, ops)| Plan { salt, ops })
 }
@@ -102,8 +102,8 @@ fn the_canary_is_caught_and_shrinks_to_its_minimum() {
             let plan = CANARY.plan(seed);
             let violation = CANARY.run(&plan, twin, &mut Probe::default()).unwrap_err();
             let small = CANARY.shrink(&plan, twin, &violation, 5000);
-            let kinds: Vec<Kind> = small.ops.iter().map(|op| op.kind).collect();
-            let minimum = [Kind::Insert, Kind::Insert, Kind::Insert, Kind::Commit];
+            let kinds: Vec<OpKind> = small.ops.iter().map(|op| op.kind).collect();
+            let minimum = [OpKind::Insert, OpKind::Insert, OpKind::Insert, OpKind::Commit];
             assert_eq!((violation.invariant, &kinds[..]), ("Y1", &minimum[..]), "{small}");
         }
     }

@@ -4,13 +4,13 @@
 use super::damage::genuine_now;
 use super::examine::{Found, Genuine, Promises, examine};
 use super::promises::{A1, C6, C9, C10, D3, D4, D6};
-use super::rig::{Rig, unexpected};
+use super::store_harness::{StoreHarness, unexpected};
 use super::world::{World, file};
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, SECTOR_BYTES};
 use crate::rng::Rng;
 use fastness::PAGE_BYTES;
-use fastness_models::Kind;
+use fastness_models::OpKind;
 
 const PROMISES: Promises = Promises { never_wrong: D3.id, noticed: D4.id, untouched: C10.id };
 
@@ -28,15 +28,15 @@ pub(super) const CHECK: Check = Check {
     ],
     recipe: Recipe {
         mix: &[
-            (Kind::Insert, 20),
-            (Kind::Remove, 5),
-            (Kind::Fill, 5),
-            (Kind::Prune, 2),
-            (Kind::Commit, 8),
-            (Kind::Reopen, 1),
-            (Kind::Compact, 1),
-            (Kind::Keep, 6),
-            (Kind::Damage, 4),
+            (OpKind::Insert, 20),
+            (OpKind::Remove, 5),
+            (OpKind::Fill, 5),
+            (OpKind::Prune, 2),
+            (OpKind::Commit, 8),
+            (OpKind::Reopen, 1),
+            (OpKind::Compact, 1),
+            (OpKind::KeepCopy, 6),
+            (OpKind::Damage, 4),
         ],
         ops_min: 30,
         ops_max: 80,
@@ -64,45 +64,46 @@ struct Hoard {
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
     let mut other_probe = Probe::default();
-    let made = |stop| unexpected(stop, A1.id);
-    let mut rig = Rig::create(&world, probe).map_err(made)?;
-    let mut other = Rig::create(&world, &mut other_probe).map_err(made)?;
+    let made = |error| unexpected(error, A1.id);
+    let mut harness = StoreHarness::create(&world, probe).map_err(made)?;
+    let mut other = StoreHarness::create(&world, &mut other_probe).map_err(made)?;
     let mut hoard = Hoard { images: Vec::new(), genuine: Vec::new(), ours: Vec::new() };
     for (step, op) in plan.ops.iter().enumerate() {
         // Both files get the same keys and sizes, with different values.
-        (rig.step, other.step) = (step, step + (1 << 16));
+        (harness.step, other.step) = (step, step + (1 << 16));
         let outcome = match op.kind {
-            Kind::Keep => {
-                hoard.keep(&world, [&mut rig, &mut other]);
+            OpKind::KeepCopy => {
+                hoard.keep(&world, [&mut harness, &mut other]);
                 Ok(())
             }
-            Kind::Damage => hoard.attack(&world, rig.probe),
-            _ => rig.must(*op).and_then(|()| other.must(*op)),
+            OpKind::Damage => hoard.attack(&world, harness.probe),
+            _ => harness.must(*op).and_then(|()| other.must(*op)),
         };
         outcome.map_err(|violation| violation.at(step))?;
-        hoard.learn(&rig, true);
+        hoard.learn(&harness, true);
         hoard.learn(&other, false);
     }
     Ok(())
 }
 
 impl Hoard {
-    fn learn(&mut self, rig: &Rig<'_>, ours: bool) {
-        let known =
-            |(genuine, known): (&Genuine, &bool)| *known == ours && genuine.commit == rig.commit;
+    fn learn(&mut self, harness: &StoreHarness<'_>, ours: bool) {
+        let known = |(genuine, known): (&Genuine, &bool)| {
+            *known == ours && genuine.commit == harness.commit
+        };
         if !self.genuine.iter().zip(&self.ours).rev().any(known) {
-            self.genuine.push(genuine_now(rig));
+            self.genuine.push(genuine_now(harness));
             self.ours.push(ours);
         }
     }
 
-    fn keep(&mut self, world: &World, rigs: [&mut Rig<'_>; 2]) {
-        for (rig, other) in rigs.into_iter().zip([false, true]) {
+    fn keep(&mut self, world: &World, harnesses: [&mut StoreHarness<'_>; 2]) {
+        for (harness, other) in harnesses.into_iter().zip([false, true]) {
             if self.images.len() == IMAGES_MAX {
                 let gone = world.rng(|rng| rng.below(IMAGES_MAX));
                 self.images.swap_remove(gone);
             }
-            self.images.push(Image { disk: rig.fs.disk(), other });
+            self.images.push(Image { disk: harness.fs.disk(), other });
         }
     }
 
@@ -128,7 +129,7 @@ impl Hoard {
             probe.mark("splice refused at opening");
             return;
         };
-        probe.mark(match (opened.whole, opened.clean) {
+        probe.mark(match (opened.complete, opened.clean) {
             (true, true) => "splice without effect",
             (true, false) => "splice met by the whole-file check only",
             (false, _) => "splice met while reading",

@@ -2,10 +2,10 @@
 //! store as the other checks do.
 
 use super::promises::A1;
-use super::rig::{Rig, unexpected};
+use super::store_harness::{StoreHarness, unexpected};
 use super::world::World;
 use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
-use fastness_models::Kind;
+use fastness_models::OpKind;
 
 const Y1: Invariant = Invariant { id: "Y1", promise: "No tree ever holds more than two entries." };
 
@@ -15,7 +15,7 @@ pub(super) const CHECK: Check = Check {
     invariants: &[Y1, A1],
     marks: &[],
     recipe: Recipe {
-        mix: &[(Kind::Insert, 6), (Kind::Remove, 3), (Kind::Get, 3), (Kind::Commit, 2)],
+        mix: &[(OpKind::Insert, 6), (OpKind::Remove, 3), (OpKind::Get, 3), (OpKind::Commit, 2)],
         ops_min: 20,
         ops_max: 60,
     },
@@ -24,11 +24,12 @@ pub(super) const CHECK: Check = Check {
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
-    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, A1.id))?;
+    let mut harness =
+        StoreHarness::create(&world, probe).map_err(|error| unexpected(error, A1.id))?;
     for (step, op) in plan.ops.iter().enumerate() {
-        rig.step = step;
-        rig.must(*op).map_err(|violation| violation.at(step))?;
-        let snapshot = rig.store().snapshot();
+        harness.step = step;
+        harness.must(*op).map_err(|violation| violation.at(step))?;
+        let snapshot = harness.store().snapshot();
         for name in snapshot.tree_names() {
             let len = snapshot.tree(name).len();
             if len > 2 {

@@ -1,17 +1,17 @@
 //! Compaction and copying with a crash or an error at every call: one complete file, equal
 //! contents, the right key only, no leftovers in the way, no file replaced.
 
-use super::compare::{Order, Reading, Stop, read_all};
+use super::compare::{CheckError, Order, Reading, read_all};
 use super::crash::{Crashes, Cut};
 use super::promises::{A1, C2, C5, C6, C7, C8, C9, C11, D4, F1, F2, F3};
-use super::rig::{Rig, unexpected, verify};
+use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{COPY, World, file, other_key};
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, Fault, Fork, Injection, SimFs};
 use crate::rng::Rng;
 use fastness::{Error, FileErrorCause, Key, PAGE_BYTES, Store, StoreOptions};
-use fastness_models::store::State;
-use fastness_models::{Kind, Op};
+use fastness_models::store::StoreState;
+use fastness_models::{Op, OpKind};
 use std::path::Path;
 
 pub(super) const CHECK: Check = Check {
@@ -35,20 +35,20 @@ pub(super) const CHECK: Check = Check {
     ],
     recipe: Recipe {
         mix: &[
-            (Kind::Insert, 24),
-            (Kind::Remove, 8),
-            (Kind::Clear, 1),
-            (Kind::Fill, 8),
-            (Kind::Prune, 6),
-            (Kind::Get, 6),
-            (Kind::Commit, 6),
-            (Kind::TakeSnapshot, 1),
-            (Kind::ScanSnapshot, 1),
-            (Kind::Reopen, 1),
-            (Kind::PowerLoss, 1),
-            (Kind::Compact, 2),
-            (Kind::Copy, 3),
-            (Kind::Inject, 2),
+            (OpKind::Insert, 24),
+            (OpKind::Remove, 8),
+            (OpKind::Clear, 1),
+            (OpKind::Fill, 8),
+            (OpKind::Prune, 6),
+            (OpKind::Get, 6),
+            (OpKind::Commit, 6),
+            (OpKind::TakeSnapshot, 1),
+            (OpKind::ScanSnapshot, 1),
+            (OpKind::Reopen, 1),
+            (OpKind::PowerLoss, 1),
+            (OpKind::Compact, 2),
+            (OpKind::Copy, 3),
+            (OpKind::Inject, 2),
         ],
         ops_min: 20,
         ops_max: 70,
@@ -68,53 +68,54 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     if !world.domain.is_huge() {
         world.limit(256 << 10);
     }
-    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, A1.id))?;
+    let mut harness =
+        StoreHarness::create(&world, probe).map_err(|error| unexpected(error, A1.id))?;
     for (step, op) in plan.ops.iter().enumerate() {
-        rig.step = step;
+        harness.step = step;
         let outcome = match op.kind {
-            Kind::Compact => compact(&mut rig),
-            Kind::Copy => copy(&mut rig, *op),
-            Kind::Inject => sweep(&mut rig, *op).map_err(Stop::from),
-            Kind::PowerLoss => rig.crash(*op),
-            _ => rig.act(*op),
+            OpKind::Compact => compact(&mut harness),
+            OpKind::Copy => copy(&mut harness, *op),
+            OpKind::Inject => sweep(&mut harness, *op).map_err(CheckError::from),
+            OpKind::PowerLoss => harness.crash(*op),
+            _ => harness.act(*op),
         };
-        outcome.map_err(|stop| unexpected(stop, A1.id).at(step))?;
+        outcome.map_err(|error| unexpected(error, A1.id).at(step))?;
     }
     Ok(())
 }
 
 /// Compacts, with a crash at every call.
-fn compact(rig: &mut Rig<'_>) -> Result<(), Stop> {
-    rig.fs.record();
-    let before = rig.store().info()?.file_bytes;
-    rig.compact()?;
-    if rig.store().info()?.file_bytes < before {
-        rig.probe.mark("compaction gave space back");
+fn compact(harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
+    harness.fs.record();
+    let before = harness.store().info()?.file_bytes;
+    harness.compact()?;
+    if harness.store().info()?.file_bytes < before {
+        harness.probe.mark("compaction gave space back");
     }
-    if !rig.snapshots.is_empty() {
-        rig.probe.mark("snapshot outlived a compaction");
-        rig.scan_snapshots()?;
+    if !harness.snapshots.is_empty() {
+        harness.probe.mark("snapshot outlived a compaction");
+        harness.scan_snapshots()?;
     }
-    rig.scan_committed(Order::Forward)?;
-    let forks = rig.fs.take_forks();
-    let world = rig.world;
-    let states = [rig.model.committed().clone()];
+    harness.scan_committed(Order::Forward)?;
+    let forks = harness.fs.take_forks();
+    let world = harness.world;
+    let states = [harness.model.committed().clone()];
     for fork in sampled(world, &forks) {
-        let mut crashes = Crashes { world, probe: rig.probe };
+        let mut crashes = Crashes { world, probe: harness.probe };
         let cut = Cut { depth: 1, at: fork.at.name() };
         let once = match world.rng(|rng| rng.one_in(2)) {
             true => crashes.power_loss(&fork.disk, &states, cut),
             false => crashes.recover(fork.disk.clone(), &states, cut),
         };
         once.map_err(|violation| Violation { invariant: F1.id, ..violation })?;
-        rig.probe.mark("crash while compacting");
+        harness.probe.mark("crash while compacting");
         let disk = world.rng(|rng| fork.disk.power_loss(rng));
-        let mut after = After { world, probe: rig.probe };
-        after.again(disk, &states[0]).map_err(|stop| unexpected(stop, F3.id))?;
+        let mut after = After { world, probe: harness.probe };
+        after.again(disk, &states[0]).map_err(|error| unexpected(error, F3.id))?;
     }
     // An acknowledged compaction survives a power loss.
-    let disk = rig.fs.disk();
-    let mut crashes = Crashes { world, probe: rig.probe };
+    let disk = harness.fs.disk();
+    let mut crashes = Crashes { world, probe: harness.probe };
     crashes.power_loss(&disk, &states, Cut { depth: 1, at: "acknowledged" })?;
     Ok(())
 }
@@ -163,15 +164,15 @@ impl Under {
 }
 
 /// Copies, with a crash at every call.
-fn copy(rig: &mut Rig<'_>, op: Op) -> Result<(), Stop> {
-    let (world, under) = (rig.world, Under::of(op));
-    rig.fs.record();
-    rig.store().copy(COPY, under.key(world).as_ref())?;
-    rig.probe.count(Kind::Copy.name(), 1);
-    rig.probe.mark(under.mark());
-    let forks = rig.fs.take_forks();
-    let (copied, state) = (rig.fs.disk(), rig.model.committed().clone());
-    let mut after = After { world, probe: rig.probe };
+fn copy(harness: &mut StoreHarness<'_>, op: Op) -> Result<(), CheckError> {
+    let (world, under) = (harness.world, Under::of(op));
+    harness.fs.record();
+    harness.store().copy(COPY, under.key(world).as_ref())?;
+    harness.probe.count(OpKind::Copy.name(), 1);
+    harness.probe.mark(under.mark());
+    let forks = harness.fs.take_forks();
+    let (copied, state) = (harness.fs.disk(), harness.model.committed().clone());
+    let mut after = After { world, probe: harness.probe };
     if !after.complete(copied.clone(), (under, &state))? {
         return Err(Violation::new(F2.id, "a copy that was made is not there").into());
     }
@@ -180,22 +181,22 @@ fn copy(rig: &mut Rig<'_>, op: Op) -> Result<(), Stop> {
         return Err(Violation::new(F2.id, "a copy that was acknowledged is gone").into());
     }
     other_keys(world, &copied, under)?;
-    refuse_target(rig, &copied)?;
+    refuse_target(harness, &copied)?;
     for fork in sampled(world, &forks) {
         let disk = world.rng(|rng| match rng.one_in(2) {
             true => fork.disk.power_loss(rng),
             false => fork.disk.clone(),
         });
-        let mut after = After { world, probe: rig.probe };
+        let mut after = After { world, probe: harness.probe };
         let there = after.complete(disk.clone(), (under, &state))?;
         if !there {
-            after.retry(disk, (under, &state)).map_err(|stop| unexpected(stop, F3.id))?;
+            after.retry(disk, (under, &state)).map_err(|error| unexpected(error, F3.id))?;
         }
         let marks = ["crash while copying: no copy", "crash while copying: a copy"];
-        rig.probe.mark(marks[usize::from(there)]);
-        rig.probe.crash(fork.at.name());
+        harness.probe.mark(marks[usize::from(there)]);
+        harness.probe.crash(fork.at.name());
     }
-    rig.fs.tamper(|disk| disk.unlink(COPY.as_ref()));
+    harness.fs.tamper(|disk| disk.unlink(COPY.as_ref()));
     Ok(())
 }
 
@@ -225,19 +226,19 @@ fn other_keys(world: &World, disk: &Disk, under: Under) -> Result<(), Violation>
 }
 
 /// Neither a copy nor a new file replaces an existing file.
-fn refuse_target(rig: &mut Rig<'_>, before: &Disk) -> Result<(), Violation> {
+fn refuse_target(harness: &mut StoreHarness<'_>, before: &Disk) -> Result<(), Violation> {
     let outcomes = [
-        rig.store().copy(COPY, None),
-        rig.store().copy(file(), None),
-        rig.world.options(&rig.fs).create(COPY).map(drop),
+        harness.store().copy(COPY, None),
+        harness.store().copy(file(), None),
+        harness.world.options(&harness.fs).create(COPY).map(drop),
     ];
-    let now = rig.fs.disk();
+    let now = harness.fs.disk();
     let same = [Path::new(COPY), file()].iter().all(|path| now.same_file(before, path));
     let exists = |outcome: &Result<(), Error>| {
         matches!(outcome, Err(Error::File { cause: FileErrorCause::Exists, .. }))
     };
     if same && outcomes.iter().all(exists) {
-        rig.probe.mark("copy refused, target is there");
+        harness.probe.mark("copy refused, target is there");
         return Ok(());
     }
     Err(Violation::new(C7.id, format!("files unchanged: {same}, outcomes {outcomes:?}")))
@@ -251,11 +252,11 @@ struct After<'a> {
 
 impl After<'_> {
     /// Compaction succeeds after an interrupted one.
-    fn again(&mut self, disk: Disk, state: &State) -> Result<(), Stop> {
+    fn again(&mut self, disk: Disk, state: &StoreState) -> Result<(), CheckError> {
         let fs = self.world.boot(disk);
         let store = self.world.options(&fs).open(file())?;
         store.compact()?;
-        self.probe.count(Kind::Compact.name(), 1);
+        self.probe.count(OpKind::Compact.name(), 1);
         let info = store.info()?;
         if info.file_bytes != info.page_count * PAGE_BYTES as u64 {
             return Err(Violation::new(F3.id, format!("something was left over: {info:?}")).into());
@@ -264,17 +265,26 @@ impl After<'_> {
     }
 
     /// Compares all contents and verifies the file.
-    fn holds(&mut self, store: &Store, state: &State, invariant: &'static str) -> Result<(), Stop> {
+    fn holds(
+        &mut self,
+        store: &Store,
+        state: &StoreState,
+        invariant: &'static str,
+    ) -> Result<(), CheckError> {
         let snapshot = store.snapshot();
         let operations = read_all(&snapshot, state, Order::Forward).same(invariant)?;
         verify(&snapshot, invariant)?;
-        self.probe.count(Kind::Scan.name(), operations);
-        self.probe.count(Kind::Verify.name(), 1);
+        self.probe.count(OpKind::Scan.name(), operations);
+        self.probe.count(OpKind::Verify.name(), 1);
         Ok(())
     }
 
     /// Returns whether the copy exists; an existing copy must be complete.
-    fn complete(&mut self, disk: Disk, (under, state): (Under, &State)) -> Result<bool, Violation> {
+    fn complete(
+        &mut self,
+        disk: Disk,
+        (under, state): (Under, &StoreState),
+    ) -> Result<bool, Violation> {
         let fs = self.world.boot(disk);
         let store = match under.options(self.world, &fs).open(COPY) {
             Ok(store) => store,
@@ -283,17 +293,21 @@ impl After<'_> {
                 return Err(Violation::new(F2.id, format!("a copy does not open: {error}")));
             }
         };
-        self.holds(&store, state, F2.id).map_err(|stop| unexpected(stop, F2.id))?;
+        self.holds(&store, state, F2.id).map_err(|error| unexpected(error, F2.id))?;
         Ok(true)
     }
 
     /// Copying succeeds after an interrupted copy.
-    fn retry(&mut self, disk: Disk, (under, state): (Under, &State)) -> Result<(), Stop> {
+    fn retry(
+        &mut self,
+        disk: Disk,
+        (under, state): (Under, &StoreState),
+    ) -> Result<(), CheckError> {
         let fs = self.world.boot(disk);
         let store = self.world.options(&fs).open(file())?;
         self.holds(&store, state, F2.id)?;
         store.copy(COPY, under.key(self.world).as_ref())?;
-        self.probe.count(Kind::Copy.name(), 1);
+        self.probe.count(OpKind::Copy.name(), 1);
         drop(store);
         match self.complete(fs.disk(), (under, state))? {
             true => Ok(()),
@@ -303,23 +317,23 @@ impl After<'_> {
 }
 
 /// Compacts or copies with an error at the first call, the second, and so on.
-fn sweep(rig: &mut Rig<'_>, op: Op) -> Result<(), Violation> {
-    let disk = rig.fs.disk();
-    let state = rig.model.committed().clone();
+fn sweep(harness: &mut StoreHarness<'_>, op: Op) -> Result<(), Violation> {
+    let disk = harness.fs.disk();
+    let state = harness.model.committed().clone();
     let fault = Fault::ALL[usize::from(op.a) % Fault::ALL.len()];
     // Most calls of a large file are alike.
     let pages = disk.len(file()).unwrap_or(0) / PAGE_BYTES as u64;
     let stride = 1 + usize::try_from(pages).unwrap_or(0) / LARGE_PAGES;
-    let first = rig.world.rng(|rng| rng.below(stride));
+    let first = harness.world.rng(|rng| rng.below(stride));
     for after in (0..SWEEP_CALLS_MAX).skip(first).step_by(stride) {
         let injection = Injection { fault, after, lasting: op.b & 1 == 1 };
-        let mut failing = Failing { world: rig.world, probe: rig.probe, state: &state };
+        let mut failing = Failing { world: harness.world, probe: harness.probe, state: &state };
         let met = match op.c & 1 {
             0 => failing.compaction(&disk, injection),
             _ => failing.copy(&disk, injection),
         };
-        let met = met.map_err(|stop| {
-            let violation = unexpected(stop, C11.id);
+        let met = met.map_err(|error| {
+            let violation = unexpected(error, C11.id);
             let text = format!("{injection:?}: {}", violation.text);
             Violation { text, ..violation }
         })?;
@@ -334,11 +348,11 @@ fn sweep(rig: &mut Rig<'_>, op: Op) -> Result<(), Violation> {
 struct Failing<'a> {
     world: &'a World,
     probe: &'a mut Probe,
-    state: &'a State,
+    state: &'a StoreState,
 }
 
 impl Failing<'_> {
-    fn compaction(&mut self, disk: &Disk, injection: Injection) -> Result<bool, Stop> {
+    fn compaction(&mut self, disk: &Disk, injection: Injection) -> Result<bool, CheckError> {
         let fs = self.world.boot(disk.clone());
         let store = self.world.options(&fs).open(file())?;
         let held = store.snapshot();
@@ -346,10 +360,10 @@ impl Failing<'_> {
         let outcome = store.compact();
         let met = fs.heal().is_some();
         self.told(met, injection, outcome.as_ref().err())?;
-        self.probe.count(Kind::Compact.name(), 1);
+        self.probe.count(OpKind::Compact.name(), 1);
         for snapshot in [&held, &store.snapshot()] {
             let operations = read_all(snapshot, self.state, Order::Backward).same(C11.id)?;
-            self.probe.count(Kind::Scan.name(), operations);
+            self.probe.count(OpKind::Scan.name(), operations);
         }
         if outcome.is_err() {
             self.probe.mark("compaction failed");
@@ -363,14 +377,14 @@ impl Failing<'_> {
         Ok(met)
     }
 
-    fn copy(&mut self, disk: &Disk, injection: Injection) -> Result<bool, Stop> {
+    fn copy(&mut self, disk: &Disk, injection: Injection) -> Result<bool, CheckError> {
         let fs = self.world.boot(disk.clone());
         let store = self.world.options(&fs).open(file())?;
         fs.inject(injection);
         let outcome = store.copy(COPY, Some(&other_key()));
         let met = fs.heal().is_some();
         self.told(met, injection, outcome.as_ref().err())?;
-        self.probe.count(Kind::Copy.name(), 1);
+        self.probe.count(OpKind::Copy.name(), 1);
         let under = (Under::Other, self.state);
         let mut after = After { world: self.world, probe: self.probe };
         let there = after.complete(fs.disk(), under)?;
@@ -403,7 +417,11 @@ impl Failing<'_> {
     }
 
     /// The store commits as before, unless it is poisoned because the disk state is unknown.
-    fn go_on(&mut self, store: &Store, may_be_poisoned: bool) -> Result<Vec<State>, Stop> {
+    fn go_on(
+        &mut self,
+        store: &Store,
+        may_be_poisoned: bool,
+    ) -> Result<Vec<StoreState>, CheckError> {
         let domain = &self.world.domain;
         let (tree, key) = self.world.rng(|rng| (rng.byte(), rng.byte()));
         let (tree, key, value) = (domain.tree(tree), domain.key(key), self.world.value(3, 0xfa11));
@@ -426,18 +444,18 @@ impl Failing<'_> {
         Ok(vec![model.committed().clone()])
     }
 
-    fn crash(&mut self, disk: &Disk, states: &[State]) -> Result<(), Violation> {
+    fn crash(&mut self, disk: &Disk, states: &[StoreState]) -> Result<(), Violation> {
         let mut rng = Rng::new(self.world.rng(Rng::next));
         self.found(disk.power_loss(&mut rng), states)
     }
 
-    fn found(&mut self, disk: Disk, states: &[State]) -> Result<(), Violation> {
+    fn found(&mut self, disk: Disk, states: &[StoreState]) -> Result<(), Violation> {
         let fs = self.world.boot(disk);
         let store = self.world.options(&fs).open(file());
         let store = store.map_err(|error| Violation::new(C11.id, error.to_string()))?;
         match read_all(&store.snapshot(), &states[0], Order::Forward) {
             Reading::Same(operations) => {
-                self.probe.count(Kind::Scan.name(), operations);
+                self.probe.count(OpKind::Scan.name(), operations);
                 Ok(())
             }
             Reading::Differs(text) => Err(Violation::new(C11.id, text)),

@@ -2,27 +2,29 @@
 
 use super::Violation;
 use fastness::{Bytes, Error, Range, Snapshot, Tree, TreeMut};
-use fastness_models::store::{Bounds, Entry, Outcome, Refusal, Shown, State};
+use fastness_models::store::{
+    ArgumentRefusal, Bounds, Entry, ShortBytes, StoreOutcome, StoreState,
+};
 use std::ops::Bound;
 
 /// The reason why an operation ended early.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum CheckError {
     /// A violated promise.
-    Broken(Violation),
+    Violation(Violation),
     /// An error of the store; the check decides whether it is allowed.
-    Refused(Error),
+    Store(Error),
 }
 
-impl From<Error> for Stop {
+impl From<Error> for CheckError {
     fn from(error: Error) -> Self {
-        Self::Refused(error)
+        Self::Store(error)
     }
 }
 
-impl From<Violation> for Stop {
+impl From<Violation> for CheckError {
     fn from(violation: Violation) -> Self {
-        Self::Broken(violation)
+        Self::Violation(violation)
     }
 }
 
@@ -97,7 +99,7 @@ pub(super) enum Reading {
 
 impl Reading {
     /// Turns a difference into a violation.
-    pub(super) fn same(self, invariant: &'static str) -> Result<u64, Stop> {
+    pub(super) fn same(self, invariant: &'static str) -> Result<u64, CheckError> {
         match self {
             Self::Same(count) => Ok(count),
             Self::Differs(text) => Err(Violation::new(invariant, text).into()),
@@ -147,13 +149,13 @@ pub(super) fn read_range<'m>(
 fn show(entry: Option<Entry<'_>>) -> String {
     entry.map_or_else(
         || "none".to_owned(),
-        |(key, value)| format!("{} = {}", Shown(key), Shown(value)),
+        |(key, value)| format!("{} = {}", ShortBytes(key), ShortBytes(value)),
     )
 }
 
 /// Compares everything a snapshot holds; returns the number of operations. A difference anywhere
 /// takes precedence over an error elsewhere.
-pub(super) fn read_all(snapshot: &Snapshot, expected: &State, order: Order) -> Reading {
+pub(super) fn read_all(snapshot: &Snapshot, expected: &StoreState, order: Order) -> Reading {
     let found: Vec<&str> = snapshot.tree_names().collect();
     let names: Vec<&str> = expected.names().collect();
     if found != names {
@@ -191,17 +193,17 @@ pub(super) fn same_value(
     found: Option<&Bytes>,
     expected: Option<&[u8]>,
     invariant: &'static str,
-) -> Result<(), Stop> {
+) -> Result<(), CheckError> {
     let found = found.map(|bytes| &**bytes);
-    same(&Outcome::Value(found), &Outcome::Value(expected), invariant)
+    same(&StoreOutcome::Value(found), &StoreOutcome::Value(expected), invariant)
 }
 
 /// Compares two outcomes.
 pub(super) fn same(
-    found: &Outcome<'_>,
-    expected: &Outcome<'_>,
+    found: &StoreOutcome<'_>,
+    expected: &StoreOutcome<'_>,
     invariant: &'static str,
-) -> Result<(), Stop> {
+) -> Result<(), CheckError> {
     if found == expected {
         return Ok(());
     }
@@ -209,13 +211,13 @@ pub(super) fn same(
 }
 
 /// Translates an error of the store into the model's.
-pub(super) fn refusal(error: &Error) -> Option<Refusal> {
+pub(super) fn refusal(error: &Error) -> Option<ArgumentRefusal> {
     use fastness::ArgumentError;
     let Error::Argument(error) = error else { return None };
     match error {
-        ArgumentError::KeyTooLong { bytes } => Some(Refusal::Key(*bytes)),
-        ArgumentError::ValueTooLong { bytes } => Some(Refusal::Value(*bytes)),
-        ArgumentError::TreeName { bytes } => Some(Refusal::Tree(*bytes)),
+        ArgumentError::KeyTooLong { bytes } => Some(ArgumentRefusal::Key(*bytes)),
+        ArgumentError::ValueTooLong { bytes } => Some(ArgumentRefusal::Value(*bytes)),
+        ArgumentError::TreeName { bytes } => Some(ArgumentRefusal::Tree(*bytes)),
         _ => None,
     }
 }

@@ -1,15 +1,15 @@
 //! A crash at every write and every sync, also during recovery and while the file is created.
 
-use super::compare::{ALL, Order, Reading, Stop, read_all};
+use super::compare::{ALL, CheckError, Order, Reading, read_all};
 use super::promises::{A1, C2, C5, C6, C7, C8, C9, D4};
-use super::rig::{Rig, unexpected, verify};
+use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{World, file};
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, Fork, SimFs};
 use crate::rng::Rng;
 use fastness::{Error, FileErrorCause, RecoveryOutcome, Snapshot, Store};
-use fastness_models::Kind;
-use fastness_models::store::{State, Store as Model};
+use fastness_models::OpKind;
+use fastness_models::store::{Store as Model, StoreState};
 
 const DEPTH_MAX: usize = 3;
 /// Above this length crash points are sampled.
@@ -35,22 +35,22 @@ pub(super) const CHECK: Check = Check {
     ],
     recipe: Recipe {
         mix: &[
-            (Kind::Insert, 30),
-            (Kind::Remove, 8),
-            (Kind::Clear, 1),
-            (Kind::Fill, 6),
-            (Kind::Prune, 4),
-            (Kind::Get, 12),
-            (Kind::Range, 4),
-            (Kind::Ends, 4),
-            (Kind::Commit, 4),
-            (Kind::Abort, 1),
-            (Kind::TakeSnapshot, 1),
-            (Kind::ScanSnapshot, 1),
-            (Kind::DropSnapshot, 1),
-            (Kind::Reopen, 1),
-            (Kind::Kill, 1),
-            (Kind::PowerLoss, 1),
+            (OpKind::Insert, 30),
+            (OpKind::Remove, 8),
+            (OpKind::Clear, 1),
+            (OpKind::Fill, 6),
+            (OpKind::Prune, 4),
+            (OpKind::Get, 12),
+            (OpKind::Range, 4),
+            (OpKind::Ends, 4),
+            (OpKind::Commit, 4),
+            (OpKind::Abort, 1),
+            (OpKind::TakeSnapshot, 1),
+            (OpKind::ScanSnapshot, 1),
+            (OpKind::DropSnapshot, 1),
+            (OpKind::Reopen, 1),
+            (OpKind::Kill, 1),
+            (OpKind::PowerLoss, 1),
         ],
         ops_min: 30,
         ops_max: 120,
@@ -60,21 +60,21 @@ pub(super) const CHECK: Check = Check {
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
-    let mut rig = create(&world, probe)?;
+    let mut harness = create(&world, probe)?;
     for (step, op) in plan.ops.iter().enumerate() {
-        rig.step = step;
-        let before = rig.model.committed().clone();
+        harness.step = step;
+        let before = harness.model.committed().clone();
         match op.kind {
-            Kind::Kill | Kind::PowerLoss => {
-                rig.crash(*op).map_err(|stop| unexpected(stop, C8.id).at(step))?;
+            OpKind::Kill | OpKind::PowerLoss => {
+                harness.crash(*op).map_err(|error| unexpected(error, C8.id).at(step))?;
             }
-            _ => rig.must(*op).map_err(|violation| violation.at(step))?,
+            _ => harness.must(*op).map_err(|violation| violation.at(step))?,
         }
-        let forks = rig.fs.take_forks();
+        let forks = harness.fs.take_forks();
         if !forks.is_empty() {
-            let states = [before, rig.model.committed().clone()];
-            let disk = rig.fs.disk();
-            let mut crashes = Crashes { world: &world, probe: rig.probe };
+            let states = [before, harness.model.committed().clone()];
+            let disk = harness.fs.disk();
+            let mut crashes = Crashes { world: &world, probe: harness.probe };
             crashes.at_every(&forks, &states).map_err(|violation| violation.at(step))?;
             let acknowledged = &states[1..];
             let cut = Cut { depth: 1, at: "acknowledged" };
@@ -85,28 +85,29 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
 }
 
 /// Creates the store, with a crash at every call.
-fn create<'w>(world: &'w World, probe: &'w mut Probe) -> Result<Rig<'w>, Violation> {
+fn create<'w>(world: &'w World, probe: &'w mut Probe) -> Result<StoreHarness<'w>, Violation> {
     let fs = world.boot(Disk::default());
     fs.record();
-    let mut rig = Rig::create_on(world, probe, fs).map_err(|stop| unexpected(stop, C7.id))?;
-    rig.records = true;
-    let forks = rig.fs.take_forks();
+    let mut harness =
+        StoreHarness::create_on(world, probe, fs).map_err(|error| unexpected(error, C7.id))?;
+    harness.records = true;
+    let forks = harness.fs.take_forks();
     let mut rng = Rng::new(world.rng(Rng::next));
     for fork in &forks {
         let disk = fork.disk.power_loss(&mut rng);
-        half_created(rig.probe, world, disk).map_err(|stop| unexpected(stop, C7.id))?;
-        half_created(rig.probe, world, fork.disk.clone())
-            .map_err(|stop| unexpected(stop, C7.id))?;
-        rig.probe.crash(fork.at.name());
+        half_created(harness.probe, world, disk).map_err(|error| unexpected(error, C7.id))?;
+        half_created(harness.probe, world, fork.disk.clone())
+            .map_err(|error| unexpected(error, C7.id))?;
+        harness.probe.crash(fork.at.name());
     }
-    let disk = rig.fs.disk().power_loss(&mut rng);
+    let disk = harness.fs.disk().power_loss(&mut rng);
     let there = world.options(&world.boot(disk)).open(file());
     there.map_err(|error| Violation::new(C7.id, format!("created, power lost, then: {error}")))?;
-    Ok(rig)
+    Ok(harness)
 }
 
 /// A partly created file is absent or complete, and leftovers do not block another attempt.
-fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), Stop> {
+fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), CheckError> {
     let fs = world.boot(disk);
     let options = world.options(&fs);
     let store = match options.open(file()) {
@@ -120,8 +121,9 @@ fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), Stop
         }
         Err(error) => return Err(error.into()),
     };
-    let operations = read_all(&store.snapshot(), &State::default(), Order::Forward).same(C7.id)?;
-    probe.count(Kind::Scan.name(), operations);
+    let operations =
+        read_all(&store.snapshot(), &StoreState::default(), Order::Forward).same(C7.id)?;
+    probe.count(OpKind::Scan.name(), operations);
     // A commit to it is durable, though the creating process died before the acknowledgement.
     let mut model = Model::default();
     let mut crashes = Crashes { world, probe };
@@ -151,7 +153,11 @@ pub(super) struct Crashes<'a> {
 impl Crashes<'_> {
     /// Cuts the power at every fork, and kills the process at every second one. The recovered state
     /// must be one of the states.
-    pub(super) fn at_every(&mut self, forks: &[Fork], states: &[State]) -> Result<(), Violation> {
+    pub(super) fn at_every(
+        &mut self,
+        forks: &[Fork],
+        states: &[StoreState],
+    ) -> Result<(), Violation> {
         let large = forks.last().is_some_and(|fork| fork.disk.len(file()) > Some(LARGE_BYTES));
         if large && forks.len() > LARGE_FORKS {
             self.probe.mark("crash in a large commit");
@@ -175,7 +181,7 @@ impl Crashes<'_> {
     pub(super) fn power_loss(
         &mut self,
         disk: &Disk,
-        states: &[State],
+        states: &[StoreState],
         cut: Cut,
     ) -> Result<(), Violation> {
         let mut rng = Rng::new(self.world.rng(Rng::next));
@@ -190,7 +196,7 @@ impl Crashes<'_> {
     pub(super) fn recover(
         &mut self,
         disk: Disk,
-        states: &[State],
+        states: &[StoreState],
         cut: Cut,
     ) -> Result<(), Violation> {
         let fs = self.world.boot(disk);
@@ -201,7 +207,7 @@ impl Crashes<'_> {
         let store = self.world.options(&fs).open(file()).map_err(|error| {
             Violation::new(C8.id, format!("after a crash at {}: {error}", cut.at))
         })?;
-        self.probe.count(Kind::Reopen.name(), 1);
+        self.probe.count(OpKind::Reopen.name(), 1);
         self.probe.crash(cut.at);
         self.note(&store);
         let snapshot = store.snapshot();
@@ -209,8 +215,8 @@ impl Crashes<'_> {
         self.probe.line(|| format!("     crash at {}: landed on state {landed}", cut.at));
         let state = &states[landed];
         if self.chance(if store.info().is_ok_and(|info| info.page_count < 64) { 2 } else { 16 }) {
-            verify(&snapshot, C8.id).map_err(|stop| unexpected(stop, C8.id))?;
-            self.probe.count(Kind::Verify.name(), 1);
+            verify(&snapshot, C8.id).map_err(|error| unexpected(error, C8.id))?;
+            self.probe.count(OpKind::Verify.name(), 1);
         }
         drop(snapshot);
         let forks = fs.take_forks();
@@ -231,7 +237,12 @@ impl Crashes<'_> {
     }
 
     /// Crashes at one of the calls of recovery.
-    fn inside(&mut self, forks: &[Fork], states: &[State], depth: usize) -> Result<(), Violation> {
+    fn inside(
+        &mut self,
+        forks: &[Fork],
+        states: &[StoreState],
+        depth: usize,
+    ) -> Result<(), Violation> {
         if forks.is_empty() {
             return Ok(());
         }
@@ -253,7 +264,7 @@ impl Crashes<'_> {
     fn go_on(
         &mut self,
         (store, fs): (Store, SimFs),
-        (states, landed): (&[State], usize),
+        (states, landed): (&[StoreState], usize),
         depth: usize,
     ) -> Result<(), Violation> {
         let mut model = Model::at(states[landed].clone());
@@ -264,7 +275,7 @@ impl Crashes<'_> {
             }
             _ => self.commit_some(&store, &mut model),
         };
-        committed.map_err(|stop| unexpected(stop, C8.id))?;
+        committed.map_err(|error| unexpected(error, C8.id))?;
         let states = [states[landed].clone(), model.committed().clone()];
         let at = if depth == 1 { "depth 2" } else { "depth 3" };
         let cut = Cut { depth: depth + 1, at };
@@ -280,15 +291,20 @@ impl Crashes<'_> {
         let store = self.world.options(&fs).open(file());
         let store = store.map_err(|error| unexpected(error.into(), C8.id))?;
         let reading = read_all(&store.snapshot(), &states[1], Order::Backward);
-        let operations = reading.same(C8.id).map_err(|stop| unexpected(stop, C8.id))?;
-        self.probe.count(Kind::Scan.name(), operations);
+        let operations = reading.same(C8.id).map_err(|error| unexpected(error, C8.id))?;
+        self.probe.count(OpKind::Scan.name(), operations);
         self.probe.mark("committed after a recovery");
         Ok(())
     }
 
     /// Repeats the lost commit with one byte changed: the same pages are written, most with the
     /// same bytes.
-    fn commit_alike(&mut self, store: &Store, model: &mut Model, lost: &State) -> Result<(), Stop> {
+    fn commit_alike(
+        &mut self,
+        store: &Store,
+        model: &mut Model,
+        lost: &StoreState,
+    ) -> Result<(), CheckError> {
         let before = model.committed().clone();
         let mut txn = store.write()?;
         let mut other = self.world.rng(|rng| rng.below(4));
@@ -304,7 +320,7 @@ impl Crashes<'_> {
                 other = other.wrapping_sub(1);
                 txn.tree(name)?.insert(key, &value)?;
                 model.insert(name, &key.into(), &value.into());
-                self.probe.count(Kind::Insert.name(), 1);
+                self.probe.count(OpKind::Insert.name(), 1);
             }
         }
         for name in before.names() {
@@ -312,7 +328,7 @@ impl Crashes<'_> {
                 if lost.get(name, key).is_none() {
                     txn.tree(name)?.remove(key)?;
                     model.remove(name, key);
-                    self.probe.count(Kind::Remove.name(), 1);
+                    self.probe.count(OpKind::Remove.name(), 1);
                 }
             }
         }
@@ -321,7 +337,7 @@ impl Crashes<'_> {
         Ok(())
     }
 
-    fn commit_some(&mut self, store: &Store, model: &mut Model) -> Result<(), Stop> {
+    fn commit_some(&mut self, store: &Store, model: &mut Model) -> Result<(), CheckError> {
         let domain = &self.world.domain;
         let mut txn = store.write()?;
         for _ in 0..1 + self.world.rng(|rng| rng.below(6)) {
@@ -335,7 +351,7 @@ impl Crashes<'_> {
                 txn.tree(tree)?.insert(&key, &value)?;
                 model.insert(tree, &key, &value);
             }
-            self.probe.count(Kind::Insert.name(), 1);
+            self.probe.count(OpKind::Insert.name(), 1);
         }
         txn.commit()?;
         model.commit();
@@ -346,14 +362,14 @@ impl Crashes<'_> {
     fn land(
         &mut self,
         snapshot: &Snapshot,
-        states: &[State],
+        states: &[StoreState],
         cut: Cut,
     ) -> Result<usize, Violation> {
         let mut texts = Vec::new();
         for (index, state) in states.iter().enumerate().rev() {
             match read_all(snapshot, state, Order::Forward) {
                 Reading::Same(operations) => {
-                    self.probe.count(Kind::Scan.name(), operations);
+                    self.probe.count(OpKind::Scan.name(), operations);
                     if states.len() > 1 && states[0] != states[1] {
                         let survived = ["commit in flight was lost", "commit in flight survived"];
                         self.probe.mark(survived[index.min(1)]);

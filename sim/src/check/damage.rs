@@ -2,13 +2,13 @@
 
 use super::examine::{Found, Genuine, Opened, Promises, examine};
 use super::promises::{A1, C6, C9, C10, D1, D2, D4, D5, D6};
-use super::rig::{Rig, unexpected};
+use super::store_harness::{StoreHarness, unexpected};
 use super::world::{World, file};
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, SECTOR_BYTES};
 use crate::rng::Rng;
 use fastness::{FileErrorCause, PAGE_BYTES, RecoveryOutcome};
-use fastness_models::Kind;
+use fastness_models::OpKind;
 use std::sync::Arc;
 
 const PROMISES: Promises = Promises { never_wrong: D1.id, noticed: D4.id, untouched: C10.id };
@@ -33,15 +33,15 @@ pub(super) const CHECK: Check = Check {
     ],
     recipe: Recipe {
         mix: &[
-            (Kind::Insert, 20),
-            (Kind::Remove, 6),
-            (Kind::Fill, 8),
-            (Kind::Prune, 3),
-            (Kind::Get, 4),
-            (Kind::Commit, 6),
-            (Kind::Reopen, 1),
-            (Kind::Compact, 1),
-            (Kind::Damage, 4),
+            (OpKind::Insert, 20),
+            (OpKind::Remove, 6),
+            (OpKind::Fill, 8),
+            (OpKind::Prune, 3),
+            (OpKind::Get, 4),
+            (OpKind::Commit, 6),
+            (OpKind::Reopen, 1),
+            (OpKind::Compact, 1),
+            (OpKind::Damage, 4),
         ],
         ops_min: 20,
         ops_max: 60,
@@ -53,26 +53,27 @@ const TRIES: usize = 8;
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
-    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, A1.id))?;
-    let mut genuine = vec![genuine_now(&rig)];
+    let mut harness =
+        StoreHarness::create(&world, probe).map_err(|error| unexpected(error, A1.id))?;
+    let mut genuine = vec![genuine_now(&harness)];
     // The commit of the last close.
     let mut closed = 0;
     for (step, op) in plan.ops.iter().enumerate() {
-        rig.step = step;
-        if op.kind == Kind::Damage {
+        harness.step = step;
+        if op.kind == OpKind::Damage {
             let clean = op.a % 2 == 0;
             // A file that was not closed may fall back to any commit of its log.
             let possible = if clean { genuine.len() - 1 } else { closed };
-            attack(&mut rig, &genuine[possible..], clean)
+            attack(&mut harness, &genuine[possible..], clean)
                 .map_err(|violation| violation.at(step))?;
         } else {
-            rig.must(*op).map_err(|violation| violation.at(step))?;
+            harness.must(*op).map_err(|violation| violation.at(step))?;
         }
-        if genuine.last().is_none_or(|last| last.commit != rig.commit) {
-            genuine.push(genuine_now(&rig));
+        if genuine.last().is_none_or(|last| last.commit != harness.commit) {
+            genuine.push(genuine_now(&harness));
         }
-        if matches!(op.kind, Kind::Reopen | Kind::Compact)
-            || op.kind == Kind::Damage && op.a % 2 == 0
+        if matches!(op.kind, OpKind::Reopen | OpKind::Compact)
+            || op.kind == OpKind::Damage && op.a % 2 == 0
         {
             closed = genuine.len() - 1;
         }
@@ -81,18 +82,22 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
 }
 
 /// Returns the last commit of a store.
-pub(super) fn genuine_now(rig: &Rig<'_>) -> Genuine {
-    Genuine { commit: rig.commit, state: rig.model.committed().clone() }
+pub(super) fn genuine_now(harness: &StoreHarness<'_>) -> Genuine {
+    Genuine { commit: harness.commit, state: harness.model.committed().clone() }
 }
 
-fn attack(rig: &mut Rig<'_>, genuine: &[Genuine], clean: bool) -> Result<(), Violation> {
-    let world = rig.world;
+fn attack(
+    harness: &mut StoreHarness<'_>,
+    genuine: &[Genuine],
+    clean: bool,
+) -> Result<(), Violation> {
+    let world = harness.world;
     if clean {
-        rig.close();
+        harness.close();
     }
     let disk = match world.rng(|rng| (clean || rng.one_in(2), Rng::new(rng.next()))) {
-        (true, _) => rig.fs.disk(),
-        (false, mut rng) => rig.fs.disk().power_loss(&mut rng),
+        (true, _) => harness.fs.disk(),
+        (false, mut rng) => harness.fs.disk().power_loss(&mut rng),
     };
     for _ in 0..TRIES {
         let mut damaged = disk.clone();
@@ -101,17 +106,17 @@ fn attack(rig: &mut Rig<'_>, genuine: &[Genuine], clean: bool) -> Result<(), Vio
         for _ in 0..times {
             what.push(world.rng(|rng| damage(&mut damaged, rng)));
         }
-        let found = examine((world, rig.probe), damaged, genuine, PROMISES)
-            .and_then(|found| judge(world, rig.probe, (found, genuine, clean)))
+        let found = examine((world, harness.probe), damaged, genuine, PROMISES)
+            .and_then(|found| judge(world, harness.probe, (found, genuine, clean)))
             .map_err(|violation| {
                 let text = format!("{} (clean {clean}): {}", what.join(", "), violation.text);
                 Violation { text, ..violation }
             });
-        rig.probe.line(|| format!("     {} (clean {clean})", what.join(", ")));
+        harness.probe.line(|| format!("     {} (clean {clean})", what.join(", ")));
         found?;
     }
     if clean {
-        rig.open().map_err(|stop| unexpected(stop, C9.id))?;
+        harness.open().map_err(|error| unexpected(error, C9.id))?;
     }
     Ok(())
 }
@@ -151,7 +156,7 @@ fn judge(
     if opened.around {
         probe.mark("read around damage");
     }
-    match (opened.whole, opened.clean) {
+    match (opened.complete, opened.clean) {
         (true, true) => probe.mark("damage was harmless"),
         (true, false) => probe.mark("damage met by the whole-file check only"),
         (false, _) => probe.mark("damage met while reading"),

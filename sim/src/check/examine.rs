@@ -2,20 +2,20 @@
 
 use super::compare::{ALL, Order, Reading, read_all};
 use super::promises::D6;
-use super::rig::problems;
+use super::store_harness::problems;
 use super::world::{World, file};
 use super::{Probe, Violation};
 use crate::fs::{Disk, SimFs};
 use fastness::{CommitId, Error, FileErrorCause, Recovery, Snapshot, Store};
-use fastness_models::Kind;
-use fastness_models::store::{Shown, State};
+use fastness_models::OpKind;
+use fastness_models::store::{ShortBytes, StoreState};
 use std::collections::BTreeSet;
 
 /// A genuine commit.
 #[derive(Clone, Debug)]
 pub(super) struct Genuine {
     pub(super) commit: CommitId,
-    pub(super) state: State,
+    pub(super) state: StoreState,
 }
 
 /// The ids of the invariants to check.
@@ -47,7 +47,7 @@ pub(super) struct Opened {
     /// The genuine commit that it holds, as far as it is readable.
     pub(super) which: usize,
     /// Whether everything is readable.
-    pub(super) whole: bool,
+    pub(super) complete: bool,
     /// Whether salvage read entries of a tree that is only partly readable.
     pub(super) around: bool,
     /// Whether verification found no problem.
@@ -63,7 +63,7 @@ pub(super) fn examine(
     promises: Promises,
 ) -> Result<Found, Violation> {
     let fs = world.boot(disk.clone());
-    probe.count(Kind::Misopen.name(), 1);
+    probe.count(OpKind::RefusedOpen.name(), 1);
     let store = match world.options(&fs).open(file()) {
         Ok(store) => store,
         Err(error) => {
@@ -76,16 +76,16 @@ pub(super) fn examine(
     };
     let snapshot = store.snapshot();
     let read = Reader { world, snapshot: &snapshot, promises }.read(genuine, probe)?;
-    let (which, whole, around) = read;
+    let (which, complete, around) = read;
     let clean = problems(&snapshot).is_ok_and(|problems| problems.is_empty());
-    probe.count(Kind::Verify.name(), 1);
-    if clean && !whole {
+    probe.count(OpKind::Verify.name(), 1);
+    if clean && !complete {
         let text = "a read fails, and the whole-file check finds nothing";
         return Err(Violation::new(promises.noticed, text));
     }
     let (commit, recovery) = (snapshot.commit(), store.recovery());
     drop(snapshot);
-    let opened = Opened { fs, store, commit, which, whole, around, clean, recovery };
+    let opened = Opened { fs, store, commit, which, complete, around, clean, recovery };
     Ok(Found::Opened(Box::new(opened)))
 }
 
@@ -133,11 +133,11 @@ impl Reader<'_> {
             match self.compare(&candidate.state, keys) {
                 Reading::Differs(text) => texts.push(text),
                 Reading::Same(operations) => {
-                    probe.count(Kind::Scan.name(), operations);
+                    probe.count(OpKind::Scan.name(), operations);
                     return Ok((index, true, false));
                 }
                 Reading::Failed(error) => {
-                    probe.count(Kind::Scan.name(), 2);
+                    probe.count(OpKind::Scan.name(), 2);
                     refused(error, self.promises)?;
                     match self.read_around(&candidate.state)? {
                         Ok(around) => return Ok((index, false, around)),
@@ -155,7 +155,7 @@ impl Reader<'_> {
 
     /// Reads every tree in both directions and some keys, which take different paths through the
     /// file.
-    fn compare(&self, state: &State, keys: [[u8; 2]; 2]) -> Reading {
+    fn compare(&self, state: &StoreState, keys: [[u8; 2]; 2]) -> Reading {
         let mut worst = read_all(self.snapshot, state, Order::Forward);
         for reading in [read_all(self.snapshot, state, Order::Backward)]
             .into_iter()
@@ -172,7 +172,7 @@ impl Reader<'_> {
 
     /// Salvages each tree: every entry is right, and no entry that is readable by its key is
     /// missing. Returns whether part of a tree was salvaged, or a description of a wrong entry.
-    fn read_around(&self, state: &State) -> Result<Result<bool, String>, Violation> {
+    fn read_around(&self, state: &StoreState) -> Result<Result<bool, String>, Violation> {
         let mut around = false;
         for name in self.snapshot.tree_names() {
             let tree = self.snapshot.tree(name);
@@ -183,7 +183,7 @@ impl Reader<'_> {
                         found.insert(key.to_vec());
                     }
                     Ok((key, _)) => {
-                        let text = format!("key {} is wrong around damage", Shown(&key));
+                        let text = format!("key {} is wrong around damage", ShortBytes(&key));
                         return Ok(Err(text));
                     }
                     Err(error) => {
@@ -195,7 +195,7 @@ impl Reader<'_> {
             around |= failed && !found.is_empty();
             for (key, _) in state.range(name, ALL) {
                 if !found.contains(key) && (!failed || tree.get(key).is_ok()) {
-                    let text = format!("key {} can be read and is left out", Shown(key));
+                    let text = format!("key {} can be read and is left out", ShortBytes(key));
                     return Err(Violation::new(D6.id, text));
                 }
             }
@@ -203,15 +203,15 @@ impl Reader<'_> {
         Ok(Ok(around))
     }
 
-    fn get(&self, state: &State, [tree, key]: [u8; 2]) -> Reading {
+    fn get(&self, state: &StoreState, [tree, key]: [u8; 2]) -> Reading {
         let domain = &self.world.domain;
         let (tree, key) = (domain.tree(tree), domain.key(key));
         match self.snapshot.tree(tree).get(&key) {
             Err(error) => Reading::Failed(error),
             Ok(found) if found.as_deref() == state.get(tree, &key) => Reading::Same(1),
             Ok(found) => {
-                let found = found.as_deref().map(|value| Shown(value).to_string());
-                let text = format!("key {} of tree {tree:?} reads {found:?}", Shown(&key));
+                let found = found.as_deref().map(|value| ShortBytes(value).to_string());
+                let text = format!("key {} of tree {tree:?} reads {found:?}", ShortBytes(&key));
                 Reading::Differs(text)
             }
         }

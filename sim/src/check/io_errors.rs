@@ -1,18 +1,18 @@
 //! An error at every call: no acknowledgement of an unknown outcome, no loss of an acknowledged
 //! commit.
 
-use super::compare::{Order, Reading, Stop, read_all};
-use super::failing::{blame, commit_mark, injection, is_poisoned, judge_commit};
+use super::compare::{CheckError, Order, Reading, read_all};
+use super::io_faults::{blame, commit_mark, injection, is_poisoned, judge_commit};
 use super::promises::{A1, C2, C3, C5, C6, C9, C10, C11, C12, C13, D4, S5};
-use super::rig::{Rig, unexpected, verify};
+use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{World, file};
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Call, Disk, Fault, Injection, SimFs};
 use crate::rng::Rng;
 use fastness::inspect::{ledger, writable};
 use fastness::{Error, Store, WriteTxn};
-use fastness_models::store::{State, Store as Model};
-use fastness_models::{Kind, Op};
+use fastness_models::store::{Store as Model, StoreState};
+use fastness_models::{Op, OpKind};
 
 pub(super) const CHECK: Check = Check {
     name: "io-errors",
@@ -34,20 +34,20 @@ pub(super) const CHECK: Check = Check {
     ],
     recipe: Recipe {
         mix: &[
-            (Kind::Insert, 24),
-            (Kind::Remove, 6),
-            (Kind::Fill, 6),
-            (Kind::Prune, 3),
-            (Kind::Get, 8),
-            (Kind::Range, 4),
-            (Kind::Commit, 8),
-            (Kind::TakeSnapshot, 1),
-            (Kind::ScanSnapshot, 1),
-            (Kind::Verify, 1),
-            (Kind::Reopen, 2),
-            (Kind::Misopen, 1),
-            (Kind::Inject, 6),
-            (Kind::Heal, 3),
+            (OpKind::Insert, 24),
+            (OpKind::Remove, 6),
+            (OpKind::Fill, 6),
+            (OpKind::Prune, 3),
+            (OpKind::Get, 8),
+            (OpKind::Range, 4),
+            (OpKind::Commit, 8),
+            (OpKind::TakeSnapshot, 1),
+            (OpKind::ScanSnapshot, 1),
+            (OpKind::Verify, 1),
+            (OpKind::Reopen, 2),
+            (OpKind::RefusedOpen, 1),
+            (OpKind::Inject, 6),
+            (OpKind::ClearFault, 3),
         ],
         ops_min: 30,
         ops_max: 100,
@@ -63,10 +63,10 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     if !world.domain.is_huge() {
         world.limit(512 << 10);
     }
-    let rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, A1.id))?;
-    let mut storm = Storm { rig, injected: None, uncertain: None };
+    let harness = StoreHarness::create(&world, probe).map_err(|error| unexpected(error, A1.id))?;
+    let mut storm = Storm { harness, injected: None, uncertain: None };
     for (step, op) in plan.ops.iter().enumerate() {
-        storm.rig.step = step;
+        storm.harness.step = step;
         storm.step(*op).map_err(|violation| violation.at(step))?;
     }
     storm.calm().map_err(|violation| violation.at(plan.ops.len()))
@@ -74,70 +74,70 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
 
 /// A store on a disk that fails from time to time.
 struct Storm<'w> {
-    rig: Rig<'w>,
+    harness: StoreHarness<'w>,
     injected: Option<Injection>,
     /// The state after a failed commit that poisoned the store.
-    uncertain: Option<State>,
+    uncertain: Option<StoreState>,
 }
 
 impl Storm<'_> {
     fn step(&mut self, op: Op) -> Result<(), Violation> {
         match op.kind {
-            Kind::Heal => self.calm(),
-            Kind::Inject if op.c & 2 == 0 => {
-                let disk = self.rig.fs.disk();
+            OpKind::ClearFault => self.calm(),
+            OpKind::Inject if op.c & 2 == 0 => {
+                let disk = self.harness.fs.disk();
                 match self.injected.is_none() && self.uncertain.is_none() {
                     true => self.sweep(&disk, injection(op)),
                     false => Ok(()),
                 }
             }
-            Kind::Inject => {
+            OpKind::Inject => {
                 self.calm()?;
                 if op.c & 4 == 0 {
                     // With an empty cache, operations must read.
-                    self.rig
-                        .act(Op::new(Kind::Reopen, [0; 3]))
+                    self.harness
+                        .act(Op::new(OpKind::Reopen, [0; 3]))
                         .map_err(|s| unexpected(s, C2.id))?;
                 }
                 self.injected = Some(injection(op));
-                self.rig.fs.inject(injection(op));
+                self.harness.fs.inject(injection(op));
                 Ok(())
             }
             // The failed slot is torn, and verification reports it.
-            Kind::Verify if self.uncertain.is_some() => Ok(()),
-            Kind::Misopen | Kind::Reopen if self.injected.is_some() => self.calm(),
+            OpKind::Verify if self.uncertain.is_some() => Ok(()),
+            OpKind::RefusedOpen | OpKind::Reopen if self.injected.is_some() => self.calm(),
             _ => self.act(op),
         }
     }
 
     fn act(&mut self, op: Op) -> Result<(), Violation> {
-        let after = self.rig.model.seen().clone();
-        let changed = self.rig.model.changed();
-        let error = match self.rig.act(op) {
-            Ok(()) if op.kind == Kind::Commit && changed && self.uncertain.is_some() => {
+        let after = self.harness.model.visible().clone();
+        let changed = self.harness.model.has_changes();
+        let error = match self.harness.act(op) {
+            Ok(()) if op.kind == OpKind::Commit && changed && self.uncertain.is_some() => {
                 return Err(Violation::new(C3.id, "acknowledged by a poisoned store"));
             }
             Ok(()) => return Ok(()),
-            Err(Stop::Broken(violation)) => return Err(violation),
-            Err(Stop::Refused(error)) => error,
+            Err(CheckError::Violation(violation)) => return Err(violation),
+            Err(CheckError::Store(error)) => error,
         };
-        let failure = self.rig.fs.failed();
+        let failure = self.harness.fs.failed();
         blame(&error, self.injected, (failure, self.uncertain.is_some()))?;
-        let step = self.rig.step;
-        self.rig.probe.line(|| format!("{step:4} {op}: {error}"));
-        if op.kind == Kind::Commit && self.uncertain.is_none() {
-            let poisoned = is_poisoned(self.rig.store());
+        let step = self.harness.step;
+        self.harness.probe.line(|| format!("{step:4} {op}: {error}"));
+        if op.kind == OpKind::Commit && self.uncertain.is_none() {
+            let poisoned = is_poisoned(self.harness.store());
             judge_commit((failure, self.lasting()), poisoned)?;
-            self.rig.probe.mark(commit_mark(poisoned));
+            self.harness.probe.mark(commit_mark(poisoned));
             self.uncertain = poisoned.then_some(after);
         }
-        if matches!(op.kind, Kind::Get | Kind::Range) {
-            self.rig.probe.mark("reading failed");
+        if matches!(op.kind, OpKind::Get | OpKind::Range) {
+            self.harness.probe.mark("reading failed");
         }
-        if self.rig.writing() && edits(op.kind) {
+        if self.harness.writing() && edits(op.kind) {
             self.commit_failed()?;
         }
-        self.rig.abort();
+        self.harness.abort();
         self.read_back()
     }
 
@@ -147,12 +147,12 @@ impl Storm<'_> {
 
     /// A failed transaction can only be dropped.
     fn commit_failed(&mut self) -> Result<(), Violation> {
-        match self.rig.act(Op::new(Kind::Commit, [0; 3])) {
-            Err(Stop::Refused(Error::TransactionFailed)) => {
-                self.rig.probe.mark("operation of a transaction failed");
+        match self.harness.act(Op::new(OpKind::Commit, [0; 3])) {
+            Err(CheckError::Store(Error::TransactionFailed)) => {
+                self.harness.probe.mark("operation of a transaction failed");
                 Ok(())
             }
-            Err(Stop::Broken(violation)) => Err(violation),
+            Err(CheckError::Violation(violation)) => Err(violation),
             outcome => {
                 let text = format!("a transaction that failed is committed: {outcome:?}");
                 Err(Violation::new(C13.id, text))
@@ -162,11 +162,13 @@ impl Storm<'_> {
 
     /// Committed data reads as before, at the latest when the fault ends.
     fn read_back(&mut self) -> Result<(), Violation> {
-        match self.rig.scan_committed(Order::Forward) {
+        match self.harness.scan_committed(Order::Forward) {
             Ok(()) => Ok(()),
-            Err(Stop::Broken(violation)) => Err(Violation { invariant: C11.id, ..violation }),
-            Err(Stop::Refused(_)) if self.injected.is_some_and(|it| it.lasting) => Ok(()),
-            Err(Stop::Refused(error)) => {
+            Err(CheckError::Violation(violation)) => {
+                Err(Violation { invariant: C11.id, ..violation })
+            }
+            Err(CheckError::Store(_)) if self.injected.is_some_and(|it| it.lasting) => Ok(()),
+            Err(CheckError::Store(error)) => {
                 Err(Violation::new(C11.id, format!("a single failure, and then: {error}")))
             }
         }
@@ -174,63 +176,64 @@ impl Storm<'_> {
 
     /// Ends the fault; reopens the store if it is poisoned, and sometimes if not.
     fn calm(&mut self) -> Result<(), Violation> {
-        let how = self.rig.world.rng(|rng| rng.below(4));
+        let how = self.harness.world.rng(|rng| rng.below(4));
         let closing = self.injected.is_some() && how == 3;
         if closing {
-            self.rig.close();
-            self.rig.probe.mark("closing failed");
+            self.harness.close();
+            self.harness.probe.mark("closing failed");
         }
-        let failed = self.rig.fs.heal();
+        let failed = self.harness.fs.heal();
         if let Some(injection) = self.injected.take()
             && injection.fault == Fault::Short
             && failed.is_some()
         {
-            self.rig.probe.mark("short read or write made good");
+            self.harness.probe.mark("short read or write made good");
         }
         if self.uncertain.is_none() && how == 0 {
             return Ok(());
         }
         let states = match self.uncertain.take() {
-            Some(after) => vec![self.rig.model.committed().clone(), after],
-            None => vec![self.rig.model.committed().clone()],
+            Some(after) => vec![self.harness.model.committed().clone(), after],
+            None => vec![self.harness.model.committed().clone()],
         };
         let disk = match how {
             1 => {
-                let disk = self.rig.fs.disk();
-                self.rig.probe.mark("power loss after a failure");
-                self.rig.world.rng(|rng| disk.power_loss(rng))
+                let disk = self.harness.fs.disk();
+                self.harness.probe.mark("power loss after a failure");
+                self.harness.world.rng(|rng| disk.power_loss(rng))
             }
             _ => {
-                self.rig.close();
-                self.rig.fs.disk()
+                self.harness.close();
+                self.harness.fs.disk()
             }
         };
-        self.rig.crash_to(disk);
-        let landed = self.rig.open_among(&states, C2.id)?;
+        self.harness.crash_to(disk);
+        let landed = self.harness.open_among(&states, C2.id)?;
         if states.len() > 1 {
             let marks = ["failed commit was not there", "failed commit was there after all"];
-            self.rig.probe.mark(marks[landed]);
+            self.harness.probe.mark(marks[landed]);
             self.seen_stays(&states[landed])?;
         }
         Ok(())
     }
 
     /// A state that was read after a failure survives a power loss, although nothing was written.
-    fn seen_stays(&mut self, state: &State) -> Result<(), Violation> {
-        let disk = self.rig.fs.disk();
-        let disk = self.rig.world.rng(|rng| disk.power_loss(rng));
-        self.rig.crash_to(disk);
-        self.rig.open_among(std::slice::from_ref(state), C5.id)?;
-        self.rig.probe.mark("power loss after a failed commit was looked for");
+    fn seen_stays(&mut self, state: &StoreState) -> Result<(), Violation> {
+        let disk = self.harness.fs.disk();
+        let disk = self.harness.world.rng(|rng| disk.power_loss(rng));
+        self.harness.crash_to(disk);
+        self.harness.open_among(std::slice::from_ref(state), C5.id)?;
+        self.harness.probe.mark("power loss after a failed commit was looked for");
         Ok(())
     }
 
     /// Opens, commits and closes with an error at the first call, the second, and so on.
     fn sweep(&mut self, disk: &Disk, injection: Injection) -> Result<(), Violation> {
-        let state = self.rig.model.committed().clone();
+        let state = self.harness.model.committed().clone();
         for after in 0..SWEEP_CALLS_MAX {
             let injection = Injection { after, ..injection };
-            let mut episode = Episode { world: self.rig.world, probe: self.rig.probe, injection };
+            let mut episode =
+                Episode { world: self.harness.world, probe: self.harness.probe, injection };
             let failed = episode.run(disk, &state).map_err(|violation| {
                 let text = format!("{injection:?}: {}", violation.text);
                 Violation { text, ..violation }
@@ -243,8 +246,8 @@ impl Storm<'_> {
     }
 }
 
-const fn edits(kind: Kind) -> bool {
-    matches!(kind, Kind::Insert | Kind::Remove | Kind::Clear | Kind::Fill | Kind::Prune)
+const fn edits(kind: OpKind) -> bool {
+    matches!(kind, OpKind::Insert | OpKind::Remove | OpKind::Clear | OpKind::Fill | OpKind::Prune)
 }
 
 /// Without older readers, every free page must be writable.
@@ -269,7 +272,7 @@ struct Episode<'a> {
 
 impl Episode<'_> {
     /// Returns whether the failure occurred.
-    fn run(&mut self, disk: &Disk, state: &State) -> Result<bool, Violation> {
+    fn run(&mut self, disk: &Disk, state: &StoreState) -> Result<bool, Violation> {
         let fs = self.world.boot(disk.clone());
         fs.inject(self.injection);
         let states = match self.world.options(&fs).open(file()) {
@@ -319,7 +322,12 @@ impl Episode<'_> {
     }
 
     /// Reads, commits twice, and closes; returns the possible states.
-    fn live(&mut self, fs: &SimFs, store: Store, state: &State) -> Result<Vec<State>, Violation> {
+    fn live(
+        &mut self,
+        fs: &SimFs,
+        store: Store,
+        state: &StoreState,
+    ) -> Result<Vec<StoreState>, Violation> {
         // In half of the runs the cache is empty when the transaction begins.
         let read = self.world.rng(|rng| rng.one_in(2));
         if read && let Reading::Differs(text) = read_all(&store.snapshot(), state, Order::Forward) {
@@ -329,7 +337,7 @@ impl Episode<'_> {
         for round in 0..2 {
             let mut model = Model::at(states[0].clone());
             let written = self.write_some(&store, &mut model);
-            let after = model.seen().clone();
+            let after = model.visible().clone();
             match written.and_then(WriteTxn::commit) {
                 Ok(_) if states.len() > 1 => {
                     return Err(Violation::new(C3.id, "acknowledged by a poisoned store"));
@@ -349,7 +357,7 @@ impl Episode<'_> {
                     states.extend(poisoned.then_some(after));
                 }
             }
-            self.probe.count(Kind::Commit.name(), 1);
+            self.probe.count(OpKind::Commit.name(), 1);
         }
         Ok(states)
     }
@@ -364,12 +372,12 @@ impl Episode<'_> {
             // The state of a failed transaction does not matter.
             model.insert(tree, &key, &value);
             txn.tree(tree)?.insert(&key, &value)?;
-            self.probe.count(Kind::Insert.name(), 1);
+            self.probe.count(OpKind::Insert.name(), 1);
         }
         Ok(txn)
     }
 
-    fn recovered(&mut self, disk: Disk, states: &[State]) -> Result<(), Violation> {
+    fn recovered(&mut self, disk: Disk, states: &[StoreState]) -> Result<(), Violation> {
         let fs = self.world.boot(disk);
         let store = self.world.options(&fs).open(file());
         let store = store.map_err(|error| unexpected(error.into(), C2.id))?;
@@ -378,8 +386,8 @@ impl Episode<'_> {
         for state in states {
             match read_all(&snapshot, state, Order::Forward) {
                 Reading::Same(operations) => {
-                    self.probe.count(Kind::Scan.name(), operations);
-                    return verify(&snapshot, D4.id).map_err(|stop| unexpected(stop, D4.id));
+                    self.probe.count(OpKind::Scan.name(), operations);
+                    return verify(&snapshot, D4.id).map_err(|error| unexpected(error, D4.id));
                 }
                 Reading::Differs(text) => texts.push(text),
                 Reading::Failed(error) => texts.push(error.to_string()),

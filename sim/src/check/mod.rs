@@ -11,18 +11,18 @@
 mod adversary;
 mod auth;
 mod canary;
+mod catch_panic;
 mod compaction;
 mod compare;
 mod crash;
 mod damage;
 mod examine;
-mod failing;
 mod file_actions;
+mod fixtures;
 mod instances;
 mod io_errors;
-mod misopen;
+mod io_faults;
 mod nonces;
-mod notes;
 mod objects;
 mod observers;
 mod pins;
@@ -30,11 +30,11 @@ mod plan;
 mod probe;
 mod promises;
 mod queries;
-mod quiet;
-mod rig;
+mod refused_open;
 mod schema;
 mod shrink;
 mod store;
+mod store_harness;
 mod unsynced;
 mod world;
 mod writers;
@@ -42,8 +42,9 @@ mod writers;
 pub use plan::{PLAN_OPS_MAX, Plan};
 pub use probe::Probe;
 
+use self::catch_panic::catch_panic;
 use crate::rng::Rng;
-pub use fastness_models::{Kind, Op};
+pub use fastness_models::{Op, OpKind};
 use std::fmt;
 
 /// A promise of the store, with its id in the register of promises.
@@ -120,7 +121,7 @@ type Body = fn(&Plan, Twin, &mut Probe) -> Result<(), Violation>;
 /// The distribution that plans are drawn from.
 #[derive(Clone, Copy, Debug)]
 struct Recipe {
-    mix: &'static [(Kind, usize)],
+    mix: &'static [(OpKind, usize)],
     ops_min: usize,
     ops_max: usize,
 }
@@ -176,7 +177,7 @@ impl Check {
     /// # Errors
     /// The first violated promise.
     pub fn run(&self, plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
-        quiet::catch(|| (self.body)(plan, twin, probe))
+        catch_panic(|| (self.body)(plan, twin, probe))
             .unwrap_or_else(|said| Err(Violation::new(NO_PANIC.id, said)))
     }
 
@@ -192,7 +193,7 @@ impl Check {
 
     /// Returns the operation kinds of its plans, with their weights.
     #[must_use]
-    pub const fn mix(&self) -> &'static [(Kind, usize)] {
+    pub const fn mix(&self) -> &'static [(OpKind, usize)] {
         self.recipe.mix
     }
 

@@ -1,16 +1,16 @@
 //! Nonce reuse: an eavesdropper below the encryption never sees a nonce or a key stream twice, and
 //! no page of a durable commit is overwritten.
 
-use super::compare::Stop;
+use super::compare::CheckError;
 use super::promises::{A1, C1, C6, C9, D4, E1, L1};
-use super::rig::{Rig, unexpected};
+use super::store_harness::{StoreHarness, unexpected};
 use super::world::{COPY, World, file, other_key};
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, Fork, SECTOR_BYTES, Written};
 use fastness::inspect::ledger;
 use fastness::{PAGE_BYTES, PageId};
 use fastness_models::store::Store as Model;
-use fastness_models::{Kind, Op};
+use fastness_models::{Op, OpKind};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 pub(super) const CHECK: Check = Check {
@@ -27,19 +27,19 @@ pub(super) const CHECK: Check = Check {
     ],
     recipe: Recipe {
         mix: &[
-            (Kind::Insert, 24),
-            (Kind::Remove, 6),
-            (Kind::Fill, 5),
-            (Kind::Prune, 3),
-            (Kind::Get, 4),
-            (Kind::Commit, 10),
-            (Kind::Reopen, 2),
-            (Kind::Kill, 1),
-            (Kind::PowerLoss, 2),
-            (Kind::Compact, 1),
-            (Kind::Copy, 1),
-            (Kind::Keep, 2),
-            (Kind::Heal, 3),
+            (OpKind::Insert, 24),
+            (OpKind::Remove, 6),
+            (OpKind::Fill, 5),
+            (OpKind::Prune, 3),
+            (OpKind::Get, 4),
+            (OpKind::Commit, 10),
+            (OpKind::Reopen, 2),
+            (OpKind::Kill, 1),
+            (OpKind::PowerLoss, 2),
+            (OpKind::Compact, 1),
+            (OpKind::Copy, 1),
+            (OpKind::KeepCopy, 2),
+            (OpKind::ClearFault, 3),
         ],
         ops_min: 40,
         ops_max: 120,
@@ -61,16 +61,17 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     fs.spy();
     fs.record();
     let mut spy = Spy { twin, ..Spy::default() };
-    let rig = Rig::create_on(&world, probe, fs).map_err(|stop| unexpected(stop, A1.id))?;
-    spy.learn(&rig.fs.take_written(), rig.probe)?;
-    drop(rig.fs.take_forks());
-    let mut watched = Watched { rig, kept: Vec::new() };
-    (watched.rig.spies, watched.rig.records) = (true, true);
+    let harness =
+        StoreHarness::create_on(&world, probe, fs).map_err(|error| unexpected(error, A1.id))?;
+    spy.learn(&harness.fs.take_written(), harness.probe)?;
+    drop(harness.fs.take_forks());
+    let mut watched = Watched { harness, kept: Vec::new() };
+    (watched.harness.spies, watched.harness.records) = (true, true);
     for (step, op) in plan.ops.iter().enumerate() {
-        watched.rig.step = step;
+        watched.harness.step = step;
         spy.batch = step as u64;
         let outcome = watched.step(*op, &mut spy);
-        outcome.map_err(|stop| unexpected(stop, A1.id).at(step))?;
+        outcome.map_err(|error| unexpected(error, A1.id).at(step))?;
     }
     Ok(())
 }
@@ -88,15 +89,15 @@ struct Spy {
 }
 
 struct Watched<'w> {
-    rig: Rig<'w>,
+    harness: StoreHarness<'w>,
     kept: Vec<(Disk, Model)>,
 }
 
 impl Watched<'_> {
-    fn step(&mut self, op: Op, spy: &mut Spy) -> Result<(), Stop> {
-        let (model, before) = (self.rig.model.clone(), self.rig.fs.disk());
+    fn step(&mut self, op: Op, spy: &mut Spy) -> Result<(), CheckError> {
+        let (model, before) = (self.harness.model.clone(), self.harness.fs.disk());
         let books = match op.kind {
-            Kind::Commit => Some(ledger(&self.rig.store().snapshot())?),
+            OpKind::Commit => Some(ledger(&self.harness.store().snapshot())?),
             _ => None,
         };
         let needed = books.map_or_else(Needed::default, |books| Needed {
@@ -104,20 +105,22 @@ impl Watched<'_> {
             log: books.log.into_iter().collect(),
         });
         match op.kind {
-            Kind::Kill | Kind::PowerLoss => self.rig.crash(op)?,
-            Kind::Keep => self.kept.push((before.clone(), Model::at(model.committed().clone()))),
-            Kind::Heal => self.continue_copy(op, spy)?,
-            Kind::Copy => self.copy(spy)?,
-            _ => self.rig.act(op)?,
+            OpKind::Kill | OpKind::PowerLoss => self.harness.crash(op)?,
+            OpKind::KeepCopy => {
+                self.kept.push((before.clone(), Model::at(model.committed().clone())))
+            }
+            OpKind::ClearFault => self.continue_copy(op, spy)?,
+            OpKind::Copy => self.copy(spy)?,
+            _ => self.harness.act(op)?,
         }
-        if op.kind == Kind::Compact {
-            self.rig.probe.mark("compacted");
+        if op.kind == OpKind::Compact {
+            self.harness.probe.mark("compacted");
         }
-        let written = self.rig.fs.take_written();
+        let written = self.harness.fs.take_written();
         in_place(&written, &needed, &before)?;
-        spy.learn(&written, self.rig.probe)?;
-        let forks = self.rig.fs.take_forks();
-        if op.kind == Kind::Commit && !forks.is_empty() && op.a.is_multiple_of(2) {
+        spy.learn(&written, self.harness.probe)?;
+        let forks = self.harness.fs.take_forks();
+        if op.kind == OpKind::Commit && !forks.is_empty() && op.a.is_multiple_of(2) {
             self.retry((op, &forks), &model, spy)?;
         }
         Ok(())
@@ -130,49 +133,49 @@ impl Watched<'_> {
         (op, forks): (Op, &[Fork]),
         model: &Model,
         spy: &mut Spy,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), CheckError> {
         let fork = &forks[usize::from(op.b) % forks.len()];
-        let world = self.rig.world;
+        let world = self.harness.world;
         let disk = world
             .rng(|rng| if rng.one_in(2) { fork.disk.power_loss(rng) } else { fork.disk.clone() });
         spy.batch += 1 << 32;
-        self.rig.crash_to(disk);
-        self.rig.open_among(&model.in_flight(), A1.id)?;
-        spy.learn(&self.rig.fs.take_written(), self.rig.probe)?;
-        drop(self.rig.fs.take_forks());
-        self.rig.probe.mark("commit retried after a crash");
+        self.harness.crash_to(disk);
+        self.harness.open_among(&model.in_flight(), A1.id)?;
+        spy.learn(&self.harness.fs.take_written(), self.harness.probe)?;
+        drop(self.harness.fs.take_forks());
+        self.harness.probe.mark("commit retried after a crash");
         Ok(())
     }
 
     /// Continues from an old copy on another machine, and from the file here as well.
-    fn continue_copy(&mut self, op: Op, spy: &mut Spy) -> Result<(), Stop> {
+    fn continue_copy(&mut self, op: Op, spy: &mut Spy) -> Result<(), CheckError> {
         if self.kept.is_empty() {
             return Ok(());
         }
         let (disk, model) = self.kept[usize::from(op.a) % self.kept.len()].clone();
-        let (world, mut probe) = (self.rig.world, Probe::default());
+        let (world, mut probe) = (self.harness.world, Probe::default());
         let fs = world.boot(disk);
         fs.spy();
-        let mut other = Rig::open_on(world, &mut probe, (fs, model))?;
+        let mut other = StoreHarness::open_on(world, &mut probe, (fs, model))?;
         for index in 0..4 {
-            other.act(Op::new(Kind::Insert, [op.b, op.c.wrapping_add(index), index]))?;
+            other.act(Op::new(OpKind::Insert, [op.b, op.c.wrapping_add(index), index]))?;
         }
-        other.act(Op::new(Kind::Commit, [0; 3]))?;
+        other.act(Op::new(OpKind::Commit, [0; 3]))?;
         other.close();
         let written = other.fs.take_written();
         let operations = probe.operations;
         spy.batch += 2 << 32;
-        spy.learn(&written, self.rig.probe)?;
-        self.rig.probe.count(Kind::Insert.name(), operations);
-        self.rig.probe.mark("old copy continued");
+        spy.learn(&written, self.harness.probe)?;
+        self.harness.probe.count(OpKind::Insert.name(), operations);
+        self.harness.probe.mark("old copy continued");
         Ok(())
     }
 
-    fn copy(&mut self, spy: &mut Spy) -> Result<(), Stop> {
+    fn copy(&mut self, spy: &mut Spy) -> Result<(), CheckError> {
         let key = (spy.twin == Twin::Encrypted).then(other_key);
-        self.rig.store().copy(COPY, key.as_ref())?;
-        self.rig.fs.tamper(|disk| disk.unlink(COPY.as_ref()));
-        self.rig.probe.mark("copied under another key");
+        self.harness.store().copy(COPY, key.as_ref())?;
+        self.harness.fs.tamper(|disk| disk.unlink(COPY.as_ref()));
+        self.harness.probe.mark("copied under another key");
         Ok(())
     }
 }

@@ -1,14 +1,14 @@
 //! Snapshots against commits and page reuse, with accounting for every page.
 
-use super::compare::Stop;
+use super::compare::CheckError;
 use super::promises::{A1, C6, C9, D4, S1, S2, S4, S6};
-use super::rig::{Rig, unexpected};
+use super::store_harness::{StoreHarness, unexpected};
 use super::world::{World, file};
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::Disk;
 use fastness::inspect::{Ledger, dump_page, ledger, writable};
 use fastness::{CommitId, PAGE_BYTES, PageId};
-use fastness_models::{Kind, Op};
+use fastness_models::{Op, OpKind};
 use std::collections::BTreeSet;
 
 pub(super) const CHECK: Check = Check {
@@ -26,22 +26,22 @@ pub(super) const CHECK: Check = Check {
     ],
     recipe: Recipe {
         mix: &[
-            (Kind::Insert, 20),
-            (Kind::Remove, 8),
-            (Kind::Clear, 1),
-            (Kind::Fill, 6),
-            (Kind::Prune, 5),
-            (Kind::Get, 4),
-            (Kind::Commit, 10),
-            (Kind::TakeSnapshot, 5),
-            (Kind::CloneSnapshot, 2),
-            (Kind::ReadSnapshot, 3),
-            (Kind::DropSnapshot, 4),
-            (Kind::Reopen, 1),
-            (Kind::Kill, 1),
-            (Kind::PowerLoss, 1),
-            (Kind::Compact, 1),
-            (Kind::Heal, 1),
+            (OpKind::Insert, 20),
+            (OpKind::Remove, 8),
+            (OpKind::Clear, 1),
+            (OpKind::Fill, 6),
+            (OpKind::Prune, 5),
+            (OpKind::Get, 4),
+            (OpKind::Commit, 10),
+            (OpKind::TakeSnapshot, 5),
+            (OpKind::CloneSnapshot, 2),
+            (OpKind::ReadSnapshot, 3),
+            (OpKind::DropSnapshot, 4),
+            (OpKind::Reopen, 1),
+            (OpKind::Kill, 1),
+            (OpKind::PowerLoss, 1),
+            (OpKind::Compact, 1),
+            (OpKind::ClearFault, 1),
         ],
         ops_min: 40,
         ops_max: 140,
@@ -58,12 +58,13 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     world.limit(512 << 10);
     let fs = world.boot(Disk::default());
     fs.spy();
-    let mut rig = Rig::create_on(&world, probe, fs).map_err(|stop| unexpected(stop, A1.id))?;
-    rig.spies = true;
+    let mut harness =
+        StoreHarness::create_on(&world, probe, fs).map_err(|error| unexpected(error, A1.id))?;
+    harness.spies = true;
     let mut book = Book::default();
     for (step, op) in plan.ops.iter().enumerate() {
-        rig.step = step;
-        book.step(&mut rig, *op).map_err(|stop| unexpected(stop, A1.id).at(step))?;
+        harness.step = step;
+        book.step(&mut harness, *op).map_err(|error| unexpected(error, A1.id).at(step))?;
     }
     Ok(())
 }
@@ -83,50 +84,60 @@ struct Book {
 }
 
 impl Book {
-    fn step(&mut self, rig: &mut Rig<'_>, op: Op) -> Result<(), Stop> {
-        let number = number(rig);
+    fn step(&mut self, harness: &mut StoreHarness<'_>, op: Op) -> Result<(), CheckError> {
+        let number = number(harness);
         match op.kind {
-            Kind::Kill | Kind::PowerLoss => {
+            OpKind::Kill | OpKind::PowerLoss => {
                 // The snapshots died with the process, and recovery rewrites pages with the same
                 // bytes.
                 *self = Self::default();
-                rig.crash(op)?;
+                harness.crash(op)?;
             }
-            Kind::Heal => self.steady(rig, op)?,
-            Kind::Reopen => {
+            OpKind::ClearFault => self.steady(harness, op)?,
+            OpKind::Reopen => {
                 // Reopening drops the snapshots. Closing then writes the trees, makes both slots
                 // lead there, and may relocate pages at the end of the file; `crash` checks its
                 // steps.
-                let wrote = self.opened != Some(rig.commit);
+                let wrote = self.opened != Some(harness.commit);
                 *self = Self::default();
-                rig.act(op)?;
+                harness.act(op)?;
                 if wrote {
-                    trimmed(rig)?;
+                    trimmed(harness)?;
                 }
             }
-            _ => rig.act(op)?,
+            _ => harness.act(op)?,
         }
-        self.written(rig, number)?;
+        self.written(harness, number)?;
         match op.kind {
-            Kind::Commit => self.balance(rig)?,
-            Kind::Reopen | Kind::Kill | Kind::PowerLoss | Kind::Compact | Kind::Heal => {
-                if op.kind == Kind::Compact && !rig.snapshots.is_empty() {
-                    rig.probe.mark("snapshot outlived a compaction");
+            OpKind::Commit => self.balance(harness)?,
+            OpKind::Reopen
+            | OpKind::Kill
+            | OpKind::PowerLoss
+            | OpKind::Compact
+            | OpKind::ClearFault => {
+                if op.kind == OpKind::Compact && !harness.snapshots.is_empty() {
+                    harness.probe.mark("snapshot outlived a compaction");
                 }
                 let needs = std::mem::take(&mut self.needs);
-                *self = Self { needs, opened: Some(rig.commit), ..Self::default() };
-                self.balance(rig)?;
-                rig.scan_snapshots()?;
+                *self = Self { needs, opened: Some(harness.commit), ..Self::default() };
+                self.balance(harness)?;
+                harness.scan_snapshots()?;
             }
-            Kind::TakeSnapshot | Kind::CloneSnapshot | Kind::DropSnapshot => self.needs(rig)?,
+            OpKind::TakeSnapshot | OpKind::CloneSnapshot | OpKind::DropSnapshot => {
+                self.needs(harness)?
+            }
             _ => {}
         }
         Ok(())
     }
 
     /// No needed page was written since the last call.
-    fn written(&mut self, rig: &mut Rig<'_>, number: Option<usize>) -> Result<(), Stop> {
-        for written in rig.fs.take_written() {
+    fn written(
+        &mut self,
+        harness: &mut StoreHarness<'_>,
+        number: Option<usize>,
+    ) -> Result<(), CheckError> {
+        for written in harness.fs.take_written() {
             let count = written.bytes.len().div_ceil(PAGE_BYTES) as u64;
             let first = written.offset / PAGE_BYTES as u64;
             for page in (first..first + count).map(PageId) {
@@ -141,7 +152,7 @@ impl Book {
                     return Err(Violation::new(S2.id, text).into());
                 }
                 if self.dropped.remove(&page) {
-                    rig.probe.mark("page of a dropped snapshot reused");
+                    harness.probe.mark("page of a dropped snapshot reused");
                 }
             }
         }
@@ -149,33 +160,33 @@ impl Book {
     }
 
     /// Accounts for every page after a commit.
-    fn balance(&mut self, rig: &mut Rig<'_>) -> Result<(), Stop> {
-        let now = ledger(&rig.store().snapshot())?;
+    fn balance(&mut self, harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
+        let now = ledger(&harness.store().snapshot())?;
         complete(&now)?;
         let free: BTreeSet<PageId> = now.free.iter().copied().collect();
         let reachable: BTreeSet<PageId> = now.reachable.into_iter().collect();
-        if self.commit.replace(rig.commit) != Some(rig.commit) {
+        if self.commit.replace(harness.commit) != Some(harness.commit) {
             self.before = std::mem::replace(&mut self.last, reachable);
         }
         if self.last.iter().any(|page| page.0 + 1 < now.page_count && free.len() > 1) {
-            rig.probe.mark("pages reused");
+            harness.probe.mark("pages reused");
         }
-        self.needs(rig)?;
-        match rig.snapshots.len() {
+        self.needs(harness)?;
+        match harness.snapshots.len() {
             0 => {}
-            1 | 2 => rig.probe.mark("commit beside an old snapshot"),
-            _ => rig.probe.mark("commit beside three snapshots"),
+            1 | 2 => harness.probe.mark("commit beside an old snapshot"),
+            _ => harness.probe.mark("commit beside three snapshots"),
         }
-        rig.scan_snapshots()?;
-        rig.probe.count(Kind::Info.name(), 1);
+        harness.scan_snapshots()?;
+        harness.probe.count(OpKind::Info.name(), 1);
         Ok(())
     }
 
     /// Records the pages of the snapshots; none of them may be allocated.
-    fn needs(&mut self, rig: &mut Rig<'_>) -> Result<(), Stop> {
-        let here = number(rig);
+    fn needs(&mut self, harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
+        let here = number(harness);
         let mut needs = Vec::new();
-        for (snapshot, _) in &rig.snapshots {
+        for (snapshot, _) in &harness.snapshots {
             let pages: BTreeSet<_> = ledger(snapshot)?.reachable.into_iter().collect();
             // A snapshot from before a compaction belongs to the old file.
             let known = self.needs.iter().find(|(_, known)| *known == pages);
@@ -187,10 +198,10 @@ impl Book {
             let gone = pages.into_iter().filter(|page| !held(page) && !self.last.contains(page));
             self.dropped.extend(gone);
         }
-        if rig.writing() {
+        if harness.writing() {
             return Ok(());
         }
-        let given: BTreeSet<_> = writable(rig.store())?.into_iter().collect();
+        let given: BTreeSet<_> = writable(harness.store())?.into_iter().collect();
         let ours = self.needs.iter().filter(|(file, _)| *file == here).map(|(_, pages)| pages);
         for needed in ours.chain([&self.last, &self.before]) {
             if let Some(page) = needed.intersection(&given).next() {
@@ -202,45 +213,45 @@ impl Book {
     }
 
     /// Under steady updates the file stops growing after some rounds.
-    fn steady(&mut self, rig: &mut Rig<'_>, op: Op) -> Result<(), Stop> {
-        rig.abort();
-        rig.snapshots.clear();
+    fn steady(&mut self, harness: &mut StoreHarness<'_>, op: Op) -> Result<(), CheckError> {
+        harness.abort();
+        harness.snapshots.clear();
         let mut most = [0; 2];
-        let rounds = ROUNDS + 3 * usize::try_from(rig.world.log_pages()).unwrap_or_default();
+        let rounds = ROUNDS + 3 * usize::try_from(harness.world.log_pages()).unwrap_or_default();
         for most in &mut most {
             for round in 0..rounds {
                 for index in 0..6 {
                     let key = op.b.wrapping_add(index * 5);
-                    rig.act(Op::new(Kind::Insert, [op.a, key, op.c]))?;
+                    harness.act(Op::new(OpKind::Insert, [op.a, key, op.c]))?;
                 }
-                rig.step += round;
-                rig.act(Op::new(Kind::Commit, [0; 3]))?;
-                *most = rig.store().info()?.page_count.max(*most);
+                harness.step += round;
+                harness.act(Op::new(OpKind::Commit, [0; 3]))?;
+                *most = harness.store().info()?.page_count.max(*most);
             }
         }
-        drop(rig.fs.take_written());
+        drop(harness.fs.take_written());
         // Three times the needed space holds old pages, new pages and gaps.
         if most[1] > most[0] + 2 {
             let text = format!("{} pages at most, then {}", most[0], most[1]);
             return Err(Violation::new(S4.id, text).into());
         }
-        rig.probe.mark("steady updates stopped growing");
+        harness.probe.mark("steady updates stopped growing");
         Ok(())
     }
 }
 
-fn number(rig: &Rig<'_>) -> Option<usize> {
-    rig.fs.disk().number(file())
+fn number(harness: &StoreHarness<'_>) -> Option<usize> {
+    harness.fs.disk().number(file())
 }
 
 /// Closing relocated pages from the end into free space, except before out-of-line values.
-fn trimmed(rig: &mut Rig<'_>) -> Result<(), Stop> {
-    let snapshot = rig.store().snapshot();
+fn trimmed(harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
+    let snapshot = harness.store().snapshot();
     let Ledger { page_count, free, reachable, .. } = ledger(&snapshot)?;
     let free = free.len() as u64;
     let used = page_count - free;
     if free <= used / 10 + 4 {
-        rig.probe.mark("closed with little free");
+        harness.probe.mark("closed with little free");
         return Ok(());
     }
     for page in reachable.into_iter().filter(|page| page.0 >= used) {

@@ -6,7 +6,7 @@
 
 use crate::rng::Rng;
 use fastness_models::op::OP_BYTES;
-use fastness_models::{Kind, Op};
+use fastness_models::{Op, OpKind};
 use std::fmt;
 
 /// Maximum number of operations; later ones are ignored.
@@ -44,7 +44,7 @@ impl Plan {
     }
 
     /// Draws a plan of `ops` operations, with weighted kinds.
-    pub(crate) fn draw(rng: &mut Rng, mix: &[(Kind, usize)], ops: usize) -> Self {
+    pub(crate) fn draw(rng: &mut Rng, mix: &[(OpKind, usize)], ops: usize) -> Self {
         let total: usize = mix.iter().map(|(_, weight)| weight).sum();
         let salt = rng.next().to_le_bytes();
         let draw = |rng: &mut Rng| {
@@ -54,7 +54,7 @@ impl Plan {
                 at = at.wrapping_sub(*weight);
                 here
             });
-            let kind = kind.map_or(Kind::Get, |(kind, _)| *kind);
+            let kind = kind.map_or(OpKind::Get, |(kind, _)| *kind);
             Op::new(kind, [rng.byte(), rng.byte(), rng.byte()])
         };
         Self {

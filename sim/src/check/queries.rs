@@ -1,9 +1,9 @@
 //! Queries: every query plan gives the answer of the model.
 
-use super::compare::Stop;
-use super::objects::bench::Bench;
+use super::compare::CheckError;
 use super::objects::bridge;
-use super::objects::course::{self, Course};
+use super::objects::driver::{self, ObjectCheck};
+use super::objects::harness::ObjectHarness;
 use super::promises::{B1, Q1, Q2, Q3};
 use super::{Check, Recipe, Violation};
 use fastness::Error;
@@ -12,9 +12,9 @@ use fastness_models::object_query::{
     CompareOp as ModelComparison, Filter as ModelFilter, Query as ModelQuery,
     StringOp as ModelTextTest,
 };
-use fastness_models::objects::{Refusal, State, Value as ModelValue};
-use fastness_models::query_domain::Draw;
-use fastness_models::{Kind, Op};
+use fastness_models::objects::{DatabaseState, ObjectRefusal, Value as ModelValue};
+use fastness_models::query_domain::QueryGenerator;
+use fastness_models::{Op, OpKind};
 
 pub(super) const CHECK: Check = Check {
     name: "queries",
@@ -39,42 +39,42 @@ pub(super) const CHECK: Check = Check {
     ],
     recipe: Recipe {
         mix: &[
-            (Kind::Create, 10),
-            (Kind::Upsert, 8),
-            (Kind::Set, 36),
-            (Kind::Add, 2),
-            (Kind::Delete, 4),
-            (Kind::ListInsert, 8),
-            (Kind::ListEdit, 2),
-            (Kind::Alter, 1),
-            (Kind::Query, 40),
-            (Kind::Commit, 5),
-            (Kind::Abort, 1),
-            (Kind::Reopen, 1),
-            (Kind::Inject, 1),
-            (Kind::Heal, 1),
+            (OpKind::Create, 10),
+            (OpKind::Upsert, 8),
+            (OpKind::Set, 36),
+            (OpKind::Add, 2),
+            (OpKind::Delete, 4),
+            (OpKind::ListInsert, 8),
+            (OpKind::ListEdit, 2),
+            (OpKind::ChangeSchema, 1),
+            (OpKind::Query, 40),
+            (OpKind::Commit, 5),
+            (OpKind::Abort, 1),
+            (OpKind::Reopen, 1),
+            (OpKind::Inject, 1),
+            (OpKind::ClearFault, 1),
         ],
         ops_min: 60,
         ops_max: 160,
     },
-    body: course::run::<Queries>,
+    body: driver::run::<Queries>,
 };
 
 /// Queries between changes.
 struct Queries;
 
-impl Course for Queries {
+impl ObjectCheck for Queries {
     const INVARIANT: &'static str = Q1.id;
 
-    fn begin(_bench: &mut Bench<'_>) -> Result<Self, Stop> {
+    fn begin(_bench: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {
         Ok(Self)
     }
 
-    fn act(&mut self, bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
+    fn act(&mut self, harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
         match op.kind {
-            Kind::Query => query(bench, op),
-            Kind::Alter => super::schema::alter(bench, op),
-            _ => bench.act(op),
+            OpKind::Query => query(harness, op),
+            OpKind::ChangeSchema => super::schema::change_schema(harness, op),
+            _ => harness.act(op),
         }
     }
 }
@@ -131,30 +131,30 @@ fn core_query<'a>(view: &View<'a>, query: &ModelQuery) -> Result<Query<'a>, Erro
 }
 
 /// Runs one query with every plan.
-fn query(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
+fn query(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
     let operands = [op.a, op.b, op.c];
-    let mut draw = Draw::new(bench.domain, bench.seen(), operands);
-    let (asked, state) = (draw.query(), bench.seen().clone());
+    let mut draw = QueryGenerator::new(harness.domain, harness.seen(), operands);
+    let (asked, state) = (draw.query(), harness.seen().clone());
     let property = draw.property(&asked.class);
-    let snapshot = bench.database().snapshot()?;
-    let marks = if bench.is_writing() {
-        let mut marks = ask(&bench.txn_view(), &state, (&asked, &property))?;
+    let snapshot = harness.database().snapshot()?;
+    let marks = if harness.is_writing() {
+        let mut marks = ask(&harness.txn_view(), &state, (&asked, &property))?;
         marks.push("asked within a transaction");
         marks
     } else {
         ask(&snapshot.view(), &state, (&asked, &property))?
     };
-    marks.into_iter().for_each(|mark| bench.probe.mark(mark));
-    bench.probe.count(op.kind.name(), 1);
+    marks.into_iter().for_each(|mark| harness.probe.mark(mark));
+    harness.probe.count(op.kind.name(), 1);
     Ok(())
 }
 
 /// Compares the answers; returns the marks.
 fn ask(
     view: &View<'_>,
-    state: &State,
+    state: &DatabaseState,
     (asked, property): (&ModelQuery, &str),
-) -> Result<Vec<&'static str>, Stop> {
+) -> Result<Vec<&'static str>, CheckError> {
     let query = core_query(view, asked)?;
     let scan = query.clone().without_index();
     let expected = state.find(asked);
@@ -195,8 +195,8 @@ fn nan(value: ModelValue) -> ModelValue {
 fn same<T: PartialEq + std::fmt::Debug>(
     what: (&str, &ModelQuery),
     found: Result<T, Error>,
-    expected: &Result<T, Refusal>,
-) -> Result<(), Stop> {
+    expected: &Result<T, ObjectRefusal>,
+) -> Result<(), CheckError> {
     let found = match found {
         Ok(found) => Ok(found),
         Err(error) => Err(bridge::refusal(&error).ok_or(error)?),
@@ -211,8 +211,11 @@ fn same<T: PartialEq + std::fmt::Debug>(
 /// Returns the marks of a query and its answer.
 fn marks(
     asked: &ModelQuery,
-    state: &State,
-    (answer, access): (&Result<Vec<fastness_models::objects::Key>, Refusal>, Option<QueryPlan>),
+    state: &DatabaseState,
+    (answer, access): (
+        &Result<Vec<fastness_models::objects::Key>, ObjectRefusal>,
+        Option<QueryPlan>,
+    ),
 ) -> Vec<&'static str> {
     let Ok(found) = answer else { return vec!["query refused"] };
     let mut marks = Vec::new();

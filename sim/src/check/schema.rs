@@ -1,8 +1,8 @@
 //! Schema changes: in transactions, and by migrations with a crash at every call.
 
-use super::compare::Stop;
-use super::objects::bench::Bench;
-use super::objects::course::{self, Course};
+use super::compare::CheckError;
+use super::objects::driver::{self, ObjectCheck};
+use super::objects::harness::ObjectHarness;
 use super::objects::{bridge, compare};
 use super::promises::{B1, B2, B4, C2, C8, C11, C13, M6};
 use super::world::file;
@@ -12,9 +12,9 @@ use crate::rng::Rng;
 use fastness::object::{Database, DatabaseOptions, Transaction};
 use fastness::schema::{Class, SchemaError, SchemaMode};
 use fastness::{Error, ObjectError};
-use fastness_models::object_schema::Alter;
-use fastness_models::objects::{Key, Refusal, State, Value};
-use fastness_models::{Kind, Op};
+use fastness_models::object_schema::SchemaChange;
+use fastness_models::objects::{DatabaseState, Key, ObjectRefusal, Value};
+use fastness_models::{Op, OpKind};
 use std::cell::Cell;
 
 /// Maximum number of changes in a migration.
@@ -52,116 +52,122 @@ pub(super) const CHECK: Check = Check {
     ],
     recipe: Recipe {
         mix: &[
-            (Kind::Create, 8),
-            (Kind::Upsert, 6),
-            (Kind::Set, 16),
-            (Kind::Delete, 3),
-            (Kind::ListInsert, 10),
-            (Kind::ListEdit, 3),
-            (Kind::Alter, 16),
-            (Kind::Migrate, 3),
-            (Kind::LookAll, 3),
-            (Kind::Commit, 5),
-            (Kind::Abort, 1),
-            (Kind::Reopen, 1),
-            (Kind::Kill, 1),
-            (Kind::PowerLoss, 1),
-            (Kind::Inject, 2),
-            (Kind::Heal, 1),
+            (OpKind::Create, 8),
+            (OpKind::Upsert, 6),
+            (OpKind::Set, 16),
+            (OpKind::Delete, 3),
+            (OpKind::ListInsert, 10),
+            (OpKind::ListEdit, 3),
+            (OpKind::ChangeSchema, 16),
+            (OpKind::Migrate, 3),
+            (OpKind::ReadAllObjects, 3),
+            (OpKind::Commit, 5),
+            (OpKind::Abort, 1),
+            (OpKind::Reopen, 1),
+            (OpKind::Kill, 1),
+            (OpKind::PowerLoss, 1),
+            (OpKind::Inject, 2),
+            (OpKind::ClearFault, 1),
         ],
         ops_min: 30,
         ops_max: 120,
     },
-    body: course::run::<Classes>,
+    body: driver::run::<Classes>,
 };
 
 /// Schema changes between object operations.
 struct Classes;
 
-impl Course for Classes {
+impl ObjectCheck for Classes {
     const INVARIANT: &'static str = B1.id;
 
-    fn begin(_bench: &mut Bench<'_>) -> Result<Self, Stop> {
+    fn begin(_bench: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {
         Ok(Self)
     }
 
-    fn act(&mut self, bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
+    fn act(&mut self, harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
         match op.kind {
-            Kind::Alter => alter(bench, op),
-            Kind::Migrate => migrate(bench, op),
-            _ => bench.act(op),
+            OpKind::ChangeSchema => change_schema(harness, op),
+            OpKind::Migrate => migrate(harness, op),
+            _ => harness.act(op),
         }
     }
 }
 
 /// Applies a schema change in a transaction of the core.
-fn apply(txn: &mut Transaction, alter: &Alter) -> Result<(), Error> {
-    match alter {
-        Alter::AddClass(name) => txn.add_class(&Class::new(name.as_str())?),
-        Alter::RemoveClass(name) => txn.remove_class(name),
-        Alter::RenameClass(name, to) => txn.rename_class(name, to),
-        Alter::AddProperty(class, name, held) => {
+fn apply(txn: &mut Transaction, change_schema: &SchemaChange) -> Result<(), Error> {
+    match change_schema {
+        SchemaChange::AddClass(name) => txn.add_class(&Class::new(name.as_str())?),
+        SchemaChange::RemoveClass(name) => txn.remove_class(name),
+        SchemaChange::RenameClass(name, to) => txn.rename_class(name, to),
+        SchemaChange::AddProperty(class, name, held) => {
             txn.add_property(class, &bridge::property(name, held, false)?)
         }
-        Alter::AddKey(class, name, held) => {
+        SchemaChange::AddKey(class, name, held) => {
             txn.add_property(class, &bridge::property(name, held, true)?)
         }
-        Alter::RemoveProperty(class, name) => txn.remove_property(class, name),
-        Alter::RenameProperty(class, name, to) => txn.rename_property(class, name, to),
-        Alter::SetNullable(class, name, nullable) => txn.set_nullable(class, name, *nullable),
-        Alter::SetKey(class, name) => txn.set_primary_key(class, name.as_deref()),
-        Alter::SetIndexed(class, name, indexed) => txn.set_indexed(class, name, *indexed),
+        SchemaChange::RemoveProperty(class, name) => txn.remove_property(class, name),
+        SchemaChange::RenameProperty(class, name, to) => txn.rename_property(class, name, to),
+        SchemaChange::SetNullable(class, name, nullable) => {
+            txn.set_nullable(class, name, *nullable)
+        }
+        SchemaChange::SetKey(class, name) => txn.set_primary_key(class, name.as_deref()),
+        SchemaChange::SetIndexed(class, name, indexed) => txn.set_indexed(class, name, *indexed),
     }
 }
 
-pub(super) fn alter(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
-    let change = bench.domain.alter([op.a, op.b, op.c], bench.seen());
-    mark(bench, &change);
-    let synced = bench.domain.is_synced();
-    let (txn, state) = bench.write()?;
+pub(super) fn change_schema(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
+    let change = harness.domain.change_schema([op.a, op.b, op.c], harness.seen());
+    mark(harness, &change);
+    let synced = harness.domain.is_synced();
+    let (txn, state) = harness.write()?;
     let found = apply(txn, &change);
     let expected = match synced {
-        true => state.alter_synced(&change),
-        false => state.alter(&change),
+        true => state.change_synced_schema(&change),
+        false => state.change_schema(&change),
     };
-    bench.same(&change, found, expected)?;
+    harness.same(&change, found, expected)?;
     match expected {
-        Ok(()) if synced => bench.probe.mark("classes of a synced file added to"),
-        Err(Refusal::SyncedChange) => bench.probe.mark("a change of a synced file refused"),
-        Err(Refusal::SyncedKey) => bench.probe.mark("another key of a synced file refused"),
+        Ok(()) if synced => harness.probe.mark("classes of a synced file added to"),
+        Err(ObjectRefusal::SyncedChange) => harness.probe.mark("a change of a synced file refused"),
+        Err(ObjectRefusal::SyncedKey) => harness.probe.mark("another key of a synced file refused"),
         _ => {}
     }
-    bench.probe.count(op.kind.name(), 1);
+    harness.probe.count(op.kind.name(), 1);
     Ok(())
 }
 
 /// Counts the mark of a change before the model applies it.
-fn mark(bench: &mut Bench<'_>, change: &Alter) {
-    let state = bench.seen();
+fn mark(harness: &mut ObjectHarness<'_>, change: &SchemaChange) {
+    let state = harness.seen();
     let held = |class: &str| state.classes.get(class).filter(|class| !class.objects.is_empty());
-    let outcome = match bench.domain.is_synced() {
+    let outcome = match harness.domain.is_synced() {
         true => return,
-        false => state.clone().alter(change),
+        false => state.clone().change_schema(change),
     };
     let marked = match (change, outcome) {
-        (Alter::SetKey(..), Err(Refusal::KeysNotUnique)) => "keys that are not unique refused",
-        (Alter::AddKey(..), Err(Refusal::KeysNotUnique)) => {
+        (SchemaChange::SetKey(..), Err(ObjectRefusal::KeysNotUnique)) => {
+            "keys that are not unique refused"
+        }
+        (SchemaChange::AddKey(..), Err(ObjectRefusal::KeysNotUnique)) => {
             "a new property refused as the primary key"
         }
-        (Alter::SetKey(class, Some(_)), Ok(())) if held(class).is_some() => {
+        (SchemaChange::SetKey(class, Some(_)), Ok(())) if held(class).is_some() => {
             "a primary key chosen for objects that are there"
         }
-        (Alter::SetKey(class, None), Ok(())) if held(class).is_some_and(|c| c.key.is_some()) => {
+        (SchemaChange::SetKey(class, None), Ok(()))
+            if held(class).is_some_and(|c| c.key.is_some()) =>
+        {
             "a primary key given up"
         }
-        (Alter::SetNullable(class, name, false), Ok(()))
+        (SchemaChange::SetNullable(class, name, false), Ok(()))
             if held(class).is_some_and(|class| {
                 class.key.as_ref() == Some(name) && class.objects.contains_key(&Key::Null)
             }) =>
         {
             "a null key became zero"
         }
-        (Alter::RemoveProperty(class, name), Ok(())) => {
+        (SchemaChange::RemoveProperty(class, name), Ok(())) => {
             let links = held(class).is_some_and(|class| {
                 class
                     .objects
@@ -173,7 +179,7 @@ fn mark(bench: &mut Bench<'_>, change: &Alter) {
             }
             "a property removed that held links"
         }
-        (Alter::RenameClass(class, _), Ok(())) => {
+        (SchemaChange::RenameClass(class, _), Ok(())) => {
             let mut others = state.classes.values().flat_map(|class| class.objects.values());
             let to = |value: &Value| matches!(value, Value::Link((to, _)) if to == class);
             if !others.any(|object| object.values.values().any(to)) {
@@ -183,17 +189,17 @@ fn mark(bench: &mut Bench<'_>, change: &Alter) {
         }
         _ => return,
     };
-    bench.probe.mark(marked);
+    harness.probe.mark(marked);
 }
 
 /// A migration: its changes, the wanted schema, and the expected result.
 struct Migration {
-    changes: Vec<Alter>,
+    changes: Vec<SchemaChange>,
     fails: bool,
     mode: SchemaMode,
-    wanted: State,
+    wanted: DatabaseState,
     /// None if the opening is refused.
-    after: Option<State>,
+    after: Option<DatabaseState>,
     runs: Cell<usize>,
 }
 
@@ -223,8 +229,8 @@ impl Migration {
     }
 
     /// Opens the file of a machine.
-    fn open(&self, bench: &Bench<'_>, fs: &SimFs) -> Result<Database, Error> {
-        self.open_by(|wanted| Database::open(&bench.world.options(fs), file(), &wanted))
+    fn open(&self, harness: &ObjectHarness<'_>, fs: &SimFs) -> Result<Database, Error> {
+        self.open_by(|wanted| Database::open(&harness.world.options(fs), file(), &wanted))
     }
 
     /// Whether an error is the expected refusal: the callback's error, or a mismatch of classes.
@@ -237,28 +243,28 @@ impl Migration {
 }
 
 /// Draws a migration from the committed state.
-fn plan(bench: &Bench<'_>, op: Op) -> Migration {
-    let mut rng = Rng::new(bench.world.rng(Rng::next));
-    let mut wanted = bench.committed.clone();
+fn plan(harness: &ObjectHarness<'_>, op: Op) -> Migration {
+    let mut rng = Rng::new(harness.world.rng(Rng::next));
+    let mut wanted = harness.committed.clone();
     let mut changes = Vec::new();
     for _ in 0..op.c % CHANGES_MAX {
-        let change = bench.domain.alter([rng.byte(), rng.byte(), rng.byte()], &wanted);
-        if wanted.alter(&change).is_ok() {
+        let change = harness.domain.change_schema([rng.byte(), rng.byte(), rng.byte()], &wanted);
+        if wanted.change_schema(&change).is_ok() {
             changes.push(change);
         }
     }
     let runs = Cell::new(0);
-    if bench.domain.is_synced() {
+    if harness.domain.is_synced() {
         let mode = SchemaMode::Additive;
         wanted.version = wanted.version.map(|version| (version + u64::from(op.b % 4)).max(1) - 1);
-        let after = bench.committed.added(&wanted);
+        let after = harness.committed.added(&wanted);
         return Migration { changes, fails: false, mode, wanted, after, runs };
     }
     wanted.version = wanted.version.map(|version| version + 1 + u64::from(op.b % 3));
     if op.a % 8 == 1 {
         // The file is emptied instead, with the same classes.
         wanted.classes.values_mut().for_each(|class| class.objects.clear());
-        wanted.numbers = bench.committed.numbers;
+        wanted.numbers = harness.committed.numbers;
         let (mode, after) = (SchemaMode::ResetFile, Some(wanted.clone()));
         return Migration { changes: Vec::new(), fails: false, mode, wanted, after, runs };
     }
@@ -268,26 +274,26 @@ fn plan(bench: &Bench<'_>, op: Op) -> Migration {
 }
 
 /// Opens the file with other classes, with a crash at every call.
-fn migrate(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
-    bench.commit()?;
-    let before = bench.committed.clone();
-    let migration = plan(bench, op);
+fn migrate(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
+    harness.commit()?;
+    let before = harness.committed.clone();
+    let migration = plan(harness, op);
     let is_beside = op.c.is_multiple_of(2);
-    let store = bench.database().store().clone();
+    let store = harness.database().store().clone();
     if !is_beside {
-        bench.close();
+        harness.close();
     }
-    let disk = bench.fs.disk();
-    drop(bench.fs.take_forks());
+    let disk = harness.fs.disk();
+    drop(harness.fs.take_forks());
     let opened = match is_beside {
         true => migration.open_by(|wanted| Database::from_store(store, &wanted)),
         false => {
             drop(store);
-            migration.open(bench, &bench.fs.clone())
+            migration.open(harness, &harness.fs.clone())
         }
     };
     match (&opened, &migration.after) {
-        (Ok(_), Some(after)) => bench.committed = after.clone(),
+        (Ok(_), Some(after)) => harness.committed = after.clone(),
         (Err(error), None) if migration.refuses(error) => {}
         (outcome, after) => {
             let text = format!("a migration to {after:?}; opening gives {outcome:?}");
@@ -295,35 +301,35 @@ fn migrate(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
         }
     }
     drop(opened);
-    mark_migration(bench, &migration, &before);
-    let forks = bench.fs.take_forks();
+    mark_migration(harness, &migration, &before);
+    let forks = harness.fs.take_forks();
     if is_beside {
         // Another handle to the file sees the migration.
-        bench.look_all()?;
-        bench.probe.mark("migrated beside an open database");
+        harness.look_all()?;
+        harness.probe.mark("migrated beside an open database");
     } else {
-        bench.open()?;
+        harness.open()?;
     }
-    let states = [before, bench.committed.clone()];
-    let mut rng = Rng::new(bench.world.rng(Rng::next));
+    let states = [before, harness.committed.clone()];
+    let mut rng = Rng::new(harness.world.rng(Rng::next));
     if rng.one_in(4) {
-        interrupt(bench, &migration, (disk, &states))?;
+        interrupt(harness, &migration, (disk, &states))?;
     }
     for fork in forks {
         let disk = if rng.one_in(4) { fork.disk } else { fork.disk.power_loss(&mut rng) };
-        let landed = bench.recover(disk.clone(), &states)?;
+        let landed = harness.recover(disk.clone(), &states)?;
         if migration.after.is_some() && rng.one_in(4) {
-            again(bench, &migration, (disk, landed == 0))?;
+            again(harness, &migration, (disk, landed == 0))?;
         }
     }
-    bench.probe.count(op.kind.name(), 1);
+    harness.probe.count(op.kind.name(), 1);
     Ok(())
 }
 
 /// Counts the marks of an opening with other classes.
-fn mark_migration(bench: &mut Bench<'_>, migration: &Migration, before: &State) {
+fn mark_migration(harness: &mut ObjectHarness<'_>, migration: &Migration, before: &DatabaseState) {
     let Migration { mode, wanted, after, .. } = migration;
-    let hides = |after: &State| {
+    let hides = |after: &DatabaseState| {
         let gone = |(name, class): (&String, &fastness_models::objects::Class)| {
             let wanted = wanted.classes.get(name).map(|class| &class.properties);
             class.properties.keys().any(|name| wanted.is_none_or(|held| !held.contains_key(name)))
@@ -352,25 +358,25 @@ fn mark_migration(bench: &mut Bench<'_>, migration: &Migration, before: &State) 
         ),
     ] {
         if met {
-            bench.probe.mark(mark);
+            harness.probe.mark(mark);
         }
     }
 }
 
 /// Opens the file on a disk that fails at one call or permanently from there, then on a good disk.
 fn interrupt(
-    bench: &mut Bench<'_>,
+    harness: &mut ObjectHarness<'_>,
     migration: &Migration,
-    (disk, states): (Disk, &[State; 2]),
-) -> Result<(), Stop> {
-    let mut rng = Rng::new(bench.world.rng(Rng::next));
+    (disk, states): (Disk, &[DatabaseState; 2]),
+) -> Result<(), CheckError> {
+    let mut rng = Rng::new(harness.world.rng(Rng::next));
     let fault = [Fault::NoSpace, Fault::Io, Fault::SyncIo][rng.below(3)];
     let lasting = rng.one_in(2);
     let mut after = 0;
     while after < CALLS_MAX {
-        let fs = bench.world.boot(disk.clone());
+        let fs = harness.world.boot(disk.clone());
         fs.inject(Injection { fault, after, lasting });
-        let opened = migration.open(bench, &fs).map(drop);
+        let opened = migration.open(harness, &fs).map(drop);
         let failed = fs.heal().is_some();
         let possible = match opened {
             Ok(()) => &states[1..],
@@ -382,11 +388,11 @@ fn interrupt(
             }
         };
         let disk = if rng.one_in(2) { fs.disk() } else { fs.disk().power_loss(&mut rng) };
-        bench.recover(disk, possible)?;
+        harness.recover(disk, possible)?;
         if !failed {
             return Ok(());
         }
-        bench.probe.mark("migration met a disk that fails");
+        harness.probe.mark("migration met a disk that fails");
         after += 1 + u32::from(rng.byte() % 6);
     }
     Ok(())
@@ -394,21 +400,21 @@ fn interrupt(
 
 /// Reopens the file after a crash during a migration, as the app does.
 fn again(
-    bench: &mut Bench<'_>,
+    harness: &mut ObjectHarness<'_>,
     migration: &Migration,
     (disk, is_before): (Disk, bool),
-) -> Result<(), Stop> {
+) -> Result<(), CheckError> {
     let Some(after) = &migration.after else { return Ok(()) };
     migration.runs.set(0);
-    let fs = bench.world.boot(disk);
-    let database = migration.open(bench, &fs)?;
+    let fs = harness.world.boot(disk);
+    let database = migration.open(harness, &fs)?;
     compare::all(&database.snapshot()?.view(), after)?;
     let runs = usize::from(is_before && migration.mode == SchemaMode::Manual);
     if migration.runs.get() != runs {
         let text = format!("the migration ran {} times, expected {runs}", migration.runs.get());
         return Err(Violation::new(M6.id, text).into());
     }
-    bench.probe.mark(match is_before {
+    harness.probe.mark(match is_before {
         true => "migration crashed and ran again",
         false => "migration crashed when it was done",
     });

@@ -1,10 +1,10 @@
 //! Model conformance of the store: every operation, snapshots, reopening, refusals.
 
 use super::promises::{A1, A2, C6, C9, C10, D4};
-use super::rig::{Rig, unexpected};
+use super::store_harness::{StoreHarness, unexpected};
 use super::world::World;
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
-use fastness_models::Kind;
+use fastness_models::OpKind;
 
 pub(super) const CHECK: Check = Check {
     name: "store",
@@ -13,27 +13,27 @@ pub(super) const CHECK: Check = Check {
     marks: &["range with inverted bounds", "snapshot older than the last commit read"],
     recipe: Recipe {
         mix: &[
-            (Kind::Insert, 24),
-            (Kind::Remove, 8),
-            (Kind::Clear, 1),
-            (Kind::Fill, 4),
-            (Kind::Prune, 3),
-            (Kind::Get, 16),
-            (Kind::Range, 8),
-            (Kind::Ends, 4),
-            (Kind::Commit, 6),
-            (Kind::Abort, 1),
-            (Kind::TakeSnapshot, 2),
-            (Kind::CloneSnapshot, 1),
-            (Kind::ReadSnapshot, 4),
-            (Kind::ScanSnapshot, 1),
-            (Kind::DropSnapshot, 1),
-            (Kind::Scan, 1),
-            (Kind::Verify, 1),
-            (Kind::Info, 1),
-            (Kind::Oversize, 1),
-            (Kind::Reopen, 1),
-            (Kind::Misopen, 1),
+            (OpKind::Insert, 24),
+            (OpKind::Remove, 8),
+            (OpKind::Clear, 1),
+            (OpKind::Fill, 4),
+            (OpKind::Prune, 3),
+            (OpKind::Get, 16),
+            (OpKind::Range, 8),
+            (OpKind::Ends, 4),
+            (OpKind::Commit, 6),
+            (OpKind::Abort, 1),
+            (OpKind::TakeSnapshot, 2),
+            (OpKind::CloneSnapshot, 1),
+            (OpKind::ReadSnapshot, 4),
+            (OpKind::ScanSnapshot, 1),
+            (OpKind::DropSnapshot, 1),
+            (OpKind::Scan, 1),
+            (OpKind::Verify, 1),
+            (OpKind::Info, 1),
+            (OpKind::Oversize, 1),
+            (OpKind::Reopen, 1),
+            (OpKind::RefusedOpen, 1),
         ],
         ops_min: 40,
         ops_max: 240,
@@ -43,10 +43,11 @@ pub(super) const CHECK: Check = Check {
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
-    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, A1.id))?;
+    let mut harness =
+        StoreHarness::create(&world, probe).map_err(|error| unexpected(error, A1.id))?;
     for (step, op) in plan.ops.iter().enumerate() {
-        rig.step = step;
-        rig.must(*op).map_err(|violation| violation.at(step))?;
+        harness.step = step;
+        harness.must(*op).map_err(|violation| violation.at(step))?;
     }
     Ok(())
 }

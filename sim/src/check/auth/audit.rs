@@ -2,12 +2,12 @@
 
 use super::super::Violation;
 use super::super::promises::{U11, U15, U17, U18};
-use super::parcel::Purpose;
+use super::message::Purpose;
 use super::program::Program;
 use fastness_auth::users::Kept;
 use fastness_auth::{PAUSE_MAX, Refusal, Time, User};
-use fastness_models::auth::{Grant, Users as Model, Who};
-use fastness_models::auth_server::Ask;
+use fastness_models::auth::{Grant, UserKey, Users as Model};
+use fastness_models::auth_server::ServerCall;
 use std::collections::BTreeSet;
 
 impl Program<'_> {
@@ -16,31 +16,35 @@ impl Program<'_> {
         self.same_kept(&self.model).map_err(|text| Violation::new(U17.id, text))?;
         let users = self.users().users();
         let current = match users.current(now) {
-            Ok(user) => Ok(user.and_then(|user| self.who(user))),
+            Ok(user) => Ok(user.and_then(|user| self.user_key(user))),
             Err(Refusal::SeveralUsers) => Err(()),
             Err(other) => {
                 return Err(Violation::new(U17.id, format!("the current user is {other}")));
             }
         };
-        let expected = self.model.current(now.0).map(Option::<&Who>::cloned).map_err(drop);
+        let expected = self.model.current_user(now.0).map(Option::<&UserKey>::cloned).map_err(drop);
         if current != expected {
             let text = format!("the current user is {current:?}, expected {expected:?}");
             return Err(Violation::new(U17.id, text));
         }
-        let valid: Vec<Who> = users.valid(now).filter_map(|user| self.who(user)).collect();
-        let expected: Vec<Who> = self.model.valid(now.0).cloned().collect();
+        let valid: Vec<UserKey> = users.valid(now).filter_map(|user| self.user_key(user)).collect();
+        let expected: Vec<UserKey> = self.model.valid_users(now.0).cloned().collect();
         if valid != expected {
             let text = format!("valid are {valid:?}, expected {expected:?}");
             return Err(Violation::new(U17.id, text));
         }
         for live in self.live.values() {
             let Purpose::Token(session, since) = live.purpose else { continue };
-            if self.model.running(session).is_none() || self.model.since(session) != Some(since) {
+            if self.model.running(session).is_none()
+                || self.model.changed_at(session) != Some(since)
+            {
                 let text = format!("session {session} still waits for what it asked for before");
                 return Err(Violation::new(U15.id, text));
             }
         }
-        if let Some((asked, ..)) = self.held_back().find(|(_, who, _)| !self.exchanges(who)) {
+        if let Some((asked, ..)) =
+            self.held_back().find(|(_, user_key, _)| !self.exchanges(user_key))
+        {
             let text = format!("{:?} waits for an exchange, and there is none", asked.purpose);
             return Err(Violation::new(U18.id, text));
         }
@@ -55,18 +59,20 @@ impl Program<'_> {
     /// Returns sessions and revocations with neither a request in flight nor a final failure.
     fn idle(&self) -> BTreeSet<String> {
         let has_failed =
-            |session: u8| self.failed.get(&session).copied() == self.model.since(session);
-        let sessions = self.model.sessions().filter(|(session, who)| {
-            let waits = self.asks(*session) || has_failed(*session) || self.exchanges(who);
+            |session: u8| self.failed.get(&session).copied() == self.model.changed_at(session);
+        let sessions = self.model.sessions().filter(|(session, user_key)| {
+            let waits = self.asks(*session) || has_failed(*session) || self.exchanges(user_key);
             !waits && self.model.running(*session).is_some()
         });
         let revokes = |token: &str| {
-            self.live.values().any(|live| matches!(&live.ask, Ask::Revoke(other) if other == token))
+            self.live
+                .values()
+                .any(|live| matches!(&live.ask, ServerCall::Revoke(other) if other == token))
         };
         let pending = self.model.pending().iter().filter(|(_, grant)| !revokes(&grant.token));
         sessions
             .map(|(session, _)| format!("session {session}"))
-            .chain(pending.map(|(who, _)| format!("the revocation of {who:?}")))
+            .chain(pending.map(|(user_key, _)| format!("the revocation of {user_key:?}")))
             .collect()
     }
 
@@ -98,12 +104,12 @@ impl Program<'_> {
         Ok(())
     }
 
-    fn grants<'a>(&self, users: impl Iterator<Item = &'a User>) -> Vec<(Who, Grant)> {
+    fn grants<'a>(&self, users: impl Iterator<Item = &'a User>) -> Vec<(UserKey, Grant)> {
         let of = |user: &User| {
-            let who = self.who(user)?;
+            let user_key = self.user_key(user)?;
             let token = user.token.value.expose().to_owned();
             let (expires, is_admin) = (user.token.expires().0, user.is_admin());
-            Some((who, Grant { token, expires, is_admin }))
+            Some((user_key, Grant { token, expires, is_admin }))
         };
         users.filter_map(of).collect()
     }

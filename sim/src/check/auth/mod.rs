@@ -7,19 +7,19 @@
 //! A message stays in flight until the plan delivers it. So a revocation may arrive long after the
 //! next login, and a password may change while the server checks another login.
 
-mod acts;
 mod audit;
-mod parcel;
+mod calls;
+mod exchange_order;
+mod message;
 mod program;
 mod server;
-mod turns;
 mod wire;
 
-use super::compare::Stop;
+use super::compare::CheckError;
 use super::promises::{
     H1, H2, H3, H4, H5, H6, H7, H8, H12, U6, U8, U9, U11, U12, U13, U14, U15, U16, U17, U18,
 };
-use super::rig::unexpected;
+use super::store_harness::unexpected;
 use super::world::World;
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::clock::Clock;
@@ -28,9 +28,9 @@ use crate::net::Net;
 use fastness_auth::server::{ADMIN_NAME, Policy};
 use fastness_auth::users::{Input, SessionId};
 use fastness_auth::{AuthUrl, RequestId, Time};
-use fastness_models::{Kind, Op};
-use parcel::{Parcel, Stage};
-use program::{Event, Program, Told, Trouble};
+use fastness_models::{Op, OpKind};
+use message::{Message, Stage};
+use program::{Event, EventOutcome, InjectedFault, Program};
 use server::Server;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -73,24 +73,24 @@ pub(super) const CHECK: Check = Check {
     ],
     recipe: Recipe {
         mix: &[
-            (Kind::LogIn, 14),
-            (Kind::LogOut, 6),
-            (Kind::ChangePassword, 3),
-            (Kind::LookUp, 2),
-            (Kind::Cancel, 1),
-            (Kind::OpenSession, 7),
-            (Kind::CloseSession, 2),
-            (Kind::Expire, 1),
-            (Kind::Carry, 48),
-            (Kind::Lose, 5),
-            (Kind::Repeat, 3),
-            (Kind::Pass, 8),
-            (Kind::SetClock, 1),
-            (Kind::Network, 2),
-            (Kind::Kill, 1),
-            (Kind::PowerLoss, 2),
-            (Kind::Inject, 2),
-            (Kind::Stranger, 6),
+            (OpKind::LogIn, 14),
+            (OpKind::LogOut, 6),
+            (OpKind::ChangePassword, 3),
+            (OpKind::LookUp, 2),
+            (OpKind::Cancel, 1),
+            (OpKind::OpenSession, 7),
+            (OpKind::CloseSession, 2),
+            (OpKind::ExpireToken, 1),
+            (OpKind::Deliver, 48),
+            (OpKind::LoseMessage, 5),
+            (OpKind::DuplicateMessage, 3),
+            (OpKind::AdvanceClock, 8),
+            (OpKind::SetClock, 1),
+            (OpKind::Network, 2),
+            (OpKind::Kill, 1),
+            (OpKind::PowerLoss, 2),
+            (OpKind::Inject, 2),
+            (OpKind::ForeignCall, 6),
         ],
         ops_min: 40,
         ops_max: 160,
@@ -111,29 +111,30 @@ const ROUNDS_MAX: usize = 1024;
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
-    let mut drill = Drill::start(&world, probe).map_err(|stop| unexpected(stop, U12.id))?;
+    let mut harness =
+        AuthHarness::start(&world, probe).map_err(|error| unexpected(error, U12.id))?;
     for (step, op) in plan.ops.iter().enumerate() {
-        drill.probe.count(op.kind.name(), 1);
-        drill.probe.line(|| format!("{step:4} {op}"));
-        drill.step(*op).map_err(|stop| unexpected(stop, U12.id).at(step))?;
+        harness.probe.count(op.kind.name(), 1);
+        harness.probe.line(|| format!("{step:4} {op}"));
+        harness.step(*op).map_err(|error| unexpected(error, U12.id).at(step))?;
     }
-    drill.settle().map_err(|stop| unexpected(stop, U12.id).at(plan.ops.len()))
+    harness.settle().map_err(|error| unexpected(error, U12.id).at(plan.ops.len()))
 }
 
 /// A program, its servers, and the messages between them.
-struct Drill<'w> {
+struct AuthHarness<'w> {
     probe: &'w mut Probe,
     clock: Clock,
     program: Program<'w>,
     servers: Vec<Server<'w>>,
-    net: Net<Parcel>,
+    net: Net<Message>,
     calls: u64,
     /// Requests that reached a server: process and number.
     arrived: BTreeSet<(u32, RequestId)>,
 }
 
-impl<'w> Drill<'w> {
-    fn start(world: &'w World, probe: &'w mut Probe) -> Result<Self, Stop> {
+impl<'w> AuthHarness<'w> {
+    fn start(world: &'w World, probe: &'w mut Probe) -> Result<Self, CheckError> {
         let clock = Clock::new(Time(1_500_000_000 * SECOND + 250));
         let seconds = Duration::from_secs;
         let [short, long, many, ..] = world.salt.to_le_bytes().map(usize::from);
@@ -153,52 +154,52 @@ impl<'w> Drill<'w> {
         Ok(Self { probe, clock, program, servers, net, calls: 0, arrived })
     }
 
-    fn step(&mut self, op: Op) -> Result<(), Stop> {
+    fn step(&mut self, op: Op) -> Result<(), CheckError> {
         self.tick();
         match op.kind {
-            Kind::LogIn => self.log_in(op),
-            Kind::LogOut => self.log_out(op),
-            Kind::ChangePassword => self.change_password(op),
-            Kind::LookUp => self.look_up(op),
-            Kind::Cancel => self.cancel(op),
-            Kind::OpenSession => self.open(op),
-            Kind::CloseSession => {
+            OpKind::LogIn => self.log_in(op),
+            OpKind::LogOut => self.log_out(op),
+            OpKind::ChangePassword => self.change_password(op),
+            OpKind::LookUp => self.look_up(op),
+            OpKind::Cancel => self.cancel(op),
+            OpKind::OpenSession => self.open(op),
+            OpKind::CloseSession => {
                 let session = op.a % SESSIONS;
                 let mut event = self.program.event(Input::Close(SessionId(session.into())));
                 event.next.close(session);
-                self.tell(event)
+                self.handle(event)
             }
-            Kind::Expire => {
+            OpKind::ExpireToken => {
                 let session = SessionId((op.a % SESSIONS).into());
-                self.tell(self.program.event(Input::Expired(session)))
+                self.handle(self.program.event(Input::Expired(session)))
             }
-            Kind::Carry => {
+            OpKind::Deliver => {
                 for more in 0..=op.b % 3 {
                     self.carry(op.a.wrapping_add(more))?;
                 }
                 Ok(())
             }
-            Kind::Lose => self.lose(op),
-            Kind::Repeat => {
-                let again = self.net.peek(op.a).and_then(Parcel::again);
-                again.into_iter().for_each(|parcel| self.net.send(parcel));
+            OpKind::LoseMessage => self.lose(op),
+            OpKind::DuplicateMessage => {
+                let again = self.net.peek(op.a).and_then(Message::again);
+                again.into_iter().for_each(|message| self.net.send(message));
                 Ok(())
             }
-            Kind::Pass => self.pass(op),
-            Kind::SetClock => {
+            OpKind::AdvanceClock => self.pass(op),
+            OpKind::SetClock => {
                 let wrong = [0, HOUR, -HOUR, 40 * 24 * HOUR, -40 * 24 * HOUR, 15 * SECOND];
                 self.clock.set_wrong(wrong[usize::from(op.a) % wrong.len()]);
                 Ok(())
             }
-            Kind::Network => {
+            OpKind::Network => {
                 let is_offline = op.a.is_multiple_of(2);
                 let input = if is_offline { Input::Offline } else { Input::Online };
                 self.program.is_offline = is_offline;
-                self.tell(self.program.event(input))
+                self.handle(self.program.event(input))
             }
-            Kind::Stranger => self.stranger(op),
-            Kind::Kill | Kind::PowerLoss => self.crash(op),
-            Kind::Inject => {
+            OpKind::ForeignCall => self.stranger(op),
+            OpKind::Kill | OpKind::PowerLoss => self.crash(op),
+            OpKind::Inject => {
                 self.inject(op);
                 Ok(())
             }
@@ -212,17 +213,17 @@ impl<'w> Drill<'w> {
     }
 
     /// Passes an event to the program, and sends the resulting requests.
-    fn tell(&mut self, event: Event) -> Result<(), Stop> {
-        let (told, sent) = self.program.tell(self.clock.shown(), event, self.probe)?;
-        for (exchange, request) in sent {
-            self.probe.line(|| format!("     sends {:?}", exchange.purpose));
-            self.net.send(Parcel { exchange, stage: Stage::ToServer(Rc::new(request)) });
+    fn handle(&mut self, event: Event) -> Result<(), CheckError> {
+        let (outcome, sent) = self.program.handle(self.clock.shown(), event, self.probe)?;
+        for (round_trip, request) in sent {
+            self.probe.line(|| format!("     sends {:?}", round_trip.purpose));
+            self.net.send(Message { round_trip, stage: Stage::ToServer(Rc::new(request)) });
         }
-        if told == Told::Crashed {
+        if outcome == EventOutcome::Crashed {
             self.probe.line(|| "     the process dies".to_owned());
         }
         let model = &self.program.model;
-        match model.current(self.clock.shown().0) {
+        match model.current_user(self.clock.shown().0) {
             Err(_) => self.probe.mark("several users at once"),
             Ok(None) if model.active().len() == 1 => self.probe.mark("the only user has expired"),
             Ok(_) => {}
@@ -230,19 +231,19 @@ impl<'w> Drill<'w> {
         Ok(())
     }
 
-    fn pass(&mut self, op: Op) -> Result<(), Stop> {
+    fn pass(&mut self, op: Op) -> Result<(), CheckError> {
         let until = self.program.deadline().map_or(0, |at| at.0 - self.clock.shown().0);
         let steps = [until, until, until, until, SECOND, 20 * SECOND, 400 * SECOND, 3 * HOUR];
         let step = steps[usize::from(op.a) % steps.len()].clamp(0, 20 * 24 * HOUR);
         self.clock.pass(Duration::from_millis(step.unsigned_abs()));
         match op.b % 4 {
             0 if op.a % 8 > 3 => Ok(()),
-            _ => self.tell(self.program.event(Input::Wake)),
+            _ => self.handle(self.program.event(Input::Wake)),
         }
     }
 
-    fn crash(&mut self, op: Op) -> Result<(), Stop> {
-        let cuts_power = op.kind == Kind::PowerLoss;
+    fn crash(&mut self, op: Op) -> Result<(), CheckError> {
+        let cuts_power = op.kind == OpKind::PowerLoss;
         self.probe.crash("between calls");
         match op.a % 4 {
             0 | 1 => self.program.crash(self.clock.shown(), cuts_power),
@@ -258,13 +259,13 @@ impl<'w> Drill<'w> {
             lasting: false,
         };
         match op.a % 3 {
-            0 => self.program.trouble = Some(Trouble::Cut),
-            1 => self.program.trouble = Some(Trouble::Error(injection)),
+            0 => self.program.fault = Some(InjectedFault::Cut),
+            1 => self.program.fault = Some(InjectedFault::Error(injection)),
             _ => {
                 let server = &mut self.servers[usize::from(op.b % 2)];
-                server.trouble = Some(match op.b / 2 % 4 {
-                    0 | 1 => Trouble::Cut,
-                    _ => Trouble::Error(injection),
+                server.fault = Some(match op.b / 2 % 4 {
+                    0 | 1 => InjectedFault::Cut,
+                    _ => InjectedFault::Error(injection),
                 });
             }
         }
@@ -272,12 +273,12 @@ impl<'w> Drill<'w> {
 
     /// Corrects the clock and delivers everything. Then every call is answered, every revocation is
     /// delivered, and every session has its token.
-    fn settle(&mut self) -> Result<(), Stop> {
+    fn settle(&mut self) -> Result<(), CheckError> {
         self.clock.set_wrong(0);
         self.program.is_offline = false;
-        self.program.trouble = None;
-        self.servers.iter_mut().for_each(|server| server.trouble = None);
-        self.tell(self.program.event(Input::Online))?;
+        self.program.fault = None;
+        self.servers.iter_mut().for_each(|server| server.fault = None);
+        self.handle(self.program.event(Input::Online))?;
         let mut attempts = 0;
         for _ in 0..ROUNDS_MAX {
             attempts += usize::from(self.program.attempts());
@@ -294,14 +295,14 @@ impl<'w> Drill<'w> {
             }
             let until = self.program.deadline().map_or(0, |at| at.0 - self.clock.shown().0);
             self.clock.pass(Duration::from_millis(u64::try_from(until).unwrap_or_default()));
-            self.tell(self.program.event(Input::Wake))?;
+            self.handle(self.program.event(Input::Wake))?;
         }
         let pending = self.program.model.pending();
         let text = format!("nothing settles; {} revocations are left", pending.len());
         Err(Violation::new(if pending.is_empty() { U11.id } else { U14.id }, text).into())
     }
 
-    fn audit(&mut self) -> Result<(), Stop> {
+    fn audit(&mut self) -> Result<(), CheckError> {
         for server in &self.servers {
             server.audit(self.clock.now(), &server.model)?;
         }

@@ -1,16 +1,16 @@
 //! A program: its users in a file on a simulated machine, with their model.
 
-use super::super::compare::Stop;
+use super::super::compare::CheckError;
 use super::super::promises::{U6, U8, U9, U12, U13, U14, U15, U16, U17};
 use super::super::world::{World, file};
 use super::super::{Probe, Violation};
-use super::parcel::{Exchange, Purpose};
+use super::message::{Purpose, RoundTrip};
 use crate::fs::{Disk, Injection, SimFs};
 use fastness::Store;
 use fastness_auth::users::{Input, Output, SessionId, UserFile, UserId};
 use fastness_auth::{AuthUrl, Request, RequestId, Time, User};
-use fastness_models::auth::{Grant, Users as Model, Who};
-use fastness_models::auth_server::Ask;
+use fastness_models::auth::{Grant, UserKey, Users as Model};
+use fastness_models::auth_server::ServerCall;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use std::time::Duration;
 pub(super) struct Event {
     pub(super) input: Input,
     pub(super) next: Model,
-    pub(super) told: Vec<Output>,
+    pub(super) outcome: Vec<Output>,
     /// The call that must be sent.
     pub(super) call: Option<Asked>,
     /// Sessions that must request a token immediately if there is a network.
@@ -30,15 +30,15 @@ pub(super) struct Event {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Asked {
     /// The user who makes it, if any, and whether it needs an administrator.
-    pub(super) by: Option<(Who, bool)>,
+    pub(super) by: Option<(UserKey, bool)>,
     pub(super) server: usize,
     pub(super) purpose: Purpose,
-    pub(super) ask: Ask,
+    pub(super) ask: ServerCall,
 }
 
 /// The fault that the disk injects into the next change.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Trouble {
+pub(super) enum InjectedFault {
     /// A power loss in the middle of it.
     Cut,
     Error(Injection),
@@ -46,14 +46,14 @@ pub(super) enum Trouble {
 
 /// Whether an event was applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Told {
+pub(super) enum EventOutcome {
     Whole,
     /// The process crashed, another one runs, and there are no outputs.
     Crashed,
 }
 
 /// Requests to send.
-pub(super) type Sent = Vec<(Rc<Exchange>, Request)>;
+pub(super) type Sent = Vec<(Rc<RoundTrip>, Request)>;
 
 /// A program and its model.
 pub(super) struct Program<'w> {
@@ -65,13 +65,13 @@ pub(super) struct Program<'w> {
     /// The number of the process.
     pub(super) life: u32,
     /// Requests in flight.
-    pub(super) live: BTreeMap<RequestId, Rc<Exchange>>,
+    pub(super) live: BTreeMap<RequestId, Rc<RoundTrip>>,
     /// Calls blocked by an exchange, in order.
     pub(super) waiting: Vec<Asked>,
     /// Age at which refresh tokens are exchanged, if at all.
     age: Option<Duration>,
     pub(super) is_offline: bool,
-    pub(super) trouble: Option<Trouble>,
+    pub(super) fault: Option<InjectedFault>,
     /// Sessions with a final failure, and the state they had.
     pub(super) failed: BTreeMap<u8, u64>,
     /// Sessions with a token, and the state they had.
@@ -85,7 +85,7 @@ impl<'w> Program<'w> {
         world: &'w World,
         (urls, age): (Vec<AuthUrl>, Option<Duration>),
         now: Time,
-    ) -> Result<Self, Stop> {
+    ) -> Result<Self, CheckError> {
         let fs = world.boot(Disk::default());
         let store = world.options(&fs).create(file())?;
         Ok(Self {
@@ -99,7 +99,7 @@ impl<'w> Program<'w> {
             waiting: Vec::new(),
             age,
             is_offline: false,
-            trouble: None,
+            fault: None,
             failed: BTreeMap::new(),
             served: BTreeMap::new(),
             expires: BTreeMap::new(),
@@ -114,29 +114,29 @@ impl<'w> Program<'w> {
         self.users().deadline()
     }
 
-    pub(super) fn id(&self, who: &Who) -> UserId {
-        UserId { url: self.urls[who.server].clone(), identity: who.identity.clone() }
+    pub(super) fn id(&self, user_key: &UserKey) -> UserId {
+        UserId { url: self.urls[user_key.server].clone(), identity: user_key.identity.clone() }
     }
 
-    pub(super) fn who(&self, user: &User) -> Option<Who> {
+    pub(super) fn user_key(&self, user: &User) -> Option<UserKey> {
         let server = self.urls.iter().position(|url| *url == user.url)?;
-        Some(Who { server, identity: user.identity().to_owned() })
+        Some(UserKey { server, identity: user.identity().to_owned() })
     }
 
     /// Creates an event that does not change the model.
     pub(super) fn event(&self, input: Input) -> Event {
         let next = self.model.clone();
-        Event { input, next, told: Vec::new(), call: None, begins: Vec::new() }
+        Event { input, next, outcome: Vec::new(), call: None, begins: Vec::new() }
     }
 
     /// Applies an event, compares the outputs, and returns the requests to send.
-    pub(super) fn tell(
+    pub(super) fn handle(
         &mut self,
         now: Time,
         event: Event,
         probe: &mut Probe,
-    ) -> Result<(Told, Sent), Stop> {
-        let Event { input, next, told, call, begins } = event;
+    ) -> Result<(EventOutcome, Sent), CheckError> {
+        let Event { input, next, outcome, call, begins } = event;
         let is_wake = input == Input::Wake;
         let (leaves, gives_up) = match &input {
             Input::LogOut(id) => (Some(id.clone()), None),
@@ -144,7 +144,7 @@ impl<'w> Program<'w> {
             _ => (None, None),
         };
         let Some(outputs) = self.hand_in(now, (input, &next), probe)? else {
-            return Ok((Told::Crashed, Vec::new()));
+            return Ok((EventOutcome::Crashed, Vec::new()));
         };
         self.model = next;
         if let Some(call) = gives_up {
@@ -162,9 +162,9 @@ impl<'w> Program<'w> {
                     }
                 }
                 Output::Send(id, request) => {
-                    let exchange = Rc::new(self.exchange(id, &request, &mut call)?);
-                    self.mind_turns(&exchange)?;
-                    if let Purpose::Token(session, _) = exchange.purpose {
+                    let round_trip = Rc::new(self.round_trip(id, &request, &mut call)?);
+                    self.mind_turns(&round_trip)?;
+                    if let Purpose::Token(session, _) = round_trip.purpose {
                         // Such a session requested its token before it waited for the exchange.
                         if self.is_offline && !is_wake && self.age.is_none() {
                             let text = format!("session {session} asks without a network");
@@ -172,8 +172,8 @@ impl<'w> Program<'w> {
                         }
                         self.failed.remove(&session);
                     }
-                    self.live.insert(id, Rc::clone(&exchange));
-                    sent.push((exchange, request));
+                    self.live.insert(id, Rc::clone(&round_trip));
+                    sent.push((round_trip, request));
                 }
                 other => {
                     self.note(&other);
@@ -192,24 +192,24 @@ impl<'w> Program<'w> {
         if leaves.is_some_and(|id| self.users().users().kept().user(&id).is_some()) {
             return Err(Violation::new(U13.id, "who logged out is logged in").into());
         }
-        same_outputs(&found, &told)?;
-        self.begun((call, begins), probe)?;
+        same_outputs(&found, &outcome)?;
+        self.started((call, begins), probe)?;
         self.audit(now)?;
         if is_wake {
             self.audit_deadlines(now)?;
         }
-        Ok((Told::Whole, sent))
+        Ok((EventOutcome::Whole, sent))
     }
 
     /// Checks that the call was sent and that sessions requested tokens, or that an exchange blocks
     /// them.
-    fn begun(
+    fn started(
         &mut self,
         (call, begins): (Option<Asked>, Vec<u8>),
         probe: &mut Probe,
     ) -> Result<(), Violation> {
         if let Some(asked) = call {
-            let waits = asked.by.as_ref().is_some_and(|(who, _)| self.exchanges(who));
+            let waits = asked.by.as_ref().is_some_and(|(user_key, _)| self.exchanges(user_key));
             if !waits {
                 let text = format!("{:?} is not asked", asked.purpose);
                 return Err(Violation::new(U17.id, text));
@@ -220,7 +220,7 @@ impl<'w> Program<'w> {
             if self.asks(session) {
                 continue;
             }
-            if self.user(session).is_some_and(|who| self.exchanges(&who)) {
+            if self.user(session).is_some_and(|user_key| self.exchanges(&user_key)) {
                 probe.mark("a session waits for an exchange");
             } else {
                 let text = format!("session {session} does not begin");
@@ -237,17 +237,17 @@ impl<'w> Program<'w> {
         now: Time,
         (input, next): (Input, &Model),
         probe: &mut Probe,
-    ) -> Result<Option<Vec<Output>>, Stop> {
+    ) -> Result<Option<Vec<Output>>, CheckError> {
         let mut outputs = Vec::new();
-        match self.trouble {
-            Some(Trouble::Cut) => self.fs.record(),
-            Some(Trouble::Error(injection)) => self.fs.inject(injection),
+        match self.fault {
+            Some(InjectedFault::Cut) => self.fs.record(),
+            Some(InjectedFault::Error(injection)) => self.fs.inject(injection),
             None => {}
         }
         let Some(users) = &mut self.users else { return Ok(None) };
         let outcome = users.handle(now, input.clone(), &mut outputs);
-        match (self.trouble, outcome) {
-            (Some(Trouble::Cut), outcome) => {
+        match (self.fault, outcome) {
+            (Some(InjectedFault::Cut), outcome) => {
                 outcome?;
                 let forks = self.fs.take_forks();
                 if forks.is_empty() {
@@ -260,8 +260,8 @@ impl<'w> Program<'w> {
                 probe.mark(["crash in a change: undone", "crash in a change: done"][landed]);
                 Ok(None)
             }
-            (Some(Trouble::Error(_)), Err(_)) => {
-                self.trouble = None;
+            (Some(InjectedFault::Error(_)), Err(_)) => {
+                self.fault = None;
                 self.fs.mend();
                 if !outputs.is_empty() {
                     let text = "something came out of what could not be kept";
@@ -278,9 +278,9 @@ impl<'w> Program<'w> {
                 probe.mark("reopened after an error of the disk");
                 Ok(None)
             }
-            (trouble, outcome) => {
+            (fault, outcome) => {
                 outcome?;
-                if trouble.is_some() {
+                if fault.is_some() {
                     self.fs.mend();
                 }
                 Ok(Some(outputs))
@@ -289,7 +289,7 @@ impl<'w> Program<'w> {
     }
 
     /// Kills the process, optionally with a power loss, and starts another one.
-    pub(super) fn crash(&mut self, now: Time, cuts_power: bool) -> Result<(), Stop> {
+    pub(super) fn crash(&mut self, now: Time, cuts_power: bool) -> Result<(), CheckError> {
         let mut disk = self.fs.disk();
         if cuts_power {
             disk = self.world.rng(|rng| disk.power_loss(rng));
@@ -299,11 +299,11 @@ impl<'w> Program<'w> {
     }
 
     /// Restarts on a disk that must hold the users of one of the models.
-    fn restart(&mut self, now: Time, disk: Disk, models: &[Model]) -> Result<usize, Stop> {
+    fn restart(&mut self, now: Time, disk: Disk, models: &[Model]) -> Result<usize, CheckError> {
         self.users = None;
         self.fs.fall_silent();
         self.fs = self.world.boot(disk);
-        self.trouble = None;
+        self.fault = None;
         self.life += 1;
         self.live.clear();
         self.waiting.clear();
@@ -329,12 +329,12 @@ impl<'w> Program<'w> {
     }
 
     /// Parses a request of the program.
-    fn exchange(
+    fn round_trip(
         &mut self,
         id: RequestId,
         request: &Request,
         call: &mut Option<Asked>,
-    ) -> Result<Exchange, Violation> {
+    ) -> Result<RoundTrip, Violation> {
         let url = request.url();
         let is_of = |base: &AuthUrl| url.starts_with(base.as_str());
         let server = self.urls.iter().position(is_of);
@@ -350,27 +350,38 @@ impl<'w> Program<'w> {
             };
             (asked.server, asked.purpose, asked.ask)
         };
-        Ok(Exchange { life: self.life, id, server, purpose, ask })
+        Ok(RoundTrip { life: self.life, id, server, purpose, ask })
     }
 
-    fn revocation(&self, server: usize, token: &str) -> Result<(usize, Purpose, Ask), Violation> {
-        let of = |(who, grant): &&(Who, Grant)| who.server == server && grant.token == token;
-        let Some((who, _)) = self.model.pending().iter().find(of) else {
+    fn revocation(
+        &self,
+        server: usize,
+        token: &str,
+    ) -> Result<(usize, Purpose, ServerCall), Violation> {
+        let of = |(user_key, grant): &&(UserKey, Grant)| {
+            user_key.server == server && grant.token == token
+        };
+        let Some((user_key, _)) = self.model.pending().iter().find(of) else {
             let is_newer = self.model.active().iter().any(|(_, grant)| grant.token == token);
             let text = format!("a token is revoked that was not logged out; in use: {is_newer}");
             return Err(Violation::new(U14.id, text));
         };
-        let ask = Ask::Revoke(token.to_owned());
+        let ask = ServerCall::Revoke(token.to_owned());
         if self.live.values().any(|live| live.ask == ask) {
             return Err(Violation::new(U14.id, "a token is revoked twice at once"));
         }
-        Ok((server, Purpose::Revoke(who.clone()), ask))
+        Ok((server, Purpose::Revoke(user_key.clone()), ask))
     }
 
-    fn token_request(&self, server: usize, body: &str) -> Result<(usize, Purpose, Ask), Violation> {
+    fn token_request(
+        &self,
+        server: usize,
+        body: &str,
+    ) -> Result<(usize, Purpose, ServerCall), Violation> {
         let (token, path) = (field(body, "data"), field(body, "path"));
         let session = path.bytes().last().map_or(0, |digit| digit.wrapping_sub(b'0'));
-        let (Some(grant), Some(since)) = (self.model.running(session), self.model.since(session))
+        let (Some(grant), Some(since)) =
+            (self.model.running(session), self.model.changed_at(session))
         else {
             let text = format!("session {session} asks, and is closed or parked");
             return Err(Violation::new(U15.id, text));
@@ -387,32 +398,33 @@ impl<'w> Program<'w> {
             true if self.age.is_none() => {
                 return Err(Violation::new(U6.id, "a token is exchanged, and nobody said so"));
             }
-            true => Ask::Exchange(token, path),
-            false => Ask::Token(token, path),
+            true => ServerCall::Exchange(token, path),
+            false => ServerCall::Token(token, path),
         };
         Ok((server, Purpose::Token(session, since), ask))
     }
 
     /// Whether the program waits for this answer.
-    pub(super) fn waits_for(&self, exchange: &Exchange) -> bool {
-        exchange.life == self.life && self.live.contains_key(&exchange.id)
+    pub(super) fn waits_for(&self, round_trip: &RoundTrip) -> bool {
+        round_trip.life == self.life && self.live.contains_key(&round_trip.id)
     }
 
     /// Returns the user of a session.
-    pub(super) fn user(&self, session: u8) -> Option<Who> {
+    pub(super) fn user(&self, session: u8) -> Option<UserKey> {
         let mut sessions = self.model.sessions();
-        sessions.find(|(number, _)| *number == session).map(|(_, who)| who.clone())
+        sessions.find(|(number, _)| *number == session).map(|(_, user_key)| user_key.clone())
     }
 
     /// Whether a session has a request in flight.
     pub(super) fn asks(&self, session: u8) -> bool {
-        let is = |live: &Rc<Exchange>| matches!(live.purpose, Purpose::Token(s, _) if s == session);
+        let is =
+            |live: &Rc<RoundTrip>| matches!(live.purpose, Purpose::Token(s, _) if s == session);
         self.live.values().any(is)
     }
 
     /// Whether a session has a token or a final failure, or needs neither.
     pub(super) fn is_served(&self, session: u8) -> bool {
-        let since = self.model.since(session);
+        let since = self.model.changed_at(session);
         let has_failed = self.failed.get(&session).copied() == since;
         let has_token = self.served.get(&session).copied() == since;
         self.model.running(session).is_none() || has_failed || has_token
@@ -420,7 +432,7 @@ impl<'w> Program<'w> {
 
     /// Whether any request in flight is more than a renewal for a session that has a token.
     pub(super) fn attempts(&self) -> bool {
-        let is_more = |live: &Rc<Exchange>| match live.purpose {
+        let is_more = |live: &Rc<RoundTrip>| match live.purpose {
             Purpose::Token(session, _) => !self.is_served(session),
             _ => true,
         };
@@ -433,12 +445,12 @@ impl<'w> Program<'w> {
             Output::HandOver(SessionId(session), token) => {
                 let session = u8::try_from(*session).unwrap_or(u8::MAX);
                 self.expires.insert(session, token.expires().0);
-                self.served.insert(session, self.model.since(session).unwrap_or_default());
+                self.served.insert(session, self.model.changed_at(session).unwrap_or_default());
                 self.failed.remove(&session);
             }
             Output::Failed(SessionId(session), _) => {
                 let session = u8::try_from(*session).unwrap_or(u8::MAX);
-                let since = self.model.since(session).unwrap_or_default();
+                let since = self.model.changed_at(session).unwrap_or_default();
                 self.failed.insert(session, since);
             }
             _ => {}
@@ -459,7 +471,7 @@ fn same_outputs(found: &[Output], expected: &[Output]) -> Result<(), Violation> 
     Err(Violation::new(id, format!("came out: {found:?}, expected {expected:?}")))
 }
 
-fn open(store: Store, now: Time, age: Option<Duration>) -> Result<UserFile, Stop> {
+fn open(store: Store, now: Time, age: Option<Duration>) -> Result<UserFile, CheckError> {
     let users = UserFile::open(store, now)?;
     Ok(age.into_iter().fold(users, UserFile::exchange_after))
 }

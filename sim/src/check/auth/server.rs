@@ -1,11 +1,11 @@
 //! A server: the accounts on a simulated machine, with their model.
 
-use super::super::compare::Stop;
+use super::super::compare::CheckError;
 use super::super::promises::{H1, H2, H3, H4, H5, H6, H7, H8, H12, U6};
 use super::super::world::{World, file};
 use super::super::{Probe, Violation};
-use super::parcel::{Carried, Exchange};
-use super::program::Trouble;
+use super::message::{Delivery, RoundTrip};
+use super::program::InjectedFault;
 use crate::entropy::SimEntropy;
 use crate::fs::{Disk, SimFs};
 use crate::rng::Rng;
@@ -16,17 +16,17 @@ use fastness_auth::server::{
 };
 use fastness_auth::{AuthUrl, Request, Secret, Time, Token, answer};
 use fastness_models::auth_server::{
-    ACCESS_DENIED, Accounts as Model, Ask, Begun, EXPIRED_REFRESH_TOKEN, INVALID_CREDENTIALS,
-    LATER, Lives, Reply, Standing,
+    ACCESS_DENIED, Accounts as Model, EXPIRED_REFRESH_TOKEN, INVALID_CREDENTIALS, RETRY_LATER,
+    ServerCall, ServerReply, StartedCall, TokenPolicy, TokenState,
 };
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A call without an answer yet.
 #[derive(Debug)]
-pub(super) struct Work {
+pub(super) struct CallInProgress {
     step: Step,
-    begun: Begun,
+    started: StartedCall,
     /// The process of the server that runs it.
     pub(super) run: u32,
 }
@@ -34,16 +34,16 @@ pub(super) struct Work {
 /// The result of one step of a call.
 #[derive(Debug)]
 pub(super) enum Progress {
-    Waits(Work),
-    Answers(Carried),
+    Waits(CallInProgress),
+    Answers(Delivery),
     /// The server crashed.
     Crashed,
 }
 
 /// A password hasher that takes no time.
-struct Quick;
+struct PlainHasher;
 
-impl PasswordHasher for Quick {
+impl PasswordHasher for PlainHasher {
     fn hash(&self, password: &Secret, salt: &[u8; 16]) -> Result<String, HashFailed> {
         Ok(format!("{:x}:{}", u128::from_le_bytes(*salt), password.expose()))
     }
@@ -63,25 +63,29 @@ pub(super) struct Server<'w> {
     pub(super) model: Model,
     pub(super) run: u32,
     /// The fault that its next commit, or a read before it, meets.
-    pub(super) trouble: Option<Trouble>,
+    pub(super) fault: Option<InjectedFault>,
 }
 
 impl<'w> Server<'w> {
-    pub(super) fn start(world: &'w World, url: AuthUrl, policy: Policy) -> Result<Self, Stop> {
+    pub(super) fn start(
+        world: &'w World,
+        url: AuthUrl,
+        policy: Policy,
+    ) -> Result<Self, CheckError> {
         let fs = world.boot(Disk::default());
         let store = world.options(&fs).create(file())?;
         let accounts = open(world, store, policy)?;
-        let password = accounts.appoint_admin(&Quick).map_err(failed)?;
+        let password = accounts.appoint_admin(&PlainHasher).map_err(failed)?;
         let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        let lives = Lives {
+        let token_policy = TokenPolicy {
             access_ttl: millis(policy.access_ttl),
             refresh_ttl: millis(policy.refresh_ttl),
             logins_max: policy.logins_max,
         };
         let password = password.unwrap_or_default();
-        let model = Model::new(lives, (ADMIN_NAME, password.expose()));
+        let model = Model::new(token_policy, ADMIN_NAME, password.expose());
         let accounts = Some(accounts);
-        Ok(Self { world, fs, policy, accounts, url, model, run: 0, trouble: None })
+        Ok(Self { world, fs, policy, accounts, url, model, run: 0, fault: None })
     }
 
     fn accounts(&self) -> &Accounts {
@@ -92,20 +96,20 @@ impl<'w> Server<'w> {
     pub(super) fn begin(
         &mut self,
         now: Time,
-        (exchange, request): (&Exchange, &Request),
+        (round_trip, request): (&RoundTrip, &Request),
         probe: &mut Probe,
-    ) -> Result<Progress, Stop> {
+    ) -> Result<Progress, CheckError> {
         let target = request.target();
         let token = request.headers().find(|(name, _)| *name == "Authorization");
         let authorization = token.map_or(&b""[..], |(_, value)| value.as_bytes());
         let head = Head { method: request.method().word(), target: &target, authorization };
         let call = Call::read(&head, request.body()).map_err(|answer| {
-            let text = format!("{target} for {:?} is answered {answer:?}", exchange.purpose);
+            let text = format!("{target} for {:?} is answered {answer:?}", round_trip.purpose);
             Violation::new(U6.id, text)
         })?;
         let asked = ask_of(&call);
-        if asked != exchange.ask {
-            let text = format!("the server reads {asked:?}, meant was {:?}", exchange.ask);
+        if asked != round_trip.ask {
+            let text = format!("the server reads {asked:?}, meant was {:?}", round_trip.ask);
             return Err(Violation::new(U6.id, text).into());
         }
         self.begin_call(now, call, probe)
@@ -117,9 +121,9 @@ impl<'w> Server<'w> {
         now: Time,
         call: Call,
         probe: &mut Probe,
-    ) -> Result<Progress, Stop> {
-        let begun = self.model.begin(now.0, ask_of(&call));
-        if let Some(Trouble::Error(injection)) = self.trouble {
+    ) -> Result<Progress, CheckError> {
+        let started = self.model.begin(now.0, ask_of(&call));
+        if let Some(InjectedFault::Error(injection)) = self.fault {
             self.fs.inject(injection);
         }
         let step = self.accounts().begin(now, call);
@@ -127,54 +131,63 @@ impl<'w> Server<'w> {
         if let Step::Answer(answer) = &step
             && let Event::Failed(_) = answer.event()
         {
-            self.trouble = None;
-            return Ok(Progress::Answers(Carried::Failed(answer.status(), answer.body().to_vec())));
+            self.fault = None;
+            return Ok(Progress::Answers(Delivery::Failed(
+                answer.status(),
+                answer.body().to_vec(),
+            )));
         }
-        if let (Ask::LogIn(..), false) = (begun.ask(), matches!(step, Step::Hash(_))) {
+        if let (ServerCall::LogIn(..), false) = (started.ask(), matches!(step, Step::Hash(_))) {
             return Err(Violation::new(H2.id, "an attempt costs no hash").into());
         }
-        self.go_on(now, Work { step, begun, run: self.run }, probe)
+        self.go_on(now, CallInProgress { step, started, run: self.run }, probe)
     }
 
     /// Runs the next step of a call.
     pub(super) fn advance(
         &mut self,
         now: Time,
-        work: Work,
+        work: CallInProgress,
         probe: &mut Probe,
-    ) -> Result<Progress, Stop> {
-        let Work { step, begun, run } = work;
+    ) -> Result<Progress, CheckError> {
+        let CallInProgress { step, started, run } = work;
         match step {
-            Step::Hash(job) => self.go_on(now, Work { step: job.run(&Quick), begun, run }, probe),
+            Step::Hash(job) => {
+                self.go_on(now, CallInProgress { step: job.run(&PlainHasher), started, run }, probe)
+            }
             Step::Write(job) => {
-                let before = self.trouble.map(|_| self.fs.disk());
-                match self.trouble {
-                    Some(Trouble::Cut) => self.fs.record(),
-                    Some(Trouble::Error(injection)) => self.fs.inject(injection),
+                let before = self.fault.map(|_| self.fs.disk());
+                match self.fault {
+                    Some(InjectedFault::Cut) => self.fs.record(),
+                    Some(InjectedFault::Error(injection)) => self.fs.inject(injection),
                     None => {}
                 }
                 let answer = self.accounts().write(now, job);
                 self.fs.mend();
-                let (forks, trouble) = (self.fs.take_forks(), self.trouble.take());
+                let (forks, fault) = (self.fs.take_forks(), self.fault.take());
                 let Some(before) = before else {
-                    return self.go_on(now, Work { step: Step::Answer(answer), begun, run }, probe);
+                    return self.go_on(
+                        now,
+                        CallInProgress { step: Step::Answer(answer), started, run },
+                        probe,
+                    );
                 };
-                if matches!(trouble, Some(Trouble::Cut)) && !forks.is_empty() {
+                if matches!(fault, Some(InjectedFault::Cut)) && !forks.is_empty() {
                     let fork = self.world.rng(|rng| rng.pick(&forks).clone());
                     let disk = self.world.rng(|rng| fork.disk.power_loss(rng));
-                    let reply = self.land(now, (before, disk), &begun)?;
+                    let reply = self.land(now, (before, disk), &started)?;
                     probe.crash(fork.at.name());
-                    if !matches!(reply, Reply::Refused(_)) {
+                    if !matches!(reply, ServerReply::Refused(_)) {
                         probe.mark("server: crash inside a commit");
                     }
                     return Ok(Progress::Crashed);
                 }
                 if let Event::Failed(_) = answer.event() {
-                    return self.failed(now, (before, &begun, &answer), probe);
+                    return self.failed(now, (before, &started, &answer), probe);
                 }
-                self.go_on(now, Work { step: Step::Answer(answer), begun, run }, probe)
+                self.go_on(now, CallInProgress { step: Step::Answer(answer), started, run }, probe)
             }
-            Step::Answer(_) => self.go_on(now, Work { step, begun, run }, probe),
+            Step::Answer(_) => self.go_on(now, CallInProgress { step, started, run }, probe),
         }
     }
 
@@ -183,9 +196,9 @@ impl<'w> Server<'w> {
     fn failed(
         &mut self,
         now: Time,
-        (before, begun, answer): (Disk, &Begun, &Answer),
+        (before, started, answer): (Disk, &StartedCall, &Answer),
         probe: &mut Probe,
-    ) -> Result<Progress, Stop> {
+    ) -> Result<Progress, CheckError> {
         if self.accounts().check_health().is_ok() {
             let model = self.model.clone();
             self.audit(now, &model).map_err(|broken| {
@@ -197,10 +210,10 @@ impl<'w> Server<'w> {
             if self.world.rng(|rng| rng.below(2) == 0) {
                 disk = self.world.rng(|rng| disk.power_loss(rng));
             }
-            self.land(now, (before, disk), begun)?;
+            self.land(now, (before, disk), started)?;
             probe.mark("server: started again after an error of the disk");
         }
-        Ok(Progress::Answers(Carried::Failed(answer.status(), answer.body().to_vec())))
+        Ok(Progress::Answers(Delivery::Failed(answer.status(), answer.body().to_vec())))
     }
 
     /// Restarts the server on a disk that may hold the call; returns the reply that it would have
@@ -209,102 +222,119 @@ impl<'w> Server<'w> {
         &mut self,
         now: Time,
         (before, disk): (Disk, Disk),
-        begun: &Begun,
-    ) -> Result<Reply, Stop> {
+        started: &StartedCall,
+    ) -> Result<ServerReply, CheckError> {
         let mut after = self.model.clone();
-        let reply = after.end(now.0, begun, None);
+        let reply = after.end(now.0, started, None);
         // Tokens of an unsent answer are unknown, so the contents of the files are compared.
         let is_undone = self.contents(before)? == self.contents(disk.clone())?;
         self.recover(now, disk, if is_undone { self.model.clone() } else { after })?;
         Ok(reply)
     }
 
-    fn go_on(&mut self, now: Time, work: Work, probe: &mut Probe) -> Result<Progress, Stop> {
+    fn go_on(
+        &mut self,
+        now: Time,
+        work: CallInProgress,
+        probe: &mut Probe,
+    ) -> Result<Progress, CheckError> {
         let Step::Answer(answer) = &work.step else { return Ok(Progress::Waits(work)) };
-        if let Ask::Token(token, _) | Ask::Exchange(token, _) | Ask::ChangePassword(token, ..) =
-            work.begun.ask()
+        if let ServerCall::Token(token, _)
+        | ServerCall::Exchange(token, _)
+        | ServerCall::ChangePassword(token, ..) = work.started.ask()
         {
-            match self.model.standing(now.0, token) {
-                Standing::Next => probe.mark("server: a successor was presented"),
-                Standing::Old => probe.mark("server: an exchanged token was presented again"),
-                Standing::Late => probe.mark("server: a token that was exchanged came late"),
-                Standing::Current | Standing::Gone => {}
+            match self.model.token_state(now.0, token) {
+                TokenState::Next => probe.mark("server: a successor was presented"),
+                TokenState::Old => probe.mark("server: an exchanged token was presented again"),
+                TokenState::Superseded => {
+                    probe.mark("server: a token that was exchanged came late")
+                }
+                TokenState::Current | TokenState::Gone => {}
             }
         }
-        let reply = self.compare(now, answer, &work.begun)?;
-        if reply == Reply::Refused(ACCESS_DENIED) {
+        let reply = self.compare(now, answer, &work.started)?;
+        if reply == ServerReply::Refused(ACCESS_DENIED) {
             probe.mark("server: refused to who is no administrator");
         }
-        let is_held_back = matches!(work.begun.ask(), Ask::LogIn(..))
-            && reply == Reply::Refused(INVALID_CREDENTIALS)
-            && work.begun.refused().is_none();
+        let is_held_back = matches!(work.started.ask(), ServerCall::LogIn(..))
+            && reply == ServerReply::Refused(INVALID_CREDENTIALS)
+            && work.started.refused().is_none();
         if is_held_back {
             probe.mark("server: password changed while a login was checked");
         }
-        Ok(Progress::Answers(Carried::Reply(answer.status(), answer.body().to_vec(), reply)))
+        Ok(Progress::Answers(Delivery::Reply(answer.status(), answer.body().to_vec(), reply)))
     }
 
     /// Ends a call in the model, and compares both replies.
-    fn compare(&mut self, now: Time, answer: &Answer, begun: &Begun) -> Result<Reply, Stop> {
+    fn compare(
+        &mut self,
+        now: Time,
+        answer: &Answer,
+        started: &StartedCall,
+    ) -> Result<ServerReply, CheckError> {
         let (status, body) = (answer.status(), answer.body());
-        let user = match begun.ask() {
-            Ask::Register(..) | Ask::LogIn(..) | Ask::Exchange(..) if status == 200 => {
+        let user = match started.ask() {
+            ServerCall::Register(..) | ServerCall::LogIn(..) | ServerCall::Exchange(..)
+                if status == 200 =>
+            {
                 let read = answer::login(&self.url, status, body);
                 Some(read.map_err(|e| Violation::new(U6.id, format!("a login reads as {e}")))?)
             }
             _ => None,
         };
-        let fresh = user.as_ref().map(|user| (user.identity(), user.token.value.expose()));
-        if let Some((identity, token)) = fresh {
+        let issued = user.as_ref().map(|user| (user.identity(), user.token.value.expose()));
+        if let Some((identity, token)) = issued {
             if self.model.knows(token) {
                 return Err(Violation::new(H4.id, "a token was given out twice").into());
             }
-            if matches!(begun.ask(), Ask::Register(..)) && self.model.has_identity(identity) {
+            if matches!(started.ask(), ServerCall::Register(..))
+                && self.model.has_identity(identity)
+            {
                 return Err(Violation::new(H12.id, "two accounts have one identity").into());
             }
         }
-        let expected = self.model.end(now.0, begun, fresh);
-        let found = match (&expected, begun.ask()) {
-            _ if status != 200 => Reply::Refused(answer.code().number()),
-            (Reply::LogIn { identity: known, .. }, _) if user.is_some() => {
+        let expected = self.model.end(now.0, started, issued);
+        let found = match (&expected, started.ask()) {
+            _ if status != 200 => ServerReply::Refused(answer.code().number()),
+            (ServerReply::LogIn { identity: known, .. }, _) if user.is_some() => {
                 let user = user.as_ref().ok_or_else(|| Violation::new(H2.id, "no user"))?;
                 let identity = known.as_ref().map(|_| user.identity().to_owned());
                 let (expires, is_admin) = (user.token.expires_seconds, user.is_admin());
-                Reply::LogIn { identity, expires, is_admin }
+                ServerReply::LogIn { identity, expires, is_admin }
             }
-            (_, Ask::Token(..) | Ask::Exchange(..)) => {
+            (_, ServerCall::Token(..) | ServerCall::Exchange(..)) => {
                 let token = answer::access_token(status, body);
                 let token = token.map_err(|e| Violation::new(U6.id, format!("reads as {e}")))?;
                 self.verify(now, &token)?;
                 let (identity, path, expires) = (token.identity, token.path, token.expires_seconds);
                 match &user {
-                    None => Reply::Token { identity, path, expires },
+                    None => ServerReply::Token { identity, path, expires },
                     Some(user) => {
                         let login_expires = user.token.expires_seconds;
-                        Reply::Exchange { identity, path, expires, login_expires }
+                        ServerReply::Exchange { identity, path, expires, login_expires }
                     }
                 }
             }
-            (expected, Ask::LookUp(..)) => {
+            (expected, ServerCall::LookUp(..)) => {
                 let info = answer::look_up(status, body);
                 let info = info.map_err(|e| Violation::new(U6.id, format!("reads as {e}")))?;
-                let is_known = matches!(expected, Reply::Found { identity: Some(_), .. });
+                let is_known = matches!(expected, ServerReply::Found { identity: Some(_), .. });
                 let identity = is_known.then_some(info.identity);
-                Reply::Found { identity, is_admin: info.is_admin }
+                ServerReply::Found { identity, is_admin: info.is_admin }
             }
-            _ => Reply::Done,
+            _ => ServerReply::Done,
         };
         let is_same = match expected {
-            Reply::Expired => {
-                matches!(found, Reply::Done | Reply::Refused(EXPIRED_REFRESH_TOKEN))
+            ServerReply::Expired => {
+                matches!(found, ServerReply::Done | ServerReply::Refused(EXPIRED_REFRESH_TOKEN))
             }
             _ => found == expected,
         };
         if is_same {
-            return Ok(if expected == Reply::Expired { Reply::Done } else { expected });
+            return Ok(if expected == ServerReply::Expired { ServerReply::Done } else { expected });
         }
-        let text = format!("{:?}: found {found:?}, expected {expected:?}", begun.ask());
-        Err(Violation::new(broken(begun.ask(), &expected), text).into())
+        let text = format!("{:?}: found {found:?}, expected {expected:?}", started.ask());
+        Err(Violation::new(broken(started.ask(), &expected), text).into())
     }
 
     /// Checks that an access token carries its claims under its signature, and that a changed one
@@ -335,7 +365,7 @@ impl<'w> Server<'w> {
     }
 
     /// Crashes the server, optionally with a power loss.
-    pub(super) fn crash(&mut self, now: Time, cuts_power: bool) -> Result<(), Stop> {
+    pub(super) fn crash(&mut self, now: Time, cuts_power: bool) -> Result<(), CheckError> {
         let mut disk = self.fs.disk();
         if cuts_power {
             disk = self.world.rng(|rng| disk.power_loss(rng));
@@ -344,7 +374,7 @@ impl<'w> Server<'w> {
     }
 
     /// Returns all entries of the file on a disk.
-    fn contents(&self, disk: Disk) -> Result<Vec<(String, Bytes, Bytes)>, Stop> {
+    fn contents(&self, disk: Disk) -> Result<Vec<(String, Bytes, Bytes)>, CheckError> {
         let fs = self.world.boot(disk);
         let snapshot = self.world.options(&fs).open(file())?.snapshot();
         let mut contents = Vec::new();
@@ -358,7 +388,7 @@ impl<'w> Server<'w> {
     }
 
     /// Starts the server on a disk; its accounts must equal the model.
-    fn recover(&mut self, now: Time, disk: Disk, model: Model) -> Result<(), Stop> {
+    fn recover(&mut self, now: Time, disk: Disk, model: Model) -> Result<(), CheckError> {
         self.accounts = None;
         self.run += 1;
         self.fs.fall_silent();
@@ -374,29 +404,29 @@ impl<'w> Server<'w> {
     /// Compares all passwords and tokens with a model, without changing anything.
     pub(super) fn audit(&self, now: Time, model: &Model) -> Result<(), Violation> {
         let accounts = self.accounts();
-        for (token, standing) in model.tokens(now.0) {
+        for (token, token_state) in model.tokens(now.0) {
             let refresh = Secret::from(token);
             let call = Call::AccessToken { refresh, path: "/~/audit".to_owned(), rotate: false };
             let code = match accounts.begin(now, call) {
                 Step::Answer(answer) => answer.code().number(),
                 Step::Hash(_) | Step::Write(_) => 0,
             };
-            let (expected, invariant) = match standing {
-                Standing::Current => (200, H4.id),
+            let (expected, invariant) = match token_state {
+                TokenState::Current => (200, H4.id),
                 // Presenting the token would change its state.
-                Standing::Next | Standing::Old => (0, H6.id),
-                Standing::Late => (LATER, H6.id),
-                Standing::Gone => (EXPIRED_REFRESH_TOKEN, H3.id),
+                TokenState::Next | TokenState::Old => (0, H6.id),
+                TokenState::Superseded => (RETRY_LATER, H6.id),
+                TokenState::Gone => (EXPIRED_REFRESH_TOKEN, H3.id),
             };
             if code != expected {
-                let text = format!("a token that is {standing:?} is answered with {code}");
+                let text = format!("a token that is {token_state:?} is answered with {code}");
                 return Err(Violation::new(invariant, text));
             }
         }
         let fits = |name: &str, password: &str| {
             let (name, password) = (name.into(), password.into());
             match accounts.begin(now, Call::LogIn { name, password }) {
-                Step::Hash(job) => matches!(job.run(&Quick), Step::Write(_)),
+                Step::Hash(job) => matches!(job.run(&PlainHasher), Step::Write(_)),
                 Step::Answer(_) | Step::Write(_) => false,
             }
         };
@@ -409,8 +439,8 @@ impl<'w> Server<'w> {
         }
         for name in super::NAMES {
             let (known, password) = (Secret::from(name), Secret::from("p"));
-            let begun = accounts.begin(now, Call::Register { name: known, password });
-            let is_taken = matches!(begun, Step::Answer(_));
+            let started = accounts.begin(now, Call::Register { name: known, password });
+            let is_taken = matches!(started, Step::Answer(_));
             if is_taken != model.password(name).is_some() {
                 let text = format!("{name} has an account: {is_taken}");
                 return Err(Violation::new(H12.id, text));
@@ -420,12 +450,12 @@ impl<'w> Server<'w> {
     }
 }
 
-fn open(world: &World, store: fastness::Store, policy: Policy) -> Result<Accounts, Stop> {
+fn open(world: &World, store: fastness::Store, policy: Policy) -> Result<Accounts, CheckError> {
     let entropy = Arc::new(SimEntropy::new(world.rng(Rng::next)));
     Accounts::open(store, entropy, policy).map_err(failed)
 }
 
-fn failed(error: AccountsError) -> Stop {
+fn failed(error: AccountsError) -> CheckError {
     match error {
         AccountsError::Store(error) => error.into(),
         other => Violation::new(H1.id, format!("refused without a reason: {other:?}")).into(),
@@ -433,35 +463,35 @@ fn failed(error: AccountsError) -> Stop {
 }
 
 /// Translates a call into that of the model.
-fn ask_of(call: &Call) -> Ask {
+fn ask_of(call: &Call) -> ServerCall {
     let text = |secret: &Secret| secret.expose().to_owned();
     match call {
-        Call::Register { name, password } => Ask::Register(text(name), text(password)),
-        Call::LogIn { name, password } => Ask::LogIn(text(name), text(password)),
+        Call::Register { name, password } => ServerCall::Register(text(name), text(password)),
+        Call::LogIn { name, password } => ServerCall::LogIn(text(name), text(password)),
         Call::AccessToken { refresh, path, rotate: false } => {
-            Ask::Token(text(refresh), path.clone())
+            ServerCall::Token(text(refresh), path.clone())
         }
         Call::AccessToken { refresh, path, rotate: true } => {
-            Ask::Exchange(text(refresh), path.clone())
+            ServerCall::Exchange(text(refresh), path.clone())
         }
-        Call::Revoke { refresh } => Ask::Revoke(text(refresh)),
+        Call::Revoke { refresh } => ServerCall::Revoke(text(refresh)),
         Call::ChangePassword { refresh, identity, password } => {
-            Ask::ChangePassword(text(refresh), identity.clone(), text(password))
+            ServerCall::ChangePassword(text(refresh), identity.clone(), text(password))
         }
-        Call::LookUp { refresh, name, .. } => Ask::LookUp(text(refresh), text(name)),
+        Call::LookUp { refresh, name, .. } => ServerCall::LookUp(text(refresh), text(name)),
     }
 }
 
 /// Maps an unexpected answer to the promise it violates.
-fn broken(ask: &Ask, expected: &Reply) -> &'static str {
+fn broken(ask: &ServerCall, expected: &ServerReply) -> &'static str {
     match (ask, expected) {
-        (_, Reply::Refused(EXPIRED_REFRESH_TOKEN)) => H3.id,
-        (_, Reply::Refused(LATER)) => H6.id,
-        (_, Reply::Refused(ACCESS_DENIED)) => H8.id,
-        (Ask::Register(..), _) => H12.id,
-        (Ask::LogIn(..), _) => H2.id,
-        (Ask::Revoke(_), _) => H5.id,
-        (Ask::Exchange(..), _) => H6.id,
+        (_, ServerReply::Refused(EXPIRED_REFRESH_TOKEN)) => H3.id,
+        (_, ServerReply::Refused(RETRY_LATER)) => H6.id,
+        (_, ServerReply::Refused(ACCESS_DENIED)) => H8.id,
+        (ServerCall::Register(..), _) => H12.id,
+        (ServerCall::LogIn(..), _) => H2.id,
+        (ServerCall::Revoke(_), _) => H5.id,
+        (ServerCall::Exchange(..), _) => H6.id,
         _ => H4.id,
     }
 }

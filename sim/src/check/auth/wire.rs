@@ -1,67 +1,70 @@
 //! Messages in flight: delivery, loss, answers, and the expected effect of an answer.
 
-use super::parcel::{Carried, Exchange, PAGE, Parcel, Purpose, STRANGER, Stage, Worth};
+use super::message::{AnswerClass, Delivery, Message, PAGE, Purpose, RoundTrip, STRANGER, Stage};
 use super::program::Event;
 use super::server::Progress;
-use super::{Drill, NAMES, Stop, U6, U18, Violation};
+use super::{AuthHarness, CheckError, NAMES, U6, U18, Violation};
 use fastness_auth::server::Call;
 use fastness_auth::users::{Failure, Input, Output, SessionId, Success};
 use fastness_auth::{AuthError, RequestId, Secret, answer};
 use fastness_models::Op;
-use fastness_models::auth::{Grant, Who};
-use fastness_models::auth_server::{Ask, EXPIRED_REFRESH_TOKEN, Standing};
+use fastness_models::auth::{Grant, UserKey};
+use fastness_models::auth_server::{EXPIRED_REFRESH_TOKEN, ServerCall, TokenState};
 use std::rc::Rc;
 
-impl Drill<'_> {
+impl AuthHarness<'_> {
     /// Delivers one message.
-    pub(super) fn carry(&mut self, operand: u8) -> Result<(), Stop> {
+    pub(super) fn carry(&mut self, operand: u8) -> Result<(), CheckError> {
         self.tick();
-        let Some(Parcel { exchange, stage }) = self.net.take(operand) else { return Ok(()) };
+        let Some(Message { round_trip, stage }) = self.net.take(operand) else { return Ok(()) };
         let now = self.clock.now();
-        let server = &mut self.servers[exchange.server];
+        let server = &mut self.servers[round_trip.server];
         let progress = match stage {
             Stage::ToServer(request) => {
-                self.mind_login(&exchange)?;
-                if !self.arrived.insert((exchange.life, exchange.id)) {
+                self.mind_login(&round_trip)?;
+                if !self.arrived.insert((round_trip.life, round_trip.id)) {
                     self.probe.mark("request arrived twice");
                 }
-                self.note_revocation(&exchange);
-                let server = &mut self.servers[exchange.server];
-                server.begin(now, (&exchange, &request), self.probe)?
+                self.note_revocation(&round_trip);
+                let server = &mut self.servers[round_trip.server];
+                server.begin(now, (&round_trip, &request), self.probe)?
             }
             Stage::AtServer(work) if work.run != server.run => Progress::Crashed,
             Stage::AtServer(work) => server.advance(now, work, self.probe)?,
-            Stage::ToProgram(carried) => return self.deliver(&exchange, &carried),
+            Stage::ToProgram(carried) => return self.deliver(&round_trip, &carried),
         };
-        self.go_on(exchange, progress);
+        self.go_on(round_trip, progress);
         Ok(())
     }
 
     /// Sends the result of a step of the server.
-    fn go_on(&mut self, exchange: Rc<Exchange>, progress: Progress) {
+    fn go_on(&mut self, round_trip: Rc<RoundTrip>, progress: Progress) {
         let stage = match progress {
             Progress::Waits(work) => Stage::AtServer(work),
             Progress::Answers(carried) => Stage::ToProgram(carried),
-            Progress::Crashed => Stage::ToProgram(Carried::lost(1)),
+            Progress::Crashed => Stage::ToProgram(Delivery::lost(1)),
         };
-        self.net.send(Parcel { exchange, stage });
+        self.net.send(Message { round_trip, stage });
     }
 
     /// Checks that a request in flight carries a valid token, unless the login is shared or ended.
-    fn mind_login(&self, exchange: &Exchange) -> Result<(), Violation> {
-        let is_live = self.program.waits_for(exchange);
-        let Some(token) = exchange.token().filter(|_| is_live) else { return Ok(()) };
-        let model = &self.servers[exchange.server].model;
-        let standing = model.standing(self.clock.now().0, token);
-        if matches!(standing, Standing::Late | Standing::Old) && model.is_ones_own(token) {
-            let text = format!("{:?} comes with a token that stands {standing:?}", exchange.ask);
+    fn mind_login(&self, round_trip: &RoundTrip) -> Result<(), Violation> {
+        let is_live = self.program.waits_for(round_trip);
+        let Some(token) = round_trip.token().filter(|_| is_live) else { return Ok(()) };
+        let model = &self.servers[round_trip.server].model;
+        let token_state = model.token_state(self.clock.now().0, token);
+        if matches!(token_state, TokenState::Superseded | TokenState::Old)
+            && model.is_ones_own(token)
+        {
+            let text =
+                format!("{:?} comes with a token that stands {token_state:?}", round_trip.ask);
             return Err(Violation::new(U18.id, text));
         }
         Ok(())
     }
 
     /// A stranger calls a server, with a stolen token or to exchange their own.
-    pub(super) fn stranger(&mut self, op: Op) -> Result<(), Stop> {
+    pub(super) fn stranger(&mut self, op: Op) -> Result<(), CheckError> {
         let (now, index) = (self.clock.now(), usize::from(op.a % 2));
         let server = &mut self.servers[index];
         let tokens: Vec<String> = server.model.tokens(now.0).map(|(t, _)| t.to_owned()).collect();
@@ -93,137 +96,142 @@ impl Drill<'_> {
         };
         let progress = server.begin_call(now, call, self.probe)?;
         // Nobody waits for the answer.
-        let ask = Ask::Revoke(String::new());
+        let ask = ServerCall::Revoke(String::new());
         let (life, purpose) = (STRANGER, Purpose::Stranger);
-        let exchange = Exchange { life, id: RequestId::default(), server: index, purpose, ask };
-        self.go_on(Rc::new(exchange), progress);
+        let round_trip = RoundTrip { life, id: RequestId::default(), server: index, purpose, ask };
+        self.go_on(Rc::new(round_trip), progress);
         Ok(())
     }
 
-    fn note_revocation(&mut self, exchange: &Exchange) {
-        let (Purpose::Revoke(who), Ask::Revoke(token)) = (&exchange.purpose, &exchange.ask) else {
+    fn note_revocation(&mut self, round_trip: &RoundTrip) {
+        let (Purpose::Revoke(user_key), ServerCall::Revoke(token)) =
+            (&round_trip.purpose, &round_trip.ask)
+        else {
             return;
         };
-        if self.program.model.grant(who).is_some_and(|grant| grant.token != *token) {
+        if self.program.model.grant(user_key).is_some_and(|grant| grant.token != *token) {
             self.probe.mark("revocation arrived after a newer login");
         }
-        if exchange.life != self.program.life {
+        if round_trip.life != self.program.life {
             self.probe.mark("revocation of an earlier process arrived");
         }
     }
 
-    pub(super) fn lose(&mut self, op: Op) -> Result<(), Stop> {
-        let is_inside = |parcel: &Parcel| matches!(parcel.stage, Stage::AtServer(_));
+    pub(super) fn lose(&mut self, op: Op) -> Result<(), CheckError> {
+        let is_inside = |message: &Message| matches!(message.stage, Stage::AtServer(_));
         if self.net.peek(op.a).is_none_or(is_inside) {
             return Ok(());
         }
-        let Some(parcel) = self.net.take(op.a) else { return Ok(()) };
+        let Some(message) = self.net.take(op.a) else { return Ok(()) };
         // The program sees the loss as a timeout, unless a duplicate arrives.
-        let waits = self.program.live.contains_key(&parcel.exchange.id);
-        if waits && parcel.exchange.life == self.program.life {
-            return self.deliver(&parcel.exchange, &Carried::lost(op.b));
+        let waits = self.program.live.contains_key(&message.round_trip.id);
+        if waits && message.round_trip.life == self.program.life {
+            return self.deliver(&message.round_trip, &Delivery::lost(op.b));
         }
         Ok(())
     }
 
     /// Delivers the result of a request to the program.
-    fn deliver(&mut self, exchange: &Exchange, carried: &Carried) -> Result<(), Stop> {
-        if exchange.life != self.program.life {
+    fn deliver(&mut self, round_trip: &RoundTrip, carried: &Delivery) -> Result<(), CheckError> {
+        if round_trip.life != self.program.life {
             return Ok(());
         }
-        self.probe.line(|| format!("     {:?}: {:?}", exchange.purpose, carried.worth()));
-        if exchange.exchanges() && self.program.waits_for(exchange) {
+        self.probe.line(|| format!("     {:?}: {:?}", round_trip.purpose, carried.worth()));
+        if round_trip.exchanges() && self.program.waits_for(round_trip) {
             self.probe.mark(match carried.worth() {
-                Worth::Granted => "token exchanged",
+                AnswerClass::Granted => "token exchanged",
                 _ => "an exchange failed",
             });
         }
-        let input = Input::Answer(exchange.id, carried.answer());
+        let input = Input::Answer(round_trip.id, carried.answer());
         let event = self.program.event(input);
-        if self.program.live.remove(&exchange.id).is_none() {
-            if matches!(exchange.purpose, Purpose::Token(..)) && carried.worth() == Worth::Granted {
+        if self.program.live.remove(&round_trip.id).is_none() {
+            if matches!(round_trip.purpose, Purpose::Token(..))
+                && carried.worth() == AnswerClass::Granted
+            {
                 self.probe.mark("token came after its session was closed or parked");
             }
-            return self.tell(event);
+            return self.handle(event);
         }
-        let event = self.expect(event, exchange, carried)?;
-        self.tell(event)
+        let event = self.expect(event, round_trip, carried)?;
+        self.handle(event)
     }
 
     /// Sets the expected effect of an answer.
     fn expect(
         &mut self,
         mut event: Event,
-        exchange: &Exchange,
-        carried: &Carried,
+        round_trip: &RoundTrip,
+        carried: &Delivery,
     ) -> Result<Event, Violation> {
-        let url = &self.servers[exchange.server].url;
-        match &exchange.purpose {
+        let url = &self.servers[round_trip.server].url;
+        match &round_trip.purpose {
             Purpose::LogIn(call) => {
                 match read(carried, |status, body| answer::login(url, status, body))? {
                     Ok(user) => {
                         let identity = user.identity().to_owned();
-                        let who = Who { server: exchange.server, identity };
+                        let user_key = UserKey { server: round_trip.server, identity };
                         let token = user.token.value.expose().to_owned();
                         let (expires, is_admin) = (user.token.expires().0, user.is_admin());
                         let grant = Grant { token, expires, is_admin };
-                        event = self.logged_in(event, (*call, user), (who, grant));
+                        event = self.logged_in(event, (*call, user), (user_key, grant));
                     }
-                    Err(error) => event.told = vec![Output::Done(*call, Err(error.into()))],
+                    Err(error) => event.outcome = vec![Output::Done(*call, Err(error.into()))],
                 }
             }
             Purpose::ChangePassword(call) => {
                 let outcome = read(carried, answer::change_password)?;
                 let outcome = outcome.map(|()| Success::PasswordChanged).map_err(Failure::from);
-                event.told = vec![Output::Done(*call, outcome)];
+                event.outcome = vec![Output::Done(*call, outcome)];
             }
             Purpose::LookUp(call) => {
                 let found = read(carried, answer::look_up)?.ok();
-                event.told = vec![Output::Done(*call, Ok(Success::Found(found)))];
+                event.outcome = vec![Output::Done(*call, Ok(Success::Found(found)))];
             }
             Purpose::Token(session, _) => {
                 let number = SessionId((*session).into());
-                let read = match exchange.exchanges() {
+                let read = match round_trip.exchanges() {
                     true => read(carried, answer::exchange)?,
                     false => read(carried, answer::access_token)?.map(|token| (token, None)),
                 };
-                event.told = match (read, carried.worth()) {
+                event.outcome = match (read, carried.worth()) {
                     (Ok((token, refresh)), _) => {
-                        if let Some((refresh, who)) = refresh.zip(self.program.user(*session)) {
+                        if let Some((refresh, user_key)) = refresh.zip(self.program.user(*session))
+                        {
                             let value = refresh.value.expose().to_owned();
                             let (expires, is_admin) = (refresh.expires().0, refresh.is_admin);
                             let grant = Grant { token: value, expires, is_admin };
-                            event.next.exchange(&who, grant);
+                            event.next.exchange(&user_key, grant);
                         }
                         if self.program.expires.contains_key(session) {
                             self.probe.mark("token renewed");
                         }
                         vec![Output::HandOver(number, token)]
                     }
-                    (Err(_), Worth::Weak) => Vec::new(),
+                    (Err(_), AnswerClass::Weak) => Vec::new(),
                     (Err(error), _) => vec![Output::Failed(number, error)],
                 };
             }
             Purpose::Stranger => {}
-            Purpose::Revoke(who) => {
-                let id = self.program.id(who);
-                let Ask::Revoke(token) = &exchange.ask else { return Ok(event) };
+            Purpose::Revoke(user_key) => {
+                let id = self.program.id(user_key);
+                let ServerCall::Revoke(token) = &round_trip.ask else { return Ok(event) };
                 let mut pending = event.next.pending().iter().filter(|(_, g)| g.token == *token);
                 let shown = self.clock.shown().0;
                 let is_expired = pending.next().is_none_or(|(_, grant)| grant.expires <= shown);
                 let output = match (read(carried, answer::revoke)?, carried.worth()) {
-                    (_, Worth::Granted | Worth::Refused(EXPIRED_REFRESH_TOKEN)) => {
+                    (_, AnswerClass::Granted | AnswerClass::Refused(EXPIRED_REFRESH_TOKEN)) => {
                         Output::LoggedOut(id)
                     }
-                    (Err(error), Worth::Refused(_)) => Output::NotRevoked(id, error),
-                    (Err(error), Worth::Foreign) if is_expired => {
+                    (Err(error), AnswerClass::Refused(_)) => Output::NotRevoked(id, error),
+                    (Err(error), AnswerClass::Foreign) if is_expired => {
                         self.probe.mark("revocation given up");
                         Output::NotRevoked(id, error)
                     }
                     _ => return Ok(event),
                 };
-                event.next.settle(token);
-                event.told = vec![output];
+                event.next.settle_revocation(token);
+                event.outcome = vec![output];
             }
         }
         Ok(event)
@@ -232,22 +240,22 @@ impl Drill<'_> {
 
 /// Parses an answer, and compares the outcome with the class of the answer.
 fn read<T>(
-    carried: &Carried,
+    carried: &Delivery,
     read: impl FnOnce(u16, &[u8]) -> Result<T, AuthError>,
 ) -> Result<Result<T, AuthError>, Violation> {
     let outcome = match carried {
-        Carried::Reply(status, body, _) | Carried::Failed(status, body) => read(*status, body),
-        Carried::Page(status) => read(*status, PAGE),
-        Carried::Fault(fault) => Err(AuthError::from_network(*fault)),
+        Delivery::Reply(status, body, _) | Delivery::Failed(status, body) => read(*status, body),
+        Delivery::Page(status) => read(*status, PAGE),
+        Delivery::Fault(fault) => Err(AuthError::from_network(*fault)),
     };
     let is_right = match (&outcome, carried.worth()) {
         (Ok(_), worth) => {
-            matches!(worth, Worth::Granted | Worth::Refused(EXPIRED_REFRESH_TOKEN))
+            matches!(worth, AnswerClass::Granted | AnswerClass::Refused(EXPIRED_REFRESH_TOKEN))
         }
-        (Err(error), Worth::Refused(code)) => error.code().number() == code,
-        (Err(error), Worth::Weak) => error.retry_helps(),
-        (Err(error), Worth::Foreign) => !error.retry_helps() && !error.is_of_server(),
-        (Err(_), Worth::Granted) => false,
+        (Err(error), AnswerClass::Refused(code)) => error.code().number() == code,
+        (Err(error), AnswerClass::Weak) => error.retry_helps(),
+        (Err(error), AnswerClass::Foreign) => !error.retry_helps() && !error.is_of_server(),
+        (Err(_), AnswerClass::Granted) => false,
     };
     if is_right {
         return Ok(outcome);

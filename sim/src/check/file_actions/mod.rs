@@ -4,7 +4,7 @@
 //! An interrupted action is retried at the next start; the result equals a completed action, or
 //! none.
 
-use super::notes::{broken, notes};
+use super::fixtures::{broken, notes};
 use super::promises::{A1, O1, R1, R2, R3, R4, R5};
 use super::world::World;
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
@@ -15,12 +15,14 @@ use fastness::instance::FileRegistry;
 use fastness::object::Transaction;
 use fastness::vfs::{Access, Vfs as _};
 use fastness::{Error, FileErrorCause, InstanceError};
-use fastness_models::file_actions::{Action, Backup, File, FileActions, InTheWay, Outcome};
-use fastness_models::{Kind, Op};
+use fastness_models::file_actions::{
+    Action, ActionOutcome, Backup, FileActions, FileContent, TargetOccupied,
+};
+use fastness_models::{Op, OpKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-mod landing;
+mod crash;
 
 pub(super) const CHECK: Check = Check {
     name: "file-actions",
@@ -48,14 +50,14 @@ pub(super) const CHECK: Check = Check {
     ],
     recipe: Recipe {
         mix: &[
-            (Kind::UseInstance, 12),
-            (Kind::Require, 8),
-            (Kind::Execute, 6),
-            (Kind::Obstruct, 4),
-            (Kind::Inject, 3),
-            (Kind::Reopen, 3),
-            (Kind::Kill, 1),
-            (Kind::PowerLoss, 2),
+            (OpKind::UseInstance, 12),
+            (OpKind::RecordAction, 8),
+            (OpKind::ExecuteAction, 6),
+            (OpKind::BlockBackup, 4),
+            (OpKind::Inject, 3),
+            (OpKind::Reopen, 3),
+            (OpKind::Kill, 1),
+            (OpKind::PowerLoss, 2),
         ],
         ops_min: 10,
         ops_max: 40,
@@ -169,13 +171,13 @@ impl Run<'_> {
         self.probe.count(op.kind.name(), 1);
         let file = usize::from(op.a) % FILES;
         match op.kind {
-            Kind::UseInstance => self.note(file, op),
-            Kind::Require => self.require(file, op),
-            Kind::Execute => self.execute(file, op),
-            Kind::Obstruct => self.obstruct(file, op),
-            Kind::Inject => self.fail(file, op),
-            Kind::Reopen | Kind::Kill => self.restart(self.fs.disk()),
-            Kind::PowerLoss => {
+            OpKind::UseInstance => self.add_note(file, op),
+            OpKind::RecordAction => self.require(file, op),
+            OpKind::ExecuteAction => self.execute(file, op),
+            OpKind::BlockBackup => self.obstruct(file, op),
+            OpKind::Inject => self.fail(file, op),
+            OpKind::Reopen | OpKind::Kill => self.restart(self.fs.disk()),
+            OpKind::PowerLoss => {
                 let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
                 self.restart(disk)
             }
@@ -184,10 +186,10 @@ impl Run<'_> {
     }
 
     /// Opens a file and adds a note, or finds it moved aside.
-    fn note(&mut self, file: usize, op: Op) -> Result<(), Violation> {
+    fn add_note(&mut self, file: usize, op: Op) -> Result<(), Violation> {
         let configuration = &self.ground.files[file];
         let before = self.state.clone();
-        let expected = self.state.note(file, op.c, self.targets.len());
+        let expected = self.state.add_note(file, op.c, self.targets.len());
         if expected.is_some() {
             self.fs.record();
         }
@@ -217,7 +219,7 @@ impl Run<'_> {
     fn moved_aside(
         &mut self,
         opened: Result<(), Error>,
-        expected: Result<usize, InTheWay>,
+        expected: Result<usize, TargetOccupied>,
         before: FileActions,
     ) -> Result<(), Violation> {
         match (opened, expected) {
@@ -236,7 +238,7 @@ impl Run<'_> {
                     return Err(Violation::new(R5.id, text));
                 }
             }
-            (Err(Error::File { cause: FileErrorCause::Exists, .. }), Err(InTheWay)) => {
+            (Err(Error::File { cause: FileErrorCause::Exists, .. }), Err(TargetOccupied)) => {
                 self.probe.mark("something was in the way");
             }
             (opened, expected) => {
@@ -287,7 +289,7 @@ impl Run<'_> {
             None => "nothing was recorded",
             Some(Ok(true)) => "backed up at once",
             Some(Ok(false)) => "the file was not there",
-            Some(Err(InTheWay)) => "something was in the way",
+            Some(Err(TargetOccupied)) => "something was in the way",
         });
         self.acted[file] |= found == Some(Ok(true));
         let backed_up = self.state.backups.len() > before.backups.len();
@@ -311,7 +313,7 @@ impl Run<'_> {
         if op.b.is_multiple_of(2) {
             if !self.state.files.contains_key(&file) {
                 self.place(path, &OLDER)?;
-                self.state.files.insert(file, File::Older);
+                self.state.files.insert(file, FileContent::Older);
             }
             return Ok(());
         }
@@ -372,7 +374,7 @@ impl Run<'_> {
             }
             (Err(_), Some(_)) if met => {}
             (Err(error), _) if told::<bool>(Err(error.clone()))?.is_none() => return Ok(()),
-            (Err(Error::File { cause: FileErrorCause::Exists, .. }), Some(Err(InTheWay))) => {
+            (Err(Error::File { cause: FileErrorCause::Exists, .. }), Some(Err(TargetOccupied))) => {
                 return Ok(());
             }
             _ => {
@@ -391,11 +393,14 @@ impl Run<'_> {
         let mut done = before;
         let configuration = &self.ground.files[file];
         let is_there = self.fs.disk().len(configuration.path()).is_some();
-        if op.c & 4 == 4 && is_there && matches!(done.files.get(&file), Some(File::Ours(_))) {
+        if op.c & 4 == 4
+            && is_there
+            && matches!(done.files.get(&file), Some(FileContent::Current(_)))
+        {
             let opened = self.instances.open_instance(configuration).map_err(broken)?;
             let note = |txn: &mut Transaction| txn.get_or_create("Note", i64::from(op.c)).map(drop);
             opened.transact(note).map_err(broken)?;
-            done.note(file, op.c, self.targets.len());
+            done.add_note(file, op.c, self.targets.len());
             self.probe.mark("changed between two attempts");
         }
         // The next start completes an interrupted action.
@@ -434,7 +439,7 @@ impl Run<'_> {
             self.acted[file] |= outcome == Ok(true);
             let action = before.pending.get(&file);
             self.probe.mark(match (outcome, action) {
-                (Err(InTheWay), _) => "something was in the way",
+                (Err(TargetOccupied), _) => "something was in the way",
                 (Ok(false), _) => "the file was not there",
                 (Ok(true), Some(Action::Delete)) => "deleted at the start",
                 (Ok(true), _) => "backed up at the start",
@@ -459,11 +464,11 @@ impl Run<'_> {
 }
 
 /// Translates an outcome into the model's; none if no action is recorded.
-fn told<T: Into<bool>>(outcome: Result<T, Error>) -> Result<Option<Outcome>, Violation> {
+fn told<T: Into<bool>>(outcome: Result<T, Error>) -> Result<Option<ActionOutcome>, Violation> {
     match outcome {
         Ok(there) => Ok(Some(Ok(there.into()))),
         Err(Error::Instance(InstanceError::NoAction { .. })) => Ok(None),
-        Err(Error::File { cause: FileErrorCause::Exists, .. }) => Ok(Some(Err(InTheWay))),
+        Err(Error::File { cause: FileErrorCause::Exists, .. }) => Ok(Some(Err(TargetOccupied))),
         Err(error) => Err(broken(error)),
     }
 }

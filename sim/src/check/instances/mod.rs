@@ -2,19 +2,20 @@
 //! against the model, `models::instances`. The threads are simulated; who waits for whom is what
 //! loom explores.
 
-mod failing;
+mod io_errors;
 mod waiting;
 
-use super::notes::{broken, notes, read, told};
+use super::catch_panic::catch_panic;
+use super::fixtures::{broken, notes, read, told};
 use super::promises::{A1, C2, C3, C11, J1, J2, J3, J4, J5, J6, J7};
 use super::world::World;
-use super::{Check, Plan, Probe, Recipe, Twin, Violation, quiet};
+use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Disk, SimFs};
 use fastness::config::{App, Callback, Configuration, MemoryFileEnv};
 use fastness::instance::{FileRegistry, Instance, ThreadNumber, Threads};
 use fastness::{Error, InstanceError};
-use fastness_models::instances::{self as model, Migration, Outcome, Refusal};
-use fastness_models::{Kind, Op};
+use fastness_models::instances::{self as model, InstanceOutcome, InstanceRefusal, Migration};
+use fastness_models::{Op, OpKind};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,13 +59,13 @@ pub(super) const CHECK: Check = Check {
     ],
     recipe: Recipe {
         mix: &[
-            (Kind::OpenInstance, 24),
-            (Kind::CloseInstance, 16),
-            (Kind::UseInstance, 12),
-            (Kind::DeleteFile, 3),
-            (Kind::Compact, 2),
-            (Kind::Copy, 1),
-            (Kind::Inject, 8),
+            (OpKind::OpenInstance, 24),
+            (OpKind::CloseInstance, 16),
+            (OpKind::UseInstance, 12),
+            (OpKind::DeleteFile, 3),
+            (OpKind::Compact, 2),
+            (OpKind::Copy, 1),
+            (OpKind::Inject, 8),
         ],
         ops_min: 20,
         ops_max: 60,
@@ -175,13 +176,13 @@ impl<'a> Run<'a> {
         self.probe.count(op.kind.name(), 1);
         let handle = usize::from(op.a).checked_rem(self.handles.len());
         match (op.kind, handle) {
-            (Kind::OpenInstance, _) => self.open(op),
-            (Kind::CloseInstance, Some(handle)) => self.close(handle, op),
-            (Kind::UseInstance, Some(handle)) => self.make_use(handle, op),
-            (Kind::Copy, Some(handle)) => self.copy(handle, op),
-            (Kind::DeleteFile, _) => self.delete(op),
-            (Kind::Compact, _) => self.compact(op),
-            (Kind::Inject, _) => self.fail(op),
+            (OpKind::OpenInstance, _) => self.open(op),
+            (OpKind::CloseInstance, Some(handle)) => self.close(handle, op),
+            (OpKind::UseInstance, Some(handle)) => self.make_use(handle, op),
+            (OpKind::Copy, Some(handle)) => self.copy(handle, op),
+            (OpKind::DeleteFile, _) => self.delete(op),
+            (OpKind::Compact, _) => self.compact(op),
+            (OpKind::Inject, _) => self.fail(op),
             _ => Ok(()),
         }
     }
@@ -252,7 +253,7 @@ impl<'a> Run<'a> {
         let beside = self.model.global_count(file) > 0;
         *lock(&self.reach) = Some((self.instances.clone(), configuration.clone()));
         let ui = self.threads.on(UI, || self.instances.forbid_blocking());
-        let opened = quiet::catch(|| {
+        let opened = catch_panic(|| {
             self.threads.on(thread, || match kind {
                 model::InstanceKind::Typed => self.instances.open_instance(&configuration),
                 model::InstanceKind::Dynamic => self.instances.open_dynamic(&configuration),
@@ -266,11 +267,11 @@ impl<'a> Run<'a> {
             Ok(opened) => told(opened)?,
             Err(said) if said.contains("as planned") => {
                 self.probe.mark("opening panicked in the migration");
-                Err(Refusal::Migration)
+                Err(InstanceRefusal::Migration)
             }
             Err(said) => return Err(Violation::new(super::NO_PANIC.id, said)),
         };
-        let expected = self.model.open(file, (thread, kind), wanted);
+        let expected = self.model.open(file, model::Holder { thread, kind }, wanted);
         let outcome = opened.as_ref().map(drop).map_err(|refusal| *refusal);
         let line = || format!("     {kind:?}, file {file}, thread {thread}: {outcome:?}");
         self.probe.line(line);
@@ -280,14 +281,16 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn mark_opened(&mut self, opened: (usize, u8), outcome: Outcome<()>, beside: bool) {
+    fn mark_opened(&mut self, opened: (usize, u8), outcome: InstanceOutcome<()>, beside: bool) {
         let ((file, by), probe) = (opened, &mut *self.probe);
         match outcome {
-            Err(Refusal::OtherKey) => probe.mark("refused another key"),
-            Err(Refusal::OtherMigration) => probe.mark("refused another migration"),
-            Err(Refusal::Other) => probe.mark("refused another configuration"),
-            Err(Refusal::Key | Refusal::VersionLower) => probe.mark("refused by the file"),
-            Err(Refusal::Migration) => probe.mark("opening failed in the migration"),
+            Err(InstanceRefusal::OtherKey) => probe.mark("refused another key"),
+            Err(InstanceRefusal::OtherMigration) => probe.mark("refused another migration"),
+            Err(InstanceRefusal::Other) => probe.mark("refused another configuration"),
+            Err(InstanceRefusal::Key | InstanceRefusal::VersionLower) => {
+                probe.mark("refused by the file")
+            }
+            Err(InstanceRefusal::Migration) => probe.mark("opening failed in the migration"),
             Err(_) => {}
             Ok(()) => {
                 if beside {
@@ -338,7 +341,7 @@ impl<'a> Run<'a> {
         let used = &self.handles[handle];
         let found = if op.b.is_multiple_of(2) {
             let outcome = self.threads.on(thread, || read(used));
-            let expected = self.model.look(handle, thread).map(|file| file.notes.clone());
+            let expected = self.model.file_of(handle, thread).map(|file| file.notes.clone());
             let found = told(outcome)?;
             same(A1.id, &found, &expected)?;
             found.map(drop)
@@ -357,15 +360,15 @@ impl<'a> Run<'a> {
                 })
             });
             let found = told(outcome)?;
-            same(A1.id, &found, &self.model.note(handle, thread, op.c))?;
+            same(A1.id, &found, &self.model.add_note(handle, thread, op.c))?;
             self.nested(nested)?;
             self.threads.on(UI, || drop((beside, is_ui)));
             self.did_not_wait(waited)?;
             found
         };
         match found {
-            Err(Refusal::OtherThread) => self.probe.mark("used on another thread"),
-            Err(Refusal::Closed) => self.probe.mark("used after closing"),
+            Err(InstanceRefusal::OtherThread) => self.probe.mark("used on another thread"),
+            Err(InstanceRefusal::Closed) => self.probe.mark("used after closing"),
             _ => {}
         }
         Ok(())
@@ -396,7 +399,7 @@ impl<'a> Run<'a> {
         same(A1.id, &copied, &self.model.copy(handle, thread))?;
         match copied {
             Ok(()) => self.probe.mark("copied"),
-            Err(Refusal::Exists) => self.probe.mark("copy refused"),
+            Err(InstanceRefusal::Exists) => self.probe.mark("copy refused"),
             Err(_) => {}
         }
         Ok(())

@@ -4,7 +4,8 @@ use fastness::object::{ElementId, Object, ObjectId, ObjectKey, Timestamp, Value,
 use fastness::schema::{self, PropertyType, Scalar, Schema, SchemaError};
 use fastness::{Error, ObjectError};
 use fastness_models::objects::{
-    Id, Key, Kind, Object as ModelObject, Property, Refusal, State, Value as ModelValue,
+    DatabaseState, Id, Key, Object as ModelObject, ObjectRefusal, Property, Value as ModelValue,
+    ValueType,
 };
 
 /// The result of a call that the check has arranged to succeed.
@@ -64,15 +65,17 @@ pub(in crate::check) fn core_value(view: &View<'_>, value: &ModelValue) -> Outco
     })
 }
 
-fn scalar(kind: &Kind) -> Scalar {
+fn scalar(kind: &ValueType) -> Scalar {
     match kind {
-        Kind::Int | Kind::Counter => Scalar::Int,
-        Kind::Bool => Scalar::Bool,
-        Kind::Bytes => Scalar::Binary,
-        Kind::Time => Scalar::Timestamp,
-        Kind::Float => Scalar::Float,
-        Kind::Double => Scalar::Double,
-        Kind::Text | Kind::Link(_) | Kind::Links(_) | Kind::List(_) => Scalar::String,
+        ValueType::Int | ValueType::Counter => Scalar::Int,
+        ValueType::Bool => Scalar::Bool,
+        ValueType::Bytes => Scalar::Binary,
+        ValueType::Time => Scalar::Timestamp,
+        ValueType::Float => Scalar::Float,
+        ValueType::Double => Scalar::Double,
+        ValueType::Text | ValueType::Link(_) | ValueType::Links(_) | ValueType::List(_) => {
+            Scalar::String
+        }
     }
 }
 
@@ -83,10 +86,10 @@ pub(in crate::check) fn property(
     is_key: bool,
 ) -> Result<schema::Property, SchemaError> {
     let kind = match &property.kind {
-        Kind::Counter => PropertyType::Counter,
-        Kind::Link(class) => PropertyType::Object(class.clone()),
-        Kind::Links(class) => PropertyType::ObjectList(class.clone()),
-        Kind::List(of) => PropertyType::List { of: scalar(of), nullable: property.nullable },
+        ValueType::Counter => PropertyType::Counter,
+        ValueType::Link(class) => PropertyType::Object(class.clone()),
+        ValueType::Links(class) => PropertyType::ObjectList(class.clone()),
+        ValueType::List(of) => PropertyType::List { of: scalar(of), nullable: property.nullable },
         kind => PropertyType::Scalar(scalar(kind)),
     };
     let nullable = property.nullable && !property.kind.is_list();
@@ -100,7 +103,7 @@ pub(in crate::check) fn property(
 }
 
 /// Translates the classes of the model.
-pub(in crate::check) fn schema(state: &State) -> Result<Schema, SchemaError> {
+pub(in crate::check) fn schema(state: &DatabaseState) -> Result<Schema, SchemaError> {
     let mut classes = Vec::new();
     for (name, class) in &state.classes {
         let mut made = schema::Class::new(name.as_str())?;
@@ -115,7 +118,7 @@ pub(in crate::check) fn schema(state: &State) -> Result<Schema, SchemaError> {
 /// Reads an object into the model's form.
 pub(in crate::check) fn object(
     view: &View<'_>,
-    (state, class): (&State, &str),
+    (state, class): (&DatabaseState, &str),
     object: &Object<'_>,
 ) -> Outcome<ModelObject> {
     let mut read = ModelObject::default();
@@ -138,26 +141,28 @@ pub(in crate::check) fn object(
 }
 
 /// Translates an error of the core.
-pub(in crate::check) fn refusal(error: &Error) -> Option<Refusal> {
+pub(in crate::check) fn refusal(error: &Error) -> Option<ObjectRefusal> {
     Some(match error {
-        Error::Schema(SchemaError::NullInRequired { .. }) => Refusal::Null,
-        Error::Schema(SchemaError::Definition(_)) => Refusal::Definition,
+        Error::Schema(SchemaError::NullInRequired { .. }) => ObjectRefusal::Null,
+        Error::Schema(SchemaError::Definition(_)) => ObjectRefusal::Definition,
         Error::Object(error) => match error {
-            ObjectError::ClassUnknown { .. } => Refusal::Class,
-            ObjectError::PropertyUnknown { .. } => Refusal::Property,
-            ObjectError::Type { .. } => Refusal::Type,
-            ObjectError::KeyMissing { .. } => Refusal::KeyMissing,
-            ObjectError::NoPrimaryKey { .. } => Refusal::NoPrimaryKey,
-            ObjectError::KeyExists { .. } => Refusal::KeyExists,
-            ObjectError::PrimaryKeyImmutable { .. } => Refusal::PrimaryKeyImmutable,
-            ObjectError::KeyTooLong { .. } => Refusal::KeyTooLong,
-            ObjectError::KeysNotUnique { .. } => Refusal::KeysNotUnique,
-            ObjectError::ClassExists { .. } | ObjectError::PropertyExists { .. } => Refusal::Exists,
-            ObjectError::ClassLinked { .. } => Refusal::Linked,
-            ObjectError::SyncedChange { .. } => Refusal::SyncedChange,
-            ObjectError::SyncedKey { .. } => Refusal::SyncedKey,
-            ObjectError::ObjectNotFound { .. } => Refusal::ObjectNotFound,
-            ObjectError::OutOfBounds { .. } => Refusal::OutOfBounds,
+            ObjectError::ClassUnknown { .. } => ObjectRefusal::Class,
+            ObjectError::PropertyUnknown { .. } => ObjectRefusal::Property,
+            ObjectError::Type { .. } => ObjectRefusal::Type,
+            ObjectError::KeyMissing { .. } => ObjectRefusal::KeyMissing,
+            ObjectError::NoPrimaryKey { .. } => ObjectRefusal::NoPrimaryKey,
+            ObjectError::KeyExists { .. } => ObjectRefusal::KeyExists,
+            ObjectError::PrimaryKeyImmutable { .. } => ObjectRefusal::PrimaryKeyImmutable,
+            ObjectError::KeyTooLong { .. } => ObjectRefusal::KeyTooLong,
+            ObjectError::KeysNotUnique { .. } => ObjectRefusal::KeysNotUnique,
+            ObjectError::ClassExists { .. } | ObjectError::PropertyExists { .. } => {
+                ObjectRefusal::Exists
+            }
+            ObjectError::ClassLinked { .. } => ObjectRefusal::Linked,
+            ObjectError::SyncedChange { .. } => ObjectRefusal::SyncedChange,
+            ObjectError::SyncedKey { .. } => ObjectRefusal::SyncedKey,
+            ObjectError::ObjectNotFound { .. } => ObjectRefusal::ObjectNotFound,
+            ObjectError::OutOfBounds { .. } => ObjectRefusal::OutOfBounds,
             _ => return None,
         },
         _ => return None,

@@ -2,14 +2,17 @@
 
 use super::bridge;
 use crate::check::Violation;
-use crate::check::compare::Stop;
+use crate::check::compare::CheckError;
 use crate::check::promises::{A1, B1, B4, M6};
 use fastness::object::{Object, Snapshot, View};
-use fastness_models::objects::{Id, Key, Kind, State};
+use fastness_models::objects::{DatabaseState, Id, Key, ValueType};
 
 /// Compares everything in a file, including the counter for numbers, so that no difference between
 /// two states goes unnoticed.
-pub(in crate::check) fn file(snapshot: &Snapshot, state: &State) -> Result<u64, Stop> {
+pub(in crate::check) fn file(
+    snapshot: &Snapshot,
+    state: &DatabaseState,
+) -> Result<u64, CheckError> {
     let reads = all(&snapshot.view(), state)?;
     let next = snapshot.store().tree("main/schema").get(&[1])?;
     let next = next.and_then(|bytes| (*bytes).try_into().ok()).map_or(1, u64::from_le_bytes);
@@ -21,7 +24,7 @@ pub(in crate::check) fn file(snapshot: &Snapshot, state: &State) -> Result<u64, 
 }
 
 /// Compares everything; returns the number of reads.
-pub(in crate::check) fn all(view: &View<'_>, state: &State) -> Result<u64, Stop> {
+pub(in crate::check) fn all(view: &View<'_>, state: &DatabaseState) -> Result<u64, CheckError> {
     if view.schema_version() != state.version {
         let (found, expected) = (view.schema_version(), state.version);
         let text = format!("the schema has version {found:?}, expected {expected:?}");
@@ -61,9 +64,9 @@ pub(in crate::check) fn all(view: &View<'_>, state: &State) -> Result<u64, Stop>
 /// Compares one object that may exist, with its back-links; returns the number of reads.
 pub(in crate::check) fn one(
     view: &View<'_>,
-    state: &State,
+    state: &DatabaseState,
     (id, found): (&Id, Option<&Object<'_>>),
-) -> Result<u64, Stop> {
+) -> Result<u64, CheckError> {
     let (class, _) = id;
     let read = found.map(|found| bridge::object(view, (state, class), found)).transpose()?;
     let expected = state.object(id);
@@ -77,7 +80,7 @@ pub(in crate::check) fn one(
     let core_id = bridge::object_id(view, id)?;
     let mut reads = 1;
     for (from, held) in &state.classes {
-        let linking = |kind: &Kind| kind.element() == Kind::Link(class.clone());
+        let linking = |kind: &ValueType| kind.element() == ValueType::Link(class.clone());
         let properties = held.properties.iter().filter(|(_, held)| linking(&held.kind));
         for (name, _) in properties {
             let mut links: Vec<Key> = Vec::new();
@@ -104,7 +107,11 @@ pub(in crate::check) fn one(
 }
 
 /// Compares values read by a projection with values read by name.
-fn known(view: &View<'_>, (state, class): (&State, &str), object: &Object<'_>) -> Result<(), Stop> {
+fn known(
+    view: &View<'_>,
+    (state, class): (&DatabaseState, &str),
+    object: &Object<'_>,
+) -> Result<(), CheckError> {
     let objects = view.objects(class)?;
     let held = state.classes.get(class).into_iter().flat_map(|class| &class.properties);
     for (name, _) in held.filter(|(_, property)| !property.kind.is_list()) {
@@ -119,6 +126,6 @@ fn known(view: &View<'_>, (state, class): (&State, &str), object: &Object<'_>) -
 }
 
 /// Returns the error for a bug of the check itself.
-pub(in crate::check) fn mistake(what: &dyn std::fmt::Debug) -> Stop {
+pub(in crate::check) fn mistake(what: &dyn std::fmt::Debug) -> CheckError {
     Violation::new(A1.id, format!("the check is wrong: {what:?}")).into()
 }

@@ -1,20 +1,20 @@
 //! Objects against their model: every operation, refusals, snapshots, crashes during commits.
 
-pub(super) mod bench;
 pub(super) mod bridge;
 pub(super) mod compare;
-pub(super) mod course;
-pub(super) mod ear;
-pub(super) mod life;
-mod storm;
+pub(super) mod driver;
+mod fault_injector;
+pub(super) mod harness;
+pub(super) mod lifecycle;
+pub(super) mod listener;
 mod structs;
 
-use super::compare::Stop;
+use super::compare::CheckError;
 use super::promises::{B1, B2, B3, B4, B5, B9, C2, C3, C5, C8, C9, C11, C12, C13, D4};
 use super::{Check, Recipe};
-use bench::Bench;
-use course::Course;
-use fastness_models::{Kind, Op};
+use driver::ObjectCheck;
+use fastness_models::{Op, OpKind};
+use harness::ObjectHarness;
 
 pub(super) const CHECK: Check = Check {
     name: "objects",
@@ -50,46 +50,46 @@ pub(super) const CHECK: Check = Check {
     ],
     recipe: Recipe {
         mix: &[
-            (Kind::Create, 10),
-            (Kind::Upsert, 6),
-            (Kind::Set, 30),
-            (Kind::Update, 10),
-            (Kind::Add, 3),
-            (Kind::Delete, 6),
-            (Kind::ListInsert, 14),
-            (Kind::ListEdit, 10),
-            (Kind::Look, 10),
-            (Kind::LookAll, 1),
-            (Kind::Commit, 5),
-            (Kind::Abort, 1),
-            (Kind::TakeSnapshot, 1),
-            (Kind::ScanSnapshot, 1),
-            (Kind::DropSnapshot, 1),
-            (Kind::Verify, 1),
-            (Kind::Reopen, 1),
-            (Kind::Compact, 1),
-            (Kind::Kill, 1),
-            (Kind::PowerLoss, 1),
-            (Kind::Inject, 3),
-            (Kind::Heal, 1),
+            (OpKind::Create, 10),
+            (OpKind::Upsert, 6),
+            (OpKind::Set, 30),
+            (OpKind::Update, 10),
+            (OpKind::Add, 3),
+            (OpKind::Delete, 6),
+            (OpKind::ListInsert, 14),
+            (OpKind::ListEdit, 10),
+            (OpKind::ReadObject, 10),
+            (OpKind::ReadAllObjects, 1),
+            (OpKind::Commit, 5),
+            (OpKind::Abort, 1),
+            (OpKind::TakeSnapshot, 1),
+            (OpKind::ScanSnapshot, 1),
+            (OpKind::DropSnapshot, 1),
+            (OpKind::Verify, 1),
+            (OpKind::Reopen, 1),
+            (OpKind::Compact, 1),
+            (OpKind::Kill, 1),
+            (OpKind::PowerLoss, 1),
+            (OpKind::Inject, 3),
+            (OpKind::ClearFault, 1),
         ],
         ops_min: 40,
         ops_max: 160,
     },
-    body: course::run::<Objects>,
+    body: driver::run::<Objects>,
 };
 
 /// The common operations only.
 struct Objects;
 
-impl Course for Objects {
+impl ObjectCheck for Objects {
     const INVARIANT: &'static str = B1.id;
 
-    fn begin(_bench: &mut Bench<'_>) -> Result<Self, Stop> {
+    fn begin(_bench: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {
         Ok(Self)
     }
 
-    fn act(&mut self, bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
-        bench.act(op)
+    fn act(&mut self, harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
+        harness.act(op)
     }
 }

@@ -4,18 +4,19 @@
 //!
 //! Fields are in the order of their names, which is the write order of the model.
 
-use super::bench::Bench;
 use super::bridge::{self, Outcome};
+use super::harness::ObjectHarness;
 use crate::check::Violation;
-use crate::check::compare::Stop;
+use crate::check::compare::CheckError;
 use crate::check::promises::B9;
 use fastness::object::{self, Timestamp, Transaction, View};
 use fastness::schema::Schema;
 use fastness::typed::{Counter, Link, Object};
 use fastness_models::object_domain::{KEYED, ObjectDomain, ROWS};
-use fastness_models::object_whole::{PropertyValue, Whole};
-use fastness_models::objects::{Id, Kind as Type, State, Value};
-use fastness_models::{Kind, Op};
+use fastness_models::object_values::{ObjectValues, PropertyValue};
+use fastness_models::objects::{DatabaseState, Id, Value, ValueType};
+use fastness_models::struct_domain::StructSeed;
+use fastness_models::{Op, OpKind};
 
 /// A field type that holds one value.
 trait Field: Sized {
@@ -67,12 +68,12 @@ impl<T> Field for Link<T> {
 struct Made<'a> {
     view: &'a View<'a>,
     key: &'a Value,
-    whole: &'a Whole,
+    object_values: &'a ObjectValues,
 }
 
 impl Made<'_> {
     fn content(&self, name: &str) -> &PropertyValue {
-        let found = self.whole.iter().find(|(held, _)| held == name);
+        let found = self.object_values.iter().find(|(held, _)| held == name);
         &found.expect("the check has every property").1
     }
 
@@ -220,8 +221,8 @@ structs! {
 /// Functions over the struct of a class.
 #[derive(Clone, Copy)]
 struct Way {
-    write: fn(&mut Bench<'_>, Op) -> Result<(), Stop>,
-    read: fn(&View<'_>, &State, &Id) -> Result<(), Stop>,
+    write: fn(&mut ObjectHarness<'_>, Op) -> Result<(), CheckError>,
+    read: fn(&View<'_>, &DatabaseState, &Id) -> Result<(), CheckError>,
 }
 
 const fn way<T: Held>() -> Way {
@@ -247,14 +248,14 @@ macro_rules! structs_of {
 
 impl Structs {
     /// Returns the structs; none if the classes no longer match them.
-    fn of(domain: &ObjectDomain, state: &State) -> Option<Self> {
+    fn of(domain: &ObjectDomain, state: &DatabaseState) -> Option<Self> {
         let same = domain.state().classes.iter().all(|(name, class)| {
             let held = state.classes.get(name);
             held.is_some_and(|it| (&it.key, &it.properties) == (&class.key, &class.properties))
         });
         same.then(|| match domain.key() {
-            (Type::Int, false) => structs_of!(int),
-            (Type::Int, true) => structs_of!(int0),
+            (ValueType::Int, false) => structs_of!(int),
+            (ValueType::Int, true) => structs_of!(int0),
             (_, false) => structs_of!(text),
             (_, true) => structs_of!(text0),
         })
@@ -270,15 +271,15 @@ impl Structs {
 }
 
 /// Returns the schema of the structs, if the file has exactly these classes.
-pub(super) fn schema(domain: &ObjectDomain, state: &State) -> Option<Outcome<Schema>> {
+pub(super) fn schema(domain: &ObjectDomain, state: &DatabaseState) -> Option<Outcome<Schema>> {
     let structs = Structs::of(domain, state)?;
     (domain.is_indexed() && state.classes.len() == 2).then(structs.schema)
 }
 
-impl Bench<'_> {
+impl ObjectHarness<'_> {
     /// Creates, upserts or updates an object as a struct; returns whether a struct exists for the
     /// class.
-    pub(super) fn write_struct(&mut self, op: Op) -> Result<bool, Stop> {
+    pub(super) fn write_struct(&mut self, op: Op) -> Result<bool, CheckError> {
         let class = self.domain.class(op.a, self.seen());
         let structs = Structs::of(&self.domain, self.seen());
         let way = structs.and_then(|structs| structs.way(&class));
@@ -288,9 +289,9 @@ impl Bench<'_> {
     /// Reads an object as a struct.
     pub(super) fn look_at_struct(
         &self,
-        (view, state): (&View<'_>, &State),
+        (view, state): (&View<'_>, &DatabaseState),
         id: &Id,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), CheckError> {
         let structs = Structs::of(&self.domain, state);
         let way = structs.and_then(|structs| structs.way(&id.0));
         way.map_or(Ok(()), |way| (way.read)(view, state, id))
@@ -298,55 +299,56 @@ impl Bench<'_> {
 }
 
 /// Writes a struct: a selects the class, b the object, c the values.
-fn write<T: Held>(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
-    let (class, domain, state) = (T::CLASS, bench.domain, bench.seen());
+fn write<T: Held>(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
+    let (class, domain, state) = (T::CLASS, harness.domain, harness.seen());
     let id = (class.to_owned(), domain.pick(class, op.b, state));
-    let held = if op.kind == Kind::Update { state.whole(&id) } else { None };
-    let whole = domain.whole(class, (held.as_deref(), [op.b, op.c]), state);
+    let held = if op.kind == OpKind::Update { state.object_values(&id) } else { None };
+    let seed = StructSeed { current: held.as_deref(), operands: [op.b, op.c] };
+    let values = domain.struct_values(class, seed, state);
     let key = match domain.struct_key(class, op.b, state) {
         // Sometimes with a key that differs from the object's.
-        Some(_) if op.kind == Kind::Update && !op.c.is_multiple_of(16) => Some(id.1.value()),
+        Some(_) if op.kind == OpKind::Update && !op.c.is_multiple_of(16) => Some(id.1.value()),
         key => key,
     };
-    let to = (key.as_ref().unwrap_or(&Value::Null), &whole[..]);
-    let (txn, state) = bench.write()?;
+    let to = (key.as_ref().unwrap_or(&Value::Null), &values[..]);
+    let (txn, state) = harness.write()?;
     let (found, expected) = match op.kind {
-        Kind::Update => {
+        OpKind::Update => {
             let found = update::<T>(txn, (&id, held.as_deref()), to)?;
-            let expected = state.update_whole(&id, key.as_ref(), &whole);
+            let expected = state.update_values(&id, key.as_ref(), &values);
             (found.map(|()| (id.clone(), false)), expected.map(|()| (id.clone(), false)))
         }
-        Kind::Upsert => {
+        OpKind::Upsert => {
             let found = make::<T>(&txn.view(), to)?.upsert(txn);
             let found = found.and_then(|(link, new)| Ok((bridge::id(&txn.view(), &link)?, new)));
-            (found, state.upsert_whole(class, to.0, to.1))
+            (found, state.upsert_with_values(class, to.0, to.1))
         }
         _ => {
             let found = make::<T>(&txn.view(), to)?.create(txn);
             let found = found.and_then(|link| Ok((bridge::id(&txn.view(), &link)?, true)));
-            (found, state.create_whole(class, key.as_ref(), &whole).map(|id| (id, true)))
+            (found, state.create_with_values(class, key.as_ref(), &values).map(|id| (id, true)))
         }
     };
-    let done = bench.same(&(op.kind, class, &key, &whole), found, expected)?;
-    bench.probe.mark(match (op.kind, done.map(|(_, created)| created)) {
+    let done = harness.same(&(op.kind, class, &key, &values), found, expected)?;
+    harness.probe.mark(match (op.kind, done.map(|(_, created)| created)) {
         (_, None) => "a struct refused",
-        (Kind::Update, _) => "a struct updated",
-        (Kind::Upsert, Some(false)) => "a struct written over an object",
+        (OpKind::Update, _) => "a struct updated",
+        (OpKind::Upsert, Some(false)) => "a struct written over an object",
         _ => "a struct created",
     });
     Ok(())
 }
 
-fn make<T: Held>(view: &View<'_>, (key, whole): (&Value, &Whole)) -> Outcome<T> {
-    T::make(&Made { view, key, whole })
+fn make<T: Held>(view: &View<'_>, (key, object_values): (&Value, &ObjectValues)) -> Outcome<T> {
+    T::make(&Made { view, key, object_values })
 }
 
 /// Updates an object as a struct, which must first hold the model's values.
 fn update<T: Held>(
     txn: &mut Transaction,
-    (id, held): (&Id, Option<&Whole>),
-    to: (&Value, &Whole),
-) -> Result<Outcome<()>, Stop> {
+    (id, held): (&Id, Option<&ObjectValues>),
+    to: (&Value, &ObjectValues),
+) -> Result<Outcome<()>, CheckError> {
     let link = Link::<T>::new(bridge::object_id(&txn.view(), id)?);
     // A missing object has no key to build a struct with.
     let made = held.map(|_| make::<T>(&txn.view(), to)).transpose()?;
@@ -361,9 +363,9 @@ fn update<T: Held>(
 }
 
 /// Reads an object as a struct, and compares it with the model.
-fn read<T: Held>(view: &View<'_>, state: &State, id: &Id) -> Result<(), Stop> {
+fn read<T: Held>(view: &View<'_>, state: &DatabaseState, id: &Id) -> Result<(), CheckError> {
     let found = Link::<T>::new(bridge::object_id(view, id)?).get(*view)?;
-    let (found, expected) = match (found, state.whole(id)) {
+    let (found, expected) = match (found, state.object_values(id)) {
         (Some(found), Some(expected)) => (found, expected),
         (None, None) => return Ok(()),
         (found, _) => {
@@ -383,8 +385,8 @@ fn read<T: Held>(view: &View<'_>, state: &State, id: &Id) -> Result<(), Stop> {
 }
 
 /// Compares the values of a struct.
-fn same<T: Held>(view: &View<'_>, found: &T, expected: &Whole) -> Result<(), Stop> {
-    let mut whole = Vec::new();
+fn same<T: Held>(view: &View<'_>, found: &T, expected: &ObjectValues) -> Result<(), CheckError> {
+    let mut object_values = Vec::new();
     for (name, content) in found.properties() {
         let content = match content {
             object::PropertyValue::Value(value) => {
@@ -395,10 +397,10 @@ fn same<T: Held>(view: &View<'_>, found: &T, expected: &Whole) -> Result<(), Sto
                 PropertyValue::List(values.collect::<Outcome<_>>()?)
             }
         };
-        whole.push((name.to_owned(), content));
+        object_values.push((name.to_owned(), content));
     }
-    if whole != expected {
-        let text = format!("a struct is {whole:?}, expected {expected:?}");
+    if object_values != expected {
+        let text = format!("a struct is {object_values:?}, expected {expected:?}");
         return Err(Violation::new(B9.id, text).into());
     }
     Ok(())

@@ -1,23 +1,23 @@
 //! Observers and the commit listener: their reports against the states before and after each
 //! commit.
 
-mod differ;
+mod diff;
 
-use super::compare::Stop;
-use super::failing::is_poisoned;
-use super::objects::bench::Bench;
+use super::compare::CheckError;
+use super::io_faults::is_poisoned;
 use super::objects::bridge;
 use super::objects::compare::mistake;
-use super::objects::course::{self, Course};
-use super::objects::ear::Ear;
+use super::objects::driver::{self, ObjectCheck};
+use super::objects::harness::ObjectHarness;
+use super::objects::listener::RecordingListener;
 use super::promises::{B1, B9, C2, C3, C5, C11, C12, C13, W1, W2, W3};
 use super::{Check, Recipe, Violation};
-use differ::{changed, differ};
+use diff::{changed, differ};
 use fastness::CommitId;
 use fastness::object::{Changes, ElementId, ObjectRef, Operation, Subscription, View};
-use fastness_models::object_schema::Alter;
-use fastness_models::objects::{Id, Key, ListEdit, State, Value};
-use fastness_models::{Kind, Op};
+use fastness_models::object_schema::SchemaChange;
+use fastness_models::objects::{DatabaseState, Id, Key, ListEdit, Value};
+use fastness_models::{Op, OpKind};
 
 /// Maximum number of observers.
 const OBSERVERS_MAX: usize = 3;
@@ -49,167 +49,171 @@ pub(super) const CHECK: Check = Check {
     ],
     recipe: Recipe {
         mix: &[
-            (Kind::Create, 10),
-            (Kind::Upsert, 10),
-            (Kind::Set, 24),
-            (Kind::Update, 8),
-            (Kind::Add, 4),
-            (Kind::Delete, 6),
-            (Kind::ListInsert, 16),
-            (Kind::ListEdit, 16),
-            (Kind::Alter, 4),
-            (Kind::Commit, 14),
-            (Kind::Abort, 2),
-            (Kind::Observe, 12),
-            (Kind::Inject, 5),
-            (Kind::Heal, 1),
-            (Kind::Reopen, 1),
-            (Kind::PowerLoss, 1),
+            (OpKind::Create, 10),
+            (OpKind::Upsert, 10),
+            (OpKind::Set, 24),
+            (OpKind::Update, 8),
+            (OpKind::Add, 4),
+            (OpKind::Delete, 6),
+            (OpKind::ListInsert, 16),
+            (OpKind::ListEdit, 16),
+            (OpKind::ChangeSchema, 4),
+            (OpKind::Commit, 14),
+            (OpKind::Abort, 2),
+            (OpKind::Observe, 12),
+            (OpKind::Inject, 5),
+            (OpKind::ClearFault, 1),
+            (OpKind::Reopen, 1),
+            (OpKind::PowerLoss, 1),
         ],
         ops_min: 40,
         ops_max: 160,
     },
-    body: course::run::<Watches>,
+    body: driver::run::<Watches>,
 };
 
 /// An observer, with the states since its last report; the first state is the one it knows.
 struct Watch {
     observer: Subscription,
-    states: Vec<State>,
+    states: Vec<DatabaseState>,
     last: CommitId,
 }
 
 /// The observers of a run.
 struct Watches(Vec<Watch>);
 
-impl Course for Watches {
+impl ObjectCheck for Watches {
     const INVARIANT: &'static str = B1.id;
 
-    fn begin(bench: &mut Bench<'_>) -> Result<Self, Stop> {
-        bench.close();
-        bench.ear = Some(Ear::new(&bench.committed));
-        bench.open()?;
-        Ok(Self(vec![begin(bench)?]))
+    fn begin(harness: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {
+        harness.close();
+        harness.listener = Some(RecordingListener::new(&harness.committed));
+        harness.open()?;
+        Ok(Self(vec![begin(harness)?]))
     }
 
-    fn act(&mut self, bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
-        drop(take_heard(bench));
-        if matches!(op.kind, Kind::Reopen | Kind::Kill | Kind::PowerLoss) {
-            self.let_go(bench)?;
+    fn act(&mut self, harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
+        drop(take_heard(harness));
+        if matches!(op.kind, OpKind::Reopen | OpKind::Kill | OpKind::PowerLoss) {
+            self.release(harness)?;
         }
         let Self(watches) = self;
-        if op.kind == Kind::Observe {
-            bench.probe.count(op.kind.name(), 1);
-            return observe(bench, watches, op);
+        if op.kind == OpKind::Observe {
+            harness.probe.count(op.kind.name(), 1);
+            return observe(harness, watches, op);
         }
-        let was_writing = bench.is_writing();
-        let before = bench.committed.clone();
-        let changed = change(bench, op);
+        let was_writing = harness.is_writing();
+        let before = harness.committed.clone();
+        let changed = change(harness, op);
         // Also if a step after the commit failed.
-        if before != bench.committed {
-            watches.iter_mut().for_each(|watch| watch.states.push(bench.committed.clone()));
+        if before != harness.committed {
+            watches.iter_mut().for_each(|watch| watch.states.push(harness.committed.clone()));
         }
-        if let Err(stop) = changed {
-            return Err(failed(bench, watches, (op, stop))?);
+        if let Err(error) = changed {
+            return Err(failed(harness, watches, (op, error))?);
         }
-        heard(bench, &before, was_writing && op.kind == Kind::Abort)?;
-        if watches.is_empty() && !bench.is_writing() {
-            let begun = begin(bench);
-            if matches!(begun, Err(Stop::Refused(_))) {
-                bench.probe.mark("an observer could not begin");
+        heard(harness, &before, was_writing && op.kind == OpKind::Abort)?;
+        if watches.is_empty() && !harness.is_writing() {
+            let begun = begin(harness);
+            if matches!(begun, Err(CheckError::Store(_))) {
+                harness.probe.mark("an observer could not begin");
             }
             watches.push(begun?);
         }
         Ok(())
     }
 
-    fn let_go(&mut self, bench: &mut Bench<'_>) -> Result<(), Stop> {
+    fn release(&mut self, harness: &mut ObjectHarness<'_>) -> Result<(), CheckError> {
         for mut watch in self.0.drain(..) {
-            match poll(bench, &mut watch, usize::MAX) {
+            match poll(harness, &mut watch, usize::MAX) {
                 // The catalog was unreadable.
-                Ok(()) | Err(Stop::Refused(_)) => {}
-                Err(stop) => return Err(stop),
+                Ok(()) | Err(CheckError::Store(_)) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    fn end(self, bench: &mut Bench<'_>) -> Result<(), Stop> {
-        self.0.into_iter().try_for_each(|mut watch| poll(bench, &mut watch, usize::MAX))
+    fn end(self, harness: &mut ObjectHarness<'_>) -> Result<(), CheckError> {
+        self.0.into_iter().try_for_each(|mut watch| poll(harness, &mut watch, usize::MAX))
     }
 }
 
 /// Runs an operation of the harness, or changes a class. States identify classes by name, so
 /// classes are not renamed, and a class is removed in a transaction of its own.
-fn change(bench: &mut Bench<'_>, op: Op) -> Result<(), Stop> {
-    if op.kind != Kind::Alter {
-        return bench.act(op);
+fn change(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
+    if op.kind != OpKind::ChangeSchema {
+        return harness.act(op);
     }
-    match bench.domain.alter([op.a, op.b, op.c], bench.seen()) {
-        Alter::RenameClass(..) => Ok(()),
+    match harness.domain.change_schema([op.a, op.b, op.c], harness.seen()) {
+        SchemaChange::RenameClass(..) => Ok(()),
         // A removed class whose commit fails cannot be described.
-        Alter::RemoveClass(_) if bench.is_writing() || bench.fs.fails() => Ok(()),
-        Alter::RemoveClass(_) => {
-            super::schema::alter(bench, op)?;
-            bench.commit()
+        SchemaChange::RemoveClass(_) if harness.is_writing() || harness.fs.fails() => Ok(()),
+        SchemaChange::RemoveClass(_) => {
+            super::schema::change_schema(harness, op)?;
+            harness.commit()
         }
-        _ => super::schema::alter(bench, op),
+        _ => super::schema::change_schema(harness, op),
     }
 }
 
 /// After a failed operation, observers receive earlier commits and nothing of the failed one.
 fn failed(
-    bench: &mut Bench<'_>,
+    harness: &mut ObjectHarness<'_>,
     watches: &mut [Watch],
-    (op, stop): (Op, Stop),
-) -> Result<Stop, Stop> {
+    (op, error): (Op, CheckError),
+) -> Result<CheckError, CheckError> {
     // The listener ran before, and its writes were rolled back.
-    drop(take_heard(bench));
-    if matches!(stop, Stop::Broken(_)) {
-        return Ok(stop);
+    drop(take_heard(harness));
+    if matches!(error, CheckError::Violation(_)) {
+        return Ok(error);
     }
     let mut asked = 0;
     for watch in watches {
-        match poll(bench, watch, usize::MAX) {
+        match poll(harness, watch, usize::MAX) {
             Ok(()) => asked += 1,
             // The catalog was unreadable.
-            Err(Stop::Refused(_)) => {}
+            Err(CheckError::Store(_)) => {}
             Err(broken) => return Err(broken),
         }
     }
-    if op.kind == Kind::Commit && asked > 0 {
-        bench.probe.mark(match is_poisoned(bench.database().store()) {
+    if op.kind == OpKind::Commit && asked > 0 {
+        harness.probe.mark(match is_poisoned(harness.database().store()) {
             true => "told nothing of a commit that may be there",
             false => "told nothing of a commit that failed",
         });
     }
-    Ok(stop)
+    Ok(error)
 }
 
 /// Subscribes at the committed state.
-fn begin(bench: &Bench<'_>) -> Result<Watch, Stop> {
-    let (snapshot, observer) = bench.database().subscribe()?;
-    super::objects::compare::all(&snapshot.view(), &bench.committed)?;
-    let states = vec![bench.committed.clone()];
+fn begin(harness: &ObjectHarness<'_>) -> Result<Watch, CheckError> {
+    let (snapshot, observer) = harness.database().subscribe()?;
+    super::objects::compare::all(&snapshot.view(), &harness.committed)?;
+    let states = vec![harness.committed.clone()];
     Ok(Watch { observer, states, last: snapshot.commit() })
 }
 
 /// Subscribes, drops an observer, or polls one.
-fn observe(bench: &mut Bench<'_>, watches: &mut Vec<Watch>, op: Op) -> Result<(), Stop> {
+fn observe(
+    harness: &mut ObjectHarness<'_>,
+    watches: &mut Vec<Watch>,
+    op: Op,
+) -> Result<(), CheckError> {
     match op.a % 8 {
         // A writing thread would wait for itself.
-        0..2 if !bench.is_writing() && watches.len() < OBSERVERS_MAX => {
+        0..2 if !harness.is_writing() && watches.len() < OBSERVERS_MAX => {
             if watches.iter().any(|watch| watch.states.len() > 1) {
-                bench.probe.mark("began with an older observer still behind");
+                harness.probe.mark("began with an older observer still behind");
             }
-            watches.push(begin(bench)?);
+            watches.push(begin(harness)?);
         }
         2 if !watches.is_empty() => {
             watches.remove(usize::from(op.b) % watches.len());
         }
         _ if !watches.is_empty() => {
             let at = usize::from(op.b) % watches.len();
-            poll(bench, &mut watches[at], usize::from(op.c % 3) + 1)?;
+            poll(harness, &mut watches[at], usize::from(op.c % 3) + 1)?;
         }
         _ => {}
     }
@@ -217,15 +221,19 @@ fn observe(bench: &mut Bench<'_>, watches: &mut Vec<Watch>, op: Op) -> Result<()
 }
 
 /// Polls an observer, and compares its reports with the states.
-fn poll(bench: &mut Bench<'_>, watch: &mut Watch, count: usize) -> Result<(), Stop> {
-    let snapshot = bench.database().snapshot()?;
+fn poll(
+    harness: &mut ObjectHarness<'_>,
+    watch: &mut Watch,
+    count: usize,
+) -> Result<(), CheckError> {
+    let snapshot = harness.database().snapshot()?;
     for round in 0..count {
         let changes = watch.observer.try_recv();
         // Commits without changed objects are not reported.
         while let [before, after, ..] = &watch.states[..]
             && changed(before, after).is_empty()
         {
-            bench.probe.mark("a commit that changed no object was left out");
+            harness.probe.mark("a commit that changed no object was left out");
             watch.states.remove(0);
         }
         let (changes, before, after) = match (changes, &watch.states[..]) {
@@ -245,13 +253,19 @@ fn poll(bench: &mut Bench<'_>, watch: &mut Watch, count: usize) -> Result<(), St
         differ((before, after), &changes)?;
         watch.last = changes.commit;
         let states = [watch.states.remove(0), watch.states[0].clone()];
-        mark(bench, round, (&states, &changes));
+        mark(harness, round, (&states, &changes));
     }
     Ok(())
 }
 
-fn mark(bench: &mut Bench<'_>, round: usize, ([before, after], changes): (&[State; 2], &Changes)) {
-    let key = |state: &State, class: &str| state.classes.get(class).map(|class| class.key.clone());
+fn mark(
+    harness: &mut ObjectHarness<'_>,
+    round: usize,
+    ([before, after], changes): (&[DatabaseState; 2], &Changes),
+) {
+    let key = |state: &DatabaseState, class: &str| {
+        state.classes.get(class).map(|class| class.key.clone())
+    };
     let mut rekeyed =
         changes.classes.iter().filter(|(name, _)| key(before, name) != key(after, name));
     let modified = || changes.classes.values().flat_map(|class| &class.modified);
@@ -268,38 +282,42 @@ fn mark(bench: &mut Bench<'_>, round: usize, ([before, after], changes): (&[Stat
         ),
     ] {
         if met {
-            bench.probe.mark(mark);
+            harness.probe.mark(mark);
         }
     }
 }
 
 /// Takes the operations that the listener received.
-fn take_heard(bench: &Bench<'_>) -> Vec<Vec<Operation>> {
-    bench.ear.as_ref().map(Ear::take).unwrap_or_default()
+fn take_heard(harness: &ObjectHarness<'_>) -> Vec<Vec<Operation>> {
+    harness.listener.as_ref().map(RecordingListener::take).unwrap_or_default()
 }
 
 /// Replays the operations of one commit.
-fn heard(bench: &mut Bench<'_>, before: &State, aborted: bool) -> Result<(), Stop> {
-    let heard = take_heard(bench);
-    let broken = |text: String| Stop::from(Violation::new(W3.id, text));
+fn heard(
+    harness: &mut ObjectHarness<'_>,
+    before: &DatabaseState,
+    aborted: bool,
+) -> Result<(), CheckError> {
+    let heard = take_heard(harness);
+    let broken = |text: String| CheckError::from(Violation::new(W3.id, text));
     if aborted {
-        bench.probe.mark("nothing told of a transaction that was undone");
+        harness.probe.mark("nothing told of a transaction that was undone");
     }
     if heard.len() > 1 {
         return Err(broken(format!("a commit was told {} times", heard.len())));
     }
     if heard.iter().flatten().any(|operation| *operation == Operation::SchemaChange) {
         // The operation carries no details: a replica reads the catalog.
-        bench.probe.mark("classes changed");
+        harness.probe.mark("classes changed");
         return Ok(());
     }
     let mut state = before.clone();
     // The catalog may be unreadable.
-    let Ok(snapshot) = bench.database().snapshot() else { return Ok(()) };
+    let Ok(snapshot) = harness.database().snapshot() else { return Ok(()) };
     for operation in heard.iter().flatten() {
         replay(&snapshot.view(), &mut state, operation)?;
     }
-    if state != bench.committed {
+    if state != harness.committed {
         return Err(broken(format!("{heard:?} do not lead to what was committed")));
     }
     let made_again = heard.iter().flatten().any(|operation| match operation {
@@ -310,16 +328,20 @@ fn heard(bench: &mut Bench<'_>, before: &State, aborted: bool) -> Result<(), Sto
         _ => false,
     });
     if made_again {
-        bench.probe.mark("an object made again where one was deleted");
+        harness.probe.mark("an object made again where one was deleted");
     }
     if !heard.is_empty() {
-        bench.probe.mark("operations replayed");
+        harness.probe.mark("operations replayed");
     }
     Ok(())
 }
 
 /// Applies an operation to a state of the model.
-fn replay(view: &View<'_>, state: &mut State, operation: &Operation) -> Result<(), Stop> {
+fn replay(
+    view: &View<'_>,
+    state: &mut DatabaseState,
+    operation: &Operation,
+) -> Result<(), CheckError> {
     let id = |target: &ObjectRef| -> Id { (target.class.clone(), bridge::key(&target.key)) };
     let done = match operation {
         Operation::Create(target) => {
@@ -370,7 +392,7 @@ fn replay(view: &View<'_>, state: &mut State, operation: &Operation) -> Result<(
     Err(Violation::new(W3.id, text).into())
 }
 
-fn elements(state: &State, target: &ObjectRef, property: &str) -> Vec<u64> {
+fn elements(state: &DatabaseState, target: &ObjectRef, property: &str) -> Vec<u64> {
     let object = state.object(&(target.class.clone(), bridge::key(&target.key)));
     let list = object.and_then(|object| object.lists.get(property));
     list.into_iter().flatten().map(|held| held.0).collect()

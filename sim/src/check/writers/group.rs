@@ -9,15 +9,15 @@
 
 use super::Writers;
 use crate::check::Violation;
-use crate::check::compare::{Stop, same_value};
-use crate::check::failing::{blame, commit_mark, is_poisoned, next_write};
+use crate::check::compare::{CheckError, same_value};
+use crate::check::io_faults::{blame, commit_mark, is_poisoned, next_write};
 use crate::check::promises::{A1, C2, C3};
 use crate::fs::{Call, Failure, SimFs};
 use fastness::inspect::{is_sync_awaited, is_writing};
 use fastness::{CommitId, Compaction, Error, Store, WriteTxn};
 use fastness_models::Op;
 use fastness_models::domain::Bytes;
-use fastness_models::store::{Outcome, State, Store as Model};
+use fastness_models::store::{Store as Model, StoreOutcome, StoreState};
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -60,8 +60,8 @@ enum Seen {
 
 /// A transaction that was attempted.
 struct Try {
-    before: State,
-    after: State,
+    before: StoreState,
+    after: StoreState,
     edits: Vec<Edit>,
     /// Whether it creates a commit, even one that equals the previous state.
     commits: bool,
@@ -71,26 +71,26 @@ struct Try {
 }
 
 /// The leader's changes, state and outcome, and the followers.
-type Group = (bool, State, Result<CommitId, Error>, Vec<Try>);
+type Group = (bool, StoreState, Result<CommitId, Error>, Vec<Try>);
 
 type Compacting = JoinHandle<Result<Compaction, Error>>;
 
 type Tries = Arc<Mutex<Result<Vec<Try>, Violation>>>;
 
 /// Commits the open transaction, with followers while it waits.
-pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), Stop> {
-    let rig = &mut writers.rig;
-    if let Err(error) = rig.write().map(drop) {
+pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), CheckError> {
+    let harness = &mut writers.harness;
+    if let Err(error) = harness.write().map(drop) {
         return writers.attempt(op, |_| Err(error.into()));
     }
-    let changed = rig.model.changed();
-    let Some((txn, leader)) = rig.hand_over() else { return Ok(()) };
+    let changed = harness.model.has_changes();
+    let Some((txn, leader)) = harness.hand_over() else { return Ok(()) };
     let others: Vec<Other> = (0..=op.b % 3).map(|at| other(writers, op.c >> (2 * at))).collect();
-    let rig = &mut writers.rig;
+    let harness = &mut writers.harness;
     let tries: Tries = Arc::new(Mutex::new(Ok(Vec::new())));
-    let (store, fs, told) = (rig.store().clone(), rig.fs.clone(), Arc::clone(&tries));
+    let (store, fs, told) = (harness.store().clone(), harness.fs.clone(), Arc::clone(&tries));
     let base = leader.clone();
-    drop(rig.fs.take_forks());
+    drop(harness.fs.take_forks());
     let call = if op.a & 4 == 0 { Call::Sync } else { Call::Write };
     let failing = (op.a & 8 == 8 && writers.injected.is_none()).then(|| next_write(op));
     let compacts = op.b & 4 == 4 && others.iter().all(|other| !other.unsynced);
@@ -111,9 +111,9 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), Stop> {
         failing.into_iter().for_each(|injection| fs.inject(injection));
         true
     };
-    writers.rig.fs.during(call, Box::new(happens));
+    writers.harness.fs.during(call, Box::new(happens));
     let led = txn.commit();
-    writers.rig.fs.forget_during();
+    writers.harness.fs.forget_during();
     writers.injected = writers.injected.or(failing);
     let mut tries = std::mem::replace(&mut *lock(&tries), Ok(Vec::new()))?;
     if let Some(mut last) = tries.pop_if(|tried| tried.seen == Seen::Waits) {
@@ -121,12 +121,12 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), Stop> {
         let (waited, led) = (outcome.is_ok(), led.is_ok());
         let told = matches!(outcome, Err(Error::Poisoned { .. }));
         last.ending = Ending::Told(outcome);
-        last.seen = next_sees(writers.rig.store(), &last)?;
+        last.seen = next_sees(writers.harness.store(), &last)?;
         tries.push(last);
         if told && !led {
-            writers.rig.probe.mark("who waited to sync alone heard that the other sync failed");
+            writers.harness.probe.mark("who waited to sync alone heard that the other sync failed");
         } else if waited {
-            writers.rig.probe.mark("a commit with a sync of its own waited for another");
+            writers.harness.probe.mark("a commit with a sync of its own waited for another");
         }
     }
     if !tries.is_empty() {
@@ -135,9 +135,9 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), Stop> {
     let compacting = lock(&compacting).take();
     settle(writers, op, (changed, leader, led, tries))?;
     compacting.map_or(Ok(()), |thread| settle_compaction(writers, thread))?;
-    if failing.is_some() && writers.rig.fs.failed().is_none() {
+    if failing.is_some() && writers.harness.fs.failed().is_none() {
         // There was no write.
-        writers.rig.fs.mend();
+        writers.harness.fs.mend();
         writers.injected = None;
     }
     Ok(())
@@ -146,9 +146,9 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), Stop> {
 /// Counts the marks of the leader.
 fn mark_company(writers: &mut Writers<'_>, call: Call, led: &Result<CommitId, Error>) {
     let is_record = |it: Failure| it.call == Call::Write;
-    let failed = led.is_err() && writers.rig.fs.failed().is_some_and(is_record);
+    let failed = led.is_err() && writers.harness.fs.failed().is_some_and(is_record);
     if call == Call::Write {
-        writers.rig.probe.mark(match failed {
+        writers.harness.probe.mark(match failed {
             true => "a record could not be written that others built upon",
             false => "commits came while a record was written",
         });
@@ -165,14 +165,14 @@ fn compact(store: &Store) -> Compacting {
     thread
 }
 
-fn settle_compaction(writers: &mut Writers<'_>, thread: Compacting) -> Result<(), Stop> {
+fn settle_compaction(writers: &mut Writers<'_>, thread: Compacting) -> Result<(), CheckError> {
     match thread.join().unwrap_or_else(|panic| resume_unwind(panic)) {
         Ok(_) => {
-            writers.rig.probe.mark("a compaction waited for a record or a sync");
+            writers.harness.probe.mark("a compaction waited for a record or a sync");
             writers.durable();
         }
         Err(error) => {
-            blame(&error, writers.injected, (writers.rig.fs.failed(), writers.poisoned))?;
+            blame(&error, writers.injected, (writers.harness.fs.failed(), writers.poisoned))?;
         }
     }
     Ok(())
@@ -184,10 +184,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Draws a follower.
 fn other(writers: &Writers<'_>, bits: u8) -> Other {
-    let world = writers.rig.world;
+    let world = writers.harness.world;
     let edits = (0..1 + world.rng(|rng| rng.below(3))).map(|index| {
         let [tree, key, value] = world.rng(|rng| [(); 3].map(|()| rng.byte()));
-        let stamp = 0xd000_0000 | u32::try_from(writers.rig.step << 8 | index).unwrap_or(0);
+        let stamp = 0xd000_0000 | u32::try_from(writers.harness.step << 8 | index).unwrap_or(0);
         let value = (value >= 40).then(|| world.value(value, stamp));
         (world.domain.tree(tree).to_owned(), world.domain.key(key), value)
     });
@@ -195,7 +195,7 @@ fn other(writers: &Writers<'_>, bits: u8) -> Other {
 }
 
 /// Returns the state after the edits, and whether they create a commit.
-fn edited(state: &State, edits: &[Edit]) -> (State, bool) {
+fn edited(state: &StoreState, edits: &[Edit]) -> (StoreState, bool) {
     let mut model = Model::at(state.clone());
     let mut commits = false;
     for (tree, key, value) in edits {
@@ -204,17 +204,17 @@ fn edited(state: &State, edits: &[Edit]) -> (State, bool) {
                 model.insert(tree, key, value);
                 true
             }
-            None => model.remove(tree, key) == Outcome::Was(true),
+            None => model.remove(tree, key) == StoreOutcome::Existed(true),
         };
     }
-    (model.seen().clone(), commits)
+    (model.visible().clone(), commits)
 }
 
 /// Runs the followers one after the other.
 fn run(
     store: &Store,
     fs: &SimFs,
-    mut base: State,
+    mut base: StoreState,
     others: &[Other],
 ) -> Result<Vec<Try>, Violation> {
     let mut tries = Vec::new();
@@ -273,7 +273,7 @@ fn edit(
 
 /// Returns whether the next transaction sees all of the previous one, or none of it.
 fn look(next: &mut WriteTxn, tried: &Try) -> Result<Seen, Violation> {
-    let mut holds = |state: &State| -> Result<(), Stop> {
+    let mut holds = |state: &StoreState| -> Result<(), CheckError> {
         for (tree, key, _) in &tried.edits {
             same_value(next.tree(tree)?.get(key)?.as_ref(), state.get(tree, key), A1.id)?;
         }
@@ -281,9 +281,9 @@ fn look(next: &mut WriteTxn, tried: &Try) -> Result<Seen, Violation> {
     };
     match (holds(&tried.after), holds(&tried.before)) {
         (Ok(()), _) => Ok(Seen::Written),
-        (Err(Stop::Broken(_)), Ok(())) => Ok(Seen::Refused),
-        (Err(Stop::Broken(violation)), Err(Stop::Broken(_))) => Err(violation),
-        (Err(Stop::Refused(_)), _) | (_, Err(Stop::Refused(_))) => Ok(Seen::Unknown),
+        (Err(CheckError::Violation(_)), Ok(())) => Ok(Seen::Refused),
+        (Err(CheckError::Violation(violation)), Err(CheckError::Violation(_))) => Err(violation),
+        (Err(CheckError::Store(_)), _) | (_, Err(CheckError::Store(_))) => Ok(Seen::Unknown),
     }
 }
 
@@ -291,7 +291,7 @@ fn look(next: &mut WriteTxn, tried: &Try) -> Result<Seen, Violation> {
 struct Ended {
     changed: bool,
     commits: bool,
-    after: State,
+    after: StoreState,
     unsynced: bool,
     seen: Seen,
     outcome: Result<CommitId, Error>,
@@ -315,10 +315,10 @@ fn settle(
     writers: &mut Writers<'_>,
     op: Op,
     (changed, leader, led, tries): Group,
-) -> Result<(), Stop> {
+) -> Result<(), CheckError> {
     let waited = !tries.is_empty();
     let others: Vec<Ended> = tries.into_iter().map(Ended::of).collect();
-    let poisoned = is_poisoned(writers.rig.store());
+    let poisoned = is_poisoned(writers.harness.store());
     let seen = match &led {
         _ if waited => Seen::Written,
         Ok(_) => Seen::Written,
@@ -344,28 +344,28 @@ fn settle(
             durable = states.len() - 1;
         }
     }
-    let step = writers.rig.step;
-    writers.rig.probe.line(|| {
+    let step = writers.harness.step;
+    writers.harness.probe.line(|| {
         let told = all.iter().map(|ended| ended.outcome.is_ok());
         format!("{step:4} {op}: {:?}", told.collect::<Vec<_>>())
     });
-    let forks = writers.rig.fs.take_forks();
+    let forks = writers.harness.fs.take_forks();
     let syncs = forks.iter().filter(|fork| fork.at == Call::Sync).count();
     mark(writers, &all, (syncs, poisoned));
     if let Some(visible) = visible {
-        writers.rig.stand_at(states[visible].clone());
+        writers.harness.stand_at(states[visible].clone());
     }
     writers.crash_at(forks, &states)?;
     writers.possible = states.split_off(durable);
     if poisoned {
         writers.poison();
     }
-    let disk = writers.rig.fs.disk();
-    let disk = writers.rig.world.rng(|rng| disk.power_loss(rng));
+    let disk = writers.harness.fs.disk();
+    let disk = writers.harness.world.rng(|rng| disk.power_loss(rng));
     let states = writers.possible.clone();
     writers.recover(disk, &states)?;
     // A pending fault is left for a later operation of the plan.
-    if writers.rig.fs.fails() && all.iter().all(|ended| ended.outcome.is_ok()) {
+    if writers.harness.fs.fails() && all.iter().all(|ended| ended.outcome.is_ok()) {
         return Ok(());
     }
     writers.read_back()
@@ -373,7 +373,7 @@ fn settle(
 
 /// An outcome must agree with what the next transaction saw.
 fn judge(writers: &Writers<'_>, ended: &Ended, poisoned: bool) -> Result<(), Violation> {
-    let failure = writers.rig.fs.failed();
+    let failure = writers.harness.fs.failed();
     match &ended.outcome {
         Ok(_) if ended.seen == Seen::Refused && ended.changed => {
             Err(Violation::new(C2.id, "acknowledged, and the next transaction does not see it"))
@@ -399,7 +399,7 @@ fn mark(writers: &mut Writers<'_>, all: &[Ended], (syncs, poisoned): (usize, boo
     let refused = others.iter().any(|it| it.outcome.is_err() && it.seen == Seen::Refused);
     let is_unsynced = |ended: &Ended| ended.unsynced && ended.outcome.is_ok();
     if all[0].outcome.is_err() {
-        writers.rig.probe.mark(commit_mark(poisoned));
+        writers.harness.probe.mark(commit_mark(poisoned));
     }
     for (met, mark) in [
         (acknowledged > 1 && syncs == 2, "commits shared a sync"),
@@ -408,7 +408,7 @@ fn mark(writers: &mut Writers<'_>, all: &[Ended], (syncs, poisoned): (usize, boo
         (refused && all[0].outcome.is_ok(), "a commit failed while another waited"),
     ] {
         if met {
-            writers.rig.probe.mark(mark);
+            writers.harness.probe.mark(mark);
         }
     }
 }

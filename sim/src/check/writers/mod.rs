@@ -6,17 +6,17 @@
 
 mod group;
 
-use super::compare::{Order, Reading, Stop, read_all};
-use super::failing::{blame, commit_mark, injection, is_poisoned, judge_commit, next_write};
+use super::compare::{CheckError, Order, Reading, read_all};
+use super::io_faults::{blame, commit_mark, injection, is_poisoned, judge_commit, next_write};
 use super::promises::{A1, C2, C3, C5, C8, C9, C11, C12, C14, D4, L1};
-use super::rig::{Rig, unexpected, verify};
+use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{World, file};
 use super::{Check, Plan, Probe, Recipe, Twin, Violation};
 use crate::fs::{Call, Disk, Fork, Injection};
 use crate::rng::Rng;
 use fastness::{Error, Store};
-use fastness_models::store::{State, Store as Model};
-use fastness_models::{Kind, Op};
+use fastness_models::store::{Store as Model, StoreState};
+use fastness_models::{Op, OpKind};
 
 pub(super) const CHECK: Check = Check {
     name: "writers",
@@ -48,19 +48,19 @@ pub(super) const CHECK: Check = Check {
     ],
     recipe: Recipe {
         mix: &[
-            (Kind::Insert, 24),
-            (Kind::Remove, 5),
-            (Kind::Fill, 3),
-            (Kind::Prune, 2),
-            (Kind::Get, 3),
-            (Kind::Commit, 16),
-            (Kind::Verify, 1),
-            (Kind::Heal, 4),
-            (Kind::Inject, 7),
-            (Kind::Reopen, 1),
-            (Kind::Compact, 1),
-            (Kind::Kill, 1),
-            (Kind::PowerLoss, 2),
+            (OpKind::Insert, 24),
+            (OpKind::Remove, 5),
+            (OpKind::Fill, 3),
+            (OpKind::Prune, 2),
+            (OpKind::Get, 3),
+            (OpKind::Commit, 16),
+            (OpKind::Verify, 1),
+            (OpKind::ClearFault, 4),
+            (OpKind::Inject, 7),
+            (OpKind::Reopen, 1),
+            (OpKind::Compact, 1),
+            (OpKind::Kill, 1),
+            (OpKind::PowerLoss, 2),
         ],
         ops_min: 30,
         ops_max: 100,
@@ -71,81 +71,86 @@ pub(super) const CHECK: Check = Check {
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
     world.limit(256 << 10);
-    let mut rig = Rig::create(&world, probe).map_err(|stop| unexpected(stop, A1.id))?;
-    rig.records = true;
-    rig.watch();
-    let possible = vec![rig.model.committed().clone()];
-    let mut writers = Writers { possible, rig, injected: None, poisoned: false };
+    let mut harness =
+        StoreHarness::create(&world, probe).map_err(|error| unexpected(error, A1.id))?;
+    harness.records = true;
+    harness.watch();
+    let possible = vec![harness.model.committed().clone()];
+    let mut writers = Writers { possible, harness, injected: None, poisoned: false };
     for (step, op) in plan.ops.iter().enumerate() {
-        writers.rig.step = step;
-        writers.step(*op).map_err(|stop| unexpected(stop, A1.id).at(step))?;
+        writers.harness.step = step;
+        writers.step(*op).map_err(|error| unexpected(error, A1.id).at(step))?;
     }
-    writers.calm().map_err(|stop| unexpected(stop, C2.id).at(plan.ops.len()))
+    writers.calm().map_err(|error| unexpected(error, C2.id).at(plan.ops.len()))
 }
 
 /// A store with commits that may not be durable yet, on a disk that may fail.
 struct Writers<'w> {
-    rig: Rig<'w>,
+    harness: StoreHarness<'w>,
     /// The possible states after a crash: the last one known to be durable and all later ones, in
     /// order.
-    possible: Vec<State>,
+    possible: Vec<StoreState>,
     injected: Option<Injection>,
     /// Set by a failure that leaves the disk state unknown, until the store is reopened.
     poisoned: bool,
 }
 
 impl<'w> Writers<'w> {
-    fn step(&mut self, op: Op) -> Result<(), Stop> {
+    fn step(&mut self, op: Op) -> Result<(), CheckError> {
         // Other checks cover crashes of single commits.
-        drop(self.rig.fs.take_forks());
+        drop(self.harness.fs.take_forks());
         match op.kind {
-            Kind::Commit => match op.a % 4 {
+            OpKind::Commit => match op.a % 4 {
                 0 => self.attempt(op, Self::commit_unsynced),
                 1 => self.attempt(op, Self::commit),
                 _ => group::commit(self, op),
             },
-            Kind::Heal if self.injected.is_some() => self.calm(),
-            Kind::Heal => {
+            OpKind::ClearFault if self.injected.is_some() => self.calm(),
+            OpKind::ClearFault => {
                 if op.b & 1 == 0 {
                     self.injected = Some(next_write(op));
-                    self.rig.fs.inject(next_write(op));
+                    self.harness.fs.inject(next_write(op));
                 }
                 self.attempt(op, Self::sync)
             }
-            Kind::Inject => {
+            OpKind::Inject => {
                 self.calm()?;
                 self.injected = Some(injection(op));
-                self.rig.fs.inject(injection(op));
+                self.harness.fs.inject(injection(op));
                 Ok(())
             }
-            Kind::Reopen | Kind::Misopen | Kind::Compact | Kind::Kill | Kind::PowerLoss => {
+            OpKind::Reopen
+            | OpKind::RefusedOpen
+            | OpKind::Compact
+            | OpKind::Kill
+            | OpKind::PowerLoss => {
                 self.calm()?;
-                self.whole(op)
+                self.check_whole(op)
             }
             // The failed slot is torn, and verification reports it.
-            Kind::Verify if self.poisoned => Ok(()),
-            _ => self.attempt(op, |writers| writers.rig.act(op)),
+            OpKind::Verify if self.poisoned => Ok(()),
+            _ => self.attempt(op, |writers| writers.harness.act(op)),
         }
     }
 
     /// Runs an operation on the whole file that needs a good disk.
-    fn whole(&mut self, op: Op) -> Result<(), Stop> {
+    fn check_whole(&mut self, op: Op) -> Result<(), CheckError> {
         match op.kind {
-            Kind::Kill | Kind::PowerLoss => {
-                let mut disk = self.rig.fs.disk();
-                if op.kind == Kind::PowerLoss {
-                    let mut rng = Rng::new(self.rig.world.rng(Rng::next));
+            OpKind::Kill | OpKind::PowerLoss => {
+                let mut disk = self.harness.fs.disk();
+                if op.kind == OpKind::PowerLoss {
+                    let mut rng = Rng::new(self.harness.world.rng(Rng::next));
                     disk = disk.power_loss(&mut rng);
                 }
-                self.rig.crash_to(disk);
-                self.rig.probe.crash("between calls");
-                let landed = self.rig.open_among(&self.possible, C2.id)?;
+                self.harness.crash_to(disk);
+                self.harness.probe.crash("between calls");
+                let landed = self.harness.open_among(&self.possible, C2.id)?;
                 self.possible = vec![self.possible.swap_remove(landed)];
             }
             // Another process would read the state after a crash.
-            Kind::Misopen if self.possible.len() > 1 => {}
+            OpKind::RefusedOpen if self.possible.len() > 1 => {}
             _ => {
-                self.rig.act(op)?;
+                self.harness.act(op)?;
                 self.durable();
             }
         }
@@ -156,20 +161,20 @@ impl<'w> Writers<'w> {
     fn attempt(
         &mut self,
         op: Op,
-        act: impl FnOnce(&mut Self) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
-        let Err(stop) = act(self) else { return Ok(()) };
-        let Stop::Refused(error) = stop else { return Err(stop) };
-        let failure = self.rig.fs.failed();
+        act: impl FnOnce(&mut Self) -> Result<(), CheckError>,
+    ) -> Result<(), CheckError> {
+        let Err(error) = act(self) else { return Ok(()) };
+        let CheckError::Store(error) = error else { return Err(error) };
+        let failure = self.harness.fs.failed();
         blame(&error, self.injected, (failure, self.poisoned))?;
-        let step = self.rig.step;
-        self.rig.probe.line(|| format!("{step:4} {op}: {error}"));
+        let step = self.harness.step;
+        self.harness.probe.line(|| format!("{step:4} {op}: {error}"));
         if self.possible.len() > 1 {
-            self.rig.probe.mark("an error met commits that were not durable");
+            self.harness.probe.mark("an error met commits that were not durable");
         }
         // Only a new transaction reveals whether the store is poisoned.
-        self.rig.abort();
-        if !self.poisoned && is_poisoned(self.rig.store()) {
+        self.harness.abort();
+        if !self.poisoned && is_poisoned(self.harness.store()) {
             self.poison();
         }
         self.read_back()
@@ -178,20 +183,20 @@ impl<'w> Writers<'w> {
     fn poison(&mut self) {
         self.poisoned = true;
         if self.possible.len() > 2 {
-            self.rig.probe.mark("the store was poisoned with commits that were not durable");
+            self.harness.probe.mark("the store was poisoned with commits that were not durable");
         }
     }
 
     /// Committed data reads as before, unless the fault is permanent.
-    fn read_back(&mut self) -> Result<(), Stop> {
+    fn read_back(&mut self) -> Result<(), CheckError> {
         let lasting = self.injected.is_some_and(|injection| injection.lasting);
-        match self.rig.scan_committed(Order::Forward) {
+        match self.harness.scan_committed(Order::Forward) {
             Ok(()) => Ok(()),
-            Err(Stop::Broken(violation)) => {
+            Err(CheckError::Violation(violation)) => {
                 Err(Violation { invariant: C11.id, ..violation }.into())
             }
-            Err(Stop::Refused(_)) if lasting => Ok(()),
-            Err(Stop::Refused(error)) => {
+            Err(CheckError::Store(_)) if lasting => Ok(()),
+            Err(CheckError::Store(error)) => {
                 let text = format!("a single failure, and then: {error}");
                 Err(Violation::new(C11.id, text).into())
             }
@@ -200,45 +205,48 @@ impl<'w> Writers<'w> {
 
     /// Everything committed is durable now.
     fn durable(&mut self) {
-        self.possible = vec![self.rig.model.committed().clone()];
+        self.possible = vec![self.harness.model.committed().clone()];
     }
 
-    fn commit_unsynced(&mut self) -> Result<(), Stop> {
-        self.one(Rig::commit_unsynced)?;
-        if self.possible.last() != Some(self.rig.model.committed()) {
-            self.possible.push(self.rig.model.committed().clone());
+    fn commit_unsynced(&mut self) -> Result<(), CheckError> {
+        self.one(StoreHarness::commit_unsynced)?;
+        if self.possible.last() != Some(self.harness.model.committed()) {
+            self.possible.push(self.harness.model.committed().clone());
         }
-        let forks = self.rig.fs.take_forks();
+        let forks = self.harness.fs.take_forks();
         if forks.iter().any(|fork| fork.at == Call::Write) {
-            self.rig.probe.mark("unsynced commits were written although nobody waited");
+            self.harness.probe.mark("unsynced commits were written although nobody waited");
             let states = self.possible.clone();
             self.crash_at(forks, &states)?;
         }
         Ok(())
     }
 
-    fn commit(&mut self) -> Result<(), Stop> {
+    fn commit(&mut self) -> Result<(), CheckError> {
         // Without an open transaction it commits an empty one.
-        self.rig.write()?;
-        self.one(Rig::commit)?;
+        self.harness.write()?;
+        self.one(StoreHarness::commit)?;
         self.durable();
         Ok(())
     }
 
     /// Commits one transaction; if that poisons the store, the commit may still be durable.
-    fn one(&mut self, how: fn(&mut Rig<'w>) -> Result<(), Stop>) -> Result<(), Stop> {
-        let after = self.rig.model.seen().clone();
-        let changed = self.rig.model.changed();
-        match how(&mut self.rig) {
+    fn one(
+        &mut self,
+        how: fn(&mut StoreHarness<'w>) -> Result<(), CheckError>,
+    ) -> Result<(), CheckError> {
+        let after = self.harness.model.visible().clone();
+        let changed = self.harness.model.has_changes();
+        match how(&mut self.harness) {
             Ok(()) if changed && self.poisoned => {
                 Err(Violation::new(C3.id, "acknowledged by a poisoned store").into())
             }
-            Err(Stop::Refused(error)) => {
+            Err(CheckError::Store(error)) => {
                 if !self.poisoned && error != Error::TransactionFailed {
-                    let poisoned = is_poisoned(self.rig.store());
+                    let poisoned = is_poisoned(self.harness.store());
                     let lasting = self.injected.is_some_and(|injection| injection.lasting);
-                    judge_commit((self.rig.fs.failed(), lasting), poisoned)?;
-                    self.rig.probe.mark(commit_mark(poisoned));
+                    judge_commit((self.harness.fs.failed(), lasting), poisoned)?;
+                    self.harness.probe.mark(commit_mark(poisoned));
                     if poisoned {
                         self.possible.push(after);
                         self.poison();
@@ -250,62 +258,62 @@ impl<'w> Writers<'w> {
         }
     }
 
-    fn sync(&mut self) -> Result<(), Stop> {
-        self.rig.abort();
-        let synced = match self.rig.store().sync() {
+    fn sync(&mut self) -> Result<(), CheckError> {
+        self.harness.abort();
+        let synced = match self.harness.store().sync() {
             Ok(synced) => synced,
             Err(error) => return Err(self.not_synced(error)?.into()),
         };
-        if synced != self.rig.commit {
-            let text = format!("synced commit {synced}, the last is {}", self.rig.commit);
+        if synced != self.harness.commit {
+            let text = format!("synced commit {synced}, the last is {}", self.harness.commit);
             return Err(Violation::new(C14.id, text).into());
         }
         if self.possible.len() > 1 {
-            self.rig.probe.mark("made durable by a sync");
+            self.harness.probe.mark("made durable by a sync");
         }
         self.durable();
         Ok(())
     }
 
     /// A commit whose sync failed stays visible, unless the disk state is unknown.
-    fn not_synced(&mut self, error: Error) -> Result<Error, Stop> {
+    fn not_synced(&mut self, error: Error) -> Result<Error, CheckError> {
         if !self.poisoned {
-            let poisoned = is_poisoned(self.rig.store());
+            let poisoned = is_poisoned(self.harness.store());
             let lasting = self.injected.is_some_and(|injection| injection.lasting);
-            judge_commit((self.rig.fs.failed(), lasting), poisoned)?;
+            judge_commit((self.harness.fs.failed(), lasting), poisoned)?;
             if !poisoned {
-                self.rig.probe.mark("a sync could not write, and the store went on");
+                self.harness.probe.mark("a sync could not write, and the store went on");
             }
         }
         Ok(error)
     }
 
     /// Ends the fault; reopens the store if it is poisoned, and sometimes if not.
-    fn calm(&mut self) -> Result<(), Stop> {
+    fn calm(&mut self) -> Result<(), CheckError> {
         if self.injected.is_none() && !self.poisoned {
             return Ok(());
         }
-        let how = self.rig.world.rng(|rng| rng.below(4));
+        let how = self.harness.world.rng(|rng| rng.below(4));
         if how == 3 {
-            self.rig.close();
+            self.harness.close();
         }
-        self.rig.fs.heal();
+        self.harness.fs.heal();
         self.injected = None;
         if how == 0 && !self.poisoned {
             return Ok(());
         }
-        let mut disk = self.rig.fs.disk();
+        let mut disk = self.harness.fs.disk();
         if how == 1 {
-            disk = self.rig.world.rng(|rng| disk.power_loss(rng));
+            disk = self.harness.world.rng(|rng| disk.power_loss(rng));
         } else {
-            self.rig.close();
-            disk = self.rig.fs.disk();
+            self.harness.close();
+            disk = self.harness.fs.disk();
         }
-        self.rig.crash_to(disk);
-        let landed = self.rig.open_among(&self.possible, C2.id)?;
+        self.harness.crash_to(disk);
+        let landed = self.harness.open_among(&self.possible, C2.id)?;
         let last = self.possible.len() - 1;
         if self.possible[0] != self.possible[last] {
-            self.rig.probe.mark(match self.possible[landed] == self.possible[last] {
+            self.harness.probe.mark(match self.possible[landed] == self.possible[last] {
                 true => "failing lost none of them",
                 false => "failing lost commits that were not durable",
             });
@@ -313,17 +321,17 @@ impl<'w> Writers<'w> {
         self.possible = vec![self.possible.swap_remove(landed)];
         self.poisoned = false;
         // The state read after opening survives a power loss, although nothing was written.
-        let disk = self.rig.fs.disk();
-        let disk = self.rig.world.rng(|rng| disk.power_loss(rng));
-        self.rig.crash_to(disk);
-        self.rig.open_among(&self.possible, C5.id)?;
+        let disk = self.harness.fs.disk();
+        let disk = self.harness.world.rng(|rng| disk.power_loss(rng));
+        self.harness.crash_to(disk);
+        self.harness.open_among(&self.possible, C5.id)?;
         Ok(())
     }
 
     /// Crashes at the calls of the last commits, on other machines: the file holds one of the
     /// states, and continues from there.
-    fn crash_at(&mut self, forks: Vec<Fork>, states: &[State]) -> Result<(), Stop> {
-        let mut rng = Rng::new(self.rig.world.rng(Rng::next));
+    fn crash_at(&mut self, forks: Vec<Fork>, states: &[StoreState]) -> Result<(), CheckError> {
+        let mut rng = Rng::new(self.harness.world.rng(Rng::next));
         for Fork { disk, .. } in forks {
             if rng.one_in(2) {
                 continue;
@@ -332,7 +340,7 @@ impl<'w> Writers<'w> {
             let landed = self.recover(disk, states)?;
             let last = states.len() - 1;
             if last > 1 && states[0] != states[last] {
-                self.rig.probe.mark(match landed {
+                self.harness.probe.mark(match landed {
                     0 => "crash with several commits under way: before them",
                     _ if states[landed] == states[last] => {
                         "crash with several commits under way: after them"
@@ -345,12 +353,12 @@ impl<'w> Writers<'w> {
     }
 
     /// Opens the file after a crash, commits, and crashes again.
-    fn recover(&mut self, disk: Disk, states: &[State]) -> Result<usize, Stop> {
-        let world = self.rig.world;
+    fn recover(&mut self, disk: Disk, states: &[StoreState]) -> Result<usize, CheckError> {
+        let world = self.harness.world;
         let fs = world.boot(disk);
         let store = world.options(&fs).open(file());
         let store = store.map_err(|error| unexpected(error.into(), C8.id))?;
-        self.rig.probe.crash("in a commit");
+        self.harness.probe.crash("in a commit");
         let landed = self.among(&store, states)?;
         let mut model = Model::at(states[landed].clone());
         let (key, value) = (world.domain.key(0), world.domain.value_of(8, u32::MAX));
@@ -369,19 +377,19 @@ impl<'w> Writers<'w> {
         self.among(&store, std::slice::from_ref(model.committed()))?;
         verify(&store.snapshot(), D4.id)?;
         if landed + 1 < states.len() {
-            self.rig.probe.mark("committed behind what a crash left of several commits");
+            self.harness.probe.mark("committed behind what a crash left of several commits");
         }
         Ok(landed)
     }
 
     /// Returns which of the states a store holds.
-    fn among(&mut self, store: &Store, states: &[State]) -> Result<usize, Violation> {
+    fn among(&mut self, store: &Store, states: &[StoreState]) -> Result<usize, Violation> {
         let snapshot = store.snapshot();
         let mut texts = Vec::new();
         for (index, state) in states.iter().enumerate() {
             match read_all(&snapshot, state, Order::Forward) {
                 Reading::Same(operations) => {
-                    self.rig.probe.count(Kind::Scan.name(), operations);
+                    self.harness.probe.count(OpKind::Scan.name(), operations);
                     return Ok(index);
                 }
                 Reading::Differs(text) => texts.push(text),

@@ -1,42 +1,45 @@
 //! A database and its model on one simulated machine, driven operation by operation.
 
-use super::ear::Ear;
-use super::life::synced;
+use super::lifecycle::synced;
+use super::listener::RecordingListener;
 use super::{bridge, compare};
-use crate::check::compare::Stop;
+use crate::check::compare::CheckError;
 use crate::check::promises::{B1, B3, C6};
-use crate::check::rig::verify;
+use crate::check::store_harness::verify;
 use crate::check::world::{World, file};
 use crate::check::{Probe, Violation};
 use crate::fs::{Disk, SimFs};
 use fastness::Error;
 use fastness::object::{Database, DatabaseOptions, Snapshot, Transaction, View};
 use fastness_models::object_domain::ObjectDomain;
-use fastness_models::objects::{Id, ListEdit, Refusal, State, Value};
-use fastness_models::{Kind, Op};
+use fastness_models::objects::{DatabaseState, Id, ListEdit, ObjectRefusal, Value};
+use fastness_models::{Op, OpKind};
 
 /// Maximum number of held snapshots.
 const SNAPSHOTS_MAX: usize = 3;
 
 /// A database and its model.
-pub(in crate::check) struct Bench<'w> {
+pub(in crate::check) struct ObjectHarness<'w> {
     pub(in crate::check) world: &'w World,
     pub(in crate::check) probe: &'w mut Probe,
     pub(in crate::check) domain: ObjectDomain,
-    pub(in crate::check) committed: State,
+    pub(in crate::check) committed: DatabaseState,
     pub(in crate::check) fs: SimFs,
-    pub(super) working: Option<State>,
-    pub(super) snapshots: Vec<(Snapshot, State)>,
+    pub(super) working: Option<DatabaseState>,
+    pub(super) snapshots: Vec<(Snapshot, DatabaseState)>,
     deleted: Vec<Id>,
     pub(super) txn: Option<Transaction>,
     pub(super) database: Option<Database>,
     /// The commit_hook, if there is one.
-    pub(in crate::check) ear: Option<Ear>,
+    pub(in crate::check) listener: Option<RecordingListener>,
 }
 
-impl<'w> Bench<'w> {
+impl<'w> ObjectHarness<'w> {
     /// Creates a database with the classes of the domain.
-    pub(in crate::check) fn create(world: &'w World, probe: &'w mut Probe) -> Result<Self, Stop> {
+    pub(in crate::check) fn create(
+        world: &'w World,
+        probe: &'w mut Probe,
+    ) -> Result<Self, CheckError> {
         let fs = world.boot(Disk::default());
         let domain = ObjectDomain::new(world.salt);
         let committed = domain.state();
@@ -46,7 +49,7 @@ impl<'w> Bench<'w> {
         fs.record();
         let (working, txn) = (None, None);
         let (snapshots, deleted) = (Vec::new(), Vec::new());
-        let bench = Self {
+        let harness = Self {
             world,
             probe,
             domain,
@@ -57,13 +60,13 @@ impl<'w> Bench<'w> {
             deleted,
             txn,
             database,
-            ear: None,
+            listener: None,
         };
-        Ok(bench)
+        Ok(harness)
     }
 
     /// Returns the state of the transaction; without one, the committed state.
-    pub(in crate::check) fn seen(&self) -> &State {
+    pub(in crate::check) fn seen(&self) -> &DatabaseState {
         self.working.as_ref().unwrap_or(&self.committed)
     }
 
@@ -89,7 +92,9 @@ impl<'w> Bench<'w> {
     }
 
     /// Returns the transaction, begun if necessary, and its model state.
-    pub(in crate::check) fn write(&mut self) -> Result<(&mut Transaction, &mut State), Error> {
+    pub(in crate::check) fn write(
+        &mut self,
+    ) -> Result<(&mut Transaction, &mut DatabaseState), Error> {
         if self.txn.is_none() {
             self.txn = Some(self.database().write()?);
             self.working = Some(self.committed.clone());
@@ -101,37 +106,37 @@ impl<'w> Bench<'w> {
     }
 
     /// Runs one operation.
-    pub(in crate::check) fn act(&mut self, op: Op) -> Result<(), Stop> {
+    pub(in crate::check) fn act(&mut self, op: Op) -> Result<(), CheckError> {
         match op.kind {
-            Kind::Create | Kind::Upsert => self.make(op)?,
-            Kind::Update => drop(self.write_struct(op)?),
-            Kind::Set => self.set(op)?,
-            Kind::Add => self.add(op)?,
-            Kind::Delete => self.delete(op)?,
-            Kind::ListInsert | Kind::ListEdit => self.edit_list(op)?,
-            Kind::Look => self.look(op)?,
-            Kind::LookAll => self.look_all()?,
-            Kind::Commit => self.commit()?,
-            Kind::Abort => self.abort(),
-            Kind::TakeSnapshot => self.take_snapshot()?,
-            Kind::ScanSnapshot => self.read_snapshot(op)?,
-            Kind::DropSnapshot if !self.snapshots.is_empty() => {
+            OpKind::Create | OpKind::Upsert => self.make(op)?,
+            OpKind::Update => drop(self.write_struct(op)?),
+            OpKind::Set => self.set(op)?,
+            OpKind::Add => self.add(op)?,
+            OpKind::Delete => self.delete(op)?,
+            OpKind::ListInsert | OpKind::ListEdit => self.edit_list(op)?,
+            OpKind::ReadObject => self.look(op)?,
+            OpKind::ReadAllObjects => self.look_all()?,
+            OpKind::Commit => self.commit()?,
+            OpKind::Abort => self.abort(),
+            OpKind::TakeSnapshot => self.take_snapshot()?,
+            OpKind::ScanSnapshot => self.read_snapshot(op)?,
+            OpKind::DropSnapshot if !self.snapshots.is_empty() => {
                 self.snapshots.remove(usize::from(op.a) % self.snapshots.len());
             }
-            Kind::Verify => {
+            OpKind::Verify => {
                 self.commit()?;
                 verify(self.database().snapshot()?.store(), "D4")?;
             }
-            Kind::Reopen => {
+            OpKind::Reopen => {
                 self.commit()?;
                 self.reopen(op)?;
             }
-            Kind::Compact => {
+            OpKind::Compact => {
                 self.commit()?;
                 self.database().store().compact()?;
                 self.look_all()?;
             }
-            Kind::Kill | Kind::PowerLoss => self.crash(op.kind)?,
+            OpKind::Kill | OpKind::PowerLoss => self.crash(op.kind)?,
             _ => return Ok(()),
         }
         self.probe.count(op.kind.name(), 1);
@@ -143,8 +148,8 @@ impl<'w> Bench<'w> {
         &mut self,
         what: &dyn std::fmt::Debug,
         found: Result<T, Error>,
-        expected: Result<T, Refusal>,
-    ) -> Result<Option<T>, Stop> {
+        expected: Result<T, ObjectRefusal>,
+    ) -> Result<Option<T>, CheckError> {
         let found = match found {
             Ok(found) => Ok(found),
             Err(error) => match bridge::refusal(&error) {
@@ -169,12 +174,12 @@ impl<'w> Bench<'w> {
         (class, key)
     }
 
-    fn kind(&self, id: &Id, name: &str) -> Option<fastness_models::objects::Kind> {
+    fn kind(&self, id: &Id, name: &str) -> Option<fastness_models::objects::ValueType> {
         let class = self.seen().classes.get(&id.0)?;
         class.properties.get(name).map(|held| held.kind.clone())
     }
 
-    fn make(&mut self, op: Op) -> Result<(), Stop> {
+    fn make(&mut self, op: Op) -> Result<(), CheckError> {
         if op.c % 4 == 3 && self.write_struct(op)? {
             return Ok(());
         }
@@ -183,7 +188,7 @@ impl<'w> Bench<'w> {
         // Mostly with a key if the class has one, and without if it has none.
         let has_key = self.seen().classes.get(class).is_some_and(|held| held.key.is_some());
         let with_key = has_key == (op.a < 240);
-        let is_upsert = op.kind == Kind::Upsert;
+        let is_upsert = op.kind == OpKind::Upsert;
         let (txn, state) = self.write()?;
         let core_key = bridge::core_value(&txn.view(), &key)?;
         let (found, expected) = match (with_key, is_upsert) {
@@ -194,7 +199,7 @@ impl<'w> Bench<'w> {
             (true, false) => {
                 let expected = state.get_or_create(class, &key);
                 let expected = match expected {
-                    Ok((_, false)) => Err(Refusal::KeyExists),
+                    Ok((_, false)) => Err(ObjectRefusal::KeyExists),
                     other => other,
                 };
                 (txn.create_with_key(class, core_key).map(|id| (id, true)), expected)
@@ -212,12 +217,13 @@ impl<'w> Bench<'w> {
         Ok(())
     }
 
-    fn set(&mut self, op: Op) -> Result<(), Stop> {
+    fn set(&mut self, op: Op) -> Result<(), CheckError> {
         let id = self.pick(op.a);
         let name = self.domain.property(&id.0, op.b, self.seen());
         let kind = self.kind(&id, &name);
         // Sometimes a value of another type.
-        let kind = kind.filter(|_| op.c != 251).unwrap_or(fastness_models::objects::Kind::Text);
+        let kind =
+            kind.filter(|_| op.c != 251).unwrap_or(fastness_models::objects::ValueType::Text);
         let value = self.domain.value(&kind, op.c, self.seen());
         if let Value::Text(text) = &value
             && text.len() > 1024
@@ -233,13 +239,13 @@ impl<'w> Bench<'w> {
         Ok(())
     }
 
-    fn add(&mut self, op: Op) -> Result<(), Stop> {
+    fn add(&mut self, op: Op) -> Result<(), CheckError> {
         let id = self.pick(op.a);
         let name = match op.b % 8 {
             0 => self.domain.property(&id.0, op.b / 8, self.seen()),
             _ => "count".to_owned(),
         };
-        let kind = fastness_models::objects::Kind::Int;
+        let kind = fastness_models::objects::ValueType::Int;
         let Value::Int(by) = self.domain.value(&kind, op.c % 8, self.seen()) else {
             return Ok(());
         };
@@ -251,12 +257,12 @@ impl<'w> Bench<'w> {
         Ok(())
     }
 
-    fn delete_all(&mut self, op: Op) -> Result<(), Stop> {
+    fn delete_all(&mut self, op: Op) -> Result<(), CheckError> {
         let class = &*self.domain.class(op.a, self.seen());
         let (txn, state) = self.write()?;
         let found = txn.delete_all(class);
         let keys = state.classes.get(class).map(|held| held.objects.keys().cloned().collect());
-        let keys: Result<Vec<_>, _> = keys.ok_or(Refusal::Class);
+        let keys: Result<Vec<_>, _> = keys.ok_or(ObjectRefusal::Class);
         let expected = keys.and_then(|keys| {
             let count = keys.len() as u64;
             keys.into_iter().try_for_each(|key| state.delete(&(class.to_owned(), key)))?;
@@ -268,7 +274,7 @@ impl<'w> Bench<'w> {
         Ok(())
     }
 
-    fn delete(&mut self, op: Op) -> Result<(), Stop> {
+    fn delete(&mut self, op: Op) -> Result<(), CheckError> {
         if op.c % 32 == 31 {
             return self.delete_all(op);
         }
@@ -296,7 +302,7 @@ impl<'w> Bench<'w> {
         Ok(())
     }
 
-    fn edit_list(&mut self, op: Op) -> Result<(), Stop> {
+    fn edit_list(&mut self, op: Op) -> Result<(), CheckError> {
         // Few objects, so that lists grow long.
         let id = self.pick(op.a % 16);
         let lists: Vec<String> = match self.seen().classes.get(&id.0) {
@@ -319,8 +325,8 @@ impl<'w> Bench<'w> {
         };
         let value = self.domain.value(&kind, op.c, self.seen());
         let edit = match (op.kind, op.c % 8) {
-            (Kind::ListInsert, _) if op.b / 8 == 30 => ListEdit::Insert(len, value),
-            (Kind::ListInsert, _) => ListEdit::Insert(at(op.b / 8), value),
+            (OpKind::ListInsert, _) if op.b / 8 == 30 => ListEdit::Insert(len, value),
+            (OpKind::ListInsert, _) => ListEdit::Insert(at(op.b / 8), value),
             (_, 0..2) => ListEdit::Set(at(op.b / 8), value),
             (_, 2..4) => ListEdit::Remove(at(op.b / 8)),
             (_, 4..7) => ListEdit::Move(at(op.b / 8), at(op.c / 8)),
@@ -337,11 +343,11 @@ impl<'w> Bench<'w> {
             self.probe.mark("changed a list in pieces");
         }
         // Sometimes many elements at once, so that a short list becomes long.
-        let times = if op.kind == Kind::ListInsert && op.c % 128 == 7 { 60 } else { 1 };
+        let times = if op.kind == OpKind::ListInsert && op.c % 128 == 7 { 60 } else { 1 };
         (0..times).try_for_each(|_| self.edit_once((&id, &name), &edit))
     }
 
-    fn edit_once(&mut self, (id, name): (&Id, &str), edit: &ListEdit) -> Result<(), Stop> {
+    fn edit_once(&mut self, (id, name): (&Id, &str), edit: &ListEdit) -> Result<(), CheckError> {
         let (txn, state) = self.write()?;
         let core_id = bridge::object_id(&txn.view(), id)?;
         let core = match edit {
@@ -362,7 +368,7 @@ impl<'w> Bench<'w> {
         Ok(())
     }
 
-    fn look(&mut self, op: Op) -> Result<(), Stop> {
+    fn look(&mut self, op: Op) -> Result<(), CheckError> {
         let id = self.pick(op.a);
         // A new class has no committed objects yet.
         if op.b.is_multiple_of(4) && self.committed.classes.contains_key(&id.0) {
@@ -373,37 +379,41 @@ impl<'w> Bench<'w> {
         self.look_at((&txn.view(), self.seen()), &id)
     }
 
-    fn look_at(&self, (view, state): (&View<'_>, &State), id: &Id) -> Result<(), Stop> {
+    fn look_at(
+        &self,
+        (view, state): (&View<'_>, &DatabaseState),
+        id: &Id,
+    ) -> Result<(), CheckError> {
         let object = view.object(&bridge::object_id(view, id)?)?;
         compare::one(view, state, (id, object.as_ref()))?;
         self.look_at_struct((view, state), id)
     }
 
     /// Reads the state of the transaction, and the committed state.
-    pub(in crate::check) fn look_all(&mut self) -> Result<(), Stop> {
+    pub(in crate::check) fn look_all(&mut self) -> Result<(), CheckError> {
         let mut reads = compare::all(&self.database().snapshot()?.view(), &self.committed)?;
         if let Some(txn) = &self.txn {
             reads += compare::all(&txn.view(), self.seen())?;
         }
-        self.probe.count(Kind::LookAll.name(), reads);
+        self.probe.count(OpKind::ReadAllObjects.name(), reads);
         Ok(())
     }
 
-    fn take_snapshot(&mut self) -> Result<(), Stop> {
+    fn take_snapshot(&mut self) -> Result<(), CheckError> {
         if self.snapshots.len() < SNAPSHOTS_MAX {
             self.snapshots.push((self.database().snapshot()?, self.committed.clone()));
         }
         Ok(())
     }
 
-    fn read_snapshot(&mut self, op: Op) -> Result<(), Stop> {
+    fn read_snapshot(&mut self, op: Op) -> Result<(), CheckError> {
         if self.snapshots.is_empty() {
             return Ok(());
         }
         let (snapshot, state) = &self.snapshots[usize::from(op.a) % self.snapshots.len()];
-        compare::all(&snapshot.view(), state).map_err(|stop| match stop {
-            Stop::Broken(violation) => Violation::new(C6.id, violation.text).into(),
-            refused @ Stop::Refused(_) => refused,
+        compare::all(&snapshot.view(), state).map_err(|error| match error {
+            CheckError::Violation(violation) => Violation::new(C6.id, violation.text).into(),
+            refused @ CheckError::Store(_) => refused,
         })?;
         if *state != self.committed {
             self.probe.mark("read a snapshot of an older commit");

@@ -1,16 +1,16 @@
 //! Close, open, crash.
 
-use super::Rig;
+use super::StoreHarness;
 use crate::check::Violation;
-use crate::check::compare::{Order, Stop};
+use crate::check::compare::{CheckError, Order};
 use crate::check::world::file;
 use crate::fs::Disk;
 use crate::rng::Rng;
 use fastness::Error;
-use fastness_models::store::{Outcome, State, Store as Model};
-use fastness_models::{Kind, Op};
+use fastness_models::store::{Store as Model, StoreOutcome, StoreState};
+use fastness_models::{Op, OpKind};
 
-impl Rig<'_> {
+impl StoreHarness<'_> {
     /// Drops every handle.
     pub(in crate::check) fn close(&mut self) {
         self.abort();
@@ -19,7 +19,7 @@ impl Rig<'_> {
     }
 
     /// Opens the store and compares all its contents.
-    pub(in crate::check) fn open(&mut self) -> Result<(), Stop> {
+    pub(in crate::check) fn open(&mut self) -> Result<(), CheckError> {
         self.open_store()?;
         self.scan_committed(Order::Forward)
     }
@@ -34,7 +34,7 @@ impl Rig<'_> {
     /// Opens the store, which must hold one of the states; returns which.
     pub(in crate::check) fn open_among(
         &mut self,
-        states: &[State],
+        states: &[StoreState],
         invariant: &'static str,
     ) -> Result<usize, Violation> {
         // Opened once: a close would sync what this opening may have left unsynced.
@@ -46,14 +46,14 @@ impl Rig<'_> {
             self.model = Model::at(state.clone());
             match self.scan_committed(Order::Forward) {
                 Ok(()) => return Ok(index),
-                Err(Stop::Broken(violation)) => texts.push(violation.text),
-                Err(Stop::Refused(error)) => texts.push(error.to_string()),
+                Err(CheckError::Violation(violation)) => texts.push(violation.text),
+                Err(CheckError::Store(error)) => texts.push(error.to_string()),
             }
         }
         Err(Violation::new(invariant, texts.join("; or: ")))
     }
 
-    pub(in crate::check) fn reopen(&mut self) -> Result<(), Stop> {
+    pub(in crate::check) fn reopen(&mut self) -> Result<(), CheckError> {
         let commit = self.commit;
         self.close();
         self.open()?;
@@ -62,7 +62,7 @@ impl Rig<'_> {
             let text = format!("closed at commit {commit}, opened at {found} with {recovery:?}");
             return Err(Violation::new("C9", text).into());
         }
-        self.note(Op::new(Kind::Reopen, [0; 3]), &Outcome::Done);
+        self.note(Op::new(OpKind::Reopen, [0; 3]), &StoreOutcome::Done);
         Ok(())
     }
 
@@ -77,11 +77,11 @@ impl Rig<'_> {
     }
 
     /// Compacts the file.
-    pub(in crate::check) fn compact(&mut self) -> Result<(), Stop> {
+    pub(in crate::check) fn compact(&mut self) -> Result<(), CheckError> {
         self.abort();
         self.store().compact()?;
         self.commit = self.store().snapshot().commit();
-        self.note(Op::new(Kind::Compact, [0; 3]), &Outcome::Done);
+        self.note(Op::new(OpKind::Compact, [0; 3]), &StoreOutcome::Done);
         Ok(())
     }
 
@@ -94,16 +94,16 @@ impl Rig<'_> {
     }
 
     /// Kills the process or cuts the power between two calls, and reopens.
-    pub(in crate::check) fn crash(&mut self, op: Op) -> Result<(), Stop> {
+    pub(in crate::check) fn crash(&mut self, op: Op) -> Result<(), CheckError> {
         let mut disk = self.fs.disk();
-        if op.kind == Kind::PowerLoss {
+        if op.kind == OpKind::PowerLoss {
             let mut rng = Rng::new(self.world.rng(Rng::next));
             disk = disk.power_loss(&mut rng);
         }
         self.crash_to(disk);
         self.open()?;
         self.probe.crash("between calls");
-        self.note(op, &Outcome::Done);
+        self.note(op, &StoreOutcome::Done);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use fastness::schema::{Class, Module, Property, Scalar, SchemaError};
 use fastness::{
     ConfigurationDifference, Error, FileErrorCause as Cause, InstanceError, ObjectError,
 };
-use fastness_models::instances::{Outcome, Refusal};
+use fastness_models::instances::{InstanceOutcome, InstanceRefusal};
 use std::collections::BTreeSet;
 
 /// The schema of the app: notes with a number.
@@ -39,26 +39,28 @@ pub(super) fn read(instance: &Instance) -> Result<BTreeSet<u8>, Error> {
 }
 
 /// Translates a refusal into the model's; any other error is a violation.
-pub(super) fn told<T>(outcome: Result<T, Error>) -> Result<Outcome<T>, Violation> {
+pub(super) fn told<T>(outcome: Result<T, Error>) -> Result<InstanceOutcome<T>, Violation> {
     let error = match outcome {
         Ok(value) => return Ok(Ok(value)),
         Err(error) => error,
     };
     Ok(Err(match &error {
         Error::Instance(InstanceError::OtherConfiguration { difference, .. }) => match difference {
-            ConfigurationDifference::Key => Refusal::OtherKey,
-            ConfigurationDifference::UnnamedMigration => Refusal::OtherMigration,
-            _ => Refusal::Other,
+            ConfigurationDifference::Key => InstanceRefusal::OtherKey,
+            ConfigurationDifference::UnnamedMigration => InstanceRefusal::OtherMigration,
+            _ => InstanceRefusal::Other,
         },
-        Error::Instance(InstanceError::StillOpen { count, .. }) => Refusal::StillOpen(*count),
-        Error::Instance(InstanceError::Closed { .. }) => Refusal::Closed,
-        Error::Instance(InstanceError::OtherThread { .. }) => Refusal::OtherThread,
-        Error::Instance(InstanceError::CopyTargetExists { .. }) => Refusal::Exists,
+        Error::Instance(InstanceError::StillOpen { count, .. }) => {
+            InstanceRefusal::StillOpen(*count)
+        }
+        Error::Instance(InstanceError::Closed { .. }) => InstanceRefusal::Closed,
+        Error::Instance(InstanceError::OtherThread { .. }) => InstanceRefusal::OtherThread,
+        Error::Instance(InstanceError::CopyTargetExists { .. }) => InstanceRefusal::Exists,
         Error::File { cause: Cause::WrongKey | Cause::KeyMissing, .. }
-        | Error::File { cause: Cause::KeyForPlainFile, .. } => Refusal::Key,
-        Error::Schema(SchemaError::VersionLower { .. }) => Refusal::VersionLower,
-        Error::Object(ObjectError::ClassUnknown { .. }) => Refusal::NoClass,
-        Error::TransactionFailed => Refusal::Migration,
+        | Error::File { cause: Cause::KeyForPlainFile, .. } => InstanceRefusal::Key,
+        Error::Schema(SchemaError::VersionLower { .. }) => InstanceRefusal::VersionLower,
+        Error::Object(ObjectError::ClassUnknown { .. }) => InstanceRefusal::NoClass,
+        Error::TransactionFailed => InstanceRefusal::Migration,
         _ => return Err(broken(error)),
     }))
 }

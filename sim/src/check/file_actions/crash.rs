@@ -2,14 +2,14 @@
 //! states.
 
 use super::super::Violation;
-use super::super::notes::{broken, read};
+use super::super::fixtures::{broken, read};
 use super::super::promises::{R1, R2, R3, R5};
 use super::{FOREIGN, FORKS_MAX, OLDER, Run};
 use crate::fs::{Disk, Fork, SimFs};
 use crate::rng::Rng;
 use fastness::config::Configuration;
 use fastness::instance::FileRegistry;
-use fastness_models::file_actions::{Backup, File, FileActions};
+use fastness_models::file_actions::{Backup, FileActions, FileContent};
 use std::path::Path;
 
 impl Run<'_> {
@@ -124,13 +124,13 @@ impl Run<'_> {
         &self,
         (instances, disk): (&FileRegistry, &Disk),
         configuration: &Configuration,
-        expected: &File,
+        expected: &FileContent,
     ) -> Result<(), Violation> {
         let path = configuration.path();
         let notes = match expected {
-            File::Ours(notes) => notes,
-            File::Older if bytes(disk, path) == OLDER => return Ok(()),
-            File::Older => {
+            FileContent::Current(notes) => notes,
+            FileContent::Older if bytes(disk, path) == OLDER => return Ok(()),
+            FileContent::Older => {
                 let text = format!("{}: not the older file that was there", path.display());
                 return Err(Violation::new(R5.id, text));
             }

@@ -10,7 +10,7 @@ thread_local! {
 }
 
 /// Runs `body`; returns the message and location of a panic.
-pub(super) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+pub(super) fn catch_panic<T>(body: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();

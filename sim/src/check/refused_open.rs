@@ -1,20 +1,20 @@
 //! Openings that must be refused with a named reason, and read-only openings.
 
 use super::Violation;
-use super::compare::{Order, Stop, read_all};
-use super::rig::Rig;
+use super::compare::{CheckError, Order, read_all};
+use super::store_harness::StoreHarness;
 use super::world::{COPY, file, other_key, wrong_key};
 use crate::fs::SimFs;
 use fastness::{Error, FileErrorCause, Result, Store, StoreOptions};
-use fastness_models::Op;
+use fastness_models::{Op, OpKind};
 use std::path::Path;
 
 /// The invariant that these openings check.
 pub(super) const REFUSED: &str = "C10";
 
-impl Rig<'_> {
+impl StoreHarness<'_> {
     /// Tries the openings that operand a selects; the store is open before and after.
-    pub(super) fn misopen(&mut self, op: Op) -> std::result::Result<(), Stop> {
+    pub(super) fn refused_open(&mut self, op: Op) -> std::result::Result<(), CheckError> {
         if op.a.is_multiple_of(3) {
             let disk = self.fs.disk();
             self.refuse_while_open()?;
@@ -46,21 +46,21 @@ impl Rig<'_> {
             }
         }
         self.same_bytes(&disk)?;
-        self.probe.count("misopen", 1);
+        self.probe.count(OpKind::RefusedOpen.name(), 1);
         self.open()
     }
 
-    fn refuse_while_open(&mut self) -> std::result::Result<(), Stop> {
+    fn refuse_while_open(&mut self) -> std::result::Result<(), CheckError> {
         let options = self.world.options(&self.fs);
         refused(options.open(file()), &FileErrorCause::InUse)?;
         refused(options.open_read_only(file()), &FileErrorCause::InUse)?;
         refused(options.create(file()), &FileErrorCause::Exists)?;
-        self.probe.count("misopen", 3);
+        self.probe.count(OpKind::RefusedOpen.name(), 3);
         Ok(())
     }
 
     /// Two concurrent readers exclude a writer.
-    fn read_only(&mut self, options: &StoreOptions) -> std::result::Result<(), Stop> {
+    fn read_only(&mut self, options: &StoreOptions) -> std::result::Result<(), CheckError> {
         let (one, two) = (options.open_read_only(file())?, options.open_read_only(file())?);
         for store in [&one, &two] {
             let reading = read_all(&store.snapshot(), self.model.committed(), Order::Forward);
@@ -79,7 +79,7 @@ impl Rig<'_> {
     }
 
     /// A reader of an unclosed file recovers in memory and writes nothing.
-    fn read_unclean(&mut self) -> std::result::Result<(), Stop> {
+    fn read_unclean(&mut self) -> std::result::Result<(), CheckError> {
         let disk = self.fs.disk();
         let fs: SimFs = self.world.boot(disk.clone());
         let store = self.world.options(&fs).open_read_only(file())?;
@@ -92,7 +92,7 @@ impl Rig<'_> {
         Err(Violation::new(REFUSED, "a read-only opening changed the file").into())
     }
 
-    fn same_bytes(&self, before: &crate::fs::Disk) -> std::result::Result<(), Stop> {
+    fn same_bytes(&self, before: &crate::fs::Disk) -> std::result::Result<(), CheckError> {
         let now = self.fs.disk();
         if now.same_file(before, file()) && now.len(Path::new(COPY)).is_none() {
             return Ok(());
@@ -102,7 +102,10 @@ impl Rig<'_> {
 }
 
 /// Compares the reason of a refusal.
-fn refused(outcome: Result<Store>, expected: &FileErrorCause) -> std::result::Result<(), Stop> {
+fn refused(
+    outcome: Result<Store>,
+    expected: &FileErrorCause,
+) -> std::result::Result<(), CheckError> {
     match outcome {
         Err(Error::File { cause, .. }) if cause == *expected => Ok(()),
         Err(error) => {

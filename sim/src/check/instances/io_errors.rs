@@ -4,13 +4,15 @@
 
 use super::{FILES, Run, same};
 use crate::check::Violation;
-use crate::check::notes::{broken, read, told};
+use crate::check::fixtures::{broken, read, told};
 use crate::check::promises::{C2, C3, C11, J3};
 use crate::fs::{Fault, Injection};
 use fastness::Error;
 use fastness::config::Configuration;
 use fastness_models::Op;
-use fastness_models::instances::{self as model, File, InstanceKind, Outcome};
+use fastness_models::instances::{
+    self as model, Holder, InstanceFile, InstanceKind, InstanceOutcome,
+};
 
 /// An operation on a file without holders.
 #[derive(Clone, Copy, Debug)]
@@ -43,9 +45,11 @@ impl Run<'_> {
         let failed = self.fs.heal().is_some();
         let mut done = self.model.clone();
         let expected = match doing {
-            Doing::Open(kind) => done.open(file, (0, kind), wanted).inspect(|()| {
-                done.drop_handle(done.handles().len() - 1);
-            }),
+            Doing::Open(kind) => {
+                done.open(file, Holder { thread: 0, kind }, wanted).inspect(|()| {
+                    done.drop_handle(done.handles().len() - 1);
+                })
+            }
             Doing::Delete => done.delete(file).map(drop),
             Doing::Compact => done.compact(file, wanted.key).map(drop),
         };
@@ -67,13 +71,13 @@ impl Run<'_> {
         let open = self.open_handles(file);
         let at = open[usize::from(op.b) % open.len()];
         let mut noted = self.model.clone();
-        if noted.note(at, self.model.handles()[at].thread, op.b).is_err() {
+        if noted.add_note(at, self.model.handles()[at].thread, op.b).is_err() {
             return Ok(());
         }
         let fault = [Fault::NoSpace, Fault::Io, Fault::SyncIo][usize::from(op.a / 5) % 3];
         let after = u32::from(op.c / 2) % 12;
         self.fs.inject(Injection { fault, after, lasting: op.a >= 128 });
-        let outcome = self.note(at, op.b);
+        let outcome = self.add_note(at, op.b);
         let failed = self.fs.heal().is_some();
         self.probe.line(|| format!("     a note beside {} handles: {outcome:?}", open.len()));
         match outcome {
@@ -94,7 +98,7 @@ impl Run<'_> {
             let found = self.threads.on(self.model.handles()[*at].thread, || read(held));
             same(C11.id, &found.map_err(broken)?, notes)?;
         }
-        match self.note(at, op.b) {
+        match self.add_note(at, op.b) {
             Ok(()) => {
                 self.model = noted;
                 self.probe.mark("a note failed and the file stayed open for all");
@@ -104,7 +108,7 @@ impl Run<'_> {
             Err(error) => return Err(broken(error)),
         }
         for at in &open {
-            let again = self.note(*at, op.b);
+            let again = self.add_note(*at, op.b);
             if !matches!(again, Err(Error::Poisoned { .. })) {
                 let text = format!("another handle to a poisoned file gives {again:?}");
                 return Err(Violation::new(C3.id, text));
@@ -129,7 +133,7 @@ impl Run<'_> {
         };
         let marks = ["a note that failed was not there", "a note that failed was there after all"];
         self.probe.mark(marks[at]);
-        self.model.put(file, found);
+        self.model.set_file(file, found);
         Ok(())
     }
 
@@ -140,7 +144,7 @@ impl Run<'_> {
     }
 
     /// Adds a note through a handle, on its thread.
-    fn note(&self, at: usize, note: u8) -> Result<(), Error> {
+    fn add_note(&self, at: usize, note: u8) -> Result<(), Error> {
         let held = &self.handles[at];
         let add = || held.transact(|txn| txn.get_or_create("Note", i64::from(note)).map(drop));
         self.threads.on(self.model.handles()[at].thread, add)
@@ -167,7 +171,7 @@ impl Run<'_> {
         done: &model::Instances,
     ) -> Result<(), Violation> {
         let before = self.model.file(file).cloned();
-        let made = File::new(wanted.key);
+        let made = InstanceFile::new(wanted.key);
         let made = before.clone().unwrap_or(made);
         let key = made.key;
         let possible = match doing {
@@ -187,12 +191,12 @@ impl Run<'_> {
             (Doing::Delete, _) => "deletion met a disk that fails",
             (Doing::Compact, _) => "compaction met a disk that fails",
         });
-        self.model.put(file, found);
+        self.model.set_file(file, found);
         Ok(())
     }
 
     /// Reads a file, which must open.
-    fn found(&self, file: usize, key: u8) -> Result<Option<File>, Violation> {
+    fn found(&self, file: usize, key: u8) -> Result<Option<InstanceFile>, Violation> {
         let dynamic = model::Configuration { key, version: 1, migration: None };
         let configuration = self.build(file, dynamic)?;
         if self.fs.disk().len(configuration.path()).is_none() {
@@ -205,12 +209,12 @@ impl Run<'_> {
         let version = instance.snapshot().map_err(broken)?.view().schema_version();
         let version = version.and_then(|version| u8::try_from(version).ok());
         let notes = read(&instance).map_err(broken)?;
-        Ok(Some(File { key, version, notes }))
+        Ok(Some(InstanceFile { key, version, notes }))
     }
 }
 
 /// Whether an error is the refusal that is expected independently of the disk.
-fn is(error: &Error, expected: Outcome<()>) -> bool {
+fn is(error: &Error, expected: InstanceOutcome<()>) -> bool {
     let refused = told::<()>(Err(error.clone())).ok().and_then(Result::err);
     refused.is_some() && refused == expected.err()
 }

@@ -1,38 +1,38 @@
 //! Reads: by key, by range, full scans, through snapshots.
 
-use super::{Rig, SNAPSHOTS_MAX, bound, order, verify};
+use super::{SNAPSHOTS_MAX, StoreHarness, bound, order, verify};
 use crate::check::Violation;
-use crate::check::compare::{Order, Reads, Stop, read_all, read_range, same, same_value};
-use fastness_models::store::{Bounds, Outcome, State};
-use fastness_models::{Kind, Op};
+use crate::check::compare::{CheckError, Order, Reads, read_all, read_range, same, same_value};
+use fastness_models::store::{Bounds, StoreOutcome, StoreState};
+use fastness_models::{Op, OpKind};
 
-impl Rig<'_> {
+impl StoreHarness<'_> {
     /// Reads a tree through the transaction; without one, as committed.
     pub(in crate::check) fn read<T>(
         &mut self,
         operand: u8,
-        read: impl FnOnce(&dyn Reads, &State, &str) -> Result<T, Stop>,
-    ) -> Result<T, Stop> {
+        read: impl FnOnce(&dyn Reads, &StoreState, &str) -> Result<T, CheckError>,
+    ) -> Result<T, CheckError> {
         let world = self.world;
         let tree = world.domain.tree(operand);
         match &mut self.txn {
-            Some(txn) => read(&txn.tree(tree)?, self.model.seen(), tree),
+            Some(txn) => read(&txn.tree(tree)?, self.model.visible(), tree),
             None => read(&self.store().snapshot().tree(tree), self.model.committed(), tree),
         }
     }
 
-    pub(in crate::check) fn get(&mut self, op: Op) -> Result<(), Stop> {
+    pub(in crate::check) fn get(&mut self, op: Op) -> Result<(), CheckError> {
         let key = self.world.domain.key(op.b);
         let found = self.read(op.a, |reader, state, tree| {
             let found = reader.get(&key)?;
             same_value(found.as_ref(), state.get(tree, &key), "A1")?;
             Ok(found)
         })?;
-        self.note(op, &Outcome::Value(found.as_deref()));
+        self.note(op, &StoreOutcome::Value(found.as_deref()));
         Ok(())
     }
 
-    pub(in crate::check) fn range(&mut self, op: Op) -> Result<(), Stop> {
+    pub(in crate::check) fn range(&mut self, op: Op) -> Result<(), CheckError> {
         let (from, to) = (self.world.domain.key(op.b), self.world.domain.key(op.c));
         let bounds: Bounds<'_> = (bound(op.a >> 2, &from), bound(op.a >> 4, &to));
         let order = order(op.a >> 6, op.b ^ op.c);
@@ -43,35 +43,35 @@ impl Rig<'_> {
         if from > to && count == 0 {
             self.probe.mark("range with inverted bounds");
         }
-        self.note(op, &Outcome::Count(count));
+        self.note(op, &StoreOutcome::Count(count));
         Ok(())
     }
 
-    pub(in crate::check) fn ends(&mut self, op: Op) -> Result<(), Stop> {
+    pub(in crate::check) fn ends(&mut self, op: Op) -> Result<(), CheckError> {
         let len = self.read(op.a, |reader, state, tree| {
             let [first, last] = reader.ends()?;
-            let found = Outcome::Ends(
+            let found = StoreOutcome::Ends(
                 first.as_ref().map(|(key, value)| (&**key, &**value)),
                 last.as_ref().map(|(key, value)| (&**key, &**value)),
             );
             let (first, last) = state.ends(tree);
-            same(&found, &Outcome::Ends(first, last), "A1")?;
-            let counted = Outcome::Count(reader.count());
-            same(&counted, &Outcome::Count(state.len(tree)), "A1")?;
+            same(&found, &StoreOutcome::Ends(first, last), "A1")?;
+            let counted = StoreOutcome::Count(reader.count());
+            same(&counted, &StoreOutcome::Count(state.len(tree)), "A1")?;
             Ok(reader.count())
         })?;
-        self.note(op, &Outcome::Count(len));
+        self.note(op, &StoreOutcome::Count(len));
         Ok(())
     }
 
-    pub(in crate::check) fn snapshot(&mut self, op: Op) -> Result<(), Stop> {
-        if op.kind == Kind::TakeSnapshot {
+    pub(in crate::check) fn snapshot(&mut self, op: Op) -> Result<(), CheckError> {
+        if op.kind == OpKind::TakeSnapshot {
             if self.snapshots.len() == SNAPSHOTS_MAX {
                 self.snapshots.remove(0);
             }
             let taken = (self.store().snapshot(), self.model.committed().clone());
             self.snapshots.push(taken);
-            self.note(op, &Outcome::Done);
+            self.note(op, &StoreOutcome::Done);
         }
         if self.snapshots.is_empty() {
             return Ok(());
@@ -80,18 +80,18 @@ impl Rig<'_> {
         let (snapshot, state) = &self.snapshots[which];
         let old = *state != *self.model.committed();
         match op.kind {
-            Kind::CloneSnapshot if self.snapshots.len() < SNAPSHOTS_MAX => {
+            OpKind::CloneSnapshot if self.snapshots.len() < SNAPSHOTS_MAX => {
                 let cloned = (snapshot.clone(), state.clone());
                 self.snapshots.push(cloned);
             }
-            Kind::DropSnapshot => drop(self.snapshots.remove(which)),
-            Kind::ReadSnapshot => {
+            OpKind::DropSnapshot => drop(self.snapshots.remove(which)),
+            OpKind::ReadSnapshot => {
                 let (tree, key) = (self.world.domain.tree(op.b), self.world.domain.key(op.c));
                 let found = snapshot.tree(tree).get(&key)?;
                 same_value(found.as_ref(), state.get(tree, &key), "C6")?;
-                self.note(op, &Outcome::Value(found.as_deref()));
+                self.note(op, &StoreOutcome::Value(found.as_deref()));
             }
-            Kind::ScanSnapshot => {
+            OpKind::ScanSnapshot => {
                 let operations = read_all(snapshot, state, Order::Both(op.b)).same("C6")?;
                 self.probe.count(op.kind.name(), operations);
                 if old {
@@ -104,37 +104,37 @@ impl Rig<'_> {
     }
 
     /// Compares the contents of every snapshot.
-    pub(in crate::check) fn scan_snapshots(&mut self) -> Result<(), Stop> {
+    pub(in crate::check) fn scan_snapshots(&mut self) -> Result<(), CheckError> {
         for (snapshot, state) in &self.snapshots {
             let operations = read_all(snapshot, state, Order::Forward).same("C6")?;
-            self.probe.count(Kind::ScanSnapshot.name(), operations);
+            self.probe.count(OpKind::ScanSnapshot.name(), operations);
         }
         Ok(())
     }
 
-    pub(in crate::check) fn scan(&mut self, op: Op) -> Result<(), Stop> {
+    pub(in crate::check) fn scan(&mut self, op: Op) -> Result<(), CheckError> {
         self.scan_committed(order(op.a, op.b))?;
         for tree in 0..4 {
-            self.range(Op::new(Kind::Range, [tree | op.a & 0xc0 | 0x3c, 0, 0]))?;
+            self.range(Op::new(OpKind::Range, [tree | op.a & 0xc0 | 0x3c, 0, 0]))?;
         }
         Ok(())
     }
 
     /// Compares the committed contents.
-    pub(in crate::check) fn scan_committed(&mut self, order: Order) -> Result<(), Stop> {
+    pub(in crate::check) fn scan_committed(&mut self, order: Order) -> Result<(), CheckError> {
         let snapshot = self.store().snapshot();
         let operations = read_all(&snapshot, self.model.committed(), order).same("A1")?;
-        self.probe.count(Kind::Scan.name(), operations);
+        self.probe.count(OpKind::Scan.name(), operations);
         Ok(())
     }
 
-    pub(in crate::check) fn verify(&mut self) -> Result<(), Stop> {
+    pub(in crate::check) fn verify(&mut self) -> Result<(), CheckError> {
         verify(&self.store().snapshot(), "D4")?;
-        self.note(Op::new(Kind::Verify, [0; 3]), &Outcome::Done);
+        self.note(Op::new(OpKind::Verify, [0; 3]), &StoreOutcome::Done);
         Ok(())
     }
 
-    pub(in crate::check) fn info(&mut self) -> Result<(), Stop> {
+    pub(in crate::check) fn info(&mut self) -> Result<(), CheckError> {
         let info = self.store().info()?;
         let trees: Vec<_> = info.trees.iter().map(|tree| (&*tree.name, tree.len)).collect();
         let state = self.model.committed();
@@ -144,7 +144,7 @@ impl Rig<'_> {
             let text = format!("info says {info:?}, expected {expected:?} at {}", self.commit);
             return Err(Violation::new("A1", text).into());
         }
-        self.note(Op::new(Kind::Info, [0; 3]), &Outcome::Count(trees.len() as u64));
+        self.note(Op::new(OpKind::Info, [0; 3]), &StoreOutcome::Count(trees.len() as u64));
         Ok(())
     }
 }

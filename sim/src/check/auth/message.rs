@@ -1,10 +1,10 @@
 //! Messages between program and servers, with their intended meaning.
 
-use super::server::Work;
+use super::server::CallInProgress;
 use fastness_auth::users::{Answer, CallId};
 use fastness_auth::{NetworkFault, Request, RequestId};
-use fastness_models::auth::Who;
-use fastness_models::auth_server::{Ask, LATER, Reply};
+use fastness_models::auth::UserKey;
+use fastness_models::auth_server::{RETRY_LATER, ServerCall, ServerReply};
 use std::rc::Rc;
 
 /// The purpose of a request of the program.
@@ -15,7 +15,7 @@ pub(super) enum Purpose {
     LookUp(CallId),
     /// A token for a session, and the model's counter for the state of that session.
     Token(u8, u64),
-    Revoke(Who),
+    Revoke(UserKey),
     /// A request of a stranger who has the token.
     Stranger,
 }
@@ -35,31 +35,31 @@ impl Purpose {
 
 /// A request with its expected meaning.
 #[derive(Clone, Debug)]
-pub(super) struct Exchange {
+pub(super) struct RoundTrip {
     /// The process that sent it; the answer reaches no other process.
     pub(super) life: u32,
     pub(super) id: RequestId,
     pub(super) server: usize,
     pub(super) purpose: Purpose,
     /// The call that the server must parse from it.
-    pub(super) ask: Ask,
+    pub(super) ask: ServerCall,
 }
 
-impl Exchange {
+impl RoundTrip {
     /// Returns the refresh token that the request uses, unless it revokes it.
     pub(super) fn token(&self) -> Option<&str> {
         match &self.ask {
-            Ask::Token(token, _)
-            | Ask::Exchange(token, _)
-            | Ask::ChangePassword(token, ..)
-            | Ask::LookUp(token, _) => Some(token),
-            Ask::Register(..) | Ask::LogIn(..) | Ask::Revoke(_) => None,
+            ServerCall::Token(token, _)
+            | ServerCall::Exchange(token, _)
+            | ServerCall::ChangePassword(token, ..)
+            | ServerCall::LookUp(token, _) => Some(token),
+            ServerCall::Register(..) | ServerCall::LogIn(..) | ServerCall::Revoke(_) => None,
         }
     }
 
     /// Whether the request exchanges refresh tokens.
     pub(super) const fn exchanges(&self) -> bool {
-        matches!(self.ask, Ask::Exchange(..))
+        matches!(self.ask, ServerCall::Exchange(..))
     }
 }
 
@@ -67,22 +67,22 @@ impl Exchange {
 #[derive(Debug)]
 pub(super) enum Stage {
     ToServer(Rc<Request>),
-    AtServer(Work),
-    ToProgram(Carried),
+    AtServer(CallInProgress),
+    ToProgram(Delivery),
 }
 
 /// A message in flight.
 #[derive(Debug)]
-pub(super) struct Parcel {
-    pub(super) exchange: Rc<Exchange>,
+pub(super) struct Message {
+    pub(super) round_trip: Rc<RoundTrip>,
     pub(super) stage: Stage,
 }
 
 /// The result of a request.
 #[derive(Clone, Debug)]
-pub(super) enum Carried {
+pub(super) enum Delivery {
     /// The server's answer, with the model's reply.
-    Reply(u16, Vec<u8>, Reply),
+    Reply(u16, Vec<u8>, ServerReply),
     /// The server's answer when its disk failed.
     Failed(u16, Vec<u8>),
     /// A page from a proxy or hotspot instead of an answer.
@@ -92,7 +92,7 @@ pub(super) enum Carried {
 
 /// The class of an answer, see docs/auth.md#repeating.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Worth {
+pub(super) enum AnswerClass {
     Granted,
     /// A retry may succeed.
     Weak,
@@ -103,36 +103,38 @@ pub(super) enum Worth {
 }
 
 /// Results of a lost message.
-const LOSSES: [Carried; 8] = [
-    Carried::Fault(NetworkFault::TimedOut),
-    Carried::Fault(NetworkFault::Lost),
-    Carried::Fault(NetworkFault::Refused),
-    Carried::Fault(NetworkFault::HostNotFound),
-    Carried::Fault(NetworkFault::Tls),
-    Carried::Fault(NetworkFault::Other),
-    Carried::Page(503),
-    Carried::Page(302),
+const LOSSES: [Delivery; 8] = [
+    Delivery::Fault(NetworkFault::TimedOut),
+    Delivery::Fault(NetworkFault::Lost),
+    Delivery::Fault(NetworkFault::Refused),
+    Delivery::Fault(NetworkFault::HostNotFound),
+    Delivery::Fault(NetworkFault::Tls),
+    Delivery::Fault(NetworkFault::Other),
+    Delivery::Page(503),
+    Delivery::Page(302),
 ];
 
-impl Carried {
+impl Delivery {
     /// Returns the result of a lost message.
     pub(super) fn lost(operand: u8) -> Self {
         LOSSES[usize::from(operand) % LOSSES.len()].clone()
     }
 
-    pub(super) const fn worth(&self) -> Worth {
+    pub(super) const fn worth(&self) -> AnswerClass {
         match self {
-            Self::Reply(_, _, Reply::Refused(LATER)) | Self::Failed(..) => Worth::Weak,
-            Self::Reply(_, _, Reply::Refused(code)) => Worth::Refused(*code),
-            Self::Reply(..) => Worth::Granted,
+            Self::Reply(_, _, ServerReply::Refused(RETRY_LATER)) | Self::Failed(..) => {
+                AnswerClass::Weak
+            }
+            Self::Reply(_, _, ServerReply::Refused(code)) => AnswerClass::Refused(*code),
+            Self::Reply(..) => AnswerClass::Granted,
             Self::Page(503)
             | Self::Fault(
                 NetworkFault::TimedOut
                 | NetworkFault::Lost
                 | NetworkFault::Refused
                 | NetworkFault::HostNotFound,
-            ) => Worth::Weak,
-            Self::Page(_) | Self::Fault(_) => Worth::Foreign,
+            ) => AnswerClass::Weak,
+            Self::Page(_) | Self::Fault(_) => AnswerClass::Foreign,
         }
     }
 
@@ -151,7 +153,7 @@ impl Carried {
 /// The body of such a page.
 pub(super) const PAGE: &[u8] = b"<html>Welcome to our trains</html>";
 
-impl Parcel {
+impl Message {
     /// Duplicates the message, if the network can.
     pub(super) fn again(&self) -> Option<Self> {
         let stage = match &self.stage {
@@ -159,6 +161,6 @@ impl Parcel {
             Stage::ToProgram(carried) => Stage::ToProgram(carried.clone()),
             Stage::AtServer(_) => return None,
         };
-        Some(Self { exchange: Rc::clone(&self.exchange), stage })
+        Some(Self { round_trip: Rc::clone(&self.round_trip), stage })
     }
 }

@@ -1,11 +1,11 @@
 //! Commit, close, open, crash.
 
-use super::bench::Bench;
+use super::harness::ObjectHarness;
 use super::{bridge, compare, structs};
 use crate::check::Violation;
-use crate::check::compare::Stop;
+use crate::check::compare::CheckError;
 use crate::check::promises::{C2, C8, C9, W3};
-use crate::check::rig::unexpected;
+use crate::check::store_harness::unexpected;
 use crate::check::world::file;
 use crate::fs::{Disk, Fork};
 use crate::rng::Rng;
@@ -13,8 +13,8 @@ use fastness::Error;
 use fastness::object::{Database, DatabaseOptions, Snapshot};
 use fastness::schema::SchemaMode;
 use fastness_models::object_domain::ObjectDomain;
-use fastness_models::objects::State;
-use fastness_models::{Kind, Op};
+use fastness_models::objects::DatabaseState;
+use fastness_models::{Op, OpKind};
 
 /// Marks the options as synced if the file is synced.
 pub(in crate::check) fn synced<'a>(
@@ -27,18 +27,18 @@ pub(in crate::check) fn synced<'a>(
     }
 }
 
-impl Bench<'_> {
+impl ObjectHarness<'_> {
     /// Commits, with a crash at every call.
-    pub(in crate::check) fn commit(&mut self) -> Result<(), Stop> {
+    pub(in crate::check) fn commit(&mut self) -> Result<(), CheckError> {
         let Some(txn) = self.txn.take() else { return Ok(()) };
         let working = self.working.take().unwrap_or_default();
         drop(self.fs.take_forks());
-        if let Some(ear) = &mut self.ear {
-            ear.expect(&working);
+        if let Some(listener) = &mut self.listener {
+            listener.expect(&working);
         }
         txn.commit()?;
-        if let Some(ear) = &mut self.ear {
-            ear.committed();
+        if let Some(listener) = &mut self.listener {
+            listener.committed();
         }
         let before = std::mem::replace(&mut self.committed, working);
         let forks = self.fs.take_forks();
@@ -64,7 +64,7 @@ impl Bench<'_> {
     pub(in crate::check) fn recover(
         &mut self,
         disk: Disk,
-        states: &[State],
+        states: &[DatabaseState],
     ) -> Result<usize, Violation> {
         let fs = self.world.boot(disk);
         let options = self.world.options(&fs);
@@ -75,29 +75,29 @@ impl Bench<'_> {
     }
 
     /// Returns the count that the commit_hook keeps, if there is one; it must belong to the state.
-    fn heard_of(&mut self, snapshot: &Snapshot, state: &State) -> Result<usize, Violation> {
-        let Some(ear) = &self.ear else { return Ok(0) };
-        ear.compare(snapshot, state).map_err(|stop| unexpected(stop, W3.id))
+    fn heard_of(&mut self, snapshot: &Snapshot, state: &DatabaseState) -> Result<usize, Violation> {
+        let Some(listener) = &self.listener else { return Ok(0) };
+        listener.compare(snapshot, state).map_err(|error| unexpected(error, W3.id))
     }
 
     /// Tells which of the states a database holds, and what the commit_hook keeps with it.
     fn holds(
         &mut self,
         database: &Database,
-        states: &[State],
+        states: &[DatabaseState],
         invariant: &'static str,
     ) -> Result<(usize, usize), Violation> {
         let mut texts = Vec::new();
         for (index, state) in states.iter().enumerate() {
-            let snapshot = database.snapshot().map_err(Stop::from);
+            let snapshot = database.snapshot().map_err(CheckError::from);
             let read =
                 snapshot.and_then(|snapshot| Ok((compare::file(&snapshot, state)?, snapshot)));
             match read {
                 Ok((reads, snapshot)) => {
-                    self.probe.count(Kind::LookAll.name(), reads);
+                    self.probe.count(OpKind::ReadAllObjects.name(), reads);
                     return Ok((index, self.heard_of(&snapshot, state)?));
                 }
-                Err(stop) => texts.push(unexpected(stop, invariant).to_string()),
+                Err(error) => texts.push(unexpected(error, invariant).to_string()),
             }
         }
         Err(Violation::new(invariant, texts.join("; or: ")))
@@ -106,15 +106,15 @@ impl Bench<'_> {
     /// Opens the file, which must hold one of the states; returns which.
     pub(in crate::check) fn open_among(
         &mut self,
-        states: &[State],
+        states: &[DatabaseState],
         invariant: &'static str,
     ) -> Result<usize, Violation> {
         let opened = self.open_as(self.wanted());
         opened.map_err(|error| unexpected(error.into(), invariant))?;
         let database = self.database().clone();
         let (landed, count) = self.holds(&database, states, invariant)?;
-        if let Some(ear) = &mut self.ear {
-            ear.landed(count);
+        if let Some(listener) = &mut self.listener {
+            listener.landed(count);
             if let [before, after] = states
                 && before != after
             {
@@ -149,7 +149,7 @@ impl Bench<'_> {
     }
 
     /// Opens the file with dynamic options.
-    pub(in crate::check) fn open(&mut self) -> Result<(), Stop> {
+    pub(in crate::check) fn open(&mut self) -> Result<(), CheckError> {
         self.open_as(self.wanted())?;
         self.look_all()
     }
@@ -161,8 +161,8 @@ impl Bench<'_> {
 
     fn listened<'a>(&self, wanted: DatabaseOptions<'a>) -> DatabaseOptions<'a> {
         let wanted = synced(&self.domain, wanted);
-        match &self.ear {
-            Some(ear) => wanted.commit_hook(ear.commit_hook()),
+        match &self.listener {
+            Some(listener) => wanted.commit_hook(listener.commit_hook()),
             None => wanted,
         }
     }
@@ -174,7 +174,7 @@ impl Bench<'_> {
     }
 
     /// Closes and reopens the file, sometimes with the schema it has: neither writes.
-    pub(super) fn reopen(&mut self, op: Op) -> Result<(), Stop> {
+    pub(super) fn reopen(&mut self, op: Op) -> Result<(), CheckError> {
         let commit = self.database().snapshot()?.commit();
         self.close();
         if let Some(version) = self.committed.version.filter(|_| op.a.is_multiple_of(2)) {
@@ -201,7 +201,7 @@ impl Bench<'_> {
     }
 
     /// Commits, closes and reopens the file without reading it.
-    pub(super) fn reopen_unread(&mut self) -> Result<(), Stop> {
+    pub(super) fn reopen_unread(&mut self) -> Result<(), CheckError> {
         self.commit()?;
         self.close();
         Ok(self.open_as(self.wanted())?)
@@ -215,9 +215,9 @@ impl Bench<'_> {
         self.fs.record();
     }
 
-    pub(super) fn crash(&mut self, kind: Kind) -> Result<(), Stop> {
+    pub(super) fn crash(&mut self, kind: OpKind) -> Result<(), CheckError> {
         let mut disk = self.fs.disk();
-        if kind == Kind::PowerLoss {
+        if kind == OpKind::PowerLoss {
             let mut rng = Rng::new(self.world.rng(Rng::next));
             disk = disk.power_loss(&mut rng);
         }

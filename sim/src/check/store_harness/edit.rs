@@ -1,14 +1,14 @@
 //! Operations of the writer.
 
-use super::Rig;
+use super::StoreHarness;
 use crate::check::Violation;
-use crate::check::compare::{Stop, refusal, same, same_value};
+use crate::check::compare::{CheckError, refusal, same, same_value};
 use fastness::{CommitId, Error, WriteTxn};
 use fastness_models::domain::{KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};
-use fastness_models::store::{Outcome, State, Store as Model};
-use fastness_models::{Kind, Op};
+use fastness_models::store::{Store as Model, StoreOutcome, StoreState};
+use fastness_models::{Op, OpKind};
 
-impl Rig<'_> {
+impl StoreHarness<'_> {
     pub(in crate::check) fn write(&mut self) -> Result<&mut WriteTxn, Error> {
         if self.txn.is_none() {
             self.txn = Some(self.store().write()?);
@@ -21,61 +21,61 @@ impl Rig<'_> {
     pub(in crate::check) fn run(
         &mut self,
         op: Op,
-        each: fn(&mut Self, Op, u8) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
+        each: fn(&mut Self, Op, u8) -> Result<(), CheckError>,
+    ) -> Result<(), CheckError> {
         (0..self.world.domain.run_len(op.c)).try_for_each(|index| each(self, op, index))
     }
 
-    pub(in crate::check) fn insert(&mut self, op: Op, index: u8) -> Result<(), Stop> {
+    pub(in crate::check) fn insert(&mut self, op: Op, index: u8) -> Result<(), CheckError> {
         let world = self.world;
         let tree = world.domain.tree(op.a);
         let key = world.domain.run(op.b, index);
         let stamp = u32::try_from(self.step).unwrap_or(0) << 8 | u32::from(index);
         let value = world.value(op.c.wrapping_add(index), stamp);
         let was = self.write()?.tree(tree)?.insert(&key, &value)?;
-        let outcome = Outcome::Was(was);
+        let outcome = StoreOutcome::Existed(was);
         same(&outcome, &self.model.insert(tree, &key, &value), "A1")?;
         self.touched = true;
         self.note(op, &outcome);
         Ok(())
     }
 
-    pub(in crate::check) fn remove(&mut self, op: Op, index: u8) -> Result<(), Stop> {
+    pub(in crate::check) fn remove(&mut self, op: Op, index: u8) -> Result<(), CheckError> {
         let world = self.world;
         let tree = world.domain.tree(op.a);
         let key = world.domain.run(op.b, index);
         let was = self.write()?.tree(tree)?.remove(&key)?;
-        let outcome = Outcome::Was(was);
+        let outcome = StoreOutcome::Existed(was);
         same(&outcome, &self.model.remove(tree, &key), "A1")?;
         self.touched |= was;
         self.note(op, &outcome);
         Ok(())
     }
 
-    pub(in crate::check) fn clear(&mut self, op: Op) -> Result<(), Stop> {
+    pub(in crate::check) fn clear(&mut self, op: Op) -> Result<(), CheckError> {
         let world = self.world;
         let tree = world.domain.tree(op.a);
         self.write()?.tree(tree)?.clear()?;
-        self.touched |= self.model.seen().len(tree) > 0;
+        self.touched |= self.model.visible().len(tree) > 0;
         let outcome = self.model.clear(tree);
         self.note(op, &outcome);
         Ok(())
     }
 
-    pub(in crate::check) fn commit(&mut self) -> Result<(), Stop> {
+    pub(in crate::check) fn commit(&mut self) -> Result<(), CheckError> {
         self.commit_by(WriteTxn::commit)
     }
 
-    pub(in crate::check) fn commit_unsynced(&mut self) -> Result<(), Stop> {
+    pub(in crate::check) fn commit_unsynced(&mut self) -> Result<(), CheckError> {
         self.commit_by(|txn| txn.commit_with(fastness::Durability::None))
     }
 
     fn commit_by(
         &mut self,
         how: impl FnOnce(WriteTxn) -> Result<CommitId, Error>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), CheckError> {
         let Some(txn) = self.txn.take() else { return Ok(()) };
-        let changed = self.model.changed();
+        let changed = self.model.has_changes();
         let commit = match how(txn) {
             Ok(commit) => commit,
             Err(error) => {
@@ -94,20 +94,20 @@ impl Rig<'_> {
             return Err(Violation::new("A1", text).into());
         }
         self.commit = commit;
-        self.note(Op::new(Kind::Commit, [0; 3]), &Outcome::Done);
+        self.note(Op::new(OpKind::Commit, [0; 3]), &StoreOutcome::Done);
         Ok(())
     }
 
     /// Hands over the transaction and its resulting state; the harness then has no transaction.
-    pub(in crate::check) fn hand_over(&mut self) -> Option<(WriteTxn, State)> {
+    pub(in crate::check) fn hand_over(&mut self) -> Option<(WriteTxn, StoreState)> {
         let txn = self.txn.take()?;
-        let state = self.model.seen().clone();
+        let state = self.model.visible().clone();
         self.model.abort();
         Some((txn, state))
     }
 
     /// Adopts a state that other writers committed.
-    pub(in crate::check) fn stand_at(&mut self, state: State) {
+    pub(in crate::check) fn stand_at(&mut self, state: StoreState) {
         self.model = Model::at(state);
         self.commit = self.store().snapshot().commit();
     }
@@ -117,12 +117,12 @@ impl Rig<'_> {
         if let Some(txn) = self.txn.take() {
             txn.abort();
             self.model.abort();
-            self.note(Op::new(Kind::Abort, [0; 3]), &Outcome::Done);
+            self.note(Op::new(OpKind::Abort, [0; 3]), &StoreOutcome::Done);
         }
     }
 
     /// Passes arguments just out of bounds, which must change nothing.
-    pub(in crate::check) fn oversize(&mut self, op: Op) -> Result<(), Stop> {
+    pub(in crate::check) fn oversize(&mut self, op: Op) -> Result<(), CheckError> {
         let long_key = vec![op.b; KEY_BYTES_MAX + 1 + usize::from(op.c % 4)].into();
         let key = self.world.domain.key(op.b);
         let short = self.world.value(0, 0);
@@ -138,16 +138,16 @@ impl Rig<'_> {
         };
         let outcome = match self.write()?.tree(tree).and_then(|mut tree| tree.insert(&key, &value))
         {
-            Ok(was) => Outcome::Was(was),
+            Ok(was) => StoreOutcome::Existed(was),
             Err(error) => match refusal(&error) {
-                Some(refusal) => Outcome::Refused(refusal),
+                Some(refusal) => StoreOutcome::Refused(refusal),
                 None => return Err(error.into()),
             },
         };
         same(&outcome, &self.model.insert(tree, &key, &value), "A2")?;
         if value.len() == VALUE_BYTES_MAX {
             let found = self.write()?.tree(tree)?.get(&key)?;
-            same_value(found.as_ref(), self.model.seen().get(tree, &key), "A1")?;
+            same_value(found.as_ref(), self.model.visible().get(tree, &key), "A1")?;
             self.abort();
             self.probe.mark("longest value");
         }

@@ -1,10 +1,10 @@
 //! A commit_hook that keeps, in a tree of its own, how many commits it was told of.
 
 use crate::check::Violation;
-use crate::check::compare::Stop;
+use crate::check::compare::CheckError;
 use crate::check::promises::W3;
 use fastness::object::{CommitHook, Operation, Snapshot};
-use fastness_models::objects::State;
+use fastness_models::objects::DatabaseState;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The tree and its only key.
@@ -13,18 +13,18 @@ const COUNT: &[u8] = b"count";
 
 /// What a commit_hook is told, and which state belongs to each count.
 #[derive(Debug)]
-pub(in crate::check) struct Ear {
+pub(in crate::check) struct RecordingListener {
     heard: Arc<Mutex<Vec<Vec<Operation>>>>,
     /// The committed count.
     told: usize,
     /// The states by count. One state more than committed belongs to a commit with an unknown
     /// outcome.
-    states: Vec<State>,
+    states: Vec<DatabaseState>,
 }
 
-impl Ear {
+impl RecordingListener {
     /// Begins with a file that no commit_hook wrote to.
-    pub(in crate::check) fn new(state: &State) -> Self {
+    pub(in crate::check) fn new(state: &DatabaseState) -> Self {
         Self { heard: Arc::default(), told: 0, states: vec![state.clone()] }
     }
 
@@ -47,7 +47,7 @@ impl Ear {
     }
 
     /// Expects a commit that leads to a state.
-    pub(super) fn expect(&mut self, state: &State) {
+    pub(super) fn expect(&mut self, state: &DatabaseState) {
         self.states.truncate(self.told + 1);
         self.states.push(state.clone());
     }
@@ -64,7 +64,11 @@ impl Ear {
     }
 
     /// Compares what the commit_hook wrote with the state that a file holds, and returns the count.
-    pub(super) fn compare(&self, snapshot: &Snapshot, state: &State) -> Result<usize, Stop> {
+    pub(super) fn compare(
+        &self,
+        snapshot: &Snapshot,
+        state: &DatabaseState,
+    ) -> Result<usize, CheckError> {
         let count = snapshot.store().tree(TREE).get(COUNT)?;
         let count = count.and_then(|bytes| (*bytes).try_into().ok()).map_or(0, u64::from_le_bytes);
         let count = usize::try_from(count).unwrap_or(usize::MAX);

@@ -1,18 +1,21 @@
 //! Comparison of reported changes with the states before and after a commit.
 
 use crate::check::Violation;
-use crate::check::compare::Stop;
+use crate::check::compare::CheckError;
 use crate::check::objects::bridge;
 use crate::check::promises::W1;
 use fastness::object::{Changes, ElementId, ListChanges, ObjectKey, PropertyChange};
-use fastness_models::objects::{Class, Key, State, Value};
+use fastness_models::objects::{Class, DatabaseState, Key, Value};
 use std::collections::BTreeMap;
 
 /// Keys of a class: inserted, deleted, modified.
 type Keys = [Vec<Key>; 3];
 
 /// Returns the difference of two states.
-pub(super) fn changed<'s>(before: &'s State, after: &'s State) -> BTreeMap<&'s str, Keys> {
+pub(super) fn changed<'s>(
+    before: &'s DatabaseState,
+    after: &'s DatabaseState,
+) -> BTreeMap<&'s str, Keys> {
     let none = Class::default();
     let mut changed: BTreeMap<&str, Keys> = BTreeMap::new();
     for name in before.classes.keys().chain(after.classes.keys()) {
@@ -55,8 +58,11 @@ fn held(class: &Class, key: &Key, name: &str) -> (Option<Value>, Option<Elements
 }
 
 /// Compares reported changes with the difference of two states.
-pub(super) fn differ((before, after): (&State, &State), changes: &Changes) -> Result<(), Stop> {
-    let broken = |text: String| Stop::from(Violation::new(W1.id, text));
+pub(super) fn differ(
+    (before, after): (&DatabaseState, &DatabaseState),
+    changes: &Changes,
+) -> Result<(), CheckError> {
+    let broken = |text: String| CheckError::from(Violation::new(W1.id, text));
     let expected = changed(before, after);
     let mut found: BTreeMap<&str, Keys> = BTreeMap::new();
     for (name, class) in &changes.classes {

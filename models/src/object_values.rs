@@ -2,7 +2,7 @@
 //!
 //! Written from docs/objects.md#typed-objects, not from the code.
 
-use crate::objects::{Id, Key, ListEdit, Refusal, State, Value};
+use crate::objects::{DatabaseState, Id, Key, ListEdit, ObjectRefusal, ObjectResult, Value};
 
 /// The content of a property.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,9 +14,7 @@ pub enum PropertyValue {
 }
 
 /// All properties except the primary key, in the order of the struct's fields.
-pub type Whole = [(String, PropertyValue)];
-
-type Result<T> = std::result::Result<T, Refusal>;
+pub type ObjectValues = [(String, PropertyValue)];
 
 impl Key {
     /// Returns the value of the primary key.
@@ -30,10 +28,10 @@ impl Key {
     }
 }
 
-impl State {
+impl DatabaseState {
     /// Returns the values of an object.
     #[must_use]
-    pub fn whole(&self, id: &Id) -> Option<Vec<(String, PropertyValue)>> {
+    pub fn object_values(&self, id: &Id) -> Option<Vec<(String, PropertyValue)>> {
         let (class, object) = (self.classes.get(&id.0)?, self.object(id)?);
         let names = class.properties.keys().filter(|name| class.key.as_ref() != Some(*name));
         let content = |name: &String| match (object.values.get(name), object.lists.get(name)) {
@@ -49,17 +47,22 @@ impl State {
     ///
     /// # Errors
     /// As the specification defines, for all of them.
-    pub fn create_whole(&mut self, class: &str, key: Option<&Value>, whole: &Whole) -> Result<Id> {
+    pub fn create_with_values(
+        &mut self,
+        class: &str,
+        key: Option<&Value>,
+        object_values: &ObjectValues,
+    ) -> ObjectResult<Id> {
         let mut draft = self.clone();
-        draft.check_whole(class, whole)?;
+        draft.check_values(class, object_values)?;
         let id = match key {
             None => draft.create(class)?,
             Some(key) => match draft.get_or_create(class, key)? {
                 (id, true) => id,
-                (_, false) => return Err(Refusal::KeyExists),
+                (_, false) => return Err(ObjectRefusal::KeyExists),
             },
         };
-        draft.put_whole(&id, whole)?;
+        draft.put_values(&id, object_values)?;
         *self = draft;
         Ok(id)
     }
@@ -67,12 +70,17 @@ impl State {
     /// Creates or overwrites the object with a primary key; returns whether it was created.
     ///
     /// # Errors
-    /// See [`State::create_whole`].
-    pub fn upsert_whole(&mut self, class: &str, key: &Value, whole: &Whole) -> Result<(Id, bool)> {
+    /// See [`DatabaseState::create_with_values`].
+    pub fn upsert_with_values(
+        &mut self,
+        class: &str,
+        key: &Value,
+        object_values: &ObjectValues,
+    ) -> ObjectResult<(Id, bool)> {
         let mut draft = self.clone();
-        draft.check_whole(class, whole)?;
+        draft.check_values(class, object_values)?;
         let (id, created) = draft.get_or_create(class, key)?;
-        draft.put_whole(&id, whole)?;
+        draft.put_values(&id, object_values)?;
         *self = draft;
         Ok((id, created))
     }
@@ -80,22 +88,27 @@ impl State {
     /// Overwrites an existing object; its primary key cannot change.
     ///
     /// # Errors
-    /// See [`State::create_whole`].
-    pub fn update_whole(&mut self, id: &Id, key: Option<&Value>, whole: &Whole) -> Result<()> {
-        self.object(id).ok_or(Refusal::ObjectNotFound)?;
+    /// See [`DatabaseState::create_with_values`].
+    pub fn update_values(
+        &mut self,
+        id: &Id,
+        key: Option<&Value>,
+        object_values: &ObjectValues,
+    ) -> ObjectResult<()> {
+        self.object(id).ok_or(ObjectRefusal::ObjectNotFound)?;
         if key.is_some_and(|key| *key != id.1.value()) {
-            return Err(Refusal::PrimaryKeyImmutable);
+            return Err(ObjectRefusal::PrimaryKeyImmutable);
         }
         let mut draft = self.clone();
-        draft.check_whole(&id.0, whole)?;
-        draft.put_whole(id, whole)?;
+        draft.check_values(&id.0, object_values)?;
+        draft.put_values(id, object_values)?;
         *self = draft;
         Ok(())
     }
 
     /// Returns the first reason for a refusal.
-    fn check_whole(&self, class: &str, whole: &Whole) -> Result<()> {
-        for (name, content) in whole {
+    fn check_values(&self, class: &str, object_values: &ObjectValues) -> ObjectResult<()> {
+        for (name, content) in object_values {
             let values = match content {
                 PropertyValue::Value(value) => std::slice::from_ref(value),
                 PropertyValue::List(values) => values,
@@ -105,13 +118,13 @@ impl State {
         Ok(())
     }
 
-    fn put_whole(&mut self, id: &Id, whole: &Whole) -> Result<()> {
-        for (name, content) in whole {
+    fn put_values(&mut self, id: &Id, object_values: &ObjectValues) -> ObjectResult<()> {
+        for (name, content) in object_values {
             if let PropertyValue::Value(value) = content {
                 self.set(id, name, value)?;
             }
         }
-        for (name, content) in whole {
+        for (name, content) in object_values {
             if let PropertyValue::List(values) = content {
                 self.assign(id, name, values)?;
             }
@@ -120,13 +133,14 @@ impl State {
     }
 
     /// Keeps the common prefix and suffix, and replaces the elements between them.
-    fn assign(&mut self, id: &Id, name: &str, values: &[Value]) -> Result<()> {
-        let held = self.object(id).ok_or(Refusal::ObjectNotFound)?.lists[name].clone();
-        let shorter = held.len().min(values.len());
-        let head = (0..shorter).take_while(|at| held[*at].1 == values[*at]).count();
-        let from_end = |at: &usize| held[held.len() - 1 - at].1 == values[values.len() - 1 - at];
+    fn assign(&mut self, id: &Id, name: &str, values: &[Value]) -> ObjectResult<()> {
+        let stored = self.object(id).ok_or(ObjectRefusal::ObjectNotFound)?.lists[name].clone();
+        let shorter = stored.len().min(values.len());
+        let head = (0..shorter).take_while(|at| stored[*at].1 == values[*at]).count();
+        let from_end =
+            |at: &usize| stored[stored.len() - 1 - at].1 == values[values.len() - 1 - at];
         let tail = (0..shorter - head).take_while(from_end).count();
-        for _ in head..held.len() - tail {
+        for _ in head..stored.len() - tail {
             self.edit_list(id, name, &ListEdit::Remove(head))?;
         }
         for (at, value) in values.iter().enumerate().take(values.len() - tail).skip(head) {

@@ -1,28 +1,28 @@
 //! A store and its model on one simulated machine, driven operation by operation.
 
 mod edit;
-mod life;
+mod lifecycle;
 mod read;
 
-use super::compare::{Order, Stop};
+use super::compare::{CheckError, Order};
 use super::world::{World, file};
 use super::{Probe, Violation};
 use crate::fs::{Disk, SimFs};
 use fastness::{CommitId, Error, Snapshot, Store, WriteTxn};
-use fastness_models::store::{Outcome, State, Store as Model};
-use fastness_models::{Kind, Op};
+use fastness_models::store::{Store as Model, StoreOutcome, StoreState};
+use fastness_models::{Op, OpKind};
 use std::ops::Bound;
 
 /// Maximum number of held snapshots.
 const SNAPSHOTS_MAX: usize = 4;
 
 /// A store and its model.
-pub(super) struct Rig<'w> {
+pub(super) struct StoreHarness<'w> {
     pub(super) world: &'w World,
     pub(super) probe: &'w mut Probe,
     pub(super) fs: SimFs,
     pub(super) model: Model,
-    pub(super) snapshots: Vec<(Snapshot, State)>,
+    pub(super) snapshots: Vec<(Snapshot, StoreState)>,
     pub(super) commit: CommitId,
     pub(super) step: usize,
     pub(super) records: bool,
@@ -32,9 +32,9 @@ pub(super) struct Rig<'w> {
     store: Option<Store>,
 }
 
-impl<'w> Rig<'w> {
+impl<'w> StoreHarness<'w> {
     /// Creates a store on an empty disk.
-    pub(super) fn create(world: &'w World, probe: &'w mut Probe) -> Result<Self, Stop> {
+    pub(super) fn create(world: &'w World, probe: &'w mut Probe) -> Result<Self, CheckError> {
         let fs = world.boot(Disk::default());
         Self::create_on(world, probe, fs)
     }
@@ -44,7 +44,7 @@ impl<'w> Rig<'w> {
         world: &'w World,
         probe: &'w mut Probe,
         fs: SimFs,
-    ) -> Result<Self, Stop> {
+    ) -> Result<Self, CheckError> {
         let store = world.options(&fs).create(file())?;
         let commit = store.snapshot().commit();
         Ok(Self {
@@ -68,12 +68,12 @@ impl<'w> Rig<'w> {
         world: &'w World,
         probe: &'w mut Probe,
         (fs, model): (SimFs, Model),
-    ) -> Result<Self, Stop> {
+    ) -> Result<Self, CheckError> {
         let store = None;
         let (commit, snapshots, txn) = (CommitId(0), Vec::new(), None);
         let (records, spies, touched) = (false, false, false);
         let step = 1 << 20;
-        let mut rig = Self {
+        let mut harness = Self {
             world,
             probe,
             fs,
@@ -87,8 +87,8 @@ impl<'w> Rig<'w> {
             touched,
             store,
         };
-        rig.open()?;
-        Ok(rig)
+        harness.open()?;
+        Ok(harness)
     }
 
     /// Returns whether a transaction is open.
@@ -105,43 +105,43 @@ impl<'w> Rig<'w> {
     }
 
     /// Runs one operation of the store alphabet; other kinds do nothing.
-    pub(super) fn act(&mut self, op: Op) -> Result<(), Stop> {
+    pub(super) fn act(&mut self, op: Op) -> Result<(), CheckError> {
         match op.kind {
-            Kind::Insert => self.insert(op, 0),
-            Kind::Remove => self.remove(op, 0),
-            Kind::Clear => self.clear(op),
-            Kind::Fill => self.run(op, Self::insert),
-            Kind::Prune => self.run(op, Self::remove),
-            Kind::Get => self.get(op),
-            Kind::Range => self.range(op),
-            Kind::Ends | Kind::Len => self.ends(op),
-            Kind::Commit => self.commit(),
-            Kind::Abort => {
+            OpKind::Insert => self.insert(op, 0),
+            OpKind::Remove => self.remove(op, 0),
+            OpKind::Clear => self.clear(op),
+            OpKind::Fill => self.run(op, Self::insert),
+            OpKind::Prune => self.run(op, Self::remove),
+            OpKind::Get => self.get(op),
+            OpKind::Range => self.range(op),
+            OpKind::Ends | OpKind::Len => self.ends(op),
+            OpKind::Commit => self.commit(),
+            OpKind::Abort => {
                 self.abort();
                 Ok(())
             }
-            Kind::TakeSnapshot
-            | Kind::CloneSnapshot
-            | Kind::DropSnapshot
-            | Kind::ReadSnapshot
-            | Kind::ScanSnapshot => self.snapshot(op),
-            Kind::Scan => self.scan(op),
-            Kind::Verify => self.verify(),
-            Kind::Info => self.info(),
-            Kind::Oversize => self.oversize(op),
-            Kind::Reopen => self.reopen(),
-            Kind::Misopen => self.misopen(op),
-            Kind::Compact => self.compact(),
+            OpKind::TakeSnapshot
+            | OpKind::CloneSnapshot
+            | OpKind::DropSnapshot
+            | OpKind::ReadSnapshot
+            | OpKind::ScanSnapshot => self.snapshot(op),
+            OpKind::Scan => self.scan(op),
+            OpKind::Verify => self.verify(),
+            OpKind::Info => self.info(),
+            OpKind::Oversize => self.oversize(op),
+            OpKind::Reopen => self.reopen(),
+            OpKind::RefusedOpen => self.refused_open(op),
+            OpKind::Compact => self.compact(),
             _ => Ok(()),
         }
     }
 
     /// Runs one operation where no refusal is expected.
     pub(super) fn must(&mut self, op: Op) -> Result<(), Violation> {
-        self.act(op).map_err(|stop| unexpected(stop, "A1"))
+        self.act(op).map_err(|error| unexpected(error, "A1"))
     }
 
-    fn note(&mut self, op: Op, outcome: &Outcome<'_>) {
+    fn note(&mut self, op: Op, outcome: &StoreOutcome<'_>) {
         self.probe.count(op.kind.name(), 1);
         let step = self.step;
         self.probe.line(|| format!("{step:4} {op}: {outcome}"));
@@ -172,7 +172,7 @@ pub(super) fn problems(snapshot: &Snapshot) -> Result<Vec<String>, Error> {
 }
 
 /// Verifies the file, where no problem is expected.
-pub(super) fn verify(snapshot: &Snapshot, invariant: &'static str) -> Result<(), Stop> {
+pub(super) fn verify(snapshot: &Snapshot, invariant: &'static str) -> Result<(), CheckError> {
     let found = snapshot.verify()?;
     if found.problems.is_empty() && found.reachable + found.free == found.page_count {
         return Ok(());
@@ -181,10 +181,10 @@ pub(super) fn verify(snapshot: &Snapshot, invariant: &'static str) -> Result<(),
 }
 
 /// Turns an unexpected error into a violation.
-pub(super) fn unexpected(stop: Stop, invariant: &'static str) -> Violation {
-    match stop {
-        Stop::Broken(violation) => violation,
-        Stop::Refused(error) => {
+pub(super) fn unexpected(error: CheckError, invariant: &'static str) -> Violation {
+    match error {
+        CheckError::Violation(violation) => violation,
+        CheckError::Store(error) => {
             Violation::new(invariant, format!("refused without a reason: {error}"))
         }
     }

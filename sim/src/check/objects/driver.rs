@@ -1,0 +1,51 @@
+//! The driver of the object checks: runs the operations of a plan on an [`ObjectHarness`].
+
+use super::fault_injector::FaultInjector;
+use super::harness::ObjectHarness;
+use crate::check::compare::CheckError;
+use crate::check::store_harness::unexpected;
+use crate::check::world::World;
+use crate::check::{Plan, Probe, Twin, Violation};
+use fastness_models::Op;
+
+/// The part of an object check beyond the common operations.
+pub(in crate::check) trait ObjectCheck: Sized {
+    /// The invariant that an unexpected refusal violates.
+    const INVARIANT: &'static str;
+
+    /// Starts, with a database whose classes hold no objects.
+    fn begin(harness: &mut ObjectHarness<'_>) -> Result<Self, CheckError>;
+
+    /// Runs one operation.
+    fn act(&mut self, harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError>;
+
+    /// Drops everything that keeps the database open, before it is reopened.
+    fn release(&mut self, _bench: &mut ObjectHarness<'_>) -> Result<(), CheckError> {
+        Ok(())
+    }
+
+    /// Ends, after the last operation.
+    fn end(self, _bench: &mut ObjectHarness<'_>) -> Result<(), CheckError> {
+        Ok(())
+    }
+}
+
+/// Runs a plan: the body of a check.
+pub(in crate::check) fn run<C: ObjectCheck>(
+    plan: &Plan,
+    twin: Twin,
+    probe: &mut Probe,
+) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let as_violation = |error| unexpected(error, C::INVARIANT);
+    let mut harness = ObjectHarness::create(&world, probe).map_err(as_violation)?;
+    let mut faults = FaultInjector::default();
+    let mut check = C::begin(&mut harness).map_err(as_violation)?;
+    for (step, op) in plan.ops.iter().enumerate() {
+        harness.probe.line(|| format!("{step:4} {op}"));
+        let outcome = faults.step(&mut harness, *op, &mut check);
+        outcome.map_err(|error| as_violation(error).at(step))?;
+    }
+    faults.calm(&mut harness, &mut check).map_err(as_violation)?;
+    check.end(&mut harness).map_err(as_violation)
+}
