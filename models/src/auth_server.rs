@@ -92,7 +92,7 @@ pub enum ServerReply {
 /// A call between its start and its end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StartedCall {
-    ask: ServerCall,
+    server_call: ServerCall,
     refused: Option<i64>,
     /// The number of password changes at the start.
     changes: u32,
@@ -161,8 +161,8 @@ pub struct TokenPolicy {
 impl StartedCall {
     /// Returns the call.
     #[must_use]
-    pub const fn ask(&self) -> &ServerCall {
-        &self.ask
+    pub const fn call(&self) -> &ServerCall {
+        &self.server_call
     }
 
     /// Returns the reason if the start refused it.
@@ -188,9 +188,9 @@ impl Accounts {
 
     /// Starts a call.
     #[must_use]
-    pub fn begin(&self, now: i64, ask: ServerCall) -> StartedCall {
+    pub fn begin(&self, now: i64, server_call: ServerCall) -> StartedCall {
         let mut changes = 0;
-        let refused = match &ask {
+        let refused = match &server_call {
             ServerCall::Register(name, _) => self.named(name).map(|_| EXISTING_ACCOUNT),
             ServerCall::LogIn(name, password) => {
                 changes = self.named(name).map_or(0, |at| self.accounts[at].changes);
@@ -215,7 +215,7 @@ impl Accounts {
             },
             ServerCall::Revoke(_) => None,
         };
-        StartedCall { ask, refused, changes }
+        StartedCall { server_call, refused, changes }
     }
 
     /// Ends a call. A granted login gets the identity and the token of the answer.
@@ -237,7 +237,7 @@ impl Accounts {
         started: &StartedCall,
         issued: Option<(&str, &str)>,
     ) -> Result<ServerReply, i64> {
-        match &started.ask {
+        match &started.server_call {
             ServerCall::Register(name, _) if self.named(name).is_some() => Err(EXISTING_ACCOUNT),
             ServerCall::Register(name, password) => {
                 let (name, password) = (name.clone(), password.clone());
@@ -478,8 +478,8 @@ mod tests {
     use super::TokenState::{Current, Gone, Next, Old, Superseded};
     use super::*;
 
-    fn call(server: &mut Accounts, ask: ServerCall, issued: Option<(&str, &str)>) -> ServerReply {
-        let started = server.begin(0, ask);
+    fn call(server: &mut Accounts, server_call: ServerCall, issued: Option<(&str, &str)>) -> ServerReply {
+        let started = server.begin(0, server_call);
         server.end(0, &started, issued)
     }
 

@@ -9,14 +9,14 @@ use std::time::Duration;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Clock {
     now: Time,
-    wrong_ms: i64,
+    skew_ms: i64,
 }
 
 impl Clock {
     /// Starts at a time, without skew.
     #[must_use]
     pub const fn new(now: Time) -> Self {
-        Self { now, wrong_ms: 0 }
+        Self { now, skew_ms: 0 }
     }
 
     /// Returns the true time.
@@ -27,17 +27,17 @@ impl Clock {
 
     /// Returns the local time of the machine.
     #[must_use]
-    pub const fn shown(&self) -> Time {
-        Time(self.now.0.saturating_add(self.wrong_ms))
+    pub const fn local_time(&self) -> Time {
+        Time(self.now.0.saturating_add(self.skew_ms))
     }
 
     /// Advances time.
-    pub fn pass(&mut self, time: Duration) {
+    pub fn advance(&mut self, time: Duration) {
         self.now = self.now.plus(time);
     }
 
     /// Sets the skew of the machine.
-    pub const fn set_wrong(&mut self, wrong_ms: i64) {
-        self.wrong_ms = wrong_ms;
+    pub const fn set_skew(&mut self, skew_ms: i64) {
+        self.skew_ms = skew_ms;
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 impl Program<'_> {
     /// Compares users and sessions with the model.
     pub(super) fn audit(&self, now: Time) -> Result<(), Violation> {
-        self.same_kept(&self.model).map_err(|text| Violation::new(U17.id, text))?;
+        self.compare_users(&self.model).map_err(|text| Violation::new(U17.id, text))?;
         let users = self.users().users();
         let current = match users.current(now) {
             Ok(user) => Ok(user.and_then(|user| self.user_key(user))),
@@ -33,8 +33,8 @@ impl Program<'_> {
             let text = format!("valid are {valid:?}, expected {expected:?}");
             return Err(Violation::new(U17.id, text));
         }
-        for live in self.live.values() {
-            let Purpose::Token(session, since) = live.purpose else { continue };
+        for in_flight in self.in_flight.values() {
+            let Purpose::Token(session, since) = in_flight.purpose else { continue };
             if self.model.running(session).is_none()
                 || self.model.changed_at(session) != Some(since)
             {
@@ -42,32 +42,32 @@ impl Program<'_> {
                 return Err(Violation::new(U15.id, text));
             }
         }
-        if let Some((asked, ..)) =
-            self.held_back().find(|(_, user_key, _)| !self.exchanges(user_key))
+        if let Some((expected_request, ..)) =
+            self.blocked_calls().find(|(_, user_key, _)| !self.exchanges(user_key))
         {
-            let text = format!("{:?} waits for an exchange, and there is none", asked.purpose);
+            let text = format!("{:?} waits for an exchange, and there is none", expected_request.purpose);
             return Err(Violation::new(U18.id, text));
         }
-        let idle = self.idle();
-        if !idle.is_empty() && self.deadline().is_none() {
-            let text = format!("{idle:?} wait for nothing");
+        let idle_items = self.idle_items();
+        if !idle_items.is_empty() && self.deadline().is_none() {
+            let text = format!("{idle_items:?} wait for nothing");
             return Err(Violation::new(U11.id, text));
         }
         Ok(())
     }
 
     /// Returns sessions and revocations with neither a request in flight nor a final failure.
-    fn idle(&self) -> BTreeSet<String> {
+    fn idle_items(&self) -> BTreeSet<String> {
         let has_failed =
             |session: u8| self.failed.get(&session).copied() == self.model.changed_at(session);
         let sessions = self.model.sessions().filter(|(session, user_key)| {
-            let waits = self.asks(*session) || has_failed(*session) || self.exchanges(user_key);
+            let waits = self.has_request(*session) || has_failed(*session) || self.exchanges(user_key);
             !waits && self.model.running(*session).is_some()
         });
         let revokes = |token: &str| {
-            self.live
+            self.in_flight
                 .values()
-                .any(|live| matches!(&live.ask, ServerCall::Revoke(other) if other == token))
+                .any(|in_flight| matches!(&in_flight.server_call, ServerCall::Revoke(other) if other == token))
         };
         let pending = self.model.pending().iter().filter(|(_, grant)| !revokes(&grant.token));
         sessions
@@ -90,7 +90,7 @@ impl Program<'_> {
     }
 
     /// Compares the persisted users, tokens included.
-    pub(super) fn same_kept(&self, model: &Model) -> Result<(), String> {
+    pub(super) fn compare_users(&self, model: &Model) -> Result<(), String> {
         let kept: &Kept = self.users().users().kept();
         let lists = [
             ("users", self.grants(kept.users()), model.active()),
@@ -105,12 +105,12 @@ impl Program<'_> {
     }
 
     fn grants<'a>(&self, users: impl Iterator<Item = &'a User>) -> Vec<(UserKey, Grant)> {
-        let of = |user: &User| {
+        let matches = |user: &User| {
             let user_key = self.user_key(user)?;
             let token = user.token.value.expose().to_owned();
             let (expires, is_admin) = (user.token.expires().0, user.is_admin());
             Some((user_key, Grant { token, expires, is_admin }))
         };
-        users.filter_map(of).collect()
+        users.filter_map(matches).collect()
     }
 }

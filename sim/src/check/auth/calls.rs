@@ -1,7 +1,7 @@
 //! Calls of the program, and their expected immediate effects.
 
 use super::message::Purpose;
-use super::program::{Asked, Event};
+use super::program::{ExpectedRequest, Event};
 use super::{AuthHarness, CheckError, NAMES, SESSIONS};
 use fastness_auth::users::{Call, CallId, Failure, Input, Output, SessionId, Success, UserId};
 use fastness_auth::{Credentials, Permission, Refusal, Token, User};
@@ -16,7 +16,7 @@ impl AuthHarness<'_> {
     }
 
     /// Picks a user: mostly one who is logged in, else one with an account.
-    fn somebody(&self, operand: u8) -> UserKey {
+    fn pick_user(&self, operand: u8) -> UserKey {
         let active = self.program.model.active();
         let index = usize::from(operand);
         if operand < 200 && !active.is_empty() {
@@ -39,25 +39,25 @@ impl AuthHarness<'_> {
             _ => {
                 let identity = identity.filter(|_| op.c.is_multiple_of(2)).unwrap_or("nobody");
                 let user_key = UserKey { server, identity: identity.to_owned() };
-                return self.claim(user_key, op.b % 8 == 7);
+                return self.log_in_with_access_token(user_key, op.b % 8 == 7);
             }
         };
         let call = self.call();
         let credentials =
             Credentials::username_password(name, Some((&*password).into()), registers);
         let Ok(credentials) = credentials else { return Ok(()) };
-        let ask = match registers {
+        let server_call = match registers {
             true => ServerCall::Register(name.to_owned(), password),
             false => ServerCall::LogIn(name.to_owned(), password),
         };
         let url = self.servers[server].url.clone();
         let mut event = self.program.event(Input::Call(call, Call::LogIn(url, credentials)));
-        event.call = Some(Asked { by: None, server, purpose: Purpose::LogIn(call), ask });
+        event.call = Some(ExpectedRequest { by: None, server, purpose: Purpose::LogIn(call), server_call });
         self.handle(event)
     }
 
     /// Logs in with an access token that no server issued.
-    fn claim(&mut self, user_key: UserKey, is_admin: bool) -> Result<(), CheckError> {
+    fn log_in_with_access_token(&mut self, user_key: UserKey, is_admin: bool) -> Result<(), CheckError> {
         let call = self.call();
         let value = format!("claimed-{}", self.calls);
         let token = Token {
@@ -84,22 +84,22 @@ impl AuthHarness<'_> {
         (user_key, grant): (UserKey, Grant),
     ) -> Event {
         let was_out = event.next.grant(&user_key).is_none();
-        event.begins = event.next.log_in(user_key, grant);
-        if was_out && !event.begins.is_empty() {
+        event.starting_sessions = event.next.log_in(user_key, grant);
+        if was_out && !event.starting_sessions.is_empty() {
             self.probe.mark("parked sessions taken up by a login");
         }
         event.outcome = vec![
             Output::LoggedIn(UserId::of(&user)),
             Output::Done(call, Ok(Success::LoggedIn(user))),
         ];
-        self.release(event)
+        self.refuse_blocked_calls(event)
     }
 
     /// Expects a refusal for every blocked call whose user may no longer make it.
-    fn release(&self, mut event: Event) -> Event {
-        for (asked, user_key, needs_admin) in self.program.held_back() {
+    fn refuse_blocked_calls(&self, mut event: Event) -> Event {
+        for (expected_request, user_key, needs_admin) in self.program.blocked_calls() {
             if let (Err(refusal), Some(call)) =
-                (event.next.authorize(user_key, needs_admin), asked.purpose.call())
+                (event.next.authorize(user_key, needs_admin), expected_request.purpose.call())
             {
                 event.outcome.push(refused(call, refusal));
             }
@@ -108,7 +108,7 @@ impl AuthHarness<'_> {
     }
 
     pub(super) fn log_out(&mut self, op: Op) -> Result<(), CheckError> {
-        let user_key = self.somebody(op.a);
+        let user_key = self.pick_user(op.a);
         let id = self.program.id(&user_key);
         let mut event = self.program.event(Input::LogOut(id));
         if self.program.is_offline && event.next.grant(&user_key).is_some() {
@@ -116,12 +116,12 @@ impl AuthHarness<'_> {
         }
         let parked = event.next.log_out(&user_key).into_iter();
         event.outcome = parked.map(|session| Output::Park(SessionId(session.into()))).collect();
-        let event = self.release(event);
+        let event = self.refuse_blocked_calls(event);
         self.handle(event)
     }
 
     pub(super) fn change_password(&mut self, op: Op) -> Result<(), CheckError> {
-        let user_key = self.somebody(op.a);
+        let user_key = self.pick_user(op.a);
         let other = match op.b % 4 {
             0 | 1 => None,
             2 => self.servers[user_key.server].model.identity(NAMES[usize::from(op.b / 4) % 4]),
@@ -136,37 +136,37 @@ impl AuthHarness<'_> {
         };
         let other = other.filter(|other| *other != user_key.identity);
         let call = self.call();
-        let ask = |token| ServerCall::ChangePassword(token, other.clone(), password.clone());
+        let server_call = |token| ServerCall::ChangePassword(token, other.clone(), password.clone());
         let needs_admin = other.is_some();
-        self.ask_as(&user_key, needs_admin, (what, Purpose::ChangePassword(call), &ask))
+        self.call_as(&user_key, needs_admin, (what, Purpose::ChangePassword(call), &server_call))
     }
 
     pub(super) fn look_up(&mut self, op: Op) -> Result<(), CheckError> {
-        let user_key = self.somebody(op.a);
+        let user_key = self.pick_user(op.a);
         let name = NAMES[usize::from(op.b) % NAMES.len()];
         let what = Call::LookUp(self.program.id(&user_key), "password".to_owned(), name.to_owned());
         let call = self.call();
-        let ask = |token| ServerCall::LookUp(token, name.to_owned());
-        self.ask_as(&user_key, true, (what, Purpose::LookUp(call), &ask))
+        let server_call = |token| ServerCall::LookUp(token, name.to_owned());
+        self.call_as(&user_key, true, (what, Purpose::LookUp(call), &server_call))
     }
 
     /// Makes a call as a user, with the current token, if the user may make it.
-    fn ask_as(
+    fn call_as(
         &mut self,
         user_key: &UserKey,
         needs_admin: bool,
-        (what, purpose, ask): (Call, Purpose, &dyn Fn(String) -> ServerCall),
+        (what, purpose, server_call): (Call, Purpose, &dyn Fn(String) -> ServerCall),
     ) -> Result<(), CheckError> {
         let call = CallId(self.calls);
         let mut event = self.program.event(Input::Call(call, what));
         match event.next.authorize(user_key, needs_admin) {
             Ok(grant) => {
                 let (by, server) = (Some((user_key.clone(), needs_admin)), user_key.server);
-                let ask = ask(grant.token.clone());
+                let server_call = server_call(grant.token.clone());
                 if self.program.exchanges(user_key) {
                     self.probe.mark("a call waits for an exchange");
                 }
-                event.call = Some(Asked { by, server, purpose, ask });
+                event.call = Some(ExpectedRequest { by, server, purpose, server_call });
             }
             Err(refusal) => {
                 self.probe.mark("call refused");
@@ -177,22 +177,22 @@ impl AuthHarness<'_> {
     }
 
     pub(super) fn cancel(&mut self, op: Op) -> Result<(), CheckError> {
-        let live = self.program.live.values().filter_map(|live| live.purpose.call());
-        let waiting = self.program.held_back().filter_map(|(asked, ..)| asked.purpose.call());
-        let calls = live.chain(waiting);
+        let in_flight = self.program.in_flight.values().filter_map(|in_flight| in_flight.purpose.call());
+        let waiting = self.program.blocked_calls().filter_map(|(expected_request, ..)| expected_request.purpose.call());
+        let calls = in_flight.chain(waiting);
         let calls: Vec<CallId> = calls.collect();
         let Some(call) = calls.get(usize::from(op.a) % calls.len().max(1)) else { return Ok(()) };
         self.handle(self.program.event(Input::Cancel(*call)))
     }
 
     pub(super) fn open(&mut self, op: Op) -> Result<(), CheckError> {
-        let (session, user_key) = (op.a % SESSIONS, self.somebody(op.b));
+        let (session, user_key) = (op.a % SESSIONS, self.pick_user(op.b));
         let folder = if op.c.is_multiple_of(8) { "shared" } else { "~" };
         let path = format!("/{folder}/file-{session}");
         let number = SessionId(session.into());
         let mut event = self.program.event(Input::Open(number, self.program.id(&user_key), path));
         event.next.open(session, user_key);
-        event.begins.extend(event.next.running(session).map(|_| session));
+        event.starting_sessions.extend(event.next.running(session).map(|_| session));
         self.handle(event)
     }
 }

@@ -17,18 +17,18 @@ pub(super) enum Purpose {
     Token(u8, u64),
     Revoke(UserKey),
     /// A request of a stranger who has the token.
-    Stranger,
+    ForeignCall,
 }
 
 /// The process number of the stranger.
-pub(super) const STRANGER: u32 = u32::MAX;
+pub(super) const FOREIGN_PROCESS: u32 = u32::MAX;
 
 impl Purpose {
     /// Returns the call that the request serves, if any.
     pub(super) const fn call(&self) -> Option<CallId> {
         match self {
             Self::LogIn(call) | Self::ChangePassword(call) | Self::LookUp(call) => Some(*call),
-            Self::Token(..) | Self::Revoke(_) | Self::Stranger => None,
+            Self::Token(..) | Self::Revoke(_) | Self::ForeignCall => None,
         }
     }
 }
@@ -37,18 +37,18 @@ impl Purpose {
 #[derive(Clone, Debug)]
 pub(super) struct RoundTrip {
     /// The process that sent it; the answer reaches no other process.
-    pub(super) life: u32,
+    pub(super) process: u32,
     pub(super) id: RequestId,
     pub(super) server: usize,
     pub(super) purpose: Purpose,
     /// The call that the server must parse from it.
-    pub(super) ask: ServerCall,
+    pub(super) server_call: ServerCall,
 }
 
 impl RoundTrip {
     /// Returns the refresh token that the request uses, unless it revokes it.
     pub(super) fn token(&self) -> Option<&str> {
-        match &self.ask {
+        match &self.server_call {
             ServerCall::Token(token, _)
             | ServerCall::Exchange(token, _)
             | ServerCall::ChangePassword(token, ..)
@@ -59,7 +59,7 @@ impl RoundTrip {
 
     /// Whether the request exchanges refresh tokens.
     pub(super) const fn exchanges(&self) -> bool {
-        matches!(self.ask, ServerCall::Exchange(..))
+        matches!(self.server_call, ServerCall::Exchange(..))
     }
 }
 
@@ -95,7 +95,7 @@ pub(super) enum Delivery {
 pub(super) enum AnswerClass {
     Granted,
     /// A retry may succeed.
-    Weak,
+    Retryable,
     /// The answer does not come from the server.
     Foreign,
     /// The server refused.
@@ -120,10 +120,10 @@ impl Delivery {
         LOSSES[usize::from(operand) % LOSSES.len()].clone()
     }
 
-    pub(super) const fn worth(&self) -> AnswerClass {
+    pub(super) const fn class(&self) -> AnswerClass {
         match self {
             Self::Reply(_, _, ServerReply::Refused(RETRY_LATER)) | Self::Failed(..) => {
-                AnswerClass::Weak
+                AnswerClass::Retryable
             }
             Self::Reply(_, _, ServerReply::Refused(code)) => AnswerClass::Refused(*code),
             Self::Reply(..) => AnswerClass::Granted,
@@ -133,7 +133,7 @@ impl Delivery {
                 | NetworkFault::Lost
                 | NetworkFault::Refused
                 | NetworkFault::HostNotFound,
-            ) => AnswerClass::Weak,
+            ) => AnswerClass::Retryable,
             Self::Page(_) | Self::Fault(_) => AnswerClass::Foreign,
         }
     }
@@ -155,10 +155,10 @@ pub(super) const PAGE: &[u8] = b"<html>Welcome to our trains</html>";
 
 impl Message {
     /// Duplicates the message, if the network can.
-    pub(super) fn again(&self) -> Option<Self> {
+    pub(super) fn duplicate(&self) -> Option<Self> {
         let stage = match &self.stage {
             Stage::ToServer(request) => Stage::ToServer(Rc::clone(request)),
-            Stage::ToProgram(carried) => Stage::ToProgram(carried.clone()),
+            Stage::ToProgram(delivery) => Stage::ToProgram(delivery.clone()),
             Stage::AtServer(_) => return None,
         };
         Some(Self { round_trip: Rc::clone(&self.round_trip), stage })

@@ -148,8 +148,8 @@ impl<'w> AuthHarness<'w> {
         let servers = urls.iter().map(|url| Server::start(world, url.clone(), policy));
         let servers = servers.collect::<Result<Vec<_>, _>>()?;
         let ages = [None, Some(seconds(0)), Some(seconds(0)), Some(seconds(3600))];
-        let age = ages[usize::try_from(world.salt >> 24 & 3).unwrap_or_default()];
-        let program = Program::start(world, (urls, age), clock.shown())?;
+        let exchange_age = ages[usize::try_from(world.salt >> 24 & 3).unwrap_or_default()];
+        let program = Program::start(world, (urls, exchange_age), clock.local_time())?;
         let (net, arrived) = (Net::default(), BTreeSet::new());
         Ok(Self { probe, clock, program, servers, net, calls: 0, arrived })
     }
@@ -175,20 +175,20 @@ impl<'w> AuthHarness<'w> {
             }
             OpKind::Deliver => {
                 for more in 0..=op.b % 3 {
-                    self.carry(op.a.wrapping_add(more))?;
+                    self.deliver_message(op.a.wrapping_add(more))?;
                 }
                 Ok(())
             }
-            OpKind::LoseMessage => self.lose(op),
+            OpKind::LoseMessage => self.lose_message(op),
             OpKind::DuplicateMessage => {
-                let again = self.net.peek(op.a).and_then(Message::again);
-                again.into_iter().for_each(|message| self.net.send(message));
+                let duplicate = self.net.peek(op.a).and_then(Message::duplicate);
+                duplicate.into_iter().for_each(|message| self.net.send(message));
                 Ok(())
             }
-            OpKind::AdvanceClock => self.pass(op),
+            OpKind::AdvanceClock => self.advance_clock(op),
             OpKind::SetClock => {
-                let wrong = [0, HOUR, -HOUR, 40 * 24 * HOUR, -40 * 24 * HOUR, 15 * SECOND];
-                self.clock.set_wrong(wrong[usize::from(op.a) % wrong.len()]);
+                let skews = [0, HOUR, -HOUR, 40 * 24 * HOUR, -40 * 24 * HOUR, 15 * SECOND];
+                self.clock.set_skew(skews[usize::from(op.a) % skews.len()]);
                 Ok(())
             }
             OpKind::Network => {
@@ -197,7 +197,7 @@ impl<'w> AuthHarness<'w> {
                 self.program.is_offline = is_offline;
                 self.handle(self.program.event(input))
             }
-            OpKind::ForeignCall => self.stranger(op),
+            OpKind::ForeignCall => self.foreign_call(op),
             OpKind::Kill | OpKind::PowerLoss => self.crash(op),
             OpKind::Inject => {
                 self.inject(op);
@@ -209,12 +209,12 @@ impl<'w> AuthHarness<'w> {
 
     /// Advances the clock, so that no two events share a time.
     fn tick(&mut self) {
-        self.clock.pass(Duration::from_millis(1));
+        self.clock.advance(Duration::from_millis(1));
     }
 
     /// Passes an event to the program, and sends the resulting requests.
     fn handle(&mut self, event: Event) -> Result<(), CheckError> {
-        let (outcome, sent) = self.program.handle(self.clock.shown(), event, self.probe)?;
+        let (outcome, sent) = self.program.handle(self.clock.local_time(), event, self.probe)?;
         for (round_trip, request) in sent {
             self.probe.line(|| format!("     sends {:?}", round_trip.purpose));
             self.net.send(Message { round_trip, stage: Stage::ToServer(Rc::new(request)) });
@@ -223,7 +223,7 @@ impl<'w> AuthHarness<'w> {
             self.probe.line(|| "     the process dies".to_owned());
         }
         let model = &self.program.model;
-        match model.current_user(self.clock.shown().0) {
+        match model.current_user(self.clock.local_time().0) {
             Err(_) => self.probe.mark("several users at once"),
             Ok(None) if model.active().len() == 1 => self.probe.mark("the only user has expired"),
             Ok(_) => {}
@@ -231,11 +231,11 @@ impl<'w> AuthHarness<'w> {
         Ok(())
     }
 
-    fn pass(&mut self, op: Op) -> Result<(), CheckError> {
-        let until = self.program.deadline().map_or(0, |at| at.0 - self.clock.shown().0);
+    fn advance_clock(&mut self, op: Op) -> Result<(), CheckError> {
+        let until = self.program.deadline().map_or(0, |at| at.0 - self.clock.local_time().0);
         let steps = [until, until, until, until, SECOND, 20 * SECOND, 400 * SECOND, 3 * HOUR];
         let step = steps[usize::from(op.a) % steps.len()].clamp(0, 20 * 24 * HOUR);
-        self.clock.pass(Duration::from_millis(step.unsigned_abs()));
+        self.clock.advance(Duration::from_millis(step.unsigned_abs()));
         match op.b % 4 {
             0 if op.a % 8 > 3 => Ok(()),
             _ => self.handle(self.program.event(Input::Wake)),
@@ -246,7 +246,7 @@ impl<'w> AuthHarness<'w> {
         let cuts_power = op.kind == OpKind::PowerLoss;
         self.probe.crash("between calls");
         match op.a % 4 {
-            0 | 1 => self.program.crash(self.clock.shown(), cuts_power),
+            0 | 1 => self.program.crash(self.clock.local_time(), cuts_power),
             server => self.servers[usize::from(server - 2)].crash(self.clock.now(), cuts_power),
         }
     }
@@ -259,12 +259,12 @@ impl<'w> AuthHarness<'w> {
             lasting: false,
         };
         match op.a % 3 {
-            0 => self.program.fault = Some(InjectedFault::Cut),
+            0 => self.program.fault = Some(InjectedFault::PowerLoss),
             1 => self.program.fault = Some(InjectedFault::Error(injection)),
             _ => {
                 let server = &mut self.servers[usize::from(op.b % 2)];
                 server.fault = Some(match op.b / 2 % 4 {
-                    0 | 1 => InjectedFault::Cut,
+                    0 | 1 => InjectedFault::PowerLoss,
                     _ => InjectedFault::Error(injection),
                 });
             }
@@ -274,7 +274,7 @@ impl<'w> AuthHarness<'w> {
     /// Corrects the clock and delivers everything. Then every call is answered, every revocation is
     /// delivered, and every session has its token.
     fn settle(&mut self) -> Result<(), CheckError> {
-        self.clock.set_wrong(0);
+        self.clock.set_skew(0);
         self.program.is_offline = false;
         self.program.fault = None;
         self.servers.iter_mut().for_each(|server| server.fault = None);
@@ -286,15 +286,15 @@ impl<'w> AuthHarness<'w> {
                 break;
             }
             while !self.net.is_empty() {
-                self.carry(0)?;
+                self.deliver_message(0)?;
             }
             let model = &self.program.model;
             let waits = model.sessions().any(|(session, _)| !self.program.is_served(session));
-            if model.pending().is_empty() && !waits && self.program.live.is_empty() {
+            if model.pending().is_empty() && !waits && self.program.in_flight.is_empty() {
                 return self.audit();
             }
-            let until = self.program.deadline().map_or(0, |at| at.0 - self.clock.shown().0);
-            self.clock.pass(Duration::from_millis(u64::try_from(until).unwrap_or_default()));
+            let until = self.program.deadline().map_or(0, |at| at.0 - self.clock.local_time().0);
+            self.clock.advance(Duration::from_millis(u64::try_from(until).unwrap_or_default()));
             self.handle(self.program.event(Input::Wake))?;
         }
         let pending = self.program.model.pending();

@@ -21,33 +21,33 @@ pub(super) struct Event {
     pub(super) next: Model,
     pub(super) outcome: Vec<Output>,
     /// The call that must be sent.
-    pub(super) call: Option<Asked>,
+    pub(super) call: Option<ExpectedRequest>,
     /// Sessions that must request a token immediately if there is a network.
-    pub(super) begins: Vec<u8>,
+    pub(super) starting_sessions: Vec<u8>,
 }
 
 /// A call that must be sent, immediately or after an exchange of its token.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Asked {
+pub(super) struct ExpectedRequest {
     /// The user who makes it, if any, and whether it needs an administrator.
     pub(super) by: Option<(UserKey, bool)>,
     pub(super) server: usize,
     pub(super) purpose: Purpose,
-    pub(super) ask: ServerCall,
+    pub(super) server_call: ServerCall,
 }
 
 /// The fault that the disk injects into the next change.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum InjectedFault {
     /// A power loss in the middle of it.
-    Cut,
+    PowerLoss,
     Error(Injection),
 }
 
 /// Whether an event was applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum EventOutcome {
-    Whole,
+    Applied,
     /// The process crashed, another one runs, and there are no outputs.
     Crashed,
 }
@@ -63,13 +63,13 @@ pub(super) struct Program<'w> {
     urls: Vec<AuthUrl>,
     pub(super) model: Model,
     /// The number of the process.
-    pub(super) life: u32,
+    pub(super) process: u32,
     /// Requests in flight.
-    pub(super) live: BTreeMap<RequestId, Rc<RoundTrip>>,
+    pub(super) in_flight: BTreeMap<RequestId, Rc<RoundTrip>>,
     /// Calls blocked by an exchange, in order.
-    pub(super) waiting: Vec<Asked>,
+    pub(super) waiting: Vec<ExpectedRequest>,
     /// Age at which refresh tokens are exchanged, if at all.
-    age: Option<Duration>,
+    exchange_age: Option<Duration>,
     pub(super) is_offline: bool,
     pub(super) fault: Option<InjectedFault>,
     /// Sessions with a final failure, and the state they had.
@@ -83,7 +83,7 @@ pub(super) struct Program<'w> {
 impl<'w> Program<'w> {
     pub(super) fn start(
         world: &'w World,
-        (urls, age): (Vec<AuthUrl>, Option<Duration>),
+        (urls, exchange_age): (Vec<AuthUrl>, Option<Duration>),
         now: Time,
     ) -> Result<Self, CheckError> {
         let fs = world.boot(Disk::default());
@@ -91,13 +91,13 @@ impl<'w> Program<'w> {
         Ok(Self {
             world,
             fs,
-            users: Some(open(store, now, age)?),
+            users: Some(open(store, now, exchange_age)?),
             urls,
             model: Model::default(),
-            life: 0,
-            live: BTreeMap::new(),
+            process: 0,
+            in_flight: BTreeMap::new(),
             waiting: Vec::new(),
-            age,
+            exchange_age,
             is_offline: false,
             fault: None,
             failed: BTreeMap::new(),
@@ -126,7 +126,7 @@ impl<'w> Program<'w> {
     /// Creates an event that does not change the model.
     pub(super) fn event(&self, input: Input) -> Event {
         let next = self.model.clone();
-        Event { input, next, outcome: Vec::new(), call: None, begins: Vec::new() }
+        Event { input, next, outcome: Vec::new(), call: None, starting_sessions: Vec::new() }
     }
 
     /// Applies an event, compares the outputs, and returns the requests to send.
@@ -136,19 +136,19 @@ impl<'w> Program<'w> {
         event: Event,
         probe: &mut Probe,
     ) -> Result<(EventOutcome, Sent), CheckError> {
-        let Event { input, next, outcome, call, begins } = event;
+        let Event { input, next, outcome, call, starting_sessions } = event;
         let is_wake = input == Input::Wake;
-        let (leaves, gives_up) = match &input {
+        let (logged_out, canceled) = match &input {
             Input::LogOut(id) => (Some(id.clone()), None),
             Input::Cancel(call) => (None, Some(*call)),
             _ => (None, None),
         };
-        let Some(outputs) = self.hand_in(now, (input, &next), probe)? else {
+        let Some(outputs) = self.apply_input(now, (input, &next), probe)? else {
             return Ok((EventOutcome::Crashed, Vec::new()));
         };
         self.model = next;
-        if let Some(call) = gives_up {
-            self.waiting.retain(|asked| asked.purpose.call() != Some(call));
+        if let Some(call) = canceled {
+            self.waiting.retain(|expected_request| expected_request.purpose.call() != Some(call));
         }
         let mut call = call;
         let mut sent = Vec::new();
@@ -156,68 +156,68 @@ impl<'w> Program<'w> {
         for output in outputs {
             match output {
                 Output::Forget(id) => {
-                    if self.live.remove(&id).is_none() {
+                    if self.in_flight.remove(&id).is_none() {
                         let text = format!("{id:?} is forgotten, and was not waited for");
                         return Err(Violation::new(U17.id, text).into());
                     }
                 }
                 Output::Send(id, request) => {
                     let round_trip = Rc::new(self.round_trip(id, &request, &mut call)?);
-                    self.mind_turns(&round_trip)?;
+                    self.check_exchange_order(&round_trip)?;
                     if let Purpose::Token(session, _) = round_trip.purpose {
                         // Such a session requested its token before it waited for the exchange.
-                        if self.is_offline && !is_wake && self.age.is_none() {
+                        if self.is_offline && !is_wake && self.exchange_age.is_none() {
                             let text = format!("session {session} asks without a network");
                             return Err(Violation::new(U8.id, text).into());
                         }
                         self.failed.remove(&session);
                     }
-                    self.live.insert(id, Rc::clone(&round_trip));
+                    self.in_flight.insert(id, Rc::clone(&round_trip));
                     sent.push((round_trip, request));
                 }
                 other => {
-                    self.note(&other);
+                    self.record_output(&other);
                     if let Output::Done(call, _) = &other {
-                        self.waiting.retain(|asked| asked.purpose.call() != Some(*call));
+                        self.waiting.retain(|expected_request| expected_request.purpose.call() != Some(*call));
                     }
                     found.push(other);
                 }
             }
         }
-        if let Some(call) = gives_up
-            && self.live.values().any(|live| live.purpose.call() == Some(call))
+        if let Some(call) = canceled
+            && self.in_flight.values().any(|in_flight| in_flight.purpose.call() == Some(call))
         {
             return Err(Violation::new(U17.id, format!("{call:?} is not forgotten")).into());
         }
-        if leaves.is_some_and(|id| self.users().users().kept().user(&id).is_some()) {
+        if logged_out.is_some_and(|id| self.users().users().kept().user(&id).is_some()) {
             return Err(Violation::new(U13.id, "who logged out is logged in").into());
         }
         same_outputs(&found, &outcome)?;
-        self.started((call, begins), probe)?;
+        self.started((call, starting_sessions), probe)?;
         self.audit(now)?;
         if is_wake {
             self.audit_deadlines(now)?;
         }
-        Ok((EventOutcome::Whole, sent))
+        Ok((EventOutcome::Applied, sent))
     }
 
     /// Checks that the call was sent and that sessions requested tokens, or that an exchange blocks
     /// them.
     fn started(
         &mut self,
-        (call, begins): (Option<Asked>, Vec<u8>),
+        (call, starting_sessions): (Option<ExpectedRequest>, Vec<u8>),
         probe: &mut Probe,
     ) -> Result<(), Violation> {
-        if let Some(asked) = call {
-            let waits = asked.by.as_ref().is_some_and(|(user_key, _)| self.exchanges(user_key));
+        if let Some(expected_request) = call {
+            let waits = expected_request.by.as_ref().is_some_and(|(user_key, _)| self.exchanges(user_key));
             if !waits {
-                let text = format!("{:?} is not asked", asked.purpose);
+                let text = format!("{:?} is not asked", expected_request.purpose);
                 return Err(Violation::new(U17.id, text));
             }
-            self.waiting.push(asked);
+            self.waiting.push(expected_request);
         }
-        for session in begins.into_iter().filter(|_| !self.is_offline) {
-            if self.asks(session) {
+        for session in starting_sessions.into_iter().filter(|_| !self.is_offline) {
+            if self.has_request(session) {
                 continue;
             }
             if self.user(session).is_some_and(|user_key| self.exchanges(&user_key)) {
@@ -232,7 +232,7 @@ impl<'w> Program<'w> {
 
     /// Passes an input to the program, on a disk that may fail; returns nothing if the process
     /// crashed.
-    fn hand_in(
+    fn apply_input(
         &mut self,
         now: Time,
         (input, next): (Input, &Model),
@@ -240,14 +240,14 @@ impl<'w> Program<'w> {
     ) -> Result<Option<Vec<Output>>, CheckError> {
         let mut outputs = Vec::new();
         match self.fault {
-            Some(InjectedFault::Cut) => self.fs.record(),
+            Some(InjectedFault::PowerLoss) => self.fs.record(),
             Some(InjectedFault::Error(injection)) => self.fs.inject(injection),
             None => {}
         }
         let Some(users) = &mut self.users else { return Ok(None) };
         let outcome = users.handle(now, input.clone(), &mut outputs);
         match (self.fault, outcome) {
-            (Some(InjectedFault::Cut), outcome) => {
+            (Some(InjectedFault::PowerLoss), outcome) => {
                 outcome?;
                 let forks = self.fs.take_forks();
                 if forks.is_empty() {
@@ -267,7 +267,7 @@ impl<'w> Program<'w> {
                     let text = "something came out of what could not be kept";
                     return Err(Violation::new(U12.id, text).into());
                 }
-                self.same_kept(&self.model).map_err(|text| Violation::new(U12.id, text))?;
+                self.compare_users(&self.model).map_err(|text| Violation::new(U12.id, text))?;
                 let Some(users) = &mut self.users else { return Ok(None) };
                 if users.handle(now, input, &mut outputs).is_ok() {
                     probe.mark("handed in again after an error of the disk");
@@ -304,18 +304,18 @@ impl<'w> Program<'w> {
         self.fs.fall_silent();
         self.fs = self.world.boot(disk);
         self.fault = None;
-        self.life += 1;
-        self.live.clear();
+        self.process += 1;
+        self.in_flight.clear();
         self.waiting.clear();
         self.failed.clear();
         self.served.clear();
         self.expires.clear();
         self.is_offline = false;
         let store = self.world.options(&self.fs).open(file())?;
-        self.users = Some(open(store, now, self.age)?);
+        self.users = Some(open(store, now, self.exchange_age)?);
         let mut found = Vec::new();
         for (index, model) in models.iter().enumerate() {
-            match self.same_kept(model) {
+            match self.compare_users(model) {
                 Ok(()) => {
                     self.model = model.clone();
                     self.model.restart();
@@ -333,24 +333,24 @@ impl<'w> Program<'w> {
         &mut self,
         id: RequestId,
         request: &Request,
-        call: &mut Option<Asked>,
+        call: &mut Option<ExpectedRequest>,
     ) -> Result<RoundTrip, Violation> {
         let url = request.url();
         let is_of = |base: &AuthUrl| url.starts_with(base.as_str());
         let server = self.urls.iter().position(is_of);
         let server = server.ok_or_else(|| Violation::new(U6.id, format!("sent to {url}")))?;
         let body = String::from_utf8_lossy(request.body());
-        let (server, purpose, ask) = if url.ends_with("/revoke") {
+        let (server, purpose, server_call) = if url.ends_with("/revoke") {
             self.revocation(server, &field(&body, "token"))?
         } else if body.contains(r#""provider":"realm""#) {
             self.token_request(server, &body)?
         } else {
-            let Some(asked) = call.take().or_else(|| self.released()) else {
+            let Some(expected_request) = call.take().or_else(|| self.next_unblocked_call()) else {
                 return Err(Violation::new(U17.id, format!("nobody asked for {request:?}")));
             };
-            (asked.server, asked.purpose, asked.ask)
+            (expected_request.server, expected_request.purpose, expected_request.server_call)
         };
-        Ok(RoundTrip { life: self.life, id, server, purpose, ask })
+        Ok(RoundTrip { process: self.process, id, server, purpose, server_call })
     }
 
     fn revocation(
@@ -358,19 +358,19 @@ impl<'w> Program<'w> {
         server: usize,
         token: &str,
     ) -> Result<(usize, Purpose, ServerCall), Violation> {
-        let of = |(user_key, grant): &&(UserKey, Grant)| {
+        let matches = |(user_key, grant): &&(UserKey, Grant)| {
             user_key.server == server && grant.token == token
         };
-        let Some((user_key, _)) = self.model.pending().iter().find(of) else {
+        let Some((user_key, _)) = self.model.pending().iter().find(matches) else {
             let is_newer = self.model.active().iter().any(|(_, grant)| grant.token == token);
             let text = format!("a token is revoked that was not logged out; in use: {is_newer}");
             return Err(Violation::new(U14.id, text));
         };
-        let ask = ServerCall::Revoke(token.to_owned());
-        if self.live.values().any(|live| live.ask == ask) {
+        let server_call = ServerCall::Revoke(token.to_owned());
+        if self.in_flight.values().any(|in_flight| in_flight.server_call == server_call) {
             return Err(Violation::new(U14.id, "a token is revoked twice at once"));
         }
-        Ok((server, Purpose::Revoke(user_key.clone()), ask))
+        Ok((server, Purpose::Revoke(user_key.clone()), server_call))
     }
 
     fn token_request(
@@ -390,23 +390,23 @@ impl<'w> Program<'w> {
             let text = format!("session {session} asks with a token of another login");
             return Err(Violation::new(U16.id, text));
         }
-        if self.asks(session) {
+        if self.has_request(session) {
             let text = format!("session {session} has two requests in flight");
             return Err(Violation::new(U9.id, text));
         }
-        let ask = match body.contains(r#""rotate":true"#) {
-            true if self.age.is_none() => {
+        let server_call = match body.contains(r#""rotate":true"#) {
+            true if self.exchange_age.is_none() => {
                 return Err(Violation::new(U6.id, "a token is exchanged, and nobody said so"));
             }
             true => ServerCall::Exchange(token, path),
             false => ServerCall::Token(token, path),
         };
-        Ok((server, Purpose::Token(session, since), ask))
+        Ok((server, Purpose::Token(session, since), server_call))
     }
 
     /// Whether the program waits for this answer.
     pub(super) fn waits_for(&self, round_trip: &RoundTrip) -> bool {
-        round_trip.life == self.life && self.live.contains_key(&round_trip.id)
+        round_trip.process == self.process && self.in_flight.contains_key(&round_trip.id)
     }
 
     /// Returns the user of a session.
@@ -416,10 +416,10 @@ impl<'w> Program<'w> {
     }
 
     /// Whether a session has a request in flight.
-    pub(super) fn asks(&self, session: u8) -> bool {
+    pub(super) fn has_request(&self, session: u8) -> bool {
         let is =
-            |live: &Rc<RoundTrip>| matches!(live.purpose, Purpose::Token(s, _) if s == session);
-        self.live.values().any(is)
+            |in_flight: &Rc<RoundTrip>| matches!(in_flight.purpose, Purpose::Token(s, _) if s == session);
+        self.in_flight.values().any(is)
     }
 
     /// Whether a session has a token or a final failure, or needs neither.
@@ -432,15 +432,15 @@ impl<'w> Program<'w> {
 
     /// Whether any request in flight is more than a renewal for a session that has a token.
     pub(super) fn attempts(&self) -> bool {
-        let is_more = |live: &Rc<RoundTrip>| match live.purpose {
+        let is_more = |in_flight: &Rc<RoundTrip>| match in_flight.purpose {
             Purpose::Token(session, _) => !self.is_served(session),
             _ => true,
         };
-        self.live.values().any(is_more)
+        self.in_flight.values().any(is_more)
     }
 
     /// Records an output to a session.
-    fn note(&mut self, output: &Output) {
+    fn record_output(&mut self, output: &Output) {
         match output {
             Output::HandOver(SessionId(session), token) => {
                 let session = u8::try_from(*session).unwrap_or(u8::MAX);
@@ -471,9 +471,9 @@ fn same_outputs(found: &[Output], expected: &[Output]) -> Result<(), Violation> 
     Err(Violation::new(id, format!("came out: {found:?}, expected {expected:?}")))
 }
 
-fn open(store: Store, now: Time, age: Option<Duration>) -> Result<UserFile, CheckError> {
+fn open(store: Store, now: Time, exchange_age: Option<Duration>) -> Result<UserFile, CheckError> {
     let users = UserFile::open(store, now)?;
-    Ok(age.into_iter().fold(users, UserFile::exchange_after))
+    Ok(exchange_age.into_iter().fold(users, UserFile::exchange_after))
 }
 
 /// Returns a string field of a JSON body that needs no unescaping.

@@ -28,14 +28,14 @@ pub(super) struct CallInProgress {
     step: Step,
     started: StartedCall,
     /// The process of the server that runs it.
-    pub(super) run: u32,
+    pub(super) process: u32,
 }
 
 /// The result of one step of a call.
 #[derive(Debug)]
 pub(super) enum Progress {
-    Waits(CallInProgress),
-    Answers(Delivery),
+    Waiting(CallInProgress),
+    Answered(Delivery),
     /// The server crashed.
     Crashed,
 }
@@ -61,7 +61,7 @@ pub(super) struct Server<'w> {
     accounts: Option<Accounts>,
     pub(super) url: AuthUrl,
     pub(super) model: Model,
-    pub(super) run: u32,
+    pub(super) process: u32,
     /// The fault that its next commit, or a read before it, meets.
     pub(super) fault: Option<InjectedFault>,
 }
@@ -85,7 +85,7 @@ impl<'w> Server<'w> {
         let password = password.unwrap_or_default();
         let model = Model::new(token_policy, ADMIN_NAME, password.expose());
         let accounts = Some(accounts);
-        Ok(Self { world, fs, policy, accounts, url, model, run: 0, fault: None })
+        Ok(Self { world, fs, policy, accounts, url, model, process: 0, fault: None })
     }
 
     fn accounts(&self) -> &Accounts {
@@ -107,9 +107,9 @@ impl<'w> Server<'w> {
             let text = format!("{target} for {:?} is answered {answer:?}", round_trip.purpose);
             Violation::new(U6.id, text)
         })?;
-        let asked = ask_of(&call);
-        if asked != round_trip.ask {
-            let text = format!("the server reads {asked:?}, meant was {:?}", round_trip.ask);
+        let expected_request = server_call(&call);
+        if expected_request != round_trip.server_call {
+            let text = format!("the server reads {expected_request:?}, meant was {:?}", round_trip.server_call);
             return Err(Violation::new(U6.id, text).into());
         }
         self.begin_call(now, call, probe)
@@ -122,7 +122,7 @@ impl<'w> Server<'w> {
         call: Call,
         probe: &mut Probe,
     ) -> Result<Progress, CheckError> {
-        let started = self.model.begin(now.0, ask_of(&call));
+        let started = self.model.begin(now.0, server_call(&call));
         if let Some(InjectedFault::Error(injection)) = self.fault {
             self.fs.inject(injection);
         }
@@ -132,33 +132,33 @@ impl<'w> Server<'w> {
             && let Event::Failed(_) = answer.event()
         {
             self.fault = None;
-            return Ok(Progress::Answers(Delivery::Failed(
+            return Ok(Progress::Answered(Delivery::Failed(
                 answer.status(),
                 answer.body().to_vec(),
             )));
         }
-        if let (ServerCall::LogIn(..), false) = (started.ask(), matches!(step, Step::Hash(_))) {
+        if let (ServerCall::LogIn(..), false) = (started.call(), matches!(step, Step::Hash(_))) {
             return Err(Violation::new(H2.id, "an attempt costs no hash").into());
         }
-        self.go_on(now, CallInProgress { step, started, run: self.run }, probe)
+        self.send_progress(now, CallInProgress { step, started, process: self.process }, probe)
     }
 
     /// Runs the next step of a call.
     pub(super) fn advance(
         &mut self,
         now: Time,
-        work: CallInProgress,
+        call: CallInProgress,
         probe: &mut Probe,
     ) -> Result<Progress, CheckError> {
-        let CallInProgress { step, started, run } = work;
+        let CallInProgress { step, started, process } = call;
         match step {
             Step::Hash(job) => {
-                self.go_on(now, CallInProgress { step: job.run(&PlainHasher), started, run }, probe)
+                self.send_progress(now, CallInProgress { step: job.run(&PlainHasher), started, process }, probe)
             }
             Step::Write(job) => {
                 let before = self.fault.map(|_| self.fs.disk());
                 match self.fault {
-                    Some(InjectedFault::Cut) => self.fs.record(),
+                    Some(InjectedFault::PowerLoss) => self.fs.record(),
                     Some(InjectedFault::Error(injection)) => self.fs.inject(injection),
                     None => {}
                 }
@@ -166,16 +166,16 @@ impl<'w> Server<'w> {
                 self.fs.mend();
                 let (forks, fault) = (self.fs.take_forks(), self.fault.take());
                 let Some(before) = before else {
-                    return self.go_on(
+                    return self.send_progress(
                         now,
-                        CallInProgress { step: Step::Answer(answer), started, run },
+                        CallInProgress { step: Step::Answer(answer), started, process },
                         probe,
                     );
                 };
-                if matches!(fault, Some(InjectedFault::Cut)) && !forks.is_empty() {
+                if matches!(fault, Some(InjectedFault::PowerLoss)) && !forks.is_empty() {
                     let fork = self.world.rng(|rng| rng.pick(&forks).clone());
                     let disk = self.world.rng(|rng| fork.disk.power_loss(rng));
-                    let reply = self.land(now, (before, disk), &started)?;
+                    let reply = self.restart_after_cut(now, (before, disk), &started)?;
                     probe.crash(fork.at.name());
                     if !matches!(reply, ServerReply::Refused(_)) {
                         probe.mark("server: crash inside a commit");
@@ -185,9 +185,9 @@ impl<'w> Server<'w> {
                 if let Event::Failed(_) = answer.event() {
                     return self.failed(now, (before, &started, &answer), probe);
                 }
-                self.go_on(now, CallInProgress { step: Step::Answer(answer), started, run }, probe)
+                self.send_progress(now, CallInProgress { step: Step::Answer(answer), started, process }, probe)
             }
-            Step::Answer(_) => self.go_on(now, CallInProgress { step, started, run }, probe),
+            Step::Answer(_) => self.send_progress(now, CallInProgress { step, started, process }, probe),
         }
     }
 
@@ -201,8 +201,8 @@ impl<'w> Server<'w> {
     ) -> Result<Progress, CheckError> {
         if self.accounts().check_health().is_ok() {
             let model = self.model.clone();
-            self.audit(now, &model).map_err(|broken| {
-                Violation::new(H1.id, format!("after an error of the disk: {broken}"))
+            self.audit(now, &model).map_err(|violated_promise| {
+                Violation::new(H1.id, format!("after an error of the disk: {violated_promise}"))
             })?;
             probe.mark("server: an error of the disk, and nothing is done");
         } else {
@@ -210,15 +210,15 @@ impl<'w> Server<'w> {
             if self.world.rng(|rng| rng.below(2) == 0) {
                 disk = self.world.rng(|rng| disk.power_loss(rng));
             }
-            self.land(now, (before, disk), started)?;
+            self.restart_after_cut(now, (before, disk), started)?;
             probe.mark("server: started again after an error of the disk");
         }
-        Ok(Progress::Answers(Delivery::Failed(answer.status(), answer.body().to_vec())))
+        Ok(Progress::Answered(Delivery::Failed(answer.status(), answer.body().to_vec())))
     }
 
     /// Restarts the server on a disk that may hold the call; returns the reply that it would have
     /// had.
-    fn land(
+    fn restart_after_cut(
         &mut self,
         now: Time,
         (before, disk): (Disk, Disk),
@@ -232,16 +232,16 @@ impl<'w> Server<'w> {
         Ok(reply)
     }
 
-    fn go_on(
+    fn send_progress(
         &mut self,
         now: Time,
-        work: CallInProgress,
+        call: CallInProgress,
         probe: &mut Probe,
     ) -> Result<Progress, CheckError> {
-        let Step::Answer(answer) = &work.step else { return Ok(Progress::Waits(work)) };
+        let Step::Answer(answer) = &call.step else { return Ok(Progress::Waiting(call)) };
         if let ServerCall::Token(token, _)
         | ServerCall::Exchange(token, _)
-        | ServerCall::ChangePassword(token, ..) = work.started.ask()
+        | ServerCall::ChangePassword(token, ..) = call.started.call()
         {
             match self.model.token_state(now.0, token) {
                 TokenState::Next => probe.mark("server: a successor was presented"),
@@ -252,17 +252,17 @@ impl<'w> Server<'w> {
                 TokenState::Current | TokenState::Gone => {}
             }
         }
-        let reply = self.compare(now, answer, &work.started)?;
+        let reply = self.compare(now, answer, &call.started)?;
         if reply == ServerReply::Refused(ACCESS_DENIED) {
             probe.mark("server: refused to who is no administrator");
         }
-        let is_held_back = matches!(work.started.ask(), ServerCall::LogIn(..))
+        let is_overtaken = matches!(call.started.call(), ServerCall::LogIn(..))
             && reply == ServerReply::Refused(INVALID_CREDENTIALS)
-            && work.started.refused().is_none();
-        if is_held_back {
+            && call.started.refused().is_none();
+        if is_overtaken {
             probe.mark("server: password changed while a login was checked");
         }
-        Ok(Progress::Answers(Delivery::Reply(answer.status(), answer.body().to_vec(), reply)))
+        Ok(Progress::Answered(Delivery::Reply(answer.status(), answer.body().to_vec(), reply)))
     }
 
     /// Ends a call in the model, and compares both replies.
@@ -273,7 +273,7 @@ impl<'w> Server<'w> {
         started: &StartedCall,
     ) -> Result<ServerReply, CheckError> {
         let (status, body) = (answer.status(), answer.body());
-        let user = match started.ask() {
+        let user = match started.call() {
             ServerCall::Register(..) | ServerCall::LogIn(..) | ServerCall::Exchange(..)
                 if status == 200 =>
             {
@@ -287,14 +287,14 @@ impl<'w> Server<'w> {
             if self.model.knows(token) {
                 return Err(Violation::new(H4.id, "a token was given out twice").into());
             }
-            if matches!(started.ask(), ServerCall::Register(..))
+            if matches!(started.call(), ServerCall::Register(..))
                 && self.model.has_identity(identity)
             {
                 return Err(Violation::new(H12.id, "two accounts have one identity").into());
             }
         }
         let expected = self.model.end(now.0, started, issued);
-        let found = match (&expected, started.ask()) {
+        let found = match (&expected, started.call()) {
             _ if status != 200 => ServerReply::Refused(answer.code().number()),
             (ServerReply::LogIn { identity: known, .. }, _) if user.is_some() => {
                 let user = user.as_ref().ok_or_else(|| Violation::new(H2.id, "no user"))?;
@@ -333,8 +333,8 @@ impl<'w> Server<'w> {
         if is_same {
             return Ok(if expected == ServerReply::Expired { ServerReply::Done } else { expected });
         }
-        let text = format!("{:?}: found {found:?}, expected {expected:?}", started.ask());
-        Err(Violation::new(broken(started.ask(), &expected), text).into())
+        let text = format!("{:?}: found {found:?}, expected {expected:?}", started.call());
+        Err(Violation::new(violated_promise(started.call(), &expected), text).into())
     }
 
     /// Checks that an access token carries its claims under its signature, and that a changed one
@@ -342,7 +342,7 @@ impl<'w> Server<'w> {
     fn verify(&self, now: Time, token: &Token) -> Result<(), Violation> {
         let signer = self.accounts().signer();
         let text = token.value.expose();
-        let says_the_same = signer.verify(text, now).is_ok_and(|claims| {
+        let is_same = signer.verify(text, now).is_ok_and(|claims| {
             let known = (claims.identity, claims.path, claims.expires_seconds, claims.is_admin);
             known
                 == (
@@ -357,10 +357,10 @@ impl<'w> Server<'w> {
         let mut changed = text.to_owned();
         changed.replace_range(at..=at, letter);
         let is_refused = signer.verify(&changed, now) == Err(TokenProblem::NotSigned);
-        if says_the_same && is_refused {
+        if is_same && is_refused {
             return Ok(());
         }
-        let text = format!("it reads as granted: {says_the_same}; changed, no: {is_refused}");
+        let text = format!("it reads as granted: {is_same}; changed, no: {is_refused}");
         Err(Violation::new(H7.id, text))
     }
 
@@ -390,13 +390,13 @@ impl<'w> Server<'w> {
     /// Starts the server on a disk; its accounts must equal the model.
     fn recover(&mut self, now: Time, disk: Disk, model: Model) -> Result<(), CheckError> {
         self.accounts = None;
-        self.run += 1;
+        self.process += 1;
         self.fs.fall_silent();
         self.fs = self.world.boot(disk);
         let store = self.world.options(&self.fs).open(file())?;
         self.accounts = Some(open(self.world, store, self.policy)?);
         self.audit(now, &model)
-            .map_err(|broken| Violation::new(H1.id, format!("after a crash: {broken}")))?;
+            .map_err(|violated_promise| Violation::new(H1.id, format!("after a crash: {violated_promise}")))?;
         self.model = model;
         Ok(())
     }
@@ -463,7 +463,7 @@ fn failed(error: AccountsError) -> CheckError {
 }
 
 /// Translates a call into that of the model.
-fn ask_of(call: &Call) -> ServerCall {
+fn server_call(call: &Call) -> ServerCall {
     let text = |secret: &Secret| secret.expose().to_owned();
     match call {
         Call::Register { name, password } => ServerCall::Register(text(name), text(password)),
@@ -483,8 +483,8 @@ fn ask_of(call: &Call) -> ServerCall {
 }
 
 /// Maps an unexpected answer to the promise it violates.
-fn broken(ask: &ServerCall, expected: &ServerReply) -> &'static str {
-    match (ask, expected) {
+fn violated_promise(server_call: &ServerCall, expected: &ServerReply) -> &'static str {
+    match (server_call, expected) {
         (_, ServerReply::Refused(EXPIRED_REFRESH_TOKEN)) => H3.id,
         (_, ServerReply::Refused(RETRY_LATER)) => H6.id,
         (_, ServerReply::Refused(ACCESS_DENIED)) => H8.id,

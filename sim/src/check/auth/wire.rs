@@ -1,6 +1,6 @@
 //! Messages in flight: delivery, loss, answers, and the expected effect of an answer.
 
-use super::message::{AnswerClass, Delivery, Message, PAGE, Purpose, RoundTrip, STRANGER, Stage};
+use super::message::{AnswerClass, Delivery, Message, PAGE, Purpose, RoundTrip, FOREIGN_PROCESS, Stage};
 use super::program::Event;
 use super::server::Progress;
 use super::{AuthHarness, CheckError, NAMES, U6, U18, Violation};
@@ -14,41 +14,41 @@ use std::rc::Rc;
 
 impl AuthHarness<'_> {
     /// Delivers one message.
-    pub(super) fn carry(&mut self, operand: u8) -> Result<(), CheckError> {
+    pub(super) fn deliver_message(&mut self, operand: u8) -> Result<(), CheckError> {
         self.tick();
         let Some(Message { round_trip, stage }) = self.net.take(operand) else { return Ok(()) };
         let now = self.clock.now();
         let server = &mut self.servers[round_trip.server];
         let progress = match stage {
             Stage::ToServer(request) => {
-                self.mind_login(&round_trip)?;
-                if !self.arrived.insert((round_trip.life, round_trip.id)) {
+                self.check_login_token(&round_trip)?;
+                if !self.arrived.insert((round_trip.process, round_trip.id)) {
                     self.probe.mark("request arrived twice");
                 }
-                self.note_revocation(&round_trip);
+                self.mark_revocation(&round_trip);
                 let server = &mut self.servers[round_trip.server];
                 server.begin(now, (&round_trip, &request), self.probe)?
             }
-            Stage::AtServer(work) if work.run != server.run => Progress::Crashed,
-            Stage::AtServer(work) => server.advance(now, work, self.probe)?,
-            Stage::ToProgram(carried) => return self.deliver(&round_trip, &carried),
+            Stage::AtServer(call) if call.process != server.process => Progress::Crashed,
+            Stage::AtServer(call) => server.advance(now, call, self.probe)?,
+            Stage::ToProgram(delivery) => return self.deliver_answer(&round_trip, &delivery),
         };
-        self.go_on(round_trip, progress);
+        self.send_progress(round_trip, progress);
         Ok(())
     }
 
     /// Sends the result of a step of the server.
-    fn go_on(&mut self, round_trip: Rc<RoundTrip>, progress: Progress) {
+    fn send_progress(&mut self, round_trip: Rc<RoundTrip>, progress: Progress) {
         let stage = match progress {
-            Progress::Waits(work) => Stage::AtServer(work),
-            Progress::Answers(carried) => Stage::ToProgram(carried),
+            Progress::Waiting(call) => Stage::AtServer(call),
+            Progress::Answered(delivery) => Stage::ToProgram(delivery),
             Progress::Crashed => Stage::ToProgram(Delivery::lost(1)),
         };
         self.net.send(Message { round_trip, stage });
     }
 
     /// Checks that a request in flight carries a valid token, unless the login is shared or ended.
-    fn mind_login(&self, round_trip: &RoundTrip) -> Result<(), Violation> {
+    fn check_login_token(&self, round_trip: &RoundTrip) -> Result<(), Violation> {
         let is_live = self.program.waits_for(round_trip);
         let Some(token) = round_trip.token().filter(|_| is_live) else { return Ok(()) };
         let model = &self.servers[round_trip.server].model;
@@ -57,14 +57,14 @@ impl AuthHarness<'_> {
             && model.is_ones_own(token)
         {
             let text =
-                format!("{:?} comes with a token that stands {token_state:?}", round_trip.ask);
+                format!("{:?} comes with a token that stands {token_state:?}", round_trip.server_call);
             return Err(Violation::new(U18.id, text));
         }
         Ok(())
     }
 
     /// A stranger calls a server, with a stolen token or to exchange their own.
-    pub(super) fn stranger(&mut self, op: Op) -> Result<(), CheckError> {
+    pub(super) fn foreign_call(&mut self, op: Op) -> Result<(), CheckError> {
         let (now, index) = (self.clock.now(), usize::from(op.a % 2));
         let server = &mut self.servers[index];
         let tokens: Vec<String> = server.model.tokens(now.0).map(|(t, _)| t.to_owned()).collect();
@@ -96,64 +96,64 @@ impl AuthHarness<'_> {
         };
         let progress = server.begin_call(now, call, self.probe)?;
         // Nobody waits for the answer.
-        let ask = ServerCall::Revoke(String::new());
-        let (life, purpose) = (STRANGER, Purpose::Stranger);
-        let round_trip = RoundTrip { life, id: RequestId::default(), server: index, purpose, ask };
-        self.go_on(Rc::new(round_trip), progress);
+        let server_call = ServerCall::Revoke(String::new());
+        let (process, purpose) = (FOREIGN_PROCESS, Purpose::ForeignCall);
+        let round_trip = RoundTrip { process, id: RequestId::default(), server: index, purpose, server_call };
+        self.send_progress(Rc::new(round_trip), progress);
         Ok(())
     }
 
-    fn note_revocation(&mut self, round_trip: &RoundTrip) {
+    fn mark_revocation(&mut self, round_trip: &RoundTrip) {
         let (Purpose::Revoke(user_key), ServerCall::Revoke(token)) =
-            (&round_trip.purpose, &round_trip.ask)
+            (&round_trip.purpose, &round_trip.server_call)
         else {
             return;
         };
         if self.program.model.grant(user_key).is_some_and(|grant| grant.token != *token) {
             self.probe.mark("revocation arrived after a newer login");
         }
-        if round_trip.life != self.program.life {
+        if round_trip.process != self.program.process {
             self.probe.mark("revocation of an earlier process arrived");
         }
     }
 
-    pub(super) fn lose(&mut self, op: Op) -> Result<(), CheckError> {
+    pub(super) fn lose_message(&mut self, op: Op) -> Result<(), CheckError> {
         let is_inside = |message: &Message| matches!(message.stage, Stage::AtServer(_));
         if self.net.peek(op.a).is_none_or(is_inside) {
             return Ok(());
         }
         let Some(message) = self.net.take(op.a) else { return Ok(()) };
         // The program sees the loss as a timeout, unless a duplicate arrives.
-        let waits = self.program.live.contains_key(&message.round_trip.id);
-        if waits && message.round_trip.life == self.program.life {
-            return self.deliver(&message.round_trip, &Delivery::lost(op.b));
+        let waits = self.program.in_flight.contains_key(&message.round_trip.id);
+        if waits && message.round_trip.process == self.program.process {
+            return self.deliver_answer(&message.round_trip, &Delivery::lost(op.b));
         }
         Ok(())
     }
 
     /// Delivers the result of a request to the program.
-    fn deliver(&mut self, round_trip: &RoundTrip, carried: &Delivery) -> Result<(), CheckError> {
-        if round_trip.life != self.program.life {
+    fn deliver_answer(&mut self, round_trip: &RoundTrip, delivery: &Delivery) -> Result<(), CheckError> {
+        if round_trip.process != self.program.process {
             return Ok(());
         }
-        self.probe.line(|| format!("     {:?}: {:?}", round_trip.purpose, carried.worth()));
+        self.probe.line(|| format!("     {:?}: {:?}", round_trip.purpose, delivery.class()));
         if round_trip.exchanges() && self.program.waits_for(round_trip) {
-            self.probe.mark(match carried.worth() {
+            self.probe.mark(match delivery.class() {
                 AnswerClass::Granted => "token exchanged",
                 _ => "an exchange failed",
             });
         }
-        let input = Input::Answer(round_trip.id, carried.answer());
+        let input = Input::Answer(round_trip.id, delivery.answer());
         let event = self.program.event(input);
-        if self.program.live.remove(&round_trip.id).is_none() {
+        if self.program.in_flight.remove(&round_trip.id).is_none() {
             if matches!(round_trip.purpose, Purpose::Token(..))
-                && carried.worth() == AnswerClass::Granted
+                && delivery.class() == AnswerClass::Granted
             {
                 self.probe.mark("token came after its session was closed or parked");
             }
             return self.handle(event);
         }
-        let event = self.expect(event, round_trip, carried)?;
+        let event = self.expect(event, round_trip, delivery)?;
         self.handle(event)
     }
 
@@ -162,12 +162,12 @@ impl AuthHarness<'_> {
         &mut self,
         mut event: Event,
         round_trip: &RoundTrip,
-        carried: &Delivery,
+        delivery: &Delivery,
     ) -> Result<Event, Violation> {
         let url = &self.servers[round_trip.server].url;
         match &round_trip.purpose {
             Purpose::LogIn(call) => {
-                match read(carried, |status, body| answer::login(url, status, body))? {
+                match read(delivery, |status, body| answer::login(url, status, body))? {
                     Ok(user) => {
                         let identity = user.identity().to_owned();
                         let user_key = UserKey { server: round_trip.server, identity };
@@ -180,21 +180,21 @@ impl AuthHarness<'_> {
                 }
             }
             Purpose::ChangePassword(call) => {
-                let outcome = read(carried, answer::change_password)?;
+                let outcome = read(delivery, answer::change_password)?;
                 let outcome = outcome.map(|()| Success::PasswordChanged).map_err(Failure::from);
                 event.outcome = vec![Output::Done(*call, outcome)];
             }
             Purpose::LookUp(call) => {
-                let found = read(carried, answer::look_up)?.ok();
+                let found = read(delivery, answer::look_up)?.ok();
                 event.outcome = vec![Output::Done(*call, Ok(Success::Found(found)))];
             }
             Purpose::Token(session, _) => {
                 let number = SessionId((*session).into());
                 let read = match round_trip.exchanges() {
-                    true => read(carried, answer::exchange)?,
-                    false => read(carried, answer::access_token)?.map(|token| (token, None)),
+                    true => read(delivery, answer::exchange)?,
+                    false => read(delivery, answer::access_token)?.map(|token| (token, None)),
                 };
-                event.outcome = match (read, carried.worth()) {
+                event.outcome = match (read, delivery.class()) {
                     (Ok((token, refresh)), _) => {
                         if let Some((refresh, user_key)) = refresh.zip(self.program.user(*session))
                         {
@@ -208,18 +208,18 @@ impl AuthHarness<'_> {
                         }
                         vec![Output::HandOver(number, token)]
                     }
-                    (Err(_), AnswerClass::Weak) => Vec::new(),
+                    (Err(_), AnswerClass::Retryable) => Vec::new(),
                     (Err(error), _) => vec![Output::Failed(number, error)],
                 };
             }
-            Purpose::Stranger => {}
+            Purpose::ForeignCall => {}
             Purpose::Revoke(user_key) => {
                 let id = self.program.id(user_key);
-                let ServerCall::Revoke(token) = &round_trip.ask else { return Ok(event) };
+                let ServerCall::Revoke(token) = &round_trip.server_call else { return Ok(event) };
                 let mut pending = event.next.pending().iter().filter(|(_, g)| g.token == *token);
-                let shown = self.clock.shown().0;
+                let shown = self.clock.local_time().0;
                 let is_expired = pending.next().is_none_or(|(_, grant)| grant.expires <= shown);
-                let output = match (read(carried, answer::revoke)?, carried.worth()) {
+                let output = match (read(delivery, answer::revoke)?, delivery.class()) {
                     (_, AnswerClass::Granted | AnswerClass::Refused(EXPIRED_REFRESH_TOKEN)) => {
                         Output::LoggedOut(id)
                     }
@@ -240,26 +240,26 @@ impl AuthHarness<'_> {
 
 /// Parses an answer, and compares the outcome with the class of the answer.
 fn read<T>(
-    carried: &Delivery,
+    delivery: &Delivery,
     read: impl FnOnce(u16, &[u8]) -> Result<T, AuthError>,
 ) -> Result<Result<T, AuthError>, Violation> {
-    let outcome = match carried {
+    let outcome = match delivery {
         Delivery::Reply(status, body, _) | Delivery::Failed(status, body) => read(*status, body),
         Delivery::Page(status) => read(*status, PAGE),
         Delivery::Fault(fault) => Err(AuthError::from_network(*fault)),
     };
-    let is_right = match (&outcome, carried.worth()) {
-        (Ok(_), worth) => {
-            matches!(worth, AnswerClass::Granted | AnswerClass::Refused(EXPIRED_REFRESH_TOKEN))
+    let is_right = match (&outcome, delivery.class()) {
+        (Ok(_), class) => {
+            matches!(class, AnswerClass::Granted | AnswerClass::Refused(EXPIRED_REFRESH_TOKEN))
         }
         (Err(error), AnswerClass::Refused(code)) => error.code().number() == code,
-        (Err(error), AnswerClass::Weak) => error.retry_helps(),
+        (Err(error), AnswerClass::Retryable) => error.retry_helps(),
         (Err(error), AnswerClass::Foreign) => !error.retry_helps() && !error.is_of_server(),
         (Err(_), AnswerClass::Granted) => false,
     };
     if is_right {
         return Ok(outcome);
     }
-    let text = format!("what is {:?} reads as {:?}", carried.worth(), outcome.map(drop));
+    let text = format!("what is {:?} reads as {:?}", delivery.class(), outcome.map(drop));
     Err(Violation::new(U6.id, text))
 }
