@@ -20,11 +20,11 @@ pub(super) const CHECK: Check = Check {
     invariants: &[D3, D4, D6, C10, A1, C6, C9],
     marks: &[
         "splice refused at opening",
-        "splice met while reading",
-        "splice met by the whole-file check only",
+        "splice detected by a read",
+        "splice detected by verification only",
         "splice without effect",
         "rolled back to an old commit",
-        "the other file's copy taken for it",
+        "opened a copy of the other file",
     ],
     recipe: Recipe {
         mix: &[
@@ -131,15 +131,15 @@ impl Hoard {
         };
         probe.mark(match (opened.complete, opened.clean) {
             (true, true) => "splice without effect",
-            (true, false) => "splice met by the whole-file check only",
-            (false, _) => "splice met while reading",
+            (true, false) => "splice detected by verification only",
+            (false, _) => "splice detected by a read",
         });
         let last = self.genuine.iter().map(|genuine| genuine.commit).max();
         if last.is_some_and(|last| opened.commit < last) {
             probe.mark("rolled back to an old commit");
         }
         if self.images[base].other {
-            probe.mark("the other file's copy taken for it");
+            probe.mark("opened a copy of the other file");
         }
     }
 

@@ -11,7 +11,7 @@ const Y1: Invariant = Invariant { id: "Y1", promise: "No tree ever holds more th
 
 pub(super) const CHECK: Check = Check {
     name: "canary",
-    about: "wrong on purpose: pretends that no tree ever holds more than two entries",
+    about: "false on purpose: claims that no tree ever holds more than two entries",
     invariants: &[Y1, A1],
     marks: &[],
     recipe: Recipe {

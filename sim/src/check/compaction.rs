@@ -19,9 +19,9 @@ pub(super) const CHECK: Check = Check {
     about: "compaction and copies under crashes and errors at every call",
     invariants: &[F1, F2, F3, C7, C11, C8, C2, C5, A1, C6, C9, D4],
     marks: &[
-        "crash while compacting",
-        "crash while copying: no copy",
-        "crash while copying: a copy",
+        "crash during a compaction",
+        "crash during a copy: no copy",
+        "crash during a copy: complete copy",
         "compaction failed",
         "copy failed",
         "committed after a failed compaction",
@@ -29,9 +29,9 @@ pub(super) const CHECK: Check = Check {
         "copied under the same key",
         "copied under another key",
         "copied without a key",
-        "copy refused, target is there",
-        "snapshot outlived a compaction",
-        "compaction gave space back",
+        "copy refused, target exists",
+        "snapshot read after a compaction",
+        "compaction freed space",
     ],
     recipe: Recipe {
         mix: &[
@@ -90,10 +90,10 @@ fn compact(harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
     let before = harness.store().info()?.file_bytes;
     harness.compact()?;
     if harness.store().info()?.file_bytes < before {
-        harness.probe.mark("compaction gave space back");
+        harness.probe.mark("compaction freed space");
     }
     if !harness.snapshots.is_empty() {
-        harness.probe.mark("snapshot outlived a compaction");
+        harness.probe.mark("snapshot read after a compaction");
         harness.scan_snapshots()?;
     }
     harness.scan_committed(Order::Forward)?;
@@ -108,7 +108,7 @@ fn compact(harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
             false => crashes.recover(fork.disk.clone(), &states, cut),
         };
         once.map_err(|violation| Violation { invariant: F1.id, ..violation })?;
-        harness.probe.mark("crash while compacting");
+        harness.probe.mark("crash during a compaction");
         let disk = world.rng(|rng| fork.disk.power_loss(rng));
         let mut after = After { world, probe: harness.probe };
         after.again(disk, &states[0]).map_err(|error| unexpected(error, F3.id))?;
@@ -174,11 +174,11 @@ fn copy(harness: &mut StoreHarness<'_>, op: Op) -> Result<(), CheckError> {
     let (copied, state) = (harness.fs.disk(), harness.model.committed().clone());
     let mut after = After { world, probe: harness.probe };
     if !after.complete(copied.clone(), (under, &state))? {
-        return Err(Violation::new(F2.id, "a copy that was made is not there").into());
+        return Err(Violation::new(F2.id, "the copy is missing").into());
     }
     let lost = world.rng(|rng| copied.power_loss(rng));
     if !after.complete(lost, (under, &state))? {
-        return Err(Violation::new(F2.id, "a copy that was acknowledged is gone").into());
+        return Err(Violation::new(F2.id, "an acknowledged copy is missing").into());
     }
     other_keys(world, &copied, under)?;
     refuse_target(harness, &copied)?;
@@ -192,7 +192,7 @@ fn copy(harness: &mut StoreHarness<'_>, op: Op) -> Result<(), CheckError> {
         if !there {
             after.retry(disk, (under, &state)).map_err(|error| unexpected(error, F3.id))?;
         }
-        let marks = ["crash while copying: no copy", "crash while copying: a copy"];
+        let marks = ["crash during a copy: no copy", "crash during a copy: complete copy"];
         harness.probe.mark(marks[usize::from(there)]);
         harness.probe.crash(fork.at.name());
     }
@@ -238,7 +238,7 @@ fn refuse_target(harness: &mut StoreHarness<'_>, before: &Disk) -> Result<(), Vi
         matches!(outcome, Err(Error::File { cause: FileErrorCause::Exists, .. }))
     };
     if same && outcomes.iter().all(exists) {
-        harness.probe.mark("copy refused, target is there");
+        harness.probe.mark("copy refused, target exists");
         return Ok(());
     }
     Err(Violation::new(C7.id, format!("files unchanged: {same}, outcomes {outcomes:?}")))
@@ -259,7 +259,14 @@ impl After<'_> {
         self.probe.count(OpKind::Compact.name(), 1);
         let info = store.info()?;
         if info.file_bytes != info.page_count * PAGE_BYTES as u64 {
-            return Err(Violation::new(F3.id, format!("something was left over: {info:?}")).into());
+            return Err(Violation::new(
+                F3.id,
+                format!(
+                    "the compacted file has free pages: \
+                 {info:?}"
+                ),
+            )
+            .into());
         }
         self.holds(&store, state, F1.id)
     }
@@ -311,7 +318,7 @@ impl After<'_> {
         drop(store);
         match self.complete(fs.disk(), (under, state))? {
             true => Ok(()),
-            false => Err(Violation::new(F3.id, "a copy that was made anew is not there").into()),
+            false => Err(Violation::new(F3.id, "the repeated copy is missing").into()),
         }
     }
 }
@@ -394,7 +401,7 @@ impl Failing<'_> {
                 store.copy(COPY, Some(&other_key()))?;
             }
         } else if !there {
-            return Err(Violation::new(F2.id, "a copy that was made is not there").into());
+            return Err(Violation::new(F2.id, "the copy is missing").into());
         }
         let states = self.go_on(&store, false)?;
         self.crash(&fs.disk(), &states)?;
@@ -410,7 +417,7 @@ impl Failing<'_> {
     ) -> Result<(), Violation> {
         match error {
             Some(error) if !met || injection.fault == Fault::Short => {
-                Err(Violation::new(C11.id, format!("refused without a cause: {error}")))
+                Err(Violation::new(C11.id, format!("refused without an injected fault: {error}")))
             }
             _ => Ok(()),
         }

@@ -167,7 +167,9 @@ pub(super) fn read_all(snapshot: &Snapshot, expected: &StoreState, order: Order)
         let tree = snapshot.tree(name);
         if tree.len() != expected.len(name) {
             let (len, expected, name) = (tree.len(), expected.len(name), shorten_name(name));
-            return Reading::Differs(format!("tree {name:?} counts {len}, expected {expected}"));
+            return Reading::Differs(format!(
+                "tree {name:?} has length {len}, expected {expected}"
+            ));
         }
         match read_range(tree.range(ALL), expected.range(name, ALL), order) {
             Reading::Same(_) => {}

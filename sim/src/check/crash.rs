@@ -24,14 +24,14 @@ pub(super) const CHECK: Check = Check {
         "commit in flight survived",
         "commit in flight was lost",
         "recovery discarded a commit",
-        "recovery found the last commit whole",
-        "crash while creating: no file",
-        "crash while creating: a file",
+        "recovery kept the last commit",
+        "crash during a creation: no file",
+        "crash during a creation: complete file",
         "crash inside recovery",
-        "crash inside recovery of a recovery",
+        "crash inside the recovery of a recovery",
         "kill, read, power loss",
         "committed after a recovery",
-        "lost commit made again, a little different",
+        "lost commit repeated with a small change",
     ],
     recipe: Recipe {
         mix: &[
@@ -102,7 +102,15 @@ fn create<'w>(world: &'w World, probe: &'w mut Probe) -> Result<StoreHarness<'w>
     }
     let disk = harness.fs.disk().power_loss(&mut rng);
     let there = world.options(&world.boot(disk)).open(file());
-    there.map_err(|error| Violation::new(C7.id, format!("created, power lost, then: {error}")))?;
+    there.map_err(|error| {
+        Violation::new(
+            C7.id,
+            format!(
+                "after a creation and a power loss: \
+         {error}"
+            ),
+        )
+    })?;
     Ok(harness)
 }
 
@@ -112,11 +120,11 @@ fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), Chec
     let options = world.options(&fs);
     let store = match options.open(file()) {
         Ok(store) => {
-            probe.mark("crash while creating: a file");
+            probe.mark("crash during a creation: complete file");
             store
         }
         Err(Error::File { cause: FileErrorCause::NotFound, .. }) => {
-            probe.mark("crash while creating: no file");
+            probe.mark("crash during a creation: no file");
             options.open_or_create(file())?
         }
         Err(error) => return Err(error.into()),
@@ -212,7 +220,7 @@ impl Crashes<'_> {
         self.note(&store);
         let snapshot = store.snapshot();
         let landed = self.land(&snapshot, states, cut)?;
-        self.probe.line(|| format!("     crash at {}: landed on state {landed}", cut.at));
+        self.probe.line(|| format!("     crash at {}: recovered state {landed}", cut.at));
         let state = &states[landed];
         if self.chance(if store.info().is_ok_and(|info| info.page_count < 64) { 2 } else { 16 }) {
             verify(&snapshot, C8.id).map_err(|error| unexpected(error, C8.id))?;
@@ -250,7 +258,7 @@ impl Crashes<'_> {
         let at = if depth == 1 { "depth 2" } else { "depth 3" };
         let mark = match depth {
             1 => "crash inside recovery",
-            _ => "crash inside recovery of a recovery",
+            _ => "crash inside the recovery of a recovery",
         };
         self.probe.mark(mark);
         let cut = Cut { depth: depth + 1, at };
@@ -270,7 +278,7 @@ impl Crashes<'_> {
         let mut model = Model::at(states[landed].clone());
         let committed = match states.last() {
             Some(lost) if landed + 1 < states.len() && self.chance(2) => {
-                self.probe.mark("lost commit made again, a little different");
+                self.probe.mark("lost commit repeated with a small change");
                 self.commit_alike(&store, &mut model, lost)
             }
             _ => self.commit_some(&store, &mut model),
@@ -391,7 +399,7 @@ impl Crashes<'_> {
         let Some(recovery) = store.recovery() else { return };
         match recovery.outcome {
             RecoveryOutcome::LastCommitWhole => {
-                self.probe.mark("recovery found the last commit whole");
+                self.probe.mark("recovery kept the last commit");
             }
             RecoveryOutcome::SlotDiscarded => self.probe.mark("recovery discarded a slot"),
             RecoveryOutcome::CommitDiscarded(_) => self.probe.mark("recovery discarded a commit"),

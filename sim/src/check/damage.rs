@@ -19,16 +19,16 @@ pub(super) const CHECK: Check = Check {
     invariants: &[D1, D2, D4, C10, D5, D6, A1, C6, C9],
     marks: &[
         "opening refused",
-        "damage met while reading",
-        "read around damage",
-        "damage met by the whole-file check only",
-        "damage was harmless",
-        "fell back by a commit",
+        "damage detected by a read",
+        "salvage skipped damage",
+        "damage detected by verification only",
+        "damage without effect",
+        "recovered an earlier commit",
         "slot discarded",
         "truncated",
-        "no longer our file",
-        "header damaged beyond use",
-        "log cut short",
+        "file no longer recognized",
+        "both header slots unusable",
+        "log truncated",
         "committed on a damaged file",
     ],
     recipe: Recipe {
@@ -131,8 +131,8 @@ fn judge(
             probe.mark("opening refused");
             match cause {
                 FileErrorCause::Truncated { .. } => probe.mark("truncated"),
-                FileErrorCause::NotFastness => probe.mark("no longer our file"),
-                FileErrorCause::Damaged { .. } => probe.mark("header damaged beyond use"),
+                FileErrorCause::NotFastness => probe.mark("file no longer recognized"),
+                FileErrorCause::Damaged { .. } => probe.mark("both header slots unusable"),
                 _ => {}
             }
             return Ok(());
@@ -142,24 +142,24 @@ fn judge(
     let outcome = opened.recovery.map(|recovery| recovery.outcome);
     match outcome {
         Some(RecoveryOutcome::SlotDiscarded) => probe.mark("slot discarded"),
-        Some(RecoveryOutcome::CommitDiscarded(_)) => probe.mark("fell back by a commit"),
+        Some(RecoveryOutcome::CommitDiscarded(_)) => probe.mark("recovered an earlier commit"),
         Some(RecoveryOutcome::LastCommitWhole) if opened.which + 1 < genuine.len() => {
-            probe.mark("log cut short");
+            probe.mark("log truncated");
         }
         _ => {}
     }
     // The last records of a log may vanish, but recovery must report that there was a log.
     if opened.which + 1 < genuine.len() && outcome.is_none() {
-        let text = format!("an earlier commit is read, and opening says {outcome:?}");
+        let text = format!("opened an earlier commit, with recovery {outcome:?}");
         return Err(Violation::new(D2.id, text));
     }
     if opened.around {
-        probe.mark("read around damage");
+        probe.mark("salvage skipped damage");
     }
     match (opened.complete, opened.clean) {
-        (true, true) => probe.mark("damage was harmless"),
-        (true, false) => probe.mark("damage met by the whole-file check only"),
-        (false, _) => probe.mark("damage met while reading"),
+        (true, true) => probe.mark("damage without effect"),
+        (true, false) => probe.mark("damage detected by verification only"),
+        (false, _) => probe.mark("damage detected by a read"),
     }
     if world.rng(|rng| rng.one_in(4)) && !clean {
         go_on(world, probe, (*opened, genuine))?;

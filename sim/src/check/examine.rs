@@ -68,7 +68,7 @@ pub(super) fn examine(
         Ok(store) => store,
         Err(error) => {
             if !fs.disk().same_file(&disk, file()) {
-                let text = format!("the file was changed and then refused: {error}");
+                let text = format!("a refused opening changed the file: {error}");
                 return Err(Violation::new(promises.untouched, text));
             }
             return refused(error, promises).map(Found::Refused);
@@ -80,7 +80,7 @@ pub(super) fn examine(
     let clean = problems(&snapshot).is_ok_and(|problems| problems.is_empty());
     probe.count(OpKind::Verify.name(), 1);
     if clean && !complete {
-        let text = "a read fails, and the whole-file check finds nothing";
+        let text = "a read fails, but verification finds no problem";
         return Err(Violation::new(promises.noticed, text));
     }
     let (commit, recovery) = (snapshot.commit(), store.recovery());
@@ -104,7 +104,7 @@ fn refused(error: Error, promises: Promises) -> Result<FileErrorCause, Violation
     {
         return Ok(cause.clone());
     }
-    let text = format!("an altered file is refused as: {error}");
+    let text = format!("an altered file is refused with: {error}");
     Err(Violation::new(promises.noticed, text))
 }
 
@@ -147,8 +147,8 @@ impl Reader<'_> {
             }
         }
         let text = match texts.is_empty() {
-            true => format!("commit {commit} was never made"),
-            false => format!("commit {commit} is read wrongly: {}", texts.join("; or: ")),
+            true => format!("commit {commit} does not exist"),
+            false => format!("commit {commit} has wrong contents: {}", texts.join("; or: ")),
         };
         Err(Violation::new(self.promises.never_wrong, text))
     }
@@ -183,7 +183,8 @@ impl Reader<'_> {
                         found.insert(key.to_vec());
                     }
                     Ok((key, _)) => {
-                        let text = format!("key {} is wrong around damage", ShortBytes(&key));
+                        let text =
+                            format!("salvage returns a wrong value for key {}", ShortBytes(&key));
                         return Ok(Err(text));
                     }
                     Err(error) => {
@@ -195,7 +196,7 @@ impl Reader<'_> {
             around |= failed && !found.is_empty();
             for (key, _) in state.range(name, ALL) {
                 if !found.contains(key) && (!failed || tree.get(key).is_ok()) {
-                    let text = format!("key {} can be read and is left out", ShortBytes(key));
+                    let text = format!("salvage omits the readable key {}", ShortBytes(key));
                     return Err(Violation::new(D6.id, text));
                 }
             }

@@ -16,20 +16,20 @@ use fastness_models::{Op, OpKind};
 
 pub(super) const CHECK: Check = Check {
     name: "io-errors",
-    about: "an error at every call: no space, failing device, failing sync, short reads and writes",
+    about: "an error at every call: no space, I/O error, failed sync, short reads and writes",
     invariants: &[C11, C3, C2, C5, C10, C12, S5, C13, A1, C6, C9, D4],
     marks: &[
-        "commit failed and the store went on",
+        "commit failed and the store stayed usable",
         "commit failed and the store was poisoned",
-        "failed commit was there after all",
-        "failed commit was not there",
-        "opening failed and left the file alone",
-        "recovery failed half-way",
-        "short read or write made good",
+        "failed commit present after a crash",
+        "failed commit absent after a crash",
+        "opening failed without changes",
+        "recovery failed midway",
+        "short read or write completed",
         "reading failed",
         "closing failed",
         "power loss after a failure",
-        "power loss after a failed commit was looked for",
+        "power loss after every call of a failed commit",
         "operation of a transaction failed",
     ],
     recipe: Recipe {
@@ -115,7 +115,7 @@ impl Storm<'_> {
         let changed = self.harness.model.has_changes();
         let error = match self.harness.act(op) {
             Ok(()) if op.kind == OpKind::Commit && changed && self.uncertain.is_some() => {
-                return Err(Violation::new(C3.id, "acknowledged by a poisoned store"));
+                return Err(Violation::new(C3.id, "a poisoned store acknowledged a commit"));
             }
             Ok(()) => return Ok(()),
             Err(CheckError::Violation(violation)) => return Err(violation),
@@ -154,7 +154,7 @@ impl Storm<'_> {
             }
             Err(CheckError::Violation(violation)) => Err(violation),
             outcome => {
-                let text = format!("a transaction that failed is committed: {outcome:?}");
+                let text = format!("a failed transaction was committed: {outcome:?}");
                 Err(Violation::new(C13.id, text))
             }
         }
@@ -169,7 +169,7 @@ impl Storm<'_> {
             }
             Err(CheckError::Store(_)) if self.injected.is_some_and(|it| it.lasting) => Ok(()),
             Err(CheckError::Store(error)) => {
-                Err(Violation::new(C11.id, format!("a single failure, and then: {error}")))
+                Err(Violation::new(C11.id, format!("after one failed call: {error}")))
             }
         }
     }
@@ -187,7 +187,7 @@ impl Storm<'_> {
             && injection.fault == Fault::Short
             && failed.is_some()
         {
-            self.harness.probe.mark("short read or write made good");
+            self.harness.probe.mark("short read or write completed");
         }
         if self.uncertain.is_none() && how == 0 {
             return Ok(());
@@ -210,7 +210,11 @@ impl Storm<'_> {
         self.harness.crash_to(disk);
         let landed = self.harness.open_among(&states, C2.id)?;
         if states.len() > 1 {
-            let marks = ["failed commit was not there", "failed commit was there after all"];
+            let marks = [
+                "failed commit absent after a crash",
+                "failed commit present after a \
+                 crash",
+            ];
             self.harness.probe.mark(marks[landed]);
             self.seen_stays(&states[landed])?;
         }
@@ -223,7 +227,7 @@ impl Storm<'_> {
         let disk = self.harness.world.rng(|rng| disk.power_loss(rng));
         self.harness.crash_to(disk);
         self.harness.open_among(std::slice::from_ref(state), C5.id)?;
-        self.harness.probe.mark("power loss after a failed commit was looked for");
+        self.harness.probe.mark("power loss after every call of a failed commit");
         Ok(())
     }
 
@@ -257,7 +261,10 @@ fn given_back(store: &Store) -> Result<(), Violation> {
         // The allocator may be empty before the first commit.
         Ok((free, given)) if given.is_empty() || free == given => Ok(()),
         outcome => {
-            let text = format!("after a commit failed, free and writable are {outcome:?}");
+            let text = format!(
+                "after a failed commit, pages returned and store writable: \
+                 {outcome:?}"
+            );
             Err(Violation::new(S5.id, text))
         }
     }
@@ -293,7 +300,13 @@ impl Episode<'_> {
 
     fn short(&self, error: &Error) -> Result<(), Violation> {
         match self.injection.fault {
-            Fault::Short => Err(Violation::new(C12.id, format!("a short read or write: {error}"))),
+            Fault::Short => Err(Violation::new(
+                C12.id,
+                format!(
+                    "a short read or write caused: \
+                 {error}"
+                ),
+            )),
             Fault::NoSpace | Fault::Io | Fault::SyncIo => Ok(()),
         }
     }
@@ -306,13 +319,19 @@ impl Episode<'_> {
     ) -> Result<(), Violation> {
         self.short(error)?;
         let Some(failure) = fs.failed() else {
-            return Err(Violation::new(C11.id, format!("opening failed without a cause: {error}")));
+            return Err(Violation::new(
+                C11.id,
+                format!(
+                    "opening failed without an injected fault: \
+                 {error}"
+                ),
+            ));
         };
         if fs.disk().same_file(before, file()) {
-            self.probe.mark("opening failed and left the file alone");
+            self.probe.mark("opening failed without changes");
             return Ok(());
         }
-        self.probe.mark("recovery failed half-way");
+        self.probe.mark("recovery failed midway");
         match failure.call {
             Call::Write | Call::Sync | Call::SetLen => Ok(()),
             call => {
@@ -340,7 +359,7 @@ impl Episode<'_> {
             let after = model.visible().clone();
             match written.and_then(WriteTxn::commit) {
                 Ok(_) if states.len() > 1 => {
-                    return Err(Violation::new(C3.id, "acknowledged by a poisoned store"));
+                    return Err(Violation::new(C3.id, "a poisoned store acknowledged a commit"));
                 }
                 Ok(_) => states = vec![after],
                 Err(Error::Poisoned { .. }) if states.len() > 1 => {}

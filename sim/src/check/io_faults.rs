@@ -27,7 +27,7 @@ pub(super) fn is_poisoned(store: &Store) -> bool {
 pub(super) const fn commit_mark(poisoned: bool) -> &'static str {
     match poisoned {
         true => "commit failed and the store was poisoned",
-        false => "commit failed and the store went on",
+        false => "commit failed and the store stayed usable",
     }
 }
 
@@ -37,7 +37,7 @@ pub(super) fn judge_commit(
     poisoned: bool,
 ) -> Result<(), Violation> {
     let Some(failure) = failure else {
-        return Err(Violation::new(C11.id, "a commit failed without a cause"));
+        return Err(Violation::new(C11.id, "a commit failed without an injected fault"));
     };
     let header = 3 * PAGE_BYTES as u64;
     let unknown = match failure.call {
@@ -65,10 +65,10 @@ pub(super) fn blame(
         _ => failure.is_some(),
     };
     if !excused {
-        return Err(Violation::new(C11.id, format!("refused without a cause: {error}")));
+        return Err(Violation::new(C11.id, format!("refused without an injected fault: {error}")));
     }
     if injected.is_some_and(|injection| injection.fault == Fault::Short) {
-        return Err(Violation::new(C12.id, format!("a short read or write: {error}")));
+        return Err(Violation::new(C12.id, format!("a short read or write caused: {error}")));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "a check names what it is about and treats all else alike"
+    reason = "a check handles the operations it names and treats all others alike"
 )]
 
 mod adversary;

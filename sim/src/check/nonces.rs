@@ -15,14 +15,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 pub(super) const CHECK: Check = Check {
     name: "nonces",
-    about: "a spy below the seal, across crashes, retries, reopening and copies continued twice",
+    about: "an eavesdropper below the encryption, across crashes, retries, reopening and forked \
+         copies",
     invariants: &[E1, C1, L1, A1, C6, C9, D4],
     marks: &[
         "commit retried after a crash",
         "old copy continued",
         "copied under another key",
-        "page number written again",
-        "page written again as it was",
+        "page rewritten",
+        "page rewritten with the same content",
         "compacted",
     ],
     recipe: Recipe {
@@ -232,8 +233,11 @@ impl Spy {
     fn plain(&mut self, page: u64, bytes: &[u8], probe: &mut Probe) {
         let same = self.pages.insert(([0; SALT_BYTES], page), digest(bytes));
         match same {
-            Some(before) if before == digest(bytes) => probe.mark("page written again as it was"),
-            Some(_) => probe.mark("page number written again"),
+            Some(before) if before == digest(bytes) => probe.mark(
+                "page rewritten with the same \
+                 content",
+            ),
+            Some(_) => probe.mark("page rewritten"),
             None => {}
         }
     }
@@ -246,7 +250,7 @@ impl Spy {
         }
         match self.pages.insert((*salt, page), digest(bytes)) {
             Some(before) if before == digest(bytes) => {
-                probe.mark("page written again as it was");
+                probe.mark("page rewritten with the same content");
                 return Ok(());
             }
             Some(_) => {
@@ -256,18 +260,21 @@ impl Spy {
             None => {}
         }
         if !self.numbers.insert(page) {
-            probe.mark("page number written again");
+            probe.mark("page rewritten");
         }
         let batch = *self.salts.entry(*salt).or_insert(self.batch);
         if batch != self.batch {
-            let text = format!("salt {salt:02x?} of an earlier batch seals page {page} anew");
+            let text = format!("page {page} was sealed under salt {salt:02x?} of an earlier batch");
             return Err(Violation::new(E1.id, text));
         }
         let blocks = bytes.chunks_exact(BLOCK_BYTES).enumerate().skip(2).step_by(BLOCK_STEP);
         for (index, block) in blocks {
             let block = <[u8; BLOCK_BYTES]>::try_from(block).unwrap_or_default();
             if !self.blocks.insert((index, block)) {
-                let text = format!("block {index} of page {page} was on the disk before");
+                let text = format!(
+                    "ciphertext block {index} of page {page} was on the disk \
+                     before"
+                );
                 return Err(Violation::new(E1.id, text));
             }
         }

@@ -17,12 +17,12 @@ pub(super) const CHECK: Check = Check {
     invariants: &[S1, S2, S4, S6, A1, C6, C9, D4],
     marks: &[
         "page of a dropped snapshot reused",
-        "commit beside an old snapshot",
-        "commit beside three snapshots",
-        "snapshot outlived a compaction",
+        "commit while an old snapshot is held",
+        "commit while three snapshots are held",
+        "snapshot read after a compaction",
         "pages reused",
-        "steady updates stopped growing",
-        "closed with little free",
+        "file size stable under updates",
+        "closed with few free pages",
     ],
     recipe: Recipe {
         mix: &[
@@ -116,7 +116,7 @@ impl Book {
             | OpKind::Compact
             | OpKind::ClearFault => {
                 if op.kind == OpKind::Compact && !harness.snapshots.is_empty() {
-                    harness.probe.mark("snapshot outlived a compaction");
+                    harness.probe.mark("snapshot read after a compaction");
                 }
                 let needs = std::mem::take(&mut self.needs);
                 *self = Self { needs, opened: Some(harness.commit), ..Self::default() };
@@ -148,7 +148,10 @@ impl Book {
                 let slots = number == Some(written.file)
                     && (self.last.contains(&page) || self.before.contains(&page));
                 if snapshot || slots {
-                    let text = format!("page {page} was written, and a snapshot or slot needs it");
+                    let text = format!(
+                        "page {page} was overwritten while a snapshot or slot \
+                         needs it"
+                    );
                     return Err(Violation::new(S2.id, text).into());
                 }
                 if self.dropped.remove(&page) {
@@ -174,8 +177,8 @@ impl Book {
         self.needs(harness)?;
         match harness.snapshots.len() {
             0 => {}
-            1 | 2 => harness.probe.mark("commit beside an old snapshot"),
-            _ => harness.probe.mark("commit beside three snapshots"),
+            1 | 2 => harness.probe.mark("commit while an old snapshot is held"),
+            _ => harness.probe.mark("commit while three snapshots are held"),
         }
         harness.scan_snapshots()?;
         harness.probe.count(OpKind::Info.name(), 1);
@@ -205,7 +208,7 @@ impl Book {
         let ours = self.needs.iter().filter(|(file, _)| *file == here).map(|(_, pages)| pages);
         for needed in ours.chain([&self.last, &self.before]) {
             if let Some(page) = needed.intersection(&given).next() {
-                let text = format!("page {page} may be given out, and is needed");
+                let text = format!("page {page} is allocatable, but in use");
                 return Err(Violation::new(S2.id, text).into());
             }
         }
@@ -232,10 +235,10 @@ impl Book {
         drop(harness.fs.take_written());
         // Three times the needed space holds old pages, new pages and gaps.
         if most[1] > most[0] + 2 {
-            let text = format!("{} pages at most, then {}", most[0], most[1]);
+            let text = format!("the file has {1} pages, at most {0} expected", most[0], most[1]);
             return Err(Violation::new(S4.id, text).into());
         }
-        harness.probe.mark("steady updates stopped growing");
+        harness.probe.mark("file size stable under updates");
         Ok(())
     }
 }
@@ -251,7 +254,7 @@ fn trimmed(harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
     let free = free.len() as u64;
     let used = page_count - free;
     if free <= used / 10 + 4 {
-        harness.probe.mark("closed with little free");
+        harness.probe.mark("closed with few free pages");
         return Ok(());
     }
     for page in reachable.into_iter().filter(|page| page.0 >= used) {
@@ -271,5 +274,5 @@ fn complete(ledger: &Ledger) -> Result<(), Violation> {
     if expected.eq(all.iter().copied()) {
         return Ok(());
     }
-    Err(Violation::new(S1.id, format!("the books do not balance: {ledger:?}")))
+    Err(Violation::new(S1.id, format!("the page accounts do not balance: {ledger:?}")))
 }

@@ -18,24 +18,24 @@ use fastness_models::{Op, OpKind};
 
 pub(super) const CHECK: Check = Check {
     name: "queries",
-    about: "queries with and without an index against every object looked at",
+    about: "queries with and without an index, compared with a full scan",
     invariants: &[Q1, Q2, Q3, B1],
     marks: &[
         "found by the primary key",
         "found by an index",
         "found by the links to an object",
-        "null looked for in an index",
-        "a beginning looked for in an index",
-        "a long text looked for in an index",
-        "a range looked for in an index",
+        "looked up null in an index",
+        "looked up a prefix in an index",
+        "looked up a long text in an index",
+        "looked up a range in an index",
         "path over a link",
         "path through a list",
         "sorted",
-        "some were alike",
+        "distinct removed results",
         "limit cut",
-        "nothing found by an index",
+        "index look-up without results",
         "query refused",
-        "asked within a transaction",
+        "queried within a transaction",
     ],
     recipe: Recipe {
         mix: &[
@@ -139,7 +139,7 @@ fn query(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
     let snapshot = harness.database().snapshot()?;
     let marks = if harness.is_writing() {
         let mut marks = ask(&harness.txn_view(), &state, (&asked, &property))?;
-        marks.push("asked within a transaction");
+        marks.push("queried within a transaction");
         marks
     } else {
         ask(&snapshot.view(), &state, (&asked, &property))?
@@ -158,7 +158,7 @@ fn ask(
     let query = core_query(view, asked)?;
     let scan = query.clone().without_index();
     let expected = state.find(asked);
-    for (way, query) in [("any way", &query), ("looking at all", &scan)] {
+    for (way, query) in [("any way", &query), ("the full scan", &scan)] {
         let keys = |found: Vec<fastness::object::ObjectId>| {
             found.iter().map(|id| bridge::key(&id.key)).collect::<Vec<_>>()
         };
@@ -227,7 +227,7 @@ fn marks(
         Some(QueryPlan::Index { property }) => {
             marks.push("found by an index");
             if found.is_empty() {
-                marks.push("nothing found by an index");
+                marks.push("index look-up without results");
             }
             if let Some(filter) = &asked.filter {
                 of_index(filter, &property, &mut marks);
@@ -253,7 +253,7 @@ fn marks(
     if without(ModelQuery { distinct: Vec::new(), limit: None, ..asked.clone() })
         > without(ModelQuery { limit: None, ..asked.clone() })
     {
-        marks.push("some were alike");
+        marks.push("distinct removed results");
     }
     if without(ModelQuery { limit: None, ..asked.clone() }) > found.len() {
         marks.push("limit cut");
@@ -277,14 +277,14 @@ fn of_index(filter: &ModelFilter, property: &str, marks: &mut Vec<&'static str>)
         }
         ModelFilter::Compare(path, how, value) if path == property => {
             marks.push(match value {
-                ModelValue::Null => "null looked for in an index",
-                ModelValue::Text(text) if text.len() > 200 => "a long text looked for in an index",
-                _ if *how != ModelComparison::Equal => "a range looked for in an index",
+                ModelValue::Null => "looked up null in an index",
+                ModelValue::Text(text) if text.len() > 200 => "looked up a long text in an index",
+                _ if *how != ModelComparison::Equal => "looked up a range in an index",
                 _ => return,
             });
         }
         ModelFilter::Text(path, ModelTextTest::Begins, _, false) if path == property => {
-            marks.push("a beginning looked for in an index");
+            marks.push("looked up a prefix in an index");
         }
         _ => {}
     }

@@ -97,7 +97,7 @@ impl StoreHarness<'_> {
         if now.same_file(before, file()) && now.len(Path::new(COPY)).is_none() {
             return Ok(());
         }
-        Err(Violation::new(REFUSED, "an opening that was refused changed the file").into())
+        Err(Violation::new(REFUSED, "a refused opening changed the file").into())
     }
 }
 
@@ -108,9 +108,14 @@ fn refused(
 ) -> std::result::Result<(), CheckError> {
     match outcome {
         Err(Error::File { cause, .. }) if cause == *expected => Ok(()),
-        Err(error) => {
-            Err(Violation::new(REFUSED, format!("refused as {error}, not as {expected}")).into())
-        }
-        Ok(_) => Err(Violation::new(REFUSED, format!("opened, not refused as {expected}")).into()),
+        Err(error) => Err(Violation::new(
+            REFUSED,
+            format!(
+                "refused with {error}, expected \
+                 {expected}"
+            ),
+        )
+        .into()),
+        Ok(_) => Err(Violation::new(REFUSED, format!("opened, expected {expected}")).into()),
     }
 }

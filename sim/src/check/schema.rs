@@ -24,30 +24,30 @@ const CALLS_MAX: u32 = 60;
 
 pub(super) const CHECK: Check = Check {
     name: "schema",
-    about: "classes that change under their objects, and migrations that crash at every call",
+    about: "schema changes with existing objects, and migrations with a crash at every call",
     invariants: &[M6, B1, B2, B4, C2, C8, C11, C13],
     marks: &[
-        "a primary key chosen for objects that are there",
-        "a primary key given up",
-        "keys that are not unique refused",
-        "a new property refused as the primary key",
-        "a null key became zero",
-        "a property removed that held links",
-        "a class renamed that is linked to",
-        "changed a list in pieces",
-        "migration failed and left the file as it was",
-        "migration crashed and ran again",
-        "migration crashed when it was done",
+        "primary key added to existing objects",
+        "primary key removed",
+        "duplicate keys refused",
+        "new property refused as primary key",
+        "null key became zero",
+        "removed a property with links",
+        "renamed the target class of links",
+        "changed a chunked list",
+        "migration failed without changes",
+        "migration crashed, and ran again",
+        "migration crashed after its commit",
         "file emptied",
-        "migrated beside an open database",
-        "migration met a disk that fails",
-        "classes of a synced file added to",
-        "a change of a synced file refused",
-        "another key of a synced file refused",
-        "an opening added to a synced file",
-        "an opening of a synced file hid what it did not want",
-        "an older version of the app opened a synced file",
-        "classes that a synced file cannot have refused",
+        "migrated with another database open",
+        "disk error during a migration",
+        "synced schema extended",
+        "synced schema change refused",
+        "synced primary key change refused",
+        "opening extended a synced schema",
+        "opening ignored extra synced classes",
+        "older app version opened a synced file",
+        "invalid synced classes refused",
         "operation of a transaction failed",
     ],
     recipe: Recipe {
@@ -128,9 +128,9 @@ pub(super) fn change_schema(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(
     };
     harness.same(&change, found, expected)?;
     match expected {
-        Ok(()) if synced => harness.probe.mark("classes of a synced file added to"),
-        Err(ObjectRefusal::SyncedChange) => harness.probe.mark("a change of a synced file refused"),
-        Err(ObjectRefusal::SyncedKey) => harness.probe.mark("another key of a synced file refused"),
+        Ok(()) if synced => harness.probe.mark("synced schema extended"),
+        Err(ObjectRefusal::SyncedChange) => harness.probe.mark("synced schema change refused"),
+        Err(ObjectRefusal::SyncedKey) => harness.probe.mark("synced primary key change refused"),
         _ => {}
     }
     harness.probe.count(op.kind.name(), 1);
@@ -146,26 +146,24 @@ fn mark(harness: &mut ObjectHarness<'_>, change: &SchemaChange) {
         false => state.clone().change_schema(change),
     };
     let marked = match (change, outcome) {
-        (SchemaChange::SetKey(..), Err(ObjectRefusal::KeysNotUnique)) => {
-            "keys that are not unique refused"
-        }
+        (SchemaChange::SetKey(..), Err(ObjectRefusal::KeysNotUnique)) => "duplicate keys refused",
         (SchemaChange::AddKey(..), Err(ObjectRefusal::KeysNotUnique)) => {
-            "a new property refused as the primary key"
+            "new property refused as primary key"
         }
         (SchemaChange::SetKey(class, Some(_)), Ok(())) if held(class).is_some() => {
-            "a primary key chosen for objects that are there"
+            "primary key added to existing objects"
         }
         (SchemaChange::SetKey(class, None), Ok(()))
             if held(class).is_some_and(|c| c.key.is_some()) =>
         {
-            "a primary key given up"
+            "primary key removed"
         }
         (SchemaChange::SetNullable(class, name, false), Ok(()))
             if held(class).is_some_and(|class| {
                 class.key.as_ref() == Some(name) && class.objects.contains_key(&Key::Null)
             }) =>
         {
-            "a null key became zero"
+            "null key became zero"
         }
         (SchemaChange::RemoveProperty(class, name), Ok(())) => {
             let links = held(class).is_some_and(|class| {
@@ -177,7 +175,7 @@ fn mark(harness: &mut ObjectHarness<'_>, change: &SchemaChange) {
             if !links {
                 return;
             }
-            "a property removed that held links"
+            "removed a property with links"
         }
         (SchemaChange::RenameClass(class, _), Ok(())) => {
             let mut others = state.classes.values().flat_map(|class| class.objects.values());
@@ -185,7 +183,7 @@ fn mark(harness: &mut ObjectHarness<'_>, change: &SchemaChange) {
             if !others.any(|object| object.values.values().any(to)) {
                 return;
             }
-            "a class renamed that is linked to"
+            "renamed the target class of links"
         }
         _ => return,
     };
@@ -306,7 +304,7 @@ fn migrate(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
     if is_beside {
         // Another handle to the file sees the migration.
         harness.look_all()?;
-        harness.probe.mark("migrated beside an open database");
+        harness.probe.mark("migrated with another database open");
     } else {
         harness.open()?;
     }
@@ -338,23 +336,17 @@ fn mark_migration(harness: &mut ObjectHarness<'_>, migration: &Migration, before
     };
     let is_synced = *mode == SchemaMode::Additive;
     for (met, mark) in [
-        (
-            *mode == SchemaMode::Manual && after.is_none(),
-            "migration failed and left the file as it was",
-        ),
+        (*mode == SchemaMode::Manual && after.is_none(), "migration failed without changes"),
         (*mode == SchemaMode::ResetFile && before.classes != wanted.classes, "file emptied"),
-        (is_synced && after.is_none(), "classes that a synced file cannot have refused"),
+        (is_synced && after.is_none(), "invalid synced classes refused"),
         (
             is_synced && after.as_ref().is_some_and(|after| after.classes != before.classes),
-            "an opening added to a synced file",
+            "opening extended a synced schema",
         ),
-        (
-            is_synced && after.as_ref().is_some_and(hides),
-            "an opening of a synced file hid what it did not want",
-        ),
+        (is_synced && after.as_ref().is_some_and(hides), "opening ignored extra synced classes"),
         (
             is_synced && after.is_some() && wanted.version < before.version,
-            "an older version of the app opened a synced file",
+            "older app version opened a synced file",
         ),
     ] {
         if met {
@@ -383,7 +375,7 @@ fn interrupt(
             Err(error) if migration.after.is_none() && migration.refuses(&error) => &states[..1],
             Err(_) if failed => &states[..],
             Err(error) => {
-                let text = format!("opening fails without a cause: {error}");
+                let text = format!("opening fails without an injected fault: {error}");
                 return Err(Violation::new(C11.id, text).into());
             }
         };
@@ -392,7 +384,7 @@ fn interrupt(
         if !failed {
             return Ok(());
         }
-        harness.probe.mark("migration met a disk that fails");
+        harness.probe.mark("disk error during a migration");
         after += 1 + u32::from(rng.byte() % 6);
     }
     Ok(())
@@ -415,8 +407,8 @@ fn again(
         return Err(Violation::new(M6.id, text).into());
     }
     harness.probe.mark(match is_before {
-        true => "migration crashed and ran again",
-        false => "migration crashed when it was done",
+        true => "migration crashed, and ran again",
+        false => "migration crashed after its commit",
     });
     Ok(())
 }

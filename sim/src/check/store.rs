@@ -8,7 +8,7 @@ use fastness_models::OpKind;
 
 pub(super) const CHECK: Check = Check {
     name: "store",
-    about: "everything a program can ask of a store, against the model",
+    about: "every operation of a store, compared with the model",
     invariants: &[A1, C6, C9, D4, A2, C10],
     marks: &["range with inverted bounds", "snapshot older than the last commit read"],
     recipe: Recipe {

@@ -13,20 +13,20 @@ use fastness_models::{Op, OpKind};
 
 pub(super) const CHECK: Check = Check {
     name: "unsynced",
-    about: "commits that need not be durable, across crashes, durable commits, syncs and closing",
+    about: "deferred commits, across crashes, durable commits, syncs and closing",
     invariants: &[C14, A1, C6, C9, D4],
     marks: &[
-        "crash lost an unsynced commit",
-        "crash lost a part of them",
-        "crash lost none of them",
-        "opened with a log",
-        "a commit changed the last where it was",
-        "a commit left the last as a snapshot holds it",
-        "made durable by a commit",
-        "made durable by a commit that changed nothing",
+        "crash lost a deferred commit",
+        "crash lost some deferred commits",
+        "crash lost no deferred commit",
+        "opened a file with a log",
+        "commit updated the last one in place",
+        "commit copied pages that a snapshot holds",
+        "made durable by a durable commit",
+        "made durable by an empty commit",
         "made durable by a sync",
-        "made durable by closing",
-        "made durable by compacting",
+        "made durable by a close",
+        "made durable by a compaction",
     ],
     recipe: Recipe {
         mix: &[
@@ -85,8 +85,8 @@ impl Tail<'_> {
                 self.harness.write()?;
                 self.harness.act(op)?;
                 self.durable(match changed {
-                    true => "made durable by a commit",
-                    false => "made durable by a commit that changed nothing",
+                    true => "made durable by a durable commit",
+                    false => "made durable by an empty commit",
                 });
             }
             // Another process would read the state after a crash.
@@ -95,19 +95,18 @@ impl Tail<'_> {
                 self.harness.abort();
                 let synced = self.harness.store().sync()?;
                 if synced != self.harness.commit {
-                    let text =
-                        format!("synced commit {synced}, the last is {}", self.harness.commit);
+                    let text = format!("synced commit {synced}, expected {}", self.harness.commit);
                     return Err(Violation::new(C14.id, text).into());
                 }
                 self.durable("made durable by a sync");
             }
             OpKind::Reopen => {
                 self.harness.act(op)?;
-                self.durable("made durable by closing");
+                self.durable("made durable by a close");
             }
             OpKind::Compact => {
                 self.harness.act(op)?;
-                self.durable("made durable by compacting");
+                self.durable("made durable by a compaction");
             }
             OpKind::Kill | OpKind::PowerLoss => self.crash(op.kind)?,
             _ => self.harness.act(op)?,
@@ -124,9 +123,9 @@ impl Tail<'_> {
             self.harness.scan_snapshots()?;
         }
         if last_in_place(self.harness.store())? == Some(now) {
-            self.harness.probe.mark("a commit changed the last where it was");
+            self.harness.probe.mark("commit updated the last one in place");
         } else if held && now != last {
-            self.harness.probe.mark("a commit left the last as a snapshot holds it");
+            self.harness.probe.mark("commit copied pages that a snapshot holds");
         }
         Ok(())
     }
@@ -149,17 +148,17 @@ impl Tail<'_> {
         self.harness.probe.crash("between calls");
         let landed = self.harness.open_among(&self.possible, C14.id)?;
         if self.harness.store().info()?.log_pages > 0 {
-            self.harness.probe.mark("opened with a log");
+            self.harness.probe.mark("opened a file with a log");
         }
         let last = self.possible.len() - 1;
         // Equal states are indistinguishable; the first one counts.
         if last > 0 && self.possible[landed] != self.possible[last] {
             self.harness.probe.mark(match landed {
-                0 => "crash lost an unsynced commit",
-                _ => "crash lost a part of them",
+                0 => "crash lost a deferred commit",
+                _ => "crash lost some deferred commits",
             });
         } else if last > 0 && self.possible[0] != self.possible[last] {
-            self.harness.probe.mark("crash lost none of them");
+            self.harness.probe.mark("crash lost no deferred commit");
         }
         self.possible = vec![self.harness.model.committed().clone()];
         Ok(())

@@ -30,7 +30,7 @@ impl Program<'_> {
         let valid: Vec<UserKey> = users.valid(now).filter_map(|user| self.user_key(user)).collect();
         let expected: Vec<UserKey> = self.model.valid_users(now.0).cloned().collect();
         if valid != expected {
-            let text = format!("valid are {valid:?}, expected {expected:?}");
+            let text = format!("the valid users are {valid:?}, expected {expected:?}");
             return Err(Violation::new(U17.id, text));
         }
         for in_flight in self.in_flight.values() {
@@ -38,19 +38,22 @@ impl Program<'_> {
             if self.model.running(session).is_none()
                 || self.model.changed_at(session) != Some(since)
             {
-                let text = format!("session {session} still waits for what it asked for before");
+                let text = format!("session {session} waits for the answer to an outdated request");
                 return Err(Violation::new(U15.id, text));
             }
         }
         if let Some((expected_request, ..)) =
             self.blocked_calls().find(|(_, user_key, _)| !self.exchanges(user_key))
         {
-            let text = format!("{:?} waits for an exchange, and there is none", expected_request.purpose);
+            let text = format!(
+                "{:?} waits for an exchange, but none is in flight",
+                expected_request.purpose
+            );
             return Err(Violation::new(U18.id, text));
         }
         let idle_items = self.idle_items();
         if !idle_items.is_empty() && self.deadline().is_none() {
-            let text = format!("{idle_items:?} wait for nothing");
+            let text = format!("no request or deadline serves {idle_items:?}");
             return Err(Violation::new(U11.id, text));
         }
         Ok(())
@@ -61,7 +64,8 @@ impl Program<'_> {
         let has_failed =
             |session: u8| self.failed.get(&session).copied() == self.model.changed_at(session);
         let sessions = self.model.sessions().filter(|(session, user_key)| {
-            let waits = self.has_request(*session) || has_failed(*session) || self.exchanges(user_key);
+            let waits =
+                self.has_request(*session) || has_failed(*session) || self.exchanges(user_key);
             !waits && self.model.running(*session).is_some()
         });
         let revokes = |token: &str| {
@@ -83,7 +87,7 @@ impl Program<'_> {
         let latest = self.expires.values().copied().max().unwrap_or(i64::MIN);
         let latest = Time(latest).max(now.plus(PAUSE_MAX));
         if deadline <= now || deadline > latest {
-            let text = format!("woken at {now:?}, the deadline is {deadline:?}");
+            let text = format!("after a wake-up at {now:?} the deadline is {deadline:?}");
             return Err(Violation::new(U11.id, text));
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Calls of the program, and their expected immediate effects.
 
 use super::message::Purpose;
-use super::program::{ExpectedRequest, Event};
+use super::program::{Event, ExpectedRequest};
 use super::{AuthHarness, CheckError, NAMES, SESSIONS};
 use fastness_auth::users::{Call, CallId, Failure, Input, Output, SessionId, Success, UserId};
 use fastness_auth::{Credentials, Permission, Refusal, Token, User};
@@ -52,12 +52,17 @@ impl AuthHarness<'_> {
         };
         let url = self.servers[server].url.clone();
         let mut event = self.program.event(Input::Call(call, Call::LogIn(url, credentials)));
-        event.call = Some(ExpectedRequest { by: None, server, purpose: Purpose::LogIn(call), server_call });
+        event.call =
+            Some(ExpectedRequest { by: None, server, purpose: Purpose::LogIn(call), server_call });
         self.handle(event)
     }
 
     /// Logs in with an access token that no server issued.
-    fn log_in_with_access_token(&mut self, user_key: UserKey, is_admin: bool) -> Result<(), CheckError> {
+    fn log_in_with_access_token(
+        &mut self,
+        user_key: UserKey,
+        is_admin: bool,
+    ) -> Result<(), CheckError> {
         let call = self.call();
         let value = format!("claimed-{}", self.calls);
         let token = Token {
@@ -86,7 +91,7 @@ impl AuthHarness<'_> {
         let was_out = event.next.grant(&user_key).is_none();
         event.starting_sessions = event.next.log_in(user_key, grant);
         if was_out && !event.starting_sessions.is_empty() {
-            self.probe.mark("parked sessions taken up by a login");
+            self.probe.mark("login resumed parked sessions");
         }
         event.outcome = vec![
             Output::LoggedIn(UserId::of(&user)),
@@ -112,7 +117,7 @@ impl AuthHarness<'_> {
         let id = self.program.id(&user_key);
         let mut event = self.program.event(Input::LogOut(id));
         if self.program.is_offline && event.next.grant(&user_key).is_some() {
-            self.probe.mark("logged out without a network");
+            self.probe.mark("logged out while offline");
         }
         let parked = event.next.log_out(&user_key).into_iter();
         event.outcome = parked.map(|session| Output::Park(SessionId(session.into()))).collect();
@@ -136,7 +141,8 @@ impl AuthHarness<'_> {
         };
         let other = other.filter(|other| *other != user_key.identity);
         let call = self.call();
-        let server_call = |token| ServerCall::ChangePassword(token, other.clone(), password.clone());
+        let server_call =
+            |token| ServerCall::ChangePassword(token, other.clone(), password.clone());
         let needs_admin = other.is_some();
         self.call_as(&user_key, needs_admin, (what, Purpose::ChangePassword(call), &server_call))
     }
@@ -177,8 +183,12 @@ impl AuthHarness<'_> {
     }
 
     pub(super) fn cancel(&mut self, op: Op) -> Result<(), CheckError> {
-        let in_flight = self.program.in_flight.values().filter_map(|in_flight| in_flight.purpose.call());
-        let waiting = self.program.blocked_calls().filter_map(|(expected_request, ..)| expected_request.purpose.call());
+        let in_flight =
+            self.program.in_flight.values().filter_map(|in_flight| in_flight.purpose.call());
+        let waiting = self
+            .program
+            .blocked_calls()
+            .filter_map(|(expected_request, ..)| expected_request.purpose.call());
         let calls = in_flight.chain(waiting);
         let calls: Vec<CallId> = calls.collect();
         let Some(call) = calls.get(usize::from(op.a) % calls.len().max(1)) else { return Ok(()) };

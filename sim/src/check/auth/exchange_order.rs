@@ -11,13 +11,16 @@ use std::rc::Rc;
 impl Program<'_> {
     /// Returns the first call that no exchange blocks, with the current token.
     pub(super) fn next_unblocked_call(&mut self) -> Option<ExpectedRequest> {
-        let is_free =
-            |expected_request: &ExpectedRequest| expected_request.by.as_ref().is_none_or(|(user_key, _)| !self.exchanges(user_key));
+        let is_free = |expected_request: &ExpectedRequest| {
+            expected_request.by.as_ref().is_none_or(|(user_key, _)| !self.exchanges(user_key))
+        };
         let at = self.waiting.iter().position(is_free)?;
         let mut expected_request = self.waiting.remove(at);
-        let grant = expected_request.by.as_ref().and_then(|(user_key, _)| self.model.grant(user_key));
+        let grant =
+            expected_request.by.as_ref().and_then(|(user_key, _)| self.model.grant(user_key));
         let now = grant.map(|grant| grant.token.clone()).unwrap_or_default();
-        if let ServerCall::ChangePassword(token, ..) | ServerCall::LookUp(token, _) = &mut expected_request.server_call
+        if let ServerCall::ChangePassword(token, ..) | ServerCall::LookUp(token, _) =
+            &mut expected_request.server_call
         {
             *token = now;
         }
@@ -28,8 +31,9 @@ impl Program<'_> {
     /// while the token is in use.
     pub(super) fn check_exchange_order(&self, round_trip: &RoundTrip) -> Result<(), Violation> {
         let Some(token) = round_trip.token() else { return Ok(()) };
-        let is_same =
-            |in_flight: &&Rc<RoundTrip>| in_flight.server == round_trip.server && in_flight.token() == Some(token);
+        let is_same = |in_flight: &&Rc<RoundTrip>| {
+            in_flight.server == round_trip.server && in_flight.token() == Some(token)
+        };
         let mut others = self.in_flight.values().filter(is_same);
         if others.any(|other| other.exchanges() || round_trip.exchanges()) {
             let text = format!("{:?} is sent while its token is in use", round_trip.server_call);

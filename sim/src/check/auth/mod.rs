@@ -38,38 +38,38 @@ use std::time::Duration;
 
 pub(super) const CHECK: Check = Check {
     name: "auth",
-    about: "users, sessions and accounts, over a hostile network, wrong clocks and crashes",
+    about: "users, sessions and accounts over a hostile network, with clock skew and crashes",
     invariants: &[
         U17, U12, U13, U14, U15, U16, U18, U9, U11, U6, U8, H1, H2, H3, H4, H5, H6, H7, H8, H12,
     ],
     marks: &[
-        "logged out without a network",
+        "logged out while offline",
         "revocation arrived after a newer login",
         "revocation of an earlier process arrived",
-        "revocation given up",
-        "token came after its session was closed or parked",
-        "parked sessions taken up by a login",
+        "revocation abandoned",
+        "token arrived after its session was closed or parked",
+        "login resumed parked sessions",
         "several users at once",
         "the only user has expired",
         "token renewed",
         "call refused",
         "request arrived twice",
-        "crash in a change: done",
-        "crash in a change: undone",
-        "handed in again after an error of the disk",
-        "reopened after an error of the disk",
+        "crash during a change: applied",
+        "crash during a change: rolled back",
+        "input repeated after a disk error",
+        "reopened after a disk error",
         "token exchanged",
         "an exchange failed",
         "a call waits for an exchange",
         "a session waits for an exchange",
-        "server: crash inside a commit",
-        "server: an error of the disk, and nothing is done",
-        "server: started again after an error of the disk",
-        "server: password changed while a login was checked",
-        "server: a successor was presented",
-        "server: an exchanged token was presented again",
-        "server: a token that was exchanged came late",
-        "server: refused to who is no administrator",
+        "server: crash during a commit",
+        "server: disk error without an effect",
+        "server: restarted after a disk error",
+        "server: password changed during a login",
+        "server: successor token presented",
+        "server: exchanged token presented again",
+        "server: exchanged token arrived late",
+        "server: refused to a non-administrator",
     ],
     recipe: Recipe {
         mix: &[
@@ -220,7 +220,7 @@ impl<'w> AuthHarness<'w> {
             self.net.send(Message { round_trip, stage: Stage::ToServer(Rc::new(request)) });
         }
         if outcome == EventOutcome::Crashed {
-            self.probe.line(|| "     the process dies".to_owned());
+            self.probe.line(|| "     the process crashes".to_owned());
         }
         let model = &self.program.model;
         match model.current_user(self.clock.local_time().0) {
@@ -298,7 +298,8 @@ impl<'w> AuthHarness<'w> {
             self.handle(self.program.event(Input::Wake))?;
         }
         let pending = self.program.model.pending();
-        let text = format!("nothing settles; {} revocations are left", pending.len());
+        let text =
+            format!("the program does not settle; {} revocations are pending", pending.len());
         Err(Violation::new(if pending.is_empty() { U11.id } else { U14.id }, text).into())
     }
 

@@ -107,7 +107,7 @@ impl<'w> Program<'w> {
     }
 
     pub(super) fn users(&self) -> &UserFile {
-        self.users.as_ref().expect("the check asks a program that runs")
+        self.users.as_ref().expect("the program runs")
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
@@ -157,7 +157,7 @@ impl<'w> Program<'w> {
             match output {
                 Output::Forget(id) => {
                     if self.in_flight.remove(&id).is_none() {
-                        let text = format!("{id:?} is forgotten, and was not waited for");
+                        let text = format!("{id:?} is dropped, but was not in flight");
                         return Err(Violation::new(U17.id, text).into());
                     }
                 }
@@ -167,7 +167,7 @@ impl<'w> Program<'w> {
                     if let Purpose::Token(session, _) = round_trip.purpose {
                         // Such a session requested its token before it waited for the exchange.
                         if self.is_offline && !is_wake && self.exchange_age.is_none() {
-                            let text = format!("session {session} asks without a network");
+                            let text = format!("session {session} sends a request while offline");
                             return Err(Violation::new(U8.id, text).into());
                         }
                         self.failed.remove(&session);
@@ -178,7 +178,9 @@ impl<'w> Program<'w> {
                 other => {
                     self.record_output(&other);
                     if let Output::Done(call, _) = &other {
-                        self.waiting.retain(|expected_request| expected_request.purpose.call() != Some(*call));
+                        self.waiting.retain(|expected_request| {
+                            expected_request.purpose.call() != Some(*call)
+                        });
                     }
                     found.push(other);
                 }
@@ -187,10 +189,17 @@ impl<'w> Program<'w> {
         if let Some(call) = canceled
             && self.in_flight.values().any(|in_flight| in_flight.purpose.call() == Some(call))
         {
-            return Err(Violation::new(U17.id, format!("{call:?} is not forgotten")).into());
+            return Err(Violation::new(
+                U17.id,
+                format!(
+                    "the canceled {call:?} is still in \
+                 flight"
+                ),
+            )
+            .into());
         }
         if logged_out.is_some_and(|id| self.users().users().kept().user(&id).is_some()) {
-            return Err(Violation::new(U13.id, "who logged out is logged in").into());
+            return Err(Violation::new(U13.id, "the user is still logged in after a logout").into());
         }
         same_outputs(&found, &outcome)?;
         self.started((call, starting_sessions), probe)?;
@@ -209,9 +218,10 @@ impl<'w> Program<'w> {
         probe: &mut Probe,
     ) -> Result<(), Violation> {
         if let Some(expected_request) = call {
-            let waits = expected_request.by.as_ref().is_some_and(|(user_key, _)| self.exchanges(user_key));
+            let waits =
+                expected_request.by.as_ref().is_some_and(|(user_key, _)| self.exchanges(user_key));
             if !waits {
-                let text = format!("{:?} is not asked", expected_request.purpose);
+                let text = format!("{:?} is not sent", expected_request.purpose);
                 return Err(Violation::new(U17.id, text));
             }
             self.waiting.push(expected_request);
@@ -223,7 +233,7 @@ impl<'w> Program<'w> {
             if self.user(session).is_some_and(|user_key| self.exchanges(&user_key)) {
                 probe.mark("a session waits for an exchange");
             } else {
-                let text = format!("session {session} does not begin");
+                let text = format!("session {session} does not request a token");
                 return Err(Violation::new(U16.id, text));
             }
         }
@@ -257,25 +267,31 @@ impl<'w> Program<'w> {
                 let disk = self.world.rng(|rng| fork.disk.power_loss(rng));
                 probe.crash(fork.at.name());
                 let landed = self.restart(now, disk, &[self.model.clone(), next.clone()])?;
-                probe.mark(["crash in a change: undone", "crash in a change: done"][landed]);
+                probe.mark(
+                    [
+                        "crash during a change: rolled back",
+                        "crash during a change: \
+                     applied",
+                    ][landed],
+                );
                 Ok(None)
             }
             (Some(InjectedFault::Error(_)), Err(_)) => {
                 self.fault = None;
                 self.fs.mend();
                 if !outputs.is_empty() {
-                    let text = "something came out of what could not be kept";
+                    let text = "outputs despite a failed commit";
                     return Err(Violation::new(U12.id, text).into());
                 }
                 self.compare_users(&self.model).map_err(|text| Violation::new(U12.id, text))?;
                 let Some(users) = &mut self.users else { return Ok(None) };
                 if users.handle(now, input, &mut outputs).is_ok() {
-                    probe.mark("handed in again after an error of the disk");
+                    probe.mark("input repeated after a disk error");
                     return Ok(Some(outputs));
                 }
                 let disk = self.fs.disk();
                 self.restart(now, disk, &[self.model.clone(), next.clone()])?;
-                probe.mark("reopened after an error of the disk");
+                probe.mark("reopened after a disk error");
                 Ok(None)
             }
             (fault, outcome) => {
@@ -338,7 +354,15 @@ impl<'w> Program<'w> {
         let url = request.url();
         let is_of = |base: &AuthUrl| url.starts_with(base.as_str());
         let server = self.urls.iter().position(is_of);
-        let server = server.ok_or_else(|| Violation::new(U6.id, format!("sent to {url}")))?;
+        let server = server.ok_or_else(|| {
+            Violation::new(
+                U6.id,
+                format!(
+                    "a request to the unknown \
+             server {url}"
+                ),
+            )
+        })?;
         let body = String::from_utf8_lossy(request.body());
         let (server, purpose, server_call) = if url.ends_with("/revoke") {
             self.revocation(server, &field(&body, "token"))?
@@ -346,7 +370,7 @@ impl<'w> Program<'w> {
             self.token_request(server, &body)?
         } else {
             let Some(expected_request) = call.take().or_else(|| self.next_unblocked_call()) else {
-                return Err(Violation::new(U17.id, format!("nobody asked for {request:?}")));
+                return Err(Violation::new(U17.id, format!("unexpected request {request:?}")));
             };
             (expected_request.server, expected_request.purpose, expected_request.server_call)
         };
@@ -363,12 +387,12 @@ impl<'w> Program<'w> {
         };
         let Some((user_key, _)) = self.model.pending().iter().find(matches) else {
             let is_newer = self.model.active().iter().any(|(_, grant)| grant.token == token);
-            let text = format!("a token is revoked that was not logged out; in use: {is_newer}");
+            let text = format!("revoked a token that was not logged out; it is in use: {is_newer}");
             return Err(Violation::new(U14.id, text));
         };
         let server_call = ServerCall::Revoke(token.to_owned());
         if self.in_flight.values().any(|in_flight| in_flight.server_call == server_call) {
-            return Err(Violation::new(U14.id, "a token is revoked twice at once"));
+            return Err(Violation::new(U14.id, "two revocations of one token are in flight"));
         }
         Ok((server, Purpose::Revoke(user_key.clone()), server_call))
     }
@@ -383,11 +407,11 @@ impl<'w> Program<'w> {
         let (Some(grant), Some(since)) =
             (self.model.running(session), self.model.changed_at(session))
         else {
-            let text = format!("session {session} asks, and is closed or parked");
+            let text = format!("session {session} requests a token while closed or parked");
             return Err(Violation::new(U15.id, text));
         };
         if grant.token != token {
-            let text = format!("session {session} asks with a token of another login");
+            let text = format!("session {session} uses the token of another login");
             return Err(Violation::new(U16.id, text));
         }
         if self.has_request(session) {
@@ -396,7 +420,11 @@ impl<'w> Program<'w> {
         }
         let server_call = match body.contains(r#""rotate":true"#) {
             true if self.exchange_age.is_none() => {
-                return Err(Violation::new(U6.id, "a token is exchanged, and nobody said so"));
+                return Err(Violation::new(
+                    U6.id,
+                    "a token is exchanged although exchanges are \
+                     off",
+                ));
             }
             true => ServerCall::Exchange(token, path),
             false => ServerCall::Token(token, path),
@@ -417,8 +445,7 @@ impl<'w> Program<'w> {
 
     /// Whether a session has a request in flight.
     pub(super) fn has_request(&self, session: u8) -> bool {
-        let is =
-            |in_flight: &Rc<RoundTrip>| matches!(in_flight.purpose, Purpose::Token(s, _) if s == session);
+        let is = |in_flight: &Rc<RoundTrip>| matches!(in_flight.purpose, Purpose::Token(s, _) if s == session);
         self.in_flight.values().any(is)
     }
 
@@ -468,7 +495,7 @@ fn same_outputs(found: &[Output], expected: &[Output]) -> Result<(), Violation> 
         Some(Output::LoggedOut(_) | Output::NotRevoked(..)) => U14.id,
         _ => U17.id,
     };
-    Err(Violation::new(id, format!("came out: {found:?}, expected {expected:?}")))
+    Err(Violation::new(id, format!("outputs are {found:?}, expected {expected:?}")))
 }
 
 fn open(store: Store, now: Time, exchange_age: Option<Duration>) -> Result<UserFile, CheckError> {

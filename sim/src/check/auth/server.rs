@@ -89,7 +89,7 @@ impl<'w> Server<'w> {
     }
 
     fn accounts(&self) -> &Accounts {
-        self.accounts.as_ref().expect("the check asks a server that runs")
+        self.accounts.as_ref().expect("the server runs")
     }
 
     /// Accepts a request.
@@ -109,7 +109,10 @@ impl<'w> Server<'w> {
         })?;
         let expected_request = server_call(&call);
         if expected_request != round_trip.server_call {
-            let text = format!("the server reads {expected_request:?}, meant was {:?}", round_trip.server_call);
+            let text = format!(
+                "the server parsed {expected_request:?}, expected {:?}",
+                round_trip.server_call
+            );
             return Err(Violation::new(U6.id, text).into());
         }
         self.begin_call(now, call, probe)
@@ -138,7 +141,7 @@ impl<'w> Server<'w> {
             )));
         }
         if let (ServerCall::LogIn(..), false) = (started.call(), matches!(step, Step::Hash(_))) {
-            return Err(Violation::new(H2.id, "an attempt costs no hash").into());
+            return Err(Violation::new(H2.id, "a login without a hash").into());
         }
         self.send_progress(now, CallInProgress { step, started, process: self.process }, probe)
     }
@@ -152,9 +155,11 @@ impl<'w> Server<'w> {
     ) -> Result<Progress, CheckError> {
         let CallInProgress { step, started, process } = call;
         match step {
-            Step::Hash(job) => {
-                self.send_progress(now, CallInProgress { step: job.run(&PlainHasher), started, process }, probe)
-            }
+            Step::Hash(job) => self.send_progress(
+                now,
+                CallInProgress { step: job.run(&PlainHasher), started, process },
+                probe,
+            ),
             Step::Write(job) => {
                 let before = self.fault.map(|_| self.fs.disk());
                 match self.fault {
@@ -178,16 +183,22 @@ impl<'w> Server<'w> {
                     let reply = self.restart_after_cut(now, (before, disk), &started)?;
                     probe.crash(fork.at.name());
                     if !matches!(reply, ServerReply::Refused(_)) {
-                        probe.mark("server: crash inside a commit");
+                        probe.mark("server: crash during a commit");
                     }
                     return Ok(Progress::Crashed);
                 }
                 if let Event::Failed(_) = answer.event() {
                     return self.failed(now, (before, &started, &answer), probe);
                 }
-                self.send_progress(now, CallInProgress { step: Step::Answer(answer), started, process }, probe)
+                self.send_progress(
+                    now,
+                    CallInProgress { step: Step::Answer(answer), started, process },
+                    probe,
+                )
             }
-            Step::Answer(_) => self.send_progress(now, CallInProgress { step, started, process }, probe),
+            Step::Answer(_) => {
+                self.send_progress(now, CallInProgress { step, started, process }, probe)
+            }
         }
     }
 
@@ -202,16 +213,16 @@ impl<'w> Server<'w> {
         if self.accounts().check_health().is_ok() {
             let model = self.model.clone();
             self.audit(now, &model).map_err(|violated_promise| {
-                Violation::new(H1.id, format!("after an error of the disk: {violated_promise}"))
+                Violation::new(H1.id, format!("after a disk error: {violated_promise}"))
             })?;
-            probe.mark("server: an error of the disk, and nothing is done");
+            probe.mark("server: disk error without an effect");
         } else {
             let mut disk = self.fs.disk();
             if self.world.rng(|rng| rng.below(2) == 0) {
                 disk = self.world.rng(|rng| disk.power_loss(rng));
             }
             self.restart_after_cut(now, (before, disk), started)?;
-            probe.mark("server: started again after an error of the disk");
+            probe.mark("server: restarted after a disk error");
         }
         Ok(Progress::Answered(Delivery::Failed(answer.status(), answer.body().to_vec())))
     }
@@ -244,23 +255,21 @@ impl<'w> Server<'w> {
         | ServerCall::ChangePassword(token, ..) = call.started.call()
         {
             match self.model.token_state(now.0, token) {
-                TokenState::Next => probe.mark("server: a successor was presented"),
-                TokenState::Old => probe.mark("server: an exchanged token was presented again"),
-                TokenState::Superseded => {
-                    probe.mark("server: a token that was exchanged came late")
-                }
+                TokenState::Next => probe.mark("server: successor token presented"),
+                TokenState::Old => probe.mark("server: exchanged token presented again"),
+                TokenState::Superseded => probe.mark("server: exchanged token arrived late"),
                 TokenState::Current | TokenState::Gone => {}
             }
         }
         let reply = self.compare(now, answer, &call.started)?;
         if reply == ServerReply::Refused(ACCESS_DENIED) {
-            probe.mark("server: refused to who is no administrator");
+            probe.mark("server: refused to a non-administrator");
         }
         let is_overtaken = matches!(call.started.call(), ServerCall::LogIn(..))
             && reply == ServerReply::Refused(INVALID_CREDENTIALS)
             && call.started.refused().is_none();
         if is_overtaken {
-            probe.mark("server: password changed while a login was checked");
+            probe.mark("server: password changed during a login");
         }
         Ok(Progress::Answered(Delivery::Reply(answer.status(), answer.body().to_vec(), reply)))
     }
@@ -278,14 +287,22 @@ impl<'w> Server<'w> {
                 if status == 200 =>
             {
                 let read = answer::login(&self.url, status, body);
-                Some(read.map_err(|e| Violation::new(U6.id, format!("a login reads as {e}")))?)
+                Some(read.map_err(|e| {
+                    Violation::new(
+                        U6.id,
+                        format!(
+                            "the answer to a login parses \
+                     as {e}"
+                        ),
+                    )
+                })?)
             }
             _ => None,
         };
         let issued = user.as_ref().map(|user| (user.identity(), user.token.value.expose()));
         if let Some((identity, token)) = issued {
             if self.model.knows(token) {
-                return Err(Violation::new(H4.id, "a token was given out twice").into());
+                return Err(Violation::new(H4.id, "a token was issued twice").into());
             }
             if matches!(started.call(), ServerCall::Register(..))
                 && self.model.has_identity(identity)
@@ -304,7 +321,15 @@ impl<'w> Server<'w> {
             }
             (_, ServerCall::Token(..) | ServerCall::Exchange(..)) => {
                 let token = answer::access_token(status, body);
-                let token = token.map_err(|e| Violation::new(U6.id, format!("reads as {e}")))?;
+                let token = token.map_err(|e| {
+                    Violation::new(
+                        U6.id,
+                        format!(
+                            "the answer parses as \
+                     {e}"
+                        ),
+                    )
+                })?;
                 self.verify(now, &token)?;
                 let (identity, path, expires) = (token.identity, token.path, token.expires_seconds);
                 match &user {
@@ -317,7 +342,15 @@ impl<'w> Server<'w> {
             }
             (expected, ServerCall::LookUp(..)) => {
                 let info = answer::look_up(status, body);
-                let info = info.map_err(|e| Violation::new(U6.id, format!("reads as {e}")))?;
+                let info = info.map_err(|e| {
+                    Violation::new(
+                        U6.id,
+                        format!(
+                            "the answer parses as \
+                     {e}"
+                        ),
+                    )
+                })?;
                 let is_known = matches!(expected, ServerReply::Found { identity: Some(_), .. });
                 let identity = is_known.then_some(info.identity);
                 ServerReply::Found { identity, is_admin: info.is_admin }
@@ -360,7 +393,10 @@ impl<'w> Server<'w> {
         if is_same && is_refused {
             return Ok(());
         }
-        let text = format!("it reads as granted: {is_same}; changed, no: {is_refused}");
+        let text = format!(
+            "the token verifies: {is_same}; a changed token is refused: \
+             {is_refused}"
+        );
         Err(Violation::new(H7.id, text))
     }
 
@@ -395,8 +431,15 @@ impl<'w> Server<'w> {
         self.fs = self.world.boot(disk);
         let store = self.world.options(&self.fs).open(file())?;
         self.accounts = Some(open(self.world, store, self.policy)?);
-        self.audit(now, &model)
-            .map_err(|violated_promise| Violation::new(H1.id, format!("after a crash: {violated_promise}")))?;
+        self.audit(now, &model).map_err(|violated_promise| {
+            Violation::new(
+                H1.id,
+                format!(
+                    "after a crash: \
+                 {violated_promise}"
+                ),
+            )
+        })?;
         self.model = model;
         Ok(())
     }
@@ -419,7 +462,7 @@ impl<'w> Server<'w> {
                 TokenState::Gone => (EXPIRED_REFRESH_TOKEN, H3.id),
             };
             if code != expected {
-                let text = format!("a token that is {token_state:?} is answered with {code}");
+                let text = format!("a token in state {token_state:?} gets code {code}");
                 return Err(Violation::new(invariant, text));
             }
         }
@@ -458,7 +501,7 @@ fn open(world: &World, store: fastness::Store, policy: Policy) -> Result<Account
 fn failed(error: AccountsError) -> CheckError {
     match error {
         AccountsError::Store(error) => error.into(),
-        other => Violation::new(H1.id, format!("refused without a reason: {other:?}")).into(),
+        other => Violation::new(H1.id, format!("unexpected error: {other:?}")).into(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Messages in flight: delivery, loss, answers, and the expected effect of an answer.
 
-use super::message::{AnswerClass, Delivery, Message, PAGE, Purpose, RoundTrip, FOREIGN_PROCESS, Stage};
+use super::message::{
+    AnswerClass, Delivery, FOREIGN_PROCESS, Message, PAGE, Purpose, RoundTrip, Stage,
+};
 use super::program::Event;
 use super::server::Progress;
 use super::{AuthHarness, CheckError, NAMES, U6, U18, Violation};
@@ -57,7 +59,7 @@ impl AuthHarness<'_> {
             && model.is_ones_own(token)
         {
             let text =
-                format!("{:?} comes with a token that stands {token_state:?}", round_trip.server_call);
+                format!("{:?} uses a token in state {token_state:?}", round_trip.server_call);
             return Err(Violation::new(U18.id, text));
         }
         Ok(())
@@ -98,7 +100,8 @@ impl AuthHarness<'_> {
         // Nobody waits for the answer.
         let server_call = ServerCall::Revoke(String::new());
         let (process, purpose) = (FOREIGN_PROCESS, Purpose::ForeignCall);
-        let round_trip = RoundTrip { process, id: RequestId::default(), server: index, purpose, server_call };
+        let round_trip =
+            RoundTrip { process, id: RequestId::default(), server: index, purpose, server_call };
         self.send_progress(Rc::new(round_trip), progress);
         Ok(())
     }
@@ -132,7 +135,11 @@ impl AuthHarness<'_> {
     }
 
     /// Delivers the result of a request to the program.
-    fn deliver_answer(&mut self, round_trip: &RoundTrip, delivery: &Delivery) -> Result<(), CheckError> {
+    fn deliver_answer(
+        &mut self,
+        round_trip: &RoundTrip,
+        delivery: &Delivery,
+    ) -> Result<(), CheckError> {
         if round_trip.process != self.program.process {
             return Ok(());
         }
@@ -149,7 +156,7 @@ impl AuthHarness<'_> {
             if matches!(round_trip.purpose, Purpose::Token(..))
                 && delivery.class() == AnswerClass::Granted
             {
-                self.probe.mark("token came after its session was closed or parked");
+                self.probe.mark("token arrived after its session was closed or parked");
             }
             return self.handle(event);
         }
@@ -225,7 +232,7 @@ impl AuthHarness<'_> {
                     }
                     (Err(error), AnswerClass::Refused(_)) => Output::NotRevoked(id, error),
                     (Err(error), AnswerClass::Foreign) if is_expired => {
-                        self.probe.mark("revocation given up");
+                        self.probe.mark("revocation abandoned");
                         Output::NotRevoked(id, error)
                     }
                     _ => return Ok(event),
@@ -260,6 +267,7 @@ fn read<T>(
     if is_right {
         return Ok(outcome);
     }
-    let text = format!("what is {:?} reads as {:?}", delivery.class(), outcome.map(drop));
+    let text =
+        format!("an answer of class {:?} parses as {:?}", delivery.class(), outcome.map(drop));
     Err(Violation::new(U6.id, text))
 }

@@ -69,7 +69,7 @@ impl Run<'_> {
                 same
             });
             if !landed {
-                return Err(told.unwrap_or_else(|| Violation::new(R1.id, "no state to land on")));
+                return Err(told.unwrap_or_else(|| Violation::new(R1.id, "no permitted state")));
             }
             drop(instances);
             disk = fs.disk();
@@ -88,7 +88,7 @@ impl Run<'_> {
         for (file, configuration) in self.ground.files.iter().enumerate() {
             let there = disk.len(configuration.path()).is_some();
             if there != state.files.contains_key(&file) {
-                let text = format!("file {file} is there: {there}, expected otherwise");
+                let text = format!("file {file} exists: {there}, expected the opposite");
                 return Err(Violation::new(R1.id, text));
             }
             if let Some(expected) = state.files.get(&file) {
@@ -114,7 +114,7 @@ impl Run<'_> {
         let found: Vec<_> = found.iter().map(|it| self.ground.number(&it.path)).collect();
         let expected: Vec<_> = state.pending.keys().map(|file| Some(*file)).collect();
         if found != expected {
-            let text = format!("recorded for {found:?}, expected {expected:?}");
+            let text = format!("actions are recorded for {found:?}, expected {expected:?}");
             return Err(Violation::new(R3.id, text));
         }
         Ok(())
@@ -131,7 +131,7 @@ impl Run<'_> {
             FileContent::Current(notes) => notes,
             FileContent::Older if bytes(disk, path) == OLDER => return Ok(()),
             FileContent::Older => {
-                let text = format!("{}: not the older file that was there", path.display());
+                let text = format!("{}: not the older file", path.display());
                 return Err(Violation::new(R5.id, text));
             }
         };

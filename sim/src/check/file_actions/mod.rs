@@ -29,24 +29,24 @@ pub(super) const CHECK: Check = Check {
     about: "backups and deletions of files, under crashes and errors at every step",
     invariants: &[R1, R2, R3, R4, R5, O1, A1],
     marks: &[
-        "backed up at once",
+        "backed up immediately",
         "backed up to another file system",
         "backed up at the start",
         "deleted at the start",
-        "the file was not there",
-        "something was in the way",
-        "a finished copy was taken for done",
-        "refused while open",
-        "nothing was recorded",
-        "crash while recording",
-        "crash while executing",
-        "crash while starting",
-        "failed and carried out later",
-        "changed between two attempts",
-        "a new file after a reset stayed",
-        "an older file was moved aside",
-        "an older file was moved to where its backup was to go",
-        "crash while moving aside",
+        "file of an action missing",
+        "backup path occupied",
+        "complete backup recognized after a crash",
+        "action refused while the file is open",
+        "no action recorded",
+        "crash during recording",
+        "crash during execution",
+        "crash during start",
+        "failed, executed later",
+        "action replaced between two attempts",
+        "new file survived a recorded action",
+        "older file renamed",
+        "older file renamed to its recorded backup path",
+        "crash during the rename of an older file",
     ],
     recipe: Recipe {
         mix: &[
@@ -143,7 +143,7 @@ impl<'w> Ground<'w> {
     fn backup(&self, target: &Path) -> Result<Configuration, Violation> {
         let [one, other] = [(); 2].map(|()| self.files[0].recovery_of(target));
         if one != other || one.stable_hash() != other.stable_hash() || one == self.files[0] {
-            let text = format!("what opens {} is not itself", target.display());
+            let text = format!("the configuration of {} differs from itself", target.display());
             return Err(Violation::new(O1.id, text));
         }
         Ok(one)
@@ -201,16 +201,16 @@ impl Run<'_> {
                 let opened = opened.map_err(broken)?;
                 opened.transact(note).map_err(broken)?;
                 if self.instances.execute(configuration).is_ok() {
-                    return Err(Violation::new(R1.id, "executed while it is open"));
+                    return Err(Violation::new(R1.id, "an action ran while the file was open"));
                 }
             }
             Some(expected) => return self.moved_aside(opened.map(drop), expected, before),
         }
         if self.state.pending.contains_key(&file) {
-            self.probe.mark("refused while open");
+            self.probe.mark("action refused while the file is open");
         }
         if self.acted[file] {
-            self.probe.mark("a new file after a reset stayed");
+            self.probe.mark("new file survived a recorded action");
         }
         Ok(())
     }
@@ -228,18 +228,18 @@ impl Run<'_> {
                 Ok(to),
             ) => {
                 self.probe.mark(match to < self.targets.len() {
-                    true => "an older file was moved to where its backup was to go",
-                    false => "an older file was moved aside",
+                    true => "older file renamed to its recorded backup path",
+                    false => "older file renamed",
                 });
                 if to == self.targets.len() {
                     self.targets.push(moved_to);
                 } else if self.targets[to] != moved_to {
-                    let text = format!("moved to {}, not {to}", moved_to.display());
+                    let text = format!("renamed to {}, expected {to}", moved_to.display());
                     return Err(Violation::new(R5.id, text));
                 }
             }
             (Err(Error::File { cause: FileErrorCause::Exists, .. }), Err(TargetOccupied)) => {
-                self.probe.mark("something was in the way");
+                self.probe.mark("backup path occupied");
             }
             (opened, expected) => {
                 let text = format!("expected {expected:?}, found {opened:?}");
@@ -248,7 +248,7 @@ impl Run<'_> {
         }
         self.compare(&self.instances, &self.fs, &self.state)?;
         let after = self.state.clone();
-        self.crashes("crash while moving aside", &[before, after.clone()])?;
+        self.crashes("crash during the rename of an older file", &[before, after.clone()])?;
         let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
         self.lands(disk, &[after])
     }
@@ -268,7 +268,7 @@ impl Run<'_> {
         }
         let after = self.state.clone();
         if op.c.is_multiple_of(4) {
-            self.crashes("crash while recording", &[before, after.clone()])?;
+            self.crashes("crash during recording", &[before, after.clone()])?;
         }
         // An acknowledged record is durable.
         let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
@@ -286,10 +286,10 @@ impl Run<'_> {
             return Err(Violation::new(R1.id, text));
         }
         self.probe.mark(match found {
-            None => "nothing was recorded",
-            Some(Ok(true)) => "backed up at once",
-            Some(Ok(false)) => "the file was not there",
-            Some(Err(TargetOccupied)) => "something was in the way",
+            None => "no action recorded",
+            Some(Ok(true)) => "backed up immediately",
+            Some(Ok(false)) => "file of an action missing",
+            Some(Err(TargetOccupied)) => "backup path occupied",
         });
         self.acted[file] |= found == Some(Ok(true));
         let backed_up = self.state.backups.len() > before.backups.len();
@@ -299,7 +299,7 @@ impl Run<'_> {
         self.compare(&self.instances, &self.fs, &self.state)?;
         if op.b.is_multiple_of(2) {
             let after = self.state.clone();
-            self.crashes("crash while executing", &[before, after.clone()])?;
+            self.crashes("crash during execution", &[before, after.clone()])?;
             let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
             self.lands(disk, &[after])?;
         }
@@ -334,7 +334,7 @@ impl Run<'_> {
                 own.copy_from(&disk, (path, path));
                 own.copy_from(&disk, (path, target));
             });
-            self.probe.mark("a finished copy was taken for done");
+            self.probe.mark("complete backup recognized after a crash");
             // Restart before the file changes.
             return self.restart(self.fs.disk());
         }
@@ -388,7 +388,7 @@ impl Run<'_> {
             .iter()
             .any(|action| action.path == self.ground.files[file].path());
         if !pending {
-            return Err(Violation::new(R3.id, "what failed is no longer recorded"));
+            return Err(Violation::new(R3.id, "a failed action is no longer recorded"));
         }
         let mut done = before;
         let configuration = &self.ground.files[file];
@@ -401,11 +401,11 @@ impl Run<'_> {
             let note = |txn: &mut Transaction| txn.get_or_create("Note", i64::from(op.c)).map(drop);
             opened.transact(note).map_err(broken)?;
             done.add_note(file, op.c, self.targets.len());
-            self.probe.mark("changed between two attempts");
+            self.probe.mark("action replaced between two attempts");
         }
         // The next start completes an interrupted action.
         let outcomes = done.start();
-        self.probe.mark("failed and carried out later");
+        self.probe.mark("failed, executed later");
         let disk = match op.c.is_multiple_of(2) {
             true => self.fs.disk(),
             false => self.ground.world.rng(|rng| self.fs.disk().power_loss(rng)),
@@ -426,7 +426,7 @@ impl Run<'_> {
         let mut found = Vec::new();
         for executed in instances.executed_at_start() {
             let Some(file) = self.ground.number(&executed.action.path) else {
-                return Err(Violation::new(R4.id, format!("not ours: {executed:?}")));
+                return Err(Violation::new(R4.id, format!("unknown file: {executed:?}")));
             };
             let outcome = told(executed.outcome.clone())?;
             found.push((file, outcome.unwrap_or(Ok(false))));
@@ -439,8 +439,8 @@ impl Run<'_> {
             self.acted[file] |= outcome == Ok(true);
             let action = before.pending.get(&file);
             self.probe.mark(match (outcome, action) {
-                (Err(TargetOccupied), _) => "something was in the way",
-                (Ok(false), _) => "the file was not there",
+                (Err(TargetOccupied), _) => "backup path occupied",
+                (Ok(false), _) => "file of an action missing",
                 (Ok(true), Some(Action::Delete)) => "deleted at the start",
                 (Ok(true), _) => "backed up at the start",
             });
@@ -452,7 +452,7 @@ impl Run<'_> {
             return Ok(());
         }
         let after = self.state.clone();
-        self.crashes("crash while starting", &[before, after])
+        self.crashes("crash during start", &[before, after])
     }
 
     /// Restarts on a disk with a known state.

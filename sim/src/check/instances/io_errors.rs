@@ -86,7 +86,7 @@ impl Run<'_> {
                 return Ok(());
             }
             Err(error) if !failed => {
-                let text = format!("refused without a cause: {error}");
+                let text = format!("refused without an injected fault: {error}");
                 return Err(Violation::new(C11.id, text));
             }
             Err(_) => {}
@@ -101,7 +101,7 @@ impl Run<'_> {
         match self.add_note(at, op.b) {
             Ok(()) => {
                 self.model = noted;
-                self.probe.mark("a note failed and the file stayed open for all");
+                self.probe.mark("note failed and the file stayed usable");
                 return Ok(());
             }
             Err(Error::Poisoned { .. }) => {}
@@ -131,7 +131,7 @@ impl Run<'_> {
             let text = format!("a note failed and left {found:?}, not one of {possible:?}");
             return Err(Violation::new(C2.id, text));
         };
-        let marks = ["a note that failed was not there", "a note that failed was there after all"];
+        let marks = ["failed note absent", "failed note present"];
         self.probe.mark(marks[at]);
         self.model.set_file(file, found);
         Ok(())
@@ -185,11 +185,11 @@ impl Run<'_> {
             return Err(Violation::new(J3.id, text));
         };
         self.probe.mark(match (doing, at) {
-            (Doing::Open(_), 0) => "opening met a disk that fails",
-            (Doing::Open(_), 1) => "opening failed with the file made and no classes in it",
-            (Doing::Open(_), _) => "opening failed with the classes in the file",
-            (Doing::Delete, _) => "deletion met a disk that fails",
-            (Doing::Compact, _) => "compaction met a disk that fails",
+            (Doing::Open(_), 0) => "disk error during an opening",
+            (Doing::Open(_), 1) => "opening failed, file created without classes",
+            (Doing::Open(_), _) => "opening failed, classes written",
+            (Doing::Delete, _) => "disk error during a deletion",
+            (Doing::Compact, _) => "disk error during a compaction",
         });
         self.model.set_file(file, found);
         Ok(())
@@ -203,9 +203,8 @@ impl Run<'_> {
             return Ok(None);
         }
         let instance = self.instances.open_dynamic(&configuration);
-        let instance = instance.map_err(|error| {
-            Violation::new(J3.id, format!("after an error of the disk: {error}"))
-        })?;
+        let instance = instance
+            .map_err(|error| Violation::new(J3.id, format!("after a disk error: {error}")))?;
         let version = instance.snapshot().map_err(broken)?.view().schema_version();
         let version = version.and_then(|version| u8::try_from(version).ok());
         let notes = read(&instance).map_err(broken)?;

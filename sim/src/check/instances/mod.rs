@@ -22,40 +22,40 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) const CHECK: Check = Check {
     name: "instances",
-    about: "who has which file open: threads, kinds, configurations, failing disks, deletion",
+    about: "open handles of several threads and kinds: configurations, disk errors, deletion",
     invariants: &[J1, J2, J3, J4, J5, J6, J7, A1, C2, C3, C11],
     marks: &[
         "open on two threads",
-        "open as two kinds",
-        "refused another key",
-        "refused another migration",
-        "refused another configuration",
+        "open typed and dynamic",
+        "refused: other key",
+        "refused: other migration",
+        "refused: other configuration",
         "opened after another configuration",
-        "refused by the file",
-        "opening failed in the migration",
-        "opening panicked in the migration",
-        "a migration met its own claim",
-        "a UI thread did not wait",
-        "a UI thread did not wait for a transaction",
-        "migrated beside a dynamic instance",
+        "refused: wrong key",
+        "migration failed",
+        "migration panicked",
+        "migration opened its own file",
+        "UI thread refused instead of waiting for an opening",
+        "UI thread refused instead of waiting for a transaction",
+        "migrated with a dynamic instance open",
         "dropped on another thread",
         "used on another thread",
-        "used after closing",
+        "used after close",
         "closed twice",
-        "a transaction within a transaction",
+        "nested transaction refused",
         "deletion refused",
         "deleted",
         "compaction refused",
         "copied",
         "copy refused",
-        "opening met a disk that fails",
-        "opening failed with the file made and no classes in it",
-        "opening failed with the classes in the file",
-        "deletion met a disk that fails",
-        "compaction met a disk that fails",
-        "a note failed and the file stayed open for all",
-        "a note that failed was there after all",
-        "a note that failed was not there",
+        "disk error during an opening",
+        "opening failed, file created without classes",
+        "opening failed, classes written",
+        "disk error during a deletion",
+        "disk error during a compaction",
+        "note failed and the file stayed usable",
+        "failed note present",
+        "failed note absent",
     ],
     recipe: Recipe {
         mix: &[
@@ -266,7 +266,7 @@ impl<'a> Run<'a> {
         let opened = match opened {
             Ok(opened) => told(opened)?,
             Err(said) if said.contains("as planned") => {
-                self.probe.mark("opening panicked in the migration");
+                self.probe.mark("migration panicked");
                 Err(InstanceRefusal::Migration)
             }
             Err(said) => return Err(Violation::new(super::NO_PANIC.id, said)),
@@ -284,17 +284,17 @@ impl<'a> Run<'a> {
     fn mark_opened(&mut self, opened: (usize, u8), outcome: InstanceOutcome<()>, beside: bool) {
         let ((file, by), probe) = (opened, &mut *self.probe);
         match outcome {
-            Err(InstanceRefusal::OtherKey) => probe.mark("refused another key"),
-            Err(InstanceRefusal::OtherMigration) => probe.mark("refused another migration"),
-            Err(InstanceRefusal::Other) => probe.mark("refused another configuration"),
+            Err(InstanceRefusal::OtherKey) => probe.mark("refused: other key"),
+            Err(InstanceRefusal::OtherMigration) => probe.mark("refused: other migration"),
+            Err(InstanceRefusal::Other) => probe.mark("refused: other configuration"),
             Err(InstanceRefusal::Key | InstanceRefusal::VersionLower) => {
-                probe.mark("refused by the file")
+                probe.mark("refused: wrong key")
             }
-            Err(InstanceRefusal::Migration) => probe.mark("opening failed in the migration"),
+            Err(InstanceRefusal::Migration) => probe.mark("migration failed"),
             Err(_) => {}
             Ok(()) => {
                 if beside {
-                    probe.mark("migrated beside a dynamic instance");
+                    probe.mark("migrated with a dynamic instance open");
                 }
                 if self.last[file].is_some_and(|last| last / 2 != by / 2) {
                     probe.mark("opened after another configuration");
@@ -309,7 +309,7 @@ impl<'a> Run<'a> {
             probe.mark("open on two threads");
         }
         if kinds.len() > 1 {
-            probe.mark("open as two kinds");
+            probe.mark("open typed and dynamic");
         }
     }
 
@@ -368,7 +368,7 @@ impl<'a> Run<'a> {
         };
         match found {
             Err(InstanceRefusal::OtherThread) => self.probe.mark("used on another thread"),
-            Err(InstanceRefusal::Closed) => self.probe.mark("used after closing"),
+            Err(InstanceRefusal::Closed) => self.probe.mark("used after close"),
             _ => {}
         }
         Ok(())
@@ -384,10 +384,10 @@ impl<'a> Run<'a> {
             matches!(error, Some(Error::Instance(InstanceError::InTransaction { .. })))
         };
         if refused(transaction.err()) && refused(closed.err()) {
-            self.probe.mark("a transaction within a transaction");
+            self.probe.mark("nested transaction refused");
             return Ok(());
         }
-        Err(Violation::new(J6.id, "a transaction was not alone on its thread"))
+        Err(Violation::new(J6.id, "a nested transaction was allowed"))
     }
 
     fn copy(&mut self, handle: usize, op: Op) -> Result<(), Violation> {
@@ -433,7 +433,7 @@ impl<'a> Run<'a> {
     /// Compares the counts of every file and thread, and the files on the disk, with the model.
     fn compare(&self) -> Result<(), Violation> {
         if self.locked.load(Ordering::Relaxed) {
-            let text = "what the app's code holds was dropped with the lock held";
+            let text = "a migration was dropped while the lock was held";
             return Err(Violation::new(J5.id, text));
         }
         for file in 0..FILES {

@@ -29,8 +29,8 @@ impl Run<'_> {
             [own, open, delete]
                 if migrates && is(own, false) && is(open, true) && is(delete, true) =>
             {
-                self.probe.mark("a migration met its own claim");
-                self.probe.mark("a UI thread did not wait");
+                self.probe.mark("migration opened its own file");
+                self.probe.mark("UI thread refused instead of waiting for an opening");
                 Ok(())
             }
             met => Err(Violation::new(J5.id, format!("migrates: {migrates}, met {met:?}"))),
@@ -48,7 +48,7 @@ impl Run<'_> {
         match waited {
             None => Ok(()),
             Some([transact, observe, None]) if is_ui(&transact) && is_ui(&observe) => {
-                self.probe.mark("a UI thread did not wait for a transaction");
+                self.probe.mark("UI thread refused instead of waiting for a transaction");
                 Ok(())
             }
             Some(met) => {

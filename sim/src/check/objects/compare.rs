@@ -17,7 +17,7 @@ pub(in crate::check) fn file(
     let next = snapshot.store().tree("main/schema").get(&[1])?;
     let next = next.and_then(|bytes| (*bytes).try_into().ok()).map_or(1, u64::from_le_bytes);
     if next != state.numbers + 1 {
-        let text = format!("the next number is {next}, {} were given out", state.numbers);
+        let text = format!("the next number is {next}, expected after {}", state.numbers);
         return Err(Violation::new(B1.id, text).into());
     }
     Ok(reads + 1)
@@ -44,7 +44,7 @@ pub(in crate::check) fn all(view: &View<'_>, state: &DatabaseState) -> Result<u6
             let object = object?;
             let (found, expected) = (bridge::key(object.key()), expected.next());
             if Some(&found) != expected {
-                let text = format!("{class} {found:?} is there, expected {expected:?}");
+                let text = format!("{class} {found:?} exists, expected {expected:?}");
                 return Err(Violation::new(B1.id, text).into());
             }
             reads += one(view, state, (&(class.clone(), found), Some(&object)))?;
@@ -54,7 +54,7 @@ pub(in crate::check) fn all(view: &View<'_>, state: &DatabaseState) -> Result<u6
         }
         if objects.len() != held.objects.len() as u64 {
             let (len, expected) = (objects.len(), held.objects.len());
-            let text = format!("{class} counts {len}, expected {expected}");
+            let text = format!("{class} has length {len}, expected {expected}");
             return Err(Violation::new(B1.id, text).into());
         }
     }
@@ -87,7 +87,10 @@ pub(in crate::check) fn one(
             for link in view.backlinks(&core_id, from, name)? {
                 let (origin, key) = bridge::id(view, &link)?;
                 if origin != *from {
-                    let text = format!("{origin} {key:?} links from {from}.{name}");
+                    let text = format!(
+                        "{origin} {key:?} is listed as a back-link of \
+                         {from}.{name}"
+                    );
                     return Err(Violation::new(B4.id, text).into());
                 }
                 links.push(key);
@@ -118,7 +121,7 @@ fn known(
         let [value] = object.project(&objects.projection([name.as_str()])?)?;
         let named = object.get(name)?;
         if !value.bitwise_eq(&named) {
-            let text = format!("{class}.{name} is {named:?}, and {value:?} if it was found before");
+            let text = format!("{class}.{name} is {named:?} by name, and {value:?} by handle");
             return Err(Violation::new(B1.id, text).into());
         }
     }
@@ -127,5 +130,5 @@ fn known(
 
 /// Returns the error for a bug of the check itself.
 pub(in crate::check) fn mistake(what: &dyn std::fmt::Debug) -> CheckError {
-    Violation::new(A1.id, format!("the check is wrong: {what:?}")).into()
+    Violation::new(A1.id, format!("bug in the check: {what:?}")).into()
 }

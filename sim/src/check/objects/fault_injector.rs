@@ -51,7 +51,7 @@ impl FaultInjector {
         let (before, after) = (harness.committed.clone(), harness.seen().clone());
         match check.act(harness, op) {
             Ok(()) if self.uncertain.is_some() && harness.committed != before => {
-                Err(Violation::new(C3.id, "acknowledged by a poisoned store").into())
+                Err(Violation::new(C3.id, "a poisoned store acknowledged a commit").into())
             }
             Err(CheckError::Store(error)) => self.endure(harness, op, (&error, after)),
             outcome => outcome,
@@ -71,7 +71,7 @@ impl FaultInjector {
         if harness.is_writing() && edits(op.kind) {
             let outcome = harness.commit_what_failed();
             if outcome != Err(Error::TransactionFailed) {
-                let text = format!("an operation failed, then committing gives {outcome:?}");
+                let text = format!("commit after a failed operation gives {outcome:?}");
                 return Err(Violation::new(C13.id, text).into());
             }
             harness.probe.mark("operation of a transaction failed");
@@ -99,7 +99,7 @@ impl FaultInjector {
                 Err(Violation { invariant: C11.id, ..violation }.into())
             }
             Err(CheckError::Store(error)) if !self.is_lasting() => {
-                let text = format!("a single failure, and then: {error}");
+                let text = format!("after one failed call: {error}");
                 Err(Violation::new(C11.id, text).into())
             }
             Ok(()) | Err(CheckError::Store(_)) => Ok(()),
@@ -122,7 +122,7 @@ impl FaultInjector {
             harness.probe.mark("closing failed");
         }
         if harness.fs.heal().is_some() && injection.fault == Fault::Short {
-            harness.probe.mark("short read or write made good");
+            harness.probe.mark("short read or write completed");
         }
         let states = match self.uncertain.take() {
             None if how == 0 => return Ok(()),
@@ -139,7 +139,11 @@ impl FaultInjector {
         }
         let landed = harness.open_among(&states, C2.id)?;
         if states.len() > 1 {
-            let marks = ["failed commit was not there", "failed commit was there after all"];
+            let marks = [
+                "failed commit absent after a crash",
+                "failed commit present after a \
+                 crash",
+            ];
             harness.probe.mark(marks[landed]);
             // The state read after opening survives a power loss, although nothing was written.
             let disk = harness.fs.disk();

@@ -80,7 +80,7 @@ impl<'w> ObjectHarness<'w> {
     /// # Panics
     /// If there is no transaction, which is a bug of the check.
     pub(in crate::check) fn txn_view(&self) -> View<'_> {
-        self.txn.as_ref().expect("the check has a writer").view()
+        self.txn.as_ref().expect("a transaction is open").view()
     }
 
     /// Returns the open database.
@@ -88,7 +88,7 @@ impl<'w> ObjectHarness<'w> {
     /// # Panics
     /// Between close and open, which is a bug of the check.
     pub(in crate::check) fn database(&self) -> &Database {
-        self.database.as_ref().expect("the check uses the database while it is open")
+        self.database.as_ref().expect("the database is open")
     }
 
     /// Returns the transaction, begun if necessary, and its model state.
@@ -101,7 +101,7 @@ impl<'w> ObjectHarness<'w> {
         }
         match (&mut self.txn, &mut self.working) {
             (Some(txn), Some(state)) => Ok((txn, state)),
-            _ => unreachable!("they were just made"),
+            _ => unreachable!("keys were just created"),
         }
     }
 
@@ -163,7 +163,7 @@ impl<'w> ObjectHarness<'w> {
             return Err(Violation::new(id, text).into());
         }
         if found.is_err() {
-            self.probe.mark("a refused operation, and the transaction went on");
+            self.probe.mark("transaction continued after a refusal");
         }
         Ok(found.ok())
     }
@@ -212,7 +212,7 @@ impl<'w> ObjectHarness<'w> {
         if let Some((id, true)) = self.same(&(class, &key), found, expected)?
             && self.deleted.contains(&id)
         {
-            self.probe.mark("created an object where one was deleted");
+            self.probe.mark("created an object with a deleted key");
         }
         Ok(())
     }
@@ -228,7 +228,7 @@ impl<'w> ObjectHarness<'w> {
         if let Value::Text(text) = &value
             && text.len() > 1024
         {
-            self.probe.mark("set a value that lies apart");
+            self.probe.mark("set an out-of-line value");
         }
         let (txn, state) = self.write()?;
         let core_id = bridge::object_id(&txn.view(), &id)?;
@@ -292,10 +292,10 @@ impl<'w> ObjectHarness<'w> {
         let expected = state.delete(&id);
         if self.same(&id, found, expected)?.is_some() {
             if linked {
-                self.probe.mark("deleted an object that was linked to");
+                self.probe.mark("deleted the target of a link");
             }
             if listed {
-                self.probe.mark("deleted an object that was in a list");
+                self.probe.mark("deleted an element of a list");
             }
             self.deleted.push(id);
         }
@@ -336,11 +336,11 @@ impl<'w> ObjectHarness<'w> {
             && from != to
             && from.max(to) < len
         {
-            self.probe.mark("moved an element");
+            self.probe.mark("moved a list element");
         }
         let held = self.seen().object(&id).and_then(|object| object.lists.get(&name));
         if held.is_some_and(|held| is_in_pieces(held)) {
-            self.probe.mark("changed a list in pieces");
+            self.probe.mark("changed a chunked list");
         }
         // Sometimes many elements at once, so that a short list becomes long.
         let times = if op.kind == OpKind::ListInsert && op.c % 128 == 7 { 60 } else { 1 };

@@ -49,8 +49,8 @@ impl ObjectHarness<'_> {
             let landed = self.recover(disk, &states)?;
             if states[0] != states[1] {
                 self.probe.mark(match landed {
-                    0 => "crash in a commit: before it",
-                    _ => "crash in a commit: after it",
+                    0 => "crash during a commit: lost",
+                    _ => "crash during a commit: kept",
                 });
             }
         }
@@ -119,8 +119,8 @@ impl ObjectHarness<'_> {
                 && before != after
             {
                 self.probe.mark(match landed {
-                    0 => "what the commit_hook wrote went with its commit",
-                    _ => "what the commit_hook wrote came with its commit",
+                    0 => "writes of the commit hook lost with its commit",
+                    _ => "writes of the commit hook kept with its commit",
                 });
             }
         }
@@ -135,7 +135,7 @@ impl ObjectHarness<'_> {
 
     pub(in crate::check) fn abort(&mut self) {
         if self.working.as_ref().is_some_and(|held| held.numbers > self.committed.numbers) {
-            self.probe.mark("aborted after taking numbers");
+            self.probe.mark("aborted after drawing numbers");
         }
         self.txn = None;
         self.working = None;
@@ -180,14 +180,14 @@ impl ObjectHarness<'_> {
         if let Some(version) = self.committed.version.filter(|_| op.a.is_multiple_of(2)) {
             let schema = match structs::schema(&self.domain, &self.committed) {
                 Some(schema) => {
-                    self.probe.mark("opened with the classes of structs");
+                    self.probe.mark("opened with classes of structs");
                     schema?
                 }
                 None => bridge::schema(&self.committed).map_err(|e| compare::mistake(&e))?,
             };
             self.open_as(self.listened(DatabaseOptions::schema(schema, version)))?;
             self.look_all()?;
-            self.probe.mark("opened with the classes it has");
+            self.probe.mark("opened with its own classes");
         } else {
             self.open()?;
         }

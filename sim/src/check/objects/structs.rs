@@ -79,7 +79,7 @@ impl Made<'_> {
 
     fn field<T: Field>(&self, value: &Value) -> Outcome<T> {
         let made = T::of(self.view, value)?;
-        Ok(made.unwrap_or_else(|| panic!("the check has {value:?} for another type")))
+        Ok(made.unwrap_or_else(|| panic!("{value:?} has another type")))
     }
 
     fn one<T: Field>(&self, name: &str) -> Outcome<T> {
@@ -331,10 +331,10 @@ fn write<T: Held>(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckEr
     };
     let done = harness.same(&(op.kind, class, &key, &values), found, expected)?;
     harness.probe.mark(match (op.kind, done.map(|(_, created)| created)) {
-        (_, None) => "a struct refused",
-        (OpKind::Update, _) => "a struct updated",
-        (OpKind::Upsert, Some(false)) => "a struct written over an object",
-        _ => "a struct created",
+        (_, None) => "struct refused",
+        (OpKind::Update, _) => "struct updated an object",
+        (OpKind::Upsert, Some(false)) => "struct overwrote an object",
+        _ => "struct created an object",
     });
     Ok(())
 }
@@ -369,7 +369,7 @@ fn read<T: Held>(view: &View<'_>, state: &DatabaseState, id: &Id) -> Result<(), 
         (Some(found), Some(expected)) => (found, expected),
         (None, None) => return Ok(()),
         (found, _) => {
-            let text = format!("{id:?} is there as a struct: {}", found.is_some());
+            let text = format!("{id:?} as a struct: {}", found.is_some());
             return Err(Violation::new(B9.id, text).into());
         }
     };

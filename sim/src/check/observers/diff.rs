@@ -101,7 +101,7 @@ fn properties(
         match (list, lists) {
             (Some(list), [Some(older), Some(newer)]) => same_list((&older, &newer), list)?,
             (Some(_), _) | (None, [Some(_), Some(_)]) => {
-                return Err("a list is no list".to_owned());
+                return Err("a list has no changes".to_owned());
             }
             (None, _) => {}
         }
@@ -138,15 +138,15 @@ fn same_list((older, newer): (&Elements, &Elements), found: &ListChanges) -> Res
         .filter_map(|held| place(older, held.0))
         .collect();
     if !stays.is_sorted() {
-        return Err(format!("elements changed file_env and were not told: {found:?}"));
+        return Err(format!("changed elements not reported: {found:?}"));
     }
     let common: Vec<usize> = newer.iter().filter_map(|held| place(older, held.0)).collect();
     if stays.len() != longest(&common) {
-        return Err(format!("told that more moved than did: {found:?}"));
+        return Err(format!("reported more moves than happened: {found:?}"));
     }
     for (from, to, id) in &found.moved {
         if place(older, id.number) != Some(*from) || place(newer, id.number) != Some(*to) {
-            return Err(format!("told a wrong place: {found:?}"));
+            return Err(format!("reported a wrong index: {found:?}"));
         }
     }
     Ok(())

@@ -24,28 +24,28 @@ const OBSERVERS_MAX: usize = 3;
 
 pub(super) const CHECK: Check = Check {
     name: "observers",
-    about: "what observers and the listener are told, against the states before and after",
+    about: "reports to observers and the commit hook, compared with the states before and after",
     invariants: &[W1, W2, W3, B1, B9, C2, C3, C5, C11, C12, C13],
     marks: &[
-        "told a commit",
-        "told several commits one after the other",
-        "a commit that changed no object was left out",
+        "reported a commit",
+        "reported several commits in order",
+        "skipped a commit without changes",
         "an object modified",
         "an object deleted",
-        "an object made again where one was deleted",
+        "an object recreated with a deleted key",
         "elements moved",
         "operations replayed",
         "classes changed",
         "objects that changed their keys",
-        "nothing told of a transaction that was undone",
-        "what the listener wrote came with its commit",
-        "what the listener wrote went with its commit",
-        "began with an older observer still behind",
-        "told nothing of a commit that failed",
-        "told nothing of a commit that may be there",
-        "an observer could not begin",
-        "failed commit was there after all",
-        "failed commit was not there",
+        "reported nothing for an aborted transaction",
+        "writes of the commit hook kept with its commit",
+        "writes of the commit hook lost with its commit",
+        "subscribed while an older observer was behind",
+        "reported nothing for a failed commit",
+        "reported nothing for a commit in doubt",
+        "a subscription failed",
+        "failed commit present after a crash",
+        "failed commit absent after a crash",
     ],
     recipe: Recipe {
         mix: &[
@@ -116,7 +116,7 @@ impl ObjectCheck for Watches {
         if watches.is_empty() && !harness.is_writing() {
             let begun = begin(harness);
             if matches!(begun, Err(CheckError::Store(_))) {
-                harness.probe.mark("an observer could not begin");
+                harness.probe.mark("a subscription failed");
             }
             watches.push(begun?);
         }
@@ -179,8 +179,8 @@ fn failed(
     }
     if op.kind == OpKind::Commit && asked > 0 {
         harness.probe.mark(match is_poisoned(harness.database().store()) {
-            true => "told nothing of a commit that may be there",
-            false => "told nothing of a commit that failed",
+            true => "reported nothing for a commit in doubt",
+            false => "reported nothing for a failed commit",
         });
     }
     Ok(error)
@@ -204,7 +204,7 @@ fn observe(
         // A writing thread would wait for itself.
         0..2 if !harness.is_writing() && watches.len() < OBSERVERS_MAX => {
             if watches.iter().any(|watch| watch.states.len() > 1) {
-                harness.probe.mark("began with an older observer still behind");
+                harness.probe.mark("subscribed while an older observer was behind");
             }
             watches.push(begin(harness)?);
         }
@@ -233,21 +233,28 @@ fn poll(
         while let [before, after, ..] = &watch.states[..]
             && changed(before, after).is_empty()
         {
-            harness.probe.mark("a commit that changed no object was left out");
+            harness.probe.mark("skipped a commit without changes");
             watch.states.remove(0);
         }
         let (changes, before, after) = match (changes, &watch.states[..]) {
             (Some(changes), [before, after, ..]) => (changes, before, after),
             (None, [_, _, ..]) => {
-                return Err(Violation::new(W2.id, "a commit was not told").into());
+                return Err(Violation::new(W2.id, "a commit was not reported").into());
             }
             (Some(more), _) => {
-                return Err(Violation::new(W2.id, format!("told {more:?} of nothing")).into());
+                return Err(Violation::new(
+                    W2.id,
+                    format!(
+                        "reported {more:?} without a \
+                     commit"
+                    ),
+                )
+                .into());
             }
             (None, _) => return Ok(()),
         };
         if changes.commit <= watch.last || changes.commit > snapshot.commit() {
-            let text = format!("told commit {} after {}", changes.commit, watch.last);
+            let text = format!("reported commit {} after {}", changes.commit, watch.last);
             return Err(Violation::new(W2.id, text).into());
         }
         differ((before, after), &changes)?;
@@ -271,8 +278,8 @@ fn mark(
     let modified = || changes.classes.values().flat_map(|class| &class.modified);
     let mut lists = modified().flat_map(|(_, found)| found).filter_map(|one| one.list.as_ref());
     for (met, mark) in [
-        (true, "told a commit"),
-        (round > 0, "told several commits one after the other"),
+        (true, "reported a commit"),
+        (round > 0, "reported several commits in order"),
         (modified().next().is_some(), "an object modified"),
         (changes.classes.values().any(|class| !class.deleted.is_empty()), "an object deleted"),
         (lists.any(|list| !list.moved.is_empty()), "elements moved"),
@@ -301,10 +308,10 @@ fn heard(
     let heard = take_heard(harness);
     let broken = |text: String| CheckError::from(Violation::new(W3.id, text));
     if aborted {
-        harness.probe.mark("nothing told of a transaction that was undone");
+        harness.probe.mark("reported nothing for an aborted transaction");
     }
     if heard.len() > 1 {
-        return Err(broken(format!("a commit was told {} times", heard.len())));
+        return Err(broken(format!("a commit was reported {} times", heard.len())));
     }
     if heard.iter().flatten().any(|operation| *operation == Operation::SchemaChange) {
         // The operation carries no details: a replica reads the catalog.
@@ -318,7 +325,7 @@ fn heard(
         replay(&snapshot.view(), &mut state, operation)?;
     }
     if state != harness.committed {
-        return Err(broken(format!("{heard:?} do not lead to what was committed")));
+        return Err(broken(format!("the operations {heard:?} do not lead to the committed state")));
     }
     let made_again = heard.iter().flatten().any(|operation| match operation {
         Operation::Create(target) => heard
@@ -328,7 +335,7 @@ fn heard(
         _ => false,
     });
     if made_again {
-        harness.probe.mark("an object made again where one was deleted");
+        harness.probe.mark("an object recreated with a deleted key");
     }
     if !heard.is_empty() {
         harness.probe.mark("operations replayed");
@@ -388,7 +395,7 @@ fn replay(
     if done == Ok(true) {
         return Ok(());
     }
-    let text = format!("{operation:?} cannot be done where it is told: {done:?}");
+    let text = format!("{operation:?} does not apply to the reported state: {done:?}");
     Err(Violation::new(W3.id, text).into())
 }
 

@@ -15,7 +15,7 @@ impl StoreHarness<'_> {
             self.touched = false;
             self.model.begin();
         }
-        Ok(self.txn.as_mut().expect("it was just begun"))
+        Ok(self.txn.as_mut().expect("a transaction is open"))
     }
 
     pub(in crate::check) fn run(

@@ -101,7 +101,7 @@ impl<'w> StoreHarness<'w> {
     /// # Panics
     /// Between close and open, which is a bug of the check.
     pub(super) fn store(&self) -> &Store {
-        self.store.as_ref().expect("the check uses the store while it is open")
+        self.store.as_ref().expect("the store is open")
     }
 
     /// Runs one operation of the store alphabet; other kinds do nothing.
@@ -177,15 +177,13 @@ pub(super) fn verify(snapshot: &Snapshot, invariant: &'static str) -> Result<(),
     if found.problems.is_empty() && found.reachable + found.free == found.page_count {
         return Ok(());
     }
-    Err(Violation::new(invariant, format!("verify finds {found:?}")).into())
+    Err(Violation::new(invariant, format!("verification reports {found:?}")).into())
 }
 
 /// Turns an unexpected error into a violation.
 pub(super) fn unexpected(error: CheckError, invariant: &'static str) -> Violation {
     match error {
         CheckError::Violation(violation) => violation,
-        CheckError::Store(error) => {
-            Violation::new(invariant, format!("refused without a reason: {error}"))
-        }
+        CheckError::Store(error) => Violation::new(invariant, format!("unexpected error: {error}")),
     }
 }

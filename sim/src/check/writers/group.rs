@@ -124,9 +124,9 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), CheckError
         last.seen = next_sees(writers.harness.store(), &last)?;
         tries.push(last);
         if told && !led {
-            writers.harness.probe.mark("who waited to sync alone heard that the other sync failed");
+            writers.harness.probe.mark("waiter for an exclusive sync saw the other sync fail");
         } else if waited {
-            writers.harness.probe.mark("a commit with a sync of its own waited for another");
+            writers.harness.probe.mark("exclusive sync waited for another sync");
         }
     }
     if !tries.is_empty() {
@@ -149,8 +149,8 @@ fn mark_company(writers: &mut Writers<'_>, call: Call, led: &Result<CommitId, Er
     let failed = led.is_err() && writers.harness.fs.failed().is_some_and(is_record);
     if call == Call::Write {
         writers.harness.probe.mark(match failed {
-            true => "a record could not be written that others built upon",
-            false => "commits came while a record was written",
+            true => "failed record that later commits depend on",
+            false => "commits arrived during the write of a record",
         });
     }
 }
@@ -168,7 +168,7 @@ fn compact(store: &Store) -> Compacting {
 fn settle_compaction(writers: &mut Writers<'_>, thread: Compacting) -> Result<(), CheckError> {
     match thread.join().unwrap_or_else(|panic| resume_unwind(panic)) {
         Ok(_) => {
-            writers.harness.probe.mark("a compaction waited for a record or a sync");
+            writers.harness.probe.mark("compaction waited for a record or a sync");
             writers.durable();
         }
         Err(error) => {
@@ -376,13 +376,13 @@ fn judge(writers: &Writers<'_>, ended: &Ended, poisoned: bool) -> Result<(), Vio
     let failure = writers.harness.fs.failed();
     match &ended.outcome {
         Ok(_) if ended.seen == Seen::Refused && ended.changed => {
-            Err(Violation::new(C2.id, "acknowledged, and the next transaction does not see it"))
+            Err(Violation::new(C2.id, "the next transaction does not see an acknowledged commit"))
         }
         Ok(_) => Ok(()),
         Err(error) => {
             blame(error, writers.injected, (failure, poisoned))?;
             if ended.seen == Seen::Written && ended.changed && !poisoned {
-                let text = format!("{error}, and the next transactions build on it");
+                let text = format!("later transactions depend on a failed commit: {error}");
                 return Err(Violation::new(C3.id, text));
             }
             Ok(())
@@ -403,9 +403,9 @@ fn mark(writers: &mut Writers<'_>, all: &[Ended], (syncs, poisoned): (usize, boo
     }
     for (met, mark) in [
         (acknowledged > 1 && syncs == 2, "commits shared a sync"),
-        (others.iter().any(is_unsynced), "an unsynced commit was made while another waited"),
-        (poisoned && lost > 1, "the sync failed that several commits waited for"),
-        (refused && all[0].outcome.is_ok(), "a commit failed while another waited"),
+        (others.iter().any(is_unsynced), "deferred commit while another commit waited"),
+        (poisoned && lost > 1, "shared sync failed"),
+        (refused && all[0].outcome.is_ok(), "commit failed while another waited"),
     ] {
         if met {
             writers.harness.probe.mark(mark);

@@ -20,31 +20,31 @@ use fastness_models::{Op, OpKind};
 
 pub(super) const CHECK: Check = Check {
     name: "writers",
-    about: "writers that share a sync, or need none, on a disk that crashes and fails",
+    about: "writers with shared syncs and deferred commits, with crashes and disk errors",
     invariants: &[C2, C3, C14, L1, C5, C8, C9, C11, C12, A1, D4],
     marks: &[
         "commits shared a sync",
-        "a commit with a sync of its own waited for another",
-        "who waited to sync alone heard that the other sync failed",
-        "an unsynced commit was made while another waited",
-        "crash with several commits under way: before them",
-        "crash with several commits under way: between them",
-        "crash with several commits under way: after them",
-        "committed behind what a crash left of several commits",
-        "the sync failed that several commits waited for",
-        "a commit failed while another waited",
-        "an error met commits that were not durable",
-        "the store was poisoned with commits that were not durable",
-        "failing lost commits that were not durable",
-        "failing lost none of them",
-        "commit failed and the store went on",
+        "exclusive sync waited for another sync",
+        "waiter for an exclusive sync saw the other sync fail",
+        "deferred commit while another commit waited",
+        "crash with several commits in flight: all lost",
+        "crash with several commits in flight: some lost",
+        "crash with several commits in flight: none lost",
+        "committed after a crash with several commits in flight",
+        "shared sync failed",
+        "commit failed while another waited",
+        "disk error with deferred commits",
+        "store poisoned with deferred commits",
+        "disk error lost deferred commits",
+        "disk error lost no deferred commit",
+        "commit failed and the store stayed usable",
         "commit failed and the store was poisoned",
         "made durable by a sync",
-        "commits came while a record was written",
-        "a record could not be written that others built upon",
-        "a sync could not write, and the store went on",
-        "unsynced commits were written although nobody waited",
-        "a compaction waited for a record or a sync",
+        "commits arrived during the write of a record",
+        "failed record that later commits depend on",
+        "sync failed to write and the store stayed usable",
+        "deferred commits written without a waiter",
+        "compaction waited for a record or a sync",
     ],
     recipe: Recipe {
         mix: &[
@@ -170,7 +170,7 @@ impl<'w> Writers<'w> {
         let step = self.harness.step;
         self.harness.probe.line(|| format!("{step:4} {op}: {error}"));
         if self.possible.len() > 1 {
-            self.harness.probe.mark("an error met commits that were not durable");
+            self.harness.probe.mark("disk error with deferred commits");
         }
         // Only a new transaction reveals whether the store is poisoned.
         self.harness.abort();
@@ -183,7 +183,7 @@ impl<'w> Writers<'w> {
     fn poison(&mut self) {
         self.poisoned = true;
         if self.possible.len() > 2 {
-            self.harness.probe.mark("the store was poisoned with commits that were not durable");
+            self.harness.probe.mark("store poisoned with deferred commits");
         }
     }
 
@@ -197,7 +197,7 @@ impl<'w> Writers<'w> {
             }
             Err(CheckError::Store(_)) if lasting => Ok(()),
             Err(CheckError::Store(error)) => {
-                let text = format!("a single failure, and then: {error}");
+                let text = format!("after one failed call: {error}");
                 Err(Violation::new(C11.id, text).into())
             }
         }
@@ -215,7 +215,7 @@ impl<'w> Writers<'w> {
         }
         let forks = self.harness.fs.take_forks();
         if forks.iter().any(|fork| fork.at == Call::Write) {
-            self.harness.probe.mark("unsynced commits were written although nobody waited");
+            self.harness.probe.mark("deferred commits written without a waiter");
             let states = self.possible.clone();
             self.crash_at(forks, &states)?;
         }
@@ -239,7 +239,7 @@ impl<'w> Writers<'w> {
         let changed = self.harness.model.has_changes();
         match how(&mut self.harness) {
             Ok(()) if changed && self.poisoned => {
-                Err(Violation::new(C3.id, "acknowledged by a poisoned store").into())
+                Err(Violation::new(C3.id, "a poisoned store acknowledged a commit").into())
             }
             Err(CheckError::Store(error)) => {
                 if !self.poisoned && error != Error::TransactionFailed {
@@ -265,7 +265,7 @@ impl<'w> Writers<'w> {
             Err(error) => return Err(self.not_synced(error)?.into()),
         };
         if synced != self.harness.commit {
-            let text = format!("synced commit {synced}, the last is {}", self.harness.commit);
+            let text = format!("synced commit {synced}, expected {}", self.harness.commit);
             return Err(Violation::new(C14.id, text).into());
         }
         if self.possible.len() > 1 {
@@ -282,7 +282,7 @@ impl<'w> Writers<'w> {
             let lasting = self.injected.is_some_and(|injection| injection.lasting);
             judge_commit((self.harness.fs.failed(), lasting), poisoned)?;
             if !poisoned {
-                self.harness.probe.mark("a sync could not write, and the store went on");
+                self.harness.probe.mark("sync failed to write and the store stayed usable");
             }
         }
         Ok(error)
@@ -314,8 +314,8 @@ impl<'w> Writers<'w> {
         let last = self.possible.len() - 1;
         if self.possible[0] != self.possible[last] {
             self.harness.probe.mark(match self.possible[landed] == self.possible[last] {
-                true => "failing lost none of them",
-                false => "failing lost commits that were not durable",
+                true => "disk error lost no deferred commit",
+                false => "disk error lost deferred commits",
             });
         }
         self.possible = vec![self.possible.swap_remove(landed)];
@@ -341,11 +341,11 @@ impl<'w> Writers<'w> {
             let last = states.len() - 1;
             if last > 1 && states[0] != states[last] {
                 self.harness.probe.mark(match landed {
-                    0 => "crash with several commits under way: before them",
+                    0 => "crash with several commits in flight: all lost",
                     _ if states[landed] == states[last] => {
-                        "crash with several commits under way: after them"
+                        "crash with several commits in flight: none lost"
                     }
-                    _ => "crash with several commits under way: between them",
+                    _ => "crash with several commits in flight: some lost",
                 });
             }
         }
@@ -377,7 +377,7 @@ impl<'w> Writers<'w> {
         self.among(&store, std::slice::from_ref(model.committed()))?;
         verify(&store.snapshot(), D4.id)?;
         if landed + 1 < states.len() {
-            self.harness.probe.mark("committed behind what a crash left of several commits");
+            self.harness.probe.mark("committed after a crash with several commits in flight");
         }
         Ok(landed)
     }
