@@ -30,8 +30,8 @@ impl Ground {
 
     fn start(&self, disk: Disk) -> (SimFs, FileRegistry) {
         let fs = SimFs::boot(disk, 1);
-        fs.set_apart();
-        fs.record();
+        fs.separate_devices();
+        fs.record_forks();
         let options = StoreOptions::new().vfs(Arc::new(fs.clone()));
         let instances = FileRegistry::open(&self.app, options).unwrap();
         (fs, instances)
@@ -64,7 +64,7 @@ fn a_backup_is_made_after_an_error_and_a_loss_of_power() {
             let reset = instances.require_reset(&ground.file, Time(0)).unwrap();
             fs.inject(Injection { fault: Fault::Io, after, lasting: true });
             let outcome = instances.execute(&ground.file);
-            if fs.heal().is_none() {
+            if fs.take_failure().is_none() {
                 assert_eq!(outcome, Ok(true));
                 break;
             }
@@ -92,7 +92,7 @@ fn a_file_that_was_copied_and_then_changed_is_backed_up_as_it_is() {
             let backup = reset.backup_file().to_path_buf();
             fs.inject(Injection { fault: Fault::Io, after, lasting: true });
             let outcome = instances.execute(&ground.file);
-            if fs.heal().is_none() {
+            if fs.take_failure().is_none() {
                 assert_eq!(outcome, Ok(true));
                 break;
             }

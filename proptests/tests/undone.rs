@@ -34,7 +34,7 @@ fn a_log_whose_first_record_failed_leaves_no_trace() {
         // The slot that announces the log, its zeros, then the record.
         fs.inject(Injection { after: 2, ..FULL });
         set(&store, b"lost").unwrap_err();
-        let failure = fs.heal().unwrap();
+        let failure = fs.take_failure().unwrap();
         let log = 3 * PAGE_BYTES as u64;
         assert!(failure.call == Call::Write && failure.offset >= log, "{failure:?}");
         assert_eq!(store.snapshot().commit(), before);
@@ -65,7 +65,7 @@ fn nobody_is_told_of_a_commit_that_was_taken_back() {
         let (dogs, observer) = database.subscribe().unwrap();
         fs.inject(FULL);
         add("lost").unwrap_err();
-        assert_eq!(fs.heal().unwrap().call, Call::Write);
+        assert_eq!(fs.take_failure().unwrap().call, Call::Write);
         let kept = add("kept").unwrap();
         assert_eq!(kept.0, dogs.commit().0 + 1, "the number is used again");
         let changes = observer.try_recv().unwrap();

@@ -1,18 +1,19 @@
 //! Rollback and splicing attacks: a file assembled from old copies, or from another file under the
 //! same key, reads as one genuine commit or as an error.
 
-use super::damage::genuine_now;
-use super::examine::{Found, Genuine, Promises, examine};
+use super::damage::last_commit;
+use super::examine::{InvariantIds, KnownCommit, OpenOutcome, examine};
 use super::promises::{A1, C6, C9, C10, D3, D4, D6};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::{World, file};
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::{Disk, SECTOR_BYTES};
 use crate::rng::Rng;
 use fastness::PAGE_BYTES;
 use fastness_models::OpKind;
 
-const PROMISES: Promises = Promises { never_wrong: D3.id, noticed: D4.id, untouched: C10.id };
+const INVARIANTS: InvariantIds =
+    InvariantIds { never_wrong: D3.id, noticed: D4.id, untouched: C10.id };
 
 pub(super) const CHECK: Check = Check {
     name: "adversary",
@@ -26,7 +27,7 @@ pub(super) const CHECK: Check = Check {
         "rolled back to an old commit",
         "opened a copy of the other file",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::Insert, 20),
             (OpKind::Remove, 5),
@@ -48,16 +49,16 @@ const TRIES: usize = 8;
 const IMAGES_MAX: usize = 16;
 
 /// A copy of a file.
-struct Image {
+struct FileCopy {
     disk: Disk,
     other: bool,
 }
 
 /// The copies of the attacker, and the commits that are genuine.
-struct Hoard {
-    images: Vec<Image>,
+struct FileCopies {
+    images: Vec<FileCopy>,
     /// The commits of the file, then those of the other file.
-    genuine: Vec<Genuine>,
+    known_commits: Vec<KnownCommit>,
     ours: Vec<bool>,
 }
 
@@ -67,32 +68,32 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let made = |error| unexpected(error, A1.id);
     let mut harness = StoreHarness::create(&world, probe).map_err(made)?;
     let mut other = StoreHarness::create(&world, &mut other_probe).map_err(made)?;
-    let mut hoard = Hoard { images: Vec::new(), genuine: Vec::new(), ours: Vec::new() };
+    let mut copies = FileCopies { images: Vec::new(), known_commits: Vec::new(), ours: Vec::new() };
     for (step, op) in plan.ops.iter().enumerate() {
         // Both files get the same keys and sizes, with different values.
         (harness.step, other.step) = (step, step + (1 << 16));
         let outcome = match op.kind {
             OpKind::KeepCopy => {
-                hoard.keep(&world, [&mut harness, &mut other]);
+                copies.keep(&world, [&mut harness, &mut other]);
                 Ok(())
             }
-            OpKind::Damage => hoard.attack(&world, harness.probe),
+            OpKind::Damage => copies.attack(&world, harness.probe),
             _ => harness.must(*op).and_then(|()| other.must(*op)),
         };
         outcome.map_err(|violation| violation.at(step))?;
-        hoard.learn(&harness, true);
-        hoard.learn(&other, false);
+        copies.record(&harness, true);
+        copies.record(&other, false);
     }
     Ok(())
 }
 
-impl Hoard {
-    fn learn(&mut self, harness: &StoreHarness<'_>, ours: bool) {
-        let known = |(genuine, known): (&Genuine, &bool)| {
-            *known == ours && genuine.commit == harness.commit
+impl FileCopies {
+    fn record(&mut self, harness: &StoreHarness<'_>, ours: bool) {
+        let known = |(known_commits, known): (&KnownCommit, &bool)| {
+            *known == ours && known_commits.commit == harness.commit
         };
-        if !self.genuine.iter().zip(&self.ours).rev().any(known) {
-            self.genuine.push(genuine_now(harness));
+        if !self.known_commits.iter().zip(&self.ours).rev().any(known) {
+            self.known_commits.push(last_commit(harness));
             self.ours.push(ours);
         }
     }
@@ -103,7 +104,7 @@ impl Hoard {
                 let gone = world.rng(|rng| rng.below(IMAGES_MAX));
                 self.images.swap_remove(gone);
             }
-            self.images.push(Image { disk: harness.fs.disk(), other });
+            self.images.push(FileCopy { disk: harness.fs.disk(), other });
         }
     }
 
@@ -113,7 +114,7 @@ impl Hoard {
         }
         for _ in 0..TRIES {
             let (disk, what, base) = world.rng(|rng| self.splice(rng));
-            let found = examine((world, probe), disk, &self.genuine, PROMISES);
+            let found = examine((world, probe), disk, &self.known_commits, INVARIANTS);
             probe.line(|| format!("     {what}"));
             let found = found.map_err(|violation| {
                 let text = format!("{what}: {}", violation.text);
@@ -124,8 +125,8 @@ impl Hoard {
         Ok(())
     }
 
-    fn mark(&self, probe: &mut Probe, found: &Found, base: usize) {
-        let Found::Opened(opened) = found else {
+    fn mark(&self, probe: &mut Probe, found: &OpenOutcome, base: usize) {
+        let OpenOutcome::Opened(opened) = found else {
             probe.mark("splice refused at opening");
             return;
         };
@@ -134,7 +135,7 @@ impl Hoard {
             (true, false) => "splice detected by verification only",
             (false, _) => "splice detected by a read",
         });
-        let last = self.genuine.iter().map(|genuine| genuine.commit).max();
+        let last = self.known_commits.iter().map(|known_commits| known_commits.commit).max();
         if last.is_some_and(|last| opened.commit < last) {
             probe.mark("rolled back to an old commit");
         }

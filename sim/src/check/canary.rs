@@ -4,7 +4,7 @@
 use super::promises::A1;
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::World;
-use super::{Check, Invariant, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Distribution, Invariant, Plan, Probe, Twin, Violation};
 use fastness_models::OpKind;
 
 const Y1: Invariant = Invariant { id: "Y1", promise: "No tree ever holds more than two entries." };
@@ -14,7 +14,7 @@ pub(super) const CHECK: Check = Check {
     about: "false on purpose: claims that no tree ever holds more than two entries",
     invariants: &[Y1, A1],
     marks: &[],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[(OpKind::Insert, 6), (OpKind::Remove, 3), (OpKind::Get, 3), (OpKind::Commit, 2)],
         ops_min: 20,
         ops_max: 60,

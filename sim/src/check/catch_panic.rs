@@ -5,26 +5,26 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 thread_local! {
-    static QUIET: Cell<bool> = const { Cell::new(false) };
-    static SAID: RefCell<Option<String>> = const { RefCell::new(None) };
+    static CATCHES: Cell<bool> = const { Cell::new(false) };
+    static MESSAGE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// Runs `body`; returns the message and location of a panic.
 pub(super) fn catch_panic<T>(body: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
-        let before = panic::take_hook();
+        let previous_hook = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if QUIET.get() {
-                SAID.set(Some(info.to_string()));
+            if CATCHES.get() {
+                MESSAGE.set(Some(info.to_string()));
             } else {
-                before(info);
+                previous_hook(info);
             }
         }));
     });
-    let outer = QUIET.replace(true);
+    let was_catching = CATCHES.replace(true);
     // State that the body leaves inconsistent is dropped with it.
     let outcome = panic::catch_unwind(AssertUnwindSafe(body));
-    QUIET.set(outer);
-    outcome.map_err(|_| SAID.take().unwrap_or_else(|| "a panic without a message".to_owned()))
+    CATCHES.set(was_catching);
+    outcome.map_err(|_| MESSAGE.take().unwrap_or_else(|| "a panic without a message".to_owned()))
 }

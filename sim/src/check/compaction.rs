@@ -2,11 +2,11 @@
 //! contents, the right key only, no leftovers in the way, no file replaced.
 
 use super::compare::{CheckError, Order, Reading, read_all};
-use super::crash::{Crashes, Cut};
+use super::crash::{CrashPoint, CrashTester};
 use super::promises::{A1, C2, C5, C6, C7, C8, C9, C11, D4, F1, F2, F3};
 use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{COPY, World, file, other_key};
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::{Disk, Fault, Fork, Injection, SimFs};
 use crate::rng::Rng;
 use fastness::{Error, FileErrorCause, Key, PAGE_BYTES, Store, StoreOptions};
@@ -33,7 +33,7 @@ pub(super) const CHECK: Check = Check {
         "snapshot read after a compaction",
         "compaction freed space",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::Insert, 24),
             (OpKind::Remove, 8),
@@ -75,7 +75,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
         let outcome = match op.kind {
             OpKind::Compact => compact(&mut harness),
             OpKind::Copy => copy(&mut harness, *op),
-            OpKind::Inject => sweep(&mut harness, *op).map_err(CheckError::from),
+            OpKind::Inject => sweep_faults(&mut harness, *op).map_err(CheckError::from),
             OpKind::PowerLoss => harness.crash(*op),
             _ => harness.act(*op),
         };
@@ -86,7 +86,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
 
 /// Compacts, with a crash at every call.
 fn compact(harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
-    harness.fs.record();
+    harness.fs.record_forks();
     let before = harness.store().info()?.file_bytes;
     harness.compact()?;
     if harness.store().info()?.file_bytes < before {
@@ -101,8 +101,8 @@ fn compact(harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
     let world = harness.world;
     let states = [harness.model.committed().clone()];
     for fork in sampled(world, &forks) {
-        let mut crashes = Crashes { world, probe: harness.probe };
-        let cut = Cut { depth: 1, at: fork.at.name() };
+        let mut crashes = CrashTester { world, probe: harness.probe };
+        let cut = CrashPoint { depth: 1, at: fork.at.name() };
         let once = match world.rng(|rng| rng.one_in(2)) {
             true => crashes.power_loss(&fork.disk, &states, cut),
             false => crashes.recover(fork.disk.clone(), &states, cut),
@@ -110,13 +110,13 @@ fn compact(harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
         once.map_err(|violation| Violation { invariant: F1.id, ..violation })?;
         harness.probe.mark("crash during a compaction");
         let disk = world.rng(|rng| fork.disk.power_loss(rng));
-        let mut after = After { world, probe: harness.probe };
+        let mut after = FileChecker { world, probe: harness.probe };
         after.again(disk, &states[0]).map_err(|error| unexpected(error, F3.id))?;
     }
     // An acknowledged compaction survives a power loss.
     let disk = harness.fs.disk();
-    let mut crashes = Crashes { world, probe: harness.probe };
-    crashes.power_loss(&disk, &states, Cut { depth: 1, at: "acknowledged" })?;
+    let mut crashes = CrashTester { world, probe: harness.probe };
+    crashes.power_loss(&disk, &states, CrashPoint { depth: 1, at: "acknowledged" })?;
     Ok(())
 }
 
@@ -127,13 +127,13 @@ fn sampled<'f>(world: &World, forks: &'f [Fork]) -> Vec<&'f Fork> {
 
 /// The key of a copy.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Under {
+enum CopyKey {
     Same,
     Other,
     Nothing,
 }
 
-impl Under {
+impl CopyKey {
     fn of(op: Op) -> Self {
         [Self::Same, Self::Other, Self::Nothing][usize::from(op.a % 3)]
     }
@@ -165,32 +165,32 @@ impl Under {
 
 /// Copies, with a crash at every call.
 fn copy(harness: &mut StoreHarness<'_>, op: Op) -> Result<(), CheckError> {
-    let (world, under) = (harness.world, Under::of(op));
-    harness.fs.record();
-    harness.store().copy(COPY, under.key(world).as_ref())?;
+    let (world, copy_key) = (harness.world, CopyKey::of(op));
+    harness.fs.record_forks();
+    harness.store().copy(COPY, copy_key.key(world).as_ref())?;
     harness.probe.count(OpKind::Copy.name(), 1);
-    harness.probe.mark(under.mark());
+    harness.probe.mark(copy_key.mark());
     let forks = harness.fs.take_forks();
     let (copied, state) = (harness.fs.disk(), harness.model.committed().clone());
-    let mut after = After { world, probe: harness.probe };
-    if !after.complete(copied.clone(), (under, &state))? {
+    let mut after = FileChecker { world, probe: harness.probe };
+    if !after.complete(copied.clone(), (copy_key, &state))? {
         return Err(Violation::new(F2.id, "the copy is missing").into());
     }
     let lost = world.rng(|rng| copied.power_loss(rng));
-    if !after.complete(lost, (under, &state))? {
+    if !after.complete(lost, (copy_key, &state))? {
         return Err(Violation::new(F2.id, "an acknowledged copy is missing").into());
     }
-    other_keys(world, &copied, under)?;
+    other_keys(world, &copied, copy_key)?;
     refuse_target(harness, &copied)?;
     for fork in sampled(world, &forks) {
         let disk = world.rng(|rng| match rng.one_in(2) {
             true => fork.disk.power_loss(rng),
             false => fork.disk.clone(),
         });
-        let mut after = After { world, probe: harness.probe };
-        let there = after.complete(disk.clone(), (under, &state))?;
+        let mut after = FileChecker { world, probe: harness.probe };
+        let there = after.complete(disk.clone(), (copy_key, &state))?;
         if !there {
-            after.retry(disk, (under, &state)).map_err(|error| unexpected(error, F3.id))?;
+            after.retry(disk, (copy_key, &state)).map_err(|error| unexpected(error, F3.id))?;
         }
         let marks = ["crash during a copy: no copy", "crash during a copy: complete copy"];
         harness.probe.mark(marks[usize::from(there)]);
@@ -201,11 +201,11 @@ fn copy(harness: &mut StoreHarness<'_>, op: Op) -> Result<(), CheckError> {
 }
 
 /// A copy opens with its key only.
-fn other_keys(world: &World, disk: &Disk, under: Under) -> Result<(), Violation> {
+fn other_keys(world: &World, disk: &Disk, copy_key: CopyKey) -> Result<(), Violation> {
     let fs = world.boot(disk.clone());
-    let right = under.key(world).is_some();
-    for wrong in [Under::Same, Under::Other, Under::Nothing] {
-        let same = wrong == under || (wrong.key(world).is_none() && !right);
+    let right = copy_key.key(world).is_some();
+    for wrong in [CopyKey::Same, CopyKey::Other, CopyKey::Nothing] {
+        let same = wrong == copy_key || (wrong.key(world).is_none() && !right);
         if same {
             continue;
         }
@@ -245,12 +245,12 @@ fn refuse_target(harness: &mut StoreHarness<'_>, before: &Disk) -> Result<(), Vi
 }
 
 /// Checks a file after a crash or a copy.
-struct After<'a> {
+struct FileChecker<'a> {
     world: &'a World,
     probe: &'a mut Probe,
 }
 
-impl After<'_> {
+impl FileChecker<'_> {
     /// Compaction succeeds after an interrupted one.
     fn again(&mut self, disk: Disk, state: &StoreState) -> Result<(), CheckError> {
         let fs = self.world.boot(disk);
@@ -290,10 +290,10 @@ impl After<'_> {
     fn complete(
         &mut self,
         disk: Disk,
-        (under, state): (Under, &StoreState),
+        (copy_key, state): (CopyKey, &StoreState),
     ) -> Result<bool, Violation> {
         let fs = self.world.boot(disk);
-        let store = match under.options(self.world, &fs).open(COPY) {
+        let store = match copy_key.options(self.world, &fs).open(COPY) {
             Ok(store) => store,
             Err(Error::File { cause: FileErrorCause::NotFound, .. }) => return Ok(false),
             Err(error) => {
@@ -308,15 +308,15 @@ impl After<'_> {
     fn retry(
         &mut self,
         disk: Disk,
-        (under, state): (Under, &StoreState),
+        (copy_key, state): (CopyKey, &StoreState),
     ) -> Result<(), CheckError> {
         let fs = self.world.boot(disk);
         let store = self.world.options(&fs).open(file())?;
         self.holds(&store, state, F2.id)?;
-        store.copy(COPY, under.key(self.world).as_ref())?;
+        store.copy(COPY, copy_key.key(self.world).as_ref())?;
         self.probe.count(OpKind::Copy.name(), 1);
         drop(store);
-        match self.complete(fs.disk(), (under, state))? {
+        match self.complete(fs.disk(), (copy_key, state))? {
             true => Ok(()),
             false => Err(Violation::new(F3.id, "the repeated copy is missing").into()),
         }
@@ -324,7 +324,7 @@ impl After<'_> {
 }
 
 /// Compacts or copies with an error at the first call, the second, and so on.
-fn sweep(harness: &mut StoreHarness<'_>, op: Op) -> Result<(), Violation> {
+fn sweep_faults(harness: &mut StoreHarness<'_>, op: Op) -> Result<(), Violation> {
     let disk = harness.fs.disk();
     let state = harness.model.committed().clone();
     let fault = Fault::ALL[usize::from(op.a) % Fault::ALL.len()];
@@ -334,7 +334,7 @@ fn sweep(harness: &mut StoreHarness<'_>, op: Op) -> Result<(), Violation> {
     let first = harness.world.rng(|rng| rng.below(stride));
     for after in (0..SWEEP_CALLS_MAX).skip(first).step_by(stride) {
         let injection = Injection { fault, after, lasting: op.b & 1 == 1 };
-        let mut failing = Failing { world: harness.world, probe: harness.probe, state: &state };
+        let mut failing = FailingRun { world: harness.world, probe: harness.probe, state: &state };
         let met = match op.c & 1 {
             0 => failing.compaction(&disk, injection),
             _ => failing.copy(&disk, injection),
@@ -352,21 +352,21 @@ fn sweep(harness: &mut StoreHarness<'_>, op: Op) -> Result<(), Violation> {
 }
 
 /// A store on its own disk, which fails after opening.
-struct Failing<'a> {
+struct FailingRun<'a> {
     world: &'a World,
     probe: &'a mut Probe,
     state: &'a StoreState,
 }
 
-impl Failing<'_> {
+impl FailingRun<'_> {
     fn compaction(&mut self, disk: &Disk, injection: Injection) -> Result<bool, CheckError> {
         let fs = self.world.boot(disk.clone());
         let store = self.world.options(&fs).open(file())?;
         let held = store.snapshot();
         fs.inject(injection);
         let outcome = store.compact();
-        let met = fs.heal().is_some();
-        self.told(met, injection, outcome.as_ref().err())?;
+        let met = fs.take_failure().is_some();
+        self.check_cause(met, injection, outcome.as_ref().err())?;
         self.probe.count(OpKind::Compact.name(), 1);
         for snapshot in [&held, &store.snapshot()] {
             let operations = read_all(snapshot, self.state, Order::Backward).same(C11.id)?;
@@ -376,7 +376,7 @@ impl Failing<'_> {
             self.probe.mark("compaction failed");
         }
         let disk = fs.disk();
-        let states = self.go_on(&store, outcome.is_err())?;
+        let states = self.commit_after_failure(&store, outcome.is_err())?;
         self.crash(&disk, std::slice::from_ref(self.state))?;
         self.crash(&fs.disk(), &states)?;
         drop((held, store));
@@ -389,12 +389,12 @@ impl Failing<'_> {
         let store = self.world.options(&fs).open(file())?;
         fs.inject(injection);
         let outcome = store.copy(COPY, Some(&other_key()));
-        let met = fs.heal().is_some();
-        self.told(met, injection, outcome.as_ref().err())?;
+        let met = fs.take_failure().is_some();
+        self.check_cause(met, injection, outcome.as_ref().err())?;
         self.probe.count(OpKind::Copy.name(), 1);
-        let under = (Under::Other, self.state);
-        let mut after = After { world: self.world, probe: self.probe };
-        let there = after.complete(fs.disk(), under)?;
+        let copy_key = (CopyKey::Other, self.state);
+        let mut after = FileChecker { world: self.world, probe: self.probe };
+        let there = after.complete(fs.disk(), copy_key)?;
         if outcome.is_err() {
             self.probe.mark("copy failed");
             if !there {
@@ -403,13 +403,13 @@ impl Failing<'_> {
         } else if !there {
             return Err(Violation::new(F2.id, "the copy is missing").into());
         }
-        let states = self.go_on(&store, false)?;
+        let states = self.commit_after_failure(&store, false)?;
         self.crash(&fs.disk(), &states)?;
         Ok(met)
     }
 
     /// An error needs an injected failure; short reads and writes are no errors.
-    fn told(
+    fn check_cause(
         &self,
         met: bool,
         injection: Injection,
@@ -424,7 +424,7 @@ impl Failing<'_> {
     }
 
     /// The store commits as before, unless it is poisoned because the disk state is unknown.
-    fn go_on(
+    fn commit_after_failure(
         &mut self,
         store: &Store,
         may_be_poisoned: bool,

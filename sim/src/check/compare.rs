@@ -29,7 +29,7 @@ impl From<Violation> for CheckError {
 }
 
 /// The reads that snapshots and transactions share.
-pub(super) trait Reads {
+pub(super) trait TreeReader {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error>;
     fn range(&self, bounds: Bounds<'_>) -> Result<Range<'_>, Error>;
     fn ends(&self) -> Result<[Option<(Bytes, Bytes)>; 2], Error>;
@@ -38,7 +38,7 @@ pub(super) trait Reads {
 
 macro_rules! reads {
     ($reader:ident) => {
-        impl Reads for $reader<'_> {
+        impl TreeReader for $reader<'_> {
             fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
                 $reader::get(self, key)
             }
@@ -79,7 +79,7 @@ impl Order {
 
 /// Whether an entry read from the front is borrowed: runs of borrowed and owned entries, so that
 /// each way of reading continues where the other stopped.
-const fn lent(index: usize) -> bool {
+const fn is_borrowed(index: usize) -> bool {
     index % 16 < 11
 }
 
@@ -122,7 +122,7 @@ pub(super) fn read_range<'m>(
         let front = order.front(index);
         let expected = if front { expected.next() } else { expected.next_back() };
         let mut owned = None;
-        let found = if front && lent(index) {
+        let found = if front && is_borrowed(index) {
             found.next_ref()
         } else {
             let entry = if front { found.next() } else { found.next_back() };

@@ -4,7 +4,7 @@ use super::compare::{ALL, CheckError, Order, Reading, read_all};
 use super::promises::{A1, C2, C5, C6, C7, C8, C9, D4};
 use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{World, file};
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::{Disk, Fork, SimFs};
 use crate::rng::Rng;
 use fastness::{Error, FileErrorCause, RecoveryOutcome, Snapshot, Store};
@@ -33,7 +33,7 @@ pub(super) const CHECK: Check = Check {
         "committed after a recovery",
         "lost commit repeated with a small change",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::Insert, 30),
             (OpKind::Remove, 8),
@@ -74,11 +74,11 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
         if !forks.is_empty() {
             let states = [before, harness.model.committed().clone()];
             let disk = harness.fs.disk();
-            let mut crashes = Crashes { world: &world, probe: harness.probe };
-            crashes.at_every(&forks, &states).map_err(|violation| violation.at(step))?;
+            let mut tester = CrashTester { world: &world, probe: harness.probe };
+            tester.at_every(&forks, &states).map_err(|violation| violation.at(step))?;
             let acknowledged = &states[1..];
-            let cut = Cut { depth: 1, at: "acknowledged" };
-            crashes.power_loss(&disk, acknowledged, cut).map_err(|v| v.at(step))?;
+            let point = CrashPoint { depth: 1, at: "acknowledged" };
+            tester.power_loss(&disk, acknowledged, point).map_err(|v| v.at(step))?;
         }
     }
     Ok(())
@@ -87,7 +87,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
 /// Creates the store, with a crash at every call.
 fn create<'w>(world: &'w World, probe: &'w mut Probe) -> Result<StoreHarness<'w>, Violation> {
     let fs = world.boot(Disk::default());
-    fs.record();
+    fs.record_forks();
     let mut harness =
         StoreHarness::create_on(world, probe, fs).map_err(|error| unexpected(error, C7.id))?;
     harness.records = true;
@@ -134,31 +134,31 @@ fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), Chec
     probe.count(OpKind::Scan.name(), operations);
     // A commit to it is durable, though the creating process died before the acknowledgement.
     let mut model = Model::default();
-    let mut crashes = Crashes { world, probe };
-    crashes.commit_some(&store, &mut model)?;
+    let mut tester = CrashTester { world, probe };
+    tester.commit_some(&store, &mut model)?;
     if model.committed().is_empty() {
         return Ok(());
     }
     let acknowledged = [model.committed().clone()];
-    let cut = Cut { depth: DEPTH_MAX, at: "acknowledged" };
-    crashes.power_loss(&fs.disk(), &acknowledged, cut)?;
+    let point = CrashPoint { depth: DEPTH_MAX, at: "acknowledged" };
+    tester.power_loss(&fs.disk(), &acknowledged, point)?;
     Ok(())
 }
 
 /// The position of a crash.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cut {
+pub(super) struct CrashPoint {
     pub(super) depth: usize,
     pub(super) at: &'static str,
 }
 
 /// Crashes a store and checks the recovery.
-pub(super) struct Crashes<'a> {
+pub(super) struct CrashTester<'a> {
     pub(super) world: &'a World,
     pub(super) probe: &'a mut Probe,
 }
 
-impl Crashes<'_> {
+impl CrashTester<'_> {
     /// Cuts the power at every fork, and kills the process at every second one. The recovered state
     /// must be one of the states.
     pub(super) fn at_every(
@@ -175,10 +175,10 @@ impl Crashes<'_> {
             if large && !self.chance(forks.len().div_ceil(LARGE_FORKS)) {
                 continue;
             }
-            let cut = Cut { depth: 1, at: fork.at.name() };
-            self.power_loss(&fork.disk, states, cut)?;
+            let point = CrashPoint { depth: 1, at: fork.at.name() };
+            self.power_loss(&fork.disk, states, point)?;
             if self.chance(2) {
-                self.recover(fork.disk.clone(), states, cut)?;
+                self.recover(fork.disk.clone(), states, point)?;
                 self.probe.mark("kill, read, power loss");
             }
         }
@@ -190,10 +190,10 @@ impl Crashes<'_> {
         &mut self,
         disk: &Disk,
         states: &[StoreState],
-        cut: Cut,
+        point: CrashPoint,
     ) -> Result<(), Violation> {
         let mut rng = Rng::new(self.world.rng(Rng::next));
-        self.recover(disk.power_loss(&mut rng), states, cut)
+        self.recover(disk.power_loss(&mut rng), states, point)
     }
 
     fn chance(&self, n: usize) -> bool {
@@ -205,22 +205,22 @@ impl Crashes<'_> {
         &mut self,
         disk: Disk,
         states: &[StoreState],
-        cut: Cut,
+        point: CrashPoint,
     ) -> Result<(), Violation> {
         let fs = self.world.boot(disk);
-        let deeper = cut.depth < DEPTH_MAX && self.chance(3);
-        if deeper {
-            fs.record();
+        let recurses = point.depth < DEPTH_MAX && self.chance(3);
+        if recurses {
+            fs.record_forks();
         }
         let store = self.world.options(&fs).open(file()).map_err(|error| {
-            Violation::new(C8.id, format!("after a crash at {}: {error}", cut.at))
+            Violation::new(C8.id, format!("after a crash at {}: {error}", point.at))
         })?;
         self.probe.count(OpKind::Reopen.name(), 1);
-        self.probe.crash(cut.at);
+        self.probe.crash(point.at);
         self.note(&store);
         let snapshot = store.snapshot();
-        let landed = self.land(&snapshot, states, cut)?;
-        self.probe.line(|| format!("     crash at {}: recovered state {landed}", cut.at));
+        let landed = self.land(&snapshot, states, point)?;
+        self.probe.line(|| format!("     crash at {}: recovered state {landed}", point.at));
         let state = &states[landed];
         if self.chance(if store.info().is_ok_and(|info| info.page_count < 64) { 2 } else { 16 }) {
             verify(&snapshot, C8.id).map_err(|error| unexpected(error, C8.id))?;
@@ -228,18 +228,18 @@ impl Crashes<'_> {
         }
         drop(snapshot);
         let forks = fs.take_forks();
-        if deeper {
-            self.inside(&forks, states, cut.depth)?;
+        if recurses {
+            self.inside(&forks, states, point.depth)?;
         }
         // The read above saw this state, so a crash must not lose it, even if recovery did not
         // sync.
-        if cut.depth < DEPTH_MAX && fs.disk().pending() {
-            let again = Cut { depth: DEPTH_MAX, at: "after a read" };
+        if point.depth < DEPTH_MAX && fs.disk().pending() {
+            let again = CrashPoint { depth: DEPTH_MAX, at: "after a read" };
             self.power_loss(&fs.disk(), std::slice::from_ref(state), again)
                 .map_err(|violation| Violation { invariant: C5.id, ..violation })?;
         }
-        if deeper {
-            self.go_on((store, fs), (states, landed), cut.depth)?;
+        if recurses {
+            self.commit_and_crash((store, fs), (states, landed), point.depth)?;
         }
         Ok(())
     }
@@ -261,15 +261,15 @@ impl Crashes<'_> {
             _ => "crash inside the recovery of a recovery",
         };
         self.probe.mark(mark);
-        let cut = Cut { depth: depth + 1, at };
+        let point = CrashPoint { depth: depth + 1, at };
         if self.chance(3) {
-            return self.recover(fork.disk, states, cut);
+            return self.recover(fork.disk, states, point);
         }
-        self.power_loss(&fork.disk, states, cut)
+        self.power_loss(&fork.disk, states, point)
     }
 
     /// Commits on a recovered store, crashes during the commit, closes and reopens.
-    fn go_on(
+    fn commit_and_crash(
         &mut self,
         (store, fs): (Store, SimFs),
         (states, landed): (&[StoreState], usize),
@@ -286,14 +286,14 @@ impl Crashes<'_> {
         committed.map_err(|error| unexpected(error, C8.id))?;
         let states = [states[landed].clone(), model.committed().clone()];
         let at = if depth == 1 { "depth 2" } else { "depth 3" };
-        let cut = Cut { depth: depth + 1, at };
+        let point = CrashPoint { depth: depth + 1, at };
         let committing = fs.take_forks();
         drop(store);
         let closing = fs.take_forks();
         for (forks, states) in [(committing, &states[..]), (closing, &states[1..])] {
             if !forks.is_empty() {
                 let fork = self.world.rng(|rng| rng.pick(&forks).clone());
-                self.power_loss(&fork.disk, states, cut)?;
+                self.power_loss(&fork.disk, states, point)?;
             }
         }
         let store = self.world.options(&fs).open(file());
@@ -371,7 +371,7 @@ impl Crashes<'_> {
         &mut self,
         snapshot: &Snapshot,
         states: &[StoreState],
-        cut: Cut,
+        point: CrashPoint,
     ) -> Result<usize, Violation> {
         let mut texts = Vec::new();
         for (index, state) in states.iter().enumerate().rev() {
@@ -386,12 +386,12 @@ impl Crashes<'_> {
                 }
                 Reading::Differs(text) => texts.push(text),
                 Reading::Failed(error) => {
-                    let text = format!("after a crash at {}: {error}", cut.at);
+                    let text = format!("after a crash at {}: {error}", point.at);
                     return Err(Violation::new(C8.id, text));
                 }
             }
         }
-        let text = format!("after a crash at {}: {}", cut.at, texts.join("; or: "));
+        let text = format!("after a crash at {}: {}", point.at, texts.join("; or: "));
         Err(Violation::new(C2.id, text))
     }
 

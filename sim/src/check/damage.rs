@@ -1,17 +1,18 @@
 //! Damage anywhere in the file, after a clean close or without one: detected or harmless.
 
-use super::examine::{Found, Genuine, Opened, Promises, examine};
+use super::examine::{InvariantIds, KnownCommit, OpenOutcome, Opened, examine};
 use super::promises::{A1, C6, C9, C10, D1, D2, D4, D5, D6};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::{World, file};
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::{Disk, SECTOR_BYTES};
 use crate::rng::Rng;
 use fastness::{FileErrorCause, PAGE_BYTES, RecoveryOutcome};
 use fastness_models::OpKind;
 use std::sync::Arc;
 
-const PROMISES: Promises = Promises { never_wrong: D1.id, noticed: D4.id, untouched: C10.id };
+const INVARIANTS: InvariantIds =
+    InvariantIds { never_wrong: D1.id, noticed: D4.id, untouched: C10.id };
 
 pub(super) const CHECK: Check = Check {
     name: "damage",
@@ -31,7 +32,7 @@ pub(super) const CHECK: Check = Check {
         "log truncated",
         "committed on a damaged file",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::Insert, 20),
             (OpKind::Remove, 6),
@@ -55,7 +56,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
     let mut harness =
         StoreHarness::create(&world, probe).map_err(|error| unexpected(error, A1.id))?;
-    let mut genuine = vec![genuine_now(&harness)];
+    let mut known_commits = vec![last_commit(&harness)];
     // The commit of the last close.
     let mut closed = 0;
     for (step, op) in plan.ops.iter().enumerate() {
@@ -63,32 +64,32 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
         if op.kind == OpKind::Damage {
             let clean = op.a % 2 == 0;
             // A file that was not closed may fall back to any commit of its log.
-            let possible = if clean { genuine.len() - 1 } else { closed };
-            attack(&mut harness, &genuine[possible..], clean)
+            let possible = if clean { known_commits.len() - 1 } else { closed };
+            attack(&mut harness, &known_commits[possible..], clean)
                 .map_err(|violation| violation.at(step))?;
         } else {
             harness.must(*op).map_err(|violation| violation.at(step))?;
         }
-        if genuine.last().is_none_or(|last| last.commit != harness.commit) {
-            genuine.push(genuine_now(&harness));
+        if known_commits.last().is_none_or(|last| last.commit != harness.commit) {
+            known_commits.push(last_commit(&harness));
         }
         if matches!(op.kind, OpKind::Reopen | OpKind::Compact)
             || op.kind == OpKind::Damage && op.a % 2 == 0
         {
-            closed = genuine.len() - 1;
+            closed = known_commits.len() - 1;
         }
     }
     Ok(())
 }
 
 /// Returns the last commit of a store.
-pub(super) fn genuine_now(harness: &StoreHarness<'_>) -> Genuine {
-    Genuine { commit: harness.commit, state: harness.model.committed().clone() }
+pub(super) fn last_commit(harness: &StoreHarness<'_>) -> KnownCommit {
+    KnownCommit { commit: harness.commit, state: harness.model.committed().clone() }
 }
 
 fn attack(
     harness: &mut StoreHarness<'_>,
-    genuine: &[Genuine],
+    known_commits: &[KnownCommit],
     clean: bool,
 ) -> Result<(), Violation> {
     let world = harness.world;
@@ -106,8 +107,8 @@ fn attack(
         for _ in 0..times {
             what.push(world.rng(|rng| damage(&mut damaged, rng)));
         }
-        let found = examine((world, harness.probe), damaged, genuine, PROMISES)
-            .and_then(|found| judge(world, harness.probe, (found, genuine, clean)))
+        let found = examine((world, harness.probe), damaged, known_commits, INVARIANTS)
+            .and_then(|found| judge(world, harness.probe, (found, known_commits, clean)))
             .map_err(|violation| {
                 let text = format!("{} (clean {clean}): {}", what.join(", "), violation.text);
                 Violation { text, ..violation }
@@ -124,10 +125,10 @@ fn attack(
 fn judge(
     world: &World,
     probe: &mut Probe,
-    (found, genuine, clean): (Found, &[Genuine], bool),
+    (found, known_commits, clean): (OpenOutcome, &[KnownCommit], bool),
 ) -> Result<(), Violation> {
     let opened = match found {
-        Found::Refused(cause) => {
+        OpenOutcome::Refused(cause) => {
             probe.mark("opening refused");
             match cause {
                 FileErrorCause::Truncated { .. } => probe.mark("truncated"),
@@ -137,23 +138,23 @@ fn judge(
             }
             return Ok(());
         }
-        Found::Opened(opened) => opened,
+        OpenOutcome::Opened(opened) => opened,
     };
     let outcome = opened.recovery.map(|recovery| recovery.outcome);
     match outcome {
         Some(RecoveryOutcome::SlotDiscarded) => probe.mark("slot discarded"),
         Some(RecoveryOutcome::CommitDiscarded(_)) => probe.mark("recovered an earlier commit"),
-        Some(RecoveryOutcome::LastCommitWhole) if opened.which + 1 < genuine.len() => {
+        Some(RecoveryOutcome::LastCommitWhole) if opened.which + 1 < known_commits.len() => {
             probe.mark("log truncated");
         }
         _ => {}
     }
     // The last records of a log may vanish, but recovery must report that there was a log.
-    if opened.which + 1 < genuine.len() && outcome.is_none() {
+    if opened.which + 1 < known_commits.len() && outcome.is_none() {
         let text = format!("opened an earlier commit, with recovery {outcome:?}");
         return Err(Violation::new(D2.id, text));
     }
-    if opened.around {
+    if opened.salvaged {
         probe.mark("salvage skipped damage");
     }
     match (opened.complete, opened.clean) {
@@ -162,7 +163,7 @@ fn judge(
         (false, _) => probe.mark("damage detected by a read"),
     }
     if world.rng(|rng| rng.one_in(4)) && !clean {
-        go_on(world, probe, (*opened, genuine))?;
+        go_on(world, probe, (*opened, known_commits))?;
     }
     Ok(())
 }
@@ -171,10 +172,10 @@ fn judge(
 fn go_on(
     world: &World,
     probe: &mut Probe,
-    (opened, genuine): (Opened, &[Genuine]),
+    (opened, known_commits): (Opened, &[KnownCommit]),
 ) -> Result<(), Violation> {
     let Opened { fs, store, which, .. } = opened;
-    let mut state = fastness_models::store::Store::at(genuine[which].state.clone());
+    let mut state = fastness_models::store::Store::at(known_commits[which].state.clone());
     let (tree, key) = world.rng(|rng| (rng.byte(), rng.byte()));
     let (tree, key) = (world.domain.tree(tree), world.domain.key(key));
     let value = world.value(7, 7);
@@ -187,9 +188,9 @@ fn go_on(
     state.insert(tree, &key, &value);
     state.commit();
     drop(store);
-    let genuine = [Genuine { commit, state: state.committed().clone() }];
-    let promises = Promises { never_wrong: D5.id, ..PROMISES };
-    examine((world, probe), fs.disk(), &genuine, promises)?;
+    let known_commits = [KnownCommit { commit, state: state.committed().clone() }];
+    let promises = InvariantIds { never_wrong: D5.id, ..INVARIANTS };
+    examine((world, probe), fs.disk(), &known_commits, promises)?;
     probe.mark("committed on a damaged file");
     Ok(())
 }

@@ -13,14 +13,14 @@ use std::collections::BTreeSet;
 
 /// A genuine commit.
 #[derive(Clone, Debug)]
-pub(super) struct Genuine {
+pub(super) struct KnownCommit {
     pub(super) commit: CommitId,
     pub(super) state: StoreState,
 }
 
 /// The ids of the invariants to check.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Promises {
+pub(super) struct InvariantIds {
     /// No wrong data is read.
     pub(super) never_wrong: &'static str,
     /// Verification reports what a read would.
@@ -31,7 +31,7 @@ pub(super) struct Promises {
 
 /// The outcome of opening the file.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum OpenOutcome {
     /// The file was refused.
     Refused(FileErrorCause),
     /// The file was opened.
@@ -49,7 +49,7 @@ pub(super) struct Opened {
     /// Whether everything is readable.
     pub(super) complete: bool,
     /// Whether salvage read entries of a tree that is only partly readable.
-    pub(super) around: bool,
+    pub(super) salvaged: bool,
     /// Whether verification found no problem.
     pub(super) clean: bool,
     pub(super) recovery: Option<Recovery>,
@@ -59,9 +59,9 @@ pub(super) struct Opened {
 pub(super) fn examine(
     (world, probe): (&World, &mut Probe),
     disk: Disk,
-    genuine: &[Genuine],
-    promises: Promises,
-) -> Result<Found, Violation> {
+    known_commits: &[KnownCommit],
+    promises: InvariantIds,
+) -> Result<OpenOutcome, Violation> {
     let fs = world.boot(disk.clone());
     probe.count(OpKind::RefusedOpen.name(), 1);
     let store = match world.options(&fs).open(file()) {
@@ -71,12 +71,12 @@ pub(super) fn examine(
                 let text = format!("a refused opening changed the file: {error}");
                 return Err(Violation::new(promises.untouched, text));
             }
-            return refused(error, promises).map(Found::Refused);
+            return refused(error, promises).map(OpenOutcome::Refused);
         }
     };
     let snapshot = store.snapshot();
-    let read = Reader { world, snapshot: &snapshot, promises }.read(genuine, probe)?;
-    let (which, complete, around) = read;
+    let read = Reader { world, snapshot: &snapshot, promises }.read(known_commits, probe)?;
+    let (which, complete, salvaged) = read;
     let clean = problems(&snapshot).is_ok_and(|problems| problems.is_empty());
     probe.count(OpKind::Verify.name(), 1);
     if clean && !complete {
@@ -85,12 +85,12 @@ pub(super) fn examine(
     }
     let (commit, recovery) = (snapshot.commit(), store.recovery());
     drop(snapshot);
-    let opened = Opened { fs, store, commit, which, complete, around, clean, recovery };
-    Ok(Found::Opened(Box::new(opened)))
+    let opened = Opened { fs, store, commit, which, complete, salvaged, clean, recovery };
+    Ok(OpenOutcome::Opened(Box::new(opened)))
 }
 
 /// An altered file may be refused as altered, but not with an error of the system.
-fn refused(error: Error, promises: Promises) -> Result<FileErrorCause, Violation> {
+fn refused(error: Error, promises: InvariantIds) -> Result<FileErrorCause, Violation> {
     if let Error::File { cause, .. } = &error
         && !matches!(
             cause,
@@ -112,7 +112,7 @@ fn refused(error: Error, promises: Promises) -> Result<FileErrorCause, Violation
 struct Reader<'a> {
     world: &'a World,
     snapshot: &'a Snapshot,
-    promises: Promises,
+    promises: InvariantIds,
 }
 
 impl Reader<'_> {
@@ -120,13 +120,13 @@ impl Reader<'_> {
     /// everything was readable, and whether salvage read part of a tree.
     fn read(
         &self,
-        genuine: &[Genuine],
+        known_commits: &[KnownCommit],
         probe: &mut Probe,
     ) -> Result<(usize, bool, bool), Violation> {
         let commit = self.snapshot.commit();
         let keys = [(); 2].map(|()| self.world.rng(|rng| [rng.byte(), rng.byte()]));
         let mut texts = Vec::new();
-        for (index, candidate) in genuine.iter().enumerate() {
+        for (index, candidate) in known_commits.iter().enumerate() {
             if candidate.commit != commit {
                 continue;
             }
@@ -139,8 +139,8 @@ impl Reader<'_> {
                 Reading::Failed(error) => {
                     probe.count(OpKind::Scan.name(), 2);
                     refused(error, self.promises)?;
-                    match self.read_around(&candidate.state)? {
-                        Ok(around) => return Ok((index, false, around)),
+                    match self.read_salvaged(&candidate.state)? {
+                        Ok(salvaged) => return Ok((index, false, salvaged)),
                         Err(text) => texts.push(text),
                     }
                 }
@@ -172,8 +172,8 @@ impl Reader<'_> {
 
     /// Salvages each tree: every entry is right, and no entry that is readable by its key is
     /// missing. Returns whether part of a tree was salvaged, or a description of a wrong entry.
-    fn read_around(&self, state: &StoreState) -> Result<Result<bool, String>, Violation> {
-        let mut around = false;
+    fn read_salvaged(&self, state: &StoreState) -> Result<Result<bool, String>, Violation> {
+        let mut salvaged = false;
         for name in self.snapshot.tree_names() {
             let tree = self.snapshot.tree(name);
             let (mut found, mut failed) = (BTreeSet::new(), false);
@@ -193,7 +193,7 @@ impl Reader<'_> {
                     }
                 }
             }
-            around |= failed && !found.is_empty();
+            salvaged |= failed && !found.is_empty();
             for (key, _) in state.range(name, ALL) {
                 if !found.contains(key) && (!failed || tree.get(key).is_ok()) {
                     let text = format!("salvage omits the readable key {}", ShortBytes(key));
@@ -201,7 +201,7 @@ impl Reader<'_> {
                 }
             }
         }
-        Ok(Ok(around))
+        Ok(Ok(salvaged))
     }
 
     fn get(&self, state: &StoreState, [tree, key]: [u8; 2]) -> Reading {

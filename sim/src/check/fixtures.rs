@@ -12,19 +12,19 @@ use fastness_models::instances::{InstanceOutcome, InstanceRefusal};
 use std::collections::BTreeSet;
 
 /// The schema of the app: notes with a number.
-pub(super) fn notes() -> Module {
+pub(super) fn notes_module() -> Module {
     let number = Property::new("number", Scalar::Int).map(|it| it.required().primary_key());
     let class = number.and_then(|number| Ok(Class::new("Note")?.with(number)));
     Module::new("notes", class)
 }
 
 /// An error that no model predicts.
-pub(super) fn broken(error: Error) -> Violation {
+pub(super) fn unexpected_error(error: Error) -> Violation {
     Violation::new(A1.id, error.to_string())
 }
 
 /// Reads the notes; a file without classes has none.
-pub(super) fn read(instance: &Instance) -> Result<BTreeSet<u8>, Error> {
+pub(super) fn read_notes(instance: &Instance) -> Result<BTreeSet<u8>, Error> {
     let snapshot = instance.snapshot()?;
     if snapshot.view().schema_version().is_none() {
         return Ok(BTreeSet::new());
@@ -39,7 +39,7 @@ pub(super) fn read(instance: &Instance) -> Result<BTreeSet<u8>, Error> {
 }
 
 /// Translates a refusal into the model's; any other error is a violation.
-pub(super) fn told<T>(outcome: Result<T, Error>) -> Result<InstanceOutcome<T>, Violation> {
+pub(super) fn model_outcome<T>(outcome: Result<T, Error>) -> Result<InstanceOutcome<T>, Violation> {
     let error = match outcome {
         Ok(value) => return Ok(Ok(value)),
         Err(error) => error,
@@ -61,6 +61,6 @@ pub(super) fn told<T>(outcome: Result<T, Error>) -> Result<InstanceOutcome<T>, V
         Error::Schema(SchemaError::VersionLower { .. }) => InstanceRefusal::VersionLower,
         Error::Object(ObjectError::ClassUnknown { .. }) => InstanceRefusal::NoClass,
         Error::TransactionFailed => InstanceRefusal::Migration,
-        _ => return Err(broken(error)),
+        _ => return Err(unexpected_error(error)),
     }))
 }

@@ -6,7 +6,7 @@ use super::io_faults::{blame, commit_mark, injection, is_poisoned, judge_commit}
 use super::promises::{A1, C2, C3, C5, C6, C9, C10, C11, C12, C13, D4, S5};
 use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{World, file};
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::{Call, Disk, Fault, Injection, SimFs};
 use crate::rng::Rng;
 use fastness::inspect::{ledger, writable};
@@ -32,7 +32,7 @@ pub(super) const CHECK: Check = Check {
         "power loss after every call of a failed commit",
         "operation of a transaction failed",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::Insert, 24),
             (OpKind::Remove, 6),
@@ -64,26 +64,26 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
         world.limit(512 << 10);
     }
     let harness = StoreHarness::create(&world, probe).map_err(|error| unexpected(error, A1.id))?;
-    let mut storm = Storm { harness, injected: None, uncertain: None };
+    let mut failing_store = FailingStore { harness, injected: None, uncertain: None };
     for (step, op) in plan.ops.iter().enumerate() {
-        storm.harness.step = step;
-        storm.step(*op).map_err(|violation| violation.at(step))?;
+        failing_store.harness.step = step;
+        failing_store.step(*op).map_err(|violation| violation.at(step))?;
     }
-    storm.calm().map_err(|violation| violation.at(plan.ops.len()))
+    failing_store.recover_all().map_err(|violation| violation.at(plan.ops.len()))
 }
 
 /// A store on a disk that fails from time to time.
-struct Storm<'w> {
+struct FailingStore<'w> {
     harness: StoreHarness<'w>,
     injected: Option<Injection>,
     /// The state after a failed commit that poisoned the store.
     uncertain: Option<StoreState>,
 }
 
-impl Storm<'_> {
+impl FailingStore<'_> {
     fn step(&mut self, op: Op) -> Result<(), Violation> {
         match op.kind {
-            OpKind::ClearFault => self.calm(),
+            OpKind::ClearFault => self.recover_all(),
             OpKind::Inject if op.c & 2 == 0 => {
                 let disk = self.harness.fs.disk();
                 match self.injected.is_none() && self.uncertain.is_none() {
@@ -92,7 +92,7 @@ impl Storm<'_> {
                 }
             }
             OpKind::Inject => {
-                self.calm()?;
+                self.recover_all()?;
                 if op.c & 4 == 0 {
                     // With an empty cache, operations must read.
                     self.harness
@@ -105,7 +105,7 @@ impl Storm<'_> {
             }
             // The failed slot is torn, and verification reports it.
             OpKind::Verify if self.uncertain.is_some() => Ok(()),
-            OpKind::RefusedOpen | OpKind::Reopen if self.injected.is_some() => self.calm(),
+            OpKind::RefusedOpen | OpKind::Reopen if self.injected.is_some() => self.recover_all(),
             _ => self.act(op),
         }
     }
@@ -134,7 +134,7 @@ impl Storm<'_> {
         if matches!(op.kind, OpKind::Get | OpKind::Range) {
             self.harness.probe.mark("reading failed");
         }
-        if self.harness.writing() && edits(op.kind) {
+        if self.harness.writing() && is_edit(op.kind) {
             self.commit_failed()?;
         }
         self.harness.abort();
@@ -175,14 +175,14 @@ impl Storm<'_> {
     }
 
     /// Ends the fault; reopens the store if it is poisoned, and sometimes if not.
-    fn calm(&mut self) -> Result<(), Violation> {
+    fn recover_all(&mut self) -> Result<(), Violation> {
         let how = self.harness.world.rng(|rng| rng.below(4));
         let closing = self.injected.is_some() && how == 3;
         if closing {
             self.harness.close();
             self.harness.probe.mark("closing failed");
         }
-        let failed = self.harness.fs.heal();
+        let failed = self.harness.fs.take_failure();
         if let Some(injection) = self.injected.take()
             && injection.fault == Fault::Short
             && failed.is_some()
@@ -216,13 +216,13 @@ impl Storm<'_> {
                  crash",
             ];
             self.harness.probe.mark(marks[landed]);
-            self.seen_stays(&states[landed])?;
+            self.check_survives_power_loss(&states[landed])?;
         }
         Ok(())
     }
 
     /// A state that was read after a failure survives a power loss, although nothing was written.
-    fn seen_stays(&mut self, state: &StoreState) -> Result<(), Violation> {
+    fn check_survives_power_loss(&mut self, state: &StoreState) -> Result<(), Violation> {
         let disk = self.harness.fs.disk();
         let disk = self.harness.world.rng(|rng| disk.power_loss(rng));
         self.harness.crash_to(disk);
@@ -236,9 +236,9 @@ impl Storm<'_> {
         let state = self.harness.model.committed().clone();
         for after in 0..SWEEP_CALLS_MAX {
             let injection = Injection { after, ..injection };
-            let mut episode =
-                Episode { world: self.harness.world, probe: self.harness.probe, injection };
-            let failed = episode.run(disk, &state).map_err(|violation| {
+            let mut sweep_run =
+                SweepRun { world: self.harness.world, probe: self.harness.probe, injection };
+            let failed = sweep_run.run(disk, &state).map_err(|violation| {
                 let text = format!("{injection:?}: {}", violation.text);
                 Violation { text, ..violation }
             })?;
@@ -250,12 +250,12 @@ impl Storm<'_> {
     }
 }
 
-const fn edits(kind: OpKind) -> bool {
+const fn is_edit(kind: OpKind) -> bool {
     matches!(kind, OpKind::Insert | OpKind::Remove | OpKind::Clear | OpKind::Fill | OpKind::Prune)
 }
 
 /// Without older readers, every free page must be writable.
-fn given_back(store: &Store) -> Result<(), Violation> {
+fn pages_returned(store: &Store) -> Result<(), Violation> {
     let books = ledger(&store.snapshot()).and_then(|books| Ok((books.free, writable(store)?)));
     match books {
         // The allocator may be empty before the first commit.
@@ -271,13 +271,13 @@ fn given_back(store: &Store) -> Result<(), Violation> {
 }
 
 /// One run of a store with one failure, on its own disk.
-struct Episode<'a> {
+struct SweepRun<'a> {
     world: &'a World,
     probe: &'a mut Probe,
     injection: Injection,
 }
 
-impl Episode<'_> {
+impl SweepRun<'_> {
     /// Returns whether the failure occurred.
     fn run(&mut self, disk: &Disk, state: &StoreState) -> Result<bool, Violation> {
         let fs = self.world.boot(disk.clone());
@@ -289,7 +289,7 @@ impl Episode<'_> {
                 vec![state.clone()]
             }
         };
-        let failed = fs.heal();
+        let failed = fs.take_failure();
         let again = match self.world.rng(|rng| (rng.one_in(3), Rng::new(rng.next()))) {
             (true, mut rng) => fs.disk().power_loss(&mut rng),
             (false, _) => fs.disk(),
@@ -370,8 +370,8 @@ impl Episode<'_> {
                     judge_commit((failure, self.injection.lasting), poisoned)?;
                     self.probe.mark(commit_mark(poisoned));
                     if !poisoned && round == 0 {
-                        fs.mend();
-                        given_back(&store)?;
+                        fs.clear_fault();
+                        pages_returned(&store)?;
                     }
                     states.extend(poisoned.then_some(after));
                 }

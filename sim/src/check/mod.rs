@@ -120,7 +120,7 @@ type Body = fn(&Plan, Twin, &mut Probe) -> Result<(), Violation>;
 
 /// The distribution that plans are drawn from.
 #[derive(Clone, Copy, Debug)]
-struct Recipe {
+struct Distribution {
     mix: &'static [(OpKind, usize)],
     ops_min: usize,
     ops_max: usize,
@@ -137,7 +137,7 @@ pub struct Check {
     pub invariants: &'static [Invariant],
     /// Rare events that every campaign must hit.
     pub marks: &'static [&'static str],
-    recipe: Recipe,
+    distribution: Distribution,
     body: Body,
 }
 
@@ -178,7 +178,7 @@ impl Check {
     /// The first violated promise.
     pub fn run(&self, plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
         catch_panic(|| (self.body)(plan, twin, probe))
-            .unwrap_or_else(|said| Err(Violation::new(NO_PANIC.id, said)))
+            .unwrap_or_else(|message| Err(Violation::new(NO_PANIC.id, message)))
     }
 
     /// Returns the plan of a seed; it never changes for one version of the code.
@@ -186,7 +186,7 @@ impl Check {
     pub fn plan(&self, seed: u64) -> Plan {
         let name = self.name.bytes().fold(0, |sum: u64, byte| sum * 31 + u64::from(byte));
         let mut rng = Rng::new(seed ^ name.rotate_left(40));
-        let Recipe { mix, ops_min, ops_max } = self.recipe;
+        let Distribution { mix, ops_min, ops_max } = self.distribution;
         let ops = ops_min + rng.below(ops_max - ops_min + 1);
         Plan::draw(&mut rng, mix, ops)
     }
@@ -194,7 +194,7 @@ impl Check {
     /// Returns the operation kinds of its plans, with their weights.
     #[must_use]
     pub const fn mix(&self) -> &'static [(OpKind, usize)] {
-        self.recipe.mix
+        self.distribution.mix
     }
 
     /// Shrinks a plan: returns the smallest plan found within `tries_max` runs that violates the
@@ -208,7 +208,7 @@ impl Check {
     }
 }
 
-fn attack(name: &str, twin: Twin, bytes: &[u8]) {
+fn run_bytes(name: &str, twin: Twin, bytes: &[u8]) {
     let Some(check) = by_name(name) else { panic!("no check is called {name}") };
     let plan = Plan::from_bytes(bytes);
     if let Err(violation) = check.run(&plan, twin, &mut Probe::default()) {
@@ -223,7 +223,7 @@ macro_rules! bodies {
         /// # Panics
         /// With the violated promise.
         pub fn $plain(bytes: &[u8]) {
-            attack($name, Twin::Plain, bytes);
+            run_bytes($name, Twin::Plain, bytes);
         }
 
         #[doc = concat!("Runs the check `", $name, "` on any bytes, with a key.")]
@@ -231,7 +231,7 @@ macro_rules! bodies {
         /// # Panics
         /// With the violated promise.
         pub fn $encrypted(bytes: &[u8]) {
-            attack($name, Twin::Encrypted, bytes);
+            run_bytes($name, Twin::Encrypted, bytes);
         }
     )*};
 }

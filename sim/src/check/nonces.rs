@@ -5,7 +5,7 @@ use super::compare::CheckError;
 use super::promises::{A1, C1, C6, C9, D4, E1, L1};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::{COPY, World, file, other_key};
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::{Disk, Fork, SECTOR_BYTES, Written};
 use fastness::inspect::ledger;
 use fastness::{PAGE_BYTES, PageId};
@@ -26,7 +26,7 @@ pub(super) const CHECK: Check = Check {
         "page rewritten with the same content",
         "compacted",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::Insert, 24),
             (OpKind::Remove, 6),
@@ -59,19 +59,19 @@ const HEADER_PAGES: u64 = 3;
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
     let fs = world.boot(Disk::default());
-    fs.spy();
-    fs.record();
-    let mut spy = Spy { twin, ..Spy::default() };
+    fs.capture_writes();
+    fs.record_forks();
+    let mut eavesdropper = Eavesdropper { twin, ..Eavesdropper::default() };
     let harness =
         StoreHarness::create_on(&world, probe, fs).map_err(|error| unexpected(error, A1.id))?;
-    spy.learn(&harness.fs.take_written(), harness.probe)?;
+    eavesdropper.observe(&harness.fs.take_writes(), harness.probe)?;
     drop(harness.fs.take_forks());
-    let mut watched = Watched { harness, kept: Vec::new() };
-    (watched.harness.spies, watched.harness.records) = (true, true);
+    let mut observed = ObservedStore { harness, kept: Vec::new() };
+    (observed.harness.spies, observed.harness.records) = (true, true);
     for (step, op) in plan.ops.iter().enumerate() {
-        watched.harness.step = step;
-        spy.batch = step as u64;
-        let outcome = watched.step(*op, &mut spy);
+        observed.harness.step = step;
+        eavesdropper.batch = step as u64;
+        let outcome = observed.step(*op, &mut eavesdropper);
         outcome.map_err(|error| unexpected(error, A1.id).at(step))?;
     }
     Ok(())
@@ -79,7 +79,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
 
 /// A record of everything that was written.
 #[derive(Default)]
-struct Spy {
+struct Eavesdropper {
     twin: Twin,
     batch: u64,
     /// Hash of the content of each page under each salt.
@@ -89,19 +89,19 @@ struct Spy {
     numbers: HashSet<u64>,
 }
 
-struct Watched<'w> {
+struct ObservedStore<'w> {
     harness: StoreHarness<'w>,
     kept: Vec<(Disk, Model)>,
 }
 
-impl Watched<'_> {
-    fn step(&mut self, op: Op, spy: &mut Spy) -> Result<(), CheckError> {
+impl ObservedStore<'_> {
+    fn step(&mut self, op: Op, eavesdropper: &mut Eavesdropper) -> Result<(), CheckError> {
         let (model, before) = (self.harness.model.clone(), self.harness.fs.disk());
         let books = match op.kind {
             OpKind::Commit => Some(ledger(&self.harness.store().snapshot())?),
             _ => None,
         };
-        let needed = books.map_or_else(Needed::default, |books| Needed {
+        let needed = books.map_or_else(NeededPages::default, |books| NeededPages {
             pages: books.reachable.into_iter().collect(),
             log: books.log.into_iter().collect(),
         });
@@ -110,19 +110,19 @@ impl Watched<'_> {
             OpKind::KeepCopy => {
                 self.kept.push((before.clone(), Model::at(model.committed().clone())))
             }
-            OpKind::ClearFault => self.continue_copy(op, spy)?,
-            OpKind::Copy => self.copy(spy)?,
+            OpKind::ClearFault => self.continue_copy(op, eavesdropper)?,
+            OpKind::Copy => self.copy(eavesdropper)?,
             _ => self.harness.act(op)?,
         }
         if op.kind == OpKind::Compact {
             self.harness.probe.mark("compacted");
         }
-        let written = self.harness.fs.take_written();
-        in_place(&written, &needed, &before)?;
-        spy.learn(&written, self.harness.probe)?;
+        let written = self.harness.fs.take_writes();
+        check_in_place(&written, &needed, &before)?;
+        eavesdropper.observe(&written, self.harness.probe)?;
         let forks = self.harness.fs.take_forks();
         if op.kind == OpKind::Commit && !forks.is_empty() && op.a.is_multiple_of(2) {
-            self.retry((op, &forks), &model, spy)?;
+            self.retry((op, &forks), &model, eavesdropper)?;
         }
         Ok(())
     }
@@ -133,47 +133,47 @@ impl Watched<'_> {
         &mut self,
         (op, forks): (Op, &[Fork]),
         model: &Model,
-        spy: &mut Spy,
+        eavesdropper: &mut Eavesdropper,
     ) -> Result<(), CheckError> {
         let fork = &forks[usize::from(op.b) % forks.len()];
         let world = self.harness.world;
         let disk = world
             .rng(|rng| if rng.one_in(2) { fork.disk.power_loss(rng) } else { fork.disk.clone() });
-        spy.batch += 1 << 32;
+        eavesdropper.batch += 1 << 32;
         self.harness.crash_to(disk);
         self.harness.open_among(&model.in_flight(), A1.id)?;
-        spy.learn(&self.harness.fs.take_written(), self.harness.probe)?;
+        eavesdropper.observe(&self.harness.fs.take_writes(), self.harness.probe)?;
         drop(self.harness.fs.take_forks());
         self.harness.probe.mark("commit retried after a crash");
         Ok(())
     }
 
     /// Continues from an old copy on another machine, and from the file here as well.
-    fn continue_copy(&mut self, op: Op, spy: &mut Spy) -> Result<(), CheckError> {
+    fn continue_copy(&mut self, op: Op, eavesdropper: &mut Eavesdropper) -> Result<(), CheckError> {
         if self.kept.is_empty() {
             return Ok(());
         }
         let (disk, model) = self.kept[usize::from(op.a) % self.kept.len()].clone();
         let (world, mut probe) = (self.harness.world, Probe::default());
         let fs = world.boot(disk);
-        fs.spy();
+        fs.capture_writes();
         let mut other = StoreHarness::open_on(world, &mut probe, (fs, model))?;
         for index in 0..4 {
             other.act(Op::new(OpKind::Insert, [op.b, op.c.wrapping_add(index), index]))?;
         }
         other.act(Op::new(OpKind::Commit, [0; 3]))?;
         other.close();
-        let written = other.fs.take_written();
+        let written = other.fs.take_writes();
         let operations = probe.operations;
-        spy.batch += 2 << 32;
-        spy.learn(&written, self.harness.probe)?;
+        eavesdropper.batch += 2 << 32;
+        eavesdropper.observe(&written, self.harness.probe)?;
         self.harness.probe.count(OpKind::Insert.name(), operations);
         self.harness.probe.mark("old copy continued");
         Ok(())
     }
 
-    fn copy(&mut self, spy: &mut Spy) -> Result<(), CheckError> {
-        let key = (spy.twin == Twin::Encrypted).then(other_key);
+    fn copy(&mut self, eavesdropper: &mut Eavesdropper) -> Result<(), CheckError> {
+        let key = (eavesdropper.twin == Twin::Encrypted).then(other_key);
         self.harness.store().copy(COPY, key.as_ref())?;
         self.harness.fs.tamper(|disk| disk.unlink(COPY.as_ref()));
         self.harness.probe.mark("copied under another key");
@@ -183,13 +183,17 @@ impl Watched<'_> {
 
 /// The pages of the durable commit.
 #[derive(Default)]
-struct Needed {
+struct NeededPages {
     pages: BTreeSet<PageId>,
     log: BTreeSet<PageId>,
 }
 
 /// The pages of the durable commit are not overwritten, except with the same bytes.
-fn in_place(written: &[Written], needed: &Needed, before: &Disk) -> Result<(), Violation> {
+fn check_in_place(
+    written: &[Written],
+    needed: &NeededPages,
+    before: &Disk,
+) -> Result<(), Violation> {
     let ours = before.number(file());
     for written in written.iter().filter(|written| Some(written.file) == ours) {
         for (page, bytes) in pages(written) {
@@ -214,8 +218,8 @@ fn pages(written: &Written) -> impl Iterator<Item = (u64, &[u8])> {
     (first..).zip(written.bytes.chunks(PAGE_BYTES))
 }
 
-impl Spy {
-    fn learn(&mut self, written: &[Written], probe: &mut Probe) -> Result<(), Violation> {
+impl Eavesdropper {
+    fn observe(&mut self, written: &[Written], probe: &mut Probe) -> Result<(), Violation> {
         for (page, bytes) in written.iter().flat_map(pages) {
             match (self.twin, page) {
                 (Twin::Encrypted, 1..HEADER_PAGES) => {

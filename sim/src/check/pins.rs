@@ -4,7 +4,7 @@ use super::compare::CheckError;
 use super::promises::{A1, C6, C9, D4, S1, S2, S4, S6};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::{World, file};
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::Disk;
 use fastness::inspect::{Ledger, dump_page, ledger, writable};
 use fastness::{CommitId, PAGE_BYTES, PageId};
@@ -24,7 +24,7 @@ pub(super) const CHECK: Check = Check {
         "file size stable under updates",
         "closed with few free pages",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::Insert, 20),
             (OpKind::Remove, 8),
@@ -57,23 +57,23 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
     world.limit(512 << 10);
     let fs = world.boot(Disk::default());
-    fs.spy();
+    fs.capture_writes();
     let mut harness =
         StoreHarness::create_on(&world, probe, fs).map_err(|error| unexpected(error, A1.id))?;
     harness.spies = true;
-    let mut book = Book::default();
+    let mut accounts = PageAccounts::default();
     for (step, op) in plan.ops.iter().enumerate() {
         harness.step = step;
-        book.step(&mut harness, *op).map_err(|error| unexpected(error, A1.id).at(step))?;
+        accounts.step(&mut harness, *op).map_err(|error| unexpected(error, A1.id).at(step))?;
     }
     Ok(())
 }
 
 /// The accounting of all pages.
 #[derive(Default)]
-struct Book {
+struct PageAccounts {
     /// Pages of each snapshot, with the file they belong to.
-    needs: Vec<(Option<usize>, BTreeSet<PageId>)>,
+    update_needed: Vec<(Option<usize>, BTreeSet<PageId>)>,
     /// Pages of the previous commit, while its slot exists.
     before: BTreeSet<PageId>,
     last: BTreeSet<PageId>,
@@ -83,7 +83,7 @@ struct Book {
     opened: Option<CommitId>,
 }
 
-impl Book {
+impl PageAccounts {
     fn step(&mut self, harness: &mut StoreHarness<'_>, op: Op) -> Result<(), CheckError> {
         let number = number(harness);
         match op.kind {
@@ -102,14 +102,14 @@ impl Book {
                 *self = Self::default();
                 harness.act(op)?;
                 if wrote {
-                    trimmed(harness)?;
+                    check_trimmed(harness)?;
                 }
             }
             _ => harness.act(op)?,
         }
         self.written(harness, number)?;
         match op.kind {
-            OpKind::Commit => self.balance(harness)?,
+            OpKind::Commit => self.check_balance(harness)?,
             OpKind::Reopen
             | OpKind::Kill
             | OpKind::PowerLoss
@@ -118,13 +118,13 @@ impl Book {
                 if op.kind == OpKind::Compact && !harness.snapshots.is_empty() {
                     harness.probe.mark("snapshot read after a compaction");
                 }
-                let needs = std::mem::take(&mut self.needs);
-                *self = Self { needs, opened: Some(harness.commit), ..Self::default() };
-                self.balance(harness)?;
+                let update_needed = std::mem::take(&mut self.update_needed);
+                *self = Self { update_needed, opened: Some(harness.commit), ..Self::default() };
+                self.check_balance(harness)?;
                 harness.scan_snapshots()?;
             }
             OpKind::TakeSnapshot | OpKind::CloneSnapshot | OpKind::DropSnapshot => {
-                self.needs(harness)?
+                self.update_needed(harness)?
             }
             _ => {}
         }
@@ -137,12 +137,12 @@ impl Book {
         harness: &mut StoreHarness<'_>,
         number: Option<usize>,
     ) -> Result<(), CheckError> {
-        for written in harness.fs.take_written() {
+        for written in harness.fs.take_writes() {
             let count = written.bytes.len().div_ceil(PAGE_BYTES) as u64;
             let first = written.offset / PAGE_BYTES as u64;
             for page in (first..first + count).map(PageId) {
                 let snapshot = self
-                    .needs
+                    .update_needed
                     .iter()
                     .any(|(file, pages)| *file == Some(written.file) && pages.contains(&page));
                 let slots = number == Some(written.file)
@@ -163,7 +163,7 @@ impl Book {
     }
 
     /// Accounts for every page after a commit.
-    fn balance(&mut self, harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
+    fn check_balance(&mut self, harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
         let now = ledger(&harness.store().snapshot())?;
         complete(&now)?;
         let free: BTreeSet<PageId> = now.free.iter().copied().collect();
@@ -174,7 +174,7 @@ impl Book {
         if self.last.iter().any(|page| page.0 + 1 < now.page_count && free.len() > 1) {
             harness.probe.mark("pages reused");
         }
-        self.needs(harness)?;
+        self.update_needed(harness)?;
         match harness.snapshots.len() {
             0 => {}
             1 | 2 => harness.probe.mark("commit while an old snapshot is held"),
@@ -186,18 +186,19 @@ impl Book {
     }
 
     /// Records the pages of the snapshots; none of them may be allocated.
-    fn needs(&mut self, harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
+    fn update_needed(&mut self, harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
         let here = number(harness);
-        let mut needs = Vec::new();
+        let mut update_needed = Vec::new();
         for (snapshot, _) in &harness.snapshots {
             let pages: BTreeSet<_> = ledger(snapshot)?.reachable.into_iter().collect();
             // A snapshot from before a compaction belongs to the old file.
-            let known = self.needs.iter().find(|(_, known)| *known == pages);
+            let known = self.update_needed.iter().find(|(_, known)| *known == pages);
             let file = known.map_or(here, |(file, _)| *file);
-            needs.push((file, pages));
+            update_needed.push((file, pages));
         }
-        for (_, pages) in std::mem::replace(&mut self.needs, needs) {
-            let held = |page: &PageId| self.needs.iter().any(|(_, pages)| pages.contains(page));
+        for (_, pages) in std::mem::replace(&mut self.update_needed, update_needed) {
+            let held =
+                |page: &PageId| self.update_needed.iter().any(|(_, pages)| pages.contains(page));
             let gone = pages.into_iter().filter(|page| !held(page) && !self.last.contains(page));
             self.dropped.extend(gone);
         }
@@ -205,7 +206,8 @@ impl Book {
             return Ok(());
         }
         let given: BTreeSet<_> = writable(harness.store())?.into_iter().collect();
-        let ours = self.needs.iter().filter(|(file, _)| *file == here).map(|(_, pages)| pages);
+        let ours =
+            self.update_needed.iter().filter(|(file, _)| *file == here).map(|(_, pages)| pages);
         for needed in ours.chain([&self.last, &self.before]) {
             if let Some(page) = needed.intersection(&given).next() {
                 let text = format!("page {page} is allocatable, but in use");
@@ -232,7 +234,7 @@ impl Book {
                 *most = harness.store().info()?.page_count.max(*most);
             }
         }
-        drop(harness.fs.take_written());
+        drop(harness.fs.take_writes());
         // Three times the needed space holds old pages, new pages and gaps.
         if most[1] > most[0] + 2 {
             let text = format!("the file has {1} pages, at most {0} expected", most[0], most[1]);
@@ -248,7 +250,7 @@ fn number(harness: &StoreHarness<'_>) -> Option<usize> {
 }
 
 /// Closing relocated pages from the end into free space, except before out-of-line values.
-fn trimmed(harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
+fn check_trimmed(harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
     let snapshot = harness.store().snapshot();
     let Ledger { page_count, free, reachable, .. } = ledger(&snapshot)?;
     let free = free.len() as u64;

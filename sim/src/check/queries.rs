@@ -5,7 +5,7 @@ use super::objects::bridge;
 use super::objects::driver::{self, ObjectCheck};
 use super::objects::harness::ObjectHarness;
 use super::promises::{B1, Q1, Q2, Q3};
-use super::{Check, Recipe, Violation};
+use super::{Check, Distribution, Violation};
 use fastness::Error;
 use fastness::object::{CompareOp, Filter, Order, Query, QueryPlan, StringOp, View};
 use fastness_models::object_query::{
@@ -37,7 +37,7 @@ pub(super) const CHECK: Check = Check {
         "query refused",
         "queried within a transaction",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::Create, 10),
             (OpKind::Upsert, 8),
@@ -57,13 +57,13 @@ pub(super) const CHECK: Check = Check {
         ops_min: 60,
         ops_max: 160,
     },
-    body: driver::run::<Queries>,
+    body: driver::run::<QueryCheck>,
 };
 
 /// Queries between changes.
-struct Queries;
+struct QueryCheck;
 
-impl ObjectCheck for Queries {
+impl ObjectCheck for QueryCheck {
     const INVARIANT: &'static str = Q1.id;
 
     fn begin(_bench: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {

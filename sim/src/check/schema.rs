@@ -6,7 +6,7 @@ use super::objects::harness::ObjectHarness;
 use super::objects::{bridge, compare};
 use super::promises::{B1, B2, B4, C2, C8, C11, C13, M6};
 use super::world::file;
-use super::{Check, Recipe, Violation};
+use super::{Check, Distribution, Violation};
 use crate::fs::{Disk, Fault, Injection, SimFs};
 use crate::rng::Rng;
 use fastness::object::{Database, DatabaseOptions, Transaction};
@@ -50,7 +50,7 @@ pub(super) const CHECK: Check = Check {
         "invalid synced classes refused",
         "operation of a transaction failed",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::Create, 8),
             (OpKind::Upsert, 6),
@@ -72,13 +72,13 @@ pub(super) const CHECK: Check = Check {
         ops_min: 30,
         ops_max: 120,
     },
-    body: driver::run::<Classes>,
+    body: driver::run::<SchemaCheck>,
 };
 
 /// Schema changes between object operations.
-struct Classes;
+struct SchemaCheck;
 
-impl ObjectCheck for Classes {
+impl ObjectCheck for SchemaCheck {
     const INVARIANT: &'static str = B1.id;
 
     fn begin(_bench: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {
@@ -317,7 +317,7 @@ fn migrate(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
         let disk = if rng.one_in(4) { fork.disk } else { fork.disk.power_loss(&mut rng) };
         let landed = harness.recover(disk.clone(), &states)?;
         if migration.after.is_some() && rng.one_in(4) {
-            again(harness, &migration, (disk, landed == 0))?;
+            reopen_after_crash(harness, &migration, (disk, landed == 0))?;
         }
     }
     harness.probe.count(op.kind.name(), 1);
@@ -369,7 +369,7 @@ fn interrupt(
         let fs = harness.world.boot(disk.clone());
         fs.inject(Injection { fault, after, lasting });
         let opened = migration.open(harness, &fs).map(drop);
-        let failed = fs.heal().is_some();
+        let failed = fs.take_failure().is_some();
         let possible = match opened {
             Ok(()) => &states[1..],
             Err(error) if migration.after.is_none() && migration.refuses(&error) => &states[..1],
@@ -391,7 +391,7 @@ fn interrupt(
 }
 
 /// Reopens the file after a crash during a migration, as the app does.
-fn again(
+fn reopen_after_crash(
     harness: &mut ObjectHarness<'_>,
     migration: &Migration,
     (disk, is_before): (Disk, bool),

@@ -83,10 +83,11 @@ impl Shrinker<'_> {
         }
         self.tries_left -= 1;
         let outcome = self.check.run(&candidate, self.twin, &mut Probe::default());
-        let broken = outcome.is_err_and(|violation| violation.invariant == self.invariant);
-        if broken {
+        let unexpected_error =
+            outcome.is_err_and(|violation| violation.invariant == self.invariant);
+        if unexpected_error {
             *best = candidate;
         }
-        broken
+        unexpected_error
     }
 }

@@ -3,7 +3,7 @@
 use super::promises::{A1, A2, C6, C9, C10, D4};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::World;
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use fastness_models::OpKind;
 
 pub(super) const CHECK: Check = Check {
@@ -11,7 +11,7 @@ pub(super) const CHECK: Check = Check {
     about: "every operation of a store, compared with the model",
     invariants: &[A1, C6, C9, D4, A2, C10],
     marks: &["range with inverted bounds", "snapshot older than the last commit read"],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::Insert, 24),
             (OpKind::Remove, 8),

@@ -5,7 +5,7 @@ use super::compare::CheckError;
 use super::promises::{A1, C6, C9, C14, D4};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::World;
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::rng::Rng;
 use fastness::inspect::last_in_place;
 use fastness_models::store::StoreState;
@@ -28,7 +28,7 @@ pub(super) const CHECK: Check = Check {
         "made durable by a close",
         "made durable by a compaction",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::Insert, 24),
             (OpKind::Remove, 5),
@@ -57,22 +57,22 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
     world.limit(512 << 10);
     let harness = StoreHarness::create(&world, probe).map_err(|error| unexpected(error, A1.id))?;
-    let mut tail = Tail { possible: vec![harness.model.committed().clone()], harness };
+    let mut unsynced = UnsyncedStore { possible: vec![harness.model.committed().clone()], harness };
     for (step, op) in plan.ops.iter().enumerate() {
-        tail.harness.step = step;
-        tail.step(*op).map_err(|error| unexpected(error, A1.id).at(step))?;
+        unsynced.harness.step = step;
+        unsynced.step(*op).map_err(|error| unexpected(error, A1.id).at(step))?;
     }
     Ok(())
 }
 
 /// A store with commits that may not be durable yet.
-struct Tail<'w> {
+struct UnsyncedStore<'w> {
     /// The possible states after a crash: the last durable one and all later ones, in order.
     possible: Vec<StoreState>,
     harness: StoreHarness<'w>,
 }
 
-impl Tail<'_> {
+impl UnsyncedStore<'_> {
     fn step(&mut self, op: Op) -> Result<(), CheckError> {
         match op.kind {
             OpKind::Commit if !op.a.is_multiple_of(4) => {
@@ -84,7 +84,7 @@ impl Tail<'_> {
                 let changed = self.harness.model.has_changes();
                 self.harness.write()?;
                 self.harness.act(op)?;
-                self.durable(match changed {
+                self.mark_durable(match changed {
                     true => "made durable by a durable commit",
                     false => "made durable by an empty commit",
                 });
@@ -98,15 +98,15 @@ impl Tail<'_> {
                     let text = format!("synced commit {synced}, expected {}", self.harness.commit);
                     return Err(Violation::new(C14.id, text).into());
                 }
-                self.durable("made durable by a sync");
+                self.mark_durable("made durable by a sync");
             }
             OpKind::Reopen => {
                 self.harness.act(op)?;
-                self.durable("made durable by a close");
+                self.mark_durable("made durable by a close");
             }
             OpKind::Compact => {
                 self.harness.act(op)?;
-                self.durable("made durable by a compaction");
+                self.mark_durable("made durable by a compaction");
             }
             OpKind::Kill | OpKind::PowerLoss => self.crash(op.kind)?,
             _ => self.harness.act(op)?,
@@ -131,7 +131,7 @@ impl Tail<'_> {
     }
 
     /// A crash now leaves this state.
-    fn durable(&mut self, how: &'static str) {
+    fn mark_durable(&mut self, how: &'static str) {
         if self.possible.len() > 1 {
             self.harness.probe.mark(how);
         }

@@ -115,11 +115,11 @@ impl Faults {
         self.injection.is_some()
     }
 
-    pub(super) fn mend(&mut self) {
+    pub(super) fn clear_fault(&mut self) {
         self.injection = None;
     }
 
-    pub(super) fn heal(&mut self) -> Option<Failure> {
+    pub(super) fn take_failure(&mut self) -> Option<Failure> {
         self.injection = None;
         self.failed.take()
     }

@@ -46,9 +46,9 @@ pub struct Written {
 }
 
 /// A callback to run during a call; it returns whether it has run.
-struct During(Call, Box<dyn FnMut() -> bool + Send>);
+struct DuringCall(Call, Box<dyn FnMut() -> bool + Send>);
 
-impl fmt::Debug for During {
+impl fmt::Debug for DuringCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "During({:?})", self.0)
     }
@@ -62,17 +62,17 @@ pub struct SimFs(Arc<Mutex<State>>);
 struct State {
     disk: Disk,
     rng: Rng,
-    locks: Vec<Holders>,
+    locks: Vec<LockHolders>,
     faults: Faults,
     forks: Option<Vec<Fork>>,
     written: Option<Vec<Written>>,
-    during: Option<During>,
+    run_during: Option<DuringCall>,
     /// Whether each directory is a file system of its own.
     apart: bool,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Holders {
+struct LockHolders {
     shared: usize,
     exclusive: bool,
 }
@@ -91,9 +91,9 @@ impl SimFs {
     pub fn boot(disk: Disk, seed: u64) -> Self {
         let rng = Rng::new(seed);
         let faults = Faults::default();
-        let (locks, forks, written, during) = (Vec::new(), None, None, None);
+        let (locks, forks, written, run_during) = (Vec::new(), None, None, None);
         let apart = false;
-        let state = State { disk, rng, locks, faults, forks, written, during, apart };
+        let state = State { disk, rng, locks, faults, forks, written, run_during, apart };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -103,11 +103,11 @@ impl SimFs {
 
     /// Runs the pending callback of a call.
     fn happen(&self, call: Call) {
-        let during = self.state().during.take_if(|during| during.0 == call);
-        if let Some(During(call, mut happens)) = during
+        let run_during = self.state().run_during.take_if(|run_during| run_during.0 == call);
+        if let Some(DuringCall(call, mut happens)) = run_during
             && !happens()
         {
-            self.state().during = Some(During(call, happens));
+            self.state().run_during = Some(DuringCall(call, happens));
         }
     }
 
@@ -123,17 +123,17 @@ impl SimFs {
     }
 
     /// Makes each directory a file system of its own, so that renames between them fail.
-    pub fn set_apart(&self) {
+    pub fn separate_devices(&self) {
         self.state().apart = true;
     }
 
     /// Starts recording forks; drops earlier ones.
-    pub fn record(&self) {
+    pub fn record_forks(&self) {
         self.state().forks = Some(Vec::new());
     }
 
     /// Disconnects a dead process: all its later calls fail.
-    pub fn fall_silent(&self) {
+    pub fn disconnect(&self) {
         let state = &mut *self.state();
         state.forks = None;
         state.written = None;
@@ -147,25 +147,25 @@ impl SimFs {
     }
 
     /// Starts capturing writes.
-    pub fn spy(&self) {
+    pub fn capture_writes(&self) {
         self.state().written.get_or_insert_default();
     }
 
     /// Takes the captured writes and continues capturing.
     #[must_use]
-    pub fn take_written(&self) -> Vec<Written> {
+    pub fn take_writes(&self) -> Vec<Written> {
         self.state().written.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Runs a callback once, during a sync of a file or before the first byte of a write: at the
     /// first such call where it returns true.
-    pub fn during(&self, call: Call, happens: Box<dyn FnMut() -> bool + Send>) {
-        self.state().during = Some(During(call, happens));
+    pub fn run_during(&self, call: Call, happens: Box<dyn FnMut() -> bool + Send>) {
+        self.state().run_during = Some(DuringCall(call, happens));
     }
 
     /// Drops the pending callback.
-    pub fn forget_during(&self) {
-        let forgotten = self.state().during.take();
+    pub fn cancel_during(&self) {
+        let forgotten = self.state().run_during.take();
         // The callback may hold a clone of this file system.
         drop(forgotten);
     }
@@ -176,8 +176,8 @@ impl SimFs {
     }
 
     /// Removes the injected error.
-    pub fn mend(&self) {
-        self.state().faults.mend();
+    pub fn clear_fault(&self) {
+        self.state().faults.clear_fault();
     }
 
     /// Returns whether an error is injected.
@@ -187,8 +187,8 @@ impl SimFs {
     }
 
     /// Removes the injected error; returns the last failed call, if any.
-    pub fn heal(&self) -> Option<Failure> {
-        self.state().faults.heal()
+    pub fn take_failure(&self) -> Option<Failure> {
+        self.state().faults.take_failure()
     }
 
     /// Returns the last failed call, if any.
@@ -213,9 +213,9 @@ impl State {
         }
     }
 
-    fn lock_of(&mut self, inode: usize) -> &mut Holders {
+    fn lock_of(&mut self, inode: usize) -> &mut LockHolders {
         if self.locks.len() <= inode {
-            self.locks.resize(inode + 1, Holders::default());
+            self.locks.resize(inode + 1, LockHolders::default());
         }
         &mut self.locks[inode]
     }

@@ -91,7 +91,7 @@ fn a_failed_sync_is_not_made_good_by_a_later_one() {
         fs.sync_dir(Path::new(FILE)).unwrap();
         fs.inject(Injection { fault: Fault::SyncIo, after: 0, lasting: false });
         file.sync().unwrap_err();
-        assert_eq!(fs.heal().map(|failure| failure.call), Some(Call::Sync));
+        assert_eq!(fs.take_failure().map(|failure| failure.call), Some(Call::Sync));
         file.sync().unwrap();
         fates(&fs).iter().any(|bytes| bytes.as_deref() != Some(b"one"))
     });
@@ -120,7 +120,7 @@ fn renames_replace_and_locks_go_with_the_machine() {
 #[test]
 fn every_change_leaves_a_fork() {
     let fs = SimFs::boot(Disk::default(), 1);
-    fs.record();
+    fs.record_forks();
     let file = file(&fs);
     file.write_at(&[1; 100], 0).unwrap();
     file.sync().unwrap();

@@ -21,7 +21,7 @@ use super::promises::{
 };
 use super::store_harness::unexpected;
 use super::world::World;
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::clock::Clock;
 use crate::fs::{Fault, Injection};
 use crate::net::Net;
@@ -71,7 +71,7 @@ pub(super) const CHECK: Check = Check {
         "server: exchanged token arrived late",
         "server: refused to a non-administrator",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::LogIn, 14),
             (OpKind::LogOut, 6),

@@ -250,7 +250,7 @@ impl<'w> Program<'w> {
     ) -> Result<Option<Vec<Output>>, CheckError> {
         let mut outputs = Vec::new();
         match self.fault {
-            Some(InjectedFault::PowerLoss) => self.fs.record(),
+            Some(InjectedFault::PowerLoss) => self.fs.record_forks(),
             Some(InjectedFault::Error(injection)) => self.fs.inject(injection),
             None => {}
         }
@@ -278,7 +278,7 @@ impl<'w> Program<'w> {
             }
             (Some(InjectedFault::Error(_)), Err(_)) => {
                 self.fault = None;
-                self.fs.mend();
+                self.fs.clear_fault();
                 if !outputs.is_empty() {
                     let text = "outputs despite a failed commit";
                     return Err(Violation::new(U12.id, text).into());
@@ -297,7 +297,7 @@ impl<'w> Program<'w> {
             (fault, outcome) => {
                 outcome?;
                 if fault.is_some() {
-                    self.fs.mend();
+                    self.fs.clear_fault();
                 }
                 Ok(Some(outputs))
             }
@@ -317,7 +317,7 @@ impl<'w> Program<'w> {
     /// Restarts on a disk that must hold the users of one of the models.
     fn restart(&mut self, now: Time, disk: Disk, models: &[Model]) -> Result<usize, CheckError> {
         self.users = None;
-        self.fs.fall_silent();
+        self.fs.disconnect();
         self.fs = self.world.boot(disk);
         self.fault = None;
         self.process += 1;

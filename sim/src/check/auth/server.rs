@@ -130,7 +130,7 @@ impl<'w> Server<'w> {
             self.fs.inject(injection);
         }
         let step = self.accounts().begin(now, call);
-        self.fs.mend();
+        self.fs.clear_fault();
         if let Step::Answer(answer) = &step
             && let Event::Failed(_) = answer.event()
         {
@@ -163,12 +163,12 @@ impl<'w> Server<'w> {
             Step::Write(job) => {
                 let before = self.fault.map(|_| self.fs.disk());
                 match self.fault {
-                    Some(InjectedFault::PowerLoss) => self.fs.record(),
+                    Some(InjectedFault::PowerLoss) => self.fs.record_forks(),
                     Some(InjectedFault::Error(injection)) => self.fs.inject(injection),
                     None => {}
                 }
                 let answer = self.accounts().write(now, job);
-                self.fs.mend();
+                self.fs.clear_fault();
                 let (forks, fault) = (self.fs.take_forks(), self.fault.take());
                 let Some(before) = before else {
                     return self.send_progress(
@@ -427,7 +427,7 @@ impl<'w> Server<'w> {
     fn recover(&mut self, now: Time, disk: Disk, model: Model) -> Result<(), CheckError> {
         self.accounts = None;
         self.process += 1;
-        self.fs.fall_silent();
+        self.fs.disconnect();
         self.fs = self.world.boot(disk);
         let store = self.world.options(&self.fs).open(file())?;
         self.accounts = Some(open(self.world, store, self.policy)?);

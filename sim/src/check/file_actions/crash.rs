@@ -2,9 +2,9 @@
 //! states.
 
 use super::super::Violation;
-use super::super::fixtures::{broken, read};
+use super::super::fixtures::{read_notes, unexpected_error};
 use super::super::promises::{R1, R2, R3, R5};
-use super::{FOREIGN, FORKS_MAX, OLDER, Run};
+use super::{FOREIGN, FORKS_MAX, FileActionHarness, OLDER};
 use crate::fs::{Disk, Fork, SimFs};
 use crate::rng::Rng;
 use fastness::config::Configuration;
@@ -12,7 +12,7 @@ use fastness::instance::FileRegistry;
 use fastness_models::file_actions::{Backup, FileActions, FileContent};
 use std::path::Path;
 
-impl Run<'_> {
+impl FileActionHarness<'_> {
     /// After a crash at each recorded call, a start equals one of the states.
     pub(super) fn crashes(
         &mut self,
@@ -20,7 +20,7 @@ impl Run<'_> {
         states: &[FileActions],
     ) -> Result<(), Violation> {
         let forks = self.fs.take_forks();
-        let world = self.ground.world;
+        let world = self.environment.world;
         let one_in = forks.len().div_ceil(FORKS_MAX).max(1);
         for Fork { at, disk } in forks {
             if !world.rng(|rng| rng.one_in(one_in)) {
@@ -44,11 +44,11 @@ impl Run<'_> {
         mut disk: Disk,
         states: &[FileActions],
     ) -> Result<(), Violation> {
-        let world = self.ground.world;
+        let world = self.environment.world;
         if world.rng(|rng| rng.one_in(3)) {
-            let fs = self.ground.boot(disk.clone());
-            fs.record();
-            drop(self.ground.start(&fs).map_err(broken)?);
+            let fs = self.environment.boot(disk.clone());
+            fs.record_forks();
+            drop(self.environment.start(&fs).map_err(unexpected_error)?);
             let mut forks = fs.take_forks();
             if !forks.is_empty() {
                 let at = world.rng(|rng| rng.below(forks.len()));
@@ -57,8 +57,8 @@ impl Run<'_> {
             }
         }
         for _ in 0..2 {
-            let fs = self.ground.boot(disk);
-            let instances = self.ground.start(&fs).map_err(broken)?;
+            let fs = self.environment.boot(disk);
+            let instances = self.environment.start(&fs).map_err(unexpected_error)?;
             let mut told = None;
             let landed = states.iter().any(|state| {
                 let mut state = state.clone();
@@ -85,10 +85,10 @@ impl Run<'_> {
         state: &FileActions,
     ) -> Result<(), Violation> {
         let disk = fs.disk();
-        for (file, configuration) in self.ground.files.iter().enumerate() {
-            let there = disk.len(configuration.path()).is_some();
-            if there != state.files.contains_key(&file) {
-                let text = format!("file {file} exists: {there}, expected the opposite");
+        for (file, configuration) in self.environment.files.iter().enumerate() {
+            let exists = disk.len(configuration.path()).is_some();
+            if exists != state.files.contains_key(&file) {
+                let text = format!("file {file} exists: {exists}, expected the opposite");
                 return Err(Violation::new(R1.id, text));
             }
             if let Some(expected) = state.files.get(&file) {
@@ -96,22 +96,22 @@ impl Run<'_> {
             }
         }
         for (number, target) in self.targets.iter().enumerate() {
-            let there = disk.len(target).is_some();
+            let exists = disk.len(target).is_some();
             match state.backups.get(&number) {
-                None if !there => {}
+                None if !exists => {}
                 Some(Backup::Foreign) if bytes(&disk, target) == FOREIGN => {}
-                Some(Backup::Of(expected)) if there => {
-                    let backup = self.ground.backup(target)?;
+                Some(Backup::Of(expected)) if exists => {
+                    let backup = self.environment.backup(target)?;
                     self.holds((instances, &disk), &backup, expected)?;
                 }
                 expected => {
-                    let text = format!("backup {number}: {there}, expected {expected:?}");
+                    let text = format!("backup {number}: {exists}, expected {expected:?}");
                     return Err(Violation::new(R2.id, text));
                 }
             }
         }
         let found = instances.pending_actions();
-        let found: Vec<_> = found.iter().map(|it| self.ground.number(&it.path)).collect();
+        let found: Vec<_> = found.iter().map(|it| self.environment.number(&it.path)).collect();
         let expected: Vec<_> = state.pending.keys().map(|file| Some(*file)).collect();
         if found != expected {
             let text = format!("actions are recorded for {found:?}, expected {expected:?}");
@@ -135,7 +135,8 @@ impl Run<'_> {
                 return Err(Violation::new(R5.id, text));
             }
         };
-        let found = instances.open_dynamic(configuration).and_then(|instance| read(&instance));
+        let found =
+            instances.open_dynamic(configuration).and_then(|instance| read_notes(&instance));
         match found {
             Ok(found) if found == *notes => Ok(()),
             found => {

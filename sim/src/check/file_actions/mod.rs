@@ -4,10 +4,10 @@
 //! An interrupted action is retried at the next start; the result equals a completed action, or
 //! none.
 
-use super::fixtures::{broken, notes};
+use super::fixtures::{notes_module, unexpected_error};
 use super::promises::{A1, O1, R1, R2, R3, R4, R5};
 use super::world::World;
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::{Disk, Fault, Injection, SimFs};
 use fastness::Time;
 use fastness::config::{App, Configuration, MemoryFileEnv, User};
@@ -48,7 +48,7 @@ pub(super) const CHECK: Check = Check {
         "older file renamed to its recorded backup path",
         "crash during the rename of an older file",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::UseInstance, 12),
             (OpKind::RecordAction, 8),
@@ -84,11 +84,11 @@ const FORKS_MAX: usize = 3;
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
-    let ground = Ground::new(&world)?;
-    let fs = ground.boot(Disk::default());
-    let instances = ground.start(&fs).map_err(broken)?;
-    let mut run = Run {
-        ground: &ground,
+    let environment = Environment::new(&world)?;
+    let fs = environment.boot(Disk::default());
+    let instances = environment.start(&fs).map_err(unexpected_error)?;
+    let mut run = FileActionHarness {
+        environment: &environment,
         probe,
         fs,
         instances,
@@ -104,16 +104,16 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
 }
 
 /// The configuration shared by all machines of a run.
-struct Ground<'w> {
+struct Environment<'w> {
     world: &'w World,
     app: App,
     files: Vec<Configuration>,
 }
 
-impl<'w> Ground<'w> {
+impl<'w> Environment<'w> {
     fn new(world: &'w World) -> Result<Self, Violation> {
         let app = App::new("/sim").file_env(Arc::new(MemoryFileEnv::default()));
-        let app = app.default_module(notes());
+        let app = app.default_module(notes_module());
         let build = |file: usize| {
             let user = User::new("user", "http://host/auth")?;
             let builder = Configuration::sync_builder(&app, &user, ["/~/a", "/~/b"][file])?;
@@ -122,7 +122,8 @@ impl<'w> Ground<'w> {
                 Twin::Encrypted => builder.encryption_key(&[0x4b; 64])?.build(),
             }
         };
-        let files = (0..FILES).map(build).collect::<Result<_, Error>>().map_err(broken)?;
+        let files =
+            (0..FILES).map(build).collect::<Result<_, Error>>().map_err(unexpected_error)?;
         Ok(Self { world, app, files })
     }
 
@@ -130,7 +131,7 @@ impl<'w> Ground<'w> {
     fn boot(&self, disk: Disk) -> SimFs {
         let fs = self.world.boot(disk);
         if self.world.salt & 1 == 0 {
-            fs.set_apart();
+            fs.separate_devices();
         }
         fs
     }
@@ -154,8 +155,8 @@ impl<'w> Ground<'w> {
     }
 }
 
-struct Run<'g> {
-    ground: &'g Ground<'g>,
+struct FileActionHarness<'g> {
+    environment: &'g Environment<'g>,
     probe: &'g mut Probe,
     fs: SimFs,
     instances: FileRegistry,
@@ -166,7 +167,7 @@ struct Run<'g> {
     acted: [bool; FILES],
 }
 
-impl Run<'_> {
+impl FileActionHarness<'_> {
     fn act(&mut self, op: Op) -> Result<(), Violation> {
         self.probe.count(op.kind.name(), 1);
         let file = usize::from(op.a) % FILES;
@@ -178,7 +179,7 @@ impl Run<'_> {
             OpKind::Inject => self.fail(file, op),
             OpKind::Reopen | OpKind::Kill => self.restart(self.fs.disk()),
             OpKind::PowerLoss => {
-                let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
+                let disk = self.environment.world.rng(|rng| self.fs.disk().power_loss(rng));
                 self.restart(disk)
             }
             _ => Ok(()),
@@ -187,19 +188,19 @@ impl Run<'_> {
 
     /// Opens a file and adds a note, or finds it moved aside.
     fn add_note(&mut self, file: usize, op: Op) -> Result<(), Violation> {
-        let configuration = &self.ground.files[file];
+        let configuration = &self.environment.files[file];
         let before = self.state.clone();
         let expected = self.state.add_note(file, op.c, self.targets.len());
         if expected.is_some() {
-            self.fs.record();
+            self.fs.record_forks();
         }
         let opened = self.instances.open_instance(configuration);
         match expected {
             None => {
                 let note =
                     |txn: &mut Transaction| txn.get_or_create("Note", i64::from(op.c)).map(drop);
-                let opened = opened.map_err(broken)?;
-                opened.transact(note).map_err(broken)?;
+                let opened = opened.map_err(unexpected_error)?;
+                opened.transact(note).map_err(unexpected_error)?;
                 if self.instances.execute(configuration).is_ok() {
                     return Err(Violation::new(R1.id, "an action ran while the file was open"));
                 }
@@ -249,20 +250,21 @@ impl Run<'_> {
         self.compare(&self.instances, &self.fs, &self.state)?;
         let after = self.state.clone();
         self.crashes("crash during the rename of an older file", &[before, after.clone()])?;
-        let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
+        let disk = self.environment.world.rng(|rng| self.fs.disk().power_loss(rng));
         self.lands(disk, &[after])
     }
 
     /// Records an action, with a crash at every call.
     fn require(&mut self, file: usize, op: Op) -> Result<(), Violation> {
         let before = self.state.clone();
-        let configuration = &self.ground.files[file];
-        self.fs.record();
+        let configuration = &self.environment.files[file];
+        self.fs.record_forks();
         if op.b.is_multiple_of(4) {
-            self.instances.require_deletion(configuration).map_err(broken)?;
+            self.instances.require_deletion(configuration).map_err(unexpected_error)?;
             self.state.require(file, Action::Delete);
         } else {
-            let reset = self.instances.require_reset(configuration, Time(0)).map_err(broken)?;
+            let reset =
+                self.instances.require_reset(configuration, Time(0)).map_err(unexpected_error)?;
             self.state.require(file, Action::BackUp(self.targets.len()));
             self.targets.push(reset.backup_file().to_path_buf());
         }
@@ -271,15 +273,15 @@ impl Run<'_> {
             self.crashes("crash during recording", &[before, after.clone()])?;
         }
         // An acknowledged record is durable.
-        let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
+        let disk = self.environment.world.rng(|rng| self.fs.disk().power_loss(rng));
         self.lands(disk, &[after])
     }
 
     /// Executes an action, with a crash at every call.
     fn execute(&mut self, file: usize, op: Op) -> Result<(), Violation> {
         let before = self.state.clone();
-        self.fs.record();
-        let found = told(self.instances.execute(&self.ground.files[file]))?;
+        self.fs.record_forks();
+        let found = action_outcome(self.instances.execute(&self.environment.files[file]))?;
         let expected = self.state.execute(file);
         if found != expected {
             let text = format!("expected {expected:?}, found {found:?}");
@@ -293,14 +295,14 @@ impl Run<'_> {
         });
         self.acted[file] |= found == Some(Ok(true));
         let backed_up = self.state.backups.len() > before.backups.len();
-        if backed_up && self.ground.world.salt & 1 == 0 {
+        if backed_up && self.environment.world.salt & 1 == 0 {
             self.probe.mark("backed up to another file system");
         }
         self.compare(&self.instances, &self.fs, &self.state)?;
         if op.b.is_multiple_of(2) {
             let after = self.state.clone();
             self.crashes("crash during execution", &[before, after.clone()])?;
-            let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
+            let disk = self.environment.world.rng(|rng| self.fs.disk().power_loss(rng));
             self.lands(disk, &[after])?;
         }
         Ok(())
@@ -309,7 +311,7 @@ impl Run<'_> {
     /// Creates an obstacle: an older file at the path of a file; a foreign file or a finished copy
     /// at the path of its backup.
     fn obstruct(&mut self, file: usize, op: Op) -> Result<(), Violation> {
-        let path = self.ground.files[file].path();
+        let path = self.environment.files[file].path();
         if op.b.is_multiple_of(2) {
             if !self.state.files.contains_key(&file) {
                 self.place(path, &OLDER)?;
@@ -360,20 +362,22 @@ impl Run<'_> {
         let mut after = before.clone();
         let expected = after.execute(file);
         self.fs.inject(injection);
-        let outcome = self.instances.execute(&self.ground.files[file]);
-        let met = self.fs.heal().is_some();
+        let outcome = self.instances.execute(&self.environment.files[file]);
+        let met = self.fs.take_failure().is_some();
         match (&outcome, expected) {
-            (Ok(there), Some(Ok(expected))) if *there == expected => {
+            (Ok(exists), Some(Ok(expected))) if *exists == expected => {
                 self.state = after;
-                self.acted[file] |= *there;
+                self.acted[file] |= *exists;
                 // A reported success is durable.
                 self.compare(&self.instances, &self.fs, &self.state)?;
-                let disk = self.ground.world.rng(|rng| self.fs.disk().power_loss(rng));
+                let disk = self.environment.world.rng(|rng| self.fs.disk().power_loss(rng));
                 let landed = [self.state.clone()];
                 return self.lands(disk, &landed);
             }
             (Err(_), Some(_)) if met => {}
-            (Err(error), _) if told::<bool>(Err(error.clone()))?.is_none() => return Ok(()),
+            (Err(error), _) if action_outcome::<bool>(Err(error.clone()))?.is_none() => {
+                return Ok(());
+            }
             (Err(Error::File { cause: FileErrorCause::Exists, .. }), Some(Err(TargetOccupied))) => {
                 return Ok(());
             }
@@ -386,20 +390,20 @@ impl Run<'_> {
             .instances
             .pending_actions()
             .iter()
-            .any(|action| action.path == self.ground.files[file].path());
+            .any(|action| action.path == self.environment.files[file].path());
         if !pending {
             return Err(Violation::new(R3.id, "a failed action is no longer recorded"));
         }
         let mut done = before;
-        let configuration = &self.ground.files[file];
+        let configuration = &self.environment.files[file];
         let is_there = self.fs.disk().len(configuration.path()).is_some();
         if op.c & 4 == 4
             && is_there
             && matches!(done.files.get(&file), Some(FileContent::Current(_)))
         {
-            let opened = self.instances.open_instance(configuration).map_err(broken)?;
+            let opened = self.instances.open_instance(configuration).map_err(unexpected_error)?;
             let note = |txn: &mut Transaction| txn.get_or_create("Note", i64::from(op.c)).map(drop);
-            opened.transact(note).map_err(broken)?;
+            opened.transact(note).map_err(unexpected_error)?;
             done.add_note(file, op.c, self.targets.len());
             self.probe.mark("action replaced between two attempts");
         }
@@ -408,7 +412,7 @@ impl Run<'_> {
         self.probe.mark("failed, executed later");
         let disk = match op.c.is_multiple_of(2) {
             true => self.fs.disk(),
-            false => self.ground.world.rng(|rng| self.fs.disk().power_loss(rng)),
+            false => self.environment.world.rng(|rng| self.fs.disk().power_loss(rng)),
         };
         self.lands(disk.clone(), std::slice::from_ref(&done))?;
         outcomes.iter().for_each(|(file, outcome)| self.acted[*file] |= *outcome == Ok(true));
@@ -419,16 +423,16 @@ impl Run<'_> {
     /// Restarts the process on this disk, with a crash at every call.
     fn restart(&mut self, disk: Disk) -> Result<(), Violation> {
         let before = self.state.clone();
-        let fs = self.ground.boot(disk);
-        fs.record();
-        let instances = self.ground.start(&fs).map_err(broken)?;
+        let fs = self.environment.boot(disk);
+        fs.record_forks();
+        let instances = self.environment.start(&fs).map_err(unexpected_error)?;
         let expected = self.state.start();
         let mut found = Vec::new();
         for executed in instances.executed_at_start() {
-            let Some(file) = self.ground.number(&executed.action.path) else {
+            let Some(file) = self.environment.number(&executed.action.path) else {
                 return Err(Violation::new(R4.id, format!("unknown file: {executed:?}")));
             };
-            let outcome = told(executed.outcome.clone())?;
+            let outcome = action_outcome(executed.outcome.clone())?;
             found.push((file, outcome.unwrap_or(Ok(false))));
         }
         if found != expected {
@@ -457,18 +461,20 @@ impl Run<'_> {
 
     /// Restarts on a disk with a known state.
     fn boot(&mut self, disk: Disk) -> Result<(), Violation> {
-        self.fs = self.ground.boot(disk);
-        self.instances = self.ground.start(&self.fs).map_err(broken)?;
+        self.fs = self.environment.boot(disk);
+        self.instances = self.environment.start(&self.fs).map_err(unexpected_error)?;
         self.compare(&self.instances, &self.fs, &self.state)
     }
 }
 
 /// Translates an outcome into the model's; none if no action is recorded.
-fn told<T: Into<bool>>(outcome: Result<T, Error>) -> Result<Option<ActionOutcome>, Violation> {
+fn action_outcome<T: Into<bool>>(
+    outcome: Result<T, Error>,
+) -> Result<Option<ActionOutcome>, Violation> {
     match outcome {
-        Ok(there) => Ok(Some(Ok(there.into()))),
+        Ok(exists) => Ok(Some(Ok(exists.into()))),
         Err(Error::Instance(InstanceError::NoAction { .. })) => Ok(None),
         Err(Error::File { cause: FileErrorCause::Exists, .. }) => Ok(Some(Err(TargetOccupied))),
-        Err(error) => Err(broken(error)),
+        Err(error) => Err(unexpected_error(error)),
     }
 }

@@ -2,9 +2,9 @@
 //! file as it was, or as it was to be, or in one of the states on the way. Of a file that is held,
 //! all holders go on reading what was there, and all of them can write, or none.
 
-use super::{FILES, Run, same};
+use super::{FILES, InstanceHarness, same};
 use crate::check::Violation;
-use crate::check::fixtures::{broken, read, told};
+use crate::check::fixtures::{model_outcome, read_notes, unexpected_error};
 use crate::check::promises::{C2, C3, C11, J3};
 use crate::fs::{Fault, Injection};
 use fastness::Error;
@@ -16,13 +16,13 @@ use fastness_models::instances::{
 
 /// An operation on a file without holders.
 #[derive(Clone, Copy, Debug)]
-enum Doing {
+enum Operation {
     Open(InstanceKind),
     Delete,
     Compact,
 }
 
-impl Run<'_> {
+impl InstanceHarness<'_> {
     /// Runs an operation on a file without holders, while a call fails.
     pub(super) fn fail(&mut self, op: Op) -> Result<(), Violation> {
         let file = usize::from(op.c) % FILES;
@@ -32,34 +32,34 @@ impl Run<'_> {
         // Not the configuration whose migration panics.
         let wanted = self.configuration(op.b % 7);
         let configuration = self.build(file, wanted)?;
-        let doing = match op.a % 5 {
-            0 | 1 => Doing::Open(InstanceKind::Typed),
-            2 => Doing::Open(InstanceKind::Dynamic),
-            3 => Doing::Delete,
-            _ => Doing::Compact,
+        let operation = match op.a % 5 {
+            0 | 1 => Operation::Open(InstanceKind::Typed),
+            2 => Operation::Open(InstanceKind::Dynamic),
+            3 => Operation::Delete,
+            _ => Operation::Compact,
         };
         let fault = [Fault::NoSpace, Fault::Io, Fault::SyncIo][usize::from(op.a / 5) % 3];
         let after = u32::from(op.c / 2) % 40;
         self.fs.inject(Injection { fault, after, lasting: op.a >= 128 });
-        let outcome = self.attempt(doing, &configuration);
-        let failed = self.fs.heal().is_some();
+        let outcome = self.attempt(operation, &configuration);
+        let failed = self.fs.take_failure().is_some();
         let mut done = self.model.clone();
-        let expected = match doing {
-            Doing::Open(kind) => {
+        let expected = match operation {
+            Operation::Open(kind) => {
                 done.open(file, Holder { thread: 0, kind }, wanted).inspect(|()| {
                     done.drop_handle(done.handles().len() - 1);
                 })
             }
-            Doing::Delete => done.delete(file).map(drop),
-            Doing::Compact => done.compact(file, wanted.key).map(drop),
+            Operation::Delete => done.delete(file).map(drop),
+            Operation::Compact => done.compact(file, wanted.key).map(drop),
         };
-        self.probe.line(|| format!("     {doing:?}, file {file}: {outcome:?}"));
+        self.probe.line(|| format!("     {operation:?}, file {file}: {outcome:?}"));
         match outcome {
             Err(error) if failed && !is(&error, expected) => {
-                self.settle((file, wanted), doing, &done)?;
+                self.settle((file, wanted), operation, &done)?;
             }
             outcome => {
-                same(J3.id, &told(outcome)?, &expected)?;
+                same(J3.id, &model_outcome(outcome)?, &expected)?;
                 self.model = done;
             }
         }
@@ -78,7 +78,7 @@ impl Run<'_> {
         let after = u32::from(op.c / 2) % 12;
         self.fs.inject(Injection { fault, after, lasting: op.a >= 128 });
         let outcome = self.add_note(at, op.b);
-        let failed = self.fs.heal().is_some();
+        let failed = self.fs.take_failure().is_some();
         self.probe.line(|| format!("     a note beside {} handles: {outcome:?}", open.len()));
         match outcome {
             Ok(()) => {
@@ -95,8 +95,8 @@ impl Run<'_> {
         let notes = &self.model.file(file).map(|file| file.notes.clone()).unwrap_or_default();
         for at in &open {
             let held = &self.handles[*at];
-            let found = self.threads.on(self.model.handles()[*at].thread, || read(held));
-            same(C11.id, &found.map_err(broken)?, notes)?;
+            let found = self.threads.on(self.model.handles()[*at].thread, || read_notes(held));
+            same(C11.id, &found.map_err(unexpected_error)?, notes)?;
         }
         match self.add_note(at, op.b) {
             Ok(()) => {
@@ -105,7 +105,7 @@ impl Run<'_> {
                 return Ok(());
             }
             Err(Error::Poisoned { .. }) => {}
-            Err(error) => return Err(broken(error)),
+            Err(error) => return Err(unexpected_error(error)),
         }
         for at in &open {
             let again = self.add_note(*at, op.b);
@@ -150,16 +150,16 @@ impl Run<'_> {
         self.threads.on(self.model.handles()[at].thread, add)
     }
 
-    fn attempt(&self, doing: Doing, configuration: &Configuration) -> Result<(), Error> {
-        match doing {
-            Doing::Open(InstanceKind::Typed) => {
+    fn attempt(&self, operation: Operation, configuration: &Configuration) -> Result<(), Error> {
+        match operation {
+            Operation::Open(InstanceKind::Typed) => {
                 self.instances.open_instance(configuration).map(drop)
             }
-            Doing::Open(InstanceKind::Dynamic) => {
+            Operation::Open(InstanceKind::Dynamic) => {
                 self.instances.open_dynamic(configuration).map(drop)
             }
-            Doing::Delete => self.instances.delete(configuration).map(drop),
-            Doing::Compact => self.instances.compact(configuration).map(drop),
+            Operation::Delete => self.instances.delete(configuration).map(drop),
+            Operation::Compact => self.instances.compact(configuration).map(drop),
         }
     }
 
@@ -167,29 +167,29 @@ impl Run<'_> {
     fn settle(
         &mut self,
         (file, wanted): (usize, model::Configuration),
-        doing: Doing,
+        operation: Operation,
         done: &model::Instances,
     ) -> Result<(), Violation> {
         let before = self.model.file(file).cloned();
         let made = InstanceFile::new(wanted.key);
         let made = before.clone().unwrap_or(made);
         let key = made.key;
-        let possible = match doing {
-            Doing::Open(_) => vec![before, Some(made), done.file(file).cloned()],
-            Doing::Delete => vec![before, None],
-            Doing::Compact => vec![before, Some(made)],
+        let possible = match operation {
+            Operation::Open(_) => vec![before, Some(made), done.file(file).cloned()],
+            Operation::Delete => vec![before, None],
+            Operation::Compact => vec![before, Some(made)],
         };
         let found = self.found(file, key)?;
         let Some(at) = possible.iter().position(|state| *state == found) else {
-            let text = format!("{doing:?} failed and left {found:?}, not one of {possible:?}");
+            let text = format!("{operation:?} failed and left {found:?}, not one of {possible:?}");
             return Err(Violation::new(J3.id, text));
         };
-        self.probe.mark(match (doing, at) {
-            (Doing::Open(_), 0) => "disk error during an opening",
-            (Doing::Open(_), 1) => "opening failed, file created without classes",
-            (Doing::Open(_), _) => "opening failed, classes written",
-            (Doing::Delete, _) => "disk error during a deletion",
-            (Doing::Compact, _) => "disk error during a compaction",
+        self.probe.mark(match (operation, at) {
+            (Operation::Open(_), 0) => "disk error during an opening",
+            (Operation::Open(_), 1) => "opening failed, file created without classes",
+            (Operation::Open(_), _) => "opening failed, classes written",
+            (Operation::Delete, _) => "disk error during a deletion",
+            (Operation::Compact, _) => "disk error during a compaction",
         });
         self.model.set_file(file, found);
         Ok(())
@@ -205,15 +205,15 @@ impl Run<'_> {
         let instance = self.instances.open_dynamic(&configuration);
         let instance = instance
             .map_err(|error| Violation::new(J3.id, format!("after a disk error: {error}")))?;
-        let version = instance.snapshot().map_err(broken)?.view().schema_version();
+        let version = instance.snapshot().map_err(unexpected_error)?.view().schema_version();
         let version = version.and_then(|version| u8::try_from(version).ok());
-        let notes = read(&instance).map_err(broken)?;
+        let notes = read_notes(&instance).map_err(unexpected_error)?;
         Ok(Some(InstanceFile { key, version, notes }))
     }
 }
 
 /// Whether an error is the refusal that is expected independently of the disk.
 fn is(error: &Error, expected: InstanceOutcome<()>) -> bool {
-    let refused = told::<()>(Err(error.clone())).ok().and_then(Result::err);
+    let refused = model_outcome::<()>(Err(error.clone())).ok().and_then(Result::err);
     refused.is_some() && refused == expected.err()
 }

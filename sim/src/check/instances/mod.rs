@@ -6,10 +6,10 @@ mod io_errors;
 mod waiting;
 
 use super::catch_panic::catch_panic;
-use super::fixtures::{broken, notes, read, told};
+use super::fixtures::{model_outcome, notes_module, read_notes, unexpected_error};
 use super::promises::{A1, C2, C3, C11, J1, J2, J3, J4, J5, J6, J7};
 use super::world::World;
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::{Disk, SimFs};
 use fastness::config::{App, Callback, Configuration, MemoryFileEnv};
 use fastness::instance::{FileRegistry, Instance, ThreadNumber, Threads};
@@ -57,7 +57,7 @@ pub(super) const CHECK: Check = Check {
         "failed note present",
         "failed note absent",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::OpenInstance, 24),
             (OpKind::CloseInstance, 16),
@@ -82,7 +82,7 @@ const MIGRATIONS: [&str; 4] = ["Aa", "BB", "fails", "panics"];
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
-    let mut run = Run::new(&world, probe)?;
+    let mut run = InstanceHarness::new(&world, probe)?;
     for (step, op) in plan.ops.iter().enumerate() {
         run.probe.line(|| format!("{step:4} {op}"));
         let outcome = run.act(*op).and_then(|()| run.compare());
@@ -93,15 +93,15 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
 
 /// The simulated current thread.
 #[derive(Debug, Default)]
-struct Current(AtomicUsize);
+struct SimulatedThread(AtomicUsize);
 
-impl Threads for Current {
+impl Threads for SimulatedThread {
     fn current(&self) -> ThreadNumber {
         ThreadNumber(self.0.load(Ordering::Relaxed))
     }
 }
 
-impl Current {
+impl SimulatedThread {
     fn on<T>(&self, thread: usize, body: impl FnOnce() -> T) -> T {
         let before = self.0.swap(thread, Ordering::Relaxed);
         let outcome = body();
@@ -111,12 +111,12 @@ impl Current {
 }
 
 /// Owned by a callback of the app; detects a drop while the registry lock is held.
-struct Gone {
+struct DropProbe {
     instances: FileRegistry,
     locked: Arc<AtomicBool>,
 }
 
-impl Drop for Gone {
+impl Drop for DropProbe {
     fn drop(&mut self) {
         if self.instances.is_locked() {
             self.locked.store(true, Ordering::Relaxed);
@@ -125,16 +125,16 @@ impl Drop for Gone {
 }
 
 /// The registry that runs a migration, and its configuration.
-type Reach = Arc<Mutex<Option<(FileRegistry, Configuration)>>>;
+type MigrationContext = Arc<Mutex<Option<(FileRegistry, Configuration)>>>;
 
-struct Run<'a> {
+struct InstanceHarness<'a> {
     world: &'a World,
     probe: &'a mut Probe,
     app: App,
     fs: SimFs,
-    threads: Arc<Current>,
+    threads: Arc<SimulatedThread>,
     instances: FileRegistry,
-    reach: Reach,
+    reach: MigrationContext,
     met: Arc<Mutex<Vec<Error>>>,
     /// Whether a callback was dropped while the registry lock was held.
     locked: Arc<AtomicBool>,
@@ -144,16 +144,16 @@ struct Run<'a> {
     last: [Option<u8>; FILES],
 }
 
-impl<'a> Run<'a> {
+impl<'a> InstanceHarness<'a> {
     fn new(world: &'a World, probe: &'a mut Probe) -> Result<Self, Violation> {
         let fs = world.boot(Disk::default());
         let app = App::new("/sim").file_env(Arc::new(MemoryFileEnv::default()));
-        let app = app.default_module(notes());
-        let threads = Arc::new(Current::default());
+        let app = app.default_module(notes_module());
+        let threads = Arc::new(SimulatedThread::default());
         let options = world.options_without_key(&fs);
         let instances = FileRegistry::open_with(&app, options, Arc::clone(&threads) as _);
-        let instances = instances.map_err(broken)?;
-        let (reach, met, locked) = (Reach::default(), Arc::default(), Arc::default());
+        let instances = instances.map_err(unexpected_error)?;
+        let (reach, met, locked) = (MigrationContext::default(), Arc::default(), Arc::default());
         let (handles, model) = (Vec::new(), model::Instances::new(FILES));
         let last = [None; FILES];
         Ok(Self {
@@ -216,7 +216,7 @@ impl<'a> Run<'a> {
                 None => builder.build(),
             }
         };
-        build().map_err(broken)
+        build().map_err(unexpected_error)
     }
 
     /// A migration that tries blocking calls, then succeeds, fails or panics.
@@ -224,7 +224,8 @@ impl<'a> Run<'a> {
         let name = MIGRATIONS[usize::from(migration.number) % MIGRATIONS.len()];
         let (reach, met) = (Arc::clone(&self.reach), Arc::clone(&self.met));
         let threads = Arc::clone(&self.threads);
-        let gone = Gone { instances: self.instances.clone(), locked: Arc::clone(&self.locked) };
+        let gone =
+            DropProbe { instances: self.instances.clone(), locked: Arc::clone(&self.locked) };
         Callback::migration(name, move |_| {
             // The callback owns this value.
             let _held = &gone;
@@ -264,7 +265,7 @@ impl<'a> Run<'a> {
         *lock(&self.reach) = None;
         self.waited(migrates)?;
         let opened = match opened {
-            Ok(opened) => told(opened)?,
+            Ok(opened) => model_outcome(opened)?,
             Err(said) if said.contains("as planned") => {
                 self.probe.mark("migration panicked");
                 Err(InstanceRefusal::Migration)
@@ -327,7 +328,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let thread = if op.b % 4 == 2 { other } else { own };
-        let closed = told(self.threads.on(thread, || self.handles[handle].close()))?;
+        let closed = model_outcome(self.threads.on(thread, || self.handles[handle].close()))?;
         same(J6.id, &closed, &self.model.close(handle, thread))?;
         if closed == Ok(false) {
             self.probe.mark("closed twice");
@@ -340,9 +341,9 @@ impl<'a> Run<'a> {
         let thread = if op.b % 8 == 7 { (own + 1) % THREADS } else { own };
         let used = &self.handles[handle];
         let found = if op.b.is_multiple_of(2) {
-            let outcome = self.threads.on(thread, || read(used));
+            let outcome = self.threads.on(thread, || read_notes(used));
             let expected = self.model.file_of(handle, thread).map(|file| file.notes.clone());
-            let found = told(outcome)?;
+            let found = model_outcome(outcome)?;
             same(A1.id, &found, &expected)?;
             found.map(drop)
         } else {
@@ -351,7 +352,7 @@ impl<'a> Run<'a> {
             let can = self.model.handles()[handle].open && thread == own;
             let beside = can
                 .then(|| self.threads.on(UI, || self.instances.open_dynamic(used.configuration())));
-            let beside = beside.transpose().map_err(broken)?;
+            let beside = beside.transpose().map_err(unexpected_error)?;
             let outcome = self.threads.on(thread, || {
                 used.transact(|txn| {
                     nested = Some((used.transact(|_| Ok(())), used.close()));
@@ -359,7 +360,7 @@ impl<'a> Run<'a> {
                     txn.get_or_create("Note", i64::from(op.c)).map(drop)
                 })
             });
-            let found = told(outcome)?;
+            let found = model_outcome(outcome)?;
             same(A1.id, &found, &self.model.add_note(handle, thread, op.c))?;
             self.nested(nested)?;
             self.threads.on(UI, || drop((beside, is_ui)));
@@ -395,7 +396,7 @@ impl<'a> Run<'a> {
         let thread = if op.b % 8 == 7 { (held.thread + 1) % THREADS } else { held.thread };
         let target = ["/sim/copy-a", "/sim/copy-b"][held.file];
         let copied = self.threads.on(thread, || self.handles[handle].write_copy(target));
-        let copied = told(copied)?;
+        let copied = model_outcome(copied)?;
         same(A1.id, &copied, &self.model.copy(handle, thread))?;
         match copied {
             Ok(()) => self.probe.mark("copied"),
@@ -409,7 +410,7 @@ impl<'a> Run<'a> {
         let (file, thread) = (usize::from(op.b) % FILES, usize::from(op.a) % THREADS);
         let configuration = self.build(file, self.configuration(op.c))?;
         let deleted = self.threads.on(thread, || self.instances.delete(&configuration));
-        let deleted = told(deleted)?;
+        let deleted = model_outcome(deleted)?;
         same(J4.id, &deleted, &self.model.delete(file))?;
         match deleted {
             Ok(true) => self.probe.mark("deleted"),
@@ -422,7 +423,7 @@ impl<'a> Run<'a> {
     fn compact(&mut self, op: Op) -> Result<(), Violation> {
         let (file, wanted) = (usize::from(op.b) % FILES, self.configuration(op.c));
         let configuration = self.build(file, wanted)?;
-        let compacted = told(self.instances.compact(&configuration))?;
+        let compacted = model_outcome(self.instances.compact(&configuration))?;
         same(J4.id, &compacted, &self.model.compact(file, wanted.key))?;
         if compacted == Ok(false) {
             self.probe.mark("compaction refused");
@@ -469,7 +470,7 @@ impl<'a> Run<'a> {
             let Some(there) = self.model.file(file) else { continue };
             let wanted = model::Configuration { key: there.key, version: 9, migration: None };
             let instance = self.instances.open_dynamic(&self.build(file, wanted)?);
-            let found = instance.and_then(|instance| read(&instance));
+            let found = instance.and_then(|instance| read_notes(&instance));
             let found = found.map_err(|error| Violation::new(J7.id, error.to_string()))?;
             same(J7.id, &found, &there.notes)?;
         }

@@ -3,7 +3,7 @@
 //!
 //! - J5 No thread waits forever, and a thread marked as non-blocking never waits.
 
-use super::{Run, lock};
+use super::{InstanceHarness, lock};
 use crate::check::Violation;
 use crate::check::promises::J5;
 use fastness::instance::Instance;
@@ -15,7 +15,7 @@ pub(super) fn refusals(instance: &Instance) -> [Option<Error>; 3] {
     [transact.err(), instance.subscribe().err(), instance.snapshot().err()]
 }
 
-impl Run<'_> {
+impl InstanceHarness<'_> {
     /// Checks that the calls of a migration were refused without blocking.
     pub(super) fn waited(&mut self, migrates: bool) -> Result<(), Violation> {
         let met = std::mem::take(&mut *lock(&self.met));

@@ -31,7 +31,7 @@ pub(in crate::check) fn all(view: &View<'_>, state: &DatabaseState) -> Result<u6
         return Err(Violation::new(M6.id, text).into());
     }
     let schema = view.schema()?;
-    let expected = bridge::schema(state).map_err(|error| mistake(&error.to_string()))?;
+    let expected = bridge::schema(state).map_err(|error| check_bug(&error.to_string()))?;
     if schema != expected {
         let text = format!("the classes are {schema}, expected {expected}");
         return Err(Violation::new(M6.id, text).into());
@@ -95,7 +95,7 @@ pub(in crate::check) fn one(
                 }
                 links.push(key);
             }
-            let expected = state.backlinks(id, from, name).map_err(|error| mistake(&error))?;
+            let expected = state.backlinks(id, from, name).map_err(|error| check_bug(&error))?;
             let expected: Vec<Key> = expected.into_iter().map(|(_, key)| key).collect();
             if links != expected {
                 let text = format!(
@@ -129,6 +129,6 @@ fn known(
 }
 
 /// Returns the error for a bug of the check itself.
-pub(in crate::check) fn mistake(what: &dyn std::fmt::Debug) -> CheckError {
+pub(in crate::check) fn check_bug(what: &dyn std::fmt::Debug) -> CheckError {
     Violation::new(A1.id, format!("bug in the check: {what:?}")).into()
 }

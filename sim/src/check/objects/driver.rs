@@ -46,6 +46,6 @@ pub(in crate::check) fn run<C: ObjectCheck>(
         let outcome = faults.step(&mut harness, *op, &mut check);
         outcome.map_err(|error| as_violation(error).at(step))?;
     }
-    faults.calm(&mut harness, &mut check).map_err(as_violation)?;
+    faults.recover_all(&mut harness, &mut check).map_err(as_violation)?;
     check.end(&mut harness).map_err(as_violation)
 }

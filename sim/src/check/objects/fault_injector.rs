@@ -29,9 +29,9 @@ impl FaultInjector {
         check: &mut C,
     ) -> Result<(), CheckError> {
         match op.kind {
-            OpKind::ClearFault => return self.calm(harness, check),
+            OpKind::ClearFault => return self.recover_all(harness, check),
             OpKind::Inject => {
-                self.calm(harness, check)?;
+                self.recover_all(harness, check)?;
                 if op.c & 4 == 0 {
                     // With an empty cache, operations must read.
                     check.release(harness)?;
@@ -44,7 +44,7 @@ impl FaultInjector {
             // The failed slot is torn, and verification reports it.
             OpKind::Verify if self.uncertain.is_some() => return Ok(()),
             OpKind::Reopen | OpKind::Kill | OpKind::PowerLoss | OpKind::Migrate => {
-                self.calm(harness, check)?;
+                self.recover_all(harness, check)?;
             }
             _ => {}
         }
@@ -53,13 +53,13 @@ impl FaultInjector {
             Ok(()) if self.uncertain.is_some() && harness.committed != before => {
                 Err(Violation::new(C3.id, "a poisoned store acknowledged a commit").into())
             }
-            Err(CheckError::Store(error)) => self.endure(harness, op, (&error, after)),
+            Err(CheckError::Store(error)) => self.check_failure(harness, op, (&error, after)),
             outcome => outcome,
         }
     }
 
     /// Checks a failed operation: it has a cause, and committed data is still there.
-    fn endure(
+    fn check_failure(
         &mut self,
         harness: &mut ObjectHarness<'_>,
         op: Op,
@@ -68,7 +68,7 @@ impl FaultInjector {
         let failure = harness.fs.failed();
         blame(error, self.injected, (failure, self.uncertain.is_some()))?;
         harness.probe.line(|| format!("     {error}"));
-        if harness.is_writing() && edits(op.kind) {
+        if harness.is_writing() && is_edit(op.kind) {
             let outcome = harness.commit_what_failed();
             if outcome != Err(Error::TransactionFailed) {
                 let text = format!("commit after a failed operation gives {outcome:?}");
@@ -107,7 +107,7 @@ impl FaultInjector {
     }
 
     /// Ends the fault; reopens the database if it is poisoned, and sometimes if not.
-    pub(in crate::check) fn calm<C: ObjectCheck>(
+    pub(in crate::check) fn recover_all<C: ObjectCheck>(
         &mut self,
         harness: &mut ObjectHarness<'_>,
         check: &mut C,
@@ -121,7 +121,7 @@ impl FaultInjector {
             harness.close();
             harness.probe.mark("closing failed");
         }
-        if harness.fs.heal().is_some() && injection.fault == Fault::Short {
+        if harness.fs.take_failure().is_some() && injection.fault == Fault::Short {
             harness.probe.mark("short read or write completed");
         }
         let states = match self.uncertain.take() {
@@ -137,25 +137,25 @@ impl FaultInjector {
         } else {
             harness.close();
         }
-        let landed = harness.open_among(&states, C2.id)?;
+        let set_count = harness.open_among(&states, C2.id)?;
         if states.len() > 1 {
             let marks = [
                 "failed commit absent after a crash",
                 "failed commit present after a \
                  crash",
             ];
-            harness.probe.mark(marks[landed]);
+            harness.probe.mark(marks[set_count]);
             // The state read after opening survives a power loss, although nothing was written.
             let disk = harness.fs.disk();
             let disk = harness.world.rng(|rng| disk.power_loss(rng));
             harness.crash_to(disk);
-            harness.open_among(&states[landed..=landed], C5.id)?;
+            harness.open_among(&states[set_count..=set_count], C5.id)?;
         }
         Ok(())
     }
 }
 
-const fn edits(kind: OpKind) -> bool {
+const fn is_edit(kind: OpKind) -> bool {
     matches!(
         kind,
         OpKind::Create

@@ -43,10 +43,10 @@ impl<'w> ObjectHarness<'w> {
         let fs = world.boot(Disk::default());
         let domain = ObjectDomain::new(world.salt);
         let committed = domain.state();
-        let schema = bridge::schema(&committed).map_err(|error| compare::mistake(&error))?;
+        let schema = bridge::schema(&committed).map_err(|error| compare::check_bug(&error))?;
         let wanted = synced(&domain, DatabaseOptions::schema(schema, 1));
         let database = Some(Database::open(&world.options(&fs), file(), &wanted)?);
-        fs.record();
+        fs.record_forks();
         let (working, txn) = (None, None);
         let (snapshots, deleted) = (Vec::new(), Vec::new());
         let harness = Self {
@@ -339,7 +339,7 @@ impl<'w> ObjectHarness<'w> {
             self.probe.mark("moved a list element");
         }
         let held = self.seen().object(&id).and_then(|object| object.lists.get(&name));
-        if held.is_some_and(|held| is_in_pieces(held)) {
+        if held.is_some_and(|held| is_chunked(held)) {
             self.probe.mark("changed a chunked list");
         }
         // Sometimes many elements at once, so that a short list becomes long.
@@ -423,7 +423,7 @@ impl<'w> ObjectHarness<'w> {
 }
 
 /// Returns whether a list is long enough to be stored in chunks (docs/objects.md#lists).
-fn is_in_pieces(list: &[(u64, Value)]) -> bool {
+fn is_chunked(list: &[(u64, Value)]) -> bool {
     let bytes = |value: &Value| match value {
         Value::Null => 0,
         Value::Bool(_) => 1,

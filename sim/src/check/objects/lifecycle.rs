@@ -46,9 +46,9 @@ impl ObjectHarness<'_> {
         let mut rng = Rng::new(self.world.rng(Rng::next));
         for Fork { disk, .. } in forks {
             let disk = if rng.one_in(4) { disk } else { disk.power_loss(&mut rng) };
-            let landed = self.recover(disk, &states)?;
+            let set_count = self.recover(disk, &states)?;
             if states[0] != states[1] {
-                self.probe.mark(match landed {
+                self.probe.mark(match set_count {
                     0 => "crash during a commit: lost",
                     _ => "crash during a commit: kept",
                 });
@@ -71,7 +71,7 @@ impl ObjectHarness<'_> {
         let database = Database::open(&options, file(), &DatabaseOptions::dynamic());
         let database = database.map_err(|error| unexpected(error.into(), C8.id))?;
         self.probe.crash("in a commit");
-        self.holds(&database, states, C2.id).map(|(landed, _)| landed)
+        self.holds(&database, states, C2.id).map(|(set_count, _)| set_count)
     }
 
     /// Returns the count that the commit_hook keeps, if there is one; it must belong to the state.
@@ -112,20 +112,20 @@ impl ObjectHarness<'_> {
         let opened = self.open_as(self.wanted());
         opened.map_err(|error| unexpected(error.into(), invariant))?;
         let database = self.database().clone();
-        let (landed, count) = self.holds(&database, states, invariant)?;
+        let (set_count, count) = self.holds(&database, states, invariant)?;
         if let Some(listener) = &mut self.listener {
-            listener.landed(count);
+            listener.set_count(count);
             if let [before, after] = states
                 && before != after
             {
-                self.probe.mark(match landed {
+                self.probe.mark(match set_count {
                     0 => "writes of the commit hook lost with its commit",
                     _ => "writes of the commit hook kept with its commit",
                 });
             }
         }
-        self.committed.clone_from(&states[landed]);
-        Ok(landed)
+        self.committed.clone_from(&states[set_count]);
+        Ok(set_count)
     }
 
     /// Tries to commit a transaction in which an operation failed.
@@ -183,7 +183,7 @@ impl ObjectHarness<'_> {
                     self.probe.mark("opened with classes of structs");
                     schema?
                 }
-                None => bridge::schema(&self.committed).map_err(|e| compare::mistake(&e))?,
+                None => bridge::schema(&self.committed).map_err(|e| compare::check_bug(&e))?,
             };
             self.open_as(self.listened(DatabaseOptions::schema(schema, version)))?;
             self.look_all()?;
@@ -209,10 +209,10 @@ impl ObjectHarness<'_> {
 
     /// Continues with another disk, as after a crash; handles of the dead process write nowhere.
     pub(in crate::check) fn crash_to(&mut self, disk: Disk) {
-        self.fs.fall_silent();
+        self.fs.disconnect();
         self.close();
         self.fs = self.world.boot(disk);
-        self.fs.record();
+        self.fs.record_forks();
     }
 
     pub(super) fn crash(&mut self, kind: OpKind) -> Result<(), CheckError> {

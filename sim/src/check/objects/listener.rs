@@ -14,9 +14,9 @@ const COUNT: &[u8] = b"count";
 /// What a commit_hook is told, and which state belongs to each count.
 #[derive(Debug)]
 pub(in crate::check) struct RecordingListener {
-    heard: Arc<Mutex<Vec<Vec<Operation>>>>,
+    commits: Arc<Mutex<Vec<Vec<Operation>>>>,
     /// The committed count.
-    told: usize,
+    reported: usize,
     /// The states by count. One state more than committed belongs to a commit with an unknown
     /// outcome.
     states: Vec<DatabaseState>,
@@ -25,42 +25,42 @@ pub(in crate::check) struct RecordingListener {
 impl RecordingListener {
     /// Begins with a file that no commit_hook wrote to.
     pub(in crate::check) fn new(state: &DatabaseState) -> Self {
-        Self { heard: Arc::default(), told: 0, states: vec![state.clone()] }
+        Self { commits: Arc::default(), reported: 0, states: vec![state.clone()] }
     }
 
     pub(super) fn commit_hook(&self) -> Arc<CommitHook> {
-        let heard = Arc::clone(&self.heard);
+        let commits = Arc::clone(&self.commits);
         Arc::new(move |operations, txn| {
             let mut tree = txn.tree(TREE)?;
             let count = tree.get(COUNT)?.and_then(|bytes| (*bytes).try_into().ok());
             let count = count.map_or(0, u64::from_le_bytes) + 1;
             tree.insert(COUNT, &count.to_le_bytes())?;
-            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-            heard.push(operations.to_vec());
+            let mut commits = commits.lock().unwrap_or_else(PoisonError::into_inner);
+            commits.push(operations.to_vec());
             Ok(())
         })
     }
 
     /// Takes the received operations, commit by commit.
     pub(in crate::check) fn take(&self) -> Vec<Vec<Operation>> {
-        std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.commits.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Expects a commit that leads to a state.
     pub(super) fn expect(&mut self, state: &DatabaseState) {
-        self.states.truncate(self.told + 1);
+        self.states.truncate(self.reported + 1);
         self.states.push(state.clone());
     }
 
     /// The commit was acknowledged.
     pub(super) fn committed(&mut self) {
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        self.told += usize::from(!heard.is_empty());
+        let commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        self.reported += usize::from(!commits.is_empty());
     }
 
     /// The file was opened and holds this count.
-    pub(super) fn landed(&mut self, count: usize) {
-        self.told = count;
+    pub(super) fn set_count(&mut self, count: usize) {
+        self.reported = count;
     }
 
     /// Compares what the commit_hook wrote with the state that a file holds, and returns the count.

@@ -11,7 +11,7 @@ mod structs;
 
 use super::compare::CheckError;
 use super::promises::{B1, B2, B3, B4, B5, B9, C2, C3, C5, C8, C9, C11, C12, C13, D4};
-use super::{Check, Recipe};
+use super::{Check, Distribution};
 use driver::ObjectCheck;
 use fastness_models::{Op, OpKind};
 use harness::ObjectHarness;
@@ -48,7 +48,7 @@ pub(super) const CHECK: Check = Check {
         "closing failed",
         "short read or write completed",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::Create, 10),
             (OpKind::Upsert, 6),
@@ -76,13 +76,13 @@ pub(super) const CHECK: Check = Check {
         ops_min: 40,
         ops_max: 160,
     },
-    body: driver::run::<Objects>,
+    body: driver::run::<ObjectsCheck>,
 };
 
 /// The common operations only.
-struct Objects;
+struct ObjectsCheck;
 
-impl ObjectCheck for Objects {
+impl ObjectCheck for ObjectsCheck {
     const INVARIANT: &'static str = B1.id;
 
     fn begin(_bench: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {

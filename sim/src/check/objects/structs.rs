@@ -65,13 +65,13 @@ impl<T> Field for Link<T> {
 }
 
 /// The source values of a struct.
-struct Made<'a> {
+struct StructSource<'a> {
     view: &'a View<'a>,
     key: &'a Value,
     object_values: &'a ObjectValues,
 }
 
-impl Made<'_> {
+impl StructSource<'_> {
     fn content(&self, name: &str) -> &PropertyValue {
         let found = self.object_values.iter().find(|(held, _)| held == name);
         &found.expect("the check has every property").1
@@ -98,8 +98,8 @@ impl Made<'_> {
 }
 
 /// A struct of this file.
-trait Held: Object {
-    fn make(from: &Made<'_>) -> Outcome<Self>;
+trait TestStruct: Object {
+    fn make(from: &StructSource<'_>) -> Outcome<Self>;
 
     /// Returns the back-links from the list `links` of the same class.
     fn fans(&self) -> &[Link<Self>];
@@ -108,7 +108,7 @@ trait Held: Object {
 macro_rules! structs {
     ($($module:ident: $key:ty;)*) => {$(
         mod $module {
-            use super::{Counter, Held, Link, Made, Object, Outcome, Timestamp};
+            use super::{Counter, TestStruct, Link, StructSource, Object, Outcome, Timestamp};
 
             #[derive(Object)]
             pub(super) struct Keyed {
@@ -159,8 +159,8 @@ macro_rules! structs {
                 fans: Vec<Link<Rows>>,
             }
 
-            impl Held for Keyed {
-                fn make(from: &Made<'_>) -> Outcome<Self> {
+            impl TestStruct for Keyed {
+                fn make(from: &StructSource<'_>) -> Outcome<Self> {
                     Ok(Self {
                         bool: from.one("bool")?,
                         bool0: from.one("bool0")?,
@@ -192,8 +192,8 @@ macro_rules! structs {
                 }
             }
 
-            impl Held for Rows {
-                fn make(from: &Made<'_>) -> Outcome<Self> {
+            impl TestStruct for Rows {
+                fn make(from: &StructSource<'_>) -> Outcome<Self> {
                     Ok(Self {
                         int: from.one("int")?,
                         link: from.one("link")?,
@@ -220,27 +220,27 @@ structs! {
 
 /// Functions over the struct of a class.
 #[derive(Clone, Copy)]
-struct Way {
+struct StructOps {
     write: fn(&mut ObjectHarness<'_>, Op) -> Result<(), CheckError>,
     read: fn(&View<'_>, &DatabaseState, &Id) -> Result<(), CheckError>,
 }
 
-const fn way<T: Held>() -> Way {
-    Way { write: write::<T>, read: read::<T> }
+const fn ops<T: TestStruct>() -> StructOps {
+    StructOps { write: write::<T>, read: read::<T> }
 }
 
 /// The structs of the classes.
 struct Structs {
-    keyed: Way,
-    rows: Way,
+    keyed: StructOps,
+    rows: StructOps,
     schema: fn() -> Outcome<Schema>,
 }
 
 macro_rules! structs_of {
     ($module:ident) => {
         Structs {
-            keyed: way::<$module::Keyed>(),
-            rows: way::<$module::Rows>(),
+            keyed: ops::<$module::Keyed>(),
+            rows: ops::<$module::Rows>(),
             schema: || Ok(Schema::new([$module::Keyed::class()?, $module::Rows::class()?])?),
         }
     };
@@ -261,7 +261,7 @@ impl Structs {
         })
     }
 
-    fn way(&self, class: &str) -> Option<Way> {
+    fn ops(&self, class: &str) -> Option<StructOps> {
         match class {
             KEYED => Some(self.keyed),
             ROWS => Some(self.rows),
@@ -282,8 +282,8 @@ impl ObjectHarness<'_> {
     pub(super) fn write_struct(&mut self, op: Op) -> Result<bool, CheckError> {
         let class = self.domain.class(op.a, self.seen());
         let structs = Structs::of(&self.domain, self.seen());
-        let way = structs.and_then(|structs| structs.way(&class));
-        way.map_or(Ok(false), |way| (way.write)(self, op).map(|()| true))
+        let ops = structs.and_then(|structs| structs.ops(&class));
+        ops.map_or(Ok(false), |ops| (ops.write)(self, op).map(|()| true))
     }
 
     /// Reads an object as a struct.
@@ -293,13 +293,13 @@ impl ObjectHarness<'_> {
         id: &Id,
     ) -> Result<(), CheckError> {
         let structs = Structs::of(&self.domain, state);
-        let way = structs.and_then(|structs| structs.way(&id.0));
-        way.map_or(Ok(()), |way| (way.read)(view, state, id))
+        let ops = structs.and_then(|structs| structs.ops(&id.0));
+        ops.map_or(Ok(()), |ops| (ops.read)(view, state, id))
     }
 }
 
 /// Writes a struct: a selects the class, b the object, c the values.
-fn write<T: Held>(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
+fn write<T: TestStruct>(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
     let (class, domain, state) = (T::CLASS, harness.domain, harness.seen());
     let id = (class.to_owned(), domain.pick(class, op.b, state));
     let held = if op.kind == OpKind::Update { state.object_values(&id) } else { None };
@@ -339,12 +339,15 @@ fn write<T: Held>(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckEr
     Ok(())
 }
 
-fn make<T: Held>(view: &View<'_>, (key, object_values): (&Value, &ObjectValues)) -> Outcome<T> {
-    T::make(&Made { view, key, object_values })
+fn make<T: TestStruct>(
+    view: &View<'_>,
+    (key, object_values): (&Value, &ObjectValues),
+) -> Outcome<T> {
+    T::make(&StructSource { view, key, object_values })
 }
 
 /// Updates an object as a struct, which must first hold the model's values.
-fn update<T: Held>(
+fn update<T: TestStruct>(
     txn: &mut Transaction,
     (id, held): (&Id, Option<&ObjectValues>),
     to: (&Value, &ObjectValues),
@@ -363,7 +366,7 @@ fn update<T: Held>(
 }
 
 /// Reads an object as a struct, and compares it with the model.
-fn read<T: Held>(view: &View<'_>, state: &DatabaseState, id: &Id) -> Result<(), CheckError> {
+fn read<T: TestStruct>(view: &View<'_>, state: &DatabaseState, id: &Id) -> Result<(), CheckError> {
     let found = Link::<T>::new(bridge::object_id(view, id)?).get(*view)?;
     let (found, expected) = match (found, state.object_values(id)) {
         (Some(found), Some(expected)) => (found, expected),
@@ -385,7 +388,11 @@ fn read<T: Held>(view: &View<'_>, state: &DatabaseState, id: &Id) -> Result<(), 
 }
 
 /// Compares the values of a struct.
-fn same<T: Held>(view: &View<'_>, found: &T, expected: &ObjectValues) -> Result<(), CheckError> {
+fn same<T: TestStruct>(
+    view: &View<'_>,
+    found: &T,
+    expected: &ObjectValues,
+) -> Result<(), CheckError> {
     let mut object_values = Vec::new();
     for (name, content) in found.properties() {
         let content = match content {

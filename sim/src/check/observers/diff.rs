@@ -62,7 +62,7 @@ pub(super) fn differ(
     (before, after): (&DatabaseState, &DatabaseState),
     changes: &Changes,
 ) -> Result<(), CheckError> {
-    let broken = |text: String| CheckError::from(Violation::new(W1.id, text));
+    let unexpected_error = |text: String| CheckError::from(Violation::new(W1.id, text));
     let expected = changed(before, after);
     let mut found: BTreeMap<&str, Keys> = BTreeMap::new();
     for (name, class) in &changes.classes {
@@ -71,7 +71,7 @@ pub(super) fn differ(
         found.insert(name, [keys(&class.inserted), keys(&class.deleted), modified]);
     }
     if found != expected {
-        return Err(broken(format!("changed {found:?}, expected {expected:?}")));
+        return Err(unexpected_error(format!("changed {found:?}, expected {expected:?}")));
     }
     for (name, class) in &changes.classes {
         let classes = [before, after].map(|state| state.classes.get(name));
@@ -79,7 +79,7 @@ pub(super) fn differ(
         for (key, found) in &class.modified {
             let key = bridge::key(key);
             properties((older, newer), &key, found)
-                .map_err(|text| broken(format!("{name} {key:?}: {text}")))?;
+                .map_err(|text| unexpected_error(format!("{name} {key:?}: {text}")))?;
         }
     }
     Ok(())
@@ -118,8 +118,8 @@ fn same_list((older, newer): (&Elements, &Elements), found: &ListChanges) -> Res
         let all = list.iter().enumerate().filter(|(_, held)| met(held));
         all.map(|(at, held)| (at, held.0)).collect()
     };
-    let told = |told: &[(usize, ElementId)]| -> Vec<(usize, u64)> {
-        told.iter().map(|(at, id)| (*at, id.number)).collect()
+    let reported = |reported: &[(usize, ElementId)]| -> Vec<(usize, u64)> {
+        reported.iter().map(|(at, id)| (*at, id.number)).collect()
     };
     let value = |number| place(older, number).map(|at| &older[at].1);
     let expected = [
@@ -127,7 +127,7 @@ fn same_list((older, newer): (&Elements, &Elements), found: &ListChanges) -> Res
         placed(newer, &|held| place(older, held.0).is_none()),
         placed(newer, &|held| value(held.0).is_some_and(|value| *value != held.1)),
     ];
-    let changes = [told(&found.deleted), told(&found.inserted), told(&found.modified)];
+    let changes = [reported(&found.deleted), reported(&found.inserted), reported(&found.modified)];
     if changes != expected {
         return Err(format!("the list changed {changes:?}, expected {expected:?}"));
     }

@@ -6,12 +6,12 @@ mod diff;
 use super::compare::CheckError;
 use super::io_faults::is_poisoned;
 use super::objects::bridge;
-use super::objects::compare::mistake;
+use super::objects::compare::check_bug;
 use super::objects::driver::{self, ObjectCheck};
 use super::objects::harness::ObjectHarness;
 use super::objects::listener::RecordingListener;
 use super::promises::{B1, B9, C2, C3, C5, C11, C12, C13, W1, W2, W3};
-use super::{Check, Recipe, Violation};
+use super::{Check, Distribution, Violation};
 use diff::{changed, differ};
 use fastness::CommitId;
 use fastness::object::{Changes, ElementId, ObjectRef, Operation, Subscription, View};
@@ -47,7 +47,7 @@ pub(super) const CHECK: Check = Check {
         "failed commit present after a crash",
         "failed commit absent after a crash",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::Create, 10),
             (OpKind::Upsert, 10),
@@ -69,20 +69,20 @@ pub(super) const CHECK: Check = Check {
         ops_min: 40,
         ops_max: 160,
     },
-    body: driver::run::<Watches>,
+    body: driver::run::<ObserverCheck>,
 };
 
 /// An observer, with the states since its last report; the first state is the one it knows.
-struct Watch {
+struct ObserverState {
     observer: Subscription,
     states: Vec<DatabaseState>,
     last: CommitId,
 }
 
 /// The observers of a run.
-struct Watches(Vec<Watch>);
+struct ObserverCheck(Vec<ObserverState>);
 
-impl ObjectCheck for Watches {
+impl ObjectCheck for ObserverCheck {
     const INVARIANT: &'static str = B1.id;
 
     fn begin(harness: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {
@@ -97,35 +97,37 @@ impl ObjectCheck for Watches {
         if matches!(op.kind, OpKind::Reopen | OpKind::Kill | OpKind::PowerLoss) {
             self.release(harness)?;
         }
-        let Self(watches) = self;
+        let Self(observer_states) = self;
         if op.kind == OpKind::Observe {
             harness.probe.count(op.kind.name(), 1);
-            return observe(harness, watches, op);
+            return observe(harness, observer_states, op);
         }
         let was_writing = harness.is_writing();
         let before = harness.committed.clone();
         let changed = change(harness, op);
         // Also if a step after the commit failed.
         if before != harness.committed {
-            watches.iter_mut().for_each(|watch| watch.states.push(harness.committed.clone()));
+            observer_states
+                .iter_mut()
+                .for_each(|observer_state| observer_state.states.push(harness.committed.clone()));
         }
         if let Err(error) = changed {
-            return Err(failed(harness, watches, (op, error))?);
+            return Err(failed(harness, observer_states, (op, error))?);
         }
-        heard(harness, &before, was_writing && op.kind == OpKind::Abort)?;
-        if watches.is_empty() && !harness.is_writing() {
+        operations(harness, &before, was_writing && op.kind == OpKind::Abort)?;
+        if observer_states.is_empty() && !harness.is_writing() {
             let begun = begin(harness);
             if matches!(begun, Err(CheckError::Store(_))) {
                 harness.probe.mark("a subscription failed");
             }
-            watches.push(begun?);
+            observer_states.push(begun?);
         }
         Ok(())
     }
 
     fn release(&mut self, harness: &mut ObjectHarness<'_>) -> Result<(), CheckError> {
-        for mut watch in self.0.drain(..) {
-            match poll(harness, &mut watch, usize::MAX) {
+        for mut observer_state in self.0.drain(..) {
+            match poll(harness, &mut observer_state, usize::MAX) {
                 // The catalog was unreadable.
                 Ok(()) | Err(CheckError::Store(_)) => {}
                 Err(error) => return Err(error),
@@ -135,7 +137,9 @@ impl ObjectCheck for Watches {
     }
 
     fn end(self, harness: &mut ObjectHarness<'_>) -> Result<(), CheckError> {
-        self.0.into_iter().try_for_each(|mut watch| poll(harness, &mut watch, usize::MAX))
+        self.0
+            .into_iter()
+            .try_for_each(|mut observer_state| poll(harness, &mut observer_state, usize::MAX))
     }
 }
 
@@ -160,7 +164,7 @@ fn change(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
 /// After a failed operation, observers receive earlier commits and nothing of the failed one.
 fn failed(
     harness: &mut ObjectHarness<'_>,
-    watches: &mut [Watch],
+    observer_states: &mut [ObserverState],
     (op, error): (Op, CheckError),
 ) -> Result<CheckError, CheckError> {
     // The listener ran before, and its writes were rolled back.
@@ -169,12 +173,12 @@ fn failed(
         return Ok(error);
     }
     let mut asked = 0;
-    for watch in watches {
-        match poll(harness, watch, usize::MAX) {
+    for observer_state in observer_states {
+        match poll(harness, observer_state, usize::MAX) {
             Ok(()) => asked += 1,
             // The catalog was unreadable.
             Err(CheckError::Store(_)) => {}
-            Err(broken) => return Err(broken),
+            Err(unexpected_error) => return Err(unexpected_error),
         }
     }
     if op.kind == OpKind::Commit && asked > 0 {
@@ -187,33 +191,33 @@ fn failed(
 }
 
 /// Subscribes at the committed state.
-fn begin(harness: &ObjectHarness<'_>) -> Result<Watch, CheckError> {
+fn begin(harness: &ObjectHarness<'_>) -> Result<ObserverState, CheckError> {
     let (snapshot, observer) = harness.database().subscribe()?;
     super::objects::compare::all(&snapshot.view(), &harness.committed)?;
     let states = vec![harness.committed.clone()];
-    Ok(Watch { observer, states, last: snapshot.commit() })
+    Ok(ObserverState { observer, states, last: snapshot.commit() })
 }
 
 /// Subscribes, drops an observer, or polls one.
 fn observe(
     harness: &mut ObjectHarness<'_>,
-    watches: &mut Vec<Watch>,
+    observer_states: &mut Vec<ObserverState>,
     op: Op,
 ) -> Result<(), CheckError> {
     match op.a % 8 {
         // A writing thread would wait for itself.
-        0..2 if !harness.is_writing() && watches.len() < OBSERVERS_MAX => {
-            if watches.iter().any(|watch| watch.states.len() > 1) {
+        0..2 if !harness.is_writing() && observer_states.len() < OBSERVERS_MAX => {
+            if observer_states.iter().any(|observer_state| observer_state.states.len() > 1) {
                 harness.probe.mark("subscribed while an older observer was behind");
             }
-            watches.push(begin(harness)?);
+            observer_states.push(begin(harness)?);
         }
-        2 if !watches.is_empty() => {
-            watches.remove(usize::from(op.b) % watches.len());
+        2 if !observer_states.is_empty() => {
+            observer_states.remove(usize::from(op.b) % observer_states.len());
         }
-        _ if !watches.is_empty() => {
-            let at = usize::from(op.b) % watches.len();
-            poll(harness, &mut watches[at], usize::from(op.c % 3) + 1)?;
+        _ if !observer_states.is_empty() => {
+            let at = usize::from(op.b) % observer_states.len();
+            poll(harness, &mut observer_states[at], usize::from(op.c % 3) + 1)?;
         }
         _ => {}
     }
@@ -223,20 +227,20 @@ fn observe(
 /// Polls an observer, and compares its reports with the states.
 fn poll(
     harness: &mut ObjectHarness<'_>,
-    watch: &mut Watch,
+    observer_state: &mut ObserverState,
     count: usize,
 ) -> Result<(), CheckError> {
     let snapshot = harness.database().snapshot()?;
     for round in 0..count {
-        let changes = watch.observer.try_recv();
+        let changes = observer_state.observer.try_recv();
         // Commits without changed objects are not reported.
-        while let [before, after, ..] = &watch.states[..]
+        while let [before, after, ..] = &observer_state.states[..]
             && changed(before, after).is_empty()
         {
             harness.probe.mark("skipped a commit without changes");
-            watch.states.remove(0);
+            observer_state.states.remove(0);
         }
-        let (changes, before, after) = match (changes, &watch.states[..]) {
+        let (changes, before, after) = match (changes, &observer_state.states[..]) {
             (Some(changes), [before, after, ..]) => (changes, before, after),
             (None, [_, _, ..]) => {
                 return Err(Violation::new(W2.id, "a commit was not reported").into());
@@ -253,13 +257,13 @@ fn poll(
             }
             (None, _) => return Ok(()),
         };
-        if changes.commit <= watch.last || changes.commit > snapshot.commit() {
-            let text = format!("reported commit {} after {}", changes.commit, watch.last);
+        if changes.commit <= observer_state.last || changes.commit > snapshot.commit() {
+            let text = format!("reported commit {} after {}", changes.commit, observer_state.last);
             return Err(Violation::new(W2.id, text).into());
         }
         differ((before, after), &changes)?;
-        watch.last = changes.commit;
-        let states = [watch.states.remove(0), watch.states[0].clone()];
+        observer_state.last = changes.commit;
+        let states = [observer_state.states.remove(0), observer_state.states[0].clone()];
         mark(harness, round, (&states, &changes));
     }
     Ok(())
@@ -300,20 +304,20 @@ fn take_heard(harness: &ObjectHarness<'_>) -> Vec<Vec<Operation>> {
 }
 
 /// Replays the operations of one commit.
-fn heard(
+fn operations(
     harness: &mut ObjectHarness<'_>,
     before: &DatabaseState,
     aborted: bool,
 ) -> Result<(), CheckError> {
-    let heard = take_heard(harness);
-    let broken = |text: String| CheckError::from(Violation::new(W3.id, text));
+    let operations = take_heard(harness);
+    let unexpected_error = |text: String| CheckError::from(Violation::new(W3.id, text));
     if aborted {
         harness.probe.mark("reported nothing for an aborted transaction");
     }
-    if heard.len() > 1 {
-        return Err(broken(format!("a commit was reported {} times", heard.len())));
+    if operations.len() > 1 {
+        return Err(unexpected_error(format!("a commit was reported {} times", operations.len())));
     }
-    if heard.iter().flatten().any(|operation| *operation == Operation::SchemaChange) {
+    if operations.iter().flatten().any(|operation| *operation == Operation::SchemaChange) {
         // The operation carries no details: a replica reads the catalog.
         harness.probe.mark("classes changed");
         return Ok(());
@@ -321,14 +325,16 @@ fn heard(
     let mut state = before.clone();
     // The catalog may be unreadable.
     let Ok(snapshot) = harness.database().snapshot() else { return Ok(()) };
-    for operation in heard.iter().flatten() {
+    for operation in operations.iter().flatten() {
         replay(&snapshot.view(), &mut state, operation)?;
     }
     if state != harness.committed {
-        return Err(broken(format!("the operations {heard:?} do not lead to the committed state")));
+        return Err(unexpected_error(format!(
+            "the operations {operations:?} do not lead to the committed state"
+        )));
     }
-    let made_again = heard.iter().flatten().any(|operation| match operation {
-        Operation::Create(target) => heard
+    let made_again = operations.iter().flatten().any(|operation| match operation {
+        Operation::Create(target) => operations
             .iter()
             .flatten()
             .any(|other| matches!(other, Operation::Delete(erased) if erased == target)),
@@ -337,7 +343,7 @@ fn heard(
     if made_again {
         harness.probe.mark("an object recreated with a deleted key");
     }
-    if !heard.is_empty() {
+    if !operations.is_empty() {
         harness.probe.mark("operations replayed");
     }
     Ok(())
@@ -390,7 +396,7 @@ fn replay(
             let edit = ListEdit::Move(from, behind(&held, *after));
             state.edit_list(&id(target), property, &edit).map(|()| true)
         }
-        other => return Err(mistake(other)),
+        other => return Err(check_bug(other)),
     };
     if done == Ok(true) {
         return Ok(());

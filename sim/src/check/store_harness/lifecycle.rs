@@ -69,10 +69,10 @@ impl StoreHarness<'_> {
     /// Starts the recording that the check asked for on this machine.
     pub(in crate::check) fn watch(&self) {
         if self.records {
-            self.fs.record();
+            self.fs.record_forks();
         }
         if self.spies {
-            self.fs.spy();
+            self.fs.capture_writes();
         }
     }
 
@@ -87,7 +87,7 @@ impl StoreHarness<'_> {
 
     /// Continues with another disk, as after a crash; handles of the dead process write nowhere.
     pub(in crate::check) fn crash_to(&mut self, disk: Disk) {
-        self.fs.fall_silent();
+        self.fs.disconnect();
         self.close();
         self.fs = self.world.boot(disk);
         self.watch();

@@ -2,7 +2,9 @@
 
 use super::{SNAPSHOTS_MAX, StoreHarness, bound, order, verify};
 use crate::check::Violation;
-use crate::check::compare::{CheckError, Order, Reads, read_all, read_range, same, same_value};
+use crate::check::compare::{
+    CheckError, Order, TreeReader, read_all, read_range, same, same_value,
+};
 use fastness_models::store::{Bounds, StoreOutcome, StoreState};
 use fastness_models::{Op, OpKind};
 
@@ -11,7 +13,7 @@ impl StoreHarness<'_> {
     pub(in crate::check) fn read<T>(
         &mut self,
         operand: u8,
-        read: impl FnOnce(&dyn Reads, &StoreState, &str) -> Result<T, CheckError>,
+        read: impl FnOnce(&dyn TreeReader, &StoreState, &str) -> Result<T, CheckError>,
     ) -> Result<T, CheckError> {
         let world = self.world;
         let tree = world.domain.tree(operand);

@@ -23,22 +23,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 /// An entry of a tree; no value for a removal.
-type Edit = (String, Bytes, Option<Bytes>);
+type EntryEdit = (String, Bytes, Option<Bytes>);
 
 /// A transaction that follows while another one waits.
 #[derive(Clone)]
-struct Other {
-    edits: Vec<Edit>,
+struct FollowerTxn {
+    edits: Vec<EntryEdit>,
     unsynced: bool,
 }
 
 /// The completion of a commit: on its own thread, or known.
-enum Ending {
+enum Completion {
     Waits(JoinHandle<Result<CommitId, Error>>),
     Told(Result<CommitId, Error>),
 }
 
-impl Ending {
+impl Completion {
     fn wait(self) -> Result<CommitId, Error> {
         match self {
             Self::Waits(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
@@ -49,7 +49,7 @@ impl Ending {
 
 /// The effect of a transaction, as the next transaction sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Seen {
+enum Visibility {
     Written,
     Refused,
     /// The store is poisoned.
@@ -59,23 +59,23 @@ enum Seen {
 }
 
 /// A transaction that was attempted.
-struct Try {
+struct Attempt {
     before: StoreState,
     after: StoreState,
-    edits: Vec<Edit>,
+    edits: Vec<EntryEdit>,
     /// Whether it creates a commit, even one that equals the previous state.
     commits: bool,
     unsynced: bool,
-    seen: Seen,
-    ending: Ending,
+    seen: Visibility,
+    ending: Completion,
 }
 
 /// The leader's changes, state and outcome, and the followers.
-type Group = (bool, StoreState, Result<CommitId, Error>, Vec<Try>);
+type Group = (bool, StoreState, Result<CommitId, Error>, Vec<Attempt>);
 
 type Compacting = JoinHandle<Result<Compaction, Error>>;
 
-type Tries = Arc<Mutex<Result<Vec<Try>, Violation>>>;
+type Attempts = Arc<Mutex<Result<Vec<Attempt>, Violation>>>;
 
 /// Commits the open transaction, with followers while it waits.
 pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), CheckError> {
@@ -85,15 +85,16 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), CheckError
     }
     let changed = harness.model.has_changes();
     let Some((txn, leader)) = harness.hand_over() else { return Ok(()) };
-    let others: Vec<Other> = (0..=op.b % 3).map(|at| other(writers, op.c >> (2 * at))).collect();
+    let followers: Vec<FollowerTxn> =
+        (0..=op.b % 3).map(|at| follower(writers, op.c >> (2 * at))).collect();
     let harness = &mut writers.harness;
-    let tries: Tries = Arc::new(Mutex::new(Ok(Vec::new())));
+    let tries: Attempts = Arc::new(Mutex::new(Ok(Vec::new())));
     let (store, fs, told) = (harness.store().clone(), harness.fs.clone(), Arc::clone(&tries));
     let base = leader.clone();
     drop(harness.fs.take_forks());
     let call = if op.a & 4 == 0 { Call::Sync } else { Call::Write };
     let failing = (op.a & 8 == 8 && writers.injected.is_none()).then(|| next_write(op));
-    let compacts = op.b & 4 == 4 && others.iter().all(|other| !other.unsynced);
+    let compacts = op.b & 4 == 4 && followers.iter().all(|follower| !follower.unsynced);
     let compacting = Arc::new(Mutex::new(None));
     let compaction = Arc::clone(&compacting);
     let happens = move || {
@@ -102,8 +103,9 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), CheckError
         if is_writing(&store) {
             return false;
         }
-        let tried = run(&store, &fs, base.clone(), &others);
-        let ended = |tries: &Vec<Try>| tries.last().is_none_or(|last| last.seen != Seen::Written);
+        let tried = run(&store, &fs, base.clone(), &followers);
+        let ended =
+            |tries: &Vec<Attempt>| tries.last().is_none_or(|last| last.seen != Visibility::Written);
         if compacts && !tried.as_ref().is_ok_and(ended) {
             *lock(&compaction) = Some(compact(&store));
         }
@@ -111,42 +113,42 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), CheckError
         failing.into_iter().for_each(|injection| fs.inject(injection));
         true
     };
-    writers.harness.fs.during(call, Box::new(happens));
-    let led = txn.commit();
-    writers.harness.fs.forget_during();
+    writers.harness.fs.run_during(call, Box::new(happens));
+    let leader_outcome = txn.commit();
+    writers.harness.fs.cancel_during();
     writers.injected = writers.injected.or(failing);
     let mut tries = std::mem::replace(&mut *lock(&tries), Ok(Vec::new()))?;
-    if let Some(mut last) = tries.pop_if(|tried| tried.seen == Seen::Waits) {
+    if let Some(mut last) = tries.pop_if(|tried| tried.seen == Visibility::Waits) {
         let outcome = last.ending.wait();
-        let (waited, led) = (outcome.is_ok(), led.is_ok());
+        let (waited, leader_outcome) = (outcome.is_ok(), leader_outcome.is_ok());
         let told = matches!(outcome, Err(Error::Poisoned { .. }));
-        last.ending = Ending::Told(outcome);
+        last.ending = Completion::Told(outcome);
         last.seen = next_sees(writers.harness.store(), &last)?;
         tries.push(last);
-        if told && !led {
+        if told && !leader_outcome {
             writers.harness.probe.mark("waiter for an exclusive sync saw the other sync fail");
         } else if waited {
             writers.harness.probe.mark("exclusive sync waited for another sync");
         }
     }
     if !tries.is_empty() {
-        mark_company(writers, call, &led);
+        mark_company(writers, call, &leader_outcome);
     }
     let compacting = lock(&compacting).take();
-    settle(writers, op, (changed, leader, led, tries))?;
+    settle(writers, op, (changed, leader, leader_outcome, tries))?;
     compacting.map_or(Ok(()), |thread| settle_compaction(writers, thread))?;
     if failing.is_some() && writers.harness.fs.failed().is_none() {
         // There was no write.
-        writers.harness.fs.mend();
+        writers.harness.fs.clear_fault();
         writers.injected = None;
     }
     Ok(())
 }
 
 /// Counts the marks of the leader.
-fn mark_company(writers: &mut Writers<'_>, call: Call, led: &Result<CommitId, Error>) {
+fn mark_company(writers: &mut Writers<'_>, call: Call, leader_outcome: &Result<CommitId, Error>) {
     let is_record = |it: Failure| it.call == Call::Write;
-    let failed = led.is_err() && writers.harness.fs.failed().is_some_and(is_record);
+    let failed = leader_outcome.is_err() && writers.harness.fs.failed().is_some_and(is_record);
     if call == Call::Write {
         writers.harness.probe.mark(match failed {
             true => "failed record that later commits depend on",
@@ -183,7 +185,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Draws a follower.
-fn other(writers: &Writers<'_>, bits: u8) -> Other {
+fn follower(writers: &Writers<'_>, bits: u8) -> FollowerTxn {
     let world = writers.harness.world;
     let edits = (0..1 + world.rng(|rng| rng.below(3))).map(|index| {
         let [tree, key, value] = world.rng(|rng| [(); 3].map(|()| rng.byte()));
@@ -191,11 +193,11 @@ fn other(writers: &Writers<'_>, bits: u8) -> Other {
         let value = (value >= 40).then(|| world.value(value, stamp));
         (world.domain.tree(tree).to_owned(), world.domain.key(key), value)
     });
-    Other { edits: edits.collect(), unsynced: bits % 4 == 3 }
+    FollowerTxn { edits: edits.collect(), unsynced: bits % 4 == 3 }
 }
 
 /// Returns the state after the edits, and whether they create a commit.
-fn edited(state: &StoreState, edits: &[Edit]) -> (StoreState, bool) {
+fn edited(state: &StoreState, edits: &[EntryEdit]) -> (StoreState, bool) {
     let mut model = Model::at(state.clone());
     let mut commits = false;
     for (tree, key, value) in edits {
@@ -215,10 +217,10 @@ fn run(
     store: &Store,
     fs: &SimFs,
     mut base: StoreState,
-    others: &[Other],
-) -> Result<Vec<Try>, Violation> {
+    followers: &[FollowerTxn],
+) -> Result<Vec<Attempt>, Violation> {
     let mut tries = Vec::new();
-    for Other { edits, unsynced } in others.iter().cloned() {
+    for FollowerTxn { edits, unsynced } in followers.iter().cloned() {
         let Ok(mut txn) = store.write() else { break };
         let (after, commits) = edited(&base, &edits);
         let mut made = Ok(());
@@ -228,12 +230,12 @@ fn run(
         if made.is_err() {
             continue;
         }
-        let ending = Ending::Waits(thread::spawn(move || match unsynced {
+        let ending = Completion::Waits(thread::spawn(move || match unsynced {
             true => txn.commit_with(fastness::Durability::None),
             false => txn.commit(),
         }));
-        let (before, seen) = (base.clone(), Seen::Waits);
-        let mut tried = Try { before, after, edits, commits, unsynced, seen, ending };
+        let (before, seen) = (base.clone(), Visibility::Waits);
+        let mut tried = Attempt { before, after, edits, commits, unsynced, seen, ending };
         // The writer lock is released when the follower is written, or has failed.
         while is_writing(store) && !is_sync_awaited(store) {
             thread::yield_now();
@@ -242,11 +244,11 @@ fn run(
             tried.seen = next_sees(store, &tried)?;
         }
         let seen = tried.seen;
-        if seen == Seen::Written {
+        if seen == Visibility::Written {
             base = tried.after.clone();
         }
         tries.push(tried);
-        let ended = matches!(seen, Seen::Waits | Seen::Unknown);
+        let ended = matches!(seen, Visibility::Waits | Visibility::Unknown);
         if ended || fs.failed().is_some() && is_poisoned(store) {
             break;
         }
@@ -255,8 +257,8 @@ fn run(
 }
 
 /// Returns the effect of a transaction that has released the writer lock.
-fn next_sees(store: &Store, tried: &Try) -> Result<Seen, Violation> {
-    store.write().map_or(Ok(Seen::Unknown), |mut next| look(&mut next, tried))
+fn next_sees(store: &Store, tried: &Attempt) -> Result<Visibility, Violation> {
+    store.write().map_or(Ok(Visibility::Unknown), |mut next| look(&mut next, tried))
 }
 
 fn edit(
@@ -272,7 +274,7 @@ fn edit(
 }
 
 /// Returns whether the next transaction sees all of the previous one, or none of it.
-fn look(next: &mut WriteTxn, tried: &Try) -> Result<Seen, Violation> {
+fn look(next: &mut WriteTxn, tried: &Attempt) -> Result<Visibility, Violation> {
     let mut holds = |state: &StoreState| -> Result<(), CheckError> {
         for (tree, key, _) in &tried.edits {
             same_value(next.tree(tree)?.get(key)?.as_ref(), state.get(tree, key), A1.id)?;
@@ -280,26 +282,26 @@ fn look(next: &mut WriteTxn, tried: &Try) -> Result<Seen, Violation> {
         Ok(())
     };
     match (holds(&tried.after), holds(&tried.before)) {
-        (Ok(()), _) => Ok(Seen::Written),
-        (Err(CheckError::Violation(_)), Ok(())) => Ok(Seen::Refused),
+        (Ok(()), _) => Ok(Visibility::Written),
+        (Err(CheckError::Violation(_)), Ok(())) => Ok(Visibility::Refused),
         (Err(CheckError::Violation(violation)), Err(CheckError::Violation(_))) => Err(violation),
-        (Err(CheckError::Store(_)), _) | (_, Err(CheckError::Store(_))) => Ok(Seen::Unknown),
+        (Err(CheckError::Store(_)), _) | (_, Err(CheckError::Store(_))) => Ok(Visibility::Unknown),
     }
 }
 
 /// A finished transaction.
-struct Ended {
+struct FinishedTxn {
     changed: bool,
     commits: bool,
     after: StoreState,
     unsynced: bool,
-    seen: Seen,
+    seen: Visibility,
     outcome: Result<CommitId, Error>,
 }
 
-impl Ended {
-    fn of(tried: Try) -> Self {
-        let Try { before, after, commits, unsynced, seen, ending, .. } = tried;
+impl FinishedTxn {
+    fn of(tried: Attempt) -> Self {
+        let Attempt { before, after, commits, unsynced, seen, ending, .. } = tried;
         let changed = before != after;
         Self { changed, commits, after, unsynced, seen, outcome: ending.wait() }
     }
@@ -314,26 +316,27 @@ impl Ended {
 fn settle(
     writers: &mut Writers<'_>,
     op: Op,
-    (changed, leader, led, tries): Group,
+    (changed, leader, leader_outcome, tries): Group,
 ) -> Result<(), CheckError> {
     let waited = !tries.is_empty();
-    let others: Vec<Ended> = tries.into_iter().map(Ended::of).collect();
+    let followers: Vec<FinishedTxn> = tries.into_iter().map(FinishedTxn::of).collect();
     let poisoned = is_poisoned(writers.harness.store());
-    let seen = match &led {
-        _ if waited => Seen::Written,
-        Ok(_) => Seen::Written,
-        Err(_) if poisoned => Seen::Unknown,
-        Err(_) => Seen::Refused,
+    let seen = match &leader_outcome {
+        _ if waited => Visibility::Written,
+        Ok(_) => Visibility::Written,
+        Err(_) if poisoned => Visibility::Unknown,
+        Err(_) => Visibility::Refused,
     };
     let (commits, unsynced) = (changed, false);
-    let leader = Ended { changed, commits, after: leader, unsynced, seen, outcome: led };
+    let leader =
+        FinishedTxn { changed, commits, after: leader, unsynced, seen, outcome: leader_outcome };
     let mut all = vec![leader];
-    all.extend(others);
+    all.extend(followers);
     let mut states = writers.possible.clone();
     let (mut durable, mut visible) = (0, None);
     for ended in &all {
         judge(writers, ended, poisoned)?;
-        if ended.seen != Seen::Refused {
+        if ended.seen != Visibility::Refused {
             states.push(ended.after.clone());
         }
         // An empty commit without a sync acknowledges nothing.
@@ -372,16 +375,16 @@ fn settle(
 }
 
 /// An outcome must agree with what the next transaction saw.
-fn judge(writers: &Writers<'_>, ended: &Ended, poisoned: bool) -> Result<(), Violation> {
+fn judge(writers: &Writers<'_>, ended: &FinishedTxn, poisoned: bool) -> Result<(), Violation> {
     let failure = writers.harness.fs.failed();
     match &ended.outcome {
-        Ok(_) if ended.seen == Seen::Refused && ended.changed => {
+        Ok(_) if ended.seen == Visibility::Refused && ended.changed => {
             Err(Violation::new(C2.id, "the next transaction does not see an acknowledged commit"))
         }
         Ok(_) => Ok(()),
         Err(error) => {
             blame(error, writers.injected, (failure, poisoned))?;
-            if ended.seen == Seen::Written && ended.changed && !poisoned {
+            if ended.seen == Visibility::Written && ended.changed && !poisoned {
                 let text = format!("later transactions depend on a failed commit: {error}");
                 return Err(Violation::new(C3.id, text));
             }
@@ -390,20 +393,20 @@ fn judge(writers: &Writers<'_>, ended: &Ended, poisoned: bool) -> Result<(), Vio
     }
 }
 
-fn mark(writers: &mut Writers<'_>, all: &[Ended], (syncs, poisoned): (usize, bool)) {
-    let others = &all[1..];
-    let waiting = |ended: &&Ended| !ended.unsynced && ended.changed;
-    let acknowledged = others.iter().filter(waiting).filter(|it| it.outcome.is_ok()).count();
+fn mark(writers: &mut Writers<'_>, all: &[FinishedTxn], (syncs, poisoned): (usize, bool)) {
+    let followers = &all[1..];
+    let waiting = |ended: &&FinishedTxn| !ended.unsynced && ended.changed;
+    let acknowledged = followers.iter().filter(waiting).filter(|it| it.outcome.is_ok()).count();
     let lost = all.iter().filter(waiting).filter(|it| it.outcome.is_err());
-    let lost = lost.filter(|it| it.seen == Seen::Written).count();
-    let refused = others.iter().any(|it| it.outcome.is_err() && it.seen == Seen::Refused);
-    let is_unsynced = |ended: &Ended| ended.unsynced && ended.outcome.is_ok();
+    let lost = lost.filter(|it| it.seen == Visibility::Written).count();
+    let refused = followers.iter().any(|it| it.outcome.is_err() && it.seen == Visibility::Refused);
+    let is_unsynced = |ended: &FinishedTxn| ended.unsynced && ended.outcome.is_ok();
     if all[0].outcome.is_err() {
         writers.harness.probe.mark(commit_mark(poisoned));
     }
     for (met, mark) in [
         (acknowledged > 1 && syncs == 2, "commits shared a sync"),
-        (others.iter().any(is_unsynced), "deferred commit while another commit waited"),
+        (followers.iter().any(is_unsynced), "deferred commit while another commit waited"),
         (poisoned && lost > 1, "shared sync failed"),
         (refused && all[0].outcome.is_ok(), "commit failed while another waited"),
     ] {

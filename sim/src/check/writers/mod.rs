@@ -11,7 +11,7 @@ use super::io_faults::{blame, commit_mark, injection, is_poisoned, judge_commit,
 use super::promises::{A1, C2, C3, C5, C8, C9, C11, C12, C14, D4, L1};
 use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{World, file};
-use super::{Check, Plan, Probe, Recipe, Twin, Violation};
+use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::{Call, Disk, Fork, Injection};
 use crate::rng::Rng;
 use fastness::{Error, Store};
@@ -46,7 +46,7 @@ pub(super) const CHECK: Check = Check {
         "deferred commits written without a waiter",
         "compaction waited for a record or a sync",
     ],
-    recipe: Recipe {
+    distribution: Distribution {
         mix: &[
             (OpKind::Insert, 24),
             (OpKind::Remove, 5),
@@ -81,7 +81,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
         writers.harness.step = step;
         writers.step(*op).map_err(|error| unexpected(error, A1.id).at(step))?;
     }
-    writers.calm().map_err(|error| unexpected(error, C2.id).at(plan.ops.len()))
+    writers.recover_all().map_err(|error| unexpected(error, C2.id).at(plan.ops.len()))
 }
 
 /// A store with commits that may not be durable yet, on a disk that may fail.
@@ -105,7 +105,7 @@ impl<'w> Writers<'w> {
                 1 => self.attempt(op, Self::commit),
                 _ => group::commit(self, op),
             },
-            OpKind::ClearFault if self.injected.is_some() => self.calm(),
+            OpKind::ClearFault if self.injected.is_some() => self.recover_all(),
             OpKind::ClearFault => {
                 if op.b & 1 == 0 {
                     self.injected = Some(next_write(op));
@@ -114,7 +114,7 @@ impl<'w> Writers<'w> {
                 self.attempt(op, Self::sync)
             }
             OpKind::Inject => {
-                self.calm()?;
+                self.recover_all()?;
                 self.injected = Some(injection(op));
                 self.harness.fs.inject(injection(op));
                 Ok(())
@@ -124,7 +124,7 @@ impl<'w> Writers<'w> {
             | OpKind::Compact
             | OpKind::Kill
             | OpKind::PowerLoss => {
-                self.calm()?;
+                self.recover_all()?;
                 self.check_whole(op)
             }
             // The failed slot is torn, and verification reports it.
@@ -289,7 +289,7 @@ impl<'w> Writers<'w> {
     }
 
     /// Ends the fault; reopens the store if it is poisoned, and sometimes if not.
-    fn calm(&mut self) -> Result<(), CheckError> {
+    fn recover_all(&mut self) -> Result<(), CheckError> {
         if self.injected.is_none() && !self.poisoned {
             return Ok(());
         }
@@ -297,7 +297,7 @@ impl<'w> Writers<'w> {
         if how == 3 {
             self.harness.close();
         }
-        self.harness.fs.heal();
+        self.harness.fs.take_failure();
         self.injected = None;
         if how == 0 && !self.poisoned {
             return Ok(());
@@ -369,7 +369,7 @@ impl<'w> Writers<'w> {
         txn.commit()?;
         let disk = fs.disk();
         let disk = world.rng(|rng| disk.power_loss(rng));
-        fs.fall_silent();
+        fs.disconnect();
         drop(store);
         let fs = world.boot(disk);
         let store = world.options(&fs).open(file());
