@@ -1,8 +1,6 @@
 //! Classes that are changed in a transaction: what cannot be is refused, changes nothing, and the
 //! transaction goes on (B3). What synced files refuse besides is in `synced.rs`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::object::{Database, DatabaseOptions, Transaction};
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 use fastness::{ErrorKind, Result, StoreOptions};

@@ -1,7 +1,5 @@
 //! Local and recovery configurations: every option with its refusals, identity, text.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::config::{
     App, Builder, Callback, CompactionPolicy, Configuration, Durability, Field, FileEnv, FileStats,
     MemoryFileEnv, Observables, OsFileEnv,

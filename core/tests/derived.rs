@@ -2,7 +2,6 @@
 //! of what it writes. What it refuses is in its own tests, and in its documentation.
 
 #![deny(warnings)]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fastness::StoreOptions;
 use fastness::object::{Database, DatabaseOptions, ObjectKey};

@@ -1,7 +1,5 @@
 //! Exact guards of what an operation costs: calls, bytes, pages, allocations. Counts, not times.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::object::{
     Database, DatabaseOptions, Filter, ListMut, ObjectId, ObjectKey, PropertyValue, Transaction,
     Value,

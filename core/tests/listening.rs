@@ -1,7 +1,5 @@
 //! Who listens to the operations of commits and keeps something of its own in the same file.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::object::{Database, DatabaseOptions, Operation, Transaction};
 use fastness::schema::{Class, Property, Scalar, Schema};
 use fastness::{ErrorKind, Key, Result, Store, StoreOptions};

@@ -1,8 +1,6 @@
 //! Long lists, which lie in pieces: against a vector, and what is left of them in the file. The
 //! promises are checked in `sim`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::object::{
     Database, DatabaseOptions, Element, ObjectId, PropertyValue, Transaction, Value,
 };

@@ -1,7 +1,5 @@
 //! The log after crashes that are rare: images of the disk, put together by hand.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
 use fastness::{CommitId, RecoveryOutcome, Store, StoreOptions};
 use std::path::Path;

@@ -1,8 +1,6 @@
 //! Opening files whose classes differ: what becomes of the objects. The decisions themselves are in
 //! `schema_modes.rs`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::object::{
     Database, DatabaseOptions, Migration, ObjectKey, Snapshot, Transaction, Value,
 };

@@ -1,7 +1,5 @@
 //! Objects as an app uses them, on real files. The promises are checked in `sim`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::object::{
     Database, DatabaseOptions, Filter, ObjectId, ObjectKey, Operation, PropertyValue, Timestamp,
     Transaction, Value,

@@ -1,7 +1,5 @@
 //! Observers of files that instances have open, whoever changes them.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::config::{App, Configuration, User};
 use fastness::instance::FileRegistry;
 use fastness::object::{

@@ -1,8 +1,6 @@
 //! Queries, row by row as docs/objects.md has them. That every query agrees with its model,
 //! whichever way objects are found, is checked in `sim`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::object::{
     Database, DatabaseOptions, Filter, Objects, Order, Query, Snapshot, Timestamp, Value,
 };

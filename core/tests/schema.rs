@@ -1,7 +1,5 @@
 //! Schemas as values: types, limits, definition errors, modules, differences.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::schema::{
     BINARY_BYTES_MAX, Change, Class, DefinitionProblem as Problem, Module, Property, PropertyType,
     STRING_BYTES_MAX, Scalar, Schema, SchemaError, check_binary, check_null, check_string,

@@ -1,7 +1,5 @@
 //! The table of the schema modes, every cell of it: mode, version, difference.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::schema::{
     Action, Change, Class, ModeChoice, Opening, Property, PropertyType, Scalar, Schema,
     SchemaError, SchemaMode, StoredSchema, decide, differences, require_classes, require_match,

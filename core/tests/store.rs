@@ -1,6 +1,5 @@
 //! The store as a program uses it, on real files. The promises are checked in `sim`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::cast_possible_truncation, reason = "the numbers are small")]
 
 use fastness::{FileErrorCause, FileErrorKind, Key, Store, StoreOptions};

@@ -1,7 +1,5 @@
 //! Synced configurations: users, URLs, local paths, options, identity; what a reset leaves.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::config::{
     App, Callback, Configuration, Durability, Field, MemoryFileEnv, Observables, SyncBuilder, User,
 };

@@ -1,7 +1,5 @@
 //! What a synced file forbids to whoever changes its classes: they are only added.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::config::{App, Configuration, User};
 use fastness::instance::FileRegistry;
 use fastness::object::{Database, DatabaseOptions, Transaction};

@@ -1,6 +1,5 @@
 //! Transactions as programs use them: turns, failures, bounds.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a test has threads of its own")]
 
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};

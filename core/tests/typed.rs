@@ -1,8 +1,6 @@
 //! Structs as classes of objects, as an app uses them. That they agree with dynamic objects is
 //! checked in proptests.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::config::{App, Configuration, User};
 use fastness::instance::FileRegistry;
 use fastness::object::{

@@ -1,5 +1,5 @@
 //! Which configuration opens which file: the tables of docs/instances.md are what happens.
-//! `UPDATE_DOCS=1 cargo test -p fastness --test instances` writes them there.
+//! `UPDATE_DOCS=1 cargo test -p fastness --test main outcomes` writes them there.
 
 use super::{Ground, class, string_only};
 use fastness::config::{App, Builder, Configuration, User};
@@ -17,32 +17,32 @@ const OTHER: [u8; 64] = [8; 64];
 type File = (&'static str, fn(&Path) -> Option<(Vec<u8>, u64)>);
 
 const FILES: &[File] = &[
-    ("plain, the classes wanted, version 0", |dir| store(dir, &[wanted()], 0, None)),
+    ("plain, the requested classes, version 0", |dir| store(dir, &[wanted()], 0, None)),
     ("the same, encrypted", |dir| store(dir, &[wanted()], 0, Some(RIGHT))),
     ("plain, version 3", |dir| store(dir, &[wanted()], 3, None)),
-    ("plain, a class more", |dir| store(dir, &[wanted(), class("Cat", Scalar::Int)], 0, None)),
-    ("plain, a property more", |dir| {
+    ("plain, an extra class", |dir| store(dir, &[wanted(), class("Cat", Scalar::Int)], 0, None)),
+    ("plain, an extra property", |dir| {
         let extra = Property::new("extra", Scalar::Int).unwrap();
         store(dir, &[wanted().with(extra)], 0, None)
     }),
-    ("plain, a class less", |dir| store(dir, &[class("Cat", Scalar::Int)], 0, None)),
-    ("plain, a property less", |dir| {
+    ("plain, a class missing", |dir| store(dir, &[class("Cat", Scalar::Int)], 0, None)),
+    ("plain, a property missing", |dir| {
         let other = Property::new("n", Scalar::Int).unwrap();
         store(dir, &[Class::new("StringOnly").unwrap().with(other)], 0, None)
     }),
     ("plain, a property of another type", |dir| {
         store(dir, &[class("StringOnly", Scalar::Int)], 0, None)
     }),
-    ("plain, never had a schema", |dir| {
+    ("plain, without a schema", |dir| {
         let path = dir.join("fresh");
         drop(StoreOptions::new().create(&path).unwrap());
         Some((std::fs::read(path).unwrap(), 0))
     }),
-    ("not there", |_| None),
-    ("no bytes", |_| Some((Vec::new(), 0))),
-    ("not ours", |_| Some((vec![0x5a; 5000], 0))),
+    ("missing", |_| None),
+    ("empty", |_| Some((Vec::new(), 0))),
+    ("another format", |_| Some((vec![0x5a; 5000], 0))),
     ("the original's", |_| Some(([&[0; 16][..], b"T-DB", &[0; 4076]].concat(), 0))),
-    ("cut in the middle", |dir| {
+    ("truncated", |dir| {
         let (mut bytes, objects) = store(dir, &[wanted()], 0, None)?;
         bytes.truncate(bytes.len() / 2);
         Some((bytes, objects))
@@ -65,7 +65,7 @@ const OTHERS: &[Way] = &[
     ("local, right key", InstanceKind::Typed, |app, path| {
         local(app, path, |builder| builder.encryption_key(&RIGHT).unwrap())
     }),
-    ("anew on need", InstanceKind::Typed, |app, path| {
+    ("reset", InstanceKind::Typed, |app, path| {
         local(app, path, |builder| builder.delete_if_migration_needed().unwrap())
     }),
     ("read-only", InstanceKind::Typed, |app, path| {
@@ -143,8 +143,8 @@ fn outcome(file: Option<&(Vec<u8>, u64)>, (_, kind, configure): &Way) -> String 
                 schema.classes().iter().map(|class| snapshot.objects(class.name()).unwrap().len());
             let objects: u64 = objects.sum();
             return match file {
-                None => "is made",
-                Some((_, before)) if objects < *before => "begins anew",
+                None => "is created",
+                Some((_, before)) if objects < *before => "starts empty",
                 Some(_) => "opens",
             }
             .to_owned();

@@ -3,7 +3,7 @@
 //! Here, unlike there, none is left out: a token that was revoked is refused, and renewal is waited
 //! for by its event. Names are not random, as each test has a server of its own.
 
-use crate::support::{FOREVER, Host, code, credentials};
+use crate::login::support::{FOREVER, Host, code, credentials};
 use fastness_auth::{ErrorCode, Refusal};
 use fastness_client::{ClientError, Notice, SessionEvent};
 use std::sync::mpsc::channel;
@@ -147,7 +147,7 @@ fn revoked_refresh_token_is_not_same_after_login() {
     assert_ne!(again.user().token.value, user.user().token.value);
     // And the revoked one is of no use.
     let server = fastness_auth::AuthServer::at(user.id().url);
-    let (status, _) = crate::wire::sent(&server.access_token(&user.user().token, "/~/x"));
+    let (status, _) = crate::login::wire::sent(&server.access_token(&user.user().token, "/~/x"));
     assert_eq!(status, 401);
 }
 

@@ -1,7 +1,7 @@
 //! Our client exchanges its refresh token, our server gives out another, and a copy of the old one
 //! ends the login.
 
-use crate::support::{FOREVER, Host, code, credentials};
+use crate::login::support::{FOREVER, Host, code, credentials};
 use fastness_auth::{AuthServer, Token, answer};
 use fastness_client::{Client, Notice, Session, SessionEvent};
 use std::sync::mpsc::channel;
@@ -21,7 +21,7 @@ fn refresh(client: &Client) -> Token {
 
 fn status(host: &Host, refresh: &Token) -> u16 {
     let server = AuthServer::new(host.server.url()).unwrap();
-    crate::wire::sent(&server.access_token(refresh, "/~/x")).0
+    crate::login::wire::sent(&server.access_token(refresh, "/~/x")).0
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn without_being_told_nothing_is_exchanged() {
     drop(token(&client.session(&user.id(), "/~/x")));
     assert_eq!(refresh(&client).value, first.value);
     let server = AuthServer::new(host.server.url()).unwrap();
-    let (status, answer) = crate::wire::sent(&server.exchange(&first, "/~/x"));
+    let (status, answer) = crate::login::wire::sent(&server.exchange(&first, "/~/x"));
     let body = answer.split_once("\r\n\r\n").unwrap().1;
     let (access, second) = answer::exchange(status, body.as_bytes()).unwrap();
     assert_eq!(access.path, format!("/{}/x", user.id().identity));

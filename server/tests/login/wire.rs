@@ -1,6 +1,6 @@
 //! What is between client and server: TLS, proxies, servers that do not answer, secrets in logs.
 
-use crate::support::{Host, code, credentials};
+use crate::login::support::{Host, code, credentials};
 use fastness_auth::{NetworkFault, Request};
 use fastness_client::{Client, Config, Proxy, Roots};
 use std::io::{Read as _, Write as _};

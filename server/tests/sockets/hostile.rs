@@ -1,7 +1,7 @@
 //! Requests that are slow, too large, malformed, not text, several at once, or half-closed: each
 //! gets a clear answer or an end, no secret comes back, and nobody else has to wait (H11).
 
-use crate::support::{Host, Wire, host, patient, register, request};
+use crate::sockets::support::{Host, Wire, host, patient, register, request};
 use fastness_server::HttpLimits;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! What the server logs: a line for each request under the number that its answer has, and nothing
 //! that was sent (H10).
 
-use crate::support::{Wire, host, patient, request};
+use crate::sockets::support::{Wire, host, patient, request};
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
 use tracing::field::{Field, Visit};

@@ -1,8 +1,6 @@
 //! FileRegistry: who has which file open, what may be done to a file when, and the backups of client
 //! resets. Named after the rows of docs/instances.md and of the original's tests.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod backups;
 mod crowd;
 mod outcomes;

@@ -1,0 +1,6 @@
+//! The server over real sockets, in one binary: [`login`] with our client, [`sockets`] byte by byte.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod login;
+mod sockets;
