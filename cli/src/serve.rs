@@ -6,7 +6,7 @@
 use crate::failure::Failure;
 use crate::key::KeyArgs;
 use fastness_server::auth::server::AccountsError;
-use fastness_server::{Config, Controlled, StartError, TlsFiles, start};
+use fastness_server::{Config, ControlOptions, StartError, TlsFiles, start};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -83,10 +83,11 @@ impl ServeArgs {
             .zip(self.tls_key.clone())
             .map(|(certificate, key)| TlsFiles { certificate, key });
         config.limits.address.burst = self.attempts;
-        config.limits.address.pause = Duration::from_millis(self.attempt_pause.into());
-        config.http.connections_per_address =
+        config.limits.address.interval = Duration::from_millis(self.attempt_pause.into());
+        config.http.connections_per_address_max =
             usize::try_from(self.connections).unwrap_or(usize::MAX);
-        config.http.connections = config.http.connections.max(config.http.connections_per_address);
+        config.http.connections_max =
+            config.http.connections_max.max(config.http.connections_per_address_max);
         Ok(config)
     }
 }
@@ -119,7 +120,7 @@ pub(crate) fn run_control(args: TestServerArgs, out: &mut dyn Write) -> Result<u
         command
     };
     let (log, attempts) = (args.log, args.health_attempts);
-    let controlled = Controlled { command: Box::new(command), log, attempts };
+    let controlled = ControlOptions { command: Box::new(command), log, attempts };
     let control = fastness_server::control(args.control, controlled).map_err(failure)?;
     writeln!(out, "{0}/start starts a server, {0}/stop stops it", control.url())?;
     out.flush()?;

@@ -1,6 +1,6 @@
-//! The face of a client: calls that wait, a logout that does not, and notices to listeners.
+//! Public interface of the client: blocking calls, and events to callbacks.
 //!
-//! - Z2 Listeners are called on a thread of their own.
+//! - Z2 Callbacks run on their own thread.
 
 use crate::config::Config;
 use crate::driver::{Driver, Message, now};
@@ -8,10 +8,10 @@ use crate::error::ClientError;
 use crate::http::send;
 use crate::session::Session;
 use fastness::{Error, OsRandom, RandomSource as _, Store};
-use fastness_auth::users::{Answer, Call, Input, Success, UserFile, UserId};
+use fastness_auth::users::{Call, CallSuccess, HttpOutcome, Input, UserId, UserStore};
 use fastness_auth::{
-    AuthError, AuthUrl, Backoff, Credentials, NetworkFault, Refusal, Request, RequestId, Secret,
-    User, UserInfo,
+    AuthError, AuthUrl, Backoff, Credentials, NetworkError, Request, RequestError, RequestId,
+    Secret, User, UserInfo,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,113 +21,111 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use ureq::Agent;
 
-/// What listeners are told.
+/// Event for callbacks.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub enum Notice {
+pub enum Event {
     /// A user has logged in.
     LoggedIn(UserId),
-    /// A user who logged out has been revoked by the server, too.
+    /// The server has revoked the token of a user who logged out.
     LoggedOut(UserId),
-    /// The server refused to revoke a user who logged out.
-    NotRevoked(UserId, AuthError),
-    /// The file of the users failed.
+    /// The server refused to revoke the token of a user who logged out.
+    RevocationRefused(UserId, AuthError),
+    /// The user store failed.
     StoreFailed(Error),
 }
 
-type Listener = Box<dyn Fn(&Client, &Notice) + Send + Sync>;
+type Listener = Box<dyn Fn(&Client, &Event) + Send + Sync>;
 
-/// The users of an app, and their way to the servers. Clones share it; it is closed when the last
-/// one is dropped, listeners not counted.
+/// Client of auth servers. Clones share the users. The client closes when the last clone is
+/// dropped; the clones that callbacks get do not count.
 #[derive(Clone)]
 pub struct Client {
     driver: Sender<Message>,
     listeners: Arc<Mutex<Vec<Arc<Listener>>>>,
-    /// There for those that the program holds.
-    _closer: Option<Arc<Closer>>,
+    /// `None` in the clones that callbacks get.
+    _driver_handle: Option<Arc<DriverHandle>>,
 }
 
-/// Ends the driver when the last client is dropped.
-struct Closer {
+/// Stops the driver when the last client is dropped.
+struct DriverHandle {
     driver: Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// A user who is logged in.
+/// Logged-in user.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LoggedIn(User);
+pub struct LoggedInUser(User);
 
 impl Client {
-    /// Reads the users of a store, which is used for nothing else, and starts to deliver what an
-    /// earlier process left to be revoked.
+    /// Opens a client over a dedicated store and starts to deliver pending revocations.
     ///
     /// # Errors
-    /// If the store cannot be read or holds something else, the configuration cannot be used, or
-    /// the system gives no threads.
+    /// If the store is unreadable or contains other data, the configuration is invalid, or the
+    /// system refuses threads.
     pub fn open(store: Store, config: Config) -> Result<Self, ClientError> {
         let agent = Agent::new_with_config(config.http()?);
         let mut seed = [0; 8];
         OsRandom.fill(&mut seed).map_err(|_| ClientError::Closed)?;
-        let file = UserFile::open(store, now())?
+        let file = UserStore::open(store, now())?
             .app_id(Some(&config.app_id))
             .backoff(Backoff::jittered(u64::from_le_bytes(seed)));
-        let file = config.exchange_after.into_iter().fold(file, UserFile::exchange_after);
+        let file = config.rotate_after.into_iter().fold(file, UserStore::rotate_after);
         let (driver, messages) = channel();
         let (network, requests) = channel();
-        let (notices, heard) = channel();
+        let (events, heard) = channel();
         let requests = Arc::new(Mutex::new(requests));
-        for _ in 0..config.threads.max(1) {
+        for _ in 0..config.network_threads.max(1) {
             let (agent, requests) = (agent.clone(), Arc::clone(&requests));
             let answers = driver.clone();
             spawn("fastness-network", move || exchange(&agent, &requests, &answers))?;
         }
         let waiting = BTreeMap::new();
         let sessions = BTreeMap::new();
-        let work = Driver { file, messages, network, notices, waiting, sessions, next: 0 };
+        let work = Driver { file, messages, network, events, waiting, sessions, next: 0 };
         let thread = Mutex::new(Some(spawn("fastness-users", move || work.run())?));
-        let _closer = Some(Arc::new(Closer { driver: driver.clone(), thread }));
-        let client = Self { driver, listeners: Arc::default(), _closer };
-        let teller = Self { _closer: None, ..client.clone() };
+        let _driver_handle = Some(Arc::new(DriverHandle { driver: driver.clone(), thread }));
+        let client = Self { driver, listeners: Arc::default(), _driver_handle };
+        let teller = Self { _driver_handle: None, ..client.clone() };
         spawn("fastness-listeners", move || heard.iter().for_each(|notice| teller.tell(&notice)))?;
         Ok(client)
     }
 
-    /// Calls a listener with every notice from now on, on a thread of its own, with a client that
-    /// it may use.
-    pub fn listen(&self, listener: impl Fn(&Self, &Notice) + Send + Sync + 'static) {
+    /// Registers a callback for events. It runs on its own thread and gets a client that it may use.
+    pub fn on_event(&self, listener: impl Fn(&Self, &Event) + Send + Sync + 'static) {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.push(Arc::new(Box::new(listener)));
     }
 
-    fn tell(&self, notice: &Notice) {
+    fn tell(&self, notice: &Event) {
         let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for listener in listeners {
             listener(self, notice);
         }
     }
 
-    /// Logs in at an address; where its path is empty it becomes `/auth`.
+    /// Logs in at an address; an empty path becomes `/auth`.
     ///
     /// # Errors
-    /// [`ClientError`]; nothing is repeated, since a first attempt may have worked.
-    pub fn log_in(&self, url: &str, credentials: Credentials) -> Result<LoggedIn, ClientError> {
+    /// [`ClientError`]. There is no retry, because the server may have executed the first attempt.
+    pub fn log_in(&self, url: &str, credentials: Credentials) -> Result<LoggedInUser, ClientError> {
         let url = AuthUrl::for_login(url)?;
         match self.call(Call::LogIn(url, credentials))? {
-            Success::LoggedIn(user) => Ok(LoggedIn(user)),
-            Success::PasswordChanged | Success::Found(_) => Err(ClientError::Closed),
+            CallSuccess::LoggedIn(user) => Ok(LoggedInUser(user)),
+            CallSuccess::PasswordChanged | CallSuccess::Found(_) => Err(ClientError::Closed),
         }
     }
 
-    /// Logs a user out: at once, and for good, whatever network and server do. The server is told
-    /// when it can be; [`Notice::LoggedOut`] says when it was.
+    /// Logs a user out. The logout is local and immediate; the revocation at the server follows, and
+    /// [`Event::LoggedOut`] reports it.
     ///
     /// # Errors
-    /// If the file of the users fails; the user is then logged in as before.
+    /// If the user store fails; the user then stays logged in.
     pub fn log_out(&self, user: &UserId) -> Result<(), ClientError> {
         self.ask(|reply| Message::LogOut(user.clone(), reply))?
     }
 
-    /// Changes the password of a user who is logged in. Every other login of the user ends.
+    /// Changes the password of a logged-in user. Every other login of the user ends.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -135,7 +133,7 @@ impl Client {
         self.call(Call::ChangePassword(user.clone(), password)).map(drop)
     }
 
-    /// Changes the password of somebody else, as an administrator.
+    /// Changes the password of another user, as an administrator.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -148,11 +146,11 @@ impl Client {
         self.call(Call::ChangePasswordOf(admin.clone(), identity.to_owned(), password)).map(drop)
     }
 
-    /// Looks up whom a provider knows under an id, as an administrator. After any error of the
-    /// server there is nobody.
+    /// Looks up a user by provider and id, as an administrator. Any error of the server counts as no
+    /// such user.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] if the call makes no sense, and if the client is closed.
+    /// [`ClientError::Refused`] if the call is invalid, and [`ClientError::Closed`].
     pub fn look_up(
         &self,
         admin: &UserId,
@@ -161,33 +159,33 @@ impl Client {
     ) -> Result<Option<UserInfo>, ClientError> {
         let call = Call::LookUp(admin.clone(), provider.to_owned(), provider_id.to_owned());
         match self.call(call)? {
-            Success::Found(info) => Ok(info),
-            Success::LoggedIn(_) | Success::PasswordChanged => Err(ClientError::Closed),
+            CallSuccess::Found(info) => Ok(info),
+            CallSuccess::LoggedIn(_) | CallSuccess::PasswordChanged => Err(ClientError::Closed),
         }
     }
 
-    /// Returns whoever is logged in with a token that has not expired, by first login.
+    /// Returns the users whose token has not expired, in order of their first login.
     ///
     /// # Errors
     /// [`ClientError::Closed`].
-    pub fn users(&self) -> Result<Vec<LoggedIn>, ClientError> {
-        Ok(self.ask(Message::Users)?.into_iter().map(LoggedIn).collect())
+    pub fn users(&self) -> Result<Vec<LoggedInUser>, ClientError> {
+        Ok(self.ask(Message::Users)?.into_iter().map(LoggedInUser).collect())
     }
 
-    /// Returns the only user who is logged in.
+    /// Returns the only logged-in user.
     ///
     /// # Errors
-    /// [`Refusal::SeveralUsers`] if there are more.
-    pub fn current(&self) -> Result<Option<LoggedIn>, ClientError> {
+    /// [`RequestError::MultipleUsers`] if several users are logged in.
+    pub fn current(&self) -> Result<Option<LoggedInUser>, ClientError> {
         let mut users = self.users()?;
         if users.len() > 1 {
-            return Err(Refusal::SeveralUsers.into());
+            return Err(RequestError::MultipleUsers.into());
         }
         Ok(users.pop())
     }
 
-    /// Opens a session for a file of a user at a path of the server: tokens come, and are renewed
-    /// before they expire, until it is dropped.
+    /// Opens a session for a file of a user at a path of the server. The session delivers access
+    /// tokens and renews them before they expire, until it is dropped.
     #[must_use]
     pub fn session(&self, user: &UserId, path: &str) -> Session {
         let opened = self.ask(|reply| Message::Open(user.clone(), path.to_owned(), reply));
@@ -195,21 +193,21 @@ impl Client {
         Session { id, events, driver: self.driver.clone() }
     }
 
-    /// Says that there is no network.
+    /// Reports that the network is down.
     pub fn offline(&self) {
         self.driver.send(Message::Input(Input::Offline)).unwrap_or_default();
     }
 
-    /// Says that there is a network, or another one.
+    /// Reports that the network is up, or has changed.
     pub fn online(&self) {
         self.driver.send(Message::Input(Input::Online)).unwrap_or_default();
     }
 
-    fn call(&self, call: Call) -> Result<Success, ClientError> {
+    fn call(&self, call: Call) -> Result<CallSuccess, ClientError> {
         self.ask(|reply| Message::Call(call, reply))?
     }
 
-    /// Tells the driver something and waits for what it says.
+    /// Sends a message to the driver and waits for its reply.
     fn ask<T>(&self, message: impl FnOnce(Sender<T>) -> Message) -> Result<T, ClientError> {
         let (reply, answer) = channel();
         self.driver.send(message(reply)).map_err(|_| ClientError::Closed)?;
@@ -217,14 +215,14 @@ impl Client {
     }
 }
 
-/// The session of a client that is closed; none has this number.
+/// Id of a session of a closed client.
 const CLOSED: fastness_auth::users::SessionId = fastness_auth::users::SessionId(0);
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ClientError> {
     Builder::new().name(name.to_owned()).spawn(body).map_err(|_| ClientError::Closed)
 }
 
-/// Sends requests as they come, one at a time, until the driver has gone.
+/// Network thread: sends requests, one at a time, until the driver ends.
 fn exchange(
     agent: &Agent,
     requests: &Mutex<Receiver<(RequestId, Request)>>,
@@ -233,17 +231,17 @@ fn exchange(
     loop {
         let next = requests.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((id, request)) = next else { return };
-        // The thread goes on, whatever an answer does to the library: nobody waits for ever.
+        // The thread survives a panic of the library; the call gets an error.
         let answer = catch_unwind(AssertUnwindSafe(|| send(agent, &request)))
-            .unwrap_or_else(|_| Answer::none(NetworkFault::Other));
-        if answers.send(Message::Input(Input::Answer(id, answer))).is_err() {
+            .unwrap_or_else(|_| HttpOutcome::failed(NetworkError::Other));
+        if answers.send(Message::Input(Input::Response(id, answer))).is_err() {
             return;
         }
     }
 }
 
-impl LoggedIn {
-    /// Returns who it is.
+impl LoggedInUser {
+    /// Returns the id of the user.
     #[must_use]
     pub fn id(&self) -> UserId {
         UserId::of(&self.0)
@@ -256,11 +254,11 @@ impl LoggedIn {
     }
 }
 
-impl Drop for Closer {
+impl Drop for DriverHandle {
     fn drop(&mut self) {
         self.driver.send(Message::Stop).unwrap_or_default();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // The file is closed when this returns; a panic of the driver was told by its thread.
+        // The store is closed when this returns; the thread has reported its own panic.
         if let Some(thread) = thread {
             thread.join().unwrap_or_default();
         }

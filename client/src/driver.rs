@@ -1,41 +1,40 @@
-//! The thread that owns the users: takes what happens, one after the other, and sees that what
-//! follows is done.
+//! Driver thread: owns the user store, handles one message at a time, and performs the actions.
 //!
-//! - Z1 Whoever waits for a call gets its outcome, also if the file fails.
+//! - Z1 Every call gets a result, even if the user store fails.
 
-use crate::client::Notice;
+use crate::client::Event;
 use crate::error::ClientError;
 use crate::session::SessionEvent;
 use fastness_auth::users::{
-    Answer, Call, CallId, Input, Outcome, Output, SessionId, Success, UserFile, UserId,
+    Call, CallId, CallResult, CallSuccess, HttpOutcome, Input, Output, SessionId, UserId, UserStore,
 };
-use fastness_auth::{NetworkFault, PAUSE_MAX, Request, RequestId, Time, User};
+use fastness_auth::{BACKOFF_MAX, NetworkError, Request, RequestId, Time, User};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What the driver is told.
+/// Message to the driver.
 pub(crate) enum Message {
-    /// Something happened.
+    /// An event.
     Input(Input),
-    /// The program asks for something, and waits.
-    Call(Call, Sender<Result<Success, ClientError>>),
-    /// A user logs out; the answer comes when that is durable.
+    /// A call, and the channel of its result.
+    Call(Call, Sender<Result<CallSuccess, ClientError>>),
+    /// A logout; the reply follows when it is durable.
     LogOut(UserId, Sender<Result<(), ClientError>>),
-    /// A file was opened.
+    /// Opening of a session.
     Open(UserId, String, Sender<(SessionId, Receiver<SessionEvent>)>),
-    /// Who is logged in.
+    /// Query of the logged-in users.
     Users(Sender<Vec<User>>),
-    /// The client is closed.
+    /// End of the client.
     Stop,
 }
 
 pub(crate) struct Driver {
-    pub(crate) file: UserFile,
+    pub(crate) file: UserStore,
     pub(crate) messages: Receiver<Message>,
     pub(crate) network: Sender<(RequestId, Request)>,
-    pub(crate) notices: Sender<Notice>,
-    pub(crate) waiting: BTreeMap<CallId, Sender<Result<Success, ClientError>>>,
+    pub(crate) events: Sender<Event>,
+    pub(crate) waiting: BTreeMap<CallId, Sender<Result<CallSuccess, ClientError>>>,
     pub(crate) sessions: BTreeMap<SessionId, Sender<SessionEvent>>,
     pub(crate) next: u64,
 }
@@ -46,59 +45,59 @@ pub(crate) fn now() -> Time {
 }
 
 impl Driver {
-    /// Runs until told to stop.
+    /// Runs until the client is closed.
     pub(crate) fn run(mut self) {
         loop {
-            // What is due does not wait until nobody has anything to say.
+            // A steady stream of messages must not delay what is due.
             if self.pause().is_zero() {
-                self.handle(Input::Wake).unwrap_or_default();
+                self.apply(Input::Wake).unwrap_or_default();
             }
             let pause = self.pause();
             match self.messages.recv_timeout(pause) {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => self.handle(Input::Wake).unwrap_or_default(),
-                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => self.apply(Input::Wake).unwrap_or_default(),
+                Ok(message) => self.handle_message(message),
             }
         }
     }
 
-    /// How long there is nothing to do, unless somebody says something.
+    /// Returns the time until the next deadline.
     fn pause(&self) -> Duration {
-        self.file.deadline().map_or(PAUSE_MAX, |deadline| deadline.since(now()).min(PAUSE_MAX))
+        self.file.deadline().map_or(BACKOFF_MAX, |deadline| deadline.since(now()).min(BACKOFF_MAX))
     }
 
-    /// Whoever asked may have gone meanwhile; then nobody misses the answer.
-    fn take(&mut self, message: Message) {
+    /// Handles a message. A failed reply means that the caller no longer waits.
+    fn handle_message(&mut self, message: Message) {
         match message {
-            // What the file failed is told to whom it concerns, and to listeners.
-            Message::Input(Input::Answer(id, answer)) => {
-                // An answer that cannot be kept is one that was lost: what can be asked again is.
-                if self.handle(Input::Answer(id, answer)).is_err() {
-                    let lost = Answer::none(NetworkFault::Lost);
-                    self.handle(Input::Answer(id, lost)).unwrap_or_default();
+            // `apply` reports a failure of the store to the waiting calls and the callbacks.
+            Message::Input(Input::Response(id, answer)) => {
+                // A response that cannot be stored counts as lost, so retryable requests are retried.
+                if self.apply(Input::Response(id, answer)).is_err() {
+                    let lost = HttpOutcome::failed(NetworkError::Lost);
+                    self.apply(Input::Response(id, lost)).unwrap_or_default();
                 }
             }
             Message::Input(input) => {
                 if let Input::Close(session) = &input {
                     self.sessions.remove(session);
                 }
-                self.handle(input).unwrap_or_default();
+                self.apply(input).unwrap_or_default();
             }
             Message::Call(call, reply) => {
-                let id = CallId(self.number());
+                let id = CallId(self.next_id());
                 self.waiting.insert(id, reply);
-                self.handle(Input::Call(id, call)).unwrap_or_default();
+                self.apply(Input::Call(id, call)).unwrap_or_default();
             }
             Message::LogOut(user, reply) => {
-                let outcome = self.handle(Input::LogOut(user));
+                let outcome = self.apply(Input::LogOut(user));
                 reply.send(outcome).unwrap_or_default();
             }
             Message::Open(user, path, reply) => {
-                let id = SessionId(self.number());
+                let id = SessionId(self.next_id());
                 let (events, receiver) = std::sync::mpsc::channel();
                 self.sessions.insert(id, events);
                 reply.send((id, receiver)).unwrap_or_default();
-                self.handle(Input::Open(id, user, path)).unwrap_or_default();
+                self.apply(Input::Open(id, user, path)).unwrap_or_default();
             }
             Message::Users(reply) => {
                 let users = self.file.users().valid(now()).cloned().collect();
@@ -108,43 +107,43 @@ impl Driver {
         }
     }
 
-    fn number(&mut self) -> u64 {
+    fn next_id(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
-    fn handle(&mut self, input: Input) -> Result<(), ClientError> {
+    fn apply(&mut self, input: Input) -> Result<(), ClientError> {
         let mut outputs = Vec::new();
         let outcome = self.file.handle(now(), input, &mut outputs);
         if let Err(error) = outcome {
-            // Which call it was for is not known any more; each may be asked again.
+            // The failed call is unknown, so every waiting call gets the error.
             for (_, reply) in std::mem::take(&mut self.waiting) {
                 reply.send(Err(ClientError::Store(error.clone()))).unwrap_or_default();
             }
-            self.notices.send(Notice::StoreFailed(error.clone())).unwrap_or_default();
+            self.events.send(Event::StoreFailed(error.clone())).unwrap_or_default();
             return Err(error.into());
         }
-        outputs.into_iter().for_each(|output| self.carry_out(output));
+        outputs.into_iter().for_each(|output| self.perform(output));
         Ok(())
     }
 
-    fn carry_out(&mut self, output: Output) {
-        let notice = |notice| self.notices.send(notice).unwrap_or_default();
+    fn perform(&mut self, output: Output) {
+        let notice = |notice| self.events.send(notice).unwrap_or_default();
         match output {
             Output::Send(id, request) => self.network.send((id, request)).unwrap_or_default(),
-            // What is under way ends by its time-outs; its answer is ignored.
-            Output::Forget(_) => {}
-            Output::Done(id, outcome) => self.done(id, outcome),
-            Output::LoggedIn(user) => notice(Notice::LoggedIn(user)),
-            Output::LoggedOut(user) => notice(Notice::LoggedOut(user)),
-            Output::NotRevoked(user, error) => notice(Notice::NotRevoked(user, error)),
-            Output::HandOver(id, token) => self.tell(id, SessionEvent::Token(token)),
+            // The request ends by its time-out, and its response is ignored.
+            Output::CancelRequest(_) => {}
+            Output::CallDone(id, outcome) => self.done(id, outcome),
+            Output::LoggedIn(user) => notice(Event::LoggedIn(user)),
+            Output::LoggedOut(user) => notice(Event::LoggedOut(user)),
+            Output::RevocationRefused(user, error) => notice(Event::RevocationRefused(user, error)),
+            Output::DeliverToken(id, token) => self.tell(id, SessionEvent::Token(token)),
             Output::Park(id) => self.tell(id, SessionEvent::Parked),
-            Output::Failed(id, error) => self.tell(id, SessionEvent::Failed(error)),
+            Output::SessionFailed(id, error) => self.tell(id, SessionEvent::Failed(error)),
         }
     }
 
-    fn done(&mut self, id: CallId, outcome: Outcome) {
+    fn done(&mut self, id: CallId, outcome: CallResult) {
         if let Some(reply) = self.waiting.remove(&id) {
             reply.send(outcome.map_err(ClientError::from)).unwrap_or_default();
         }

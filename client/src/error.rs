@@ -1,55 +1,55 @@
-//! What goes wrong with a client.
+//! Errors of the client.
 
 use fastness::Error;
-use fastness_auth::users::Failure;
-use fastness_auth::{AuthError, Refusal};
+use fastness_auth::users::CallError;
+use fastness_auth::{AuthError, RequestError};
 use std::fmt;
 
-/// Why a call did not work.
+/// Error of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The call makes no sense; nothing was asked.
-    Refused(Refusal),
-    /// The server or the network failed it.
+    /// The call is invalid; no request was sent.
+    Refused(RequestError),
+    /// The server or the network failed.
     Failed(AuthError),
-    /// The file of the users failed; whether the call took effect is known after opening it anew.
+    /// The user store failed. Reopening shows whether the call took effect.
     Store(Error),
-    /// The configuration cannot be used.
+    /// The configuration is invalid.
     Config(ConfigError),
-    /// The client is closed, or the system gives it no threads.
+    /// The client is closed, or the system refused threads.
     Closed,
 }
 
-/// What is wrong with a configuration.
+/// Problem of a configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The proxy is no address.
+    /// The address of the proxy is invalid.
     Proxy,
-    /// The roots are no certificates in PEM.
-    Roots,
+    /// The root certificates are not valid PEM.
+    RootCertificates,
 }
 
 impl ClientError {
-    /// Returns what the server said, if it was the server.
+    /// Returns the error of the server or the network.
     #[must_use]
     pub const fn auth(&self) -> Option<&AuthError> {
         if let Self::Failed(error) = self { Some(error) } else { None }
     }
 }
 
-impl From<Failure> for ClientError {
-    fn from(failure: Failure) -> Self {
+impl From<CallError> for ClientError {
+    fn from(failure: CallError) -> Self {
         match failure {
-            Failure::Refused(refusal) => Self::Refused(refusal),
-            Failure::Failed(error) => Self::Failed(error),
+            CallError::Refused(refusal) => Self::Refused(refusal),
+            CallError::Failed(error) => Self::Failed(error),
         }
     }
 }
 
-impl From<Refusal> for ClientError {
-    fn from(refusal: Refusal) -> Self {
+impl From<RequestError> for ClientError {
+    fn from(refusal: RequestError) -> Self {
         Self::Refused(refusal)
     }
 }
@@ -84,7 +84,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Proxy => "the proxy is no address; give one like http://host:port",
-            Self::Roots => "the roots are no certificates; give some in PEM",
+            Self::RootCertificates => "the roots are no certificates; give some in PEM",
         })
     }
 }

@@ -1,20 +1,20 @@
-//! One request, sent: a status and a body, or why there is none.
+//! HTTP: sends one request and returns its outcome.
 
-use fastness_auth::users::Answer;
-use fastness_auth::{Method, NetworkFault, Request};
+use fastness_auth::users::HttpOutcome;
+use fastness_auth::{Method, NetworkError, Request};
 use std::io;
 use ureq::Agent;
 use ureq::http::Response;
 use ureq::{Body, Error};
 
-/// Longest answer that is read.
+/// Longest accepted response, in bytes.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
-/// Sends a request and waits, within the time-outs of the agent.
-pub(crate) fn send(agent: &Agent, request: &Request) -> Answer {
+/// Sends a request and waits for the response, within the time-outs of the agent.
+pub(crate) fn send(agent: &Agent, request: &Request) -> HttpOutcome {
     match exchange(agent, request) {
-        Ok((status, body)) => Answer::new(status, body),
-        Err(error) => Answer::none(fault(&error)),
+        Ok((status, body)) => HttpOutcome::new(status, body),
+        Err(error) => HttpOutcome::failed(fault(&error)),
     }
 }
 
@@ -43,28 +43,28 @@ fn with_body(
     headers.fold(builder, |builder, (name, value)| builder.header(name, value)).send(request.body())
 }
 
-/// Names what happened instead of an answer.
-fn fault(error: &Error) -> NetworkFault {
+/// Classifies an error of the library.
+fn fault(error: &Error) -> NetworkError {
     if let Error::Io(error) = error {
         return of_io(error);
     }
     if matches!(error, Error::Timeout(_) | Error::BodyStalled) {
-        NetworkFault::TimedOut
+        NetworkError::TimedOut
     } else if matches!(error, Error::HostNotFound) {
-        NetworkFault::HostNotFound
+        NetworkError::HostNotFound
     } else if matches!(error, Error::ConnectionFailed | Error::ConnectProxyFailed(_)) {
-        NetworkFault::Refused
+        NetworkError::Refused
     } else if matches!(error, Error::Tls(_) | Error::Pem(_) | Error::Rustls(_) | Error::TlsRequired)
     {
-        NetworkFault::Tls
+        NetworkError::Tls
     } else if matches!(error, Error::Protocol(_) | Error::Http(_)) {
-        NetworkFault::Lost
+        NetworkError::Lost
     } else {
-        NetworkFault::Other
+        NetworkError::Other
     }
 }
 
-fn of_io(error: &io::Error) -> NetworkFault {
+fn of_io(error: &io::Error) -> NetworkError {
     use io::ErrorKind::{
         AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset,
         HostUnreachable, InvalidData, NetworkDown, NetworkUnreachable, NotConnected, TimedOut,
@@ -73,15 +73,15 @@ fn of_io(error: &io::Error) -> NetworkFault {
     let is = |kinds: &[io::ErrorKind]| kinds.contains(&error.kind());
     if is(&[ConnectionRefused, HostUnreachable, NetworkUnreachable, NetworkDown, AddrNotAvailable])
     {
-        NetworkFault::Refused
+        NetworkError::Refused
     } else if is(&[ConnectionReset, ConnectionAborted, BrokenPipe, NotConnected, UnexpectedEof]) {
-        NetworkFault::Lost
+        NetworkError::Lost
     } else if is(&[TimedOut, WouldBlock]) {
-        NetworkFault::TimedOut
+        NetworkError::TimedOut
     } else if is(&[InvalidData]) {
-        // So says the TLS library of what it does not trust.
-        NetworkFault::Tls
+        // The TLS library reports an untrusted certificate like this.
+        NetworkError::Tls
     } else {
-        NetworkFault::Other
+        NetworkError::Other
     }
 }

@@ -1,30 +1,30 @@
-//! Logins and tokens for apps without a runtime: a blocking interface, on threads of its own.
+//! Client for logins and tokens: a blocking interface over its own threads, without an async
+//! runtime.
 //!
-//! In: what the app wants, from any thread. Out: outcomes, tokens for sessions, and notices to
-//! listeners. What is decided is decided in core, by [`fastness_auth::users`]; here are the clock,
-//! threads, HTTP and TLS.
+//! [`Client`] makes calls from any thread, delivers tokens to a [`Session`] and [`Event`]s to
+//! callbacks. The logic is in [`fastness_auth::users`]; this crate adds the clock, threads, HTTP
+//! and TLS.
 //!
-//! - U1 No password, token, body or header is in a `Debug` output, an error or a notice.
-//! - U12 Whatever is told has been made durable before.
-//! - Z1 Every call comes back: with what the server said, or with why there is no answer, after the
-//!   time-outs of the network at the latest.
-//! - Z2 A listener may call the client, and holds up nothing but other listeners.
+//! - U1 Debug output, errors and events contain no password, token, body or header.
+//! - U12 Each result and event is durable before it is reported.
+//! - Z1 Every call returns, within the network time-outs.
+//! - Z2 A callback may call the client, and delays only other callbacks.
 //!
-//! Specified in docs/auth.md#the-client. Against our server: `server/tests/login/`.
+//! Specified in docs/auth.md. Tests against our server: `server/tests/login/`.
 //!
 //! ```no_run
-//! use fastness_auth::Credentials;
 //! use fastness::{Key, StoreOptions};
+//! use fastness_client::auth::Credentials;
 //! use fastness_client::{Client, Config};
 //!
-//! let key = Key::new([7; 64]); // 64 random bytes, kept where your platform keeps secrets
+//! let key = Key::new([7; 64]); // in an app: 64 random bytes from the platform's key store
 //! let users = StoreOptions::new().key(key).open_or_create("users.fastness")?;
 //! let client = Client::open(users, Config::default())?;
 //!
 //! let credentials = Credentials::username_password("alice", Some("s3cret".into()), false)?;
 //! let user = client.log_in("https://example.com:9443", credentials)?;
 //! let session = client.session(&user.id(), "/~/notes");
-//! println!("{:?}", session.next());
+//! println!("{:?}", session.recv());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -37,7 +37,7 @@ mod session;
 
 pub use fastness_auth as auth;
 
-pub use client::{Client, LoggedIn, Notice};
-pub use config::{Config, Proxy, Roots};
+pub use client::{Client, Event, LoggedInUser};
+pub use config::{Config, Proxy, RootCertificates};
 pub use error::{ClientError, ConfigError};
 pub use session::{Session, SessionEvent};

@@ -1,4 +1,4 @@
-//! The tokens of one open file, as they come.
+//! Session: the access tokens of one open file.
 
 use crate::driver::Message;
 use fastness_auth::users::{Input, SessionId};
@@ -6,18 +6,18 @@ use fastness_auth::{AuthError, Token};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
-/// What a session is told.
+/// Event of a session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SessionEvent {
     /// Use this token from now on.
     Token(Token),
-    /// The user has logged out: stop, until there is a token again.
+    /// The user has logged out: stop until the next token.
     Parked,
-    /// There will be no token until the user logs in again.
+    /// Token renewal has failed until the user logs in again.
     Failed(AuthError),
 }
 
-/// The tokens of one open file. Dropped, it asks for no more.
+/// Session of one open file. Dropping it stops the renewal of its token.
 #[derive(Debug)]
 pub struct Session {
     pub(crate) id: SessionId,
@@ -26,25 +26,25 @@ pub struct Session {
 }
 
 impl Session {
-    /// Waits for what comes next; nothing comes after the client was closed.
+    /// Waits for the next event; `None` after the client was closed.
     #[must_use]
-    pub fn next(&self) -> Option<SessionEvent> {
+    pub fn recv(&self) -> Option<SessionEvent> {
         self.events.recv().ok()
     }
 
-    /// Waits for what comes next, so long.
+    /// Waits for the next event, with a time-out.
     #[must_use]
-    pub fn next_within(&self, timeout: Duration) -> Option<SessionEvent> {
+    pub fn recv_timeout(&self, timeout: Duration) -> Option<SessionEvent> {
         self.events.recv_timeout(timeout).ok()
     }
 
-    /// Says that the server no longer accepts the token.
+    /// Reports that the server rejected the token.
     pub fn expired(&self) {
         self.tell(Input::Expired(self.id));
     }
 
     fn tell(&self, input: Input) {
-        // Without a driver there is nobody left to tell.
+        // After the end of the driver there is no receiver.
         self.driver.send(Message::Input(input)).unwrap_or_default();
     }
 }

@@ -10,7 +10,7 @@
 //! Specified in docs/auth.md. The assertions are in the body of the fuzz target `auth`.
 
 use fastness_auth::{
-    AuthError, AuthUrl, Backoff, ErrorCode, PAUSE_MAX, Permission, Time, Token, User,
+    AuthError, AuthUrl, BACKOFF_MAX, Backoff, ErrorCode, Permission, Time, Token, User,
 };
 use fastness_proptests::bodies::{auth, auth_seeds};
 use proptest::collection::vec;
@@ -77,7 +77,7 @@ fn events() -> impl Strategy<Value = Vec<u8>> {
 
 fn permission() -> impl Strategy<Value = Permission> {
     let known = select(Permission::KNOWN.to_vec());
-    prop_oneof![known, any::<String>().prop_map(Permission::from_word)]
+    prop_oneof![known, any::<String>().prop_map(Permission::parse)]
 }
 
 fn token() -> impl Strategy<Value = Token> {
@@ -143,10 +143,10 @@ proptest! {
 
     #[test]
     fn permissions_are_read_in_any_case(permission in permission(), upper: bool) {
-        let word = permission.word();
-        prop_assert_eq!(&Permission::from_word(word), &permission);
+        let word = permission.as_str();
+        prop_assert_eq!(&Permission::parse(word), &permission);
         if upper && Permission::KNOWN.contains(&permission) {
-            prop_assert_eq!(Permission::from_word(word.to_uppercase()), permission);
+            prop_assert_eq!(Permission::parse(word.to_uppercase()), permission);
         }
     }
 
@@ -161,7 +161,7 @@ proptest! {
         fields.extend(status.map(|(text, _)| format!("\"status\": {text}")));
         let body = format!("{{{}}}", fields.join(", "));
         let chosen = code.or(status).map_or(Some(-1), |(_, number)| number);
-        let error = AuthError::from_answer(http_status, body.as_bytes());
+        let error = AuthError::from_response(http_status, body.as_bytes());
         prop_assert_eq!(error.code().number(), chosen.unwrap_or(1), "{}", body);
     }
 
@@ -189,11 +189,11 @@ proptest! {
     #[test]
     fn pauses_are_as_the_formula_says(attempt: u32, seed: u64, attempts in 0..200_u32) {
         let power = 1_u128.checked_shl(attempt.min(100)).unwrap();
-        let millis = ((power - 1) * 500).min(PAUSE_MAX.as_millis());
-        prop_assert_eq!(Backoff::whole(attempt).as_millis(), millis);
+        let millis = ((power - 1) * 500).min(BACKOFF_MAX.as_millis());
+        prop_assert_eq!(Backoff::full_delay(attempt).as_millis(), millis);
         let mut backoff = Backoff::jittered(seed);
         for attempt in 0..attempts {
-            let (whole, pause) = (Backoff::whole(attempt), backoff.pause());
+            let (whole, pause) = (Backoff::full_delay(attempt), backoff.next_delay());
             prop_assert!(pause <= whole && pause * 2 >= whole, "{:?} of {:?}", pause, whole);
         }
     }

@@ -7,10 +7,10 @@
 //! Three phases share the time: logins (one hash each, the physical limit), refreshes and look-ups
 //! (no hash). Every user holds a connection; what is not answered with 200 is an error.
 
-#![expect(clippy::print_stdout, reason = "the result is for whoever runs this")]
+#![expect(clippy::print_stdout, reason = "the result goes to the terminal")]
 
-use fastness_auth::server::{Limits, PasswordHasher as _, Policy, Rate};
-use fastness_server::{Argon2id, Config, HashCosts, HttpLimits, Running, start};
+use fastness_auth::server::{PasswordHasher as _, Policy, Rate, RateLimits};
+use fastness_server::{Argon2id, Config, HashCosts, HttpLimits, Server, start};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -21,7 +21,7 @@ use std::{env, fs, thread};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// What is asked in a phase.
+/// Kind of the requests of a phase.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     LogIn,
@@ -29,11 +29,11 @@ enum Kind {
     LookUp,
 }
 
-/// What a phase brought.
+/// Result of a phase.
 struct Phase {
     name: &'static str,
     seconds: f64,
-    /// Of each request, in microseconds, ascending.
+    /// Latencies in microseconds, ascending.
     micros: Vec<u64>,
     errors: usize,
     resident_kib: u64,
@@ -247,19 +247,19 @@ fn page(phases: &[Phase], summary: &str) -> String {
     )
 }
 
-fn server() -> Outcome<(Running, std::path::PathBuf)> {
+fn server() -> Outcome<(Server, std::path::PathBuf)> {
     let folder = env::temp_dir().join(format!("fastness-storm-{}", std::process::id()));
     let mut config = Config::new(&folder, ([127, 0, 0, 1], 0));
     // All users come from one address.
-    let often = Rate { burst: u32::MAX, pause: Duration::from_nanos(1) };
-    config.limits = Limits { address: often, ..Limits::default() };
+    let often = Rate { burst: u32::MAX, interval: Duration::from_nanos(1) };
+    config.limits = RateLimits { address: often, ..RateLimits::default() };
     config.policy = Policy { logins_max: 10, ..Policy::default() };
     config.http = HttpLimits {
-        connections: 10_000,
-        connections_per_address: 10_000,
-        hashes_waiting: 10_000,
+        connections_max: 10_000,
+        connections_per_address_max: 10_000,
+        hash_queue_max: 10_000,
         // A user waits for all others between two requests.
-        head: Duration::from_secs(600),
+        head_timeout: Duration::from_secs(600),
         ..HttpLimits::default()
     };
     Ok((start(config)?, folder))
@@ -273,7 +273,7 @@ fn option(name: &str) -> Option<String> {
 /// Connects users and lets all of them make their accounts at once, each in a thread; returns them
 /// and how many failed.
 fn registered(
-    server: &Running,
+    server: &Server,
     (count, admin): (usize, &Arc<str>),
 ) -> Outcome<(Vec<Vec<User>>, usize)> {
     let begun = Instant::now();

@@ -1,73 +1,73 @@
-//! What a server is to do, as a value.
+//! Configuration of a server.
 
 use fastness::Key;
-use fastness_auth::server::{Limits, Policy};
+use fastness_auth::server::{Policy, RateLimits};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where a server keeps its accounts, where it listens, and what it allows.
+/// Configuration of a server.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The folder of the accounts; made if it is not there.
+    /// Data folder; created if it does not exist.
     pub data: PathBuf,
-    /// The key of the accounts. Without one a key is made in the folder, at the first start.
+    /// Key of the account file. Without one the first start generates a key in the data folder.
     pub key: Option<Key>,
-    /// Where to listen; port 0 takes any that is free.
+    /// Address to listen on; port 0 takes a free port.
     pub listen: SocketAddr,
     /// Certificate and key; without them the server speaks plain HTTP.
     pub tls: Option<TlsFiles>,
-    /// How long tokens live.
+    /// Lifetimes of tokens, and logins per account.
     pub policy: Policy,
-    /// How often passwords may be tried.
-    pub limits: Limits,
-    /// What a hash of a password costs.
+    /// Rates of password attempts.
+    pub limits: RateLimits,
+    /// Costs of a password hash.
     pub hashing: HashCosts,
-    /// What a connection may do.
+    /// Limits of connections and requests.
     pub http: HttpLimits,
 }
 
-/// Two files in PEM.
+/// PEM files for TLS.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TlsFiles {
-    /// The certificate, and those between it and the root.
+    /// Certificate chain.
     pub certificate: PathBuf,
-    /// Its private key.
+    /// Private key of the certificate.
     pub key: PathBuf,
 }
 
-/// The costs of argon2id.
+/// Costs of argon2id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HashCosts {
     /// Memory, in KiB: 19,456.
     pub memory_kib: u32,
-    /// Passes over it: 2.
+    /// Passes over the memory: 2.
     pub passes: u32,
 }
 
-/// Bounds on connections and requests.
+/// Limits of connections and requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HttpLimits {
-    /// How long the head of a request may take, also the first after a pause: 10 s.
-    pub head: Duration,
-    /// How long its body may take: 10 s.
-    pub body: Duration,
-    /// How long a client may take none of an answer: 10 s.
-    pub write: Duration,
-    /// How long the handshake of TLS may take: 10 s.
-    pub handshake: Duration,
-    /// How many connections there may be: 4,096.
-    pub connections: usize,
-    /// How many from one address: 256.
-    pub connections_per_address: usize,
-    /// How many passwords may wait for being hashed: 1,024.
-    pub hashes_waiting: usize,
-    /// How long requests may take to end when the server is stopped: 5 s.
-    pub grace: Duration,
+    /// Time for the head of a request, idle time of the connection included: 10 s.
+    pub head_timeout: Duration,
+    /// Time for the body of a request: 10 s.
+    pub body_timeout: Duration,
+    /// Time without progress of a response: 10 s.
+    pub write_timeout: Duration,
+    /// Time for the TLS handshake: 10 s.
+    pub handshake_timeout: Duration,
+    /// Connections: 4,096.
+    pub connections_max: usize,
+    /// Connections from one address: 256.
+    pub connections_per_address_max: usize,
+    /// Passwords that wait for a hash: 1,024.
+    pub hash_queue_max: usize,
+    /// Time for requests in flight when the server stops: 5 s.
+    pub shutdown_timeout: Duration,
 }
 
 impl Config {
-    /// Starts with what fits most servers.
+    /// Creates a configuration with default limits.
     #[must_use]
     pub fn new(data: impl Into<PathBuf>, listen: impl Into<SocketAddr>) -> Self {
         Self {
@@ -76,14 +76,14 @@ impl Config {
             listen: listen.into(),
             tls: None,
             policy: Policy::default(),
-            limits: Limits::default(),
+            limits: RateLimits::default(),
             hashing: HashCosts::default(),
             http: HttpLimits::default(),
         }
     }
 }
 
-/// What OWASP recommends for argon2id with least memory.
+/// The costs that OWASP recommends for argon2id with the least memory.
 impl Default for HashCosts {
     fn default() -> Self {
         Self { memory_kib: 19_456, passes: 2 }
@@ -94,14 +94,14 @@ impl Default for HttpLimits {
     fn default() -> Self {
         let patience = Duration::from_secs(10);
         Self {
-            head: patience,
-            body: patience,
-            write: patience,
-            handshake: patience,
-            connections: 4096,
-            connections_per_address: 256,
-            hashes_waiting: 1024,
-            grace: Duration::from_secs(5),
+            head_timeout: patience,
+            body_timeout: patience,
+            write_timeout: patience,
+            handshake_timeout: patience,
+            connections_max: 4096,
+            connections_per_address_max: 256,
+            hash_queue_max: 1024,
+            shutdown_timeout: Duration::from_secs(5),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! The control of a test server: starts and stops a real server process over HTTP, for suites that
-//! run elsewhere, on a device for example.
+//! Test server: starts and stops real server processes over HTTP, for test suites on other
+//! machines, such as devices.
 //!
-//! - H14 Every request is answered in bounded time, a failure with 500 and the reason; whatever was
-//!   started is killed with whoever started it.
+//! - H14 Every request gets a response in bounded time, a failure 500 with the reason; a started
+//!   server is killed when the test server ends.
 //!
 //! Specified in docs/server.md#the-test-server.
 
@@ -21,55 +21,55 @@ use std::time::Duration;
 use std::{env, thread};
 use tokio::task;
 
-/// How long to wait before asking for the health again.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Time between health checks.
+const HEALTH_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How long a question for the health may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Time-out of a health check.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the control starts.
-pub struct Controlled {
-    /// Makes the command of a server that keeps its accounts in this folder, and prints a line
+/// Options of a test server.
+pub struct ControlOptions {
+    /// Creates the command of a server with this data folder, which prints a line
     /// `listening on URL`.
     pub command: Box<dyn Fn(&Path) -> Command + Send>,
-    /// Where the server's logs go.
+    /// File to which the logs of the servers are appended.
     pub log: PathBuf,
-    /// How often to ask for its health.
+    /// Number of health checks before a start fails.
     pub attempts: u32,
 }
 
-/// A server that was started; it is killed and its folder removed when dropped.
-struct Started {
+/// Running server process. Dropping it kills the process and removes its folder.
+struct ServerProcess {
     child: Child,
     folder: PathBuf,
 }
 
-/// Starts and stops.
-struct Control {
-    controlled: Controlled,
-    started: Option<Started>,
+/// State of the test server.
+struct TestServer {
+    options: ControlOptions,
+    started: Option<ServerProcess>,
 }
 
-/// Returns what answers `/start` and `/stop`.
-pub(crate) fn router(controlled: Controlled) -> Router {
-    let control = Arc::new(Mutex::new(Control { controlled, started: None }));
+/// Returns the router of `/start` and `/stop`.
+pub(crate) fn router(options: ControlOptions) -> Router {
+    let control = Arc::new(Mutex::new(TestServer { options, started: None }));
     Router::new().route("/start", get(start)).route("/stop", get(stop)).with_state(control)
 }
 
-type Shared = State<Arc<Mutex<Control>>>;
+type Shared = State<Arc<Mutex<TestServer>>>;
 
 async fn start(State(control): Shared) -> (StatusCode, String) {
-    carry_out(control, "Starting", Control::start).await
+    execute(control, "Starting", TestServer::start).await
 }
 
 async fn stop(State(control): Shared) -> (StatusCode, String) {
-    carry_out(control, "Stopping", Control::stop).await
+    execute(control, "Stopping", TestServer::stop).await
 }
 
-async fn carry_out(
-    control: Arc<Mutex<Control>>,
+async fn execute(
+    control: Arc<Mutex<TestServer>>,
     what: &str,
-    action: fn(&mut Control) -> io::Result<String>,
+    action: fn(&mut TestServer) -> io::Result<String>,
 ) -> (StatusCode, String) {
     let done = task::spawn_blocking(move || {
         action(&mut control.lock().unwrap_or_else(PoisonError::into_inner))
@@ -81,15 +81,15 @@ async fn carry_out(
     }
 }
 
-impl Control {
+impl TestServer {
     fn start(&mut self) -> io::Result<String> {
         if self.started.is_some() {
             return Err(io::Error::other("a server is running already; stop it first"));
         }
-        let mut started = Started::spawn(&self.controlled)?;
-        let said = started.wait_until_healthy(self.controlled.attempts)?;
+        let mut started = ServerProcess::spawn(&self.options)?;
+        let output = started.wait_until_healthy(self.options.attempts)?;
         self.started = Some(started);
-        Ok(format!("Server started\n{said}"))
+        Ok(format!("Server started\n{output}"))
     }
 
     fn stop(&mut self) -> io::Result<String> {
@@ -101,65 +101,65 @@ impl Control {
     }
 }
 
-impl Started {
-    fn spawn(controlled: &Controlled) -> io::Result<Self> {
+impl ServerProcess {
+    fn spawn(options: &ControlOptions) -> io::Result<Self> {
         let mut bytes = [0; 8];
         OsRandom.fill(&mut bytes)?;
         let name = format!("fastness-test-server-{:016x}", u64::from_le_bytes(bytes));
         let folder = env::temp_dir().join(name);
         fs::create_dir(&folder)?;
-        let log = File::options().create(true).append(true).open(&controlled.log);
-        let outputs = log.and_then(|log| Ok((File::create(folder.join("said"))?, log)));
-        let spawned = outputs.and_then(|(said, log)| {
-            let mut command = (controlled.command)(&folder.join("accounts"));
-            command.stdin(Stdio::null()).stdout(said).stderr(log).spawn()
+        let log = File::options().create(true).append(true).open(&options.log);
+        let outputs = log.and_then(|log| Ok((File::create(folder.join("output"))?, log)));
+        let spawned = outputs.and_then(|(output, log)| {
+            let mut command = (options.command)(&folder.join("accounts"));
+            command.stdin(Stdio::null()).stdout(output).stderr(log).spawn()
         });
         match spawned {
             Ok(child) => Ok(Self { child, folder }),
             Err(error) => {
-                // The folder is empty but for a file of ours; the cause matters more.
+                // The cause matters more than a leftover folder.
                 fs::remove_dir_all(&folder).unwrap_or_default();
                 Err(error)
             }
         }
     }
 
-    /// Returns what the server printed.
+    /// Waits for a successful health check; returns the output of the server.
     fn wait_until_healthy(&mut self, attempts: u32) -> io::Result<String> {
         let mut last = io::Error::other("no attempt was allowed");
         for _ in 0..attempts {
             if let Some(status) = self.child.try_wait()? {
                 return Err(io::Error::other(format!("the server ended: {status}; see its log")));
             }
-            let said = fs::read_to_string(self.folder.join("said"))?;
-            match health(&said) {
-                Ok(()) => return Ok(said),
+            let output = fs::read_to_string(self.folder.join("output"))?;
+            match health(&output) {
+                Ok(()) => return Ok(output),
                 Err(error) => last = error,
             }
-            thread::sleep(PAUSE);
+            thread::sleep(HEALTH_INTERVAL);
         }
         Err(io::Error::other(format!("not healthy after {attempts} attempts: {last}")))
     }
 }
 
-/// Asks the server that printed this for its health.
-fn health(said: &str) -> io::Result<()> {
-    let address = said.lines().find_map(|line| line.strip_prefix("listening on http://"));
+/// Checks the health of the server with this output.
+fn health(output: &str) -> io::Result<()> {
+    let address = output.lines().find_map(|line| line.strip_prefix("listening on http://"));
     let address: SocketAddr = address
         .and_then(|address| address.parse().ok())
         .ok_or_else(|| io::Error::other("it does not listen yet"))?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&address, HEALTH_TIMEOUT)?;
+    stream.set_read_timeout(Some(HEALTH_TIMEOUT))?;
+    stream.set_write_timeout(Some(HEALTH_TIMEOUT))?;
     stream.write_all(b"GET /health HTTP/1.0\r\n\r\n")?;
     let mut status = [0; 12];
     stream.read_exact(&mut status)?;
     if status.ends_with(b" 200") { Ok(()) } else { Err(io::Error::other("it is not healthy")) }
 }
 
-impl Drop for Started {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
-        // What has ended cannot be killed; what is in use cannot be removed. Neither can be helped.
+        // The process may have ended, and a file of the folder may be in use: neither has a remedy.
         self.child.kill().unwrap_or_default();
         self.child.wait().map(drop).unwrap_or_default();
         fs::remove_dir_all(&self.folder).unwrap_or_default();

@@ -1,6 +1,6 @@
-//! The folder of a server: its accounts, and the key to them.
+//! Data folder of a server: the account file and its key.
 //!
-//! - H1 The key is durable before there is an account it could be lost with.
+//! - H1 The key is durable before the first account.
 //!
 //! Specified in docs/server.md#what-is-kept.
 
@@ -12,13 +12,13 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use zeroize::Zeroizing;
 
-/// The name of the file with the accounts.
+/// Name of the account file.
 pub const ACCOUNTS_FILE: &str = "accounts.fastness";
 
-/// The name of the file with the key, if the server had to make one: 64 bytes.
+/// Name of the file with the generated key: 64 bytes.
 pub const KEY_FILE: &str = "key";
 
-/// Opens the accounts of a folder, or makes them.
+/// Opens the account file of the data folder, or creates it.
 pub(crate) fn open(config: &Config) -> Result<Store, StartError> {
     let folder = config.data.as_path();
     let failed = |error| StartError::Data(folder.to_path_buf(), error);
@@ -48,8 +48,8 @@ fn read_key(path: &Path) -> io::Result<Key> {
     Ok(Key::new(*bytes))
 }
 
-/// Makes a key that only the owner may read: under another name first, so that there is a whole
-/// one or none.
+/// Generates a key file with mode 0600, under a temporary name first, so that the key is complete
+/// or absent.
 fn make_key(folder: &Path) -> io::Result<Key> {
     let mut bytes = Zeroizing::new([0; 64]);
     OsRandom.fill(&mut *bytes)?;

@@ -1,4 +1,4 @@
-//! Why a server does not start: a sentence that says what to do.
+//! Errors of the start of a server.
 
 use fastness::Error;
 use fastness_auth::server::AccountsError;
@@ -7,23 +7,23 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Why a server does not start.
+/// Error of the start of a server. Its message says what to do.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The folder of the accounts, or the key in it, cannot be used.
+    /// The data folder or its key is unusable.
     Data(PathBuf, io::Error),
-    /// There are accounts, but no key.
+    /// The account file exists, but its key does not.
     KeyMissing(PathBuf),
-    /// The accounts cannot be opened.
+    /// The account file does not open.
     Accounts(AccountsError),
-    /// The costs of hashing are out of bounds.
+    /// The costs of argon2id are out of range.
     HashCosts,
-    /// A file for TLS cannot be used.
+    /// A TLS file is unusable.
     Tls(PathBuf, String),
-    /// The address cannot be listened at.
+    /// Listening on the address failed.
     Listen(SocketAddr, io::Error),
-    /// The system gives no threads or random bytes.
+    /// The system refused threads or random bytes.
     System(io::Error),
 }
 

@@ -1,18 +1,18 @@
-//! What answers connections, whoever brings them: the sockets of a server, or the pipe of a test.
+//! Handler of connections, over sockets or in-memory streams.
 //!
-//! - H11 A head and a pause between requests last only so long, and a head is only so large.
+//! - H11 Size and time of a head are bounded, idle time included.
 //!
-//! Any bytes: the fuzz target `http`. What is answered, byte by byte: `snapshots/tests/wire.rs`.
+//! Fuzz target: `http`. Snapshots of responses: `snapshots/tests/wire.rs`.
 
 use crate::config::HttpLimits;
-use crate::hashing::Turns;
-use crate::http::{App, Peer, router};
-use crate::pipe::Pipe;
+use crate::hash_pool::HashPool;
+use crate::http::{AppState, Peer, router};
+use crate::memory_stream::MemoryStream;
 use axum::Router;
 use axum::body::Body;
 use fastness::RandomSource;
 use fastness::Time;
-use fastness_auth::server::{Accounts, Gate, Limits, PasswordHasher};
+use fastness_auth::server::{Accounts, PasswordHasher, RateLimiter, RateLimits};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -30,24 +30,24 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Builder;
 use tokio::time;
 
-/// Most bytes of a head: request line and headers.
+/// Longest head, in bytes: request line and headers.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
-/// What a handler takes from outside, so that a test can bring its own.
-pub struct Surroundings {
-    /// Hashes passwords.
+/// Environment of a handler; tests substitute their own.
+pub struct Environment {
+    /// Password hash function.
     pub hasher: Arc<dyn PasswordHasher>,
-    /// Threads that do; with none, whoever answers a request hashes.
+    /// Threads that hash passwords. With none, the thread of the request hashes.
     pub hashing_threads: usize,
-    /// Tells the time.
+    /// Wall clock.
     pub clock: fn() -> Time,
-    /// How often passwords may be tried.
-    pub limits: Limits,
-    /// What a connection may do.
+    /// Rates of password attempts.
+    pub limits: RateLimits,
+    /// Limits of connections and requests.
     pub http: HttpLimits,
 }
 
-/// Answers connections; clones answer for the same accounts.
+/// Handler of connections. Clones share the accounts.
 #[derive(Clone)]
 pub struct Handler {
     router: Router,
@@ -55,20 +55,20 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// Takes accounts.
+    /// Creates a handler for accounts.
     ///
     /// # Errors
-    /// If there are no random bytes or threads.
+    /// Errors of the random source and of thread creation.
     pub fn new(
         accounts: Accounts,
-        surroundings: Surroundings,
+        environment: Environment,
         entropy: &dyn RandomSource,
     ) -> io::Result<Self> {
-        let Surroundings { hasher, hashing_threads, clock, limits, http } = surroundings;
-        let app = App {
+        let Environment { hasher, hashing_threads, clock, limits, http } = environment;
+        let app = AppState {
             accounts: Arc::new(accounts),
-            turns: Turns::new(hasher, hashing_threads, http.hashes_waiting)?,
-            gate: Mutex::new(Gate::new(limits, entropy)?),
+            hash_pool: HashPool::new(hasher, hashing_threads, http.hash_queue_max)?,
+            rate_limiter: Mutex::new(RateLimiter::new(limits, entropy)?),
             limits: http,
             clock,
             next: AtomicU64::new(1),
@@ -80,25 +80,25 @@ impl Handler {
         Self { router, limits }
     }
 
-    /// Answers all that one connection sends, in these pieces, and returns everything that goes
-    /// back, without a network. The answers leave in the order of the requests.
+    /// Serves one in-memory connection that receives these pieces, and returns all responses in the
+    /// order of the requests.
     ///
     /// # Errors
-    /// If the system gives no runtime, or the connection is not over in `patience`.
-    pub fn answer_all(
+    /// If the runtime cannot be created, or the connection does not end within `patience`.
+    pub fn serve_bytes(
         &self,
         pieces: impl IntoIterator<Item = Vec<u8>>,
         patience: Duration,
     ) -> io::Result<Vec<u8>> {
-        let (pipe, answered) = Pipe::new(pieces);
-        let connection = self.connection(pipe, SocketAddr::from(([127, 0, 0, 1], 1)));
+        let (stream, answered) = MemoryStream::new(pieces);
+        let connection = self.connection(stream, SocketAddr::from(([127, 0, 0, 1], 1)));
         let runtime = Builder::new_current_thread().enable_time().build()?;
-        // What was wrong with the bytes has been told to whoever sent them.
+        // A protocol error has been reported to the client.
         drop(runtime.block_on(async { time::timeout(patience, connection).await })?);
         Ok(std::mem::take(&mut *answered.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// Makes what answers a connection, and can be asked to end.
+    /// Creates the future that serves a connection and supports graceful shutdown.
     pub(crate) fn connection<S>(
         &self,
         stream: S,
@@ -114,7 +114,7 @@ impl Handler {
         });
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.head)
+            .header_read_timeout(self.limits.head_timeout)
             .max_header_size(HEAD_BYTES_MAX)
             .half_close(true)
             .serve_connection(TokioIo::new(stream), service)
@@ -127,9 +127,9 @@ impl fmt::Debug for Handler {
     }
 }
 
-impl fmt::Debug for Surroundings {
+impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Surroundings");
+        let mut debug = f.debug_struct("Environment");
         debug.field("limits", &self.limits).field("http", &self.http).finish_non_exhaustive()
     }
 }

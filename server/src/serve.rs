@@ -1,16 +1,16 @@
-//! Listening: connections come in within bounds, and end when the server is stopped.
+//! Listener: accepts connections within limits and closes them when the server stops.
 //!
-//! - H11 There are only so many connections, in all and from one address; a handshake, a head and a
-//!   pause between requests last only so long.
+//! - H11 Connections are bounded, in total and per address; handshake, head and idle time are
+//!   bounded too.
 
 use crate::config::{Config, HttpLimits};
-use crate::control::{self, Controlled};
+use crate::control::{self, ControlOptions};
 use crate::data;
 use crate::error::StartError;
-use crate::handler::{Handler, Surroundings};
-use crate::hashing::Argon2id;
-use crate::patient::Patient;
+use crate::handler::{Environment, Handler};
+use crate::hash_pool::Argon2id;
 use crate::tls;
+use crate::write_timeout::WriteTimeout;
 use fastness::OsRandom;
 use fastness_auth::server::Accounts;
 use fastness_auth::{Secret, Time};
@@ -29,15 +29,15 @@ use tokio::task::JoinHandle;
 use tokio::time;
 use tokio_rustls::TlsAcceptor;
 
-/// How long to wait after the system refused a connection, for want of files for example.
+/// Delay after the system refused to accept a connection, for example without free descriptors.
 const REFUSED: Duration = Duration::from_millis(50);
 
-/// Threads that wait for the disk or hash.
+/// Threads for blocking commits.
 const BLOCKING_THREADS: usize = 64;
 
-/// A server that runs until it is stopped or dropped.
-pub struct Running {
-    /// There until the server ends.
+/// Running server. Dropping it stops the server.
+pub struct Server {
+    /// `None` after the end of the server.
     runtime: Option<Runtime>,
     address: SocketAddr,
     has_tls: bool,
@@ -47,26 +47,27 @@ pub struct Running {
     admin_secret: Option<Secret>,
 }
 
-/// Opens the accounts and starts to listen.
+/// Opens the accounts and starts the server.
 ///
 /// # Errors
-/// [`StartError`] says what to do.
-pub fn start(config: Config) -> Result<Running, StartError> {
-    let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
+/// [`StartError`], whose message says what to do.
+pub fn start(config: Config) -> Result<Server, StartError> {
+    let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
     let hasher = Argon2id::new(config.hashing)?;
     let accounts = Accounts::open(data::open(&config)?, Arc::new(OsRandom), config.policy)?;
-    let admin_secret = accounts.appoint_admin(&hasher)?;
-    let surroundings = Surroundings {
+    let admin_secret = accounts.ensure_admin(&hasher)?;
+    let environment = Environment {
         hasher: Arc::new(hasher),
         hashing_threads: thread::available_parallelism().map_or(1, usize::from),
         clock: now,
         limits: config.limits,
         http: config.http,
     };
-    let handler = Handler::new(accounts, surroundings, &OsRandom).map_err(StartError::System)?;
-    let mut running = run(handler, (config.listen, acceptor, config.http))?;
-    running.admin_secret = admin_secret;
-    Ok(running)
+    let handler = Handler::new(accounts, environment, &OsRandom).map_err(StartError::System)?;
+    let options = ListenOptions { address: config.listen, tls, limits: config.http };
+    let mut server = run(handler, options)?;
+    server.admin_secret = admin_secret;
+    Ok(server)
 }
 
 fn now() -> Time {
@@ -74,110 +75,119 @@ fn now() -> Time {
     Time(0).plus(since)
 }
 
-/// Starts to listen for `/start` and `/stop`, which start and stop another process.
+/// Starts a test server: `/start` and `/stop` start and stop another process.
 ///
 /// # Errors
 /// [`StartError::Listen`] and [`StartError::System`].
 pub fn control(
     listen: impl Into<SocketAddr>,
-    controlled: Controlled,
-) -> Result<Running, StartError> {
+    controlled: ControlOptions,
+) -> Result<Server, StartError> {
     let limits = HttpLimits::default();
-    run(Handler::of(control::router(controlled), limits), (listen.into(), None, limits))
+    let options = ListenOptions { address: listen.into(), tls: None, limits };
+    run(Handler::of(control::router(controlled), limits), options)
 }
 
-/// Listens, and lets `handler` answer.
-fn run(
-    handler: Handler,
-    (listen_at, acceptor, limits): (SocketAddr, Option<TlsAcceptor>, HttpLimits),
-) -> Result<Running, StartError> {
+/// Options of a listener.
+struct ListenOptions {
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    limits: HttpLimits,
+}
+
+/// Listens and serves connections with `handler`.
+fn run(handler: Handler, options: ListenOptions) -> Result<Server, StartError> {
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .thread_name("fastness-server")
         .build()
         .map_err(StartError::System)?;
-    let failed = |error| StartError::Listen(listen_at, error);
-    let listener = runtime.block_on(TcpListener::bind(listen_at)).map_err(failed)?;
+    let ListenOptions { address, tls, limits } = options;
+    let failed = |error| StartError::Listen(address, error);
+    let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let has_tls = acceptor.is_some();
-    let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
-    let door = Door { handler, acceptor, limits, places, guests: Arc::default() };
+    let has_tls = tls.is_some();
+    let permits = Arc::new(Semaphore::new(limits.connections_max.min(Semaphore::MAX_PERMITS)));
+    let acceptor = Acceptor { handler, tls, limits, permits, by_network: Arc::default() };
     let (stop, stopped) = oneshot::channel();
-    let listening = runtime.spawn(listen(listener, door, stopped));
-    Ok(Running {
+    let listening = runtime.spawn(listen(listener, acceptor, stopped));
+    Ok(Server {
         runtime: Some(runtime),
         address,
         has_tls,
-        grace: limits.grace,
+        grace: limits.shutdown_timeout,
         stop: Some(stop),
         listening: Some(listening),
         admin_secret: None,
     })
 }
 
-impl Running {
-    /// Returns where the server listens.
+impl Server {
+    /// Returns the address of the listener.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the address of the server, as clients on this machine may give it.
+    /// Returns the URL of the server for clients on this machine.
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.has_tls { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
-    /// Returns the password of the administrator, as long as nobody has logged in with it.
+    /// Returns the password of the administrator until the first login.
     #[must_use]
     pub const fn admin_secret(&self) -> Option<&Secret> {
         self.admin_secret.as_ref()
     }
 
-    /// Stops: no more connections are taken, requests under way are answered, for as long as the
-    /// grace lasts. Dropping does the same.
+    /// Stops gracefully: refuses new connections and completes requests in flight, within the
+    /// shutdown time-out. Dropping does the same.
     pub fn stop(self) {}
 }
 
-impl Drop for Running {
+impl Drop for Server {
     fn drop(&mut self) {
         let Some(runtime) = self.runtime.take() else { return };
-        // Whoever listens has ended, if this fails.
+        // This fails if the listener has ended.
         self.stop.take().map(|stop| stop.send(())).transpose().unwrap_or_default();
         if let Some(listening) = self.listening.take() {
-            // What is not over by then is cut off.
+            // The runtime aborts the rest.
             drop(runtime.block_on(async { time::timeout(self.grace, listening).await }));
         }
         runtime.shutdown_timeout(self.grace);
     }
 }
 
-impl fmt::Debug for Running {
+impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
-/// Who may come in.
+/// Acceptor of connections.
 #[derive(Clone)]
-struct Door {
+struct Acceptor {
     handler: Handler,
-    acceptor: Option<TlsAcceptor>,
+    tls: Option<TlsAcceptor>,
     limits: HttpLimits,
-    places: Arc<Semaphore>,
-    guests: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    permits: Arc<Semaphore>,
+    by_network: ConnectionCounts,
 }
 
-/// A place for a connection, given back when dropped.
-struct Place {
-    guests: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    address: IpAddr,
-    _place: OwnedSemaphorePermit,
+/// Open connections of each network.
+type ConnectionCounts = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+/// Permit of a connection, returned on drop.
+struct ConnectionPermit {
+    by_network: ConnectionCounts,
+    network: IpAddr,
+    _permit: OwnedSemaphorePermit,
 }
 
-async fn listen(listener: TcpListener, door: Door, mut stopped: oneshot::Receiver<()>) {
+async fn listen(listener: TcpListener, acceptor: Acceptor, mut stopped: oneshot::Receiver<()>) {
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -186,12 +196,12 @@ async fn listen(listener: TcpListener, door: Door, mut stopped: oneshot::Receive
         };
         match accepted {
             Ok((stream, peer)) => {
-                // Without a place the connection is closed, which says it soonest.
-                if let Some(place) = door.place(peer.ip()) {
-                    let (door, watcher) = (door.clone(), graceful.watcher());
+                // Without a permit the connection is closed at once.
+                if let Some(permit) = acceptor.permit(peer.ip()) {
+                    let (acceptor, watcher) = (acceptor.clone(), graceful.watcher());
                     tokio::spawn(async move {
-                        door.welcome(stream, peer, watcher).await;
-                        drop(place);
+                        acceptor.accept(stream, peer, watcher).await;
+                        drop(permit);
                     });
                 } else {
                     tracing::warn!(peer = %peer.ip(), "too many connections");
@@ -207,27 +217,29 @@ async fn listen(listener: TcpListener, door: Door, mut stopped: oneshot::Receive
     graceful.shutdown().await;
 }
 
-impl Door {
-    fn place(&self, address: IpAddr) -> Option<Place> {
-        let address = network(address);
-        let _place = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = guests.entry(address).or_default();
-        if *held >= self.limits.connections_per_address {
+impl Acceptor {
+    /// Acquires a permit; `None` if the limit of connections is reached.
+    fn permit(&self, address: IpAddr) -> Option<ConnectionPermit> {
+        let network = network(address);
+        let _permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        let mut by_network = self.by_network.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_network.entry(network).or_default();
+        if *count >= self.limits.connections_per_address_max {
             return None;
         }
-        *held += 1;
-        Some(Place { guests: Arc::clone(&self.guests), address, _place })
+        *count += 1;
+        Some(ConnectionPermit { by_network: Arc::clone(&self.by_network), network, _permit })
     }
 
-    async fn welcome(self, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
-        // Answers are small: each is to leave at once.
+    async fn accept(self, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
+        // Responses are small, so Nagle's algorithm only adds latency.
         drop(stream.set_nodelay(true));
-        let stream = Patient::new(stream, self.limits.write);
-        match &self.acceptor {
+        let stream = WriteTimeout::new(stream, self.limits.write_timeout);
+        match &self.tls {
             None => self.serve(stream, peer, watcher).await,
-            Some(acceptor) => {
-                let handshake = time::timeout(self.limits.handshake, acceptor.accept(stream)).await;
+            Some(tls) => {
+                let handshake =
+                    time::timeout(self.limits.handshake_timeout, tls.accept(stream)).await;
                 match handshake {
                     Ok(Ok(stream)) => self.serve(stream, peer, watcher).await,
                     Ok(Err(error)) => {
@@ -250,7 +262,7 @@ impl Door {
     }
 }
 
-/// Returns what counts as one address: whoever has one of the sixth version has 2^64 of them.
+/// Returns the network that counts as one address: an IPv6 client owns a whole /64.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -258,13 +270,13 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = guests.get_mut(&self.address) {
-            *held -= 1;
-            if *held == 0 {
-                guests.remove(&self.address);
+        let mut by_network = self.by_network.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = by_network.get_mut(&self.network) {
+            *count -= 1;
+            if *count == 0 {
+                by_network.remove(&self.network);
             }
         }
     }
@@ -275,7 +287,7 @@ mod tests {
     use super::network;
 
     #[test]
-    fn places_are_counted_by_network() {
+    fn connections_are_counted_by_network() {
         let of = |text: &str| network(text.parse().unwrap());
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:0:0:1"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));

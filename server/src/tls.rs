@@ -1,4 +1,4 @@
-//! TLS: certificate and key from two files, the ciphers of one library.
+//! TLS configuration from a certificate and a key file.
 
 use crate::config::TlsFiles;
 use crate::error::StartError;
@@ -10,7 +10,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Reads the files and makes what takes connections.
+/// Reads the files and creates the TLS acceptor.
 pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
     let wrong = |path: &Path, error: &dyn std::fmt::Display| {
         StartError::Tls(path.to_path_buf(), format!("cannot be used for TLS: {error}"))

@@ -1,10 +1,10 @@
 //! Reviewed texts of the login protocol: requests, tokens, errors. See docs/auth.md.
 
-use fastness_auth::users::{Answer, Call, CallId, Input, Output, SessionId, UserId, Users};
+use fastness_auth::users::{Call, CallId, HttpOutcome, Input, Output, SessionId, UserId, Users};
 use fastness_auth::{
-    AddressProblem, AuthError, AuthServer, AuthUrl, Authenticated, Backoff, Credentials, ErrorCode,
-    Info, Login, NetworkFault, Permission, Refresher, Refusal, Request, Retry, Secret, Time, Token,
-    User, UserInfo, answer, refresh,
+    AuthError, AuthServer, AuthUrl, AuthUrlProblem, Backoff, Credentials, ErrorCode, InfoValue,
+    Login, NetworkError, Permission, Refresher, Request, RequestError, Retry, Secret, Time, Token,
+    TokenResponse, User, UserInfo, refresh, response,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ fn token(is_admin: bool) -> Token {
         identity: "ident-1".to_owned(),
         path: "/~/default".to_owned(),
         expires_seconds: 1_512_345_678,
-        permissions: vec![Permission::Refresh, Permission::from_word("Share")],
+        permissions: vec![Permission::Refresh, Permission::parse("Share")],
         is_admin,
     }
 }
@@ -27,10 +27,11 @@ fn server() -> AuthServer {
     AuthServer::new("http://localhost:9080").unwrap().app_id(Some("com.example.app"))
 }
 
-fn custom() -> BTreeMap<String, Info> {
-    let list = vec![Info::Null, 1.5.into(), f64::NAN.into(), SECRET.into()];
-    let map = BTreeMap::from([("inner".to_owned(), Info::from(true))]);
-    let infos = [("list", Info::List(list)), ("map", Info::Map(map)), ("number", 7.into())];
+fn custom() -> BTreeMap<String, InfoValue> {
+    let list = vec![InfoValue::Null, 1.5.into(), f64::NAN.into(), SECRET.into()];
+    let map = BTreeMap::from([("inner".to_owned(), InfoValue::from(true))]);
+    let infos =
+        [("list", InfoValue::List(list)), ("map", InfoValue::Map(map)), ("number", 7.into())];
     infos.into_iter().map(|(name, info)| (name.to_owned(), info)).collect()
 }
 
@@ -84,7 +85,7 @@ fn requests_as_they_go_over_the_wire() {
 #[test]
 fn tokens_and_users_as_they_are_written() {
     let user = User { url: AuthUrl::parse("http://localhost/auth").unwrap(), token: token(true) };
-    let Login::Done(at_once) = server().login(&credentials()[6]) else { panic!("it asks") };
+    let Login::Complete(at_once) = server().login(&credentials()[6]) else { panic!("it asks") };
     let jsons = [token(false).to_json(), user.to_json(), at_once.to_json()];
     insta::assert_snapshot!("written", jsons.each_ref().map(Secret::expose).join("\n"));
 }
@@ -93,14 +94,14 @@ fn tokens_and_users_as_they_are_written() {
 fn every_code_with_its_name_and_category() {
     let mut text = String::new();
     for code in ErrorCode::all() {
-        let (category, meaning) = (format!("{:?}", code.category()), code.meaning());
+        let (category, meaning) = (format!("{:?}", code.category()), code.description());
         writeln!(text, "{:>4} {:32} {category:11} {meaning}", code.number(), code.name()).unwrap();
     }
     insta::assert_snapshot!("codes", text);
 }
 
 fn failures() -> Vec<AuthError> {
-    use NetworkFault::{HostNotFound, Lost, Other, Refused, TimedOut, Tls};
+    use NetworkError::{HostNotFound, Lost, Other, Refused, TimedOut, Tls};
     let url = server().url().clone();
     let answers: [(u16, &str); 10] = [
         (401, r#"{"title": "Wrong.", "hint": "Look at the name", "status": 401, "code": 611}"#),
@@ -114,10 +115,10 @@ fn failures() -> Vec<AuthError> {
         (400, "{}"),
         (400, "{\"title\": \"two\\nlines \\u001b[31mred\", \"code\": 601}"),
     ];
-    let answers = answers.map(|(status, body)| AuthError::from_answer(status, body.as_bytes()));
+    let answers = answers.map(|(status, body)| AuthError::from_response(status, body.as_bytes()));
     let bad = ["", "[]", "{}", r#"{"refresh_token": 7}"#, r#"{"refresh_token": {"token": "t"}}"#];
-    let bad = bad.map(|body| answer::login(&url, 200, body.as_bytes()).unwrap_err());
-    let looked_up = answer::look_up(200, br#"{"userId": "u", "isAdmin": 7, "metadata": {}}"#);
+    let bad = bad.map(|body| response::login(&url, 200, body.as_bytes()).unwrap_err());
+    let looked_up = response::look_up(200, br#"{"userId": "u", "isAdmin": 7, "metadata": {}}"#);
     let networks = [Refused, Lost, TimedOut, HostNotFound, Tls, Other].map(AuthError::from_network);
     let mut all = Vec::from(answers);
     all.extend(bad);
@@ -127,16 +128,16 @@ fn failures() -> Vec<AuthError> {
     all
 }
 
-fn refusals() -> Vec<Refusal> {
-    use AddressProblem::{Character, Fragment, Host, Login, Port, Scheme};
-    let addresses = [Scheme, Host, Port, Login, Fragment, Character].map(Refusal::Address);
+fn refusals() -> Vec<RequestError> {
+    use AuthUrlProblem::{Character, Fragment, Host, Login, Port, Scheme};
+    let addresses = [Scheme, Host, Port, Login, Fragment, Character].map(RequestError::Url);
     let others = [
-        Refusal::Empty("user name"),
-        Refusal::Dots("provider"),
-        Refusal::NotAdmin,
-        Refusal::NotLoggedIn,
-        Refusal::SeveralUsers,
-        Refusal::NotUser("no text `authUrl`"),
+        RequestError::Empty("user name"),
+        RequestError::DotSegment("provider"),
+        RequestError::NotAdmin,
+        RequestError::NotLoggedIn,
+        RequestError::MultipleUsers,
+        RequestError::MalformedUser("no text `authUrl`"),
     ];
     addresses.into_iter().chain(others).collect()
 }
@@ -145,7 +146,7 @@ fn refusals() -> Vec<Refusal> {
 fn failures_and_refusals_say_what_happened() {
     let mut text = String::new();
     for error in failures() {
-        let again = if error.retry_helps() { "again" } else { "not again" };
+        let again = if error.is_retryable() { "again" } else { "not again" };
         writeln!(text, "{error}\n    {error:?}\n    {:?}, {again}", error.category()).unwrap();
     }
     for refusal in refusals() {
@@ -160,7 +161,7 @@ fn every_variant_of_failures_is_reviewed() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/auth/src/error.rs");
     let source = std::fs::read_to_string(path).unwrap();
     let listed = format!("{:?} {:?}", failures(), refusals());
-    for name in ["NetworkFault", "Refusal", "AddressProblem"] {
+    for name in ["NetworkError", "RequestError", "AuthUrlProblem"] {
         let body = source.split(&format!("pub enum {name} {{\n")).nth(1).unwrap();
         let lines = body.split("\n}\n").next().unwrap().lines().map(str::trim);
         let variants: Vec<&str> = lines
@@ -188,11 +189,11 @@ fn users_printed() -> String {
     let mut inputs: Vec<Input> = logins.chain(calls).map(|what| Input::Call(call, what)).collect();
     inputs.push(Input::LogOut(UserId { identity: "ident-9".to_owned(), ..admin.clone() }));
     inputs.push(Input::Open(session, admin, "/~/default".to_owned()));
-    let mut outputs = vec![Output::HandOver(session, token(false))];
+    let mut outputs = vec![Output::DeliverToken(session, token(false))];
     for input in inputs.clone() {
         users.handle(Time(0), input, &mut outputs);
     }
-    let answer = Answer::new(200, answer.into_bytes());
+    let answer = HttpOutcome::new(200, answer.into_bytes());
     let inputs = inputs.iter().map(|input| format!("{input:?}\n"));
     let outputs = outputs.iter().map(|output| format!("{output:?}\n"));
     format!("{}{answer:?}\n{users:?}", inputs.chain(outputs).collect::<String>())
@@ -203,13 +204,13 @@ fn users_printed() -> String {
 fn nothing_secret_is_printed() {
     let user = User { url: server().url().clone(), token: token(false) };
     let authenticated =
-        Authenticated { access_token: Some(token(false)), refresh_token: Some(token(true)) };
+        TokenResponse { access_token: Some(token(false)), refresh_token: Some(token(true)) };
     let mut refresher = Refresher::new(Backoff::jittered(7));
-    let mut outputs = vec![refresh::Output::HandOver(token(false))];
+    let mut outputs = vec![refresh::Output::Deliver(token(false))];
     refresher.handle(Time(0), refresh::Input::Start, &mut outputs);
-    let refresh::Output::Ask(id) = outputs[1] else { panic!("nothing is asked") };
-    let answer = refresh::Input::Answer(id, Ok(token(false)));
-    let info = Info::from(SECRET);
+    let refresh::Output::RequestToken(id) = outputs[1] else { panic!("nothing is asked") };
+    let answer = refresh::Input::Response(id, Ok(token(false)));
+    let info = InfoValue::from(SECRET);
     let login = server().login(&credentials()[6]);
     let mut text = String::new();
     writeln!(text, "{:#?}", Secret::from(SECRET)).unwrap();

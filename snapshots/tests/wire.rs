@@ -2,10 +2,10 @@
 //! client. See docs/server.md and docs/auth.md.
 
 use fastness::{RandomSource, StoreOptions};
-use fastness_auth::server::{Accounts, HashFailed, Limits, PasswordHasher, Policy, Rate};
+use fastness_auth::server::{Accounts, HashError, PasswordHasher, Policy, Rate, RateLimits};
 use fastness_auth::{Credentials, Secret, Time};
 use fastness_client::{Client, Config, Proxy};
-use fastness_server::{Handler, HttpLimits, Surroundings};
+use fastness_server::{Environment, Handler, HttpLimits};
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use std::time::Duration;
 struct Clear;
 
 impl PasswordHasher for Clear {
-    fn hash(&self, password: &Secret, _: &[u8; 16]) -> Result<String, HashFailed> {
+    fn hash(&self, password: &Secret, _: &[u8; 16]) -> Result<String, HashError> {
         Ok(password.expose().to_owned())
     }
 
-    fn fits(&self, password: &Secret, hash: &str) -> bool {
+    fn verify(&self, password: &Secret, hash: &str) -> bool {
         password.expose() == hash
     }
 }
@@ -49,17 +49,17 @@ impl Host {
         let entropy: Arc<dyn RandomSource> = Arc::new(Counting::default());
         let store = StoreOptions::new().in_memory().unwrap();
         let accounts = Accounts::open(store, Arc::clone(&entropy), Policy::default()).unwrap();
-        let admin = accounts.appoint_admin(&Clear).unwrap().unwrap();
-        let seldom = Rate { burst: 3, pause: Duration::from_secs(90) };
-        let often = Rate { burst: 1000, pause: Duration::from_secs(1) };
-        let surroundings = Surroundings {
+        let admin = accounts.ensure_admin(&Clear).unwrap().unwrap();
+        let seldom = Rate { burst: 3, interval: Duration::from_secs(90) };
+        let often = Rate { burst: 1000, interval: Duration::from_secs(1) };
+        let environment = Environment {
             hasher: Arc::new(Clear),
             hashing_threads: 0,
             clock: || Time(1_700_000_000_000),
-            limits: Limits { name: seldom, address: often },
+            limits: RateLimits { name: seldom, address: often },
             http,
         };
-        let handler = Handler::new(accounts, surroundings, &*entropy).unwrap();
+        let handler = Handler::new(accounts, environment, &*entropy).unwrap();
         Self { handler, admin, text: String::new() }
     }
 
@@ -77,7 +77,7 @@ impl Host {
 
     fn send(&mut self, request: &str) -> String {
         let pieces = [request.as_bytes().to_vec()];
-        let answer = self.handler.answer_all(pieces, Duration::from_secs(60)).unwrap();
+        let answer = self.handler.serve_bytes(pieces, Duration::from_secs(60)).unwrap();
         let answer = String::from_utf8(answer).unwrap();
         let lines = answer.lines().map(|line| match line.split_once(": ") {
             Some(("date", _)) => "date: NOW",
@@ -201,9 +201,9 @@ fn requests_as_the_client_sends_them() {
     let store = StoreOptions::new().in_memory().unwrap();
     let config = Config {
         proxy: Proxy::None,
-        threads: 1,
+        network_threads: 1,
         app_id: "com.example.app".to_owned(),
-        exchange_after: Some(Duration::ZERO),
+        rotate_after: Some(Duration::ZERO),
         ..Config::default()
     };
     let client = Client::open(store, config).unwrap();
@@ -213,7 +213,7 @@ fn requests_as_the_client_sends_them() {
     client.change_password_of(&user, "8", "q".into()).unwrap();
     client.look_up(&user, "password", "bob@example.com").unwrap().unwrap();
     let session = client.session(&user, "/~/notes");
-    session.next().unwrap();
+    session.recv().unwrap();
     client.log_out(&user).unwrap();
     let sent = server.join().unwrap().join("\n\n").replace("\r\n", "\n");
     insta::assert_snapshot!("sent", sent.replace(&address, "HOST:PORT"));

@@ -3,7 +3,7 @@
 
 use super::TestFolder;
 use super::serve::{RunningServer, send};
-use fastness_server::auth::{AuthServer, Credentials, Login, Request, Token, answer};
+use fastness_server::auth::{AuthServer, Credentials, Login, Request, Token, response};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -28,8 +28,8 @@ struct AccountHistory {
 fn log_in(server: &AuthServer, (name, password): (&str, &str), create: bool) -> Request {
     let credentials = Credentials::username_password(name, Some(password.into()), create);
     match server.login(&credentials.unwrap()) {
-        Login::Ask(request) => request,
-        Login::Done(_) => unreachable!(),
+        Login::Send(request) => request,
+        Login::Complete(_) => unreachable!(),
     }
 }
 
@@ -42,7 +42,7 @@ impl AccountHistory {
             acknowledged.fetch_add(1, Ordering::SeqCst);
             Some(body)
         };
-        let token = |body: Vec<u8>| answer::login(server.url(), 200, &body).unwrap().token;
+        let token = |body: Vec<u8>| response::login(server.url(), 200, &body).unwrap().token;
         self.password = "first".to_owned();
         let first = token(ask(&log_in(server, (&self.name, "first"), true))?);
         self.registered = true;

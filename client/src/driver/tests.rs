@@ -1,4 +1,4 @@
-//! The driver against a disk that fails and a crowd that never stops asking.
+//! Driver with a failing disk, and under a steady stream of messages.
 
 use super::*;
 use fastness::vfs::{Access, Lock, MemoryVfs, Vfs, VfsFile};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
-/// A disk that is full once, when it is told to be.
+/// Disk whose next write fails when it is marked full.
 #[derive(Clone, Default, Debug)]
 struct Full {
     vfs: MemoryVfs,
@@ -66,11 +66,11 @@ impl VfsFile for FullFile {
     }
 }
 
-/// A driver that is not running, and what it is connected to.
+/// Driver without a thread, and the other ends of its channels.
 struct Bench {
     driver: Driver,
     requests: Receiver<(RequestId, Request)>,
-    notices: Receiver<Notice>,
+    events: Receiver<Event>,
     messages: Sender<Message>,
 }
 
@@ -78,31 +78,33 @@ impl Bench {
     fn new(store: Store, now: Time) -> Self {
         let (messages, taken) = channel();
         let (network, requests) = channel();
-        let (notices, heard) = channel();
+        let (events, heard) = channel();
         let driver = Driver {
-            file: UserFile::open(store, now).unwrap().exchange_after(Duration::ZERO),
+            file: UserStore::open(store, now).unwrap().rotate_after(Duration::ZERO),
             messages: taken,
             network,
-            notices,
+            events,
             waiting: BTreeMap::new(),
             sessions: BTreeMap::new(),
             next: 0,
         };
-        Self { driver, requests, notices: heard, messages }
+        Self { driver, requests, events: heard, messages }
     }
 
     fn log_in(&mut self) -> UserId {
         let url = AuthUrl::for_login("http://h").unwrap();
         let call = Call::LogIn(url, Credentials::access_token("one", "me", false));
         let (reply, outcome) = channel();
-        self.driver.take(Message::Call(call, reply));
-        let Success::LoggedIn(user) = outcome.recv().unwrap().unwrap() else { panic!("no user") };
+        self.driver.handle_message(Message::Call(call, reply));
+        let CallSuccess::LoggedIn(user) = outcome.recv().unwrap().unwrap() else {
+            panic!("no user")
+        };
         UserId::of(&user)
     }
 
     fn answer(&mut self, id: RequestId, body: &str) {
-        let answer = Answer::new(200, body.as_bytes().to_vec());
-        self.driver.take(Message::Input(Input::Answer(id, answer)));
+        let answer = HttpOutcome::new(200, body.as_bytes().to_vec());
+        self.driver.handle_message(Message::Input(Input::Response(id, answer)));
     }
 }
 
@@ -113,12 +115,12 @@ fn full_store() -> (Store, Arc<AtomicBool>) {
 }
 
 #[test]
-fn an_answer_that_cannot_be_kept_is_asked_for_again() {
+fn a_response_that_cannot_be_stored_is_requested_again() {
     let (store, is_full) = full_store();
     let mut bench = Bench::new(store, now());
     let user = bench.log_in();
     let (reply, _events) = channel();
-    bench.driver.take(Message::Open(user.clone(), "/~/x".to_owned(), reply));
+    bench.driver.handle_message(Message::Open(user.clone(), "/~/x".to_owned(), reply));
     let (exchange, request) = bench.requests.try_recv().unwrap();
     assert!(std::str::from_utf8(request.body()).unwrap().contains("rotate"));
     is_full.store(true, Ordering::SeqCst);
@@ -130,26 +132,26 @@ fn an_answer_that_cannot_be_kept_is_asked_for_again() {
     };
     let body = format!(r#"{{"access_token": {}, "refresh_token": {}}}"#, token("a"), token("two"));
     bench.answer(exchange, &body);
-    assert!(bench.notices.try_iter().any(|notice| matches!(notice, Notice::StoreFailed(_))));
+    assert!(bench.events.try_iter().any(|notice| matches!(notice, Event::StoreFailed(_))));
     assert!(bench.driver.file.deadline().is_some(), "the session will ask again");
 
-    bench.driver.handle(Input::LogOut(user)).unwrap();
+    bench.driver.apply(Input::LogOut(user)).unwrap();
     let (revocation, request) = bench.requests.try_recv().unwrap();
     assert_eq!((request.method(), request.body()), (Method::Post, &br#"{"token":"one"}"#[..]));
     is_full.store(true, Ordering::SeqCst);
     bench.answer(revocation, "");
     assert!(bench.driver.file.deadline().is_some(), "and so will the revocation");
-    assert_eq!(bench.driver.file.users().kept().revocations().count(), 1);
+    assert_eq!(bench.driver.file.users().persisted().revocations().count(), 1);
 }
 
 #[test]
-fn what_is_due_does_not_wait_for_silence() {
+fn a_stream_of_messages_does_not_delay_due_work() {
     let store = StoreOptions::new().in_memory().unwrap();
     let mut bench = Bench::new(store.clone(), now());
     let user = bench.log_in();
-    bench.driver.handle(Input::LogOut(user)).unwrap();
+    bench.driver.apply(Input::LogOut(user)).unwrap();
     drop(bench);
-    // An earlier process has left a revocation, and everybody talks.
+    // An earlier process has left a revocation, and messages keep arriving.
     let Bench { driver, requests, messages, .. } = Bench::new(store, now());
     for _ in 0..100 {
         messages.send(Message::Users(channel().0)).unwrap();

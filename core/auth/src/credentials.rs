@@ -1,116 +1,117 @@
-//! Who somebody claims to be, and how that is proven: one kind for each way to log in.
+//! Credentials of a login, one kind for each identity provider.
 //!
-//! - U1 Identifiers and information are never printed: they are tokens and passwords.
+//! - U1 Identifiers and information are never printed: they contain tokens and passwords.
 //! - U7 An empty identifier or provider is refused where a server needs one.
 //!
 //! Specified in docs/auth.md#credentials.
 
-use crate::error::Refusal;
+use crate::error::RequestError;
 use crate::json::{Object, Value};
 use crate::secret::Secret;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Names of the ways to log in.
+/// Names of identity providers.
 pub mod provider {
     /// A Facebook account.
     pub const FACEBOOK: &str = "facebook";
     /// A Google account.
     pub const GOOGLE: &str = "google";
-    /// A name and a password that the server itself keeps.
+    /// A name and a password of an account of the server.
     pub const PASSWORD: &str = "password";
-    /// A token that is presented instead of logging in.
+    /// An access token instead of a login.
     pub const ACCESS_TOKEN: &str = "_access_token";
-    /// Whoever asks, on a server made for tests.
+    /// Any user, on a test server.
     pub const DEBUG: &str = "debug";
-    /// A refresh token, to get a token for one file.
+    /// A refresh token, in exchange for an access token.
     pub const REALM: &str = "realm";
 }
 
-/// What somebody logs in with.
+/// Credentials of a login.
 #[derive(Clone, PartialEq)]
 pub struct Credentials {
     provider: String,
     identifier: Option<Secret>,
-    information: BTreeMap<String, Info>,
+    information: BTreeMap<String, InfoValue>,
 }
 
-/// A piece of information that goes with credentials: any JSON value.
+/// Additional information of credentials: any JSON value.
 #[derive(Clone, PartialEq)]
-pub enum Info {
-    /// Nothing.
+pub enum InfoValue {
+    /// JSON `null`.
     Null,
-    /// Yes or no.
+    /// A boolean.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Integer(i64),
-    /// A number; what JSON has no word for is sent as [`Info::Null`].
+    /// A number; NaN and infinities are sent as [`InfoValue::Null`].
     Float(f64),
-    /// Text.
+    /// A string.
     Text(Secret),
-    /// Several, in their order.
-    List(Vec<Info>),
-    /// Several by name.
-    Map(BTreeMap<String, Info>),
+    /// An array.
+    List(Vec<InfoValue>),
+    /// An object.
+    Map(BTreeMap<String, InfoValue>),
 }
 
 impl Credentials {
-    /// A token that Facebook gave out.
+    /// Creates credentials from a token of Facebook.
     ///
     /// # Errors
-    /// [`Refusal::Empty`] if there is none.
-    pub fn facebook(token: impl Into<Secret>) -> Result<Self, Refusal> {
+    /// [`RequestError::Empty`] if the token is empty.
+    pub fn facebook(token: impl Into<Secret>) -> Result<Self, RequestError> {
         Self::known(provider::FACEBOOK, filled("token", token.into())?, [])
     }
 
-    /// A token that Google gave out.
+    /// Creates credentials from a token of Google.
     ///
     /// # Errors
-    /// [`Refusal::Empty`] if there is none.
-    pub fn google(token: impl Into<Secret>) -> Result<Self, Refusal> {
+    /// [`RequestError::Empty`] if the token is empty.
+    pub fn google(token: impl Into<Secret>) -> Result<Self, RequestError> {
         Self::known(provider::GOOGLE, filled("token", token.into())?, [])
     }
 
-    /// A name and a password, which may be empty or missing. With `create` the account is made,
-    /// and must not be there yet.
+    /// Creates credentials from a name and a password, which may be empty or missing. With `create`
+    /// the login registers a new account.
     ///
     /// # Errors
-    /// [`Refusal::Empty`] if there is no name.
+    /// [`RequestError::Empty`] if the name is empty.
     pub fn username_password(
         name: impl Into<Secret>,
         password: Option<Secret>,
         create: bool,
-    ) -> Result<Self, Refusal> {
-        let password = password.map_or(Info::Null, Info::Text);
-        let information = [("register", Info::Bool(create)), ("password", password)];
+    ) -> Result<Self, RequestError> {
+        let password = password.map_or(InfoValue::Null, InfoValue::Text);
+        let information = [("register", InfoValue::Bool(create)), ("password", password)];
         Self::known(provider::PASSWORD, filled("user name", name.into())?, information)
     }
 
-    /// What a provider of one's own asks for.
+    /// Creates credentials for a custom provider.
     ///
     /// # Errors
-    /// [`Refusal::Empty`] if there is no identifier or no provider.
+    /// [`RequestError::Empty`] if the identifier or the provider is empty.
     pub fn custom(
         identifier: impl Into<Secret>,
         provider: impl Into<String>,
-        information: BTreeMap<String, Info>,
-    ) -> Result<Self, Refusal> {
+        information: BTreeMap<String, InfoValue>,
+    ) -> Result<Self, RequestError> {
         let identifier = Some(filled("identifier", identifier.into())?);
         let provider = provider.into();
         if provider.is_empty() {
-            return Err(Refusal::Empty("provider"));
+            return Err(RequestError::Empty("provider"));
         }
         Ok(Self { provider, identifier, information })
     }
 
-    /// A token and whose it is, taken as they are: see [`crate::AuthServer::login`].
+    /// Creates credentials from an access token and its identity: see [`crate::AuthServer::login`].
     #[must_use]
     pub fn access_token(
         token: impl Into<Secret>,
         identity: impl Into<Secret>,
         is_admin: bool,
     ) -> Self {
-        let information = [("_token", Info::Text(token.into())), ("_isAdmin", is_admin.into())];
+        let information =
+            [("_token", InfoValue::Text(token.into())), ("_isAdmin", is_admin.into())];
         Self {
             provider: provider::ACCESS_TOKEN.to_owned(),
             identifier: Some(identity.into()),
@@ -118,7 +119,7 @@ impl Credentials {
         }
     }
 
-    /// Nothing at all, for servers made for tests.
+    /// Creates empty credentials for test servers.
     #[must_use]
     pub fn debug() -> Self {
         Self {
@@ -128,21 +129,21 @@ impl Credentials {
         }
     }
 
-    /// Returns the name of the way to log in.
+    /// Returns the name of the provider.
     #[must_use]
     pub fn provider(&self) -> &str {
         &self.provider
     }
 
-    /// Returns who claims it: a name, an identity, or a token of the provider.
+    /// Returns the identifier: a name, an identity, or a token of the provider.
     #[must_use]
     pub const fn identifier(&self) -> Option<&Secret> {
         self.identifier.as_ref()
     }
 
-    /// Returns what goes with it.
+    /// Returns the additional information.
     #[must_use]
-    pub const fn information(&self) -> &BTreeMap<String, Info> {
+    pub const fn information(&self) -> &BTreeMap<String, InfoValue> {
         &self.information
     }
 
@@ -154,22 +155,22 @@ impl Credentials {
     fn known<const N: usize>(
         provider: &str,
         identifier: Secret,
-        information: [(&str, Info); N],
-    ) -> Result<Self, Refusal> {
+        information: [(&str, InfoValue); N],
+    ) -> Result<Self, RequestError> {
         let (provider, identifier) = (provider.to_owned(), Some(identifier));
         Ok(Self { provider, identifier, information: named(information) })
     }
 }
 
-fn filled(name: &'static str, secret: Secret) -> Result<Secret, Refusal> {
-    if secret.is_empty() { Err(Refusal::Empty(name)) } else { Ok(secret) }
+fn filled(name: &'static str, secret: Secret) -> Result<Secret, RequestError> {
+    if secret.is_empty() { Err(RequestError::Empty(name)) } else { Ok(secret) }
 }
 
-fn named<const N: usize>(information: [(&str, Info); N]) -> BTreeMap<String, Info> {
+fn named<const N: usize>(information: [(&str, InfoValue); N]) -> BTreeMap<String, InfoValue> {
     information.into_iter().map(|(name, info)| (name.to_owned(), info)).collect()
 }
 
-impl Info {
+impl InfoValue {
     fn json(&self) -> Value {
         match self {
             Self::Null => Value::Null,
@@ -183,25 +184,25 @@ impl Info {
     }
 }
 
-impl From<bool> for Info {
+impl From<bool> for InfoValue {
     fn from(value: bool) -> Self {
         Self::Bool(value)
     }
 }
 
-impl From<i64> for Info {
+impl From<i64> for InfoValue {
     fn from(value: i64) -> Self {
         Self::Integer(value)
     }
 }
 
-impl From<f64> for Info {
+impl From<f64> for InfoValue {
     fn from(value: f64) -> Self {
         Self::Float(value)
     }
 }
 
-impl From<&str> for Info {
+impl From<&str> for InfoValue {
     fn from(text: &str) -> Self {
         Self::Text(text.into())
     }
@@ -217,9 +218,9 @@ impl fmt::Debug for Credentials {
     }
 }
 
-impl fmt::Debug for Info {
+impl fmt::Debug for InfoValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Info(..)")
+        f.write_str("InfoValue(..)")
     }
 }
 
@@ -228,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_needs_must_not_be_empty() {
+    fn required_credentials_must_not_be_empty() {
         let none = BTreeMap::new;
         for refused in [
             Credentials::facebook(""),
@@ -237,7 +238,7 @@ mod tests {
             Credentials::custom("", "p", none()),
             Credentials::custom("i", "", none()),
         ] {
-            assert!(matches!(refused, Err(Refusal::Empty(_))), "{refused:?}");
+            assert!(matches!(refused, Err(RequestError::Empty(_))), "{refused:?}");
         }
         assert!(Credentials::username_password("u", None, false).is_ok());
         assert!(Credentials::username_password("u", Some("".into()), false).is_ok());

@@ -1,9 +1,9 @@
-//! What can go wrong: a call that failed ([`AuthError`]), and a call that makes no sense
-//! ([`Refusal`]). Both are `Clone + PartialEq`, so that a model can predict them.
+//! Errors: a failed request ([`AuthError`]) and an invalid one ([`RequestError`]). Both are
+//! `Clone + PartialEq`, so that a model can predict them.
 //!
 //! - U2 Any status and any bytes become an error with a code.
-//! - U3 The code is `code`, else `status`, else UNKNOWN; unlisted numbers are kept.
-//! - U8 [`AuthError::retry_helps`] is true of nothing that would fail in the same way again.
+//! - U3 The code is `code`, else `status`, else UNKNOWN; unlisted numbers are preserved.
+//! - U8 [`AuthError::is_retryable`] is true only for failures that a retry can cure.
 //!
 //! Specified in docs/auth.md#errors.
 
@@ -11,46 +11,46 @@ use crate::error_code::{Category, ErrorCode};
 use crate::json::Object;
 use std::fmt;
 
-/// Why a call of the server failed.
+/// Failure of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuthError {
     code: ErrorCode,
     text: Option<String>,
     status: Option<u16>,
-    network: Option<NetworkFault>,
+    network: Option<NetworkError>,
 }
 
-/// What happened instead of an answer.
+/// Network failure: the request got no response.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
-pub enum NetworkFault {
-    /// Nobody took the connection.
+pub enum NetworkError {
+    /// The connection was refused.
     Refused,
-    /// The connection broke, or the answer could not be read to its end.
+    /// The connection was lost before the end of the response.
     Lost,
     /// Connecting, writing or reading took too long.
     TimedOut,
-    /// The host's name led to no address.
+    /// The host name did not resolve.
     HostNotFound,
-    /// The server did not prove to be the one it should be, or TLS failed otherwise.
+    /// The certificate of the server is not trusted, or TLS failed otherwise.
     Tls,
-    /// Anything else.
+    /// Any other failure.
     Other,
 }
 
 impl AuthError {
-    /// Reads the answer to a call that the server did not grant.
+    /// Parses the response to a request that the server refused.
     #[must_use]
-    pub fn from_answer(status: u16, body: &[u8]) -> Self {
+    pub fn from_response(status: u16, body: &[u8]) -> Self {
         let Some(object) = Object::read(body) else {
-            return Self::unreadable(Some(status), "no JSON object");
+            return Self::malformed(Some(status), "no JSON object");
         };
         let fields = object.fields();
         let code = match ["code", "status"].into_iter().find(|key| fields.has(key)) {
             None => ErrorCode::UNKNOWN,
             Some(key) => match fields.integer(key) {
                 Some(number) => ErrorCode::from_number(number),
-                None => return Self::unreadable(Some(status), "a code that is no number"),
+                None => return Self::malformed(Some(status), "a code that is no number"),
             },
         };
         let text = match (fields.text("title"), fields.text("hint")) {
@@ -60,15 +60,15 @@ impl AuthError {
         Self { code, text, status: Some(status), network: None }
     }
 
-    /// Makes the error of a call that got no answer.
+    /// Creates the error of a request without a response.
     #[must_use]
-    pub const fn from_network(fault: NetworkFault) -> Self {
-        let code = if fault.retry_helps() { ErrorCode::IO_EXCEPTION } else { ErrorCode::UNKNOWN };
+    pub const fn from_network(fault: NetworkError) -> Self {
+        let code = if fault.is_retryable() { ErrorCode::IO_EXCEPTION } else { ErrorCode::UNKNOWN };
         Self { code, text: None, status: None, network: Some(fault) }
     }
 
-    /// The answer is not what it has to be. Of its content nothing is said: it may be secret.
-    pub(crate) fn unreadable(status: Option<u16>, what: &str) -> Self {
+    /// Creates the error of a malformed response. Its text omits the content, which may be secret.
+    pub(crate) fn malformed(status: Option<u16>, what: &str) -> Self {
         let text = match status {
             Some(status) => format!("the answer with HTTP status {status} has {what}"),
             None => format!("the text has {what}"),
@@ -88,46 +88,46 @@ impl AuthError {
         self.code.category()
     }
 
-    /// Returns what the server has to say, as it came, or what cannot be read.
+    /// Returns the message of the server unchanged, or the description of a malformed response.
     #[must_use]
-    pub fn text(&self) -> Option<&str> {
+    pub fn message(&self) -> Option<&str> {
         self.text.as_deref()
     }
 
-    /// Returns the HTTP status, if there was an answer.
+    /// Returns the HTTP status, if there was a response.
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         self.status
     }
 
-    /// Returns what happened instead of an answer, if there was none.
+    /// Returns the network failure, if there was no response.
     #[must_use]
-    pub const fn network(&self) -> Option<NetworkFault> {
+    pub const fn network_error(&self) -> Option<NetworkError> {
         self.network
     }
 
-    /// Returns whether an object server said so, as far as can be told: not the network, and not a
-    /// page that somebody on the way put in its place.
+    /// Returns whether the error came from an object server, and not from the network or a captive
+    /// portal.
     #[must_use]
-    pub fn is_of_server(&self) -> bool {
+    pub fn is_from_server(&self) -> bool {
         self.network.is_none() && self.code != ErrorCode::JSON_EXCEPTION
     }
 
-    /// Returns whether the same request can have another outcome later without anybody's doing.
+    /// Returns whether the same request may succeed later.
     #[must_use]
-    pub fn retry_helps(&self) -> bool {
+    pub fn is_retryable(&self) -> bool {
         if let Some(fault) = self.network {
-            return fault.retry_helps();
+            return fault.is_retryable();
         }
         let is_weak = matches!(self.status, Some(408 | 425 | 429 | 500 | 502..=504 | 511));
-        is_weak && !self.code.is_servers_own()
+        is_weak && !self.code.is_application_code()
     }
 }
 
-impl NetworkFault {
-    /// Returns whether the network may work later.
+impl NetworkError {
+    /// Returns whether the network may recover.
     #[must_use]
-    pub const fn retry_helps(self) -> bool {
+    pub const fn is_retryable(self) -> bool {
         match self {
             Self::Refused | Self::Lost | Self::TimedOut | Self::HostNotFound => true,
             Self::Tls | Self::Other => false,
@@ -137,14 +137,14 @@ impl NetworkFault {
 
 impl std::error::Error for AuthError {}
 
-/// One line, whatever the server's text holds.
+/// Prints one line; control characters of the message are escaped.
 impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.code)?;
         if let Some(fault) = self.network {
             return fault.fmt(f);
         }
-        let text = self.text.as_deref().unwrap_or_else(|| self.code.meaning());
+        let text = self.text.as_deref().unwrap_or_else(|| self.code.description());
         for letter in text.chars() {
             if letter.is_control() {
                 write!(f, "{}", letter.escape_default())?;
@@ -156,7 +156,7 @@ impl fmt::Display for AuthError {
     }
 }
 
-impl fmt::Display for NetworkFault {
+impl fmt::Display for NetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Refused => "the server takes no connections; is it running?",
@@ -169,67 +169,67 @@ impl fmt::Display for NetworkFault {
     }
 }
 
-/// Why there is no request: the call makes no sense, and must be corrected.
+/// Invalid call: no request was built, and the program must be corrected.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
-pub enum Refusal {
-    /// The address of the server is not one.
-    Address(AddressProblem),
-    /// What must not be empty is: the name of the argument.
+pub enum RequestError {
+    /// The address of the server is invalid.
+    Url(AuthUrlProblem),
+    /// A required argument is empty: its name.
     Empty(&'static str),
-    /// A part of a path is `.` or `..`: the name of the argument.
-    Dots(&'static str),
-    /// Only an administrator may do this.
+    /// A path segment is `.` or `..`: the name of the argument.
+    DotSegment(&'static str),
+    /// The call requires an administrator.
     NotAdmin,
-    /// A text is no user: what it has instead of what.
-    NotUser(&'static str),
+    /// The JSON of a user is malformed: the reason.
+    MalformedUser(&'static str),
     /// The user is not logged in.
     NotLoggedIn,
-    /// More than one user is logged in, so that none is the current one.
-    SeveralUsers,
+    /// Several users are logged in, so there is no current user.
+    MultipleUsers,
 }
 
-/// What is wrong with the address of a server.
+/// Reason why the address of a server is invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
-pub enum AddressProblem {
-    /// It begins with neither `http://` nor `https://`.
+pub enum AuthUrlProblem {
+    /// The scheme is neither `http` nor `https`.
     Scheme,
-    /// It names no host.
+    /// There is no host.
     Host,
-    /// Its port is not a number from 0 to 65535.
+    /// The port is not a number from 0 to 65535.
     Port,
-    /// It holds a name or a password, which would end up in logs.
+    /// There is a user name or a password, which would end up in logs.
     Login,
-    /// It has a fragment, which no server ever sees.
+    /// There is a fragment, which HTTP does not transmit.
     Fragment,
-    /// It has a character that must be percent-encoded.
+    /// A character must be percent-encoded.
     Character,
 }
 
-impl From<AddressProblem> for Refusal {
-    fn from(problem: AddressProblem) -> Self {
-        Self::Address(problem)
+impl From<AuthUrlProblem> for RequestError {
+    fn from(problem: AuthUrlProblem) -> Self {
+        Self::Url(problem)
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for RequestError {}
 
-impl fmt::Display for Refusal {
+impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address(problem) => write!(f, "the address of the server {problem}"),
+            Self::Url(problem) => write!(f, "the address of the server {problem}"),
             Self::Empty(name) => write!(f, "the {name} is empty; give one"),
-            Self::Dots(name) => write!(f, "the {name} is dots only; give another"),
+            Self::DotSegment(name) => write!(f, "the {name} is dots only; give another"),
             Self::NotAdmin => f.write_str("only an administrator may do this; log in as one"),
             Self::NotLoggedIn => f.write_str("the user is not logged in; log in first"),
-            Self::SeveralUsers => f.write_str("several users are logged in; name one of them"),
-            Self::NotUser(what) => write!(f, "the text is no user: it has {what}"),
+            Self::MultipleUsers => f.write_str("several users are logged in; name one of them"),
+            Self::MalformedUser(what) => write!(f, "the text is no user: it has {what}"),
         }
     }
 }
 
-impl fmt::Display for AddressProblem {
+impl fmt::Display for AuthUrlProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Scheme => "must begin with http:// or https://",
@@ -248,8 +248,8 @@ mod tests {
 
     #[track_caller]
     fn check(body: &str, number: i64, text: Option<&str>) {
-        let error = AuthError::from_answer(400, body.as_bytes());
-        assert_eq!((error.code().number(), error.text()), (number, text), "{body}");
+        let error = AuthError::from_response(400, body.as_bytes());
+        assert_eq!((error.code().number(), error.message()), (number, text), "{body}");
         assert_eq!(error.status(), Some(400));
     }
 
@@ -273,12 +273,12 @@ mod tests {
 
     #[track_caller]
     fn repeats(status: u16, body: &str, expect: bool) {
-        let error = AuthError::from_answer(status, body.as_bytes());
-        assert_eq!(error.retry_helps(), expect, "{status} {body}");
+        let error = AuthError::from_response(status, body.as_bytes());
+        assert_eq!(error.is_retryable(), expect, "{status} {body}");
     }
 
     #[test]
-    fn only_what_a_repetition_can_help_is_repeated() {
+    fn only_retryable_failures_are_retried() {
         for status in [408, 425, 429, 500, 502, 503, 504, 511] {
             repeats(status, "<html>", true);
             repeats(status, &format!("{{\"status\": {status}}}"), true);
@@ -286,26 +286,26 @@ mod tests {
         }
         for status in [0, 100, 301, 400, 401, 403, 404, 409, 501, 505, 999] {
             repeats(status, "<html>", false);
-            // What the body claims does not count: the original would ask for ever.
+            // The code in the body has no effect; the original would retry forever.
             repeats(status, r#"{"code": 0}"#, false);
             repeats(status, r#"{"status": 503}"#, false);
         }
     }
 
     #[test]
-    fn faults_of_the_network_are_recoverable_if_a_repetition_helps() {
-        use NetworkFault::{HostNotFound, Lost, Other, Refused, TimedOut, Tls};
+    fn network_errors_are_recoverable_if_a_retry_helps() {
+        use NetworkError::{HostNotFound, Lost, Other, Refused, TimedOut, Tls};
         for fault in [Refused, Lost, TimedOut, HostNotFound, Tls, Other] {
             let error = AuthError::from_network(fault);
-            assert_eq!(error.retry_helps(), error.category() == Category::Recoverable);
-            assert_eq!(error.retry_helps(), error.code() == ErrorCode::IO_EXCEPTION);
-            assert_eq!((error.network(), error.status()), (Some(fault), None));
+            assert_eq!(error.is_retryable(), error.category() == Category::Recoverable);
+            assert_eq!(error.is_retryable(), error.code() == ErrorCode::IO_EXCEPTION);
+            assert_eq!((error.network_error(), error.status()), (Some(fault), None));
         }
     }
 
     #[test]
     fn a_servers_text_cannot_break_a_line_of_a_log() {
-        let error = AuthError::from_answer(400, br#"{"title": "a\nb\u001b[31m", "code": 601}"#);
+        let error = AuthError::from_response(400, br#"{"title": "a\nb\u001b[31m", "code": 601}"#);
         assert_eq!(error.to_string(), "INVALID_PARAMETERS(601): a\\nb\\u{1b}[31m");
     }
 }

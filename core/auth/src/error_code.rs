@@ -1,14 +1,14 @@
-//! Codes of errors: numbers, names and categories of the original, in one table.
+//! Table of error codes: numbers, names and categories of the original.
 //!
-//! - U3 A number that is not listed is kept; it has the name and the category of UNKNOWN.
+//! - U3 An unlisted number is preserved; it has the name and the category of UNKNOWN.
 //!
-//! Specified in docs/auth.md#errors. The whole table as a text: `snapshots/tests/auth.rs`.
+//! Specified in docs/auth.md#errors. Snapshot of the table: `snapshots/tests/auth.rs`.
 
 use std::fmt;
 
-/// What kind of error the server, the client or the network reports: a number, listed or not.
+/// Error code of the server, the client or the network: any number, listed or not.
 ///
-/// The listed ones are constants and can be matched against:
+/// The listed codes are constants:
 ///
 /// ```
 /// use fastness_auth::ErrorCode;
@@ -22,12 +22,12 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorCode(i64);
 
-/// Whether whatever met the error can go on.
+/// Severity of an error code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Category {
-    /// It cannot, until somebody does something about it.
+    /// The operation stops until a user or a program intervenes.
     Fatal,
-    /// It goes on by itself.
+    /// The operation recovers by itself.
     Recoverable,
 }
 
@@ -47,7 +47,7 @@ macro_rules! codes {
             )*
         }
 
-        /// All listed codes, ascending.
+        /// All listed codes in ascending order.
         const ROWS: &[Row] = &[$(Row {
             code: ErrorCode::$name,
             name: stringify!($name),
@@ -58,12 +58,12 @@ macro_rules! codes {
 }
 
 codes! {
-    // Of the client itself.
-    UNKNOWN = -1, Fatal, "nobody said what went wrong";
+    // The client.
+    UNKNOWN = -1, Fatal, "no error code was reported";
     IO_EXCEPTION = 0, Recoverable, "the network failed";
     JSON_EXCEPTION = 1, Fatal, "an answer is not the JSON it has to be";
     CLIENT_RESET = 7, Fatal, "the server no longer has the history of this file";
-    // Of a connection.
+    // Connections.
     CONNECTION_CLOSED = 100, Fatal, "the connection was closed";
     OTHER_ERROR = 101, Fatal, "something else went wrong with the connection";
     UNKNOWN_MESSAGE = 102, Fatal, "a message of an unknown kind arrived";
@@ -81,7 +81,7 @@ codes! {
     BAD_ERROR_CODE = 114, Fatal, "an error has a code that cannot be";
     BAD_COMPRESSION = 115, Fatal, "a message does not decompress";
     BAD_CLIENT_VERSION_DOWNLOAD = 116, Fatal, "a download names a client version that cannot be";
-    // Of a session.
+    // Sessions.
     SESSION_CLOSED = 200, Recoverable, "the session was closed";
     OTHER_SESSION_ERROR = 201, Recoverable, "something else went wrong with the session";
     TOKEN_EXPIRED = 202, Recoverable, "the access token has expired";
@@ -115,8 +115,8 @@ codes! {
     NOT_ACCEPTABLE = 406, Fatal, "the server cannot answer in an accepted form";
     PROXY_AUTHENTICATION_REQUIRED = 407, Fatal, "the proxy wants to know who asks";
     REQUEST_TIMEOUT = 408, Fatal, "the request came too slowly";
-    CONFLICT = 409, Fatal, "the request is in conflict with what is there";
-    GONE = 410, Fatal, "what was at this address is gone";
+    CONFLICT = 409, Fatal, "the request conflicts with the state of the server";
+    GONE = 410, Fatal, "the address no longer exists";
     LENGTH_REQUIRED = 411, Fatal, "the server wants the length of the body";
     PRECONDITION_FAILED = 412, Fatal, "a condition of the request does not hold";
     PAYLOAD_TOO_LARGE = 413, Fatal, "the body is too large";
@@ -145,7 +145,7 @@ codes! {
     LOOP_DETECTED = 508, Fatal, "the server ran into a loop";
     NOT_EXTENDED = 510, Fatal, "the server wants an extension";
     NETWORK_AUTHENTICATION_REQUIRED = 511, Fatal, "the network wants a login of its own";
-    // Of authentication.
+    // Authentication.
     INVALID_PARAMETERS = 601, Fatal, "a parameter is not valid";
     MISSING_PARAMETERS = 602, Fatal, "a parameter is missing";
     INVALID_CREDENTIALS = 611, Fatal, "the name or the password is wrong";
@@ -162,7 +162,7 @@ codes! {
 }
 
 impl ErrorCode {
-    /// Takes any number, listed or not.
+    /// Creates a code from any number, listed or not.
     #[must_use]
     pub const fn from_number(number: i64) -> Self {
         Self(number)
@@ -174,21 +174,21 @@ impl ErrorCode {
         self.0
     }
 
-    /// Returns the name of the original, `UNKNOWN` for a number that is not listed.
+    /// Returns the name of the original; `UNKNOWN` for an unlisted number.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.row().map_or("UNKNOWN", |row| row.name)
     }
 
-    /// Returns the category; a number that is not listed is fatal.
+    /// Returns the category; an unlisted number is fatal.
     #[must_use]
     pub fn category(self) -> Category {
         self.row().map_or(Category::Fatal, |row| row.category)
     }
 
-    /// Returns what the code means, in a few words.
+    /// Returns a short description.
     #[must_use]
-    pub fn meaning(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         self.row().map_or("a code that is not known here", |row| row.meaning)
     }
 
@@ -198,13 +198,13 @@ impl ErrorCode {
         self.row().is_some()
     }
 
-    /// Returns all listed codes, ascending by number.
+    /// Returns all listed codes in ascending order.
     pub fn all() -> impl Iterator<Item = Self> {
         ROWS.iter().map(|row| row.code)
     }
 
-    /// Whether the code is an object server's own, not one of HTTP's or of a session.
-    pub(crate) fn is_servers_own(self) -> bool {
+    /// Returns whether the code is defined by the object server, not by HTTP or a session.
+    pub(crate) fn is_application_code(self) -> bool {
         self >= Self::INVALID_PARAMETERS
     }
 

@@ -1,7 +1,7 @@
-//! JSON as the original client reads it: lenient about types, total over any bytes; and as it is
-//! written: once, into memory of the right size, so that no copy of a secret is left behind.
+//! JSON: a lenient parser that is total over any bytes, as in the original client, and a writer
+//! that allocates once, so that it leaves no copy of a secret behind.
 //!
-//! The only place that names the JSON library. See docs/auth.md#answers for what leniency means.
+//! No other module names the JSON library. docs/auth.md#answers defines the leniency.
 
 use crate::secret::{Secret, SecretBytes};
 use serde_json::Map;
@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::io;
 use zeroize::Zeroize as _;
 
-/// A JSON object that was read or is to be written; its texts are zeroed when it is dropped.
+/// JSON object whose strings are zeroed on drop.
 pub(crate) struct Object(Map<String, Value>);
 
 impl Object {
@@ -18,7 +18,7 @@ impl Object {
         Self(Map::new())
     }
 
-    /// Reads the first value; `None` unless it is an object.
+    /// Parses the first value; `None` unless it is an object.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let mut text = String::from_utf8_lossy(bytes);
         let json = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -34,7 +34,7 @@ impl Object {
         None
     }
 
-    /// Reads one object and nothing else, in UTF-8: what a server is sent is not guessed at.
+    /// Parses exactly one object in UTF-8. The server is strict about its input.
     pub(crate) fn read_strictly(bytes: &[u8]) -> Option<Self> {
         let mut value = serde_json::from_slice(bytes).ok()?;
         if let Value::Object(map) = &mut value {
@@ -65,7 +65,7 @@ impl Object {
         self.with(key, Value::Object(std::mem::take(&mut object.0)))
     }
 
-    /// Writes the object: counts first, so that the memory never has to move.
+    /// Serializes the object: measures first, so that the buffer never moves.
     pub(crate) fn write(&self) -> SecretBytes {
         let mut count = Count(0);
         serde_json::to_writer(&mut count, &self.0).expect("U6: counting does not fail");
@@ -81,37 +81,37 @@ impl Drop for Object {
     }
 }
 
-/// What is read from an object, or from one inside it.
+/// Lenient accessors of an object or a nested one.
 #[derive(Clone, Copy)]
 pub(crate) struct Fields<'a>(&'a Map<String, Value>);
 
 impl<'a> Fields<'a> {
-    /// Returns whether there is such a key, whatever its value.
+    /// Returns whether the key exists, with any value.
     pub(crate) fn has(self, key: &str) -> bool {
         self.0.contains_key(key)
     }
 
-    /// Returns whether there is nothing under the key, or `null`.
+    /// Returns whether the key is missing or `null`.
     pub(crate) fn is_null(self, key: &str) -> bool {
         self.0.get(key).is_none_or(Value::is_null)
     }
 
-    /// `true` or `false`, and nothing that could be taken for one.
+    /// Returns a JSON boolean, without conversion.
     pub(crate) fn truth(self, key: &str) -> Option<bool> {
         self.0.get(key)?.as_bool()
     }
 
-    /// A string, and nothing that could be taken for one.
+    /// Returns a JSON string, without conversion.
     pub(crate) fn string(self, key: &str) -> Option<&'a str> {
         self.0.get(key)?.as_str()
     }
 
-    /// Anything but `null`, as text.
+    /// Returns any value but `null` as text.
     pub(crate) fn text(self, key: &str) -> Option<String> {
         self.0.get(key).and_then(text)
     }
 
-    /// A number, or a string that holds one; fractions are cut off, what is too large saturates.
+    /// Returns a number or a numeric string; fractions are truncated, large values saturate.
     pub(crate) fn integer(self, key: &str) -> Option<i64> {
         match self.0.get(key)? {
             Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
@@ -123,7 +123,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// `true` or `false`, also as a string in any case.
+    /// Returns a boolean, or a string `true` or `false` in any case.
     pub(crate) fn boolean(self, key: &str) -> Option<bool> {
         match self.0.get(key)? {
             Value::Bool(value) => Some(*value),
@@ -141,7 +141,7 @@ impl<'a> Fields<'a> {
         self.0.get(key)?.as_object().map(Fields)
     }
 
-    /// The entries of an array as texts.
+    /// Returns the elements of an array as texts.
     pub(crate) fn texts(self, key: &str) -> Option<Vec<String>> {
         let values = self.0.get(key)?.as_array()?;
         Some(values.iter().map(|value| text(value).unwrap_or_else(|| "null".to_owned())).collect())
@@ -167,7 +167,7 @@ fn whole(number: f64) -> Option<i64> {
     number.is_finite().then_some(number as i64)
 }
 
-/// Zeroes every text in a value, keys of objects excepted: they are not secret.
+/// Zeroes every string in a value, except the keys of objects, which are not secret.
 fn wipe(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_fits_its_memory() {
+    fn serialized_objects_fill_their_buffer() {
         let object = Object::new().with_text("a", "é\n\u{1}\"\\/").with_secret("b", &"x".into());
         let bytes = object.write();
         assert_eq!(bytes.capacity(), bytes.expose().len(), "it moved, and left a copy behind");

@@ -1,29 +1,29 @@
-//! Keeping the access token of one open session fresh.
+//! State machine that renews the access token of one open session.
 //!
-//! In: what happened, and the time. Out: what to do, and by [`Refresher::deadline`] when to be
-//! called again. The machine is not told the refresh token: whoever sends the request takes that
-//! of the user's at that moment.
+//! Inputs are events and the time; outputs are actions and a deadline ([`Refresher::deadline`]).
+//! The machine does not know the refresh token: the caller reads the current one when it sends a
+//! request.
 //!
-//! - U9 At most one request is in flight; an answer to any other changes nothing.
-//! - U10 A token is renewed before it expires; a late one at once, then ever more slowly.
-//! - U11 Until it is stopped or refused for good, there is a request in flight or a deadline.
+//! - U9 At most one request is in flight; a response to any other changes nothing.
+//! - U10 A token is renewed before it expires; a late one at once, then with back-off.
+//! - U11 Unless it is stopped or failed, a request is in flight or there is a deadline.
 //!
-//! Specified in docs/auth.md#renewing. Any course of events: the fuzz target `auth`.
+//! Specified in docs/auth.md#token-renewal. Fuzz target: `auth`.
 
-use crate::backoff::{Backoff, PAUSE_MAX};
+use crate::backoff::{BACKOFF_MAX, Backoff};
 use crate::error::AuthError;
+use crate::fault::{self, Fault};
 use crate::token::Token;
 use fastness::Time;
-use fastness::fault::{self, Fault};
 use std::time::Duration;
 
-/// How long before a token expires another is asked for.
+/// Time before the expiry of a token at which the next one is requested.
 pub const RENEWAL_MARGIN: Duration = Duration::from_secs(10);
 
-/// The shortest pause between renewals of tokens that come late again and again.
-const LATE_PAUSE_MIN: Duration = Duration::from_millis(500);
+/// Shortest delay between renewals if tokens keep arriving late.
+const LATE_DELAY_MIN: Duration = Duration::from_millis(500);
 
-/// Number of a request for a token; an answer has to bring it back.
+/// Id of a token request; its response carries the same id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct RequestId(u64);
 
@@ -33,60 +33,60 @@ impl RequestId {
     }
 }
 
-/// What happened.
+/// Event for the state machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Input {
-    /// The session was opened, or its user logged in again: a token is wanted now.
+    /// The session was opened, or its user logged in again: request a token now.
     Start,
     /// The session was closed, or its user logged out.
     Stop,
     /// Time has passed.
     Wake,
-    /// A request was answered, or could not be. Each [`Output::Ask`] gets one of these.
-    Answer(RequestId, Result<Token, AuthError>),
-    /// The server no longer accepts the token, whatever the clock says.
+    /// A request got a response or failed. Each [`Output::RequestToken`] gets exactly one.
+    Response(RequestId, Result<Token, AuthError>),
+    /// The server rejected the token, whatever the clock says.
     Expired,
-    /// There is no network.
+    /// The network is down.
     Offline,
-    /// There is a network, or another one.
+    /// The network is up, or has changed.
     Online,
 }
 
-/// What is to be done.
+/// Action for the caller.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Output {
-    /// Ask the server for a token.
-    Ask(RequestId),
-    /// Hand this token to the session.
-    HandOver(Token),
-    /// Tell the session that there will be no token, until it starts anew; or, if it was not the
-    /// server that said so, until there is another network.
+    /// Request a token from the server.
+    RequestToken(RequestId),
+    /// Deliver this token to the session.
+    Deliver(Token),
+    /// Report to the session that renewal has stopped until the next start. If the error did not
+    /// come from the server, a network change restarts it too.
     Failed(AuthError),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Stopped,
-    /// Told to have failed, but not by the server: another network may be better.
+    /// Failed with an error that did not come from the server: a network change restarts it.
     Failed,
-    Asking(RequestId),
+    Requesting(RequestId),
     Waiting {
         at: Time,
-        purpose: Purpose,
+        reason: WaitReason,
     },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Purpose {
-    /// The session has a token; at that time it wants the next.
+enum WaitReason {
+    /// The session has a token; the next one is due at that time.
     Renew,
-    /// The session has a token that came late; at that time it wants the next.
+    /// The session has a token that arrived late; the next one is due at that time.
     RenewLate,
-    /// A token is wanted and could not be had.
-    Repeat,
+    /// The last request failed.
+    Retry,
 }
 
-/// Keeps the access token of one session fresh.
+/// Renews the access token of one session.
 ///
 /// ```
 /// use fastness_auth::refresh::{Input, Output};
@@ -95,8 +95,8 @@ enum Purpose {
 /// let mut refresher = Refresher::new(Backoff::new());
 /// let mut todo = Vec::new();
 /// refresher.handle(Time(0), Input::Start, &mut todo);
-/// assert!(matches!(todo[..], [Output::Ask(_)]));
-/// assert_eq!(refresher.deadline(), None); // the answer comes first
+/// assert!(matches!(todo[..], [Output::RequestToken(_)]));
+/// assert_eq!(refresher.deadline(), None); // it waits for the response
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refresher {
@@ -105,12 +105,12 @@ pub struct Refresher {
     requests: u64,
     failures: Backoff,
     late: Backoff,
-    /// When the session got its last token.
-    handed_over: Time,
+    /// Time of the last delivery of a token.
+    delivered_at: Time,
 }
 
 impl Refresher {
-    /// Makes a machine that waits for [`Input::Start`]. With a jittered backoff, pauses are.
+    /// Creates a stopped machine. Its delays have jitter if the back-off has.
     #[must_use]
     pub fn new(backoff: Backoff) -> Self {
         Self {
@@ -119,53 +119,53 @@ impl Refresher {
             requests: 0,
             late: backoff.clone(),
             failures: backoff,
-            handed_over: Time::default(),
+            delivered_at: Time::default(),
         }
     }
 
-    /// Returns when to call with [`Input::Wake`], if nothing else happens before. Do not sleep
-    /// longer than [`PAUSE_MAX`] without calling: clocks are put back.
+    /// Returns when to call with [`Input::Wake`] unless another event comes first. Call at least
+    /// every [`BACKOFF_MAX`], because the clock may step back.
     #[must_use]
     pub const fn deadline(&self) -> Option<Time> {
         match self.state {
             State::Waiting { at, .. } => Some(at),
-            State::Asking(_) | State::Stopped | State::Failed => None,
+            State::Requesting(_) | State::Stopped | State::Failed => None,
         }
     }
 
-    /// Returns the request that an answer is waited for.
+    /// Returns the id of the request in flight.
     #[must_use]
     pub const fn in_flight(&self) -> Option<RequestId> {
         match self.state {
-            State::Asking(id) => Some(id),
+            State::Requesting(id) => Some(id),
             State::Waiting { .. } | State::Stopped | State::Failed => None,
         }
     }
 
-    /// Takes what happened; appends what is to be done.
+    /// Handles an event and appends the resulting actions.
     pub fn handle(&mut self, now: Time, input: Input, outputs: &mut Vec<Output>) {
-        self.mind_clock(now);
+        self.clamp_to_clock(now);
         match input {
             Input::Start => self.start(now, outputs),
             Input::Stop => self.state = State::Stopped,
             Input::Wake => self.wake(now, outputs),
-            Input::Answer(id, outcome) if self.state == State::Asking(id) => {
-                self.answered(now, outcome, outputs);
+            Input::Response(id, outcome) if self.state == State::Requesting(id) => {
+                self.on_response(now, outcome, outputs);
             }
-            // Of a request that was given up since, or never made.
-            Input::Answer(..) => {}
-            Input::Expired => self.expired(now, outputs),
-            Input::Offline => self.offline(now),
-            Input::Online => self.online(now, outputs),
+            // A response to a cancelled or unknown request.
+            Input::Response(..) => {}
+            Input::Expired => self.on_expired(now, outputs),
+            Input::Offline => self.on_offline(now),
+            Input::Online => self.on_online(now, outputs),
         }
     }
 
-    /// A clock that was put back makes nobody wait longer than the longest pause.
-    fn mind_clock(&mut self, now: Time) {
-        if let State::Waiting { at, purpose: Purpose::Repeat | Purpose::RenewLate } =
+    /// Bounds the wait by the longest delay after a clock step backwards.
+    fn clamp_to_clock(&mut self, now: Time) {
+        if let State::Waiting { at, reason: WaitReason::Retry | WaitReason::RenewLate } =
             &mut self.state
         {
-            *at = (*at).min(now.plus(PAUSE_MAX));
+            *at = (*at).min(now.plus(BACKOFF_MAX));
         }
     }
 
@@ -173,113 +173,114 @@ impl Refresher {
         self.failures.restart();
         self.late.reset();
         if self.is_offline {
-            self.wait(now.plus(PAUSE_MAX), Purpose::Repeat);
+            self.wait(now.plus(BACKOFF_MAX), WaitReason::Retry);
         } else {
-            self.ask(outputs);
+            self.request_token(outputs);
         }
     }
 
     fn wake(&mut self, now: Time, outputs: &mut Vec<Output>) {
-        let State::Waiting { at, purpose } = self.state else { return };
+        let State::Waiting { at, reason } = self.state else { return };
         if now < at {
             return;
         }
-        if purpose == Purpose::Renew {
+        if reason == WaitReason::Renew {
             self.late.reset();
         }
-        if self.is_offline && purpose != Purpose::Repeat {
-            self.wait(now.plus(PAUSE_MAX), Purpose::Repeat);
+        if self.is_offline && reason != WaitReason::Retry {
+            self.wait(now.plus(BACKOFF_MAX), WaitReason::Retry);
         } else {
-            self.ask(outputs);
+            self.request_token(outputs);
         }
     }
 
-    fn answered(&mut self, now: Time, outcome: Result<Token, AuthError>, out: &mut Vec<Output>) {
+    fn on_response(&mut self, now: Time, outcome: Result<Token, AuthError>, out: &mut Vec<Output>) {
         match outcome {
             Ok(token) => {
                 self.failures.restart();
-                self.handed_over = now;
-                self.plan_renewal(now, token.expires());
-                out.push(Output::HandOver(token));
+                self.delivered_at = now;
+                self.schedule_renewal(now, token.expires());
+                out.push(Output::Deliver(token));
             }
-            Err(error) if error.retry_helps() && fault::on(Fault::Cl06) => {
+            Err(error) if error.is_retryable() && fault::on(Fault::Cl06) => {
                 self.state = State::Stopped;
             }
-            Err(error) if error.retry_helps() => {
-                let pause = if self.is_offline { PAUSE_MAX } else { self.failures.pause() };
-                self.wait(now.plus(pause), Purpose::Repeat);
+            Err(error) if error.is_retryable() => {
+                let pause = if self.is_offline { BACKOFF_MAX } else { self.failures.next_delay() };
+                self.wait(now.plus(pause), WaitReason::Retry);
             }
             Err(error) => {
-                self.state = if error.is_of_server() { State::Stopped } else { State::Failed };
+                self.state = if error.is_from_server() { State::Stopped } else { State::Failed };
                 out.push(Output::Failed(error));
             }
         }
     }
 
-    fn plan_renewal(&mut self, now: Time, expires: Time) {
+    fn schedule_renewal(&mut self, now: Time, expires: Time) {
         let at = expires.minus(RENEWAL_MARGIN);
         if at > now {
-            return self.wait(at, Purpose::Renew);
+            return self.wait(at, WaitReason::Renew);
         }
         let left = expires.since(now);
-        let pause = match self.late.pause() {
+        let pause = match self.late.next_delay() {
             Duration::ZERO => Duration::ZERO,
             pause if left.is_zero() => pause,
-            pause => pause.min(left / 2).max(LATE_PAUSE_MIN),
+            pause => pause.min(left / 2).max(LATE_DELAY_MIN),
         };
-        self.wait(now.plus(pause), Purpose::RenewLate);
+        self.wait(now.plus(pause), WaitReason::RenewLate);
     }
 
-    fn expired(&mut self, now: Time, outputs: &mut Vec<Output>) {
-        let State::Waiting { at, purpose: Purpose::Renew | Purpose::RenewLate } = self.state else {
+    fn on_expired(&mut self, now: Time, outputs: &mut Vec<Output>) {
+        let State::Waiting { at, reason: WaitReason::Renew | WaitReason::RenewLate } = self.state
+        else {
             return;
         };
-        // A token that served for a while is no sign of a server that takes none of its own.
-        if now.since(self.handed_over) >= RENEWAL_MARGIN {
+        // A token that worked for a while does not indicate a server that rejects its own tokens.
+        if now.since(self.delivered_at) >= RENEWAL_MARGIN {
             self.late.reset();
         }
-        let at = at.min(now.plus(self.late.pause()));
-        self.wait(at, Purpose::RenewLate);
+        let at = at.min(now.plus(self.late.next_delay()));
+        self.wait(at, WaitReason::RenewLate);
         self.wake(now, outputs);
     }
 
-    fn offline(&mut self, now: Time) {
+    fn on_offline(&mut self, now: Time) {
         if self.is_offline {
             return;
         }
         self.is_offline = true;
-        if let State::Waiting { purpose: Purpose::Repeat, .. } = self.state {
-            self.wait(now.plus(PAUSE_MAX), Purpose::Repeat);
+        if let State::Waiting { reason: WaitReason::Retry, .. } = self.state {
+            self.wait(now.plus(BACKOFF_MAX), WaitReason::Retry);
         }
     }
 
-    fn online(&mut self, now: Time, outputs: &mut Vec<Output>) {
+    fn on_online(&mut self, now: Time, outputs: &mut Vec<Output>) {
         self.is_offline = false;
-        if let State::Waiting { purpose: Purpose::Repeat, .. } | State::Failed = self.state {
+        if let State::Waiting { reason: WaitReason::Retry, .. } | State::Failed = self.state {
             self.start(now, outputs);
         }
     }
 
-    fn ask(&mut self, outputs: &mut Vec<Output>) {
+    fn request_token(&mut self, outputs: &mut Vec<Output>) {
         self.requests = self.requests.wrapping_add(1);
         let id = RequestId(self.requests);
-        self.state = State::Asking(id);
-        outputs.push(Output::Ask(id));
+        self.state = State::Requesting(id);
+        outputs.push(Output::RequestToken(id));
     }
 
-    const fn wait(&mut self, at: Time, purpose: Purpose) {
-        self.state = State::Waiting { at, purpose };
+    const fn wait(&mut self, at: Time, reason: WaitReason) {
+        self.state = State::Waiting { at, reason };
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::NetworkFault;
+    use crate::NetworkError;
 
     const SECOND: i64 = 1000;
 
-    /// A session's driver on a virtual clock, with a server that answers as it is told.
+    /// Driver of a session on a virtual clock.
     struct Bench {
         now: Time,
         refresher: Refresher,
@@ -300,7 +301,7 @@ mod tests {
     }
 
     fn refused() -> AuthError {
-        AuthError::from_network(NetworkFault::Refused)
+        AuthError::from_network(NetworkError::Refused)
     }
 
     impl Bench {
@@ -316,19 +317,19 @@ mod tests {
             bench
         }
 
-        /// Tells what happened; returns whether a token is asked for.
+        /// Handles an event; returns whether a token is requested.
         fn tell(&mut self, input: Input) -> bool {
             let mut outputs = Vec::new();
             self.refresher.handle(self.now, input, &mut outputs);
             let mut asks = false;
             for output in outputs {
                 match output {
-                    Output::Ask(id) => {
+                    Output::RequestToken(id) => {
                         assert!(!self.asked.contains(&id), "a number comes twice");
                         self.asked.push(id);
                         asks = true;
                     }
-                    Output::HandOver(_) => self.handed_over += 1,
+                    Output::Deliver(_) => self.handed_over += 1,
                     Output::Failed(error) => self.failures.push(error),
                 }
             }
@@ -337,10 +338,10 @@ mod tests {
 
         fn answer(&mut self, outcome: Result<Token, AuthError>) {
             let id = self.refresher.in_flight().expect("U9: a request is in flight");
-            self.tell(Input::Answer(id, outcome));
+            self.tell(Input::Response(id, outcome));
         }
 
-        /// Answers with a token that lives so long; returns how long the session sleeps then.
+        /// Responds with a token of this lifetime; returns the delay until the next request.
         fn grant(&mut self, millis: i64) -> i64 {
             let expires = Time(self.now.0 + millis);
             self.answer(Ok(token(expires)));
@@ -393,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pauses_begin_anew_once_a_token_comes_in_time() {
+    fn a_token_in_time_resets_the_delays() {
         let mut bench = Bench::started();
         for expect in [0, 500, 1_500] {
             assert_eq!(bench.grant(-1), expect);
@@ -420,9 +421,9 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_for_good_is_told_once_and_needs_a_start() {
+    fn a_final_failure_is_reported_once_and_needs_a_start() {
         let mut bench = Bench::started();
-        let error = AuthError::from_answer(401, br#"{"code": 615}"#);
+        let error = AuthError::from_response(401, br#"{"code": 615}"#);
         bench.answer(Err(error.clone()));
         assert_eq!(bench.failures, [error]);
         for input in [Input::Wake, Input::Online, Input::Expired, Input::Offline] {
@@ -436,8 +437,8 @@ mod tests {
     #[test]
     fn a_hotspots_page_or_certificate_is_not_the_end() {
         for error in [
-            AuthError::from_network(NetworkFault::Tls),
-            AuthError::from_answer(302, b"<html>Welcome to our trains</html>"),
+            AuthError::from_network(NetworkError::Tls),
+            AuthError::from_response(302, b"<html>Welcome to our trains</html>"),
         ] {
             let mut bench = Bench::started();
             bench.answer(Err(error));
@@ -484,15 +485,15 @@ mod tests {
         let id = bench.asked[0];
         bench.tell(Input::Stop);
         let good = token(Time(bench.now.0 + 20 * SECOND));
-        bench.tell(Input::Answer(id, Ok(good.clone())));
+        bench.tell(Input::Response(id, Ok(good.clone())));
         assert_eq!((bench.handed_over, bench.refresher.deadline()), (0, None));
         assert!(bench.tell(Input::Start));
-        bench.tell(Input::Answer(id, Ok(good.clone())));
-        bench.tell(Input::Answer(id, Err(AuthError::from_answer(401, b"{}"))));
+        bench.tell(Input::Response(id, Ok(good.clone())));
+        bench.tell(Input::Response(id, Err(AuthError::from_response(401, b"{}"))));
         assert_eq!((bench.handed_over, bench.failures.len()), (0, 0));
         let second = bench.asked[1];
-        bench.tell(Input::Answer(second, Ok(good.clone())));
-        bench.tell(Input::Answer(second, Ok(good)));
+        bench.tell(Input::Response(second, Ok(good.clone())));
+        bench.tell(Input::Response(second, Ok(good)));
         assert_eq!(bench.handed_over, 1, "an answer counts once");
     }
 
@@ -517,7 +518,7 @@ mod tests {
             assert_eq!(bench.pause(), expect);
             assert!(bench.sleep());
         }
-        // Our clock is behind: the token served its time.
+        // The clock is behind: the token worked for its lifetime.
         bench.grant(3_600 * SECOND);
         bench.now.0 += 60 * SECOND;
         assert!(bench.tell(Input::Expired));

@@ -1,32 +1,32 @@
-//! What is asked of a server, as requests that any HTTP library can send.
+//! Requests of the login protocol, as values that any HTTP library can send.
 //!
 //! - U1 Printing a request shows neither body nor authorization.
-//! - U6 A request is what the original client sends.
-//! - U7 What only an administrator may ask, or what lacks an argument, is no request.
+//! - U6 A request equals the one of the original client.
+//! - U7 A call without a required argument or permission is refused before a request is built.
 //!
 //! Specified in docs/auth.md#requests.
 
-use crate::address::{AuthUrl, path_part};
-use crate::credentials::{Credentials, Info, provider};
-use crate::error::Refusal;
+use crate::auth_url::{AuthUrl, path_part};
+use crate::credentials::{Credentials, InfoValue, provider};
+use crate::error::RequestError;
 use crate::json::Object;
 use crate::secret::{Secret, SecretBytes};
 use crate::token::{Permission, Token};
 use crate::user::User;
 use std::fmt;
 
-/// How a request is made.
+/// HTTP method of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Method {
-    /// Reads.
+    /// `GET`.
     Get,
-    /// Asks for something to be done.
+    /// `POST`.
     Post,
-    /// Replaces.
+    /// `PUT`.
     Put,
 }
 
-/// One request, to be sent as it is.
+/// One HTTP request, ready to send.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     method: Method,
@@ -36,38 +36,38 @@ pub struct Request {
     body: Option<SecretBytes>,
 }
 
-/// A server with accounts, and the name of the app that asks.
+/// Builder of requests to one auth server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuthServer {
     url: AuthUrl,
     app_id: Option<String>,
 }
 
-/// What a login needs.
+/// First step of a login.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Login {
-    /// This has to be asked; see [`crate::answer::login`].
-    Ask(Request),
-    /// Nothing: an access token says it all.
-    Done(User),
+    /// Send this request; [`crate::response::login`] parses the response.
+    Send(Request),
+    /// The login is complete: an access token needs no request.
+    Complete(User),
 }
 
 impl AuthServer {
-    /// Takes the address to log in at; where its path is empty it becomes `/auth`.
+    /// Creates a builder from the address of a login; an empty path becomes `/auth`.
     ///
     /// # Errors
-    /// [`Refusal::Address`] if it is not one.
-    pub fn new(url: impl Into<String>) -> Result<Self, Refusal> {
+    /// [`RequestError::Url`] if the address is invalid.
+    pub fn new(url: impl Into<String>) -> Result<Self, RequestError> {
         Ok(Self::at(AuthUrl::for_login(url)?))
     }
 
-    /// Takes the address of a user who logged in before, as it is.
+    /// Creates a builder from the unchanged address of a user.
     #[must_use]
     pub fn at(url: AuthUrl) -> Self {
         Self { url, app_id: Some("unknown".to_owned()) }
     }
 
-    /// Gives the app a name, `unknown` unless told otherwise; `None` leaves it out.
+    /// Sets the name of the app; the default is `unknown`, and `None` omits it.
     #[must_use]
     pub fn app_id(mut self, app_id: Option<&str>) -> Self {
         self.app_id = app_id.map(str::to_owned);
@@ -80,16 +80,16 @@ impl AuthServer {
         &self.url
     }
 
-    /// Begins a login. An access token makes a user at once, who has all permissions for ever.
+    /// Starts a login. An access token logs in at once, with all permissions and without expiry.
     #[must_use]
     pub fn login(&self, credentials: &Credentials) -> Login {
         let known = (credentials.provider() == provider::ACCESS_TOKEN)
             .then(|| self.access_token_user(credentials))
             .flatten();
-        known.map_or_else(|| Login::Ask(self.authenticate(credentials)), Login::Done)
+        known.map_or_else(|| Login::Send(self.authenticate(credentials)), Login::Complete)
     }
 
-    /// Asks for the user that credentials stand for; [`crate::answer::login`] reads the answer.
+    /// Builds the request of a login; [`crate::response::login`] parses the response.
     #[must_use]
     pub fn authenticate(&self, credentials: &Credentials) -> Request {
         let mut body = self.body(credentials.provider());
@@ -99,23 +99,22 @@ impl AuthServer {
         self.post(&body.with_object("user_info", credentials.information_json()))
     }
 
-    /// Asks for a token for one file, first or again; [`crate::answer::access_token`] reads the
-    /// answer.
+    /// Builds the request for an access token; [`crate::response::access_token`] parses the response.
     #[must_use]
     pub fn access_token(&self, refresh_token: &Token, path: &str) -> Request {
         self.post(&self.token_body(refresh_token, path))
     }
 
-    /// Asks for a token for one file, and for a refresh token in place of this one;
-    /// [`crate::answer::exchange`] reads the answer. The original client never asks so, and its
-    /// server would not know it.
+    /// Builds the request for an access token that also rotates the refresh token;
+    /// [`crate::response::rotation`] parses the response. The original client and server do not
+    /// support rotation.
     #[must_use]
-    pub fn exchange(&self, refresh_token: &Token, path: &str) -> Request {
+    pub fn rotate(&self, refresh_token: &Token, path: &str) -> Request {
         self.post(&self.token_body(refresh_token, path).with("rotate", true))
     }
 
-    /// Asks that a token be accepted no more; [`crate::answer::revoke`] reads the answer. The
-    /// request holds the token as it is now: a later one is not touched, whenever this is sent.
+    /// Builds the request that revokes a token; [`crate::response::revoke`] parses the response. The
+    /// request contains the token of this moment, so a later token is never affected.
     #[must_use]
     pub fn revoke(&self, refresh_token: &Token) -> Request {
         let body = Object::new().with_secret("token", &refresh_token.value);
@@ -123,69 +122,72 @@ impl AuthServer {
         request.authorized(refresh_token).with_body(&body)
     }
 
-    /// Changes the password of the token's user; [`crate::answer::change_password`] reads the
-    /// answer.
+    /// Builds the request that changes the password of the token's user;
+    /// [`crate::response::change_password`] parses the response.
     #[must_use]
     pub fn change_password(&self, refresh_token: &Token, password: &Secret) -> Request {
         let body = Object::new().with_secret("newPassword", password);
         self.put_password(refresh_token, &body)
     }
 
-    /// Changes the password of any user, as an administrator; one's own as anybody.
+    /// Builds the request that changes the password of any user. The password of another user
+    /// requires an administrator.
     ///
     /// # Errors
-    /// [`Refusal::Empty`] without an identity, [`Refusal::NotAdmin`] unless it is an
-    /// administrator's token.
+    /// [`RequestError::Empty`] if the identity is empty, [`RequestError::NotAdmin`] if the token is
+    /// not an administrator's.
     pub fn change_password_of(
         &self,
         admin_token: &Token,
         identity: &str,
         password: &Secret,
-    ) -> Result<Request, Refusal> {
+    ) -> Result<Request, RequestError> {
         if identity.is_empty() {
-            return Err(Refusal::Empty("identity"));
+            return Err(RequestError::Empty("identity"));
         }
         if identity == admin_token.identity {
             return Ok(self.change_password(admin_token, password));
         }
         if !admin_token.is_admin {
-            return Err(Refusal::NotAdmin);
+            return Err(RequestError::NotAdmin);
         }
         let body = Object::new().with_secret("newPassword", password);
         Ok(self.put_password(admin_token, &body.with_text("userId", identity)))
     }
 
-    /// Looks up the user that a provider knows under an id; [`crate::answer::look_up`] reads the
-    /// answer.
+    /// Builds the request that looks up a user by provider and id; [`crate::response::look_up`] parses
+    /// the response.
     ///
     /// # Errors
-    /// [`Refusal::Empty`] and [`Refusal::Dots`] if provider or id are no part of a path,
-    /// [`Refusal::NotAdmin`] unless it is an administrator's token.
+    /// [`RequestError::Empty`] and [`RequestError::DotSegment`] if provider or id is not a path
+    /// segment, [`RequestError::NotAdmin`] if the token is not an administrator's.
     pub fn look_up(
         &self,
         admin_token: &Token,
         provider: &str,
         provider_id: &str,
-    ) -> Result<Request, Refusal> {
+    ) -> Result<Request, RequestError> {
         let provider = path_part("provider", provider)?;
         let provider_id = path_part("provider's id", provider_id)?;
         if !admin_token.is_admin {
-            return Err(Refusal::NotAdmin);
+            return Err(RequestError::NotAdmin);
         }
-        // Two slashes, as the original client has it.
+        // Two slashes, as in the original client.
         let url = self.url.join(&format!("/users/{provider}/{provider_id}"));
         Ok(self.request(Method::Get, url).authorized(admin_token))
     }
 
     fn access_token_user(&self, credentials: &Credentials) -> Option<User> {
-        let Some(Info::Text(value)) = credentials.information().get("_token") else { return None };
+        let Some(InfoValue::Text(value)) = credentials.information().get("_token") else {
+            return None;
+        };
         let token = Token {
             value: value.clone(),
             identity: credentials.identifier()?.expose().to_owned(),
             path: String::new(),
             expires_seconds: i64::MAX,
             permissions: Permission::KNOWN.to_vec(),
-            is_admin: credentials.information().get("_isAdmin") == Some(&Info::Bool(true)),
+            is_admin: credentials.information().get("_isAdmin") == Some(&InfoValue::Bool(true)),
         };
         Some(User { url: self.url.clone(), token })
     }
@@ -209,7 +211,7 @@ impl AuthServer {
         self.request(Method::Put, self.url.join("password")).authorized(token).with_body(body)
     }
 
-    /// Posts to the address itself, for which nobody has to be known.
+    /// Builds a POST to the address itself, which needs no authorization.
     fn post(&self, body: &Object) -> Request {
         self.request(Method::Post, self.url.as_str().to_owned()).with_body(body)
     }
@@ -219,7 +221,7 @@ impl AuthServer {
     }
 }
 
-/// Whether a token can be the value of a header.
+/// Returns whether a token is a valid header value.
 fn is_header(value: &Secret) -> bool {
     !value.is_empty() && value.expose().bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -241,13 +243,13 @@ impl Request {
         self.method
     }
 
-    /// Returns the whole address.
+    /// Returns the full URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Returns path and query, as they stand in the first line of a request.
+    /// Returns path and query, as in the request line.
     #[must_use]
     pub fn target(&self) -> String {
         let target = &self.url[self.path_at..];
@@ -255,7 +257,7 @@ impl Request {
         format!("{slash}{target}")
     }
 
-    /// Returns names and values of the headers. They may hold a token: not for logs.
+    /// Returns names and values of the headers. A value may contain a token; do not log it.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let content = match self.body {
             Some(_) => "application/json; charset=utf-8",
@@ -267,7 +269,7 @@ impl Request {
             .chain(authorization.map(|token| ("Authorization", token.expose())))
     }
 
-    /// Returns the body: JSON, or nothing. It may hold a token or a password: not for logs.
+    /// Returns the JSON body, or an empty slice. It may contain secrets; do not log it.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         self.body.as_ref().map_or(&[], SecretBytes::expose)
@@ -275,9 +277,9 @@ impl Request {
 }
 
 impl Method {
-    /// Returns the word that HTTP has for it.
+    /// Returns the name of the method.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
@@ -288,7 +290,7 @@ impl Method {
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.as_str())
     }
 }
 
@@ -326,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_left_out_and_a_missing_password_is_null() {
+    fn missing_fields_are_omitted_and_a_missing_password_is_null() {
         let nameless = server().app_id(None);
         let request = nameless.authenticate(&Credentials::debug());
         assert_eq!(body(&request), r#"{"provider":"debug","user_info":{}}"#);
@@ -368,18 +370,18 @@ mod tests {
         let password = Secret::from("p");
         let own = server().change_password_of(&me, "me", &password).unwrap();
         assert_eq!(own, server().change_password(&me, &password));
-        assert_eq!(server().change_password_of(&me, "you", &password), Err(Refusal::NotAdmin));
+        assert_eq!(server().change_password_of(&me, "you", &password), Err(RequestError::NotAdmin));
         let empty = server().change_password_of(&admin, "", &password);
-        assert_eq!(empty, Err(Refusal::Empty("identity")));
+        assert_eq!(empty, Err(RequestError::Empty("identity")));
         let other = server().change_password_of(&admin, "you", &password).unwrap();
         assert_eq!(body(&other), r#"{"newPassword":"p","userId":"you"}"#);
         assert_eq!((other.method(), &*other.target()), (Method::Put, "/auth/password"));
 
-        assert_eq!(server().look_up(&me, "password", "bob"), Err(Refusal::NotAdmin));
+        assert_eq!(server().look_up(&me, "password", "bob"), Err(RequestError::NotAdmin));
         for (provider, id) in [("", "bob"), ("password", "")] {
-            assert!(matches!(server().look_up(&admin, provider, id), Err(Refusal::Empty(_))));
+            assert!(matches!(server().look_up(&admin, provider, id), Err(RequestError::Empty(_))));
         }
-        assert!(matches!(server().look_up(&admin, "..", "x"), Err(Refusal::Dots(_))));
+        assert!(matches!(server().look_up(&admin, "..", "x"), Err(RequestError::DotSegment(_))));
     }
 
     #[test]
@@ -392,13 +394,13 @@ mod tests {
     }
 
     #[test]
-    fn an_access_token_is_a_login_that_asks_nobody() {
+    fn an_access_token_logs_in_without_a_request() {
         let credentials = Credentials::access_token("at", "id", true);
-        let Login::Done(user) = server().login(&credentials) else { panic!("it asks") };
+        let Login::Complete(user) = server().login(&credentials) else { panic!("it asks") };
         assert_eq!((user.identity(), user.is_admin()), ("id", true));
         assert_eq!(user.url.as_str(), "http://h:9080/auth");
         assert_eq!((user.token.value.expose(), user.token.expires()), ("at", Time::NEVER));
         assert_eq!(user.token.permissions, Permission::KNOWN);
-        assert!(matches!(server().login(&Credentials::debug()), Login::Ask(_)));
+        assert!(matches!(server().login(&Credentials::debug()), Login::Send(_)));
     }
 }

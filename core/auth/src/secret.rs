@@ -1,15 +1,15 @@
-//! Text and bytes that are zeroed when dropped and never printed.
+//! Secret strings and bytes: zeroed on drop, never printed.
 
 use std::fmt;
 use zeroize::Zeroize as _;
 
-/// A password or the text of a token. It is zeroed when dropped and never printed; who needs it
-/// has to say so with [`Secret::expose`].
+/// Secret string, such as a password or a token. It is zeroed on drop and never printed;
+/// [`Secret::expose`] returns the text.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the text. A `String` is taken as it is, without a copy that would be left behind.
+    /// Creates a secret. A `String` is moved, so no copy remains.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -21,7 +21,7 @@ impl Secret {
         &self.0
     }
 
-    /// Returns whether there is no text.
+    /// Returns whether the text is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -52,7 +52,7 @@ impl From<String> for Secret {
     }
 }
 
-/// Bytes that hold secrets, as a body does.
+/// Secret bytes, such as a body.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct SecretBytes(Vec<u8>);
 
@@ -70,7 +70,7 @@ impl SecretBytes {
         self.0.capacity()
     }
 
-    /// Returns the bytes as text; what we wrote as JSON always is.
+    /// Converts the bytes to text; serialized JSON is UTF-8.
     pub(crate) fn into_secret(mut self) -> Secret {
         match String::from_utf8(std::mem::take(&mut self.0)) {
             Ok(text) => Secret(text),

@@ -1,8 +1,8 @@
-//! Tokens: what a server gives out for credentials, and what it lets its bearer do until when.
+//! Tokens: issued by a server, with identity, path, permissions and expiry.
 //!
 //! - U1 The text of a token is never printed.
-//! - U4 A token reads back as it was written, with its permissions in their order.
-//! - U5 Expiry saturates.
+//! - U4 A token reads back as it was written, permissions in order.
+//! - U5 Conversion of the expiry saturates.
 //!
 //! Specified in docs/auth.md#tokens.
 
@@ -11,39 +11,39 @@ use crate::json::{Fields, Object, Value};
 use crate::secret::Secret;
 use fastness::Time;
 
-/// A token, for a user (then it refreshes) or for one file.
+/// Refresh token of a user, or access token for one file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Token {
-    /// The text that proves it to the server.
+    /// Secret text of the token.
     pub value: Secret,
-    /// Whose it is.
+    /// Identity of the user.
     pub identity: String,
-    /// The file it is for; empty for the token of a user.
+    /// Path of the file; empty for a refresh token.
     pub path: String,
-    /// When it expires: seconds since the beginning of 1970, as the server says it.
+    /// Expiry in seconds since 1970.
     pub expires_seconds: i64,
-    /// What it permits, in the server's order.
+    /// Permissions in the order of the server.
     pub permissions: Vec<Permission>,
-    /// Whether it is an administrator's.
+    /// Whether the user is an administrator.
     pub is_admin: bool,
 }
 
-/// What a token permits.
+/// Permission of a token.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Permission {
-    /// To send changes.
+    /// Send changes.
     Upload,
-    /// To receive changes.
+    /// Receive changes.
     Download,
-    /// To get further tokens.
+    /// Get access tokens.
     Refresh,
-    /// To change the permissions of others.
+    /// Change the permissions of other users.
     Manage,
-    /// Something that is not known here.
+    /// A permission that this version does not know.
     Unknown(UnknownPermission),
 }
 
-/// The word of a permission that is not known here; see [`Permission::from_word`].
+/// Text of an unknown permission; see [`Permission::parse`].
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct UnknownPermission(String);
 
@@ -60,23 +60,23 @@ impl Token {
         self.expires() <= now
     }
 
-    /// Reads a token; any bytes.
+    /// Parses a token from any bytes.
     ///
     /// # Errors
-    /// [`crate::ErrorCode::JSON_EXCEPTION`] if it is not one.
+    /// [`crate::ErrorCode::JSON_EXCEPTION`] if the bytes are not a token.
     pub fn from_json(json: &[u8]) -> Result<Self, AuthError> {
         let read = Object::read(json).ok_or("no JSON object");
         read.and_then(|object| Self::read(object.fields()))
-            .map_err(|what| AuthError::unreadable(None, what))
+            .map_err(|what| AuthError::malformed(None, what))
     }
 
-    /// Writes the token, as the server does.
+    /// Serializes the token in the format of the server.
     #[must_use]
     pub fn to_json(&self) -> Secret {
         self.write().write().into_secret()
     }
 
-    /// Reads a token, or says what it has.
+    /// Parses a token, or returns the reason.
     pub(crate) fn read(fields: Fields<'_>) -> Result<Self, &'static str> {
         let value = fields.string("token").ok_or("no text `token`")?;
         let data = fields.object("token_data").ok_or("no object `token_data`")?;
@@ -86,13 +86,13 @@ impl Token {
             identity: data.string("identity").ok_or("no text `identity`")?.to_owned(),
             path: data.text("path").unwrap_or_default(),
             expires_seconds: data.integer("expires").ok_or("no number `expires`")?,
-            permissions: words.into_iter().map(Permission::from_word).collect(),
+            permissions: words.into_iter().map(Permission::parse).collect(),
             is_admin: data.boolean("is_admin").unwrap_or_default(),
         })
     }
 
     pub(crate) fn write(&self) -> Object {
-        let words: Value = self.permissions.iter().map(Permission::word).collect();
+        let words: Value = self.permissions.iter().map(Permission::as_str).collect();
         let mut data = Object::new().with_text("identity", &self.identity);
         if !self.path.is_empty() {
             data = data.with_text("path", &self.path);
@@ -106,20 +106,21 @@ impl Token {
 }
 
 impl Permission {
-    /// All that are known here.
+    /// All known permissions.
     pub const KNOWN: [Self; 4] = [Self::Upload, Self::Download, Self::Refresh, Self::Manage];
 
-    /// Takes a permission's word; the known ones in any case, others are kept as they are.
+    /// Parses a permission; known ones in any case, unknown ones keep their text.
     #[must_use]
-    pub fn from_word(word: impl Into<String>) -> Self {
+    pub fn parse(word: impl Into<String>) -> Self {
         let word = word.into();
-        let known = Self::KNOWN.into_iter().find(|known| known.word().eq_ignore_ascii_case(&word));
+        let known =
+            Self::KNOWN.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(&word));
         known.unwrap_or(Self::Unknown(UnknownPermission(word)))
     }
 
-    /// Returns the word that stands for it.
+    /// Returns the text of the permission.
     #[must_use]
-    pub fn word(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Upload => "upload",
             Self::Download => "download",
@@ -139,9 +140,9 @@ mod tests {
         "access": ["upload", "DOWNLOAD", "Share", 7, null], "path": null, "app_id": "x"}}"#;
 
     #[test]
-    fn what_is_missing_gets_its_default_and_words_are_kept() {
+    fn missing_fields_get_defaults_and_unknown_permissions_are_preserved() {
         let token = Token::from_json(WHOLE.as_bytes()).unwrap();
-        let words: Vec<&str> = token.permissions.iter().map(Permission::word).collect();
+        let words: Vec<&str> = token.permissions.iter().map(Permission::as_str).collect();
         assert_eq!(words, ["upload", "download", "Share", "7", "null"]);
         assert_eq!(token.permissions[1], Permission::Download);
         assert_eq!((&*token.path, token.is_admin), ("", false));
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_required_must_be_there() {
+    fn required_fields_must_exist() {
         for (from, to) in [
             ("\"token\"", "\"tokem\""),
             ("\"t\"", "7"),

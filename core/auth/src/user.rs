@@ -1,30 +1,29 @@
-//! A user, as plain data: where the account is, and the token that the server gave out for it.
+//! User: the address of the server and the refresh token.
 //!
-//! - U1 Printing a user shows no token.
+//! - U1 Printing a user omits the token.
 //! - U4 A user reads back as it was written.
 //!
-//! Specified in docs/auth.md#tokens. Which users there are, over time, is for whoever keeps them.
+//! Specified in docs/auth.md#tokens. [`crate::users`] manages several users over time.
 
-use crate::address::AuthUrl;
-use crate::error::Refusal;
+use crate::auth_url::AuthUrl;
+use crate::error::RequestError;
 use crate::json::Object;
 use crate::secret::Secret;
 use crate::token::Token;
 use fastness::{Error, Time, config};
 use std::hash::{Hash, Hasher};
 
-/// A user who has logged in. Two are equal when their identities and the texts of their addresses
-/// are; their tokens may differ.
+/// Logged-in user. Two users are equal if their identities and addresses are; tokens are ignored.
 #[derive(Clone, Debug)]
 pub struct User {
-    /// Where the account is.
+    /// Address of the server.
     pub url: AuthUrl,
-    /// The token that further tokens are asked for with.
+    /// Refresh token.
     pub token: Token,
 }
 
 impl User {
-    /// Returns what the server calls the user.
+    /// Returns the identity of the user at the server.
     #[must_use]
     pub fn identity(&self) -> &str {
         &self.token.identity
@@ -36,21 +35,20 @@ impl User {
         self.token.is_admin
     }
 
-    /// Returns whether the token can still be used. That the user is logged in has to be true too.
+    /// Returns whether the token has not expired. The user may still have logged out.
     #[must_use]
     pub fn is_valid(&self, now: Time) -> bool {
         !self.token.is_expired(now)
     }
 
-    /// Returns the hash of the original, which goes into those of configurations.
+    /// Returns the hash code of the original, which is part of the hash of a configuration.
     #[must_use]
     pub fn original_hash(&self) -> i32 {
         let hash = original_hash(self.identity());
         hash.wrapping_mul(31).wrapping_add(original_hash(self.url.as_str()))
     }
 
-    /// Returns the user as configurations of synced files know one: logged out if the token has
-    /// expired.
+    /// Converts to the user of a configuration of a synced file: logged out if the token has expired.
     ///
     /// # Errors
     /// [`fastness::ConfigError::Identity`] if the identity cannot be part of a path.
@@ -59,20 +57,23 @@ impl User {
         Ok(if self.is_valid(now) { user } else { user.logged_out() })
     }
 
-    /// Reads a user, as [`User::to_json`] writes it; any bytes.
+    /// Parses a user in the format of [`User::to_json`] from any bytes.
     ///
     /// # Errors
-    /// [`Refusal::NotUser`] and [`Refusal::Address`] if it is not one.
-    pub fn from_json(json: &[u8]) -> Result<Self, Refusal> {
-        let object = Object::read(json).ok_or(Refusal::NotUser("no JSON object"))?;
+    /// [`RequestError::MalformedUser`] and [`RequestError::Url`] if the bytes are not a user.
+    pub fn from_json(json: &[u8]) -> Result<Self, RequestError> {
+        let object = Object::read(json).ok_or(RequestError::MalformedUser("no JSON object"))?;
         let fields = object.fields();
-        let url = fields.string("authUrl").ok_or(Refusal::NotUser("no text `authUrl`"))?;
-        let token = fields.object("userToken").ok_or(Refusal::NotUser("no object `userToken`"))?;
-        let token = Token::read(token).map_err(Refusal::NotUser)?;
+        let url =
+            fields.string("authUrl").ok_or(RequestError::MalformedUser("no text `authUrl`"))?;
+        let token = fields
+            .object("userToken")
+            .ok_or(RequestError::MalformedUser("no object `userToken`"))?;
+        let token = Token::read(token).map_err(RequestError::MalformedUser)?;
         Ok(Self { url: AuthUrl::parse(url)?, token })
     }
 
-    /// Writes the user, token included: to be kept like a password.
+    /// Serializes the user with the token; protect the result like a password.
     #[must_use]
     pub fn to_json(&self) -> Secret {
         let object = Object::new().with_text("authUrl", self.url.as_str());
@@ -95,7 +96,7 @@ impl Hash for User {
     }
 }
 
-/// The hash of a text over its UTF-16 code units.
+/// Returns the hash code of a text over its UTF-16 code units.
 fn original_hash(text: &str) -> i32 {
     text.encode_utf16().fold(0, |hash: i32, unit| hash.wrapping_mul(31) + i32::from(unit))
 }
@@ -151,9 +152,9 @@ mod tests {
         {
             let text = json.replacen(from, to, 1);
             let refused = User::from_json(text.as_bytes());
-            assert!(matches!(refused, Err(Refusal::NotUser(_))), "{text}: {refused:?}");
+            assert!(matches!(refused, Err(RequestError::MalformedUser(_))), "{text}: {refused:?}");
         }
         let refused = User::from_json(json.replace("http:", "realm:").as_bytes());
-        assert!(matches!(refused, Err(Refusal::Address(_))));
+        assert!(matches!(refused, Err(RequestError::Url(_))));
     }
 }

@@ -1,4 +1,4 @@
-//! What `fastness-auth` does, from outside.
+//! Tests of the public interface of `fastness-auth`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

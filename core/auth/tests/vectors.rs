@@ -1,21 +1,21 @@
-//! Every row of the vectors that realm-java's own classes computed: requests and errors.
+//! Vectors that realm-java's own classes computed: requests and errors.
 //!
-//! - U3 An error's code is `code`, else `status`, else UNKNOWN; unlisted numbers are kept.
+//! - U3 The code of an error is `code`, else `status`, else UNKNOWN; unlisted numbers are preserved.
 //! - U4 A token reads back as it was written.
-//! - U6 A request is what the original client sends.
+//! - U6 A request equals the one of the original client.
 
 use fastness_auth::{
-    AuthError, AuthServer, Category, Credentials, ErrorCode, Permission, Request, Token, answer,
+    AuthError, AuthServer, Category, Credentials, ErrorCode, Permission, Request, Token, response,
 };
 use serde_json::Value;
 
 fn rows(text: &str) -> Vec<Value> {
     let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(rows.len() > 10, "the vectors are gone");
+    assert!(rows.len() > 10, "the vectors are missing");
     rows
 }
 
-/// What the original prints for a category.
+/// Returns the name of a category in the original.
 fn category(error: &AuthError) -> &'static str {
     match error.category() {
         Category::Fatal => "FATAL",
@@ -28,9 +28,9 @@ fn every_error_of_the_original_is_read_alike() {
     for row in rows(include_str!("vectors/errors.jsonl")) {
         let status = u16::try_from(row["http_status"].as_u64().unwrap()).unwrap();
         let body = row["body"].as_str().unwrap();
-        let error = AuthError::from_answer(status, body.as_bytes());
+        let error = AuthError::from_response(status, body.as_bytes());
         assert_eq!(error.status(), Some(status), "{row}");
-        assert_eq!(answer::change_password(status, body.as_bytes()), Err(error.clone()), "{row}");
+        assert_eq!(response::change_password(status, body.as_bytes()), Err(error.clone()), "{row}");
         if row.get("realm_java").is_some() {
             // The original throws; we keep the number that `code`, else `status`, has.
             let json: Value = serde_json::from_str(body).unwrap();
@@ -44,10 +44,10 @@ fn every_error_of_the_original_is_read_alike() {
         assert_eq!(error.code().name(), row["name"].as_str().unwrap(), "{row}");
         assert_eq!(category(&error), row["category"].as_str().unwrap(), "{row}");
         match row.get("message") {
-            Some(message) => assert_eq!(error.text(), message.as_str(), "{row}"),
+            Some(message) => assert_eq!(error.message(), message.as_str(), "{row}"),
             None => {
                 assert_eq!(error.code(), ErrorCode::JSON_EXCEPTION, "{row}");
-                assert!(error.text().unwrap().contains(&status.to_string()), "{row}");
+                assert!(error.message().unwrap().contains(&status.to_string()), "{row}");
             }
         }
     }

@@ -7,9 +7,9 @@
 //!   segmentation.
 
 use super::server::{Clear, Host, NEXT, NOW, run};
-use fastness_auth::server::{Call, Limits};
-use fastness_auth::{AuthError, ErrorCode, Secret, answer};
-use fastness_server::{Handler, HttpLimits, Surroundings};
+use fastness_auth::server::{ApiRequest, RateLimits};
+use fastness_auth::{AuthError, ErrorCode, Secret, response};
+use fastness_server::{Environment, Handler, HttpLimits};
 use fastness_sim::entropy::SimEntropy;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,17 +67,17 @@ impl Bench {
         // Two equal instances, because the handler consumes one.
         let (host, served) = (Host::new(), Host::new());
         let (name, password) = (Secret::from("carol"), Secret::from(PASSWORD));
-        let answer = run(&served.accounts, Call::Register { name, password });
-        let login = answer::authenticate(answer.status(), answer.body()).ok();
+        let answer = run(&served.accounts, ApiRequest::Register { name, password });
+        let login = response::authenticate(answer.status(), answer.body()).ok();
         let hidden = login.and_then(|login| login.refresh_token).expect("H12: the name is free");
-        let surroundings = Surroundings {
+        let environment = Environment {
             hasher: Arc::new(Clear),
             hashing_threads: 0,
             clock: || NOW,
-            limits: Limits::default(),
+            limits: RateLimits::default(),
             http: HttpLimits::default(),
         };
-        let handler = Handler::new(served.accounts, surroundings, &SimEntropy::new(2));
+        let handler = Handler::new(served.accounts, environment, &SimEntropy::new(2));
         let handler = handler.expect("H11: simulated entropy does not fail");
         Self { host, handler, hidden: hidden.value }
     }
@@ -101,7 +101,7 @@ impl Bench {
     }
 
     fn answers(&self, pieces: Vec<Vec<u8>>) -> Vec<u8> {
-        self.handler.answer_all(pieces, PATIENCE).expect("H11: the connection ends")
+        self.handler.serve_bytes(pieces, PATIENCE).expect("H11: the connection ends")
     }
 
     /// Parses all answers; the bytes must end with the last one.
@@ -135,7 +135,7 @@ impl Bench {
         if body.is_empty() || head.contains("text/plain") {
             return;
         }
-        let read = AuthError::from_answer(status, body);
+        let read = AuthError::from_response(status, body);
         assert_ne!(read.code(), ErrorCode::JSON_EXCEPTION, "H9: the client cannot read {head}");
         for secret in [PASSWORD, self.hidden.expose()] {
             let is_in = body.windows(secret.len()).any(|window| window == secret.as_bytes());

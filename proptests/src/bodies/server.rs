@@ -7,9 +7,10 @@
 
 use fastness::{RandomSource, StoreOptions};
 use fastness_auth::server::{
-    Accounts, Answer, Call, Event, HashFailed, Head, PasswordHasher, Policy, Step, TokenProblem,
+    Accounts, ApiRequest, Event, HashError, PasswordHasher, Policy, RequestHead, Response, Step,
+    TokenProblem,
 };
-use fastness_auth::{AuthError, ErrorCode, Secret, Time, Token, answer};
+use fastness_auth::{AuthError, ErrorCode, Secret, Time, Token, response};
 use fastness_sim::entropy::SimEntropy;
 use std::sync::Arc;
 
@@ -27,11 +28,11 @@ pub(super) const NOW: Time = Time(1_700_000_000_000);
 pub(super) struct Clear;
 
 impl PasswordHasher for Clear {
-    fn hash(&self, password: &Secret, _: &[u8; 16]) -> Result<String, HashFailed> {
+    fn hash(&self, password: &Secret, _: &[u8; 16]) -> Result<String, HashError> {
         Ok(password.expose().to_owned())
     }
 
-    fn fits(&self, password: &Secret, hash: &str) -> bool {
+    fn verify(&self, password: &Secret, hash: &str) -> bool {
         password.expose() == hash
     }
 }
@@ -67,15 +68,15 @@ impl Host {
         let accounts = accounts.expect("H1: a new store can be taken");
         let log_in = |call| {
             let answer = run(&accounts, call);
-            let granted = answer::authenticate(answer.status(), answer.body());
+            let granted = response::authenticate(answer.status(), answer.body());
             granted.ok().and_then(|granted| granted.refresh_token).expect("H2: it logs in")
         };
         let (name, password) = (Secret::from("alice"), Secret::from("pw"));
-        let user = log_in(Call::Register { name: name.clone(), password: password.clone() });
-        let revoked = log_in(Call::LogIn { name, password });
-        run(&accounts, Call::Revoke { refresh: revoked.value.clone() });
-        let secret = accounts.appoint_admin(&Clear).ok().flatten().expect("H8: nobody used it");
-        let admin = log_in(Call::LogIn { name: "realm-admin".into(), password: secret });
+        let user = log_in(ApiRequest::Register { name: name.clone(), password: password.clone() });
+        let revoked = log_in(ApiRequest::LogIn { name, password });
+        run(&accounts, ApiRequest::Revoke { refresh: revoked.value.clone() });
+        let secret = accounts.ensure_admin(&Clear).ok().flatten().expect("H8: nobody used it");
+        let admin = log_in(ApiRequest::LogIn { name: "realm-admin".into(), password: secret });
         Self { accounts, user, admin, revoked }
     }
 
@@ -87,8 +88,8 @@ impl Host {
         let body = self.filled(parts.next().unwrap_or_default());
         let target = String::from_utf8_lossy(&target);
         let authorization = self.filled(&[*authorization]);
-        let head = Head { method, target: &target, authorization: &authorization };
-        match Call::read(&head, &body) {
+        let head = RequestHead { method, target: &target, authorization: &authorization };
+        match ApiRequest::decode(&head, &body) {
             Err(refused) => refused_well(&refused.answer()),
             Ok(call) => {
                 let answer = run(&self.accounts, call.clone());
@@ -108,22 +109,25 @@ impl Host {
         bytes.iter().flat_map(one).collect()
     }
 
-    fn judge(&self, call: &Call, answer: &Answer) {
+    fn judge(&self, call: &ApiRequest, answer: &Response) {
         if answer.status() != 200 {
             return refused_well(answer);
         }
-        let read = AuthError::from_answer(500, answer.body());
+        let read = AuthError::from_response(500, answer.body());
         assert_ne!(read.code(), ErrorCode::JSON_EXCEPTION, "H9: a grant that is no JSON");
         let Some(refresh) = call.refresh() else { return };
         let (is_user, is_admin) = (*refresh == self.user.value, *refresh == self.admin.value);
         assert!(*refresh != self.revoked.value, "H3: what was revoked is granted {call:?}");
         assert!(is_user || is_admin, "H4: what was never given out is granted {call:?}");
-        if let Call::ChangePassword { identity: Some(of), .. } = call {
+        if let ApiRequest::ChangePassword { identity: Some(of), .. } = call {
             assert!(is_admin || *of == self.user.identity, "H8: a user sets another's password");
         }
-        assert!(is_admin || !matches!(call, Call::LookUp { .. }), "H8: a user looks others up");
-        if let (Call::AccessToken { .. }, false) = (call, is_admin) {
-            let granted = answer::access_token(answer.status(), answer.body());
+        assert!(
+            is_admin || !matches!(call, ApiRequest::LookUp { .. }),
+            "H8: a user looks others up"
+        );
+        if let (ApiRequest::AccessToken { .. }, false) = (call, is_admin) {
+            let granted = response::access_token(answer.status(), answer.body());
             let path = granted.expect("H9: a token was granted").path;
             let own = format!("/{}/", self.user.identity);
             assert!(path.starts_with(&own), "H8: a user gets a token for {path}");
@@ -133,9 +137,10 @@ impl Host {
     /// Tampers with genuine tokens: pairs of an index and a byte, or a length to truncate to.
     fn tampered(&self, bytes: &[u8]) {
         let path = format!("/{}/x", self.user.identity);
-        let call = Call::AccessToken { refresh: self.user.value.clone(), path, rotate: false };
+        let call =
+            ApiRequest::AccessToken { refresh: self.user.value.clone(), path, rotate: false };
         let answer = run(&self.accounts, call);
-        let access = answer::access_token(answer.status(), answer.body());
+        let access = response::access_token(answer.status(), answer.body());
         let access = access.expect("H4: the token is good").value;
         let signer = self.accounts.signer();
         let changed = altered(access.expose(), bytes);
@@ -144,15 +149,17 @@ impl Host {
                 assert_eq!(changed, access.expose(), "H7: not as it was signed");
                 assert_eq!(claims.identity, self.user.identity, "H7: another user");
             }
-            Err(problem) => assert_eq!(problem, TokenProblem::NotSigned, "H7: another problem"),
+            Err(problem) => {
+                assert_eq!(problem, TokenProblem::InvalidSignature, "H7: another problem")
+            }
         }
         let refresh = altered(self.user.value.expose(), bytes);
         let is_same = refresh == self.user.value.expose();
         let refresh = Secret::new(refresh);
-        let call = Call::AccessToken { refresh, path: "/~/x".to_owned(), rotate: false };
+        let call = ApiRequest::AccessToken { refresh, path: "/~/x".to_owned(), rotate: false };
         let granted = run(&self.accounts, call).status() == 200;
         assert_eq!(granted, is_same, "H4: only what was given out is good");
-        let unchanged = Call::AccessToken {
+        let unchanged = ApiRequest::AccessToken {
             refresh: self.user.value.clone(),
             path: "/~/x".to_owned(),
             rotate: false,
@@ -175,22 +182,22 @@ fn altered(token: &str, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-pub(super) fn run(accounts: &Accounts, call: Call) -> Answer {
-    let mut step = accounts.begin(NOW, call);
+pub(super) fn run(accounts: &Accounts, call: ApiRequest) -> Response {
+    let mut step = accounts.start(NOW, call);
     loop {
         step = match step {
-            Step::Answer(answer) => return answer,
+            Step::Respond(answer) => return answer,
             Step::Hash(job) => job.run(&Clear),
-            Step::Write(job) => Step::Answer(accounts.write(NOW, job)),
+            Step::Commit(job) => Step::Respond(accounts.commit(NOW, job)),
         };
     }
 }
 
 /// Checks that a refusal is no server error, and that our client can parse it.
-fn refused_well(answer: &Answer) {
+fn refused_well(answer: &Response) {
     assert!((400..500).contains(&answer.status()), "H9: {answer:?}");
     assert!(!matches!(answer.event(), Event::Failed(_)), "H9: {answer:?}");
-    let read = AuthError::from_answer(answer.status(), answer.body());
+    let read = AuthError::from_response(answer.status(), answer.body());
     assert_eq!(read.code(), answer.code(), "H9: the client reads another code");
 }
 

@@ -4,8 +4,8 @@
 //! for by its event. Names are not random, as each test has a server of its own.
 
 use crate::login::support::{FOREVER, Host, code, credentials};
-use fastness_auth::{ErrorCode, Refusal};
-use fastness_client::{ClientError, Notice, SessionEvent};
+use fastness_auth::{ErrorCode, RequestError};
+use fastness_client::{ClientError, Event, SessionEvent};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
@@ -106,7 +106,7 @@ fn using_configuration_with_invalid_user_should_throw() {
     let session = client.session(&user.id(), "/~/x");
     host.log_in(&client, "alice", "password");
     loop {
-        match session.next_within(FOREVER) {
+        match session.recv_timeout(FOREVER) {
             Some(SessionEvent::Token(token)) => {
                 break assert_eq!(token.identity, user.id().identity);
             }
@@ -134,8 +134,8 @@ fn revoked_refresh_token_is_not_same_after_login() {
     let client = host.client();
     let user = host.register(&client, "alice");
     let (url, (done, logged_in_again)) = (host.server.url(), channel());
-    client.listen(move |client, notice| {
-        if let Notice::LoggedOut(who) = notice {
+    client.on_event(move |client, notice| {
+        if let Event::LoggedOut(who) = notice {
             let again = client.log_in(&url, credentials("alice", "password", false));
             done.send((who.clone(), again)).unwrap();
         }
@@ -158,7 +158,7 @@ fn preemptive_token_refresh() {
     let client = host.client();
     let user = host.register(&client, "alice");
     let session = client.session(&user.id(), "/~/x");
-    let token = || match session.next_within(FOREVER) {
+    let token = || match session.recv_timeout(FOREVER) {
         Some(SessionEvent::Token(token)) => token,
         other => panic!("{other:?}"),
     };
@@ -224,5 +224,5 @@ fn retrieve_not_admin() {
     let client = host.client();
     let user = host.register(&client, "alice");
     let outcome = client.look_up(&user.id(), "password", "alice");
-    assert_eq!(outcome, Err(ClientError::Refused(Refusal::NotAdmin)));
+    assert_eq!(outcome, Err(ClientError::Refused(RequestError::NotAdmin)));
 }

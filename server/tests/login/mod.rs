@@ -2,6 +2,6 @@
 //! proxies, and servers that are not there.
 
 mod auth_tests;
-mod exchange;
+mod rotation;
 mod support;
 mod wire;

@@ -1,10 +1,10 @@
 //! A server and clients in folders of their own.
 
 use fastness::{Key, StoreOptions};
-use fastness_auth::server::{Limits, Rate};
+use fastness_auth::server::{Rate, RateLimits};
 use fastness_auth::{Credentials, Secret};
-use fastness_client::{Client, ClientError, LoggedIn, Proxy};
-use fastness_server::{Config, HashCosts, Running, TlsFiles, start};
+use fastness_client::{Client, ClientError, LoggedInUser, Proxy};
+use fastness_server::{Config, HashCosts, Server, TlsFiles, start};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 pub(crate) const FOREVER: Duration = Duration::from_secs(60);
 
 pub(crate) struct Host {
-    pub(crate) server: Running,
+    pub(crate) server: Server,
     pub(crate) folder: TempDir,
 }
 
@@ -26,8 +26,8 @@ impl Host {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::new(folder.path().join("server"), ([127, 0, 0, 1], 0));
         config.hashing = HashCosts { memory_kib: 8, passes: 1 };
-        let often = Rate { burst: 10_000, pause: Duration::from_millis(1) };
-        config.limits = Limits { name: often, address: often };
+        let often = Rate { burst: 10_000, interval: Duration::from_millis(1) };
+        config.limits = RateLimits { name: often, address: often };
         change(&mut config);
         Self { server: start(config).unwrap(), folder }
     }
@@ -54,15 +54,15 @@ impl Host {
         Client::open(store, config).unwrap()
     }
 
-    pub(crate) fn log_in(&self, client: &Client, name: &str, password: &str) -> LoggedIn {
+    pub(crate) fn log_in(&self, client: &Client, name: &str, password: &str) -> LoggedInUser {
         client.log_in(&self.server.url(), credentials(name, password, false)).unwrap()
     }
 
-    pub(crate) fn register(&self, client: &Client, name: &str) -> LoggedIn {
+    pub(crate) fn register(&self, client: &Client, name: &str) -> LoggedInUser {
         client.log_in(&self.server.url(), credentials(name, "password", true)).unwrap()
     }
 
-    pub(crate) fn admin(&self, client: &Client) -> LoggedIn {
+    pub(crate) fn admin(&self, client: &Client) -> LoggedInUser {
         let secret = self.server.admin_secret().unwrap().clone();
         self.log_in(client, "realm-admin", secret.expose())
     }

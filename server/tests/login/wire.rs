@@ -1,8 +1,8 @@
 //! What is between client and server: TLS, proxies, servers that do not answer, secrets in logs.
 
 use crate::login::support::{Host, code, credentials};
-use fastness_auth::{NetworkFault, Request};
-use fastness_client::{Client, Config, Proxy, Roots};
+use fastness_auth::{NetworkError, Request};
+use fastness_client::{Client, Config, Proxy, RootCertificates};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -28,21 +28,22 @@ pub(crate) fn sent(request: &Request) -> (u16, String) {
 }
 
 #[track_caller]
-fn fault(client: &Client, url: &str) -> NetworkFault {
+fn fault(client: &Client, url: &str) -> NetworkError {
     let error = client.log_in(url, credentials("alice", "hunter2", false)).unwrap_err();
     assert!(!format!("{error:?} {error}").contains("hunter2"));
-    error.auth().unwrap().network().unwrap()
+    error.auth().unwrap().network_error().unwrap()
 }
 
 #[test]
 fn tls_is_taken_under_ones_own_root_and_no_other() {
     let host = Host::with_tls();
     assert!(host.server.url().starts_with("https://"));
-    let own = host.client_with(|config| config.roots = Roots::Pem(ROOT.to_vec()));
+    let own =
+        host.client_with(|config| config.root_certificates = RootCertificates::Pem(ROOT.to_vec()));
     let user = host.register(&own, "alice");
     assert_eq!(user.user().url.as_str(), format!("{}/auth", host.server.url()));
     let public = host.client();
-    assert_eq!(fault(&public, &host.server.url()), NetworkFault::Tls);
+    assert_eq!(fault(&public, &host.server.url()), NetworkError::Tls);
     let plain = host.server.url().replace("https", "http");
     let error = own.log_in(&plain, credentials("alice", "x", false)).unwrap_err();
     assert!(error.auth().is_some(), "{error}");
@@ -53,20 +54,21 @@ fn servers_that_are_not_there_are_told_apart() {
     let host = Host::new();
     let impatient = Duration::from_millis(200);
     let client = host.client_with(|config| {
-        *config = Config { read: impatient, connect: impatient * 10, ..config.clone() };
+        *config =
+            Config { read_timeout: impatient, connect_timeout: impatient * 10, ..config.clone() };
     });
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
-    assert_eq!(fault(&client, &format!("http://{address}")), NetworkFault::TimedOut);
+    assert_eq!(fault(&client, &format!("http://{address}")), NetworkError::TimedOut);
     let rude = thread::spawn(move || {
         // The first one is of the client that has given up.
         for _ in 0..2 {
             drop(silent.accept().unwrap());
         }
     });
-    assert_eq!(fault(&client, &format!("http://{address}")), NetworkFault::Lost);
+    assert_eq!(fault(&client, &format!("http://{address}")), NetworkError::Lost);
     rude.join().unwrap();
-    assert_eq!(fault(&client, &format!("http://{address}")), NetworkFault::Refused);
+    assert_eq!(fault(&client, &format!("http://{address}")), NetworkError::Refused);
 }
 
 /// Takes one connection, connects it to whom it asks for, and returns what it asked.
@@ -94,7 +96,7 @@ fn a_proxy_is_asked_instead() {
     let address = listener.local_addr().unwrap();
     let proxy = thread::spawn(move || tunnel(&listener));
     let client = host.client_with(|config| {
-        config.proxy = Proxy::At(format!("http://me:hunter3@{address}"));
+        config.proxy = Proxy::Url(format!("http://me:hunter3@{address}"));
     });
     host.register(&client, "alice");
     drop((client, host));
@@ -112,7 +114,7 @@ fn a_server_that_ends_and_comes_back_finds_the_same_users() {
     let Host { server, folder } = host;
     let address = server.address();
     server.stop();
-    assert_eq!(fault(&client, &format!("http://{address}")), NetworkFault::Refused);
+    assert_eq!(fault(&client, &format!("http://{address}")), NetworkError::Refused);
     let mut config = fastness_server::Config::new(folder.path().join("server"), address);
     config.hashing = fastness_server::HashCosts { memory_kib: 8, passes: 1 };
     let server = fastness_server::start(config).unwrap();
@@ -127,7 +129,7 @@ fn a_closed_client_says_so_and_a_session_ends() {
     let client = host.client();
     let user = host.register(&client, "alice").id();
     let session = client.session(&user, "/~/x");
-    assert!(session.next().is_some());
+    assert!(session.recv().is_some());
     drop(client);
-    assert_eq!(session.next(), None);
+    assert_eq!(session.recv(), None);
 }

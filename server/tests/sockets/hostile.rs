@@ -80,7 +80,7 @@ fn what_is_too_large_is_answered_and_not_kept() {
 
 #[test]
 fn a_head_that_drips_and_a_connection_that_idles_end() {
-    let host = host(HttpLimits { head: SOON, ..patient() });
+    let host = host(HttpLimits { head_timeout: SOON, ..patient() });
     let begun = Instant::now();
     let mut slow = Wire::to(&host);
     slow.send("GET /health HTTP/1.1\r\nHost:");
@@ -97,7 +97,7 @@ fn a_head_that_drips_and_a_connection_that_idles_end() {
 
 #[test]
 fn a_body_that_drips_gets_408() {
-    let host = host(HttpLimits { body: SOON, ..patient() });
+    let host = host(HttpLimits { body_timeout: SOON, ..patient() });
     let mut slow = Wire::to(&host);
     slow.send("POST /auth HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{");
     works(&host);
@@ -109,7 +109,7 @@ fn a_body_that_drips_gets_408() {
 
 #[test]
 fn who_sends_and_never_reads_loses_the_connection() {
-    let host = host(HttpLimits { write: SOON, ..patient() });
+    let host = host(HttpLimits { write_timeout: SOON, ..patient() });
     let mut greedy = Wire::to(&host);
     let sent = greedy.send_while_taken(&request("GET", "/health", b"").repeat(100));
     assert!(sent < 64 << 20, "the server took everything and kept the answers");
@@ -151,7 +151,7 @@ fn who_closes_one_half_still_gets_the_answer() {
 
 #[test]
 fn there_are_only_so_many_connections_from_one_address() {
-    let host = host(HttpLimits { connections_per_address: 3, ..patient() });
+    let host = host(HttpLimits { connections_per_address_max: 3, ..patient() });
     let mut held: Vec<Wire> = (0..3).map(|_| Wire::to(&host)).collect();
     for wire in &mut held {
         wire.send(request("GET", "/health", b""));

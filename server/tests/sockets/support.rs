@@ -1,7 +1,7 @@
 //! A server in a folder of its own, and a client that sends any bytes.
 
-use fastness_auth::server::{Limits, Rate};
-use fastness_server::{Config, HashCosts, HttpLimits, Running, start};
+use fastness_auth::server::{Rate, RateLimits};
+use fastness_server::{Config, HashCosts, HttpLimits, Server, start};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 const FOREVER: Duration = Duration::from_secs(60);
 
 pub(crate) struct Host {
-    pub(crate) server: Running,
+    pub(crate) server: Server,
     /// Removed when dropped, after the server.
     _folder: TempDir,
 }
@@ -21,14 +21,19 @@ pub(crate) fn host(http: HttpLimits) -> Host {
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config::new(folder.path(), ([127, 0, 0, 1], 0));
     config.hashing = HashCosts { memory_kib: 8, passes: 1 };
-    let often = Rate { burst: 10_000, pause: Duration::from_millis(1) };
-    config.limits = Limits { name: often, address: often };
+    let often = Rate { burst: 10_000, interval: Duration::from_millis(1) };
+    config.limits = RateLimits { name: often, address: often };
     config.http = http;
     Host { server: start(config).unwrap(), _folder: folder }
 }
 
 pub(crate) fn patient() -> HttpLimits {
-    HttpLimits { head: FOREVER, body: FOREVER, write: FOREVER, ..HttpLimits::default() }
+    HttpLimits {
+        head_timeout: FOREVER,
+        body_timeout: FOREVER,
+        write_timeout: FOREVER,
+        ..HttpLimits::default()
+    }
 }
 
 pub(crate) struct Wire(TcpStream);

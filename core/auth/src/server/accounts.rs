@@ -1,44 +1,45 @@
-//! The accounts of a server: what is decided from what is stored, without changing it.
+//! Accounts of a server: the read-only part of each request.
 //!
-//! - H3 H4 A token is good if it is genuine, stored, and has not expired; nothing is cached.
-//! - H8 Whether somebody is an administrator is read from the account, at every call.
+//! - H3 H4 A token is valid if it is authentic, stored and not expired; there is no cache.
+//! - H8 Every request reads from the account whether the user is an administrator.
 
-use super::answer::{Answer, Event};
-use super::call::Call;
+use super::access_token::{Claims, Signer};
+use super::api_request::ApiRequest;
 use super::file_path;
-use super::record::{Account, AccountsError, FORMAT, LoginRecord, Records, SERVER};
-use super::signed::{Claims, Signer};
-use super::step::{HashJob, HashTask, Make, Step, Write, WriteJob};
-use super::token_keys::{Genuine, TokenKeys};
+use super::record::{Account, AccountsError, FORMAT, LoginRecord, ReadRecords, SERVER};
+use super::refresh_token::{RefreshTokenKeys, VerifiedToken};
+use super::response::{Event, Response};
+use super::step::{Change, CommitJob, HashJob, HashTask, NewHash, Step};
 use crate::credentials::provider;
 use crate::error_code::ErrorCode;
+use crate::fault::{self, Fault};
 use crate::json::Object;
 use crate::secret::Secret;
 use crate::token::{Permission, Token};
-use fastness::fault::{self, Fault};
 use fastness::{RandomSource, Store, Time};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// The name of the administrator that a new server has.
+/// Name of the administrator of a new server.
 pub const ADMIN_NAME: &str = "realm-admin";
 
-/// How long a token that was replaced may still come late: longer than clients wait for answers.
-pub(super) const LATE: Duration = Duration::from_secs(60);
+/// Time for which a superseded token is refused without ending its login; longer than the
+/// time-outs of clients.
+pub(super) const SUPERSEDED_GRACE: Duration = Duration::from_secs(60);
 
-/// So many successors of a token are good, until one of them is presented.
+/// Number of successors of a token that are valid until one of them is presented.
 pub(super) const SUCCESSORS_MAX: usize = 8;
 
-/// How long tokens live, and how many logins an account may hold.
+/// Lifetimes of tokens, and logins per account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Policy {
-    /// Of access tokens, which cannot be taken back: ten minutes.
+    /// Lifetime of access tokens, which cannot be revoked: ten minutes.
     pub access_ttl: Duration,
-    /// Of refresh tokens: ten years.
+    /// Lifetime of refresh tokens: ten years.
     pub refresh_ttl: Duration,
-    /// The oldest login of an account ends when there would be more than this: 100.
+    /// Logins per account: 100. A further login ends the oldest one.
     pub logins_max: usize,
 }
 
@@ -52,219 +53,232 @@ impl Default for Policy {
     }
 }
 
-/// The accounts of a server, in a store.
+/// Accounts of a server, in a store.
 pub struct Accounts {
     pub(super) store: Store,
     pub(super) entropy: Arc<dyn RandomSource>,
     pub(super) policy: Policy,
-    pub(super) tokens: TokenKeys,
+    pub(super) tokens: RefreshTokenKeys,
     signer: Signer,
 }
 
-/// A refresh token that was presented, and belongs to a login.
-pub(super) struct Presented {
-    pub(super) token: Genuine,
+/// Presented refresh token of an active login.
+pub(super) struct PresentedToken {
+    pub(super) token: VerifiedToken,
     pub(super) login: LoginRecord,
-    pub(super) place: Place,
+    pub(super) state: TokenState,
 }
 
-/// Where a token stands in its login.
+/// Authenticated caller of a request.
+#[derive(Clone, Copy)]
+pub(super) struct Caller<'a> {
+    pub(super) now: Time,
+    pub(super) identity: &'a str,
+}
+
+/// User to look up.
+struct UserName<'a> {
+    provider: &'a str,
+    name: &'a Secret,
+}
+
+/// State of a refresh token within its login.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// It is the one.
+pub(super) enum TokenState {
+    /// The current token.
     Current,
-    /// The current one was exchanged for it, and no such successor has been presented yet.
-    Next,
-    /// The current one replaced it just now; for so long it only comes late.
-    Late(Duration),
-    /// It was exchanged before, or forgotten.
-    Old,
+    /// A successor of the current token; no successor has been presented yet.
+    Successor,
+    /// The predecessor of the current token, within the remaining grace period.
+    Superseded(Duration),
+    /// An older token.
+    Reused,
 }
 
 impl Accounts {
-    /// Takes a store: a new one, or one that was taken before.
+    /// Opens the accounts in a store, or initializes an empty one.
     ///
     /// # Errors
-    /// [`AccountsError::NotAccounts`] if it holds something else; otherwise if it cannot be read
-    /// or, when it is new, written.
+    /// [`AccountsError::NotAnAccountFile`] if the store contains other data, and errors of the store.
     pub fn open(
         store: Store,
         entropy: Arc<dyn RandomSource>,
         policy: Policy,
     ) -> Result<Self, AccountsError> {
         let root = root_key(&store, &*entropy)?;
-        let (tokens, signer) = (TokenKeys::new(&root), Signer::new(&root));
+        let (tokens, signer) = (RefreshTokenKeys::new(&root), Signer::new(&root));
         Ok(Self { store, entropy, policy, tokens, signer })
     }
 
-    /// Returns what signs access tokens, and reads them.
+    /// Returns the signer of access tokens.
     #[must_use]
     pub const fn signer(&self) -> &Signer {
         &self.signer
     }
 
-    /// Tells whether something can be written: not after a failure that left the disk unknown.
+    /// Checks that the store accepts writes. It does not after a failure that left the state of the
+    /// disk unknown.
     ///
     /// # Errors
-    /// Why not.
+    /// The error of the store.
     pub fn check_health(&self) -> Result<(), AccountsError> {
         self.store.write()?.abort();
         Ok(())
     }
 
-    /// Begins to answer a call. Reads, and does nothing else.
+    /// Starts a request. This step only reads.
     #[must_use]
-    pub fn begin(&self, now: Time, call: Call) -> Step {
+    pub fn start(&self, now: Time, call: ApiRequest) -> Step {
         let mut records = self.store.snapshot();
-        self.decide(now, call, &mut records).unwrap_or_else(|e| Step::Answer(Answer::failed(e)))
+        self.decide(now, call, &mut records).unwrap_or_else(|e| Step::Respond(Response::failed(e)))
     }
 
     fn decide(
         &self,
         now: Time,
-        call: Call,
-        records: &mut dyn Records,
+        call: ApiRequest,
+        records: &mut dyn ReadRecords,
     ) -> Result<Step, AccountsError> {
         match call {
-            Call::Register { name, password } => {
+            ApiRequest::Register { name, password } => {
                 if records.named(&name)?.is_some() {
-                    return Ok(Step::Answer(Answer::refused(ErrorCode::EXISTING_ACCOUNT)));
+                    return Ok(Step::Respond(Response::refused(ErrorCode::EXISTING_ACCOUNT)));
                 }
-                let (salt, then) = (self.salt()?, Make::Account { name });
-                Ok(Step::Hash(HashJob { password, task: HashTask::Make { salt, then } }))
+                let (salt, then) = (self.salt()?, NewHash::Account { name });
+                Ok(Step::Hash(HashJob { password, task: HashTask::Create { salt, then } }))
             }
-            Call::LogIn { name, password } => {
+            ApiRequest::LogIn { name, password } => {
                 let account = match records.named(&name)? {
                     Some(identity) => {
                         let account = account_of(records, &identity)?;
                         Some((identity, account.password))
                     }
                     None if fault::on(Fault::Sv10) => {
-                        let refused = Answer::refused(ErrorCode::INVALID_CREDENTIALS);
-                        return Ok(Step::Answer(refused));
+                        let refused = Response::refused(ErrorCode::INVALID_CREDENTIALS);
+                        return Ok(Step::Respond(refused));
                     }
                     None => None,
                 };
-                let task = HashTask::Check { account, salt: self.salt()? };
+                let task = HashTask::Verify { account, salt: self.salt()? };
                 Ok(Step::Hash(HashJob { password, task }))
             }
-            Call::Revoke { refresh } => match self.tokens.read(&refresh) {
-                Some(_) => Ok(Step::Write(WriteJob(Write::Revoke { refresh }))),
-                None => Ok(Step::Answer(Answer::refused(ErrorCode::EXPIRED_REFRESH_TOKEN))),
+            ApiRequest::Revoke { refresh } => match self.tokens.read(&refresh) {
+                Some(_) => Ok(Step::Commit(CommitJob(Change::Revoke { refresh }))),
+                None => Ok(Step::Respond(Response::refused(ErrorCode::EXPIRED_REFRESH_TOKEN))),
             },
-            Call::ChangePassword { .. } | Call::AccessToken { .. } | Call::LookUp { .. } => {
-                self.presented_with(now, call, records)
-            }
+            ApiRequest::ChangePassword { .. }
+            | ApiRequest::AccessToken { .. }
+            | ApiRequest::LookUp { .. } => self.presented_with(now, call, records),
         }
     }
 
-    /// Begins to answer a call that is made with a refresh token.
+    /// Starts a request that presents a refresh token.
     fn presented_with(
         &self,
         now: Time,
-        call: Call,
-        records: &mut dyn Records,
+        call: ApiRequest,
+        records: &mut dyn ReadRecords,
     ) -> Result<Step, AccountsError> {
         let presented = match call.refresh() {
             Some(refresh) => self.present(now, refresh, records)?,
             None => None,
         };
         let Some(presented) = presented else {
-            return Ok(Step::Answer(Answer::refused(ErrorCode::EXPIRED_REFRESH_TOKEN)));
+            return Ok(Step::Respond(Response::refused(ErrorCode::EXPIRED_REFRESH_TOKEN)));
         };
-        if let Place::Late(pause) = presented.place {
-            return Ok(Step::Answer(late(pause)));
+        if let TokenState::Superseded(pause) = presented.state {
+            return Ok(Step::Respond(superseded(pause)));
         }
         let by = &presented.login.identity;
-        let is_current = presented.place == Place::Current;
+        let is_current = presented.state == TokenState::Current;
         match call {
-            // The commit after the hash takes the token, also if it is a successor.
-            Call::ChangePassword { refresh, identity, password }
-                if presented.place != Place::Old =>
+            // The commit after the hash presents the token, also if it is a successor.
+            ApiRequest::ChangePassword { refresh, identity, password }
+                if presented.state != TokenState::Reused =>
             {
                 if let Err(code) = may_change(records, by, identity.as_deref())? {
-                    return Ok(Step::Answer(Answer::refused(code)));
+                    return Ok(Step::Respond(Response::refused(code)));
                 }
-                let (salt, then) = (self.salt()?, Make::Password { refresh, identity });
-                Ok(Step::Hash(HashJob { password, task: HashTask::Make { salt, then } }))
+                let (salt, then) = (self.salt()?, NewHash::Password { refresh, identity });
+                Ok(Step::Hash(HashJob { password, task: HashTask::Create { salt, then } }))
             }
-            Call::AccessToken { rotate: false, .. } | Call::LookUp { .. } if is_current => {
-                self.answer(now, (&call, by), records).map(Step::Answer)
+            ApiRequest::AccessToken { rotate: false, .. } | ApiRequest::LookUp { .. }
+                if is_current =>
+            {
+                self.respond(Caller { now, identity: by }, &call, records).map(Step::Respond)
             }
-            Call::AccessToken { .. }
-            | Call::LookUp { .. }
-            | Call::ChangePassword { .. }
-            | Call::Register { .. }
-            | Call::LogIn { .. }
-            | Call::Revoke { .. } => Ok(Step::Write(WriteJob(Write::Present(call)))),
+            ApiRequest::AccessToken { .. }
+            | ApiRequest::LookUp { .. }
+            | ApiRequest::ChangePassword { .. }
+            | ApiRequest::Register { .. }
+            | ApiRequest::LogIn { .. }
+            | ApiRequest::Revoke { .. } => Ok(Step::Commit(CommitJob(Change::Present(call)))),
         }
     }
 
-    /// Reads a token, and where it stands; `None` unless it is of a login that goes on.
+    /// Reads a token and its state; `None` unless its login is active.
     pub(super) fn present(
         &self,
         now: Time,
         refresh: &Secret,
-        records: &mut dyn Records,
-    ) -> Result<Option<Presented>, AccountsError> {
+        records: &mut dyn ReadRecords,
+    ) -> Result<Option<PresentedToken>, AccountsError> {
         let Some(token) = self.tokens.read(refresh) else { return Ok(None) };
         let login = records.login(&token.login())?;
         let goes_on = |login: &LoginRecord| login.expires > now || fault::on(Fault::Sv09);
         let Some(login) = login.filter(goes_on) else { return Ok(None) };
         let is = |tag| self.tokens.is(&token, tag);
-        let place = match &login.late {
-            _ if is(&login.current) => Place::Current,
-            _ if login.next.iter().any(is) => Place::Next,
+        let state = match &login.late {
+            _ if is(&login.current) => TokenState::Current,
+            _ if login.next.iter().any(is) => TokenState::Successor,
             Some((late, until)) if *until > now && is(late) && !fault::on(Fault::Sv08) => {
-                // A clock that was put back makes nobody wait longer than that.
-                Place::Late(until.since(now).min(LATE))
+                // After a clock step backwards the wait is bounded by the grace period.
+                TokenState::Superseded(until.since(now).min(SUPERSEDED_GRACE))
             }
-            Some(_) | None => Place::Old,
+            Some(_) | None => TokenState::Reused,
         };
-        Ok(Some(Presented { token, login, place }))
+        Ok(Some(PresentedToken { token, login, state }))
     }
 
-    /// Answers a call that needs nothing but to be answered, for whoever makes it.
-    pub(super) fn answer(
+    /// Responds to a read-only request of an authenticated user.
+    pub(super) fn respond(
         &self,
-        now: Time,
-        (call, by): (&Call, &str),
-        records: &mut dyn Records,
-    ) -> Result<Answer, AccountsError> {
-        match call {
-            Call::AccessToken { path, .. } => {
+        caller: Caller<'_>,
+        request: &ApiRequest,
+        records: &mut dyn ReadRecords,
+    ) -> Result<Response, AccountsError> {
+        let by = caller.identity;
+        match request {
+            ApiRequest::AccessToken { path, .. } => {
                 let is_admin = account_of(records, by)?.is_admin;
-                let Some(path) = file_path::resolved(path, by) else {
+                let Some(path) = file_path::resolve(path, by) else {
                     let hint = "`path` is none that a file can have";
-                    return Ok(Answer::refused(ErrorCode::INVALID_PARAMETERS).with_hint(hint));
+                    return Ok(Response::refused(ErrorCode::INVALID_PARAMETERS).with_hint(hint));
                 };
-                if !is_admin && !file_path::is_of(&path, by) {
-                    return Ok(Answer::refused(ErrorCode::ACCESS_DENIED));
+                if !is_admin && !file_path::belongs_to(&path, by) {
+                    return Ok(Response::refused(ErrorCode::ACCESS_DENIED));
                 }
-                let token = self.access_token(now, by, (path, is_admin));
+                let token = self.access_token(caller, path, is_admin);
                 let body = Object::new().with_object("access_token", token.write());
-                Ok(Answer::granted(&body, Event::Granted(by.to_owned())))
+                Ok(Response::granted(&body, Event::Granted(by.to_owned())))
             }
-            Call::LookUp { provider, name, .. } => look_up(records, by, (provider, name)),
-            Call::Register { .. }
-            | Call::LogIn { .. }
-            | Call::Revoke { .. }
-            | Call::ChangePassword { .. } => Ok(Answer::refused(ErrorCode::BAD_REQUEST)),
+            ApiRequest::LookUp { provider, name, .. } => {
+                look_up(records, by, &UserName { provider, name })
+            }
+            ApiRequest::Register { .. }
+            | ApiRequest::LogIn { .. }
+            | ApiRequest::Revoke { .. }
+            | ApiRequest::ChangePassword { .. } => Ok(Response::refused(ErrorCode::BAD_REQUEST)),
         }
     }
 
-    pub(super) fn access_token(
-        &self,
-        now: Time,
-        identity: &str,
-        (path, is_admin): (String, bool),
-    ) -> Token {
+    pub(super) fn access_token(&self, caller: Caller<'_>, path: String, is_admin: bool) -> Token {
         let permissions = vec![Permission::Upload, Permission::Download, Permission::Manage];
         let claims = Claims {
-            identity: identity.to_owned(),
+            identity: caller.identity.to_owned(),
             path,
             permissions,
-            expires_seconds: now.plus(self.policy.access_ttl).0.div_euclid(1000),
+            expires_seconds: caller.now.plus(self.policy.access_ttl).0.div_euclid(1000),
             is_admin,
         };
         let value = self.signer.sign(&claims);
@@ -279,22 +293,22 @@ impl Accounts {
     }
 }
 
-/// Answers who presents a token that was replaced just now: neither granted nor held against them.
-pub(super) fn late(pause: Duration) -> Answer {
-    Answer::later(ErrorCode::SERVICE_UNAVAILABLE, pause).with_hint("the token was exchanged")
+/// Refuses a superseded token within its grace period; the login continues.
+pub(super) fn superseded(pause: Duration) -> Response {
+    Response::later(ErrorCode::SERVICE_UNAVAILABLE, pause).with_hint("the token was exchanged")
 }
 
-/// Returns the account that a login or a name leads to, which is there.
+/// Returns the account of a login or a name, which must exist.
 pub(super) fn account_of(
-    records: &mut dyn Records,
+    records: &mut dyn ReadRecords,
     identity: &str,
 ) -> Result<Account, AccountsError> {
-    records.account(identity)?.ok_or(AccountsError::NotAccounts("a login without an account"))
+    records.account(identity)?.ok_or(AccountsError::NotAnAccountFile("a login without an account"))
 }
 
-/// Tells who may change whose password, or with which code that is refused.
+/// Checks the permission to change a password; returns the code of a refusal.
 pub(super) fn may_change(
-    records: &mut dyn Records,
+    records: &mut dyn ReadRecords,
     by: &str,
     of: Option<&str>,
 ) -> Result<Result<(), ErrorCode>, AccountsError> {
@@ -306,25 +320,26 @@ pub(super) fn may_change(
 }
 
 fn look_up(
-    records: &mut dyn Records,
+    records: &mut dyn ReadRecords,
     by: &str,
-    (asked, name): (&str, &Secret),
-) -> Result<Answer, AccountsError> {
+    user: &UserName<'_>,
+) -> Result<Response, AccountsError> {
     if !account_of(records, by)?.is_admin && !fault::on(Fault::Sv13) {
-        return Ok(Answer::refused(ErrorCode::ACCESS_DENIED));
+        return Ok(Response::refused(ErrorCode::ACCESS_DENIED));
     }
-    let identity = if asked == provider::PASSWORD { records.named(name)? } else { None };
+    let identity =
+        if user.provider == provider::PASSWORD { records.named(user.name)? } else { None };
     let Some(identity) = identity else {
-        return Ok(Answer::refused(ErrorCode::UNKNOWN_ACCOUNT));
+        return Ok(Response::refused(ErrorCode::UNKNOWN_ACCOUNT));
     };
     let body = Object::new()
         .with_text("userId", &identity)
         .with("isAdmin", account_of(records, &identity)?.is_admin)
         .with_object("metadata", Object::new());
-    Ok(Answer::granted(&body, Event::LookedUp(identity)))
+    Ok(Response::granted(&body, Event::LookedUp(identity)))
 }
 
-/// Returns the key behind all others; made when the store is new.
+/// Returns the root key; generates one in a new store.
 fn root_key(
     store: &Store,
     entropy: &dyn RandomSource,
@@ -334,14 +349,14 @@ fn root_key(
     let mut tree = txn.tree(SERVER)?;
     if let Some(format) = tree.get(b"format")? {
         if *format != *FORMAT {
-            return Err(AccountsError::NotAccounts("accounts of another version"));
+            return Err(AccountsError::NotAnAccountFile("accounts of another version"));
         }
         let key = tree.get(b"key")?.filter(|key| key.len() == root.len());
-        root.copy_from_slice(&key.ok_or(AccountsError::NotAccounts("no key"))?);
+        root.copy_from_slice(&key.ok_or(AccountsError::NotAnAccountFile("no key"))?);
         return Ok(root);
     }
     if store.snapshot().tree_names().next().is_some() {
-        return Err(AccountsError::NotAccounts("trees of something else"));
+        return Err(AccountsError::NotAnAccountFile("trees of something else"));
     }
     entropy.fill(&mut *root)?;
     tree.insert(b"format", FORMAT)?;

@@ -1,11 +1,11 @@
-//! Paths of files on the server: which there can be, and whose they are.
+//! Paths of files on the server: validation and ownership.
 //!
 //! Specified in docs/server.md#calls.
 
 const ENDS: [&str; 3] = [".realm", ".realm.lock", ".realm.management"];
 
-/// Returns the path with `~` as its first segment replaced; `None` if no file can have it.
-pub(super) fn resolved(path: &str, identity: &str) -> Option<String> {
+/// Replaces `~` in the first segment by the identity; `None` if the path is invalid.
+pub(super) fn resolve(path: &str, identity: &str) -> Option<String> {
     let rest = path.strip_prefix('/')?;
     let rest = match rest.strip_prefix("~/") {
         Some(rest) => format!("{identity}/{rest}"),
@@ -19,8 +19,8 @@ pub(super) fn resolved(path: &str, identity: &str) -> Option<String> {
     (is_path && !ENDS.iter().any(|end| rest.ends_with(end))).then(|| format!("/{rest}"))
 }
 
-/// Tells whether a resolved path belongs to a user.
-pub(super) fn is_of(path: &str, identity: &str) -> bool {
+/// Returns whether a resolved path belongs to a user.
+pub(super) fn belongs_to(path: &str, identity: &str) -> bool {
     let rest = path.strip_prefix('/').and_then(|rest| rest.strip_prefix(identity));
     rest.is_some_and(|rest| rest.starts_with('/'))
 }
@@ -51,16 +51,16 @@ mod tests {
             ("/a/x.realm.lock", None),
             ("/a/x.realm.management", None),
         ] {
-            assert_eq!(resolved(path, "i").as_deref(), expect, "{path}");
+            assert_eq!(resolve(path, "i").as_deref(), expect, "{path}");
         }
-        assert_eq!(resolved(&format!("/{}", "a".repeat(1025)), "i"), None);
+        assert_eq!(resolve(&format!("/{}", "a".repeat(1025)), "i"), None);
     }
 
     #[test]
     fn a_file_is_ones_own_below_ones_identity_only() {
-        assert!(is_of("/i/x", "i"));
+        assert!(belongs_to("/i/x", "i"));
         for path in ["/i", "/ix/y", "/j/i/x", "i/x"] {
-            assert!(!is_of(path, "i"), "{path}");
+            assert!(!belongs_to(path, "i"), "{path}");
         }
     }
 }

@@ -1,39 +1,39 @@
-//! The server's half: who may do what, when, with which token; over a store of ours, with time,
-//! entropy and password hashes coming in from outside.
+//! Accounts of a server, sans-IO: authentication and authorization over a store. Time, random
+//! bytes and password hashes are inputs.
 //!
-//! In: a [`Call`], read from any bytes of a request, and the time. Out: a [`Step`], which is an
-//! [`Answer`], or a password to hash first, or a commit to make first. So nothing here blocks but
-//! [`Accounts::write`], nothing is slow but [`HashJob::run`], and what is interleaved with what is
-//! for the caller to decide.
+//! The input is an [`ApiRequest`] and the time. The output is a [`Step`]: a [`Response`], or first
+//! a password to hash or a transaction to commit. Only [`Accounts::commit`] blocks and only
+//! [`HashJob::run`] is slow, so the caller chooses threads and a check chooses interleavings.
 //!
-//! - H1 What was acknowledged survives every crash; the rest is there whole or not at all.
-//! - H2 Who logs in has the password that the account has at that moment.
-//! - H3 A revoked token is refused by every call, for ever.
-//! - H4 A refresh token is good any number of times until it expires or is revoked.
+//! - H1 Acknowledged changes survive every crash; other changes are complete or absent.
+//! - H2 A login succeeds only with the password that the account has at that moment.
+//! - H3 Every request refuses a revoked token, forever.
+//! - H4 A refresh token is valid until it expires or is revoked.
 //! - H5 Revoking ends one login, and no other.
-//! - H6 An exchanged token is good until a successor is presented; a minute later it ends the
-//!   login.
-//! - H7 An access token says what this server signed, and has not expired.
-//! - H8 Only an administrator reaches the account or the files of somebody else.
-//! - H9 Reading a request is total.
+//! - H6 A rotated token is valid until a successor is presented; a minute later it ends the login.
+//! - H7 An accepted access token carries the signature of this server and has not expired.
+//! - H8 Only an administrator reaches the account or the files of another user.
+//! - H9 Decoding a request is total.
 //! - H10 Passwords and tokens are stored as hashes, and never printed.
 //! - H12 A name leads to one account.
-//! - H13 Guessing is limited, in memory that does not grow.
+//! - H13 Guessing is rate-limited, in bounded memory.
 //!
 //! Specified in docs/server.md.
 //!
 //! ```
-//! use fastness_auth::server::{Accounts, Call, HashFailed, Head, PasswordHasher, Policy, Step};
+//! use fastness_auth::server::{
+//!     Accounts, ApiRequest, HashError, PasswordHasher, Policy, RequestHead, Step,
+//! };
 //! use fastness_auth::{Secret, Time};
-//! use fastness::{StoreOptions, OsRandom};
+//! use fastness::{OsRandom, StoreOptions};
 //! use std::sync::Arc;
 //!
 //! struct Clear; // for this example only: a server uses argon2id
 //! impl PasswordHasher for Clear {
-//!     fn hash(&self, password: &Secret, _: &[u8; 16]) -> Result<String, HashFailed> {
+//!     fn hash(&self, password: &Secret, _: &[u8; 16]) -> Result<String, HashError> {
 //!         Ok(password.expose().to_owned())
 //!     }
-//!     fn fits(&self, password: &Secret, hash: &str) -> bool {
+//!     fn verify(&self, password: &Secret, hash: &str) -> bool {
 //!         password.expose() == hash
 //!     }
 //! }
@@ -42,37 +42,39 @@
 //! let accounts = Accounts::open(store, Arc::new(OsRandom), Policy::default())?;
 //! let body = br#"{"provider": "password", "data": "alice",
 //!     "user_info": {"register": true, "password": "s3cret"}}"#;
-//! let head = Head { method: "POST", target: "/auth", authorization: b"" };
-//! let call = Call::read(&head, body).unwrap();
-//! let mut step = accounts.begin(Time(0), call);
-//! let answer = loop {
+//! let head = RequestHead { method: "POST", target: "/auth", authorization: b"" };
+//! let request = ApiRequest::decode(&head, body).unwrap();
+//! let mut step = accounts.start(Time(0), request);
+//! let response = loop {
 //!     step = match step {
-//!         Step::Answer(answer) => break answer,
+//!         Step::Respond(response) => break response,
 //!         Step::Hash(job) => job.run(&Clear),
-//!         Step::Write(job) => Step::Answer(accounts.write(Time(0), job)),
+//!         Step::Commit(job) => Step::Respond(accounts.commit(Time(0), job)),
 //!     };
 //! };
-//! assert_eq!(answer.status(), 200); // and it will still be there after a crash
+//! assert_eq!(response.status(), 200); // the account is durable
 //! # Ok::<(), fastness_auth::server::AccountsError>(())
 //! ```
 
+mod access_token;
 mod accounts;
-mod answer;
-mod call;
+mod api_request;
+mod commit;
 mod file_path;
-mod limits;
+mod rate_limiter;
 mod record;
-mod signed;
+mod refresh_token;
+mod response;
 mod step;
 #[cfg(test)]
 mod tests;
-mod token_keys;
-mod write;
 
+pub(crate) use refresh_token::LoginId;
+
+pub use access_token::{Claims, Signer, TokenProblem};
 pub use accounts::{ADMIN_NAME, Accounts, Policy};
-pub use answer::{Answer, Event};
-pub use call::{BODY_BYTES_MAX, Call, Head, NotCall};
-pub use limits::{Gate, Limits, Rate};
+pub use api_request::{ApiRequest, BODY_BYTES_MAX, InvalidRequest, RequestHead};
+pub use rate_limiter::{Rate, RateLimiter, RateLimits};
 pub use record::AccountsError;
-pub use signed::{Claims, Signer, TokenProblem};
-pub use step::{HashFailed, HashJob, PasswordHasher, Step, WriteJob};
+pub use response::{Event, Response};
+pub use step::{CommitJob, HashError, HashJob, PasswordHasher, Step};

@@ -1,53 +1,53 @@
-//! What is kept about accounts and logins, as values in the trees of a store.
+//! Records of accounts and logins in the trees of a store.
 //!
-//! - H10 Of passwords and tokens only hashes are kept.
-//! - H12 A name leads to one account, since names are keys.
+//! - H10 Passwords and tokens are stored as hashes only.
+//! - H12 A name leads to one account, because names are keys.
 //!
 //! Specified in docs/server.md#what-is-kept.
 
-use super::token_keys::{LoginId, Tag};
+use super::refresh_token::{LoginId, Tag};
 use crate::credentials::provider;
+use crate::fault::{self, Fault};
 use crate::json::{Object, Value};
 use crate::secret::Secret;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use fastness::fault::{self, Fault};
 use fastness::{Bytes, Error, Snapshot, Time, TreeMut, WriteTxn};
 use std::fmt;
 
 pub(super) const ACCOUNTS: &str = "accounts";
 pub(super) const NAMES: &str = "names";
 pub(super) const LOGINS: &str = "logins";
-pub(super) const HELD: &str = "held";
+pub(super) const LOGINS_OF_ACCOUNT: &str = "held";
 pub(super) const SERVER: &str = "server";
 
-/// The version of all these trees.
+/// Version of the format of all trees.
 pub(super) const FORMAT: &[u8] = b"1";
 
-/// An account.
+/// Record of an account.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Account {
     pub(super) name: Secret,
     pub(super) is_admin: bool,
-    /// Nobody has logged in with the password that was made for it.
+    /// Whether the generated password has not been used for a login yet.
     pub(super) is_unused: bool,
-    /// The hash of the password, which says how it was made.
+    /// Hash of the password with its parameters.
     pub(super) password: String,
 }
 
-/// A login: what a name and a password were exchanged for.
+/// Record of a login.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct LoginRecord {
     pub(super) identity: String,
     pub(super) expires: Time,
-    /// Of the token that is good.
+    /// Tag of the current token.
     pub(super) current: Tag,
-    /// Of the tokens it was exchanged for, until one of them is presented; the oldest first.
+    /// Tags of the successors of the current token, oldest first.
     pub(super) next: Vec<Tag>,
-    /// Of the token that was current before, and until when it may come late.
+    /// Tag of the predecessor of the current token, and the end of its grace period.
     pub(super) late: Option<(Tag, Time)>,
 }
 
-/// Why the server itself failed.
+/// Failure of the server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum AccountsError {
@@ -57,12 +57,12 @@ pub enum AccountsError {
     RandomSource,
     /// A password could not be hashed.
     Hash,
-    /// The file holds something else than accounts: what of it is not as it should be.
-    NotAccounts(&'static str),
+    /// The file contains other data than accounts: what is wrong with it.
+    NotAnAccountFile(&'static str),
 }
 
-/// Where records are read: a snapshot, or the transaction that changes them.
-pub(super) trait Records {
+/// Source of records: a snapshot or a write transaction.
+pub(super) trait ReadRecords {
     fn record(&mut self, tree: &str, key: &[u8]) -> Result<Option<Bytes>, AccountsError>;
 
     fn account(&mut self, identity: &str) -> Result<Option<Account>, AccountsError> {
@@ -70,11 +70,13 @@ pub(super) trait Records {
         bytes.map(|bytes| Account::read(&bytes)).transpose()
     }
 
-    /// Returns the identity behind a name.
+    /// Returns the identity of a name.
     fn named(&mut self, name: &Secret) -> Result<Option<String>, AccountsError> {
         let Some(bytes) = self.record(NAMES, &name_key(name))? else { return Ok(None) };
         let identity = String::from_utf8(bytes.to_vec());
-        identity.map(Some).map_err(|_| AccountsError::NotAccounts("a name leads to no identity"))
+        identity
+            .map(Some)
+            .map_err(|_| AccountsError::NotAnAccountFile("a name leads to no identity"))
     }
 
     fn login(&mut self, id: &LoginId) -> Result<Option<LoginRecord>, AccountsError> {
@@ -83,37 +85,37 @@ pub(super) trait Records {
     }
 }
 
-impl Records for Snapshot {
+impl ReadRecords for Snapshot {
     fn record(&mut self, tree: &str, key: &[u8]) -> Result<Option<Bytes>, AccountsError> {
         Ok(self.tree(tree).get(key)?)
     }
 }
 
-impl Records for WriteTxn {
+impl ReadRecords for WriteTxn {
     fn record(&mut self, tree: &str, key: &[u8]) -> Result<Option<Bytes>, AccountsError> {
         Ok(self.tree(tree)?.get(key)?)
     }
 }
 
-/// The key of a name: after its provider, of which there is one.
+/// Returns the key of a name: the provider, a zero byte and the name.
 pub(super) fn name_key(name: &Secret) -> Vec<u8> {
     [provider::PASSWORD.as_bytes(), b"\0", name.expose().as_bytes()].concat()
 }
 
-/// The key of a login among those of its account.
-pub(super) fn held_key(identity: &str, login: &LoginId) -> Vec<u8> {
+/// Returns the key of a login in the list of its account.
+pub(super) fn account_login_key(identity: &str, login: &LoginId) -> Vec<u8> {
     [identity.as_bytes(), login].concat()
 }
 
-/// Returns the logins that an account holds, oldest first.
-pub(super) fn held(tree: &TreeMut<'_>, identity: &str) -> Result<Vec<LoginId>, AccountsError> {
-    let first = held_key(identity, &[0; 16]);
-    let last = held_key(identity, &[0xff; 16]);
+/// Returns the logins of an account, oldest first.
+pub(super) fn logins_of(tree: &TreeMut<'_>, identity: &str) -> Result<Vec<LoginId>, AccountsError> {
+    let first = account_login_key(identity, &[0; 16]);
+    let last = account_login_key(identity, &[0xff; 16]);
     let mut logins = Vec::new();
     for entry in tree.range(first.as_slice()..=last.as_slice())? {
         let (key, _) = entry?;
         let id = key.get(identity.len()..).and_then(|id| LoginId::try_from(id).ok());
-        logins.push(id.ok_or(AccountsError::NotAccounts("a login without a name"))?);
+        logins.push(id.ok_or(AccountsError::NotAnAccountFile("a login without a name"))?);
     }
     Ok(logins)
 }
@@ -130,7 +132,7 @@ impl Account {
                 password: fields.string("password")?.to_owned(),
             })
         });
-        read.ok_or(AccountsError::NotAccounts("an account that is none"))
+        read.ok_or(AccountsError::NotAnAccountFile("an account that is none"))
     }
 
     pub(super) fn put(&self, txn: &mut WriteTxn, identity: &str) -> Result<(), AccountsError> {
@@ -162,7 +164,7 @@ impl LoginRecord {
                 late,
             })
         });
-        read.ok_or(AccountsError::NotAccounts("a login that is none"))
+        read.ok_or(AccountsError::NotAnAccountFile("a login that is none"))
     }
 
     pub(super) fn put(&self, txn: &mut WriteTxn, id: &LoginId) -> Result<(), AccountsError> {
@@ -185,14 +187,14 @@ impl LoginRecord {
     }
 }
 
-/// Reads a tag as it is written.
+/// Parses a tag.
 fn tag(text: &str) -> Option<Tag> {
     let mut tag = Tag::default();
     let read = Base64UrlUnpadded::decode(text, &mut tag).ok()?.len();
     (read == tag.len()).then_some(tag)
 }
 
-/// Takes a login away.
+/// Removes a login.
 pub(super) fn end_login(
     txn: &mut WriteTxn,
     identity: &str,
@@ -201,7 +203,7 @@ pub(super) fn end_login(
     if !fault::on(Fault::Sv14) {
         txn.tree(LOGINS)?.remove(id)?;
     }
-    txn.tree(HELD)?.remove(&held_key(identity, id))?;
+    txn.tree(LOGINS_OF_ACCOUNT)?.remove(&account_login_key(identity, id))?;
     Ok(())
 }
 
@@ -224,8 +226,8 @@ impl fmt::Display for AccountsError {
         match self {
             Self::Store(error) => error.fmt(f),
             Self::RandomSource => f.write_str("the system gives no random bytes; try again later"),
-            Self::Hash => f.write_str("a password could not be hashed; is there enough memory?"),
-            Self::NotAccounts(what) => {
+            Self::Hash => f.write_str("a password could not be hashed; check the free memory"),
+            Self::NotAnAccountFile(what) => {
                 write!(f, "the file holds {what}; is it the accounts of a server?")
             }
         }

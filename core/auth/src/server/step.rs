@@ -1,77 +1,75 @@
-//! What is left to be done before a call has its answer: a slow hash, then a durable commit.
+//! Steps of a request: a slow hash, then a durable commit, then the response.
 //!
 //! - H2 An unknown name costs the same hash as a wrong password.
 //!
-//! Neither is done here by itself, so that a server can choose the thread, and a check what
-//! happens in between.
+//! The caller executes each step, so a server chooses the thread and a check the interleaving.
 
-use super::answer::Answer;
-use super::call::Call;
+use super::api_request::ApiRequest;
 use super::record::AccountsError;
+use super::response::Response;
 use crate::error_code::ErrorCode;
 use crate::secret::Secret;
 use std::fmt;
 
-/// Makes and checks hashes of passwords. Servers use argon2id; checks, which want millions of
-/// logins, something quick.
+/// Password hash function. Servers use argon2id; checks use a fast one.
 pub trait PasswordHasher: Send + Sync {
-    /// Hashes a password; the text says how, so that it can be checked after the costs changed.
+    /// Hashes a password. The text contains the parameters, so it verifies after the costs change.
     ///
     /// # Errors
-    /// [`HashFailed`], for example for want of memory.
-    fn hash(&self, password: &Secret, salt: &[u8; 16]) -> Result<String, HashFailed>;
+    /// [`HashError`], for example if memory is exhausted.
+    fn hash(&self, password: &Secret, salt: &[u8; 16]) -> Result<String, HashError>;
 
-    /// Tells whether a password is the one that was hashed, in a time that does not depend on it.
-    fn fits(&self, password: &Secret, hash: &str) -> bool;
+    /// Returns whether a password matches a hash, in constant time.
+    fn verify(&self, password: &Secret, hash: &str) -> bool;
 }
 
 /// A password could not be hashed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HashFailed;
+pub struct HashError;
 
-/// What to do next about a call.
+/// Next step of a request.
 #[derive(Debug)]
 pub enum Step {
-    /// Send this.
-    Answer(Answer),
-    /// Hash a password: some ten milliseconds of a processor, and the memory that was chosen.
+    /// Send this response.
+    Respond(Response),
+    /// Hash a password: tens of milliseconds of one core, and the configured memory.
     Hash(HashJob),
-    /// Commit: waits for the disk.
-    Write(WriteJob),
+    /// Commit a transaction: waits for the disk.
+    Commit(CommitJob),
 }
 
-/// A password to hash.
+/// Password to hash.
 pub struct HashJob {
     pub(super) password: Secret,
     pub(super) task: HashTask,
 }
 
 pub(super) enum HashTask {
-    /// Checks the password of an account; without one it fails, after the same work.
-    Check {
+    /// Verifies the password of an account; without an account it fails after the same work.
+    Verify {
         account: Option<(String, String)>,
         salt: [u8; 16],
     },
-    Make {
+    Create {
         salt: [u8; 16],
-        then: Make,
+        then: NewHash,
     },
 }
 
-pub(super) enum Make {
+pub(super) enum NewHash {
     Account { name: Secret },
     Password { refresh: Secret, identity: Option<String> },
 }
 
-/// Changes to commit, if what they rest on still holds.
-pub struct WriteJob(pub(super) Write);
+/// Change to commit. The transaction repeats the checks that precede it.
+pub struct CommitJob(pub(super) Change);
 
-pub(super) enum Write {
+pub(super) enum Change {
     Register {
         name: Secret,
         hash: String,
     },
-    /// With the hash that the password was found to fit.
+    /// With the hash that matched the password.
     LogIn {
         identity: String,
         hash: String,
@@ -84,34 +82,34 @@ pub(super) enum Write {
     Revoke {
         refresh: Secret,
     },
-    /// A call with a token whose presenting changes something.
-    Present(Call),
+    /// A request whose token changes its state when it is presented.
+    Present(ApiRequest),
 }
 
 impl HashJob {
-    /// Does the work.
+    /// Executes the hash.
     #[must_use]
     pub fn run(self, hasher: &dyn PasswordHasher) -> Step {
         let Self { password, task } = self;
         match task {
-            HashTask::Check { account: Some((identity, hash)), .. } => {
-                match hasher.fits(&password, &hash) {
-                    true => Step::Write(WriteJob(Write::LogIn { identity, hash })),
-                    false => Step::Answer(Answer::refused(ErrorCode::INVALID_CREDENTIALS)),
+            HashTask::Verify { account: Some((identity, hash)), .. } => {
+                match hasher.verify(&password, &hash) {
+                    true => Step::Commit(CommitJob(Change::LogIn { identity, hash })),
+                    false => Step::Respond(Response::refused(ErrorCode::INVALID_CREDENTIALS)),
                 }
             }
-            HashTask::Check { account: None, salt } => match hasher.hash(&password, &salt) {
-                Ok(_) => Step::Answer(Answer::refused(ErrorCode::INVALID_CREDENTIALS)),
-                Err(HashFailed) => Step::Answer(Answer::failed(AccountsError::Hash)),
+            HashTask::Verify { account: None, salt } => match hasher.hash(&password, &salt) {
+                Ok(_) => Step::Respond(Response::refused(ErrorCode::INVALID_CREDENTIALS)),
+                Err(HashError) => Step::Respond(Response::failed(AccountsError::Hash)),
             },
-            HashTask::Make { salt, then } => match (hasher.hash(&password, &salt), then) {
-                (Ok(hash), Make::Account { name }) => {
-                    Step::Write(WriteJob(Write::Register { name, hash }))
+            HashTask::Create { salt, then } => match (hasher.hash(&password, &salt), then) {
+                (Ok(hash), NewHash::Account { name }) => {
+                    Step::Commit(CommitJob(Change::Register { name, hash }))
                 }
-                (Ok(hash), Make::Password { refresh, identity }) => {
-                    Step::Write(WriteJob(Write::ChangePassword { refresh, identity, hash }))
+                (Ok(hash), NewHash::Password { refresh, identity }) => {
+                    Step::Commit(CommitJob(Change::ChangePassword { refresh, identity, hash }))
                 }
-                (Err(HashFailed), _) => Step::Answer(Answer::failed(AccountsError::Hash)),
+                (Err(HashError), _) => Step::Respond(Response::failed(AccountsError::Hash)),
             },
         }
     }
@@ -123,8 +121,8 @@ impl fmt::Debug for HashJob {
     }
 }
 
-impl fmt::Debug for WriteJob {
+impl fmt::Debug for CommitJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WriteJob(..)")
+        f.write_str("CommitJob(..)")
     }
 }

@@ -1,21 +1,21 @@
-//! Who may do what, when, with which token: every sentence of docs/server.md that needs no socket.
+//! Authentication and authorization: the sentences of docs/server.md that need no socket.
 
 use super::*;
-use crate::{AuthServer, Authenticated, Credentials, ErrorCode, Login, Request, Secret};
-use crate::{Time, Token, answer};
+use crate::{AuthServer, Credentials, ErrorCode, Login, Request, Secret, TokenResponse};
+use crate::{Time, Token, response};
 use fastness::{OsRandom, StoreOptions};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Shows what was hashed: quick, and good enough to see what is decided.
+/// Fast hasher that stores the password in the clear.
 struct Clear;
 
 impl PasswordHasher for Clear {
-    fn hash(&self, password: &Secret, salt: &[u8; 16]) -> Result<String, HashFailed> {
+    fn hash(&self, password: &Secret, salt: &[u8; 16]) -> Result<String, HashError> {
         Ok(format!("{salt:?}{}", password.expose()))
     }
 
-    fn fits(&self, password: &Secret, hash: &str) -> bool {
+    fn verify(&self, password: &Secret, hash: &str) -> bool {
         hash.split_once(']').is_some_and(|(_, held)| held == password.expose())
     }
 }
@@ -38,36 +38,36 @@ impl Bench {
         let authorization =
             request.headers().find(|(name, _)| *name == "Authorization").map_or("", |held| held.1);
         let target = request.target();
-        let head = Head {
-            method: request.method().word(),
+        let head = RequestHead {
+            method: request.method().as_str(),
             target: &target,
             authorization: authorization.as_bytes(),
         };
-        match Call::read(&head, request.body()) {
-            Ok(call) => self.accounts.begin(self.now, call),
-            Err(refused) => Step::Answer(refused.answer()),
+        match ApiRequest::decode(&head, request.body()) {
+            Ok(call) => self.accounts.start(self.now, call),
+            Err(refused) => Step::Respond(refused.answer()),
         }
     }
 
-    fn end(&self, mut step: Step) -> Answer {
+    fn end(&self, mut step: Step) -> Response {
         loop {
             step = match step {
-                Step::Answer(answer) => return answer,
+                Step::Respond(answer) => return answer,
                 Step::Hash(job) => job.run(&Clear),
-                Step::Write(job) => Step::Answer(self.accounts.write(self.now, job)),
+                Step::Commit(job) => Step::Respond(self.accounts.commit(self.now, job)),
             };
         }
     }
 
-    fn ask(&self, request: &Request) -> Answer {
+    fn ask(&self, request: &Request) -> Response {
         self.end(self.begin(request))
     }
 
     fn credentials(&self, name: &str, password: &str, create: bool) -> Request {
         let credentials = Credentials::username_password(name, Some(password.into()), create);
         match self.client.login(&credentials.unwrap()) {
-            Login::Ask(request) => request,
-            Login::Done(_) => unreachable!(),
+            Login::Send(request) => request,
+            Login::Complete(_) => unreachable!(),
         }
     }
 
@@ -77,18 +77,18 @@ impl Bench {
         login_token(&answer)
     }
 
-    fn log_in(&self, name: &str, password: &str) -> Answer {
+    fn log_in(&self, name: &str, password: &str) -> Response {
         self.ask(&self.credentials(name, password, false))
     }
 
-    fn access(&self, token: &Token, path: &str) -> Answer {
+    fn access(&self, token: &Token, path: &str) -> Response {
         self.ask(&self.client.access_token(token, path))
     }
 
-    fn rotate(&self, token: &Token) -> Answer {
+    fn rotate(&self, token: &Token) -> Response {
         let refresh = token.value.clone();
-        let call = Call::AccessToken { refresh, path: "/~/x".to_owned(), rotate: true };
-        self.end(self.accounts.begin(self.now, call))
+        let call = ApiRequest::AccessToken { refresh, path: "/~/x".to_owned(), rotate: true };
+        self.end(self.accounts.start(self.now, call))
     }
 
     fn works(&self, token: &Token) -> bool {
@@ -98,18 +98,18 @@ impl Bench {
     }
 
     fn admin(&self) -> Token {
-        let secret = self.accounts.appoint_admin(&Clear).unwrap().unwrap();
+        let secret = self.accounts.ensure_admin(&Clear).unwrap().unwrap();
         login_token(&self.log_in(ADMIN_NAME, secret.expose()))
     }
 }
 
 #[track_caller]
-fn read(answer: &Answer) -> Authenticated {
-    answer::authenticate(answer.status(), answer.body()).unwrap()
+fn read(answer: &Response) -> TokenResponse {
+    response::authenticate(answer.status(), answer.body()).unwrap()
 }
 
 #[track_caller]
-fn login_token(answer: &Answer) -> Token {
+fn login_token(answer: &Response) -> Token {
     read(answer).refresh_token.unwrap()
 }
 
@@ -124,7 +124,7 @@ fn an_account_is_made_once_and_logged_in_to_with_its_password_only() {
     assert_eq!(second.identity, token.identity);
     assert_ne!(second.value, token.value);
     let (wrong, unknown) = (bench.log_in("alice", "first "), bench.log_in("Alice", "first"));
-    assert_eq!(wrong, unknown, "nobody learns which names there are");
+    assert_eq!(wrong, unknown, "a response reveals whether a name exists");
     assert_eq!(wrong.code(), ErrorCode::INVALID_CREDENTIALS);
 }
 
@@ -188,7 +188,7 @@ fn revoking_ends_that_login_for_ever_and_no_other() {
 }
 
 #[test]
-fn what_was_never_given_out_is_nothing() {
+fn a_token_that_was_never_issued_is_refused() {
     let bench = Bench::new();
     bench.register("alice");
     let other = Bench::new().register("alice");
@@ -222,7 +222,7 @@ fn a_password_changed_between_check_and_login_is_the_one_that_counts() {
         panic!()
     };
     let checked = checked.run(&Clear);
-    assert!(matches!(checked, Step::Write(_)), "the password was right when it was checked");
+    assert!(matches!(checked, Step::Commit(_)), "the password was right when it was checked");
     bench.ask(&bench.client.change_password(&own, &"second".into()));
     assert_eq!(bench.end(checked).code(), ErrorCode::INVALID_CREDENTIALS);
 }
@@ -257,7 +257,7 @@ fn only_administrators_reach_other_accounts() {
         bench.ask(&bench.client.look_up(&by, provider, name).unwrap())
     };
     let found = look_up(&admin, "password", "bob");
-    let info = answer::look_up(found.status(), found.body()).unwrap();
+    let info = response::look_up(found.status(), found.body()).unwrap();
     assert_eq!((info.identity, info.is_admin), (bob.identity.clone(), false));
     assert!(info.metadata.is_empty());
     assert_eq!(look_up(&admin, "password", "carol").code(), ErrorCode::UNKNOWN_ACCOUNT);
@@ -293,7 +293,7 @@ fn a_minute_later_an_exchanged_token_ends_the_login() {
     let reused = bench.access(&first, "/~/x");
     assert_eq!(reused.code(), ErrorCode::EXPIRED_REFRESH_TOKEN);
     assert_eq!(reused.event(), &Event::Reused(first.identity.clone()));
-    assert!(!bench.works(&second), "somebody holds a copy: the login is over");
+    assert!(!bench.works(&second), "a copy exists: the login has ended");
     assert_eq!(bench.log_in("alice", "first").status(), 200);
 }
 
@@ -316,7 +316,7 @@ fn of_successors_the_last_eight_are_good() {
 }
 
 #[test]
-fn a_stolen_token_ends_the_login_whoever_exchanges_first() {
+fn a_stolen_token_ends_the_login_in_either_order() {
     for thief_first in [true, false] {
         let bench = Bench::new();
         let stolen = bench.register("alice");
@@ -358,9 +358,9 @@ fn the_oldest_login_ends_when_there_are_too_many() {
 }
 
 #[test]
-fn the_administrators_password_is_made_anew_until_it_is_used() {
+fn the_administrators_password_changes_until_it_is_used() {
     let bench = Bench::new();
-    let appoint = || bench.accounts.appoint_admin(&Clear).unwrap();
+    let appoint = || bench.accounts.ensure_admin(&Clear).unwrap();
     let (lost, held) = (appoint().unwrap(), appoint().unwrap());
     let refused = bench.log_in(ADMIN_NAME, lost.expose());
     assert_eq!(refused.code(), ErrorCode::INVALID_CREDENTIALS);
@@ -395,7 +395,7 @@ fn a_file_of_something_else_is_refused() {
     txn.tree("notes").unwrap().insert(b"a", b"b").unwrap();
     txn.commit().unwrap();
     let opened = Accounts::open(store, Arc::new(OsRandom), Policy::default());
-    assert!(matches!(opened, Err(AccountsError::NotAccounts(_))));
+    assert!(matches!(opened, Err(AccountsError::NotAnAccountFile(_))));
 }
 
 #[test]
@@ -403,7 +403,7 @@ fn nothing_secret_is_stored_or_printed() {
     let bench = Bench::new();
     let token = bench.register("alice");
     let answer = bench.rotate(&token);
-    let call = Call::LogIn { name: "alice".into(), password: "first".into() };
+    let call = ApiRequest::LogIn { name: "alice".into(), password: "first".into() };
     let printed = format!("{answer:?} {call:?} {:?}", bench.accounts);
     let value = token.value.expose();
     let mut held = printed.into_bytes();

@@ -1,141 +1,141 @@
-//! What happens to users, and what follows from it, as values.
+//! Inputs and outputs of the user state machine, as values.
 //!
-//! - U1 Printing any of it shows no password, token or body.
+//! - U1 Printing any of them omits passwords, tokens and bodies.
 //!
 //! Specified in docs/auth.md#users-over-time.
 
-use crate::address::AuthUrl;
-use crate::answer::UserInfo;
+use crate::auth_url::AuthUrl;
 use crate::credentials::Credentials;
-use crate::error::{AuthError, NetworkFault, Refusal};
+use crate::error::{AuthError, NetworkError, RequestError};
 use crate::refresh::RequestId;
 use crate::request::Request;
+use crate::response::UserInfo;
 use crate::secret::{Secret, SecretBytes};
 use crate::token::Token;
 use crate::user::User;
 use std::fmt;
 
-/// Who somebody is, logged in or not.
+/// Id of a user, logged in or not.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct UserId {
-    /// Where the account is.
+    /// Address of the server.
     pub url: AuthUrl,
-    /// What the server calls the user.
+    /// Identity of the user at the server.
     pub identity: String,
 }
 
-/// Number that the program gives a call; [`Output::Done`] brings it back.
+/// Id of a call, chosen by the program; [`Output::CallDone`] returns it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CallId(pub u64);
 
-/// Number that the program gives a session, one for each file that is open.
+/// Id of a session, chosen by the program: one for each open file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SessionId(pub u64);
 
-/// What happened.
+/// Event for the state machine.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Input {
-    /// The program asks for something.
+    /// The program makes a call.
     Call(CallId, Call),
-    /// The program no longer wants the outcome of a call. The server may have done it all the same.
+    /// The program cancels a call. The server may still execute it.
     Cancel(CallId),
     /// The user logs out.
     LogOut(UserId),
-    /// A file of a user at a path of the server was opened; a session of that number is closed.
+    /// A file of a user was opened at a path of the server. An open session of this id is closed.
     Open(SessionId, UserId, String),
     /// A file was closed.
     Close(SessionId),
-    /// The server no longer accepts the token of a session, whatever the clock says.
+    /// The server rejected the token of a session, whatever the clock says.
     Expired(SessionId),
-    /// A request was answered, or could not be. Each [`Output::Send`] gets one of these.
-    Answer(RequestId, Answer),
-    /// There is no network.
+    /// A request got a response or failed. Each [`Output::Send`] gets exactly one.
+    Response(RequestId, HttpOutcome),
+    /// The network is down.
     Offline,
-    /// There is a network, or another one.
+    /// The network is up, or has changed.
     Online,
     /// Time has passed.
     Wake,
 }
 
-/// What a program asks of a server. Nothing of it is repeated: a first attempt may have worked, and
-/// only its answer been lost.
+/// Call of a program. A call is never retried, because the server may have executed the first
+/// attempt.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Call {
-    /// To log in at an address.
+    /// Log in at an address.
     LogIn(AuthUrl, Credentials),
-    /// To change the password of a user who is logged in.
+    /// Change the password of a logged-in user.
     ChangePassword(UserId, Secret),
-    /// To change the password of whoever has this identity, as an administrator.
+    /// Change the password of the user with this identity, as an administrator.
     ChangePasswordOf(UserId, String, Secret),
-    /// To look up whom a provider knows under an id, as an administrator: provider, id.
+    /// Look up a user by provider and id, as an administrator.
     LookUp(UserId, String, String),
 }
 
-/// What came of a request: a status and a body, or none.
+/// Outcome of a request: status and body, or a network failure.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Answer(pub(super) Result<(u16, SecretBytes), NetworkFault>);
+pub struct HttpOutcome(pub(super) Result<(u16, SecretBytes), NetworkError>);
 
-/// What is to be done, in this order.
+/// Action for the caller; actions are performed in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Output {
-    /// Send this.
+    /// Send this request.
     Send(RequestId, Request),
-    /// The answer to this is no longer wanted: break it off if it is still under way.
-    Forget(RequestId),
-    /// Tell the program what came of a call.
-    Done(CallId, Outcome),
-    /// Tell listeners that a user has logged in.
+    /// Cancel this request; its response is ignored.
+    CancelRequest(RequestId),
+    /// Report the result of a call.
+    CallDone(CallId, CallResult),
+    /// Notify: a user has logged in.
     LoggedIn(UserId),
-    /// Tell listeners that a user who logged out has been revoked by the server, too.
+    /// Notify: the server has revoked the token of a user who logged out.
     LoggedOut(UserId),
-    /// Log that the server refused to revoke a user who logged out; that is not tried again.
-    NotRevoked(UserId, AuthError),
-    /// Hand this token to the session.
-    HandOver(SessionId, Token),
-    /// The user of the session has logged out: it stops, until the user logs in again.
+    /// Notify: the server refused to revoke the token of a user who logged out. There is no retry.
+    RevocationRefused(UserId, AuthError),
+    /// Deliver this token to the session.
+    DeliverToken(SessionId, Token),
+    /// Stop the session until its user logs in again.
     Park(SessionId),
-    /// Tell the session that there will be no token until its user logs in, or it is opened anew;
-    /// or, if it was not the server that said so, until there is another network.
-    Failed(SessionId, AuthError),
+    /// Report to the session that token renewal has failed. The next login or opening restarts it;
+    /// if the error did not come from the server, a network change does too.
+    SessionFailed(SessionId, AuthError),
 }
 
-/// What came of a call.
-pub type Outcome = Result<Success, Failure>;
+/// Result of a call.
+pub type CallResult = Result<CallSuccess, CallError>;
 
-/// What came of a call that worked.
+/// Result of a successful call.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Success {
+pub enum CallSuccess {
     /// This user is logged in.
     LoggedIn(User),
     /// The password is changed.
     PasswordChanged,
-    /// What the server knows about the user; nothing after any error, as there may be no such user.
+    /// Result of a look-up; `None` after any error, as the user may not exist.
     Found(Option<UserInfo>),
 }
 
-/// Why a call did not work.
+/// Error of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Failure {
-    /// It makes no sense; nothing was asked.
-    Refused(Refusal),
-    /// The server or the network failed it.
+pub enum CallError {
+    /// The call is invalid; no request was sent.
+    Refused(RequestError),
+    /// The server or the network failed.
     Failed(AuthError),
 }
 
-impl Answer {
-    /// Takes status and body of an answer.
+impl HttpOutcome {
+    /// Creates the outcome of a request with a response.
     #[must_use]
     pub const fn new(status: u16, body: Vec<u8>) -> Self {
         Self(Ok((status, SecretBytes::new(body))))
     }
 
-    /// Says why there was no answer.
+    /// Creates the outcome of a request without a response.
     #[must_use]
-    pub const fn none(fault: NetworkFault) -> Self {
+    pub const fn failed(fault: NetworkError) -> Self {
         Self(Err(fault))
     }
 
-    /// Reads the answer, if there is one.
+    /// Parses the response, if there is one.
     pub(super) fn read<T>(
         &self,
         read: impl FnOnce(u16, &[u8]) -> Result<T, AuthError>,
@@ -147,17 +147,17 @@ impl Answer {
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for HttpOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Ok((status, _)) => f.debug_tuple("Answer").field(status).finish(),
-            Err(fault) => f.debug_tuple("Answer").field(fault).finish(),
+            Ok((status, _)) => f.debug_tuple("HttpOutcome").field(status).finish(),
+            Err(fault) => f.debug_tuple("HttpOutcome").field(fault).finish(),
         }
     }
 }
 
 impl UserId {
-    /// Returns who a user is.
+    /// Returns the id of a user.
     #[must_use]
     pub fn of(user: &User) -> Self {
         Self { url: user.url.clone(), identity: user.identity().to_owned() }
@@ -170,21 +170,21 @@ impl fmt::Display for UserId {
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
+impl From<RequestError> for CallError {
+    fn from(refusal: RequestError) -> Self {
         Self::Refused(refusal)
     }
 }
 
-impl From<AuthError> for Failure {
+impl From<AuthError> for CallError {
     fn from(error: AuthError) -> Self {
         Self::Failed(error)
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for CallError {}
 
-impl fmt::Display for Failure {
+impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),

@@ -1,25 +1,23 @@
-//! Users over time: who is logged in, what was asked of servers for them, the tokens of their
-//! sessions, and the revocations that logouts left to be delivered.
+//! State machine of the users of an app: logins, calls, sessions and pending revocations.
 //!
-//! In: what the program wants, what the network answered, and the time. Out: requests to send, and
-//! what to tell whom; and by [`Users::deadline`] when to be called again. [`UserFile`] does the
-//! same and keeps in a store what must survive the process.
+//! Inputs are calls, responses and the time. Outputs are requests, results, notifications and a
+//! deadline ([`Users::deadline`]). [`UserStore`] adds persistence.
 //!
 //! - U9 At most one token request of a session is in flight.
-//! - U12 Who is logged in is durable before anything that follows from it is told or sent.
-//! - U13 Logging out is local and at once, whatever network and server do.
-//! - U14 A revocation names the token of the moment of the logout, is kept until the server has
-//!   answered, and never touches a token that was given out later.
-//! - U15 A session that was closed or parked gets no token, whatever answer is still under way.
-//! - U16 A login takes up the parked sessions of its user, and of nobody else.
-//! - U17 Who is logged in, who is current, and what a call leads to are as the model says.
-//! - U18 Exchanging a refresh token costs nobody the login.
+//! - U12 A login or logout is durable before any output that depends on it.
+//! - U13 Logging out is local and immediate, whatever network and server do.
+//! - U14 A revocation names the token of the moment of the logout, persists until the server
+//!   responds, and never touches a newer token.
+//! - U15 A closed or parked session gets no token, whatever response is in flight.
+//! - U16 A login resumes the parked sessions of its user, and of no other user.
+//! - U17 The logged-in users, the current user and the result of each call are as the model says.
+//! - U18 Rotation of a refresh token never loses the login.
 //!
 //! Specified in docs/auth.md#users-over-time. Model: `models::auth`. Check:
 //! `sim::check::auth_users`.
 //!
 //! ```
-//! use fastness_auth::users::{Answer, Call, CallId, Input, Output, Users};
+//! use fastness_auth::users::{Call, CallId, HttpOutcome, Input, Output, Users};
 //! use fastness_auth::{AuthUrl, Credentials, Time};
 //!
 //! let mut users = Users::default();
@@ -28,27 +26,28 @@
 //! let call = Call::LogIn(AuthUrl::for_login("http://localhost:9080")?, credentials);
 //! users.handle(Time(0), Input::Call(CallId(1), call), &mut todo);
 //!
-//! // Send the request with any HTTP library, and hand in what came of it:
+//! // Send the request with any HTTP library, then pass in its outcome:
 //! let Some(Output::Send(request, _)) = todo.pop() else { unreachable!() };
-//! let answer = Answer::new(200, br#"{"refresh_token": {"token": "t", "token_data":
+//! let outcome = HttpOutcome::new(200, br#"{"refresh_token": {"token": "t", "token_data":
 //!     {"identity": "7", "expires": 86400, "access": ["refresh"]}}}"#.to_vec());
-//! users.handle(Time(100), Input::Answer(request, answer), &mut todo);
+//! users.handle(Time(100), Input::Response(request, outcome), &mut todo);
 //! assert_eq!(users.current(Time(100))?.unwrap().identity(), "7");
-//! # Ok::<(), fastness_auth::Refusal>(())
+//! # Ok::<(), fastness_auth::RequestError>(())
 //! ```
 
 mod event;
-mod exchange;
-mod file;
-mod kept;
-mod machine;
+mod persisted;
+mod rotation;
+mod rotation_schedule;
+mod state_machine;
+mod store;
 
 pub use event::{
-    Answer, Call, CallId, Failure, Input, Outcome, Output, SessionId, Success, UserId,
+    Call, CallError, CallId, CallResult, CallSuccess, HttpOutcome, Input, Output, SessionId, UserId,
 };
-pub use file::UserFile;
-pub use kept::Kept;
-pub use machine::Users;
+pub use persisted::PersistedUsers;
+pub use state_machine::Users;
+pub use store::UserStore;
 
 #[cfg(test)]
 mod tests;

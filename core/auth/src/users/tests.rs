@@ -1,7 +1,9 @@
-//! Users over time, sentence by sentence. What they do in the long run: docs/auth.md.
+//! State machine of users: the sentences of docs/auth.md.
 
 use super::*;
-use crate::{AuthUrl, Credentials, ErrorCode, NetworkFault, Refusal, Request, RequestId, Time};
+use crate::{
+    AuthUrl, Credentials, ErrorCode, NetworkError, Request, RequestError, RequestId, Time,
+};
 use fastness::{Store, StoreOptions};
 use std::time::Duration;
 
@@ -9,11 +11,11 @@ const ALICE: &str = "alice";
 const DAY: i64 = 86_400_000;
 const PATH: &str = "/~/notes";
 
-/// A program with users, and all requests it has sent.
+/// Program with users, and all requests that it has sent.
 struct Bench {
     now: Time,
     users: Users,
-    told: Vec<Output>,
+    outputs: Vec<Output>,
     sent: Vec<(RequestId, Request)>,
 }
 
@@ -25,23 +27,23 @@ fn id(identity: &str) -> UserId {
     UserId { url: url(), identity: identity.to_owned() }
 }
 
-fn granted(kind: &str, value: &str, identity: &str, expires: i64) -> Answer {
+fn granted(kind: &str, value: &str, identity: &str, expires: i64) -> HttpOutcome {
     let token = format!(
         r#"{{"{kind}_token": {{"token": "{value}", "token_data": {{"identity": "{identity}",
         "expires": {}, "access": ["refresh"], "is_admin": {}}}}}}}"#,
         expires / 1000,
         identity == "root"
     );
-    Answer::new(200, token.into_bytes())
+    HttpOutcome::new(200, token.into_bytes())
 }
 
 impl Bench {
     fn new() -> Self {
         let users = Users::default();
-        Self { now: Time(DAY), users, told: Vec::new(), sent: Vec::new() }
+        Self { now: Time(DAY), users, outputs: Vec::new(), sent: Vec::new() }
     }
 
-    /// Hands something in and returns the requests that come out.
+    /// Handles an event and returns the resulting requests.
     fn tell(&mut self, input: Input) -> Vec<RequestId> {
         let mut outputs = Vec::new();
         self.users.handle(self.now, input, &mut outputs);
@@ -51,7 +53,7 @@ impl Bench {
                 sent.push(id);
                 self.sent.push((id, request));
             } else {
-                self.told.push(output);
+                self.outputs.push(output);
             }
         }
         sent
@@ -61,12 +63,12 @@ impl Bench {
         self.tell(Input::Call(CallId(number), call))
     }
 
-    /// Logs somebody in with a token of this value, which lives for ten days.
+    /// Logs a user in with a token of this value, which lives for ten days.
     fn log_in(&mut self, identity: &str, value: &str) -> Vec<RequestId> {
         let name = Credentials::username_password(identity, None, false).unwrap();
         let sent = self.call(0, Call::LogIn(url(), name));
         let answer = granted("refresh", value, identity, self.now.0 + 10 * DAY);
-        self.tell(Input::Answer(sent[0], answer))
+        self.tell(Input::Response(sent[0], answer))
     }
 
     fn open(&mut self, number: u64, identity: &str) -> Vec<RequestId> {
@@ -74,7 +76,7 @@ impl Bench {
     }
 
     fn answer(&mut self, request: RequestId, status: u16, body: &str) -> Vec<RequestId> {
-        self.tell(Input::Answer(request, Answer::new(status, body.as_bytes().to_vec())))
+        self.tell(Input::Response(request, HttpOutcome::new(status, body.as_bytes().to_vec())))
     }
 
     fn body(&self, request: RequestId) -> &str {
@@ -82,8 +84,8 @@ impl Bench {
         std::str::from_utf8(request.body()).unwrap()
     }
 
-    fn take_told(&mut self) -> Vec<Output> {
-        std::mem::take(&mut self.told)
+    fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
     }
 
     fn token_in(&self, request: RequestId) -> bool {
@@ -95,24 +97,25 @@ impl Bench {
 fn listeners_hear_of_a_login_before_the_caller() {
     let mut bench = Bench::new();
     bench.log_in(ALICE, "one");
-    let told = bench.take_told();
-    let [Output::LoggedIn(who), Output::Done(CallId(0), Ok(Success::LoggedIn(user)))] = &told[..]
+    let outputs = bench.take_outputs();
+    let [Output::LoggedIn(who), Output::CallDone(CallId(0), Ok(CallSuccess::LoggedIn(user)))] =
+        &outputs[..]
     else {
-        panic!("{told:?}")
+        panic!("{outputs:?}")
     };
     assert_eq!((who, user.identity()), (&id(ALICE), ALICE));
     assert!(bench.users.current(bench.now).unwrap().is_some());
 }
 
 #[test]
-fn a_login_that_fails_logs_nobody_in() {
+fn a_failed_login_changes_nothing() {
     let mut bench = Bench::new();
     let name = Credentials::username_password(ALICE, None, false).unwrap();
     let sent = bench.call(7, Call::LogIn(url(), name));
     bench.answer(sent[0], 401, r#"{"code": 611}"#);
-    let told = bench.take_told();
-    let [Output::Done(CallId(7), Err(Failure::Failed(error)))] = &told[..] else {
-        panic!("{told:?}")
+    let outputs = bench.take_outputs();
+    let [Output::CallDone(CallId(7), Err(CallError::Failed(error)))] = &outputs[..] else {
+        panic!("{outputs:?}")
     };
     assert_eq!(error.code(), ErrorCode::INVALID_CREDENTIALS);
     assert_eq!((bench.users.current(bench.now), bench.users.deadline()), (Ok(None), None));
@@ -127,14 +130,14 @@ fn an_access_token_logs_in_without_a_request() {
 }
 
 #[test]
-fn a_cancelled_login_logs_nobody_in() {
+fn a_cancelled_login_changes_nothing() {
     let mut bench = Bench::new();
     let name = Credentials::username_password(ALICE, None, false).unwrap();
     let sent = bench.call(7, Call::LogIn(url(), name));
     bench.tell(Input::Cancel(CallId(7)));
-    bench.tell(Input::Answer(sent[0], granted("refresh", "t", ALICE, 10 * DAY)));
-    assert_eq!(bench.take_told(), [Output::Forget(sent[0])]);
-    assert_eq!(bench.users.kept().users().count(), 0);
+    bench.tell(Input::Response(sent[0], granted("refresh", "t", ALICE, 10 * DAY)));
+    assert_eq!(bench.take_outputs(), [Output::CancelRequest(sent[0])]);
+    assert_eq!(bench.users.persisted().users().count(), 0);
 }
 
 #[test]
@@ -143,7 +146,7 @@ fn several_users_have_no_current_one() {
     bench.log_in(ALICE, "a");
     bench.now.0 += 5 * DAY;
     bench.log_in("bob", "b");
-    assert_eq!(bench.users.current(bench.now), Err(Refusal::SeveralUsers));
+    assert_eq!(bench.users.current(bench.now), Err(RequestError::MultipleUsers));
     let names = |bench: &Bench| {
         let valid = bench.users.valid(bench.now);
         valid.map(|user| user.identity().to_owned()).collect::<Vec<_>>()
@@ -151,7 +154,11 @@ fn several_users_have_no_current_one() {
     assert_eq!(names(&bench), [ALICE, "bob"]);
     bench.now.0 += 6 * DAY;
     assert_eq!(names(&bench), ["bob"]);
-    assert_eq!(bench.users.current(bench.now), Err(Refusal::SeveralUsers), "expired ones count");
+    assert_eq!(
+        bench.users.current(bench.now),
+        Err(RequestError::MultipleUsers),
+        "expired ones count"
+    );
     bench.tell(Input::LogOut(id("bob")));
     assert_eq!(bench.users.current(bench.now), Ok(None), "alice has expired");
 }
@@ -161,16 +168,16 @@ fn logging_out_waits_for_nothing_and_tells_listeners_when_it_is_delivered() {
     let mut bench = Bench::new();
     bench.tell(Input::Offline);
     bench.log_in(ALICE, "one");
-    bench.take_told();
+    bench.take_outputs();
     let sent = bench.tell(Input::LogOut(id(ALICE)));
     assert_eq!(bench.users.current(bench.now), Ok(None));
     assert_eq!(bench.body(sent[0]), r#"{"token":"one"}"#);
-    bench.tell(Input::Answer(sent[0], Answer::none(NetworkFault::HostNotFound)));
-    assert!(bench.take_told().is_empty() && bench.users.kept().revocations().count() == 1);
+    bench.tell(Input::Response(sent[0], HttpOutcome::failed(NetworkError::HostNotFound)));
+    assert!(bench.take_outputs().is_empty() && bench.users.persisted().revocations().count() == 1);
     let sent = bench.tell(Input::Online);
     bench.answer(sent[0], 200, "");
-    assert_eq!(bench.take_told(), [Output::LoggedOut(id(ALICE))]);
-    assert_eq!(bench.users.kept().revocations().count(), 0);
+    assert_eq!(bench.take_outputs(), [Output::LoggedOut(id(ALICE))]);
+    assert_eq!(bench.users.persisted().revocations().count(), 0);
     assert!(bench.tell(Input::LogOut(id(ALICE))).is_empty(), "twice is once");
 }
 
@@ -179,7 +186,7 @@ fn a_held_revocation_does_not_touch_a_newer_login() {
     let mut bench = Bench::new();
     bench.log_in(ALICE, "one");
     let held = bench.tell(Input::LogOut(id(ALICE)));
-    bench.tell(Input::Answer(held[0], Answer::none(NetworkFault::TimedOut)));
+    bench.tell(Input::Response(held[0], HttpOutcome::failed(NetworkError::TimedOut)));
     bench.log_in(ALICE, "two");
     bench.now = bench.users.deadline().unwrap();
     let again = bench.tell(Input::Wake);
@@ -202,12 +209,16 @@ fn a_revocation_ends_with_the_servers_word_only() {
         bench.log_in(ALICE, "one");
         let sent = bench.tell(Input::LogOut(id(ALICE)));
         bench.answer(sent[0], status, body);
-        let left = bench.users.kept().revocations().count();
+        let left = bench.users.persisted().revocations().count();
         assert_eq!(left == 0, is_over, "{status} {body}");
         assert_eq!(bench.users.deadline().is_none(), is_over);
         bench.users = Users::default();
     }
-    let refused = bench.told.iter().filter(|told| matches!(told, Output::NotRevoked(..))).count();
+    let refused = bench
+        .outputs
+        .iter()
+        .filter(|outputs| matches!(outputs, Output::RevocationRefused(..)))
+        .count();
     assert_eq!(refused, 1);
 }
 
@@ -218,12 +229,12 @@ fn sessions_are_parked_by_a_logout_and_taken_up_by_a_login() {
     bench.log_in("bob", "b");
     let first = bench.open(1, ALICE);
     bench.open(2, "bob");
-    bench.take_told();
+    bench.take_outputs();
     bench.tell(Input::LogOut(id(ALICE)));
-    assert_eq!(bench.take_told(), [Output::Forget(first[0]), Output::Park(SessionId(1))]);
+    assert_eq!(bench.take_outputs(), [Output::CancelRequest(first[0]), Output::Park(SessionId(1))]);
     assert!(bench.open(3, ALICE).is_empty(), "it is parked from the beginning");
-    bench.tell(Input::Answer(first[0], granted("access", "late", ALICE, 10 * DAY)));
-    assert!(bench.take_told().is_empty(), "a late answer revives nothing");
+    bench.tell(Input::Response(first[0], granted("access", "late", ALICE, 10 * DAY)));
+    assert!(bench.take_outputs().is_empty(), "a late answer revives nothing");
     let sent = bench.log_in(ALICE, "new");
     assert_eq!(sent.len(), 2, "hers, and not bob's");
     assert!(sent.iter().all(|id| bench.body(*id).contains(r#""data":"new""#)));
@@ -234,13 +245,13 @@ fn a_closed_session_stays_closed_and_its_number_can_be_used_again() {
     let mut bench = Bench::new();
     bench.log_in(ALICE, "a");
     let first = bench.open(1, ALICE);
-    bench.take_told();
+    bench.take_outputs();
     let second = bench.open(1, ALICE);
-    assert_eq!(bench.take_told(), [Output::Forget(first[0])]);
-    bench.tell(Input::Answer(first[0], granted("access", "late", ALICE, 10 * DAY)));
-    assert!(bench.take_told().is_empty());
-    bench.tell(Input::Answer(second[0], granted("access", "good", ALICE, 10 * DAY)));
-    assert!(matches!(bench.take_told()[..], [Output::HandOver(SessionId(1), _)]));
+    assert_eq!(bench.take_outputs(), [Output::CancelRequest(first[0])]);
+    bench.tell(Input::Response(first[0], granted("access", "late", ALICE, 10 * DAY)));
+    assert!(bench.take_outputs().is_empty());
+    bench.tell(Input::Response(second[0], granted("access", "good", ALICE, 10 * DAY)));
+    assert!(matches!(bench.take_outputs()[..], [Output::DeliverToken(SessionId(1), _)]));
     bench.tell(Input::Close(SessionId(1)));
     assert_eq!(bench.users.deadline(), None);
 }
@@ -250,7 +261,7 @@ fn preemptive_token_refresh() {
     let mut bench = Bench::new();
     bench.log_in(ALICE, "a");
     let sent = bench.open(1, ALICE);
-    bench.tell(Input::Answer(sent[0], granted("access", "t", ALICE, bench.now.0 + 20_000)));
+    bench.tell(Input::Response(sent[0], granted("access", "t", ALICE, bench.now.0 + 20_000)));
     assert_eq!(bench.users.deadline(), Some(Time(bench.now.0 + 10_000)));
     bench.now.0 += 10_000;
     let sent = bench.tell(Input::Wake);
@@ -258,7 +269,7 @@ fn preemptive_token_refresh() {
 }
 
 #[test]
-fn calls_are_made_with_the_token_of_their_moment_and_by_who_may() {
+fn calls_use_the_token_of_their_moment_and_need_permission() {
     let mut bench = Bench::new();
     let change = |identity: &str| Call::ChangePassword(id(identity), "p".into());
     assert!(bench.call(1, change(ALICE)).is_empty());
@@ -276,8 +287,8 @@ fn calls_are_made_with_the_token_of_their_moment_and_by_who_may() {
             bench.answer(sent, 404, "");
         }
     }
-    let outcomes = bench.take_told().into_iter().filter_map(|told| {
-        let Output::Done(CallId(number @ 1..), outcome) = told else { return None };
+    let outcomes = bench.take_outputs().into_iter().filter_map(|outputs| {
+        let Output::CallDone(CallId(number @ 1..), outcome) = outputs else { return None };
         Some((number, outcome.map_err(|error| error.to_string())))
     });
     let text = outcomes.map(|outcome| format!("{outcome:?}\n")).collect::<String>();
@@ -292,7 +303,7 @@ fn calls_are_made_with_the_token_of_their_moment_and_by_who_may() {
 }
 
 /// Both tokens that an exchange brings.
-fn exchanged(value: &str, identity: &str, now: Time) -> Answer {
+fn exchanged(value: &str, identity: &str, now: Time) -> HttpOutcome {
     let token = |value: &str| {
         format!(
             r#"{{"token": "{value}", "token_data": {{"identity": "{identity}", "expires": {},
@@ -302,13 +313,13 @@ fn exchanged(value: &str, identity: &str, now: Time) -> Answer {
     };
     let body =
         format!(r#"{{"access_token": {}, "refresh_token": {}}}"#, token("access"), token(value));
-    Answer::new(200, body.into_bytes())
+    HttpOutcome::new(200, body.into_bytes())
 }
 
 /// A bench whose refresh tokens are exchanged when they are an hour old, and Alice's is.
 fn exchanging() -> Bench {
     let mut bench = Bench::new();
-    bench.users = Users::default().exchange_after(Duration::from_secs(3600));
+    bench.users = Users::default().rotate_after(Duration::from_secs(3600));
     bench.log_in(ALICE, "one");
     bench.now.0 += 3_600_000;
     bench
@@ -319,7 +330,7 @@ fn current(bench: &Bench) -> &str {
 }
 
 #[test]
-fn while_a_token_is_exchanged_whoever_needs_it_waits() {
+fn requests_wait_while_a_token_is_rotated() {
     let mut bench = exchanging();
     bench.log_in("bob", "b");
     let sent = bench.open(1, ALICE);
@@ -330,13 +341,13 @@ fn while_a_token_is_exchanged_whoever_needs_it_waits() {
     bench.tell(Input::Cancel(CallId(8)));
     assert_eq!(bench.open(3, "bob").len(), 1, "bob's is another one");
     bench.tell(Input::LogOut(id("bob")));
-    bench.take_told();
-    let sent = bench.tell(Input::Answer(sent[0], exchanged("two", ALICE, bench.now)));
+    bench.take_outputs();
+    let sent = bench.tell(Input::Response(sent[0], exchanged("two", ALICE, bench.now)));
     assert_eq!((sent.len(), current(&bench)), (2, "two"));
     assert!(bench.body(sent[0]).contains(r#""data":"two""#), "what waited has the new one");
     assert!(!bench.body(sent[0]).contains("rotate"), "and is no exchange");
     assert_eq!(bench.body(sent[1]), r#"{"newPassword":"p"}"#);
-    assert!(matches!(bench.take_told()[..], [Output::HandOver(SessionId(1), _)]));
+    assert!(matches!(bench.take_outputs()[..], [Output::DeliverToken(SessionId(1), _)]));
 }
 
 #[test]
@@ -346,7 +357,7 @@ fn an_exchange_waits_until_nothing_else_uses_the_token() {
     let sent = bench.open(1, ALICE);
     assert!(!bench.body(sent[0]).contains("rotate"));
     bench.answer(call[0], 200, "");
-    bench.tell(Input::Answer(sent[0], granted("access", "t", ALICE, bench.now.0 + 60_000)));
+    bench.tell(Input::Response(sent[0], granted("access", "t", ALICE, bench.now.0 + 60_000)));
     let sent = bench.open(2, ALICE);
     assert!(bench.body(sent[0]).contains(r#""rotate":true"#));
 }
@@ -354,16 +365,18 @@ fn an_exchange_waits_until_nothing_else_uses_the_token() {
 #[test]
 fn an_exchange_that_fails_costs_nothing() {
     let other = exchanged("two", "somebody else", Time(DAY * 2));
-    for answer in [Answer::none(NetworkFault::Lost), Answer::new(503, Vec::new()), other] {
+    for answer in
+        [HttpOutcome::failed(NetworkError::Lost), HttpOutcome::new(503, Vec::new()), other]
+    {
         let mut bench = exchanging();
         let sent = bench.open(1, ALICE);
         bench.open(2, ALICE);
-        let sent = bench.tell(Input::Answer(sent[0], answer));
+        let sent = bench.tell(Input::Response(sent[0], answer));
         assert_eq!((sent.len(), current(&bench)), (1, "one"));
         assert!(!bench.body(sent[0]).contains("rotate"), "not again so soon");
         bench.now.0 += 300_000;
         bench.tell(Input::Close(SessionId(1)));
-        bench.tell(Input::Answer(sent[0], granted("access", "t", ALICE, bench.now.0 + 60_000)));
+        bench.tell(Input::Response(sent[0], granted("access", "t", ALICE, bench.now.0 + 60_000)));
         let sent = bench.open(1, ALICE);
         assert!(bench.body(sent[0]).contains(r#""rotate":true"#), "but after five minutes");
     }
@@ -373,7 +386,7 @@ fn an_exchange_that_fails_costs_nothing() {
 fn a_server_that_does_not_exchange_is_asked_no_more_than_it_would_be() {
     let mut bench = exchanging();
     let sent = bench.open(1, ALICE);
-    bench.tell(Input::Answer(sent[0], granted("access", "t", ALICE, bench.now.0 + 60_000)));
+    bench.tell(Input::Response(sent[0], granted("access", "t", ALICE, bench.now.0 + 60_000)));
     assert_eq!(current(&bench), "one");
     let sent = bench.open(2, ALICE);
     assert!(!bench.body(sent[0]).contains("rotate"));
@@ -385,20 +398,21 @@ fn logging_out_or_in_gives_an_exchange_up() {
         let mut bench = exchanging();
         let exchange = bench.open(1, ALICE);
         bench.call(7, Call::ChangePassword(id(ALICE), "p".into()));
-        bench.take_told();
+        bench.take_outputs();
         let sent = match logs_in {
             true => bench.log_in(ALICE, "new"),
             false => bench.tell(Input::LogOut(id(ALICE))),
         };
-        let told = bench.take_told();
-        assert!(told.contains(&Output::Forget(exchange[0])), "{told:?}");
-        let refused = Output::Done(CallId(7), Err(Failure::Refused(Refusal::NotLoggedIn)));
-        assert_eq!(told.contains(&refused), !logs_in, "{told:?}");
+        let outputs = bench.take_outputs();
+        assert!(outputs.contains(&Output::CancelRequest(exchange[0])), "{outputs:?}");
+        let refused =
+            Output::CallDone(CallId(7), Err(CallError::Refused(RequestError::NotLoggedIn)));
+        assert_eq!(outputs.contains(&refused), !logs_in, "{outputs:?}");
         // The session and the call, or the revocation.
         assert_eq!(sent.len(), if logs_in { 2 } else { 1 });
         assert!(logs_in || bench.body(sent[0]) == r#"{"token":"one"}"#);
-        bench.tell(Input::Answer(exchange[0], exchanged("late", ALICE, bench.now)));
-        assert!(bench.users.kept().users().all(|user| user.token.value.expose() == "new"));
+        bench.tell(Input::Response(exchange[0], exchanged("late", ALICE, bench.now)));
+        assert!(bench.users.persisted().users().all(|user| user.token.value.expose() == "new"));
     }
 }
 
@@ -406,8 +420,8 @@ fn logging_out_or_in_gives_an_exchange_up() {
 fn the_first_token_of_a_process_comes_with_an_exchange_and_is_kept() {
     let store = StoreOptions::new().in_memory().unwrap();
     let open = || {
-        let file = UserFile::open(store.clone(), Time(DAY)).unwrap();
-        file.exchange_after(Duration::from_secs(3600))
+        let file = UserStore::open(store.clone(), Time(DAY)).unwrap();
+        file.rotate_after(Duration::from_secs(3600))
     };
     let mut todo = Vec::new();
     let mut file = open();
@@ -418,17 +432,17 @@ fn the_first_token_of_a_process_comes_with_an_exchange_and_is_kept() {
     let input = Input::Open(SessionId(1), id(ALICE), PATH.to_owned());
     file.handle(Time(DAY), input, &mut todo).unwrap();
     let [Output::Send(sent, _)] = todo[..] else { panic!("{todo:?}") };
-    let answer = Input::Answer(sent, exchanged("two", ALICE, Time(DAY)));
+    let answer = Input::Response(sent, exchanged("two", ALICE, Time(DAY)));
     file.handle(Time(DAY), answer, &mut todo).unwrap();
     let kept = open();
-    let user = kept.users().kept().users().next().unwrap();
+    let user = kept.users().persisted().users().next().unwrap();
     assert_eq!(user.token.value.expose(), "two");
 }
 
 #[test]
-fn a_restarted_process_has_its_users_and_revokes_what_is_left() {
+fn a_restarted_process_has_its_users_and_pending_revocations() {
     let store = StoreOptions::new().in_memory().unwrap();
-    let open = |store: &Store| UserFile::open(store.clone(), Time(DAY)).unwrap();
+    let open = |store: &Store| UserStore::open(store.clone(), Time(DAY)).unwrap();
     let mut file = open(&store);
     let mut todo = Vec::new();
     for identity in [ALICE, "bob"] {
@@ -443,7 +457,7 @@ fn a_restarted_process_has_its_users_and_revokes_what_is_left() {
     todo.clear();
     file.handle(Time(DAY), Input::Wake, &mut todo).unwrap();
     let [Output::Send(sent, _)] = todo[..] else { panic!("{todo:?}") };
-    let answer = Input::Answer(sent, Answer::new(200, Vec::new()));
+    let answer = Input::Response(sent, HttpOutcome::new(200, Vec::new()));
     file.handle(Time(DAY), answer, &mut todo).unwrap();
     assert_eq!(open(&store).deadline(), None);
 }
@@ -461,7 +475,7 @@ fn a_store_of_something_else_is_refused() {
         let mut txn = store.write().unwrap();
         txn.tree("users").unwrap().insert(key, value.as_bytes()).unwrap();
         txn.commit().unwrap();
-        let error = UserFile::open(store, Time(0)).unwrap_err();
+        let error = UserStore::open(store, Time(0)).unwrap_err();
         let Error::File { cause, .. } = &error else { panic!("{error}") };
         assert_eq!(*cause, FileErrorCause::OtherContent { expected: "users" });
     }
@@ -471,5 +485,5 @@ fn a_store_of_something_else_is_refused() {
         txn.tree("users").unwrap().insert(&number.to_be_bytes(), json.as_bytes()).unwrap();
     }
     txn.commit().unwrap();
-    assert!(UserFile::open(store, Time(0)).is_err(), "one user twice");
+    assert!(UserStore::open(store, Time(0)).is_err(), "one user twice");
 }

@@ -15,7 +15,7 @@ mod renewal;
 
 use fastness_auth::{
     AuthError, AuthServer, AuthUrl, Credentials, ErrorCode, Permission, Request, Secret, Token,
-    User, answer,
+    User, response,
 };
 
 /// Interprets the bytes as the first byte selects.
@@ -80,9 +80,9 @@ fn answers(bytes: &[u8]) {
     let url = AuthUrl::parse("http://h/auth").expect("U7: it is an address");
     let is_granted = (200..300).contains(&status);
 
-    let failure = AuthError::from_answer(status, body);
+    let failure = AuthError::from_response(status, body);
     failed(status, &failure);
-    let authenticated = answer::authenticate(status, body);
+    let authenticated = response::authenticate(status, body);
     if let Ok(authenticated) = &authenticated {
         assert!(is_granted, "U2: {status} grants something");
         let tokens = [&authenticated.access_token, &authenticated.refresh_token];
@@ -90,10 +90,10 @@ fn answers(bytes: &[u8]) {
     }
     let outcomes = [
         authenticated.map(drop),
-        answer::login(&url, status, body).map(drop),
-        answer::access_token(status, body).map(drop),
-        answer::look_up(status, body).map(drop),
-        answer::change_password(status, body),
+        response::login(&url, status, body).map(drop),
+        response::access_token(status, body).map(drop),
+        response::look_up(status, body).map(drop),
+        response::change_password(status, body),
     ];
     for outcome in outcomes {
         match outcome {
@@ -106,7 +106,7 @@ fn answers(bytes: &[u8]) {
         }
     }
     let is_gone = failure.code() == ErrorCode::EXPIRED_REFRESH_TOKEN;
-    assert_eq!(answer::revoke(status, body).is_ok(), is_granted || is_gone, "U2: {failure:?}");
+    assert_eq!(response::revoke(status, body).is_ok(), is_granted || is_gone, "U2: {failure:?}");
 
     if let Ok(token) = Token::from_json(body) {
         survives(&token);

@@ -7,7 +7,8 @@
 use super::token;
 use fastness_auth::refresh::{Input, Output};
 use fastness_auth::{
-    AuthError, Backoff, NetworkFault, PAUSE_MAX, RENEWAL_MARGIN, Refresher, RequestId, Time, Token,
+    AuthError, BACKOFF_MAX, Backoff, NetworkError, RENEWAL_MARGIN, Refresher, RequestId, Time,
+    Token,
 };
 use std::time::Duration;
 
@@ -98,8 +99,8 @@ impl Watch {
             0 => self.tell(Input::Start),
             1 => self.tell(Input::Stop),
             2 => self.wake(),
-            3 => self.tell(Input::Answer(last, Ok(self.granted(detail)))),
-            4 => self.tell(Input::Answer(last, Err(failure(detail)))),
+            3 => self.tell(Input::Response(last, Ok(self.granted(detail)))),
+            4 => self.tell(Input::Response(last, Err(failure(detail)))),
             5 => self.stale(detail),
             6 => self.tell(Input::Expired),
             7 => self.tell(Input::Offline),
@@ -138,8 +139,8 @@ impl Watch {
         let mut outputs = Vec::new();
         for outcome in [Ok(token()), Err(failure(0)), Err(failure(1))] {
             let (deadline, open) = (self.refresher.deadline(), self.refresher.in_flight());
-            self.refresher.handle(self.now, Input::Answer(id, outcome), &mut outputs);
-            let cap = deadline.map(|at| at.min(self.now.plus(PAUSE_MAX)));
+            self.refresher.handle(self.now, Input::Response(id, outcome), &mut outputs);
+            let cap = deadline.map(|at| at.min(self.now.plus(BACKOFF_MAX)));
             let kept = [deadline, cap].contains(&self.refresher.deadline());
             assert!(kept && outputs.is_empty(), "U9: a late answer changed something");
             assert_eq!(self.refresher.in_flight(), open, "U9: a late answer closed a request");
@@ -148,7 +149,7 @@ impl Watch {
 
     fn tell(&mut self, input: Input) {
         let mut answered = None;
-        if let Input::Answer(id, outcome) = &input
+        if let Input::Response(id, outcome) = &input
             && Some(*id) == self.open
         {
             (answered, self.open) = (Some(outcome.clone()), None);
@@ -165,17 +166,17 @@ impl Watch {
         let token = answered.as_ref().and_then(|outcome| outcome.as_ref().ok());
         for output in outputs {
             match output {
-                Output::Ask(id) => self.ask(id),
-                Output::HandOver(handed) => {
+                Output::RequestToken(id) => self.ask(id),
+                Output::Deliver(handed) => {
                     assert_eq!(Some(&handed), token, "U9: a token from nowhere");
                     self.planned(&handed);
                 }
                 Output::Failed(error) => {
                     let told = answered.as_ref().and_then(|outcome| outcome.as_ref().err());
                     assert_eq!(told, Some(&error), "U9: a failure from nowhere");
-                    assert!(!error.retry_helps(), "U8: given up too early");
+                    assert!(!error.is_retryable(), "U8: given up too early");
                     self.is_running = false;
-                    self.may_revive = !error.is_of_server();
+                    self.may_revive = !error.is_from_server();
                 }
             }
         }
@@ -200,7 +201,7 @@ impl Watch {
             return;
         }
         let left = token.expires().since(self.now);
-        let longest = if left.is_zero() { PAUSE_MAX } else { left / 2 };
+        let longest = if left.is_zero() { BACKOFF_MAX } else { left / 2 };
         let longest = longest.max(Duration::from_millis(500));
         assert!(at <= self.now.plus(longest), "U10: a late token is left to lapse");
     }
@@ -211,7 +212,7 @@ impl Watch {
             return;
         }
         if let Some(id) = self.open {
-            self.tell(Input::Answer(id, Err(failure(0))));
+            self.tell(Input::Response(id, Err(failure(0))));
         }
         let asked = self.asked.len();
         // Twice, in case there is no network when a renewal is due.
@@ -220,7 +221,7 @@ impl Watch {
                 self.event(9, 0, 0);
             }
         }
-        let is_for_ever = self.refresher.deadline() >= Some(Time::NEVER.minus(PAUSE_MAX * 2));
+        let is_for_ever = self.refresher.deadline() >= Some(Time::NEVER.minus(BACKOFF_MAX * 2));
         assert!(self.asked.len() > asked || is_for_ever, "U11: time alone does not help");
     }
 }
@@ -228,9 +229,9 @@ impl Watch {
 /// Retries help for even details.
 fn failure(detail: u8) -> AuthError {
     match detail % 4 {
-        0 => AuthError::from_network(NetworkFault::Refused),
-        1 => AuthError::from_answer(401, br#"{"code": 615}"#),
-        2 => AuthError::from_answer(503, b""),
-        _ => AuthError::from_network(NetworkFault::Tls),
+        0 => AuthError::from_network(NetworkError::Refused),
+        1 => AuthError::from_response(401, br#"{"code": 615}"#),
+        2 => AuthError::from_response(503, b""),
+        _ => AuthError::from_network(NetworkError::Tls),
     }
 }

@@ -4,8 +4,8 @@ use super::super::Violation;
 use super::super::promises::{U11, U15, U17, U18};
 use super::message::Purpose;
 use super::program::Program;
-use fastness_auth::users::Kept;
-use fastness_auth::{PAUSE_MAX, Refusal, Time, User};
+use fastness_auth::users::PersistedUsers;
+use fastness_auth::{BACKOFF_MAX, RequestError, Time, User};
 use fastness_models::auth::{Grant, UserKey, Users as Model};
 use fastness_models::auth_server::ServerCall;
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ impl Program<'_> {
         let users = self.users().users();
         let current = match users.current(now) {
             Ok(user) => Ok(user.and_then(|user| self.user_key(user))),
-            Err(Refusal::SeveralUsers) => Err(()),
+            Err(RequestError::MultipleUsers) => Err(()),
             Err(other) => {
                 return Err(Violation::new(U17.id, format!("the current user is {other}")));
             }
@@ -85,7 +85,7 @@ impl Program<'_> {
     pub(super) fn audit_deadlines(&self, now: Time) -> Result<(), Violation> {
         let Some(deadline) = self.deadline() else { return Ok(()) };
         let latest = self.expires.values().copied().max().unwrap_or(i64::MIN);
-        let latest = Time(latest).max(now.plus(PAUSE_MAX));
+        let latest = Time(latest).max(now.plus(BACKOFF_MAX));
         if deadline <= now || deadline > latest {
             let text = format!("after a wake-up at {now:?} the deadline is {deadline:?}");
             return Err(Violation::new(U11.id, text));
@@ -95,7 +95,7 @@ impl Program<'_> {
 
     /// Compares the persisted users, tokens included.
     pub(super) fn compare_users(&self, model: &Model) -> Result<(), String> {
-        let kept: &Kept = self.users().users().kept();
+        let kept: &PersistedUsers = self.users().users().persisted();
         let lists = [
             ("users", self.grants(kept.users()), model.active()),
             ("revocations", self.grants(kept.revocations()), model.pending()),

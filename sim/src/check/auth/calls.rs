@@ -3,8 +3,10 @@
 use super::message::Purpose;
 use super::program::{Event, ExpectedRequest};
 use super::{AuthHarness, CheckError, NAMES, SESSIONS};
-use fastness_auth::users::{Call, CallId, Failure, Input, Output, SessionId, Success, UserId};
-use fastness_auth::{Credentials, Permission, Refusal, Token, User};
+use fastness_auth::users::{
+    Call, CallError, CallId, CallSuccess, Input, Output, SessionId, UserId,
+};
+use fastness_auth::{Credentials, Permission, RequestError, Token, User};
 use fastness_models::Op;
 use fastness_models::auth::{CallRefusal, Grant, UserKey};
 use fastness_models::auth_server::ServerCall;
@@ -95,7 +97,7 @@ impl AuthHarness<'_> {
         }
         event.outcome = vec![
             Output::LoggedIn(UserId::of(&user)),
-            Output::Done(call, Ok(Success::LoggedIn(user))),
+            Output::CallDone(call, Ok(CallSuccess::LoggedIn(user))),
         ];
         self.refuse_blocked_calls(event)
     }
@@ -209,9 +211,9 @@ impl AuthHarness<'_> {
 
 fn refused(call: CallId, refusal: CallRefusal) -> Output {
     let refusal = match refusal {
-        CallRefusal::NotLoggedIn => Refusal::NotLoggedIn,
-        CallRefusal::NotAdmin => Refusal::NotAdmin,
-        CallRefusal::SeveralUsers => Refusal::SeveralUsers,
+        CallRefusal::NotLoggedIn => RequestError::NotLoggedIn,
+        CallRefusal::NotAdmin => RequestError::NotAdmin,
+        CallRefusal::SeveralUsers => RequestError::MultipleUsers,
     };
-    Output::Done(call, Err(Failure::Refused(refusal)))
+    Output::CallDone(call, Err(CallError::Refused(refusal)))
 }

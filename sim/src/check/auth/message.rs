@@ -1,8 +1,8 @@
 //! Messages between program and servers, with their intended meaning.
 
 use super::server::CallInProgress;
-use fastness_auth::users::{Answer, CallId};
-use fastness_auth::{NetworkFault, Request, RequestId};
+use fastness_auth::users::{CallId, HttpOutcome};
+use fastness_auth::{NetworkError, Request, RequestId};
 use fastness_models::auth::UserKey;
 use fastness_models::auth_server::{RETRY_LATER, ServerCall, ServerReply};
 use std::rc::Rc;
@@ -87,7 +87,7 @@ pub(super) enum Delivery {
     Failed(u16, Vec<u8>),
     /// A page from a proxy or hotspot instead of an answer.
     Page(u16),
-    Fault(NetworkFault),
+    Fault(NetworkError),
 }
 
 /// The class of an answer, see docs/auth.md#repeating.
@@ -104,12 +104,12 @@ pub(super) enum AnswerClass {
 
 /// Results of a lost message.
 const LOSSES: [Delivery; 8] = [
-    Delivery::Fault(NetworkFault::TimedOut),
-    Delivery::Fault(NetworkFault::Lost),
-    Delivery::Fault(NetworkFault::Refused),
-    Delivery::Fault(NetworkFault::HostNotFound),
-    Delivery::Fault(NetworkFault::Tls),
-    Delivery::Fault(NetworkFault::Other),
+    Delivery::Fault(NetworkError::TimedOut),
+    Delivery::Fault(NetworkError::Lost),
+    Delivery::Fault(NetworkError::Refused),
+    Delivery::Fault(NetworkError::HostNotFound),
+    Delivery::Fault(NetworkError::Tls),
+    Delivery::Fault(NetworkError::Other),
     Delivery::Page(503),
     Delivery::Page(302),
 ];
@@ -129,23 +129,23 @@ impl Delivery {
             Self::Reply(..) => AnswerClass::Granted,
             Self::Page(503)
             | Self::Fault(
-                NetworkFault::TimedOut
-                | NetworkFault::Lost
-                | NetworkFault::Refused
-                | NetworkFault::HostNotFound,
+                NetworkError::TimedOut
+                | NetworkError::Lost
+                | NetworkError::Refused
+                | NetworkError::HostNotFound,
             ) => AnswerClass::Retryable,
             Self::Page(_) | Self::Fault(_) => AnswerClass::Foreign,
         }
     }
 
     /// Returns the result as the program receives it.
-    pub(super) fn answer(&self) -> Answer {
+    pub(super) fn answer(&self) -> HttpOutcome {
         match self {
             Self::Reply(status, body, _) | Self::Failed(status, body) => {
-                Answer::new(*status, body.clone())
+                HttpOutcome::new(*status, body.clone())
             }
-            Self::Page(status) => Answer::new(*status, PAGE.to_vec()),
-            Self::Fault(fault) => Answer::none(*fault),
+            Self::Page(status) => HttpOutcome::new(*status, PAGE.to_vec()),
+            Self::Fault(fault) => HttpOutcome::failed(*fault),
         }
     }
 }

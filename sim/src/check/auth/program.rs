@@ -7,7 +7,7 @@ use super::super::{Probe, Violation};
 use super::message::{Purpose, RoundTrip};
 use crate::fs::{Disk, Injection, SimFs};
 use fastness::Store;
-use fastness_auth::users::{Input, Output, SessionId, UserFile, UserId};
+use fastness_auth::users::{Input, Output, SessionId, UserId, UserStore};
 use fastness_auth::{AuthUrl, Request, RequestId, Time, User};
 use fastness_models::auth::{Grant, UserKey, Users as Model};
 use fastness_models::auth_server::ServerCall;
@@ -59,7 +59,7 @@ pub(super) type Sent = Vec<(Rc<RoundTrip>, Request)>;
 pub(super) struct Program<'w> {
     world: &'w World,
     fs: SimFs,
-    users: Option<UserFile>,
+    users: Option<UserStore>,
     urls: Vec<AuthUrl>,
     pub(super) model: Model,
     /// The number of the process.
@@ -106,7 +106,7 @@ impl<'w> Program<'w> {
         })
     }
 
-    pub(super) fn users(&self) -> &UserFile {
+    pub(super) fn users(&self) -> &UserStore {
         self.users.as_ref().expect("the program runs")
     }
 
@@ -155,7 +155,7 @@ impl<'w> Program<'w> {
         let mut found = Vec::new();
         for output in outputs {
             match output {
-                Output::Forget(id) => {
+                Output::CancelRequest(id) => {
                     if self.in_flight.remove(&id).is_none() {
                         let text = format!("{id:?} is dropped, but was not in flight");
                         return Err(Violation::new(U17.id, text).into());
@@ -177,7 +177,7 @@ impl<'w> Program<'w> {
                 }
                 other => {
                     self.record_output(&other);
-                    if let Output::Done(call, _) = &other {
+                    if let Output::CallDone(call, _) = &other {
                         self.waiting.retain(|expected_request| {
                             expected_request.purpose.call() != Some(*call)
                         });
@@ -198,7 +198,7 @@ impl<'w> Program<'w> {
             )
             .into());
         }
-        if logged_out.is_some_and(|id| self.users().users().kept().user(&id).is_some()) {
+        if logged_out.is_some_and(|id| self.users().users().persisted().user(&id).is_some()) {
             return Err(Violation::new(U13.id, "the user is still logged in after a logout").into());
         }
         same_outputs(&found, &outcome)?;
@@ -469,13 +469,13 @@ impl<'w> Program<'w> {
     /// Records an output to a session.
     fn record_output(&mut self, output: &Output) {
         match output {
-            Output::HandOver(SessionId(session), token) => {
+            Output::DeliverToken(SessionId(session), token) => {
                 let session = u8::try_from(*session).unwrap_or(u8::MAX);
                 self.expires.insert(session, token.expires().0);
                 self.served.insert(session, self.model.changed_at(session).unwrap_or_default());
                 self.failed.remove(&session);
             }
-            Output::Failed(SessionId(session), _) => {
+            Output::SessionFailed(SessionId(session), _) => {
                 let session = u8::try_from(*session).unwrap_or(u8::MAX);
                 let since = self.model.changed_at(session).unwrap_or_default();
                 self.failed.insert(session, since);
@@ -491,16 +491,16 @@ fn same_outputs(found: &[Output], expected: &[Output]) -> Result<(), Violation> 
         return Ok(());
     }
     let id = match found.iter().find(|output| !expected.contains(output)) {
-        Some(Output::HandOver(..)) => U15.id,
-        Some(Output::LoggedOut(_) | Output::NotRevoked(..)) => U14.id,
+        Some(Output::DeliverToken(..)) => U15.id,
+        Some(Output::LoggedOut(_) | Output::RevocationRefused(..)) => U14.id,
         _ => U17.id,
     };
     Err(Violation::new(id, format!("outputs are {found:?}, expected {expected:?}")))
 }
 
-fn open(store: Store, now: Time, exchange_age: Option<Duration>) -> Result<UserFile, CheckError> {
-    let users = UserFile::open(store, now)?;
-    Ok(exchange_age.into_iter().fold(users, UserFile::exchange_after))
+fn open(store: Store, now: Time, exchange_age: Option<Duration>) -> Result<UserStore, CheckError> {
+    let users = UserStore::open(store, now)?;
+    Ok(exchange_age.into_iter().fold(users, UserStore::rotate_after))
 }
 
 /// Returns a string field of a JSON body that needs no unescaping.

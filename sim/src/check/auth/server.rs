@@ -11,10 +11,10 @@ use crate::fs::{Disk, SimFs};
 use crate::rng::Rng;
 use fastness::Bytes;
 use fastness_auth::server::{
-    ADMIN_NAME, Accounts, AccountsError, Answer, Call, Event, HashFailed, Head, PasswordHasher,
-    Policy, Step, TokenProblem,
+    ADMIN_NAME, Accounts, AccountsError, ApiRequest, Event, HashError, PasswordHasher, Policy,
+    RequestHead, Response, Step, TokenProblem,
 };
-use fastness_auth::{AuthUrl, Request, Secret, Time, Token, answer};
+use fastness_auth::{AuthUrl, Request, Secret, Time, Token, response};
 use fastness_models::auth_server::{
     ACCESS_DENIED, Accounts as Model, EXPIRED_REFRESH_TOKEN, INVALID_CREDENTIALS, RETRY_LATER,
     ServerCall, ServerReply, StartedCall, TokenPolicy, TokenState,
@@ -44,11 +44,11 @@ pub(super) enum Progress {
 struct PlainHasher;
 
 impl PasswordHasher for PlainHasher {
-    fn hash(&self, password: &Secret, salt: &[u8; 16]) -> Result<String, HashFailed> {
+    fn hash(&self, password: &Secret, salt: &[u8; 16]) -> Result<String, HashError> {
         Ok(format!("{:x}:{}", u128::from_le_bytes(*salt), password.expose()))
     }
 
-    fn fits(&self, password: &Secret, hash: &str) -> bool {
+    fn verify(&self, password: &Secret, hash: &str) -> bool {
         hash.split_once(':').is_some_and(|(_, hashed)| hashed == password.expose())
     }
 }
@@ -75,7 +75,7 @@ impl<'w> Server<'w> {
         let fs = world.boot(Disk::default());
         let store = world.options(&fs).create(file())?;
         let accounts = open(world, store, policy)?;
-        let password = accounts.appoint_admin(&PlainHasher).map_err(failed)?;
+        let password = accounts.ensure_admin(&PlainHasher).map_err(failed)?;
         let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         let token_policy = TokenPolicy {
             access_ttl: millis(policy.access_ttl),
@@ -102,8 +102,9 @@ impl<'w> Server<'w> {
         let target = request.target();
         let token = request.headers().find(|(name, _)| *name == "Authorization");
         let authorization = token.map_or(&b""[..], |(_, value)| value.as_bytes());
-        let head = Head { method: request.method().word(), target: &target, authorization };
-        let call = Call::read(&head, request.body()).map_err(|answer| {
+        let head =
+            RequestHead { method: request.method().as_str(), target: &target, authorization };
+        let call = ApiRequest::decode(&head, request.body()).map_err(|answer| {
             let text = format!("{target} for {:?} is answered {answer:?}", round_trip.purpose);
             Violation::new(U6.id, text)
         })?;
@@ -122,16 +123,16 @@ impl<'w> Server<'w> {
     pub(super) fn begin_call(
         &mut self,
         now: Time,
-        call: Call,
+        call: ApiRequest,
         probe: &mut Probe,
     ) -> Result<Progress, CheckError> {
         let started = self.model.begin(now.0, server_call(&call));
         if let Some(InjectedFault::Error(injection)) = self.fault {
             self.fs.inject(injection);
         }
-        let step = self.accounts().begin(now, call);
+        let step = self.accounts().start(now, call);
         self.fs.clear_fault();
-        if let Step::Answer(answer) = &step
+        if let Step::Respond(answer) = &step
             && let Event::Failed(_) = answer.event()
         {
             self.fault = None;
@@ -160,20 +161,20 @@ impl<'w> Server<'w> {
                 CallInProgress { step: job.run(&PlainHasher), started, process },
                 probe,
             ),
-            Step::Write(job) => {
+            Step::Commit(job) => {
                 let before = self.fault.map(|_| self.fs.disk());
                 match self.fault {
                     Some(InjectedFault::PowerLoss) => self.fs.record_forks(),
                     Some(InjectedFault::Error(injection)) => self.fs.inject(injection),
                     None => {}
                 }
-                let answer = self.accounts().write(now, job);
+                let answer = self.accounts().commit(now, job);
                 self.fs.clear_fault();
                 let (forks, fault) = (self.fs.take_forks(), self.fault.take());
                 let Some(before) = before else {
                     return self.send_progress(
                         now,
-                        CallInProgress { step: Step::Answer(answer), started, process },
+                        CallInProgress { step: Step::Respond(answer), started, process },
                         probe,
                     );
                 };
@@ -192,11 +193,11 @@ impl<'w> Server<'w> {
                 }
                 self.send_progress(
                     now,
-                    CallInProgress { step: Step::Answer(answer), started, process },
+                    CallInProgress { step: Step::Respond(answer), started, process },
                     probe,
                 )
             }
-            Step::Answer(_) => {
+            Step::Respond(_) => {
                 self.send_progress(now, CallInProgress { step, started, process }, probe)
             }
         }
@@ -207,7 +208,7 @@ impl<'w> Server<'w> {
     fn failed(
         &mut self,
         now: Time,
-        (before, started, answer): (Disk, &StartedCall, &Answer),
+        (before, started, answer): (Disk, &StartedCall, &Response),
         probe: &mut Probe,
     ) -> Result<Progress, CheckError> {
         if self.accounts().check_health().is_ok() {
@@ -249,7 +250,7 @@ impl<'w> Server<'w> {
         call: CallInProgress,
         probe: &mut Probe,
     ) -> Result<Progress, CheckError> {
-        let Step::Answer(answer) = &call.step else { return Ok(Progress::Waiting(call)) };
+        let Step::Respond(answer) = &call.step else { return Ok(Progress::Waiting(call)) };
         if let ServerCall::Token(token, _)
         | ServerCall::Exchange(token, _)
         | ServerCall::ChangePassword(token, ..) = call.started.call()
@@ -278,7 +279,7 @@ impl<'w> Server<'w> {
     fn compare(
         &mut self,
         now: Time,
-        answer: &Answer,
+        answer: &Response,
         started: &StartedCall,
     ) -> Result<ServerReply, CheckError> {
         let (status, body) = (answer.status(), answer.body());
@@ -286,7 +287,7 @@ impl<'w> Server<'w> {
             ServerCall::Register(..) | ServerCall::LogIn(..) | ServerCall::Exchange(..)
                 if status == 200 =>
             {
-                let read = answer::login(&self.url, status, body);
+                let read = response::login(&self.url, status, body);
                 Some(read.map_err(|e| {
                     Violation::new(
                         U6.id,
@@ -320,7 +321,7 @@ impl<'w> Server<'w> {
                 ServerReply::LogIn { identity, expires, is_admin }
             }
             (_, ServerCall::Token(..) | ServerCall::Exchange(..)) => {
-                let token = answer::access_token(status, body);
+                let token = response::access_token(status, body);
                 let token = token.map_err(|e| {
                     Violation::new(
                         U6.id,
@@ -341,7 +342,7 @@ impl<'w> Server<'w> {
                 }
             }
             (expected, ServerCall::LookUp(..)) => {
-                let info = answer::look_up(status, body);
+                let info = response::look_up(status, body);
                 let info = info.map_err(|e| {
                     Violation::new(
                         U6.id,
@@ -389,7 +390,7 @@ impl<'w> Server<'w> {
         let letter = if text[at..].starts_with('A') { "B" } else { "A" };
         let mut changed = text.to_owned();
         changed.replace_range(at..=at, letter);
-        let is_refused = signer.verify(&changed, now) == Err(TokenProblem::NotSigned);
+        let is_refused = signer.verify(&changed, now) == Err(TokenProblem::InvalidSignature);
         if is_same && is_refused {
             return Ok(());
         }
@@ -449,10 +450,11 @@ impl<'w> Server<'w> {
         let accounts = self.accounts();
         for (token, token_state) in model.tokens(now.0) {
             let refresh = Secret::from(token);
-            let call = Call::AccessToken { refresh, path: "/~/audit".to_owned(), rotate: false };
-            let code = match accounts.begin(now, call) {
-                Step::Answer(answer) => answer.code().number(),
-                Step::Hash(_) | Step::Write(_) => 0,
+            let call =
+                ApiRequest::AccessToken { refresh, path: "/~/audit".to_owned(), rotate: false };
+            let code = match accounts.start(now, call) {
+                Step::Respond(answer) => answer.code().number(),
+                Step::Hash(_) | Step::Commit(_) => 0,
             };
             let (expected, invariant) = match token_state {
                 TokenState::Current => (200, H4.id),
@@ -468,9 +470,9 @@ impl<'w> Server<'w> {
         }
         let fits = |name: &str, password: &str| {
             let (name, password) = (name.into(), password.into());
-            match accounts.begin(now, Call::LogIn { name, password }) {
-                Step::Hash(job) => matches!(job.run(&PlainHasher), Step::Write(_)),
-                Step::Answer(_) | Step::Write(_) => false,
+            match accounts.start(now, ApiRequest::LogIn { name, password }) {
+                Step::Hash(job) => matches!(job.run(&PlainHasher), Step::Commit(_)),
+                Step::Respond(_) | Step::Commit(_) => false,
             }
         };
         for name in model.names() {
@@ -482,8 +484,8 @@ impl<'w> Server<'w> {
         }
         for name in super::NAMES {
             let (known, password) = (Secret::from(name), Secret::from("p"));
-            let started = accounts.begin(now, Call::Register { name: known, password });
-            let is_taken = matches!(started, Step::Answer(_));
+            let started = accounts.start(now, ApiRequest::Register { name: known, password });
+            let is_taken = matches!(started, Step::Respond(_));
             if is_taken != model.password(name).is_some() {
                 let text = format!("{name} has an account: {is_taken}");
                 return Err(Violation::new(H12.id, text));
@@ -506,22 +508,22 @@ fn failed(error: AccountsError) -> CheckError {
 }
 
 /// Translates a call into that of the model.
-fn server_call(call: &Call) -> ServerCall {
+fn server_call(call: &ApiRequest) -> ServerCall {
     let text = |secret: &Secret| secret.expose().to_owned();
     match call {
-        Call::Register { name, password } => ServerCall::Register(text(name), text(password)),
-        Call::LogIn { name, password } => ServerCall::LogIn(text(name), text(password)),
-        Call::AccessToken { refresh, path, rotate: false } => {
+        ApiRequest::Register { name, password } => ServerCall::Register(text(name), text(password)),
+        ApiRequest::LogIn { name, password } => ServerCall::LogIn(text(name), text(password)),
+        ApiRequest::AccessToken { refresh, path, rotate: false } => {
             ServerCall::Token(text(refresh), path.clone())
         }
-        Call::AccessToken { refresh, path, rotate: true } => {
+        ApiRequest::AccessToken { refresh, path, rotate: true } => {
             ServerCall::Exchange(text(refresh), path.clone())
         }
-        Call::Revoke { refresh } => ServerCall::Revoke(text(refresh)),
-        Call::ChangePassword { refresh, identity, password } => {
+        ApiRequest::Revoke { refresh } => ServerCall::Revoke(text(refresh)),
+        ApiRequest::ChangePassword { refresh, identity, password } => {
             ServerCall::ChangePassword(text(refresh), identity.clone(), text(password))
         }
-        Call::LookUp { refresh, name, .. } => ServerCall::LookUp(text(refresh), text(name)),
+        ApiRequest::LookUp { refresh, name, .. } => ServerCall::LookUp(text(refresh), text(name)),
     }
 }
 

@@ -6,9 +6,9 @@ use super::message::{
 use super::program::Event;
 use super::server::Progress;
 use super::{AuthHarness, CheckError, NAMES, U6, U18, Violation};
-use fastness_auth::server::Call;
-use fastness_auth::users::{Failure, Input, Output, SessionId, Success};
-use fastness_auth::{AuthError, RequestId, Secret, answer};
+use fastness_auth::server::ApiRequest;
+use fastness_auth::users::{CallError, CallSuccess, Input, Output, SessionId};
+use fastness_auth::{AuthError, RequestId, Secret, response};
 use fastness_models::Op;
 use fastness_models::auth::{Grant, UserKey};
 use fastness_models::auth_server::{EXPIRED_REFRESH_TOKEN, ServerCall, TokenState};
@@ -79,21 +79,21 @@ impl AuthHarness<'_> {
         let other = other.unwrap_or("nobody").to_owned();
         let (own, password) = ("/~/mine".to_owned(), Secret::from("p2"));
         let call = match op.c % 9 {
-            0..=2 => Call::AccessToken { refresh, path: own, rotate: true },
-            3 => Call::AccessToken { refresh, path: own, rotate: false },
-            4 => Call::AccessToken { refresh, path: format!("/{other}/x"), rotate: true },
-            5 => Call::ChangePassword { refresh, identity: Some(other), password },
-            6 => Call::Revoke { refresh },
+            0..=2 => ApiRequest::AccessToken { refresh, path: own, rotate: true },
+            3 => ApiRequest::AccessToken { refresh, path: own, rotate: false },
+            4 => ApiRequest::AccessToken { refresh, path: format!("/{other}/x"), rotate: true },
+            5 => ApiRequest::ChangePassword { refresh, identity: Some(other), password },
+            6 => ApiRequest::Revoke { refresh },
             7 => {
                 // A guess: one letter of the token changed.
                 let (at, mut guess) = (usize::from(op.b) % token.len().max(1), token.clone());
                 let letter = if guess[at..].starts_with('A') { "B" } else { "A" };
                 guess.replace_range(at..=at, letter);
-                Call::AccessToken { refresh: Secret::new(guess), path: own, rotate: false }
+                ApiRequest::AccessToken { refresh: Secret::new(guess), path: own, rotate: false }
             }
             _ => {
                 let name = Secret::from(NAMES[usize::from(op.c / 8) % NAMES.len()]);
-                Call::LookUp { refresh, provider: "password".to_owned(), name }
+                ApiRequest::LookUp { refresh, provider: "password".to_owned(), name }
             }
         };
         let progress = server.begin_call(now, call, self.probe)?;
@@ -150,7 +150,7 @@ impl AuthHarness<'_> {
                 _ => "an exchange failed",
             });
         }
-        let input = Input::Answer(round_trip.id, delivery.answer());
+        let input = Input::Response(round_trip.id, delivery.answer());
         let event = self.program.event(input);
         if self.program.in_flight.remove(&round_trip.id).is_none() {
             if matches!(round_trip.purpose, Purpose::Token(..))
@@ -174,7 +174,7 @@ impl AuthHarness<'_> {
         let url = &self.servers[round_trip.server].url;
         match &round_trip.purpose {
             Purpose::LogIn(call) => {
-                match read(delivery, |status, body| answer::login(url, status, body))? {
+                match read(delivery, |status, body| response::login(url, status, body))? {
                     Ok(user) => {
                         let identity = user.identity().to_owned();
                         let user_key = UserKey { server: round_trip.server, identity };
@@ -183,23 +183,24 @@ impl AuthHarness<'_> {
                         let grant = Grant { token, expires, is_admin };
                         event = self.logged_in(event, (*call, user), (user_key, grant));
                     }
-                    Err(error) => event.outcome = vec![Output::Done(*call, Err(error.into()))],
+                    Err(error) => event.outcome = vec![Output::CallDone(*call, Err(error.into()))],
                 }
             }
             Purpose::ChangePassword(call) => {
-                let outcome = read(delivery, answer::change_password)?;
-                let outcome = outcome.map(|()| Success::PasswordChanged).map_err(Failure::from);
-                event.outcome = vec![Output::Done(*call, outcome)];
+                let outcome = read(delivery, response::change_password)?;
+                let outcome =
+                    outcome.map(|()| CallSuccess::PasswordChanged).map_err(CallError::from);
+                event.outcome = vec![Output::CallDone(*call, outcome)];
             }
             Purpose::LookUp(call) => {
-                let found = read(delivery, answer::look_up)?.ok();
-                event.outcome = vec![Output::Done(*call, Ok(Success::Found(found)))];
+                let found = read(delivery, response::look_up)?.ok();
+                event.outcome = vec![Output::CallDone(*call, Ok(CallSuccess::Found(found)))];
             }
             Purpose::Token(session, _) => {
                 let number = SessionId((*session).into());
                 let read = match round_trip.exchanges() {
-                    true => read(delivery, answer::exchange)?,
-                    false => read(delivery, answer::access_token)?.map(|token| (token, None)),
+                    true => read(delivery, response::rotation)?,
+                    false => read(delivery, response::access_token)?.map(|token| (token, None)),
                 };
                 event.outcome = match (read, delivery.class()) {
                     (Ok((token, refresh)), _) => {
@@ -213,10 +214,10 @@ impl AuthHarness<'_> {
                         if self.program.expires.contains_key(session) {
                             self.probe.mark("token renewed");
                         }
-                        vec![Output::HandOver(number, token)]
+                        vec![Output::DeliverToken(number, token)]
                     }
                     (Err(_), AnswerClass::Retryable) => Vec::new(),
-                    (Err(error), _) => vec![Output::Failed(number, error)],
+                    (Err(error), _) => vec![Output::SessionFailed(number, error)],
                 };
             }
             Purpose::ForeignCall => {}
@@ -226,14 +227,14 @@ impl AuthHarness<'_> {
                 let mut pending = event.next.pending().iter().filter(|(_, g)| g.token == *token);
                 let shown = self.clock.local_time().0;
                 let is_expired = pending.next().is_none_or(|(_, grant)| grant.expires <= shown);
-                let output = match (read(delivery, answer::revoke)?, delivery.class()) {
+                let output = match (read(delivery, response::revoke)?, delivery.class()) {
                     (_, AnswerClass::Granted | AnswerClass::Refused(EXPIRED_REFRESH_TOKEN)) => {
                         Output::LoggedOut(id)
                     }
-                    (Err(error), AnswerClass::Refused(_)) => Output::NotRevoked(id, error),
+                    (Err(error), AnswerClass::Refused(_)) => Output::RevocationRefused(id, error),
                     (Err(error), AnswerClass::Foreign) if is_expired => {
                         self.probe.mark("revocation abandoned");
-                        Output::NotRevoked(id, error)
+                        Output::RevocationRefused(id, error)
                     }
                     _ => return Ok(event),
                 };
@@ -260,8 +261,8 @@ fn read<T>(
             matches!(class, AnswerClass::Granted | AnswerClass::Refused(EXPIRED_REFRESH_TOKEN))
         }
         (Err(error), AnswerClass::Refused(code)) => error.code().number() == code,
-        (Err(error), AnswerClass::Retryable) => error.retry_helps(),
-        (Err(error), AnswerClass::Foreign) => !error.retry_helps() && !error.is_of_server(),
+        (Err(error), AnswerClass::Retryable) => error.is_retryable(),
+        (Err(error), AnswerClass::Foreign) => !error.is_retryable() && !error.is_from_server(),
         (Err(_), AnswerClass::Granted) => false,
     };
     if is_right {

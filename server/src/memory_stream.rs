@@ -1,5 +1,5 @@
-//! A connection without a network: what is sent is known from the beginning, what comes back is
-//! kept. So the whole way of a request can be tested, byte by byte.
+//! In-memory connection: the input is fixed and the output is collected, for tests of the whole
+//! path of a request.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,28 +8,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The server's end: reads the pieces one after the other, then the end.
+/// Server side of the connection: reads the pieces in order, then the end of the stream.
 #[derive(Debug)]
-pub(crate) struct Pipe {
+pub(crate) struct MemoryStream {
     pieces: VecDeque<Vec<u8>>,
     answered: Arc<Mutex<Vec<u8>>>,
 }
 
-impl Pipe {
-    /// Makes a pipe; what comes back is in the second.
+impl MemoryStream {
+    /// Creates a connection and the buffer of its output.
     pub(crate) fn new(pieces: impl IntoIterator<Item = Vec<u8>>) -> (Self, Arc<Mutex<Vec<u8>>>) {
         let answered = Arc::default();
         (Self { pieces: pieces.into_iter().collect(), answered: Arc::clone(&answered) }, answered)
     }
 }
 
-impl AsyncRead for Pipe {
+impl AsyncRead for MemoryStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // A read of no bytes is the end.
+        // An empty read means the end of the stream.
         while self.pieces.front().is_some_and(Vec::is_empty) {
             self.pieces.pop_front();
         }
@@ -42,7 +42,7 @@ impl AsyncRead for Pipe {
     }
 }
 
-impl AsyncWrite for Pipe {
+impl AsyncWrite for MemoryStream {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,

@@ -1,87 +1,87 @@
-//! What must survive the process: who is logged in, and which tokens are still to be revoked.
+//! Persistent part of the state machine: logged-in users and pending revocations.
 //!
-//! - U14 A revocation is the user as of the moment of the logout, token included.
+//! - U14 A revocation is a copy of the user at the moment of the logout, token included.
 //!
 //! Specified in docs/auth.md#the-user-store.
 
 use super::event::UserId;
-use crate::error::Refusal;
+use crate::error::RequestError;
 use crate::token::Token;
 use crate::user::User;
 use fastness::Time;
 use std::collections::BTreeMap;
 
-/// Users and revocations, each under a number that grows with time.
+/// Logged-in users and pending revocations, each under an ascending sequence number.
 #[derive(Clone, Default, Debug)]
-pub struct Kept {
+pub struct PersistedUsers {
     pub(super) users: BTreeMap<u64, User>,
     pub(super) revocations: BTreeMap<u64, User>,
 }
 
-impl Kept {
-    /// Returns whoever is logged in, also those whose token has expired, by first login.
+impl PersistedUsers {
+    /// Returns all logged-in users, expired ones included, in order of their first login.
     pub fn users(&self) -> impl Iterator<Item = &User> {
         self.users.values()
     }
 
-    /// Returns whose tokens are to be revoked, with the token, by logout.
+    /// Returns the pending revocations in order of logout.
     pub fn revocations(&self) -> impl Iterator<Item = &User> {
         self.revocations.values()
     }
 
-    /// Returns a user who is logged in.
+    /// Returns the logged-in user with this id.
     #[must_use]
     pub fn user(&self, id: &UserId) -> Option<&User> {
-        self.users().find(|user| is(user, id))
+        self.users().find(|user| matches(user, id))
     }
 
-    /// Returns the only user who is logged in, if the token has not expired.
+    /// Returns the only logged-in user, unless the token has expired.
     ///
     /// # Errors
-    /// [`Refusal::SeveralUsers`] if there are more, expired or not.
-    pub fn current(&self, now: Time) -> Result<Option<&User>, Refusal> {
+    /// [`RequestError::MultipleUsers`] if several users are logged in, expired or not.
+    pub fn current(&self, now: Time) -> Result<Option<&User>, RequestError> {
         match self.users.len() {
             0 | 1 => Ok(self.users().find(|user| user.is_valid(now))),
-            _ => Err(Refusal::SeveralUsers),
+            _ => Err(RequestError::MultipleUsers),
         }
     }
 
-    /// Adds a user, or gives one a new token.
+    /// Adds a user, or replaces the token of a known one.
     pub(super) fn put(&mut self, user: User) {
         let known = self.users.iter().find(|(_, known)| **known == user);
         let number = known.map_or_else(|| self.next(), |(number, _)| *number);
         self.users.insert(number, user);
     }
 
-    /// Gives a user who is logged in another token of the same login.
+    /// Replaces the token of a logged-in user within the same login.
     pub(super) fn renew(&mut self, id: &UserId, token: Token) {
-        if let Some(user) = self.users.values_mut().find(|user| is(user, id)) {
+        if let Some(user) = self.users.values_mut().find(|user| matches(user, id)) {
             user.token = token;
         }
     }
 
-    /// Takes a user away and leaves a revocation; returns whether there was one.
+    /// Replaces a user by a revocation and returns its number; `None` if the user is not logged in.
     pub(super) fn log_out(&mut self, id: &UserId) -> Option<u64> {
-        let number = *self.users.iter().find(|(_, user)| is(user, id))?.0;
+        let number = *self.users.iter().find(|(_, user)| matches(user, id))?.0;
         let revocation = self.next();
         let user = self.users.remove(&number)?;
         self.revocations.insert(revocation, user);
         Some(revocation)
     }
 
-    /// What only a planted fault does: takes back a logout.
-    pub(super) fn revive(&mut self, id: &UserId) {
-        let found = self.revocations.values().rfind(|user| is(user, id)).cloned();
+    /// Reverts a logout. Only a planted fault calls it.
+    pub(crate) fn revert_logout(&mut self, id: &UserId) {
+        let found = self.revocations.values().rfind(|user| matches(user, id)).cloned();
         found.into_iter().for_each(|user| self.put(user));
     }
 
-    /// A number greater than all.
+    /// Returns the next sequence number.
     fn next(&self) -> u64 {
         let last = |map: &BTreeMap<u64, User>| map.last_key_value().map_or(0, |(last, _)| *last);
         last(&self.users).max(last(&self.revocations)) + 1
     }
 }
 
-fn is(user: &User, id: &UserId) -> bool {
+fn matches(user: &User, id: &UserId) -> bool {
     user.identity() == id.identity && user.url == id.url
 }

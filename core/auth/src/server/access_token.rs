@@ -1,64 +1,64 @@
-//! Access tokens: JSON Web Tokens that say what their bearer may do with one file, and until when.
+//! Access tokens: JSON Web Tokens (HS256) for one file.
 //!
-//! - H7 The header is compared as a text, then the signature in constant time; what is signed is
-//!   read only after that.
+//! - H7 The header is compared as text, then the signature in constant time; the claims are parsed
+//!   only after that.
 //!
 //! Specified in docs/server.md#tokens.
 
-use super::token_keys::derived;
+use super::refresh_token::derive_key;
+use crate::fault::{self, Fault};
 use crate::json::{Object, Value};
 use crate::secret::Secret;
 use crate::token::Permission;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use fastness::Time;
-use fastness::fault::{self, Fault};
 use ring::hmac;
 use std::fmt;
 
-/// `{"alg":"HS256","typ":"JWT"}`: the one header there is.
+/// `{"alg":"HS256","typ":"JWT"}`: the only accepted header.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
-/// Longer texts are not looked at.
+/// Longer texts are rejected unread.
 const TOKEN_BYTES_MAX: usize = 4096;
 
-/// What an access token says.
+/// Claims of an access token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Claims {
-    /// Who may do it.
+    /// Identity of the user.
     pub identity: String,
-    /// With which file.
+    /// Path of the file.
     pub path: String,
-    /// What.
+    /// Permissions for the file.
     pub permissions: Vec<Permission>,
-    /// Until when: seconds since the beginning of 1970.
+    /// Expiry in seconds since 1970.
     pub expires_seconds: i64,
-    /// Whether it is an administrator.
+    /// Whether the user is an administrator.
     pub is_admin: bool,
 }
 
-/// Why an access token is not accepted.
+/// Reason why an access token is rejected.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum TokenProblem {
-    /// It is not of this kind, or another server's, or not as it was signed.
-    NotSigned,
-    /// Its time is over; ask for another one.
+    /// The signature is invalid: another format, another server, or tampered.
+    InvalidSignature,
+    /// The token has expired.
     Expired,
 }
 
-/// Signs access tokens, and reads what was signed.
+/// Signs and verifies access tokens.
 pub struct Signer {
     key: hmac::Key,
 }
 
 impl Signer {
     pub(super) fn new(root: &[u8; 32]) -> Self {
-        Self { key: derived(root, "fastness access token") }
+        Self { key: derive_key(root, "fastness access token") }
     }
 
-    /// Signs.
+    /// Signs the claims.
     #[must_use]
     pub fn sign(&self, claims: &Claims) -> Secret {
-        let words: Value = claims.permissions.iter().map(Permission::word).collect();
+        let words: Value = claims.permissions.iter().map(Permission::as_str).collect();
         let object = Object::new()
             .with_text("sub", &claims.identity)
             .with("exp", claims.expires_seconds)
@@ -72,12 +72,12 @@ impl Signer {
         Secret::new(format!("{signed}.{tag}"))
     }
 
-    /// Reads any text.
+    /// Verifies a token from any text.
     ///
     /// # Errors
-    /// [`TokenProblem`] unless it was signed here and has not expired.
+    /// [`TokenProblem`] unless this server signed the token and it has not expired.
     pub fn verify(&self, token: &str, now: Time) -> Result<Claims, TokenProblem> {
-        let claims = self.signed(token).ok_or(TokenProblem::NotSigned)?;
+        let claims = self.signed(token).ok_or(TokenProblem::InvalidSignature)?;
         let is_over = Time::from_seconds(claims.expires_seconds) <= now;
         if is_over { Err(TokenProblem::Expired) } else { Ok(claims) }
     }
@@ -102,7 +102,7 @@ impl Signer {
         Some(Claims {
             identity: fields.string("sub")?.to_owned(),
             path: fields.string("path")?.to_owned(),
-            permissions: fields.texts("access")?.into_iter().map(Permission::from_word).collect(),
+            permissions: fields.texts("access")?.into_iter().map(Permission::parse).collect(),
             expires_seconds: fields.integer("exp")?,
             is_admin: fields.truth("is_admin")?,
         })
@@ -120,7 +120,9 @@ impl std::error::Error for TokenProblem {}
 impl fmt::Display for TokenProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotSigned => "the access token was not signed by this server; ask for another",
+            Self::InvalidSignature => {
+                "the access token was not signed by this server; ask for another"
+            }
             Self::Expired => "the access token has expired; ask for another",
         })
     }
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_says_what_was_signed_until_it_expires() {
+    fn a_token_verifies_until_it_expires() {
         let signer = Signer::new(&[1; 32]);
         let token = signer.sign(&claims());
         assert_eq!(signer.verify(token.expose(), Time(99_999)), Ok(claims()));
@@ -151,12 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_taken() {
+    fn other_tokens_are_rejected() {
         let signer = Signer::new(&[1; 32]);
         let token = signer.sign(&claims());
         let whole = token.expose();
         let refused = |text: &str| {
-            assert_eq!(signer.verify(text, Time(0)), Err(TokenProblem::NotSigned), "{text}");
+            assert_eq!(signer.verify(text, Time(0)), Err(TokenProblem::InvalidSignature), "{text}");
         };
         let other = Signer::new(&[2; 32]).sign(&claims());
         refused(other.expose());

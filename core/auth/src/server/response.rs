@@ -1,7 +1,6 @@
-//! What the server answers: a status, a JSON body, at most one header, and what happened.
+//! Responses of the server: status, JSON body, at most one header, and an event for the log.
 //!
-//! - H10 What happened names accounts by identity; the body, which may hold a token, is not
-//!   printed.
+//! - H10 Events name accounts by identity; the body, which may contain a token, is not printed.
 //!
 //! Specified in docs/server.md#answers.
 
@@ -12,9 +11,9 @@ use crate::secret::SecretBytes;
 use std::fmt;
 use std::time::Duration;
 
-/// One answer, to be sent as it is.
+/// One response, ready to send.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     status: u16,
     code: ErrorCode,
     header: Option<(&'static str, String)>,
@@ -22,45 +21,45 @@ pub struct Answer {
     event: Event,
 }
 
-/// What happened, for logs and checks.
+/// Event for logs and checks.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// An account was made.
+    /// An account was created.
     Registered(String),
-    /// Somebody logged in.
+    /// A user logged in.
     LoggedIn(String),
-    /// A token for a file was given out.
+    /// An access token was issued.
     Granted(String),
-    /// A refresh token was exchanged.
-    Exchanged(String),
-    /// An exchanged token was presented again, so its login was ended.
+    /// A refresh token was rotated.
+    Rotated(String),
+    /// A rotated token was presented again, so its login was ended.
     Reused(String),
     /// A login was ended.
     Revoked(String),
     /// A password was changed.
     PasswordChanged {
-        /// Whose.
+        /// Identity of the account.
         of: String,
-        /// By whom.
+        /// Identity of the caller.
         by: String,
     },
-    /// An administrator looked somebody up.
+    /// An administrator looked up a user.
     LookedUp(String),
-    /// The call was refused.
+    /// The request was refused.
     Refused(ErrorCode),
-    /// The server itself failed.
+    /// The server failed.
     Failed(AccountsError),
 }
 
-impl Answer {
-    /// Grants a call.
+impl Response {
+    /// Creates a success.
     pub(super) fn granted(body: &Object, event: Event) -> Self {
         let code = ErrorCode::from_number(200);
         Self { status: 200, code, header: None, body: body.write(), event }
     }
 
-    /// Refuses a call, with the status that fits.
+    /// Creates a refusal with the status of the code.
     #[must_use]
     pub fn refused(code: ErrorCode) -> Self {
         let status = match code {
@@ -78,7 +77,7 @@ impl Answer {
         Self { status, code, header: None, body, event }
     }
 
-    /// Refuses a call for now.
+    /// Creates a temporary refusal with `Retry-After`.
     #[must_use]
     pub fn later(code: ErrorCode, pause: Duration) -> Self {
         let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
@@ -90,7 +89,7 @@ impl Answer {
         Self { header, ..Self::refused(ErrorCode::METHOD_NOT_ALLOWED) }
     }
 
-    /// Says that the server itself failed; why is not for the client.
+    /// Creates the response to a failure of the server, without its cause.
     pub(super) fn failed(error: AccountsError) -> Self {
         let refused = Self::refused(ErrorCode::INTERNAL_SERVER_ERROR);
         Self { event: Event::Failed(error), ..refused }
@@ -110,26 +109,25 @@ impl Answer {
         self.status
     }
 
-    /// Returns the code of the body; 200 if the call was granted.
+    /// Returns the code of the body; 200 for a success.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         self.code
     }
 
-    /// Returns the header that goes with it beside the type of the body, which is always
-    /// `application/json; charset=utf-8`.
+    /// Returns the additional header. The content type is always `application/json; charset=utf-8`.
     #[must_use]
     pub fn header(&self) -> Option<(&'static str, &str)> {
         self.header.as_ref().map(|(name, value)| (*name, value.as_str()))
     }
 
-    /// Returns the body: JSON. It may hold a token: not for logs.
+    /// Returns the JSON body. It may contain a token; do not log it.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         self.body.expose()
     }
 
-    /// Returns what happened.
+    /// Returns the event.
     #[must_use]
     pub const fn event(&self) -> &Event {
         &self.event
@@ -137,14 +135,14 @@ impl Answer {
 }
 
 impl Event {
-    /// Returns a word for it, for logs.
+    /// Returns the name of the event, for logs.
     #[must_use]
-    pub const fn word(&self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Registered(_) => "registered",
             Self::LoggedIn(_) => "logged-in",
             Self::Granted(_) => "granted",
-            Self::Exchanged(_) => "exchanged",
+            Self::Rotated(_) => "rotated",
             Self::Reused(_) => "reused-token",
             Self::Revoked(_) => "revoked",
             Self::PasswordChanged { .. } => "password-changed",
@@ -154,14 +152,14 @@ impl Event {
         }
     }
 
-    /// Returns the identity of the account it happened to, if that is known.
+    /// Returns the identity of the account, if it is known.
     #[must_use]
     pub fn account(&self) -> Option<&str> {
         match self {
             Self::Registered(of)
             | Self::LoggedIn(of)
             | Self::Granted(of)
-            | Self::Exchanged(of)
+            | Self::Rotated(of)
             | Self::Reused(of)
             | Self::Revoked(of)
             | Self::PasswordChanged { of, .. }
@@ -175,7 +173,7 @@ fn error_body(status: u16, code: ErrorCode, hint: Option<&str>) -> SecretBytes {
     let object = Object::new()
         .with("status", status)
         .with("code", code.number())
-        .with_text("title", code.meaning());
+        .with_text("title", code.description());
     match hint {
         Some(hint) => object.with_text("hint", hint),
         None => object,
@@ -183,9 +181,9 @@ fn error_body(status: u16, code: ErrorCode, hint: Option<&str>) -> SecretBytes {
     .write()
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
+        f.debug_struct("Response")
             .field("status", &self.status)
             .field("code", &self.code)
             .field("event", &self.event)
@@ -201,19 +199,19 @@ mod tests {
     #[test]
     fn our_client_reads_the_code_of_every_refusal() {
         for code in ErrorCode::all().filter(|code| code.number() >= 400) {
-            let answer = Answer::refused(code).with_hint("hint \"\n");
-            let error = AuthError::from_answer(answer.status(), answer.body());
+            let answer = Response::refused(code).with_hint("hint \"\n");
+            let error = AuthError::from_response(answer.status(), answer.body());
             assert_eq!(error.code(), code);
             assert!((400..600).contains(&answer.status()), "{code}");
-            assert_eq!(error.text(), Some(&*format!("{} : hint \"\n", code.meaning())));
+            assert_eq!(error.message(), Some(&*format!("{} : hint \"\n", code.description())));
         }
     }
 
     #[test]
-    fn pauses_are_told_in_whole_seconds_never_too_few() {
+    fn retry_after_rounds_up_to_seconds() {
         let later = |millis| {
             let pause = Duration::from_millis(millis);
-            Answer::later(ErrorCode::TOO_MANY_REQUESTS, pause).header().unwrap().1.to_owned()
+            Response::later(ErrorCode::TOO_MANY_REQUESTS, pause).header().unwrap().1.to_owned()
         };
         assert_eq!((later(1), later(1000), later(1001)), ("1".into(), "1".into(), "2".into()));
     }

@@ -1,10 +1,10 @@
-//! What a server answers: a status and any bytes become a value or an error.
+//! Parser of responses: a status and any bytes become a value or an error.
 //!
 //! - U2 Every function here is total.
 //!
 //! Specified in docs/auth.md#answers.
 
-use crate::address::AuthUrl;
+use crate::auth_url::AuthUrl;
 use crate::error::AuthError;
 use crate::error_code::ErrorCode;
 use crate::json::{Fields, Object};
@@ -12,32 +12,32 @@ use crate::token::Token;
 use crate::user::User;
 use std::collections::BTreeMap;
 
-/// What a server gives out for credentials or for a refresh token.
+/// Tokens that a server issues for credentials or for a refresh token.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Authenticated {
-    /// A token for one file.
+pub struct TokenResponse {
+    /// Access token for one file.
     pub access_token: Option<Token>,
-    /// A token to get others with.
+    /// Refresh token.
     pub refresh_token: Option<Token>,
 }
 
-/// What an administrator gets to know about a user.
+/// Result of a look-up of a user by an administrator.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UserInfo {
-    /// What the server calls the user.
+    /// Identity of the user at the server.
     pub identity: String,
     /// Whether the user is an administrator.
     pub is_admin: bool,
-    /// What the server keeps about the user.
+    /// Metadata of the user.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Reads the answer to [`crate::AuthServer::authenticate`] or
-/// [`crate::AuthServer::access_token`], whatever it grants.
+/// Parses the response to [`crate::AuthServer::authenticate`] or
+/// [`crate::AuthServer::access_token`]; each token is optional.
 ///
 /// # Errors
-/// What the server says, or [`ErrorCode::JSON_EXCEPTION`].
-pub fn authenticate(status: u16, body: &[u8]) -> Result<Authenticated, AuthError> {
+/// The error of the server, or [`ErrorCode::JSON_EXCEPTION`] for a malformed body.
+pub fn authenticate(status: u16, body: &[u8]) -> Result<TokenResponse, AuthError> {
     let object = granted(status, body)?;
     let fields = object.fields();
     let token = |key: &str| -> Result<Option<Token>, AuthError> {
@@ -45,49 +45,51 @@ pub fn authenticate(status: u16, body: &[u8]) -> Result<Authenticated, AuthError
             return Ok(None);
         }
         let token = fields.object(key).ok_or("a token that is no object").and_then(Token::read);
-        token.map(Some).map_err(|what| AuthError::unreadable(Some(status), what))
+        token.map(Some).map_err(|what| AuthError::malformed(Some(status), what))
     };
-    Ok(Authenticated {
+    Ok(TokenResponse {
         access_token: token("access_token")?,
         refresh_token: token("refresh_token")?,
     })
 }
 
-/// Reads the answer to a login at an address: a user.
+/// Parses the response to a login: a user.
 ///
 /// # Errors
-/// What the server says, or [`ErrorCode::JSON_EXCEPTION`], also when there is no refresh token.
+/// The error of the server, or [`ErrorCode::JSON_EXCEPTION`] for a malformed body or a missing
+/// refresh token.
 pub fn login(url: &AuthUrl, status: u16, body: &[u8]) -> Result<User, AuthError> {
     match authenticate(status, body)?.refresh_token {
         Some(token) => Ok(User { url: url.clone(), token }),
-        None => Err(AuthError::unreadable(Some(status), "no `refresh_token`")),
+        None => Err(AuthError::malformed(Some(status), "no `refresh_token`")),
     }
 }
 
-/// Reads the answer to [`crate::AuthServer::access_token`]: a token for one file.
+/// Parses the response to [`crate::AuthServer::access_token`]: a token for one file.
 ///
 /// # Errors
-/// What the server says, or [`ErrorCode::JSON_EXCEPTION`], also when there is no access token.
+/// The error of the server, or [`ErrorCode::JSON_EXCEPTION`] for a malformed body or a missing
+/// access token.
 pub fn access_token(status: u16, body: &[u8]) -> Result<Token, AuthError> {
     let token = authenticate(status, body)?.access_token;
-    token.ok_or_else(|| AuthError::unreadable(Some(status), "no `access_token`"))
+    token.ok_or_else(|| AuthError::malformed(Some(status), "no `access_token`"))
 }
 
-/// Reads the answer to [`crate::AuthServer::exchange`]: a token for one file, and the refresh token
-/// to use from now on, if the server gave one out.
+/// Parses the response to [`crate::AuthServer::rotate`]: a token for one file, and the successor
+/// of the refresh token if the server issued one.
 ///
 /// # Errors
 /// As [`access_token`].
-pub fn exchange(status: u16, body: &[u8]) -> Result<(Token, Option<Token>), AuthError> {
-    let Authenticated { access_token, refresh_token } = authenticate(status, body)?;
-    let missing = || AuthError::unreadable(Some(status), "no `access_token`");
+pub fn rotation(status: u16, body: &[u8]) -> Result<(Token, Option<Token>), AuthError> {
+    let TokenResponse { access_token, refresh_token } = authenticate(status, body)?;
+    let missing = || AuthError::malformed(Some(status), "no `access_token`");
     Ok((access_token.ok_or_else(missing)?, refresh_token))
 }
 
-/// Reads the answer to [`crate::AuthServer::revoke`]. A token that has expired needs no revoking.
+/// Parses the response to [`crate::AuthServer::revoke`]. An expired token counts as revoked.
 ///
 /// # Errors
-/// What the server says, or [`ErrorCode::JSON_EXCEPTION`].
+/// The error of the server, or [`ErrorCode::JSON_EXCEPTION`] for a malformed body.
 pub fn revoke(status: u16, body: &[u8]) -> Result<(), AuthError> {
     match done(status, body) {
         Err(error) if error.code() == ErrorCode::EXPIRED_REFRESH_TOKEN => Ok(()),
@@ -95,23 +97,23 @@ pub fn revoke(status: u16, body: &[u8]) -> Result<(), AuthError> {
     }
 }
 
-/// Reads the answer to [`crate::AuthServer::change_password`] and
+/// Parses the response to [`crate::AuthServer::change_password`] and
 /// [`crate::AuthServer::change_password_of`].
 ///
 /// # Errors
-/// What the server says, or [`ErrorCode::JSON_EXCEPTION`].
+/// The error of the server, or [`ErrorCode::JSON_EXCEPTION`] for a malformed body.
 pub fn change_password(status: u16, body: &[u8]) -> Result<(), AuthError> {
     done(status, body)
 }
 
-/// Reads the answer to [`crate::AuthServer::look_up`]. Servers are not of one mind about what they
-/// say if there is no such user: take any error for that.
+/// Parses the response to [`crate::AuthServer::look_up`]. Servers report an unknown user in
+/// different ways, so treat any error as "no such user".
 ///
 /// # Errors
-/// What the server says, or [`ErrorCode::JSON_EXCEPTION`].
+/// The error of the server, or [`ErrorCode::JSON_EXCEPTION`] for a malformed body.
 pub fn look_up(status: u16, body: &[u8]) -> Result<UserInfo, AuthError> {
     let object = granted(status, body)?;
-    user_info(object.fields()).map_err(|what| AuthError::unreadable(Some(status), what))
+    user_info(object.fields()).map_err(|what| AuthError::malformed(Some(status), what))
 }
 
 fn user_info(fields: Fields<'_>) -> Result<UserInfo, &'static str> {
@@ -124,14 +126,14 @@ fn user_info(fields: Fields<'_>) -> Result<UserInfo, &'static str> {
     })
 }
 
-/// Reads an answer whose body does not matter when it is a success.
+/// Parses a response whose body is irrelevant if it is a success.
 fn done(status: u16, body: &[u8]) -> Result<(), AuthError> {
-    if (200..300).contains(&status) { Ok(()) } else { Err(AuthError::from_answer(status, body)) }
+    if (200..300).contains(&status) { Ok(()) } else { Err(AuthError::from_response(status, body)) }
 }
 
 fn granted(status: u16, body: &[u8]) -> Result<Object, AuthError> {
     done(status, body)?;
-    Object::read(body).ok_or_else(|| AuthError::unreadable(Some(status), "no JSON object"))
+    Object::read(body).ok_or_else(|| AuthError::malformed(Some(status), "no JSON object"))
 }
 
 #[cfg(test)]
@@ -142,10 +144,10 @@ mod tests {
         r#"{"token": "t", "token_data": {"identity": "i", "expires": 1, "access": []}}"#;
 
     #[test]
-    fn both_tokens_may_be_missing_but_not_for_who_needs_one() {
+    fn both_tokens_are_optional_unless_the_caller_needs_one() {
         let url = AuthUrl::parse("http://h/auth").unwrap();
         let neither = authenticate(200, b"{\"x\": 1}").unwrap();
-        assert_eq!(neither, Authenticated { access_token: None, refresh_token: None });
+        assert_eq!(neither, TokenResponse { access_token: None, refresh_token: None });
         let access = format!("{{\"access_token\": {TOKEN}}}");
         let refresh = format!("{{\"refresh_token\": {TOKEN}}}");
         assert_eq!(access_token(200, access.as_bytes()).unwrap().identity, "i");
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn revoking_what_has_expired_is_done() {
+    fn revoking_an_expired_token_succeeds() {
         assert_eq!(revoke(401, br#"{"code": 615}"#), Ok(()));
         let error = change_password(401, br#"{"code": 615}"#).unwrap_err();
         assert_eq!(error.code(), ErrorCode::EXPIRED_REFRESH_TOKEN);

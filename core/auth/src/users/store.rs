@@ -1,16 +1,17 @@
-//! Users in a file: one of our own stores, with a key like any other.
+//! User store: the state machine of users over a store.
 //!
-//! - U12 What changed is committed before an output leaves; if that fails, nothing has happened.
+//! - U12 Each change is committed before its outputs are returned; if the commit fails, the state
+//!   is unchanged.
 //!
-//! Two trees, `users` and `revocations`: eight bytes of number, big-endian, and a user as JSON.
-//! Specified in docs/auth.md#the-user-store. Check: `sim::check::auth_users`.
+//! The trees `users` and `revocations` map a big-endian 8-byte number to a user as JSON. Specified
+//! in docs/auth.md#the-user-store. Check: `sim::check::auth_users`.
 
 use super::event::{Input, Output, UserId};
-use super::kept::Kept;
-use super::machine::Users;
+use super::persisted::PersistedUsers;
+use super::state_machine::Users;
 use crate::backoff::Backoff;
+use crate::fault::{self, Fault};
 use crate::user::User;
-use fastness::fault::{self, Fault};
 use fastness::{Error, FileErrorCause, Result, Store, Time, TreeMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,49 +20,48 @@ use std::time::Duration;
 const USERS: &str = "users";
 const REVOCATIONS: &str = "revocations";
 
-/// The users of a program, and the store that keeps them.
+/// Persistent users of an app.
 #[derive(Debug)]
-pub struct UserFile {
+pub struct UserStore {
     store: Store,
     users: Users,
 }
 
-impl UserFile {
-    /// Reads the users of a store, which is used for nothing else. Revocations that were not
-    /// delivered are due at once: see [`UserFile::deadline`].
+impl UserStore {
+    /// Reads the users of a dedicated store. Pending revocations are due at once: see
+    /// [`UserStore::deadline`].
     ///
-    /// The key of the store is all that protects the tokens in it: see the document.
+    /// Only the key of the store protects the tokens in it.
     ///
     /// # Errors
-    /// [`FileErrorCause::OtherContent`] if the store holds something else, and whatever reading
-    /// does.
+    /// [`FileErrorCause::OtherContent`] if the store contains other data, and errors of reading.
     pub fn open(store: Store, now: Time) -> Result<Self> {
         let users = Users::new(read(&store)?, now);
         Ok(Self { store, users })
     }
 
-    /// Gives the app a name: see [`Users::app_id`].
+    /// Sets the name of the app: see [`Users::app_id`].
     #[must_use]
     pub fn app_id(mut self, app_id: Option<&str>) -> Self {
         self.users = self.users.app_id(app_id);
         self
     }
 
-    /// Says how long to wait between attempts: see [`Users::backoff`].
+    /// Sets the back-off: see [`Users::backoff`].
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.users = self.users.backoff(backoff);
         self
     }
 
-    /// Exchanges refresh tokens of this age: see [`Users::exchange_after`].
+    /// Rotates refresh tokens of this age: see [`Users::rotate_after`].
     #[must_use]
-    pub fn exchange_after(mut self, age: Duration) -> Self {
-        self.users = self.users.exchange_after(age);
+    pub fn rotate_after(mut self, age: Duration) -> Self {
+        self.users = self.users.rotate_after(age);
         self
     }
 
-    /// Returns the users as they are.
+    /// Returns the state machine.
     #[must_use]
     pub const fn users(&self) -> &Users {
         &self.users
@@ -73,12 +73,12 @@ impl UserFile {
         self.users.deadline()
     }
 
-    /// Takes what happened, makes durable what must be, and then appends what is to be done.
+    /// Handles an event: commits the change, then appends the resulting actions.
     ///
     /// # Errors
-    /// Whatever committing does. Then nothing has happened, and the same may be handed in again;
-    /// but with [`Error::Poisoned`], or if the file has to be reopened for another reason, only
-    /// opening tells whether it has.
+    /// Errors of the commit. The state is unchanged, and the caller may pass the event again. After
+    /// [`Error::Poisoned`] or another error that requires reopening, only opening shows whether the
+    /// change was committed.
     pub fn handle(&mut self, now: Time, input: Input, outputs: &mut Vec<Output>) -> Result<()> {
         let mut next = self.users.clone();
         let mut todo = Vec::new();
@@ -86,21 +86,21 @@ impl UserFile {
         if fault::on(Fault::Cl01) {
             outputs.append(&mut todo);
         }
-        write(&self.store, self.users.kept(), next.kept())?;
+        write(&self.store, self.users.persisted(), next.persisted())?;
         self.users = next;
         outputs.append(&mut todo);
         Ok(())
     }
 }
 
-fn read(store: &Store) -> Result<Kept> {
+fn read(store: &Store) -> Result<PersistedUsers> {
     let snapshot = store.snapshot();
-    let mut kept = Kept::default();
+    let mut kept = PersistedUsers::default();
     for (name, map) in [(USERS, &mut kept.users), (REVOCATIONS, &mut kept.revocations)] {
         for entry in snapshot.tree(name).range(..)? {
             let (key, json) = entry?;
             let number = <[u8; 8]>::try_from(&*key).ok().map(u64::from_be_bytes);
-            // There must be greater numbers left.
+            // The sequence must not overflow.
             let number = number.filter(|number| *number < u64::MAX / 2);
             let user = User::from_json(&json).ok();
             let (Some(number), Some(user)) = (number, user) else {
@@ -123,8 +123,8 @@ fn not_users(path: &Path) -> Error {
     }
 }
 
-/// Writes what differs, in one durable commit.
-fn write(store: &Store, old: &Kept, new: &Kept) -> Result<()> {
+/// Writes the differences in one durable commit.
+fn write(store: &Store, old: &PersistedUsers, new: &PersistedUsers) -> Result<()> {
     let later = if fault::on(Fault::Cl04) { &old.revocations } else { &new.revocations };
     let maps = [(USERS, &old.users, &new.users), (REVOCATIONS, &old.revocations, later)];
     if maps.iter().all(|(_, old, new)| differences(old, new).next().is_none()) {
@@ -150,7 +150,7 @@ fn put(tree: &mut TreeMut<'_>, number: u64, user: Option<&User>) -> Result<()> {
     Ok(())
 }
 
-/// The numbers whose users differ, tokens included.
+/// Returns the numbers whose users differ, tokens included.
 fn differences<'a>(
     old: &'a BTreeMap<u64, User>,
     new: &'a BTreeMap<u64, User>,

@@ -1,14 +1,14 @@
-//! Passwords under argon2id, in turn: as many at once as there are cores, and so many may wait.
+//! Thread pool for argon2id: one hash per core at once, with a bounded queue.
 //!
-//! - H10 What is stored is argon2id with a salt of its own.
-//! - H11 Memory is that of as many hashes as there are cores, and kept; waiting has bounds.
+//! - H10 Every password is hashed with argon2id and its own salt.
+//! - H11 Memory is that of one hash per core, and the queue is bounded.
 
 use crate::config::HashCosts;
 use crate::error::StartError;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use fastness_auth::Secret;
-use fastness_auth::server::{HashFailed, HashJob, PasswordHasher, Step};
+use fastness_auth::server::{HashError, HashJob, PasswordHasher, Step};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -16,19 +16,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// Hashes passwords with argon2id. Clones share the memory that hashing takes, which is kept.
+/// argon2id password hash. Clones share a pool of working memory.
 #[derive(Clone, Debug)]
 pub struct Argon2id {
     params: Params,
-    /// Memory of hashes that are done: at most as many as there were at once.
+    /// Working memory for reuse: at most one for each concurrent hash.
     spare: Arc<Mutex<Vec<Vec<Block>>>>,
 }
 
 impl Argon2id {
-    /// Takes the costs of new hashes. Hashes that were made before are checked with theirs.
+    /// Sets the costs of new hashes. Existing hashes verify with their own costs.
     ///
     /// # Errors
-    /// [`StartError::HashCosts`] if argon2id has no such costs.
+    /// [`StartError::HashCosts`] if argon2id does not accept the costs.
     pub fn new(costs: HashCosts) -> Result<Self, StartError> {
         let params = Params::new(costs.memory_kib, costs.passes, 1, None);
         let params = params.map_err(|_| StartError::HashCosts)?;
@@ -63,11 +63,11 @@ impl Argon2id {
 }
 
 impl PasswordHasher for Argon2id {
-    fn hash(&self, password: &Secret, salt: &[u8; 16]) -> Result<String, HashFailed> {
-        self.phc(password, salt).map(|hash| hash.to_string()).ok_or(HashFailed)
+    fn hash(&self, password: &Secret, salt: &[u8; 16]) -> Result<String, HashError> {
+        self.phc(password, salt).map(|hash| hash.to_string()).ok_or(HashError)
     }
 
-    fn fits(&self, password: &Secret, hash: &str) -> bool {
+    fn verify(&self, password: &Secret, hash: &str) -> bool {
         let Ok(stored) = PasswordHash::new(hash) else { return false };
         let is_known = stored.algorithm == Algorithm::Argon2id.ident()
             && stored.version == Some(Version::V0x13.into());
@@ -75,36 +75,36 @@ impl PasswordHasher for Argon2id {
         else {
             return false;
         };
-        // Outputs are compared in constant time, by the library.
+        // The library compares outputs in constant time.
         let found = self.output(password, &salt, &params);
         found.is_some() && found == stored.hash
     }
 }
 
-/// The threads that hash. They are few and their own: each keeps the memory of one hash, and a pool
-/// of many threads would keep it many times.
-pub(crate) struct Turns {
+/// Thread pool for password hashes. Its few threads bound the memory: the allocator keeps the
+/// working memory of one hash for each thread.
+pub(crate) struct HashPool {
     hasher: Arc<dyn PasswordHasher>,
-    /// Nothing if whoever asks hashes, too.
-    jobs: Option<Sender<Turn>>,
-    places: Arc<Semaphore>,
+    /// `None` without threads: the caller hashes.
+    jobs: Option<Sender<HashRequest>>,
+    permits: Arc<Semaphore>,
 }
 
-/// A password to hash, and who waits for what follows.
-struct Turn {
+/// Password to hash, and the channel of the result.
+struct HashRequest {
     job: HashJob,
     reply: oneshot::Sender<Step>,
-    /// Taken until it is done, also if nobody waits any more: so what is queued has bounds.
-    _place: OwnedSemaphorePermit,
+    /// Place in the queue until the hash is done, even if the request was dropped.
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Turns {
+impl HashPool {
     pub(crate) fn new(
         hasher: Arc<dyn PasswordHasher>,
         threads: usize,
         waiting: usize,
     ) -> io::Result<Self> {
-        let (jobs, taken) = channel::<Turn>();
+        let (jobs, taken) = channel::<HashRequest>();
         let taken = Arc::new(Mutex::new(taken));
         for _ in 0..threads {
             let (hasher, taken) = (Arc::clone(&hasher), Arc::clone(&taken));
@@ -112,30 +112,30 @@ impl Turns {
             thread::Builder::new().name(name).spawn(move || work(&*hasher, &taken))?;
         }
         let jobs = (threads > 0).then_some(jobs);
-        let places = waiting.saturating_add(threads.max(1)).min(Semaphore::MAX_PERMITS);
-        Ok(Self { hasher, jobs, places: Arc::new(Semaphore::new(places)) })
+        let permits = waiting.saturating_add(threads.max(1)).min(Semaphore::MAX_PERMITS);
+        Ok(Self { hasher, jobs, permits: Arc::new(Semaphore::new(permits)) })
     }
 
-    /// Waits for a turn and hashes; `None` if too many wait, or hashing panicked.
+    /// Queues a hash and waits for it; `None` if the queue is full or the hash panicked.
     pub(crate) async fn run(&self, job: HashJob) -> Option<Step> {
-        let _place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let _permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
         let Some(jobs) = &self.jobs else { return Some(job.run(&*self.hasher)) };
         let (reply, step) = oneshot::channel();
-        jobs.send(Turn { job, reply, _place }).ok()?;
+        jobs.send(HashRequest { job, reply, _permit }).ok()?;
         step.await.ok()
     }
 }
 
-/// Hashes until the server ends.
-fn work(hasher: &dyn PasswordHasher, jobs: &Mutex<Receiver<Turn>>) {
+/// Worker thread: hashes until the pool is dropped.
+fn work(hasher: &dyn PasswordHasher, jobs: &Mutex<Receiver<HashRequest>>) {
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Turn { job, reply, _place }) = next else { return };
-        // Whoever has gone meanwhile needs no hash.
+        let Ok(HashRequest { job, reply, _permit }) = next else { return };
+        // The request was dropped.
         if reply.is_closed() {
             continue;
         }
-        // The thread goes on, whatever a password does to the library: who waits is told.
+        // The thread survives a panic of the library; the request gets an error.
         if let Ok(step) = catch_unwind(AssertUnwindSafe(|| job.run(hasher))) {
             drop(reply.send(step));
         }
@@ -146,7 +146,7 @@ fn work(hasher: &dyn PasswordHasher, jobs: &Mutex<Receiver<Turn>>) {
 mod tests {
     use super::*;
     use fastness::Time;
-    use fastness_auth::server::{Accounts, Call, Policy};
+    use fastness_auth::server::{Accounts, ApiRequest, Policy};
 
     #[test]
     fn hashes_say_how_they_were_made_and_fit_their_password_only() {
@@ -155,51 +155,51 @@ mod tests {
         assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{hash}");
         assert_ne!(hash, quick.hash(&"p".into(), &[2; 16]).unwrap());
         let later = Argon2id::new(HashCosts { memory_kib: 16, passes: 2 }).unwrap();
-        assert!(later.fits(&"p".into(), &hash), "the costs were changed since");
-        assert!(quick.fits(&"p".into(), &later.hash(&"p".into(), &[3; 16]).unwrap()));
+        assert!(later.verify(&"p".into(), &hash), "the costs were changed since");
+        assert!(quick.verify(&"p".into(), &later.hash(&"p".into(), &[3; 16]).unwrap()));
         let (other, old) = (hash.replace("argon2id", "argon2i"), hash.replace("v=19", "v=16"));
         for (password, hash) in
             [("q", &*hash), ("", &hash), ("p", ""), ("p", "$argon2id$"), ("p", &other), ("p", &old)]
         {
-            assert!(!later.fits(&password.into(), hash));
+            assert!(!later.verify(&password.into(), hash));
         }
         assert!(Argon2id::new(HashCosts { memory_kib: 7, passes: 1 }).is_err());
     }
 
-    /// Stops until it is let go on, and cannot stand one password.
+    /// Hasher that waits for a signal and panics at one password.
     struct Odd(Mutex<Receiver<()>>);
 
     impl PasswordHasher for Odd {
-        fn hash(&self, password: &Secret, _: &[u8; 16]) -> Result<String, HashFailed> {
+        fn hash(&self, password: &Secret, _: &[u8; 16]) -> Result<String, HashError> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).recv().unwrap();
             assert_ne!(password.expose(), "odd");
             Ok(String::new())
         }
 
-        fn fits(&self, _: &Secret, _: &str) -> bool {
+        fn verify(&self, _: &Secret, _: &str) -> bool {
             false
         }
     }
 
     fn job(accounts: &Accounts, password: &str) -> HashJob {
         let (name, password) = ("nobody".into(), password.into());
-        let Step::Hash(job) = accounts.begin(Time(0), Call::LogIn { name, password }) else {
+        let Step::Hash(job) = accounts.start(Time(0), ApiRequest::LogIn { name, password }) else {
             panic!("an attempt costs a hash")
         };
         job
     }
 
     #[test]
-    fn what_waits_has_bounds_also_when_who_asked_has_gone_and_panics_cost_nothing() {
+    fn the_queue_is_bounded_for_dropped_requests_and_survives_panics() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let store = fastness::StoreOptions::new().in_memory().unwrap();
         let accounts =
             Accounts::open(store, Arc::new(fastness::OsRandom), Policy::default()).unwrap();
         let (go_on, waits) = channel();
-        let turns = Turns::new(Arc::new(Odd(Mutex::new(waits))), 1, 1).unwrap();
+        let hash_pool = HashPool::new(Arc::new(Odd(Mutex::new(waits))), 1, 1).unwrap();
         runtime.block_on(async {
-            let mut one = Box::pin(turns.run(job(&accounts, "odd")));
-            let mut two = Box::pin(turns.run(job(&accounts, "x")));
+            let mut one = Box::pin(hash_pool.run(job(&accounts, "odd")));
+            let mut two = Box::pin(hash_pool.run(job(&accounts, "x")));
             for turn in [&mut one, &mut two] {
                 let waits = std::future::poll_fn(|context| {
                     std::task::Poll::Ready(turn.as_mut().poll(context).is_pending())
@@ -207,14 +207,14 @@ mod tests {
                 assert!(waits.await);
             }
             drop(two);
-            assert!(turns.run(job(&accounts, "x")).await.is_none(), "its place is still taken");
+            assert!(hash_pool.run(job(&accounts, "x")).await.is_none(), "its place is still taken");
             go_on.send(()).unwrap();
             assert!(one.await.is_none(), "it panicked");
-            let places = Arc::clone(&turns.places);
-            // Both are given back once they are done with.
-            drop(places.acquire_many(2).await.unwrap());
+            let permits = Arc::clone(&hash_pool.permits);
+            // Both permits become free.
+            drop(permits.acquire_many(2).await.unwrap());
             go_on.send(()).unwrap();
-            assert!(turns.run(job(&accounts, "x")).await.is_some(), "the thread goes on");
+            assert!(hash_pool.run(job(&accounts, "x")).await.is_some(), "the thread goes on");
         });
     }
 }

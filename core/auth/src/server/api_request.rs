@@ -1,100 +1,100 @@
-//! Requests as they come in: method, target, header and body become a call, or a refusal.
+//! Decoder of requests: method, target, header and body become a typed request or an error.
 //!
-//! - H9 Reading is total. Nothing is guessed: a body is UTF-8, one object, and nothing else.
+//! - H9 Decoding is total and strict: a body is exactly one object in UTF-8.
 //!
-//! Specified in docs/server.md#calls. Any bytes: the fuzz target `server`.
+//! Specified in docs/server.md#calls. Fuzz target: `server`.
 
-use super::answer::Answer;
+use super::response::Response;
 use crate::credentials::provider;
 use crate::error_code::ErrorCode;
 use crate::json::{Fields, Object};
 use crate::secret::Secret;
 
-/// Longest body that is read, in bytes.
+/// Longest accepted body, in bytes.
 pub const BODY_BYTES_MAX: usize = 16 << 10;
 
 const NAME_BYTES_MAX: usize = 255;
 const PASSWORD_BYTES_MAX: usize = 1024;
 const TOKEN_BYTES_MAX: usize = 1024;
 
-/// What stands before the body of a request.
+/// Head of a request.
 #[derive(Clone, Copy)]
-pub struct Head<'a> {
-    /// The method, as it was sent.
+pub struct RequestHead<'a> {
+    /// HTTP method.
     pub method: &'a str,
-    /// Path and query, as they were sent.
+    /// Path and query.
     pub target: &'a str,
-    /// The value of the header `Authorization`; empty if there is none.
+    /// Value of the header `Authorization`; empty without one.
     pub authorization: &'a [u8],
 }
 
-/// What somebody asks of the server.
+/// Decoded request.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Call {
-    /// Make an account, and log in.
+pub enum ApiRequest {
+    /// Create an account and log in.
     Register {
-        /// Its name.
+        /// Name of the account.
         name: Secret,
-        /// Its password.
+        /// Password of the account.
         password: Secret,
     },
     /// Log in.
     LogIn {
-        /// The account's name.
+        /// Name of the account.
         name: Secret,
-        /// Its password.
+        /// Password of the account.
         password: Secret,
     },
-    /// Get a signed token for one file.
+    /// Get an access token for one file.
     AccessToken {
-        /// The token of the login.
+        /// Refresh token.
         refresh: Secret,
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// Whether to exchange the refresh token for another.
+        /// Whether to rotate the refresh token.
         rotate: bool,
     },
     /// End a login.
     Revoke {
-        /// Its token.
+        /// Refresh token of the login.
         refresh: Secret,
     },
     /// Change a password.
     ChangePassword {
-        /// The token of a login.
+        /// Refresh token.
         refresh: Secret,
-        /// Whose; one's own if missing.
+        /// Identity of the account; the caller's own if missing.
         identity: Option<String>,
-        /// The new one.
+        /// New password.
         password: Secret,
     },
     /// Look up a user.
     LookUp {
-        /// The token of an administrator's login.
+        /// Refresh token of an administrator.
         refresh: Secret,
-        /// How the user logs in.
+        /// Identity provider of the user.
         provider: String,
-        /// The user's name there.
+        /// Name of the user at the provider.
         name: Secret,
     },
 }
 
-/// Why a request is no call: what its answer says.
+/// Error of the decoder, which determines the response.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NotCall {
+pub struct InvalidRequest {
     code: ErrorCode,
     hint: Option<String>,
     allowed: Option<&'static str>,
 }
 
-type Read<T> = Result<T, NotCall>;
+type Decoded<T> = Result<T, InvalidRequest>;
 
-impl Call {
-    /// Reads a request.
+impl ApiRequest {
+    /// Decodes a request.
     ///
     /// # Errors
-    /// What to answer, if it is not one.
-    pub fn read(head: &Head<'_>, body: &[u8]) -> Result<Self, NotCall> {
+    /// [`InvalidRequest`] with the response.
+    pub fn decode(head: &RequestHead<'_>, body: &[u8]) -> Result<Self, InvalidRequest> {
         let path = head.target.split_once('?').map_or(head.target, |(path, _)| path);
         let Some(action) = path.strip_prefix("/auth") else { return Err(not_found()) };
         match action {
@@ -114,14 +114,15 @@ impl Call {
             }
             _ => {
                 let rest = action.strip_prefix("//users/").or(action.strip_prefix("/users/"));
-                let parts = rest.and_then(|rest| rest.split_once('/')).ok_or_else(not_found)?;
+                let (provider, id) =
+                    rest.and_then(|rest| rest.split_once('/')).ok_or_else(not_found)?;
                 allow(head, "GET")?;
-                look_up(head, parts)
+                look_up(head, provider, id)
             }
         }
     }
 
-    /// Returns the name that is tried, if this is an attempt to log in.
+    /// Returns the name of a login or a registration.
     #[must_use]
     pub const fn attempted_name(&self) -> Option<&Secret> {
         match self {
@@ -133,7 +134,7 @@ impl Call {
         }
     }
 
-    /// Returns the token of the login it is made with, if it is made with one.
+    /// Returns the presented refresh token, if there is one.
     #[must_use]
     pub const fn refresh(&self) -> Option<&Secret> {
         match self {
@@ -145,9 +146,9 @@ impl Call {
         }
     }
 
-    /// Returns a word for it, for logs.
+    /// Returns the name of the request, for logs.
     #[must_use]
-    pub const fn word(&self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Register { .. } => "register",
             Self::LogIn { .. } => "log-in",
@@ -159,78 +160,81 @@ impl Call {
     }
 }
 
-impl NotCall {
+impl InvalidRequest {
     const fn new(code: ErrorCode) -> Self {
         Self { code, hint: None, allowed: None }
     }
 
-    /// Returns the code of the answer.
+    /// Returns the code of the response.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         self.code
     }
 
-    /// Returns the answer.
+    /// Returns the response.
     #[must_use]
-    pub fn answer(&self) -> Answer {
+    pub fn answer(&self) -> Response {
         let refused = match self.allowed {
-            Some(method) => Answer::method_not_allowed(method),
-            None => Answer::refused(self.code),
+            Some(method) => Response::method_not_allowed(method),
+            None => Response::refused(self.code),
         };
         self.hint.iter().fold(refused, |refused, hint| refused.with_hint(hint))
     }
 }
 
-const fn not_found() -> NotCall {
-    NotCall::new(ErrorCode::NOT_FOUND)
+const fn not_found() -> InvalidRequest {
+    InvalidRequest::new(ErrorCode::NOT_FOUND)
 }
 
-fn allow(head: &Head<'_>, method: &'static str) -> Read<()> {
+fn allow(head: &RequestHead<'_>, method: &'static str) -> Decoded<()> {
     if head.method == method {
         return Ok(());
     }
-    Err(NotCall { allowed: Some(method), ..NotCall::new(ErrorCode::METHOD_NOT_ALLOWED) })
+    Err(InvalidRequest {
+        allowed: Some(method),
+        ..InvalidRequest::new(ErrorCode::METHOD_NOT_ALLOWED)
+    })
 }
 
-fn object(body: &[u8]) -> Read<Object> {
+fn object(body: &[u8]) -> Decoded<Object> {
     if body.len() > BODY_BYTES_MAX {
-        return Err(NotCall::new(ErrorCode::PAYLOAD_TOO_LARGE));
+        return Err(InvalidRequest::new(ErrorCode::PAYLOAD_TOO_LARGE));
     }
     Object::read_strictly(body).ok_or_else(|| invalid("the body must be one JSON object in UTF-8"))
 }
 
-fn invalid(hint: impl Into<String>) -> NotCall {
-    NotCall { hint: Some(hint.into()), ..NotCall::new(ErrorCode::INVALID_PARAMETERS) }
+fn invalid(hint: impl Into<String>) -> InvalidRequest {
+    InvalidRequest { hint: Some(hint.into()), ..InvalidRequest::new(ErrorCode::INVALID_PARAMETERS) }
 }
 
-fn missing(key: &str) -> NotCall {
+fn missing(key: &str) -> InvalidRequest {
     let hint = Some(format!("`{key}` is missing"));
-    NotCall { hint, ..NotCall::new(ErrorCode::MISSING_PARAMETERS) }
+    InvalidRequest { hint, ..InvalidRequest::new(ErrorCode::MISSING_PARAMETERS) }
 }
 
-/// A text; `null` is as good as missing.
-fn text<'a>(fields: Fields<'a>, key: &str) -> Read<&'a str> {
+/// Returns a required string; `null` counts as missing.
+fn text<'a>(fields: Fields<'a>, key: &str) -> Decoded<&'a str> {
     if fields.is_null(key) {
         return Err(missing(key));
     }
     fields.string(key).ok_or_else(|| invalid(format!("`{key}` must be a text")))
 }
 
-/// A boolean, `false` if missing.
-fn flag(fields: Fields<'_>, key: &str) -> Read<bool> {
+/// Returns a boolean; the default is `false`.
+fn flag(fields: Fields<'_>, key: &str) -> Decoded<bool> {
     if fields.is_null(key) {
         return Ok(false);
     }
     fields.truth(key).ok_or_else(|| invalid(format!("`{key}` must be true or false")))
 }
 
-fn token(fields: Fields<'_>, key: &str) -> Read<Secret> {
+fn token(fields: Fields<'_>, key: &str) -> Decoded<Secret> {
     let value = text(fields, key)?;
     let is_short = value.len() <= TOKEN_BYTES_MAX;
     if is_short { Ok(value.into()) } else { Err(invalid(format!("`{key}` is too long"))) }
 }
 
-fn name(text: &str) -> Read<Secret> {
+fn name(text: &str) -> Decoded<Secret> {
     let is_name = !text.is_empty() && text.len() <= NAME_BYTES_MAX;
     if is_name && !text.chars().any(char::is_control) {
         return Ok(text.into());
@@ -238,28 +242,28 @@ fn name(text: &str) -> Read<Secret> {
     Err(invalid("a name has 1 to 255 bytes and no control characters"))
 }
 
-fn new_password(text: &str) -> Read<Secret> {
+fn new_password(text: &str) -> Decoded<Secret> {
     if text.is_empty() || text.len() > PASSWORD_BYTES_MAX {
         return Err(invalid("a password has 1 to 1024 bytes"));
     }
     Ok(text.into())
 }
 
-fn authenticate(body: Fields<'_>) -> Read<Call> {
+fn authenticate(body: Fields<'_>) -> Decoded<ApiRequest> {
     match text(body, "provider")? {
         provider::PASSWORD => {
             let name = name(text(body, "data")?)?;
             let info = body.object("user_info").ok_or_else(|| missing("user_info"))?;
             let password = text(info, "password")?;
             if flag(info, "register")? {
-                return Ok(Call::Register { name, password: new_password(password)? });
+                return Ok(ApiRequest::Register { name, password: new_password(password)? });
             }
             if password.len() > PASSWORD_BYTES_MAX {
-                return Err(NotCall::new(ErrorCode::INVALID_CREDENTIALS));
+                return Err(InvalidRequest::new(ErrorCode::INVALID_CREDENTIALS));
             }
-            Ok(Call::LogIn { name, password: password.into() })
+            Ok(ApiRequest::LogIn { name, password: password.into() })
         }
-        provider::REALM => Ok(Call::AccessToken {
+        provider::REALM => Ok(ApiRequest::AccessToken {
             refresh: token(body, "data")?,
             path: text(body, "path")?.to_owned(),
             rotate: flag(body, "rotate")?,
@@ -268,32 +272,32 @@ fn authenticate(body: Fields<'_>) -> Read<Call> {
     }
 }
 
-/// The token of the header; who sends none is nobody.
-fn authorization(head: &Head<'_>) -> Read<Secret> {
+/// Returns the refresh token in the header.
+fn authorization(head: &RequestHead<'_>) -> Decoded<Secret> {
     let value = std::str::from_utf8(head.authorization).unwrap_or_default();
     if value.is_empty() || value.len() > TOKEN_BYTES_MAX {
-        return Err(NotCall::new(ErrorCode::EXPIRED_REFRESH_TOKEN));
+        return Err(InvalidRequest::new(ErrorCode::EXPIRED_REFRESH_TOKEN));
     }
     Ok(value.into())
 }
 
-fn change_password(head: &Head<'_>, body: Fields<'_>) -> Read<Call> {
+fn change_password(head: &RequestHead<'_>, body: Fields<'_>) -> Decoded<ApiRequest> {
     let identity = match body.is_null("userId") {
         true => None,
         false => Some(text(body, "userId")?.to_owned()),
     };
     let password = new_password(text(body, "newPassword")?)?;
-    Ok(Call::ChangePassword { refresh: authorization(head)?, identity, password })
+    Ok(ApiRequest::ChangePassword { refresh: authorization(head)?, identity, password })
 }
 
-fn look_up(head: &Head<'_>, (provider, id): (&str, &str)) -> Read<Call> {
+fn look_up(head: &RequestHead<'_>, provider: &str, id: &str) -> Decoded<ApiRequest> {
     let provider = decoded(provider)?;
     let name = name(&decoded(id)?)?;
-    Ok(Call::LookUp { refresh: authorization(head)?, provider, name })
+    Ok(ApiRequest::LookUp { refresh: authorization(head)?, provider, name })
 }
 
-/// Undoes percent-encoding of one part of a path.
-fn decoded(part: &str) -> Read<String> {
+/// Decodes a percent-encoded path segment.
+fn decoded(part: &str) -> Decoded<String> {
     let wrong = || invalid("a part of the path is not percent-encoded UTF-8");
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.bytes();
@@ -315,9 +319,9 @@ fn decoded(part: &str) -> Read<String> {
 mod tests {
     use super::*;
 
-    fn read(method: &str, target: &str, body: &str) -> Result<Call, i64> {
-        let head = Head { method, target, authorization: b"tok" };
-        Call::read(&head, body.as_bytes()).map_err(|refused| refused.code().number())
+    fn read(method: &str, target: &str, body: &str) -> Result<ApiRequest, i64> {
+        let head = RequestHead { method, target, authorization: b"tok" };
+        ApiRequest::decode(&head, body.as_bytes()).map_err(|refused| refused.code().number())
     }
 
     #[track_caller]
@@ -326,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_asks_is_read_back() {
+    fn requests_of_the_client_decode() {
         use crate::{AuthServer, Credentials, Login, Permission, Request, Token};
         let server = AuthServer::new("http://h").unwrap();
         let admin = Token {
@@ -342,31 +346,38 @@ mod tests {
             let authorization =
                 request.headers().find(|(name, _)| *name == "Authorization").map_or("", |it| it.1);
             let authorization = authorization.as_bytes();
-            let head = Head { method: request.method().word(), target: &target, authorization };
-            Call::read(&head, request.body()).unwrap()
+            let head =
+                RequestHead { method: request.method().as_str(), target: &target, authorization };
+            ApiRequest::decode(&head, request.body()).unwrap()
         };
         for create in [true, false] {
             let credentials =
                 Credentials::username_password("é/b", Some("p\n".into()), create).unwrap();
-            let Login::Ask(request) = server.login(&credentials) else { unreachable!() };
+            let Login::Send(request) = server.login(&credentials) else { unreachable!() };
             let (name, password) = ("é/b".into(), "p\n".into());
             let expect = match create {
-                true => Call::Register { name, password },
-                false => Call::LogIn { name, password },
+                true => ApiRequest::Register { name, password },
+                false => ApiRequest::LogIn { name, password },
             };
             assert_eq!(read(&request), expect);
         }
         let refresh: Secret = "tok".into();
-        let expect =
-            Call::AccessToken { refresh: "tok".into(), path: "/~/x".to_owned(), rotate: false };
+        let expect = ApiRequest::AccessToken {
+            refresh: "tok".into(),
+            path: "/~/x".to_owned(),
+            rotate: false,
+        };
         assert_eq!(read(&server.access_token(&admin, "/~/x")), expect);
-        assert_eq!(read(&server.revoke(&admin)), Call::Revoke { refresh: refresh.clone() });
+        assert_eq!(read(&server.revoke(&admin)), ApiRequest::Revoke { refresh: refresh.clone() });
         let identity = Some("u-7".to_owned());
-        let expect =
-            Call::ChangePassword { refresh: refresh.clone(), identity, password: "new".into() };
+        let expect = ApiRequest::ChangePassword {
+            refresh: refresh.clone(),
+            identity,
+            password: "new".into(),
+        };
         assert_eq!(read(&server.change_password_of(&admin, "u-7", &"new".into()).unwrap()), expect);
         for name in ["bob", "é %41/?#", "a@b.c"] {
-            let expect = Call::LookUp {
+            let expect = ApiRequest::LookUp {
                 refresh: refresh.clone(),
                 provider: "password".to_owned(),
                 name: name.into(),
@@ -408,16 +419,16 @@ mod tests {
         for body in ["", "[]", "{} {}", "{}x", "\u{feff}{}", "{\"a\": 1e999}"] {
             refused("POST", "/auth", body, 601);
         }
-        let head = Head { method: "POST", target: "/auth", authorization: b"" };
+        let head = RequestHead { method: "POST", target: "/auth", authorization: b"" };
         for body in [&b"{\"provider\": \"\xff\"}"[..], b"\xff\xfe{", &[b'['; 10_000]] {
-            assert_eq!(Call::read(&head, body).unwrap_err().code().number(), 601);
+            assert_eq!(ApiRequest::decode(&head, body).unwrap_err().code().number(), 601);
         }
         let long = vec![b' '; BODY_BYTES_MAX + 1];
-        assert_eq!(Call::read(&head, &long).unwrap_err().code().number(), 413);
+        assert_eq!(ApiRequest::decode(&head, &long).unwrap_err().code().number(), 413);
     }
 
     #[test]
-    fn what_is_missing_or_not_valid_is_told_apart() {
+    fn missing_and_invalid_parameters_have_their_codes() {
         let log_in = r#"{"provider": "password", "data": "a", "user_info": {"password": "p"}}"#;
         assert!(read("POST", "/auth", log_in).is_ok());
         for (from, to, code) in [
@@ -443,8 +454,8 @@ mod tests {
         refused("PUT", "/auth/password", r#"{"newPassword": ""}"#, 601);
         refused("PUT", "/auth/password", r#"{"userId": "u"}"#, 602);
         for authorization in [&b""[..], b"\xff", &[b'a'; TOKEN_BYTES_MAX + 1]] {
-            let head = Head { method: "PUT", target: "/auth/password", authorization };
-            let answer = Call::read(&head, br#"{"newPassword": "n"}"#).unwrap_err();
+            let head = RequestHead { method: "PUT", target: "/auth/password", authorization };
+            let answer = ApiRequest::decode(&head, br#"{"newPassword": "n"}"#).unwrap_err();
             assert_eq!(answer.code().number(), 615);
         }
     }

@@ -1,39 +1,39 @@
-//! The address of a server, and how actions are joined to it.
+//! URL of an auth server: validation, and joining of actions.
 //!
-//! - U6 An action follows the address after exactly one slash of ours.
-//! - U7 What is no address, or could not be put into a request, is refused by name.
+//! - U6 An action follows the address after exactly one slash.
+//! - U7 An invalid address is refused with the reason.
 //!
 //! Specified in docs/auth.md#addresses.
 
-use crate::error::{AddressProblem, Refusal};
-use fastness::fault::{self, Fault};
+use crate::error::{AuthUrlProblem, RequestError};
+use crate::fault::{self, Fault};
 use std::fmt;
 use std::fmt::Write as _;
 
-/// Where the accounts are: an `http` or `https` URL, kept as it was given.
+/// URL of an auth server: `http` or `https`, with its exact text preserved.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AuthUrl {
     text: String,
-    /// Where the path begins; at the end if there is none.
+    /// Offset of the path; the length of the text if there is no path.
     path_at: usize,
 }
 
 impl AuthUrl {
-    /// Takes an address as it is.
+    /// Validates a URL and keeps its text unchanged.
     ///
     /// # Errors
-    /// [`Refusal::Address`] if it is not one.
-    pub fn parse(text: impl Into<String>) -> Result<Self, Refusal> {
+    /// [`RequestError::Url`] if the URL is invalid.
+    pub fn parse(text: impl Into<String>) -> Result<Self, RequestError> {
         let text = text.into();
         let path_at = check(&text)?;
         Ok(Self { text, path_at })
     }
 
-    /// Takes an address to log in at: where the path is empty it becomes `/auth`.
+    /// Validates a URL for a login; an empty path becomes `/auth`.
     ///
     /// # Errors
-    /// [`Refusal::Address`] if it is not one.
-    pub fn for_login(text: impl Into<String>) -> Result<Self, Refusal> {
+    /// [`RequestError::Url`] if the URL is invalid.
+    pub fn for_login(text: impl Into<String>) -> Result<Self, RequestError> {
         let mut url = Self::parse(text)?;
         if url.path().is_empty() {
             url.text.insert_str(url.path_at, "/auth");
@@ -41,7 +41,7 @@ impl AuthUrl {
         Ok(url)
     }
 
-    /// Returns the address.
+    /// Returns the text of the URL.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -54,12 +54,12 @@ impl AuthUrl {
         rest.split_once('?').map_or(rest, |(path, _)| path)
     }
 
-    /// Returns where the path begins, also in everything joined to this address.
+    /// Returns the offset of the path, which is the same in every joined URL.
     pub(crate) const fn path_at(&self) -> usize {
         self.path_at
     }
 
-    /// Joins an action: after one slash, before the query.
+    /// Joins an action: after exactly one slash and before the query.
     pub(crate) fn join(&self, action: &str) -> String {
         let path_end = self.path_at + self.path().len();
         let (base, query) = self.text.split_at(path_end);
@@ -84,36 +84,36 @@ impl fmt::Debug for AuthUrl {
     }
 }
 
-/// Returns where the path begins.
-fn check(text: &str) -> Result<usize, AddressProblem> {
+/// Validates a URL and returns the offset of its path.
+fn check(text: &str) -> Result<usize, AuthUrlProblem> {
     let rest = ["http://", "https://"]
         .into_iter()
         .find_map(|scheme| {
             let (head, rest) = text.split_at_checked(scheme.len())?;
             head.eq_ignore_ascii_case(scheme).then_some(rest)
         })
-        .ok_or(AddressProblem::Scheme)?;
+        .ok_or(AuthUrlProblem::Scheme)?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at(end);
     if authority.contains('@') {
-        return Err(AddressProblem::Login);
+        return Err(AuthUrlProblem::Login);
     }
     check_authority(authority)?;
     if rest.contains('#') {
-        return Err(AddressProblem::Fragment);
+        return Err(AuthUrlProblem::Fragment);
     }
     if !rest.bytes().all(|byte| is_plain(byte) || b"/?%".contains(&byte)) {
-        return Err(AddressProblem::Character);
+        return Err(AuthUrlProblem::Character);
     }
     Ok(text.len() - rest.len())
 }
 
-fn check_authority(authority: &str) -> Result<(), AddressProblem> {
+fn check_authority(authority: &str) -> Result<(), AuthUrlProblem> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(inner) => {
-            let (host, rest) = inner.split_once(']').ok_or(AddressProblem::Host)?;
+            let (host, rest) = inner.split_once(']').ok_or(AuthUrlProblem::Host)?;
             if !host.bytes().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(&byte)) {
-                return Err(AddressProblem::Host);
+                return Err(AuthUrlProblem::Host);
             }
             (host, if rest.is_empty() { None } else { Some(rest) })
         }
@@ -124,29 +124,29 @@ fn check_authority(authority: &str) -> Result<(), AddressProblem> {
     };
     let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
     if host.is_empty() {
-        return Err(AddressProblem::Host);
+        return Err(AuthUrlProblem::Host);
     }
     if !host.bytes().all(is_host) {
-        return Err(AddressProblem::Character);
+        return Err(AuthUrlProblem::Character);
     }
     let Some(port) = port else { return Ok(()) };
-    let digits = port.strip_prefix(':').ok_or(AddressProblem::Port)?;
+    let digits = port.strip_prefix(':').ok_or(AuthUrlProblem::Port)?;
     let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number && digits.parse::<u16>().is_ok() { Ok(()) } else { Err(AddressProblem::Port) }
+    if is_number && digits.parse::<u16>().is_ok() { Ok(()) } else { Err(AuthUrlProblem::Port) }
 }
 
-/// Whether a byte stands for itself in a part of a path.
+/// Returns whether a path segment may contain the byte without percent-encoding.
 const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'@' | b'!' | b'$' | b'&' | b'\'')
         || matches!(byte, b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
 }
 
-/// Makes one part of a path of a text.
-pub(crate) fn path_part(name: &'static str, text: &str) -> Result<String, Refusal> {
+/// Percent-encodes a text as one path segment.
+pub(crate) fn path_part(name: &'static str, text: &str) -> Result<String, RequestError> {
     match text {
-        "" => return Err(Refusal::Empty(name)),
-        "." | ".." => return Err(Refusal::Dots(name)),
+        "" => return Err(RequestError::Empty(name)),
+        "." | ".." => return Err(RequestError::DotSegment(name)),
         _ => {}
     }
     let mut part = String::with_capacity(text.len());
@@ -195,13 +195,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(text: &str, expect: AddressProblem) {
-        assert_eq!(AuthUrl::parse(text), Err(Refusal::Address(expect)), "{text}");
+    fn refused(text: &str, expect: AuthUrlProblem) {
+        assert_eq!(AuthUrl::parse(text), Err(RequestError::Url(expect)), "{text}");
     }
 
     #[test]
-    fn what_is_no_address_is_refused_by_name() {
-        use AddressProblem::{Character, Fragment, Host, Login, Port, Scheme};
+    fn invalid_addresses_are_refused_by_name() {
+        use AuthUrlProblem::{Character, Fragment, Host, Login, Port, Scheme};
         for text in ["", "h", "realm://h", "http:/h", "ftp://h/", "http", "é//h"] {
             refused(text, Scheme);
         }
@@ -233,7 +233,7 @@ mod tests {
         ] {
             assert_eq!(path_part("id", text).unwrap(), expect);
         }
-        assert_eq!(path_part("id", ""), Err(Refusal::Empty("id")));
-        assert_eq!(path_part("id", ".."), Err(Refusal::Dots("id")));
+        assert_eq!(path_part("id", ""), Err(RequestError::Empty("id")));
+        assert_eq!(path_part("id", ".."), Err(RequestError::DotSegment("id")));
     }
 }

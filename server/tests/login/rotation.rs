@@ -2,13 +2,13 @@
 //! ends the login.
 
 use crate::login::support::{FOREVER, Host, code, credentials};
-use fastness_auth::{AuthServer, Token, answer};
-use fastness_client::{Client, Notice, Session, SessionEvent};
+use fastness_auth::{AuthServer, Token, response};
+use fastness_client::{Client, Event, Session, SessionEvent};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 fn token(session: &Session) -> Token {
-    match session.next_within(FOREVER) {
+    match session.recv_timeout(FOREVER) {
         Some(SessionEvent::Token(token)) => token,
         other => panic!("{other:?}"),
     }
@@ -27,7 +27,7 @@ fn status(host: &Host, refresh: &Token) -> u16 {
 #[test]
 fn sessions_of_one_user_take_turns_and_end_up_with_one_token() {
     let host = Host::new();
-    let client = host.client_with(|config| config.exchange_after = Some(Duration::ZERO));
+    let client = host.client_with(|config| config.rotate_after = Some(Duration::ZERO));
     let user = host.register(&client, "alice");
     let first = refresh(&client);
     let sessions: Vec<Session> =
@@ -42,7 +42,7 @@ fn sessions_of_one_user_take_turns_and_end_up_with_one_token() {
     assert_eq!(status(&host, &first), 401);
     assert_eq!(status(&host, &last), 401, "which ends the login");
     let session = client.session(&user.id(), "/~/x");
-    let Some(SessionEvent::Failed(error)) = session.next_within(FOREVER) else { panic!() };
+    let Some(SessionEvent::Failed(error)) = session.recv_timeout(FOREVER) else { panic!() };
     assert_eq!(error.code().number(), 615);
     host.log_in(&client, "alice", "password");
     assert_eq!(status(&host, &refresh(&client)), 200);
@@ -51,7 +51,7 @@ fn sessions_of_one_user_take_turns_and_end_up_with_one_token() {
 #[test]
 fn what_was_exchanged_is_put_off_and_logging_out_ends_it() {
     let host = Host::new();
-    let client = host.client_with(|config| config.exchange_after = Some(Duration::ZERO));
+    let client = host.client_with(|config| config.rotate_after = Some(Duration::ZERO));
     let user = host.register(&client, "alice");
     let first = refresh(&client);
     drop(token(&client.session(&user.id(), "/~/x")));
@@ -61,9 +61,9 @@ fn what_was_exchanged_is_put_off_and_logging_out_ends_it() {
     assert_eq!(status(&host, &first), 503);
     client.change_password(&user.id(), "new".into()).unwrap();
     let (done, told) = channel();
-    client.listen(move |_, notice| done.send(notice.clone()).unwrap_or_default());
+    client.on_event(move |_, notice| done.send(notice.clone()).unwrap_or_default());
     client.log_out(&user.id()).unwrap();
-    assert_eq!(told.recv_timeout(FOREVER), Ok(Notice::LoggedOut(user.id())));
+    assert_eq!(told.recv_timeout(FOREVER), Ok(Event::LoggedOut(user.id())));
     assert_eq!(status(&host, &second), 401);
     let outcome = client.log_in(&host.server.url(), credentials("alice", "password", false));
     assert_eq!(code(outcome), 611);
@@ -78,9 +78,9 @@ fn without_being_told_nothing_is_exchanged() {
     drop(token(&client.session(&user.id(), "/~/x")));
     assert_eq!(refresh(&client).value, first.value);
     let server = AuthServer::new(host.server.url()).unwrap();
-    let (status, answer) = crate::login::wire::sent(&server.exchange(&first, "/~/x"));
+    let (status, answer) = crate::login::wire::sent(&server.rotate(&first, "/~/x"));
     let body = answer.split_once("\r\n\r\n").unwrap().1;
-    let (access, second) = answer::exchange(status, body.as_bytes()).unwrap();
+    let (access, second) = response::rotation(status, body.as_bytes()).unwrap();
     assert_eq!(access.path, format!("/{}/x", user.id().identity));
     assert_ne!(second.unwrap().value, first.value);
 }

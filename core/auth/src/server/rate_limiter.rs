@@ -1,9 +1,9 @@
-//! How often passwords may be tried: for each name, and from each address.
+//! Rate limiter of password attempts, for each name and each address.
 //!
-//! - H13 Memory is fixed: names and addresses share buckets, chosen by a keyed hash so that nobody
-//!   can choose whom to share with.
+//! - H13 Memory is constant: names and addresses share cells, and a keyed hash selects the cell, so
+//!   a client cannot choose one to share.
 //!
-//! A bucket is a point in time: up to when the attempts so far use up the rate. Specified in
+//! Each cell is the theoretical arrival time of the generic cell rate algorithm. Specified in
 //! docs/server.md#limits.
 
 use crate::secret::Secret;
@@ -16,35 +16,35 @@ use std::time::Duration;
 
 const BUCKETS: usize = 1 << 16;
 
-/// So many at once, and then one each time this has passed.
+/// Burst size and refill interval.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rate {
-    /// How many at once.
+    /// Attempts at once.
     pub burst: u32,
-    /// How long until one more.
-    pub pause: Duration,
+    /// Time until one more attempt.
+    pub interval: Duration,
 }
 
-/// How often passwords may be tried.
+/// Rates of password attempts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// For each name: attempts that failed. 10, then one each 6 seconds.
+pub struct RateLimits {
+    /// Failed attempts for each name: 10, then one every 6 seconds.
     pub name: Rate,
-    /// From each address: attempts of all kinds. 60, then two each second.
+    /// All attempts from each address: 60, then two every second.
     pub address: Rate,
 }
 
-impl Default for Limits {
+impl Default for RateLimits {
     fn default() -> Self {
         Self {
-            name: Rate { burst: 10, pause: Duration::from_secs(6) },
-            address: Rate { burst: 60, pause: Duration::from_millis(500) },
+            name: Rate { burst: 10, interval: Duration::from_secs(6) },
+            address: Rate { burst: 60, interval: Duration::from_millis(500) },
         }
     }
 }
 
-/// Counts attempts.
-pub struct Gate {
+/// Rate limiter of password attempts.
+pub struct RateLimiter {
     key: hmac::Key,
     names: Buckets,
     addresses: Buckets,
@@ -52,15 +52,15 @@ pub struct Gate {
 
 struct Buckets {
     rate: Rate,
-    used_until: Box<[Time]>,
+    arrivals: Box<[Time]>,
 }
 
-impl Gate {
-    /// Starts with no attempts.
+impl RateLimiter {
+    /// Creates a limiter without attempts.
     ///
     /// # Errors
-    /// If there are no random bytes.
-    pub fn new(limits: Limits, entropy: &dyn RandomSource) -> io::Result<Self> {
+    /// The error of the random source.
+    pub fn new(limits: RateLimits, entropy: &dyn RandomSource) -> io::Result<Self> {
         let mut key = [0; 32];
         entropy.fill(&mut key)?;
         Ok(Self {
@@ -70,11 +70,11 @@ impl Gate {
         })
     }
 
-    /// Counts an attempt, if it may be made.
+    /// Counts an attempt, unless it exceeds a rate.
     ///
     /// # Errors
-    /// How long to wait; nothing is counted then.
-    pub fn pass(
+    /// The time to wait; the attempt is not counted.
+    pub fn try_acquire(
         &mut self,
         now: Time,
         name: Option<&Secret>,
@@ -91,8 +91,8 @@ impl Gate {
         Ok(())
     }
 
-    /// Takes back the attempt at a name, as it succeeded.
-    pub fn succeeded(&mut self, name: &Secret) {
+    /// Refunds the attempt of a name after a successful login.
+    pub fn refund(&mut self, name: &Secret) {
         let at = self.of_name(name);
         self.names.forget(at);
     }
@@ -104,7 +104,7 @@ impl Gate {
     fn of_address(&self, address: IpAddr) -> usize {
         match address.to_canonical() {
             IpAddr::V4(address) => self.index(b'4', &address.octets()),
-            // Whoever has one address of a network of the sixth version has 2^64.
+            // An IPv6 client owns a whole /64 network.
             IpAddr::V6(address) => self.index(b'6', &address.octets()[..8]),
         }
     }
@@ -120,14 +120,14 @@ impl Gate {
 
 impl Buckets {
     fn new(rate: Rate) -> Self {
-        Self { rate, used_until: vec![Time(i64::MIN); BUCKETS].into() }
+        Self { rate, arrivals: vec![Time(i64::MIN); BUCKETS].into() }
     }
 
     fn check(&self, at: usize, now: Time) -> Result<(), Duration> {
-        let ahead = self.used_until[at].since(now);
-        let most = self.rate.pause.saturating_mul(self.rate.burst.max(1) - 1);
-        // A clock that was put back makes nobody wait longer than the whole burst.
-        let ahead = ahead.min(most.saturating_add(self.rate.pause));
+        let ahead = self.arrivals[at].since(now);
+        let most = self.rate.interval.saturating_mul(self.rate.burst.max(1) - 1);
+        // After a clock step backwards the wait is bounded by the whole burst.
+        let ahead = ahead.min(most.saturating_add(self.rate.interval));
         match ahead.saturating_sub(most) {
             Duration::ZERO => Ok(()),
             pause => Err(pause),
@@ -135,19 +135,19 @@ impl Buckets {
     }
 
     fn count(&mut self, at: usize, now: Time) {
-        let most = now.plus(self.rate.pause.saturating_mul(self.rate.burst.max(1) - 1));
-        let until = self.used_until[at].max(now).min(most);
-        self.used_until[at] = until.plus(self.rate.pause);
+        let most = now.plus(self.rate.interval.saturating_mul(self.rate.burst.max(1) - 1));
+        let until = self.arrivals[at].max(now).min(most);
+        self.arrivals[at] = until.plus(self.rate.interval);
     }
 
     fn forget(&mut self, at: usize) {
-        self.used_until[at] = self.used_until[at].minus(self.rate.pause);
+        self.arrivals[at] = self.arrivals[at].minus(self.rate.interval);
     }
 }
 
-impl fmt::Debug for Gate {
+impl fmt::Debug for RateLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Gate(..)")
+        f.write_str("RateLimiter(..)")
     }
 }
 
@@ -158,16 +158,17 @@ mod tests {
 
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn gate(name: u32, address: u32) -> Gate {
-        let rate = |burst| Rate { burst, pause: Duration::from_secs(1) };
-        Gate::new(Limits { name: rate(name), address: rate(address) }, &OsRandom).unwrap()
+    fn gate(name: u32, address: u32) -> RateLimiter {
+        let rate = |burst| Rate { burst, interval: Duration::from_secs(1) };
+        RateLimiter::new(RateLimits { name: rate(name), address: rate(address) }, &OsRandom)
+            .unwrap()
     }
 
     #[test]
     fn a_burst_passes_and_then_one_at_a_time() {
         let mut gate = gate(3, 1000);
         let name = Secret::from("alice");
-        let mut pass = |now| gate.pass(Time(now), Some(&name), HOME);
+        let mut pass = |now| gate.try_acquire(Time(now), Some(&name), HOME);
         for _ in 0..3 {
             assert_eq!(pass(0), Ok(()));
         }
@@ -184,13 +185,13 @@ mod tests {
         let mut gate = gate(1, 3);
         let name = Secret::from("alice");
         for _ in 0..3 {
-            assert_eq!(gate.pass(Time(0), Some(&name), HOME), Ok(()));
-            gate.succeeded(&name);
+            assert_eq!(gate.try_acquire(Time(0), Some(&name), HOME), Ok(()));
+            gate.refund(&name);
         }
-        assert_eq!(gate.pass(Time(0), Some(&name), HOME), Err(Duration::from_secs(1)));
-        assert_eq!(gate.pass(Time(0), None, HOME), Err(Duration::from_secs(1)));
+        assert_eq!(gate.try_acquire(Time(0), Some(&name), HOME), Err(Duration::from_secs(1)));
+        assert_eq!(gate.try_acquire(Time(0), None, HOME), Err(Duration::from_secs(1)));
         let other: IpAddr = "192.0.2.1".parse().unwrap();
-        assert_eq!(gate.pass(Time(0), None, other), Ok(()));
+        assert_eq!(gate.try_acquire(Time(0), None, other), Ok(()));
     }
 
     #[test]
@@ -206,9 +207,9 @@ mod tests {
     fn the_ends_of_time_are_no_obstacle() {
         let mut gate = gate(2, 2);
         for now in [Time(i64::MIN), Time(0), Time::NEVER, Time(i64::MIN)] {
-            let passed = gate.pass(now, Some(&"a".into()), HOME);
+            let passed = gate.try_acquire(now, Some(&"a".into()), HOME);
             assert!(passed.is_ok() || passed.is_err_and(|pause| pause <= Duration::from_secs(2)));
-            gate.succeeded(&"a".into());
+            gate.refund(&"a".into());
         }
     }
 }
