@@ -1,14 +1,13 @@
-//! The server of Fastness: accounts and tokens over HTTP and TLS, for clients of the second
-//! generation of object servers and for our own.
+//! The server of Fastness: accounts and tokens over HTTP and TLS, for `fastness-client` and for
+//! clients of Realm Object Server 2.0.
 //!
-//! In: a [`Config`]. Out: a [`Running`] server, until it is stopped. What is decided is decided in
-//! core, by [`fastness_auth::server`]; here are the clock, argon2id, sockets, and limits on
-//! everything that comes from outside.
+//! [`start`] takes a [`Config`] and returns a running [`Server`]. The logic is in
+//! [`fastness_auth::server`]; this crate adds the clock, argon2id, sockets and limits.
 //!
-//! - H10 Logs name accounts by identity; no password, token, name or path is ever in them.
-//! - H11 What is large, slow or broken gets a clear answer or an end, in bounded memory and time.
-//! - H13 Passwords are hashed in turn, by as many threads as there are cores; who would have to
-//!   wait too long is told to come back.
+//! - H10 Logs name accounts by identity and never contain passwords, tokens, names or paths.
+//! - H11 A large, slow or broken request gets a clear response or a closed connection, in bounded
+//!   memory and time.
+//! - H13 One thread per core hashes passwords; a request that exceeds the queue gets `Retry-After`.
 //!
 //! Specified in docs/server.md. Tests over real sockets: `server/tests/`.
 //!
@@ -27,19 +26,24 @@ mod control;
 mod data;
 mod error;
 mod handler;
-mod hashing;
+mod hash_pool;
 mod http;
-mod patient;
-mod pipe;
+mod memory_stream;
 mod serve;
 mod tls;
+mod write_timeout;
 
 pub use fastness_auth as auth;
 
 pub use config::{Config, HashCosts, HttpLimits, TlsFiles};
-pub use control::Controlled;
+pub use control::ControlOptions;
 pub use data::{ACCOUNTS_FILE, KEY_FILE};
 pub use error::StartError;
-pub use handler::{Handler, Surroundings};
-pub use hashing::Argon2id;
-pub use serve::{Running, control, start};
+pub use handler::{Environment, Handler};
+pub use hash_pool::Argon2id;
+pub use serve::{Server, control, start};
+
+/// Compiles and runs the example of docs/auth.md.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/auth.md")]
+struct AuthDocument;
