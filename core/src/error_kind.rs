@@ -14,8 +14,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The schema of a file must be migrated.
     MigrationNeeded,
-    /// StoreOptions exclude each other, or a primary key is missing or taken; realm-java has its general
-    /// exception for it.
+    /// StoreOptions exclude each other, or a primary key is missing or taken; realm-java has its
+    /// general exception for it.
     General,
     /// A list has no such place.
     OutOfBounds,

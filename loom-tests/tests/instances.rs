@@ -5,15 +5,15 @@
 //!
 //! - J1 Counts are those of the handles; at the end they are 0.
 //! - J3 An opening that fails leaves counts and the path as they were.
-//! - J4 One at a time opens, closes, deletes or resets; nothing happens to a file that is held.
+//! - J4 One at a time opens, closes, deletes or resets; nothing happens to a file that is handle.
 //! - J5 No thread waits for ever: loom reports a deadlock.
 //! - J7 The last handle closes the file, and the next opener finds it closed.
 //! - R1 A recorded action is carried out exactly once.
 
 use crate::conc::{AtomicUsize, Mutex, Ordering};
 use crate::core_instance::number::{InstanceKind, ThreadNumber};
-use crate::core_instance::pending::Pending;
-use crate::core_instance::registry::{Held, Opener, Refused, Registry};
+use crate::core_instance::pending::PendingActions;
+use crate::core_instance::registry::{OpenRequest, Refused, Registry, RegistryHandle};
 use crate::explore::{Bound, explore};
 use crate::marks::Marks;
 use loom::sync::Arc;
@@ -62,7 +62,7 @@ impl From<Refused<u8>> for Stopped {
     }
 }
 
-type Opened = Result<Held<u8, File>, Stopped>;
+type Opened = Result<RegistryHandle<u8, File>, Stopped>;
 
 #[derive(Clone)]
 struct InstancesModel {
@@ -77,13 +77,13 @@ impl InstancesModel {
 
     fn open(&self, thread: usize, configuration: u8) -> Opened {
         let configuration = StdArc::new(configuration);
-        let opener = Opener {
+        let request = OpenRequest {
             path: Path::new(PATH),
             configuration: &configuration,
             kind: InstanceKind::Typed,
             thread: ThreadNumber(thread),
         };
-        self.registry.open(&opener, |open| {
+        self.registry.open(&request, |open| {
             Ok(match open {
                 Some(file) => StdArc::clone(file),
                 None => StdArc::new(File::open(&self.disk)),
@@ -95,8 +95,8 @@ impl InstancesModel {
         let configuration = StdArc::new(0);
         let (path, kind) = (Path::new(PATH), InstanceKind::Dynamic);
         let thread = ThreadNumber(thread);
-        let opener = Opener { path, configuration: &configuration, kind, thread };
-        self.registry.open(&opener, |open| {
+        let request = OpenRequest { path, configuration: &configuration, kind, thread };
+        self.registry.open(&request, |open| {
             drop(open.is_none().then(|| File::open(&self.disk)));
             Err(Stopped::Broken)
         })
@@ -135,10 +135,10 @@ fn two_who_open_share_one_file() {
         let world = InstancesModel::new();
         let (other, seen) = (world.clone(), marks.clone());
         let there = thread::spawn(move || {
-            let held = other.open(1, 0).unwrap();
+            let handle = other.open(1, 0).unwrap();
             assert_eq!(other.local(1), 1, "J1: one handle of this thread");
             seen.hit(if other.count() == 2 { "both at once" } else { "one after the other" });
-            assert!(held.close(ThreadNumber(1)).unwrap());
+            assert!(handle.close(ThreadNumber(1)).unwrap());
         });
         let one = world.open(0, 0).unwrap();
         let two = world.open(0, 0).unwrap();
@@ -164,9 +164,9 @@ fn another_configuration_opens_only_a_closed_file() {
         let world = InstancesModel::new();
         let (other, seen) = (world.clone(), marks.clone());
         let there = thread::spawn(move || match other.open(1, 7) {
-            Ok(held) => {
+            Ok(handle) => {
                 seen.hit("it got in");
-                drop(held);
+                drop(handle);
             }
             Err(Stopped::Refused(Refused::Configuration(open))) => {
                 assert_eq!(*open, 0, "J2: the error names the open configuration");
@@ -175,7 +175,7 @@ fn another_configuration_opens_only_a_closed_file() {
             Err(stopped) => panic!("J2: {stopped:?}"),
         });
         match world.open(0, 0) {
-            Ok(held) => assert!(held.close(ThreadNumber(0)).unwrap()),
+            Ok(handle) => assert!(handle.close(ThreadNumber(0)).unwrap()),
             Err(Stopped::Refused(Refused::Configuration(_))) => marks.hit("the first was refused"),
             Err(stopped) => panic!("J2: {stopped:?}"),
         }
@@ -193,8 +193,8 @@ fn a_reset_meets_an_opener_and_another_reset() {
     let met = marks.clone();
     explore(Bound { preemptions: 4, executions_min: 3_900 }, move || {
         let (world, path) = (InstancesModel::new(), Path::new(PATH));
-        let recorded = StdArc::new((Pending::default(), Mutex::new(0)));
-        let record = |recorded: &(Pending<usize>, Mutex<usize>), action: usize| {
+        let recorded = StdArc::new((PendingActions::default(), Mutex::new(0)));
+        let record = |recorded: &(PendingActions<usize>, Mutex<usize>), action: usize| {
             let put = || {
                 *recorded.1.lock() = action;
                 Ok::<(), Stopped>(())
@@ -204,7 +204,7 @@ fn a_reset_meets_an_opener_and_another_reset() {
         record(&recorded, 1);
         let (other, own, seen) = (world.clone(), StdArc::clone(&recorded), marks.clone());
         let resets = thread::spawn(move || {
-            let carry_out = |(pending, disk): &(Pending<usize>, Mutex<usize>)| {
+            let carry_out = |(pending, disk): &(PendingActions<usize>, Mutex<usize>)| {
                 let action = pending.get(path).unwrap();
                 assert_eq!(
                     other.disk.open.load(Ordering::Relaxed),
@@ -300,10 +300,10 @@ fn a_failed_opening_leaves_counts_and_path_to_the_others() {
             assert_eq!(other.local(1), 0, "J3: nothing is counted");
             seen.hit(if other.count() == 0 { "alone" } else { "beside a holder" });
         });
-        let held = world.open(0, 0).unwrap();
+        let handle = world.open(0, 0).unwrap();
         assert_eq!(world.local(0), 1, "J3: the other's failure is not ours");
         // Dropped here while the other is at it, the file is closed by the other.
-        drop(held);
+        drop(handle);
         there.join().unwrap();
         world.assert_closed();
     });
@@ -316,14 +316,14 @@ fn a_handle_dropped_on_another_thread_is_uncounted_where_it_was_counted() {
     let met = marks.clone();
     explore(Bound { preemptions: 6, executions_min: 220 }, move || {
         let world = InstancesModel::new();
-        let held = world.open(0, 0).unwrap();
+        let handle = world.open(0, 0).unwrap();
         let (other, seen) = (world.clone(), marks.clone());
         let there = thread::spawn(move || {
-            let used = held.with(ThreadNumber(1), |_| Ok::<(), Stopped>(()));
+            let used = handle.with(ThreadNumber(1), |_| Ok::<(), Stopped>(()));
             let Err(Stopped::Refused(Refused::OtherThread)) = used else {
                 panic!("J6: used on another thread")
             };
-            drop(held);
+            drop(handle);
             seen.hit(if other.local(0) == 0 { "uncounted" } else { "another is counted" });
         });
         let again = world.open(0, 0).unwrap();
@@ -364,15 +364,15 @@ fn a_ui_thread_is_refused_instead_of_waiting() {
     let met = marks.clone();
     explore(Bound { preemptions: 6, executions_min: 1_900 }, move || {
         let world = InstancesModel::new();
-        world.registry.mark_ui(ThreadNumber(1));
+        world.registry.forbid_blocking_on(ThreadNumber(1));
         let (other, seen) = (world.clone(), marks.clone());
         let there = thread::spawn(move || {
             match other.open(1, 0) {
                 Ok(_) => seen.hit("went through"),
-                Err(Stopped::Refused(Refused::UiThread)) => seen.hit("refused"),
+                Err(Stopped::Refused(Refused::BlockingForbidden)) => seen.hit("refused"),
                 Err(stopped) => panic!("J5: {stopped:?}"),
             }
-            other.registry.unmark_ui(ThreadNumber(1));
+            other.registry.allow_blocking_on(ThreadNumber(1));
             drop(other.open(1, 0).unwrap());
         });
         world.delete(0).unwrap_or_else(|stopped| {
@@ -405,7 +405,7 @@ fn an_opener_in_a_transaction_does_not_wait_for_a_claim() {
         let working = world.registry.work(ThreadNumber(0));
         let writing = turn.lock();
         match world.open(0, 0) {
-            Ok(held) => drop((held, marks.hit("went through"))),
+            Ok(handle) => drop((handle, marks.hit("went through"))),
             Err(Stopped::Refused(Refused::AtWork)) => marks.hit("refused"),
             Err(stopped) => panic!("J5: {stopped:?}"),
         }

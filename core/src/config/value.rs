@@ -21,8 +21,8 @@ pub enum Durability {
     InMemory,
 }
 
-/// A file to open and its options. Made by [`super::Builder`] or [`super::SyncBuilder`], or for a backup by
-/// [`Configuration::for_recovery`]; never changes.
+/// A file to open and its options. Made by [`super::Builder`] or [`super::SyncBuilder`], or for a
+/// backup by [`Configuration::for_recovery`]; never changes.
 ///
 /// ```
 /// use fastness::config::{App, Configuration};

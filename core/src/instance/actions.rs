@@ -1,12 +1,12 @@
-//! What is to be done to files at the next start, as it is recorded.
+//! Record of actions on files, which run at the next start.
 //!
-//! - R1 An action that was recorded is carried out exactly once: the record goes only when what it
-//!   asks for is durable, and nothing new takes the file's place before the record is gone.
-//! - R3 An action that fails stays recorded and is told.
+//! - R1 A recorded action is carried out exactly once: it leaves the record only when its effect is
+//!   durable, and no new file takes the path before.
+//! - R3 A failed action stays recorded and is reported.
 //!
 //! The record is a plain store of its own, opened for each use; it names paths, never a key.
 
-use super::file::Ground;
+use super::file::FileOpener;
 use super::moves::Sum;
 use crate::codec::{Reader, Writer, u32_len};
 use crate::error::{Damage, Error, Result};
@@ -18,15 +18,15 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 const TREE: &str = "file-actions";
-/// What was copied, by the path of the file.
+/// Checksums of copies, by the path of the file.
 const COPIES: &str = "copies";
 
-/// Something that is to be done to a file while nobody has it open.
+/// An action on a closed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileAction {
     /// The file.
     pub path: PathBuf,
-    /// What is to be done.
+    /// The action.
     pub kind: ActionKind,
     /// URL of the file on its server.
     pub url: String,
@@ -34,19 +34,19 @@ pub struct FileAction {
     pub identity: String,
 }
 
-/// What is to be done to a file.
+/// Kind of an action on a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActionKind {
     /// Delete it.
     Delete,
     /// Copy it there, byte for byte, then delete it.
     BackUp {
-        /// Where the copy goes. Nothing is there yet.
+        /// Path of the copy, which does not exist yet.
         target: PathBuf,
     },
 }
 
-/// What became of an action.
+/// Outcome of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionOutcome {
     /// The action.
@@ -97,20 +97,20 @@ fn to_path(bytes: &[u8]) -> PathBuf {
 
 /// The record of actions.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct ActionRecord {
     pub(super) path: PathBuf,
 }
 
-impl Record {
-    fn options(ground: &Ground) -> StoreOptions {
-        let mut options = ground.options.clone();
+impl ActionRecord {
+    fn options(opener: &FileOpener) -> StoreOptions {
+        let mut options = opener.options.clone();
         options.key = None;
         options
     }
 
     /// Returns every action in the order of its path.
-    pub(super) fn all(&self, ground: &Ground) -> Result<Vec<FileAction>> {
-        let store = match Self::options(ground).open(&self.path) {
+    pub(super) fn all(&self, opener: &FileOpener) -> Result<Vec<FileAction>> {
+        let store = match Self::options(opener).open(&self.path) {
             Err(error) if error.file_kind() == Some(FileErrorKind::NotFound) => return Ok(vec![]),
             outcome => outcome?,
         };
@@ -127,8 +127,8 @@ impl Record {
     }
 
     /// Records an action durably, in place of one for the same file.
-    pub(super) fn put(&self, ground: &Ground, action: &FileAction) -> Result<()> {
-        let store = Self::options(ground).open_or_create(&self.path)?;
+    pub(super) fn put(&self, opener: &FileOpener, action: &FileAction) -> Result<()> {
+        let store = Self::options(opener).open_or_create(&self.path)?;
         let path = action.path.as_os_str().as_bytes();
         edit(&store, |txn| {
             txn.tree(COPIES)?.remove(path)?;
@@ -136,9 +136,9 @@ impl Record {
         })
     }
 
-    /// Takes back the action for a file, durably.
-    pub(super) fn remove(&self, ground: &Ground, path: &Path) -> Result<()> {
-        let store = Self::options(ground).open(&self.path)?;
+    /// Removes the action for a file, durably.
+    pub(super) fn remove(&self, opener: &FileOpener, path: &Path) -> Result<()> {
+        let store = Self::options(opener).open(&self.path)?;
         edit(&store, |txn| {
             txn.tree(COPIES)?.remove(path.as_os_str().as_bytes())?;
             txn.tree(TREE)?.remove(path.as_os_str().as_bytes()).map(drop)
@@ -146,14 +146,14 @@ impl Record {
     }
 
     /// Records durably what the copy is that a file is about to get.
-    pub(super) fn put_copy(&self, ground: &Ground, path: &Path, sum: Sum) -> Result<()> {
-        let store = Self::options(ground).open(&self.path)?;
+    pub(super) fn put_copy(&self, opener: &FileOpener, path: &Path, sum: Sum) -> Result<()> {
+        let store = Self::options(opener).open(&self.path)?;
         edit(&store, |txn| txn.tree(COPIES)?.insert(path.as_os_str().as_bytes(), &sum.0).map(drop))
     }
 
     /// Tells whether this is the copy that a file got, or was about to get.
-    pub(super) fn is_copy(&self, ground: &Ground, path: &Path, sum: Sum) -> Result<bool> {
-        let store = Self::options(ground).open(&self.path)?;
+    pub(super) fn is_copy(&self, opener: &FileOpener, path: &Path, sum: Sum) -> Result<bool> {
+        let store = Self::options(opener).open(&self.path)?;
         let found = store.snapshot().tree(COPIES).get(path.as_os_str().as_bytes())?;
         Ok(found.is_some_and(|found| *found == sum.0))
     }

@@ -1,10 +1,10 @@
-//! Why something cannot be done to a file or a handle as things stand. Key material never appears.
+//! Errors of operations on files and handles. Key material never appears.
 
 use crate::error_kind::ErrorKind;
 use std::fmt;
 use std::path::PathBuf;
 
-/// Why something cannot be done to a file or a handle as things stand.
+/// An operation that the state of a file or a handle does not allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InstanceError {
@@ -37,12 +37,12 @@ pub enum InstanceError {
         /// The file.
         path: PathBuf,
     },
-    /// Another thread opens, closes or changes the file, and this one is at it with a file, too.
+    /// Another thread opens, closes or changes the file, and this one does so with some file.
     AtWork {
         /// The file.
         path: PathBuf,
     },
-    /// This would wait, and the thread was marked as a UI thread.
+    /// The call would wait, and the thread must not block.
     BlockingForbidden {
         /// The file.
         path: PathBuf,
@@ -136,8 +136,8 @@ impl fmt::Display for InstanceError {
             }
             Self::AtWork { path } => (
                 path,
-                "somebody is opening, closing or changing the file, and code that runs while this \
-                 thread does so itself cannot wait for it; do this later",
+                "another thread is opening, closing or changing the file, and code that runs while \
+                 this thread does so itself cannot wait for it; do this later",
             ),
             Self::BlockingForbidden { path } => {
                 (path, "this would wait, and UI threads must not; do it on another thread")

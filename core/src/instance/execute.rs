@@ -2,8 +2,8 @@
 
 use super::actions::{ActionKind, ActionOutcome, FileAction};
 use super::error::InstanceError;
-use super::file_registry::{FileRegistry, Shared};
-use super::names::{aside, recovered, unique};
+use super::file_registry::{FileRegistry, RegistryCore};
+use super::names::{older_generation, recovered, unique};
 use super::reset::{ClientReset, SyncError};
 use crate::config::Configuration;
 use crate::config::error::ConfigError;
@@ -27,8 +27,8 @@ pub(super) fn record_path(files: &Path) -> PathBuf {
 
 impl FileRegistry {
     /// Records that the server no longer has the history of a synced file, so that it is backed up
-    /// and deleted at the next start, unless that is done before. `now` is part of the backup's
-    /// name. Whatever was recorded for the file before is replaced.
+    /// and deleted at the next start, unless the app does so before. `now` is part of the backup's
+    /// name. The record replaces an earlier one for the file.
     ///
     /// # Errors
     /// [`InstanceError::NotSynced`]; otherwise as the system says. Nothing is recorded then.
@@ -98,10 +98,10 @@ impl FileRegistry {
     }
 }
 
-impl Shared {
+impl RegistryCore {
     /// Carries out every action that is recorded. Nothing is open yet.
     pub(super) fn carry_out_all(&self) -> Result<Vec<ActionOutcome>> {
-        let actions = self.record.all(&self.ground)?;
+        let actions = self.record.all(&self.opener)?;
         self.pending.begin(actions.iter().map(|action| (action.path.clone(), action.clone())));
         let carry_out = |action: FileAction| {
             let outcome = self.carry_out(&action);
@@ -110,38 +110,38 @@ impl Shared {
         Ok(actions.into_iter().map(carry_out).collect())
     }
 
-    /// Carries out an action, and takes it off the record once that is durable.
+    /// Carries out an action, and removes it from the record once that is durable.
     fn carry_out(&self, action: &FileAction) -> Result<bool> {
-        let was_there = match &action.kind {
-            ActionKind::Delete => self.ground.delete(&action.path)?,
+        let existed = match &action.kind {
+            ActionKind::Delete => self.opener.delete(&action.path)?,
             ActionKind::BackUp { target } => {
                 self.make_directory(target)?;
-                self.ground.back_up(&action.path, target, &self.record)?
+                self.opener.back_up(&action.path, target, &self.record)?
             }
         };
-        let unrecord = || self.record.remove(&self.ground, &action.path);
+        let unrecord = || self.record.remove(&self.opener, &action.path);
         self.pending.carried_out((&action.path, action), unrecord)?;
-        Ok(was_there)
+        Ok(existed)
     }
 
     /// Comes before a file is made: where an action has taken one away and is still recorded, it
     /// would be carried out on the new one.
     pub(super) fn finish(&self, path: &Path) -> Result<()> {
         let Some(action) = self.pending.get(path) else { return Ok(()) };
-        let vfs = self.ground.vfs();
+        let vfs = self.opener.vfs();
         if vfs.exists(path).map_err(|e| Error::io(path, &e))? {
             return Ok(());
         }
         self.carry_out(&action).map(drop)
     }
 
-    /// Moves a file that an older generation of the original made out of the way: where its backup
-    /// was to go, else to a place of its own. It is recorded first, as any action is.
-    pub(super) fn move_aside(&self, configuration: &Configuration) -> Result<PathBuf> {
+    /// Renames a file of an older generation of the original, to the target of its recorded backup
+    /// or else to a new name. The rename is recorded first, as any action.
+    pub(super) fn move_older_generation(&self, configuration: &Configuration) -> Result<PathBuf> {
         let recorded = self.pending.get(configuration.path()).map(|action| action.kind);
         let target = match recorded {
             Some(ActionKind::BackUp { target }) => target,
-            Some(ActionKind::Delete) | None => self.free_name(7, aside)?,
+            Some(ActionKind::Delete) | None => self.free_name(7, older_generation)?,
         };
         let action = self.note(configuration, ActionKind::BackUp { target: target.clone() })?;
         self.carry_out(&action)?;
@@ -161,7 +161,7 @@ impl Shared {
             identity: sync.user().identity().unwrap_or_default().to_owned(),
         };
         self.make_directory(&self.record.path)?;
-        let record = || self.record.put(&self.ground, &action);
+        let record = || self.record.put(&self.opener, &action);
         self.pending.put((&action.path, action.clone()), record)?;
         Ok(action)
     }
@@ -170,8 +170,8 @@ impl Shared {
     fn free_name(&self, count: usize, name: impl Fn(&str) -> String) -> Result<PathBuf> {
         let directory = self.files.join(SYNC).join(RECOVERED);
         for _ in 0..NAMES_MAX {
-            let path = directory.join(name(&unique(&*self.ground.options.random_source, count)?));
-            let there = self.ground.vfs().exists(&path).map_err(|e| Error::io(&path, &e))?;
+            let path = directory.join(name(&unique(&*self.opener.options.random_source, count)?));
+            let there = self.opener.vfs().exists(&path).map_err(|e| Error::io(&path, &e))?;
             let taken = ActionKind::BackUp { target: path.clone() };
             if !there && self.pending.all().iter().all(|action| action.kind != taken) {
                 return Ok(path);
@@ -189,7 +189,7 @@ impl Shared {
         })?;
         // A new directory is a name in the one above.
         for made in directory.ancestors().take_while(|made| *made != self.files) {
-            self.ground.vfs().sync_dir(made).map_err(|e| Error::io(made, &e))?;
+            self.opener.vfs().sync_dir(made).map_err(|e| Error::io(made, &e))?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A file that instances share, and what opens it as a configuration says.
+//! A file that instances share, and opening it by configuration.
 
 use super::error::InstanceError;
 use super::number::{InstanceKind, ThreadNumber};
@@ -11,19 +11,19 @@ use crate::unit::PAGE_BYTES;
 use crate::vfs::{MemoryVfs, Vfs, write_whole};
 use std::path::Path;
 
-/// What files are opened with, whatever their configuration.
+/// Settings for opening files that do not depend on their configuration.
 #[derive(Clone, Debug)]
-pub(super) struct Ground {
+pub(super) struct FileOpener {
     pub(super) options: StoreOptions,
     pub(super) assets: Assets,
 }
 
-impl Ground {
+impl FileOpener {
     pub(super) fn vfs(&self) -> &Arc<dyn Vfs> {
         &self.options.vfs
     }
 
-    /// Returns what a store is opened with.
+    /// Returns the options of a file's store.
     fn options(&self, configuration: &Configuration) -> StoreOptions {
         let mut options = self.options.clone();
         options.key = configuration.key();
@@ -33,7 +33,7 @@ impl Ground {
         }
     }
 
-    /// Opens the file as its configuration says.
+    /// Opens the file by its configuration.
     pub(super) fn open(&self, configuration: &Configuration, kind: InstanceKind) -> Result<File> {
         let (path, options) = (configuration.path(), self.options(configuration));
         self.install_assets(configuration)?;
@@ -42,23 +42,26 @@ impl Ground {
             false => options.open_or_create(path)?,
         };
         if let Some(rule) = configuration.compaction()
-            && rule.should_compact(file_use(&store)?)
+            && rule.should_compact(file_stats(&store)?)
         {
             store.compact()?;
         }
-        let database = wanting(configuration, kind, |wanted| Database::from_store(store, wanted))?;
+        let database =
+            with_options(configuration, kind, |options| Database::from_store(store, options))?;
         Ok(File { database, writing: Mutex::new(None) })
     }
 
-    /// Brings a file that is there up to the schema of its configuration.
+    /// Migrates an existing file to the schema of its configuration.
     pub(super) fn migrate(&self, configuration: &Configuration) -> Result<()> {
         let store = self.options(configuration).open(configuration.path())?;
-        wanting(configuration, InstanceKind::Typed, |wanted| Database::from_store(store, wanted))
-            .map(drop)
+        with_options(configuration, InstanceKind::Typed, |options| {
+            Database::from_store(store, options)
+        })
+        .map(drop)
     }
 
-    /// Makes the file that begins as an asset, and the certificate of a trusted root beside it,
-    /// where they are not there.
+    /// Installs the asset that the file begins as, and the certificate of a trusted root beside it,
+    /// unless they exist.
     fn install_assets(&self, configuration: &Configuration) -> Result<()> {
         let file = configuration.asset_file().map(|asset| (asset, configuration.path()));
         let sync = configuration.sync();
@@ -71,7 +74,7 @@ impl Ground {
         Ok(())
     }
 
-    /// Makes a file of the bytes of an asset. It gets its name once it is whole and durable.
+    /// Installs an asset as a file, which gets its name once it is whole and durable.
     fn install(&self, asset: &str, path: &Path) -> Result<()> {
         let bytes = self.assets.read(asset);
         let bytes =
@@ -82,7 +85,7 @@ impl Ground {
         temporary.place(false).map_err(|(error, _)| error)
     }
 
-    /// Writes what the file holds anew; makes it if it is not there.
+    /// Compacts the file; creates it if it does not exist.
     pub(super) fn compact(&self, configuration: &Configuration) -> Result<()> {
         self.install_assets(configuration)?;
         let store = self.options(configuration).open_or_create(configuration.path())?;
@@ -90,7 +93,7 @@ impl Ground {
     }
 }
 
-fn file_use(store: &Store) -> Result<FileStats> {
+fn file_stats(store: &Store) -> Result<FileStats> {
     let info = store.info()?;
     let bytes = |pages: u64| pages * PAGE_BYTES as u64;
     Ok(FileStats {
@@ -101,7 +104,7 @@ fn file_use(store: &Store) -> Result<FileStats> {
 
 /// Runs `body` with what the configuration wants of a file that is opened as this kind: it runs the
 /// app's migration and initial data.
-fn wanting<T>(
+fn with_options<T>(
     configuration: &Configuration,
     kind: InstanceKind,
     body: impl FnOnce(&DatabaseOptions<'_>) -> Result<T>,
@@ -157,14 +160,14 @@ impl File {
         self.database.snapshot()
     }
 
-    /// Does for another kind what opening for it would have done.
+    /// Prepares the open file for another kind.
     pub(super) fn make_ready(
         &self,
         configuration: &Configuration,
         kind: InstanceKind,
         caller: Caller,
     ) -> Result<()> {
-        wanting(configuration, kind, |wanted| self.database(caller).bring_about(wanted))
+        with_options(configuration, kind, |options| self.database(caller).bring_about(options))
     }
 
     /// Begins to observe, on a thread that is in no transaction.
@@ -173,12 +176,12 @@ impl File {
         self.database(caller).subscribe()
     }
 
-    /// Tells whether a thread is in a transaction.
+    /// Returns whether a thread is in a transaction.
     pub(super) fn is_in_transaction(&self, thread: ThreadNumber) -> bool {
         *self.writing.lock() == Some(thread)
     }
 
-    /// What waits for the turn to write would wait for itself.
+    /// A thread in a transaction would wait for itself.
     fn require_no_transaction(&self, thread: ThreadNumber) -> Result<()> {
         if self.is_in_transaction(thread) {
             let path = self.store().path().to_path_buf();

@@ -1,13 +1,13 @@
-//! The registry as an app sees it: opening, counting, and what is done to files as a whole.
+//! The registry's interface for apps: opening, counting, and operations on whole files.
 
-use super::actions::{ActionOutcome, FileAction, Record};
+use super::actions::{ActionOutcome, ActionRecord, FileAction};
 use super::error::InstanceError;
 use super::execute::record_path;
-use super::file::{Caller, File, Ground};
+use super::file::{Caller, File, FileOpener};
 use super::handle::Instance;
 use super::number::{InstanceKind, ThreadNumber};
-use super::pending::Pending;
-use super::registry::{Opener, Refused, Registry};
+use super::pending::PendingActions;
+use super::registry::{OpenRequest, Refused, Registry};
 use super::threads::{OsThreads, Threads};
 use crate::conc::Arc;
 use crate::config::{App, Configuration, Durability};
@@ -44,25 +44,25 @@ use std::path::PathBuf;
 /// ```
 #[derive(Clone, Debug)]
 pub struct FileRegistry {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<RegistryCore>,
     pub(super) executed: Arc<[ActionOutcome]>,
 }
 
-/// What the clones and all handles share.
+/// State that the clones and all handles share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct RegistryCore {
     registry: Arc<Registry<Configuration, File>>,
-    pub(super) ground: Ground,
+    pub(super) opener: FileOpener,
     threads: Arc<dyn Threads>,
     pub(super) app: App,
     /// The directory for files, without links.
     pub(super) files: PathBuf,
-    pub(super) record: Record,
-    /// What is recorded.
-    pub(super) pending: Pending<FileAction>,
+    pub(super) record: ActionRecord,
+    /// Recorded actions.
+    pub(super) pending: PendingActions<FileAction>,
 }
 
-impl Shared {
+impl RegistryCore {
     pub(super) fn thread(&self) -> ThreadNumber {
         self.threads.current()
     }
@@ -70,52 +70,52 @@ impl Shared {
     /// Returns this thread, and whether it may wait.
     pub(super) fn caller(&self) -> Caller {
         let thread = self.thread();
-        Caller { thread, waits: !self.registry.is_ui(thread) }
+        Caller { thread, waits: !self.registry.must_not_block(thread) }
     }
 
-    /// Notes that a thread is in a transaction, until what is returned is dropped.
+    /// Notes that a thread is in a transaction, until the result is dropped.
     pub(super) fn work(&self, thread: ThreadNumber) -> impl Drop {
         self.registry.work(thread)
     }
 
-    /// Opens a file that nobody has open, once nothing recorded stands in the way.
+    /// Opens a closed file after its recorded action.
     fn open_file(&self, configuration: &Configuration, kind: InstanceKind) -> Result<File> {
         let path = configuration.path();
         if configuration.durability() == Durability::InMemory {
-            // What the disk has under this name is another file.
-            return self.ground.open(configuration, kind);
+            // A file of this name on disk is another file.
+            return self.opener.open(configuration, kind);
         }
         self.finish(path)?;
         let can_be_replaced = configuration.is_synced() && !configuration.is_read_only();
-        if can_be_replaced && self.ground.is_of_realm(path)? {
-            let moved_to = self.move_aside(configuration)?;
+        if can_be_replaced && self.opener.is_of_realm(path)? {
+            let moved_to = self.move_older_generation(configuration)?;
             return Err(Error::file(path, FileErrorCause::IncompatibleSync { moved_to }));
         }
-        self.ground.open(configuration, kind)
+        self.opener.open(configuration, kind)
     }
 }
 
-/// Why something failed, before the file is named.
-pub(super) enum Failure {
+/// A failure before the file is named.
+pub(super) enum RegistryFailure {
     Refused(Refused<Configuration>),
     Failed(Error),
 }
 
-impl From<Refused<Configuration>> for Failure {
+impl From<Refused<Configuration>> for RegistryFailure {
     fn from(refused: Refused<Configuration>) -> Self {
         Self::Refused(refused)
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for RegistryFailure {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
-impl Failure {
-    /// Names the file, and what was asked for.
-    pub(super) fn tell(self, configuration: &Configuration) -> Error {
+impl RegistryFailure {
+    /// Names the file and the configuration.
+    pub(super) fn with_file(self, configuration: &Configuration) -> Error {
         let path = configuration.path().to_path_buf();
         let refused = match self {
             Self::Failed(error) => return error,
@@ -128,7 +128,7 @@ impl Failure {
             }
             Refused::Open(count) => InstanceError::StillOpen { path, count },
             Refused::AtWork => InstanceError::AtWork { path },
-            Refused::UiThread => InstanceError::BlockingForbidden { path },
+            Refused::BlockingForbidden => InstanceError::BlockingForbidden { path },
             Refused::Closed => InstanceError::Closed { path },
             Refused::OtherThread => InstanceError::OtherThread { path },
             Refused::InUse => InstanceError::InTransaction { path },
@@ -137,47 +137,47 @@ impl Failure {
 }
 
 impl FileRegistry {
-    /// Starts: carries out what is recorded for files, see [`FileRegistry::executed_at_start`]; then
-    /// nothing is open. `options` say how files are reached and cached; their key is that of each
-    /// configuration.
+    /// Carries out recorded actions, see [`FileRegistry::executed_at_start`], and opens the
+    /// registry without open files. `options` set file system and caches; each configuration sets
+    /// its key.
     ///
     /// # Errors
-    /// If the record of what is to be done cannot be read, or the app's directory has no canonical
-    /// path. Nothing must be opened then: what is recorded comes first.
+    /// If the record of actions cannot be read, or the app's directory has no canonical path. The
+    /// app must not open files then, since recorded actions come first.
     pub fn open(app: &App, options: StoreOptions) -> Result<Self> {
         Self::open_with(app, options, Arc::new(OsThreads))
     }
 
-    /// Starts with threads that somebody else tells apart.
+    /// Opens the registry with another source of thread numbers.
     ///
     /// # Errors
     /// As [`FileRegistry::open`].
     #[doc(hidden)]
     pub fn open_with(app: &App, options: StoreOptions, threads: Arc<dyn Threads>) -> Result<Self> {
         let files = app.canonical_files()?;
-        let shared = Shared {
+        let shared = RegistryCore {
             registry: Arc::default(),
-            ground: Ground { options, assets: app.read_assets().clone() },
+            opener: FileOpener { options, assets: app.read_assets().clone() },
             threads,
             app: app.clone(),
-            record: Record { path: record_path(&files) },
+            record: ActionRecord { path: record_path(&files) },
             files,
-            pending: Pending::default(),
+            pending: PendingActions::default(),
         };
         let executed = shared.carry_out_all()?;
         Ok(Self { shared: Arc::new(shared), executed: executed.into() })
     }
 
-    /// Opens a file with the classes of its configuration; makes it if it is not there, unless it
-    /// is only read.
+    /// Opens a file with the classes of its configuration; creates it if it does not exist, unless
+    /// it is read-only.
     ///
     /// # Errors
     /// [`InstanceError::OtherConfiguration`] if it is open under one that is not equal;
-    /// [`InstanceError::AtWork`] and [`InstanceError::BlockingForbidden`] if it would have to wait and must
-    /// not; [`FileErrorCause::IncompatibleSync`] if a synced file was made by an older generation
-    /// of the original, and was moved out of the way; otherwise as [`StoreOptions::open_or_create`],
-    /// [`StoreOptions::open_read_only`] and [`Database::from_store`](crate::object::Database::from_store). Counts
-    /// are then as before.
+    /// [`InstanceError::AtWork`] and [`InstanceError::BlockingForbidden`] if it would have to wait
+    /// and must not; [`FileErrorCause::IncompatibleSync`] if an older generation of the original
+    /// made the synced file, which is then renamed; otherwise as [`StoreOptions::open_or_create`],
+    /// [`StoreOptions::open_read_only`] and
+    /// [`Database::from_store`](crate::object::Database::from_store). Counts stay as before.
     pub fn open_instance(&self, configuration: &Configuration) -> Result<Instance> {
         self.open_as(configuration, InstanceKind::Typed)
     }
@@ -193,20 +193,25 @@ impl FileRegistry {
     fn open_as(&self, configuration: &Configuration, kind: InstanceKind) -> Result<Instance> {
         let shared = &self.shared;
         let (own, caller) = (Arc::new(configuration.clone()), shared.caller());
-        let opener =
-            Opener { path: configuration.path(), configuration: &own, kind, thread: caller.thread };
-        let held = shared.registry.open(&opener, |open| -> std::result::Result<_, Failure> {
-            let Some(file) = open else {
-                return Ok(Arc::new(shared.open_file(configuration, kind)?));
-            };
-            if file.is_in_transaction(opener.thread) {
-                return Err(Refused::InUse.into());
-            }
-            file.make_ready(configuration, kind, caller)?;
-            Ok(Arc::clone(file))
-        });
-        let held = held.map_err(|failure| failure.tell(configuration))?;
-        Ok(Instance { held, configuration: own, shared: Arc::clone(shared) })
+        let request = OpenRequest {
+            path: configuration.path(),
+            configuration: &own,
+            kind,
+            thread: caller.thread,
+        };
+        let handle =
+            shared.registry.open(&request, |open| -> std::result::Result<_, RegistryFailure> {
+                let Some(file) = open else {
+                    return Ok(Arc::new(shared.open_file(configuration, kind)?));
+                };
+                if file.is_in_transaction(request.thread) {
+                    return Err(Refused::InUse.into());
+                }
+                file.make_ready(configuration, kind, caller)?;
+                Ok(Arc::clone(file))
+            });
+        let handle = handle.map_err(|failure| failure.with_file(configuration))?;
+        Ok(Instance { handle, configuration: own, shared: Arc::clone(shared) })
     }
 
     /// Returns how many pairs of thread and kind have the file open.
@@ -215,7 +220,8 @@ impl FileRegistry {
         self.shared.registry.global_count(configuration.path())
     }
 
-    /// Tells whether somebody has the one lock at this moment; the app's code never runs with it.
+    /// Returns whether a thread holds the one lock at this moment; the app's code never runs with
+    /// it.
     #[doc(hidden)]
     #[must_use]
     pub fn is_locked(&self) -> bool {
@@ -228,25 +234,26 @@ impl FileRegistry {
         self.shared.registry.local_count(configuration.path(), self.shared.thread())
     }
 
-    /// Deletes the file, and tells whether it was there. A backup, by its recovery configuration,
-    /// is never deleted, and a file in memory is never there.
+    /// Deletes the file, and returns whether it existed. A backup, by its recovery configuration,
+    /// is never deleted, and a file in memory never exists.
     ///
     /// # Errors
-    /// [`InstanceError::StillOpen`]; [`InstanceError::AtWork`], [`InstanceError::BlockingForbidden`];
-    /// [`crate::FileErrorCause::InUse`] if another process has it open; otherwise as the system
-    /// says. After an error the file is there, or durably gone, or gone until a crash.
+    /// [`InstanceError::StillOpen`]; [`InstanceError::AtWork`],
+    /// [`InstanceError::BlockingForbidden`]; [`crate::FileErrorCause::InUse`] if another process
+    /// has it open; otherwise errors of the system. After an error the file exists, or is deleted,
+    /// durably or until a crash.
     pub fn delete(&self, configuration: &Configuration) -> Result<bool> {
         self.alone(configuration, || {
             let in_memory = configuration.durability() == Durability::InMemory;
             if configuration.is_recovery() || in_memory {
                 return Ok(false);
             }
-            self.shared.ground.delete(configuration.path())
+            self.shared.opener.delete(configuration.path())
         })
     }
 
-    /// Writes what the file holds anew, without the free pages; makes it if it is not there.
-    /// Returns false, and does nothing, if an instance has it open.
+    /// Compacts the file: rewrites it without free pages; creates it if it does not exist. Returns
+    /// false, and does nothing, if an instance has it open.
     ///
     /// # Errors
     /// [`InstanceError::SyncedCompaction`]; [`Error::ReadOnly`]; [`InstanceError::AtWork`],
@@ -259,19 +266,19 @@ impl FileRegistry {
         if configuration.is_read_only() {
             return Err(Error::ReadOnly { path: configuration.path().to_path_buf() });
         }
-        match self.alone(configuration, || self.shared.ground.compact(configuration)) {
+        match self.alone(configuration, || self.shared.opener.compact(configuration)) {
             Ok(()) => Ok(true),
             Err(Error::Instance(InstanceError::StillOpen { .. })) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Brings a file that is there up to the schema of its configuration, by the configuration's
+    /// Migrates an existing file to the schema of its configuration, by the configuration's
     /// migration.
     ///
     /// # Errors
     /// [`InstanceError::SyncedMigration`]; [`SchemaError::MigrationNeeded`] without a migration;
-    /// [`InstanceError::StillOpen`]; [`crate::FileErrorKind::NotFound`] if it is not there;
+    /// [`InstanceError::StillOpen`]; [`crate::FileErrorKind::NotFound`] if it does not exist;
     /// otherwise as [`FileRegistry::open_instance`].
     pub fn migrate(&self, configuration: &Configuration) -> Result<()> {
         let path = configuration.path().to_path_buf();
@@ -281,40 +288,40 @@ impl FileRegistry {
         if configuration.migration().is_none() {
             return Err(SchemaError::MigrationNeeded { path, differences: Vec::new() }.into());
         }
-        self.alone(configuration, || self.shared.ground.migrate(configuration))
+        self.alone(configuration, || self.shared.opener.migrate(configuration))
     }
 
-    /// Marks this thread as one that must not wait, neither for files that others open or close nor
-    /// for their transactions, until the mark is dropped. What would wait is
+    /// Forbids this thread to wait for files that others open or close, and for their transactions,
+    /// until the guard is dropped. A call that would wait returns
     /// [`InstanceError::BlockingForbidden`].
     #[must_use = "the thread is marked until this is dropped"]
     pub fn forbid_blocking(&self) -> NonBlockingGuard {
         let thread = self.shared.thread();
-        self.shared.registry.mark_ui(thread);
+        self.shared.registry.forbid_blocking_on(thread);
         NonBlockingGuard { shared: Arc::clone(&self.shared), thread }
     }
 
-    /// Does something to a file that nobody has open.
+    /// Runs `body` while the file is closed.
     pub(super) fn alone<T>(
         &self,
         configuration: &Configuration,
         body: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
         let at = (configuration.path(), self.shared.thread());
-        let outcome = self.shared.registry.alone(at, || body().map_err(Failure::Failed));
-        outcome.map_err(|failure| failure.tell(configuration))
+        let outcome = self.shared.registry.alone(at, || body().map_err(RegistryFailure::Failed));
+        outcome.map_err(|failure| failure.with_file(configuration))
     }
 }
 
-/// The mark of a thread that must not wait.
+/// Marks a thread that must not wait, until dropped.
 #[derive(Debug)]
 pub struct NonBlockingGuard {
-    shared: Arc<Shared>,
+    shared: Arc<RegistryCore>,
     thread: ThreadNumber,
 }
 
 impl Drop for NonBlockingGuard {
     fn drop(&mut self) {
-        self.shared.registry.unmark_ui(self.thread);
+        self.shared.registry.allow_blocking_on(self.thread);
     }
 }

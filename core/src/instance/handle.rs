@@ -2,9 +2,9 @@
 
 use super::error::InstanceError;
 use super::file::{Caller, File};
-use super::file_registry::{Failure, Shared};
+use super::file_registry::{RegistryCore, RegistryFailure};
 use super::number::InstanceKind;
-use super::registry::Held;
+use super::registry::RegistryHandle;
 use crate::conc::Arc;
 use crate::config::Configuration;
 use crate::crypto::Key;
@@ -18,9 +18,9 @@ use zeroize::Zeroize as _;
 /// It belongs to the thread that opened it. Any other may only drop it, which closes it.
 #[derive(Debug)]
 pub struct Instance {
-    pub(super) held: Held<Configuration, File>,
+    pub(super) handle: RegistryHandle<Configuration, File>,
     pub(super) configuration: Arc<Configuration>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<RegistryCore>,
 }
 
 impl Instance {
@@ -33,13 +33,13 @@ impl Instance {
     /// Returns what the file was opened as.
     #[must_use]
     pub const fn kind(&self) -> InstanceKind {
-        self.held.kind()
+        self.handle.kind()
     }
 
     /// Tells whether both are the same instance: of one thread, one kind, one file, and open.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.held.is_same(&other.held)
+        self.handle.is_same(&other.handle)
     }
 
     /// Takes a snapshot of the last commit. While it lives the file stays locked, also when every
@@ -54,9 +54,9 @@ impl Instance {
     /// Runs a transaction, and commits it unless `body` fails.
     ///
     /// # Errors
-    /// What `body` returns; [`InstanceError::Closed`], [`InstanceError::OtherThread`],
-    /// [`InstanceError::InTransaction`]; [`InstanceError::BlockingForbidden`] if this would wait for another
-    /// thread's transaction and must not; [`Error::ReadOnly`]; otherwise as
+    /// Errors of `body`; [`InstanceError::Closed`], [`InstanceError::OtherThread`],
+    /// [`InstanceError::InTransaction`]; [`InstanceError::BlockingForbidden`] if this would wait
+    /// for another thread's transaction and must not; [`Error::ReadOnly`]; otherwise as
     /// [`Transaction::commit`].
     pub fn transact<T>(&self, body: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
         self.with(|file, caller| {
@@ -65,9 +65,10 @@ impl Instance {
         })
     }
 
-    /// Begins to observe, and returns the snapshot that what is told then starts from. It is told
-    /// what every commit changed, of this instance or any other, on the thread that asks. While it
-    /// lives the file stays locked, as with a snapshot. Waits for a transaction that is under way.
+    /// Subscribes to changes, and returns the snapshot that they start from. The subscription
+    /// delivers the changes of every commit, of this instance or any other, on the thread that
+    /// receives. While it lives, the file stays locked, as with a snapshot. Waits for a running
+    /// transaction.
     ///
     /// # Errors
     /// [`InstanceError::Closed`], [`InstanceError::OtherThread`], [`InstanceError::InTransaction`];
@@ -101,18 +102,18 @@ impl Instance {
         self.copy(target.as_ref(), Some(&key))
     }
 
-    /// Closes the handle, and with the last one the file; tells whether it was open.
+    /// Closes the handle, and with the last one the file; returns whether it was open.
     ///
     /// # Errors
     /// [`InstanceError::OtherThread`]; [`InstanceError::InTransaction`] within one.
     pub fn close(&self) -> Result<bool> {
         let thread = self.shared.thread();
-        let closed = self.held.close(thread);
-        closed.map_err(|refused| self.tell(Failure::Refused(refused)))
+        let closed = self.handle.close(thread);
+        closed.map_err(|refused| self.tell(RegistryFailure::Refused(refused)))
     }
 
     fn copy(&self, target: &Path, key: Option<&Key>) -> Result<()> {
-        let vfs = self.shared.ground.vfs();
+        let vfs = self.shared.opener.vfs();
         self.with(|file, _| {
             if vfs.exists(target).map_err(|e| Error::io(target, &e))? {
                 let path = target.to_path_buf();
@@ -124,11 +125,11 @@ impl Instance {
 
     fn with<T>(&self, body: impl FnOnce(&File, Caller) -> Result<T>) -> Result<T> {
         let caller = self.shared.caller();
-        let outcome = self.held.with(caller.thread, |file| Ok(body(file, caller)?));
+        let outcome = self.handle.with(caller.thread, |file| Ok(body(file, caller)?));
         outcome.map_err(|failure| self.tell(failure))
     }
 
-    fn tell(&self, failure: Failure) -> Error {
-        failure.tell(&self.configuration)
+    fn tell(&self, failure: RegistryFailure) -> Error {
+        failure.with_file(&self.configuration)
     }
 }

@@ -1,18 +1,17 @@
-//! What an app has run when its files are opened: migrations and initial data, as hooks of a type
-//! that opening understands.
+//! Callbacks that opening a file runs: migrations and initial data.
 
 use crate::config::Callback;
 use crate::error::Result;
 use crate::object::{Migration, Transaction};
 
-type Migrate = Box<dyn Fn(&mut Migration<'_>) -> Result<()> + Send + Sync>;
-type Fill = Box<dyn Fn(&mut Transaction) -> Result<()> + Send + Sync>;
+type MigrationBody = Box<dyn Fn(&mut Migration<'_>) -> Result<()> + Send + Sync>;
+type InitialDataBody = Box<dyn Fn(&mut Transaction) -> Result<()> + Send + Sync>;
 
 impl Callback {
-    /// Makes a migration for [`crate::config::Builder::migration`]; those of one name are equal.
+    /// Creates a migration for [`crate::config::Builder::migration`]; those of one name are equal.
     ///
-    /// It changes classes and objects until they are as the configuration wants them, and sees how
-    /// they were. All of it happens, or nothing.
+    /// It changes classes and objects to the schema of the configuration, and reads the old ones.
+    /// It is atomic.
     ///
     /// ```
     /// use fastness::StoreOptions;
@@ -68,28 +67,28 @@ impl Callback {
         name: &str,
         migrate: impl Fn(&mut Migration<'_>) -> Result<()> + Send + Sync + 'static,
     ) -> Self {
-        let migrate: Migrate = Box::new(migrate);
+        let migrate: MigrationBody = Box::new(migrate);
         Self::named(name, migrate)
     }
 
-    /// Makes what fills a new file, for [`crate::config::Builder::initial_data`]; those of one name
-    /// are equal.
+    /// Creates the initial data of a new file, for [`crate::config::Builder::initial_data`]; those
+    /// of one name are equal.
     #[must_use]
     pub fn initial_data(
         name: &str,
         fill: impl Fn(&mut Transaction) -> Result<()> + Send + Sync + 'static,
     ) -> Self {
-        let fill: Fill = Box::new(fill);
+        let fill: InitialDataBody = Box::new(fill);
         Self::named(name, fill)
     }
 
-    /// Runs a migration; a hook that is none does nothing.
+    /// Runs a migration; another callback does nothing.
     pub(super) fn migrate(&self, migration: &mut Migration<'_>) -> Result<()> {
-        self.body::<Migrate>().map_or(Ok(()), |migrate| migrate(migration))
+        self.body::<MigrationBody>().map_or(Ok(()), |migrate| migrate(migration))
     }
 
-    /// Runs initial data; a hook that is none does nothing.
+    /// Runs initial data; another callback does nothing.
     pub(super) fn fill(&self, txn: &mut Transaction) -> Result<()> {
-        self.body::<Fill>().map_or(Ok(()), |fill| fill(txn))
+        self.body::<InitialDataBody>().map_or(Ok(()), |fill| fill(txn))
     }
 }

@@ -1,11 +1,11 @@
-//! What is done to files as a whole: deleting and backing up. Each step is durable
-//! before the next; whatever is interrupted is repeated, and finds what it has done.
+//! Operations on whole files: deletion and backup. Each step is durable before the next, and an
+//! interrupted operation is idempotent: repeated, it finds its finished steps.
 //!
-//! - R2 What an action is to keep is whole in its old place or in the new one at every moment, and
-//!   nothing that was there is replaced.
+//! - R2 A file that an action preserves is whole at its old path or at its new one at every moment,
+//!   and replaces no other.
 
-use super::actions::Record;
-use super::file::Ground;
+use super::actions::ActionRecord;
+use super::file::FileOpener;
 use crate::error::{Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
 use crate::txn::Temporary;
@@ -17,10 +17,10 @@ use xxhash_rust::xxh3::Xxh3;
 /// Bytes that are copied or compared at once.
 const PIECE_BYTES: usize = 1 << 18;
 
-/// What a file of realm-java has at this offset, unless it is encrypted.
+/// Magic bytes of a file of realm-java and their offset, unless it is encrypted.
 const REALM_MARK: (u64, [u8; 4]) = (16, *b"T-DB");
 
-/// By what a copy is known: XXH3 with 128 bits of its bytes.
+/// Checksum of a copy: XXH3 with 128 bits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sum(pub(super) [u8; 16]);
 
@@ -35,25 +35,30 @@ impl Sum {
     }
 }
 
-impl Ground {
-    /// Deletes a file, and what an interrupted attempt left beside it; tells whether it was there.
+impl FileOpener {
+    /// Deletes a file and the leftover of an interrupted attempt; returns whether the file existed.
     pub(super) fn delete(&self, path: &Path) -> Result<bool> {
-        let held = self.hold(path)?;
+        let lock = self.hold(path)?;
         self.remove_leftover(path)?;
-        // Where nothing was, another process may be making a file by now.
-        if held.is_some() {
+        // Without a file, another process may be creating one by now.
+        if lock.is_some() {
             self.remove(path)?;
         }
         self.sync_names(path)?;
-        Ok(held.is_some())
+        Ok(lock.is_some())
     }
 
-    /// Moves a file to where nothing is, durably; tells whether it was there. Between file systems
-    /// it is copied, byte for byte, and then deleted. A copy that an interrupted attempt finished
-    /// is taken for done; if the file has changed since, it is kept beside the new one.
-    pub(super) fn back_up(&self, path: &Path, target: &Path, record: &Record) -> Result<bool> {
+    /// Moves a file to a free path, durably; returns whether it existed. Between file systems it is
+    /// copied, byte for byte, and then deleted. A copy that an interrupted attempt finished counts;
+    /// if the file has changed since, the old copy is renamed beside the new one.
+    pub(super) fn back_up(
+        &self,
+        path: &Path,
+        target: &Path,
+        record: &ActionRecord,
+    ) -> Result<bool> {
         let Some(source) = self.hold(path)? else {
-            // It may have been moved by an attempt that could not make that durable.
+            // An earlier attempt may have moved it without making that durable.
             self.sync_names(target)?;
             self.sync_names(path)?;
             return Ok(false);
@@ -70,7 +75,7 @@ impl Ground {
             // It may be in the cache of the system only.
             copy.sync().map_err(|e| io(&e))?;
             if !is_whole {
-                self.set_aside(target)?;
+                self.rename_existing(target)?;
                 self.copy(&*source, (path, target), record)?;
             }
             self.sync_names(target)?;
@@ -82,7 +87,7 @@ impl Ground {
                     self.remove(path)?;
                 }
                 outcome => {
-                    // What has the old name from now on is another process's.
+                    // A file with the old name belongs to another process from now on.
                     outcome.map_err(|e| io(&e))?;
                     self.sync_names(target)?;
                 }
@@ -96,21 +101,21 @@ impl Ground {
         &self,
         source: &dyn VfsFile,
         (path, target): (&Path, &Path),
-        record: &Record,
+        record: &ActionRecord,
     ) -> Result<()> {
         let io = |e: &std::io::Error| Error::io(target, e);
-        // Or a crash could leave the source other than it was copied.
+        // Otherwise a crash could leave a source that differs from the copy.
         source.sync().map_err(|e| io(&e))?;
         let (temporary, copy) = Temporary::new(&**self.vfs(), target)?;
         let sum = copy_bytes(source, &*copy).map_err(|e| io(&e))?;
         copy.sync().map_err(|e| io(&e))?;
-        // Before it can be met, so that it is never taken for something else.
+        // Before the copy has its name, so that it is always recognised.
         record.put_copy(self, path, sum)?;
         temporary.place(false).map_err(|(error, _)| error)
     }
 
-    /// Gives a file a name beside that nothing has: its own, and a number.
-    fn set_aside(&self, path: &Path) -> Result<()> {
+    /// Renames a file to the first free name of its own name and a number.
+    fn rename_existing(&self, path: &Path) -> Result<()> {
         let vfs = self.vfs();
         for number in 1_u64.. {
             let mut beside = OsString::from(path);
@@ -123,7 +128,7 @@ impl Ground {
         self.sync_names(path)
     }
 
-    /// Tells whether a file is one of realm-java, of before our own.
+    /// Returns whether a file is one of realm-java.
     pub(super) fn is_of_realm(&self, path: &Path) -> Result<bool> {
         let io = |e: &std::io::Error| Error::io(path, e);
         let vfs = &**self.vfs();
@@ -136,8 +141,7 @@ impl Ground {
         Ok(read_whole(&*file, &mut found, offset).map_err(|e| io(&e))? && found == mark)
     }
 
-    /// Makes sure that nobody has the file open as long as what is returned lives; `None` if there
-    /// is no file.
+    /// Locks the file exclusively until the result is dropped; `None` if it does not exist.
     fn hold(&self, path: &Path) -> Result<Option<Box<dyn VfsFile>>> {
         match open_locked(&**self.vfs(), path, Lock::Exclusive) {
             Ok(Opened::Locked(file)) => Ok(Some(file)),
@@ -147,14 +151,14 @@ impl Ground {
         }
     }
 
-    /// Removes what an interrupted attempt to make or compact a file left beside it.
+    /// Removes the leftover of an interrupted creation or compaction.
     fn remove_leftover(&self, path: &Path) -> Result<()> {
         let mut beside = OsString::from(path);
         beside.push(".fastness-tmp");
         self.remove(Path::new(&beside))
     }
 
-    /// Removes a name; one that is not there is fine.
+    /// Removes a name, if it exists.
     fn remove(&self, path: &Path) -> Result<()> {
         match self.vfs().remove(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -165,14 +169,14 @@ impl Ground {
 
     fn sync_names(&self, path: &Path) -> Result<()> {
         match self.vfs().sync_dir(path) {
-            // A directory that is not there holds no names.
+            // A directory that does not exist holds no names.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             outcome => outcome.map_err(|e| Error::io(path, &e)),
         }
     }
 }
 
-/// Runs over the pieces of a file.
+/// Calls `piece` for each piece of a file.
 fn pieces(
     file: &dyn VfsFile,
     mut piece: impl FnMut(&[u8], u64) -> std::io::Result<bool>,

@@ -1,29 +1,29 @@
-//! Names for files that are kept for the user: when it was, and what makes them unique.
+//! Names of files that are preserved for the user: a time and a unique part.
 
 use crate::crypto::RandomSource;
 use crate::error::{Error, Result};
 use crate::time::{Time, date};
 use std::path::Path;
 
-/// What the unique part of a name is made of.
+/// Letters of the unique part of a name.
 const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// What the names of backups begin with.
+/// Prefix of the names of backups.
 const RECOVERED: &str = "recovered_realm-";
-/// What the names of files of an older generation begin with.
-const ASIDE: &str = "synced-realm-";
+/// Prefix of the names of files of an older generation.
+const OLDER_GENERATION: &str = "synced-realm-";
 
 /// Names a backup that is made now.
 pub(super) fn recovered(now: Time, unique: &str) -> String {
     format!("{RECOVERED}{}-{unique}", stamp(now))
 }
 
-/// Names a file that is moved out of the way.
-pub(super) fn aside(unique: &str) -> String {
-    format!("{ASIDE}{unique}")
+/// Names a file of an older generation.
+pub(super) fn older_generation(unique: &str) -> String {
+    format!("{OLDER_GENERATION}{unique}")
 }
 
-/// Why a file is kept for the user, as its name says. A name is no proof.
+/// The reason why a file is preserved, by its name. A name is no proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
@@ -32,7 +32,7 @@ pub enum Origin {
         /// When it was recorded.
         recorded: String,
     },
-    /// An older generation of the original made it, and it was moved out of the way.
+    /// An older generation of the original made it, and it was renamed.
     OlderGeneration,
 }
 
@@ -41,7 +41,7 @@ impl Origin {
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
-        if let Some(rest) = name.strip_prefix(ASIDE) {
+        if let Some(rest) = name.strip_prefix(OLDER_GENERATION) {
             return is_unique(rest, 7).then_some(Self::OlderGeneration);
         }
         let (day, rest) = name.strip_prefix(RECOVERED)?.split_at_checked(8)?;
@@ -88,7 +88,7 @@ mod tests {
         let path = Path::new("dir").join(recovered(now, "aB3dE6gH"));
         let recorded = "2017-11-22 09:30:15".to_owned();
         assert_eq!(Origin::of(&path), Some(Origin::ClientReset { recorded }));
-        let older = Origin::of(Path::new(&aside("aB3dE6g")));
+        let older = Origin::of(Path::new(&older_generation("aB3dE6g")));
         assert_eq!(older, Some(Origin::OlderGeneration));
         for other in [
             "recovered_realm-20171122-093015-aB3dE6g",

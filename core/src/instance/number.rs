@@ -1,10 +1,10 @@
-//! What tells holders of one file apart: their thread, and what they open the file as.
+//! Identity of the holder of a file: its thread, and the kind of its instance.
 
 /// A thread, by a number that no other thread of the process ever has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ThreadNumber(pub usize);
 
-/// What a file is opened as.
+/// Kind of an instance.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum InstanceKind {
     /// With the classes of the configuration.

@@ -1,6 +1,6 @@
-//! What is recorded to be done to files: in memory the same as in the record on the disk.
+//! Recorded actions on files, in memory as in the record on disk.
 //!
-//! - R1 A recorded action is carried out exactly once, whatever is interrupted.
+//! - R1 A recorded action is carried out exactly once, despite any interruption.
 
 use crate::conc::Mutex;
 use crate::sorted::Sorted;
@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 
 /// The actions that are recorded, by the paths of their files.
 #[derive(Debug)]
-pub(crate) struct Pending<A> {
-    /// Held while the record on the disk and the actions are made to say the same.
+pub(crate) struct PendingActions<A> {
+    /// Held while an action changes in memory and on disk.
     recording: Mutex<()>,
     actions: Mutex<Sorted<PathBuf, A>>,
 }
 
-impl<A> Default for Pending<A> {
+impl<A> Default for PendingActions<A> {
     fn default() -> Self {
         Self { recording: Mutex::new(()), actions: Mutex::new(Sorted::new()) }
     }
 }
 
-impl<A: Clone + PartialEq> Pending<A> {
-    /// Takes what was on the disk.
+impl<A: Clone + PartialEq> PendingActions<A> {
+    /// Loads the actions on disk.
     pub(crate) fn begin(&self, actions: impl IntoIterator<Item = (PathBuf, A)>) {
         *self.actions.lock() = actions.into_iter().collect();
     }
@@ -35,7 +35,7 @@ impl<A: Clone + PartialEq> Pending<A> {
         self.actions.lock().values().cloned().collect()
     }
 
-    /// Records an action with what puts it on the disk, in place of what was recorded for the file.
+    /// Records an action, on disk by `record`, in place of an earlier one for the file.
     pub(crate) fn put<E>(
         &self,
         (path, action): (&Path, A),
@@ -48,8 +48,8 @@ impl<A: Clone + PartialEq> Pending<A> {
         Ok(())
     }
 
-    /// Takes off an action that was carried out, with what takes it off the disk. What was recorded
-    /// for the file meanwhile stays.
+    /// Removes an action that was carried out, from disk by `unrecord`. An action recorded for the
+    /// file meanwhile stays.
     pub(crate) fn carried_out<E>(
         &self,
         (path, action): (&Path, &A),

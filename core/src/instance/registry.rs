@@ -1,17 +1,17 @@
-//! Who has which file open: counting, and the one lock for opening, deleting and resetting.
+//! Registry of open files: counts of handles, and the one lock for opening, deleting and resetting.
 //!
-//! A path is *claimed* while somebody opens, closes, deletes, compacts or resets its file. The lock
-//! is held only to look at the table and to claim; files are touched, and the app's code runs, with
-//! a claim and without the lock. So a claim keeps others from one path, never from another.
+//! A thread *claims* a path while it opens, closes, deletes, compacts or resets the file. It holds
+//! the lock only to read the table and to claim; file operations and the app's code run with a
+//! claim and without the lock. A claim excludes others from one path only.
 //!
 //! - J1 The global count of a path is the number of pairs of thread and kind that hold a handle;
 //!   the local count of a thread is the number of its handles.
-//! - J3 What failed, also by a panic, leaves counts as they were and the path free.
-//! - J4 A path is claimed by one at a time, and deleted or reset only while nobody holds it.
-//! - J5 Who has a claim, or is in a transaction, never waits for a claim, so nobody waits for ever;
-//!   UI threads never do.
-//! - J7 A file is closed when its last handle goes, on whichever thread, without the lock; the next
-//!   to open finds it closed.
+//! - J3 A failure, also a panic, leaves counts as they were and the path free.
+//! - J4 One thread at a time claims a path, and it is deleted or reset only without handles.
+//! - J5 A thread with a claim, or in a transaction, never waits for a claim, so no thread waits for
+//!   ever; a thread that must not block never waits.
+//! - J7 Dropping the last handle closes the file, on any thread, without the lock; the next opener
+//!   finds it closed.
 //!
 //! Model: loom-tests, `instances`.
 
@@ -22,17 +22,17 @@ use crate::sorted::Sorted;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Why the registry refuses.
+/// Reasons of the registry to refuse.
 #[derive(Debug)]
 pub(crate) enum Refused<C> {
     /// The file is open under another configuration: this one.
     Configuration(Arc<C>),
-    /// So many pairs of thread and kind have the file open.
+    /// The file is open, by this many pairs of thread and kind.
     Open(usize),
-    /// Another thread is at work on the file, and this one on some file.
+    /// Another thread works on the file, and this thread on some file.
     AtWork,
-    /// Another thread is at work on the file, and this is a UI thread.
-    UiThread,
+    /// Another thread works on the file, and this thread must not block.
+    BlockingForbidden,
     /// The handle was closed.
     Closed,
     /// The handle belongs to another thread.
@@ -41,8 +41,8 @@ pub(crate) enum Refused<C> {
     InUse,
 }
 
-/// Who opens what.
-pub(crate) struct Opener<'a, C> {
+/// A request to open a path.
+pub(crate) struct OpenRequest<'a, C> {
     pub(crate) path: &'a Path,
     pub(crate) configuration: &'a Arc<C>,
     pub(crate) kind: InstanceKind,
@@ -51,45 +51,45 @@ pub(crate) struct Opener<'a, C> {
 
 /// The open files, by path.
 pub(crate) struct Registry<C, F> {
-    table: Mutex<Table<C, F>>,
+    table: Mutex<PathTable<C, F>>,
     changed: Condvar,
 }
 
-struct Table<C, F> {
-    entries: Sorted<PathBuf, Entry<C, F>>,
-    /// UI threads, as often as they are marked.
-    ui: Vec<ThreadNumber>,
-    /// Threads in a transaction, as often as they are.
+struct PathTable<C, F> {
+    entries: Sorted<PathBuf, PathEntry<C, F>>,
+    /// Threads that must not block, once for each mark.
+    non_blocking: Vec<ThreadNumber>,
+    /// Threads in a transaction, once for each.
     working: Vec<ThreadNumber>,
 }
 
 /// A path that is claimed or open, or both.
-struct Entry<C, F> {
-    claimed: Option<Work>,
+struct PathEntry<C, F> {
+    claimed: Option<ClaimReason>,
     open: Option<Open<C, F>>,
 }
 
-/// What a path is claimed for.
+/// The reason of a claim.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Work {
-    /// A thread does something that may run the app's code.
+enum ClaimReason {
+    /// A thread's work, which may run the app's code.
     Of(ThreadNumber),
-    /// The last handle is gone, wherever it was dropped, and the file is being closed.
+    /// Closing the file after its last handle was dropped, on any thread.
     Closing,
 }
 
 struct Open<C, F> {
     configuration: Arc<C>,
     file: Arc<F>,
-    /// For which kinds the file was made ready, in the order of [`InstanceKind`].
+    /// The kinds that the file is ready for, in the order of [`InstanceKind`].
     ready: [bool; 2],
     /// Handles by thread and kind; none is 0.
     holders: Sorted<(ThreadNumber, InstanceKind), usize>,
 }
 
-impl<C, F> Table<C, F> {
+impl<C, F> PathTable<C, F> {
     fn is_at_work(&self, thread: ThreadNumber) -> bool {
-        let claims = |entry: &Entry<C, F>| entry.claimed == Some(Work::Of(thread));
+        let claims = |entry: &PathEntry<C, F>| entry.claimed == Some(ClaimReason::Of(thread));
         self.working.contains(&thread) || self.entries.values().any(claims)
     }
 
@@ -97,8 +97,8 @@ impl<C, F> Table<C, F> {
         self.entries.get_mut(path)?.open.as_mut()
     }
 
-    fn claim(&mut self, path: &Path, work: Work) {
-        let free = || Entry { claimed: None, open: None };
+    fn claim(&mut self, path: &Path, work: ClaimReason) {
+        let free = || PathEntry { claimed: None, open: None };
         let entry = self.entries.get_or_insert_with(path.to_path_buf(), free);
         assert!(entry.claimed.is_none(), "J4: {} is claimed twice", path.display());
         entry.claimed = Some(work);
@@ -107,7 +107,8 @@ impl<C, F> Table<C, F> {
 
 impl<C, F> Default for Registry<C, F> {
     fn default() -> Self {
-        let table = Table { entries: Sorted::new(), ui: Vec::new(), working: Vec::new() };
+        let table =
+            PathTable { entries: Sorted::new(), non_blocking: Vec::new(), working: Vec::new() };
         Self { table: Mutex::new(table), changed: Condvar::new() }
     }
 }
@@ -119,15 +120,14 @@ impl<C, F> fmt::Debug for Registry<C, F> {
 }
 
 impl<C: PartialEq, F> Registry<C, F> {
-    /// Opens a file, or adds a handle to one that is open. `make_ready` opens the file, or makes
-    /// the open one that it is given ready for a kind that it has not been opened for yet; it runs
-    /// with a claim on the path, so it may run the app's code.
+    /// Opens a file, or adds a handle to an open one. `make_ready` opens the file, or prepares the
+    /// open one for a new kind. It runs with a claim on the path, so it may run the app's code.
     pub(crate) fn open<E: From<Refused<C>>>(
         self: &Arc<Self>,
-        opener: &Opener<'_, C>,
+        request: &OpenRequest<'_, C>,
         make_ready: impl FnOnce(Option<&Arc<F>>) -> Result<Arc<F>, E>,
-    ) -> Result<Held<C, F>, E> {
-        let Opener { path, configuration, kind, thread } = *opener;
+    ) -> Result<RegistryHandle<C, F>, E> {
+        let OpenRequest { path, configuration, kind, thread } = *request;
         let mut table = self.unclaimed(path, thread)?;
         if let Some(open) = table.open(path) {
             if *open.configuration != **configuration {
@@ -137,16 +137,16 @@ impl<C: PartialEq, F> Registry<C, F> {
                 return Err(Refused::Configuration(Arc::clone(&open.configuration)).into());
             }
             if open.ready[kind as usize] {
-                return Ok(self.hold(open, opener));
+                return Ok(self.hold(open, request));
             }
         }
         let claim = self.claim(table, path, thread);
-        // After the claim, so that on every way out it is given back before.
+        // Declared after the claim, so that every return drops it first.
         let known = self.table.lock().open(path).map(|open| Arc::clone(&open.file));
         let file = make_ready(known.as_ref())?;
         drop(known);
         let mut table = self.table.lock();
-        let entry = table.entries.get_mut(path).expect("J4: what is claimed has an entry");
+        let entry = table.entries.get_mut(path).expect("J4: a claimed path has an entry");
         let open = entry.open.get_or_insert_with(|| Open {
             configuration: Arc::clone(configuration),
             file,
@@ -154,13 +154,13 @@ impl<C: PartialEq, F> Registry<C, F> {
             holders: Sorted::new(),
         });
         open.ready[kind as usize] = true;
-        let held = self.hold(open, opener);
+        let handle = self.hold(open, request);
         drop(table);
         drop(claim);
-        Ok(held)
+        Ok(handle)
     }
 
-    /// Does something to a file that nobody has open, and that nobody opens meanwhile.
+    /// Runs `body` while the file is closed and cannot be opened.
     pub(crate) fn alone<T, E: From<Refused<C>>>(
         &self,
         (path, thread): (&Path, ThreadNumber),
@@ -176,19 +176,19 @@ impl<C: PartialEq, F> Registry<C, F> {
         outcome
     }
 
-    /// Waits until nobody has a claim on the path, if this thread may.
+    /// Waits until the path has no claim, if this thread may.
     fn unclaimed(
         &self,
         path: &Path,
         thread: ThreadNumber,
-    ) -> Result<Guard<'_, Table<C, F>>, Refused<C>> {
+    ) -> Result<Guard<'_, PathTable<C, F>>, Refused<C>> {
         let mut table = self.table.lock();
         while table.entries.get(path).is_some_and(|entry| entry.claimed.is_some()) {
             if table.is_at_work(thread) {
                 return Err(Refused::AtWork);
             }
-            if table.ui.contains(&thread) {
-                return Err(Refused::UiThread);
+            if table.non_blocking.contains(&thread) {
+                return Err(Refused::BlockingForbidden);
             }
             table = self.changed.wait(table);
         }
@@ -197,21 +197,25 @@ impl<C: PartialEq, F> Registry<C, F> {
 
     fn claim<'a>(
         &'a self,
-        mut table: Guard<'_, Table<C, F>>,
+        mut table: Guard<'_, PathTable<C, F>>,
         path: &'a Path,
         thread: ThreadNumber,
     ) -> Claim<'a, C, F> {
-        table.claim(path, Work::Of(thread));
+        table.claim(path, ClaimReason::Of(thread));
         Claim { registry: self, path }
     }
 
     /// Counts a handle.
-    fn hold(self: &Arc<Self>, open: &mut Open<C, F>, opener: &Opener<'_, C>) -> Held<C, F> {
-        let Opener { path, kind, thread, .. } = *opener;
+    fn hold(
+        self: &Arc<Self>,
+        open: &mut Open<C, F>,
+        request: &OpenRequest<'_, C>,
+    ) -> RegistryHandle<C, F> {
+        let OpenRequest { path, kind, thread, .. } = *request;
         *open.holders.get_or_insert_with((thread, kind), Default::default) += 1;
-        let state = State { file: Some(Arc::clone(&open.file)), uses: 0 };
+        let state = HandleState { file: Some(Arc::clone(&open.file)), uses: 0 };
         let (registry, path) = (Arc::clone(self), path.to_path_buf());
-        Held { registry, path, kind, thread, state: Mutex::new(state) }
+        RegistryHandle { registry, path, kind, thread, state: Mutex::new(state) }
     }
 }
 
@@ -229,31 +233,31 @@ impl<C, F> Registry<C, F> {
         own.map(|(_, handles)| handles).sum()
     }
 
-    /// Tells whether somebody has the lock at this moment.
+    /// Returns whether a thread holds the lock at this moment.
     pub(crate) fn is_locked(&self) -> bool {
         self.table.try_lock().is_none()
     }
 
-    /// Marks a thread as one that must not wait.
-    pub(crate) fn mark_ui(&self, thread: ThreadNumber) {
-        self.table.lock().ui.push(thread);
+    /// Marks a thread that must not wait.
+    pub(crate) fn forbid_blocking_on(&self, thread: ThreadNumber) {
+        self.table.lock().non_blocking.push(thread);
     }
 
-    /// Tells whether a thread must not wait.
-    pub(crate) fn is_ui(&self, thread: ThreadNumber) -> bool {
-        self.table.lock().ui.contains(&thread)
+    /// Returns whether a thread must not wait.
+    pub(crate) fn must_not_block(&self, thread: ThreadNumber) -> bool {
+        self.table.lock().non_blocking.contains(&thread)
     }
 
-    /// Takes back one mark.
-    pub(crate) fn unmark_ui(&self, thread: ThreadNumber) {
-        take_one(&mut self.table.lock().ui, thread);
+    /// Removes one mark.
+    pub(crate) fn allow_blocking_on(&self, thread: ThreadNumber) {
+        take_one(&mut self.table.lock().non_blocking, thread);
     }
 
-    /// Notes that a thread is in a transaction, for which others may wait with a claim: until what
-    /// is returned is dropped, it does not wait for a claim.
-    pub(crate) fn work(&self, thread: ThreadNumber) -> Working<'_, C, F> {
+    /// Notes that a thread is in a transaction, for which others may wait with a claim. The thread
+    /// does not wait for a claim until the returned mark is dropped.
+    pub(crate) fn work(&self, thread: ThreadNumber) -> TransactionMark<'_, C, F> {
         self.table.lock().working.push(thread);
-        Working { registry: self, thread }
+        TransactionMark { registry: self, thread }
     }
 
     /// Uncounts a handle, and closes the file if it was the last. Never waits.
@@ -265,21 +269,21 @@ impl<C, F> Registry<C, F> {
         if *handles == 0 {
             open.holders.remove(&holder);
         }
-        // With a claim on it, whoever claimed it closes it.
+        // A thread with a claim on the path closes it.
         let is_claimed = table.entries.get(path).is_some_and(|entry| entry.claimed.is_some());
         if !is_claimed {
-            table.claim(path, Work::Closing);
+            table.claim(path, ClaimReason::Closing);
             drop(table);
             drop(Claim { registry: self, path });
         }
     }
 
-    /// Takes back a claim, and closes the file if nobody holds it.
+    /// Drops a claim, and closes the file if it has no handles.
     fn unclaim(&self, path: &Path) {
         let mut table = self.table.lock();
-        let entry = table.entries.get_mut(path).expect("J4: what is claimed has an entry");
-        let unheld = entry.open.take_if(|open| open.holders.is_empty());
-        if let Some(open) = unheld {
+        let entry = table.entries.get_mut(path).expect("J4: a claimed path has an entry");
+        let unused = entry.open.take_if(|open| open.holders.is_empty());
+        if let Some(open) = unused {
             // Closing writes; the claim keeps openers waiting until the file is closed.
             if fault::on(Fault::Mv09) {
                 drop(open);
@@ -307,18 +311,18 @@ fn take_one(threads: &mut Vec<ThreadNumber>, thread: ThreadNumber) {
 }
 
 /// A thread is in a transaction.
-pub(crate) struct Working<'a, C, F> {
+pub(crate) struct TransactionMark<'a, C, F> {
     registry: &'a Registry<C, F>,
     thread: ThreadNumber,
 }
 
-impl<C, F> Drop for Working<'_, C, F> {
+impl<C, F> Drop for TransactionMark<'_, C, F> {
     fn drop(&mut self) {
         take_one(&mut self.registry.table.lock().working, self.thread);
     }
 }
 
-/// The right to work on a path; dropped, also by a panic, it is free again.
+/// The right to work on a path, released on drop, also by a panic.
 struct Claim<'a, C, F> {
     registry: &'a Registry<C, F>,
     path: &'a Path,
@@ -330,31 +334,30 @@ impl<C, F> Drop for Claim<'_, C, F> {
     }
 }
 
-/// A handle to an open file. It belongs to the thread that opened it; dropped anywhere, it is
-/// uncounted there.
-pub(crate) struct Held<C, F> {
+/// A handle to an open file. It belongs to the thread that opened it; any thread may drop it.
+pub(crate) struct RegistryHandle<C, F> {
     registry: Arc<Registry<C, F>>,
     path: PathBuf,
     kind: InstanceKind,
     thread: ThreadNumber,
-    state: Mutex<State<F>>,
+    state: Mutex<HandleState<F>>,
 }
 
-struct State<F> {
-    /// None once closed.
+struct HandleState<F> {
+    /// `None` once closed.
     file: Option<Arc<F>>,
-    /// How many calls are using the file.
+    /// Number of calls that use the file.
     uses: usize,
 }
 
-impl<C, F> Held<C, F> {
+impl<C, F> RegistryHandle<C, F> {
     pub(crate) const fn kind(&self) -> InstanceKind {
         self.kind
     }
 
-    /// Tells whether both are handles of one thread, of one kind, to one open file.
+    /// Returns whether both are handles of one thread, of one kind, to one open file.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let file = |held: &Self| held.state.lock().file.as_ref().map(Arc::as_ptr);
+        let file = |handle: &Self| handle.state.lock().file.as_ref().map(Arc::as_ptr);
         let (ours, theirs) = (file(self), file(other));
         let alike = self.thread == other.thread && self.kind == other.kind;
         alike && ours.is_some() && ours == theirs
@@ -373,14 +376,14 @@ impl<C, F> Held<C, F> {
         let file = state.file.clone().ok_or(Refused::Closed)?;
         state.uses += 1;
         drop(state);
-        let used = Use { held: self };
+        let used = CallGuard { handle: self };
         let outcome = body(&file);
         drop(file);
         drop(used);
         outcome
     }
 
-    /// Closes the handle; tells whether it was open.
+    /// Closes the handle; returns whether it was open.
     pub(crate) fn close(&self, thread: ThreadNumber) -> Result<bool, Refused<C>> {
         if thread != self.thread {
             return Err(Refused::OtherThread);
@@ -388,11 +391,11 @@ impl<C, F> Held<C, F> {
         if self.state.lock().uses > 0 {
             return Err(Refused::InUse);
         }
-        Ok(self.let_go())
+        Ok(self.release())
     }
 
-    fn let_go(&self) -> bool {
-        // Given back first: the registry's own is then the last, and drops it without the lock.
+    fn release(&self) -> bool {
+        // Dropped first: the registry then drops the last reference, without the lock.
         let file = self.state.lock().file.take();
         let was_open = file.is_some();
         drop(file);
@@ -403,28 +406,28 @@ impl<C, F> Held<C, F> {
     }
 }
 
-impl<C, F> Drop for Held<C, F> {
+impl<C, F> Drop for RegistryHandle<C, F> {
     fn drop(&mut self) {
-        self.let_go();
+        self.release();
     }
 }
 
-impl<C, F> fmt::Debug for Held<C, F> {
+impl<C, F> fmt::Debug for RegistryHandle<C, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_open = self.state.lock().file.is_some();
-        let mut debug = f.debug_struct("Held");
+        let mut debug = f.debug_struct("RegistryHandle");
         debug.field("path", &self.path).field("kind", &self.kind);
         debug.field("thread", &self.thread).field("is_open", &is_open).finish()
     }
 }
 
 /// A call that uses the file of a handle.
-struct Use<'a, C, F> {
-    held: &'a Held<C, F>,
+struct CallGuard<'a, C, F> {
+    handle: &'a RegistryHandle<C, F>,
 }
 
-impl<C, F> Drop for Use<'_, C, F> {
+impl<C, F> Drop for CallGuard<'_, C, F> {
     fn drop(&mut self) {
-        self.held.state.lock().uses -= 1;
+        self.handle.state.lock().uses -= 1;
     }
 }

@@ -1,13 +1,12 @@
-//! Client reset: what a server that no longer has the history of a file asks of us. The file is
-//! backed up and deleted, at once if the app says so, else at the next start.
+//! Client reset: a server that no longer has the history of a file requests it. The file is backed
+//! up and deleted, at once if the app calls for it, else at the next start.
 
 use super::file_registry::FileRegistry;
 use crate::config::{Callback, Configuration};
 use crate::error::Result;
 use std::path::Path;
 
-/// A client reset that was recorded. Until it is executed the original is there and the backup is
-/// not.
+/// A recorded client reset. Until it is executed, the original exists and the backup does not.
 #[derive(Clone, Debug)]
 pub struct ClientReset {
     pub(super) original: Configuration,
@@ -46,7 +45,7 @@ impl ClientReset {
         &self.backup
     }
 
-    /// Backs up and deletes the file now; tells whether it was there.
+    /// Backs up and deletes the file now; returns whether it existed.
     ///
     /// # Errors
     /// As [`FileRegistry::execute`].
@@ -55,7 +54,7 @@ impl ClientReset {
     }
 }
 
-/// What happened to a synced file.
+/// An error of a synced file.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SyncError {
