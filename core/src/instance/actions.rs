@@ -6,8 +6,9 @@
 //!
 //! The record is a plain store of its own, opened for each use; it names paths, never a key.
 
+use super::contents::Sum;
 use super::file::FileOpener;
-use super::moves::Sum;
+
 use crate::codec::{Reader, Writer, u32_len};
 use crate::error::{Damage, Error, Result};
 use crate::error_kind::FileErrorKind;
@@ -17,6 +18,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+/// Directory of sync, below that of files.
+pub(super) const SYNC_DIRECTORY: &str = "realm-object-server";
+/// Path of the record, below that directory.
+const RECORD: &str = "io.realm.object-server-utility/metadata/file-actions";
 const TREE: &str = "file-actions";
 /// Checksums of copies, by the path of the file.
 const COPIES: &str = "copies";
@@ -102,6 +107,11 @@ pub(super) struct ActionRecord {
 }
 
 impl ActionRecord {
+    /// Returns the record of an app with this directory of files.
+    pub(super) fn below(files: &Path) -> Self {
+        Self { path: files.join(SYNC_DIRECTORY).join(RECORD) }
+    }
+
     fn options(opener: &FileOpener) -> StoreOptions {
         let mut options = opener.options.clone();
         options.key = None;

@@ -1,9 +1,10 @@
 //! Recording actions on files, and carrying them out: at once, or at the next start.
 
-use super::actions::{ActionKind, ActionOutcome, FileAction};
+use super::actions::{ActionKind, ActionOutcome, FileAction, SYNC_DIRECTORY};
 use super::error::InstanceError;
-use super::file_registry::{FileRegistry, RegistryCore};
+use super::file_registry::FileRegistry;
 use super::names::{older_generation, recovered, unique};
+use super::registry_core::RegistryCore;
 use super::reset::{ClientReset, SyncError};
 use crate::config::Configuration;
 use crate::config::error::ConfigError;
@@ -11,19 +12,11 @@ use crate::error::{Error, Result};
 use crate::time::Time;
 use std::path::{Path, PathBuf};
 
-/// Below the directory for files: where everything about sync is.
-const SYNC: &str = "realm-object-server";
-/// Below that: the record of actions, and what files are moved out of the way to.
-const RECORD: &str = "io.realm.object-server-utility/metadata/file-actions";
+/// Directory of backups, below that of sync.
 const RECOVERED: &str = "io.realm.object-server-recovered-realms";
 
-/// How often a name is drawn that is taken.
+/// Attempts to draw a free name.
 const NAMES_MAX: usize = 16;
-
-/// Returns where the record of actions is.
-pub(super) fn record_path(files: &Path) -> PathBuf {
-    files.join(SYNC).join(RECORD)
-}
 
 impl FileRegistry {
     /// Records that the server no longer has the history of a synced file, so that it is backed up
@@ -31,7 +24,7 @@ impl FileRegistry {
     /// name. The record replaces an earlier one for the file.
     ///
     /// # Errors
-    /// [`InstanceError::NotSynced`]; otherwise as the system says. Nothing is recorded then.
+    /// [`InstanceError::NotSynced`]; otherwise errors of the system. Nothing is recorded then.
     pub fn require_reset(&self, configuration: &Configuration, now: Time) -> Result<ClientReset> {
         let shared = &self.shared;
         let target = shared.free_name(8, |unique| recovered(now, unique))?;
@@ -168,7 +161,7 @@ impl RegistryCore {
 
     /// Draws a name among the recovered files that nothing has, and nothing recorded will have.
     fn free_name(&self, count: usize, name: impl Fn(&str) -> String) -> Result<PathBuf> {
-        let directory = self.files.join(SYNC).join(RECOVERED);
+        let directory = self.files.join(SYNC_DIRECTORY).join(RECOVERED);
         for _ in 0..NAMES_MAX {
             let path = directory.join(name(&unique(&*self.opener.options.random_source, count)?));
             let there = self.opener.vfs().exists(&path).map_err(|e| Error::io(&path, &e))?;

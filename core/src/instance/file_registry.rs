@@ -1,20 +1,19 @@
 //! The registry's interface for apps: opening, counting, and operations on whole files.
 
-use super::actions::{ActionOutcome, ActionRecord, FileAction};
+use super::actions::{ActionOutcome, ActionRecord};
 use super::error::InstanceError;
-use super::execute::record_path;
-use super::file::{Caller, File, FileOpener};
+use super::file::FileOpener;
 use super::handle::Instance;
 use super::number::{InstanceKind, ThreadNumber};
 use super::pending::PendingActions;
-use super::registry::{OpenRequest, Refused, Registry};
+use super::registry::{OpenRequest, Refused};
+use super::registry_core::{RegistryCore, RegistryFailure};
 use super::threads::{OsThreads, Threads};
 use crate::conc::Arc;
 use crate::config::{App, Configuration, Durability};
-use crate::error::{Error, FileErrorCause, Result};
+use crate::error::{Error, Result};
 use crate::schema::SchemaError;
 use crate::txn::StoreOptions;
-use std::path::PathBuf;
 
 /// The files that an app has open, each of them once. Clones share it; an app makes one.
 ///
@@ -48,94 +47,6 @@ pub struct FileRegistry {
     pub(super) executed: Arc<[ActionOutcome]>,
 }
 
-/// State that the clones and all handles share.
-#[derive(Debug)]
-pub(super) struct RegistryCore {
-    registry: Arc<Registry<Configuration, File>>,
-    pub(super) opener: FileOpener,
-    threads: Arc<dyn Threads>,
-    pub(super) app: App,
-    /// The directory for files, without links.
-    pub(super) files: PathBuf,
-    pub(super) record: ActionRecord,
-    /// Recorded actions.
-    pub(super) pending: PendingActions<FileAction>,
-}
-
-impl RegistryCore {
-    pub(super) fn thread(&self) -> ThreadNumber {
-        self.threads.current()
-    }
-
-    /// Returns this thread, and whether it may wait.
-    pub(super) fn caller(&self) -> Caller {
-        let thread = self.thread();
-        Caller { thread, waits: !self.registry.must_not_block(thread) }
-    }
-
-    /// Notes that a thread is in a transaction, until the result is dropped.
-    pub(super) fn work(&self, thread: ThreadNumber) -> impl Drop {
-        self.registry.work(thread)
-    }
-
-    /// Opens a closed file after its recorded action.
-    fn open_file(&self, configuration: &Configuration, kind: InstanceKind) -> Result<File> {
-        let path = configuration.path();
-        if configuration.durability() == Durability::InMemory {
-            // A file of this name on disk is another file.
-            return self.opener.open(configuration, kind);
-        }
-        self.finish(path)?;
-        let can_be_replaced = configuration.is_synced() && !configuration.is_read_only();
-        if can_be_replaced && self.opener.is_of_realm(path)? {
-            let moved_to = self.move_older_generation(configuration)?;
-            return Err(Error::file(path, FileErrorCause::IncompatibleSync { moved_to }));
-        }
-        self.opener.open(configuration, kind)
-    }
-}
-
-/// A failure before the file is named.
-pub(super) enum RegistryFailure {
-    Refused(Refused<Configuration>),
-    Failed(Error),
-}
-
-impl From<Refused<Configuration>> for RegistryFailure {
-    fn from(refused: Refused<Configuration>) -> Self {
-        Self::Refused(refused)
-    }
-}
-
-impl From<Error> for RegistryFailure {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl RegistryFailure {
-    /// Names the file and the configuration.
-    pub(super) fn with_file(self, configuration: &Configuration) -> Error {
-        let path = configuration.path().to_path_buf();
-        let refused = match self {
-            Self::Failed(error) => return error,
-            Self::Refused(refused) => refused,
-        };
-        Error::Instance(match refused {
-            Refused::Configuration(open) => {
-                let difference = configuration.difference_from(&open);
-                InstanceError::OtherConfiguration { path, difference }
-            }
-            Refused::Open(count) => InstanceError::StillOpen { path, count },
-            Refused::AtWork => InstanceError::AtWork { path },
-            Refused::BlockingForbidden => InstanceError::BlockingForbidden { path },
-            Refused::Closed => InstanceError::Closed { path },
-            Refused::OtherThread => InstanceError::OtherThread { path },
-            Refused::InUse => InstanceError::InTransaction { path },
-        })
-    }
-}
-
 impl FileRegistry {
     /// Carries out recorded actions, see [`FileRegistry::executed_at_start`], and opens the
     /// registry without open files. `options` set file system and caches; each configuration sets
@@ -160,7 +71,7 @@ impl FileRegistry {
             opener: FileOpener { options, assets: app.read_assets().clone() },
             threads,
             app: app.clone(),
-            record: ActionRecord { path: record_path(&files) },
+            record: ActionRecord::below(&files),
             files,
             pending: PendingActions::default(),
         };
@@ -174,9 +85,9 @@ impl FileRegistry {
     /// # Errors
     /// [`InstanceError::OtherConfiguration`] if it is open under one that is not equal;
     /// [`InstanceError::AtWork`] and [`InstanceError::BlockingForbidden`] if it would have to wait
-    /// and must not; [`FileErrorCause::IncompatibleSync`] if an older generation of the original
-    /// made the synced file, which is then renamed; otherwise as [`StoreOptions::open_or_create`],
-    /// [`StoreOptions::open_read_only`] and
+    /// and must not; [`crate::FileErrorCause::IncompatibleSync`] if an older generation of the
+    /// original made the synced file, which is then renamed; otherwise as
+    /// [`StoreOptions::open_or_create`], [`StoreOptions::open_read_only`] and
     /// [`Database::from_store`](crate::object::Database::from_store). Counts stay as before.
     pub fn open_instance(&self, configuration: &Configuration) -> Result<Instance> {
         self.open_as(configuration, InstanceKind::Typed)

@@ -2,9 +2,9 @@
 
 use super::error::InstanceError;
 use super::file::{Caller, File};
-use super::file_registry::{RegistryCore, RegistryFailure};
 use super::number::InstanceKind;
 use super::registry::RegistryHandle;
+use super::registry_core::{RegistryCore, RegistryFailure};
 use crate::conc::Arc;
 use crate::config::Configuration;
 use crate::crypto::Key;

@@ -21,6 +21,7 @@
 //! loom-tests, `instances`. Checks: `sim::check::instances`, `sim::check::file_actions`.
 
 mod actions;
+mod contents;
 pub(crate) mod error;
 mod execute;
 mod file;
@@ -32,6 +33,7 @@ mod names;
 mod number;
 mod pending;
 mod registry;
+mod registry_core;
 mod reset;
 mod threads;
 
