@@ -91,7 +91,8 @@ impl Client {
         Ok(client)
     }
 
-    /// Registers a callback for events. It runs on its own thread and gets a client that it may use.
+    /// Registers a callback for events. It runs on its own thread and gets a client that it may
+    /// use.
     pub fn on_event(&self, listener: impl Fn(&Self, &Event) + Send + Sync + 'static) {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.push(Arc::new(Box::new(listener)));
@@ -116,8 +117,8 @@ impl Client {
         }
     }
 
-    /// Logs a user out. The logout is local and immediate; the revocation at the server follows, and
-    /// [`Event::LoggedOut`] reports it.
+    /// Logs a user out. The logout is local and immediate; the revocation at the server follows,
+    /// and [`Event::LoggedOut`] reports it.
     ///
     /// # Errors
     /// If the user store fails; the user then stays logged in.
@@ -146,8 +147,8 @@ impl Client {
         self.call(Call::ChangePasswordOf(admin.clone(), identity.to_owned(), password)).map(drop)
     }
 
-    /// Looks up a user by provider and id, as an administrator. Any error of the server counts as no
-    /// such user.
+    /// Looks up a user by provider and id, as an administrator. Any error of the server counts as
+    /// no such user.
     ///
     /// # Errors
     /// [`ClientError::Refused`] if the call is invalid, and [`ClientError::Closed`].

@@ -71,7 +71,8 @@ impl Driver {
         match message {
             // `apply` reports a failure of the store to the waiting calls and the callbacks.
             Message::Input(Input::Response(id, answer)) => {
-                // A response that cannot be stored counts as lost, so retryable requests are retried.
+                // A response that cannot be stored counts as lost, so retryable requests are
+                // retried.
                 if self.apply(Input::Response(id, answer)).is_err() {
                     let lost = HttpOutcome::failed(NetworkError::Lost);
                     self.apply(Input::Response(id, lost)).unwrap_or_default();

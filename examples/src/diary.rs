@@ -1,8 +1,8 @@
 //! A diary of birds: structs in an encrypted file, an observer, a client reset, and the backup that
 //! it leaves. The README walks through it; a test holds the two together.
 //!
-//! There is no server here. [`FileRegistry::simulate_reset`] does what one does that was restored from
-//! an old copy and no longer knows what this file has told it.
+//! There is no server here. [`FileRegistry::simulate_reset`] does what one does that was restored
+//! from an old copy and no longer knows what this file has told it.
 
 #![expect(clippy::print_stdout, reason = "it tells what it does")]
 

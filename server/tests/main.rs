@@ -1,4 +1,5 @@
-//! The server over real sockets, in one binary: [`login`] with our client, [`sockets`] byte by byte.
+//! The server over real sockets, in one binary: [`login`] with our client, [`sockets`] byte by
+//! byte.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

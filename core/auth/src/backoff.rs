@@ -30,8 +30,8 @@ impl Backoff {
         Self::default()
     }
 
-    /// Creates a back-off whose first delay is zero. Jitter shortens every later delay by up to half,
-    /// at random. Each client should have another seed.
+    /// Creates a back-off whose first delay is zero. Jitter shortens every later delay by up to
+    /// half, at random. Each client should have another seed.
     #[must_use]
     pub const fn jittered(seed: u64) -> Self {
         Self { attempt: 0, jitter: Some(seed) }
@@ -115,8 +115,8 @@ impl Retry {
         Self { backoff, state }
     }
 
-    /// Returns when the next attempt is due; `None` while an attempt is in flight and after the end.
-    /// Call [`Retry::begin`] at least every [`BACKOFF_MAX`], because the clock may step back.
+    /// Returns when the next attempt is due; `None` while an attempt is in flight and after the
+    /// end. Call [`Retry::begin`] at least every [`BACKOFF_MAX`], because the clock may step back.
     #[must_use]
     pub const fn deadline(&self) -> Option<Time> {
         match self.state {
@@ -155,8 +155,8 @@ impl Retry {
         }
     }
 
-    /// Schedules the next attempt after the longest delay: the failure of the attempt in flight needs
-    /// time or another network.
+    /// Schedules the next attempt after the longest delay: the failure of the attempt in flight
+    /// needs time or another network.
     pub fn postpone(&mut self, now: Time) {
         if self.state == State::InFlight {
             self.state = State::Due(now.plus(BACKOFF_MAX));

@@ -8,7 +8,8 @@
 //! - U1 Passwords, tokens, bodies and authorization headers are never printed, and are zeroed on
 //!   drop.
 //! - U2 Parsing a response is total: any status, any bytes.
-//! - U3 The code of an error is `code`, else `status`, else UNKNOWN; unlisted numbers are preserved.
+//! - U3 The code of an error is `code`, else `status`, else UNKNOWN; unlisted numbers are
+//!   preserved.
 //! - U4 A token and a user read back as they were written, permissions included.
 //! - U5 Arithmetic on times saturates.
 //! - U6 A request equals the one of the original client.

@@ -99,7 +99,8 @@ impl AuthServer {
         self.post(&body.with_object("user_info", credentials.information_json()))
     }
 
-    /// Builds the request for an access token; [`crate::response::access_token`] parses the response.
+    /// Builds the request for an access token; [`crate::response::access_token`] parses the
+    /// response.
     #[must_use]
     pub fn access_token(&self, refresh_token: &Token, path: &str) -> Request {
         self.post(&self.token_body(refresh_token, path))
@@ -113,8 +114,8 @@ impl AuthServer {
         self.post(&self.token_body(refresh_token, path).with("rotate", true))
     }
 
-    /// Builds the request that revokes a token; [`crate::response::revoke`] parses the response. The
-    /// request contains the token of this moment, so a later token is never affected.
+    /// Builds the request that revokes a token; [`crate::response::revoke`] parses the response.
+    /// The request contains the token of this moment, so a later token is never affected.
     #[must_use]
     pub fn revoke(&self, refresh_token: &Token) -> Request {
         let body = Object::new().with_secret("token", &refresh_token.value);
@@ -155,8 +156,8 @@ impl AuthServer {
         Ok(self.put_password(admin_token, &body.with_text("userId", identity)))
     }
 
-    /// Builds the request that looks up a user by provider and id; [`crate::response::look_up`] parses
-    /// the response.
+    /// Builds the request that looks up a user by provider and id; [`crate::response::look_up`]
+    /// parses the response.
     ///
     /// # Errors
     /// [`RequestError::Empty`] and [`RequestError::DotSegment`] if provider or id is not a path

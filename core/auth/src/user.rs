@@ -48,7 +48,8 @@ impl User {
         hash.wrapping_mul(31).wrapping_add(original_hash(self.url.as_str()))
     }
 
-    /// Converts to the user of a configuration of a synced file: logged out if the token has expired.
+    /// Converts to the user of a configuration of a synced file: logged out if the token has
+    /// expired.
     ///
     /// # Errors
     /// [`fastness::ConfigError::Identity`] if the identity cannot be part of a path.

@@ -1,6 +1,7 @@
 //! Vectors that realm-java's own classes computed: requests and errors.
 //!
-//! - U3 The code of an error is `code`, else `status`, else UNKNOWN; unlisted numbers are preserved.
+//! - U3 The code of an error is `code`, else `status`, else UNKNOWN; unlisted numbers are
+//!   preserved.
 //! - U4 A token reads back as it was written.
 //! - U6 A request equals the one of the original client.
 

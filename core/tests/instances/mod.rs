@@ -1,5 +1,5 @@
-//! FileRegistry: who has which file open, what may be done to a file when, and the backups of client
-//! resets. Named after the rows of docs/instances.md and of the original's tests.
+//! FileRegistry: who has which file open, what may be done to a file when, and the backups of
+//! client resets. Named after the rows of docs/instances.md and of the original's tests.
 
 mod backups;
 mod crowd;

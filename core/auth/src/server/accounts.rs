@@ -99,7 +99,8 @@ impl Accounts {
     /// Opens the accounts in a store, or initializes an empty one.
     ///
     /// # Errors
-    /// [`AccountsError::NotAnAccountFile`] if the store contains other data, and errors of the store.
+    /// [`AccountsError::NotAnAccountFile`] if the store contains other data, and errors of the
+    /// store.
     pub fn open(
         store: Store,
         entropy: Arc<dyn RandomSource>,

@@ -1,7 +1,7 @@
 //! Any sequence of events for the token refresher.
 //!
 //! Three bytes encode an event and the step of the clock before it, which may be negative. A model
-//! written from docs/auth.md#renewing runs in parallel: it knows the open request and whether the
+//! written from docs/auth.md#token-renewal runs in parallel: it knows the open request and whether the
 //! session runs.
 
 use super::token;
