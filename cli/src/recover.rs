@@ -14,7 +14,7 @@ use crate::contents::{Contents, describe_error};
 use crate::failure::{Failure, PROBLEM};
 use crate::key::{KeyArgs, KeyFlags, shell_quote};
 use crate::tools::{describe_recovery, options};
-use fastness::instance::Origin;
+use fastness::instance::BackupOrigin;
 use fastness::object::{Database, DatabaseOptions};
 use fastness::{Error, FileErrorCause, Info, Remedy, Store};
 use serde_json::{Value, json};
@@ -74,11 +74,11 @@ pub(crate) fn recover(args: &RecoverArgs, out: &mut dyn Write) -> Result<u8, Fai
 
 impl Report {
     fn of(args: &RecoverArgs) -> Result<Self, Failure> {
-        let (origin, created) = match Origin::of(&args.file) {
-            Some(Origin::ClientReset { recorded }) => {
+        let (origin, created) = match BackupOrigin::of(&args.file) {
+            Some(BackupOrigin::ClientReset { recorded }) => {
                 (Some("backed up because its server no longer had its history"), Some(recorded))
             }
-            Some(Origin::OlderGeneration) => (
+            Some(BackupOrigin::OlderGeneration) => (
                 Some(
                     "renamed because a file of an older generation of the original was at its path",
                 ),

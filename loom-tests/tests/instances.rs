@@ -5,15 +5,15 @@
 //!
 //! - J1 Counts are those of the handles; at the end they are 0.
 //! - J3 An opening that fails leaves counts and the path as they were.
-//! - J4 One at a time opens, closes, deletes or resets; nothing happens to a file that is handle.
+//! - J4 One at a time opens, closes, deletes or resets; nothing happens to a file that is held.
 //! - J5 No thread waits for ever: loom reports a deadlock.
-//! - J7 The last handle closes the file, and the next opener finds it closed.
+//! - J7 The last handle closes the file, and the next opening finds it closed.
 //! - R1 A recorded action is carried out exactly once.
 
 use crate::conc::{AtomicUsize, Mutex, Ordering};
-use crate::core_instance::number::{InstanceKind, ThreadNumber};
+use crate::core_instance::handle_table::{FileHandle, HandleTable, OpenRequest, Refusal};
+use crate::core_instance::holder::{InstanceKind, ThreadNumber};
 use crate::core_instance::pending::PendingActions;
-use crate::core_instance::registry::{OpenRequest, Refused, Registry, RegistryHandle};
 use crate::explore::{Bound, explore};
 use crate::marks::Marks;
 use loom::sync::Arc;
@@ -52,21 +52,21 @@ impl Drop for File {
 /// Why a thread got no further.
 #[derive(Debug)]
 enum Stopped {
-    Refused(Refused<u8>),
+    Refused(Refusal<u8>),
     Broken,
 }
 
-impl From<Refused<u8>> for Stopped {
-    fn from(refused: Refused<u8>) -> Self {
+impl From<Refusal<u8>> for Stopped {
+    fn from(refused: Refusal<u8>) -> Self {
         Self::Refused(refused)
     }
 }
 
-type Opened = Result<RegistryHandle<u8, File>, Stopped>;
+type Opened = Result<FileHandle<u8, File>, Stopped>;
 
 #[derive(Clone)]
 struct InstancesModel {
-    registry: StdArc<Registry<u8, File>>,
+    registry: StdArc<HandleTable<u8, File>>,
     disk: Arc<Disk>,
 }
 
@@ -104,7 +104,7 @@ impl InstancesModel {
 
     /// Deletes, or resets: whatever needs the file for itself.
     fn delete(&self, thread: usize) -> Result<(), Stopped> {
-        self.registry.alone((Path::new(PATH), ThreadNumber(thread)), || {
+        self.registry.exclusively(Path::new(PATH), ThreadNumber(thread), || {
             assert_eq!(self.disk.open.load(Ordering::Relaxed), 0, "J4: deleted while it is open");
             self.disk.deleted.fetch_add(1, Ordering::Relaxed);
             thread::yield_now();
@@ -135,10 +135,10 @@ fn two_who_open_share_one_file() {
         let world = InstancesModel::new();
         let (other, seen) = (world.clone(), marks.clone());
         let there = thread::spawn(move || {
-            let handle = other.open(1, 0).unwrap();
+            let held = other.open(1, 0).unwrap();
             assert_eq!(other.local(1), 1, "J1: one handle of this thread");
             seen.hit(if other.count() == 2 { "both at once" } else { "one after the other" });
-            assert!(handle.close(ThreadNumber(1)).unwrap());
+            assert!(held.close(ThreadNumber(1)).unwrap());
         });
         let one = world.open(0, 0).unwrap();
         let two = world.open(0, 0).unwrap();
@@ -164,19 +164,19 @@ fn another_configuration_opens_only_a_closed_file() {
         let world = InstancesModel::new();
         let (other, seen) = (world.clone(), marks.clone());
         let there = thread::spawn(move || match other.open(1, 7) {
-            Ok(handle) => {
+            Ok(held) => {
                 seen.hit("it got in");
-                drop(handle);
+                drop(held);
             }
-            Err(Stopped::Refused(Refused::Configuration(open))) => {
+            Err(Stopped::Refused(Refusal::Configuration(open))) => {
                 assert_eq!(*open, 0, "J2: the error names the open configuration");
                 seen.hit("it was refused");
             }
             Err(stopped) => panic!("J2: {stopped:?}"),
         });
         match world.open(0, 0) {
-            Ok(handle) => assert!(handle.close(ThreadNumber(0)).unwrap()),
-            Err(Stopped::Refused(Refused::Configuration(_))) => marks.hit("the first was refused"),
+            Ok(held) => assert!(held.close(ThreadNumber(0)).unwrap()),
+            Err(Stopped::Refused(Refusal::Configuration(_))) => marks.hit("the first was refused"),
             Err(stopped) => panic!("J2: {stopped:?}"),
         }
         there.join().unwrap();
@@ -199,7 +199,7 @@ fn a_reset_meets_an_opener_and_another_reset() {
                 *recorded.1.lock() = action;
                 Ok::<(), Stopped>(())
             };
-            recorded.0.put((path, action), put).unwrap();
+            recorded.0.put(path, action, put).unwrap();
         };
         record(&recorded, 1);
         let (other, own, seen) = (world.clone(), StdArc::clone(&recorded), marks.clone());
@@ -212,14 +212,14 @@ fn a_reset_meets_an_opener_and_another_reset() {
                     "J4: reset while it is open"
                 );
                 other.disk.deleted.fetch_add(action, Ordering::Relaxed);
-                pending.carried_out((path, &action), || {
+                pending.remove_executed(path, &action, || {
                     *disk.lock() = 0;
                     Ok(())
                 })
             };
-            match other.registry.alone((path, ThreadNumber(1)), || carry_out(&own)) {
+            match other.registry.exclusively(path, ThreadNumber(1), || carry_out(&own)) {
                 Ok(()) => seen.hit("carried out"),
-                Err(Stopped::Refused(Refused::Open(1))) => seen.hit("refused"),
+                Err(Stopped::Refused(Refusal::Open(1))) => seen.hit("refused"),
                 Err(stopped) => panic!("J4: {stopped:?}"),
             }
         });
@@ -254,7 +254,7 @@ fn a_deletion_meets_openers_and_never_a_holder() {
         let (other, seen) = (world.clone(), marks.clone());
         let there = thread::spawn(move || match other.delete(1) {
             Ok(()) => seen.hit("deleted"),
-            Err(Stopped::Refused(Refused::Open(count))) => {
+            Err(Stopped::Refused(Refusal::Open(count))) => {
                 assert_eq!(count, 1, "J1: one holds it");
                 seen.hit("refused");
             }
@@ -300,10 +300,10 @@ fn a_failed_opening_leaves_counts_and_path_to_the_others() {
             assert_eq!(other.local(1), 0, "J3: nothing is counted");
             seen.hit(if other.count() == 0 { "alone" } else { "beside a holder" });
         });
-        let handle = world.open(0, 0).unwrap();
+        let held = world.open(0, 0).unwrap();
         assert_eq!(world.local(0), 1, "J3: the other's failure is not ours");
         // Dropped here while the other is at it, the file is closed by the other.
-        drop(handle);
+        drop(held);
         there.join().unwrap();
         world.assert_closed();
     });
@@ -316,14 +316,14 @@ fn a_handle_dropped_on_another_thread_is_uncounted_where_it_was_counted() {
     let met = marks.clone();
     explore(Bound { preemptions: 6, executions_min: 220 }, move || {
         let world = InstancesModel::new();
-        let handle = world.open(0, 0).unwrap();
+        let held = world.open(0, 0).unwrap();
         let (other, seen) = (world.clone(), marks.clone());
         let there = thread::spawn(move || {
-            let used = handle.with(ThreadNumber(1), |_| Ok::<(), Stopped>(()));
-            let Err(Stopped::Refused(Refused::OtherThread)) = used else {
+            let used = held.with(ThreadNumber(1), |_| Ok::<(), Stopped>(()));
+            let Err(Stopped::Refused(Refusal::OtherThread)) = used else {
                 panic!("J6: used on another thread")
             };
-            drop(handle);
+            drop(held);
             seen.hit(if other.local(0) == 0 { "uncounted" } else { "another is counted" });
         });
         let again = world.open(0, 0).unwrap();
@@ -340,16 +340,17 @@ fn work_on_one_file_does_not_wait_for_another() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 6, executions_min: 370 }, move || {
-        let registry: StdArc<Registry<u8, File>> = StdArc::default();
-        let cross = |registry: &Registry<u8, File>, thread, paths: [&'static str; 2]| {
+        let registry: StdArc<HandleTable<u8, File>> = StdArc::default();
+        let cross = |registry: &HandleTable<u8, File>, thread, paths: [&'static str; 2]| {
             let thread = ThreadNumber(thread);
-            let inner = || registry.alone((Path::new(paths[1]), thread), || Ok::<(), Stopped>(()));
-            registry.alone((Path::new(paths[0]), thread), inner)
+            let inner =
+                || registry.exclusively(Path::new(paths[1]), thread, || Ok::<(), Stopped>(()));
+            registry.exclusively(Path::new(paths[0]), thread, inner)
         };
         let (other, seen) = (StdArc::clone(&registry), marks.clone());
         let there = thread::spawn(move || match cross(&other, 1, ["a", "b"]) {
             Ok(()) => seen.hit("went through"),
-            Err(Stopped::Refused(Refused::AtWork)) => seen.hit("refused"),
+            Err(Stopped::Refused(Refusal::AtWork)) => seen.hit("refused"),
             Err(stopped) => panic!("J5: {stopped:?}"),
         });
         drop(cross(&registry, 0, ["b", "a"]));
@@ -364,19 +365,19 @@ fn a_ui_thread_is_refused_instead_of_waiting() {
     let met = marks.clone();
     explore(Bound { preemptions: 6, executions_min: 1_900 }, move || {
         let world = InstancesModel::new();
-        world.registry.forbid_blocking_on(ThreadNumber(1));
+        world.registry.forbid_blocking(ThreadNumber(1));
         let (other, seen) = (world.clone(), marks.clone());
         let there = thread::spawn(move || {
             match other.open(1, 0) {
                 Ok(_) => seen.hit("went through"),
-                Err(Stopped::Refused(Refused::BlockingForbidden)) => seen.hit("refused"),
+                Err(Stopped::Refused(Refusal::BlockingForbidden)) => seen.hit("refused"),
                 Err(stopped) => panic!("J5: {stopped:?}"),
             }
-            other.registry.allow_blocking_on(ThreadNumber(1));
+            other.registry.allow_blocking(ThreadNumber(1));
             drop(other.open(1, 0).unwrap());
         });
         world.delete(0).unwrap_or_else(|stopped| {
-            assert!(matches!(stopped, Stopped::Refused(Refused::Open(1))), "J4: {stopped:?}");
+            assert!(matches!(stopped, Stopped::Refused(Refusal::Open(1))), "J4: {stopped:?}");
             marks.hit("it was faster");
         });
         there.join().unwrap();
@@ -397,23 +398,23 @@ fn an_opener_in_a_transaction_does_not_wait_for_a_claim() {
         let (other, others_turn) = (world.clone(), StdArc::clone(&turn));
         let there = thread::spawn(move || {
             let (path, me) = (Path::new(PATH), ThreadNumber(1));
-            other.registry.alone((path, me), || {
+            other.registry.exclusively(path, me, || {
                 drop(others_turn.lock());
                 Ok::<(), Stopped>(())
             })
         });
-        let working = world.registry.work(ThreadNumber(0));
+        let working = world.registry.mark_in_transaction(ThreadNumber(0));
         let writing = turn.lock();
         match world.open(0, 0) {
-            Ok(handle) => drop((handle, marks.hit("went through"))),
-            Err(Stopped::Refused(Refused::AtWork)) => marks.hit("refused"),
+            Ok(held) => drop((held, marks.hit("went through"))),
+            Err(Stopped::Refused(Refusal::AtWork)) => marks.hit("refused"),
             Err(stopped) => panic!("J5: {stopped:?}"),
         }
         drop(writing);
         drop(working);
         match there.join().unwrap() {
             Ok(()) => {}
-            Err(Stopped::Refused(Refused::Open(1))) => marks.hit("still open"),
+            Err(Stopped::Refused(Refusal::Open(1))) => marks.hit("still open"),
             Err(stopped) => panic!("J5: {stopped:?}"),
         }
     });

@@ -42,18 +42,18 @@ mod core_queues;
 #[path = "../../core/src/txn/turn.rs"]
 mod core_turn;
 
-/// Core's registry of instances, without what opens files.
+/// Core's table of handles, without the opening of files.
 #[path = "."]
 mod core_instance {
-    #[path = "../../core/src/instance/number.rs"]
+    #[path = "../../core/src/instance/handle_table.rs"]
+    #[expect(dead_code, reason = "core's; the models use a part")]
+    pub(crate) mod handle_table;
+    #[path = "../../core/src/instance/holder.rs"]
     #[expect(unreachable_pub, reason = "core's; the models use a part")]
-    pub(crate) mod number;
+    pub(crate) mod holder;
     #[path = "../../core/src/instance/pending.rs"]
     #[expect(dead_code, reason = "core's; the models use a part")]
     pub(crate) mod pending;
-    #[path = "../../core/src/instance/registry.rs"]
-    #[expect(dead_code, reason = "core's; the models use a part")]
-    pub(crate) mod registry;
 }
 
 mod durable;

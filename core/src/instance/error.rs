@@ -1,25 +1,25 @@
-//! Errors of operations on files and handles. Key material never appears.
+//! Refusals of operations on files and handles, as values. Key material never appears.
 
 use crate::error_kind::ErrorKind;
 use std::fmt;
 use std::path::PathBuf;
 
-/// An operation that the state of a file or a handle does not allow.
+/// The refusal of an operation on a file or a handle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InstanceError {
-    /// The file is open under a configuration that is not equal.
+    /// The file is open under an unequal configuration.
     OtherConfiguration {
         /// The file.
         path: PathBuf,
-        /// In what they differ.
+        /// The difference.
         difference: ConfigurationDifference,
     },
-    /// The file is open, and must not be.
+    /// The operation needs a file without open handles.
     StillOpen {
         /// The file.
         path: PathBuf,
-        /// How many pairs of thread and kind have it open.
+        /// The number of pairs of thread and kind that have it open.
         count: usize,
     },
     /// The handle was closed.
@@ -37,12 +37,13 @@ pub enum InstanceError {
         /// The file.
         path: PathBuf,
     },
-    /// Another thread opens, closes or changes the file, and this one does so with some file.
+    /// Another thread opens, closes or changes the file, and this thread must not wait within its own
+    /// operation.
     AtWork {
         /// The file.
         path: PathBuf,
     },
-    /// The call would wait, and the thread must not block.
+    /// The call would block, which is forbidden on this thread.
     BlockingForbidden {
         /// The file.
         path: PathBuf,
@@ -52,42 +53,42 @@ pub enum InstanceError {
         /// The file.
         path: PathBuf,
     },
-    /// A synced file is not migrated.
+    /// A synced file cannot be migrated.
     SyncedMigration {
         /// The file.
         path: PathBuf,
     },
-    /// Only a synced file can be reset by its server.
+    /// Only a synced file can be reset.
     NotSynced {
         /// The file.
         path: PathBuf,
     },
-    /// The file is not open, so nothing is synchronised.
+    /// The file is not open, so it is not synchronised.
     NoSession {
         /// The file.
         path: PathBuf,
     },
-    /// Nothing is recorded that is to be done to the file.
+    /// No action is recorded for the file.
     NoAction {
         /// The file.
         path: PathBuf,
     },
-    /// There is a file where a copy was to go.
+    /// The target of a copy exists.
     CopyTargetExists {
         /// The target.
         path: PathBuf,
     },
 }
 
-/// In what a configuration differs from the one under which a file is open.
+/// The difference between a configuration and that of the open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigurationDifference {
-    /// In the key.
+    /// The keys.
     Key,
-    /// In the migration, which is of the same type: a name is missing.
+    /// The migrations, which have one type but no common name.
     UnnamedMigration,
-    /// In the field of this name first.
+    /// The field of this name, as the first one.
     Field(&'static str),
 }
 
@@ -136,12 +137,13 @@ impl fmt::Display for InstanceError {
             }
             Self::AtWork { path } => (
                 path,
-                "another thread is opening, closing or changing the file, and code that runs while \
-                 this thread does so itself cannot wait for it; do this later",
+                "another thread opens, closes or changes the file, and a callback or a transaction \
+                 must not wait for it; retry later",
             ),
-            Self::BlockingForbidden { path } => {
-                (path, "this would wait, and UI threads must not; do it on another thread")
-            }
+            Self::BlockingForbidden { path } => (
+                path,
+                "this call would block, which is forbidden on this thread; use another thread",
+            ),
             Self::SyncedCompaction { path } => {
                 (path, "a synced file cannot be compacted; leave it as it is")
             }
@@ -151,10 +153,8 @@ impl fmt::Display for InstanceError {
             Self::NotSynced { path } => {
                 (path, "only synced files are reset; use a synced configuration")
             }
-            Self::NoSession { path } => (path, "not open, so nothing is synchronised; open it"),
-            Self::NoAction { path } => {
-                (path, "nothing is recorded that is to be done to it; leave it as it is")
-            }
+            Self::NoSession { path } => (path, "not open, so it is not synchronised; open it"),
+            Self::NoAction { path } => (path, "no action is recorded for it; leave it as it is"),
             Self::CopyTargetExists { path } => {
                 (path, "exists already; choose another path or remove it first")
             }

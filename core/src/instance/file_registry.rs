@@ -1,21 +1,22 @@
-//! The registry's interface for apps: opening, counting, and operations on whole files.
+//! The file registry: opens files, counts handles, and runs operations on whole files.
 
-use super::actions::{ActionOutcome, ActionRecord};
+use super::action_store::{ActionOutcome, ActionStore};
 use super::error::InstanceError;
-use super::file::FileOpener;
+use super::file::File;
+use super::file_opener::{FileOpener, with_database_options};
 use super::handle::Instance;
-use super::number::{InstanceKind, ThreadNumber};
+use super::handle_table::{OpenRequest, Refusal};
+use super::holder::{InstanceKind, ThreadNumber};
 use super::pending::PendingActions;
-use super::registry::{OpenRequest, Refused};
-use super::registry_core::{RegistryCore, RegistryFailure};
+use super::shared::{CallError, RegistryState};
 use super::threads::{OsThreads, Threads};
 use crate::conc::Arc;
 use crate::config::{App, Configuration, Durability};
-use crate::error::{Error, Result};
+use crate::error::{Error, FileErrorCause, Result};
 use crate::schema::SchemaError;
 use crate::txn::StoreOptions;
 
-/// The files that an app has open, each of them once. Clones share it; an app makes one.
+/// The open files of an app, each opened once. Clones share one registry; an app opens one.
 ///
 /// ```
 /// use fastness::StoreOptions;
@@ -26,74 +27,75 @@ use crate::txn::StoreOptions;
 /// let dir = tempfile::tempdir()?;
 /// let note = Class::new("Note")?.with(Property::new("text", Scalar::String)?);
 /// let app = App::new(dir.path()).default_module(Module::new("notes", [note]));
-/// let instances = FileRegistry::open(&app, StoreOptions::new())?;
+/// let registry = FileRegistry::open(&app, StoreOptions::new())?;
 ///
 /// let notes = Configuration::builder(&app).name("notes")?.encryption_key(&[7; 64])?.build()?;
-/// let instance = instances.open_instance(&notes)?;
+/// let instance = registry.open_instance(&notes)?;
 /// instance.transact(|txn| {
 ///     let note = txn.create("Note")?;
 ///     txn.set(&note, "text", "nothing was lost")
 /// })?;
-/// assert_eq!(instances.global_count(&notes), 1);
+/// assert_eq!(registry.global_count(&notes), 1);
 ///
-/// assert!(instances.delete(&notes).is_err(), "it is still open");
+/// assert!(registry.delete(&notes).is_err(), "it is still open");
 /// instance.close()?;
-/// assert!(instances.delete(&notes)?);
+/// assert!(registry.delete(&notes)?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct FileRegistry {
-    pub(super) shared: Arc<RegistryCore>,
+    pub(super) state: Arc<RegistryState>,
     pub(super) executed: Arc<[ActionOutcome]>,
 }
 
 impl FileRegistry {
-    /// Carries out recorded actions, see [`FileRegistry::executed_at_start`], and opens the
-    /// registry without open files. `options` set file system and caches; each configuration sets
-    /// its key.
+    /// Opens the registry of an app: executes all recorded actions, see
+    /// [`FileRegistry::executed_at_start`]. No file is open then. `options` apply to every file;
+    /// the key comes from each configuration.
     ///
     /// # Errors
-    /// If the record of actions cannot be read, or the app's directory has no canonical path. The
-    /// app must not open files then, since recorded actions come first.
+    /// If the record of actions cannot be read, or the app's directory has no canonical path. No
+    /// file may be opened then, because recorded actions come first.
     pub fn open(app: &App, options: StoreOptions) -> Result<Self> {
         Self::open_with(app, options, Arc::new(OsThreads))
     }
 
-    /// Opens the registry with another source of thread numbers.
+    /// Opens the registry with simulated threads.
     ///
     /// # Errors
     /// As [`FileRegistry::open`].
     #[doc(hidden)]
     pub fn open_with(app: &App, options: StoreOptions, threads: Arc<dyn Threads>) -> Result<Self> {
         let files = app.canonical_files()?;
-        let shared = RegistryCore {
-            registry: Arc::default(),
+        let state = RegistryState {
+            handles: Arc::default(),
             opener: FileOpener { options, assets: app.read_assets().clone() },
             threads,
             app: app.clone(),
-            record: ActionRecord::below(&files),
+            action_store: ActionStore::below(&files),
             files,
             pending: PendingActions::default(),
         };
-        let executed = shared.carry_out_all()?;
-        Ok(Self { shared: Arc::new(shared), executed: executed.into() })
+        let executed = state.execute_all()?;
+        Ok(Self { state: Arc::new(state), executed: executed.into() })
     }
 
-    /// Opens a file with the classes of its configuration; creates it if it does not exist, unless
-    /// it is read-only.
+    /// Opens a file with the classes of its configuration. Creates a missing file, unless the
+    /// configuration is read-only.
     ///
     /// # Errors
-    /// [`InstanceError::OtherConfiguration`] if it is open under one that is not equal;
-    /// [`InstanceError::AtWork`] and [`InstanceError::BlockingForbidden`] if it would have to wait
-    /// and must not; [`crate::FileErrorCause::IncompatibleSync`] if an older generation of the
-    /// original made the synced file, which is then renamed; otherwise as
-    /// [`StoreOptions::open_or_create`], [`StoreOptions::open_read_only`] and
-    /// [`Database::from_store`](crate::object::Database::from_store). Counts stay as before.
+    /// [`InstanceError::OtherConfiguration`] if the file is open under an unequal configuration;
+    /// [`InstanceError::AtWork`] and [`InstanceError::BlockingForbidden`] if the call would wait
+    /// and must not; [`FileErrorCause::IncompatibleSync`] if an older generation of the original
+    /// wrote a synced file, which was moved; otherwise as [`StoreOptions::open_or_create`],
+    /// [`StoreOptions::open_read_only`] and
+    /// [`Database::from_store`](crate::object::Database::from_store). The counts are unchanged
+    /// then.
     pub fn open_instance(&self, configuration: &Configuration) -> Result<Instance> {
         self.open_as(configuration, InstanceKind::Typed)
     }
 
-    /// Opens a file with the classes it has.
+    /// Opens a file with the classes of the file.
     ///
     /// # Errors
     /// As [`FileRegistry::open_instance`].
@@ -102,69 +104,64 @@ impl FileRegistry {
     }
 
     fn open_as(&self, configuration: &Configuration, kind: InstanceKind) -> Result<Instance> {
-        let shared = &self.shared;
-        let (own, caller) = (Arc::new(configuration.clone()), shared.caller());
-        let request = OpenRequest {
-            path: configuration.path(),
-            configuration: &own,
-            kind,
-            thread: caller.thread,
+        let state = &self.state;
+        let (own, caller) = (Arc::new(configuration.clone()), state.caller());
+        let (path, thread) = (configuration.path(), caller.thread);
+        let request = OpenRequest { path, configuration: &own, kind, thread };
+        let prepare = |open: Option<&Arc<File>>| -> std::result::Result<_, CallError> {
+            let Some(file) = open else {
+                return Ok(Arc::new(state.open_file(configuration, kind)?));
+            };
+            if file.is_in_transaction(thread) {
+                return Err(Refusal::InTransaction.into());
+            }
+            with_database_options(configuration, kind, |options| file.apply(options, caller))?;
+            Ok(Arc::clone(file))
         };
-        let handle =
-            shared.registry.open(&request, |open| -> std::result::Result<_, RegistryFailure> {
-                let Some(file) = open else {
-                    return Ok(Arc::new(shared.open_file(configuration, kind)?));
-                };
-                if file.is_in_transaction(request.thread) {
-                    return Err(Refused::InUse.into());
-                }
-                file.make_ready(configuration, kind, caller)?;
-                Ok(Arc::clone(file))
-            });
-        let handle = handle.map_err(|failure| failure.with_file(configuration))?;
-        Ok(Instance { handle, configuration: own, shared: Arc::clone(shared) })
+        let handle = state.handles.open(&request, prepare);
+        let handle = handle.map_err(|error| error.naming(configuration))?;
+        Ok(Instance { handle, configuration: own, state: Arc::clone(state) })
     }
 
-    /// Returns how many pairs of thread and kind have the file open.
+    /// Returns the number of pairs of thread and kind that have the file open.
     #[must_use]
     pub fn global_count(&self, configuration: &Configuration) -> usize {
-        self.shared.registry.global_count(configuration.path())
+        self.state.handles.global_count(configuration.path())
     }
 
-    /// Returns whether a thread holds the one lock at this moment; the app's code never runs with
-    /// it.
+    /// Returns whether a thread holds the registry lock now. Callbacks never run under it.
     #[doc(hidden)]
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        self.shared.registry.is_locked()
+        self.state.handles.is_locked()
     }
 
-    /// Returns how many open handles of the file this thread has.
+    /// Returns the number of this thread's open handles of the file.
     #[must_use]
     pub fn local_count(&self, configuration: &Configuration) -> usize {
-        self.shared.registry.local_count(configuration.path(), self.shared.thread())
+        self.state.handles.local_count(configuration.path(), self.state.thread())
     }
 
-    /// Deletes the file, and returns whether it existed. A backup, by its recovery configuration,
-    /// is never deleted, and a file in memory never exists.
+    /// Deletes the file, and returns whether it existed. A recovery configuration deletes nothing;
+    /// an in-memory file never exists.
     ///
     /// # Errors
     /// [`InstanceError::StillOpen`]; [`InstanceError::AtWork`],
     /// [`InstanceError::BlockingForbidden`]; [`crate::FileErrorCause::InUse`] if another process
-    /// has it open; otherwise errors of the system. After an error the file exists, or is deleted,
-    /// durably or until a crash.
+    /// has the file open; otherwise as the system reports. After an error the file exists, or is
+    /// durably deleted, or is deleted until a crash.
     pub fn delete(&self, configuration: &Configuration) -> Result<bool> {
-        self.alone(configuration, || {
+        self.state.exclusively(configuration, || {
             let in_memory = configuration.durability() == Durability::InMemory;
             if configuration.is_recovery() || in_memory {
                 return Ok(false);
             }
-            self.shared.opener.delete(configuration.path())
+            self.state.opener.delete(configuration.path())
         })
     }
 
-    /// Compacts the file: rewrites it without free pages; creates it if it does not exist. Returns
-    /// false, and does nothing, if an instance has it open.
+    /// Rewrites the file without free pages, or creates a missing file. Returns false, and does
+    /// nothing, if an instance has it open.
     ///
     /// # Errors
     /// [`InstanceError::SyncedCompaction`]; [`Error::ReadOnly`]; [`InstanceError::AtWork`],
@@ -177,19 +174,19 @@ impl FileRegistry {
         if configuration.is_read_only() {
             return Err(Error::ReadOnly { path: configuration.path().to_path_buf() });
         }
-        match self.alone(configuration, || self.shared.opener.compact(configuration)) {
+        let compact = || self.state.opener.compact(configuration);
+        match self.state.exclusively(configuration, compact) {
             Ok(()) => Ok(true),
             Err(Error::Instance(InstanceError::StillOpen { .. })) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Migrates an existing file to the schema of its configuration, by the configuration's
-    /// migration.
+    /// Migrates an existing file to the schema of its configuration.
     ///
     /// # Errors
     /// [`InstanceError::SyncedMigration`]; [`SchemaError::MigrationNeeded`] without a migration;
-    /// [`InstanceError::StillOpen`]; [`crate::FileErrorKind::NotFound`] if it does not exist;
+    /// [`InstanceError::StillOpen`]; [`crate::FileErrorKind::NotFound`] if the file does not exist;
     /// otherwise as [`FileRegistry::open_instance`].
     pub fn migrate(&self, configuration: &Configuration) -> Result<()> {
         let path = configuration.path().to_path_buf();
@@ -199,40 +196,47 @@ impl FileRegistry {
         if configuration.migration().is_none() {
             return Err(SchemaError::MigrationNeeded { path, differences: Vec::new() }.into());
         }
-        self.alone(configuration, || self.shared.opener.migrate(configuration))
+        self.state.exclusively(configuration, || self.state.opener.migrate(configuration))
     }
 
-    /// Forbids this thread to wait for files that others open or close, and for their transactions,
-    /// until the guard is dropped. A call that would wait returns
+    /// Forbids this thread to block, until the guard is dropped: a call that would wait for a file
+    /// that another thread opens or closes, or for its transaction, fails with
     /// [`InstanceError::BlockingForbidden`].
-    #[must_use = "the thread is marked until this is dropped"]
+    #[must_use = "blocking is forbidden until the guard is dropped"]
     pub fn forbid_blocking(&self) -> NonBlockingGuard {
-        let thread = self.shared.thread();
-        self.shared.registry.forbid_blocking_on(thread);
-        NonBlockingGuard { shared: Arc::clone(&self.shared), thread }
-    }
-
-    /// Runs `body` while the file is closed.
-    pub(super) fn alone<T>(
-        &self,
-        configuration: &Configuration,
-        body: impl FnOnce() -> Result<T>,
-    ) -> Result<T> {
-        let at = (configuration.path(), self.shared.thread());
-        let outcome = self.shared.registry.alone(at, || body().map_err(RegistryFailure::Failed));
-        outcome.map_err(|failure| failure.with_file(configuration))
+        let thread = self.state.thread();
+        self.state.handles.forbid_blocking(thread);
+        NonBlockingGuard { state: Arc::clone(&self.state), thread }
     }
 }
 
-/// Marks a thread that must not wait, until dropped.
+impl RegistryState {
+    /// Opens a file that no handle has open, after any recorded action for it.
+    fn open_file(&self, configuration: &Configuration, kind: InstanceKind) -> Result<File> {
+        let path = configuration.path();
+        if configuration.durability() == Durability::InMemory {
+            // A file of this name on the disk is another file.
+            return self.opener.open(configuration, kind);
+        }
+        self.complete_interrupted(path)?;
+        let may_move = configuration.is_synced() && !configuration.is_read_only();
+        if may_move && self.opener.is_realm_file(path)? {
+            let moved_to = self.move_older_generation(configuration)?;
+            return Err(Error::file(path, FileErrorCause::IncompatibleSync { moved_to }));
+        }
+        self.opener.open(configuration, kind)
+    }
+}
+
+/// A thread that must not block.
 #[derive(Debug)]
 pub struct NonBlockingGuard {
-    shared: Arc<RegistryCore>,
+    state: Arc<RegistryState>,
     thread: ThreadNumber,
 }
 
 impl Drop for NonBlockingGuard {
     fn drop(&mut self) {
-        self.shared.registry.allow_blocking_on(self.thread);
+        self.state.handles.allow_blocking(self.thread);
     }
 }

@@ -1,10 +1,10 @@
-//! A handle to an open file.
+//! Instances: handles to an open file.
 
 use super::error::InstanceError;
 use super::file::{Caller, File};
-use super::number::InstanceKind;
-use super::registry::RegistryHandle;
-use super::registry_core::{RegistryCore, RegistryFailure};
+use super::handle_table::FileHandle;
+use super::holder::InstanceKind;
+use super::shared::{CallError, RegistryState};
 use crate::conc::Arc;
 use crate::config::Configuration;
 use crate::crypto::Key;
@@ -13,14 +13,14 @@ use crate::object::{Snapshot, Subscription, Transaction};
 use std::path::Path;
 use zeroize::Zeroize as _;
 
-/// An instance: a handle to an open file, made by [`super::FileRegistry`].
+/// A handle to an open file, returned by [`super::FileRegistry`].
 ///
-/// It belongs to the thread that opened it. Any other may only drop it, which closes it.
+/// It works on the thread that opened it. Any thread may drop it, which closes it.
 #[derive(Debug)]
 pub struct Instance {
-    pub(super) handle: RegistryHandle<Configuration, File>,
+    pub(super) handle: FileHandle<Configuration, File>,
     pub(super) configuration: Arc<Configuration>,
-    pub(super) shared: Arc<RegistryCore>,
+    pub(super) state: Arc<RegistryState>,
 }
 
 impl Instance {
@@ -30,20 +30,20 @@ impl Instance {
         &self.configuration
     }
 
-    /// Returns what the file was opened as.
+    /// Returns the kind.
     #[must_use]
     pub const fn kind(&self) -> InstanceKind {
         self.handle.kind()
     }
 
-    /// Tells whether both are the same instance: of one thread, one kind, one file, and open.
+    /// Returns whether both are the same instance: of one thread, one kind, one file, and open.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.handle.is_same(&other.handle)
     }
 
-    /// Takes a snapshot of the last commit. While it lives the file stays locked, also when every
-    /// instance was closed.
+    /// Returns a snapshot of the last commit. The snapshot keeps the file locked, even after every
+    /// instance is closed.
     ///
     /// # Errors
     /// [`InstanceError::Closed`], [`InstanceError::OtherThread`]; if the file is damaged.
@@ -54,21 +54,20 @@ impl Instance {
     /// Runs a transaction, and commits it unless `body` fails.
     ///
     /// # Errors
-    /// Errors of `body`; [`InstanceError::Closed`], [`InstanceError::OtherThread`],
+    /// The error of `body`; [`InstanceError::Closed`], [`InstanceError::OtherThread`],
     /// [`InstanceError::InTransaction`]; [`InstanceError::BlockingForbidden`] if this would wait
     /// for another thread's transaction and must not; [`Error::ReadOnly`]; otherwise as
     /// [`Transaction::commit`].
     pub fn transact<T>(&self, body: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
         self.with(|file, caller| {
-            let _working = self.shared.work(caller.thread);
+            let _mark = self.state.mark_in_transaction(caller.thread);
             file.transact(caller, body)
         })
     }
 
-    /// Subscribes to changes, and returns the snapshot that they start from. The subscription
-    /// delivers the changes of every commit, of this instance or any other, on the thread that
-    /// receives. While it lives, the file stays locked, as with a snapshot. Waits for a running
-    /// transaction.
+    /// Subscribes to changes, and returns the snapshot from which the subscription starts. It
+    /// receives the changes of every commit of any instance, on the thread that asks for them. It
+    /// keeps the file locked, as a snapshot does. Waits for a running transaction.
     ///
     /// # Errors
     /// [`InstanceError::Closed`], [`InstanceError::OtherThread`], [`InstanceError::InTransaction`];
@@ -78,8 +77,7 @@ impl Instance {
         self.with(|file, caller| file.subscribe(caller))
     }
 
-    /// Copies the last commit into a new file, in plain, also from an encrypted file or one in
-    /// memory.
+    /// Copies the last commit into a new plain file, also from an encrypted or in-memory file.
     ///
     /// # Errors
     /// [`InstanceError::CopyTargetExists`]; [`crate::FileErrorKind::NotFound`] without the
@@ -92,7 +90,7 @@ impl Instance {
     /// yours.
     ///
     /// # Errors
-    /// [`ArgumentError::EncryptionKeyLength`] unless there are 64; otherwise as
+    /// [`ArgumentError::EncryptionKeyLength`] unless the key has 64 bytes; otherwise as
     /// [`Instance::write_copy`].
     pub fn write_encrypted_copy(&self, target: impl AsRef<Path>, key: &[u8]) -> Result<()> {
         let length = |_| ArgumentError::EncryptionKeyLength { bytes: key.len() };
@@ -102,18 +100,18 @@ impl Instance {
         self.copy(target.as_ref(), Some(&key))
     }
 
-    /// Closes the handle, and with the last one the file; returns whether it was open.
+    /// Closes the handle, and with the last handle the file; returns whether it was open.
     ///
     /// # Errors
     /// [`InstanceError::OtherThread`]; [`InstanceError::InTransaction`] within one.
     pub fn close(&self) -> Result<bool> {
-        let thread = self.shared.thread();
+        let thread = self.state.thread();
         let closed = self.handle.close(thread);
-        closed.map_err(|refused| self.tell(RegistryFailure::Refused(refused)))
+        closed.map_err(|refusal| self.naming(CallError::Refused(refusal)))
     }
 
     fn copy(&self, target: &Path, key: Option<&Key>) -> Result<()> {
-        let vfs = self.shared.opener.vfs();
+        let vfs = self.state.opener.vfs();
         self.with(|file, _| {
             if vfs.exists(target).map_err(|e| Error::io(target, &e))? {
                 let path = target.to_path_buf();
@@ -124,12 +122,12 @@ impl Instance {
     }
 
     fn with<T>(&self, body: impl FnOnce(&File, Caller) -> Result<T>) -> Result<T> {
-        let caller = self.shared.caller();
+        let caller = self.state.caller();
         let outcome = self.handle.with(caller.thread, |file| Ok(body(file, caller)?));
-        outcome.map_err(|failure| self.tell(failure))
+        outcome.map_err(|error| self.naming(error))
     }
 
-    fn tell(&self, failure: RegistryFailure) -> Error {
-        failure.with_file(&self.configuration)
+    fn naming(&self, error: CallError) -> Error {
+        error.naming(&self.configuration)
     }
 }

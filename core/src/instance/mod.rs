@@ -1,46 +1,46 @@
-//! File registry: opens files by configuration, counts their handles, and decides when a file may
-//! be closed, deleted, compacted or copied.
+//! Instances: handles to open files. The registry opens files in the way of their configurations,
+//! counts handles, and serialises closing, deleting, compacting and resetting.
 //!
-//! - J1 The global count of a file is the number of pairs of thread and kind that hold a handle;
-//!   the local count of a thread is the number of its handles.
+//! - J1 The global count of a file is the number of pairs of thread and kind with a handle; the
+//!   local count of a thread is the number of its handles.
 //! - J2 A file is open under one configuration at a time; another is refused with the reason.
-//! - J3 A failure, also a panic, leaves counts as they were and the path free.
-//! - J4 One thread at a time opens, closes, deletes or resets a file, and only without handles to
-//!   it; the app's code never runs under the lock.
-//! - J5 No thread waits for ever, and a thread that must not block never waits.
+//! - J3 An operation that fails, also by a panic, leaves counts unchanged and the path unclaimed.
+//! - J4 One thread at a time opens, closes, deletes or resets a file, the latter two only without
+//!   handles; callbacks never run under the registry lock.
+//! - J5 No thread waits for ever, and a thread that must not block does not wait.
 //! - J6 A handle works on its own thread until it is closed, and nowhere else.
-//! - J7 Dropping the last handle closes the file, on any thread.
-//! - R1 A recorded action is carried out exactly once, despite any interruption.
-//! - R2 A file that an action preserves is whole in one place at every moment, and replaces no
-//!   other.
-//! - R3 A failed action stays recorded and is reported.
-//! - R4 Recorded actions run at the next start, before any file is opened.
-//! - R5 A file of an older generation is renamed whole, and its new path is reported.
+//! - J7 A file is closed when its last handle is dropped, on any thread.
+//! - R1 A recorded action is executed exactly once, whatever is interrupted.
+//! - R2 At every moment the backed-up data is complete in one file, and no file is replaced.
+//! - R3 A failed action is reported and stays recorded.
+//! - R4 The next start executes recorded actions before it opens any file.
+//! - R5 A file of an older generation is moved whole, and its new path is reported.
 //!
 //! Specification: docs/instances.md. Models: `models::instances`, `models::file_actions`;
 //! loom-tests, `instances`. Checks: `sim::check::instances`, `sim::check::file_actions`.
 
-mod actions;
-mod contents;
+mod action_store;
+mod backup_name;
+mod callbacks;
+mod digest;
 pub(crate) mod error;
 mod execute;
 mod file;
+mod file_opener;
+mod file_ops;
 mod file_registry;
 mod handle;
-mod hooks;
-mod moves;
-mod names;
-mod number;
+mod handle_table;
+mod holder;
 mod pending;
-mod registry;
-mod registry_core;
 mod reset;
+mod shared;
 mod threads;
 
-pub use actions::{ActionKind, ActionOutcome, FileAction};
+pub use action_store::{ActionKind, ActionOutcome, FileAction};
+pub use backup_name::BackupOrigin;
 pub use file_registry::{FileRegistry, NonBlockingGuard};
 pub use handle::Instance;
-pub use names::Origin;
-pub use number::{InstanceKind, ThreadNumber};
+pub use holder::{InstanceKind, ThreadNumber};
 pub use reset::{ClientReset, SyncError};
 pub use threads::{OsThreads, Threads};

@@ -1,15 +1,15 @@
-//! Recorded actions on files, in memory as in the record on disk.
+//! Pending actions: a copy in memory of the recorded actions, equal to the record on the disk.
 //!
-//! - R1 A recorded action is carried out exactly once, despite any interruption.
+//! - R1 A recorded action is executed exactly once, whatever is interrupted.
 
 use crate::conc::Mutex;
 use crate::sorted::Sorted;
 use std::path::{Path, PathBuf};
 
-/// The actions that are recorded, by the paths of their files.
+/// The recorded actions, by the paths of their files.
 #[derive(Debug)]
 pub(crate) struct PendingActions<A> {
-    /// Held while an action changes in memory and on disk.
+    /// Held while the record on the disk and the copy in memory change together.
     recording: Mutex<()>,
     actions: Mutex<Sorted<PathBuf, A>>,
 }
@@ -21,8 +21,8 @@ impl<A> Default for PendingActions<A> {
 }
 
 impl<A: Clone + PartialEq> PendingActions<A> {
-    /// Loads the actions on disk.
-    pub(crate) fn begin(&self, actions: impl IntoIterator<Item = (PathBuf, A)>) {
+    /// Loads the actions of the record.
+    pub(crate) fn load(&self, actions: impl IntoIterator<Item = (PathBuf, A)>) {
         *self.actions.lock() = actions.into_iter().collect();
     }
 
@@ -30,15 +30,16 @@ impl<A: Clone + PartialEq> PendingActions<A> {
         self.actions.lock().get(path).cloned()
     }
 
-    /// Returns all, in the order of paths.
+    /// Returns all actions in the order of paths.
     pub(crate) fn all(&self) -> Vec<A> {
         self.actions.lock().values().cloned().collect()
     }
 
-    /// Records an action, on disk by `record`, in place of an earlier one for the file.
+    /// Adds an action in the place of the one for the same file. `record` writes it to the disk.
     pub(crate) fn put<E>(
         &self,
-        (path, action): (&Path, A),
+        path: &Path,
+        action: A,
         record: impl FnOnce() -> Result<(), E>,
     ) -> Result<(), E> {
         let recording = self.recording.lock();
@@ -48,11 +49,12 @@ impl<A: Clone + PartialEq> PendingActions<A> {
         Ok(())
     }
 
-    /// Removes an action that was carried out, from disk by `unrecord`. An action recorded for the
-    /// file meanwhile stays.
-    pub(crate) fn carried_out<E>(
+    /// Removes an executed action. `unrecord` removes it from the disk. An action that has replaced
+    /// it meanwhile stays.
+    pub(crate) fn remove_executed<E>(
         &self,
-        (path, action): (&Path, &A),
+        path: &Path,
+        action: &A,
         unrecord: impl FnOnce() -> Result<(), E>,
     ) -> Result<(), E> {
         let recording = self.recording.lock();

@@ -1,17 +1,21 @@
-//! Client reset: a server that no longer has the history of a file requests it. The file is backed
-//! up and deleted, at once if the app calls for it, else at the next start.
+//! Client reset: the server no longer has the history of a file. The file is backed up and deleted,
+//! at once if the app executes the action, else at the next start.
 
+use super::action_store::{ActionKind, ActionOutcome, FileAction};
+use super::backup_name::reset_name;
+use super::error::InstanceError;
 use super::file_registry::FileRegistry;
 use crate::config::{Callback, Configuration};
 use crate::error::Result;
+use crate::time::Time;
 use std::path::Path;
 
-/// A recorded client reset. Until it is executed, the original exists and the backup does not.
+/// A recorded client reset. Until it is executed the original exists and the backup does not.
 #[derive(Clone, Debug)]
 pub struct ClientReset {
-    pub(super) original: Configuration,
-    pub(super) backup: Configuration,
-    pub(super) instances: FileRegistry,
+    original: Configuration,
+    backup: Configuration,
+    registry: FileRegistry,
 }
 
 impl ClientReset {
@@ -21,25 +25,26 @@ impl ClientReset {
         7
     }
 
-    /// Returns the file that is reset.
+    /// Returns the path of the file.
     #[must_use]
     pub fn original_file(&self) -> &Path {
         self.original.path()
     }
 
-    /// Returns where its backup goes.
+    /// Returns the path of the backup.
     #[must_use]
     pub fn backup_file(&self) -> &Path {
         self.backup.path()
     }
 
-    /// Returns the configuration of the file that is reset.
+    /// Returns the configuration of the file.
     #[must_use]
     pub const fn original_configuration(&self) -> &Configuration {
         &self.original
     }
 
-    /// Returns what opens the backup: to read, with the key and the classes of the original.
+    /// Returns a read-only configuration of the backup, with the key and the classes of the
+    /// original.
     #[must_use]
     pub const fn backup_configuration(&self) -> &Configuration {
         &self.backup
@@ -50,7 +55,7 @@ impl ClientReset {
     /// # Errors
     /// As [`FileRegistry::execute`].
     pub fn execute(&self) -> Result<bool> {
-        self.instances.execute(&self.original)
+        self.registry.execute(&self.original)
     }
 }
 
@@ -58,25 +63,96 @@ impl ClientReset {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SyncError {
-    /// It must be reset.
+    /// The file must be reset.
     ClientReset(ClientReset),
 }
 
-type Handle = Box<dyn Fn(&SyncError) + Send + Sync>;
+type ErrorHandlerFn = Box<dyn Fn(&SyncError) + Send + Sync>;
 
 impl Callback {
-    /// Makes an error handler for [`crate::config::SyncBuilder::error_handler`]; those of one name
-    /// are equal.
+    /// Creates an error handler for [`crate::config::SyncBuilder::error_handler`]. Handlers of one
+    /// name are equal.
     #[must_use]
     pub fn error_handler(name: &str, handle: impl Fn(&SyncError) + Send + Sync + 'static) -> Self {
-        let handle: Handle = Box::new(handle);
+        let handle: ErrorHandlerFn = Box::new(handle);
         Self::named(name, handle)
     }
 
-    /// Runs an error handler; a hook that is none does nothing.
-    pub(super) fn handle(&self, error: &SyncError) {
-        if let Some(handle) = self.body::<Handle>() {
+    /// Calls an error handler; a callback of another type does nothing.
+    fn handle(&self, error: &SyncError) {
+        if let Some(handle) = self.body::<ErrorHandlerFn>() {
             handle(error);
         }
+    }
+}
+
+impl FileRegistry {
+    /// Records that the server no longer has the history of a synced file. The next start backs the
+    /// file up and deletes it, unless [`ClientReset::execute`] does so before. `now` is part of the
+    /// backup's name. The action replaces any recorded action for the file.
+    ///
+    /// # Errors
+    /// [`InstanceError::NotSynced`]; otherwise as the system reports. Nothing is recorded then.
+    pub fn require_reset(&self, configuration: &Configuration, now: Time) -> Result<ClientReset> {
+        let target = self.state.draw_backup_path(8, |suffix| reset_name(now, suffix))?;
+        let backup = configuration.recovery_of(&target);
+        self.state.record(configuration, ActionKind::BackUp { target })?;
+        Ok(ClientReset { original: configuration.clone(), backup, registry: self.clone() })
+    }
+
+    /// Records that the user lost access to a synced file. The next start deletes it.
+    ///
+    /// # Errors
+    /// As [`FileRegistry::require_reset`].
+    pub fn require_deletion(&self, configuration: &Configuration) -> Result<()> {
+        self.state.record(configuration, ActionKind::Delete).map(drop)
+    }
+
+    /// Simulates a client reset by the server: records it and calls the error handler of the
+    /// configuration, on this thread.
+    ///
+    /// # Errors
+    /// [`InstanceError::NoSession`] unless the file is open; otherwise as
+    /// [`FileRegistry::require_reset`].
+    pub fn simulate_reset(&self, configuration: &Configuration, now: Time) -> Result<()> {
+        let path = || configuration.path().to_path_buf();
+        let Some(sync) = configuration.sync() else {
+            return Err(InstanceError::NotSynced { path: path() }.into());
+        };
+        if self.global_count(configuration) == 0 {
+            return Err(InstanceError::NoSession { path: path() }.into());
+        }
+        let reset = self.require_reset(configuration, now)?;
+        sync.error_handler().handle(&SyncError::ClientReset(reset));
+        Ok(())
+    }
+
+    /// Executes the recorded action of a file; returns whether the file existed.
+    ///
+    /// # Errors
+    /// [`InstanceError::NoAction`] without a recorded action, [`InstanceError::StillOpen`];
+    /// [`crate::FileErrorCause::InUse`] if another process has the file open,
+    /// [`crate::FileErrorCause::Exists`] if the target of the backup is another file; otherwise as
+    /// the system reports. The action stays recorded.
+    pub fn execute(&self, configuration: &Configuration) -> Result<bool> {
+        let path = configuration.path();
+        self.state.exclusively(configuration, || {
+            let Some(action) = self.state.pending.get(path) else {
+                return Err(InstanceError::NoAction { path: path.to_path_buf() }.into());
+            };
+            self.state.execute(&action)
+        })
+    }
+
+    /// Returns the recorded actions in the order of paths.
+    #[must_use]
+    pub fn pending_actions(&self) -> Vec<FileAction> {
+        self.state.pending.all()
+    }
+
+    /// Returns the outcomes of the actions that the registry executed when it was opened.
+    #[must_use]
+    pub fn executed_at_start(&self) -> &[ActionOutcome] {
+        &self.executed
     }
 }

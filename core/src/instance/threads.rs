@@ -1,12 +1,12 @@
-//! Which thread is asking: the system's, or one that a check simulates.
+//! Thread identity: the system's threads, or those that a check simulates.
 
-use super::number::ThreadNumber;
+use super::holder::ThreadNumber;
 use crate::conc::thread_number;
 use std::fmt;
 
-/// Tells threads apart.
+/// A source of thread identity.
 pub trait Threads: Send + Sync + fmt::Debug {
-    /// Returns the number of the thread that asks.
+    /// Returns the number of the calling thread.
     fn current(&self) -> ThreadNumber;
 }
 

@@ -1,50 +1,50 @@
-//! Names of files that are preserved for the user: a time and a unique part.
+//! Names of backups: a time and a unique suffix.
 
 use crate::crypto::RandomSource;
 use crate::error::{Error, Result};
 use crate::time::{Time, date};
 use std::path::Path;
 
-/// Letters of the unique part of a name.
+/// The letters of a unique suffix.
 const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Prefix of the names of backups.
-const RECOVERED: &str = "recovered_realm-";
-/// Prefix of the names of files of an older generation.
-const OLDER_GENERATION: &str = "synced-realm-";
+/// The prefix of a client reset's backup.
+const RESET: &str = "recovered_realm-";
+/// The prefix of a file of an older generation.
+const OLDER: &str = "synced-realm-";
 
-/// Names a backup that is made now.
-pub(super) fn recovered(now: Time, unique: &str) -> String {
-    format!("{RECOVERED}{}-{unique}", stamp(now))
+/// Returns the name of a client reset's backup.
+pub(super) fn reset_name(now: Time, unique: &str) -> String {
+    format!("{RESET}{}-{unique}", stamp(now))
 }
 
-/// Names a file of an older generation.
-pub(super) fn older_generation(unique: &str) -> String {
-    format!("{OLDER_GENERATION}{unique}")
+/// Returns the name of a file of an older generation.
+pub(super) fn older_name(unique: &str) -> String {
+    format!("{OLDER}{unique}")
 }
 
-/// The reason why a file is preserved, by its name. A name is no proof.
+/// The reason for a backup, by its file name. A name is no proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Origin {
-    /// A client reset was to be made, then: `2017-11-22 09:30:15`, UTC.
+pub enum BackupOrigin {
+    /// A client reset.
     ClientReset {
-        /// When it was recorded.
+        /// When the reset was recorded: `2017-11-22 09:30:15`, UTC.
         recorded: String,
     },
-    /// An older generation of the original made it, and it was renamed.
+    /// An older generation of the original wrote the file.
     OlderGeneration,
 }
 
-impl Origin {
-    /// Reads the name of a file; none if it is any other.
+impl BackupOrigin {
+    /// Parses the name of a file; `None` for any other file.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
-        if let Some(rest) = name.strip_prefix(OLDER_GENERATION) {
+        if let Some(rest) = name.strip_prefix(OLDER) {
             return is_unique(rest, 7).then_some(Self::OlderGeneration);
         }
-        let (day, rest) = name.strip_prefix(RECOVERED)?.split_at_checked(8)?;
+        let (day, rest) = name.strip_prefix(RESET)?.split_at_checked(8)?;
         let (time, unique) = rest.strip_prefix('-')?.split_at_checked(6)?;
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(day) || !digits(time) || !is_unique(unique.strip_prefix('-')?, 8) {
@@ -61,15 +61,15 @@ fn is_unique(text: &str, count: usize) -> bool {
     text.len() == count && text.bytes().all(|byte| LETTERS.contains(&byte))
 }
 
-/// Draws so many letters and digits.
+/// Draws a unique suffix of letters and digits.
 pub(super) fn unique(random_source: &dyn RandomSource, count: usize) -> Result<String> {
     let mut bytes = vec![0; count];
     random_source.fill(&mut bytes).map_err(|_| Error::RandomSource)?;
-    // Some letters are likelier than others, which does no harm to a name.
+    // Some letters are likelier than others, which a name tolerates.
     Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect())
 }
 
-/// Writes a time as `20171122-093015`, UTC.
+/// Formats a time as `20171122-093015`, UTC.
 pub(super) fn stamp(time: Time) -> String {
     let seconds = time.0.div_euclid(1000);
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
@@ -83,13 +83,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_where_a_file_comes_from() {
+    fn names_parse_to_the_origin_of_a_backup() {
         let now = Time::from_seconds(1_511_343_015);
-        let path = Path::new("dir").join(recovered(now, "aB3dE6gH"));
+        let path = Path::new("dir").join(reset_name(now, "aB3dE6gH"));
         let recorded = "2017-11-22 09:30:15".to_owned();
-        assert_eq!(Origin::of(&path), Some(Origin::ClientReset { recorded }));
-        let older = Origin::of(Path::new(&older_generation("aB3dE6g")));
-        assert_eq!(older, Some(Origin::OlderGeneration));
+        assert_eq!(BackupOrigin::of(&path), Some(BackupOrigin::ClientReset { recorded }));
+        let older = BackupOrigin::of(Path::new(&older_name("aB3dE6g")));
+        assert_eq!(older, Some(BackupOrigin::OlderGeneration));
         for other in [
             "recovered_realm-20171122-093015-aB3dE6g",
             "recovered_realm-2017112x-093015-aB3dE6gH",
@@ -99,12 +99,12 @@ mod tests {
             "default.realm",
             "",
         ] {
-            assert_eq!(Origin::of(Path::new(other)), None, "{other}");
+            assert_eq!(BackupOrigin::of(Path::new(other)), None, "{other}");
         }
     }
 
     #[test]
-    fn times_are_written_as_dates() {
+    fn times_format_as_dates() {
         for (seconds, expected) in [
             (0, "19700101-000000"),
             (951_782_400, "20000229-000000"),

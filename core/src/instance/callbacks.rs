@@ -1,17 +1,18 @@
-//! Callbacks that opening a file runs: migrations and initial data.
+//! Callbacks of an opening: migrations and initial data, as the callback types that it runs.
 
 use crate::config::Callback;
 use crate::error::Result;
 use crate::object::{Migration, Transaction};
 
-type MigrationBody = Box<dyn Fn(&mut Migration<'_>) -> Result<()> + Send + Sync>;
-type InitialDataBody = Box<dyn Fn(&mut Transaction) -> Result<()> + Send + Sync>;
+type MigrationFn = Box<dyn Fn(&mut Migration<'_>) -> Result<()> + Send + Sync>;
+type InitialDataFn = Box<dyn Fn(&mut Transaction) -> Result<()> + Send + Sync>;
 
 impl Callback {
-    /// Creates a migration for [`crate::config::Builder::migration`]; those of one name are equal.
+    /// Creates a migration for [`crate::config::Builder::migration`]. Migrations of one name are
+    /// equal.
     ///
-    /// It changes classes and objects to the schema of the configuration, and reads the old ones.
-    /// It is atomic.
+    /// A migration reads the old objects and changes classes and objects to the schema of the
+    /// configuration, in one transaction.
     ///
     /// ```
     /// use fastness::StoreOptions;
@@ -25,7 +26,7 @@ impl Callback {
     /// let instances = FileRegistry::open(&app, StoreOptions::new())?;
     /// let text = |name| Property::new(name, Scalar::String);
     ///
-    /// // The first version of the app has names, with the place in them.
+    /// // The first version of the app stores the place within the name.
     /// let module = Module::new("dogs", [Class::new("Dog")?.with(text("name")?)]);
     /// let first = Configuration::builder(&app).modules([module]).build()?;
     /// let instance = instances.open_instance(&first)?;
@@ -36,7 +37,7 @@ impl Callback {
     /// })?;
     /// instance.close()?;
     ///
-    /// // The second has the place apart.
+    /// // The second version stores the place in a property of its own.
     /// let split = Callback::migration("split names", move |migration| {
     ///     let dogs = migration.old().objects("Dog")?;
     ///     let txn = migration.new_txn();
@@ -67,28 +68,28 @@ impl Callback {
         name: &str,
         migrate: impl Fn(&mut Migration<'_>) -> Result<()> + Send + Sync + 'static,
     ) -> Self {
-        let migrate: MigrationBody = Box::new(migrate);
+        let migrate: MigrationFn = Box::new(migrate);
         Self::named(name, migrate)
     }
 
-    /// Creates the initial data of a new file, for [`crate::config::Builder::initial_data`]; those
-    /// of one name are equal.
+    /// Creates the initial data of a new file, for [`crate::config::Builder::initial_data`].
+    /// Callbacks of one name are equal.
     #[must_use]
     pub fn initial_data(
         name: &str,
         fill: impl Fn(&mut Transaction) -> Result<()> + Send + Sync + 'static,
     ) -> Self {
-        let fill: InitialDataBody = Box::new(fill);
+        let fill: InitialDataFn = Box::new(fill);
         Self::named(name, fill)
     }
 
-    /// Runs a migration; another callback does nothing.
+    /// Runs a migration; a callback of another type does nothing.
     pub(super) fn migrate(&self, migration: &mut Migration<'_>) -> Result<()> {
-        self.body::<MigrationBody>().map_or(Ok(()), |migrate| migrate(migration))
+        self.body::<MigrationFn>().map_or(Ok(()), |migrate| migrate(migration))
     }
 
-    /// Runs initial data; another callback does nothing.
+    /// Writes initial data; a callback of another type does nothing.
     pub(super) fn fill(&self, txn: &mut Transaction) -> Result<()> {
-        self.body::<InitialDataBody>().map_or(Ok(()), |fill| fill(txn))
+        self.body::<InitialDataFn>().map_or(Ok(()), |fill| fill(txn))
     }
 }

@@ -1,14 +1,13 @@
-//! Record of actions on files, which run at the next start.
+//! File actions, and the store that records them until they are executed.
 //!
-//! - R1 A recorded action is carried out exactly once: it leaves the record only when its effect is
-//!   durable, and no new file takes the path before.
-//! - R3 A failed action stays recorded and is reported.
+//! - R1 A recorded action is executed exactly once: its record is removed only when its effect is
+//!   durable, and no new file takes the path before that.
+//! - R3 A failed action is reported and stays recorded.
 //!
-//! The record is a plain store of its own, opened for each use; it names paths, never a key.
+//! The record is a plain store of its own, opened for each use. It contains paths, never a key.
 
-use super::contents::Sum;
-use super::file::FileOpener;
-
+use super::digest::Digest;
+use super::file_opener::FileOpener;
 use crate::codec::{Reader, Writer, u32_len};
 use crate::error::{Damage, Error, Result};
 use crate::error_kind::FileErrorKind;
@@ -18,20 +17,24 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-/// Directory of sync, below that of files.
-pub(super) const SYNC_DIRECTORY: &str = "realm-object-server";
-/// Path of the record, below that directory.
+/// Directory of sync below the directory for files.
+const SYNC: &str = "realm-object-server";
+/// The record below that directory.
 const RECORD: &str = "io.realm.object-server-utility/metadata/file-actions";
-const TREE: &str = "file-actions";
-/// Checksums of copies, by the path of the file.
+/// The directory of moved files below that directory.
+const RECOVERED: &str = "io.realm.object-server-recovered-realms";
+
+/// The tree of actions, by the path of the file.
+const ACTIONS: &str = "file-actions";
+/// The tree of digests of copies, by the path of the file.
 const COPIES: &str = "copies";
 
-/// An action on a closed file.
+/// An operation on a file that waits until no handle is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileAction {
     /// The file.
     pub path: PathBuf,
-    /// The action.
+    /// The operation.
     pub kind: ActionKind,
     /// URL of the file on its server.
     pub url: String,
@@ -39,24 +42,24 @@ pub struct FileAction {
     pub identity: String,
 }
 
-/// Kind of an action on a file.
+/// An operation on a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActionKind {
     /// Delete it.
     Delete,
-    /// Copy it there, byte for byte, then delete it.
+    /// Move it, byte for byte.
     BackUp {
-        /// Path of the copy, which does not exist yet.
+        /// The new path, which is unused.
         target: PathBuf,
     },
 }
 
-/// Outcome of an action.
+/// The outcome of an executed action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionOutcome {
     /// The action.
     pub action: FileAction,
-    /// Whether there was a file, or why the action failed and stays recorded.
+    /// Whether the file existed, or the error of an action that stays recorded.
     pub outcome: Result<bool>,
 }
 
@@ -102,14 +105,18 @@ fn to_path(bytes: &[u8]) -> PathBuf {
 
 /// The record of actions.
 #[derive(Debug)]
-pub(super) struct ActionRecord {
+pub(super) struct ActionStore {
+    /// Path of the record.
     pub(super) path: PathBuf,
+    /// Directory of backups and of files that were moved away.
+    pub(super) recovered: PathBuf,
 }
 
-impl ActionRecord {
-    /// Returns the record of an app with this directory of files.
+impl ActionStore {
+    /// Locates the record below the directory for files.
     pub(super) fn below(files: &Path) -> Self {
-        Self { path: files.join(SYNC_DIRECTORY).join(RECORD) }
+        let sync = files.join(SYNC);
+        Self { path: sync.join(RECORD), recovered: sync.join(RECOVERED) }
     }
 
     fn options(opener: &FileOpener) -> StoreOptions {
@@ -118,7 +125,7 @@ impl ActionRecord {
         options
     }
 
-    /// Returns every action in the order of its path.
+    /// Returns every action in the order of paths.
     pub(super) fn all(&self, opener: &FileOpener) -> Result<Vec<FileAction>> {
         let store = match Self::options(opener).open(&self.path) {
             Err(error) if error.file_kind() == Some(FileErrorKind::NotFound) => return Ok(vec![]),
@@ -126,23 +133,23 @@ impl ActionRecord {
         };
         let snapshot = store.snapshot();
         let mut actions = Vec::new();
-        for entry in snapshot.tree(TREE).range(..)? {
+        for entry in snapshot.tree(ACTIONS).range(..)? {
             let (path, value) = entry?;
             let action = FileAction::decode(&path, &value);
-            // A sealed page with such an entry was written by a faulty or hostile program.
+            // A faulty or hostile program wrote a sealed page with this entry.
             let malformed = || Error::damaged(&self.path, PageId(0), Damage::Content);
             actions.push(action.ok_or_else(malformed)?);
         }
         Ok(actions)
     }
 
-    /// Records an action durably, in place of one for the same file.
+    /// Records an action durably, in the place of the one for the same file.
     pub(super) fn put(&self, opener: &FileOpener, action: &FileAction) -> Result<()> {
         let store = Self::options(opener).open_or_create(&self.path)?;
         let path = action.path.as_os_str().as_bytes();
         edit(&store, |txn| {
             txn.tree(COPIES)?.remove(path)?;
-            txn.tree(TREE)?.insert(path, &action.encode()).map(drop)
+            txn.tree(ACTIONS)?.insert(path, &action.encode()).map(drop)
         })
     }
 
@@ -151,21 +158,23 @@ impl ActionRecord {
         let store = Self::options(opener).open(&self.path)?;
         edit(&store, |txn| {
             txn.tree(COPIES)?.remove(path.as_os_str().as_bytes())?;
-            txn.tree(TREE)?.remove(path.as_os_str().as_bytes()).map(drop)
+            txn.tree(ACTIONS)?.remove(path.as_os_str().as_bytes()).map(drop)
         })
     }
 
-    /// Records durably what the copy is that a file is about to get.
-    pub(super) fn put_copy(&self, opener: &FileOpener, path: &Path, sum: Sum) -> Result<()> {
+    /// Records durably the digest of the copy that a file is about to get.
+    pub(super) fn put_copy(&self, opener: &FileOpener, path: &Path, digest: Digest) -> Result<()> {
         let store = Self::options(opener).open(&self.path)?;
-        edit(&store, |txn| txn.tree(COPIES)?.insert(path.as_os_str().as_bytes(), &sum.0).map(drop))
+        edit(&store, |txn| {
+            txn.tree(COPIES)?.insert(path.as_os_str().as_bytes(), &digest.0).map(drop)
+        })
     }
 
-    /// Tells whether this is the copy that a file got, or was about to get.
-    pub(super) fn is_copy(&self, opener: &FileOpener, path: &Path, sum: Sum) -> Result<bool> {
+    /// Returns whether the digest is that of a copy of this file.
+    pub(super) fn is_copy(&self, opener: &FileOpener, path: &Path, digest: Digest) -> Result<bool> {
         let store = Self::options(opener).open(&self.path)?;
         let found = store.snapshot().tree(COPIES).get(path.as_os_str().as_bytes())?;
-        Ok(found.is_some_and(|found| *found == sum.0))
+        Ok(found.is_some_and(|found| *found == digest.0))
     }
 }
 
@@ -180,9 +189,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn actions_survive_their_bytes_and_others_are_none() {
-        let backed_up = ActionKind::BackUp { target: "backups/a".into() };
-        for kind in [ActionKind::Delete, backed_up] {
+    fn encoded_actions_decode_and_truncated_ones_do_not() {
+        let backup = ActionKind::BackUp { target: "backups/a".into() };
+        for kind in [ActionKind::Delete, backup] {
             let (path, url) = (PathBuf::from("files/a"), "realm://host/a".to_owned());
             let action = FileAction { path, kind, url, identity: "id".to_owned() };
             let bytes = action.encode();

@@ -1,0 +1,128 @@
+//! The file opener: opens a file in the way of its configuration.
+
+use super::file::File;
+use super::holder::InstanceKind;
+use crate::conc::Arc;
+use crate::config::{Assets, Configuration, Durability, FileStats};
+use crate::error::{Error, FileErrorCause, Result};
+use crate::object::{Database, DatabaseOptions, Migration, Transaction};
+use crate::txn::{Store, StoreOptions, Temporary};
+use crate::unit::PAGE_BYTES;
+use crate::vfs::{MemoryVfs, Vfs, write_whole};
+use std::path::Path;
+
+/// The options that all files share.
+#[derive(Clone, Debug)]
+pub(super) struct FileOpener {
+    pub(super) options: StoreOptions,
+    pub(super) assets: Assets,
+}
+
+impl FileOpener {
+    pub(super) fn vfs(&self) -> &Arc<dyn Vfs> {
+        &self.options.vfs
+    }
+
+    /// Returns the options of a configuration's store.
+    fn options(&self, configuration: &Configuration) -> StoreOptions {
+        let mut options = self.options.clone();
+        options.key = configuration.key();
+        match configuration.durability() {
+            Durability::Full => options,
+            Durability::InMemory => options.vfs(Arc::new(MemoryVfs::default())),
+        }
+    }
+
+    /// Opens the file in the way of its configuration.
+    pub(super) fn open(&self, configuration: &Configuration, kind: InstanceKind) -> Result<File> {
+        let (path, options) = (configuration.path(), self.options(configuration));
+        self.install_assets(configuration)?;
+        let store = match configuration.is_read_only() {
+            true => options.open_read_only(path)?,
+            false => options.open_or_create(path)?,
+        };
+        if let Some(policy) = configuration.compaction()
+            && policy.should_compact(file_stats(&store)?)
+        {
+            store.compact()?;
+        }
+        let open = |options: &DatabaseOptions<'_>| Database::from_store(store, options);
+        Ok(File::new(with_database_options(configuration, kind, open)?))
+    }
+
+    /// Migrates an existing file to the schema of its configuration.
+    pub(super) fn migrate(&self, configuration: &Configuration) -> Result<()> {
+        let store = self.options(configuration).open(configuration.path())?;
+        let open = |options: &DatabaseOptions<'_>| Database::from_store(store, options);
+        with_database_options(configuration, InstanceKind::Typed, open).map(drop)
+    }
+
+    /// Installs the asset of a file and the certificate of a trusted root, unless they exist.
+    fn install_assets(&self, configuration: &Configuration) -> Result<()> {
+        let file = configuration.asset_file().map(|asset| (asset, configuration.path()));
+        let sync = configuration.sync();
+        let certificate = sync.and_then(|sync| sync.trusted_root().zip(sync.certificate_path()));
+        for (asset, path) in file.into_iter().chain(certificate) {
+            if !self.vfs().exists(path).map_err(|e| Error::io(path, &e))? {
+                self.install(asset, path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the bytes of an asset into a new file. The file gets its name when they are durable.
+    fn install(&self, asset: &str, path: &Path) -> Result<()> {
+        let bytes = self.assets.read(asset);
+        let bytes =
+            bytes.map_err(|e| Error::file(Path::new(asset), FileErrorCause::Io(e.kind())))?;
+        let (temporary, file) = Temporary::new(&**self.vfs(), path)?;
+        let written = write_whole(&*file, &bytes, 0).and_then(|()| file.sync());
+        written.map_err(|e| Error::io(path, &e))?;
+        temporary.place(false).map_err(|(error, _)| error)
+    }
+
+    /// Compacts a file, or creates a missing one.
+    pub(super) fn compact(&self, configuration: &Configuration) -> Result<()> {
+        self.install_assets(configuration)?;
+        let store = self.options(configuration).open_or_create(configuration.path())?;
+        store.compact().map(drop)
+    }
+}
+
+fn file_stats(store: &Store) -> Result<FileStats> {
+    let info = store.info()?;
+    let bytes = |pages: u64| pages * PAGE_BYTES as u64;
+    Ok(FileStats {
+        total_bytes: bytes(info.page_count),
+        used_bytes: bytes(info.page_count - info.free_pages),
+    })
+}
+
+/// Calls `body` with the database options of an opening; `body` runs the app's migration and
+/// initial data.
+pub(super) fn with_database_options<T>(
+    configuration: &Configuration,
+    kind: InstanceKind,
+    body: impl FnOnce(&DatabaseOptions<'_>) -> Result<T>,
+) -> Result<T> {
+    let migrate = |migration: &mut Migration<'_>| {
+        configuration.migration().map_or(Ok(()), |callback| callback.migrate(migration))
+    };
+    let fill = |txn: &mut Transaction| {
+        configuration.initial_data().map_or(Ok(()), |callback| callback.fill(txn))
+    };
+    let mut options = DatabaseOptions::dynamic();
+    if kind == InstanceKind::Typed {
+        let (schema, version) = (configuration.schema().clone(), configuration.schema_version());
+        options = DatabaseOptions::schema(schema, version)
+            .mode(configuration.schema_mode())
+            .initial_data(&fill);
+        if configuration.migration().is_some() {
+            options = options.migration(&migrate);
+        }
+    }
+    if configuration.is_synced() {
+        options = options.synced();
+    }
+    body(&options)
+}
