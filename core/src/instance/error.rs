@@ -37,8 +37,8 @@ pub enum InstanceError {
         /// The file.
         path: PathBuf,
     },
-    /// Another thread opens, closes or changes the file, and this thread must not wait within its own
-    /// operation.
+    /// Another thread opens, closes or changes the file, and this thread must not wait within
+    /// its own operation.
     AtWork {
         /// The file.
         path: PathBuf,
