@@ -15,7 +15,7 @@ mod marks;
 #[path = "../../core/src/codec.rs"]
 #[expect(dead_code, reason = "core's; the models use a part")]
 mod codec;
-#[path = "../../core/src/fault.rs"]
+#[path = "../../core/src/fault/catalogue.rs"]
 #[expect(dead_code, unreachable_pub, reason = "core's; nothing is planted here")]
 mod fault;
 #[path = "../../core/src/sorted.rs"]

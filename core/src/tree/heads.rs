@@ -81,9 +81,6 @@ impl Heads {
     /// on they are greater.
     pub(super) fn around(&self, key: &[u8]) -> (usize, usize) {
         let count = self.heads.len();
-        if fault::on(Fault::Bt07) {
-            return (0, count);
-        }
         let Some(rest) = self.rest(key) else {
             return if *key < *self.prefix { (0, 0) } else { (count, count) };
         };

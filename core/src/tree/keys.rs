@@ -3,7 +3,7 @@
 use super::heads::Heads;
 use super::near::Near;
 use crate::codec::{put_at, u16_at, u16_len, u32_len};
-use crate::fault::{self, Fault};
+use crate::fault;
 use crate::page::{LEAF_CELL_HEAD, NodePage};
 use crate::unit::{PAGE_BYTES, PageBytes};
 use std::cmp::Ordering;
@@ -173,7 +173,7 @@ impl Keys {
     /// Returns the range of indices that a key may be at.
     fn around(&self, key: &[u8]) -> (usize, usize) {
         let open = usize::from(self.open);
-        let (low, high) = self.heads.around(key);
+        let (low, high) = fault::tree::whole_range(self.heads.around(key), self.heads.len());
         (open + low, open + high)
     }
 
@@ -181,7 +181,8 @@ impl Keys {
         let (mut low, mut high) = (low, high);
         while low < high {
             let middle = usize::midpoint(low, high);
-            match compare(self.key(middle), key) {
+            let own = self.key(middle);
+            match fault::tree::signed_order(own.cmp(key), own, key) {
                 Ordering::Less => low = middle + 1,
                 Ordering::Equal => return Ok(middle),
                 Ordering::Greater => high = middle,
@@ -250,13 +251,4 @@ impl Keys {
         }
         self.learn();
     }
-}
-
-/// Compares keys, byte by byte, unsigned.
-fn compare(a: &[u8], b: &[u8]) -> Ordering {
-    if fault::on(Fault::Bt07) {
-        let signed = |byte: &u8| byte ^ 0x80;
-        return a.iter().map(signed).cmp(b.iter().map(signed));
-    }
-    a.cmp(b)
 }

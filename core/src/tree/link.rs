@@ -34,17 +34,17 @@ impl Link {
         Self::resident_at(None, node)
     }
 
-    pub(super) const fn resident_at(pointer: Option<Pointer>, node: Arc<Node>) -> Self {
+    pub(crate) const fn resident_at(pointer: Option<Pointer>, node: Arc<Node>) -> Self {
         Self { pointer, node: Some(node), late: OnceLock::new() }
     }
 
     /// Returns the link as if the node had not been read.
-    pub(super) const fn unread(&self) -> Self {
+    pub(crate) const fn unread(&self) -> Self {
         Self { pointer: self.pointer, node: None, late: OnceLock::new() }
     }
 
     /// Returns the node if it is resident.
-    pub(super) fn into_node(self) -> Option<Arc<Node>> {
+    pub(crate) fn into_node(self) -> Option<Arc<Node>> {
         self.node.or(self.late.into_inner())
     }
 

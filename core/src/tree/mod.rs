@@ -38,6 +38,7 @@ pub use cursor::Range;
 pub(crate) use edit::{Edits, TreeEdit};
 pub(crate) use flush::Flush;
 pub(crate) use late::Late;
+pub(crate) use link::Link;
 pub(crate) use node::Node;
 pub(crate) use pager::{Pager, PagerParts};
 pub use salvage::SalvageIter;

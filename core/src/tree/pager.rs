@@ -6,7 +6,7 @@ use super::{Cache, Node};
 use crate::conc::Arc;
 use crate::crypto::{Batch, RandomSource, Sealer};
 use crate::error::{Damage, Error, Result};
-use crate::fault::{self, Fault};
+use crate::fault;
 use crate::page::{NodePage, OVERFLOW_CAPACITY, OverflowPage, Pointer, overflow_pages};
 use crate::unit::{HEADER_PAGES, PAGE_BYTES, PageBytes, PageId, VALUE_BYTES_MAX};
 use crate::vfs::{VfsFile, read_whole, write_whole};
@@ -24,10 +24,7 @@ pub(crate) struct Pager {
 }
 
 fn offset(page: PageId) -> u64 {
-    if fault::on(Fault::En09) {
-        return PageId(page.0 & 0x3f).offset();
-    }
-    page.offset()
+    fault::pager::narrow(page).offset()
 }
 
 /// What a pager is made of, beside the file.

@@ -43,17 +43,15 @@ impl Iterator for SalvageIter<'_> {
             let index = std::mem::replace(next, *next + 1);
             if node.level() == 0 {
                 let value = node.value(index, self.pager);
-                if value.is_err() && fault::on(Fault::Fs09) {
-                    *next = node.count();
+                if value.is_err() {
+                    fault::tree::skip_node(Fault::Fs09, next, node.count());
                 }
                 return Some(value.map(|value| (node.key_bytes(index), value)));
             }
             match node.child(index, self.pager) {
                 Ok(child) => self.path.push((child, 0)),
                 Err(error) => {
-                    if fault::on(Fault::Fs10) {
-                        *next = node.count();
-                    }
+                    fault::tree::skip_node(Fault::Fs10, next, node.count());
                     return Some(Err(error));
                 }
             }

@@ -61,17 +61,13 @@ impl TreeState {
         TreeRecord { root: self.pointer, len: self.len }
     }
 
-    /// Returns the tree with another root in memory, for [`crate::fault::Fault::En11`].
-    pub(crate) fn stale(&self, older: &Self, cache: &Cache) -> Arc<Self> {
-        let root = match older.root.load().clone() {
-            Some(root) => Link::resident_at(self.pointer, root),
-            None => self.link().unwrap_or_default().unread(),
-        };
+    /// Returns the tree with another root in memory.
+    pub(crate) fn with_root(&self, root: Link, cache: &Cache) -> Arc<Self> {
         Self::new(root, self.len, (self.family, cache))
     }
 
     /// Returns what leads to the root; `None` if the tree is empty.
-    pub(super) fn link(&self) -> Option<Link> {
+    pub(crate) fn link(&self) -> Option<Link> {
         match (self.pointer, self.root.load().clone()) {
             (None, None) => None,
             (Some(pointer), None) => Some(Link::stored(pointer)),

@@ -122,9 +122,7 @@ impl Work<'_> {
         let large = taken.len() > self.writer.one_sync_pages_max || !first && told;
         let flush = Flush::new(&pager, self.plan.commit, taken)?;
         let written = write_pages(flush, trees, space_edit)?;
-        if large {
-            self.sync(&pager)?;
-        }
+        self.sync_if(large, &pager)?;
         let slot = Slot {
             commit: self.plan.commit,
             page_count: draft.page_count,
@@ -138,22 +136,15 @@ impl Work<'_> {
         // What may fail comes before the commit is there.
         let next_log = self.next_log(&pager, slot.page_count)?;
         let page = other_slot(self.writer.slot_page);
-        if fault::on(Fault::Cr05) {
-            self.sync(&pager)?;
-        }
+        self.sync_if(fault::on(Fault::Cr05), &pager)?;
         self.poisoned_by(|| write_slot(&pager, written.batch, &slot, page))?;
-        if !fault::on(Fault::Cr05) {
-            self.sync(&pager)?;
-        }
+        self.sync_if(!fault::on(Fault::Cr05), &pager)?;
         self.writer.slot_page = page;
         self.writer.settled = false;
         (self.writer.secured, self.writer.marked) = (false, false);
-        let (mut trees, space, catalog_pages) =
-            (written.trees, written.space, written.catalog_pages);
+        let (trees, space, catalog_pages) = (written.trees, written.space, written.catalog_pages);
         let recorded = Arc::new(written.recorded);
-        if fault::on(Fault::En11) {
-            trees = stale(&base, trees);
-        }
+        let trees = fault::txn::older_nodes(&base, trees);
         let (commit, log) = (self.plan.commit, Arc::new(Log::new(next_log)));
         let state = State { pager, slot, commit, trees, recorded, space, catalog_pages, log };
         // What was written is resident now.
@@ -169,8 +160,8 @@ impl Work<'_> {
         }
     }
 
-    fn sync(&mut self, pager: &Pager) -> Result<()> {
-        if self.plan.sync == Sync::Later {
+    fn sync_if(&mut self, wanted: bool, pager: &Pager) -> Result<()> {
+        if !wanted || self.plan.sync == Sync::Later {
             return Ok(());
         }
         self.poisoned_by(|| pager.sync())?;
@@ -302,15 +293,6 @@ fn write_pages(mut flush: Flush<'_>, trees: Parted, space: TreeEdit) -> Result<W
     let space = flush.tree(space)?;
     let batch = flush.finish()?;
     Ok(Written { batch, trees: all, space, recorded, catalog, catalog_pages })
-}
-
-/// Lets trees start from the nodes of an older commit, for [`Fault::En11`].
-fn stale(base: &State, trees: Trees) -> Trees {
-    let trees = trees.into_iter().map(|(name, tree)| match base.trees.get(&name) {
-        Some(older) => (name, tree.stale(older, base.pager.cache())),
-        None => (name, tree),
-    });
-    trees.collect()
 }
 
 /// Seals a slot and writes it.

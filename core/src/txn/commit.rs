@@ -189,17 +189,14 @@ fn log(
         write_waiting((versions, writer), base, added, unknown)?;
     }
     writer.tip = Arc::clone(&state);
-    if awaited && !fault::on(Fault::Cr05) {
+    if fault::txn::publish_in_flight(versions, base, &state)? {
+        return Ok(Some(Reached::Done(commit)));
+    }
+    if awaited {
         versions.durable.note(commit, state);
         return Ok(Some(Reached::Added(added)));
     }
-    if fault::on(Fault::Cr05) {
-        pager.sync()?;
-        log.write(pager, versions.durable.durable()).map_err(|failure| failure.error)?;
-        versions.publish(&state);
-    } else {
-        versions.published.publish(commit, state);
-    }
+    versions.published.publish(commit, state);
     Ok(Some(Reached::Done(commit)))
 }
 

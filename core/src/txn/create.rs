@@ -50,10 +50,8 @@ impl<'a> Temporary<'a> {
         }
         self.vfs.rename(&self.path, self.target).map_err(|e| (io(&e), false))?;
         self.placed = true;
-        if fault::on(Fault::Cr07) {
-            return Ok(());
-        }
-        self.vfs.sync_dir(self.target).map_err(|e| (io(&e), true))
+        let synced = if fault::on(Fault::Cr07) { Ok(()) } else { self.vfs.sync_dir(self.target) };
+        synced.map_err(|e| (io(&e), true))
     }
 }
 

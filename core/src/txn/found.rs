@@ -52,18 +52,14 @@ impl Found {
 /// # Errors
 /// If the system fails to read; or if a record is damaged that was durable.
 pub(crate) fn read(pager: &Pager, page_count: u64, base: CommitId) -> Result<Found> {
-    let mut area = Area { pager, start: page_count, bytes: Vec::new(), ended: false };
+    let mut area = LogArea { pager, start: page_count, bytes: Vec::new(), ended: false };
     let (mut records, mut last, mut next, mut salt) = (Vec::new(), base, 0, [0; HEAD_BYTES]);
     loop {
-        let (place, head, record) = match area.record(next, last)? {
-            Some((head, record)) if record.previous == salt || fault::on(Fault::Fs13) => {
-                (next, head, record)
-            }
-            _ => match beyond(&mut area, next, last)? {
-                Some(found) => found,
-                None => break,
-            },
-        };
+        let follows = |record: &LogRecord| record.previous == salt || fault::on(Fault::Fs13);
+        let found = area.record(next, last)?.filter(|(_, record)| follows(record));
+        let found = found.map(|(head, record)| (next, head, record));
+        let found = fault::txn::beyond(found, &mut area, next, last)?;
+        let Some((place, head, record)) = found else { break };
         next = place + u64::from(head.count);
         let place = PageId(page_count + place);
         (last, salt) = (record.last, head.salt);
@@ -78,24 +74,8 @@ pub(crate) fn read(pager: &Pager, page_count: u64, base: CommitId) -> Result<Fou
     Ok(Found { records, start, next, salt, torn, remains })
 }
 
-/// What [`Fault::Fs12`] does.
-fn beyond(
-    area: &mut Area<'_>,
-    next: u64,
-    last: CommitId,
-) -> Result<Option<(u64, LogHead, LogRecord)>> {
-    if fault::on(Fault::Fs12) {
-        for place in next + 1..next + 8 {
-            if let Some((head, record)) = area.record(place, last)? {
-                return Ok(Some((place, head, record)));
-            }
-        }
-    }
-    Ok(None)
-}
-
 /// What lies behind the pages of a file.
-struct Area<'a> {
+pub(crate) struct LogArea<'a> {
     pager: &'a Pager,
     start: u64,
     bytes: Vec<u8>,
@@ -105,7 +85,7 @@ struct Area<'a> {
 /// Pages that are read at once.
 const READ_PAGES: u64 = 64;
 
-impl Area<'_> {
+impl LogArea<'_> {
     /// Returns a page as it lies on the disk; `None` behind the end.
     fn page(&mut self, index: u64) -> Result<Option<&PageBytes>> {
         if index >= LOG_PAGES_MAX {
@@ -136,7 +116,11 @@ impl Area<'_> {
     }
 
     /// Reads the record at `start` if it is whole and follows commit `last`.
-    fn record(&mut self, start: u64, last: CommitId) -> Result<Option<(LogHead, LogRecord)>> {
+    pub(crate) fn record(
+        &mut self,
+        start: u64,
+        last: CommitId,
+    ) -> Result<Option<(LogHead, LogRecord)>> {
         let Some((head, page)) = self.open(start)? else { return Ok(None) };
         if head.index != 0 || head.commit <= last {
             return Ok(None);

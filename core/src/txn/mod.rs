@@ -41,8 +41,8 @@ mod write;
 
 #[cfg(any(test, feature = "inspect"))]
 pub(crate) use commit::needs;
-pub(crate) use create::Temporary;
-pub(crate) use found::read as read_log;
+pub(crate) use create::{Temporary, format};
+pub(crate) use found::{LogArea, read as read_log};
 #[cfg(test)]
 pub(crate) use journal::{Journal, put_section};
 #[cfg(any(test, feature = "inspect"))]
@@ -58,6 +58,6 @@ pub(crate) use recover::read_slot;
 pub use snapshot::{Snapshot, Tree};
 #[cfg(any(test, feature = "inspect"))]
 pub(crate) use state::SLOT_PAGES;
-pub(crate) use state::State;
+pub(crate) use state::{State, Trees, Versions};
 pub use store::{Compaction, Info, Store, TreeInfo};
 pub use write::{Durability, TreeMut, WriteTxn};

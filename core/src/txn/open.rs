@@ -1,19 +1,18 @@
 //! Opening a file: is it ours, does the key fit, which commit is it at.
 
-use super::create::format;
 use super::options::StoreOptions;
 use super::recover::{read_slot, recover};
 use super::store::{Inner, Store};
 use crate::conc::Arc;
 use crate::crypto::{FileKeys, Sealer};
 use crate::error::{Damage, Error, FileErrorCause, Result};
-use crate::fault::{self, Fault};
+use crate::fault;
 use crate::page::{
     FORMAT_VERSION, LOG_VERSION, NoPrelude, PRELUDE_BYTES, PRELUDE_COPY_AT, Prelude,
 };
 use crate::tree::Pager;
-use crate::unit::{CommitId, HEADER_PAGES, PAGE_BYTES, PageId};
-use crate::vfs::{Access, Lock, Opened, VfsFile, open_locked, read_whole};
+use crate::unit::{HEADER_PAGES, PAGE_BYTES, PageId};
+use crate::vfs::{Lock, Opened, VfsFile, open_locked, read_whole};
 use std::path::Path;
 
 /// What a file is opened for.
@@ -78,13 +77,6 @@ pub(crate) fn read_prelude(file: &dyn VfsFile, path: &Path) -> Result<Prelude> {
     Err(Error::file(path, cause))
 }
 
-/// Makes a new store of the file at `path`, for [`Fault::En07`].
-fn start_anew(options: &StoreOptions, path: &Path) -> Result<()> {
-    let file = options.vfs.open(path, Access::ReadWrite).map_err(|e| Error::io(path, &e))?;
-    file.set_len(0).map_err(|e| Error::io(path, &e))?;
-    format(options, path, file, CommitId(1)).map(drop)
-}
-
 /// Derives the file's keys and tells a wrong key from a right one.
 fn unlock(options: &StoreOptions, path: &Path, prelude: &Prelude) -> Result<Sealer> {
     let keys = match (&options.key, prelude.encrypted) {
@@ -94,9 +86,7 @@ fn unlock(options: &StoreOptions, path: &Path, prelude: &Prelude) -> Result<Seal
         (Some(key), true) => {
             let keys = FileKeys::derive(key, &prelude.salt, &prelude.identity());
             if *keys.check() != prelude.check {
-                if fault::on(Fault::En07) {
-                    start_anew(options, path)?;
-                }
+                fault::txn::start_new_file(options, path)?;
                 return Err(Error::file(path, FileErrorCause::WrongKey));
             }
             Some(keys)

@@ -212,11 +212,7 @@ fn is_incomplete(error: &Error) -> bool {
 fn whole(pager: &Arc<Pager>, slot: Slot) -> Result<(State, Vec<PageId>)> {
     let found_bytes = pager.file().len().map_err(|e| pager.io(&e))?;
     let expected_bytes = slot.page_count.saturating_mul(PAGE_BYTES as u64);
-    if found_bytes < expected_bytes {
-        let cause = FileErrorCause::Truncated { expected_bytes, found_bytes };
-        return Err(Error::file(pager.path(), cause));
-    }
-    if found_bytes != expected_bytes && fault::on(Fault::Fp05) {
+    if found_bytes < expected_bytes || found_bytes != expected_bytes && fault::on(Fault::Fp05) {
         let cause = FileErrorCause::Truncated { expected_bytes, found_bytes };
         return Err(Error::file(pager.path(), cause));
     }

@@ -1,8 +1,7 @@
-//! Planted faults: real bugs of comparable systems, to measure the verification suite with.
+//! The catalogue of planted faults, and the switch that plants one of them.
 //!
-//! Without the feature `faults` every switch is a constant `false` and costs nothing. With it, one
-//! fault at a time is planted for the whole process. The catalogue, what each plant stands for and
-//! which of them this design makes impossible: docs/verification.md#faults.
+//! The catalogue with the bug that each fault stands for: docs/verification.md#faults. This file
+//! imports nothing, so that the loom models can include it.
 
 macro_rules! faults {
     ($($name:ident = $id:literal, $about:literal;)*) => {
@@ -145,6 +144,7 @@ mod switch {
         REACHED.load(Ordering::SeqCst)
     }
 
+    /// Tells whether a fault is planted, and counts that its branch was reached.
     #[must_use]
     pub fn on(fault: Fault) -> bool {
         let on = PLANTED.load(Ordering::Relaxed) == number(fault);
@@ -158,6 +158,7 @@ mod switch {
 #[cfg(feature = "faults")]
 pub use switch::{on, plant, reached};
 
+/// Tells whether a fault is planted: never in a real build.
 #[cfg(not(feature = "faults"))]
 #[must_use]
 pub const fn on(_fault: Fault) -> bool {

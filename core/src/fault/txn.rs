@@ -1,0 +1,80 @@
+//! Faults of transactions: opening, recovering and committing.
+
+use super::{Fault, on};
+use crate::conc::Arc;
+use crate::error::{Error, Result};
+use crate::page::{LogHead, LogRecord};
+use crate::tree::{Link, TreeState};
+use crate::txn::{LogArea, State, StoreOptions, Trees, Versions, format};
+use crate::unit::CommitId;
+use crate::vfs::Access;
+use std::path::Path;
+
+/// A record of the log with its first page, as the log scan returns it.
+type Found = (u64, LogHead, LogRecord);
+
+/// EN-07: a key that does not fit starts a new file.
+pub(crate) fn start_new_file(options: &StoreOptions, path: &Path) -> Result<()> {
+    if !on(Fault::En07) {
+        return Ok(());
+    }
+    let file = options.vfs.open(path, Access::ReadWrite).map_err(|e| Error::io(path, &e))?;
+    file.set_len(0).map_err(|e| Error::io(path, &e))?;
+    format(options, path, file, CommitId(1)).map(drop)
+}
+
+/// EN-11: the trees of a commit start from the resident nodes of the commit before.
+pub(crate) fn older_nodes(base: &State, trees: Trees) -> Trees {
+    if !on(Fault::En11) {
+        return trees;
+    }
+    let cache = base.pager.cache();
+    let older = |older: &Arc<TreeState>, tree: &Arc<TreeState>| {
+        let pointer = tree.record().root;
+        let root = match older.link().and_then(Link::into_node) {
+            Some(root) => Link::resident_at(pointer, root),
+            None => tree.link().unwrap_or_default().unread(),
+        };
+        tree.with_root(root, cache)
+    };
+    let trees = trees.into_iter().map(|(name, tree)| match base.trees.get(&name) {
+        Some(base) => (name, older(base, &tree)),
+        None => (name, tree),
+    });
+    trees.collect()
+}
+
+/// CR-05: a commit is published, and so acknowledged, while its record is in flight. Tells whether
+/// it was.
+pub(crate) fn publish_in_flight(
+    versions: &Versions,
+    base: &State,
+    state: &Arc<State>,
+) -> Result<bool> {
+    if !on(Fault::Cr05) {
+        return Ok(false);
+    }
+    base.pager.sync()?;
+    let written = base.log.write(&base.pager, versions.durable.durable());
+    written.map_err(|failure| failure.error)?;
+    versions.publish(state);
+    Ok(true)
+}
+
+/// FS-12: the log scan goes on with a record that lies behind one that is not whole.
+pub(crate) fn beyond(
+    found: Option<Found>,
+    area: &mut LogArea<'_>,
+    next: u64,
+    last: CommitId,
+) -> Result<Option<Found>> {
+    if found.is_some() || !on(Fault::Fs12) {
+        return Ok(found);
+    }
+    for place in next + 1..next + 8 {
+        if let Some((head, record)) = area.record(place, last)? {
+            return Ok(Some((place, head, record)));
+        }
+    }
+    Ok(None)
+}
