@@ -2,14 +2,15 @@
 //! number of snapshots.
 //!
 //! Start with [`StoreOptions`]: it opens a [`Store`], which gives out [`Snapshot`]s to read and one
-//! [`WriteTxn`] at a time to write. What is promised, and how it is checked, is in the README.
+//! [`WriteTxn`] at a time to write. The promises, and their checks, are in the README.
 //!
 //! A map of this tree, top-down; a module imports only from above: `conc` primitives, `sorted`
 //! small maps, `unit` numbers, `time` points in time, `error_kind` classes of errors, [`schema`]
 //! classes as values, `error` one type for all errors, `fault` planted bugs, `codec` bounded bytes,
 //! [`vfs`] files, `crypto` seals, [`config`] configurations as values, `page` layouts, `space` free
-//! pages, `tree` the B+tree, `txn` transactions, [`object`] classes of objects, [`typed`] structs
-//! over them, [`instance`] who has which file open, `verify` the checker, `inspect` for tools.
+//! pages, `pager` pages in and out, `tree` the B+tree, `txn` transactions, [`object`] classes of
+//! objects, [`typed`] structs over them, [`instance`] who has which file open, `verify` the
+//! checker, `inspect` for tools.
 
 mod codec;
 mod conc;
@@ -27,6 +28,7 @@ pub mod inspect;
 pub mod instance;
 pub mod object;
 mod page;
+mod pager;
 pub mod schema;
 mod sorted;
 mod space;

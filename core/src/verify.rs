@@ -8,8 +8,9 @@
 
 use crate::error::{Damage, Error, FileErrorCause, Result};
 use crate::page::{CatalogAt, NodePage, Pointer, ValueSpan};
+use crate::pager::Pager;
 use crate::space::{CHUNK_PAGES, decode_chunk};
-use crate::tree::Pager;
+use crate::tree::read_node_page;
 use crate::txn::{Snapshot, State, check_header, current_base, read_log};
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
 use std::fmt;
@@ -232,7 +233,7 @@ impl<'a> Walk<'a> {
         if !self.reach(spot.owner, pointer) {
             return Ok(None);
         }
-        let read = self.pager.node_page(pointer, spot.level);
+        let read = read_node_page(self.pager, pointer, spot.level);
         let Some(page) = self.report_damage(spot.owner, read)? else { return Ok(None) };
         let last = page.key(page.count() - 1);
         let first = page.key(0);
@@ -270,7 +271,7 @@ impl<'a> Walk<'a> {
 
     fn chain(&mut self, owner: &str, bytes: u32, first: Pointer) -> Result<()> {
         let mut met = Vec::new();
-        let read = self.pager.chain(bytes, first, &mut |pointer| met.push(*pointer));
+        let read = self.pager.read_chain(bytes, first, &mut |pointer| met.push(*pointer));
         for pointer in &met {
             self.reach(owner, pointer);
         }

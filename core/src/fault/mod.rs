@@ -25,7 +25,6 @@ pub(crate) mod pager;
 pub(crate) mod tree;
 pub(crate) mod txn;
 
-#[cfg(not(feature = "faults"))]
-pub(crate) use catalogue::{Fault, on};
+pub use catalogue::{Fault, on};
 #[cfg(feature = "faults")]
-pub use catalogue::{Fault, on, plant, reached};
+pub use catalogue::{plant, reached};

@@ -4,14 +4,14 @@ use super::{Fault, on};
 use crate::conc::Arc;
 use crate::error::{Error, Result};
 use crate::page::{LogHead, LogRecord};
-use crate::tree::{Link, TreeState};
+use crate::tree::{ChildRef, TreeState};
 use crate::txn::{LogArea, State, StoreOptions, Trees, Versions, format};
 use crate::unit::CommitId;
 use crate::vfs::Access;
 use std::path::Path;
 
 /// A record of the log with its first page, as the log scan returns it.
-type Found = (u64, LogHead, LogRecord);
+type ScannedRecord = (u64, LogHead, LogRecord);
 
 /// EN-07: a key that does not fit starts a new file.
 pub(crate) fn start_new_file(options: &StoreOptions, path: &Path) -> Result<()> {
@@ -31,9 +31,9 @@ pub(crate) fn older_nodes(base: &State, trees: Trees) -> Trees {
     let cache = base.pager.cache();
     let older = |older: &Arc<TreeState>, tree: &Arc<TreeState>| {
         let pointer = tree.record().root;
-        let root = match older.link().and_then(Link::into_node) {
-            Some(root) => Link::resident_at(pointer, root),
-            None => tree.link().unwrap_or_default().unread(),
+        let root = match older.child_ref().and_then(ChildRef::into_node) {
+            Some(root) => ChildRef::resident_at(pointer, root),
+            None => tree.child_ref().unwrap_or_default().evicted(),
         };
         tree.with_root(root, cache)
     };
@@ -61,13 +61,13 @@ pub(crate) fn publish_in_flight(
     Ok(true)
 }
 
-/// FS-12: the log scan goes on with a record that lies behind one that is not whole.
+/// FS-12: the log scan goes on with a record behind one that is not whole.
 pub(crate) fn beyond(
-    found: Option<Found>,
+    found: Option<ScannedRecord>,
     area: &mut LogArea<'_>,
     next: u64,
     last: CommitId,
-) -> Result<Option<Found>> {
+) -> Result<Option<ScannedRecord>> {
     if found.is_some() || !on(Fault::Fs12) {
         return Ok(found);
     }

@@ -6,9 +6,9 @@ use crate::object::trees::{Holds, trees};
 use crate::page::{
     LogRecord, NodePage, OverflowPage, PRELUDE_BYTES, Pointer, Prelude, ValueSpan, log_pages,
 };
+use crate::pager::Pager;
 use crate::sorted::sort_by;
 use crate::space::decode_chunk;
-use crate::tree::Pager;
 use crate::txn::{Op, SLOT_PAGES, Snapshot, State, prelude_places, read_log, read_slot, section};
 use crate::unit::{HEADER_PAGES, PageBytes, PageId};
 use crate::verify::{Met, OWNER_SPACE, Use, Walk};
@@ -148,7 +148,7 @@ pub fn dump_page(snapshot: &Snapshot, page: PageId) -> Result<String> {
     let Some((pointer, owner)) = found else {
         return Ok(format!("page {page}: free; what it held before cannot be told\n"));
     };
-    let bytes = state.pager.page(&pointer)?;
+    let bytes = state.pager.read(&pointer)?;
     let mut text = String::new();
     line(&mut text, &format!("page {page} of {}", Owners::of(snapshot).told(&owner)));
     pointer_lines(&mut text, &pointer);
@@ -188,7 +188,7 @@ fn pointer_lines(text: &mut String, pointer: &Pointer) {
 }
 
 fn summary(pager: &Pager, pointer: &Pointer) -> String {
-    let Ok(bytes) = pager.page(pointer) else { return "damaged page".to_owned() };
+    let Ok(bytes) = pager.read(pointer) else { return "damaged page".to_owned() };
     if let Some(page) = OverflowPage::decode(&bytes) {
         return format!("overflow, {} bytes", page.data.len());
     }

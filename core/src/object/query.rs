@@ -334,7 +334,7 @@ impl<'a> Query<'a> {
             return Ok(());
         };
         for keys in way.keys(&view)?.chunks(KEYS_AT_ONCE) {
-            self.objects.tree.warm(keys);
+            self.objects.tree.prefetch(keys);
             for key in keys {
                 let record = self.objects.tree.get(key)?.ok_or_else(|| view.malformed())?;
                 if meets(key, &record)? && !body(key, &record)? {

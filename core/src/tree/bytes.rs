@@ -1,35 +1,36 @@
-//! A key or value handed to the caller without copying it.
+//! Bytes of a key or value, shared with the page that holds them.
 
-use super::Node;
+use super::node::Node;
 use crate::conc::Arc;
 use std::fmt;
 use std::ops::Deref;
 
-/// Bytes of a key or value: a cheap handle on the page that holds them. Cloning does not copy.
+/// Bytes of a key or value: a shared reference to the page that holds them. A clone does not copy
+/// them.
 #[derive(Clone)]
-pub struct Bytes(Held);
+pub struct Bytes(Storage);
 
 #[derive(Clone)]
-enum Held {
+enum Storage {
     Node { node: Arc<Node>, at: usize, len: usize },
-    Own(Arc<[u8]>),
+    Owned(Arc<[u8]>),
 }
 
 impl Bytes {
     pub(crate) const fn of_node(node: Arc<Node>, at: usize, len: usize) -> Self {
-        Self(Held::Node { node, at, len })
+        Self(Storage::Node { node, at, len })
     }
 }
 
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Held::Own(bytes.into()))
+        Self(Storage::Owned(bytes.into()))
     }
 }
 
 impl From<Arc<[u8]>> for Bytes {
     fn from(bytes: Arc<[u8]>) -> Self {
-        Self(Held::Own(bytes))
+        Self(Storage::Owned(bytes))
     }
 }
 
@@ -38,8 +39,8 @@ impl Deref for Bytes {
 
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Held::Node { node, at, len } => node.slice(*at, *len),
-            Held::Own(bytes) => bytes,
+            Storage::Node { node, at, len } => node.slice(*at, *len),
+            Storage::Owned(bytes) => bytes,
         }
     }
 }

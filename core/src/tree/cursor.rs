@@ -1,45 +1,47 @@
-//! Walking the entries of a tree in key order, from both ends.
+//! Range scans: the entries of a tree in key order, from both ends.
 
-use super::keys::Spot;
-use super::{Bytes, Node, Pager};
+use super::bytes::Bytes;
+use super::keys::KeySpan;
+use super::node::Node;
 use crate::conc::Arc;
 use crate::error::Result;
 use crate::fault::{self, Fault};
+use crate::pager::Pager;
 use std::cmp::Ordering;
 use std::ops::{Bound, RangeBounds};
 
-/// Entries of a tree in key order; `rev()` walks from the other end.
+/// A range of the entries of a tree in key order; `rev()` scans from the other end.
 ///
-/// After an error it is at its end.
+/// An error ends the scan.
 #[derive(Debug)]
 pub struct Range<'a> {
     pager: &'a Pager,
     root: Option<Arc<Node>>,
     bounds: (Bound<Vec<u8>>, Bound<Vec<u8>>),
     ends: Option<Ends>,
-    /// Entries of the front's leaf that are yet to be lent; the front itself stays behind until
-    /// it settles. Its end is 0 unless entries are being lent.
+    /// Entries of the front's leaf that `next_ref` returns next; the front follows when the scan
+    /// leaves them. Its end is 0 unless such entries are left.
     run: std::ops::Range<usize>,
-    /// The value that was lent last, if it is not in the leaf.
+    /// The out-of-line value that `next_ref` returned last.
     value: Vec<u8>,
 }
 
-/// The next entry from either end. Both stand on entries of the range.
+/// The next entry from either end.
 #[derive(Debug)]
 struct Ends {
-    front: Path,
-    back: Path,
-    /// Both are in one leaf.
-    met: bool,
+    front: TreePath,
+    back: TreePath,
+    /// Both ends are in one leaf.
+    in_one_leaf: bool,
 }
 
-/// A way from the root to an entry.
+/// A path from the root to an entry.
 #[derive(Clone, Debug)]
-struct Path {
+struct TreePath {
     above: Vec<(Arc<Node>, usize)>,
     leaf: Arc<Node>,
     index: usize,
-    /// How many nodes were read ahead: the further it goes, the more.
+    /// Nodes to read ahead: more of them, the further the scan goes.
     ahead: usize,
 }
 
@@ -58,46 +60,47 @@ impl<'a> Range<'a> {
         Self { pager, root, bounds, ends: None, run: 0..0, value: Vec::new() }
     }
 
-    /// Finds both ends when first asked for an entry; `None` if there is none.
+    /// Returns the ends of the rest of the range, and finds them first; `None` if the range is
+    /// empty.
     fn ends(&mut self) -> Result<Option<&mut Ends>> {
         if let Some(root) = self.root.take() {
-            let front = Path::front(&root, &self.bounds.0, self.pager)?;
-            let back = Path::back(&root, &self.bounds.1, self.pager)?;
+            let front = TreePath::front(&root, &self.bounds.0, self.pager)?;
+            let back = TreePath::back(&root, &self.bounds.1, self.pager)?;
             if let (Some(front), Some(back)) = (front, back)
                 && front.order(&back) != Ordering::Greater
             {
-                let met = front.beside(&back);
-                self.ends = Some(Ends { front, back, met });
+                let in_one_leaf = front.is_in_leaf_of(&back);
+                self.ends = Some(Ends { front, back, in_one_leaf });
             }
         }
-        self.settle()?;
+        self.leave_run()?;
         Ok(self.ends.as_mut())
     }
 
-    /// Brings the front to the first entry that was not lent.
-    fn settle(&mut self) -> Result<()> {
+    /// Moves the front to the first entry that `next_ref` did not return.
+    fn leave_run(&mut self) -> Result<()> {
         let run = std::mem::take(&mut self.run);
         let (Some(ends), Some(last)) = (&mut self.ends, run.end.checked_sub(1)) else {
             return Ok(());
         };
         ends.front.index = run.start.min(last);
-        if run.is_empty() { self.go_on(true, self.pager) } else { Ok(()) }
+        if run.is_empty() { self.step_past(true, self.pager) } else { Ok(()) }
     }
 
-    /// Goes on to the next entry and returns the leaf and the index of the one left behind.
+    /// Moves an end past its entry and returns the leaf and the index of the entry.
     fn step(&mut self, forward: bool) -> Result<Option<(Arc<Node>, usize)>> {
         let pager = self.pager;
         let Some(ends) = self.ends()? else { return Ok(None) };
         let path = if forward { &mut ends.front } else { &mut ends.back };
         let entry = (Arc::clone(&path.leaf), path.index);
-        self.go_on(forward, pager)?;
+        self.step_past(forward, pager)?;
         Ok(Some(entry))
     }
 
-    /// Leaves an entry behind.
-    fn go_on(&mut self, forward: bool, pager: &Pager) -> Result<()> {
+    /// Moves an end past its entry.
+    fn step_past(&mut self, forward: bool, pager: &Pager) -> Result<()> {
         let Some(ends) = &mut self.ends else { return Ok(()) };
-        if ends.met && ends.front.index >= ends.back.index {
+        if ends.in_one_leaf && ends.front.index >= ends.back.index {
             self.ends = None;
             return Ok(());
         }
@@ -106,7 +109,7 @@ impl<'a> Range<'a> {
             return Ok(());
         }
         if path.advance(forward, pager)? {
-            ends.met = ends.front.beside(&ends.back);
+            ends.in_one_leaf = ends.front.is_in_leaf_of(&ends.back);
         } else {
             self.ends = None;
         }
@@ -119,11 +122,11 @@ impl<'a> Range<'a> {
             let Some((leaf, index)) = entry else { return Ok(None) };
             Ok(Some((leaf.key_bytes(index), leaf.value(index, pager)?)))
         });
-        self.ended_by(entry).transpose()
+        self.end_on_error(entry).transpose()
     }
 
-    /// Ends the walk if it failed.
-    fn ended_by<T>(&mut self, outcome: Result<T>) -> Result<T> {
+    /// Ends the scan after an error.
+    fn end_on_error<T>(&mut self, outcome: Result<T>) -> Result<T> {
         if outcome.is_err() {
             self.root = None;
             self.ends = None;
@@ -131,32 +134,33 @@ impl<'a> Range<'a> {
         outcome
     }
 
-    /// Returns the next entry, lent until the next call: the fastest way to walk many entries.
+    /// Returns the next entry as references into its page, valid until the next call: the fastest
+    /// way to scan many entries.
     ///
     /// # Errors
     /// If a page cannot be read or is damaged.
     pub fn next_ref(&mut self) -> Result<Option<(&[u8], &[u8])>> {
         if self.run.is_empty() {
-            let outcome = self.lend();
-            self.ended_by(outcome)?;
+            let outcome = self.begin_run();
+            self.end_on_error(outcome)?;
         }
         let (Some(index), Some(ends)) = (self.run.next(), &self.ends) else { return Ok(None) };
-        let (Spot { start, end }, inline) = ends.front.leaf.entry(index);
+        let (KeySpan { start, end }, inline) = ends.front.leaf.entry(index);
         if inline.is_none() {
             let value = ends.front.leaf.value(index, self.pager);
-            let value = self.ended_by(value)?;
+            let value = self.end_on_error(value)?;
             self.value.clear();
             self.value.extend_from_slice(&value);
         }
-        let Some(Ends { front: Path { leaf, .. }, .. }) = &self.ends else { return Ok(None) };
+        let Some(Ends { front: TreePath { leaf, .. }, .. }) = &self.ends else { return Ok(None) };
         let value = inline.map_or(&*self.value, |len| leaf.slice(end, len));
         Ok(Some((leaf.slice(start, end - start), value)))
     }
 
-    /// Notes the entries of the front's leaf as those to be lent next.
-    fn lend(&mut self) -> Result<()> {
+    /// Begins with the entries of the front's leaf.
+    fn begin_run(&mut self) -> Result<()> {
         if let Some(ends) = self.ends()? {
-            let end = if ends.met { ends.back.index + 1 } else { ends.front.leaf.count() };
+            let end = if ends.in_one_leaf { ends.back.index + 1 } else { ends.front.leaf.count() };
             self.run = ends.front.index..end;
         }
         Ok(())
@@ -174,48 +178,52 @@ fn inverted(bounds: &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> bool {
     }
 }
 
-impl Path {
-    /// Goes to the first entry within a lower bound.
+impl TreePath {
+    /// Finds the first entry within a lower bound.
     fn front(root: &Arc<Node>, bound: &Bound<Vec<u8>>, pager: &Pager) -> Result<Option<Self>> {
         let key = match bound {
             Bound::Included(key) | Bound::Excluded(key) => key.as_slice(),
             Bound::Unbounded => &[],
         };
-        let mut path = Self::at(root, |node| node.child_of(key), pager)?;
+        let mut path = Self::descending(root, |node| node.child_of(key), pager)?;
         path.index = match path.leaf.find(key) {
             Ok(index) if matches!(bound, Bound::Excluded(_)) => index + 1,
             Ok(index) | Err(index) => index,
         };
-        let there = path.index < path.leaf.count() || path.advance(true, pager)?;
-        Ok(there.then_some(path))
+        let found = path.index < path.leaf.count() || path.advance(true, pager)?;
+        Ok(found.then_some(path))
     }
 
-    /// Goes to the last entry within an upper bound.
+    /// Finds the last entry within an upper bound.
     fn back(root: &Arc<Node>, bound: &Bound<Vec<u8>>, pager: &Pager) -> Result<Option<Self>> {
         let (Bound::Included(key) | Bound::Excluded(key)) = bound else {
-            let mut path = Self::at(root, |node| node.count() - 1, pager)?;
+            let mut path = Self::descending(root, |node| node.count() - 1, pager)?;
             path.index = path.leaf.count() - 1;
             return Ok(Some(path));
         };
-        let mut path = Self::at(root, |node| node.child_of(key), pager)?;
+        let mut path = Self::descending(root, |node| node.child_of(key), pager)?;
         let beyond = match path.leaf.find(key) {
             Ok(index) if matches!(bound, Bound::Included(_)) => index + 1,
             Ok(index) | Err(index) => index,
         };
         path.index = beyond.saturating_sub(1);
-        let there = beyond > 0 || path.advance(false, pager)?;
-        Ok(there.then_some(path))
+        let found = beyond > 0 || path.advance(false, pager)?;
+        Ok(found.then_some(path))
     }
 
-    /// Goes down to a leaf; at each branch `choose` tells the child.
-    fn at(root: &Arc<Node>, choose: impl Fn(&Node) -> usize, pager: &Pager) -> Result<Self> {
+    /// Descends to a leaf; at each branch `choose` returns the child.
+    fn descending(
+        root: &Arc<Node>,
+        choose: impl Fn(&Node) -> usize,
+        pager: &Pager,
+    ) -> Result<Self> {
         let above = Vec::with_capacity(usize::from(root.level()));
         let mut path = Self { above, leaf: Arc::clone(root), index: 0, ahead: 2 };
         path.descend(choose, pager)?;
         Ok(path)
     }
 
-    /// Goes down from where it is.
+    /// Descends from the last node.
     fn descend(&mut self, choose: impl Fn(&Node) -> usize, pager: &Pager) -> Result<()> {
         while self.leaf.level() > 0 {
             let index = choose(&self.leaf);
@@ -226,14 +234,14 @@ impl Path {
         Ok(())
     }
 
-    /// Goes to the neighbouring entry of the leaf and tells whether there is one.
+    /// Moves to the neighbouring entry of the leaf, and tells whether there is one.
     fn advance_within(&mut self, forward: bool) -> bool {
         let next = next(self.index, self.leaf.count(), forward);
         self.index = next.unwrap_or(self.index);
         next.is_some()
     }
 
-    /// Goes to the nearest entry of the neighbouring leaf and tells whether there is one.
+    /// Moves to the nearest entry of the neighbouring leaf, and tells whether there is one.
     fn advance(&mut self, forward: bool, pager: &Pager) -> Result<bool> {
         while let Some((branch, index)) = self.above.last_mut() {
             let Some(next) = next(*index, branch.count(), forward) else {
@@ -244,7 +252,7 @@ impl Path {
             if forward {
                 self.ahead = pager.cache().pages_ahead().min(2 * self.ahead);
                 branch.read_ahead(next, self.ahead, pager)?;
-                branch.warm_leaf(next + 1);
+                branch.prefetch_leaf(next + 1);
             }
             self.leaf = branch.child(next, pager)?;
             self.descend(|node| if forward { 0 } else { node.count() - 1 }, pager)?;
@@ -259,7 +267,7 @@ impl Path {
     }
 
     /// Tells whether two paths are in one leaf. Every leaf is at the same depth (T2).
-    fn beside(&self, other: &Self) -> bool {
+    fn is_in_leaf_of(&self, other: &Self) -> bool {
         self.indices().eq(other.indices())
     }
 

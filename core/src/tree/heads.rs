@@ -1,20 +1,22 @@
-//! The first bytes of a node's keys, dense: a search touches few cache lines before it knows.
+//! Key heads: the first bytes of a node's keys, dense, so that a search touches few cache lines.
 
-use super::keys::NEAR_KEYS;
-use super::near::Near;
+use super::inline_vec::InlineVec;
 use crate::fault::{self, Fault};
 
-/// What the keys of a node have in common, and the four bytes after it of each.
+/// Keys whose heads and offsets are inline in the node.
+pub(super) const INLINE_KEYS: usize = 48;
+
+/// The common prefix of a node's keys, and the four bytes after it of each key.
 // In the order in which a search needs them.
 #[repr(C)]
 #[derive(Clone, Debug, Default)]
 pub(super) struct Heads {
-    /// The first eight bytes of the prefix, and which of their bits count.
+    /// The first eight bytes of the prefix, and the mask of those bits.
     prefix_head: u64,
     prefix_mask: u64,
-    prefix: Near<u8, 28>,
-    /// Big-endian and filled up with zeros, so that their order never contradicts that of the keys.
-    heads: Near<u32, NEAR_KEYS>,
+    prefix: InlineVec<u8, 28>,
+    /// Big-endian and padded with zeros, so that their order never contradicts that of the keys.
+    heads: InlineVec<u32, INLINE_KEYS>,
 }
 
 fn head(key: &[u8]) -> u32 {
@@ -33,19 +35,19 @@ impl Heads {
     pub(super) fn new<'k>(keys: impl DoubleEndedIterator<Item = &'k [u8]> + Clone) -> Self {
         let (low, high) = (keys.clone().next(), keys.clone().next_back());
         let (low, high) = (low.unwrap_or_default(), high.unwrap_or_default());
-        // Keys ascend, so what the first and the last share, all share.
+        // Keys ascend, so the common prefix of the first and the last is common to all.
         let common = low.iter().zip(high).take_while(|(a, b)| a == b).count();
         let heads = keys.map(|key| head(&key[common..])).collect();
-        let mut prefix = Near::default();
+        let mut prefix = InlineVec::default();
         prefix.extend_from_slice(&low[..common]);
         let bits = u32::try_from(8 * common.min(8)).unwrap_or(64);
         let prefix_mask = u64::MAX.checked_shl(64 - bits).unwrap_or(0);
         Self { prefix_head: long_head(&prefix), prefix_mask, prefix, heads }
     }
 
-    /// Returns what follows the prefix, if the key begins with it.
+    /// Returns the key without the prefix, if the key begins with it.
     fn rest<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
-        // Without a call for what nearly always fits into a register.
+        // The common case fits into a register and takes no call.
         if self.prefix.len() <= 8 && key.len() >= 8 {
             let same = (long_head(key) ^ self.prefix_head) & self.prefix_mask == 0;
             return same.then(|| &key[self.prefix.len()..]);
@@ -53,8 +55,8 @@ impl Heads {
         key.strip_prefix(&*self.prefix)
     }
 
-    /// Takes in a key at its place; `false` if it does not share what the others have in common,
-    /// and the heads must be made anew.
+    /// Inserts the head of a key; `false` if the key does not share the common prefix, and the
+    /// heads must be rebuilt.
     #[must_use]
     pub(super) fn insert(&mut self, index: usize, key: &[u8]) -> bool {
         let Some(rest) = self.rest(key) else { return false };
@@ -66,31 +68,31 @@ impl Heads {
         self.heads.len()
     }
 
-    /// Lets a key go.
+    /// Removes the head of a key.
     pub(super) fn remove(&mut self, index: usize) {
         self.heads.remove(index);
     }
 
-    /// Tells, from its first bytes alone, whether a key is greater than all.
+    /// Tells, from its head alone, whether a key is greater than all.
     pub(super) fn ends_before(&self, key: &[u8]) -> bool {
         let (last, rest) = (self.heads.last(), self.rest(key));
         last.zip(rest).is_some_and(|(last, rest)| *last < head(rest)) && !fault::on(Fault::Bt07)
     }
 
-    /// Returns the range of indices that a key may be at: below it the keys are less, from its end
-    /// on they are greater.
-    pub(super) fn around(&self, key: &[u8]) -> (usize, usize) {
+    /// Returns the range of indices that a key can have: the keys before the range are less, and
+    /// the keys behind it are greater.
+    pub(super) fn candidates(&self, key: &[u8]) -> (usize, usize) {
         let count = self.heads.len();
         let Some(rest) = self.rest(key) else {
             return if *key < *self.prefix { (0, 0) } else { (count, count) };
         };
         let wanted = head(rest);
-        if count > NEAR_KEYS {
+        if count > INLINE_KEYS {
             let low = self.heads.partition_point(|&head| head < wanted);
             let same = self.heads[low..].iter().take_while(|&&head| head == wanted).count();
             return (low, low + same);
         }
-        // Few are compared one by one, which a processor does several at a time.
+        // A linear scan of few heads takes no branches, and a processor vectorises it.
         let (mut low, mut high) = (0, 0);
         for head in &*self.heads {
             low += u32::from(*head < wanted);
@@ -105,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_range_holds_the_key_or_its_place() {
+    fn the_candidates_hold_the_key_or_its_place() {
         let sets: [&[&[u8]]; 7] = [
             &[b"", b"\0", b"\0\0", b"a", b"a\0", b"ab"],
             &[b"user:0001", b"user:0002", b"user:00020", b"user:9"],
@@ -130,11 +132,11 @@ mod tests {
                     }
                 }
                 for probe in &probes {
-                    let (low, high) = heads.around(probe);
+                    let (low, high) = heads.candidates(probe);
                     let place = keys.partition_point(|key| key < probe);
                     assert!(low <= place && place <= high, "{probe:?} in {keys:?}");
-                    let there = keys.get(place) == Some(probe);
-                    assert!(!there || place < high, "{probe:?} in {keys:?}");
+                    let found = keys.get(place) == Some(probe);
+                    assert!(!found || place < high, "{probe:?} in {keys:?}");
                 }
             }
         }
@@ -142,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_key_is_found_among_many_as_among_few() {
-        for count in [NEAR_KEYS, NEAR_KEYS + 1, 4 * NEAR_KEYS] {
+        for count in [INLINE_KEYS, INLINE_KEYS + 1, 4 * INLINE_KEYS] {
             // Each head three times.
             let keys: Vec<[u8; 8]> = (0..count)
                 .map(|number| {
@@ -152,9 +154,9 @@ mod tests {
                 .collect();
             let heads = Heads::new(keys.iter().map(|key| &key[..]));
             for (index, key) in keys.iter().enumerate() {
-                let (low, high) = heads.around(&key[..]);
+                let (low, high) = heads.candidates(&key[..]);
                 assert!((low..high).contains(&index), "{index} of {count}: {low} to {high}");
-                let (low, high) = heads.around(&[&key[..], &[0]].concat());
+                let (low, high) = heads.candidates(&[&key[..], &[0]].concat());
                 assert!((low..=high).contains(&(index + 1)), "{index} of {count}");
             }
         }

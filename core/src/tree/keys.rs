@@ -1,70 +1,67 @@
-//! The keys of a node in order, and the bytes they lie in.
+//! The keys of a node in order, and the slotted heap of their cells.
 
-use super::heads::Heads;
-use super::near::Near;
+use super::heads::{Heads, INLINE_KEYS};
+use super::inline_vec::InlineVec;
 use crate::codec::{put_at, u16_at, u16_len, u32_len};
 use crate::fault;
 use crate::page::{LEAF_CELL_HEAD, NodePage};
 use crate::unit::{PAGE_BYTES, PageBytes};
 use std::cmp::Ordering;
 
-/// What a processor brings into its cache at once.
-pub(super) const LINE_BYTES: usize = 64;
+/// Bytes of a cache line of the processor.
+const LINE_BYTES: usize = 64;
 
-/// How many such lines of an entry are brought at once.
-const NEAR_LINES: usize = 3;
-
-/// Keys whose heads and places stand within the node.
-pub(super) const NEAR_KEYS: usize = 48;
+/// Cache lines of an entry that are prefetched.
+const PREFETCH_LINES: usize = 3;
 
 /// Bytes before a key in the heap of a branch: its length.
 const BRANCH_HEAD: usize = 2;
 
 /// The keys of a node in order. The heap holds their cells, in any order and with gaps: in a leaf
-/// as they stand in a page, in a branch the length of the key and the key.
+/// as in its page, in a branch the length of the key and the key.
 // In the order in which a search needs them.
 #[repr(C)]
 #[derive(Clone, Debug, Default)]
-pub(super) struct Keys {
+pub(super) struct NodeKeys {
     /// The first key is empty and below all others, as in a branch; it has no head.
-    open: bool,
+    has_open_first: bool,
     heads: Heads,
-    /// Where the cells begin in the heap.
-    places: Near<u32, NEAR_KEYS>,
-    pub(super) heap: Near<u8, PAGE_BYTES>,
+    /// Offsets of the cells in the heap.
+    offsets: InlineVec<u32, INLINE_KEYS>,
+    pub(super) heap: InlineVec<u8, PAGE_BYTES>,
 }
 
-/// What a search in the page of a leaf needs.
+/// The index of a leaf's page, for searching in it.
 #[derive(Debug)]
-pub(super) struct Cells {
-    places: Near<u32, NEAR_KEYS>,
+pub(super) struct LeafIndex {
+    offsets: InlineVec<u32, INLINE_KEYS>,
     heads: Heads,
     end: usize,
 }
 
-impl Cells {
-    pub(super) fn of_leaf(page: &NodePage<&PageBytes>) -> Self {
+impl LeafIndex {
+    pub(super) fn new(page: &NodePage<&PageBytes>) -> Self {
         let heads = Heads::new((0..page.count()).map(|index| page.key(index)));
-        Self { places: page.cells_at().map(u32::from).collect(), heads, end: page.end() }
+        Self { offsets: page.cells_at().map(u32::from).collect(), heads, end: page.end() }
     }
 }
 
-/// Where a key lies in the heap.
+/// The span of a key in the heap.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Spot {
+pub(super) struct KeySpan {
     pub(super) start: usize,
     pub(super) end: usize,
 }
 
-impl Keys {
+impl NodeKeys {
     /// Holds no keys yet.
-    pub(super) fn new(open: bool) -> Self {
-        Self { open, ..Self::default() }
+    pub(super) fn new(has_open_first: bool) -> Self {
+        Self { has_open_first, ..Self::default() }
     }
 
     /// Holds memory for the page of a leaf.
     pub(super) fn blank() -> Self {
-        Self { heap: Near::full([0; PAGE_BYTES]), ..Self::default() }
+        Self { heap: InlineVec::full([0; PAGE_BYTES]), ..Self::default() }
     }
 
     /// Returns the memory that a page is read into.
@@ -77,103 +74,104 @@ impl Keys {
         self.heap.first_chunk().expect("G1: a page is read into memory of its size")
     }
 
-    /// Takes the cells of a leaf where they stand in its page.
-    pub(super) fn settle(&mut self, cells: Cells) {
-        (self.places, self.heads) = (cells.places, cells.heads);
-        self.heap.truncate(cells.end);
+    /// Indexes the page of a leaf, whose cells stay where they are.
+    pub(super) fn set_index(&mut self, index: LeafIndex) {
+        (self.offsets, self.heads) = (index.offsets, index.heads);
+        self.heap.truncate(index.end);
     }
 
-    /// Takes the keys of a branch out of its page.
+    /// Copies the keys of a branch out of its page.
     pub(super) fn of_branch(page: &NodePage<&PageBytes>) -> Self {
         let mut keys = Self::new(true);
-        keys.places = (0..page.count()).map(|index| keys.append_key(page.key(index))).collect();
-        keys.learn();
+        keys.offsets = (0..page.count()).map(|index| keys.append_key(page.key(index))).collect();
+        keys.rebuild_heads();
         keys
     }
 
-    /// Appends a key of a branch to the heap and returns where its cell is.
+    /// Appends a key of a branch to the heap and returns the offset of its cell.
     pub(super) fn append_key(&mut self, key: &[u8]) -> u32 {
-        let place = u32_len(self.heap.len());
+        let offset = u32_len(self.heap.len());
         self.heap.extend_from_parts([&u16_len(key.len()).to_le_bytes(), key]);
-        place
+        offset
     }
 
-    /// Makes the heads anew.
-    fn learn(&mut self) {
-        let indices = usize::from(self.open)..self.count();
+    fn rebuild_heads(&mut self) {
+        let indices = usize::from(self.has_open_first)..self.count();
         self.heads = Heads::new(indices.map(|index| self.key(index)));
     }
 
     /// Reads a byte of every cache line.
-    pub(super) fn line_sum(&self) -> u8 {
-        let [sum, ..] = self.places_sum().to_le_bytes();
+    pub(super) fn touch_lines(&self) -> u8 {
+        let [sum, ..] = self.touch_offsets().to_le_bytes();
         self.heap.iter().step_by(LINE_BYTES).fold(sum, |sum, byte| sum ^ byte)
     }
 
-    /// Reads a place of every cache line.
-    fn places_sum(&self) -> u32 {
-        let places = self.places.iter().step_by(LINE_BYTES / size_of::<u32>());
-        places.fold(0, |sum, place| sum ^ place)
+    /// Reads an offset of every cache line.
+    fn touch_offsets(&self) -> u32 {
+        let offsets = self.offsets.iter().step_by(LINE_BYTES / size_of::<u32>());
+        offsets.fold(0, |sum, offset| sum ^ offset)
     }
 
     pub(super) fn count(&self) -> usize {
-        self.places.len()
+        self.offsets.len()
     }
 
-    /// Returns where a cell begins in the heap.
-    pub(super) fn place(&self, index: usize) -> usize {
-        self.places[index] as usize
+    /// Returns the offset of a cell in the heap.
+    pub(super) fn offset(&self, index: usize) -> usize {
+        self.offsets[index] as usize
     }
 
-    /// Returns where the cell of the least key begins in the heap.
-    pub(super) fn first_place(&self) -> Option<usize> {
-        self.places.first().map(|place| *place as usize)
+    /// Returns the offset of the cell of the least key.
+    pub(super) fn first_offset(&self) -> Option<usize> {
+        self.offsets.first().map(|offset| *offset as usize)
     }
 
-    /// Tells whether the cells lie in the heap in the order of their keys.
-    pub(super) fn places_ascend(&self) -> bool {
-        self.places.is_sorted_by(|a, b| a < b)
+    /// Tells whether the cells are in the heap in the order of their keys.
+    pub(super) fn offsets_ascend(&self) -> bool {
+        self.offsets.is_sorted_by(|a, b| a < b)
     }
 
     #[inline]
-    pub(super) fn spot(&self, index: usize) -> Spot {
-        let place = self.place(index);
-        let start = place + if self.open { BRANCH_HEAD } else { LEAF_CELL_HEAD };
-        Spot { start, end: start + usize::from(u16_at(&self.heap, place)) }
+    pub(super) fn span(&self, index: usize) -> KeySpan {
+        let offset = self.offset(index);
+        let start = offset + if self.has_open_first { BRANCH_HEAD } else { LEAF_CELL_HEAD };
+        KeySpan { start, end: start + usize::from(u16_at(&self.heap, offset)) }
     }
 
     pub(super) fn key(&self, index: usize) -> &[u8] {
-        let Spot { start, end } = self.spot(index);
+        let KeySpan { start, end } = self.span(index);
         &self.heap[start..end]
     }
 
-    /// Finds a key: its index, or where it would stand.
+    /// Finds a key: its index, or the index to insert it at.
     pub(super) fn find(&self, key: &[u8]) -> Result<usize, usize> {
-        self.find_among(self.around(key), key)
+        self.find_among(self.candidates(key), key)
     }
 
-    /// Finds a key as [`Keys::find`] does, where little is in the processor's cache: what the
-    /// search needs is read at once, instead of waiting for each line as the search comes to it.
-    pub(super) fn find_cold(&self, key: &[u8]) -> Result<usize, usize> {
-        self.find_among(self.warm(key), key)
+    /// Finds a key as [`NodeKeys::find`] does, in a node that is not in the processor's cache: the
+    /// lines that the search needs are loaded at once, instead of one after the other.
+    pub(super) fn find_prefetched(&self, key: &[u8]) -> Result<usize, usize> {
+        self.find_among(self.prefetch(key), key)
     }
 
-    /// Brings what a search needs and what lies at the key nearer, and returns the range of indices
-    /// that the key may be at.
-    pub(super) fn warm(&self, key: &[u8]) -> (usize, usize) {
-        std::hint::black_box(self.places_sum());
-        let (low, high) = self.around(key);
-        if let Some(place) = self.places.get(low) {
-            let lines = self.heap[*place as usize..].iter().step_by(LINE_BYTES).take(NEAR_LINES);
+    /// Prefetches what a search reads, and the cell of the key. Returns the range of indices that
+    /// the key can have.
+    pub(super) fn prefetch(&self, key: &[u8]) -> (usize, usize) {
+        std::hint::black_box(self.touch_offsets());
+        let (low, high) = self.candidates(key);
+        if let Some(offset) = self.offsets.get(low) {
+            let lines = self.heap[*offset as usize..].iter();
+            let lines = lines.step_by(LINE_BYTES).take(PREFETCH_LINES);
             std::hint::black_box(lines.fold(0, |sum, byte| sum ^ byte));
         }
         (low, high)
     }
 
-    /// Returns the range of indices that a key may be at.
-    fn around(&self, key: &[u8]) -> (usize, usize) {
-        let open = usize::from(self.open);
-        let (low, high) = fault::tree::whole_range(self.heads.around(key), self.heads.len());
+    /// Returns the range of indices that a key can have.
+    fn candidates(&self, key: &[u8]) -> (usize, usize) {
+        let open = usize::from(self.has_open_first);
+        let heads = &self.heads;
+        let (low, high) = fault::tree::whole_range(heads.candidates(key), heads.len());
         (open + low, open + high)
     }
 
@@ -191,64 +189,64 @@ impl Keys {
         Err(low)
     }
 
-    /// Finds a key as [`Keys::find`] does, looking at the end first: keys often come in order.
+    /// Finds a key as [`NodeKeys::find`] does, and looks at the end first: keys often come sorted.
     pub(super) fn find_from_end(&self, key: &[u8]) -> Result<usize, usize> {
         if self.heads.ends_before(key) { Err(self.count()) } else { self.find(key) }
     }
 
-    /// Takes in a key whose cell lies in the heap.
-    pub(super) fn insert(&mut self, index: usize, place: u32) {
-        self.places.insert(index, place);
-        if !self.note_head(index) {
-            self.learn();
+    /// Inserts a key whose cell is in the heap.
+    pub(super) fn insert(&mut self, index: usize, offset: u32) {
+        self.offsets.insert(index, offset);
+        if !self.insert_head(index) {
+            self.rebuild_heads();
         }
     }
 
-    /// Takes in keys behind all others, whose cells lie in the heap.
-    pub(super) fn append(&mut self, places: impl IntoIterator<Item = u32>) {
+    /// Appends keys whose cells are in the heap; they are greater than all others.
+    pub(super) fn append(&mut self, offsets: impl IntoIterator<Item = u32>) {
         let mut known = true;
-        for place in places {
+        for offset in offsets {
             let index = self.count();
-            self.places.insert(index, place);
-            known = known && self.note_head(index);
+            self.offsets.insert(index, offset);
+            known = known && self.insert_head(index);
         }
         if !known {
-            self.learn();
+            self.rebuild_heads();
         }
     }
 
-    /// Takes in the head of a key; `false` if all heads are to be made anew.
-    fn note_head(&mut self, index: usize) -> bool {
-        let Some(head) = index.checked_sub(usize::from(self.open)) else { return false };
-        let Spot { start, end } = self.spot(index);
-        // One key has nothing in common with others; what two have is worth leaving out.
+    /// Inserts the head of a key; `false` if all heads must be rebuilt.
+    fn insert_head(&mut self, index: usize) -> bool {
+        let Some(head) = index.checked_sub(usize::from(self.has_open_first)) else { return false };
+        let KeySpan { start, end } = self.span(index);
+        // One key has no common prefix with others; the prefix of two is worth leaving out.
         self.heads.insert(head, &self.heap[start..end]) && self.heads.len() != 2
     }
 
-    /// Says where the cell of a key lies now; the key is the same.
-    pub(super) fn moved(&mut self, index: usize, place: u32) {
-        self.places[index] = place;
+    /// Sets the offset of a cell that was moved; its key is the same.
+    pub(super) fn set_offset(&mut self, index: usize, offset: u32) {
+        self.offsets[index] = offset;
     }
 
     pub(super) fn remove(&mut self, index: usize) {
-        self.places.remove(index);
-        match index.checked_sub(usize::from(self.open)) {
+        self.offsets.remove(index);
+        match index.checked_sub(usize::from(self.has_open_first)) {
             Some(index) => self.heads.remove(index),
-            None => self.learn(),
+            None => self.rebuild_heads(),
         }
     }
 
-    /// Lets the keys from an index on go.
+    /// Drops the keys from an index on.
     pub(super) fn truncate(&mut self, count: usize) {
-        self.places.truncate(count);
-        self.learn();
+        self.offsets.truncate(count);
+        self.rebuild_heads();
     }
 
     /// Makes the first key the empty one.
     pub(super) fn open_first(&mut self) {
-        if let Some(place) = self.places.first() {
-            put_at(&mut self.heap, *place as usize, &[0; BRANCH_HEAD]);
+        if let Some(offset) = self.offsets.first() {
+            put_at(&mut self.heap, *offset as usize, &[0; BRANCH_HEAD]);
         }
-        self.learn();
+        self.rebuild_heads();
     }
 }

@@ -1,9 +1,8 @@
-//! The cells of a leaf: a key each, and a value or what leads to it.
+//! The cells of a leaf: a key each, and its value or the pointer of its overflow chain.
 
-use super::edit::{Part, separator};
-use super::keys::Spot;
-use super::near::Near;
-use super::{Cache, Node};
+use super::inline_vec::InlineVec;
+use super::keys::KeySpan;
+use super::node::{Node, Split};
 use crate::codec::{Reader, put_at, u32_at, u32_len};
 use crate::conc::Arc;
 use crate::fault::{self, Fault};
@@ -11,122 +10,130 @@ use crate::page::{
     CELL_BYTES_MAX, DIRECTORY_BYTES, LEAF_CELL_HEAD, POINTER_BYTES, Pointer, encode_leaf,
     encode_leaf_run, leaf_cell_bytes, leaf_cell_head, overflow_pages,
 };
-use crate::unit::PageBytes;
+use crate::pager::Cache;
+use crate::unit::{PAGE_BYTES, PageBytes};
 
-/// Set, in memory only, beside the length of a value that is not yet in its overflow chain. Where
-/// the pointer will stand, there is the index of the value.
-const LONG: u32 = 1 << 30;
+/// Set, in memory only, beside the length of a value that is not yet in its overflow chain. In the
+/// place of the pointer, the cell has the index of the value.
+const UNWRITTEN: u32 = 1 << 30;
 const STORED: u32 = 1 << 31;
 
-/// Where the length of the value stands in a cell.
+/// Offset of the value's length in a cell.
 const TAG: usize = LEAF_CELL_HEAD - 4;
 
-/// What a leaf holds for a key.
+/// The value of a leaf's key, or what leads to it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Payload<'a> {
+    /// In the cell.
     Inline { at: usize, len: usize },
+    /// Out of line, in an overflow chain.
     Stored { bytes: u32, first: Pointer },
-    Long(&'a Arc<[u8]>),
+    /// Out of line, not written yet.
+    Unwritten(&'a Arc<[u8]>),
 }
 
-/// Tells whether a value stands outside the leaf.
-pub(crate) const fn is_long(key: usize, value: usize) -> bool {
+/// Tells whether a value is stored out of line.
+pub(crate) const fn is_out_of_line(key: usize, value: usize) -> bool {
     leaf_cell_bytes(key, value) > CELL_BYTES_MAX
 }
 
-/// Returns what an entry takes in a leaf's page.
+/// Returns the bytes of an entry in a leaf's page.
 pub(super) const fn entry_bytes(key: &[u8], value: &[u8]) -> usize {
-    let long = is_long(key.len(), value.len());
-    leaf_cell_bytes(key.len(), if long { POINTER_BYTES } else { value.len() })
+    let out_of_line = is_out_of_line(key.len(), value.len());
+    leaf_cell_bytes(key.len(), if out_of_line { POINTER_BYTES } else { value.len() })
+}
+
+/// Returns the shortest key above `left` that does not exceed `right`.
+pub(super) fn separator(left: &[u8], right: &[u8]) -> Box<[u8]> {
+    let common = left.iter().zip(right).take_while(|(a, b)| a == b).count();
+    right[..=common].into()
 }
 
 impl Payload<'_> {
-    /// Returns the overflow pages that writing it takes.
+    /// Returns the number of overflow pages that writing it takes.
     fn pages(&self) -> usize {
         match self {
-            Self::Long(value) => overflow_pages(value.len()),
+            Self::Unwritten(value) => overflow_pages(value.len()),
             Self::Inline { .. } | Self::Stored { .. } => 0,
         }
     }
 }
 
 impl Node {
-    /// Returns where key `index` of a leaf lies, and the length of its value if that follows.
-    // A walk asks for each entry, and has little else to do.
+    /// Returns the span of key `index` of a leaf, and the length of its value if that follows.
+    // A scan calls it for each entry, and does little else.
     #[inline(always)]
-    pub(super) fn entry(&self, index: usize) -> (Spot, Option<usize>) {
-        let place = self.keys.place(index);
-        let head = self.keys.heap[place..].first_chunk::<LEAF_CELL_HEAD>();
+    pub(super) fn entry(&self, index: usize) -> (KeySpan, Option<usize>) {
+        let offset = self.keys.offset(index);
+        let head = self.keys.heap[offset..].first_chunk::<LEAF_CELL_HEAD>();
         let [a, b, c, d, e, f] = *head.expect("P2: a cell begins with its lengths");
         let (key, tag) = (u16::from_le_bytes([a, b]), u32::from_le_bytes([c, d, e, f]));
-        let start = place + LEAF_CELL_HEAD;
-        let spot = Spot { start, end: start + usize::from(key) };
-        (spot, (tag & (STORED | LONG) == 0).then_some(tag as usize))
+        let start = offset + LEAF_CELL_HEAD;
+        let span = KeySpan { start, end: start + usize::from(key) };
+        (span, (tag & (STORED | UNWRITTEN) == 0).then_some(tag as usize))
     }
 
-    /// Returns what a leaf holds for its key `index`.
+    /// Returns the value of a leaf's key, or what leads to it.
     pub(super) fn payload(&self, index: usize) -> Payload<'_> {
-        let (Spot { end: at, .. }, inline) = self.entry(index);
+        let (KeySpan { end: at, .. }, inline) = self.entry(index);
         if let Some(len) = inline {
             return Payload::Inline { at, len };
         }
-        let tag = u32_at(&self.keys.heap, self.keys.place(index) + TAG);
+        let tag = u32_at(&self.keys.heap, self.keys.offset(index) + TAG);
         if tag & STORED == 0 {
             let index = u32_at(&self.keys.heap, at) as usize;
-            return Payload::Long(&self.long[index]);
+            return Payload::Unwritten(&self.unwritten[index]);
         }
         let first = Pointer::decode(&mut Reader::new(&self.keys.heap[at..]));
         let first = first.flatten().expect("P2: a decoded node holds whole pointers");
         Payload::Stored { bytes: tag & !STORED, first }
     }
 
-    /// Returns a whole cell, as it stands in a page.
+    /// Returns a whole cell, as it is in a page.
     fn cell(&self, index: usize) -> &[u8] {
-        let (Spot { end, .. }, inline) = self.entry(index);
-        &self.keys.heap[self.keys.place(index)..end + inline.unwrap_or(POINTER_BYTES)]
+        let (KeySpan { end, .. }, inline) = self.entry(index);
+        &self.keys.heap[self.keys.offset(index)..end + inline.unwrap_or(POINTER_BYTES)]
     }
 
-    /// Returns what an entry takes in a page.
+    /// Returns the bytes of an entry in a page.
     pub(super) fn cell_bytes(&self, index: usize) -> usize {
         DIRECTORY_BYTES + self.cell(index).len()
     }
 
-    /// Returns the overflow pages that writing the leaf takes.
-    pub(super) fn long_pages(&self) -> usize {
-        if self.long.is_empty() {
+    /// Returns the number of overflow pages that writing the leaf takes.
+    pub(super) fn overflow_pages(&self) -> usize {
+        if self.unwritten.is_empty() {
             return 0;
         }
         (0..self.count()).map(|index| self.payload(index).pages()).sum()
     }
 
-    /// Appends a cell to the heap and returns where it lies.
-    fn append(&mut self, key: &[u8], value: &[u8]) -> u32 {
-        let place = u32_len(self.keys.heap.len());
-        let long = is_long(key.len(), value.len());
+    /// Appends a cell to the heap and returns its offset.
+    fn append_cell(&mut self, key: &[u8], value: &[u8]) -> u32 {
+        let offset = u32_len(self.keys.heap.len());
         let mut head = leaf_cell_head(key.len(), value.len(), false);
-        if long {
-            head[LEAF_CELL_HEAD - 1] |= (LONG >> 24) as u8;
-        }
-        if long {
+        if is_out_of_line(key.len(), value.len()) {
+            head[LEAF_CELL_HEAD - 1] |= (UNWRITTEN >> 24) as u8;
             let mut pointer = [0; POINTER_BYTES];
-            put_at(&mut pointer, 0, &u32_len(self.long.len()).to_le_bytes());
+            put_at(&mut pointer, 0, &u32_len(self.unwritten.len()).to_le_bytes());
             self.keys.heap.extend_from_parts([&head, key, &pointer]);
-            self.long.push(value.into());
+            self.unwritten.push(value.into());
         } else {
             self.keys.heap.extend_from_parts([&head, key, value]);
         }
-        place
+        offset
     }
 
-    /// Puts an entry in at its place.
-    pub(super) fn put(&mut self, index: usize, key: &[u8], value: &[u8]) {
-        let place = self.append(key, value);
-        self.keys.insert(index, place);
+    /// Inserts an entry.
+    pub(super) fn insert_entry(&mut self, index: usize, key: &[u8], value: &[u8]) {
+        assert!(self.level() == 0, "T2: an entry is inserted into a branch");
+        let offset = self.append_cell(key, value);
+        self.keys.insert(index, offset);
         self.used += entry_bytes(key, value);
     }
 
     /// Replaces the value of an entry.
-    pub(super) fn replace(&mut self, index: usize, value: &[u8]) {
+    pub(super) fn replace_value(&mut self, index: usize, value: &[u8]) {
         let before = self.cell_bytes(index);
         if let Payload::Inline { at, len } = self.payload(index)
             && len == value.len()
@@ -135,116 +142,123 @@ impl Node {
             return;
         }
         let key: Box<[u8]> = self.keys.key(index).into();
-        let place = self.append(&key, value);
-        self.keys.moved(index, place);
+        let offset = self.append_cell(&key, value);
+        self.keys.set_offset(index, offset);
         self.used = self.used - before + self.cell_bytes(index);
-        self.waste(before);
+        self.add_dead(before);
     }
 
-    /// Takes an entry out.
-    pub(super) fn take(&mut self, index: usize) {
+    /// Removes an entry.
+    pub(super) fn remove_entry(&mut self, index: usize) {
         let bytes = self.cell_bytes(index);
+        assert!(self.level() == 0 && bytes <= self.used, "T3: {bytes} of {} bytes", self.used);
         self.keys.remove(index);
         self.used -= bytes;
-        self.waste(bytes);
+        self.add_dead(bytes);
     }
 
-    /// Notes bytes of the heap that are of no more use, and makes a new one when they prevail.
-    fn waste(&mut self, bytes: usize) {
+    /// Counts dead bytes of the heap, and compacts it when they prevail.
+    fn add_dead(&mut self, bytes: usize) {
         self.dead += bytes;
-        if self.dead > self.used.max(crate::unit::PAGE_BYTES) {
-            self.tidy();
+        if self.dead > self.used.max(PAGE_BYTES) {
+            self.compact_heap();
         }
     }
 
     /// Puts the cells of a leaf in order, without gaps.
-    pub(super) fn tidy(&mut self) {
+    pub(super) fn compact_heap(&mut self) {
         if self.dead == 0 || self.level() > 0 {
             return;
         }
-        let mut heap = Near::default();
-        let mut long = Vec::new();
+        let mut heap = InlineVec::default();
+        let mut unwritten = Vec::new();
         for index in 0..self.count() {
-            let place = u32_len(heap.len());
+            let offset = u32_len(heap.len());
             heap.extend_from_slice(self.cell(index));
-            if let Payload::Long(value) = self.payload(index) {
+            if let Payload::Unwritten(value) = self.payload(index) {
                 let at = heap.len() - POINTER_BYTES;
-                put_at(&mut heap, at, &u32_len(long.len()).to_le_bytes());
-                long.push(Arc::clone(value));
+                put_at(&mut heap, at, &u32_len(unwritten.len()).to_le_bytes());
+                unwritten.push(Arc::clone(value));
             }
-            self.keys.moved(index, place);
+            self.keys.set_offset(index, offset);
         }
-        (self.keys.heap, self.long, self.dead) = (heap, long, 0);
+        let used = heap.len() + self.count() * DIRECTORY_BYTES;
+        assert!(used == self.used, "T3: {used} bytes of cells, {} counted", self.used);
+        (self.keys.heap, self.unwritten, self.dead) = (heap, unwritten, 0);
     }
 
     /// Appends entries of another leaf; their keys are greater than all here.
-    pub(super) fn take_over(&mut self, other: &Self, indices: std::ops::Range<usize>) {
-        let mut places = Vec::with_capacity(indices.len());
+    pub(super) fn append_entries(&mut self, other: &Self, indices: std::ops::Range<usize>) {
+        let mut offsets = Vec::with_capacity(indices.len());
         for index in indices {
             let (cell, heap) = (other.cell(index), &mut self.keys.heap);
-            places.push(u32_len(heap.len()));
+            offsets.push(u32_len(heap.len()));
             heap.extend_from_slice(cell);
-            if let Payload::Long(value) = other.payload(index) {
+            if let Payload::Unwritten(value) = other.payload(index) {
                 let at = heap.len() - POINTER_BYTES;
-                put_at(heap, at, &u32_len(self.long.len()).to_le_bytes());
-                self.long.push(Arc::clone(value));
+                put_at(heap, at, &u32_len(self.unwritten.len()).to_le_bytes());
+                self.unwritten.push(Arc::clone(value));
             }
             self.used += DIRECTORY_BYTES + cell.len();
         }
-        self.keys.append(places);
+        self.keys.append(offsets);
     }
 
-    /// Cuts a leaf at these indices, which ascend; returns what was cut off, in order.
-    pub(super) fn cut_leaf(&mut self, cuts: &[usize], cache: &Cache) -> Vec<Part> {
-        let ends = cuts.iter().skip(1).copied().chain([self.count()]);
-        let parts = cuts.iter().zip(ends).map(|(&start, end)| {
-            let mut part = Self::empty(0, cache);
-            Arc::make_mut(&mut part).take_over(self, start..end);
-            (separator(self.key(start - 1), self.key(start)), part)
+    /// Splits a leaf before these indices, which ascend; returns the new leaves in order.
+    pub(super) fn split_leaf(&mut self, cuts: &[usize], cache: &Cache) -> Vec<Split> {
+        let count = self.count();
+        let ends = cuts.iter().skip(1).copied().chain([count]);
+        let splits = cuts.iter().zip(ends).map(|(&start, end)| {
+            assert!(0 < start && start < end, "T1: a split at {start} of {count}");
+            let mut node = Self::empty(0, cache);
+            Arc::make_mut(&mut node).append_entries(self, start..end);
+            Split { separator: separator(self.key(start - 1), self.key(start)), node }
         });
-        let parts: Vec<_> = parts.collect();
-        let cut: usize = parts.iter().map(|(_, part)| part.used).sum();
+        let splits: Vec<_> = splits.collect();
+        let bytes: usize = splits.iter().map(|split| split.node.used).sum();
         if let Some(first) = cuts.first() {
             self.keys.truncate(*first);
-            self.used -= cut;
-            self.dead += cut;
-            self.tidy();
+            self.used -= bytes;
+            self.dead += bytes;
+            self.compact_heap();
         }
-        parts
+        splits
     }
 
-    /// Returns the values that are to be written to overflow chains.
-    pub(super) fn long_values(&self) -> Vec<(usize, Arc<[u8]>)> {
-        let long = |index| match self.payload(index) {
-            Payload::Long(value) => Some((index, Arc::clone(value))),
+    /// Returns the values that are to be written to overflow chains, by index.
+    pub(super) fn unwritten_values(&self) -> Vec<(usize, Arc<[u8]>)> {
+        let unwritten = |index| match self.payload(index) {
+            Payload::Unwritten(value) => Some((index, Arc::clone(value))),
             Payload::Inline { .. } | Payload::Stored { .. } => None,
         };
-        (0..self.count()).filter_map(long).collect()
+        (0..self.count()).filter_map(unwritten).collect()
     }
 
-    /// Notes where a long value was written.
-    pub(super) fn stored(&mut self, index: usize, first: Pointer) {
-        let (tag_at, at) = (self.keys.place(index) + TAG, self.keys.spot(index).end);
-        let tag = u32_at(&self.keys.heap, tag_at) & !LONG | STORED;
+    /// Sets the pointer of an out-of-line value that was written.
+    pub(super) fn set_stored(&mut self, index: usize, first: Pointer) {
+        let (tag_at, at) = (self.keys.offset(index) + TAG, self.keys.span(index).end);
+        let tag = u32_at(&self.keys.heap, tag_at);
+        assert!(tag & UNWRITTEN != 0, "T4: a value is written twice");
+        let tag = tag & !UNWRITTEN | STORED;
         put_at(&mut self.keys.heap, tag_at, &tag.to_le_bytes());
         put_at(&mut self.keys.heap, at, &first.to_bytes());
     }
 
-    /// Returns the cells if they lie in the heap in order and without gaps, and where they begin.
+    /// Returns the cells if they are in the heap in order and without gaps, and their offset.
     fn cells_in_order(&self) -> Option<(usize, &[u8])> {
-        let start = self.keys.first_place()?;
+        let start = self.keys.first_offset()?;
         let cells = &self.keys.heap[start..];
         let whole = cells.len() + self.count() * DIRECTORY_BYTES == self.used;
-        let in_order = self.keys.places_ascend() || fault::on(Fault::Fs19);
+        let in_order = self.keys.offsets_ascend() || fault::on(Fault::Fs19);
         (whole && in_order).then_some((start, cells))
     }
 
-    /// Writes a leaf into a page, not yet sealed. Its long values must have been written.
+    /// Writes a leaf into a page, not yet sealed. Its out-of-line values must have been written.
     pub(super) fn encode_leaf(&self, page: &mut PageBytes) {
         match self.cells_in_order() {
             Some((start, cells)) => {
-                let places = (0..self.count()).map(|index| self.keys.place(index) - start);
-                encode_leaf_run(places, cells, page);
+                let offsets = (0..self.count()).map(|index| self.keys.offset(index) - start);
+                encode_leaf_run(offsets, cells, page);
             }
             None => encode_leaf((0..self.count()).map(|index| self.cell(index)), page),
         }
@@ -258,11 +272,11 @@ mod tests {
     use crate::page::NodePage;
     use crate::unit::{CommitId, PAGE_BYTES, PageId};
 
-    /// Values that are too long for a leaf.
-    const LONG_ONES: [u8; 3] = [3, 60, 100];
+    /// Numbers of values that are too long for a leaf.
+    const OUT_OF_LINE: [u8; 3] = [3, 60, 100];
 
     fn value(number: u8) -> Vec<u8> {
-        vec![number; if LONG_ONES.contains(&number) { 5000 } else { 100 }]
+        vec![number; if OUT_OF_LINE.contains(&number) { 5000 } else { 100 }]
     }
 
     fn leaf(order: impl IntoIterator<Item = u8>) -> Arc<Node> {
@@ -270,18 +284,18 @@ mod tests {
         let node = Arc::make_mut(&mut leaf);
         for number in order {
             let index = node.find(&[number]).expect_err("each key once");
-            node.put(index, &[number], &value(number));
+            node.insert_entry(index, &[number], &value(number));
         }
         leaf
     }
 
-    /// Writes the page of a leaf, its long values being somewhere.
+    /// Writes the page of a leaf, its out-of-line values on some page.
     fn page(leaf: &Arc<Node>) -> PageBytes {
         let mut leaf = Arc::clone(leaf);
         let node = Arc::make_mut(&mut leaf);
-        for (index, value) in node.long_values() {
+        for (index, value) in node.unwritten_values() {
             let (page, birth) = (PageId(value[0].into()), CommitId(1));
-            node.stored(index, Pointer { page, birth, seal: Seal([7; 16]) });
+            node.set_stored(index, Pointer { page, birth, seal: Seal([7; 16]) });
         }
         let mut page = [1; PAGE_BYTES];
         node.encode_leaf(&mut page);
@@ -289,13 +303,28 @@ mod tests {
     }
 
     #[test]
-    fn a_leaf_is_written_the_same_however_it_lies_in_memory() {
+    fn separators_are_short_and_separate() {
+        for (left, right, expect) in [
+            (&b"apple"[..], &b"banana"[..], &b"b"[..]),
+            (b"abc", b"abd", b"abd"),
+            (b"ab", b"abc", b"abc"),
+            (b"", b"zz", b"z"),
+            (b"abc", b"abdzzzz", b"abd"),
+        ] {
+            let key = separator(left, right);
+            assert_eq!(&*key, expect);
+            assert!(left < &*key && &*key <= right);
+        }
+    }
+
+    #[test]
+    fn a_leaf_is_written_the_same_in_any_order_of_its_heap() {
         let ascending = leaf(0..30);
         let written = page(&ascending);
         let read = NodePage::decode(&written).unwrap();
         assert_eq!((read.count(), read.used_bytes()), (30, ascending.used));
         assert!(ascending.cells_in_order().is_some());
-        // Of the last, only the order of the cells tells that they do not lie in that of the keys.
+        // In the last, only the order of the cells differs from that of the keys.
         let last_first = [29].into_iter().chain(0..29).collect::<Vec<_>>();
         let first_first = [0].into_iter().chain((1..30).rev()).collect();
         for order in [(0..30).rev().collect(), last_first, first_first] {
@@ -303,14 +332,14 @@ mod tests {
             assert!(leaf.cells_in_order().is_none());
             assert!(page(&leaf)[..] == written[..]);
         }
-        // What was taken out leaves a gap, or room at an end; before all cells it is no matter.
+        // A removed cell leaves a gap, or room at an end; a gap before all cells does not matter.
         for gap in [0, 12, 29] {
             let mut with_gap = Arc::clone(&ascending);
-            Arc::make_mut(&mut with_gap).take(gap.into());
+            Arc::make_mut(&mut with_gap).remove_entry(gap.into());
             assert_eq!(with_gap.cells_in_order().is_some(), gap == 0);
             let without = page(&leaf((0..30).filter(|number| *number != gap)));
             assert!(page(&with_gap)[..] == without[..], "gap at {gap}");
-            Arc::make_mut(&mut with_gap).tidy();
+            Arc::make_mut(&mut with_gap).compact_heap();
             assert!(with_gap.cells_in_order().is_some());
             assert!(page(&with_gap)[..] == without[..], "gap at {gap}");
         }
@@ -321,8 +350,9 @@ mod tests {
         let cache = Cache::new(0);
         for order in [(0..120).collect::<Vec<u8>>(), (0..120).rev().collect()] {
             let mut whole = leaf(order);
-            let parts = Arc::make_mut(&mut whole).cut_leaf(&[30, 31, 90], &cache);
-            let (least, parts): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+            let parts = Arc::make_mut(&mut whole).split_leaf(&[30, 31, 90], &cache);
+            let (least, parts): (Vec<_>, Vec<_>) =
+                parts.into_iter().map(|split| (split.separator, split.node)).unzip();
             assert_eq!(least.iter().map(|key| key[0]).collect::<Vec<_>>(), [30, 31, 90]);
             let mut next = 0;
             for part in std::iter::once(whole).chain(parts) {
@@ -330,7 +360,7 @@ mod tests {
                 for index in 0..part.count() {
                     let held = match part.payload(index) {
                         Payload::Inline { at, len } => part.slice(at, len),
-                        Payload::Long(value) => value,
+                        Payload::Unwritten(value) => value,
                         Payload::Stored { .. } => panic!("nothing was written"),
                     };
                     assert_eq!((part.key(index), part.find(&[next])), (&[next][..], Ok(index)));

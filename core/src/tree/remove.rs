@@ -1,36 +1,37 @@
-//! Removing entries: a node that runs low merges with a neighbour, an empty one goes.
+//! Removing entries: a sparse node merges with a neighbour, and an empty one is removed.
 
-use super::Node;
-use super::edit::{Edits, TreeEdit};
+use super::child_ref::ChildRef;
+use super::edit::TreeEdit;
 use super::leaf::Payload;
-use super::link::Link;
+use super::load::EditContext;
+use super::node::Node;
 use crate::conc::Arc;
 use crate::error::Result;
 use crate::fault::{self, Fault};
 use crate::page::NODE_CAPACITY;
 
-/// Below this a node looks for a neighbour to merge with.
-const LOW_BYTES: usize = NODE_CAPACITY / 3;
+/// A node of fewer bytes merges with a neighbour.
+const SPARSE_BYTES: usize = NODE_CAPACITY / 3;
 
 impl TreeEdit {
-    /// Removes an entry and tells whether it was there.
-    pub(crate) fn remove(&mut self, key: &[u8], edits: &mut Edits<'_>) -> Result<bool> {
-        if self.get(key, edits.pager)?.is_none() {
+    /// Removes an entry and tells whether the key existed.
+    pub(crate) fn remove(&mut self, key: &[u8], context: &mut EditContext<'_>) -> Result<bool> {
+        if self.get(key, context.pager)?.is_none() {
             return Ok(false);
         }
         let Some(root) = &mut self.root else { return Ok(false) };
         self.changed = true;
-        root.edit(None, edits)?.remove(key, edits)?;
+        root.edit(None, context)?.remove(key, context)?;
         self.len = self.len.saturating_sub(1);
-        self.lower();
+        self.collapse_root();
         Ok(true)
     }
 
-    /// Takes away a root that is empty, or that has a single child.
-    pub(super) fn lower(&mut self) {
+    /// Removes a root that is empty, or that has a single child.
+    pub(super) fn collapse_root(&mut self) {
         while let Some(root) = self.root.take() {
-            let fresh = root.peek().filter(|_| root.pointer.is_none());
-            let (level, count) = fresh.map_or((0, 1), |node| (node.level(), node.count()));
+            let own = root.peek().filter(|_| root.is_unwritten());
+            let (level, count) = own.map_or((0, 1), |node| (node.level(), node.count()));
             if count == 0 {
                 return;
             }
@@ -38,100 +39,107 @@ impl TreeEdit {
                 self.root = Some(root);
                 return;
             }
-            self.root = fresh.and_then(|node| node.links.get(0).cloned());
+            self.root = own.and_then(|node| node.children.get(0).cloned());
         }
     }
 
     /// Removes every entry.
-    pub(crate) fn clear(&mut self, edits: &mut Edits<'_>) -> Result<()> {
+    pub(crate) fn clear(&mut self, context: &mut EditContext<'_>) -> Result<()> {
         if let Some(root) = self.root.take() {
             self.changed = true;
             self.len = 0;
-            free_link(&root, None, edits)?;
+            free_subtree(&root, None, context)?;
         }
         Ok(())
     }
 }
 
 impl Node {
-    /// Removes a key that is there.
-    fn remove(&mut self, key: &[u8], edits: &mut Edits<'_>) -> Result<()> {
+    /// Removes a key that exists.
+    fn remove(&mut self, key: &[u8], context: &mut EditContext<'_>) -> Result<()> {
         if self.level() == 0 {
             if let Ok(index) = self.find(key) {
-                self.free_payload(index, edits)?;
-                self.take(index);
+                self.free_payload(index, context)?;
+                self.remove_entry(index);
             }
             return Ok(());
         }
         let index = self.child_of(key);
         let level = self.level() - 1;
-        let child = self.links[index].edit(Some(level), edits)?;
-        child.remove(key, edits)?;
+        let child = self.children[index].edit(Some(level), context)?;
+        child.remove(key, context)?;
         if child.count() == 0 {
-            self.disown(index);
-        } else if child.used < LOW_BYTES {
-            self.merge_around(index, edits)?;
+            self.remove_child(index);
+        } else if child.used < SPARSE_BYTES {
+            self.merge_sparse_child(index, context)?;
         }
         Ok(())
     }
 
-    /// Merges a low child with the neighbour that leaves the least room, if one fits.
-    fn merge_around(&mut self, index: usize, edits: &mut Edits<'_>) -> Result<()> {
+    /// Merges a child with the neighbour that leaves the least room, if one fits.
+    fn merge_sparse_child(&mut self, index: usize, context: &mut EditContext<'_>) -> Result<()> {
         let level = Some(self.level() - 1);
-        let own = self.child(index, edits.pager)?.used;
+        let own = self.child(index, context.pager)?.used;
         let mut best: Option<(usize, usize)> = None;
         for left in [index.checked_sub(1), Some(index)].into_iter().flatten() {
             let other = if left == index { index + 1 } else { left };
             if other >= self.count() {
                 continue;
             }
-            // Between branches, the key that separates them comes down.
+            // A merged branch holds the key that separated the two.
             let key = if self.level() > 1 { self.key(left + 1).len() } else { 0 };
-            let together = own + self.child(other, edits.pager)?.used + key;
+            let together = own + self.child(other, context.pager)?.used + key;
             if together <= NODE_CAPACITY && best.is_none_or(|(_, most)| together > most) {
                 best = Some((left, together));
             }
         }
         let Some((left, _)) = best else { return Ok(()) };
-        self.links[left].edit(level, edits)?;
-        self.links[left + 1].edit(level, edits)?;
-        self.gather(left, 2);
+        self.children[left].edit(level, context)?;
+        self.children[left + 1].edit(level, context)?;
+        self.merge_children(left, 2);
         Ok(())
     }
 
-    /// Puts `run` changed children from `start` on into the first of them.
-    pub(super) fn gather(&mut self, start: usize, run: usize) {
-        let rest: Vec<_> = (1..run).map(|_| self.disown(start + 1)).collect();
-        let left = self.links[start].own();
-        for (key, mut link) in rest {
-            let right = link.own();
+    /// Merges `run` changed children from `start` on into the first of them.
+    pub(super) fn merge_children(&mut self, start: usize, run: usize) {
+        let count = self.count();
+        assert!(start + run <= count, "T1: children {start} to {} of {count}", start + run);
+        let rest: Vec<_> = (1..run).map(|_| self.remove_child(start + 1)).collect();
+        let left = self.children[start].own();
+        for (key, mut child) in rest {
+            let right = child.own();
+            assert!(left.level() == right.level(), "T2: a merge across levels");
             if left.level() == 0 {
-                left.take_over(right, 0..right.count());
+                left.append_entries(right, 0..right.count());
                 continue;
             }
-            for (index, link) in right.links.split_off(0).into_iter().enumerate() {
+            for (index, child) in right.children.split_off(0).into_iter().enumerate() {
                 let own: Box<[u8]> = right.key(index).into();
                 let key = if index == 0 && !fault::on(Fault::Bt03) { &key } else { &own };
-                left.adopt(left.count(), key, link);
+                left.insert_child(left.count(), key, child);
             }
         }
     }
 }
 
-/// Frees every page below a link, the link's own included.
-fn free_link(link: &Link, level: Option<u8>, edits: &mut Edits<'_>) -> Result<()> {
-    if let Some(pointer) = &link.pointer {
-        edits.freed.push(pointer.page);
+/// Frees the pages of a node, and of all nodes and values below it.
+fn free_subtree(
+    child: &ChildRef<Node>,
+    level: Option<u8>,
+    context: &mut EditContext<'_>,
+) -> Result<()> {
+    if let Some(pointer) = &child.pointer {
+        context.freed.push(pointer.page);
     }
-    let node = match link.peek() {
+    let node = match child.peek() {
         Some(node) => Arc::clone(node),
-        None => link.node(level, edits.pager)?,
+        None => child.load(level, context.pager)?,
     };
     for index in 0..node.count() {
         if node.level() > 0 {
-            free_link(&node.links[index], Some(node.level() - 1), edits)?;
+            free_subtree(&node.children[index], Some(node.level() - 1), context)?;
         } else if let Payload::Stored { .. } = node.payload(index) {
-            node.free_payload(index, edits)?;
+            node.free_payload(index, context)?;
         }
     }
     Ok(())

@@ -1,21 +1,23 @@
-//! Walking what can be read of a damaged tree.
+//! Salvage: a scan of a damaged tree that returns every entry that can still be read.
 //!
-//! - D6 Nothing is left out but what lies behind a page that cannot be read.
+//! - D6 A salvage scan misses only entries behind a page that cannot be read.
 
-use super::{Bytes, Node, Pager};
+use super::bytes::Bytes;
+use super::node::Node;
 use crate::conc::Arc;
 use crate::error::Result;
 use crate::fault::{self, Fault};
+use crate::pager::Pager;
 use std::iter::FusedIterator;
 
-/// Entries of a tree in key order, as far as they can be read. An error stands where a page could
-/// not be read, for all that it held, and the walk goes on behind it.
+/// The entries of a tree in key order, as far as they can be read. For a page that cannot be read,
+/// the scan returns one error in the place of its entries, and goes on behind it.
 #[derive(Debug)]
 pub struct SalvageIter<'a> {
     pager: &'a Pager,
-    /// The root, as long as nobody asked for an entry.
+    /// The root, until the first entry is requested.
     root: Option<Result<Arc<Node>>>,
-    /// Nodes on the way, each with its next child or entry.
+    /// Nodes of the current path, each with its next child or entry.
     path: Vec<(Arc<Node>, usize)>,
 }
 

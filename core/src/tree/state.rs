@@ -1,78 +1,109 @@
-//! A committed tree.
+//! A committed version of a tree.
 
-use super::cache::{Cache, Family};
-use super::hand::Trim;
-use super::link::Link;
-use super::{Bytes, Late, Node, Pager, TreeEdit};
+use super::bytes::Bytes;
+use super::child_ref::ChildRef;
+use super::load::read_node;
+use super::node::Node;
+use super::pending_redo::PendingRedo;
 use crate::conc::{Arc, Swap};
 use crate::error::Result;
 use crate::page::{Pointer, TreeRecord};
+use crate::pager::{Cache, Evict, Pager, Sweep, TreeId};
 
-/// A committed tree. It never changes; which of its nodes are resident does.
+/// A committed version of a tree. It never changes; the set of its resident nodes does.
 #[derive(Debug, Default)]
 pub(crate) struct TreeState {
-    /// The tree that this is a version of.
-    pub(super) family: Family,
-    /// Where the root lies; `None` if the tree is empty or not yet written.
+    /// `None` if the tree is empty.
+    id: Option<TreeId>,
+    /// The page of the root; `None` if the tree is empty or not yet written.
     pointer: Option<Pointer>,
     pub(crate) len: u64,
     root: Swap<Node>,
-    /// What the log holds for a tree that is read without it.
-    late: Option<Late>,
+    /// The entries of the log for a tree that is read before the log is replayed.
+    redo: Option<PendingRedo>,
+}
+
+/// The parts of a version that a transaction takes over.
+#[derive(Debug)]
+pub(super) struct TreeParts {
+    pub(super) id: Option<TreeId>,
+    pub(super) root: Option<ChildRef<Node>>,
+    pub(super) len: u64,
+}
+
+impl Evict for TreeState {
+    fn evict(&self, from: &[u8], sweep: &mut Sweep) {
+        if let Some(root) = &*self.root.load() {
+            let rest = root.without_evicted(from, sweep);
+            if !Arc::ptr_eq(root, &rest) {
+                self.root.store(Some(rest));
+            }
+        }
+    }
 }
 
 impl TreeState {
-    /// Makes a version of a tree known to the cache of its file.
-    pub(super) fn new(root: Link, len: u64, (family, cache): (Family, &Cache)) -> Arc<Self> {
+    /// Makes a version of a tree, whose nodes the cache may evict.
+    pub(super) fn of_parts(parts: TreeParts, cache: &Cache) -> Arc<Self> {
+        let TreeParts { id, root, len } = parts;
+        let Some(root) = root else { return Arc::default() };
         let pointer = root.pointer;
         let root = Swap::new(root.into_node());
-        cache.register(family, |family| Self { family, pointer, len, root, late: None })
+        cache.register(id, |id| Self { id: Some(id), pointer, len, root, redo: None })
     }
 
-    /// Holds a tree as a commit recorded it.
+    /// Makes the version of a tree that a commit recorded.
     pub(crate) fn of_record(record: TreeRecord, cache: &Cache) -> Arc<Self> {
-        match record.root {
-            Some(pointer) => Self::new(Link::stored(pointer), record.len, (0, cache)),
-            None => Arc::default(),
-        }
+        let root = record.root.map(ChildRef::stored);
+        Self::of_parts(TreeParts { id: None, root, len: record.len }, cache)
     }
 
-    /// Holds a tree of the disk with entries that only the log holds yet. It can be read, and not
-    /// be changed.
-    pub(crate) fn with_late(&self, late: Late, len: u64, cache: &Cache) -> Arc<Self> {
+    /// Makes the version that the log leads to, for reading only: its nodes are read from the disk
+    /// and the entries of the log are applied to them.
+    pub(crate) fn with_redo(&self, redo: PendingRedo, len: u64, cache: &Cache) -> Arc<Self> {
         let (pointer, root) = (self.pointer, Swap::new(None));
-        let late = Some(late);
-        cache.register(self.family, |family| Self { family, pointer, len, root, late })
+        let redo = Some(redo);
+        cache.register(self.id, |id| Self { id: Some(id), pointer, len, root, redo })
     }
 
-    /// Tells whether the disk holds the tree; if not, the log holds what it differs by.
+    /// Tells whether the disk holds the tree; if not, the log holds the difference.
     pub(crate) fn is_written(&self) -> bool {
         self.pointer.is_some() || self.root.load().is_none()
     }
 
-    /// Holds a tree as a transaction left it, not written.
-    pub(crate) fn of_edit(edit: TreeEdit, cache: &Cache) -> Arc<Self> {
-        let TreeEdit { family, len, .. } = edit;
-        edit.root.map_or_else(Arc::default, |root| Self::new(root, len, (family, cache)))
-    }
-
-    /// Returns what a commit records of the tree.
+    /// Returns the record of the tree for the catalog.
     pub(crate) const fn record(&self) -> TreeRecord {
         TreeRecord { root: self.pointer, len: self.len }
     }
 
-    /// Returns the tree with another root in memory.
-    pub(crate) fn with_root(&self, root: Link, cache: &Cache) -> Arc<Self> {
-        Self::new(root, self.len, (self.family, cache))
+    /// Returns the tree with another resident root.
+    pub(crate) fn with_root(&self, root: ChildRef<Node>, cache: &Cache) -> Arc<Self> {
+        Self::of_parts(TreeParts { id: self.id, root: Some(root), len: self.len }, cache)
     }
 
-    /// Returns what leads to the root; `None` if the tree is empty.
-    pub(crate) fn link(&self) -> Option<Link> {
+    /// Returns the reference to the root; `None` if the tree is empty.
+    pub(crate) fn child_ref(&self) -> Option<ChildRef<Node>> {
         match (self.pointer, self.root.load().clone()) {
             (None, None) => None,
-            (Some(pointer), None) => Some(Link::stored(pointer)),
-            (pointer, Some(root)) => Some(Link::resident_at(pointer, root)),
+            (Some(pointer), None) => Some(ChildRef::stored(pointer)),
+            (pointer, Some(root)) => Some(ChildRef::resident_at(pointer, root)),
         }
+    }
+
+    /// Returns the parts for a transaction that changes the tree.
+    pub(super) fn parts(&self) -> TreeParts {
+        TreeParts { id: self.id, root: self.child_ref(), len: self.len }
+    }
+
+    /// Returns the parts for a transaction that changes the tree in place.
+    pub(super) fn into_parts(self) -> TreeParts {
+        let Self { id, pointer, len, root, redo } = self;
+        assert!(redo.is_none(), "L1: a tree is changed before the log was replayed");
+        let root = match root.into_inner() {
+            Some(root) => Some(ChildRef::resident_at(pointer, root)),
+            None => pointer.map(ChildRef::stored),
+        };
+        TreeParts { id, root, len }
     }
 
     /// Returns the root, reading it if it is not resident; `None` if the tree is empty.
@@ -81,9 +112,9 @@ impl TreeState {
         let Some(pointer) = self.pointer.filter(|_| resident.is_none()) else {
             return Ok(resident);
         };
-        let node = match &self.late {
-            Some(late) => Link::stored(pointer).node_with(None, late.clone(), pager)?,
-            None => pager.node(&pointer, None)?,
+        let node = match &self.redo {
+            Some(redo) => ChildRef::stored(pointer).read_with_redo(None, redo.clone(), pager)?,
+            None => read_node(pager, &pointer, None)?,
         };
         pager.cache().make_room();
         self.root.store(Some(Arc::clone(&node)));
@@ -98,7 +129,7 @@ impl TreeState {
         self.root(pager)?.map_or(Ok(None), |root| root.get(key, pager))
     }
 
-    /// Tells whether a key is there.
+    /// Tells whether the tree has a key.
     pub(crate) fn contains(&self, key: &[u8], pager: &Pager) -> Result<bool> {
         if let Some(root) = &*self.root.load() {
             return root.contains(key, pager);
@@ -106,39 +137,10 @@ impl TreeState {
         self.root(pager)?.map_or(Ok(false), |root| root.contains(key, pager))
     }
 
-    /// Takes a tree away to be changed where it is, leaving another in its place; `None` if
-    /// somebody else holds it.
-    pub(crate) fn take(tree: &mut Arc<Self>, stand_in: &Arc<Self>) -> Option<TreeEdit> {
-        match Arc::try_unwrap(std::mem::replace(tree, Arc::clone(stand_in))) {
-            Ok(Self { family, pointer, len, root, late }) => {
-                let root = match root.into_inner() {
-                    Some(root) => Some(Link::resident_at(pointer, root)),
-                    None => pointer.map(Link::stored),
-                };
-                assert!(late.is_none(), "L1: a tree is changed before the log was replayed");
-                Some(TreeEdit { family, root, len, changed: true })
-            }
-            Err(shared) => {
-                *tree = shared;
-                None
-            }
-        }
-    }
-
-    /// Brings the leaves of several keys nearer.
-    pub(crate) fn warm(&self, keys: &[Vec<u8>]) {
+    /// Prefetches the leaves of several keys.
+    pub(crate) fn prefetch(&self, keys: &[Vec<u8>]) {
         if let Some(root) = &*self.root.load() {
-            root.warm(keys);
-        }
-    }
-
-    /// Lets nodes below the root go whose keys are not below `from`.
-    pub(super) fn trim(&self, from: &[u8], trim: &mut Trim) {
-        if let Some(root) = &*self.root.load() {
-            let trimmed = root.trimmed(from, trim);
-            if !Arc::ptr_eq(root, &trimmed) {
-                self.root.store(Some(trimmed));
-            }
+            root.prefetch(keys);
         }
     }
 }

@@ -10,8 +10,9 @@ use crate::codec;
 use crate::conc::{Arc, OnceLock};
 use crate::error::Result;
 use crate::fault::{self, Fault};
+use crate::pager::Pager;
 use crate::sorted::Sorted;
-use crate::tree::{Bytes, Edits, Pager, Range, SalvageIter, TreeEdit, TreeState};
+use crate::tree::{Bytes, EditContext, Range, SalvageIter, TreeEdit, TreeState};
 use crate::unit::PageId;
 use std::ops::RangeBounds;
 
@@ -111,9 +112,9 @@ impl Edited {
     pub(crate) fn change<T>(
         &mut self,
         pager: &Pager,
-        body: impl FnOnce(&mut TreeEdit, &mut Edits<'_>) -> Result<T>,
+        body: impl FnOnce(&mut TreeEdit, &mut EditContext<'_>) -> Result<T>,
     ) -> Result<T> {
-        body(&mut self.tree, &mut Edits { pager, freed: &mut self.freed })
+        body(&mut self.tree, &mut EditContext { pager, freed: &mut self.freed })
     }
 }
 

@@ -13,9 +13,10 @@ use crate::crypto::{Batch, Place};
 use crate::error::{ArgumentError, Damage, Result};
 use crate::fault::{self, Fault};
 use crate::page::{Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, Slot, overflow_pages};
+use crate::pager::{PageWriter, Pager};
 use crate::sorted::Sorted;
 use crate::space::{Chunks, Draft, Space, chunk_key};
-use crate::tree::{Edits, Flush, Pager, TreeEdit, TreeState};
+use crate::tree::{EditContext, TreeEdit, TreeState};
 use crate::unit::{CommitId, PageId, SLOT_BYTES, VALUE_BYTES_MAX};
 use crate::vfs::write_whole;
 
@@ -106,10 +107,10 @@ impl Work<'_> {
         let mut space_edit = TreeEdit::of_state(&base.space);
         freed.extend(&base.log.tail().freed);
         freed.extend(&base.catalog_pages);
-        let mut edits = Edits { pager: &pager, freed: &mut freed };
+        let mut edits = EditContext { pager: &pager, freed: &mut freed };
         if let Some(cut) = self.plan.cut {
             lift_all(&base, &mut trees, cut, &mut edits)?;
-            space_edit.lift(cut, &mut edits)?;
+            space_edit.relocate(cut, &mut edits)?;
         }
         let trees = Parted::new(&base, trees)?;
         plan_space((space, draft), &mut space_edit, &mut edits, trees.pages())?;
@@ -120,7 +121,7 @@ impl Work<'_> {
         let again = if first || !told { 0 } else { last.saturating_add(1) };
         // Of two checkpoints of one commit, the later one must not need to be walked.
         let large = taken.len() > self.writer.one_sync_pages_max || !first && told;
-        let flush = Flush::new(&pager, self.plan.commit, taken)?;
+        let flush = PageWriter::new(&pager, self.plan.commit, taken)?;
         let written = write_pages(flush, trees, space_edit)?;
         self.sync_if(large, &pager)?;
         let slot = Slot {
@@ -188,7 +189,7 @@ impl Parted {
                 changed.get_or_insert_with(Arc::clone(name), edit).changed = true;
             }
         }
-        changed.values_mut().for_each(|tree| tree.fit(base.pager.cache()));
+        changed.values_mut().for_each(|tree| tree.rebalance(base.pager.cache()));
         changed.retain(|name, edit| {
             if edit.changed {
                 kept.remove(name);
@@ -219,11 +220,11 @@ fn lift_all(
     base: &State,
     trees: &mut Sorted<Arc<str>, TreeEdit>,
     cut: PageId,
-    edits: &mut Edits<'_>,
+    edits: &mut EditContext<'_>,
 ) -> Result<()> {
     for (name, tree) in base.trees.iter() {
         let edit = trees.get_or_insert_with(Arc::clone(name), || TreeEdit::of_state(tree));
-        edit.lift(cut, edits)?;
+        edit.relocate(cut, edits)?;
     }
     Ok(())
 }
@@ -234,7 +235,7 @@ fn lift_all(
 fn plan_space(
     (space, draft): (&mut Space, &mut Draft),
     record: &mut TreeEdit,
-    edits: &mut Edits<'_>,
+    edits: &mut EditContext<'_>,
     pages: usize,
 ) -> Result<()> {
     let mut seen = 0;
@@ -246,7 +247,7 @@ fn plan_space(
             seen = edits.freed.len();
             record_chunks(record, draft, chunks, edits)?;
         }
-        record.cut(edits.pager.cache());
+        record.split_oversized(edits.pager.cache());
         let more = pages + record.pages() - draft.taken.len();
         if more == 0 {
             let chunks = space.shorten(draft);
@@ -266,7 +267,7 @@ fn record_chunks(
     record: &mut TreeEdit,
     draft: &Draft,
     chunks: Chunks,
-    edits: &mut Edits<'_>,
+    edits: &mut EditContext<'_>,
 ) -> Result<()> {
     for chunk in chunks.keys() {
         record.insert(&chunk_key(*chunk), &draft.chunk(*chunk).encode(), edits)?;
@@ -275,10 +276,10 @@ fn record_chunks(
 }
 
 /// Writes the changed trees, the catalog and the record of free pages.
-fn write_pages(mut flush: Flush<'_>, trees: Parted, space: TreeEdit) -> Result<Written<'_>> {
+fn write_pages(mut flush: PageWriter<'_>, trees: Parted, space: TreeEdit) -> Result<Written<'_>> {
     let mut all = trees.kept;
     for (name, edit) in trees.changed {
-        all.insert(name, flush.tree(edit)?);
+        all.insert(name, edit.flush(&mut flush)?);
     }
     let records = all.iter().map(|(name, tree)| (Arc::clone(name), tree.record()));
     let recorded = Catalog(records.collect());
@@ -287,10 +288,10 @@ fn write_pages(mut flush: Flush<'_>, trees: Parted, space: TreeEdit) -> Result<W
     let catalog = if bytes.len() <= INLINE_CATALOG_BYTES_MAX {
         CatalogAt::Inline(bytes)
     } else {
-        let first = flush.chain(&bytes, &mut catalog_pages)?;
+        let first = flush.put_chain(&bytes, &mut catalog_pages)?;
         CatalogAt::Stored { bytes: u32_len(bytes.len()), first }
     };
-    let space = flush.tree(space)?;
+    let space = space.flush(&mut flush)?;
     let batch = flush.finish()?;
     Ok(Written { batch, trees: all, space, recorded, catalog, catalog_pages })
 }

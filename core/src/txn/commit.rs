@@ -17,8 +17,9 @@ use crate::conc::Arc;
 use crate::error::{ArgumentError, Damage, Error, Result};
 use crate::fault::{self, Fault};
 use crate::page::Catalog;
+use crate::pager::Pager;
 use crate::sorted::Sorted;
-use crate::tree::{Pager, TreeEdit, TreeState};
+use crate::tree::TreeEdit;
 use crate::unit::{CommitId, VALUE_BYTES_MAX};
 use crate::vfs::Vfs;
 
@@ -281,7 +282,7 @@ fn merged(base: &State, changed: Sorted<Arc<str>, TreeEdit>) -> Result<Trees> {
             trees.remove(&name);
             continue;
         }
-        fresh |= trees.insert(name, TreeState::of_edit(edit, base.pager.cache())).is_none();
+        fresh |= trees.insert(name, edit.into_state(base.pager.cache())).is_none();
     }
     let bytes = || trees.keys().map(|name| Catalog::entry_bytes(name)).sum::<usize>();
     if fresh && bytes() > VALUE_BYTES_MAX {

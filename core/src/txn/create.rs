@@ -12,7 +12,7 @@ use crate::crypto::{FileKeys, FileSalt, Key, KeyCheck, Place, Sealer};
 use crate::error::{Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
 use crate::page::{CatalogAt, FORMAT_VERSION, PRELUDE_COPY_AT, Prelude, Slot, TreeRecord};
-use crate::tree::Pager;
+use crate::pager::Pager;
 use crate::unit::{CommitId, HEADER_PAGES, PAGE_BYTES, SLOT_BYTES};
 use crate::vfs::{Opened, Vfs, VfsFile, create_locked, write_whole};
 use std::ffi::OsString;

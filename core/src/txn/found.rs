@@ -9,7 +9,7 @@ use crate::crypto::HEAD_BYTES;
 use crate::error::{Damage, Result};
 use crate::fault::{self, Fault};
 use crate::page::{LOG_PAGES_MAX, LogHead, LogRecord};
-use crate::tree::Pager;
+use crate::pager::Pager;
 use crate::unit::{CommitId, PAGE_BYTES, PageBytes, PageId};
 use crate::vfs::read_whole;
 

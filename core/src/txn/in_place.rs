@@ -15,8 +15,9 @@ use super::pins::Published;
 use super::state::{State, Trees, Writer};
 use crate::conc::Arc;
 use crate::fault::{self, Fault};
+use crate::pager::Pager;
 use crate::sorted::Sorted;
-use crate::tree::{Edits, Pager, TreeEdit, TreeState};
+use crate::tree::{EditContext, TreeEdit, TreeState};
 use crate::unit::PageId;
 
 /// Makes changes that nobody waits for the last commit, and adds them to the log.
@@ -66,23 +67,23 @@ fn put_all(
     let mut taken = Vec::with_capacity(changed.len());
     for (name, changes) in changed.iter() {
         let Some(tree) = trees.get_mut(&**name) else { break };
-        let Some(edit) = TreeState::take(tree, stand_in) else { break };
+        let Some(edit) = TreeEdit::take(tree, stand_in) else { break };
         taken.push((name, changes, edit));
     }
     let at_once = |(_, changes, edit): &(_, &TreeChanges, TreeEdit)| {
-        changes.puts().all(|(key, _)| edit.takes_at_once(key))
+        changes.puts().all(|(key, _)| edit.inserts_without_reading(key))
     };
     let mut freed = (taken.len() == changed.len() && taken.iter().all(at_once)).then(Vec::new);
     for (name, changes, mut edit) in taken {
         if let Some(freed) = &mut freed {
-            let mut edits = Edits { pager, freed };
+            let mut edits = EditContext { pager, freed };
             for (key, value) in changes.puts() {
                 let put = edit.insert(key, value, &mut edits);
                 put.expect("T3: what takes an entry at once reads nothing");
             }
         }
         if let Some(tree) = trees.get_mut(&**name) {
-            *tree = TreeState::of_edit(edit, pager.cache());
+            *tree = edit.into_state(pager.cache());
         }
     }
     freed

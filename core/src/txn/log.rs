@@ -17,7 +17,7 @@ use crate::crypto::{Batch, HEAD_BYTES};
 use crate::error::{Error, Result};
 use crate::fault::{self, Fault};
 use crate::page::{LOG_BODY_BYTES, LOG_PAGES_MAX, LogRecord, log_pages};
-use crate::tree::Pager;
+use crate::pager::Pager;
 use crate::unit::{CommitId, PAGE_BYTES, PageId};
 use crate::vfs::write_whole;
 

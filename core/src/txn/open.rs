@@ -10,7 +10,7 @@ use crate::fault;
 use crate::page::{
     FORMAT_VERSION, LOG_VERSION, NoPrelude, PRELUDE_BYTES, PRELUDE_COPY_AT, Prelude,
 };
-use crate::tree::Pager;
+use crate::pager::Pager;
 use crate::unit::{HEADER_PAGES, PAGE_BYTES, PageId};
 use crate::vfs::{Lock, Opened, VfsFile, open_locked, read_whole};
 use std::path::Path;

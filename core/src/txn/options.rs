@@ -10,7 +10,7 @@ use crate::crypto::{Key, OsRandom, RandomSource, Sealer};
 use crate::error::{Error, Result};
 use crate::error_kind::FileErrorKind;
 use crate::page::LOG_PAGES_MAX;
-use crate::tree::PagerParts;
+use crate::pager::PagerParts;
 use crate::unit::PAGE_BYTES;
 use crate::vfs::{MemoryVfs, OsVfs, Vfs};
 use std::path::Path;

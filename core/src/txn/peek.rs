@@ -62,9 +62,9 @@ impl<'a> Peek<'a> {
     }
 
     /// Brings the entries of several keys nearer that are looked up next.
-    pub(crate) fn warm(&self, keys: &[Vec<u8>]) {
+    pub(crate) fn prefetch(&self, keys: &[Vec<u8>]) {
         if let Self::Committed(tree) = self {
-            tree.warm(keys);
+            tree.prefetch(keys);
         }
     }
 

@@ -21,8 +21,9 @@ use crate::conc::Arc;
 use crate::error::{Damage, Error, FileErrorCause, Recovery, RecoveryOutcome, Result};
 use crate::fault::{self, Fault};
 use crate::page::{CatalogAt, Pointer, Slot, ValueSpan};
+use crate::pager::Pager;
 use crate::sorted::sort_by;
-use crate::tree::Pager;
+use crate::tree::read_node_page;
 use crate::unit::{CommitId, PAGE_BYTES, PageId, SLOT_BYTES};
 use crate::vfs::{read_whole, write_whole};
 
@@ -251,7 +252,7 @@ impl Born<'_> {
 
     fn chain(&mut self, bytes: u32, first: Pointer) -> Result<()> {
         let mut met = Vec::new();
-        self.pager.chain(bytes, first, &mut |pointer| met.push(pointer.page))?;
+        self.pager.read_chain(bytes, first, &mut |pointer| met.push(pointer.page))?;
         met.into_iter().try_for_each(|page| self.meet(page))
     }
 
@@ -260,7 +261,7 @@ impl Born<'_> {
             return Ok(());
         };
         self.meet(pointer.page)?;
-        let page = self.pager.node_page(&pointer, level)?;
+        let page = read_node_page(self.pager, &pointer, level)?;
         for index in 0..page.count() {
             if page.level() > 0 {
                 self.node(Some(page.child(index)), Some(page.level() - 1))?;

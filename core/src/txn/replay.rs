@@ -8,7 +8,7 @@ use crate::conc::Arc;
 use crate::error::{Damage, Result};
 use crate::page::LogRecord;
 use crate::sorted::{Sorted, sort_by};
-use crate::tree::{Edits, Late, TreeEdit, TreeState};
+use crate::tree::{EditContext, PendingRedo, TreeEdit};
 use crate::unit::{CommitId, PageId};
 
 /// A base, and the log that goes on from it, not yet applied.
@@ -89,8 +89,8 @@ impl Pending {
             sort_by(&mut entries, |(one, _), (two, _)| one.cmp(two));
             entries.dedup_by_key(|(key, _)| *key);
             let entries = entries.into_iter().map(|(key, value)| (key.into(), value.into()));
-            let late = Late::new(entries.collect());
-            *tree = tree.with_late(late, len, self.base.pager.cache());
+            let late = PendingRedo::new(entries.collect());
+            *tree = tree.with_redo(late, len, self.base.pager.cache());
         }
         Ok(Some(State { commit: self.commit(), trees, ..State::clone(&self.base) }))
     }
@@ -111,7 +111,7 @@ impl Pending {
             if edit.is_empty() {
                 trees.remove(&name);
             } else {
-                trees.insert(name, TreeState::of_edit(edit, base.pager.cache()));
+                trees.insert(name, edit.into_state(base.pager.cache()));
             }
         }
         let state = State { commit: self.commit(), trees, ..State::clone(base) };
@@ -150,7 +150,7 @@ impl Replay<'_> {
             self.trees.insert(Arc::from(section.name), edit);
         }
         let Some(tree) = self.trees.get_mut(section.name) else { return Ok(false) };
-        let mut edits = Edits { pager, freed: &mut self.freed };
+        let mut edits = EditContext { pager, freed: &mut self.freed };
         loop {
             match section.next() {
                 Some(Some(Op::Put { key, value })) => drop(tree.insert(key, value, &mut edits)?),

@@ -67,8 +67,8 @@ impl<'a> Tree<'a> {
     }
 
     /// Brings the entries of several keys nearer that are looked up next.
-    pub(crate) fn warm(&self, keys: &[Vec<u8>]) {
-        self.tree.warm(keys);
+    pub(crate) fn prefetch(&self, keys: &[Vec<u8>]) {
+        self.tree.prefetch(keys);
     }
 
     /// Walks the entries within bounds, in key order or, reversed, from the other end. Inverted

@@ -9,9 +9,10 @@ use crate::conc::Arc;
 use crate::error::{Damage, Error, Result};
 use crate::fault::{self, Fault};
 use crate::page::{Catalog, CatalogAt, Slot, TreeRecord};
+use crate::pager::Pager;
 use crate::sorted::Sorted;
 use crate::space::{Space, decode_chunk};
-use crate::tree::{Pager, Range, TreeState};
+use crate::tree::{Range, TreeState};
 use crate::unit::{CommitId, PageId};
 use crate::vfs::Vfs;
 use std::collections::BTreeMap;
@@ -208,7 +209,7 @@ impl State {
             CatalogAt::Inline(bytes) => (bytes.clone(), PageId(0)),
             CatalogAt::Stored { bytes, first } => {
                 let mut visit = |pointer: &crate::page::Pointer| catalog_pages.push(pointer.page);
-                (pager.chain(*bytes, *first, &mut visit)?, first.page)
+                (pager.read_chain(*bytes, *first, &mut visit)?, first.page)
             }
         };
         let catalog = Catalog::decode(&bytes).ok_or_else(|| pager.damaged(at, Damage::Content))?;

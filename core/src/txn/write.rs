@@ -6,7 +6,7 @@ use super::journal::{Journal, Op};
 use super::store::{Held, Inner};
 use crate::conc::Arc;
 use crate::error::{ArgumentError, Error, Result};
-use crate::tree::{Bytes, Edits, Range, TreeEdit};
+use crate::tree::{Bytes, EditContext, Range, TreeEdit};
 use crate::unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};
 use std::ops::RangeBounds;
 
@@ -245,7 +245,7 @@ impl TreeMut<'_> {
 
     fn change<T>(
         &mut self,
-        body: impl FnOnce(&mut TreeEdit, &mut Edits<'_>) -> Result<T>,
+        body: impl FnOnce(&mut TreeEdit, &mut EditContext<'_>) -> Result<T>,
     ) -> Result<T> {
         self.attempt(|tree| tree.changes.edited_mut(tree.base)?.change(tree.base.1, body))
     }

@@ -68,7 +68,7 @@ fn is_outside(tree: &WorkTree, path: &str) -> bool {
 
 fn is_face(root: &str, path: &str) -> bool {
     let name = path.strip_prefix(root).unwrap_or(path);
-    name == "lib.rs" || name == "main.rs" || name.starts_with("bin/") || name == "fault.rs"
+    name == "lib.rs" || name == "main.rs" || name.starts_with("bin/") || name.starts_with("fault/")
 }
 
 struct Walk<'a> {

@@ -1,13 +1,11 @@
-//! Reads and writes the pages of one file through their seals.
-//!
-//! - G1 No byte of a page is used before its seal was opened.
+//! Page input and output: reading pages and opening their seals, and writing sealed pages.
 
-use super::{Cache, Node};
+use super::cache::Cache;
 use crate::conc::Arc;
 use crate::crypto::{Batch, RandomSource, Sealer};
 use crate::error::{Damage, Error, Result};
 use crate::fault;
-use crate::page::{NodePage, OVERFLOW_CAPACITY, OverflowPage, Pointer, overflow_pages};
+use crate::page::{OVERFLOW_CAPACITY, OverflowPage, Pointer, overflow_pages};
 use crate::unit::{HEADER_PAGES, PAGE_BYTES, PageBytes, PageId, VALUE_BYTES_MAX};
 use crate::vfs::{VfsFile, read_whole, write_whole};
 use std::io;
@@ -27,7 +25,7 @@ fn offset(page: PageId) -> u64 {
     fault::pager::narrow(page).offset()
 }
 
-/// What a pager is made of, beside the file.
+/// The parts of a pager beside the file.
 #[derive(Debug)]
 pub(crate) struct PagerParts {
     pub(crate) path: PathBuf,
@@ -36,18 +34,33 @@ pub(crate) struct PagerParts {
     pub(crate) cache_bytes_max: usize,
 }
 
+/// Consecutive pages as they are on the disk, their seals not yet opened.
+#[derive(Debug)]
+pub(crate) struct SealedRun {
+    first: PageId,
+    bytes: Vec<u8>,
+}
+
+impl SealedRun {
+    /// Returns the bytes of a page in the run.
+    fn page(&self, page: PageId) -> Option<&[u8]> {
+        let index = usize::try_from(page.0.checked_sub(self.first.0)?).ok()?;
+        self.bytes.chunks_exact(PAGE_BYTES).nth(index)
+    }
+}
+
 impl Pager {
     pub(crate) fn new(file: Box<dyn VfsFile>, parts: PagerParts) -> Self {
         let PagerParts { path, sealer, random_source, cache_bytes_max } = parts;
         Self { file, path, sealer, random_source, cache: Cache::new(cache_bytes_max) }
     }
 
-    /// Starts sealing a batch of pages.
+    /// Starts a batch of pages that are sealed under one salt.
     pub(crate) fn batch(&self) -> Result<Batch<'_>> {
         self.sealer.batch(&*self.random_source)
     }
 
-    /// Starts sealing a record of the log.
+    /// Starts a batch that seals one record of the log.
     pub(crate) fn log_batch(&self) -> Result<Batch<'_>> {
         self.sealer.log_batch(&*self.random_source)
     }
@@ -76,8 +89,8 @@ impl Pager {
         Error::io(&self.path, error)
     }
 
-    /// Reads and opens a page in the memory where it is to be.
-    fn fill(&self, pointer: &Pointer, page: &mut PageBytes) -> Result<()> {
+    /// Reads a page into memory of the caller and opens its seal there.
+    pub(crate) fn read_into(&self, pointer: &Pointer, page: &mut PageBytes) -> Result<()> {
         if !read_whole(self.file(), page, offset(pointer.page)).map_err(|e| self.io(&e))? {
             return Err(self.damaged(pointer.page, Damage::Missing));
         }
@@ -87,57 +100,39 @@ impl Pager {
         Ok(())
     }
 
-    /// Reads and opens a page.
-    pub(crate) fn page(&self, pointer: &Pointer) -> Result<Box<PageBytes>> {
+    /// Reads a page.
+    pub(crate) fn read(&self, pointer: &Pointer) -> Result<Box<PageBytes>> {
         let mut page = Box::new([0; PAGE_BYTES]);
-        self.fill(pointer, &mut page)?;
+        self.read_into(pointer, &mut page)?;
         Ok(page)
     }
 
-    /// Reads a page as a node; `level` is what its parent says.
-    pub(crate) fn node_page(&self, pointer: &Pointer, level: Option<u8>) -> Result<NodePage> {
-        NodePage::decode(self.page(pointer)?)
-            .filter(|page| level.is_none_or(|level| page.level() == level))
-            .ok_or_else(|| self.damaged(pointer.page, Damage::Content))
-    }
-
-    /// Reads a node; `level` is what its parent says.
-    pub(crate) fn node(&self, pointer: &Pointer, level: Option<u8>) -> Result<Arc<Node>> {
-        let mut node = Node::blank(&self.cache);
-        let own = Arc::make_mut(&mut node);
-        self.fill(pointer, own.page_mut())?;
-        if !own.settle(level, &self.cache) {
-            return Err(self.damaged(pointer.page, Damage::Content));
-        }
-        Ok(node)
-    }
-
-    /// Reads nodes that lie close together, in the order of their pages, in one go; `None` for one
-    /// that cannot be read.
-    pub(crate) fn nodes(
-        &self,
-        pointers: &[Pointer],
-        level: u8,
-    ) -> Result<impl Iterator<Item = Option<Arc<Node>>>> {
-        let first = pointers.first().map_or(PageId(0), |pointer| pointer.page);
-        let place = move |page: PageId| usize::try_from(page.0 - first.0).unwrap_or(usize::MAX);
-        let count = pointers.last().map_or(0, |last| place(last.page) + 1);
-        let mut bytes = vec![0; count * PAGE_BYTES];
+    /// Reads the pages from `first` to `last` with one call of the system.
+    pub(crate) fn read_run(&self, first: PageId, last: PageId) -> Result<SealedRun> {
+        assert!(first <= last, "G1: a run ends at page {last}, before its start {first}");
+        let count = usize::try_from(last.0 - first.0 + 1).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; count.saturating_mul(PAGE_BYTES)];
         // A file that ends early reads as zeros from there, which no seal fits.
         read_whole(self.file(), &mut bytes, offset(first)).map_err(|e| self.io(&e))?;
-        Ok(pointers.iter().map(move |pointer| {
-            let at = place(pointer.page) * PAGE_BYTES;
-            let mut node = Node::blank(&self.cache);
-            let own = Arc::make_mut(&mut node);
-            let page = own.page_mut();
-            page.copy_from_slice(&bytes[at..at + PAGE_BYTES]);
-            let ours = self.sealer.open(pointer.place(), pointer.seal, page);
-            (ours && own.settle(Some(level), &self.cache)).then_some(node)
-        }))
+        Ok(SealedRun { first, bytes })
     }
 
-    /// Reads a chain of overflow pages, telling `visit` each page.
-    pub(crate) fn chain(
+    /// Copies a page of a run into memory of the caller and opens its seal there; `false` if the
+    /// run does not have the page or the seal does not fit.
+    #[must_use]
+    pub(crate) fn open_into(
+        &self,
+        run: &SealedRun,
+        pointer: &Pointer,
+        page: &mut PageBytes,
+    ) -> bool {
+        let Some(sealed) = run.page(pointer.page) else { return false };
+        page.copy_from_slice(sealed);
+        self.sealer.open(pointer.place(), pointer.seal, page)
+    }
+
+    /// Reads a chain of overflow pages, and calls `visit` with the pointer of each page.
+    pub(crate) fn read_chain(
         &self,
         bytes: u32,
         first: Pointer,
@@ -153,7 +148,7 @@ impl Pager {
             let Some(pointer) = next else {
                 return Err(self.damaged(first.page, Damage::Content));
             };
-            let page = self.page(&pointer)?;
+            let page = self.read(&pointer)?;
             visit(&pointer);
             let expected = OVERFLOW_CAPACITY.min(len - value.len());
             let decoded = OverflowPage::decode(&page)
@@ -162,12 +157,14 @@ impl Pager {
             value.extend_from_slice(decoded.data);
             next = decoded.next;
         }
+        assert!(value.len() == len, "P1: a chain of {len} bytes was read as {}", value.len());
         Ok(value)
     }
 
-    /// Writes sealed pages that follow each other.
+    /// Writes sealed, consecutive pages.
     pub(crate) fn write(&self, first: PageId, pages: &[u8]) -> Result<()> {
-        assert!(first.0 >= HEADER_PAGES, "C1: pages are never written over the header");
+        assert!(first.0 >= HEADER_PAGES, "C1: page {first} is in the header");
+        assert!(pages.len().is_multiple_of(PAGE_BYTES), "C1: a page is written in part");
         write_whole(self.file(), pages, offset(first)).map_err(|e| self.io(&e))
     }
 

@@ -1,22 +1,21 @@
-//! Which committed nodes stay in memory: a byte budget over all trees and snapshots of a file.
+//! The cache budget: a number of bytes for the resident nodes of all trees and snapshots of a file.
 //!
-//! Nodes hang on their parents, so reading them takes no map and no lock. When the budget is spent,
-//! a [hand](super::hand) lets nodes go that are not in use, until an eighth of it is free: to let a
-//! node go copies the one above it, and the longer the hand is away, the more go with each copy.
+//! A node hangs on its parent, so a lookup takes no map and no lock. When the budget is spent, a
+//! [clock](super::evict) evicts nodes until an eighth of the budget is free: an eviction copies the
+//! parent of the evicted nodes, and a longer round evicts more of them with each copy.
 
-use super::TreeState;
-use super::hand::Hand;
+use super::evict::{ClockHand, Evict, TreeId};
 use crate::conc::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::unit::PAGE_BYTES;
 
-/// Most pages that a walk reads ahead.
+/// Most pages that a scan reads ahead.
 const READ_AHEAD_PAGES: usize = 64;
 
-/// Which part of the budget is free after a round of letting go.
+/// The part of the budget that is free after an eviction round.
 const FREE_PART: usize = 8;
 
-/// How many are refused room after a round that made none: readers hold what they stand on, and
-/// what was changed stays until it is written.
+/// Requests that are refused after a round that freed too little: readers hold their nodes, and
+/// changed nodes stay until they are written.
 const REFUSALS: usize = 64;
 
 /// The budget, and the trees that spend it.
@@ -24,65 +23,71 @@ const REFUSALS: usize = 64;
 pub(crate) struct Cache {
     bytes_max: usize,
     bytes: Arc<AtomicUsize>,
-    hand: Mutex<Hand>,
-    /// How many are to be refused before the next round.
+    clock: Mutex<ClockHand>,
+    /// Requests to refuse before the next round.
     refusals: AtomicUsize,
-    /// How many families there are.
-    families: AtomicU64,
+    /// Trees so far.
+    trees: AtomicU64,
 }
 
-/// Number of a tree, which all its versions have; 0 before the first.
-pub(crate) type Family = u64;
-
-/// Bytes of memory that are counted while they are held.
+/// Bytes of memory that count against the budget until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Cost {
+pub(crate) struct Charge {
     total: Arc<AtomicUsize>,
-    pub(super) bytes: usize,
+    bytes: usize,
 }
 
-impl Clone for Cost {
+impl Charge {
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Clone for Charge {
     fn clone(&self) -> Self {
         self.total.fetch_add(self.bytes, Ordering::Relaxed);
         Self { total: Arc::clone(&self.total), bytes: self.bytes }
     }
 }
 
-impl Drop for Cost {
+impl Drop for Charge {
     fn drop(&mut self) {
-        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+        let before = self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+        debug_assert!(before >= self.bytes, "G2: {} bytes of {before} are returned", self.bytes);
     }
 }
 
 impl Cache {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        let (bytes, hand, refusals, families) = Default::default();
-        Self { bytes_max, bytes, hand, refusals, families }
+        let (bytes, clock, refusals, trees) = Default::default();
+        Self { bytes_max, bytes, clock, refusals, trees }
     }
 
-    pub(crate) fn cost(&self, bytes: usize) -> Cost {
+    /// Counts bytes against the budget.
+    pub(crate) fn charge(&self, bytes: usize) -> Charge {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Cost { total: Arc::clone(&self.bytes), bytes }
+        Charge { total: Arc::clone(&self.bytes), bytes }
     }
 
-    /// Returns how many pages a walk may read ahead.
+    /// Returns how many pages a scan may read ahead.
     pub(crate) fn pages_ahead(&self) -> usize {
         (self.bytes_max / (16 * PAGE_BYTES)).min(READ_AHEAD_PAGES)
     }
 
-    /// Lets the version of a tree spend the budget that `version` makes of its family.
-    pub(super) fn register(
+    /// Registers a version of a tree, whose nodes the clock may evict from now on. `None` is a new
+    /// tree, and `version` makes the version of the tree that it is called with.
+    pub(crate) fn register<T: Evict + 'static>(
         &self,
-        family: Family,
-        version: impl FnOnce(Family) -> TreeState,
-    ) -> Arc<TreeState> {
-        let new = || self.families.fetch_add(1, Ordering::Relaxed) + 1;
-        let tree = Arc::new(version(if family == 0 { new() } else { family }));
-        self.hand.lock().watch(&tree);
-        tree
+        tree: Option<TreeId>,
+        version: impl FnOnce(TreeId) -> T,
+    ) -> Arc<T> {
+        let id = tree.unwrap_or_else(|| TreeId(self.trees.fetch_add(1, Ordering::Relaxed) + 1));
+        let version = Arc::new(version(id));
+        self.clock.lock().watch(id, Arc::downgrade(&version) as _);
+        version
     }
 
-    /// Lets nodes go if the budget is spent, and tells whether there is room then.
+    /// Evicts nodes if the budget is spent, and tells whether there is room afterwards.
     pub(crate) fn make_room(&self) -> bool {
         let has_room = || self.bytes.load(Ordering::Relaxed) <= self.bytes_max;
         if has_room() {
@@ -91,13 +96,13 @@ impl Cache {
             }
             return true;
         }
-        // If another thread is at it already, this one does without.
-        if let Some(mut hand) = self.hand.try_lock() {
+        // One thread evicts; the others go on without.
+        if let Some(mut clock) = self.clock.try_lock() {
             match self.refusals.load(Ordering::Relaxed).checked_sub(1) {
                 Some(left) => self.refusals.store(left, Ordering::Relaxed),
                 None => {
                     let bytes_max = self.bytes_max - self.bytes_max / FREE_PART;
-                    hand.let_go(self.bytes.load(Ordering::Relaxed).saturating_sub(bytes_max));
+                    clock.evict(self.bytes.load(Ordering::Relaxed).saturating_sub(bytes_max));
                     self.refusals.store(REFUSALS, Ordering::Relaxed);
                 }
             }
