@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["campaign", "core", "server"]),
     ("examples", &["core"]),
     ("proptests", &["auth", "server", "sim"]),
+    ("proptests/tidy", &[]),
     ("fuzz", &["proptests"]),
     ("snapshots", &["auth", "client", "server", "sim"]),
     ("loom-tests", &["core"]),

@@ -4,7 +4,7 @@
 //! most listed ones; `shrink` rewrites their list, and only downward; `imports [CRATE]
 //! [--dot|--json]` prints the import graph of a crate's folder, `core` if none is named.
 
-#[path = "../tests/tidy/mod.rs"]
+#[path = "../../tests/tidy/mod.rs"]
 mod tidy;
 
 use std::io::{self, Write as _};
