@@ -24,7 +24,7 @@ pub enum Verdict {
     /// A promise is violated.
     #[serde(alias = "broken")]
     Failed,
-    /// No findings, but the canary or a mark was missed: a violation may have gone unnoticed.
+    /// No findings, but the canary or a mark was missed: a violation may have been missed.
     #[serde(alias = "blind")]
     Inconclusive,
     /// The campaign was stopped early, without findings.

@@ -9,9 +9,9 @@ use fastness_campaign::faults::{
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-const EXIT_CODES: &str = "Exit codes: 0 every fault was caught, without false alarms; 1 a fault was \
-    missed, or the clean build raised a false alarm; 2 usage; 4 environment (permissions, space, ..); \
-    130 interrupted.";
+const EXIT_CODES: &str = "Exit codes: 0 every fault was caught, without false alarms; 1 a fault \
+    was missed, or the clean build raised a false alarm; 2 usage; 4 environment (permissions, \
+    space, ..); 130 interrupted.";
 
 /// Arguments of `fastness faults`.
 #[derive(Debug, clap::Args)]
@@ -89,7 +89,7 @@ fn print_row(row: &FaultRow, out: &mut dyn Write) -> io::Result<()> {
     match row.slowest().filter(|_| row.is_caught()) {
         Some(catch) => writeln!(
             out,
-            "{:<6} caught by {:<21} {:<4} in {:>7.2} s, {:>7} plans; shrunk to {:>3} operations; {}",
+            "{:<6} caught by {:<21} {:<4} in {:>7.2} s, {:>7} plans; {:>3} operations; {}",
             row.id,
             format!("{}/{}", catch.check, catch.twin),
             catch.invariant,

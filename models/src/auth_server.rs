@@ -478,7 +478,11 @@ mod tests {
     use super::TokenState::{Current, Gone, Next, Old, Superseded};
     use super::*;
 
-    fn call(server: &mut Accounts, server_call: ServerCall, issued: Option<(&str, &str)>) -> ServerReply {
+    fn call(
+        server: &mut Accounts,
+        server_call: ServerCall,
+        issued: Option<(&str, &str)>,
+    ) -> ServerReply {
         let started = server.begin(0, server_call);
         server.end(0, &started, issued)
     }
@@ -507,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_revoked_stays_revoked_and_ends_nothing_else() {
+    fn a_revoked_token_stays_revoked_and_ends_no_other_login() {
         let mut server = server();
         call(&mut server, ServerCall::LogIn("a".to_owned(), "p".to_owned()), Some(("A", "2")));
         assert_eq!(call(&mut server, ServerCall::Revoke("1".to_owned()), None), ServerReply::Done);

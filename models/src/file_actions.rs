@@ -53,7 +53,7 @@ pub struct TargetOccupied;
 
 impl FileActions {
     /// Opens a file and adds a note. If the file is missing, its recorded action runs first, so
-    /// that it never meets the new file. A file of an older generation is moved aside: to its
+    /// that it never meets the new file. A file of an older generation is renamed: to its
     /// backup path if one is recorded, else to `new_path`. Returns the new path, or an occupied
     /// target.
     pub fn add_note(

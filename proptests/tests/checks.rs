@@ -19,7 +19,7 @@ fn plans(check: &'static Check) -> impl Strategy<Value = Plan> {
 }
 
 #[track_caller]
-fn holds(name: &str, twin: Twin) {
+fn check_passes(name: &str, twin: Twin) {
     let check = by_name(name).unwrap();
     // Deterministic plans; campaigns are random.
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
@@ -28,26 +28,26 @@ fn holds(name: &str, twin: Twin) {
         let outcome = check.run(&plan, twin, &mut Probe::default());
         outcome.map_err(|violation| TestCaseError::fail(violation.to_string()))
     });
-    if let Err(broken) = outcome {
-        panic!("{name} {}: {broken}", twin.name());
+    if let Err(violation) = outcome {
+        panic!("{name} {}: {violation}", twin.name());
     }
 }
 
-macro_rules! hold {
+macro_rules! check_tests {
     ($($name:literal => $plain:ident, $encrypted:ident;)*) => {$(
         #[test]
         fn $plain() {
-            holds($name, Twin::Plain);
+            check_passes($name, Twin::Plain);
         }
 
         #[test]
         fn $encrypted() {
-            holds($name, Twin::Encrypted);
+            check_passes($name, Twin::Encrypted);
         }
     )*};
 }
 
-hold! {
+check_tests! {
     "store" => store_holds, store_holds_encrypted;
     "crash" => crash_holds, crash_holds_encrypted;
     "io-errors" => io_errors_hold, io_errors_hold_encrypted;
@@ -125,7 +125,7 @@ fn replay(text: &str) {
 }
 
 #[test]
-fn promoted_findings_stay_mended() {
+fn promoted_findings_stay_fixed() {
     let tree = crate::tidy::WorkTree::here();
     for path in tree.under("proptests/regressions/").filter(|path| path.ends_with(".plan")) {
         replay(&tree.text(path).unwrap());
@@ -135,19 +135,19 @@ fn promoted_findings_stay_mended() {
 /// A failed sync loses the length of the file, the file is reopened, and the power is cut. Recovery
 /// trusted data from the page cache.
 #[test]
-fn recover_rewrites_what_a_failed_sync_lost() {
-    replay("fastness-plan 1 io-errors plain E3\n090d005a1a0000001a02000200000000090000001a000002");
+fn recovery_rewrites_data_that_a_failed_sync_lost() {
+    replay("fastness-plan 1 io-errors plain C5\n090d005a1a0000001a02000200000000090000001a000002");
     replay(
-        "fastness-plan 1 io-errors encrypted E3\n090d005a1a0000001a02000200000000090000001a000002",
+        "fastness-plan 1 io-errors encrypted C5\n090d005a1a0000001a02000200000000090000001a000002",
     );
 }
 
 /// Inserting and removing the same entry still creates a commit, and the previous slot needs
 /// different pages than the one before.
 #[test]
-fn pins_of_both_slots_hold_across_a_commit_that_changes_nothing() {
+fn pins_of_both_slots_hold_across_an_empty_commit() {
     for twin in ["plain", "encrypted"] {
         let plan = "000000001b0200000002000009000000000000000800000109000000";
-        replay(&format!("fastness-plan 1 pins {twin} P2\n{plan}"));
+        replay(&format!("fastness-plan 1 pins {twin} S2\n{plan}"));
     }
 }

@@ -103,7 +103,7 @@ fn call(builder: Builder, call: Call) -> fastness::Result<Builder> {
 
 /// The expected configuration, as plain values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Model {
+struct RegistryModel {
     name: Option<u8>,
     directory: Option<u8>,
     key: Option<u8>,
@@ -119,7 +119,7 @@ struct Model {
     compact: Option<u8>,
 }
 
-impl Model {
+impl RegistryModel {
     fn call(&mut self, call: Call) -> Result<(), ConfigError> {
         match call {
             Call::Name(0) => return Err(ConfigError::FileNameEmpty),
@@ -164,8 +164,8 @@ impl Model {
 }
 
 /// Makes the calls on builder and model, and compares the outcomes.
-fn both(calls: &[Call]) -> Result<Option<(Configuration, Model)>, TestCaseError> {
-    let (mut builder, mut model) = (Configuration::builder(&app()), Model::default());
+fn both(calls: &[Call]) -> Result<Option<(Configuration, RegistryModel)>, TestCaseError> {
+    let (mut builder, mut model) = (Configuration::builder(&app()), RegistryModel::default());
     for &one in calls {
         let outcome = call(builder.clone(), one);
         if matches!(one, Call::Key(0)) {

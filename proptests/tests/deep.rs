@@ -3,7 +3,7 @@
 //! Plans of checks are short and use small values. Splits and merges of branches need thousands of
 //! entries, or keys as long as these. The model is a map.
 //!
-//! - T1 Keys ascend strictly within a tree, and a child's keys lie between its separators.
+//! - T1 Keys ascend strictly within a tree, and between their parent's separators.
 //! - S1 Every page is reachable from the commit or free in it, never both, never neither.
 
 use fastness::vfs::MemoryVfs;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 const KEYS: u16 = 160;
 
 #[derive(Clone, Debug)]
-enum Step {
+enum TreeOp {
     /// Inserts `count` keys from `from` on, with stride `step`.
     Fill {
         from: u16,
@@ -37,19 +37,19 @@ enum Step {
     Compact,
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn tree_ops() -> impl Strategy<Value = Vec<TreeOp>> {
     let run = || (0..KEYS, 1..KEYS, 1..7_u16);
     let values = prop_oneof![Just(0_usize), Just(40), Just(700), Just(5_000)];
     let step = prop_oneof![
         6 => (run(), values).prop_map(|((from, count, step), value_bytes)| {
-            Step::Fill { from, count, step, value_bytes }
+            TreeOp::Fill { from, count, step, value_bytes }
         }),
-        6 => run().prop_map(|(from, count, step)| Step::Thin { from, count, step }),
-        4 => Just(Step::Commit),
-        1 => Just(Step::Abort),
-        1 => Just(Step::Clear),
-        2 => Just(Step::Reopen),
-        1 => Just(Step::Compact),
+        6 => run().prop_map(|(from, count, step)| TreeOp::Thin { from, count, step }),
+        4 => Just(TreeOp::Commit),
+        1 => Just(TreeOp::Abort),
+        1 => Just(TreeOp::Clear),
+        2 => Just(TreeOp::Reopen),
+        1 => Just(TreeOp::Compact),
     ];
     prop::collection::vec(step, 4..24)
 }
@@ -64,12 +64,12 @@ fn key(number: u16) -> Vec<u8> {
     key
 }
 
-type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+type TreeModel = BTreeMap<Vec<u8>, Vec<u8>>;
 
 struct World {
     options: StoreOptions,
     store: Option<Store>,
-    committed: Model,
+    committed: TreeModel,
 }
 
 impl World {
@@ -80,7 +80,7 @@ impl World {
             options = options.key(Key::new([0x44; 64]));
         }
         let store = Some(options.create("deep").unwrap());
-        Self { options, store, committed: Model::new() }
+        Self { options, store, committed: TreeModel::new() }
     }
 
     fn store(&self) -> &Store {
@@ -94,51 +94,51 @@ impl World {
     }
 
     /// Runs one transaction; returns the remaining steps.
-    fn transaction<'s>(&mut self, steps: &'s [Step]) -> &'s [Step] {
+    fn transaction<'s>(&mut self, tree_ops: &'s [TreeOp]) -> &'s [TreeOp] {
         let mut txn = self.store().write().unwrap();
-        let mut draft = self.committed.clone();
-        for (index, step) in steps.iter().enumerate() {
+        let mut working = self.committed.clone();
+        for (index, step) in tree_ops.iter().enumerate() {
             let mut tree = txn.tree("deep").unwrap();
             match *step {
-                Step::Fill { from, count, step, value_bytes } => {
+                TreeOp::Fill { from, count, step, value_bytes } => {
                     for number in (from..).step_by(usize::from(step)).take(usize::from(count)) {
                         let value = vec![number.to_le_bytes()[0]; value_bytes];
-                        let there = draft.insert(key(number), value.clone()).is_some();
-                        assert_eq!(tree.insert(&key(number), &value).unwrap(), there);
+                        let existed = working.insert(key(number), value.clone()).is_some();
+                        assert_eq!(tree.insert(&key(number), &value).unwrap(), existed);
                     }
                 }
-                Step::Thin { from, count, step } => {
+                TreeOp::Thin { from, count, step } => {
                     for number in (from..).step_by(usize::from(step)).take(usize::from(count)) {
-                        let there = draft.remove(&key(number)).is_some();
-                        assert_eq!(tree.remove(&key(number)).unwrap(), there);
+                        let existed = working.remove(&key(number)).is_some();
+                        assert_eq!(tree.remove(&key(number)).unwrap(), existed);
                     }
                 }
-                Step::Clear => {
+                TreeOp::Clear => {
                     tree.clear().unwrap();
-                    draft.clear();
+                    working.clear();
                 }
-                Step::Commit => {
-                    assert_eq!(tree.len(), draft.len() as u64);
+                TreeOp::Commit => {
+                    assert_eq!(tree.len(), working.len() as u64);
                     txn.commit().unwrap();
-                    self.committed = draft;
-                    return &steps[index + 1..];
+                    self.committed = working;
+                    return &tree_ops[index + 1..];
                 }
-                Step::Abort => {
+                TreeOp::Abort => {
                     txn.abort();
-                    return &steps[index + 1..];
+                    return &tree_ops[index + 1..];
                 }
-                Step::Reopen | Step::Compact => {
+                TreeOp::Reopen | TreeOp::Compact => {
                     drop(txn);
                     self.between(step);
-                    return &steps[index + 1..];
+                    return &tree_ops[index + 1..];
                 }
             }
         }
         &[]
     }
 
-    fn between(&mut self, step: &Step) {
-        if matches!(step, Step::Reopen) {
+    fn between(&mut self, step: &TreeOp) {
+        if matches!(step, TreeOp::Reopen) {
             self.store = None;
             self.store = Some(self.options.open("deep").unwrap());
         } else {
@@ -147,7 +147,7 @@ impl World {
     }
 }
 
-fn compare(tree: &Tree<'_>, model: &Model) {
+fn compare(tree: &Tree<'_>, model: &TreeModel) {
     assert_eq!(tree.len(), model.len() as u64);
     let entries = |range: fastness::Range<'_>| -> Vec<(Vec<u8>, Vec<u8>)> {
         range.map(Result::unwrap).map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
@@ -161,9 +161,9 @@ fn compare(tree: &Tree<'_>, model: &Model) {
     }
 }
 
-fn run(steps: &[Step], encrypted: bool) {
+fn run(tree_ops: &[TreeOp], encrypted: bool) {
     let mut world = World::new(encrypted);
-    let mut rest = steps;
+    let mut rest = tree_ops;
     while !rest.is_empty() {
         rest = world.transaction(rest);
         world.check();
@@ -174,12 +174,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..<_>::default() })]
 
     #[test]
-    fn deep_trees_agree_with_a_map(steps in steps()) {
-        run(&steps, false);
+    fn deep_trees_agree_with_a_map(tree_ops in tree_ops()) {
+        run(&tree_ops, false);
     }
 
     #[test]
-    fn deep_encrypted_trees_agree_with_a_map(steps in steps()) {
-        run(&steps, true);
+    fn deep_encrypted_trees_agree_with_a_map(tree_ops in tree_ops()) {
+        run(&tree_ops, true);
     }
 }

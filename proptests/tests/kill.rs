@@ -5,7 +5,7 @@
 //! content is a function of the number, and acknowledges each on stdout. The parent kills it,
 //! drains the pipe, opens the file and compares it with the model.
 //!
-//! - C2 Every acknowledged transaction is there; at most the one in flight besides, complete.
+//! - C2 Every acknowledged transaction survives, and at most the one in flight, complete.
 //! - C8 The file verifies, and the next writer continues.
 //!
 //! The test covers process crashes, with the real file system, locks and signals. The simulated
@@ -27,7 +27,7 @@ const KEY_VARIABLE: &str = "FASTNESS_KILL_ENCRYPTED";
 const KILLS_VARIABLE: &str = "FASTNESS_KILLS";
 const KILLS: u64 = 100;
 /// A writer without output for this long hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const COUNTER: &[u8] = b"counter";
 
 /// Write-locked while a child starts, read-locked while a store is open. Between fork and exec a
@@ -43,7 +43,7 @@ type Entries = BTreeMap<(String, Vec<u8>), Vec<u8>>;
 
 /// The contents of the file after transaction `number`.
 #[derive(Clone, Default)]
-struct Model {
+struct FileModel {
     number: u64,
     entries: Entries,
 }
@@ -54,9 +54,9 @@ enum Change {
 }
 
 /// A splitmix64 generator.
-struct Dice(u64);
+struct PlanRng(u64);
 
-impl Dice {
+impl PlanRng {
     fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -67,19 +67,19 @@ impl Dice {
 
 /// Returns the changes of transaction `number`, a pure function.
 fn changes(number: u64) -> Vec<Change> {
-    let mut dice = Dice(number);
+    let mut rng = PlanRng(number);
     let mut changes = Vec::new();
-    for _ in 0..1 + dice.below(12) {
-        let tree = if dice.below(4) == 0 { "rare" } else { "often" };
-        let key = format!("key {:03}", dice.below(200)).into_bytes();
+    for _ in 0..1 + rng.below(12) {
+        let tree = if rng.below(4) == 0 { "rare" } else { "often" };
+        let key = format!("key {:03}", rng.below(200)).into_bytes();
         // Some values fill overflow pages.
-        let bytes_max = match dice.below(40) {
+        let bytes_max = match rng.below(40) {
             0 => 200_000,
             1..5 => 9_000,
             _ => 120,
         };
-        let len = usize::try_from(dice.below(bytes_max)).unwrap();
-        if dice.below(5) == 0 {
+        let len = usize::try_from(rng.below(bytes_max)).unwrap();
+        if rng.below(5) == 0 {
             changes.push(Change::Remove(tree, key));
         } else {
             let value = number.to_le_bytes().into_iter().cycle().take(len).collect();
@@ -90,7 +90,7 @@ fn changes(number: u64) -> Vec<Change> {
     changes
 }
 
-impl Model {
+impl FileModel {
     fn next(&mut self) {
         self.number += 1;
         for change in changes(self.number) {
@@ -181,16 +181,16 @@ impl Writer {
     }
 
     /// Kills the writer at a random moment; returns the last acknowledged number.
-    fn kill(mut self, dice: &mut Dice) -> Option<u64> {
+    fn kill(mut self, rng: &mut PlanRng) -> Option<u64> {
         let mut last = None;
         // An early kill interrupts the opening; a later one a commit.
-        let commits = if dice.below(4) == 0 { 0 } else { 1 + dice.below(50) };
+        let commits = if rng.below(4) == 0 { 0 } else { 1 + rng.below(50) };
         for _ in 0..commits {
-            let number = self.acknowledged.recv_timeout(PATIENCE);
+            let number = self.acknowledged.recv_timeout(TIMEOUT);
             last = Some(number.expect("the writer died or hangs"));
         }
         let longest_us = if commits == 0 { 20_000 } else { 3_000 };
-        std::thread::sleep(Duration::from_micros(dice.below(longest_us)));
+        std::thread::sleep(Duration::from_micros(rng.below(longest_us)));
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
         assert_eq!(status.code(), None, "the writer ended by itself: {status}");
@@ -212,12 +212,12 @@ fn read(snapshot: &Snapshot) -> Entries {
 }
 
 /// Opens the file of a killed writer, and advances the model to its state.
-fn examine(path: &Path, encrypted: bool, acknowledged: u64, model: &mut Model) {
+fn examine(path: &Path, encrypted: bool, acknowledged: u64, model: &mut FileModel) {
     let _alone = no_child_starts();
     let store = options(encrypted).open_or_create(path).unwrap();
     let snapshot = store.snapshot();
     let found = counter(&snapshot);
-    assert!(found >= acknowledged, "C2: {acknowledged} was acknowledged, {found} is there");
+    assert!(found >= acknowledged, "C2: {acknowledged} acknowledged, {found} found");
     assert!(found <= acknowledged + 1, "C2: only {acknowledged} was begun before, not {found}");
     while model.number < found {
         model.next();
@@ -228,17 +228,17 @@ fn examine(path: &Path, encrypted: bool, acknowledged: u64, model: &mut Model) {
     assert!(verification.problems.is_empty(), "C8: {:?}", verification.problems);
 }
 
-#[expect(clippy::print_stdout, reason = "what the test did is shown on request")]
+#[expect(clippy::print_stdout, reason = "statistics are shown on request")]
 fn kill_again_and_again(encrypted: bool) {
     let kills = std::env::var(KILLS_VARIABLE).map_or(KILLS, |kills| kills.parse().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("killed.fastness");
-    let mut model = Model::default();
-    let mut dice = Dice(if encrypted { 2 } else { 1 });
+    let mut model = FileModel::default();
+    let mut rng = PlanRng(if encrypted { 2 } else { 1 });
     let mut in_flight = 0;
     for _ in 0..kills {
         let before = model.number;
-        let acknowledged = Writer::start(&path, encrypted).kill(&mut dice).unwrap_or(before);
+        let acknowledged = Writer::start(&path, encrypted).kill(&mut rng).unwrap_or(before);
         examine(&path, encrypted, acknowledged, &mut model);
         in_flight += model.number - acknowledged;
     }

@@ -5,6 +5,7 @@
 //! - `tidy`: house style and layering.
 //! - `configurations`: configurations of any options, URLs of any shape.
 //! - `schemas`: schemas of any shape, and the decisions of schema modes.
+//! - `faults_page`: docs/faults.md has the faults of the registry.
 //! - `deep`: trees of many levels, compared with a map.
 //! - `kill`: a process that is killed repeatedly.
 //! - `backups`: backups on another file system, with disk errors and power losses.
@@ -16,15 +17,16 @@
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
 
 mod auth;
+mod backups;
 mod checks;
 mod configurations;
 mod deep;
+mod faults_page;
 mod kill;
-mod moved;
 mod opening;
 mod replay;
+mod rolled_back;
 mod schemas;
 mod server;
 mod tidy;
 mod typed;
-mod undone;

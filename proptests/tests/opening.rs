@@ -162,7 +162,7 @@ fn other_files_are_not_ours() {
 }
 
 #[test]
-fn keys_are_told_apart() {
+fn keys_are_distinguished() {
     let kind = FileErrorKind::AccessError;
     let encrypted = Fixture::new(true);
     encrypted.check(&options(false), &FileErrorCause::KeyMissing, kind);
@@ -259,7 +259,7 @@ fn a_damaged_page_names_itself() {
     for encrypted in [false, true] {
         let fixture = Fixture::new(encrypted);
         let pages = fs::read(&fixture.path).unwrap().len() / PAGE_BYTES;
-        let mut told = 0;
+        let mut report = 0;
         for page in 3..pages {
             fixture.edit(|bytes| bytes[page * PAGE_BYTES + 100] ^= 4);
             let store = options(encrypted).open_read_only(&fixture.path).unwrap();
@@ -270,10 +270,10 @@ fn a_damaged_page_names_itself() {
                 assert_eq!(cause, damaged(page as u64, Damage::Seal));
             }
             assert!(problems.iter().all(|problem| problem.page == PageId(page as u64)));
-            told += problems.len();
+            report += problems.len();
             drop((snapshot, store));
             fixture.edit(|bytes| bytes[page * PAGE_BYTES + 100] ^= 4);
         }
-        assert!(told >= 2, "hardly any page holds something");
+        assert!(report >= 2, "hardly any page holds something");
     }
 }

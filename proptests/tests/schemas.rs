@@ -62,13 +62,13 @@ fn properties() -> impl Strategy<Value = Property> {
 
 /// The input of a class: its properties, and a primary key by name.
 #[derive(Clone, Debug)]
-struct Given {
+struct ClassSpec {
     name: &'static str,
     properties: Vec<Property>,
     key: Option<&'static str>,
 }
 
-impl Given {
+impl ClassSpec {
     fn class(&self) -> Class {
         let class = Class::new(self.name).unwrap();
         let class = self.properties.iter().cloned().fold(class, Class::with);
@@ -83,11 +83,11 @@ impl Given {
     }
 }
 
-fn givens() -> impl Strategy<Value = Vec<Given>> {
+fn class_specs() -> impl Strategy<Value = Vec<ClassSpec>> {
     let key = select(&[None, None, None, Some("a"), Some("z")][..]);
-    let given = (select(CLASSES), vec(properties(), 0..4), key)
-        .prop_map(|(name, properties, key)| Given { name, properties, key });
-    vec(given, 0..4)
+    let class_spec = (select(CLASSES), vec(properties(), 0..4), key)
+        .prop_map(|(name, properties, key)| ClassSpec { name, properties, key });
+    vec(class_spec, 0..4)
 }
 
 /// Schemas that are valid by construction: links lead to `Z`, which always exists, and illegal
@@ -139,21 +139,22 @@ fn schemas() -> impl Strategy<Value = Schema> {
 }
 
 /// A second statement of the validation rules.
-fn is_wrong(all: &[Given]) -> bool {
-    let find = |name: &str| all.iter().find(|given| given.name == name);
-    all.iter().any(|given| {
-        let names: BTreeSet<&str> = given.properties.iter().map(Property::name).collect();
-        names.len() < given.properties.len()
-            || given.key.is_some_and(|key| !names.contains(key))
-            || given.properties.iter().filter(|property| given.is_key(property)).count() > 1
-            || given.properties.iter().any(|property| {
-                is_wrong_alone(given, property) || is_wrong_link(given, property, &find)
+fn is_wrong(all: &[ClassSpec]) -> bool {
+    let find = |name: &str| all.iter().find(|class_spec| class_spec.name == name);
+    all.iter().any(|class_spec| {
+        let names: BTreeSet<&str> = class_spec.properties.iter().map(Property::name).collect();
+        names.len() < class_spec.properties.len()
+            || class_spec.key.is_some_and(|key| !names.contains(key))
+            || class_spec.properties.iter().filter(|property| class_spec.is_key(property)).count()
+                > 1
+            || class_spec.properties.iter().any(|property| {
+                is_wrong_alone(class_spec, property) || is_wrong_link(class_spec, property, &find)
             })
     })
 }
 
-fn is_wrong_alone(given: &Given, property: &Property) -> bool {
-    let (kind, is_key) = (property.kind(), given.is_key(property));
+fn is_wrong_alone(class_spec: &ClassSpec, property: &Property) -> bool {
+    let (kind, is_key) = (property.kind(), class_spec.is_key(property));
     let (may_index, may_key) = (kind.may_be_indexed(), kind.may_be_primary_key());
     (property.is_nullable() && !kind.may_be_nullable())
         || (!property.is_nullable() && !kind.may_be_required())
@@ -162,9 +163,9 @@ fn is_wrong_alone(given: &Given, property: &Property) -> bool {
 }
 
 fn is_wrong_link<'a>(
-    given: &Given,
+    class_spec: &ClassSpec,
     property: &Property,
-    find: &dyn Fn(&str) -> Option<&'a Given>,
+    find: &dyn Fn(&str) -> Option<&'a ClassSpec>,
 ) -> bool {
     let Some(class) = property.kind().class() else { return false };
     let Some(class) = find(class) else { return true };
@@ -173,28 +174,28 @@ fn is_wrong_link<'a>(
     };
     let origin = class.properties.iter().find(|property| property.name() == origin);
     let target = origin.filter(|origin| !origin.kind().is_computed());
-    target.and_then(|origin| origin.kind().class()) != Some(given.name)
+    target.and_then(|origin| origin.kind().class()) != Some(class_spec.name)
 }
 
 #[test]
 fn schemas_are_refused_exactly_when_something_is_wrong() {
     // Class names are unique here; core tests duplicates.
-    let once = givens().prop_map(|mut all| {
-        all.sort_by_key(|given| given.name);
-        all.dedup_by_key(|given| given.name);
+    let once = class_specs().prop_map(|mut all| {
+        all.sort_by_key(|class_spec| class_spec.name);
+        all.dedup_by_key(|class_spec| class_spec.name);
         all
     });
     holds(once, |all| {
-        let outcome = Schema::new(all.iter().map(Given::class));
+        let outcome = Schema::new(all.iter().map(ClassSpec::class));
         prop_assert_eq!(outcome.is_err(), is_wrong(&all), "{:?}", outcome);
         Ok(())
     });
 }
 
 #[test]
-fn schemas_are_the_same_in_any_order_and_told_so() {
-    holds((givens(), any::<usize>()), |(all, by)| {
-        let classes: Vec<Class> = all.iter().map(Given::class).collect();
+fn schemas_are_equal_in_any_order() {
+    holds((class_specs(), any::<usize>()), |(all, by)| {
+        let classes: Vec<Class> = all.iter().map(ClassSpec::class).collect();
         let mut turned: Vec<Class> = classes.iter().rev().cloned().collect();
         if !turned.is_empty() {
             let by = by % turned.len();

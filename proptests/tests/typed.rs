@@ -65,12 +65,12 @@ struct Thing {
 }
 
 /// A step: kind, key, and a seed for the values.
-type Step = (u8, u8, u64);
+type TypedStep = (u8, u8, u64);
 
 /// A seeded generator.
-struct Numbers(u64);
+struct ValueRng(u64);
 
-impl Numbers {
+impl ValueRng {
     fn below(&mut self, end: u64) -> u64 {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -209,7 +209,7 @@ fn assert_alike(found: &Thing, expected: &Thing) {
     }
 }
 
-/// The list `texts` of every object, put together from the operations that a commit_hook is told.
+/// The list `texts` of every object, replayed from the operations that the commit hook receives.
 type Lists = Arc<Mutex<BTreeMap<ObjectKey, Vec<Element>>>>;
 
 fn follow(lists: &Lists, operations: &[Operation]) {
@@ -260,7 +260,7 @@ const MARKS: &[&str] = &[
 type Marks = RefCell<BTreeSet<&'static str>>;
 
 /// A database and its expected contents.
-struct Ground<'m> {
+struct TypedHarness<'m> {
     marks: &'m Marks,
     options: StoreOptions,
     database: Database,
@@ -278,7 +278,7 @@ fn open(options: &StoreOptions, lists: &Lists) -> Database {
     Database::open(options, "things", &wanted).unwrap()
 }
 
-impl<'m> Ground<'m> {
+impl<'m> TypedHarness<'m> {
     fn new(options: StoreOptions, marks: &'m Marks) -> Self {
         let options = options.vfs(Arc::new(MemoryVfs::default()));
         let lists = Lists::default();
@@ -303,9 +303,9 @@ impl<'m> Ground<'m> {
         )
     }
 
-    fn step(&mut self, (what, key, seed): Step) {
+    fn step(&mut self, (what, key, seed): TypedStep) {
         let key = i64::try_from(u64::from(key) % KEYS).unwrap();
-        let mut numbers = Numbers(seed);
+        let mut numbers = ValueRng(seed);
         let link = self.link();
         let thing = numbers.thing(key, &link);
         let exists = self.model.contains_key(&key);
@@ -379,7 +379,7 @@ impl<'m> Ground<'m> {
     }
 
     /// Edits single elements of a list.
-    fn edit(&mut self, link: &Link<Thing>, numbers: &mut Numbers) {
+    fn edit(&mut self, link: &Link<Thing>, numbers: &mut ValueRng) {
         let ObjectKey::Int(key) = link.id().key else { return };
         let Some(thing) = self.model.get_mut(&key) else { return };
         let (text, len) = (numbers.text(), thing.texts.len() as u64);
@@ -408,7 +408,7 @@ impl<'m> Ground<'m> {
         let things = Thing::objects(&snapshot).unwrap();
         assert_eq!(things.len(), self.model.len() as u64, "B9: other objects");
         for (key, expected) in &self.model {
-            let found = things.get(*key).unwrap().expect("B9: an object is gone");
+            let found = things.get(*key).unwrap().expect("B9: an object is missing");
             assert_alike(&found, expected);
             let to = found.link();
             let fans = self.model.values().flat_map(|fan| {
@@ -436,8 +436,12 @@ impl<'m> Ground<'m> {
             };
             assert!(same(&found, &expected), "B9: {name}: {found:?}, expected {expected:?}");
         }
-        let told = self.lists.lock().unwrap().get(&id.key).cloned().unwrap_or_default();
-        assert_eq!(told, object.list("texts").unwrap(), "W3: a list is not what was told of it");
+        let replayed = self.lists.lock().unwrap().get(&id.key).cloned().unwrap_or_default();
+        assert_eq!(
+            replayed,
+            object.list("texts").unwrap(),
+            "W3: a list differs from its operations"
+        );
     }
 }
 
@@ -462,12 +466,12 @@ fn agree(options: &StoreOptions) {
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let marks = Marks::default();
-    let steps = vec(any::<Step>(), 1..STEPS_MAX);
+    let steps = vec(any::<TypedStep>(), 1..STEPS_MAX);
     let outcome = TestRunner::new_with_rng(config, rng).run(&steps, |steps| {
-        let mut ground = Ground::new(options.clone(), &marks);
+        let mut harness = TypedHarness::new(options.clone(), &marks);
         for step in steps {
-            ground.step(step);
-            ground.assert_agrees();
+            harness.step(step);
+            harness.assert_agrees();
         }
         Ok(())
     });

@@ -93,7 +93,8 @@ fn square(number: u32) -> Vec<u8> {
 pub fn make(golden: Golden) -> Result<Vec<u8>> {
     let vfs = MemoryVfs::default();
     let path = PathBuf::from(golden.name);
-    let options = options(golden.encrypted, &vfs).random_source(Arc::new(Counting::default()));
+    let options =
+        options(golden.encrypted, &vfs).random_source(Arc::new(CountingEntropy::default()));
     let options = options.log_pages(11);
     let store = options.create(&path)?;
     fill(&store)?;
@@ -106,7 +107,7 @@ pub fn make(golden: Golden) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// StoreOptions to open a golden file that stands on this file system.
+/// Returns options for a golden file on this file system.
 #[must_use]
 pub fn options(encrypted: bool, vfs: &MemoryVfs) -> StoreOptions {
     let options = StoreOptions::new().vfs(Arc::new(vfs.clone()));
@@ -141,7 +142,7 @@ fn fill(store: &Store) -> Result<()> {
 /// If the file does not exist.
 #[must_use]
 pub fn load(vfs: &MemoryVfs, path: &Path) -> Vec<u8> {
-    let file = vfs.open(path, Access::Read).expect("the file is there");
+    let file = vfs.open(path, Access::Read).expect("the file exists");
     let len = usize::try_from(file.len().expect("memory has a length")).expect("it fits");
     let mut bytes = vec![0; len];
     file.read_at(&mut bytes, 0).expect("memory reads");
@@ -162,9 +163,9 @@ pub fn hold(path: &Path, bytes: &[u8]) -> MemoryVfs {
 
 /// Deterministic entropy, so that a golden file can be reproduced.
 #[derive(Debug, Default)]
-struct Counting(AtomicU64);
+struct CountingEntropy(AtomicU64);
 
-impl RandomSource for Counting {
+impl RandomSource for CountingEntropy {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
         for chunk in bytes.chunks_mut(8) {
             let number = self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -1,6 +1,6 @@
 //! Golden files of objects: their contents, and the program that creates them.
 
-use crate::{Counting, Golden, key, load};
+use crate::{CountingEntropy, Golden, key, load};
 use fastness::object::{
     Database, DatabaseOptions, ObjectId, PropertyValue, Timestamp, Transaction, Value,
 };
@@ -98,8 +98,9 @@ pub fn make_lists(golden: Golden) -> Result<Vec<u8>> {
 fn make_filled(golden: Golden, wanted: &DatabaseOptions<'_>) -> Result<Vec<u8>> {
     let vfs = MemoryVfs::default();
     let path = Path::new(golden.name);
-    let options =
-        StoreOptions::new().vfs(Arc::new(vfs.clone())).random_source(Arc::<Counting>::default());
+    let options = StoreOptions::new()
+        .vfs(Arc::new(vfs.clone()))
+        .random_source(Arc::<CountingEntropy>::default());
     let options = if golden.encrypted { options.key(key()) } else { options };
     drop(Database::open(&options, path, wanted)?);
     Ok(load(&vfs, path))

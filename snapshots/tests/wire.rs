@@ -14,9 +14,9 @@ use std::thread;
 use std::time::Duration;
 
 /// A hasher without hashing.
-struct Clear;
+struct PlainHasher;
 
-impl PasswordHasher for Clear {
+impl PasswordHasher for PlainHasher {
     fn hash(&self, password: &Secret, _: &[u8; 16]) -> Result<String, HashError> {
         Ok(password.expose().to_owned())
     }
@@ -28,9 +28,9 @@ impl PasswordHasher for Clear {
 
 /// Deterministic entropy: each call fills with the next byte.
 #[derive(Debug, Default)]
-struct Counting(AtomicU8);
+struct ByteEntropy(AtomicU8);
 
-impl RandomSource for Counting {
+impl RandomSource for ByteEntropy {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
         bytes.fill(self.0.fetch_add(1, Ordering::Relaxed));
         Ok(())
@@ -38,22 +38,22 @@ impl RandomSource for Counting {
 }
 
 /// A server that allows three attempts per name.
-struct Host {
+struct WireServer {
     handler: Handler,
     admin: Secret,
     text: String,
 }
 
-impl Host {
+impl WireServer {
     fn new(http: HttpLimits) -> Self {
-        let entropy: Arc<dyn RandomSource> = Arc::new(Counting::default());
+        let entropy: Arc<dyn RandomSource> = Arc::new(ByteEntropy::default());
         let store = StoreOptions::new().in_memory().unwrap();
         let accounts = Accounts::open(store, Arc::clone(&entropy), Policy::default()).unwrap();
-        let admin = accounts.ensure_admin(&Clear).unwrap().unwrap();
+        let admin = accounts.ensure_admin(&PlainHasher).unwrap().unwrap();
         let seldom = Rate { burst: 3, interval: Duration::from_secs(90) };
         let often = Rate { burst: 1000, interval: Duration::from_secs(1) };
         let environment = Environment {
-            hasher: Arc::new(Clear),
+            hasher: Arc::new(PlainHasher),
             hashing_threads: 0,
             clock: || Time(1_700_000_000_000),
             limits: RateLimits { name: seldom, address: often },
@@ -102,7 +102,7 @@ fn token_body(token: &str, rest: &str) -> String {
 
 #[test]
 fn answers_as_they_go_over_the_wire() {
-    let mut host = Host::new(HttpLimits::default());
+    let mut host = WireServer::new(HttpLimits::default());
     let alice = host.ask("POST /auth", "", &REGISTER.replace("NAME", "alice"));
     host.ask("POST /auth", "", &REGISTER.replace("NAME", "alice"));
     host.ask("POST /auth/?query", "", &LOG_IN.replace("NAME", "alice"));

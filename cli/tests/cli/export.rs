@@ -315,7 +315,7 @@ mod sqlite {
         );
         assert_eq!(
             rows(database, "SELECT number, note FROM Slot ORDER BY number"),
-            [[null.clone(), text("of no number")], [int(-5), null.clone()]]
+            [[null.clone(), text("without a number")], [int(-5), null.clone()]]
         );
         let all = "SELECT _key, int, bool, text, bytes, time, float, double, counter, person, \
              slot, other FROM \"All\" ORDER BY _key";

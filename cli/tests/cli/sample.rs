@@ -70,7 +70,7 @@ fn fill(txn: &mut Transaction) -> Result<(), Error> {
     txn.set(&ann, "friend", &bo)?;
     let none = txn.create_with_key("Slot", Value::Null)?;
     let minus = txn.create_with_key("Slot", -5)?;
-    txn.set(&none, "note", "of no number")?;
+    txn.set(&none, "note", "without a number")?;
     let empty = txn.create("All")?;
     let all = txn.create("All")?;
     txn.set(&all, "int", i64::MIN)?;
@@ -158,7 +158,7 @@ pub(crate) fn exported() -> Json {
                 "email": "bo's \"key\"", "age": null, "friend": null } },
         ],
         "Slot": [
-            { "key": null, "values": { "number": null, "note": "of no number" } },
+            { "key": null, "values": { "number": null, "note": "without a number" } },
             { "key": -5, "values": { "number": -5, "note": null } },
         ],
     })

@@ -32,7 +32,7 @@ pub fn file_key() -> Key {
 pub fn file(bytes: &[u8]) {
     let (bytes, encrypted) = file_bytes(bytes);
     let vfs = MemoryVfs::default();
-    let held = vfs.open(Path::new(PLACE), Access::CreateNew).expect("nothing is there");
+    let held = vfs.open(Path::new(PLACE), Access::CreateNew).expect("the file system is empty");
     held.write_at(&bytes, 0).expect("memory takes every write");
     drop(held);
     let mut options = StoreOptions::new()
@@ -122,10 +122,10 @@ fn write(store: &Store) -> bool {
 pub type Mutate = fn(&mut [u8], usize, usize) -> usize;
 
 /// A seeded generator.
-struct Dice(u32);
+struct MutationRng(u32);
 
-impl Dice {
-    fn roll(&mut self, bound: usize) -> usize {
+impl MutationRng {
+    fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         usize::try_from(self.0 >> 8).unwrap_or_default() % bound.max(1)
     }
@@ -135,13 +135,13 @@ impl Dice {
 ///
 /// The first `size` bytes of `bytes` are the input, the rest is room to grow. Returns the new size.
 pub fn mutate_file(bytes: &mut [u8], size: usize, seed: u32, mutate: Mutate) -> usize {
-    let mut dice = Dice(seed);
+    let mut rng = MutationRng(seed);
     let mut image = Image::read(&bytes[..size]);
-    if image.is_raw() || image.bytes.len() < 4 * PAGE_BYTES || dice.roll(16) == 0 {
+    if image.is_raw() || image.bytes.len() < 4 * PAGE_BYTES || rng.below(16) == 0 {
         return mutate(bytes, size, bytes.len());
     }
-    for _ in 0..=dice.roll(2) {
-        mutate_page(&mut image.bytes, &mut dice, mutate);
+    for _ in 0..=rng.below(2) {
+        mutate_page(&mut image.bytes, &mut rng, mutate);
     }
     let output = image.write();
     match bytes.get_mut(..output.len()) {
@@ -151,32 +151,32 @@ pub fn mutate_file(bytes: &mut [u8], size: usize, seed: u32, mutate: Mutate) -> 
     output.len()
 }
 
-fn mutate_page(bytes: &mut [u8], dice: &mut Dice, mutate: Mutate) {
+fn mutate_page(bytes: &mut [u8], rng: &mut MutationRng, mutate: Mutate) {
     // Page 0 holds the prelude, which has its own checksum; sealed content starts at page 1.
     let pages = bytes.len() / PAGE_BYTES;
     let page = |number: usize| (1 + number) * PAGE_BYTES;
-    let at = page(dice.roll(pages - 1));
-    match dice.roll(8) {
+    let at = page(rng.below(pages - 1));
+    match rng.below(8) {
         0 => {
-            let source = page(dice.roll(pages - 1));
+            let source = page(rng.below(pages - 1));
             bytes.copy_within(source..source + PAGE_BYTES, at);
         }
         1 => {
             // The head of a page or slot: kind, level, counts, lengths.
-            let at = at + 16 + dice.roll(48);
-            bytes[at] = bytes[at].wrapping_add([1, 255, 128, 16][dice.roll(4)]);
+            let at = at + 16 + rng.below(48);
+            bytes[at] = bytes[at].wrapping_add([1, 255, 128, 16][rng.below(4)]);
         }
         2 => {
-            let (source, len) = (at + dice.roll(PAGE_BYTES - 64), 1 + dice.roll(64));
-            let target = at + dice.roll(PAGE_BYTES - 64);
+            let (source, len) = (at + rng.below(PAGE_BYTES - 64), 1 + rng.below(64));
+            let target = at + rng.below(PAGE_BYTES - 64);
             bytes.copy_within(source..source + len, target);
         }
         _ => {
             // In-place mutation, so that the rest of the page keeps its position.
-            let (from, len) = match dice.roll(3) {
+            let (from, len) = match rng.below(3) {
                 0 => (at, PAGE_BYTES),
                 1 => (at + 16, 112),
-                _ => (at + dice.roll(PAGE_BYTES - 32), 32),
+                _ => (at + rng.below(PAGE_BYTES - 32), 32),
             };
             mutate(&mut bytes[from..from + len], len, len);
         }
@@ -215,7 +215,7 @@ fn make(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> 
     }
     let store = options.create(PLACE).expect("memory has room");
     for round in 0..rounds {
-        let mut txn = store.write().expect("nobody else writes");
+        let mut txn = store.write().expect("there is one writer");
         for entry in 0..entries {
             let name = if entry % 3 == 2 { "b" } else { "a" };
             let key = format!("{:04}", entry * 7 + round);
@@ -230,7 +230,7 @@ fn make(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> 
         txn.commit().expect("memory has room");
     }
     let copy = |vfs: &MemoryVfs| {
-        let file = vfs.open(Path::new(PLACE), Access::Read).expect("it is there");
+        let file = vfs.open(Path::new(PLACE), Access::Read).expect("the file exists");
         let mut bytes = vec![0; usize::try_from(file.len().expect("memory")).expect("it fits")];
         file.read_at(&mut bytes, 0).expect("memory reads");
         bytes

@@ -6,7 +6,7 @@
 //! - H11 Any bytes get complete answers in order, or a closed connection, independently of their
 //!   segmentation.
 
-use super::server::{Clear, Host, NEXT, NOW, run};
+use super::server::{NEXT, NOW, PlainHasher, TestServer, run};
 use fastness_auth::server::{ApiRequest, RateLimits};
 use fastness_auth::{AuthError, ErrorCode, Secret, response};
 use fastness_server::{Environment, Handler, HttpLimits};
@@ -18,7 +18,7 @@ use std::time::Duration;
 const LENGTH: u8 = 0x15;
 
 /// Timeout; never reached, because nothing here waits.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 const PASSWORD: &str = "nobody-guesses-this";
 
@@ -35,7 +35,7 @@ const HEADERS: [&str; 8] = [
 ];
 
 /// The status and body of an answer.
-type Found = (u16, Vec<u8>);
+type ParsedAnswer = (u16, Vec<u8>);
 
 /// Sends bytes to a server with a user, an administrator, and a user without a token in the input.
 /// Placeholder bytes become tokens.
@@ -44,34 +44,34 @@ type Found = (u16, Vec<u8>);
 /// If a promise is violated.
 pub fn http(bytes: &[u8]) {
     let Some((cut, rest)) = bytes.split_first() else { return };
-    let whole = Bench::new();
-    let sent = whole.filled(rest);
-    let found = whole.judge(&whole.answers(vec![sent.clone()]));
+    let whole = HttpHarness::new();
+    let sent = whole.fill_placeholders(rest);
+    let found = whole.check_answers(&whole.answers(vec![sent.clone()]));
     whole.audit(rest.contains(&0x12));
     let pieces = sent.chunks(usize::from(*cut % 64) + 1).map(<[u8]>::to_vec).collect();
-    let bench = Bench::new();
-    let other = bench.judge(&bench.answers(pieces));
+    let harness = HttpHarness::new();
+    let other = harness.check_answers(&harness.answers(pieces));
     // An unread body may end the connection, depending on its arrival.
     let count = found.len().min(other.len());
     assert_eq!(found[..count], other[..count], "H11: pieces change an answer");
 }
 
-struct Bench {
-    host: Host,
+struct HttpHarness {
+    test_server: TestServer,
     handler: Handler,
     hidden: Secret,
 }
 
-impl Bench {
+impl HttpHarness {
     fn new() -> Self {
         // Two equal instances, because the handler consumes one.
-        let (host, served) = (Host::new(), Host::new());
+        let (test_server, served) = (TestServer::new(), TestServer::new());
         let (name, password) = (Secret::from("carol"), Secret::from(PASSWORD));
         let answer = run(&served.accounts, ApiRequest::Register { name, password });
         let login = response::authenticate(answer.status(), answer.body()).ok();
         let hidden = login.and_then(|login| login.refresh_token).expect("H12: the name is free");
         let environment = Environment {
-            hasher: Arc::new(Clear),
+            hasher: Arc::new(PlainHasher),
             hashing_threads: 0,
             clock: || NOW,
             limits: RateLimits::default(),
@@ -79,14 +79,14 @@ impl Bench {
         };
         let handler = Handler::new(served.accounts, environment, &SimEntropy::new(2));
         let handler = handler.expect("H11: simulated entropy does not fail");
-        Self { host, handler, hidden: hidden.value }
+        Self { test_server, handler, hidden: hidden.value }
     }
 
     /// Replaces placeholders by tokens and body lengths.
-    fn filled(&self, bytes: &[u8]) -> Vec<u8> {
+    fn fill_placeholders(&self, bytes: &[u8]) -> Vec<u8> {
         let mut sent = Vec::new();
         for request in bytes.split(|byte| *byte == NEXT) {
-            let request = self.host.filled(request);
+            let request = self.test_server.fill_placeholders(request);
             let end = request.windows(4).position(|four| four == b"\r\n\r\n");
             let (head, body) = request.split_at(end.map_or(request.len(), |end| end + 4));
             for byte in head {
@@ -101,11 +101,11 @@ impl Bench {
     }
 
     fn answers(&self, pieces: Vec<Vec<u8>>) -> Vec<u8> {
-        self.handler.serve_bytes(pieces, PATIENCE).expect("H11: the connection ends")
+        self.handler.serve_bytes(pieces, TIMEOUT).expect("H11: the connection ends")
     }
 
     /// Parses all answers; the bytes must end with the last one.
-    fn judge(&self, mut bytes: &[u8]) -> Vec<Found> {
+    fn check_answers(&self, mut bytes: &[u8]) -> Vec<ParsedAnswer> {
         let mut found = Vec::new();
         while !bytes.is_empty() {
             let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
@@ -117,7 +117,7 @@ impl Bench {
             let (body, rest) = rest
                 .split_at_checked(if has_body { length } else { 0 })
                 .expect("H11: a body is whole");
-            self.judge_body(status, head, body);
+            self.check_body(status, head, body);
             // The answer 100 depends on the arrival of the body.
             if status != 100 {
                 // For a head that is malformed and too large, the library reports the first problem
@@ -130,7 +130,7 @@ impl Bench {
         found
     }
 
-    fn judge_body(&self, status: u16, head: &str, body: &[u8]) {
+    fn check_body(&self, status: u16, head: &str, body: &[u8]) {
         assert!(status < 500 || status == 503, "H9: the server fails: {head}");
         if body.is_empty() || head.contains("text/plain") {
             return;
@@ -139,7 +139,7 @@ impl Bench {
         assert_ne!(read.code(), ErrorCode::JSON_EXCEPTION, "H9: the client cannot read {head}");
         for secret in [PASSWORD, self.hidden.expose()] {
             let is_in = body.windows(secret.len()).any(|window| window == secret.as_bytes());
-            assert!(!is_in, "H10: an answer holds a secret of somebody else");
+            assert!(!is_in, "H10: an answer contains a secret of another user");
         }
     }
 
@@ -148,16 +148,20 @@ impl Bench {
         let body = format!(r#"{{"provider":"realm","data":"{}","path":"/~/x"}}"#, refresh.expose());
         let head = format!("POST /auth HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n", body.len());
         let answers = self.answers(vec![format!("{head}\r\n{body}").into_bytes()]);
-        self.judge(&answers).first().map_or(0, |(status, _)| *status)
+        self.check_answers(&answers).first().map_or(0, |(status, _)| *status)
     }
 
     /// Checks the unreachable accounts, unless the input has the administrator's token.
     fn audit(&self, has_admin: bool) {
-        assert_eq!(self.status_of(&self.host.revoked.value), 401, "H3: it was revoked");
+        assert_eq!(self.status_of(&self.test_server.revoked.value), 401, "H3: it was revoked");
         if !has_admin {
-            assert_eq!(self.status_of(&self.hidden), 200, "H4 H5: nobody had this token");
-            let admin = self.status_of(&self.host.admin.value);
-            assert_eq!(admin, 200, "H4 H8: nobody had the administrator's token");
+            assert_eq!(
+                self.status_of(&self.hidden),
+                200,
+                "H4 H5: the request did not contain this token"
+            );
+            let admin = self.status_of(&self.test_server.admin.value);
+            assert_eq!(admin, 200, "H4 H8: the request did not contain the administrator's token");
         }
     }
 }
@@ -171,7 +175,7 @@ fn read_head(head: &str) -> (u16, usize) {
     let mut length = 0;
     for line in lines {
         let (name, value) = line.split_once(": ").expect("H11: a header has a name");
-        assert!(HEADERS.contains(&name), "H11: somebody put in a header: {line}");
+        assert!(HEADERS.contains(&name), "H11: an injected header: {line}");
         if name == "content-length" {
             length = value.parse().expect("H11: a length is a number");
         }

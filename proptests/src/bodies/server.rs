@@ -25,9 +25,9 @@ const METHODS: [&str; 5] = ["POST", "GET", "PUT", "DELETE", "post"];
 pub(super) const NOW: Time = Time(1_700_000_000_000);
 
 /// A fast hasher, so that runs are fast.
-pub(super) struct Clear;
+pub(super) struct PlainHasher;
 
-impl PasswordHasher for Clear {
+impl PasswordHasher for PlainHasher {
     fn hash(&self, password: &Secret, _: &[u8; 16]) -> Result<String, HashError> {
         Ok(password.expose().to_owned())
     }
@@ -37,7 +37,7 @@ impl PasswordHasher for Clear {
     }
 }
 
-pub(super) struct Host {
+pub(super) struct TestServer {
     pub(super) accounts: Accounts,
     pub(super) user: Token,
     pub(super) admin: Token,
@@ -51,15 +51,15 @@ pub(super) struct Host {
 /// If a promise is violated.
 pub fn server(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else { return };
-    let host = Host::new();
+    let test_server = TestServer::new();
     if kind % 2 == 1 {
-        host.tampered(rest);
+        test_server.check_tampered(rest);
     } else {
-        rest.split(|byte| *byte == NEXT).for_each(|request| host.request(request));
+        rest.split(|byte| *byte == NEXT).for_each(|request| test_server.request(request));
     }
 }
 
-impl Host {
+impl TestServer {
     pub(super) fn new() -> Self {
         let entropy: Arc<dyn RandomSource> = Arc::new(SimEntropy::new(1));
         let store = StoreOptions::new().random_source(Arc::clone(&entropy)).in_memory();
@@ -75,7 +75,11 @@ impl Host {
         let user = log_in(ApiRequest::Register { name: name.clone(), password: password.clone() });
         let revoked = log_in(ApiRequest::LogIn { name, password });
         run(&accounts, ApiRequest::Revoke { refresh: revoked.value.clone() });
-        let secret = accounts.ensure_admin(&Clear).ok().flatten().expect("H8: nobody used it");
+        let secret = accounts
+            .ensure_admin(&PlainHasher)
+            .ok()
+            .flatten()
+            .expect("H8: the initial password is unused");
         let admin = log_in(ApiRequest::LogIn { name: "realm-admin".into(), password: secret });
         Self { accounts, user, admin, revoked }
     }
@@ -84,10 +88,10 @@ impl Host {
         let [method, authorization, rest @ ..] = bytes else { return };
         let method = METHODS[usize::from(*method) % METHODS.len()];
         let mut parts = rest.splitn(2, |byte| *byte == b'\n');
-        let target = self.filled(parts.next().unwrap_or_default());
-        let body = self.filled(parts.next().unwrap_or_default());
+        let target = self.fill_placeholders(parts.next().unwrap_or_default());
+        let body = self.fill_placeholders(parts.next().unwrap_or_default());
         let target = String::from_utf8_lossy(&target);
-        let authorization = self.filled(&[*authorization]);
+        let authorization = self.fill_placeholders(&[*authorization]);
         let head = RequestHead { method, target: &target, authorization: &authorization };
         match ApiRequest::decode(&head, &body) {
             Err(refused) => refused_well(&refused.answer()),
@@ -99,7 +103,7 @@ impl Host {
     }
 
     /// Replaces placeholders by tokens and the identity.
-    pub(super) fn filled(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(super) fn fill_placeholders(&self, bytes: &[u8]) -> Vec<u8> {
         let tokens = [&self.user, &self.admin, &self.revoked];
         let one = |byte: &u8| match TOKENS.iter().position(|held| held == byte) {
             Some(at) => tokens[at].value.expose().as_bytes().to_vec(),
@@ -135,7 +139,7 @@ impl Host {
     }
 
     /// Tampers with genuine tokens: pairs of an index and a byte, or a length to truncate to.
-    fn tampered(&self, bytes: &[u8]) {
+    fn check_tampered(&self, bytes: &[u8]) {
         let path = format!("/{}/x", self.user.identity);
         let call =
             ApiRequest::AccessToken { refresh: self.user.value.clone(), path, rotate: false };
@@ -187,7 +191,7 @@ pub(super) fn run(accounts: &Accounts, call: ApiRequest) -> Response {
     loop {
         step = match step {
             Step::Respond(answer) => return answer,
-            Step::Hash(job) => job.run(&Clear),
+            Step::Hash(job) => job.run(&PlainHasher),
             Step::Commit(job) => Step::Respond(accounts.commit(NOW, job)),
         };
     }
@@ -212,7 +216,7 @@ pub fn server_seeds() -> Vec<Vec<u8>> {
     let rotate =
         b"/auth\n{\"provider\":\"realm\",\"data\":\"\x11\",\"path\":\"/~/x\",\"rotate\":true}";
     let others = b"/auth\n{\"provider\":\"realm\",\"data\":\"\x12\",\"path\":\"/\x14/x\"}";
-    let gone = b"/auth\n{\"provider\":\"realm\",\"data\":\"\x13\",\"path\":\"/~/x\"}";
+    let revoked = b"/auth\n{\"provider\":\"realm\",\"data\":\"\x13\",\"path\":\"/~/x\"}";
     let revoke = b"/auth/revoke\n{\"token\":\"\x11\"}";
     let own = b"/auth/password\n{\"newPassword\":\"n\"}";
     let set = b"/auth/password\n{\"newPassword\":\"n\",\"userId\":\"\x14\"}";
@@ -223,7 +227,7 @@ pub fn server_seeds() -> Vec<Vec<u8>> {
         (&[0, 0], access),
         (&[0, 0], rotate),
         (&[0, 0], others),
-        (&[0, 0], gone),
+        (&[0, 0], revoked),
         (&[0, 0x11], revoke),
         (&[2, 0x11], own),
         (&[2, 0x12], set),

@@ -2,11 +2,13 @@
 //! same key, reads as one genuine commit or as an error.
 
 use super::damage::last_commit;
-use super::examine::{InvariantIds, KnownCommit, OpenOutcome, examine};
+use super::definition::{Check, Distribution, Twin, Violation};
+use super::examine::{Examiner, InvariantIds, KnownCommit, OpenOutcome};
+use super::plan::Plan;
+use super::probe::Probe;
 use super::promises::{A1, C6, C9, C10, D3, D4, D6};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::{World, file};
-use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::{Disk, SECTOR_BYTES};
 use crate::rng::Rng;
 use fastness::PAGE_BYTES;
@@ -101,8 +103,8 @@ impl FileCopies {
     fn keep(&mut self, world: &World, harnesses: [&mut StoreHarness<'_>; 2]) {
         for (harness, other) in harnesses.into_iter().zip([false, true]) {
             if self.images.len() == IMAGES_MAX {
-                let gone = world.rng(|rng| rng.below(IMAGES_MAX));
-                self.images.swap_remove(gone);
+                let removed = world.rng(|rng| rng.below(IMAGES_MAX));
+                self.images.swap_remove(removed);
             }
             self.images.push(FileCopy { disk: harness.fs.disk(), other });
         }
@@ -114,7 +116,9 @@ impl FileCopies {
         }
         for _ in 0..TRIES {
             let (disk, what, base) = world.rng(|rng| self.splice(rng));
-            let found = examine((world, probe), disk, &self.known_commits, INVARIANTS);
+            let found =
+                Examiner { world, known_commits: &self.known_commits, invariants: INVARIANTS }
+                    .examine(disk, probe);
             probe.line(|| format!("     {what}"));
             let found = found.map_err(|violation| {
                 let text = format!("{what}: {}", violation.text);

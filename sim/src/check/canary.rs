@@ -1,10 +1,12 @@
 //! The canary: a false promise, which every campaign must report as violated. It drives a real
 //! store as the other checks do.
 
+use super::definition::{Check, Distribution, Invariant, Twin, Violation};
+use super::plan::Plan;
+use super::probe::Probe;
 use super::promises::A1;
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::World;
-use super::{Check, Distribution, Invariant, Plan, Probe, Twin, Violation};
 use fastness_models::OpKind;
 
 const Y1: Invariant = Invariant { id: "Y1", promise: "No tree ever holds more than two entries." };

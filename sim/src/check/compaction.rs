@@ -3,10 +3,12 @@
 
 use super::compare::{CheckError, Order, Reading, read_all};
 use super::crash::{CrashPoint, CrashTester};
+use super::definition::{Check, Distribution, Twin, Violation};
+use super::plan::Plan;
+use super::probe::Probe;
 use super::promises::{A1, C2, C5, C6, C7, C8, C9, C11, D4, F1, F2, F3};
 use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{COPY, World, file, other_key};
-use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::{Disk, Fault, Fork, Injection, SimFs};
 use crate::rng::Rng;
 use fastness::{Error, FileErrorCause, Key, PAGE_BYTES, Store, StoreOptions};
@@ -261,10 +263,7 @@ impl FileChecker<'_> {
         if info.file_bytes != info.page_count * PAGE_BYTES as u64 {
             return Err(Violation::new(
                 F3.id,
-                format!(
-                    "the compacted file has free pages: \
-                 {info:?}"
-                ),
+                format!("the compacted file has free pages: {info:?}"),
             )
             .into());
         }

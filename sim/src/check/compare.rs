@@ -1,6 +1,6 @@
 //! Comparison of store reads with the model.
 
-use super::Violation;
+use super::definition::Violation;
 use fastness::{Bytes, Error, Range, Snapshot, Tree, TreeMut};
 use fastness_models::store::{
     ArgumentRefusal, Bounds, Entry, ShortBytes, StoreOutcome, StoreState,

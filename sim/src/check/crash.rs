@@ -1,10 +1,12 @@
 //! A crash at every write and every sync, also during recovery and while the file is created.
 
 use super::compare::{ALL, CheckError, Order, Reading, read_all};
+use super::definition::{Check, Distribution, Twin, Violation};
+use super::plan::Plan;
+use super::probe::Probe;
 use super::promises::{A1, C2, C5, C6, C7, C8, C9, D4};
 use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{World, file};
-use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::{Disk, Fork, SimFs};
 use crate::rng::Rng;
 use fastness::{Error, FileErrorCause, RecoveryOutcome, Snapshot, Store};
@@ -103,13 +105,7 @@ fn create<'w>(world: &'w World, probe: &'w mut Probe) -> Result<StoreHarness<'w>
     let disk = harness.fs.disk().power_loss(&mut rng);
     let there = world.options(&world.boot(disk)).open(file());
     there.map_err(|error| {
-        Violation::new(
-            C7.id,
-            format!(
-                "after a creation and a power loss: \
-         {error}"
-            ),
-        )
+        Violation::new(C7.id, format!("after a creation and a power loss: {error}"))
     })?;
     Ok(harness)
 }
@@ -150,6 +146,14 @@ fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), Chec
 pub(super) struct CrashPoint {
     pub(super) depth: usize,
     pub(super) at: &'static str,
+}
+
+/// A store after recovery, with the permitted states and the index of the one it has.
+struct RecoveredStore<'s> {
+    store: Store,
+    fs: SimFs,
+    states: &'s [StoreState],
+    landed: usize,
 }
 
 /// Crashes a store and checks the recovery.
@@ -239,7 +243,7 @@ impl CrashTester<'_> {
                 .map_err(|violation| Violation { invariant: C5.id, ..violation })?;
         }
         if recurses {
-            self.commit_and_crash((store, fs), (states, landed), point.depth)?;
+            self.commit_and_crash(RecoveredStore { store, fs, states, landed }, point.depth)?;
         }
         Ok(())
     }
@@ -271,10 +275,10 @@ impl CrashTester<'_> {
     /// Commits on a recovered store, crashes during the commit, closes and reopens.
     fn commit_and_crash(
         &mut self,
-        (store, fs): (Store, SimFs),
-        (states, landed): (&[StoreState], usize),
+        recovered: RecoveredStore<'_>,
         depth: usize,
     ) -> Result<(), Violation> {
+        let RecoveredStore { store, fs, states, landed } = recovered;
         let mut model = Model::at(states[landed].clone());
         let committed = match states.last() {
             Some(lost) if landed + 1 < states.len() && self.chance(2) => {

@@ -1,10 +1,12 @@
 //! Damage anywhere in the file, after a clean close or without one: detected or harmless.
 
-use super::examine::{InvariantIds, KnownCommit, OpenOutcome, Opened, examine};
+use super::definition::{Check, Distribution, Twin, Violation};
+use super::examine::{Examiner, InvariantIds, KnownCommit, OpenOutcome, Opened};
+use super::plan::Plan;
+use super::probe::Probe;
 use super::promises::{A1, C6, C9, C10, D1, D2, D4, D5, D6};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::{World, file};
-use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::{Disk, SECTOR_BYTES};
 use crate::rng::Rng;
 use fastness::{FileErrorCause, PAGE_BYTES, RecoveryOutcome};
@@ -107,8 +109,11 @@ fn attack(
         for _ in 0..times {
             what.push(world.rng(|rng| damage(&mut damaged, rng)));
         }
-        let found = examine((world, harness.probe), damaged, known_commits, INVARIANTS)
-            .and_then(|found| judge(world, harness.probe, (found, known_commits, clean)))
+        let found = Examiner { world, known_commits, invariants: INVARIANTS }
+            .examine(damaged, harness.probe)
+            .and_then(|found| {
+                DamagedFile { known_commits, clean }.judge(world, harness.probe, found)
+            })
             .map_err(|violation| {
                 let text = format!("{} (clean {clean}): {}", what.join(", "), violation.text);
                 Violation { text, ..violation }
@@ -122,50 +127,56 @@ fn attack(
     Ok(())
 }
 
-fn judge(
-    world: &World,
-    probe: &mut Probe,
-    (found, known_commits, clean): (OpenOutcome, &[KnownCommit], bool),
-) -> Result<(), Violation> {
-    let opened = match found {
-        OpenOutcome::Refused(cause) => {
-            probe.mark("opening refused");
-            match cause {
-                FileErrorCause::Truncated { .. } => probe.mark("truncated"),
-                FileErrorCause::NotFastness => probe.mark("file no longer recognized"),
-                FileErrorCause::Damaged { .. } => probe.mark("both header slots unusable"),
-                _ => {}
+/// A file that was damaged after these commits, closed cleanly or not.
+struct DamagedFile<'a> {
+    known_commits: &'a [KnownCommit],
+    clean: bool,
+}
+
+impl DamagedFile<'_> {
+    /// Compares the outcome of an opening with the promises.
+    fn judge(&self, world: &World, probe: &mut Probe, found: OpenOutcome) -> Result<(), Violation> {
+        let Self { known_commits, clean } = *self;
+        let opened = match found {
+            OpenOutcome::Refused(cause) => {
+                probe.mark("opening refused");
+                match cause {
+                    FileErrorCause::Truncated { .. } => probe.mark("truncated"),
+                    FileErrorCause::NotFastness => probe.mark("file no longer recognized"),
+                    FileErrorCause::Damaged { .. } => probe.mark("both header slots unusable"),
+                    _ => {}
+                }
+                return Ok(());
             }
-            return Ok(());
+            OpenOutcome::Opened(opened) => opened,
+        };
+        let outcome = opened.recovery.map(|recovery| recovery.outcome);
+        match outcome {
+            Some(RecoveryOutcome::SlotDiscarded) => probe.mark("slot discarded"),
+            Some(RecoveryOutcome::CommitDiscarded(_)) => probe.mark("recovered an earlier commit"),
+            Some(RecoveryOutcome::LastCommitWhole) if opened.which + 1 < known_commits.len() => {
+                probe.mark("log truncated");
+            }
+            _ => {}
         }
-        OpenOutcome::Opened(opened) => opened,
-    };
-    let outcome = opened.recovery.map(|recovery| recovery.outcome);
-    match outcome {
-        Some(RecoveryOutcome::SlotDiscarded) => probe.mark("slot discarded"),
-        Some(RecoveryOutcome::CommitDiscarded(_)) => probe.mark("recovered an earlier commit"),
-        Some(RecoveryOutcome::LastCommitWhole) if opened.which + 1 < known_commits.len() => {
-            probe.mark("log truncated");
+        // The last records of a log may vanish, but recovery must report that there was a log.
+        if opened.which + 1 < known_commits.len() && outcome.is_none() {
+            let text = format!("opened an earlier commit, with recovery {outcome:?}");
+            return Err(Violation::new(D2.id, text));
         }
-        _ => {}
+        if opened.salvaged {
+            probe.mark("salvage skipped damage");
+        }
+        match (opened.complete, opened.clean) {
+            (true, true) => probe.mark("damage without effect"),
+            (true, false) => probe.mark("damage detected by verification only"),
+            (false, _) => probe.mark("damage detected by a read"),
+        }
+        if world.rng(|rng| rng.one_in(4)) && !clean {
+            go_on(world, probe, (*opened, known_commits))?;
+        }
+        Ok(())
     }
-    // The last records of a log may vanish, but recovery must report that there was a log.
-    if opened.which + 1 < known_commits.len() && outcome.is_none() {
-        let text = format!("opened an earlier commit, with recovery {outcome:?}");
-        return Err(Violation::new(D2.id, text));
-    }
-    if opened.salvaged {
-        probe.mark("salvage skipped damage");
-    }
-    match (opened.complete, opened.clean) {
-        (true, true) => probe.mark("damage without effect"),
-        (true, false) => probe.mark("damage detected by verification only"),
-        (false, _) => probe.mark("damage detected by a read"),
-    }
-    if world.rng(|rng| rng.one_in(4)) && !clean {
-        go_on(world, probe, (*opened, known_commits))?;
-    }
-    Ok(())
 }
 
 /// Commits on a damaged file, and reads it back.
@@ -190,7 +201,8 @@ fn go_on(
     drop(store);
     let known_commits = [KnownCommit { commit, state: state.committed().clone() }];
     let promises = InvariantIds { never_wrong: D5.id, ..INVARIANTS };
-    examine((world, probe), fs.disk(), &known_commits, promises)?;
+    Examiner { world, known_commits: &known_commits, invariants: promises }
+        .examine(fs.disk(), probe)?;
     probe.mark("committed on a damaged file");
     Ok(())
 }

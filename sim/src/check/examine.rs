@@ -1,10 +1,11 @@
 //! Examination of an altered file: every read is right, or an error.
 
 use super::compare::{ALL, Order, Reading, read_all};
+use super::definition::Violation;
+use super::probe::Probe;
 use super::promises::D6;
 use super::store_harness::problems;
 use super::world::{World, file};
-use super::{Probe, Violation};
 use crate::fs::{Disk, SimFs};
 use fastness::{CommitId, Error, FileErrorCause, Recovery, Snapshot, Store};
 use fastness_models::OpKind;
@@ -55,38 +56,43 @@ pub(super) struct Opened {
     pub(super) recovery: Option<Recovery>,
 }
 
-/// Opens a file, reads every tree in both directions, and verifies it.
-pub(super) fn examine(
-    (world, probe): (&World, &mut Probe),
-    disk: Disk,
-    known_commits: &[KnownCommit],
-    promises: InvariantIds,
-) -> Result<OpenOutcome, Violation> {
-    let fs = world.boot(disk.clone());
-    probe.count(OpKind::RefusedOpen.name(), 1);
-    let store = match world.options(&fs).open(file()) {
-        Ok(store) => store,
-        Err(error) => {
-            if !fs.disk().same_file(&disk, file()) {
-                let text = format!("a refused opening changed the file: {error}");
-                return Err(Violation::new(promises.untouched, text));
+/// The known commits of a file, and the promises that altered copies of it must keep.
+pub(super) struct Examiner<'a> {
+    pub(super) world: &'a World,
+    pub(super) known_commits: &'a [KnownCommit],
+    pub(super) invariants: InvariantIds,
+}
+
+impl Examiner<'_> {
+    /// Opens a file, reads every tree in both directions, and verifies it.
+    pub(super) fn examine(&self, disk: Disk, probe: &mut Probe) -> Result<OpenOutcome, Violation> {
+        let Self { world, known_commits, invariants: promises } = *self;
+        let fs = world.boot(disk.clone());
+        probe.count(OpKind::RefusedOpen.name(), 1);
+        let store = match world.options(&fs).open(file()) {
+            Ok(store) => store,
+            Err(error) => {
+                if !fs.disk().same_file(&disk, file()) {
+                    let text = format!("a refused opening changed the file: {error}");
+                    return Err(Violation::new(promises.untouched, text));
+                }
+                return refused(error, promises).map(OpenOutcome::Refused);
             }
-            return refused(error, promises).map(OpenOutcome::Refused);
+        };
+        let snapshot = store.snapshot();
+        let read = Reader { world, snapshot: &snapshot, promises }.read(known_commits, probe)?;
+        let (which, complete, salvaged) = read;
+        let clean = problems(&snapshot).is_ok_and(|problems| problems.is_empty());
+        probe.count(OpKind::Verify.name(), 1);
+        if clean && !complete {
+            let text = "a read fails, but verification finds no problem";
+            return Err(Violation::new(promises.noticed, text));
         }
-    };
-    let snapshot = store.snapshot();
-    let read = Reader { world, snapshot: &snapshot, promises }.read(known_commits, probe)?;
-    let (which, complete, salvaged) = read;
-    let clean = problems(&snapshot).is_ok_and(|problems| problems.is_empty());
-    probe.count(OpKind::Verify.name(), 1);
-    if clean && !complete {
-        let text = "a read fails, but verification finds no problem";
-        return Err(Violation::new(promises.noticed, text));
+        let (commit, recovery) = (snapshot.commit(), store.recovery());
+        drop(snapshot);
+        let opened = Opened { fs, store, commit, which, complete, salvaged, clean, recovery };
+        Ok(OpenOutcome::Opened(Box::new(opened)))
     }
-    let (commit, recovery) = (snapshot.commit(), store.recovery());
-    drop(snapshot);
-    let opened = Opened { fs, store, commit, which, complete, salvaged, clean, recovery };
-    Ok(OpenOutcome::Opened(Box::new(opened)))
 }
 
 /// An altered file may be refused as altered, but not with an error of the system.

@@ -1,6 +1,6 @@
 //! Fixtures of the instance checks: a schema of notes, and translation of outcomes.
 
-use super::Violation;
+use super::definition::Violation;
 use super::promises::A1;
 use fastness::instance::Instance;
 use fastness::object::Value;

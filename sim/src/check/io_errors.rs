@@ -2,11 +2,13 @@
 //! commit.
 
 use super::compare::{CheckError, Order, Reading, read_all};
+use super::definition::{Check, Distribution, Twin, Violation};
 use super::io_faults::{blame, commit_mark, injection, is_poisoned, judge_commit};
+use super::plan::Plan;
+use super::probe::Probe;
 use super::promises::{A1, C2, C3, C5, C6, C9, C10, C11, C12, C13, D4, S5};
 use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{World, file};
-use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::{Call, Disk, Fault, Injection, SimFs};
 use crate::rng::Rng;
 use fastness::inspect::{ledger, writable};
@@ -210,11 +212,8 @@ impl FailingStore<'_> {
         self.harness.crash_to(disk);
         let landed = self.harness.open_among(&states, C2.id)?;
         if states.len() > 1 {
-            let marks = [
-                "failed commit absent after a crash",
-                "failed commit present after a \
-                 crash",
-            ];
+            let marks =
+                ["failed commit absent after a crash", "failed commit present after a crash"];
             self.harness.probe.mark(marks[landed]);
             self.check_survives_power_loss(&states[landed])?;
         }
@@ -300,13 +299,9 @@ impl SweepRun<'_> {
 
     fn short(&self, error: &Error) -> Result<(), Violation> {
         match self.injection.fault {
-            Fault::Short => Err(Violation::new(
-                C12.id,
-                format!(
-                    "a short read or write caused: \
-                 {error}"
-                ),
-            )),
+            Fault::Short => {
+                Err(Violation::new(C12.id, format!("a short read or write caused: {error}")))
+            }
             Fault::NoSpace | Fault::Io | Fault::SyncIo => Ok(()),
         }
     }
@@ -321,10 +316,7 @@ impl SweepRun<'_> {
         let Some(failure) = fs.failed() else {
             return Err(Violation::new(
                 C11.id,
-                format!(
-                    "opening failed without an injected fault: \
-                 {error}"
-                ),
+                format!("opening failed without an injected fault: {error}"),
             ));
         };
         if fs.disk().same_file(before, file()) {

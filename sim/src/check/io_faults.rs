@@ -1,6 +1,6 @@
 //! Injected disk faults, and the permitted consequences.
 
-use super::Violation;
+use super::definition::Violation;
 use super::promises::{C3, C11, C12};
 use crate::fs::{Call, Failure, Fault, Injection};
 use fastness::{Error, PAGE_BYTES, Store};
@@ -46,8 +46,8 @@ pub(super) fn judge_commit(
         _ => false,
     };
     // A failed record is rolled back, and the rollback may fail too.
-    let taken_back = failure.call == Call::Write && failure.offset >= header;
-    if unknown == poisoned || taken_back && lasting {
+    let rolled_back = failure.call == Call::Write && failure.offset >= header;
+    if unknown == poisoned || rolled_back && lasting {
         return Ok(());
     }
     let text = format!("a commit failed at {failure:?}, and the store is poisoned: {poisoned}");

@@ -16,6 +16,7 @@ mod compaction;
 mod compare;
 mod crash;
 mod damage;
+mod definition;
 mod examine;
 mod file_actions;
 mod fixtures;
@@ -39,107 +40,11 @@ mod unsynced;
 mod world;
 mod writers;
 
+pub use definition::{Check, Invariant, NO_PANIC, Twin, Violation};
 pub use plan::{PLAN_OPS_MAX, Plan};
 pub use probe::Probe;
 
-use self::catch_panic::catch_panic;
-use crate::rng::Rng;
 pub use fastness_models::{Op, OpKind};
-use std::fmt;
-
-/// A promise of the store, with its id in the register of promises.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Invariant {
-    /// The id.
-    pub id: &'static str,
-    /// The promise.
-    pub promise: &'static str,
-}
-
-/// The invariant of every check.
-pub const NO_PANIC: Invariant =
-    Invariant { id: "X1", promise: "No plan makes the store or a check panic." };
-
-/// A violated promise.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// The id of the invariant.
-    pub invariant: &'static str,
-    /// The expected and the actual outcome.
-    pub text: String,
-    /// The index of the operation in the plan.
-    pub step: Option<usize>,
-}
-
-impl Violation {
-    pub(crate) fn new(invariant: &'static str, text: impl Into<String>) -> Self {
-        Self { invariant, text: text.into(), step: None }
-    }
-
-    pub(crate) fn at(mut self, step: usize) -> Self {
-        self.step.get_or_insert(step);
-        self
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.invariant, self.text)?;
-        match self.step {
-            Some(step) => write!(f, " (operation {step})"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The twin of a check: the same plan without or with encryption.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Twin {
-    /// Without a key: checksums.
-    #[default]
-    Plain,
-    /// With a key: authenticated encryption.
-    Encrypted,
-}
-
-impl Twin {
-    /// Both twins.
-    pub const ALL: [Self; 2] = [Self::Plain, Self::Encrypted];
-
-    /// Returns the name for reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Encrypted => "encrypted",
-        }
-    }
-}
-
-type Body = fn(&Plan, Twin, &mut Probe) -> Result<(), Violation>;
-
-/// The distribution that plans are drawn from.
-#[derive(Clone, Copy, Debug)]
-struct Distribution {
-    mix: &'static [(OpKind, usize)],
-    ops_min: usize,
-    ops_max: usize,
-}
-
-/// A check: drives core and model with a plan and compares them.
-#[derive(Clone, Copy, Debug)]
-pub struct Check {
-    /// The name on the command line.
-    pub name: &'static str,
-    /// Description.
-    pub about: &'static str,
-    /// The invariants, besides [`NO_PANIC`].
-    pub invariants: &'static [Invariant],
-    /// Rare events that every campaign must hit.
-    pub marks: &'static [&'static str],
-    distribution: Distribution,
-    body: Body,
-}
 
 /// All checks of a campaign.
 pub static CHECKS: &[Check] = &[
@@ -169,43 +74,6 @@ pub static CANARY: Check = canary::CHECK;
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Check> {
     CHECKS.iter().chain([&CANARY]).find(|check| check.name == name)
-}
-
-impl Check {
-    /// Runs a plan; a panic becomes a violation of X1.
-    ///
-    /// # Errors
-    /// The first violated promise.
-    pub fn run(&self, plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
-        catch_panic(|| (self.body)(plan, twin, probe))
-            .unwrap_or_else(|message| Err(Violation::new(NO_PANIC.id, message)))
-    }
-
-    /// Returns the plan of a seed; it never changes for one version of the code.
-    #[must_use]
-    pub fn plan(&self, seed: u64) -> Plan {
-        let name = self.name.bytes().fold(0, |sum: u64, byte| sum * 31 + u64::from(byte));
-        let mut rng = Rng::new(seed ^ name.rotate_left(40));
-        let Distribution { mix, ops_min, ops_max } = self.distribution;
-        let ops = ops_min + rng.below(ops_max - ops_min + 1);
-        Plan::draw(&mut rng, mix, ops)
-    }
-
-    /// Returns the operation kinds of its plans, with their weights.
-    #[must_use]
-    pub const fn mix(&self) -> &'static [(OpKind, usize)] {
-        self.distribution.mix
-    }
-
-    /// Shrinks a plan: returns the smallest plan found within `tries_max` runs that violates the
-    /// same invariant.
-    #[must_use]
-    #[expect(clippy::too_many_arguments, reason = "the contract with the campaign")]
-    pub fn shrink(&self, plan: &Plan, twin: Twin, violation: &Violation, tries_max: u32) -> Plan {
-        let invariant = violation.invariant;
-        let mut shrinker = shrink::Shrinker { check: self, twin, invariant, tries_left: tries_max };
-        shrinker.shrink(plan, violation)
-    }
 }
 
 fn run_bytes(name: &str, twin: Twin, bytes: &[u8]) {

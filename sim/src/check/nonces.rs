@@ -2,10 +2,12 @@
 //! no page of a durable commit is overwritten.
 
 use super::compare::CheckError;
+use super::definition::{Check, Distribution, Twin, Violation};
+use super::plan::Plan;
+use super::probe::Probe;
 use super::promises::{A1, C1, C6, C9, D4, E1, L1};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::{COPY, World, file, other_key};
-use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::{Disk, Fork, SECTOR_BYTES, Written};
 use fastness::inspect::ledger;
 use fastness::{PAGE_BYTES, PageId};
@@ -237,10 +239,9 @@ impl Eavesdropper {
     fn plain(&mut self, page: u64, bytes: &[u8], probe: &mut Probe) {
         let same = self.pages.insert(([0; SALT_BYTES], page), digest(bytes));
         match same {
-            Some(before) if before == digest(bytes) => probe.mark(
-                "page rewritten with the same \
-                 content",
-            ),
+            Some(before) if before == digest(bytes) => {
+                probe.mark("page rewritten with the same content")
+            }
             Some(_) => probe.mark("page rewritten"),
             None => {}
         }
@@ -275,10 +276,8 @@ impl Eavesdropper {
         for (index, block) in blocks {
             let block = <[u8; BLOCK_BYTES]>::try_from(block).unwrap_or_default();
             if !self.blocks.insert((index, block)) {
-                let text = format!(
-                    "ciphertext block {index} of page {page} was on the disk \
-                     before"
-                );
+                let text =
+                    format!("ciphertext block {index} of page {page} was on the disk before");
                 return Err(Violation::new(E1.id, text));
             }
         }

@@ -1,10 +1,12 @@
 //! Snapshots against commits and page reuse, with accounting for every page.
 
 use super::compare::CheckError;
+use super::definition::{Check, Distribution, Twin, Violation};
+use super::plan::Plan;
+use super::probe::Probe;
 use super::promises::{A1, C6, C9, D4, S1, S2, S4, S6};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::{World, file};
-use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::fs::Disk;
 use fastness::inspect::{Ledger, dump_page, ledger, writable};
 use fastness::{CommitId, PAGE_BYTES, PageId};
@@ -148,10 +150,8 @@ impl PageAccounts {
                 let slots = number == Some(written.file)
                     && (self.last.contains(&page) || self.before.contains(&page));
                 if snapshot || slots {
-                    let text = format!(
-                        "page {page} was overwritten while a snapshot or slot \
-                         needs it"
-                    );
+                    let text =
+                        format!("page {page} was overwritten while a snapshot or slot needs it");
                     return Err(Violation::new(S2.id, text).into());
                 }
                 if self.dropped.remove(&page) {
@@ -199,8 +199,8 @@ impl PageAccounts {
         for (_, pages) in std::mem::replace(&mut self.update_needed, update_needed) {
             let held =
                 |page: &PageId| self.update_needed.iter().any(|(_, pages)| pages.contains(page));
-            let gone = pages.into_iter().filter(|page| !held(page) && !self.last.contains(page));
-            self.dropped.extend(gone);
+            let removed = pages.into_iter().filter(|page| !held(page) && !self.last.contains(page));
+            self.dropped.extend(removed);
         }
         if harness.writing() {
             return Ok(());

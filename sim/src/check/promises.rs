@@ -2,7 +2,7 @@
 //!
 //! The test below holds ids and sentences against the document.
 
-use super::Invariant;
+use super::definition::Invariant;
 
 const fn promise(id: &'static str, promise: &'static str) -> Invariant {
     Invariant { id, promise }

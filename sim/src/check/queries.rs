@@ -1,11 +1,11 @@
 //! Queries: every query plan gives the answer of the model.
 
 use super::compare::CheckError;
+use super::definition::{Check, Distribution, Violation};
 use super::objects::bridge;
 use super::objects::driver::{self, ObjectCheck};
 use super::objects::harness::ObjectHarness;
 use super::promises::{B1, Q1, Q2, Q3};
-use super::{Check, Distribution, Violation};
 use fastness::Error;
 use fastness::object::{CompareOp, Filter, Order, Query, QueryPlan, StringOp, View};
 use fastness_models::object_query::{

@@ -1,7 +1,7 @@
 //! Openings that must be refused with a named reason, and read-only openings.
 
-use super::Violation;
 use super::compare::{CheckError, Order, read_all};
+use super::definition::Violation;
 use super::store_harness::StoreHarness;
 use super::world::{COPY, file, other_key, wrong_key};
 use crate::fs::SimFs;
@@ -108,14 +108,10 @@ fn refused(
 ) -> std::result::Result<(), CheckError> {
     match outcome {
         Err(Error::File { cause, .. }) if cause == *expected => Ok(()),
-        Err(error) => Err(Violation::new(
-            REFUSED,
-            format!(
-                "refused with {error}, expected \
-                 {expected}"
-            ),
-        )
-        .into()),
+        Err(error) => {
+            Err(Violation::new(REFUSED, format!("refused with {error}, expected {expected}"))
+                .into())
+        }
         Ok(_) => Err(Violation::new(REFUSED, format!("opened, expected {expected}")).into()),
     }
 }

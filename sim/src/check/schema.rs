@@ -1,12 +1,12 @@
 //! Schema changes: in transactions, and by migrations with a crash at every call.
 
 use super::compare::CheckError;
+use super::definition::{Check, Distribution, Violation};
 use super::objects::driver::{self, ObjectCheck};
 use super::objects::harness::ObjectHarness;
 use super::objects::{bridge, compare};
 use super::promises::{B1, B2, B4, C2, C8, C11, C13, M6};
 use super::world::file;
-use super::{Check, Distribution, Violation};
 use crate::fs::{Disk, Fault, Injection, SimFs};
 use crate::rng::Rng;
 use fastness::object::{Database, DatabaseOptions, Transaction};
@@ -213,7 +213,7 @@ impl Migration {
                 apply(migration.new_txn(), change)?;
             }
             if self.fails {
-                return Err(ObjectError::ClassUnknown { class: "of the app".into() }.into());
+                return Err(ObjectError::ClassUnknown { class: "App".into() }.into());
             }
             Ok(())
         };
@@ -328,11 +328,11 @@ fn migrate(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
 fn mark_migration(harness: &mut ObjectHarness<'_>, migration: &Migration, before: &DatabaseState) {
     let Migration { mode, wanted, after, .. } = migration;
     let hides = |after: &DatabaseState| {
-        let gone = |(name, class): (&String, &fastness_models::objects::Class)| {
+        let removed = |(name, class): (&String, &fastness_models::objects::Class)| {
             let wanted = wanted.classes.get(name).map(|class| &class.properties);
             class.properties.keys().any(|name| wanted.is_none_or(|held| !held.contains_key(name)))
         };
-        after.classes.iter().any(gone)
+        after.classes.iter().any(removed)
     };
     let is_synced = *mode == SchemaMode::Additive;
     for (met, mark) in [

@@ -3,24 +3,38 @@
 //! Delta debugging removes runs of operations, halving the length of the run (ddmin); then operands
 //! and salt are simplified. The result is a function of the plan and the budget.
 
-use super::{Check, Plan, Probe, Twin, Violation};
+use super::definition::{Check, Twin, Violation};
+use super::plan::Plan;
+use super::probe::Probe;
 use fastness_models::Op;
 use fastness_models::op::OP_BYTES;
 
-pub(super) struct Shrinker<'a> {
-    pub(super) check: &'a Check,
-    pub(super) twin: Twin,
-    pub(super) invariant: &'static str,
-    pub(super) tries_left: u32,
+impl Check {
+    /// Shrinks a plan: returns the smallest plan found within `tries_max` runs that violates the
+    /// same invariant.
+    #[must_use]
+    #[expect(clippy::too_many_arguments, reason = "the contract with the campaign")]
+    pub fn shrink(&self, plan: &Plan, twin: Twin, violation: &Violation, tries_max: u32) -> Plan {
+        let invariant = violation.invariant;
+        let mut shrinker = Shrinker { check: self, twin, invariant, tries_left: tries_max };
+        shrinker.shrink(plan, violation)
+    }
+}
+
+struct Shrinker<'a> {
+    check: &'a Check,
+    twin: Twin,
+    invariant: &'static str,
+    tries_left: u32,
 }
 
 impl Shrinker<'_> {
-    pub(super) fn shrink(&mut self, plan: &Plan, violation: &Violation) -> Plan {
+    fn shrink(&mut self, plan: &Plan, violation: &Violation) -> Plan {
         let mut best = plan.clone();
         if let Some(step) = violation.step {
             let mut cut = best.clone();
             cut.ops.truncate(step + 1);
-            self.keep_if_broken(&mut best, cut);
+            self.keep_if_violated(&mut best, cut);
         }
         loop {
             let before = best.clone();
@@ -39,7 +53,7 @@ impl Shrinker<'_> {
             while at < best.ops.len() && self.tries_left > 0 {
                 let mut smaller = best.clone();
                 smaller.ops.drain(at..(at + run).min(best.ops.len()));
-                if !self.keep_if_broken(best, smaller) {
+                if !self.keep_if_violated(best, smaller) {
                     at += run;
                 }
             }
@@ -52,7 +66,7 @@ impl Shrinker<'_> {
             let salt = best.salt & !bit;
             if salt != best.salt {
                 let simpler = Plan { salt, ops: best.ops.clone() };
-                self.keep_if_broken(best, simpler);
+                self.keep_if_violated(best, simpler);
             }
         }
         for index in 0..best.ops.len() {
@@ -71,13 +85,13 @@ impl Shrinker<'_> {
             bytes[operand] = value;
             let mut simpler = best.clone();
             simpler.ops[index] = Op::from_bytes(bytes);
-            if self.keep_if_broken(best, simpler) {
+            if self.keep_if_violated(best, simpler) {
                 return;
             }
         }
     }
 
-    fn keep_if_broken(&mut self, best: &mut Plan, candidate: Plan) -> bool {
+    fn keep_if_violated(&mut self, best: &mut Plan, candidate: Plan) -> bool {
         if self.tries_left == 0 || candidate == *best {
             return false;
         }

@@ -1,9 +1,11 @@
 //! Model conformance of the store: every operation, snapshots, reopening, refusals.
 
+use super::definition::{Check, Distribution, Twin, Violation};
+use super::plan::Plan;
+use super::probe::Probe;
 use super::promises::{A1, A2, C6, C9, C10, D4};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::World;
-use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use fastness_models::OpKind;
 
 pub(super) const CHECK: Check = Check {

@@ -2,10 +2,12 @@
 //! commit.
 
 use super::compare::CheckError;
+use super::definition::{Check, Distribution, Twin, Violation};
+use super::plan::Plan;
+use super::probe::Probe;
 use super::promises::{A1, C6, C9, C14, D4};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::World;
-use super::{Check, Distribution, Plan, Probe, Twin, Violation};
 use crate::rng::Rng;
 use fastness::inspect::last_in_place;
 use fastness_models::store::StoreState;

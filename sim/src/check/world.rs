@@ -1,6 +1,7 @@
 //! State shared by all machines of a run: operands, keys, random choices.
 
-use super::{Plan, Twin};
+use super::definition::Twin;
+use super::plan::Plan;
 use crate::entropy::SimEntropy;
 use crate::fs::{Disk, SimFs};
 use crate::rng::Rng;
@@ -73,7 +74,7 @@ impl World {
         }
     }
 
-    /// StoreOptions on a machine with the right key.
+    /// Returns store options for a file system, with the right key.
     pub(super) fn options(&self, fs: &SimFs) -> StoreOptions {
         let options = self.options_without_key(fs);
         match self.key() {
@@ -101,7 +102,7 @@ impl World {
         }
     }
 
-    /// StoreOptions on a machine without a key.
+    /// Returns store options for a file system, without a key.
     pub(super) fn options_without_key(&self, fs: &SimFs) -> StoreOptions {
         let entropy = SimEntropy::new(self.rng(Rng::next));
         let options =

@@ -164,14 +164,14 @@ impl Inode {
     pub(super) fn set_len(&mut self, call: u32, len: u64) {
         if len < self.now.len {
             let (index, from) = (index_of(len), offset_in(len));
-            for gone in index..self.now.pages.len() {
-                let head = if gone == index && from > 0 { self.now.page(gone) } else { None };
+            for dropped in index..self.now.pages.len() {
+                let head = if dropped == index && from > 0 { self.now.page(dropped) } else { None };
                 let page = head.map(|page| {
                     let mut cut = **page;
                     cut[from..].fill(0);
                     Arc::new(cut)
                 });
-                self.change_page(call, gone, page);
+                self.change_page(call, dropped, page);
             }
             self.now.cut(len);
         }

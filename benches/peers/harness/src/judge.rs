@@ -1,6 +1,6 @@
 //! Comparison of the figures with the goals: one row for each entry of `goals.json`.
 //!
-//! - J1 A ratio is ours over theirs, both from one round of one program; a goal is met if the
+//! - PE3 A ratio is ours over theirs, both from one round of one program; a goal is met if the
 //!   median over rounds meets it.
 
 use crate::engine::Result;

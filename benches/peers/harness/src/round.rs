@@ -1,8 +1,8 @@
 //! One round: every workload on every engine, one engine after another within each workload.
 //!
-//! - B1 All engines are in the same state at the same point, and read the same rows; a peer that
+//! - PE1 All engines are in the same state at the same point, and read the same rows; a peer that
 //!   does not, or fails, has no part in the rest of the round, and the output says so.
-//! - B2 Which engine goes first changes from round to round.
+//! - PE2 Which engine goes first changes from round to round.
 
 use crate::bench::{Bench, Clock, micros, thousands_per_second};
 use crate::data::Data;
@@ -74,7 +74,7 @@ impl RowLoops<'_> {
         self.samples.add(bench.engine.name(), &format!("{}{metric}", self.prefix), value);
     }
 
-    /// Holds B1: fails if an engine did not read all `rows`, or others than ours.
+    /// Holds PE1: fails if an engine did not read all `rows`, or others than ours.
     fn agree(&mut self, bench: &Bench<'_>, metric: &str, (rows, sum): (usize, Sum)) -> Result<()> {
         let engine = bench.engine.name();
         let key = format!("{}{metric}", self.prefix);

@@ -105,8 +105,8 @@ fn answers(bytes: &[u8]) {
             Err(error) => assert_eq!(error, failure, "U2: one answer, two errors"),
         }
     }
-    let is_gone = failure.code() == ErrorCode::EXPIRED_REFRESH_TOKEN;
-    assert_eq!(response::revoke(status, body).is_ok(), is_granted || is_gone, "U2: {failure:?}");
+    let is_expired = failure.code() == ErrorCode::EXPIRED_REFRESH_TOKEN;
+    assert_eq!(response::revoke(status, body).is_ok(), is_granted || is_expired, "U2: {failure:?}");
 
     if let Ok(token) = Token::from_json(body) {
         survives(&token);
@@ -123,7 +123,7 @@ fn failed(status: u16, error: &AuthError) {
     assert_eq!(error.status(), Some(status), "U2: {error:?}");
     let line = error.to_string();
     assert!(!line.contains(char::is_control), "U2: more than a line: {line:?}");
-    assert!(line.starts_with(&error.code().to_string()), "U2: the code is not told: {line:?}");
+    assert!(line.starts_with(&error.code().to_string()), "U2: the code is missing: {line:?}");
     let code = ErrorCode::from_number(error.code().number());
     assert_eq!(code, error.code(), "U3: a number was lost");
     assert!(code.is_listed() || code.name() == "UNKNOWN", "U3: {code:?}");

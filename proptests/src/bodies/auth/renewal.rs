@@ -18,22 +18,22 @@ const EVENTS_MAX: usize = 200;
 /// Clock steps in milliseconds; the plan selects size and sign.
 const STEPS: [i64; 8] = [0, 1, 499, 10_000, 60_000, 300_000, 86_400_000, i64::MAX / 2];
 
-struct Watch {
+struct RenewalHarness {
     refresher: Refresher,
     now: Time,
     /// All requests so far; only the last may be open.
-    asked: Vec<RequestId>,
+    requests: Vec<RequestId>,
     open: Option<RequestId>,
     is_running: bool,
     /// Whether a new network restarts it.
-    may_revive: bool,
+    restarts_online: bool,
 }
 
 /// A token with a lifetime of 1600 s, renewed twice, then refused early by the server.
-const QUIET: &[[u8; 3]] =
+const STEADY: &[[u8; 3]] =
     &[[0, 0, 0], [3, 0, 100], [9, 0, 0], [3, 0, 100], [9, 0, 0], [3, 4, 100], [6, 4, 0]];
 /// No network, failures, late tokens, a late answer, a permanent refusal.
-const TROUBLE: &[[u8; 3]] = &[
+const FAILURES: &[[u8; 3]] = &[
     [7, 0, 0],
     [0, 0, 0],
     [8, 4, 0],
@@ -61,7 +61,7 @@ const JUMPS: &[[u8; 3]] = &[
 
 /// Returns seed plans.
 pub(super) fn seeds() -> impl Iterator<Item = Vec<u8>> {
-    let plans = [QUIET, TROUBLE, JUMPS].into_iter();
+    let plans = [STEADY, FAILURES, JUMPS].into_iter();
     (0..).zip(plans).map(|(jitter, plan)| [&[jitter], plan.as_flattened()].concat())
 }
 
@@ -72,21 +72,21 @@ pub(super) fn renewal(bytes: &[u8]) {
         0 => Backoff::new(),
         _ => Backoff::jittered(u64::from(*first)),
     };
-    let mut watch = Watch {
+    let mut harness = RenewalHarness {
         refresher: Refresher::new(backoff),
         now: Time::from_seconds(1_500_000_000),
-        asked: Vec::new(),
+        requests: Vec::new(),
         open: None,
         is_running: false,
-        may_revive: false,
+        restarts_online: false,
     };
     for event in events.chunks_exact(3).take(EVENTS_MAX) {
-        watch.event(event[0], event[1], event[2]);
+        harness.event(event[0], event[1], event[2]);
     }
-    watch.recovers();
+    harness.recovers();
 }
 
-impl Watch {
+impl RenewalHarness {
     fn event(&mut self, kind: u8, step: u8, detail: u8) {
         let by = STEPS[usize::from(step % 8)];
         self.now = Time(match step / 8 % 4 {
@@ -94,20 +94,20 @@ impl Watch {
             3 => self.now.0.saturating_sub(by),
             _ => self.now.0.saturating_add(by),
         });
-        let last = self.asked.last().copied().unwrap_or_default();
+        let last = self.requests.last().copied().unwrap_or_default();
         match kind % 10 {
-            0 => self.tell(Input::Start),
-            1 => self.tell(Input::Stop),
+            0 => self.apply(Input::Start),
+            1 => self.apply(Input::Stop),
             2 => self.wake(),
-            3 => self.tell(Input::Response(last, Ok(self.granted(detail)))),
-            4 => self.tell(Input::Response(last, Err(failure(detail)))),
+            3 => self.apply(Input::Response(last, Ok(self.granted(detail)))),
+            4 => self.apply(Input::Response(last, Err(failure(detail)))),
             5 => self.stale(detail),
-            6 => self.tell(Input::Expired),
-            7 => self.tell(Input::Offline),
-            8 => self.tell(Input::Online),
+            6 => self.apply(Input::Expired),
+            7 => self.apply(Input::Offline),
+            8 => self.apply(Input::Online),
             _ => {
                 self.now = self.refresher.deadline().unwrap_or(self.now);
-                self.tell(Input::Wake);
+                self.apply(Input::Wake);
             }
         }
     }
@@ -126,13 +126,13 @@ impl Watch {
     /// An early wake-up has no effect, and neither has an unexpected answer.
     fn wake(&mut self) {
         let is_early = self.refresher.deadline().is_none_or(|at| self.now < at);
-        let asked = self.asked.len();
-        self.tell(Input::Wake);
-        assert!(!is_early || self.asked.len() == asked, "U10: asked before the time");
+        let requests = self.requests.len();
+        self.apply(Input::Wake);
+        assert!(!is_early || self.requests.len() == requests, "U10: asked before the time");
     }
 
     fn stale(&mut self, detail: u8) {
-        let Some(id) = self.asked.get(usize::from(detail)).copied() else { return };
+        let Some(id) = self.requests.get(usize::from(detail)).copied() else { return };
         if Some(id) == self.open {
             return;
         }
@@ -147,7 +147,7 @@ impl Watch {
         }
     }
 
-    fn tell(&mut self, input: Input) {
+    fn apply(&mut self, input: Input) {
         let mut answered = None;
         if let Input::Response(id, outcome) = &input
             && Some(*id) == self.open
@@ -156,9 +156,9 @@ impl Watch {
         }
         if matches!(input, Input::Start | Input::Stop) {
             (self.is_running, self.open) = (input == Input::Start, None);
-            self.may_revive = false;
+            self.restarts_online = false;
         }
-        if input == Input::Online && std::mem::take(&mut self.may_revive) {
+        if input == Input::Online && std::mem::take(&mut self.restarts_online) {
             self.is_running = true;
         }
         let mut outputs = Vec::new();
@@ -172,11 +172,11 @@ impl Watch {
                     self.planned(&handed);
                 }
                 Output::Failed(error) => {
-                    let told = answered.as_ref().and_then(|outcome| outcome.as_ref().err());
-                    assert_eq!(told, Some(&error), "U9: a failure from nowhere");
+                    let delivered = answered.as_ref().and_then(|outcome| outcome.as_ref().err());
+                    assert_eq!(delivered, Some(&error), "U9: a failure from nowhere");
                     assert!(!error.is_retryable(), "U8: given up too early");
                     self.is_running = false;
-                    self.may_revive = !error.is_from_server();
+                    self.restarts_online = !error.is_from_server();
                 }
             }
         }
@@ -187,8 +187,8 @@ impl Watch {
 
     fn ask(&mut self, id: RequestId) {
         assert!(self.is_running && self.open.is_none(), "U9: two requests at a time");
-        assert!(!self.asked.contains(&id), "U9: a number comes twice");
-        self.asked.push(id);
+        assert!(!self.requests.contains(&id), "U9: a number comes twice");
+        self.requests.push(id);
         self.open = Some(id);
     }
 
@@ -212,17 +212,17 @@ impl Watch {
             return;
         }
         if let Some(id) = self.open {
-            self.tell(Input::Response(id, Err(failure(0))));
+            self.apply(Input::Response(id, Err(failure(0))));
         }
-        let asked = self.asked.len();
+        let requests = self.requests.len();
         // Twice, in case there is no network when a renewal is due.
         for _ in 0..2 {
-            if self.asked.len() == asked && self.refresher.deadline() < Some(Time::NEVER) {
+            if self.requests.len() == requests && self.refresher.deadline() < Some(Time::NEVER) {
                 self.event(9, 0, 0);
             }
         }
         let is_for_ever = self.refresher.deadline() >= Some(Time::NEVER.minus(BACKOFF_MAX * 2));
-        assert!(self.asked.len() > asked || is_for_ever, "U11: time alone does not help");
+        assert!(self.requests.len() > requests || is_for_ever, "U11: time alone does not help");
     }
 }
 

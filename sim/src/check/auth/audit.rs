@@ -1,9 +1,9 @@
 //! Compares the state of a program after each event with its model.
 
-use super::super::Violation;
 use super::super::promises::{U11, U15, U17, U18};
 use super::message::Purpose;
 use super::program::Program;
+use crate::check::definition::Violation;
 use fastness_auth::users::PersistedUsers;
 use fastness_auth::{BACKOFF_MAX, RequestError, Time, User};
 use fastness_models::auth::{Grant, UserKey, Users as Model};
@@ -69,9 +69,8 @@ impl Program<'_> {
             !waits && self.model.running(*session).is_some()
         });
         let revokes = |token: &str| {
-            self.in_flight
-                .values()
-                .any(|in_flight| matches!(&in_flight.server_call, ServerCall::Revoke(other) if other == token))
+            let call = ServerCall::Revoke(token.to_owned());
+            self.in_flight.values().any(|round_trip| round_trip.server_call == call)
         };
         let pending = self.model.pending().iter().filter(|(_, grant)| !revokes(&grant.token));
         sessions

@@ -2,7 +2,8 @@
 
 use super::message::Purpose;
 use super::program::{Event, ExpectedRequest};
-use super::{AuthHarness, CheckError, NAMES, SESSIONS};
+use super::server::NAMES;
+use super::{AuthHarness, CheckError, SESSIONS};
 use fastness_auth::users::{
     Call, CallError, CallId, CallSuccess, Input, Output, SessionId, UserId,
 };
@@ -10,6 +11,24 @@ use fastness_auth::{Credentials, Permission, RequestError, Token, User};
 use fastness_models::Op;
 use fastness_models::auth::{CallRefusal, Grant, UserKey};
 use fastness_models::auth_server::ServerCall;
+
+/// A login that a server granted, or an access token that counts as one.
+pub(super) struct GrantedLogin {
+    pub(super) call: CallId,
+    pub(super) user: User,
+    pub(super) user_key: UserKey,
+    pub(super) grant: Grant,
+}
+
+/// A call that a user makes.
+struct UserCall<'a> {
+    user_key: &'a UserKey,
+    needs_admin: bool,
+    call: Call,
+    purpose: Purpose,
+    /// The call that the server receives with a token.
+    server_call: &'a dyn Fn(String) -> ServerCall,
+}
 
 impl AuthHarness<'_> {
     fn call(&mut self) -> CallId {
@@ -79,17 +98,14 @@ impl AuthHarness<'_> {
         let credentials = Credentials::access_token(&*value, &*user_key.identity, is_admin);
         let event = self.program.event(Input::Call(call, Call::LogIn(url.clone(), credentials)));
         let grant = Grant { token: value, expires: i64::MAX, is_admin };
-        let event = self.logged_in(event, (call, User { url, token }), (user_key, grant));
+        let event = self
+            .logged_in(event, GrantedLogin { call, user: User { url, token }, user_key, grant });
         self.handle(event)
     }
 
     /// Sets the expected outputs of a login.
-    pub(super) fn logged_in(
-        &mut self,
-        mut event: Event,
-        (call, user): (CallId, User),
-        (user_key, grant): (UserKey, Grant),
-    ) -> Event {
+    pub(super) fn logged_in(&mut self, mut event: Event, login: GrantedLogin) -> Event {
+        let GrantedLogin { call, user, user_key, grant } = login;
         let was_out = event.next.grant(&user_key).is_none();
         event.starting_sessions = event.next.log_in(user_key, grant);
         if was_out && !event.starting_sessions.is_empty() {
@@ -146,7 +162,13 @@ impl AuthHarness<'_> {
         let server_call =
             |token| ServerCall::ChangePassword(token, other.clone(), password.clone());
         let needs_admin = other.is_some();
-        self.call_as(&user_key, needs_admin, (what, Purpose::ChangePassword(call), &server_call))
+        self.call_as(UserCall {
+            user_key: &user_key,
+            needs_admin,
+            call: what,
+            purpose: Purpose::ChangePassword(call),
+            server_call: &server_call,
+        })
     }
 
     pub(super) fn look_up(&mut self, op: Op) -> Result<(), CheckError> {
@@ -155,16 +177,18 @@ impl AuthHarness<'_> {
         let what = Call::LookUp(self.program.id(&user_key), "password".to_owned(), name.to_owned());
         let call = self.call();
         let server_call = |token| ServerCall::LookUp(token, name.to_owned());
-        self.call_as(&user_key, true, (what, Purpose::LookUp(call), &server_call))
+        self.call_as(UserCall {
+            user_key: &user_key,
+            needs_admin: true,
+            call: what,
+            purpose: Purpose::LookUp(call),
+            server_call: &server_call,
+        })
     }
 
     /// Makes a call as a user, with the current token, if the user may make it.
-    fn call_as(
-        &mut self,
-        user_key: &UserKey,
-        needs_admin: bool,
-        (what, purpose, server_call): (Call, Purpose, &dyn Fn(String) -> ServerCall),
-    ) -> Result<(), CheckError> {
+    fn call_as(&mut self, user_call: UserCall<'_>) -> Result<(), CheckError> {
+        let UserCall { user_key, needs_admin, call: what, purpose, server_call } = user_call;
         let call = CallId(self.calls);
         let mut event = self.program.event(Input::Call(call, what));
         match event.next.authorize(user_key, needs_admin) {

@@ -1,9 +1,9 @@
 //! Mutual exclusion of calls while a refresh token is exchanged.
 
-use super::super::Violation;
 use super::super::promises::U18;
 use super::message::{Purpose, RoundTrip};
 use super::program::{ExpectedRequest, Program};
+use crate::check::definition::Violation;
 use fastness_models::auth::UserKey;
 use fastness_models::auth_server::ServerCall;
 use std::rc::Rc;

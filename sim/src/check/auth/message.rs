@@ -1,10 +1,10 @@
 //! Messages between program and servers, with their intended meaning.
 
-use super::server::CallInProgress;
+use fastness_auth::server::Step;
 use fastness_auth::users::{CallId, HttpOutcome};
 use fastness_auth::{NetworkError, Request, RequestId};
 use fastness_models::auth::UserKey;
-use fastness_models::auth_server::{RETRY_LATER, ServerCall, ServerReply};
+use fastness_models::auth_server::{RETRY_LATER, ServerCall, ServerReply, StartedCall};
 use std::rc::Rc;
 
 /// The purpose of a request of the program.
@@ -163,4 +163,22 @@ impl Message {
         };
         Some(Self { round_trip: Rc::clone(&self.round_trip), stage })
     }
+}
+
+/// A call without an answer yet.
+#[derive(Debug)]
+pub(super) struct CallInProgress {
+    pub(super) step: Step,
+    pub(super) started: StartedCall,
+    /// The process of the server that runs it.
+    pub(super) process: u32,
+}
+
+/// The result of one step of a call.
+#[derive(Debug)]
+pub(super) enum Progress {
+    Waiting(CallInProgress),
+    Answered(Delivery),
+    /// The server crashed.
+    Crashed,
 }

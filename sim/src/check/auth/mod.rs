@@ -12,7 +12,9 @@ mod calls;
 mod exchange_order;
 mod message;
 mod program;
+mod requests;
 mod server;
+mod server_audit;
 mod wire;
 
 use super::compare::CheckError;
@@ -21,11 +23,13 @@ use super::promises::{
 };
 use super::store_harness::unexpected;
 use super::world::World;
-use super::{Check, Distribution, Plan, Probe, Twin, Violation};
+use crate::check::definition::{Check, Distribution, Twin, Violation};
+use crate::check::plan::Plan;
+use crate::check::probe::Probe;
 use crate::clock::Clock;
 use crate::fs::{Fault, Injection};
 use crate::net::Net;
-use fastness_auth::server::{ADMIN_NAME, Policy};
+use fastness_auth::server::Policy;
 use fastness_auth::users::{Input, SessionId};
 use fastness_auth::{AuthUrl, RequestId, Time};
 use fastness_models::{Op, OpKind};
@@ -98,8 +102,6 @@ pub(super) const CHECK: Check = Check {
     body,
 };
 
-/// Names that accounts may have.
-const NAMES: [&str; 4] = ["ann", "bob/2", "eve", ADMIN_NAME];
 const SESSIONS: u8 = 4;
 const SECOND: i64 = 1000;
 const HOUR: i64 = 3600 * SECOND;

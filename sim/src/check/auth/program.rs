@@ -1,15 +1,16 @@
 //! A program: its users in a file on a simulated machine, with their model.
 
 use super::super::compare::CheckError;
-use super::super::promises::{U6, U8, U9, U12, U13, U14, U15, U16, U17};
+use super::super::promises::{U8, U12, U13, U14, U15, U16, U17};
 use super::super::world::{World, file};
-use super::super::{Probe, Violation};
 use super::message::{Purpose, RoundTrip};
+use crate::check::definition::Violation;
+use crate::check::probe::Probe;
 use crate::fs::{Disk, Injection, SimFs};
 use fastness::Store;
 use fastness_auth::users::{Input, Output, SessionId, UserId, UserStore};
 use fastness_auth::{AuthUrl, Request, RequestId, Time, User};
-use fastness_models::auth::{Grant, UserKey, Users as Model};
+use fastness_models::auth::{UserKey, Users as Model};
 use fastness_models::auth_server::ServerCall;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -60,7 +61,7 @@ pub(super) struct Program<'w> {
     world: &'w World,
     fs: SimFs,
     users: Option<UserStore>,
-    urls: Vec<AuthUrl>,
+    pub(super) urls: Vec<AuthUrl>,
     pub(super) model: Model,
     /// The number of the process.
     pub(super) process: u32,
@@ -69,7 +70,7 @@ pub(super) struct Program<'w> {
     /// Calls blocked by an exchange, in order.
     pub(super) waiting: Vec<ExpectedRequest>,
     /// Age at which refresh tokens are exchanged, if at all.
-    exchange_age: Option<Duration>,
+    pub(super) exchange_age: Option<Duration>,
     pub(super) is_offline: bool,
     pub(super) fault: Option<InjectedFault>,
     /// Sessions with a final failure, and the state they had.
@@ -162,18 +163,8 @@ impl<'w> Program<'w> {
                     }
                 }
                 Output::Send(id, request) => {
-                    let round_trip = Rc::new(self.round_trip(id, &request, &mut call)?);
-                    self.check_exchange_order(&round_trip)?;
-                    if let Purpose::Token(session, _) = round_trip.purpose {
-                        // Such a session requested its token before it waited for the exchange.
-                        if self.is_offline && !is_wake && self.exchange_age.is_none() {
-                            let text = format!("session {session} sends a request while offline");
-                            return Err(Violation::new(U8.id, text).into());
-                        }
-                        self.failed.remove(&session);
-                    }
-                    self.in_flight.insert(id, Rc::clone(&round_trip));
-                    sent.push((round_trip, request));
+                    let round_trip = self.round_trip(id, &request, &mut call)?;
+                    sent.push((self.record_request(round_trip, is_wake)?, request));
                 }
                 other => {
                     self.record_output(&other);
@@ -191,10 +182,7 @@ impl<'w> Program<'w> {
         {
             return Err(Violation::new(
                 U17.id,
-                format!(
-                    "the canceled {call:?} is still in \
-                 flight"
-                ),
+                format!("the canceled {call:?} is still in flight"),
             )
             .into());
         }
@@ -208,6 +196,26 @@ impl<'w> Program<'w> {
             self.audit_deadlines(now)?;
         }
         Ok((EventOutcome::Applied, sent))
+    }
+
+    /// Checks a request and records it as in flight.
+    fn record_request(
+        &mut self,
+        round_trip: RoundTrip,
+        is_wake: bool,
+    ) -> Result<Rc<RoundTrip>, Violation> {
+        self.check_exchange_order(&round_trip)?;
+        if let Purpose::Token(session, _) = round_trip.purpose {
+            // Such a session requested its token before it waited for the exchange.
+            if self.is_offline && !is_wake && self.exchange_age.is_none() {
+                let text = format!("session {session} sends a request while offline");
+                return Err(Violation::new(U8.id, text));
+            }
+            self.failed.remove(&session);
+        }
+        let round_trip = Rc::new(round_trip);
+        self.in_flight.insert(round_trip.id, Rc::clone(&round_trip));
+        Ok(round_trip)
     }
 
     /// Checks that the call was sent and that sessions requested tokens, or that an exchange blocks
@@ -268,11 +276,8 @@ impl<'w> Program<'w> {
                 probe.crash(fork.at.name());
                 let landed = self.restart(now, disk, &[self.model.clone(), next.clone()])?;
                 probe.mark(
-                    [
-                        "crash during a change: rolled back",
-                        "crash during a change: \
-                     applied",
-                    ][landed],
+                    ["crash during a change: rolled back", "crash during a change: applied"]
+                        [landed],
                 );
                 Ok(None)
             }
@@ -344,94 +349,6 @@ impl<'w> Program<'w> {
         Err(Violation::new(U12.id, text).into())
     }
 
-    /// Parses a request of the program.
-    fn round_trip(
-        &mut self,
-        id: RequestId,
-        request: &Request,
-        call: &mut Option<ExpectedRequest>,
-    ) -> Result<RoundTrip, Violation> {
-        let url = request.url();
-        let is_of = |base: &AuthUrl| url.starts_with(base.as_str());
-        let server = self.urls.iter().position(is_of);
-        let server = server.ok_or_else(|| {
-            Violation::new(
-                U6.id,
-                format!(
-                    "a request to the unknown \
-             server {url}"
-                ),
-            )
-        })?;
-        let body = String::from_utf8_lossy(request.body());
-        let (server, purpose, server_call) = if url.ends_with("/revoke") {
-            self.revocation(server, &field(&body, "token"))?
-        } else if body.contains(r#""provider":"realm""#) {
-            self.token_request(server, &body)?
-        } else {
-            let Some(expected_request) = call.take().or_else(|| self.next_unblocked_call()) else {
-                return Err(Violation::new(U17.id, format!("unexpected request {request:?}")));
-            };
-            (expected_request.server, expected_request.purpose, expected_request.server_call)
-        };
-        Ok(RoundTrip { process: self.process, id, server, purpose, server_call })
-    }
-
-    fn revocation(
-        &self,
-        server: usize,
-        token: &str,
-    ) -> Result<(usize, Purpose, ServerCall), Violation> {
-        let matches = |(user_key, grant): &&(UserKey, Grant)| {
-            user_key.server == server && grant.token == token
-        };
-        let Some((user_key, _)) = self.model.pending().iter().find(matches) else {
-            let is_newer = self.model.active().iter().any(|(_, grant)| grant.token == token);
-            let text = format!("revoked a token that was not logged out; it is in use: {is_newer}");
-            return Err(Violation::new(U14.id, text));
-        };
-        let server_call = ServerCall::Revoke(token.to_owned());
-        if self.in_flight.values().any(|in_flight| in_flight.server_call == server_call) {
-            return Err(Violation::new(U14.id, "two revocations of one token are in flight"));
-        }
-        Ok((server, Purpose::Revoke(user_key.clone()), server_call))
-    }
-
-    fn token_request(
-        &self,
-        server: usize,
-        body: &str,
-    ) -> Result<(usize, Purpose, ServerCall), Violation> {
-        let (token, path) = (field(body, "data"), field(body, "path"));
-        let session = path.bytes().last().map_or(0, |digit| digit.wrapping_sub(b'0'));
-        let (Some(grant), Some(since)) =
-            (self.model.running(session), self.model.changed_at(session))
-        else {
-            let text = format!("session {session} requests a token while closed or parked");
-            return Err(Violation::new(U15.id, text));
-        };
-        if grant.token != token {
-            let text = format!("session {session} uses the token of another login");
-            return Err(Violation::new(U16.id, text));
-        }
-        if self.has_request(session) {
-            let text = format!("session {session} has two requests in flight");
-            return Err(Violation::new(U9.id, text));
-        }
-        let server_call = match body.contains(r#""rotate":true"#) {
-            true if self.exchange_age.is_none() => {
-                return Err(Violation::new(
-                    U6.id,
-                    "a token is exchanged although exchanges are \
-                     off",
-                ));
-            }
-            true => ServerCall::Exchange(token, path),
-            false => ServerCall::Token(token, path),
-        };
-        Ok((server, Purpose::Token(session, since), server_call))
-    }
-
     /// Whether the program waits for this answer.
     pub(super) fn waits_for(&self, round_trip: &RoundTrip) -> bool {
         round_trip.process == self.process && self.in_flight.contains_key(&round_trip.id)
@@ -445,8 +362,10 @@ impl<'w> Program<'w> {
 
     /// Whether a session has a request in flight.
     pub(super) fn has_request(&self, session: u8) -> bool {
-        let is = |in_flight: &Rc<RoundTrip>| matches!(in_flight.purpose, Purpose::Token(s, _) if s == session);
-        self.in_flight.values().any(is)
+        self.in_flight.values().any(|round_trip| match round_trip.purpose {
+            Purpose::Token(other, _) => other == session,
+            _ => false,
+        })
     }
 
     /// Whether a session has a token or a final failure, or needs neither.
@@ -501,10 +420,4 @@ fn same_outputs(found: &[Output], expected: &[Output]) -> Result<(), Violation> 
 fn open(store: Store, now: Time, exchange_age: Option<Duration>) -> Result<UserStore, CheckError> {
     let users = UserStore::open(store, now)?;
     Ok(exchange_age.into_iter().fold(users, UserStore::rotate_after))
-}
-
-/// Returns a string field of a JSON body that needs no unescaping.
-fn field(body: &str, name: &str) -> String {
-    let from = body.split_once(&format!("\"{name}\":\"")).map_or("", |(_, rest)| rest);
-    from.split('"').next().unwrap_or_default().to_owned()
 }

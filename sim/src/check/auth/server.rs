@@ -1,47 +1,40 @@
 //! A server: the accounts on a simulated machine, with their model.
 
 use super::super::compare::CheckError;
-use super::super::promises::{H1, H2, H3, H4, H5, H6, H7, H8, H12, U6};
+use super::super::promises::{H1, H2, U6};
 use super::super::world::{World, file};
-use super::super::{Probe, Violation};
-use super::message::{Delivery, RoundTrip};
+use super::message::{CallInProgress, Delivery, Progress, RoundTrip};
 use super::program::InjectedFault;
+use crate::check::definition::Violation;
+use crate::check::probe::Probe;
 use crate::entropy::SimEntropy;
 use crate::fs::{Disk, SimFs};
 use crate::rng::Rng;
 use fastness::Bytes;
 use fastness_auth::server::{
     ADMIN_NAME, Accounts, AccountsError, ApiRequest, Event, HashError, PasswordHasher, Policy,
-    RequestHead, Response, Step, TokenProblem,
+    RequestHead, Response, Step,
 };
-use fastness_auth::{AuthUrl, Request, Secret, Time, Token, response};
+use fastness_auth::{AuthUrl, Request, Secret, Time};
 use fastness_models::auth_server::{
-    ACCESS_DENIED, Accounts as Model, EXPIRED_REFRESH_TOKEN, INVALID_CREDENTIALS, RETRY_LATER,
-    ServerCall, ServerReply, StartedCall, TokenPolicy, TokenState,
+    ACCESS_DENIED, Accounts as Model, INVALID_CREDENTIALS, ServerCall, ServerReply, StartedCall,
+    TokenPolicy, TokenState,
 };
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A call without an answer yet.
-#[derive(Debug)]
-pub(super) struct CallInProgress {
-    step: Step,
-    started: StartedCall,
-    /// The process of the server that runs it.
-    pub(super) process: u32,
-}
+/// Names that accounts may have.
+pub(super) const NAMES: [&str; 4] = ["ann", "bob/2", "eve", ADMIN_NAME];
 
-/// The result of one step of a call.
-#[derive(Debug)]
-pub(super) enum Progress {
-    Waiting(CallInProgress),
-    Answered(Delivery),
-    /// The server crashed.
-    Crashed,
+/// A call that failed with the disk, and the disk before it.
+struct FailedCall<'a> {
+    before: Disk,
+    started: &'a StartedCall,
+    answer: &'a Response,
 }
 
 /// A password hasher that takes no time.
-struct PlainHasher;
+pub(super) struct PlainHasher;
 
 impl PasswordHasher for PlainHasher {
     fn hash(&self, password: &Secret, salt: &[u8; 16]) -> Result<String, HashError> {
@@ -55,7 +48,7 @@ impl PasswordHasher for PlainHasher {
 
 /// A server and its model.
 pub(super) struct Server<'w> {
-    world: &'w World,
+    pub(super) world: &'w World,
     fs: SimFs,
     policy: Policy,
     accounts: Option<Accounts>,
@@ -88,7 +81,7 @@ impl<'w> Server<'w> {
         Ok(Self { world, fs, policy, accounts, url, model, process: 0, fault: None })
     }
 
-    fn accounts(&self) -> &Accounts {
+    pub(super) fn accounts(&self) -> &Accounts {
         self.accounts.as_ref().expect("the server runs")
     }
 
@@ -189,7 +182,8 @@ impl<'w> Server<'w> {
                     return Ok(Progress::Crashed);
                 }
                 if let Event::Failed(_) = answer.event() {
-                    return self.failed(now, (before, &started, &answer), probe);
+                    let failed = FailedCall { before, started: &started, answer: &answer };
+                    return self.failed(now, failed, probe);
                 }
                 self.send_progress(
                     now,
@@ -208,9 +202,10 @@ impl<'w> Server<'w> {
     fn failed(
         &mut self,
         now: Time,
-        (before, started, answer): (Disk, &StartedCall, &Response),
+        failed: FailedCall<'_>,
         probe: &mut Probe,
     ) -> Result<Progress, CheckError> {
+        let FailedCall { before, started, answer } = failed;
         if self.accounts().check_health().is_ok() {
             let model = self.model.clone();
             self.audit(now, &model).map_err(|violated_promise| {
@@ -275,132 +270,6 @@ impl<'w> Server<'w> {
         Ok(Progress::Answered(Delivery::Reply(answer.status(), answer.body().to_vec(), reply)))
     }
 
-    /// Ends a call in the model, and compares both replies.
-    fn compare(
-        &mut self,
-        now: Time,
-        answer: &Response,
-        started: &StartedCall,
-    ) -> Result<ServerReply, CheckError> {
-        let (status, body) = (answer.status(), answer.body());
-        let user = match started.call() {
-            ServerCall::Register(..) | ServerCall::LogIn(..) | ServerCall::Exchange(..)
-                if status == 200 =>
-            {
-                let read = response::login(&self.url, status, body);
-                Some(read.map_err(|e| {
-                    Violation::new(
-                        U6.id,
-                        format!(
-                            "the answer to a login parses \
-                     as {e}"
-                        ),
-                    )
-                })?)
-            }
-            _ => None,
-        };
-        let issued = user.as_ref().map(|user| (user.identity(), user.token.value.expose()));
-        if let Some((identity, token)) = issued {
-            if self.model.knows(token) {
-                return Err(Violation::new(H4.id, "a token was issued twice").into());
-            }
-            if matches!(started.call(), ServerCall::Register(..))
-                && self.model.has_identity(identity)
-            {
-                return Err(Violation::new(H12.id, "two accounts have one identity").into());
-            }
-        }
-        let expected = self.model.end(now.0, started, issued);
-        let found = match (&expected, started.call()) {
-            _ if status != 200 => ServerReply::Refused(answer.code().number()),
-            (ServerReply::LogIn { identity: known, .. }, _) if user.is_some() => {
-                let user = user.as_ref().ok_or_else(|| Violation::new(H2.id, "no user"))?;
-                let identity = known.as_ref().map(|_| user.identity().to_owned());
-                let (expires, is_admin) = (user.token.expires_seconds, user.is_admin());
-                ServerReply::LogIn { identity, expires, is_admin }
-            }
-            (_, ServerCall::Token(..) | ServerCall::Exchange(..)) => {
-                let token = response::access_token(status, body);
-                let token = token.map_err(|e| {
-                    Violation::new(
-                        U6.id,
-                        format!(
-                            "the answer parses as \
-                     {e}"
-                        ),
-                    )
-                })?;
-                self.verify(now, &token)?;
-                let (identity, path, expires) = (token.identity, token.path, token.expires_seconds);
-                match &user {
-                    None => ServerReply::Token { identity, path, expires },
-                    Some(user) => {
-                        let login_expires = user.token.expires_seconds;
-                        ServerReply::Exchange { identity, path, expires, login_expires }
-                    }
-                }
-            }
-            (expected, ServerCall::LookUp(..)) => {
-                let info = response::look_up(status, body);
-                let info = info.map_err(|e| {
-                    Violation::new(
-                        U6.id,
-                        format!(
-                            "the answer parses as \
-                     {e}"
-                        ),
-                    )
-                })?;
-                let is_known = matches!(expected, ServerReply::Found { identity: Some(_), .. });
-                let identity = is_known.then_some(info.identity);
-                ServerReply::Found { identity, is_admin: info.is_admin }
-            }
-            _ => ServerReply::Done,
-        };
-        let is_same = match expected {
-            ServerReply::Expired => {
-                matches!(found, ServerReply::Done | ServerReply::Refused(EXPIRED_REFRESH_TOKEN))
-            }
-            _ => found == expected,
-        };
-        if is_same {
-            return Ok(if expected == ServerReply::Expired { ServerReply::Done } else { expected });
-        }
-        let text = format!("{:?}: found {found:?}, expected {expected:?}", started.call());
-        Err(Violation::new(violated_promise(started.call(), &expected), text).into())
-    }
-
-    /// Checks that an access token carries its claims under its signature, and that a changed one
-    /// is refused.
-    fn verify(&self, now: Time, token: &Token) -> Result<(), Violation> {
-        let signer = self.accounts().signer();
-        let text = token.value.expose();
-        let is_same = signer.verify(text, now).is_ok_and(|claims| {
-            let known = (claims.identity, claims.path, claims.expires_seconds, claims.is_admin);
-            known
-                == (
-                    token.identity.clone(),
-                    token.path.clone(),
-                    token.expires_seconds,
-                    token.is_admin,
-                )
-        });
-        let at = self.world.rng(|rng| rng.below(text.len()));
-        let letter = if text[at..].starts_with('A') { "B" } else { "A" };
-        let mut changed = text.to_owned();
-        changed.replace_range(at..=at, letter);
-        let is_refused = signer.verify(&changed, now) == Err(TokenProblem::InvalidSignature);
-        if is_same && is_refused {
-            return Ok(());
-        }
-        let text = format!(
-            "the token verifies: {is_same}; a changed token is refused: \
-             {is_refused}"
-        );
-        Err(Violation::new(H7.id, text))
-    }
-
     /// Crashes the server, optionally with a power loss.
     pub(super) fn crash(&mut self, now: Time, cuts_power: bool) -> Result<(), CheckError> {
         let mut disk = self.fs.disk();
@@ -433,64 +302,9 @@ impl<'w> Server<'w> {
         let store = self.world.options(&self.fs).open(file())?;
         self.accounts = Some(open(self.world, store, self.policy)?);
         self.audit(now, &model).map_err(|violated_promise| {
-            Violation::new(
-                H1.id,
-                format!(
-                    "after a crash: \
-                 {violated_promise}"
-                ),
-            )
+            Violation::new(H1.id, format!("after a crash: {violated_promise}"))
         })?;
         self.model = model;
-        Ok(())
-    }
-
-    /// Compares all passwords and tokens with a model, without changing anything.
-    pub(super) fn audit(&self, now: Time, model: &Model) -> Result<(), Violation> {
-        let accounts = self.accounts();
-        for (token, token_state) in model.tokens(now.0) {
-            let refresh = Secret::from(token);
-            let call =
-                ApiRequest::AccessToken { refresh, path: "/~/audit".to_owned(), rotate: false };
-            let code = match accounts.start(now, call) {
-                Step::Respond(answer) => answer.code().number(),
-                Step::Hash(_) | Step::Commit(_) => 0,
-            };
-            let (expected, invariant) = match token_state {
-                TokenState::Current => (200, H4.id),
-                // Presenting the token would change its state.
-                TokenState::Next | TokenState::Old => (0, H6.id),
-                TokenState::Superseded => (RETRY_LATER, H6.id),
-                TokenState::Gone => (EXPIRED_REFRESH_TOKEN, H3.id),
-            };
-            if code != expected {
-                let text = format!("a token in state {token_state:?} gets code {code}");
-                return Err(Violation::new(invariant, text));
-            }
-        }
-        let fits = |name: &str, password: &str| {
-            let (name, password) = (name.into(), password.into());
-            match accounts.start(now, ApiRequest::LogIn { name, password }) {
-                Step::Hash(job) => matches!(job.run(&PlainHasher), Step::Commit(_)),
-                Step::Respond(_) | Step::Commit(_) => false,
-            }
-        };
-        for name in model.names() {
-            let password = model.password(name).unwrap_or_default();
-            if !fits(name, password) || fits(name, &format!("{password}?")) {
-                let text = format!("the password of {name} is not {password}");
-                return Err(Violation::new(H2.id, text));
-            }
-        }
-        for name in super::NAMES {
-            let (known, password) = (Secret::from(name), Secret::from("p"));
-            let started = accounts.start(now, ApiRequest::Register { name: known, password });
-            let is_taken = matches!(started, Step::Respond(_));
-            if is_taken != model.password(name).is_some() {
-                let text = format!("{name} has an account: {is_taken}");
-                return Err(Violation::new(H12.id, text));
-            }
-        }
         Ok(())
     }
 }
@@ -524,19 +338,5 @@ fn server_call(call: &ApiRequest) -> ServerCall {
             ServerCall::ChangePassword(text(refresh), identity.clone(), text(password))
         }
         ApiRequest::LookUp { refresh, name, .. } => ServerCall::LookUp(text(refresh), text(name)),
-    }
-}
-
-/// Maps an unexpected answer to the promise it violates.
-fn violated_promise(server_call: &ServerCall, expected: &ServerReply) -> &'static str {
-    match (server_call, expected) {
-        (_, ServerReply::Refused(EXPIRED_REFRESH_TOKEN)) => H3.id,
-        (_, ServerReply::Refused(RETRY_LATER)) => H6.id,
-        (_, ServerReply::Refused(ACCESS_DENIED)) => H8.id,
-        (ServerCall::Register(..), _) => H12.id,
-        (ServerCall::LogIn(..), _) => H2.id,
-        (ServerCall::Revoke(_), _) => H5.id,
-        (ServerCall::Exchange(..), _) => H6.id,
-        _ => H4.id,
     }
 }

@@ -1,14 +1,16 @@
 //! Messages in flight: delivery, loss, answers, and the expected effect of an answer.
 
+use super::calls::GrantedLogin;
+use super::message::Progress;
 use super::message::{
     AnswerClass, Delivery, FOREIGN_PROCESS, Message, PAGE, Purpose, RoundTrip, Stage,
 };
 use super::program::Event;
-use super::server::Progress;
-use super::{AuthHarness, CheckError, NAMES, U6, U18, Violation};
+use super::server::NAMES;
+use super::{AuthHarness, CheckError, U6, U18, Violation};
 use fastness_auth::server::ApiRequest;
-use fastness_auth::users::{CallError, CallSuccess, Input, Output, SessionId};
-use fastness_auth::{AuthError, RequestId, Secret, response};
+use fastness_auth::users::{CallError, CallId, CallSuccess, Input, Output, SessionId};
+use fastness_auth::{AuthError, RequestId, Secret, User, response};
 use fastness_models::Op;
 use fastness_models::auth::{Grant, UserKey};
 use fastness_models::auth_server::{EXPIRED_REFRESH_TOKEN, ServerCall, TokenState};
@@ -97,7 +99,7 @@ impl AuthHarness<'_> {
             }
         };
         let progress = server.begin_call(now, call, self.probe)?;
-        // Nobody waits for the answer.
+        // The answer has no receiver.
         let server_call = ServerCall::Revoke(String::new());
         let (process, purpose) = (FOREIGN_PROCESS, Purpose::ForeignCall);
         let round_trip =
@@ -176,12 +178,8 @@ impl AuthHarness<'_> {
             Purpose::LogIn(call) => {
                 match read(delivery, |status, body| response::login(url, status, body))? {
                     Ok(user) => {
-                        let identity = user.identity().to_owned();
-                        let user_key = UserKey { server: round_trip.server, identity };
-                        let token = user.token.value.expose().to_owned();
-                        let (expires, is_admin) = (user.token.expires().0, user.is_admin());
-                        let grant = Grant { token, expires, is_admin };
-                        event = self.logged_in(event, (*call, user), (user_key, grant));
+                        event =
+                            self.logged_in(event, granted_login(*call, round_trip.server, user));
                     }
                     Err(error) => event.outcome = vec![Output::CallDone(*call, Err(error.into()))],
                 }
@@ -244,6 +242,13 @@ impl AuthHarness<'_> {
         }
         Ok(event)
     }
+}
+
+fn granted_login(call: CallId, server: usize, user: User) -> GrantedLogin {
+    let user_key = UserKey { server, identity: user.identity().to_owned() };
+    let token = user.token.value.expose().to_owned();
+    let grant = Grant { token, expires: user.token.expires().0, is_admin: user.is_admin() };
+    GrantedLogin { call, user, user_key, grant }
 }
 
 /// Parses an answer, and compares the outcome with the class of the answer.

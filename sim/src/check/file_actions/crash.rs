@@ -1,10 +1,10 @@
 //! Recovery after a crash: a start finds files, backups and recorded actions as in one of the model
 //! states.
 
-use super::super::Violation;
 use super::super::fixtures::{read_notes, unexpected_error};
 use super::super::promises::{R1, R2, R3, R5};
 use super::{FOREIGN, FORKS_MAX, FileActionHarness, OLDER};
+use crate::check::definition::Violation;
 use crate::fs::{Disk, Fork, SimFs};
 use crate::rng::Rng;
 use fastness::config::Configuration;
@@ -59,17 +59,19 @@ impl FileActionHarness<'_> {
         for _ in 0..2 {
             let fs = self.environment.boot(disk);
             let instances = self.environment.start(&fs).map_err(unexpected_error)?;
-            let mut told = None;
+            let mut violation = None;
             let landed = states.iter().any(|state| {
                 let mut state = state.clone();
                 state.start();
                 let outcome = self.compare(&instances, &fs, &state);
                 let same = outcome.is_ok();
-                told = told.take().or(outcome.err());
+                violation = violation.take().or(outcome.err());
                 same
             });
             if !landed {
-                return Err(told.unwrap_or_else(|| Violation::new(R1.id, "no permitted state")));
+                return Err(
+                    violation.unwrap_or_else(|| Violation::new(R1.id, "no permitted state"))
+                );
             }
             drop(instances);
             disk = fs.disk();

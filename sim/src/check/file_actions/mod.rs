@@ -7,7 +7,9 @@
 use super::fixtures::{notes_module, unexpected_error};
 use super::promises::{A1, O1, R1, R2, R3, R4, R5};
 use super::world::World;
-use super::{Check, Distribution, Plan, Probe, Twin, Violation};
+use crate::check::definition::{Check, Distribution, Twin, Violation};
+use crate::check::plan::Plan;
+use crate::check::probe::Probe;
 use crate::fs::{Disk, Fault, Injection, SimFs};
 use fastness::Time;
 use fastness::config::{App, Configuration, MemoryFileEnv, User};
@@ -186,7 +188,7 @@ impl FileActionHarness<'_> {
         }
     }
 
-    /// Opens a file and adds a note, or finds it moved aside.
+    /// Opens a file and adds a note, or finds that it was renamed.
     fn add_note(&mut self, file: usize, op: Op) -> Result<(), Violation> {
         let configuration = &self.environment.files[file];
         let before = self.state.clone();
@@ -205,7 +207,7 @@ impl FileActionHarness<'_> {
                     return Err(Violation::new(R1.id, "an action ran while the file was open"));
                 }
             }
-            Some(expected) => return self.moved_aside(opened.map(drop), expected, before),
+            Some(expected) => return self.check_renamed_older(opened.map(drop), expected, before),
         }
         if self.state.pending.contains_key(&file) {
             self.probe.mark("action refused while the file is open");
@@ -217,7 +219,7 @@ impl FileActionHarness<'_> {
     }
 
     /// A file of an older generation is at the reported path, also after a crash at every call.
-    fn moved_aside(
+    fn check_renamed_older(
         &mut self,
         opened: Result<(), Error>,
         expected: Result<usize, TargetOccupied>,
@@ -396,10 +398,8 @@ impl FileActionHarness<'_> {
         }
         let mut done = before;
         let configuration = &self.environment.files[file];
-        let is_there = self.fs.disk().len(configuration.path()).is_some();
-        if op.c & 4 == 4
-            && is_there
-            && matches!(done.files.get(&file), Some(FileContent::Current(_)))
+        let exists = self.fs.disk().len(configuration.path()).is_some();
+        if op.c & 4 == 4 && exists && matches!(done.files.get(&file), Some(FileContent::Current(_)))
         {
             let opened = self.instances.open_instance(configuration).map_err(unexpected_error)?;
             let note = |txn: &mut Transaction| txn.get_or_create("Note", i64::from(op.c)).map(drop);

@@ -1,9 +1,9 @@
-//! FileRegistry on a disk that fails: what fails counts nothing and claims nothing, and leaves the
-//! file as it was, or as it was to be, or in one of the states on the way. Of a file that is held,
-//! all holders go on reading what was there, and all of them can write, or none.
+//! Instances on a failing disk: a failed call changes no count and no claim, and leaves the file in
+//! its old state, its new state, or a state in between. All holders of an open file still read its
+//! contents, and either all or none can write.
 
 use super::{FILES, InstanceHarness, same};
-use crate::check::Violation;
+use crate::check::definition::Violation;
 use crate::check::fixtures::{model_outcome, read_notes, unexpected_error};
 use crate::check::promises::{C2, C3, C11, J3};
 use crate::fs::{Fault, Injection};
@@ -114,11 +114,11 @@ impl InstanceHarness<'_> {
                 return Err(Violation::new(C3.id, text));
             }
         }
-        self.open_anew(file, &noted)
+        self.reopen(file, &noted)
     }
 
     /// Closes a poisoned file; it must hold the old or the new state.
-    fn open_anew(&mut self, file: usize, noted: &model::Instances) -> Result<(), Violation> {
+    fn reopen(&mut self, file: usize, noted: &model::Instances) -> Result<(), Violation> {
         while let Some(at) = self.open_handles(file).pop() {
             let dropped = self.handles.remove(at);
             self.threads.on(self.model.handles()[at].thread, || drop(dropped));

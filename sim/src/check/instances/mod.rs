@@ -1,6 +1,5 @@
-//! FileRegistry: handles of several threads and kinds to two files, by configurations that differ,
-//! against the model, `models::instances`. The threads are simulated; who waits for whom is what
-//! loom explores.
+//! Instances: handles of several threads and kinds to two files, with different configurations,
+//! compared with `models::instances`. The threads are simulated; loom explores waiting.
 
 mod io_errors;
 mod waiting;
@@ -9,7 +8,9 @@ use super::catch_panic::catch_panic;
 use super::fixtures::{model_outcome, notes_module, read_notes, unexpected_error};
 use super::promises::{A1, C2, C3, C11, J1, J2, J3, J4, J5, J6, J7};
 use super::world::World;
-use super::{Check, Distribution, Plan, Probe, Twin, Violation};
+use crate::check::definition::{Check, Distribution, Twin, Violation};
+use crate::check::plan::Plan;
+use crate::check::probe::Probe;
 use crate::fs::{Disk, SimFs};
 use fastness::config::{App, Callback, Configuration, MemoryFileEnv};
 use fastness::instance::{FileRegistry, Instance, ThreadNumber, Threads};
@@ -224,11 +225,11 @@ impl<'a> InstanceHarness<'a> {
         let name = MIGRATIONS[usize::from(migration.number) % MIGRATIONS.len()];
         let (reach, met) = (Arc::clone(&self.reach), Arc::clone(&self.met));
         let threads = Arc::clone(&self.threads);
-        let gone =
+        let drop_probe =
             DropProbe { instances: self.instances.clone(), locked: Arc::clone(&self.locked) };
         Callback::migration(name, move |_| {
             // The callback owns this value.
-            let _held = &gone;
+            let _held = &drop_probe;
             let reached = lock(&reach).clone();
             if let Some((instances, configuration)) = reached {
                 let mut met = lock(&met);

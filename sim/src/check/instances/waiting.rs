@@ -4,7 +4,7 @@
 //! - J5 No thread waits forever, and a thread marked as non-blocking never waits.
 
 use super::{InstanceHarness, lock};
-use crate::check::Violation;
+use crate::check::definition::Violation;
 use crate::check::promises::J5;
 use fastness::instance::Instance;
 use fastness::{Error, InstanceError};

@@ -1,8 +1,8 @@
 //! Comparison of all objects of a database with the model.
 
 use super::bridge;
-use crate::check::Violation;
 use crate::check::compare::CheckError;
+use crate::check::definition::Violation;
 use crate::check::promises::{A1, B1, B4, M6};
 use fastness::object::{Object, Snapshot, View};
 use fastness_models::objects::{DatabaseState, Id, Key, ValueType};
@@ -87,10 +87,8 @@ pub(in crate::check) fn one(
             for link in view.backlinks(&core_id, from, name)? {
                 let (origin, key) = bridge::id(view, &link)?;
                 if origin != *from {
-                    let text = format!(
-                        "{origin} {key:?} is listed as a back-link of \
-                         {from}.{name}"
-                    );
+                    let text =
+                        format!("{origin} {key:?} is listed as a back-link of {from}.{name}");
                     return Err(Violation::new(B4.id, text).into());
                 }
                 links.push(key);

@@ -3,9 +3,11 @@
 use super::fault_injector::FaultInjector;
 use super::harness::ObjectHarness;
 use crate::check::compare::CheckError;
+use crate::check::definition::{Twin, Violation};
+use crate::check::plan::Plan;
+use crate::check::probe::Probe;
 use crate::check::store_harness::unexpected;
 use crate::check::world::World;
-use crate::check::{Plan, Probe, Twin, Violation};
 use fastness_models::Op;
 
 /// The part of an object check beyond the common operations.

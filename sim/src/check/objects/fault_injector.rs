@@ -3,8 +3,8 @@
 
 use super::driver::ObjectCheck;
 use super::harness::ObjectHarness;
-use crate::check::Violation;
 use crate::check::compare::CheckError;
+use crate::check::definition::Violation;
 use crate::check::io_faults::{blame, commit_mark, injection, is_poisoned, judge_commit};
 use crate::check::promises::{C2, C3, C5, C11, C13};
 use crate::fs::{Fault, Injection};
@@ -139,11 +139,8 @@ impl FaultInjector {
         }
         let set_count = harness.open_among(&states, C2.id)?;
         if states.len() > 1 {
-            let marks = [
-                "failed commit absent after a crash",
-                "failed commit present after a \
-                 crash",
-            ];
+            let marks =
+                ["failed commit absent after a crash", "failed commit present after a crash"];
             harness.probe.mark(marks[set_count]);
             // The state read after opening survives a power loss, although nothing was written.
             let disk = harness.fs.disk();

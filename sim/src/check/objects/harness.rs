@@ -1,13 +1,14 @@
 //! A database and its model on one simulated machine, driven operation by operation.
 
+use super::commit_hook::RecordingHook;
 use super::lifecycle::synced;
-use super::listener::RecordingListener;
 use super::{bridge, compare};
 use crate::check::compare::CheckError;
+use crate::check::definition::Violation;
+use crate::check::probe::Probe;
 use crate::check::promises::{B1, B3, C6};
 use crate::check::store_harness::verify;
 use crate::check::world::{World, file};
-use crate::check::{Probe, Violation};
 use crate::fs::{Disk, SimFs};
 use fastness::Error;
 use fastness::object::{Database, DatabaseOptions, Snapshot, Transaction, View};
@@ -30,8 +31,8 @@ pub(in crate::check) struct ObjectHarness<'w> {
     deleted: Vec<Id>,
     pub(super) txn: Option<Transaction>,
     pub(super) database: Option<Database>,
-    /// The commit_hook, if there is one.
-    pub(in crate::check) listener: Option<RecordingListener>,
+    /// The commit hook, if there is one.
+    pub(in crate::check) hook: Option<RecordingHook>,
 }
 
 impl<'w> ObjectHarness<'w> {
@@ -60,7 +61,7 @@ impl<'w> ObjectHarness<'w> {
             deleted,
             txn,
             database,
-            listener: None,
+            hook: None,
         };
         Ok(harness)
     }

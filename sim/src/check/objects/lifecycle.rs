@@ -2,8 +2,8 @@
 
 use super::harness::ObjectHarness;
 use super::{bridge, compare, structs};
-use crate::check::Violation;
 use crate::check::compare::CheckError;
+use crate::check::definition::Violation;
 use crate::check::promises::{C2, C8, C9, W3};
 use crate::check::store_harness::unexpected;
 use crate::check::world::file;
@@ -33,12 +33,12 @@ impl ObjectHarness<'_> {
         let Some(txn) = self.txn.take() else { return Ok(()) };
         let working = self.working.take().unwrap_or_default();
         drop(self.fs.take_forks());
-        if let Some(listener) = &mut self.listener {
-            listener.expect(&working);
+        if let Some(hook) = &mut self.hook {
+            hook.expect(&working);
         }
         txn.commit()?;
-        if let Some(listener) = &mut self.listener {
-            listener.committed();
+        if let Some(hook) = &mut self.hook {
+            hook.committed();
         }
         let before = std::mem::replace(&mut self.committed, working);
         let forks = self.fs.take_forks();
@@ -74,13 +74,13 @@ impl ObjectHarness<'_> {
         self.holds(&database, states, C2.id).map(|(set_count, _)| set_count)
     }
 
-    /// Returns the count that the commit_hook keeps, if there is one; it must belong to the state.
+    /// Returns the count of the commit hook, if there is one; it must belong to the state.
     fn heard_of(&mut self, snapshot: &Snapshot, state: &DatabaseState) -> Result<usize, Violation> {
-        let Some(listener) = &self.listener else { return Ok(0) };
-        listener.compare(snapshot, state).map_err(|error| unexpected(error, W3.id))
+        let Some(hook) = &self.hook else { return Ok(0) };
+        hook.compare(snapshot, state).map_err(|error| unexpected(error, W3.id))
     }
 
-    /// Tells which of the states a database holds, and what the commit_hook keeps with it.
+    /// Returns the index of the state that a database holds, and the count of the commit hook.
     fn holds(
         &mut self,
         database: &Database,
@@ -113,8 +113,8 @@ impl ObjectHarness<'_> {
         opened.map_err(|error| unexpected(error.into(), invariant))?;
         let database = self.database().clone();
         let (set_count, count) = self.holds(&database, states, invariant)?;
-        if let Some(listener) = &mut self.listener {
-            listener.set_count(count);
+        if let Some(hook) = &mut self.hook {
+            hook.set_count(count);
             if let [before, after] = states
                 && before != after
             {
@@ -154,15 +154,15 @@ impl ObjectHarness<'_> {
         self.look_all()
     }
 
-    /// What any file has, with the commit_hook.
+    /// The database options, with the commit hook.
     fn wanted(&self) -> DatabaseOptions<'static> {
         self.listened(DatabaseOptions::dynamic())
     }
 
     fn listened<'a>(&self, wanted: DatabaseOptions<'a>) -> DatabaseOptions<'a> {
         let wanted = synced(&self.domain, wanted);
-        match &self.listener {
-            Some(listener) => wanted.commit_hook(listener.commit_hook()),
+        match &self.hook {
+            Some(hook) => wanted.commit_hook(hook.commit_hook()),
             None => wanted,
         }
     }

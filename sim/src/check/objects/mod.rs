@@ -1,17 +1,17 @@
 //! Objects against their model: every operation, refusals, snapshots, crashes during commits.
 
 pub(super) mod bridge;
+pub(super) mod commit_hook;
 pub(super) mod compare;
 pub(super) mod driver;
 mod fault_injector;
 pub(super) mod harness;
 pub(super) mod lifecycle;
-pub(super) mod listener;
 mod structs;
 
 use super::compare::CheckError;
 use super::promises::{B1, B2, B3, B4, B5, B9, C2, C3, C5, C8, C9, C11, C12, C13, D4};
-use super::{Check, Distribution};
+use crate::check::definition::{Check, Distribution};
 use driver::ObjectCheck;
 use fastness_models::{Op, OpKind};
 use harness::ObjectHarness;

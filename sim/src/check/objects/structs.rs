@@ -6,8 +6,8 @@
 
 use super::bridge::{self, Outcome};
 use super::harness::ObjectHarness;
-use crate::check::Violation;
 use crate::check::compare::CheckError;
+use crate::check::definition::Violation;
 use crate::check::promises::B9;
 use fastness::object::{self, Timestamp, Transaction, View};
 use fastness::schema::Schema;
@@ -310,18 +310,19 @@ fn write<T: TestStruct>(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), C
         Some(_) if op.kind == OpKind::Update && !op.c.is_multiple_of(16) => Some(id.1.value()),
         key => key,
     };
-    let to = (key.as_ref().unwrap_or(&Value::Null), &values[..]);
+    let to = StructValues { key: key.as_ref().unwrap_or(&Value::Null), values: &values };
     let (txn, state) = harness.write()?;
     let (found, expected) = match op.kind {
         OpKind::Update => {
-            let found = update::<T>(txn, (&id, held.as_deref()), to)?;
+            let update = StructUpdate { id: &id, current: held.as_deref(), to };
+            let found = self::update::<T>(txn, &update)?;
             let expected = state.update_values(&id, key.as_ref(), &values);
             (found.map(|()| (id.clone(), false)), expected.map(|()| (id.clone(), false)))
         }
         OpKind::Upsert => {
             let found = make::<T>(&txn.view(), to)?.upsert(txn);
             let found = found.and_then(|(link, new)| Ok((bridge::id(&txn.view(), &link)?, new)));
-            (found, state.upsert_with_values(class, to.0, to.1))
+            (found, state.upsert_with_values(class, to.key, to.values))
         }
         _ => {
             let found = make::<T>(&txn.view(), to)?.create(txn);
@@ -339,28 +340,40 @@ fn write<T: TestStruct>(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), C
     Ok(())
 }
 
-fn make<T: TestStruct>(
-    view: &View<'_>,
-    (key, object_values): (&Value, &ObjectValues),
-) -> Outcome<T> {
-    T::make(&StructSource { view, key, object_values })
+/// The primary key and the other values of a struct.
+#[derive(Clone, Copy)]
+struct StructValues<'a> {
+    key: &'a Value,
+    values: &'a ObjectValues,
+}
+
+/// An update of an object as a struct.
+struct StructUpdate<'a> {
+    id: &'a Id,
+    /// The values of the object in the model, if it exists.
+    current: Option<&'a ObjectValues>,
+    to: StructValues<'a>,
+}
+
+fn make<T: TestStruct>(view: &View<'_>, from: StructValues<'_>) -> Outcome<T> {
+    T::make(&StructSource { view, key: from.key, object_values: from.values })
 }
 
 /// Updates an object as a struct, which must first hold the model's values.
 fn update<T: TestStruct>(
     txn: &mut Transaction,
-    (id, held): (&Id, Option<&ObjectValues>),
-    to: (&Value, &ObjectValues),
+    update: &StructUpdate<'_>,
 ) -> Result<Outcome<()>, CheckError> {
+    let StructUpdate { id, current, to } = *update;
     let link = Link::<T>::new(bridge::object_id(&txn.view(), id)?);
     // A missing object has no key to build a struct with.
-    let made = held.map(|_| make::<T>(&txn.view(), to)).transpose()?;
+    let made = current.map(|_| make::<T>(&txn.view(), to)).transpose()?;
     let mut before = None;
     let outcome = link.update(txn, |object| {
         before = made.map(|made| std::mem::replace(object, made));
     });
-    if let (Some(before), Some(held)) = (before, held) {
-        same(&txn.view(), &before, held)?;
+    if let (Some(before), Some(current)) = (before, current) {
+        same(&txn.view(), &before, current)?;
     }
     Ok(outcome)
 }

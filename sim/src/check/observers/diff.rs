@@ -1,7 +1,7 @@
 //! Comparison of reported changes with the states before and after a commit.
 
-use crate::check::Violation;
 use crate::check::compare::CheckError;
+use crate::check::definition::Violation;
 use crate::check::objects::bridge;
 use crate::check::promises::W1;
 use fastness::object::{Changes, ElementId, ListChanges, ObjectKey, PropertyChange};
@@ -28,8 +28,8 @@ pub(super) fn changed<'s>(
                 keys[2].push(key.clone());
             }
         }
-        let gone = older.objects.keys().filter(|key| !newer.objects.contains_key(*key));
-        keys[1].extend(gone.cloned());
+        let removed = older.objects.keys().filter(|key| !newer.objects.contains_key(*key));
+        keys[1].extend(removed.cloned());
         if keys.iter().any(|keys| !keys.is_empty()) {
             changed.insert(name, keys);
         }

@@ -1,4 +1,4 @@
-//! Observers and the commit listener: their reports against the states before and after each
+//! Observers and the commit hook: their reports against the states before and after each
 //! commit.
 
 mod diff;
@@ -6,12 +6,12 @@ mod diff;
 use super::compare::CheckError;
 use super::io_faults::is_poisoned;
 use super::objects::bridge;
+use super::objects::commit_hook::RecordingHook;
 use super::objects::compare::check_bug;
 use super::objects::driver::{self, ObjectCheck};
 use super::objects::harness::ObjectHarness;
-use super::objects::listener::RecordingListener;
 use super::promises::{B1, B9, C2, C3, C5, C11, C12, C13, W1, W2, W3};
-use super::{Check, Distribution, Violation};
+use crate::check::definition::{Check, Distribution, Violation};
 use diff::{changed, differ};
 use fastness::CommitId;
 use fastness::object::{Changes, ElementId, ObjectRef, Operation, Subscription, View};
@@ -87,7 +87,7 @@ impl ObjectCheck for ObserverCheck {
 
     fn begin(harness: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {
         harness.close();
-        harness.listener = Some(RecordingListener::new(&harness.committed));
+        harness.hook = Some(RecordingHook::new(&harness.committed));
         harness.open()?;
         Ok(Self(vec![begin(harness)?]))
     }
@@ -167,7 +167,7 @@ fn failed(
     observer_states: &mut [ObserverState],
     (op, error): (Op, CheckError),
 ) -> Result<CheckError, CheckError> {
-    // The listener ran before, and its writes were rolled back.
+    // The hook ran before, and its writes were rolled back.
     drop(take_heard(harness));
     if matches!(error, CheckError::Violation(_)) {
         return Ok(error);
@@ -246,14 +246,9 @@ fn poll(
                 return Err(Violation::new(W2.id, "a commit was not reported").into());
             }
             (Some(more), _) => {
-                return Err(Violation::new(
-                    W2.id,
-                    format!(
-                        "reported {more:?} without a \
-                     commit"
-                    ),
-                )
-                .into());
+                return Err(
+                    Violation::new(W2.id, format!("reported {more:?} without a commit")).into()
+                );
             }
             (None, _) => return Ok(()),
         };
@@ -298,9 +293,9 @@ fn mark(
     }
 }
 
-/// Takes the operations that the listener received.
+/// Takes the operations that the hook received.
 fn take_heard(harness: &ObjectHarness<'_>) -> Vec<Vec<Operation>> {
-    harness.listener.as_ref().map(RecordingListener::take).unwrap_or_default()
+    harness.hook.as_ref().map(RecordingHook::take).unwrap_or_default()
 }
 
 /// Replays the operations of one commit.

@@ -1,8 +1,8 @@
 //! Operations of the writer.
 
 use super::StoreHarness;
-use crate::check::Violation;
 use crate::check::compare::{CheckError, refusal, same, same_value};
+use crate::check::definition::Violation;
 use fastness::{CommitId, Error, WriteTxn};
 use fastness_models::domain::{KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};
 use fastness_models::store::{Store as Model, StoreOutcome, StoreState};
@@ -107,7 +107,7 @@ impl StoreHarness<'_> {
     }
 
     /// Adopts a state that other writers committed.
-    pub(in crate::check) fn stand_at(&mut self, state: StoreState) {
+    pub(in crate::check) fn rebase_on(&mut self, state: StoreState) {
         self.model = Model::at(state);
         self.commit = self.store().snapshot().commit();
     }

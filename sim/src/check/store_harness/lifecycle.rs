@@ -1,8 +1,8 @@
 //! Close, open, crash.
 
 use super::StoreHarness;
-use crate::check::Violation;
 use crate::check::compare::{CheckError, Order};
+use crate::check::definition::Violation;
 use crate::check::world::file;
 use crate::fs::Disk;
 use crate::rng::Rng;

@@ -6,7 +6,8 @@ mod read;
 
 use super::compare::{CheckError, Order};
 use super::world::{World, file};
-use super::{Probe, Violation};
+use crate::check::definition::Violation;
+use crate::check::probe::Probe;
 use crate::fs::{Disk, SimFs};
 use fastness::{CommitId, Error, Snapshot, Store, WriteTxn};
 use fastness_models::store::{Store as Model, StoreOutcome, StoreState};

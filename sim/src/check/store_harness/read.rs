@@ -1,10 +1,10 @@
 //! Reads: by key, by range, full scans, through snapshots.
 
 use super::{SNAPSHOTS_MAX, StoreHarness, bound, order, verify};
-use crate::check::Violation;
 use crate::check::compare::{
     CheckError, Order, TreeReader, read_all, read_range, same, same_value,
 };
+use crate::check::definition::Violation;
 use fastness_models::store::{Bounds, StoreOutcome, StoreState};
 use fastness_models::{Op, OpKind};
 

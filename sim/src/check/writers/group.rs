@@ -8,8 +8,8 @@
 //! run, except for which waiter starts the next sync for all of them.
 
 use super::Writers;
-use crate::check::Violation;
 use crate::check::compare::{CheckError, same_value};
+use crate::check::definition::Violation;
 use crate::check::io_faults::{blame, commit_mark, is_poisoned, next_write};
 use crate::check::promises::{A1, C2, C3};
 use crate::fs::{Call, Failure, SimFs};
@@ -89,7 +89,7 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), CheckError
         (0..=op.b % 3).map(|at| follower(writers, op.c >> (2 * at))).collect();
     let harness = &mut writers.harness;
     let tries: Attempts = Arc::new(Mutex::new(Ok(Vec::new())));
-    let (store, fs, told) = (harness.store().clone(), harness.fs.clone(), Arc::clone(&tries));
+    let (store, fs, results) = (harness.store().clone(), harness.fs.clone(), Arc::clone(&tries));
     let base = leader.clone();
     drop(harness.fs.take_forks());
     let call = if op.a & 4 == 0 { Call::Sync } else { Call::Write };
@@ -109,7 +109,7 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), CheckError
         if compacts && !tried.as_ref().is_ok_and(ended) {
             *lock(&compaction) = Some(compact(&store));
         }
-        *lock(&told) = tried;
+        *lock(&results) = tried;
         failing.into_iter().for_each(|injection| fs.inject(injection));
         true
     };
@@ -121,11 +121,11 @@ pub(super) fn commit(writers: &mut Writers<'_>, op: Op) -> Result<(), CheckError
     if let Some(mut last) = tries.pop_if(|tried| tried.seen == Visibility::Waits) {
         let outcome = last.ending.wait();
         let (waited, leader_outcome) = (outcome.is_ok(), leader_outcome.is_ok());
-        let told = matches!(outcome, Err(Error::Poisoned { .. }));
+        let is_poisoned = matches!(outcome, Err(Error::Poisoned { .. }));
         last.ending = Completion::Told(outcome);
         last.seen = next_sees(writers.harness.store(), &last)?;
         tries.push(last);
-        if told && !leader_outcome {
+        if is_poisoned && !leader_outcome {
             writers.harness.probe.mark("waiter for an exclusive sync saw the other sync fail");
         } else if waited {
             writers.harness.probe.mark("exclusive sync waited for another sync");
@@ -349,14 +349,14 @@ fn settle(
     }
     let step = writers.harness.step;
     writers.harness.probe.line(|| {
-        let told = all.iter().map(|ended| ended.outcome.is_ok());
-        format!("{step:4} {op}: {:?}", told.collect::<Vec<_>>())
+        let outcomes = all.iter().map(|ended| ended.outcome.is_ok());
+        format!("{step:4} {op}: {:?}", outcomes.collect::<Vec<_>>())
     });
     let forks = writers.harness.fs.take_forks();
     let syncs = forks.iter().filter(|fork| fork.at == Call::Sync).count();
     mark(writers, &all, (syncs, poisoned));
     if let Some(visible) = visible {
-        writers.harness.stand_at(states[visible].clone());
+        writers.harness.rebase_on(states[visible].clone());
     }
     writers.crash_at(forks, &states)?;
     writers.possible = states.split_off(durable);

@@ -11,7 +11,9 @@ use super::io_faults::{blame, commit_mark, injection, is_poisoned, judge_commit,
 use super::promises::{A1, C2, C3, C5, C8, C9, C11, C12, C14, D4, L1};
 use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{World, file};
-use super::{Check, Distribution, Plan, Probe, Twin, Violation};
+use crate::check::definition::{Check, Distribution, Twin, Violation};
+use crate::check::plan::Plan;
+use crate::check::probe::Probe;
 use crate::fs::{Call, Disk, Fork, Injection};
 use crate::rng::Rng;
 use fastness::{Error, Store};

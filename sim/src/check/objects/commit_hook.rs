@@ -1,19 +1,19 @@
-//! A commit_hook that keeps, in a tree of its own, how many commits it was told of.
+//! A commit hook that counts, in a tree of its own, the commits it received.
 
-use crate::check::Violation;
 use crate::check::compare::CheckError;
+use crate::check::definition::Violation;
 use crate::check::promises::W3;
 use fastness::object::{CommitHook, Operation, Snapshot};
 use fastness_models::objects::DatabaseState;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The tree and its only key.
-const TREE: &str = "sync/told";
+const TREE: &str = "sync/count";
 const COUNT: &[u8] = b"count";
 
-/// What a commit_hook is told, and which state belongs to each count.
+/// The operations that a commit hook received, and the state for each count.
 #[derive(Debug)]
-pub(in crate::check) struct RecordingListener {
+pub(in crate::check) struct RecordingHook {
     commits: Arc<Mutex<Vec<Vec<Operation>>>>,
     /// The committed count.
     reported: usize,
@@ -22,8 +22,8 @@ pub(in crate::check) struct RecordingListener {
     states: Vec<DatabaseState>,
 }
 
-impl RecordingListener {
-    /// Begins with a file that no commit_hook wrote to.
+impl RecordingHook {
+    /// Starts with a file that no commit hook wrote to.
     pub(in crate::check) fn new(state: &DatabaseState) -> Self {
         Self { commits: Arc::default(), reported: 0, states: vec![state.clone()] }
     }
@@ -63,7 +63,7 @@ impl RecordingListener {
         self.reported = count;
     }
 
-    /// Compares what the commit_hook wrote with the state that a file holds, and returns the count.
+    /// Compares the writes of the commit hook with the state of a file; returns the count.
     pub(super) fn compare(
         &self,
         snapshot: &Snapshot,
@@ -76,7 +76,7 @@ impl RecordingListener {
             return Ok(count);
         }
         let text =
-            format!("the commit_hook wrote that it was told of {count} commits, not of these");
+            format!("the commit hook counted {count} commits, which do not lead to this state");
         Err(Violation::new(W3.id, text).into())
     }
 }

@@ -49,7 +49,7 @@ fn a_log_whose_first_record_failed_leaves_no_trace() {
 /// W2, C11: observers receive nothing of a commit that was rolled back, and receive the commit that
 /// reuses its number.
 #[test]
-fn nobody_is_told_of_a_commit_that_was_taken_back() {
+fn a_rolled_back_commit_is_not_reported() {
     let key = Property::new("name", Scalar::String).unwrap().required().primary_key();
     let schema = Schema::new([Class::new("Dog").unwrap().with(key)]).unwrap();
     for twin in 0..2 {

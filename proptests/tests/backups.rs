@@ -11,12 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// An app with one synced file, whose backups go to another file system.
-struct Ground {
+struct BackupFixture {
     app: App,
     file: Configuration,
 }
 
-impl Ground {
+impl BackupFixture {
     fn new(encrypted: bool) -> Self {
         let number = Property::new("number", Scalar::Int).unwrap().required().primary_key();
         let class = Class::new("Note").map(|class| class.with(number));
@@ -46,7 +46,7 @@ impl Ground {
     fn assert_backed_up(&self, (fs, instances): &(SimFs, FileRegistry), backup: &Path, notes: u64) {
         let outcomes: Vec<_> = instances.executed_at_start().iter().map(|it| &it.outcome).collect();
         assert!(instances.pending_actions().is_empty(), "R1: {outcomes:?}");
-        assert!(fs.disk().len(self.file.path()).is_none(), "R1: the file is there");
+        assert!(fs.disk().len(self.file.path()).is_none(), "R1: the file still exists");
         let backup = instances.open_dynamic(&self.file.recovery_of(backup)).unwrap();
         let count = backup.snapshot().unwrap().objects("Note").unwrap().len();
         assert_eq!(count, notes, "R2");
@@ -57,23 +57,23 @@ impl Ground {
 #[test]
 fn a_backup_is_made_after_an_error_and_a_loss_of_power() {
     for encrypted in [false, true] {
-        let ground = Ground::new(encrypted);
+        let fixture = BackupFixture::new(encrypted);
         for after in 0.. {
-            let (fs, instances) = ground.start(Disk::default());
-            ground.add(&instances, 1);
-            let reset = instances.require_reset(&ground.file, Time(0)).unwrap();
+            let (fs, instances) = fixture.start(Disk::default());
+            fixture.add(&instances, 1);
+            let reset = instances.require_reset(&fixture.file, Time(0)).unwrap();
             fs.inject(Injection { fault: Fault::Io, after, lasting: true });
-            let outcome = instances.execute(&ground.file);
+            let outcome = instances.execute(&fixture.file);
             if fs.take_failure().is_none() {
                 assert_eq!(outcome, Ok(true));
                 break;
             }
             drop(instances);
-            let (second, _) = ground.start(fs.disk());
+            let (second, _) = fixture.start(fs.disk());
             let mut rng = Rng::new(after.into());
             for fork in second.take_forks() {
-                let third = ground.start(fork.disk.power_loss(&mut rng));
-                ground.assert_backed_up(&third, reset.backup_file(), 1);
+                let third = fixture.start(fork.disk.power_loss(&mut rng));
+                fixture.assert_backed_up(&third, reset.backup_file(), 1);
             }
         }
     }
@@ -83,28 +83,28 @@ fn a_backup_is_made_after_an_error_and_a_loss_of_power() {
 #[test]
 fn a_file_that_was_copied_and_then_changed_is_backed_up_as_it_is() {
     for encrypted in [false, true] {
-        let ground = Ground::new(encrypted);
+        let fixture = BackupFixture::new(encrypted);
         let mut copied = 0;
         for after in 0.. {
-            let (fs, instances) = ground.start(Disk::default());
-            ground.add(&instances, 1);
-            let reset = instances.require_reset(&ground.file, Time(0)).unwrap();
+            let (fs, instances) = fixture.start(Disk::default());
+            fixture.add(&instances, 1);
+            let reset = instances.require_reset(&fixture.file, Time(0)).unwrap();
             let backup = reset.backup_file().to_path_buf();
             fs.inject(Injection { fault: Fault::Io, after, lasting: true });
-            let outcome = instances.execute(&ground.file);
+            let outcome = instances.execute(&fixture.file);
             if fs.take_failure().is_none() {
                 assert_eq!(outcome, Ok(true));
                 break;
             }
             let there = |fs: &SimFs, path: &Path| fs.disk().len(path).is_some();
-            if !there(&fs, ground.file.path()) {
+            if !there(&fs, fixture.file.path()) {
                 continue;
             }
             let is_copied = there(&fs, &backup);
-            ground.add(&instances, 2);
+            fixture.add(&instances, 2);
             drop((reset, instances));
-            let started = ground.start(fs.disk());
-            ground.assert_backed_up(&started, &backup, 2);
+            let started = fixture.start(fs.disk());
+            fixture.assert_backed_up(&started, &backup, 2);
             let mut first = backup.into_os_string();
             first.push(".1");
             assert_eq!(there(&started.0, Path::new(&first)), is_copied, "R2: nothing is replaced");
