@@ -1,5 +1,5 @@
-//! Classes that are changed in a transaction: what cannot be is refused, changes nothing, and the
-//! transaction goes on (B3). What synced files refuse besides is in `synced.rs`.
+//! Schema changes in a transaction: a refused change changes nothing, and the transaction continues
+//! (B3). `synced.rs` has the refusals of synced files.
 
 use fastness::object::{Database, DatabaseOptions, Transaction};
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
@@ -39,11 +39,11 @@ fn fill(txn: &mut Transaction) -> Result<()> {
     txn.set(&person, "dog", &dog)
 }
 
-type Change = fn(&mut Transaction) -> Result<()>;
+type SchemaChange = fn(&mut Transaction) -> Result<()>;
 
 /// Every way in which a change of classes is refused.
-const REFUSED: &[(&str, Change, ErrorKind)] = &[
-    ("a class that is there", |txn| txn.add_class(&class("Dog", [])), INVALID),
+const REFUSED: &[(&str, SchemaChange, ErrorKind)] = &[
+    ("a class that exists", |txn| txn.add_class(&class("Dog", [])), INVALID),
     (
         "a class with two properties of one name",
         |txn| {
@@ -77,13 +77,13 @@ const REFUSED: &[(&str, Change, ErrorKind)] = &[
         },
         INVALID,
     ),
-    ("to remove a class that is not there", |txn| txn.remove_class("Cat"), INVALID),
+    ("to remove a class that does not exist", |txn| txn.remove_class("Cat"), INVALID),
     ("to remove a class that others link to", |txn| txn.remove_class("Dog"), STATE),
-    ("to rename a class to one that is there", |txn| txn.rename_class("Dog", "Person"), INVALID),
+    ("to rename a class to an existing one", |txn| txn.rename_class("Dog", "Person"), INVALID),
     ("to rename a class to no name", |txn| txn.rename_class("Dog", ""), INVALID),
     ("a property of no class", |txn| txn.add_property("Cat", &property("a", Scalar::Int)), INVALID),
     (
-        "a property that is there",
+        "a property that exists",
         |txn| txn.add_property("Dog", &property("age", Scalar::Bool)),
         INVALID,
     ),
@@ -115,8 +115,8 @@ const REFUSED: &[(&str, Change, ErrorKind)] = &[
         |txn| txn.add_property("Dog", &property("a", PropertyType::Counter).nullable()),
         STATE,
     ),
-    ("to remove a property that is not there", |txn| txn.remove_property("Dog", "a"), INVALID),
-    ("to rename one to one that is there", |txn| txn.rename_property("Dog", "age", "fur"), INVALID),
+    ("to remove a property that does not exist", |txn| txn.remove_property("Dog", "a"), INVALID),
+    ("to rename one to an existing one", |txn| txn.rename_property("Dog", "age", "fur"), INVALID),
     ("to rename one to a name with a dot", |txn| txn.rename_property("Dog", "age", "a.b"), INVALID),
     (
         "to choose a primary key that is not unique",
@@ -133,7 +133,7 @@ const REFUSED: &[(&str, Change, ErrorKind)] = &[
 ];
 
 #[test]
-fn what_is_refused_changes_nothing_and_the_transaction_goes_on() {
+fn a_refused_operation_changes_nothing_and_the_transaction_goes_on() {
     let wanted = DatabaseOptions::schema(schema(), 0);
     let database = Database::in_memory(&StoreOptions::new(), &wanted).unwrap();
     database.transact(fill).unwrap();
@@ -168,7 +168,7 @@ fn whether_classes_fit_together_is_checked_at_the_end() {
 /// Once a file became unreadable by this: what is computed was stored, under a number that no
 /// stored property has.
 #[test]
-fn a_computed_property_is_not_stored_whoever_adds_it() {
+fn a_computed_property_is_not_stored() {
     let dir = tempfile::tempdir().unwrap();
     let open = |wanted: &DatabaseOptions<'_>| {
         Database::open(&StoreOptions::new(), dir.path().join("dogs"), wanted)

@@ -192,7 +192,7 @@ fn schema_restricts_the_default_module() {
 }
 
 #[test]
-fn modules_that_are_wrong_are_told_when_building() {
+fn building_reports_invalid_modules() {
     let link = Property::new("b", PropertyType::Object("B".to_owned())).unwrap();
     let wrong = Module::new("wrong", [Class::new("A").unwrap().with(link)]);
     let error = builder().modules([wrong]).build().unwrap_err();
@@ -224,14 +224,14 @@ fn observables_that_differ_differ_in_hash() {
 }
 
 #[test]
-fn initial_data_can_be_taken_back() {
+fn initial_data_can_be_removed() {
     let builder = builder().initial_data(Callback::new(1));
     assert!(builder.clone().build().unwrap().initial_data().is_some());
     assert!(builder.initial_data(None).build().unwrap().initial_data().is_none());
 }
 
 #[test]
-fn read_only_conflicts_are_told_in_order() {
+fn read_only_conflicts_are_reported_in_order() {
     let mut all = builder().read_only().compact_on_launch(CompactionPolicy::Default);
     all = all.initial_data(Callback::new(()));
     all = all.delete_if_migration_needed().unwrap();

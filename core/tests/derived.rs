@@ -1,5 +1,5 @@
-//! Structs of every form that the derive takes: names, places and types that could get in the way
-//! of what it writes. What it refuses is in its own tests, and in its documentation.
+//! Structs of every form that the derive accepts, with names and types that could collide with the
+//! generated code. Its own tests and its documentation have the refusals.
 
 #![deny(warnings)]
 
@@ -80,13 +80,13 @@ fn names_that_the_derive_writes_are_free_for_fields() {
 mod elsewhere {
     use fastness::typed::Object;
 
-    /// What is public shows nothing of what is not.
+    /// A public struct with private fields.
     #[derive(Object, Default)]
     pub(crate) struct Shown {
         /// A key that may be null.
         #[object(primary_key)]
         pub(crate) id: Option<String>,
-        #[deprecated = "to see that reading and writing it warns nobody"]
+        #[deprecated = "the generated code may use it without a warning"]
         pub(crate) old: i64,
         hidden: i64,
     }

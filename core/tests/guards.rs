@@ -191,7 +191,7 @@ fn commits_that_need_not_be_durable_write_and_sync_nothing() {
 }
 
 #[test]
-fn a_commit_that_nobody_waits_for_copies_no_node_that_nobody_else_holds() {
+fn a_commit_without_durability_copies_no_node_without_readers() {
     let store = Counting::default().options().create("store").unwrap();
     load(&store, 20_000);
     let bytes = || {
@@ -352,7 +352,7 @@ fn closing_cuts_a_file_of_which_far_more_is_free_than_it_moves() {
         tree.insert(&key(number), &[3; 1000]).unwrap();
     }
     txn.commit().unwrap();
-    // What is kept lies all over the file, and more than 32 MiB are free.
+    // The remaining entries are spread over the file, and more than 32 MiB are free.
     let mut txn = store.write().unwrap();
     let mut tree = txn.tree("t").unwrap();
     for number in (0..ENTRIES).filter(|number| number % 16 > 0) {

@@ -1,4 +1,4 @@
-//! Who listens to the operations of commits and keeps something of its own in the same file.
+//! A commit hook that receives the operations of commits and writes to the same file.
 
 use fastness::object::{Database, DatabaseOptions, Operation, Transaction};
 use fastness::schema::{Class, Property, Scalar, Schema};
@@ -15,14 +15,14 @@ fn schema() -> Schema {
     Schema::new([Class::new("Dog").unwrap().with(key).with(age)]).unwrap()
 }
 
-/// Opens a database whose commit_hook writes down all it is told.
+/// Opens a database with a commit hook that logs all operations.
 fn open(options: &StoreOptions, path: &Path, fails: &Arc<AtomicBool>) -> Database {
     let fails = Arc::clone(fails);
     let wanted =
         DatabaseOptions::schema(schema(), 0).commit_hook(Arc::new(move |operations, txn| {
             let mut log = txn.tree(LOG)?;
             let commit = u8::try_from(log.len()).unwrap();
-            let told = |operation: &Operation| {
+            let text = |operation: &Operation| {
                 if let Operation::Create(target) = operation {
                     format!("create {:?}", target.key)
                 } else if let Operation::Set { property, .. } = operation {
@@ -31,7 +31,7 @@ fn open(options: &StoreOptions, path: &Path, fails: &Arc<AtomicBool>) -> Databas
                     "another".to_owned()
                 }
             };
-            let operations = operations.iter().map(told);
+            let operations = operations.iter().map(text);
             log.insert(&[commit], operations.collect::<Vec<_>>().join(", ").as_bytes())?;
             if fails.load(Ordering::Relaxed) {
                 log.insert(&[0; 5000], b"no key is as long")?;
@@ -57,7 +57,7 @@ fn add(name: &str, age: i64) -> impl FnOnce(&mut Transaction) -> Result<()> {
 }
 
 #[test]
-fn what_a_listener_writes_is_committed_with_what_it_was_told() {
+fn the_writes_of_a_commit_hook_commit_with_the_transaction() {
     for options in [StoreOptions::new(), StoreOptions::new().key(Key::new([3; 64]))] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("dogs");
@@ -92,7 +92,7 @@ fn a_listener_that_fails_commits_nothing() {
     assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     assert!(observer.try_recv().is_none());
     assert_eq!(database.snapshot().unwrap().objects("Dog").unwrap().len(), 1);
-    // What it wrote before it failed is undone too, and it is told again.
+    // Its writes before the failure are rolled back too, and the operations arrive again.
     assert_eq!(log(database.store()).len(), 2);
     fails.store(false, Ordering::Relaxed);
     database.transact(add("Ida", 4)).unwrap();

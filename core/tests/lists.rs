@@ -1,5 +1,5 @@
-//! Long lists, which lie in pieces: against a vector, and what is left of them in the file. The
-//! promises are checked in `sim`.
+//! Long lists, which are stored in chunks: against a vector, and their trees in the file. `sim`
+//! checks the promises.
 
 use fastness::object::{
     Database, DatabaseOptions, Element, ObjectId, PropertyValue, Transaction, Value,
@@ -60,12 +60,15 @@ fn value(list: &str, random: &mut Random) -> Value<'static> {
     }
 }
 
-/// One change, made to a list and to a vector.
-fn change(
-    (txn, id, list): (&mut Transaction, &ObjectId, &str),
-    expected: &mut Vec<Element>,
-    random: &mut Random,
-) {
+/// A list as a vector, and the source of its changes.
+struct ListModel {
+    expected: Vec<Element>,
+    random: Random,
+}
+
+/// Makes one change to a list and to its model.
+fn change(txn: &mut Transaction, id: &ObjectId, list: &str, model: &mut ListModel) {
+    let ListModel { expected, random } = model;
     let at = random.below(expected.len());
     let to = random.below(expected.len());
     let made = value(list, random);
@@ -90,41 +93,41 @@ fn change(
             expected.insert(at, Element { id, value: made });
         }
     }
-    assert_eq!(held.len().unwrap(), expected.len());
+    assert_eq!(held.len().unwrap(), model.expected.len());
 }
 
 #[test]
-fn a_list_in_pieces_is_as_a_vector() {
+fn a_list_in_chunks_equals_a_vector() {
     for list in ["ints", "texts"] {
         let database = database();
-        let mut random = Random(7);
-        let mut expected = Vec::new();
+        let mut model = ListModel { expected: Vec::new(), random: Random(7) };
         let id = database.transact(|txn| txn.create_with_key("Class", "a")).unwrap();
         let mut most = 0;
         for round in 0..300 {
-            let grown = expected.len() < 400;
+            let grown = model.expected.len() < 400;
             let mut txn = database.write().unwrap();
             for _ in 0..8 {
-                change((&mut txn, &id, list), &mut expected, &mut random);
+                change(&mut txn, &id, list, &mut model);
                 if grown {
-                    let made = value(list, &mut random);
+                    let made = value(list, &mut model.random);
                     let id = txn.list(&id, list).unwrap().push(made.clone()).unwrap();
-                    expected.push(Element { id, value: made });
+                    model.expected.push(Element { id, value: made });
                 }
             }
             txn.commit().unwrap();
             if round % 8 == 0 {
-                assert_eq!(read(&database, &id, list), expected, "{list}, round {round}");
+                assert_eq!(read(&database, &id, list), model.expected, "{list}, round {round}");
             }
             let pieces = entries(&database, ".pieces");
             most = most.max(pieces.len());
             let long = pieces.iter().filter(|len| **len > 4 + PIECE_BYTES_MAX).count();
-            let elements = expected.iter().filter(
+            let elements = model.expected.iter().filter(
                 |element| matches!(&element.value, Value::String(text) if text.len() > 1000),
             );
             assert!(long <= elements.count(), "{list}: {pieces:?}");
         }
         assert!(most >= 8, "{list}: {most} pieces");
+        let ListModel { mut expected, mut random } = model;
         while !expected.is_empty() {
             let at = random.below(expected.len());
             let removed = database.transact(|txn| txn.list(&id, list)?.remove(at)).unwrap();
@@ -135,9 +138,9 @@ fn a_list_in_pieces_is_as_a_vector() {
     }
 }
 
-/// Elements that are only added leave full pieces behind them; a short list lies in its entry.
+/// Appended elements fill chunks; a short list is stored in its entry.
 #[test]
-fn pieces_are_full_where_a_list_grows_and_gone_where_it_is_short() {
+fn chunks_are_full_in_a_growing_list_and_absent_in_a_short_one() {
     let database = database();
     let id = database.transact(|txn| txn.create_with_key("Class", "a")).unwrap();
     let push = |count: i64| {
@@ -197,7 +200,7 @@ fn long_lists_go_with_their_objects_and_their_properties() {
     assert_eq!(read(&database, b, "texts"), before);
     let links = read(&database, b, "links");
     assert_eq!((&links[0].value, &links[149].value), (&a.into(), &b.into()));
-    // What links to an object leaves long lists too.
+    // Deleting an object removes links to it from long lists, too.
     database.transact(|txn| txn.delete(a)).unwrap();
     let left = read(&database, b, "links");
     assert_eq!((left.len(), left.iter().all(|left| left.value == b.into())), (75, true));

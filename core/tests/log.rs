@@ -42,7 +42,7 @@ fn a_torn_record_is_not_completed_by_the_next_one() {
     set(&store, &key, b"lost");
     let mut torn = image(&vfs);
     let second = 4 * PAGE + SECTOR..4 * PAGE + 2 * SECTOR;
-    assert!(torn[second.clone()].iter().all(|byte| *byte == b'q'), "the key is there");
+    assert!(torn[second.clone()].iter().all(|byte| *byte == b'q'), "the key is in the log");
     torn[second.clone()].fill(0);
 
     let (vfs, store) = open(&torn);
@@ -53,7 +53,7 @@ fn a_torn_record_is_not_completed_by_the_next_one() {
     set(&store, &key, b"a longer value");
     let written = image(&vfs);
     assert_eq!(written[second.clone()], [b'q'; SECTOR]);
-    // Of the next record only this sector reaches the disk.
+    // Only this sector of the next record reaches the disk.
     recovered[second.clone()].copy_from_slice(&written[second]);
 
     let (_, store) = open(&recovered);
@@ -61,7 +61,7 @@ fn a_torn_record_is_not_completed_by_the_next_one() {
     assert_eq!(store.snapshot().tree("t").len(), 1, "a commit that was lost came back");
 }
 
-/// L2, FS-13: what lies behind a record that a crash lost does not belong to the next in its place.
+/// L2, FS-13: pages behind a record that a crash lost do not belong to the next one in its place.
 #[test]
 fn a_record_behind_a_lost_one_does_not_come_back_with_another() {
     let vfs = MemoryVfs::default();
@@ -86,7 +86,7 @@ fn a_record_behind_a_lost_one_does_not_come_back_with_another() {
     assert_eq!((snapshot.commit(), snapshot.tree("t").len()), (second, 2), "it came back");
 }
 
-/// L2: damage with a later record behind it is told, not taken for a crash.
+/// L2: damage with a later record behind it is reported, not taken for a crash.
 #[test]
 fn a_damaged_record_with_others_behind_it_is_damage() {
     let vfs = MemoryVfs::default();

@@ -32,11 +32,11 @@ fn before() -> Schema {
     ])
 }
 
-struct File {
+struct MigrationFile {
     dir: tempfile::TempDir,
 }
 
-impl File {
+impl MigrationFile {
     /// Makes a file of some dogs of these ages; each is the friend of the next.
     fn of_ages(ages: &[Option<i64>]) -> Self {
         let file = Self { dir: tempfile::tempdir().unwrap() };
@@ -67,7 +67,7 @@ impl File {
         Database::open(&StoreOptions::new(), self.dir.path().join("dogs"), wanted)
     }
 
-    /// What the file holds, looked at without wanting anything.
+    /// A snapshot of the file, opened without a schema.
     fn snapshot(&self) -> Snapshot {
         self.open(&DatabaseOptions::dynamic()).unwrap().snapshot().unwrap()
     }
@@ -88,7 +88,7 @@ fn ages(snapshot: &Snapshot) -> Vec<(Option<i64>, usize)> {
 }
 
 fn migrated(
-    file: &File,
+    file: &MigrationFile,
     to: &Schema,
     migration: &dyn Fn(&mut Migration<'_>) -> Result<()>,
 ) -> Result<Database> {
@@ -97,7 +97,7 @@ fn migrated(
 
 #[test]
 fn a_new_primary_key_takes_links_along() {
-    let file = File::of_ages(&[Some(5), Some(3), None]);
+    let file = MigrationFile::of_ages(&[Some(5), Some(3), None]);
     let mut classes = before().classes().to_vec();
     let dog = classes.remove(0);
     let keyed = dog.primary_key_named("age");
@@ -132,7 +132,7 @@ fn a_new_primary_key_takes_links_along() {
 
 #[test]
 fn keys_that_are_not_unique_end_the_migration_and_change_nothing() {
-    let file = File::of_ages(&[Some(4), Some(4)]);
+    let file = MigrationFile::of_ages(&[Some(4), Some(4)]);
     let wanted = schema(&[("Dog", vec![int("age").nullable().primary_key()])]);
     let error = migrated(&file, &wanted, &|migration| {
         migration.new_txn().set_primary_key("Dog", Some("age"))
@@ -149,7 +149,7 @@ fn a_key_that_is_no_longer_null_may_not_collide() {
     for (zero_is_there, outcome) in [(false, true), (true, false)] {
         let nullable = schema(&[("Dog", vec![int("id").nullable().primary_key()])]);
         let required = schema(&[("Dog", vec![int("id").primary_key()])]);
-        let file = File { dir: tempfile::tempdir().unwrap() };
+        let file = MigrationFile { dir: tempfile::tempdir().unwrap() };
         let database = file.open(&DatabaseOptions::schema(nullable, 1)).unwrap();
         database
             .transact(|txn| {
@@ -172,7 +172,7 @@ fn a_key_that_is_no_longer_null_may_not_collide() {
 fn a_renamed_key_stays_the_key() {
     let older = schema(&[("Dog", vec![int("id").primary_key(), int("age")])]);
     let newer = schema(&[("Hound", vec![int("number").primary_key(), int("age")])]);
-    let file = File { dir: tempfile::tempdir().unwrap() };
+    let file = MigrationFile { dir: tempfile::tempdir().unwrap() };
     drop(file.open(&DatabaseOptions::schema(older, 1)).unwrap());
     let database = migrated(&file, &newer, &|migration| {
         let txn = migration.new_txn();
@@ -189,7 +189,7 @@ fn a_renamed_key_stays_the_key() {
 
 #[test]
 fn a_migration_that_leaves_something_else_is_needed_still() {
-    let file = File::of_ages(&[Some(1)]);
+    let file = MigrationFile::of_ages(&[Some(1)]);
     let wanted = schema(&[("Dog", vec![int("age").nullable(), int("legs")])]);
     let error = migrated(&file, &wanted, &|migration| {
         assert_eq!((migration.from(), migration.to()), (1, 2));
@@ -220,7 +220,7 @@ fn a_migration_that_leaves_something_else_is_needed_still() {
 #[test]
 fn initial_data_is_written_once_and_only_to_a_fresh_file() {
     let fill = |txn: &mut Transaction| txn.create("Dog").map(drop);
-    let file = File { dir: tempfile::tempdir().unwrap() };
+    let file = MigrationFile { dir: tempfile::tempdir().unwrap() };
     for _ in 0..2 {
         let wanted = DatabaseOptions::schema(before(), 1).initial_data(&fill);
         let database = file.open(&wanted).unwrap();
@@ -228,7 +228,7 @@ fn initial_data_is_written_once_and_only_to_a_fresh_file() {
     }
     let error =
         |_: &mut Transaction| Err(Error::Object(ObjectError::ClassUnknown { class: "Cat".into() }));
-    let other = File { dir: tempfile::tempdir().unwrap() };
+    let other = MigrationFile { dir: tempfile::tempdir().unwrap() };
     other.open(&DatabaseOptions::schema(before(), 1).initial_data(&error)).unwrap_err();
     assert_eq!(other.snapshot().view().schema_version(), None);
     assert!(other.snapshot().objects("Dog").is_err());
@@ -236,7 +236,7 @@ fn initial_data_is_written_once_and_only_to_a_fresh_file() {
 
 #[test]
 fn a_file_that_would_need_a_migration_is_emptied_in_mode_reset() {
-    let file = File::of_ages(&[Some(1)]);
+    let file = MigrationFile::of_ages(&[Some(1)]);
     let wanted = schema(&[("Dog", vec![int("legs")])]);
     let fill = |txn: &mut Transaction| txn.create("Dog").map(drop);
     let wanted = DatabaseOptions::schema(wanted, 1).mode(SchemaMode::ResetFile).initial_data(&fill);
@@ -248,7 +248,7 @@ fn a_file_that_would_need_a_migration_is_emptied_in_mode_reset() {
 
 #[test]
 fn additive_keeps_what_is_no_longer_wanted() {
-    let file = File::of_ages(&[Some(1), Some(2)]);
+    let file = MigrationFile::of_ages(&[Some(1), Some(2)]);
     let wanted = schema(&[("Dog", vec![int("legs").nullable().indexed()])]);
     let database =
         file.open(&DatabaseOptions::schema(wanted, 1).mode(SchemaMode::Additive)).unwrap();
@@ -260,7 +260,7 @@ fn additive_keeps_what_is_no_longer_wanted() {
 
 #[test]
 fn automatic_brings_everything_about() {
-    let file = File::of_ages(&[Some(7), None]);
+    let file = MigrationFile::of_ages(&[Some(7), None]);
     let wanted = schema(&[
         ("Dog", vec![int("age"), property("id", Scalar::String).primary_key()]),
         ("Cat", vec![int("lives")]),
@@ -287,7 +287,7 @@ fn automatic_brings_everything_about() {
 
 #[test]
 fn a_file_that_is_only_read_is_not_changed() {
-    let file = File::of_ages(&[Some(1)]);
+    let file = MigrationFile::of_ages(&[Some(1)]);
     let read = |schema: Schema, version| {
         file.open(&DatabaseOptions::schema(schema, version).mode(SchemaMode::Immutable))
     };
@@ -302,12 +302,12 @@ fn a_file_that_is_only_read_is_not_changed() {
     assert_eq!(read(other, 1).unwrap_err().kind(), ErrorKind::IllegalState);
 }
 
-/// Objects lie under one root among others. What lies beside stays; only a file that is to be
-/// removed as a whole loses that too.
+/// Objects are stored under one root among others. Other trees stay; only the removal of the whole
+/// file removes them too.
 #[test]
 fn trees_beside_those_of_objects_stay_until_the_whole_file_is_removed() {
     const BESIDE: [&str; 4] = ["main2/schema", "mainly", "other/0", "other/schema"];
-    let file = File::of_ages(&[Some(7), Some(8)]);
+    let file = MigrationFile::of_ages(&[Some(7), Some(8)]);
     let path = file.dir.path().join("dogs");
     let store = StoreOptions::new().open(&path).unwrap();
     let mut txn = store.write().unwrap();

@@ -134,7 +134,7 @@ fn deleting_takes_links_and_list_elements_with_it() {
     );
     refused(txn.set(&rex, "age", 1), ErrorKind::IllegalState);
     refused(txn.set(&person, "dog", &rex), ErrorKind::IllegalState);
-    // A new one of that name is linked by nobody.
+    // No object links to a new one of that name.
     let rex = txn.create_with_key("Dog", "Rex").unwrap();
     assert_eq!(txn.view().backlinks(&rex, "Person", "dogs").unwrap(), []);
 }
@@ -166,7 +166,7 @@ fn elements_keep_their_ids() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_and_changes_nothing() {
+fn an_invalid_operation_is_refused_and_changes_nothing() {
     let database = database();
     let mut txn = database.write().unwrap();
     let id = rex(&mut txn);
@@ -236,7 +236,7 @@ fn values_move_in_and_out_of_the_record() {
     }
 }
 
-/// What the elements of a list can be, and three values of each.
+/// Types of list elements, and three values of each.
 fn elements() -> Vec<(Scalar, [Value<'static>; 3])> {
     let time = |seconds| Timestamp::new(seconds, 1).into();
     vec![
@@ -285,7 +285,7 @@ fn lists_of_every_type_are_changed_and_read_back() {
 }
 
 #[test]
-fn what_is_too_long_is_refused_in_properties_and_in_lists() {
+fn values_that_are_too_long_are_refused_in_properties_and_in_lists() {
     let database = database();
     let mut txn = database.write().unwrap();
     let id = rex(&mut txn);
@@ -403,10 +403,10 @@ fn values_of_known_properties_are_those_of_their_names() {
     refused(ida.project(&people.projection(["dog"]).unwrap()), ErrorKind::InvalidArgument);
 }
 
-/// What a commit_hook hears of each way to make the same object.
-fn told(make: impl FnOnce(&mut Transaction) -> Result<()>) -> (Vec<Operation>, Database) {
-    let told: Arc<Mutex<Vec<Operation>>> = Arc::default();
-    let heard = Arc::clone(&told);
+/// Operations that a commit hook receives for each way to create the same object.
+fn operations_of(make: impl FnOnce(&mut Transaction) -> Result<()>) -> (Vec<Operation>, Database) {
+    let received: Arc<Mutex<Vec<Operation>>> = Arc::default();
+    let heard = Arc::clone(&received);
     let wanted =
         DatabaseOptions::schema(schema(), 0).commit_hook(Arc::new(move |operations, _| {
             heard.lock().unwrap().extend_from_slice(operations);
@@ -414,8 +414,8 @@ fn told(make: impl FnOnce(&mut Transaction) -> Result<()>) -> (Vec<Operation>, D
         }));
     let database = Database::in_memory(&StoreOptions::new(), &wanted).unwrap();
     database.transact(make).unwrap();
-    let told = told.lock().unwrap().clone();
-    (told, database)
+    let received = received.lock().unwrap().clone();
+    (received, database)
 }
 
 #[test]
@@ -435,13 +435,13 @@ fn an_object_made_whole_is_as_one_made_property_by_property() {
         ]
     };
     let friend = |txn: &mut Transaction| txn.create_with_key("Dog", "Ida");
-    let (whole, one) = told(|txn| {
+    let (whole, one) = operations_of(|txn| {
         let ida = friend(txn)?;
         let mut values = values();
         values.push(("friend", ida.into()));
         txn.create_with("Dog", &values).map(drop)
     });
-    let (single, two) = told(|txn| {
+    let (single, two) = operations_of(|txn| {
         let ida = friend(txn)?;
         let rex = rex(txn);
         for (name, value) in values().into_iter().skip(1) {
@@ -456,7 +456,7 @@ fn an_object_made_whole_is_as_one_made_property_by_property() {
         txn.list(&rex, "tricks")?.push("sit").map(drop)
     });
     assert_eq!(whole, single);
-    // The classes, two objects, a counter, three elements; what is zero already is not told.
+    // The classes, two objects, a counter, three elements; a zero is not set again.
     let sets = whole.iter().filter(|operation| matches!(operation, Operation::Set { .. }));
     assert_eq!((whole.len(), sets.count()), (11, 4));
     for name in ["main/0", "main/0.apart", "main/0.links", "main/0.1"] {

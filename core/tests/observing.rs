@@ -1,4 +1,4 @@
-//! Observers of files that instances have open, whoever changes them.
+//! Subscriptions to files that instances have open, for changes of any instance.
 
 use fastness::config::{App, Configuration, User};
 use fastness::instance::FileRegistry;
@@ -22,7 +22,7 @@ fn start(dir: &TempDir) -> (App, FileRegistry) {
 }
 
 /// Returns which notes the next commit inserted, and which it deleted.
-fn told(observer: &Subscription) -> Option<(Vec<ObjectKey>, Vec<ObjectKey>)> {
+fn received(observer: &Subscription) -> Option<(Vec<ObjectKey>, Vec<ObjectKey>)> {
     let changes = observer.try_recv()?;
     let notes = changes.classes["Note"].clone();
     Some((notes.inserted, notes.deleted))
@@ -33,7 +33,7 @@ fn key(text: &str) -> Vec<ObjectKey> {
 }
 
 #[test]
-fn an_observer_is_told_what_any_instance_of_any_thread_commits() {
+fn a_subscription_delivers_commits_of_any_instance_on_any_thread() {
     let dir = tempfile::tempdir().unwrap();
     let (app, instances) = start(&dir);
     let plain = Configuration::builder(&app).build().unwrap();
@@ -41,7 +41,7 @@ fn an_observer_is_told_what_any_instance_of_any_thread_commits() {
     own.transact(|txn| txn.create_with_key("Note", "before").map(drop)).unwrap();
     let (notes, observer) = own.subscribe().unwrap();
     assert_eq!(notes.objects("Note").unwrap().len(), 1);
-    assert_eq!(told(&observer), None);
+    assert_eq!(received(&observer), None);
 
     own.transact(|txn| txn.create_with_key("Note", "own").map(drop)).unwrap();
     std::thread::scope(|scope| {
@@ -50,9 +50,9 @@ fn an_observer_is_told_what_any_instance_of_any_thread_commits() {
             other.transact(|txn| txn.create_with_key("Note", "other").map(drop)).unwrap();
         });
     });
-    assert_eq!(told(&observer), Some((key("own"), vec![])));
-    assert_eq!(told(&observer), Some((key("other"), vec![])));
-    assert_eq!(told(&observer), None);
+    assert_eq!(received(&observer), Some((key("own"), vec![])));
+    assert_eq!(received(&observer), Some((key("other"), vec![])));
+    assert_eq!(received(&observer), None);
 }
 
 #[test]
@@ -74,9 +74,9 @@ fn opening_typed_tells_the_observers_of_who_has_it_open() {
     let dynamic = instances.open_dynamic(&changed).unwrap();
     let (_, observer) = dynamic.subscribe().unwrap();
     let typed = instances.open_instance(&changed).unwrap();
-    assert_eq!(told(&observer), Some((vec![], key("lost"))));
+    assert_eq!(received(&observer), Some((vec![], key("lost"))));
     typed.transact(|txn| txn.create_with_key("Note", "new").map(drop)).unwrap();
-    assert_eq!(told(&observer), Some((key("new"), vec![])));
+    assert_eq!(received(&observer), Some((key("new"), vec![])));
 }
 
 #[test]
@@ -114,16 +114,16 @@ fn opening_typed_beside_a_writer_decides_on_what_the_writer_left() {
             while !ready.load(Ordering::Acquire) {
                 std::hint::spin_loop();
             }
-            // Whoever comes first, the other one finds the class there, or makes it.
+            // One thread creates the class, and the other finds it.
             drop(instances.open_instance(&synced).unwrap());
         });
     }
 }
 
-/// One commit does to a list whatever can be done, and what is told makes the list before into the
-/// list after.
+/// One commit makes every kind of change to a list, and the delivered changes turn the old list
+/// into the new one.
 #[test]
-fn what_a_commit_did_to_a_list_is_told_by_places_and_ids() {
+fn changes_of_a_list_are_delivered_by_positions_and_ids() {
     let tricks = PropertyType::List { of: Scalar::String, nullable: false };
     let dog = Class::new("Dog").unwrap().with(Property::new("tricks", tricks).unwrap());
     let wanted = DatabaseOptions::schema(Schema::new([dog]).unwrap(), 0);
@@ -152,8 +152,8 @@ fn what_a_commit_did_to_a_list_is_told_by_places_and_ids() {
     let values: Vec<_> = after.iter().map(|element| element.value.clone()).collect();
     assert_eq!(values, ["beg twice", "fetch", "jump", "sit"].map(Value::from));
 
-    let told = observer.try_recv().unwrap();
-    let (key, properties) = &told.classes["Dog"].modified[0];
+    let received = observer.try_recv().unwrap();
+    let (key, properties) = &received.classes["Dog"].modified[0];
     assert_eq!((key, properties.len(), properties[0].property.as_str()), (&rex.key, 1, "tricks"));
     let expected = ListChanges {
         deleted: vec![(1, before[1].id)],

@@ -125,13 +125,13 @@ fn comparisons() {
             (Filter::gt("walks", 1), "de", ALL),
             (Filter::eq("id", "c"), "c", BY_KEY),
             (Filter::gt("id", "c"), "de", BY_KEY),
-            // Of several, all must be met, or one.
+            // Conjunctions and disjunctions.
             (Filter::eq("age", 3).and(Filter::begins_with("name", "R")), "a", BY_AGE),
             (Filter::ge("age", 3).and(Filter::eq("name", "Rex")), "a", BY_NAME),
             (Filter::eq("age", 3).or(Filter::eq("age", 9)), "acd", ALL),
             (Filter::And(Vec::new()), "abcde", ALL),
             (Filter::Or(Vec::new()), "", ALL),
-            // What cannot be compared, or is not there.
+            // Incomparable values, and unknown properties.
             (Filter::eq("age", 3.0), "!", ""),
             (Filter::contains("age", "3"), "!", ""),
             (Filter::eq("height", 3), "!", ""),
@@ -154,7 +154,7 @@ fn texts() {
             (Filter::ends_with("name", "X").case_insensitive(), "a", ALL),
             (Filter::contains("name", "xi"), "b", ALL),
             (Filter::contains("name", "XI"), "", ALL),
-            // A sigma is one wherever it stands.
+            // A final sigma equals any other.
             (Filter::ends_with("name", "Σ").case_insensitive(), "d", ALL),
             (Filter::contains("name", "οσ").case_insensitive(), "d", ALL),
             (Filter::begins_with("name", "οδοσ").case_insensitive(), "d", ALL),
@@ -247,7 +247,7 @@ fn sums() {
     assert_eq!(numbers.sum("weight").unwrap(), 5.75.into());
     let [first, last] = [Timestamp::new(-1, 999_999_999), Timestamp::new(0, 1)];
     assert_eq!([all.min("born").unwrap(), all.max("born").unwrap()], [first.into(), last.into()]);
-    // What is left counts: after sorting, distinct and the limit.
+    // Aggregates run after sorting, distinct and the limit.
     let two = all.clone().sort("age", Order::Descending).distinct(["age"]).limit(2);
     assert_eq!(two.sum("age").unwrap(), 12.into());
     assert_eq!((none.sum("age").unwrap(), none.average("age").unwrap()), (0.into(), None));

@@ -68,7 +68,7 @@ fn field_types_have_their_numbers_and_allowances() {
     }
 }
 
-/// What the table says is what definitions are held to.
+/// Definitions are checked by the table.
 #[test]
 fn field_types_are_refused_what_they_do_not_allow() {
     type Make = fn(Property) -> Property;
@@ -178,7 +178,7 @@ fn errors(classes: Vec<Class>) -> Vec<String> {
 }
 
 #[test]
-fn definition_errors_are_collected_and_told_at_once() {
+fn definition_errors_are_collected_and_reported_at_once() {
     let int = |name: &str| property(name, Scalar::Int);
     let wrong = vec![
         class("A")
@@ -262,10 +262,10 @@ fn modules_that_define_a_class_differently_are_refused() {
 }
 
 #[test]
-fn differences_are_told_in_order_and_ignore_what_only_the_file_has() {
+fn differences_are_reported_in_order_and_ignore_extra_classes_of_the_file() {
     let stored = Schema::new([
         class("A")
-            .with(property("gone", Scalar::Int))
+            .with(property("extra", Scalar::Int))
             .with(property("id", Scalar::Int).primary_key())
             .with(property("index", Scalar::Int))
             .with(property("plain", Scalar::Int).indexed())
@@ -289,7 +289,7 @@ fn differences_are_told_in_order_and_ignore_what_only_the_file_has() {
     let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
     let expected = [
         "class `B` is missing",
-        "`A.gone` is not wanted",
+        "`A.extra` is not wanted",
         "`A.hard` is required and should be nullable",
         "`A.id` has an index that is not wanted",
         "`A.index` has no index",

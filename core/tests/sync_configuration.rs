@@ -292,7 +292,7 @@ fn error_handler_is_the_apps_when_the_builder_was_made() {
 }
 
 #[test]
-fn trusted_root_lies_beside_the_file_if_certificates_are_checked() {
+fn trusted_root_is_beside_the_file_if_certificates_are_checked() {
     refused(builder().trusted_root(""), InvalidArgument, ConfigError::TrustedRootEmpty);
     let with = builder().trusted_root("certificates/root.pem").unwrap();
     let checked = with.clone().build().unwrap();
@@ -389,7 +389,7 @@ fn local_path_that_is_too_long_has_its_name_hashed() {
 }
 
 #[test]
-fn local_path_that_is_still_too_long_lies_beside_the_identity() {
+fn local_path_that_is_still_too_long_is_beside_the_identity() {
     let hashed = built(AUTH, &format!("/{}/default", "p".repeat(250)));
     assert_eq!(hashed.directory(), Some(Path::new("/files/realm-object-server/id")));
     // Hashing the name alone is enough here.
@@ -490,7 +490,7 @@ fn text_of_synced_goes_on_with_five_labels() {
     assert!(text.ends_with(expected), "{text}");
 }
 
-// What the tests of client reset say about configurations alone.
+// The part of the client reset tests about configurations alone.
 
 fn string_only() -> Module {
     let chars = Property::new("chars", Scalar::String).unwrap();

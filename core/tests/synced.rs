@@ -1,4 +1,4 @@
-//! What a synced file forbids to whoever changes its classes: they are only added.
+//! Schema changes of a synced file: additions only.
 
 use fastness::config::{App, Configuration, User};
 use fastness::instance::FileRegistry;
@@ -32,10 +32,10 @@ fn synced() -> Database {
     Database::in_memory(&StoreOptions::new(), &wanted).unwrap()
 }
 
-type Change = fn(&mut Transaction) -> Result<()>;
+type SyncedChange = fn(&mut Transaction) -> Result<()>;
 
-/// Every operation on classes, and what comes of it in a synced file.
-const TABLE: &[(&str, Change, Option<ErrorKind>)] = &[
+/// Every operation on classes, and its outcome in a synced file.
+const TABLE: &[(&str, SyncedChange, Option<ErrorKind>)] = &[
     ("add a class", |txn| txn.add_class(&Class::new("Bird")?), None),
     (
         "add a class with a primary key",
@@ -113,13 +113,13 @@ fn classes_of_a_synced_file_are_only_added_and_a_refusal_changes_nothing() {
         let mut txn = database.write().unwrap();
         let outcome = change(&mut txn);
         assert_eq!(outcome.as_ref().err().map(Error::kind), *expected, "{about}: {outcome:?}");
-        // What is refused changes nothing, and the transaction goes on.
+        // A refused operation changes nothing, and the transaction continues.
         let rex = txn.create_with_key("Dog", "Rex").unwrap();
         txn.set(&rex, "age", 7).unwrap();
         txn.commit().unwrap();
         let stored = database.snapshot().unwrap().view().schema().unwrap();
         assert_eq!(stored == schema(), expected.is_some(), "{about}");
-        // Of a file that is not synced, all of it is allowed.
+        // A file that is not synced allows all of them.
         let wanted = DatabaseOptions::schema(schema(), 0);
         let local = Database::in_memory(&StoreOptions::new(), &wanted).unwrap();
         local.transact(change).unwrap();
@@ -139,7 +139,7 @@ fn a_refusal_names_what_is_synced() {
     assert_eq!(txn.remove_property("Dog", "age"), Err(part.into()));
     let key = ObjectError::SyncedKey { class: class(), property: property() };
     assert_eq!(txn.set_primary_key("Dog", Some("age")), Err(key.into()));
-    // What is not there is told as such, and what is as it should be is no change.
+    // An unknown property is reported as such, and a change without effect is allowed.
     let unknown = txn.remove_property("Dog", "tail").unwrap_err();
     assert!(matches!(unknown, Error::Object(ObjectError::PropertyUnknown { .. })));
     txn.set_primary_key("Dog", Some("name")).unwrap();
@@ -147,9 +147,9 @@ fn a_refusal_names_what_is_synced() {
     txn.set_nullable("Dog", "age", false).unwrap();
 }
 
-/// What the additive mode does by itself it still may.
+/// The additive mode still makes its own changes.
 #[test]
-fn opening_a_synced_file_brings_about_what_its_mode_decides() {
+fn opening_a_synced_file_applies_the_decision_of_its_mode() {
     let database = synced();
     let bird = Class::new("Bird").unwrap().with(property("wings", Scalar::Int));
     let without_index = Class::new("Dog")

@@ -36,7 +36,7 @@ fn writers_on_four_threads_share_syncs_and_lose_nothing() {
                 let mut txn = store.write().unwrap();
                 txn.tree("t").unwrap().insert(&[thread, number], &[number; 60]).unwrap();
                 let commit = txn.commit().unwrap();
-                // What was acknowledged is seen by whoever looks.
+                // Every later snapshot sees an acknowledged commit.
                 let snapshot = store.snapshot();
                 assert!(snapshot.commit() >= commit);
                 assert!(snapshot.tree("t").get(&[thread, number]).unwrap().is_some());
@@ -235,9 +235,9 @@ fn many_trees_take_their_catalog_out_of_the_slot_and_back() {
     assert_eq!(store.snapshot().verify().unwrap().problems, []);
 }
 
-/// N1, C6: commits of which nobody holds the one before change that where it is.
+/// N1, C6: commits change nodes in place that no snapshot holds.
 #[test]
-fn what_snapshots_hold_stays_while_commits_that_nobody_waits_for_go_on() {
+fn snapshots_stay_unchanged_during_commits_without_durability() {
     const COMMITS: u32 = 20_000;
     let store = StoreOptions::new().in_memory().unwrap();
     let put = |number: u32| {

@@ -85,7 +85,7 @@ fn a_struct_defines_the_class_that_the_builder_would() {
 }
 
 #[test]
-fn errors_of_definitions_are_told_at_once() {
+fn errors_of_definitions_are_reported_at_once() {
     let SchemaError::Definition(errors) = Schema::new([Dog::class().unwrap()]).unwrap_err() else {
         panic!("another error");
     };
@@ -155,22 +155,22 @@ fn objects_are_created_read_updated_and_deleted() {
 }
 
 #[test]
-fn what_is_refused_changes_nothing() {
+fn a_refused_operation_changes_nothing() {
     let database = database();
     let mut txn = database.write().unwrap();
     let ida = dog("Ida").create(&mut txn).unwrap();
-    let gone = dog("Rex").create(&mut txn).unwrap();
-    txn.delete(&gone).unwrap();
+    let deleted = dog("Rex").create(&mut txn).unwrap();
+    txn.delete(&deleted).unwrap();
     refused(dog("Ida").create(&mut txn), ErrorKind::General);
     refused(dog(&"x".repeat(501)).create(&mut txn), ErrorKind::InvalidArgument);
     // The last property is the one that cannot be; those before are as they were.
-    let wrong = Dog { age: Some(1), friend: Some(gone.clone()), ..dog("Ida") };
+    let wrong = Dog { age: Some(1), friend: Some(deleted.clone()), ..dog("Ida") };
     refused(wrong.upsert(&mut txn), ErrorKind::IllegalState);
     refused(ida.update(&mut txn, |ida| *ida = wrong.clone()), ErrorKind::IllegalState);
     refused(Dog { name: "Eve".into(), ..wrong }.create(&mut txn), ErrorKind::IllegalState);
     let error = refused(ida.update(&mut txn, |ida| ida.name.clear()), ErrorKind::InvalidArgument);
     assert!(matches!(error, Error::Object(ObjectError::PrimaryKeyImmutable { .. })), "{error}");
-    refused(gone.update(&mut txn, |gone| gone.walks += 1), ErrorKind::IllegalState);
+    refused(deleted.update(&mut txn, |dog| dog.walks += 1), ErrorKind::IllegalState);
     refused(Person::default().upsert(&mut txn), ErrorKind::IllegalState);
     let dogs: Vec<_> = Dog::objects(&txn).unwrap().iter().unwrap().map(Result::unwrap).collect();
     assert_eq!(dogs.iter().map(|dog| &**dog).collect::<Vec<_>>(), [&dog("Ida")]);
@@ -211,7 +211,7 @@ fn queries_answer_with_structs() {
 }
 
 #[test]
-fn a_file_with_other_classes_is_told_by_what_differs() {
+fn opening_a_file_with_other_classes_reports_the_differences() {
     let class = Class::new("Dog").unwrap();
     let class = class.with(Property::new("name", Scalar::Int).unwrap().primary_key());
     let wanted = DatabaseOptions::schema(Schema::new([class]).unwrap(), 0);
@@ -237,11 +237,11 @@ fn a_link_of_another_class_leads_nowhere() {
     assert!(error.to_string().starts_with("there is no `Human` \"Rex\""), "{error}");
 }
 
-/// What is alike at both ends of a list keeps its ids, and counters are told by what was added.
+/// A common prefix and suffix of a list keep their ids, and counters report the difference.
 #[test]
 fn an_update_tells_what_differs_and_no_more() {
-    let told: Arc<Mutex<Vec<Operation>>> = Arc::default();
-    let heard = Arc::clone(&told);
+    let received: Arc<Mutex<Vec<Operation>>> = Arc::default();
+    let heard = Arc::clone(&received);
     let wanted =
         DatabaseOptions::schema(schema(), 0).commit_hook(Arc::new(move |operations, _| {
             heard.lock().unwrap().extend_from_slice(operations);
@@ -256,9 +256,9 @@ fn an_update_tells_what_differs_and_no_more() {
         snapshot.object(&rex).unwrap().unwrap().list("tricks").unwrap()
     };
     let before = elements();
-    told.lock().unwrap().clear();
+    received.lock().unwrap().clear();
     database.transact(|txn| rex.update(txn, |_| ())).unwrap();
-    assert_eq!(*told.lock().unwrap(), []);
+    assert_eq!(*received.lock().unwrap(), []);
     let change = |rex: &mut Dog| {
         rex.walks -= 1;
         rex.tricks = tricks("sit fetch jump");
@@ -266,13 +266,13 @@ fn an_update_tells_what_differs_and_no_more() {
     database.transact(|txn| rex.update(txn, change)).unwrap();
     let after = elements();
     assert_eq!([&after[0], &after[2]], [&before[0], &before[3]]);
-    let told = told.lock().unwrap().clone();
-    let [Operation::Increment { by: -1, .. }, first, second, inserted] = &told[..] else {
-        panic!("{told:?}");
+    let received = received.lock().unwrap().clone();
+    let [Operation::Increment { by: -1, .. }, first, second, inserted] = &received[..] else {
+        panic!("{received:?}");
     };
-    for (operation, gone) in [(first, &before[1]), (second, &before[2])] {
+    for (operation, removed) in [(first, &before[1]), (second, &before[2])] {
         assert!(
-            matches!(operation, Operation::ListRemove { element, .. } if *element == gone.id),
+            matches!(operation, Operation::ListRemove { element, .. } if *element == removed.id),
             "{operation:?}"
         );
     }

@@ -1,6 +1,6 @@
 //! Another process that makes a file the moment its name is free.
 
-use super::{Ground, add_row, string_only};
+use super::{TestApp, add_row, string_only};
 use fastness::instance::FileRegistry;
 use fastness::vfs::{Access, OsVfs, Vfs, VfsFile};
 use fastness::{StoreOptions, Time};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 const THEIRS: &[u8] = b"another process's";
 
-/// The system, with somebody who is quick.
+/// The system, with another process that acts in between.
 #[derive(Debug)]
 struct Crowd;
 
@@ -49,15 +49,15 @@ fn make(path: &Path) -> io::Result<()> {
 
 #[test]
 fn a_file_that_another_process_makes_meanwhile_is_neither_moved_nor_deleted() {
-    let ground = Ground::new(string_only());
-    let synced = ground.synced();
-    let instance = ground.instances.open_instance(&synced).unwrap();
+    let test_app = TestApp::new(string_only());
+    let synced = test_app.synced();
+    let instance = test_app.instances.open_instance(&synced).unwrap();
     instance.transact(add_row).unwrap();
-    let reset = ground.instances.require_reset(&synced, Time::from_seconds(0)).unwrap();
+    let reset = test_app.instances.require_reset(&synced, Time::from_seconds(0)).unwrap();
     instance.close().unwrap();
 
     let crowded =
-        FileRegistry::open(&ground.app, StoreOptions::new().vfs(Arc::new(Crowd))).unwrap();
+        FileRegistry::open(&test_app.app, StoreOptions::new().vfs(Arc::new(Crowd))).unwrap();
     assert_eq!(crowded.executed_at_start()[0].outcome, Ok(true));
     assert!(reset.backup_file().exists());
     assert_eq!(std::fs::read(synced.path()).unwrap(), THEIRS, "made when the file was moved");

@@ -15,13 +15,13 @@ use fastness::{Error, ErrorKind, ObjectError, StoreOptions};
 use tempfile::TempDir;
 
 /// An app with a directory of its own.
-struct Ground {
+struct TestApp {
     dir: TempDir,
     app: App,
     instances: FileRegistry,
 }
 
-impl Ground {
+impl TestApp {
     fn new(module: Module) -> Self {
         Self::with(module, |app| app)
     }

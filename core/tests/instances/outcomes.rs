@@ -1,7 +1,7 @@
 //! Which configuration opens which file: the tables of docs/instances.md are what happens.
 //! `UPDATE_DOCS=1 cargo test -p fastness --test main outcomes` writes them there.
 
-use super::{Ground, class, string_only};
+use super::{TestApp, class, string_only};
 use fastness::config::{App, Builder, Configuration, User};
 use fastness::instance::InstanceKind;
 use fastness::schema::{Class, Module, Property, Scalar};
@@ -12,8 +12,8 @@ use std::path::Path;
 const RIGHT: [u8; 64] = [7; 64];
 const OTHER: [u8; 64] = [8; 64];
 
-/// What a file is, and what makes it in a directory: its bytes and how many objects it has, or none
-/// where there is no file.
+/// Description of a file, and the function that creates it in a directory: its bytes and number of
+/// objects, or `None` without a file.
 type File = (&'static str, fn(&Path) -> Option<(Vec<u8>, u64)>);
 
 const FILES: &[File] = &[
@@ -86,15 +86,16 @@ fn store(
     version: i64,
     key: Option<[u8; 64]>,
 ) -> Option<(Vec<u8>, u64)> {
-    let ground = Ground::new(string_only());
-    let builder = Configuration::builder(&ground.app).directory(dir).unwrap().name("made").unwrap();
+    let test_app = TestApp::new(string_only());
+    let builder =
+        Configuration::builder(&test_app.app).directory(dir).unwrap().name("made").unwrap();
     let builder = builder.modules([Module::new("made", classes.to_vec())]);
     let builder = builder.schema_version(version).unwrap();
     let builder = match key {
         Some(key) => builder.encryption_key(&key).unwrap(),
         None => builder,
     };
-    let instance = ground.instances.open_instance(&builder.build().unwrap()).unwrap();
+    let instance = test_app.instances.open_instance(&builder.build().unwrap()).unwrap();
     instance.transact(|txn| txn.create(classes[0].name()).map(drop)).unwrap();
     assert!(instance.close().unwrap());
     Some((std::fs::read(dir.join("made")).unwrap(), 1))
@@ -118,19 +119,19 @@ fn synced(app: &App, path: &Path) -> Configuration {
     builder.name(path.file_name().unwrap().to_str().unwrap()).unwrap().build().unwrap()
 }
 
-/// Opens such a file in a directory of its own, and tells what came of it. What is refused is left
-/// as it was, or moved whole.
+/// Opens such a file in a directory of its own, and returns the outcome. A refused file stays
+/// unchanged, or is moved whole.
 fn outcome(file: Option<&(Vec<u8>, u64)>, (_, kind, configure): &Way) -> String {
-    let ground = Ground::new(string_only());
-    let configuration = configure(&ground.app, &ground.dir.path().join("file"));
+    let test_app = TestApp::new(string_only());
+    let configuration = configure(&test_app.app, &test_app.dir.path().join("file"));
     let path = configuration.path();
     let bytes = file.map(|(bytes, _)| bytes);
     if let Some(bytes) = bytes {
         std::fs::write(path, bytes).unwrap();
     }
     let opened = match kind {
-        InstanceKind::Typed => ground.instances.open_instance(&configuration),
-        InstanceKind::Dynamic => ground.instances.open_dynamic(&configuration),
+        InstanceKind::Typed => test_app.instances.open_instance(&configuration),
+        InstanceKind::Dynamic => test_app.instances.open_dynamic(&configuration),
     };
     let now = std::fs::read(path).ok();
     let error = match opened {
@@ -150,7 +151,7 @@ fn outcome(file: Option<&(Vec<u8>, u64)>, (_, kind, configure): &Way) -> String 
             .to_owned();
         }
     };
-    assert_eq!(ground.instances.global_count(&configuration), 0, "{error}");
+    assert_eq!(test_app.instances.global_count(&configuration), 0, "{error}");
     let kind = error.file_kind();
     let kind = kind.map_or_else(|| format!("{:?}", error.kind()), |kind| format!("{kind:?}"));
     if let Error::File { cause: FileErrorCause::IncompatibleSync { moved_to }, .. } = error {
