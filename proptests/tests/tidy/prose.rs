@@ -118,6 +118,8 @@ pub(crate) struct Piece {
     /// Where in the text each line begins, and its index in the file.
     lines: Vec<(usize, usize)>,
     is_cell: bool,
+    /// A literal, which may be a part of a sentence.
+    is_message: bool,
 }
 
 impl Piece {
@@ -177,7 +179,7 @@ fn message(token: &Token<'_>) -> Option<Piece> {
     if token.kind != TokenKind::Text {
         return None;
     }
-    let mut piece = Piece::default();
+    let mut piece = Piece { is_message: true, ..Piece::default() };
     for (index, line) in token.text.lines().enumerate() {
         let line = line.trim().trim_end_matches('\\').replace("\\n", ". ").replace("\\\"", "\"");
         piece.push(token.line + index, &without(&line, '{', '}'));
@@ -334,7 +336,8 @@ fn opens(words: &[Word], index: usize, piece: &Piece) -> Option<&'static str> {
     if is_question || (piece.is_cell && end < 3) {
         return None;
     }
-    OPENINGS.iter().copied().find(|opening| {
+    let is_part = piece.is_message && !first.is_capital && first.text == "of";
+    OPENINGS.iter().copied().filter(|_| !is_part).find(|opening| {
         let mut parts = opening.split(' ').zip(sentence);
         parts.all(|(part, word)| part == word.text)
     })
@@ -399,6 +402,7 @@ mod tests {
         check_source("// What happens then? It ends.\n", &[]);
         check_source("fn a() -> &str { \"what was read is old\" }\n", &[1]);
         check_source("fn a() -> &str { \"what\" }\n", &[]);
+        check_source("fn a() -> &str { \"of them readable\" }\n", &[]);
         check_document("# Who reads it\n\ntext\n\n- What it does\n", &[1, 5]);
         check_document("| who | what |\n|---|---|\n| a | who reads it |\n", &[3]);
         check_document("```\nWhat is code is not held.\n```\nnor `that\nWho` \n", &[]);
