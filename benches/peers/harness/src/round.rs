@@ -2,7 +2,7 @@
 //!
 //! - PE1 All engines are in the same state at the same point, and read the same rows; a peer that
 //!   does not, or fails, has no part in the rest of the round, and the output says so.
-//! - PE2 Which engine goes first changes from round to round.
+//! - PE2 The order of the engines changes from round to round.
 
 use crate::bench::{Bench, Clock, micros, thousands_per_second};
 use crate::data::Data;
