@@ -2,7 +2,8 @@
 //! number of snapshots.
 //!
 //! Start with [`StoreOptions`]: it opens a [`Store`], which gives out [`Snapshot`]s to read and one
-//! [`WriteTxn`] at a time to write. The promises, and their checks, are in the README.
+//! [`WriteTxn`] at a time to write. The promises, and the checks that attack them, are in
+//! docs/promises.md.
 //!
 //! A map of this tree, top-down; a module imports only from above: `conc` primitives, `sorted`
 //! small maps, `unit` numbers, `time` points in time, `error_kind` classes of errors, [`schema`]
@@ -60,3 +61,8 @@ pub use verify::{Problem, ProblemKind, Verification};
 #[cfg(all(doctest, feature = "derive"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The examples of the guide compile and run.
+#[cfg(all(doctest, feature = "derive"))]
+#[doc = include_str!("../../docs/guide.md")]
+struct Guide;

@@ -1,8 +1,8 @@
-//! A diary of birds: structs in an encrypted file, an observer, a client reset, and the backup that
-//! it leaves. The README walks through it; a test holds the two together.
+//! A diary of birds: structs in an encrypted file, a subscription, a client reset, and the backup
+//! that it leaves. docs/guide.md walks through it; a test holds the two together.
 //!
-//! There is no server here. [`FileRegistry::simulate_reset`] does what one does that was restored
-//! from an old copy and no longer knows what this file has told it.
+//! No server takes part. [`FileRegistry::simulate_reset`] stands for one that was restored from an
+//! old copy and has lost the history of this file.
 
 #![expect(clippy::print_stdout, reason = "it tells what it does")]
 
@@ -38,7 +38,7 @@ struct Sighting {
 fn main() -> Outcome<()> {
     let directory = tempfile::tempdir()?;
     let mut key = [0; 64];
-    OsRandom.fill(&mut key)?; // once; then it lies where your platform keeps secrets
+    OsRandom.fill(&mut key)?; // once; then keep it where your platform keeps secrets
 
     let module = Module::new("diary", [Bird::class()?, Sighting::class()?]);
     let app = App::new(directory.path()).default_module(module);
@@ -74,11 +74,11 @@ fn configuration(
         .build()
 }
 
-/// Writes sightings down while an observer looks on.
+/// Writes sightings down and prints the changes that a subscription receives.
 fn keep(instances: &FileRegistry, diary: &Configuration) -> fastness::Result<()> {
     let diary = instances.open_instance(diary)?;
     println!("Opened an encrypted diary.");
-    let (_, observer) = diary.subscribe()?;
+    let (_, subscription) = diary.subscribe()?;
 
     let robin = diary.transact(|txn| {
         let robin = Bird { name: "robin".into(), ..Bird::default() }.create(txn)?;
@@ -91,7 +91,7 @@ fn keep(instances: &FileRegistry, diary: &Configuration) -> fastness::Result<()>
         Ok(robin)
     })?;
     println!("Wrote down two birds.");
-    tell(&observer);
+    print_changes(&subscription);
 
     diary.transact(|txn| {
         let at = Timestamp::new(3 * 86_400, 0);
@@ -99,7 +99,7 @@ fn keep(instances: &FileRegistry, diary: &Configuration) -> fastness::Result<()>
         robin.update(txn, |robin| robin.seen += 1)
     })?;
     println!("Saw the robin again.");
-    tell(&observer);
+    print_changes(&subscription);
 
     let snapshot = diary.snapshot()?;
     if let Some(robin) = robin.get(&snapshot)? {
@@ -109,9 +109,9 @@ fn keep(instances: &FileRegistry, diary: &Configuration) -> fastness::Result<()>
     Ok(())
 }
 
-/// Says what commits changed, in order and each once.
-fn tell(observer: &Subscription) {
-    while let Some(changes) = observer.try_recv() {
+/// Prints what each commit changed, in order and exactly once.
+fn print_changes(subscription: &Subscription) {
+    while let Some(changes) = subscription.try_recv() {
         for (class, changes) in &changes.classes {
             let (new, other) = (changes.inserted.len(), changes.modified.len());
             println!("  observed: {class}: {new} new, {other} changed");
@@ -121,8 +121,8 @@ fn tell(observer: &Subscription) {
 
 fn tell_secrecy(path: &Path) -> Outcome<()> {
     let bytes = std::fs::read(path)?;
-    let is_there = bytes.windows(5).any(|bytes| bytes == b"robin");
-    println!("Is the word `robin` in the file? {}.", if is_there { "Yes" } else { "No" });
+    let found = bytes.windows(5).any(|bytes| bytes == b"robin");
+    println!("Is the word `robin` in the file? {}.", if found { "Yes" } else { "No" });
     Ok(())
 }
 

@@ -1,13 +1,13 @@
-//! The example does what the README says of it, and consists of what the README shows of it.
+//! The example does what the guide says of it, and consists of what the guide shows of it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-const README: &str = include_str!("../../README.md");
+const GUIDE: &str = include_str!("../../docs/guide.md");
 const SOURCE: &str = include_str!("../src/diary.rs");
 
 /// The fenced blocks of one language below a heading.
 fn blocks(heading: &str, language: &str) -> Vec<String> {
-    let (_, section) = README.split_once(heading).unwrap();
+    let (_, section) = GUIDE.split_once(heading).unwrap();
     let section = section.split("\n## ").next().unwrap();
     let fence = format!("```{language}\n");
     let ends = section.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap());
@@ -15,7 +15,7 @@ fn blocks(heading: &str, language: &str) -> Vec<String> {
 }
 
 #[test]
-fn it_prints_what_the_readme_says() {
+fn it_prints_what_the_guide_says() {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_diary")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let [expected] = &blocks("## An app\n", "text")[..] else { panic!("one block of text") };
@@ -23,7 +23,7 @@ fn it_prints_what_the_readme_says() {
 }
 
 #[test]
-fn the_readme_shows_parts_of_it() {
+fn the_guide_shows_parts_of_it() {
     let lines = |text: &str| -> String {
         text.lines()
             .map(str::trim)
