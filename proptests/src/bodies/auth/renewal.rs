@@ -1,8 +1,8 @@
 //! Any sequence of events for the token refresher.
 //!
 //! Three bytes encode an event and the step of the clock before it, which may be negative. A model
-//! written from docs/auth.md#token-renewal runs in parallel: it knows the open request and whether the
-//! session runs.
+//! written from docs/auth.md#token-renewal runs in parallel: it knows the open request and whether
+//! the session runs.
 
 use super::token;
 use fastness_auth::refresh::{Input, Output};
