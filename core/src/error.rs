@@ -1,7 +1,8 @@
-//! The one error type. A leaf says what happened to which file; [`Error::remedy`] says what to do.
+//! The error type of every floor. A variant names the file and the cause; [`Error::remedy`] returns
+//! the remedy.
 //!
-//! It is `Clone + PartialEq`, so that a model can predict it. Kinds and numbers of
-//! [`FileErrorKind`] are those of realm-java's `RealmFileException`. Key material never appears.
+//! `Error` is `Clone + PartialEq`, so that a model can predict it. The errors of objects, instances,
+//! configurations and schemas are values of their own floors. Key material never appears.
 
 pub(crate) use crate::object::error::ObjectError;
 
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// Short for results of the store.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong.
+/// An error of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -25,11 +26,11 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What is the matter with it.
+        /// The cause.
         cause: FileErrorCause,
     },
-    /// A sync or a header write failed earlier, so what is on the disk is unknown. Reads go on;
-    /// nothing more is committed until the file is reopened.
+    /// A sync or a header write failed earlier, so the state of the disk is unknown. Reads continue;
+    /// no transaction commits until the file is reopened.
     Poisoned {
         /// The file.
         path: PathBuf,
@@ -43,27 +44,27 @@ pub enum Error {
     },
     /// An operation of this transaction failed before; it can only be dropped.
     TransactionFailed,
-    /// The source of random bytes failed.
+    /// The random source failed.
     RandomSource,
-    /// A definition, a value, or the schema of a file is not as it should be.
+    /// A definition, a value or the schema of a file is invalid.
     Schema(SchemaError),
-    /// A configuration cannot be as it was asked for.
+    /// A configuration is refused.
     Config(ConfigError),
-    /// Something cannot be done to a file or a handle as things stand.
+    /// An operation on a file or a handle is refused.
     Instance(InstanceError),
     /// An operation on objects is refused.
     Object(ObjectError),
 }
 
-/// What is the matter with a file.
+/// The cause of a file error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileErrorCause {
     /// No such file or directory.
     NotFound,
-    /// The file is there already.
+    /// The file exists already.
     Exists,
-    /// The system does not let us.
+    /// The system denies the permission.
     PermissionDenied,
     /// Another process, or this one, has the file open.
     InUse,
@@ -76,21 +77,21 @@ pub enum FileErrorCause {
         /// Newest format version this program knows.
         supported: u32,
     },
-    /// A page does not hold what was written to it.
+    /// The content of a page differs from what was written.
     Damaged {
         /// The page.
         page: PageId,
-        /// What is wrong with it.
+        /// The kind of damage.
         damage: Damage,
     },
-    /// The file is shorter than its last commit says.
+    /// The file is shorter than its last commit requires.
     Truncated {
-        /// Length the last commit needs.
+        /// Length that the last commit requires.
         expected_bytes: u64,
         /// Length found.
         found_bytes: u64,
     },
-    /// What is stored as an object is none: written by a faulty or hostile program.
+    /// A stored object is malformed: a faulty or hostile program wrote it.
     MalformedObject,
     /// The key does not open this file.
     WrongKey,
@@ -98,38 +99,39 @@ pub enum FileErrorCause {
     KeyMissing,
     /// A key was given and the file is not encrypted.
     KeyForPlainFile,
-    /// The file is a store, but of something else than what was to be opened.
+    /// The file is a store with other content.
     OtherContent {
-        /// What was to be opened.
+        /// The expected content.
         expected: &'static str,
     },
     /// The disk, or the quota, is full.
     NoSpace,
-    /// The file was made by an older generation of the original, and is no longer there: the next
-    /// opening begins with an empty one.
+    /// An older generation of the original wrote the file, which was moved: the next opening creates
+    /// an empty file.
     IncompatibleSync {
-        /// Where it was moved to.
+        /// The new path.
         moved_to: PathBuf,
     },
     /// Any other failure of the system.
     Io(io::ErrorKind),
 }
 
-/// What is wrong with a page.
+/// The damage of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Damage {
-    /// The seal does not fit: the page was damaged, swapped, moved or aged, or a key differs.
+    /// The seal does not match: the page was damaged, swapped, moved or replaced by an older one, or
+    /// the key differs.
     Seal,
-    /// The page ends early or lies outside the file.
+    /// The page ends early or is outside the file.
     Missing,
-    /// The seal fits and the content is malformed: written by a faulty or hostile program.
+    /// The seal matches and the content is malformed: a faulty or hostile program wrote it.
     Content,
     /// Neither header slot can be trusted.
     Header,
 }
 
-/// What is wrong with an argument.
+/// An argument out of its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ArgumentError {
@@ -157,17 +159,17 @@ pub enum ArgumentError {
     },
 }
 
-/// What the caller should do about an error.
+/// The remedy for an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {
     /// Correct the call: path, key, argument or order of calls.
     FixProgram,
-    /// Try again when the cause has gone: another user of the file, a full disk.
+    /// Retry when the cause no longer exists: another user of the file, a full disk.
     Retry,
     /// Drop every handle and open the file again.
     Reopen,
-    /// Take the data from a backup; `fastness verify` tells what is damaged.
+    /// Restore a backup; `fastness verify` reports the damage.
     Restore,
     /// Use a newer version of the program.
     Upgrade,
@@ -198,7 +200,7 @@ impl Error {
         Self::file(path, cause)
     }
 
-    /// Returns what the error is, as programs tell errors apart.
+    /// Returns the kind.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -239,7 +241,7 @@ impl Error {
         })
     }
 
-    /// Returns what the caller should do.
+    /// Returns the remedy.
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self {
@@ -368,8 +370,8 @@ impl fmt::Display for FileErrorCause {
             }
             Self::IncompatibleSync { moved_to } => write!(
                 f,
-                "made by an older generation of the original, and moved to {}; open again to \
-                 begin with an empty file",
+                "written by an older generation of the original, and moved to {}; open again to \
+                 start with an empty file",
                 moved_to.display()
             ),
             Self::NoSpace => f.write_str("no space left; free some and try again"),
@@ -382,7 +384,7 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Seal => "its seal does not fit",
-            Self::Missing => "it lies outside the file",
+            Self::Missing => "it is outside the file",
             Self::Content => "its content is malformed",
             Self::Header => "neither header slot can be trusted",
         })
@@ -409,24 +411,24 @@ impl fmt::Display for ArgumentError {
     }
 }
 
-/// What opening a file had to do beside reading it.
+/// The recovery of an opened file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recovery {
     /// The commit the file was opened at.
     pub commit: CommitId,
-    /// What became of the newest header slot.
+    /// The outcome for the newest header slot.
     pub outcome: RecoveryOutcome,
 }
 
-/// What became of the newest header slot when a file was opened.
+/// The outcome for the newest header slot of an opened file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecoveryOutcome {
-    /// The file had not been closed; its last commit was found whole.
+    /// The file had not been closed; its last commit was complete.
     LastCommitWhole,
-    /// A header slot was unreadable, by a torn write or by damage; the other one was taken.
+    /// A header slot was unreadable, by a torn write or by damage; the other slot was used.
     SlotDiscarded,
-    /// The newest commit had not reached the disk whole; the one before it was taken.
+    /// The newest commit was incomplete on the disk; the previous one was used.
     CommitDiscarded(CommitId),
 }
 
@@ -450,7 +452,7 @@ mod tests {
         }
     }
 
-    /// Linux's numbers, which a superuser's tests cannot provoke.
+    /// Linux's numbers, which tests of a superuser cannot provoke.
     mod errno {
         pub(super) const ENOENT: i32 = 2;
         pub(super) const EIO: i32 = 5;

@@ -2,24 +2,24 @@
 //!
 //! Values only. Each floor classifies its own errors, so the kinds come before all of them.
 
-/// What an error is, as programs tell errors apart.
+/// The kind of an error, by which programs distinguish errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// What was given cannot be taken.
+    /// An argument is invalid.
     InvalidArgument,
-    /// What was asked for does not go with what was asked for before.
+    /// A call conflicts with earlier calls.
     IllegalState,
-    /// What was asked for does not exist here.
+    /// The operation is not supported.
     Unsupported,
     /// The schema of a file must be migrated.
     MigrationNeeded,
-    /// StoreOptions exclude each other, or a primary key is missing or taken; realm-java has its
-    /// general exception for it.
+    /// Options exclude each other, or a primary key is missing or taken: realm-java's general
+    /// exception.
     General,
-    /// A list has no such place.
+    /// A list index is out of bounds.
     OutOfBounds,
-    /// A file, by the kind of its trouble.
+    /// A file error of this kind.
     File(FileErrorKind),
     /// The machine failed, not the call.
     Fatal,
@@ -29,21 +29,22 @@ pub enum ErrorKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum FileErrorKind {
-    /// Catch-all: not ours, damaged, truncated, key wrong, missing or not needed, input and output.
+    /// Another format, damage, truncation, a wrong, missing or superfluous key, any other error of
+    /// input and output.
     AccessError = 0,
-    /// The history in the file does not fit the opener. Nothing is of this kind as long as files
-    /// have no history.
+    /// The history in the file does not match. No error has this kind as long as files have no
+    /// history.
     BadHistory = 1,
-    /// The system does not permit it.
+    /// The system denies the permission.
     PermissionDenied = 2,
     /// The target exists.
     Exists = 3,
     /// The file or its directory does not exist.
     NotFound = 4,
-    /// Somebody else has the file open.
+    /// Another process or handle has the file open.
     IncompatibleLockFile = 5,
-    /// The file must be upgraded and that is not allowed. Nothing is of this kind: every format
-    /// that is known is read and written as it is.
+    /// The file must be upgraded and that is not allowed. No error has this kind: every known format
+    /// is read and written as it is.
     FormatUpgradeRequired = 6,
     /// A synced file of an incompatible generation.
     IncompatibleSyncFile = 7,
