@@ -1,8 +1,8 @@
 //! Local and recovery configurations: every option with its refusals, identity, text.
 
 use fastness::config::{
-    App, Builder, Callback, CompactionPolicy, Configuration, Durability, Field, FileEnv, FileStats,
-    MemoryFileEnv, Observables, OsFileEnv,
+    App, Builder, Callback, CompactionPolicy, ConfigField, Configuration, FileEnv, FileStats,
+    MemoryFileEnv, OsFileEnv, Storage,
 };
 use fastness::schema::{Class, Module, Property, PropertyType, Scalar, Schema, SchemaMode};
 use fastness::{ConfigError, DirectoryProblem, Error, ErrorKind, FileErrorKind, ReadOnlyConflict};
@@ -201,29 +201,6 @@ fn building_reports_invalid_modules() {
 }
 
 #[test]
-fn observables_are_unsupported_without_any() {
-    let configuration = builder().build().unwrap();
-    let error = configuration.observables().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    let app = app().observables(Observables::BuiltIn);
-    let configuration = Configuration::builder(&app).build().unwrap();
-    assert_eq!(configuration.observables().unwrap(), &Observables::BuiltIn);
-}
-
-#[test]
-fn observables_that_differ_differ_in_hash() {
-    let with = |observables: Observables| builder().observables(observables).build().unwrap();
-    let built_in = with(Observables::BuiltIn);
-    assert_eq!(built_in, with(Observables::BuiltIn));
-    let custom = with(Observables::Custom(Callback::named("streams", ())));
-    assert_ne!(built_in, custom);
-    assert_ne!(built_in.stable_hash(), custom.stable_hash());
-    let none = builder().build().unwrap();
-    let only_this_term = built_in.stable_hash().wrapping_sub(none.stable_hash());
-    assert_eq!(only_this_term, 37 * 31 * 31 * 31);
-}
-
-#[test]
 fn initial_data_can_be_removed() {
     let builder = builder().initial_data(Callback::new(1));
     assert!(builder.clone().build().unwrap().initial_data().is_some());
@@ -342,42 +319,44 @@ fn equals_tells_read_only() {
     let asset = builder().asset_file("a").unwrap();
     let writable = asset.clone().build().unwrap();
     let read_only = asset.read_only().build().unwrap();
-    assert_eq!(writable.first_difference(&read_only), Some(Field::ReadOnly));
+    assert_eq!(writable.first_difference(&read_only), Some(ConfigField::ReadOnly));
     assert_ne!(writable.stable_hash(), read_only.stable_hash());
 }
 
 #[test]
 fn equals_compares_asset_files() {
     let with = |asset: &str| builder().asset_file(asset).unwrap().build().unwrap();
-    assert_eq!(with("a").first_difference(&with("b")), Some(Field::AssetFile));
+    assert_eq!(with("a").first_difference(&with("b")), Some(ConfigField::AssetFile));
     assert_ne!(with("a").stable_hash(), with("b").stable_hash());
-    assert_eq!(with("a").first_difference(&builder().build().unwrap()), Some(Field::AssetFile));
+    assert_eq!(
+        with("a").first_difference(&builder().build().unwrap()),
+        Some(ConfigField::AssetFile)
+    );
     // Before the key, and behind where the file is.
     let keyed =
         |asset: &str, key| builder().asset_file(asset).unwrap().encryption_key(key).unwrap();
     let (one, two) = (keyed("a", &[1; 64]), keyed("b", &[2; 64]));
     let elsewhere = two.clone().directory("/other").unwrap().build().unwrap();
     let (one, two) = (one.build().unwrap(), two.build().unwrap());
-    assert_eq!(one.first_difference(&two), Some(Field::AssetFile));
-    assert_eq!(one.first_difference(&elsewhere), Some(Field::Directory));
+    assert_eq!(one.first_difference(&two), Some(ConfigField::AssetFile));
+    assert_eq!(one.first_difference(&elsewhere), Some(ConfigField::Directory));
 }
 
 /// Each builder differs from the one before it in an earlier field, and in all later ones.
 #[test]
 fn equals_stops_at_the_first_difference_in_order() {
-    type Step = (Field, fn(Builder) -> Builder);
+    type Step = (ConfigField, fn(Builder) -> Builder);
     let steps: &[Step] = &[
-        (Field::Compaction, |b| b.compact_on_launch(CompactionPolicy::Default)),
-        (Field::InitialData, |b| b.initial_data(Callback::named("data", ()))),
-        (Field::Observables, |b| b.observables(Observables::BuiltIn)),
-        (Field::Schema, |b| b.modules([module("m", &["A"])])),
-        (Field::Durability, |b| b.in_memory().unwrap()),
-        (Field::Migration, |b| b.migration(Callback::named("migration", ()))),
-        (Field::Key, |b| b.encryption_key(&[1; 64]).unwrap()),
-        (Field::FileName, |b| b.name("other").unwrap()),
-        (Field::Directory, |b| b.directory("/other").unwrap()),
-        (Field::DeleteIfMigrationNeeded, |b| b.delete_if_migration_needed().unwrap()),
-        (Field::SchemaVersion, |b| b.schema_version(1).unwrap()),
+        (ConfigField::Compaction, |b| b.compact_on_launch(CompactionPolicy::Default)),
+        (ConfigField::InitialData, |b| b.initial_data(Callback::named("data", ()))),
+        (ConfigField::Schema, |b| b.modules([module("m", &["A"])])),
+        (ConfigField::Storage, |b| b.in_memory().unwrap()),
+        (ConfigField::Migration, |b| b.migration(Callback::named("migration", ()))),
+        (ConfigField::Key, |b| b.encryption_key(&[1; 64]).unwrap()),
+        (ConfigField::FileName, |b| b.name("other").unwrap()),
+        (ConfigField::Directory, |b| b.directory("/other").unwrap()),
+        (ConfigField::DeleteIfMigrationNeeded, |b| b.delete_if_migration_needed().unwrap()),
+        (ConfigField::SchemaVersion, |b| b.schema_version(1).unwrap()),
     ];
     let plain = builder().build().unwrap();
     let mut changed = builder();
@@ -418,14 +397,14 @@ fn text_has_the_labels_of_the_original() {
 
 #[test]
 fn for_recovery_is_read_only_at_the_very_path_and_nothing_else() {
-    let app = app().default_module(module("own", &["A"])).observables(Observables::BuiltIn);
+    let app = app().default_module(module("own", &["A"]));
     let backup = Configuration::for_recovery(&app, "no/such/../file").unwrap();
     assert_eq!(backup.path().to_str(), Some("no/such/../file"));
     assert_eq!((backup.directory(), backup.file_name(), backup.asset_file()), (None, None, None));
     assert!(backup.is_read_only() && backup.is_recovery() && !backup.is_synced());
     assert!(backup.key().is_none() && backup.migration().is_none() && backup.sync().is_none());
-    assert_eq!((backup.schema_version(), backup.durability()), (0, Durability::Full));
-    assert!(!backup.deletes_if_migration_needed() && backup.observables().is_err());
+    assert_eq!((backup.schema_version(), backup.storage()), (0, Storage::Disk));
+    assert!(!backup.deletes_if_migration_needed());
     assert!(backup.initial_data().is_none() && backup.compaction().is_none());
     assert_eq!(backup.schema_mode(), SchemaMode::Immutable);
     assert_eq!(class_names(&backup), ["A"]);
@@ -463,9 +442,9 @@ fn for_recovery_without_directory_compares_and_hashes() {
     let backup = |path: &str| Configuration::for_recovery(&app(), path).unwrap();
     assert_eq!(backup("/x"), backup("/x"));
     // The path is text here: another way to the same file is another configuration.
-    assert_eq!(backup("/x").first_difference(&backup("//x")), Some(Field::CanonicalPath));
+    assert_eq!(backup("/x").first_difference(&backup("//x")), Some(ConfigField::CanonicalPath));
     let writable = builder().directory("/").unwrap().name("x").unwrap().build().unwrap();
-    assert_eq!(backup("/x").first_difference(&writable), Some(Field::ReadOnly));
+    assert_eq!(backup("/x").first_difference(&writable), Some(ConfigField::ReadOnly));
     assert_ne!(backup("/x").stable_hash(), writable.stable_hash());
 }
 

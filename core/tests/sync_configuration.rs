@@ -1,7 +1,7 @@
 //! Synced configurations: users, URLs, local paths, options, identity; what a reset leaves.
 
 use fastness::config::{
-    App, Callback, Configuration, Durability, Field, MemoryFileEnv, Observables, SyncBuilder, User,
+    App, Callback, ConfigField, Configuration, MemoryFileEnv, Storage, SyncBuilder, User,
 };
 use fastness::schema::{
     Class, Module, Opening, Property, Scalar, SchemaMode, StoredSchema, decide, require_classes,
@@ -264,13 +264,12 @@ fn options_have_the_rules_of_local_configurations() {
         .schema_version(7)
         .unwrap()
         .modules([module])
-        .observables(Observables::BuiltIn)
         .initial_data(Callback::new(()))
         .in_memory()
         .build()
         .unwrap();
-    assert!(all.key().is_some() && all.initial_data().is_some() && all.observables().is_ok());
-    assert_eq!((all.schema_version(), all.durability()), (7, Durability::InMemory));
+    assert!(all.key().is_some() && all.initial_data().is_some());
+    assert_eq!((all.schema_version(), all.storage()), (7, Storage::Memory));
     assert_eq!((all.schema().classes().len(), all.schema_mode()), (2, SchemaMode::Additive));
     assert!(all.migration().is_none() && all.asset_file().is_none() && all.compaction().is_none());
     assert!(!all.deletes_if_migration_needed() && !all.sync().unwrap().deletes_on_logout());
@@ -302,7 +301,7 @@ fn trusted_root_is_beside_the_file_if_certificates_are_checked() {
     let unchecked = with.without_certificate_check().build().unwrap();
     assert_eq!(unchecked.sync().unwrap().certificate_path(), None);
     assert_eq!(unchecked.sync().unwrap().trusted_root(), Some("certificates/root.pem"));
-    assert_eq!(checked.first_difference(&unchecked), Some(Field::CertificateCheck));
+    assert_eq!(checked.first_difference(&unchecked), Some(ConfigField::CertificateCheck));
 }
 
 #[test]
@@ -444,20 +443,20 @@ fn equals_never_holds_between_local_and_synced() {
         .build()
         .unwrap();
     assert_eq!(local.path(), synced.path());
-    assert_eq!(local.first_difference(&synced), Some(Field::Kind));
-    assert_eq!(synced.first_difference(&local), Some(Field::Kind));
+    assert_eq!(local.first_difference(&synced), Some(ConfigField::Kind));
+    assert_eq!(synced.first_difference(&local), Some(ConfigField::Kind));
 }
 
 #[test]
 fn equals_of_synced_stops_at_the_first_difference_in_order() {
-    type Step = (Field, fn(SyncBuilder) -> SyncBuilder);
+    type Step = (ConfigField, fn(SyncBuilder) -> SyncBuilder);
     let steps: &[Step] = &[
-        (Field::WaitForInitialData, SyncBuilder::wait_for_initial_data),
-        (Field::TrustedRoot, |b| b.trusted_root("root.pem").unwrap()),
-        (Field::ErrorHandler, |b| b.error_handler(Callback::named("own", ()))),
-        (Field::CertificateCheck, SyncBuilder::without_certificate_check),
-        (Field::Durability, SyncBuilder::in_memory),
-        (Field::SchemaVersion, |b| b.schema_version(1).unwrap()),
+        (ConfigField::WaitForInitialData, SyncBuilder::wait_for_initial_data),
+        (ConfigField::TrustedRoot, |b| b.trusted_root("root.pem").unwrap()),
+        (ConfigField::ErrorHandler, |b| b.error_handler(Callback::named("own", ()))),
+        (ConfigField::CertificateCheck, SyncBuilder::without_certificate_check),
+        (ConfigField::Storage, SyncBuilder::in_memory),
+        (ConfigField::SchemaVersion, |b| b.schema_version(1).unwrap()),
     ];
     let plain = builder().build().unwrap();
     let mut changed = builder();
@@ -475,9 +474,9 @@ fn equals_of_urls_and_users() {
     let one = of(AUTH, "realm://Host/x");
     assert_eq!(one, of(AUTH, "REALM://hOST/x"));
     assert_eq!(one.stable_hash(), of(AUTH, "REALM://hOST/x").stable_hash());
-    assert_eq!(one.first_difference(&of(AUTH, "realm://host/x?q")), Some(Field::Url));
+    assert_eq!(one.first_difference(&of(AUTH, "realm://host/x?q")), Some(ConfigField::Url));
     let other = of("http://elsewhere/auth", "realm://Host/x");
-    assert_eq!(one.first_difference(&other), Some(Field::User));
+    assert_eq!(one.first_difference(&other), Some(ConfigField::User));
     assert_eq!(user(), user().logged_out());
 }
 
@@ -547,5 +546,5 @@ fn use_client_reset_encrypted() {
         Configuration::for_recovery_with(&app(), "/backup", Some(&key), &[string_only()]).unwrap()
     };
     assert_eq!(backup, with_key(3));
-    assert_eq!(backup.first_difference(&with_key(4)), Some(Field::Key));
+    assert_eq!(backup.first_difference(&with_key(4)), Some(ConfigField::Key));
 }

@@ -2,8 +2,7 @@
 //! (O5), each against a second statement of the rule.
 
 use fastness::config::{
-    App, Builder, Callback, CompactionPolicy, Configuration, Field, MemoryFileEnv, Observables,
-    User,
+    App, Builder, Callback, CompactionPolicy, ConfigField, Configuration, MemoryFileEnv, User,
 };
 use fastness::schema::{Class, Module};
 use fastness::{ConfigError, Error, ReadOnlyConflict};
@@ -41,7 +40,6 @@ enum Call {
     Delete,
     InMemory,
     Modules(u8),
-    Observables(u8),
     InitialData(u8),
     Asset(u8),
     ReadOnly,
@@ -59,7 +57,6 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
         Just(Call::Delete),
         Just(Call::InMemory),
         value().prop_map(Call::Modules),
-        value().prop_map(Call::Observables),
         value().prop_map(Call::InitialData),
         value().prop_map(Call::Asset),
         Just(Call::ReadOnly),
@@ -88,8 +85,6 @@ fn call(builder: Builder, call: Call) -> fastness::Result<Builder> {
             let class = Class::new(format!("C{value}")).unwrap();
             Ok(builder.modules([Module::new("m", [class])]))
         }
-        Call::Observables(0) => Ok(builder.observables(Observables::BuiltIn)),
-        Call::Observables(value) => Ok(builder.observables(Observables::Custom(hook(value)))),
         Call::InitialData(0) => Ok(builder.initial_data(None)),
         Call::InitialData(value) => Ok(builder.initial_data(hook(value))),
         Call::Asset(value) => builder.asset_file(&"a".repeat(value.into())),
@@ -112,7 +107,6 @@ struct RegistryModel {
     delete: bool,
     in_memory: bool,
     modules: Option<u8>,
-    observables: Option<u8>,
     initial_data: Option<u8>,
     asset: Option<u8>,
     read_only: bool,
@@ -138,7 +132,6 @@ impl RegistryModel {
             }
             Call::InMemory => self.in_memory = true,
             Call::Modules(value) => self.modules = Some(value),
-            Call::Observables(value) => self.observables = Some(value),
             Call::InitialData(value) => self.initial_data = Some(value).filter(|value| *value > 0),
             Call::Asset(0) => return Err(ConfigError::AssetFileEmpty),
             Call::Asset(_) if self.in_memory => return Err(ConfigError::AssetFileAndInMemory),
@@ -226,7 +219,12 @@ fn backups_compare_hash_and_print_in_every_combination() {
         prop_assert_eq!(a == b, one == two);
         prop_assert!(a != b || a.stable_hash() == b.stable_hash());
         let differs = a.first_difference(&b);
-        let fields = [None, Some(Field::CanonicalPath), Some(Field::Key), Some(Field::Schema)];
+        let fields = [
+            None,
+            Some(ConfigField::CanonicalPath),
+            Some(ConfigField::Key),
+            Some(ConfigField::Schema),
+        ];
         prop_assert!(fields.contains(&differs), "{:?}", differs);
         prop_assert_eq!(a.path().to_str(), Some(one.0));
         let text = format!("{a} {a:?}");

@@ -1,8 +1,7 @@
 //! Reviewed texts of configurations: equality, hashes, display.
 
 use fastness::config::{
-    App, Builder, Callback, CompactionPolicy, Configuration, MemoryFileEnv, Observables,
-    SyncBuilder, User,
+    App, Builder, Callback, CompactionPolicy, Configuration, MemoryFileEnv, SyncBuilder, User,
 };
 use fastness::schema::{Class, Module, Property, PropertyType, Scalar};
 use std::fmt::Write as _;
@@ -78,8 +77,6 @@ fn locals() -> Vec<Named> {
         local("more classes", |b| Ok(b.modules([module("a", &["Dog", "Cat", "Emu"])]))),
         local("one class", |b| Ok(b.only_classes(&["Cat"]))),
         local("no class", |b| Ok(b.modules([]))),
-        local("observables", |b| Ok(b.observables(Observables::BuiltIn))),
-        local("own observables", |b| Ok(b.observables(Observables::Custom(hook("streams"))))),
         local("initial data", |b| Ok(b.initial_data(hook("cats")))),
         local("asset", |b| b.asset_file("seed")),
         local("other asset", |b| b.asset_file("seeds/seed")),

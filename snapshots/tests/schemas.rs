@@ -115,7 +115,6 @@ fn config_errors() -> Vec<ConfigError> {
         ConfigError::AssetFileEmpty,
         ConfigError::AssetFileAndInMemory,
         ConfigError::AssetFileAndDeletion,
-        ConfigError::NoObservables,
         ConfigError::TrustedRootEmpty,
         ConfigError::UserInvalid,
         ConfigError::Identity { identity: name("../a\n") },

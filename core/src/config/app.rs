@@ -1,6 +1,6 @@
 //! Settings of the app that its configurations share.
 
-use super::callback::{Callback, Observables};
+use super::callback::Callback;
 use super::error::DirectoryProblem;
 use super::file_env::{FileEnv, OsFileEnv};
 use crate::error::{Error, FileErrorCause, Result};
@@ -33,7 +33,6 @@ impl fmt::Debug for Assets {
 pub struct App {
     pub(super) files: PathBuf,
     pub(super) module: Option<Module>,
-    pub(super) observables: Option<Observables>,
     pub(super) error_handler: Callback,
     pub(super) file_env: Arc<dyn FileEnv>,
     assets: Assets,
@@ -46,7 +45,6 @@ impl App {
         Self {
             files: files.as_ref().to_path_buf(),
             module: None,
-            observables: None,
             error_handler: Callback::named("default", ()),
             file_env: Arc::new(OsFileEnv),
             assets: Assets(Arc::new(|_| Err(io::ErrorKind::NotFound.into()))),
@@ -57,13 +55,6 @@ impl App {
     #[must_use]
     pub fn default_module(mut self, module: Module) -> Self {
         self.module = Some(module);
-        self
-    }
-
-    /// Sets the default observables.
-    #[must_use]
-    pub fn observables(mut self, observables: Observables) -> Self {
-        self.observables = Some(observables);
         self
     }
 

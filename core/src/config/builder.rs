@@ -1,10 +1,10 @@
 //! Local configurations, option by option; what cannot be is refused at once (O4).
 
 use super::app::App;
-use super::callback::{Callback, CompactionPolicy, Observables};
+use super::callback::{Callback, CompactionPolicy};
 use super::draft::SharedOptions;
 use super::error::{ConfigError, ReadOnlyConflict};
-use super::value::{Configuration, Durability};
+use super::value::{Configuration, Storage};
 use crate::error::Result;
 use crate::schema::Module;
 use std::path::Path;
@@ -101,7 +101,7 @@ impl Builder {
         if self.asset_file.is_some() {
             return Err(ConfigError::AssetFileAndInMemory.into());
         }
-        self.draft.durability = Durability::InMemory;
+        self.draft.storage = Storage::Memory;
         Ok(self)
     }
 
@@ -116,13 +116,6 @@ impl Builder {
     #[must_use]
     pub fn only_classes(mut self, names: &[&str]) -> Self {
         self.draft.only_classes(names);
-        self
-    }
-
-    /// Sets how observers become streams.
-    #[must_use]
-    pub fn observables(mut self, observables: Observables) -> Self {
-        self.draft.observables = Some(observables);
         self
     }
 
@@ -142,7 +135,7 @@ impl Builder {
         if path.is_empty() {
             return Err(ConfigError::AssetFileEmpty.into());
         }
-        if self.draft.durability == Durability::InMemory {
+        if self.draft.storage == Storage::Memory {
             return Err(ConfigError::AssetFileAndInMemory.into());
         }
         if self.delete_if_migration_needed {

@@ -85,24 +85,6 @@ impl fmt::Debug for Callback {
     }
 }
 
-/// How an app turns observers into streams of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Observables {
-    /// The store's own; all of them are equal.
-    BuiltIn,
-    /// One of the app's.
-    Custom(Callback),
-}
-
-impl Observables {
-    pub(super) fn hash(&self) -> i32 {
-        match self {
-            Self::BuiltIn => 37,
-            Self::Custom(hook) => hook.hash(),
-        }
-    }
-}
-
 /// How much of a file is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileStats {

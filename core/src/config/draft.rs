@@ -1,10 +1,10 @@
 //! Options that the builders of local and of synced configurations share.
 
 use super::app::App;
-use super::callback::{Callback, Observables};
+use super::callback::Callback;
 use super::error::ConfigError;
 use super::secret::Secret;
-use super::value::{Configuration, Durability};
+use super::value::{Configuration, Storage};
 use crate::error::{Error, FileErrorCause, Result};
 use crate::schema::{Class, Module, Schema};
 use std::path::{Path, PathBuf};
@@ -21,9 +21,8 @@ pub(super) struct SharedOptions {
     pub(super) schema_version: u64,
     modules: Vec<Module>,
     only_classes: Option<Vec<String>>,
-    pub(super) observables: Option<Observables>,
     pub(super) initial_data: Option<Callback>,
-    pub(super) durability: Durability,
+    pub(super) storage: Storage,
     pub(super) read_only: bool,
 }
 
@@ -37,9 +36,8 @@ impl SharedOptions {
             schema_version: 0,
             modules: app.module.iter().cloned().collect(),
             only_classes: None,
-            observables: app.observables.clone(),
             initial_data: None,
-            durability: Durability::Full,
+            storage: Storage::Disk,
             read_only: false,
         }
     }
@@ -101,8 +99,7 @@ impl SharedOptions {
             canonical_path,
             key: self.key,
             schema_version: self.schema_version,
-            durability: self.durability,
-            observables: self.observables,
+            storage: self.storage,
             initial_data: self.initial_data,
             read_only: self.read_only,
             ..Configuration::bare(schema)
@@ -122,9 +119,8 @@ impl Configuration {
             schema_version: 0,
             migration: None,
             delete_if_migration_needed: false,
-            durability: Durability::Full,
+            storage: Storage::Disk,
             schema: Arc::new(schema),
-            observables: None,
             initial_data: None,
             read_only: false,
             compaction: None,

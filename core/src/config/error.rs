@@ -36,8 +36,6 @@ pub enum ConfigError {
     AssetFileAndDeletion,
     /// A read-only configuration was given something else that it cannot have.
     ReadOnly(ReadOnlyConflict),
-    /// The configuration has no observables.
-    NoObservables,
     /// The name of the trusted root is empty.
     TrustedRootEmpty,
     /// The user is not logged in, or no longer.
@@ -135,7 +133,6 @@ impl ConfigError {
             | Self::IdentityMissing { .. }
             | Self::PathTooLong { .. }
             | Self::SyncDirectory { .. } => ErrorKind::IllegalState,
-            Self::NoObservables => ErrorKind::Unsupported,
         }
     }
 }
@@ -162,7 +159,6 @@ impl fmt::Display for ConfigError {
                  of them out",
             ),
             Self::ReadOnly(conflict) => write!(f, "read-only: {conflict}"),
-            Self::NoObservables => f.write_str("no observables are set; set them first"),
             Self::TrustedRootEmpty => f.write_str("the trusted root has no name; give one"),
             Self::UserInvalid => f.write_str("the user is not logged in, or no longer; log in"),
             Self::Identity { identity } => write!(

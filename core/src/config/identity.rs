@@ -1,9 +1,9 @@
 //! When two configurations are the same (O1), and the hash that says so everywhere (O2).
 
-use super::callback::{Callback, CompactionPolicy, Observables};
+use super::callback::{Callback, CompactionPolicy};
 use super::hash::{self, Hash};
 use super::secret::Secret;
-use super::value::{Configuration, Durability, SyncPart};
+use super::value::{Configuration, Storage, SyncPart};
 use crate::fault::{self, Fault};
 use crate::instance::error::ConfigurationDifference;
 use std::hash::Hasher;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names are those of the options")]
-pub enum Field {
+pub enum ConfigField {
     Kind,
     SchemaVersion,
     DeleteIfMigrationNeeded,
@@ -24,9 +24,8 @@ pub enum Field {
     AssetFile,
     Key,
     Migration,
-    Durability,
+    Storage,
     Schema,
-    Observables,
     InitialData,
     Compaction,
     DeleteOnLogout,
@@ -39,7 +38,7 @@ pub enum Field {
     WaitForInitialData,
 }
 
-impl Field {
+impl ConfigField {
     /// Returns the name that documents and messages use.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -54,9 +53,8 @@ impl Field {
             Self::AssetFile => "the asset file",
             Self::Key => "the key",
             Self::Migration => "the migration",
-            Self::Durability => "the durability",
+            Self::Storage => "the storage",
             Self::Schema => "the schema",
-            Self::Observables => "the observables",
             Self::InitialData => "the initial data",
             Self::Compaction => "the compaction rule",
             Self::DeleteOnLogout => "deletion on logout",
@@ -74,7 +72,7 @@ impl Field {
 impl Configuration {
     /// Tells in what this differs from the configuration under which a file is open.
     pub(crate) fn difference_from(&self, open: &Self) -> ConfigurationDifference {
-        let field = self.first_difference(open).map_or("nothing", Field::name);
+        let field = self.first_difference(open).map_or("nothing", ConfigField::name);
         match (&self.migration, &open.migration) {
             _ if self.key != open.key => ConfigurationDifference::Key,
             (Some(new), Some(old)) if new != old && new.is_of_type_of(old) => {
@@ -86,30 +84,29 @@ impl Configuration {
 
     /// Returns the first field in which the two differ; none if they are equal.
     #[must_use]
-    pub fn first_difference(&self, other: &Self) -> Option<Field> {
+    pub fn first_difference(&self, other: &Self) -> Option<ConfigField> {
         let base = [
-            (Field::Kind, self.is_synced() == other.is_synced()),
-            (Field::SchemaVersion, self.schema_version == other.schema_version),
+            (ConfigField::Kind, self.is_synced() == other.is_synced()),
+            (ConfigField::SchemaVersion, self.schema_version == other.schema_version),
             (
-                Field::DeleteIfMigrationNeeded,
+                ConfigField::DeleteIfMigrationNeeded,
                 self.delete_if_migration_needed == other.delete_if_migration_needed,
             ),
-            (Field::ReadOnly, self.read_only == other.read_only),
-            (Field::Directory, self.directory == other.directory),
-            (Field::FileName, self.file_name == other.file_name),
+            (ConfigField::ReadOnly, self.read_only == other.read_only),
+            (ConfigField::Directory, self.directory == other.directory),
+            (ConfigField::FileName, self.file_name == other.file_name),
             // Compared as text: a recovery path is taken as it is.
             (
-                Field::CanonicalPath,
+                ConfigField::CanonicalPath,
                 self.canonical_path.as_os_str() == other.canonical_path.as_os_str(),
             ),
-            (Field::AssetFile, self.asset_file == other.asset_file),
-            (Field::Key, self.key == other.key),
-            (Field::Migration, self.migration == other.migration),
-            (Field::Durability, self.durability == other.durability),
-            (Field::Schema, self.schema == other.schema),
-            (Field::Observables, self.observables == other.observables),
-            (Field::InitialData, self.initial_data == other.initial_data),
-            (Field::Compaction, self.compaction == other.compaction),
+            (ConfigField::AssetFile, self.asset_file == other.asset_file),
+            (ConfigField::Key, self.key == other.key),
+            (ConfigField::Migration, self.migration == other.migration),
+            (ConfigField::Storage, self.storage == other.storage),
+            (ConfigField::Schema, self.schema == other.schema),
+            (ConfigField::InitialData, self.initial_data == other.initial_data),
+            (ConfigField::Compaction, self.compaction == other.compaction),
         ];
         let differs = base.into_iter().find(|(_, same)| !same).map(|(field, _)| field);
         differs.or_else(|| self.sync.as_ref()?.first_difference(other.sync.as_ref()?))
@@ -131,9 +128,10 @@ impl Configuration {
             .term(hash::fold(self.schema_version))
             .option(self.migration.as_ref(), Callback::hash)
             .flag(self.delete_if_migration_needed)
-            .flag(self.durability == Durability::InMemory)
+            .flag(self.storage == Storage::Memory)
             .term(schema)
-            .option(self.observables.as_ref(), Observables::hash)
+            // Observables of the original, which have no counterpart.
+            .term(0)
             .option(self.initial_data.as_ref(), Callback::hash)
             .flag(self.read_only)
             .option(self.compaction.as_ref(), CompactionPolicy::hash);
@@ -157,17 +155,17 @@ fn of_path(path: &Path) -> i32 {
 }
 
 impl SyncPart {
-    fn first_difference(&self, other: &Self) -> Option<Field> {
+    fn first_difference(&self, other: &Self) -> Option<ConfigField> {
         let fields = [
-            (Field::DeleteOnLogout, self.deletes_on_logout == other.deletes_on_logout),
-            (Field::CertificateCheck, self.checks_certificate == other.checks_certificate),
-            (Field::Url, self.url == other.url),
-            (Field::User, self.user == other.user),
-            (Field::ErrorHandler, self.error_handler == other.error_handler),
-            (Field::TrustedRoot, self.trusted_root == other.trusted_root),
-            (Field::CertificatePath, self.certificate_path == other.certificate_path),
+            (ConfigField::DeleteOnLogout, self.deletes_on_logout == other.deletes_on_logout),
+            (ConfigField::CertificateCheck, self.checks_certificate == other.checks_certificate),
+            (ConfigField::Url, self.url == other.url),
+            (ConfigField::User, self.user == other.user),
+            (ConfigField::ErrorHandler, self.error_handler == other.error_handler),
+            (ConfigField::TrustedRoot, self.trusted_root == other.trusted_root),
+            (ConfigField::CertificatePath, self.certificate_path == other.certificate_path),
             (
-                Field::WaitForInitialData,
+                ConfigField::WaitForInitialData,
                 self.waits_for_initial_data == other.waits_for_initial_data,
             ),
         ];

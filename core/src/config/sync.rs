@@ -1,13 +1,13 @@
 //! Synced configurations: a user, a URL, and the options that go with them.
 
 use super::app::App;
-use super::callback::{Callback, Observables};
+use super::callback::Callback;
 use super::draft::SharedOptions;
 use super::error::{ConfigError, DirectoryProblem, ReadOnlyConflict};
 use super::local_path::PathParts;
 use super::url::ServerUrl;
 use super::user::User;
-use super::value::{Configuration, Durability, SyncPart};
+use super::value::{Configuration, Storage, SyncPart};
 use crate::error::{Error, FileErrorCause, Result};
 use crate::schema::Module;
 use std::path::{Path, PathBuf};
@@ -107,13 +107,6 @@ impl SyncBuilder {
         self
     }
 
-    /// Sets how observers become streams.
-    #[must_use]
-    pub fn observables(mut self, observables: Observables) -> Self {
-        self.draft.observables = Some(observables);
-        self
-    }
-
     /// Sets the callback that writes the initial data of a new file; `None` removes it.
     #[must_use]
     pub fn initial_data(mut self, initial_data: impl Into<Option<Callback>>) -> Self {
@@ -124,7 +117,7 @@ impl SyncBuilder {
     /// Keeps the file in memory only.
     #[must_use]
     pub fn in_memory(mut self) -> Self {
-        self.draft.durability = Durability::InMemory;
+        self.draft.storage = Storage::Memory;
         self
     }
 

@@ -1,13 +1,13 @@
 //! Configurations as texts: a field a line, a key as its length only (O3).
 
-use super::value::{Configuration, Durability, SyncPart};
+use super::value::{Configuration, Storage, SyncPart};
 use std::fmt::{self, Display, Formatter};
 
-impl Display for Durability {
+impl Display for Storage {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Full => "FULL",
-            Self::InMemory => "MEM_ONLY",
+            Self::Disk => "FULL",
+            Self::Memory => "MEM_ONLY",
         })
     }
 }
@@ -35,7 +35,7 @@ impl Display for Configuration {
         writeln!(f, "schemaVersion: {}", self.schema_version)?;
         writeln!(f, "migration: {}", OrNull(self.migration.as_ref()))?;
         writeln!(f, "deleteRealmIfMigrationNeeded: {}", self.delete_if_migration_needed)?;
-        writeln!(f, "durability: {}", self.durability)?;
+        writeln!(f, "durability: {}", self.storage)?;
         writeln!(f, "schemaMediator: [{}]", names.join(", "))?;
         writeln!(f, "readOnly: {}", self.read_only)?;
         write!(f, "compactOnLaunch: {}", OrNull(self.compaction.as_ref()))?;

@@ -1,24 +1,22 @@
 //! The configuration itself, and what can be asked of it.
 
-use super::callback::{Callback, CompactionPolicy, Observables};
-use super::error::ConfigError;
+use super::callback::{Callback, CompactionPolicy};
 use super::secret::Secret;
 use super::url::ServerUrl;
 use super::user::User;
 use crate::crypto::Key;
-use crate::error::Result;
 use crate::schema::{ModeChoice, Schema, SchemaMode};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where what was committed goes.
+/// The storage of committed data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Durability {
-    /// To the disk.
+pub enum Storage {
+    /// A file on the disk.
     #[default]
-    Full,
-    /// Nowhere: the data ends with the last instance.
-    InMemory,
+    Disk,
+    /// Memory: the data ends with the last instance.
+    Memory,
 }
 
 /// A file to open and its options. Made by [`super::Builder`] or [`super::SyncBuilder`], or for a
@@ -44,9 +42,8 @@ pub struct Configuration {
     pub(super) schema_version: u64,
     pub(super) migration: Option<Callback>,
     pub(super) delete_if_migration_needed: bool,
-    pub(super) durability: Durability,
+    pub(super) storage: Storage,
     pub(super) schema: Arc<Schema>,
-    pub(super) observables: Option<Observables>,
     pub(super) initial_data: Option<Callback>,
     pub(super) read_only: bool,
     pub(super) compaction: Option<CompactionPolicy>,
@@ -118,22 +115,14 @@ impl Configuration {
 
     /// Returns where what was committed goes.
     #[must_use]
-    pub const fn durability(&self) -> Durability {
-        self.durability
+    pub const fn storage(&self) -> Storage {
+        self.storage
     }
 
     /// Returns the classes.
     #[must_use]
     pub fn schema(&self) -> &Schema {
         &self.schema
-    }
-
-    /// Returns the observables.
-    ///
-    /// # Errors
-    /// [`ConfigError::NoObservables`].
-    pub fn observables(&self) -> Result<&Observables> {
-        self.observables.as_ref().ok_or_else(|| ConfigError::NoObservables.into())
     }
 
     /// Returns what writes the initial data.

@@ -3,7 +3,7 @@
 use super::file::File;
 use super::holder::InstanceKind;
 use crate::conc::Arc;
-use crate::config::{Assets, Configuration, Durability, FileStats};
+use crate::config::{Assets, Configuration, FileStats, Storage};
 use crate::error::{Error, FileErrorCause, Result};
 use crate::object::{Database, DatabaseOptions, Migration, Transaction};
 use crate::txn::{Store, StoreOptions, Temporary};
@@ -27,9 +27,9 @@ impl FileOpener {
     fn options(&self, configuration: &Configuration) -> StoreOptions {
         let mut options = self.options.clone();
         options.key = configuration.key();
-        match configuration.durability() {
-            Durability::Full => options,
-            Durability::InMemory => options.vfs(Arc::new(MemoryVfs::default())),
+        match configuration.storage() {
+            Storage::Disk => options,
+            Storage::Memory => options.vfs(Arc::new(MemoryVfs::default())),
         }
     }
 
