@@ -4,7 +4,7 @@
 //! Text that moves to another file takes its allowance along: a rule fails when the files together
 //! have more breaches than their lines allow.
 
-use super::{Breach, WorkTree, artefacts, graph, maps, names, prose, source};
+use super::{Breach, WorkTree, graph, names, prose, source};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -39,8 +39,6 @@ pub(crate) fn all(tree: &WorkTree) -> Vec<RuleBreaches> {
         RuleBreaches { rule: "identifiers", breaches: identifiers },
         RuleBreaches { rule: "arguments", breaches: arguments },
         RuleBreaches { rule: "types", breaches: names::types(tree) },
-        RuleBreaches { rule: "maps", breaches: maps::complete(tree) },
-        RuleBreaches { rule: "promises", breaches: artefacts::promises(tree) },
         RuleBreaches { rule: "circles", breaches: graph::circles(tree) },
     ];
     for rule in &mut found {

@@ -1,6 +1,5 @@
 //! Artefacts that code refers to: documents, corpora, snapshots, golden files.
 
-use super::register;
 use super::text::breach;
 use super::{Breach, WorkTree};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,21 +8,6 @@ use xxhash_rust::xxh3::xxh3_128;
 const CORPUS_BYTES_MAX: u64 = 1 << 20;
 const GOLDEN: &str = "snapshots/golden/";
 const DIGESTS: &str = "snapshots/golden/DIGESTS";
-/// Where promises are listed, and the folders whose headers and checks may name those only.
-const PROMISES: &[(&str, &[&str])] = &[
-    (
-        "docs/verification.md",
-        &[
-            "core/src/",
-            "core/auth/src/",
-            "sim/src/check/",
-            "proptests/src/",
-            "client/src/",
-            "server/src/",
-        ],
-    ),
-    ("docs/tools.md", &["cli/src/"]),
-];
 
 pub(crate) fn header_references(tree: &WorkTree) -> Vec<Breach> {
     let mut breaches = Vec::new();
@@ -53,63 +37,6 @@ pub(crate) fn header_references(tree: &WorkTree) -> Vec<Breach> {
         }
     }
     breaches
-}
-
-/// Holds the ids in headers and in the checks against the lists of promises.
-pub(crate) fn promises(tree: &WorkTree) -> Vec<Breach> {
-    if tree.has("docs/promises.md") {
-        return register::promises(tree);
-    }
-    let mut breaches = Vec::new();
-    let mut everywhere = BTreeSet::new();
-    for (list, folders) in PROMISES {
-        let text = tree.text(list).unwrap_or_default();
-        let mut listed = BTreeSet::new();
-        for (at, id) in listed_promises(&text) {
-            listed.insert(id.to_owned());
-            if !everywhere.insert(id.to_owned()) {
-                breaches.push(breach(list, at, format!("{id} is two promises; rename one")));
-            }
-        }
-        let bound = |path: &&str| folders.iter().any(|folder| path.starts_with(folder));
-        for path in tree.ending(".rs").filter(bound) {
-            let text = tree.text(path).unwrap_or_default();
-            for (index, line) in text.lines().enumerate() {
-                if let Some(id) = named_promise(line)
-                    && !listed.contains(id)
-                {
-                    let text = format!("{id} is not among the promises in {list}; list it there");
-                    breaches.push(breach(path, index, text));
-                }
-            }
-        }
-    }
-    breaches
-}
-
-/// The ids in the rows of tables, `| C2 | An acknowledged commit ..`.
-fn listed_promises(text: &str) -> Vec<(usize, &str)> {
-    let rows =
-        text.lines().enumerate().filter_map(|(at, line)| Some((at, line.strip_prefix("| ")?)));
-    rows.filter_map(|(at, row)| Some((at, row.split(' ').next()?)))
-        .filter(|(_, id)| is_promise(id))
-        .collect()
-}
-
-/// The id in `//! - C2 An acknowledged commit ..` or `id: "C2"`.
-fn named_promise(line: &str) -> Option<&str> {
-    let header = line.strip_prefix("//! - ").and_then(|rest| rest.split(' ').next());
-    let check = line.split_once(" id: \"").and_then(|(_, rest)| rest.split('"').next());
-    header.or(check).filter(|id| is_promise(id))
-}
-
-/// A capital and a number. Y1 is broken on purpose, by the canary.
-fn is_promise(id: &str) -> bool {
-    let mut letters = id.chars();
-    letters.next().is_some_and(|first| first.is_ascii_uppercase())
-        && letters.clone().next().is_some()
-        && letters.all(|letter| letter.is_ascii_digit())
-        && id != "Y1"
 }
 
 /// All `docs/NAME.md` and `docs/NAME.md#ANCHOR` in a line.
@@ -255,24 +182,9 @@ fn golden(digests: &str, files: &BTreeMap<String, Vec<u8>>) -> Vec<Breach> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        anchors, document_references, golden, listed_promises, named_promise, names_after,
-    };
+    use super::{anchors, document_references, golden, names_after};
     use std::collections::BTreeMap;
     use xxhash_rust::xxh3::xxh3_128;
-
-    #[test]
-    fn promises_are_found_where_they_are_named() {
-        assert_eq!(named_promise("//! - C10 An opening that fails"), Some("C10"));
-        assert_eq!(named_promise("    Invariant { id: \"S1\", promise: \"x\" };"), Some("S1"));
-        assert_eq!(named_promise("        id: \"D2\","), Some("D2"));
-        assert_eq!(named_promise("//! - Y1 The canary's own"), None);
-        assert_eq!(named_promise("//! - Y2 No message says"), Some("Y2"));
-        assert_eq!(named_promise("//! - [`fs`]: a file system"), None);
-        assert_eq!(named_promise("//! - A word of one letter"), None);
-        let table = "| id | promise |\n|---|---|\n| C2 | x |\n| info | y |\nY3 z\n| Y4 | z |\n";
-        assert_eq!(listed_promises(table), [(2, "C2"), (5, "Y4")]);
-    }
 
     #[test]
     fn anchors_are_those_of_the_headings() {

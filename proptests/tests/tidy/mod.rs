@@ -5,6 +5,7 @@
 //!
 //! - Files, functions, lines and argument lists stay within their sizes.
 //! - Crates and the modules of core depend only in the direction of docs/architecture.md.
+//! - Maps name every crate and module; docs/promises.md and the code name the same ids.
 //! - References resolve: documents, anchors, checks, snapshots, golden files, corpora.
 //! - [`allowed`] counts the breaches of rules that are not met everywhere yet: words, tuples of
 //!   arguments, names of types, circles of imports. The counts only fall.
@@ -44,6 +45,8 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     ("machines", |tree| each(tree, "", text::machine_paths)),
     ("crates", layers::crate_arrows),
     ("modules", layers::core_modules),
+    ("maps", maps::complete),
+    ("promises", register::promises),
     ("references", artefacts::header_references),
     ("corpora", artefacts::corpora),
     ("snapshots", artefacts::orphan_snapshots),
@@ -212,6 +215,16 @@ mod tests {
     #[test]
     fn modules_of_core_import_only_from_above() {
         check("modules");
+    }
+
+    #[test]
+    fn maps_name_every_crate_and_module() {
+        check("maps");
+    }
+
+    #[test]
+    fn promises_and_code_name_the_same_ids() {
+        check("promises");
     }
 
     #[test]

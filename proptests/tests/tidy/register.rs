@@ -1,4 +1,4 @@
-//! Register of promises: its page lists every invariant id once, and code names each.
+//! Register of promises: docs/promises.md lists every invariant id once, and code names each.
 //!
 //! A row is `| C2 | promise | owner | checked by | specified in |`. Code names an id in a header
 //! (`//! - C2 ..`), in a check (`id: "C2"`, `promise("C2", ..`) or at the start of a panic text.
@@ -123,7 +123,7 @@ fn named_ids<'a>(tokens: &[Token<'a>]) -> Vec<(usize, &'a str)> {
                 };
                 found.extend(id.filter(|id| is_id(id)).map(|id| (token.line, id)));
             }
-            _ => {}
+            TokenKind::Word | TokenKind::Mark | TokenKind::Quote => {}
         }
     }
     found
