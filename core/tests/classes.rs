@@ -2,22 +2,15 @@
 //! (B3). `synced.rs` has the refusals of synced files.
 
 use fastness::object::{Database, DatabaseOptions, Transaction};
-use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
+use fastness::schema::{Property, PropertyType, Scalar, Schema};
 use fastness::{ErrorKind, Result, StoreOptions};
+use fastness_testkit::{class, property};
 
 const INVALID: ErrorKind = ErrorKind::InvalidArgument;
 const STATE: ErrorKind = ErrorKind::IllegalState;
 
-fn property(name: &str, kind: impl Into<PropertyType>) -> Property {
-    Property::new(name, kind).unwrap()
-}
-
 fn ints() -> PropertyType {
     PropertyType::List { of: Scalar::Int, nullable: false }
-}
-
-fn class(name: &str, properties: impl IntoIterator<Item = Property>) -> Class {
-    properties.into_iter().fold(Class::new(name).unwrap(), Class::with)
 }
 
 /// Owners, whose links are computed, not stored.

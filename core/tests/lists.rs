@@ -6,6 +6,7 @@ use fastness::object::{
 };
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 use fastness::{Result, StoreOptions};
+use fastness_testkit::Generator;
 
 const PIECE_BYTES_MAX: usize = 1024;
 
@@ -25,16 +26,6 @@ fn database() -> Database {
     Database::in_memory(&StoreOptions::new(), &DatabaseOptions::schema(schema(), 0)).unwrap()
 }
 
-/// Numbers that look random and are the same for ever.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        usize::try_from(self.0 >> 33).unwrap() % end.max(1)
-    }
-}
-
 /// Entries of a tree of the class.
 fn entries(database: &Database, tree: &str) -> Vec<usize> {
     let snapshot = database.snapshot().unwrap();
@@ -51,7 +42,7 @@ fn read(database: &Database, id: &ObjectId, list: &str) -> Vec<Element> {
     object.list(list).unwrap()
 }
 
-fn value(list: &str, random: &mut Random) -> Value<'static> {
+fn value(list: &str, random: &mut Generator) -> Value<'static> {
     match (list, random.below(8)) {
         (_, 0) => Value::Null,
         ("texts", 1) => "long".repeat(random.below(600)).into(),
@@ -63,7 +54,7 @@ fn value(list: &str, random: &mut Random) -> Value<'static> {
 /// A list as a vector, and the source of its changes.
 struct ListModel {
     expected: Vec<Element>,
-    random: Random,
+    random: Generator,
 }
 
 /// Makes one change to a list and to its model.
@@ -100,7 +91,7 @@ fn change(txn: &mut Transaction, id: &ObjectId, list: &str, model: &mut ListMode
 fn a_list_in_chunks_equals_a_vector() {
     for list in ["ints", "texts"] {
         let database = database();
-        let mut model = ListModel { expected: Vec::new(), random: Random(7) };
+        let mut model = ListModel { expected: Vec::new(), random: Generator::new(7) };
         let id = database.transact(|txn| txn.create_with_key("Class", "a")).unwrap();
         let mut most = 0;
         for round in 0..300 {

@@ -2,25 +2,16 @@
 
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
 use fastness::{CommitId, RecoveryOutcome, Store, StoreOptions};
+use fastness_testkit::{in_memory_file, read_file};
 use std::path::Path;
 use std::sync::Arc;
 
 const SECTOR: usize = 512;
 const PAGE: usize = 4096;
 
-fn image(vfs: &MemoryVfs) -> Vec<u8> {
-    let file = vfs.open(Path::new("store"), Access::Read).unwrap();
-    let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
-    assert_eq!(file.read_at(&mut bytes, 0).unwrap(), bytes.len());
-    bytes
-}
-
 /// Opens an image of a disk.
 fn open(image: &[u8]) -> (MemoryVfs, Store) {
-    let vfs = MemoryVfs::default();
-    let file = vfs.open(Path::new("store"), Access::CreateNew).unwrap();
-    file.write_at(image, 0).unwrap();
-    drop(file);
+    let vfs = in_memory_file("store", image);
     let store = StoreOptions::new().vfs(Arc::new(vfs.clone())).open("store").unwrap();
     (vfs, store)
 }
@@ -40,7 +31,7 @@ fn a_torn_record_is_not_completed_by_the_next_one() {
     // The first record is on page 3, this one on page 4; the key fills its second sector.
     let key = [b'q'; 1000];
     set(&store, &key, b"lost");
-    let mut torn = image(&vfs);
+    let mut torn = read_file(&vfs, "store");
     let second = 4 * PAGE + SECTOR..4 * PAGE + 2 * SECTOR;
     assert!(torn[second.clone()].iter().all(|byte| *byte == b'q'), "the key is in the log");
     torn[second.clone()].fill(0);
@@ -49,9 +40,9 @@ fn a_torn_record_is_not_completed_by_the_next_one() {
     assert_eq!(store.snapshot().commit(), first);
     let outcome = store.recovery().unwrap().outcome;
     assert_eq!(outcome, RecoveryOutcome::CommitDiscarded(first.next()));
-    let mut recovered = image(&vfs);
+    let mut recovered = read_file(&vfs, "store");
     set(&store, &key, b"a longer value");
-    let written = image(&vfs);
+    let written = read_file(&vfs, "store");
     assert_eq!(written[second.clone()], [b'q'; SECTOR]);
     // Only this sector of the next record reaches the disk.
     recovered[second.clone()].copy_from_slice(&written[second]);
@@ -74,14 +65,14 @@ fn a_record_behind_a_lost_one_does_not_come_back_with_another() {
         txn.tree("t").unwrap().insert(key, b"2").unwrap();
         txn.commit_with(fastness::Durability::None).unwrap();
     }
-    let mut lost = image(&vfs);
+    let mut lost = read_file(&vfs, "store");
     assert!(lost[4 * PAGE..6 * PAGE].chunks(PAGE).all(|page| page.iter().any(|byte| *byte > 0)));
     lost[4 * PAGE..5 * PAGE].fill(0);
 
     let (vfs, store) = open(&lost);
     assert_eq!(store.snapshot().commit(), first);
     let second = set(&store, b"second", b"2");
-    let (_, store) = open(&image(&vfs));
+    let (_, store) = open(&read_file(&vfs, "store"));
     let snapshot = store.snapshot();
     assert_eq!((snapshot.commit(), snapshot.tree("t").len()), (second, 2), "it came back");
 }
@@ -94,7 +85,7 @@ fn a_damaged_record_with_others_behind_it_is_damage() {
     for number in 0..3 {
         set(&store, &[number], b"value");
     }
-    let whole = image(&vfs);
+    let whole = read_file(&vfs, "store");
     for page in [3, 4] {
         let mut damaged = whole.clone();
         damaged[page * PAGE + 100] ^= 1;

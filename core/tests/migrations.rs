@@ -6,10 +6,7 @@ use fastness::object::{
 };
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema, SchemaError, SchemaMode};
 use fastness::{Error, ErrorKind, ObjectError, Result, StoreOptions};
-
-fn property(name: &str, kind: impl Into<PropertyType>) -> Property {
-    Property::new(name, kind).unwrap()
-}
+use fastness_testkit::property;
 
 fn int(name: &str) -> Property {
     property(name, Scalar::Int)

@@ -4,17 +4,10 @@ use fastness::object::{
     Database, DatabaseOptions, Filter, ObjectId, ObjectKey, Operation, PropertyValue, Timestamp,
     Transaction, Value,
 };
-use fastness::schema::{Class, Property, PropertyType, Scalar, Schema, SchemaError};
+use fastness::schema::{Class, PropertyType, Scalar, Schema, SchemaError};
 use fastness::{Error, ErrorKind, Key, ObjectError, Result, StoreOptions};
+use fastness_testkit::{list, property};
 use std::sync::{Arc, Mutex};
-
-fn property(name: &str, kind: impl Into<PropertyType>) -> Property {
-    Property::new(name, kind).unwrap()
-}
-
-fn list(of: Scalar, nullable: bool) -> PropertyType {
-    PropertyType::List { of, nullable }
-}
 
 fn schema() -> Schema {
     let dog = Class::new("Dog")

@@ -4,12 +4,9 @@
 use fastness::object::{
     Database, DatabaseOptions, Filter, Objects, Order, Query, Snapshot, Timestamp, Value,
 };
-use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
+use fastness::schema::{Class, PropertyType, Scalar, Schema};
 use fastness::{ErrorKind, StoreOptions};
-
-fn property(name: &str, kind: impl Into<PropertyType>) -> Property {
-    Property::new(name, kind).unwrap()
-}
+use fastness_testkit::property;
 
 /// Five dogs; the key is a letter.
 fn dogs() -> Snapshot {

@@ -1,17 +1,14 @@
 //! The table of the schema modes, every cell of it: mode, version, difference.
 
 use fastness::schema::{
-    Action, Change, Class, ModeChoice, Opening, Property, PropertyType, Scalar, Schema,
-    SchemaError, SchemaMode, StoredSchema, decide, differences, require_classes, require_match,
+    Action, Change, Class, ModeChoice, Opening, Property, Scalar, Schema, SchemaError, SchemaMode,
+    StoredSchema, decide, differences, require_classes, require_match,
 };
 use fastness::{Error, ErrorKind, Remedy};
+use fastness_testkit::property;
 use std::path::Path;
 
 const FILE: &str = "files/app";
-
-fn property(name: &str, kind: impl Into<PropertyType>) -> Property {
-    Property::new(name, kind).unwrap()
-}
 
 fn schema(properties: impl IntoIterator<Item = Property>) -> Schema {
     let base = Class::new("A").unwrap().with(property("id", Scalar::Int));

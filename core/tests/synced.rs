@@ -5,10 +5,7 @@ use fastness::instance::FileRegistry;
 use fastness::object::{Database, DatabaseOptions, Transaction};
 use fastness::schema::{Class, Module, Property, Scalar, Schema, SchemaMode};
 use fastness::{Error, ErrorKind, ObjectError, Result, StoreOptions};
-
-fn property(name: &str, kind: Scalar) -> Property {
-    Property::new(name, kind).unwrap()
-}
+use fastness_testkit::property;
 
 fn dog() -> Class {
     Class::new("Dog")

@@ -3,11 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "a test has threads of its own")]
 
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
-use fastness::{
-    ArgumentError, Error, FileErrorKind, Key, OsRandom, RandomSource, Remedy, Snapshot, Store,
-    StoreOptions,
-};
-use std::io;
+use fastness::{ArgumentError, Error, FileErrorKind, Key, Remedy, Snapshot, Store, StoreOptions};
+use fastness_testkit::SwitchedRandom;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -141,26 +138,11 @@ fn a_store_opened_to_read_refuses_to_write_and_shares_the_file_with_readers_only
     options.open("store").unwrap();
 }
 
-/// A source of random bytes that can be turned off.
-#[derive(Debug, Default)]
-struct Tap {
-    off: AtomicBool,
-}
-
-impl RandomSource for Tap {
-    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        if self.off.load(Ordering::Relaxed) {
-            return Err(io::ErrorKind::Other.into());
-        }
-        OsRandom.fill(bytes)
-    }
-}
-
 #[test]
 fn without_random_bytes_a_commit_fails_and_the_store_goes_on() {
-    let tap = Arc::new(Tap::default());
+    let random = Arc::new(SwitchedRandom::default());
     let options =
-        StoreOptions::new().key(Key::new([7; 64])).random_source(Arc::clone(&tap) as Arc<_>);
+        StoreOptions::new().key(Key::new([7; 64])).random_source(Arc::clone(&random) as Arc<_>);
     let store = options.in_memory().unwrap();
     let commit = |value: &[u8]| {
         let mut txn = store.write().unwrap();
@@ -168,11 +150,11 @@ fn without_random_bytes_a_commit_fails_and_the_store_goes_on() {
         txn.commit()
     };
     commit(b"one").unwrap();
-    tap.off.store(true, Ordering::Relaxed);
+    random.switch_off(true);
     assert_eq!(commit(b"two"), Err(Error::RandomSource));
     assert_eq!(store.snapshot().tree("t").get(b"k").unwrap().unwrap(), b"one");
     assert_eq!(options.in_memory().err(), Some(Error::RandomSource));
-    tap.off.store(false, Ordering::Relaxed);
+    random.switch_off(false);
     commit(b"three").unwrap();
     assert_eq!(store.snapshot().tree("t").get(b"k").unwrap().unwrap(), b"three");
     assert_eq!(store.snapshot().verify().unwrap().problems, []);

@@ -7,13 +7,12 @@
 
 pub mod objects;
 
-use fastness::vfs::{Access, MemoryVfs, Vfs};
-use fastness::{Key, RandomSource, Result, Store, StoreOptions};
+use fastness::vfs::MemoryVfs;
+use fastness::{Key, Result, Store, StoreOptions};
+use fastness_testkit::{CountingRandom, read_file};
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A golden file.
 #[derive(Clone, Copy, Debug)]
@@ -94,15 +93,15 @@ pub fn make(golden: Golden) -> Result<Vec<u8>> {
     let vfs = MemoryVfs::default();
     let path = PathBuf::from(golden.name);
     let options =
-        options(golden.encrypted, &vfs).random_source(Arc::new(CountingEntropy::default()));
+        options(golden.encrypted, &vfs).random_source(Arc::new(CountingRandom::default()));
     let options = options.log_pages(11);
     let store = options.create(&path)?;
     fill(&store)?;
     if golden.closed {
         drop(store);
-        return Ok(load(&vfs, &path));
+        return Ok(read_file(&vfs, &path));
     }
-    let bytes = load(&vfs, &path);
+    let bytes = read_file(&vfs, &path);
     drop(store);
     Ok(bytes)
 }
@@ -134,43 +133,4 @@ fn fill(store: &Store) -> Result<()> {
         txn.commit()?;
     }
     Ok(())
-}
-
-/// Returns all bytes of a file of a file system in memory.
-///
-/// # Panics
-/// If the file does not exist.
-#[must_use]
-pub fn load(vfs: &MemoryVfs, path: &Path) -> Vec<u8> {
-    let file = vfs.open(path, Access::Read).expect("the file exists");
-    let len = usize::try_from(file.len().expect("memory has a length")).expect("it fits");
-    let mut bytes = vec![0; len];
-    file.read_at(&mut bytes, 0).expect("memory reads");
-    bytes
-}
-
-/// Creates a file system in memory with one file.
-///
-/// # Panics
-/// Never: memory takes every write.
-#[must_use]
-pub fn hold(path: &Path, bytes: &[u8]) -> MemoryVfs {
-    let vfs = MemoryVfs::default();
-    let file = vfs.open(path, Access::CreateNew).expect("the file system is empty");
-    file.write_at(bytes, 0).expect("memory takes every write");
-    vfs
-}
-
-/// Deterministic entropy, so that a golden file can be reproduced.
-#[derive(Debug, Default)]
-struct CountingEntropy(AtomicU64);
-
-impl RandomSource for CountingEntropy {
-    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        for chunk in bytes.chunks_mut(8) {
-            let number = self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            chunk.copy_from_slice(&number.to_le_bytes()[..chunk.len()]);
-        }
-        Ok(())
-    }
 }

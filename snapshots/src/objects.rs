@@ -1,12 +1,13 @@
 //! Golden files of objects: their contents, and the program that creates them.
 
-use crate::{CountingEntropy, Golden, key, load};
+use crate::{Golden, key};
 use fastness::object::{
     Database, DatabaseOptions, ObjectId, PropertyValue, Timestamp, Transaction, Value,
 };
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 use fastness::vfs::MemoryVfs;
 use fastness::{Result, StoreOptions};
+use fastness_testkit::{CountingRandom, read_file};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -100,8 +101,8 @@ fn make_filled(golden: Golden, wanted: &DatabaseOptions<'_>) -> Result<Vec<u8>> 
     let path = Path::new(golden.name);
     let options = StoreOptions::new()
         .vfs(Arc::new(vfs.clone()))
-        .random_source(Arc::<CountingEntropy>::default());
+        .random_source(Arc::<CountingRandom>::default());
     let options = if golden.encrypted { options.key(key()) } else { options };
     drop(Database::open(&options, path, wanted)?);
-    Ok(load(&vfs, path))
+    Ok(read_file(&vfs, path))
 }

@@ -3,9 +3,9 @@
 use crate::golden::bytes;
 use fastness::PageId;
 use fastness::inspect::{dump_file, dump_page};
-use fastness_snapshots::{FILES, Golden, NEWEST, hold, options};
+use fastness_snapshots::{FILES, Golden, NEWEST, options};
+use fastness_testkit::in_memory_file;
 use std::fmt::Write as _;
-use std::path::Path;
 
 const PLACE: &str = "golden.fastness";
 
@@ -14,7 +14,7 @@ const PLACE: &str = "golden.fastness";
 fn pages_of_golden_files() {
     let mut text = String::new();
     for golden in FILES {
-        let vfs = hold(Path::new(PLACE), &bytes(*golden));
+        let vfs = in_memory_file(PLACE, &bytes(*golden));
         let store = options(golden.encrypted, &vfs).open_read_only(PLACE).unwrap();
         writeln!(text, "== {}", golden.name).unwrap();
         text.push_str(&dump_file(&store.snapshot()).unwrap());
@@ -29,7 +29,7 @@ fn parts_of_pages() {
     let mut text = String::new();
     let mut seen: Vec<String> = Vec::new();
     for golden in FILES.iter().filter(newest) {
-        let vfs = hold(Path::new(PLACE), &bytes(*golden));
+        let vfs = in_memory_file(PLACE, &bytes(*golden));
         let store = options(golden.encrypted, &vfs).open_read_only(PLACE).unwrap();
         let snapshot = store.snapshot();
         for (number, line) in (0_u64..).zip(dump_file(&snapshot).unwrap().lines()) {
@@ -48,7 +48,7 @@ fn parts_of_pages() {
 #[test]
 fn a_page_that_is_not_there_is_an_error() {
     let golden = FILES[0];
-    let vfs = hold(Path::new(PLACE), &bytes(golden));
+    let vfs = in_memory_file(PLACE, &bytes(golden));
     let store = options(golden.encrypted, &vfs).open_read_only(PLACE).unwrap();
     let error = dump_page(&store.snapshot(), PageId(1 << 40)).unwrap_err();
     insta::assert_snapshot!("no_such_page", error.to_string());

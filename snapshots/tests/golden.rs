@@ -1,7 +1,8 @@
 //! Golden files stay readable forever.
 
 use fastness::{Error, FileErrorCause, Key, Snapshot, StoreOptions};
-use fastness_snapshots::{Entries, FILES, Golden, NEWEST, content, hold, key, make, options};
+use fastness_snapshots::{Entries, FILES, Golden, NEWEST, content, key, make, options};
+use fastness_testkit::in_memory_file;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ fn check(snapshot: &Snapshot, golden: Golden) {
 #[test]
 fn every_golden_file_holds_what_it_held() {
     for golden in FILES {
-        let vfs = hold(Path::new(PLACE), &bytes(*golden));
+        let vfs = in_memory_file(PLACE, &bytes(*golden));
         let store = options(golden.encrypted, &vfs).open_read_only(PLACE).unwrap();
         check(&store.snapshot(), *golden);
         drop(store);
@@ -45,7 +46,7 @@ fn every_golden_file_holds_what_it_held() {
 #[test]
 fn every_golden_file_can_be_written_compacted_and_read_again() {
     for golden in FILES {
-        let vfs = hold(Path::new(PLACE), &bytes(*golden));
+        let vfs = in_memory_file(PLACE, &bytes(*golden));
         let options = options(golden.encrypted, &vfs);
         let store = options.open(PLACE).unwrap();
         let mut txn = store.write().unwrap();
@@ -64,7 +65,7 @@ fn every_golden_file_can_be_written_compacted_and_read_again() {
 #[test]
 fn a_golden_file_opens_with_its_key_alone() {
     for golden in FILES {
-        let vfs = Arc::new(hold(Path::new(PLACE), &bytes(*golden)));
+        let vfs = Arc::new(in_memory_file(PLACE, &bytes(*golden)));
         let cause = |options: StoreOptions| match options.vfs(vfs.clone()).open_read_only(PLACE) {
             Err(Error::File { cause, .. }) => cause,
             other => panic!("{}: {other:?}", golden.name),
@@ -83,7 +84,7 @@ fn a_golden_file_opens_with_its_key_alone() {
 fn a_file_made_today_has_the_content_and_size_of_the_golden_one() {
     for golden in FILES.iter().filter(|golden| golden.name.starts_with(NEWEST)) {
         let made = make(*golden).unwrap();
-        let vfs = hold(Path::new(PLACE), &made);
+        let vfs = in_memory_file(PLACE, &made);
         check(&options(golden.encrypted, &vfs).open(PLACE).unwrap().snapshot(), *golden);
         let (made, golden) = (made.len(), bytes(*golden).len());
         assert!(made <= golden, "the same content takes {made} bytes, it took {golden}");

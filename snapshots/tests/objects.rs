@@ -7,15 +7,15 @@ use fastness::object::{Database, DatabaseOptions, Object, ObjectKey, Timestamp, 
 use fastness::vfs::MemoryVfs;
 use fastness::{Error, ObjectError, PageId, Store};
 use fastness_snapshots::objects::{LIST_FILES, OBJECT_FILES, make, make_lists, note, schema};
-use fastness_snapshots::{Golden, hold, options};
+use fastness_snapshots::{Golden, options};
+use fastness_testkit::in_memory_file;
 use std::fmt::Write as _;
-use std::path::Path;
 
 /// Path of the files on the file system in memory.
 const PLACE: &str = "golden.fastness";
 
 fn open(golden: Golden, bytes: &[u8]) -> (MemoryVfs, Store) {
-    let vfs = hold(Path::new(PLACE), bytes);
+    let vfs = in_memory_file(PLACE, bytes);
     let store = options(golden.encrypted, &vfs).open_read_only(PLACE).unwrap();
     (vfs, store)
 }
@@ -70,7 +70,7 @@ fn every_golden_file_of_objects_holds_what_it_held() {
 #[test]
 fn every_golden_file_of_objects_can_be_changed_and_compacted() {
     for golden in OBJECT_FILES {
-        let vfs = hold(Path::new(PLACE), &bytes(*golden));
+        let vfs = in_memory_file(PLACE, &bytes(*golden));
         let open = || options(golden.encrypted, &vfs).open(PLACE).unwrap();
         let wanted = DatabaseOptions::schema(schema().unwrap(), 3);
         let database = Database::from_store(open(), &wanted).unwrap();
@@ -100,7 +100,7 @@ fn a_file_of_objects_made_today_has_the_content_and_size_of_the_golden_one() {
 /// Checks the contents that [`make_lists`] writes, literally, and changes the list.
 #[track_caller]
 fn check_lists(golden: Golden, bytes: &[u8]) {
-    let vfs = hold(Path::new(PLACE), bytes);
+    let vfs = in_memory_file(PLACE, bytes);
     let database = options(golden.encrypted, &vfs).open(PLACE).unwrap();
     let database = Database::from_store(database, &DatabaseOptions::dynamic()).unwrap();
     let id = {

@@ -6,10 +6,10 @@ use fastness_auth::server::{Accounts, HashError, PasswordHasher, Policy, Rate, R
 use fastness_auth::{Credentials, Secret, Time};
 use fastness_client::{Client, Config, Proxy};
 use fastness_server::{Environment, Handler, HttpLimits};
-use std::io::{self, Read as _, Write as _};
+use fastness_testkit::RepeatingRandom;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -26,17 +26,6 @@ impl PasswordHasher for PlainHasher {
     }
 }
 
-/// Deterministic entropy: each call fills with the next byte.
-#[derive(Debug, Default)]
-struct ByteEntropy(AtomicU8);
-
-impl RandomSource for ByteEntropy {
-    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        bytes.fill(self.0.fetch_add(1, Ordering::Relaxed));
-        Ok(())
-    }
-}
-
 /// A server that allows three attempts per name.
 struct WireServer {
     handler: Handler,
@@ -46,7 +35,7 @@ struct WireServer {
 
 impl WireServer {
     fn new(http: HttpLimits) -> Self {
-        let entropy: Arc<dyn RandomSource> = Arc::new(ByteEntropy::default());
+        let entropy: Arc<dyn RandomSource> = Arc::new(RepeatingRandom::default());
         let store = StoreOptions::new().in_memory().unwrap();
         let accounts = Accounts::open(store, Arc::clone(&entropy), Policy::default()).unwrap();
         let admin = accounts.ensure_admin(&PlainHasher).unwrap().unwrap();

@@ -9,11 +9,10 @@
 
 use super::sparse::Image;
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
-use fastness::{Key, PAGE_BYTES, RandomSource, Snapshot, Store, StoreOptions};
-use std::io;
+use fastness::{Key, PAGE_BYTES, Snapshot, Store, StoreOptions};
+use fastness_testkit::CountingRandom;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 const PLACE: &str = "fuzzed.fastness";
 /// A hostile tree may repeat a page, so reading is limited.
@@ -37,7 +36,7 @@ pub fn file(bytes: &[u8]) {
     drop(held);
     let mut options = StoreOptions::new()
         .vfs(Arc::new(vfs))
-        .random_source(Arc::new(Counting::default()))
+        .random_source(Arc::new(CountingRandom::default()))
         .cache_bytes(1 << 20);
     if encrypted {
         options = options.key(file_key());
@@ -208,8 +207,9 @@ fn seed(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> 
 
 fn make(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> Vec<u8> {
     let vfs = MemoryVfs::default();
-    let mut options =
-        StoreOptions::new().vfs(Arc::new(vfs.clone())).random_source(Arc::new(Counting::default()));
+    let mut options = StoreOptions::new()
+        .vfs(Arc::new(vfs.clone()))
+        .random_source(Arc::new(CountingRandom::default()));
     if encrypted {
         options = options.key(file_key());
     }
@@ -242,19 +242,5 @@ fn make(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> 
         let bytes = copy(&vfs);
         drop(store);
         bytes
-    }
-}
-
-/// Deterministic entropy, so that an input always has the same effect.
-#[derive(Debug, Default)]
-struct Counting(AtomicU64);
-
-impl RandomSource for Counting {
-    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        for chunk in bytes.chunks_mut(8) {
-            let number = self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            chunk.copy_from_slice(&number.to_le_bytes()[..chunk.len()]);
-        }
-        Ok(())
     }
 }

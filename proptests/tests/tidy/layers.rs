@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Folder of a crate and the folders it may depend on; what those depend on is open to it too.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("core", &["derive"]),
+    ("core", &["derive", "testkit"]),
     // Its documentation shows it at work.
     ("core/derive", &["core"]),
     ("core/auth", &["core"]),
@@ -22,10 +22,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("server", &["auth", "client", "core"]),
     ("cli", &["campaign", "core", "server"]),
     ("examples", &["core"]),
-    ("proptests", &["auth", "server", "sim"]),
+    ("proptests", &["auth", "server", "sim", "testkit"]),
     ("proptests/tidy", &[]),
     ("fuzz", &["proptests"]),
-    ("snapshots", &["auth", "client", "server", "sim"]),
+    ("snapshots", &["auth", "client", "server", "sim", "testkit"]),
+    // Its tests take fixtures from it.
+    ("testkit", &["core"]),
     ("loom-tests", &["core"]),
     ("benches", &["core"]),
     ("benches/peers", &[]),
