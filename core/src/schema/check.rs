@@ -3,7 +3,8 @@
 
 use super::class::Class;
 use super::error::{DefinitionError, DefinitionProblem as Problem, SchemaError};
-use super::property::{Property, PropertyType};
+use super::property::Property;
+use super::property_type::PropertyType;
 use crate::sorted::sort_by;
 
 /// Puts classes and properties in order, merges definitions that come twice, and returns what is
@@ -12,13 +13,13 @@ pub(super) fn check(classes: &mut Vec<Class>) -> Vec<DefinitionError> {
     let mut errors = Vec::new();
     for class in classes.iter_mut() {
         for key in class.settle() {
-            errors.push(DefinitionError::new(class, &key, Problem::KeyUnknown));
+            errors.push(DefinitionError::new(&class.name, &key, Problem::KeyUnknown));
         }
     }
     sort_by(classes, Ord::cmp);
     classes.dedup();
     for pair in classes.windows(2).filter(|pair| pair[0].name == pair[1].name) {
-        errors.push(DefinitionError::of_class(&pair[0], Problem::ClassTwice));
+        errors.push(DefinitionError::of_class(&pair[0].name, Problem::ClassTwice));
     }
     for class in classes.iter() {
         by_itself(class, &mut errors);
@@ -38,7 +39,8 @@ pub(super) fn check(classes: &mut Vec<Class>) -> Vec<DefinitionError> {
 pub(crate) fn check_class(class: &Class) -> Result<Class, SchemaError> {
     let mut class = class.clone();
     let unknown = class.settle();
-    let unknown = unknown.iter().map(|key| DefinitionError::new(&class, key, Problem::KeyUnknown));
+    let unknown =
+        unknown.iter().map(|key| DefinitionError::new(&class.name, key, Problem::KeyUnknown));
     let mut errors: Vec<_> = unknown.collect();
     by_itself(&class, &mut errors);
     sort_by(&mut errors, Ord::cmp);
@@ -54,7 +56,7 @@ fn by_itself(class: &Class, errors: &mut Vec<DefinitionError>) {
 
 fn names(class: &Class, errors: &mut Vec<DefinitionError>) {
     for pair in class.properties.windows(2).filter(|pair| pair[0].name == pair[1].name) {
-        errors.push(DefinitionError::new(class, &pair[0].name, Problem::PropertyTwice));
+        errors.push(DefinitionError::new(&class.name, &pair[0].name, Problem::PropertyTwice));
     }
 }
 
@@ -63,7 +65,7 @@ fn keys(class: &Class, errors: &mut Vec<DefinitionError>) {
     let Some(first) = keys.next() else { return };
     for other in keys.filter(|other| other.name != first.name) {
         let problem = Problem::KeyTwice { first: first.name.clone() };
-        errors.push(DefinitionError::new(class, &other.name, problem));
+        errors.push(DefinitionError::new(&class.name, &other.name, problem));
     }
 }
 
@@ -77,14 +79,15 @@ fn own(class: &Class, property: &Property, errors: &mut Vec<DefinitionError>) {
         (property.indexed && !kind.may_be_indexed(), Problem::IndexType),
     ];
     for (_, problem) in rules.into_iter().filter(|(broken, _)| *broken) {
-        errors.push(DefinitionError::new(class, &property.name, problem));
+        errors.push(DefinitionError::new(&class.name, &property.name, problem));
     }
 }
 
 /// Rules about what a property links to, or where its links come from.
 fn links(class: &Class, property: &Property, classes: &[Class], errors: &mut Vec<DefinitionError>) {
     let Some(name) = property.kind.class() else { return };
-    let mut push = |problem| errors.push(DefinitionError::new(class, &property.name, problem));
+    let mut push =
+        |problem| errors.push(DefinitionError::new(&class.name, &property.name, problem));
     let at = classes.partition_point(|other| other.name.as_str() < name);
     let Some(target) = classes.get(at).filter(|other| other.name == name) else {
         return push(Problem::ClassUnknown { class: name.to_owned() });

@@ -1,6 +1,7 @@
 //! Decisions of an opening about the schema of a file: the table of the modes, as a function (M4).
 
-use super::difference::{Change, Difference, differences};
+use super::compare::differences;
+use super::difference::{Change, Difference};
 use super::error::SchemaError;
 use super::mode::SchemaMode;
 use super::set::Schema;

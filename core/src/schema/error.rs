@@ -1,6 +1,5 @@
 //! Errors of definitions, of values, and of the schema of a file.
 
-use super::class::Class;
 use super::difference::Difference;
 use super::mode::SchemaMode;
 use crate::error_kind::ErrorKind;
@@ -147,12 +146,12 @@ pub enum DefinitionProblem {
 }
 
 impl DefinitionError {
-    pub(super) fn new(class: &Class, property: &str, problem: DefinitionProblem) -> Self {
-        Self { class: class.name.clone(), property: Some(property.to_owned()), problem }
+    pub(super) fn new(class: &str, property: &str, problem: DefinitionProblem) -> Self {
+        Self { class: class.to_owned(), property: Some(property.to_owned()), problem }
     }
 
-    pub(super) fn of_class(class: &Class, problem: DefinitionProblem) -> Self {
-        Self { class: class.name.clone(), property: None, problem }
+    pub(super) fn of_class(class: &str, problem: DefinitionProblem) -> Self {
+        Self { class: class.to_owned(), property: None, problem }
     }
 }
 

@@ -1,8 +1,4 @@
-//! Limits of names and values.
-
-use super::class::Class;
-use super::error::SchemaError;
-use super::property::Property;
+//! Limits of the lengths of names and values.
 
 /// Longest string, in bytes of UTF-8.
 pub const STRING_BYTES_MAX: usize = 0xFF_FFF8 - 8 - 1;
@@ -24,38 +20,4 @@ const TABLE_NAME_UNITS_MAX: usize = 63;
 /// Length in UTF-16 units, the unit of the limits of names and paths.
 pub(crate) fn units(text: &str) -> usize {
     text.encode_utf16().count()
-}
-
-/// Checks that a string can be stored.
-///
-/// # Errors
-/// [`SchemaError::StringTooLong`].
-pub const fn check_string(value: &str) -> Result<(), SchemaError> {
-    if value.len() > STRING_BYTES_MAX {
-        return Err(SchemaError::StringTooLong { bytes: value.len() });
-    }
-    Ok(())
-}
-
-/// Checks that a binary can be stored.
-///
-/// # Errors
-/// [`SchemaError::BinaryTooLong`].
-pub const fn check_binary(value: &[u8]) -> Result<(), SchemaError> {
-    if value.len() > BINARY_BYTES_MAX {
-        return Err(SchemaError::BinaryTooLong { bytes: value.len() });
-    }
-    Ok(())
-}
-
-/// Checks that a property of the class can be null.
-///
-/// # Errors
-/// [`SchemaError::NullInRequired`].
-pub fn check_null(class: &Class, property: &Property) -> Result<(), SchemaError> {
-    if property.is_nullable() {
-        return Ok(());
-    }
-    let (class, property) = (class.name().to_owned(), property.name().to_owned());
-    Err(SchemaError::NullInRequired { class, property })
 }

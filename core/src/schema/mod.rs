@@ -18,25 +18,30 @@
 
 mod check;
 mod class;
+mod compare;
 mod decide;
 mod difference;
 mod error;
 mod limits;
 mod mode;
 mod property;
+mod property_type;
 mod set;
 mod text;
+mod values;
 
 pub(crate) use check::check_class;
 pub use class::{Class, Module};
+pub use compare::differences;
 pub use decide::{Action, Opening, StoredSchema, decide, require_classes, require_match};
-pub use difference::{Change, Difference, differences};
+pub use difference::{Change, Difference};
 pub use error::{DefinitionError, DefinitionProblem, SchemaError};
 pub(crate) use limits::units;
 pub use limits::{
     BINARY_BYTES_MAX, CLASS_NAME_UNITS_MAX, PROPERTY_NAME_UNITS_MAX, STRING_BYTES_MAX,
-    check_binary, check_null, check_string,
 };
 pub use mode::{ModeChoice, SchemaMode};
-pub use property::{Property, PropertyType, Scalar};
+pub use property::Property;
+pub use property_type::{PropertyType, Scalar};
 pub use set::Schema;
+pub use values::{check_binary, check_null, check_string};

@@ -7,7 +7,8 @@ use super::limits::{
     BINARY_BYTES_MAX, CLASS_NAME_UNITS_MAX, PROPERTY_NAME_UNITS_MAX, STRING_BYTES_MAX,
 };
 use super::mode::SchemaMode;
-use super::property::{Property, PropertyType, Scalar};
+use super::property::Property;
+use super::property_type::{PropertyType, Scalar};
 use super::set::Schema;
 use std::fmt::{self, Display, Formatter};
 
