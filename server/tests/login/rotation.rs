@@ -38,7 +38,7 @@ fn sessions_of_one_user_take_turns_and_end_up_with_one_token() {
     let last = refresh(&client);
     assert_ne!(last.value, first.value);
     assert_eq!(status(&host, &last), 200);
-    // Five exchanges ago: somebody else presents it.
+    // A token of five exchanges ago counts as stolen.
     assert_eq!(status(&host, &first), 401);
     assert_eq!(status(&host, &last), 401, "which ends the login");
     let session = client.session(&user.id(), "/~/x");
@@ -49,7 +49,7 @@ fn sessions_of_one_user_take_turns_and_end_up_with_one_token() {
 }
 
 #[test]
-fn what_was_exchanged_is_put_off_and_logging_out_ends_it() {
+fn an_exchange_is_delayed_and_logging_out_ends_it() {
     let host = Host::new();
     let client = host.client_with(|config| config.rotate_after = Some(Duration::ZERO));
     let user = host.register(&client, "alice");
@@ -70,7 +70,7 @@ fn what_was_exchanged_is_put_off_and_logging_out_ends_it() {
 }
 
 #[test]
-fn without_being_told_nothing_is_exchanged() {
+fn without_the_option_nothing_is_exchanged() {
     let host = Host::new();
     let client = host.client();
     let user = host.register(&client, "alice");

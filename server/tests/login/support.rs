@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// What no test waits for unless something is wrong.
+/// A timeout that only a failing test reaches.
 pub(crate) const FOREVER: Duration = Duration::from_secs(60);
 
 pub(crate) struct Host {

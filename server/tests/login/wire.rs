@@ -1,4 +1,5 @@
-//! What is between client and server: TLS, proxies, servers that do not answer, secrets in logs.
+//! The connection between client and server: TLS, proxies, servers that do not answer, secrets in
+//! logs.
 
 use crate::login::support::{Host, code, credentials};
 use fastness_auth::{NetworkError, Request};
@@ -50,7 +51,7 @@ fn tls_is_taken_under_ones_own_root_and_no_other() {
 }
 
 #[test]
-fn servers_that_are_not_there_are_told_apart() {
+fn errors_distinguish_unreachable_servers() {
     let host = Host::new();
     let impatient = Duration::from_millis(200);
     let client = host.client_with(|config| {

@@ -1,15 +1,15 @@
 //! Requests that are slow, too large, malformed, not text, several at once, or half-closed: each
-//! gets a clear answer or an end, no secret comes back, and nobody else has to wait (H11).
+//! gets a clear answer or an end, no secret comes back, and no other client has to wait (H11).
 
-use crate::sockets::support::{Host, Wire, host, patient, register, request};
+use crate::sockets::support::{SocketHost, Wire, host, patient, register, request};
 use fastness_server::HttpLimits;
 use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_millis(300);
 
-/// The server still works, for somebody else.
+/// The server still answers another client.
 #[track_caller]
-fn works(host: &Host) {
+fn works(host: &SocketHost) {
     let mut wire = Wire::to(host);
     wire.send(request("GET", "/health", b""));
     assert_eq!(wire.answer(), (200, "healthy\n".to_owned()));
@@ -30,7 +30,7 @@ fn answered(bytes: impl AsRef<[u8]>, status: u16, code: Option<u16>) {
 }
 
 #[test]
-fn what_is_no_http_gets_400_and_an_end() {
+fn bytes_that_are_no_http_get_400_and_an_end() {
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], // a client that wants TLS
         b"hello\r\n\r\n",
@@ -59,7 +59,7 @@ fn bodies_that_are_no_object_in_utf8_get_601() {
 }
 
 #[test]
-fn what_is_too_large_is_answered_and_not_kept() {
+fn a_large_request_is_answered_and_not_buffered() {
     let body = vec![b' '; 17 << 10];
     answered(request("POST", "/auth", &body), 413, Some(413));
     answered(request("POST", "/auth", &vec![b' '; 500 << 10]), 413, Some(413));
@@ -108,7 +108,7 @@ fn a_body_that_drips_gets_408() {
 }
 
 #[test]
-fn who_sends_and_never_reads_loses_the_connection() {
+fn a_client_that_never_reads_loses_the_connection() {
     let host = host(HttpLimits { write_timeout: SOON, ..patient() });
     let mut greedy = Wire::to(&host);
     let sent = greedy.send_while_taken(&request("GET", "/health", b"").repeat(100));
@@ -133,7 +133,7 @@ fn requests_sent_at_once_are_answered_in_their_order() {
 }
 
 #[test]
-fn who_closes_one_half_still_gets_the_answer() {
+fn a_client_that_closes_one_half_still_gets_the_answer() {
     let host = host(patient());
     let mut wire = Wire::to(&host);
     wire.send(register("alice"));

@@ -1,5 +1,5 @@
-//! What the server logs: a line for each request under the number that its answer has, and nothing
-//! that was sent (H10).
+//! Log of the server: a line for each request with the number of its answer, and no bytes of the
+//! request (H10).
 
 use crate::sockets::support::{Wire, host, patient, request};
 use std::fmt::{Debug, Write as _};
@@ -21,7 +21,7 @@ impl Visit for Line {
 }
 
 impl Subscriber for Log {
-    /// What our crates log; those of others log less than they might, too.
+    /// The level of our crates, which also limits those of others.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         *metadata.level() <= Level::DEBUG
     }
@@ -68,7 +68,7 @@ fn requests_are_logged_by_number_and_nothing_that_was_sent() {
     assert_eq!(wire.answer().0, 401);
 
     let lines = log.0.lock().unwrap().clone();
-    // Other tests are logged, too; nobody else has this identity.
+    // Other tests are logged, too; no other user has this identity.
     let granted = lines.iter().find(|line| line.contains(&identity) && line.contains("granted"));
     let granted = granted.unwrap();
     let number = format!(" request={number} ");

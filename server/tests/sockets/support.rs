@@ -7,24 +7,24 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// What no test waits for unless something is wrong.
+/// A timeout that only a failing test reaches.
 const FOREVER: Duration = Duration::from_secs(60);
 
-pub(crate) struct Host {
+pub(crate) struct SocketHost {
     pub(crate) server: Server,
     /// Removed when dropped, after the server.
     _folder: TempDir,
 }
 
 /// Starts a server whose patience is short and whose hashes are quick.
-pub(crate) fn host(http: HttpLimits) -> Host {
+pub(crate) fn host(http: HttpLimits) -> SocketHost {
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config::new(folder.path(), ([127, 0, 0, 1], 0));
     config.hashing = HashCosts { memory_kib: 8, passes: 1 };
     let often = Rate { burst: 10_000, interval: Duration::from_millis(1) };
     config.limits = RateLimits { name: often, address: often };
     config.http = http;
-    Host { server: start(config).unwrap(), _folder: folder }
+    SocketHost { server: start(config).unwrap(), _folder: folder }
 }
 
 pub(crate) fn patient() -> HttpLimits {
@@ -39,7 +39,7 @@ pub(crate) fn patient() -> HttpLimits {
 pub(crate) struct Wire(TcpStream);
 
 impl Wire {
-    pub(crate) fn to(host: &Host) -> Self {
+    pub(crate) fn to(host: &SocketHost) -> Self {
         let stream = TcpStream::connect(host.server.address()).unwrap();
         stream.set_read_timeout(Some(FOREVER)).unwrap();
         stream.set_nodelay(true).unwrap();
