@@ -1,6 +1,6 @@
 //! The catalogue of planted faults, and the switch that plants one of them.
 //!
-//! The catalogue with the bug that each fault stands for: docs/verification.md#faults. This file
+//! The catalogue with the bug that each fault stands for: docs/faults.md. This file
 //! imports nothing, so that the loom models can include it.
 
 macro_rules! faults {

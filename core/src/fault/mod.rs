@@ -17,7 +17,7 @@
 //! 3. A file of this folder imports what its module may import, and that module.
 //! 4. A file that the loom models include has only hooks of the first kind.
 //!
-//! A test holds a fault to its id in the catalogue (docs/verification.md#faults); the fault
+//! A test holds a fault to its id in the catalogue (docs/faults.md); the fault
 //! campaign holds that each one is reached and caught.
 
 mod catalogue;
