@@ -242,7 +242,7 @@ impl fmt::Display for StoreOutcome<'_> {
         };
         match self {
             Self::Done => f.write_str("done"),
-            Self::Existed(existed) => write!(f, "was there: {existed}"),
+            Self::Existed(existed) => write!(f, "existed: {existed}"),
             Self::Count(count) => write!(f, "{count}"),
             Self::Value(None) => f.write_str("none"),
             Self::Value(Some(value)) => ShortBytes(value).fmt(f),
