@@ -3,8 +3,9 @@
 use super::compare::CheckError;
 use super::definition::{Check, Distribution, Violation};
 use super::objects::bridge;
-use super::objects::driver::{self, ObjectCheck};
+use super::objects::driver;
 use super::objects::harness::ObjectHarness;
+use super::objects::object_check::ObjectCheck;
 use super::promises::{B1, Q1, Q2, Q3};
 use fastness::Error;
 use fastness::object::{CompareOp, Filter, Order, Query, QueryPlan, StringOp, View};
@@ -66,7 +67,7 @@ struct QueryCheck;
 impl ObjectCheck for QueryCheck {
     const INVARIANT: &'static str = Q1.id;
 
-    fn begin(_bench: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {
+    fn begin(_harness: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {
         Ok(Self)
     }
 

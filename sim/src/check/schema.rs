@@ -2,8 +2,9 @@
 
 use super::compare::CheckError;
 use super::definition::{Check, Distribution, Violation};
-use super::objects::driver::{self, ObjectCheck};
+use super::objects::driver;
 use super::objects::harness::ObjectHarness;
+use super::objects::object_check::ObjectCheck;
 use super::objects::{bridge, compare};
 use super::promises::{B1, B2, B4, C2, C8, C11, C13, M6};
 use super::world::file;
@@ -81,7 +82,7 @@ struct SchemaCheck;
 impl ObjectCheck for SchemaCheck {
     const INVARIANT: &'static str = B1.id;
 
-    fn begin(_bench: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {
+    fn begin(_harness: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {
         Ok(Self)
     }
 

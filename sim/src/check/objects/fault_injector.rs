@@ -1,8 +1,8 @@
 //! Objects on a disk that fails from time to time: every error has a cause, committed data stays,
 //! and a transaction with a failed operation never commits.
 
-use super::driver::ObjectCheck;
 use super::harness::ObjectHarness;
+use super::object_check::ObjectCheck;
 use crate::check::compare::CheckError;
 use crate::check::definition::Violation;
 use crate::check::io_faults::{blame, commit_mark, injection, is_poisoned, judge_commit};

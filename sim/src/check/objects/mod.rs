@@ -7,14 +7,15 @@ pub(super) mod driver;
 mod fault_injector;
 pub(super) mod harness;
 pub(super) mod lifecycle;
+pub(super) mod object_check;
 mod structs;
 
 use super::compare::CheckError;
 use super::promises::{B1, B2, B3, B4, B5, B9, C2, C3, C5, C8, C9, C11, C12, C13, D4};
 use crate::check::definition::{Check, Distribution};
-use driver::ObjectCheck;
 use fastness_models::{Op, OpKind};
 use harness::ObjectHarness;
+use object_check::ObjectCheck;
 
 pub(super) const CHECK: Check = Check {
     name: "objects",
@@ -85,7 +86,7 @@ struct ObjectsCheck;
 impl ObjectCheck for ObjectsCheck {
     const INVARIANT: &'static str = B1.id;
 
-    fn begin(_bench: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {
+    fn begin(_harness: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {
         Ok(Self)
     }
 
