@@ -6,12 +6,13 @@
 //! - [`object_domain`]: the same for operations on objects.
 //! - [`store`]: the store.
 //! - [`instances`]: open files; [`file_actions`]: recorded actions on closed files.
+//! - [`merge`]: the state that a history of concurrent write transactions makes.
 //! - [`auth`]: users of a program; [`auth_server`]: accounts of a server.
 //! - [`objects`]: a database of objects.
 //! - [`object_schema`]: schema changes.
 //! - [`object_synced`]: schema changes of a synced file.
 //! - [`object_values`]: objects written as a whole, as structs are.
-//! - [`object_query`]: queries.
+//! - [`object_query`]: queries of objects.
 //! - [`struct_domain`]: the values of structs in a plan.
 //! - [`query_domain`]: the queries of a plan.
 
@@ -20,6 +21,7 @@ pub mod auth_server;
 pub mod domain;
 pub mod file_actions;
 pub mod instances;
+pub mod merge;
 pub mod object_domain;
 pub mod object_query;
 pub mod object_schema;

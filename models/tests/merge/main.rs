@@ -1,0 +1,46 @@
+//! The model of merge against itself: fold, order-free statement and server agree on every
+//! behaviour of a small domain and on random histories, and every planted mutant is found.
+//!
+//! - SY1 Replicas with one cursor and nothing pending show the same state.
+//! - SY2 The fold equals the order-free statement on every prefix.
+//! - SY6 The order of elements that an author saw is not inverted, and its runs stay contiguous.
+//! - SY7 Effective stamps increase along knowledge, and are not far ahead.
+//! - SY8 Duplicated and reordered submissions change nothing.
+//! - SY9 A purge at any horizon that the entries permit changes nothing visible.
+//! - SY15 Applying any entry is total.
+//! - SY16 No conflicting definition is in a history.
+//!
+//! Specification: docs/sync.md#invariants. Model: `models::merge`.
+
+mod behaviours;
+mod garbage;
+mod laws;
+mod letters;
+mod mutants;
+mod replicas;
+use std::sync::LazyLock;
+
+/// How many times more random histories than `cargo test` runs; `FASTNESS_MERGE=all` sets it.
+pub(crate) static SEEDS: LazyLock<u64> = LazyLock::new(|| if runs_all() { 50 } else { 1 });
+
+/// Whether the whole enumeration is asked for.
+pub(crate) fn runs_all() -> bool {
+    std::env::var_os("FASTNESS_MERGE").is_some_and(|wish| wish == "all")
+}
+
+/// A small generator of random numbers (`xorshift64*`), so that the model depends on nothing.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    /// A number below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % end
+    }
+}
