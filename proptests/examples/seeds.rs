@@ -4,7 +4,7 @@
 
 use fastness_proptests::BODIES;
 use fastness_proptests::bodies::{
-    auth_seeds, file_seeds, http_seeds, page_seeds, seal_seeds, server_seeds,
+    auth_seeds, entry_seeds, file_seeds, http_seeds, page_seeds, seal_seeds, server_seeds,
 };
 use fastness_sim::check::{self, Plan, Probe, Twin};
 use std::cmp::Reverse;
@@ -53,6 +53,7 @@ fn main() -> io::Result<()> {
     for body in BODIES.iter().filter(|body| is_wanted(body.name)) {
         let seeds = match body.name {
             "auth" => auth_seeds(),
+            "entry" => entry_seeds(),
             "file" => file_seeds(),
             "http" => http_seeds(),
             "page" => page_seeds(),

@@ -86,7 +86,7 @@ impl Replica {
                 self.pending.remove(at);
                 Ok(())
             }
-            Err(refusal) => Err(format!("SY4: {refusal:?} for {entry:?}")),
+            Err(refusal) => Err(format!("MR9: {refusal:?} for {entry:?}")),
         }
     }
 

@@ -3,6 +3,7 @@
 //! For a check, the first byte selects the twin, so that both twins share one corpus.
 
 mod auth;
+mod entry;
 mod file;
 mod http;
 mod page;
@@ -11,6 +12,7 @@ mod server;
 mod sparse;
 
 pub use auth::{auth, auth_seeds};
+pub use entry::{entry, entry_seeds};
 pub use file::{Mutate, file, file_bytes, file_key, file_seeds, mutate_file};
 pub use http::{http, http_seeds};
 pub use page::{page, page_seeds};
@@ -53,6 +55,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "auth_users", run: auth_users },
     Body { name: "server", run: server },
     Body { name: "http", run: http },
+    Body { name: "entry", run: entry },
 ];
 
 fn twins(bytes: &[u8], plain: fn(&[u8]), encrypted: fn(&[u8])) {

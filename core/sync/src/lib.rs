@@ -1,0 +1,10 @@
+//! The sync core, sans-IO: no socket, clock, thread or randomness.
+//!
+//! - [`clock`]: the stamps of a client's entries.
+//! - [`entry`]: the encoding of one write transaction.
+//!
+//! Specification: docs/sync.md and docs/protocol.md. docs/sync.md#state says which parts exist.
+
+pub mod clock;
+mod codec;
+pub mod entry;
