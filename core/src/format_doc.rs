@@ -140,14 +140,14 @@ fn log() {
     let parts: [&[u8]; 5] = [&[4], b"tree", &number(9), &[3, 0, 0, 0], b"ops"];
     check("section", &[("n", 4), ("m", 3)], (0, writer.bytes()), &parts);
     let (mut journal, mut ops) = (Journal::new(99), Vec::new());
-    journal.note(Op::Put { key: b"key", value: b"value" }, &mut ops);
+    journal.append(Op::Put { key: b"key", value: b"value" }, &mut ops);
     let parts: [&[u8]; 5] = [&[1], &[3, 0], &[5, 0, 0, 0], b"key", b"value"];
     check("set", &[("k", 3), ("v", 5)], (0, &ops), &parts);
     ops.clear();
-    journal.note(Op::Remove { key: b"key" }, &mut ops);
+    journal.append(Op::Remove { key: b"key" }, &mut ops);
     check("remove", &[("k", 3)], (0, &ops), &[&[2], &[3, 0], b"key"]);
     ops.clear();
-    journal.note(Op::Clear, &mut ops);
+    journal.append(Op::Clear, &mut ops);
     check("clear", &[], (0, &ops), &[&[3]]);
 }
 

@@ -11,7 +11,7 @@ use crate::page::{CatalogAt, NodePage, Pointer, ValueSpan};
 use crate::pager::Pager;
 use crate::space::{CHUNK_PAGES, decode_chunk};
 use crate::tree::read_node_page;
-use crate::txn::{Snapshot, State, check_header, current_base, read_log};
+use crate::txn::{CommitState, Snapshot, check_header, newest_base, scan_log};
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
 use std::fmt;
 
@@ -143,7 +143,7 @@ struct Spot<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn new(state: &'a State) -> Self {
+    pub(crate) fn new(state: &'a CommitState) -> Self {
         let count = usize::try_from(state.slot.page_count).unwrap_or(usize::MAX);
         let mut pages = vec![Use::Unknown; count];
         for page in pages.iter_mut().take(usize::try_from(HEADER_PAGES).unwrap_or(0)) {
@@ -154,7 +154,7 @@ impl<'a> Walk<'a> {
     }
 
     #[cfg(any(test, feature = "inspect"))]
-    pub(crate) fn visiting(state: &'a State, visit: &'a mut dyn FnMut(&Met<'_>)) -> Self {
+    pub(crate) fn visiting(state: &'a CommitState, visit: &'a mut dyn FnMut(&Met<'_>)) -> Self {
         Self { visit: Some(visit), ..Self::new(state) }
     }
 
@@ -195,7 +195,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks everything a commit reaches.
-    pub(crate) fn state(&mut self, state: &State) -> Result<()> {
+    pub(crate) fn state(&mut self, state: &CommitState) -> Result<()> {
         if let CatalogAt::Stored { bytes, first } = state.slot.catalog {
             self.chain(OWNER_CATALOG, bytes, first)?;
         }
@@ -280,14 +280,14 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads the log, unless a later checkpoint has taken its place already.
-    fn log(&mut self, state: &State) -> Result<()> {
+    fn log(&mut self, state: &CommitState) -> Result<()> {
         let (base, start) = (state.slot.commit, state.slot.page_count);
         // The last commits without durability may not be in the file.
         let last = state.commit.min(state.log.tail().written().0);
-        if last == base || current_base(&state.pager)? != Some(base) {
+        if last == base || newest_base(&state.pager)? != Some(base) {
             return Ok(());
         }
-        let found = read_log(&state.pager, start, base);
+        let found = scan_log(&state.pager, start, base);
         if let Some(found) = self.report_damage(OWNER_LOG, found)?
             && found.last().is_none_or(|found| found < last)
         {
@@ -297,7 +297,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Holds the record of free pages against what was reached.
-    fn free_pages(&mut self, state: &State) -> Result<()> {
+    fn free_pages(&mut self, state: &CommitState) -> Result<()> {
         let entries = state.space_entries().and_then(Iterator::collect::<Result<Vec<_>>>);
         let Some(entries) = self.report_damage(OWNER_SPACE, entries)? else { return Ok(()) };
         for (key, value) in entries {

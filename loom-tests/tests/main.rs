@@ -31,16 +31,16 @@ mod unit;
 #[expect(dead_code, unreachable_pub, unused_imports, reason = "core's; the models use a part")]
 mod vfs;
 
-#[path = "../../core/src/txn/durable.rs"]
+#[path = "../../core/src/txn/group_commit.rs"]
 #[expect(dead_code, reason = "core's; the models use a part")]
-mod core_durable;
+mod core_group_commit;
 #[path = "../../core/src/txn/pins.rs"]
 #[expect(dead_code, reason = "core's; the models use a part")]
 mod core_pins;
 #[path = "../../core/src/object/queues.rs"]
 mod core_queues;
-#[path = "../../core/src/txn/turn.rs"]
-mod core_turn;
+#[path = "../../core/src/txn/writer_lock.rs"]
+mod core_writer_lock;
 
 /// Core's table of handles, without the opening of files.
 #[path = "."]
@@ -56,9 +56,9 @@ mod core_instance {
     pub(crate) mod pending;
 }
 
-mod durable;
+mod group_commit;
 mod instances;
 mod observers;
 mod pins;
-mod turn;
 mod two_openers;
+mod writer_lock;

@@ -5,7 +5,7 @@
 
 use crate::conc::{AtomicUsize, Ordering};
 use crate::core_queues::Queues;
-use crate::core_turn::Turn;
+use crate::core_writer_lock::WriterLock;
 use crate::explore::{Bound, explore};
 use crate::marks::Marks;
 use crate::unit::CommitId;
@@ -15,7 +15,7 @@ use loom::thread;
 /// A store as observers see it: a turn to write, which knows the last commit, and the last commit
 /// that can be seen.
 struct ObserversModel {
-    turn: Turn<usize>,
+    turn: WriterLock<usize>,
     seen: AtomicUsize,
     /// The commit that cannot be written, if there is one: from it on none is ever seen.
     missing: AtomicUsize,
@@ -24,14 +24,14 @@ struct ObserversModel {
 
 impl ObserversModel {
     fn new() -> Arc<Self> {
-        let (turn, seen) = (Turn::new(0), AtomicUsize::new(0));
+        let (turn, seen) = (WriterLock::new(0), AtomicUsize::new(0));
         let missing = AtomicUsize::new(usize::MAX);
         Arc::new(Self { turn, seen, missing, queues: Queues::default() })
     }
 
     /// A commit of a transaction. It looks for observers before the write, and is visible after.
     fn commit(&self, is_seen_in_turn: bool) {
-        let last = self.turn.take();
+        let last = self.turn.lock();
         let commit = last + 1;
         let observed = self.queues.any();
         if is_seen_in_turn {
@@ -40,27 +40,27 @@ impl ObserversModel {
         if observed {
             self.queues.tell(id(commit), commit);
         }
-        self.turn.give(commit);
+        self.turn.unlock(commit);
         self.show(commit);
     }
 
     /// A commit that cannot be written, which turns out after its turn. Unless others build upon it
     /// its number is free again; tells whether it is.
     fn fail(&self) -> bool {
-        let last = self.turn.take();
+        let last = self.turn.lock();
         let commit = last + 1;
         self.missing.store(commit, Ordering::Release);
         self.queues.tell(id(commit), usize::MAX);
-        self.turn.give(commit);
-        match self.turn.try_take() {
+        self.turn.unlock(commit);
+        match self.turn.try_lock() {
             Some(tip) if tip == commit => {
                 self.queues.withdraw(id(commit));
                 self.missing.store(usize::MAX, Ordering::Release);
-                self.turn.give(last);
+                self.turn.unlock(last);
                 true
             }
             Some(tip) => {
-                self.turn.give(tip);
+                self.turn.unlock(tip);
                 false
             }
             None => false,
@@ -69,8 +69,8 @@ impl ObserversModel {
 
     /// Waits for the writer in its turn; then all written commits are visible.
     fn sync(&self) -> Result<usize, ()> {
-        let last = self.turn.take();
-        self.turn.give(last);
+        let last = self.turn.lock();
+        self.turn.unlock(last);
         self.show(last);
         Ok(self.seen())
     }

@@ -3,9 +3,9 @@
 use super::{Fault, on};
 use crate::conc::Arc;
 use crate::error::{Error, Result};
-use crate::page::{LogHead, LogRecord};
+use crate::page::{LogHead, LogRecord, Slot};
 use crate::tree::{ChildRef, TreeState};
-use crate::txn::{LogArea, State, StoreOptions, Trees, Versions, format};
+use crate::txn::{CommitState, Failure, LogReader, StoreOptions, Trees, Versions, format};
 use crate::unit::CommitId;
 use crate::vfs::Access;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(crate) fn start_new_file(options: &StoreOptions, path: &Path) -> Result<()> 
 }
 
 /// EN-11: the trees of a commit start from the resident nodes of the commit before.
-pub(crate) fn older_nodes(base: &State, trees: Trees) -> Trees {
+pub(crate) fn older_nodes(base: &CommitState, trees: Trees) -> Trees {
     if !on(Fault::En11) {
         return trees;
     }
@@ -48,23 +48,28 @@ pub(crate) fn older_nodes(base: &State, trees: Trees) -> Trees {
 /// it was.
 pub(crate) fn publish_in_flight(
     versions: &Versions,
-    base: &State,
-    state: &Arc<State>,
+    base: &CommitState,
+    state: &Arc<CommitState>,
 ) -> Result<bool> {
     if !on(Fault::Cr05) {
         return Ok(false);
     }
     base.pager.sync()?;
-    let written = base.log.write(&base.pager, versions.durable.durable());
-    written.map_err(|failure| failure.error)?;
+    let written = base.log.write(&base.pager, versions.group.durable());
+    written.map_err(Failure::into_error)?;
     versions.publish(state);
     Ok(true)
+}
+
+/// CR-01: recovery copies the slot of a commit that it could not verify.
+pub(crate) fn unverified_slot<'a>(discarded: Option<&'a Slot>, base: &'a Slot) -> &'a Slot {
+    discarded.filter(|_| on(Fault::Cr01)).unwrap_or(base)
 }
 
 /// FS-12: the log scan goes on with a record behind one that is not whole.
 pub(crate) fn beyond(
     found: Option<ScannedRecord>,
-    area: &mut LogArea<'_>,
+    reader: &mut LogReader<'_>,
     next: u64,
     last: CommitId,
 ) -> Result<Option<ScannedRecord>> {
@@ -72,7 +77,7 @@ pub(crate) fn beyond(
         return Ok(found);
     }
     for place in next + 1..next + 8 {
-        if let Some((head, record)) = area.record(place, last)? {
+        if let Some((head, record)) = reader.record(place, last)? {
             return Ok(Some((place, head, record)));
         }
     }

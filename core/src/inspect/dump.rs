@@ -9,7 +9,9 @@ use crate::page::{
 use crate::pager::Pager;
 use crate::sorted::sort_by;
 use crate::space::decode_chunk;
-use crate::txn::{Op, SLOT_PAGES, Snapshot, State, prelude_places, read_log, read_slot, section};
+use crate::txn::{
+    CommitState, Op, SLOT_PAGES, Snapshot, prelude_places, read_slot, scan_log, section,
+};
 use crate::unit::{HEADER_PAGES, PageBytes, PageId};
 use crate::verify::{Met, OWNER_SPACE, Use, Walk};
 use crate::vfs::read_whole;
@@ -78,11 +80,11 @@ fn commits(record: &LogRecord) -> String {
 }
 
 /// Returns the records of the log up to a commit.
-fn log_records(state: &State) -> Result<Vec<(PageId, LogRecord)>> {
+fn log_records(state: &CommitState) -> Result<Vec<(PageId, LogRecord)>> {
     if state.commit == state.slot.commit {
         return Ok(Vec::new());
     }
-    let mut found = read_log(&state.pager, state.slot.page_count, state.slot.commit)?;
+    let mut found = scan_log(&state.pager, state.slot.page_count, state.slot.commit)?;
     found.records.retain(|(_, record)| record.first <= state.commit);
     Ok(found.records)
 }

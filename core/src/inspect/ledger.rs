@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::instance::error::InstanceError;
-use crate::txn::{Snapshot, Store, needs};
+use crate::txn::{Snapshot, Store};
 use crate::unit::{CommitId, PageId};
 use crate::verify::{Met, Walk};
 
@@ -45,7 +45,7 @@ pub fn ledger(snapshot: &Snapshot) -> Result<Ledger> {
 /// As [`Store::write`].
 pub fn writable(store: &Store) -> Result<Vec<PageId>> {
     store.with_writer(|versions, writer| {
-        let needs = needs(versions, writer);
+        let needs = writer.needs(versions);
         let Some(space) = &mut writer.space else { return Vec::new() };
         space.release(needs.oldest, needs.durable);
         space.writable().collect()
@@ -70,7 +70,7 @@ pub fn is_writing(store: &Store) -> bool {
 /// Tells whether a commit that syncs by itself waits until a sync that is under way has ended.
 #[must_use]
 pub fn is_sync_awaited(store: &Store) -> bool {
-    store.versions().durable.is_awaited()
+    store.versions().group.is_exclusive_wanted()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::conc::Arc;
 use crate::config::{Assets, Configuration, FileStats, Storage};
 use crate::error::{Error, FileErrorCause, Result};
 use crate::object::{Database, DatabaseOptions, Migration, Transaction};
-use crate::txn::{Store, StoreOptions, Temporary};
+use crate::txn::{Failure, Store, StoreOptions, TemporaryFile};
 use crate::unit::PAGE_BYTES;
 use crate::vfs::{MemoryVfs, Vfs, write_whole};
 use std::path::Path;
@@ -75,10 +75,10 @@ impl FileOpener {
         let bytes = self.assets.read(asset);
         let bytes =
             bytes.map_err(|e| Error::file(Path::new(asset), FileErrorCause::Io(e.kind())))?;
-        let (temporary, file) = Temporary::new(&**self.vfs(), path)?;
+        let (temporary, file) = TemporaryFile::new(&**self.vfs(), path)?;
         let written = write_whole(&*file, &bytes, 0).and_then(|()| file.sync());
         written.map_err(|e| Error::io(path, &e))?;
-        temporary.place(false).map_err(|(error, _)| error)
+        temporary.rename(false).map_err(Failure::into_error)
     }
 
     /// Compacts a file, or creates a missing one.

@@ -9,7 +9,7 @@ use super::digest::{Digest, are_equal, copy_bytes};
 use super::file_opener::FileOpener;
 use crate::error::{Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
-use crate::txn::Temporary;
+use crate::txn::{Failure, TemporaryFile};
 use crate::vfs::{Access, Lock, Opened, VfsFile, open_locked, read_whole};
 use std::ffi::OsString;
 use std::io;
@@ -108,12 +108,12 @@ impl FileOpener {
         let io = |e: &io::Error| Error::io(target, e);
         // Without this a crash could leave the source different from the copy.
         file.sync().map_err(|e| io(&e))?;
-        let (temporary, copy) = Temporary::new(&**self.vfs(), target)?;
+        let (temporary, copy) = TemporaryFile::new(&**self.vfs(), target)?;
         let digest = copy_bytes(file, &*copy).map_err(|e| io(&e))?;
         copy.sync().map_err(|e| io(&e))?;
         // Recorded before the copy has its name, so that a later attempt recognises it.
         store.put_copy(self, source, digest)?;
-        temporary.place(false).map_err(|(error, _)| error)
+        temporary.rename(false).map_err(Failure::into_error)
     }
 
     /// Renames a file to its own name and the first unused number.

@@ -1,11 +1,13 @@
-//! What a transaction changed so far.
+//! The changes of a write transaction so far.
 //!
-//! Its first puts are kept aside: written down for the log, and not put into their tree. Many
-//! transactions are no more than that, and such a one may change the last commit as it stands (see
-//! [`super::in_place`]). For any other the trees are edited, which copies the nodes on the way.
+//! The first puts into a tree are buffered: they are in the journal, and not in the tree. Many
+//! transactions consist of such puts, and one that does may change the last commit in place (see
+//! [`super::in_place`]). For any other transaction the trees are edited, which copies the nodes on
+//! the path.
 
 use super::journal::{Journal, Op, put_section, puts, section_bytes};
-use super::state::{State, Writer};
+use super::state::{BaseTree, CommitState};
+use super::writer::Writer;
 use crate::codec;
 use crate::conc::{Arc, OnceLock};
 use crate::error::Result;
@@ -16,67 +18,64 @@ use crate::tree::{Bytes, EditContext, Range, SalvageIter, TreeEdit, TreeState};
 use crate::unit::PageId;
 use std::ops::RangeBounds;
 
-/// Most puts into a tree that are kept aside: they are looked through one by one.
-const ASIDE_MAX: usize = 8;
+/// Most puts that are buffered for a tree: a lookup scans them one by one.
+const BUFFERED_PUTS_MAX: usize = 8;
 
-/// What a transaction changed so far.
+/// The changes of a write transaction so far.
 #[derive(Debug)]
 pub(crate) struct Changes {
-    pub(crate) base: Arc<State>,
+    pub(crate) base: Arc<CommitState>,
     pub(crate) trees: Sorted<Arc<str>, TreeChanges>,
     pub(crate) journal: Journal,
     /// An operation failed half-way.
     pub(crate) failed: bool,
 }
 
-/// What a transaction changed of a tree.
+/// The changes of one tree.
 #[derive(Debug)]
 pub(crate) struct TreeChanges {
-    /// Entries of the tree.
+    /// Entries of the tree, while its puts are buffered.
     len: u64,
     /// The operations, while the journal has room.
     ops: Vec<u8>,
-    /// How many of them are puts that are kept aside.
-    aside: usize,
-    /// The tree with all changes; not there while they are kept aside.
-    edited: OnceLock<Edited>,
+    /// Number of puts that are buffered, at the start of the operations.
+    buffered: usize,
+    /// The tree with all changes; unset while its puts are buffered.
+    edited: OnceLock<EditedTree>,
 }
 
 /// A tree that was edited.
 #[derive(Debug)]
-pub(crate) struct Edited {
+pub(crate) struct EditedTree {
     pub(crate) tree: TreeEdit,
-    /// Pages of the base that it does without.
+    /// Pages of the base that the tree does not need any more.
     pub(crate) freed: Vec<PageId>,
 }
 
-/// A tree as it was committed, if there was one, and what reads its file.
-pub(crate) type Base<'a> = (Option<&'a TreeState>, &'a Pager);
-
-/// What a transaction changed, with nothing kept aside.
+/// The changes of a transaction, with no put buffered.
 #[derive(Debug)]
-pub(crate) struct Settled {
-    pub(crate) base: Arc<State>,
+pub(crate) struct EditedChanges {
+    pub(crate) base: Arc<CommitState>,
     pub(crate) trees: Sorted<Arc<str>, TreeEdit>,
-    /// Pages of the base that the changed trees do without.
+    /// Pages of the base that the changed trees do not need any more.
     pub(crate) freed: Vec<PageId>,
 }
 
 impl Changes {
-    /// Starts from what `writer` left.
+    /// Starts from the last commit of the writer.
     pub(crate) fn new(writer: &Writer) -> Self {
         let journal = Journal::new(writer.tip.log.tail().room_bytes());
         Self { base: Arc::clone(&writer.tip), trees: Sorted::new(), journal, failed: false }
     }
 
-    /// Leaves out the trees that are as they were.
+    /// Drops the trees that did not change.
     pub(crate) fn prune(&mut self) {
         self.trees.retain(|_, tree| tree.is_changed());
     }
 
-    /// Returns what the log is to hold; `None` if that is too much for it.
+    /// Returns the changes for the log; `None` if they are too large for it.
     pub(crate) fn record(&self) -> Option<Vec<u8>> {
-        if !self.journal.whole {
+        if !self.journal.complete {
             return None;
         }
         let bytes = self.trees.iter().map(|(name, tree)| section_bytes(name, &tree.ops)).sum();
@@ -84,32 +83,33 @@ impl Changes {
         for (name, tree) in self.trees.iter() {
             put_section(name, tree.len(), &tree.ops, &mut writer);
         }
+        assert!(writer.bytes().len() == bytes, "L1: a record of another size");
         Some(writer.into_bytes())
     }
 
-    /// Puts into the trees what is kept aside.
+    /// Applies the buffered puts to their trees.
     ///
     /// # Errors
     /// If a page cannot be read or is damaged.
-    pub(crate) fn settle(self) -> Result<Settled> {
+    pub(crate) fn apply_buffered(self) -> Result<EditedChanges> {
         let Self { base, trees: all, .. } = self;
         let (mut trees, mut freed) = (Sorted::new(), Vec::new());
         for (name, changes) in all {
-            let mut edited = changes.into_edited(base.tree_and_pager(&name))?;
+            let mut edited = changes.into_edited(base.base_tree(&name))?;
             freed.append(&mut edited.freed);
             trees.insert(name, edited.tree);
         }
-        Ok(Settled { base, trees, freed })
+        Ok(EditedChanges { base, trees, freed })
     }
 }
 
-impl Edited {
-    fn new(tree: TreeEdit) -> Self {
+impl EditedTree {
+    const fn new(tree: TreeEdit) -> Self {
         Self { tree, freed: Vec::new() }
     }
 
-    /// Changes the tree.
-    pub(crate) fn change<T>(
+    /// Edits the tree.
+    pub(crate) fn edit<T>(
         &mut self,
         pager: &Pager,
         body: impl FnOnce(&mut TreeEdit, &mut EditContext<'_>) -> Result<T>,
@@ -119,22 +119,22 @@ impl Edited {
 }
 
 impl TreeChanges {
-    /// Starts from a tree of the base; without one there is nothing that could be changed as it
-    /// stands.
+    /// Starts from a tree of the base. A new tree has nothing that could be changed in place, so
+    /// its puts are not buffered.
     pub(crate) fn new(base: Option<&TreeState>) -> Self {
         let edited = OnceLock::new();
         if base.is_none() {
-            drop(edited.set(Edited::new(TreeEdit::empty())));
+            drop(edited.set(EditedTree::new(TreeEdit::empty())));
         }
-        Self { len: base.map_or(0, |tree| tree.len), ops: Vec::new(), aside: 0, edited }
+        Self { len: base.map_or(0, |tree| tree.len), ops: Vec::new(), buffered: 0, edited }
     }
 
     fn is_changed(&self) -> bool {
-        self.edited.get().map_or(self.aside > 0, |edited| edited.tree.changed)
+        self.edited.get().map_or(self.buffered > 0, |edited| edited.tree.changed)
     }
 
-    /// Tells whether all that was changed is kept aside.
-    pub(crate) fn is_aside(&self) -> bool {
+    /// Tells whether all changes are buffered.
+    pub(crate) fn is_buffered(&self) -> bool {
         self.edited.get().is_none()
     }
 
@@ -142,94 +142,95 @@ impl TreeChanges {
         self.edited.get().map_or(self.len, |edited| edited.tree.len)
     }
 
-    /// Returns what is kept aside, in order.
+    /// Returns the buffered puts in order.
     pub(crate) fn puts(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        puts(&self.ops).take(self.aside)
+        puts(&self.ops).take(self.buffered)
     }
 
-    /// Returns the value of a key that is kept aside.
-    fn kept(&self, key: &[u8]) -> Option<&[u8]> {
-        self.puts().filter(|(kept, _)| *kept == key).last().map(|(_, value)| value)
+    /// Returns the buffered value of a key.
+    fn buffered_value(&self, key: &[u8]) -> Option<&[u8]> {
+        self.puts().filter(|(put, _)| *put == key).last().map(|(_, value)| value)
     }
 
-    /// Puts what is kept aside into the tree of the base.
-    fn edit(&self, (base, pager): Base<'_>) -> Result<Edited> {
-        let mut edited = Edited::new(base.map_or_else(TreeEdit::empty, TreeEdit::of_state));
+    /// Applies the buffered puts to the tree of the base.
+    fn edit_base(&self, base: BaseTree<'_>) -> Result<EditedTree> {
+        let tree = base.tree.map_or_else(TreeEdit::empty, TreeEdit::of_state);
+        let mut edited = EditedTree::new(tree);
         for (key, value) in self.puts() {
-            edited.change(pager, |tree, edits| tree.insert(key, value, edits))?;
+            edited.edit(base.pager, |tree, context| tree.insert(key, value, context))?;
         }
         Ok(edited)
     }
 
     /// Returns the tree with all changes.
-    fn edited(&self, base: Base<'_>) -> Result<&Edited> {
+    fn edited(&self, base: BaseTree<'_>) -> Result<&EditedTree> {
         if let Some(edited) = self.edited.get() {
             return Ok(edited);
         }
-        let edited = self.edit(base)?;
+        let edited = self.edit_base(base)?;
         // If another thread was faster, its tree stays.
         Ok(self.edited.get_or_init(|| edited))
     }
 
-    fn into_edited(mut self, base: Base<'_>) -> Result<Edited> {
-        self.edited.take().map_or_else(|| self.edit(base), Ok)
+    fn into_edited(mut self, base: BaseTree<'_>) -> Result<EditedTree> {
+        self.edited.take().map_or_else(|| self.edit_base(base), Ok)
     }
 
-    /// Returns the tree to be changed.
-    pub(crate) fn edited_mut(&mut self, base: Base<'_>) -> Result<&mut Edited> {
-        if self.is_aside() {
+    /// Returns the tree to edit.
+    pub(crate) fn edited_mut(&mut self, base: BaseTree<'_>) -> Result<&mut EditedTree> {
+        if self.is_buffered() {
             self.edited(base)?;
         }
         Ok(self.edited.get_mut().expect("A1: it was just edited"))
     }
 
-    /// Notes what was done to the tree.
-    pub(crate) fn note(&mut self, op: Op<'_>, journal: &mut Journal) {
-        journal.note(op, &mut self.ops);
+    /// Appends an operation to the journal.
+    pub(crate) fn append_op(&mut self, op: Op<'_>, journal: &mut Journal) {
+        journal.append(op, &mut self.ops);
     }
 
-    /// Keeps a put aside, where all before it are, and tells whether the key was there; `None` if
-    /// there is no room for it.
-    pub(crate) fn keep(
+    /// Buffers a put of a tree whose changes are all buffered, and tells whether the key existed;
+    /// `None` if there is no room for it.
+    pub(crate) fn buffer_put(
         &mut self,
-        (key, value): (&[u8], &[u8]),
-        (base, pager): Base<'_>,
+        put: Op<'_>,
+        base: BaseTree<'_>,
         journal: &mut Journal,
     ) -> Result<Option<bool>> {
-        let op = Op::Put { key, value };
-        if self.aside == ASIDE_MAX || !journal.has_room(op) {
+        let Op::Put { key, .. } = put else { return Ok(None) };
+        if self.buffered == BUFFERED_PUTS_MAX || !journal.has_room(put) {
             return Ok(None);
         }
-        let there =
-            self.kept(key).is_some() || base.map_or(Ok(false), |tree| tree.contains(key, pager))?;
-        journal.note(op, &mut self.ops);
-        self.aside += 1;
-        self.len = self.len.saturating_add(u64::from(!there));
-        Ok(Some(there))
+        let existed = self.buffered_value(key).is_some()
+            || base.tree.map_or(Ok(false), |tree| tree.contains(key, base.pager))?;
+        journal.append(put, &mut self.ops);
+        self.buffered += 1;
+        self.len = self.len.saturating_add(u64::from(!existed));
+        Ok(Some(existed))
     }
 
-    pub(crate) fn get(&self, key: &[u8], (base, pager): Base<'_>) -> Result<Option<Bytes>> {
+    pub(crate) fn get(&self, key: &[u8], base: BaseTree<'_>) -> Result<Option<Bytes>> {
         if let Some(edited) = self.edited.get() {
-            return edited.tree.get(key, pager);
+            return edited.tree.get(key, base.pager);
         }
-        match self.kept(key).filter(|_| !fault::on(Fault::Mv13)) {
+        match self.buffered_value(key).filter(|_| !fault::on(Fault::Mv13)) {
             Some(value) => Ok(Some(Bytes::from(value.to_vec()))),
-            None => base.map_or(Ok(None), |tree| tree.get(key, pager)),
+            None => base.tree.map_or(Ok(None), |tree| tree.get(key, base.pager)),
         }
     }
 
     pub(crate) fn range<'a, 'k>(
         &'a self,
         bounds: &impl RangeBounds<&'k [u8]>,
-        base: Base<'a>,
+        base: BaseTree<'a>,
     ) -> Result<Range<'a>> {
-        self.edited(base)?.tree.range(bounds, base.1)
+        self.edited(base)?.tree.range(bounds, base.pager)
     }
 
-    pub(crate) fn salvage<'a>(&'a self, base: Base<'a>) -> SalvageIter<'a> {
+    pub(crate) fn salvage<'a>(&'a self, base: BaseTree<'a>) -> SalvageIter<'a> {
         match self.edited(base) {
-            Ok(edited) => edited.tree.salvage(base.1),
-            Err(error) => SalvageIter::new(base.1, Err(error)),
+            Ok(edited) => edited.tree.salvage(base.pager),
+            Err(error) => SalvageIter::new(base.pager, Err(error)),
         }
     }
 }

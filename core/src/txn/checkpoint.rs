@@ -1,15 +1,17 @@
-//! Checkpoint: a commit that writes the trees, with all that the log held, and starts a new log.
+//! Checkpoint: a commit that writes the trees, with all changes of the log, and starts a new log.
 //!
-//! New pages first, then the inactive slot, then one sync, then the acknowledgement. A large one
-//! syncs its pages before its slot, so that opening never has to walk more than a few.
+//! It writes new pages first, then the inactive slot, then it syncs once; the acknowledgement comes
+//! last. A large checkpoint also syncs its pages before its slot, so that opening never walks many.
 
-use super::changes::Settled;
-use super::commit::{Sync, sync_name};
-use super::log::{Log, Tail};
-use super::state::{State, Trees, Writer, other_slot};
+use super::changes::EditedChanges;
+use super::failure::{Failure, WriteResult};
+use super::header::{other_slot, write_slot};
+use super::log::{Log, LogTail};
+use super::state::{CommitState, Trees};
+use super::writer::{Needs, Writer};
 use crate::codec::u32_len;
 use crate::conc::Arc;
-use crate::crypto::{Batch, Place};
+use crate::crypto::Batch;
 use crate::error::{ArgumentError, Damage, Result};
 use crate::fault::{self, Fault};
 use crate::page::{Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, Slot, overflow_pages};
@@ -17,35 +19,31 @@ use crate::pager::{PageWriter, Pager};
 use crate::sorted::Sorted;
 use crate::space::{Chunks, Draft, Space, chunk_key};
 use crate::tree::{EditContext, TreeEdit, TreeState};
-use crate::unit::{CommitId, PageId, SLOT_BYTES, VALUE_BYTES_MAX};
-use crate::vfs::write_whole;
+use crate::unit::{CommitId, PageId, VALUE_BYTES_MAX};
 
-/// How a checkpoint is to be made.
+/// The parameters of a checkpoint.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct CheckpointPlan {
     pub(crate) commit: CommitId,
-    pub(crate) sync: Sync,
     pub(crate) needs: Needs,
-    /// The file is to end before this page, if nothing but nodes is behind it.
-    pub(crate) cut: Option<PageId>,
+    /// The file is to end before this page, if only nodes are behind it.
+    pub(crate) truncate_at: Option<PageId>,
 }
 
-/// What a checkpoint works on.
-struct Work<'a> {
+/// A checkpoint that is being made.
+struct Checkpoint<'a> {
     writer: &'a mut Writer,
-    plan: Plan,
-    /// Something failed that leaves the disk unknown.
-    unknown: &'a mut bool,
+    plan: CheckpointPlan,
 }
 
-/// The trees of a commit: those that changed, to be written, and the others.
-struct Parted {
+/// The trees of a commit: those to write, and those that did not change.
+struct DividedTrees {
     changed: Sorted<Arc<str>, TreeEdit>,
-    kept: Trees,
+    unchanged: Trees,
 }
 
 /// A commit whose pages are written, and its slot not yet.
-struct Written<'a> {
+struct WrittenPages<'a> {
     batch: Batch<'a>,
     trees: Trees,
     space: Arc<TreeState>,
@@ -54,20 +52,19 @@ struct Written<'a> {
     catalog_pages: Vec<PageId>,
 }
 
-/// Which pages nobody needs: as old a commit as a reader has, and the last durable one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Needs {
-    pub(crate) oldest: CommitId,
-    pub(crate) durable: CommitId,
+/// The pages that a checkpoint allocates, and its record of free pages.
+struct Allocation<'a> {
+    space: &'a mut Space,
+    draft: &'a mut Draft,
+    record: &'a mut TreeEdit,
 }
 
-/// Finds room for the trees, writes them, and returns what the commit is.
+/// Allocates pages for the trees, writes them, and returns the new commit.
 pub(crate) fn checkpoint(
     writer: &mut Writer,
-    changes: Settled,
-    plan: Plan,
-    unknown: &mut bool,
-) -> Result<Arc<State>> {
+    changes: EditedChanges,
+    plan: CheckpointPlan,
+) -> WriteResult<Arc<CommitState>> {
     let mut space = match writer.space.take() {
         Some(space) => space,
         None => changes.base.load_space()?,
@@ -75,12 +72,11 @@ pub(crate) fn checkpoint(
     space.release(plan.needs.oldest, plan.needs.durable);
     let end = if fault::on(Fault::Fs06) { PageId(0) } else { changes.base.log.tail().next() };
     let mut draft = space.draft(end);
-    if plan.cut.is_some() {
+    if plan.truncate_at.is_some() {
         space.release_all();
         draft = draft.pack();
     }
-    let mut work = Work { writer, plan, unknown };
-    let outcome = match work.run(changes, &mut space, &mut draft) {
+    let outcome = match (Checkpoint { writer, plan }).run(changes, &mut space, &mut draft) {
         Ok((state, freed)) => {
             space.publish(draft, plan.commit, freed);
             Ok(state)
@@ -94,35 +90,35 @@ pub(crate) fn checkpoint(
     outcome
 }
 
-impl Work<'_> {
-    /// Plans and writes; returns the new state, and the pages it does without.
+impl Checkpoint<'_> {
+    /// Plans and writes; returns the new state, and the pages that it does not need any more.
     fn run(
         &mut self,
-        changes: Settled,
+        changes: EditedChanges,
         space: &mut Space,
         draft: &mut Draft,
-    ) -> Result<(Arc<State>, Vec<PageId>)> {
-        let Settled { base, mut trees, mut freed } = changes;
+    ) -> WriteResult<(Arc<CommitState>, Vec<PageId>)> {
+        let EditedChanges { base, mut trees, mut freed } = changes;
         let pager = Arc::clone(&base.pager);
-        let mut space_edit = TreeEdit::of_state(&base.space);
+        let mut record = TreeEdit::of_state(&base.space);
         freed.extend(&base.log.tail().freed);
         freed.extend(&base.catalog_pages);
-        let mut edits = EditContext { pager: &pager, freed: &mut freed };
-        if let Some(cut) = self.plan.cut {
-            lift_all(&base, &mut trees, cut, &mut edits)?;
-            space_edit.relocate(cut, &mut edits)?;
+        let mut context = EditContext { pager: &pager, freed: &mut freed };
+        if let Some(end) = self.plan.truncate_at {
+            relocate_all(&base, &mut trees, end, &mut context)?;
+            record.relocate(end, &mut context)?;
         }
-        let trees = Parted::new(&base, trees)?;
-        plan_space((space, draft), &mut space_edit, &mut edits, trees.pages())?;
+        let trees = DividedTrees::new(&base, trees)?;
+        Allocation { space, draft, record: &mut record }.run(&mut context, trees.pages())?;
         let mut taken = draft.taken.clone();
         taken.sort_unstable();
-        let (first, last) = (self.plan.commit != base.slot.commit, base.slot.again);
-        let told = !fault::on(Fault::Fs05);
-        let again = if first || !told { 0 } else { last.saturating_add(1) };
-        // Of two checkpoints of one commit, the later one must not need to be walked.
-        let large = taken.len() > self.writer.one_sync_pages_max || !first && told;
-        let flush = PageWriter::new(&pager, self.plan.commit, taken)?;
-        let written = write_pages(flush, trees, space_edit)?;
+        let first = self.plan.commit != base.slot.commit;
+        let counts = !fault::on(Fault::Fs05);
+        let again = if first || !counts { 0 } else { base.slot.again.saturating_add(1) };
+        // The later one of two checkpoints of a commit must not need a walk.
+        let large = taken.len() > self.writer.one_sync_pages_max || !first && counts;
+        let writer = PageWriter::new(&pager, self.plan.commit, taken)?;
+        let written = write_pages(writer, trees, record)?;
         self.sync_if(large, &pager)?;
         let slot = Slot {
             commit: self.plan.commit,
@@ -134,54 +130,54 @@ impl Work<'_> {
             space: written.space.record(),
             catalog: written.catalog,
         };
-        // What may fail comes before the commit is there.
+        // The last step that can fail and leave the disk as it was.
         let next_log = self.next_log(&pager, slot.page_count)?;
         let page = other_slot(self.writer.slot_page);
         self.sync_if(fault::on(Fault::Cr05), &pager)?;
-        self.poisoned_by(|| write_slot(&pager, written.batch, &slot, page))?;
+        write_slot(&pager, written.batch, &slot, page).map_err(Failure::disk_unknown)?;
         self.sync_if(!fault::on(Fault::Cr05), &pager)?;
         self.writer.slot_page = page;
-        self.writer.settled = false;
-        (self.writer.secured, self.writer.marked) = (false, false);
-        let (trees, space, catalog_pages) = (written.trees, written.space, written.catalog_pages);
-        let recorded = Arc::new(written.recorded);
-        let trees = fault::txn::older_nodes(&base, trees);
-        let (commit, log) = (self.plan.commit, Arc::new(Log::new(next_log)));
-        let state = State { pager, slot, commit, trees, recorded, space, catalog_pages, log };
-        // What was written is resident now.
+        self.writer.slots_agree = false;
+        (self.writer.slots_durable, self.writer.log_marked) = (false, false);
+        let trees = fault::txn::older_nodes(&base, written.trees);
+        // The nodes that were written are resident now.
         base.pager.cache().make_room();
+        let state = CommitState {
+            pager: Arc::clone(&pager),
+            commit: self.plan.commit,
+            trees,
+            slot,
+            recorded: Arc::new(written.recorded),
+            space: written.space,
+            catalog_pages: written.catalog_pages,
+            log: Arc::new(Log::new(next_log)),
+        };
         Ok((Arc::new(state), freed))
     }
 
     /// Starts the log of the checkpoint.
-    fn next_log(&self, pager: &Pager, page_count: u64) -> Result<Tail> {
-        match self.writer.log_limits.filter(|_| self.plan.sync == Sync::Full) {
-            Some(limits) => Tail::new(pager, (page_count, self.plan.commit), limits),
-            None => Ok(Tail::none(page_count, self.plan.commit)),
+    fn next_log(&self, pager: &Pager, page_count: u64) -> Result<LogTail> {
+        let mut tail = LogTail::without_log(page_count, self.plan.commit);
+        if let Some(limits) = self.writer.log_limits.filter(|_| !self.writer.defers_sync) {
+            tail.set_limits(pager, limits)?;
         }
+        Ok(tail)
     }
 
-    fn sync_if(&mut self, wanted: bool, pager: &Pager) -> Result<()> {
-        if !wanted || self.plan.sync == Sync::Later {
+    fn sync_if(&mut self, wanted: bool, pager: &Pager) -> WriteResult<()> {
+        if !wanted || self.writer.defers_sync {
             return Ok(());
         }
-        self.poisoned_by(|| pager.sync())?;
-        let unnamed = self.writer.unnamed.take();
-        self.poisoned_by(|| sync_name(unnamed, pager))
-    }
-
-    /// Runs what leaves the disk unknown if it fails.
-    fn poisoned_by(&mut self, body: impl FnOnce() -> Result<()>) -> Result<()> {
-        let outcome = body();
-        *self.unknown |= outcome.is_err() && !fault::on(Fault::Cr11);
-        outcome
+        let synced = pager.sync().and_then(|()| self.writer.sync_name());
+        synced.map_err(Failure::disk_unknown)
     }
 }
 
-impl Parted {
-    /// Takes the trees that were changed now, and those that are in the log only.
-    fn new(base: &State, edits: Sorted<Arc<str>, TreeEdit>) -> Result<Self> {
-        let mut kept = base.trees.clone();
+impl DividedTrees {
+    /// Divides the trees: a tree that changed since the base, in this transaction or in the log, is
+    /// to be written.
+    fn new(base: &CommitState, edits: Sorted<Arc<str>, TreeEdit>) -> Result<Self> {
+        let mut unchanged = base.trees.clone();
         let mut changed = edits;
         for (name, tree) in base.trees.iter() {
             if !tree.is_written() {
@@ -192,11 +188,11 @@ impl Parted {
         changed.values_mut().for_each(|tree| tree.rebalance(base.pager.cache()));
         changed.retain(|name, edit| {
             if edit.changed {
-                kept.remove(name);
+                unchanged.remove(name);
             }
             edit.changed && !edit.is_empty()
         });
-        let trees = Self { changed, kept };
+        let trees = Self { changed, unchanged };
         if trees.catalog_bytes() > VALUE_BYTES_MAX {
             return Err(ArgumentError::TooManyTrees.into());
         }
@@ -204,10 +200,11 @@ impl Parted {
     }
 
     fn catalog_bytes(&self) -> usize {
-        self.changed.keys().chain(self.kept.keys()).map(|name| Catalog::entry_bytes(name)).sum()
+        let names = self.changed.keys().chain(self.unchanged.keys());
+        names.map(|name| Catalog::entry_bytes(name)).sum()
     }
 
-    /// Returns how many pages trees and catalog take.
+    /// Returns the number of pages that trees and catalog take.
     fn pages(&self) -> usize {
         let bytes = self.catalog_bytes();
         let catalog = if bytes > INLINE_CATALOG_BYTES_MAX { overflow_pages(bytes) } else { 0 };
@@ -215,71 +212,72 @@ impl Parted {
     }
 }
 
-/// Takes the nodes behind a page as changed, in every tree.
-fn lift_all(
-    base: &State,
+/// Relocates the nodes behind a page, in every tree.
+fn relocate_all(
+    base: &CommitState,
     trees: &mut Sorted<Arc<str>, TreeEdit>,
-    cut: PageId,
-    edits: &mut EditContext<'_>,
+    end: PageId,
+    context: &mut EditContext<'_>,
 ) -> Result<()> {
     for (name, tree) in base.trees.iter() {
         let edit = trees.get_or_insert_with(Arc::clone(name), || TreeEdit::of_state(tree));
-        edit.relocate(cut, edits)?;
+        edit.relocate(end, context)?;
     }
     Ok(())
 }
 
-/// Takes pages for `pages` and for the record of free pages itself, which taking them changes.
-///
-/// It ends: the record's values keep their size, so its nodes only ever become more.
-fn plan_space(
-    (space, draft): (&mut Space, &mut Draft),
-    record: &mut TreeEdit,
-    edits: &mut EditContext<'_>,
-    pages: usize,
-) -> Result<()> {
-    let mut seen = 0;
-    loop {
-        // What is freed is recorded before room is taken, so that the first run has room for all.
-        while seen < edits.freed.len() {
-            let freed = space.free(draft, &edits.freed[seen..]);
-            let chunks = freed.map_err(|page| edits.pager.damaged(page, Damage::Content))?;
-            seen = edits.freed.len();
-            record_chunks(record, draft, chunks, edits)?;
-        }
-        record.split_oversized(edits.pager.cache());
-        let more = pages + record.pages() - draft.taken.len();
-        if more == 0 {
-            let chunks = space.shorten(draft);
-            if chunks.is_empty() {
-                return Ok(());
+impl Allocation<'_> {
+    /// Allocates `pages`, and the pages of the record of free pages, which the allocation changes.
+    ///
+    /// It terminates: the values of the record keep their size, so its nodes only become more.
+    fn run(&mut self, context: &mut EditContext<'_>, pages: usize) -> Result<()> {
+        let mut seen = 0;
+        loop {
+            // Freed pages are recorded before pages are taken, so that the first run has room for
+            // all.
+            while seen < context.freed.len() {
+                let freed = self.space.free(self.draft, &context.freed[seen..]);
+                let damaged = |page| context.pager.damaged(page, Damage::Content);
+                let chunks = freed.map_err(damaged)?;
+                seen = context.freed.len();
+                self.record_chunks(chunks, context)?;
             }
-            record_chunks(record, draft, chunks, edits)?;
-            continue;
+            self.record.split_oversized(context.pager.cache());
+            let (needed, taken) = (pages + self.record.pages(), self.draft.taken.len());
+            assert!(needed >= taken, "S1: {taken} pages are taken for {needed}");
+            let chunks = if needed == taken {
+                let chunks = self.space.shorten(self.draft);
+                if chunks.is_empty() {
+                    return Ok(());
+                }
+                chunks
+            } else {
+                let chunks = self.space.take(self.draft, needed - taken);
+                context.freed.append(&mut self.draft.gap);
+                chunks
+            };
+            self.record_chunks(chunks, context)?;
         }
-        let chunks = space.take(draft, more);
-        edits.freed.append(&mut draft.gap);
-        record_chunks(record, draft, chunks, edits)?;
     }
-}
 
-fn record_chunks(
-    record: &mut TreeEdit,
-    draft: &Draft,
-    chunks: Chunks,
-    edits: &mut EditContext<'_>,
-) -> Result<()> {
-    for chunk in chunks.keys() {
-        record.insert(&chunk_key(*chunk), &draft.chunk(*chunk).encode(), edits)?;
+    fn record_chunks(&mut self, chunks: Chunks, context: &mut EditContext<'_>) -> Result<()> {
+        for chunk in chunks.keys() {
+            let bits = self.draft.chunk(*chunk).encode();
+            self.record.insert(&chunk_key(*chunk), &bits, context)?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Writes the changed trees, the catalog and the record of free pages.
-fn write_pages(mut flush: PageWriter<'_>, trees: Parted, space: TreeEdit) -> Result<Written<'_>> {
-    let mut all = trees.kept;
+fn write_pages(
+    mut writer: PageWriter<'_>,
+    trees: DividedTrees,
+    space: TreeEdit,
+) -> Result<WrittenPages<'_>> {
+    let mut all = trees.unchanged;
     for (name, edit) in trees.changed {
-        all.insert(name, edit.flush(&mut flush)?);
+        all.insert(name, edit.flush(&mut writer)?);
     }
     let records = all.iter().map(|(name, tree)| (Arc::clone(name), tree.record()));
     let recorded = Catalog(records.collect());
@@ -288,17 +286,10 @@ fn write_pages(mut flush: PageWriter<'_>, trees: Parted, space: TreeEdit) -> Res
     let catalog = if bytes.len() <= INLINE_CATALOG_BYTES_MAX {
         CatalogAt::Inline(bytes)
     } else {
-        let first = flush.put_chain(&bytes, &mut catalog_pages)?;
+        let first = writer.put_chain(&bytes, &mut catalog_pages)?;
         CatalogAt::Stored { bytes: u32_len(bytes.len()), first }
     };
-    let space = space.flush(&mut flush)?;
-    let batch = flush.finish()?;
-    Ok(Written { batch, trees: all, space, recorded, catalog, catalog_pages })
-}
-
-/// Seals a slot and writes it.
-pub(crate) fn write_slot(pager: &Pager, batch: Batch<'_>, slot: &Slot, page: PageId) -> Result<()> {
-    let mut bytes: [u8; SLOT_BYTES] = slot.encode();
-    batch.seal_slot(Place { page, birth: slot.commit }, &mut bytes);
-    write_whole(pager.file(), &bytes, page.offset()).map_err(|e| pager.io(&e))
+    let space = space.flush(&mut writer)?;
+    let batch = writer.finish()?;
+    Ok(WrittenPages { batch, trees: all, space, recorded, catalog, catalog_pages })
 }

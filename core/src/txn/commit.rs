@@ -1,60 +1,64 @@
-//! Commit: how a finished transaction becomes the state of the file.
+//! Commit: a finished transaction becomes the last state of the file.
 //!
-//! A small one is added to the log; if that has no room, or there is none, the trees are written by
-//! a checkpoint. Then what was added is written and synced, by whoever of those that wait is the
-//! first, then comes the acknowledgement.
+//! A small commit is appended to the log. If the log has no room, or the file has no log, a
+//! checkpoint writes the trees. Then group commit makes the record durable: the first waiting
+//! writer writes and syncs for all of them, and the acknowledgement follows.
 
-use super::changes::{Changes, Settled};
-use super::checkpoint::{Needs, Plan, checkpoint};
-use super::close::secure;
-use super::durable::Failure;
-use super::in_place::put_in_place;
-use super::log::{Added, Entry};
-use super::recover::settle;
-use super::state::{State, Trees, Versions, Writer};
-use super::store::{Held, Inner};
+use super::changes::{Changes, EditedChanges};
+use super::checkpoint::{CheckpointPlan, checkpoint};
+use super::failure::{Failure, WriteResult};
+use super::in_place::commit_in_place;
+use super::log::{Appended, LogEntry};
+use super::state::{CommitState, Trees};
+use super::writer::{Versions, Writer};
 use crate::conc::Arc;
 use crate::error::{ArgumentError, Damage, Error, Result};
-use crate::fault::{self, Fault};
+use crate::fault;
 use crate::page::Catalog;
-use crate::pager::Pager;
 use crate::sorted::Sorted;
 use crate::tree::TreeEdit;
 use crate::unit::{CommitId, VALUE_BYTES_MAX};
-use crate::vfs::Vfs;
 
-/// A file whose number of commits says this much was not written by us.
+/// A file with this many commits was written by another program.
 const COMMIT_MAX: u64 = (1 << 48) - 1;
 
-/// When a commit is durable.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Sync {
-    /// When it is acknowledged.
-    Full,
-    /// With a later one that is, or when the store is closed.
-    Kept,
-    /// Some time later: for a file that is not yet in its place.
-    Later,
+/// The time at which a commit is durable, and so what a crash may undo.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Durability {
+    /// The commit is durable when the call returns.
+    #[default]
+    Immediate,
+    /// The commit does not wait for the disk: readers see it at once, and a crash may undo it
+    /// together with all commits after it. It becomes durable with the next
+    /// [`Durability::Immediate`] commit, with [`Store::sync`](crate::Store::sync), or when the
+    /// store is closed. The one commit that finds the log full waits for a checkpoint.
+    None,
 }
 
-/// What became of a transaction.
+/// A commit that has its number, by the wait that is left for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Reached {
-    /// Nothing is left to be waited for.
+pub(crate) enum Stage {
+    /// No wait is left.
     Done(CommitId),
-    /// It changed nothing, and what it started from may not be durable yet.
-    Waits(CommitId),
-    /// It was added to the log.
-    Added(Added),
+    /// The transaction changed nothing, and the commit that it started from may not be durable yet.
+    AwaitsEarlier(CommitId),
+    /// The commit is in the buffer of the log.
+    Buffered(Appended),
 }
 
-impl Reached {
+impl Stage {
     pub(crate) const fn commit(&self) -> CommitId {
         match self {
-            Self::Done(commit) | Self::Waits(commit) => *commit,
-            Self::Added(added) => added.commit,
+            Self::Done(commit) | Self::AwaitsEarlier(commit) => *commit,
+            Self::Buffered(appended) => appended.commit,
         }
     }
+}
+
+/// The writer within a commit, and the versions that it adds to.
+struct Committing<'a> {
+    versions: &'a Versions,
+    writer: &'a mut Writer,
 }
 
 /// Makes the changes a commit.
@@ -62,255 +66,193 @@ pub(crate) fn commit(
     versions: &Versions,
     writer: &mut Writer,
     changes: Changes,
-    sync: Sync,
-) -> Result<Reached> {
-    // Until this returns: a panic of ours must not leave half a commit to build on.
+    durability: Durability,
+) -> Result<Stage> {
+    // Until this returns: after a panic, no transaction may build on half a commit.
     writer.poisoned = true;
-    let mut unknown = false;
-    let outcome = prepare((versions, writer), changes, sync, &mut unknown);
-    writer.poisoned = unknown;
-    if unknown {
-        // Nobody who waits is told that all is well.
-        versions.durable.fail();
-    }
-    outcome
+    let outcome = Committing { versions, writer }.commit(changes, durability);
+    settle_failure(versions, writer, outcome)
 }
 
-fn prepare(
-    (versions, writer): (&Versions, &mut Writer),
-    mut changes: Changes,
-    sync: Sync,
-    unknown: &mut bool,
-) -> Result<Reached> {
-    if changes.failed {
-        return Err(Error::TransactionFailed);
+/// Starts making the last commit durable, and returns its number, which the caller waits for.
+pub(crate) fn flush_last(versions: &Versions, writer: &mut Writer) -> Result<CommitId> {
+    let outcome = Committing { versions, writer }.flush_last();
+    settle_failure(versions, writer, outcome)
+}
+
+/// Poisons the writer after a failure that leaves the disk unknown (C3).
+fn settle_failure<T>(
+    versions: &Versions,
+    writer: &mut Writer,
+    outcome: WriteResult<T>,
+) -> Result<T> {
+    writer.poisoned = matches!(outcome, Err(Failure::DiskUnknown(_)));
+    if writer.poisoned {
+        // No waiting writer is acknowledged.
+        versions.group.fail();
     }
-    if versions.durable.has_failed() {
-        return Err(Error::Poisoned { path: changes.base.pager.path().into() });
+    outcome.map_err(Failure::into_error)
+}
+
+impl Committing<'_> {
+    fn commit(&mut self, mut changes: Changes, durability: Durability) -> WriteResult<Stage> {
+        if changes.failed {
+            return Err(Error::TransactionFailed.into());
+        }
+        if self.versions.group.has_failed() {
+            return Err(Error::Poisoned { path: changes.base.pager.path().into() }.into());
+        }
+        changes.prune();
+        if changes.trees.is_empty() {
+            // The transaction may have read a commit that is not durable yet.
+            return match durability {
+                Durability::Immediate => self.flush_last().map(Stage::AwaitsEarlier),
+                Durability::None => Ok(Stage::Done(changes.base.commit())),
+            };
+        }
+        if changes.base.commit().0 >= COMMIT_MAX {
+            let damaged = changes.base.pager.damaged(self.writer.slot_page, Damage::Content);
+            return Err(damaged.into());
+        }
+        let commit = changes.base.commit().next();
+        let (record, ops) = (changes.record(), changes.journal.ops);
+        let awaited = durability == Durability::Immediate;
+        let entry = record.as_deref();
+        let entry = entry.map(|changes| LogEntry { commit, ops, changes, freed: &[], awaited });
+        if let Some(entry) = &entry
+            && !awaited
+        {
+            match commit_in_place(&self.versions.published, self.writer, changes, entry) {
+                Ok(()) => return Ok(Stage::Done(commit)),
+                Err(refused) => changes = refused,
+            }
+        }
+        let mut changes = changes.apply_buffered()?;
+        if let Some(entry) = &entry
+            && let Some(stage) = self.append_to_log(&mut changes, entry)?
+        {
+            return Ok(stage);
+        }
+        let versions = self.versions;
+        versions.exclusively(|| self.write_trees(changes, commit))
     }
-    changes.prune();
-    if changes.trees.is_empty() {
-        // What it read may still wait.
-        return match sync {
-            Sync::Full => await_last(versions, writer, unknown).map(Reached::Waits),
-            Sync::Kept | Sync::Later => Ok(Reached::Done(changes.base.commit())),
+
+    /// Makes the changes a checkpoint.
+    fn write_trees(&mut self, changes: EditedChanges, commit: CommitId) -> WriteResult<Stage> {
+        let Self { versions, writer } = self;
+        if !writer.slots_agree && writer.tip.commit() > writer.tip.slot.commit {
+            // Commits without durability left no copy of the base's slot, and the checkpoint frees
+            // pages of the base.
+            writer.secure_slots().map_err(Failure::disk_unknown)?;
+        }
+        let needs = writer.needs(versions);
+        let plan = CheckpointPlan { commit, needs, truncate_at: None };
+        let state = checkpoint(writer, changes, plan)?;
+        assert!(state.commit == commit, "C2: the checkpoint of {commit} has another number");
+        writer.tip = Arc::clone(&state);
+        versions.publish(&state);
+        Ok(Stage::Done(commit))
+    }
+
+    /// Appends the changes to the log, to be written by the next sync; `None` if there is no room.
+    fn append_to_log(
+        &mut self,
+        changes: &mut EditedChanges,
+        entry: &LogEntry<'_>,
+    ) -> WriteResult<Option<Stage>> {
+        let EditedChanges { base, trees, freed } = changes;
+        let LogEntry { commit, ops, awaited, .. } = *entry;
+        let (log, pager, bytes) = (&base.log, &base.pager, entry.changes.len());
+        if !log.tail().has_room(ops, bytes) {
+            return Ok(None);
+        }
+        if awaited {
+            self.writer.begin_log()?;
+        }
+        let mut tail = log.tail();
+        // The buffered commits may have been written meanwhile, on whole pages.
+        if !tail.has_room(ops, bytes) {
+            return Ok(None);
+        }
+        if awaited || tail.is_awaited() {
+            tail.allocate(pager, bytes)?;
+        }
+        let trees = merged(base, std::mem::take(trees))?;
+        let state = Arc::new(CommitState { commit, trees, ..CommitState::clone(base) });
+        let appended = tail.append(&LogEntry { freed, ..*entry });
+        let is_full = !awaited && tail.is_full(0);
+        drop(tail);
+        if is_full {
+            self.write_buffered(base, appended)?;
+        }
+        self.writer.tip = Arc::clone(&state);
+        if fault::txn::publish_in_flight(self.versions, base, &state)? {
+            return Ok(Some(Stage::Done(commit)));
+        }
+        if awaited {
+            self.versions.group.set_last(commit, state);
+            return Ok(Some(Stage::Buffered(appended)));
+        }
+        self.versions.published.publish(commit, state);
+        Ok(Some(Stage::Done(commit)))
+    }
+
+    /// Writes a full buffer although no writer waits for it. If a sync is in progress, a later
+    /// commit does. If the write fails, the last commit is retracted before another thread can
+    /// write it.
+    fn write_buffered(&mut self, base: &CommitState, last: Appended) -> WriteResult<()> {
+        let Self { versions, writer } = self;
+        if versions.group.is_syncing() {
+            return Ok(());
+        }
+        let (log, pager) = (&base.log, &base.pager);
+        let mut write = || -> WriteResult<()> {
+            log.tail().allocate(pager, 0)?;
+            writer.begin_log()?;
+            log.write(pager, versions.group.durable())
         };
-    }
-    if changes.base.commit().0 >= COMMIT_MAX {
-        return Err(changes.base.pager.damaged(writer.slot_page, Damage::Content));
-    }
-    let commit = changes.base.commit().next();
-    let (record, ops) = (changes.record(), changes.journal.ops);
-    let awaited = sync != Sync::Kept;
-    let entry =
-        record.as_deref().map(|changes| Entry { commit, ops, changes, freed: &[], awaited });
-    if let Some(entry) = &entry
-        && !awaited
-    {
-        match put_in_place(&versions.published, writer, changes, entry) {
-            Ok(()) => return Ok(Reached::Done(commit)),
-            Err(refused) => changes = refused,
-        }
-    }
-    let mut changes = changes.settle()?;
-    if let Some(entry) = &entry
-        && let Some(reached) = log((versions, writer), &mut changes, entry, unknown)?
-    {
-        return Ok(reached);
-    }
-    let sync = if sync == Sync::Later { sync } else { Sync::Full };
-    versions
-        .alone(unknown, |unknown| write_trees((versions, writer), changes, (commit, sync), unknown))
-}
-
-/// Makes the changes a checkpoint.
-fn write_trees(
-    (versions, writer): (&Versions, &mut Writer),
-    changes: Settled,
-    (commit, sync): (CommitId, Sync),
-    unknown: &mut bool,
-) -> Result<Reached> {
-    if !writer.settled && writer.tip.commit() > writer.tip.slot.commit {
-        // Commits that nobody waited for left no copy of the base, and it gives pages back now.
-        let secured = secure(writer);
-        *unknown |= secured.is_err() && !fault::on(Fault::Cr11);
-        secured?;
-    }
-    let plan = Plan { commit, sync, needs: needs(versions, writer), cut: None };
-    let state = checkpoint(writer, changes, plan, unknown)?;
-    writer.tip = Arc::clone(&state);
-    versions.publish(&state);
-    Ok(Reached::Done(commit))
-}
-
-/// Returns which states are needed.
-pub(crate) fn needs(versions: &Versions, writer: &Writer) -> Needs {
-    let base = writer.tip.slot.commit;
-    // While the other slot holds an older base, that one is not to be touched either.
-    let durable = match (writer.settled, writer.secured) {
-        (_, true) => base.next(),
-        (true, false) => versions.durable.durable(),
-        (false, false) => base,
-    };
-    let current = writer.tip.commit();
-    let oldest = if fault::on(Fault::Mv01) { current } else { versions.published.oldest() };
-    Needs { oldest, durable }
-}
-
-/// Adds the changes to the log, to be written by who syncs first; `None` if there is no room.
-fn log(
-    (versions, writer): (&Versions, &mut Writer),
-    changes: &mut Settled,
-    entry: &Entry<'_>,
-    unknown: &mut bool,
-) -> Result<Option<Reached>> {
-    let Settled { base, trees, freed } = changes;
-    let Entry { commit, ops, awaited, .. } = *entry;
-    let (log, pager, bytes) = (&base.log, &base.pager, entry.changes.len());
-    if !log.tail().has_room(ops, bytes) {
-        return Ok(None);
-    }
-    if awaited {
-        begin_log(writer, base, unknown)?;
-    }
-    let mut tail = log.tail();
-    // What waited may have been written meanwhile, on whole pages.
-    if !tail.has_room(ops, bytes) {
-        return Ok(None);
-    }
-    if awaited || tail.is_awaited() {
-        tail.ready(pager, bytes)?;
-    }
-    let trees = merged(base, std::mem::take(trees))?;
-    let state = Arc::new(State { commit, trees, ..State::clone(base) });
-    let added = tail.add(&Entry { freed, ..*entry });
-    let written = !awaited && tail.is_full(0);
-    drop(tail);
-    if written {
-        write_waiting((versions, writer), base, added, unknown)?;
-    }
-    writer.tip = Arc::clone(&state);
-    if fault::txn::publish_in_flight(versions, base, &state)? {
-        return Ok(Some(Reached::Done(commit)));
-    }
-    if awaited {
-        versions.durable.note(commit, state);
-        return Ok(Some(Reached::Added(added)));
-    }
-    versions.published.publish(commit, state);
-    Ok(Some(Reached::Done(commit)))
-}
-
-/// Makes sure, before the first record of a log, that the file says that there is one, in the slot
-/// that is not needed, and that its name is durable.
-fn begin_log(writer: &mut Writer, base: &State, unknown: &mut bool) -> Result<()> {
-    let mut begun = Ok(());
-    if !writer.marked {
-        writer.marked = true;
-        begun = settle(&base.pager, &base.slot, writer);
-    }
-    let begun = begun.and_then(|()| sync_name(writer.unnamed.take(), &base.pager));
-    *unknown |= begun.is_err() && !fault::on(Fault::Cr11);
-    begun
-}
-
-/// Writes what waits although nobody waits for it; unless somebody syncs, after whom the next does.
-/// If that fails, the last commit is forgotten before anybody else can write it.
-fn write_waiting(
-    (versions, writer): (&Versions, &mut Writer),
-    base: &State,
-    last: Added,
-    unknown: &mut bool,
-) -> Result<()> {
-    if versions.durable.is_syncing() {
-        return Ok(());
-    }
-    let (log, pager) = (&base.log, &base.pager);
-    let mut write = |unknown: &mut bool| {
-        log.tail().ready(pager, 0)?;
-        begin_log(writer, base, unknown)?;
-        log.write(pager, versions.durable.durable()).map_err(|Failure { error, undone }| {
-            *unknown |= !undone;
-            error
+        versions.exclusively(|| {
+            let has_buffered = log.tail().has_buffered();
+            let written = if has_buffered { write() } else { Ok(()) };
+            written.inspect_err(|_| log.tail().retract(last))
         })
-    };
-    versions.alone(unknown, |unknown| {
-        let waits = log.tail().has_waiting();
-        let written = if waits { write(unknown) } else { Ok(()) };
-        written.inspect_err(|_| log.tail().forget(last))
-    })
-}
-
-/// Takes the last commit back, whose record could not be written and is not there, and tells
-/// whether it has: not if anybody has had the turn since, who may have read it or build upon it.
-pub(crate) fn take_back(
-    inner: &Inner,
-    (turn, base): (u64, &Arc<State>),
-    added: Added,
-    untell: &mut Option<impl FnOnce()>,
-) -> bool {
-    let Ok(mut writer) = Held::new(inner, false) else { return false };
-    let is_next = writer.turns == turn + 1 && Arc::ptr_eq(&writer.tip.log, &base.log);
-    if !is_next && !fault::on(Fault::Fs16) {
-        return false;
     }
-    base.log.tail().forget(added);
-    writer.tip = Arc::clone(base);
-    inner.versions.durable.note(base.commit(), Arc::clone(base));
-    if let Some(untell) = untell.take() {
-        untell();
-    }
-    true
-}
 
-/// Makes the name of a file durable, if it may not be.
-pub(crate) fn sync_name(unnamed: Option<Arc<dyn Vfs>>, pager: &Pager) -> Result<()> {
-    match unnamed {
-        Some(vfs) if !fault::on(Fault::Fs02) => {
-            vfs.sync_dir(pager.path()).map_err(|e| pager.io(&e))
+    fn flush_last(&mut self) -> WriteResult<CommitId> {
+        let Self { versions, writer } = self;
+        let tip = Arc::clone(&writer.tip);
+        let commit = tip.commit();
+        if versions.group.durable() == commit {
+            return Ok(commit);
         }
-        Some(_) | None => Ok(()),
+        if tip.log.tail().has_buffered() {
+            writer.begin_log()?;
+        }
+        let mut tail = tip.log.tail();
+        if tail.has_buffered() {
+            tail.allocate(&tip.pager, 0)?;
+            tail.set_awaited();
+        }
+        drop(tail);
+        versions.group.set_last(commit, tip);
+        Ok(commit)
     }
 }
 
 /// Returns the trees of a commit in the log.
-fn merged(base: &State, changed: Sorted<Arc<str>, TreeEdit>) -> Result<Trees> {
+fn merged(base: &CommitState, changed: Sorted<Arc<str>, TreeEdit>) -> Result<Trees> {
     let mut trees = base.trees.clone();
-    let mut fresh = false;
+    let mut has_new = false;
     for (name, edit) in changed {
         if edit.is_empty() {
             trees.remove(&name);
             continue;
         }
-        fresh |= trees.insert(name, edit.into_state(base.pager.cache())).is_none();
+        has_new |= trees.insert(name, edit.into_state(base.pager.cache())).is_none();
     }
     let bytes = || trees.keys().map(|name| Catalog::entry_bytes(name)).sum::<usize>();
-    if fresh && bytes() > VALUE_BYTES_MAX {
+    if has_new && bytes() > VALUE_BYTES_MAX {
         return Err(ArgumentError::TooManyTrees.into());
     }
     Ok(trees)
-}
-
-/// Lets the last commit be made durable, and returns its number, which is then to be waited for.
-pub(crate) fn await_last(
-    versions: &Versions,
-    writer: &mut Writer,
-    unknown: &mut bool,
-) -> Result<CommitId> {
-    let tip = Arc::clone(&writer.tip);
-    let commit = tip.commit();
-    if versions.durable.durable() == commit {
-        return Ok(commit);
-    }
-    if tip.log.tail().has_waiting() {
-        begin_log(writer, &tip, unknown)?;
-    }
-    let mut tail = tip.log.tail();
-    if tail.has_waiting() {
-        tail.ready(&tip.pager, 0)?;
-        tail.set_awaited();
-    }
-    drop(tail);
-    versions.durable.note(commit, tip);
-    Ok(commit)
 }

@@ -1,7 +1,7 @@
-//! What transactions changed, as the log keeps it: the operations on each tree, in order.
+//! The redo journal of a transaction: the operations on each tree, in order, as the log keeps them.
 //!
-//! Replaying operations that a tree already holds leaves it as it is: each sets, or removes, what
-//! it names, whatever was there before.
+//! Operations are idempotent: each sets or removes the key that it names. So the log may be
+//! replayed over a tree that holds its changes already.
 //!
 //! Format: docs/format.md#log.
 
@@ -20,39 +20,39 @@ pub(crate) enum Op<'a> {
     Clear,
 }
 
-/// How much a transaction may still write down before it is too large for the log.
+/// The size of a transaction's journal, and its room in the log.
 #[derive(Debug)]
 pub(crate) struct Journal {
     room_bytes: usize,
     /// Operations so far.
     pub(crate) ops: usize,
-    /// Everything is written down.
-    pub(crate) whole: bool,
+    /// Every operation is in the journal; `false` once one found no room.
+    pub(crate) complete: bool,
 }
 
-/// What happened to one tree.
+/// The operations on one tree.
 #[derive(Debug)]
 pub(crate) struct Section<'a> {
     pub(crate) name: &'a str,
-    /// Entries of the tree afterwards.
+    /// Entries of the tree after them.
     pub(crate) len: u64,
     ops: Reader<'a>,
 }
 
 impl Journal {
     pub(crate) const fn new(room_bytes: usize) -> Self {
-        Self { room_bytes, ops: 0, whole: true }
+        Self { room_bytes, ops: 0, complete: true }
     }
 
     /// Tells whether there is room for an operation.
     pub(crate) const fn has_room(&self, op: Op<'_>) -> bool {
-        self.whole && op.bytes() <= self.room_bytes
+        self.complete && op.bytes() <= self.room_bytes
     }
 
-    /// Writes an operation down behind the others of its tree, while there is room.
-    pub(crate) fn note(&mut self, op: Op<'_>, ops: &mut Vec<u8>) {
-        self.whole = self.has_room(op);
-        if !self.whole {
+    /// Appends an operation to the others of its tree, while there is room.
+    pub(crate) fn append(&mut self, op: Op<'_>, ops: &mut Vec<u8>) {
+        self.complete = self.has_room(op);
+        if !self.complete {
             return;
         }
         self.room_bytes -= op.bytes();
@@ -89,7 +89,7 @@ impl<'a> Op<'a> {
         }
     }
 
-    /// Reads the next operation; `None` if the bytes are none.
+    /// Decodes the next operation; `None` if the bytes are malformed.
     fn decode(reader: &mut Reader<'a>) -> Option<Self> {
         let kind = reader.u8()?;
         if kind == CLEAR {
@@ -110,7 +110,7 @@ impl<'a> Op<'a> {
     }
 }
 
-/// Walks operations as long as they are puts.
+/// Returns the puts that operations begin with.
 pub(crate) fn puts(ops: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut reader = Reader::new(ops);
     std::iter::from_fn(move || match Op::decode(&mut reader)? {
@@ -119,12 +119,12 @@ pub(crate) fn puts(ops: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// Returns how much [`put_section`] appends.
+/// Returns the number of bytes that [`put_section`] appends.
 pub(crate) const fn section_bytes(name: &str, ops: &[u8]) -> usize {
     13 + name.len() + ops.len()
 }
 
-/// Appends what happened to a tree.
+/// Appends the operations on a tree.
 pub(crate) fn put_section(name: &str, len: u64, ops: &[u8], writer: &mut Writer) {
     writer.u8(u8::try_from(name.len()).expect("K2: a tree name has at most 255 bytes"));
     writer.put(name.as_bytes());
@@ -133,7 +133,7 @@ pub(crate) fn put_section(name: &str, len: u64, ops: &[u8], writer: &mut Writer)
     writer.put(ops);
 }
 
-/// Reads the next section; `None` if the bytes are none.
+/// Decodes the next section; `None` if the bytes are malformed.
 pub(crate) fn section<'a>(reader: &mut Reader<'a>) -> Option<Section<'a>> {
     let len = usize::from(reader.u8()?);
     let name = std::str::from_utf8(reader.take(len)?).ok()?;
@@ -144,7 +144,7 @@ pub(crate) fn section<'a>(reader: &mut Reader<'a>) -> Option<Section<'a>> {
 }
 
 impl<'a> Section<'a> {
-    /// Returns the next operation, `Some(None)` at the end; `None` if the bytes are none.
+    /// Decodes the next operation, `Some(None)` at the end; `None` if the bytes are malformed.
     pub(crate) fn next(&mut self) -> Option<Option<Op<'a>>> {
         if self.ops.is_empty() {
             return Some(None);
@@ -162,12 +162,12 @@ mod tests {
         let all = [
             Op::Clear,
             Op::Put { key: b"k", value: b"value" },
-            Op::Remove { key: b"gone" },
+            Op::Remove { key: b"removed" },
             Op::Put { key: b"", value: b"" },
         ];
         let (mut journal, mut ops) = (Journal::new(100), Vec::new());
-        all.into_iter().for_each(|op| journal.note(op, &mut ops));
-        assert_eq!((journal.whole, journal.ops), (true, 4));
+        all.into_iter().for_each(|op| journal.append(op, &mut ops));
+        assert_eq!((journal.complete, journal.ops), (true, 4));
         let mut writer = Writer::default();
         put_section("tree", 9, &ops, &mut writer);
         let mut reader = Reader::new(writer.bytes());
@@ -180,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_too_large_stops_writing_down() {
+    fn a_transaction_too_large_for_the_log_is_not_complete() {
         let (mut journal, mut ops) = (Journal::new(20), Vec::new());
-        journal.note(Op::Put { key: b"k", value: b"0123456789" }, &mut ops);
-        assert!(journal.whole);
-        journal.note(Op::Remove { key: b"k" }, &mut ops);
-        assert!(!journal.whole);
-        journal.note(Op::Clear, &mut ops);
-        assert!(!journal.whole);
+        journal.append(Op::Put { key: b"k", value: b"0123456789" }, &mut ops);
+        assert!(journal.complete);
+        journal.append(Op::Remove { key: b"k" }, &mut ops);
+        assert!(!journal.complete);
+        journal.append(Op::Clear, &mut ops);
+        assert!(!journal.complete);
     }
 }

@@ -1,126 +1,120 @@
-//! The log: the last commits, one record behind the other, behind the pages of the file.
+//! The redo log: the last commits, one record behind the other, behind the pages of the trees.
 //!
-//! A small commit adds what it changed to what waits; nothing else moves. Whoever syncs first
-//! writes all that waits as one record, so that commits that share a sync share the record too.
-//! The trees are written when the log is full, by a commit of its own kind, and when the store is
-//! closed. Opening replays the log over the commit that the header leads to, its *base*.
+//! A small commit appends its operations to a buffer; nothing else moves. The next sync writes the
+//! buffer as one record, so commits that share a sync share the record too. A checkpoint writes the
+//! trees when the log is full, and when the store is closed. Opening replays the log over the
+//! commit of the header, its *base*.
 //!
 //! - L1 The log holds every commit since its base, in order and without a gap: a record is written
 //!   where the one before it ends, and never over one that may be needed.
 //!
-//! Reading it: [`super::found`]. Format: docs/format.md#log. Check: `sim::check::crash`.
+//! Reading it: [`super::log_reader`]. Format: docs/format.md#log. Check: `sim::check::crash`.
 
-use super::durable::Failure;
-use super::found::Found;
+use super::failure::{Failure, WriteResult};
+use super::log_reader::LogScan;
 use crate::conc::{Guard, Mutex};
 use crate::crypto::{Batch, HEAD_BYTES};
-use crate::error::{Error, Result};
-use crate::fault::{self, Fault};
+use crate::error::Result;
 use crate::page::{LOG_BODY_BYTES, LOG_PAGES_MAX, LogRecord, log_pages};
 use crate::pager::Pager;
 use crate::unit::{CommitId, PAGE_BYTES, PageId};
 use crate::vfs::write_whole;
 
-/// Pages that the file grows by at least, so that most commits need not make it longer. Then it
-/// grows by as much as the log has, so that opening reads little of what was never written.
+/// Least pages that the file grows by, so that most commits need not extend it. A longer log grows
+/// by its own length, so that opening reads few pages that were never written.
 const GROW_PAGES: u64 = 16;
 
 /// The least and the most pages of a log; between them it is a quarter of the file.
 const PAGES: std::ops::RangeInclusive<u64> = 64..=LOG_PAGES_MAX;
 
-/// Commits that need not be durable wait until they have this many bytes.
-pub(crate) const WAITING_BYTES_MAX: usize = 256 << 10;
+/// Most bytes of commits that are buffered without durability.
+pub(crate) const BUFFERED_BYTES_MAX: usize = 256 << 10;
 
 /// The log of a base, which all commits since share.
 #[derive(Debug)]
-pub(crate) struct Log(Mutex<Tail>);
+pub(crate) struct Log(Mutex<LogTail>);
 
-/// Where the next record goes, and what the trees on the disk do not hold yet.
+/// The end of a log, and the commits that are not written yet.
 #[derive(Debug)]
-pub(crate) struct Tail {
+pub(crate) struct LogTail {
     start: PageId,
+    /// The page of the next record.
     next: PageId,
+    /// The page behind the last that the log may take.
     end: PageId,
-    /// The page behind the last that the file has.
-    filled: PageId,
+    /// The page behind the last of the file.
+    allocated: PageId,
     /// The salt of the last record.
     salt: [u8; HEAD_BYTES],
     /// The last commit that is in the file, and the page behind its record.
     written: (CommitId, PageId),
     ops: usize,
     ops_max: usize,
-    waiting_bytes_max: usize,
-    /// Pages of the base that the trees will do without once they are written.
+    buffered_bytes_max: usize,
+    /// Pages of the base that the next checkpoint frees.
     pub(crate) freed: Vec<PageId>,
-    /// Commits that are not written.
-    waiting: Option<Waiting>,
+    buffered: Option<Buffered>,
 }
 
-/// Commits that are to be written together.
+/// Commits that the next sync writes as one record.
 #[derive(Debug)]
-struct Waiting {
+struct Buffered {
     first: CommitId,
     last: CommitId,
     changes: Vec<u8>,
-    /// Somebody waits until they are durable.
+    /// A writer waits until they are durable.
     awaited: bool,
 }
 
-/// What a commit adds.
+/// A commit to append.
 #[derive(Debug)]
-pub(crate) struct Entry<'a> {
+pub(crate) struct LogEntry<'a> {
     pub(crate) commit: CommitId,
     pub(crate) ops: usize,
     pub(crate) changes: &'a [u8],
-    /// Pages that the trees will do without.
+    /// Pages that the trees do not need any more.
     pub(crate) freed: &'a [PageId],
-    /// Somebody waits until it is durable.
+    /// A writer waits until it is durable.
     pub(crate) awaited: bool,
 }
 
-/// How much a commit added.
+/// The sizes of an appended commit, for retracting it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Added {
+pub(crate) struct Appended {
     pub(crate) commit: CommitId,
     ops: usize,
     bytes: usize,
     freed: usize,
 }
 
-/// A record on its way to its place.
-struct Record<'a> {
+/// A record that is being written.
+struct RecordWrite<'a> {
     content: LogRecord,
     batch: Batch<'a>,
     place: PageId,
-    /// What the tail said before.
-    filled: PageId,
+    /// The allocated pages before.
+    allocated: PageId,
     awaited: bool,
 }
 
 impl Log {
-    pub(crate) const fn new(tail: Tail) -> Self {
+    pub(crate) const fn new(tail: LogTail) -> Self {
         Self(Mutex::new(tail))
     }
 
-    pub(crate) fn tail(&self) -> Guard<'_, Tail> {
+    pub(crate) fn tail(&self) -> Guard<'_, LogTail> {
         self.0.lock()
     }
 
-    /// Writes all that waits as one record. Only for who syncs, so that one is written at a time;
-    /// more may be added meanwhile.
+    /// Writes the buffered commits as one record. Only the thread that syncs calls it, so that one
+    /// record is written at a time; further commits may be appended meanwhile.
     ///
     /// # Errors
-    /// If there are no random bytes, or the system fails to write. What waited waits again then; it
-    /// is not in the file, its pages having become zeros, durably, unless that failed too.
-    pub(crate) fn write(
-        &self,
-        pager: &Pager,
-        durable: CommitId,
-    ) -> std::result::Result<(), Failure<Error>> {
-        let begun = self.tail().begin(pager, durable);
-        let Some(mut record) = begun.map_err(|error| Failure { error, undone: true })? else {
-            return Ok(());
-        };
+    /// If there are no random bytes, or the system fails to write. The commits are buffered again
+    /// then. The failure is undone if zeros replaced the record, durably.
+    pub(crate) fn write(&self, pager: &Pager, durable: CommitId) -> WriteResult<()> {
+        let begun = self.tail().begin_record(pager, durable);
+        let Some(mut record) = begun.map_err(Failure::Undone)? else { return Ok(()) };
         let (mut pages, mut page) = (record.content.encode(), record.place);
         for bytes in pages.chunks_exact_mut(PAGE_BYTES) {
             record.batch.seal_log(page, bytes.first_chunk_mut().expect("K2: a chunk is a page"));
@@ -131,67 +125,59 @@ impl Log {
             self.tail().written = (record.content.last, page);
             return Ok(());
         };
+        let error = pager.io(&error);
         self.tail().put_back(record);
         pages.fill(0);
-        let wiped = write_whole(pager.file(), &pages, place.offset());
-        let wiped = wiped.map_err(|e| pager.io(&e)).and_then(|()| pager.sync());
-        let undone = wiped.is_ok() || fault::on(Fault::Cr11);
-        Err(Failure { error: pager.io(&error), undone })
+        let erased = write_whole(pager.file(), &pages, place.offset());
+        let erased = erased.map_err(|e| pager.io(&e)).and_then(|()| pager.sync());
+        Err(match erased {
+            Ok(()) => Failure::Undone(error),
+            Err(_) => Failure::disk_unknown(error),
+        })
     }
 }
 
-impl Tail {
-    /// Knows a file without a log, whose base is `commit`.
-    pub(crate) const fn none(page_count: u64, commit: CommitId) -> Self {
+impl LogTail {
+    /// The tail of a file without a log, whose base is `commit`.
+    pub(crate) const fn without_log(page_count: u64, commit: CommitId) -> Self {
         let next = PageId(page_count);
         Self {
             start: next,
             next,
             end: next,
-            filled: next,
+            allocated: next,
             salt: [0; HEAD_BYTES],
             written: (commit, next),
             ops: 0,
             ops_max: 0,
-            waiting_bytes_max: WAITING_BYTES_MAX,
+            buffered_bytes_max: BUFFERED_BYTES_MAX,
             freed: Vec::new(),
-            waiting: None,
+            buffered: None,
         }
     }
 
-    /// Starts a log behind the pages of a base.
-    pub(crate) fn new(
-        pager: &Pager,
-        (page_count, commit): (u64, CommitId),
-        limits: Limits,
-    ) -> Result<Self> {
-        let mut tail = Self::none(page_count, commit);
-        tail.allow(pager, page_count, limits)?;
-        Ok(tail)
-    }
-
     /// Sets how long the log may become.
-    pub(crate) fn allow(&mut self, pager: &Pager, page_count: u64, limits: Limits) -> Result<()> {
-        let pages = (page_count / 4).clamp(*PAGES.start(), *PAGES.end()).min(limits.pages_max);
+    pub(crate) fn set_limits(&mut self, pager: &Pager, limits: LogLimits) -> Result<()> {
+        let pages = (self.start.0 / 4).clamp(*PAGES.start(), *PAGES.end()).min(limits.pages_max);
         let bytes = pager.file().len().map_err(|e| pager.io(&e))?;
-        self.filled = PageId((bytes / PAGE_BYTES as u64).max(self.next.0));
-        self.end = PageId(page_count + pages);
-        (self.ops_max, self.waiting_bytes_max) = (limits.ops_max, limits.waiting_bytes_max);
+        self.allocated = PageId((bytes / PAGE_BYTES as u64).max(self.next.0));
+        self.end = PageId(self.start.0 + pages);
+        (self.ops_max, self.buffered_bytes_max) = (limits.ops_max, limits.buffered_bytes_max);
         Ok(())
     }
 
-    /// Returns how many bytes of changes a transaction may bring.
+    /// Returns how many bytes of changes a transaction may append.
     pub(crate) fn room_bytes(&self) -> usize {
         let pages = usize::try_from(self.end.0.saturating_sub(self.next.0)).unwrap_or_default();
-        // Less a half, for what a record holds beside the changes.
-        (pages * LOG_BODY_BYTES).saturating_sub(LOG_BODY_BYTES / 2 + self.waiting_bytes())
+        // Less a half, for the fields of a record beside the changes.
+        (pages * LOG_BODY_BYTES).saturating_sub(LOG_BODY_BYTES / 2 + self.buffered_bytes())
     }
 
-    fn waiting_bytes(&self) -> usize {
-        self.waiting.as_ref().map_or(0, |waiting| waiting.changes.len())
+    fn buffered_bytes(&self) -> usize {
+        self.buffered.as_ref().map_or(0, |buffered| buffered.changes.len())
     }
 
-    /// Tells whether a transaction may go into the log.
+    /// Tells whether the log has room for a transaction.
     pub(crate) fn has_room(&self, ops: usize, changes: usize) -> bool {
         changes <= self.room_bytes() && self.ops + ops <= self.ops_max
     }
@@ -201,150 +187,168 @@ impl Tail {
         self.written
     }
 
-    /// Returns the page behind the last record, written or not.
+    /// Returns the page of the next record.
     pub(crate) const fn next(&self) -> PageId {
         self.next
     }
 
-    /// Returns the page behind what waits, once that is written.
+    /// Returns the page behind the buffered commits, once they are written.
     pub(crate) fn end(&self) -> PageId {
-        let waiting = self.waiting.as_ref().map_or(0, |waiting| log_pages(waiting.changes.len()));
-        PageId(self.next.0 + waiting as u64)
+        let buffered = self.buffered.as_ref();
+        let pages = buffered.map_or(0, |buffered| log_pages(buffered.changes.len()));
+        PageId(self.next.0 + pages as u64)
     }
 
-    /// Tells whether there are commits that are not written.
-    pub(crate) const fn has_waiting(&self) -> bool {
-        self.waiting.is_some()
+    /// Tells whether the log holds a commit, written or buffered.
+    pub(crate) fn holds_commits(&self) -> bool {
+        self.end() > self.start
     }
 
-    /// Tells whether somebody waits until what waits is durable.
+    /// Tells whether there are buffered commits.
+    pub(crate) const fn has_buffered(&self) -> bool {
+        self.buffered.is_some()
+    }
+
+    /// Tells whether a writer waits until the buffered commits are durable.
     pub(crate) fn is_awaited(&self) -> bool {
-        self.waiting.as_ref().is_some_and(|waiting| waiting.awaited)
+        self.buffered.as_ref().is_some_and(|buffered| buffered.awaited)
     }
 
-    /// Tells whether so much waits, with so many bytes more, that it is to be written although
-    /// nobody waits for it.
+    /// Tells whether the buffer, with so many bytes more, is to be written although no writer waits
+    /// for it.
     pub(crate) fn is_full(&self, more: usize) -> bool {
-        self.waiting_bytes() + more >= self.waiting_bytes_max
+        self.buffered_bytes() + more >= self.buffered_bytes_max
     }
 
-    /// Makes ready to write what waits, and so many bytes more: the file reaches behind the record.
+    /// Allocates pages of the file for the buffered commits and so many bytes more.
     ///
     /// # Errors
     /// If the disk is full or fails; nothing has changed then.
-    pub(crate) fn ready(&mut self, pager: &Pager, changes: usize) -> Result<()> {
-        let end = self.next.0 + log_pages(self.waiting_bytes() + changes) as u64;
-        if end <= self.filled.0 {
+    pub(crate) fn allocate(&mut self, pager: &Pager, changes: usize) -> Result<()> {
+        let end = self.next.0 + log_pages(self.buffered_bytes() + changes) as u64;
+        if end <= self.allocated.0 {
             return Ok(());
         }
-        let more = (self.filled.0 - self.start.0).max(GROW_PAGES);
-        let until = (self.filled.0 + more).max(end).min(self.end.0.max(end));
-        let zeros = vec![0; usize::try_from(until - self.filled.0).unwrap_or(0) * PAGE_BYTES];
-        write_whole(pager.file(), &zeros, self.filled.offset()).map_err(|e| pager.io(&e))?;
-        self.filled = PageId(until);
+        let more = (self.allocated.0 - self.start.0).max(GROW_PAGES);
+        let until = (self.allocated.0 + more).max(end).min(self.end.0.max(end));
+        let zeros = vec![0; usize::try_from(until - self.allocated.0).unwrap_or(0) * PAGE_BYTES];
+        write_whole(pager.file(), &zeros, self.allocated.offset()).map_err(|e| pager.io(&e))?;
+        self.allocated = PageId(until);
         Ok(())
     }
 
-    /// Adds a commit to what waits.
-    pub(crate) fn add(&mut self, entry: &Entry<'_>) -> Added {
-        let Entry { commit, ops, changes, freed, awaited } = *entry;
-        let fresh = || Waiting { first: commit, last: commit, changes: Vec::new(), awaited };
-        let waiting = self.waiting.get_or_insert_with(fresh);
-        waiting.last = commit;
-        waiting.changes.extend_from_slice(changes);
-        waiting.awaited |= awaited;
+    /// Appends a commit to the buffer.
+    ///
+    /// # Panics
+    /// L1: if a commit between it and the buffered ones is missing.
+    pub(crate) fn append(&mut self, entry: &LogEntry<'_>) -> Appended {
+        let LogEntry { commit, ops, changes, freed, awaited } = *entry;
+        let new = || Buffered { first: commit, last: commit, changes: Vec::new(), awaited };
+        let buffered = self.buffered.get_or_insert_with(new);
+        assert!(
+            commit == buffered.last || commit == buffered.last.next(),
+            "L1: commit {commit} follows {}",
+            buffered.last
+        );
+        buffered.last = commit;
+        buffered.changes.extend_from_slice(changes);
+        buffered.awaited |= awaited;
         self.ops += ops;
         self.freed.extend_from_slice(freed);
-        Added { commit, ops, bytes: changes.len(), freed: freed.len() }
+        Appended { commit, ops, bytes: changes.len(), freed: freed.len() }
     }
 
-    /// Forgets the last commit that was added, and is not written: it failed after all.
+    /// Retracts the last commit that was appended, and is not written: it failed after all.
     ///
     /// # Panics
     /// L1: if it is written, or not the last.
-    pub(crate) fn forget(&mut self, added: Added) {
-        let last = self.waiting.as_ref().map(|waiting| waiting.last);
-        assert_eq!(
-            last,
-            Some(added.commit),
-            "L1: what is not the last that waits cannot be undone"
-        );
-        self.ops -= added.ops;
-        self.freed.truncate(self.freed.len() - added.freed);
-        if let Some(waiting) = &mut self.waiting {
-            waiting.changes.truncate(waiting.changes.len() - added.bytes);
-            waiting.last = CommitId(added.commit.0 - 1);
-            if waiting.first == added.commit {
-                self.waiting = None;
+    pub(crate) fn retract(&mut self, appended: Appended) {
+        let last = self.buffered.as_ref().map(|buffered| buffered.last);
+        assert_eq!(last, Some(appended.commit), "L1: only the last buffered commit is retracted");
+        self.ops -= appended.ops;
+        self.freed.truncate(self.freed.len() - appended.freed);
+        if let Some(buffered) = &mut self.buffered {
+            buffered.changes.truncate(buffered.changes.len() - appended.bytes);
+            buffered.last = CommitId(appended.commit.0 - 1);
+            if buffered.first == appended.commit {
+                self.buffered = None;
             }
         }
     }
 
-    /// Notes that somebody waits until what waits is durable.
+    /// Records that a writer waits until the buffered commits are durable.
     pub(crate) fn set_awaited(&mut self) {
-        if let Some(waiting) = &mut self.waiting {
-            waiting.awaited = true;
+        if let Some(buffered) = &mut self.buffered {
+            buffered.awaited = true;
         }
     }
 
-    /// Makes a record of what waits, and gives it its place.
-    fn begin<'a>(&mut self, pager: &'a Pager, durable: CommitId) -> Result<Option<Record<'a>>> {
-        if self.waiting.is_none() {
+    /// Makes a record of the buffered commits and assigns its pages.
+    fn begin_record<'a>(
+        &mut self,
+        pager: &'a Pager,
+        durable: CommitId,
+    ) -> Result<Option<RecordWrite<'a>>> {
+        if self.buffered.is_none() {
             return Ok(None);
         }
-        let (batch, place, filled) = (pager.log_batch()?, self.next, self.filled);
+        let (batch, place, allocated) = (pager.log_batch()?, self.next, self.allocated);
         self.next = self.end();
-        self.filled = self.filled.max(self.next);
+        self.allocated = self.allocated.max(self.next);
         let previous = std::mem::replace(&mut self.salt, *batch.salt());
-        Ok(self.waiting.take().map(|waiting| {
-            let Waiting { first, last, changes, awaited } = waiting;
+        Ok(self.buffered.take().map(|buffered| {
+            let Buffered { first, last, changes, awaited } = buffered;
+            assert!(durable < first, "L1: record {first} would say that {durable} is durable");
             let content = LogRecord { first, last, durable, previous, changes };
-            Record { content, batch, place, filled, awaited }
+            RecordWrite { content, batch, place, allocated, awaited }
         }))
     }
 
-    /// Lets a record wait again that could not be written, and what was added meanwhile behind it.
-    fn put_back(&mut self, record: Record<'_>) {
-        let Record { content, place, filled, mut awaited, .. } = record;
+    /// Buffers the commits of a record again that could not be written, before those that were
+    /// appended meanwhile.
+    fn put_back(&mut self, record: RecordWrite<'_>) {
+        let RecordWrite { content, place, allocated, mut awaited, .. } = record;
         let LogRecord { first, mut last, previous, mut changes, .. } = content;
-        if let Some(behind) = self.waiting.take() {
-            last = behind.last;
-            changes.extend_from_slice(&behind.changes);
-            awaited |= behind.awaited;
+        if let Some(later) = self.buffered.take() {
+            assert!(last < later.last, "L1: commit {} is buffered twice", later.last);
+            last = later.last;
+            changes.extend_from_slice(&later.changes);
+            awaited |= later.awaited;
         }
-        (self.next, self.salt, self.filled) = (place, previous, filled);
-        self.waiting = Some(Waiting { first, last, changes, awaited });
+        (self.next, self.salt, self.allocated) = (place, previous, allocated);
+        self.buffered = Some(Buffered { first, last, changes, awaited });
     }
 
-    /// Goes on behind what opening found.
-    pub(crate) fn resume(&mut self, found: &Found) {
-        (self.next, self.salt) = (found.next, found.salt);
-        self.written = (found.last().unwrap_or(self.written.0), found.next);
+    /// Continues behind the records that opening found.
+    pub(crate) fn resume(&mut self, scan: &LogScan) {
+        assert!(self.start == scan.start, "L1: the log of another base");
+        (self.next, self.salt) = (scan.next, scan.salt);
+        self.written = (scan.last().unwrap_or(self.written.0), scan.next);
     }
 
-    /// Counts what the log holds that was replayed.
-    pub(crate) fn charge(&mut self, ops: usize, freed: Vec<PageId>) {
+    /// Counts the operations that were replayed, and the pages that they free.
+    pub(crate) fn count_replayed(&mut self, ops: usize, freed: Vec<PageId>) {
         (self.ops, self.freed) = (ops, freed);
     }
 }
 
-/// Makes zero the first page of what is not to be a record.
+/// Erases the first page of a torn record.
 ///
 /// # Errors
 /// If the system fails to write.
-pub(crate) fn wipe(pager: &Pager, place: PageId) -> Result<()> {
+pub(crate) fn erase_record(pager: &Pager, place: PageId) -> Result<()> {
     let zeros = [0; PAGE_BYTES];
     write_whole(pager.file(), &zeros, place.offset()).map_err(|e| pager.io(&e))
 }
 
-/// How large a log may become.
+/// The limits of a log.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct LogLimits {
     pub(crate) pages_max: u64,
     /// Each operation may leave a node in memory that is not written.
     pub(crate) ops_max: usize,
-    /// How much may wait that nobody waits for.
-    pub(crate) waiting_bytes_max: usize,
+    /// Most bytes of commits that are buffered without durability.
+    pub(crate) buffered_bytes_max: usize,
 }
 
 #[cfg(test)]
@@ -353,9 +357,9 @@ mod tests {
     use crate::StoreOptions;
 
     #[test]
-    fn a_commit_that_failed_does_not_wait() {
-        let mut tail = Tail::none(3, CommitId(1));
-        let entry = |number, changes, freed| Entry {
+    fn a_retracted_commit_is_not_in_the_buffer() {
+        let mut tail = LogTail::without_log(3, CommitId(1));
+        let entry = |number, changes, freed| LogEntry {
             commit: CommitId(number),
             ops: 2,
             changes,
@@ -363,44 +367,44 @@ mod tests {
             awaited: number == 3,
         };
         let (one, freed) = ([PageId(9)], [PageId(7), PageId(8)]);
-        let first = tail.add(&entry(2, b"one", &one));
+        let first = tail.append(&entry(2, b"one", &one));
         assert!(!tail.is_awaited() && !tail.is_full(0));
-        let failed = tail.add(&entry(3, b"failed", &freed));
+        let failed = tail.append(&entry(3, b"failed", &freed));
         assert!(tail.is_awaited());
-        tail.forget(failed);
-        let waiting = tail.waiting.as_ref().unwrap();
-        assert_eq!((waiting.first, waiting.last), (CommitId(2), CommitId(2)));
-        assert_eq!((&waiting.changes[..], tail.ops, &tail.freed[..]), (&b"one"[..], 2, &one[..]));
-        tail.forget(first);
-        assert!(!tail.has_waiting() && tail.ops == 0 && tail.freed.is_empty());
-        tail.add(&entry(4, &[0; WAITING_BYTES_MAX], &[]));
-        assert!(tail.is_full(0), "as much as waits");
+        tail.retract(failed);
+        let buffered = tail.buffered.as_ref().unwrap();
+        assert_eq!((buffered.first, buffered.last), (CommitId(2), CommitId(2)));
+        assert_eq!((&buffered.changes[..], tail.ops, &tail.freed[..]), (&b"one"[..], 2, &one[..]));
+        tail.retract(first);
+        assert!(!tail.has_buffered() && tail.ops == 0 && tail.freed.is_empty());
+        tail.append(&entry(4, &[0; BUFFERED_BYTES_MAX], &[]));
+        assert!(tail.is_full(0), "at the limit");
     }
 
     #[test]
-    fn a_record_that_could_not_be_written_waits_again_before_what_came_meanwhile() {
-        let mut tail = Tail::none(3, CommitId(1));
-        let entry = |number, changes| Entry {
+    fn a_record_that_could_not_be_written_is_buffered_before_later_commits() {
+        let mut tail = LogTail::without_log(3, CommitId(1));
+        let entry = |number, changes| LogEntry {
             commit: CommitId(number),
             ops: 1,
             changes,
             freed: &[],
             awaited: false,
         };
-        tail.add(&entry(2, b"one"));
-        let (next, salt, filled) = (tail.next, tail.salt, tail.filled);
+        tail.append(&entry(2, b"one"));
+        let (next, salt, allocated) = (tail.next, tail.salt, tail.allocated);
         let pager = StoreOptions::new().in_memory().unwrap().snapshot().state().pager.clone();
-        let record = tail.begin(&pager, CommitId(1)).unwrap().unwrap();
+        let record = tail.begin_record(&pager, CommitId(1)).unwrap().unwrap();
         assert_eq!(
-            (tail.next, tail.filled, tail.salt),
+            (tail.next, tail.allocated, tail.salt),
             (PageId(4), PageId(4), *record.batch.salt())
         );
-        tail.add(&entry(3, b"two"));
+        tail.append(&entry(3, b"two"));
         tail.put_back(record);
-        assert_eq!((tail.next, tail.salt, tail.filled), (next, salt, filled));
+        assert_eq!((tail.next, tail.salt, tail.allocated), (next, salt, allocated));
         assert_eq!(tail.end(), PageId(4));
-        let waiting = tail.waiting.as_ref().unwrap();
-        assert_eq!((waiting.first, waiting.last), (CommitId(2), CommitId(3)));
-        assert_eq!(waiting.changes, b"onetwo");
+        let buffered = tail.buffered.as_ref().unwrap();
+        assert_eq!((buffered.first, buffered.last), (CommitId(2), CommitId(3)));
+        assert_eq!(buffered.changes, b"onetwo");
     }
 }

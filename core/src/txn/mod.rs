@@ -1,18 +1,23 @@
 //! Transactions: one writer, any number of snapshots; opening, committing, compacting, copying.
 //!
 //! - C1 A page reachable from a durable commit that may still be needed is never written.
-//! - C2 An acknowledged commit survives every crash; opening lands on it, or on the one in flight.
-//! - C3 Nothing is acknowledged before the one sync that makes it durable, nor after a failure that
-//!   leaves the disk unknown.
+//! - C2 An acknowledged commit survives every crash; opening returns it, or the one in flight.
+//! - C3 A commit is acknowledged after the one sync that makes it durable, and never after a
+//!   failure that leaves the disk unknown.
 //! - C4 Bytes that were not verified are never sealed again.
 //! - C5 What a reader saw after opening is still there after the next crash.
 //! - C6 A snapshot never changes.
 //! - C7 A name leads to a complete file or to none; creating and copying never replace one.
-//! - C14 A commit that need not be durable is seen at once, and lost only with all after it; a
-//!   durable commit, a sync or closing makes it durable.
+//! - C14 Readers see a commit without durability at once, and a crash loses it only with all
+//!   commits after it; a durable commit, a sync or closing makes it durable.
 //! - L1 The log holds every commit since its base, in order and without a gap.
-//! - L2 A record of the log that was durable and is not whole is told as damage.
-//! - S6 A file that was written to and closed while nobody read has little free room.
+//! - L2 A durable record of the log that is not whole is reported as damage.
+//! - S6 A file that was written to and closed without readers has little free room.
+//!
+//! Each file imports only from those before it: `pins`, `group_commit`, `writer_lock`, `journal`,
+//! `log_reader`, `failure`, `log`, `state`, `options`, `header`, `replay`, `writer`, `new_file`,
+//! `recover`, `open`, `changes`, `checkpoint`, `in_place`, `commit`, `close`, `shared`, `snapshot`, `write`,
+//! `tree_reader`, `compact`, `store`.
 //!
 //! Format: docs/format.md#commit. Model: `models::store`. Check: `sim::check::crash`.
 
@@ -21,43 +26,44 @@ mod checkpoint;
 mod close;
 mod commit;
 mod compact;
-mod create;
-mod durable;
-mod found;
+mod failure;
+mod group_commit;
+mod header;
 mod in_place;
 mod journal;
 mod log;
+mod log_reader;
+mod new_file;
 mod open;
 mod options;
-mod peek;
 mod pins;
 mod recover;
 mod replay;
+mod shared;
 mod snapshot;
 mod state;
 mod store;
-mod turn;
+mod tree_reader;
 mod write;
+mod writer;
+mod writer_lock;
 
+pub use commit::Durability;
+pub use compact::Compaction;
+pub(crate) use failure::Failure;
 #[cfg(any(test, feature = "inspect"))]
-pub(crate) use commit::needs;
-pub(crate) use create::{Temporary, format};
-pub(crate) use found::{LogArea, read as read_log};
+pub(crate) use header::{SLOT_PAGES, prelude_places, read_slot};
+pub(crate) use header::{check_header, newest_base};
 #[cfg(test)]
 pub(crate) use journal::{Journal, put_section};
 #[cfg(any(test, feature = "inspect"))]
 pub(crate) use journal::{Op, section};
-pub(crate) use open::check_header;
-#[cfg(any(test, feature = "inspect"))]
-pub(crate) use open::prelude_places;
+pub(crate) use log_reader::{LogReader, scan_log};
+pub(crate) use new_file::{TemporaryFile, format};
 pub use options::StoreOptions;
-pub(crate) use peek::{Peek, Source};
-pub(crate) use recover::current_base;
-#[cfg(any(test, feature = "inspect"))]
-pub(crate) use recover::read_slot;
 pub use snapshot::{Snapshot, Tree};
-#[cfg(any(test, feature = "inspect"))]
-pub(crate) use state::SLOT_PAGES;
-pub(crate) use state::{State, Trees, Versions};
-pub use store::{Compaction, Info, Store, TreeInfo};
-pub use write::{Durability, TreeMut, WriteTxn};
+pub(crate) use state::{CommitState, Trees};
+pub use store::{Info, Store, TreeInfo};
+pub(crate) use tree_reader::{ReadSource as Source, TreeReader as Peek};
+pub use write::{TreeMut, WriteTxn};
+pub(crate) use writer::Versions;

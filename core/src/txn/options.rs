@@ -1,21 +1,16 @@
-//! How to open a store.
+//! Options of a store.
 
-use super::create::create;
-use super::log::{Limits, WAITING_BYTES_MAX};
-use super::open::{Mode, open};
+use super::log::{BUFFERED_BYTES_MAX, LogLimits};
 use super::state::ONE_SYNC_PAGES_MAX;
-use super::store::Store;
 use crate::conc::Arc;
 use crate::crypto::{Key, OsRandom, RandomSource, Sealer};
-use crate::error::{Error, Result};
-use crate::error_kind::FileErrorKind;
 use crate::page::LOG_PAGES_MAX;
 use crate::pager::PagerParts;
 use crate::unit::PAGE_BYTES;
-use crate::vfs::{MemoryVfs, OsVfs, Vfs};
+use crate::vfs::{OsVfs, Vfs};
 use std::path::Path;
 
-/// How to open or create a store.
+/// Options for opening or creating a store.
 ///
 /// ```
 /// use fastness::{Key, StoreOptions};
@@ -40,13 +35,13 @@ pub struct StoreOptions {
     pub(crate) random_source: Arc<dyn RandomSource>,
     pub(crate) one_sync_pages_max: usize,
     pub(crate) log_pages_max: u64,
-    pub(crate) waiting_bytes_max: usize,
+    pub(crate) buffered_bytes_max: usize,
 }
 
-/// Operations that a log may hold however small the cache is.
+/// Operations that a log may hold with the smallest cache.
 const OPS_MIN: usize = 64;
 
-/// Memory for decoded pages unless told otherwise: 64 MiB.
+/// Default memory for decoded pages: 64 MiB.
 const CACHE_BYTES_MAX: usize = 64 << 20;
 
 impl Default for StoreOptions {
@@ -66,11 +61,11 @@ impl StoreOptions {
             random_source: Arc::new(OsRandom),
             one_sync_pages_max: ONE_SYNC_PAGES_MAX,
             log_pages_max: LOG_PAGES_MAX,
-            waiting_bytes_max: WAITING_BYTES_MAX,
+            buffered_bytes_max: BUFFERED_BYTES_MAX,
         }
     }
 
-    /// Encrypts a new file with this key, and opens a file that was.
+    /// Encrypts a new file with this key, or opens a file that was encrypted with it.
     #[must_use]
     pub fn key(mut self, key: Key) -> Self {
         self.key = Some(key);
@@ -98,7 +93,7 @@ impl StoreOptions {
         self
     }
 
-    /// Returns what the pager of a file is made of.
+    /// Returns the parts of the pager of a file.
     pub(crate) fn pager_parts(&self, path: &Path, sealer: Sealer) -> PagerParts {
         PagerParts {
             path: path.to_path_buf(),
@@ -108,7 +103,7 @@ impl StoreOptions {
         }
     }
 
-    /// Lets smaller commits than usual take the way of large ones, so that checks meet it often.
+    /// Lowers the size at which a checkpoint syncs its pages first, so that checks reach it often.
     #[doc(hidden)]
     #[must_use]
     pub fn one_sync_pages(mut self, pages: usize) -> Self {
@@ -116,7 +111,7 @@ impl StoreOptions {
         self
     }
 
-    /// Lets the log become full sooner than usual, so that checks meet it often; 0 is no log.
+    /// Lowers the size of a full log, so that checks reach it often; 0 is no log.
     #[doc(hidden)]
     #[must_use]
     pub fn log_pages(mut self, pages: u64) -> Self {
@@ -124,72 +119,20 @@ impl StoreOptions {
         self
     }
 
-    /// Lets commits that need not be durable be written sooner than usual, so that checks meet it
+    /// Lowers the size at which commits without durability are written, so that checks reach it
     /// often.
     #[doc(hidden)]
     #[must_use]
     pub fn waiting_bytes(mut self, bytes: usize) -> Self {
-        self.waiting_bytes_max = bytes.min(WAITING_BYTES_MAX);
+        self.buffered_bytes_max = bytes.min(BUFFERED_BYTES_MAX);
         self
     }
 
-    /// Returns how large the log of a file may become.
-    pub(crate) fn log_limits(&self) -> Limits {
-        // Half of the cache is left for nodes that only were read.
+    /// Returns the limits of the log of a file.
+    pub(crate) fn log_limits(&self) -> LogLimits {
+        // Half of the cache is left for nodes that were read only.
         let ops_max = (self.cache_bytes_max / (2 * PAGE_BYTES)).max(OPS_MIN);
-        let (pages_max, waiting_bytes_max) = (self.log_pages_max, self.waiting_bytes_max);
-        Limits { pages_max, ops_max, waiting_bytes_max }
-    }
-
-    /// Creates a store in a new file.
-    ///
-    /// # Errors
-    /// [`FileErrorKind::Exists`] if there is a file; otherwise if the directory does not exist, or
-    /// cannot be written.
-    pub fn create(&self, path: impl AsRef<Path>) -> Result<Store> {
-        create(self, path.as_ref())
-    }
-
-    /// Opens the store in a file and, after a crash, recovers it.
-    ///
-    /// # Errors
-    /// [`Error::File`] with what is the matter. The file is then as it was before.
-    pub fn open(&self, path: impl AsRef<Path>) -> Result<Store> {
-        open(self, path.as_ref(), Mode::Write)
-    }
-
-    /// Opens the store in a file, or creates one if there is none.
-    ///
-    /// # Errors
-    /// As [`StoreOptions::open`] and [`StoreOptions::create`].
-    pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<Store> {
-        let path = path.as_ref();
-        let absent = |e: &Error| e.file_kind() == Some(FileErrorKind::NotFound);
-        match self.open(path) {
-            Err(error) if absent(&error) => match self.create(path) {
-                // Somebody else was faster.
-                Err(error) if error.file_kind() == Some(FileErrorKind::Exists) => self.open(path),
-                outcome => outcome,
-            },
-            outcome => outcome,
-        }
-    }
-
-    /// Opens the store in a file to read. Nothing is written: after a crash, the last commit found
-    /// whole is shown, and a later opening for writing may land on the one before.
-    ///
-    /// # Errors
-    /// As [`StoreOptions::open`].
-    pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<Store> {
-        open(self, path.as_ref(), Mode::Read)
-    }
-
-    /// Creates a store in memory; nothing is left behind.
-    ///
-    /// # Errors
-    /// If the source of random bytes fails.
-    pub fn in_memory(&self) -> Result<Store> {
-        let vfs = Arc::new(MemoryVfs::default());
-        create(&self.clone().vfs(vfs), Path::new("memory"))
+        let (pages_max, buffered_bytes_max) = (self.log_pages_max, self.buffered_bytes_max);
+        LogLimits { pages_max, ops_max, buffered_bytes_max }
     }
 }

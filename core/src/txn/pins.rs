@@ -1,7 +1,7 @@
-//! The published state, and who still reads an older one.
+//! MVCC snapshots: the published state, and the pins of its readers.
 //!
-//! - N1 A state is pinned from when a reader can see it to when its last reader is gone; `oldest`
-//!   never exceeds a pinned commit, nor one that can still be pinned. What a reader holds never
+//! - N1 A state is pinned from the time a reader can see it until its last reader drops it.
+//!   `oldest` never exceeds a pinned commit, nor one that can still be pinned. A pinned state never
 //!   changes.
 //!
 //! Model: loom-tests, `pins`.
@@ -19,10 +19,10 @@ pub(crate) struct Published<T> {
 
 #[derive(Debug)]
 struct Inner<T> {
-    /// There unless it is being changed, with the lock held.
+    /// `None` only while it is changed in place, with the lock held.
     current: Option<Arc<T>>,
     pin: Arc<Pin>,
-    /// States that were published before and may have readers, oldest first.
+    /// Pins of earlier states that may have readers, oldest first.
     older: VecDeque<Arc<Pin>>,
 }
 
@@ -32,14 +32,14 @@ struct Pin {
     readers: AtomicUsize,
 }
 
-/// A state that a reader holds.
+/// A state that a reader has pinned.
 #[derive(Debug)]
 pub(crate) struct Pinned<T> {
     value: Arc<T>,
     pin: Arc<Pin>,
 }
 
-const CURRENT: &str = "N1: the current state is there, but for a panic while it was changed";
+const CURRENT: &str = "N1: a state is published, unless a change in place panicked";
 
 impl Pin {
     fn new(commit: CommitId) -> Arc<Self> {
@@ -48,8 +48,9 @@ impl Pin {
 }
 
 impl<T> Inner<T> {
-    /// Puts another state in the place of the current one and returns that.
+    /// Replaces the current state and returns it.
     fn replace(&mut self, commit: CommitId, value: Arc<T>) -> Arc<T> {
+        assert!(self.pin.commit <= commit, "N1: {commit} is published over a later commit");
         let pin = std::mem::replace(&mut self.pin, Pin::new(commit));
         self.older.push_back(pin);
         self.current.replace(value).expect(CURRENT)
@@ -70,13 +71,13 @@ impl<T> Published<T> {
     /// Pins the current state.
     pub(crate) fn pin(&self) -> Pinned<T> {
         let inner = self.inner.lock();
-        // Counted under the lock: the writer cannot publish, and so not look, in between.
+        // Counted under the lock: the writer cannot publish and read the count in between.
         inner.pin.readers.fetch_add(1, Ordering::Relaxed);
         Pinned { value: Arc::clone(inner.current()), pin: Arc::clone(&inner.pin) }
     }
 
-    /// Replaces the current state by a later one and returns it; does nothing if it is as late
-    /// already.
+    /// Replaces the current state by a later one and returns it; `None` if the current one is as
+    /// late already.
     pub(crate) fn advance(&self, commit: CommitId, value: Arc<T>) -> Option<Arc<T>> {
         let mut inner = self.inner.lock();
         (inner.pin.commit < commit).then(|| inner.replace(commit, value))
@@ -88,9 +89,8 @@ impl<T> Published<T> {
         drop(last);
     }
 
-    /// Changes the current state where it is, if it is `own` and nobody but this and `own` holds
-    /// it; readers wait meanwhile. `None`, and nothing has changed, if somebody does, or `body`
-    /// returns that.
+    /// Changes the current state in place, if it is `own` and has no other holder; readers block
+    /// meanwhile. `None`, and nothing has changed, if it has one or `body` returns `None`.
     pub(crate) fn change<R>(
         &self,
         commit: CommitId,
@@ -105,7 +105,7 @@ impl<T> Published<T> {
         let changed = Arc::get_mut(own).and_then(body);
         inner.current = Some(Arc::clone(own));
         if changed.is_some() {
-            // Who pinned it as it was is gone, or would hold it.
+            // Its earlier pins were dropped, or the state would have a holder.
             match Arc::get_mut(&mut inner.pin) {
                 Some(pin) => pin.commit = commit,
                 None => inner.pin = Pin::new(commit),
@@ -119,17 +119,17 @@ impl<T> Published<T> {
         Arc::clone(self.inner.lock().current())
     }
 
-    /// Tells whether nobody holds a state.
+    /// Tells whether no state has readers.
     pub(crate) fn is_idle(&self) -> bool {
         let inner = self.inner.lock();
         let idle = |pin: &Arc<Pin>| pin.readers.load(Ordering::Acquire) == 0;
         idle(&inner.pin) && inner.older.iter().all(idle)
     }
 
-    /// Returns the oldest commit that a reader holds or can still get.
+    /// Returns the oldest commit that a reader has pinned or can still pin.
     pub(crate) fn oldest(&self) -> CommitId {
         let mut inner = self.inner.lock();
-        // Acquire: what the last reader read happened before what the writer writes next.
+        // Acquire: the reads of the last reader happen before the next writes of the writer.
         while let Some(pin) = inner.older.front()
             && pin.readers.load(Ordering::Acquire) == 0
         {
@@ -148,7 +148,8 @@ impl<T> Clone for Pinned<T> {
 
 impl<T> Drop for Pinned<T> {
     fn drop(&mut self) {
-        self.pin.readers.fetch_sub(1, Ordering::Release);
+        let before = self.pin.readers.fetch_sub(1, Ordering::Release);
+        assert!(before > 0, "N1: a pin is dropped twice");
     }
 }
 

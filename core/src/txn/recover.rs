@@ -1,22 +1,22 @@
-//! Finding the commit a file is at, and making it safe to build on.
+//! Recovery: finding the last whole commit of a file, and making it safe to build on.
 //!
-//! The newest slot whose seal fits is taken if its commit is known to be whole: because it says
-//! so (its pages were synced before it), or because every page born in it is there. Otherwise the
-//! other slot is taken. Unless both slots agree, which a clean close leaves, the disk is then
-//! brought to a state that no second crash can take back: what was walked is written once more and
-//! synced, then the other slot becomes a copy.
+//! Recovery takes the newest slot whose seal fits, if its commit is known to be whole: because the
+//! slot says so (its pages were synced before it), or because every page born in it can be read.
+//! Otherwise it takes the other slot. Unless both slots agree, as a clean close leaves them, no
+//! second crash may take the chosen commit back: recovery writes the walked pages again as they are
+//! and syncs them, then it copies the slot over the other one.
 //!
-//! Then the log of that commit is replayed, and the records that are not known to be durable are
-//! written once more too.
+//! Then it scans the log of that commit, and also writes the records again that are not known to be
+//! durable.
 //!
 //! - C4 Bytes that were not verified are never sealed again: only the chosen commit is.
 //! - C5 What a reader saw after opening is still there after the next crash.
 
-use super::checkpoint::write_slot;
-use super::log::{Limits, wipe};
-use super::open::Mode;
-use super::replay::Pending;
-use super::state::{ONE_SYNC_PAGES_MAX, SLOT_PAGES, State, Writer, other_slot};
+use super::header::{ReadSlot, SLOT_PAGES, read_slot};
+use super::log::{LogLimits, erase_record};
+use super::replay::PendingLog;
+use super::state::{CommitState, ONE_SYNC_PAGES_MAX};
+use super::writer::Writer;
 use crate::conc::Arc;
 use crate::error::{Damage, Error, FileErrorCause, Recovery, RecoveryOutcome, Result};
 use crate::fault::{self, Fault};
@@ -27,105 +27,228 @@ use crate::tree::read_node_page;
 use crate::unit::{CommitId, PAGE_BYTES, PageId, SLOT_BYTES};
 use crate::vfs::{read_whole, write_whole};
 
-/// What opening found, beside the state.
+/// The purpose that a file is opened for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum OpenMode {
+    Read,
+    Write,
+}
+
+/// The outcome of opening, beside the state.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OpenedAs {
     pub(crate) recovery: Option<Recovery>,
     pub(crate) read_only: bool,
 }
 
-pub(crate) const fn opened(recovery: Option<Recovery>) -> OpenedAs {
-    OpenedAs { recovery, read_only: false }
+/// The evidence of the slots about the base.
+enum SlotEvidence {
+    /// Both slots hold the base: it is durable.
+    Agree,
+    /// The newest slot holds the base, and the other slot is older.
+    Newest,
+    /// The only slot that can be read holds the base.
+    Single,
+    /// The older slot holds the base: the commit of the newest, which this is, is not whole.
+    Older(Slot),
 }
 
-/// A slot that can be read.
-pub(crate) struct Candidate {
-    pub(crate) page: PageId,
-    pub(crate) slot: Slot,
+/// The evidence of the log about the commits since the base.
+enum LogEvidence {
+    /// The log is empty.
+    Empty,
+    /// The first record is torn.
+    FirstTorn { commit: CommitId, has_remains: bool },
+    /// Every record is whole.
+    Whole,
+    /// A record behind whole ones is torn.
+    LastTorn { commit: CommitId },
+}
+
+/// The evidence that recovery decides by.
+struct Evidence {
+    slots: SlotEvidence,
+    log: LogEvidence,
+    /// A slot of the newest checkpoint says that its log was begun.
+    marked: bool,
+}
+
+impl Evidence {
+    /// Tells whether the file was closed.
+    const fn is_closed(&self) -> bool {
+        matches!((&self.slots, &self.log), (SlotEvidence::Agree, LogEvidence::Empty))
+    }
+
+    /// Tells whether the base may not be durable.
+    const fn base_is_unsure(&self) -> bool {
+        matches!(self.slots, SlotEvidence::Newest | SlotEvidence::Single)
+    }
+
+    /// Tells whether a slot must never be read again: its commit is not the base, or unknown.
+    const fn discards_slot(&self) -> bool {
+        matches!(self.slots, SlotEvidence::Single | SlotEvidence::Older(_))
+    }
+
+    /// Returns the newest slot, if its commit is not whole.
+    const fn discarded_slot(&self) -> Option<&Slot> {
+        match &self.slots {
+            SlotEvidence::Older(slot) => Some(slot),
+            SlotEvidence::Agree | SlotEvidence::Newest | SlotEvidence::Single => None,
+        }
+    }
+
+    const fn log_is_empty(&self) -> bool {
+        matches!(self.log, LogEvidence::Empty | LogEvidence::FirstTorn { .. })
+    }
+
+    /// Tells whether a slot has to be written: the slots differ, or one says that there is a log
+    /// and there is none.
+    const fn copies_slot(&self) -> bool {
+        !matches!(self.slots, SlotEvidence::Agree) || self.marked && self.log_is_empty()
+    }
+
+    /// Tells whether a torn record has remains in the file.
+    const fn has_remains(&self) -> bool {
+        match self.log {
+            LogEvidence::Empty | LogEvidence::Whole => false,
+            LogEvidence::FirstTorn { has_remains, .. } => has_remains,
+            LogEvidence::LastTorn { .. } => true,
+        }
+    }
+
+    fn outcome(&self) -> RecoveryOutcome {
+        match (&self.slots, &self.log) {
+            (SlotEvidence::Older(slot), _) => RecoveryOutcome::CommitDiscarded(slot.commit),
+            (SlotEvidence::Single, _) => RecoveryOutcome::SlotDiscarded,
+            (
+                SlotEvidence::Agree | SlotEvidence::Newest,
+                LogEvidence::FirstTorn { commit, .. } | LogEvidence::LastTorn { commit },
+            ) => RecoveryOutcome::CommitDiscarded(*commit),
+            (
+                SlotEvidence::Agree | SlotEvidence::Newest,
+                LogEvidence::Empty | LogEvidence::Whole,
+            ) => RecoveryOutcome::LastCommitWhole,
+        }
+    }
+}
+
+/// The slots of a file, newest first.
+struct Slots {
+    all: Vec<ReadSlot>,
+    agree: bool,
+    /// A slot of the newest checkpoint says that its log was begun.
+    marked: bool,
 }
 
 /// The commit that was chosen, the page of its slot, and the pages that were walked.
 struct Chosen {
-    state: State,
+    state: CommitState,
     page: PageId,
     born: Vec<PageId>,
+    /// The newest slot, if its commit is not whole.
+    discarded: Option<Slot>,
 }
 
 /// Finds the last whole commit of a file, log included, and makes it safe to build on.
 pub(crate) fn recover(
-    pager: Arc<Pager>,
-    mode: Mode,
-    log_limits: Option<Limits>,
+    pager: &Arc<Pager>,
+    mode: OpenMode,
+    log_limits: Option<LogLimits>,
 ) -> Result<(Writer, OpenedAs)> {
-    let mut candidates = Vec::new();
-    for page in SLOT_PAGES {
-        candidates.extend(read_slot(&pager, page)?);
+    let Slots { all, agree, marked } = read_slots(pager)?;
+    let readable = all.len();
+    let Chosen { state, page, born, discarded } = choose(pager, all)?;
+    let slots = match discarded {
+        Some(slot) => SlotEvidence::Older(slot),
+        None if agree => SlotEvidence::Agree,
+        None if readable == SLOT_PAGES.len() => SlotEvidence::Newest,
+        None => SlotEvidence::Single,
+    };
+    let marked = marked && !matches!(slots, SlotEvidence::Older(_));
+    let base = state.commit();
+    let pending = match log_limits {
+        Some(_) => PendingLog::read(state)?,
+        None => PendingLog::without_log(state),
+    };
+    let log = match (pending.scan.torn, pending.scan.is_empty()) {
+        (Some(commit), true) => LogEvidence::FirstTorn { commit, has_remains: true },
+        // A record was begun, and no part of it is in the file.
+        (None, true) if marked => {
+            LogEvidence::FirstTorn { commit: base.next(), has_remains: false }
+        }
+        (None, true) => LogEvidence::Empty,
+        (None, false) => LogEvidence::Whole,
+        (Some(commit), false) => LogEvidence::LastTorn { commit },
+    };
+    let evidence = Evidence { slots, log, marked };
+    let outcome = evidence.outcome();
+    let recovery =
+        (!evidence.is_closed()).then_some(Recovery { commit: pending.commit(), outcome });
+    let unsure = pending.unsure().collect();
+    let mut writer = Writer::with_log(pending, page, agree)?;
+    writer.log_marked = marked && !evidence.log_is_empty();
+    writer.log_limits = log_limits;
+    writer.start_log()?;
+    if mode == OpenMode::Write && recovery.is_some() {
+        make_safe(&mut writer, &evidence, born, unsure)?;
     }
-    let newest_first = |c: &Candidate| (std::cmp::Reverse(c.slot.checkpoint()), c.slot.copy);
-    sort_by(&mut candidates, |one, two| newest_first(one).cmp(&newest_first(two)));
-    let first = candidates.first().map(|c| c.slot.checkpoint());
-    let marked = candidates.iter().any(|c| Some(c.slot.checkpoint()) == first && c.slot.logged);
-    let agree = match candidates.as_mut_slice() {
+    Ok((writer, OpenedAs { recovery, read_only: mode == OpenMode::Read }))
+}
+
+/// Brings the disk to a state that a second crash cannot undo.
+fn make_safe(
+    writer: &mut Writer,
+    evidence: &Evidence,
+    born: Vec<PageId>,
+    unsure_records: Vec<PageId>,
+) -> Result<()> {
+    let pager = Arc::clone(&writer.tip.pager);
+    if !fault::on(Fault::Fs01) {
+        if evidence.base_is_unsure() {
+            rewrite(&pager, Some(writer.slot_page), born)?;
+        }
+        if !fault::on(Fault::Fs07) {
+            rewrite(&pager, None, unsure_records)?;
+        }
+    }
+    if evidence.has_remains() && !fault::on(Fault::Fs04) {
+        erase_record(&pager, writer.tip.log.tail().next())?;
+    }
+    // The pages may be in the system's cache only, if a process died and not the machine.
+    pager.sync()?;
+    if evidence.copies_slot() {
+        let tip = Arc::clone(&writer.tip);
+        writer.copy_slot(fault::txn::unverified_slot(evidence.discarded_slot(), &tip.slot))?;
+        // A discarded commit must not come back after readers have seen the one before.
+        if evidence.discards_slot() {
+            pager.sync()?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the slots.
+fn read_slots(pager: &Pager) -> Result<Slots> {
+    let mut all = Vec::new();
+    for page in SLOT_PAGES {
+        all.extend(read_slot(pager, page)?);
+    }
+    let newest_first = |c: &ReadSlot| (std::cmp::Reverse(c.slot.checkpoint()), c.slot.copy);
+    sort_by(&mut all, |one, two| newest_first(one).cmp(&newest_first(two)));
+    let newest = all.first().map(|read| read.slot.checkpoint());
+    let marked = all.iter().any(|it| Some(it.slot.checkpoint()) == newest && it.slot.logged);
+    let agree = match all.as_mut_slice() {
         [first, copy] if first.slot.checkpoint() == copy.slot.checkpoint() && copy.slot.copy => {
             first.slot.settled = true;
             true
         }
         _ => false,
     };
-    let readable = candidates.len();
-    let unverified = candidates.first().map(|c| c.slot.clone());
-    let newest = unverified.as_ref().map(Slot::checkpoint);
-    let Chosen { state, page, born } = choose(&pager, candidates)?;
-    let base = state.commit();
-    let whole = newest == Some(state.slot.checkpoint());
-    let mut pending = match log_limits {
-        Some(_) => Pending::read(state)?,
-        None => Pending::without_log(state),
-    };
-    let empty = pending.found.next == pending.found.start;
-    if marked && whole && empty {
-        // A record was begun, and nothing of it is there.
-        pending.found.torn.get_or_insert(base.next());
-    }
-    let (unsure, remains) = (pending.unsure().collect(), pending.found.remains);
-    let outcome = match (newest, pending.found.torn) {
-        (Some((newest, _)), _) if !whole => RecoveryOutcome::CommitDiscarded(newest),
-        _ if readable < SLOT_PAGES.len() => RecoveryOutcome::SlotDiscarded,
-        (_, Some(torn)) => RecoveryOutcome::CommitDiscarded(torn),
-        _ => RecoveryOutcome::LastCommitWhole,
-    };
-    let closed = agree && pending.found.records.is_empty() && pending.found.torn.is_none();
-    let recovery = (!closed).then_some(Recovery { commit: pending.commit(), outcome });
-    let mut writer = Writer::over(pending, page, agree)?;
-    writer.marked = marked && whole && !empty;
-    writer.log_limits = log_limits;
-    writer.start_log()?;
-    if mode == Mode::Write && !closed {
-        if !fault::on(Fault::Fs01) {
-            if whole && !agree {
-                rewrite(&pager, Some(page), born)?;
-            }
-            if !fault::on(Fault::Fs07) {
-                rewrite(&pager, None, unsure)?;
-            }
-        }
-        if remains && !fault::on(Fault::Fs04) {
-            wipe(&pager, writer.tip.log.tail().next())?;
-        }
-        // The pages may be in the system's cache only, if a process died and not the machine.
-        pager.sync()?;
-        if let Some(newest) = unverified.filter(|_| !whole && fault::on(Fault::Cr01)) {
-            settle(&pager, &newest, &mut writer)?;
-        } else if !agree || marked && empty {
-            secure(&pager, &mut writer, !whole || readable < SLOT_PAGES.len())?;
-        }
-    }
-    Ok((writer, OpenedAs { recovery, read_only: mode == Mode::Read }))
+    Ok(Slots { all, agree, marked })
 }
 
-/// Writes the pages of a commit, and its slot, once more as they are. A sync that failed may have
-/// left them in the system's cache as if they had reached the disk, and no later sync would write
-/// them then.
+/// Writes the pages of a commit, and its slot, again as they are. After a failed sync, the system's
+/// cache may hold pages as if they had reached the disk, and no later sync would write them then.
 fn rewrite(pager: &Pager, slot: Option<PageId>, mut pages: Vec<PageId>) -> Result<()> {
     pages.sort_unstable();
     let mut bytes = Vec::new();
@@ -144,61 +267,26 @@ fn copy_in_place(pager: &Pager, bytes: &mut [u8], page: PageId) -> Result<()> {
     write_whole(pager.file(), bytes, offset).map_err(|e| pager.io(&e))
 }
 
-/// Makes a recovered base, which is durable, hold whatever happens next.
-fn secure(pager: &Pager, writer: &mut Writer, discarded: bool) -> Result<()> {
-    let tip = Arc::clone(&writer.tip);
-    settle(pager, &tip.slot, writer)?;
-    // A commit that was discarded must not come back once readers have seen the one before.
-    if discarded { pager.sync() } else { Ok(()) }
-}
-
-/// Writes a durable commit into the other slot too. This copy need not reach the disk: the next
-/// commit replaces it, and not the slot that is known to be there.
-pub(crate) fn settle(pager: &Pager, slot: &Slot, writer: &mut Writer) -> Result<()> {
-    let page = other_slot(writer.slot_page);
-    let slot = Slot { settled: true, copy: true, logged: writer.marked, ..slot.clone() };
-    write_slot(pager, pager.batch()?, &slot, page)?;
-    writer.settled = true;
-    Ok(())
-}
-
-/// Reads a slot; `None` if its seal does not fit.
-pub(crate) fn read_slot(pager: &Pager, page: PageId) -> Result<Option<Candidate>> {
-    let mut bytes = [0; SLOT_BYTES];
-    let there = read_whole(pager.file(), &mut bytes, page.offset()).map_err(|e| pager.io(&e))?;
-    if !there || !pager.sealer().open_slot(page, &mut bytes) {
-        return Ok(None);
-    }
-    let slot = Slot::decode(&bytes).ok_or_else(|| pager.damaged(page, Damage::Content))?;
-    Ok(Some(Candidate { page, slot }))
-}
-
-/// Returns the newest commit that a slot leads to.
-pub(crate) fn current_base(pager: &Pager) -> Result<Option<CommitId>> {
-    let mut newest = None;
-    for page in SLOT_PAGES {
-        newest = newest.max(read_slot(pager, page)?.map(|found| found.slot.commit));
-    }
-    Ok(newest)
-}
-
-/// Takes the first candidate whose commit is whole.
-fn choose(pager: &Arc<Pager>, candidates: Vec<Candidate>) -> Result<Chosen> {
-    let mut first_error = None;
-    for Candidate { page, slot } in candidates {
-        let settled = slot.settled;
+/// Takes the first slot whose commit is whole.
+fn choose(pager: &Arc<Pager>, slots: Vec<ReadSlot>) -> Result<Chosen> {
+    let (mut first_error, mut discarded) = (None, None);
+    for ReadSlot { page, slot } in slots {
+        let newest = slot.clone();
         match whole(pager, slot) {
-            Ok((state, born)) => return Ok(Chosen { state, page, born }),
+            Ok((state, born)) => return Ok(Chosen { state, page, born, discarded }),
             // A commit that was whole once is damaged now; the one before would be a silent loss.
-            Err(error) if settled || !is_incomplete(&error) => return Err(error),
-            Err(error) => first_error = first_error.or(Some(error)),
+            Err(error) if newest.settled || !is_incomplete(&error) => return Err(error),
+            Err(error) => {
+                first_error = first_error.or(Some(error));
+                discarded = discarded.or(Some(newest));
+            }
         }
     }
     let error = first_error.unwrap_or_else(|| pager.damaged(SLOT_PAGES[0], Damage::Header));
     Err(error)
 }
 
-/// Tells whether an error is what an interrupted commit looks like.
+/// Tells whether an interrupted commit can cause an error.
 fn is_incomplete(error: &Error) -> bool {
     matches!(
         error,
@@ -210,7 +298,7 @@ fn is_incomplete(error: &Error) -> bool {
 }
 
 /// Loads the commit of a slot; unless it is settled, walks the pages born in it and returns them.
-fn whole(pager: &Arc<Pager>, slot: Slot) -> Result<(State, Vec<PageId>)> {
+fn whole(pager: &Arc<Pager>, slot: Slot) -> Result<(CommitState, Vec<PageId>)> {
     let found_bytes = pager.file().len().map_err(|e| pager.io(&e))?;
     let expected_bytes = slot.page_count.saturating_mul(PAGE_BYTES as u64);
     if found_bytes < expected_bytes || found_bytes != expected_bytes && fault::on(Fault::Fp05) {
@@ -218,8 +306,8 @@ fn whole(pager: &Arc<Pager>, slot: Slot) -> Result<(State, Vec<PageId>)> {
         return Err(Error::file(pager.path(), cause));
     }
     let walk = !slot.settled;
-    let state = State::load(Arc::clone(pager), slot)?;
-    let mut born = Born { pager, commit: state.commit(), pages: Vec::new() };
+    let state = CommitState::load(Arc::clone(pager), slot)?;
+    let mut born = BornPages { pager, commit: state.commit(), pages: Vec::new() };
     if walk {
         if let CatalogAt::Stored { bytes, first } = state.slot.catalog {
             born.chain(bytes, first)?;
@@ -234,15 +322,15 @@ fn whole(pager: &Arc<Pager>, slot: Slot) -> Result<(State, Vec<PageId>)> {
 }
 
 /// A walk over the pages born in one commit.
-struct Born<'a> {
+struct BornPages<'a> {
     pager: &'a Pager,
     commit: CommitId,
     pages: Vec<PageId>,
 }
 
-impl Born<'_> {
-    /// Notes a page; more of them than a commit under one sync has are a lie.
-    fn meet(&mut self, page: PageId) -> Result<()> {
+impl BornPages<'_> {
+    /// Adds a page; a commit under one sync has no more of them than the limit.
+    fn add(&mut self, page: PageId) -> Result<()> {
         self.pages.push(page);
         if self.pages.len() > ONE_SYNC_PAGES_MAX {
             return Err(self.pager.damaged(page, Damage::Content));
@@ -251,16 +339,16 @@ impl Born<'_> {
     }
 
     fn chain(&mut self, bytes: u32, first: Pointer) -> Result<()> {
-        let mut met = Vec::new();
-        self.pager.read_chain(bytes, first, &mut |pointer| met.push(pointer.page))?;
-        met.into_iter().try_for_each(|page| self.meet(page))
+        let mut pages = Vec::new();
+        self.pager.read_chain(bytes, first, &mut |pointer| pages.push(pointer.page))?;
+        pages.into_iter().try_for_each(|page| self.add(page))
     }
 
     fn node(&mut self, pointer: Option<Pointer>, level: Option<u8>) -> Result<()> {
         let Some(pointer) = pointer.filter(|pointer| pointer.birth == self.commit) else {
             return Ok(());
         };
-        self.meet(pointer.page)?;
+        self.add(pointer.page)?;
         let page = read_node_page(self.pager, &pointer, level)?;
         for index in 0..page.count() {
             if page.level() > 0 {

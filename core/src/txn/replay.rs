@@ -1,8 +1,8 @@
-//! Replaying the log over the base that it goes on from, in memory.
+//! Replaying the log over its base, in memory.
 
-use super::found::{Found, read};
 use super::journal::{Op, Section, section};
-use super::state::State;
+use super::log_reader::{LogScan, scan_log};
+use super::state::CommitState;
 use crate::codec::Reader;
 use crate::conc::Arc;
 use crate::error::{Damage, Result};
@@ -11,98 +11,106 @@ use crate::sorted::{Sorted, sort_by};
 use crate::tree::{EditContext, PendingRedo, TreeEdit};
 use crate::unit::{CommitId, PageId};
 
-/// A base, and the log that goes on from it, not yet applied.
+/// A base and the log since, not yet replayed.
 #[derive(Debug)]
-pub(crate) struct Pending {
-    base: Arc<State>,
-    pub(crate) found: Found,
+pub(crate) struct PendingLog {
+    base: Arc<CommitState>,
+    pub(crate) scan: LogScan,
 }
 
-/// A base with what its log holds.
+/// A base with its log replayed.
 #[derive(Debug)]
 pub(crate) struct Replayed {
-    pub(crate) state: State,
+    pub(crate) state: CommitState,
     /// Operations in the log.
     pub(crate) ops: usize,
-    /// Pages of the base that the trees do without now.
+    /// Pages of the base that the trees do not need any more.
     pub(crate) freed: Vec<PageId>,
 }
 
 /// The trees that the log changed so far.
 struct Replay<'a> {
-    base: &'a State,
+    base: &'a CommitState,
     trees: Sorted<Arc<str>, TreeEdit>,
     freed: Vec<PageId>,
     ops: usize,
 }
 
-impl Pending {
-    /// Reads the log of a base.
+/// The puts of a log into one tree, and its number of entries after them.
+#[derive(Default)]
+struct TreePuts<'a> {
+    len: u64,
+    puts: Vec<(&'a [u8], &'a [u8])>,
+}
+
+impl PendingLog {
+    /// Scans the log of a base.
     ///
     /// # Errors
     /// If the system fails to read, or the file is damaged.
-    pub(crate) fn read(base: State) -> Result<Self> {
-        let found = read(&base.pager, base.slot.page_count, base.slot.commit)?;
-        Ok(Self { base: Arc::new(base), found })
+    pub(crate) fn read(base: CommitState) -> Result<Self> {
+        let scan = scan_log(&base.pager, base.slot.page_count, base.slot.commit)?;
+        Ok(Self { base: Arc::new(base), scan })
     }
 
-    /// Holds the base of a file that has no log.
-    pub(crate) fn without_log(base: State) -> Self {
-        let found = Found::nothing(PageId(base.slot.page_count));
-        Self { base: Arc::new(base), found }
+    /// The base of a file whose format has no log.
+    pub(crate) fn without_log(base: CommitState) -> Self {
+        let scan = LogScan::without_log(PageId(base.slot.page_count));
+        Self { base: Arc::new(base), scan }
     }
 
-    pub(crate) const fn base(&self) -> &Arc<State> {
+    pub(crate) const fn base(&self) -> &Arc<CommitState> {
         &self.base
     }
 
     /// Returns the last commit.
     pub(crate) fn commit(&self) -> CommitId {
-        self.found.last().unwrap_or(self.base.commit)
+        self.scan.last().unwrap_or(self.base.commit)
     }
 
-    /// Returns the last commit to be read: trees that the log only set entries of show them as
-    /// they are read. `None` if it did anything else, or nothing.
+    /// Returns the last commit for reading, without replaying the log: its puts are applied to the
+    /// leaves as these are read. `None` if the log has other operations.
     ///
     /// # Errors
     /// If the file is damaged.
-    pub(crate) fn view(&self) -> Result<Option<State>> {
-        let mut entries = Sorted::<&str, (u64, Vec<(&[u8], &[u8])>)>::new();
-        for (page, record) in &self.found.records {
+    pub(crate) fn view(&self) -> Result<Option<CommitState>> {
+        let mut changed = Sorted::<&str, TreePuts<'_>>::new();
+        for (page, record) in &self.scan.records {
             let malformed = || self.base.pager.damaged(*page, Damage::Content);
             let mut reader = Reader::new(&record.changes);
             while !reader.is_empty() {
                 let mut section = section(&mut reader).ok_or_else(malformed)?;
-                let tree = entries.get_or_insert_with(section.name, Default::default);
-                tree.0 = section.len;
+                let tree = changed.get_or_insert_with(section.name, TreePuts::default);
+                tree.len = section.len;
                 while let Some(op) = section.next().ok_or_else(malformed)? {
                     let Op::Put { key, value } = op else { return Ok(None) };
-                    tree.1.push((key, value));
+                    tree.puts.push((key, value));
                 }
             }
         }
         let mut trees = self.base.trees.clone();
-        for (name, (len, mut entries)) in entries {
+        for (name, TreePuts { len, mut puts }) in changed {
             let Some(tree) = trees.get_mut(name) else { return Ok(None) };
-            // Of those that set one key the last counts.
-            entries.reverse();
-            sort_by(&mut entries, |(one, _), (two, _)| one.cmp(two));
-            entries.dedup_by_key(|(key, _)| *key);
-            let entries = entries.into_iter().map(|(key, value)| (key.into(), value.into()));
-            let late = PendingRedo::new(entries.collect());
-            *tree = tree.with_redo(late, len, self.base.pager.cache());
+            // The last put of a key counts.
+            puts.reverse();
+            sort_by(&mut puts, |(one, _), (two, _)| one.cmp(two));
+            puts.dedup_by_key(|(key, _)| *key);
+            let entries = puts.into_iter().map(|(key, value)| (key.into(), value.into()));
+            let redo = PendingRedo::new(entries.collect());
+            *tree = tree.with_redo(redo, len, self.base.pager.cache());
         }
-        Ok(Some(State { commit: self.commit(), trees, ..State::clone(&self.base) }))
+        let base = CommitState::clone(&self.base);
+        Ok(Some(CommitState { commit: self.commit(), trees, ..base }))
     }
 
-    /// Applies the log.
+    /// Replays the log.
     ///
     /// # Errors
     /// If the system fails to read, or the file is damaged.
     pub(crate) fn replay(&self) -> Result<Replayed> {
         let base = &self.base;
         let mut replay = Replay { base, trees: Sorted::new(), freed: Vec::new(), ops: 0 };
-        for (page, record) in &self.found.records {
+        for (page, record) in &self.scan.records {
             replay.record(*page, record)?;
         }
         let Replay { trees: edits, freed, ops, .. } = replay;
@@ -114,16 +122,17 @@ impl Pending {
                 trees.insert(name, edit.into_state(base.pager.cache()));
             }
         }
-        let state = State { commit: self.commit(), trees, ..State::clone(base) };
+        let base = CommitState::clone(base);
+        let state = CommitState { commit: self.commit(), trees, ..base };
         Ok(Replayed { state, ops, freed })
     }
 
     /// Returns the pages of the records that are not known to be durable.
     pub(crate) fn unsure(&self) -> impl Iterator<Item = PageId> {
-        let durable = self.found.records.last().map_or(CommitId(0), |(_, record)| record.durable);
-        let first = self.found.records.iter().find(|(_, record)| record.last > durable);
-        let start = first.map_or(self.found.next, |(page, _)| *page);
-        (start.0..self.found.next.0).map(PageId)
+        let durable = self.scan.records.last().map_or(CommitId(0), |(_, record)| record.durable);
+        let first = self.scan.records.iter().find(|(_, record)| record.last > durable);
+        let start = first.map_or(self.scan.next, |(page, _)| *page);
+        (start.0..self.scan.next.0).map(PageId)
     }
 }
 
@@ -140,7 +149,8 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Applies what happened to a tree; `false` if the bytes are none, or the tree differs.
+    /// Replays the operations on a tree; `false` if they are malformed, or the tree has another
+    /// number of entries after them.
     fn section(&mut self, mut section: Section<'_>) -> Result<bool> {
         let base = self.base;
         let pager = &base.pager;
@@ -150,12 +160,16 @@ impl Replay<'_> {
             self.trees.insert(Arc::from(section.name), edit);
         }
         let Some(tree) = self.trees.get_mut(section.name) else { return Ok(false) };
-        let mut edits = EditContext { pager, freed: &mut self.freed };
+        let mut context = EditContext { pager, freed: &mut self.freed };
         loop {
             match section.next() {
-                Some(Some(Op::Put { key, value })) => drop(tree.insert(key, value, &mut edits)?),
-                Some(Some(Op::Remove { key })) => drop(tree.remove(key, &mut edits)?),
-                Some(Some(Op::Clear)) => tree.clear(&mut edits)?,
+                Some(Some(Op::Put { key, value })) => {
+                    tree.insert(key, value, &mut context)?;
+                }
+                Some(Some(Op::Remove { key })) => {
+                    tree.remove(key, &mut context)?;
+                }
+                Some(Some(Op::Clear)) => tree.clear(&mut context)?,
                 Some(None) => return Ok(tree.len == section.len),
                 None => return Ok(false),
             }

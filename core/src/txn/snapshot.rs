@@ -1,33 +1,33 @@
-//! A snapshot: what one commit holds, for as long as it is wanted.
+//! A snapshot: a read view of one commit.
 
 use super::pins::Pinned;
-use super::state::State;
+use super::state::CommitState;
 use crate::conc::Arc;
 use crate::error::Result;
 use crate::tree::{Bytes, Range, SalvageIter, TreeState};
 use crate::unit::CommitId;
 use std::ops::RangeBounds;
 
-/// A commit, to read. Taking and cloning one costs the same whatever the file holds; it never
-/// changes, and can be read on any thread.
+/// A read view of one commit. It never changes, and any thread can read it. Taking and cloning one
+/// costs the same for every size of the file.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    state: Pinned<State>,
+    state: Pinned<CommitState>,
 }
 
 /// A tree within a snapshot: ordered bytes to bytes.
 #[derive(Clone, Debug)]
 pub struct Tree<'a> {
-    state: &'a State,
+    state: &'a CommitState,
     tree: Arc<TreeState>,
 }
 
 impl Snapshot {
-    pub(crate) const fn new(state: Pinned<State>) -> Self {
+    pub(crate) const fn new(state: Pinned<CommitState>) -> Self {
         Self { state }
     }
 
-    pub(crate) fn state(&self) -> &State {
+    pub(crate) fn state(&self) -> &CommitState {
         &self.state
     }
 
@@ -49,7 +49,7 @@ impl Snapshot {
     }
 }
 
-impl State {
+impl CommitState {
     /// Returns the tree of a name; one that was never written is empty.
     pub(crate) fn tree(&self, name: &str) -> Tree<'_> {
         let tree = self.trees.get(name).cloned().unwrap_or_default();
@@ -66,13 +66,13 @@ impl<'a> Tree<'a> {
         self.tree.get(key, &self.state.pager)
     }
 
-    /// Brings the entries of several keys nearer that are looked up next.
+    /// Prefetches the entries of several keys.
     pub(crate) fn prefetch(&self, keys: &[Vec<u8>]) {
         self.tree.prefetch(keys);
     }
 
-    /// Walks the entries within bounds, in key order or, reversed, from the other end. Inverted
-    /// bounds hold nothing.
+    /// Scans the entries within bounds, in key order or, reversed, from the other end. Inverted
+    /// bounds are an empty range.
     ///
     /// # Errors
     /// If a page cannot be read or is damaged.
@@ -81,8 +81,8 @@ impl<'a> Tree<'a> {
         Ok(Range::new(pager, self.tree.root(pager)?, &bounds))
     }
 
-    /// Walks all entries that can be read, in key order. Where a page is damaged or cannot be read,
-    /// an error stands for all that it held, and the walk goes on.
+    /// Scans all entries that can be read, in key order. For a page that is damaged or cannot be
+    /// read, the scan returns one error in the place of its entries, and goes on.
     #[must_use]
     pub fn salvage(&self) -> SalvageIter<'a> {
         let pager = &self.state.pager;
@@ -111,7 +111,7 @@ impl<'a> Tree<'a> {
         self.tree.len
     }
 
-    /// Tells whether there are no entries.
+    /// Tells whether the tree has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,21 +1,26 @@
-//! The open store.
+//! The open store, and the ways to open one.
 
-use super::close::close;
-use super::commit::await_last;
-use super::compact;
+use super::commit::flush_last;
+use super::compact::{Compaction, compact, copy};
+use super::failure::Failure;
+use super::new_file::{TemporaryFile, format};
+use super::open::{OpenedFile, open};
 use super::options::StoreOptions;
-use super::recover::OpenedAs;
+use super::recover::{OpenMode, OpenedAs};
+use super::shared::{SharedStore, WriteGuard};
 use super::snapshot::Snapshot;
-use super::state::{Versions, Writer};
-use super::turn::Turn;
 use super::write::WriteTxn;
+use super::writer::{Versions, Writer};
 use crate::conc::Arc;
 use crate::crypto::Key;
-use crate::error::{Error, Recovery, Result};
+use crate::error::{Error, FileErrorCause, Recovery, Result};
+use crate::error_kind::FileErrorKind;
+use crate::fault::{self, Fault};
+#[cfg(doc)]
 use crate::instance::error::InstanceError;
+use crate::page::FORMAT_VERSION;
 use crate::unit::CommitId;
-use crate::vfs::Vfs;
-use std::ops::{Deref, DerefMut};
+use crate::vfs::{MemoryVfs, Vfs};
 use std::path::{Path, PathBuf};
 
 /// An open store. Clones share it; it is closed when the last clone and the last transaction are
@@ -24,23 +29,12 @@ use std::path::{Path, PathBuf};
 /// One writer at a time, any number of snapshots on any thread.
 #[derive(Clone, Debug)]
 pub struct Store {
-    inner: Arc<Inner>,
-    /// Whether this handle waits for the turn to write.
+    shared: Arc<SharedStore>,
+    /// This handle waits for the writer lock.
     waits: bool,
 }
 
-/// What the clones of a store share.
-#[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) options: StoreOptions,
-    path: PathBuf,
-    format_version: u32,
-    pub(crate) versions: Versions,
-    pub(crate) turn: Turn<Box<Writer>>,
-    opened: OpenedAs,
-}
-
-/// What a store is and holds.
+/// Facts about a file and its trees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
     /// The file.
@@ -63,7 +57,7 @@ pub struct Info {
     pub trees: Vec<TreeInfo>,
 }
 
-/// What a tree holds.
+/// Facts about a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeInfo {
     /// Its name.
@@ -72,128 +66,97 @@ pub struct TreeInfo {
     pub len: u64,
 }
 
-/// What compaction brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Compaction {
-    /// Length of the file before, in bytes.
-    pub before_bytes: u64,
-    /// Length of the file after, in bytes.
-    pub after_bytes: u64,
-}
-
-impl Inner {
-    pub(crate) fn new(
-        options: StoreOptions,
-        format_version: u32,
-        writer: Writer,
-        opened: OpenedAs,
-    ) -> Self {
-        let path = writer.tip.pager.path().to_path_buf();
-        let versions = Versions::new(&writer.tip);
-        Self { options, path, format_version, versions, turn: Turn::new(writer.into()), opened }
+/// Creates a store in a new file.
+fn create(options: &StoreOptions, path: &Path) -> Result<Store> {
+    let vfs = &*options.vfs;
+    if vfs.exists(path).map_err(|e| Error::io(path, &e))? {
+        return Err(Error::file(path, FileErrorCause::Exists));
     }
+    let (temporary, file) = TemporaryFile::new(vfs, path)?;
+    let mut writer = format(options, path, file, CommitId(1))?;
+    if !fault::on(Fault::Cr13) {
+        writer.tip.pager.sync()?;
+    }
+    writer.start_log()?;
+    temporary.rename(false).map_err(Failure::into_error)?;
+    let opened = OpenedAs { recovery: None, read_only: false };
+    Ok(Store::new(SharedStore::new(options.clone(), FORMAT_VERSION, writer, opened)))
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        let mut writer = self.turn.take();
-        let failed = writer.poisoned || self.versions.durable.has_failed();
-        if !failed && !self.opened.read_only {
-            // If this fails the next opening finds out by itself what this would have told it.
-            drop(close(&self.versions, &mut writer));
+fn open_store(options: &StoreOptions, path: &Path, mode: OpenMode) -> Result<Store> {
+    let OpenedFile { format_version, writer, opened } = open(options, path, mode)?;
+    Ok(Store::new(SharedStore::new(options.clone(), format_version, writer, opened)))
+}
+
+impl StoreOptions {
+    /// Creates a store in a new file.
+    ///
+    /// # Errors
+    /// [`FileErrorKind::Exists`] if the file exists; otherwise if the directory does not exist, or
+    /// cannot be written.
+    pub fn create(&self, path: impl AsRef<Path>) -> Result<Store> {
+        create(self, path.as_ref())
+    }
+
+    /// Opens the store in a file and, after a crash, recovers it.
+    ///
+    /// # Errors
+    /// [`Error::File`] with its cause. The file is then as it was before.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Store> {
+        open_store(self, path.as_ref(), OpenMode::Write)
+    }
+
+    /// Opens the store in a file, or creates one if the file does not exist.
+    ///
+    /// # Errors
+    /// As [`StoreOptions::open`] and [`StoreOptions::create`].
+    pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<Store> {
+        let path = path.as_ref();
+        let absent = |e: &Error| e.file_kind() == Some(FileErrorKind::NotFound);
+        match self.open(path) {
+            Err(error) if absent(&error) => match self.create(path) {
+                // Another process was faster.
+                Err(error) if error.file_kind() == Some(FileErrorKind::Exists) => self.open(path),
+                outcome => outcome,
+            },
+            outcome => outcome,
         }
     }
-}
 
-const HELD: &str = "N2: the turn is held until dropped";
-
-/// The turn to write, given back when dropped, also by a panic.
-#[derive(Debug)]
-pub(crate) struct Held<I: Deref<Target = Inner>> {
-    inner: I,
-    /// There until dropped.
-    writer: Option<Box<Writer>>,
-}
-
-impl<I: Deref<Target = Inner>> Held<I> {
-    /// Takes the turn, and waits for it if that is allowed.
-    pub(crate) fn new(inner: I, waits: bool) -> Result<Self> {
-        let path = || inner.path.clone();
-        if inner.opened.read_only {
-            return Err(Error::ReadOnly { path: path() });
-        }
-        let writer = match waits {
-            true => inner.turn.take(),
-            false => {
-                inner.turn.try_take().ok_or(InstanceError::BlockingForbidden { path: path() })?
-            }
-        };
-        let failed = writer.poisoned || inner.versions.durable.has_failed();
-        let poisoned = failed.then(|| Error::Poisoned { path: path() });
-        let mut held = Self { inner, writer: Some(writer) };
-        held.turns += 1;
-        if let Some(poisoned) = poisoned {
-            return Err(poisoned);
-        }
-        if held.catch_up()? {
-            held.inner.versions.publish(&held.tip);
-        }
-        Ok(held)
+    /// Opens the store in a file to read. Nothing is written: after a crash, the last commit found
+    /// whole is shown, and a later opening for writing may land on the one before.
+    ///
+    /// # Errors
+    /// As [`StoreOptions::open`].
+    pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<Store> {
+        open_store(self, path.as_ref(), OpenMode::Read)
     }
 
-    pub(crate) fn parts(&mut self) -> (&I, &mut Writer) {
-        (&self.inner, self.writer.as_mut().expect(HELD))
+    /// Creates a store in memory, which leaves no file.
+    ///
+    /// # Errors
+    /// If the source of random bytes fails.
+    pub fn in_memory(&self) -> Result<Store> {
+        let vfs = Arc::new(MemoryVfs::default());
+        create(&self.clone().vfs(vfs), Path::new("memory"))
     }
-}
-
-impl<I: Deref<Target = Inner>> Deref for Held<I> {
-    type Target = Writer;
-
-    fn deref(&self) -> &Writer {
-        self.writer.as_ref().expect(HELD)
-    }
-}
-
-impl<I: Deref<Target = Inner>> DerefMut for Held<I> {
-    fn deref_mut(&mut self) -> &mut Writer {
-        self.parts().1
-    }
-}
-
-impl<I: Deref<Target = Inner>> Drop for Held<I> {
-    fn drop(&mut self) {
-        if let Some(writer) = self.writer.take() {
-            self.inner.turn.give(writer);
-        }
-    }
-}
-
-/// Returns the last commit, whose durability is then to be waited for.
-fn to_be_durable(inner: &Inner, writer: &mut Writer) -> Result<CommitId> {
-    let mut unknown = false;
-    let commit = await_last(&inner.versions, writer, &mut unknown);
-    if unknown {
-        writer.poisoned = true;
-        inner.versions.durable.fail();
-    }
-    commit
 }
 
 impl Store {
-    pub(crate) fn new(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner), waits: true }
+    pub(crate) fn new(shared: SharedStore) -> Self {
+        Self { shared: Arc::new(shared), waits: true }
     }
 
-    /// Returns a handle for threads that must not wait: while somebody else has the turn to write,
-    /// what needs it is refused with [`InstanceError::BlockingForbidden`].
+    /// Returns a handle for threads that must not block: while another writer holds the lock, an
+    /// operation that needs it fails with [`InstanceError::BlockingForbidden`].
     pub(crate) fn without_waiting(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), waits: false }
+        Self { shared: Arc::clone(&self.shared), waits: false }
     }
 
     /// Takes a snapshot of the last commit.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.inner.versions.published.pin())
+        Snapshot::new(self.shared.versions.published.pin())
     }
 
     /// Begins the write transaction, after the one before it has ended.
@@ -201,106 +164,111 @@ impl Store {
     /// # Errors
     /// [`Error::ReadOnly`], or [`Error::Poisoned`] after a failure that left the disk unknown.
     pub fn write(&self) -> Result<WriteTxn> {
-        let writer = Held::new(Arc::clone(&self.inner), self.waits)?;
-        Ok(WriteTxn::new(writer))
+        let guard = WriteGuard::new(Arc::clone(&self.shared), self.waits)?;
+        Ok(WriteTxn::new(guard))
     }
 
-    /// Begins the write transaction with a snapshot of what it begins with. A snapshot is of what
-    /// is durable, so this waits until all is; meanwhile nobody else can commit.
+    /// Begins the write transaction with a snapshot of the commit that it starts from. Snapshots
+    /// are durable, so this waits until the commit is; no other transaction commits meanwhile.
     pub(crate) fn write_from(&self) -> Result<(WriteTxn, Snapshot)> {
-        let mut writer = Held::new(Arc::clone(&self.inner), self.waits)?;
-        let commit = to_be_durable(&self.inner, &mut writer)?;
-        self.inner.versions.wait_for(commit, &mut || true)?;
+        let mut guard = WriteGuard::new(Arc::clone(&self.shared), self.waits)?;
+        let versions = &self.shared.versions;
+        let commit = flush_last(versions, &mut guard)?;
+        versions.wait_for(commit, &mut || true)?;
         let snapshot = self.snapshot();
-        assert_eq!(snapshot.commit(), commit, "N2: a commit without the turn");
-        Ok((WriteTxn::new(writer), snapshot))
+        assert_eq!(snapshot.commit(), commit, "N2: a commit without the writer lock");
+        Ok((WriteTxn::new(guard), snapshot))
     }
 
-    /// Makes everything durable that was committed with [`Durability::None`](crate::Durability::None), and returns
-    /// the number of the last commit.
+    /// Makes all commits with [`Durability::None`](crate::Durability::None) durable, and returns the
+    /// number of the last commit.
     ///
     /// # Errors
-    /// If the disk is full or fails; what was committed is seen as before then, and this may be
-    /// tried again. As for [`WriteTxn::commit`], the store may be [`Error::Poisoned`] instead.
+    /// If the disk is full or fails. Readers see the commits as before then, and the call may be
+    /// repeated. As for [`WriteTxn::commit`], the store may be [`Error::Poisoned`] instead.
     pub fn sync(&self) -> Result<CommitId> {
-        let commit = self.with_writer(|_, writer| to_be_durable(&self.inner, writer))??;
-        self.inner.versions.wait_for(commit, &mut || true).map(|()| commit)
+        let commit = self.with_writer(flush_last)??;
+        self.shared.versions.wait_for(commit, &mut || true).map(|()| commit)
     }
 
     #[cfg(any(test, feature = "inspect"))]
     pub(crate) fn versions(&self) -> &Versions {
-        &self.inner.versions
+        &self.shared.versions
     }
 
-    /// Runs `body` in the turn to write.
+    /// Runs `body` with the writer lock held.
     pub(crate) fn with_writer<T>(
         &self,
         body: impl FnOnce(&Versions, &mut Writer) -> T,
     ) -> Result<T> {
-        let mut writer = Held::new(&*self.inner, self.waits)?;
-        Ok(body(&self.inner.versions, &mut writer))
+        let mut guard = WriteGuard::new(&*self.shared, self.waits)?;
+        Ok(body(&self.shared.versions, &mut guard))
     }
 
-    /// Writes what the file holds anew, without the free pages, and puts it in the file's place.
-    /// Snapshots go on reading what they hold. What was committed is made durable first;
-    /// interrupted anywhere, one good file is there.
+    /// Compacts the file: writes its content without the free pages into a new file, which replaces
+    /// it. Snapshots keep reading the old file. All commits are made durable first; interrupted
+    /// anywhere, one good file remains.
     ///
     /// # Errors
-    /// If the disk is full or fails; the file then stays as it was. If it cannot be known which
-    /// file a crash would leave, the store is [`Error::Poisoned`] for writers.
+    /// If the disk is full or fails; the file then stays as it was. If it is unknown
+    /// which file a crash would leave, the store is [`Error::Poisoned`] for writers.
     pub fn compact(&self) -> Result<Compaction> {
         self.with_writer(|versions, writer| {
-            // Whichever file a crash leaves, nothing is in one of them only.
-            let commit = to_be_durable(&self.inner, writer)?;
+            // Both files have every commit, whichever of them a crash leaves.
+            let commit = flush_last(versions, writer)?;
             versions.wait_for(commit, &mut || true)?;
-            compact::compact(&self.inner, writer)
+            compact(&self.shared, writer)
         })?
     }
 
     /// Copies the last commit into a new file, encrypted with `key` or, without one, in plain.
     ///
     /// # Errors
-    /// [`crate::FileErrorKind::Exists`] if there is a file at `target`, which stays as it is;
+    /// [`crate::FileErrorKind::Exists`] if `target` exists, which stays as it is;
     /// otherwise if the directory does not exist or the disk is full or fails.
     pub fn copy(&self, target: impl AsRef<Path>, key: Option<&Key>) -> Result<()> {
-        self.copy_through(&self.inner.options.vfs, target.as_ref(), key)
+        self.copy_through(&self.shared.options.vfs, target.as_ref(), key)
     }
 
-    /// Copies as [`Store::copy`] does, but through another file system: out of memory to the disk.
+    /// Copies as [`Store::copy`] does, into another file system: from memory to the disk.
     pub(crate) fn copy_through(
         &self,
         vfs: &Arc<dyn Vfs>,
         target: &Path,
         key: Option<&Key>,
     ) -> Result<()> {
-        compact::copy(&self.inner, vfs, (target, key))
+        let mut options = self.shared.options.clone();
+        options.key = key.cloned();
+        options.vfs = Arc::clone(vfs);
+        let state = self.shared.versions.published.pin();
+        copy(&options, target, &state)
     }
 
-    /// Returns what opening had to do beside reading; `None` if the file had been closed properly.
+    /// Returns the outcome of recovery; `None` if the file had been closed properly.
     #[must_use]
     pub fn recovery(&self) -> Option<Recovery> {
-        self.inner.opened.recovery
+        self.shared.opened.recovery
     }
 
     /// Returns the path the store was opened with.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.inner.path
+        &self.shared.path
     }
 
-    /// Returns what the store is and holds.
+    /// Returns facts about the file and its trees.
     ///
     /// # Errors
     /// If the record of free pages cannot be read or is damaged.
     pub fn info(&self) -> Result<Info> {
-        let state = self.inner.versions.published.pin();
+        let state = self.shared.versions.published.pin();
         let trees = state
             .trees
             .iter()
             .map(|(name, tree)| TreeInfo { name: name.to_string(), len: tree.len });
         Ok(Info {
-            path: self.inner.path.clone(),
-            format_version: self.inner.format_version,
+            path: self.shared.path.clone(),
+            format_version: self.shared.format_version,
             encrypted: state.pager.sealer().is_encrypted(),
             commit: state.commit(),
             page_count: state.slot.page_count,

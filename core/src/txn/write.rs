@@ -1,46 +1,119 @@
 //! A write transaction: changes that become a commit together, or not at all.
 
-use super::changes::{Base, Changes, TreeChanges};
-use super::commit::{Reached, Sync, commit, take_back};
+use super::changes::{Changes, TreeChanges};
+use super::commit::{Durability, Stage, commit};
 use super::journal::{Journal, Op};
-use super::store::{Held, Inner};
+use super::log::Appended;
+use super::shared::{SharedStore, WriteGuard};
+use super::state::{BaseTree, CommitState};
 use crate::conc::Arc;
 use crate::error::{ArgumentError, Error, Result};
+use crate::fault::{self, Fault};
 use crate::tree::{Bytes, EditContext, Range, TreeEdit};
 use crate::unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};
 use std::ops::RangeBounds;
 
-/// When a commit is durable: what a crash of the process or the machine may undo.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Durability {
-    /// The commit is durable when the call returns.
-    #[default]
-    Immediate,
-    /// The commit does not wait for the disk: readers see it at once, and a crash may undo it
-    /// together with all commits after it. It becomes durable with the next
-    /// [`Durability::Immediate`] commit, with [`Store::sync`](crate::Store::sync), or when the
-    /// store is closed. The one commit that finds the log full waits for a checkpoint.
-    None,
-}
-
 /// The one write transaction of a store. Dropping it without [`WriteTxn::commit`] undoes it.
 #[derive(Debug)]
 pub struct WriteTxn {
-    writer: Held<Arc<Inner>>,
+    guard: WriteGuard<Arc<SharedStore>>,
     changes: Changes,
 }
 
 /// A tree within a write transaction; it sees the transaction's own changes.
 #[derive(Debug)]
 pub struct TreeMut<'a> {
-    base: Base<'a>,
+    base: BaseTree<'a>,
     changes: &'a mut TreeChanges,
     journal: &'a mut Journal,
     failed: &'a mut bool,
 }
 
+/// A commit that has its number, while its transaction still holds the writer lock. The commit may
+/// not be durable or visible yet.
+#[derive(Debug)]
+pub(crate) struct StagedCommit {
+    guard: WriteGuard<Arc<SharedStore>>,
+    stage: Stage,
+    /// The commit before, for a rollback; a commit without durability is not rolled back.
+    base: Option<Arc<CommitState>>,
+}
+
+/// A staged commit that failed.
+#[derive(Debug)]
+pub(crate) struct CommitFailure {
+    error: Error,
+    /// Held after a rollback, so that no other transaction begins before this is dropped.
+    rolled_back: Option<WriteGuard<Arc<SharedStore>>>,
+}
+
+impl CommitFailure {
+    /// Tells whether the commit was rolled back: the next commit gets its number.
+    pub(crate) const fn is_rolled_back(&self) -> bool {
+        self.rolled_back.is_some()
+    }
+}
+
+impl From<CommitFailure> for Error {
+    fn from(failure: CommitFailure) -> Self {
+        failure.error
+    }
+}
+
+impl StagedCommit {
+    /// Returns the number of the commit.
+    pub(crate) const fn commit(&self) -> CommitId {
+        self.stage.commit()
+    }
+
+    /// Releases the writer lock, and waits until the commit is durable if that is asked for.
+    pub(crate) fn finish(self) -> std::result::Result<CommitId, CommitFailure> {
+        let Self { mut guard, stage, base } = self;
+        if let Stage::Done(commit) = stage {
+            return Ok(commit);
+        }
+        let lock_count = guard.lock_count;
+        let shared = Arc::clone(guard.parts().0);
+        // The next transaction may begin.
+        drop(guard);
+        let mut rolled_back = None;
+        let waited = match stage {
+            Stage::Done(_) => Ok(()),
+            Stage::AwaitsEarlier(commit) => shared.versions.wait_for(commit, &mut || true),
+            Stage::Buffered(appended) => shared.versions.wait_for(appended.commit, &mut || {
+                let base = base.as_ref();
+                rolled_back = base.and_then(|base| roll_back(&shared, base, lock_count, appended));
+                rolled_back.is_some()
+            }),
+        };
+        match waited {
+            Ok(()) => Ok(stage.commit()),
+            Err(error) => Err(CommitFailure { error, rolled_back }),
+        }
+    }
+}
+
+/// Rolls the last commit back, whose record could not be written and is not in the file. `None` if
+/// a later transaction held the writer lock: it may have read the commit, or build upon it.
+fn roll_back(
+    shared: &Arc<SharedStore>,
+    base: &Arc<CommitState>,
+    lock_count: u64,
+    appended: Appended,
+) -> Option<WriteGuard<Arc<SharedStore>>> {
+    let mut guard = WriteGuard::new(Arc::clone(shared), false).ok()?;
+    let is_next = guard.lock_count == lock_count + 1 && Arc::ptr_eq(&guard.tip.log, &base.log);
+    if !is_next && !fault::on(Fault::Fs16) {
+        return None;
+    }
+    base.log.tail().retract(appended);
+    guard.tip = Arc::clone(base);
+    shared.versions.group.set_last(base.commit(), Arc::clone(base));
+    Some(guard)
+}
+
 impl Changes {
-    /// Returns the tree of a name, empty if there is none.
+    /// Returns the tree of a name, empty if the base does not have it.
     pub(crate) fn tree(&mut self, name: &str) -> Result<TreeMut<'_>> {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             return Err(ArgumentError::TreeName { bytes: name.len() }.into());
@@ -53,32 +126,23 @@ impl Changes {
             };
             trees.insert(name, TreeChanges::new(tree));
         }
-        let changes = trees.get_mut(name).expect("it was just put there");
-        Ok(TreeMut { base: base.tree_and_pager(name), changes, journal, failed })
-    }
-}
-
-impl Durability {
-    const fn sync(self) -> Sync {
-        match self {
-            Self::Immediate => Sync::Full,
-            Self::None => Sync::Kept,
-        }
+        let changes = trees.get_mut(name).expect("A1: the tree was just inserted");
+        Ok(TreeMut { base: base.base_tree(name), changes, journal, failed })
     }
 }
 
 impl WriteTxn {
-    pub(crate) fn new(writer: Held<Arc<Inner>>) -> Self {
-        let changes = Changes::new(&writer);
-        Self { writer, changes }
+    pub(crate) fn new(guard: WriteGuard<Arc<SharedStore>>) -> Self {
+        let changes = Changes::new(&guard);
+        Self { guard, changes }
     }
 
     pub(super) const fn changes(&self) -> &Changes {
         &self.changes
     }
 
-    /// Returns the tree of a name. A tree that holds no entries need not be made first, and is
-    /// gone when its last entry is removed.
+    /// Returns the tree of a name. A tree exists while it has entries: it needs no creation, and
+    /// removing its last entry deletes it.
     ///
     /// # Errors
     /// [`ArgumentError::TreeName`] if the name is empty or too long.
@@ -89,15 +153,16 @@ impl WriteTxn {
     /// Makes the changes durable, all or none, and returns the commit's number. A transaction that
     /// changed nothing writes nothing and returns the number of the commit it started from.
     ///
-    /// While this waits for the disk the next transaction may run; one sync serves all that wait.
+    /// While the commit waits for the disk the next transaction may run; one sync serves all
+    /// commits that wait (group commit).
     ///
     /// # Errors
     /// If the disk is full or fails, or a page that a change needs is damaged, the last commit
-    /// stays as it is. When a sync or the header failed, or the log could not be written and
-    /// another transaction had begun, whether this commit is there is known only after reopening:
-    /// the store is then [`Error::Poisoned`] for writers.
+    /// stays as it is. After a failed sync or header write, or if the log could not be written and
+    /// another transaction had begun, only reopening tells whether this commit is in the file: the
+    /// store is then [`Error::Poisoned`] for writers.
     pub fn commit(self) -> Result<CommitId> {
-        self.end(Sync::Full, |_| || ())
+        self.commit_with(Durability::Immediate)
     }
 
     /// Commits with the durability that is asked for; [`WriteTxn::commit`] is the same with
@@ -106,43 +171,33 @@ impl WriteTxn {
     /// # Errors
     /// As [`WriteTxn::commit`].
     pub fn commit_with(self, durability: Durability) -> Result<CommitId> {
-        self.end(durability.sync(), |_| || ())
+        Ok(self.stage(durability)?.finish()?)
     }
 
-    /// Commits, and tells the number of the commit before the next transaction begins; it may not
-    /// be written or seen yet. What `told` returns is called, before another transaction begins,
-    /// if the commit cannot be written and the next is to have its number.
+    /// Commits, and returns the commit while the writer lock is still held.
+    pub(crate) fn stage(self, durability: Durability) -> Result<StagedCommit> {
+        let Self { mut guard, changes } = self;
+        let base = (durability == Durability::Immediate).then(|| Arc::clone(&changes.base));
+        let (shared, writer) = guard.parts();
+        let stage = commit(&shared.versions, writer, changes, durability)?;
+        Ok(StagedCommit { guard, stage, base })
+    }
+
+    /// Commits, and calls `on_commit` with the commit's number while the writer lock is held. The
+    /// returned closure is called if the commit is rolled back, with the lock held again.
     pub(crate) fn commit_and<U: FnOnce()>(
         self,
         durability: Durability,
-        told: impl FnOnce(CommitId) -> U,
+        on_commit: impl FnOnce(CommitId) -> U,
     ) -> Result<CommitId> {
-        self.end(durability.sync(), told)
-    }
-
-    fn end<U: FnOnce()>(self, sync: Sync, told: impl FnOnce(CommitId) -> U) -> Result<CommitId> {
-        let Self { mut writer, changes } = self;
-        // To take the commit back; what nobody waits for is not.
-        let base = (sync == Sync::Full).then(|| Arc::clone(&changes.base));
-        let turn = writer.turns;
-        let (inner, own) = writer.parts();
-        let reached = commit(&inner.versions, own, changes, sync)?;
-        let mut untell = Some(told(reached.commit()));
-        if let Reached::Done(commit) = reached {
-            return Ok(commit);
-        }
-        let inner = Arc::clone(inner);
-        // The next transaction may begin.
-        drop(writer);
-        match reached {
-            Reached::Done(_) => {}
-            Reached::Waits(commit) => inner.versions.wait_for(commit, &mut || true)?,
-            Reached::Added(added) => inner.versions.wait_for(added.commit, &mut || {
-                let base = base.as_ref().map(|base| (turn, base));
-                base.is_some_and(|base| take_back(&inner, base, added, &mut untell))
-            })?,
-        }
-        Ok(reached.commit())
+        let staged = self.stage(durability)?;
+        let on_rollback = on_commit(staged.commit());
+        staged.finish().map_err(|failure| {
+            if failure.is_rolled_back() {
+                on_rollback();
+            }
+            failure.into()
+        })
     }
 
     /// Undoes the transaction, as dropping it does.
@@ -158,8 +213,8 @@ impl TreeMut<'_> {
         self.changes.get(key, self.base)
     }
 
-    /// Walks the entries within bounds, in key order or, reversed, from the other end. Inverted
-    /// bounds hold nothing.
+    /// Scans the entries within bounds, in key order or, reversed, from the other end. Inverted
+    /// bounds are an empty range.
     ///
     /// # Errors
     /// If a page cannot be read or is damaged.
@@ -189,13 +244,13 @@ impl TreeMut<'_> {
         self.changes.len()
     }
 
-    /// Tells whether there are no entries.
+    /// Tells whether the tree has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Sets the value of a key and tells whether the key was there before.
+    /// Sets the value of a key and tells whether the key existed.
     ///
     /// # Errors
     /// [`ArgumentError`] if key or value are too long; otherwise if a page cannot be read or is
@@ -207,24 +262,25 @@ impl TreeMut<'_> {
         if value.len() > VALUE_BYTES_MAX {
             return Err(ArgumentError::ValueTooLong { bytes: value.len() }.into());
         }
-        if self.changes.is_aside()
-            && let Some(replaced) = self.attempt(|tree| tree.keep(key, value))?
+        let put = Op::Put { key, value };
+        if self.changes.is_buffered()
+            && let Some(replaced) = self.attempt(|tree| tree.buffer_put(put))?
         {
             return Ok(replaced);
         }
-        let replaced = self.change(|tree, edits| tree.insert(key, value, edits))?;
-        self.changes.note(Op::Put { key, value }, self.journal);
+        let replaced = self.edit(|tree, context| tree.insert(key, value, context))?;
+        self.changes.append_op(put, self.journal);
         Ok(replaced)
     }
 
-    /// Removes a key and tells whether it was there.
+    /// Removes a key and tells whether it existed.
     ///
     /// # Errors
     /// If a page cannot be read or is damaged; the transaction can then only be dropped.
     pub fn remove(&mut self, key: &[u8]) -> Result<bool> {
-        let removed = self.change(|tree, edits| tree.remove(key, edits))?;
+        let removed = self.edit(|tree, context| tree.remove(key, context))?;
         if removed {
-            self.changes.note(Op::Remove { key }, self.journal);
+            self.changes.append_op(Op::Remove { key }, self.journal);
         }
         Ok(removed)
     }
@@ -234,23 +290,23 @@ impl TreeMut<'_> {
     /// # Errors
     /// If a page cannot be read or is damaged; the transaction can then only be dropped.
     pub fn clear(&mut self) -> Result<()> {
-        self.change(TreeEdit::clear)?;
-        self.changes.note(Op::Clear, self.journal);
+        self.edit(TreeEdit::clear)?;
+        self.changes.append_op(Op::Clear, self.journal);
         Ok(())
     }
 
-    fn keep(&mut self, key: &[u8], value: &[u8]) -> Result<Option<bool>> {
-        self.changes.keep((key, value), self.base, self.journal)
+    fn buffer_put(&mut self, put: Op<'_>) -> Result<Option<bool>> {
+        self.changes.buffer_put(put, self.base, self.journal)
     }
 
-    fn change<T>(
+    fn edit<T>(
         &mut self,
         body: impl FnOnce(&mut TreeEdit, &mut EditContext<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.attempt(|tree| tree.changes.edited_mut(tree.base)?.change(tree.base.1, body))
+        self.attempt(|tree| tree.changes.edited_mut(tree.base)?.edit(tree.base.pager, body))
     }
 
-    /// Does what may fail half-way.
+    /// Runs an operation that can fail half-way.
     fn attempt<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if *self.failed {
             return Err(Error::TransactionFailed);

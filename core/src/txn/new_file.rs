@@ -1,83 +1,69 @@
-//! Making a new file: complete under another name first, then in its place.
+//! Making a new file: complete under a temporary name first, then renamed.
 //!
 //! - C7 A name leads to a complete file or to none; creating and copying never replace one.
 
+use super::failure::{Failure, WriteResult};
+use super::header::SLOT_PAGES;
 use super::options::StoreOptions;
-use super::recover::opened;
-use super::state::{SLOT_PAGES, State, Writer};
-use super::store::{Inner, Store};
+use super::state::CommitState;
+use super::writer::Writer;
 use crate::codec::put_at;
 use crate::conc::Arc;
 use crate::crypto::{FileKeys, FileSalt, Key, KeyCheck, Place, Sealer};
 use crate::error::{Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
-use crate::page::{CatalogAt, FORMAT_VERSION, PRELUDE_COPY_AT, Prelude, Slot, TreeRecord};
+use crate::page::{CatalogAt, PRELUDE_COPY_AT, Prelude, Slot, TreeRecord};
 use crate::pager::Pager;
 use crate::unit::{CommitId, HEADER_PAGES, PAGE_BYTES, SLOT_BYTES};
 use crate::vfs::{Opened, Vfs, VfsFile, create_locked, write_whole};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The file that a new one grows in.
-pub(crate) struct Temporary<'a> {
+/// A new file under its temporary name.
+pub(crate) struct TemporaryFile<'a> {
     vfs: &'a dyn Vfs,
-    /// The name it will have.
+    /// The final name.
     target: &'a Path,
     path: PathBuf,
-    placed: bool,
+    renamed: bool,
 }
 
-impl<'a> Temporary<'a> {
-    /// Makes the temporary file of `target`, taking over what a crash left there.
+impl<'a> TemporaryFile<'a> {
+    /// Makes the temporary file of `target`, and takes over one that a crash left.
     pub(crate) fn new(vfs: &'a dyn Vfs, target: &'a Path) -> Result<(Self, Box<dyn VfsFile>)> {
         let mut name = OsString::from(target);
         name.push(".fastness-tmp");
         let path = PathBuf::from(name);
         match create_locked(vfs, &path).map_err(|e| Error::io(target, &e))? {
-            Opened::Locked(file) => Ok((Self { vfs, target, path, placed: false }, file)),
+            Opened::Locked(file) => Ok((Self { vfs, target, path, renamed: false }, file)),
             Opened::InUse => Err(Error::file(target, FileErrorCause::InUse)),
         }
     }
 
-    /// Gives the complete, synced file its name. `replace` tells whether it may replace one.
+    /// Gives the complete, synced file its final name, durably. `replace` tells whether it may
+    /// replace a file.
     ///
     /// # Errors
-    /// The flag tells whether the new name may be there all the same.
-    pub(crate) fn place(mut self, replace: bool) -> std::result::Result<(), (Error, bool)> {
+    /// If the system fails. The disk is unknown if the new name may be there all the same.
+    pub(crate) fn rename(mut self, replace: bool) -> WriteResult<()> {
         let io = |e: &std::io::Error| Error::io(self.target, e);
-        if !replace && self.vfs.exists(self.target).map_err(|e| (io(&e), false))? {
-            return Err((Error::file(self.target, FileErrorCause::Exists), false));
+        if !replace && self.vfs.exists(self.target).map_err(|e| io(&e))? {
+            return Err(Error::file(self.target, FileErrorCause::Exists).into());
         }
-        self.vfs.rename(&self.path, self.target).map_err(|e| (io(&e), false))?;
-        self.placed = true;
+        self.vfs.rename(&self.path, self.target).map_err(|e| io(&e))?;
+        self.renamed = true;
         let synced = if fault::on(Fault::Cr07) { Ok(()) } else { self.vfs.sync_dir(self.target) };
-        synced.map_err(|e| (io(&e), true))
+        synced.map_err(|e| Failure::DiskUnknown(io(&e)))
     }
 }
 
-impl Drop for Temporary<'_> {
+impl Drop for TemporaryFile<'_> {
     fn drop(&mut self) {
-        if !self.placed {
-            // What is left is taken over by the next one.
+        if !self.renamed {
+            // If this fails, the next temporary file takes it over.
             drop(self.vfs.remove(&self.path));
         }
     }
-}
-
-/// Creates a store in a new file.
-pub(crate) fn create(options: &StoreOptions, path: &Path) -> Result<Store> {
-    let vfs = &*options.vfs;
-    if vfs.exists(path).map_err(|e| Error::io(path, &e))? {
-        return Err(Error::file(path, FileErrorCause::Exists));
-    }
-    let (temporary, file) = Temporary::new(vfs, path)?;
-    let mut writer = format(options, path, file, CommitId(1))?;
-    if !fault::on(Fault::Cr13) {
-        writer.tip.pager.sync()?;
-    }
-    writer.start_log()?;
-    temporary.place(false).map_err(|(error, _)| error)?;
-    Ok(Store::new(Inner::new(options.clone(), FORMAT_VERSION, writer, opened(None))))
 }
 
 /// Writes an empty store into an empty file, without a log; not yet synced.
@@ -112,13 +98,13 @@ pub(crate) fn format(
         put_at(&mut header, at(PRELUDE_COPY_AT), &prelude.encode());
     }
     write_whole(pager.file(), &header, 0).map_err(|e| pager.io(&e))?;
-    let mut writer = Writer::new(Arc::new(State::load(pager, slot)?), SLOT_PAGES[0], true);
+    let mut writer = Writer::new(Arc::new(CommitState::load(pager, slot)?), SLOT_PAGES[0], true);
     writer.one_sync_pages_max = options.one_sync_pages_max;
     writer.log_limits = Some(options.log_limits());
     Ok(writer)
 }
 
-/// Returns the prelude and the seals of a new file.
+/// Returns the prelude and the sealer of a new file.
 fn sealer(key: Option<&Key>, salt: FileSalt) -> (Prelude, Sealer) {
     let mut prelude = Prelude::new(key.is_some(), salt, KeyCheck::default());
     let keys = key.map(|key| FileKeys::derive(key, &salt, &prelude.identity()));

@@ -1,44 +1,45 @@
-//! A tree to read, of a snapshot or within a write transaction, for the layers above.
+//! Reading trees of a snapshot or of a write transaction, for the layers above.
 
-use super::changes::{Base, TreeChanges};
+use super::changes::TreeChanges;
 use super::snapshot::{Snapshot, Tree};
+use super::state::BaseTree;
 use super::write::WriteTxn;
 use crate::error::Result;
 use crate::tree::{Bytes, Range, SalvageIter};
 use std::ops::RangeBounds;
 use std::path::Path;
 
-/// A tree to read; a transaction's own changes are seen.
+/// A reader of one tree; it sees the changes of its transaction.
 #[derive(Clone, Debug)]
-pub(crate) enum Peek<'a> {
-    /// As it was committed.
+pub(crate) enum TreeReader<'a> {
+    /// The tree as it was committed.
     Committed(Tree<'a>),
-    /// As a transaction changed it.
-    Changed(&'a TreeChanges, Base<'a>),
+    /// The tree with the changes of a transaction.
+    Changed(&'a TreeChanges, BaseTree<'a>),
 }
 
-/// What trees can be read from.
+/// The source of the trees to read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Source<'a> {
+pub(crate) enum ReadSource<'a> {
     /// A commit.
     Snapshot(&'a Snapshot),
-    /// A commit and the changes on top of it.
+    /// A commit with the changes of a transaction.
     Txn(&'a WriteTxn),
-    /// The same without the changes.
+    /// The commit that a transaction started from.
     Base(&'a WriteTxn),
 }
 
-impl<'a> Source<'a> {
+impl<'a> ReadSource<'a> {
     /// Returns the tree of a name; one that was never written is empty.
-    pub(crate) fn tree(self, name: &str) -> Peek<'a> {
+    pub(crate) fn tree(self, name: &str) -> TreeReader<'a> {
         match self {
-            Self::Snapshot(snapshot) => Peek::Committed(snapshot.tree(name)),
-            Self::Base(txn) => Peek::Committed(txn.changes().base.tree(name)),
+            Self::Snapshot(snapshot) => TreeReader::Committed(snapshot.tree(name)),
+            Self::Base(txn) => TreeReader::Committed(txn.changes().base.tree(name)),
             Self::Txn(txn) => {
                 let changes = txn.changes();
                 match changes.trees.get(name) {
-                    Some(changed) => Peek::Changed(changed, changes.base.tree_and_pager(name)),
-                    None => Peek::Committed(changes.base.tree(name)),
+                    Some(changed) => TreeReader::Changed(changed, changes.base.base_tree(name)),
+                    None => TreeReader::Committed(changes.base.tree(name)),
                 }
             }
         }
@@ -53,7 +54,7 @@ impl<'a> Source<'a> {
     }
 }
 
-impl<'a> Peek<'a> {
+impl<'a> TreeReader<'a> {
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         match self {
             Self::Committed(tree) => tree.get(key),
@@ -61,7 +62,7 @@ impl<'a> Peek<'a> {
         }
     }
 
-    /// Brings the entries of several keys nearer that are looked up next.
+    /// Prefetches the entries of several keys.
     pub(crate) fn prefetch(&self, keys: &[Vec<u8>]) {
         if let Self::Committed(tree) = self {
             tree.prefetch(keys);

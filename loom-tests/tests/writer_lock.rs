@@ -1,10 +1,10 @@
-//! The writer lock: writers wait for their turn.
+//! The writer lock: writers wait for each other.
 //!
-//! - N2 At most one writer has the turn; the next writer sees all that the one before it left, also
-//!   that the store is poisoned. No thread waits for ever: loom reports a deadlock.
+//! - N2 At most one writer holds the lock; the next writer sees every write of the one before it,
+//!   also that the store is poisoned. No thread waits for ever: loom reports a deadlock.
 
 use crate::conc::{AtomicUsize, Ordering};
-use crate::core_turn::Turn;
+use crate::core_writer_lock::WriterLock;
 use crate::explore::{Bound, explore};
 use crate::marks::Marks;
 use loom::sync::Arc;
@@ -18,26 +18,26 @@ struct WriterState {
 }
 
 struct WritersModel {
-    turn: Turn<WriterState>,
+    lock: WriterLock<WriterState>,
     writing: AtomicUsize,
     data: AtomicUsize,
 }
 
 impl WritersModel {
     fn new() -> Arc<Self> {
-        let turn = Turn::new(WriterState { turns: 0, poisoned: false });
-        Arc::new(Self { turn, writing: AtomicUsize::new(0), data: AtomicUsize::new(0) })
+        let lock = WriterLock::new(WriterState { turns: 0, poisoned: false });
+        Arc::new(Self { lock, writing: AtomicUsize::new(0), data: AtomicUsize::new(0) })
     }
 
     /// Takes one turn; tells whether it could write.
     fn write(&self, fails: bool) -> bool {
-        let state = self.turn.take();
+        let state = self.lock.lock();
         self.write_with(state, fails)
     }
 
     /// Takes a turn if it is free; tells whether it was.
     fn try_write(&self) -> bool {
-        let taken = self.turn.try_take();
+        let taken = self.lock.try_lock();
         taken.is_some_and(|state| self.write_with(state, false))
     }
 
@@ -53,7 +53,7 @@ impl WritersModel {
             state.poisoned = fails;
         }
         self.writing.fetch_sub(1, Ordering::Relaxed);
-        self.turn.give(state);
+        self.lock.unlock(state);
         writes
     }
 }
@@ -74,7 +74,7 @@ fn three_writers_each_get_their_turn() {
     explore(Bound { preemptions: 4, executions_min: 2_000 }, || {
         let world = WritersModel::new();
         assert_eq!(writers(&world, 2, false), 3, "N2: a writer was left out");
-        assert_eq!(world.turn.take().turns, 3, "N2: a turn is lost");
+        assert_eq!(world.lock.lock().turns, 3, "N2: a turn is lost");
     });
 }
 
@@ -92,7 +92,7 @@ fn a_writer_that_does_not_wait_gets_a_free_turn_or_none() {
         for waiting in waiting {
             assert!(waiting.join().unwrap(), "N2: a writer that waits was left out");
         }
-        assert_eq!(world.turn.take().turns, 2 + wrote, "N2: a turn is lost");
+        assert_eq!(world.lock.lock().turns, 2 + wrote, "N2: a turn is lost");
         marks.hit(if wrote == 1 { "it was free" } else { "it was taken" });
     });
     met.assert_hit(&["it was free", "it was taken"]);
@@ -105,7 +105,7 @@ fn no_writer_follows_one_that_poisoned() {
     explore(Bound { preemptions: 6, executions_min: 20 }, move || {
         let world = WritersModel::new();
         let wrote = writers(&world, 2, true);
-        let state = world.turn.take();
+        let state = world.lock.lock();
         assert!(state.poisoned, "N2: the poison is lost");
         assert_eq!(state.turns, wrote, "N2: a writer wrote after the poison");
         marks.hit(if wrote == 1 { "poisoned first" } else { "poisoned last" });

@@ -1,7 +1,7 @@
-//! What a log holds: its whole records, and where they end.
+//! The log scan: the whole records of a log, and where they end.
 //!
-//! - L2 Reading stops where the next record is not whole. If a later one is there all the same, or
-//!   the record was known to be durable, the file is damaged and opening says so.
+//! - L2 A scan stops where the next record is not whole. If a later record exists all the same, or
+//!   the record was known to be durable, the file is damaged and opening reports it.
 //!
 //! Format: docs/format.md#log. Check: `sim::check::damage`, `sim::check::crash`.
 
@@ -15,78 +15,81 @@ use crate::vfs::read_whole;
 
 /// The whole records of a log, and where they end.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct LogScan {
     pub(crate) records: Vec<(PageId, LogRecord)>,
     pub(crate) start: PageId,
     pub(crate) next: PageId,
-    /// The salt of the last of them.
+    /// The salt of the last record.
     pub(super) salt: [u8; HEAD_BYTES],
-    /// A commit that was begun and is not whole.
+    /// The commit of a torn record: one that was begun and is not whole. Its remains in the file
+    /// must be erased before another record is written in their place: equal parts of the two
+    /// could make it whole.
     pub(crate) torn: Option<CommitId>,
-    /// Something of it is there. Before another one is written in its place this must go: parts
-    /// of the two that are alike could make it whole.
-    pub(crate) remains: bool,
 }
 
-impl Found {
+impl LogScan {
     /// Returns the last commit in the records.
     pub(crate) fn last(&self) -> Option<CommitId> {
         self.records.last().map(|(_, record)| record.last)
     }
 
-    /// Holds no record.
-    pub(crate) const fn nothing(start: PageId) -> Self {
+    /// Tells whether the log has no record.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The scan of a file without a log.
+    pub(crate) const fn without_log(start: PageId) -> Self {
         Self {
             records: Vec::new(),
             start,
             next: start,
             salt: [0; HEAD_BYTES],
             torn: None,
-            remains: false,
         }
     }
 }
 
-/// Reads the log that follows a base.
+/// Scans the log that follows a base.
 ///
 /// # Errors
 /// If the system fails to read; or if a record is damaged that was durable.
-pub(crate) fn read(pager: &Pager, page_count: u64, base: CommitId) -> Result<Found> {
-    let mut area = LogArea { pager, start: page_count, bytes: Vec::new(), ended: false };
+pub(crate) fn scan_log(pager: &Pager, page_count: u64, base: CommitId) -> Result<LogScan> {
+    let mut reader = LogReader { pager, start: page_count, bytes: Vec::new(), ended: false };
     let (mut records, mut last, mut next, mut salt) = (Vec::new(), base, 0, [0; HEAD_BYTES]);
     loop {
         let follows = |record: &LogRecord| record.previous == salt || fault::on(Fault::Fs13);
-        let found = area.record(next, last)?.filter(|(_, record)| follows(record));
+        let found = reader.record(next, last)?.filter(|(_, record)| follows(record));
         let found = found.map(|(head, record)| (next, head, record));
-        let found = fault::txn::beyond(found, &mut area, next, last)?;
+        let found = fault::txn::beyond(found, &mut reader, next, last)?;
         let Some((place, head, record)) = found else { break };
+        assert!(record.last > last && head.count > 0, "L1: the log scan goes backwards");
         next = place + u64::from(head.count);
         let place = PageId(page_count + place);
         (last, salt) = (record.last, head.salt);
         records.push((place, record));
     }
-    let remains = area.begun(next, last)?;
-    let torn = remains.then(|| last.next());
-    if area.later(next, last)?.is_some() {
+    let torn = reader.is_begun(next, last)?.then(|| last.next());
+    if reader.has_durable_after(next, last)? {
         return Err(pager.damaged(PageId(page_count + next), Damage::Seal));
     }
     let (start, next) = (PageId(page_count), PageId(page_count + next));
-    Ok(Found { records, start, next, salt, torn, remains })
+    Ok(LogScan { records, start, next, salt, torn })
 }
 
-/// What lies behind the pages of a file.
-pub(crate) struct LogArea<'a> {
+/// Reads the pages behind those of the trees.
+pub(crate) struct LogReader<'a> {
     pager: &'a Pager,
     start: u64,
     bytes: Vec<u8>,
     ended: bool,
 }
 
-/// Pages that are read at once.
+/// Pages that are read with one call.
 const READ_PAGES: u64 = 64;
 
-impl LogArea<'_> {
-    /// Returns a page as it lies on the disk; `None` behind the end.
+impl LogReader<'_> {
+    /// Returns a page as it is on the disk; `None` behind the end of the file.
     fn page(&mut self, index: u64) -> Result<Option<&PageBytes>> {
         if index >= LOG_PAGES_MAX {
             return Ok(None);
@@ -103,7 +106,7 @@ impl LogArea<'_> {
         Ok(self.bytes.get(at..).and_then(|bytes| bytes.first_chunk()))
     }
 
-    /// Opens a page; `None` if there is no sealed log page of ours.
+    /// Opens a page; `None` if it is not a sealed log page of this file.
     fn open(&mut self, index: u64) -> Result<Option<(LogHead, Box<PageBytes>)>> {
         let id = PageId(self.start + index);
         let Some((head, mut page)) =
@@ -111,8 +114,8 @@ impl LogArea<'_> {
         else {
             return Ok(None);
         };
-        let ours = self.pager.sealer().open_log(id, &mut page);
-        Ok(ours.then_some((head, page)))
+        let fits = self.pager.sealer().open_log(id, &mut page);
+        Ok(fits.then_some((head, page)))
     }
 
     /// Reads the record at `start` if it is whole and follows commit `last`.
@@ -143,25 +146,25 @@ impl LogArea<'_> {
     }
 
     /// Tells whether a record after commit `last` was begun at `start`.
-    fn begun(&mut self, start: u64, last: CommitId) -> Result<bool> {
+    fn is_begun(&mut self, start: u64, last: CommitId) -> Result<bool> {
         let head = self.page(start)?.and_then(LogHead::decode);
         Ok(head.is_some_and(|head| head.commit > last))
     }
 
-    /// Looks from `start` on for a record that tells of a durable commit after `last`.
-    fn later(&mut self, start: u64, last: CommitId) -> Result<Option<CommitId>> {
+    /// Searches from `start` on for a record that knows a durable commit after `last`.
+    fn has_durable_after(&mut self, start: u64, last: CommitId) -> Result<bool> {
         for index in start..LOG_PAGES_MAX {
-            let Some(page) = self.page(index)? else { return Ok(None) };
-            let first = |head: &LogHead| head.index == 0 && head.commit > last;
-            if LogHead::decode(page).is_some_and(|head| first(&head))
+            let Some(page) = self.page(index)? else { return Ok(false) };
+            let is_first = |head: &LogHead| head.index == 0 && head.commit > last;
+            if LogHead::decode(page).is_some_and(|head| is_first(&head))
                 && let Some((_, page)) = self.open(index)?
             {
                 let durable = LogRecord::durable_in(LogHead::body(&page));
                 if durable.is_some_and(|durable| durable > last) {
-                    return Ok(durable);
+                    return Ok(true);
                 }
             }
         }
-        Ok(None)
+        Ok(false)
     }
 }

@@ -6,7 +6,7 @@
 //!   for ever: loom reports a deadlock.
 
 use crate::conc::{AtomicUsize, Mutex, Ordering};
-use crate::core_durable::{Durable, Failure, Lost};
+use crate::core_group_commit::{Failure, GroupCommit, NotDurable};
 use crate::explore::{Bound, explore};
 use crate::marks::Marks;
 use crate::unit::CommitId;
@@ -14,8 +14,8 @@ use loom::sync::Arc;
 use loom::thread;
 
 /// A disk that holds commits by number: added up to here, written and durable up to there.
-struct DurableModel {
-    durable: Durable<u64>,
+struct GroupCommitModel {
+    group: GroupCommit<u64>,
     turn: Mutex<Commits>,
     added: AtomicUsize,
     written: AtomicUsize,
@@ -41,11 +41,11 @@ struct Commits {
     turns: u64,
 }
 
-impl DurableModel {
+impl GroupCommitModel {
     fn new(fails: Fails) -> Arc<Self> {
         let zero = || AtomicUsize::new(0);
         Arc::new(Self {
-            durable: Durable::new(CommitId(0)),
+            group: GroupCommit::new(CommitId(0)),
             turn: Mutex::new(Commits::default()),
             added: zero(),
             written: zero(),
@@ -66,13 +66,13 @@ impl DurableModel {
         thread::yield_now();
         self.writing.fetch_sub(1, Ordering::AcqRel);
         if self.fails == Fails::Writing && count == 1 {
-            return Err(Failure { error: (), undone: undo() });
+            return Err(if undo() { Failure::Undone(()) } else { Failure::DiskUnknown(()) });
         }
         self.written.store(added, Ordering::Release);
         let written = self.written.load(Ordering::Acquire);
         thread::yield_now();
         if self.fails == Fails::Sync && count == 1 {
-            return Err(Failure { error: (), undone: false });
+            return Err(Failure::DiskUnknown(()));
         }
         self.synced.fetch_max(written, Ordering::AcqRel);
         Ok(())
@@ -86,7 +86,7 @@ impl DurableModel {
         }
         turn.last = commit - 1;
         self.added.store(usize::try_from(turn.last).unwrap(), Ordering::Release);
-        self.durable.note(CommitId(turn.last), turn.last);
+        self.group.set_last(CommitId(turn.last), turn.last);
         true
     }
 
@@ -97,21 +97,21 @@ impl DurableModel {
         let (commit, turns) = (turn.last, turn.turns);
         let number = usize::try_from(commit).unwrap();
         self.added.store(number, Ordering::Release);
-        self.durable.note(CommitId(commit), commit);
+        self.group.set_last(CommitId(commit), commit);
         drop(turn);
         let publish = |commit: CommitId, value: u64| {
             assert_eq!(commit.0, value, "N3: what is published is another commit");
             self.published.fetch_max(usize::try_from(value).unwrap(), Ordering::AcqRel);
         };
         let sync = |_: &u64| self.sync(|| self.undo((commit, turns)));
-        let outcome = self.durable.reach(CommitId(commit), sync, publish);
+        let outcome = self.group.wait_durable(CommitId(commit), sync, publish);
         if outcome.is_ok() {
             assert!(self.synced.load(Ordering::Acquire) >= number, "N3: it is not on the disk");
             assert!(self.published.load(Ordering::Acquire) >= number, "N3: it is not published");
         }
         match outcome {
             Ok(()) => true,
-            Err(Lost::Sync(()) | Lost::Before) => false,
+            Err(NotDurable::SyncFailed(()) | NotDurable::FailedBefore) => false,
         }
     }
 
@@ -133,8 +133,8 @@ fn three_commits_are_durable_with_three_syncs_or_fewer() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 2, executions_min: 5_000 }, move || {
-        let world = DurableModel::new(Fails::Nothing);
-        assert_eq!(DurableModel::commits(&world, 2), 3, "N3: a commit was lost");
+        let world = GroupCommitModel::new(Fails::Nothing);
+        assert_eq!(GroupCommitModel::commits(&world, 2), 3, "N3: a commit was lost");
         let syncs = world.syncs.load(Ordering::Relaxed);
         assert!((1..=3).contains(&syncs), "N3: {syncs} syncs");
         marks.hit(if syncs < 3 { "shared" } else { "each its own" });
@@ -147,10 +147,10 @@ fn after_a_failed_sync_no_commit_is_durable() {
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 3, executions_min: 100 }, move || {
-        let world = DurableModel::new(Fails::Sync);
-        let durable = DurableModel::commits(&world, 1);
+        let world = GroupCommitModel::new(Fails::Sync);
+        let durable = GroupCommitModel::commits(&world, 1);
         assert_eq!(durable, 0, "N3: a commit after a failed sync");
-        assert!(world.durable.has_failed(), "N3: the failure is forgotten");
+        assert!(world.group.has_failed(), "N3: the failure is forgotten");
         marks.hit(if world.syncs.load(Ordering::Relaxed) == 1 { "told" } else { "tried again" });
     });
     met.assert_hit(&["told"]);
@@ -161,10 +161,10 @@ fn a_record_that_cannot_be_written_fails_its_commit_or_all_that_are_built_upon_i
     let marks = Marks::default();
     let met = marks.clone();
     explore(Bound { preemptions: 3, executions_min: 20_000 }, move || {
-        let world = DurableModel::new(Fails::Writing);
-        let durable = DurableModel::commits(&world, 2);
+        let world = GroupCommitModel::new(Fails::Writing);
+        let durable = GroupCommitModel::commits(&world, 2);
         let last = world.turn.lock().last;
-        if world.durable.has_failed() {
+        if world.group.has_failed() {
             assert_eq!(durable, 0, "N3: a commit with one that could not be written");
             marks.hit("all failed");
         } else {
@@ -180,7 +180,7 @@ fn a_record_that_cannot_be_written_fails_its_commit_or_all_that_are_built_upon_i
 /// A disk on which one write-back fails, as the system tells it: what was dirty is clean whatever
 /// became of it, and of the syncs that are under way the first to end hears of the error.
 struct Failing {
-    durable: Durable<u64>,
+    group: GroupCommit<u64>,
     /// The last commit.
     turn: Mutex<u64>,
     /// The last commit that is written.
@@ -200,10 +200,10 @@ const ALONE: usize = 1;
 impl Failing {
     fn new(fails_at: usize) -> Self {
         let zero = || AtomicUsize::new(0);
-        let durable = Durable::new(CommitId(0));
+        let group = GroupCommit::new(CommitId(0));
         let (dirty, lost, untold, backs, overdue) = (zero(), zero(), zero(), zero(), zero());
         let turn = Mutex::new(0);
-        Self { durable, turn, written: zero(), dirty, lost, untold, backs, fails_at, overdue }
+        Self { group, turn, written: zero(), dirty, lost, untold, backs, fails_at, overdue }
     }
 
     fn sync(&self) -> Result<(), ()> {
@@ -220,7 +220,7 @@ impl Failing {
         let mut turn = self.turn.lock();
         *turn += 1;
         let number = *turn;
-        self.durable.note(CommitId(number), number);
+        self.group.set_last(CommitId(number), number);
         drop(turn);
         let sync = |last: &u64| {
             let overdue = self.overdue.load(Ordering::Acquire) > 0;
@@ -230,26 +230,24 @@ impl Failing {
             let new = new.fold(0, |set, number| set | ALONE << number);
             self.dirty.fetch_or(new, Ordering::AcqRel);
             let outcome = self.sync();
-            self.overdue.store(usize::from(self.durable.is_awaited()), Ordering::Release);
-            outcome.map_err(|error| Failure { error, undone: false })
+            self.overdue.store(usize::from(self.group.is_exclusive_wanted()), Ordering::Release);
+            outcome.map_err(Failure::DiskUnknown)
         };
-        (number, self.durable.reach(CommitId(number), sync, |_, _| {}).is_ok())
+        (number, self.group.wait_durable(CommitId(number), sync, |_, _| {}).is_ok())
     }
 
     /// Makes one that syncs by itself, and notes a failure as late as the store does.
     fn checkpoint(&self) -> bool {
         let _turn = self.turn.lock();
-        let mut unknown = false;
-        let outcome = self.durable.alone(&mut unknown, |unknown| {
+        let outcome = self.group.exclusively(|| {
             self.overdue.store(0, Ordering::Release);
             self.dirty.fetch_or(ALONE, Ordering::AcqRel);
-            *unknown = self.sync().is_err();
-            !*unknown
+            self.sync().map_err(Failure::DiskUnknown)
         });
-        if unknown {
-            self.durable.fail();
+        if let Some(Err(_)) = outcome {
+            self.group.fail();
         }
-        outcome.unwrap_or(false)
+        matches!(outcome, Some(Ok(())))
     }
 }
 
@@ -278,7 +276,7 @@ fn no_commit_is_durable_that_a_sync_lost_and_another_reported() {
             assert!(first || !second, "N3: a commit after one that is not durable");
             let any = fails_at == 1 && (alone || first);
             assert!(!any, "N3: durable after a sync that failed");
-            assert_eq!(world.durable.has_failed(), lost > 0, "N3: the failure is forgotten");
+            assert_eq!(world.group.has_failed(), lost > 0, "N3: the failure is forgotten");
             marks.hit(match (first, alone) {
                 (false, false) => "neither",
                 (true, false) => "the sharing thread",
