@@ -47,9 +47,12 @@ impl Bits {
         fresh
     }
 
-    pub(crate) fn clear(&mut self, bit: u64) {
+    /// Removes a page and tells whether it was in the set.
+    pub(crate) fn clear(&mut self, bit: u64) -> bool {
         let (word, mask) = Self::place(bit);
+        let was_set = self.0[word] & mask != 0;
         self.0[word] &= !mask;
+        was_set
     }
 
     pub(crate) fn has(&self, bit: u64) -> bool {
@@ -63,7 +66,9 @@ impl Bits {
 
     /// Returns the pages before `bit`.
     pub(crate) fn before(mut self, bit: u64) -> Self {
-        (bit..CHUNK_PAGES).for_each(|bit| self.clear(bit));
+        for bit in bit..CHUNK_PAGES {
+            self.clear(bit);
+        }
         self
     }
 

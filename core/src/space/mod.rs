@@ -25,6 +25,14 @@ const FREE_SHARE: u64 = 8;
 /// Numbers of chunks.
 pub(crate) type Chunks = Sorted<u64, ()>;
 
+/// A run of pages within a chunk.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    chunk: u64,
+    start: u64,
+    len: u64,
+}
+
 /// The free pages of a file, as its one writer knows them.
 #[derive(Debug)]
 pub(crate) struct Space {
@@ -88,7 +96,8 @@ impl Space {
 
     fn make_ready(&mut self, page: PageId) {
         let (chunk, bit) = split(page);
-        self.ready.entry(chunk).or_default().set(bit);
+        let is_new = self.ready.entry(chunk).or_default().set(bit);
+        assert!(is_new, "S2: page {page} becomes writable twice");
         self.ready_count += 1;
     }
 
@@ -156,9 +165,9 @@ impl Space {
         let mut chunks = Chunks::new();
         let mut left = wanted;
         if !draft.packs
-            && let Some((chunk, start)) = self.run_of(wanted)
+            && let Some(run) = self.run_of(wanted)
         {
-            self.take_run(draft, &mut chunks, (chunk, start, wanted));
+            self.take_run(draft, &mut chunks, run);
             return chunks;
         }
         let scatters = match draft.packs {
@@ -169,12 +178,12 @@ impl Space {
             let mut runs = self.runs();
             if !draft.packs {
                 // The longest first; of equals the first comes first: this keeps their order.
-                runs.sort_by_key(|(_, _, len)| std::cmp::Reverse(*len));
+                runs.sort_by_key(|run| std::cmp::Reverse(run.len));
             }
-            for (chunk, start, len) in runs {
-                let len = len.min(left);
+            for run in runs {
+                let len = run.len.min(left);
                 if len > 0 {
-                    self.take_run(draft, &mut chunks, (chunk, start, len));
+                    self.take_run(draft, &mut chunks, Run { len, ..run });
                 }
                 left -= len;
             }
@@ -188,17 +197,14 @@ impl Space {
         chunks
     }
 
-    fn take_run(
-        &mut self,
-        draft: &mut Draft,
-        chunks: &mut Chunks,
-        (chunk, start, len): (u64, u64, u64),
-    ) {
+    fn take_run(&mut self, draft: &mut Draft, chunks: &mut Chunks, run: Run) {
+        let Run { chunk, start, len } = run;
         let ready = self.ready.entry(chunk).or_default();
         let recorded = self.free.get(&chunk).copied().unwrap_or_default();
         let changed = draft.changed.entry(chunk).or_insert(recorded);
         for bit in start..start + len {
-            ready.clear(bit);
+            assert!(ready.clear(bit), "S2: page {bit} of chunk {chunk} is taken and not writable");
+            // Not free in the draft any more, or not since the draft was made shorter.
             changed.clear(bit);
             let page = chunk * CHUNK_PAGES + bit;
             draft.taken.push(PageId(page));
@@ -216,19 +222,20 @@ impl Space {
     }
 
     /// Returns the first run of at least `count` pages within a chunk.
-    fn run_of(&self, count: u64) -> Option<(u64, u64)> {
+    fn run_of(&self, count: u64) -> Option<Run> {
         if self.ready_count < count || count > CHUNK_PAGES {
             return None;
         }
-        self.ready.iter().find_map(|(&chunk, bits)| Some((chunk, bits.run_of(count)?)))
+        let run = |chunk, start| Run { chunk, start, len: count };
+        self.ready.iter().find_map(|(&chunk, bits)| Some(run(chunk, bits.run_of(count)?)))
     }
 
     /// Returns the runs of pages that may be written, in order.
-    fn runs(&self) -> Vec<(u64, u64, u64)> {
+    fn runs(&self) -> Vec<Run> {
         let mut runs = Vec::new();
         for (&chunk, bits) in &self.ready {
             bits.runs(|start, len| {
-                runs.push((chunk, start, len));
+                runs.push(Run { chunk, start, len });
                 false
             });
         }
@@ -264,6 +271,13 @@ impl Space {
 
     /// Makes the draft's commit the last one.
     pub(crate) fn publish(&mut self, draft: Draft, commit: CommitId, mut freed: Vec<PageId>) {
+        assert!(
+            draft.page_count >= HEADER_PAGES,
+            "C1: {} pages are less than the header",
+            draft.page_count
+        );
+        let in_order = self.held.back().is_none_or(|(last, _)| *last <= commit);
+        assert!(in_order, "S2: commit {commit} frees pages after a later one");
         if draft.page_count < self.page_count {
             self.forget_from(draft.page_count);
             freed.retain(|page| page.0 < draft.page_count);
