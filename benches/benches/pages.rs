@@ -1,7 +1,7 @@
 //! One page: sealing, opening, decoding. The floor under every read and every commit.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use fastness::inspect::{Sealer, decode_page};
+use fastness::inspect::{TestSealer, decode_page};
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
 use fastness::{CommitId, Key, PAGE_BYTES, PageId, StoreOptions};
 use std::hint::black_box;
@@ -16,7 +16,7 @@ fn seal_and_open(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(PAGE_BYTES as u64));
     let key = Key::new([3; 64]);
     for (twin, key) in [("plain", None), ("encrypted", Some(&key))] {
-        let sealer = Sealer::new(key);
+        let sealer = TestSealer::new(key);
         let content = [0x5a; PAGE_BYTES];
         group.bench_function(format!("seal/{twin}"), |b| {
             let mut page = content;

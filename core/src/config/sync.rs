@@ -38,7 +38,7 @@ impl Configuration {
         if !user.is_valid() {
             return Err(ConfigError::UserInvalid.into());
         }
-        let (url, url_file_name) = ServerUrl::of_user(url, user)?;
+        let (url, url_file_name) = ServerUrl::relative_to(&user.host, user.is_secure, url)?;
         Ok(SyncBuilder {
             draft: SharedOptions::new(app),
             user: user.clone(),

@@ -3,7 +3,6 @@
 
 use super::error::{ConfigError, UrlProblem};
 use super::hash;
-use super::user::User;
 use crate::error::{Error, Result};
 use std::fmt;
 
@@ -150,22 +149,22 @@ fn is_host(text: &str) -> bool {
 }
 
 impl ServerUrl {
-    /// Parses the URL of an app, relative to the user's server; also returns the default name of
-    /// the file.
-    pub(super) fn of_user(url: &str, user: &User) -> Result<(Self, String)> {
+    /// Parses the URL of an app, relative to the host of the user's server; also returns the
+    /// default name of the file.
+    pub(super) fn relative_to(host: &str, is_secure: bool, url: &str) -> Result<(Self, String)> {
         let refused =
             |problem| -> Error { ConfigError::Url { url: url.to_owned(), problem }.into() };
         let parts = split(url).map_err(refused)?;
         let authority = parts.authority.unwrap_or_else(|| Authority {
             user: None,
-            host: user.host.clone(),
+            host: host.to_owned(),
             port: None,
         });
         let slash = if parts.path.starts_with('/') { "" } else { "/" };
         let doubled = format!("{}/", authority.host);
         let path = format!("{slash}{}", parts.path).replace(&doubled, "");
         let name = file_name(&path).map_err(refused)?;
-        let scheme = scheme(parts.scheme, user.is_secure);
+        let scheme = scheme(parts.scheme, is_secure);
         let (query, fragment) = (parts.query, parts.fragment);
         Ok((Self { scheme, authority, path, query, fragment }, name))
     }

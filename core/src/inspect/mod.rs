@@ -13,4 +13,4 @@ pub use decode::{decode_log, decode_page, decode_prelude, decode_slot};
 pub use dump::{dump_file, dump_page};
 pub use ledger::{Ledger, is_sync_awaited, is_writing, last_in_place, ledger, writable};
 pub use reseal::{reseal, unseal};
-pub use sealer::Sealer;
+pub use sealer::TestSealer;

@@ -25,14 +25,14 @@ const POINTER_SEAL_AT: usize = POINTER_BYTES - size_of::<Seal>();
 
 /// Puts right every seal of a file whose pages are open, bottom-up.
 pub fn reseal(file: &mut [u8], key: Option<&Key>) {
-    if let Some(mut walk) = Walk::new(file, key, Direction::Seal) {
+    if let Some(mut walk) = ResealWalk::new(file, key, Direction::Seal) {
         walk.slots();
     }
 }
 
 /// Opens every seal of an encrypted file that fits, top-down.
 pub fn unseal(file: &mut [u8], key: &Key) {
-    if let Some(mut walk) = Walk::new(file, Some(key), Direction::Open) {
+    if let Some(mut walk) = ResealWalk::new(file, Some(key), Direction::Open) {
         walk.slots();
     }
 }
@@ -51,14 +51,14 @@ enum PageState {
     Sealed(Seal),
 }
 
-struct Walk<'a> {
+struct ResealWalk<'a> {
     file: &'a mut [u8],
     sealer: Sealer,
     direction: Direction,
     pages: Vec<PageState>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ResealWalk<'a> {
     fn new(file: &'a mut [u8], key: Option<&Key>, direction: Direction) -> Option<Self> {
         let prelude = Reader::new(file).array::<PRELUDE_BYTES>()?;
         let prelude = Prelude::decode(&prelude).ok()?;

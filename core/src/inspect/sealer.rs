@@ -9,7 +9,7 @@ use std::io;
 
 /// Seals and opens pages of one file that does not exist.
 #[derive(Debug)]
-pub struct Sealer(crypto::Sealer);
+pub struct TestSealer(crypto::Sealer);
 
 /// Gives the salt that it was made with, and nothing else.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl RandomSource for Fixed {
     }
 }
 
-impl Sealer {
+impl TestSealer {
     /// Makes the sealer of a file with this key, or of a plain file.
     #[must_use]
     pub fn new(key: Option<&Key>) -> Self {

@@ -1,12 +1,6 @@
 //! Links to objects whose class is a struct, and objects that were found.
 
-use super::Object;
-use crate::error::{ObjectError, Result};
-use crate::fault::{self, Fault};
-use crate::object::{self, ObjectId, Transaction, Value, View};
-#[cfg(doc)]
-use crate::schema::SchemaError;
-use crate::schema::{Property, PropertyType};
+use crate::object::{ObjectId, Value};
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -19,7 +13,7 @@ use std::ops::Deref;
 /// `txn.set(&rex, "age", 8)`, `txn.add(&rex, "walks", 1)`, `txn.list(&rex, "tricks")`,
 /// `txn.delete(&rex)`.
 pub struct Link<T> {
-    id: ObjectId,
+    pub(super) id: ObjectId,
     /// It holds no `T`, so it is as good on any thread as an id is.
     to: PhantomData<fn() -> T>,
 }
@@ -45,69 +39,6 @@ impl<T> Link<T> {
     pub const fn id(&self) -> &ObjectId {
         &self.id
     }
-}
-
-impl<T: Object> Link<T> {
-    /// Reads the object: of a snapshot, or as a transaction sees it. None if it is not there.
-    ///
-    /// # Errors
-    /// As [`Object::read`]; [`ObjectError::ClassUnknown`].
-    pub fn get<'a>(&self, of: impl Into<View<'a>>) -> Result<Option<T>> {
-        let objects = of.into().objects(T::CLASS)?;
-        if objects.class() != self.id.class {
-            return Ok(None);
-        }
-        objects.by_key(self.id.key.clone())?.map(|object| T::read(&object)).transpose()
-    }
-
-    /// Changes the object: reads it, lets `change` change it, and sets the properties that differ.
-    ///
-    /// In a list, the elements of a common prefix and suffix keep their ids, and those in between
-    /// are replaced; [`Transaction::list`] changes single elements.
-    ///
-    /// # Errors
-    /// [`ObjectError::ObjectNotFound`] if it does not exist, [`ObjectError::PrimaryKeyImmutable`]
-    /// if the primary key was changed; as [`Link::get`], and as [`Transaction::set`] of each
-    /// property. Nothing is changed then.
-    pub fn update<R>(&self, txn: &mut Transaction, change: impl FnOnce(&mut T) -> R) -> Result<R> {
-        let found = self.get(txn.view());
-        let Some(mut object) = txn.noted(found)? else {
-            let (class, key) = (T::CLASS.to_owned(), self.id.key.to_string());
-            return Err(ObjectError::ObjectNotFound { class, key }.into());
-        };
-        let outcome = change(&mut object);
-        if let Some((property, key)) = object.key()
-            && key != self.id.key.value()
-            && !fault::on(Fault::Ob08)
-        {
-            let (class, property) = (T::CLASS.to_owned(), property.to_owned());
-            return Err(ObjectError::PrimaryKeyImmutable { class, property }.into());
-        }
-        txn.update(&self.id, &object.properties())?;
-        Ok(outcome)
-    }
-
-    /// Returns the objects of this class that link to an object from a property.
-    ///
-    /// # Errors
-    /// As [`View::backlinks`].
-    pub fn backlinks(to: &object::Object<'_>, property: &str) -> Result<Vec<Self>> {
-        Ok(to.backlinks(T::CLASS, property)?.into_iter().map(Self::new).collect())
-    }
-}
-
-/// Returns the computed property of a field that holds the links to an object. The derive uses it.
-///
-/// # Errors
-/// [`SchemaError::PropertyName`].
-#[doc(hidden)]
-pub fn backlinks_property<T: Object>(
-    _: PhantomData<Vec<Link<T>>>,
-    name: &str,
-    origin: &str,
-) -> Result<Property> {
-    let (class, property) = (T::CLASS.to_owned(), origin.to_owned());
-    Ok(Property::new(name, PropertyType::LinkingObjects { class, property })?)
 }
 
 impl<T> Stored<T> {

@@ -17,13 +17,17 @@
 
 mod field;
 mod link;
+mod linked;
+mod objects;
 mod query;
 
 #[cfg(feature = "derive")]
 pub use fastness_derive::Object;
 pub use field::{Counter, ElementType, Field, ScalarType};
-pub use link::{Link, Stored, backlinks_property};
-pub use query::{Objects, Query};
+pub use link::{Link, Stored};
+pub use linked::backlinks_property;
+pub use objects::Objects;
+pub use query::Query;
 
 use crate::error::Result;
 use crate::object::{self, PropertyValue, Transaction, Value, View};

@@ -1,16 +1,10 @@
 //! The objects of a class as structs, and questions about them.
 
-use super::{Link, Object, Stored};
+use super::Object;
+use super::link::{Link, Stored};
+use super::objects::Objects;
 use crate::error::Result;
 use crate::object::{self, Filter, ObjectKey, Order, Value};
-use std::marker::PhantomData;
-
-/// The objects of a class, as structs.
-#[derive(Clone, Debug)]
-pub struct Objects<'a, T> {
-    objects: object::Objects<'a>,
-    of: PhantomData<fn() -> T>,
-}
 
 /// A question about the objects of a class; see [`object::Query`].
 #[derive(Clone, Debug)]
@@ -20,10 +14,6 @@ pub struct Query<'a, T> {
 }
 
 impl<'a, T: Object> Objects<'a, T> {
-    pub(super) const fn new(objects: object::Objects<'a>) -> Self {
-        Self { objects, of: PhantomData }
-    }
-
     /// Returns the object with a primary key; none if it is not there.
     ///
     /// # Errors

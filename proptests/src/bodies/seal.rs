@@ -4,7 +4,7 @@
 //!   nothing else opens.
 
 use super::file::file_key;
-use fastness::inspect::Sealer;
+use fastness::inspect::TestSealer;
 use fastness::{CommitId, Key, PAGE_BYTES, PageId};
 
 /// Offset of the content; the seal uses the bytes before it.
@@ -46,8 +46,8 @@ impl Case {
         })
     }
 
-    fn sealer(&self, key: &Key) -> Sealer {
-        Sealer::new(self.encrypted.then_some(key))
+    fn sealer(&self, key: &Key) -> TestSealer {
+        TestSealer::new(self.encrypted.then_some(key))
     }
 }
 
@@ -67,7 +67,7 @@ pub fn seal(bytes: &[u8]) {
     tamper(&case, &sealer, page, seal);
 }
 
-fn tamper(case: &Case, sealer: &Sealer, mut page: [u8; PAGE_BYTES], mut seal: [u8; 16]) {
+fn tamper(case: &Case, sealer: &TestSealer, mut page: [u8; PAGE_BYTES], mut seal: [u8; 16]) {
     let flip = |bytes: &mut [u8]| {
         let bit = case.bit % (bytes.len() * 8);
         bytes[bit / 8] ^= 1 << (bit % 8);

@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 
 const ARGUMENTS_MAX: usize = 4;
 
+/// The first folder repeats names of the second on purpose: `typed::Query` is `object::Query` for
+/// structs.
+const MIRRORS: (&str, &str) = ("core/src/typed/", "core/src/object/");
+
 /// Types of one name that a crate defines in several files, each where it is defined. The private
 /// types of unit tests are not counted.
 pub(crate) fn types(tree: &WorkTree) -> Vec<Breach> {
@@ -23,7 +27,8 @@ pub(crate) fn types(tree: &WorkTree) -> Vec<Breach> {
     for ((_, name), places) in named {
         // Within one file they are alternatives of which the compiler takes one.
         let others = |path: &str| -> Vec<&str> {
-            places.iter().map(|(other, _)| *other).filter(|other| *other != path).collect()
+            let others = places.iter().map(|(other, _)| *other);
+            others.filter(|other| *other != path && !is_mirror(path, other)).collect()
         };
         for (path, line) in &places {
             if let [first, more @ ..] = others(path).as_slice() {
@@ -37,6 +42,11 @@ pub(crate) fn types(tree: &WorkTree) -> Vec<Breach> {
         }
     }
     breaches
+}
+
+fn is_mirror(one: &str, other: &str) -> bool {
+    let is = |one: &str, other: &str| one.starts_with(MIRRORS.0) && other.starts_with(MIRRORS.1);
+    is(one, other) || is(other, one)
 }
 
 /// The crate that a file belongs to: `core/src`, `core/tests`; an example or a bench is its own.
@@ -191,7 +201,7 @@ fn split<'a, 'b>(code: &'b [Token<'a>]) -> Vec<&'b [Token<'a>]> {
 #[cfg(test)]
 mod tests {
     use super::super::source::{product, tokens};
-    use super::{arguments, crate_of, type_definitions};
+    use super::{arguments, crate_of, is_mirror, type_definitions};
 
     #[test]
     fn definitions_are_found_and_associated_types_are_not() {
@@ -203,6 +213,8 @@ mod tests {
         let code = product(&code);
         let names: Vec<&str> = type_definitions(&code).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["A", "B", "C", "E", "G", "H", "J"]);
+        assert!(is_mirror("core/src/object/query.rs", "core/src/typed/query.rs"));
+        assert!(!is_mirror("core/src/object/query.rs", "core/src/object/view.rs"));
         assert_eq!(crate_of("core/src/a/b.rs"), "core/src");
         assert_eq!(crate_of("core/examples/b.rs"), "core/examples/b.rs");
     }
