@@ -1,8 +1,9 @@
 //! The error type of every floor. A variant names the file and the cause; [`Error::remedy`] returns
 //! the remedy.
 //!
-//! `Error` is `Clone + PartialEq`, so that a model can predict it. The errors of objects, instances,
-//! configurations and schemas are values of their own floors. Key material never appears.
+//! `Error` is `Clone + PartialEq`, so that a model can predict it. The errors of objects,
+//! instances, configurations and schemas are values of their own floors. Key material never
+//! appears.
 
 pub(crate) use crate::object::error::ObjectError;
 
@@ -29,8 +30,8 @@ pub enum Error {
         /// The cause.
         cause: FileErrorCause,
     },
-    /// A sync or a header write failed earlier, so the state of the disk is unknown. Reads continue;
-    /// no transaction commits until the file is reopened.
+    /// A sync or a header write failed earlier, so the state of the disk is unknown. Reads
+    /// continue; no transaction commits until the file is reopened.
     Poisoned {
         /// The file.
         path: PathBuf,
@@ -106,8 +107,8 @@ pub enum FileErrorCause {
     },
     /// The disk, or the quota, is full.
     NoSpace,
-    /// An older generation of the original wrote the file, which was moved: the next opening creates
-    /// an empty file.
+    /// An older generation of the original wrote the file, which was moved: the next opening
+    /// creates an empty file.
     IncompatibleSync {
         /// The new path.
         moved_to: PathBuf,
@@ -120,8 +121,8 @@ pub enum FileErrorCause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Damage {
-    /// The seal does not match: the page was damaged, swapped, moved or replaced by an older one, or
-    /// the key differs.
+    /// The seal does not match: the page was damaged, swapped, moved or replaced by an older one,
+    /// or the key differs.
     Seal,
     /// The page ends early or is outside the file.
     Missing,

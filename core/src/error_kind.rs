@@ -43,8 +43,8 @@ pub enum FileErrorKind {
     NotFound = 4,
     /// Another process or handle has the file open.
     IncompatibleLockFile = 5,
-    /// The file must be upgraded and that is not allowed. No error has this kind: every known format
-    /// is read and written as it is.
+    /// The file must be upgraded and that is not allowed. No error has this kind: every known
+    /// format is read and written as it is.
     FormatUpgradeRequired = 6,
     /// A synced file of an incompatible generation.
     IncompatibleSyncFile = 7,

@@ -16,8 +16,8 @@
 //!
 //! Each file imports only from those before it: `pins`, `group_commit`, `writer_lock`, `journal`,
 //! `log_reader`, `failure`, `log`, `state`, `options`, `header`, `replay`, `writer`, `new_file`,
-//! `recover`, `open`, `changes`, `checkpoint`, `in_place`, `commit`, `close`, `shared`, `snapshot`, `write`,
-//! `tree_reader`, `compact`, `store`.
+//! `recover`, `open`, `changes`, `checkpoint`, `in_place`, `commit`, `close`, `shared`, `snapshot`,
+//! `write`, `tree_reader`, `compact`, `store`.
 //!
 //! Format: docs/format.md#commit. Model: `models::store`. Check: `sim::check::crash`.
 

@@ -180,8 +180,8 @@ impl Store {
         Ok((WriteTxn::new(guard), snapshot))
     }
 
-    /// Makes all commits with [`Durability::None`](crate::Durability::None) durable, and returns the
-    /// number of the last commit.
+    /// Makes all commits with [`Durability::None`](crate::Durability::None) durable, and returns
+    /// the number of the last commit.
     ///
     /// # Errors
     /// If the disk is full or fails. Readers see the commits as before then, and the call may be
