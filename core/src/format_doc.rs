@@ -3,8 +3,8 @@
 use crate::codec::Writer;
 use crate::crypto::Seal;
 use crate::page::{
-    Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, LOG_BODY_BYTES, LogRecord, OVERFLOW_CAPACITY,
-    POINTER_BYTES, PRELUDE_BYTES, PRELUDE_COPY_AT, Pointer, Prelude, Slot, TreeRecord,
+    CatalogAt, HeaderSlot, INLINE_CATALOG_BYTES_MAX, LOG_BODY_BYTES, LogRecord, OVERFLOW_CAPACITY,
+    POINTER_BYTES, PRELUDE_BYTES, PRELUDE_COPY_AT, Pointer, Prelude, TreeCatalog, TreeRecord,
     encode_branch, encode_leaf, encode_overflow, leaf_cell_head,
 };
 use crate::txn::{Journal, Op, put_section};
@@ -96,7 +96,7 @@ fn pointers() {
 #[test]
 fn slot() {
     let catalog = vec![3; INLINE_CATALOG_BYTES_MAX];
-    let slot = Slot {
+    let slot = HeaderSlot {
         commit: CommitId(5),
         page_count: 6,
         settled: true,
@@ -154,7 +154,7 @@ fn log() {
 #[test]
 fn catalog() {
     let record = TreeRecord { root: Some(pointer(8)), len: 9 };
-    let bytes = Catalog([("name".into(), record)].into_iter().collect()).encode();
+    let bytes = TreeCatalog([("name".into(), record)].into_iter().collect()).encode();
     let root = encoded(&pointer(8));
     check("catalog", &[("n", 4)], (0, &bytes), &[&[4], b"name", &root, &9_u64.to_le_bytes()]);
 }

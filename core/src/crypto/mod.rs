@@ -17,7 +17,7 @@ mod seal;
 
 pub use key::Key;
 pub(crate) use key::{FileKeys, KeyCheck};
-pub(crate) use seal::{Batch, Place, Sealer};
+pub(crate) use seal::{Batch, FileSealer, PageIdentity};
 
 use std::fmt;
 use std::io;

@@ -11,19 +11,19 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_seed};
 
 /// Where and when a page was written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Place {
+pub(crate) struct PageIdentity {
     pub(crate) page: PageId,
     pub(crate) birth: CommitId,
 }
 
 /// Seals and opens the pages of one file.
 #[derive(Clone, Debug)]
-pub(crate) struct Sealer {
+pub(crate) struct FileSealer {
     file: FileSalt,
     keys: Option<Arc<FileKeys>>,
 }
 
-impl Place {
+impl PageIdentity {
     fn aad(self) -> Aad<[u8; 16]> {
         Aad::from(self.bytes())
     }
@@ -48,19 +48,19 @@ fn checksum(file: &FileSalt, bytes: &[u8]) -> Seal {
 }
 
 /// Seals a page of a plain file in place.
-fn seal_plain(file: &FileSalt, place: Place, page: &mut PageBytes) -> Seal {
+fn seal_plain(file: &FileSalt, place: PageIdentity, page: &mut PageBytes) -> Seal {
     put_at(page, 0, &place.bytes());
     checksum(file, page)
 }
 
 /// Seals a slot of a plain file in place.
-fn seal_plain_slot(file: &FileSalt, place: Place, slot: &mut [u8; SLOT_BYTES]) {
+fn seal_plain_slot(file: &FileSalt, place: PageIdentity, slot: &mut [u8; SLOT_BYTES]) {
     put_at(slot, 0, &place.bytes());
     let seal = checksum(file, &slot[..SLOT_BYTES - SEAL_BYTES]);
     put_at(slot, SLOT_BYTES - SEAL_BYTES, &seal.0);
 }
 
-impl Sealer {
+impl FileSealer {
     pub(crate) fn new(file: FileSalt, keys: Option<FileKeys>) -> Self {
         Self { file, keys: keys.map(Arc::new) }
     }
@@ -105,7 +105,7 @@ impl Sealer {
 
     /// Opens a page in place and tells whether the seal fits. If not, the bytes mean nothing.
     #[must_use]
-    pub(crate) fn open(&self, place: Place, seal: Seal, page: &mut PageBytes) -> bool {
+    pub(crate) fn open(&self, place: PageIdentity, seal: Seal, page: &mut PageBytes) -> bool {
         let Some(keys) = &self.keys else {
             return page[..HEAD_BYTES] == place.bytes() && checksum(&self.file, page) == seal;
         };
@@ -128,7 +128,7 @@ impl Sealer {
         };
         let (head, body) = sealed.split_at_mut(HEAD_BYTES);
         let Some(salt) = Reader::new(head).array() else { return false };
-        let place = Place { page, birth: CommitId(0) };
+        let place = PageIdentity { page, birth: CommitId(0) };
         keys.with(&salt, |key| {
             let tag = tag.into();
             key.open_in_place_separate_tag(place.nonce(), place.aad(), tag, body, 0..).is_ok()
@@ -136,8 +136,8 @@ impl Sealer {
     }
 }
 
-const fn log_place(page: PageId) -> Place {
-    Place { page, birth: CommitId(0) }
+const fn log_place(page: PageId) -> PageIdentity {
+    PageIdentity { page, birth: CommitId(0) }
 }
 
 /// Additional data of a log page's seal: its number and its bytes in the clear.
@@ -159,7 +159,7 @@ fn log_checksum(file: &FileSalt, page: PageId, sealed: &[u8]) -> Seal {
 /// Pages sealed under one salt.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
-    sealer: &'a Sealer,
+    sealer: &'a FileSealer,
     salt: [u8; HEAD_BYTES],
     last: Option<PageId>,
 }
@@ -173,7 +173,7 @@ impl Batch<'_> {
     ///
     /// # Panics
     /// E1: if a page number does not exceed the one before.
-    pub(crate) fn seal(&mut self, place: Place, page: &mut PageBytes) -> Seal {
+    pub(crate) fn seal(&mut self, place: PageIdentity, page: &mut PageBytes) -> Seal {
         assert!(self.last < Some(place.page), "E1: page {} twice in a batch", place.page);
         self.last = Some(place.page);
         let Some(keys) = &self.sealer.keys else {
@@ -197,32 +197,39 @@ impl Batch<'_> {
             return put_at(seal_at, 0, &seal.0);
         };
         let (clear, body) = sealed.split_at_mut(LOG_CLEAR_BYTES);
-        let seal =
-            encrypt_with(keys, (log_place(page).nonce(), log_aad(page, clear)), &self.salt, body);
+        let nonce = log_place(page).nonce();
+        let bound = BoundNonce { nonce, aad: log_aad(page, clear) };
+        let seal = encrypt_with(keys, bound, &self.salt, body);
         put_at(seal_at, 0, &seal.0);
     }
 
     /// Seals a slot in place; the batch ends. Slots have the lowest page numbers, which the
     /// batch does not use.
-    pub(crate) fn seal_slot(self, place: Place, slot: &mut [u8; SLOT_BYTES]) {
+    pub(crate) fn seal_slot(self, place: PageIdentity, slot: &mut [u8; SLOT_BYTES]) {
         let Some(keys) = &self.sealer.keys else {
             return seal_plain_slot(&self.sealer.file, place, slot);
         };
         put_at(slot, 0, &self.salt);
         let body = &mut slot[HEAD_BYTES..SLOT_BYTES - SEAL_BYTES];
-        let place = Place { page: place.page, birth: CommitId(0) };
+        let place = PageIdentity { page: place.page, birth: CommitId(0) };
         let seal = encrypt(keys, place, &self.salt, body);
         put_at(slot, SLOT_BYTES - SEAL_BYTES, &seal.0);
     }
 }
 
-fn encrypt(keys: &FileKeys, place: Place, salt: &[u8; HEAD_BYTES], body: &mut [u8]) -> Seal {
-    encrypt_with(keys, (place.nonce(), place.aad()), salt, body)
+fn encrypt(keys: &FileKeys, place: PageIdentity, salt: &[u8; HEAD_BYTES], body: &mut [u8]) -> Seal {
+    encrypt_with(keys, BoundNonce { nonce: place.nonce(), aad: place.aad() }, salt, body)
 }
 
-fn encrypt_with(
+/// A nonce, and the data that the seal is bound to.
+struct BoundNonce<A> {
+    nonce: Nonce,
+    aad: Aad<A>,
+}
+
+fn encrypt_with<A: AsRef<[u8]>>(
     keys: &FileKeys,
-    (nonce, aad): (Nonce, Aad<impl AsRef<[u8]>>),
+    BoundNonce { nonce, aad }: BoundNonce<A>,
     salt: &[u8; HEAD_BYTES],
     body: &mut [u8],
 ) -> Seal {

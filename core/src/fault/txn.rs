@@ -3,7 +3,7 @@
 use super::{Fault, on};
 use crate::conc::Arc;
 use crate::error::{Error, Result};
-use crate::page::{LogHead, LogRecord, Slot};
+use crate::page::{HeaderSlot, LogHead, LogRecord};
 use crate::tree::{ChildRef, TreeState};
 use crate::txn::{CommitState, Failure, LogReader, StoreOptions, Trees, Versions, format};
 use crate::unit::CommitId;
@@ -62,7 +62,10 @@ pub(crate) fn publish_in_flight(
 }
 
 /// CR-01: recovery copies the slot of a commit that it could not verify.
-pub(crate) fn unverified_slot<'a>(discarded: Option<&'a Slot>, base: &'a Slot) -> &'a Slot {
+pub(crate) fn unverified_slot<'a>(
+    discarded: Option<&'a HeaderSlot>,
+    base: &'a HeaderSlot,
+) -> &'a HeaderSlot {
     discarded.filter(|_| on(Fault::Cr01)).unwrap_or(base)
 }
 

@@ -3,8 +3,8 @@
 use crate::codec::Reader;
 use crate::error::{Damage, FileErrorCause};
 use crate::page::{
-    Catalog, CatalogAt, FORMAT_VERSION, LogHead, LogRecord, NoPrelude, NodePage, OverflowPage,
-    PRELUDE_BYTES, Prelude, Slot, ValueSpan,
+    CatalogAt, FORMAT_VERSION, HeaderSlot, LogHead, LogRecord, NoPrelude, NodePage, OverflowPage,
+    PRELUDE_BYTES, Prelude, TreeCatalog, ValueSpan,
 };
 use crate::txn::section;
 use crate::unit::{PAGE_BYTES, PageBytes, SLOT_BYTES};
@@ -42,9 +42,9 @@ fn walk(node: &NodePage) {
 /// [`Damage::Missing`] if it is too short, [`Damage::Content`] if it is malformed.
 pub fn decode_slot(slot: &[u8]) -> Result<(), Damage> {
     let slot: &[u8; SLOT_BYTES] = slot.first_chunk().ok_or(Damage::Missing)?;
-    let decoded = Slot::decode(slot).ok_or(Damage::Content)?;
+    let decoded = HeaderSlot::decode(slot).ok_or(Damage::Content)?;
     if let CatalogAt::Inline(bytes) = &decoded.catalog {
-        let catalog = Catalog::decode(bytes).ok_or(Damage::Content)?;
+        let catalog = TreeCatalog::decode(bytes).ok_or(Damage::Content)?;
         assert_eq!(catalog.encode(), *bytes, "P1: a catalog has one form");
     }
     Ok(())

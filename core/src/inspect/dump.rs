@@ -21,10 +21,10 @@ use std::fmt::Write as _;
 /// Longest key or value that is shown whole.
 const SHOWN_BYTES: usize = 24;
 
-/// Returns one line for every page of a commit: what it holds, what it belongs to.
+/// Returns one line for every page of a commit: its content and its owner.
 ///
 /// # Errors
-/// If a page cannot be read. A damaged one is told in its line.
+/// If a page cannot be read. A damaged one is reported in its line.
 pub fn dump_file(snapshot: &Snapshot) -> Result<String> {
     let state = snapshot.state();
     let mut met = Vec::new();
@@ -42,7 +42,7 @@ pub fn dump_file(snapshot: &Snapshot) -> Result<String> {
             line(&mut text, &format!("page {page}: {}", ["prelude", "slot", "slot"][index(page)]));
         } else if let Some((pointer, owner)) = met.next_if(|(pointer, _)| pointer.page == page) {
             let what = summary(&state.pager, &pointer);
-            let owner = owners.told(&owner);
+            let owner = owners.describe(&owner);
             line(&mut text, &format!("page {page}: {what} of {owner}, born {}", pointer.birth));
         } else if known.get(index(page)) == Some(&Use::Unknown) {
             line(&mut text, &format!("page {page}: free"));
@@ -58,7 +58,7 @@ pub fn dump_file(snapshot: &Snapshot) -> Result<String> {
     Ok(text)
 }
 
-/// What trees hold, as far as the classes of the file can be read.
+/// The classes that trees belong to, as far as the classes of the file can be read.
 struct Owners(BTreeMap<String, Holds>);
 
 impl Owners {
@@ -66,8 +66,8 @@ impl Owners {
         Self(trees(snapshot).unwrap_or_default())
     }
 
-    /// Names a tree, and what it holds of which class.
-    fn told(&self, tree: &str) -> String {
+    /// Names a tree, and its content and class.
+    fn describe(&self, tree: &str) -> String {
         self.0.get(tree).map_or_else(|| tree.to_owned(), |holds| format!("{tree} ({holds})"))
     }
 }
@@ -108,15 +108,15 @@ fn log_page(snapshot: &Snapshot, page: PageId) -> Result<String> {
             line(&mut text, "  malformed: written by a faulty or hostile program");
             break;
         };
-        let tree = owners.told(section.name);
+        let tree = owners.describe(section.name);
         line(&mut text, &format!("  tree {tree}: {} entries afterwards", section.len));
         while let Some(Some(op)) = section.next() {
-            let told = match op {
+            let text_of_op = match op {
                 Op::Put { key, value } => format!("set {} -> {}", shown(key), shown(value)),
                 Op::Remove { key } => format!("remove {}", shown(key)),
                 Op::Clear => "clear".to_owned(),
             };
-            line(&mut text, &format!("    {told}"));
+            line(&mut text, &format!("    {text_of_op}"));
         }
     }
     Ok(text)
@@ -152,7 +152,7 @@ pub fn dump_page(snapshot: &Snapshot, page: PageId) -> Result<String> {
     };
     let bytes = state.pager.read(&pointer)?;
     let mut text = String::new();
-    line(&mut text, &format!("page {page} of {}", Owners::of(snapshot).told(&owner)));
+    line(&mut text, &format!("page {page} of {}", Owners::of(snapshot).describe(&owner)));
     pointer_lines(&mut text, &pointer);
     body(&mut text, bytes, owner == OWNER_SPACE);
     Ok(text)
@@ -294,7 +294,7 @@ fn slot(text: &mut String, snapshot: &Snapshot, page: PageId) -> Result<()> {
     if slot.commit == state.slot.commit {
         for (name, record) in state.recorded.0.iter() {
             let root = record.root.as_ref().map_or("none".to_owned(), told);
-            let tree = owners.told(name);
+            let tree = owners.describe(name);
             line(text, &format!("    tree {tree}: {} entries, root {root}", record.len));
         }
     }

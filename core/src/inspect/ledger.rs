@@ -60,11 +60,11 @@ pub fn last_in_place(store: &Store) -> Result<Option<CommitId>> {
     store.with_writer(|_, writer| writer.in_place)
 }
 
-/// Tells whether somebody has the turn to write, without waiting for it.
+/// Tells whether the writer lock is held, without waiting for it.
 #[must_use]
 pub fn is_writing(store: &Store) -> bool {
-    let turn = store.without_waiting().with_writer(|_, _| ());
-    matches!(turn, Err(Error::Instance(InstanceError::BlockingForbidden { .. })))
+    let locked = store.without_waiting().with_writer(|_, _| ());
+    matches!(locked, Err(Error::Instance(InstanceError::BlockingForbidden { .. })))
 }
 
 /// Tells whether a commit that syncs by itself waits until a sync that is under way has ended.

@@ -7,10 +7,10 @@
 use super::sealer::Fixed;
 use crate::codec::{Reader, put_at};
 use crate::crypto::Key;
-use crate::crypto::{FileKeys, HEAD_BYTES, Place, Seal, Sealer};
+use crate::crypto::{FileKeys, FileSealer, HEAD_BYTES, PageIdentity, Seal};
 use crate::page::{
-    Catalog, CatalogAt, LEVEL_MAX, LogHead, NodePage, OverflowPage, POINTER_BYTES, PRELUDE_BYTES,
-    Pointer, Prelude, Slot, ValueSpan,
+    CatalogAt, HeaderSlot, LEVEL_MAX, LogHead, NodePage, OverflowPage, POINTER_BYTES,
+    PRELUDE_BYTES, Pointer, Prelude, TreeCatalog, ValueSpan,
 };
 use crate::unit::{CommitId, PAGE_BYTES, PageBytes, PageId, SLOT_BYTES};
 
@@ -53,7 +53,7 @@ enum PageState {
 
 struct ResealWalk<'a> {
     file: &'a mut [u8],
-    sealer: Sealer,
+    sealer: FileSealer,
     direction: Direction,
     pages: Vec<PageState>,
 }
@@ -63,7 +63,7 @@ impl<'a> ResealWalk<'a> {
         let prelude = Reader::new(file).array::<PRELUDE_BYTES>()?;
         let prelude = Prelude::decode(&prelude).ok()?;
         let keys = key.map(|key| FileKeys::derive(key, &prelude.salt, &prelude.identity()));
-        let sealer = Sealer::new(prelude.salt, keys);
+        let sealer = FileSealer::new(prelude.salt, keys);
         let pages = vec![PageState::Untouched; file.len() / PAGE_BYTES];
         Some(Self { file, sealer, direction, pages })
     }
@@ -88,7 +88,7 @@ impl<'a> ResealWalk<'a> {
             if self.direction == Direction::Open && !self.sealer.open_slot(id, &mut slot) {
                 continue;
             }
-            if let Some(decoded) = Slot::decode(&slot) {
+            if let Some(decoded) = HeaderSlot::decode(&slot) {
                 log_start = log_start.min(usize::try_from(decoded.page_count).unwrap_or(log_start));
                 self.slot(&decoded, &mut slot);
             }
@@ -122,11 +122,11 @@ impl<'a> ResealWalk<'a> {
         // A plain slot says when it was written; a reader that checks it finds what it says.
         let birth = Reader::new(&slot[8..]).u64().unwrap_or_default();
         if let Ok(batch) = self.sealer.batch(&Fixed(head)) {
-            batch.seal_slot(Place { page, birth: CommitId(birth) }, slot);
+            batch.seal_slot(PageIdentity { page, birth: CommitId(birth) }, slot);
         }
     }
 
-    fn slot(&mut self, decoded: &Slot, slot: &mut [u8; SLOT_BYTES]) {
+    fn slot(&mut self, decoded: &HeaderSlot, slot: &mut [u8; SLOT_BYTES]) {
         self.tree(LEVEL_MAX + 1, slot, SLOT_SPACE_AT);
         match &decoded.catalog {
             CatalogAt::Inline(bytes) => {
@@ -140,11 +140,11 @@ impl<'a> ResealWalk<'a> {
 
     /// The trees of a catalog.
     fn catalog(&mut self, bytes: &mut [u8]) {
-        let Some(catalog) = Catalog::decode(bytes) else { return };
+        let Some(catalog) = TreeCatalog::decode(bytes) else { return };
         let mut at = 0;
         for name in catalog.0.keys() {
             self.tree(LEVEL_MAX + 1, bytes, at + 1 + name.len());
-            at += Catalog::entry_bytes(name);
+            at += TreeCatalog::entry_bytes(name);
         }
     }
 
@@ -238,7 +238,7 @@ impl<'a> ResealWalk<'a> {
         }
         if self.direction == Direction::Open {
             let mut page = self.page(index);
-            if !self.sealer.open(pointer.place(), pointer.seal, &mut page) {
+            if !self.sealer.open(pointer.identity(), pointer.seal, &mut page) {
                 return None;
             }
             self.put(index, &page);
@@ -256,7 +256,7 @@ impl<'a> ResealWalk<'a> {
         let mut page = self.page(index);
         let head = Reader::new(&page).array().unwrap_or_default();
         let Ok(mut batch) = self.sealer.batch(&Fixed(head)) else { return };
-        let seal = batch.seal(pointer.place(), &mut page);
+        let seal = batch.seal(pointer.identity(), &mut page);
         self.put(index, &page);
         self.pages[index] = PageState::Sealed(seal);
         self.leave_known(holder, at);

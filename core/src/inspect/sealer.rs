@@ -2,14 +2,14 @@
 
 use crate::codec::put_at;
 use crate::crypto::Key;
-use crate::crypto::{self, FileKeys, Place, RandomSource, Seal};
+use crate::crypto::{self, FileKeys, PageIdentity, RandomSource, Seal};
 use crate::crypto::{FileSalt, HEAD_BYTES};
 use crate::unit::{CommitId, PAGE_BYTES, PageId};
 use std::io;
 
 /// Seals and opens pages of one file that does not exist.
 #[derive(Debug)]
-pub struct TestSealer(crypto::Sealer);
+pub struct TestSealer(crypto::FileSealer);
 
 /// Gives the salt that it was made with, and nothing else.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl TestSealer {
     #[must_use]
     pub fn new(key: Option<&Key>) -> Self {
         let salt: FileSalt = [0x5a; 32];
-        Self(crypto::Sealer::new(salt, key.map(|key| FileKeys::derive(key, &salt, b"inspect"))))
+        Self(crypto::FileSealer::new(salt, key.map(|key| FileKeys::derive(key, &salt, b"inspect"))))
     }
 
     /// Seals a page in place under a salt, and returns its seal.
@@ -44,7 +44,7 @@ impl TestSealer {
         bytes: &mut [u8; PAGE_BYTES],
     ) -> [u8; 16] {
         let mut batch = self.0.batch(&Fixed(salt)).expect("E1: the salt has its length");
-        batch.seal(Place { page, birth }, bytes).0
+        batch.seal(PageIdentity { page, birth }, bytes).0
     }
 
     /// Opens a page in place and tells whether its seal fits.
@@ -55,6 +55,6 @@ impl TestSealer {
         seal: [u8; 16],
         bytes: &mut [u8; PAGE_BYTES],
     ) -> bool {
-        self.0.open(Place { page, birth }, Seal(seal), bytes)
+        self.0.open(PageIdentity { page, birth }, Seal(seal), bytes)
     }
 }

@@ -21,10 +21,10 @@ pub(crate) use node::{
 };
 pub(crate) use overflow::{OVERFLOW_CAPACITY, OverflowPage, encode_overflow, overflow_pages};
 pub(crate) use prelude::{NoPrelude, PRELUDE_BYTES, PRELUDE_COPY_AT, Prelude};
-pub(crate) use slot::{Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, Slot, TreeRecord};
+pub(crate) use slot::{CatalogAt, HeaderSlot, INLINE_CATALOG_BYTES_MAX, TreeCatalog, TreeRecord};
 
 use crate::codec::{Reader, Writer, put_at, u48_bytes};
-use crate::crypto::{Place, Seal};
+use crate::crypto::{PageIdentity, Seal};
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
 
 /// Version of the file format that new files have, and the newest that this code reads.
@@ -47,8 +47,8 @@ pub(crate) struct Pointer {
 pub(crate) const POINTER_BYTES: usize = 28;
 
 impl Pointer {
-    pub(crate) const fn place(&self) -> Place {
-        Place { page: self.page, birth: self.birth }
+    pub(crate) const fn identity(&self) -> PageIdentity {
+        PageIdentity { page: self.page, birth: self.birth }
     }
 
     /// Reads a pointer; `Some(None)` is the absent one, page 0.

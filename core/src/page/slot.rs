@@ -35,7 +35,7 @@ pub(crate) enum CatalogAt {
 
 /// Header slot of a commit.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Slot {
+pub(crate) struct HeaderSlot {
     pub(crate) commit: CommitId,
     /// Pages of the file, the header included.
     pub(crate) page_count: u64,
@@ -52,7 +52,7 @@ pub(crate) struct Slot {
     pub(crate) catalog: CatalogAt,
 }
 
-impl Slot {
+impl HeaderSlot {
     /// Returns what tells checkpoints apart, in the order they were made.
     pub(crate) const fn checkpoint(&self) -> (CommitId, u8) {
         (self.commit, self.again)
@@ -119,9 +119,9 @@ impl Slot {
 
 /// The trees of a commit by name.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Catalog(pub(crate) Sorted<Arc<str>, TreeRecord>);
+pub(crate) struct TreeCatalog(pub(crate) Sorted<Arc<str>, TreeRecord>);
 
-impl Catalog {
+impl TreeCatalog {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         for (name, record) in self.0.iter() {
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn slots_survive_encoding() {
         let trees = [(Arc::from("a"), TreeRecord { root: Some(pointer(9)), len: 4 })];
-        let catalog = Catalog(trees.into_iter().collect());
+        let catalog = TreeCatalog(trees.into_iter().collect());
         for catalog in [
             CatalogAt::Inline(catalog.encode()),
             CatalogAt::Inline(Vec::new()),
@@ -180,19 +180,20 @@ mod tests {
             let (commit, page_count) = (CommitId(11), 12);
             let (settled, copy, logged) = (true, false, true);
             let again = 3;
-            let slot = Slot { commit, page_count, settled, copy, logged, again, space, catalog };
-            assert_eq!(Slot::decode(&slot.encode()), Some(slot));
+            let slot =
+                HeaderSlot { commit, page_count, settled, copy, logged, again, space, catalog };
+            assert_eq!(HeaderSlot::decode(&slot.encode()), Some(slot));
         }
-        assert_eq!(Catalog::decode(&catalog.encode()), Some(catalog));
+        assert_eq!(TreeCatalog::decode(&catalog.encode()), Some(catalog));
     }
 
     #[test]
     fn a_catalog_out_of_order_is_refused() {
         let [one, two] = ["b", "a"].map(|name| {
             let record = TreeRecord { root: Some(pointer(9)), len: 1 };
-            Catalog([(Arc::from(name), record)].into_iter().collect()).encode()
+            TreeCatalog([(Arc::from(name), record)].into_iter().collect()).encode()
         });
         let joined = [one, two].concat();
-        assert_eq!(Catalog::decode(&joined), None);
+        assert_eq!(TreeCatalog::decode(&joined), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cache::Cache;
 use crate::conc::Arc;
-use crate::crypto::{Batch, RandomSource, Sealer};
+use crate::crypto::{Batch, FileSealer, RandomSource};
 use crate::error::{Damage, Error, Result};
 use crate::fault;
 use crate::page::{OVERFLOW_CAPACITY, OverflowPage, Pointer, overflow_pages};
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Pager {
     file: Box<dyn VfsFile>,
     path: PathBuf,
-    sealer: Sealer,
+    sealer: FileSealer,
     random_source: Arc<dyn RandomSource>,
     cache: Cache,
 }
@@ -29,7 +29,7 @@ fn offset(page: PageId) -> u64 {
 #[derive(Debug)]
 pub(crate) struct PagerParts {
     pub(crate) path: PathBuf,
-    pub(crate) sealer: Sealer,
+    pub(crate) sealer: FileSealer,
     pub(crate) random_source: Arc<dyn RandomSource>,
     pub(crate) cache_bytes_max: usize,
 }
@@ -69,7 +69,7 @@ impl Pager {
         &self.path
     }
 
-    pub(crate) const fn sealer(&self) -> &Sealer {
+    pub(crate) const fn sealer(&self) -> &FileSealer {
         &self.sealer
     }
 
@@ -94,7 +94,7 @@ impl Pager {
         if !read_whole(self.file(), page, offset(pointer.page)).map_err(|e| self.io(&e))? {
             return Err(self.damaged(pointer.page, Damage::Missing));
         }
-        if !self.sealer.open(pointer.place(), pointer.seal, page) {
+        if !self.sealer.open(pointer.identity(), pointer.seal, page) {
             return Err(self.damaged(pointer.page, Damage::Seal));
         }
         Ok(())
@@ -128,7 +128,7 @@ impl Pager {
     ) -> bool {
         let Some(sealed) = run.page(pointer.page) else { return false };
         page.copy_from_slice(sealed);
-        self.sealer.open(pointer.place(), pointer.seal, page)
+        self.sealer.open(pointer.identity(), pointer.seal, page)
     }
 
     /// Reads a chain of overflow pages, and calls `visit` with the pointer of each page.

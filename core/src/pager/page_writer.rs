@@ -2,7 +2,7 @@
 
 use super::cache::Cache;
 use super::io::Pager;
-use crate::crypto::{Batch, Place};
+use crate::crypto::{Batch, PageIdentity};
 use crate::error::Result;
 use crate::page::{OVERFLOW_CAPACITY, Pointer, encode_overflow};
 use crate::unit::{CommitId, PAGE_BYTES, PageBytes, PageId};
@@ -63,7 +63,7 @@ impl<'a> PageWriter<'a> {
         self.buffered.resize(start + PAGE_BYTES, 0);
         let page = self.buffered[start..].first_chunk_mut().expect("K2: there is room for a page");
         encode(page);
-        let place = Place { page: id, birth: self.commit };
+        let place = PageIdentity { page: id, birth: self.commit };
         let seal = self.batch.seal(place, page);
         Ok(Pointer { page: id, birth: self.commit, seal })
     }

@@ -8,29 +8,29 @@ use std::ops::Deref;
 /// Bytes of a key or value: a shared reference to the page that holds them. A clone does not copy
 /// them.
 #[derive(Clone)]
-pub struct Bytes(Storage);
+pub struct Bytes(BytesStorage);
 
 #[derive(Clone)]
-enum Storage {
+enum BytesStorage {
     Node { node: Arc<Node>, at: usize, len: usize },
     Owned(Arc<[u8]>),
 }
 
 impl Bytes {
     pub(crate) const fn of_node(node: Arc<Node>, at: usize, len: usize) -> Self {
-        Self(Storage::Node { node, at, len })
+        Self(BytesStorage::Node { node, at, len })
     }
 }
 
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Storage::Owned(bytes.into()))
+        Self(BytesStorage::Owned(bytes.into()))
     }
 }
 
 impl From<Arc<[u8]>> for Bytes {
     fn from(bytes: Arc<[u8]>) -> Self {
-        Self(Storage::Owned(bytes))
+        Self(BytesStorage::Owned(bytes))
     }
 }
 
@@ -39,8 +39,8 @@ impl Deref for Bytes {
 
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Storage::Node { node, at, len } => node.slice(*at, *len),
-            Storage::Owned(bytes) => bytes,
+            BytesStorage::Node { node, at, len } => node.slice(*at, *len),
+            BytesStorage::Owned(bytes) => bytes,
         }
     }
 }

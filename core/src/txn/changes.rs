@@ -7,7 +7,7 @@
 
 use super::journal::{Journal, Op, put_section, puts, section_bytes};
 use super::state::{BaseTree, CommitState};
-use super::writer::Writer;
+use super::writer::WriterState;
 use crate::codec;
 use crate::conc::{Arc, OnceLock};
 use crate::error::Result;
@@ -23,7 +23,7 @@ const BUFFERED_PUTS_MAX: usize = 8;
 
 /// The changes of a write transaction so far.
 #[derive(Debug)]
-pub(crate) struct Changes {
+pub(crate) struct TxnChanges {
     pub(crate) base: Arc<CommitState>,
     pub(crate) trees: Sorted<Arc<str>, TreeChanges>,
     pub(crate) journal: Journal,
@@ -61,9 +61,9 @@ pub(crate) struct EditedChanges {
     pub(crate) freed: Vec<PageId>,
 }
 
-impl Changes {
+impl TxnChanges {
     /// Starts from the last commit of the writer.
-    pub(crate) fn new(writer: &Writer) -> Self {
+    pub(crate) fn new(writer: &WriterState) -> Self {
         let journal = Journal::new(writer.tip.log.tail().room_bytes());
         Self { base: Arc::clone(&writer.tip), trees: Sorted::new(), journal, failed: false }
     }

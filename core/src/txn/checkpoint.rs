@@ -8,13 +8,13 @@ use super::failure::{Failure, WriteResult};
 use super::header::{other_slot, write_slot};
 use super::log::{Log, LogTail};
 use super::state::{CommitState, Trees};
-use super::writer::{Needs, Writer};
+use super::writer::{Needs, WriterState};
 use crate::codec::u32_len;
 use crate::conc::Arc;
 use crate::crypto::Batch;
 use crate::error::{ArgumentError, Damage, Result};
 use crate::fault::{self, Fault};
-use crate::page::{Catalog, CatalogAt, INLINE_CATALOG_BYTES_MAX, Slot, overflow_pages};
+use crate::page::{CatalogAt, HeaderSlot, INLINE_CATALOG_BYTES_MAX, TreeCatalog, overflow_pages};
 use crate::pager::{PageWriter, Pager};
 use crate::sorted::Sorted;
 use crate::space::{Chunks, Draft, Space, chunk_key};
@@ -32,7 +32,7 @@ pub(crate) struct CheckpointPlan {
 
 /// A checkpoint that is being made.
 struct Checkpoint<'a> {
-    writer: &'a mut Writer,
+    writer: &'a mut WriterState,
     plan: CheckpointPlan,
 }
 
@@ -47,7 +47,7 @@ struct WrittenPages<'a> {
     batch: Batch<'a>,
     trees: Trees,
     space: Arc<TreeState>,
-    recorded: Catalog,
+    recorded: TreeCatalog,
     catalog: CatalogAt,
     catalog_pages: Vec<PageId>,
 }
@@ -61,7 +61,7 @@ struct Allocation<'a> {
 
 /// Allocates pages for the trees, writes them, and returns the new commit.
 pub(crate) fn checkpoint(
-    writer: &mut Writer,
+    writer: &mut WriterState,
     changes: EditedChanges,
     plan: CheckpointPlan,
 ) -> WriteResult<Arc<CommitState>> {
@@ -120,7 +120,7 @@ impl Checkpoint<'_> {
         let writer = PageWriter::new(&pager, self.plan.commit, taken)?;
         let written = write_pages(writer, trees, record)?;
         self.sync_if(large, &pager)?;
-        let slot = Slot {
+        let slot = HeaderSlot {
             commit: self.plan.commit,
             page_count: draft.page_count,
             settled: large,
@@ -201,7 +201,7 @@ impl DividedTrees {
 
     fn catalog_bytes(&self) -> usize {
         let names = self.changed.keys().chain(self.unchanged.keys());
-        names.map(|name| Catalog::entry_bytes(name)).sum()
+        names.map(|name| TreeCatalog::entry_bytes(name)).sum()
     }
 
     /// Returns the number of pages that trees and catalog take.
@@ -280,7 +280,7 @@ fn write_pages(
         all.insert(name, edit.flush(&mut writer)?);
     }
     let records = all.iter().map(|(name, tree)| (Arc::clone(name), tree.record()));
-    let recorded = Catalog(records.collect());
+    let recorded = TreeCatalog(records.collect());
     let bytes = recorded.encode();
     let mut catalog_pages = Vec::new();
     let catalog = if bytes.len() <= INLINE_CATALOG_BYTES_MAX {

@@ -1,10 +1,10 @@
 //! Closing: the file gets no log, two durable slots, and a length close to that of its content
 //! (S6).
 
-use super::changes::Changes;
+use super::changes::TxnChanges;
 use super::checkpoint::{CheckpointPlan, checkpoint};
 use super::failure::Failure;
-use super::writer::{Versions, Writer};
+use super::writer::{Versions, WriterState};
 use crate::error::Result;
 use crate::unit::{PAGE_BYTES, PageId};
 
@@ -15,7 +15,7 @@ const FREE_SHARE: u64 = 10;
 const RELOCATED_MAX: u64 = 8192;
 
 /// Writes the trees if the log holds commits, and truncates the file.
-pub(crate) fn close(versions: &Versions, writer: &mut Writer) -> Result<()> {
+pub(crate) fn close(versions: &Versions, writer: &mut WriterState) -> Result<()> {
     writer.replay_log()?;
     let has_commits = writer.tip.log.tail().holds_commits();
     if has_commits {
@@ -53,10 +53,10 @@ pub(crate) fn close(versions: &Versions, writer: &mut Writer) -> Result<()> {
 /// Makes a checkpoint of the last commit, under its number.
 fn write_trees(
     versions: &Versions,
-    writer: &mut Writer,
+    writer: &mut WriterState,
     truncate_at: Option<PageId>,
 ) -> Result<()> {
-    let (changes, commit) = (Changes::new(writer).apply_buffered()?, writer.tip.commit());
+    let (changes, commit) = (TxnChanges::new(writer).apply_buffered()?, writer.tip.commit());
     let plan = CheckpointPlan { commit, needs: writer.needs(versions), truncate_at };
     // The state is not published: snapshots that outlive the store keep theirs.
     writer.tip = checkpoint(writer, changes, plan).map_err(Failure::into_error)?;
@@ -64,7 +64,7 @@ fn write_trees(
 }
 
 /// Returns the page at which a file with much free space can be truncated.
-fn truncation(writer: &Writer) -> Option<PageId> {
+fn truncation(writer: &WriterState) -> Option<PageId> {
     let space = writer.space.as_ref()?;
     let (used, page_count) = (space.used(), space.page_count());
     // A relocation also changes the nodes above, and the record of free pages.

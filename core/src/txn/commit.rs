@@ -4,17 +4,17 @@
 //! checkpoint writes the trees. Then group commit makes the record durable: the first waiting
 //! writer writes and syncs for all of them, and the acknowledgement follows.
 
-use super::changes::{Changes, EditedChanges};
+use super::changes::{EditedChanges, TxnChanges};
 use super::checkpoint::{CheckpointPlan, checkpoint};
 use super::failure::{Failure, WriteResult};
 use super::in_place::commit_in_place;
 use super::log::{Appended, LogEntry};
 use super::state::{CommitState, Trees};
-use super::writer::{Versions, Writer};
+use super::writer::{Versions, WriterState};
 use crate::conc::Arc;
 use crate::error::{ArgumentError, Damage, Error, Result};
 use crate::fault;
-use crate::page::Catalog;
+use crate::page::TreeCatalog;
 use crate::sorted::Sorted;
 use crate::tree::TreeEdit;
 use crate::unit::{CommitId, VALUE_BYTES_MAX};
@@ -58,14 +58,14 @@ impl Stage {
 /// The writer within a commit, and the versions that it adds to.
 struct Committing<'a> {
     versions: &'a Versions,
-    writer: &'a mut Writer,
+    writer: &'a mut WriterState,
 }
 
 /// Makes the changes a commit.
 pub(crate) fn commit(
     versions: &Versions,
-    writer: &mut Writer,
-    changes: Changes,
+    writer: &mut WriterState,
+    changes: TxnChanges,
     durability: Durability,
 ) -> Result<Stage> {
     // Until this returns: after a panic, no transaction may build on half a commit.
@@ -75,7 +75,7 @@ pub(crate) fn commit(
 }
 
 /// Starts making the last commit durable, and returns its number, which the caller waits for.
-pub(crate) fn flush_last(versions: &Versions, writer: &mut Writer) -> Result<CommitId> {
+pub(crate) fn flush_last(versions: &Versions, writer: &mut WriterState) -> Result<CommitId> {
     let outcome = Committing { versions, writer }.flush_last();
     settle_failure(versions, writer, outcome)
 }
@@ -83,7 +83,7 @@ pub(crate) fn flush_last(versions: &Versions, writer: &mut Writer) -> Result<Com
 /// Poisons the writer after a failure that leaves the disk unknown (C3).
 fn settle_failure<T>(
     versions: &Versions,
-    writer: &mut Writer,
+    writer: &mut WriterState,
     outcome: WriteResult<T>,
 ) -> Result<T> {
     writer.poisoned = matches!(outcome, Err(Failure::DiskUnknown(_)));
@@ -95,7 +95,7 @@ fn settle_failure<T>(
 }
 
 impl Committing<'_> {
-    fn commit(&mut self, mut changes: Changes, durability: Durability) -> WriteResult<Stage> {
+    fn commit(&mut self, mut changes: TxnChanges, durability: Durability) -> WriteResult<Stage> {
         if changes.failed {
             return Err(Error::TransactionFailed.into());
         }
@@ -250,7 +250,7 @@ fn merged(base: &CommitState, changed: Sorted<Arc<str>, TreeEdit>) -> Result<Tre
         }
         has_new |= trees.insert(name, edit.into_state(base.pager.cache())).is_none();
     }
-    let bytes = || trees.keys().map(|name| Catalog::entry_bytes(name)).sum::<usize>();
+    let bytes = || trees.keys().map(|name| TreeCatalog::entry_bytes(name)).sum::<usize>();
     if has_new && bytes() > VALUE_BYTES_MAX {
         return Err(ArgumentError::TooManyTrees.into());
     }

@@ -2,14 +2,14 @@
 //!
 //! - C7 A name leads to a complete file or to none; interrupted anywhere, one good file remains.
 
-use super::changes::Changes;
+use super::changes::TxnChanges;
 use super::commit::{Durability, commit};
 use super::failure::Failure;
 use super::new_file::{TemporaryFile, format};
 use super::options::StoreOptions;
 use super::shared::SharedStore;
 use super::state::CommitState;
-use super::writer::{Versions, Writer};
+use super::writer::{Versions, WriterState};
 use crate::conc::Arc;
 use crate::error::{Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
@@ -30,7 +30,7 @@ pub struct Compaction {
 const BATCH_BYTES: usize = 4 << 20;
 
 /// Replaces the file of a store by a compact one.
-pub(crate) fn compact(shared: &SharedStore, writer: &mut Writer) -> Result<Compaction> {
+pub(crate) fn compact(shared: &SharedStore, writer: &mut WriterState) -> Result<Compaction> {
     let state = Arc::clone(&writer.tip);
     let len = |state: &CommitState| state.pager.file().len().map_err(|e| state.pager.io(&e));
     let before_bytes = len(&state)?;
@@ -69,11 +69,11 @@ fn fill(
     path: &Path,
     file: Box<dyn VfsFile>,
     source: &CommitState,
-) -> Result<Writer> {
+) -> Result<WriterState> {
     let mut writer = format(options, path, file, source.commit())?;
     writer.defers_sync = true;
     let versions = Versions::new(&writer.tip);
-    let mut changes = Changes::new(&writer);
+    let mut changes = TxnChanges::new(&writer);
     let mut bytes = 0;
     for (name, tree) in source.trees.iter() {
         for entry in Range::new(&source.pager, tree.root(&source.pager)?, &(..)) {
@@ -83,7 +83,7 @@ fn fill(
             if bytes >= BATCH_BYTES {
                 bytes = 0;
                 commit(&versions, &mut writer, changes, Durability::Immediate)?;
-                changes = Changes::new(&writer);
+                changes = TxnChanges::new(&writer);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The header: the prelude with its copies, and the two slots.
 
-use crate::crypto::{Batch, Place};
+use crate::crypto::{Batch, PageIdentity};
 use crate::error::{Damage, Error, FileErrorCause, Result};
-use crate::page::{FORMAT_VERSION, NoPrelude, PRELUDE_BYTES, PRELUDE_COPY_AT, Prelude, Slot};
+use crate::page::{FORMAT_VERSION, HeaderSlot, NoPrelude, PRELUDE_BYTES, PRELUDE_COPY_AT, Prelude};
 use crate::pager::Pager;
 use crate::unit::{CommitId, HEADER_PAGES, PAGE_BYTES, PageId, SLOT_BYTES};
 use crate::vfs::{VfsFile, read_whole, write_whole};
@@ -25,7 +25,7 @@ pub(crate) fn other_slot(page: PageId) -> PageId {
 /// A slot that can be read, and its page.
 pub(crate) struct ReadSlot {
     pub(crate) page: PageId,
-    pub(crate) slot: Slot,
+    pub(crate) slot: HeaderSlot,
 }
 
 /// Returns the page and the offset of the prelude and of its copies.
@@ -62,10 +62,15 @@ pub(crate) fn read_prelude(file: &dyn VfsFile, path: &Path) -> Result<Prelude> {
 }
 
 /// Seals a slot and writes it.
-pub(crate) fn write_slot(pager: &Pager, batch: Batch<'_>, slot: &Slot, page: PageId) -> Result<()> {
+pub(crate) fn write_slot(
+    pager: &Pager,
+    batch: Batch<'_>,
+    slot: &HeaderSlot,
+    page: PageId,
+) -> Result<()> {
     assert!(SLOT_PAGES.contains(&page), "C1: page {page} is no slot");
     let mut bytes: [u8; SLOT_BYTES] = slot.encode();
-    batch.seal_slot(Place { page, birth: slot.commit }, &mut bytes);
+    batch.seal_slot(PageIdentity { page, birth: slot.commit }, &mut bytes);
     write_whole(pager.file(), &bytes, page.offset()).map_err(|e| pager.io(&e))
 }
 
@@ -76,7 +81,7 @@ pub(crate) fn read_slot(pager: &Pager, page: PageId) -> Result<Option<ReadSlot>>
     if !whole || !pager.sealer().open_slot(page, &mut bytes) {
         return Ok(None);
     }
-    let slot = Slot::decode(&bytes).ok_or_else(|| pager.damaged(page, Damage::Content))?;
+    let slot = HeaderSlot::decode(&bytes).ok_or_else(|| pager.damaged(page, Damage::Content))?;
     Ok(Some(ReadSlot { page, slot }))
 }
 

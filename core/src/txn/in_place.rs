@@ -8,11 +8,11 @@
 //! Every step that can fail comes before the first change: the nodes are resident, the log has
 //! room, and nothing is written.
 
-use super::changes::{Changes, TreeChanges};
+use super::changes::{TreeChanges, TxnChanges};
 use super::log::LogEntry;
 use super::pins::Published;
 use super::state::{CommitState, Trees};
-use super::writer::Writer;
+use super::writer::WriterState;
 use crate::conc::Arc;
 use crate::fault::{self, Fault};
 use crate::pager::Pager;
@@ -26,14 +26,14 @@ use crate::unit::PageId;
 /// The changes, if the last commit must be preserved. It is unchanged then.
 pub(crate) fn commit_in_place(
     published: &Published<CommitState>,
-    writer: &mut Writer,
-    changes: Changes,
+    writer: &mut WriterState,
+    changes: TxnChanges,
     entry: &LogEntry<'_>,
-) -> Result<(), Changes> {
+) -> Result<(), TxnChanges> {
     if !changes.trees.values().all(TreeChanges::is_buffered) {
         return Err(changes);
     }
-    let Changes { base, trees, journal, failed } = changes;
+    let TxnChanges { base, trees, journal, failed } = changes;
     // The writer holds the last commit as well.
     drop(base);
     let log = Arc::clone(&writer.tip.log);
@@ -49,7 +49,7 @@ pub(crate) fn commit_in_place(
     };
     let freed = fits.then(|| published.change(entry.commit, &mut writer.tip, put)).flatten();
     let Some(freed) = freed else {
-        return Err(Changes { base: Arc::clone(&writer.tip), trees, journal, failed });
+        return Err(TxnChanges { base: Arc::clone(&writer.tip), trees, journal, failed });
     };
     let freed = if fault::on(Fault::Fs17) { &[] } else { &freed[..] };
     tail.append(&LogEntry { freed, ..*entry });

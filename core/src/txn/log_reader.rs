@@ -40,13 +40,7 @@ impl LogScan {
 
     /// The scan of a file without a log.
     pub(crate) const fn without_log(start: PageId) -> Self {
-        Self {
-            records: Vec::new(),
-            start,
-            next: start,
-            salt: [0; HEAD_BYTES],
-            torn: None,
-        }
+        Self { records: Vec::new(), start, next: start, salt: [0; HEAD_BYTES], torn: None }
     }
 }
 

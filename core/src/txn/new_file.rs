@@ -6,13 +6,13 @@ use super::failure::{Failure, WriteResult};
 use super::header::SLOT_PAGES;
 use super::options::StoreOptions;
 use super::state::CommitState;
-use super::writer::Writer;
+use super::writer::WriterState;
 use crate::codec::put_at;
 use crate::conc::Arc;
-use crate::crypto::{FileKeys, FileSalt, Key, KeyCheck, Place, Sealer};
+use crate::crypto::{FileKeys, FileSalt, FileSealer, Key, KeyCheck, PageIdentity};
 use crate::error::{Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
-use crate::page::{CatalogAt, PRELUDE_COPY_AT, Prelude, Slot, TreeRecord};
+use crate::page::{CatalogAt, HeaderSlot, PRELUDE_COPY_AT, Prelude, TreeRecord};
 use crate::pager::Pager;
 use crate::unit::{CommitId, HEADER_PAGES, PAGE_BYTES, SLOT_BYTES};
 use crate::vfs::{Opened, Vfs, VfsFile, create_locked, write_whole};
@@ -72,12 +72,12 @@ pub(crate) fn format(
     path: &Path,
     file: Box<dyn VfsFile>,
     commit: CommitId,
-) -> Result<Writer> {
+) -> Result<WriterState> {
     let mut salt = FileSalt::default();
     options.random_source.fill(&mut salt).map_err(|_| Error::RandomSource)?;
     let (prelude, sealer) = sealer(options.key.as_ref(), salt);
     let pager = Arc::new(Pager::new(file, options.pager_parts(path, sealer)));
-    let slot = Slot {
+    let slot = HeaderSlot {
         commit,
         page_count: HEADER_PAGES,
         settled: true,
@@ -91,25 +91,26 @@ pub(crate) fn format(
     put_at(&mut header, 0, &prelude.encode());
     for page in SLOT_PAGES {
         let copy = page != SLOT_PAGES[0];
-        let mut bytes: [u8; SLOT_BYTES] = Slot { copy, ..slot.clone() }.encode();
-        pager.batch()?.seal_slot(Place { page, birth: commit }, &mut bytes);
+        let mut bytes: [u8; SLOT_BYTES] = HeaderSlot { copy, ..slot.clone() }.encode();
+        pager.batch()?.seal_slot(PageIdentity { page, birth: commit }, &mut bytes);
         let at = |extra: u64| usize::try_from(page.offset() + extra).unwrap_or_default();
         put_at(&mut header, at(0), &bytes);
         put_at(&mut header, at(PRELUDE_COPY_AT), &prelude.encode());
     }
     write_whole(pager.file(), &header, 0).map_err(|e| pager.io(&e))?;
-    let mut writer = Writer::new(Arc::new(CommitState::load(pager, slot)?), SLOT_PAGES[0], true);
+    let mut writer =
+        WriterState::new(Arc::new(CommitState::load(pager, slot)?), SLOT_PAGES[0], true);
     writer.one_sync_pages_max = options.one_sync_pages_max;
     writer.log_limits = Some(options.log_limits());
     Ok(writer)
 }
 
 /// Returns the prelude and the sealer of a new file.
-fn sealer(key: Option<&Key>, salt: FileSalt) -> (Prelude, Sealer) {
+fn sealer(key: Option<&Key>, salt: FileSalt) -> (Prelude, FileSealer) {
     let mut prelude = Prelude::new(key.is_some(), salt, KeyCheck::default());
     let keys = key.map(|key| FileKeys::derive(key, &salt, &prelude.identity()));
     if let Some(keys) = &keys {
         prelude.check = *keys.check();
     }
-    (prelude, Sealer::new(salt, keys))
+    (prelude, FileSealer::new(salt, keys))
 }

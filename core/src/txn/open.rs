@@ -3,9 +3,9 @@
 use super::header::read_prelude;
 use super::options::StoreOptions;
 use super::recover::{OpenMode, OpenedAs, recover};
-use super::writer::Writer;
+use super::writer::WriterState;
 use crate::conc::Arc;
-use crate::crypto::{FileKeys, Sealer};
+use crate::crypto::{FileKeys, FileSealer};
 use crate::error::{Error, FileErrorCause, Result};
 use crate::fault;
 use crate::page::{LOG_VERSION, Prelude};
@@ -16,7 +16,7 @@ use std::path::Path;
 /// An opened file.
 pub(crate) struct OpenedFile {
     pub(crate) format_version: u32,
-    pub(crate) writer: Writer,
+    pub(crate) writer: WriterState,
     pub(crate) opened: OpenedAs,
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn open(options: &StoreOptions, path: &Path, mode: OpenMode) -> Resul
 }
 
 /// Derives the file's keys, and reports a wrong key.
-fn unlock(options: &StoreOptions, path: &Path, prelude: &Prelude) -> Result<Sealer> {
+fn unlock(options: &StoreOptions, path: &Path, prelude: &Prelude) -> Result<FileSealer> {
     let keys = match (&options.key, prelude.encrypted) {
         (None, false) => None,
         (None, true) => return Err(Error::file(path, FileErrorCause::KeyMissing)),
@@ -55,5 +55,5 @@ fn unlock(options: &StoreOptions, path: &Path, prelude: &Prelude) -> Result<Seal
             Some(keys)
         }
     };
-    Ok(Sealer::new(prelude.salt, keys))
+    Ok(FileSealer::new(prelude.salt, keys))
 }

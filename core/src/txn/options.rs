@@ -3,7 +3,7 @@
 use super::log::{BUFFERED_BYTES_MAX, LogLimits};
 use super::state::ONE_SYNC_PAGES_MAX;
 use crate::conc::Arc;
-use crate::crypto::{Key, OsRandom, RandomSource, Sealer};
+use crate::crypto::{FileSealer, Key, OsRandom, RandomSource};
 use crate::page::LOG_PAGES_MAX;
 use crate::pager::PagerParts;
 use crate::unit::PAGE_BYTES;
@@ -94,7 +94,7 @@ impl StoreOptions {
     }
 
     /// Returns the parts of the pager of a file.
-    pub(crate) fn pager_parts(&self, path: &Path, sealer: Sealer) -> PagerParts {
+    pub(crate) fn pager_parts(&self, path: &Path, sealer: FileSealer) -> PagerParts {
         PagerParts {
             path: path.to_path_buf(),
             sealer,

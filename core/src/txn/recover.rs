@@ -16,11 +16,11 @@ use super::header::{ReadSlot, SLOT_PAGES, read_slot};
 use super::log::{LogLimits, erase_record};
 use super::replay::PendingLog;
 use super::state::{CommitState, ONE_SYNC_PAGES_MAX};
-use super::writer::Writer;
+use super::writer::WriterState;
 use crate::conc::Arc;
 use crate::error::{Damage, Error, FileErrorCause, Recovery, RecoveryOutcome, Result};
 use crate::fault::{self, Fault};
-use crate::page::{CatalogAt, Pointer, Slot, ValueSpan};
+use crate::page::{CatalogAt, HeaderSlot, Pointer, ValueSpan};
 use crate::pager::Pager;
 use crate::sorted::sort_by;
 use crate::tree::read_node_page;
@@ -50,7 +50,7 @@ enum SlotEvidence {
     /// The only slot that can be read holds the base.
     Single,
     /// The older slot holds the base: the commit of the newest, which this is, is not whole.
-    Older(Slot),
+    Older(HeaderSlot),
 }
 
 /// The evidence of the log about the commits since the base.
@@ -90,7 +90,7 @@ impl Evidence {
     }
 
     /// Returns the newest slot, if its commit is not whole.
-    const fn discarded_slot(&self) -> Option<&Slot> {
+    const fn discarded_slot(&self) -> Option<&HeaderSlot> {
         match &self.slots {
             SlotEvidence::Older(slot) => Some(slot),
             SlotEvidence::Agree | SlotEvidence::Newest | SlotEvidence::Single => None,
@@ -146,7 +146,7 @@ struct Chosen {
     page: PageId,
     born: Vec<PageId>,
     /// The newest slot, if its commit is not whole.
-    discarded: Option<Slot>,
+    discarded: Option<HeaderSlot>,
 }
 
 /// Finds the last whole commit of a file, log included, and makes it safe to build on.
@@ -154,7 +154,7 @@ pub(crate) fn recover(
     pager: &Arc<Pager>,
     mode: OpenMode,
     log_limits: Option<LogLimits>,
-) -> Result<(Writer, OpenedAs)> {
+) -> Result<(WriterState, OpenedAs)> {
     let Slots { all, agree, marked } = read_slots(pager)?;
     let readable = all.len();
     let Chosen { state, page, born, discarded } = choose(pager, all)?;
@@ -185,7 +185,7 @@ pub(crate) fn recover(
     let recovery =
         (!evidence.is_closed()).then_some(Recovery { commit: pending.commit(), outcome });
     let unsure = pending.unsure().collect();
-    let mut writer = Writer::with_log(pending, page, agree)?;
+    let mut writer = WriterState::with_log(pending, page, agree)?;
     writer.log_marked = marked && !evidence.log_is_empty();
     writer.log_limits = log_limits;
     writer.start_log()?;
@@ -197,7 +197,7 @@ pub(crate) fn recover(
 
 /// Brings the disk to a state that a second crash cannot undo.
 fn make_safe(
-    writer: &mut Writer,
+    writer: &mut WriterState,
     evidence: &Evidence,
     born: Vec<PageId>,
     unsure_records: Vec<PageId>,
@@ -298,7 +298,7 @@ fn is_incomplete(error: &Error) -> bool {
 }
 
 /// Loads the commit of a slot; unless it is settled, walks the pages born in it and returns them.
-fn whole(pager: &Arc<Pager>, slot: Slot) -> Result<(CommitState, Vec<PageId>)> {
+fn whole(pager: &Arc<Pager>, slot: HeaderSlot) -> Result<(CommitState, Vec<PageId>)> {
     let found_bytes = pager.file().len().map_err(|e| pager.io(&e))?;
     let expected_bytes = slot.page_count.saturating_mul(PAGE_BYTES as u64);
     if found_bytes < expected_bytes || found_bytes != expected_bytes && fault::on(Fault::Fp05) {

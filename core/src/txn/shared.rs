@@ -3,7 +3,7 @@
 use super::close::close;
 use super::options::StoreOptions;
 use super::recover::OpenedAs;
-use super::writer::{Versions, Writer};
+use super::writer::{Versions, WriterState};
 use super::writer_lock::WriterLock;
 use crate::error::{Error, Result};
 use crate::instance::error::InstanceError;
@@ -19,7 +19,7 @@ pub(crate) struct SharedStore {
     pub(crate) path: PathBuf,
     pub(crate) format_version: u32,
     pub(crate) versions: Versions,
-    lock: WriterLock<Box<Writer>>,
+    lock: WriterLock<Box<WriterState>>,
     pub(crate) opened: OpenedAs,
 }
 
@@ -27,7 +27,7 @@ impl SharedStore {
     pub(crate) fn new(
         options: StoreOptions,
         format_version: u32,
-        writer: Writer,
+        writer: WriterState,
         opened: OpenedAs,
     ) -> Self {
         let path = writer.tip.pager.path().to_path_buf();
@@ -53,7 +53,7 @@ impl Drop for SharedStore {
 pub(crate) struct WriteGuard<S: Deref<Target = SharedStore>> {
     shared: S,
     /// `None` only while it is dropped.
-    writer: Option<Box<Writer>>,
+    writer: Option<Box<WriterState>>,
 }
 
 impl<S: Deref<Target = SharedStore>> WriteGuard<S> {
@@ -82,21 +82,21 @@ impl<S: Deref<Target = SharedStore>> WriteGuard<S> {
     }
 
     /// Returns the shared state and the writer.
-    pub(crate) fn parts(&mut self) -> (&S, &mut Writer) {
+    pub(crate) fn parts(&mut self) -> (&S, &mut WriterState) {
         (&self.shared, self.writer.as_mut().expect(HELD))
     }
 }
 
 impl<S: Deref<Target = SharedStore>> Deref for WriteGuard<S> {
-    type Target = Writer;
+    type Target = WriterState;
 
-    fn deref(&self) -> &Writer {
+    fn deref(&self) -> &WriterState {
         self.writer.as_ref().expect(HELD)
     }
 }
 
 impl<S: Deref<Target = SharedStore>> DerefMut for WriteGuard<S> {
-    fn deref_mut(&mut self) -> &mut Writer {
+    fn deref_mut(&mut self) -> &mut WriterState {
         self.parts().1
     }
 }

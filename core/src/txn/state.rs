@@ -3,7 +3,7 @@
 use super::log::{Log, LogTail};
 use crate::conc::Arc;
 use crate::error::{Damage, Result};
-use crate::page::{Catalog, CatalogAt, Pointer, Slot, TreeRecord};
+use crate::page::{CatalogAt, HeaderSlot, Pointer, TreeCatalog, TreeRecord};
 use crate::pager::Pager;
 use crate::sorted::Sorted;
 use crate::space::{Space, decode_chunk};
@@ -24,9 +24,9 @@ pub(crate) struct CommitState {
     pub(crate) commit: CommitId,
     pub(crate) trees: Trees,
     /// The slot of the base: the checkpoint that this commit and its log continue.
-    pub(crate) slot: Slot,
+    pub(crate) slot: HeaderSlot,
     /// The trees as the base records them.
-    pub(crate) recorded: Arc<Catalog>,
+    pub(crate) recorded: Arc<TreeCatalog>,
     pub(crate) space: Arc<TreeState>,
     /// The overflow pages of the catalog, if it is not inline in the slot.
     pub(crate) catalog_pages: Vec<PageId>,
@@ -52,7 +52,7 @@ impl CommitState {
     }
 
     /// Reads the catalog of a slot.
-    pub(crate) fn load(pager: Arc<Pager>, slot: Slot) -> Result<Self> {
+    pub(crate) fn load(pager: Arc<Pager>, slot: HeaderSlot) -> Result<Self> {
         let mut catalog_pages = Vec::new();
         let (bytes, at) = match &slot.catalog {
             CatalogAt::Inline(bytes) => (bytes.clone(), PageId(0)),
@@ -61,7 +61,8 @@ impl CommitState {
                 (pager.read_chain(*bytes, *first, &mut visit)?, first.page)
             }
         };
-        let catalog = Catalog::decode(&bytes).ok_or_else(|| pager.damaged(at, Damage::Content))?;
+        let catalog =
+            TreeCatalog::decode(&bytes).ok_or_else(|| pager.damaged(at, Damage::Content))?;
         let tree = |record: &TreeRecord| TreeState::of_record(*record, pager.cache());
         let trees = catalog.0.iter().map(|(name, record)| (Arc::clone(name), tree(record)));
         let (trees, recorded) = (trees.collect(), Arc::new(catalog));

@@ -10,7 +10,7 @@ use super::recover::{OpenMode, OpenedAs};
 use super::shared::{SharedStore, WriteGuard};
 use super::snapshot::Snapshot;
 use super::write::WriteTxn;
-use super::writer::{Versions, Writer};
+use super::writer::{Versions, WriterState};
 use crate::conc::Arc;
 use crate::crypto::Key;
 use crate::error::{Error, FileErrorCause, Recovery, Result};
@@ -199,7 +199,7 @@ impl Store {
     /// Runs `body` with the writer lock held.
     pub(crate) fn with_writer<T>(
         &self,
-        body: impl FnOnce(&Versions, &mut Writer) -> T,
+        body: impl FnOnce(&Versions, &mut WriterState) -> T,
     ) -> Result<T> {
         let mut guard = WriteGuard::new(&*self.shared, self.waits)?;
         Ok(body(&self.shared.versions, &mut guard))

@@ -1,6 +1,6 @@
 //! A write transaction: changes that become a commit together, or not at all.
 
-use super::changes::{Changes, TreeChanges};
+use super::changes::{TreeChanges, TxnChanges};
 use super::commit::{Durability, Stage, commit};
 use super::journal::{Journal, Op};
 use super::log::Appended;
@@ -17,7 +17,7 @@ use std::ops::RangeBounds;
 #[derive(Debug)]
 pub struct WriteTxn {
     guard: WriteGuard<Arc<SharedStore>>,
-    changes: Changes,
+    changes: TxnChanges,
 }
 
 /// A tree within a write transaction; it sees the transaction's own changes.
@@ -112,7 +112,7 @@ fn roll_back(
     Some(guard)
 }
 
-impl Changes {
+impl TxnChanges {
     /// Returns the tree of a name, empty if the base does not have it.
     pub(crate) fn tree(&mut self, name: &str) -> Result<TreeMut<'_>> {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
@@ -133,11 +133,11 @@ impl Changes {
 
 impl WriteTxn {
     pub(crate) fn new(guard: WriteGuard<Arc<SharedStore>>) -> Self {
-        let changes = Changes::new(&guard);
+        let changes = TxnChanges::new(&guard);
         Self { guard, changes }
     }
 
-    pub(super) const fn changes(&self) -> &Changes {
+    pub(super) const fn changes(&self) -> &TxnChanges {
         &self.changes
     }
 

@@ -10,7 +10,7 @@ use super::state::{CommitState, ONE_SYNC_PAGES_MAX};
 use crate::conc::Arc;
 use crate::error::{Error, Result};
 use crate::fault::{self, Fault};
-use crate::page::Slot;
+use crate::page::HeaderSlot;
 use crate::space::Space;
 use crate::unit::{CommitId, PageId};
 use crate::vfs::Vfs;
@@ -74,7 +74,7 @@ impl Versions {
 
 /// The state of the one writer.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct WriterState {
     /// Read from the space tree on first use.
     pub(crate) space: Option<Space>,
     /// The last commit, which may not be durable yet: the next transaction starts from it.
@@ -113,7 +113,7 @@ pub(crate) struct Needs {
     pub(crate) durable: CommitId,
 }
 
-impl Writer {
+impl WriterState {
     /// The writer of a file whose base has its slot on `slot_page`.
     pub(crate) fn new(tip: Arc<CommitState>, slot_page: PageId, slots_agree: bool) -> Self {
         Self {
@@ -178,9 +178,10 @@ impl Writer {
 
     /// Writes the slot of a durable commit over the other slot. The copy need not reach the disk:
     /// the next checkpoint replaces it, and not the slot that is durable.
-    pub(crate) fn copy_slot(&mut self, slot: &Slot) -> Result<()> {
+    pub(crate) fn copy_slot(&mut self, slot: &HeaderSlot) -> Result<()> {
         let (pager, page) = (&self.tip.pager, other_slot(self.slot_page));
-        let slot = Slot { settled: true, copy: true, logged: self.log_marked, ..slot.clone() };
+        let slot =
+            HeaderSlot { settled: true, copy: true, logged: self.log_marked, ..slot.clone() };
         write_slot(pager, pager.batch()?, &slot, page)?;
         self.slots_agree = true;
         Ok(())
