@@ -7,9 +7,9 @@
 //! body seals them before it opens the file, so that decoders and tree walks see hostile content.
 //! [`mutate_file`] respects page boundaries.
 
-use super::sparse::Image;
+use super::sparse::{Image, file_key};
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
-use fastness::{Key, PAGE_BYTES, Snapshot, Store, StoreOptions};
+use fastness::{PAGE_BYTES, Snapshot, Store, StoreOptions};
 use fastness_testkit::CountingRandom;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,12 +17,6 @@ use std::sync::Arc;
 const PLACE: &str = "fuzzed.fastness";
 /// A hostile tree may repeat a page, so reading is limited.
 const READS_MAX: usize = 2_000;
-
-/// The key of all encrypted inputs.
-#[must_use]
-pub fn file_key() -> Key {
-    Key::new([0x6b; 64])
-}
 
 /// Opens, reads, verifies and writes the bytes as a store file.
 ///

@@ -13,11 +13,12 @@ mod sparse;
 
 pub use auth::{auth, auth_seeds};
 pub use entry::{entry, entry_seeds};
-pub use file::{Mutate, file, file_bytes, file_key, file_seeds, mutate_file};
+pub use file::{Mutate, file, file_bytes, file_seeds, mutate_file};
 pub use http::{http, http_seeds};
 pub use page::{page, page_seeds};
 pub use seal::{seal, seal_seeds};
 pub use server::{server, server_seeds};
+pub use sparse::file_key;
 
 use fastness_sim::check;
 

@@ -3,7 +3,7 @@
 //! - E2 A sealed page opens to the same bytes for the same page number, commit, seal and key;
 //!   nothing else opens.
 
-use super::file::file_key;
+use super::sparse::file_key;
 use fastness::inspect::TestSealer;
 use fastness::{CommitId, Key, PAGE_BYTES, PageId};
 

@@ -64,3 +64,9 @@ pub(super) fn model_outcome<T>(outcome: Result<T, Error>) -> Result<InstanceOutc
         _ => return Err(unexpected_error(error)),
     }))
 }
+
+/// Returns the errors of a transaction, a subscription and a read.
+pub(super) fn refusals(instance: &Instance) -> [Option<Error>; 3] {
+    let transact = instance.transact(|_| Ok(()));
+    [transact.err(), instance.subscribe().err(), instance.snapshot().err()]
+}

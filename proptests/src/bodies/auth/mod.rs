@@ -13,9 +13,9 @@
 
 mod renewal;
 
+use self::renewal::token;
 use fastness_auth::{
-    AuthError, AuthServer, AuthUrl, Credentials, ErrorCode, Permission, Request, Secret, Token,
-    User, response,
+    AuthError, AuthServer, AuthUrl, Credentials, ErrorCode, Request, Secret, Token, User, response,
 };
 
 /// Interprets the bytes as the first byte selects.
@@ -37,18 +37,18 @@ pub fn auth(bytes: &[u8]) {
 /// If U7 is violated.
 #[must_use]
 pub fn auth_seeds() -> Vec<Vec<u8>> {
-    let token = token().to_json();
-    let token = token.expose();
+    let text = token().to_json();
+    let token_text = text.expose();
     let url = AuthUrl::parse("http://h/auth").expect("U7: it is an address");
-    let user = User { url, token: self::token() }.to_json();
-    let tokens = format!("{{\"access_token\": {token}, \"refresh_token\": {token}}}");
+    let user = User { url, token: token() }.to_json();
+    let tokens = format!("{{\"access_token\": {token_text}, \"refresh_token\": {token_text}}}");
     let error = r#"{"title": "t", "hint": ["h"], "status": 401, "code": 611.5}"#;
     let info = r#"{"userId": "u", "isAdmin": "true", "metadata": {"a": "b", "c": null}}"#;
     let answer =
         |status: u16, body: &str| [&[0][..], &status.to_le_bytes(), body.as_bytes()].concat();
     let address = |text: &str| [&[1], text.as_bytes()].concat();
     let mut seeds = vec![
-        answer(200, token),
+        answer(200, token_text),
         answer(200, &tokens),
         answer(200, info),
         answer(200, user.expose()),
@@ -60,17 +60,6 @@ pub fn auth_seeds() -> Vec<Vec<u8>> {
     ];
     seeds.extend(renewal::seeds().map(|plan| [&[2], &plan[..]].concat()));
     seeds
-}
-
-fn token() -> Token {
-    Token {
-        value: "value".into(),
-        identity: "identity".to_owned(),
-        path: "/~/default".to_owned(),
-        expires_seconds: 1_512_345_678,
-        permissions: Permission::KNOWN.to_vec(),
-        is_admin: true,
-    }
 }
 
 /// A status in two bytes, and a body for every parser.

@@ -4,11 +4,10 @@
 //! written from docs/auth.md#token-renewal runs in parallel: it knows the open request and whether
 //! the session runs.
 
-use super::token;
 use fastness_auth::refresh::{Input, Output};
 use fastness_auth::{
-    AuthError, BACKOFF_MAX, Backoff, NetworkError, RENEWAL_MARGIN, Refresher, RequestId, Time,
-    Token,
+    AuthError, BACKOFF_MAX, Backoff, NetworkError, Permission, RENEWAL_MARGIN, Refresher,
+    RequestId, Time, Token,
 };
 use std::time::Duration;
 
@@ -84,6 +83,17 @@ pub(super) fn renewal(bytes: &[u8]) {
         harness.event(event[0], event[1], event[2]);
     }
     harness.recovers();
+}
+
+pub(super) fn token() -> Token {
+    Token {
+        value: "value".into(),
+        identity: "identity".to_owned(),
+        path: "/~/default".to_owned(),
+        expires_seconds: 1_512_345_678,
+        permissions: Permission::KNOWN.to_vec(),
+        is_admin: true,
+    }
 }
 
 impl RenewalHarness {

@@ -5,7 +5,7 @@ mod io_errors;
 mod waiting;
 
 use super::catch_panic::catch_panic;
-use super::fixtures::{model_outcome, notes_module, read_notes, unexpected_error};
+use super::fixtures::{model_outcome, notes_module, read_notes, refusals, unexpected_error};
 use super::promises::{A1, C2, C3, C11, J1, J2, J3, J4, J5, J6, J7};
 use super::world::World;
 use crate::check::definition::{Check, Distribution, Twin, Violation};
@@ -357,7 +357,7 @@ impl<'a> InstanceHarness<'a> {
             let outcome = self.threads.on(thread, || {
                 used.transact(|txn| {
                     nested = Some((used.transact(|_| Ok(())), used.close()));
-                    waited = self.threads.on(UI, || beside.as_ref().map(waiting::refusals));
+                    waited = self.threads.on(UI, || beside.as_ref().map(refusals));
                     txn.get_or_create("Note", i64::from(op.c)).map(drop)
                 })
             });

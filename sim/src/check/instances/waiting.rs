@@ -6,14 +6,7 @@
 use super::{InstanceHarness, lock};
 use crate::check::definition::Violation;
 use crate::check::promises::J5;
-use fastness::instance::Instance;
 use fastness::{Error, InstanceError};
-
-/// Returns the errors of a transaction, a subscription and a read.
-pub(super) fn refusals(instance: &Instance) -> [Option<Error>; 3] {
-    let transact = instance.transact(|_| Ok(()));
-    [transact.err(), instance.subscribe().err(), instance.snapshot().err()]
-}
 
 impl InstanceHarness<'_> {
     /// Checks that the calls of a migration were refused without blocking.

@@ -1,7 +1,6 @@
 //! A database and its model on one simulated machine, driven operation by operation.
 
 use super::commit_hook::RecordingHook;
-use super::lifecycle::synced;
 use super::{bridge, compare};
 use crate::check::compare::CheckError;
 use crate::check::definition::Violation;
@@ -12,6 +11,7 @@ use crate::check::world::{World, file};
 use crate::fs::{Disk, SimFs};
 use fastness::Error;
 use fastness::object::{Database, DatabaseOptions, Snapshot, Transaction, View};
+use fastness::schema::SchemaMode;
 use fastness_models::object_domain::ObjectDomain;
 use fastness_models::objects::{DatabaseState, Id, ListEdit, ObjectRefusal, Value};
 use fastness_models::{Op, OpKind};
@@ -437,4 +437,15 @@ fn is_chunked(list: &[(u64, Value)]) -> bool {
         Value::Link(_) => 4 + 1,
     };
     list.len() > 1 && list.iter().map(|(_, value)| 13 + bytes(value)).sum::<usize>() > 1024
+}
+
+/// Marks the options as synced if the file is synced.
+pub(in crate::check) fn synced<'a>(
+    domain: &ObjectDomain,
+    wanted: DatabaseOptions<'a>,
+) -> DatabaseOptions<'a> {
+    match domain.is_synced() {
+        true => wanted.mode(SchemaMode::Additive).synced(),
+        false => wanted,
+    }
 }

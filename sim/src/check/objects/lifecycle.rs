@@ -1,6 +1,6 @@
 //! Commit, close, open, crash.
 
-use super::harness::ObjectHarness;
+use super::harness::{ObjectHarness, synced};
 use super::{bridge, compare, structs};
 use crate::check::compare::CheckError;
 use crate::check::definition::Violation;
@@ -11,21 +11,8 @@ use crate::fs::{Disk, Fork};
 use crate::rng::Rng;
 use fastness::Error;
 use fastness::object::{Database, DatabaseOptions, Snapshot};
-use fastness::schema::SchemaMode;
-use fastness_models::object_domain::ObjectDomain;
 use fastness_models::objects::DatabaseState;
 use fastness_models::{Op, OpKind};
-
-/// Marks the options as synced if the file is synced.
-pub(in crate::check) fn synced<'a>(
-    domain: &ObjectDomain,
-    wanted: DatabaseOptions<'a>,
-) -> DatabaseOptions<'a> {
-    match domain.is_synced() {
-        true => wanted.mode(SchemaMode::Additive).synced(),
-        false => wanted,
-    }
-}
 
 impl ObjectHarness<'_> {
     /// Commits, with a crash at every call.

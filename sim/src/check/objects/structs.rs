@@ -108,7 +108,9 @@ trait TestStruct: Object {
 macro_rules! structs {
     ($($module:ident: $key:ty;)*) => {$(
         mod $module {
-            use super::{Counter, TestStruct, Link, StructSource, Object, Outcome, Timestamp};
+            use crate::check::objects::structs::{
+                Counter, Link, Object, Outcome, StructSource, TestStruct, Timestamp,
+            };
 
             #[derive(Object)]
             pub(super) struct Keyed {
