@@ -2,7 +2,7 @@
 
 use fastness::config::{
     App, Builder, Callback, CompactionPolicy, ConfigField, Configuration, FileEnv, FileStats,
-    MemoryFileEnv, OsFileEnv, Storage,
+    MemoryFileEnv, OsFileEnv, StorageMode,
 };
 use fastness::schema::{Class, Module, Property, PropertyType, Scalar, Schema, SchemaMode};
 use fastness::{ConfigError, DirectoryProblem, Error, ErrorKind, FileErrorKind, ReadOnlyConflict};
@@ -403,7 +403,7 @@ fn for_recovery_is_read_only_at_the_very_path_and_nothing_else() {
     assert_eq!((backup.directory(), backup.file_name(), backup.asset_file()), (None, None, None));
     assert!(backup.is_read_only() && backup.is_recovery() && !backup.is_synced());
     assert!(backup.key().is_none() && backup.migration().is_none() && backup.sync().is_none());
-    assert_eq!((backup.schema_version(), backup.storage()), (0, Storage::Disk));
+    assert_eq!((backup.schema_version(), backup.storage()), (0, StorageMode::Disk));
     assert!(!backup.deletes_if_migration_needed());
     assert!(backup.initial_data().is_none() && backup.compaction().is_none());
     assert_eq!(backup.schema_mode(), SchemaMode::Immutable);

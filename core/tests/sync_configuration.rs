@@ -1,7 +1,7 @@
 //! Synced configurations: users, URLs, local paths, options, identity; what a reset leaves.
 
 use fastness::config::{
-    App, Callback, ConfigField, Configuration, MemoryFileEnv, Storage, SyncBuilder, User,
+    App, Callback, ConfigField, Configuration, MemoryFileEnv, StorageMode, SyncBuilder, User,
 };
 use fastness::schema::{
     Class, Module, Opening, Property, Scalar, SchemaMode, StoredSchema, decide, require_classes,
@@ -269,7 +269,7 @@ fn options_have_the_rules_of_local_configurations() {
         .build()
         .unwrap();
     assert!(all.key().is_some() && all.initial_data().is_some());
-    assert_eq!((all.schema_version(), all.storage()), (7, Storage::Memory));
+    assert_eq!((all.schema_version(), all.storage()), (7, StorageMode::Memory));
     assert_eq!((all.schema().classes().len(), all.schema_mode()), (2, SchemaMode::Additive));
     assert!(all.migration().is_none() && all.asset_file().is_none() && all.compaction().is_none());
     assert!(!all.deletes_if_migration_needed() && !all.sync().unwrap().deletes_on_logout());

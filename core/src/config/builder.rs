@@ -4,7 +4,7 @@ use super::app::App;
 use super::callback::{Callback, CompactionPolicy};
 use super::draft::SharedOptions;
 use super::error::{ConfigError, ReadOnlyConflict};
-use super::value::{Configuration, Storage};
+use super::value::{Configuration, StorageMode};
 use crate::error::Result;
 use crate::schema::Module;
 use std::path::Path;
@@ -101,7 +101,7 @@ impl Builder {
         if self.asset_file.is_some() {
             return Err(ConfigError::AssetFileAndInMemory.into());
         }
-        self.draft.storage = Storage::Memory;
+        self.draft.storage = StorageMode::Memory;
         Ok(self)
     }
 
@@ -135,7 +135,7 @@ impl Builder {
         if path.is_empty() {
             return Err(ConfigError::AssetFileEmpty.into());
         }
-        if self.draft.storage == Storage::Memory {
+        if self.draft.storage == StorageMode::Memory {
             return Err(ConfigError::AssetFileAndInMemory.into());
         }
         if self.delete_if_migration_needed {

@@ -4,7 +4,7 @@ use super::app::App;
 use super::callback::Callback;
 use super::error::ConfigError;
 use super::secret::Secret;
-use super::value::{Configuration, Storage};
+use super::value::{Configuration, StorageMode};
 use crate::error::{Error, FileErrorCause, Result};
 use crate::schema::{Class, Module, Schema};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(super) struct SharedOptions {
     modules: Vec<Module>,
     only_classes: Option<Vec<String>>,
     pub(super) initial_data: Option<Callback>,
-    pub(super) storage: Storage,
+    pub(super) storage: StorageMode,
     pub(super) read_only: bool,
 }
 
@@ -37,7 +37,7 @@ impl SharedOptions {
             modules: app.module.iter().cloned().collect(),
             only_classes: None,
             initial_data: None,
-            storage: Storage::Disk,
+            storage: StorageMode::Disk,
             read_only: false,
         }
     }
@@ -119,7 +119,7 @@ impl Configuration {
             schema_version: 0,
             migration: None,
             delete_if_migration_needed: false,
-            storage: Storage::Disk,
+            storage: StorageMode::Disk,
             schema: Arc::new(schema),
             initial_data: None,
             read_only: false,

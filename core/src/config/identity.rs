@@ -3,7 +3,7 @@
 use super::callback::{Callback, CompactionPolicy};
 use super::hash::{self, Hash};
 use super::secret::Secret;
-use super::value::{Configuration, Storage, SyncPart};
+use super::value::{Configuration, StorageMode, SyncPart};
 use crate::fault::{self, Fault};
 use crate::instance::error::ConfigurationDifference;
 use std::hash::Hasher;
@@ -128,7 +128,7 @@ impl Configuration {
             .term(hash::fold(self.schema_version))
             .option(self.migration.as_ref(), Callback::hash)
             .flag(self.delete_if_migration_needed)
-            .flag(self.storage == Storage::Memory)
+            .flag(self.storage == StorageMode::Memory)
             .term(schema)
             // Observables of the original, which have no counterpart.
             .term(0)

@@ -40,4 +40,4 @@ pub use identity::ConfigField;
 pub use sync::SyncBuilder;
 pub use url::ServerUrl;
 pub use user::User;
-pub use value::{Configuration, Storage, SyncPart};
+pub use value::{Configuration, StorageMode, SyncPart};

@@ -7,7 +7,7 @@ use super::error::{ConfigError, DirectoryProblem, ReadOnlyConflict};
 use super::local_path::PathParts;
 use super::url::ServerUrl;
 use super::user::User;
-use super::value::{Configuration, Storage, SyncPart};
+use super::value::{Configuration, StorageMode, SyncPart};
 use crate::error::{Error, FileErrorCause, Result};
 use crate::schema::Module;
 use std::path::{Path, PathBuf};
@@ -117,7 +117,7 @@ impl SyncBuilder {
     /// Keeps the file in memory only.
     #[must_use]
     pub fn in_memory(mut self) -> Self {
-        self.draft.storage = Storage::Memory;
+        self.draft.storage = StorageMode::Memory;
         self
     }
 

@@ -1,9 +1,9 @@
 //! Configurations as texts: a field a line, a key as its length only (O3).
 
-use super::value::{Configuration, Storage, SyncPart};
+use super::value::{Configuration, StorageMode, SyncPart};
 use std::fmt::{self, Display, Formatter};
 
-impl Display for Storage {
+impl Display for StorageMode {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Disk => "FULL",

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// The storage of committed data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Storage {
+pub enum StorageMode {
     /// A file on the disk.
     #[default]
     Disk,
@@ -42,7 +42,7 @@ pub struct Configuration {
     pub(super) schema_version: u64,
     pub(super) migration: Option<Callback>,
     pub(super) delete_if_migration_needed: bool,
-    pub(super) storage: Storage,
+    pub(super) storage: StorageMode,
     pub(super) schema: Arc<Schema>,
     pub(super) initial_data: Option<Callback>,
     pub(super) read_only: bool,
@@ -115,7 +115,7 @@ impl Configuration {
 
     /// Returns where what was committed goes.
     #[must_use]
-    pub const fn storage(&self) -> Storage {
+    pub const fn storage(&self) -> StorageMode {
         self.storage
     }
 

@@ -3,7 +3,7 @@
 use super::file::File;
 use super::holder::InstanceKind;
 use crate::conc::Arc;
-use crate::config::{Assets, Configuration, FileStats, Storage};
+use crate::config::{Assets, Configuration, FileStats, StorageMode};
 use crate::error::{Error, FileErrorCause, Result};
 use crate::object::{Database, DatabaseOptions, Migration, Transaction};
 use crate::txn::{Failure, Store, StoreOptions, TemporaryFile};
@@ -28,8 +28,8 @@ impl FileOpener {
         let mut options = self.options.clone();
         options.key = configuration.key();
         match configuration.storage() {
-            Storage::Disk => options,
-            Storage::Memory => options.vfs(Arc::new(MemoryVfs::default())),
+            StorageMode::Disk => options,
+            StorageMode::Memory => options.vfs(Arc::new(MemoryVfs::default())),
         }
     }
 

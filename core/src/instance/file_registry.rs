@@ -11,7 +11,7 @@ use super::pending::PendingActions;
 use super::shared::{CallError, RegistryState};
 use super::threads::{OsThreads, Threads};
 use crate::conc::Arc;
-use crate::config::{App, Configuration, Storage};
+use crate::config::{App, Configuration, StorageMode};
 use crate::error::{Error, FileErrorCause, Result};
 use crate::schema::SchemaError;
 use crate::txn::StoreOptions;
@@ -152,7 +152,7 @@ impl FileRegistry {
     /// durably deleted, or is deleted until a crash.
     pub fn delete(&self, configuration: &Configuration) -> Result<bool> {
         self.state.exclusively(configuration, || {
-            let in_memory = configuration.storage() == Storage::Memory;
+            let in_memory = configuration.storage() == StorageMode::Memory;
             if configuration.is_recovery() || in_memory {
                 return Ok(false);
             }
@@ -214,7 +214,7 @@ impl RegistryState {
     /// Opens a file that no handle has open, after any recorded action for it.
     fn open_file(&self, configuration: &Configuration, kind: InstanceKind) -> Result<File> {
         let path = configuration.path();
-        if configuration.storage() == Storage::Memory {
+        if configuration.storage() == StorageMode::Memory {
             // A file of this name on the disk is another file.
             return self.opener.open(configuration, kind);
         }
