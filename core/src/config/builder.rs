@@ -38,7 +38,7 @@ impl Configuration {
 }
 
 impl Builder {
-    /// Names the file. Nothing but emptiness is refused; separators lead into directories.
+    /// Sets the file name. Only an empty name is refused; separators lead into directories.
     ///
     /// # Errors
     /// [`ConfigError::FileNameEmpty`].
@@ -47,7 +47,7 @@ impl Builder {
         Ok(self)
     }
 
-    /// Names the directory, and makes it with its parents.
+    /// Sets the directory, and creates it with its parents.
     ///
     /// # Errors
     /// [`ConfigError::Directory`].
@@ -74,7 +74,7 @@ impl Builder {
         Ok(self)
     }
 
-    /// Sets what brings an older file up to the schema.
+    /// Sets the migration of an older file.
     #[must_use]
     pub fn migration(mut self, migration: Callback) -> Self {
         self.migration = Some(migration);
@@ -112,7 +112,7 @@ impl Builder {
         self
     }
 
-    /// Takes these classes of the default module and no others. For tests.
+    /// Restricts the default module to these classes. For tests.
     #[must_use]
     pub fn only_classes(mut self, names: &[&str]) -> Self {
         self.draft.only_classes(names);
@@ -159,7 +159,7 @@ impl Builder {
         self
     }
 
-    /// Makes the configuration.
+    /// Builds the configuration.
     ///
     /// # Errors
     /// [`ConfigError::ReadOnly`]; [`crate::Error::File`] if the path has no canonical form;

@@ -21,7 +21,7 @@ pub struct Callback {
 }
 
 impl Callback {
-    /// Wraps what equals nothing but its clones.
+    /// Wraps a body without a name, which equals its clones only.
     #[must_use]
     pub fn new<T: Any + Send + Sync>(body: T) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Callback {
         self.body.downcast_ref()
     }
 
-    /// Tells whether both wrap the same type; if they differ all the same, a name is missing.
+    /// Returns whether both wrap the same type; if they differ all the same, a name is missing.
     #[must_use]
     pub fn is_of_type_of(&self, other: &Self) -> bool {
         self.type_id == other.type_id
@@ -106,14 +106,14 @@ pub enum CompactionPolicy {
 }
 
 impl CompactionPolicy {
-    /// Takes a rule of the app's; rules of one name are equal.
+    /// Creates a policy of the app. Policies of one name are equal.
     #[must_use]
     pub fn custom(name: &str, rule: impl Fn(FileStats) -> bool + Send + Sync + 'static) -> Self {
         let rule: Decide = Box::new(rule);
         Self::Custom(Callback::named(name, rule))
     }
 
-    /// Tells whether a file should be compacted. A custom hook that is no rule never says so.
+    /// Returns whether a file should be compacted. A custom hook that is no rule never says so.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "the original divides in floating point")]
     pub fn should_compact(&self, file: FileStats) -> bool {

@@ -79,7 +79,7 @@ impl SharedOptions {
         self.only_classes = Some(names.iter().map(|name| (*name).to_owned()).collect());
     }
 
-    /// Makes a local configuration of the options; `directory` and `file_name` say where.
+    /// Builds a local configuration at `directory` and `file_name`.
     pub(super) fn finish(self, directory: PathBuf, file_name: String) -> Result<Configuration> {
         let path = directory.join(&file_name);
         let canonical_path = self
@@ -108,7 +108,7 @@ impl SharedOptions {
 }
 
 impl Configuration {
-    /// Returns a configuration with nothing but classes.
+    /// Returns a configuration with classes only.
     pub(super) fn bare(schema: Schema) -> Self {
         Self {
             directory: None,

@@ -1,7 +1,7 @@
 //! Hashes of values, in 32 bits that wrap: those of the Java platform, so that they can be held
 //! against the original's.
 
-/// Takes the terms of a hash one after the other.
+/// An incremental hash.
 #[derive(Default)]
 pub(super) struct Hash(i32);
 

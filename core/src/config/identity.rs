@@ -70,7 +70,7 @@ impl ConfigField {
 }
 
 impl Configuration {
-    /// Tells in what this differs from the configuration under which a file is open.
+    /// Returns the difference from the configuration of the open file.
     pub(crate) fn difference_from(&self, open: &Self) -> ConfigurationDifference {
         let field = self.first_difference(open).map_or("nothing", ConfigField::name);
         match (&self.migration, &open.migration) {
@@ -143,7 +143,7 @@ impl Configuration {
 }
 
 impl Configuration {
-    /// Returns the directory, which a backup does not have; [`Fault::Cf03`] takes it for granted.
+    /// Returns the directory, which a backup does not have; [`Fault::Cf03`] assumes one.
     fn hashed_directory(&self) -> Option<&PathBuf> {
         assert!(self.directory.is_some() || !fault::on(Fault::Cf03), "there is a directory");
         self.directory.as_ref()

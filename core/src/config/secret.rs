@@ -36,7 +36,7 @@ impl Secret {
 }
 
 impl PartialEq for Secret {
-    /// Takes the same time wherever the keys differ.
+    /// Compares in constant time.
     fn eq(&self, other: &Self) -> bool {
         let pairs = self.0.iter().zip(other.0.iter());
         pairs.fold(0, |differing, (one, two)| differing | (one ^ two)) == 0

@@ -66,7 +66,7 @@ impl SyncBuilder {
         Ok(self)
     }
 
-    /// Names the root of the directories for synced files, and makes it with its parents.
+    /// Sets the root directory of synced files, and creates it with its parents.
     ///
     /// # Errors
     /// [`ConfigError::Directory`].
@@ -100,7 +100,7 @@ impl SyncBuilder {
         self
     }
 
-    /// Takes these classes of the default module and no others. For tests.
+    /// Restricts the default module to these classes. For tests.
     #[must_use]
     pub fn only_classes(mut self, names: &[&str]) -> Self {
         self.draft.only_classes(names);
@@ -161,7 +161,7 @@ impl SyncBuilder {
         self
     }
 
-    /// Makes the configuration, and the directory of the file.
+    /// Builds the configuration, and creates the directory of the file.
     ///
     /// # Errors
     /// [`ConfigError::ReadOnly`], [`ConfigError::IdentityMissing`], [`ConfigError::PathTooLong`],

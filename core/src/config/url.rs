@@ -86,8 +86,8 @@ fn is_scheme(text: &str) -> bool {
         && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "+-.".contains(letter))
 }
 
-/// Tells whether a text has only characters that a URL may have there. Those beyond ASCII may stand
-/// for themselves.
+/// Returns whether a text has only characters that a URL may have there. Those beyond ASCII may
+/// stand for themselves.
 pub(super) fn is_encoded(text: &str, also: &str) -> bool {
     let plain = |letter: char| {
         letter.is_ascii_alphanumeric()

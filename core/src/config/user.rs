@@ -72,7 +72,7 @@ impl User {
         &self.authentication_url
     }
 
-    /// Tells whether the user is logged in.
+    /// Returns whether the user is logged in.
     #[must_use]
     pub const fn is_valid(&self) -> bool {
         self.is_valid

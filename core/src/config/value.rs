@@ -19,7 +19,7 @@ pub enum StorageMode {
     Memory,
 }
 
-/// A file to open and its options. Made by [`super::Builder`] or [`super::SyncBuilder`], or for a
+/// A file to open and its options. Built by [`super::Builder`] or [`super::SyncBuilder`], or for a
 /// backup by [`Configuration::for_recovery`]; never changes.
 ///
 /// ```
@@ -107,13 +107,13 @@ impl Configuration {
         self.migration.as_ref()
     }
 
-    /// Tells whether a file that would need a migration is deleted instead.
+    /// Returns whether a file that would need a migration is deleted instead.
     #[must_use]
     pub const fn deletes_if_migration_needed(&self) -> bool {
         self.delete_if_migration_needed
     }
 
-    /// Returns where what was committed goes.
+    /// Returns the storage of committed data.
     #[must_use]
     pub const fn storage(&self) -> StorageMode {
         self.storage
@@ -131,7 +131,7 @@ impl Configuration {
         self.initial_data.as_ref()
     }
 
-    /// Tells whether the file is only read.
+    /// Returns whether the file is only read.
     #[must_use]
     pub const fn is_read_only(&self) -> bool {
         self.read_only
@@ -143,7 +143,7 @@ impl Configuration {
         self.compaction.as_ref()
     }
 
-    /// Tells whether the file is synchronised.
+    /// Returns whether the file is synchronised.
     #[must_use]
     pub const fn is_synced(&self) -> bool {
         self.sync.is_some()
@@ -155,7 +155,8 @@ impl Configuration {
         self.sync.as_ref()
     }
 
-    /// Tells whether this opens what a client reset left. No part of the configuration's identity.
+    /// Returns whether this opens what a client reset left. No part of the configuration's
+    /// identity.
     #[must_use]
     pub const fn is_recovery(&self) -> bool {
         self.is_recovery
@@ -191,13 +192,13 @@ impl SyncPart {
         &self.error_handler
     }
 
-    /// Tells whether the local file goes when the user logs out. It never does.
+    /// Returns whether a logout deletes the local file; always false.
     #[must_use]
     pub const fn deletes_on_logout(&self) -> bool {
         self.deletes_on_logout
     }
 
-    /// Tells whether the server's certificate is checked.
+    /// Returns whether the server's certificate is checked.
     #[must_use]
     pub const fn checks_certificate(&self) -> bool {
         self.checks_certificate
@@ -215,7 +216,7 @@ impl SyncPart {
         self.certificate_path.as_deref()
     }
 
-    /// Tells whether a first opening waits for what the server has.
+    /// Returns whether a first opening waits for what the server has.
     #[must_use]
     pub const fn waits_for_initial_data(&self) -> bool {
         self.waits_for_initial_data

@@ -23,13 +23,13 @@ impl Callback {
     ///
     /// let dir = tempfile::tempdir()?;
     /// let app = App::new(dir.path());
-    /// let instances = FileRegistry::open(&app, StoreOptions::new())?;
+    /// let registry = FileRegistry::open(&app, StoreOptions::new())?;
     /// let text = |name| Property::new(name, Scalar::String);
     ///
     /// // The first version of the app stores the place within the name.
     /// let module = Module::new("dogs", [Class::new("Dog")?.with(text("name")?)]);
     /// let first = Configuration::builder(&app).modules([module]).build()?;
-    /// let instance = instances.open_instance(&first)?;
+    /// let instance = registry.open_instance(&first)?;
     /// let rex = instance.transact(|txn| {
     ///     let rex = txn.create("Dog")?;
     ///     txn.set(&rex, "name", "Rex of Rome")?;
@@ -59,7 +59,7 @@ impl Callback {
     ///     .schema_version(1)?
     ///     .migration(split)
     ///     .build()?;
-    /// let snapshot = instances.open_instance(&second)?.snapshot()?;
+    /// let snapshot = registry.open_instance(&second)?.snapshot()?;
     /// assert_eq!(snapshot.object(&rex)?.unwrap().get("place")?, "Rome".into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -5,7 +5,7 @@ use super::limits::{CLASS_NAME_UNITS_MAX, TABLE_PREFIX, units};
 use super::property::Property;
 use crate::sorted::sort_by;
 
-/// The definition of a class. It is checked when a [`super::Schema`] is made of it.
+/// The definition of a class. [`super::Schema::new`] checks it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Class {
     pub(super) name: String,
@@ -14,7 +14,7 @@ pub struct Class {
     pub(super) keys: Vec<String>,
 }
 
-/// A named set of classes: what a library brings, or what an app has.
+/// A named set of classes, of a library or an app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module {
     name: String,

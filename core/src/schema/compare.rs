@@ -1,12 +1,12 @@
-//! Comparison of two schemas: the differences of the stored one from the wanted one.
+//! Comparison of two schemas: the differences of the stored one from the requested one.
 
 use super::class::Class;
 use super::difference::{Change, Difference};
 use super::property::Property;
 use super::set::Schema;
 
-/// Returns what must change in a file with the schema `stored` to fit `wanted`: first the new
-/// classes, then class by class. Classes that are not wanted are left alone and make no difference.
+/// Returns the changes that turn the schema `stored` into `wanted`: first the new classes, then the
+/// changes of each class. Stored classes that are not requested make no difference.
 #[must_use]
 pub fn differences(stored: &Schema, wanted: &Schema) -> Vec<Difference> {
     let mut found = Vec::new();

@@ -46,10 +46,10 @@ pub enum Action {
     RunMigration {
         /// Version in the file.
         from: u64,
-        /// Version wanted.
+        /// Requested version.
         to: u64,
     },
-    /// Compare what the migration left with what is wanted, see [`require_match`].
+    /// Compare the migrated schema with the requested one, see [`require_match`].
     RequireMatch,
     /// Check that no two objects of a class have the same primary key.
     RequireUniqueKeys,

@@ -1,8 +1,8 @@
-//! How the schema of a file differs from the one wanted.
+//! Differences between the schema of a file and the requested one, as values.
 
 use super::property_type::PropertyType;
 
-/// One way in which a class of the file differs from the one wanted.
+/// A difference between a class of the file and the requested class.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Difference {
     /// The class.
@@ -11,7 +11,7 @@ pub struct Difference {
     pub change: Change,
 }
 
-/// A change to a file, from the stored class to the wanted one.
+/// A change to a file, from the stored class to the requested one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Change {
     /// The class does not exist.
@@ -23,7 +23,7 @@ pub enum Change {
         /// The property.
         property: String,
     },
-    /// The property is not wanted, or is wanted as a computed one.
+    /// The property is not requested, or is requested as a computed one.
     RemoveProperty {
         /// The property.
         property: String,
@@ -34,7 +34,7 @@ pub enum Change {
         property: String,
         /// Type in the file.
         from: PropertyType,
-        /// Type wanted.
+        /// Requested type.
         to: PropertyType,
     },
     /// The property is required and should be nullable.
@@ -51,7 +51,7 @@ pub enum Change {
     ChangePrimaryKey {
         /// Primary key in the file.
         from: Option<String>,
-        /// Primary key wanted.
+        /// Requested primary key.
         to: Option<String>,
     },
     /// The property has no index.
@@ -59,7 +59,7 @@ pub enum Change {
         /// The property.
         property: String,
     },
-    /// The property has an index that is not wanted.
+    /// The property has an index that is not requested.
     RemoveIndex {
         /// The property.
         property: String,
@@ -67,7 +67,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// Tells whether an app must say what becomes of the objects.
+    /// Returns whether an app must say what becomes of the objects.
     #[must_use]
     pub const fn needs_migration(&self) -> bool {
         match self {
@@ -84,7 +84,7 @@ impl Change {
         }
     }
 
-    /// Tells whether the change drops stored values.
+    /// Returns whether the change drops stored values.
     #[must_use]
     pub const fn drops_values(&self) -> bool {
         match self {
@@ -101,7 +101,7 @@ impl Change {
         }
     }
 
-    /// Tells whether only an index changes.
+    /// Returns whether only an index changes.
     #[must_use]
     pub const fn is_of_index(&self) -> bool {
         matches!(self, Self::AddIndex { .. } | Self::RemoveIndex { .. })

@@ -7,8 +7,8 @@
 //! - M1 A definition is checked in full: every error is reported at once, in an order that does
 //!   not depend on the order of the definition.
 //! - M2 A [`Schema`] that exists is valid.
-//! - M3 Two schemas have no difference exactly when they agree on what is stored in the wanted
-//!   classes; a file to which the differences are applied has none any more.
+//! - M3 Two schemas have no difference exactly when they agree on the stored properties of the
+//!   requested classes; a file has no difference after all differences are applied.
 //! - M4 What a mode decides is a total function of mode, schemas and versions; a mode that only
 //!   reads decides on nothing that writes.
 //! - M5 Nothing that was stored is dropped, except by the mode that resets the file, or by the

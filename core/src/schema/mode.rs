@@ -8,7 +8,7 @@ pub enum SchemaMode {
     Automatic = 0,
     /// Nothing is written, and the version must be equal.
     Immutable = 1,
-    /// Nothing is written, whatever the version.
+    /// Nothing is written, at any version.
     ReadOnly = 2,
     /// A file that would need a migration is emptied.
     ResetFile = 3,
@@ -54,7 +54,7 @@ impl SchemaMode {
         }
     }
 
-    /// Tells whether this mode never writes.
+    /// Returns whether this mode never writes.
     #[must_use]
     pub const fn only_reads(self) -> bool {
         matches!(self, Self::Immutable | Self::ReadOnly)

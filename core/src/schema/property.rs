@@ -15,7 +15,7 @@ pub struct Property {
 }
 
 impl Property {
-    /// Names a property. Strings, binaries, timestamps and links are nullable, all else is
+    /// Defines a property. Strings, binaries, timestamps and links are nullable, all else is
     /// required, until [`Property::nullable`] or [`Property::required`] says otherwise.
     ///
     /// # Errors
@@ -73,19 +73,19 @@ impl Property {
         &self.kind
     }
 
-    /// Tells whether the property may be null.
+    /// Returns whether the property may be null.
     #[must_use]
     pub const fn is_nullable(&self) -> bool {
         self.nullable
     }
 
-    /// Tells whether this is the primary key of its class.
+    /// Returns whether this is the primary key of its class.
     #[must_use]
     pub const fn is_primary_key(&self) -> bool {
         self.primary_key
     }
 
-    /// Tells whether there is an index; a primary key always has one.
+    /// Returns whether there is an index; a primary key always has one.
     #[must_use]
     pub const fn is_indexed(&self) -> bool {
         self.indexed || self.primary_key

@@ -73,13 +73,13 @@ impl Scalar {
         }
     }
 
-    /// Tells whether a property of this type may be the primary key.
+    /// Returns whether a property of this type may be the primary key.
     #[must_use]
     pub const fn may_be_primary_key(self) -> bool {
         matches!(self, Self::Int | Self::String)
     }
 
-    /// Tells whether a property of this type may be indexed.
+    /// Returns whether a property of this type may be indexed.
     #[must_use]
     pub const fn may_be_indexed(self) -> bool {
         matches!(self, Self::Int | Self::Bool | Self::String | Self::Timestamp)
@@ -126,31 +126,31 @@ impl PropertyType {
         )
     }
 
-    /// Tells whether a property of this type may be nullable.
+    /// Returns whether a property of this type may be nullable.
     #[must_use]
     pub const fn may_be_nullable(&self) -> bool {
         matches!(self, Self::Scalar(_) | Self::Object(_))
     }
 
-    /// Tells whether a property of this type may be required.
+    /// Returns whether a property of this type may be required.
     #[must_use]
     pub const fn may_be_required(&self) -> bool {
         !matches!(self, Self::Object(_))
     }
 
-    /// Tells whether a property of this type may be the primary key.
+    /// Returns whether a property of this type may be the primary key.
     #[must_use]
     pub const fn may_be_primary_key(&self) -> bool {
         matches!(self, Self::Scalar(scalar) if scalar.may_be_primary_key())
     }
 
-    /// Tells whether a property of this type may be indexed.
+    /// Returns whether a property of this type may be indexed.
     #[must_use]
     pub const fn may_be_indexed(&self) -> bool {
         matches!(self, Self::Scalar(scalar) if scalar.may_be_indexed())
     }
 
-    /// Tells whether the property is computed instead of stored.
+    /// Returns whether the property is computed instead of stored.
     #[must_use]
     pub const fn is_computed(&self) -> bool {
         matches!(self, Self::LinkingObjects { .. })

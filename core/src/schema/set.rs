@@ -12,7 +12,7 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Checks classes and makes a schema of them. The same definition may come twice.
+    /// Creates a schema of classes that pass all checks. A definition may occur twice.
     ///
     /// # Errors
     /// [`SchemaError::Definition`] with everything that is wrong.
@@ -22,7 +22,7 @@ impl Schema {
         if errors.is_empty() { Ok(Self { classes }) } else { Err(SchemaError::Definition(errors)) }
     }
 
-    /// Makes a schema of all classes of some modules; their order and grouping do not matter.
+    /// Creates a schema of all classes of some modules, in any order and grouping.
     ///
     /// # Errors
     /// As [`Schema::new`].
@@ -45,7 +45,7 @@ impl Schema {
         self.classes.get(at)
     }
 
-    /// Tells whether there is no class.
+    /// Returns whether there is no class.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.classes.is_empty()
