@@ -39,12 +39,22 @@ fn number(text: &str, variables: &[(&str, usize)]) -> usize {
     text.split('+').map(term).sum()
 }
 
+/// Encoded bytes, and the offset of the first row.
+struct Encoded<'a> {
+    start: usize,
+    bytes: &'a [u8],
+}
+
+fn encoded_at(start: usize, bytes: &[u8]) -> Encoded<'_> {
+    Encoded { start, bytes }
+}
+
 /// Checks that the rows follow each other from `start` to `end`, and hold what is expected.
 #[track_caller]
 fn check(
     name: &str,
     variables: &[(&str, usize)],
-    (start, bytes): (usize, &[u8]),
+    Encoded { start, bytes }: Encoded<'_>,
     expect: &[&[u8]],
 ) {
     let rows = table(name, variables);
@@ -76,7 +86,12 @@ fn prelude() {
     let sum = xxhash_rust::xxh3::xxh3_128(&bytes[..72]).to_le_bytes();
     let magic = b"Fastness\r\n\x1a\n";
     let [version, one, size] = [2_u32, 1, 4096].map(u32::to_le_bytes);
-    check("prelude", &[], (0, &bytes), &[magic, &version, &one, &size, &[7; 32], &[9; 16], &sum]);
+    check(
+        "prelude",
+        &[],
+        encoded_at(0, &bytes),
+        &[magic, &version, &one, &size, &[7; 32], &[9; 16], &sum],
+    );
     assert!(DOC.contains(&format!("at offset {PRELUDE_COPY_AT} of pages 1 and")));
     assert_eq!(prelude.identity(), bytes[..24]);
 }
@@ -88,7 +103,7 @@ fn pointers() {
     check(
         "pointer",
         &[],
-        (0, &bytes),
+        encoded_at(0, &bytes),
         &[&[0x55, 0, 0, 0, 0, 0], &[0x77, 0, 0, 0, 0, 0], b"0123456789abcdef"],
     );
 }
@@ -114,7 +129,7 @@ fn slot() {
     check(
         "slot",
         &[],
-        (0, &bytes),
+        encoded_at(0, &bytes),
         &[&[0; 16], &number(5), &number(6), &flags, &len, &root, &number(9), &catalog, &[0; 16]],
     );
 }
@@ -129,26 +144,26 @@ fn log() {
     check(
         "log page",
         &[],
-        (0, &pages),
+        encoded_at(0, &pages),
         &[&[0; 16], &number(9), &[0, 0], &[1, 0], &[0; 4], &body, &[0; 16]],
     );
     let parts: [&[u8]; 5] = [&number(7), &number(5), &[8; 16], &[3, 0, 0, 0], b"abc"];
-    check("record", &[("n", 3)], (0, &body[..39]), &parts);
+    check("record", &[("n", 3)], encoded_at(0, &body[..39]), &parts);
 
     let mut writer = Writer::default();
     put_section("tree", 9, b"ops", &mut writer);
     let parts: [&[u8]; 5] = [&[4], b"tree", &number(9), &[3, 0, 0, 0], b"ops"];
-    check("section", &[("n", 4), ("m", 3)], (0, writer.bytes()), &parts);
+    check("section", &[("n", 4), ("m", 3)], encoded_at(0, writer.bytes()), &parts);
     let (mut journal, mut ops) = (Journal::new(99), Vec::new());
     journal.append(Op::Put { key: b"key", value: b"value" }, &mut ops);
     let parts: [&[u8]; 5] = [&[1], &[3, 0], &[5, 0, 0, 0], b"key", b"value"];
-    check("set", &[("k", 3), ("v", 5)], (0, &ops), &parts);
+    check("set", &[("k", 3), ("v", 5)], encoded_at(0, &ops), &parts);
     ops.clear();
     journal.append(Op::Remove { key: b"key" }, &mut ops);
-    check("remove", &[("k", 3)], (0, &ops), &[&[2], &[3, 0], b"key"]);
+    check("remove", &[("k", 3)], encoded_at(0, &ops), &[&[2], &[3, 0], b"key"]);
     ops.clear();
     journal.append(Op::Clear, &mut ops);
-    check("clear", &[], (0, &ops), &[&[3]]);
+    check("clear", &[], encoded_at(0, &ops), &[&[3]]);
 }
 
 #[test]
@@ -156,7 +171,12 @@ fn catalog() {
     let record = TreeRecord { root: Some(pointer(8)), len: 9 };
     let bytes = TreeCatalog([("name".into(), record)].into_iter().collect()).encode();
     let root = encoded(&pointer(8));
-    check("catalog", &[("n", 4)], (0, &bytes), &[&[4], b"name", &root, &9_u64.to_le_bytes()]);
+    check(
+        "catalog",
+        &[("n", 4)],
+        encoded_at(0, &bytes),
+        &[&[4], b"name", &root, &9_u64.to_le_bytes()],
+    );
 }
 
 #[test]
@@ -166,18 +186,28 @@ fn nodes() {
     let cells = [[&leaf_cell_head(3, 5, false)[..], b"key", b"value"].concat(), stored];
     encode_leaf(cells.iter().map(Vec::as_slice), &mut page);
     let directory = [28, 0, 42, 0];
-    check("node", &[("n", 2)], (16, &page), &[&[1], &[0], &[2, 0], &[0; 4], &directory]);
+    check("node", &[("n", 2)], encoded_at(16, &page), &[&[1], &[0], &[2, 0], &[0; 4], &directory]);
     let variables = [("k", 3), ("v", 5)];
-    check("leaf cell", &variables, (0, &page[28..]), &[&[3, 0], &[5, 0, 0, 0], b"key", b"value"]);
+    check(
+        "leaf cell",
+        &variables,
+        encoded_at(0, &page[28..]),
+        &[&[3, 0], &[5, 0, 0, 0], b"key", b"value"],
+    );
     let tagged = (5000_u32 | 1 << 31).to_le_bytes();
     let variables = [("k", 4), ("v", 28)];
     let chain = encoded(&pointer(8));
-    check("leaf cell", &variables, (0, &page[42..]), &[&[4, 0], &tagged, b"long", &chain]);
+    check(
+        "leaf cell",
+        &variables,
+        encoded_at(0, &page[42..]),
+        &[&[4, 0], &tagged, b"long", &chain],
+    );
 
     let children = [(b"".as_slice(), pointer(8))];
     encode_branch(2, children.into_iter(), &mut page);
-    check("node", &[("n", 1)], (16, &page), &[&[2], &[2], &[1, 0], &[0; 4], &[26, 0]]);
-    check("branch cell", &[("k", 0)], (0, &page[26..]), &[&[0, 0], &chain, b""]);
+    check("node", &[("n", 1)], encoded_at(16, &page), &[&[2], &[2], &[1, 0], &[0; 4], &[26, 0]]);
+    check("branch cell", &[("k", 0)], encoded_at(0, &page[26..]), &[&[0, 0], &chain, b""]);
 }
 
 #[test]
@@ -187,7 +217,7 @@ fn overflow() {
     encode_overflow(&data, Some(&pointer(8)), &mut page);
     let next = encoded(&pointer(8));
     let len = 4044_u16.to_le_bytes();
-    check("overflow", &[], (16, &page), &[&[3], &[0], &len, &[0; 4], &next, &data]);
+    check("overflow", &[], encoded_at(16, &page), &[&[3], &[0], &len, &[0; 4], &next, &data]);
 }
 
 #[test]
@@ -195,6 +225,6 @@ fn limits() {
     use crate::page::{CELL_BYTES_MAX, LEVEL_MAX};
     assert!(DOC.contains(&format!("more than {CELL_BYTES_MAX} bytes, a third")));
     assert!(DOC.contains(&format!("at most {LEVEL_MAX}. The directory")));
-    assert!(DOC.contains(&format!("at most {INLINE_CATALOG_BYTES_MAX} bytes stands in the slot")));
+    assert!(DOC.contains(&format!("at most {INLINE_CATALOG_BYTES_MAX} bytes is in the slot")));
     assert!(DOC.contains(&format!("full: {OVERFLOW_CAPACITY} bytes of data")));
 }

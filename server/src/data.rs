@@ -2,7 +2,7 @@
 //!
 //! - H1 The key is durable before the first account.
 //!
-//! Specified in docs/server.md#what-is-kept.
+//! Specified in docs/server.md#stored-data.
 
 use crate::config::Config;
 use crate::error::StartError;

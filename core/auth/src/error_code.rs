@@ -126,7 +126,7 @@ codes! {
     EXPECTATION_FAILED = 417, Fatal, "the server cannot do what is expected of it";
     MISDIRECTED_REQUEST = 421, Fatal, "the request went to the wrong server";
     UNPROCESSABLE_ENTITY = 422, Fatal, "the body makes no sense to the server";
-    LOCKED = 423, Fatal, "what is at this address is locked";
+    LOCKED = 423, Fatal, "the resource is locked";
     FAILED_DEPENDENCY = 424, Fatal, "something this depends on failed";
     UPGRADE_REQUIRED = 426, Fatal, "the server wants another protocol";
     PRECONDITION_REQUIRED = 428, Fatal, "the server wants a condition";

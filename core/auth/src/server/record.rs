@@ -3,7 +3,7 @@
 //! - H10 Passwords and tokens are stored as hashes only.
 //! - H12 A name leads to one account, because names are keys.
 //!
-//! Specified in docs/server.md#what-is-kept.
+//! Specified in docs/server.md#stored-data.
 
 use super::refresh_token::{LoginId, Tag};
 use crate::credentials::provider;

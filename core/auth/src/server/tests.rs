@@ -135,7 +135,7 @@ fn an_unknown_name_costs_a_hash_too() {
 }
 
 #[test]
-fn of_two_that_take_a_name_at_once_one_gets_it() {
+fn one_of_two_concurrent_registrations_gets_the_name() {
     let bench = Bench::new();
     let one = bench.begin(&bench.credentials("alice", "one", true));
     let two = bench.begin(&bench.credentials("alice", "two", true));
@@ -306,7 +306,7 @@ fn a_successor_that_was_not_the_first_presented_ends_the_login() {
 }
 
 #[test]
-fn of_successors_the_last_eight_are_good() {
+fn the_last_eight_successors_are_good() {
     for (at, is_good) in [(0, false), (1, true), (8, true)] {
         let bench = Bench::new();
         let first = bench.register("alice");
@@ -371,7 +371,7 @@ fn the_administrators_password_changes_until_it_is_used() {
 }
 
 #[test]
-fn everything_acknowledged_is_there_after_reopening() {
+fn acknowledged_changes_survive_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let options = StoreOptions::new().key(fastness::Key::new([7; 64]));
     let path = dir.path().join("accounts");
