@@ -148,7 +148,7 @@ pub fn dump_page(snapshot: &Snapshot, page: PageId) -> Result<String> {
     walk.state(state)?;
     drop(walk);
     let Some((pointer, owner)) = found else {
-        return Ok(format!("page {page}: free; what it held before cannot be told\n"));
+        return Ok(format!("page {page}: free; its former contents are unknown\n"));
     };
     let bytes = state.pager.read(&pointer)?;
     let mut text = String::new();
@@ -180,7 +180,7 @@ fn shown(bytes: &[u8]) -> String {
     format!("\"{}\"{more} ({} bytes)", head.escape_ascii(), bytes.len())
 }
 
-fn told(pointer: &Pointer) -> String {
+fn pointer_text(pointer: &Pointer) -> String {
     format!("page {} born {} seal {}", pointer.page, pointer.birth, hex(&pointer.seal.0))
 }
 
@@ -204,7 +204,7 @@ fn summary(pager: &Pager, pointer: &Pointer) -> String {
 fn body(text: &mut String, bytes: Box<PageBytes>, space: bool) {
     if let Some(page) = OverflowPage::decode(&bytes) {
         line(text, &format!("  kind            overflow, {} bytes of a value", page.data.len()));
-        let next = page.next.as_ref().map_or("none, the value ends here".to_owned(), told);
+        let next = page.next.as_ref().map_or("none, the value ends here".to_owned(), pointer_text);
         line(text, &format!("  next            {next}"));
         line(text, &format!("  data            {}", shown(page.data)));
         return;
@@ -219,13 +219,13 @@ fn body(text: &mut String, bytes: Box<PageBytes>, space: bool) {
     for index in 0..count {
         let key = node.key(index);
         let content = if node.level() > 0 {
-            told(&node.child(index))
+            pointer_text(&node.child(index))
         } else {
             match node.value(index) {
                 ValueSpan::Inline { at, len } if space => chunk(key, node.slice(at, len)),
                 ValueSpan::Inline { at, len } => shown(node.slice(at, len)),
                 ValueSpan::Stored { bytes, first } => {
-                    format!("{bytes} bytes from {}", told(&first))
+                    format!("{bytes} bytes from {}", pointer_text(&first))
                 }
             }
         };
@@ -281,19 +281,19 @@ fn slot(text: &mut String, snapshot: &Snapshot, page: PageId) -> Result<()> {
     line(text, &format!("    settled       {}", yes(slot.settled)));
     line(text, &format!("    copy          {}", yes(slot.copy)));
     line(text, &format!("    log begun     {}", yes(slot.logged)));
-    let space = slot.space.root.as_ref().map_or("none".to_owned(), told);
+    let space = slot.space.root.as_ref().map_or("none".to_owned(), pointer_text);
     line(text, &format!("    free pages    {space}, {} chunks", slot.space.len));
     match &slot.catalog {
         crate::page::CatalogAt::Inline(bytes) => {
             line(text, &format!("    catalog       here, {} bytes", bytes.len()));
         }
         crate::page::CatalogAt::Stored { bytes, first } => {
-            line(text, &format!("    catalog       {bytes} bytes from {}", told(first)));
+            line(text, &format!("    catalog       {bytes} bytes from {}", pointer_text(first)));
         }
     }
     if slot.commit == state.slot.commit {
         for (name, record) in state.recorded.0.iter() {
-            let root = record.root.as_ref().map_or("none".to_owned(), told);
+            let root = record.root.as_ref().map_or("none".to_owned(), pointer_text);
             let tree = owners.describe(name);
             line(text, &format!("    tree {tree}: {} entries, root {root}", record.len));
         }

@@ -2,9 +2,10 @@
 
 use crate::data::{Change, Data, Key};
 use crate::disk::evict;
-use crate::engine::{Db, Engine, Place, Result, Session, Snapshots, Sum};
+use crate::engine::{Db, Engine, Place, Result, Session, Snapshots};
 use crate::fast::is_ours;
 use crate::samples::quantile;
+use crate::sum::Sum;
 use rustix::time::{ClockId, clock_gettime};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;

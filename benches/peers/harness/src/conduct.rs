@@ -15,9 +15,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// The program that conducts the others.
-pub const MAIN: &str = "peers";
-
 /// Runs a program.
 ///
 /// # Errors

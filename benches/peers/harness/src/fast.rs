@@ -1,8 +1,9 @@
 //! Fastness as an engine, encrypted and plain.
 
 use crate::data::{Change, Key};
-use crate::engine::{Ability, Db, Engine, Objects, Place, Result, Session, Snapshots, Sum};
+use crate::engine::{Ability, Db, Engine, Objects, Place, Result, Session, Snapshots};
 use crate::fast_objects;
+use crate::sum::Sum;
 use fastness::{Store, StoreOptions};
 use std::any::Any;
 

@@ -1,7 +1,8 @@
 //! Objects of Fastness: a class with a primary key and eight properties, one of them indexed.
 
-use crate::engine::{CLASSES, Objects, Place, Result, Sum};
+use crate::engine::{CLASSES, Objects, Place, Result};
 use crate::items::{Ask, Fields, Item, Points};
+use crate::sum::Sum;
 use fastness::StoreOptions;
 use fastness::object::{self, Database, DatabaseOptions, Filter, Timestamp, Value};
 use fastness::schema::{Class, Property, Scalar, Schema};

@@ -1,7 +1,7 @@
 //! The objects: a key and eight fields of mixed types, the same in every run.
 
 use crate::data::Random;
-use crate::engine::Sum;
+use crate::sum::Sum;
 use serde::{Deserialize, Serialize};
 
 /// The fields of an object but for its key, as they are read.

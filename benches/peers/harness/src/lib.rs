@@ -23,9 +23,12 @@ mod report;
 mod round;
 mod samples;
 mod selection;
+mod sum;
 
-pub use conduct::{MAIN, run};
+pub use conduct::run;
 pub use data::{Change, Key, Value};
-pub use engine::{Ability, CLASSES, Db, Engine, Objects, Place, Result, Session, Snapshots, Sum};
+pub use engine::{Ability, CLASSES, Db, Engine, Objects, Place, Result, Session, Snapshots};
 pub use fast::Fastness;
 pub use items::{Ask, Fields, Item, Points};
+pub use program::MAIN;
+pub use sum::Sum;

@@ -18,6 +18,9 @@ use std::time::Duration;
 /// Refused rounds for each that must count, before we give up.
 const REFUSED_MAX: usize = 4;
 
+/// The program that conducts the others.
+pub const MAIN: &str = "peers";
+
 /// Floors written to see how the disk is.
 const PROBES: usize = 50;
 
@@ -59,7 +62,7 @@ pub(crate) fn measure(args: &Args, engines: &[&dyn Engine], program: &str) -> Re
     let mut floor = Floor::new(dir.path())?;
     let mut measured = Measured::default();
     measured.samples.program = program.to_owned();
-    if selection.has("count.") && program == crate::MAIN {
+    if selection.has("count.") && program == MAIN {
         counting::count(dir.path(), &Data::new(args.counted_rows(), 0), &mut measured.samples)?;
     }
     if !selection.beside(&["count", "build"]) {

@@ -7,11 +7,12 @@
 use crate::bench::{Bench, Clock, micros, thousands_per_second};
 use crate::data::Data;
 use crate::disk::{Floor, bytes_on_disk};
-use crate::engine::{Ability, Engine, Result, Snapshots, Sum};
+use crate::engine::{Ability, Engine, Result, Snapshots};
 use crate::fast::is_ours;
 use crate::objects;
 use crate::samples::Samples;
 use crate::selection::Selection;
+use crate::sum::Sum;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};

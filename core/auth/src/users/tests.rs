@@ -344,7 +344,7 @@ fn requests_wait_while_a_token_is_rotated() {
     bench.take_outputs();
     let sent = bench.tell(Input::Response(sent[0], exchanged("two", ALICE, bench.now)));
     assert_eq!((sent.len(), current(&bench)), (2, "two"));
-    assert!(bench.body(sent[0]).contains(r#""data":"two""#), "the delayed request has the new token");
+    assert!(bench.body(sent[0]).contains(r#""data":"two""#), "it has the new token");
     assert!(!bench.body(sent[0]).contains("rotate"), "and it exchanges nothing");
     assert_eq!(bench.body(sent[1]), r#"{"newPassword":"p"}"#);
     assert!(matches!(bench.take_outputs()[..], [Output::DeliverToken(SessionId(1), _)]));
