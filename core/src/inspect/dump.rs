@@ -2,13 +2,13 @@
 
 use crate::codec::Reader;
 use crate::error::{Damage, Result};
-use crate::object::trees::{Holds, trees};
 use crate::page::{
     LogRecord, NodePage, OverflowPage, PRELUDE_BYTES, Pointer, Prelude, ValueSpan, log_pages,
 };
 use crate::pager::Pager;
 use crate::sorted::sort_by;
 use crate::space::decode_chunk;
+use crate::table::trees::{Holds, trees};
 use crate::txn::{
     CommitState, Op, SLOT_PAGES, Snapshot, prelude_places, read_slot, scan_log, section,
 };

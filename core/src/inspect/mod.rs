@@ -8,7 +8,7 @@ mod ledger;
 mod reseal;
 mod sealer;
 
-pub use crate::object::trees::{Holds, trees};
+pub use crate::table::trees::{Holds, trees};
 pub use decode::{decode_log, decode_page, decode_prelude, decode_slot};
 pub use dump::{dump_file, dump_page};
 pub use ledger::{Ledger, is_sync_awaited, is_writing, last_in_place, ledger, writable};

@@ -43,7 +43,7 @@ impl File {
 
     /// Applies the schema of another kind of instance, as an opening for that kind would.
     pub(super) fn apply(&self, options: &DatabaseOptions<'_>, caller: Caller) -> Result<()> {
-        self.database(caller).bring_about(options)
+        self.database(caller).apply_schema(options)
     }
 
     /// Subscribes, on a thread that is in no transaction.

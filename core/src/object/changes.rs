@@ -5,13 +5,11 @@
 //!
 //! Specification: docs/objects.md#observers. Check: `sim::check::observers`.
 
-use super::catalog::{Catalog, Table};
-use super::list::Element;
-use super::value::{ElementId, ObjectId, ObjectKey};
 use super::view::{Object, View};
 use crate::conc::Arc;
 use crate::error::Result;
 use crate::sorted::sort_by;
+use crate::table::{Catalog, Element, ElementId, ObjectId, ObjectKey, Table};
 use crate::unit::CommitId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,12 +68,13 @@ impl Changes {
 
 /// Compares the objects that a transaction touched with what they were.
 pub(super) fn between(
-    (before, after): (View<'_>, View<'_>),
+    before: View<'_>,
+    after: View<'_>,
     touched: &BTreeSet<ObjectId>,
 ) -> Result<Changes> {
     let mut changes = Changes::default();
     for id in touched {
-        let [older, newer] = [before, after].map(|view| table(view.catalog, id));
+        let [older, newer] = [before, after].map(|view| table(view.tables.catalog, id));
         let Some(class) = newer.or(older).map(|table| table.name.clone()) else { continue };
         let [older, newer] = [(before, older), (after, newer)].map(|(view, table)| {
             let find = |table| view.of_table(table).by_key(id.key.clone());
@@ -98,14 +97,14 @@ pub(super) fn between(
 }
 
 fn table<'a>(catalog: &'a Catalog, id: &ObjectId) -> Option<&'a Arc<Table>> {
-    catalog.table_numbered(id.class).ok()
+    catalog.table_numbered(id.class)
 }
 
 /// Returns the properties in which two versions of an object differ.
 fn object(older: &Object<'_>, newer: &Object<'_>) -> Result<Vec<PropertyChange>> {
     let mut found = Vec::new();
     for column in &*newer.table.columns {
-        let Ok(before) = older.table.column(column.name()) else { continue };
+        let Some(before) = older.table.column(column.name()) else { continue };
         let property = column.name().to_owned();
         match (before.is_list(), column.is_list()) {
             (true, true) => {

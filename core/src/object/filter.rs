@@ -2,13 +2,11 @@
 //!
 //! Specification: docs/objects.md#queries.
 
-use super::catalog::{Column, Place, Table};
-use super::record::{self, Slot};
-use super::value::{ObjectId, ObjectKey, Value};
-use super::view::{View, type_error};
-use crate::conc::Arc;
+use super::lookup::{self, class_numbered, type_error};
+use super::view::View;
 use crate::error::Result;
 use crate::schema::PropertyType;
+use crate::table::{Field, ObjectId, ObjectKey, Place, Row, Slot, Table, Value, plain};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -226,30 +224,22 @@ pub(super) fn compare(found: &Value<'_>, how: CompareOp, value: &Value<'_>) -> b
     how.holds(ordering)
 }
 
-/// One step on the way to a value.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Hop<'a> {
-    pub(super) table: &'a Arc<Table>,
-    pub(super) column: &'a Column,
-}
-
 /// The way from an object to a value; never empty.
-pub(super) type Path<'a> = Vec<Hop<'a>>;
+pub(super) type Path<'a> = Vec<Field<'a>>;
 
 impl<'a> View<'a> {
     /// Finds the properties that a path names.
-    pub(super) fn path(&self, table: &'a Arc<Table>, path: &str) -> Result<Path<'a>> {
+    pub(super) fn path(&self, table: &'a Table, path: &str) -> Result<Path<'a>> {
         let mut hops: Path<'a> = Vec::new();
         let mut table = table;
         for name in path.split('.') {
-            if let Some(Hop { table: from, column }) = hops.last() {
-                let Some(class) = column.target() else {
-                    let names = (column.kind().to_string(), "a link".to_owned());
-                    return Err(type_error(from, column, names));
+            if let Some(from) = hops.last() {
+                let Some(class) = from.column.target() else {
+                    return Err(type_error(*from, "a link"));
                 };
-                table = self.catalog.table(class)?;
+                table = lookup::class(self.tables.catalog, class)?;
             }
-            hops.push(Hop { table, column: table.column(name)? });
+            hops.push(Field { table, column: lookup::property(table, name)? });
         }
         Ok(hops)
     }
@@ -257,46 +247,46 @@ impl<'a> View<'a> {
     /// Tells whether any value that a path leads to meets a test.
     pub(super) fn any(
         &self,
-        path: &[Hop<'a>],
-        at: (&[u8], &[u8]),
+        path: &[Field<'a>],
+        row: Row<'_>,
         test: &impl Fn(&Value<'_>) -> bool,
     ) -> Result<bool> {
         // What most conditions are about needs no call for each object.
-        match path.first().and_then(|hop| record::plain(at.1, hop.column)) {
+        match path.first().and_then(|hop| plain(row.record, hop.column)) {
             Some(value) => Ok(test(&value)),
-            None => self.any_from(path, at, (test, &mut Seen::new())),
+            None => self.any_from(path, row, test, &mut Seen::new()),
         }
     }
 
     fn any_from(
         &self,
-        path: &[Hop<'a>],
-        (key, record): (&[u8], &[u8]),
-        (test, seen): (Test<'_>, &mut Seen),
+        path: &[Field<'a>],
+        row: Row<'_>,
+        test: Test<'_>,
+        seen: &mut Seen,
     ) -> Result<bool> {
-        let Some((Hop { table, column }, rest)) = path.split_first() else { return Ok(false) };
-        if let Some(value) = record::plain(record, column) {
+        let Some((field, rest)) = path.split_first() else { return Ok(false) };
+        let column = field.column;
+        if let Some(value) = plain(row.record, column) {
             return Ok(test(&value));
         }
         match column.place {
             Place::Key => {
-                let key = ObjectKey::from_bytes(key).ok_or_else(|| self.malformed())?;
+                let key = ObjectKey::from_bytes(row.key).ok_or_else(|| self.tables.malformed())?;
                 Ok(test(&key.value()))
             }
-            Place::Slot(_) => match self.read_value((table, column), (key, record))? {
-                Value::Link(to) if !rest.is_empty() => self.any_of(rest, &to, (test, seen)),
+            Place::Slot(_) => match self.tables.value(*field, row)? {
+                Value::Link(to) if !rest.is_empty() => self.any_of(rest, &to, test, seen),
                 value => Ok(test(&value)),
             },
-            Place::Apart => {
-                for element in self.elements((table, column), key)? {
+            Place::OutOfLine => {
+                for element in self.tables.elements(*field, row.key)? {
                     let element = element?;
                     let met = match &element.value {
                         Value::Link(to) if rest.len() > 1 => {
-                            is_new(seen, rest.len(), to) && self.any_of(rest, to, (test, seen))?
+                            is_new(seen, rest.len(), to) && self.any_of(rest, to, test, seen)?
                         }
-                        Value::Link(to) if !rest.is_empty() => {
-                            self.any_of(rest, to, (test, seen))?
-                        }
+                        Value::Link(to) if !rest.is_empty() => self.any_of(rest, to, test, seen)?,
                         value => test(value),
                     };
                     if met {
@@ -311,15 +301,16 @@ impl<'a> View<'a> {
     /// The same from another object on.
     fn any_of(
         &self,
-        path: &[Hop<'a>],
+        path: &[Field<'a>],
         object: &ObjectId,
-        tested: (Test<'_>, &mut Seen),
+        test: Test<'_>,
+        seen: &mut Seen,
     ) -> Result<bool> {
-        let table = self.catalog.table_numbered(object.class)?;
+        let table = class_numbered(self.tables.catalog, object.class)?;
         let key = object.key.to_bytes();
-        let record = self.source.tree(&table.trees.objects).get(&key)?;
-        let record = record.ok_or_else(|| self.malformed())?;
-        self.any_from(path, (&key, &record), tested)
+        let record = self.tables.source.tree(&table.trees.objects).get(&key)?;
+        let record = record.ok_or_else(|| self.tables.malformed())?;
+        self.any_from(path, Row { key: &key, record: &record }, test, seen)
     }
 }
 
@@ -360,7 +351,7 @@ pub(super) enum Compiled<'a> {
 }
 
 impl<'a> Compiled<'a> {
-    pub(super) fn new(view: &View<'a>, table: &'a Arc<Table>, filter: &Filter) -> Result<Self> {
+    pub(super) fn new(view: &View<'a>, table: &'a Table, filter: &Filter) -> Result<Self> {
         let all = |parts: &[Filter]| {
             parts.iter().map(|part| Self::new(view, table, part)).collect::<Result<Vec<_>>>()
         };
@@ -371,29 +362,29 @@ impl<'a> Compiled<'a> {
             Filter::Compare { path, how, value } => {
                 let path = view.path(table, path)?;
                 let is_order = !matches!(how, CompareOp::Equal | CompareOp::NotEqual);
-                check_comparable(view, &path, (value, is_order))?;
+                check_comparable(view, &path, value, is_order)?;
                 let number = Number::new(&path, value);
                 Self::Compare { path, how: *how, value: value.clone(), number }
             }
             Filter::Text { path, how, text, case_insensitive } => {
                 let path = view.path(table, path)?;
                 let text = if *case_insensitive { fold(text) } else { text.clone() };
-                check_comparable(view, &path, (&Value::String(text.as_str().into()), false))?;
+                check_comparable(view, &path, &Value::String(text.as_str().into()), false)?;
                 Self::Text { path, how: *how, text, case_insensitive: *case_insensitive }
             }
         })
     }
 
     /// Tells whether an object meets the condition.
-    pub(super) fn meets(&self, view: &View<'a>, at: (&[u8], &[u8])) -> Result<bool> {
+    pub(super) fn meets(&self, view: &View<'a>, row: Row<'_>) -> Result<bool> {
         match self {
             Self::Compare { path, how, value, number } => {
-                match number.and_then(|number| number.order(at.1)) {
+                match number.and_then(|number| number.order(row.record)) {
                     Some(order) => Ok(how.holds(Some(order))),
-                    None => view.any(path, at, &|found| compare(found, *how, value)),
+                    None => view.any(path, row, &|found| compare(found, *how, value)),
                 }
             }
-            Self::Text { path, how, text, case_insensitive } => view.any(path, at, &|found| {
+            Self::Text { path, how, text, case_insensitive } => view.any(path, row, &|found| {
                 let Value::String(found) = found else { return false };
                 match case_insensitive {
                     true => how.meets(&fold(found), text),
@@ -402,7 +393,7 @@ impl<'a> Compiled<'a> {
             }),
             Self::And(parts) => {
                 for part in parts {
-                    if !part.meets(view, at)? {
+                    if !part.meets(view, row)? {
                         return Ok(false);
                     }
                 }
@@ -410,13 +401,13 @@ impl<'a> Compiled<'a> {
             }
             Self::Or(parts) => {
                 for part in parts {
-                    if part.meets(view, at)? {
+                    if part.meets(view, row)? {
                         return Ok(true);
                     }
                 }
                 Ok(false)
             }
-            Self::Not(part) => part.meets(view, at).map(|meets| !meets),
+            Self::Not(part) => part.meets(view, row).map(|meets| !meets),
         }
     }
 }
@@ -446,9 +437,11 @@ impl StringOp {
 fn check_comparable(
     view: &View<'_>,
     path: &Path<'_>,
-    (value, is_order): (&Value<'_>, bool),
+    value: &Value<'_>,
+    is_order: bool,
 ) -> Result<()> {
-    let Some(Hop { table, column }) = path.last() else { return Ok(()) };
+    let Some(field) = path.last() else { return Ok(()) };
+    let column = field.column;
     let is_link = column.target().is_some();
     let fits = match value {
         Value::Null => true,
@@ -461,7 +454,7 @@ fn check_comparable(
         return Ok(());
     }
     let found = if is_order && is_link { "an order" } else { value.type_name() };
-    Err(type_error(table, column, (column.kind().to_string(), found.to_owned())))
+    Err(type_error(*field, found))
 }
 
 /// Returns the name of the type of values that a property holds, as values say it.

@@ -1,151 +1,73 @@
-//! Opening: what an app wants of a file, and bringing it about.
+//! Opening: bringing a file to the classes of an app.
 //!
-//! - M6 What an opening does to the schema happens whole or not at all, and the migration and the
-//!   initial data run once.
+//! - M6 An opening changes the schema atomically. The migration and the initial data run once.
 //!
 //! Specification: docs/schema.md, docs/objects.md#opening.
 
-use super::catalog::Catalog;
-use super::database::{Database, Snapshot};
-use super::operation::CommitHook;
+use super::database::Database;
+use super::options::{DatabaseOptions, Migration};
+use super::shared::{Shared, Snapshot};
 use super::transaction::Transaction;
 use crate::conc::Arc;
 use crate::error::Result;
 use crate::fault::{self, Fault};
 use crate::schema::{
-    Action, Change, Class, Difference, Opening, Property, Schema, SchemaMode, StoredSchema, decide,
+    Action, Change, Class, Difference, Opening, Property, Schema, StoredSchema, decide,
     require_classes, require_match,
 };
-use std::fmt;
+use crate::table::{SchemaChange, without_key};
+use crate::txn::{Store, StoreOptions};
+use std::path::Path;
 
-type Migrate<'a> = &'a dyn Fn(&mut Migration<'_>) -> Result<()>;
-type Fill<'a> = &'a dyn Fn(&mut Transaction) -> Result<()>;
-
-/// What an app wants of a file.
-#[derive(Clone, Default)]
-pub struct DatabaseOptions<'a> {
-    /// Without classes, whatever the file holds is fine.
-    schema: Option<(Schema, u64)>,
-    mode: Option<SchemaMode>,
-    migration: Option<Migrate<'a>>,
-    initial_data: Option<Fill<'a>>,
-    pub(super) commit_hook: Option<Arc<CommitHook>>,
-    pub(super) synced: bool,
-}
-
-/// A migration that is under way: the objects as they were, and a transaction to change them and
-/// their classes.
-#[derive(Debug)]
-pub struct Migration<'a> {
-    older: &'a Snapshot,
-    txn: &'a mut Transaction,
-    from: u64,
-    to: u64,
-}
-
-impl<'a> DatabaseOptions<'a> {
-    /// Wants nothing but to look at, or change, what the file holds: no version is checked, and
-    /// nothing is migrated.
-    #[must_use]
-    pub fn dynamic() -> Self {
-        Self::default()
+impl Database {
+    /// Opens the objects in a file; creates it if it does not exist and the mode writes. The schema
+    /// is applied in one transaction.
+    ///
+    /// # Errors
+    /// As [`StoreOptions::open_or_create`] and [`Database::from_store`].
+    pub fn open(
+        options: &StoreOptions,
+        path: impl AsRef<Path>,
+        wanted: &DatabaseOptions<'_>,
+    ) -> Result<Self> {
+        let store = match wanted.only_reads() {
+            true => options.open_read_only(path)?,
+            false => options.open_or_create(path)?,
+        };
+        Self::from_store(store, wanted)
     }
 
-    /// Wants these classes, at this version. The mode is [`SchemaMode::Manual`].
-    #[must_use]
-    pub fn schema(schema: Schema, version: u64) -> Self {
-        Self { schema: Some((schema, version)), ..Self::default() }
+    /// Creates a database in memory; dropping it leaves nothing.
+    ///
+    /// # Errors
+    /// As [`StoreOptions::in_memory`] and [`Database::from_store`].
+    pub fn in_memory(options: &StoreOptions, wanted: &DatabaseOptions<'_>) -> Result<Self> {
+        Self::from_store(options.in_memory()?, wanted)
     }
 
-    /// Says how a file is treated that differs. A mode that only reads opens the file read-only.
-    #[must_use]
-    pub fn mode(mut self, mode: SchemaMode) -> Self {
-        self.mode = Some(mode);
-        self
+    /// Opens the objects of an open store. No other handle may write to it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Schema`] if the file does not fit the classes under the schema mode; the
+    /// errors of the migration, of the initial data, and of the store. The file is then as it was
+    /// before.
+    pub fn from_store(store: Store, wanted: &DatabaseOptions<'_>) -> Result<Self> {
+        let synced = wanted.synced && !(wanted.has_classes() && fault::on(Fault::Ob02));
+        let shared = Arc::new(Shared::new(store, wanted.commit_hook.clone(), synced));
+        let database = Self { store: shared.store.clone(), shared };
+        database.apply_schema(wanted)?;
+        Ok(database)
     }
 
-    /// Brings a file up from a lower version.
-    #[must_use]
-    pub fn migration(mut self, migration: Migrate<'a>) -> Self {
-        self.migration = Some(migration);
-        self
-    }
-
-    /// Fills a file that never had a schema.
-    #[must_use]
-    pub fn initial_data(mut self, fill: Fill<'a>) -> Self {
-        self.initial_data = Some(fill);
-        self
-    }
-
-    /// Hands over the operations of every commit, those of a migration included.
-    #[must_use]
-    pub fn commit_hook(mut self, commit_hook: Arc<CommitHook>) -> Self {
-        self.commit_hook = Some(commit_hook);
-        self
-    }
-
-    /// Says that the file is synced: transactions may then add classes, properties and indexes, and
-    /// neither change nor remove any.
-    #[must_use]
-    pub fn synced(mut self) -> Self {
-        self.synced = true;
-        self
-    }
-
-    pub(super) const fn has_classes(&self) -> bool {
-        self.schema.is_some()
-    }
-
-    fn schema_mode(&self) -> SchemaMode {
-        self.mode.unwrap_or(SchemaMode::Manual)
-    }
-
-    pub(super) fn only_reads(&self) -> bool {
-        self.schema_mode().only_reads()
+    /// Brings an open database, to which others may be writing, to the classes of an app. It keeps
+    /// its commit hook.
+    pub(crate) fn apply_schema(&self, wanted: &DatabaseOptions<'_>) -> Result<()> {
+        apply_schema(self, wanted)
     }
 }
 
-impl fmt::Debug for DatabaseOptions<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatabaseOptions")
-            .field("schema", &self.schema)
-            .field("mode", &self.mode)
-            .field("migration", &self.migration.is_some())
-            .field("initial_data", &self.initial_data.is_some())
-            .field("commit_hook", &self.commit_hook.is_some())
-            .field("synced", &self.synced)
-            .finish()
-    }
-}
-
-impl<'a> Migration<'a> {
-    /// Returns the version of the file.
-    #[must_use]
-    pub const fn from(&self) -> u64 {
-        self.from
-    }
-
-    /// Returns the version that is wanted.
-    #[must_use]
-    pub const fn to(&self) -> u64 {
-        self.to
-    }
-
-    /// Returns the objects as they were before.
-    #[must_use]
-    pub const fn old(&self) -> &'a Snapshot {
-        self.older
-    }
-
-    /// Returns the transaction to change objects and classes in.
-    pub fn new_txn(&mut self) -> &mut Transaction {
-        self.txn
-    }
-}
-
-/// Decides what a file needs and does it.
-pub(super) fn bring_about(database: &Database, wanted: &DatabaseOptions<'_>) -> Result<()> {
+/// Decides what a file needs, and does it.
+fn apply_schema(database: &Database, wanted: &DatabaseOptions<'_>) -> Result<()> {
     let seen = database.snapshot()?;
     let Some((schema, version)) = &wanted.schema else { return Ok(()) };
     let path = database.store().path();
@@ -165,19 +87,19 @@ pub(super) fn bring_about(database: &Database, wanted: &DatabaseOptions<'_>) -> 
         }
         Result::Ok(actions)
     };
-    // Mostly there is nothing to do, and no need to wait for writers.
+    // The usual opening changes nothing, so it does not wait for writers.
     let is_done = decide(&seen)?.is_empty() && !fault::on(Fault::Cf05);
     if is_done || wanted.only_reads() {
         return Ok(());
     }
-    // Another writer may have changed the classes since; now nobody can.
+    // Another writer may have changed the classes since the snapshot. From here none can.
     let (txn, older) = database.write_from()?;
     let actions = decide(&older)?;
     if actions.is_empty() && !fault::on(Fault::Cf05) {
         return Ok(());
     }
     let (txn, older) = match fault::on(Fault::Sc05) {
-        true => version_first((database, txn), *version)?,
+        true => version_first(database, txn, *version)?,
         false => (txn, older),
     };
     let mut steps = Steps { txn, older, wanted, schema, keys: Vec::new() };
@@ -185,9 +107,10 @@ pub(super) fn bring_about(database: &Database, wanted: &DatabaseOptions<'_>) -> 
     steps.txn.commit().map(drop)
 }
 
-/// What [`Fault::Sc05`] does.
+/// The effect of [`Fault::Sc05`].
 fn version_first(
-    (database, mut txn): (&Database, Transaction),
+    database: &Database,
+    mut txn: Transaction,
     version: u64,
 ) -> Result<(Transaction, Snapshot)> {
     txn.set_version(version);
@@ -223,7 +146,7 @@ impl Steps<'_, '_> {
             }
             Action::RequireMatch => {
                 let path = self.txn.shared.store.path();
-                Ok(require_match(path, &self.txn.catalog.schema()?, self.schema)?)
+                Ok(require_match(path, &self.txn.tables.catalog().schema()?, self.schema)?)
             }
             Action::RequireUniqueKeys => self.change_keys(),
             Action::SetVersion(version) => {
@@ -252,14 +175,14 @@ impl Steps<'_, '_> {
             Change::AddProperty { property } => {
                 let Some(wanted) = wanted(property) else { return Ok(()) };
                 // The key is changed by a difference of its own.
-                let wanted = super::alter::without_key(&wanted, wanted.kind().clone())?;
+                let wanted = without_key(&wanted, wanted.kind().clone())?;
                 self.txn.add_property(class, &wanted)
             }
             Change::RemoveProperty { property } => self.txn.remove_property(class, property),
             Change::ChangeType { property, .. } => {
                 self.txn.remove_property(class, property)?;
                 let Some(wanted) = wanted(property) else { return Ok(()) };
-                let wanted = super::alter::without_key(&wanted, wanted.kind().clone())?;
+                let wanted = without_key(&wanted, wanted.kind().clone())?;
                 self.txn.add_property(class, &wanted)
             }
             Change::MakeNullable { property } => self.txn.set_nullable(class, property, true),
@@ -289,23 +212,27 @@ impl Steps<'_, '_> {
 }
 
 impl Transaction {
-    /// Removes everything the file held when the transaction began.
+    /// Removes everything that the file held when the transaction began, also the trees that hold
+    /// no objects.
     fn empty(&mut self, older: &Snapshot) -> Result<()> {
-        let catalog = Arc::clone(&self.catalog);
+        let catalog = Arc::clone(self.tables.catalog());
+        let root = format!("{}/", catalog.root());
         self.change(|txn| {
-            txn.note_alter();
             catalog.tables().try_for_each(|table| txn.touch_all(table))?;
-            for name in older.store().tree_names() {
-                if name != super::catalog::schema_tree() {
-                    txn.txn.tree(name)?.clear()?;
-                }
+            txn.tables.clear()?;
+            let others = older.store().tree_names().filter(|name| !name.starts_with(&root));
+            for name in others {
+                txn.tables.txn_mut().tree(name)?.clear()?;
             }
-            Arc::<Catalog>::make_mut(&mut txn.catalog).clear();
+            txn.note_schema(|| SchemaChange::Clear);
             Ok(())
         })
     }
 
     fn set_version(&mut self, version: u64) {
-        Arc::make_mut(&mut self.catalog).version = Some(version);
+        if self.tables.catalog().version != Some(version) {
+            self.tables.set_version(version);
+            self.note_schema(|| SchemaChange::SetVersion { version });
+        }
     }
 }

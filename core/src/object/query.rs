@@ -5,15 +5,14 @@
 //! Specification: docs/objects.md#queries. Model: `models::object_query`. Check:
 //! `sim::check::queries`.
 
-use super::catalog::Column;
-use super::filter::{Compiled, Filter, Hop, Path};
+use super::filter::{Compiled, Filter, Path};
+use super::lookup::{self, type_error};
 use super::query_plan::{QueryPlan, narrow};
-use super::record::Slot;
-use super::value::{ObjectId, ObjectKey, Value};
-use super::view::{Objects, View, type_error};
+use super::view::{Objects, View};
 use crate::error::Result;
 use crate::schema::{PropertyType, Scalar};
 use crate::sorted::places_by;
+use crate::table::{Column, Field, ObjectId, ObjectKey, Row, Slot, Value};
 use std::cmp::Ordering;
 
 /// How many objects that an index names are looked for together.
@@ -85,7 +84,7 @@ struct Found {
 }
 
 /// Takes key and record of an object, and tells whether to go on.
-type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<bool> + 'v;
+type Visit<'v> = dyn FnMut(Row<'_>) -> Result<bool> + 'v;
 
 impl<'a> Objects<'a> {
     /// Asks about these objects.
@@ -190,7 +189,7 @@ impl<'a> Query<'a> {
         if limit == 0 {
             return self.condition().map(|_| 0);
         }
-        self.each(&mut |_, _| {
+        self.each(&mut |_| {
             count += 1;
             Ok(count < limit)
         })?;
@@ -283,33 +282,33 @@ impl<'a> Query<'a> {
 
     fn column(&self, property: &str, fits: impl Fn(&PropertyType) -> bool) -> Result<&'a Column> {
         let table = self.objects.table;
-        let column = table.column(property)?;
+        let column = lookup::property(table, property)?;
         if fits(column.kind()) {
             return Ok(column);
         }
-        Err(type_error(table, column, (column.kind().to_string(), "a number".to_owned())))
+        Err(type_error(Field::new(table, column), "a number"))
     }
 
     /// Hands over a property of the objects, in their order.
     fn values(&self, column: &'a Column, mut body: impl FnMut(&Value<'_>)) -> Result<()> {
         let table = self.objects.table;
-        let path = [Hop { table, column }];
+        let path = [Field { table, column }];
         let slot = Slot::of(column);
-        let mut hand = |at: (&[u8], &[u8])| match slot.and_then(|slot| slot.plain(at.1)) {
+        let mut hand = |row: Row<'_>| match slot.and_then(|slot| slot.plain(row.record)) {
             Some(value) => {
                 body(&value);
                 Ok(())
             }
-            None => self.view().one(&path, at).map(|value| body(&value)),
+            None => self.view().one(&path, row).map(|value| body(&value)),
         };
         if self.sort.is_empty() && self.distinct.is_empty() && self.limit.is_none() {
-            return self.each(&mut |key, record| hand((key, record)).map(|()| true));
+            return self.each(&mut |row| hand(row).map(|()| true));
         }
         for key in self.keys()? {
             let key = key.to_bytes();
             let record = self.objects.tree.get(&key)?;
-            let record = record.ok_or_else(|| self.view().malformed())?;
-            hand((&key, &record))?;
+            let record = record.ok_or_else(|| self.view().tables.malformed())?;
+            hand(Row { key: &key, record: &record })?;
         }
         Ok(())
     }
@@ -320,14 +319,15 @@ impl<'a> Query<'a> {
         let view = self.view();
         let condition = self.condition()?;
         let way = condition.as_ref().filter(|_| !self.scan).and_then(narrow);
-        let meets = |key: &[u8], record: &[u8]| match &condition {
-            Some(condition) => condition.meets(&view, (key, record)),
+        let meets = |row: Row<'_>| match &condition {
+            Some(condition) => condition.meets(&view, row),
             None => Ok(true),
         };
         let Some(way) = way else {
             let mut range = self.objects.tree.range(..)?;
             while let Some((key, record)) = range.next_ref()? {
-                if meets(key, record)? && !body(key, record)? {
+                let row = Row { key, record };
+                if meets(row)? && !body(row)? {
                     break;
                 }
             }
@@ -336,8 +336,9 @@ impl<'a> Query<'a> {
         for keys in way.keys(&view)?.chunks(KEYS_AT_ONCE) {
             self.objects.tree.prefetch(keys);
             for key in keys {
-                let record = self.objects.tree.get(key)?.ok_or_else(|| view.malformed())?;
-                if meets(key, &record)? && !body(key, &record)? {
+                let record = self.objects.tree.get(key)?.ok_or_else(|| view.tables.malformed())?;
+                let row = Row { key, record: &record };
+                if meets(row)? && !body(row)? {
                     return Ok(());
                 }
             }
@@ -353,11 +354,11 @@ impl<'a> Query<'a> {
     /// Finds what a path over single links leads to, if it can be told apart and put in order.
     fn sortable(&self, path: &str) -> Result<Path<'a>> {
         let hops = self.view().path(self.objects.table, path)?;
-        for (index, Hop { table, column }) in hops.iter().enumerate() {
+        for (index, field) in hops.iter().enumerate() {
+            let column = field.column;
             let is_last = index + 1 == hops.len();
             if column.is_list() || is_last && column.target().is_some() {
-                let names = (column.kind().to_string(), "an order".to_owned());
-                return Err(type_error(table, column, names));
+                return Err(type_error(*field, "an order"));
             }
         }
         Ok(hops)
@@ -375,10 +376,10 @@ impl<'a> Query<'a> {
         if enough == 0 {
             return self.condition().map(|_| Vec::new());
         }
-        self.each(&mut |key, record| {
+        self.each(&mut |row| {
             let all = paths.iter().chain(&distinct);
-            let by = all.map(|path| view.one(path, (key, record))).collect::<Result<_>>()?;
-            let key = ObjectKey::from_bytes(key).ok_or_else(|| view.malformed())?;
+            let by = all.map(|path| view.one(path, row)).collect::<Result<_>>()?;
+            let key = ObjectKey::from_bytes(row.key).ok_or_else(|| view.tables.malformed())?;
             found.push(Found { key, by });
             Ok(found.len() < enough)
         })?;
@@ -413,9 +414,9 @@ impl<'a> Query<'a> {
 
 impl<'a> View<'a> {
     /// Reads the one value that a path over single links leads to.
-    fn one(&self, path: &[Hop<'a>], at: (&[u8], &[u8])) -> Result<Value<'static>> {
+    fn one(&self, path: &[Field<'a>], row: Row<'_>) -> Result<Value<'static>> {
         let value = std::cell::RefCell::new(Value::Null);
-        self.any(path, at, &|found| {
+        self.any(path, row, &|found| {
             *value.borrow_mut() = found.clone().into_owned();
             true
         })?;

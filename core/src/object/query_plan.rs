@@ -3,14 +3,13 @@
 //!
 //! - Q3 Every object that meets a condition is among those that are looked at for it.
 
-use super::catalog::{Place, index_tree};
-use super::filter::{CompareOp, Compiled, Hop, StringOp};
-use super::index::{TEXT_BYTES_MAX, text_prefix, value_prefix};
-use super::key::{after, links_from, read_link};
-use super::value::{ClassId, ObjectKey, Value};
+use super::filter::{CompareOp, Compiled, StringOp};
+use super::lookup::class_numbered;
 use super::view::View;
 use crate::error::Result;
 use crate::fault::{self, Fault};
+use crate::table::index::{self, TEXT_BYTES_MAX, text_prefix, value_prefix};
+use crate::table::{ClassId, Field, ObjectKey, Place, Value, after, links_from, read_link};
 use std::fmt;
 use std::ops::Bound;
 
@@ -57,7 +56,7 @@ enum Keys {
 /// Keys to look at.
 #[derive(Debug)]
 pub(super) struct Narrow<'a> {
-    hop: Hop<'a>,
+    hop: Field<'a>,
     keys: Keys,
     bounds: Bounds,
     /// The fewer objects are expected the lower.
@@ -93,7 +92,7 @@ pub(super) fn narrow<'a>(condition: &Compiled<'a>) -> Option<Narrow<'a>> {
                 Place::Slot(_) if hop.column.has_index_tree() => {
                     (Keys::Index, index_bounds(*how, value)?)
                 }
-                Place::Slot(_) | Place::Apart => return None,
+                Place::Slot(_) | Place::OutOfLine => return None,
             };
             let rank = u8::from(*how != CompareOp::Equal) * 2;
             Some(Narrow { hop, keys, bounds, rank: rank + u8::from(keys != Keys::Objects) })
@@ -113,7 +112,7 @@ pub(super) fn narrow<'a>(condition: &Compiled<'a>) -> Option<Narrow<'a>> {
                     prefix.extend(text_prefix(text));
                     (Keys::Index, prefix)
                 }
-                Place::Slot(_) | Place::Apart => return None,
+                Place::Slot(_) | Place::OutOfLine => return None,
             };
             Some(Narrow { hop, keys, bounds: Bounds::beginning_with(prefix), rank: 3 })
         }
@@ -185,21 +184,24 @@ impl Narrow<'_> {
 
     /// Returns the keys of the objects, in order.
     pub(super) fn keys(&self, view: &View<'_>) -> Result<Vec<Vec<u8>>> {
-        let Hop { table, column } = self.hop;
+        let Field { table, column } = self.hop;
         let tree = match self.keys {
-            Keys::Objects => view.source.tree(&table.trees.objects),
-            Keys::Index => view.source.tree(&index_tree(table.id, column.number)),
-            Keys::Links(to) => view.source.tree(&view.catalog.table_numbered(to)?.trees.links),
+            Keys::Objects => view.tables.source.tree(&table.trees.objects),
+            Keys::Index => view.tables.source.tree(&table.index_tree(column.number)),
+            Keys::Links(to) => {
+                let target = class_numbered(view.tables.catalog, to)?;
+                view.tables.source.tree(&target.trees.links)
+            }
         };
         let mut range = tree.range(self.bounds.range())?;
         let mut keys = Vec::new();
         while let Some((key, _)) = range.next_ref()? {
             let object = match self.keys {
                 Keys::Objects => Some(key.to_vec()),
-                Keys::Index => super::index::object(column.kind(), key).map(<[u8]>::to_vec),
+                Keys::Index => index::object(column.kind(), key).map(<[u8]>::to_vec),
                 Keys::Links(_) => read_link(key).map(|(_, origin)| origin.object),
             };
-            keys.push(object.ok_or_else(|| view.malformed())?);
+            keys.push(object.ok_or_else(|| view.tables.malformed())?);
         }
         // Those of objects and of links to one object are in the order of the objects.
         if self.keys == Keys::Index {

@@ -8,8 +8,9 @@
 //! Specification: docs/objects.md#observers. Check: `sim::check::observers`.
 
 use super::changes::Changes;
-use super::database::{Database, Shared, Snapshot};
+use super::database::Database;
 use super::queues::Queue;
+use super::shared::{Shared, Snapshot};
 use crate::conc::Arc;
 use crate::error::{Error, Result};
 use crate::unit::CommitId;

@@ -1,24 +1,20 @@
-//! Reading objects, of a snapshot or within a transaction.
+//! Views: reading objects, of a snapshot or within a transaction.
 
-use super::catalog::{Catalog, Column, Place, Table, malformed};
-use super::database::Snapshot;
-use super::key::{apart, links_from, read_link};
-use super::list::Element;
-use super::parts::Elements;
-use super::record::{self, Cell, Slot, cell, link, scalar};
-use super::transaction::Transaction;
-use super::value::{ClassId, ObjectId, ObjectKey, Value};
+use super::lookup::{self, class_numbered, list_property, read_key, type_error, value_property};
 use crate::conc::Arc;
 use crate::error::{Error, ObjectError, Result};
-use crate::schema::{PropertyType, Scalar, Schema, SchemaError, check_binary, check_string};
+use crate::schema::Schema;
+use crate::table::{
+    ClassId, Column, Element, Elements, Field, ObjectId, ObjectKey, Place, Slot, Table,
+    TableReader, Value, links_from, plain, read_link,
+};
 use crate::tree::{Bytes, Range};
-use crate::txn::{Peek, Source};
+use crate::txn::Peek;
 
 /// The objects of a file at one moment: of a snapshot, or as a transaction sees them.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    pub(super) source: Source<'a>,
-    pub(super) catalog: &'a Catalog,
+    pub(super) tables: TableReader<'a>,
 }
 
 /// The objects of one class.
@@ -59,13 +55,13 @@ impl<'a> View<'a> {
     /// # Errors
     /// If the stored schema is malformed.
     pub fn schema(&self) -> Result<Schema> {
-        self.catalog.schema().map_err(|_| self.malformed())
+        self.tables.catalog.schema().map_err(|_| self.tables.malformed())
     }
 
     /// Returns the version of the schema; none if the file never had one.
     #[must_use]
     pub const fn schema_version(&self) -> Option<u64> {
-        self.catalog.version
+        self.tables.catalog.version
     }
 
     /// Returns the objects of a class.
@@ -73,7 +69,7 @@ impl<'a> View<'a> {
     /// # Errors
     /// [`ObjectError::ClassUnknown`].
     pub fn objects(&self, class: &str) -> Result<Objects<'a>> {
-        Ok(self.of_table(self.catalog.table(class)?))
+        Ok(self.of_table(lookup::class(self.tables.catalog, class)?))
     }
 
     /// Returns the name of the class of a number.
@@ -81,7 +77,7 @@ impl<'a> View<'a> {
     /// # Errors
     /// [`ObjectError::ClassUnknown`].
     pub fn class_name(&self, class: ClassId) -> Result<&'a str> {
-        self.catalog.table_numbered(class).map(|table| table.name.as_str())
+        class_numbered(self.tables.catalog, class).map(|table| table.name.as_str())
     }
 
     /// Returns an object; none if it is not there.
@@ -89,7 +85,7 @@ impl<'a> View<'a> {
     /// # Errors
     /// [`ObjectError::ClassUnknown`]; if a page cannot be read or is damaged.
     pub fn object(&self, id: &ObjectId) -> Result<Option<Object<'a>>> {
-        let table = self.catalog.table_numbered(id.class)?;
+        let table = class_numbered(self.tables.catalog, id.class)?;
         self.of_table(table).by_key(id.key.clone())
     }
 
@@ -100,16 +96,15 @@ impl<'a> View<'a> {
     /// [`ObjectError::ClassUnknown`], [`ObjectError::PropertyUnknown`], or [`ObjectError::Type`] if
     /// the property holds no links to the object's class; if a page cannot be read or is damaged.
     pub fn backlinks(&self, to: &ObjectId, class: &str, property: &str) -> Result<Vec<ObjectId>> {
-        let target = self.catalog.table_numbered(to.class)?;
-        let origin = self.catalog.table(class)?;
-        let column = origin.column(property)?;
+        let target = class_numbered(self.tables.catalog, to.class)?;
+        let origin = lookup::class(self.tables.catalog, class)?;
+        let column = lookup::property(origin, property)?;
         if column.target() != Some(&target.name) {
-            let expected = column.kind().to_string();
-            return Err(type_error(origin, column, (expected, target.name.clone())));
+            return Err(type_error(Field::new(origin, column), &target.name));
         }
         let prefix = links_from(&to.key.to_bytes(), origin.id, column.number);
         let mut found = Vec::new();
-        for entry in self.source.tree(&target.trees.links).range(&prefix[..]..)? {
+        for entry in self.tables.source.tree(&target.trees.links).range(&prefix[..]..)? {
             let (key, count) = entry?;
             if !key.starts_with(&prefix) {
                 break;
@@ -120,60 +115,14 @@ impl<'a> View<'a> {
                 let count = u32::from_le_bytes((*count).try_into().ok()?);
                 Some((ObjectId { class: origin.id, key }, count))
             };
-            let (object, count) = read().ok_or_else(|| self.malformed())?;
+            let (object, count) = read().ok_or_else(|| self.tables.malformed())?;
             found.extend((0..count).map(|_| object.clone()));
         }
         Ok(found)
     }
 
     pub(super) fn of_table(&self, table: &'a Arc<Table>) -> Objects<'a> {
-        Objects { view: *self, table, tree: self.source.tree(&table.trees.objects) }
-    }
-
-    pub(super) fn malformed(&self) -> Error {
-        malformed(self.source.path())
-    }
-
-    /// Reads a value of a record.
-    pub(super) fn read_value<'r>(
-        &self,
-        (table, column): (&Table, &Column),
-        (key, record): (&[u8], &'r [u8]),
-    ) -> Result<Value<'r>> {
-        let malformed = || self.malformed();
-        let bytes = match cell(record, column).ok_or_else(malformed)? {
-            Cell::Null => return Ok(Value::Null),
-            Cell::Fixed(bytes) | Cell::Bytes(bytes) => bytes,
-            Cell::Apart => {
-                let tree = self.source.tree(&table.trees.apart);
-                let entry = tree.get(&apart(column.number, key))?.ok_or_else(malformed)?;
-                let value = scalar(column.kind(), &entry).map(Value::into_owned);
-                return value.ok_or_else(malformed);
-            }
-        };
-        let value = match column.kind() {
-            PropertyType::Object(class) => link(self.catalog.table(class)?, bytes).map(Value::Link),
-            kind => scalar(kind, bytes),
-        };
-        value.ok_or_else(malformed)
-    }
-}
-
-impl<'a> From<&'a Snapshot> for View<'a> {
-    fn from(snapshot: &'a Snapshot) -> Self {
-        snapshot.view()
-    }
-}
-
-impl<'a> From<&'a Transaction> for View<'a> {
-    fn from(txn: &'a Transaction) -> Self {
-        txn.view()
-    }
-}
-
-impl<'a> From<&'a &mut Transaction> for View<'a> {
-    fn from(txn: &'a &mut Transaction) -> Self {
-        txn.view()
+        Objects { view: *self, table, tree: self.tables.source.tree(&table.trees.objects) }
     }
 }
 
@@ -225,7 +174,7 @@ impl<'a> Objects<'a> {
         let table = &**self.table;
         let mut columns = Vec::with_capacity(N);
         for name in names {
-            columns.push(value_column(table, name)?);
+            columns.push(value_property(table, name)?);
         }
         let columns: [_; N] = std::array::from_fn(|index| columns[index]);
         Ok(Projection { table, columns, slots: columns.map(Slot::of) })
@@ -248,7 +197,7 @@ impl<'a> Objects<'a> {
 
     /// Takes an entry of the tree for an object.
     fn read(&self, (key, record): (Bytes, Bytes)) -> Result<Object<'a>> {
-        let key = ObjectKey::from_bytes(&key).ok_or_else(|| self.view.malformed())?;
+        let key = ObjectKey::from_bytes(&key).ok_or_else(|| self.view.tables.malformed())?;
         Ok(Object { view: self.view, table: self.table, key, record })
     }
 
@@ -261,83 +210,6 @@ impl<'a> Objects<'a> {
         let record = self.tree.get(&key.to_bytes())?;
         Ok(record.map(|record| Object { view: self.view, table: self.table, key, record }))
     }
-}
-
-/// Takes a value as the key of an object that has a primary key.
-#[inline]
-pub(super) fn read_key(table: &Table, value: &Value<'_>) -> Result<ObjectKey> {
-    match (value, table.key().map(Column::kind)) {
-        (Value::Int(value), Some(PropertyType::Scalar(Scalar::Int))) => Ok(ObjectKey::Int(*value)),
-        _ => read_any_key(table, value),
-    }
-}
-
-fn read_any_key(table: &Table, value: &Value<'_>) -> Result<ObjectKey> {
-    let unwanted = || ObjectError::NoPrimaryKey { class: table.name.clone() };
-    let column = table.key().ok_or_else(unwanted)?;
-    check_type(table, column, value)?;
-    match value {
-        Value::Int(value) => Ok(ObjectKey::Int(*value)),
-        Value::String(value) if value.len() > crate::unit::PRIMARY_KEY_BYTES_MAX => {
-            Err(ObjectError::KeyTooLong { bytes: value.len() }.into())
-        }
-        Value::String(value) => Ok(ObjectKey::String(value.to_string())),
-        _ => Ok(ObjectKey::Null),
-    }
-}
-
-/// Checks that a property can hold a value, but for the class of a link.
-pub(super) fn check_type(table: &Table, column: &Column, value: &Value<'_>) -> Result<()> {
-    let kind = column.kind();
-    let fits = match (value, kind.scalar()) {
-        (Value::Null, _) => {
-            let nullable = match kind {
-                PropertyType::List { nullable, .. } => *nullable,
-                PropertyType::ObjectList(_) => false,
-                _ => column.property.is_nullable(),
-            };
-            if nullable {
-                return Ok(());
-            }
-            let (class, property) = (table.name.clone(), column.name().to_owned());
-            return Err(SchemaError::NullInRequired { class, property }.into());
-        }
-        (Value::String(text), Some(Scalar::String)) => {
-            check_string(text)?;
-            true
-        }
-        (Value::Binary(bytes), Some(Scalar::Binary)) => {
-            check_binary(bytes)?;
-            true
-        }
-        (Value::Int(_), Some(Scalar::Int))
-        | (Value::Bool(_), Some(Scalar::Bool))
-        | (Value::Timestamp(_), Some(Scalar::Timestamp))
-        | (Value::Float(_), Some(Scalar::Float))
-        | (Value::Double(_), Some(Scalar::Double)) => true,
-        (Value::Link(_), _) => {
-            matches!(kind, PropertyType::Object(_) | PropertyType::ObjectList(_))
-        }
-        _ => false,
-    };
-    if fits {
-        return Ok(());
-    }
-    let expected = match (kind.scalar(), column.target()) {
-        (Some(scalar), _) => scalar.to_string(),
-        (None, Some(class)) => class.to_owned(),
-        (None, None) => kind.to_string(),
-    };
-    Err(type_error(table, column, (expected, value.type_name().to_owned())))
-}
-
-pub(super) fn type_error(
-    table: &Table,
-    column: &Column,
-    (expected, found): (String, String),
-) -> Error {
-    let (class, property) = (table.name.clone(), column.name().to_owned());
-    ObjectError::Type { class, property, expected, found }.into()
 }
 
 impl<'a> Object<'a> {
@@ -365,7 +237,7 @@ impl<'a> Object<'a> {
     /// [`ObjectError::PropertyUnknown`], [`ObjectError::Type`] for a list; if a page cannot be read
     /// or is damaged.
     pub fn get(&self, property: &str) -> Result<Value<'_>> {
-        self.value(value_column(self.table, property)?)
+        self.value(value_property(self.table, property)?)
     }
 
     /// Returns the values of properties that were found before: the fastest way to read the same
@@ -415,13 +287,14 @@ impl<'a> Object<'a> {
     }
 
     fn value(&self, column: &Column) -> Result<Value<'_>> {
-        if let Some(value) = record::plain(&self.record, column) {
+        if let Some(value) = plain(&self.record, column) {
             return Ok(value);
         }
         if column.place == Place::Key {
             return Ok(self.key.value());
         }
-        self.view.read_value((self.table, column), (&self.key.to_bytes(), &self.record))
+        let (field, key) = (Field::new(self.table, column), self.key.to_bytes());
+        self.view.tables.value_in(field, &self.record, &key)
     }
 
     /// Returns the elements of a list.
@@ -430,17 +303,17 @@ impl<'a> Object<'a> {
     /// [`ObjectError::PropertyUnknown`], or [`ObjectError::Type`] if it is no list; if a page
     /// cannot be read or is damaged.
     pub fn list(&self, property: &str) -> Result<Vec<Element>> {
-        let column = list_column(self.table, property)?;
-        self.view.read_list((self.table, column), &self.key.to_bytes())
+        let column = list_property(self.table, property)?;
+        self.view.tables.list(Field::new(self.table, column).list(&self.key.to_bytes()))
     }
 
-    /// Walks the elements of a list; a long one is read piece by piece.
+    /// Walks the elements of a list; a long one is read chunk by chunk.
     ///
     /// # Errors
     /// As [`Object::list`].
     pub fn elements(&self, property: &str) -> Result<Elements<'a>> {
-        let column = list_column(self.table, property)?;
-        self.view.elements((self.table, column), &self.key.to_bytes())
+        let column = list_property(self.table, property)?;
+        self.view.tables.elements(Field::new(self.table, column), &self.key.to_bytes())
     }
 
     /// Returns the objects that link here from a property of a class; see [`View::backlinks`].
@@ -450,24 +323,6 @@ impl<'a> Object<'a> {
     pub fn backlinks(&self, class: &str, property: &str) -> Result<Vec<ObjectId>> {
         self.view.backlinks(&self.id(), class, property)
     }
-}
-
-/// Returns a property that is no list.
-fn value_column<'t>(table: &'t Table, property: &str) -> Result<&'t Column> {
-    let column = table.column(property)?;
-    if !column.is_list() {
-        return Ok(column);
-    }
-    Err(type_error(table, column, (column.kind().to_string(), "one value".to_owned())))
-}
-
-/// Returns a property that is a list.
-pub(super) fn list_column<'t>(table: &'t Table, property: &str) -> Result<&'t Column> {
-    let column = table.column(property)?;
-    if column.is_list() {
-        return Ok(column);
-    }
-    Err(type_error(table, column, (column.kind().to_string(), "a list".to_owned())))
 }
 
 impl<'a> Iterator for ObjectIter<'a> {

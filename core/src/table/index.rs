@@ -1,27 +1,27 @@
-//! Indexes: a tree whose keys are a value and the key of the object that holds it.
+//! Indexes: trees whose keys are a value and the key of an object with it.
 //!
 //! - Q2 An index holds exactly one entry for each object, at the value that the object has.
 //!
 //! Format: docs/objects.md#indexes.
 
+use super::column::fixed_bytes;
 use super::key::ordered;
-use super::record::fixed_bytes;
 use super::value::Value;
 use crate::schema::PropertyType;
 
-/// Bytes of a text that an index tells apart; objects with longer ones are looked at.
-pub(super) const TEXT_BYTES_MAX: usize = 200;
+/// Bytes of a string that an index holds; a query reads the objects with longer ones.
+pub(crate) const TEXT_BYTES_MAX: usize = 200;
 
 const NULL: u8 = 0;
 const VALUE: u8 = 1;
 
-/// What follows the bytes of a text: of all of it, or of its beginning.
+/// Terminators of a whole string, and of the beginning of a longer one.
 const WHOLE: [u8; 2] = [0, 0];
 const BEGINNING: [u8; 2] = [0, 1];
 
-/// Returns what the keys of all objects with a value begin with. They are in the order of the
-/// values as far as the index tells these apart.
-pub(super) fn value_prefix(value: &Value<'_>) -> Vec<u8> {
+/// Returns the prefix of all entries of a value. Prefixes are in the order of the values, as far
+/// as the index distinguishes these.
+pub(crate) fn value_prefix(value: &Value<'_>) -> Vec<u8> {
     let mut key = vec![if value.is_null() { NULL } else { VALUE }];
     match value {
         Value::Int(value) => key.extend(ordered(*value)),
@@ -34,14 +34,14 @@ pub(super) fn value_prefix(value: &Value<'_>) -> Vec<u8> {
             key.extend(text_prefix(text));
             key.extend(if text.len() > TEXT_BYTES_MAX { BEGINNING } else { WHOLE });
         }
-        // Nothing else is indexed.
+        // Other types have no index.
         Value::Null | Value::Binary(_) | Value::Float(_) | Value::Double(_) | Value::Link(_) => {}
     }
     key
 }
 
-/// Returns the bytes of a text, as far as an index holds them, so that none contains [`WHOLE`].
-pub(super) fn text_prefix(text: &str) -> Vec<u8> {
+/// Returns the bytes of a string that an index holds, escaped so that none contain [`WHOLE`].
+pub(crate) fn text_prefix(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len().min(TEXT_BYTES_MAX) + WHOLE.len());
     for byte in text.bytes().take(TEXT_BYTES_MAX) {
         bytes.push(byte);
@@ -52,13 +52,13 @@ pub(super) fn text_prefix(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// Returns the key of an object with a value.
-pub(super) fn entry(value: &Value<'_>, object: &[u8]) -> Vec<u8> {
+/// Returns the entry of an object with a value.
+pub(crate) fn entry(value: &Value<'_>, object: &[u8]) -> Vec<u8> {
     [&value_prefix(value), object].concat()
 }
 
-/// Returns the key of the object that an entry is about; none if the entry is malformed.
-pub(super) fn object<'k>(kind: &PropertyType, entry: &'k [u8]) -> Option<&'k [u8]> {
+/// Returns the key of an entry's object; none if the entry is malformed.
+pub(crate) fn object<'k>(kind: &PropertyType, entry: &'k [u8]) -> Option<&'k [u8]> {
     let (tag, rest) = entry.split_first()?;
     if *tag == NULL {
         return Some(rest);
@@ -66,7 +66,7 @@ pub(super) fn object<'k>(kind: &PropertyType, entry: &'k [u8]) -> Option<&'k [u8
     if let Some(len) = fixed_bytes(kind) {
         return rest.get(usize::from(len)..);
     }
-    // The first 0 that no 255 follows ends a text.
+    // The first 0 without a 255 after it ends a string.
     let end = rest.windows(2).position(|pair| pair[0] == 0 && pair[1] != u8::MAX)?;
     rest.get(end + WHOLE.len()..)
 }
@@ -74,8 +74,8 @@ pub(super) fn object<'k>(kind: &PropertyType, entry: &'k [u8]) -> Option<&'k [u8
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::Timestamp;
     use crate::schema::Scalar;
+    use crate::table::Timestamp;
 
     #[test]
     fn keys_are_in_the_order_of_the_values() {

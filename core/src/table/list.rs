@@ -1,10 +1,10 @@
-//! Lists: elements that keep an id wherever they are moved.
+//! Lists: elements that keep their ids when they move.
 //!
 //! Format: docs/objects.md#lists.
 
-use super::catalog::Table;
-use super::record::{fixed_bytes, link, scalar, value_bytes};
-use super::value::{ElementId, Value};
+use super::column::fixed_bytes;
+use super::record::{link, scalar, value_bytes};
+use super::value::{ClassId, ElementId, Value};
 use crate::codec::{Reader, Writer, u32_len};
 use crate::schema::PropertyType;
 use crate::unit::VALUE_BYTES_MAX;
@@ -12,7 +12,7 @@ use crate::unit::VALUE_BYTES_MAX;
 /// An element of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Element {
-    /// What it keeps wherever it is moved.
+    /// Its id, which it keeps when it moves.
     pub id: ElementId,
     /// Its value.
     pub value: Value<'static>,
@@ -21,11 +21,11 @@ pub struct Element {
 const NULL: u8 = 0;
 const VALUE: u8 = 1;
 
-/// Most bytes that the elements of a list take together.
-pub(super) const LIST_BYTES_MAX: usize = VALUE_BYTES_MAX - 4;
+/// Most bytes of all elements of a list.
+pub(crate) const LIST_BYTES_MAX: usize = VALUE_BYTES_MAX - 4;
 
-/// Writes a list.
-pub(super) fn encode(elements: &[Element]) -> Vec<u8> {
+/// Encodes a list.
+pub(crate) fn encode(elements: &[Element]) -> Vec<u8> {
     let mut out = Writer::default();
     out.u32(u32_len(elements.len()));
     for Element { id, value } in elements {
@@ -43,8 +43,8 @@ pub(super) fn encode(elements: &[Element]) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// Returns the bytes that an element with a value takes.
-pub(super) fn element_bytes(value: &Value<'_>) -> usize {
+/// Returns the encoded length of an element.
+pub(crate) fn element_bytes(value: &Value<'_>) -> usize {
     let value = match value {
         Value::String(text) => 4 + text.len(),
         Value::Binary(bytes) => 4 + bytes.len(),
@@ -54,10 +54,10 @@ pub(super) fn element_bytes(value: &Value<'_>) -> usize {
     12 + 1 + value
 }
 
-/// Reads a list; one of links leads to objects of `target`. None if it is malformed.
-pub(super) fn decode(
+/// Decodes a list; elements of a list of links lead to objects of `target`. None if it is malformed.
+pub(crate) fn decode(
     kind: &PropertyType,
-    target: Option<&Table>,
+    target: Option<ClassId>,
     bytes: &[u8],
 ) -> Option<Vec<Element>> {
     let mut rest = Reader::new(bytes);

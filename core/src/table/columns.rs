@@ -1,12 +1,12 @@
 //! The properties of a class in the order of their names, found by name.
 
-use super::catalog::{Column, Place};
+use super::column::{Column, Place};
 use crate::sorted::sort_by;
 use std::ops::Deref;
 
 /// The columns of a class, in the order of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Columns {
+pub(crate) struct Columns {
     all: Vec<Column>,
     /// Where to look for a name: at the place that its hash says, or behind it. At least half of
     /// the places are empty.
@@ -38,7 +38,7 @@ impl Deref for Columns {
 
 impl Columns {
     /// Changes columns, and puts them in order again.
-    pub(super) fn change(&mut self, body: impl FnOnce(&mut Vec<Column>)) {
+    pub(crate) fn change(&mut self, body: impl FnOnce(&mut Vec<Column>)) {
         body(&mut self.all);
         self.arrange();
     }
@@ -62,12 +62,12 @@ impl Columns {
     }
 
     /// Returns the primary key.
-    pub(super) fn key(&self) -> Option<&Column> {
+    pub(crate) fn key(&self) -> Option<&Column> {
         self.all.get(usize::from(self.key?))
     }
 
     /// Returns the column of a name.
-    pub(super) fn named(&self, name: &str) -> Option<&Column> {
+    pub(crate) fn named(&self, name: &str) -> Option<&Column> {
         let mask = self.places.len().checked_sub(1)?;
         let mut at = hash(name.as_bytes());
         loop {

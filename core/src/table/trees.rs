@@ -2,7 +2,7 @@
 //!
 //! Format: docs/objects.md#trees.
 
-use super::catalog::{Catalog, index_tree, schema_tree};
+use super::catalog::{Catalog, MAIN, schema_tree};
 use crate::error::Result;
 use crate::txn::{Snapshot, Source};
 use std::collections::BTreeMap;
@@ -76,23 +76,23 @@ impl fmt::Display for Holds {
 /// # Errors
 /// If the classes cannot be read or are damaged.
 pub fn trees(snapshot: &Snapshot) -> Result<BTreeMap<String, Holds>> {
-    let catalog = Catalog::load(Source::Snapshot(snapshot))?;
+    let catalog = Catalog::load(Source::Snapshot(snapshot), MAIN)?;
     let mut trees = BTreeMap::new();
     for table in catalog.tables() {
         let class = || table.name.clone();
         let names = &table.trees;
         trees.insert(names.objects.clone(), Holds::Objects { class: class() });
-        trees.insert(names.apart.clone(), Holds::Apart { class: class() });
-        trees.insert(names.pieces.clone(), Holds::Pieces { class: class() });
+        trees.insert(names.out_of_line.clone(), Holds::Apart { class: class() });
+        trees.insert(names.chunks.clone(), Holds::Pieces { class: class() });
         trees.insert(names.links.clone(), Holds::Links { class: class() });
         for column in table.columns.iter().filter(|column| column.has_index_tree()) {
             let (class, property) = (class(), column.name().to_owned());
-            let name = index_tree(table.id, column.number);
+            let name = table.index_tree(column.number);
             trees.insert(name, Holds::Index { class, property });
         }
     }
-    if snapshot.tree_names().any(|name| name == schema_tree()) {
-        trees.insert(schema_tree(), Holds::Schema);
+    if snapshot.tree_names().any(|name| name == schema_tree(MAIN)) {
+        trees.insert(schema_tree(MAIN), Holds::Schema);
     }
     Ok(trees)
 }

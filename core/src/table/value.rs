@@ -1,4 +1,4 @@
-//! Values of properties, and what objects and list elements are addressed by.
+//! Values of properties, and the addresses of objects and list elements.
 
 use crate::time::date;
 use std::borrow::Cow;
@@ -7,7 +7,7 @@ use std::fmt;
 /// A value of a property or of a list element.
 ///
 /// Strings and binaries are borrowed from the snapshot where that is possible;
-/// [`Value::into_owned`] lets go of it.
+/// [`Value::into_owned`] copies it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
     /// None.

@@ -1,62 +1,43 @@
-//! Records: the values of an object, each at a place that the class knows, so that one is read
-//! without the others.
+//! Records: the values of an object, each in a slot at an offset that the class knows, so that a
+//! read of one property skips the others.
 //!
-//! - B8 A place that a record does not reach holds what a new object has there: null, zero or
-//!   nothing. So a new property costs nothing, whatever objects there are.
+//! - B8 A slot beyond the end of a record reads as the value of a new object: null, zero or empty.
+//!   A new property therefore rewrites no record.
 //!
 //! Format: docs/objects.md#records.
 
-use super::catalog::{Column, Place, Table};
-use super::value::{ObjectId, ObjectKey, Timestamp, Value};
+use super::class_table::Table;
+use super::column::{Column, HEADER_BYTES, Place, fixed_bytes};
+use super::value::{ClassId, ObjectId, ObjectKey, Timestamp, Value};
 use crate::codec::{put_at, u16_at, u32_len};
 use crate::schema::{PropertyType, Scalar};
 use std::borrow::Cow;
 
-/// Bytes before the first place: the length of the fixed part.
-pub(super) const HEADER_BYTES: u16 = 2;
+/// Longest value within a record, in bytes; a longer one lies out of line.
+pub(crate) const INLINE_BYTES_MAX: usize = 1024;
 
-/// Longest value within a record, in bytes; a longer one has an entry of its own.
-pub(super) const INLINE_BYTES_MAX: usize = 1024;
+/// Replaces the offset of a value that lies out of line.
+const OUT_OF_LINE: u32 = u32::MAX;
 
-/// Stands instead of an offset where the value has an entry of its own.
-const APART: u32 = u32::MAX;
+/// The record of a new object: it reaches no slot (B8).
+pub(crate) const EMPTY: [u8; 2] = HEADER_BYTES.to_le_bytes();
 
-/// A record that reaches no place: what a new object has (B8).
-pub(super) const EMPTY: [u8; 2] = HEADER_BYTES.to_le_bytes();
-
-/// What a place of a record holds.
+/// The content of a slot.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Cell<'a> {
+pub(crate) enum Cell<'a> {
     /// No value.
     Null,
     /// A value of fixed length.
     Fixed(&'a [u8]),
     /// A value of any length, within the record.
     Bytes(&'a [u8]),
-    /// A value in an entry of its own.
-    Apart,
+    /// A value out of line, in an entry of its own.
+    OutOfLine,
 }
 
-/// Length of a value of fixed length; none if the length differs from value to value.
-pub(super) const fn fixed_bytes(kind: &PropertyType) -> Option<u8> {
-    match kind.scalar() {
-        Some(Scalar::Int | Scalar::Double) => Some(8),
-        Some(Scalar::Bool) => Some(1),
-        Some(Scalar::Float) => Some(4),
-        Some(Scalar::Timestamp) => Some(12),
-        Some(Scalar::String | Scalar::Binary) | None => None,
-    }
-}
-
-/// Length of a place: of fixed length and a byte that says whether there is a value, or offset and
-/// length.
-pub(super) fn slot_bytes(kind: &PropertyType, nullable: bool) -> usize {
-    fixed_bytes(kind).map_or(8, |len| usize::from(len) + usize::from(nullable))
-}
-
-/// Where and how records hold the value of a property: what reading it needs of the column.
+/// The layout of a property within records: all that a read needs of the column.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     at: u16,
     /// Length of the value, if it is fixed.
     fixed: Option<u8>,
@@ -66,17 +47,17 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Returns the slot of a column; none if the value stands elsewhere.
-    pub(super) fn of(column: &Column) -> Option<Self> {
+    /// Returns the slot of a column; none if the value lies elsewhere.
+    pub(crate) fn of(column: &Column) -> Option<Self> {
         let Place::Slot(at) = column.place else { return None };
         let kind = column.kind();
         let (nullable, scalar) = (column.property.is_nullable(), kind.scalar());
         Some(Self { at, fixed: fixed_bytes(kind), nullable, scalar })
     }
 
-    /// Reads what a record holds; none if it is malformed.
+    /// Reads the slot of a record; none if it is malformed.
     #[inline]
-    pub(super) fn cell(self, record: &[u8]) -> Option<Cell<'_>> {
+    pub(crate) fn cell(self, record: &[u8]) -> Option<Cell<'_>> {
         let (at, nullable) = (usize::from(self.at), self.nullable);
         let len = self.fixed.map_or(8, |len| usize::from(len) + usize::from(nullable));
         let fixed_part = usize::from(u16::from_le_bytes(*record.first_chunk()?));
@@ -94,12 +75,12 @@ impl Slot {
         Some(match offset {
             0 if nullable => Cell::Null,
             0 => Cell::Bytes(&[]),
-            APART => Cell::Apart,
+            OUT_OF_LINE => Cell::OutOfLine,
             offset => Cell::Bytes(record.get(offset as usize..)?.get(..len)?),
         })
     }
 
-    /// Returns what a place that a record does not reach holds (B8).
+    /// Returns the content of a slot beyond the end of a record (B8).
     #[cold]
     fn unreached(self) -> Option<Cell<'static>> {
         let zeros: &[u8] = &[0; 12];
@@ -110,9 +91,9 @@ impl Slot {
         })
     }
 
-    /// Reads a whole number, or a bool as zero or one; none of what else there is, also null.
+    /// Reads an integer, or a bool as zero or one; none for null and for other types.
     #[inline]
-    pub(super) fn number(self, record: &[u8]) -> Option<i64> {
+    pub(crate) fn number(self, record: &[u8]) -> Option<i64> {
         let Cell::Fixed(bytes) = self.cell(record)? else { return None };
         match self.scalar? {
             Scalar::Int => Some(i64::from_le_bytes(bytes.try_into().ok()?)),
@@ -121,29 +102,29 @@ impl Slot {
         }
     }
 
-    /// Reads a value that a record holds itself, unless it is a link; none also if it is malformed.
+    /// Reads a value that lies in the record and is no link; none otherwise or if it is malformed.
     #[inline]
-    pub(super) fn plain(self, record: &[u8]) -> Option<Value<'_>> {
+    pub(crate) fn plain(self, record: &[u8]) -> Option<Value<'_>> {
         match self.cell(record)? {
             Cell::Null => Some(Value::Null),
             Cell::Fixed(bytes) | Cell::Bytes(bytes) => read(self.scalar?, bytes),
-            Cell::Apart => None,
+            Cell::OutOfLine => None,
         }
     }
 }
 
-/// Reads a place of a record; none if the record is malformed.
-pub(super) fn cell<'a>(record: &'a [u8], column: &Column) -> Option<Cell<'a>> {
+/// Reads the slot of a property; none if the record is malformed.
+pub(crate) fn cell<'a>(record: &'a [u8], column: &Column) -> Option<Cell<'a>> {
     Slot::of(column)?.cell(record)
 }
 
-/// Reads a value that a record holds itself, unless it is a link; none also if it is malformed.
-pub(super) fn plain<'a>(record: &'a [u8], column: &Column) -> Option<Value<'a>> {
+/// Reads a value that lies in the record and is no link; none otherwise or if it is malformed.
+pub(crate) fn plain<'a>(record: &'a [u8], column: &Column) -> Option<Value<'a>> {
     Slot::of(column)?.plain(record)
 }
 
-/// Makes a record of a class: of an older one, if there is one, with some places changed.
-pub(super) fn write(
+/// Encodes a record of a class: an older one, if given, with some slots changed.
+pub(crate) fn write(
     table: &Table,
     older: Option<&[u8]>,
     changes: &[(&Column, Cell<'_>)],
@@ -167,8 +148,7 @@ pub(super) fn write(
     Some(record)
 }
 
-/// Makes a record of one whose places stay where they are; none if something else changes than
-/// values of fixed length.
+/// Patches values of fixed length in a copy of a record; none if another layout is needed.
 fn patched(table: &Table, older: &[u8], changes: &[(&Column, Cell<'_>)]) -> Option<Vec<u8>> {
     if older.len() < usize::from(HEADER_BYTES) || u16_at(older, 0) != table.fixed_bytes {
         return None;
@@ -185,7 +165,7 @@ fn patched(table: &Table, older: &[u8], changes: &[(&Column, Cell<'_>)]) -> Opti
     Some(record)
 }
 
-/// Writes the place of a property, which holds zeros.
+/// Writes the slot of a property, which holds zeros.
 fn put(record: &mut Vec<u8>, column: &Column, cell: &Cell<'_>) {
     let Place::Slot(at) = column.place else { return };
     let (at, nullable) = (usize::from(at), column.property.is_nullable());
@@ -203,13 +183,13 @@ fn put(record: &mut Vec<u8>, column: &Column, cell: &Cell<'_>) {
             put_at(record, at + 4, &len.to_le_bytes());
             record.extend_from_slice(value);
         }
-        Cell::Apart => put_at(record, at, &APART.to_le_bytes()),
+        Cell::OutOfLine => put_at(record, at, &OUT_OF_LINE.to_le_bytes()),
     }
 }
 
-/// Bytes of a value, those of fixed length without room on the heap.
+/// Bytes of a value; those of fixed length need no heap.
 #[derive(Clone, Debug)]
-pub(super) enum ValueBytes<'a> {
+pub(crate) enum ValueBytes<'a> {
     Null,
     Fixed([u8; 12], usize),
     Any(Cow<'a, [u8]>),
@@ -217,7 +197,7 @@ pub(super) enum ValueBytes<'a> {
 
 impl ValueBytes<'_> {
     /// Returns the bytes; none for null.
-    pub(super) fn get(&self) -> Option<&[u8]> {
+    pub(crate) fn get(&self) -> Option<&[u8]> {
         match self {
             Self::Null => None,
             Self::Fixed(bytes, len) => bytes.get(..*len),
@@ -225,12 +205,12 @@ impl ValueBytes<'_> {
         }
     }
 
-    /// Returns what a record holds of the value.
-    pub(super) fn cell(&self) -> Cell<'_> {
+    /// Returns the content of the value's slot.
+    pub(crate) fn cell(&self) -> Cell<'_> {
         match self {
             Self::Null => Cell::Null,
             Self::Fixed(bytes, len) => Cell::Fixed(&bytes[..*len]),
-            Self::Any(bytes) if bytes.len() > INLINE_BYTES_MAX => Cell::Apart,
+            Self::Any(bytes) if bytes.len() > INLINE_BYTES_MAX => Cell::OutOfLine,
             Self::Any(bytes) => Cell::Bytes(bytes),
         }
     }
@@ -242,8 +222,8 @@ fn fixed<const N: usize>(value: [u8; N]) -> ValueBytes<'static> {
     ValueBytes::Fixed(bytes, N)
 }
 
-/// Returns the bytes of a value; that it is of the property's type has been checked.
-pub(super) fn value_bytes<'a>(value: &'a Value<'_>) -> ValueBytes<'a> {
+/// Returns the bytes of a value, whose type the caller has checked.
+pub(crate) fn value_bytes<'a>(value: &'a Value<'_>) -> ValueBytes<'a> {
     match value {
         Value::Null => ValueBytes::Null,
         Value::Int(value) => fixed(value.to_le_bytes()),
@@ -262,8 +242,8 @@ pub(super) fn value_bytes<'a>(value: &'a Value<'_>) -> ValueBytes<'a> {
     }
 }
 
-/// Reads a value of a type, or an element of a list of it; none of links, or if it is malformed.
-pub(super) fn scalar<'a>(kind: &PropertyType, bytes: &'a [u8]) -> Option<Value<'a>> {
+/// Reads a value of a type, or an element of a list of it; none for links or if it is malformed.
+pub(crate) fn scalar<'a>(kind: &PropertyType, bytes: &'a [u8]) -> Option<Value<'a>> {
     read(kind.scalar()?, bytes)
 }
 
@@ -285,7 +265,7 @@ fn read(scalar: Scalar, bytes: &[u8]) -> Option<Value<'_>> {
 }
 
 /// Reads a link to an object of a class; none if it is malformed.
-pub(super) fn link(target: &Table, bytes: &[u8]) -> Option<ObjectId> {
+pub(crate) fn link(target: ClassId, bytes: &[u8]) -> Option<ObjectId> {
     let key = ObjectKey::from_bytes(bytes)?;
-    Some(ObjectId { class: target.id, key })
+    Some(ObjectId { class: target, key })
 }

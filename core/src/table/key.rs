@@ -1,8 +1,9 @@
-//! Keys of trees: objects, what belongs to a property of one, and links by where they lead.
+//! Keys of trees: objects, out-of-line values, list chunks, and back-links.
 //!
 //! Format: docs/objects.md#trees.
 
 use super::value::{ClassId, ObjectKey, Value};
+use crate::unit::PRIMARY_KEY_BYTES_MAX;
 use std::borrow::Cow;
 use std::ops::Deref;
 
@@ -11,9 +12,9 @@ const NUMBER: u8 = 1;
 const TEXT: u8 = 2;
 const ROW: u8 = 3;
 
-/// The key of an object in the tree of its class; numbers need no room on the heap.
+/// The key of an object in the tree of its class; numbers need no heap.
 #[derive(Clone, Debug)]
-pub(super) enum KeyBytes {
+pub(crate) enum KeyBytes {
     Null([u8; 1]),
     Number([u8; 9]),
     Text(Vec<u8>),
@@ -31,8 +32,8 @@ impl Deref for KeyBytes {
     }
 }
 
-/// Maps numbers so that their bytes are in order.
-pub(super) const fn ordered(value: i64) -> [u8; 8] {
+/// Maps integers to bytes of the same order.
+pub(crate) const fn ordered(value: i64) -> [u8; 8] {
     (value ^ i64::MIN).to_be_bytes()
 }
 
@@ -43,7 +44,7 @@ const fn unordered(bytes: [u8; 8]) -> i64 {
 impl ObjectKey {
     /// Returns the key of the tree.
     #[inline]
-    pub(super) fn to_bytes(&self) -> KeyBytes {
+    pub(crate) fn to_bytes(&self) -> KeyBytes {
         let number = |tag, [a, b, c, d, e, f, g, h]: [u8; 8]| {
             KeyBytes::Number([tag, a, b, c, d, e, f, g, h])
         };
@@ -56,7 +57,7 @@ impl ObjectKey {
     }
 
     /// Reads the key of a tree.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (tag, rest) = bytes.split_first()?;
         match *tag {
             NULL if rest.is_empty() => Some(Self::Null),
@@ -65,6 +66,18 @@ impl ObjectKey {
             ROW => Some(Self::Row(u64::from_be_bytes(rest.try_into().ok()?))),
             _ => None,
         }
+    }
+
+    /// Returns the key of an object whose primary key has a value; none if no key can have it.
+    pub(crate) fn from_value(value: &Value<'_>) -> Option<Self> {
+        Some(match value {
+            Value::Null => Self::Null,
+            Value::Int(value) => Self::Int(*value),
+            Value::String(text) if text.len() <= PRIMARY_KEY_BYTES_MAX => {
+                Self::String(text.to_string())
+            }
+            _ => return None,
+        })
     }
 
     /// Returns the value of the primary key.
@@ -77,54 +90,54 @@ impl ObjectKey {
     }
 }
 
-/// The key of what a property of an object keeps apart from its record.
-pub(super) fn apart(column: u16, object: &[u8]) -> Vec<u8> {
+/// Returns the key of an out-of-line value or list of an object.
+pub(crate) fn out_of_line(column: u16, object: &[u8]) -> Vec<u8> {
     [&column.to_be_bytes(), object].concat()
 }
 
-/// What the keys of all pieces of a list begin with.
-pub(super) fn pieces_of(column: u16, object: &[u8]) -> Vec<u8> {
+/// Returns the prefix of the keys of a list's chunks.
+pub(crate) fn chunks_of(column: u16, object: &[u8]) -> Vec<u8> {
     [&column.to_be_bytes()[..], &measured(object)].concat()
 }
 
-/// The key of a piece of a list.
-pub(super) fn piece(column: u16, object: &[u8], number: u32) -> Vec<u8> {
-    [&pieces_of(column, object)[..], &number.to_be_bytes()].concat()
+/// Returns the key of a chunk of a list.
+pub(crate) fn chunk(column: u16, object: &[u8], number: u32) -> Vec<u8> {
+    [&chunks_of(column, object)[..], &number.to_be_bytes()].concat()
 }
 
-/// Where a link is.
+/// The origin of a link: the property of an object that holds it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Origin {
-    pub(super) class: ClassId,
-    pub(super) column: u16,
-    /// The object's key, as in the tree of its class.
-    pub(super) object: Vec<u8>,
+pub(crate) struct Origin {
+    pub(crate) class: ClassId,
+    pub(crate) column: u16,
+    /// The key of the object, as in the tree of its class.
+    pub(crate) object: Vec<u8>,
 }
 
-/// What the keys of all links to an object begin with.
-pub(super) fn links_to(target: &[u8]) -> Vec<u8> {
+/// Returns the prefix of the keys of all back-links of an object.
+pub(crate) fn links_to(target: &[u8]) -> Vec<u8> {
     measured(target)
 }
 
-/// The key of an object behind its length, so that no other begins with it.
+/// Returns the key of an object after its length, so that no other has it as a prefix.
 fn measured(object: &[u8]) -> Vec<u8> {
     let len = u16::try_from(object.len()).expect("B7: the key of an object fits in a key");
     [&len.to_be_bytes(), object].concat()
 }
 
-/// The key of a link, by where it leads.
-pub(super) fn link(target: &[u8], origin: &Origin) -> Vec<u8> {
+/// Returns the key of a back-link.
+pub(crate) fn link(target: &[u8], origin: &Origin) -> Vec<u8> {
     let class = origin.class.0.to_be_bytes();
     [&links_to(target)[..], &class, &origin.column.to_be_bytes(), &origin.object].concat()
 }
 
-/// What the keys of all links of a property to an object begin with.
-pub(super) fn links_from(target: &[u8], class: ClassId, column: u16) -> Vec<u8> {
+/// Returns the prefix of the keys of an object's back-links from one property.
+pub(crate) fn links_from(target: &[u8], class: ClassId, column: u16) -> Vec<u8> {
     link(target, &Origin { class, column, object: Vec::new() })
 }
 
-/// Reads the key of a link: where it leads, and where it is.
-pub(super) fn read_link(key: &[u8]) -> Option<(&[u8], Origin)> {
+/// Reads the key of a back-link: the target and the origin.
+pub(crate) fn read_link(key: &[u8]) -> Option<(&[u8], Origin)> {
     let (len, rest) = key.split_first_chunk::<2>()?;
     let (target, rest) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
     let (class, rest) = rest.split_first_chunk::<4>()?;
@@ -134,8 +147,8 @@ pub(super) fn read_link(key: &[u8]) -> Option<(&[u8], Origin)> {
     Some((target, Origin { class, column, object: object.to_vec() }))
 }
 
-/// The first key after all that begin with `prefix`; none if there is no such key.
-pub(super) fn after(prefix: &[u8]) -> Option<Vec<u8>> {
+/// Returns the least key above all that begin with `prefix`; none if every key above does.
+pub(crate) fn after(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
     let mut end = prefix[..=last].to_vec();
     end[last] += 1;

@@ -1,0 +1,122 @@
+//! Looking classes and properties up by name, and the refusals of what does not exist or fit.
+
+use crate::conc::Arc;
+use crate::error::{Error, ObjectError, Result};
+use crate::schema::{PropertyType, Scalar, SchemaError, check_binary, check_string};
+use crate::table::{Catalog, ClassId, Column, Field, ObjectKey, Table, Value};
+use crate::unit::PRIMARY_KEY_BYTES_MAX;
+
+/// Returns the table of a class.
+pub(super) fn class<'c>(catalog: &'c Catalog, class: &str) -> Result<&'c Arc<Table>> {
+    catalog.table(class).ok_or_else(|| ObjectError::ClassUnknown { class: class.to_owned() }.into())
+}
+
+/// Returns the table of a class by its number.
+pub(super) fn class_numbered(catalog: &Catalog, id: ClassId) -> Result<&Arc<Table>> {
+    let unknown = || ObjectError::ClassUnknown { class: format!("number {}", id.0) };
+    catalog.table_numbered(id).ok_or_else(|| unknown().into())
+}
+
+/// Returns the column of a property.
+pub(super) fn property<'t>(table: &'t Table, name: &str) -> Result<&'t Column> {
+    table.column(name).ok_or_else(|| {
+        let (class, property) = (table.name.clone(), name.to_owned());
+        ObjectError::PropertyUnknown { class, property }.into()
+    })
+}
+
+/// Returns the column of a property that is no list.
+pub(super) fn value_property<'t>(table: &'t Table, name: &str) -> Result<&'t Column> {
+    let column = property(table, name)?;
+    if !column.is_list() {
+        return Ok(column);
+    }
+    Err(type_error(Field::new(table, column), "one value"))
+}
+
+/// Returns the column of a property that is a list.
+pub(super) fn list_property<'t>(table: &'t Table, name: &str) -> Result<&'t Column> {
+    let column = property(table, name)?;
+    if column.is_list() {
+        return Ok(column);
+    }
+    Err(type_error(Field::new(table, column), "a list"))
+}
+
+/// Returns the refusal of something that the type of a property does not allow.
+pub(super) fn type_error(field: Field<'_>, found: &str) -> Error {
+    type_error_of(field, field.column.kind().to_string(), found)
+}
+
+fn type_error_of(field: Field<'_>, expected: String, found: &str) -> Error {
+    let (class, property) = (field.table.name.clone(), field.column.name().to_owned());
+    ObjectError::Type { class, property, expected, found: found.to_owned() }.into()
+}
+
+/// Returns the refusal of an object that does not exist.
+pub(super) fn not_found(table: &Table, key: &ObjectKey) -> Error {
+    ObjectError::ObjectNotFound { class: table.name.clone(), key: key.to_string() }.into()
+}
+
+pub(super) fn list_too_long(field: Field<'_>) -> Error {
+    let (class, property) = (field.table.name.clone(), field.column.name().to_owned());
+    ObjectError::ListTooLong { class, property }.into()
+}
+
+pub(super) fn too_many_properties(class: &str) -> Error {
+    ObjectError::TooManyProperties { class: class.to_owned() }.into()
+}
+
+/// Checks that a property can hold a value. The class of a link is not checked.
+pub(super) fn check_type(field: Field<'_>, value: &Value<'_>) -> Result<()> {
+    if field.column.accepts(value) { Ok(()) } else { refuse_type(field, value) }
+}
+
+#[cold]
+fn refuse_type(field: Field<'_>, value: &Value<'_>) -> Result<()> {
+    let kind = field.column.kind();
+    match (value, kind.scalar()) {
+        (Value::Null, _) => {
+            let (class, property) = (field.table.name.clone(), field.column.name().to_owned());
+            return Err(SchemaError::NullInRequired { class, property }.into());
+        }
+        (Value::String(text), Some(Scalar::String)) => check_string(text)?,
+        (Value::Binary(bytes), Some(Scalar::Binary)) => check_binary(bytes)?,
+        _ => {}
+    }
+    let expected = match (kind.scalar(), field.column.target()) {
+        (Some(scalar), _) => scalar.to_string(),
+        (None, Some(class)) => class.to_owned(),
+        (None, None) => kind.to_string(),
+    };
+    Err(type_error_of(field, expected, value.type_name()))
+}
+
+/// Checks that a property can hold a link to a class.
+pub(super) fn check_target(field: Field<'_>, target: &Table) -> Result<()> {
+    if field.column.target() == Some(&target.name) {
+        return Ok(());
+    }
+    Err(type_error(field, &format!("a link to {}", target.name)))
+}
+
+/// Reads a value as the key of an object that has a primary key.
+#[inline]
+pub(super) fn read_key(table: &Table, value: &Value<'_>) -> Result<ObjectKey> {
+    match (value, table.key().map(Column::kind)) {
+        (Value::Int(value), Some(PropertyType::Scalar(Scalar::Int))) => Ok(ObjectKey::Int(*value)),
+        _ => read_any_key(table, value),
+    }
+}
+
+fn read_any_key(table: &Table, value: &Value<'_>) -> Result<ObjectKey> {
+    let no_key = || ObjectError::NoPrimaryKey { class: table.name.clone() };
+    let column = table.key().ok_or_else(no_key)?;
+    check_type(Field::new(table, column), value)?;
+    match value {
+        Value::String(text) if text.len() > PRIMARY_KEY_BYTES_MAX => {
+            Err(ObjectError::KeyTooLong { bytes: text.len() }.into())
+        }
+        value => Ok(ObjectKey::from_value(value).unwrap_or(ObjectKey::Null)),
+    }
+}

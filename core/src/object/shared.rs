@@ -1,0 +1,111 @@
+//! The state that all handles of a database share, and snapshots of its objects.
+
+use super::changes::Changes;
+use super::commit_hook::CommitHook;
+use super::queues::Queues;
+use super::view::{Object, Objects, View};
+use crate::conc::{Arc, Mutex};
+use crate::error::Result;
+use crate::fault::{self, Fault};
+use crate::table::{Catalog, MAIN, ObjectId, TableReader};
+use crate::txn::{self, Source, Store};
+use crate::unit::CommitId;
+use std::fmt;
+
+/// The state that the clones of a database share.
+pub(super) struct Shared {
+    pub(super) store: Store,
+    /// The catalog that was used last.
+    catalog: Mutex<Arc<Catalog>>,
+    pub(super) observers: Queues<Changes>,
+    pub(super) commit_hook: Option<Arc<CommitHook>>,
+    /// Transactions only add classes, properties and indexes.
+    pub(super) synced: bool,
+}
+
+/// The objects of one commit, to read on any thread. It never changes.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(super) snapshot: txn::Snapshot,
+    pub(super) catalog: Arc<Catalog>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(super) fn new(store: Store, commit_hook: Option<Arc<CommitHook>>, synced: bool) -> Self {
+        let catalog = Mutex::new(Arc::new(Catalog::new(MAIN)));
+        Self { store, catalog, observers: Queues::default(), commit_hook, synced }
+    }
+
+    /// Returns the catalog of a commit: the cached one if its stamp is the same.
+    pub(super) fn catalog(&self, source: Source<'_>) -> Result<Arc<Catalog>> {
+        let held = Arc::clone(&self.catalog.lock());
+        if held.stamp == Catalog::stored_stamp(source, held.root())? {
+            return Ok(held);
+        }
+        let catalog = Arc::new(Catalog::load(source, held.root())?);
+        if fault::on(Fault::Mv05) && held.tables().count() == catalog.tables().count() {
+            return Ok(held);
+        }
+        self.keep(Arc::clone(&catalog));
+        Ok(catalog)
+    }
+
+    /// Caches a catalog.
+    pub(super) fn keep(&self, catalog: Arc<Catalog>) {
+        *self.catalog.lock() = catalog;
+    }
+
+    pub(super) fn snapshot(&self, snapshot: txn::Snapshot) -> Result<Snapshot> {
+        let catalog = self.catalog(Source::Snapshot(&snapshot))?;
+        Ok(Snapshot { snapshot, catalog })
+    }
+}
+
+impl Snapshot {
+    /// Returns the number of the commit.
+    #[must_use]
+    pub fn commit(&self) -> CommitId {
+        self.snapshot.commit()
+    }
+
+    /// Returns the objects of the file.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        let source = Source::Snapshot(&self.snapshot);
+        View { tables: TableReader { source, catalog: &self.catalog } }
+    }
+
+    /// Returns the objects of a class; see [`View::objects`].
+    ///
+    /// # Errors
+    /// As [`View::objects`].
+    pub fn objects(&self, class: &str) -> Result<Objects<'_>> {
+        self.view().objects(class)
+    }
+
+    /// Returns an object; none if it does not exist. See [`View::object`].
+    ///
+    /// # Errors
+    /// As [`View::object`].
+    pub fn object(&self, id: &ObjectId) -> Result<Option<Object<'_>>> {
+        self.view().object(id)
+    }
+
+    /// Returns the snapshot of the store.
+    #[must_use]
+    pub const fn store(&self) -> &txn::Snapshot {
+        &self.snapshot
+    }
+}
+
+impl<'a> From<&'a Snapshot> for View<'a> {
+    fn from(snapshot: &'a Snapshot) -> Self {
+        snapshot.view()
+    }
+}

@@ -1,0 +1,174 @@
+//! The catalog: the classes below one root, and their tables.
+//!
+//! - B6 Numbers of classes and columns, and slots of records, are never reused.
+//!
+//! Format: docs/objects.md#catalog.
+
+use super::class_table::Table;
+use super::value::ClassId;
+use crate::codec::{Reader, Writer};
+use crate::conc::Arc;
+use crate::error::{Error, FileErrorCause, Result};
+use crate::schema::{Class, Schema, SchemaError};
+use crate::sorted::Sorted;
+use crate::txn::Source;
+use std::path::Path;
+
+/// The root of the objects that an app works with. A file can hold other roots beside it.
+pub(crate) const MAIN: &str = "main";
+
+const HEAD: &[u8] = &[0];
+const CLASSES: u8 = 2;
+
+/// The classes below one root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalog {
+    root: Arc<str>,
+    /// Changes with the catalog.
+    pub(crate) stamp: u64,
+    pub(crate) version: Option<u64>,
+    next_class: u32,
+    tables: Sorted<ClassId, Arc<Table>>,
+    names: Sorted<String, ClassId>,
+}
+
+/// An entry of the tree that the catalog lies in: a key, and its value or none to remove it.
+pub(super) type CatalogEntry = (Vec<u8>, Option<Vec<u8>>);
+
+/// Returns the error for a tree that does not hold objects.
+pub(crate) fn malformed(path: &Path) -> Error {
+    Error::file(path, FileErrorCause::MalformedObject)
+}
+
+/// Returns the name of the tree of a root's catalog.
+pub(crate) fn schema_tree(root: &str) -> String {
+    format!("{root}/schema")
+}
+
+impl Catalog {
+    /// Makes the catalog of a root without classes.
+    pub(crate) fn new(root: &str) -> Self {
+        let (tables, names) = (Sorted::default(), Sorted::default());
+        Self { root: Arc::from(root), stamp: 0, version: None, next_class: 0, tables, names }
+    }
+
+    pub(crate) fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// Returns the stamp of a stored catalog without reading all of it.
+    pub(crate) fn stored_stamp(source: Source<'_>, root: &str) -> Result<u64> {
+        let head = source.tree(&schema_tree(root)).get(HEAD)?;
+        let Some(head) = head else { return Ok(0) };
+        Reader::new(&head).u64().ok_or_else(|| malformed(source.path()))
+    }
+
+    /// Reads the catalog of a root.
+    pub(crate) fn load(source: Source<'_>, root: &str) -> Result<Self> {
+        Self::read(source, root)?.ok_or_else(|| malformed(source.path()))
+    }
+
+    fn read(source: Source<'_>, root: &str) -> Result<Option<Self>> {
+        let tree = source.tree(&schema_tree(root));
+        let mut catalog = Self::new(root);
+        let Some(head) = tree.get(HEAD)? else { return Ok(Some(catalog)) };
+        if catalog.read_head(&head).is_none() {
+            return Ok(None);
+        }
+        for entry in tree.range(&[CLASSES][..]..&[CLASSES + 1][..])? {
+            let (key, value) = entry?;
+            let id = key.split_first().and_then(|(_, id)| id.try_into().ok());
+            let Some(id) = id.map(u32::from_be_bytes).map(ClassId) else { return Ok(None) };
+            let table = Table::decode(&catalog.root, id, &value);
+            let Some(table) = table else { return Ok(None) };
+            if catalog.table(&table.name).is_some() {
+                return Ok(None);
+            }
+            catalog.put(table);
+        }
+        Ok(Some(catalog))
+    }
+
+    fn read_head(&mut self, head: &[u8]) -> Option<()> {
+        let mut rest = Reader::new(head);
+        self.stamp = rest.u64()?;
+        self.next_class = rest.u32()?;
+        let versioned = rest.u8()? != 0;
+        self.version = Some(rest.u64()?).filter(|_| versioned);
+        rest.is_empty().then_some(())
+    }
+
+    /// Returns the entries in which the stored form differs from that of an older catalog.
+    pub(super) fn entries(&self, older: &Self) -> Vec<CatalogEntry> {
+        let key = |id: ClassId| [&[CLASSES], &id.0.to_be_bytes()[..]].concat();
+        let mut head = Writer::default();
+        head.u64(self.stamp);
+        head.u32(self.next_class);
+        head.u8(self.version.is_some().into());
+        head.u64(self.version.unwrap_or_default());
+        let mut entries = vec![(HEAD.to_vec(), Some(head.into_bytes()))];
+        let removed = older.tables.keys().filter(|id| !self.tables.contains_key(id));
+        entries.extend(removed.map(|id| (key(*id), None)));
+        let changed = self.tables.iter().filter(|(id, table)| older.tables.get(id) != Some(table));
+        entries.extend(changed.map(|(id, table)| (key(*id), Some(table.encode()))));
+        entries
+    }
+
+    /// Returns the table of a class.
+    pub(crate) fn table(&self, class: &str) -> Option<&Arc<Table>> {
+        self.names.get(class).and_then(|id| self.tables.get(id))
+    }
+
+    /// Returns the table of a class by its number.
+    pub(crate) fn table_numbered(&self, id: ClassId) -> Option<&Arc<Table>> {
+        self.tables.get(&id)
+    }
+
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.tables.values()
+    }
+
+    /// Makes a table without columns under the next number; [`Catalog::put`] adds it.
+    pub(super) fn draft(&self, name: &str) -> Table {
+        Table::new(&self.root, ClassId(self.next_class), name)
+    }
+
+    /// Adds a table, or replaces the one with its number.
+    ///
+    /// # Panics
+    /// B6: if another class has its name.
+    pub(super) fn put(&mut self, table: Table) {
+        let (id, name) = (table.id, table.name.clone());
+        self.next_class = self.next_class.max(id.0 + 1);
+        if let Some(older) = self.tables.insert(id, Arc::new(table)) {
+            self.names.remove(&older.name);
+        }
+        let named = self.names.insert(name, id);
+        assert!(named.is_none_or(|named| named == id), "B6: two classes have one name");
+    }
+
+    pub(super) fn remove(&mut self, id: ClassId) {
+        if let Some(table) = self.tables.remove(&id) {
+            self.names.remove(&table.name);
+        }
+    }
+
+    /// Removes every class. Numbers of classes go on.
+    pub(super) fn clear(&mut self) {
+        let (stamp, next_class) = (self.stamp, self.next_class);
+        *self = Self { stamp, next_class, ..Self::new(&self.root) };
+    }
+
+    /// Returns the classes as a schema, if they fit together.
+    pub(crate) fn schema(&self) -> std::result::Result<Schema, SchemaError> {
+        let mut classes = Vec::new();
+        for table in self.tables.values() {
+            let mut class = Class::new(table.name.clone())?;
+            for column in &*table.columns {
+                class = class.with(column.property.clone());
+            }
+            classes.push(class);
+        }
+        Schema::new(classes)
+    }
+}

@@ -1,0 +1,69 @@
+//! Tables: the classes of objects as trees below one root, a floor between transactions on trees
+//! and the objects of an app.
+//!
+//! This floor changes trees. It refuses nothing an app may ask for, notifies nobody, and takes the
+//! root as a parameter; its only errors are damage and those of the disk. `crate::object` checks
+//! what an app may do and records what was touched; the crate `fastness-sync` keeps replicas with
+//! [`Tables::apply`].
+//!
+//! Files, from the top; each imports only from those above it: `value` values and addresses,
+//! `column`, `columns`, `class_table` the layout of a class, `catalog` all classes, `key` keys of
+//! trees, `record`, `index`, `list`, `list_chunks` entries of trees, `operation` changes as values,
+//! `reader` reading, `pre_images` and `tables` writing, `backlinks`, `list_edit`, `rows`, `alter`,
+//! `rebuild` changes of objects and classes, `apply`, `apply_schema` operations, `trees` the names of trees for tools.
+//!
+//! - B2 A link leads to an object that exists, or to none.
+//! - B4 The back-links of an object are exactly the links that lead to it.
+//! - B5 An element keeps its id, and no other element of the file ever has it.
+//! - B6 Numbers of classes and columns, and slots of records, are never reused.
+//! - B7 Two keys of objects fit into one key of a tree.
+//! - B8 A slot beyond the end of a record reads as the value of a new object.
+//! - Q2 An index holds exactly one entry for each object, at the object's value.
+//!
+//! Specification and format: docs/objects.md. Model: `models::objects`. Checks:
+//! `sim::check::{objects, schema, queries}`.
+
+mod alter;
+mod apply;
+mod apply_schema;
+mod backlinks;
+mod catalog;
+mod class_table;
+mod column;
+mod columns;
+pub(crate) mod index;
+mod key;
+mod list;
+mod list_chunks;
+mod list_edit;
+mod operation;
+mod pre_images;
+mod reader;
+mod rebuild;
+mod record;
+mod rows;
+mod tables;
+#[cfg(any(test, feature = "inspect"))]
+pub(crate) mod trees;
+mod value;
+
+pub(crate) use alter::{without_key, zero};
+pub use apply::{Applied, Dropped};
+pub(crate) use backlinks::{Nullified, Replaced};
+pub use catalog::Catalog;
+pub(crate) use catalog::MAIN;
+pub(crate) use class_table::Table;
+pub(crate) use column::{Column, Place};
+pub(crate) use key::{after, links_from, read_link};
+pub use list::Element;
+pub(crate) use list::{LIST_BYTES_MAX, element_bytes};
+pub(crate) use list_chunks::StoredList;
+pub use operation::{ObjectRef, Operation, SchemaChange};
+pub use pre_images::{PreImage, PreImages};
+pub use reader::{Elements, TableReader};
+pub(crate) use reader::{Field, ListRef, Row};
+pub(crate) use rebuild::Unusable;
+pub(crate) use record::{EMPTY as EMPTY_RECORD, Slot, plain};
+pub(crate) use rows::Change;
+pub use tables::Tables;
+pub use value::{ClassId, ElementId, ObjectId, ObjectKey, Timestamp, Value};

@@ -1,0 +1,260 @@
+//! Reading the tables below one root: of a snapshot, or as a transaction sees them.
+
+use super::catalog::{Catalog, malformed};
+use super::class_table::Table;
+use super::column::Column;
+use super::key::{Origin, chunk, links_to, out_of_line, read_link};
+use super::list::{Element, decode};
+use super::list_chunks::{Chunk, ChunkIndex, Located, StoredList};
+use super::record::{Cell, cell, link, scalar};
+use super::value::{ObjectKey, Value};
+use crate::error::{Error, Result};
+use crate::schema::PropertyType;
+use crate::tree::Bytes;
+use crate::txn::Source;
+use std::ops::{Bound, Range};
+
+/// Keys of objects that [`TableReader::keys_after`] returns at most.
+const KEYS_AT_ONCE: usize = 1024;
+
+/// The tables below one root, to read.
+#[derive(Clone, Copy, Debug)]
+pub struct TableReader<'a> {
+    pub(crate) source: Source<'a>,
+    pub(crate) catalog: &'a Catalog,
+}
+
+/// A property of a class.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field<'t> {
+    pub(crate) table: &'t Table,
+    pub(crate) column: &'t Column,
+}
+
+/// An entry of the tree of a class: the key of an object and its record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row<'r> {
+    pub(crate) key: &'r [u8],
+    pub(crate) record: &'r [u8],
+}
+
+/// A list of the object with a key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ListRef<'l> {
+    pub(crate) field: Field<'l>,
+    pub(crate) key: &'l [u8],
+}
+
+/// Adjacent chunks of a list, with their elements.
+pub(super) struct Region {
+    pub(super) chunks: Range<usize>,
+    /// Position of the first element in the list.
+    pub(super) start: usize,
+    pub(super) elements: Vec<Element>,
+}
+
+/// Elements of a list, read chunk by chunk.
+#[derive(Debug)]
+pub struct Elements<'a> {
+    reader: TableReader<'a>,
+    field: Field<'a>,
+    key: Vec<u8>,
+    chunks: std::vec::IntoIter<Chunk>,
+    chunk: std::vec::IntoIter<Element>,
+}
+
+impl<'t> Field<'t> {
+    pub(crate) const fn new(table: &'t Table, column: &'t Column) -> Self {
+        Self { table, column }
+    }
+
+    pub(crate) const fn list(self, key: &'t [u8]) -> ListRef<'t> {
+        ListRef { field: self, key }
+    }
+}
+
+impl<'a> TableReader<'a> {
+    /// Returns the error for a tree that does not hold objects.
+    pub(crate) fn malformed(&self) -> Error {
+        malformed(self.source.path())
+    }
+
+    /// Returns the record of an object; none if there is no such object.
+    pub(crate) fn record(&self, table: &Table, key: &ObjectKey) -> Result<Option<Bytes>> {
+        self.source.tree(&table.trees.objects).get(&key.to_bytes())
+    }
+
+    /// Returns some keys of objects, in order, from the first one after a key; none at the end.
+    pub(crate) fn keys_after(
+        &self,
+        table: &Table,
+        after: Option<&ObjectKey>,
+    ) -> Result<Vec<ObjectKey>> {
+        let after = after.map(ObjectKey::to_bytes);
+        let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let tree = self.source.tree(&table.trees.objects);
+        let mut range = tree.range((from, Bound::Unbounded))?;
+        let mut keys = Vec::new();
+        while keys.len() < KEYS_AT_ONCE
+            && let Some((key, _)) = range.next_ref()?
+        {
+            keys.push(ObjectKey::from_bytes(key).ok_or_else(|| self.malformed())?);
+        }
+        Ok(keys)
+    }
+
+    /// Reads a value of an object.
+    pub(crate) fn value<'r>(&self, field: Field<'_>, row: Row<'r>) -> Result<Value<'r>> {
+        self.value_in(field, row.record, row.key)
+    }
+
+    /// Reads a value of a record, which outlives the key of its object.
+    pub(crate) fn value_in<'r>(
+        &self,
+        field: Field<'_>,
+        record: &'r [u8],
+        key: &[u8],
+    ) -> Result<Value<'r>> {
+        let malformed = || self.malformed();
+        let Field { table, column } = field;
+        let bytes = match cell(record, column).ok_or_else(malformed)? {
+            Cell::Null => return Ok(Value::Null),
+            Cell::Fixed(bytes) | Cell::Bytes(bytes) => bytes,
+            Cell::OutOfLine => {
+                let tree = self.source.tree(&table.trees.out_of_line);
+                let entry = tree.get(&out_of_line(column.number, key))?;
+                let entry = entry.ok_or_else(malformed)?;
+                let value = scalar(column.kind(), &entry).map(Value::into_owned);
+                return value.ok_or_else(malformed);
+            }
+        };
+        let value = match column.kind() {
+            PropertyType::Object(class) => {
+                let target = self.catalog.table(class).ok_or_else(malformed)?;
+                link(target.id, bytes).map(Value::Link)
+            }
+            kind => scalar(kind, bytes),
+        };
+        value.ok_or_else(malformed)
+    }
+
+    /// Returns the origins of all links to an object.
+    pub(super) fn origins(&self, table: &Table, key: &[u8]) -> Result<Vec<Origin>> {
+        let prefix = links_to(key);
+        let mut found = Vec::new();
+        for entry in self.source.tree(&table.trees.links).range(&prefix[..]..)? {
+            let (entry, _) = entry?;
+            if !entry.starts_with(&prefix) {
+                break;
+            }
+            let (_, origin) = read_link(&entry).ok_or_else(|| self.malformed())?;
+            found.push(origin);
+        }
+        Ok(found)
+    }
+
+    /// Reads the entry of a list; a list without one is empty.
+    pub(crate) fn stored_list(&self, list: ListRef<'_>) -> Result<StoredList> {
+        let Field { table, column } = list.field;
+        let tree = self.source.tree(&table.trees.out_of_line);
+        let entry = tree.get(&out_of_line(column.number, list.key))?;
+        let Some(bytes) = entry else { return Ok(StoredList::Short(Vec::new())) };
+        if let Some(index) = ChunkIndex::decode(&bytes) {
+            return Ok(StoredList::Long(index));
+        }
+        self.decode_list(column, &bytes).map(StoredList::Short)
+    }
+
+    fn decode_list(&self, column: &Column, bytes: &[u8]) -> Result<Vec<Element>> {
+        let target = match column.target() {
+            Some(class) => Some(self.catalog.table(class).ok_or_else(|| self.malformed())?.id),
+            None => None,
+        };
+        decode(column.kind(), target, bytes).ok_or_else(|| self.malformed())
+    }
+
+    pub(super) fn read_chunk(&self, list: ListRef<'_>, held: Chunk) -> Result<Vec<Element>> {
+        let Field { table, column } = list.field;
+        let at = chunk(column.number, list.key, held.number);
+        let entry = self.source.tree(&table.trees.chunks).get(&at)?;
+        let elements = self.decode_list(column, &entry.ok_or_else(|| self.malformed())?)?;
+        let counted = elements.len() == held.len();
+        counted.then_some(elements).ok_or_else(|| self.malformed())
+    }
+
+    /// Reads a list.
+    pub(crate) fn list(&self, list: ListRef<'_>) -> Result<Vec<Element>> {
+        match self.stored_list(list)? {
+            StoredList::Short(elements) => Ok(elements),
+            StoredList::Long(index) => {
+                let mut elements = Vec::new();
+                for chunk in index.chunks {
+                    elements.append(&mut self.read_chunk(list, chunk)?);
+                }
+                Ok(elements)
+            }
+        }
+    }
+
+    /// Reads the element at a position, which the list must have.
+    pub(crate) fn element(
+        &self,
+        list: ListRef<'_>,
+        stored: &StoredList,
+        index: usize,
+    ) -> Result<Element> {
+        let found = match stored {
+            StoredList::Short(elements) => elements.get(index).cloned(),
+            StoredList::Long(chunks) => {
+                let region = self.region(list, chunks, &(index..index + 1))?;
+                region.elements.into_iter().nth(index - region.start)
+            }
+        };
+        found.ok_or_else(|| self.malformed())
+    }
+
+    /// Reads the chunks that hold some positions.
+    pub(super) fn region(
+        &self,
+        list: ListRef<'_>,
+        index: &ChunkIndex,
+        positions: &Range<usize>,
+    ) -> Result<Region> {
+        let Located { chunks, start } = index.locate(positions);
+        let mut elements = Vec::new();
+        for chunk in &index.chunks[chunks.clone()] {
+            elements.append(&mut self.read_chunk(list, *chunk)?);
+        }
+        Ok(Region { chunks, start, elements })
+    }
+
+    /// Walks a list chunk by chunk.
+    pub(crate) fn elements(self, field: Field<'a>, key: &[u8]) -> Result<Elements<'a>> {
+        let (chunks, chunk) = match self.stored_list(ListRef { field, key })? {
+            StoredList::Short(elements) => (Vec::new(), elements),
+            StoredList::Long(index) => (index.chunks, Vec::new()),
+        };
+        let (chunks, chunk) = (chunks.into_iter(), chunk.into_iter());
+        Ok(Elements { reader: self, field, key: key.to_vec(), chunks, chunk })
+    }
+}
+
+impl Iterator for Elements<'_> {
+    type Item = Result<Element>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(element) = self.chunk.next() {
+                return Some(Ok(element));
+            }
+            let chunk = self.chunks.next()?;
+            match self.reader.read_chunk(ListRef { field: self.field, key: &self.key }, chunk) {
+                Ok(elements) => self.chunk = elements.into_iter(),
+                Err(error) => {
+                    self.chunks = Vec::new().into_iter();
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}
