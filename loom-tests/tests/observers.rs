@@ -38,7 +38,7 @@ impl ObserversModel {
             self.show(commit);
         }
         if observed {
-            self.queues.tell(id(commit), commit);
+            self.queues.push(id(commit), commit);
         }
         self.turn.unlock(commit);
         self.show(commit);
@@ -50,11 +50,11 @@ impl ObserversModel {
         let last = self.turn.lock();
         let commit = last + 1;
         self.missing.store(commit, Ordering::Release);
-        self.queues.tell(id(commit), usize::MAX);
+        self.queues.push(id(commit), usize::MAX);
         self.turn.unlock(commit);
         match self.turn.try_lock() {
             Some(tip) if tip == commit => {
-                self.queues.withdraw(id(commit));
+                self.queues.retract(id(commit));
                 self.missing.store(usize::MAX, Ordering::Release);
                 self.turn.unlock(last);
                 true

@@ -11,7 +11,8 @@ use crate::fault::{self, Fault};
 use crate::schema::SchemaError;
 use crate::schema::{Class, Property, check_class};
 use crate::table::{
-    Column, Field, ObjectKey, Place, SchemaChange, Table, Unusable, Value, without_key, zero,
+    ClassTable, Column, ColumnPlace, ColumnRef, ObjectKey, SchemaChange, Unusable, Value,
+    without_key, zero,
 };
 
 impl Transaction {
@@ -93,7 +94,7 @@ impl Transaction {
         if property.is_primary_key() {
             self.add_key(&table, property)?;
         } else {
-            let mut newer = Table::clone(&table);
+            let mut newer = ClassTable::clone(&table);
             newer.add(property.clone()).ok_or_else(|| too_many_properties(class))?;
             self.change(|txn| txn.tables.add_column(newer, property.name()))?;
         }
@@ -105,7 +106,7 @@ impl Transaction {
     }
 
     /// Adds a property that is the primary key.
-    fn add_key(&mut self, table: &Table, property: &Property) -> Result<()> {
+    fn add_key(&mut self, table: &ClassTable, property: &Property) -> Result<()> {
         self.require_key_change(&table.name, property.name())?;
         let unusable =
             self.change_tables(|tables, touch| tables.add_key(table, property, touch))?;
@@ -151,7 +152,7 @@ impl Transaction {
             false => renamed,
         };
         require_free_name(&table, name)?;
-        self.tables.redefine_column(Field::new(&table, column), renamed);
+        self.tables.redefine_column(ColumnRef::new(&table, column), renamed);
         self.note_schema(|| {
             let (class, property) = (class.to_owned(), property.to_owned());
             SchemaChange::RenameProperty { class, property, name: name.to_owned() }
@@ -169,7 +170,7 @@ impl Transaction {
         let table = self.class(class)?;
         let column = self::property(&table, property)?;
         let kind = column.kind();
-        let field = Field::new(&table, column);
+        let field = ColumnRef::new(&table, column);
         if nullable && !kind.may_be_nullable() || !nullable && !kind.may_be_required() {
             return Err(type_error(field, if nullable { "null" } else { "no null" }));
         }
@@ -181,7 +182,7 @@ impl Transaction {
         }
         let changed = column.with_nullable(nullable)?;
         let zero = if nullable { Value::Null } else { zero(kind) };
-        if column.place == Place::Key {
+        if column.place == ColumnPlace::Key {
             self.convert_key(&table, changed, &zero)?;
         } else {
             let converted = self.change_tables(|tables, touch| {
@@ -201,7 +202,7 @@ impl Transaction {
     /// Makes the primary key nullable or required.
     fn convert_key(
         &mut self,
-        table: &Arc<Table>,
+        table: &Arc<ClassTable>,
         changed: Property,
         zero: &Value<'_>,
     ) -> Result<()> {
@@ -234,14 +235,14 @@ impl Transaction {
         if let Some(column) = column
             && !column.kind().may_be_primary_key()
         {
-            return Err(type_error(Field::new(&table, column), "a primary key"));
+            return Err(type_error(ColumnRef::new(&table, column), "a primary key"));
         }
         match property {
             Some(property) => self.require_key_change(class, property)?,
             None => self.require_change(class, held)?,
         }
         if let Some(column) = column {
-            let field = Field::new(&table, column);
+            let field = ColumnRef::new(&table, column);
             let unusable = self.change(|txn| txn.tables.unusable_key(field))?;
             if let Some(unusable) = unusable {
                 return Err(refused_key(&table, unusable));
@@ -266,7 +267,7 @@ impl Transaction {
         let table = self.class(class)?;
         let column = self::property(&table, property)?;
         if indexed && !column.kind().may_be_indexed() {
-            return Err(type_error(Field::new(&table, column), "an index"));
+            return Err(type_error(ColumnRef::new(&table, column), "an index"));
         }
         if column.property.is_primary_key() || column.property.is_indexed() == indexed {
             return Ok(());
@@ -274,7 +275,7 @@ impl Transaction {
         if !indexed {
             self.require_change(class, Some(property))?;
         }
-        self.change(|txn| txn.tables.set_indexed(Field::new(&table, column), indexed))?;
+        self.change(|txn| txn.tables.set_indexed(ColumnRef::new(&table, column), indexed))?;
         self.note_schema(|| {
             let (class, property) = (class.to_owned(), property.to_owned());
             SchemaChange::SetIndexed { class, property, indexed }
@@ -301,7 +302,7 @@ impl Transaction {
     }
 }
 
-fn require_free_name(table: &Table, property: &str) -> Result<()> {
+fn require_free_name(table: &ClassTable, property: &str) -> Result<()> {
     if table.column(property).is_none() {
         return Ok(());
     }
@@ -309,12 +310,12 @@ fn require_free_name(table: &Table, property: &str) -> Result<()> {
     Err(ObjectError::PropertyExists { class, property }.into())
 }
 
-fn not_unique(table: &Table, key: &ObjectKey) -> Error {
+fn not_unique(table: &ClassTable, key: &ObjectKey) -> Error {
     ObjectError::KeysNotUnique { class: table.name.clone(), key: key.to_string() }.into()
 }
 
 /// Returns the refusal of a property that cannot become the primary key.
-fn refused_key(table: &Table, unusable: Unusable) -> Error {
+fn refused_key(table: &ClassTable, unusable: Unusable) -> Error {
     match unusable {
         Unusable::NoRoom => too_many_properties(&table.name),
         Unusable::Duplicate(key) => not_unique(table, &key),

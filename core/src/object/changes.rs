@@ -1,7 +1,7 @@
-//! What a commit changed: the difference between the objects before it and after it.
+//! Changes of a commit: the difference between the objects before it and after it.
 //!
-//! - W1 What a commit is said to have changed is exactly how the objects before it and after it
-//!   differ.
+//! - W1 The changes of a commit are exactly the differences between the objects before it and after
+//!   it.
 //!
 //! Specification: docs/objects.md#observers. Check: `sim::check::observers`.
 
@@ -9,52 +9,51 @@ use super::view::{Object, View};
 use crate::conc::Arc;
 use crate::error::Result;
 use crate::sorted::sort_by;
-use crate::table::{Catalog, Element, ElementId, ObjectId, ObjectKey, Table};
+use crate::table::{Catalog, ClassTable, Element, ElementId, ObjectId, ObjectKey};
 use crate::unit::CommitId;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a commit changed.
+/// The changes of a commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Number of the commit.
     pub commit: CommitId,
-    /// What changed in the objects of a class, by the name the class has after the commit, or had
-    /// before if it was removed.
+    /// Changes of the objects of a class, by the name of the class after the commit, or before it
+    /// if the class was removed.
     pub classes: BTreeMap<String, ClassChanges>,
 }
 
-/// What a commit changed in the objects of a class. Keys are in their order.
+/// The changes of a commit to the objects of a class. Keys are in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClassChanges {
-    /// Objects that are there now.
+    /// Objects that the commit inserted.
     pub inserted: Vec<ObjectKey>,
-    /// Objects that are there no longer.
+    /// Objects that the commit deleted.
     pub deleted: Vec<ObjectKey>,
-    /// Objects of which a property that the class had before has another value now.
+    /// Objects with another value in a property that the class had before.
     pub modified: Vec<(ObjectKey, Vec<PropertyChange>)>,
 }
 
-/// What changed in an object.
+/// A changed property of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PropertyChange {
     /// The property.
     pub property: String,
-    /// What changed in it, if it is a list.
+    /// Its changes, if it is a list.
     pub list: Option<ListChanges>,
 }
 
-/// What changed in a list: taking out what was deleted and moved, and putting in what was moved and
-/// inserted, both in the order of their places, makes the list before into the list after.
+/// Changes of a list: removing the deleted and moved elements, and then inserting the moved and the
+/// inserted ones, both in the order of their positions, turns the list before into the list after.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListChanges {
-    /// Elements that are there no longer, with their places before.
+    /// Deleted elements, with their positions before.
     pub deleted: Vec<(usize, ElementId)>,
-    /// Elements that are there now, with their places after.
+    /// Inserted elements, with their positions after.
     pub inserted: Vec<(usize, ElementId)>,
-    /// Elements with another value, with their places after.
+    /// Elements with another value, with their positions after.
     pub modified: Vec<(usize, ElementId)>,
-    /// Elements that changed places with others that stayed, as few as possible, with their places
-    /// before and after.
+    /// Elements that moved past others, as few as possible, with their positions before and after.
     pub moved: Vec<(usize, usize, ElementId)>,
 }
 
@@ -66,7 +65,7 @@ impl Changes {
     }
 }
 
-/// Compares the objects that a transaction touched with what they were.
+/// Compares the objects that a transaction touched with their states before it.
 pub(super) fn between(
     before: View<'_>,
     after: View<'_>,
@@ -96,7 +95,7 @@ pub(super) fn between(
     Ok(changes)
 }
 
-fn table<'a>(catalog: &'a Catalog, id: &ObjectId) -> Option<&'a Arc<Table>> {
+fn table<'a>(catalog: &'a Catalog, id: &ObjectId) -> Option<&'a Arc<ClassTable>> {
     catalog.table_numbered(id.class)
 }
 
@@ -146,8 +145,8 @@ fn lists(before: &[Element], after: &[Element]) -> ListChanges {
             }
         }
     }
-    let gone = before.iter().enumerate().filter(|(at, _)| !kept[*at]);
-    changes.deleted = gone.map(|(at, element)| (at, element.id)).collect();
+    let deleted = before.iter().enumerate().filter(|(at, _)| !kept[*at]);
+    changes.deleted = deleted.map(|(at, element)| (at, element.id)).collect();
     let stays = longest_ascending(&common.iter().map(|(was, ..)| *was).collect::<Vec<_>>());
     let moved = common.into_iter().filter(|(was, ..)| stays.binary_search(was).is_err());
     changes.moved = moved.collect();

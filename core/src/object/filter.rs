@@ -1,4 +1,4 @@
-//! Conditions on objects, as values; paths that lead from an object to what a condition is about.
+//! Filters: conditions on objects as values, and paths from an object to the value of a condition.
 //!
 //! Specification: docs/objects.md#queries.
 
@@ -6,18 +6,20 @@ use super::lookup::{self, class_numbered, type_error};
 use super::view::View;
 use crate::error::Result;
 use crate::schema::PropertyType;
-use crate::table::{Field, ObjectId, ObjectKey, Place, Row, Slot, Table, Value, plain};
+use crate::table::{
+    ClassTable, ColumnPlace, ColumnRef, ObjectId, ObjectKey, RecordRef, RecordSlot, Value, plain,
+};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-/// What a path has led to through a list, by how much of the path was left: what was looked at once
-/// is not again, however many ways lead there.
+/// Objects that a path has reached through a list, by the length of the rest of the path. Each is
+/// tested once, however many ways lead to it.
 type Seen = Vec<BTreeSet<ObjectId>>;
 
 /// Whether a value meets a condition.
 type Test<'t> = &'t dyn Fn(&Value<'_>) -> bool;
 
-/// Notes that a path led to an object, and tells whether it had not before.
+/// Records that a path reached an object, and tells whether it is the first time.
 fn is_new(seen: &mut Seen, left: usize, object: &ObjectId) -> bool {
     if seen.len() <= left {
         seen.resize_with(left + 1, BTreeSet::new);
@@ -27,14 +29,14 @@ fn is_new(seen: &mut Seen, left: usize, object: &ObjectId) -> bool {
 
 /// A condition on an object.
 ///
-/// What a condition is about is a property, or a path to one of a linked object: `owner.name`. A
-/// null link on the way counts as null; through a list, any of its elements may meet the condition.
+/// A condition is about a property, or a path to one of a linked object: `owner.name`. A null link
+/// on the way counts as null; through a list, any of its elements may meet the condition.
 ///
 /// ```
 /// use fastness::object::Filter;
 ///
 /// let young = Filter::lt("age", 30).and(Filter::begins_with("name", "a").case_insensitive());
-/// let orphans = Filter::is_null("owner").or(Filter::eq("owner.name", "nobody"));
+/// let orphans = Filter::is_null("owner").or(Filter::eq("owner.name", "unknown"));
 /// # drop((young, orphans));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -42,20 +44,20 @@ fn is_new(seen: &mut Seen, left: usize, object: &ObjectId) -> bool {
 pub enum Filter {
     /// A value compared with one that is given.
     Compare {
-        /// What is compared.
+        /// The path to the value.
         path: String,
-        /// How.
+        /// The operator.
         how: CompareOp,
-        /// With what.
+        /// The other value.
         value: Value<'static>,
     },
-    /// A text looked at.
+    /// A string compared with one that is given.
     Text {
-        /// What is looked at.
+        /// The path to the string.
         path: String,
-        /// How.
+        /// The operator.
         how: StringOp,
-        /// What is looked for.
+        /// The other string.
         text: String,
         /// Whether upper and lower case are alike.
         case_insensitive: bool,
@@ -144,7 +146,7 @@ impl Filter {
         contains => Contains;
     }
 
-    /// There is no value.
+    /// The value is null.
     #[must_use]
     pub fn is_null(path: impl Into<String>) -> Self {
         Self::eq(path, Value::Null)
@@ -225,12 +227,12 @@ pub(super) fn compare(found: &Value<'_>, how: CompareOp, value: &Value<'_>) -> b
 }
 
 /// The way from an object to a value; never empty.
-pub(super) type Path<'a> = Vec<Field<'a>>;
+pub(super) type PropertyPath<'a> = Vec<ColumnRef<'a>>;
 
 impl<'a> View<'a> {
     /// Finds the properties that a path names.
-    pub(super) fn path(&self, table: &'a Table, path: &str) -> Result<Path<'a>> {
-        let mut hops: Path<'a> = Vec::new();
+    pub(super) fn path(&self, table: &'a ClassTable, path: &str) -> Result<PropertyPath<'a>> {
+        let mut hops: PropertyPath<'a> = Vec::new();
         let mut table = table;
         for name in path.split('.') {
             if let Some(from) = hops.last() {
@@ -239,7 +241,7 @@ impl<'a> View<'a> {
                 };
                 table = lookup::class(self.tables.catalog, class)?;
             }
-            hops.push(Field { table, column: lookup::property(table, name)? });
+            hops.push(ColumnRef { table, column: lookup::property(table, name)? });
         }
         Ok(hops)
     }
@@ -247,11 +249,11 @@ impl<'a> View<'a> {
     /// Tells whether any value that a path leads to meets a test.
     pub(super) fn any(
         &self,
-        path: &[Field<'a>],
-        row: Row<'_>,
+        path: &[ColumnRef<'a>],
+        row: RecordRef<'_>,
         test: &impl Fn(&Value<'_>) -> bool,
     ) -> Result<bool> {
-        // What most conditions are about needs no call for each object.
+        // The common case needs no call for each object.
         match path.first().and_then(|hop| plain(row.record, hop.column)) {
             Some(value) => Ok(test(&value)),
             None => self.any_from(path, row, test, &mut Seen::new()),
@@ -260,8 +262,8 @@ impl<'a> View<'a> {
 
     fn any_from(
         &self,
-        path: &[Field<'a>],
-        row: Row<'_>,
+        path: &[ColumnRef<'a>],
+        row: RecordRef<'_>,
         test: Test<'_>,
         seen: &mut Seen,
     ) -> Result<bool> {
@@ -271,15 +273,15 @@ impl<'a> View<'a> {
             return Ok(test(&value));
         }
         match column.place {
-            Place::Key => {
+            ColumnPlace::Key => {
                 let key = ObjectKey::from_bytes(row.key).ok_or_else(|| self.tables.malformed())?;
                 Ok(test(&key.value()))
             }
-            Place::Slot(_) => match self.tables.value(*field, row)? {
+            ColumnPlace::Slot(_) => match self.tables.value(*field, row)? {
                 Value::Link(to) if !rest.is_empty() => self.any_of(rest, &to, test, seen),
                 value => Ok(test(&value)),
             },
-            Place::OutOfLine => {
+            ColumnPlace::OutOfLine => {
                 for element in self.tables.elements(*field, row.key)? {
                     let element = element?;
                     let met = match &element.value {
@@ -301,7 +303,7 @@ impl<'a> View<'a> {
     /// The same from another object on.
     fn any_of(
         &self,
-        path: &[Field<'a>],
+        path: &[ColumnRef<'a>],
         object: &ObjectId,
         test: Test<'_>,
         seen: &mut Seen,
@@ -310,7 +312,7 @@ impl<'a> View<'a> {
         let key = object.key.to_bytes();
         let record = self.tables.source.tree(&table.trees.objects).get(&key)?;
         let record = record.ok_or_else(|| self.tables.malformed())?;
-        self.any_from(path, Row { key: &key, record: &record }, test, seen)
+        self.any_from(path, RecordRef { key: &key, record: &record }, test, seen)
     }
 }
 
@@ -318,19 +320,19 @@ impl<'a> View<'a> {
 /// neither a path nor a value made of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Number {
-    slot: Slot,
+    slot: RecordSlot,
     value: i64,
 }
 
 impl Number {
-    fn new(path: &Path<'_>, value: &Value<'_>) -> Option<Self> {
+    fn new(path: &PropertyPath<'_>, value: &Value<'_>) -> Option<Self> {
         let value = match value {
             Value::Int(value) => *value,
             Value::Bool(value) => i64::from(*value),
             _ => return None,
         };
         let [hop] = &path[..] else { return None };
-        Some(Self { slot: Slot::of(hop.column)?, value })
+        Some(Self { slot: RecordSlot::of(hop.column)?, value })
     }
 
     /// Tells in which order the two are; none if there is none, or it has to be read otherwise.
@@ -343,15 +345,25 @@ impl Number {
 /// A condition whose paths were found and whose values are of the right types.
 #[derive(Debug)]
 pub(super) enum Compiled<'a> {
-    Compare { path: Path<'a>, how: CompareOp, value: Value<'static>, number: Option<Number> },
-    Text { path: Path<'a>, how: StringOp, text: String, case_insensitive: bool },
+    Compare {
+        path: PropertyPath<'a>,
+        how: CompareOp,
+        value: Value<'static>,
+        number: Option<Number>,
+    },
+    Text {
+        path: PropertyPath<'a>,
+        how: StringOp,
+        text: String,
+        case_insensitive: bool,
+    },
     And(Vec<Compiled<'a>>),
     Or(Vec<Compiled<'a>>),
     Not(Box<Compiled<'a>>),
 }
 
 impl<'a> Compiled<'a> {
-    pub(super) fn new(view: &View<'a>, table: &'a Table, filter: &Filter) -> Result<Self> {
+    pub(super) fn new(view: &View<'a>, table: &'a ClassTable, filter: &Filter) -> Result<Self> {
         let all = |parts: &[Filter]| {
             parts.iter().map(|part| Self::new(view, table, part)).collect::<Result<Vec<_>>>()
         };
@@ -376,7 +388,7 @@ impl<'a> Compiled<'a> {
     }
 
     /// Tells whether an object meets the condition.
-    pub(super) fn meets(&self, view: &View<'a>, row: Row<'_>) -> Result<bool> {
+    pub(super) fn meets(&self, view: &View<'a>, row: RecordRef<'_>) -> Result<bool> {
         match self {
             Self::Compare { path, how, value, number } => {
                 match number.and_then(|number| number.order(row.record)) {
@@ -412,8 +424,8 @@ impl<'a> Compiled<'a> {
     }
 }
 
-/// Takes a text in lower case, each character by itself: so a part of a text is case_insensitive as it is
-/// within the whole. A sigma is in lower case what it is at the end of a word, too.
+/// Folds a string to lower case character by character, so that a substring folds as it does within
+/// the whole. Both forms of the lower-case sigma fold to one.
 fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
@@ -436,7 +448,7 @@ impl StringOp {
 /// Checks that what a path leads to can be compared with a value.
 fn check_comparable(
     view: &View<'_>,
-    path: &Path<'_>,
+    path: &PropertyPath<'_>,
     value: &Value<'_>,
     is_order: bool,
 ) -> Result<()> {

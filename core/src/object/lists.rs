@@ -8,15 +8,15 @@ use crate::conc::Arc;
 use crate::error::{ObjectError, Result};
 use crate::fault::{self, Fault};
 use crate::table::{
-    Column, Element, ElementId, Field, LIST_BYTES_MAX, ListRef, ObjectId, ObjectRef, Operation,
-    StoredList, Table, Value, element_bytes,
+    ClassTable, Column, ColumnRef, Element, ElementId, LIST_BYTES_MAX, ListRef, ObjectId,
+    ObjectRef, Operation, StoredList, Value, element_bytes,
 };
 
 /// A list of an object within a transaction.
 #[derive(Debug)]
 pub struct ListMut<'a> {
     txn: &'a mut Transaction,
-    table: Arc<Table>,
+    table: Arc<ClassTable>,
     column: Column,
     id: ObjectId,
 }
@@ -36,8 +36,8 @@ impl Transaction {
 }
 
 impl ListMut<'_> {
-    fn field(&self) -> Field<'_> {
-        Field::new(&self.table, &self.column)
+    fn field(&self) -> ColumnRef<'_> {
+        ColumnRef::new(&self.table, &self.column)
     }
 
     /// Returns the elements.
@@ -83,14 +83,14 @@ impl ListMut<'_> {
     }
 
     fn insert_at(&mut self, index: Option<usize>, value: &Value<'_>) -> Result<ElementId> {
-        self.txn.check_value(Field::new(&self.table, &self.column), value)?;
+        self.txn.check_value(ColumnRef::new(&self.table, &self.column), value)?;
         let stored = self.stored()?;
         let index = index.unwrap_or_else(|| stored.len());
         within(index, stored.len() + 1, stored.len())?;
         self.check_room(stored.bytes() + element_bytes(value))?;
         let key = self.id.key.to_bytes();
         let Self { txn, table, column, id } = self;
-        let list = Field::new(table, column).list(&key);
+        let list = ColumnRef::new(table, column).list(&key);
         txn.change(|txn| {
             let element =
                 Element { id: txn.tables.new_element_id()?, value: value.clone().into_owned() };
@@ -114,7 +114,7 @@ impl ListMut<'_> {
     /// As [`ListMut::insert`].
     pub fn set<'v>(&mut self, index: usize, value: impl Into<Value<'v>>) -> Result<()> {
         let value = value.into().into_owned();
-        self.txn.check_value(Field::new(&self.table, &self.column), &value)?;
+        self.txn.check_value(ColumnRef::new(&self.table, &self.column), &value)?;
         let stored = self.stored()?;
         let held = self.element(&stored, index)?;
         if held.value.bitwise_eq(&value) {
@@ -158,7 +158,7 @@ impl ListMut<'_> {
         }
         let key = self.id.key.to_bytes();
         let Self { txn, table, column, id } = self;
-        let list = Field::new(table, column).list(&key);
+        let list = ColumnRef::new(table, column).list(&key);
         txn.change(|txn| {
             let moved = txn.tables.move_element(list, stored, from, to)?;
             let (property, after) = (column.name().to_owned(), txn.predecessor(list, to)?);
@@ -180,7 +180,7 @@ impl ListMut<'_> {
         let elements = self.elements();
         let held = self.txn.noted(elements)?;
         let Self { txn, table, column, id } = self;
-        txn.change(|txn| txn.assign(Field::new(table, column), id, &held, &[]))
+        txn.change(|txn| txn.assign(ColumnRef::new(table, column), id, &held, &[]))
     }
 
     /// Replaces the element at a position, with back-links.
@@ -193,7 +193,7 @@ impl ListMut<'_> {
     ) -> Result<()> {
         let key = self.id.key.to_bytes();
         let Self { txn, table, column, id } = self;
-        let list = Field::new(table, column).list(&key);
+        let list = ColumnRef::new(table, column).list(&key);
         txn.change(|txn| {
             txn.tables.replace_elements(list, stored, at..at + 1, put)?;
             let property = column.name().to_owned();
@@ -228,7 +228,7 @@ impl Transaction {
     /// ids; those in between are removed, and new ones inserted.
     pub(super) fn assign(
         &mut self,
-        field: Field<'_>,
+        field: ColumnRef<'_>,
         id: &ObjectId,
         held: &[Element],
         values: &[Value<'_>],

@@ -133,7 +133,7 @@ impl Steps<'_, '_> {
         match action {
             Action::RemoveFile => self.txn.empty(&self.older),
             Action::Apply(difference) => {
-                // What the mode allows, opening may do.
+                // Opening may do everything that the mode allows.
                 let only_adds = std::mem::replace(&mut self.txn.only_adds, false);
                 let applied = self.apply(&difference);
                 self.txn.only_adds = only_adds;
@@ -202,7 +202,7 @@ impl Steps<'_, '_> {
         for name in std::mem::take(&mut self.keys) {
             let Some(class) = self.schema.class(&name) else { continue };
             self.txn.set_primary_key(&name, class.primary_key().map(Property::name))?;
-            // An index may have come and gone with the key.
+            // The key may have added and removed an index.
             for property in class.stored_properties() {
                 self.txn.set_indexed(&name, property.name(), property.is_indexed())?;
             }

@@ -49,7 +49,7 @@ impl<'a> DatabaseOptions<'a> {
         Self { schema: Some((schema, version)), ..Self::default() }
     }
 
-    /// Sets how to treat a file with other classes. A mode that only reads opens the file read-only.
+    /// Sets the treatment of a file with other classes. A mode that only reads opens it read-only.
     #[must_use]
     pub fn mode(mut self, mode: SchemaMode) -> Self {
         self.mode = Some(mode);

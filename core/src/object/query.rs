@@ -5,14 +5,14 @@
 //! Specification: docs/objects.md#queries. Model: `models::object_query`. Check:
 //! `sim::check::queries`.
 
-use super::filter::{Compiled, Filter, Path};
+use super::filter::{Compiled, Filter, PropertyPath};
 use super::lookup::{self, type_error};
 use super::query_plan::{QueryPlan, narrow};
 use super::view::{Objects, View};
 use crate::error::Result;
 use crate::schema::{PropertyType, Scalar};
 use crate::sorted::places_by;
-use crate::table::{Column, Field, ObjectId, ObjectKey, Row, Slot, Value};
+use crate::table::{Column, ColumnRef, ObjectId, ObjectKey, RecordRef, RecordSlot, Value};
 use std::cmp::Ordering;
 
 /// How many objects that an index names are looked for together.
@@ -61,7 +61,7 @@ pub enum Order {
 /// assert_eq!((young.sum("age")?, young.average("age")?), (6.into(), Some(2.0)));
 /// assert_eq!(young.explain()?.to_string(), "by the index of `age`");
 ///
-/// // Who links to an object is a question like any other.
+/// // Back-links are found by a filter like any other.
 /// let friends = dogs.filter(Filter::eq("friend", &ann));
 /// assert_eq!(friends.sum("age")?, 15.into());
 /// assert_eq!(friends.explain()?.to_string(), "by the links in `friend`");
@@ -78,13 +78,13 @@ pub struct Query<'a> {
 }
 
 /// An object that was found, with what it is sorted by.
-struct Found {
+struct Hit {
     key: ObjectKey,
     by: Vec<Value<'static>>,
 }
 
-/// Takes key and record of an object, and tells whether to go on.
-type Visit<'v> = dyn FnMut(Row<'_>) -> Result<bool> + 'v;
+/// Takes an object, and tells whether to go on.
+type VisitObject<'v> = dyn FnMut(RecordRef<'_>) -> Result<bool> + 'v;
 
 impl<'a> Objects<'a> {
     /// Asks about these objects.
@@ -125,7 +125,7 @@ impl<'a> Query<'a> {
         self
     }
 
-    /// Of objects that are alike in these properties, or paths over links, leaves the first.
+    /// Leaves the first of all objects that are equal in these properties, or paths over links.
     #[must_use]
     pub fn distinct<P: Into<String>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
         self.distinct.extend(paths.into_iter().map(Into::into));
@@ -286,15 +286,15 @@ impl<'a> Query<'a> {
         if fits(column.kind()) {
             return Ok(column);
         }
-        Err(type_error(Field::new(table, column), "a number"))
+        Err(type_error(ColumnRef::new(table, column), "a number"))
     }
 
     /// Hands over a property of the objects, in their order.
     fn values(&self, column: &'a Column, mut body: impl FnMut(&Value<'_>)) -> Result<()> {
         let table = self.objects.table;
-        let path = [Field { table, column }];
-        let slot = Slot::of(column);
-        let mut hand = |row: Row<'_>| match slot.and_then(|slot| slot.plain(row.record)) {
+        let path = [ColumnRef { table, column }];
+        let slot = RecordSlot::of(column);
+        let mut hand = |row: RecordRef<'_>| match slot.and_then(|slot| slot.plain(row.record)) {
             Some(value) => {
                 body(&value);
                 Ok(())
@@ -308,25 +308,25 @@ impl<'a> Query<'a> {
             let key = key.to_bytes();
             let record = self.objects.tree.get(&key)?;
             let record = record.ok_or_else(|| self.view().tables.malformed())?;
-            hand(Row { key: &key, record: &record })?;
+            hand(RecordRef { key: &key, record: &record })?;
         }
         Ok(())
     }
 
-    /// Hands over key and record of every object that meets the condition, in the order of keys,
-    /// until told to stop.
-    fn each(&self, body: &mut Visit<'_>) -> Result<()> {
+    /// Visits every object that meets the condition, in the order of keys, until the visitor stops
+    /// it.
+    fn each(&self, body: &mut VisitObject<'_>) -> Result<()> {
         let view = self.view();
         let condition = self.condition()?;
         let way = condition.as_ref().filter(|_| !self.scan).and_then(narrow);
-        let meets = |row: Row<'_>| match &condition {
+        let meets = |row: RecordRef<'_>| match &condition {
             Some(condition) => condition.meets(&view, row),
             None => Ok(true),
         };
         let Some(way) = way else {
             let mut range = self.objects.tree.range(..)?;
             while let Some((key, record)) = range.next_ref()? {
-                let row = Row { key, record };
+                let row = RecordRef { key, record };
                 if meets(row)? && !body(row)? {
                     break;
                 }
@@ -337,7 +337,7 @@ impl<'a> Query<'a> {
             self.objects.tree.prefetch(keys);
             for key in keys {
                 let record = self.objects.tree.get(key)?.ok_or_else(|| view.tables.malformed())?;
-                let row = Row { key, record: &record };
+                let row = RecordRef { key, record: &record };
                 if meets(row)? && !body(row)? {
                     return Ok(());
                 }
@@ -347,12 +347,12 @@ impl<'a> Query<'a> {
     }
 
     /// Finds what is sorted by.
-    fn sort_paths(&self) -> Result<Vec<Path<'a>>> {
+    fn sort_paths(&self) -> Result<Vec<PropertyPath<'a>>> {
         self.sort.iter().map(|(path, _)| self.sortable(path)).collect()
     }
 
-    /// Finds what a path over single links leads to, if it can be told apart and put in order.
-    fn sortable(&self, path: &str) -> Result<Path<'a>> {
+    /// Resolves a path over single links, if its values can be compared and sorted.
+    fn sortable(&self, path: &str) -> Result<PropertyPath<'a>> {
         let hops = self.view().path(self.objects.table, path)?;
         for (index, field) in hops.iter().enumerate() {
             let column = field.column;
@@ -368,7 +368,7 @@ impl<'a> Query<'a> {
     fn keys(&self) -> Result<Vec<ObjectKey>> {
         let view = self.view();
         let paths = self.sort_paths()?;
-        let distinct: Vec<Path<'a>> =
+        let distinct: Vec<PropertyPath<'a>> =
             self.distinct.iter().map(|path| self.sortable(path)).collect::<Result<_>>()?;
         let mut found = Vec::new();
         let limit = self.limit.unwrap_or(usize::MAX);
@@ -380,13 +380,13 @@ impl<'a> Query<'a> {
             let all = paths.iter().chain(&distinct);
             let by = all.map(|path| view.one(path, row)).collect::<Result<_>>()?;
             let key = ObjectKey::from_bytes(row.key).ok_or_else(|| view.tables.malformed())?;
-            found.push(Found { key, by });
+            found.push(Hit { key, by });
             Ok(found.len() < enough)
         })?;
         found.sort_by(|one, two| self.order(one, two));
         if !distinct.is_empty() {
             let by = |at: usize| &found[at].by[paths.len()..];
-            // Those that are alike lie together, the first of them first.
+            // Equal ones are adjacent, the first of them first.
             let mut seen = places_by(found.len(), &|one, two| alike(by(one), by(two)));
             seen.dedup_by(|two, one| alike(by(*one), by(*two)).is_eq());
             let mut kept = vec![false; found.len()];
@@ -398,7 +398,7 @@ impl<'a> Query<'a> {
         Ok(found.into_iter().map(|found| found.key).collect())
     }
 
-    fn order(&self, one: &Found, two: &Found) -> Ordering {
+    fn order(&self, one: &Hit, two: &Hit) -> Ordering {
         for ((_, order), (one, two)) in self.sort.iter().zip(one.by.iter().zip(&two.by)) {
             let ordering = match order {
                 Order::Ascending => in_order(one, two),
@@ -414,7 +414,7 @@ impl<'a> Query<'a> {
 
 impl<'a> View<'a> {
     /// Reads the one value that a path over single links leads to.
-    fn one(&self, path: &[Field<'a>], row: Row<'_>) -> Result<Value<'static>> {
+    fn one(&self, path: &[ColumnRef<'a>], row: RecordRef<'_>) -> Result<Value<'static>> {
         let value = std::cell::RefCell::new(Value::Null);
         self.any(path, row, &|found| {
             *value.borrow_mut() = found.clone().into_owned();

@@ -1,7 +1,7 @@
-//! Which objects a query looks at: all of them, or those that the primary key, an index or the
-//! links to an object name.
+//! Query plans: whether a query reads all objects, or those that the primary key, an index or the
+//! back-links of an object name.
 //!
-//! - Q3 Every object that meets a condition is among those that are looked at for it.
+//! - Q3 Every object that meets a condition is among those that the plan of the query reads.
 
 use super::filter::{CompareOp, Compiled, StringOp};
 use super::lookup::class_numbered;
@@ -9,7 +9,9 @@ use super::view::View;
 use crate::error::Result;
 use crate::fault::{self, Fault};
 use crate::table::index::{self, TEXT_BYTES_MAX, text_prefix, value_prefix};
-use crate::table::{ClassId, Field, ObjectKey, Place, Value, after, links_from, read_link};
+use crate::table::{
+    ClassId, ColumnPlace, ColumnRef, ObjectKey, Value, after, links_from, read_link,
+};
 use std::fmt;
 use std::ops::Bound;
 
@@ -36,7 +38,7 @@ pub enum QueryPlan {
     },
 }
 
-/// Keys of a tree: from one, up to but without another.
+/// KeySource of a tree: from one, up to but without another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
     from: Vec<u8>,
@@ -44,20 +46,20 @@ pub(super) struct Bounds {
     to: Option<Vec<u8>>,
 }
 
-/// Whose keys name objects.
+/// The tree whose keys name objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Keys {
+enum KeySource {
     Objects,
     Index,
-    /// Of the links to an object of this class.
+    /// The back-links of an object of this class.
     Links(ClassId),
 }
 
-/// Keys to look at.
+/// KeySource to look at.
 #[derive(Debug)]
 pub(super) struct Narrow<'a> {
-    hop: Field<'a>,
-    keys: Keys,
+    hop: ColumnRef<'a>,
+    keys: KeySource,
     bounds: Bounds,
     /// The fewer objects are expected the lower.
     rank: u8,
@@ -83,19 +85,19 @@ pub(super) fn narrow<'a>(condition: &Compiled<'a>) -> Option<Narrow<'a>> {
             let &[hop] = &path[..] else { return None };
             let prefix = links_from(&to.key.to_bytes(), hop.table.id, hop.column.number);
             let bounds = Bounds::beginning_with(prefix);
-            Some(Narrow { hop, keys: Keys::Links(to.class), bounds, rank: 1 })
+            Some(Narrow { hop, keys: KeySource::Links(to.class), bounds, rank: 1 })
         }
         Compiled::Compare { path, how, value, .. } => {
             let &[hop] = &path[..] else { return None };
             let (keys, bounds) = match hop.column.place {
-                Place::Key => (Keys::Objects, key_bounds(*how, value)?),
-                Place::Slot(_) if hop.column.has_index_tree() => {
-                    (Keys::Index, index_bounds(*how, value)?)
+                ColumnPlace::Key => (KeySource::Objects, key_bounds(*how, value)?),
+                ColumnPlace::Slot(_) if hop.column.has_index_tree() => {
+                    (KeySource::Index, index_bounds(*how, value)?)
                 }
-                Place::Slot(_) | Place::OutOfLine => return None,
+                ColumnPlace::Slot(_) | ColumnPlace::OutOfLine => return None,
             };
             let rank = u8::from(*how != CompareOp::Equal) * 2;
-            Some(Narrow { hop, keys, bounds, rank: rank + u8::from(keys != Keys::Objects) })
+            Some(Narrow { hop, keys, bounds, rank: rank + u8::from(keys != KeySource::Objects) })
         }
         Compiled::Text {
             path,
@@ -105,14 +107,16 @@ pub(super) fn narrow<'a>(condition: &Compiled<'a>) -> Option<Narrow<'a>> {
         } => {
             let &[hop] = &path[..] else { return None };
             let (keys, prefix) = match hop.column.place {
-                Place::Key => (Keys::Objects, ObjectKey::String(text.clone()).to_bytes().to_vec()),
-                Place::Slot(_) if hop.column.has_index_tree() => {
+                ColumnPlace::Key => {
+                    (KeySource::Objects, ObjectKey::String(text.clone()).to_bytes().to_vec())
+                }
+                ColumnPlace::Slot(_) if hop.column.has_index_tree() => {
                     let mut prefix = value_prefix(&Value::Bool(false));
                     prefix.pop();
                     prefix.extend(text_prefix(text));
-                    (Keys::Index, prefix)
+                    (KeySource::Index, prefix)
                 }
-                Place::Slot(_) | Place::OutOfLine => return None,
+                ColumnPlace::Slot(_) | ColumnPlace::OutOfLine => return None,
             };
             Some(Narrow { hop, keys, bounds: Bounds::beginning_with(prefix), rank: 3 })
         }
@@ -143,7 +147,7 @@ fn key_bounds(how: CompareOp, value: &Value<'_>) -> Option<Bounds> {
 }
 
 /// Returns the keys of an index at which objects may meet a comparison. Those at the value itself
-/// are among them: long texts are not told apart.
+/// are among them: an index does not distinguish long strings.
 fn index_bounds(how: CompareOp, value: &Value<'_>) -> Option<Bounds> {
     let at = match value {
         Value::Null if fault::on(Fault::Bt05) => value_prefix(&"".into()),
@@ -176,19 +180,19 @@ impl Narrow<'_> {
     pub(super) fn access(&self) -> QueryPlan {
         let property = self.hop.column.name().to_owned();
         match self.keys {
-            Keys::Objects => QueryPlan::PrimaryKey { property },
-            Keys::Index => QueryPlan::Index { property },
-            Keys::Links(_) => QueryPlan::Links { property },
+            KeySource::Objects => QueryPlan::PrimaryKey { property },
+            KeySource::Index => QueryPlan::Index { property },
+            KeySource::Links(_) => QueryPlan::Links { property },
         }
     }
 
     /// Returns the keys of the objects, in order.
     pub(super) fn keys(&self, view: &View<'_>) -> Result<Vec<Vec<u8>>> {
-        let Field { table, column } = self.hop;
+        let ColumnRef { table, column } = self.hop;
         let tree = match self.keys {
-            Keys::Objects => view.tables.source.tree(&table.trees.objects),
-            Keys::Index => view.tables.source.tree(&table.index_tree(column.number)),
-            Keys::Links(to) => {
+            KeySource::Objects => view.tables.source.tree(&table.trees.objects),
+            KeySource::Index => view.tables.source.tree(&table.index_tree(column.number)),
+            KeySource::Links(to) => {
                 let target = class_numbered(view.tables.catalog, to)?;
                 view.tables.source.tree(&target.trees.links)
             }
@@ -197,14 +201,14 @@ impl Narrow<'_> {
         let mut keys = Vec::new();
         while let Some((key, _)) = range.next_ref()? {
             let object = match self.keys {
-                Keys::Objects => Some(key.to_vec()),
-                Keys::Index => index::object(column.kind(), key).map(<[u8]>::to_vec),
-                Keys::Links(_) => read_link(key).map(|(_, origin)| origin.object),
+                KeySource::Objects => Some(key.to_vec()),
+                KeySource::Index => index::object(column.kind(), key).map(<[u8]>::to_vec),
+                KeySource::Links(_) => read_link(key).map(|(_, origin)| origin.object),
             };
             keys.push(object.ok_or_else(|| view.tables.malformed())?);
         }
         // Those of objects and of links to one object are in the order of the objects.
-        if self.keys == Keys::Index {
+        if self.keys == KeySource::Index {
             keys.sort_unstable();
         }
         Ok(keys)

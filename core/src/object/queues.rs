@@ -1,11 +1,11 @@
-//! What observers are still to be told: a queue for each of them.
+//! Queues of changes: one for each subscription.
 //!
-//! - W2 An observer is told every commit after the one it began with that changed objects: in
-//!   order, none left out and none twice.
+//! - W2 A subscription gets every commit after the one it began with that changed objects, in order
+//!   and exactly once.
 //!
-//! What a commit changed is put into every queue while the writer has its turn, so in order, and is
-//! taken out once the commit can be seen. Who begins adds its queue first, and then waits until all
-//! commits can be seen whose writers may not have known of it.
+//! The writer pushes the changes of a commit to every queue while it holds the writer lock, hence
+//! in order. A queue delivers them once the commit is visible. A new subscription adds its queue
+//! first, and then waits until all commits are visible whose writers may have missed it.
 //!
 //! Model: loom-tests, `observers`.
 
@@ -14,13 +14,13 @@ use crate::fault::{self, Fault};
 use crate::unit::CommitId;
 use std::collections::VecDeque;
 
-/// The queues of all observers.
+/// The queues of all subscriptions.
 #[derive(Debug)]
 pub(super) struct Queues<T> {
     all: Mutex<Vec<Weak<Queue<T>>>>,
 }
 
-/// What one observer is still to be told, by commit.
+/// Changes that one subscription has not received, by commit.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     commits: Mutex<VecDeque<(CommitId, Arc<T>)>>,
@@ -33,8 +33,8 @@ impl<T> Default for Queues<T> {
 }
 
 impl<T> Queues<T> {
-    /// Adds a queue, which is gone when it is dropped. `settle` waits until the commits of all
-    /// writers that began before can be seen, and says what can be seen then.
+    /// Adds a queue; dropping it removes it. `settle` waits until the commits of all writers that
+    /// began before are visible, and returns the visible state.
     pub(super) fn begin<S, E>(
         &self,
         settle: impl FnOnce() -> Result<S, E>,
@@ -44,25 +44,25 @@ impl<T> Queues<T> {
         Ok((queue, settle()?))
     }
 
-    /// Tells whether anybody observes.
+    /// Tells whether there are subscriptions.
     pub(super) fn any(&self) -> bool {
         let mut all = self.all.lock();
         all.retain(|queue| queue.strong_count() > 0);
         !all.is_empty()
     }
 
-    /// Puts what a commit changed into every queue. Only for the writer, in its turn.
-    pub(super) fn tell(&self, commit: CommitId, told: T) {
-        let told = Arc::new(told);
-        // What is dropped here last is dropped outside of the lock.
+    /// Pushes the changes of a commit to every queue. The caller holds the writer lock.
+    pub(super) fn push(&self, commit: CommitId, changes: T) {
+        let changes = Arc::new(changes);
+        // The last reference to a queue must not be dropped under the lock.
         let queues: Vec<_> = self.all.lock().iter().filter_map(Weak::upgrade).collect();
         for queue in queues {
-            queue.commits.lock().push_back((commit, Arc::clone(&told)));
+            queue.commits.lock().push_back((commit, Arc::clone(&changes)));
         }
     }
 
-    /// Takes the last commit back out of every queue: it failed. Only for who has the turn.
-    pub(super) fn withdraw(&self, commit: CommitId) {
+    /// Removes the last commit, which failed, from every queue. The caller holds the writer lock.
+    pub(super) fn retract(&self, commit: CommitId) {
         let queues: Vec<_> = self.all.lock().iter().filter_map(Weak::upgrade).collect();
         for queue in queues {
             queue.commits.lock().pop_back_if(|(last, _)| *last == commit);
@@ -71,7 +71,7 @@ impl<T> Queues<T> {
 }
 
 impl<T> Queue<T> {
-    /// Takes out the next commit, if it is one of those that can be seen.
+    /// Removes and returns the next commit, if it is visible.
     pub(super) fn take(&self, seen: CommitId) -> Option<(CommitId, Arc<T>)> {
         let mut commits = self.commits.lock();
         let is_seen = |commit: CommitId| commit <= seen || fault::on(Fault::Ob11);

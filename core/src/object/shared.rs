@@ -17,7 +17,7 @@ pub(super) struct Shared {
     pub(super) store: Store,
     /// The catalog that was used last.
     catalog: Mutex<Arc<Catalog>>,
-    pub(super) observers: Queues<Changes>,
+    pub(super) subscriptions: Queues<Changes>,
     pub(super) commit_hook: Option<Arc<CommitHook>>,
     /// Transactions only add classes, properties and indexes.
     pub(super) synced: bool,
@@ -39,7 +39,7 @@ impl fmt::Debug for Shared {
 impl Shared {
     pub(super) fn new(store: Store, commit_hook: Option<Arc<CommitHook>>, synced: bool) -> Self {
         let catalog = Mutex::new(Arc::new(Catalog::new(MAIN)));
-        Self { store, catalog, observers: Queues::default(), commit_hook, synced }
+        Self { store, catalog, subscriptions: Queues::default(), commit_hook, synced }
     }
 
     /// Returns the catalog of a commit: the cached one if its stamp is the same.

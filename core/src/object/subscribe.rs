@@ -1,9 +1,9 @@
-//! Observers: every commit told once, in order, to whoever asks.
+//! Subscriptions: the changes of every commit, delivered once and in order.
 //!
-//! - W2 An observer is told every commit after the one it began with that changed objects: in
-//!   order, none left out and none twice.
+//! - W2 A subscription gets every commit after the one it began with that changed objects, in order
+//!   and exactly once.
 //!
-//! How that holds whoever commits meanwhile: `queues`.
+//! The protocol between writers and subscriptions is in `queues`.
 //!
 //! Specification: docs/objects.md#observers. Check: `sim::check::observers`.
 
@@ -15,9 +15,9 @@ use crate::conc::Arc;
 use crate::error::{Error, Result};
 use crate::unit::CommitId;
 
-/// Told what commits changed, on the thread that asks. It keeps the database open.
+/// A subscription to the changes of commits. It keeps the database open.
 ///
-/// What is not asked for is kept: drop an observer that is not needed any more.
+/// Changes are buffered until they are received: drop a subscription that is no longer needed.
 ///
 /// ```
 /// use fastness::object::{Database, DatabaseOptions};
@@ -30,18 +30,18 @@ use crate::unit::CommitId;
 /// let wanted = DatabaseOptions::schema(Schema::new([dog])?, 0);
 /// let database = Database::in_memory(&fastness::StoreOptions::new(), &wanted)?;
 ///
-/// let (before, observer) = database.subscribe()?;
+/// let (before, subscription) = database.subscribe()?;
 /// let rex = database.transact(|txn| txn.create_with_key("Dog", "Rex"))?;
 /// database.transact(|txn| txn.list(&rex, "tricks")?.push("sit"))?;
 ///
 /// assert!(before.objects("Dog")?.is_empty());
-/// let first = observer.try_recv().unwrap();
+/// let first = subscription.try_recv().unwrap();
 /// assert_eq!(first.classes["Dog"].inserted, [rex.key.clone()]);
-/// let second = observer.try_recv().unwrap();
+/// let second = subscription.try_recv().unwrap();
 /// let (key, properties) = &second.classes["Dog"].modified[0];
 /// assert_eq!((key, properties[0].property.as_str()), (&rex.key, "tricks"));
 /// assert_eq!(properties[0].list.as_ref().unwrap().inserted[0].0, 0);
-/// assert!(observer.try_recv().is_none());
+/// assert!(subscription.try_recv().is_none());
 /// # Ok::<(), fastness::Error>(())
 /// ```
 #[derive(Debug)]
@@ -53,15 +53,15 @@ pub struct Subscription {
 }
 
 impl Database {
-    /// Begins to observe, and returns the snapshot that what is told then starts from. Waits for
-    /// the write transaction that is under way: a thread that has one would wait for itself.
+    /// Subscribes to the changes of commits, and returns the snapshot that they start from. Waits
+    /// for the current write transaction: a thread that holds one would wait for itself.
     ///
     /// # Errors
     /// As [`crate::Store::sync`]; if the catalog cannot be read or is damaged.
     pub fn subscribe(&self) -> Result<(Snapshot, Subscription)> {
-        let (queue, snapshot) = self.shared.observers.begin(|| {
+        let (queue, snapshot) = self.shared.subscriptions.begin(|| {
             match self.store().sync() {
-                // Where nobody writes there is nobody to wait for.
+                // A database without writers has none to wait for.
                 Ok(_) | Err(Error::ReadOnly { .. }) => self.snapshot(),
                 Err(error) => Err(error),
             }
@@ -72,8 +72,8 @@ impl Database {
 }
 
 impl Subscription {
-    /// Returns what the next commit changed; none if there is none yet. Commits that changed no
-    /// object are left out.
+    /// Returns the changes of the next commit; none if there is none yet. Commits that changed no
+    /// object are skipped.
     #[must_use]
     pub fn try_recv(&self) -> Option<Arc<Changes>> {
         let seen = self.shared.store.snapshot().commit();

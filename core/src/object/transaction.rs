@@ -21,8 +21,8 @@ use crate::schema::PropertyType;
 #[cfg(doc)]
 use crate::schema::SchemaError;
 use crate::table::{
-    Column, Field, Nullified, ObjectId, ObjectKey, ObjectRef, Operation, Replaced, SchemaChange,
-    Table, Tables, Value,
+    ClassTable, Column, ColumnRef, Nullified, ObjectId, ObjectKey, ObjectRef, Operation, Replaced,
+    SchemaChange, Tables, Value,
 };
 use crate::tree::Bytes;
 use crate::txn::{Durability, Source, Store, WriteTxn};
@@ -51,7 +51,7 @@ impl Transaction {
     pub(super) fn new(shared: Arc<Shared>, txn: WriteTxn) -> Result<Self> {
         let catalog = shared.catalog(Source::Txn(&txn))?;
         let tables = Tables::with_catalog(txn, catalog);
-        let (touched, operations) = (shared.observers.any().then(BTreeSet::new), Vec::new());
+        let (touched, operations) = (shared.subscriptions.any().then(BTreeSet::new), Vec::new());
         let (failed, only_adds) = (false, shared.synced);
         Ok(Self { shared, tables, failed, touched, operations, only_adds })
     }
@@ -82,14 +82,14 @@ impl Transaction {
         let Self { shared, tables, operations, .. } = self;
         let (txn, catalog) = tables.finish()?;
         let commit = txn.commit_and(durability, |commit| {
-            let tells = !changes.is_empty();
-            if tells {
-                shared.observers.tell(commit, Changes { commit, ..changes });
+            let has_changes = !changes.is_empty();
+            if has_changes {
+                shared.subscriptions.push(commit, Changes { commit, ..changes });
             }
-            let observers = &shared.observers;
+            let subscriptions = &shared.subscriptions;
             move || {
-                if tells {
-                    observers.withdraw(commit);
+                if has_changes {
+                    subscriptions.retract(commit);
                 }
             }
         })?;
@@ -146,7 +146,7 @@ impl Transaction {
     }
 
     /// Returns the table of the class of an object.
-    pub(super) fn table_of(&self, id: &ObjectId) -> Result<Arc<Table>> {
+    pub(super) fn table_of(&self, id: &ObjectId) -> Result<Arc<ClassTable>> {
         class_numbered(self.tables.catalog(), id.class).map(Arc::clone)
     }
 
@@ -186,19 +186,19 @@ impl Transaction {
 
     /// Returns a copy of the record of an object: a handle would make its next change copy the node
     /// that holds it.
-    pub(super) fn record(&mut self, table: &Table, id: &ObjectId) -> Result<Vec<u8>> {
+    pub(super) fn record(&mut self, table: &ClassTable, id: &ObjectId) -> Result<Vec<u8>> {
         let held = self.held(table, &id.key)?.ok_or_else(|| not_found(table, &id.key))?;
         Ok(held.to_vec())
     }
 
     /// Returns the record of an object; none if it does not exist.
-    pub(super) fn held(&mut self, table: &Table, key: &ObjectKey) -> Result<Option<Bytes>> {
+    pub(super) fn held(&mut self, table: &ClassTable, key: &ObjectKey) -> Result<Option<Bytes>> {
         let record = self.tables.reader().record(table, key);
         self.noted(record)
     }
 
     /// Checks that a property can hold a value, and that the target of a link exists.
-    pub(super) fn check_value(&mut self, field: Field<'_>, value: &Value<'_>) -> Result<()> {
+    pub(super) fn check_value(&mut self, field: ColumnRef<'_>, value: &Value<'_>) -> Result<()> {
         check_type(field, value)?;
         let Value::Link(to) = value else { return Ok(()) };
         let target = self.table_of(to)?;
@@ -217,7 +217,7 @@ impl Transaction {
     }
 
     /// Records that all objects of a class are removed.
-    pub(super) fn touch_all(&mut self, table: &Arc<Table>) -> Result<()> {
+    pub(super) fn touch_all(&mut self, table: &Arc<ClassTable>) -> Result<()> {
         if self.touched.is_some() {
             let objects = self.view().of_table(table).iter()?;
             let ids = objects.map(|object| object.map(|object| object.id()));
@@ -235,7 +235,7 @@ impl Transaction {
     /// Records an operation on an object.
     pub(super) fn note(
         &mut self,
-        table: &Table,
+        table: &ClassTable,
         key: &ObjectKey,
         operation: impl FnOnce(ObjectRef) -> Operation,
     ) {
@@ -254,7 +254,12 @@ impl Transaction {
     }
 
     /// Records that a property has another value; for a counter, the increment.
-    pub(super) fn note_value(&mut self, field: Field<'_>, key: &ObjectKey, value: Replaced<'_>) {
+    pub(super) fn note_value(
+        &mut self,
+        field: ColumnRef<'_>,
+        key: &ObjectKey,
+        value: Replaced<'_>,
+    ) {
         let Replaced { old: Some(old), new: Some(new) } = value else { return };
         self.note(field.table, key, |target| {
             let property = field.column.name().to_owned();

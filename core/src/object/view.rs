@@ -5,8 +5,8 @@ use crate::conc::Arc;
 use crate::error::{Error, ObjectError, Result};
 use crate::schema::Schema;
 use crate::table::{
-    ClassId, Column, Element, Elements, Field, ObjectId, ObjectKey, Place, Slot, Table,
-    TableReader, Value, links_from, plain, read_link,
+    ClassId, ClassTable, Column, ColumnPlace, ColumnRef, Element, Elements, ObjectId, ObjectKey,
+    RecordSlot, TableReader, Value, links_from, plain, read_link,
 };
 use crate::tree::{Bytes, Range};
 use crate::txn::Peek;
@@ -21,7 +21,7 @@ pub struct View<'a> {
 #[derive(Clone, Debug)]
 pub struct Objects<'a> {
     pub(super) view: View<'a>,
-    pub(super) table: &'a Arc<Table>,
+    pub(super) table: &'a Arc<ClassTable>,
     pub(super) tree: Peek<'a>,
 }
 
@@ -29,7 +29,7 @@ pub struct Objects<'a> {
 #[derive(Clone, Debug)]
 pub struct Object<'a> {
     view: View<'a>,
-    pub(super) table: &'a Table,
+    pub(super) table: &'a ClassTable,
     key: ObjectKey,
     record: Bytes,
 }
@@ -37,9 +37,9 @@ pub struct Object<'a> {
 /// Properties of a class that were found by their names once, to be read of many objects.
 #[derive(Clone, Copy, Debug)]
 pub struct Projection<'a, const N: usize> {
-    table: &'a Table,
+    table: &'a ClassTable,
     columns: [&'a Column; N],
-    slots: [Option<Slot>; N],
+    slots: [Option<RecordSlot>; N],
 }
 
 /// Walks the objects of a class, in the order of their keys.
@@ -89,8 +89,8 @@ impl<'a> View<'a> {
         self.of_table(table).by_key(id.key.clone())
     }
 
-    /// Returns the links to an object from a property of a class, in the order of where they are:
-    /// an object that links twice is there twice.
+    /// Returns the links to an object from a property of a class, in the order of their objects.
+    /// An object that links twice is returned twice.
     ///
     /// # Errors
     /// [`ObjectError::ClassUnknown`], [`ObjectError::PropertyUnknown`], or [`ObjectError::Type`] if
@@ -100,7 +100,7 @@ impl<'a> View<'a> {
         let origin = lookup::class(self.tables.catalog, class)?;
         let column = lookup::property(origin, property)?;
         if column.target() != Some(&target.name) {
-            return Err(type_error(Field::new(origin, column), &target.name));
+            return Err(type_error(ColumnRef::new(origin, column), &target.name));
         }
         let prefix = links_from(&to.key.to_bytes(), origin.id, column.number);
         let mut found = Vec::new();
@@ -121,7 +121,7 @@ impl<'a> View<'a> {
         Ok(found)
     }
 
-    pub(super) fn of_table(&self, table: &'a Arc<Table>) -> Objects<'a> {
+    pub(super) fn of_table(&self, table: &'a Arc<ClassTable>) -> Objects<'a> {
         Objects { view: *self, table, tree: self.tables.source.tree(&table.trees.objects) }
     }
 }
@@ -154,8 +154,8 @@ impl<'a> Objects<'a> {
     /// Returns the object with a primary key; none if it is not there.
     ///
     /// # Errors
-    /// [`ObjectError::NoPrimaryKey`] if the class has no primary key, [`ObjectError::Type`] if it is
-    /// of another type; if a page cannot be read or is damaged.
+    /// [`ObjectError::NoPrimaryKey`] if the class has no primary key, [`ObjectError::Type`] if the
+    /// key is of another type; if a page cannot be read or is damaged.
     #[inline]
     pub fn get<'v>(&self, key: impl Into<Value<'v>>) -> Result<Option<Object<'a>>> {
         match read_key(self.table, &key.into()) {
@@ -177,7 +177,7 @@ impl<'a> Objects<'a> {
             columns.push(value_property(table, name)?);
         }
         let columns: [_; N] = std::array::from_fn(|index| columns[index]);
-        Ok(Projection { table, columns, slots: columns.map(Slot::of) })
+        Ok(Projection { table, columns, slots: columns.map(RecordSlot::of) })
     }
 
     /// Walks all objects, in the order of their keys.
@@ -290,10 +290,10 @@ impl<'a> Object<'a> {
         if let Some(value) = plain(&self.record, column) {
             return Ok(value);
         }
-        if column.place == Place::Key {
+        if column.place == ColumnPlace::Key {
             return Ok(self.key.value());
         }
-        let (field, key) = (Field::new(self.table, column), self.key.to_bytes());
+        let (field, key) = (ColumnRef::new(self.table, column), self.key.to_bytes());
         self.view.tables.value_in(field, &self.record, &key)
     }
 
@@ -304,7 +304,7 @@ impl<'a> Object<'a> {
     /// cannot be read or is damaged.
     pub fn list(&self, property: &str) -> Result<Vec<Element>> {
         let column = list_property(self.table, property)?;
-        self.view.tables.list(Field::new(self.table, column).list(&self.key.to_bytes()))
+        self.view.tables.list(ColumnRef::new(self.table, column).list(&self.key.to_bytes()))
     }
 
     /// Walks the elements of a list; a long one is read chunk by chunk.
@@ -313,7 +313,7 @@ impl<'a> Object<'a> {
     /// As [`Object::list`].
     pub fn elements(&self, property: &str) -> Result<Elements<'a>> {
         let column = list_property(self.table, property)?;
-        self.view.tables.elements(Field::new(self.table, column), &self.key.to_bytes())
+        self.view.tables.elements(ColumnRef::new(self.table, column), &self.key.to_bytes())
     }
 
     /// Returns the objects that link here from a property of a class; see [`View::backlinks`].

@@ -13,8 +13,8 @@ use crate::schema::PropertyType;
 #[cfg(doc)]
 use crate::schema::SchemaError;
 use crate::table::{
-    Change, Column, EMPTY_RECORD, Field, LIST_BYTES_MAX, ObjectId, ObjectKey, Operation, Place,
-    Replaced, Row, Table, Value, element_bytes,
+    ClassTable, Column, ColumnPlace, ColumnRef, EMPTY_RECORD, LIST_BYTES_MAX, ObjectId, ObjectKey,
+    Operation, RecordRef, Replaced, Value, ValueChange, element_bytes,
 };
 
 /// The content of a property of any type.
@@ -77,7 +77,7 @@ impl Transaction {
     }
 
     /// Returns the table of a class.
-    pub(super) fn class(&self, name: &str) -> Result<Arc<Table>> {
+    pub(super) fn class(&self, name: &str) -> Result<Arc<ClassTable>> {
         class(self.tables.catalog(), name).map(Arc::clone)
     }
 
@@ -97,15 +97,15 @@ impl Transaction {
     ) -> Result<()> {
         let value = value.into();
         let table = self.table_of(id)?;
-        let field = Field::new(&table, self::property(&table, property)?);
+        let field = ColumnRef::new(&table, self::property(&table, property)?);
         match field.column.place {
-            Place::Key => return Err(key_immutable(field)),
-            Place::OutOfLine => return Err(type_error(field, value.type_name())),
-            Place::Slot(_) => self.check_value(field, &value)?,
+            ColumnPlace::Key => return Err(key_immutable(field)),
+            ColumnPlace::OutOfLine => return Err(type_error(field, value.type_name())),
+            ColumnPlace::Slot(_) => self.check_value(field, &value)?,
         }
         let key = id.key.to_bytes();
         let record = self.record(&table, id)?;
-        let row = Row { key: &key, record: &record };
+        let row = RecordRef { key: &key, record: &record };
         let held = self.tables.reader().value(field, row).map(Value::into_owned);
         let held = self.noted(held)?;
         if held.bitwise_eq(&value) {
@@ -126,13 +126,13 @@ impl Transaction {
     /// if it is no counter.
     pub fn add(&mut self, id: &ObjectId, property: &str, by: i64) -> Result<i64> {
         let table = self.table_of(id)?;
-        let field = Field::new(&table, self::property(&table, property)?);
+        let field = ColumnRef::new(&table, self::property(&table, property)?);
         if *field.column.kind() != PropertyType::Counter {
             return Err(type_error(field, "a counter"));
         }
         let key = id.key.to_bytes();
         let record = self.record(&table, id)?;
-        let row = Row { key: &key, record: &record };
+        let row = RecordRef { key: &key, record: &record };
         let held = self.tables.reader().value(field, row).map(Value::into_owned);
         let Value::Int(held) = self.noted(held)? else {
             return Err(self.tables.reader().malformed());
@@ -158,7 +158,7 @@ impl Transaction {
         let table = self.table_of(id)?;
         let record = self.record(&table, id)?;
         self.change(|txn| {
-            let row = Row { key: &id.key.to_bytes(), record: &record };
+            let row = RecordRef { key: &id.key.to_bytes(), record: &record };
             let nullified = txn.tables.delete_object(&table, row)?;
             txn.note_nullified(nullified);
             txn.note(&table, &id.key, Operation::Delete);
@@ -255,10 +255,11 @@ impl Transaction {
     /// The effect of [`Fault::Ob09`].
     fn create_with_key_of(
         &mut self,
-        table: &Table,
+        table: &ClassTable,
         all: &[(&str, PropertyValue<'_>)],
     ) -> Result<()> {
-        let is_key = |name| table.column(name).is_some_and(|column| column.place == Place::Key);
+        let is_key =
+            |name| table.column(name).is_some_and(|column| column.place == ColumnPlace::Key);
         let key: Vec<_> = all.iter().filter(|(name, _)| is_key(name)).cloned().collect();
         match key.len() < all.len() {
             true => self.create_with(&table.name, &key).map(drop),
@@ -308,7 +309,7 @@ impl Transaction {
         let table = self.table_of(id)?;
         let checked = self.check_all(&table, properties)?;
         if let (Some(_), Some(column)) = (&checked.key, table.key()) {
-            return Err(key_immutable(Field::new(&table, column)));
+            return Err(key_immutable(ColumnRef::new(&table, column)));
         }
         let record = self.record(&table, id)?;
         self.update_checked(&table, id, &record, &checked)
@@ -317,14 +318,14 @@ impl Transaction {
     /// Checks everything for which setting a property can be refused.
     fn check_all<'a>(
         &mut self,
-        table: &'a Table,
+        table: &'a ClassTable,
         properties: &'a [(&str, PropertyValue<'_>)],
     ) -> Result<Checked<'a>> {
         let mut checked = Checked { key: None, values: Vec::new(), lists: Vec::new() };
         checked.values.reserve(properties.len());
         let mut named = vec![false; table.next_column.into()];
         for (name, content) in properties {
-            let field = Field::new(table, property(table, name)?);
+            let field = ColumnRef::new(table, property(table, name)?);
             let column = field.column;
             let named = named.get_mut(usize::from(column.number));
             if named.is_some_and(|named| std::mem::replace(named, true)) {
@@ -332,17 +333,17 @@ impl Transaction {
                 return Err(ObjectError::PropertyTwice { class, property }.into());
             }
             match (content, column.place) {
-                (PropertyValue::Value(value), Place::Key) => {
+                (PropertyValue::Value(value), ColumnPlace::Key) => {
                     checked.key = Some(read_key(table, value)?);
                 }
-                (PropertyValue::Value(value), Place::Slot(_)) => {
+                (PropertyValue::Value(value), ColumnPlace::Slot(_)) => {
                     self.check_value(field, value)?;
                     checked.values.push((column, value));
                 }
-                (PropertyValue::List(values), Place::OutOfLine) if fault::on(Fault::Ob06) => {
+                (PropertyValue::List(values), ColumnPlace::OutOfLine) if fault::on(Fault::Ob06) => {
                     checked.lists.push((column, values));
                 }
-                (PropertyValue::List(values), Place::OutOfLine) => {
+                (PropertyValue::List(values), ColumnPlace::OutOfLine) => {
                     values.iter().try_for_each(|value| self.check_value(field, value))?;
                     if values.iter().map(element_bytes).sum::<usize>() > LIST_BYTES_MAX {
                         return Err(list_too_long(field));
@@ -356,7 +357,7 @@ impl Transaction {
     }
 
     /// Creates an object from checked properties.
-    fn create_checked(&mut self, table: &Table, checked: &Checked<'_>) -> Result<ObjectId> {
+    fn create_checked(&mut self, table: &ClassTable, checked: &Checked<'_>) -> Result<ObjectId> {
         self.change(|txn| {
             let key = match &checked.key {
                 Some(key) => key.clone(),
@@ -365,14 +366,14 @@ impl Transaction {
             let id = ObjectId { class: table.id, key };
             let key = id.key.to_bytes();
             let changes =
-                txn.changes_of(table, Row { key: &key, record: &EMPTY_RECORD }, checked)?;
+                txn.changes_of(table, RecordRef { key: &key, record: &EMPTY_RECORD }, checked)?;
             txn.tables.create_object(table, &key, &changes)?;
             txn.note(table, &id.key, Operation::Create);
-            for Change { column, old, new } in &changes {
-                txn.note_value(Field::new(table, column), &id.key, Replaced::by(old, new));
+            for ValueChange { column, old, new } in &changes {
+                txn.note_value(ColumnRef::new(table, column), &id.key, Replaced::by(old, new));
             }
             for (column, values) in &checked.lists {
-                txn.assign(Field::new(table, column), &id, &[], values)?;
+                txn.assign(ColumnRef::new(table, column), &id, &[], values)?;
             }
             Ok(id)
         })
@@ -381,24 +382,24 @@ impl Transaction {
     /// Sets checked properties of an object.
     fn update_checked(
         &mut self,
-        table: &Table,
+        table: &ClassTable,
         id: &ObjectId,
         record: &[u8],
         checked: &Checked<'_>,
     ) -> Result<()> {
-        let row = Row { key: &id.key.to_bytes(), record };
+        let row = RecordRef { key: &id.key.to_bytes(), record };
         let changes = self.changes_of(table, row, checked);
         let changes = self.noted(changes)?;
         let mut lists = Vec::with_capacity(checked.lists.len());
         for (column, values) in &checked.lists {
-            let field = Field::new(table, column);
+            let field = ColumnRef::new(table, column);
             let held = self.tables.reader().list(field.list(row.key));
             lists.push((field, self.noted(held)?, *values));
         }
         self.change(|txn| {
             txn.tables.update_object(table, row, &changes)?;
-            for Change { column, old, new } in &changes {
-                txn.note_value(Field::new(table, column), &id.key, Replaced::by(old, new));
+            for ValueChange { column, old, new } in &changes {
+                txn.note_value(ColumnRef::new(table, column), &id.key, Replaced::by(old, new));
             }
             for (field, held, values) in lists {
                 txn.assign(field, id, &held, values)?;
@@ -410,23 +411,23 @@ impl Transaction {
     /// Returns the checked values that an object does not have yet.
     fn changes_of<'a>(
         &self,
-        table: &Table,
-        row: Row<'_>,
+        table: &ClassTable,
+        row: RecordRef<'_>,
         checked: &Checked<'a>,
-    ) -> Result<Vec<Change<'a>>> {
+    ) -> Result<Vec<ValueChange<'a>>> {
         let mut changes = Vec::with_capacity(checked.values.len());
         for (column, value) in &checked.values {
-            let old = self.tables.reader().value(Field::new(table, column), row)?;
+            let old = self.tables.reader().value(ColumnRef::new(table, column), row)?;
             let overlooked = **value == Value::Null && fault::on(Fault::Ob05);
             if !overlooked && !old.bitwise_eq(value) {
-                changes.push(Change { column, old: old.into_owned(), new: value });
+                changes.push(ValueChange { column, old: old.into_owned(), new: value });
             }
         }
         Ok(changes)
     }
 }
 
-fn key_immutable(field: Field<'_>) -> crate::error::Error {
+fn key_immutable(field: ColumnRef<'_>) -> crate::error::Error {
     let (class, property) = (field.table.name.clone(), field.column.name().to_owned());
     ObjectError::PrimaryKeyImmutable { class, property }.into()
 }

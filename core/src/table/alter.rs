@@ -4,9 +4,9 @@
 
 use super::backlinks::Replaced;
 use super::catalog::Catalog;
-use super::class_table::Table;
+use super::class_table::ClassTable;
 use super::column::Column;
-use super::reader::{Field, Row};
+use super::reader::{ColumnRef, RecordRef};
 use super::tables::Tables;
 use super::value::{Timestamp, Value};
 use crate::conc::Arc;
@@ -15,21 +15,21 @@ use crate::schema::{Class, Property, PropertyType, Scalar};
 
 impl Tables {
     /// Makes the table of a new class; none if the class has no room for its properties.
-    pub(crate) fn new_table(&self, class: &Class) -> Option<Table> {
+    pub(crate) fn new_table(&self, class: &Class) -> Option<ClassTable> {
         let mut table = self.catalog.draft(class.name());
         class.stored_properties().try_for_each(|property| table.add(property.clone()))?;
         Some(table)
     }
 
     /// Adds a table to the catalog, or replaces the one with its number.
-    pub(crate) fn put_table(&mut self, table: Table) {
+    pub(crate) fn put_table(&mut self, table: ClassTable) {
         Arc::make_mut(&mut self.catalog).put(table);
     }
 
     /// Removes a class with its objects. No other class may link to it.
-    pub(crate) fn remove_class(&mut self, table: &Table) -> Result<()> {
+    pub(crate) fn remove_class(&mut self, table: &ClassTable) -> Result<()> {
         for column in table.columns.iter().filter(|column| column.target().is_some()) {
-            self.remove_dependents_everywhere(Field::new(table, column))?;
+            self.remove_dependents_everywhere(ColumnRef::new(table, column))?;
         }
         self.clear_trees(table)?;
         Arc::make_mut(&mut self.catalog).remove(table.id);
@@ -40,11 +40,12 @@ impl Tables {
     ///
     /// # Errors
     /// None: the name of a class makes a property of no type impossible.
-    pub(crate) fn rename_class(&mut self, table: &Table, name: &str) -> Result<()> {
+    pub(crate) fn rename_class(&mut self, table: &ClassTable, name: &str) -> Result<()> {
         let older = table.name.as_str();
         let catalog: &mut Catalog = Arc::make_mut(&mut self.catalog);
-        catalog.put(Table { name: name.to_owned(), ..table.clone() });
-        let tables: Vec<Table> = catalog.tables().map(|table| Table::clone(table)).collect();
+        catalog.put(ClassTable { name: name.to_owned(), ..table.clone() });
+        let tables: Vec<ClassTable> =
+            catalog.tables().map(|table| ClassTable::clone(table)).collect();
         for mut table in tables {
             let mut linking = Vec::new();
             for column in table.columns.iter().filter(|column| column.target() == Some(older)) {
@@ -68,18 +69,20 @@ impl Tables {
     }
 
     /// Adds the last column of a table, which is not in the catalog yet. It is no primary key.
-    pub(crate) fn add_column(&mut self, table: Table, property: &str) -> Result<()> {
+    pub(crate) fn add_column(&mut self, table: ClassTable, property: &str) -> Result<()> {
         let table = Arc::new(table);
-        self.put_table(Table::clone(&table));
+        self.put_table(ClassTable::clone(&table));
         match table.column(property) {
-            Some(column) if column.has_index_tree() => self.fill_index(Field::new(&table, column)),
+            Some(column) if column.has_index_tree() => {
+                self.fill_index(ColumnRef::new(&table, column))
+            }
             _ => Ok(()),
         }
     }
 
     /// Removes a column with its values. It is not the primary key.
-    pub(crate) fn remove_column(&mut self, field: Field<'_>) -> Result<()> {
-        let Field { table, column } = field;
+    pub(crate) fn remove_column(&mut self, field: ColumnRef<'_>) -> Result<()> {
+        let ColumnRef { table, column } = field;
         if column.target().is_some() {
             self.remove_dependents_everywhere(field)?;
         }
@@ -95,16 +98,16 @@ impl Tables {
         Ok(())
     }
 
-    /// Replaces the definition of a column by one whose values lie alike.
-    pub(crate) fn redefine_column(&mut self, field: Field<'_>, property: Property) {
+    /// Replaces the definition of a column by one with the same record layout.
+    pub(crate) fn redefine_column(&mut self, field: ColumnRef<'_>, property: Property) {
         let mut table = field.table.clone();
         table.change(field.column.number, |column| column.property = property);
         self.put_table(table);
     }
 
     /// Adds an index to a property that has none, or removes the one that it has.
-    pub(crate) fn set_indexed(&mut self, field: Field<'_>, indexed: bool) -> Result<()> {
-        let Field { table, column } = field;
+    pub(crate) fn set_indexed(&mut self, field: ColumnRef<'_>, indexed: bool) -> Result<()> {
+        let ColumnRef { table, column } = field;
         let property = without_index(&column.property)?;
         self.redefine_column(field, if indexed { property.indexed() } else { property });
         if !indexed {
@@ -113,20 +116,20 @@ impl Tables {
         let table = self.catalog.table_numbered(table.id).map(Arc::clone);
         let table = table.ok_or_else(|| self.malformed())?;
         let column = table.column_numbered(column.number).ok_or_else(|| self.malformed())?;
-        self.fill_index(Field::new(&table, column))
+        self.fill_index(ColumnRef::new(&table, column))
     }
 
-    fn fill_index(&mut self, field: Field<'_>) -> Result<()> {
+    fn fill_index(&mut self, field: ColumnRef<'_>) -> Result<()> {
         self.each(&field.table.trees.objects, &[], &mut |tables, key, record| {
-            let value = tables.reader().value(field, Row { key, record })?.into_owned();
+            let value = tables.reader().value(field, RecordRef { key, record })?.into_owned();
             tables.reindex(field, key, Replaced::added(&value))
         })
     }
 
     /// Removes everything that depends on the values of a property of all objects.
-    fn remove_dependents_everywhere(&mut self, field: Field<'_>) -> Result<()> {
+    fn remove_dependents_everywhere(&mut self, field: ColumnRef<'_>) -> Result<()> {
         self.each(&field.table.trees.objects, &[], &mut |tables, key, record| {
-            tables.remove_dependents(field, Row { key, record })
+            tables.remove_dependents(field, RecordRef { key, record })
         })
     }
 
@@ -139,7 +142,7 @@ impl Tables {
     }
 
     /// Removes all entries of the trees of a class.
-    fn clear_trees(&mut self, table: &Table) -> Result<()> {
+    fn clear_trees(&mut self, table: &ClassTable) -> Result<()> {
         for column in table.columns.iter().filter(|column| column.has_index_tree()) {
             self.tree(&table.index_tree(column.number))?.clear()?;
         }

@@ -3,14 +3,14 @@
 //! - B10 Applying is total: an operation that does not fit the tables is dropped, with the reason,
 //!   and changes nothing. Only damage and the disk are errors.
 //!
-//! Check: `sim::check::mirror`.
+//! Check: `sim::check::observers`.
 
 use super::backlinks::{Nullified, Replaced};
-use super::class_table::Table;
-use super::column::{Column, Place};
+use super::class_table::ClassTable;
+use super::column::{Column, ColumnPlace};
 use super::list::{Element, LIST_BYTES_MAX, element_bytes};
 use super::operation::{ObjectRef, Operation};
-use super::reader::{Field, Row};
+use super::reader::{ColumnRef, RecordRef};
 use super::tables::{Tables, Touch};
 use super::value::{ElementId, ObjectId, ObjectKey, Value};
 use crate::conc::Arc;
@@ -74,11 +74,11 @@ impl From<Error> for Stop {
     }
 }
 
-pub(super) type Outcome<T> = std::result::Result<T, Stop>;
+pub(super) type ApplyResult<T> = std::result::Result<T, Stop>;
 
 /// A property of an object that an operation names.
 struct Target<'o> {
-    table: Arc<Table>,
+    table: Arc<ClassTable>,
     key: &'o ObjectKey,
 }
 
@@ -127,19 +127,19 @@ impl Tables {
         }
     }
 
-    fn target<'o>(&self, target: &'o ObjectRef) -> Outcome<Target<'o>> {
+    fn target<'o>(&self, target: &'o ObjectRef) -> ApplyResult<Target<'o>> {
         let table = self.catalog.table(&target.class).ok_or(Dropped::NoClass)?;
         Ok(Target { table: Arc::clone(table), key: &target.key })
     }
 
     /// Returns a copy of the record of an object.
-    fn held(&self, target: &Target<'_>) -> Outcome<Vec<u8>> {
+    fn held(&self, target: &Target<'_>) -> ApplyResult<Vec<u8>> {
         let record = self.reader().record(&target.table, target.key)?;
         Ok(record.ok_or(Dropped::NoObject)?.to_vec())
     }
 
     /// Returns a value as the property holds it, if it can.
-    fn fit<'v>(&self, column: &Column, value: &'v Value<'_>) -> Outcome<Value<'v>> {
+    fn fit<'v>(&self, column: &Column, value: &'v Value<'_>) -> ApplyResult<Value<'v>> {
         if !column.accepts(value) {
             return Err(Dropped::Unfit.into());
         }
@@ -152,7 +152,7 @@ impl Tables {
         Ok(Value::Link(ObjectId { class: target.id, key: to.key.clone() }))
     }
 
-    fn apply_create(&mut self, target: &ObjectRef) -> Outcome<Applied> {
+    fn apply_create(&mut self, target: &ObjectRef) -> ApplyResult<Applied> {
         let Target { table, key } = self.target(target)?;
         if !fits_key(&table, key) {
             return Err(Dropped::Unfit.into());
@@ -167,10 +167,10 @@ impl Tables {
         Ok(Applied::Changed)
     }
 
-    fn apply_delete(&mut self, target: &ObjectRef, touch: Touch<'_>) -> Outcome<Applied> {
+    fn apply_delete(&mut self, target: &ObjectRef, touch: Touch<'_>) -> ApplyResult<Applied> {
         let target = self.target(target)?;
         let record = self.held(&target)?;
-        let row = Row { key: &target.key.to_bytes(), record: &record };
+        let row = RecordRef { key: &target.key.to_bytes(), record: &record };
         for Nullified { table, key, .. } in self.delete_object(&target.table, row)? {
             touch(ObjectId { class: table.id, key });
         }
@@ -182,15 +182,15 @@ impl Tables {
         target: &ObjectRef,
         property: &str,
         value: &Value<'_>,
-    ) -> Outcome<Applied> {
+    ) -> ApplyResult<Applied> {
         let target = self.target(target)?;
         // A counter is incremented only: setting it would lose what others add meanwhile.
         let field = field(&target.table, property, |column| {
-            matches!(column.place, Place::Slot(_)) && *column.kind() != PropertyType::Counter
+            matches!(column.place, ColumnPlace::Slot(_)) && *column.kind() != PropertyType::Counter
         })?;
         let value = self.fit(field.column, value)?;
         let record = self.held(&target)?;
-        let row = Row { key: &target.key.to_bytes(), record: &record };
+        let row = RecordRef { key: &target.key.to_bytes(), record: &record };
         let held = self.reader().value(field, row)?.into_owned();
         if held.bitwise_eq(&value) {
             return Ok(Applied::Unchanged);
@@ -199,13 +199,18 @@ impl Tables {
         Ok(Applied::Changed)
     }
 
-    fn apply_increment(&mut self, target: &ObjectRef, property: &str, by: i64) -> Outcome<Applied> {
+    fn apply_increment(
+        &mut self,
+        target: &ObjectRef,
+        property: &str,
+        by: i64,
+    ) -> ApplyResult<Applied> {
         let target = self.target(target)?;
         let field = field(&target.table, property, |column| {
             matches!(column.kind(), PropertyType::Counter)
         })?;
         let record = self.held(&target)?;
-        let row = Row { key: &target.key.to_bytes(), record: &record };
+        let row = RecordRef { key: &target.key.to_bytes(), record: &record };
         let held = self.reader().value(field, row)?.into_owned();
         let Value::Int(sum) = held else { return Err(Stop::Failed(self.malformed())) };
         if by == 0 {
@@ -221,7 +226,7 @@ impl Tables {
         (target, property): (&ObjectRef, &str),
         element: &Element,
         after: Option<ElementId>,
-    ) -> Outcome<Applied> {
+    ) -> ApplyResult<Applied> {
         let target = self.target(target)?;
         let field = field(&target.table, property, Column::is_list)?;
         self.held(&target)?;
@@ -253,7 +258,7 @@ impl Tables {
     }
 
     /// Returns the position of an element.
-    fn position(&self, field: Field<'_>, key: &[u8], id: ElementId) -> Outcome<usize> {
+    fn position(&self, field: ColumnRef<'_>, key: &[u8], id: ElementId) -> ApplyResult<usize> {
         for (index, held) in self.reader().elements(field, key)?.enumerate() {
             if held?.id == id {
                 return Ok(index);
@@ -267,7 +272,7 @@ impl Tables {
         target: &ObjectRef,
         property: &str,
         element: &Element,
-    ) -> Outcome<Applied> {
+    ) -> ApplyResult<Applied> {
         let target = self.target(target)?;
         let field = field(&target.table, property, Column::is_list)?;
         self.held(&target)?;
@@ -294,7 +299,7 @@ impl Tables {
         target: &ObjectRef,
         property: &str,
         element: ElementId,
-    ) -> Outcome<Applied> {
+    ) -> ApplyResult<Applied> {
         let target = self.target(target)?;
         let field = field(&target.table, property, Column::is_list)?;
         self.held(&target)?;
@@ -310,7 +315,7 @@ impl Tables {
         (target, property): (&ObjectRef, &str),
         element: ElementId,
         after: Option<ElementId>,
-    ) -> Outcome<Applied> {
+    ) -> ApplyResult<Applied> {
         let target = self.target(target)?;
         let field = field(&target.table, property, Column::is_list)?;
         self.held(&target)?;
@@ -355,16 +360,16 @@ impl Operation {
 
 /// Returns a property, if it exists and is of the right kind.
 fn field<'t>(
-    table: &'t Table,
+    table: &'t ClassTable,
     property: &str,
     is_right: impl Fn(&Column) -> bool,
-) -> Outcome<Field<'t>> {
+) -> ApplyResult<ColumnRef<'t>> {
     let column = table.column(property).filter(|column| is_right(column));
-    Ok(Field::new(table, column.ok_or(Dropped::NoProperty)?))
+    Ok(ColumnRef::new(table, column.ok_or(Dropped::NoProperty)?))
 }
 
 /// Tells whether objects of a class can have a key.
-fn fits_key(table: &Table, key: &ObjectKey) -> bool {
+fn fits_key(table: &ClassTable, key: &ObjectKey) -> bool {
     let Some(column) = table.key() else { return matches!(key, ObjectKey::Row(_)) };
     match key {
         ObjectKey::Null => column.accepts_null(),

@@ -4,12 +4,12 @@
 //!   changes nothing. Only damage and the disk are errors.
 
 use super::alter::zero;
-use super::apply::{Applied, Dropped, Outcome, Stop};
+use super::apply::{Applied, ApplyResult, Dropped, Stop};
 use super::catalog::Catalog;
-use super::class_table::Table;
-use super::column::{Column, Place};
+use super::class_table::ClassTable;
+use super::column::{Column, ColumnPlace};
 use super::operation::SchemaChange;
-use super::reader::Field;
+use super::reader::ColumnRef;
 use super::rebuild::Unusable;
 use super::tables::{Tables, Touch};
 use super::value::{ObjectKey, Value};
@@ -21,7 +21,7 @@ impl Tables {
         &mut self,
         change: &SchemaChange,
         touch: Touch<'_>,
-    ) -> Outcome<Applied> {
+    ) -> ApplyResult<Applied> {
         match change {
             SchemaChange::AddClass(class) => self.apply_add_class(class),
             SchemaChange::RemoveClass { class } => self.apply_remove_class(class),
@@ -61,11 +61,11 @@ impl Tables {
         }
     }
 
-    fn class(&self, class: &str) -> Outcome<Arc<Table>> {
+    fn class(&self, class: &str) -> ApplyResult<Arc<ClassTable>> {
         Ok(Arc::clone(self.catalog.table(class).ok_or(Dropped::NoClass)?))
     }
 
-    fn apply_add_class(&mut self, class: &Class) -> Outcome<Applied> {
+    fn apply_add_class(&mut self, class: &Class) -> ApplyResult<Applied> {
         let class = check_class(class).map_err(|_| Dropped::Unfit)?;
         if let Some(held) = self.catalog.table(class.name()) {
             let held = held.columns.iter().map(|column| &column.property);
@@ -81,7 +81,7 @@ impl Tables {
         Ok(Applied::Changed)
     }
 
-    fn apply_remove_class(&mut self, class: &str) -> Outcome<Applied> {
+    fn apply_remove_class(&mut self, class: &str) -> ApplyResult<Applied> {
         let table = self.class(class)?;
         if is_linked(&self.catalog, &table) {
             return Err(Dropped::Linked.into());
@@ -90,7 +90,7 @@ impl Tables {
         Ok(Applied::Changed)
     }
 
-    fn apply_rename_class(&mut self, class: &str, name: &str) -> Outcome<Applied> {
+    fn apply_rename_class(&mut self, class: &str, name: &str) -> ApplyResult<Applied> {
         let table = self.class(class)?;
         let renamed = Class::new(name).map_err(|_| Dropped::Unfit)?;
         if self.catalog.table(renamed.name()).is_some() {
@@ -105,7 +105,7 @@ impl Tables {
         class: &str,
         property: &Property,
         touch: Touch<'_>,
-    ) -> Outcome<Applied> {
+    ) -> ApplyResult<Applied> {
         let table = self.class(class)?;
         if let Some(held) = table.column(property.name()) {
             return match held.property == *property {
@@ -121,7 +121,7 @@ impl Tables {
         if property.is_primary_key() {
             return usable(self.add_key(&table, property, touch)?);
         }
-        let mut newer = Table::clone(&table);
+        let mut newer = ClassTable::clone(&table);
         newer.add(property.clone()).ok_or(Dropped::Full)?;
         self.add_column(newer, property.name())?;
         Ok(Applied::Changed)
@@ -132,24 +132,24 @@ impl Tables {
         class: &str,
         property: &str,
         name: &str,
-    ) -> Outcome<Applied> {
+    ) -> ApplyResult<Applied> {
         let table = self.class(class)?;
         let column = column(&table, property)?;
         if table.column(name).is_some() {
             return Err(Dropped::Conflict.into());
         }
         let renamed = column.renamed(name).map_err(|_| Dropped::Unfit)?;
-        self.redefine_column(Field::new(&table, column), renamed);
+        self.redefine_column(ColumnRef::new(&table, column), renamed);
         Ok(Applied::Changed)
     }
 
     fn apply_nullable(
         &mut self,
-        table: &Arc<Table>,
+        table: &Arc<ClassTable>,
         column: &Column,
         nullable: bool,
         touch: Touch<'_>,
-    ) -> Outcome<Applied> {
+    ) -> ApplyResult<Applied> {
         let kind = column.kind();
         if column.property.is_nullable() == nullable {
             return Ok(Applied::Unchanged);
@@ -159,8 +159,8 @@ impl Tables {
         }
         let property = column.with_nullable(nullable)?;
         let zero = if nullable { Value::Null } else { zero(kind) };
-        if column.place != Place::Key {
-            let field = Field::new(table, column);
+        if column.place != ColumnPlace::Key {
+            let field = ColumnRef::new(table, column);
             return done(self.convert_column(field, property, &zero, touch)?);
         }
         let zero = ObjectKey::from_value(&zero).filter(|_| !nullable);
@@ -179,7 +179,7 @@ impl Tables {
         class: &str,
         property: Option<&str>,
         touch: Touch<'_>,
-    ) -> Outcome<Applied> {
+    ) -> ApplyResult<Applied> {
         let table = self.class(class)?;
         if table.key().map(Column::name) == property {
             return Ok(Applied::Unchanged);
@@ -189,13 +189,18 @@ impl Tables {
         if !column.kind().may_be_primary_key() {
             return Err(Dropped::Unfit.into());
         }
-        match self.unusable_key(Field::new(&table, column))? {
+        match self.unusable_key(ColumnRef::new(&table, column))? {
             None => done(self.rekey(&table, Some(column), touch)?),
             unusable => usable(unusable),
         }
     }
 
-    fn apply_indexed(&mut self, class: &str, property: &str, indexed: bool) -> Outcome<Applied> {
+    fn apply_indexed(
+        &mut self,
+        class: &str,
+        property: &str,
+        indexed: bool,
+    ) -> ApplyResult<Applied> {
         let table = self.class(class)?;
         let column = column(&table, property)?;
         if indexed && !column.kind().may_be_indexed() {
@@ -204,27 +209,27 @@ impl Tables {
         if column.property.is_primary_key() || column.property.is_indexed() == indexed {
             return Ok(Applied::Unchanged);
         }
-        self.set_indexed(Field::new(&table, column), indexed)?;
+        self.set_indexed(ColumnRef::new(&table, column), indexed)?;
         Ok(Applied::Changed)
     }
 }
 
-fn column<'t>(table: &'t Table, property: &str) -> Outcome<&'t Column> {
+fn column<'t>(table: &'t ClassTable, property: &str) -> ApplyResult<&'t Column> {
     table.column(property).ok_or(Stop::Dropped(Dropped::NoProperty))
 }
 
 /// Tells whether another class has properties that link to this one.
-fn is_linked(catalog: &Catalog, table: &Table) -> bool {
+fn is_linked(catalog: &Catalog, table: &ClassTable) -> bool {
     let links = |column: &Column| column.target() == Some(&table.name);
     let others = catalog.tables().filter(|other| other.id != table.id);
     others.flat_map(|other| &*other.columns).any(links)
 }
 
-fn done(has_room: bool) -> Outcome<Applied> {
+fn done(has_room: bool) -> ApplyResult<Applied> {
     if has_room { Ok(Applied::Changed) } else { Err(Dropped::Full.into()) }
 }
 
-fn usable(unusable: Option<Unusable>) -> Outcome<Applied> {
+fn usable(unusable: Option<Unusable>) -> ApplyResult<Applied> {
     match unusable {
         None => Ok(Applied::Changed),
         Some(Unusable::NoRoom) => Err(Dropped::Full.into()),

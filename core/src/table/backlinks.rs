@@ -6,11 +6,11 @@
 //!
 //! Format: docs/objects.md#trees. Check: `sim::check::objects`.
 
-use super::class_table::Table;
-use super::column::Place;
+use super::class_table::ClassTable;
+use super::column::ColumnPlace;
 use super::index;
-use super::key::{Origin, link, out_of_line};
-use super::reader::{Field, ListRef, Row};
+use super::key::{LinkOrigin, link, out_of_line};
+use super::reader::{ColumnRef, ListRef, RecordRef};
 use super::record::{Cell, ValueBytes, cell};
 use super::tables::Tables;
 use super::value::{ElementId, ObjectId, ObjectKey, Value};
@@ -27,7 +27,7 @@ pub(crate) struct Replaced<'v> {
 /// A property that lost its links to a deleted object.
 #[derive(Debug)]
 pub(crate) struct Nullified {
-    pub(crate) table: Arc<Table>,
+    pub(crate) table: Arc<ClassTable>,
     pub(crate) column: u16,
     pub(crate) key: ObjectKey,
     /// The elements that were removed, if it is a list.
@@ -52,7 +52,7 @@ impl Tables {
     /// Removes the index entry of the old value of an object, and adds that of the new one.
     pub(crate) fn reindex(
         &mut self,
-        field: Field<'_>,
+        field: ColumnRef<'_>,
         key: &[u8],
         value: Replaced<'_>,
     ) -> Result<()> {
@@ -73,7 +73,7 @@ impl Tables {
     /// Removes the back-link of the old value of an object, and adds that of the new one.
     pub(crate) fn relink(
         &mut self,
-        field: Field<'_>,
+        field: ColumnRef<'_>,
         key: &[u8],
         value: Replaced<'_>,
     ) -> Result<()> {
@@ -90,7 +90,7 @@ impl Tables {
     /// leave its range shows damage (B4).
     fn count_link(
         &mut self,
-        field: Field<'_>,
+        field: ColumnRef<'_>,
         key: &[u8],
         to: &ObjectId,
         change: fn(u32) -> Option<u32>,
@@ -98,7 +98,7 @@ impl Tables {
         let target = self.catalog.table_numbered(to.class).map(Arc::clone);
         let target = target.ok_or_else(|| self.malformed())?;
         let (class, column) = (field.table.id, field.column.number);
-        let origin = Origin { class, column, object: key.to_vec() };
+        let origin = LinkOrigin { class, column, object: key.to_vec() };
         let entry = link(&to.key.to_bytes(), &origin);
         let held = match self.tree(&target.trees.links)?.get(&entry)? {
             Some(bytes) => (*bytes).try_into().map(u32::from_le_bytes).ok(),
@@ -117,11 +117,11 @@ impl Tables {
     /// Writes a value that is too long for the record, and removes the entry of one that fits.
     pub(super) fn put_out_of_line(
         &mut self,
-        field: Field<'_>,
-        older: Row<'_>,
+        field: ColumnRef<'_>,
+        older: RecordRef<'_>,
         value: &ValueBytes<'_>,
     ) -> Result<()> {
-        let Field { table, column } = field;
+        let ColumnRef { table, column } = field;
         let held = cell(older.record, column).ok_or_else(|| self.malformed())?;
         let entry = || out_of_line(column.number, older.key);
         match (value.cell(), value.get()) {
@@ -139,11 +139,11 @@ impl Tables {
     /// Moves the out-of-line value or list of a property to another object.
     pub(super) fn move_out_of_line(
         &mut self,
-        field: Field<'_>,
+        field: ColumnRef<'_>,
         from: &[u8],
         to: &[u8],
     ) -> Result<()> {
-        let Field { table, column } = field;
+        let ColumnRef { table, column } = field;
         let mut tree = self.tree(&table.trees.out_of_line)?;
         let entry = out_of_line(column.number, from);
         let held = tree.get(&entry)?.map(|held| held.to_vec());
@@ -154,16 +154,20 @@ impl Tables {
     }
 
     /// Removes everything that depends on the value of a property outside of the record.
-    pub(super) fn remove_dependents(&mut self, field: Field<'_>, row: Row<'_>) -> Result<()> {
+    pub(super) fn remove_dependents(
+        &mut self,
+        field: ColumnRef<'_>,
+        row: RecordRef<'_>,
+    ) -> Result<()> {
         match field.column.place {
-            Place::Key => Ok(()),
-            Place::Slot(_) => {
+            ColumnPlace::Key => Ok(()),
+            ColumnPlace::Slot(_) => {
                 let value = self.reader().value(field, row)?.into_owned();
                 self.put_out_of_line(field, row, &ValueBytes::Null)?;
                 self.reindex(field, row.key, Replaced::removed(&value))?;
                 self.relink(field, row.key, Replaced::removed(&value))
             }
-            Place::OutOfLine => {
+            ColumnPlace::OutOfLine => {
                 let list = field.list(row.key);
                 let elements = match field.column.target() {
                     Some(_) => self.reader().list(list)?,
@@ -178,13 +182,17 @@ impl Tables {
     }
 
     /// Removes all links to an object: properties become null, list elements are removed.
-    pub(super) fn nullify_links(&mut self, table: &Table, key: &[u8]) -> Result<Vec<Nullified>> {
+    pub(super) fn nullify_links(
+        &mut self,
+        table: &ClassTable,
+        key: &[u8],
+    ) -> Result<Vec<Nullified>> {
         let mut nullified = Vec::new();
         for origin in self.reader().origins(table, key)? {
             let from = self.catalog.table_numbered(origin.class).map(Arc::clone);
             let from = from.ok_or_else(|| self.malformed())?;
             let column = from.column_numbered(origin.column).ok_or_else(|| self.malformed())?;
-            let field = Field::new(&from, column);
+            let field = ColumnRef::new(&from, column);
             let [object, to] = [&origin.object[..], key].map(ObjectKey::from_bytes);
             let (Some(object), Some(to)) = (object, to) else { return Err(self.malformed()) };
             let to = Value::Link(ObjectId { class: table.id, key: to });
@@ -195,7 +203,7 @@ impl Tables {
             } else {
                 let record = self.reader().record(&from, &object)?;
                 let record = record.ok_or_else(|| self.malformed())?.to_vec();
-                let row = Row { key: &origin.object, record: &record };
+                let row = RecordRef { key: &origin.object, record: &record };
                 self.replace_value(field, row, Replaced::by(&to, &Value::Null))?;
             }
             let column = origin.column;

@@ -4,7 +4,7 @@
 //!
 //! Format: docs/objects.md#catalog.
 
-use super::class_table::Table;
+use super::class_table::ClassTable;
 use super::value::ClassId;
 use crate::codec::{Reader, Writer};
 use crate::conc::Arc;
@@ -28,11 +28,11 @@ pub struct Catalog {
     pub(crate) stamp: u64,
     pub(crate) version: Option<u64>,
     next_class: u32,
-    tables: Sorted<ClassId, Arc<Table>>,
+    tables: Sorted<ClassId, Arc<ClassTable>>,
     names: Sorted<String, ClassId>,
 }
 
-/// An entry of the tree that the catalog lies in: a key, and its value or none to remove it.
+/// An entry of the tree of the catalog: a key, and its value or none to remove it.
 pub(super) type CatalogEntry = (Vec<u8>, Option<Vec<u8>>);
 
 /// Returns the error for a tree that does not hold objects.
@@ -79,7 +79,7 @@ impl Catalog {
             let (key, value) = entry?;
             let id = key.split_first().and_then(|(_, id)| id.try_into().ok());
             let Some(id) = id.map(u32::from_be_bytes).map(ClassId) else { return Ok(None) };
-            let table = Table::decode(&catalog.root, id, &value);
+            let table = ClassTable::decode(&catalog.root, id, &value);
             let Some(table) = table else { return Ok(None) };
             if catalog.table(&table.name).is_some() {
                 return Ok(None);
@@ -115,29 +115,29 @@ impl Catalog {
     }
 
     /// Returns the table of a class.
-    pub(crate) fn table(&self, class: &str) -> Option<&Arc<Table>> {
+    pub(crate) fn table(&self, class: &str) -> Option<&Arc<ClassTable>> {
         self.names.get(class).and_then(|id| self.tables.get(id))
     }
 
     /// Returns the table of a class by its number.
-    pub(crate) fn table_numbered(&self, id: ClassId) -> Option<&Arc<Table>> {
+    pub(crate) fn table_numbered(&self, id: ClassId) -> Option<&Arc<ClassTable>> {
         self.tables.get(&id)
     }
 
-    pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<ClassTable>> {
         self.tables.values()
     }
 
     /// Makes a table without columns under the next number; [`Catalog::put`] adds it.
-    pub(super) fn draft(&self, name: &str) -> Table {
-        Table::new(&self.root, ClassId(self.next_class), name)
+    pub(super) fn draft(&self, name: &str) -> ClassTable {
+        ClassTable::new(&self.root, ClassId(self.next_class), name)
     }
 
     /// Adds a table, or replaces the one with its number.
     ///
     /// # Panics
     /// B6: if another class has its name.
-    pub(super) fn put(&mut self, table: Table) {
+    pub(super) fn put(&mut self, table: ClassTable) {
         let (id, name) = (table.id, table.name.clone());
         self.next_class = self.next_class.max(id.0 + 1);
         if let Some(older) = self.tables.insert(id, Arc::new(table)) {

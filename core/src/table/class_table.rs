@@ -4,7 +4,7 @@
 //!
 //! Format: docs/objects.md#catalog.
 
-use super::column::{Column, HEADER_BYTES, Place, is_list, slot_bytes};
+use super::column::{Column, ColumnPlace, HEADER_BYTES, is_list, slot_bytes};
 use super::columns::Columns;
 use super::value::ClassId;
 use crate::codec::{Reader, Writer, u16_len};
@@ -18,9 +18,9 @@ const NULLABLE: u8 = 1;
 const KEY: u8 = 2;
 const INDEXED: u8 = 4;
 
-/// A class and where its objects lie.
+/// A class and where its objects are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Table {
+pub(crate) struct ClassTable {
     pub(crate) id: ClassId,
     pub(crate) name: String,
     pub(crate) columns: Columns,
@@ -57,7 +57,7 @@ impl TreeNames {
     }
 }
 
-impl Table {
+impl ClassTable {
     /// Makes a table without columns.
     pub(super) fn new(root: &Arc<str>, id: ClassId, name: &str) -> Self {
         let (columns, fixed_bytes, next_column) = (Columns::default(), HEADER_BYTES, 0);
@@ -98,8 +98,8 @@ impl Table {
     #[must_use]
     pub(crate) fn add(&mut self, property: Property) -> Option<()> {
         let place = match property.kind() {
-            _ if property.is_primary_key() => Place::Key,
-            kind if is_list(kind) => Place::OutOfLine,
+            _ if property.is_primary_key() => ColumnPlace::Key,
+            kind if is_list(kind) => ColumnPlace::OutOfLine,
             _ => self.take_slot(&property)?,
         };
         let number = self.next_column;
@@ -110,13 +110,13 @@ impl Table {
 
     /// Reserves a slot of the records for a property; none if there is no room for it.
     #[must_use]
-    pub(super) fn take_slot(&mut self, property: &Property) -> Option<Place> {
+    pub(super) fn take_slot(&mut self, property: &Property) -> Option<ColumnPlace> {
         let bytes = slot_bytes(property.kind(), property.is_nullable());
         let end = usize::from(self.fixed_bytes) + bytes;
         if end > FIXED_BYTES_MAX {
             return None;
         }
-        Some(Place::Slot(std::mem::replace(&mut self.fixed_bytes, u16_len(end))))
+        Some(ColumnPlace::Slot(std::mem::replace(&mut self.fixed_bytes, u16_len(end))))
     }
 
     /// Changes a column, and puts the columns in order again.
@@ -140,7 +140,7 @@ impl Table {
         put_u16(&mut out, u16_len(self.columns.len()));
         for Column { number, place, property } in &*self.columns {
             put_u16(&mut out, *number);
-            put_u16(&mut out, if let Place::Slot(at) = place { *at } else { 0 });
+            put_u16(&mut out, if let ColumnPlace::Slot(at) = place { *at } else { 0 });
             let flags = [
                 (property.is_nullable(), NULLABLE),
                 (property.is_primary_key(), KEY),
@@ -184,9 +184,9 @@ fn decode_column(rest: &mut Reader<'_>) -> Option<Column> {
         property = property.indexed();
     }
     let place = match property.kind() {
-        _ if property.is_primary_key() => Place::Key,
-        kind if is_list(kind) => Place::OutOfLine,
-        _ => Place::Slot(slot),
+        _ if property.is_primary_key() => ColumnPlace::Key,
+        kind if is_list(kind) => ColumnPlace::OutOfLine,
+        _ => ColumnPlace::Slot(slot),
     };
     Some(Column { number, place, property })
 }

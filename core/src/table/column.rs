@@ -1,4 +1,4 @@
-//! A column: a property of a class and where its values lie.
+//! A column: a property of a class and where its values are stored.
 //!
 //! Format: docs/objects.md#catalog.
 
@@ -8,9 +8,9 @@ use crate::schema::{Property, PropertyType, Scalar, check_binary, check_string};
 /// Bytes before the first slot of a record: the length of the fixed part.
 pub(crate) const HEADER_BYTES: u16 = 2;
 
-/// Where the values of a property lie.
+/// Where the values of a property are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum ColumnPlace {
     /// In the key of the object.
     Key,
     /// In the record, from this byte.
@@ -19,11 +19,11 @@ pub(crate) enum Place {
     OutOfLine,
 }
 
-/// A property and where its values lie.
+/// A property and where its values are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Column {
     pub(crate) number: u16,
-    pub(crate) place: Place,
+    pub(crate) place: ColumnPlace,
     pub(crate) property: Property,
 }
 

@@ -1,6 +1,6 @@
 //! The properties of a class in the order of their names, found by name.
 
-use super::column::{Column, Place};
+use super::column::{Column, ColumnPlace};
 use crate::sorted::sort_by;
 use std::ops::Deref;
 
@@ -55,7 +55,7 @@ impl Columns {
                 at += 1;
             }
             self.places[at % count] = index;
-            if column.place == Place::Key {
+            if column.place == ColumnPlace::Key {
                 self.key = Some(index);
             }
         }
@@ -95,7 +95,8 @@ mod tests {
         for (number, name) in (0..).zip(names.iter().rev()) {
             assert!(columns.named(name).is_none(), "{name:?}");
             let property = Property::new(*name, Scalar::Int).unwrap();
-            columns.change(|all| all.push(Column { number, place: Place::Slot(2), property }));
+            columns
+                .change(|all| all.push(Column { number, place: ColumnPlace::Slot(2), property }));
         }
         names.sort_unstable();
         assert!(columns.iter().map(Column::name).eq(names.iter().copied()));

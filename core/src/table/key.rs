@@ -107,7 +107,7 @@ pub(crate) fn chunk(column: u16, object: &[u8], number: u32) -> Vec<u8> {
 
 /// The origin of a link: the property of an object that holds it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Origin {
+pub(crate) struct LinkOrigin {
     pub(crate) class: ClassId,
     pub(crate) column: u16,
     /// The key of the object, as in the tree of its class.
@@ -126,25 +126,25 @@ fn measured(object: &[u8]) -> Vec<u8> {
 }
 
 /// Returns the key of a back-link.
-pub(crate) fn link(target: &[u8], origin: &Origin) -> Vec<u8> {
+pub(crate) fn link(target: &[u8], origin: &LinkOrigin) -> Vec<u8> {
     let class = origin.class.0.to_be_bytes();
     [&links_to(target)[..], &class, &origin.column.to_be_bytes(), &origin.object].concat()
 }
 
 /// Returns the prefix of the keys of an object's back-links from one property.
 pub(crate) fn links_from(target: &[u8], class: ClassId, column: u16) -> Vec<u8> {
-    link(target, &Origin { class, column, object: Vec::new() })
+    link(target, &LinkOrigin { class, column, object: Vec::new() })
 }
 
 /// Reads the key of a back-link: the target and the origin.
-pub(crate) fn read_link(key: &[u8]) -> Option<(&[u8], Origin)> {
+pub(crate) fn read_link(key: &[u8]) -> Option<(&[u8], LinkOrigin)> {
     let (len, rest) = key.split_first_chunk::<2>()?;
     let (target, rest) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
     let (class, rest) = rest.split_first_chunk::<4>()?;
     let (column, object) = rest.split_first_chunk::<2>()?;
     let class = ClassId(u32::from_be_bytes(*class));
     let column = u16::from_be_bytes(*column);
-    Some((target, Origin { class, column, object: object.to_vec() }))
+    Some((target, LinkOrigin { class, column, object: object.to_vec() }))
 }
 
 /// Returns the least key above all that begin with `prefix`; none if every key above does.
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn links_survive_their_bytes() {
-        let origin = Origin { class: ClassId(7), column: 300, object: vec![1, 2] };
+        let origin = LinkOrigin { class: ClassId(7), column: 300, object: vec![1, 2] };
         let key = link(&[9; 3], &origin);
         assert!(key.starts_with(&links_from(&[9; 3], ClassId(7), 300)));
         assert_eq!(read_link(&key), Some((&[9_u8; 3][..], origin)));

@@ -54,7 +54,7 @@ pub(crate) fn element_bytes(value: &Value<'_>) -> usize {
     12 + 1 + value
 }
 
-/// Decodes a list; elements of a list of links lead to objects of `target`. None if it is malformed.
+/// Decodes a list, in which links lead to objects of `target`; none if it is malformed.
 pub(crate) fn decode(
     kind: &PropertyType,
     target: Option<ClassId>,

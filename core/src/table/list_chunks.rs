@@ -1,5 +1,5 @@
-//! Chunks of lists: a short list lies in one entry, a long one in chunks of bounded size under an
-//! index that counts their elements. An edit rewrites the chunk around it and the index.
+//! Chunks of lists: a short list is stored in one entry, a long one in chunks of bounded size under
+//! an index that counts their elements. An edit rewrites the chunk around it and the index.
 //!
 //! Format: docs/objects.md#lists. Check: `sim::check::objects`.
 
@@ -22,7 +22,7 @@ const CHUNKED: u32 = u32::MAX;
 pub(crate) enum StoredList {
     /// All elements.
     Short(Vec<Element>),
-    /// Where the elements lie.
+    /// Where the elements are stored.
     Long(ChunkIndex),
 }
 

@@ -10,7 +10,7 @@ use super::key::{chunk, chunks_of, out_of_line};
 use super::list::{Element, encode};
 use super::list_chunks::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Chunk, ChunkIndex, StoredList};
 use super::list_chunks::{bytes, cut};
-use super::reader::{Field, ListRef, Region};
+use super::reader::{ColumnRef, ListRef, Region};
 use super::tables::Tables;
 use crate::codec::u32_len;
 use crate::error::Result;
@@ -19,7 +19,7 @@ use std::ops::Range;
 
 impl Tables {
     /// Replaces the elements at some positions of a list, with the back-links of both; returns
-    /// those that were there.
+    /// the old ones.
     pub(crate) fn replace_elements(
         &mut self,
         list: ListRef<'_>,
@@ -51,8 +51,8 @@ impl Tables {
         moved.pop().ok_or_else(|| self.malformed())
     }
 
-    /// Replaces the elements at some positions of a list; returns those that were there. The
-    /// caller counts links.
+    /// Replaces the elements at some positions of a list; returns the old ones. The caller counts
+    /// links.
     ///
     /// # Panics
     /// B5: if the positions are not in the list.
@@ -122,7 +122,7 @@ impl Tables {
         mut index: ChunkIndex,
         region: &Region,
     ) -> Result<()> {
-        let Field { table, column } = list.field;
+        let ColumnRef { table, column } = list.field;
         let entry = out_of_line(column.number, list.key);
         let cuts = cut(&region.elements);
         let is_all = region.chunks == (0..index.chunks.len());
@@ -167,7 +167,7 @@ impl Tables {
 
     /// Removes a list, even one whose chunks are damaged. The caller counts links.
     pub(super) fn remove_list(&mut self, list: ListRef<'_>) -> Result<()> {
-        let Field { table, column } = list.field;
+        let ColumnRef { table, column } = list.field;
         let entry = out_of_line(column.number, list.key);
         if !self.tree(&table.trees.out_of_line)?.remove(&entry)? {
             return Ok(());
@@ -178,7 +178,7 @@ impl Tables {
 
     /// Moves the chunks of a list to another object.
     pub(super) fn move_chunks(&mut self, list: ListRef<'_>, to: &[u8]) -> Result<()> {
-        let Field { table, column } = list.field;
+        let ColumnRef { table, column } = list.field;
         let (name, prefix) = (&table.trees.chunks, chunks_of(column.number, list.key));
         let target = chunks_of(column.number, to);
         self.each(name, &prefix, &mut |tables, key, elements| {

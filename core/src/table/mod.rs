@@ -1,16 +1,17 @@
 //! Tables: the classes of objects as trees below one root, a floor between transactions on trees
 //! and the objects of an app.
 //!
-//! This floor changes trees. It refuses nothing an app may ask for, notifies nobody, and takes the
-//! root as a parameter; its only errors are damage and those of the disk. `crate::object` checks
-//! what an app may do and records what was touched; the crate `fastness-sync` keeps replicas with
+//! This floor changes trees. It refuses no request, sends no notification, and takes the root as a
+//! parameter; its only errors are damage and those of the disk. `crate::object` checks what an app
+//! may do and records what was touched. The crate `fastness-sync` keeps replicas with
 //! [`Tables::apply`].
 //!
 //! Files, from the top; each imports only from those above it: `value` values and addresses,
 //! `column`, `columns`, `class_table` the layout of a class, `catalog` all classes, `key` keys of
 //! trees, `record`, `index`, `list`, `list_chunks` entries of trees, `operation` changes as values,
-//! `reader` reading, `pre_images` and `tables` writing, `backlinks`, `list_edit`, `rows`, `alter`,
-//! `rebuild` changes of objects and classes, `apply`, `apply_schema` operations, `trees` the names of trees for tools.
+//! `reader` reading, `pre_images` and `tables` writing, `backlinks`, `list_edit`, `rows`, `alter`
+//! and `rebuild` changes of objects and classes, `apply` and `apply_schema` operations, `trees` the
+//! names of trees for tools.
 //!
 //! - B2 A link leads to an object that exists, or to none.
 //! - B4 The back-links of an object are exactly the links that lead to it.
@@ -52,18 +53,18 @@ pub use apply::{Applied, Dropped};
 pub(crate) use backlinks::{Nullified, Replaced};
 pub use catalog::Catalog;
 pub(crate) use catalog::MAIN;
-pub(crate) use class_table::Table;
-pub(crate) use column::{Column, Place};
+pub(crate) use class_table::ClassTable;
+pub(crate) use column::{Column, ColumnPlace};
 pub(crate) use key::{after, links_from, read_link};
 pub use list::Element;
 pub(crate) use list::{LIST_BYTES_MAX, element_bytes};
 pub(crate) use list_chunks::StoredList;
 pub use operation::{ObjectRef, Operation, SchemaChange};
 pub use pre_images::{PreImage, PreImages};
+pub(crate) use reader::{ColumnRef, ListRef, RecordRef};
 pub use reader::{Elements, TableReader};
-pub(crate) use reader::{Field, ListRef, Row};
 pub(crate) use rebuild::Unusable;
-pub(crate) use record::{EMPTY as EMPTY_RECORD, Slot, plain};
-pub(crate) use rows::Change;
+pub(crate) use record::{EMPTY as EMPTY_RECORD, RecordSlot, plain};
+pub(crate) use rows::ValueChange;
 pub use tables::Tables;
 pub use value::{ClassId, ElementId, ObjectId, ObjectKey, Timestamp, Value};

@@ -1,6 +1,6 @@
 //! Operations: the changes of a transaction as values, enough to repeat them on a second copy.
 //!
-//! Specification: docs/objects.md#operations-of-a-commit. Check: `sim::check::mirror`.
+//! Specification: docs/objects.md#operations-of-a-commit. Check: `sim::check::observers`.
 
 use super::list::Element;
 use super::value::{ElementId, ObjectKey, Value};

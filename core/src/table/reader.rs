@@ -1,9 +1,9 @@
 //! Reading the tables below one root: of a snapshot, or as a transaction sees them.
 
 use super::catalog::{Catalog, malformed};
-use super::class_table::Table;
+use super::class_table::ClassTable;
 use super::column::Column;
-use super::key::{Origin, chunk, links_to, out_of_line, read_link};
+use super::key::{LinkOrigin, chunk, links_to, out_of_line, read_link};
 use super::list::{Element, decode};
 use super::list_chunks::{Chunk, ChunkIndex, Located, StoredList};
 use super::record::{Cell, cell, link, scalar};
@@ -26,14 +26,14 @@ pub struct TableReader<'a> {
 
 /// A property of a class.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Field<'t> {
-    pub(crate) table: &'t Table,
+pub(crate) struct ColumnRef<'t> {
+    pub(crate) table: &'t ClassTable,
     pub(crate) column: &'t Column,
 }
 
 /// An entry of the tree of a class: the key of an object and its record.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Row<'r> {
+pub(crate) struct RecordRef<'r> {
     pub(crate) key: &'r [u8],
     pub(crate) record: &'r [u8],
 }
@@ -41,7 +41,7 @@ pub(crate) struct Row<'r> {
 /// A list of the object with a key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ListRef<'l> {
-    pub(crate) field: Field<'l>,
+    pub(crate) field: ColumnRef<'l>,
     pub(crate) key: &'l [u8],
 }
 
@@ -57,14 +57,14 @@ pub(super) struct Region {
 #[derive(Debug)]
 pub struct Elements<'a> {
     reader: TableReader<'a>,
-    field: Field<'a>,
+    field: ColumnRef<'a>,
     key: Vec<u8>,
     chunks: std::vec::IntoIter<Chunk>,
     chunk: std::vec::IntoIter<Element>,
 }
 
-impl<'t> Field<'t> {
-    pub(crate) const fn new(table: &'t Table, column: &'t Column) -> Self {
+impl<'t> ColumnRef<'t> {
+    pub(crate) const fn new(table: &'t ClassTable, column: &'t Column) -> Self {
         Self { table, column }
     }
 
@@ -80,14 +80,14 @@ impl<'a> TableReader<'a> {
     }
 
     /// Returns the record of an object; none if there is no such object.
-    pub(crate) fn record(&self, table: &Table, key: &ObjectKey) -> Result<Option<Bytes>> {
+    pub(crate) fn record(&self, table: &ClassTable, key: &ObjectKey) -> Result<Option<Bytes>> {
         self.source.tree(&table.trees.objects).get(&key.to_bytes())
     }
 
     /// Returns some keys of objects, in order, from the first one after a key; none at the end.
     pub(crate) fn keys_after(
         &self,
-        table: &Table,
+        table: &ClassTable,
         after: Option<&ObjectKey>,
     ) -> Result<Vec<ObjectKey>> {
         let after = after.map(ObjectKey::to_bytes);
@@ -104,19 +104,19 @@ impl<'a> TableReader<'a> {
     }
 
     /// Reads a value of an object.
-    pub(crate) fn value<'r>(&self, field: Field<'_>, row: Row<'r>) -> Result<Value<'r>> {
+    pub(crate) fn value<'r>(&self, field: ColumnRef<'_>, row: RecordRef<'r>) -> Result<Value<'r>> {
         self.value_in(field, row.record, row.key)
     }
 
     /// Reads a value of a record, which outlives the key of its object.
     pub(crate) fn value_in<'r>(
         &self,
-        field: Field<'_>,
+        field: ColumnRef<'_>,
         record: &'r [u8],
         key: &[u8],
     ) -> Result<Value<'r>> {
         let malformed = || self.malformed();
-        let Field { table, column } = field;
+        let ColumnRef { table, column } = field;
         let bytes = match cell(record, column).ok_or_else(malformed)? {
             Cell::Null => return Ok(Value::Null),
             Cell::Fixed(bytes) | Cell::Bytes(bytes) => bytes,
@@ -139,7 +139,7 @@ impl<'a> TableReader<'a> {
     }
 
     /// Returns the origins of all links to an object.
-    pub(super) fn origins(&self, table: &Table, key: &[u8]) -> Result<Vec<Origin>> {
+    pub(super) fn origins(&self, table: &ClassTable, key: &[u8]) -> Result<Vec<LinkOrigin>> {
         let prefix = links_to(key);
         let mut found = Vec::new();
         for entry in self.source.tree(&table.trees.links).range(&prefix[..]..)? {
@@ -155,7 +155,7 @@ impl<'a> TableReader<'a> {
 
     /// Reads the entry of a list; a list without one is empty.
     pub(crate) fn stored_list(&self, list: ListRef<'_>) -> Result<StoredList> {
-        let Field { table, column } = list.field;
+        let ColumnRef { table, column } = list.field;
         let tree = self.source.tree(&table.trees.out_of_line);
         let entry = tree.get(&out_of_line(column.number, list.key))?;
         let Some(bytes) = entry else { return Ok(StoredList::Short(Vec::new())) };
@@ -174,7 +174,7 @@ impl<'a> TableReader<'a> {
     }
 
     pub(super) fn read_chunk(&self, list: ListRef<'_>, held: Chunk) -> Result<Vec<Element>> {
-        let Field { table, column } = list.field;
+        let ColumnRef { table, column } = list.field;
         let at = chunk(column.number, list.key, held.number);
         let entry = self.source.tree(&table.trees.chunks).get(&at)?;
         let elements = self.decode_list(column, &entry.ok_or_else(|| self.malformed())?)?;
@@ -229,7 +229,7 @@ impl<'a> TableReader<'a> {
     }
 
     /// Walks a list chunk by chunk.
-    pub(crate) fn elements(self, field: Field<'a>, key: &[u8]) -> Result<Elements<'a>> {
+    pub(crate) fn elements(self, field: ColumnRef<'a>, key: &[u8]) -> Result<Elements<'a>> {
         let (chunks, chunk) = match self.stored_list(ListRef { field, key })? {
             StoredList::Short(elements) => (Vec::new(), elements),
             StoredList::Long(index) => (index.chunks, Vec::new()),

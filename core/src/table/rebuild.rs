@@ -9,9 +9,9 @@
 
 use super::alter::{without_index, without_key};
 use super::backlinks::Replaced;
-use super::class_table::Table;
-use super::column::{Column, Place};
-use super::reader::{Field, Row};
+use super::class_table::ClassTable;
+use super::column::{Column, ColumnPlace};
+use super::reader::{ColumnRef, RecordRef};
 use super::record::{self, Cell, cell, value_bytes};
 use super::tables::{Tables, Touch};
 use super::value::{ObjectId, ObjectKey, Value};
@@ -24,8 +24,8 @@ use crate::txn::Source;
 /// A class before and after a change.
 #[derive(Clone, Copy)]
 struct Forms<'a> {
-    older: &'a Arc<Table>,
-    newer: &'a Table,
+    older: &'a Arc<ClassTable>,
+    newer: &'a ClassTable,
 }
 
 /// The keys of an object before and after a change.
@@ -55,11 +55,11 @@ pub(crate) enum Unusable {
 const NULL: Value<'static> = Value::Null;
 
 impl Tables {
-    /// Replaces the definition of a column by one whose values lie elsewhere: nullable or required.
+    /// Replaces the definition of a column by one with another slot: nullable or required.
     /// Null becomes `zero`. Returns false, and changes nothing, if the records have no room.
     pub(crate) fn convert_column(
         &mut self,
-        field: Field<'_>,
+        field: ColumnRef<'_>,
         property: Property,
         zero: &Value<'static>,
         touch: Touch<'_>,
@@ -73,9 +73,9 @@ impl Tables {
         self.put_table(table.clone());
         let column = table.column_numbered(field.column.number);
         let column = column.ok_or_else(|| self.malformed())?;
-        let newer = Field::new(&table, column);
+        let newer = ColumnRef::new(&table, column);
         self.each(&table.trees.objects, &[], &mut |tables, key, record| {
-            let row = Row { key, record };
+            let row = RecordRef { key, record };
             match tables.convert_object(field.column, newer, row, zero)? {
                 true => tables.touch(&table, key, touch),
                 false => Ok(()),
@@ -88,8 +88,8 @@ impl Tables {
     fn convert_object(
         &mut self,
         held: &Column,
-        field: Field<'_>,
-        row: Row<'_>,
+        field: ColumnRef<'_>,
+        row: RecordRef<'_>,
         zero: &Value<'static>,
     ) -> Result<bool> {
         let value = cell(row.record, held).ok_or_else(|| self.malformed())?;
@@ -109,12 +109,12 @@ impl Tables {
     /// null, if one exists, gets the key `zero`, which must be free.
     pub(crate) fn convert_key(
         &mut self,
-        table: &Arc<Table>,
+        table: &Arc<ClassTable>,
         property: Property,
         zero: Option<ObjectKey>,
         touch: Touch<'_>,
     ) -> Result<()> {
-        let mut newer = Table::clone(table);
+        let mut newer = ClassTable::clone(table);
         let Some(number) = table.key().map(|column| column.number) else { return Ok(()) };
         newer.change(number, |column| column.property = property);
         let Some(zero) = zero else {
@@ -132,11 +132,11 @@ impl Tables {
     /// and changes nothing, if the records have no room for the old key.
     pub(crate) fn rekey(
         &mut self,
-        table: &Arc<Table>,
+        table: &Arc<ClassTable>,
         property: Option<&Column>,
         touch: Touch<'_>,
     ) -> Result<bool> {
-        let mut numbered = Table::clone(table);
+        let mut numbered = ClassTable::clone(table);
         if unkey(&mut numbered)?.is_none() {
             return Ok(false);
         }
@@ -148,7 +148,7 @@ impl Tables {
         let mut newer = numbered.clone();
         let becomes = without_index(&column.property)?.primary_key();
         newer.change(column.number, |column| {
-            column.place = Place::Key;
+            column.place = ColumnPlace::Key;
             column.property = becomes;
         });
         let mut older = Arc::clone(table);
@@ -165,8 +165,8 @@ impl Tables {
         let before = Arc::clone(&older);
         let forms = Forms { older: &older, newer: &newer };
         self.change_keys(forms, touch, &mut |tables, held, record| {
-            let row = Row { key: &held.to_bytes(), record };
-            let value = tables.reader().value(Field::new(&before, column), row)?;
+            let row = RecordRef { key: &held.to_bytes(), record };
+            let value = tables.reader().value(ColumnRef::new(&before, column), row)?;
             ObjectKey::from_value(&value).ok_or_else(|| tables.malformed())
         })?;
         Ok(true)
@@ -174,7 +174,7 @@ impl Tables {
 
     /// Returns why the values of a property cannot be the keys of all objects, if they cannot. Its
     /// type allows a primary key.
-    pub(crate) fn unusable_key(&mut self, field: Field<'_>) -> Result<Option<Unusable>> {
+    pub(crate) fn unusable_key(&mut self, field: ColumnRef<'_>) -> Result<Option<Unusable>> {
         let table = field.table;
         let taken = table.moved_tree();
         let mut unusable = None;
@@ -182,7 +182,7 @@ impl Tables {
             if unusable.is_some() {
                 return Ok(());
             }
-            let value = tables.reader().value(field, Row { key, record })?;
+            let value = tables.reader().value(field, RecordRef { key, record })?;
             let Some(key) = ObjectKey::from_value(&value) else {
                 let Value::String(text) = value else { return Err(tables.malformed()) };
                 unusable = Some(Unusable::TooLong { bytes: text.len() });
@@ -200,7 +200,7 @@ impl Tables {
     /// Adds a property that is the primary key; returns why it cannot be, if it cannot.
     pub(crate) fn add_key(
         &mut self,
-        table: &Table,
+        table: &ClassTable,
         property: &Property,
         touch: Touch<'_>,
     ) -> Result<Option<Unusable>> {
@@ -210,9 +210,9 @@ impl Tables {
             return Ok(Some(Unusable::NoRoom));
         }
         let newer = Arc::new(newer);
-        self.put_table(Table::clone(&newer));
+        self.put_table(ClassTable::clone(&newer));
         let column = newer.column(property.name()).ok_or_else(|| self.malformed())?;
-        let mut unusable = self.unusable_key(Field::new(&newer, column))?;
+        let mut unusable = self.unusable_key(ColumnRef::new(&newer, column))?;
         if unusable.is_none() && !self.rekey(&newer, Some(column), touch)? {
             unusable = Some(Unusable::NoRoom);
         }
@@ -226,7 +226,7 @@ impl Tables {
     /// Returns false, and changes nothing, if the records have no room for that.
     pub(crate) fn remove_property(
         &mut self,
-        table: &Arc<Table>,
+        table: &Arc<ClassTable>,
         number: u16,
         touch: Touch<'_>,
     ) -> Result<bool> {
@@ -236,7 +236,7 @@ impl Tables {
         let table = self.catalog.table_numbered(table.id).map(Arc::clone);
         let table = table.ok_or_else(|| self.malformed())?;
         let column = table.column_numbered(number).ok_or_else(|| self.malformed())?;
-        self.remove_column(Field::new(&table, column))?;
+        self.remove_column(ColumnRef::new(&table, column))?;
         Ok(true)
     }
 
@@ -275,15 +275,15 @@ impl Tables {
         let held = self.tree(&newer.trees.objects)?.get(from)?;
         let held = held.ok_or_else(|| self.malformed())?.to_vec();
         for column in &*older.columns {
-            let row = Row { key: from, record: &held };
+            let row = RecordRef { key: from, record: &held };
             let value = match column.place {
-                Place::Slot(_) => {
-                    let value = self.reader().value(Field::new(older, column), row)?;
+                ColumnPlace::Slot(_) => {
+                    let value = self.reader().value(ColumnRef::new(older, column), row)?;
                     Some(value.into_owned()).filter(|value| !value.is_null())
                 }
-                Place::Key | Place::OutOfLine => None,
+                ColumnPlace::Key | ColumnPlace::OutOfLine => None,
             };
-            let field = Field::new(newer, column);
+            let field = ColumnRef::new(newer, column);
             self.reindex(field, from, Replaced::removed(value.as_ref().unwrap_or(&NULL)))?;
             self.move_out_of_line(field, from, to)?;
             self.move_links(field, keys, value.as_ref())?;
@@ -301,8 +301,9 @@ impl Tables {
         let replaced = objects.insert(to, &record)?;
         assert!(!replaced, "B2: no object gets the key of another one");
         for column in newer.columns.iter().filter(|column| column.has_index_tree()) {
-            let field = Field::new(newer, column);
-            let value = self.reader().value(field, Row { key: to, record: &record })?.into_owned();
+            let field = ColumnRef::new(newer, column);
+            let value =
+                self.reader().value(field, RecordRef { key: to, record: &record })?.into_owned();
             self.reindex(field, to, Replaced::added(&value))?;
         }
         Ok(())
@@ -311,11 +312,11 @@ impl Tables {
     /// Moves the back-links of a property that links to another class.
     fn move_links(
         &mut self,
-        field: Field<'_>,
+        field: ColumnRef<'_>,
         keys: Rekeyed<'_>,
         value: Option<&Value<'_>>,
     ) -> Result<()> {
-        let Field { table, column } = field;
+        let ColumnRef { table, column } = field;
         if column.target().is_none_or(|class| class == table.name) {
             return Ok(());
         }
@@ -331,9 +332,9 @@ impl Tables {
     }
 
     /// Makes every link to a class lead to the new key, and rebuilds the back-links of the class.
-    fn follow(&mut self, table: &Table, touch: Touch<'_>) -> Result<()> {
+    fn follow(&mut self, table: &ClassTable, touch: Touch<'_>) -> Result<()> {
         self.tree(&table.trees.links)?.clear()?;
-        let origins: Vec<Arc<Table>> = self.catalog.tables().cloned().collect();
+        let origins: Vec<Arc<ClassTable>> = self.catalog.tables().cloned().collect();
         for origin in origins {
             let to_class = |column: &&Column| column.target() == Some(&table.name);
             let columns: Vec<_> = origin.columns.iter().filter(to_class).collect();
@@ -342,7 +343,7 @@ impl Tables {
             }
             self.each(&origin.trees.objects, &[], &mut |tables, key, _| {
                 for column in &columns {
-                    if tables.follow_object(Field::new(&origin, column), key)? {
+                    if tables.follow_object(ColumnRef::new(&origin, column), key)? {
                         tables.touch(&origin, key, touch)?;
                     }
                 }
@@ -353,8 +354,8 @@ impl Tables {
     }
 
     /// Makes the links of a property lead to the new keys; tells whether any changed.
-    fn follow_object(&mut self, field: Field<'_>, key: &[u8]) -> Result<bool> {
-        let Field { table, column } = field;
+    fn follow_object(&mut self, field: ColumnRef<'_>, key: &[u8]) -> Result<bool> {
+        let ColumnRef { table, column } = field;
         let mut links = Vec::new();
         let mut changed = false;
         if column.is_list() {
@@ -370,7 +371,7 @@ impl Tables {
             let objects = &table.trees.objects;
             let record = self.tree(objects)?.get(key)?.map(|record| record.to_vec());
             let record = record.ok_or_else(|| self.malformed())?;
-            let value = self.reader().value(field, Row { key, record: &record })?;
+            let value = self.reader().value(field, RecordRef { key, record: &record })?;
             let mut value = value.into_owned();
             changed = self.follow_value(&mut value)?;
             if changed {
@@ -397,7 +398,7 @@ impl Tables {
         Ok(true)
     }
 
-    fn touch(&self, table: &Table, key: &[u8], touch: Touch<'_>) -> Result<()> {
+    fn touch(&self, table: &ClassTable, key: &[u8], touch: Touch<'_>) -> Result<()> {
         let key = ObjectKey::from_bytes(key).ok_or_else(|| self.malformed())?;
         touch(ObjectId { class: table.id, key });
         Ok(())
@@ -406,7 +407,7 @@ impl Tables {
 
 /// Makes the primary key of a class, if it has one, an ordinary property; none if the records have
 /// no room for it.
-fn unkey(table: &mut Table) -> Result<Option<()>> {
+fn unkey(table: &mut ClassTable) -> Result<Option<()>> {
     let Some(held) = table.key().cloned() else { return Ok(Some(())) };
     let property = without_key(&held.property, held.kind().clone())?;
     let Some(place) = table.take_slot(&property) else { return Ok(None) };

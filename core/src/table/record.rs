@@ -6,17 +6,17 @@
 //!
 //! Format: docs/objects.md#records.
 
-use super::class_table::Table;
-use super::column::{Column, HEADER_BYTES, Place, fixed_bytes};
+use super::class_table::ClassTable;
+use super::column::{Column, ColumnPlace, HEADER_BYTES, fixed_bytes};
 use super::value::{ClassId, ObjectId, ObjectKey, Timestamp, Value};
 use crate::codec::{put_at, u16_at, u32_len};
 use crate::schema::{PropertyType, Scalar};
 use std::borrow::Cow;
 
-/// Longest value within a record, in bytes; a longer one lies out of line.
+/// Longest value within a record, in bytes; a longer one is stored out of line.
 pub(crate) const INLINE_BYTES_MAX: usize = 1024;
 
-/// Replaces the offset of a value that lies out of line.
+/// Replaces the offset of a value out of line.
 const OUT_OF_LINE: u32 = u32::MAX;
 
 /// The record of a new object: it reaches no slot (B8).
@@ -37,7 +37,7 @@ pub(crate) enum Cell<'a> {
 
 /// The layout of a property within records: all that a read needs of the column.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Slot {
+pub(crate) struct RecordSlot {
     at: u16,
     /// Length of the value, if it is fixed.
     fixed: Option<u8>,
@@ -46,10 +46,10 @@ pub(crate) struct Slot {
     scalar: Option<Scalar>,
 }
 
-impl Slot {
-    /// Returns the slot of a column; none if the value lies elsewhere.
+impl RecordSlot {
+    /// Returns the slot of a column; none if the value is stored elsewhere.
     pub(crate) fn of(column: &Column) -> Option<Self> {
-        let Place::Slot(at) = column.place else { return None };
+        let ColumnPlace::Slot(at) = column.place else { return None };
         let kind = column.kind();
         let (nullable, scalar) = (column.property.is_nullable(), kind.scalar());
         Some(Self { at, fixed: fixed_bytes(kind), nullable, scalar })
@@ -102,7 +102,7 @@ impl Slot {
         }
     }
 
-    /// Reads a value that lies in the record and is no link; none otherwise or if it is malformed.
+    /// Reads a value in the record that is no link; none otherwise or if it is malformed.
     #[inline]
     pub(crate) fn plain(self, record: &[u8]) -> Option<Value<'_>> {
         match self.cell(record)? {
@@ -115,17 +115,17 @@ impl Slot {
 
 /// Reads the slot of a property; none if the record is malformed.
 pub(crate) fn cell<'a>(record: &'a [u8], column: &Column) -> Option<Cell<'a>> {
-    Slot::of(column)?.cell(record)
+    RecordSlot::of(column)?.cell(record)
 }
 
-/// Reads a value that lies in the record and is no link; none otherwise or if it is malformed.
+/// Reads a value in the record that is no link; none otherwise or if it is malformed.
 pub(crate) fn plain<'a>(record: &'a [u8], column: &Column) -> Option<Value<'a>> {
-    Slot::of(column)?.plain(record)
+    RecordSlot::of(column)?.plain(record)
 }
 
 /// Encodes a record of a class: an older one, if given, with some slots changed.
 pub(crate) fn write(
-    table: &Table,
+    table: &ClassTable,
     older: Option<&[u8]>,
     changes: &[(&Column, Cell<'_>)],
 ) -> Option<Vec<u8>> {
@@ -136,7 +136,7 @@ pub(crate) fn write(
     put_at(&mut record, 0, &table.fixed_bytes.to_le_bytes());
     let is_changed = |column: &Column| changes.iter().any(|(one, _)| one.number == column.number);
     for column in older.iter().flat_map(|_| &*table.columns) {
-        if let (Place::Slot(_), Some(older)) = (column.place, older)
+        if let (ColumnPlace::Slot(_), Some(older)) = (column.place, older)
             && !is_changed(column)
         {
             put(&mut record, column, &cell(older, column)?);
@@ -149,13 +149,13 @@ pub(crate) fn write(
 }
 
 /// Patches values of fixed length in a copy of a record; none if another layout is needed.
-fn patched(table: &Table, older: &[u8], changes: &[(&Column, Cell<'_>)]) -> Option<Vec<u8>> {
+fn patched(table: &ClassTable, older: &[u8], changes: &[(&Column, Cell<'_>)]) -> Option<Vec<u8>> {
     if older.len() < usize::from(HEADER_BYTES) || u16_at(older, 0) != table.fixed_bytes {
         return None;
     }
     let mut record = older.to_vec();
     for (column, changed) in changes {
-        let (Place::Slot(at), Some(len)) = (column.place, fixed_bytes(column.kind())) else {
+        let (ColumnPlace::Slot(at), Some(len)) = (column.place, fixed_bytes(column.kind())) else {
             return None;
         };
         let (at, nullable) = (usize::from(at), column.property.is_nullable());
@@ -167,7 +167,7 @@ fn patched(table: &Table, older: &[u8], changes: &[(&Column, Cell<'_>)]) -> Opti
 
 /// Writes the slot of a property, which holds zeros.
 fn put(record: &mut Vec<u8>, column: &Column, cell: &Cell<'_>) {
-    let Place::Slot(at) = column.place else { return };
+    let ColumnPlace::Slot(at) = column.place else { return };
     let (at, nullable) = (usize::from(at), column.property.is_nullable());
     match cell {
         Cell::Null => {}

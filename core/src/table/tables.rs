@@ -44,7 +44,7 @@ pub(super) struct TreeWriter<'t> {
 }
 
 /// A callback for each key and value of a walk.
-type Visit<'v> = dyn FnMut(&mut Tables, &[u8], &[u8]) -> Result<()> + 'v;
+type VisitEntry<'v> = dyn FnMut(&mut Tables, &[u8], &[u8]) -> Result<()> + 'v;
 
 /// A callback for each object that a change touches beside its target.
 pub(crate) type Touch<'t> = &'t mut dyn FnMut(ObjectId);
@@ -221,7 +221,12 @@ impl Tables {
 
     /// Visits every entry whose key begins with `prefix`, in order. The callback may change any
     /// tree; the walk does not meet entries that it adds before the current one.
-    pub(super) fn each(&mut self, tree: &str, prefix: &[u8], visit: &mut Visit<'_>) -> Result<()> {
+    pub(super) fn each(
+        &mut self,
+        tree: &str,
+        prefix: &[u8],
+        visit: &mut VisitEntry<'_>,
+    ) -> Result<()> {
         let mut from = Bound::Included(prefix.to_vec());
         loop {
             let batch = self.batch(tree, &from, prefix)?;

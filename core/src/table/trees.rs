@@ -1,4 +1,4 @@
-//! Which tree of a store holds what of which class, for tools.
+//! Names of trees and their contents, for tools.
 //!
 //! Format: docs/objects.md#trees.
 
@@ -8,7 +8,7 @@ use crate::txn::{Snapshot, Source};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What a tree holds.
+/// The content of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holds {
     /// The classes.
@@ -70,8 +70,8 @@ impl fmt::Display for Holds {
     }
 }
 
-/// Returns the trees that objects lie in, by name, also those that hold no entries yet; none if
-/// the file has no classes. Other trees hold what somebody put there.
+/// Returns the trees of objects by name, also those without entries; none if the file has no
+/// classes. Any other tree belongs to the app.
 ///
 /// # Errors
 /// If the classes cannot be read or are damaged.

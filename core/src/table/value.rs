@@ -37,12 +37,12 @@ pub struct Timestamp {
     nanoseconds: u32,
 }
 
-/// Number of a class in its file; a class keeps it as long as it is there.
+/// Number of a class in its file. A class keeps its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClassId(pub u32);
 
-/// What an object is addressed by within its class: its primary key or, where the class has none, a
-/// number that no other object of the file ever has.
+/// The address of an object within its class: its primary key or, without one, a number that no
+/// other object of the file ever has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectKey {
     /// The primary key is null.
@@ -55,7 +55,7 @@ pub enum ObjectKey {
     Row(u64),
 }
 
-/// What an object is addressed by within its file.
+/// The address of an object within its file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId {
     /// Its class.
@@ -64,12 +64,12 @@ pub struct ObjectId {
     pub key: ObjectKey,
 }
 
-/// What an element of a list keeps wherever it is moved. No other element of the file has it.
+/// The id of a list element, which it keeps when it moves. No other element of the file has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ElementId {
-    /// Who made it; 0 is this file.
+    /// The author of the element; 0 is this file.
     pub author: u32,
-    /// Which of the author's.
+    /// The number that the author gave it.
     pub number: u64,
 }
 
