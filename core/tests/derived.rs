@@ -4,7 +4,7 @@
 #![deny(warnings)]
 
 use fastness::StoreOptions;
-use fastness::object::{Database, DatabaseOptions, ObjectKey};
+use fastness::object::{Database, DatabaseOptions, ObjectKey, RowId};
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 use fastness::typed::{Link, Object};
 
@@ -74,7 +74,7 @@ fn names_that_the_derive_writes_are_free_for_fields() {
     });
     let second = second.unwrap().get(&database.snapshot().unwrap()).unwrap().unwrap();
     assert_eq!(Option_ { txn: None, ..second.clone() }, first);
-    assert_eq!(second.txn.unwrap().id().key, ObjectKey::Row(1));
+    assert_eq!(second.txn.unwrap().id().key, ObjectKey::Row(RowId::local(1)));
 }
 
 mod elsewhere {

@@ -1,8 +1,8 @@
 //! Objects as an app uses them, on real files. The promises are checked in `sim`.
 
 use fastness::object::{
-    Database, DatabaseOptions, Filter, ObjectId, ObjectKey, Operation, PropertyValue, Timestamp,
-    Transaction, Value,
+    Database, DatabaseOptions, Filter, ObjectId, ObjectKey, Operation, PropertyValue, RowId,
+    Timestamp, Transaction, Value,
 };
 use fastness::schema::{Class, PropertyType, Scalar, Schema, SchemaError};
 use fastness::{Error, ErrorKind, Key, ObjectError, Result, StoreOptions};
@@ -107,7 +107,7 @@ fn deleting_takes_links_and_list_elements_with_it() {
     let mut txn = database.write().unwrap();
     let [rex, ida] = ["Rex", "Ida"].map(|name| txn.create_with_key("Dog", name).unwrap());
     let person = txn.create("Person").unwrap();
-    assert_eq!(person.key, ObjectKey::Row(1));
+    assert_eq!(person.key, ObjectKey::Row(RowId::local(1)));
     txn.set(&person, "dog", &rex).unwrap();
     txn.set(&rex, "friend", &rex).unwrap();
     let mut dogs = txn.list(&person, "dogs").unwrap();
@@ -196,7 +196,7 @@ fn an_invalid_operation_is_refused_and_changes_nothing() {
 fn an_aborted_transaction_takes_no_number() {
     let database = database();
     let mut txn = database.write().unwrap();
-    assert_eq!(txn.create("Person").unwrap().key, ObjectKey::Row(1));
+    assert_eq!(txn.create("Person").unwrap().key, ObjectKey::Row(RowId::local(1)));
     txn.abort();
     let failed: Result<()> = database.transact(|txn| {
         txn.create("Person")?;
@@ -204,7 +204,7 @@ fn an_aborted_transaction_takes_no_number() {
     });
     refused(failed, ErrorKind::InvalidArgument);
     let id = database.transact(|txn| txn.create("Person")).unwrap();
-    assert_eq!(id.key, ObjectKey::Row(1));
+    assert_eq!(id.key, ObjectKey::Row(RowId::local(1)));
     assert_eq!(database.snapshot().unwrap().objects("Person").unwrap().len(), 1);
 }
 
@@ -514,7 +514,7 @@ fn several_properties_are_set_together_or_not_at_all() {
     let ida = ObjectId { key: ObjectKey::String("Ida".into()), ..id };
     refused(txn.update(&ida, &[("age", 1.into())]), ErrorKind::IllegalState);
     // No refused object has taken a number.
-    assert_eq!(person.key, ObjectKey::Row(1));
-    assert_eq!(txn.create_with("Person", &[]).unwrap().key, ObjectKey::Row(4));
+    assert_eq!(person.key, ObjectKey::Row(RowId::local(1)));
+    assert_eq!(txn.create_with("Person", &[]).unwrap().key, ObjectKey::Row(RowId::local(4)));
     txn.commit().unwrap();
 }

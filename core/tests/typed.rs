@@ -4,7 +4,7 @@
 use fastness::config::{App, Configuration, User};
 use fastness::instance::FileRegistry;
 use fastness::object::{
-    Database, DatabaseOptions, Filter, ObjectId, ObjectKey, Operation, Order, PropertyValue,
+    Database, DatabaseOptions, Filter, ObjectId, ObjectKey, Operation, Order, PropertyValue, RowId,
     Timestamp, Value,
 };
 use fastness::schema::{
@@ -176,7 +176,7 @@ fn a_refused_operation_changes_nothing() {
     assert_eq!(dogs.iter().map(|dog| &**dog).collect::<Vec<_>>(), [&dog("Ida")]);
     // No refused object has taken a number.
     let person = Person::default().create(&mut txn).unwrap();
-    assert_eq!(person.id().key, ObjectKey::Row(1));
+    assert_eq!(person.id().key, ObjectKey::Row(RowId::local(1)));
     txn.commit().unwrap();
 }
 

@@ -3,7 +3,7 @@
 use crate::golden::bytes;
 use crate::texts::assert_all_listed;
 use fastness::inspect::{dump_file, dump_page};
-use fastness::object::{Database, DatabaseOptions, Object, ObjectKey, Timestamp, Value};
+use fastness::object::{Database, DatabaseOptions, Object, ObjectKey, RowId, Timestamp, Value};
 use fastness::vfs::MemoryVfs;
 use fastness::{Error, ObjectError, PageId, Store};
 use fastness_snapshots::objects::{LIST_FILES, OBJECT_FILES, make, make_lists, note, schema};
@@ -52,7 +52,7 @@ fn check(store: Store) {
     assert_eq!(ida.backlinks("Dog", "friend").unwrap(), [rex.id()]);
     let walks = snapshot.objects("Walk").unwrap();
     let walk = walks.iter().unwrap().next().unwrap().unwrap();
-    assert_eq!((walks.len(), walk.key()), (1, &ObjectKey::Row(4)));
+    assert_eq!((walks.len(), walk.key()), (1, &ObjectKey::Row(RowId::local(4))));
     assert_eq!(walk.get("began").unwrap(), Timestamp::new(1_511_343_015, 500).into());
     assert_eq!(walk.get("steps").unwrap(), 4321.into());
     assert_eq!(texts(&walk, "dogs"), ["5 \"Rex\"", "6 \"Ida\"", "7 \"Rex\""]);

@@ -4,7 +4,7 @@ use super::sink::{ExportSink, PropertyContent, Source};
 use crate::contents::properties;
 use crate::failure::Failure;
 use base64ct::{Base64, Encoding as _};
-use fastness::object::{ObjectKey, Value};
+use fastness::object::{ObjectKey, RowId, Value};
 use fastness::schema::{Class, Property};
 use serde_json::{Map, Value as Json, json};
 use std::fs::File;
@@ -87,7 +87,8 @@ fn key(key: &ObjectKey) -> Json {
         ObjectKey::Null => Json::Null,
         ObjectKey::Int(number) => json!(number),
         ObjectKey::String(text) => json!(text),
-        ObjectKey::Row(number) => json!(number),
+        ObjectKey::Row(RowId { author: 0, number }) => json!(number),
+        ObjectKey::Row(id) => json!(id.to_string()),
     }
 }
 

@@ -5,7 +5,7 @@ use super::tables::{
     Column, FILE_TABLE, PROPERTY_TABLE, Table, Tables, key_affinity, quote_identifier,
 };
 use crate::failure::Failure;
-use fastness::object::{ObjectKey, Value};
+use fastness::object::{ObjectKey, RowId, Value};
 use fastness::schema::{Class, Property};
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, params_from_iter};
@@ -194,7 +194,8 @@ fn key_cell(key: &ObjectKey) -> Result<Cell, Failure> {
         ObjectKey::Null => Cell::Blob(Vec::new()),
         ObjectKey::Int(number) => Cell::Integer(*number),
         ObjectKey::String(text) => Cell::Text(text.clone()),
-        ObjectKey::Row(number) => Cell::Integer(integer(*number)?),
+        ObjectKey::Row(RowId { author: 0, number }) => Cell::Integer(integer(*number)?),
+        ObjectKey::Row(id) => Cell::Text(id.to_string()),
     })
 }
 

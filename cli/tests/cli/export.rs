@@ -96,7 +96,7 @@ fn is_same(value: &Value<'_>, text: &Json, kind: &PropertyType) -> bool {
             ObjectKey::Null => text["key"].is_null() && text.is_object(),
             ObjectKey::Int(number) => text["key"] == *number,
             ObjectKey::String(key) => text["key"] == **key,
-            ObjectKey::Row(number) => text["key"] == *number,
+            ObjectKey::Row(id) => text["key"] == id.number,
         };
     }
     let scalar = if let PropertyType::Scalar(scalar) | PropertyType::List { of: scalar, .. } = kind

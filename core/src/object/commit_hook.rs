@@ -5,10 +5,32 @@
 //!
 //! Specification: docs/objects.md#operations-of-a-commit. Check: `sim::check::observers`.
 
+use crate::conc::Arc;
 use crate::error::Result;
-use crate::table::Operation;
+use crate::table::{Operation, PreImages};
 use crate::txn::WriteTxn;
 
 /// Takes the operations of a commit before it happens. Its writes to trees of its own commit
 /// atomically with them; if it fails, nothing is committed.
 pub type CommitHook = dyn Fn(&[Operation], &mut WriteTxn) -> Result<()> + Send + Sync;
+
+/// A commit before it happens, as the hook of a replica gets it.
+#[derive(Debug)]
+pub struct PendingCommit<'c> {
+    /// The operations, in order.
+    pub operations: &'c [Operation],
+    /// The entries that the transaction changed below the root of the objects, as they were before.
+    pub pre_images: &'c PreImages,
+    /// The transaction, to write to trees below other roots.
+    pub txn: &'c mut WriteTxn,
+}
+
+/// A commit hook that gets the pre-images of the transaction too, to keep an undo log.
+pub type ReplicaHook = dyn Fn(PendingCommit<'_>) -> Result<()> + Send + Sync;
+
+/// The hook of a database.
+#[derive(Clone)]
+pub(super) enum Hook {
+    Commit(Arc<CommitHook>),
+    Replica(Arc<ReplicaHook>),
+}

@@ -99,3 +99,14 @@ impl Database {
         &self.store
     }
 }
+
+/// The face for the crate of sync. No promised interface.
+#[cfg(feature = "sync")]
+#[doc(hidden)]
+impl Database {
+    /// Sets the author of list elements and of objects without a primary key that the next
+    /// transactions create; at first 0.
+    pub fn set_author(&self, author: u32) {
+        *self.shared.author.lock() = author;
+    }
+}

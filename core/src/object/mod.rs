@@ -32,6 +32,14 @@
 
 mod alter;
 mod changes;
+#[cfg_attr(
+    not(feature = "sync"),
+    allow(
+        dead_code,
+        unreachable_pub,
+        reason = "only the crate of sync sets the hook of a replica"
+    )
+)]
 mod commit_hook;
 mod database;
 pub(crate) mod error;
@@ -50,12 +58,15 @@ mod view;
 mod write_properties;
 
 pub use crate::table::{
-    ClassId, Element, ElementId, Elements, ObjectId, ObjectKey, ObjectRef, Operation, SchemaChange,
-    Timestamp, Value,
+    ClassId, Element, ElementId, Elements, ObjectId, ObjectKey, ObjectRef, Operation, RowId,
+    SchemaChange, Timestamp, Value,
 };
 pub use crate::unit::PRIMARY_KEY_BYTES_MAX;
 pub use changes::{Changes, ClassChanges, ListChanges, PropertyChange};
 pub use commit_hook::CommitHook;
+#[cfg(feature = "sync")]
+#[doc(hidden)]
+pub use commit_hook::{PendingCommit, ReplicaHook};
 pub use database::Database;
 pub use filter::{CompareOp, Filter, StringOp};
 pub use lists::ListMut;

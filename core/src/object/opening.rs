@@ -53,7 +53,7 @@ impl Database {
     /// before.
     pub fn from_store(store: Store, wanted: &DatabaseOptions<'_>) -> Result<Self> {
         let synced = wanted.synced && !(wanted.has_classes() && fault::on(Fault::Ob02));
-        let shared = Arc::new(Shared::new(store, wanted.commit_hook.clone(), synced));
+        let shared = Arc::new(Shared::new(store, wanted.hook.clone(), synced));
         let database = Self { store: shared.store.clone(), shared };
         database.apply_schema(wanted)?;
         Ok(database)

@@ -2,7 +2,9 @@
 //!
 //! Specification: docs/schema.md, docs/objects.md#opening.
 
-use super::commit_hook::CommitHook;
+#[cfg(feature = "sync")]
+use super::commit_hook::ReplicaHook;
+use super::commit_hook::{CommitHook, Hook};
 use super::shared::Snapshot;
 use super::transaction::Transaction;
 use crate::conc::Arc;
@@ -21,7 +23,7 @@ pub struct DatabaseOptions<'a> {
     mode: Option<SchemaMode>,
     pub(super) migration: Option<Migrate<'a>>,
     pub(super) initial_data: Option<Fill<'a>>,
-    pub(super) commit_hook: Option<Arc<CommitHook>>,
+    pub(super) hook: Option<Hook>,
     pub(super) synced: bool,
 }
 
@@ -73,7 +75,16 @@ impl<'a> DatabaseOptions<'a> {
     /// Sets the hook that gets the operations of every commit, including those of a migration.
     #[must_use]
     pub fn commit_hook(mut self, commit_hook: Arc<CommitHook>) -> Self {
-        self.commit_hook = Some(commit_hook);
+        self.hook = Some(Hook::Commit(commit_hook));
+        self
+    }
+
+    /// Sets the hook of a replica instead of the commit hook. No promised interface.
+    #[cfg(feature = "sync")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn replica_hook(mut self, hook: Arc<ReplicaHook>) -> Self {
+        self.hook = Some(Hook::Replica(hook));
         self
     }
 
@@ -105,7 +116,7 @@ impl fmt::Debug for DatabaseOptions<'_> {
             .field("mode", &self.mode)
             .field("migration", &self.migration.is_some())
             .field("initial_data", &self.initial_data.is_some())
-            .field("commit_hook", &self.commit_hook.is_some())
+            .field("commit_hook", &self.hook.is_some())
             .field("synced", &self.synced)
             .finish()
     }

@@ -1,7 +1,7 @@
 //! The state that all handles of a database share, and snapshots of its objects.
 
 use super::changes::Changes;
-use super::commit_hook::CommitHook;
+use super::commit_hook::Hook;
 use super::queues::Queues;
 use super::view::{Object, Objects, View};
 use crate::conc::{Arc, Mutex};
@@ -18,9 +18,11 @@ pub(super) struct Shared {
     /// The catalog that was used last.
     catalog: Mutex<Arc<Catalog>>,
     pub(super) subscriptions: Queues<Changes>,
-    pub(super) commit_hook: Option<Arc<CommitHook>>,
+    pub(super) hook: Option<Hook>,
     /// Transactions only add classes, properties and indexes.
     pub(super) synced: bool,
+    /// The author of new list elements and of new objects without a primary key.
+    pub(super) author: Mutex<u32>,
 }
 
 /// The objects of one commit, to read on any thread. It never changes.
@@ -37,9 +39,16 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(super) fn new(store: Store, commit_hook: Option<Arc<CommitHook>>, synced: bool) -> Self {
+    pub(super) fn new(store: Store, hook: Option<Hook>, synced: bool) -> Self {
         let catalog = Mutex::new(Arc::new(Catalog::new(MAIN)));
-        Self { store, catalog, subscriptions: Queues::default(), commit_hook, synced }
+        Self {
+            store,
+            catalog,
+            subscriptions: Queues::default(),
+            hook,
+            synced,
+            author: Mutex::new(0),
+        }
     }
 
     /// Returns the catalog of a commit: the cached one if its stamp is the same.

@@ -10,7 +10,7 @@
 //! Specification: docs/objects.md. Model: `models::objects`. Check: `sim::check::objects`.
 
 use super::changes::{Changes, between};
-use super::commit_hook::CommitHook;
+use super::commit_hook::{Hook, PendingCommit};
 use super::lookup::{check_target, check_type, class_numbered, not_found};
 use super::shared::Shared;
 use super::view::{Object, Objects, View};
@@ -50,7 +50,11 @@ pub struct Transaction {
 impl Transaction {
     pub(super) fn new(shared: Arc<Shared>, txn: WriteTxn) -> Result<Self> {
         let catalog = shared.catalog(Source::Txn(&txn))?;
-        let tables = Tables::with_catalog(txn, catalog);
+        let mut tables = Tables::with_catalog(txn, catalog);
+        tables.set_author(*shared.author.lock());
+        if matches!(shared.hook, Some(Hook::Replica(_))) {
+            tables.record()?;
+        }
         let (touched, operations) = (shared.subscriptions.any().then(BTreeSet::new), Vec::new());
         let (failed, only_adds) = (false, shared.synced);
         Ok(Self { shared, tables, failed, touched, operations, only_adds })
@@ -73,10 +77,10 @@ impl Transaction {
     /// As [`Transaction::commit`].
     pub fn commit_with(mut self, durability: Durability) -> Result<CommitId> {
         self.settle()?;
-        let commit_hook = self.shared.commit_hook.clone().filter(|_| !self.operations.is_empty());
+        let hook = self.shared.hook.clone().filter(|_| !self.operations.is_empty());
         let is_late = fault::on(Fault::Ob12);
-        if let Some(commit_hook) = commit_hook.as_ref().filter(|_| !is_late) {
-            commit_hook(&self.operations, self.tables.txn_mut())?;
+        if let Some(hook) = hook.as_ref().filter(|_| !is_late) {
+            self.call(hook)?;
         }
         let changes = self.changes()?;
         let Self { shared, tables, operations, .. } = self;
@@ -94,9 +98,21 @@ impl Transaction {
             }
         })?;
         shared.keep(catalog);
-        match commit_hook.filter(|_| is_late) {
-            Some(commit_hook) => call_late(&shared.store, &*commit_hook, &operations),
+        match hook.filter(|_| is_late) {
+            Some(hook) => call_late(&shared.store, &hook, &operations),
             None => Ok(commit),
+        }
+    }
+
+    /// Hands the operations to the hook.
+    fn call(&mut self, hook: &Hook) -> Result<()> {
+        match hook {
+            Hook::Commit(hook) => hook(&self.operations, self.tables.txn_mut()),
+            Hook::Replica(hook) => {
+                let pre_images = self.tables.record()?;
+                let (operations, txn) = (&*self.operations, self.tables.txn_mut());
+                hook(PendingCommit { operations, pre_images: &pre_images, txn })
+            }
         }
     }
 
@@ -207,6 +223,36 @@ impl Transaction {
     }
 }
 
+/// The face for the crate of sync. No promised interface.
+#[cfg(feature = "sync")]
+#[doc(hidden)]
+impl Transaction {
+    /// Returns the tables, to apply operations that the commit hook does not get.
+    pub const fn tables(&mut self) -> &mut Tables {
+        &mut self.tables
+    }
+
+    /// Applies an operation and records what it touched, for subscriptions. The commit hook does
+    /// not get the operation.
+    ///
+    /// # Errors
+    /// As [`Tables::apply`].
+    pub fn apply(&mut self, operation: &Operation) -> Result<crate::table::Applied> {
+        if let Operation::SchemaChange(SchemaChange::RemoveClass { .. } | SchemaChange::Clear) =
+            operation
+        {
+            let tables: Vec<Arc<ClassTable>> = self.tables.catalog().tables().cloned().collect();
+            tables.iter().try_for_each(|table| self.touch_all(table))?;
+        }
+        self.change_tables(|tables, touch| tables.apply(operation, touch))
+    }
+
+    /// Records objects that may have changed through [`Transaction::tables`].
+    pub fn touched(&mut self, objects: impl IntoIterator<Item = ObjectId>) {
+        self.touch(objects);
+    }
+}
+
 /// Recording what was touched, and which operations were done.
 impl Transaction {
     /// Records objects that may change.
@@ -229,7 +275,7 @@ impl Transaction {
 
     /// Tells whether a commit hook takes the operations.
     pub(super) fn has_commit_hook(&self) -> bool {
-        self.shared.commit_hook.is_some()
+        self.shared.hook.is_some()
     }
 
     /// Records an operation on an object.
@@ -306,12 +352,10 @@ impl<'a> From<&'a &mut Transaction> for View<'a> {
 }
 
 /// Calls a hook in a commit of its own, for [`Fault::Ob12`].
-fn call_late(
-    store: &Store,
-    commit_hook: &CommitHook,
-    operations: &[Operation],
-) -> Result<CommitId> {
+fn call_late(store: &Store, hook: &Hook, operations: &[Operation]) -> Result<CommitId> {
     let mut late = store.write()?;
-    commit_hook(operations, &mut late)?;
+    if let Hook::Commit(hook) = hook {
+        hook(operations, &mut late)?;
+    }
     late.commit()
 }

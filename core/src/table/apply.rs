@@ -12,7 +12,7 @@ use super::list::{Element, LIST_BYTES_MAX, element_bytes};
 use super::operation::{ObjectRef, Operation};
 use super::reader::{ColumnRef, RecordRef};
 use super::tables::{Tables, Touch};
-use super::value::{ElementId, ObjectId, ObjectKey, Value};
+use super::value::{ElementId, ObjectId, ObjectKey, RowId, Value};
 use crate::conc::Arc;
 use crate::error::{Error, Result};
 use crate::schema::{PropertyType, Scalar};
@@ -157,8 +157,8 @@ impl Tables {
         if !fits_key(&table, key) {
             return Err(Dropped::Unfit.into());
         }
-        if let ObjectKey::Row(number) = key {
-            self.reserve_number(*number)?;
+        if let ObjectKey::Row(RowId { author, number }) = key {
+            self.reserve_number(*author, *number)?;
         }
         if self.reader().record(&table, key)?.is_some() {
             return Ok(Applied::Unchanged);
@@ -233,9 +233,7 @@ impl Tables {
         let value = self.fit(field.column, &element.value)?.into_owned();
         let key = target.key.to_bytes();
         let list = field.list(&key);
-        if element.id.author == 0 {
-            self.reserve_number(element.id.number)?;
-        }
+        self.reserve_number(element.id.author, element.id.number)?;
         let (mut place, mut exists) = (after.is_none().then_some(0), false);
         for (index, held) in self.reader().elements(field, &key)?.enumerate() {
             let id = held?.id;

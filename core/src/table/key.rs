@@ -2,7 +2,8 @@
 //!
 //! Format: docs/objects.md#trees.
 
-use super::value::{ClassId, ObjectKey, Value};
+use super::value::{ClassId, ObjectKey, RowId, Value};
+use crate::codec::put_at;
 use crate::unit::PRIMARY_KEY_BYTES_MAX;
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -10,13 +11,17 @@ use std::ops::Deref;
 const NULL: u8 = 0;
 const NUMBER: u8 = 1;
 const TEXT: u8 = 2;
+/// The number of an object of this file.
 const ROW: u8 = 3;
+/// The author and the number of an object of another file.
+const FOREIGN_ROW: u8 = 4;
 
 /// The key of an object in the tree of its class; numbers need no heap.
 #[derive(Clone, Debug)]
 pub(crate) enum KeyBytes {
     Null([u8; 1]),
     Number([u8; 9]),
+    Foreign([u8; 13]),
     Text(Vec<u8>),
 }
 
@@ -27,6 +32,7 @@ impl Deref for KeyBytes {
         match self {
             Self::Null(bytes) => bytes,
             Self::Number(bytes) => bytes,
+            Self::Foreign(bytes) => bytes,
             Self::Text(bytes) => bytes,
         }
     }
@@ -51,7 +57,13 @@ impl ObjectKey {
         match self {
             Self::Null => KeyBytes::Null([NULL]),
             Self::Int(value) => number(NUMBER, ordered(*value)),
-            Self::Row(value) => number(ROW, value.to_be_bytes()),
+            Self::Row(RowId { author: 0, number: value }) => number(ROW, value.to_be_bytes()),
+            Self::Row(RowId { author, number }) => {
+                let mut bytes = [FOREIGN_ROW; 13];
+                put_at(&mut bytes, 1, &author.to_be_bytes());
+                put_at(&mut bytes, 5, &number.to_be_bytes());
+                KeyBytes::Foreign(bytes)
+            }
             Self::String(text) => KeyBytes::Text([&[TEXT], text.as_bytes()].concat()),
         }
     }
@@ -63,7 +75,17 @@ impl ObjectKey {
             NULL if rest.is_empty() => Some(Self::Null),
             NUMBER => Some(Self::Int(unordered(rest.try_into().ok()?))),
             TEXT => Some(Self::String(String::from_utf8(rest.to_vec()).ok()?)),
-            ROW => Some(Self::Row(u64::from_be_bytes(rest.try_into().ok()?))),
+            ROW => {
+                let number = u64::from_be_bytes(rest.try_into().ok()?);
+                Some(Self::Row(RowId { author: 0, number }))
+            }
+            FOREIGN_ROW => {
+                let (author, number) = rest.split_first_chunk::<4>()?;
+                let author = u32::from_be_bytes(*author);
+                let number = u64::from_be_bytes(number.try_into().ok()?);
+                // Author 0 has the shorter form only: an object has one key.
+                (author != 0).then_some(Self::Row(RowId { author, number }))
+            }
             _ => None,
         }
     }
@@ -175,7 +197,14 @@ mod tests {
         for pair in keys.windows(2) {
             assert!(*pair[0].to_bytes() < *pair[1].to_bytes(), "{pair:?}");
         }
-        for key in keys.into_iter().chain([ObjectKey::Row(7)]) {
+        let rows = [(0, 7), (0, u64::MAX), (1, 0), (1, u64::MAX), (256, 0), (u32::MAX, 9)];
+        let rows = rows.map(|(author, number)| ObjectKey::Row(RowId { author, number }));
+        for pair in rows.windows(2) {
+            assert!(*pair[0].to_bytes() < *pair[1].to_bytes() && pair[0] < pair[1], "{pair:?}");
+        }
+        assert_eq!(*rows[0].to_bytes(), [3, 0, 0, 0, 0, 0, 0, 0, 7]);
+        assert_eq!(ObjectKey::from_bytes(&[4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7]), None);
+        for key in keys.into_iter().chain(rows) {
             assert_eq!(ObjectKey::from_bytes(&key.to_bytes()), Some(key));
         }
     }

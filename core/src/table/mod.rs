@@ -67,4 +67,4 @@ pub(crate) use rebuild::Unusable;
 pub(crate) use record::{EMPTY as EMPTY_RECORD, RecordSlot, plain};
 pub(crate) use rows::ValueChange;
 pub use tables::Tables;
-pub use value::{ClassId, ElementId, ObjectId, ObjectKey, Timestamp, Value};
+pub use value::{ClassId, ElementId, ObjectId, ObjectKey, RowId, Timestamp, Value};

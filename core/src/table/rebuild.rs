@@ -14,7 +14,7 @@ use super::column::{Column, ColumnPlace};
 use super::reader::{ColumnRef, RecordRef};
 use super::record::{self, Cell, cell, value_bytes};
 use super::tables::{Tables, Touch};
-use super::value::{ObjectId, ObjectKey, Value};
+use super::value::{ObjectId, ObjectKey, RowId, Value};
 use crate::conc::Arc;
 use crate::error::Result;
 use crate::fault::{self, Fault};
@@ -158,7 +158,7 @@ impl Tables {
             let forms = Forms { older: &older, newer: &numbered };
             self.change_keys(forms, touch, &mut |_, _, _| {
                 next += 1;
-                Ok(ObjectKey::Row(next))
+                Ok(ObjectKey::Row(RowId::local(next)))
             })?;
             older = Arc::new(numbered);
         }

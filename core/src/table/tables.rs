@@ -9,7 +9,7 @@
 use super::catalog::{Catalog, malformed, schema_tree};
 use super::pre_images::{PreImage, PreImages};
 use super::reader::TableReader;
-use super::value::{ElementId, ObjectId, ObjectKey};
+use super::value::{ElementId, ObjectId, ObjectKey, RowId};
 use crate::codec::Reader;
 use crate::conc::Arc;
 use crate::error::{Error, Result};
@@ -33,6 +33,7 @@ pub struct Tables {
     pub(super) catalog: Arc<Catalog>,
     /// Read when it is first needed.
     next: Option<u64>,
+    author: u32,
     recorder: Option<PreImages>,
 }
 
@@ -62,7 +63,7 @@ impl Tables {
     /// Opens tables whose catalog is known.
     pub(crate) fn with_catalog(txn: WriteTxn, base: Arc<Catalog>) -> Self {
         let (written, catalog) = (Arc::clone(&base), Arc::clone(&base));
-        Self { txn, base, written, catalog, next: None, recorder: None }
+        Self { txn, base, written, catalog, next: None, author: 0, recorder: None }
     }
 
     /// Returns the tables as this transaction sees them.
@@ -88,6 +89,11 @@ impl Tables {
     /// Returns the transaction, to change trees below other roots.
     pub const fn txn_mut(&mut self) -> &mut WriteTxn {
         &mut self.txn
+    }
+
+    /// Sets the author of new list elements and of new objects without a primary key; at first 0.
+    pub const fn set_author(&mut self, author: u32) {
+        self.author = author;
     }
 
     /// Sets the version of the schema.
@@ -202,16 +208,19 @@ impl Tables {
 
     /// Takes the key of a new object of a class without a primary key.
     pub(crate) fn new_row_key(&mut self) -> Result<ObjectKey> {
-        Ok(ObjectKey::Row(self.take_number()?))
+        Ok(ObjectKey::Row(RowId { author: self.author, number: self.take_number()? }))
     }
 
     /// Takes the id of a new list element.
     pub(crate) fn new_element_id(&mut self) -> Result<ElementId> {
-        Ok(ElementId { author: 0, number: self.take_number()? })
+        Ok(ElementId { author: self.author, number: self.take_number()? })
     }
 
-    /// Notes that a number is in use, so that it is not given out (B5).
-    pub(super) fn reserve_number(&mut self, number: u64) -> Result<()> {
+    /// Reserves a number that an author has given out, so that it is not given out again (B5).
+    pub(super) fn reserve_number(&mut self, author: u32, number: u64) -> Result<()> {
+        if author != 0 && author != self.author {
+            return Ok(());
+        }
         let next = self.next_number()?;
         if number >= next {
             self.next = Some(number.saturating_add(1));

@@ -52,7 +52,16 @@ pub enum ObjectKey {
     /// The primary key is a text.
     String(String),
     /// The class has no primary key.
-    Row(u64),
+    Row(RowId),
+}
+
+/// The id of an object without a primary key. No other object of the file ever has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowId {
+    /// The author of the object; 0 is this file.
+    pub author: u32,
+    /// The number that the author gave it.
+    pub number: u64,
 }
 
 /// The address of an object within its file.
@@ -200,13 +209,31 @@ impl fmt::Display for Timestamp {
     }
 }
 
+impl RowId {
+    /// Returns the id of an object that this file numbered.
+    #[must_use]
+    pub const fn local(number: u64) -> Self {
+        Self { author: 0, number }
+    }
+}
+
+/// `#7`, or `#3.7` if the author is another file.
+impl fmt::Display for RowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { author: 0, number } => write!(f, "#{number}"),
+            Self { author, number } => write!(f, "#{author}.{number}"),
+        }
+    }
+}
+
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
             Self::Int(value) => value.fmt(f),
             Self::String(value) => write!(f, "{value:?}"),
-            Self::Row(number) => write!(f, "#{number}"),
+            Self::Row(id) => id.fmt(f),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Translation between core types and model types.
 
-use fastness::object::{ElementId, Object, ObjectId, ObjectKey, Timestamp, Value, View};
+use fastness::object::{ElementId, Object, ObjectId, ObjectKey, RowId, Timestamp, Value, View};
 use fastness::schema::{self, PropertyType, Scalar, Schema, SchemaError};
 use fastness::{Error, ObjectError};
 use fastness_models::objects::{
@@ -16,7 +16,10 @@ pub(in crate::check) fn key(key: &ObjectKey) -> Key {
         ObjectKey::Null => Key::Null,
         ObjectKey::Int(value) => Key::Int(*value),
         ObjectKey::String(text) => Key::Text(text.clone()),
-        ObjectKey::Row(number) => Key::Row(*number),
+        // The model knows no author but the file.
+        ObjectKey::Row(RowId { author, number }) => {
+            Key::Row(if *author == 0 { *number } else { u64::MAX })
+        }
     }
 }
 
@@ -45,7 +48,7 @@ pub(in crate::check) fn object_id(view: &View<'_>, (class, key): &Id) -> Outcome
         Key::Null => ObjectKey::Null,
         Key::Int(value) => ObjectKey::Int(*value),
         Key::Text(text) => ObjectKey::String(text.clone()),
-        Key::Row(number) => ObjectKey::Row(*number),
+        Key::Row(number) => ObjectKey::Row(RowId::local(*number)),
     };
     Ok(ObjectId { class: view.objects(class)?.class(), key })
 }
