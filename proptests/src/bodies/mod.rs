@@ -52,6 +52,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "instances", run: instances },
     Body { name: "file_actions", run: file_actions },
     Body { name: "observers", run: observers },
+    Body { name: "mirror", run: mirror },
     Body { name: "auth", run: auth },
     Body { name: "auth_users", run: auth_users },
     Body { name: "server", run: server },
@@ -111,4 +112,5 @@ plans! {
     file_actions => file_actions_encrypted;
     /// Observers receive exactly the changes of commits.
     observers => observers_encrypted;
+    mirror => mirror_encrypted;
 }

@@ -23,6 +23,7 @@ mod fixtures;
 mod instances;
 mod io_errors;
 mod io_faults;
+mod mirror;
 mod nonces;
 mod objects;
 mod observers;
@@ -65,6 +66,7 @@ pub static CHECKS: &[Check] = &[
     instances::CHECK,
     file_actions::CHECK,
     observers::CHECK,
+    mirror::CHECK,
 ];
 
 /// A false promise that every campaign must report.
@@ -122,4 +124,5 @@ bodies! {
     "instances" => instances, instances_encrypted;
     "file-actions" => file_actions, file_actions_encrypted;
     "observers" => observers, observers_encrypted;
+    "mirror" => mirror, mirror_encrypted;
 }

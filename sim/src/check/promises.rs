@@ -26,6 +26,18 @@ pub(super) const B9: Invariant = promise(
     "A struct and its stored object hold the same values, whichever of the two is written and \
      whichever is read.",
 );
+pub(super) const B10: Invariant = promise(
+    "B10",
+    "Applying an operation is total: one that does not fit is dropped with the reason and changes \
+     nothing.",
+);
+pub(super) const B11: Invariant =
+    promise("B11", "A copy kept from the operations of every commit equals the original.");
+pub(super) const B12: Invariant = promise(
+    "B12",
+    "Putting the pre-images of a transaction back restores every tree, except numbers given out \
+     and the stamp of the catalog.",
+);
 pub(super) const C1: Invariant =
     promise("C1", "A page that a durable commit or a live snapshot reaches is never written.");
 pub(super) const C2: Invariant = promise(

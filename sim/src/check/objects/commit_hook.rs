@@ -14,7 +14,8 @@ const COUNT: &[u8] = b"count";
 /// The operations that a commit hook received, and the state for each count.
 #[derive(Debug)]
 pub(in crate::check) struct RecordingHook {
-    commits: Arc<Mutex<Vec<Vec<Operation>>>>,
+    /// Operations by the count that the hook wrote with them.
+    commits: Arc<Mutex<Vec<(usize, Vec<Operation>)>>>,
     /// The committed count.
     reported: usize,
     /// The states by count. One state more than committed belongs to a commit with an unknown
@@ -36,14 +37,29 @@ impl RecordingHook {
             let count = count.map_or(0, u64::from_le_bytes) + 1;
             tree.insert(COUNT, &count.to_le_bytes())?;
             let mut commits = commits.lock().unwrap_or_else(PoisonError::into_inner);
-            commits.push(operations.to_vec());
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            commits.push((count, operations.to_vec()));
             Ok(())
         })
     }
 
     /// Takes the received operations, commit by commit.
     pub(in crate::check) fn take(&self) -> Vec<Vec<Operation>> {
+        self.take_numbered().into_iter().map(|(_, operations)| operations).collect()
+    }
+
+    /// Takes the received operations with the count of their commit. A commit that failed leaves
+    /// its count to the next one.
+    pub(in crate::check) fn take_numbered(&self) -> Vec<(usize, Vec<Operation>)> {
         std::mem::take(&mut *self.commits.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns the count that a snapshot holds.
+    #[expect(clippy::unused_self, reason = "the count belongs to this hook")]
+    pub(in crate::check) fn count(&self, snapshot: &Snapshot) -> Result<usize, CheckError> {
+        let count = snapshot.store().tree(TREE).get(COUNT)?;
+        let count = count.and_then(|bytes| (*bytes).try_into().ok()).map_or(0, u64::from_le_bytes);
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
     /// Expects a commit that leads to a state.
@@ -69,9 +85,7 @@ impl RecordingHook {
         snapshot: &Snapshot,
         state: &DatabaseState,
     ) -> Result<usize, CheckError> {
-        let count = snapshot.store().tree(TREE).get(COUNT)?;
-        let count = count.and_then(|bytes| (*bytes).try_into().ok()).map_or(0, u64::from_le_bytes);
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let count = self.count(snapshot)?;
         if self.states.get(count) == Some(state) {
             return Ok(count);
         }

@@ -1,5 +1,6 @@
 //! Commit, close, open, crash.
 
+use super::commit_hook::RecordingHook;
 use super::harness::{ObjectHarness, synced};
 use super::{bridge, compare, structs};
 use crate::check::compare::CheckError;
@@ -133,6 +134,20 @@ impl ObjectHarness<'_> {
         self.abort();
         self.snapshots.clear();
         self.database = None;
+    }
+
+    /// Starts again with an empty disk and a hook that gets every commit, the first included.
+    pub(in crate::check) fn recreate_with_hook(&mut self) -> Result<(), CheckError> {
+        self.crash_to(Disk::default());
+        let mut hook = RecordingHook::new(&self.committed);
+        hook.expect(&self.committed);
+        self.hook = Some(hook);
+        let schema = bridge::schema(&self.committed).map_err(|error| compare::check_bug(&error))?;
+        self.open_as(self.listened(DatabaseOptions::schema(schema, 1)))?;
+        if let Some(hook) = &mut self.hook {
+            hook.committed();
+        }
+        self.look_all()
     }
 
     /// Opens the file with dynamic options.

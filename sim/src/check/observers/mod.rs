@@ -313,7 +313,8 @@ fn operations(
     if operations.len() > 1 {
         return Err(unexpected_error(format!("a commit was reported {} times", operations.len())));
     }
-    if operations.iter().flatten().any(|operation| matches!(operation, Operation::SchemaChange(_))) {
+    if operations.iter().flatten().any(|operation| matches!(operation, Operation::SchemaChange(_)))
+    {
         // The operation carries no details: a replica reads the catalog.
         harness.probe.mark("classes changed");
         return Ok(());
