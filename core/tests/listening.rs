@@ -1,6 +1,6 @@
 //! A commit hook that receives the operations of commits and writes to the same file.
 
-use fastness::object::{Database, DatabaseOptions, Operation, Transaction};
+use fastness::object::{Database, DatabaseOptions, Operation, SchemaChange, Transaction};
 use fastness::schema::{Class, Property, Scalar, Schema};
 use fastness::{ErrorKind, Key, Result, Store, StoreOptions};
 use std::path::Path;
@@ -8,6 +8,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const LOG: &str = "sync/log";
+
+/// The operations of the first opening.
+const CREATED: &str = "add Dog, add Dog.age, add Dog.name, version 0";
+
+fn schema_change(change: &SchemaChange) -> String {
+    if let SchemaChange::AddClass(class) = change {
+        format!("add {}", class.name())
+    } else if let SchemaChange::AddProperty { class, property } = change {
+        format!("add {class}.{}", property.name())
+    } else if let SchemaChange::SetVersion { version } = change {
+        format!("version {version}")
+    } else {
+        "another change".to_owned()
+    }
+}
 
 fn schema() -> Schema {
     let key = Property::new("name", Scalar::String).unwrap().required().primary_key();
@@ -27,6 +42,8 @@ fn open(options: &StoreOptions, path: &Path, fails: &Arc<AtomicBool>) -> Databas
                     format!("create {:?}", target.key)
                 } else if let Operation::Set { property, .. } = operation {
                     format!("set {property}")
+                } else if let Operation::SchemaChange(change) = operation {
+                    schema_change(change)
                 } else {
                     "another".to_owned()
                 }
@@ -70,7 +87,7 @@ fn the_writes_of_a_commit_hook_commit_with_the_transaction() {
         database.write().unwrap().commit().unwrap();
         database.transact(add("Bo", 5)).unwrap();
         let expected =
-            ["another", "create String(\"Rex\"), set age", "create String(\"Bo\"), set age"];
+            [CREATED, "create String(\"Rex\"), set age", "create String(\"Bo\"), set age"];
         assert_eq!(log(database.store()), expected);
         drop(database);
         let database = open(&options, &path, &fails);
@@ -98,6 +115,6 @@ fn a_listener_that_fails_commits_nothing() {
     database.transact(add("Ida", 4)).unwrap();
     assert!(observer.try_recv().is_some());
     let expected =
-        ["another", "create String(\"Rex\"), set age", "create String(\"Ida\"), set age"];
+        [CREATED, "create String(\"Rex\"), set age", "create String(\"Ida\"), set age"];
     assert_eq!(log(database.store()), expected);
 }

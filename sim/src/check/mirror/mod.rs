@@ -8,10 +8,10 @@
 mod compare;
 
 use super::compare::CheckError;
+use super::definition::{Check, Distribution, Violation};
 use super::objects::driver::{self, ObjectCheck};
 use super::objects::harness::ObjectHarness;
 use super::promises::{B1, B2, B4, B10, B11, B12};
-use super::{Check, Distribution, Violation};
 use fastness::object::{Operation, SchemaChange};
 use fastness::table::{Applied, PreImage, Tables};
 use fastness::{Error, Store};
