@@ -114,7 +114,6 @@ fn a_listener_that_fails_commits_nothing() {
     fails.store(false, Ordering::Relaxed);
     database.transact(add("Ida", 4)).unwrap();
     assert!(observer.try_recv().is_some());
-    let expected =
-        [CREATED, "create String(\"Rex\"), set age", "create String(\"Ida\"), set age"];
+    let expected = [CREATED, "create String(\"Rex\"), set age", "create String(\"Ida\"), set age"];
     assert_eq!(log(database.store()), expected);
 }

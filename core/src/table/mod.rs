@@ -44,6 +44,8 @@ mod rebuild;
 mod record;
 mod rows;
 mod tables;
+#[cfg(test)]
+mod tests;
 #[cfg(any(test, feature = "inspect"))]
 pub(crate) mod trees;
 mod value;

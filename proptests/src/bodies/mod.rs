@@ -112,5 +112,6 @@ plans! {
     file_actions => file_actions_encrypted;
     /// Observers receive exactly the changes of commits.
     observers => observers_encrypted;
+    /// A copy kept from operations equals the original.
     mirror => mirror_encrypted;
 }
