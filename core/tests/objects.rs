@@ -450,10 +450,8 @@ fn an_object_made_whole_is_as_one_made_property_by_property() {
     });
     assert_eq!(whole, single);
     // Two objects, a counter, three elements; a zero is not set again.
-    let whole: Vec<_> = whole
-        .iter()
-        .filter(|operation| !matches!(operation, Operation::SchemaChange(_)))
-        .collect();
+    let whole: Vec<_> =
+        whole.iter().filter(|operation| !matches!(operation, Operation::SchemaChange(_))).collect();
     let sets = whole.iter().filter(|operation| matches!(operation, Operation::Set { .. }));
     assert_eq!((whole.len(), sets.count()), (10, 4));
     for name in ["main/0", "main/0.apart", "main/0.links", "main/0.1"] {
