@@ -4,7 +4,7 @@
 
 #[cfg(feature = "sync")]
 use super::commit_hook::ReplicaHook;
-use super::commit_hook::{CommitHook, Hook};
+use super::commit_hook::{CommitHook, HookKind};
 use super::shared::Snapshot;
 use super::transaction::Transaction;
 use crate::conc::Arc;
@@ -23,7 +23,7 @@ pub struct DatabaseOptions<'a> {
     mode: Option<SchemaMode>,
     pub(super) migration: Option<Migrate<'a>>,
     pub(super) initial_data: Option<Fill<'a>>,
-    pub(super) hook: Option<Hook>,
+    pub(super) hook: Option<HookKind>,
     pub(super) synced: bool,
 }
 
@@ -75,7 +75,7 @@ impl<'a> DatabaseOptions<'a> {
     /// Sets the hook that gets the operations of every commit, including those of a migration.
     #[must_use]
     pub fn commit_hook(mut self, commit_hook: Arc<CommitHook>) -> Self {
-        self.hook = Some(Hook::Commit(commit_hook));
+        self.hook = Some(HookKind::Commit(commit_hook));
         self
     }
 
@@ -84,7 +84,7 @@ impl<'a> DatabaseOptions<'a> {
     #[doc(hidden)]
     #[must_use]
     pub fn replica_hook(mut self, hook: Arc<ReplicaHook>) -> Self {
-        self.hook = Some(Hook::Replica(hook));
+        self.hook = Some(HookKind::Replica(hook));
         self
     }
 

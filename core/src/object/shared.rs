@@ -1,7 +1,7 @@
 //! The state that all handles of a database share, and snapshots of its objects.
 
 use super::changes::Changes;
-use super::commit_hook::Hook;
+use super::commit_hook::HookKind;
 use super::queues::Queues;
 use super::view::{Object, Objects, View};
 use crate::conc::{Arc, Mutex};
@@ -18,7 +18,7 @@ pub(super) struct Shared {
     /// The catalog that was used last.
     catalog: Mutex<Arc<Catalog>>,
     pub(super) subscriptions: Queues<Changes>,
-    pub(super) hook: Option<Hook>,
+    pub(super) hook: Option<HookKind>,
     /// Transactions only add classes, properties and indexes.
     pub(super) synced: bool,
     /// The author of new list elements and of new objects without a primary key.
@@ -39,7 +39,7 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(super) fn new(store: Store, hook: Option<Hook>, synced: bool) -> Self {
+    pub(super) fn new(store: Store, hook: Option<HookKind>, synced: bool) -> Self {
         let catalog = Mutex::new(Arc::new(Catalog::new(MAIN)));
         Self {
             store,

@@ -10,7 +10,7 @@
 //! Specification: docs/objects.md. Model: `models::objects`. Check: `sim::check::objects`.
 
 use super::changes::{Changes, between};
-use super::commit_hook::{Hook, PendingCommit};
+use super::commit_hook::{HookKind, PendingCommit};
 use super::lookup::{check_target, check_type, class_numbered, not_found};
 use super::shared::Shared;
 use super::view::{Object, Objects, View};
@@ -52,7 +52,7 @@ impl Transaction {
         let catalog = shared.catalog(Source::Txn(&txn))?;
         let mut tables = Tables::with_catalog(txn, catalog);
         tables.set_author(*shared.author.lock());
-        if matches!(shared.hook, Some(Hook::Replica(_))) {
+        if matches!(shared.hook, Some(HookKind::Replica(_))) {
             tables.record()?;
         }
         let (touched, operations) = (shared.subscriptions.any().then(BTreeSet::new), Vec::new());
@@ -105,10 +105,10 @@ impl Transaction {
     }
 
     /// Hands the operations to the hook.
-    fn call(&mut self, hook: &Hook) -> Result<()> {
+    fn call(&mut self, hook: &HookKind) -> Result<()> {
         match hook {
-            Hook::Commit(hook) => hook(&self.operations, self.tables.txn_mut()),
-            Hook::Replica(hook) => {
+            HookKind::Commit(hook) => hook(&self.operations, self.tables.txn_mut()),
+            HookKind::Replica(hook) => {
                 let pre_images = self.tables.record()?;
                 let (operations, txn) = (&*self.operations, self.tables.txn_mut());
                 hook(PendingCommit { operations, pre_images: &pre_images, txn })
@@ -352,9 +352,9 @@ impl<'a> From<&'a &mut Transaction> for View<'a> {
 }
 
 /// Calls a hook in a commit of its own, for [`Fault::Ob12`].
-fn call_late(store: &Store, hook: &Hook, operations: &[Operation]) -> Result<CommitId> {
+fn call_late(store: &Store, hook: &HookKind, operations: &[Operation]) -> Result<CommitId> {
     let mut late = store.write()?;
-    if let Hook::Commit(hook) = hook {
+    if let HookKind::Commit(hook) = hook {
         hook(operations, &mut late)?;
     }
     late.commit()

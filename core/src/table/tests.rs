@@ -1,4 +1,4 @@
-//! Tests of the floor through operations alone: no rule of an app and no model stands beside it.
+//! Tests of the floor through operations alone, without the rules of an app.
 
 use super::{
     Applied, Dropped, Element, ElementId, ObjectKey, ObjectRef, Operation, RowId, SchemaChange,
@@ -100,7 +100,7 @@ fn trees(store: &Store, root: &str) -> Trees {
     trees
 }
 
-/// Leaves out the next number and the stamp, which no undo takes back.
+/// Leaves out the next number and the stamp, which an undo leaves alone.
 fn undoable(mut trees: Trees) -> Trees {
     if let Some(schema) = trees.get_mut("schema") {
         schema.retain(|(key, _)| *key != [1]);

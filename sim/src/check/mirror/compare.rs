@@ -5,8 +5,9 @@
 //! equal byte for byte. Records and chunks of lists depend on the order of single writes, so their
 //! values and element ids are compared.
 
-use super::super::compare::CheckError;
-use super::{broken, mirror_failed};
+use crate::check::compare::CheckError;
+use crate::check::definition::Violation;
+use crate::check::promises::B11;
 use fastness::object::{Database, DatabaseOptions, Object, Snapshot};
 use fastness::{Error, Store};
 use std::collections::BTreeMap;
@@ -15,6 +16,16 @@ use std::collections::BTreeMap;
 const SCHEMA: &str = "main/schema";
 /// Bytes of the stamp at the beginning of the first entry of the classes.
 const STAMP_BYTES: usize = 8;
+
+/// Returns a violation of the mirror.
+pub(super) fn broken(text: impl Into<String>) -> CheckError {
+    Violation::new(B11.id, text).into()
+}
+
+/// Returns the violation for an error of the mirror, which has no faulty disk.
+pub(super) fn mirror_failed(error: Error) -> CheckError {
+    broken(format!("the mirror fails: {error}"))
+}
 
 /// Entries of trees, by tree and key.
 pub(super) type Trees = BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>>;

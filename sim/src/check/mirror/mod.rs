@@ -7,14 +7,16 @@
 
 mod compare;
 
+use self::compare::{broken, mirror_failed};
 use super::compare::CheckError;
 use super::definition::{Check, Distribution, Violation};
-use super::objects::driver::{self, ObjectCheck};
+use super::objects::driver;
 use super::objects::harness::ObjectHarness;
+use super::objects::object_check::ObjectCheck;
 use super::promises::{B1, B2, B4, B10, B11, B12};
+use fastness::Store;
 use fastness::object::{Operation, SchemaChange};
 use fastness::table::{Applied, PreImage, Tables};
-use fastness::{Error, Store};
 use fastness_models::{Op, OpKind};
 use std::collections::BTreeMap;
 
@@ -100,16 +102,6 @@ impl ObjectCheck for MirrorCheck {
         self.follow(harness)?;
         self.compare(harness)
     }
-}
-
-/// Returns a violation of the mirror.
-fn broken(text: impl Into<String>) -> CheckError {
-    Violation::new(B11.id, text).into()
-}
-
-/// The mirror has no faulty disk, so each of its errors is a violation.
-fn mirror_failed(error: Error) -> CheckError {
-    broken(format!("the mirror fails: {error}"))
 }
 
 impl MirrorCheck {
