@@ -12,7 +12,7 @@ use super::list::{List, Register, Slot};
 use super::mutant::Mutant;
 use super::{
     Anchor, ClassNumber, Client, Content, Element, Kind, ObjectRef, Operation, PropertyNumber,
-    Schema, SyncEntry,
+    Schema, Stamp, SyncEntry,
 };
 use super::{Effect, SyncValue, Visible};
 use std::collections::BTreeMap;
@@ -214,6 +214,24 @@ impl State {
         let list = self.objects.get(&object).and_then(|fields| fields.lists.get(&property));
         let shown = list.into_iter().flat_map(List::slots).filter(|slot| self.shows(slot));
         shown.map(|slot| (slot.element, slot.value.value)).collect()
+    }
+
+    /// Returns the stamp of a property inside the window.
+    #[must_use]
+    pub fn value_stamp(&self, object: ObjectRef, property: PropertyNumber) -> Option<Stamp> {
+        self.objects.get(&object)?.values.get(&property)?.stamp()
+    }
+
+    /// Returns the stamp of an element's value inside the window.
+    #[must_use]
+    pub fn element_stamp(
+        &self,
+        object: ObjectRef,
+        property: PropertyNumber,
+        element: Element,
+    ) -> Option<Stamp> {
+        let list = self.objects.get(&object)?.lists.get(&property)?;
+        list.slots().iter().find(|slot| slot.element == element)?.value.stamp()
     }
 
     /// Returns what an app reads.

@@ -48,6 +48,10 @@ impl<T> Register<T> {
         Effect::Applied
     }
 
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        self.stamp.map(|(stamp, _)| stamp)
+    }
+
     pub(super) fn purge(&mut self, horizon: u64) {
         self.stamp = self.stamp.filter(|(_, seq)| *seq > horizon);
     }

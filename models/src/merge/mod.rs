@@ -3,6 +3,7 @@
 //! - [`fold`]: the state that a history makes, entry by entry; `list` is its part for lists.
 //! - [`statement`]: the same state without an order of application.
 //! - [`server`]: which entries the server accepts, and with which stamp.
+//! - [`recover`]: a client's operations after a reset.
 //! - [`mutant`]: wrong rules, which every check of this model must find.
 //!
 //! Written from docs/sync.md#merge-rules, not from code.
@@ -10,6 +11,7 @@
 pub mod fold;
 mod list;
 pub mod mutant;
+pub mod recover;
 pub mod server;
 pub mod statement;
 

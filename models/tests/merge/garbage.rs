@@ -2,7 +2,7 @@
 //! and definitions that do not exist. The fold stays total, and the laws that need no author hold.
 
 use crate::laws::{self, Mark};
-use crate::{Random, SEEDS};
+use crate::{EFFORT, Random};
 use fastness_models::merge::mutant::Mutant;
 use fastness_models::merge::server::Server;
 use fastness_models::merge::{
@@ -101,7 +101,7 @@ pub(crate) fn run(seed: u64, mutant: Option<Mutant>) -> Result<BTreeSet<Mark>, S
 #[test]
 fn any_accepted_entries_obey_the_laws_without_authors() {
     let mut marks = BTreeSet::new();
-    for seed in 1..=1000 * *SEEDS {
+    for seed in 1..=1000 * *EFFORT {
         let found = run(seed, None).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         marks.extend(found);
     }

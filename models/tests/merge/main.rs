@@ -7,6 +7,8 @@
 //! - SY7 Effective stamps increase along knowledge, and are not far ahead.
 //! - SY8 Duplicated and reordered submissions change nothing.
 //! - SY9 A purge at any horizon that the entries permit changes nothing visible.
+//! - SY12 A reset reports one outcome for each operation.
+//! - SY13 After a restore of a backup, every own operation is in the history or in a report.
 //! - SY15 Applying any entry is total.
 //! - SY16 No conflicting definition is in a history.
 //!
@@ -18,15 +20,14 @@ mod laws;
 mod letters;
 mod mutants;
 mod replicas;
+mod resets;
 use std::sync::LazyLock;
 
-/// How many times more random histories than `cargo test` runs; `FASTNESS_MERGE=all` sets it.
-pub(crate) static SEEDS: LazyLock<u64> = LazyLock::new(|| if runs_all() { 50 } else { 1 });
-
-/// Whether the whole enumeration is asked for.
-pub(crate) fn runs_all() -> bool {
-    std::env::var_os("FASTNESS_MERGE").is_some_and(|wish| wish == "all")
-}
+/// How many times more behaviours and histories to run than `cargo test` does by itself.
+pub(crate) static EFFORT: LazyLock<u64> = LazyLock::new(|| {
+    let effort = std::env::var("FASTNESS_MERGE").ok();
+    effort.and_then(|effort| effort.parse().ok()).unwrap_or(1).max(1)
+});
 
 /// A small generator of random numbers (`xorshift64*`), so that the model depends on nothing.
 pub(crate) struct Random(u64);

@@ -3,7 +3,7 @@
 
 use crate::laws::{self, Intentions};
 use crate::letters::{Author, LETTERS, LIST, X, foundation};
-use crate::{Random, SEEDS};
+use crate::{EFFORT, Random};
 use fastness_models::merge::fold::State;
 use fastness_models::merge::mutant::Mutant;
 use fastness_models::merge::server::{Answer, Refusal, Server};
@@ -13,19 +13,19 @@ use fastness_models::merge::{Client, PENDING, SyncEntry};
 const SKEWS: [i64; 4] = [0, 1_000_000_000, -900_000, 40];
 const STEPS: u64 = 80;
 
-struct Replica {
-    client: Client,
-    canonical: State,
-    cursor: u64,
-    pending: Vec<SyncEntry>,
-    client_seq: u64,
-    elements: u64,
+pub(crate) struct Replica {
+    pub(crate) client: Client,
+    pub(crate) canonical: State,
+    pub(crate) cursor: u64,
+    pub(crate) pending: Vec<SyncEntry>,
+    pub(crate) client_seq: u64,
+    pub(crate) elements: u64,
     /// Greatest stamp written or seen.
-    stamp: u64,
+    pub(crate) stamp: u64,
 }
 
 impl Replica {
-    fn new(client: Client, server: &Server, mutant: Option<Mutant>) -> Self {
+    pub(crate) fn new(client: Client, server: &Server, mutant: Option<Mutant>) -> Self {
         let canonical = State::new(mutant);
         let pending = Vec::new();
         let (cursor, client_seq, elements, stamp) = (0, 0, 0, 0);
@@ -35,13 +35,13 @@ impl Replica {
     }
 
     /// SY3: the fold of the pending entries over the canonical state.
-    fn working(&self) -> State {
+    pub(crate) fn working(&self) -> State {
         let mut working = self.canonical.clone();
         self.pending.iter().for_each(|entry| drop(working.apply(entry)));
         working
     }
 
-    fn write(&mut self, random: &mut Random, now: u64, intentions: &mut Intentions) {
+    pub(crate) fn write(&mut self, random: &mut Random, now: u64, intentions: &mut Intentions) {
         let skew = SKEWS[usize::try_from(self.client).unwrap_or_default() % SKEWS.len()];
         let stamp = now.saturating_add_signed(skew).max(self.stamp + 1);
         let (client, client_seq) = (self.client, self.client_seq + 1);
@@ -61,7 +61,7 @@ impl Replica {
         }
     }
 
-    fn download(&mut self, server: &Server, to: u64) {
+    pub(crate) fn download(&mut self, server: &Server, to: u64) {
         let is_new = |entry: &&SyncEntry| entry.seq > self.cursor && entry.seq <= to;
         for entry in server.history.iter().filter(is_new) {
             self.canonical.apply(entry);
@@ -74,7 +74,12 @@ impl Replica {
     }
 
     /// Sends one pending entry, not always the oldest.
-    fn upload(&mut self, server: &mut Server, random: &mut Random, now: u64) -> Result<(), String> {
+    pub(crate) fn upload(
+        &mut self,
+        server: &mut Server,
+        random: &mut Random,
+        now: u64,
+    ) -> Result<(), String> {
         if self.pending.is_empty() {
             return Ok(());
         }
@@ -91,13 +96,17 @@ impl Replica {
     }
 
     /// The oldest entry that this replica may still need or refer to.
-    fn horizon(&self) -> u64 {
+    pub(crate) fn horizon(&self) -> u64 {
         self.pending.first().map_or(self.cursor, |oldest| oldest.base)
     }
 }
 
 /// Checks SY1 and SY9 for every replica: its state is the unpurged fold up to its cursor.
-fn check(replicas: &[Replica], server: &Server, mutant: Option<Mutant>) -> Result<(), String> {
+pub(crate) fn check(
+    replicas: &[Replica],
+    server: &Server,
+    mutant: Option<Mutant>,
+) -> Result<(), String> {
     for replica in replicas {
         let mut unpurged = State::new(mutant);
         for entry in server.history.iter().filter(|entry| entry.seq <= replica.cursor) {
@@ -153,7 +162,7 @@ pub(crate) fn run(seed: u64, mutant: Option<Mutant>) -> Result<(), String> {
 
 #[test]
 fn random_histories_converge() {
-    for seed in 1..=300 * *SEEDS {
+    for seed in 1..=300 * *EFFORT {
         run(seed, None).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }
 }
