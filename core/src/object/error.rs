@@ -57,9 +57,9 @@ pub enum ObjectError {
         class: String,
         /// The property.
         property: String,
-        /// What it holds.
+        /// The type of the property.
         expected: String,
-        /// What was given, or asked for.
+        /// The type of the value, or the request.
         found: String,
     },
     /// Objects of the class need a primary key.
@@ -72,7 +72,7 @@ pub enum ObjectError {
         /// The class.
         class: String,
     },
-    /// An object with this primary key is there already.
+    /// An object with this primary key exists.
     KeyExists {
         /// The class.
         class: String,
@@ -98,21 +98,21 @@ pub enum ObjectError {
         /// The key.
         key: String,
     },
-    /// The object is not there, or no longer.
+    /// The object does not exist.
     ObjectNotFound {
         /// The class.
         class: String,
-        /// What it was addressed by.
+        /// The key that was given.
         key: String,
     },
-    /// A list has no such place.
+    /// A list has no such position.
     OutOfBounds {
         /// Index that was given.
         index: usize,
-        /// How many elements there are.
+        /// The number of elements.
         len: usize,
     },
-    /// Of a synced file, classes, properties and indexes are only added.
+    /// A synced file only gets more classes, properties and indexes.
     SyncedChange {
         /// The class that was to be changed.
         class: String,
