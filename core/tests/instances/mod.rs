@@ -1,4 +1,4 @@
-//! FileRegistry: who has which file open, what may be done to a file when, and the backups of
+//! Instances: who has which file open, what may be done to a file when, and the backups of
 //! client resets. Named after the rows of docs/instances.md and of the original's tests.
 
 mod backups;
