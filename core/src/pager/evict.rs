@@ -36,7 +36,7 @@ pub(super) struct ClockHand {
 struct TreeVersions {
     tree: TreeId,
     all: Vec<Weak<dyn Evict>>,
-    /// TreeVersions after the last removal of those that were dropped.
+    /// Versions after the last removal of those that were dropped.
     alive: usize,
 }
 

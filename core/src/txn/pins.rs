@@ -89,7 +89,7 @@ impl<T> Published<T> {
         drop(last);
     }
 
-    /// TxnChanges the current state in place, if it is `own` and has no other holder; readers block
+    /// Changes the current state in place, if it is `own` and has no other holder; readers block
     /// meanwhile. `None`, and nothing has changed, if it has one or `body` returns `None`.
     pub(crate) fn change<R>(
         &self,
