@@ -1,8 +1,8 @@
 //! The command line, the same for every program.
 
 use crate::bench::Clock;
-use crate::round::Sizes;
 use crate::selection::Selection;
+use crate::world::Sizes;
 use clap::Parser;
 use std::path::PathBuf;
 

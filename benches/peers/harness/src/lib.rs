@@ -24,6 +24,7 @@ mod round;
 mod samples;
 mod selection;
 mod sum;
+mod world;
 
 pub use conduct::run;
 pub use data::{Change, Key, Value};

@@ -4,9 +4,9 @@ use crate::bench::{Clock, thousands_per_second};
 use crate::disk::bytes_on_disk;
 use crate::engine::{Engine, Objects, Place, Result};
 use crate::items::{Ask, Items};
-use crate::round::World;
 use crate::samples::{Samples, quantile};
 use crate::sum::Sum;
+use crate::world::World;
 use std::path::PathBuf;
 
 /// Conditions that are asked in one figure: how old an object must be at least.
