@@ -96,8 +96,8 @@ impl Snapshot {
         walk.state(state)?;
         walk.free_pages(state)?;
         walk.log(state)?;
-        let (page_count, reachable) = (walk.pages.len() as u64, walk.count(Use::Reachable));
-        let free = walk.count(Use::Free);
+        let (page_count, reachable) = (walk.pages.len() as u64, walk.count(PageUse::Reachable));
+        let free = walk.count(PageUse::Free);
         Ok(Verification {
             commit: self.commit(),
             page_count,
@@ -110,7 +110,7 @@ impl Snapshot {
 
 /// Use of a page, as far as the walk knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Use {
+pub(crate) enum PageUse {
     Unknown,
     Reachable,
     Free,
@@ -118,7 +118,7 @@ pub(crate) enum Use {
 
 /// A page met on the walk, with what leads to it.
 #[cfg_attr(not(any(test, feature = "inspect")), expect(dead_code, reason = "`inspect` asks"))]
-pub(crate) struct Met<'a> {
+pub(crate) struct VisitedPage<'a> {
     pub(crate) owner: &'a str,
     pub(crate) pointer: Pointer,
 }
@@ -126,11 +126,11 @@ pub(crate) struct Met<'a> {
 /// A walk over every page of a commit.
 pub(crate) struct Walk<'a> {
     pager: &'a Pager,
-    pub(crate) pages: Vec<Use>,
+    pub(crate) pages: Vec<PageUse>,
     pub(crate) problems: Vec<Problem>,
     /// A page could not be read, so what it leads to is unknown.
     incomplete: bool,
-    visit: Option<&'a mut dyn FnMut(&Met<'_>)>,
+    visit: Option<&'a mut dyn FnMut(&VisitedPage<'_>)>,
 }
 
 /// Where on the walk a node is.
@@ -145,20 +145,23 @@ struct Spot<'a> {
 impl<'a> Walk<'a> {
     pub(crate) fn new(state: &'a CommitState) -> Self {
         let count = usize::try_from(state.slot.page_count).unwrap_or(usize::MAX);
-        let mut pages = vec![Use::Unknown; count];
+        let mut pages = vec![PageUse::Unknown; count];
         for page in pages.iter_mut().take(usize::try_from(HEADER_PAGES).unwrap_or(0)) {
-            *page = Use::Reachable;
+            *page = PageUse::Reachable;
         }
         let (problems, incomplete, visit) = (Vec::new(), false, None);
         Self { pager: &state.pager, pages, problems, incomplete, visit }
     }
 
     #[cfg(any(test, feature = "inspect"))]
-    pub(crate) fn visiting(state: &'a CommitState, visit: &'a mut dyn FnMut(&Met<'_>)) -> Self {
+    pub(crate) fn visiting(
+        state: &'a CommitState,
+        visit: &'a mut dyn FnMut(&VisitedPage<'_>),
+    ) -> Self {
         Self { visit: Some(visit), ..Self::new(state) }
     }
 
-    fn count(&self, wanted: Use) -> u64 {
+    fn count(&self, wanted: PageUse) -> u64 {
         self.pages.iter().filter(|&&page| page == wanted).count() as u64
     }
 
@@ -168,15 +171,15 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn slot(&mut self, page: PageId) -> Option<&mut Use> {
+    fn slot(&mut self, page: PageId) -> Option<&mut PageUse> {
         usize::try_from(page.0).ok().and_then(|index| self.pages.get_mut(index))
     }
 
     /// Notes that a page is reachable and tells whether it was not before.
     fn reach(&mut self, owner: &str, pointer: &Pointer) -> bool {
         let fresh = match self.slot(pointer.page) {
-            Some(known @ Use::Unknown) => {
-                *known = Use::Reachable;
+            Some(known @ PageUse::Unknown) => {
+                *known = PageUse::Reachable;
                 true
             }
             Some(_) => {
@@ -189,7 +192,7 @@ impl<'a> Walk<'a> {
             }
         };
         if fresh && let Some(visit) = &mut self.visit {
-            visit(&Met { owner, pointer: *pointer });
+            visit(&VisitedPage { owner, pointer: *pointer });
         }
         fresh
     }
@@ -308,7 +311,7 @@ impl<'a> Walk<'a> {
             for bit in bits.iter() {
                 let page = PageId(chunk.saturating_mul(CHUNK_PAGES).saturating_add(bit));
                 match self.slot(page) {
-                    Some(known @ Use::Unknown) => *known = Use::Free,
+                    Some(known @ PageUse::Unknown) => *known = PageUse::Free,
                     Some(_) => self.problem(page, OWNER_SPACE, ProblemKind::ReachableAndFree),
                     None => {
                         let kind = ProblemKind::Damaged(Damage::Missing);
@@ -320,7 +323,7 @@ impl<'a> Walk<'a> {
         if !self.incomplete {
             let unknown: Vec<_> = (0_u64..)
                 .zip(&self.pages)
-                .filter(|(_, u)| **u == Use::Unknown)
+                .filter(|(_, u)| **u == PageUse::Unknown)
                 .map(|(page, _)| PageId(page))
                 .take(PROBLEMS_MAX)
                 .collect();

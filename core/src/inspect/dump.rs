@@ -13,7 +13,7 @@ use crate::txn::{
     CommitState, Op, SLOT_PAGES, Snapshot, prelude_places, read_slot, scan_log, section,
 };
 use crate::unit::{HEADER_PAGES, PageBytes, PageId};
-use crate::verify::{Met, OWNER_SPACE, Use, Walk};
+use crate::verify::{OWNER_SPACE, PageUse, VisitedPage, Walk};
 use crate::vfs::read_whole;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,7 +28,7 @@ const SHOWN_BYTES: usize = 24;
 pub fn dump_file(snapshot: &Snapshot) -> Result<String> {
     let state = snapshot.state();
     let mut met = Vec::new();
-    let mut visit = |page: &Met<'_>| met.push((page.pointer, page.owner.to_owned()));
+    let mut visit = |page: &VisitedPage<'_>| met.push((page.pointer, page.owner.to_owned()));
     let mut walk = Walk::visiting(state, &mut visit);
     walk.state(state)?;
     let known = std::mem::take(&mut walk.pages);
@@ -44,7 +44,7 @@ pub fn dump_file(snapshot: &Snapshot) -> Result<String> {
             let what = summary(&state.pager, &pointer);
             let owner = owners.describe(&owner);
             line(&mut text, &format!("page {page}: {what} of {owner}, born {}", pointer.birth));
-        } else if known.get(index(page)) == Some(&Use::Unknown) {
+        } else if known.get(index(page)) == Some(&PageUse::Unknown) {
             line(&mut text, &format!("page {page}: free"));
         }
     }
@@ -139,7 +139,7 @@ pub fn dump_page(snapshot: &Snapshot, page: PageId) -> Result<String> {
         return header(snapshot, page);
     }
     let mut found = None;
-    let mut visit = |met: &Met<'_>| {
+    let mut visit = |met: &VisitedPage<'_>| {
         if met.pointer.page == page {
             found = Some((met.pointer, met.owner.to_owned()));
         }

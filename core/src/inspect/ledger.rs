@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::instance::error::InstanceError;
 use crate::txn::{Snapshot, Store};
 use crate::unit::{CommitId, PageId};
-use crate::verify::{Met, Walk};
+use crate::verify::{VisitedPage, Walk};
 
 /// Where the pages of a commit are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Ledger {
 pub fn ledger(snapshot: &Snapshot) -> Result<Ledger> {
     let state = snapshot.state();
     let mut reachable = Vec::new();
-    let mut visit = |met: &Met<'_>| reachable.push(met.pointer.page);
+    let mut visit = |met: &VisitedPage<'_>| reachable.push(met.pointer.page);
     let mut walk = Walk::visiting(state, &mut visit);
     walk.state(state)?;
     drop(walk);
