@@ -8,7 +8,7 @@ use crate::conc::{Arc, Mutex};
 use crate::error::Result;
 use crate::fault::{self, Fault};
 use crate::table::{Catalog, MAIN, ObjectId, TableReader};
-use crate::txn::{self, Source, Store};
+use crate::txn::{self, ReadSource, Store};
 use crate::unit::CommitId;
 use std::fmt;
 
@@ -52,7 +52,7 @@ impl Shared {
     }
 
     /// Returns the catalog of a commit: the cached one if its stamp is the same.
-    pub(super) fn catalog(&self, source: Source<'_>) -> Result<Arc<Catalog>> {
+    pub(super) fn catalog(&self, source: ReadSource<'_>) -> Result<Arc<Catalog>> {
         let held = Arc::clone(&self.catalog.lock());
         if held.stamp == Catalog::stored_stamp(source, held.root())? {
             return Ok(held);
@@ -71,7 +71,7 @@ impl Shared {
     }
 
     pub(super) fn snapshot(&self, snapshot: txn::Snapshot) -> Result<Snapshot> {
-        let catalog = self.catalog(Source::Snapshot(&snapshot))?;
+        let catalog = self.catalog(ReadSource::Snapshot(&snapshot))?;
         Ok(Snapshot { snapshot, catalog })
     }
 }
@@ -86,7 +86,7 @@ impl Snapshot {
     /// Returns the objects of the file.
     #[must_use]
     pub fn view(&self) -> View<'_> {
-        let source = Source::Snapshot(&self.snapshot);
+        let source = ReadSource::Snapshot(&self.snapshot);
         View { tables: TableReader { source, catalog: &self.catalog } }
     }
 

@@ -25,7 +25,7 @@ use crate::table::{
     SchemaChange, Tables, Value,
 };
 use crate::tree::Bytes;
-use crate::txn::{Durability, Source, Store, WriteTxn};
+use crate::txn::{Durability, ReadSource, Store, WriteTxn};
 use crate::unit::CommitId;
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ pub struct Transaction {
 
 impl Transaction {
     pub(super) fn new(shared: Arc<Shared>, txn: WriteTxn) -> Result<Self> {
-        let catalog = shared.catalog(Source::Txn(&txn))?;
+        let catalog = shared.catalog(ReadSource::Txn(&txn))?;
         let mut tables = Tables::with_catalog(txn, catalog);
         tables.set_author(*shared.author.lock());
         if matches!(shared.hook, Some(HookKind::Replica(_))) {
@@ -85,17 +85,16 @@ impl Transaction {
         let changes = self.changes()?;
         let Self { shared, tables, operations, .. } = self;
         let (txn, catalog) = tables.finish()?;
-        let commit = txn.commit_and(durability, |commit| {
-            let has_changes = !changes.is_empty();
-            if has_changes {
-                shared.subscriptions.push(commit, Changes { commit, ..changes });
+        let staged = txn.stage(durability)?;
+        let (commit, has_changes) = (staged.commit(), !changes.is_empty());
+        if has_changes {
+            shared.subscriptions.push(commit, Changes { commit, ..changes });
+        }
+        staged.finish().map_err(|failure| {
+            if has_changes && failure.is_rolled_back() {
+                shared.subscriptions.retract(commit);
             }
-            let subscriptions = &shared.subscriptions;
-            move || {
-                if has_changes {
-                    subscriptions.retract(commit);
-                }
-            }
+            Error::from(failure)
         })?;
         shared.keep(catalog);
         match hook.filter(|_| is_late) {

@@ -9,7 +9,7 @@ use crate::table::{
     RecordSlot, TableReader, Value, links_from, plain, read_link,
 };
 use crate::tree::{Bytes, Range};
-use crate::txn::Peek;
+use crate::txn::TreeReader;
 
 /// The objects of a file at one moment: of a snapshot, or as a transaction sees them.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub struct View<'a> {
 pub struct Objects<'a> {
     pub(super) view: View<'a>,
     pub(super) table: &'a Arc<ClassTable>,
-    pub(super) tree: Peek<'a>,
+    pub(super) tree: TreeReader<'a>,
 }
 
 /// An object, as it is in a snapshot or was when a transaction read it.

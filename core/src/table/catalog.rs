@@ -11,7 +11,7 @@ use crate::conc::Arc;
 use crate::error::{Error, FileErrorCause, Result};
 use crate::schema::{Class, Schema, SchemaError};
 use crate::sorted::Sorted;
-use crate::txn::Source;
+use crate::txn::ReadSource;
 use std::path::Path;
 
 /// The root of the objects that an app works with. A file can hold other roots beside it.
@@ -57,18 +57,18 @@ impl Catalog {
     }
 
     /// Returns the stamp of a stored catalog without reading all of it.
-    pub(crate) fn stored_stamp(source: Source<'_>, root: &str) -> Result<u64> {
+    pub(crate) fn stored_stamp(source: ReadSource<'_>, root: &str) -> Result<u64> {
         let head = source.tree(&schema_tree(root)).get(HEAD)?;
         let Some(head) = head else { return Ok(0) };
         Reader::new(&head).u64().ok_or_else(|| malformed(source.path()))
     }
 
     /// Reads the catalog of a root.
-    pub(crate) fn load(source: Source<'_>, root: &str) -> Result<Self> {
+    pub(crate) fn load(source: ReadSource<'_>, root: &str) -> Result<Self> {
         Self::read(source, root)?.ok_or_else(|| malformed(source.path()))
     }
 
-    fn read(source: Source<'_>, root: &str) -> Result<Option<Self>> {
+    fn read(source: ReadSource<'_>, root: &str) -> Result<Option<Self>> {
         let tree = source.tree(&schema_tree(root));
         let mut catalog = Self::new(root);
         let Some(head) = tree.get(HEAD)? else { return Ok(Some(catalog)) };

@@ -11,7 +11,7 @@ use super::value::{ObjectKey, Value};
 use crate::error::{Error, Result};
 use crate::schema::PropertyType;
 use crate::tree::Bytes;
-use crate::txn::Source;
+use crate::txn::ReadSource;
 use std::ops::{Bound, Range};
 
 /// Keys of objects that [`TableReader::keys_after`] returns at most.
@@ -20,7 +20,7 @@ const KEYS_AT_ONCE: usize = 1024;
 /// The tables below one root, to read.
 #[derive(Clone, Copy, Debug)]
 pub struct TableReader<'a> {
-    pub(crate) source: Source<'a>,
+    pub(crate) source: ReadSource<'a>,
     pub(crate) catalog: &'a Catalog,
 }
 

@@ -19,7 +19,7 @@ use crate::conc::Arc;
 use crate::error::Result;
 use crate::fault::{self, Fault};
 use crate::schema::Property;
-use crate::txn::Source;
+use crate::txn::ReadSource;
 
 /// A class before and after a change.
 #[derive(Clone, Copy)]
@@ -392,7 +392,7 @@ impl Tables {
     fn follow_value(&self, value: &mut Value<'static>) -> Result<bool> {
         let Value::Link(to) = value else { return Ok(false) };
         let target = self.catalog.table_numbered(to.class).ok_or_else(|| self.malformed())?;
-        let tree = Source::Txn(&self.txn).tree(&target.moved_tree());
+        let tree = ReadSource::Txn(&self.txn).tree(&target.moved_tree());
         let Some(key) = tree.get(&to.key.to_bytes())? else { return Ok(false) };
         to.key = ObjectKey::from_bytes(&key).ok_or_else(|| self.malformed())?;
         Ok(true)

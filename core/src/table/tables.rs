@@ -13,7 +13,7 @@ use super::value::{ElementId, ObjectId, ObjectKey, RowId};
 use crate::codec::Reader;
 use crate::conc::Arc;
 use crate::error::{Error, Result};
-use crate::txn::{Source, TreeMut, WriteTxn};
+use crate::txn::{ReadSource, TreeMut, WriteTxn};
 use std::ops::Bound;
 
 /// Key of the next number of an object or list element, in the tree of the catalog.
@@ -56,7 +56,7 @@ impl Tables {
     /// # Errors
     /// If the catalog cannot be read or is damaged.
     pub fn open(txn: WriteTxn, root: &str) -> Result<Self> {
-        let catalog = Arc::new(Catalog::load(Source::Txn(&txn), root)?);
+        let catalog = Arc::new(Catalog::load(ReadSource::Txn(&txn), root)?);
         Ok(Self::with_catalog(txn, catalog))
     }
 
@@ -69,12 +69,12 @@ impl Tables {
     /// Returns the tables as this transaction sees them.
     #[must_use]
     pub fn reader(&self) -> TableReader<'_> {
-        TableReader { source: Source::Txn(&self.txn), catalog: &self.catalog }
+        TableReader { source: ReadSource::Txn(&self.txn), catalog: &self.catalog }
     }
 
     /// Returns the tables as they were when the transaction began.
     pub(crate) fn base_reader(&self) -> TableReader<'_> {
-        TableReader { source: Source::Base(&self.txn), catalog: &self.base }
+        TableReader { source: ReadSource::Base(&self.txn), catalog: &self.base }
     }
 
     pub(crate) const fn catalog(&self) -> &Arc<Catalog> {
@@ -170,7 +170,7 @@ impl Tables {
         if !restores_catalog {
             return Ok(());
         }
-        let mut restored = Catalog::load(Source::Txn(&self.txn), self.catalog.root())?;
+        let mut restored = Catalog::load(ReadSource::Txn(&self.txn), self.catalog.root())?;
         // Catalogs are cached by stamp, so a restored one gets a stamp of its own.
         restored.stamp = self.written.stamp;
         self.written = Arc::new(restored);
@@ -179,7 +179,7 @@ impl Tables {
     }
 
     pub(super) fn malformed(&self) -> Error {
-        malformed(Source::Txn(&self.txn).path())
+        malformed(ReadSource::Txn(&self.txn).path())
     }
 
     /// Returns a tree below the root, to change it.
@@ -254,7 +254,7 @@ impl Tables {
     ) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         let from = from.as_ref().map(|key| &key[..]);
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        for entry in Source::Txn(&self.txn).tree(tree).range((from, Bound::Unbounded))? {
+        for entry in ReadSource::Txn(&self.txn).tree(tree).range((from, Bound::Unbounded))? {
             let (key, value) = entry?;
             if bytes >= WALK_BYTES || !key.starts_with(prefix) {
                 break;

@@ -64,6 +64,6 @@ pub use options::StoreOptions;
 pub use snapshot::{Snapshot, Tree};
 pub(crate) use state::{CommitState, Trees};
 pub use store::{Info, Store, TreeInfo};
-pub(crate) use tree_reader::{ReadSource as Source, TreeReader as Peek};
+pub(crate) use tree_reader::{ReadSource, TreeReader};
 pub use write::{TreeMut, WriteTxn};
 pub(crate) use writer::Versions;

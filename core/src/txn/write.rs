@@ -183,23 +183,6 @@ impl WriteTxn {
         Ok(StagedCommit { guard, stage, base })
     }
 
-    /// Commits, and calls `on_commit` with the commit's number while the writer lock is held. The
-    /// returned closure is called if the commit is rolled back, with the lock held again.
-    pub(crate) fn commit_and<U: FnOnce()>(
-        self,
-        durability: Durability,
-        on_commit: impl FnOnce(CommitId) -> U,
-    ) -> Result<CommitId> {
-        let staged = self.stage(durability)?;
-        let on_rollback = on_commit(staged.commit());
-        staged.finish().map_err(|failure| {
-            if failure.is_rolled_back() {
-                on_rollback();
-            }
-            failure.into()
-        })
-    }
-
     /// Undoes the transaction, as dropping it does.
     pub fn abort(self) {}
 }
