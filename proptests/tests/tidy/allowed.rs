@@ -4,7 +4,7 @@
 //! Text that moves to another file takes its allowance along: a rule fails when the files together
 //! have more breaches than their lines allow.
 
-use super::{Breach, WorkTree, graph, names, prose, source};
+use super::{Breach, WorkTree, graph, names};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -21,23 +21,7 @@ pub(crate) type Counts = BTreeMap<String, BTreeMap<String, usize>>;
 
 /// All rules whose breaches are counted down, over the whole tree.
 pub(crate) fn all(tree: &WorkTree) -> Vec<RuleBreaches> {
-    let mut words = Vec::new();
-    let mut identifiers = Vec::new();
-    let mut arguments = Vec::new();
-    for path in tree.ending(".rs") {
-        let text = tree.text(path).unwrap_or_default();
-        let tokens = source::tokens(&text);
-        words.extend(prose::source_words(path, &tokens));
-        identifiers.extend(prose::identifiers(path, &tokens));
-        arguments.extend(names::arguments(path, &tokens));
-    }
-    for path in tree.ending(".md") {
-        words.extend(prose::document_words(path, &tree.text(path).unwrap_or_default()));
-    }
     let mut found = vec![
-        RuleBreaches { rule: "words", breaches: words },
-        RuleBreaches { rule: "identifiers", breaches: identifiers },
-        RuleBreaches { rule: "arguments", breaches: arguments },
         RuleBreaches { rule: "types", breaches: names::types(tree) },
         RuleBreaches { rule: "circles", breaches: graph::circles(tree) },
     ];

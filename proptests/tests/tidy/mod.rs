@@ -7,8 +7,9 @@
 //! - Crates and the modules of core depend only in the direction of docs/architecture.md.
 //! - Maps name every crate and module; docs/promises.md and the code name the same ids.
 //! - References resolve: documents, anchors, checks, snapshots, golden files, corpora.
-//! - [`allowed`] counts the breaches of rules that are not met everywhere yet: words, tuples of
-//!   arguments, names of types, circles of imports. The counts only fall.
+//! - Prose, messages and names use the words of the field; a tuple counts by its members.
+//! - [`allowed`] counts the breaches of rules that are not met everywhere yet: types that share a
+//!   name, circles of imports. The counts only fall.
 //! - Every rule here fires on an example of its breach.
 
 pub(crate) mod allowed;
@@ -45,6 +46,9 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     ("machines", |tree| each(tree, "", text::machine_paths)),
     ("crates", layers::crate_arrows),
     ("modules", layers::core_modules),
+    ("words", words),
+    ("identifiers", |tree| each(tree, ".rs", prose::identifiers)),
+    ("arguments", |tree| each(tree, ".rs", names::arguments)),
     ("maps", maps::complete),
     ("promises", register::promises),
     ("references", artefacts::header_references),
@@ -152,6 +156,13 @@ fn each(tree: &WorkTree, end: &str, rule: fn(&str, &str) -> Vec<Breach>) -> Vec<
     texts.flat_map(|(path, text)| rule(path, &text)).collect()
 }
 
+/// The words of comments and messages in code, and of documents.
+fn words(tree: &WorkTree) -> Vec<Breach> {
+    let mut breaches = each(tree, ".rs", prose::source_words);
+    breaches.extend(each(tree, ".md", prose::document_words));
+    breaches
+}
+
 fn unwraps(tree: &WorkTree) -> Vec<Breach> {
     let mut breaches = each(tree, ".rs", text::unwraps);
     breaches.retain(|breach| !tree.is_test(&breach.path));
@@ -215,6 +226,21 @@ mod tests {
     #[test]
     fn modules_of_core_import_only_from_above() {
         check("modules");
+    }
+
+    #[test]
+    fn prose_and_messages_use_the_words_of_the_field() {
+        check("words");
+    }
+
+    #[test]
+    fn names_use_the_words_of_the_field() {
+        check("identifiers");
+    }
+
+    #[test]
+    fn a_tuple_of_arguments_counts_by_its_members() {
+        check("arguments");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! that the field does not use.
 
 use super::Breach;
-use super::source::{Token, TokenKind};
+use super::source::{Token, TokenKind, tokens};
 use super::text::breach;
 use std::collections::BTreeSet;
 
@@ -75,7 +75,8 @@ const TYPES: &[&str] = &[
 ];
 
 /// Names in code that hold a ruled-out phrase, each where the file first defines it.
-pub(crate) fn identifiers(path: &str, code: &[Token<'_>]) -> Vec<Breach> {
+pub(crate) fn identifiers(path: &str, source: &str) -> Vec<Breach> {
+    let code = tokens(source);
     let mut breaches = Vec::new();
     let mut seen = BTreeSet::new();
     for pair in code.windows(2) {
@@ -138,8 +139,9 @@ impl Piece {
 }
 
 /// Breaches in the comments and messages of a Rust file.
-pub(crate) fn source_words(path: &str, tokens: &[Token<'_>]) -> Vec<Breach> {
-    let mut pieces = comments(tokens);
+pub(crate) fn source_words(path: &str, source: &str) -> Vec<Breach> {
+    let tokens = tokens(source);
+    let mut pieces = comments(&tokens);
     // The rules' own messages and examples name the words that they rule out.
     if !path.starts_with("proptests/tests/tidy/") {
         pieces.extend(tokens.iter().filter_map(message));
@@ -374,13 +376,12 @@ fn matches(phrase: &str, words: &[Word]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::source::tokens;
     use super::{document_words, identifiers, source_words};
 
     #[track_caller]
     fn check_source(source: &str, lines: &[usize]) {
         let found: Vec<usize> =
-            source_words("a.rs", &tokens(source)).iter().map(|found| found.line).collect();
+            source_words("a.rs", source).iter().map(|found| found.line).collect();
         assert_eq!(found, lines, "{source}");
     }
 
@@ -412,7 +413,7 @@ mod tests {
     fn names_of_no_field_are_found() {
         let check = |source: &str, lines: &[usize]| {
             let found: Vec<usize> =
-                identifiers("a.rs", &tokens(source)).iter().map(|found| found.line).collect();
+                identifiers("a.rs", source).iter().map(|found| found.line).collect();
             assert_eq!(found, lines, "{source}");
         };
         check("fn let_go() {}\nfn is_let() { let_go(); }\n", &[1]);
