@@ -60,6 +60,17 @@ impl Condvar {
         self.0.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Waits while the condition holds, and at most for the given time.
+    pub(crate) fn wait_while<'a, T>(
+        &self,
+        guard: Guard<'a, T>,
+        timeout: std::time::Duration,
+        mut condition: impl FnMut() -> bool,
+    ) -> Guard<'a, T> {
+        let waited = self.0.wait_timeout_while(guard, timeout, |_| condition());
+        waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
+    }
+
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
     }

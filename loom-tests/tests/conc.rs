@@ -42,6 +42,19 @@ impl Condvar {
         self.0.wait(guard).unwrap()
     }
 
+    /// Waits while the condition holds. No time passes in a model: a lost wake-up is a deadlock.
+    pub(crate) fn wait_while<'a, T>(
+        &self,
+        mut guard: Guard<'a, T>,
+        _timeout: std::time::Duration,
+        mut condition: impl FnMut() -> bool,
+    ) -> Guard<'a, T> {
+        while condition() {
+            guard = self.wait(guard);
+        }
+        guard
+    }
+
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
     }

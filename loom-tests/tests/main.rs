@@ -39,6 +39,9 @@ mod core_group_commit;
 mod core_pins;
 #[path = "../../core/src/object/queues.rs"]
 mod core_queues;
+#[path = "../../core/src/object/signal.rs"]
+#[expect(dead_code, reason = "core's; the models use a part")]
+mod core_signal;
 #[path = "../../core/src/txn/writer_lock.rs"]
 mod core_writer_lock;
 
@@ -60,5 +63,6 @@ mod group_commit;
 mod instances;
 mod observers;
 mod pins;
+mod signals;
 mod two_openers;
 mod writer_lock;

@@ -117,6 +117,7 @@ faults! {
     Ob10 = "OB-10", "a piece of a list that is cut keeps the count it had";
     Ob11 = "OB-11", "an observer receives commits before they are published";
     Ob12 = "OB-12", "the writes of a commit hook are committed after its commit";
+    Ob13 = "OB-13", "a commit wakes only the oldest of the subscriptions";
 }
 
 #[cfg(feature = "faults")]

@@ -6,9 +6,9 @@
 //! subscriptions, and hands operations to the commit hook.
 //!
 //! Files, from the top; each imports only from those above it: `commit_hook`, `lookup` names and
-//! refusals, `view` reading, `filter`, `query_plan`, `query`, `changes`, `queues`, `shared` the
-//! state of a database, `transaction`, `lists`, `write_properties`, `alter` writing, `options`,
-//! `database`, `opening`, `subscribe`.
+//! refusals, `view` reading, `filter`, `query_plan`, `query`, `changes`, `queues`, `signal`,
+//! `shared` the state of a database, `transaction`, `lists`, `write_properties`, `alter` writing,
+//! `options`, `database`, `opening`, `subscribe`.
 //!
 //! - B1 Every operation answers as the model does.
 //! - B2 A link leads to an object that exists, or to none.
@@ -21,6 +21,7 @@
 //!   and exactly once.
 //! - W3 A commit hands its operations to the hook in order and exactly once. A dropped transaction
 //!   delivers nothing. The writes of the hook commit atomically with the transaction.
+//! - W4 After a commit that changed objects is visible, every subscription is woken.
 //!
 //! Specification: docs/objects.md. Model: `models::objects`. Checks:
 //! `sim::check::{objects, schema, queries, observers}`.
@@ -52,6 +53,7 @@ mod query;
 mod query_plan;
 mod queues;
 mod shared;
+mod signal;
 mod subscribe;
 mod transaction;
 mod view;

@@ -3,6 +3,7 @@
 use super::changes::Changes;
 use super::commit_hook::HookKind;
 use super::queues::Queues;
+use super::signal::Signals;
 use super::view::{Object, Objects, View};
 use crate::conc::{Arc, Mutex};
 use crate::error::Result;
@@ -18,6 +19,7 @@ pub(super) struct Shared {
     /// The catalog that was used last.
     catalog: Mutex<Arc<Catalog>>,
     pub(super) subscriptions: Queues<Changes>,
+    pub(super) signals: Signals,
     pub(super) hook: Option<HookKind>,
     /// Transactions only add classes, properties and indexes.
     pub(super) synced: bool,
@@ -45,6 +47,7 @@ impl Shared {
             store,
             catalog,
             subscriptions: Queues::default(),
+            signals: Signals::default(),
             hook,
             synced,
             author: Mutex::new(0),

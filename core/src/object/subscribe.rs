@@ -11,9 +11,14 @@ use super::changes::Changes;
 use super::database::Database;
 use super::queues::Queue;
 use super::shared::{Shared, Snapshot};
+use super::signal::Signal;
 use crate::conc::Arc;
 use crate::error::{Error, Result};
 use crate::unit::CommitId;
+#[cfg(feature = "stream")]
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// A subscription to the changes of commits. It keeps the database open.
 ///
@@ -48,6 +53,7 @@ use crate::unit::CommitId;
 pub struct Subscription {
     shared: Arc<Shared>,
     queue: Arc<Queue<Changes>>,
+    signal: Arc<Signal>,
     /// The commit that it began with.
     from: CommitId,
 }
@@ -59,6 +65,8 @@ impl Database {
     /// # Errors
     /// As [`crate::Store::sync`]; if the catalog cannot be read or is damaged.
     pub fn subscribe(&self) -> Result<(Snapshot, Subscription)> {
+        // First, so that no commit of the queue is without its wake-up.
+        let signal = self.shared.signals.begin();
         let (queue, snapshot) = self.shared.subscriptions.begin(|| {
             match self.store().sync() {
                 // A database without writers has none to wait for.
@@ -67,7 +75,7 @@ impl Database {
             }
         })?;
         let (shared, from) = (Arc::clone(&self.shared), snapshot.commit());
-        Ok((snapshot, Subscription { shared, queue, from }))
+        Ok((snapshot, Subscription { shared, queue, signal, from }))
     }
 }
 
@@ -83,5 +91,50 @@ impl Subscription {
             }
         }
         None
+    }
+
+    /// Waits until there is a commit that changed objects, and returns its changes; none after
+    /// `timeout`. It blocks the thread, and may be called on several.
+    ///
+    /// ```
+    /// # use fastness::object::{Database, DatabaseOptions};
+    /// # use fastness::schema::{Class, Schema};
+    /// # use std::time::Duration;
+    /// # let options = DatabaseOptions::schema(Schema::new([Class::new("Note")?])?, 0);
+    /// let database = Database::in_memory(&fastness::StoreOptions::new(), &options)?;
+    /// let (_, subscription) = database.subscribe()?;
+    /// let writer = std::thread::spawn(move || database.transact(|txn| txn.create("Note")));
+    /// let changes = subscription.recv(Duration::from_secs(60)).expect("the other thread commits");
+    /// assert_eq!(changes.classes["Note"].inserted, [writer.join().unwrap()?.key]);
+    /// # Ok::<(), fastness::Error>(())
+    /// ```
+    #[must_use]
+    pub fn recv(&self, timeout: Duration) -> Option<Arc<Changes>> {
+        self.signal.wait(timeout, || self.try_recv())
+    }
+
+    /// Returns the changes of the next commit, or registers the task to be woken by one. One task
+    /// is registered at a time.
+    pub fn poll_recv(&self, context: &mut Context<'_>) -> Poll<Arc<Changes>> {
+        let found = self.signal.register(context.waker(), || self.try_recv());
+        found.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Calls `wake` after each commit that changed objects, on the thread that committed. It runs
+    /// when the commit is visible and outside of every lock of the store. It should only signal
+    /// the thread that calls [`Subscription::try_recv`], and must not panic. The last one set
+    /// counts; a commit beside this call may miss it, so look for changes once after it.
+    pub fn on_commit(&self, wake: impl Fn() + Send + Sync + 'static) {
+        self.signal.set_callback(Some(Arc::new(wake)));
+    }
+}
+
+/// The changes of each commit, for tasks. It never ends. With the feature `stream`.
+#[cfg(feature = "stream")]
+impl futures_core::Stream for Subscription {
+    type Item = Arc<Changes>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_recv(context).map(Some)
     }
 }

@@ -97,6 +97,9 @@ impl Transaction {
             Error::from(failure)
         })?;
         shared.keep(catalog);
+        if has_changes {
+            shared.signals.wake();
+        }
         match hook.filter(|_| is_late) {
             Some(hook) => call_late(&shared.store, &hook, &operations),
             None => Ok(commit),

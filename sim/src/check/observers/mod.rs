@@ -11,7 +11,7 @@ use super::objects::compare::check_bug;
 use super::objects::driver;
 use super::objects::harness::ObjectHarness;
 use super::objects::object_check::ObjectCheck;
-use super::promises::{B1, B9, C2, C3, C5, C11, C12, C13, W1, W2, W3};
+use super::promises::{B1, B9, C2, C3, C5, C11, C12, C13, W1, W2, W3, W4};
 use crate::check::definition::{Check, Distribution, Violation};
 use diff::{changed, differ};
 use fastness::CommitId;
@@ -19,6 +19,8 @@ use fastness::object::{Changes, ElementId, ObjectRef, Operation, Subscription, V
 use fastness_models::object_schema::SchemaChange;
 use fastness_models::objects::{DatabaseState, Id, Key, ListEdit, Value};
 use fastness_models::{Op, OpKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Maximum number of observers.
 const OBSERVERS_MAX: usize = 3;
@@ -26,7 +28,7 @@ const OBSERVERS_MAX: usize = 3;
 pub(super) const CHECK: Check = Check {
     name: "observers",
     about: "reports to observers and the commit hook, compared with the states before and after",
-    invariants: &[W1, W2, W3, B1, B9, C2, C3, C5, C11, C12, C13],
+    invariants: &[W1, W2, W3, W4, B1, B9, C2, C3, C5, C11, C12, C13],
     marks: &[
         "reported a commit",
         "reported several commits in order",
@@ -42,6 +44,7 @@ pub(super) const CHECK: Check = Check {
         "writes of the commit hook kept with its commit",
         "writes of the commit hook lost with its commit",
         "subscribed while an older observer was behind",
+        "woke several observers",
         "reported nothing for a failed commit",
         "reported nothing for a commit in doubt",
         "a subscription failed",
@@ -78,6 +81,8 @@ struct ObserverState {
     observer: Subscription,
     states: Vec<DatabaseState>,
     last: CommitId,
+    /// How often it was woken since it was last looked at.
+    woken: Arc<AtomicUsize>,
 }
 
 /// The observers of a run.
@@ -111,6 +116,7 @@ impl ObjectCheck for ObserverCheck {
             observer_states
                 .iter_mut()
                 .for_each(|observer_state| observer_state.states.push(harness.committed.clone()));
+            wakes(harness, &before, observer_states)?;
         }
         if let Err(error) = changed {
             return Err(failed(harness, observer_states, (op, error))?);
@@ -196,7 +202,31 @@ fn begin(harness: &ObjectHarness<'_>) -> Result<ObserverState, CheckError> {
     let (snapshot, observer) = harness.database().subscribe()?;
     super::objects::compare::all(&snapshot.view(), &harness.committed)?;
     let states = vec![harness.committed.clone()];
-    Ok(ObserverState { observer, states, last: snapshot.commit() })
+    let woken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&woken);
+    observer.on_commit(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    Ok(ObserverState { observer, states, last: snapshot.commit(), woken })
+}
+
+/// Every commit that changed objects has woken every observer by the time it returns.
+fn wakes(
+    harness: &mut ObjectHarness<'_>,
+    before: &DatabaseState,
+    observer_states: &[ObserverState],
+) -> Result<(), CheckError> {
+    let is_reported = !changed(before, &harness.committed).is_empty();
+    for observer_state in observer_states {
+        let woken = observer_state.woken.swap(0, Ordering::Relaxed);
+        if is_reported && woken == 0 {
+            return Err(Violation::new(W4.id, "a commit woke an observer not at all").into());
+        }
+    }
+    if is_reported && observer_states.len() > 1 {
+        harness.probe.mark("woke several observers");
+    }
+    Ok(())
 }
 
 /// Subscribes, drops an observer, or polls one.
