@@ -92,7 +92,7 @@ fn prelude() {
         encoded_at(0, &bytes),
         &[magic, &version, &one, &size, &[7; 32], &[9; 16], &sum],
     );
-    assert!(DOC.contains(&format!("at offset {PRELUDE_COPY_AT} of pages 1 and")));
+    assert!(DOC.contains(&format!("Pages 1 and 2 have a copy at offset {PRELUDE_COPY_AT}, so")));
     assert_eq!(prelude.identity(), bytes[..24]);
 }
 
