@@ -181,6 +181,10 @@ impl Filter {
 
     /// The condition is not met.
     #[must_use]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a filter reads from left to right: `filter.not()`, as `and` and `or`"
+    )]
     pub fn not(self) -> Self {
         Self::Not(Box::new(self))
     }
@@ -260,6 +264,7 @@ impl<'a> View<'a> {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     fn any_from(
         &self,
         path: &[ColumnRef<'a>],
@@ -301,6 +306,7 @@ impl<'a> View<'a> {
     }
 
     /// The same from another object on.
+    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     fn any_of(
         &self,
         path: &[ColumnRef<'a>],

@@ -38,7 +38,7 @@ pub enum QueryPlan {
     },
 }
 
-/// KeySource of a tree: from one, up to but without another.
+/// Keys of a tree: from one, up to but without another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
     from: Vec<u8>,
@@ -55,7 +55,7 @@ enum KeySource {
     Links(ClassId),
 }
 
-/// KeySource to look at.
+/// The keys to look at.
 #[derive(Debug)]
 pub(super) struct Narrow<'a> {
     hop: ColumnRef<'a>,

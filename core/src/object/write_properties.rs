@@ -380,6 +380,7 @@ impl Transaction {
     }
 
     /// Sets checked properties of an object.
+    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     fn update_checked(
         &mut self,
         table: &ClassTable,

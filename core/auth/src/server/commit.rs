@@ -46,7 +46,7 @@ impl Accounts {
             Change::Register { name, hash } => commit.register(name, hash),
             Change::LogIn { identity, hash } => commit.log_in(&identity, &hash),
             Change::Revoke { refresh } => commit.revoke(&refresh),
-            Change::ChangePassword { refresh, identity, hash } => {
+            Change::SetPassword { refresh, identity, hash } => {
                 commit.change_password(&refresh, identity.as_deref(), hash)
             }
             Change::Present(request) => commit.present_and_respond(&request),

@@ -74,7 +74,7 @@ pub(super) enum Change {
         identity: String,
         hash: String,
     },
-    ChangePassword {
+    SetPassword {
         refresh: Secret,
         identity: Option<String>,
         hash: String,
@@ -107,7 +107,7 @@ impl HashJob {
                     Step::Commit(CommitJob(Change::Register { name, hash }))
                 }
                 (Ok(hash), NewHash::Password { refresh, identity }) => {
-                    Step::Commit(CommitJob(Change::ChangePassword { refresh, identity, hash }))
+                    Step::Commit(CommitJob(Change::SetPassword { refresh, identity, hash }))
                 }
                 (Err(HashError), _) => Step::Respond(Response::failed(AccountsError::Hash)),
             },

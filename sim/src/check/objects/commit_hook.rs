@@ -11,11 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 const TREE: &str = "sync/count";
 const COUNT: &[u8] = b"count";
 
+/// Operations of commits, by the count that the hook wrote with them.
+type Commits = Arc<Mutex<Vec<(usize, Vec<Operation>)>>>;
+
 /// The operations that a commit hook received, and the state for each count.
 #[derive(Debug)]
 pub(in crate::check) struct RecordingHook {
-    /// Operations by the count that the hook wrote with them.
-    commits: Arc<Mutex<Vec<(usize, Vec<Operation>)>>>,
+    commits: Commits,
     /// The committed count.
     reported: usize,
     /// The states by count. One state more than committed belongs to a commit with an unknown
