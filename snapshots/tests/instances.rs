@@ -46,5 +46,5 @@ fn every_error_of_instances_is_reviewed() {
 fn every_variant_of_the_errors_of_instances_is_reviewed() {
     let listed = format!("{:?}", errors());
     let names = ["InstanceError", "ConfigurationDifference"];
-    assert_all_listed("error/instance.rs", &names, &listed);
+    assert_all_listed("instance/error.rs", &names, &listed);
 }

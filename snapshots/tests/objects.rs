@@ -216,5 +216,5 @@ fn every_error_of_objects_is_reviewed() {
 
 #[test]
 fn every_variant_of_the_errors_of_objects_is_reviewed() {
-    assert_all_listed("error/object.rs", &["ObjectError"], &format!("{:?}", errors()));
+    assert_all_listed("object/error.rs", &["ObjectError"], &format!("{:?}", errors()));
 }

@@ -148,7 +148,7 @@ fn every_variant_of_schemas_and_configurations_is_reviewed() {
     assert_all_listed("schema/error.rs", &["SchemaError", "DefinitionProblem"], &listed);
     assert_all_listed("schema/difference.rs", &["Change"], &listed);
     let names = ["ConfigError", "DirectoryProblem", "ReadOnlyConflict", "UrlProblem"];
-    assert_all_listed("error/config.rs", &names, &listed);
+    assert_all_listed("config/error.rs", &names, &listed);
 }
 
 #[test]
