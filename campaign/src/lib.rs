@@ -1,5 +1,5 @@
 //! The campaign: a fuzzing run that drives the store with every check for a given time and reports
-//! what it found.
+//! its findings.
 //!
 //! Input: time limit, checks, seed. Output: progress, findings, a summary, an HTML report.
 //!

@@ -151,7 +151,7 @@ pub(crate) fn enumerate(space: Space, stride: u64) -> (u64, BTreeSet<Mark>) {
 }
 
 /// The effects that a run must have seen: all that these rules can have on operations of authors
-/// who see their targets.
+/// that see the objects they change.
 const EXPECTED: &[Mark] = &[
     ("AddClass", Effect::Applied),
     ("AddProperty", Effect::Applied),
