@@ -95,14 +95,27 @@ impl FailingStore<'_> {
             }
             OpKind::Inject => {
                 self.recover_all()?;
-                if op.c & 4 == 0 {
+                let is_cold = op.c & 4 == 0;
+                if is_cold {
                     // With an empty cache, operations must read.
                     self.harness
                         .act(Op::new(OpKind::Reopen, [0; 3]))
                         .map_err(|s| unexpected(s, C2.id))?;
                 }
-                self.injected = Some(injection(op));
-                self.harness.fs.inject(injection(op));
+                let reads_next = is_cold && op.c & 8 == 0;
+                let mut fault = injection(op);
+                if reads_next {
+                    // A read takes few calls.
+                    fault.after %= 4;
+                }
+                self.injected = Some(fault);
+                self.harness.fs.inject(fault);
+                if reads_next {
+                    for tree in 0..4 {
+                        self.act(Op::new(OpKind::Get, [tree, op.b, op.c]))?;
+                        self.act(Op::new(OpKind::Range, [tree, op.b, op.c]))?;
+                    }
+                }
                 Ok(())
             }
             // The failed slot is torn, and verification reports it.
