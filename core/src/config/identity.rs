@@ -4,7 +4,7 @@ use super::callback::{Callback, CompactionPolicy};
 use super::hash::{self, Hash};
 use super::secret::Secret;
 use super::value::{Configuration, StorageMode, SyncPart};
-use crate::fault::{self, Fault};
+use crate::fault;
 use crate::instance::error::ConfigurationDifference;
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
@@ -119,8 +119,9 @@ impl Configuration {
         let classes = self.schema.classes().iter();
         let schema =
             classes.fold(0_i32, |sum, class| sum.wrapping_add(hash::text(&class.to_string())));
+        let directory = fault::config::require_directory(self.directory.as_ref());
         let base = Hash::default()
-            .option(self.hashed_directory(), |path| hash::directory(&path.to_string_lossy()))
+            .option(directory, |path| hash::directory(&path.to_string_lossy()))
             .option(self.file_name.as_ref(), |name| hash::text(name))
             .term(of_path(&self.canonical_path))
             .option(self.asset_file.as_ref(), |name| hash::text(name))
@@ -139,14 +140,6 @@ impl Configuration {
             Some(sync) => sync.hash(base).value(),
             None => base.value(),
         }
-    }
-}
-
-impl Configuration {
-    /// Returns the directory, which a backup does not have; [`Fault::Cf03`] assumes one.
-    fn hashed_directory(&self) -> Option<&PathBuf> {
-        assert!(self.directory.is_some() || !fault::on(Fault::Cf03), "there is a directory");
-        self.directory.as_ref()
     }
 }
 
@@ -186,10 +179,7 @@ impl SyncPart {
 
 impl PartialEq for Configuration {
     fn eq(&self, other: &Self) -> bool {
-        if fault::on(Fault::Cf01) {
-            return self.stable_hash() == other.stable_hash();
-        }
-        self.first_difference(other).is_none()
+        fault::config::equal_hash(self.first_difference(other).is_none(), self, other)
     }
 }
 

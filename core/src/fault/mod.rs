@@ -21,7 +21,10 @@
 //! campaign holds that each one is reached and caught.
 
 mod catalogue;
+pub(crate) mod config;
+pub(crate) mod object;
 pub(crate) mod pager;
+pub(crate) mod table;
 pub(crate) mod tree;
 pub(crate) mod txn;
 

@@ -88,6 +88,12 @@ struct OpenFile<C, F> {
     holders: Sorted<(ThreadNumber, InstanceKind), usize>,
 }
 
+impl<C, F> OpenFile<C, F> {
+    fn count(&mut self, holder: (ThreadNumber, InstanceKind)) {
+        *self.holders.get_or_insert_with(holder, Default::default) += 1;
+    }
+}
+
 impl<C, F> PathTable<C, F> {
     fn is_at_work(&self, thread: ThreadNumber) -> bool {
         let claims = |entry: &PathEntry<C, F>| entry.claimed == Some(Claimant::Thread(thread));
@@ -137,7 +143,7 @@ impl<C: PartialEq, F> HandleTable<C, F> {
         if let Some(open) = paths.open(path) {
             if *open.configuration != **configuration {
                 if fault::on(Fault::Mv07) {
-                    *open.holders.get_or_insert_with((thread, kind), Default::default) += 1;
+                    open.count((thread, kind));
                 }
                 return Err(Refusal::Configuration(Arc::clone(&open.configuration)).into());
             }
@@ -218,7 +224,7 @@ impl<C: PartialEq, F> HandleTable<C, F> {
         request: &OpenRequest<'_, C>,
     ) -> FileHandle<C, F> {
         let OpenRequest { path, kind, thread, .. } = *request;
-        *open.holders.get_or_insert_with((thread, kind), Default::default) += 1;
+        open.count((thread, kind));
         let state = HandleState { file: Some(Arc::clone(&open.file)), uses: 0 };
         let (table, path) = (Arc::clone(self), path.to_path_buf());
         FileHandle { table, path, kind, thread, state: Mutex::new(state) }
@@ -289,15 +295,11 @@ impl<C, F> HandleTable<C, F> {
         let mut paths = self.paths.lock();
         let entry = paths.entries.get_mut(path).expect("J4: a claimed path has an entry");
         let unheld = entry.open.take_if(|open| open.holders.is_empty());
-        if let Some(open) = unheld {
+        if let Some(open) = unheld.filter(|_| !fault::on(Fault::Mv09)) {
             // Closing writes; the claim makes openings wait until the file is closed.
-            if fault::on(Fault::Mv09) {
-                drop(open);
-            } else {
-                drop(paths);
-                drop(open);
-                paths = self.paths.lock();
-            }
+            drop(paths);
+            drop(open);
+            paths = self.paths.lock();
         }
         if let Some(entry) = paths.entries.get_mut(path) {
             entry.claimed = None;

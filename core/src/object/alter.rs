@@ -11,8 +11,7 @@ use crate::fault::{self, Fault};
 use crate::schema::SchemaError;
 use crate::schema::{Class, Property, check_class};
 use crate::table::{
-    ClassTable, Column, ColumnPlace, ColumnRef, ObjectKey, SchemaChange, Unusable, Value,
-    without_key, zero,
+    ClassTable, Column, ColumnPlace, ColumnRef, ObjectKey, SchemaChange, Unusable, Value, zero,
 };
 
 impl Transaction {
@@ -146,11 +145,7 @@ impl Transaction {
         let table = self.class(class)?;
         let column = self::property(&table, property)?;
         self.require_change(class, Some(property))?;
-        let renamed = column.renamed(name)?;
-        let renamed = match fault::on(Fault::Sc03) {
-            true => without_key(&renamed, column.kind().clone())?,
-            false => renamed,
-        };
+        let renamed = fault::object::forget_key(column.renamed(name)?)?;
         require_free_name(&table, name)?;
         self.tables.redefine_column(ColumnRef::new(&table, column), renamed);
         self.note_schema(|| {

@@ -30,7 +30,7 @@ pub type ReplicaHook = dyn Fn(PendingCommit<'_>) -> Result<()> + Send + Sync;
 
 /// The hook of a database.
 #[derive(Clone)]
-pub(super) enum HookKind {
+pub(crate) enum HookKind {
     Commit(Arc<CommitHook>),
     Replica(Arc<ReplicaHook>),
 }

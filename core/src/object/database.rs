@@ -63,7 +63,7 @@ impl Database {
 
     /// Begins the write transaction, and takes a snapshot of the commit that it begins with, which
     /// this makes durable.
-    pub(super) fn write_from(&self) -> Result<(Transaction, Snapshot)> {
+    pub(crate) fn write_from(&self) -> Result<(Transaction, Snapshot)> {
         let (txn, snapshot) = self.store.write_from()?;
         let txn = Transaction::new(Arc::clone(&self.shared), txn)?;
         Ok((txn, self.shared.snapshot(snapshot)?))

@@ -6,7 +6,7 @@ use super::lookup::{list_property, list_too_long};
 use super::transaction::Transaction;
 use crate::conc::Arc;
 use crate::error::{ObjectError, Result};
-use crate::fault::{self, Fault};
+use crate::fault;
 use crate::table::{
     ClassTable, Column, ColumnRef, Element, ElementId, LIST_BYTES_MAX, ListRef, ObjectId,
     ObjectRef, Operation, StoredList, Value, element_bytes,
@@ -239,7 +239,7 @@ impl Transaction {
         let head = held.iter().zip(values).take_while(equal).count();
         let (old, new) = (&held[head..], &values[head..]);
         let tail = old.iter().rev().zip(new.iter().rev()).take_while(equal).count();
-        let tail = if fault::on(Fault::Ob07) { 0 } else { tail };
+        let tail = fault::object::prefix_only(tail);
         let old = &old[..old.len() - tail];
         let new = &new[..new.len() - tail];
         if old.is_empty() && new.is_empty() {

@@ -66,6 +66,7 @@ pub use crate::table::{
 pub use crate::unit::PRIMARY_KEY_BYTES_MAX;
 pub use changes::{Changes, ClassChanges, ListChanges, PropertyChange};
 pub use commit_hook::CommitHook;
+pub(crate) use commit_hook::HookKind;
 #[cfg(feature = "sync")]
 #[doc(hidden)]
 pub use commit_hook::{PendingCommit, ReplicaHook};

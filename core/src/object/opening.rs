@@ -98,24 +98,10 @@ fn apply_schema(database: &Database, wanted: &DatabaseOptions<'_>) -> Result<()>
     if actions.is_empty() && !fault::on(Fault::Cf05) {
         return Ok(());
     }
-    let (txn, older) = match fault::on(Fault::Sc05) {
-        true => version_first(database, txn, *version)?,
-        false => (txn, older),
-    };
+    let (txn, older) = fault::object::version_first(database, (txn, older), *version)?;
     let mut steps = Steps { txn, older, wanted, schema, keys: Vec::new() };
     actions.into_iter().try_for_each(|action| steps.act(action))?;
     steps.txn.commit().map(drop)
-}
-
-/// The effect of [`Fault::Sc05`].
-fn version_first(
-    database: &Database,
-    mut txn: Transaction,
-    version: u64,
-) -> Result<(Transaction, Snapshot)> {
-    txn.set_version(version);
-    txn.commit()?;
-    database.write_from()
 }
 
 /// A file on its way to what is wanted.
@@ -229,7 +215,7 @@ impl Transaction {
         })
     }
 
-    fn set_version(&mut self, version: u64) {
+    pub(crate) fn set_version(&mut self, version: u64) {
         if self.tables.catalog().version != Some(version) {
             self.tables.set_version(version);
             self.note_schema(|| SchemaChange::SetVersion { version });

@@ -7,7 +7,7 @@ use super::filter::{CompareOp, Compiled, StringOp};
 use super::lookup::class_numbered;
 use super::view::View;
 use crate::error::Result;
-use crate::fault::{self, Fault};
+use crate::fault;
 use crate::table::index::{self, TEXT_BYTES_MAX, text_prefix, value_prefix};
 use crate::table::{
     ClassId, ColumnPlace, ColumnRef, ObjectKey, Value, after, links_from, read_link,
@@ -149,10 +149,7 @@ fn key_bounds(how: CompareOp, value: &Value<'_>) -> Option<Bounds> {
 /// Returns the keys of an index at which objects may meet a comparison. Those at the value itself
 /// are among them: an index does not distinguish long strings.
 fn index_bounds(how: CompareOp, value: &Value<'_>) -> Option<Bounds> {
-    let at = match value {
-        Value::Null if fault::on(Fault::Bt05) => value_prefix(&"".into()),
-        _ => value_prefix(value),
-    };
+    let at = fault::object::empty_text(value_prefix(value), value);
     let least = vec![*at.first()?];
     Some(match how {
         CompareOp::Equal => Bounds::beginning_with(at),

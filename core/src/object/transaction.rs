@@ -25,7 +25,7 @@ use crate::table::{
     SchemaChange, Tables, Value,
 };
 use crate::tree::Bytes;
-use crate::txn::{Durability, ReadSource, Store, WriteTxn};
+use crate::txn::{Durability, ReadSource, WriteTxn};
 use crate::unit::CommitId;
 use std::collections::BTreeSet;
 
@@ -78,8 +78,7 @@ impl Transaction {
     pub fn commit_with(mut self, durability: Durability) -> Result<CommitId> {
         self.settle()?;
         let hook = self.shared.hook.clone().filter(|_| !self.operations.is_empty());
-        let is_late = fault::on(Fault::Ob12);
-        if let Some(hook) = hook.as_ref().filter(|_| !is_late) {
+        if let Some(hook) = hook.as_ref().filter(|_| !fault::on(Fault::Ob12)) {
             self.call(hook)?;
         }
         let changes = self.changes()?;
@@ -100,10 +99,7 @@ impl Transaction {
         if has_changes {
             shared.signals.wake();
         }
-        match hook.filter(|_| is_late) {
-            Some(hook) => call_late(&shared.store, &hook, &operations),
-            None => Ok(commit),
-        }
+        fault::object::call_late(commit, hook.as_ref(), &operations, &shared.store)
     }
 
     /// Hands the operations to the hook.
@@ -135,9 +131,8 @@ impl Transaction {
         }
         if self.tables.has_new_catalog() {
             self.tables.catalog().schema()?;
-        } else if fault::on(Fault::Cf05) {
-            self.tables.write_catalog()?;
         }
+        fault::object::write_catalog(&mut self.tables)?;
         self.tables.settle()
     }
 
@@ -351,13 +346,4 @@ impl<'a> From<&'a &mut Transaction> for View<'a> {
     fn from(txn: &'a &mut Transaction) -> Self {
         txn.view()
     }
-}
-
-/// Calls a hook in a commit of its own, for [`Fault::Ob12`].
-fn call_late(store: &Store, hook: &HookKind, operations: &[Operation]) -> Result<CommitId> {
-    let mut late = store.write()?;
-    if let HookKind::Commit(hook) = hook {
-        hook(operations, &mut late)?;
-    }
-    late.commit()
 }

@@ -236,10 +236,7 @@ impl Transaction {
     ) -> Result<ObjectId> {
         let table = self.class(class)?;
         let checked = self.check_all(&table, properties);
-        if checked.is_err() && fault::on(Fault::Ob09) {
-            self.create_with_key_of(&table, properties)?;
-        }
-        let checked = checked?;
+        let checked = fault::object::create_refused(checked, self, &table, properties)?;
         match &checked.key {
             Some(key) if self.held(&table, key)?.is_some() => {
                 let (class, key) = (table.name.clone(), key.to_string());
@@ -249,21 +246,6 @@ impl Transaction {
                 Err(ObjectError::KeyMissing { class: table.name.clone() }.into())
             }
             _ => self.create_checked(&table, &checked),
-        }
-    }
-
-    /// The effect of [`Fault::Ob09`].
-    fn create_with_key_of(
-        &mut self,
-        table: &ClassTable,
-        all: &[(&str, PropertyValue<'_>)],
-    ) -> Result<()> {
-        let is_key =
-            |name| table.column(name).is_some_and(|column| column.place == ColumnPlace::Key);
-        let key: Vec<_> = all.iter().filter(|(name, _)| is_key(name)).cloned().collect();
-        match key.len() < all.len() {
-            true => self.create_with(&table.name, &key).map(drop),
-            false => Ok(()),
         }
     }
 
@@ -340,13 +322,9 @@ impl Transaction {
                     self.check_value(field, value)?;
                     checked.values.push((column, value));
                 }
-                (PropertyValue::List(values), ColumnPlace::OutOfLine) if fault::on(Fault::Ob06) => {
-                    checked.lists.push((column, values));
-                }
                 (PropertyValue::List(values), ColumnPlace::OutOfLine) => {
-                    values.iter().try_for_each(|value| self.check_value(field, value))?;
-                    if values.iter().map(element_bytes).sum::<usize>() > LIST_BYTES_MAX {
-                        return Err(list_too_long(field));
+                    if !fault::on(Fault::Ob06) {
+                        self.check_list(field, values)?;
                     }
                     checked.lists.push((column, values));
                 }
@@ -354,6 +332,13 @@ impl Transaction {
             }
         }
         Ok(checked)
+    }
+
+    /// Checks everything for which assigning a list can be refused.
+    fn check_list(&mut self, field: ColumnRef<'_>, values: &[Value<'_>]) -> Result<()> {
+        values.iter().try_for_each(|value| self.check_value(field, value))?;
+        let fits = values.iter().map(element_bytes).sum::<usize>() <= LIST_BYTES_MAX;
+        fits.then_some(()).ok_or_else(|| list_too_long(field))
     }
 
     /// Creates an object from checked properties.
@@ -419,8 +404,7 @@ impl Transaction {
         let mut changes = Vec::with_capacity(checked.values.len());
         for (column, value) in &checked.values {
             let old = self.tables.reader().value(ColumnRef::new(table, column), row)?;
-            let overlooked = **value == Value::Null && fault::on(Fault::Ob05);
-            if !overlooked && !old.bitwise_eq(value) {
+            if !old.bitwise_eq(value) && !fault::object::is_overlooked(value) {
                 changes.push(ValueChange { column, old: old.into_owned(), new: value });
             }
         }

@@ -14,7 +14,7 @@ use super::reader::{ColumnRef, ListRef, Region};
 use super::tables::Tables;
 use crate::codec::u32_len;
 use crate::error::Result;
-use crate::fault::{self, Fault};
+use crate::fault;
 use std::ops::Range;
 
 impl Tables {
@@ -139,10 +139,8 @@ impl Tables {
             let older = held.next();
             let number = older.map(|older| older.number).or_else(|| unused.next());
             let number = number.expect("K2: a list has fewer chunks than numbers for them");
-            let count = match older {
-                Some(older) if fault::on(Fault::Ob10) => older.count,
-                _ => u32_len(elements.len()),
-            };
+            let count = u32_len(elements.len());
+            let count = fault::table::older_count(count, older.map(|older| older.count));
             chunks.insert(&chunk(column.number, list.key, number), &encode(elements))?;
             written.push(Chunk { number, count });
         }
