@@ -3,15 +3,17 @@
 //! - Z2 Callbacks run on their own thread.
 
 use crate::config::Config;
-use crate::driver::{Driver, Message, now};
+use crate::driver::{Driver, now};
 use crate::error::ClientError;
+use crate::event::Event;
 use crate::http::send;
+use crate::message::Message;
 use crate::session::Session;
-use fastness::{Error, OsRandom, RandomSource as _, Store};
+use fastness::{OsRandom, RandomSource as _, Store};
 use fastness_auth::users::{Call, CallSuccess, HttpOutcome, Input, UserId, UserStore};
 use fastness_auth::{
-    AuthError, AuthUrl, Backoff, Credentials, NetworkError, Request, RequestError, RequestId,
-    Secret, User, UserInfo,
+    AuthUrl, Backoff, Credentials, NetworkError, Request, RequestError, RequestId, Secret, User,
+    UserInfo,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,20 +22,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use ureq::Agent;
-
-/// Event for callbacks.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// A user has logged in.
-    LoggedIn(UserId),
-    /// The server has revoked the token of a user who logged out.
-    LoggedOut(UserId),
-    /// The server refused to revoke the token of a user who logged out.
-    RevocationRefused(UserId, AuthError),
-    /// The user store failed.
-    StoreFailed(Error),
-}
 
 type Listener = Box<dyn Fn(&Client, &Event) + Send + Sync>;
 

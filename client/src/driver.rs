@@ -2,32 +2,16 @@
 //!
 //! - Z1 Every call gets a result, even if the user store fails.
 
-use crate::client::Event;
 use crate::error::ClientError;
-use crate::session::SessionEvent;
+use crate::event::{Event, SessionEvent};
+use crate::message::Message;
 use fastness_auth::users::{
-    Call, CallId, CallResult, CallSuccess, HttpOutcome, Input, Output, SessionId, UserId, UserStore,
+    CallId, CallResult, CallSuccess, HttpOutcome, Input, Output, SessionId, UserStore,
 };
-use fastness_auth::{BACKOFF_MAX, NetworkError, Request, RequestId, Time, User};
+use fastness_auth::{BACKOFF_MAX, NetworkError, Request, RequestId, Time};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// Message to the driver.
-pub(crate) enum Message {
-    /// An event.
-    Input(Input),
-    /// A call, and the channel of its result.
-    Call(Call, Sender<Result<CallSuccess, ClientError>>),
-    /// A logout; the reply follows when it is durable.
-    LogOut(UserId, Sender<Result<(), ClientError>>),
-    /// Opening of a session.
-    Open(UserId, String, Sender<(SessionId, Receiver<SessionEvent>)>),
-    /// Query of the logged-in users.
-    Users(Sender<Vec<User>>),
-    /// End of the client.
-    Stop,
-}
 
 pub(crate) struct Driver {
     pub(crate) file: UserStore,

@@ -32,12 +32,15 @@ mod client;
 mod config;
 mod driver;
 mod error;
+mod event;
 mod http;
+mod message;
 mod session;
 
 pub use fastness_auth as auth;
 
-pub use client::{Client, Event, LoggedInUser};
+pub use client::{Client, LoggedInUser};
 pub use config::{Config, Proxy, RootCertificates};
 pub use error::{ClientError, ConfigError};
-pub use session::{Session, SessionEvent};
+pub use event::{Event, SessionEvent};
+pub use session::Session;

@@ -1,21 +1,10 @@
 //! Session: the access tokens of one open file.
 
-use crate::driver::Message;
+use crate::event::SessionEvent;
+use crate::message::Message;
 use fastness_auth::users::{Input, SessionId};
-use fastness_auth::{AuthError, Token};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
-
-/// Event of a session.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum SessionEvent {
-    /// Use this token from now on.
-    Token(Token),
-    /// The user has logged out: stop until the next token.
-    Parked,
-    /// Token renewal has failed until the user logs in again.
-    Failed(AuthError),
-}
 
 /// Session of one open file. Dropping it stops the renewal of its token.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! An encrypted, crash-safe store in a single file: named ordered trees of bytes, one writer, any
 //! number of snapshots.
 //!
-//! Start with [`StoreOptions`]: it opens a [`Store`], which gives out [`Snapshot`]s to read and one
-//! [`WriteTxn`] at a time to write. The promises, and the checks that attack them, are in
+//! Start with [`StoreOptions`]: it opens a [`Store`], which gives out [`StoreSnapshot`]s to read
+//! and one [`WriteTxn`] at a time to write. The promises, and the checks that attack them, are in
 //! docs/promises.md.
 //!
 //! A map of this tree, top-down; a module imports only from above: `conc` primitives, `sorted`
@@ -63,7 +63,8 @@ pub use object::error::ObjectError;
 pub use time::Time;
 pub use tree::{Bytes, Range, SalvageIter};
 pub use txn::{
-    Compaction, Durability, Info, Snapshot, Store, StoreOptions, Tree, TreeInfo, TreeMut, WriteTxn,
+    Compaction, Durability, Info, Store, StoreOptions, StoreSnapshot, Tree, TreeInfo, TreeMut,
+    WriteTxn,
 };
 pub use unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PAGE_BYTES, PageId, VALUE_BYTES_MAX};
 pub use verify::{Problem, ProblemKind, Verification};

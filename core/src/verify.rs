@@ -11,7 +11,7 @@ use crate::page::{CatalogAt, NodePage, Pointer, ValueSpan};
 use crate::pager::Pager;
 use crate::space::{CHUNK_PAGES, decode_chunk};
 use crate::tree::read_node_page;
-use crate::txn::{CommitState, Snapshot, check_header, newest_base, scan_log};
+use crate::txn::{CommitState, StoreSnapshot, check_header, newest_base, scan_log};
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
 use std::fmt;
 
@@ -81,7 +81,7 @@ pub(crate) const OWNER_CATALOG: &str = "(catalog)";
 const OWNER_LOG: &str = "(log)";
 pub(crate) const OWNER_SPACE: &str = "(free pages)";
 
-impl Snapshot {
+impl StoreSnapshot {
     /// Reads every page of the commit and checks it: each seal, each key's order, and that each
     /// page of the file is in use or free, never both, never neither.
     ///

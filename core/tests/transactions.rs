@@ -3,7 +3,9 @@
 #![expect(clippy::disallowed_methods, reason = "a test has threads of its own")]
 
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
-use fastness::{ArgumentError, Error, FileErrorKind, Key, Remedy, Snapshot, Store, StoreOptions};
+use fastness::{
+    ArgumentError, Error, FileErrorKind, Key, Remedy, Store, StoreOptions, StoreSnapshot,
+};
 use fastness_testkit::SwitchedRandom;
 use std::path::Path;
 use std::sync::Arc;
@@ -233,7 +235,7 @@ fn snapshots_stay_unchanged_during_commits_without_durability() {
     };
     put(0);
     let ended = AtomicBool::new(false);
-    let numbers = |snapshot: &Snapshot| {
+    let numbers = |snapshot: &StoreSnapshot| {
         ["one", "two"].map(|tree| snapshot.tree(tree).get(b"number").unwrap().unwrap().to_vec())
     };
     std::thread::scope(|scope| {

@@ -1,7 +1,10 @@
 //! Property tests of the checks: generated plans for both twins, promoted regressions, and
 //! self-tests: a plan is deterministic, the canary is caught and shrinks.
 
-use fastness_sim::check::{CANARY, CHECKS, Check, Op, OpKind, Plan, Probe, Twin, by_name};
+use fastness_sim::Rng;
+use fastness_sim::check::{
+    CANARY, CHECKS, Check, NO_PANIC, Op, OpKind, Plan, Probe, Twin, by_name,
+};
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
 use proptest::sample::select;
@@ -78,6 +81,25 @@ fn every_check_is_tested_here_and_can_be_found() {
     for check in CHECKS {
         assert_eq!(by_name(check.name).unwrap().name, check.name);
         assert!(!check.marks.is_empty() && !check.invariants.is_empty());
+    }
+}
+
+#[test]
+fn promises_of_checks_are_those_of_the_register() {
+    let register = crate::tidy::WorkTree::here().text("docs/promises.md").unwrap();
+    for invariant in CHECKS.iter().flat_map(|check| check.invariants).chain([&NO_PANIC]) {
+        let row = format!("| {} | {} |", invariant.id, invariant.promise);
+        assert!(register.contains(&row), "not in docs/promises.md: {row}");
+    }
+}
+
+#[test]
+fn any_bytes_are_a_plan_and_plans_survive_their_bytes() {
+    let mut rng = Rng::new(7);
+    for len in 0..64 {
+        let bytes: Vec<u8> = (0..len).map(|_| rng.byte()).collect();
+        let plan = Plan::from_bytes(&bytes);
+        assert_eq!(Plan::from_bytes(&plan.to_bytes()), plan);
     }
 }
 

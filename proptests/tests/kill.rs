@@ -11,7 +11,7 @@
 //! The test covers process crashes, with the real file system, locks and signals. The simulated
 //! disk covers machine crashes: see `sim::check::crash`.
 
-use fastness::{Key, Snapshot, Store, StoreOptions};
+use fastness::{Key, Store, StoreOptions, StoreSnapshot};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -111,7 +111,7 @@ fn options(encrypted: bool) -> StoreOptions {
     if encrypted { options.key(Key::new([0x5a; 64])) } else { options }
 }
 
-fn counter(snapshot: &Snapshot) -> u64 {
+fn counter(snapshot: &StoreSnapshot) -> u64 {
     match snapshot.tree("often").get(COUNTER).unwrap() {
         Some(bytes) => u64::from_le_bytes(bytes[..].try_into().unwrap()),
         None => 0,
@@ -200,7 +200,7 @@ impl Writer {
     }
 }
 
-fn read(snapshot: &Snapshot) -> Entries {
+fn read(snapshot: &StoreSnapshot) -> Entries {
     let mut entries = Entries::new();
     for name in snapshot.tree_names() {
         for entry in snapshot.tree(name).range(..).unwrap() {

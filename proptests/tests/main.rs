@@ -11,6 +11,7 @@
 //! - `backups`: backups on another file system, with disk errors and power losses.
 //! - `opening`: malformed files, each with its error.
 //! - `replay`: the fuzz corpora, through the bodies of the fuzz targets.
+//! - `sim_disk`: the simulated disk, and what a power loss leaves of it.
 //! - `typed`: structs and their stored objects, over generated steps.
 //! - `rolled_back`: commits whose record cannot be written.
 
@@ -28,5 +29,6 @@ mod replay;
 mod rolled_back;
 mod schemas;
 mod server;
+mod sim_disk;
 mod tidy;
 mod typed;

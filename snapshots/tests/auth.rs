@@ -206,10 +206,10 @@ fn nothing_secret_is_printed() {
     let authenticated =
         TokenResponse { access_token: Some(token(false)), refresh_token: Some(token(true)) };
     let mut refresher = Refresher::new(Backoff::jittered(7));
-    let mut outputs = vec![refresh::Output::Deliver(token(false))];
-    refresher.handle(Time(0), refresh::Input::Start, &mut outputs);
-    let refresh::Output::RequestToken(id) = outputs[1] else { panic!("nothing is asked") };
-    let answer = refresh::Input::Response(id, Ok(token(false)));
+    let mut outputs = vec![refresh::RefreshOutput::Deliver(token(false))];
+    refresher.handle(Time(0), refresh::RefreshInput::Start, &mut outputs);
+    let refresh::RefreshOutput::RequestToken(id) = outputs[1] else { panic!("nothing is asked") };
+    let answer = refresh::RefreshInput::Response(id, Ok(token(false)));
     let info = InfoValue::from(SECRET);
     let login = server().login(&credentials()[6]);
     let mut text = String::new();

@@ -1,6 +1,6 @@
 //! Golden files stay readable forever.
 
-use fastness::{Error, FileErrorCause, Key, Snapshot, StoreOptions};
+use fastness::{Error, FileErrorCause, Key, StoreOptions, StoreSnapshot};
 use fastness_snapshots::{Entries, FILES, Golden, NEWEST, content, key, make, options};
 use fastness_testkit::in_memory_file;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ pub(crate) fn bytes(golden: Golden) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-fn read(snapshot: &Snapshot) -> BTreeMap<String, Entries> {
+fn read(snapshot: &StoreSnapshot) -> BTreeMap<String, Entries> {
     let entries = |name: &str| -> Entries {
         let read = snapshot.tree(name).range(..).unwrap().map(Result::unwrap).collect::<Vec<_>>();
         read.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
@@ -24,7 +24,7 @@ fn read(snapshot: &Snapshot) -> BTreeMap<String, Entries> {
 }
 
 #[track_caller]
-fn check(snapshot: &Snapshot, golden: Golden) {
+fn check(snapshot: &StoreSnapshot, golden: Golden) {
     assert!(read(snapshot) == content(), "{} holds something else", golden.name);
     let verification = snapshot.verify().unwrap();
     assert_eq!(verification.problems, [], "{}", golden.name);

@@ -4,10 +4,12 @@
 
 mod campaign;
 mod export;
+#[cfg(feature = "serve")]
 mod kill;
 mod opening;
 mod recover;
 mod sample;
+#[cfg(feature = "serve")]
 mod serve;
 mod texts;
 mod tools;

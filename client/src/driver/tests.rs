@@ -3,6 +3,7 @@
 use super::*;
 use fastness::vfs::{Access, Lock, MemoryVfs, Vfs, VfsFile};
 use fastness::{Store, StoreOptions};
+use fastness_auth::users::{Call, UserId};
 use fastness_auth::{AuthUrl, Credentials, Method};
 use std::io;
 use std::path::Path;

@@ -97,11 +97,11 @@ const fn roll(state: &mut u64) -> u64 {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Retry {
     backoff: Backoff,
-    state: State,
+    state: RetryState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+enum RetryState {
     Due(Time),
     InFlight,
     Finished,
@@ -111,7 +111,7 @@ impl Retry {
     /// Creates a loop whose first attempt is due now.
     #[must_use]
     pub fn new(now: Time, mut backoff: Backoff) -> Self {
-        let state = State::Due(now.plus(backoff.next_delay()));
+        let state = RetryState::Due(now.plus(backoff.next_delay()));
         Self { backoff, state }
     }
 
@@ -120,8 +120,8 @@ impl Retry {
     #[must_use]
     pub const fn deadline(&self) -> Option<Time> {
         match self.state {
-            State::Due(at) => Some(at),
-            State::InFlight | State::Finished => None,
+            RetryState::Due(at) => Some(at),
+            RetryState::InFlight | RetryState::Finished => None,
         }
     }
 
@@ -129,43 +129,43 @@ impl Retry {
     pub fn begin(&mut self, now: Time) -> bool {
         // After a clock step backwards the wait is bounded by the longest delay.
         let is_due = |at: Time| at <= now || at > now.plus(BACKOFF_MAX);
-        let begins = matches!(self.state, State::Due(at) if is_due(at));
+        let begins = matches!(self.state, RetryState::Due(at) if is_due(at));
         if begins {
-            self.state = State::InFlight;
+            self.state = RetryState::InFlight;
         }
         begins
     }
 
     /// Records the failure of the attempt in flight; returns whether another attempt follows.
     pub fn failed(&mut self, now: Time, error: &AuthError) -> bool {
-        if self.state == State::InFlight {
+        if self.state == RetryState::InFlight {
             self.state = match error.is_retryable() {
-                true => State::Due(now.plus(self.backoff.next_delay())),
-                false => State::Finished,
+                true => RetryState::Due(now.plus(self.backoff.next_delay())),
+                false => RetryState::Finished,
             };
         }
-        self.state != State::Finished
+        self.state != RetryState::Finished
     }
 
     /// Makes the next attempt due now, because the network is back.
     pub fn online(&mut self, now: Time) {
-        if let State::Due(_) = self.state {
+        if let RetryState::Due(_) = self.state {
             self.backoff.reset();
-            self.state = State::Due(now.plus(self.backoff.next_delay()));
+            self.state = RetryState::Due(now.plus(self.backoff.next_delay()));
         }
     }
 
     /// Schedules the next attempt after the longest delay: the failure of the attempt in flight
     /// needs time or another network.
     pub fn postpone(&mut self, now: Time) {
-        if self.state == State::InFlight {
-            self.state = State::Due(now.plus(BACKOFF_MAX));
+        if self.state == RetryState::InFlight {
+            self.state = RetryState::Due(now.plus(BACKOFF_MAX));
         }
     }
 
     /// Ends the attempts.
     pub const fn done(&mut self) {
-        self.state = State::Finished;
+        self.state = RetryState::Finished;
     }
 }
 

@@ -35,14 +35,14 @@ impl RequestId {
 
 /// Event for the state machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Input {
+pub enum RefreshInput {
     /// The session was opened, or its user logged in again: request a token now.
     Start,
     /// The session was closed, or its user logged out.
     Stop,
     /// Time has passed.
     Wake,
-    /// A request got a response or failed. Each [`Output::RequestToken`] gets exactly one.
+    /// A request got a response or failed. Each [`RefreshOutput::RequestToken`] gets exactly one.
     Response(RequestId, Result<Token, AuthError>),
     /// The server rejected the token, whatever the clock says.
     Expired,
@@ -54,7 +54,7 @@ pub enum Input {
 
 /// Action for the caller.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Output {
+pub enum RefreshOutput {
     /// Request a token from the server.
     RequestToken(RequestId),
     /// Deliver this token to the session.
@@ -89,13 +89,13 @@ enum WaitReason {
 /// Renews the access token of one session.
 ///
 /// ```
-/// use fastness_auth::refresh::{Input, Output};
+/// use fastness_auth::refresh::{RefreshInput, RefreshOutput};
 /// use fastness_auth::{Backoff, Refresher, Time};
 ///
 /// let mut refresher = Refresher::new(Backoff::new());
 /// let mut todo = Vec::new();
-/// refresher.handle(Time(0), Input::Start, &mut todo);
-/// assert!(matches!(todo[..], [Output::RequestToken(_)]));
+/// refresher.handle(Time(0), RefreshInput::Start, &mut todo);
+/// assert!(matches!(todo[..], [RefreshOutput::RequestToken(_)]));
 /// assert_eq!(refresher.deadline(), None); // it waits for the response
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -123,8 +123,8 @@ impl Refresher {
         }
     }
 
-    /// Returns when to call with [`Input::Wake`] unless another event comes first. Call at least
-    /// every [`BACKOFF_MAX`], because the clock may step back.
+    /// Returns when to call with [`RefreshInput::Wake`] unless another event comes first. Call at
+    /// least every [`BACKOFF_MAX`], because the clock may step back.
     #[must_use]
     pub const fn deadline(&self) -> Option<Time> {
         match self.state {
@@ -143,20 +143,20 @@ impl Refresher {
     }
 
     /// Handles an event and appends the resulting actions.
-    pub fn handle(&mut self, now: Time, input: Input, outputs: &mut Vec<Output>) {
+    pub fn handle(&mut self, now: Time, input: RefreshInput, outputs: &mut Vec<RefreshOutput>) {
         self.clamp_to_clock(now);
         match input {
-            Input::Start => self.start(now, outputs),
-            Input::Stop => self.state = State::Stopped,
-            Input::Wake => self.wake(now, outputs),
-            Input::Response(id, outcome) if self.state == State::Requesting(id) => {
+            RefreshInput::Start => self.start(now, outputs),
+            RefreshInput::Stop => self.state = State::Stopped,
+            RefreshInput::Wake => self.wake(now, outputs),
+            RefreshInput::Response(id, outcome) if self.state == State::Requesting(id) => {
                 self.on_response(now, outcome, outputs);
             }
             // A response to a cancelled or unknown request.
-            Input::Response(..) => {}
-            Input::Expired => self.on_expired(now, outputs),
-            Input::Offline => self.on_offline(now),
-            Input::Online => self.on_online(now, outputs),
+            RefreshInput::Response(..) => {}
+            RefreshInput::Expired => self.on_expired(now, outputs),
+            RefreshInput::Offline => self.on_offline(now),
+            RefreshInput::Online => self.on_online(now, outputs),
         }
     }
 
@@ -169,7 +169,7 @@ impl Refresher {
         }
     }
 
-    fn start(&mut self, now: Time, outputs: &mut Vec<Output>) {
+    fn start(&mut self, now: Time, outputs: &mut Vec<RefreshOutput>) {
         self.failures.restart();
         self.late.reset();
         if self.is_offline {
@@ -179,7 +179,7 @@ impl Refresher {
         }
     }
 
-    fn wake(&mut self, now: Time, outputs: &mut Vec<Output>) {
+    fn wake(&mut self, now: Time, outputs: &mut Vec<RefreshOutput>) {
         let State::Waiting { at, reason } = self.state else { return };
         if now < at {
             return;
@@ -194,13 +194,18 @@ impl Refresher {
         }
     }
 
-    fn on_response(&mut self, now: Time, outcome: Result<Token, AuthError>, out: &mut Vec<Output>) {
+    fn on_response(
+        &mut self,
+        now: Time,
+        outcome: Result<Token, AuthError>,
+        out: &mut Vec<RefreshOutput>,
+    ) {
         match outcome {
             Ok(token) => {
                 self.failures.restart();
                 self.delivered_at = now;
                 self.schedule_renewal(now, token.expires());
-                out.push(Output::Deliver(token));
+                out.push(RefreshOutput::Deliver(token));
             }
             Err(error) if error.is_retryable() && fault::on(Fault::Cl06) => {
                 self.state = State::Stopped;
@@ -211,7 +216,7 @@ impl Refresher {
             }
             Err(error) => {
                 self.state = if error.is_from_server() { State::Stopped } else { State::Failed };
-                out.push(Output::Failed(error));
+                out.push(RefreshOutput::Failed(error));
             }
         }
     }
@@ -230,7 +235,7 @@ impl Refresher {
         self.wait(now.plus(pause), WaitReason::RenewLate);
     }
 
-    fn on_expired(&mut self, now: Time, outputs: &mut Vec<Output>) {
+    fn on_expired(&mut self, now: Time, outputs: &mut Vec<RefreshOutput>) {
         let State::Waiting { at, reason: WaitReason::Renew | WaitReason::RenewLate } = self.state
         else {
             return;
@@ -254,18 +259,18 @@ impl Refresher {
         }
     }
 
-    fn on_online(&mut self, now: Time, outputs: &mut Vec<Output>) {
+    fn on_online(&mut self, now: Time, outputs: &mut Vec<RefreshOutput>) {
         self.is_offline = false;
         if let State::Waiting { reason: WaitReason::Retry, .. } | State::Failed = self.state {
             self.start(now, outputs);
         }
     }
 
-    fn request_token(&mut self, outputs: &mut Vec<Output>) {
+    fn request_token(&mut self, outputs: &mut Vec<RefreshOutput>) {
         self.requests = self.requests.wrapping_add(1);
         let id = RequestId(self.requests);
         self.state = State::Requesting(id);
-        outputs.push(Output::RequestToken(id));
+        outputs.push(RefreshOutput::RequestToken(id));
     }
 
     const fn wait(&mut self, at: Time, reason: WaitReason) {
@@ -313,24 +318,24 @@ mod tests {
 
         fn started() -> Self {
             let mut bench = Self::new();
-            assert!(bench.tell(Input::Start), "a start asks at once");
+            assert!(bench.tell(RefreshInput::Start), "a start asks at once");
             bench
         }
 
         /// Handles an event; returns whether a token is requested.
-        fn tell(&mut self, input: Input) -> bool {
+        fn tell(&mut self, input: RefreshInput) -> bool {
             let mut outputs = Vec::new();
             self.refresher.handle(self.now, input, &mut outputs);
             let mut asks = false;
             for output in outputs {
                 match output {
-                    Output::RequestToken(id) => {
+                    RefreshOutput::RequestToken(id) => {
                         assert!(!self.asked.contains(&id), "a number comes twice");
                         self.asked.push(id);
                         asks = true;
                     }
-                    Output::Deliver(_) => self.handed_over += 1,
-                    Output::Failed(error) => self.failures.push(error),
+                    RefreshOutput::Deliver(_) => self.handed_over += 1,
+                    RefreshOutput::Failed(error) => self.failures.push(error),
                 }
             }
             asks
@@ -338,7 +343,7 @@ mod tests {
 
         fn answer(&mut self, outcome: Result<Token, AuthError>) {
             let id = self.refresher.in_flight().expect("U9: a request is in flight");
-            self.tell(Input::Response(id, outcome));
+            self.tell(RefreshInput::Response(id, outcome));
         }
 
         /// Responds with a token of this lifetime; returns the delay until the next request.
@@ -354,7 +359,7 @@ mod tests {
 
         fn sleep(&mut self) -> bool {
             self.now = self.refresher.deadline().expect("U11: there is a deadline");
-            self.tell(Input::Wake)
+            self.tell(RefreshInput::Wake)
         }
     }
 
@@ -364,7 +369,7 @@ mod tests {
         for _ in 0..5 {
             assert_eq!(bench.grant(20 * SECOND), 10 * SECOND);
             bench.now.0 += 9_999;
-            assert!(!bench.tell(Input::Wake), "not before");
+            assert!(!bench.tell(RefreshInput::Wake), "not before");
             assert!(bench.sleep());
         }
         assert_eq!(bench.handed_over, 5);
@@ -426,12 +431,14 @@ mod tests {
         let error = AuthError::from_response(401, br#"{"code": 615}"#);
         bench.answer(Err(error.clone()));
         assert_eq!(bench.failures, [error]);
-        for input in [Input::Wake, Input::Online, Input::Expired, Input::Offline] {
+        for input in
+            [RefreshInput::Wake, RefreshInput::Online, RefreshInput::Expired, RefreshInput::Offline]
+        {
             assert!(!bench.tell(input));
         }
         assert_eq!(bench.refresher.deadline(), None);
-        bench.tell(Input::Online);
-        assert!(bench.tell(Input::Start));
+        bench.tell(RefreshInput::Online);
+        assert!(bench.tell(RefreshInput::Start));
     }
 
     #[test]
@@ -443,25 +450,25 @@ mod tests {
             let mut bench = Bench::started();
             bench.answer(Err(error));
             assert_eq!((bench.failures.len(), bench.refresher.deadline()), (1, None));
-            assert!(!bench.tell(Input::Wake) && !bench.tell(Input::Expired));
-            assert!(bench.tell(Input::Online));
-            bench.tell(Input::Stop);
-            assert!(!bench.tell(Input::Online), "a closed session stays closed");
+            assert!(!bench.tell(RefreshInput::Wake) && !bench.tell(RefreshInput::Expired));
+            assert!(bench.tell(RefreshInput::Online));
+            bench.tell(RefreshInput::Stop);
+            assert!(!bench.tell(RefreshInput::Online), "a closed session stays closed");
         }
     }
 
     #[test]
     fn offline_at_the_first_request_recovers() {
         let mut bench = Bench::new();
-        bench.tell(Input::Offline);
-        assert!(!bench.tell(Input::Start));
+        bench.tell(RefreshInput::Offline);
+        assert!(!bench.tell(RefreshInput::Start));
         bench.now.0 += 60 * SECOND;
-        assert!(!bench.tell(Input::Offline));
-        assert!(bench.tell(Input::Online), "asks as soon as there is a network");
+        assert!(!bench.tell(RefreshInput::Offline));
+        assert!(bench.tell(RefreshInput::Online), "asks as soon as there is a network");
 
         let mut bench = Bench::new();
-        bench.tell(Input::Offline);
-        bench.tell(Input::Start);
+        bench.tell(RefreshInput::Offline);
+        bench.tell(RefreshInput::Start);
         assert_eq!(bench.pause(), 300 * SECOND);
         assert!(bench.sleep(), "the notice may never come");
         bench.answer(Err(refused()));
@@ -472,35 +479,41 @@ mod tests {
     fn offline_when_a_renewal_is_due_waits_for_the_network() {
         let mut bench = Bench::started();
         bench.grant(20 * SECOND);
-        bench.tell(Input::Offline);
-        assert!(!bench.tell(Input::Online), "the token is still good");
-        bench.tell(Input::Offline);
+        bench.tell(RefreshInput::Offline);
+        assert!(!bench.tell(RefreshInput::Online), "the token is still good");
+        bench.tell(RefreshInput::Offline);
         assert!(!bench.sleep());
-        assert!(bench.tell(Input::Online));
+        assert!(bench.tell(RefreshInput::Online));
     }
 
     #[test]
     fn a_late_answer_does_not_revive_a_closed_session() {
         let mut bench = Bench::started();
         let id = bench.asked[0];
-        bench.tell(Input::Stop);
+        bench.tell(RefreshInput::Stop);
         let good = token(Time(bench.now.0 + 20 * SECOND));
-        bench.tell(Input::Response(id, Ok(good.clone())));
+        bench.tell(RefreshInput::Response(id, Ok(good.clone())));
         assert_eq!((bench.handed_over, bench.refresher.deadline()), (0, None));
-        assert!(bench.tell(Input::Start));
-        bench.tell(Input::Response(id, Ok(good.clone())));
-        bench.tell(Input::Response(id, Err(AuthError::from_response(401, b"{}"))));
+        assert!(bench.tell(RefreshInput::Start));
+        bench.tell(RefreshInput::Response(id, Ok(good.clone())));
+        bench.tell(RefreshInput::Response(id, Err(AuthError::from_response(401, b"{}"))));
         assert_eq!((bench.handed_over, bench.failures.len()), (0, 0));
         let second = bench.asked[1];
-        bench.tell(Input::Response(second, Ok(good.clone())));
-        bench.tell(Input::Response(second, Ok(good)));
+        bench.tell(RefreshInput::Response(second, Ok(good.clone())));
+        bench.tell(RefreshInput::Response(second, Ok(good)));
         assert_eq!(bench.handed_over, 1, "an answer counts once");
     }
 
     #[test]
     fn one_request_is_in_flight_whatever_happens_meanwhile() {
         let mut bench = Bench::started();
-        for input in [Input::Wake, Input::Online, Input::Expired, Input::Offline, Input::Online] {
+        for input in [
+            RefreshInput::Wake,
+            RefreshInput::Online,
+            RefreshInput::Expired,
+            RefreshInput::Offline,
+            RefreshInput::Online,
+        ] {
             bench.now.0 += 1_000 * SECOND;
             assert!(!bench.tell(input));
         }
@@ -511,17 +524,17 @@ mod tests {
     fn a_token_that_the_server_refuses_is_renewed_at_once_but_not_in_a_loop() {
         let mut bench = Bench::started();
         bench.grant(3_600 * SECOND);
-        assert!(bench.tell(Input::Expired));
+        assert!(bench.tell(RefreshInput::Expired));
         for expect in [500, 1_500, 3_500] {
             bench.grant(3_600 * SECOND);
-            assert!(!bench.tell(Input::Expired));
+            assert!(!bench.tell(RefreshInput::Expired));
             assert_eq!(bench.pause(), expect);
             assert!(bench.sleep());
         }
         // The clock is behind: the token worked for its lifetime.
         bench.grant(3_600 * SECOND);
         bench.now.0 += 60 * SECOND;
-        assert!(bench.tell(Input::Expired));
+        assert!(bench.tell(RefreshInput::Expired));
     }
 
     #[test]
@@ -529,7 +542,7 @@ mod tests {
         let mut bench = Bench::started();
         bench.answer(Err(refused()));
         bench.now.0 -= 365 * 86_400 * SECOND;
-        assert!(!bench.tell(Input::Wake));
+        assert!(!bench.tell(RefreshInput::Wake));
         assert_eq!(bench.pause(), 300 * SECOND);
         assert!(bench.sleep());
     }
@@ -540,7 +553,7 @@ mod tests {
             for expires in [i64::MIN, -1, 0, i64::MAX] {
                 let mut bench = Bench::new();
                 bench.now = now;
-                bench.tell(Input::Start);
+                bench.tell(RefreshInput::Start);
                 bench.answer(Ok(Token { expires_seconds: expires, ..token(Time(0)) }));
                 assert!(bench.refresher.deadline().is_some());
             }

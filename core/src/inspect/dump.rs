@@ -10,7 +10,7 @@ use crate::sorted::sort_by;
 use crate::space::decode_chunk;
 use crate::table::trees::{Holds, trees};
 use crate::txn::{
-    CommitState, Op, SLOT_PAGES, Snapshot, prelude_places, read_slot, scan_log, section,
+    CommitState, Op, SLOT_PAGES, StoreSnapshot, prelude_places, read_slot, scan_log, section,
 };
 use crate::unit::{HEADER_PAGES, PageBytes, PageId};
 use crate::verify::{OWNER_SPACE, PageUse, VisitedPage, Walk};
@@ -25,7 +25,7 @@ const SHOWN_BYTES: usize = 24;
 ///
 /// # Errors
 /// If a page cannot be read. A damaged one is reported in its line.
-pub fn dump_file(snapshot: &Snapshot) -> Result<String> {
+pub fn dump_file(snapshot: &StoreSnapshot) -> Result<String> {
     let state = snapshot.state();
     let mut met = Vec::new();
     let mut visit = |page: &VisitedPage<'_>| met.push((page.pointer, page.owner.to_owned()));
@@ -62,7 +62,7 @@ pub fn dump_file(snapshot: &Snapshot) -> Result<String> {
 struct Owners(BTreeMap<String, Holds>);
 
 impl Owners {
-    fn of(snapshot: &Snapshot) -> Self {
+    fn of(snapshot: &StoreSnapshot) -> Self {
         Self(trees(snapshot).unwrap_or_default())
     }
 
@@ -90,7 +90,7 @@ fn log_records(state: &CommitState) -> Result<Vec<(PageId, LogRecord)>> {
 }
 
 /// Tells the record that a page of the log belongs to.
-fn log_page(snapshot: &Snapshot, page: PageId) -> Result<String> {
+fn log_page(snapshot: &StoreSnapshot, page: PageId) -> Result<String> {
     let (state, owners) = (snapshot.state(), Owners::of(snapshot));
     let records = log_records(state)?;
     let Some((start, record)) = records.into_iter().rfind(|(start, _)| *start <= page) else {
@@ -127,7 +127,7 @@ fn log_page(snapshot: &Snapshot, page: PageId) -> Result<String> {
 /// # Errors
 /// [`Damage::Missing`] if the file has no such page; otherwise if a page on the way to it cannot be
 /// read or is damaged.
-pub fn dump_page(snapshot: &Snapshot, page: PageId) -> Result<String> {
+pub fn dump_page(snapshot: &StoreSnapshot, page: PageId) -> Result<String> {
     let state = snapshot.state();
     if page.0 >= state.slot.page_count {
         return match page < state.log.tail().written().1 {
@@ -240,7 +240,7 @@ fn chunk(key: &[u8], value: &[u8]) -> String {
     }
 }
 
-fn header(snapshot: &Snapshot, page: PageId) -> Result<String> {
+fn header(snapshot: &StoreSnapshot, page: PageId) -> Result<String> {
     let pager = &snapshot.state().pager;
     let mut text = String::new();
     line(&mut text, &format!("page {page}, header"));
@@ -268,7 +268,7 @@ fn prelude(text: &mut String, bytes: &[u8; PRELUDE_BYTES]) {
     line(text, &format!("    checksum      {}", hex(&sum)));
 }
 
-fn slot(text: &mut String, snapshot: &Snapshot, page: PageId) -> Result<()> {
+fn slot(text: &mut String, snapshot: &StoreSnapshot, page: PageId) -> Result<()> {
     line(text, "  slot at byte 0");
     let (state, owners) = (snapshot.state(), Owners::of(snapshot));
     let Some(slot) = read_slot(&state.pager, page)?.map(|found| found.slot) else {

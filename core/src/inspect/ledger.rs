@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::instance::error::InstanceError;
-use crate::txn::{Snapshot, Store};
+use crate::txn::{Store, StoreSnapshot};
 use crate::unit::{CommitId, PageId};
 use crate::verify::{VisitedPage, Walk};
 
@@ -23,7 +23,7 @@ pub struct Ledger {
 ///
 /// # Errors
 /// If a page cannot be read or is damaged.
-pub fn ledger(snapshot: &Snapshot) -> Result<Ledger> {
+pub fn ledger(snapshot: &StoreSnapshot) -> Result<Ledger> {
     let state = snapshot.state();
     let mut reachable = Vec::new();
     let mut visit = |met: &VisitedPage<'_>| reachable.push(met.pointer.page);

@@ -264,7 +264,6 @@ impl<'a> View<'a> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     fn any_from(
         &self,
         path: &[ColumnRef<'a>],
@@ -306,7 +305,6 @@ impl<'a> View<'a> {
     }
 
     /// The same from another object on.
-    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     fn any_of(
         &self,
         path: &[ColumnRef<'a>],

@@ -184,7 +184,6 @@ impl ListMut<'_> {
     }
 
     /// Replaces the element at a position, with back-links.
-    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     fn replace(
         &mut self,
         stored: StoredList,
@@ -227,7 +226,6 @@ impl ListMut<'_> {
 impl Transaction {
     /// Assigns checked values to a list. Equal elements at the beginning and at the end keep their
     /// ids; those in between are removed, and new ones inserted.
-    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     pub(super) fn assign(
         &mut self,
         field: ColumnRef<'_>,

@@ -30,7 +30,7 @@ pub(super) struct Shared {
 /// The objects of one commit, to read on any thread. It never changes.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    pub(super) snapshot: txn::Snapshot,
+    pub(super) snapshot: txn::StoreSnapshot,
     pub(super) catalog: Arc<Catalog>,
 }
 
@@ -70,7 +70,7 @@ impl Shared {
         *self.catalog.lock() = catalog;
     }
 
-    pub(super) fn snapshot(&self, snapshot: txn::Snapshot) -> Result<Snapshot> {
+    pub(super) fn snapshot(&self, snapshot: txn::StoreSnapshot) -> Result<Snapshot> {
         let catalog = self.catalog(ReadSource::Snapshot(&snapshot))?;
         Ok(Snapshot { snapshot, catalog })
     }
@@ -108,7 +108,7 @@ impl Snapshot {
 
     /// Returns the snapshot of the store.
     #[must_use]
-    pub const fn store(&self) -> &txn::Snapshot {
+    pub const fn store(&self) -> &txn::StoreSnapshot {
         &self.snapshot
     }
 }

@@ -365,7 +365,6 @@ impl Transaction {
     }
 
     /// Sets checked properties of an object.
-    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     fn update_checked(
         &mut self,
         table: &ClassTable,

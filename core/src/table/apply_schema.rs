@@ -143,7 +143,6 @@ impl Tables {
         Ok(Applied::Changed)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     fn apply_nullable(
         &mut self,
         table: &Arc<ClassTable>,

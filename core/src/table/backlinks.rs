@@ -88,7 +88,6 @@ impl Tables {
 
     /// Changes how often a property of an object links to another object. A count that would
     /// leave its range shows damage (B4).
-    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     fn count_link(
         &mut self,
         field: ColumnRef<'_>,

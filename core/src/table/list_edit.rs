@@ -20,7 +20,6 @@ use std::ops::Range;
 impl Tables {
     /// Replaces the elements at some positions of a list, with the back-links of both; returns
     /// the old ones.
-    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     pub(crate) fn replace_elements(
         &mut self,
         list: ListRef<'_>,
@@ -39,7 +38,6 @@ impl Tables {
     }
 
     /// Moves the element at a position so that it is then at another one; returns it.
-    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     pub(crate) fn move_element(
         &mut self,
         list: ListRef<'_>,
@@ -58,7 +56,6 @@ impl Tables {
     ///
     /// # Panics
     /// B5: if the positions are not in the list.
-    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     pub(super) fn splice(
         &mut self,
         list: ListRef<'_>,

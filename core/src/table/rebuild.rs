@@ -57,7 +57,6 @@ const NULL: Value<'static> = Value::Null;
 impl Tables {
     /// Replaces the definition of a column by one with another slot: nullable or required.
     /// Null becomes `zero`. Returns false, and changes nothing, if the records have no room.
-    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     pub(crate) fn convert_column(
         &mut self,
         field: ColumnRef<'_>,
@@ -86,7 +85,6 @@ impl Tables {
     }
 
     /// Converts the record of an object; tells whether a null became zero.
-    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     fn convert_object(
         &mut self,
         held: &Column,
@@ -109,7 +107,6 @@ impl Tables {
 
     /// Replaces the definition of the primary key: nullable or required. The object with the key
     /// null, if one exists, gets the key `zero`, which must be free.
-    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     pub(crate) fn convert_key(
         &mut self,
         table: &Arc<ClassTable>,

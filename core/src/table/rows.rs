@@ -92,7 +92,6 @@ impl Tables {
 
     /// Writes the record of an object, an older one with some values changed, and values out of
     /// line.
-    #[expect(clippy::too_many_arguments, reason = "four beside the receiver")]
     fn put_record(
         &mut self,
         table: &ClassTable,

@@ -4,7 +4,7 @@
 
 use super::catalog::{Catalog, MAIN, schema_tree};
 use crate::error::Result;
-use crate::txn::{ReadSource, Snapshot};
+use crate::txn::{ReadSource, StoreSnapshot};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -75,7 +75,7 @@ impl fmt::Display for Holds {
 ///
 /// # Errors
 /// If the classes cannot be read or are damaged.
-pub fn trees(snapshot: &Snapshot) -> Result<BTreeMap<String, Holds>> {
+pub fn trees(snapshot: &StoreSnapshot) -> Result<BTreeMap<String, Holds>> {
     let catalog = Catalog::load(ReadSource::Snapshot(snapshot), MAIN)?;
     let mut trees = BTreeMap::new();
     for table in catalog.tables() {

@@ -61,7 +61,7 @@ pub(crate) use journal::{Op, section};
 pub(crate) use log_reader::{LogReader, scan_log};
 pub(crate) use new_file::{TemporaryFile, format};
 pub use options::StoreOptions;
-pub use snapshot::{Snapshot, Tree};
+pub use snapshot::{StoreSnapshot, Tree};
 pub(crate) use state::{CommitState, Trees};
 pub use store::{Info, Store, TreeInfo};
 pub(crate) use tree_reader::{ReadSource, TreeReader};

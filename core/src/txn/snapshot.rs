@@ -11,7 +11,7 @@ use std::ops::RangeBounds;
 /// A read view of one commit. It never changes, and any thread can read it. Taking and cloning one
 /// costs the same for every size of the file.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
+pub struct StoreSnapshot {
     state: Pinned<CommitState>,
 }
 
@@ -22,7 +22,7 @@ pub struct Tree<'a> {
     tree: Arc<TreeState>,
 }
 
-impl Snapshot {
+impl StoreSnapshot {
     pub(crate) const fn new(state: Pinned<CommitState>) -> Self {
         Self { state }
     }

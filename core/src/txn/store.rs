@@ -8,7 +8,7 @@ use super::open::{OpenedFile, open};
 use super::options::StoreOptions;
 use super::recover::{OpenMode, OpenedAs};
 use super::shared::{SharedStore, WriteGuard};
-use super::snapshot::Snapshot;
+use super::snapshot::StoreSnapshot;
 use super::write::WriteTxn;
 use super::writer::{Versions, WriterState};
 use crate::conc::Arc;
@@ -155,8 +155,8 @@ impl Store {
 
     /// Takes a snapshot of the last commit.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.shared.versions.published.pin())
+    pub fn snapshot(&self) -> StoreSnapshot {
+        StoreSnapshot::new(self.shared.versions.published.pin())
     }
 
     /// Begins the write transaction, after the one before it has ended.
@@ -170,7 +170,7 @@ impl Store {
 
     /// Begins the write transaction with a snapshot of the commit that it starts from. Snapshots
     /// are durable, so this waits until the commit is; no other transaction commits meanwhile.
-    pub(crate) fn write_from(&self) -> Result<(WriteTxn, Snapshot)> {
+    pub(crate) fn write_from(&self) -> Result<(WriteTxn, StoreSnapshot)> {
         let mut guard = WriteGuard::new(Arc::clone(&self.shared), self.waits)?;
         let versions = &self.shared.versions;
         let commit = flush_last(versions, &mut guard)?;

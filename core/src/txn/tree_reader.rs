@@ -1,7 +1,7 @@
 //! Reading trees of a snapshot or of a write transaction, for the layers above.
 
 use super::changes::TreeChanges;
-use super::snapshot::{Snapshot, Tree};
+use super::snapshot::{StoreSnapshot, Tree};
 use super::state::BaseTree;
 use super::write::WriteTxn;
 use crate::error::Result;
@@ -22,7 +22,7 @@ pub(crate) enum TreeReader<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ReadSource<'a> {
     /// A commit.
-    Snapshot(&'a Snapshot),
+    Snapshot(&'a StoreSnapshot),
     /// A commit with the changes of a transaction.
     Txn(&'a WriteTxn),
     /// The commit that a transaction started from.

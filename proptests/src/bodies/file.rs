@@ -9,7 +9,7 @@
 
 use super::sparse::{Image, file_key};
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
-use fastness::{PAGE_BYTES, Snapshot, Store, StoreOptions};
+use fastness::{PAGE_BYTES, Store, StoreOptions, StoreSnapshot};
 use fastness_testkit::CountingRandom;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub fn file(bytes: &[u8]) {
 }
 
 /// Reads the contents; returns whether the file verifies.
-fn examine(snapshot: &Snapshot) -> bool {
+fn examine(snapshot: &StoreSnapshot) -> bool {
     let clean = snapshot.verify().is_ok_and(|verification| verification.problems.is_empty());
     for name in snapshot.tree_names() {
         let tree = snapshot.tree(name);

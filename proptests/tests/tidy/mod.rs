@@ -8,11 +8,9 @@
 //! - Maps name every crate and module; docs/promises.md and the code name the same ids.
 //! - References resolve: documents, anchors, checks, snapshots, golden files, corpora.
 //! - Prose, messages and names use the words of the field; a tuple counts by its members.
-//! - [`allowed`] counts the breaches of rules that are not met everywhere yet: types that share a
-//!   name, circles of imports. The counts only fall.
+//! - A type's name means one thing within a crate; files of a crate import each other in no circle.
 //! - Every rule here fires on an example of its breach.
 
-pub(crate) mod allowed;
 mod artefacts;
 pub(crate) mod graph;
 mod layers;
@@ -35,7 +33,7 @@ const LEFT_BEHIND: &[&str] =
 /// A rule over the whole tree.
 type Rule = fn(&WorkTree) -> Vec<Breach>;
 
-/// Rules that have no breaches; those that still have some are in [`allowed`].
+/// All rules. None has an exception.
 pub(crate) const RULES: &[(&str, Rule)] = &[
     ("widths", |tree| each(tree, ".rs", text::line_widths)),
     ("lengths", |tree| each(tree, ".rs", text::file_lengths)),
@@ -49,6 +47,8 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     ("words", words),
     ("identifiers", |tree| each(tree, ".rs", prose::identifiers)),
     ("arguments", |tree| each(tree, ".rs", names::arguments)),
+    ("types", names::types),
+    ("circles", graph::circles),
     ("maps", maps::complete),
     ("promises", register::promises),
     ("references", artefacts::header_references),
@@ -171,7 +171,7 @@ fn unwraps(tree: &WorkTree) -> Vec<Breach> {
 
 #[cfg(test)]
 mod tests {
-    use super::{RULES, WorkTree, allowed};
+    use super::{RULES, WorkTree};
 
     /// Holds one rule over the tree.
     #[track_caller]
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_are_short_and_take_few_arguments() {
+    fn functions_are_short() {
         check("functions");
     }
 
@@ -244,6 +244,16 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_a_type_means_one_thing_within_a_crate() {
+        check("types");
+    }
+
+    #[test]
+    fn files_of_a_crate_import_each_other_in_no_circle() {
+        check("circles");
+    }
+
+    #[test]
     fn maps_name_every_crate_and_module() {
         check("maps");
     }
@@ -271,30 +281,5 @@ mod tests {
     #[test]
     fn golden_files_are_append_only() {
         check("golden");
-    }
-
-    #[test]
-    fn breaches_that_remain_only_become_fewer() {
-        let tree = WorkTree::here();
-        let found = allowed::all(&tree);
-        let list = allowed::parse(&tree.text(allowed::LIST).unwrap());
-        let above: Vec<String> = found
-            .iter()
-            .flat_map(|rule| allowed::excess(&list, rule))
-            .map(ToString::to_string)
-            .collect();
-        assert!(
-            above.is_empty(),
-            "{} breaches in files with more than {} allows:\n{}",
-            above.len(),
-            allowed::LIST,
-            above.join("\n")
-        );
-        for allowed::RuleBreaches { rule, breaches } in &found {
-            let fewer = allowed::total(&list, rule).saturating_sub(breaches.len());
-            if fewer > 0 {
-                eprintln!("{rule}: {fewer} fewer than listed; run `cargo tidy shrink`");
-            }
-        }
     }
 }

@@ -7,7 +7,6 @@ const COLUMNS_MAX: usize = 100;
 const FILE_LINES_MAX: usize = 500;
 const FILE_LINES_WITH_TESTS_MAX: usize = 800;
 const FUNCTION_LINES_MAX: usize = 70;
-const ARGUMENTS_MAX: usize = 4;
 
 pub(crate) fn breach(path: &str, index: usize, text: impl Into<String>) -> Breach {
     Breach { path: path.to_owned(), line: index + 1, text: text.into() }
@@ -74,14 +73,7 @@ pub(crate) fn function_sizes(path: &str, text: &str) -> Vec<Breach> {
     let mut breaches = Vec::new();
     for (first, line) in lines.iter().enumerate() {
         let Some(name) = function_name(line) else { continue };
-        let (arguments, opening) = signature(&lines, first);
-        if arguments > ARGUMENTS_MAX {
-            let text = format!(
-                "`{name}` takes {arguments} arguments; at most {ARGUMENTS_MAX}: make a struct"
-            );
-            breaches.push(breach(path, first, text));
-        }
-        let Some(opening) = opening else { continue };
+        let Some(opening) = body_opening(&lines, first) else { continue };
         let close = format!("{}}}", &line[..line.len() - line.trim_start().len()]);
         let last = (opening..lines.len()).find(|&at| lines[at] == close).unwrap_or(opening);
         let count = (last + 1).saturating_sub(opening + 2);
@@ -109,37 +101,11 @@ fn function_name(line: &str) -> Option<&str> {
     }
 }
 
-/// Number of arguments beside `self`, and the line on which the body opens over several lines.
-fn signature(lines: &[&str], first: usize) -> (usize, Option<usize>) {
-    let mut depth = 0_i32;
-    let mut started = false;
-    let mut current = String::new();
-    let mut arguments: Vec<String> = Vec::new();
-    for (index, line) in lines.iter().enumerate().skip(first) {
-        let from = if index == first { line.find("fn ").unwrap_or(0) } else { 0 };
-        for letter in line[from..].replace("->", "").chars() {
-            match letter {
-                '(' if !started && depth == 0 => started = true,
-                '(' | '[' | '<' | '{' if started && depth >= 0 => depth += 1,
-                ')' if started && depth == 0 => {
-                    arguments.push(std::mem::take(&mut current));
-                    depth = -1;
-                }
-                ')' | ']' | '>' | '}' if started && depth > 0 => depth -= 1,
-                ',' if started && depth == 0 => arguments.push(std::mem::take(&mut current)),
-                '<' if !started => depth += 1,
-                '>' if !started => depth -= 1,
-                other if started && depth == 0 => current.push(other),
-                _ => {}
-            }
-        }
-        if depth < 0 && (line.ends_with('{') || line.ends_with(';') || line.ends_with('}')) {
-            let is_argument = |text: &&String| text.contains(':');
-            let count = arguments.iter().filter(is_argument).count();
-            return (count, line.ends_with('{').then_some(index));
-        }
-    }
-    (0, None)
+/// The line on which the body of a function opens, if it is longer than that line.
+fn body_opening(lines: &[&str], first: usize) -> Option<usize> {
+    let ends = |line: &&str| line.ends_with(['{', ';', '}']);
+    let last = first + lines[first..].iter().position(ends)?;
+    lines[last].ends_with('{').then_some(last)
 }
 
 pub(crate) fn header(path: &str, text: &str) -> Vec<Breach> {
@@ -223,8 +189,8 @@ pub(crate) fn machine_paths(path: &str, text: &str) -> Vec<Breach> {
 #[cfg(test)]
 mod tests {
     use super::{
-        Breach, file_lengths, forbidden_words, function_sizes, header, line_widths, machine_paths,
-        signature, unwraps,
+        Breach, body_opening, file_lengths, forbidden_words, function_sizes, header, line_widths,
+        machine_paths, unwraps,
     };
 
     #[track_caller]
@@ -264,24 +230,23 @@ mod tests {
     }
 
     #[test]
-    fn long_functions_and_argument_lists_are_found() {
+    fn long_functions_are_found() {
         let long = format!("    fn f(&self) {{\n{}    }}\n", "        a();\n".repeat(71));
         check(function_sizes, &long, &[1]);
         let just = format!("    fn f(&self) {{\n{}    }}\n", "        a();\n".repeat(70));
         check(function_sizes, &just, &[]);
-        check(function_sizes, "pub fn f(&self, a: u8, b: u8, c: u8, d: u8) {}\n", &[]);
-        check(function_sizes, "pub fn f(a: u8, b: u8, c: u8, d: u8, e: (u8, u8)) {}\n", &[1]);
     }
 
     #[test]
-    fn arguments_are_counted_at_the_top_level_only() {
+    fn a_body_opens_behind_its_signature() {
         let lines = ["    pub(crate) const fn f<T: Into<X>, U>(", "        &mut self,"]
             .into_iter()
             .chain(["        a: impl Fn(u8, u8) -> u8,", "        b: (u8, [u8; 3]),"])
             .chain(["        c: BTreeMap<K, V>,", "    ) -> Result<(A, B)> {"])
             .collect::<Vec<_>>();
-        assert_eq!(signature(&lines, 0), (3, Some(5)));
-        assert_eq!(signature(&["fn f() {"], 0), (0, Some(0)));
-        assert_eq!(signature(&["fn f(a: u8) -> u8;"], 0), (1, None));
+        assert_eq!(body_opening(&lines, 0), Some(5));
+        assert_eq!(body_opening(&["fn f() {"], 0), Some(0));
+        assert_eq!(body_opening(&["fn f() {}", "fn g() {"], 0), None);
+        assert_eq!(body_opening(&["fn f(a: u8) -> u8;", "fn g() {"], 0), None);
     }
 }

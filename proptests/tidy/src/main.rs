@@ -1,36 +1,25 @@
-//! The house style on the command line: breaches by path, their list, and the import graph.
+//! The house style on the command line: breaches by path, and the import graph.
 //!
-//! `check [PATH..]` prints all breaches below the paths; `worst` prints the files that have the
-//! most listed ones; `shrink` rewrites their list, and only downward; `imports [CRATE]
-//! [--dot|--json]` prints the import graph of a crate's folder, `core` if none is named.
+//! `check [PATH..]` prints all breaches below the paths; `imports [CRATE] [--dot|--json]` prints
+//! the import graph of a crate's folder, `core` if none is named.
 
 #[path = "../../tests/tidy/mod.rs"]
 mod tidy;
 
+use std::env;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::{env, fs};
-use tidy::allowed::{self, RuleBreaches};
 use tidy::graph::Graph;
 use tidy::{RULES, WorkTree};
 
-const USAGE: &str = "usage: tidy check [PATH..] | worst | shrink | imports [CRATE] [--dot|--json]";
+const USAGE: &str = "usage: tidy check [PATH..] | imports [CRATE] [--dot|--json]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
-    let root = root();
-    let tree = WorkTree::at(&root);
+    let tree = WorkTree::at(&root());
     let (lines, is_good) = match words.first().map(String::as_str) {
         Some("check") => check(&tree, &words[1..]),
-        Some("worst") => (worst(&tree), true),
-        Some("shrink") => match shrink(&tree) {
-            Ok(list) => {
-                let written = fs::write(root.join(allowed::LIST), list);
-                (written.err().map(|e| e.to_string()).into_iter().collect(), true)
-            }
-            Err(lines) => (lines, false),
-        },
         Some("imports") => (imports(&tree, &words[1..]), true),
         _ => (vec![USAGE.to_owned()], false),
     };
@@ -47,10 +36,10 @@ fn root() -> PathBuf {
 }
 
 fn check(tree: &WorkTree, paths: &[String]) -> (Vec<String>, bool) {
-    let listed = allowed::all(tree).into_iter().map(|rule| (rule.rule, rule.breaches));
-    let strict = RULES.iter().map(|(rule, found)| (*rule, found(tree)));
     let mut lines = Vec::new();
-    for (rule, breaches) in listed.chain(strict) {
+    for (rule, found) in RULES {
+        let mut breaches = found(tree);
+        breaches.sort();
         let lines_of_rule = breaches.iter().map(|breach| format!("{breach} [{rule}]"));
         let is_named = |line: &String| paths.iter().any(|path| line.starts_with(path));
         lines.extend(lines_of_rule.filter(|line| paths.is_empty() || is_named(line)));
@@ -58,42 +47,6 @@ fn check(tree: &WorkTree, paths: &[String]) -> (Vec<String>, bool) {
     let count = lines.len();
     lines.push(format!("{count} breaches"));
     (lines, count == 0)
-}
-
-/// The sum of each rule, and the files by the number of their breaches.
-fn worst(tree: &WorkTree) -> Vec<String> {
-    let found = allowed::all(tree);
-    let counts = allowed::counts(&found);
-    let mut files: Vec<(usize, &String)> =
-        counts.iter().map(|(path, rules)| (rules.values().sum(), path)).collect();
-    files.sort_by(|a, b| b.cmp(a));
-    let sums =
-        found.iter().map(|RuleBreaches { rule, breaches }| format!("{:6} {rule}", breaches.len()));
-    let files = files.iter().map(|(sum, path)| {
-        let rules = counts[*path].iter().map(|(rule, count)| format!(" {rule}={count}"));
-        format!("{sum:6} {path}{}", rules.collect::<String>())
-    });
-    sums.chain(files).collect()
-}
-
-/// The list as the tree is; the rules that have more breaches than before, if there are any.
-fn shrink(tree: &WorkTree) -> Result<String, Vec<String>> {
-    let listed = match tree.has(allowed::LIST) {
-        true => allowed::parse(&tree.text(allowed::LIST).unwrap_or_default()),
-        false => allowed::Counts::new(),
-    };
-    let found = allowed::all(tree);
-    let above: Vec<String> = found
-        .iter()
-        // A rule that is new to the list begins with the breaches that it finds.
-        .filter(|rule| allowed::total(&listed, rule.rule) > 0)
-        .flat_map(|rule| allowed::excess(&listed, rule))
-        .map(ToString::to_string)
-        .collect();
-    match above.is_empty() {
-        true => Ok(allowed::print(&allowed::counts(&found))),
-        false => Err(above),
-    }
 }
 
 fn imports(tree: &WorkTree, words: &[String]) -> Vec<String> {

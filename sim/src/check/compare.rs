@@ -1,7 +1,7 @@
 //! Comparison of store reads with the model.
 
 use super::definition::Violation;
-use fastness::{Bytes, Error, Range, Snapshot, Tree, TreeMut};
+use fastness::{Bytes, Error, Range, StoreSnapshot, Tree, TreeMut};
 use fastness_models::store::{
     ArgumentRefusal, Bounds, Entry, ShortBytes, StoreOutcome, StoreState,
 };
@@ -155,7 +155,7 @@ fn show(entry: Option<Entry<'_>>) -> String {
 
 /// Compares everything a snapshot holds; returns the number of operations. A difference anywhere
 /// takes precedence over an error elsewhere.
-pub(super) fn read_all(snapshot: &Snapshot, expected: &StoreState, order: Order) -> Reading {
+pub(super) fn read_all(snapshot: &StoreSnapshot, expected: &StoreState, order: Order) -> Reading {
     let found: Vec<&str> = snapshot.tree_names().collect();
     let names: Vec<&str> = expected.names().collect();
     if found != names {

@@ -9,7 +9,7 @@ use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{World, file};
 use crate::fs::{Disk, Fork, SimFs};
 use crate::rng::Rng;
-use fastness::{Error, FileErrorCause, RecoveryOutcome, Snapshot, Store};
+use fastness::{Error, FileErrorCause, RecoveryOutcome, Store, StoreSnapshot};
 use fastness_models::OpKind;
 use fastness_models::store::{Store as Model, StoreState};
 
@@ -373,7 +373,7 @@ impl CrashTester<'_> {
     /// Returns which of the states the snapshot equals.
     fn land(
         &mut self,
-        snapshot: &Snapshot,
+        snapshot: &StoreSnapshot,
         states: &[StoreState],
         point: CrashPoint,
     ) -> Result<usize, Violation> {

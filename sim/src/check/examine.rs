@@ -7,7 +7,7 @@ use super::promises::D6;
 use super::store_harness::problems;
 use super::world::{World, file};
 use crate::fs::{Disk, SimFs};
-use fastness::{CommitId, Error, FileErrorCause, Recovery, Snapshot, Store};
+use fastness::{CommitId, Error, FileErrorCause, Recovery, Store, StoreSnapshot};
 use fastness_models::OpKind;
 use fastness_models::store::{ShortBytes, StoreState};
 use std::collections::BTreeSet;
@@ -117,7 +117,7 @@ fn refused(error: Error, promises: InvariantIds) -> Result<FileErrorCause, Viola
 /// Reads everything in the file.
 struct Reader<'a> {
     world: &'a World,
-    snapshot: &'a Snapshot,
+    snapshot: &'a StoreSnapshot,
     promises: InvariantIds,
 }
 

@@ -73,18 +73,3 @@ impl fmt::Display for Plan {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_bytes_are_a_plan_and_plans_survive_their_bytes() {
-        let mut rng = Rng::new(7);
-        for len in 0..64 {
-            let bytes: Vec<u8> = (0..len).map(|_| rng.byte()).collect();
-            let plan = Plan::from_bytes(&bytes);
-            assert_eq!(Plan::from_bytes(&plan.to_bytes()), plan);
-        }
-    }
-}

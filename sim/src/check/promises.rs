@@ -261,22 +261,3 @@ pub(super) const W3: Invariant = promise(
 );
 pub(super) const W4: Invariant =
     promise("W4", "After a commit that changed objects is visible, every subscription is woken.");
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_and_sentences_are_those_of_the_document() {
-        let document = include_str!("../../../docs/promises.md");
-        for invariant in [
-            A1, A2, B1, B2, B3, B4, B5, B9, C1, C2, C3, C5, C6, C7, C8, C9, C10, C11, C12, C13,
-            C14, D1, D2, D3, D4, D5, D6, E1, F1, F2, F3, H1, H2, H3, H4, H5, H6, H7, H8, H12, J1,
-            J2, J3, J4, J5, J6, J7, L1, M6, O1, Q1, Q2, Q3, R1, R2, R3, R4, R5, S1, S2, S4, S5, S6,
-            U6, U8, U9, U11, U12, U13, U14, U15, U16, U17, U18, W1, W2, W3, W4,
-        ] {
-            let row = format!("| {} | {} |", invariant.id, invariant.promise);
-            assert!(document.contains(&row), "not in docs/promises.md: {row}");
-        }
-    }
-}

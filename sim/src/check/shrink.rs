@@ -13,7 +13,6 @@ impl Check {
     /// Shrinks a plan: returns the smallest plan found within `tries_max` runs that violates the
     /// same invariant.
     #[must_use]
-    #[expect(clippy::too_many_arguments, reason = "the contract with the campaign")]
     pub fn shrink(&self, plan: &Plan, twin: Twin, violation: &Violation, tries_max: u32) -> Plan {
         let invariant = violation.invariant;
         let mut shrinker = Shrinker { check: self, twin, invariant, tries_left: tries_max };

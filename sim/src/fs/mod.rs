@@ -409,6 +409,3 @@ impl Drop for SimFile {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

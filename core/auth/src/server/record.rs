@@ -11,7 +11,7 @@ use crate::fault::{self, Fault};
 use crate::json::{Object, Value};
 use crate::secret::Secret;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use fastness::{Bytes, Error, Snapshot, Time, TreeMut, WriteTxn};
+use fastness::{Bytes, Error, StoreSnapshot, Time, TreeMut, WriteTxn};
 use std::fmt;
 
 pub(super) const ACCOUNTS: &str = "accounts";
@@ -85,7 +85,7 @@ pub(super) trait ReadRecords {
     }
 }
 
-impl ReadRecords for Snapshot {
+impl ReadRecords for StoreSnapshot {
     fn record(&mut self, tree: &str, key: &[u8]) -> Result<Option<Bytes>, AccountsError> {
         Ok(self.tree(tree).get(key)?)
     }

@@ -164,21 +164,21 @@ impl Users {
             }
             Input::Close(session) => self.close(context, session),
             Input::Expired(session) => {
-                self.drive(context, session, refresh::Input::Expired);
+                self.drive(context, session, refresh::RefreshInput::Expired);
             }
             Input::Response(request, answer) => self.on_response(context, request, &answer),
             Input::Offline => {
                 self.is_offline = true;
-                self.drive_all(context, &refresh::Input::Offline);
+                self.drive_all(context, &refresh::RefreshInput::Offline);
             }
             Input::Online => {
                 self.is_offline = false;
                 self.retries.values_mut().for_each(|retry| retry.online(context.now));
-                self.drive_all(context, &refresh::Input::Online);
+                self.drive_all(context, &refresh::RefreshInput::Online);
                 self.revoke_due(context);
             }
             Input::Wake => {
-                self.drive_all(context, &refresh::Input::Wake);
+                self.drive_all(context, &refresh::RefreshInput::Wake);
                 self.revoke_due(context);
             }
         }
@@ -241,7 +241,7 @@ impl Users {
             return;
         }
         for session in parked {
-            self.drive(context, session, refresh::Input::Start);
+            self.drive(context, session, refresh::RefreshInput::Start);
         }
     }
 
@@ -249,7 +249,7 @@ impl Users {
         let Some(revocation) = self.persisted.log_out(id) else { return };
         for session in self.sessions_of(id) {
             if !self.awaits_token(session) || !fault::on(Fault::Au05) {
-                self.drive(context, session, refresh::Input::Stop);
+                self.drive(context, session, refresh::RefreshInput::Stop);
             }
             context.outputs.push(Output::Park(session));
         }
@@ -262,10 +262,10 @@ impl Users {
         let is_logged_in = self.persisted.user(&session.user).is_some();
         self.sessions.insert(id, session);
         if self.is_offline {
-            self.drive(context, id, refresh::Input::Offline);
+            self.drive(context, id, refresh::RefreshInput::Offline);
         }
         if is_logged_in {
-            self.drive(context, id, refresh::Input::Start);
+            self.drive(context, id, refresh::RefreshInput::Start);
         }
     }
 
@@ -300,11 +300,11 @@ impl Users {
                 let token = answer.read(response::access_token);
                 let user = self.sessions.get(&session).map(|session| session.user.clone());
                 fault::users::log_back_in(user.filter(|_| token.is_ok()), &mut self.persisted);
-                self.drive(context, session, refresh::Input::Response(id, token));
+                self.drive(context, session, refresh::RefreshInput::Response(id, token));
             }
             Some(Purpose::Rotation(session, id)) => {
                 let token = self.on_rotation(context.now, session, answer);
-                self.drive(context, session, refresh::Input::Response(id, token));
+                self.drive(context, session, refresh::RefreshInput::Response(id, token));
             }
             Some(Purpose::Revocation(number)) => {
                 self.on_revocation(context, number, answer);
@@ -358,14 +358,19 @@ impl Users {
         self.sessions.get(&session).is_some_and(|session| session.refresher.in_flight().is_some())
     }
 
-    fn drive_all(&mut self, context: &mut Context<'_>, input: &refresh::Input) {
+    fn drive_all(&mut self, context: &mut Context<'_>, input: &refresh::RefreshInput) {
         for session in self.sessions.keys().copied().collect::<Vec<_>>() {
             self.drive(context, session, input.clone());
         }
     }
 
     /// Passes an event to the refresher of a session and performs its actions.
-    fn drive(&mut self, context: &mut Context<'_>, session: SessionId, input: refresh::Input) {
+    fn drive(
+        &mut self,
+        context: &mut Context<'_>,
+        session: SessionId,
+        input: refresh::RefreshInput,
+    ) {
         let Some(Session { refresher, .. }) = self.sessions.get_mut(&session) else {
             return;
         };
@@ -375,11 +380,13 @@ impl Users {
         self.cancel_token_requests(context, session, wanted);
         for what in todo {
             match what {
-                refresh::Output::RequestToken(id) => self.request_token(context, session, id),
-                refresh::Output::Deliver(token) => {
+                refresh::RefreshOutput::RequestToken(id) => {
+                    self.request_token(context, session, id)
+                }
+                refresh::RefreshOutput::Deliver(token) => {
                     context.outputs.push(Output::DeliverToken(session, token))
                 }
-                refresh::Output::Failed(error) => {
+                refresh::RefreshOutput::Failed(error) => {
                     context.outputs.push(Output::SessionFailed(session, error))
                 }
             }

@@ -4,7 +4,7 @@
 //! written from docs/auth.md#token-renewal runs in parallel: it knows the open request and whether
 //! the session runs.
 
-use fastness_auth::refresh::{Input, Output};
+use fastness_auth::refresh::{RefreshInput, RefreshOutput};
 use fastness_auth::{
     AuthError, BACKOFF_MAX, Backoff, NetworkError, Permission, RENEWAL_MARGIN, Refresher,
     RequestId, Time, Token,
@@ -106,18 +106,18 @@ impl RenewalHarness {
         });
         let last = self.requests.last().copied().unwrap_or_default();
         match kind % 10 {
-            0 => self.apply(Input::Start),
-            1 => self.apply(Input::Stop),
+            0 => self.apply(RefreshInput::Start),
+            1 => self.apply(RefreshInput::Stop),
             2 => self.wake(),
-            3 => self.apply(Input::Response(last, Ok(self.granted(detail)))),
-            4 => self.apply(Input::Response(last, Err(failure(detail)))),
+            3 => self.apply(RefreshInput::Response(last, Ok(self.granted(detail)))),
+            4 => self.apply(RefreshInput::Response(last, Err(failure(detail)))),
             5 => self.stale(detail),
-            6 => self.apply(Input::Expired),
-            7 => self.apply(Input::Offline),
-            8 => self.apply(Input::Online),
+            6 => self.apply(RefreshInput::Expired),
+            7 => self.apply(RefreshInput::Offline),
+            8 => self.apply(RefreshInput::Online),
             _ => {
                 self.now = self.refresher.deadline().unwrap_or(self.now);
-                self.apply(Input::Wake);
+                self.apply(RefreshInput::Wake);
             }
         }
     }
@@ -137,7 +137,7 @@ impl RenewalHarness {
     fn wake(&mut self) {
         let is_early = self.refresher.deadline().is_none_or(|at| self.now < at);
         let requests = self.requests.len();
-        self.apply(Input::Wake);
+        self.apply(RefreshInput::Wake);
         assert!(!is_early || self.requests.len() == requests, "U10: asked before the time");
     }
 
@@ -149,7 +149,7 @@ impl RenewalHarness {
         let mut outputs = Vec::new();
         for outcome in [Ok(token()), Err(failure(0)), Err(failure(1))] {
             let (deadline, open) = (self.refresher.deadline(), self.refresher.in_flight());
-            self.refresher.handle(self.now, Input::Response(id, outcome), &mut outputs);
+            self.refresher.handle(self.now, RefreshInput::Response(id, outcome), &mut outputs);
             let cap = deadline.map(|at| at.min(self.now.plus(BACKOFF_MAX)));
             let kept = [deadline, cap].contains(&self.refresher.deadline());
             assert!(kept && outputs.is_empty(), "U9: a late answer changed something");
@@ -157,18 +157,18 @@ impl RenewalHarness {
         }
     }
 
-    fn apply(&mut self, input: Input) {
+    fn apply(&mut self, input: RefreshInput) {
         let mut answered = None;
-        if let Input::Response(id, outcome) = &input
+        if let RefreshInput::Response(id, outcome) = &input
             && Some(*id) == self.open
         {
             (answered, self.open) = (Some(outcome.clone()), None);
         }
-        if matches!(input, Input::Start | Input::Stop) {
-            (self.is_running, self.open) = (input == Input::Start, None);
+        if matches!(input, RefreshInput::Start | RefreshInput::Stop) {
+            (self.is_running, self.open) = (input == RefreshInput::Start, None);
             self.restarts_online = false;
         }
-        if input == Input::Online && std::mem::take(&mut self.restarts_online) {
+        if input == RefreshInput::Online && std::mem::take(&mut self.restarts_online) {
             self.is_running = true;
         }
         let mut outputs = Vec::new();
@@ -176,12 +176,12 @@ impl RenewalHarness {
         let token = answered.as_ref().and_then(|outcome| outcome.as_ref().ok());
         for output in outputs {
             match output {
-                Output::RequestToken(id) => self.ask(id),
-                Output::Deliver(handed) => {
+                RefreshOutput::RequestToken(id) => self.ask(id),
+                RefreshOutput::Deliver(handed) => {
                     assert_eq!(Some(&handed), token, "U9: a token from nowhere");
                     self.planned(&handed);
                 }
-                Output::Failed(error) => {
+                RefreshOutput::Failed(error) => {
                     let delivered = answered.as_ref().and_then(|outcome| outcome.as_ref().err());
                     assert_eq!(delivered, Some(&error), "U9: a failure from nowhere");
                     assert!(!error.is_retryable(), "U8: given up too early");
@@ -222,7 +222,7 @@ impl RenewalHarness {
             return;
         }
         if let Some(id) = self.open {
-            self.apply(Input::Response(id, Err(failure(0))));
+            self.apply(RefreshInput::Response(id, Err(failure(0))));
         }
         let requests = self.requests.len();
         // Twice, in case there is no network when a renewal is due.

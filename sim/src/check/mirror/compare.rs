@@ -31,7 +31,7 @@ pub(super) fn mirror_failed(error: Error) -> CheckError {
 pub(super) type Trees = BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>>;
 
 /// Reads all trees of objects.
-pub(super) fn trees(snapshot: &fastness::Snapshot) -> Result<Trees, Error> {
+pub(super) fn trees(snapshot: &fastness::StoreSnapshot) -> Result<Trees, Error> {
     let mut trees = Trees::new();
     for name in snapshot.tree_names().filter(|name| name.starts_with("main/")) {
         let mut entries = BTreeMap::new();

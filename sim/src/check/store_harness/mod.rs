@@ -9,7 +9,7 @@ use super::world::{World, file};
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
 use crate::fs::{Disk, SimFs};
-use fastness::{CommitId, Error, Snapshot, Store, WriteTxn};
+use fastness::{CommitId, Error, Store, StoreSnapshot, WriteTxn};
 use fastness_models::store::{Store as Model, StoreOutcome, StoreState};
 use fastness_models::{Op, OpKind};
 use std::ops::Bound;
@@ -23,7 +23,7 @@ pub(super) struct StoreHarness<'w> {
     pub(super) probe: &'w mut Probe,
     pub(super) fs: SimFs,
     pub(super) model: Model,
-    pub(super) snapshots: Vec<(Snapshot, StoreState)>,
+    pub(super) snapshots: Vec<(StoreSnapshot, StoreState)>,
     pub(super) commit: CommitId,
     pub(super) step: usize,
     pub(super) records: bool,
@@ -167,13 +167,13 @@ fn bound(operand: u8, key: &[u8]) -> Bound<&[u8]> {
 }
 
 /// Verifies the file; returns the problems.
-pub(super) fn problems(snapshot: &Snapshot) -> Result<Vec<String>, Error> {
+pub(super) fn problems(snapshot: &StoreSnapshot) -> Result<Vec<String>, Error> {
     let verification = snapshot.verify()?;
     Ok(verification.problems.iter().map(ToString::to_string).collect())
 }
 
 /// Verifies the file, where no problem is expected.
-pub(super) fn verify(snapshot: &Snapshot, invariant: &'static str) -> Result<(), CheckError> {
+pub(super) fn verify(snapshot: &StoreSnapshot, invariant: &'static str) -> Result<(), CheckError> {
     let found = snapshot.verify()?;
     if found.problems.is_empty() && found.reachable + found.free == found.page_count {
         return Ok(());

@@ -7,7 +7,7 @@
 //! sync, and the other followers wait for it. So the calls to the file system are the same in every
 //! run, except for which waiter starts the next sync for all of them.
 
-use super::Writers;
+use super::state::Writers;
 use crate::check::compare::{CheckError, same_value};
 use crate::check::definition::Violation;
 use crate::check::io_faults::{blame, commit_mark, is_poisoned, next_write};

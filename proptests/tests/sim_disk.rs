@@ -1,7 +1,10 @@
-//! Tests of what the simulated disk may lose.
+//! The simulated disk: the bytes, lengths and names that it may lose.
 
-use super::*;
+use fastness::vfs::{Access, Lock, Vfs, VfsFile};
+use fastness_sim::Rng;
+use fastness_sim::fs::{Call, Disk, Fault, Injection, SimFs};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 const FILE: &str = "/sim/file";
 
@@ -9,10 +12,11 @@ fn file(fs: &SimFs) -> Box<dyn VfsFile> {
     fs.open(Path::new(FILE), Access::CreateNew).unwrap()
 }
 
+/// The file after a boot of the disk; none without a name.
 fn bytes(disk: &Disk) -> Option<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(disk.len(Path::new(FILE))?).unwrap()];
-    let inode = disk.find(Path::new(FILE)).unwrap();
-    disk.inode(inode).read(&mut bytes, 0);
+    let file = SimFs::boot(disk.clone(), 0).open(Path::new(FILE), Access::Read).unwrap();
+    assert_eq!(file.read_at(&mut bytes, 0).unwrap(), bytes.len());
     Some(bytes)
 }
 

@@ -1,0 +1,23 @@
+//! Messages to the driver, from the client, its sessions and its network threads.
+
+use crate::error::ClientError;
+use crate::event::SessionEvent;
+use fastness_auth::User;
+use fastness_auth::users::{Call, CallSuccess, Input, SessionId, UserId};
+use std::sync::mpsc::{Receiver, Sender};
+
+/// Message to the driver.
+pub(crate) enum Message {
+    /// An event.
+    Input(Input),
+    /// A call, and the channel of its result.
+    Call(Call, Sender<Result<CallSuccess, ClientError>>),
+    /// A logout; the reply follows when it is durable.
+    LogOut(UserId, Sender<Result<(), ClientError>>),
+    /// Opening of a session.
+    Open(UserId, String, Sender<(SessionId, Receiver<SessionEvent>)>),
+    /// Query of the logged-in users.
+    Users(Sender<Vec<User>>),
+    /// End of the client.
+    Stop,
+}
