@@ -1,8 +1,8 @@
 //! Bounded little-endian reading and writing; the only place that slices raw bytes.
 //!
-//! - K1 Reading any bytes is total: `None` where they end early, never a panic.
+//! - K1 Reading is total over any bytes: `None` if they end too early, never a panic.
 
-/// Reads forward from the start of some bytes.
+/// A cursor over bytes, which reads forward from their start.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Appends to a vector.
+/// A writer that appends to a vector.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     bytes: Vec<u8>,
@@ -87,7 +87,7 @@ impl Writer {
     }
 }
 
-/// Returns the low 48 bits; more are a broken invariant.
+/// Encodes 48 bits. A value with more bits breaks K2.
 pub(crate) fn u48_bytes(value: u64) -> [u8; 6] {
     assert!(value < 1 << 48, "K2: {value} does not fit in 48 bits");
     let [a, b, c, d, e, f, _, _] = value.to_le_bytes();
@@ -104,17 +104,17 @@ pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// Overwrites bytes at `at`; the caller has validated that there is room.
+/// Overwrites bytes at `at`; the caller has checked that they fit.
 pub(crate) fn put_at(bytes: &mut [u8], at: usize, value: &[u8]) {
     bytes[at..at + value.len()].copy_from_slice(value);
 }
 
-/// Narrows a length that is bounded by the page size.
+/// Narrows a length, which the page size bounds.
 pub(crate) fn u16_len(len: usize) -> u16 {
     u16::try_from(len).expect("K2: a length within a page fits in 16 bits")
 }
 
-/// Narrows a length that is bounded by the longest value.
+/// Narrows a length, which the maximum length of a value bounds.
 pub(crate) fn u32_len(len: usize) -> u32 {
     u32::try_from(len).expect("K2: a length of a value fits in 32 bits")
 }

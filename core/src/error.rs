@@ -384,7 +384,7 @@ impl fmt::Display for FileErrorCause {
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Seal => "its seal does not fit",
+            Self::Seal => "its seal does not match",
             Self::Missing => "it is outside the file",
             Self::Content => "its content is malformed",
             Self::Header => "neither header slot can be trusted",

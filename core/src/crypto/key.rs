@@ -1,4 +1,4 @@
-//! The user's key, and what is derived from it for one file.
+//! The user's key, and the keys that are derived from it for one file (HKDF).
 
 use super::{FileSalt, HEAD_BYTES};
 use crate::conc::{Arc, Swap};
@@ -13,16 +13,16 @@ use zeroize::Zeroize as _;
 pub struct Key(Box<[u8; 64]>);
 
 impl Key {
-    /// Takes the key's 64 bytes, which must be random.
+    /// Creates a key from 64 bytes, which must be random.
     #[must_use]
     pub fn new(bytes: [u8; 64]) -> Self {
         Self(Box::new(bytes))
     }
 
-    /// Takes the key from a slice.
+    /// Creates a key from a slice.
     ///
     /// # Errors
-    /// [`ArgumentError::EncryptionKeyLength`] unless it has 64 bytes.
+    /// [`ArgumentError::EncryptionKeyLength`] unless the slice has 64 bytes.
     pub fn from_slice(bytes: &[u8]) -> Result<Self> {
         match bytes.try_into() {
             Ok(bytes) => Ok(Self::new(bytes)),
@@ -43,7 +43,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Distinguishes a wrong key from a damaged file; stored in the prelude.
+/// Key check value in the prelude. It distinguishes a wrong key from a damaged file.
 pub(crate) type KeyCheck = [u8; 16];
 
 struct CheckLen;
@@ -54,23 +54,24 @@ impl KeyType for CheckLen {
     }
 }
 
-/// How many derived keys are kept. Pages of one commit share one.
-const KEPT: usize = 256;
+/// Entries of the cache of derived keys. The pages of one batch share a key.
+const CACHE_LEN: usize = 256;
 
 /// The keys of one file.
 pub(crate) struct FileKeys {
     pages: Prk,
     check: KeyCheck,
-    kept: Box<[Swap<Derived>]>,
+    cache: Box<[Swap<DerivedKey>]>,
 }
 
-struct Derived {
+/// The key of a batch of pages.
+struct DerivedKey {
     salt: [u8; HEAD_BYTES],
     key: LessSafeKey,
 }
 
 impl FileKeys {
-    /// Derives the keys; `identity` is the part of the prelude that they are bound to.
+    /// Derives the keys; `identity` is the part of the prelude that the derivation includes.
     pub(crate) fn derive(key: &Key, salt: &FileSalt, identity: &[u8]) -> Self {
         let root = Salt::new(HKDF_SHA256, salt).extract(&key.0[..]);
         let pages = root
@@ -81,32 +82,32 @@ impl FileKeys {
         root.expand(&[b"fastness check", identity], CheckLen)
             .and_then(|okm| okm.fill(&mut check))
             .expect("E2: the length asked for is allowed");
-        Self { pages, check, kept: (0..KEPT).map(|_| Swap::default()).collect() }
+        Self { pages, check, cache: (0..CACHE_LEN).map(|_| Swap::default()).collect() }
     }
 
     pub(crate) const fn check(&self) -> &KeyCheck {
         &self.check
     }
 
-    /// Runs `body` with the key that belongs to `salt`.
+    /// Runs `body` with the key that is derived from `salt`, which is cached.
     pub(crate) fn with<T>(
         &self,
         salt: &[u8; HEAD_BYTES],
         body: impl FnOnce(&LessSafeKey) -> T,
     ) -> T {
-        let slot = &self.kept[usize::from(salt[0]) % KEPT];
-        let kept = slot.load();
-        if let Some(derived) = &*kept
+        let slot = &self.cache[usize::from(salt[0]) % CACHE_LEN];
+        let cached = slot.load();
+        if let Some(derived) = &*cached
             && derived.salt == *salt
         {
             return body(&derived.key);
         }
-        let derived = Arc::new(Derived { salt: *salt, key: self.fresh(salt) });
+        let derived = Arc::new(DerivedKey { salt: *salt, key: self.expand(salt) });
         slot.store(Some(Arc::clone(&derived)));
         body(&derived.key)
     }
 
-    fn fresh(&self, salt: &[u8; HEAD_BYTES]) -> LessSafeKey {
+    fn expand(&self, salt: &[u8; HEAD_BYTES]) -> LessSafeKey {
         let okm = self
             .pages
             .expand(std::slice::from_ref(&salt.as_slice()), &AES_256_GCM)

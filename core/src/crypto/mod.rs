@@ -1,11 +1,11 @@
 //! Keys and the sealing of pages; the only place that names a cipher.
 //!
-//! Sealing takes a page of a tree and returns its bytes on disk and a 16-byte seal, which the
-//! pointer above stores. Encrypted files seal with AES-256-GCM, plain files with
-//! XXH3-128; the layout is the same.
+//! To *seal* a page is to encrypt and authenticate it, or in a plain file to compute its checksum.
+//! The result is the bytes on disk and a 16-byte seal, which the pointer in the parent page stores.
+//! Encrypted files use AES-256-GCM, plain files XXH3-128; the layout is the same.
 //!
-//! - E1 No two different pages are ever sealed under one key and nonce, whatever crashes and is
-//!   retried: every batch draws a fresh salt, and seals each page number at most once.
+//! - E1 No two different pages are ever sealed under one key and nonce, also after a crash and a
+//!   retry: every batch draws a new salt, and seals each page number at most once.
 //! - E2 A seal binds the content to the file, the page number and the commit that wrote it.
 //! - E3 Key bytes are zeroed when dropped and never printed.
 //!
@@ -22,12 +22,12 @@ pub(crate) use seal::{Batch, FileSealer, PageIdentity};
 use std::fmt;
 use std::io;
 
-/// A source of random bytes fit for keys.
+/// A source of cryptographically secure random bytes.
 pub trait RandomSource: Send + Sync + fmt::Debug {
     /// Fills `bytes`.
     ///
     /// # Errors
-    /// If the source has none to give; nothing is sealed then.
+    /// If the source fails; nothing is sealed then.
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()>;
 }
 
@@ -42,16 +42,18 @@ impl RandomSource for OsRandom {
     }
 }
 
-/// Checksum or authentication tag that proves a page to be the one that its pointer means.
+/// Authentication tag or checksum of a page. It proves that the page is the one that its pointer
+/// names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Seal(pub(crate) [u8; SEAL_BYTES]);
 
 pub(crate) const SEAL_BYTES: usize = 16;
 
-/// Bytes at the start of a page that belong to the seal: the salt, or page number and birth.
+/// Bytes at the start of a page that sealing fills: the salt, or in a plain file the page number
+/// and the commit.
 pub(crate) const HEAD_BYTES: usize = 16;
 
-/// Bytes of a log page that are not encrypted: the head, and what the page says of itself.
+/// Unencrypted bytes of a log page: the salt; commit, index and count.
 pub(crate) const LOG_CLEAR_BYTES: usize = HEAD_BYTES + 16;
 
 /// Salt of the key derivation, and the identity of the file.

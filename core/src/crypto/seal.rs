@@ -1,4 +1,4 @@
-//! Sealing and opening one page, one slot.
+//! Sealing and opening of pages, log pages and header slots.
 
 use super::{FileKeys, FileSalt, HEAD_BYTES, LOG_CLEAR_BYTES, RandomSource, SEAL_BYTES, Seal};
 use crate::codec::{Reader, put_at};
@@ -9,7 +9,7 @@ use crate::unit::{CommitId, PAGE_BYTES, PageBytes, PageId, SLOT_BYTES};
 use ring::aead::{Aad, MAX_TAG_LEN, Nonce};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_seed};
 
-/// Where and when a page was written.
+/// Identity of a page: its number, and the commit that wrote it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct PageIdentity {
     pub(crate) page: PageId,
@@ -69,7 +69,7 @@ impl FileSealer {
         self.keys.is_some()
     }
 
-    /// Starts a batch: at most one page under each number, and at the end one slot.
+    /// Starts a batch, which seals each page number at most once, and last at most one slot.
     pub(crate) fn batch(&self, random_source: &dyn RandomSource) -> Result<Batch<'_>> {
         let mut salt = [0; HEAD_BYTES];
         if self.keys.is_some() && !fault::on(Fault::En01) {
@@ -87,7 +87,8 @@ impl FileSealer {
         Ok(Batch { sealer: self, salt, last: None })
     }
 
-    /// Opens a log page in place and tells whether its seal fits. If not, the bytes mean nothing.
+    /// Verifies and decrypts a log page in place, and returns whether its seal matches. If not, the
+    /// bytes are unspecified.
     #[must_use]
     pub(crate) fn open_log(&self, page: PageId, bytes: &mut PageBytes) -> bool {
         let (sealed, seal) = bytes.split_at_mut(PAGE_BYTES - SEAL_BYTES);
@@ -103,7 +104,8 @@ impl FileSealer {
         })
     }
 
-    /// Opens a page in place and tells whether the seal fits. If not, the bytes mean nothing.
+    /// Verifies and decrypts a page in place, and returns whether its seal matches. If not, the
+    /// bytes are unspecified.
     #[must_use]
     pub(crate) fn open(&self, place: PageIdentity, seal: Seal, page: &mut PageBytes) -> bool {
         let Some(keys) = &self.keys else {
@@ -117,7 +119,7 @@ impl FileSealer {
         })
     }
 
-    /// Opens the slot on page `page` in place and tells whether its seal fits.
+    /// Verifies and decrypts the slot on a page in place, and returns whether its seal matches.
     #[must_use]
     pub(crate) fn open_slot(&self, page: PageId, slot: &mut [u8; SLOT_BYTES]) -> bool {
         let (sealed, tag) = slot.split_at_mut(SLOT_BYTES - SEAL_BYTES);
@@ -140,7 +142,7 @@ const fn log_place(page: PageId) -> PageIdentity {
     PageIdentity { page, birth: CommitId(0) }
 }
 
-/// Additional data of a log page's seal: its number and its bytes in the clear.
+/// Associated data of a log page's seal: its number and its unencrypted bytes.
 fn log_aad(page: PageId, clear: &[u8]) -> Aad<[u8; 24]> {
     let mut bytes = [0; 24];
     put_at(&mut bytes, 0, &page.0.to_le_bytes());
@@ -156,7 +158,7 @@ fn log_checksum(file: &FileSalt, page: PageId, sealed: &[u8]) -> Seal {
     Seal(sum.digest128().to_le_bytes())
 }
 
-/// Pages sealed under one salt.
+/// A batch of pages that are sealed under one salt, and so with one derived key.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
     sealer: &'a FileSealer,
@@ -203,8 +205,8 @@ impl Batch<'_> {
         put_at(seal_at, 0, &seal.0);
     }
 
-    /// Seals a slot in place; the batch ends. Slots have the lowest page numbers, which the
-    /// batch does not use.
+    /// Seals a slot in place and ends the batch. Slots are on header pages, whose numbers no other
+    /// page of the batch has.
     pub(crate) fn seal_slot(self, place: PageIdentity, slot: &mut [u8; SLOT_BYTES]) {
         let Some(keys) = &self.sealer.keys else {
             return seal_plain_slot(&self.sealer.file, place, slot);
@@ -221,7 +223,7 @@ fn encrypt(keys: &FileKeys, place: PageIdentity, salt: &[u8; HEAD_BYTES], body: 
     encrypt_with(keys, BoundNonce { nonce: place.nonce(), aad: place.aad() }, salt, body)
 }
 
-/// A nonce, and the data that the seal is bound to.
+/// A nonce with its associated data.
 struct BoundNonce<A> {
     nonce: Nonce,
     aad: Aad<A>,

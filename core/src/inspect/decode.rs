@@ -1,4 +1,5 @@
-//! The decoders of pages, slots and preludes, for fuzzing: each walks all a reader would touch.
+//! Decoders of pages, slots, log pages and preludes, for fuzzing. Each visits every field that a
+//! reader uses.
 
 use crate::codec::Reader;
 use crate::error::{Damage, FileErrorCause};
@@ -9,7 +10,7 @@ use crate::page::{
 use crate::txn::section;
 use crate::unit::{PAGE_BYTES, PageBytes, SLOT_BYTES};
 
-/// Decodes a page whose seal is open, as the kind it says it is; tells the kind.
+/// Decodes a page whose seal is open, and returns its kind.
 ///
 /// # Errors
 /// [`Damage::Missing`] if it is too short, [`Damage::Content`] if it is malformed.
@@ -23,7 +24,7 @@ pub fn decode_page(page: &[u8]) -> Result<&'static str, Damage> {
     Ok(if node.level() == 0 { "leaf" } else { "branch" })
 }
 
-/// Touches every cell. P2 says that this cannot fail.
+/// Reads every cell, which P2 promises to be possible.
 fn walk(node: &NodePage) {
     for index in 0..node.count() {
         assert!(index == 0 || node.key(index - 1) < node.key(index), "P2: keys ascend");
@@ -50,7 +51,8 @@ pub fn decode_slot(slot: &[u8]) -> Result<(), Damage> {
     Ok(())
 }
 
-/// Decodes an opened page of the log, as a record of one page, and all its changes.
+/// Decodes a log page whose seal is open as a record of one page, and returns the number of its
+/// operations.
 ///
 /// # Errors
 /// [`Damage::Missing`] if it is too short, [`Damage::Content`] if it is malformed.
@@ -71,7 +73,7 @@ pub fn decode_log(page: &[u8]) -> Result<usize, Damage> {
 /// Decodes a prelude.
 ///
 /// # Errors
-/// As opening a file that begins so.
+/// As opening a file that begins with these bytes.
 pub fn decode_prelude(bytes: &[u8]) -> Result<(), FileErrorCause> {
     let bytes = Reader::new(bytes).array::<PRELUDE_BYTES>().ok_or(FileErrorCause::NotFastness)?;
     match Prelude::decode(&bytes) {

@@ -1,4 +1,4 @@
-//! Pages as text, with what every part of them means.
+//! Pages as text: each field with its name and value.
 
 use crate::codec::Reader;
 use crate::error::{Damage, Result};
@@ -18,7 +18,7 @@ use crate::vfs::read_whole;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Longest key or value that is shown whole.
+/// Length of a key or value up to which it is printed in full.
 const SHOWN_BYTES: usize = 24;
 
 /// Returns one line for every page of a commit: its content and its owner.
@@ -58,7 +58,7 @@ pub fn dump_file(snapshot: &StoreSnapshot) -> Result<String> {
     Ok(text)
 }
 
-/// The classes that trees belong to, as far as the classes of the file can be read.
+/// The classes that trees belong to; empty if the catalog of the file is unreadable.
 struct Owners(BTreeMap<String, Holds>);
 
 impl Owners {
@@ -66,7 +66,7 @@ impl Owners {
         Self(trees(snapshot).unwrap_or_default())
     }
 
-    /// Names a tree, and its content and class.
+    /// Returns the name of a tree with its content and class.
     fn describe(&self, tree: &str) -> String {
         self.0.get(tree).map_or_else(|| tree.to_owned(), |holds| format!("{tree} ({holds})"))
     }
@@ -89,7 +89,7 @@ fn log_records(state: &CommitState) -> Result<Vec<(PageId, LogRecord)>> {
     Ok(found.records)
 }
 
-/// Tells the record that a page of the log belongs to.
+/// Describes the log record that a page belongs to.
 fn log_page(snapshot: &StoreSnapshot, page: PageId) -> Result<String> {
     let (state, owners) = (snapshot.state(), Owners::of(snapshot));
     let records = log_records(state)?;
@@ -100,7 +100,7 @@ fn log_page(snapshot: &StoreSnapshot, page: PageId) -> Result<String> {
     line(&mut text, &format!("page {page} of the log, in the record at page {start}"));
     line(&mut text, &format!("  holds           {}", commits(&record)));
     line(&mut text, &format!("  durable before  {}", record.durable));
-    line(&mut text, &format!("  record before   {}", hex(&record.previous)));
+    line(&mut text, &format!("  previous salt   {}", hex(&record.previous)));
     line(&mut text, &format!("  changes         {} bytes", record.changes.len()));
     let mut reader = Reader::new(&record.changes);
     while !reader.is_empty() {
@@ -122,7 +122,7 @@ fn log_page(snapshot: &StoreSnapshot, page: PageId) -> Result<String> {
     Ok(text)
 }
 
-/// Returns what a page of a commit holds, part by part.
+/// Returns the content of a page of a commit, field by field.
 ///
 /// # Errors
 /// [`Damage::Missing`] if the file has no such page; otherwise if a page on the way to it cannot be
@@ -204,7 +204,7 @@ fn summary(pager: &Pager, pointer: &Pointer) -> String {
 fn body(text: &mut String, bytes: Box<PageBytes>, space: bool) {
     if let Some(page) = OverflowPage::decode(&bytes) {
         line(text, &format!("  kind            overflow, {} bytes of a value", page.data.len()));
-        let next = page.next.as_ref().map_or("none, the value ends here".to_owned(), pointer_text);
+        let next = page.next.as_ref().map_or("none, end of the value".to_owned(), pointer_text);
         line(text, &format!("  next            {next}"));
         line(text, &format!("  data            {}", shown(page.data)));
         return;
@@ -272,7 +272,7 @@ fn slot(text: &mut String, snapshot: &StoreSnapshot, page: PageId) -> Result<()>
     line(text, "  slot at byte 0");
     let (state, owners) = (snapshot.state(), Owners::of(snapshot));
     let Some(slot) = read_slot(&state.pager, page)?.map(|found| found.slot) else {
-        line(text, "    its seal does not fit");
+        line(text, "    its seal does not match");
         return Ok(());
     };
     let yes = |flag: bool| if flag { "yes" } else { "no" };
@@ -285,7 +285,7 @@ fn slot(text: &mut String, snapshot: &StoreSnapshot, page: PageId) -> Result<()>
     line(text, &format!("    free pages    {space}, {} chunks", slot.space.len));
     match &slot.catalog {
         crate::page::CatalogAt::Inline(bytes) => {
-            line(text, &format!("    catalog       here, {} bytes", bytes.len()));
+            line(text, &format!("    catalog       inline, {} bytes", bytes.len()));
         }
         crate::page::CatalogAt::Stored { bytes, first } => {
             line(text, &format!("    catalog       {bytes} bytes from {}", pointer_text(first)));

@@ -1,4 +1,4 @@
-//! The page ledger: where every page of a file is accounted for.
+//! Page ledger: which pages of a file are reachable, free, or of the log.
 
 use crate::error::{Error, Result};
 use crate::instance::error::InstanceError;
@@ -6,16 +6,16 @@ use crate::txn::{Store, StoreSnapshot};
 use crate::unit::{CommitId, PageId};
 use crate::verify::{VisitedPage, Walk};
 
-/// Where the pages of a commit are.
+/// The pages of a file by their use in a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ledger {
-    /// Pages of the file, the header included.
+    /// Number of pages of the file, with the header.
     pub page_count: u64,
-    /// Pages that hold the commit, the header's not included, in order.
+    /// Pages that the commit reaches, without those of the header, in order.
     pub reachable: Vec<PageId>,
     /// Pages recorded as free, in order.
     pub free: Vec<PageId>,
-    /// Pages of the log, behind those of the file, in order.
+    /// Pages of the log, which follow the others, in order.
     pub log: Vec<PageId>,
 }
 
@@ -38,8 +38,8 @@ pub fn ledger(snapshot: &StoreSnapshot) -> Result<Ledger> {
     Ok(Ledger { page_count, reachable, free, log })
 }
 
-/// Returns the pages that the next commit may write inside the file, in order; empty until the
-/// first commit since opening. Waits for the writer.
+/// Returns the free pages of the file that the next commit may write, in order; none before the
+/// first commit after opening. Waits for the writer lock.
 ///
 /// # Errors
 /// As [`Store::write`].
@@ -52,7 +52,8 @@ pub fn writable(store: &Store) -> Result<Vec<PageId>> {
     })
 }
 
-/// Returns the last commit that changed the one before where it was. Waits for the writer.
+/// Returns the last commit that updated the nodes of its predecessor in place. Waits for the writer
+/// lock.
 ///
 /// # Errors
 /// As [`Store::write`].
@@ -60,14 +61,14 @@ pub fn last_in_place(store: &Store) -> Result<Option<CommitId>> {
     store.with_writer(|_, writer| writer.in_place)
 }
 
-/// Tells whether the writer lock is held, without waiting for it.
+/// Returns whether the writer lock is held, without waiting for it.
 #[must_use]
 pub fn is_writing(store: &Store) -> bool {
     let locked = store.without_waiting().with_writer(|_, _| ());
     matches!(locked, Err(Error::Instance(InstanceError::BlockingForbidden { .. })))
 }
 
-/// Tells whether a commit that syncs by itself waits until a sync that is under way has ended.
+/// Returns whether a commit that needs a sync of its own waits for the end of another sync.
 #[must_use]
 pub fn is_sync_awaited(store: &Store) -> bool {
     store.versions().group.is_exclusive_wanted()

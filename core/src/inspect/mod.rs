@@ -1,4 +1,5 @@
-//! A look inside, for the file tools and the verification suite; no part of the promised interface.
+//! Inspection of the file format, for the file tools and the verification suite. It is no part of
+//! the stable interface.
 //!
 //! - I1 Everything here is total over any bytes: no panic, no loop, bounded memory.
 

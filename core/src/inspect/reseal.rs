@@ -1,8 +1,8 @@
-//! Opening and closing the seals of a whole file, so that a mutator reaches behind them.
+//! Opening and sealing all pages of a file, so that a fuzzer mutates plaintext behind valid seals.
 //!
-//! Both walk from the two slots down. A page is done once, whatever leads to it; what is malformed
-//! or outside the file is left as it is. The walk is bounded by the file's pages and by
-//! [`LEVEL_MAX`]: a child is followed only if its level is below its parent's.
+//! Both walk down from the two header slots and visit each page once, even if several pointers lead
+//! to it. A malformed page stays unchanged. The number of pages and [`LEVEL_MAX`] bound the walk,
+//! which follows a child only if its level is below that of its parent.
 
 use super::sealer::Fixed;
 use crate::codec::{Reader, put_at};
@@ -14,23 +14,23 @@ use crate::page::{
 };
 use crate::unit::{CommitId, PAGE_BYTES, PageBytes, PageId, SLOT_BYTES};
 
-/// Position of the pointer to the space tree in a slot; after it 8 bytes, then the catalog.
+/// Offset of the pointer to the space tree in a slot; 8 bytes and the catalog follow it.
 const SLOT_SPACE_AT: usize = HEAD_BYTES + 24;
 const SLOT_CATALOG_AT: usize = SLOT_SPACE_AT + POINTER_BYTES + 8;
-/// Position of the pointer to the next page in an overflow page; after it the data.
+/// Offset of the pointer to the next page in an overflow page; the data follows it.
 const OVERFLOW_NEXT_AT: usize = HEAD_BYTES + 8;
 const OVERFLOW_DATA_AT: usize = OVERFLOW_NEXT_AT + POINTER_BYTES;
-/// Position of the seal in a pointer.
+/// Offset of the seal in a pointer.
 const POINTER_SEAL_AT: usize = POINTER_BYTES - size_of::<Seal>();
 
-/// Puts right every seal of a file whose pages are open, bottom-up.
+/// Seals every page of a file whose pages are in plaintext, bottom-up.
 pub fn reseal(file: &mut [u8], key: Option<&Key>) {
     if let Some(mut walk) = ResealWalk::new(file, key, Direction::Seal) {
         walk.slots();
     }
 }
 
-/// Opens every seal of an encrypted file that fits, top-down.
+/// Opens every page of an encrypted file whose seal matches, top-down.
 pub fn unseal(file: &mut [u8], key: &Key) {
     if let Some(mut walk) = ResealWalk::new(file, Some(key), Direction::Open) {
         walk.slots();
@@ -46,7 +46,7 @@ enum Direction {
 #[derive(Clone, Copy)]
 enum PageState {
     Untouched,
-    /// On the path from the slot, or unreadable.
+    /// Being visited, or malformed.
     Entered,
     Sealed(Seal),
 }
@@ -100,7 +100,7 @@ impl<'a> ResealWalk<'a> {
         (log_start..self.pages.len()).for_each(|index| self.log_page(index));
     }
 
-    /// A page of the log proves itself; nothing leads to it.
+    /// Visits a log page, which stores its own seal. No pointer leads to it.
     fn log_page(&mut self, index: usize) {
         let mut page = self.page(index);
         let id = PageId(index as u64);
@@ -119,7 +119,7 @@ impl<'a> ResealWalk<'a> {
 
     fn seal_slot(&self, page: PageId, slot: &mut [u8; SLOT_BYTES]) {
         let head = Reader::new(&slot[..]).array().unwrap_or_default();
-        // A plain slot says when it was written; a reader that checks it finds what it says.
+        // A plain slot stores its commit in the clear, and sealing writes the same commit again.
         let birth = Reader::new(&slot[8..]).u64().unwrap_or_default();
         if let Ok(batch) = self.sealer.batch(&Fixed(head)) {
             batch.seal_slot(PageIdentity { page, birth: CommitId(birth) }, slot);
@@ -138,7 +138,7 @@ impl<'a> ResealWalk<'a> {
         }
     }
 
-    /// The trees of a catalog.
+    /// Visits the trees of a catalog.
     fn catalog(&mut self, bytes: &mut [u8]) {
         let Some(catalog) = TreeCatalog::decode(bytes) else { return };
         let mut at = 0;
@@ -148,7 +148,8 @@ impl<'a> ResealWalk<'a> {
         }
     }
 
-    /// A catalog in a chain: its entries cross pages, so they are joined, sealed, and split.
+    /// Visits a catalog in an overflow chain. Its entries span pages, so the chain is joined, the
+    /// trees are visited, and the result is split again.
     fn stored_catalog(&mut self, slot: &mut [u8; SLOT_BYTES]) {
         let chain = self.enter_chain(slot, SLOT_CATALOG_AT);
         let data = |walk: &Self, index: usize| {
@@ -169,7 +170,7 @@ impl<'a> ResealWalk<'a> {
         self.leave_chain(&chain, slot, SLOT_CATALOG_AT);
     }
 
-    /// A node and its subtree; the pointer is in `holder` at `at`.
+    /// Visits a node and its subtree. The pointer to it is in `holder` at `at`.
     fn tree(&mut self, level: u8, holder: &mut [u8], at: usize) {
         let Some(index) = self.enter(holder, at) else { return self.leave_known(holder, at) };
         let mut page = self.page(index);
@@ -190,7 +191,7 @@ impl<'a> ResealWalk<'a> {
         self.leave(index, holder, at);
     }
 
-    /// The pages of a chain whose first pointer is in `holder` at `at`.
+    /// Enters and returns the pages of a chain. The pointer to the first is in `holder` at `at`.
     fn enter_chain(&mut self, holder: &[u8], at: usize) -> Vec<usize> {
         let mut chain = Vec::new();
         let mut next = self.enter(holder, at);
@@ -228,7 +229,7 @@ impl<'a> ResealWalk<'a> {
         Pointer::decode(&mut Reader::new(holder.get(at..)?)).flatten()
     }
 
-    /// Opens the page that a pointer leads to, unless it was entered before.
+    /// Enters the page that a pointer leads to and opens it, unless it was entered before.
     fn enter(&mut self, holder: &[u8], at: usize) -> Option<usize> {
         let pointer = Self::pointer(holder, at)?;
         let index = usize::try_from(pointer.page.0).ok()?;
@@ -247,7 +248,7 @@ impl<'a> ResealWalk<'a> {
         Some(index)
     }
 
-    /// Seals the page and tells the pointer to it.
+    /// Seals a page and writes the seal into the pointer to it.
     fn leave(&mut self, index: usize, holder: &mut [u8], at: usize) {
         let Some(pointer) = Self::pointer(holder, at) else { return };
         if self.direction == Direction::Open {
@@ -262,7 +263,7 @@ impl<'a> ResealWalk<'a> {
         self.leave_known(holder, at);
     }
 
-    /// Tells a pointer the seal of a page that was sealed before.
+    /// Writes the seal of a page that is already sealed into a pointer to it.
     fn leave_known(&self, holder: &mut [u8], at: usize) {
         let Some(pointer) = Self::pointer(holder, at) else { return };
         let index = usize::try_from(pointer.page.0).unwrap_or(usize::MAX);
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn resealing_what_is_whole_changes_nothing() {
+    fn resealing_an_intact_file_changes_nothing() {
         let plain = make(None);
         let mut bytes = plain.clone();
         reseal(&mut bytes, None);
@@ -337,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn content_that_was_changed_opens_after_resealing() {
+    fn a_changed_value_opens_after_resealing() {
         let key = Key::new([7; 64]);
         for key in [None, Some(&key)] {
             let mut bytes = make(key);
@@ -375,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn any_bytes_are_left_without_a_panic() {
+    fn any_bytes_pass_without_a_panic() {
         let key = Key::new([7; 64]);
         let whole = make(None);
         for cut in [0, 10, 88, 4096, 5000, 12_288, 20_000] {

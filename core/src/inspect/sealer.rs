@@ -1,4 +1,4 @@
-//! The encryption layer alone, for fuzzing and measuring: a page sealed as a commit does.
+//! The encryption layer alone, for fuzz targets and benches: it seals a page as a commit does.
 
 use crate::codec::put_at;
 use crate::crypto::Key;
@@ -7,11 +7,11 @@ use crate::crypto::{FileSalt, HEAD_BYTES};
 use crate::unit::{CommitId, PAGE_BYTES, PageId};
 use std::io;
 
-/// Seals and opens pages of one file that does not exist.
+/// Seals and opens pages of an imaginary file.
 #[derive(Debug)]
 pub struct TestSealer(crypto::FileSealer);
 
-/// Gives the salt that it was made with, and nothing else.
+/// A random source that always returns one salt.
 #[derive(Debug)]
 pub(super) struct Fixed(pub(super) [u8; HEAD_BYTES]);
 
@@ -26,7 +26,7 @@ impl RandomSource for Fixed {
 }
 
 impl TestSealer {
-    /// Makes the sealer of a file with this key, or of a plain file.
+    /// Creates the sealer of a file with this key, or of a plain file.
     #[must_use]
     pub fn new(key: Option<&Key>) -> Self {
         let salt: FileSalt = [0x5a; 32];
@@ -36,7 +36,7 @@ impl TestSealer {
     /// Seals a page in place under a salt, and returns its seal.
     ///
     /// # Panics
-    /// Never: the salt has the length asked for.
+    /// Never, as the salt has the requested length.
     pub fn seal(
         &self,
         (page, birth): (PageId, CommitId),
@@ -47,7 +47,7 @@ impl TestSealer {
         batch.seal(PageIdentity { page, birth }, bytes).0
     }
 
-    /// Opens a page in place and tells whether its seal fits.
+    /// Opens a page in place, and returns whether its seal matches.
     #[must_use]
     pub fn open(
         &self,

@@ -9,7 +9,7 @@ use crate::config::error::ConfigError;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// How often a name is drawn before the drawing fails.
+/// Attempts to draw a random name that is unused.
 const DRAWS_MAX: usize = 16;
 
 impl RegistryState {
@@ -38,8 +38,8 @@ impl RegistryState {
         Ok(existed)
     }
 
-    /// Completes the action of a path without a file, before a file is created there: a recorded
-    /// action would be executed on the new file.
+    /// Executes the recorded action of a path that has no file, before a file is created there.
+    /// Otherwise the action would be executed on the new file.
     pub(super) fn complete_interrupted(&self, path: &Path) -> Result<()> {
         let Some(action) = self.pending.get(path) else { return Ok(()) };
         let vfs = self.opener.vfs();
@@ -84,7 +84,7 @@ impl RegistryState {
         Ok(action)
     }
 
-    /// Draws a backup path that no file and no recorded action has.
+    /// Draws a random backup path that neither a file nor a recorded action uses.
     pub(super) fn draw_backup_path(
         &self,
         count: usize,

@@ -58,7 +58,7 @@ pub struct ListChanges {
 }
 
 impl Changes {
-    /// Tells whether nothing changed.
+    /// Returns whether nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.classes.is_empty()
@@ -147,15 +147,15 @@ fn lists(before: &[Element], after: &[Element]) -> ListChanges {
     }
     let deleted = before.iter().enumerate().filter(|(at, _)| !kept[*at]);
     changes.deleted = deleted.map(|(at, element)| (at, element.id)).collect();
-    let stays = longest_ascending(&common.iter().map(|(was, ..)| *was).collect::<Vec<_>>());
+    let stays = longest_increasing(&common.iter().map(|(was, ..)| *was).collect::<Vec<_>>());
     let moved = common.into_iter().filter(|(was, ..)| stays.binary_search(was).is_err());
     changes.moved = moved.collect();
     changes
 }
 
-/// Returns the members of a longest ascending part of a sequence of different numbers.
-fn longest_ascending(numbers: &[usize]) -> Vec<usize> {
-    // For each length the place where the least last number of such a part is.
+/// Returns a longest increasing subsequence of distinct numbers (patience sorting).
+fn longest_increasing(numbers: &[usize]) -> Vec<usize> {
+    // For each length, the index of the least number that ends an increasing subsequence.
     let mut ends: Vec<usize> = Vec::new();
     let mut before: Vec<Option<usize>> = Vec::with_capacity(numbers.len());
     for (at, number) in numbers.iter().enumerate() {
@@ -182,10 +182,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_longest_ascending_part_is_found() {
-        let found = longest_ascending(&[3, 1, 2, 5, 4, 6]);
+    fn a_longest_increasing_subsequence_is_found() {
+        let found = longest_increasing(&[3, 1, 2, 5, 4, 6]);
         assert_eq!(found, [1, 2, 4, 6]);
-        assert!(longest_ascending(&[]).is_empty());
-        assert_eq!(longest_ascending(&[2, 1, 0]).len(), 1);
+        assert!(longest_increasing(&[]).is_empty());
+        assert_eq!(longest_increasing(&[2, 1, 0]).len(), 1);
     }
 }

@@ -1,59 +1,60 @@
-//! Pages of the log: commits, one record each or a few together, behind the pages of the file.
+//! Log pages: the redo records of the write-ahead log, which is behind the pages of the file.
 //!
-//! A record fills whole pages. Each names its commit and its part in the clear, which
-//! distinguishes the current record from a copy, a part or an older record. The rest is sealed.
+//! A record holds one commit, or several that share a group commit, and fills whole pages. The head
+//! of each page is not encrypted. It names the commit and the index of the page, so recovery
+//! distinguishes the current record from a copy, a fragment or an older record.
 
 use crate::codec::{Reader, Writer, put_at, u16_len, u32_len};
 use crate::crypto::{HEAD_BYTES, LOG_CLEAR_BYTES, SEAL_BYTES};
 use crate::unit::{CommitId, PAGE_BYTES, PageBytes};
 
-/// Bytes of a record in one page.
+/// Bytes of a record that one page holds.
 pub(crate) const LOG_BODY_BYTES: usize = PAGE_BYTES - LOG_CLEAR_BYTES - SEAL_BYTES;
 
-/// Most pages of a log, and so of what opening reads of it.
+/// Maximum length of the log in pages, which bounds the work of recovery.
 pub(crate) const LOG_PAGES_MAX: u64 = 1024;
 
-/// Bytes of a record before its changes.
+/// Size of the fixed fields of a record, which precede its changes.
 const RECORD_FIXED_BYTES: usize = 20 + HEAD_BYTES;
 
-/// The part of a log page in the clear.
+/// The unencrypted head of a log page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct LogHead {
     pub(crate) salt: [u8; HEAD_BYTES],
     /// The last commit of the record.
     pub(crate) commit: CommitId,
-    /// Which page of the record it is, from 0.
+    /// Index of the page within the record, from 0.
     pub(crate) index: u16,
-    /// How many pages the record has.
+    /// Number of pages of the record.
     pub(crate) count: u16,
 }
 
-/// Commits that were written together.
+/// A redo record: the changes of one commit, or of a group commit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct LogRecord {
     pub(crate) first: CommitId,
     pub(crate) last: CommitId,
-    /// The last commit that was known to be durable when this was written.
+    /// The last commit that was known to be durable when the record was written.
     pub(crate) durable: CommitId,
-    /// The salt of the record before; zero in the first. So a record never follows another than
-    /// the one it was written behind.
+    /// The salt of the previous record; zero in the first one. It chains the records: recovery
+    /// accepts a record only behind the one that it was written behind.
     pub(crate) previous: [u8; HEAD_BYTES],
     /// Changes of the commits; see `txn::journal`.
     pub(crate) changes: Vec<u8>,
 }
 
-/// Returns how many pages a record takes whose changes have so many bytes.
+/// Returns the number of pages of a record with this many bytes of changes.
 pub(crate) const fn log_pages(changes: usize) -> usize {
     (RECORD_FIXED_BYTES + changes).div_ceil(LOG_BODY_BYTES)
 }
 
 impl LogHead {
-    /// Returns the part of a record that an opened page holds.
+    /// Returns the bytes of the record in a page whose seal is open.
     pub(crate) fn body(page: &PageBytes) -> &[u8] {
         &page[LOG_CLEAR_BYTES..PAGE_BYTES - SEAL_BYTES]
     }
 
-    /// Reads what a page says; `None` if no log page says so.
+    /// Decodes the head of a page; `None` if it is malformed.
     pub(crate) fn decode(page: &PageBytes) -> Option<Self> {
         let mut reader = Reader::new(page);
         let salt = reader.array()?;
@@ -66,14 +67,14 @@ impl LogHead {
 }
 
 impl LogRecord {
-    /// Reads, from the body of a record's first page, which commit was durable before.
+    /// Decodes the field `durable` from the body of a record's first page.
     pub(crate) fn durable_in(body: &[u8]) -> Option<CommitId> {
         let mut reader = Reader::new(body);
         reader.u64()?;
         reader.u64().map(CommitId)
     }
 
-    /// Returns the record's pages, not yet sealed.
+    /// Encodes the record into pages, which are not sealed yet.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut record = Writer::with_capacity(RECORD_FIXED_BYTES + self.changes.len());
         record.u64(self.first.0);
@@ -94,7 +95,7 @@ impl LogRecord {
         pages
     }
 
-    /// Reads a record from the bodies of its pages; `last` is what they say in the clear.
+    /// Decodes a record from the bodies of its pages; `last` is the commit in their heads.
     pub(crate) fn decode(last: CommitId, bodies: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bodies);
         let first = CommitId(reader.u64()?);

@@ -1,9 +1,9 @@
-//! Layouts of pages and header: bytes to typed views and back, without input or output.
+//! Layouts of pages and header: bytes to typed views and back, without I/O.
 //!
 //! - P1 Decoding any bytes is total: an error or a well-formed view; never a panic, a loop or a
 //!   large allocation.
-//! - P2 A view that decoded has its cells within the page, and its keys strictly ascending.
-//! - P3 A child of a branch is one level below it, so that descent ends.
+//! - P2 A decoded node has its cells within the page, and its keys in strictly ascending order.
+//! - P3 A child is one level below its branch, so every descent ends.
 //!
 //! Format: docs/format.md#pages. Check: `sim::check::damage`, fuzz target `page`.
 
@@ -27,16 +27,16 @@ use crate::codec::{Reader, Writer, put_at, u48_bytes};
 use crate::crypto::{PageIdentity, Seal};
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
 
-/// Version of the file format that new files have, and the newest that this code reads.
+/// The file format version of new files, and the newest version that this code reads.
 pub(crate) const FORMAT_VERSION: u32 = 2;
 
-/// The first version whose files have a log. Older files are read and written without one.
+/// The first version with a write-ahead log. Older files are read and written without one.
 pub(crate) const LOG_VERSION: u32 = 2;
 
-/// Deepest tree. A tree of this height would outgrow any disk.
+/// Maximum level of a node. A tree of this height is larger than any disk.
 pub(crate) const LEVEL_MAX: u8 = 24;
 
-/// Number of a page and the seal that proves it.
+/// Pointer to a page: its number, the commit that wrote it, and the seal that verifies it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Pointer {
     pub(crate) page: PageId,
@@ -51,7 +51,7 @@ impl Pointer {
         PageIdentity { page: self.page, birth: self.birth }
     }
 
-    /// Reads a pointer; `Some(None)` is the absent one, page 0.
+    /// Decodes a pointer: `Some(None)` is the null pointer, to page 0, and `None` is malformed.
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Option<Self>> {
         let page = PageId(reader.u48()?);
         let birth = CommitId(reader.u48()?);
@@ -75,7 +75,7 @@ impl Pointer {
     }
 }
 
-/// First byte of a page's body.
+/// Kind of a page: the first byte of its body.
 pub(crate) const KIND_LEAF: u8 = 1;
 pub(crate) const KIND_BRANCH: u8 = 2;
 pub(crate) const KIND_OVERFLOW: u8 = 3;

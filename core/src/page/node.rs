@@ -1,8 +1,10 @@
-//! Leaves and branches: a directory of cell offsets, then the cells in key order.
+//! Slotted pages of the B+tree, leaves and branches: a directory of cell offsets, then the cells in
+//! key order.
 //!
-//! A leaf cell is a key with its value, or with the length of the value and the pointer to its
-//! overflow chain. A branch cell is the least key its child may hold, and the child; the first
-//! cell's key is empty, so that every key has a child.
+//! A leaf cell is a key with its inline value, or with the length of an out-of-line value and the
+//! pointer to its overflow chain. A branch cell is a separator key, which is the lower bound of the
+//! keys of a child, and the pointer to that child. The first separator is empty, so the children
+//! cover all keys.
 
 use super::{KIND_BRANCH, KIND_LEAF, LEVEL_MAX, POINTER_BYTES, Pointer};
 use crate::codec::{Reader, put_at, u16_at, u16_len, u32_at, u32_len};
@@ -10,13 +12,13 @@ use crate::crypto::HEAD_BYTES;
 use crate::unit::{KEY_BYTES_MAX, PAGE_BYTES, PageBytes, VALUE_BYTES_MAX};
 use std::ops::Deref;
 
-/// Where the directory starts.
+/// Offset of the directory in the page.
 const CELLS_START: usize = HEAD_BYTES + 8;
 
-/// Bytes for the directory and the cells.
+/// Space for the directory and the cells, in bytes.
 pub(crate) const NODE_CAPACITY: usize = PAGE_BYTES - CELLS_START;
 
-/// Longest cell with its directory entry: three fit in any node.
+/// Maximum size of a cell with its directory entry, so that three fit in any node.
 pub(crate) const CELL_BYTES_MAX: usize = NODE_CAPACITY / 3;
 
 pub(crate) const DIRECTORY_BYTES: usize = 2;
@@ -25,12 +27,12 @@ const BRANCH_CELL_HEAD: usize = 2 + POINTER_BYTES;
 /// Flag in the length of an out-of-line value, which is stored in an overflow chain.
 const STORED: u32 = 1 << 31;
 
-/// Size in a leaf of an entry with an inline value.
+/// Returns the size of an entry with an inline value in a leaf.
 pub(crate) const fn leaf_cell_bytes(key: usize, payload: usize) -> usize {
     DIRECTORY_BYTES + LEAF_CELL_HEAD + key + payload
 }
 
-/// Returns what a child takes in a branch.
+/// Returns the size of the cell of a child in a branch.
 pub(crate) const fn branch_cell_bytes(key: usize) -> usize {
     DIRECTORY_BYTES + BRANCH_CELL_HEAD + key
 }
@@ -65,15 +67,15 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Writes the head of a leaf cell: of a value that follows the key, or of one that is `stored` in
-/// an overflow chain, whose pointer follows.
+/// Encodes the head of a leaf cell. An inline value follows the key; the pointer to its overflow
+/// chain follows if the value is `stored` out of line.
 pub(crate) fn leaf_cell_head(key: usize, value: usize, stored: bool) -> [u8; LEAF_CELL_HEAD] {
     let tag = u32_len(value) | if stored { STORED } else { 0 };
     let ([a, b], [c, d, e, f]) = (u16_len(key).to_le_bytes(), tag.to_le_bytes());
     [a, b, c, d, e, f]
 }
 
-/// Writes a leaf of whole cells, not yet sealed. They must fit.
+/// Encodes a leaf of complete cells, which must fit. The leaf is not sealed yet.
 pub(crate) fn encode_leaf<'c>(
     cells: impl ExactSizeIterator<Item = &'c [u8]>,
     page: &mut PageBytes,
@@ -86,7 +88,7 @@ pub(crate) fn encode_leaf<'c>(
     encoder.finish();
 }
 
-/// Encodes a leaf, not yet sealed, from adjacent cells that begin at `places`. They must fit.
+/// Encodes a leaf, not sealed yet, of adjacent cells that begin at `places`. They must fit.
 pub(crate) fn encode_leaf_run(
     places: impl ExactSizeIterator<Item = usize>,
     cells: &[u8],
@@ -103,7 +105,7 @@ pub(crate) fn encode_leaf_run(
     encoder.finish();
 }
 
-/// Writes a branch, not yet sealed. The cells must fit; the first key must be empty.
+/// Encodes a branch, which is not sealed yet. The cells must fit; the first key must be empty.
 pub(crate) fn encode_branch<'c>(
     level: u8,
     cells: impl ExactSizeIterator<Item = (&'c [u8], Pointer)>,
@@ -119,14 +121,14 @@ pub(crate) fn encode_branch<'c>(
     encoder.finish();
 }
 
-/// A leaf or branch that decoded, in memory of its own or in somebody's.
+/// A decoded leaf or branch, which owns or borrows the bytes of its page.
 #[derive(Clone, Debug)]
 pub(crate) struct NodePage<B = Box<PageBytes>> {
     bytes: B,
 }
 
 impl<B: Deref<Target = PageBytes>> NodePage<B> {
-    /// Validates a page as a node.
+    /// Decodes a page as a node; `None` if it is malformed.
     pub(crate) fn decode(bytes: B) -> Option<Self> {
         let node = Self { bytes };
         let kind = node.bytes[HEAD_BYTES];
@@ -188,7 +190,7 @@ impl<B: Deref<Target = PageBytes>> NodePage<B> {
         cells.take(usize::from(key_len))
     }
 
-    /// Returns 0 for a leaf, else the distance to the leaves.
+    /// Returns the distance to the leaves: 0 for a leaf.
     pub(crate) fn level(&self) -> u8 {
         self.bytes[HEAD_BYTES + 1]
     }
@@ -215,12 +217,13 @@ impl<B: Deref<Target = PageBytes>> NodePage<B> {
         self.slice(at, len)
     }
 
-    /// Returns bytes of the page at a place that a span named.
+    /// Returns the bytes of a span of this page.
     pub(crate) fn slice(&self, at: usize, len: usize) -> &[u8] {
         &self.bytes[at..at + len]
     }
 
-    /// Returns the position of an inline value in the page, or the overflow chain of another.
+    /// Returns the position of an inline value in the page, or the pointer to the overflow chain of
+    /// an out-of-line one.
     pub(crate) fn value(&self, index: usize) -> ValueSpan {
         let at = usize::from(self.offset(index));
         let tagged = u32_at(&self.bytes[..], at + 2);
@@ -244,17 +247,17 @@ impl<B: Deref<Target = PageBytes>> NodePage<B> {
             .expect("P2: a decoded node holds whole pointers")
     }
 
-    /// Returns where the cells begin in the page.
+    /// Returns the offsets of the cells in the page.
     pub(crate) fn cells_at(&self) -> impl ExactSizeIterator<Item = u16> {
         (0..self.count()).map(|index| self.offset(index))
     }
 
-    /// Returns where the last cell ends in the page.
+    /// Returns the offset of the end of the last cell.
     pub(crate) fn end(&self) -> usize {
         CELLS_START + self.used_bytes()
     }
 
-    /// Returns the bytes taken by directory and cells.
+    /// Returns the size of the directory and the cells.
     pub(crate) fn used_bytes(&self) -> usize {
         let last = self.count() - 1;
         let (at, len) = self.key_span(last);
@@ -270,7 +273,7 @@ impl<B: Deref<Target = PageBytes>> NodePage<B> {
     }
 }
 
-/// Where the value of a leaf cell is.
+/// The location of the value of a leaf cell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ValueSpan {
     Inline { at: usize, len: usize },

@@ -1,4 +1,4 @@
-//! Overflow pages: a long value, or a long catalog, as a chain.
+//! Overflow pages: a chain of pages that holds an out-of-line value or catalog.
 
 use super::{KIND_OVERFLOW, POINTER_BYTES, Pointer};
 use crate::codec::{Reader, Writer, put_at, u16_at, u16_len};
@@ -10,7 +10,7 @@ const DATA_START: usize = HEAD_BYTES + 8 + POINTER_BYTES;
 /// Bytes of data in one overflow page.
 pub(crate) const OVERFLOW_CAPACITY: usize = PAGE_BYTES - DATA_START;
 
-/// Returns how many pages a value of `bytes` takes.
+/// Returns the number of overflow pages of a value of `bytes` bytes.
 pub(crate) const fn overflow_pages(bytes: usize) -> usize {
     bytes.div_ceil(OVERFLOW_CAPACITY)
 }
@@ -22,7 +22,7 @@ pub(crate) struct OverflowPage<'a> {
     pub(crate) data: &'a [u8],
 }
 
-/// Writes a page of a chain, not yet sealed.
+/// Encodes a page of a chain, which is not sealed yet.
 pub(crate) fn encode_overflow(data: &[u8], next: Option<&Pointer>, page: &mut PageBytes) {
     page.fill(0);
     page[HEAD_BYTES] = KIND_OVERFLOW;

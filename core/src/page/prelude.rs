@@ -1,7 +1,7 @@
-//! File header in the clear, called the prelude: magic bytes, version, salt.
+//! The prelude, which is the unencrypted part of the file header: magic bytes, version, salt.
 //!
-//! Page 0 begins with it, and each slot page has a copy. No single damaged page destroys the salt,
-//! and with it the whole file.
+//! Page 0 begins with the prelude, and each slot page has a copy. So one damaged page never
+//! destroys the salt, without which no page can be decrypted.
 
 use super::FORMAT_VERSION;
 use crate::codec::{Reader, Writer};
@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 pub(crate) const PRELUDE_BYTES: usize = 88;
 
-/// Position of the prelude's copy on a slot page.
+/// Offset of the prelude's copy in a slot page.
 pub(crate) const PRELUDE_COPY_AT: u64 = 2048;
 
 const MAGIC: &[u8; 12] = b"Fastness\r\n\x1a\n";
@@ -27,12 +27,12 @@ pub(crate) struct Prelude {
     pub(crate) check: KeyCheck,
 }
 
-/// Why bytes are no prelude.
+/// The reason that bytes are not a prelude.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum NoPrelude {
-    /// They do not begin as ours do.
+    /// They do not begin with the magic bytes.
     Foreign,
-    /// They begin as ours do, and are damaged.
+    /// They begin with the magic bytes, but the checksum or a field is wrong.
     Damaged,
 }
 
@@ -41,7 +41,7 @@ impl Prelude {
         Self { version: FORMAT_VERSION, encrypted, salt, check }
     }
 
-    /// Returns the part that keys are bound to.
+    /// Returns the fields that the derivation of keys includes: all before the salt.
     pub(crate) fn identity(&self) -> Vec<u8> {
         self.encode_body().into_bytes()[..24].to_vec()
     }
@@ -64,8 +64,8 @@ impl Prelude {
         writer.into_bytes()
     }
 
-    /// Reads a prelude. The checksum's place and rule are the same in every format version, so
-    /// decoding distinguishes a newer version from damage and ignores its other fields.
+    /// Decodes a prelude. The checksum has the same offset and algorithm in every format version,
+    /// so a newer version is not mistaken for damage; its other fields are ignored.
     pub(crate) fn decode(bytes: &[u8; PRELUDE_BYTES]) -> Result<Self, NoPrelude> {
         let (body, sum) = bytes.split_at(CHECKSUM_AT);
         if !body.starts_with(MAGIC) {

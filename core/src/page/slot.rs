@@ -1,4 +1,5 @@
-//! A header slot: what a commit is. Two slots take turns; each fills one sector.
+//! Header slot: the root of a checkpoint. Checkpoints alternate between two slots, each of one
+//! sector.
 
 use super::{POINTER_BYTES, Pointer};
 use crate::codec::{Reader, Writer, put_at, u32_len};
@@ -26,39 +27,40 @@ pub(crate) struct TreeRecord {
     pub(crate) len: u64,
 }
 
-/// Where a commit's catalog of trees is.
+/// The location of a commit's catalog of trees.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum CatalogAt {
     Inline(Vec<u8>),
     Stored { bytes: u32, first: Pointer },
 }
 
-/// Header slot of a commit.
+/// Header slot: the state of the file at a checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct HeaderSlot {
     pub(crate) commit: CommitId,
-    /// Pages of the file, the header included.
+    /// Number of pages of the file, with the header.
     pub(crate) page_count: u64,
-    /// The pages are known to have reached the disk before this slot did.
+    /// All pages of the commit were durable before this slot was written.
     pub(crate) settled: bool,
-    /// The other slot holds the same commit and is durable; the next commit replaces this one.
+    /// The other slot holds the same commit and is durable; the next checkpoint overwrites this
+    /// one.
     pub(crate) copy: bool,
-    /// The log of this commit was begun.
+    /// A log record was about to follow this checkpoint, so a missing one proves a lost write.
     pub(crate) logged: bool,
-    /// How many checkpoints of the same commit came before this one.
+    /// Number of earlier checkpoints of the same commit.
     pub(crate) again: u8,
-    /// The tree of free pages.
+    /// The tree that records free pages.
     pub(crate) space: TreeRecord,
     pub(crate) catalog: CatalogAt,
 }
 
 impl HeaderSlot {
-    /// Returns what tells checkpoints apart, in the order they were made.
+    /// Returns the identity of the checkpoint. A later checkpoint has a greater one.
     pub(crate) const fn checkpoint(&self) -> (CommitId, u8) {
         (self.commit, self.again)
     }
 
-    /// Returns the slot's bytes, not yet sealed.
+    /// Encodes the slot, which is not sealed yet.
     pub(crate) fn encode(&self) -> [u8; SLOT_BYTES] {
         let mut flags = if self.settled { FLAG_SETTLED } else { 0 };
         if self.copy {
@@ -90,7 +92,7 @@ impl HeaderSlot {
         slot
     }
 
-    /// Reads a slot whose seal has been opened.
+    /// Decodes a slot whose seal is open.
     pub(crate) fn decode(slot: &[u8; SLOT_BYTES]) -> Option<Self> {
         let mut reader = Reader::new(slot);
         reader.take(HEAD_BYTES)?;
@@ -133,12 +135,12 @@ impl TreeCatalog {
         writer.into_bytes()
     }
 
-    /// Size of a tree in the encoded form.
+    /// Returns the size of a tree's entry in the encoded catalog.
     pub(crate) const fn entry_bytes(name: &str) -> usize {
         1 + name.len() + POINTER_BYTES + 8
     }
 
-    /// Reads a catalog: names strictly ascending, no tree empty.
+    /// Decodes a catalog. The names must be strictly ascending, and no tree may be empty.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let mut trees = Sorted::<Arc<str>, TreeRecord>::new();

@@ -1,4 +1,4 @@
-//! Page input and output: reading pages and opening their seals, and writing sealed pages.
+//! Page I/O: reads pages and verifies and decrypts them, and writes sealed pages.
 
 use super::cache::Cache;
 use crate::conc::Arc;
@@ -11,7 +11,7 @@ use crate::vfs::{VfsFile, read_whole, write_whole};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// An open file, its seals and its cache.
+/// An open file with its sealer and its page cache.
 #[derive(Debug)]
 pub(crate) struct Pager {
     file: Box<dyn VfsFile>,
@@ -34,7 +34,7 @@ pub(crate) struct PagerParts {
     pub(crate) cache_bytes_max: usize,
 }
 
-/// Consecutive pages as they are on the disk, their seals not yet opened.
+/// A run of consecutive pages as they are on the disk, not verified yet.
 #[derive(Debug)]
 pub(crate) struct SealedRun {
     first: PageId,
@@ -89,7 +89,7 @@ impl Pager {
         Error::io(&self.path, error)
     }
 
-    /// Reads a page into memory of the caller and opens its seal there.
+    /// Reads a page into a buffer of the caller, and verifies and decrypts it there.
     pub(crate) fn read_into(&self, pointer: &Pointer, page: &mut PageBytes) -> Result<()> {
         if !read_whole(self.file(), page, offset(pointer.page)).map_err(|e| self.io(&e))? {
             return Err(self.damaged(pointer.page, Damage::Missing));
@@ -107,18 +107,18 @@ impl Pager {
         Ok(page)
     }
 
-    /// Reads the pages from `first` to `last` with one call of the system.
+    /// Reads the pages from `first` to `last` with one system call.
     pub(crate) fn read_run(&self, first: PageId, last: PageId) -> Result<SealedRun> {
         assert!(first <= last, "G1: a run ends at page {last}, before its start {first}");
         let count = usize::try_from(last.0 - first.0 + 1).unwrap_or(usize::MAX);
         let mut bytes = vec![0; count.saturating_mul(PAGE_BYTES)];
-        // A file that ends early reads as zeros from there, which no seal fits.
+        // The bytes behind the end of a truncated file are zeros, which match no seal.
         read_whole(self.file(), &mut bytes, offset(first)).map_err(|e| self.io(&e))?;
         Ok(SealedRun { first, bytes })
     }
 
-    /// Copies a page of a run into memory of the caller and opens its seal there; `false` if the
-    /// run does not have the page or the seal does not fit.
+    /// Copies a page of a run into a buffer of the caller, and verifies and decrypts it there;
+    /// `false` if the run does not have the page or the seal does not match.
     #[must_use]
     pub(crate) fn open_into(
         &self,

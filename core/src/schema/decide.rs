@@ -42,7 +42,7 @@ pub enum Action {
     RemoveFile,
     /// Apply this change.
     Apply(Difference),
-    /// Let the app's migration run.
+    /// Run the app's migration.
     RunMigration {
         /// Version in the file.
         from: u64,
@@ -53,17 +53,17 @@ pub enum Action {
     RequireMatch,
     /// Check that no two objects of a class have the same primary key.
     RequireUniqueKeys,
-    /// Note the version.
+    /// Store the version.
     SetVersion(u64),
-    /// Let the app's initial data be written.
+    /// Write the app's initial data.
     WriteInitialData,
 }
 
-/// Decides what to do about the schema of a file. No action: nothing is written.
+/// Decides the steps of an opening. Without a step, nothing is written.
 ///
 /// # Errors
 /// [`SchemaError::VersionLower`], [`SchemaError::VersionDiffers`], [`SchemaError::Mismatch`] or
-/// [`SchemaError::MigrationNeeded`], as the mode has it; the file is then left as it is.
+/// [`SchemaError::MigrationNeeded`], by the rules of the mode. The file is unchanged then.
 pub fn decide(opening: &Opening<'_>) -> Result<Vec<Action>, SchemaError> {
     let found = differences(&opening.stored.schema, opening.wanted);
     if opening.stored.version == Some(opening.version) && found.is_empty() {
@@ -79,10 +79,10 @@ pub fn decide(opening: &Opening<'_>) -> Result<Vec<Action>, SchemaError> {
     }
 }
 
-/// Checks what a migration left.
+/// Checks that the schema after a migration is the requested one.
 ///
 /// # Errors
-/// [`SchemaError::MigrationNeeded`] with what still differs.
+/// [`SchemaError::MigrationNeeded`] with the remaining differences.
 pub fn require_match(path: &Path, left: &Schema, wanted: &Schema) -> Result<(), SchemaError> {
     let differences = differences(left, wanted);
     if differences.is_empty() {
@@ -91,11 +91,11 @@ pub fn require_match(path: &Path, left: &Schema, wanted: &Schema) -> Result<(), 
     Err(SchemaError::MigrationNeeded { path: path.to_path_buf(), differences })
 }
 
-/// Checks that a file which is only read has every class wanted: the modes that only read let a
-/// class be missing, typed objects do not.
+/// Checks that a read-only file has every requested class. The read-only modes tolerate a missing
+/// class; typed objects do not.
 ///
 /// # Errors
-/// [`SchemaError::ClassesMissing`] with all of them.
+/// [`SchemaError::ClassesMissing`] with all missing classes.
 pub fn require_classes(path: &Path, stored: &Schema, wanted: &Schema) -> Result<(), SchemaError> {
     let missing = wanted.classes().iter().filter(|class| stored.class(class.name()).is_none());
     let classes: Vec<String> = missing.map(|class| class.name().to_owned()).collect();
@@ -197,7 +197,7 @@ fn manual(opening: &Opening<'_>, found: Vec<Difference>) -> Result<Vec<Action>, 
     Err(opening.migration_needed(found))
 }
 
-/// A file without a version gets its schema. Classes that it has all the same lose nothing (M5).
+/// Decides the first schema of a file without a version. Existing classes lose no values (M5).
 fn initialise(opening: &Opening<'_>, found: Vec<Difference>) -> Result<Vec<Action>, SchemaError> {
     if drops_values(&found) {
         return Err(opening.migration_needed(found));
@@ -235,7 +235,7 @@ impl Opening<'_> {
         Err(SchemaError::VersionLower { path, stored, wanted: self.version })
     }
 
-    /// Passes differences on if all of them are allowed.
+    /// Returns the differences if all of them are allowed, else a mismatch with the others.
     fn only(
         &self,
         found: Vec<Difference>,

@@ -1,12 +1,13 @@
-//! Which pages are free, and which of them may be written now.
+//! Free-space map: the free pages of a file, and those of them that may be written now.
 //!
 //! Every commit records its free pages in a tree: chunk number to a bitmap of 1024 pages.
 //! In memory the writer also knows which of them an older state still needs.
 //!
-//! - S1 Every page is reachable from the commit or free in it, never both, never neither.
-//! - S2 A page freed by commit N is written again only once a later commit is durable and no
-//!   snapshot older than N lives: both header slots, and every reader, can do without it.
-//! - S3 A commit's pages are taken in as few runs as there are; only what closing moves is packed.
+//! - S1 Every page is either reachable from the commit or free in it, never both.
+//! - S2 A page freed by commit N is written again only after a later commit is durable and no
+//!   snapshot older than N exists. Then neither header slot nor any reader needs the page.
+//! - S3 A commit allocates its pages in as few contiguous runs as possible. Only closing packs
+//!   pages towards the beginning of the file.
 //!
 //! Format: docs/format.md#space. Check: `sim::check::pins`.
 
@@ -19,7 +20,7 @@ use crate::sorted::Sorted;
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Above one free page in this many, runs of any length are used before the file grows.
+/// If more than one page in this many is free, runs of any length are used before the file grows.
 const FREE_SHARE: u64 = 8;
 
 /// Numbers of chunks.
@@ -37,7 +38,7 @@ struct Run {
 #[derive(Debug)]
 pub(crate) struct Space {
     page_count: u64,
-    /// Free in the last commit.
+    /// Free pages of the last commit.
     free: BTreeMap<u64, Bits>,
     /// Free pages that may be written now.
     ready: BTreeMap<u64, Bits>,
@@ -51,19 +52,19 @@ pub(crate) struct Space {
 pub(crate) struct Draft {
     pub(crate) taken: Vec<PageId>,
     pub(crate) page_count: u64,
-    /// Where the file may grow: behind the log.
+    /// The page from which the file may grow, behind the log.
     end: u64,
-    /// Pages that growing skipped, not yet recorded as free.
+    /// Pages that growth skipped and that are not recorded as free yet.
     pub(crate) gap: Vec<PageId>,
     /// Chunks that changed, as the commit will record them.
     changed: BTreeMap<u64, Bits>,
-    /// Pages are taken from the front, in however many runs.
+    /// Allocates the lowest free pages, in any number of runs.
     packs: bool,
 }
 
 impl Space {
-    /// Takes over what a commit recorded, at a time when no older state is needed any more.
-    /// `None` if a page is recorded that the file does not have.
+    /// Creates the map from the record of a commit, when no older state is in use. `None` if the
+    /// record names a page that the file does not have.
     pub(crate) fn of_commit(page_count: u64, free: BTreeMap<u64, Bits>) -> Option<Self> {
         let ends_within = free.iter().all(|(&chunk, bits)| {
             bits.last().is_none_or(|last| {
@@ -83,7 +84,8 @@ impl Space {
         })
     }
 
-    /// Makes pages writable that no state up to `oldest` needs; `durable` is the last commit.
+    /// Makes the pages writable that no state from `oldest` on needs; `durable` is the last durable
+    /// commit.
     pub(crate) fn release(&mut self, oldest: CommitId, durable: CommitId) {
         while let Some((freed, _)) = self.held.front()
             && *freed <= oldest
@@ -101,7 +103,7 @@ impl Space {
         self.ready_count += 1;
     }
 
-    /// Returns how many pages are in use, the header's included.
+    /// Returns the number of pages in use, with those of the header.
     pub(crate) fn used(&self) -> u64 {
         self.page_count - self.free.values().map(Bits::count).sum::<u64>()
     }
@@ -110,7 +112,7 @@ impl Space {
         self.page_count
     }
 
-    /// Returns how many pages from `cut` on are in use.
+    /// Returns the number of pages in use from `cut` on.
     pub(crate) fn used_from(&self, cut: u64) -> u64 {
         let free = self.free.iter().map(|(&chunk, bits)| {
             bits.count() - bits.before(cut.saturating_sub(chunk * CHUNK_PAGES)).count()
@@ -118,15 +120,15 @@ impl Space {
         self.page_count - cut - free.sum::<u64>()
     }
 
-    /// Makes every free page writable, once no reader needs one.
+    /// Makes every free page writable, when no reader exists.
     pub(crate) fn release_all(&mut self) {
         while let Some((_, pages)) = self.held.pop_front() {
             pages.into_iter().for_each(|page| self.make_ready(page));
         }
     }
 
-    /// Takes the free pages at the end of the file out of a draft that packs, and returns the
-    /// chunks whose record changes.
+    /// Truncates a packing draft by the free pages at the end of the file, and returns the chunks
+    /// whose record changes.
     pub(crate) fn shorten(&self, draft: &mut Draft) -> Chunks {
         if !draft.packs {
             return Chunks::new();
@@ -152,14 +154,14 @@ impl Space {
         chunks
     }
 
-    /// Starts a draft; new pages are taken from `end` on, behind what the log holds.
+    /// Starts a draft. The file grows from `end` on, behind the log.
     pub(crate) fn draft(&self, end: PageId) -> Draft {
         let (page_count, end) = (self.page_count, end.0.max(self.page_count));
         let (taken, gap, changed) = (Vec::new(), Vec::new(), BTreeMap::new());
         Draft { taken, page_count, end, gap, changed, packs: false }
     }
 
-    /// Takes `count` more pages for a draft and returns the chunks whose record changes.
+    /// Allocates `count` more pages for a draft and returns the chunks whose record changes.
     pub(crate) fn take(&mut self, draft: &mut Draft, count: usize) -> Chunks {
         let wanted = count as u64;
         let mut chunks = Chunks::new();
@@ -177,7 +179,7 @@ impl Space {
         if scatters {
             let mut runs = self.runs();
             if !draft.packs {
-                // The longest first; of equals the first comes first: this keeps their order.
+                // Longest run first. The sort is stable, so equal runs stay in page order.
                 runs.sort_by_key(|run| std::cmp::Reverse(run.len));
             }
             for run in runs {
@@ -204,12 +206,12 @@ impl Space {
         let changed = draft.changed.entry(chunk).or_insert(recorded);
         for bit in start..start + len {
             assert!(ready.clear(bit), "S2: page {bit} of chunk {chunk} is taken and not writable");
-            // Not free in the draft any more, or not since the draft was made shorter.
+            // The page is no longer free in the draft; truncation has cleared it already.
             changed.clear(bit);
             let page = chunk * CHUNK_PAGES + bit;
             draft.taken.push(PageId(page));
             if page >= draft.page_count {
-                // The draft was made shorter: what is before the page is free again.
+                // After a truncation, the pages before this one become free again.
                 draft.gap.extend((draft.page_count..page).map(PageId));
                 draft.page_count = page + 1;
             }
@@ -242,10 +244,10 @@ impl Space {
         runs
     }
 
-    /// Records pages that the draft's commit does without; returns the chunks that change.
+    /// Frees pages in a draft; returns the chunks whose record changes.
     ///
     /// # Errors
-    /// A page that is recorded as free already, which only damage explains.
+    /// The page that is free already, which proves that the file is damaged.
     pub(crate) fn free(&self, draft: &mut Draft, pages: &[PageId]) -> Result<Chunks, PageId> {
         let mut chunks = Chunks::new();
         for &page in pages {
@@ -260,7 +262,7 @@ impl Space {
         Ok(chunks)
     }
 
-    /// Returns the pages of a draft whose commit failed.
+    /// Makes the pages of a draft writable again after its commit failed.
     pub(crate) fn cancel(&mut self, draft: Draft) {
         for page in draft.taken {
             if page.0 < self.page_count {
@@ -289,7 +291,7 @@ impl Space {
         }
     }
 
-    /// Gives out no page from `end` on any more: the file ends there.
+    /// Removes the pages from `end` on, where the file ends now.
     fn forget_from(&mut self, end: u64) {
         self.ready.retain(|&chunk, bits| {
             *bits = bits.before(end.saturating_sub(chunk * CHUNK_PAGES));
@@ -307,24 +309,24 @@ impl Space {
 }
 
 impl Draft {
-    /// Lets the draft take the first free pages there are, so that the file can be cut.
+    /// Makes the draft allocate the lowest free pages, so that the file can be truncated.
     pub(crate) const fn pack(mut self) -> Self {
         self.packs = true;
         self
     }
 
-    /// Returns a chunk as the commit will record it.
+    /// Returns the record of a chunk in the draft's commit.
     pub(crate) fn chunk(&self, chunk: u64) -> Bits {
         self.changed.get(&chunk).copied().unwrap_or_default()
     }
 }
 
-/// Returns the key under which a chunk is recorded.
+/// Returns the key of a chunk in the tree of free pages.
 pub(crate) const fn chunk_key(chunk: u64) -> [u8; 8] {
     chunk.to_be_bytes()
 }
 
-/// Reads an entry of the space tree.
+/// Decodes an entry of the tree of free pages.
 pub(crate) fn decode_chunk(key: &[u8], value: &[u8]) -> Option<(u64, Bits)> {
     Some((u64::from_be_bytes(key.try_into().ok()?), Bits::decode(value)?))
 }

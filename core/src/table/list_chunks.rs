@@ -14,7 +14,7 @@ pub(super) const CHUNK_BYTES_MAX: usize = 1024;
 /// A shorter chunk is merged with a neighbour when it shrinks.
 pub(super) const CHUNK_BYTES_MIN: usize = CHUNK_BYTES_MAX / 4;
 
-/// Replaces the number of elements in the entry of a chunked list.
+/// Marks the entry of a chunked list, in place of the number of elements.
 const CHUNKED: u32 = u32::MAX;
 
 /// The entry of a list.
@@ -22,7 +22,7 @@ const CHUNKED: u32 = u32::MAX;
 pub(crate) enum StoredList {
     /// All elements.
     Short(Vec<Element>),
-    /// Where the elements are stored.
+    /// The index of the chunks that hold the elements.
     Long(ChunkIndex),
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Chunk {
 /// Chunks that hold a range of positions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Located {
-    /// Which chunks of the index.
+    /// Positions of the chunks in the index.
     pub(super) chunks: Range<usize>,
     /// Position of their first element in the list.
     pub(super) start: usize,
@@ -83,7 +83,7 @@ impl ChunkIndex {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Writer::with_capacity(8 + 8 * self.chunks.len());
         out.u32(CHUNKED);
-        // A hostile file may claim more than 32 bits hold.
+        // The sum in a hostile file may exceed 32 bits.
         out.u32(u32::try_from(self.bytes).unwrap_or(u32::MAX));
         for Chunk { number, count } in &self.chunks {
             out.u32(*number);
@@ -92,7 +92,7 @@ impl ChunkIndex {
         out.into_bytes()
     }
 
-    /// Decodes an index; none if it is malformed, or a list.
+    /// Decodes an index; none if it is malformed, or the entry of a short list.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut rest = Reader::new(bytes);
         if rest.u32()? != CHUNKED {
@@ -106,8 +106,8 @@ impl ChunkIndex {
         Some(Self { bytes, chunks })
     }
 
-    /// Finds the chunks that hold some positions, at least one. A position behind the last element
-    /// is in the last chunk.
+    /// Finds the chunks that hold a range of positions, at least one chunk. A position behind the
+    /// last element is in the last chunk.
     pub(super) fn locate(&self, positions: &Range<usize>) -> Located {
         let (mut first, mut start) = (0, 0);
         while let Some(chunk) = self.chunks.get(first)
@@ -140,7 +140,7 @@ pub(super) fn bytes(elements: &[Element]) -> usize {
     elements.iter().map(|element| element_bytes(&element.value)).sum()
 }
 
-/// Cuts elements into chunks of about the same length, and as few as possible.
+/// Splits elements into as few chunks as possible, of about the same length.
 pub(super) fn cut(elements: &[Element]) -> Vec<&[Element]> {
     let total = bytes(elements);
     let even = total.div_ceil(total.div_ceil(CHUNK_BYTES_MAX).max(1));

@@ -1,6 +1,6 @@
 //! Salvage: a scan of a damaged tree that returns every entry that can still be read.
 //!
-//! - D6 A salvage scan misses only entries behind a page that cannot be read.
+//! - D6 A salvage scan omits only entries behind unreadable pages.
 
 use super::bytes::Bytes;
 use super::node::Node;
@@ -10,8 +10,8 @@ use crate::fault::{self, Fault};
 use crate::pager::Pager;
 use std::iter::FusedIterator;
 
-/// The entries of a tree in key order, as far as they can be read. For a page that cannot be read,
-/// the scan returns one error in the place of its entries, and goes on behind it.
+/// An iterator over the readable entries of a tree, in key order. An unreadable page yields one
+/// error in place of its entries, and the scan continues behind it.
 #[derive(Debug)]
 pub struct SalvageIter<'a> {
     pager: &'a Pager,

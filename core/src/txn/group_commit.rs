@@ -38,8 +38,7 @@ struct Progress<T> {
 /// A failed write, by the state that it leaves the disk in.
 #[derive(Debug)]
 pub(crate) enum Failure<E> {
-    /// The disk, and the state that later commits start from, are as if the write had not been
-    /// tried.
+    /// The write had no effect, neither on the disk nor on the state that later commits start from.
     Undone(E),
     /// The state of the disk is unknown: no later commit may be acknowledged.
     DiskUnknown(E),
@@ -66,7 +65,7 @@ pub(crate) enum NotDurable<E> {
     FailedBefore,
 }
 
-/// A sync in progress. It also ends by a panic.
+/// Guard of a sync in progress. Dropping it ends the sync, also after a panic.
 struct Syncing<'a, T> {
     owner: &'a GroupCommit<T>,
     /// The commit that it makes durable, with all before it.
@@ -75,7 +74,7 @@ struct Syncing<'a, T> {
 }
 
 impl<T> Progress<T> {
-    /// Returns the state of the last commit, if that is durable: it is not needed any more.
+    /// Removes and returns the state of the last commit if the commit is durable: no sync needs it.
     fn take_durable(&mut self) -> Option<T> {
         if self.last.0 <= self.durable { self.last.1.take() } else { None }
     }
@@ -87,7 +86,7 @@ impl<T> Drop for Syncing<'_, T> {
         assert!(progress.syncing, "N3: a sync ended twice");
         progress.syncing = false;
         if let Some(target) = self.target.filter(|_| self.succeeded) {
-            // The writers of this sync come back, and those that came meanwhile are here already.
+            // The writers of this sync probably commit again, beside those that arrived meanwhile.
             let shared = target.0.saturating_sub(progress.durable.0);
             progress.expected = progress.last.0.0 + shared;
             progress.durable = progress.durable.max(target);
@@ -119,17 +118,17 @@ impl<T: Clone> GroupCommit<T> {
         self.progress.lock().durable
     }
 
-    /// Tells whether a sync failed.
+    /// Returns whether a sync failed.
     pub(crate) fn has_failed(&self) -> bool {
         self.progress.lock().failed
     }
 
-    /// Tells whether a sync is in progress.
+    /// Returns whether a sync is in progress.
     pub(crate) fn is_syncing(&self) -> bool {
         self.progress.lock().syncing
     }
 
-    /// Tells whether a writer waits to sync alone.
+    /// Returns whether a writer waits to sync alone.
     #[allow(dead_code, reason = "for `inspect` and the loom models")]
     pub(crate) fn is_exclusive_wanted(&self) -> bool {
         self.progress.lock().exclusive_wanted
@@ -150,7 +149,7 @@ impl<T: Clone> GroupCommit<T> {
         drop((before, state));
     }
 
-    /// Sets a last commit that is durable already.
+    /// Sets the last commit, which is durable already.
     pub(crate) fn set_durable(&self, commit: CommitId) {
         let mut progress = self.progress.lock();
         let before = std::mem::replace(&mut progress.last, (commit, None));
@@ -228,7 +227,7 @@ impl<T: Clone> GroupCommit<T> {
             drop(progress);
             let mut syncing = Syncing { owner: self, target: None, succeeded: false };
             let (target, Some(state)) = self.gather(expected) else {
-                // A checkpoint made it durable.
+                // A checkpoint made the commit durable.
                 syncing.succeeded = true;
                 continue;
             };

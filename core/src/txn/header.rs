@@ -74,7 +74,7 @@ pub(crate) fn write_slot(
     write_whole(pager.file(), &bytes, page.offset()).map_err(|e| pager.io(&e))
 }
 
-/// Reads a slot; `None` if its seal does not fit.
+/// Reads a slot; `None` if its seal does not match.
 pub(crate) fn read_slot(pager: &Pager, page: PageId) -> Result<Option<ReadSlot>> {
     let mut bytes = [0; SLOT_BYTES];
     let whole = read_whole(pager.file(), &mut bytes, page.offset()).map_err(|e| pager.io(&e))?;

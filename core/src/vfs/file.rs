@@ -22,7 +22,7 @@ impl Vfs for OsVfs {
             Access::ReadWrite => {
                 options.write(true);
             }
-            // Only the owner may read: a store holds what an app wants kept.
+            // Readable by its owner only, because a store holds private data of an app.
             Access::CreateNew => {
                 options.write(true).create_new(true).mode(0o600);
             }
@@ -103,7 +103,7 @@ impl VfsFile for OsFile {
 }
 
 /// Creates a directory with its parents unless it exists, and returns whether its permission bits
-/// allow a write. Creating a file there reports any other obstacle.
+/// allow a write. The creation of a file in it reports every other obstacle.
 pub(crate) fn make_directory(path: &Path) -> io::Result<bool> {
     if path.is_file() {
         return Err(io::ErrorKind::NotADirectory.into());
@@ -112,7 +112,7 @@ pub(crate) fn make_directory(path: &Path) -> io::Result<bool> {
     Ok(!std::fs::metadata(path)?.permissions().readonly())
 }
 
-/// Returns the path of what exists, without links in it.
+/// Returns the path of an existing file or directory with all symbolic links resolved.
 pub(crate) fn without_links(path: &Path) -> io::Result<PathBuf> {
     std::fs::canonicalize(path)
 }

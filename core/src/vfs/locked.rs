@@ -1,7 +1,7 @@
 //! Opening a file under an exclusive lock.
 //!
-//! - V4 The holder of the lock holds the file that the name leads to. A rename may give the name to
-//!   another file between opening and locking (creation and compaction rename), so the opener
+//! - V4 The holder of the lock holds the file that the name leads to. Creation and compaction
+//!   rename files, so the name may move to another file between opening and locking. The opener
 //!   checks the name again under the lock.
 //!
 //! Model: loom-tests, `two_openers`.
@@ -10,7 +10,7 @@ use super::{Access, Lock, Vfs, VfsFile};
 use std::io;
 use std::path::Path;
 
-/// How opening ended when the system did not fail.
+/// The outcome of opening a file without an I/O error.
 #[derive(Debug)]
 pub(crate) enum Opened {
     /// The file is open, locked, and has this name.
@@ -19,7 +19,7 @@ pub(crate) enum Opened {
     InUse,
 }
 
-/// How often a name may pass to another file under our hands before we take it as in use.
+/// Attempts to lock a file whose name moves meanwhile; after these it counts as in use.
 const TRIES_MAX: u32 = 16;
 
 /// Opens `path` and locks it.
@@ -40,7 +40,7 @@ pub(crate) fn open_locked(vfs: &dyn Vfs, path: &Path, lock: Lock) -> io::Result<
     Ok(Opened::InUse)
 }
 
-/// Makes `path` an empty file, locked, taking over what a crash may have left there.
+/// Creates an empty file at `path` and locks it. A file that a crash left there is truncated.
 pub(crate) fn create_locked(vfs: &dyn Vfs, path: &Path) -> io::Result<Opened> {
     for _ in 0..TRIES_MAX {
         let file = match vfs.open(path, Access::CreateNew) {

@@ -1,7 +1,7 @@
-//! Files in memory: a store that leaves nothing behind.
+//! In-memory file system, for stores without a file on disk.
 //!
-//! One [`MemoryVfs`] is one file system; clones share it. Names and open files behave as on a disk
-//! (a removed file lives on while it is open), syncs do nothing.
+//! One [`MemoryVfs`] is one file system; clones share it. Names and open files behave as on a disk:
+//! a removed file remains usable while it is open. A sync does nothing.
 
 use super::{Access, Lock, Vfs, VfsFile};
 use crate::conc::{Arc, Mutex};
@@ -24,7 +24,7 @@ struct Inode {
 
 impl fmt::Debug for Inode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Contents stay out of debug output.
+        // Debug output has no contents.
         let bytes = self.bytes.lock().len();
         f.debug_struct("Inode").field("bytes", &bytes).field("holders", &self.holders).finish()
     }

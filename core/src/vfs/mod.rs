@@ -1,11 +1,12 @@
 //! File system interface of the store: files *and directory entries*, with a sync of both.
 //!
-//! Three file systems implement it: [`OsVfs`] (the operating system's), [`MemoryVfs`] (nothing
-//! is left behind) and the simulated one of the verification suite, below the seal.
+//! Three file systems implement it: [`OsVfs`] (the operating system's), [`MemoryVfs`] (in memory),
+//! and the simulated one of the verification suite, which sees pages after encryption.
 //!
-//! - V1 What was written is durable only after [`VfsFile::sync`] returned `Ok`.
+//! - V1 Written bytes are durable only after [`VfsFile::sync`] returned `Ok`.
 //! - V2 A name is durable only after [`Vfs::sync_dir`] of its directory returned `Ok`.
-//! - V3 A lock belongs to an open file: it goes when the file is dropped, whatever its name is.
+//! - V3 A lock belongs to an open file, and is released when the file is dropped, even if its name
+//!   has changed.
 
 mod file;
 mod locked;
@@ -29,51 +30,51 @@ pub enum Access {
     Read,
     /// Reads and writes an existing file.
     ReadWrite,
-    /// Makes a file that must not exist yet, to read and write.
+    /// Creates a file, to read and write; it must not exist yet.
     CreateNew,
 }
 
 /// Kind of a file lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lock {
-    /// Keeps writers out.
+    /// Excludes exclusive locks.
     Shared,
-    /// Keeps everybody out.
+    /// Excludes all other locks.
     Exclusive,
 }
 
-/// A file system. All calls block; none calls back.
+/// A file system. Its functions block, and call no callbacks.
 pub trait Vfs: Send + Sync + fmt::Debug {
     /// Opens a file.
     ///
     /// # Errors
-    /// `NotFound`, `AlreadyExists` (for [`Access::CreateNew`]), `PermissionDenied`, or as the
-    /// system says.
+    /// `NotFound`, `AlreadyExists` (for [`Access::CreateNew`]), `PermissionDenied`, or another
+    /// error of the system.
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn VfsFile>>;
 
-    /// Gives a file another name on the same file system, replacing a file of that name. If
-    /// the directories differ, each needs a sync.
+    /// Renames a file within the file system; a file with the new name is replaced. If the
+    /// directories differ, each needs a sync.
     ///
     /// # Errors
-    /// `CrossesDevices`, or as the system says; the names are then as before.
+    /// `CrossesDevices`, or another error of the system; no name has changed then.
     fn rename(&self, source: &Path, target: &Path) -> io::Result<()>;
 
-    /// Removes a name. The file lives on while it is open.
+    /// Removes a name. The file remains usable while it is open.
     ///
     /// # Errors
-    /// `NotFound`, or as the system says.
+    /// `NotFound`, or another error of the system.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Tells whether a name is taken.
+    /// Returns whether a name exists.
     ///
     /// # Errors
-    /// As the system says.
+    /// Errors of the system.
     fn exists(&self, path: &Path) -> io::Result<bool>;
 
     /// Makes the names in the directory that holds `path` durable.
     ///
     /// # Errors
-    /// As the system says; which names are durable is then unknown.
+    /// Errors of the system; any of the names may then be durable or not.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 }
 
@@ -82,22 +83,23 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     /// Reads up to `bytes.len()` bytes at `offset`; 0 means the end of the file.
     ///
     /// # Errors
-    /// As the system says.
+    /// Errors of the system.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Writes up to `bytes.len()` bytes at `offset` and tells how many; a gap reads as zeros.
+    /// Writes up to `bytes.len()` bytes at `offset` and returns their number. A gap between the old
+    /// end of the file and `offset` reads as zeros.
     ///
     /// # Errors
-    /// As the system says; any part may then have been written.
+    /// Errors of the system; any part of the bytes may then have been written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
 
     /// Returns the length in bytes.
     ///
     /// # Errors
-    /// As the system says.
+    /// Errors of the system.
     fn len(&self) -> io::Result<u64>;
 
-    /// Tells whether the file has no bytes.
+    /// Returns whether the file has no bytes.
     ///
     /// # Errors
     /// As [`VfsFile::len`].
@@ -105,27 +107,27 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
         Ok(self.len()? == 0)
     }
 
-    /// Cuts or extends the file to `len_bytes`; new bytes read as zeros.
+    /// Truncates or extends the file to `len_bytes`; new bytes read as zeros.
     ///
     /// # Errors
-    /// As the system says.
+    /// Errors of the system.
     fn set_len(&self, len_bytes: u64) -> io::Result<()>;
 
     /// Makes everything written so far durable, the length included.
     ///
     /// # Errors
-    /// As the system says; what is durable is then unknown.
+    /// Errors of the system; any unsynced write may then be durable or not.
     fn sync(&self) -> io::Result<()>;
 
-    /// Takes the lock unless a held one excludes it, and returns whether it did.
+    /// Acquires the lock unless a conflicting one is held, and returns whether it did.
     ///
     /// # Errors
-    /// As the system says.
+    /// Errors of the system.
     fn try_lock(&self, lock: Lock) -> io::Result<bool>;
 
-    /// Tells whether `path` still names this very file.
+    /// Returns whether `path` still names this file; a missing name does not.
     ///
     /// # Errors
-    /// As the system says. A missing name is `Ok(false)`.
+    /// Errors of the system.
     fn is_at(&self, path: &Path) -> io::Result<bool>;
 }

@@ -1,9 +1,9 @@
-//! Whole reads and writes over calls that may do less than asked.
+//! Complete reads and writes, over system calls that may be short or interrupted.
 
 use super::VfsFile;
 use std::io;
 
-/// Fills `bytes` from `offset` and tells whether the file had that many.
+/// Fills `bytes` from `offset`; returns `false` if the file ends before.
 pub(crate) fn read_whole(file: &dyn VfsFile, bytes: &mut [u8], offset: u64) -> io::Result<bool> {
     let mut done = 0;
     while done < bytes.len() {
