@@ -8,6 +8,8 @@
 //! - `faults_page`: docs/faults.md has the faults of the registry.
 //! - `deep`: trees of many levels, compared with a map.
 //! - `kill`: a process that is killed repeatedly.
+//! - `merge`: the merge rules of the sync core against their model.
+//! - `traces`: recorded editing sessions through the merge.
 //! - `backups`: backups on another file system, with disk errors and power losses.
 //! - `opening`: malformed files, each with its error.
 //! - `replay`: the fuzz corpora, through the bodies of the fuzz targets.
@@ -24,6 +26,7 @@ mod configurations;
 mod deep;
 mod faults_page;
 mod kill;
+mod merge;
 mod opening;
 mod replay;
 mod rolled_back;
@@ -31,4 +34,5 @@ mod schemas;
 mod server;
 mod sim_disk;
 mod tidy;
+mod traces;
 mod typed;

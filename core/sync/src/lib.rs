@@ -2,9 +2,11 @@
 //!
 //! - [`clock`]: the stamps of a client's entries.
 //! - [`entry`]: the encoding of one write transaction.
+//! - [`merge`]: the effect of operations on a state, by the merge rules.
 //!
 //! Specification: docs/sync.md and docs/protocol.md. docs/sync.md#state says which parts exist.
 
 pub mod clock;
 mod codec;
 pub mod entry;
+pub mod merge;

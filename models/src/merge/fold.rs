@@ -277,16 +277,20 @@ impl State {
     #[must_use]
     pub fn anchor(&self, object: ObjectRef, property: PropertyNumber, index: usize) -> Anchor {
         let list = self.objects.get(&object).and_then(|fields| fields.lists.get(&property));
-        let shown: Vec<&Slot> =
-            list.into_iter().flat_map(List::slots).filter(|slot| self.shows(slot)).collect();
-        let left = index.min(shown.len()).checked_sub(1).map(|left| shown[left]);
+        let slots: Vec<&Slot> = list.into_iter().flat_map(List::slots).collect();
+        let mut shown = slots.iter().enumerate().filter(|(_, slot)| self.shows(slot));
+        let left = index.checked_sub(1).and_then(|left| shown.nth(left));
+        let after = left.map_or(0, |(at, _)| at + 1);
+        let is_gap = slots.get(after).is_some_and(|slot| slot.removed.is_some());
         let always = self.mutant == Some(Mutant::AuthorAlwaysAfter);
-        match (left, shown.get(index)) {
-            (Some(left), right) if !left.is_followed || right.is_none() || always => {
+        match (left, shown.next()) {
+            (Some((_, left)), right)
+                if !left.is_followed || right.is_none() || is_gap || always =>
+            {
                 Anchor::After(left.element)
             }
-            (_, Some(right)) => Anchor::Before(right.element),
-            (_, None) => Anchor::Head,
+            (_, Some((_, right))) if !is_gap => Anchor::Before(right.element),
+            (_, _) => Anchor::Head,
         }
     }
 }

@@ -4,10 +4,12 @@
 //! - [`statement`]: the same state without an order of application.
 //! - [`server`]: which entries the server accepts, and with which stamp.
 //! - [`recover`]: a client's operations after a reset.
+//! - [`behaviours`]: histories of a small domain, all of them, and random ones.
 //! - [`mutant`]: wrong rules, which every check of this model must find.
 //!
 //! Written from docs/sync.md#merge-rules, not from code.
 
+pub mod behaviours;
 pub mod fold;
 mod list;
 pub mod mutant;

@@ -17,7 +17,6 @@
 mod behaviours;
 mod garbage;
 mod laws;
-mod letters;
 mod mutants;
 mod replicas;
 mod resets;
@@ -28,20 +27,3 @@ pub(crate) static EFFORT: LazyLock<u64> = LazyLock::new(|| {
     let effort = std::env::var("FASTNESS_MERGE").ok();
     effort.and_then(|effort| effort.parse().ok()).unwrap_or(1).max(1)
 });
-
-/// A small generator of random numbers (`xorshift64*`), so that the model depends on nothing.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    /// A number below `end`.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % end
-    }
-}

@@ -1,8 +1,8 @@
 //! Every planted mutant is found by a law, not by a crash.
 
-use crate::behaviours::Space;
-use crate::letters::{INSERTS, LETTERS, MOVES};
-use crate::{garbage, replicas};
+use crate::{behaviours, garbage, replicas};
+use fastness_models::merge::behaviours::Space;
+use fastness_models::merge::behaviours::letters::{INSERTS, LETTERS, MOVES};
 use fastness_models::merge::mutant::Mutant;
 
 /// The first law that a mutant breaks, and where.
@@ -13,7 +13,7 @@ fn find(mutant: Option<Mutant>) -> Option<String> {
         let mut count = 0;
         for index in (0..space.size()).step_by(stride) {
             count += 1;
-            if let Err(error) = space.run(index, mutant) {
+            if let Err(error) = behaviours::run(space, index, mutant) {
                 return Some(format!("{} in behaviour {count} of {steps} steps", law(error)));
             }
         }

@@ -1,9 +1,10 @@
 //! Random histories: four replicas with skewed clocks write, upload, download and purge at
 //! different times, over a network that repeats and reorders messages.
 
+use crate::EFFORT;
 use crate::laws::{self, Intentions};
-use crate::letters::{Author, LETTERS, LIST, X, foundation};
-use crate::{EFFORT, Random};
+use fastness_models::merge::behaviours::Random;
+use fastness_models::merge::behaviours::letters::{Author, LETTERS, LIST, X, foundation};
 use fastness_models::merge::fold::State;
 use fastness_models::merge::mutant::Mutant;
 use fastness_models::merge::server::{Answer, Refusal, Server};

@@ -1,9 +1,10 @@
 //! Resets: the server loses the end of its history, and its clients write their operations again.
 
+use crate::EFFORT;
 use crate::laws::{self, Intentions};
-use crate::letters::foundation;
 use crate::replicas::{self, Replica};
-use crate::{EFFORT, Random};
+use fastness_models::merge::behaviours::Random;
+use fastness_models::merge::behaviours::letters::foundation;
 use fastness_models::merge::recover::{Recovered, Reset};
 use fastness_models::merge::server::Server;
 use fastness_models::merge::{PENDING, SyncEntry};

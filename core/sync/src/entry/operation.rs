@@ -159,7 +159,7 @@ pub struct ObjectRef<'a> {
 }
 
 /// Key of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key<'a> {
     /// The primary key is null.
     Null,
@@ -172,7 +172,7 @@ pub enum Key<'a> {
 }
 
 /// Id of a list element, or of an object without primary key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ElementId {
     /// The client that made it; 0 is the author of the entry.
     pub author: u32,

@@ -1,46 +1,66 @@
 //! The alphabet: everything that an app does in one transaction over two objects, two properties, a
 //! counter, a list of three elements and a link.
 
-use fastness_models::merge::fold::State;
-use fastness_models::merge::{
+use crate::merge::fold::State;
+use crate::merge::{
     Anchor, Client, Content, Element, Kind, ListOperation, ObjectRef, Operation, PropertyNumber,
     SyncEntry, SyncValue,
 };
 
-pub(crate) const X: ObjectRef = ObjectRef { class: 0, key: 0 };
-pub(crate) const Y: ObjectRef = ObjectRef { class: 0, key: 1 };
-pub(crate) const NUMBER: PropertyNumber = 0;
-pub(crate) const LINK: PropertyNumber = 1;
-pub(crate) const COUNTER: PropertyNumber = 2;
-pub(crate) const LIST: PropertyNumber = 3;
+/// The object with the list.
+pub const X: ObjectRef = ObjectRef { class: 0, key: 0 };
+/// Another object of the class.
+pub const Y: ObjectRef = ObjectRef { class: 0, key: 1 };
+/// A number.
+pub const NUMBER: PropertyNumber = 0;
+/// A link.
+pub const LINK: PropertyNumber = 1;
+/// A counter.
+pub const COUNTER: PropertyNumber = 2;
+/// A list.
+pub const LIST: PropertyNumber = 3;
 const ADDED: PropertyNumber = 4;
 
 /// The client that writes the first entry and nothing else.
-pub(crate) const FOUNDER: Client = 9;
+pub const FOUNDER: Client = 9;
 
 /// One transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Letter {
+pub enum Letter {
+    /// Creates an object.
     Create(ObjectRef),
+    /// Deletes an object.
     Delete(ObjectRef),
     /// Deletes, creates and sets again.
     Replace(ObjectRef),
+    /// Sets the number of an object.
     Set(ObjectRef),
+    /// Links `X` to `Y`.
     SetLink,
+    /// Sets the link of `X` to null.
     ClearLink,
+    /// Increments the counter of `X`.
     Increment,
+    /// Inserts a number before the visible element of an index.
     Insert(usize),
+    /// Inserts a link to `Y`.
     InsertLink(usize),
     /// Inserts two elements, one after the other.
     InsertRun(usize),
+    /// Sets an element.
     SetElement(usize),
+    /// Removes an element.
     Remove(usize),
+    /// Moves an element to an index.
     Move(usize, usize),
+    /// Adds a property.
     AddProperty(Kind),
+    /// Sets the added property.
     SetAdded,
 }
 
-pub(crate) const LETTERS: &[Letter] = &[
+/// All letters.
+pub const LETTERS: &[Letter] = &[
     Letter::Create(X),
     Letter::Create(Y),
     Letter::Delete(X),
@@ -72,19 +92,19 @@ pub(crate) const LETTERS: &[Letter] = &[
 ];
 
 /// Inserts that compete for the same places, and a removal of a neighbour.
-pub(crate) const INSERTS: &[Letter] =
+pub const INSERTS: &[Letter] =
     &[Letter::Insert(1), Letter::Insert(2), Letter::InsertRun(1), Letter::Remove(1)];
 
 /// Moves that compete for an element.
-pub(crate) const MOVES: &[Letter] = &[Letter::Move(0, 1), Letter::Move(0, 2), Letter::Move(2, 0)];
+pub const MOVES: &[Letter] = &[Letter::Move(0, 1), Letter::Move(0, 2), Letter::Move(2, 0)];
 
 /// Visible elements of the list of `X`.
-pub(crate) fn elements(view: &State) -> Vec<(Element, SyncValue)> {
+pub fn elements(view: &State) -> Vec<(Element, SyncValue)> {
     view.elements(X, LIST)
 }
 
 /// The first entry: classes, `X` with a list of three, and `Y` or not.
-pub(crate) fn foundation(has_y: bool) -> SyncEntry {
+pub fn foundation(has_y: bool) -> SyncEntry {
     let element = |number| Element { author: FOUNDER, number };
     let kinds = [Kind::Int, Kind::Link, Kind::Counter, Kind::List];
     let mut operations = vec![Operation::AddClass(0, 0)];
@@ -104,20 +124,22 @@ pub(crate) fn foundation(has_y: bool) -> SyncEntry {
 }
 
 /// An author: its view, which it changes as it writes.
-pub(crate) struct Author<'a> {
-    pub(crate) view: &'a mut State,
-    pub(crate) entry: SyncEntry,
+pub struct Author<'a> {
+    /// Its view.
+    pub view: &'a mut State,
+    /// The entry that it writes.
+    pub entry: SyncEntry,
     /// Number of its last element.
-    pub(crate) elements: &'a mut u64,
+    pub elements: &'a mut u64,
     /// Distinguishes its values.
-    pub(crate) value: i64,
+    pub value: i64,
     /// Orders of the list that it intended.
-    pub(crate) orders: Vec<Vec<Element>>,
+    pub orders: Vec<Vec<Element>>,
 }
 
 impl Author<'_> {
     /// Writes a letter; returns whether its view allows it.
-    pub(crate) fn write(&mut self, letter: Letter) -> bool {
+    pub fn write(&mut self, letter: Letter) -> bool {
         let is_visible = |object| self.view.exists(object);
         let value = SyncValue::Int(self.value);
         match letter {

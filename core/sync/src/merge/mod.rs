@@ -1,0 +1,25 @@
+//! Merge: the effect of one operation on a state, by the rules of docs/sync.md#merge-rules.
+//!
+//! The rules decide here, once. A [`MergeState`] stores classes, objects and what the rules remember
+//! about them: stamps, deletion records, removed elements. [`Memory`] is a state in memory.
+//!
+//! - MR1 Create is idempotent, and dropped if a concurrent foreign Delete is in the history.
+//! - MR2 Delete removes the object and leaves a deletion record of constant size.
+//! - MR3 Set is last-writer-wins by effective stamp.
+//! - MR4 Increments add up.
+//! - MR5 Elements keep their ids; removal wins; positions are next to an anchor.
+//! - MR9 A purge at a permitted horizon changes nothing visible, then or later.
+//! - SY15 Applying any operation is total.
+//!
+//! Model: `models::merge`. Check: `core/sync/tests/merge/`.
+
+mod list;
+mod memory;
+mod rules;
+mod state;
+
+pub use memory::Memory;
+pub use rules::{Author, Effect, apply};
+pub use state::{
+    Definition, Deletion, ElementRecord, MergeState, Place, Register, Stamp, WrittenElement,
+};

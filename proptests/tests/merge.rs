@@ -1,0 +1,231 @@
+//! The merge of core against its model: every behaviour of a small domain, and random entries.
+//!
+//! - SY2 The fold equals the model's on every prefix, operation by operation.
+//! - SY9 A purge at any horizon that the entries permit changes nothing visible.
+//! - SY15 Applying any entry is total.
+
+use fastness_models::merge::behaviours::letters::{INSERTS, LETTERS, MOVES};
+use fastness_models::merge::behaviours::{Behaviour, Space, garbage};
+use fastness_models::merge::fold::State;
+use fastness_models::merge::{self as model, Content, Kind, ListOperation, SyncEntry, SyncValue};
+use fastness_sync::entry::{
+    Anchor, Change, ElementId, Key, ObjectRef, Operation, PrimaryKey, PropertyType, Scalar,
+    ScalarType, Value,
+};
+use fastness_sync::merge::{Author, Effect, Memory, Place, apply};
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+const CLASSES: [&str; 3] = ["zero", "one", "two"];
+const PROPERTIES: [&str; 6] = ["number", "link", "counter", "list", "added", "more"];
+
+/// How many times more behaviours to run than `cargo test` does by itself.
+static EFFORT: LazyLock<u64> = LazyLock::new(|| {
+    let effort = std::env::var("FASTNESS_MERGE").ok();
+    effort.and_then(|effort| effort.parse().ok()).unwrap_or(1).max(1)
+});
+
+fn class(number: u8) -> &'static str {
+    CLASSES[usize::from(number)]
+}
+
+fn target(object: model::ObjectRef) -> ObjectRef<'static> {
+    ObjectRef { class: class(object.class), key: Key::Int(object.key.into()) }
+}
+
+fn place(object: model::ObjectRef, property: u8) -> Place<'static> {
+    Place { target: target(object), property: PROPERTIES[usize::from(property)] }
+}
+
+const fn element(element: model::Element) -> ElementId {
+    ElementId { author: element.author, number: element.number }
+}
+
+const fn anchor(anchor: model::Anchor) -> Anchor {
+    match anchor {
+        model::Anchor::Head => Anchor::Head,
+        model::Anchor::After(to) => Anchor::After(element(to)),
+        model::Anchor::Before(to) => Anchor::Before(element(to)),
+    }
+}
+
+fn value(value: SyncValue) -> Value<'static> {
+    match value {
+        SyncValue::Null => Value::Null,
+        SyncValue::Int(value) => Value::Int(value),
+        SyncValue::Link(to) => Value::Link(target(to)),
+    }
+}
+
+const fn kind(kind: Kind) -> PropertyType<'static> {
+    let int = Scalar { kind: ScalarType::Int, nullable: true };
+    match kind {
+        Kind::Int => PropertyType::Scalar(int),
+        Kind::Link => PropertyType::Link(CLASSES[0]),
+        Kind::Counter => PropertyType::Counter,
+        Kind::List => PropertyType::List(int),
+    }
+}
+
+fn operation(operation: &model::Operation) -> Operation<'static> {
+    let change = |object: model::ObjectRef, property: u8, change| Operation::Change {
+        target: target(object),
+        property: PROPERTIES[usize::from(property)],
+        change,
+    };
+    match *operation {
+        model::Operation::AddClass(number, _) => {
+            let key = PrimaryKey { property: "id", is_string: false, nullable: false };
+            Operation::AddClass { class: class(number), primary_key: Some(key) }
+        }
+        model::Operation::AddProperty(number, property, of) => Operation::AddProperty {
+            class: class(number),
+            property: PROPERTIES[usize::from(property)],
+            kind: kind(of),
+        },
+        model::Operation::Create(object) => Operation::Create(target(object)),
+        model::Operation::Delete(object) => Operation::Delete(target(object)),
+        model::Operation::Set(object, property, to) => {
+            change(object, property, Change::Set(value(to)))
+        }
+        model::Operation::Increment(object, property, by) => {
+            change(object, property, Change::Increment(by))
+        }
+        model::Operation::List(object, property, of) => change(object, property, list_change(of)),
+    }
+}
+
+fn list_change(change: ListOperation) -> Change<'static> {
+    match change {
+        ListOperation::Insert(id, at, to) => {
+            let (element, anchor, value) = (element(id), anchor(at), value(to));
+            Change::ListInsert { element, anchor, value }
+        }
+        ListOperation::Set(id, to) => Change::ListSet { element: element(id), value: value(to) },
+        ListOperation::Remove(id) => Change::ListRemove { element: element(id) },
+        ListOperation::Move(id, at) => {
+            Change::ListMove { element: element(id), anchor: anchor(at) }
+        }
+    }
+}
+
+const fn effect(effect: model::Effect) -> Effect {
+    match effect {
+        model::Effect::Applied => Effect::Applied,
+        model::Effect::Unchanged => Effect::Unchanged,
+        model::Effect::Absent => Effect::Absent,
+        model::Effect::Deleted => Effect::Deleted,
+        model::Effect::Overridden => Effect::Overridden,
+    }
+}
+
+/// Lists of the model hold numbers and links; those of core hold one type. And a link leads to an
+/// object of one class.
+fn typed(entry: &SyncEntry) -> SyncEntry {
+    let of_list = |value: &mut SyncValue| {
+        if let SyncValue::Link(to) = *value {
+            *value = SyncValue::Int(-1 - i64::from(to.key));
+        }
+    };
+    let mut entry = entry.clone();
+    for operation in &mut entry.operations {
+        match operation {
+            model::Operation::List(_, _, ListOperation::Insert(_, _, value))
+            | model::Operation::List(_, _, ListOperation::Set(_, value)) => of_list(value),
+            model::Operation::Set(_, _, SyncValue::Link(to)) => to.class = 0,
+            _ => {}
+        }
+    }
+    entry
+}
+
+fn author(entry: &SyncEntry) -> Author {
+    let &SyncEntry { seq, client, client_seq, base, stamp, .. } = entry;
+    Author { seq, client, client_seq, base, stamp }
+}
+
+/// Folds a history in core and in the model, and compares them after each entry; then again with a
+/// purge of core at each horizon that the rest of the history permits.
+fn agrees(history: &[SyncEntry], effects: &mut BTreeSet<Effect>) {
+    let history: Vec<SyncEntry> = history.iter().map(typed).collect();
+    for purge_at in 0..=history.len() {
+        let (mut core, mut model) = (Memory::default(), State::new(None));
+        for (index, entry) in history.iter().enumerate() {
+            let expected = model.apply(entry);
+            for (of, expected) in entry.operations.iter().zip(expected) {
+                let Ok(found) = apply(&mut core, &author(entry), operation(of));
+                effects.insert(found);
+                let purged = purge_at < index;
+                assert!(purged || found == effect(expected), "SY2: {of:?} is {found:?}");
+            }
+            compare(&core, &model, purge_at < index);
+            if index == purge_at {
+                let rest = history[index + 1..].iter().map(|entry| entry.base).min();
+                core.purge(rest.unwrap_or(entry.seq).min(entry.seq));
+                compare(&core, &model, true);
+            }
+        }
+    }
+}
+
+/// Compares what is visible, and the anchors of an author unless core forgot removed elements.
+fn compare(core: &Memory, model: &State, is_purged: bool) {
+    let visible = model.visible();
+    for (number, class) in (0..).zip(CLASSES) {
+        let mut keys: Vec<Key<'_>> = core.keys(class).collect();
+        keys.sort_unstable();
+        let of_class = visible.keys().filter(|object| object.class == number);
+        let expected: Vec<Key<'_>> = of_class.map(|object| target(*object).key).collect();
+        assert_eq!(keys, expected, "SY2: objects");
+    }
+    for (object, contents) in &visible {
+        for (property, content) in contents {
+            let place = place(*object, *property);
+            match content {
+                Content::Value(expected) => {
+                    assert_eq!(core.value(place), value(*expected), "SY2: {place:?}");
+                }
+                Content::Counter(expected) => {
+                    assert_eq!(core.counter(place), *expected, "SY2: {place:?}");
+                }
+                Content::List(expected) => {
+                    let found: Vec<_> = core.elements(place).collect();
+                    let expected: Vec<_> =
+                        expected.iter().map(|(id, of)| (element(*id), value(*of))).collect();
+                    assert_eq!(found, expected, "SY2: {place:?}");
+                    for index in (0..=found.len()).filter(|_| !is_purged) {
+                        let expected = anchor(model.anchor(*object, *property, index));
+                        assert_eq!(core.anchor(place, index), expected, "MR5: anchor at {index}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn core_and_model_agree_on_every_behaviour_of_the_small_domain() {
+    let (mut count, mut effects) = (0_u64, BTreeSet::new());
+    let spaces =
+        [(2, LETTERS, 5), (3, LETTERS, 4001), (4, INSERTS, 401), (3, MOVES, 7), (2, MOVES, 1)];
+    for (steps, letters, stride) in spaces {
+        let space = Space { steps, letters };
+        let stride = usize::try_from((stride / *EFFORT).max(1)).unwrap();
+        for index in (0..space.size()).step_by(stride) {
+            if let (Some(Behaviour { server, .. }), _) = space.run(index, None) {
+                agrees(&server.history, &mut effects);
+                count += 1;
+            }
+        }
+    }
+    println!("core and model agree on {count} behaviours");
+    assert_eq!(effects.len(), 5, "{effects:?}");
+    assert!(count > 5_000, "{count}");
+}
+
+#[test]
+fn core_and_model_agree_on_entries_that_no_author_writes() {
+    for seed in 1..=500 * *EFFORT {
+        agrees(&garbage::run(seed, None).server.history, &mut BTreeSet::new());
+    }
+}
