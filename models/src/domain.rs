@@ -17,8 +17,9 @@ pub const NAME_BYTES_MAX: usize = 255;
 
 const KEY_COUNTS: [usize; 8] = [6, 12, 12, 40, 40, 160, 256, 1024];
 
-/// Lengths of values; a plan draws from one row. The last row is for rare huge plans.
-const VALUE_BYTES: [&[usize]; 9] = [
+/// Lengths of values; a plan draws from one row. The last two rows are for rare plans: of tiny
+/// entries, of which hundreds fit a leaf, and of huge ones.
+const VALUE_BYTES: [&[usize]; 10] = [
     &[0, 1, 2, 3],
     &[8, 16, 16, 24, 100],
     &[0, 8, 40, 200],
@@ -27,10 +28,20 @@ const VALUE_BYTES: [&[usize]; 9] = [
     &[900, 1000, 1010, 1024, 1025, 1100, 1300, 1500, 2000, 2040, 2048, 3000],
     &[4000, 4064, 4079, 4080, 4081, 4095, 4096, 4097, 8160, 8192, 8193, 12_288],
     &[3, 20_000, 8, 40_000, 8, 8, 8, 100],
+    &[0, 0, 1, 0, 2],
     &[8, 100, 5 << 20, 8, 40, 8, 1 << 20, 8],
 ];
 /// The row of a salt: mostly small values, because large ones cost time.
 const VALUE_ROWS: [usize; 16] = [1, 1, 2, 1, 2, 0, 1, 2, 3, 4, 1, 5, 2, 6, 1, 7];
+
+/// Plans of tiny entries, by the upper half of the salt's last byte.
+const TINY: usize = 0xd;
+/// Plans whose keys are close neighbours of each other.
+const NEIGHBOURS: usize = 0xe;
+/// One or two bytes, every byte.
+const TINY_KEYS: usize = 8;
+/// Long runs of the least and of the greatest byte, each key followed by its nearest ones.
+const NEIGHBOUR_KEYS: usize = 9;
 
 /// The operands of one plan.
 #[derive(Debug)]
@@ -40,6 +51,7 @@ pub struct Domain {
     value_bytes: &'static [usize],
     dense: bool,
     huge: bool,
+    tiny: bool,
     long_names: [String; 2],
     /// The name of each operand, by its remainder.
     names: [usize; 4],
@@ -49,16 +61,27 @@ impl Domain {
     /// Creates the domain of a salt.
     #[must_use]
     pub fn new(salt: u32) -> Self {
-        let [low, mid, high, _] = salt.to_le_bytes().map(usize::from);
+        let [low, mid, high, top] = salt.to_le_bytes().map(usize::from);
         // Rare, because a huge plan takes milliseconds. One such value takes more than 1024 pages.
         let huge = high % 64 == 0x2a;
-        let row = if huge { VALUE_BYTES.len() - 1 } else { VALUE_ROWS[mid % 16] };
+        let tiny = !huge && top >> 4 == TINY;
+        let row = match (huge, tiny) {
+            (true, _) => VALUE_BYTES.len() - 1,
+            (_, true) => VALUE_BYTES.len() - 2,
+            _ => VALUE_ROWS[mid % 16],
+        };
+        let count = if tiny { KEY_COUNTS[7] } else { KEY_COUNTS[low / 8 % 8] };
         Self {
-            key_style: low % 8,
-            keys: vec![OnceCell::new(); KEY_COUNTS[low / 8 % 8]],
+            key_style: match top >> 4 {
+                TINY => TINY_KEYS,
+                NEIGHBOURS => NEIGHBOUR_KEYS,
+                _ => low % 8,
+            },
+            keys: vec![OnceCell::new(); count],
             value_bytes: VALUE_BYTES[row],
             dense: mid >= 128,
             huge,
+            tiny,
             // Two long names exceed the space of a header slot.
             long_names: ["\u{fd}".repeat(NAME_BYTES_MAX / 2), "z".repeat(NAME_BYTES_MAX)],
             // Many plans use one tree for most operations.
@@ -96,7 +119,11 @@ impl Domain {
     /// Returns the length of a run of keys.
     #[must_use]
     pub const fn run_len(&self, operand: u8) -> u8 {
-        operand % if self.huge { 12 } else { 64 }
+        match (self.huge, self.tiny) {
+            (true, _) => operand % 12,
+            (_, true) => operand,
+            _ => operand % 64,
+        }
     }
 
     /// Returns whether some values exceed the size of a commit with one sync.
@@ -150,8 +177,25 @@ fn key_bytes(style: usize, number: usize) -> Bytes {
         3 => vec![b'a'; number % (KEY_BYTES_MAX + 1)].into(),
         4 => [&[b'q'; 1000][..], &text].concat().into(),
         6 => [&[low ^ 0x80, high][..], &vec![0xfe; number * 7 % 300]].concat().into(),
+        TINY_KEYS if number < 256 => [low].into(),
+        TINY_KEYS => [high, low].into(),
+        NEIGHBOUR_KEYS => neighbour_key(number),
         _ => key_bytes(number % 7, number),
     }
+}
+
+/// Four keys around each of a few long ones: the key, the next one, and two that differ from it in
+/// the last byte only.
+fn neighbour_key(number: usize) -> Bytes {
+    let byte = if number / 4 % 2 == 0 { 0xff } else { 0x00 };
+    let mut key = vec![byte; 1 + number / 8 * 37 % (KEY_BYTES_MAX - 2)];
+    match number % 4 {
+        0 => {}
+        1 => key.push(0x00),
+        2 => key.push(0xff),
+        _ => key.extend([0x00, 0x01]),
+    }
+    key.into()
 }
 
 #[cfg(test)]
@@ -174,5 +218,11 @@ mod tests {
     fn every_style_has_its_longest_and_its_empty_key() {
         assert_eq!(Domain::new(5).key(1).len(), KEY_BYTES_MAX);
         assert!(Domain::new(0).key(0).is_empty());
+        let tiny = Domain::new(0xd000_0000);
+        assert_eq!((tiny.run_len(255), tiny.keys.len()), (255, 1024));
+        assert_eq!(*tiny.run(0, 255), [255]);
+        let near = Domain::new(0xe000_0038);
+        let keys: std::collections::BTreeSet<_> = (0..=255).map(|key| near.key(key)).collect();
+        assert!(keys.len() > 200, "only {} keys", keys.len());
     }
 }
