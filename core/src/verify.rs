@@ -8,7 +8,7 @@
 
 use crate::error::{Damage, Error, FileErrorCause, Result};
 use crate::page::{CatalogAt, NodePage, Pointer, ValueSpan};
-use crate::pager::Pager;
+use crate::pager::{PageSet, Pager};
 use crate::space::{CHUNK_PAGES, decode_chunk};
 use crate::tree::read_node_page;
 use crate::txn::{CommitState, StoreSnapshot, check_header, newest_base, scan_log};
@@ -96,24 +96,14 @@ impl StoreSnapshot {
         walk.state(state)?;
         walk.free_pages(state)?;
         walk.log(state)?;
-        let (page_count, reachable) = (walk.pages.len() as u64, walk.count(PageUse::Reachable));
-        let free = walk.count(PageUse::Free);
         Ok(Verification {
             commit: self.commit(),
-            page_count,
-            reachable,
-            free,
+            page_count: walk.page_count,
+            reachable: walk.reached.len(),
+            free: walk.free.len(),
             problems: walk.problems,
         })
     }
-}
-
-/// Use of a page, as far as the walk knows it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum PageUse {
-    Unknown,
-    Reachable,
-    Free,
 }
 
 /// A page met on the walk, with what leads to it.
@@ -126,7 +116,11 @@ pub(crate) struct VisitedPage<'a> {
 /// A walk over every page of a commit.
 pub(crate) struct Walk<'a> {
     pager: &'a Pager,
-    pub(crate) pages: Vec<PageUse>,
+    page_count: u64,
+    /// Pages in use, the header's included.
+    reached: PageSet,
+    /// Pages recorded as free.
+    free: PageSet,
     pub(crate) problems: Vec<Problem>,
     /// A page could not be read, so what it leads to is unknown.
     incomplete: bool,
@@ -144,13 +138,19 @@ struct Spot<'a> {
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(state: &'a CommitState) -> Self {
-        let count = usize::try_from(state.slot.page_count).unwrap_or(usize::MAX);
-        let mut pages = vec![PageUse::Unknown; count];
-        for page in pages.iter_mut().take(usize::try_from(HEADER_PAGES).unwrap_or(0)) {
-            *page = PageUse::Reachable;
+        let mut reached = PageSet::default();
+        for page in 0..HEADER_PAGES {
+            reached.insert(PageId(page));
         }
-        let (problems, incomplete, visit) = (Vec::new(), false, None);
-        Self { pager: &state.pager, pages, problems, incomplete, visit }
+        Self {
+            pager: &state.pager,
+            page_count: state.slot.page_count,
+            reached,
+            free: PageSet::default(),
+            problems: Vec::new(),
+            incomplete: false,
+            visit: None,
+        }
     }
 
     #[cfg(any(test, feature = "inspect"))]
@@ -161,8 +161,9 @@ impl<'a> Walk<'a> {
         Self { visit: Some(visit), ..Self::new(state) }
     }
 
-    fn count(&self, wanted: PageUse) -> u64 {
-        self.pages.iter().filter(|&&page| page == wanted).count() as u64
+    /// Tells whether the walk has met no use of a page, nor a record that it is free.
+    pub(crate) fn is_unknown(&self, page: PageId) -> bool {
+        !self.reached.contains(page) && !self.free.contains(page)
     }
 
     fn problem(&mut self, page: PageId, owner: &str, kind: ProblemKind) {
@@ -171,30 +172,20 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn slot(&mut self, page: PageId) -> Option<&mut PageUse> {
-        usize::try_from(page.0).ok().and_then(|index| self.pages.get_mut(index))
-    }
-
     /// Notes that a page is reachable and tells whether it was not before.
     fn reach(&mut self, owner: &str, pointer: &Pointer) -> bool {
-        let fresh = match self.slot(pointer.page) {
-            Some(known @ PageUse::Unknown) => {
-                *known = PageUse::Reachable;
-                true
+        let kind = if pointer.page.0 >= self.page_count {
+            ProblemKind::Damaged(Damage::Missing)
+        } else if !self.reached.insert(pointer.page) {
+            ProblemKind::ReachableTwice
+        } else {
+            if let Some(visit) = &mut self.visit {
+                visit(&VisitedPage { owner, pointer: *pointer });
             }
-            Some(_) => {
-                self.problem(pointer.page, owner, ProblemKind::ReachableTwice);
-                false
-            }
-            None => {
-                self.problem(pointer.page, owner, ProblemKind::Damaged(Damage::Missing));
-                false
-            }
+            return true;
         };
-        if fresh && let Some(visit) = &mut self.visit {
-            visit(&VisitedPage { owner, pointer: *pointer });
-        }
-        fresh
+        self.problem(pointer.page, owner, kind);
+        false
     }
 
     /// Walks everything a commit reaches.
@@ -272,12 +263,11 @@ impl<'a> Walk<'a> {
         Ok(entries)
     }
 
+    /// Walks a chain as far as no other place leads to its pages.
     fn chain(&mut self, owner: &str, bytes: u32, first: Pointer) -> Result<()> {
-        let mut met = Vec::new();
-        let read = self.pager.read_chain(bytes, first, &mut |pointer| met.push(*pointer));
-        for pointer in &met {
-            self.reach(owner, pointer);
-        }
+        let pager = self.pager;
+        let mut visit = |pointer: &Pointer, _: &[u8]| self.reach(owner, pointer);
+        let read = pager.walk_chain(bytes, first, &mut visit);
         self.report_damage(owner, read)?;
         Ok(())
     }
@@ -310,24 +300,18 @@ impl<'a> Walk<'a> {
             };
             for bit in bits.iter() {
                 let page = PageId(chunk.saturating_mul(CHUNK_PAGES).saturating_add(bit));
-                match self.slot(page) {
-                    Some(known @ PageUse::Unknown) => *known = PageUse::Free,
-                    Some(_) => self.problem(page, OWNER_SPACE, ProblemKind::ReachableAndFree),
-                    None => {
-                        let kind = ProblemKind::Damaged(Damage::Missing);
-                        self.problem(page, OWNER_SPACE, kind);
-                    }
+                if page.0 >= self.page_count {
+                    self.problem(page, OWNER_SPACE, ProblemKind::Damaged(Damage::Missing));
+                } else if self.reached.contains(page) || !self.free.insert(page) {
+                    self.problem(page, OWNER_SPACE, ProblemKind::ReachableAndFree);
                 }
             }
         }
-        if !self.incomplete {
-            let unknown: Vec<_> = (0_u64..)
-                .zip(&self.pages)
-                .filter(|(_, u)| **u == PageUse::Unknown)
-                .map(|(page, _)| PageId(page))
-                .take(PROBLEMS_MAX)
-                .collect();
-            for page in unknown {
+        // A sparse file may have many pages that are neither.
+        let known = self.reached.len() + self.free.len();
+        if !self.incomplete && known < self.page_count {
+            let pages = (0..self.page_count).map(PageId).filter(|page| self.is_unknown(*page));
+            for page in pages.take(PROBLEMS_MAX).collect::<Vec<_>>() {
                 self.problem(page, OWNER_SPACE, ProblemKind::NeitherReachableNorFree);
             }
         }

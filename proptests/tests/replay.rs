@@ -2,7 +2,7 @@
 
 use crate::tidy::WorkTree;
 use fastness_proptests::bodies::{
-    BODIES, file_bytes, file_key, file_seeds, mutate_file, page_seeds,
+    BODIES, file_bytes, file_key, file_seeds, mutate_file, object_file_seeds, page_seeds,
 };
 use std::collections::BTreeSet;
 
@@ -48,16 +48,21 @@ fn no_corpus_is_without_a_target() {
 
 #[test]
 fn seeds_are_accepted_and_survive_any_mutation() {
-    for body in BODIES.iter().filter(|body| body.name == "file" || body.name == "page") {
-        let seeds = if body.name == "file" { file_seeds() } else { page_seeds() };
+    let of_files = [
+        ("file", file_seeds as fn() -> Vec<Vec<u8>>),
+        ("object_file", object_file_seeds),
+        ("page", page_seeds),
+    ];
+    for (name, seeds) in of_files {
+        let (seeds, body) = (seeds(), BODIES.iter().find(|body| body.name == name).unwrap());
         assert!(seeds.len() > 5, "only {} seeds", seeds.len());
         seeds.iter().for_each(|seed| (body.run)(seed));
     }
-    for seed in file_seeds() {
-        for number in 0..20 {
+    for (name, seeds) in &of_files[..2] {
+        let body = BODIES.iter().find(|body| body.name == *name).unwrap();
+        for (seed, number) in seeds().iter().flat_map(|seed| (0..20).map(move |n| (seed, n))) {
             let mut bytes = [&seed[..], &[0; 500]].concat();
             let size = mutate_file(&mut bytes, seed.len(), number, flip);
-            let body = BODIES.iter().find(|body| body.name == "file").unwrap();
             (body.run)(&bytes[..size]);
         }
     }

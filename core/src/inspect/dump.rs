@@ -13,13 +13,17 @@ use crate::txn::{
     CommitState, Op, SLOT_PAGES, StoreSnapshot, prelude_places, read_slot, scan_log, section,
 };
 use crate::unit::{HEADER_PAGES, PageBytes, PageId};
-use crate::verify::{OWNER_SPACE, PageUse, VisitedPage, Walk};
+use crate::verify::{OWNER_SPACE, VisitedPage, Walk};
 use crate::vfs::read_whole;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 /// Length of a key or value up to which it is printed in full.
 const SHOWN_BYTES: usize = 24;
+
+/// Most consecutive free pages that get a line each.
+const FREE_LINES_MAX: u64 = 1000;
 
 /// Returns one line for every page of a commit: its content and its owner.
 ///
@@ -31,23 +35,22 @@ pub fn dump_file(snapshot: &StoreSnapshot) -> Result<String> {
     let mut visit = |page: &VisitedPage<'_>| met.push((page.pointer, page.owner.to_owned()));
     let mut walk = Walk::visiting(state, &mut visit);
     walk.state(state)?;
-    let known = std::mem::take(&mut walk.pages);
     drop(walk);
     sort_by(&mut met, |(one, _), (two, _)| one.page.cmp(&two.page));
-    let mut met = met.into_iter().peekable();
     let owners = Owners::of(snapshot);
     let mut text = String::new();
-    for page in (0..state.slot.page_count).map(PageId) {
-        if page.0 < HEADER_PAGES {
-            line(&mut text, &format!("page {page}: {}", ["prelude", "slot", "slot"][index(page)]));
-        } else if let Some((pointer, owner)) = met.next_if(|(pointer, _)| pointer.page == page) {
-            let what = summary(&state.pager, &pointer);
-            let owner = owners.describe(&owner);
-            line(&mut text, &format!("page {page}: {what} of {owner}, born {}", pointer.birth));
-        } else if known.get(index(page)) == Some(&PageUse::Unknown) {
-            line(&mut text, &format!("page {page}: free"));
-        }
+    for (page, what) in ["prelude", "slot", "slot"].iter().enumerate() {
+        line(&mut text, &format!("page {page}: {what}"));
     }
+    let mut next = HEADER_PAGES;
+    for (pointer, owner) in met {
+        let page = pointer.page;
+        free_lines(&mut text, next..page.0);
+        let (what, owner) = (summary(&state.pager, &pointer), owners.describe(&owner));
+        line(&mut text, &format!("page {page}: {what} of {owner}, born {}", pointer.birth));
+        next = page.0 + 1;
+    }
+    free_lines(&mut text, next..state.slot.page_count);
     for (start, record) in log_records(state)? {
         let pages = log_pages(record.changes.len()) as u64;
         for page in (start.0..start.0 + pages).map(PageId) {
@@ -56,6 +59,16 @@ pub fn dump_file(snapshot: &StoreSnapshot) -> Result<String> {
         }
     }
     Ok(text)
+}
+
+/// Writes a line for each of the free pages, or one for all if they are many: a file may be sparse.
+fn free_lines(text: &mut String, pages: Range<u64>) {
+    if pages.end.saturating_sub(pages.start) > FREE_LINES_MAX {
+        return line(text, &format!("pages {} to {}: free", pages.start, pages.end - 1));
+    }
+    for page in pages {
+        line(text, &format!("page {page}: free"));
+    }
 }
 
 /// The classes that trees belong to; empty if the catalog of the file is unreadable.
@@ -156,10 +169,6 @@ pub fn dump_page(snapshot: &StoreSnapshot, page: PageId) -> Result<String> {
     pointer_lines(&mut text, &pointer);
     body(&mut text, bytes, owner == OWNER_SPACE);
     Ok(text)
-}
-
-fn index(page: PageId) -> usize {
-    usize::try_from(page.0).unwrap_or(usize::MAX)
 }
 
 fn line(text: &mut String, content: &str) {

@@ -16,6 +16,10 @@ const AGAIN_SHIFT: u32 = 8;
 const FLAGS_AGAIN: u32 = 0xff << AGAIN_SHIFT;
 const FIXED_BYTES: usize = 60;
 
+/// Numbers of pages and commits are below it, so that those of the next commits fit the 48 bits of
+/// a pointer.
+const NUMBERS_END: u64 = 1 << 47;
+
 /// Longest catalog that is stored inline in the slot.
 pub(crate) const INLINE_CATALOG_BYTES_MAX: usize =
     SLOT_BYTES - HEAD_BYTES - SEAL_BYTES - FIXED_BYTES;
@@ -109,8 +113,8 @@ impl HeaderSlot {
         };
         let known = (space.root.is_some() || space.len == 0)
             && flags & !(FLAG_SETTLED | FLAG_INLINE | FLAG_COPY | FLAG_LOGGED | FLAGS_AGAIN) == 0
-            && (HEADER_PAGES..1 << 48).contains(&page_count)
-            && commit.0 < 1 << 48;
+            && (HEADER_PAGES..NUMBERS_END).contains(&page_count)
+            && commit.0 < NUMBERS_END;
         let settled = flags & FLAG_SETTLED != 0;
         let copy = flags & FLAG_COPY != 0;
         let logged = flags & FLAG_LOGGED != 0;

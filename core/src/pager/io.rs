@@ -5,7 +5,7 @@ use crate::conc::Arc;
 use crate::crypto::{Batch, FileSealer, RandomSource};
 use crate::error::{Damage, Error, Result};
 use crate::fault;
-use crate::page::{OVERFLOW_CAPACITY, OverflowPage, Pointer, overflow_pages};
+use crate::page::{OVERFLOW_CAPACITY, OverflowPage, Pointer};
 use crate::unit::{HEADER_PAGES, PAGE_BYTES, PageBytes, PageId, VALUE_BYTES_MAX};
 use crate::vfs::{VfsFile, read_whole, write_whole};
 use std::io;
@@ -131,34 +131,50 @@ impl Pager {
         self.sealer.open(pointer.identity(), pointer.seal, page)
     }
 
-    /// Reads a chain of overflow pages, and calls `visit` with the pointer of each page.
-    pub(crate) fn read_chain(
+    /// Reads the value in a chain of overflow pages.
+    pub(crate) fn read_chain(&self, bytes: u32, first: Pointer) -> Result<Vec<u8>> {
+        let mut value = Vec::new();
+        self.walk_chain(bytes, first, &mut |_, data| {
+            value.extend_from_slice(data);
+            true
+        })?;
+        assert!(
+            Ok(bytes) == u32::try_from(value.len()),
+            "P1: a chain of {bytes} bytes was read as {}",
+            value.len()
+        );
+        Ok(value)
+    }
+
+    /// Reads a chain of overflow pages, and calls `visit` with the pointer and the data of each
+    /// page, until it returns false.
+    pub(crate) fn walk_chain(
         &self,
         bytes: u32,
         first: Pointer,
-        visit: &mut dyn FnMut(&Pointer),
-    ) -> Result<Vec<u8>> {
-        let len = usize::try_from(bytes).unwrap_or(usize::MAX);
-        if len > VALUE_BYTES_MAX {
+        visit: &mut dyn FnMut(&Pointer, &[u8]) -> bool,
+    ) -> Result<()> {
+        let mut left = usize::try_from(bytes).unwrap_or(usize::MAX);
+        if left > VALUE_BYTES_MAX {
             return Err(self.damaged(first.page, Damage::Content));
         }
-        let mut value = Vec::new();
         let mut next = Some(first);
-        for left in (0..overflow_pages(len)).rev() {
+        while left > 0 {
             let Some(pointer) = next else {
                 return Err(self.damaged(first.page, Damage::Content));
             };
             let page = self.read(&pointer)?;
-            visit(&pointer);
-            let expected = OVERFLOW_CAPACITY.min(len - value.len());
+            let expected = OVERFLOW_CAPACITY.min(left);
+            left -= expected;
             let decoded = OverflowPage::decode(&page)
                 .filter(|page| page.data.len() == expected && page.next.is_some() == (left > 0))
                 .ok_or_else(|| self.damaged(pointer.page, Damage::Content))?;
-            value.extend_from_slice(decoded.data);
+            if !visit(&pointer, decoded.data) {
+                return Ok(());
+            }
             next = decoded.next;
         }
-        assert!(value.len() == len, "P1: a chain of {len} bytes was read as {}", value.len());
-        Ok(value)
+        Ok(())
     }
 
     /// Writes sealed, consecutive pages.

@@ -6,14 +6,16 @@
 //! - G1 No byte of a page is used before its seal was opened.
 //! - G2 The budget counts a node for as long as the node is in memory.
 //!
-//! Each file imports only from those before it: `evict`, `cache`, `io`, `page_writer`.
+//! Each file imports only from those before it: `page_set`, `evict`, `cache`, `io`, `page_writer`.
 
 mod cache;
 mod evict;
 mod io;
+mod page_set;
 mod page_writer;
 
 pub(crate) use cache::{Cache, Charge};
 pub(crate) use evict::{Evict, Referenced, Sweep, TreeId};
 pub(crate) use io::{Pager, PagerParts};
+pub(crate) use page_set::PageSet;
 pub(crate) use page_writer::PageWriter;

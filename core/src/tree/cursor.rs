@@ -1,12 +1,17 @@
 //! Range scans: the entries of a tree in key order, from both ends.
+//!
+//! - T6 A scan ends with an error at the first leaf whose keys do not follow those before, so it
+//!   visits no leaf twice; and if its values are longer than the file, which then share pages.
 
 use super::bytes::Bytes;
 use super::keys::KeySpan;
+use super::leaf::Payload;
 use super::node::Node;
 use crate::conc::Arc;
-use crate::error::Result;
+use crate::error::{Damage, Result};
 use crate::fault::{self, Fault};
 use crate::pager::Pager;
+use crate::unit::PageId;
 use std::cmp::Ordering;
 use std::ops::{Bound, RangeBounds};
 
@@ -24,6 +29,36 @@ pub struct Range<'a> {
     run: std::ops::Range<usize>,
     /// The out-of-line value that `next_ref` returned last.
     value: Vec<u8>,
+    stored: StoredBytes,
+}
+
+/// Bytes of the out-of-line values that a scan has read.
+#[derive(Debug)]
+struct StoredBytes {
+    read: u64,
+    /// The length of the file is asked for when more were read.
+    checked: u64,
+}
+
+/// A scan that reads less out of line need not know how long the file is.
+const UNCHECKED_BYTES: u64 = 16 << 20;
+
+impl StoredBytes {
+    const NONE: Self = Self { read: 0, checked: UNCHECKED_BYTES };
+
+    /// Adds the value of an entry. An error if values share pages: together they would be longer
+    /// than the file.
+    fn add(&mut self, leaf: &Node, index: usize, pager: &Pager) -> Result<()> {
+        let Payload::Stored { bytes, first } = leaf.payload(index) else { return Ok(()) };
+        self.read += u64::from(bytes);
+        if self.read > self.checked {
+            self.checked = pager.file().len().map_err(|error| pager.io(&error))?;
+            if self.read > self.checked {
+                return Err(pager.damaged(first.page, Damage::Content));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The next entry from either end.
@@ -57,7 +92,15 @@ impl<'a> Range<'a> {
         if inverted(&bounds) {
             bounds.1 = Bound::Unbounded;
         }
-        Self { pager, root, bounds, ends: None, run: 0..0, value: Vec::new() }
+        Self {
+            pager,
+            root,
+            bounds,
+            ends: None,
+            run: 0..0,
+            value: Vec::new(),
+            stored: StoredBytes::NONE,
+        }
     }
 
     /// Returns the ends of the rest of the range, and finds them first; `None` if the range is
@@ -120,6 +163,7 @@ impl<'a> Range<'a> {
         let pager = self.pager;
         let entry = self.step(forward).and_then(|entry| {
             let Some((leaf, index)) = entry else { return Ok(None) };
+            self.stored.add(&leaf, index, pager)?;
             Ok(Some((leaf.key_bytes(index), leaf.value(index, pager)?)))
         });
         self.end_on_error(entry).transpose()
@@ -147,7 +191,9 @@ impl<'a> Range<'a> {
         let (Some(index), Some(ends)) = (self.run.next(), &self.ends) else { return Ok(None) };
         let (KeySpan { start, end }, inline) = ends.front.leaf.entry(index);
         if inline.is_none() {
-            let value = ends.front.leaf.value(index, self.pager);
+            let leaf = &ends.front.leaf;
+            let value = self.stored.add(leaf, index, self.pager);
+            let value = value.and_then(|()| leaf.value(index, self.pager));
             let value = self.end_on_error(value)?;
             self.value.clear();
             self.value.extend_from_slice(&value);
@@ -254,12 +300,24 @@ impl TreePath {
                 branch.read_ahead(next, self.ahead, pager)?;
                 branch.prefetch_leaf(next + 1);
             }
-            self.leaf = branch.child(next, pager)?;
+            let child = branch.child(next, pager)?;
+            let before = std::mem::replace(&mut self.leaf, child);
             self.descend(|node| if forward { 0 } else { node.count() - 1 }, pager)?;
             self.index = if forward { 0 } else { self.leaf.count() - 1 };
+            let (left, right) = if forward { (&before, &self.leaf) } else { (&self.leaf, &before) };
+            if left.key(left.count() - 1) >= right.key(0) {
+                return Err(pager.damaged(self.page(), Damage::Content));
+            }
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// Returns the page of the leaf, or of the nearest node above it that is written.
+    fn page(&self) -> PageId {
+        let pointers = self.above.iter().rev();
+        let mut pointers = pointers.filter_map(|(branch, index)| branch.children[*index].pointer);
+        pointers.next().map_or(PageId(0), |pointer| pointer.page)
     }
 
     fn indices(&self) -> impl Iterator<Item = usize> {

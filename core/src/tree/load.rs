@@ -183,7 +183,10 @@ impl Node {
     pub(super) fn free_payload(&self, index: usize, context: &mut EditContext<'_>) -> Result<()> {
         if let Payload::Stored { bytes, first } = self.payload(index) {
             let freed = &mut *context.freed;
-            context.pager.read_chain(bytes, first, &mut |pointer| freed.push(pointer.page))?;
+            context.pager.walk_chain(bytes, first, &mut |pointer, _| {
+                freed.push(pointer.page);
+                true
+            })?;
         }
         Ok(())
     }

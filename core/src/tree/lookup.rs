@@ -102,9 +102,7 @@ impl Node {
     pub(crate) fn value(self: &Arc<Self>, index: usize, pager: &Pager) -> Result<Bytes> {
         match self.payload(index) {
             Payload::Inline { at, len } => Ok(Bytes::of_node(Arc::clone(self), at, len)),
-            Payload::Stored { bytes, first } => {
-                pager.read_chain(bytes, first, &mut |_| ()).map(Bytes::from)
-            }
+            Payload::Stored { bytes, first } => pager.read_chain(bytes, first).map(Bytes::from),
             Payload::Unwritten(value) => Ok(Bytes::from(Arc::clone(value))),
         }
     }

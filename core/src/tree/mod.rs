@@ -9,6 +9,7 @@
 //! - T3 A committed node fits its page; a value too long to leave room for two other entries is
 //!   stored out of line.
 //! - T4 A page leaves a tree exactly once: when its node is first changed or removed.
+//! - T6 A walk reads each page of a hostile file once.
 //!
 //! Each file imports only from those before it: `inline_vec`, `heads`, `keys`, `child_ref`,
 //! `children`, `pending_redo`, `node`, `leaf`, `load`, `bytes`, `lookup`, `cursor`, `salvage`,

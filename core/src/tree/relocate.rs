@@ -4,8 +4,8 @@ use super::child_ref::ChildRef;
 use super::edit::TreeEdit;
 use super::load::EditContext;
 use super::node::Node;
-use crate::conc::Arc;
-use crate::error::Result;
+use crate::error::{Damage, Result};
+use crate::pager::PageSet;
 use crate::unit::PageId;
 
 impl TreeEdit {
@@ -15,50 +15,58 @@ impl TreeEdit {
     /// # Errors
     /// If a page cannot be read or is damaged.
     pub(crate) fn relocate(&mut self, from: PageId, context: &mut EditContext<'_>) -> Result<()> {
+        let mut walk = Relocation { from, met: PageSet::default(), context };
         if let Some(root) = &mut self.root
-            && root.reaches(None, from, context)?
+            && walk.node(root, None)?
         {
             self.changed = true;
-            root.relocate(None, from, context)?;
         }
         Ok(())
     }
 }
 
-impl ChildRef<Node> {
-    /// Tells whether the node, or one below it, is on a page from `from` on.
-    fn reaches(&self, level: Option<u8>, from: PageId, context: &EditContext<'_>) -> Result<bool> {
-        if self.pointer.is_none_or(|pointer| pointer.page >= from) {
-            return Ok(true);
+/// A walk that relocates nodes.
+struct Relocation<'a, 'b> {
+    /// Nodes on pages from this one on are relocated, and those above them.
+    from: PageId,
+    /// The pages of the nodes that were met.
+    met: PageSet,
+    context: &'a mut EditContext<'b>,
+}
+
+impl Relocation<'_, '_> {
+    /// Relocates a node and those below it, and tells whether it was relocated.
+    fn node(&mut self, child: &mut ChildRef<Node>, level: Option<u8>) -> Result<bool> {
+        let page = child.pointer.map(|pointer| pointer.page);
+        if let Some(page) = page
+            && !self.met.insert(page)
+        {
+            return Err(self.context.pager.damaged(page, Damage::Content));
         }
+        let is_behind = page.is_none_or(|page| page >= self.from);
         if level == Some(0) {
+            if is_behind {
+                child.edit(level, self.context)?;
+            }
+            return Ok(is_behind);
+        }
+        let seen = child.load(level, self.context.pager)?;
+        let mut moved = Vec::new();
+        for (index, below) in seen.children.iter().enumerate() {
+            let mut below = below.clone();
+            if self.node(&mut below, Some(seen.level() - 1))? {
+                moved.push((index, below));
+            }
+        }
+        if !is_behind && moved.is_empty() {
             return Ok(false);
         }
-        let node = self.load(level, context.pager)?;
-        for child in node.children.iter() {
-            if child.reaches(Some(node.level() - 1), from, context)? {
-                return Ok(true);
-            }
+        drop(seen);
+        let node = child.edit(level, self.context)?;
+        if !moved.is_empty() {
+            node.children = node.children.with(moved);
         }
-        Ok(false)
-    }
-
-    fn relocate(
-        &mut self,
-        level: Option<u8>,
-        from: PageId,
-        context: &mut EditContext<'_>,
-    ) -> Result<()> {
-        // The node is loaded once, for the scan of its children.
-        let seen = Arc::clone(&self.load(level, context.pager)?);
-        let node = self.edit(level, context)?;
-        for (index, child) in seen.children.iter().enumerate() {
-            let below = Some(seen.level() - 1);
-            if child.reaches(below, from, context)? {
-                node.children[index].relocate(below, from, context)?;
-            }
-        }
-        assert!(self.is_unwritten(), "T4: a relocated node keeps its page");
-        Ok(())
+        assert!(child.is_unwritten(), "T4: a relocated node keeps its page");
+        Ok(true)
     }
 }

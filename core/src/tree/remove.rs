@@ -6,9 +6,10 @@ use super::leaf::Payload;
 use super::load::EditContext;
 use super::node::Node;
 use crate::conc::Arc;
-use crate::error::Result;
+use crate::error::{Damage, Result};
 use crate::fault::{self, Fault};
 use crate::page::NODE_CAPACITY;
+use crate::pager::PageSet;
 
 /// A node of fewer bytes merges with a neighbour.
 const SPARSE_BYTES: usize = NODE_CAPACITY / 3;
@@ -48,7 +49,7 @@ impl TreeEdit {
         if let Some(root) = self.root.take() {
             self.changed = true;
             self.len = 0;
-            free_subtree(&root, None, context)?;
+            free_subtree(&root, None, &mut PageSet::default(), context)?;
         }
         Ok(())
     }
@@ -122,13 +123,18 @@ impl Node {
     }
 }
 
-/// Frees the pages of a node, and of all nodes and values below it.
+/// Frees the pages of a node, and of all nodes and values below it; `met` has those that were freed
+/// before.
 fn free_subtree(
     child: &ChildRef<Node>,
     level: Option<u8>,
+    met: &mut PageSet,
     context: &mut EditContext<'_>,
 ) -> Result<()> {
     if let Some(pointer) = &child.pointer {
+        if !met.insert(pointer.page) {
+            return Err(context.pager.damaged(pointer.page, Damage::Content));
+        }
         context.freed.push(pointer.page);
     }
     let node = match child.peek() {
@@ -137,9 +143,17 @@ fn free_subtree(
     };
     for index in 0..node.count() {
         if node.level() > 0 {
-            free_subtree(&node.children[index], Some(node.level() - 1), context)?;
-        } else if let Payload::Stored { .. } = node.payload(index) {
-            node.free_payload(index, context)?;
+            free_subtree(&node.children[index], Some(node.level() - 1), met, context)?;
+        } else if let Payload::Stored { bytes, first } = node.payload(index) {
+            let mut shared = None;
+            context.pager.walk_chain(bytes, first, &mut |pointer, _| {
+                context.freed.push(pointer.page);
+                shared = Some(pointer.page).filter(|page| !met.insert(*page));
+                shared.is_none()
+            })?;
+            if let Some(page) = shared {
+                return Err(context.pager.damaged(page, Damage::Content));
+            }
         }
     }
     Ok(())

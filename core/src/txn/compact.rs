@@ -11,9 +11,10 @@ use super::shared::SharedStore;
 use super::state::CommitState;
 use super::writer::{Versions, WriterState};
 use crate::conc::Arc;
-use crate::error::{Error, FileErrorCause, Result};
+use crate::error::{Damage, Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
 use crate::tree::Range;
+use crate::unit::PageId;
 use crate::vfs::VfsFile;
 use std::path::Path;
 
@@ -28,6 +29,12 @@ pub struct Compaction {
 
 /// Entries are committed to the new file in batches of this many bytes.
 const BATCH_BYTES: usize = 4 << 20;
+
+/// Least bytes of an entry in a file, beside its key and its value.
+const ENTRY_BYTES: usize = 8;
+
+/// Most bytes of commits that are in no file yet.
+const UNWRITTEN_BYTES_MAX: u64 = 64 << 20;
 
 /// Replaces the file of a store by a compact one.
 pub(crate) fn compact(shared: &SharedStore, writer: &mut WriterState) -> Result<Compaction> {
@@ -63,6 +70,13 @@ pub(crate) fn copy(options: &StoreOptions, target: &Path, state: &CommitState) -
     Ok(())
 }
 
+/// Returns most bytes that the content of a commit can have if its trees do not share pages (T6):
+/// those of the file, and those that are in memory only.
+fn copied_bytes_max(source: &CommitState) -> Result<u64> {
+    let file_bytes = source.pager.file().len().map_err(|error| source.pager.io(&error))?;
+    Ok(file_bytes.saturating_mul(2).saturating_add(UNWRITTEN_BYTES_MAX))
+}
+
 /// Writes the content of `source` into an empty file and syncs it.
 fn fill(
     options: &StoreOptions,
@@ -74,13 +88,19 @@ fn fill(
     writer.defers_sync = true;
     let versions = Versions::new(&writer.tip);
     let mut changes = TxnChanges::new(&writer);
-    let mut bytes = 0;
+    let (mut bytes, mut total) = (0, 0);
+    let total_max = copied_bytes_max(source)?;
     for (name, tree) in source.trees.iter() {
         for entry in Range::new(&source.pager, tree.root(&source.pager)?, &(..)) {
             let (key, value) = entry?;
             changes.tree(name)?.insert(&key, &value)?;
-            bytes += key.len() + value.len();
+            bytes += ENTRY_BYTES + key.len() + value.len();
             if bytes >= BATCH_BYTES {
+                total += bytes as u64;
+                if total > total_max {
+                    let root = tree.record().root.map_or(PageId(0), |pointer| pointer.page);
+                    return Err(source.pager.damaged(root, Damage::Content));
+                }
                 bytes = 0;
                 commit(&versions, &mut writer, changes, Durability::Immediate)?;
                 changes = TxnChanges::new(&writer);

@@ -340,7 +340,10 @@ impl BornPages<'_> {
 
     fn chain(&mut self, bytes: u32, first: Pointer) -> Result<()> {
         let mut pages = Vec::new();
-        self.pager.read_chain(bytes, first, &mut |pointer| pages.push(pointer.page))?;
+        self.pager.walk_chain(bytes, first, &mut |pointer, _| {
+            pages.push(pointer.page);
+            pages.len() <= ONE_SYNC_PAGES_MAX
+        })?;
         pages.into_iter().try_for_each(|page| self.add(page))
     }
 

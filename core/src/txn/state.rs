@@ -3,7 +3,7 @@
 use super::log::{Log, LogTail};
 use crate::conc::Arc;
 use crate::error::{Damage, Result};
-use crate::page::{CatalogAt, HeaderSlot, Pointer, TreeCatalog, TreeRecord};
+use crate::page::{CatalogAt, HeaderSlot, TreeCatalog, TreeRecord};
 use crate::pager::Pager;
 use crate::sorted::Sorted;
 use crate::space::{Space, decode_chunk};
@@ -57,8 +57,13 @@ impl CommitState {
         let (bytes, at) = match &slot.catalog {
             CatalogAt::Inline(bytes) => (bytes.clone(), PageId(0)),
             CatalogAt::Stored { bytes, first } => {
-                let mut visit = |pointer: &Pointer| catalog_pages.push(pointer.page);
-                (pager.read_chain(*bytes, *first, &mut visit)?, first.page)
+                let mut catalog = Vec::new();
+                pager.walk_chain(*bytes, *first, &mut |pointer, data| {
+                    catalog_pages.push(pointer.page);
+                    catalog.extend_from_slice(data);
+                    true
+                })?;
+                (catalog, first.page)
             }
         };
         let catalog =

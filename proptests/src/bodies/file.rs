@@ -1,13 +1,17 @@
 //! Fuzzing of store files: any bytes as a file, and a mutator that works behind its seals.
 //!
 //! - P1 Opening, reading, verifying and writing any bytes ends without a panic, in bounded memory.
+//! - T6 It takes time linear in the length of the file.
 //! - D4 A file that verifies is intact: every read and write works, and it verifies again.
 //!
 //! Plain mutation rarely gets past a seal. The input therefore holds pages in the clear, and the
 //! body seals them before it opens the file, so that decoders and tree walks see hostile content.
 //! [`mutate_file`] respects page boundaries.
 
+use super::counted::CountedVfs;
+use super::hostile::{claim_pages, share_pages, share_values};
 use super::sparse::{Image, file_key};
+use fastness::inspect;
 use fastness::vfs::{Access, MemoryVfs, Vfs as _};
 use fastness::{PAGE_BYTES, Store, StoreOptions, StoreSnapshot};
 use fastness_testkit::CountingRandom;
@@ -15,68 +19,162 @@ use std::path::Path;
 use std::sync::Arc;
 
 const PLACE: &str = "fuzzed.fastness";
-/// A hostile tree may repeat a page, so reading is limited.
-const READS_MAX: usize = 2_000;
+const COPY_PLACE: &str = "copied.fastness";
+
+/// A hostile file, and how it is opened.
+pub(super) struct FuzzedFile {
+    pub(super) vfs: CountedVfs,
+    pub(super) len_bytes: usize,
+    options: StoreOptions,
+}
+
+impl FuzzedFile {
+    /// Makes the file of an input.
+    pub(super) fn of_input(input: &[u8]) -> Self {
+        let image = Image::read(input);
+        let (encrypted, is_sparse) = (image.is_encrypted(), image.is_sparse());
+        let bytes = image.into_file();
+        let vfs = CountedVfs::with_file(PLACE, &bytes, is_sparse);
+        let mut options = StoreOptions::new()
+            .vfs(Arc::new(vfs.clone()))
+            .random_source(Arc::new(CountingRandom::default()))
+            .cache_bytes(1 << 20);
+        if encrypted {
+            options = options.key(file_key());
+        }
+        Self { vfs, len_bytes: bytes.len(), options }
+    }
+
+    pub(super) fn open(&self) -> Option<Store> {
+        self.vfs.begin();
+        self.options.open(PLACE).ok()
+    }
+
+    pub(super) fn open_read_only(&self) -> Option<Store> {
+        self.vfs.begin();
+        self.options.open_read_only(PLACE).ok()
+    }
+}
 
 /// Opens, reads, verifies and writes the bytes as a store file.
 ///
 /// # Panics
-/// If D4 is violated.
+/// If D4 or T6 is violated.
 pub fn file(bytes: &[u8]) {
-    let (bytes, encrypted) = file_bytes(bytes);
-    let vfs = MemoryVfs::default();
-    let held = vfs.open(Path::new(PLACE), Access::CreateNew).expect("the file system is empty");
-    held.write_at(&bytes, 0).expect("memory takes every write");
-    drop(held);
-    let mut options = StoreOptions::new()
-        .vfs(Arc::new(vfs))
-        .random_source(Arc::new(CountingRandom::default()))
-        .cache_bytes(1 << 20);
-    if encrypted {
-        options = options.key(file_key());
-    }
-    let clean_before = options.open_read_only(PLACE).is_ok_and(|store| examine(&store.snapshot()));
-    let Ok(store) = options.open(PLACE) else {
+    let file = FuzzedFile::of_input(bytes);
+    let clean_before = file.open_read_only().is_some_and(|store| {
+        let clean = file.examine(&store.snapshot());
+        file.use_tools(&store, clean);
+        clean
+    });
+    let Some(store) = file.open() else {
         assert!(!clean_before, "D4: a file that verifies opens for writing");
         return;
     };
-    let clean = examine(&store.snapshot());
-    let written = write(&store);
+    let clean = file.examine(&store.snapshot());
+    let written = file.write(&store);
     assert!(written || !clean, "D4: a file that verifies takes a commit");
     if written && clean {
         let snapshot = store.snapshot();
-        let still = examine(&snapshot);
+        let still = file.examine(&snapshot);
         assert!(still, "D4: a commit broke a file that verified: {:?}", snapshot.verify());
     }
+    file.vfs.begin();
     drop(store);
     if written && clean {
-        let store = options.open(PLACE).expect("D4: a file that verifies opens again");
+        let store = file.open().expect("D4: a file that verifies opens again");
         assert!(store.recovery().is_none(), "D4: a file that was closed needs no recovery");
-        assert!(examine(&store.snapshot()), "D4: a file that verified does so when opened again");
+        let clean = file.examine(&store.snapshot());
+        assert!(clean, "D4: a file that verified does so when opened again");
+        file.vfs.begin();
+        assert!(store.compact().is_ok(), "D4: a file that verifies is compacted");
+        assert!(file.examine(&store.snapshot()), "D4: a compacted file verifies");
+    } else if let Some(store) = file.open() {
+        file.vfs.begin();
+        drop(store.compact());
+        file.vfs.begin();
     }
 }
 
-/// Reads the contents; returns whether the file verifies.
-fn examine(snapshot: &StoreSnapshot) -> bool {
-    let clean = snapshot.verify().is_ok_and(|verification| verification.problems.is_empty());
-    for name in snapshot.tree_names() {
-        let tree = snapshot.tree(name);
-        let (Ok(mut forward), Ok(backward)) = (tree.range(..), tree.range(..)) else {
-            assert!(!clean, "D4: a tree can be walked");
-            continue;
-        };
-        let forward = forward.by_ref().take(READS_MAX).try_fold(0, |count, entry| {
-            let (key, value) = entry.ok()?;
-            let found = tree.get(&key).ok()??;
-            assert!(!clean || found == value, "D4: get and range agree");
-            Some(count + 1)
-        });
-        let backward = backward.rev().take(READS_MAX).filter(Result::is_ok).count();
-        assert!(!clean || forward == Some(backward), "D4: both ways of a range agree");
-        let len = usize::try_from(tree.len()).unwrap_or(usize::MAX).min(READS_MAX);
-        assert!(!clean || backward == len, "D4: a tree has as many entries as it says");
+impl FuzzedFile {
+    /// Reads the contents; returns whether the file verifies.
+    fn examine(&self, snapshot: &StoreSnapshot) -> bool {
+        self.vfs.begin();
+        let clean = snapshot.verify().is_ok_and(|verification| verification.problems.is_empty());
+        for name in snapshot.tree_names() {
+            let tree = snapshot.tree(name);
+            let (Ok(mut forward), Ok(backward)) = (tree.range(..), tree.range(..)) else {
+                assert!(!clean, "D4: a tree can be walked");
+                continue;
+            };
+            self.vfs.begin();
+            let backward = backward.rev().take_while(Result::is_ok).count();
+            self.vfs.begin();
+            let salvaged = tree.salvage().filter(Result::is_ok).count();
+            self.vfs.begin();
+            let forward = forward.try_fold(0, |count, entry| {
+                let (key, value) = entry.ok()?;
+                let found = tree.get(&key).ok()??;
+                assert!(!clean || found == value, "D4: get and range agree");
+                Some(count + 1)
+            });
+            assert!(!clean || forward == Some(backward), "D4: both ways of a range agree");
+            assert!(!clean || salvaged == backward, "D6: a salvage of a whole tree misses nothing");
+            let len = usize::try_from(tree.len()).unwrap_or(usize::MAX);
+            assert!(!clean || backward == len, "D4: a tree has as many entries as it says");
+        }
+        clean
     }
-    clean
+
+    /// Uses the file as the tools do, for reading.
+    fn use_tools(&self, store: &Store, clean: bool) {
+        let snapshot = store.snapshot();
+        self.vfs.begin();
+        let copied = store.copy(COPY_PLACE, None);
+        assert!(!clean || copied.is_ok(), "D4: a file that verifies can be copied: {copied:?}");
+        self.vfs.begin();
+        let ledger = inspect::ledger(&snapshot);
+        assert!(!clean || ledger.is_ok(), "D4: a file that verifies has a ledger");
+        self.vfs.begin();
+        let dump = inspect::dump_file(&snapshot);
+        assert!(!clean || dump.is_ok(), "D4: a file that verifies can be dumped");
+        self.vfs.begin();
+        drop(inspect::trees(&snapshot));
+    }
+
+    /// Makes many kinds of changes; returns whether they were committed.
+    fn write(&self, store: &Store) -> bool {
+        let names: Vec<String> = store.snapshot().tree_names().take(4).map(str::to_owned).collect();
+        let attempt = || -> fastness::Result<()> {
+            self.vfs.begin();
+            let mut txn = store.write()?;
+            txn.tree("fuzzed")?.insert(b"key", &[7; 100])?;
+            for (index, name) in names.iter().enumerate() {
+                self.vfs.begin();
+                let mut tree = txn.tree(name)?;
+                tree.insert(b"inserted", &[index.to_le_bytes()[0]; 6_000])?;
+                if let Some((key, _)) = tree.first()? {
+                    tree.remove(&key)?;
+                }
+                if index == 3 {
+                    tree.clear()?;
+                }
+            }
+            self.vfs.begin();
+            txn.commit()?;
+            let mut txn = store.write()?;
+            txn.tree("fuzzed")?.clear()?;
+            txn.commit().map(drop)
+        };
+        let written = attempt().is_ok();
+        // Each tree can be cleared, or is damaged.
+        for name in &names {
+            self.vfs.begin();
+            let Ok(mut txn) = store.write() else { break };
+            drop(txn.tree(name).and_then(|mut tree| tree.clear()));
+        }
+        written
+    }
 }
 
 /// Returns the store file of an input, and whether it is encrypted.
@@ -85,30 +183,6 @@ pub fn file_bytes(input: &[u8]) -> (Vec<u8>, bool) {
     let image = Image::read(input);
     let encrypted = image.is_encrypted();
     (image.into_file(), encrypted)
-}
-
-/// Makes many kinds of changes; returns whether they were committed.
-fn write(store: &Store) -> bool {
-    let names: Vec<String> = store.snapshot().tree_names().take(4).map(str::to_owned).collect();
-    let attempt = || -> fastness::Result<()> {
-        let mut txn = store.write()?;
-        txn.tree("fuzzed")?.insert(b"key", &[7; 100])?;
-        for (index, name) in names.iter().enumerate() {
-            let mut tree = txn.tree(name)?;
-            tree.insert(b"inserted", &[index.to_le_bytes()[0]; 6_000])?;
-            if let Some((key, _)) = tree.first()? {
-                tree.remove(&key)?;
-            }
-            if index == 3 {
-                tree.clear()?;
-            }
-        }
-        txn.commit()?;
-        let mut txn = store.write()?;
-        txn.tree("fuzzed")?.clear()?;
-        txn.commit().map(drop)
-    };
-    attempt().is_ok()
 }
 
 /// libFuzzer's mutator: mutates `size` bytes and returns the new size.
@@ -191,8 +265,24 @@ pub fn file_seeds() -> Vec<Vec<u8>> {
             seeds.push(seed(encrypted, [entries, bytes, rounds], true));
         }
         seeds.push(seed(encrypted, [5, 300, 3], false));
+        seeds.extend(hostile_seeds(encrypted));
     }
     seeds
+}
+
+/// Returns files that no writer makes.
+fn hostile_seeds(encrypted: bool) -> Vec<Vec<u8>> {
+    let image = || Image::of_file(&make(encrypted, [6, 9_000, 1], true), encrypted);
+    let (mut pages, mut values) = (image(), image());
+    share_pages(&mut pages);
+    share_values(&mut values);
+    let sparse = [47, 48].map(|bits| {
+        let mut sparse = image();
+        claim_pages(&mut sparse, (1 << bits) - 1);
+        sparse.make_sparse();
+        sparse
+    });
+    [pages, values].iter().chain(&sparse).map(Image::write).collect()
 }
 
 fn seed(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> Vec<u8> {

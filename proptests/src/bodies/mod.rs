@@ -3,9 +3,12 @@
 //! For a check, the first byte selects the twin, so that both twins share one corpus.
 
 mod auth;
+mod counted;
 mod entry;
 mod file;
+mod hostile;
 mod http;
+mod object_file;
 mod page;
 mod seal;
 mod server;
@@ -15,6 +18,7 @@ pub use auth::{auth, auth_seeds};
 pub use entry::{entry, entry_seeds};
 pub use file::{Mutate, file, file_bytes, file_seeds, mutate_file};
 pub use http::{http, http_seeds};
+pub use object_file::{object_file, object_file_seeds};
 pub use page::{page, page_seeds};
 pub use seal::{seal, seal_seeds};
 pub use server::{server, server_seeds};
@@ -34,6 +38,7 @@ pub struct Body {
 /// All fuzz targets.
 pub const BODIES: &[Body] = &[
     Body { name: "file", run: file },
+    Body { name: "object_file", run: object_file },
     Body { name: "page", run: page },
     Body { name: "seal", run: seal },
     Body { name: "store", run: store },

@@ -12,6 +12,8 @@ const ENCRYPTED: u8 = 1;
 const RAW: u8 = 2;
 /// The last bytes of the input damage the sealed file.
 const DAMAGED: u8 = 4;
+/// The file is sparse: zeros without end follow its bytes.
+const SPARSE: u8 = 8;
 
 /// Maximum length of a file, in bytes.
 const IMAGE_BYTES_MAX: usize = 64 * PAGE_BYTES;
@@ -67,6 +69,16 @@ impl Image {
 
     pub(super) const fn is_encrypted(&self) -> bool {
         self.flags & ENCRYPTED != 0
+    }
+
+    /// Tells whether zeros without end follow the bytes.
+    pub(super) const fn is_sparse(&self) -> bool {
+        self.flags & SPARSE != 0
+    }
+
+    /// Makes zeros without end follow the bytes.
+    pub(super) const fn make_sparse(&mut self) {
+        self.flags |= SPARSE;
     }
 
     /// Returns the file: seals every page, then applies the damage.

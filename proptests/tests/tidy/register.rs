@@ -18,13 +18,16 @@ pub(crate) fn promises(tree: &WorkTree) -> Vec<Breach> {
     for (index, row) in &rows {
         breaches.extend(row_breaches(tree, *index, row));
     }
-    let mut named: BTreeMap<String, bool> =
-        rows.iter().map(|(_, row)| (row[0].to_owned(), false)).collect();
+    let mut named: BTreeMap<String, Naming> =
+        rows.iter().map(|(_, row)| (row[0].to_owned(), Naming::default())).collect();
     for path in tree.ending(".rs").filter(|path| !path.starts_with("proptests/tests/tidy/")) {
         let text = tree.text(path).unwrap_or_default();
-        for (line, id) in named_ids(&tokens(&text)) {
+        for (line, id, is_reported) in named_ids(&tokens(&text)) {
             match named.get_mut(id) {
-                Some(is_named) => *is_named = true,
+                Some(naming) => {
+                    naming.is_named = true;
+                    naming.is_reported |= is_reported;
+                }
                 None => {
                     let text = format!("{id} is no promise of {REGISTER}; add its row");
                     breaches.push(breach(path, line, text));
@@ -33,12 +36,32 @@ pub(crate) fn promises(tree: &WorkTree) -> Vec<Breach> {
         }
     }
     for (index, row) in &rows {
-        if named.get(row[0]) == Some(&false) {
+        let naming = named.get(row[0]).copied().unwrap_or_default();
+        if !naming.is_named {
             let text = format!("no header, check or panic names {}; name it or drop it", row[0]);
+            breaches.push(breach(REGISTER, *index, text));
+        } else if !naming.is_reported && row.get(3).is_some_and(|cell| is_by_checks(cell)) {
+            let text = format!("no check can report {}; report it, or say `as ID`", row[0]);
             breaches.push(breach(REGISTER, *index, text));
         }
     }
     breaches
+}
+
+/// Where code names a promise.
+#[derive(Clone, Copy, Default)]
+struct Naming {
+    is_named: bool,
+    /// A check or a panic can name it, so a finding can begin with it.
+    is_reported: bool,
+}
+
+/// Tells whether only checks of a campaign attack a promise: they must be able to report it.
+fn is_by_checks(cell: &str) -> bool {
+    cell.split(", ").all(|part| {
+        let name = part.strip_prefix('`').and_then(|part| part.strip_suffix('`'));
+        part == "every check" || name.is_some_and(|name| !name.contains('`'))
+    })
 }
 
 /// Cells of the rows that begin with an id, and ids that have two rows.
@@ -101,15 +124,15 @@ fn is_id(text: &str) -> bool {
         && digits.chars().all(|digit| digit.is_ascii_digit())
 }
 
-/// The ids that a file names, with the index of their line.
-fn named_ids<'a>(tokens: &[Token<'a>]) -> Vec<(usize, &'a str)> {
+/// The ids that a file names, with the index of their line, and whether a finding can begin so.
+fn named_ids<'a>(tokens: &[Token<'a>]) -> Vec<(usize, &'a str, bool)> {
     let mut found = Vec::new();
     for (index, token) in tokens.iter().enumerate() {
         match token.kind {
             TokenKind::Comment => {
                 let header = token.text.strip_prefix("//! - ").unwrap_or_default();
                 let ids = header.split(' ').map(|word| word.trim_end_matches(','));
-                found.extend(ids.take_while(|id| is_id(id)).map(|id| (token.line, id)));
+                found.extend(ids.take_while(|id| is_id(id)).map(|id| (token.line, id, false)));
             }
             TokenKind::Text => {
                 let before = |back: usize, text: &str| {
@@ -121,7 +144,7 @@ fn named_ids<'a>(tokens: &[Token<'a>]) -> Vec<(usize, &'a str)> {
                     Some((id, _)) => Some(id),
                     None => Some(token.text).filter(|_| is_field || is_argument),
                 };
-                found.extend(id.filter(|id| is_id(id)).map(|id| (token.line, id)));
+                found.extend(id.filter(|id| is_id(id)).map(|id| (token.line, id, true)));
             }
             TokenKind::Word | TokenKind::Mark | TokenKind::Quote => {}
         }
@@ -132,13 +155,13 @@ fn named_ids<'a>(tokens: &[Token<'a>]) -> Vec<(usize, &'a str)> {
 #[cfg(test)]
 mod tests {
     use super::super::source::tokens;
-    use super::{is_id, named_ids, rows};
+    use super::{is_by_checks, is_id, named_ids, rows};
 
     #[test]
     fn ids_are_read_where_code_names_them() {
         let check = |source: &str, expect: &[&str]| {
             let source = tokens(source);
-            let found: Vec<&str> = named_ids(&source).into_iter().map(|(_, id)| id).collect();
+            let found: Vec<&str> = named_ids(&source).into_iter().map(|(_, id, _)| id).collect();
             assert_eq!(found, expect, "{source:?}");
         };
         check("//! - C10 An opening that fails\n", &["C10"]);
@@ -147,6 +170,8 @@ mod tests {
         check("Invariant { id: \"S1\", promise: \"x\" }", &["S1"]);
         check("promise(\"CA4\", \"x\"); other(\"CA5\");", &["CA4"]);
         check("panic!(\"T3: a node\"); f(\"T4 x\"); f(\"FS-18: x\"); f(\"T04: x\")", &["T3"]);
+        assert!(is_by_checks("`crash`, every check") && is_by_checks("`io-errors`"));
+        assert!(!is_by_checks("`damage`, as D2") && !is_by_checks("loom, `unsynced`"));
         assert!(is_id("Y1") && !is_id("ABC1") && !is_id("A") && !is_id("A0"));
     }
 

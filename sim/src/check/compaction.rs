@@ -6,7 +6,7 @@ use super::crash::{CrashPoint, CrashTester};
 use super::definition::{Check, Distribution, Twin, Violation};
 use super::plan::Plan;
 use super::probe::Probe;
-use super::promises::{A1, C2, C5, C6, C7, C8, C9, C11, D4, F1, F2, F3};
+use super::promises::{A1, A3, A4, C2, C5, C6, C7, C8, C9, C11, D4, F1, F2, F3, T5};
 use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{COPY, World, file, other_key};
 use crate::fs::{Disk, Fault, Fork, Injection, SimFs};
@@ -19,7 +19,7 @@ use std::path::Path;
 pub(super) const CHECK: Check = Check {
     name: "compaction",
     about: "compaction and copies under crashes and errors at every call",
-    invariants: &[F1, F2, F3, C7, C11, C8, C2, C5, A1, C6, C9, D4],
+    invariants: &[F1, F2, F3, C7, C11, C8, C2, C5, A1, A3, A4, C6, C9, D4, T5],
     marks: &[
         "crash during a compaction",
         "crash during a copy: no copy",
@@ -464,7 +464,7 @@ impl FailingRun<'_> {
                 self.probe.count(OpKind::Scan.name(), operations);
                 Ok(())
             }
-            Reading::Differs(text) => Err(Violation::new(C11.id, text)),
+            Reading::Differs { text, .. } => Err(Violation::new(C11.id, text)),
             Reading::Failed(error) => Err(Violation::new(C11.id, error.to_string())),
         }
     }

@@ -1,6 +1,7 @@
 //! Comparison of store reads with the model.
 
 use super::definition::Violation;
+use super::promises::{A4, T5};
 use fastness::{Bytes, Error, Range, StoreSnapshot, Tree, TreeMut};
 use fastness_models::store::{
     ArgumentRefusal, Bounds, Entry, ShortBytes, StoreOutcome, StoreState,
@@ -92,7 +93,12 @@ pub(super) enum Reading {
     /// Equal, with the number of entries.
     Same(u64),
     /// Different.
-    Differs(String),
+    Differs {
+        /// The promise about what differs, if it is not the caller's.
+        owner: Option<&'static str>,
+        /// The difference.
+        text: String,
+    },
     /// Equal until an error.
     Failed(Error),
 }
@@ -102,7 +108,9 @@ impl Reading {
     pub(super) fn same(self, invariant: &'static str) -> Result<u64, CheckError> {
         match self {
             Self::Same(count) => Ok(count),
-            Self::Differs(text) => Err(Violation::new(invariant, text).into()),
+            Self::Differs { owner, text } => {
+                Err(Violation::new(owner.unwrap_or(invariant), text).into())
+            }
             Self::Failed(error) => Err(error.into()),
         }
     }
@@ -114,7 +122,7 @@ pub(super) fn read_range<'m>(
     mut expected: impl DoubleEndedIterator<Item = Entry<'m>>,
     order: Order,
 ) -> Reading {
-    let mut found = match found {
+    let mut range = match found {
         Ok(found) => found,
         Err(error) => return Reading::Failed(error),
     };
@@ -123,27 +131,38 @@ pub(super) fn read_range<'m>(
         let expected = if front { expected.next() } else { expected.next_back() };
         let mut owned = None;
         let found = if front && is_borrowed(index) {
-            found.next_ref()
+            range.next_ref()
         } else {
-            let entry = if front { found.next() } else { found.next_back() };
+            let entry = if front { range.next() } else { range.next_back() };
             entry.transpose().map(|entry| {
                 owned = entry;
                 owned.as_ref().map(|(key, value)| (&**key, &**value))
             })
         };
         match found {
-            Err(error) => return Reading::Failed(error),
+            Err(error) => {
+                if !continues(&mut range) {
+                    return Reading::Failed(error);
+                }
+                let text = format!("a scan goes on after it returned {error}");
+                return Reading::Differs { owner: Some(A4.id), text };
+            }
             Ok(None) if expected.is_none() => return Reading::Same(index as u64),
             Ok(found) if found != expected => {
                 let (found, expected) = (show(found), show(expected));
                 let end = if front { "front" } else { "back" };
                 let text = format!("entry {index} from the {end} is {found}, expected {expected}");
-                return Reading::Differs(text);
+                return Reading::Differs { owner: None, text };
             }
             Ok(_) => {}
         }
     }
     Reading::Same(0)
+}
+
+/// Tells whether a scan that returned an error returns anything more (A4).
+fn continues(range: &mut Range<'_>) -> bool {
+    !matches!(range.next_ref(), Ok(None)) || range.next().is_some() || range.next_back().is_some()
 }
 
 fn show(entry: Option<Entry<'_>>) -> String {
@@ -160,21 +179,22 @@ pub(super) fn read_all(snapshot: &StoreSnapshot, expected: &StoreState, order: O
     let names: Vec<&str> = expected.names().collect();
     if found != names {
         let [found, names] = [found, names].map(shorten);
-        return Reading::Differs(format!("the trees are {found:?}, expected {names:?}"));
+        let text = format!("the trees are {found:?}, expected {names:?}");
+        return Reading::Differs { owner: Some(T5.id), text };
     }
     let mut failed = None;
     for name in &names {
         let tree = snapshot.tree(name);
         if tree.len() != expected.len(name) {
             let (len, expected, name) = (tree.len(), expected.len(name), shorten_name(name));
-            return Reading::Differs(format!(
-                "tree {name:?} has length {len}, expected {expected}"
-            ));
+            let text = format!("tree {name:?} has length {len}, expected {expected}");
+            return Reading::Differs { owner: None, text };
         }
         match read_range(tree.range(ALL), expected.range(name, ALL), order) {
             Reading::Same(_) => {}
-            Reading::Differs(text) => {
-                return Reading::Differs(format!("tree {:?}: {text}", shorten_name(name)));
+            Reading::Differs { owner, text } => {
+                let text = format!("tree {:?}: {text}", shorten_name(name));
+                return Reading::Differs { owner, text };
             }
             Reading::Failed(error) => failed = Some(error),
         }

@@ -4,7 +4,7 @@ use super::compare::{ALL, CheckError, Order, Reading, read_all};
 use super::definition::{Check, Distribution, Twin, Violation};
 use super::plan::Plan;
 use super::probe::Probe;
-use super::promises::{A1, C2, C5, C6, C7, C8, C9, D4};
+use super::promises::{A1, A3, A4, C2, C5, C6, C7, C8, C9, D4, T5};
 use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{World, file};
 use crate::fs::{Disk, Fork, SimFs};
@@ -21,7 +21,7 @@ const LARGE_FORKS: usize = 4;
 pub(super) const CHECK: Check = Check {
     name: "crash",
     about: "crashes at every write and sync, to depth 3 inside recovery",
-    invariants: &[C8, C2, C5, C7, A1, C6, C9, D4],
+    invariants: &[C8, C2, C5, C7, A1, A3, A4, C6, C9, D4, T5],
     marks: &[
         "commit in flight survived",
         "commit in flight was lost",
@@ -388,7 +388,7 @@ impl CrashTester<'_> {
                     }
                     return Ok(index);
                 }
-                Reading::Differs(text) => texts.push(text),
+                Reading::Differs { text, .. } => texts.push(text),
                 Reading::Failed(error) => {
                     let text = format!("after a crash at {}: {error}", point.at);
                     return Err(Violation::new(C8.id, text));

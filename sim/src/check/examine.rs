@@ -137,7 +137,7 @@ impl Reader<'_> {
                 continue;
             }
             match self.compare(&candidate.state, keys) {
-                Reading::Differs(text) => texts.push(text),
+                Reading::Differs { text, .. } => texts.push(text),
                 Reading::Same(operations) => {
                     probe.count(OpKind::Scan.name(), operations);
                     return Ok((index, true, false));
@@ -168,7 +168,9 @@ impl Reader<'_> {
             .chain(keys.map(|key| self.get(state, key)))
         {
             worst = match (worst, reading) {
-                (Reading::Differs(text), _) | (_, Reading::Differs(text)) => Reading::Differs(text),
+                (differs @ Reading::Differs { .. }, _) | (_, differs @ Reading::Differs { .. }) => {
+                    differs
+                }
                 (Reading::Failed(error), _) | (_, Reading::Failed(error)) => Reading::Failed(error),
                 (Reading::Same(one), Reading::Same(two)) => Reading::Same(one + two),
             };
@@ -219,7 +221,7 @@ impl Reader<'_> {
             Ok(found) => {
                 let found = found.as_deref().map(|value| ShortBytes(value).to_string());
                 let text = format!("key {} of tree {tree:?} reads {found:?}", ShortBytes(&key));
-                Reading::Differs(text)
+                Reading::Differs { owner: None, text }
             }
         }
     }

@@ -6,7 +6,7 @@ use super::definition::{Check, Distribution, Twin, Violation};
 use super::io_faults::{blame, commit_mark, injection, is_poisoned, judge_commit};
 use super::plan::Plan;
 use super::probe::Probe;
-use super::promises::{A1, C2, C3, C5, C6, C9, C10, C11, C12, C13, D4, S5};
+use super::promises::{A1, A3, A4, C2, C3, C5, C6, C9, C10, C11, C12, C13, D4, S5, T5};
 use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{World, file};
 use crate::fs::{Call, Disk, Fault, Injection, SimFs};
@@ -19,7 +19,7 @@ use fastness_models::{Op, OpKind};
 pub(super) const CHECK: Check = Check {
     name: "io-errors",
     about: "an error at every call: no space, I/O error, failed sync, short reads and writes",
-    invariants: &[C11, C3, C2, C5, C10, C12, S5, C13, A1, C6, C9, D4],
+    invariants: &[C11, C3, C2, C5, C10, C12, S5, C13, A1, A3, A4, C6, C9, D4, T5],
     marks: &[
         "commit failed and the store stayed usable",
         "commit failed and the store was poisoned",
@@ -354,7 +354,10 @@ impl SweepRun<'_> {
     ) -> Result<Vec<StoreState>, Violation> {
         // In half of the runs the cache is empty when the transaction begins.
         let read = self.world.rng(|rng| rng.one_in(2));
-        if read && let Reading::Differs(text) = read_all(&store.snapshot(), state, Order::Forward) {
+        if read
+            && let Reading::Differs { text, .. } =
+                read_all(&store.snapshot(), state, Order::Forward)
+        {
             return Err(Violation::new(C11.id, text));
         }
         let mut states = vec![state.clone()];
@@ -413,7 +416,7 @@ impl SweepRun<'_> {
                     self.probe.count(OpKind::Scan.name(), operations);
                     return verify(&snapshot, D4.id).map_err(|error| unexpected(error, D4.id));
                 }
-                Reading::Differs(text) => texts.push(text),
+                Reading::Differs { text, .. } => texts.push(text),
                 Reading::Failed(error) => texts.push(error.to_string()),
             }
         }

@@ -11,6 +11,12 @@ const fn promise(id: &'static str, promise: &'static str) -> Invariant {
 pub(super) const A1: Invariant = promise("A1", "Every operation answers as the model does.");
 pub(super) const A2: Invariant =
     promise("A2", "An argument out of bounds is refused by name and changes nothing.");
+pub(super) const A3: Invariant = promise(
+    "A3",
+    "A transaction sees its own writes; no other reader sees them before it commits.",
+);
+pub(super) const A4: Invariant =
+    promise("A4", "A scan that returned an error returns nothing more; a salvage scan goes on.");
 pub(super) const B1: Invariant =
     promise("B1", "Every operation on objects answers as the model does.");
 pub(super) const B2: Invariant = promise("B2", "A link leads to an existing object, or is null.");
@@ -177,6 +183,7 @@ pub(super) const U9: Invariant = promise(
     "U9",
     "At most one token request is in flight; an answer to any other request changes nothing.",
 );
+pub(super) const T5: Invariant = promise("T5", "A tree exists exactly while it holds entries.");
 pub(super) const U11: Invariant = promise("U11", "Renewal never ends silently.");
 pub(super) const U12: Invariant = promise(
     "U12",

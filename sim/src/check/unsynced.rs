@@ -5,7 +5,7 @@ use super::compare::CheckError;
 use super::definition::{Check, Distribution, Twin, Violation};
 use super::plan::Plan;
 use super::probe::Probe;
-use super::promises::{A1, C6, C9, C14, D4};
+use super::promises::{A1, A3, A4, C6, C9, C14, D4, T5};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::World;
 use crate::rng::Rng;
@@ -16,7 +16,7 @@ use fastness_models::{Op, OpKind};
 pub(super) const CHECK: Check = Check {
     name: "unsynced",
     about: "deferred commits, across crashes, durable commits, syncs and closing",
-    invariants: &[C14, A1, C6, C9, D4],
+    invariants: &[C14, A1, A3, A4, C6, C9, D4, T5],
     marks: &[
         "crash lost a deferred commit",
         "crash lost some deferred commits",

@@ -5,29 +5,47 @@ use crate::check::compare::{
     CheckError, Order, TreeReader, read_all, read_range, same, same_value,
 };
 use crate::check::definition::Violation;
+use crate::check::promises::{A1, A3};
 use fastness_models::store::{Bounds, StoreOutcome, StoreState};
 use fastness_models::{Op, OpKind};
+
+/// A read of one tree.
+#[derive(Clone, Copy)]
+pub(in crate::check) struct TreeRead<'a> {
+    pub(in crate::check) reader: &'a dyn TreeReader,
+    /// The model's state.
+    pub(in crate::check) state: &'a StoreState,
+    pub(in crate::check) tree: &'a str,
+    /// The promise that a difference violates.
+    pub(in crate::check) promise: &'static str,
+}
 
 impl StoreHarness<'_> {
     /// Reads a tree through the transaction; without one, as committed.
     pub(in crate::check) fn read<T>(
         &mut self,
         operand: u8,
-        read: impl FnOnce(&dyn TreeReader, &StoreState, &str) -> Result<T, CheckError>,
+        read: impl FnOnce(&TreeRead<'_>) -> Result<T, CheckError>,
     ) -> Result<T, CheckError> {
         let world = self.world;
         let tree = world.domain.tree(operand);
         match &mut self.txn {
-            Some(txn) => read(&txn.tree(tree)?, self.model.visible(), tree),
-            None => read(&self.store().snapshot().tree(tree), self.model.committed(), tree),
+            Some(txn) => {
+                let state = self.model.visible();
+                read(&TreeRead { reader: &txn.tree(tree)?, state, tree, promise: A3.id })
+            }
+            None => {
+                let (snapshot, state) = (self.store().snapshot(), self.model.committed());
+                read(&TreeRead { reader: &snapshot.tree(tree), state, tree, promise: A1.id })
+            }
         }
     }
 
     pub(in crate::check) fn get(&mut self, op: Op) -> Result<(), CheckError> {
         let key = self.world.domain.key(op.b);
-        let found = self.read(op.a, |reader, state, tree| {
-            let found = reader.get(&key)?;
-            same_value(found.as_ref(), state.get(tree, &key), "A1")?;
+        let found = self.read(op.a, |of| {
+            let found = of.reader.get(&key)?;
+            same_value(found.as_ref(), of.state.get(of.tree, &key), of.promise)?;
             Ok(found)
         })?;
         self.note(op, &StoreOutcome::Value(found.as_deref()));
@@ -38,9 +56,9 @@ impl StoreHarness<'_> {
         let (from, to) = (self.world.domain.key(op.b), self.world.domain.key(op.c));
         let bounds: Bounds<'_> = (bound(op.a >> 2, &from), bound(op.a >> 4, &to));
         let order = order(op.a >> 6, op.b ^ op.c);
-        let count = self.read(op.a, |reader, state, tree| {
-            let reading = read_range(reader.range(bounds), state.range(tree, bounds), order);
-            reading.same("A1")
+        let count = self.read(op.a, |of| {
+            let expected = of.state.range(of.tree, bounds);
+            read_range(of.reader.range(bounds), expected, order).same(of.promise)
         })?;
         if from > to && count == 0 {
             self.probe.mark("range with inverted bounds");
@@ -50,16 +68,17 @@ impl StoreHarness<'_> {
     }
 
     pub(in crate::check) fn ends(&mut self, op: Op) -> Result<(), CheckError> {
-        let len = self.read(op.a, |reader, state, tree| {
+        let len = self.read(op.a, |of| {
+            let TreeRead { reader, state, tree, promise } = *of;
             let [first, last] = reader.ends()?;
             let found = StoreOutcome::Ends(
                 first.as_ref().map(|(key, value)| (&**key, &**value)),
                 last.as_ref().map(|(key, value)| (&**key, &**value)),
             );
             let (first, last) = state.ends(tree);
-            same(&found, &StoreOutcome::Ends(first, last), "A1")?;
+            same(&found, &StoreOutcome::Ends(first, last), promise)?;
             let counted = StoreOutcome::Count(reader.count());
-            same(&counted, &StoreOutcome::Count(state.len(tree)), "A1")?;
+            same(&counted, &StoreOutcome::Count(state.len(tree)), promise)?;
             Ok(reader.count())
         })?;
         self.note(op, &StoreOutcome::Count(len));
@@ -125,7 +144,7 @@ impl StoreHarness<'_> {
     /// Compares the committed contents.
     pub(in crate::check) fn scan_committed(&mut self, order: Order) -> Result<(), CheckError> {
         let snapshot = self.store().snapshot();
-        let operations = read_all(&snapshot, self.model.committed(), order).same("A1")?;
+        let operations = read_all(&snapshot, self.model.committed(), order).same(A1.id)?;
         self.probe.count(OpKind::Scan.name(), operations);
         Ok(())
     }

@@ -268,7 +268,7 @@ impl<'w> Writers<'w> {
                     self.harness.probe.count(OpKind::Scan.name(), operations);
                     return Ok(index);
                 }
-                Reading::Differs(text) => texts.push(text),
+                Reading::Differs { text, .. } => texts.push(text),
                 Reading::Failed(error) => texts.push(error.to_string()),
             }
         }
