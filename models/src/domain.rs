@@ -187,7 +187,7 @@ fn key_bytes(style: usize, number: usize) -> Bytes {
 /// Four keys around each of a few long ones: the key, the next one, and two that differ from it in
 /// the last byte only.
 fn neighbour_key(number: usize) -> Bytes {
-    let byte = if number / 4 % 2 == 0 { 0xff } else { 0x00 };
+    let byte = if (number / 4).is_multiple_of(2) { 0xff } else { 0x00 };
     let mut key = vec![byte; 1 + number / 8 * 37 % (KEY_BYTES_MAX - 2)];
     match number % 4 {
         0 => {}

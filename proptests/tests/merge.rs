@@ -129,11 +129,12 @@ fn typed(entry: &SyncEntry) -> SyncEntry {
     };
     let mut entry = entry.clone();
     for operation in &mut entry.operations {
-        match operation {
-            model::Operation::List(_, _, ListOperation::Insert(_, _, value))
-            | model::Operation::List(_, _, ListOperation::Set(_, value)) => of_list(value),
-            model::Operation::Set(_, _, SyncValue::Link(to)) => to.class = 0,
-            _ => {}
+        if let model::Operation::List(_, _, ListOperation::Insert(_, _, value))
+        | model::Operation::List(_, _, ListOperation::Set(_, value)) = operation
+        {
+            of_list(value);
+        } else if let model::Operation::Set(_, _, SyncValue::Link(to)) = operation {
+            to.class = 0;
         }
     }
     entry

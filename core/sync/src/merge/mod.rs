@@ -1,7 +1,7 @@
 //! Merge: the effect of one operation on a state, by the rules of docs/sync.md#merge-rules.
 //!
-//! The rules decide here, once. A [`MergeState`] stores classes, objects and what the rules remember
-//! about them: stamps, deletion records, removed elements. [`Memory`] is a state in memory.
+//! The rules decide here, once. A [`MergeState`] stores classes, objects and the rules' memory of
+//! them: stamps, deletion records, removed elements. [`Memory`] is a state in memory.
 //!
 //! - MR1 Create is idempotent, and dropped if a concurrent foreign Delete is in the history.
 //! - MR2 Delete removes the object and leaves a deletion record of constant size.

@@ -250,19 +250,25 @@ fn change_property<S: MergeState>(
             }
         }
         Change::ListMove { element, anchor } => {
-            return move_element(state, author, place, (author.element(element), anchor));
+            let change = ListMove { element: author.element(element), to: author.anchor(anchor) };
+            return move_element(state, author, place, change);
         }
     }
     Ok(Effect::Applied)
+}
+
+/// A move, with the author of its ids.
+struct ListMove {
+    element: ElementId,
+    to: Anchor,
 }
 
 fn move_element<S: MergeState>(
     state: &mut S,
     author: &Author,
     place: Place<'_>,
-    (element, anchor): (ElementId, Anchor),
+    ListMove { element, to: anchor }: ListMove,
 ) -> Result<Effect, S::Error> {
-    let anchor = author.anchor(anchor);
     let known = state.element(place, element)?.filter(|known| known.removed.is_none());
     let Some(known) = known else { return Ok(Effect::Absent) };
     let is_itself = matches!(anchor, Anchor::After(to) | Anchor::Before(to) if to == element);
