@@ -41,7 +41,7 @@ struct StoredBytes {
 }
 
 /// A scan that reads less out of line need not know how long the file is.
-const UNCHECKED_BYTES: u64 = 16 << 20;
+const UNCHECKED_BYTES: u64 = 1 << 20;
 
 impl StoredBytes {
     const NONE: Self = Self { read: 0, checked: UNCHECKED_BYTES };

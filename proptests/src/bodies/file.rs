@@ -272,7 +272,7 @@ pub fn file_seeds() -> Vec<Vec<u8>> {
 
 /// Returns files that no writer makes.
 fn hostile_seeds(encrypted: bool) -> Vec<Vec<u8>> {
-    let image = || Image::of_file(&make(encrypted, [6, 9_000, 1], true), encrypted);
+    let image = || Image::of_file(&make(encrypted, [10, 9_000, 1], true), encrypted);
     let (mut pages, mut values) = (image(), image());
     share_pages(&mut pages);
     share_values(&mut values);

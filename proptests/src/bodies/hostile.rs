@@ -15,6 +15,9 @@ const POINTER_BYTES: usize = 28;
 /// Set in the length of a value that is out of line.
 const STORED: u32 = 1 << 31;
 
+/// Data of a full overflow page.
+const OVERFLOW_BYTES: usize = 4044;
+
 /// Levels of branches above the shared leaf, and children of each.
 const LEVELS: u8 = 8;
 const CHILDREN: u16 = 100;
@@ -28,8 +31,7 @@ pub(super) fn share_pages(image: &mut Image) {
     let leaf = pages_of(image, KIND_LEAF).next().expect("a file with entries has a leaf");
     let spare: Vec<_> = pages_of(image, KIND_OVERFLOW).take(usize::from(LEVELS)).collect();
     assert_eq!(spare.len(), usize::from(LEVELS), "the image has long values");
-    let at = leaf * PAGE_BYTES;
-    image.bytes.copy_within(at..at + PAGE_BYTES, spare[0] * PAGE_BYTES);
+    put(image, spare[0], &leaf_of_short_values());
     for level in 1..=LEVELS {
         let below = spare[usize::from(level) - 1];
         let page = spare.get(usize::from(level)).copied().unwrap_or(leaf);
@@ -37,14 +39,19 @@ pub(super) fn share_pages(image: &mut Image) {
     }
 }
 
-/// Makes a leaf whose values are all in the chain of one.
+/// Makes a leaf whose values are all in one chain, of all overflow pages: together they are many
+/// times longer than the file.
 ///
 /// # Panics
 /// If the image has no leaf or no overflow page.
 pub(super) fn share_values(image: &mut Image) {
     let leaf = pages_of(image, KIND_LEAF).next().expect("a file with entries has a leaf");
-    let first = pages_of(image, KIND_OVERFLOW).next().expect("the image has long values");
-    put(image, leaf, &leaf_of_one_chain(first, 9_000));
+    let chain: Vec<_> = pages_of(image, KIND_OVERFLOW).collect();
+    for (index, page) in chain.iter().enumerate() {
+        put(image, *page, &overflow(chain.get(index + 1).copied()));
+    }
+    let bytes = u32::try_from(chain.len() * OVERFLOW_BYTES).expect("a short file");
+    put(image, leaf, &leaf_of_one_chain(chain[0], bytes));
 }
 
 /// Makes both slots claim that the file has so many pages.
@@ -99,6 +106,18 @@ fn branch(level: u8, below: usize) -> Vec<u8> {
         })
         .collect();
     node(KIND_BRANCH, level, &cells)
+}
+
+fn leaf_of_short_values() -> Vec<u8> {
+    let cell = |key: u8| [&1_u16.to_le_bytes()[..], &3_u32.to_le_bytes(), &[key], b"abc"].concat();
+    node(KIND_LEAF, 0, &[cell(1), cell(2)])
+}
+
+/// A full overflow page, and the next one of its chain.
+fn overflow(next: Option<usize>) -> Vec<u8> {
+    let len = u16::try_from(OVERFLOW_BYTES).expect("small").to_le_bytes();
+    let next = next.map_or_else(|| vec![0; POINTER_BYTES], pointer);
+    [&[KIND_OVERFLOW, 0], &len[..], &[0; 4], &next, &[b'v'; OVERFLOW_BYTES]].concat()
 }
 
 fn leaf_of_one_chain(first: usize, bytes: u32) -> Vec<u8> {
