@@ -5,7 +5,7 @@
 //! outside every lock.
 
 pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-pub(crate) use std::sync::{Arc, OnceLock, Weak};
+pub(crate) use std::sync::{Arc, LazyLock, OnceLock, Weak};
 
 /// How often a waiting thread yields before it sleeps or syncs: tens of microseconds.
 pub(crate) const YIELDS: usize = 256;
@@ -69,10 +69,6 @@ impl Condvar {
     ) -> Guard<'a, T> {
         let waited = self.0.wait_timeout_while(guard, timeout, |_| condition());
         waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
-    }
-
-    pub(crate) fn notify_one(&self) {
-        self.0.notify_one();
     }
 
     pub(crate) fn notify_all(&self) {

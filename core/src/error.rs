@@ -105,6 +105,13 @@ pub enum FileErrorCause {
         /// The expected content.
         expected: &'static str,
     },
+    /// It is no regular file.
+    NotRegular,
+    /// The file has several names (hard links), and compaction would replace only one of them.
+    SeveralNames {
+        /// Number of the names.
+        names: u64,
+    },
     /// The disk, or the quota, is full.
     NoSpace,
     /// An older generation of the original wrote the file, which was moved: the next opening
@@ -196,6 +203,7 @@ impl Error {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::FileTooLarge => FileErrorCause::NoSpace,
+            io::ErrorKind::NotSeekable => FileErrorCause::NotRegular,
             kind => FileErrorCause::Io(kind),
         };
         Self::file(path, cause)
@@ -237,6 +245,8 @@ impl Error {
             | FileErrorCause::KeyMissing
             | FileErrorCause::KeyForPlainFile
             | FileErrorCause::OtherContent { .. }
+            | FileErrorCause::NotRegular
+            | FileErrorCause::SeveralNames { .. }
             | FileErrorCause::NoSpace
             | FileErrorCause::Io(_) => FileErrorKind::AccessError,
         })
@@ -264,7 +274,9 @@ impl Error {
                 | FileErrorCause::WrongKey
                 | FileErrorCause::KeyMissing
                 | FileErrorCause::KeyForPlainFile
-                | FileErrorCause::OtherContent { .. } => Remedy::FixProgram,
+                | FileErrorCause::OtherContent { .. }
+                | FileErrorCause::NotRegular
+                | FileErrorCause::SeveralNames { .. } => Remedy::FixProgram,
                 FileErrorCause::InUse
                 | FileErrorCause::NoSpace
                 | FileErrorCause::IncompatibleSync { .. }
@@ -369,6 +381,12 @@ impl fmt::Display for FileErrorCause {
             Self::OtherContent { expected } => {
                 write!(f, "a store that does not hold {expected}; check the path")
             }
+            Self::NotRegular => f.write_str("no regular file; check the path"),
+            Self::SeveralNames { names } => write!(
+                f,
+                "it has {names} names (hard links), and compaction would replace one of them; \
+                 remove the others first"
+            ),
             Self::IncompatibleSync { moved_to } => write!(
                 f,
                 "written by an older generation of the original, and moved to {}; open again to \

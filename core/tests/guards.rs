@@ -309,6 +309,30 @@ fn a_warm_read_allocates_nothing() {
 }
 
 #[test]
+fn a_commit_costs_the_same_beside_many_trees() {
+    let bytes = |trees: u32| {
+        let store = Counting::default().options().create("store").unwrap();
+        let mut txn = store.write().unwrap();
+        for tree in 0..trees {
+            txn.tree(&format!("tree {tree}")).unwrap().insert(b"key", b"value").unwrap();
+        }
+        txn.commit().unwrap();
+        let commit = || {
+            let mut txn = store.write().unwrap();
+            txn.tree("tree 7").unwrap().insert(b"key", b"other").unwrap();
+            txn.commit_with(fastness::Durability::None).unwrap();
+        };
+        commit();
+        let snapshot = store.snapshot();
+        let measured = allocation_counter::measure(commit);
+        drop(snapshot);
+        measured.bytes_total
+    };
+    let (few, many) = (bytes(10), bytes(10_000));
+    assert!(many < few + 10_000, "G4: {many} bytes beside many trees, {few} beside few");
+}
+
+#[test]
 fn a_file_keeps_its_size_under_updates_and_compaction_fills_its_pages() {
     const ENTRIES: u64 = 20_000;
     let raw_bytes = ENTRIES * 116;

@@ -14,6 +14,7 @@ mod log;
 mod migrations;
 mod objects;
 mod observing;
+mod paths;
 mod queries;
 mod schema;
 mod schema_modes;

@@ -1,5 +1,6 @@
 //! Runs a model in all its interleavings, and counts them.
 
+use crate::wait_graph::ThreadId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -34,4 +35,11 @@ pub(crate) fn explore(bound: Bound, model: impl Fn() + Send + Sync + 'static) {
         executions >= executions_min,
         "explored {executions} interleavings of at least {executions_min}"
     );
+}
+
+/// Returns a number of a thread that no other call returns; of the standard library, so no step of
+/// a model.
+pub(crate) fn new_thread() -> ThreadId {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    ThreadId(NEXT.fetch_add(1, Ordering::Relaxed))
 }

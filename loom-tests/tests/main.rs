@@ -43,7 +43,10 @@ mod core_queues;
 #[expect(dead_code, reason = "core's; the models use a part")]
 mod core_signal;
 #[path = "../../core/src/txn/writer_lock.rs"]
+#[expect(dead_code, reason = "core's; the models use a part")]
 mod core_writer_lock;
+#[path = "../../core/src/txn/wait_graph.rs"]
+mod wait_graph;
 
 /// Core's table of handles, without the opening of files.
 #[path = "."]

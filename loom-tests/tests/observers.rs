@@ -6,9 +6,10 @@
 use crate::conc::{AtomicUsize, Ordering};
 use crate::core_queues::Queues;
 use crate::core_writer_lock::WriterLock;
-use crate::explore::{Bound, explore};
+use crate::explore::{Bound, explore, new_thread};
 use crate::marks::Marks;
 use crate::unit::CommitId;
+use crate::wait_graph::WaitGraph;
 use loom::sync::Arc;
 use loom::thread;
 
@@ -16,6 +17,7 @@ use loom::thread;
 /// that can be seen.
 struct ObserversModel {
     turn: WriterLock<usize>,
+    graph: WaitGraph,
     seen: AtomicUsize,
     /// The commit that cannot be written, if there is one: from it on none is ever seen.
     missing: AtomicUsize,
@@ -26,12 +28,17 @@ impl ObserversModel {
     fn new() -> Arc<Self> {
         let (turn, seen) = (WriterLock::new(0), AtomicUsize::new(0));
         let missing = AtomicUsize::new(usize::MAX);
-        Arc::new(Self { turn, seen, missing, queues: Queues::default() })
+        let (graph, queues) = (WaitGraph::new(), Queues::default());
+        Arc::new(Self { turn, graph, seen, missing, queues })
+    }
+
+    fn lock(&self) -> usize {
+        self.turn.lock(new_thread(), &self.graph).unwrap()
     }
 
     /// A commit of a transaction. It looks for observers before the write, and is visible after.
     fn commit(&self, is_seen_in_turn: bool) {
-        let last = self.turn.lock();
+        let last = self.lock();
         let commit = last + 1;
         let observed = self.queues.any();
         if is_seen_in_turn {
@@ -47,29 +54,29 @@ impl ObserversModel {
     /// A commit that cannot be written, which turns out after its turn. Unless others build upon it
     /// its number is free again; tells whether it is.
     fn fail(&self) -> bool {
-        let last = self.turn.lock();
+        let last = self.lock();
         let commit = last + 1;
         self.missing.store(commit, Ordering::Release);
         self.queues.push(id(commit), usize::MAX);
         self.turn.unlock(commit);
-        match self.turn.try_lock() {
-            Some(tip) if tip == commit => {
+        match self.turn.try_lock(new_thread()) {
+            Ok(tip) if tip == commit => {
                 self.queues.retract(id(commit));
                 self.missing.store(usize::MAX, Ordering::Release);
                 self.turn.unlock(last);
                 true
             }
-            Some(tip) => {
+            Ok(tip) => {
                 self.turn.unlock(tip);
                 false
             }
-            None => false,
+            Err(_) => false,
         }
     }
 
     /// Waits for the writer in its turn; then all written commits are visible.
     fn sync(&self) -> Result<usize, ()> {
-        let last = self.turn.lock();
+        let last = self.lock();
         self.turn.unlock(last);
         self.show(last);
         Ok(self.seen())

@@ -161,6 +161,10 @@ kinds! {
     Observe = "observe",
     /// Updates object b of class a as a struct: c selects the values.
     Update = "update",
+    /// Commits many small changes: a selects how, b the first key, c the tree.
+    Steady = "steady",
+    /// Commits transactions larger than the cache to tree a: b selects the order of keys, c how.
+    Load = "load",
 }
 
 /// One operation of a plan.

@@ -69,6 +69,7 @@ check_tests! {
     "file-actions" => file_actions_hold, file_actions_hold_encrypted;
     "observers" => observers_hold, observers_hold_encrypted;
     "mirror" => mirror_holds, mirror_holds_encrypted;
+    "bounds" => bounds_hold, bounds_hold_encrypted;
 }
 
 #[test]
@@ -76,7 +77,7 @@ fn every_check_is_tested_here_and_can_be_found() {
     let names: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
     let tested = "store crash io-errors damage adversary nonces pins compaction unsynced writers \
                   auth objects schema queries instances file-actions observers \
-                  mirror";
+                  mirror bounds";
     assert_eq!(names.join(" "), tested);
     for check in CHECKS {
         assert_eq!(by_name(check.name).unwrap().name, check.name);

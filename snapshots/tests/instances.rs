@@ -21,6 +21,7 @@ fn errors() -> Vec<InstanceError> {
         InstanceError::Closed { path: path() },
         InstanceError::OtherThread { path: path() },
         InstanceError::InTransaction { path: path() },
+        InstanceError::Deadlock { path: path() },
         InstanceError::AtWork { path: path() },
         InstanceError::BlockingForbidden { path: path() },
         InstanceError::SyncedCompaction { path: path() },

@@ -30,6 +30,8 @@ fn causes() -> Vec<FileErrorCause> {
         FileErrorCause::KeyForPlainFile,
         FileErrorCause::OtherContent { expected: "users" },
         FileErrorCause::MalformedObject,
+        FileErrorCause::NotRegular,
+        FileErrorCause::SeveralNames { names: 2 },
         FileErrorCause::NoSpace,
         FileErrorCause::IncompatibleSync { moved_to: PathBuf::from("data/synced-realm-a") },
         FileErrorCause::Io(io::ErrorKind::TimedOut),

@@ -107,6 +107,13 @@ impl FileKeys {
         body(&derived.key)
     }
 
+    /// Returns the bytes of the derived keys in memory.
+    #[cfg(any(test, feature = "inspect"))]
+    pub(crate) fn derived_bytes(&self) -> usize {
+        let cached = self.cache.iter().filter(|slot| slot.load().is_some()).count();
+        cached * (size_of::<DerivedKey>() + 2 * size_of::<usize>())
+    }
+
     fn expand(&self, salt: &[u8; HEAD_BYTES]) -> LessSafeKey {
         let okm = self
             .pages

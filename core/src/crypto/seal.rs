@@ -69,6 +69,12 @@ impl FileSealer {
         self.keys.is_some()
     }
 
+    /// Returns the bytes of the derived keys in memory.
+    #[cfg(any(test, feature = "inspect"))]
+    pub(crate) fn key_bytes(&self) -> usize {
+        self.keys.as_ref().map_or(0, |keys| keys.derived_bytes())
+    }
+
     /// Starts a batch, which seals each page number at most once, and last at most one slot.
     pub(crate) fn batch(&self, random_source: &dyn RandomSource) -> Result<Batch<'_>> {
         let mut salt = [0; HEAD_BYTES];

@@ -53,6 +53,7 @@ faults! {
     Mv09 = "MV-09", "the last handle closes the file with the lock held";
     Mv11 = "MV-11", "commits made while an observer was behind count as delivered";
     Mv13 = "MV-13", "a transaction does not see its own buffered puts";
+    Mv15 = "MV-15", "a snapshot keeps pages that were written after it";
     Cf01 = "CF-01", "configurations of one hash are taken for one";
     Cf03 = "CF-03", "the hash of a configuration asks for a directory that it does not need";
     Cf05 = "CF-05", "opening rewrites classes that match the schema";
@@ -105,6 +106,15 @@ faults! {
     Fs17 = "FS-17", "a commit in place keeps the pages that it frees";
     Fs18 = "FS-18", "closing moves pages to the end of the file";
     Fs19 = "FS-19", "a leaf is written in the order of its heap in memory";
+    Fs20 = "FS-20", "a checkpoint asks for room in the cache as a reader does";
+    Fs21 = "FS-21", "a new file is written into what its temporary name leads to";
+    Fs22 = "FS-22", "the name of a file leaves no room for that of its temporary file";
+    Fs23 = "FS-23", "compaction replaces a link by a file";
+    Fs24 = "FS-24", "recovery erases only the first page of discarded records";
+    Fs25 = "FS-25", "a checkpoint that was not finished counts as a lost commit";
+    Fs26 = "FS-26", "a failed commit keeps the pages that it took";
+    Fs27 = "FS-27", "states without readers stay in memory behind one with a reader";
+    Fs28 = "FS-28", "opening takes a page of an unfinished checkpoint for a record of the log";
     Ob01 = "OB-01", "a property of a synced file may be made nullable or required";
     Ob02 = "OB-02", "a synced file that is opened with classes lets these be changed";
     Ob03 = "OB-03", "an older version of an app takes the version of a synced file down";

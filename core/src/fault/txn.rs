@@ -37,9 +37,9 @@ pub(crate) fn older_nodes(base: &CommitState, trees: Trees) -> Trees {
         };
         tree.with_root(root, cache)
     };
-    let trees = trees.into_iter().map(|(name, tree)| match base.trees.get(&name) {
-        Some(base) => (name, older(base, &tree)),
-        None => (name, tree),
+    let trees = trees.iter().map(|(name, tree)| match base.trees.get(name) {
+        Some(base) => (Arc::clone(name), older(base, tree)),
+        None => (Arc::clone(name), Arc::clone(tree)),
     });
     trees.collect()
 }

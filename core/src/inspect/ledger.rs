@@ -47,9 +47,50 @@ pub fn writable(store: &Store) -> Result<Vec<PageId>> {
     store.with_writer(|versions, writer| {
         let needs = writer.needs(versions);
         let Some(space) = &mut writer.space else { return Vec::new() };
-        space.release(needs.oldest, needs.durable);
+        space.release(&needs.pins, needs.durable);
         space.writable().collect()
     })
+}
+
+/// The free pages of a file as its writer knows them, in memory and on the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriterBooks {
+    /// Pages of the file, in memory and as the last checkpoint recorded it.
+    pub page_counts: [u64; 2],
+    /// Free pages in memory, in order.
+    pub free: Vec<PageId>,
+    /// Free pages as the last checkpoint recorded them, in order.
+    pub recorded: Vec<PageId>,
+    /// Free pages that may be written, and those that may not yet, in order.
+    pub writable_and_held: Vec<PageId>,
+}
+
+/// Returns the free pages as the writer knows them; `None` until the first checkpoint since
+/// opening. Waits for the writer.
+///
+/// # Errors
+/// As [`Store::write`], or if the record cannot be read.
+pub fn writer_books(store: &Store) -> Result<Option<WriterBooks>> {
+    store.with_writer(|_, writer| {
+        let Some(space) = &writer.space else { return Ok(None) };
+        let base = &writer.tip;
+        let mut writable_and_held: Vec<_> = space.writable().chain(space.held_pages()).collect();
+        writable_and_held.sort_unstable();
+        Ok(Some(WriterBooks {
+            page_counts: [space.page_count(), base.slot.page_count],
+            free: space.free_pages().collect(),
+            recorded: base.load_space()?.free_pages().collect(),
+            writable_and_held,
+        }))
+    })?
+}
+
+/// Returns the bytes of nodes that the cache budget counts, and of the derived keys, whose number
+/// is bounded.
+#[must_use]
+pub fn cached_bytes(snapshot: &StoreSnapshot) -> [usize; 2] {
+    let pager = &snapshot.state().pager;
+    [pager.cache().bytes(), pager.sealer().key_bytes()]
 }
 
 /// Returns the last commit that updated the nodes of its predecessor in place. Waits for the writer
@@ -68,10 +109,16 @@ pub fn is_writing(store: &Store) -> bool {
     matches!(locked, Err(Error::Instance(InstanceError::BlockingForbidden { .. })))
 }
 
+/// Returns the number of writers that wait for the writer lock.
+#[must_use]
+pub fn waiting_writers(store: &Store) -> u64 {
+    store.shared().waiting_writers()
+}
+
 /// Returns whether a commit that needs a sync of its own waits for the end of another sync.
 #[must_use]
 pub fn is_sync_awaited(store: &Store) -> bool {
-    store.versions().group.is_exclusive_wanted()
+    store.shared().versions.group.is_exclusive_wanted()
 }
 
 #[cfg(test)]

@@ -37,6 +37,12 @@ pub enum InstanceError {
         /// The file.
         path: PathBuf,
     },
+    /// The transaction of this file waits, directly or through other threads, for a transaction
+    /// that this thread is in: to wait for it would be a deadlock.
+    Deadlock {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another thread opens, closes or changes the file, and this thread must not wait within
     /// its own operation.
     AtWork {
@@ -104,6 +110,7 @@ impl InstanceError {
             | Self::Closed { .. }
             | Self::OtherThread { .. }
             | Self::InTransaction { .. }
+            | Self::Deadlock { .. }
             | Self::AtWork { .. }
             | Self::NoAction { .. }
             | Self::BlockingForbidden { .. } => ErrorKind::IllegalState,
@@ -135,6 +142,11 @@ impl fmt::Display for InstanceError {
             Self::InTransaction { path } => {
                 (path, "this thread is in a transaction on the file; end it first")
             }
+            Self::Deadlock { path } => (
+                path,
+                "its transaction waits for one that this thread is in; end that one first, and \
+                 begin transactions on several files in one order",
+            ),
             Self::AtWork { path } => (
                 path,
                 "another thread opens, closes or changes the file, and a callback or a transaction \

@@ -9,7 +9,7 @@ use super::digest::{Digest, are_equal, copy_bytes};
 use super::file_opener::FileOpener;
 use crate::error::{Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
-use crate::txn::{Failure, TemporaryFile};
+use crate::txn::{Failure, TemporaryFile, temporary_path};
 use crate::vfs::{Access, Lock, Opened, VfsFile, open_locked, read_whole};
 use std::ffi::OsString;
 use std::io;
@@ -155,9 +155,7 @@ impl FileOpener {
 
     /// Removes the temporary file of an interrupted creation or compaction.
     fn remove_temporary(&self, path: &Path) -> Result<()> {
-        let mut temporary = OsString::from(path);
-        temporary.push(".fastness-tmp");
-        self.remove(Path::new(&temporary))
+        self.remove(&temporary_path(path))
     }
 
     /// Removes a name; a missing one is no error.

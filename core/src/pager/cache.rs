@@ -6,6 +6,7 @@
 
 use super::evict::{ClockHand, Evict, TreeId};
 use crate::conc::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::fault::{self, Fault};
 use crate::unit::PAGE_BYTES;
 
 /// Most pages that a scan reads ahead.
@@ -87,10 +88,18 @@ impl Cache {
         version
     }
 
+    /// Returns the bytes that count against the budget.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn has_room(&self) -> bool {
+        self.bytes() <= self.bytes_max
+    }
+
     /// Evicts nodes if the budget is spent, and tells whether there is room afterwards.
     pub(crate) fn make_room(&self) -> bool {
-        let has_room = || self.bytes.load(Ordering::Relaxed) <= self.bytes_max;
-        if has_room() {
+        if self.has_room() {
             if self.refusals.load(Ordering::Relaxed) > 0 {
                 self.refusals.store(0, Ordering::Relaxed);
             }
@@ -100,14 +109,28 @@ impl Cache {
         if let Some(mut clock) = self.clock.try_lock() {
             match self.refusals.load(Ordering::Relaxed).checked_sub(1) {
                 Some(left) => self.refusals.store(left, Ordering::Relaxed),
-                None => {
-                    let bytes_max = self.bytes_max - self.bytes_max / FREE_PART;
-                    clock.evict(self.bytes.load(Ordering::Relaxed).saturating_sub(bytes_max));
-                    self.refusals.store(REFUSALS, Ordering::Relaxed);
-                }
+                None => self.evict(&mut clock),
             }
         }
-        has_room()
+        self.has_room()
+    }
+
+    /// Evicts nodes if the budget is spent, whatever the last round freed: nodes were written since
+    /// then, and can be evicted now.
+    pub(crate) fn make_room_after_write(&self) {
+        if fault::on(Fault::Fs20) {
+            self.make_room();
+        } else if !self.has_room() {
+            self.evict(&mut self.clock.lock());
+        }
+    }
+
+    /// Runs an eviction round. After one that freed too little, some requests are refused.
+    fn evict(&self, clock: &mut ClockHand) {
+        let bytes_max = self.bytes_max - self.bytes_max / FREE_PART;
+        clock.evict(self.bytes().saturating_sub(bytes_max));
+        let refusals = if self.has_room() && !fault::on(Fault::Fs20) { 0 } else { REFUSALS };
+        self.refusals.store(refusals, Ordering::Relaxed);
     }
 }
 
@@ -121,7 +144,7 @@ mod tests {
         for key in 0..20_000_u32 {
             assert!(tree.get(&key.to_be_bytes()).unwrap().is_some());
         }
-        snapshot.state().pager.cache().bytes.load(super::Ordering::Relaxed)
+        snapshot.state().pager.cache().bytes()
     }
 
     #[test]

@@ -68,13 +68,17 @@ impl<'a> PageWriter<'a> {
         Ok(Pointer { page: id, birth: self.commit, seal })
     }
 
-    /// Writes a chain of overflow pages, appends their numbers to `pages`, and returns the pointer
-    /// of the first.
-    pub(crate) fn put_chain(&mut self, bytes: &[u8], pages: &mut Vec<PageId>) -> Result<Pointer> {
+    /// Writes a chain of overflow pages, calls `visit` with the pointer of each page, and returns
+    /// the pointer of the first.
+    pub(crate) fn put_chain(
+        &mut self,
+        bytes: &[u8],
+        visit: &mut dyn FnMut(&Pointer),
+    ) -> Result<Pointer> {
         let mut next = None;
         for data in bytes.chunks(OVERFLOW_CAPACITY).rev() {
             let pointer = self.put(|page| encode_overflow(data, next.as_ref(), page))?;
-            pages.push(pointer.page);
+            visit(&pointer);
             next = Some(pointer);
         }
         Ok(next.expect("T3: an out-of-line value is not empty"))

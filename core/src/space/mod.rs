@@ -4,21 +4,28 @@
 //! In memory the writer also knows which of them an older state still needs.
 //!
 //! - S1 Every page is either reachable from the commit or free in it, never both.
-//! - S2 A page freed by commit N is written again only after a later commit is durable and no
-//!   snapshot older than N exists. Then neither header slot nor any reader needs the page.
+//! - S2 A page is written again only after a commit after the one that freed it is durable, and no
+//!   snapshot exists that reaches the page. Then neither header slot nor any reader needs it.
 //! - S3 A commit allocates its pages in as few contiguous runs as possible. Only closing packs
 //!   pages towards the beginning of the file.
+//! - S7 A snapshot keeps only pages that it reaches: those that were written up to its commit, and
+//!   freed after it.
+//! - S8 After every commit, failed or not, the free pages are those of the last record: each is
+//!   writable or held.
 //!
 //! Format: docs/format.md#space. Check: `sim::check::pins`.
 
 mod bits;
+mod held;
 
 pub(crate) use bits::{Bits, CHUNK_PAGES};
+pub(crate) use held::{FreedPage, Pins};
 
 use crate::fault::{self, Fault};
 use crate::sorted::Sorted;
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
-use std::collections::{BTreeMap, VecDeque};
+use held::HeldPages;
+use std::collections::BTreeMap;
 
 /// If more than one page in this many is free, runs of any length are used before the file grows.
 const FREE_SHARE: u64 = 8;
@@ -43,8 +50,8 @@ pub(crate) struct Space {
     /// Free pages that may be written now.
     ready: BTreeMap<u64, Bits>,
     ready_count: u64,
-    /// The other free pages, by the commit that freed them.
-    held: VecDeque<(CommitId, Vec<PageId>)>,
+    /// The other free pages.
+    held: HeldPages,
 }
 
 /// Pages that a commit in progress takes and frees.
@@ -55,7 +62,7 @@ pub(crate) struct Draft {
     /// The page from which the file may grow, behind the log.
     end: u64,
     /// Pages that growth skipped and that are not recorded as free yet.
-    pub(crate) gap: Vec<PageId>,
+    pub(crate) gap: Vec<FreedPage>,
     /// Chunks that changed, as the commit will record them.
     changed: BTreeMap<u64, Bits>,
     /// Allocates the lowest free pages, in any number of runs.
@@ -74,7 +81,7 @@ impl Space {
         let clear_of_header = free.get(&0).is_none_or(|bits| bits.first_at_least(HEADER_PAGES));
         let ready_count = free.values().map(Bits::count).sum();
         let ready = free.clone();
-        let held = VecDeque::new();
+        let held = HeldPages::default();
         (ends_within && clear_of_header).then_some(Self {
             page_count,
             free,
@@ -84,15 +91,10 @@ impl Space {
         })
     }
 
-    /// Makes the pages writable that no state from `oldest` on needs; `durable` is the last durable
-    /// commit.
-    pub(crate) fn release(&mut self, oldest: CommitId, durable: CommitId) {
-        while let Some((freed, _)) = self.held.front()
-            && *freed <= oldest
-            && *freed < durable
-        {
-            let Some((_, pages)) = self.held.pop_front() else { return };
-            pages.into_iter().for_each(|page| self.make_ready(page));
+    /// Makes pages writable that no pinned state needs; `durable` is the last commit.
+    pub(crate) fn release(&mut self, pins: &Pins, durable: CommitId) {
+        for page in self.held.release(pins, durable) {
+            self.make_ready(page);
         }
     }
 
@@ -122,8 +124,8 @@ impl Space {
 
     /// Makes every free page writable, when no reader exists.
     pub(crate) fn release_all(&mut self) {
-        while let Some((_, pages)) = self.held.pop_front() {
-            pages.into_iter().for_each(|page| self.make_ready(page));
+        for page in std::mem::take(&mut self.held).into_pages() {
+            self.make_ready(page);
         }
     }
 
@@ -191,7 +193,8 @@ impl Space {
             }
         }
         if left > 0 {
-            draft.gap.extend((draft.page_count..draft.end).map(PageId));
+            let skipped = (draft.page_count..draft.end).map(PageId);
+            draft.gap.extend(skipped.map(FreedPage::unreachable));
             draft.page_count = draft.page_count.max(draft.end);
             draft.taken.extend((draft.page_count..draft.page_count + left).map(PageId));
             draft.page_count += left;
@@ -212,7 +215,8 @@ impl Space {
             draft.taken.push(PageId(page));
             if page >= draft.page_count {
                 // After a truncation, the pages before this one become free again.
-                draft.gap.extend((draft.page_count..page).map(PageId));
+                let skipped = (draft.page_count..page).map(PageId);
+                draft.gap.extend(skipped.map(FreedPage::unreachable));
                 draft.page_count = page + 1;
             }
         }
@@ -248,9 +252,9 @@ impl Space {
     ///
     /// # Errors
     /// The page that is free already, which proves that the file is damaged.
-    pub(crate) fn free(&self, draft: &mut Draft, pages: &[PageId]) -> Result<Chunks, PageId> {
+    pub(crate) fn free(&self, draft: &mut Draft, pages: &[FreedPage]) -> Result<Chunks, PageId> {
         let mut chunks = Chunks::new();
-        for &page in pages {
+        for &FreedPage { page, .. } in pages {
             let (chunk, bit) = split(page);
             let recorded = self.free.get(&chunk).copied().unwrap_or_default();
             let changed = draft.changed.entry(chunk).or_insert(recorded);
@@ -264,6 +268,9 @@ impl Space {
 
     /// Makes the pages of a draft writable again after its commit failed.
     pub(crate) fn cancel(&mut self, draft: Draft) {
+        if fault::on(Fault::Fs26) {
+            return;
+        }
         for page in draft.taken {
             if page.0 < self.page_count {
                 self.make_ready(page);
@@ -272,23 +279,19 @@ impl Space {
     }
 
     /// Makes the draft's commit the last one.
-    pub(crate) fn publish(&mut self, draft: Draft, commit: CommitId, mut freed: Vec<PageId>) {
+    pub(crate) fn publish(&mut self, draft: Draft, commit: CommitId, mut freed: Vec<FreedPage>) {
         assert!(
             draft.page_count >= HEADER_PAGES,
             "C1: {} pages are less than the header",
             draft.page_count
         );
-        let in_order = self.held.back().is_none_or(|(last, _)| *last <= commit);
-        assert!(in_order, "S2: commit {commit} frees pages after a later one");
         if draft.page_count < self.page_count {
             self.forget_from(draft.page_count);
-            freed.retain(|page| page.0 < draft.page_count);
+            freed.retain(|freed| freed.page.0 < draft.page_count);
         }
         self.page_count = draft.page_count;
         self.free.extend(draft.changed);
-        if !freed.is_empty() {
-            self.held.push_back((commit, freed));
-        }
+        self.held.add(commit, freed);
     }
 
     /// Removes the pages from `end` on, where the file ends now.
@@ -300,12 +303,29 @@ impl Space {
         self.ready_count = self.ready.values().map(Bits::count).sum();
     }
 
+    /// Returns the pages that are free in the last commit.
+    #[allow(dead_code, reason = "for `inspect` and the loom models")]
+    pub(crate) fn free_pages(&self) -> impl Iterator<Item = PageId> {
+        pages(&self.free)
+    }
+
+    /// Returns the free pages that may not be written yet.
+    #[allow(dead_code, reason = "for `inspect` and the loom models")]
+    pub(crate) fn held_pages(&self) -> impl Iterator<Item = PageId> {
+        self.held.pages()
+    }
+
     /// Returns the pages that may be written now.
     pub(crate) fn writable(&self) -> impl Iterator<Item = PageId> {
-        self.ready.iter().flat_map(|(&chunk, bits)| {
-            bits.iter().map(move |bit| PageId(chunk * CHUNK_PAGES + bit))
-        })
+        pages(&self.ready)
     }
+}
+
+/// Returns the pages of chunks, in order.
+fn pages(chunks: &BTreeMap<u64, Bits>) -> impl Iterator<Item = PageId> {
+    chunks
+        .iter()
+        .flat_map(|(&chunk, bits)| bits.iter().map(move |bit| PageId(chunk * CHUNK_PAGES + bit)))
 }
 
 impl Draft {
@@ -339,8 +359,9 @@ const fn split(page: PageId) -> (u64, u64) {
 mod tests {
     use super::*;
 
-    fn commit(space: &mut Space, id: u64, take: usize, free: &[u64]) -> Vec<u64> {
-        let freed: Vec<_> = free.iter().copied().map(PageId).collect();
+    fn commit(space: &mut Space, id: u64, take: usize, free: &[(u64, u64)]) -> Vec<u64> {
+        let freed = |&(page, birth)| FreedPage { page: PageId(page), birth: CommitId(birth) };
+        let freed: Vec<_> = free.iter().map(freed).collect();
         let mut draft = space.draft(PageId(0));
         space.take(&mut draft, take);
         space.free(&mut draft, &freed).unwrap();
@@ -349,17 +370,40 @@ mod tests {
         taken
     }
 
+    fn release(space: &mut Space, older: &[u64], current: u64, durable: u64) {
+        let older = older.iter().copied().map(CommitId).collect();
+        space.release(&Pins { older, current: CommitId(current) }, CommitId(durable));
+    }
+
     #[test]
     fn a_freed_page_waits_for_a_durable_successor_and_for_snapshots() {
         let mut space = Space::of_commit(3, BTreeMap::new()).unwrap();
         assert_eq!(commit(&mut space, 2, 2, &[]), [3, 4]);
-        assert_eq!(commit(&mut space, 3, 1, &[3]), [5]);
-        space.release(CommitId(3), CommitId(3));
+        assert_eq!(commit(&mut space, 3, 1, &[(3, 2)]), [5]);
+        release(&mut space, &[], 3, 3);
         assert_eq!(commit(&mut space, 4, 1, &[]), [6], "the older slot may need page 3");
-        space.release(CommitId(2), CommitId(4));
-        assert_eq!(commit(&mut space, 5, 1, &[]), [7], "snapshot 2 may need page 3");
-        space.release(CommitId(5), CommitId(5));
-        assert_eq!(commit(&mut space, 6, 1, &[]), [3]);
+        release(&mut space, &[], 2, 4);
+        assert_eq!(commit(&mut space, 5, 1, &[]), [7], "a reader may still pin commit 2");
+        release(&mut space, &[2], 5, 5);
+        assert_eq!(commit(&mut space, 6, 1, &[]), [8], "snapshot 2 may need page 3");
+        release(&mut space, &[], 6, 6);
+        assert_eq!(commit(&mut space, 7, 1, &[]), [3]);
+    }
+
+    #[test]
+    fn a_snapshot_keeps_no_page_that_it_does_not_reach() {
+        let mut space = Space::of_commit(3, BTreeMap::new()).unwrap();
+        assert_eq!(commit(&mut space, 2, 3, &[]), [3, 4, 5]);
+        assert_eq!(commit(&mut space, 5, 3, &[(3, 2)]), [6, 7, 8]);
+        assert_eq!(commit(&mut space, 9, 0, &[(4, 2), (6, 5), (7, 5)]), [0; 0]);
+        let writable = |space: &Space| space.writable().map(|page| page.0).collect::<Vec<_>>();
+        release(&mut space, &[3, 6], 10, 10);
+        assert_eq!(writable(&space), [0; 0], "snapshot 3 reaches 3 and 4, snapshot 6 the others");
+        release(&mut space, &[3], 11, 11);
+        assert_eq!(writable(&space), [6, 7], "snapshot 3 was before commit 5");
+        assert_eq!(commit(&mut space, 11, 2, &[]), [6, 7]);
+        release(&mut space, &[], 11, 11);
+        assert_eq!(writable(&space), [3, 4]);
     }
 
     #[test]

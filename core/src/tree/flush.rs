@@ -71,7 +71,7 @@ impl Node {
     /// Writes the out-of-line values of a leaf.
     fn flush_values(&mut self, writer: &mut PageWriter<'_>) -> Result<()> {
         for (index, value) in self.unwritten_values() {
-            let first = writer.put_chain(&value, &mut Vec::new())?;
+            let first = writer.put_chain(&value, &mut |_| {})?;
             self.set_stored(index, first);
         }
         self.unwritten = Vec::new();

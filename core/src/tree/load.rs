@@ -8,7 +8,7 @@ use crate::conc::Arc;
 use crate::error::{Damage, Result};
 use crate::page::{NodePage, Pointer};
 use crate::pager::Pager;
-use crate::unit::PageId;
+use crate::space::FreedPage;
 
 /// Most unwanted pages between two wanted ones that are read with them.
 const GAP_PAGES: u64 = 8;
@@ -18,7 +18,14 @@ const GAP_PAGES: u64 = 8;
 pub(crate) struct EditContext<'a> {
     pub(crate) pager: &'a Pager,
     /// Pages of the last commit that the transaction does not need.
-    pub(crate) freed: &'a mut Vec<PageId>,
+    pub(crate) freed: &'a mut Vec<FreedPage>,
+}
+
+impl EditContext<'_> {
+    /// Frees a page of the last commit.
+    pub(super) fn free(&mut self, pointer: &Pointer) {
+        self.freed.push(FreedPage { page: pointer.page, birth: pointer.birth });
+    }
 }
 
 /// Reads the page of a node; `level` is the one that the parent demands.
@@ -126,7 +133,7 @@ impl ChildRef<Node> {
         };
         assert!(node.redo.is_none(), "L1: a tree is changed before the log was replayed");
         *self = Self::unwritten(node);
-        context.freed.push(pointer.page);
+        context.free(&pointer);
         Ok(())
     }
 }
@@ -182,9 +189,9 @@ impl Node {
     /// Frees the pages of the value of an entry.
     pub(super) fn free_payload(&self, index: usize, context: &mut EditContext<'_>) -> Result<()> {
         if let Payload::Stored { bytes, first } = self.payload(index) {
-            let freed = &mut *context.freed;
-            context.pager.walk_chain(bytes, first, &mut |pointer, _| {
-                freed.push(pointer.page);
+            let pager = context.pager;
+            pager.walk_chain(bytes, first, &mut |pointer, _| {
+                context.free(pointer);
                 true
             })?;
         }

@@ -135,7 +135,7 @@ fn free_subtree(
         if !met.insert(pointer.page) {
             return Err(context.pager.damaged(pointer.page, Damage::Content));
         }
-        context.freed.push(pointer.page);
+        context.free(pointer);
     }
     let node = match child.peek() {
         Some(node) => Arc::clone(node),
@@ -146,8 +146,9 @@ fn free_subtree(
             free_subtree(&node.children[index], Some(node.level() - 1), met, context)?;
         } else if let Payload::Stored { bytes, first } = node.payload(index) {
             let mut shared = None;
-            context.pager.walk_chain(bytes, first, &mut |pointer, _| {
-                context.freed.push(pointer.page);
+            let pager = context.pager;
+            pager.walk_chain(bytes, first, &mut |pointer, _| {
+                context.free(pointer);
                 shared = Some(pointer.page).filter(|page| !met.insert(*page));
                 shared.is_none()
             })?;

@@ -14,8 +14,8 @@ use crate::error::Result;
 use crate::fault::{self, Fault};
 use crate::pager::Pager;
 use crate::sorted::Sorted;
+use crate::space::FreedPage;
 use crate::tree::{Bytes, EditContext, Range, SalvageIter, TreeEdit, TreeState};
-use crate::unit::PageId;
 use std::ops::RangeBounds;
 
 /// Most puts that are buffered for a tree: a lookup scans them one by one.
@@ -49,7 +49,7 @@ pub(crate) struct TreeChanges {
 pub(crate) struct EditedTree {
     pub(crate) tree: TreeEdit,
     /// Pages of the base that the tree does not need any more.
-    pub(crate) freed: Vec<PageId>,
+    pub(crate) freed: Vec<FreedPage>,
 }
 
 /// The changes of a transaction, with no put buffered.
@@ -58,7 +58,7 @@ pub(crate) struct EditedChanges {
     pub(crate) base: Arc<CommitState>,
     pub(crate) trees: Sorted<Arc<str>, TreeEdit>,
     /// Pages of the base that the changed trees do not need any more.
-    pub(crate) freed: Vec<PageId>,
+    pub(crate) freed: Vec<FreedPage>,
 }
 
 impl TxnChanges {

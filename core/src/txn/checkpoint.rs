@@ -7,22 +7,25 @@ use super::changes::EditedChanges;
 use super::failure::{Failure, WriteResult};
 use super::header::{other_slot, write_slot};
 use super::log::{Log, LogTail};
-use super::state::{CommitState, Trees};
+use super::state::CommitState;
+use super::trees::Trees;
 use super::writer::{Needs, WriterState};
 use crate::codec::u32_len;
 use crate::conc::Arc;
 use crate::crypto::Batch;
 use crate::error::{ArgumentError, Damage, Result};
 use crate::fault::{self, Fault};
-use crate::page::{CatalogAt, HeaderSlot, INLINE_CATALOG_BYTES_MAX, TreeCatalog, overflow_pages};
+use crate::page::{
+    CatalogAt, HeaderSlot, INLINE_CATALOG_BYTES_MAX, Pointer, TreeCatalog, overflow_pages,
+};
 use crate::pager::{PageWriter, Pager};
 use crate::sorted::Sorted;
-use crate::space::{Chunks, Draft, Space, chunk_key};
+use crate::space::{Chunks, Draft, FreedPage, Space, chunk_key};
 use crate::tree::{EditContext, TreeEdit, TreeState};
 use crate::unit::{CommitId, PageId, VALUE_BYTES_MAX};
 
 /// The parameters of a checkpoint.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct CheckpointPlan {
     pub(crate) commit: CommitId,
     pub(crate) needs: Needs,
@@ -49,7 +52,7 @@ struct WrittenPages<'a> {
     space: Arc<TreeState>,
     recorded: TreeCatalog,
     catalog: CatalogAt,
-    catalog_pages: Vec<PageId>,
+    catalog_pages: Vec<FreedPage>,
 }
 
 /// The pages that a checkpoint allocates, and its record of free pages.
@@ -69,16 +72,17 @@ pub(crate) fn checkpoint(
         Some(space) => space,
         None => changes.base.load_space()?,
     };
-    space.release(plan.needs.oldest, plan.needs.durable);
+    space.release(&plan.needs.pins, plan.needs.durable);
     let end = if fault::on(Fault::Fs06) { PageId(0) } else { changes.base.log.tail().next() };
     let mut draft = space.draft(end);
     if plan.truncate_at.is_some() {
         space.release_all();
         draft = draft.pack();
     }
+    let commit = plan.commit;
     let outcome = match (Checkpoint { writer, plan }).run(changes, &mut space, &mut draft) {
         Ok((state, freed)) => {
-            space.publish(draft, plan.commit, freed);
+            space.publish(draft, commit, freed);
             Ok(state)
         }
         Err(error) => {
@@ -97,7 +101,7 @@ impl Checkpoint<'_> {
         changes: EditedChanges,
         space: &mut Space,
         draft: &mut Draft,
-    ) -> WriteResult<(Arc<CommitState>, Vec<PageId>)> {
+    ) -> WriteResult<(Arc<CommitState>, Vec<FreedPage>)> {
         let EditedChanges { base, mut trees, mut freed } = changes;
         let pager = Arc::clone(&base.pager);
         let mut record = TreeEdit::of_state(&base.space);
@@ -141,7 +145,7 @@ impl Checkpoint<'_> {
         (self.writer.slots_durable, self.writer.log_marked) = (false, false);
         let trees = fault::txn::older_nodes(&base, written.trees);
         // The nodes that were written are resident now.
-        base.pager.cache().make_room();
+        base.pager.cache().make_room_after_write();
         let state = CommitState {
             pager: Arc::clone(&pager),
             commit: self.plan.commit,
@@ -286,7 +290,10 @@ fn write_pages(
     let catalog = if bytes.len() <= INLINE_CATALOG_BYTES_MAX {
         CatalogAt::Inline(bytes)
     } else {
-        let first = writer.put_chain(&bytes, &mut catalog_pages)?;
+        let first = writer.put_chain(&bytes, &mut |pointer| {
+            let Pointer { page, birth, .. } = *pointer;
+            catalog_pages.push(FreedPage { page, birth });
+        })?;
         CatalogAt::Stored { bytes: u32_len(bytes.len()), first }
     };
     let space = space.flush(&mut writer)?;

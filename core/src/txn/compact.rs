@@ -1,6 +1,7 @@
 //! Compaction and copying: a new file with the content of a commit.
 //!
 //! - C7 A name leads to a complete file or to none; interrupted anywhere, one good file remains.
+//! - F4 Compaction replaces the file itself, not a link to it, and keeps owner and permissions.
 
 use super::changes::TxnChanges;
 use super::commit::{Durability, commit};
@@ -13,10 +14,12 @@ use super::writer::{Versions, WriterState};
 use crate::conc::Arc;
 use crate::error::{Damage, Error, FileErrorCause, Result};
 use crate::fault::{self, Fault};
+use crate::pager::Pager;
 use crate::tree::Range;
 use crate::unit::PageId;
 use crate::vfs::VfsFile;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// The result of a compaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +44,9 @@ pub(crate) fn compact(shared: &SharedStore, writer: &mut WriterState) -> Result<
     let state = Arc::clone(&writer.tip);
     let len = |state: &CommitState| state.pager.file().len().map_err(|e| state.pager.io(&e));
     let before_bytes = len(&state)?;
-    let (temporary, file) = TemporaryFile::new(&*shared.options.vfs, state.pager.path())?;
+    let path = compacted_path(&shared.options, &state.pager)?;
+    let (temporary, file) = TemporaryFile::new(&*shared.options.vfs, &path)?;
+    file.take_permissions(&path).map_err(|e| state.pager.io(&e))?;
     let mut compact = fill(&shared.options, state.pager.path(), file, &state)?;
     let after_bytes = len(&compact.tip)?;
     // The last step that can fail before the new file replaces the old one.
@@ -55,6 +60,27 @@ pub(crate) fn compact(shared: &SharedStore, writer: &mut WriterState) -> Result<
     *writer = compact;
     shared.versions.publish(&writer.tip);
     Ok(Compaction { before_bytes, after_bytes })
+}
+
+/// Returns the path of the file itself that compaction replaces.
+///
+/// # Errors
+/// [`FileErrorCause::SeveralNames`]; [`FileErrorCause::NotFound`] if the name leads to another
+/// file.
+fn compacted_path(options: &StoreOptions, pager: &Pager) -> Result<PathBuf> {
+    if fault::on(Fault::Fs23) {
+        return Ok(pager.path().to_path_buf());
+    }
+    let (file, io) = (pager.file(), |e: &io::Error| pager.io(e));
+    let path = options.vfs.resolve(pager.path()).map_err(|e| io(&e))?;
+    if !file.is_at(&path).map_err(|e| io(&e))? {
+        return Err(Error::file(pager.path(), FileErrorCause::NotFound));
+    }
+    let names = file.name_count().map_err(|e| io(&e))?;
+    if names > 1 {
+        return Err(Error::file(pager.path(), FileErrorCause::SeveralNames { names }));
+    }
+    Ok(path)
 }
 
 /// Copies a commit into a new file, with the key and on the file system of the options.

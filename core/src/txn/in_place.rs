@@ -11,14 +11,15 @@
 use super::changes::{TreeChanges, TxnChanges};
 use super::log::LogEntry;
 use super::pins::Published;
-use super::state::{CommitState, Trees};
+use super::state::CommitState;
+use super::trees::Trees;
 use super::writer::WriterState;
 use crate::conc::Arc;
 use crate::fault::{self, Fault};
 use crate::pager::Pager;
 use crate::sorted::Sorted;
+use crate::space::FreedPage;
 use crate::tree::{EditContext, TreeEdit, TreeState};
-use crate::unit::PageId;
 
 /// Applies changes without durability to the last commit, and appends them to the log.
 ///
@@ -65,7 +66,7 @@ fn put_all(
     stand_in: &Arc<TreeState>,
     changed: &Sorted<Arc<str>, TreeChanges>,
     pager: &Pager,
-) -> Option<Vec<PageId>> {
+) -> Option<Vec<FreedPage>> {
     let mut taken = Vec::with_capacity(changed.len());
     for (name, changes) in changed.iter() {
         let Some(tree) = trees.get_mut(&**name) else { break };

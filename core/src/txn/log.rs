@@ -17,6 +17,7 @@ use crate::crypto::{Batch, HEAD_BYTES};
 use crate::error::Result;
 use crate::page::{LOG_BODY_BYTES, LOG_PAGES_MAX, LogRecord, log_pages};
 use crate::pager::Pager;
+use crate::space::FreedPage;
 use crate::unit::{CommitId, PAGE_BYTES, PageId};
 use crate::vfs::write_whole;
 
@@ -52,7 +53,7 @@ pub(crate) struct LogTail {
     ops_max: usize,
     buffered_bytes_max: usize,
     /// Pages of the base that the next checkpoint frees.
-    pub(crate) freed: Vec<PageId>,
+    pub(crate) freed: Vec<FreedPage>,
     buffered: Option<Buffered>,
 }
 
@@ -73,7 +74,7 @@ pub(crate) struct LogEntry<'a> {
     pub(crate) ops: usize,
     pub(crate) changes: &'a [u8],
     /// Pages that the trees do not need any more.
-    pub(crate) freed: &'a [PageId],
+    pub(crate) freed: &'a [FreedPage],
     /// A writer waits until it is durable.
     pub(crate) awaited: bool,
 }
@@ -327,18 +328,20 @@ impl LogTail {
     }
 
     /// Counts the operations that were replayed, and the pages that they free.
-    pub(crate) fn count_replayed(&mut self, ops: usize, freed: Vec<PageId>) {
+    pub(crate) fn count_replayed(&mut self, ops: usize, freed: Vec<FreedPage>) {
         (self.ops, self.freed) = (ops, freed);
     }
 }
 
-/// Erases the first page of a torn record.
+/// Erases pages of discarded records.
 ///
 /// # Errors
 /// If the system fails to write.
-pub(crate) fn erase_record(pager: &Pager, place: PageId) -> Result<()> {
+pub(crate) fn erase_pages(pager: &Pager, pages: &[PageId]) -> Result<()> {
     let zeros = [0; PAGE_BYTES];
-    write_whole(pager.file(), &zeros, place.offset()).map_err(|e| pager.io(&e))
+    pages.iter().try_for_each(|page| {
+        write_whole(pager.file(), &zeros, page.offset()).map_err(|e| pager.io(&e))
+    })
 }
 
 /// The limits of a log.
@@ -356,6 +359,10 @@ mod tests {
     use super::*;
     use crate::StoreOptions;
 
+    fn freed_page(page: u64) -> FreedPage {
+        FreedPage { page: PageId(page), birth: CommitId(1) }
+    }
+
     #[test]
     fn a_retracted_commit_is_not_in_the_buffer() {
         let mut tail = LogTail::without_log(3, CommitId(1));
@@ -366,7 +373,8 @@ mod tests {
             freed,
             awaited: number == 3,
         };
-        let (one, freed) = ([PageId(9)], [PageId(7), PageId(8)]);
+        let (one, freed) = ([9], [7, 8]);
+        let (one, freed) = (one.map(freed_page), freed.map(freed_page));
         let first = tail.append(&entry(2, b"one", &one));
         assert!(!tail.is_awaited() && !tail.is_full(0));
         let failed = tail.append(&entry(3, b"failed", &freed));

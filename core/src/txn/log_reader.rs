@@ -2,9 +2,12 @@
 //!
 //! - L2 A scan stops where the next record is not whole. If a later record exists all the same, or
 //!   the record was known to be durable, the file is damaged and opening reports it.
+//! - L3 The parts of records behind the whole ones belong to commits that this crash discarded,
+//!   because recovery erases all of them.
 //!
 //! Format: docs/format.md#log. Check: `sim::check::damage`, `sim::check::crash`.
 
+use crate::codec::Reader;
 use crate::crypto::HEAD_BYTES;
 use crate::error::{Damage, Result};
 use crate::fault::{self, Fault};
@@ -21,16 +24,21 @@ pub(crate) struct LogScan {
     pub(crate) next: PageId,
     /// The salt of the last record.
     pub(super) salt: [u8; HEAD_BYTES],
-    /// The commit of a torn record: one that was begun and is not whole. Its remains in the file
-    /// must be erased before another record is written in their place: equal parts of the two
-    /// could make it whole.
-    pub(crate) torn: Option<CommitId>,
+    /// The pages of records that were begun and are not whole, or do not follow the whole ones.
+    /// They must be erased before another record is written: equal parts of the two could make one
+    /// of them whole, and a later opening would take them for remains of its own crash.
+    pub(crate) remains: Vec<PageId>,
 }
 
 impl LogScan {
     /// Returns the last commit in the records.
     pub(crate) fn last(&self) -> Option<CommitId> {
         self.records.last().map(|(_, record)| record.last)
+    }
+
+    /// Returns the commit of a record that was begun and is not whole.
+    pub(crate) fn torn(&self, base: CommitId) -> Option<CommitId> {
+        (!self.remains.is_empty()).then(|| self.last().unwrap_or(base).next())
     }
 
     /// Tells whether the log has no record.
@@ -40,7 +48,8 @@ impl LogScan {
 
     /// The scan of a file without a log.
     pub(crate) const fn without_log(start: PageId) -> Self {
-        Self { records: Vec::new(), start, next: start, salt: [0; HEAD_BYTES], torn: None }
+        let salt = [0; HEAD_BYTES];
+        Self { records: Vec::new(), start, next: start, salt, remains: Vec::new() }
     }
 }
 
@@ -63,12 +72,11 @@ pub(crate) fn scan_log(pager: &Pager, page_count: u64, base: CommitId) -> Result
         (last, salt) = (record.last, head.salt);
         records.push((place, record));
     }
-    let torn = reader.is_begun(next, last)?.then(|| last.next());
-    if reader.has_durable_after(next, last)? {
+    let Some(remains) = reader.remains(next, last)? else {
         return Err(pager.damaged(PageId(page_count + next), Damage::Seal));
-    }
+    };
     let (start, next) = (PageId(page_count), PageId(page_count + next));
-    Ok(LogScan { records, start, next, salt, torn })
+    Ok(LogScan { records, start, next, salt, remains })
 }
 
 /// Reads the pages behind those of the trees.
@@ -139,26 +147,29 @@ impl LogReader<'_> {
         Ok(follows.then_some((head, record)))
     }
 
-    /// Tells whether a record after commit `last` was begun at `start`.
-    fn is_begun(&mut self, start: u64, last: CommitId) -> Result<bool> {
-        let head = self.page(start)?.and_then(LogHead::decode);
-        Ok(head.is_some_and(|head| head.commit > last))
-    }
-
-    /// Searches from `start` on for a record that knows a durable commit after `last`.
-    fn has_durable_after(&mut self, start: u64, last: CommitId) -> Result<bool> {
+    /// Returns the pages from `start` on that belong to records after commit `last`; `None` if one
+    /// of the records knows that such a commit is durable.
+    fn remains(&mut self, start: u64, last: CommitId) -> Result<Option<Vec<PageId>>> {
+        let mut remains = Vec::new();
         for index in start..LOG_PAGES_MAX {
-            let Some(page) = self.page(index)? else { return Ok(false) };
-            let is_first = |head: &LogHead| head.index == 0 && head.commit > last;
-            if LogHead::decode(page).is_some_and(|head| is_first(&head))
+            let id = PageId(self.start + index);
+            let Some(page) = self.page(index)? else { break };
+            let is_later = |head: &LogHead| head.commit > last && !is_tree_page(id, head);
+            let Some(head) = LogHead::decode(page).filter(is_later) else { continue };
+            remains.push(id);
+            if head.index == 0
                 && let Some((_, page)) = self.open(index)?
+                && LogRecord::durable_in(LogHead::body(&page)).is_some_and(|known| known > last)
             {
-                let durable = LogRecord::durable_in(LogHead::body(&page));
-                if durable.is_some_and(|durable| durable > last) {
-                    return Ok(true);
-                }
+                return Ok(None);
             }
         }
-        Ok(false)
+        Ok(Some(remains))
     }
+}
+
+/// Tells whether a page begins with its own number, as the pages of trees of a plain file do: a
+/// checkpoint that was not finished left it behind the log. The salt of a log page is random.
+fn is_tree_page(id: PageId, head: &LogHead) -> bool {
+    Reader::new(&head.salt).u64() == Some(id.0) && !fault::on(Fault::Fs28)
 }

@@ -14,10 +14,10 @@
 //! - L2 A durable record of the log that is not whole is reported as damage.
 //! - S6 A file that was written to and closed without readers has little free room.
 //!
-//! Each file imports only from those before it: `pins`, `group_commit`, `writer_lock`, `journal`,
-//! `log_reader`, `failure`, `log`, `state`, `options`, `header`, `replay`, `writer`, `new_file`,
-//! `recover`, `open`, `changes`, `checkpoint`, `in_place`, `commit`, `close`, `shared`, `snapshot`,
-//! `write`, `tree_reader`, `compact`, `store`.
+//! Each file imports only from those before it: `pins`, `group_commit`, `wait_graph`,
+//! `writer_lock`, `journal`, `log_reader`, `failure`, `log`, `trees`, `state`, `options`, `header`,
+//! `replay`, `writer`, `new_file`, `recover`, `open`, `changes`, `checkpoint`, `in_place`,
+//! `commit`, `close`, `shared`, `snapshot`, `write`, `tree_reader`, `compact`, `store`.
 //!
 //! Format: docs/format.md#commit. Model: `models::store`. Check: `sim::check::crash`.
 
@@ -44,6 +44,8 @@ mod snapshot;
 mod state;
 mod store;
 mod tree_reader;
+mod trees;
+mod wait_graph;
 mod write;
 mod writer;
 mod writer_lock;
@@ -59,11 +61,12 @@ pub(crate) use journal::{Journal, put_section};
 #[cfg(any(test, feature = "inspect"))]
 pub(crate) use journal::{Op, section};
 pub(crate) use log_reader::{LogReader, scan_log};
-pub(crate) use new_file::{TemporaryFile, format};
+pub(crate) use new_file::{TemporaryFile, format, temporary_path};
 pub use options::StoreOptions;
 pub use snapshot::{StoreSnapshot, Tree};
-pub(crate) use state::{CommitState, Trees};
+pub(crate) use state::CommitState;
 pub use store::{Info, Store, TreeInfo};
 pub(crate) use tree_reader::{ReadSource, TreeReader};
+pub(crate) use trees::Trees;
 pub use write::{TreeMut, WriteTxn};
 pub(crate) use writer::Versions;

@@ -19,6 +19,26 @@ use crate::vfs::{Opened, Vfs, VfsFile, create_locked, write_whole};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// Longest name of a file.
+const FILE_NAME_BYTES_MAX: usize = 255;
+
+/// Returns the temporary path of a file that is created, copied to or compacted.
+pub(crate) fn temporary_path(target: &Path) -> PathBuf {
+    const SUFFIX: &str = ".fastness-tmp";
+    let bytes = target.file_name().map_or(0, |name| name.len());
+    if bytes + SUFFIX.len() <= FILE_NAME_BYTES_MAX || fault::on(Fault::Fs22) {
+        let mut path = OsString::from(target);
+        path.push(SUFFIX);
+        return path.into();
+    }
+    // A hash, as there is no room for the suffix. Two names of one hash exclude each other.
+    let name = target.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
+    let hash = name.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    target.with_file_name(format!("{hash:016x}{SUFFIX}"))
+}
+
 /// A new file under its temporary name.
 pub(crate) struct TemporaryFile<'a> {
     vfs: &'a dyn Vfs,
@@ -29,11 +49,9 @@ pub(crate) struct TemporaryFile<'a> {
 }
 
 impl<'a> TemporaryFile<'a> {
-    /// Makes the temporary file of `target`, and takes over one that a crash left.
+    /// Makes the temporary file of `target`, and removes one that a crash left.
     pub(crate) fn new(vfs: &'a dyn Vfs, target: &'a Path) -> Result<(Self, Box<dyn VfsFile>)> {
-        let mut name = OsString::from(target);
-        name.push(".fastness-tmp");
-        let path = PathBuf::from(name);
+        let path = temporary_path(target);
         match create_locked(vfs, &path).map_err(|e| Error::io(target, &e))? {
             Opened::Locked(file) => Ok((Self { vfs, target, path, renamed: false }, file)),
             Opened::InUse => Err(Error::file(target, FileErrorCause::InUse)),
@@ -60,7 +78,7 @@ impl<'a> TemporaryFile<'a> {
 impl Drop for TemporaryFile<'_> {
     fn drop(&mut self) {
         if !self.renamed {
-            // If this fails, the next temporary file takes it over.
+            // If this fails, the next attempt removes it.
             drop(self.vfs.remove(&self.path));
         }
     }

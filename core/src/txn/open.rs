@@ -30,12 +30,13 @@ pub(crate) fn open(options: &StoreOptions, path: &Path, mode: OpenMode) -> Resul
     let Opened::Locked(file) = opened else {
         return Err(Error::file(path, FileErrorCause::InUse));
     };
+    let resolved = options.vfs.resolve(path).map_err(|e| Error::io(path, &e))?;
     let prelude = read_prelude(&*file, path)?;
     let sealer = unlock(options, path, &prelude)?;
     let pager = Arc::new(Pager::new(file, options.pager_parts(path, sealer)));
     let log_limits = (prelude.version >= LOG_VERSION).then(|| options.log_limits());
     let (mut writer, opened) = recover(&pager, mode, log_limits)?;
-    writer.unsynced_name = Some(Arc::clone(&options.vfs));
+    writer.unsynced_name = Some((Arc::clone(&options.vfs), resolved));
     writer.one_sync_pages_max = options.one_sync_pages_max;
     Ok(OpenedFile { format_version: prelude.version, writer, opened })
 }

@@ -1,14 +1,15 @@
 //! MVCC snapshots: the published state, and the pins of its readers.
 //!
-//! - N1 A state is pinned from the time a reader can see it until its last reader drops it.
-//!   `oldest` never exceeds a pinned commit, nor one that can still be pinned. A pinned state never
-//!   changes.
+//! - N1 A state is pinned from the time a reader can see it until its last reader drops it. `pins`
+//!   has every commit that is pinned, or can still be pinned. A pinned state never changes.
+//! - G3 A state without readers takes no memory once a later one is published.
 //!
 //! Model: loom-tests, `pins`.
 
 use crate::conc::{Arc, AtomicUsize, Mutex, Ordering};
+use crate::fault::{self, Fault};
+use crate::space::Pins;
 use crate::unit::CommitId;
-use std::collections::VecDeque;
 use std::ops::Deref;
 
 /// The state that readers start from.
@@ -22,8 +23,10 @@ struct Inner<T> {
     /// `None` only while it is changed in place, with the lock held.
     current: Option<Arc<T>>,
     pin: Arc<Pin>,
-    /// Pins of earlier states that may have readers, oldest first.
-    older: VecDeque<Arc<Pin>>,
+    /// Pins of earlier states that had readers when they were replaced, oldest first.
+    older: Vec<Arc<Pin>>,
+    /// Pins after the last removal of those without readers.
+    alive: usize,
 }
 
 #[derive(Debug)]
@@ -45,6 +48,13 @@ impl Pin {
     fn new(commit: CommitId) -> Arc<Self> {
         Arc::new(Self { commit, readers: AtomicUsize::new(0) })
     }
+
+    /// Tells whether a reader holds the pin. Once a later state is published, a pin without readers
+    /// never gets one again.
+    fn is_held(&self) -> bool {
+        // Acquire: the reads of the last reader happen before the next writes of the writer.
+        self.readers.load(Ordering::Acquire) > 0
+    }
 }
 
 impl<T> Inner<T> {
@@ -52,8 +62,24 @@ impl<T> Inner<T> {
     fn replace(&mut self, commit: CommitId, value: Arc<T>) -> Arc<T> {
         assert!(self.pin.commit <= commit, "N1: {commit} is published over a later commit");
         let pin = std::mem::replace(&mut self.pin, Pin::new(commit));
-        self.older.push_back(pin);
+        if pin.is_held() || fault::on(Fault::Fs27) {
+            if self.older.len() > 2 * self.alive + 16 {
+                self.drop_released();
+            }
+            self.older.push(pin);
+        }
         self.current.replace(value).expect(CURRENT)
+    }
+
+    /// Drops the pins without readers.
+    fn drop_released(&mut self) {
+        let first_held = self.older.iter().position(|pin| pin.is_held());
+        let mut place = 0;
+        self.older.retain(|pin| {
+            place += 1;
+            pin.is_held() || fault::on(Fault::Fs27) && first_held.is_some_and(|it| it < place)
+        });
+        self.alive = self.older.len();
     }
 
     fn current(&self) -> &Arc<T> {
@@ -64,8 +90,8 @@ impl<T> Inner<T> {
 impl<T> Published<T> {
     pub(crate) fn new(commit: CommitId, current: Arc<T>) -> Self {
         let pin = Pin::new(commit);
-        let (current, older) = (Some(current), VecDeque::new());
-        Self { inner: Mutex::new(Inner { current, pin, older }) }
+        let (current, older) = (Some(current), Vec::new());
+        Self { inner: Mutex::new(Inner { current, pin, older, alive: 0 }) }
     }
 
     /// Pins the current state.
@@ -122,20 +148,15 @@ impl<T> Published<T> {
     /// Tells whether no state has readers.
     pub(crate) fn is_idle(&self) -> bool {
         let inner = self.inner.lock();
-        let idle = |pin: &Arc<Pin>| pin.readers.load(Ordering::Acquire) == 0;
-        idle(&inner.pin) && inner.older.iter().all(idle)
+        !inner.pin.is_held() && !inner.older.iter().any(|pin| pin.is_held())
     }
 
-    /// Returns the oldest commit that a reader has pinned or can still pin.
-    pub(crate) fn oldest(&self) -> CommitId {
+    /// Returns the commits that readers have pinned or can still pin.
+    pub(crate) fn pins(&self) -> Pins {
         let mut inner = self.inner.lock();
-        // Acquire: the reads of the last reader happen before the next writes of the writer.
-        while let Some(pin) = inner.older.front()
-            && pin.readers.load(Ordering::Acquire) == 0
-        {
-            inner.older.pop_front();
-        }
-        inner.older.front().map_or(inner.pin.commit, |pin| pin.commit)
+        inner.drop_released();
+        let older = inner.older.iter().map(|pin| pin.commit).collect();
+        Pins { older, current: inner.pin.commit }
     }
 }
 

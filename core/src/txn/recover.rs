@@ -13,7 +13,7 @@
 //! - C5 What a reader saw after opening is still there after the next crash.
 
 use super::header::{ReadSlot, SLOT_PAGES, read_slot};
-use super::log::{LogLimits, erase_record};
+use super::log::{LogLimits, erase_pages};
 use super::replay::PendingLog;
 use super::state::{CommitState, ONE_SYNC_PAGES_MAX};
 use super::writer::WriterState;
@@ -58,7 +58,7 @@ enum LogEvidence {
     /// The log is empty.
     Empty,
     /// The first record is torn.
-    FirstTorn { commit: CommitId, has_remains: bool },
+    FirstTorn { commit: CommitId },
     /// Every record is whole.
     Whole,
     /// A record behind whole ones is torn.
@@ -89,6 +89,11 @@ impl Evidence {
         matches!(self.slots, SlotEvidence::Single | SlotEvidence::Older(_))
     }
 
+    /// Tells whether a slot says that there is a log, and there is none.
+    const fn forgets_log(&self) -> bool {
+        self.marked && self.log_is_empty()
+    }
+
     /// Returns the newest slot, if its commit is not whole.
     const fn discarded_slot(&self) -> Option<&HeaderSlot> {
         match &self.slots {
@@ -104,30 +109,21 @@ impl Evidence {
     /// Tells whether a slot has to be written: the slots differ, or one says that there is a log
     /// and there is none.
     const fn copies_slot(&self) -> bool {
-        !matches!(self.slots, SlotEvidence::Agree) || self.marked && self.log_is_empty()
+        !matches!(self.slots, SlotEvidence::Agree) || self.forgets_log()
     }
 
-    /// Tells whether a torn record has remains in the file.
-    const fn has_remains(&self) -> bool {
-        match self.log {
-            LogEvidence::Empty | LogEvidence::Whole => false,
-            LogEvidence::FirstTorn { has_remains, .. } => has_remains,
-            LogEvidence::LastTorn { .. } => true,
-        }
-    }
-
-    fn outcome(&self) -> RecoveryOutcome {
+    /// Returns the outcome of a recovery that lands on a commit.
+    fn outcome(&self, landed: CommitId) -> RecoveryOutcome {
         match (&self.slots, &self.log) {
-            (SlotEvidence::Older(slot), _) => RecoveryOutcome::CommitDiscarded(slot.commit),
+            // If the log holds the commit of a checkpoint that is not whole, nothing is lost.
+            (SlotEvidence::Older(slot), _) if slot.commit > landed || fault::on(Fault::Fs25) => {
+                RecoveryOutcome::CommitDiscarded(slot.commit)
+            }
             (SlotEvidence::Single, _) => RecoveryOutcome::SlotDiscarded,
-            (
-                SlotEvidence::Agree | SlotEvidence::Newest,
-                LogEvidence::FirstTorn { commit, .. } | LogEvidence::LastTorn { commit },
-            ) => RecoveryOutcome::CommitDiscarded(*commit),
-            (
-                SlotEvidence::Agree | SlotEvidence::Newest,
-                LogEvidence::Empty | LogEvidence::Whole,
-            ) => RecoveryOutcome::LastCommitWhole,
+            (_, LogEvidence::FirstTorn { commit } | LogEvidence::LastTorn { commit }) => {
+                RecoveryOutcome::CommitDiscarded(*commit)
+            }
+            (_, LogEvidence::Empty | LogEvidence::Whole) => RecoveryOutcome::LastCommitWhole,
         }
     }
 }
@@ -170,29 +166,36 @@ pub(crate) fn recover(
         Some(_) => PendingLog::read(state)?,
         None => PendingLog::without_log(state),
     };
-    let log = match (pending.scan.torn, pending.scan.is_empty()) {
-        (Some(commit), true) => LogEvidence::FirstTorn { commit, has_remains: true },
+    let log = match (pending.scan.torn(base), pending.scan.is_empty()) {
+        (Some(commit), true) => LogEvidence::FirstTorn { commit },
         // A record was begun, and no part of it is in the file.
-        (None, true) if marked => {
-            LogEvidence::FirstTorn { commit: base.next(), has_remains: false }
-        }
+        (None, true) if marked => LogEvidence::FirstTorn { commit: base.next() },
         (None, true) => LogEvidence::Empty,
         (None, false) => LogEvidence::Whole,
         (Some(commit), false) => LogEvidence::LastTorn { commit },
     };
     let evidence = Evidence { slots, log, marked };
-    let outcome = evidence.outcome();
-    let recovery =
-        (!evidence.is_closed()).then_some(Recovery { commit: pending.commit(), outcome });
-    let unsure = pending.unsure().collect();
+    let commit = pending.commit();
+    let outcome = evidence.outcome(commit);
+    let recovery = (!evidence.is_closed()).then_some(Recovery { commit, outcome });
+    let records =
+        LogPages { unsure: pending.unsure().collect(), remains: pending.scan.remains.clone() };
     let mut writer = WriterState::with_log(pending, page, agree)?;
     writer.log_marked = marked && !evidence.log_is_empty();
     writer.log_limits = log_limits;
     writer.start_log()?;
     if mode == OpenMode::Write && recovery.is_some() {
-        make_safe(&mut writer, &evidence, born, unsure)?;
+        make_safe(&mut writer, &evidence, born, records)?;
     }
     Ok((writer, OpenedAs { recovery, read_only: mode == OpenMode::Read }))
+}
+
+/// Pages of the log that recovery writes.
+struct LogPages {
+    /// Those of records that are not known to be durable.
+    unsure: Vec<PageId>,
+    /// Those of discarded records.
+    remains: Vec<PageId>,
 }
 
 /// Brings the disk to a state that a second crash cannot undo.
@@ -200,7 +203,7 @@ fn make_safe(
     writer: &mut WriterState,
     evidence: &Evidence,
     born: Vec<PageId>,
-    unsure_records: Vec<PageId>,
+    records: LogPages,
 ) -> Result<()> {
     let pager = Arc::clone(&writer.tip.pager);
     if !fault::on(Fault::Fs01) {
@@ -208,19 +211,22 @@ fn make_safe(
             rewrite(&pager, Some(writer.slot_page), born)?;
         }
         if !fault::on(Fault::Fs07) {
-            rewrite(&pager, None, unsure_records)?;
+            rewrite(&pager, None, records.unsure)?;
         }
     }
-    if evidence.has_remains() && !fault::on(Fault::Fs04) {
-        erase_record(&pager, writer.tip.log.tail().next())?;
+    let first = records.remains.len().min(1);
+    let remains = if fault::on(Fault::Fs24) { &records.remains[..first] } else { &records.remains };
+    if !fault::on(Fault::Fs04) {
+        erase_pages(&pager, remains)?;
     }
     // The pages may be in the system's cache only, if a process died and not the machine.
     pager.sync()?;
     if evidence.copies_slot() {
         let tip = Arc::clone(&writer.tip);
         writer.copy_slot(fault::txn::unverified_slot(evidence.discarded_slot(), &tip.slot))?;
-        // A discarded commit must not come back after readers have seen the one before.
-        if evidence.discards_slot() {
+        // A discarded commit must not come back after readers have seen the one before, and the
+        // next opening must not report it again.
+        if evidence.discards_slot() || evidence.forgets_log() {
             pager.sync()?;
         }
     }

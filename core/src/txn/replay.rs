@@ -8,6 +8,7 @@ use crate::conc::Arc;
 use crate::error::{Damage, Result};
 use crate::page::LogRecord;
 use crate::sorted::{Sorted, sort_by};
+use crate::space::FreedPage;
 use crate::tree::{EditContext, PendingRedo, TreeEdit};
 use crate::unit::{CommitId, PageId};
 
@@ -25,14 +26,14 @@ pub(crate) struct Replayed {
     /// Operations in the log.
     pub(crate) ops: usize,
     /// Pages of the base that the trees do not need any more.
-    pub(crate) freed: Vec<PageId>,
+    pub(crate) freed: Vec<FreedPage>,
 }
 
 /// The trees that the log changed so far.
 struct Replay<'a> {
     base: &'a CommitState,
     trees: Sorted<Arc<str>, TreeEdit>,
-    freed: Vec<PageId>,
+    freed: Vec<FreedPage>,
     ops: usize,
 }
 

@@ -1,21 +1,18 @@
 //! A commit in memory: its trees, its base and the log since.
 
 use super::log::{Log, LogTail};
+use super::trees::Trees;
 use crate::conc::Arc;
 use crate::error::{Damage, Result};
-use crate::page::{CatalogAt, HeaderSlot, TreeCatalog, TreeRecord};
+use crate::page::{CatalogAt, HeaderSlot, Pointer, TreeCatalog, TreeRecord};
 use crate::pager::Pager;
-use crate::sorted::Sorted;
-use crate::space::{Space, decode_chunk};
+use crate::space::{FreedPage, Space, decode_chunk};
 use crate::tree::{Range, TreeState};
 use crate::unit::{CommitId, PageId};
 use std::collections::BTreeMap;
 
 /// Most pages that a checkpoint writes with one sync; opening walks as many at most.
 pub(crate) const ONE_SYNC_PAGES_MAX: usize = 1024;
-
-/// The trees of a commit, by name.
-pub(crate) type Trees = Sorted<Arc<str>, Arc<TreeState>>;
 
 /// A commit. It never changes.
 #[derive(Clone, Debug)]
@@ -29,7 +26,7 @@ pub(crate) struct CommitState {
     pub(crate) recorded: Arc<TreeCatalog>,
     pub(crate) space: Arc<TreeState>,
     /// The overflow pages of the catalog, if it is not inline in the slot.
-    pub(crate) catalog_pages: Vec<PageId>,
+    pub(crate) catalog_pages: Vec<FreedPage>,
     /// The log of the base.
     pub(crate) log: Arc<Log>,
 }
@@ -59,7 +56,8 @@ impl CommitState {
             CatalogAt::Stored { bytes, first } => {
                 let mut catalog = Vec::new();
                 pager.walk_chain(*bytes, *first, &mut |pointer, data| {
-                    catalog_pages.push(pointer.page);
+                    let Pointer { page, birth, .. } = *pointer;
+                    catalog_pages.push(FreedPage { page, birth });
                     catalog.extend_from_slice(data);
                     true
                 })?;

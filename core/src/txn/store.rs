@@ -16,7 +16,6 @@ use crate::crypto::Key;
 use crate::error::{Error, FileErrorCause, Recovery, Result};
 use crate::error_kind::FileErrorKind;
 use crate::fault::{self, Fault};
-#[cfg(doc)]
 use crate::instance::error::InstanceError;
 use crate::page::FORMAT_VERSION;
 use crate::unit::CommitId;
@@ -24,7 +23,7 @@ use crate::vfs::{MemoryVfs, Vfs};
 use std::path::{Path, PathBuf};
 
 /// An open store. Clones share it; it is closed when the last clone and the last transaction are
-/// dropped. Snapshots may outlive it.
+/// dropped, or by [`Store::close`]. Snapshots may outlive it.
 ///
 /// One writer at a time, any number of snapshots on any thread.
 #[derive(Clone, Debug)]
@@ -159,10 +158,14 @@ impl Store {
         StoreSnapshot::new(self.shared.versions.published.pin())
     }
 
-    /// Begins the write transaction, after the one before it has ended.
+    /// Begins the write transaction, after the one before it has ended. Threads that wait begin
+    /// theirs in the order in which they called.
     ///
     /// # Errors
     /// [`Error::ReadOnly`], or [`Error::Poisoned`] after a failure that left the disk unknown.
+    /// [`InstanceError::InTransaction`] if this thread is in a transaction of this store, and
+    /// [`InstanceError::Deadlock`] if it is in a transaction of another store, for whose end the
+    /// transaction of this one waits.
     pub fn write(&self) -> Result<WriteTxn> {
         let guard = WriteGuard::new(Arc::clone(&self.shared), self.waits)?;
         Ok(WriteTxn::new(guard))
@@ -192,8 +195,8 @@ impl Store {
     }
 
     #[cfg(any(test, feature = "inspect"))]
-    pub(crate) fn versions(&self) -> &Versions {
-        &self.shared.versions
+    pub(crate) fn shared(&self) -> &SharedStore {
+        &self.shared
     }
 
     /// Runs `body` with the writer lock held.
@@ -205,13 +208,32 @@ impl Store {
         Ok(body(&self.shared.versions, &mut guard))
     }
 
+    /// Closes the store and reports what a drop ignores: commits without durability may not have
+    /// become durable.
+    ///
+    /// # Errors
+    /// [`InstanceError::StillOpen`] if other handles or a transaction share the store: the last of
+    /// them closes it. If the disk is full or fails, the next opening recovers the file.
+    /// [`Error::Poisoned`] after a failure that left the disk unknown.
+    pub fn close(self) -> Result<()> {
+        let (path, count) = (self.shared.path.clone(), Arc::strong_count(&self.shared) - 1);
+        match Arc::into_inner(self.shared) {
+            Some(shared) => shared.close(),
+            None => Err(InstanceError::StillOpen { path, count: count.max(1) }.into()),
+        }
+    }
+
     /// Compacts the file: writes its content without the free pages into a new file, which replaces
     /// it. Snapshots keep reading the old file. All commits are made durable first; interrupted
     /// anywhere, one good file remains.
     ///
+    /// The file keeps its owner and its permissions. If the store was opened through a symbolic
+    /// link, the file that the link leads to is replaced.
+    ///
     /// # Errors
-    /// If the disk is full or fails; the file then stays as it was. If it is unknown
-    /// which file a crash would leave, the store is [`Error::Poisoned`] for writers.
+    /// [`FileErrorCause::SeveralNames`] if the file has hard links; otherwise if the disk is full
+    /// or fails, and the file then stays as it was. If it is unknown which file a crash would
+    /// leave, the store is [`Error::Poisoned`] for writers.
     pub fn compact(&self) -> Result<Compaction> {
         self.with_writer(|versions, writer| {
             // Both files have every commit, whichever of them a crash leaves.

@@ -14,6 +14,8 @@ use crate::unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};
 use std::ops::RangeBounds;
 
 /// The one write transaction of a store. Dropping it without [`WriteTxn::commit`] undoes it.
+///
+/// It belongs to the thread that began it, or that used it last.
 #[derive(Debug)]
 pub struct WriteTxn {
     guard: WriteGuard<Arc<SharedStore>>,
@@ -147,6 +149,7 @@ impl WriteTxn {
     /// # Errors
     /// [`ArgumentError::TreeName`] if the name is empty or too long.
     pub fn tree(&mut self, name: &str) -> Result<TreeMut<'_>> {
+        self.guard.move_here();
         self.changes.tree(name)
     }
 

@@ -11,9 +11,10 @@ use crate::conc::Arc;
 use crate::error::{Error, Result};
 use crate::fault::{self, Fault};
 use crate::page::HeaderSlot;
-use crate::space::Space;
+use crate::space::{Pins, Space};
 use crate::unit::{CommitId, PageId};
 use crate::vfs::Vfs;
+use std::path::PathBuf;
 
 /// The published state, and the last durable commit.
 #[derive(Debug)]
@@ -95,9 +96,9 @@ pub(crate) struct WriterState {
     pending: Option<PendingLog>,
     /// `None` if the format of the file has no log.
     pub(crate) log_limits: Option<LogLimits>,
-    /// Set while the file's name may not be durable: its creator may have died before the sync of
-    /// the directory.
-    pub(crate) unsynced_name: Option<Arc<dyn Vfs>>,
+    /// Set while the file's name may not be durable, which is not a link: its creator may have died
+    /// before the sync of the directory.
+    pub(crate) unsynced_name: Option<(Arc<dyn Vfs>, PathBuf)>,
     /// A checkpoint of more pages syncs them before its slot.
     pub(crate) one_sync_pages_max: usize,
     /// The file is not in its place yet, and is synced before it gets there.
@@ -106,10 +107,10 @@ pub(crate) struct WriterState {
     pub(crate) poisoned: bool,
 }
 
-/// The states that are still needed: the oldest commit with a reader, and the last durable one.
-#[derive(Clone, Copy, Debug)]
+/// The states that are still needed: the commits that readers may need, and the last durable one.
+#[derive(Clone, Debug)]
 pub(crate) struct Needs {
-    pub(crate) oldest: CommitId,
+    pub(crate) pins: Pins,
     pub(crate) durable: CommitId,
 }
 
@@ -216,8 +217,8 @@ impl WriterState {
     pub(crate) fn sync_name(&mut self) -> Result<()> {
         let pager = &self.tip.pager;
         match self.unsynced_name.take() {
-            Some(vfs) if !fault::on(Fault::Fs02) => {
-                vfs.sync_dir(pager.path()).map_err(|e| pager.io(&e))
+            Some((vfs, path)) if !fault::on(Fault::Fs02) => {
+                vfs.sync_dir(&path).map_err(|e| pager.io(&e))
             }
             Some(_) | None => Ok(()),
         }
@@ -232,9 +233,11 @@ impl WriterState {
             (true, false) => versions.group.durable(),
             (false, false) => base,
         };
-        let current = self.tip.commit();
-        let oldest = if fault::on(Fault::Mv01) { current } else { versions.published.oldest() };
-        Needs { oldest, durable }
+        let mut pins = versions.published.pins();
+        if fault::on(Fault::Mv01) {
+            pins = Pins { older: Vec::new(), current: self.tip.commit() };
+        }
+        Needs { pins, durable }
     }
 }
 

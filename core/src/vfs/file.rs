@@ -1,7 +1,7 @@
 //! The operating system's files; the only place that touches `std::fs`.
 
 use super::{Access, Lock, Vfs, VfsFile};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -27,10 +27,12 @@ impl Vfs for OsVfs {
                 options.write(true).create_new(true).mode(0o600);
             }
         }
-        let file = options.open(path)?;
-        if file.metadata()?.is_dir() {
-            return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        if access != Access::CreateNew {
+            // To open a named pipe would wait for its other end.
+            check_regular(&std::fs::metadata(path)?)?;
         }
+        let file = options.open(path)?;
+        check_regular(&file.metadata()?)?;
         Ok(Box::new(OsFile(file)))
     }
 
@@ -48,6 +50,10 @@ impl Vfs for OsVfs {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(e) => Err(e),
         }
+    }
+
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        std::fs::canonicalize(path)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
@@ -92,6 +98,18 @@ impl VfsFile for OsFile {
         }
     }
 
+    fn name_count(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.nlink())
+    }
+
+    fn take_permissions(&self, path: &Path) -> io::Result<()> {
+        let (ours, theirs) = (self.0.metadata()?, std::fs::metadata(path)?);
+        if (ours.uid(), ours.gid()) != (theirs.uid(), theirs.gid()) {
+            std::os::unix::fs::fchown(&self.0, Some(theirs.uid()), Some(theirs.gid()))?;
+        }
+        self.0.set_permissions(theirs.permissions())
+    }
+
     fn is_at(&self, path: &Path) -> io::Result<bool> {
         let ours = self.0.metadata()?;
         match std::fs::metadata(path) {
@@ -99,6 +117,15 @@ impl VfsFile for OsFile {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(e) => Err(e),
         }
+    }
+}
+
+/// Refuses what is no regular file.
+fn check_regular(metadata: &Metadata) -> io::Result<()> {
+    match () {
+        () if metadata.is_file() => Ok(()),
+        () if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        () => Err(io::ErrorKind::NotSeekable.into()),
     }
 }
 

@@ -3,10 +3,13 @@
 //! - V4 The holder of the lock holds the file that the name leads to. Creation and compaction
 //!   rename files, so the name may move to another file between opening and locking. The opener
 //!   checks the name again under the lock.
+//! - V5 A new file is created under an unused name: nothing is written through a link, or into an
+//!   existing file.
 //!
-//! Model: loom-tests, `two_openers`.
+//! Model: loom-tests, `two_openers`. Check: `sim::check::compaction`.
 
 use super::{Access, Lock, Vfs, VfsFile};
+use crate::fault::{self, Fault};
 use std::io;
 use std::path::Path;
 
@@ -40,27 +43,33 @@ pub(crate) fn open_locked(vfs: &dyn Vfs, path: &Path, lock: Lock) -> io::Result<
     Ok(Opened::InUse)
 }
 
-/// Creates an empty file at `path` and locks it. A file that a crash left there is truncated.
+/// Creates an empty file at `path` and locks it. A file that a crash left there, or a link, is
+/// removed and never written to.
 pub(crate) fn create_locked(vfs: &dyn Vfs, path: &Path) -> io::Result<Opened> {
     for _ in 0..TRIES_MAX {
-        let file = match vfs.open(path, Access::CreateNew) {
+        let created = match vfs.open(path, Access::CreateNew) {
+            Ok(file) => Some(file),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => None,
+            Err(e) => return Err(e),
+        };
+        let is_new = created.is_some();
+        let file = match created.map_or_else(|| vfs.open(path, Access::ReadWrite), Ok) {
             Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                match vfs.open(path, Access::ReadWrite) {
-                    Ok(file) => file,
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                    Err(e) => return Err(e),
-                }
-            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             Err(e) => return Err(e),
         };
         if !file.try_lock(Lock::Exclusive)? {
             return Ok(Opened::InUse);
         }
-        if file.is_at(path)? {
+        if !file.is_at(path)? {
+            continue;
+        }
+        if is_new || fault::on(Fault::Fs21) {
             file.set_len(0)?;
             return Ok(Opened::Locked(file));
         }
+        // Its lock is held, so no other creator uses the name.
+        vfs.remove(path)?;
     }
     Ok(Opened::InUse)
 }

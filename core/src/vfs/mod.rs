@@ -7,6 +7,7 @@
 //! - V2 A name is durable only after [`Vfs::sync_dir`] of its directory returned `Ok`.
 //! - V3 A lock belongs to an open file, and is released when the file is dropped, even if its name
 //!   has changed.
+//! - V6 A path to anything but a regular file is refused at once.
 
 mod file;
 mod locked;
@@ -21,7 +22,7 @@ pub(crate) use whole::{read_whole, write_whole};
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How to open a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,11 +46,11 @@ pub enum Lock {
 
 /// A file system. Its functions block, and call no callbacks.
 pub trait Vfs: Send + Sync + fmt::Debug {
-    /// Opens a file.
+    /// Opens a file. A new one can be read by its owner only, and its name may not be a link.
     ///
     /// # Errors
-    /// `NotFound`, `AlreadyExists` (for [`Access::CreateNew`]), `PermissionDenied`, or another
-    /// error of the system.
+    /// `NotFound`, `AlreadyExists` (for [`Access::CreateNew`]), `PermissionDenied`, `IsADirectory`,
+    /// `NotSeekable` for what else is no regular file, or another error of the system.
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn VfsFile>>;
 
     /// Renames a file within the file system; a file with the new name is replaced. If the
@@ -70,6 +71,14 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// # Errors
     /// Errors of the system.
     fn exists(&self, path: &Path) -> io::Result<bool>;
+
+    /// Returns the path that a path leads to through symbolic links.
+    ///
+    /// # Errors
+    /// `NotFound`, or another error of the system.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_path_buf())
+    }
 
     /// Makes the names in the directory that holds `path` durable.
     ///
@@ -124,6 +133,22 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     /// # Errors
     /// Errors of the system.
     fn try_lock(&self, lock: Lock) -> io::Result<bool>;
+
+    /// Returns the number of names that lead to this file: hard links.
+    ///
+    /// # Errors
+    /// Errors of the system.
+    fn name_count(&self) -> io::Result<u64> {
+        Ok(1)
+    }
+
+    /// Gives this file the owner and the permissions of the file at `path`.
+    ///
+    /// # Errors
+    /// Errors of the system; `PermissionDenied` if the owner may not be set.
+    fn take_permissions(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Returns whether `path` still names this file; a missing name does not.
     ///

@@ -58,6 +58,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "file_actions", run: file_actions },
     Body { name: "observers", run: observers },
     Body { name: "mirror", run: mirror },
+    Body { name: "bounds", run: bounds },
     Body { name: "auth", run: auth },
     Body { name: "auth_users", run: auth_users },
     Body { name: "server", run: server },
@@ -119,4 +120,6 @@ plans! {
     observers => observers_encrypted;
     /// A copy kept from operations equals the original.
     mirror => mirror_encrypted;
+    /// Memory and the length of the file stay within their bounds.
+    bounds => bounds_encrypted;
 }

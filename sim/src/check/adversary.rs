@@ -6,7 +6,7 @@ use super::definition::{Check, Distribution, Twin, Violation};
 use super::examine::{Examiner, InvariantIds, KnownCommit, OpenOutcome};
 use super::plan::Plan;
 use super::probe::Probe;
-use super::promises::{A1, A3, A4, C6, C9, C10, D3, D4, D6, T5};
+use super::promises::{A1, A3, A4, C6, C9, C10, D3, D4, D6, S8, T5};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::{World, file};
 use crate::fs::{Disk, SECTOR_BYTES};
@@ -20,7 +20,7 @@ const INVARIANTS: InvariantIds =
 pub(super) const CHECK: Check = Check {
     name: "adversary",
     about: "pages swapped, aged and spliced from old copies and from another file",
-    invariants: &[D3, D4, D6, C10, A1, A3, A4, C6, C9, T5],
+    invariants: &[D3, D4, D6, C10, A1, A3, A4, C6, C9, S8, T5],
     marks: &[
         "splice refused at opening",
         "splice detected by a read",

@@ -4,7 +4,7 @@
 use super::definition::{Check, Distribution, Invariant, Twin, Violation};
 use super::plan::Plan;
 use super::probe::Probe;
-use super::promises::{A1, A3, A4, T5};
+use super::promises::{A1, A3, A4, S8, T5};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::World;
 use fastness_models::OpKind;
@@ -14,7 +14,7 @@ const Y1: Invariant = Invariant { id: "Y1", promise: "No tree ever holds more th
 pub(super) const CHECK: Check = Check {
     name: "canary",
     about: "false on purpose: claims that no tree ever holds more than two entries",
-    invariants: &[Y1, A1, A3, A4, T5],
+    invariants: &[Y1, A1, A3, A4, S8, T5],
     marks: &[],
     distribution: Distribution {
         mix: &[(OpKind::Insert, 6), (OpKind::Remove, 3), (OpKind::Get, 3), (OpKind::Commit, 2)],

@@ -4,9 +4,12 @@
 use super::compare::{CheckError, Order, Reading, read_all};
 use super::crash::{CrashPoint, CrashTester};
 use super::definition::{Check, Distribution, Twin, Violation};
+use super::paths::PathChecker;
 use super::plan::Plan;
 use super::probe::Probe;
-use super::promises::{A1, A3, A4, C2, C5, C6, C7, C8, C9, C11, D4, F1, F2, F3, T5};
+use super::promises::{
+    A1, A3, A4, C2, C5, C6, C7, C8, C9, C11, D4, F1, F2, F3, F4, L3, S8, T5, V5, V6,
+};
 use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{COPY, World, file, other_key};
 use crate::fs::{Disk, Fault, Fork, Injection, SimFs};
@@ -19,7 +22,7 @@ use std::path::Path;
 pub(super) const CHECK: Check = Check {
     name: "compaction",
     about: "compaction and copies under crashes and errors at every call",
-    invariants: &[F1, F2, F3, C7, C11, C8, C2, C5, A1, A3, A4, C6, C9, D4, T5],
+    invariants: &[F1, F2, F3, F4, V5, V6, C7, C11, C8, C2, C5, A1, A3, A4, C6, C9, D4, S8, L3, T5],
     marks: &[
         "crash during a compaction",
         "crash during a copy: no copy",
@@ -34,6 +37,12 @@ pub(super) const CHECK: Check = Check {
         "copy refused, target exists",
         "snapshot read after a compaction",
         "compaction freed space",
+        "compacted through a symbolic link",
+        "compaction refused, two names",
+        "copied to a name of more than 242 bytes",
+        "copied over a leftover",
+        "copied over a symbolic link",
+        "copied over a hard link",
     ],
     distribution: Distribution {
         mix: &[
@@ -51,6 +60,7 @@ pub(super) const CHECK: Check = Check {
             (OpKind::Compact, 2),
             (OpKind::Copy, 3),
             (OpKind::Inject, 2),
+            (OpKind::BlockBackup, 2),
         ],
         ops_min: 20,
         ops_max: 70,
@@ -79,11 +89,19 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
             OpKind::Copy => copy(&mut harness, *op),
             OpKind::Inject => sweep_faults(&mut harness, *op).map_err(CheckError::from),
             OpKind::PowerLoss => harness.crash(*op),
+            OpKind::BlockBackup => meet_links(&mut harness),
             _ => harness.act(*op),
         };
         outcome.map_err(|error| unexpected(error, A1.id).at(step))?;
     }
     Ok(())
+}
+
+/// Compacts or copies where links and leftovers are in the way.
+fn meet_links(harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
+    let (disk, state) = (harness.fs.disk(), harness.model.committed().clone());
+    let world = harness.world;
+    PathChecker { world, probe: harness.probe, disk: &disk, state: &state }.check()
 }
 
 /// Compacts, with a crash at every call.
@@ -104,7 +122,7 @@ fn compact(harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
     let states = [harness.model.committed().clone()];
     for fork in sampled(world, &forks) {
         let mut crashes = CrashTester { world, probe: harness.probe };
-        let cut = CrashPoint { depth: 1, at: fork.at.name() };
+        let cut = CrashPoint::new(1, fork.at.name());
         let once = match world.rng(|rng| rng.one_in(2)) {
             true => crashes.power_loss(&fork.disk, &states, cut),
             false => crashes.recover(fork.disk.clone(), &states, cut),
@@ -118,7 +136,7 @@ fn compact(harness: &mut StoreHarness<'_>) -> Result<(), CheckError> {
     // An acknowledged compaction survives a power loss.
     let disk = harness.fs.disk();
     let mut crashes = CrashTester { world, probe: harness.probe };
-    crashes.power_loss(&disk, &states, CrashPoint { depth: 1, at: "acknowledged" })?;
+    crashes.power_loss(&disk, &states, CrashPoint::new(1, "acknowledged"))?;
     Ok(())
 }
 

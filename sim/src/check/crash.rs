@@ -4,7 +4,7 @@ use super::compare::{ALL, CheckError, Order, Reading, read_all};
 use super::definition::{Check, Distribution, Twin, Violation};
 use super::plan::Plan;
 use super::probe::Probe;
-use super::promises::{A1, A3, A4, C2, C5, C6, C7, C8, C9, D4, T5};
+use super::promises::{A1, A3, A4, C2, C5, C6, C7, C8, C9, D4, L3, S8, T5};
 use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{World, file};
 use crate::fs::{Disk, Fork, SimFs};
@@ -21,7 +21,7 @@ const LARGE_FORKS: usize = 4;
 pub(super) const CHECK: Check = Check {
     name: "crash",
     about: "crashes at every write and sync, to depth 3 inside recovery",
-    invariants: &[C8, C2, C5, C7, A1, A3, A4, C6, C9, D4, T5],
+    invariants: &[C8, C2, C5, C7, L3, A1, A3, A4, C6, C9, D4, S8, T5],
     marks: &[
         "commit in flight survived",
         "commit in flight was lost",
@@ -79,7 +79,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
             let mut tester = CrashTester { world: &world, probe: harness.probe };
             tester.at_every(&forks, &states).map_err(|violation| violation.at(step))?;
             let acknowledged = &states[1..];
-            let point = CrashPoint { depth: 1, at: "acknowledged" };
+            let point = CrashPoint::new(1, "acknowledged");
             tester.power_loss(&disk, acknowledged, point).map_err(|v| v.at(step))?;
         }
     }
@@ -136,9 +136,26 @@ fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), Chec
         return Ok(());
     }
     let acknowledged = [model.committed().clone()];
-    let point = CrashPoint { depth: DEPTH_MAX, at: "acknowledged" };
+    let point = CrashPoint::new(DEPTH_MAX, "acknowledged");
     tester.power_loss(&fs.disk(), &acknowledged, point)?;
     Ok(())
+}
+
+/// Opening reports a commit as discarded only if the crash lost one, and no later than the one that
+/// was in flight. `is_last` tells whether the store has the last state there was.
+pub(super) fn check_outcome(store: &Store, is_last: bool) -> Result<(), Violation> {
+    let Some(recovery) = store.recovery() else { return Ok(()) };
+    let commit = store.snapshot().commit();
+    let is_right = match recovery.outcome {
+        RecoveryOutcome::CommitDiscarded(discarded) => !is_last && commit < discarded,
+        _ => true,
+    };
+    if is_right && recovery.commit == commit {
+        return Ok(());
+    }
+    let lost = if is_last { "nothing was lost" } else { "the last commit was lost" };
+    let text = format!("{lost}, and opening at {commit} reports {recovery:?}");
+    Err(Violation::new(L3.id, text))
 }
 
 /// The position of a crash.
@@ -146,6 +163,14 @@ fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), Chec
 pub(super) struct CrashPoint {
     pub(super) depth: usize,
     pub(super) at: &'static str,
+    /// The crash was inside a recovery, whose report is lost: the next one may repeat it.
+    recovering: bool,
+}
+
+impl CrashPoint {
+    pub(super) const fn new(depth: usize, at: &'static str) -> Self {
+        Self { depth, at, recovering: false }
+    }
 }
 
 /// A store after recovery, with the permitted states and the index of the one it has.
@@ -179,7 +204,7 @@ impl CrashTester<'_> {
             if large && !self.chance(forks.len().div_ceil(LARGE_FORKS)) {
                 continue;
             }
-            let point = CrashPoint { depth: 1, at: fork.at.name() };
+            let point = CrashPoint::new(1, fork.at.name());
             self.power_loss(&fork.disk, states, point)?;
             if self.chance(2) {
                 self.recover(fork.disk.clone(), states, point)?;
@@ -226,6 +251,10 @@ impl CrashTester<'_> {
         let landed = self.land(&snapshot, states, point)?;
         self.probe.line(|| format!("     crash at {}: recovered state {landed}", point.at));
         let state = &states[landed];
+        let is_last = landed + 1 == states.len() && states.iter().rev().skip(1).all(|s| s != state);
+        if !point.recovering {
+            check_outcome(&store, is_last)?;
+        }
         if self.chance(if store.info().is_ok_and(|info| info.page_count < 64) { 2 } else { 16 }) {
             verify(&snapshot, C8.id).map_err(|error| unexpected(error, C8.id))?;
             self.probe.count(OpKind::Verify.name(), 1);
@@ -238,7 +267,7 @@ impl CrashTester<'_> {
         // The read above saw this state, so a crash must not lose it, even if recovery did not
         // sync.
         if point.depth < DEPTH_MAX && fs.disk().pending() {
-            let again = CrashPoint { depth: DEPTH_MAX, at: "after a read" };
+            let again = CrashPoint { depth: DEPTH_MAX, at: "after a read", ..point };
             self.power_loss(&fs.disk(), std::slice::from_ref(state), again)
                 .map_err(|violation| Violation { invariant: C5.id, ..violation })?;
         }
@@ -265,7 +294,7 @@ impl CrashTester<'_> {
             _ => "crash inside the recovery of a recovery",
         };
         self.probe.mark(mark);
-        let point = CrashPoint { depth: depth + 1, at };
+        let point = CrashPoint { recovering: true, ..CrashPoint::new(depth + 1, at) };
         if self.chance(3) {
             return self.recover(fork.disk, states, point);
         }
@@ -290,7 +319,7 @@ impl CrashTester<'_> {
         committed.map_err(|error| unexpected(error, C8.id))?;
         let states = [states[landed].clone(), model.committed().clone()];
         let at = if depth == 1 { "depth 2" } else { "depth 3" };
-        let point = CrashPoint { depth: depth + 1, at };
+        let point = CrashPoint::new(depth + 1, at);
         let committing = fs.take_forks();
         drop(store);
         let closing = fs.take_forks();

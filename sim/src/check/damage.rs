@@ -4,7 +4,7 @@ use super::definition::{Check, Distribution, Twin, Violation};
 use super::examine::{Examiner, InvariantIds, KnownCommit, OpenOutcome, Opened};
 use super::plan::Plan;
 use super::probe::Probe;
-use super::promises::{A1, A3, A4, C6, C9, C10, D1, D2, D4, D5, D6, T5};
+use super::promises::{A1, A3, A4, C6, C9, C10, D1, D2, D4, D5, D6, S8, T5};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::{World, file};
 use crate::fs::{Disk, SECTOR_BYTES};
@@ -19,7 +19,7 @@ const INVARIANTS: InvariantIds =
 pub(super) const CHECK: Check = Check {
     name: "damage",
     about: "flips, zeros, garbage, truncation and extension anywhere in the file",
-    invariants: &[D1, D2, D4, C10, D5, D6, A1, A3, A4, C6, C9, T5],
+    invariants: &[D1, D2, D4, C10, D5, D6, A1, A3, A4, C6, C9, S8, T5],
     marks: &[
         "opening refused",
         "damage detected by a read",

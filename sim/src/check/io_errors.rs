@@ -6,8 +6,8 @@ use super::definition::{Check, Distribution, Twin, Violation};
 use super::io_faults::{blame, commit_mark, injection, is_poisoned, judge_commit};
 use super::plan::Plan;
 use super::probe::Probe;
-use super::promises::{A1, A3, A4, C2, C3, C5, C6, C9, C10, C11, C12, C13, D4, S5, T5};
-use super::store_harness::{StoreHarness, unexpected, verify};
+use super::promises::{A1, A3, A4, C2, C3, C5, C6, C9, C10, C11, C12, C13, D4, S5, S8, T5};
+use super::store_harness::{StoreHarness, check_books, unexpected, verify};
 use super::world::{World, file};
 use crate::fs::{Call, Disk, Fault, Injection, SimFs};
 use crate::rng::Rng;
@@ -19,7 +19,7 @@ use fastness_models::{Op, OpKind};
 pub(super) const CHECK: Check = Check {
     name: "io-errors",
     about: "an error at every call: no space, I/O error, failed sync, short reads and writes",
-    invariants: &[C11, C3, C2, C5, C10, C12, S5, C13, A1, A3, A4, C6, C9, D4, T5],
+    invariants: &[C11, C3, C2, C5, C10, C12, S5, C13, A1, A3, A4, C6, C9, D4, S8, T5],
     marks: &[
         "commit failed and the store stayed usable",
         "commit failed and the store was poisoned",
@@ -269,6 +269,9 @@ const fn is_edit(kind: OpKind) -> bool {
 /// Without older readers, every free page must be writable.
 fn pages_returned(store: &Store) -> Result<(), Violation> {
     let books = ledger(&store.snapshot()).and_then(|books| Ok((books.free, writable(store)?)));
+    if let Err(CheckError::Violation(violation)) = check_books(store) {
+        return Err(violation);
+    }
     match books {
         // The allocator may be empty before the first commit.
         Ok((free, given)) if given.is_empty() || free == given => Ok(()),

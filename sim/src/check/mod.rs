@@ -10,6 +10,7 @@
 
 mod adversary;
 mod auth;
+mod bounds;
 mod canary;
 mod catch_panic;
 mod compaction;
@@ -27,6 +28,7 @@ mod mirror;
 mod nonces;
 mod objects;
 mod observers;
+mod paths;
 mod pins;
 mod plan;
 mod probe;
@@ -67,6 +69,7 @@ pub static CHECKS: &[Check] = &[
     file_actions::CHECK,
     observers::CHECK,
     mirror::CHECK,
+    bounds::CHECK,
 ];
 
 /// A false promise that every campaign must report.
@@ -125,4 +128,5 @@ bodies! {
     "file-actions" => file_actions, file_actions_encrypted;
     "observers" => observers, observers_encrypted;
     "mirror" => mirror, mirror_encrypted;
+    "bounds" => bounds, bounds_encrypted;
 }

@@ -5,7 +5,7 @@ use super::compare::CheckError;
 use super::definition::{Check, Distribution, Twin, Violation};
 use super::plan::Plan;
 use super::probe::Probe;
-use super::promises::{A1, A3, A4, C1, C6, C9, D4, E1, L1, T5};
+use super::promises::{A1, A3, A4, C1, C6, C9, D4, E1, L1, L3, S8, T5};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::{COPY, World, file, other_key};
 use crate::fs::{Disk, Fork, SECTOR_BYTES, Written};
@@ -19,7 +19,7 @@ pub(super) const CHECK: Check = Check {
     name: "nonces",
     about: "an eavesdropper below the encryption, across crashes, retries, reopening and forked \
          copies",
-    invariants: &[E1, C1, L1, A1, A3, A4, C6, C9, D4, T5],
+    invariants: &[E1, C1, L1, A1, A3, A4, C6, C9, D4, S8, L3, T5],
     marks: &[
         "commit retried after a crash",
         "old copy continued",

@@ -4,7 +4,7 @@ use super::compare::CheckError;
 use super::definition::{Check, Distribution, Twin, Violation};
 use super::plan::Plan;
 use super::probe::Probe;
-use super::promises::{A1, A3, A4, C6, C9, D4, S1, S2, S4, S6, T5};
+use super::promises::{A1, A3, A4, C6, C9, D4, L3, S1, S2, S4, S6, S8, T5};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::{World, file};
 use crate::fs::Disk;
@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 pub(super) const CHECK: Check = Check {
     name: "pins",
     about: "snapshots held, cloned and dropped against commits; a page ledger after every commit",
-    invariants: &[S1, S2, S4, S6, A1, A3, A4, C6, C9, D4, T5],
+    invariants: &[S1, S2, S4, S6, A1, A3, A4, C6, C9, D4, S8, L3, T5],
     marks: &[
         "page of a dropped snapshot reused",
         "commit while an old snapshot is held",

@@ -113,11 +113,23 @@ pub(super) const F2: Invariant = promise(
 );
 pub(super) const F3: Invariant =
     promise("F3", "Leftovers of an interrupted attempt do not block another attempt.");
+pub(super) const F4: Invariant = promise(
+    "F4",
+    "Compaction replaces the file that a symbolic link leads to, keeps its owner and permissions, \
+     and refuses a file with several names.",
+);
+pub(super) const G3: Invariant = promise(
+    "G3",
+    "An open store takes no more memory than the cache budget, the changes of the open transaction \
+     and a constant; commits beside a snapshot leave nothing behind.",
+);
 pub(super) const L1: Invariant = promise(
     "L1",
     "The log holds every commit since its base, in order and without a gap; no record that \
      recovery may need is overwritten.",
 );
+pub(super) const L3: Invariant =
+    promise("L3", "Opening reports a commit as discarded only if the crash lost that commit.");
 pub(super) const M6: Invariant =
     promise("M6", "Schema changes of an opening are atomic; migration and initial data run once.");
 pub(super) const O1: Invariant = promise(
@@ -143,6 +155,26 @@ pub(super) const S6: Invariant = promise(
     "A file that is closed after writes without readers has at most a tenth and four pages free, \
      not counting space before out-of-line values, unless closing would relocate more than 8192 \
      pages.",
+);
+pub(super) const S7: Invariant = promise(
+    "S7",
+    "A snapshot keeps only pages that it reaches, so that a file under steady updates beside it \
+     stops growing.",
+);
+pub(super) const S8: Invariant = promise(
+    "S8",
+    "After every commit, failed or not, the free pages that the writer knows are those of its last \
+     record: each is writable or held, and below the end of the file.",
+);
+pub(super) const V5: Invariant = promise(
+    "V5",
+    "A new file is created under an unused name, readable by its owner only; nothing is written \
+     through a link or into an existing file.",
+);
+pub(super) const V6: Invariant = promise(
+    "V6",
+    "A path to anything but a regular file is refused at once, and a file may have any name that \
+     the file system takes.",
 );
 pub(super) const H1: Invariant = promise(
     "H1",

@@ -3,7 +3,7 @@
 use super::definition::{Check, Distribution, Twin, Violation};
 use super::plan::Plan;
 use super::probe::Probe;
-use super::promises::{A1, A2, A3, A4, C6, C9, C10, D4, T5};
+use super::promises::{A1, A2, A3, A4, C6, C9, C10, D4, S8, T5};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::World;
 use fastness_models::OpKind;
@@ -11,7 +11,7 @@ use fastness_models::OpKind;
 pub(super) const CHECK: Check = Check {
     name: "store",
     about: "every operation of a store, compared with the model",
-    invariants: &[A1, A3, A4, C6, C9, D4, A2, C10, T5],
+    invariants: &[A1, A3, A4, C6, C9, D4, A2, C10, S8, T5],
     marks: &["range with inverted bounds", "snapshot older than the last commit read"],
     distribution: Distribution {
         mix: &[

@@ -2,10 +2,11 @@
 //! commit.
 
 use super::compare::CheckError;
+use super::crash::check_outcome;
 use super::definition::{Check, Distribution, Twin, Violation};
 use super::plan::Plan;
 use super::probe::Probe;
-use super::promises::{A1, A3, A4, C6, C9, C14, D4, T5};
+use super::promises::{A1, A3, A4, C6, C9, C14, D4, L3, S8, T5};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::World;
 use crate::rng::Rng;
@@ -16,7 +17,7 @@ use fastness_models::{Op, OpKind};
 pub(super) const CHECK: Check = Check {
     name: "unsynced",
     about: "deferred commits, across crashes, durable commits, syncs and closing",
-    invariants: &[C14, A1, A3, A4, C6, C9, D4, T5],
+    invariants: &[C14, L3, A1, A3, A4, C6, C9, D4, S8, T5],
     marks: &[
         "crash lost a deferred commit",
         "crash lost some deferred commits",
@@ -146,9 +147,11 @@ impl UnsyncedStore<'_> {
             let mut rng = Rng::new(self.harness.world.rng(Rng::next));
             disk = disk.power_loss(&mut rng);
         }
+        let last_commit = self.harness.commit;
         self.harness.crash_to(disk);
         self.harness.probe.crash("between calls");
         let landed = self.harness.open_among(&self.possible, C14.id)?;
+        check_outcome(self.harness.store(), self.harness.commit == last_commit)?;
         if self.harness.store().info()?.log_pages > 0 {
             self.harness.probe.mark("opened a file with a log");
         }

@@ -13,12 +13,25 @@ use std::sync::Arc;
 
 #[derive(Clone, Debug)]
 enum Entry {
-    Link(PathBuf, usize),
+    Link(PathBuf, Target),
     Unlink(PathBuf),
-    Rename(PathBuf, PathBuf, usize),
+    Rename(PathBuf, PathBuf, Target),
 }
 
-type Names = Vec<(PathBuf, usize)>;
+/// The target of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Target {
+    File(usize),
+    Symlink(PathBuf),
+}
+
+type Names = Vec<(PathBuf, Target)>;
+
+/// The permissions of a new file.
+const NEW_FILE_MODE: u32 = 0o600;
+
+/// Most symbolic links that a path leads through.
+const LINKS_MAX: usize = 8;
 
 /// A disk: files and names, in their current state and in the state after a power loss.
 #[derive(Clone, Debug, Default)]
@@ -27,25 +40,40 @@ pub struct Disk {
     names: Arc<Names>,
     durable_names: Arc<Names>,
     pending_names: Vec<Entry>,
+    /// The permissions of each file, durable at once.
+    modes: Vec<u32>,
     calls: u32,
 }
 
-fn find(names: &Names, path: &Path) -> Option<usize> {
-    names.iter().find(|(name, _)| name == path).map(|(_, inode)| *inode)
+/// Returns what a name leads to, itself.
+fn target_of<'n>(names: &'n Names, path: &Path) -> Option<&'n Target> {
+    names.iter().find(|(name, _)| name == path).map(|(_, target)| target)
+}
+
+/// Follows symbolic links; returns the last path, and its file.
+fn resolve<'n>(names: &'n Names, path: &'n Path) -> Option<(&'n Path, usize)> {
+    let mut path = path;
+    for _ in 0..LINKS_MAX {
+        match target_of(names, path)? {
+            Target::File(inode) => return Some((path, *inode)),
+            Target::Symlink(next) => path = next,
+        }
+    }
+    None
 }
 
 impl Entry {
     fn apply(&self, names: &mut Names) {
-        let mut set = |path: &PathBuf, inode: Option<usize>| {
+        let mut set = |path: &PathBuf, to: Option<&Target>| {
             names.retain(|(name, _)| name != path);
-            names.extend(inode.map(|inode| (path.clone(), inode)));
+            names.extend(to.map(|to| (path.clone(), to.clone())));
         };
         match self {
-            Self::Link(path, inode) => set(path, Some(*inode)),
+            Self::Link(path, to) => set(path, Some(to)),
             Self::Unlink(path) => set(path, None),
-            Self::Rename(source, target, inode) => {
+            Self::Rename(source, target, to) => {
                 set(source, None);
-                set(target, Some(*inode));
+                set(target, Some(to));
             }
         }
     }
@@ -54,7 +82,17 @@ impl Entry {
 // Changes by the file system.
 impl Disk {
     pub(super) fn find(&self, path: &Path) -> Option<usize> {
-        find(&self.names, path)
+        Some(resolve(&self.names, path)?.1)
+    }
+
+    /// Returns the path of the file that a path leads to.
+    pub(super) fn resolve(&self, path: &Path) -> Option<PathBuf> {
+        Some(resolve(&self.names, path)?.0.to_path_buf())
+    }
+
+    /// Tells whether a name is taken, be it by a link that leads nowhere.
+    pub(super) fn is_taken(&self, path: &Path) -> bool {
+        target_of(&self.names, path).is_some()
     }
 
     pub(super) fn inode(&self, inode: usize) -> &Inode {
@@ -62,20 +100,37 @@ impl Disk {
     }
 
     pub(super) fn create(&mut self, path: &Path) -> usize {
-        self.inodes.push(Inode::default());
-        let inode = self.inodes.len() - 1;
-        self.enter(Entry::Link(path.to_path_buf(), inode));
+        let inode = self.add(Inode::default());
+        self.enter(Entry::Link(path.to_path_buf(), Target::File(inode)));
         inode
     }
 
+    fn add(&mut self, inode: Inode) -> usize {
+        self.inodes.push(inode);
+        self.modes.push(NEW_FILE_MODE);
+        self.inodes.len() - 1
+    }
+
+    /// Returns the number of names of a file.
+    pub(super) fn name_count(&self, inode: usize) -> u64 {
+        self.names.iter().filter(|(_, target)| *target == Target::File(inode)).count() as u64
+    }
+
+    /// Gives a file the permissions of the one at a path.
+    pub(super) fn take_mode(&mut self, inode: usize, path: &Path) -> bool {
+        let Some(from) = self.find(path) else { return false };
+        self.modes[inode] = self.modes[from];
+        true
+    }
+
     pub(super) fn rename(&mut self, source: &Path, target: &Path) -> bool {
-        let Some(inode) = self.find(source) else { return false };
-        self.enter(Entry::Rename(source.to_path_buf(), target.to_path_buf(), inode));
+        let Some(to) = target_of(&self.names, source).cloned() else { return false };
+        self.enter(Entry::Rename(source.to_path_buf(), target.to_path_buf(), to));
         true
     }
 
     pub(super) fn remove(&mut self, path: &Path) -> bool {
-        let found = self.find(path).is_some();
+        let found = self.is_taken(path);
         if found {
             self.enter(Entry::Unlink(path.to_path_buf()));
         }
@@ -146,13 +201,14 @@ impl Disk {
             }
         }
         let settle = |index: usize, inode: &Inode, rng: &mut Rng| {
-            let named = names.iter().any(|(_, named)| *named == index);
+            let named = names.iter().any(|(_, named)| *named == Target::File(index));
             if named { Inode::settled(inode.settle(rng, fate)) } else { Inode::default() }
         };
         let inodes = self.inodes.iter().enumerate();
         let inodes = inodes.map(|(index, inode)| settle(index, inode, rng)).collect();
-        let durable_names = Arc::clone(&names);
-        Self { inodes, names, durable_names, pending_names: Vec::new(), calls: self.calls }
+        let (durable_names, pending_names) = (Arc::clone(&names), Vec::new());
+        let modes = self.modes.clone();
+        Self { inodes, names, durable_names, pending_names, modes, calls: self.calls }
     }
 
     /// Returns whether any change is pending.
@@ -230,16 +286,47 @@ impl Disk {
     /// Copies a file from another disk durably, replacing any existing one.
     pub fn copy_from(&mut self, source: &Self, (from, to): (&Path, &Path)) {
         let Some(inode) = source.find(from) else { return };
-        self.inodes.push(Inode::settled(source.inodes[inode].now.clone()));
-        let link = Entry::Link(to.to_path_buf(), self.inodes.len() - 1);
-        link.apply(Arc::make_mut(&mut self.names));
-        link.apply(Arc::make_mut(&mut self.durable_names));
+        let inode = self.add(Inode::settled(source.inodes[inode].now.clone()));
+        self.apply(&Entry::Link(to.to_path_buf(), Target::File(inode)));
     }
 
     /// Removes a name durably.
     pub fn unlink(&mut self, path: &Path) {
-        let unlink = Entry::Unlink(path.to_path_buf());
-        unlink.apply(Arc::make_mut(&mut self.names));
-        unlink.apply(Arc::make_mut(&mut self.durable_names));
+        self.apply(&Entry::Unlink(path.to_path_buf()));
+    }
+
+    /// Makes a symbolic link durably.
+    pub fn symlink(&mut self, path: &Path, to: &Path) {
+        self.apply(&Entry::Link(path.to_path_buf(), Target::Symlink(to.to_path_buf())));
+    }
+
+    /// Gives a file another name durably.
+    pub fn hard_link(&mut self, path: &Path, file: &Path) {
+        let Some(inode) = self.find(file) else { return };
+        self.apply(&Entry::Link(path.to_path_buf(), Target::File(inode)));
+    }
+
+    /// Returns whether a name is a symbolic link.
+    #[must_use]
+    pub fn is_symlink(&self, path: &Path) -> bool {
+        matches!(target_of(&self.names, path), Some(Target::Symlink(_)))
+    }
+
+    /// Returns the permissions of a file.
+    #[must_use]
+    pub fn mode(&self, path: &Path) -> Option<u32> {
+        Some(self.modes[self.find(path)?])
+    }
+
+    /// Sets the permissions of a file durably.
+    pub fn set_mode(&mut self, path: &Path, mode: u32) {
+        if let Some(inode) = self.find(path) {
+            self.modes[inode] = mode;
+        }
+    }
+
+    fn apply(&mut self, entry: &Entry) {
+        entry.apply(Arc::make_mut(&mut self.names));
+        entry.apply(Arc::make_mut(&mut self.durable_names));
     }
 }

@@ -43,6 +43,8 @@ calls! {
     Exists = "exists",
     /// Locking.
     Lock = "lock",
+    /// Setting owner and permissions.
+    SetMode = "set_mode",
 }
 
 /// How a call fails.

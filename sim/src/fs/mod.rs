@@ -22,8 +22,11 @@ use fastness::vfs::{Access, Lock, Vfs, VfsFile};
 use fault::Faults;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Longest name of a file, as on most file systems.
+pub const NAME_BYTES_MAX: usize = 255;
 
 /// The disk at a call.
 #[derive(Clone, Debug)]
@@ -223,13 +226,20 @@ impl State {
     fn open(&mut self, path: &Path, access: Access) -> io::Result<usize> {
         let found = self.disk.find(path);
         match (found, access) {
-            (Some(_), Access::CreateNew) => Err(io::ErrorKind::AlreadyExists.into()),
+            (_, Access::CreateNew) if self.disk.is_taken(path) => {
+                Err(io::ErrorKind::AlreadyExists.into())
+            }
+            (_, Access::CreateNew)
+                if path.file_name().is_some_and(|it| it.len() > NAME_BYTES_MAX) =>
+            {
+                Err(io::ErrorKind::InvalidFilename.into())
+            }
             (None, Access::Read | Access::ReadWrite) => Err(io::ErrorKind::NotFound.into()),
             (Some(inode), Access::Read | Access::ReadWrite) => {
                 self.meet(Call::Open).map_err(|fault| fault.error())?;
                 Ok(inode)
             }
-            (None, Access::CreateNew) => {
+            (_, Access::CreateNew) => {
                 self.meet(Call::Create).map_err(|fault| fault.error())?;
                 let inode = self.disk.create(path);
                 self.fork(Call::Create);
@@ -306,7 +316,13 @@ impl Vfs for SimFs {
     fn exists(&self, path: &Path) -> io::Result<bool> {
         let mut state = self.state();
         state.meet(Call::Exists).map_err(|fault| fault.error())?;
-        Ok(state.disk.find(path).is_some())
+        Ok(state.disk.is_taken(path))
+    }
+
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        let mut state = self.state();
+        state.meet(Call::Exists).map_err(|fault| fault.error())?;
+        state.disk.resolve(path).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn sync_dir(&self, _path: &Path) -> io::Result<()> {
@@ -388,6 +404,21 @@ impl VfsFile for SimFile {
         }
         *held = Some(lock);
         Ok(true)
+    }
+
+    fn name_count(&self) -> io::Result<u64> {
+        let mut state = self.fs.state();
+        state.meet(Call::Exists).map_err(|fault| fault.error())?;
+        Ok(state.disk.name_count(self.inode))
+    }
+
+    fn take_permissions(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.fs.state();
+        state.meet(Call::SetMode).map_err(|fault| fault.error())?;
+        match state.disk.take_mode(self.inode, path) {
+            true => Ok(()),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {

@@ -76,7 +76,9 @@ impl StoreHarness<'_> {
     ) -> Result<(), CheckError> {
         let Some(txn) = self.txn.take() else { return Ok(()) };
         let changed = self.model.has_changes();
-        let commit = match how(txn) {
+        let outcome = how(txn);
+        self.check_books()?;
+        let commit = match outcome {
             Ok(commit) => commit,
             Err(error) => {
                 self.model.abort();

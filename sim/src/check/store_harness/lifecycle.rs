@@ -2,6 +2,7 @@
 
 use super::StoreHarness;
 use crate::check::compare::{CheckError, Order};
+use crate::check::crash::check_outcome;
 use crate::check::definition::Violation;
 use crate::check::world::file;
 use crate::fs::Disk;
@@ -102,6 +103,7 @@ impl StoreHarness<'_> {
         }
         self.crash_to(disk);
         self.open()?;
+        check_outcome(self.store(), true)?;
         self.probe.crash("between calls");
         self.note(op, &StoreOutcome::Done);
         Ok(())

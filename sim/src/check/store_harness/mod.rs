@@ -8,7 +8,9 @@ use super::compare::{CheckError, Order};
 use super::world::{World, file};
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
+use crate::check::promises::S8;
 use crate::fs::{Disk, SimFs};
+use fastness::inspect::writer_books;
 use fastness::{CommitId, Error, Store, StoreSnapshot, WriteTxn};
 use fastness_models::store::{Store as Model, StoreOutcome, StoreState};
 use fastness_models::{Op, OpKind};
@@ -137,6 +139,11 @@ impl<'w> StoreHarness<'w> {
         }
     }
 
+    /// Compares the books of the writer, unless that would meet an injected fault.
+    fn check_books(&self) -> Result<(), CheckError> {
+        if self.fs.fails() { Ok(()) } else { check_books(self.store()) }
+    }
+
     /// Runs one operation where no refusal is expected.
     pub(super) fn must(&mut self, op: Op) -> Result<(), Violation> {
         self.act(op).map_err(|error| unexpected(error, "A1"))
@@ -147,6 +154,22 @@ impl<'w> StoreHarness<'w> {
         let step = self.step;
         self.probe.line(|| format!("{step:4} {op}: {outcome}"));
     }
+}
+
+/// Compares the free pages that the writer knows with those that it recorded.
+pub(super) fn check_books(store: &Store) -> Result<(), CheckError> {
+    let books = match writer_books(store) {
+        Ok(Some(books)) => books,
+        Ok(None) | Err(Error::Poisoned { .. }) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let [count, recorded] = books.page_counts;
+    let within = books.free.last().is_none_or(|last| last.0 < count);
+    let same = books.free == books.recorded && books.free == books.writable_and_held;
+    if count == recorded && within && same {
+        return Ok(());
+    }
+    Err(Violation::new(S8.id, format!("the books of the writer differ: {books:?}")).into())
 }
 
 /// Maps two operands to a reading order.

@@ -10,7 +10,7 @@ mod state;
 
 use super::compare::CheckError;
 use super::io_faults::{injection, next_write};
-use super::promises::{A1, A3, A4, C2, C3, C5, C8, C9, C11, C12, C14, D4, L1, T5};
+use super::promises::{A1, A3, A4, C2, C3, C5, C8, C9, C11, C12, C14, D4, L1, S8, T5};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::World;
 use crate::check::definition::{Check, Distribution, Twin, Violation};
@@ -23,7 +23,7 @@ use state::Writers;
 pub(super) const CHECK: Check = Check {
     name: "writers",
     about: "writers with shared syncs and deferred commits, with crashes and disk errors",
-    invariants: &[C2, C3, C14, L1, C5, C8, C9, C11, C12, A1, A3, A4, D4, T5],
+    invariants: &[C2, C3, C14, L1, C5, C8, C9, C11, C12, A1, A3, A4, D4, S8, T5],
     marks: &[
         "commits shared a sync",
         "exclusive sync waited for another sync",
