@@ -126,7 +126,8 @@ pub(crate) fn describe_recovery(recovery: &Recovery) -> String {
 pub(crate) fn verify(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     let store = args.open_read_only()?;
     let found = store.snapshot().verify()?;
-    let problems: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
+    let mut problems: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
+    problems.extend(found.objects.iter().map(ToString::to_string));
     let recovery = store.recovery();
     if args.json {
         let value = json!({

@@ -60,6 +60,7 @@ pub use error::{
 pub use error_kind::{ErrorKind, FileErrorKind};
 pub use instance::error::{ConfigurationDifference, InstanceError};
 pub use object::error::ObjectError;
+pub use table::{ObjectProblem, ObjectProblemKind};
 pub use time::Time;
 pub use tree::{Bytes, Range, SalvageIter};
 pub use txn::{

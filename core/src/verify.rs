@@ -1,4 +1,5 @@
-//! Whole-file verification: every page reachable or free, every seal, every order.
+//! Whole-file verification: every page reachable or free, every seal, every order; then everything
+//! that objects hold twice.
 //!
 //! - S1 Every page is reachable from the commit or free in it, never both, never neither.
 //! - T1 Keys ascend strictly within a tree, and a child's keys are between its separators.
@@ -10,6 +11,7 @@ use crate::error::{Damage, Error, FileErrorCause, Result};
 use crate::page::{CatalogAt, NodePage, Pointer, ValueSpan};
 use crate::pager::{PageSet, Pager};
 use crate::space::{CHUNK_PAGES, decode_chunk};
+use crate::table::{self, ObjectProblem};
 use crate::tree::read_node_page;
 use crate::txn::{CommitState, StoreSnapshot, check_header, newest_base, scan_log};
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
@@ -26,8 +28,10 @@ pub struct Verification {
     pub reachable: u64,
     /// Pages that hold nothing.
     pub free: u64,
-    /// Problems, at most a thousand.
+    /// Problems of pages, at most a thousand.
     pub problems: Vec<Problem>,
+    /// Problems of objects, at most a thousand. They are looked for if every page is sound.
+    pub objects: Vec<ObjectProblem>,
 }
 
 /// Something wrong with a page.
@@ -83,7 +87,8 @@ pub(crate) const OWNER_SPACE: &str = "(free pages)";
 
 impl StoreSnapshot {
     /// Reads every page of the commit and checks it: each seal, each key's order, and that each
-    /// page of the file is in use or free, never both, never neither.
+    /// page of the file is in use or free, never both, never neither. If all are sound, reads every
+    /// object, and compares indexes, back-links and lists with it.
     ///
     /// # Errors
     /// If the system fails to read. Damage of the file is a problem of the result, not an error.
@@ -96,12 +101,14 @@ impl StoreSnapshot {
         walk.state(state)?;
         walk.free_pages(state)?;
         walk.log(state)?;
+        let objects = if walk.problems.is_empty() { table::problems(self)? } else { Vec::new() };
         Ok(Verification {
             commit: self.commit(),
             page_count: walk.page_count,
             reachable: walk.reached.len(),
             free: walk.free.len(),
             problems: walk.problems,
+            objects,
         })
     }
 }

@@ -4,6 +4,7 @@
 
 mod classes;
 mod configuration;
+mod costs;
 #[cfg(feature = "derive")]
 mod derived;
 mod guards;

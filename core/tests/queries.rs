@@ -125,7 +125,7 @@ fn comparisons() {
             // Conjunctions and disjunctions.
             (Filter::eq("age", 3).and(Filter::begins_with("name", "R")), "a", BY_AGE),
             (Filter::ge("age", 3).and(Filter::eq("name", "Rex")), "a", BY_NAME),
-            (Filter::eq("age", 3).or(Filter::eq("age", 9)), "acd", ALL),
+            (Filter::eq("age", 3).or(Filter::eq("age", 9)), "acd", BY_AGE),
             (Filter::And(Vec::new()), "abcde", ALL),
             (Filter::Or(Vec::new()), "", ALL),
             // Incomparable values, and unknown properties.
@@ -269,4 +269,28 @@ fn answers_are_of_their_moment() {
     txn.commit().unwrap();
     assert_eq!(count(before.objects("Dog").unwrap()), 0);
     assert_eq!(count(database.snapshot().unwrap().objects("Dog").unwrap()), 1);
+}
+
+/// A thread with the stack that threads have by default.
+fn on_a_small_stack(body: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().stack_size(2 << 20).spawn(body).unwrap().join().unwrap();
+}
+
+#[test]
+fn conditions_of_any_length_and_depth_need_no_stack() {
+    on_a_small_stack(|| {
+        let snapshot = dogs();
+        let dogs = snapshot.objects("Dog").unwrap();
+        let all = dogs.query().find().unwrap();
+        let wide = (0..100_000)
+            .fold(Filter::eq("age", -1), |filter, age| filter.or(Filter::eq("age", age)));
+        let found = dogs.filter(wide.clone()).find().unwrap();
+        assert_eq!(found, dogs.filter(Filter::one_of("age", -1..100_000)).find().unwrap());
+        assert!(!found.is_empty());
+        let mut deep = Filter::eq("age", -1).or(Filter::ne("age", -1));
+        for _ in 0..1_500 {
+            deep = deep.and(Filter::ne("age", -7)).or(Filter::eq("age", -8)).not().not();
+        }
+        assert_eq!(dogs.filter(deep.case_insensitive()).find().unwrap(), all);
+    });
 }

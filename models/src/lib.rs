@@ -22,6 +22,7 @@ pub mod domain;
 pub mod file_actions;
 pub mod instances;
 pub mod merge;
+mod object_automatic;
 pub mod object_domain;
 pub mod object_query;
 pub mod object_schema;

@@ -84,9 +84,25 @@ impl<'s> QueryGenerator<'s> {
             4 | 5 => {
                 Filter::And(vec![self.filter(class, depth - 1), self.filter(class, depth - 1)])
             }
+            6 if self.one_in(2) => self.alternatives(class),
             6 => Filter::Or(vec![self.filter(class, depth - 1), self.filter(class, depth - 1)]),
             _ => Filter::Not(Box::new(self.filter(class, depth - 1))),
         }
+    }
+
+    /// Draws values of which a property has one.
+    fn alternatives(&mut self, class: &str) -> Filter {
+        let (path, kind) = self.path(class);
+        let mut parts = Vec::new();
+        for _ in 0..2 + self.byte() % 4 {
+            let operand = self.byte();
+            let value = match operand {
+                0..20 => Value::Null,
+                _ => self.domain.value(&kind, operand, self.state),
+            };
+            parts.push(Filter::Compare(path.clone(), CompareOp::Equal, value));
+        }
+        Filter::Or(parts)
     }
 
     fn leaf(&mut self, class: &str) -> Filter {

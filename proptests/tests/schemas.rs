@@ -249,6 +249,7 @@ fn changed(old: &Class, change: &Change, new: &Class) -> Class {
                 properties.push(rekeyed(&old, new.property(old.name())));
             }
         }
+        // A key of another type is one again when it is known to be unique, at the end.
         Change::AddProperty { property }
         | Change::ChangeType { property, .. }
         | Change::MakeNullable { property }

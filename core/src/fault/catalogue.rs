@@ -60,6 +60,7 @@ faults! {
     Sc01 = "SC-01", "objects that get one key are not noticed";
     Sc03 = "SC-03", "renaming a property forgets that it is the primary key";
     Sc05 = "SC-05", "an upgrade commits the version before its changes";
+    Sc07 = "SC-07", "a primary key that gets another type is one no longer";
     Rs05 = "RS-05", "a file that could not be removed counts as removed";
     Au01 = "AU-01", "a revocation names the token its user has when it is sent";
     Au03 = "AU-03", "an action follows one more slash when the address ends with one";
@@ -128,6 +129,11 @@ faults! {
     Ob11 = "OB-11", "an observer receives commits before they are published";
     Ob12 = "OB-12", "the writes of a commit hook are committed after its commit";
     Ob13 = "OB-13", "a commit wakes only the oldest of the subscriptions";
+    Ob14 = "OB-14", "a deleted object leaves its long values behind";
+    Ob15 = "OB-15", "the bytes of removed elements still count for their list";
+    Ob16 = "OB-16", "an index keeps the entry of a value that an object had";
+    Ob17 = "OB-17", "a database has subscriptions of its own beside others over the store";
+    Ob18 = "OB-18", "a query walks the whole range of an index before it looks at an object";
 }
 
 #[cfg(feature = "faults")]

@@ -91,3 +91,14 @@ pub(crate) fn call_late(
     }
     late.commit()
 }
+
+/// OB-17: a database has subscriptions of its own.
+pub(crate) fn own<T: Default>(shared: Arc<T>) -> Arc<T> {
+    if on(Fault::Ob17) { Arc::default() } else { shared }
+}
+
+/// OB-18: a query walks the whole range of an index.
+#[inline(always)]
+pub(crate) fn whole_range(most: usize) -> usize {
+    if on(Fault::Ob18) { usize::MAX } else { most }
+}

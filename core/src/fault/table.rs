@@ -7,3 +7,9 @@ use super::{Fault, on};
 pub(crate) fn older_count(count: u32, older: Option<u32>) -> u32 {
     older.filter(|_| on(Fault::Ob10)).unwrap_or(count)
 }
+
+/// OB-15: the bytes of removed elements still count for their list.
+#[inline(always)]
+pub(crate) fn uncounted(removed: usize) -> usize {
+    if on(Fault::Ob15) { 0 } else { removed }
+}

@@ -9,7 +9,10 @@ use super::view::{Object, View};
 use crate::conc::Arc;
 use crate::error::Result;
 use crate::sorted::sort_by;
-use crate::table::{Catalog, ClassTable, Element, ElementId, ObjectId, ObjectKey};
+use crate::table::{
+    Catalog, ClassTable, Column, ColumnRef, ComparedLists, EditedLists, Element, ElementId,
+    ObjectId, ObjectKey,
+};
 use crate::unit::CommitId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,63 +68,102 @@ impl Changes {
     }
 }
 
-/// Compares the objects that a transaction touched with their states before it.
-pub(super) fn between(
-    before: View<'_>,
-    after: View<'_>,
-    touched: &BTreeSet<ObjectId>,
-) -> Result<Changes> {
-    let mut changes = Changes::default();
-    for id in touched {
-        let [older, newer] = [before, after].map(|view| table(view.tables.catalog, id));
-        let Some(class) = newer.or(older).map(|table| table.name.clone()) else { continue };
-        let [older, newer] = [(before, older), (after, newer)].map(|(view, table)| {
-            let find = |table| view.of_table(table).by_key(id.key.clone());
-            table.map(find).transpose().map(Option::flatten)
-        });
-        let (key, held) = (id.key.clone(), &mut changes.classes);
-        match (older?, newer?) {
-            (None, None) => {}
-            (None, Some(_)) => held.entry(class).or_default().inserted.push(key),
-            (Some(_), None) => held.entry(class).or_default().deleted.push(key),
-            (Some(older), Some(newer)) => {
-                let found = object(&older, &newer)?;
-                if !found.is_empty() {
-                    held.entry(class).or_default().modified.push((key, found));
+/// The objects before a transaction and after it.
+pub(super) struct Compared<'c> {
+    pub(super) before: View<'c>,
+    pub(super) after: View<'c>,
+    pub(super) edited: &'c EditedLists,
+}
+
+impl Compared<'_> {
+    /// Compares the objects that the transaction touched with their states before it.
+    pub(super) fn changes(&self, touched: &BTreeSet<ObjectId>) -> Result<Changes> {
+        let Self { before, after, .. } = *self;
+        let mut changes = Changes::default();
+        for id in touched {
+            let [older, newer] = [before, after].map(|view| table(view.tables.catalog, id));
+            let Some(class) = newer.or(older).map(|table| table.name.clone()) else { continue };
+            let [older, newer] = [(before, older), (after, newer)].map(|(view, table)| {
+                let find = |table| view.of_table(table).by_key(id.key.clone());
+                table.map(find).transpose().map(Option::flatten)
+            });
+            let (key, held) = (id.key.clone(), &mut changes.classes);
+            match (older?, newer?) {
+                (None, None) => {}
+                (None, Some(_)) => held.entry(class).or_default().inserted.push(key),
+                (Some(_), None) => held.entry(class).or_default().deleted.push(key),
+                (Some(older), Some(newer)) => {
+                    let found = self.object(&older, &newer)?;
+                    if !found.is_empty() {
+                        held.entry(class).or_default().modified.push((key, found));
+                    }
                 }
             }
         }
+        Ok(changes)
     }
-    Ok(changes)
+
+    /// Returns the properties in which two versions of an object differ.
+    fn object(&self, older: &Object<'_>, newer: &Object<'_>) -> Result<Vec<PropertyChange>> {
+        let mut found = Vec::new();
+        for column in &*newer.table.columns {
+            let Some(before) = older.table.column(column.name()) else { continue };
+            let property = column.name().to_owned();
+            match (before.is_list(), column.is_list()) {
+                (true, true) => {
+                    let list = self.list((older, before), (newer, column))?;
+                    if list != ListChanges::default() {
+                        found.push(PropertyChange { property, list: Some(list) });
+                    }
+                }
+                (false, false) => {
+                    if !older.get(&property)?.bitwise_eq(&newer.get(&property)?) {
+                        found.push(PropertyChange { property, list: None });
+                    }
+                }
+                (true, false) | (false, true) => {
+                    found.push(PropertyChange { property, list: None });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns how two versions of a list differ.
+    fn list(
+        &self,
+        (older, before): (&Object<'_>, &Column),
+        (newer, after): (&Object<'_>, &Column),
+    ) -> Result<ListChanges> {
+        let key = newer.key().to_bytes();
+        let [one, two] = [(older, before), (newer, after)]
+            .map(|(object, column)| ColumnRef::new(object.table, column).list(&key));
+        let (reader, newer) = (self.before.tables, self.after.tables);
+        // Columns of one name need not be one.
+        let found = match before.number == after.number {
+            true => reader.compare_lists(one, newer, two, self.edited)?,
+            false => ComparedLists { start: 0, before: reader.list(one)?, after: newer.list(two)? },
+        };
+        let mut changes = lists(&found.before, &found.after);
+        changes.shift(found.start);
+        Ok(changes)
+    }
+}
+
+impl ListChanges {
+    /// Counts positions from `start` elements before.
+    fn shift(&mut self, start: usize) {
+        let all = [&mut self.deleted, &mut self.inserted, &mut self.modified];
+        all.into_iter().flatten().for_each(|(at, _)| *at += start);
+        for (from, to, _) in &mut self.moved {
+            *from += start;
+            *to += start;
+        }
+    }
 }
 
 fn table<'a>(catalog: &'a Catalog, id: &ObjectId) -> Option<&'a Arc<ClassTable>> {
     catalog.table_numbered(id.class)
-}
-
-/// Returns the properties in which two versions of an object differ.
-fn object(older: &Object<'_>, newer: &Object<'_>) -> Result<Vec<PropertyChange>> {
-    let mut found = Vec::new();
-    for column in &*newer.table.columns {
-        let Some(before) = older.table.column(column.name()) else { continue };
-        let property = column.name().to_owned();
-        match (before.is_list(), column.is_list()) {
-            (true, true) => {
-                let [before, after] = [older, newer].map(|object| object.list(&property));
-                let list = lists(&before?, &after?);
-                if list != ListChanges::default() {
-                    found.push(PropertyChange { property, list: Some(list) });
-                }
-            }
-            (false, false) => {
-                if !older.get(&property)?.bitwise_eq(&newer.get(&property)?) {
-                    found.push(PropertyChange { property, list: None });
-                }
-            }
-            (true, false) | (false, true) => found.push(PropertyChange { property, list: None }),
-        }
-    }
-    Ok(found)
 }
 
 /// Returns how two versions of a list differ.

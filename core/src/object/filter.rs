@@ -5,9 +5,8 @@
 use super::lookup::{self, class_numbered, type_error};
 use super::view::View;
 use crate::error::Result;
-use crate::schema::PropertyType;
 use crate::table::{
-    ClassTable, ColumnPlace, ColumnRef, ObjectId, ObjectKey, RecordRef, RecordSlot, Value, plain,
+    ClassTable, ColumnPlace, ColumnRef, ObjectId, ObjectKey, RecordRef, Value, plain,
 };
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -50,6 +49,13 @@ pub enum Filter {
         how: CompareOp,
         /// The other value.
         value: Value<'static>,
+    },
+    /// A value that is equal to one of those that are given.
+    OneOf {
+        /// The path to the value.
+        path: String,
+        /// The other values.
+        values: Vec<Value<'static>>,
     },
     /// A string compared with one that is given.
     Text {
@@ -152,31 +158,69 @@ impl Filter {
         Self::eq(path, Value::Null)
     }
 
+    /// The value is one of these.
+    #[must_use]
+    pub fn one_of<'v, V: Into<Value<'v>>>(
+        path: impl Into<String>,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        let values = values.into_iter().map(|value| value.into().into_owned()).collect();
+        Self::OneOf { path: path.into(), values }
+    }
+
     /// Takes upper and lower case as alike in texts that are looked at, here and in all parts.
     #[must_use]
-    pub fn case_insensitive(self) -> Self {
-        let all = |parts: Vec<Self>| parts.into_iter().map(Self::case_insensitive).collect();
-        match self {
-            Self::Text { path, how, text, .. } => {
-                Self::Text { path, how, text, case_insensitive: true }
+    pub fn case_insensitive(mut self) -> Self {
+        let mut left = vec![&mut self];
+        while let Some(part) = left.pop() {
+            match part {
+                Self::Text { case_insensitive, .. } => *case_insensitive = true,
+                Self::And(parts) | Self::Or(parts) => left.extend(parts),
+                Self::Not(part) => left.push(part),
+                Self::Compare { .. } | Self::OneOf { .. } => {}
             }
-            Self::And(parts) => Self::And(all(parts)),
-            Self::Or(parts) => Self::Or(all(parts)),
-            Self::Not(part) => Self::Not(Box::new(part.case_insensitive())),
-            compare @ Self::Compare { .. } => compare,
         }
+        self
     }
 
     /// Both conditions are met.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self::And(vec![self, other])
+        match (self, other) {
+            (Self::And(mut parts), Self::And(others)) => {
+                parts.extend(others);
+                Self::And(parts)
+            }
+            (Self::And(mut parts), other) => {
+                parts.push(other);
+                Self::And(parts)
+            }
+            (one, Self::And(mut parts)) => {
+                parts.insert(0, one);
+                Self::And(parts)
+            }
+            (one, two) => Self::And(vec![one, two]),
+        }
     }
 
     /// One of the conditions is met, or both.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Self::Or(vec![self, other])
+        match (self, other) {
+            (Self::Or(mut parts), Self::Or(others)) => {
+                parts.extend(others);
+                Self::Or(parts)
+            }
+            (Self::Or(mut parts), other) => {
+                parts.push(other);
+                Self::Or(parts)
+            }
+            (one, Self::Or(mut parts)) => {
+                parts.insert(0, one);
+                Self::Or(parts)
+            }
+            (one, two) => Self::Or(vec![one, two]),
+        }
     }
 
     /// The condition is not met.
@@ -186,7 +230,10 @@ impl Filter {
         reason = "a filter reads from left to right: `filter.not()`, as `and` and `or`"
     )]
     pub fn not(self) -> Self {
-        Self::Not(Box::new(self))
+        match self {
+            Self::Not(part) => *part,
+            part => Self::Not(Box::new(part)),
+        }
     }
 }
 
@@ -320,176 +367,16 @@ impl<'a> View<'a> {
     }
 }
 
-/// Where a record itself holds a whole number or a bool, and with what it is compared: that needs
-/// neither a path nor a value made of it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Number {
-    slot: RecordSlot,
-    value: i64,
-}
-
-impl Number {
-    fn new(path: &PropertyPath<'_>, value: &Value<'_>) -> Option<Self> {
-        let value = match value {
-            Value::Int(value) => *value,
-            Value::Bool(value) => i64::from(*value),
-            _ => return None,
-        };
-        let [hop] = &path[..] else { return None };
-        Some(Self { slot: RecordSlot::of(hop.column)?, value })
-    }
-
-    /// Tells in which order the two are; none if there is none, or it has to be read otherwise.
-    #[inline]
-    fn order(&self, record: &[u8]) -> Option<Ordering> {
-        self.slot.number(record).map(|found| found.cmp(&self.value))
-    }
-}
-
-/// A condition whose paths were found and whose values are of the right types.
-#[derive(Debug)]
-pub(super) enum Compiled<'a> {
-    Compare {
-        path: PropertyPath<'a>,
-        how: CompareOp,
-        value: Value<'static>,
-        number: Option<Number>,
-    },
-    Text {
-        path: PropertyPath<'a>,
-        how: StringOp,
-        text: String,
-        case_insensitive: bool,
-    },
-    And(Vec<Compiled<'a>>),
-    Or(Vec<Compiled<'a>>),
-    Not(Box<Compiled<'a>>),
-}
-
-impl<'a> Compiled<'a> {
-    pub(super) fn new(view: &View<'a>, table: &'a ClassTable, filter: &Filter) -> Result<Self> {
-        let all = |parts: &[Filter]| {
-            parts.iter().map(|part| Self::new(view, table, part)).collect::<Result<Vec<_>>>()
-        };
-        Ok(match filter {
-            Filter::And(parts) => Self::And(all(parts)?),
-            Filter::Or(parts) => Self::Or(all(parts)?),
-            Filter::Not(part) => Self::Not(Box::new(Self::new(view, table, part)?)),
-            Filter::Compare { path, how, value } => {
-                let path = view.path(table, path)?;
-                let is_order = !matches!(how, CompareOp::Equal | CompareOp::NotEqual);
-                check_comparable(view, &path, value, is_order)?;
-                let number = Number::new(&path, value);
-                Self::Compare { path, how: *how, value: value.clone(), number }
-            }
-            Filter::Text { path, how, text, case_insensitive } => {
-                let path = view.path(table, path)?;
-                let text = if *case_insensitive { fold(text) } else { text.clone() };
-                check_comparable(view, &path, &Value::String(text.as_str().into()), false)?;
-                Self::Text { path, how: *how, text, case_insensitive: *case_insensitive }
-            }
-        })
-    }
-
-    /// Tells whether an object meets the condition.
-    pub(super) fn meets(&self, view: &View<'a>, row: RecordRef<'_>) -> Result<bool> {
-        match self {
-            Self::Compare { path, how, value, number } => {
-                match number.and_then(|number| number.order(row.record)) {
-                    Some(order) => Ok(how.holds(Some(order))),
-                    None => view.any(path, row, &|found| compare(found, *how, value)),
-                }
-            }
-            Self::Text { path, how, text, case_insensitive } => view.any(path, row, &|found| {
-                let Value::String(found) = found else { return false };
-                match case_insensitive {
-                    true => how.meets(&fold(found), text),
-                    false => how.meets(found, text),
-                }
-            }),
-            Self::And(parts) => {
-                for part in parts {
-                    if !part.meets(view, row)? {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            }
-            Self::Or(parts) => {
-                for part in parts {
-                    if part.meets(view, row)? {
-                        return Ok(true);
-                    }
-                }
-                Ok(false)
-            }
-            Self::Not(part) => part.meets(view, row).map(|meets| !meets),
-        }
-    }
-}
-
-/// Folds a string to lower case character by character, so that a substring folds as it does within
-/// the whole. Both forms of the lower-case sigma fold to one.
-fn fold(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_ascii_lowercase();
-    }
-    let lower = text.chars().flat_map(char::to_lowercase);
-    lower.map(|letter| if letter == 'ς' { 'σ' } else { letter }).collect()
-}
-
-impl StringOp {
-    fn meets(self, found: &str, text: &str) -> bool {
-        match self {
-            Self::Is => found == text,
-            Self::Begins => found.starts_with(text),
-            Self::Ends => found.ends_with(text),
-            Self::Contains => found.contains(text),
-        }
-    }
-}
-
-/// Checks that what a path leads to can be compared with a value.
-fn check_comparable(
-    view: &View<'_>,
-    path: &PropertyPath<'_>,
-    value: &Value<'_>,
-    is_order: bool,
-) -> Result<()> {
-    let Some(field) = path.last() else { return Ok(()) };
-    let column = field.column;
-    let is_link = column.target().is_some();
-    let fits = match value {
-        Value::Null => true,
-        Value::Link(to) => {
-            is_link && column.target() == Some(view.class_name(to.class)?) && !is_order
-        }
-        value => !is_link && type_name(column.kind()) == value.type_name(),
-    };
-    if fits {
-        return Ok(());
-    }
-    let found = if is_order && is_link { "an order" } else { value.type_name() };
-    Err(type_error(*field, found))
-}
-
-/// Returns the name of the type of values that a property holds, as values say it.
-pub(super) fn type_name(kind: &PropertyType) -> &'static str {
-    use crate::schema::Scalar;
-    let scalar = match kind {
-        PropertyType::Scalar(scalar) | PropertyType::List { of: scalar, .. } => *scalar,
-        PropertyType::Counter => Scalar::Int,
-        PropertyType::Object(_)
-        | PropertyType::ObjectList(_)
-        | PropertyType::LinkingObjects { .. } => return "a link",
-    };
-    match scalar {
-        Scalar::Int => "int",
-        Scalar::Bool => "bool",
-        Scalar::String => "string",
-        Scalar::Binary => "binary",
-        Scalar::Timestamp => "timestamp",
-        Scalar::Float => "float",
-        Scalar::Double => "double",
+/// Puts any two values of one type in order: null first, numbers with a point by their total order.
+pub(super) fn in_order(one: &Value<'_>, two: &Value<'_>) -> Ordering {
+    match (one, two) {
+        (Value::Int(one), Value::Int(two)) => one.cmp(two),
+        (Value::Bool(one), Value::Bool(two)) => one.cmp(two),
+        (Value::String(one), Value::String(two)) => one.as_bytes().cmp(two.as_bytes()),
+        (Value::Binary(one), Value::Binary(two)) => one.cmp(two),
+        (Value::Timestamp(one), Value::Timestamp(two)) => one.cmp(two),
+        (Value::Float(one), Value::Float(two)) => one.total_cmp(two),
+        (Value::Double(one), Value::Double(two)) => one.total_cmp(two),
+        _ => two.is_null().cmp(&one.is_null()),
     }
 }

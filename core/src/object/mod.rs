@@ -42,6 +42,7 @@ mod changes;
     )
 )]
 mod commit_hook;
+mod compiled;
 mod database;
 pub(crate) mod error;
 mod filter;
@@ -51,12 +52,14 @@ mod opening;
 mod options;
 mod query;
 mod query_plan;
+mod query_walk;
 mod queues;
 mod shared;
 mod signal;
 mod subscribe;
 mod transaction;
 mod view;
+pub(crate) mod visits;
 mod write_properties;
 
 pub use crate::table::{
@@ -74,8 +77,8 @@ pub use database::Database;
 pub use filter::{CompareOp, Filter, StringOp};
 pub use lists::ListMut;
 pub use options::{DatabaseOptions, Migration};
-pub use query::{Order, Query};
-pub use query_plan::QueryPlan;
+pub use query::Query;
+pub use query_plan::{Order, QueryPlan};
 pub use shared::Snapshot;
 pub use subscribe::Subscription;
 pub use transaction::Transaction;

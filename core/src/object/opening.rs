@@ -1,6 +1,7 @@
 //! Opening: bringing a file to the classes of an app.
 //!
 //! - M6 An opening changes the schema atomically. The migration and the initial data run once.
+//! - M7 After an opening that wrote, the same opening finds nothing to do.
 //!
 //! Specification: docs/schema.md, docs/objects.md#opening.
 
@@ -8,12 +9,13 @@ use super::database::Database;
 use super::options::{DatabaseOptions, Migration};
 use super::shared::{Shared, Snapshot};
 use super::transaction::Transaction;
+use super::view::View;
 use crate::conc::Arc;
 use crate::error::Result;
 use crate::fault::{self, Fault};
 use crate::schema::{
-    Action, Change, Class, Difference, Opening, Property, Schema, StoredSchema, decide,
-    require_classes, require_match,
+    Action, Change, Class, Difference, Opening, Property, Schema, SchemaError, StoredSchema,
+    decide, differences, require_classes, require_match,
 };
 use crate::table::{SchemaChange, without_key};
 use crate::txn::{Store, StoreOptions};
@@ -45,7 +47,8 @@ impl Database {
         Self::from_store(options.in_memory()?, wanted)
     }
 
-    /// Opens the objects of an open store. No other handle may write to it.
+    /// Opens the objects of an open store. Other databases over it may be open: all see each
+    /// commit, and a subscription to one gets the commits of all.
     ///
     /// # Errors
     /// [`crate::Error::Schema`] if the file does not fit the classes under the schema mode; the
@@ -71,8 +74,7 @@ fn apply_schema(database: &Database, wanted: &DatabaseOptions<'_>) -> Result<()>
     let seen = database.snapshot()?;
     let Some((schema, version)) = &wanted.schema else { return Ok(()) };
     let path = database.store().path();
-    let decide = |file: &Snapshot| {
-        let file = file.view();
+    let decide = |file: View<'_>| {
         let stored = StoredSchema { version: file.schema_version(), schema: file.schema()? };
         let actions = decide(&Opening {
             path,
@@ -88,19 +90,25 @@ fn apply_schema(database: &Database, wanted: &DatabaseOptions<'_>) -> Result<()>
         Result::Ok(actions)
     };
     // The usual opening changes nothing, so it does not wait for writers.
-    let is_done = decide(&seen)?.is_empty() && !fault::on(Fault::Cf05);
+    let is_done = decide(seen.view())?.is_empty() && !fault::on(Fault::Cf05);
     if is_done || wanted.only_reads() {
         return Ok(());
     }
     // Another writer may have changed the classes since the snapshot. From here none can.
     let (txn, older) = database.write_from()?;
-    let actions = decide(&older)?;
+    let actions = decide(older.view())?;
     if actions.is_empty() && !fault::on(Fault::Cf05) {
         return Ok(());
     }
     let (txn, older) = fault::object::version_first(database, (txn, older), *version)?;
     let mut steps = Steps { txn, older, wanted, schema, keys: Vec::new() };
     actions.into_iter().try_for_each(|action| steps.act(action))?;
+    // The next opening must find nothing to do.
+    let left = steps.txn.view();
+    if !fault::on(Fault::Cf05) && !decide(left)?.is_empty() {
+        let (path, differences) = (path.to_path_buf(), differences(&left.schema()?, schema));
+        return Err(SchemaError::MigrationNeeded { path, differences }.into());
+    }
     steps.txn.commit().map(drop)
 }
 
@@ -168,6 +176,9 @@ impl Steps<'_, '_> {
             Change::ChangeType { property, .. } => {
                 self.txn.remove_property(class, property)?;
                 let Some(wanted) = wanted(property) else { return Ok(()) };
+                if wanted.is_primary_key() && !fault::on(Fault::Sc07) {
+                    self.keys.push(class.clone());
+                }
                 let wanted = without_key(&wanted, wanted.kind().clone())?;
                 self.txn.add_property(class, &wanted)
             }

@@ -5,27 +5,17 @@
 //! Specification: docs/objects.md#queries. Model: `models::object_query`. Check:
 //! `sim::check::queries`.
 
-use super::filter::{Compiled, Filter, PropertyPath};
+use super::compiled::Compiled;
+use super::filter::{Filter, PropertyPath, in_order};
 use super::lookup::{self, type_error};
-use super::query_plan::{QueryPlan, narrow};
+use super::query_plan::{InOrder, Order, QueryPlan};
 use super::view::{Objects, View};
+use crate::conc::Arc;
 use crate::error::Result;
 use crate::schema::{PropertyType, Scalar};
 use crate::sorted::places_by;
 use crate::table::{Column, ColumnRef, ObjectId, ObjectKey, RecordRef, RecordSlot, Value};
 use std::cmp::Ordering;
-
-/// How many objects that an index names are looked for together.
-const KEYS_AT_ONCE: usize = 16;
-
-/// From which end results are sorted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Null first, then from the least.
-    Ascending,
-    /// From the greatest, null last.
-    Descending,
-}
 
 /// A question about the objects of a class. It answers from the snapshot or the transaction it was
 /// asked of.
@@ -69,12 +59,12 @@ pub enum Order {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Query<'a> {
-    objects: Objects<'a>,
-    filter: Option<Filter>,
-    sort: Vec<(String, Order)>,
-    distinct: Vec<String>,
-    limit: Option<usize>,
-    scan: bool,
+    pub(super) objects: Objects<'a>,
+    filter: Option<Arc<Filter>>,
+    pub(super) sort: Vec<(String, Order)>,
+    pub(super) distinct: Vec<String>,
+    pub(super) limit: Option<usize>,
+    pub(super) scan: bool,
 }
 
 /// An object that was found, with what it is sorted by.
@@ -82,9 +72,6 @@ struct Hit {
     key: ObjectKey,
     by: Vec<Value<'static>>,
 }
-
-/// Takes an object, and tells whether to go on.
-type VisitObject<'v> = dyn FnMut(RecordRef<'_>) -> Result<bool> + 'v;
 
 impl<'a> Objects<'a> {
     /// Asks about these objects.
@@ -111,10 +98,11 @@ impl<'a> Query<'a> {
     /// Leaves out objects that do not meet this condition too.
     #[must_use]
     pub fn filter(mut self, filter: Filter) -> Self {
-        self.filter = Some(match self.filter {
-            Some(held) => held.and(filter),
+        let all = match self.filter {
+            Some(held) => Arc::unwrap_or_clone(held).and(filter),
             None => filter,
-        });
+        };
+        self.filter = Some(Arc::new(all));
         self
     }
 
@@ -146,14 +134,12 @@ impl<'a> Query<'a> {
         self
     }
 
-    /// Tells how the objects to look at are found.
+    /// Tells how [`Query::find`] finds the objects to look at. To decide, it may walk an index.
     ///
     /// # Errors
     /// As [`Query::find`].
     pub fn explain(&self) -> Result<QueryPlan> {
-        let condition = self.condition()?;
-        let way = condition.as_ref().filter(|_| !self.scan).and_then(narrow);
-        Ok(way.map_or(QueryPlan::All, |way| way.access()))
+        self.chosen()
     }
 
     /// Returns the objects.
@@ -189,7 +175,7 @@ impl<'a> Query<'a> {
         if limit == 0 {
             return self.condition().map(|_| 0);
         }
-        self.each(&mut |_| {
+        self.unsorted().each(&mut |_| {
             count += 1;
             Ok(count < limit)
         })?;
@@ -258,6 +244,18 @@ impl<'a> Query<'a> {
             is_number(kind) || *kind == PropertyType::Scalar(Scalar::Timestamp)
         })?;
         let mut best = Value::Null;
+        if self.sort.is_empty() && self.distinct.is_empty() && self.limit.is_none() {
+            let order = if better.is_lt() { Order::Ascending } else { Order::Descending };
+            let in_order = InOrder { column, order, without_null: true };
+            let table = self.objects.table;
+            let is_done = self.in_order(in_order, &mut |row| {
+                best = self.view().one(&[ColumnRef { table, column }], row)?;
+                Ok(best.is_null())
+            })?;
+            if is_done {
+                return Ok(best);
+            }
+        }
         self.values(column, |value| {
             let is_nothing = match value {
                 Value::Float(value) => value.is_nan(),
@@ -271,12 +269,13 @@ impl<'a> Query<'a> {
         Ok(best)
     }
 
-    fn view(&self) -> View<'a> {
+    pub(super) fn view(&self) -> View<'a> {
         self.objects.view
     }
 
-    fn condition(&self) -> Result<Option<Compiled<'a>>> {
-        let compile = |filter| Compiled::new(&self.view(), self.objects.table, filter);
+    pub(super) fn condition(&self) -> Result<Option<Compiled<'a>>> {
+        let compile =
+            |filter: &Arc<Filter>| Compiled::new(&self.view(), self.objects.table, filter);
         self.filter.as_ref().map(compile).transpose()
     }
 
@@ -313,37 +312,9 @@ impl<'a> Query<'a> {
         Ok(())
     }
 
-    /// Visits every object that meets the condition, in the order of keys, until the visitor stops
-    /// it.
-    fn each(&self, body: &mut VisitObject<'_>) -> Result<()> {
-        let view = self.view();
-        let condition = self.condition()?;
-        let way = condition.as_ref().filter(|_| !self.scan).and_then(narrow);
-        let meets = |row: RecordRef<'_>| match &condition {
-            Some(condition) => condition.meets(&view, row),
-            None => Ok(true),
-        };
-        let Some(way) = way else {
-            let mut range = self.objects.tree.range(..)?;
-            while let Some((key, record)) = range.next_ref()? {
-                let row = RecordRef { key, record };
-                if meets(row)? && !body(row)? {
-                    break;
-                }
-            }
-            return Ok(());
-        };
-        for keys in way.keys(&view)?.chunks(KEYS_AT_ONCE) {
-            self.objects.tree.prefetch(keys);
-            for key in keys {
-                let record = self.objects.tree.get(key)?.ok_or_else(|| view.tables.malformed())?;
-                let row = RecordRef { key, record: &record };
-                if meets(row)? && !body(row)? {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
+    /// Returns the query without an order, for answers that do not depend on one.
+    fn unsorted(&self) -> Self {
+        Self { sort: Vec::new(), ..self.clone() }
     }
 
     /// Finds what is sorted by.
@@ -352,7 +323,7 @@ impl<'a> Query<'a> {
     }
 
     /// Resolves a path over single links, if its values can be compared and sorted.
-    fn sortable(&self, path: &str) -> Result<PropertyPath<'a>> {
+    pub(super) fn sortable(&self, path: &str) -> Result<PropertyPath<'a>> {
         let hops = self.view().path(self.objects.table, path)?;
         for (index, field) in hops.iter().enumerate() {
             let column = field.column;
@@ -375,6 +346,9 @@ impl<'a> Query<'a> {
         let enough = if paths.is_empty() && distinct.is_empty() { limit } else { usize::MAX };
         if enough == 0 {
             return self.condition().map(|_| Vec::new());
+        }
+        if let Some(found) = self.first_in_order()? {
+            return Ok(found);
         }
         self.each(&mut |row| {
             let all = paths.iter().chain(&distinct);
@@ -435,18 +409,4 @@ fn alike(one: &[Value<'_>], two: &[Value<'_>]) -> Ordering {
     let differ =
         |(one, two): (&Value<'_>, &Value<'_>)| Some(in_order(one, two)).filter(|o| o.is_ne());
     one.iter().zip(two).find_map(differ).unwrap_or(Ordering::Equal)
-}
-
-/// Puts any two values of one type in order: null first, numbers with a point by their total order.
-fn in_order(one: &Value<'_>, two: &Value<'_>) -> Ordering {
-    match (one, two) {
-        (Value::Int(one), Value::Int(two)) => one.cmp(two),
-        (Value::Bool(one), Value::Bool(two)) => one.cmp(two),
-        (Value::String(one), Value::String(two)) => one.as_bytes().cmp(two.as_bytes()),
-        (Value::Binary(one), Value::Binary(two)) => one.cmp(two),
-        (Value::Timestamp(one), Value::Timestamp(two)) => one.cmp(two),
-        (Value::Float(one), Value::Float(two)) => one.total_cmp(two),
-        (Value::Double(one), Value::Double(two)) => one.total_cmp(two),
-        _ => two.is_null().cmp(&one.is_null()),
-    }
 }

@@ -3,15 +3,20 @@
 //!
 //! - Q3 Every object that meets a condition is among those that the plan of the query reads.
 
-use super::filter::{CompareOp, Compiled, StringOp};
+use super::compiled::{Compiled, How, ValueTest};
+use super::filter::{CompareOp, StringOp};
 use super::lookup::class_numbered;
 use super::view::View;
+use super::visits;
 use crate::error::Result;
 use crate::fault;
 use crate::table::index::{self, TEXT_BYTES_MAX, text_prefix, value_prefix};
+use crate::table::limits::limits;
 use crate::table::{
-    ClassId, ColumnPlace, ColumnRef, ObjectKey, Value, after, links_from, read_link,
+    ClassId, Column, ColumnPlace, ColumnRef, ObjectKey, RecordRef, Value, after, links_from,
+    read_link,
 };
+use crate::tree::Range;
 use std::fmt;
 use std::ops::Bound;
 
@@ -21,6 +26,11 @@ use std::ops::Bound;
 pub enum QueryPlan {
     /// It looks at all of them.
     All,
+    /// It looks at all of them, because an index names more than a quarter.
+    AllOfMany {
+        /// The property with the index.
+        property: String,
+    },
     /// By their primary key.
     PrimaryKey {
         /// The property.
@@ -31,12 +41,48 @@ pub enum QueryPlan {
         /// The property.
         property: String,
     },
+    /// By an index and by all objects in turns, until one of the two has found enough.
+    IndexOrAll {
+        /// The property.
+        property: String,
+    },
+    /// In the order of an index or of the primary key, until enough are found.
+    Order {
+        /// The property.
+        property: String,
+    },
     /// By the links to an object.
     Links {
         /// The property that they are in.
         property: String,
     },
+    /// By several plans, of which each finds a part.
+    AnyOf {
+        /// The plans.
+        plans: Vec<QueryPlan>,
+    },
 }
+
+/// From which end results are sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Null first, then from the least.
+    Ascending,
+    /// From the greatest, null last.
+    Descending,
+}
+
+/// A property whose order is that of the results.
+#[derive(Clone, Copy)]
+pub(super) struct InOrder<'a> {
+    pub(super) column: &'a Column,
+    pub(super) order: Order,
+    /// Null counts as nothing.
+    pub(super) without_null: bool,
+}
+
+/// Takes an object, and tells whether to go on.
+pub(super) type VisitObject<'v> = dyn FnMut(RecordRef<'_>) -> Result<bool> + 'v;
 
 /// Keys of a tree: from one, up to but without another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,22 +101,40 @@ enum KeySource {
     Links(ClassId),
 }
 
-/// The keys to look at.
-#[derive(Debug)]
-pub(super) struct Narrow<'a> {
-    hop: ColumnRef<'a>,
+/// A range of a tree whose keys name objects.
+#[derive(Clone, Debug)]
+pub(super) struct KeyRange<'a> {
+    pub(super) hop: ColumnRef<'a>,
     keys: KeySource,
-    bounds: Bounds,
+    pub(super) bounds: Bounds,
+}
+
+/// The keys to look at.
+#[derive(Clone, Debug)]
+pub(super) struct Narrow<'a> {
+    pub(super) ranges: Vec<KeyRange<'a>>,
     /// The fewer objects are expected the lower.
     rank: u8,
+    /// The keys are in the order of the objects.
+    pub(super) is_ordered: bool,
 }
 
 impl Bounds {
-    fn beginning_with(prefix: Vec<u8>) -> Self {
+    pub(super) fn beginning_with(prefix: Vec<u8>) -> Self {
         Self { to: after(&prefix), from: prefix }
     }
 
-    fn range(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+    /// Returns the bounds of all keys from one on.
+    pub(super) const fn from(from: Vec<u8>) -> Self {
+        Self { from, to: None }
+    }
+
+    /// Returns the keys before another one.
+    pub(super) fn before(&self, to: Vec<u8>) -> Self {
+        Self { from: self.from.clone(), to: Some(to) }
+    }
+
+    pub(super) fn range(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
         let to = self.to.as_ref().map_or(Bound::Unbounded, |to| Bound::Excluded(&to[..]));
         (Bound::Included(&self.from), to)
     }
@@ -79,49 +143,86 @@ impl Bounds {
 /// Finds the narrowest way to the objects that meet a condition, if there is a better one than to
 /// look at all.
 pub(super) fn narrow<'a>(condition: &Compiled<'a>) -> Option<Narrow<'a>> {
-    match condition {
-        Compiled::And(parts) => parts.iter().filter_map(narrow).min_by_key(|way| way.rank),
-        Compiled::Compare { path, how: CompareOp::Equal, value: Value::Link(to), .. } => {
-            let &[hop] = &path[..] else { return None };
-            let prefix = links_from(&to.key.to_bytes(), hop.table.id, hop.column.number);
-            let bounds = Bounds::beginning_with(prefix);
-            Some(Narrow { hop, keys: KeySource::Links(to.class), bounds, rank: 1 })
-        }
-        Compiled::Compare { path, how, value, .. } => {
-            let &[hop] = &path[..] else { return None };
-            let (keys, bounds) = match hop.column.place {
-                ColumnPlace::Key => (KeySource::Objects, key_bounds(*how, value)?),
-                ColumnPlace::Slot(_) if hop.column.has_index_tree() => {
-                    (KeySource::Index, index_bounds(*how, value)?)
-                }
-                ColumnPlace::Slot(_) | ColumnPlace::OutOfLine => return None,
-            };
-            let rank = u8::from(*how != CompareOp::Equal) * 2;
-            Some(Narrow { hop, keys, bounds, rank: rank + u8::from(keys != KeySource::Objects) })
-        }
-        Compiled::Text {
-            path,
-            how: StringOp::Is | StringOp::Begins,
-            text,
-            case_insensitive: false,
-        } => {
-            let &[hop] = &path[..] else { return None };
-            let (keys, prefix) = match hop.column.place {
-                ColumnPlace::Key => {
-                    (KeySource::Objects, ObjectKey::String(text.clone()).to_bytes().to_vec())
-                }
-                ColumnPlace::Slot(_) if hop.column.has_index_tree() => {
-                    let mut prefix = value_prefix(&Value::Bool(false));
-                    prefix.pop();
-                    prefix.extend(text_prefix(text));
-                    (KeySource::Index, prefix)
-                }
-                ColumnPlace::Slot(_) | ColumnPlace::OutOfLine => return None,
-            };
-            Some(Narrow { hop, keys, bounds: Bounds::beginning_with(prefix), rank: 3 })
-        }
-        Compiled::Text { .. } | Compiled::Or(_) | Compiled::Not(_) => None,
+    let ways =
+        condition.needed.iter().filter_map(|needed| any_of(&condition.tests[needed.clone()]));
+    ways.min_by_key(|way| way.rank)
+}
+
+/// Finds a way to the objects that meet one of some tests.
+fn any_of<'a>(tests: &[ValueTest<'a>]) -> Option<Narrow<'a>> {
+    let mut ways = tests.iter().map(of_test);
+    let mut all = ways.next()??;
+    for way in ways {
+        let way = way?;
+        all.ranges.extend(way.ranges);
+        // Several ways come behind one of their kind.
+        all.rank = all.rank.max(way.rank) | 1;
+        all.is_ordered = false;
     }
+    Some(all)
+}
+
+fn of_test<'a>(test: &ValueTest<'a>) -> Option<Narrow<'a>> {
+    let &[hop] = &test.path[..] else { return None };
+    let (ranges, rank, is_ordered) = match &test.how {
+        How::Compare { how, value, .. } => {
+            let range = compared(hop, *how, value)?;
+            let is_equal = *how == CompareOp::Equal;
+            // Links to one object, and entries of one value, are in the order of the objects.
+            let is_ordered = is_equal || range.keys == KeySource::Objects;
+            let rank = if is_equal { 0 } else { 4 };
+            (vec![range], rank, is_ordered)
+        }
+        How::OneOf { values } => {
+            let ranges = values.iter().map(|value| compared(hop, CompareOp::Equal, value));
+            let ranges = ranges.collect::<Option<Vec<_>>>()?;
+            (ranges, 1, values.len() == 1)
+        }
+        How::Text { how: StringOp::Is | StringOp::Begins, text, case_insensitive: false } => {
+            let range = beginning_with(hop, text)?;
+            let is_ordered = range.keys == KeySource::Objects;
+            (vec![range], 6, is_ordered)
+        }
+        How::Text { .. } => return None,
+    };
+    let is_by_key = ranges.iter().all(|range| range.keys == KeySource::Objects);
+    Some(Narrow { ranges, rank: rank + if is_by_key { 0 } else { 2 }, is_ordered })
+}
+
+/// Finds the keys of the objects whose value may meet a comparison.
+fn compared<'a>(hop: ColumnRef<'a>, how: CompareOp, value: &Value<'_>) -> Option<KeyRange<'a>> {
+    let (keys, bounds) = match (value, hop.column.place) {
+        (Value::Link(to), _) => {
+            if how != CompareOp::Equal {
+                return None;
+            }
+            let prefix = links_from(&to.key.to_bytes(), hop.table.id, hop.column.number);
+            (KeySource::Links(to.class), Bounds::beginning_with(prefix))
+        }
+        (_, ColumnPlace::Key) => (KeySource::Objects, key_bounds(how, value)?),
+        (_, ColumnPlace::Slot(_)) if hop.column.has_index_tree() => {
+            (KeySource::Index, index_bounds(how, value)?)
+        }
+        (_, ColumnPlace::Slot(_) | ColumnPlace::OutOfLine) => return None,
+    };
+    Some(KeyRange { hop, keys, bounds })
+}
+
+/// Finds the keys of the objects whose string begins with another one.
+fn beginning_with<'a>(hop: ColumnRef<'a>, text: &str) -> Option<KeyRange<'a>> {
+    let (keys, prefix) = match hop.column.place {
+        ColumnPlace::Key => {
+            (KeySource::Objects, ObjectKey::String(text.to_owned()).to_bytes().to_vec())
+        }
+        ColumnPlace::Slot(_) if hop.column.has_index_tree() => {
+            let mut prefix = value_prefix(&Value::Bool(false));
+            prefix.pop();
+            prefix.extend(text_prefix(text));
+            (KeySource::Index, prefix)
+        }
+        ColumnPlace::Slot(_) | ColumnPlace::OutOfLine => return None,
+    };
+    Some(KeyRange { hop, keys, bounds: Bounds::beginning_with(prefix) })
 }
 
 /// Returns the keys of objects whose primary key may meet a comparison.
@@ -173,8 +274,38 @@ fn beginning(value: &Value<'_>, at: Vec<u8>) -> Vec<u8> {
     }
 }
 
-impl Narrow<'_> {
-    pub(super) fn access(&self) -> QueryPlan {
+impl<'a> Narrow<'a> {
+    /// Tells whether few objects are expected: those at one value, or at some.
+    pub(super) fn is_selective(&self) -> bool {
+        self.rank < 4 && self.ranges.len() <= limits().index_entries
+    }
+
+    /// Returns the only range of keys of objects themselves, if there is no other.
+    pub(super) fn only_objects(&self) -> Option<&Bounds> {
+        match &self.ranges[..] {
+            [KeyRange { keys: KeySource::Objects, bounds, .. }] => Some(bounds),
+            _ => None,
+        }
+    }
+
+    pub(super) fn plan(&self) -> QueryPlan {
+        let mut plans: Vec<QueryPlan> = self.ranges.iter().map(KeyRange::plan).collect();
+        plans.dedup();
+        match plans.len() {
+            1 => plans.remove(0),
+            _ => QueryPlan::AnyOf { plans },
+        }
+    }
+
+    /// Begins to walk the keys.
+    pub(super) fn walk(&self, view: View<'a>) -> KeyWalk<'a> {
+        let (ranges, keys) = (self.ranges.clone().into_iter(), Vec::new());
+        KeyWalk { view, ranges, current: None, keys, is_ordered: self.is_ordered }
+    }
+}
+
+impl<'a> KeyRange<'a> {
+    fn plan(&self) -> QueryPlan {
         let property = self.hop.column.name().to_owned();
         match self.keys {
             KeySource::Objects => QueryPlan::PrimaryKey { property },
@@ -183,8 +314,7 @@ impl Narrow<'_> {
         }
     }
 
-    /// Returns the keys of the objects, in order.
-    pub(super) fn keys(&self, view: &View<'_>) -> Result<Vec<Vec<u8>>> {
+    fn range(&self, view: &View<'a>) -> Result<Range<'a>> {
         let ColumnRef { table, column } = self.hop;
         let tree = match self.keys {
             KeySource::Objects => view.tables.source.tree(&table.trees.objects),
@@ -194,21 +324,56 @@ impl Narrow<'_> {
                 view.tables.source.tree(&target.trees.links)
             }
         };
-        let mut range = tree.range(self.bounds.range())?;
-        let mut keys = Vec::new();
-        while let Some((key, _)) = range.next_ref()? {
-            let object = match self.keys {
-                KeySource::Objects => Some(key.to_vec()),
-                KeySource::Index => index::object(column.kind(), key).map(<[u8]>::to_vec),
-                KeySource::Links(_) => read_link(key).map(|(_, origin)| origin.object),
-            };
-            keys.push(object.ok_or_else(|| view.tables.malformed())?);
+        tree.range(self.bounds.range())
+    }
+
+    /// Returns the key of the object that a key of the tree names.
+    fn object(&self, key: &[u8]) -> Option<Vec<u8>> {
+        match self.keys {
+            KeySource::Objects => Some(key.to_vec()),
+            KeySource::Index => index::object(self.hop.column.kind(), key).map(<[u8]>::to_vec),
+            KeySource::Links(_) => read_link(key).map(|(_, origin)| origin.object),
         }
-        // Those of objects and of links to one object are in the order of the objects.
-        if self.keys == KeySource::Index {
+    }
+}
+
+/// Walks the keys that a plan names.
+pub(super) struct KeyWalk<'a> {
+    view: View<'a>,
+    ranges: std::vec::IntoIter<KeyRange<'a>>,
+    current: Option<(KeyRange<'a>, Range<'a>)>,
+    keys: Vec<Vec<u8>>,
+    is_ordered: bool,
+}
+
+impl KeyWalk<'_> {
+    /// Reads at most some keys more; tells whether these were the last ones. To find the beginning
+    /// of a range counts as a key.
+    pub(super) fn read(&mut self, count: usize) -> Result<bool> {
+        for _ in 0..count {
+            visits::count(1);
+            if let Some((keys, range)) = &mut self.current
+                && let Some((key, _)) = range.next_ref()?
+            {
+                let object = keys.object(key);
+                self.keys.push(object.ok_or_else(|| self.view.tables.malformed())?);
+                continue;
+            }
+            let Some(keys) = self.ranges.next() else { return Ok(true) };
+            let range = keys.range(&self.view)?;
+            self.current = Some((keys, range));
+        }
+        Ok(false)
+    }
+
+    /// Takes the keys that were read, in the order of the objects if it read all.
+    pub(super) fn take(&mut self) -> Vec<Vec<u8>> {
+        let mut keys = std::mem::take(&mut self.keys);
+        if !self.is_ordered {
             keys.sort_unstable();
+            keys.dedup();
         }
-        Ok(keys)
+        keys
     }
 }
 
@@ -219,6 +384,21 @@ impl fmt::Display for QueryPlan {
             Self::PrimaryKey { property } => write!(f, "by the primary key `{property}`"),
             Self::Index { property } => write!(f, "by the index of `{property}`"),
             Self::Links { property } => write!(f, "by the links in `{property}`"),
+            Self::AllOfMany { property } => {
+                write!(f, "looks at all objects: the index of `{property}` names too many")
+            }
+            Self::IndexOrAll { property } => {
+                write!(f, "by the index of `{property}` or at all objects, whichever ends first")
+            }
+            Self::Order { property } => {
+                write!(f, "in the order of `{property}`, until it has enough")
+            }
+            Self::AnyOf { plans } => {
+                for (index, plan) in plans.iter().enumerate() {
+                    write!(f, "{}{plan}", if index > 0 { ", and " } else { "" })?;
+                }
+                Ok(())
+            }
         }
     }
 }

@@ -18,13 +18,19 @@ pub(super) struct Shared {
     pub(super) store: Store,
     /// The catalog that was used last.
     catalog: Mutex<Arc<Catalog>>,
-    pub(super) subscriptions: Queues<Changes>,
-    pub(super) signals: Signals,
+    pub(super) observers: Arc<Observers>,
     pub(super) hook: Option<HookKind>,
     /// Transactions only add classes, properties and indexes.
     pub(super) synced: bool,
     /// The author of new list elements and of new objects without a primary key.
     pub(super) author: Mutex<u32>,
+}
+
+/// The subscriptions to a store, whichever of its databases they and the commits belong to.
+#[derive(Debug, Default)]
+pub(super) struct Observers {
+    pub(super) queues: Queues<Changes>,
+    pub(super) signals: Signals,
 }
 
 /// The objects of one commit, to read on any thread. It never changes.
@@ -43,15 +49,9 @@ impl fmt::Debug for Shared {
 impl Shared {
     pub(super) fn new(store: Store, hook: Option<HookKind>, synced: bool) -> Self {
         let catalog = Mutex::new(Arc::new(Catalog::new(MAIN)));
-        Self {
-            store,
-            catalog,
-            subscriptions: Queues::default(),
-            signals: Signals::default(),
-            hook,
-            synced,
-            author: Mutex::new(0),
-        }
+        let observers = fault::object::own(store.attached());
+        let author = Mutex::new(0);
+        Self { store, catalog, observers, hook, synced, author }
     }
 
     /// Returns the catalog of a commit: the cached one if its stamp is the same.

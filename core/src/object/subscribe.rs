@@ -1,7 +1,7 @@
 //! Subscriptions: the changes of every commit, delivered once and in order.
 //!
 //! - W2 A subscription gets every commit after the one it began with that changed objects, in order
-//!   and exactly once.
+//!   and exactly once, whichever database over the store committed.
 //!
 //! The protocol between writers and subscriptions is in `queues`.
 //!
@@ -66,8 +66,8 @@ impl Database {
     /// As [`crate::Store::sync`]; if the catalog cannot be read or is damaged.
     pub fn subscribe(&self) -> Result<(Snapshot, Subscription)> {
         // First, so that no commit of the queue is without its wake-up.
-        let signal = self.shared.signals.begin();
-        let (queue, snapshot) = self.shared.subscriptions.begin(|| {
+        let signal = self.shared.observers.signals.begin();
+        let (queue, snapshot) = self.shared.observers.queues.begin(|| {
             match self.store().sync() {
                 // A database without writers has none to wait for.
                 Ok(_) | Err(Error::ReadOnly { .. }) => self.snapshot(),

@@ -9,7 +9,7 @@
 //!
 //! Specification: docs/objects.md. Model: `models::objects`. Check: `sim::check::objects`.
 
-use super::changes::{Changes, between};
+use super::changes::{Changes, Compared};
 use super::commit_hook::{HookKind, PendingCommit};
 use super::lookup::{check_target, check_type, class_numbered, not_found};
 use super::shared::Shared;
@@ -55,7 +55,11 @@ impl Transaction {
         if matches!(shared.hook, Some(HookKind::Replica(_))) {
             tables.record()?;
         }
-        let (touched, operations) = (shared.subscriptions.any().then(BTreeSet::new), Vec::new());
+        let touched = shared.observers.queues.any().then(BTreeSet::new);
+        if touched.is_some() {
+            tables.watch_lists();
+        }
+        let operations = Vec::new();
         let (failed, only_adds) = (false, shared.synced);
         Ok(Self { shared, tables, failed, touched, operations, only_adds })
     }
@@ -87,17 +91,17 @@ impl Transaction {
         let staged = txn.stage(durability)?;
         let (commit, has_changes) = (staged.commit(), !changes.is_empty());
         if has_changes {
-            shared.subscriptions.push(commit, Changes { commit, ..changes });
+            shared.observers.queues.push(commit, Changes { commit, ..changes });
         }
         staged.finish().map_err(|failure| {
             if has_changes && failure.is_rolled_back() {
-                shared.subscriptions.retract(commit);
+                shared.observers.queues.retract(commit);
             }
             Error::from(failure)
         })?;
         shared.keep(catalog);
         if has_changes {
-            shared.signals.wake();
+            shared.observers.signals.wake();
         }
         fault::object::call_late(commit, hook.as_ref(), &operations, &shared.store)
     }
@@ -117,8 +121,9 @@ impl Transaction {
     /// Returns how the objects differ from those that the transaction began with.
     fn changes(&self) -> Result<Changes> {
         let Some(touched) = &self.touched else { return Ok(Changes::default()) };
+        let Some(edited) = self.tables.edited_lists() else { return Ok(Changes::default()) };
         let before = View { tables: self.tables.base_reader() };
-        between(before, self.view(), touched)
+        Compared { before, after: self.view(), edited }.changes(touched)
     }
 
     /// Rolls the transaction back, as dropping it does.

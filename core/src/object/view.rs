@@ -5,8 +5,8 @@ use crate::conc::Arc;
 use crate::error::{Error, ObjectError, Result};
 use crate::schema::Schema;
 use crate::table::{
-    ClassId, ClassTable, Column, ColumnPlace, ColumnRef, Element, Elements, ObjectId, ObjectKey,
-    RecordSlot, TableReader, Value, links_from, plain, read_link,
+    ClassId, ClassTable, Column, ColumnPlace, ColumnRef, ELEMENTS_MAX, Element, Elements, ObjectId,
+    ObjectKey, RecordSlot, TableReader, Value, links_from, plain, read_link,
 };
 use crate::tree::{Bytes, Range};
 use crate::txn::TreeReader;
@@ -113,6 +113,8 @@ impl<'a> View<'a> {
                 let (_, at) = read_link(&key)?;
                 let key = ObjectKey::from_bytes(&at.object)?;
                 let count = u32::from_le_bytes((*count).try_into().ok()?);
+                // A hostile count must not cost more than a list can.
+                let count = Some(count).filter(|count| *count as usize <= ELEMENTS_MAX)?;
                 Some((ObjectId { class: origin.id, key }, count))
             };
             let (object, count) = read().ok_or_else(|| self.tables.malformed())?;

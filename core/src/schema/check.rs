@@ -76,7 +76,7 @@ fn own(class: &Class, property: &Property, errors: &mut Vec<DefinitionError>) {
         (property.nullable && !kind.may_be_nullable(), Problem::NeverNull),
         (!property.nullable && !kind.may_be_required(), Problem::LinkRequired),
         (property.primary_key && !kind.may_be_primary_key(), Problem::KeyType),
-        (property.indexed && !kind.may_be_indexed(), Problem::IndexType),
+        (property.indexed && !property.primary_key && !kind.may_be_indexed(), Problem::IndexType),
     ];
     for (_, problem) in rules.into_iter().filter(|(broken, _)| *broken) {
         errors.push(DefinitionError::new(&class.name, &property.name, problem));

@@ -94,7 +94,7 @@ impl Class {
         for key in std::mem::take(&mut self.keys) {
             let mut found = false;
             for property in self.properties.iter_mut().filter(|property| property.name == key) {
-                property.primary_key = true;
+                *property = property.clone().primary_key();
                 found = true;
             }
             if !found {

@@ -11,6 +11,7 @@ pub struct Property {
     pub(super) kind: PropertyType,
     pub(super) nullable: bool,
     pub(super) primary_key: bool,
+    /// Set for a primary key too, so that equal definitions are equal values.
     pub(super) indexed: bool,
 }
 
@@ -51,6 +52,7 @@ impl Property {
     #[must_use]
     pub fn primary_key(mut self) -> Self {
         self.primary_key = true;
+        self.indexed = true;
         self
     }
 
@@ -88,6 +90,6 @@ impl Property {
     /// Returns whether there is an index; a primary key always has one.
     #[must_use]
     pub const fn is_indexed(&self) -> bool {
-        self.indexed || self.primary_key
+        self.indexed
     }
 }

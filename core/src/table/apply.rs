@@ -8,6 +8,7 @@
 use super::backlinks::{Nullified, Replaced};
 use super::class_table::ClassTable;
 use super::column::{Column, ColumnPlace};
+use super::key::fits;
 use super::list::{Element, LIST_BYTES_MAX, element_bytes};
 use super::operation::{ObjectRef, Operation};
 use super::reader::{ColumnRef, RecordRef};
@@ -15,7 +16,7 @@ use super::tables::{Tables, Touch};
 use super::value::{ElementId, ObjectId, ObjectKey, RowId, Value};
 use crate::conc::Arc;
 use crate::error::{Error, Result};
-use crate::schema::{PropertyType, Scalar};
+use crate::schema::PropertyType;
 
 /// The effect of an operation on the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,11 +155,13 @@ impl Tables {
 
     fn apply_create(&mut self, target: &ObjectRef) -> ApplyResult<Applied> {
         let Target { table, key } = self.target(target)?;
-        if !fits_key(&table, key) {
+        if !fits(&table, key) {
             return Err(Dropped::Unfit.into());
         }
-        if let ObjectKey::Row(RowId { author, number }) = key {
-            self.reserve_number(*author, *number)?;
+        if let ObjectKey::Row(RowId { author, number }) = key
+            && !self.reserve_number(*author, *number)?
+        {
+            return Err(Dropped::Unfit.into());
         }
         if self.reader().record(&table, key)?.is_some() {
             return Ok(Applied::Unchanged);
@@ -233,20 +236,18 @@ impl Tables {
         let value = self.fit(field.column, &element.value)?.into_owned();
         let key = target.key.to_bytes();
         let list = field.list(&key);
-        self.reserve_number(element.id.author, element.id.number)?;
-        let (mut place, mut exists) = (after.is_none().then_some(0), false);
-        for (index, held) in self.reader().elements(field, &key)?.enumerate() {
-            let id = held?.id;
-            exists |= id == element.id;
-            if Some(id) == after {
-                place = Some(index + 1);
-            }
+        if !self.reserve_number(element.id.author, element.id.number)? {
+            return Err(Dropped::Unfit.into());
         }
-        if exists {
+        let stored = self.reader().stored_list(list)?;
+        if self.reader().position(list, &stored, element.id)?.is_some() {
             return Ok(Applied::Unchanged);
         }
+        let place = match after {
+            Some(after) => self.reader().position(list, &stored, after)?.map(|at| at + 1),
+            None => Some(0),
+        };
         let place = place.ok_or(Dropped::NoAnchor)?;
-        let stored = self.reader().stored_list(list)?;
         if stored.bytes() + element_bytes(&value) > LIST_BYTES_MAX {
             return Err(Dropped::Full.into());
         }
@@ -257,12 +258,9 @@ impl Tables {
 
     /// Returns the position of an element.
     fn position(&self, field: ColumnRef<'_>, key: &[u8], id: ElementId) -> ApplyResult<usize> {
-        for (index, held) in self.reader().elements(field, key)?.enumerate() {
-            if held?.id == id {
-                return Ok(index);
-            }
-        }
-        Err(Dropped::NoElement.into())
+        let (list, reader) = (field.list(key), self.reader());
+        let found = reader.position(list, &reader.stored_list(list)?, id)?;
+        Ok(found.ok_or(Dropped::NoElement)?)
     }
 
     fn apply_list_set(
@@ -364,18 +362,4 @@ fn field<'t>(
 ) -> ApplyResult<ColumnRef<'t>> {
     let column = table.column(property).filter(|column| is_right(column));
     Ok(ColumnRef::new(table, column.ok_or(Dropped::NoProperty)?))
-}
-
-/// Tells whether objects of a class can have a key.
-fn fits_key(table: &ClassTable, key: &ObjectKey) -> bool {
-    let Some(column) = table.key() else { return matches!(key, ObjectKey::Row(_)) };
-    match key {
-        ObjectKey::Null => column.accepts_null(),
-        ObjectKey::Int(_) => column.kind().scalar() == Some(Scalar::Int),
-        ObjectKey::String(_) => {
-            column.kind().scalar() == Some(Scalar::String)
-                && ObjectKey::from_value(&key.value()).is_some()
-        }
-        ObjectKey::Row(_) => false,
-    }
 }

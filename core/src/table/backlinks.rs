@@ -16,6 +16,7 @@ use super::tables::Tables;
 use super::value::{ElementId, ObjectId, ObjectKey, Value};
 use crate::conc::Arc;
 use crate::error::Result;
+use crate::fault::{self, Fault};
 
 /// A value that a property loses, and one that it gets.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +62,7 @@ impl Tables {
         }
         let name = field.table.index_tree(field.column.number);
         let mut tree = self.tree(&name)?;
-        if let Some(old) = value.old {
+        if let Some(old) = value.old.filter(|_| !fault::on(Fault::Ob16)) {
             tree.remove(&index::entry(old, key))?;
         }
         if let Some(new) = value.new {
@@ -163,7 +164,9 @@ impl Tables {
             ColumnPlace::Key => Ok(()),
             ColumnPlace::Slot(_) => {
                 let value = self.reader().value(field, row)?.into_owned();
-                self.put_out_of_line(field, row, &ValueBytes::Null)?;
+                if !fault::on(Fault::Ob14) {
+                    self.put_out_of_line(field, row, &ValueBytes::Null)?;
+                }
                 self.reindex(field, row.key, Replaced::removed(&value))?;
                 self.relink(field, row.key, Replaced::removed(&value))
             }
@@ -195,7 +198,6 @@ impl Tables {
             let field = ColumnRef::new(&from, column);
             let [object, to] = [&origin.object[..], key].map(ObjectKey::from_bytes);
             let (Some(object), Some(to)) = (object, to) else { return Err(self.malformed()) };
-            let to = Value::Link(ObjectId { class: table.id, key: to });
             let mut elements = Vec::new();
             if column.is_list() {
                 elements = self.remove_links(field.list(&origin.object), &to)?;
@@ -204,6 +206,7 @@ impl Tables {
                 let record = self.reader().record(&from, &object)?;
                 let record = record.ok_or_else(|| self.malformed())?.to_vec();
                 let row = RecordRef { key: &origin.object, record: &record };
+                let to = Value::Link(ObjectId { class: table.id, key: to });
                 self.replace_value(field, row, Replaced::by(&to, &Value::Null))?;
             }
             let column = origin.column;
@@ -214,18 +217,12 @@ impl Tables {
 
     /// Removes the elements of a list that link to an object; returns their ids, in order. The
     /// caller removes the back-link.
-    fn remove_links(&mut self, list: ListRef<'_>, to: &Value<'_>) -> Result<Vec<ElementId>> {
+    fn remove_links(&mut self, list: ListRef<'_>, to: &ObjectKey) -> Result<Vec<ElementId>> {
         let mut found = Vec::new();
-        for (index, element) in self.reader().elements(list.field, list.key)?.enumerate() {
-            let element = element?;
-            if element.value == *to {
-                found.push((index, element.id));
-            }
-        }
-        for (index, _) in found.iter().rev() {
+        for at in self.reader().positions_linking(list, to)?.into_iter().rev() {
             let stored = self.reader().stored_list(list)?;
-            self.splice(list, stored, *index..index + 1, &[])?;
+            found.extend(self.splice(list, stored, at..at + 1, &[])?);
         }
-        Ok(found.into_iter().map(|(_, id)| id).collect())
+        Ok(found.into_iter().rev().map(|element| element.id).collect())
     }
 }

@@ -124,13 +124,20 @@ impl Catalog {
         self.tables.get(&id)
     }
 
+    /// Returns the number of the next class.
+    pub(super) const fn next_class(&self) -> u32 {
+        self.next_class
+    }
+
     pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<ClassTable>> {
         self.tables.values()
     }
 
-    /// Makes a table without columns under the next number; [`Catalog::put`] adds it.
-    pub(super) fn draft(&self, name: &str) -> ClassTable {
-        ClassTable::new(&self.root, ClassId(self.next_class), name)
+    /// Makes a table without columns under the next number, if there is one; [`Catalog::put`] adds
+    /// it.
+    pub(super) fn draft(&self, name: &str) -> Option<ClassTable> {
+        self.next_class.checked_add(1)?;
+        Some(ClassTable::new(&self.root, ClassId(self.next_class), name))
     }
 
     /// Adds a table, or replaces the one with its number.
@@ -139,7 +146,7 @@ impl Catalog {
     /// B6: if another class has its name.
     pub(super) fn put(&mut self, table: ClassTable) {
         let (id, name) = (table.id, table.name.clone());
-        self.next_class = self.next_class.max(id.0 + 1);
+        self.next_class = self.next_class.max(id.0.saturating_add(1));
         if let Some(older) = self.tables.insert(id, Arc::new(table)) {
             self.names.remove(&older.name);
         }

@@ -165,8 +165,18 @@ impl ClassTable {
         for _ in 0..u16(&mut rest)? {
             columns.push(decode_column(&mut rest)?);
         }
+        let end = usize::from(table.fixed_bytes);
+        let fits = |column: &Column| match column.place {
+            ColumnPlace::Slot(at) => {
+                let bytes = slot_bytes(column.kind(), column.property.is_nullable());
+                at >= HEADER_BYTES && usize::from(at) + bytes <= end
+            }
+            ColumnPlace::Key | ColumnPlace::OutOfLine => true,
+        };
+        // A slot outside of the fixed part could not be written.
+        let is_sound = rest.is_empty() && columns.iter().all(fits);
         table.columns.change(|held| *held = columns);
-        rest.is_empty().then_some(table)
+        is_sound.then_some(table)
     }
 }
 

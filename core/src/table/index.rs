@@ -7,7 +7,7 @@
 use super::column::fixed_bytes;
 use super::key::ordered;
 use super::value::Value;
-use crate::schema::PropertyType;
+use crate::schema::{PropertyType, Scalar};
 
 /// Bytes of a string that an index holds; a query reads the objects with longer ones.
 pub(crate) const TEXT_BYTES_MAX: usize = 200;
@@ -71,10 +71,20 @@ pub(crate) fn object<'k>(kind: &PropertyType, entry: &'k [u8]) -> Option<&'k [u8
     rest.get(end + WHOLE.len()..)
 }
 
+/// Tells whether an entry has the beginning of a longer string instead of its value.
+pub(crate) fn is_shortened(kind: &PropertyType, value: &[u8]) -> bool {
+    // A null is one byte, and no value of another type is shortened.
+    kind.scalar() == Some(Scalar::String) && value.len() > 1 && value.ends_with(&BEGINNING)
+}
+
+/// Returns the least key of an entry that is not null, in an index and among the keys of objects.
+pub(crate) fn without_null() -> Vec<u8> {
+    vec![VALUE]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::Scalar;
     use crate::table::Timestamp;
 
     #[test]

@@ -2,8 +2,10 @@
 //!
 //! Format: docs/objects.md#trees.
 
-use super::value::{ClassId, ObjectKey, RowId, Value};
+use super::class_table::ClassTable;
+use super::value::{ClassId, ElementId, ObjectKey, RowId, Value};
 use crate::codec::put_at;
+use crate::schema::Scalar;
 use crate::unit::PRIMARY_KEY_BYTES_MAX;
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -127,6 +129,44 @@ pub(crate) fn chunk(column: u16, object: &[u8], number: u32) -> Vec<u8> {
     [&chunks_of(column, object)[..], &number.to_be_bytes()].concat()
 }
 
+/// How many successive ids of elements have their places in one entry.
+pub(super) const IDS_AT_ONCE: u64 = 64;
+
+/// In the place of a chunk's number: the places of elements, and the elements that link.
+const PLACES: [u8; 4] = u32::MAX.to_be_bytes();
+const LINKING: [u8; 4] = (u32::MAX - 1).to_be_bytes();
+
+/// Returns the key of the number of the segment that a chunk is in.
+pub(super) fn segment_of(column: u16, object: &[u8], number: u32) -> Vec<u8> {
+    [&chunk(column, object, number)[..], &[0]].concat()
+}
+
+/// Returns the key of the places of some elements with successive ids.
+pub(super) fn places(column: u16, object: &[u8], id: ElementId) -> Vec<u8> {
+    let block = (id.number / IDS_AT_ONCE).to_be_bytes();
+    [&chunks_of(column, object)[..], &PLACES, &id.author.to_be_bytes(), &block].concat()
+}
+
+/// Returns the prefix of the keys of a list's elements that link to an object.
+pub(super) fn linking_to(column: u16, object: &[u8], target: &[u8]) -> Vec<u8> {
+    [&chunks_of(column, object)[..], &LINKING, &measured(target)].concat()
+}
+
+/// Returns the key of an element that links to an object.
+pub(super) fn linking(column: u16, object: &[u8], (target, id): (&[u8], ElementId)) -> Vec<u8> {
+    let (author, number) = (id.author.to_be_bytes(), id.number.to_be_bytes());
+    [&linking_to(column, object, target)[..], &author, &number].concat()
+}
+
+impl ElementId {
+    /// Reads the end of a key that [`linking`] makes.
+    pub(super) fn from_key(bytes: &[u8]) -> Option<Self> {
+        let (author, number) = bytes.split_first_chunk::<4>()?;
+        let number = u64::from_be_bytes(number.try_into().ok()?);
+        Some(Self { author: u32::from_be_bytes(*author), number })
+    }
+}
+
 /// The origin of a link: the property of an object that holds it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LinkOrigin {
@@ -175,6 +215,20 @@ pub(crate) fn after(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut end = prefix[..=last].to_vec();
     end[last] += 1;
     Some(end)
+}
+
+/// Tells whether objects of a class can have a key.
+pub(super) fn fits(table: &ClassTable, key: &ObjectKey) -> bool {
+    let Some(column) = table.key() else { return matches!(key, ObjectKey::Row(_)) };
+    match key {
+        ObjectKey::Null => column.accepts_null(),
+        ObjectKey::Int(_) => column.kind().scalar() == Some(Scalar::Int),
+        ObjectKey::String(_) => {
+            column.kind().scalar() == Some(Scalar::String)
+                && ObjectKey::from_value(&key.value()).is_some()
+        }
+        ObjectKey::Row(_) => false,
+    }
 }
 
 #[cfg(test)]

@@ -24,6 +24,12 @@ const VALUE: u8 = 1;
 /// Most bytes of all elements of a list.
 pub(crate) const LIST_BYTES_MAX: usize = VALUE_BYTES_MAX - 4;
 
+/// Bytes of the shortest element: its id, and that it is null.
+const ELEMENT_BYTES_MIN: usize = 12 + 1;
+
+/// Most elements of a list.
+pub(crate) const ELEMENTS_MAX: usize = LIST_BYTES_MAX / ELEMENT_BYTES_MIN;
+
 /// Encodes a list.
 pub(crate) fn encode(elements: &[Element]) -> Vec<u8> {
     let mut out = Writer::default();
@@ -51,7 +57,7 @@ pub(crate) fn element_bytes(value: &Value<'_>) -> usize {
         Value::Link(to) => 4 + to.key.to_bytes().len(),
         fixed => value_bytes(fixed).get().map_or(0, <[u8]>::len),
     };
-    12 + 1 + value
+    ELEMENT_BYTES_MIN + value
 }
 
 /// Decodes a list, in which links lead to objects of `target`; none if it is malformed.
@@ -62,8 +68,7 @@ pub(crate) fn decode(
 ) -> Option<Vec<Element>> {
     let mut rest = Reader::new(bytes);
     let count = rest.u32()? as usize;
-    // No element is shorter.
-    let mut elements = Vec::with_capacity(count.min(bytes.len() / 13));
+    let mut elements = Vec::with_capacity(count.min(bytes.len() / ELEMENT_BYTES_MIN));
     let fixed = fixed_bytes(kind);
     for _ in 0..count {
         let id = ElementId { author: rest.u32()?, number: rest.u64()? };

@@ -4,8 +4,8 @@ use super::catalog::{Catalog, malformed};
 use super::class_table::ClassTable;
 use super::column::Column;
 use super::key::{LinkOrigin, chunk, links_to, out_of_line, read_link};
-use super::list::{Element, decode};
-use super::list_chunks::{Chunk, ChunkIndex, Located, StoredList};
+use super::list::{ELEMENTS_MAX, Element, decode};
+use super::list_chunks::{Chunk, ChunkIndex, Located, SegmentIndex, StoredList, locate};
 use super::record::{Cell, cell, link, scalar};
 use super::value::{ObjectKey, Value};
 use crate::error::{Error, Result};
@@ -51,6 +51,8 @@ pub(super) struct Region {
     /// Position of the first element in the list.
     pub(super) start: usize,
     pub(super) elements: Vec<Element>,
+    /// The chunk of each element; none for a new element.
+    pub(super) homes: Vec<Option<u32>>,
 }
 
 /// Elements of a list, read chunk by chunk.
@@ -59,6 +61,7 @@ pub struct Elements<'a> {
     reader: TableReader<'a>,
     field: ColumnRef<'a>,
     key: Vec<u8>,
+    segments: std::vec::IntoIter<Chunk>,
     chunks: std::vec::IntoIter<Chunk>,
     chunk: std::vec::IntoIter<Element>,
 }
@@ -159,10 +162,26 @@ impl<'a> TableReader<'a> {
         let tree = self.source.tree(&table.trees.out_of_line);
         let entry = tree.get(&out_of_line(column.number, list.key))?;
         let Some(bytes) = entry else { return Ok(StoredList::Short(Vec::new())) };
-        if let Some(index) = ChunkIndex::decode(&bytes) {
-            return Ok(StoredList::Long(index));
-        }
-        self.decode_list(column, &bytes).map(StoredList::Short)
+        let stored = if let Some(index) = ChunkIndex::decode(&bytes) {
+            StoredList::Long(index)
+        } else if let Some(index) = SegmentIndex::decode(&bytes) {
+            StoredList::Segmented(index)
+        } else {
+            return self.decode_list(column, &bytes).map(StoredList::Short);
+        };
+        // An index that names one chunk many times must not cost more than a list can.
+        let fits = stored.len() <= ELEMENTS_MAX;
+        fits.then_some(stored).ok_or_else(|| self.malformed())
+    }
+
+    /// Reads the chunks that a segment counts.
+    pub(super) fn read_segment(&self, list: ListRef<'_>, held: Chunk) -> Result<Vec<Chunk>> {
+        let ColumnRef { table, column } = list.field;
+        let at = chunk(column.number, list.key, held.number);
+        let entry = self.source.tree(&table.trees.chunks).get(&at)?;
+        let index = entry.and_then(|entry| ChunkIndex::decode(&entry));
+        let index = index.filter(|index| index.len() == held.len());
+        index.map(|index| index.chunks).ok_or_else(|| self.malformed())
     }
 
     fn decode_list(&self, column: &Column, bytes: &[u8]) -> Result<Vec<Element>> {
@@ -186,14 +205,24 @@ impl<'a> TableReader<'a> {
     pub(crate) fn list(&self, list: ListRef<'_>) -> Result<Vec<Element>> {
         match self.stored_list(list)? {
             StoredList::Short(elements) => Ok(elements),
-            StoredList::Long(index) => {
+            StoredList::Long(index) => self.read_chunks(list, &index.chunks),
+            StoredList::Segmented(index) => {
                 let mut elements = Vec::new();
-                for chunk in index.chunks {
-                    elements.append(&mut self.read_chunk(list, chunk)?);
+                for segment in index.segments {
+                    let chunks = self.read_segment(list, segment)?;
+                    elements.append(&mut self.read_chunks(list, &chunks)?);
                 }
                 Ok(elements)
             }
         }
+    }
+
+    pub(super) fn read_chunks(&self, list: ListRef<'_>, chunks: &[Chunk]) -> Result<Vec<Element>> {
+        let mut elements = Vec::new();
+        for chunk in chunks {
+            elements.append(&mut self.read_chunk(list, *chunk)?);
+        }
+        Ok(elements)
     }
 
     /// Reads the element at a position, which the list must have.
@@ -205,37 +234,71 @@ impl<'a> TableReader<'a> {
     ) -> Result<Element> {
         let found = match stored {
             StoredList::Short(elements) => elements.get(index).cloned(),
-            StoredList::Long(chunks) => {
-                let region = self.region(list, chunks, &(index..index + 1))?;
-                region.elements.into_iter().nth(index - region.start)
+            StoredList::Long(held) => self.element_of(list, &held.chunks, index)?,
+            StoredList::Segmented(held) => {
+                let Located { chunks, start } = locate(&held.segments, &(index..index + 1));
+                match held.segments.get(chunks.start) {
+                    Some(segment) => {
+                        let chunks = self.read_segment(list, *segment)?;
+                        self.element_of(list, &chunks, index - start)?
+                    }
+                    None => None,
+                }
             }
         };
         found.ok_or_else(|| self.malformed())
+    }
+
+    fn element_of(
+        &self,
+        list: ListRef<'_>,
+        chunks: &[Chunk],
+        index: usize,
+    ) -> Result<Option<Element>> {
+        let region = self.region(list, chunks, &(index..index + 1))?;
+        Ok(region.elements.into_iter().nth(index - region.start))
     }
 
     /// Reads the chunks that hold some positions.
     pub(super) fn region(
         &self,
         list: ListRef<'_>,
-        index: &ChunkIndex,
+        all: &[Chunk],
         positions: &Range<usize>,
     ) -> Result<Region> {
-        let Located { chunks, start } = index.locate(positions);
-        let mut elements = Vec::new();
-        for chunk in &index.chunks[chunks.clone()] {
-            elements.append(&mut self.read_chunk(list, *chunk)?);
-        }
-        Ok(Region { chunks, start, elements })
+        let Located { chunks, start } = locate(all, positions);
+        let elements = self.read_chunks(list, &all[chunks.clone()])?;
+        let home = |chunk: &Chunk| std::iter::repeat_n(Some(chunk.number), chunk.len());
+        let homes = all[chunks.clone()].iter().flat_map(home).collect();
+        Ok(Region { chunks, start, elements, homes })
     }
 
     /// Walks a list chunk by chunk.
     pub(crate) fn elements(self, field: ColumnRef<'a>, key: &[u8]) -> Result<Elements<'a>> {
-        let (chunks, chunk) = match self.stored_list(ListRef { field, key })? {
-            StoredList::Short(elements) => (Vec::new(), elements),
-            StoredList::Long(index) => (index.chunks, Vec::new()),
+        let (segments, chunks, chunk) = match self.stored_list(ListRef { field, key })? {
+            StoredList::Short(elements) => (Vec::new(), Vec::new(), elements),
+            StoredList::Long(index) => (Vec::new(), index.chunks, Vec::new()),
+            StoredList::Segmented(index) => (index.segments, Vec::new(), Vec::new()),
         };
-        let (chunks, chunk) = (chunks.into_iter(), chunk.into_iter());
-        Ok(Elements { reader: self, field, key: key.to_vec(), chunks, chunk })
+        let (segments, chunks) = (segments.into_iter(), chunks.into_iter());
+        let (key, chunk) = (key.to_vec(), chunk.into_iter());
+        Ok(Elements { reader: self, field, key, segments, chunks, chunk })
+    }
+}
+
+impl Elements<'_> {
+    /// Reads the next chunk; none behind the last one.
+    fn read_next(&mut self) -> Option<Result<Vec<Element>>> {
+        let list = ListRef { field: self.field, key: &self.key };
+        loop {
+            if let Some(chunk) = self.chunks.next() {
+                return Some(self.reader.read_chunk(list, chunk));
+            }
+            match self.reader.read_segment(list, self.segments.next()?) {
+                Ok(chunks) => self.chunks = chunks.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
+        }
     }
 }
 
@@ -247,10 +310,10 @@ impl Iterator for Elements<'_> {
             if let Some(element) = self.chunk.next() {
                 return Some(Ok(element));
             }
-            let chunk = self.chunks.next()?;
-            match self.reader.read_chunk(ListRef { field: self.field, key: &self.key }, chunk) {
+            match self.read_next()? {
                 Ok(elements) => self.chunk = elements.into_iter(),
                 Err(error) => {
+                    self.segments = Vec::new().into_iter();
                     self.chunks = Vec::new().into_iter();
                     return Some(Err(error));
                 }

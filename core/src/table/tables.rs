@@ -7,8 +7,9 @@
 //! After an error of any function the transaction can only be dropped: a change may be half done.
 
 use super::catalog::{Catalog, malformed, schema_tree};
+use super::edited_lists::EditedLists;
 use super::pre_images::{PreImage, PreImages};
-use super::reader::TableReader;
+use super::reader::{ListRef, TableReader};
 use super::value::{ElementId, ObjectId, ObjectKey, RowId};
 use crate::codec::Reader;
 use crate::conc::Arc;
@@ -35,6 +36,8 @@ pub struct Tables {
     next: Option<u64>,
     author: u32,
     recorder: Option<PreImages>,
+    /// Present if subscriptions ask what changed.
+    edited: Option<EditedLists>,
 }
 
 /// A tree to change, with the recorder of its pre-images.
@@ -63,7 +66,8 @@ impl Tables {
     /// Opens tables whose catalog is known.
     pub(crate) fn with_catalog(txn: WriteTxn, base: Arc<Catalog>) -> Self {
         let (written, catalog) = (Arc::clone(&base), Arc::clone(&base));
-        Self { txn, base, written, catalog, next: None, author: 0, recorder: None }
+        let (recorder, edited) = (None, None);
+        Self { txn, base, written, catalog, next: None, author: 0, recorder, edited }
     }
 
     /// Returns the tables as this transaction sees them.
@@ -120,7 +124,8 @@ impl Tables {
     /// Writes the catalog under a new stamp.
     pub(crate) fn write_catalog(&mut self) -> Result<()> {
         let name = schema_tree(self.catalog.root());
-        let stamp = self.written.stamp.max(self.base.stamp) + 1;
+        let stamp = self.written.stamp.max(self.base.stamp).checked_add(1);
+        let stamp = stamp.ok_or_else(|| self.malformed())?;
         Arc::make_mut(&mut self.catalog).stamp = stamp;
         for (key, value) in self.catalog.entries(&self.written) {
             let mut tree = self.tree(&name)?;
@@ -157,6 +162,9 @@ impl Tables {
     /// As [`TreeMut::insert`]; if the catalog that was put back is damaged.
     pub fn restore<'p>(&mut self, entries: impl IntoIterator<Item = PreImage<'p>>) -> Result<()> {
         self.settle()?;
+        if let Some(edited) = &mut self.edited {
+            edited.note_all();
+        }
         let schema = schema_tree(self.catalog.root());
         let mut restores_catalog = false;
         for PreImage { tree: name, key, value } in entries {
@@ -188,21 +196,42 @@ impl Tables {
         Ok(TreeWriter { name, tree: self.txn.tree(name)?, recorder })
     }
 
+    /// Begins to record which parts of lists are written.
+    pub(crate) fn watch_lists(&mut self) {
+        self.edited = Some(EditedLists::default());
+    }
+
+    pub(crate) const fn edited_lists(&self) -> Option<&EditedLists> {
+        self.edited.as_ref()
+    }
+
+    /// Records that a chunk or a segment of a list was written or removed.
+    pub(super) fn note_part(&mut self, list: ListRef<'_>, number: u32) {
+        if let Some(edited) = &mut self.edited {
+            edited.note_part(list, number);
+        }
+    }
+
+    /// Records that any part of a list was written or removed.
+    pub(super) fn note_list(&mut self, list: ListRef<'_>) {
+        if let Some(edited) = &mut self.edited {
+            edited.note_list(list);
+        }
+    }
+
     /// Takes a number that nothing below the root has had.
     pub(crate) fn take_number(&mut self) -> Result<u64> {
         let number = self.next_number()?;
-        self.next = Some(number + 1);
+        // The last number is never given out, so that the next one is known.
+        let next = number.checked_add(1).ok_or_else(|| self.malformed())?;
+        self.next = Some(next);
         Ok(number)
     }
 
     fn next_number(&mut self) -> Result<u64> {
-        if let Some(number) = self.next {
-            return Ok(number);
-        }
-        let name = schema_tree(self.catalog.root());
-        match self.txn.tree(&name)?.get(NEXT)? {
-            Some(bytes) => Reader::new(&bytes).u64().ok_or_else(|| self.malformed()),
-            None => Ok(1),
+        match self.next {
+            Some(number) => Ok(number),
+            None => stored_next(ReadSource::Txn(&self.txn), self.catalog.root()),
         }
     }
 
@@ -217,15 +246,16 @@ impl Tables {
     }
 
     /// Reserves a number that an author has given out, so that it is not given out again (B5).
-    pub(super) fn reserve_number(&mut self, author: u32, number: u64) -> Result<()> {
-        if author != 0 && author != self.author {
-            return Ok(());
+    /// Tells whether it is one that can be given out.
+    pub(super) fn reserve_number(&mut self, author: u32, number: u64) -> Result<bool> {
+        let Some(after) = number.checked_add(1) else { return Ok(false) };
+        if author == 0 || author == self.author {
+            let next = self.next_number()?;
+            if after > next {
+                self.next = Some(after);
+            }
         }
-        let next = self.next_number()?;
-        if number >= next {
-            self.next = Some(number.saturating_add(1));
-        }
-        Ok(())
+        Ok(true)
     }
 
     /// Visits every entry whose key begins with `prefix`, in order. The callback may change any
@@ -263,6 +293,14 @@ impl Tables {
             batch.push((key.to_vec(), value.to_vec()));
         }
         Ok(batch)
+    }
+}
+
+/// Returns the next number of an object or list element that the trees below a root hold.
+pub(super) fn stored_next(source: ReadSource<'_>, root: &str) -> Result<u64> {
+    match source.tree(&schema_tree(root)).get(NEXT)? {
+        Some(bytes) => Reader::new(&bytes).u64().ok_or_else(|| malformed(source.path())),
+        None => Ok(1),
     }
 }
 

@@ -327,3 +327,47 @@ fn a_restored_catalog_has_a_stamp_of_its_own() {
     change(&store, "main", |tables| tables.restore(recording.iter()).unwrap());
     assert!(first < second && second < stamp());
 }
+
+#[test]
+fn a_counter_at_its_maximum_is_an_error() {
+    let store = store();
+    change(&store, "main", |tables| {
+        apply_all(tables, &classes());
+        apply_all(tables, &[Operation::Create(dog("Rex")), Operation::Create(walk(0, 1))]);
+        let element = Element { id: id(0, 2), value: link("Rex") };
+        apply_all(tables, &[insert(walk(0, 1), element, None)]);
+    });
+    let begin = || Tables::open(store.write().unwrap(), "main").unwrap();
+    let patch = |tree: &str, key: &[u8], at: usize, bytes: &[u8]| {
+        let mut txn = store.write().unwrap();
+        let mut tree = txn.tree(tree).unwrap();
+        let mut value = tree.get(key).unwrap().unwrap().to_vec();
+        value[at..at + bytes.len()].copy_from_slice(bytes);
+        tree.insert(key, &value).unwrap();
+        txn.commit().unwrap();
+    };
+    // The next number: the last but one is given out, the last one never.
+    patch("main/schema", &[1], 0, &(u64::MAX - 1).to_le_bytes());
+    let mut tables = begin();
+    assert_eq!(tables.take_number().unwrap(), u64::MAX - 1);
+    assert!(tables.take_number().is_err() && tables.take_number().is_err());
+    let last = Operation::Create(walk(0, u64::MAX));
+    assert_eq!(apply(&mut tables, &last), Applied::Dropped(Dropped::Unfit));
+    drop(tables);
+    // The number of a class.
+    patch("main/schema", &[0], 8, &u32::MAX.to_le_bytes());
+    let class = SchemaChange::AddClass(Class::new("Cat").unwrap());
+    let class = Operation::SchemaChange(class);
+    assert_eq!(apply(&mut begin(), &class), Applied::Dropped(Dropped::Full));
+    // The stamp.
+    patch("main/schema", &[0], 0, &u64::MAX.to_le_bytes());
+    let mut tables = begin();
+    let version = Operation::SchemaChange(SchemaChange::SetVersion { version: 9 });
+    assert_eq!(apply(&mut tables, &version), Applied::Changed);
+    assert!(tables.finish().is_err());
+    // The number of links.
+    let (key, _) = store.snapshot().tree("main/0.links").first().unwrap().unwrap();
+    patch("main/0.links", &key, 0, &u32::MAX.to_le_bytes());
+    let again = insert(walk(0, 1), Element { id: id(0, 3), value: link("Rex") }, None);
+    assert!(begin().apply(&again, &mut |_| ()).is_err());
+}

@@ -6,9 +6,10 @@ use super::recover::OpenedAs;
 use super::wait_graph::{ThreadId, WaitGraph};
 use super::writer::{Versions, WriterState};
 use super::writer_lock::{LockRefused, WriterLock};
-use crate::conc::{LazyLock, thread_number};
+use crate::conc::{Arc, LazyLock, OnceLock, thread_number};
 use crate::error::{Error, Result};
 use crate::instance::error::InstanceError;
+use std::any::Any;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
@@ -31,6 +32,8 @@ pub(crate) struct SharedStore {
     lock: WriterLock<Box<WriterState>>,
     pub(crate) opened: OpenedAs,
     is_closed: bool,
+    /// State of the floor above, one for all handles.
+    pub(super) attached: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 impl SharedStore {
@@ -43,7 +46,8 @@ impl SharedStore {
         let path = writer.tip.pager.path().to_path_buf();
         let versions = Versions::new(&writer.tip);
         let lock = WriterLock::new(writer.into());
-        Self { options, path, format_version, versions, lock, opened, is_closed: false }
+        let (is_closed, attached) = (false, OnceLock::new());
+        Self { options, path, format_version, versions, lock, opened, is_closed, attached }
     }
 }
 

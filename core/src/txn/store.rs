@@ -20,6 +20,7 @@ use crate::instance::error::InstanceError;
 use crate::page::FORMAT_VERSION;
 use crate::unit::CommitId;
 use crate::vfs::{MemoryVfs, Vfs};
+use std::any::Any;
 use std::path::{Path, PathBuf};
 
 /// An open store. Clones share it; it is closed when the last clone and the last transaction are
@@ -192,6 +193,13 @@ impl Store {
     pub fn sync(&self) -> Result<CommitId> {
         let commit = self.with_writer(flush_last)??;
         self.shared.versions.wait_for(commit, &mut || true).map(|()| commit)
+    }
+
+    /// Returns the state that the floor above shares between all handles, made by the first call.
+    pub(crate) fn attached<T: Any + Send + Sync + Default>(&self) -> Arc<T> {
+        let attached = self.shared.attached.get_or_init(|| Arc::<T>::default());
+        // One floor attaches one type.
+        Arc::clone(attached).downcast().unwrap_or_default()
     }
 
     #[cfg(any(test, feature = "inspect"))]

@@ -27,6 +27,10 @@ pub(super) const B5: Invariant = promise(
     "B5",
     "A list element keeps its id, and no other element of the file ever has that id.",
 );
+pub(super) const B6: Invariant =
+    promise("B6", "Numbers of classes and columns, and places in a record, are never reused.");
+pub(super) const B8: Invariant =
+    promise("B8", "A column beyond the end of a record has the value that a new object has.");
 pub(super) const B9: Invariant = promise(
     "B9",
     "A struct and its stored object hold the same values, whichever of the two is written and \
@@ -43,6 +47,11 @@ pub(super) const B12: Invariant = promise(
     "B12",
     "Putting the pre-images of a transaction back restores every tree, except numbers given out \
      and the stamp of the catalog.",
+);
+pub(super) const B13: Invariant = promise(
+    "B13",
+    "Verification reports every index entry, back-link, list, out-of-line value and number that \
+     contradicts the objects, and reports nothing else.",
 );
 pub(super) const C1: Invariant =
     promise("C1", "A page that a durable commit or a live snapshot reaches is never written.");
@@ -132,6 +141,8 @@ pub(super) const L3: Invariant =
     promise("L3", "Opening reports a commit as discarded only if the crash lost that commit.");
 pub(super) const M6: Invariant =
     promise("M6", "Schema changes of an opening are atomic; migration and initial data run once.");
+pub(super) const M7: Invariant =
+    promise("M7", "After an opening that succeeded, the same opening finds nothing to do.");
 pub(super) const O1: Invariant = promise(
     "O1",
     "Two configurations are equal exactly when no field differs, and equal ones hash alike.",
@@ -142,6 +153,11 @@ pub(super) const Q2: Invariant =
     promise("Q2", "An index holds exactly one entry for each object, at the value of the object.");
 pub(super) const Q3: Invariant =
     promise("Q3", "Every object that meets a condition is among the candidates of the query plan.");
+pub(super) const Q4: Invariant = promise(
+    "Q4",
+    "A query visits at most twice the objects and index entries that a full scan visits, and a \
+     constant number more.",
+);
 pub(super) const S1: Invariant =
     promise("S1", "Every page is in use or free in a commit, never both, never neither.");
 pub(super) const S2: Invariant = promise(

@@ -6,8 +6,9 @@ use super::objects::bridge;
 use super::objects::driver;
 use super::objects::harness::ObjectHarness;
 use super::objects::object_check::ObjectCheck;
-use super::promises::{B1, Q1, Q2, Q3};
+use super::promises::{B1, B2, B4, B5, B6, B8, B13, Q1, Q2, Q3, Q4};
 use fastness::Error;
+use fastness::inspect::visits;
 use fastness::object::{CompareOp, Filter, Order, Query, QueryPlan, StringOp, View};
 use fastness_models::object_query::{
     CompareOp as ModelComparison, Filter as ModelFilter, Query as ModelQuery,
@@ -20,11 +21,16 @@ use fastness_models::{Op, OpKind};
 pub(super) const CHECK: Check = Check {
     name: "queries",
     about: "queries with and without an index, compared with a full scan",
-    invariants: &[Q1, Q2, Q3, B1],
+    invariants: &[Q1, Q2, Q3, Q4, B1, B2, B4, B5, B6, B8, B13],
     marks: &[
+        "wrote through another database over the store",
         "found by the primary key",
         "found by an index",
         "found by the links to an object",
+        "found by several plans",
+        "walked in the order of an index",
+        "walked an index and all in turns",
+        "index named too many",
         "looked up null in an index",
         "looked up a prefix in an index",
         "looked up a long text in an index",
@@ -61,6 +67,9 @@ pub(super) const CHECK: Check = Check {
     body: driver::run::<QueryCheck>,
 };
 
+/// Visits that a query may make beside twice those of a full scan.
+const VISITS_FREE: usize = 16;
+
 /// Queries between changes.
 struct QueryCheck;
 
@@ -87,7 +96,10 @@ fn filter(view: &View<'_>, held: &ModelFilter) -> Result<Filter, Error> {
     };
     Ok(match held {
         ModelFilter::And(parts) => Filter::And(all(parts)?),
-        ModelFilter::Or(parts) => Filter::Or(all(parts)?),
+        ModelFilter::Or(parts) => match one_of(view, parts)? {
+            Some(filter) => filter,
+            None => Filter::Or(all(parts)?),
+        },
         ModelFilter::Not(part) => filter(view, part)?.not(),
         ModelFilter::Text(path, how, text, case_insensitive) => {
             let how = match how {
@@ -112,6 +124,24 @@ fn filter(view: &View<'_>, held: &ModelFilter) -> Result<Filter, Error> {
             Filter::Compare { path: path.clone(), how, value }
         }
     })
+}
+
+/// Translates comparisons of one path for equality with some values.
+fn one_of(view: &View<'_>, parts: &[ModelFilter]) -> Result<Option<Filter>, Error> {
+    let Some(ModelFilter::Compare(path, ModelComparison::Equal, _)) = parts.first() else {
+        return Ok(None);
+    };
+    let mut values = Vec::new();
+    for part in parts {
+        match part {
+            ModelFilter::Compare(held, ModelComparison::Equal, value) if held == path => {
+                values.push(bridge::core_value(view, value)?);
+            }
+            _ => return Ok(None),
+        }
+    }
+    // An odd number stays a chain of alternatives.
+    Ok((values.len() % 2 == 0).then(|| Filter::one_of(path.as_str(), values)))
 }
 
 /// Translates a query of the model.
@@ -159,6 +189,7 @@ fn ask(
     let query = core_query(view, asked)?;
     let scan = query.clone().without_index();
     let expected = state.find(asked);
+    visits_are_bounded((&query, &scan), (asked, property))?;
     for (way, query) in [("any way", &query), ("the full scan", &scan)] {
         let keys = |found: Vec<fastness::object::ObjectId>| {
             found.iter().map(|id| bridge::key(&id.key)).collect::<Vec<_>>()
@@ -181,6 +212,35 @@ fn ask(
         same((way, asked), extremes, &state.extremes(asked, property))?;
     }
     Ok(marks(asked, state, (&expected, query.explain().ok())))
+}
+
+/// Compares the visits of a query with those of a full scan.
+fn visits_are_bounded(
+    (query, scan): (&Query<'_>, &Query<'_>),
+    (asked, property): (&ModelQuery, &str),
+) -> Result<(), CheckError> {
+    type Ask<'f> = &'f dyn Fn(&Query<'_>) -> Result<(), Error>;
+    let asks: [(&str, Ask<'_>); 5] = [
+        ("find", &|query| query.find().map(drop)),
+        ("first", &|query| query.first().map(drop)),
+        ("count", &|query| query.count().map(drop)),
+        ("min", &|query| query.min(property).map(drop)),
+        ("max", &|query| query.max(property).map(drop)),
+    ];
+    for (name, ask) in asks {
+        let visits_of = |query: &Query<'_>| {
+            let before = visits();
+            // Refusals are compared elsewhere.
+            ask(query).is_ok().then(|| visits() - before)
+        };
+        if let (Some(found), Some(scan)) = (visits_of(query), visits_of(scan))
+            && found > 2 * scan + VISITS_FREE
+        {
+            let text = format!("{name} of {asked:?} costs {found} visits, a full scan {scan}");
+            return Err(Violation::new(Q4.id, text).into());
+        }
+    }
+    Ok(())
 }
 
 /// All NaNs are equal.
@@ -222,6 +282,10 @@ fn marks(
     let mut marks = Vec::new();
     match access {
         Some(QueryPlan::PrimaryKey { .. }) => marks.push("found by the primary key"),
+        Some(QueryPlan::Order { .. }) => marks.push("walked in the order of an index"),
+        Some(QueryPlan::AnyOf { .. }) => marks.push("found by several plans"),
+        Some(QueryPlan::AllOfMany { .. }) => marks.push("index named too many"),
+        Some(QueryPlan::IndexOrAll { .. }) => marks.push("walked an index and all in turns"),
         Some(QueryPlan::Links { .. }) if !found.is_empty() => {
             marks.push("found by the links to an object");
         }

@@ -6,7 +6,7 @@ use super::objects::driver;
 use super::objects::harness::ObjectHarness;
 use super::objects::object_check::ObjectCheck;
 use super::objects::{bridge, compare};
-use super::promises::{B1, B2, B4, C2, C8, C11, C13, M6};
+use super::promises::{B1, B2, B4, B5, B6, B8, B13, C2, C8, C11, C13, M6, M7, Q2};
 use super::world::file;
 use crate::fs::{Disk, Fault, Injection, SimFs};
 use crate::rng::Rng;
@@ -26,8 +26,9 @@ const CALLS_MAX: u32 = 60;
 pub(super) const CHECK: Check = Check {
     name: "schema",
     about: "schema changes with existing objects, and migrations with a crash at every call",
-    invariants: &[M6, B1, B2, B4, C2, C8, C11, C13],
+    invariants: &[M6, M7, B1, B2, B4, C2, C8, C11, C13, B5, B6, B8, B13, Q2],
     marks: &[
+        "wrote through another database over the store",
         "primary key added to existing objects",
         "primary key removed",
         "duplicate keys refused",
@@ -40,6 +41,8 @@ pub(super) const CHECK: Check = Check {
         "migration crashed, and ran again",
         "migration crashed after its commit",
         "file emptied",
+        "opening changed the type of a primary key",
+        "keys of another type were not unique",
         "migrated with another database open",
         "disk error during a migration",
         "synced schema extended",
@@ -267,6 +270,14 @@ fn plan(harness: &ObjectHarness<'_>, op: Op) -> Migration {
         let (mode, after) = (SchemaMode::ResetFile, Some(wanted.clone()));
         return Migration { changes: Vec::new(), fails: false, mode, wanted, after, runs };
     }
+    if op.a % 8 == 3 {
+        let classes: Vec<String> = wanted.classes.keys().cloned().collect();
+        if rng.one_in(2) {
+            wanted.retype_key(&classes[rng.below(classes.len())]);
+        }
+        let (mode, after) = (SchemaMode::Automatic, harness.committed.automatic(&wanted).ok());
+        return Migration { changes: Vec::new(), fails: false, mode, wanted, after, runs };
+    }
     let fails = op.a.is_multiple_of(4);
     let after = (!fails).then(|| wanted.clone());
     Migration { changes, fails, mode: SchemaMode::Manual, wanted, after, runs }
@@ -299,9 +310,12 @@ fn migrate(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
             return Err(Violation::new(M6.id, text).into());
         }
     }
-    drop(opened);
+    let opened = opened.ok();
     mark_migration(harness, &migration, &before);
     let forks = harness.fs.take_forks();
+    if let Some(opened) = opened {
+        open_again(harness, &migration, opened)?;
+    }
     if is_beside {
         // Another handle to the file sees the migration.
         harness.look_all()?;
@@ -325,6 +339,32 @@ fn migrate(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
     Ok(())
 }
 
+/// Opens the file with the same classes again, which changes nothing.
+fn open_again(
+    harness: &ObjectHarness<'_>,
+    migration: &Migration,
+    opened: Database,
+) -> Result<(), CheckError> {
+    let (commit, store) = (opened.snapshot()?.commit(), opened.store().clone());
+    let runs = migration.runs.get();
+    let again = match harness.is_open() {
+        true => migration.open_by(|wanted| Database::from_store(store, &wanted)),
+        false => {
+            drop((store, opened));
+            migration.open(harness, &harness.fs.clone())
+        }
+    };
+    let found = again.and_then(|again| Ok(again.snapshot()?.commit()));
+    if found.as_ref() == Ok(&commit) && migration.runs.get() == runs {
+        return Ok(());
+    }
+    let text = format!(
+        "after commit {commit}, the same opening in the mode {:?} gives {found:?}",
+        migration.mode
+    );
+    Err(Violation::new(M7.id, text).into())
+}
+
 /// Counts the marks of an opening with other classes.
 fn mark_migration(harness: &mut ObjectHarness<'_>, migration: &Migration, before: &DatabaseState) {
     let Migration { mode, wanted, after, .. } = migration;
@@ -336,9 +376,20 @@ fn mark_migration(harness: &mut ObjectHarness<'_>, migration: &Migration, before
         after.classes.iter().any(removed)
     };
     let is_synced = *mode == SchemaMode::Additive;
+    let retyped = || {
+        let kind = |state: &DatabaseState, name: &str| {
+            let class = state.classes.get(name)?;
+            class.properties.get(class.key.as_ref()?).map(|key| key.kind.clone())
+        };
+        let mut names = before.classes.keys();
+        names.any(|name| kind(before, name).is_some() && kind(before, name) != kind(wanted, name))
+    };
+    let is_retyped = *mode == SchemaMode::Automatic && retyped();
     for (met, mark) in [
         (*mode == SchemaMode::Manual && after.is_none(), "migration failed without changes"),
         (*mode == SchemaMode::ResetFile && before.classes != wanted.classes, "file emptied"),
+        (is_retyped && after.is_some(), "opening changed the type of a primary key"),
+        (is_retyped && after.is_none(), "keys of another type were not unique"),
         (is_synced && after.is_none(), "invalid synced classes refused"),
         (
             is_synced && after.as_ref().is_some_and(|after| after.classes != before.classes),
@@ -402,7 +453,8 @@ fn reopen_after_crash(
     let fs = harness.world.boot(disk);
     let database = migration.open(harness, &fs)?;
     compare::all(&database.snapshot()?.view(), after)?;
-    let runs = usize::from(is_before && migration.mode == SchemaMode::Manual);
+    let migrates = matches!(migration.mode, SchemaMode::Manual | SchemaMode::Automatic);
+    let runs = usize::from(is_before && migrates);
     if migration.runs.get() != runs {
         let text = format!("the migration ran {} times, expected {runs}", migration.runs.get());
         return Err(Violation::new(M6.id, text).into());

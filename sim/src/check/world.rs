@@ -5,6 +5,7 @@ use super::plan::Plan;
 use crate::entropy::SimEntropy;
 use crate::fs::{Disk, SimFs};
 use crate::rng::Rng;
+use fastness::inspect::{Limits, set_limits};
 use fastness::{Key, StoreOptions};
 use fastness_models::Domain;
 use fastness_models::domain::Bytes;
@@ -37,6 +38,8 @@ impl World {
     pub(super) fn new(plan: &Plan, twin: Twin) -> Self {
         let rng = RefCell::new(Rng::new(u64::from(plan.salt) << 8 | 0x5a));
         let bytes_left = Cell::new(LARGE_VALUES_BYTES_MAX);
+        // Low limits make a few elements a long list.
+        set_limits(if plan.salt >> 20 & 1 == 0 { Limits::LOW } else { Limits::REAL });
         Self { twin, domain: Domain::new(plan.salt), salt: plan.salt, rng, bytes_left }
     }
 

@@ -7,8 +7,10 @@
 
 use crate::check::compare::CheckError;
 use crate::check::definition::Violation;
-use crate::check::promises::B11;
-use fastness::object::{Database, DatabaseOptions, Object, Snapshot};
+use crate::check::promises::{B10, B11};
+use crate::check::store_harness::objects_agree;
+use fastness::object::{Database, DatabaseOptions, Object, Operation, SchemaChange, Snapshot};
+use fastness::table::{Applied, Tables};
 use fastness::{Error, Store};
 use std::collections::BTreeMap;
 
@@ -97,10 +99,31 @@ pub(super) fn difference(before: &Trees, after: &Trees) -> Option<String> {
     None
 }
 
+/// Adds every class and every property of the file to the mirror, which has them already.
+pub(super) fn classes_again(original: &Snapshot, mut mirror: Tables) -> Result<(), CheckError> {
+    for class in original.view().schema()?.classes() {
+        let name = class.name();
+        let properties = class.stored_properties().map(|property| SchemaChange::AddProperty {
+            class: name.to_owned(),
+            property: property.clone(),
+        });
+        for change in std::iter::once(SchemaChange::AddClass(class.clone())).chain(properties) {
+            let operation = Operation::SchemaChange(change);
+            let applied = mirror.apply(&operation, &mut |_| ()).map_err(mirror_failed)?;
+            if applied != Applied::Unchanged {
+                let text = format!("{operation:?} is {applied:?}, though {name} is like it");
+                return Err(Violation::new(B10.id, text).into());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Compares all objects of the file with those of the mirror.
 pub(super) fn objects(original: &Snapshot, mirror: &Store) -> Result<(), CheckError> {
     let mirror = Database::from_store(mirror.clone(), &DatabaseOptions::dynamic());
     let mirror = mirror.and_then(|mirror| mirror.snapshot()).map_err(mirror_failed)?;
+    objects_agree(&mirror.store().verify().map_err(mirror_failed)?)?;
     let (original, mirror) = (original.view(), mirror.view());
     let schema = original.schema()?;
     if mirror.schema().map_err(mirror_failed)? != schema

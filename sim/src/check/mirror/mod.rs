@@ -13,7 +13,7 @@ use super::definition::{Check, Distribution, Violation};
 use super::objects::driver;
 use super::objects::harness::ObjectHarness;
 use super::objects::object_check::ObjectCheck;
-use super::promises::{B1, B2, B4, B10, B11, B12};
+use super::promises::{B1, B2, B4, B5, B6, B8, B10, B11, B12, B13, Q2};
 use fastness::Store;
 use fastness::object::{Operation, SchemaChange};
 use fastness::table::{Applied, PreImage, Tables};
@@ -26,8 +26,9 @@ const ROOT: &str = "main";
 pub(super) const CHECK: Check = Check {
     name: "mirror",
     about: "a second store kept from the operations of every commit equals the first",
-    invariants: &[B11, B10, B12, B1, B2, B4],
+    invariants: &[B11, B10, B12, B1, B2, B4, B5, B6, B8, B13, Q2],
     marks: &[
+        "wrote through another database over the store",
         "mirrored a commit",
         "mirrored a change of classes",
         "mirrored another primary key",
@@ -198,6 +199,7 @@ impl MirrorCheck {
         if let Some(text) = compare::difference(&original, &mirror) {
             return Err(broken(format!("in the mirror, {text}")));
         }
+        compare::classes_again(&snapshot, self.tables()?)?;
         compare::objects(&snapshot, &self.mirror)
     }
 }

@@ -99,7 +99,9 @@ pub(in crate::check) fn property(
     let made = schema::Property::new(name, kind)?;
     let made = if nullable { made.nullable() } else { made.required() };
     Ok(match (is_key, property.indexed) {
-        (true, _) => made.primary_key(),
+        // An index of a primary key is the key itself, so naming it changes nothing.
+        (true, true) => made.indexed().primary_key(),
+        (true, false) => made.primary_key(),
         (false, true) => made.indexed(),
         (false, false) => made,
     })

@@ -26,5 +26,6 @@ pub(in crate::check) fn run<C: ObjectCheck>(
         outcome.map_err(|error| as_violation(error).at(step))?;
     }
     faults.recover_all(&mut harness, &mut check).map_err(as_violation)?;
+    harness.verify_objects().map_err(as_violation)?;
     check.end(&mut harness).map_err(as_violation)
 }

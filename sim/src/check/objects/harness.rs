@@ -29,6 +29,10 @@ pub(in crate::check) struct ObjectHarness<'w> {
     pub(super) working: Option<DatabaseState>,
     pub(super) snapshots: Vec<(Snapshot, DatabaseState)>,
     deleted: Vec<Id>,
+    /// Transactions so far.
+    begun: u32,
+    /// Commits and recoveries so far.
+    pub(super) sampled: u32,
     pub(super) txn: Option<Transaction>,
     pub(super) database: Option<Database>,
     /// The commit hook, if there is one.
@@ -59,6 +63,8 @@ impl<'w> ObjectHarness<'w> {
             working,
             snapshots,
             deleted,
+            begun: 0,
+            sampled: 0,
             txn,
             database,
             hook: None,
@@ -84,6 +90,11 @@ impl<'w> ObjectHarness<'w> {
         self.txn.as_ref().expect("a transaction is open").view()
     }
 
+    /// Returns whether the database is open.
+    pub(in crate::check) fn is_open(&self) -> bool {
+        self.database.is_some()
+    }
+
     /// Returns the open database.
     ///
     /// # Panics
@@ -97,7 +108,14 @@ impl<'w> ObjectHarness<'w> {
         &mut self,
     ) -> Result<(&mut Transaction, &mut DatabaseState), Error> {
         if self.txn.is_none() {
-            self.txn = Some(self.database().write()?);
+            self.begun = self.begun.wrapping_add(1);
+            self.txn = Some(match self.begun.is_multiple_of(4) {
+                true => {
+                    self.probe.mark("wrote through another database over the store");
+                    self.database_beside()?.write()?
+                }
+                false => self.database().write()?,
+            });
             self.working = Some(self.committed.clone());
         }
         match (&mut self.txn, &mut self.working) {

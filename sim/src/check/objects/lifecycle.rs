@@ -6,7 +6,7 @@ use super::{bridge, compare, structs};
 use crate::check::compare::CheckError;
 use crate::check::definition::Violation;
 use crate::check::promises::{C2, C8, C9, W3};
-use crate::check::store_harness::unexpected;
+use crate::check::store_harness::{objects_agree, unexpected};
 use crate::check::world::file;
 use crate::fs::{Disk, Fork};
 use crate::rng::Rng;
@@ -14,6 +14,9 @@ use fastness::Error;
 use fastness::object::{Database, DatabaseOptions, Snapshot};
 use fastness_models::objects::DatabaseState;
 use fastness_models::{Op, OpKind};
+
+/// One of so many commits and recoveries is followed by a verification.
+const SAMPLE: u32 = 5;
 
 impl ObjectHarness<'_> {
     /// Commits, with a crash at every call.
@@ -45,7 +48,26 @@ impl ObjectHarness<'_> {
         // The commit was acknowledged, so only its state is allowed.
         let disk = self.fs.disk().power_loss(&mut rng);
         self.recover(disk, &states[1..])?;
-        Ok(())
+        match self.is_sampled() {
+            true => self.verify_objects(),
+            false => Ok(()),
+        }
+    }
+
+    /// Selects one call of a few.
+    fn is_sampled(&mut self) -> bool {
+        self.sampled = self.sampled.wrapping_add(1);
+        self.sampled.is_multiple_of(SAMPLE)
+    }
+
+    /// Compares everything that the file holds twice, if the disk can be read.
+    pub(in crate::check) fn verify_objects(&mut self) -> Result<(), CheckError> {
+        let snapshot = self.database().snapshot();
+        let Ok(found) = snapshot.and_then(|snapshot| snapshot.store().verify()) else {
+            return Ok(());
+        };
+        self.probe.count(OpKind::Verify.name(), 1);
+        Ok(objects_agree(&found)?)
     }
 
     /// Opens a file after a crash on another machine; returns which state it holds.
@@ -59,6 +81,10 @@ impl ObjectHarness<'_> {
         let database = Database::open(&options, file(), &DatabaseOptions::dynamic());
         let database = database.map_err(|error| unexpected(error.into(), C8.id))?;
         self.probe.crash("in a commit");
+        if self.is_sampled() {
+            let found = database.snapshot().and_then(|snapshot| snapshot.store().verify());
+            objects_agree(&found.map_err(|error| unexpected(error.into(), C8.id))?)?;
+        }
         self.holds(&database, states, C2.id).map(|(set_count, _)| set_count)
     }
 
@@ -159,6 +185,11 @@ impl ObjectHarness<'_> {
     /// The database options, with the commit hook.
     fn wanted(&self) -> DatabaseOptions<'static> {
         self.listened(DatabaseOptions::dynamic())
+    }
+
+    /// Opens another database over the open store.
+    pub(super) fn database_beside(&self) -> Result<Database, Error> {
+        Database::from_store(self.database().store().clone(), &self.wanted())
     }
 
     fn listened<'a>(&self, wanted: DatabaseOptions<'a>) -> DatabaseOptions<'a> {

@@ -11,7 +11,9 @@ pub(super) mod object_check;
 mod structs;
 
 use super::compare::CheckError;
-use super::promises::{B1, B2, B3, B4, B5, B9, C2, C3, C5, C8, C9, C11, C12, C13, D4};
+use super::promises::{
+    B1, B2, B3, B4, B5, B6, B8, B9, B13, C2, C3, C5, C8, C9, C11, C12, C13, D4, Q2,
+};
 use crate::check::definition::{Check, Distribution};
 use fastness_models::{Op, OpKind};
 use harness::ObjectHarness;
@@ -20,8 +22,9 @@ use object_check::ObjectCheck;
 pub(super) const CHECK: Check = Check {
     name: "objects",
     about: "objects, links and lists against their model, with crashes in every commit",
-    invariants: &[B1, B2, B3, B4, B5, B9, C2, C3, C5, C8, C9, C11, C12, C13, D4],
+    invariants: &[B1, B2, B3, B4, B5, B9, C2, C3, C5, C8, C9, C11, C12, C13, D4, B6, B8, B13, Q2],
     marks: &[
+        "wrote through another database over the store",
         "transaction continued after a refusal",
         "deleted the target of a link",
         "deleted an element of a list",

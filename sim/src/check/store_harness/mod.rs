@@ -11,7 +11,7 @@ use crate::check::probe::Probe;
 use crate::check::promises::S8;
 use crate::fs::{Disk, SimFs};
 use fastness::inspect::writer_books;
-use fastness::{CommitId, Error, Store, StoreSnapshot, WriteTxn};
+use fastness::{CommitId, Error, Store, StoreSnapshot, Verification, WriteTxn};
 use fastness_models::store::{Store as Model, StoreOutcome, StoreState};
 use fastness_models::{Op, OpKind};
 use std::ops::Bound;
@@ -192,16 +192,27 @@ fn bound(operand: u8, key: &[u8]) -> Bound<&[u8]> {
 /// Verifies the file; returns the problems.
 pub(super) fn problems(snapshot: &StoreSnapshot) -> Result<Vec<String>, Error> {
     let verification = snapshot.verify()?;
-    Ok(verification.problems.iter().map(ToString::to_string).collect())
+    let mut problems: Vec<String> = verification.problems.iter().map(ToString::to_string).collect();
+    problems.extend(verification.objects.iter().map(ToString::to_string));
+    Ok(problems)
 }
 
 /// Verifies the file, where no problem is expected.
 pub(super) fn verify(snapshot: &StoreSnapshot, invariant: &'static str) -> Result<(), CheckError> {
     let found = snapshot.verify()?;
+    objects_agree(&found)?;
     if found.problems.is_empty() && found.reachable + found.free == found.page_count {
         return Ok(());
     }
     Err(Violation::new(invariant, format!("verification reports {found:?}")).into())
+}
+
+/// Returns a violation of the owner's promise if objects contradict each other.
+pub(super) fn objects_agree(found: &Verification) -> Result<(), Violation> {
+    match found.objects.first() {
+        Some(problem) => Err(Violation::new(problem.kind.promise(), format!("in {problem}"))),
+        None => Ok(()),
+    }
 }
 
 /// Turns an unexpected error into a violation.
