@@ -2,23 +2,21 @@
 //!
 //! - Z2 Callbacks run on their own thread.
 
+use crate::cancellation::Cancellation;
 use crate::config::Config;
 use crate::driver::{Driver, now};
 use crate::error::ClientError;
 use crate::event::Event;
-use crate::http::send;
 use crate::message::Message;
+use crate::network::Network;
 use crate::session::Session;
 use fastness::{OsRandom, RandomSource as _, Store};
-use fastness_auth::users::{Call, CallSuccess, HttpOutcome, Input, UserId, UserStore};
-use fastness_auth::{
-    AuthUrl, Backoff, Credentials, NetworkError, Request, RequestError, RequestId, Secret, User,
-    UserInfo,
-};
+use fastness_auth::users::{Call, CallId, CallSuccess, Input, UserId, UserStore};
+use fastness_auth::{AuthUrl, Backoff, Credentials, RequestError, Secret, User, UserInfo};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use ureq::Agent;
@@ -31,6 +29,9 @@ type Listener = Box<dyn Fn(&Client, &Event) + Send + Sync>;
 pub struct Client {
     driver: Sender<Message>,
     listeners: Arc<Mutex<Vec<Arc<Listener>>>>,
+    /// Number of the last call.
+    calls: Arc<AtomicU64>,
+    cancellation: Option<Cancellation>,
     /// `None` in the clones that callbacks get.
     _driver_handle: Option<Arc<DriverHandle>>,
 }
@@ -60,20 +61,16 @@ impl Client {
             .backoff(Backoff::jittered(u64::from_le_bytes(seed)));
         let file = config.rotate_after.into_iter().fold(file, UserStore::rotate_after);
         let (driver, messages) = channel();
-        let (network, requests) = channel();
         let (events, heard) = channel();
-        let requests = Arc::new(Mutex::new(requests));
-        for _ in 0..config.network_threads.max(1) {
-            let (agent, requests) = (agent.clone(), Arc::clone(&requests));
-            let answers = driver.clone();
-            spawn("fastness-network", move || exchange(&agent, &requests, &answers))?;
-        }
+        let network = Network::new(agent, driver.clone(), config.network_threads);
+        let network = Box::new(move |id, request| network.send(id, request));
         let waiting = BTreeMap::new();
         let sessions = BTreeMap::new();
         let work = Driver { file, messages, network, events, waiting, sessions, next: 0 };
         let thread = Mutex::new(Some(spawn("fastness-users", move || work.run())?));
         let _driver_handle = Some(Arc::new(DriverHandle { driver: driver.clone(), thread }));
-        let client = Self { driver, listeners: Arc::default(), _driver_handle };
+        let (listeners, calls) = (Arc::default(), Arc::default());
+        let client = Self { driver, listeners, calls, cancellation: None, _driver_handle };
         let teller = Self { _driver_handle: None, ..client.clone() };
         spawn("fastness-listeners", move || heard.iter().for_each(|notice| teller.tell(&notice)))?;
         Ok(client)
@@ -192,8 +189,26 @@ impl Client {
         self.driver.send(Message::Input(Input::Online)).unwrap_or_default();
     }
 
+    /// Returns the same client whose calls `cancellation` cancels: logins, changes of passwords and
+    /// look-ups then return [`ClientError::Cancelled`] at once.
+    #[must_use]
+    pub fn with_cancellation(&self, cancellation: &Cancellation) -> Self {
+        Self { cancellation: Some(cancellation.clone()), ..self.clone() }
+    }
+
     fn call(&self, call: Call) -> Result<CallSuccess, ClientError> {
-        self.ask(|reply| Message::Call(call, reply))?
+        let id = CallId(self.calls.fetch_add(1, Ordering::Relaxed) + 1);
+        let Some(cancellation) = &self.cancellation else {
+            return self.ask(|reply| Message::Call(id, call, reply))?;
+        };
+        let (reply, answer) = channel();
+        if !cancellation.begin(id, &self.driver, Message::Call(id, call, reply)) {
+            let is_cancelled = cancellation.is_cancelled();
+            return Err(if is_cancelled { ClientError::Cancelled } else { ClientError::Closed });
+        }
+        let outcome = answer.recv();
+        cancellation.end(id);
+        outcome.map_err(|_| ClientError::Closed)?
     }
 
     /// Sends a message to the driver and waits for its reply.
@@ -209,24 +224,6 @@ const CLOSED: fastness_auth::users::SessionId = fastness_auth::users::SessionId(
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ClientError> {
     Builder::new().name(name.to_owned()).spawn(body).map_err(|_| ClientError::Closed)
-}
-
-/// Network thread: sends requests, one at a time, until the driver ends.
-fn exchange(
-    agent: &Agent,
-    requests: &Mutex<Receiver<(RequestId, Request)>>,
-    answers: &Sender<Message>,
-) {
-    loop {
-        let next = requests.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((id, request)) = next else { return };
-        // The thread survives a panic of the library; the call gets an error.
-        let answer = catch_unwind(AssertUnwindSafe(|| send(agent, &request)))
-            .unwrap_or_else(|_| HttpOutcome::failed(NetworkError::Other));
-        if answers.send(Message::Input(Input::Response(id, answer))).is_err() {
-            return;
-        }
-    }
 }
 
 impl LoggedInUser {

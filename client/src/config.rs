@@ -25,7 +25,7 @@ pub struct Config {
     /// Age at which refresh tokens are rotated; `None` never rotates, as in the original client.
     /// Only `fastness-server` supports rotation.
     pub rotate_after: Option<Duration>,
-    /// Network threads, which bound the concurrent requests: 4.
+    /// Network threads of each server, which bound its concurrent requests: 4.
     pub network_threads: usize,
 }
 

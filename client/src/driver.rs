@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub(crate) struct Driver {
     pub(crate) file: UserStore,
     pub(crate) messages: Receiver<Message>,
-    pub(crate) network: Sender<(RequestId, Request)>,
+    pub(crate) network: Box<dyn Fn(RequestId, Request) + Send>,
     pub(crate) events: Sender<Event>,
     pub(crate) waiting: BTreeMap<CallId, Sender<Result<CallSuccess, ClientError>>>,
     pub(crate) sessions: BTreeMap<SessionId, Sender<SessionEvent>>,
@@ -68,10 +68,16 @@ impl Driver {
                 }
                 self.apply(input).unwrap_or_default();
             }
-            Message::Call(call, reply) => {
-                let id = CallId(self.next_id());
+            Message::Call(id, call, reply) => {
                 self.waiting.insert(id, reply);
                 self.apply(Input::Call(id, call)).unwrap_or_default();
+            }
+            Message::Cancel(id) => {
+                // A call that is done has its result.
+                if let Some(reply) = self.waiting.remove(&id) {
+                    reply.send(Err(ClientError::Cancelled)).unwrap_or_default();
+                    self.apply(Input::Cancel(id)).unwrap_or_default();
+                }
             }
             Message::LogOut(user, reply) => {
                 let outcome = self.apply(Input::LogOut(user));
@@ -115,7 +121,7 @@ impl Driver {
     fn perform(&mut self, output: Output) {
         let notice = |notice| self.events.send(notice).unwrap_or_default();
         match output {
-            Output::Send(id, request) => self.network.send((id, request)).unwrap_or_default(),
+            Output::Send(id, request) => (self.network)(id, request),
             // The request ends by its time-out, and its response is ignored.
             Output::CancelRequest(_) => {}
             Output::CallDone(id, outcome) => self.done(id, outcome),

@@ -17,6 +17,8 @@ pub enum ClientError {
     Store(Error),
     /// The configuration is invalid.
     Config(ConfigError),
+    /// The call was cancelled. The server may have executed it.
+    Cancelled,
     /// The client is closed, or the system refused threads.
     Closed,
 }
@@ -75,6 +77,9 @@ impl fmt::Display for ClientError {
             Self::Failed(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
+            Self::Cancelled => {
+                f.write_str("the call was cancelled; the server may have executed it")
+            }
             Self::Closed => f.write_str("the client is closed; open another"),
         }
     }

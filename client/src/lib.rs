@@ -9,15 +9,17 @@
 //! - U12 Each result and event is durable before it is reported.
 //! - Z1 Every call returns, within the network time-outs.
 //! - Z2 A callback may call the client, and delays only other callbacks.
+//! - Z3 A server that does not answer delays no request to another one.
+//! - Z4 A cancelled call returns at once.
 //!
 //! Specified in docs/auth.md. Tests against our server: `server/tests/login/`.
 //!
 //! ```no_run
-//! use fastness::{Key, StoreOptions};
+//! use fastness::StoreOptions;
 //! use fastness_client::auth::Credentials;
-//! use fastness_client::{Client, Config};
+//! use fastness_client::{Client, Config, open_or_create_key};
 //!
-//! let key = Key::new([7; 64]); // in an app: 64 random bytes from the platform's key store
+//! let key = open_or_create_key("users.key")?; // or 64 bytes of the platform's key store
 //! let users = StoreOptions::new().key(key).open_or_create("users.fastness")?;
 //! let client = Client::open(users, Config::default())?;
 //!
@@ -28,19 +30,24 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cancellation;
 mod client;
 mod config;
 mod driver;
 mod error;
 mod event;
 mod http;
+mod key_file;
 mod message;
+mod network;
 mod session;
 
 pub use fastness_auth as auth;
 
+pub use cancellation::Cancellation;
 pub use client::{Client, LoggedInUser};
 pub use config::{Config, Proxy, RootCertificates};
 pub use error::{ClientError, ConfigError};
 pub use event::{Event, SessionEvent};
+pub use key_file::open_or_create_key;
 pub use session::Session;

@@ -3,7 +3,7 @@
 use crate::error::ClientError;
 use crate::event::SessionEvent;
 use fastness_auth::User;
-use fastness_auth::users::{Call, CallSuccess, Input, SessionId, UserId};
+use fastness_auth::users::{Call, CallId, CallSuccess, Input, SessionId, UserId};
 use std::sync::mpsc::{Receiver, Sender};
 
 /// Message to the driver.
@@ -11,7 +11,9 @@ pub(crate) enum Message {
     /// An event.
     Input(Input),
     /// A call, and the channel of its result.
-    Call(Call, Sender<Result<CallSuccess, ClientError>>),
+    Call(CallId, Call, Sender<Result<CallSuccess, ClientError>>),
+    /// Cancellation of a call.
+    Cancel(CallId),
     /// A logout; the reply follows when it is durable.
     LogOut(UserId, Sender<Result<(), ClientError>>),
     /// Opening of a session.

@@ -83,7 +83,7 @@ impl Bench {
         let driver = Driver {
             file: UserStore::open(store, now).unwrap().rotate_after(Duration::ZERO),
             messages: taken,
-            network,
+            network: Box::new(move |id, request| network.send((id, request)).unwrap_or_default()),
             events,
             waiting: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -96,7 +96,7 @@ impl Bench {
         let url = AuthUrl::for_login("http://h").unwrap();
         let call = Call::LogIn(url, Credentials::access_token("one", "me", false));
         let (reply, outcome) = channel();
-        self.driver.handle_message(Message::Call(call, reply));
+        self.driver.handle_message(Message::Call(CallId(1), call, reply));
         let CallSuccess::LoggedIn(user) = outcome.recv().unwrap().unwrap() else {
             panic!("no user")
         };

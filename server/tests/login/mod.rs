@@ -2,6 +2,7 @@
 //! proxies, and servers that are not there.
 
 mod auth_tests;
+mod hung;
 mod rotation;
 mod support;
 mod wire;
