@@ -40,6 +40,9 @@ pub(crate) enum Command {
     /// Run an account server until Ctrl-C or SIGTERM.
     #[cfg(feature = "serve")]
     Serve(crate::serve::ServeArgs),
+    /// Manage the accounts of a server, whether it runs or not.
+    #[cfg(feature = "serve")]
+    Server(crate::server::ServerArgs),
     /// Start and stop a server for tests over HTTP: GET /start, GET /stop.
     #[cfg(feature = "serve")]
     TestServer(crate::serve::TestServerArgs),

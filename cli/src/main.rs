@@ -16,6 +16,8 @@ mod key;
 mod recover;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "serve")]
+mod server;
 mod tools;
 
 use crate::args::{Args, Command};
@@ -46,6 +48,8 @@ fn run(args: Args, out: &mut dyn io::Write) -> Result<ExitCode, Failure> {
         Command::Recover(args) => recover::recover(&args, out),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args, out),
+        #[cfg(feature = "serve")]
+        Command::Server(args) => server::run(args, out),
         #[cfg(feature = "serve")]
         Command::TestServer(args) => serve::run_control(args, out),
         Command::Campaign(args) => campaign::run(args, out),

@@ -5,14 +5,25 @@
 
 use crate::failure::Failure;
 use crate::key::KeyArgs;
-use fastness_server::auth::server::AccountsError;
-use fastness_server::{Config, ControlOptions, StartError, TlsFiles, start};
+use fastness_server::auth::server::{AccountsError, Policy, Rate};
+use fastness_server::{Config, ControlOptions, LogWriter, StartError, TlsFiles, start};
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 use std::{env, process};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::layer;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::registry;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Variable that selects what is logged.
+const LOG_VARIABLE: &str = "RUST_LOG";
+
+/// Time for the last lines of the log when the server stops.
+const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 const EXIT_CODES: &str = "Exit codes: 0 stopped; 1 the accounts have a problem; 2 usage; 4 \
     environment (address in use, permissions, ..).";
@@ -27,16 +38,52 @@ pub(crate) struct ServeArgs {
     /// Address to listen on; port 0 selects a free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9080")]
     listen: SocketAddr,
-    /// Lifetime of access tokens.
-    #[arg(long, value_name = "SECONDS", default_value_t = 600,
-        value_parser = clap::value_parser!(u32).range(1..))]
-    access_token_ttl: u32,
-    /// TLS certificate in PEM; without it the server speaks plain HTTP.
+    /// Reverse proxy whose header X-Forwarded-For names the client; may be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    trusted_proxy: Vec<IpAddr>,
+    /// TLS certificate in PEM; without it the server speaks plain HTTP. SIGHUP reads it again.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// Private key of the certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    key: KeyArgs,
+}
+
+/// Accounts and their tokens.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Accounts")]
+struct PolicyArgs {
+    /// Lifetime of access tokens.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    access_token_ttl: u32,
+    /// Lifetime of refresh tokens [default: ten years].
+    #[arg(long, value_name = "DAYS", default_value_t = 3650, hide_default_value = true,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    refresh_token_ttl: u32,
+    /// Logins of one account; a further one ends the oldest.
+    #[arg(long, value_name = "N", default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    logins: u32,
+    /// Refuse registrations; `fastness server user create` still creates accounts.
+    #[arg(long)]
+    no_registration: bool,
+    /// Minimum number of characters of new passwords.
+    #[arg(long, value_name = "N", default_value_t = 8,
+        value_parser = clap::value_parser!(u32).range(1..=256))]
+    password_length: u32,
+}
+
+/// Limits of clients.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits")]
+struct LimitArgs {
     /// Burst of password attempts from one address; after it, one per --attempt-pause.
     #[arg(long, value_name = "N", default_value_t = 60,
         value_parser = clap::value_parser!(u32).range(1..))]
@@ -44,12 +91,21 @@ pub(crate) struct ServeArgs {
     /// Time until an address regains an attempt.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 500)]
     attempt_pause: u32,
+    /// Burst of failed password attempts for one name; after it, one per --name-pause.
+    #[arg(long, value_name = "N", default_value_t = 10,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    name_attempts: u32,
+    /// Time until a name regains an attempt.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 6000)]
+    name_pause: u32,
     /// Maximum number of connections from one address.
     #[arg(long, value_name = "N", default_value_t = 256,
         value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
-    #[command(flatten)]
-    key: KeyArgs,
+    /// Maximum number of connections.
+    #[arg(long, value_name = "N", default_value_t = 4096,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    connections_total: u32,
 }
 
 /// Arguments of the test server.
@@ -76,35 +132,76 @@ impl ServeArgs {
     fn config(&self) -> Result<Config, Failure> {
         let mut config = Config::new(&self.data, self.listen);
         config.key = self.key.key()?;
-        config.policy.access_ttl = Duration::from_secs(self.access_token_ttl.into());
+        config.trusted_proxies.clone_from(&self.trusted_proxy);
         config.tls = self
             .tls_cert
             .clone()
             .zip(self.tls_key.clone())
             .map(|(certificate, key)| TlsFiles { certificate, key });
-        config.limits.address.burst = self.attempts;
-        config.limits.address.interval = Duration::from_millis(self.attempt_pause.into());
-        config.http.connections_per_address_max =
-            usize::try_from(self.connections).unwrap_or(usize::MAX);
-        config.http.connections_max =
-            config.http.connections_max.max(config.http.connections_per_address_max);
+        config.policy = self.policy.policy();
+        self.limits.apply(&mut config);
         Ok(config)
     }
 }
 
+impl PolicyArgs {
+    fn policy(&self) -> Policy {
+        Policy {
+            access_ttl: Duration::from_secs(self.access_token_ttl.into()),
+            refresh_ttl: Duration::from_secs(86_400 * u64::from(self.refresh_token_ttl)),
+            logins_max: count(self.logins),
+            registration: !self.no_registration,
+            password_chars_min: count(self.password_length),
+        }
+    }
+}
+
+impl LimitArgs {
+    fn apply(&self, config: &mut Config) {
+        let millis = |millis: u32| Duration::from_millis(millis.into());
+        config.limits.address = Rate { burst: self.attempts, interval: millis(self.attempt_pause) };
+        config.limits.name = Rate { burst: self.name_attempts, interval: millis(self.name_pause) };
+        config.http.connections_per_address_max = count(self.connections);
+        config.http.connections_max =
+            count(self.connections_total).max(config.http.connections_per_address_max);
+    }
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
 /// Serves until Ctrl-C or SIGTERM.
 pub(crate) fn run(args: &ServeArgs, out: &mut dyn Write) -> Result<u8, Failure> {
-    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_target(false).init();
-    let stopped = stop_on_interrupt()?;
+    let log = log_to_stderr()?;
     let server = start(args.config()?).map_err(failure)?;
-    if let Some(secret) = server.admin_secret() {
-        writeln!(out, "realm-admin may log in with {}", secret.expose())?;
-    }
-    writeln!(out, "listening on {}", server.url())?;
-    out.flush()?;
-    stopped.recv().unwrap_or_default();
+    server.run_until_stopped(|server| -> Result<(), Failure> {
+        if let Some(secret) = server.admin_secret() {
+            writeln!(out, "realm-admin may log in with {}", secret.expose())?;
+        }
+        writeln!(out, "listening on {}", server.url())?;
+        Ok(out.flush()?)
+    })?;
     server.stop();
+    log.flush_within(LOG_PATIENCE);
     Ok(0)
+}
+
+/// Sends the log to stderr, without ever waiting for its reader. `RUST_LOG` selects what is logged.
+fn log_to_stderr() -> Result<LogWriter, Failure> {
+    let refused =
+        |error| Failure::environment(format!("cannot start a thread for the log: {error}"));
+    let log = LogWriter::spawn(io::stderr()).map_err(refused)?;
+    let filter = match env::var(LOG_VARIABLE) {
+        Ok(text) => text.parse::<Targets>().map_err(|error| {
+            Failure::usage(format!("{LOG_VARIABLE} selects no logs, such as info or warn: {error}"))
+        })?,
+        Err(_) => Targets::new().with_default(LevelFilter::INFO),
+    };
+    let writer = log.clone();
+    let lines = layer().with_writer(move || writer.clone()).with_ansi(false).with_target(false);
+    registry().with(lines.with_filter(filter)).init();
+    Ok(log)
 }
 
 /// Controls a server until Ctrl-C or SIGTERM, then kills it.
@@ -117,6 +214,8 @@ pub(crate) fn run_control(args: TestServerArgs, out: &mut dyn Write) -> Result<u
         let mut command = process::Command::new(&program);
         command.arg("serve").arg("--data").arg(data).arg("--listen").arg(&listen);
         command.args(["--access-token-ttl", &seconds, "--attempts", "1000000"]);
+        // Test suites choose their own passwords.
+        command.args(["--password-length", "1"]);
         command
     };
     let (log, attempts) = (args.log, args.health_attempts);
@@ -138,7 +237,7 @@ fn stop_on_interrupt() -> Result<mpsc::Receiver<()>, Failure> {
     Ok(stopped)
 }
 
-fn failure(error: StartError) -> Failure {
+pub(crate) fn failure(error: StartError) -> Failure {
     if let StartError::Accounts(error) = error {
         let problem = Failure::problem(error.to_string());
         return if let AccountsError::Store(error) = error { error.into() } else { problem };

@@ -4,6 +4,8 @@
 //! A call has a start, which may refuse it, and an end, which applies or refuses it; other calls
 //! may end in between. The server chooses identities and tokens, so they come from its answers.
 
+/// A parameter is invalid, such as a password that is too short.
+pub const INVALID_PARAMETERS: i64 = 601;
 /// Wrong name or password.
 pub const INVALID_CREDENTIALS: i64 = 611;
 /// No such account.
@@ -156,6 +158,16 @@ pub struct TokenPolicy {
     pub refresh_ttl: i64,
     /// Maximum number of logins of an account; more end the oldest.
     pub logins_max: usize,
+    /// Whether clients may create accounts.
+    pub registration: bool,
+    /// Minimum number of characters of a new password.
+    pub password_chars_min: usize,
+}
+
+impl TokenPolicy {
+    fn refusal_of_password(&self, password: &str) -> Option<i64> {
+        (password.chars().count() < self.password_chars_min).then_some(INVALID_PARAMETERS)
+    }
 }
 
 impl StartedCall {
@@ -191,19 +203,24 @@ impl Accounts {
     pub fn begin(&self, now: i64, server_call: ServerCall) -> StartedCall {
         let mut changes = 0;
         let refused = match &server_call {
-            ServerCall::Register(name, _) => self.named(name).map(|_| EXISTING_ACCOUNT),
+            ServerCall::Register(..) if !self.policy.registration => Some(ACCESS_DENIED),
+            ServerCall::Register(name, password) => {
+                let taken = self.named(name).map(|_| EXISTING_ACCOUNT);
+                self.policy.refusal_of_password(password).or(taken)
+            }
             ServerCall::LogIn(name, password) => {
                 changes = self.named(name).map_or(0, |at| self.accounts[at].changes);
                 let fits = self.password(name) == Some(password);
                 (!fits).then_some(INVALID_CREDENTIALS)
             }
-            ServerCall::ChangePassword(token, of, _) => match self.token_state(now, token) {
+            ServerCall::ChangePassword(token, of, password) => match self.token_state(now, token) {
                 TokenState::Gone => Some(EXPIRED_REFRESH_TOKEN),
                 TokenState::Superseded => Some(RETRY_LATER),
                 TokenState::Old => None,
                 TokenState::Current | TokenState::Next => {
                     let by = self.login(token).map(|at| self.logins[at].account);
                     by.and_then(|by| self.refusal_of_change(by, of.as_deref()))
+                        .or_else(|| self.policy.refusal_of_password(password))
                 }
             },
             ServerCall::Token(token, _)
@@ -489,7 +506,13 @@ mod tests {
 
     fn server() -> Accounts {
         let mut server = Accounts::new(
-            TokenPolicy { access_ttl: 1000, refresh_ttl: 5000, logins_max: 3 },
+            TokenPolicy {
+                access_ttl: 1000,
+                refresh_ttl: 5000,
+                logins_max: 3,
+                registration: true,
+                password_chars_min: 1,
+            },
             "root",
             "r",
         );

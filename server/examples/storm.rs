@@ -252,7 +252,7 @@ fn server() -> Outcome<(Server, std::path::PathBuf)> {
     let mut config = Config::new(&folder, ([127, 0, 0, 1], 0));
     // All users come from one address.
     let often = Rate { burst: u32::MAX, interval: Duration::from_nanos(1) };
-    config.limits = RateLimits { address: often, ..RateLimits::default() };
+    config.limits = RateLimits { address: often, token: often, ..RateLimits::default() };
     config.policy = Policy { logins_max: 10, ..Policy::default() };
     config.http = HttpLimits {
         connections_max: 10_000,

@@ -2,7 +2,7 @@
 
 use fastness::Key;
 use fastness_auth::server::{Policy, RateLimits};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Certificate and key; without them the server speaks plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// Reverse proxies whose header `X-Forwarded-For` names the client.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Lifetimes of tokens, and logins per account.
     pub policy: Policy,
     /// Rates of password attempts.
@@ -75,6 +77,7 @@ impl Config {
             key: None,
             listen: listen.into(),
             tls: None,
+            trusted_proxies: Vec::new(),
             policy: Policy::default(),
             limits: RateLimits::default(),
             hashing: HashCosts::default(),

@@ -15,6 +15,17 @@ pub enum StartError {
     Data(PathBuf, io::Error),
     /// The account file exists, but its key does not.
     KeyMissing(PathBuf),
+    /// The key of the accounts exists, but the account file does not.
+    AccountsMissing {
+        /// Path of the account file.
+        accounts: PathBuf,
+        /// Path of its key.
+        key: PathBuf,
+    },
+    /// Other users may read or replace the key, which has this mode.
+    KeyNotPrivate(PathBuf, u32),
+    /// There is no account file, and the call creates none.
+    NoAccounts(PathBuf),
     /// The account file does not open.
     Accounts(AccountsError),
     /// The costs of argon2id are out of range.
@@ -50,6 +61,24 @@ impl fmt::Display for StartError {
             Self::KeyMissing(path) => write!(
                 f,
                 "{}: is not there, but the accounts are; put their key back, or name it",
+                path.display()
+            ),
+            Self::AccountsMissing { accounts, key } => write!(
+                f,
+                "{}: does not exist, but its key does; restore the accounts from a backup, or \
+                 delete {} to begin without accounts",
+                accounts.display(),
+                key.display()
+            ),
+            Self::KeyNotPrivate(path, mode) => write!(
+                f,
+                "{}: other users may use it (mode {mode:o}); run chmod 600 on it, and replace the \
+                 key if they are not trusted",
+                path.display()
+            ),
+            Self::NoAccounts(path) => write!(
+                f,
+                "{}: does not exist; name the data folder of a server, or start one to create it",
                 path.display()
             ),
             Self::Accounts(error) => error.fmt(f),

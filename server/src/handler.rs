@@ -4,10 +4,14 @@
 //!
 //! Fuzz target: `http`. Snapshots of responses: `snapshots/tests/wire.rs`.
 
+use crate::clocks::ServerClocks;
 use crate::config::HttpLimits;
 use crate::hash_pool::HashPool;
-use crate::http::{AppState, Peer, router};
+use crate::health::Health;
+use crate::http::{AppState, Peer, health_router, router};
 use crate::memory_stream::MemoryStream;
+use crate::metrics::Metrics;
+use crate::request_log::RequestLog;
 use axum::Router;
 use axum::body::Body;
 use fastness::RandomSource;
@@ -22,8 +26,7 @@ use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -33,25 +36,36 @@ use tokio::time;
 /// Longest head, in bytes: request line and headers.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
+/// Time for the head of a request on a connection that is reserved for health checks.
+const HEALTH_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Environment of a handler; tests substitute their own.
 pub struct Environment {
     /// Password hash function.
     pub hasher: Arc<dyn PasswordHasher>,
     /// Threads that hash passwords. With none, the thread of the request hashes.
     pub hashing_threads: usize,
-    /// Wall clock.
+    /// Wall clock, for the lifetimes of tokens.
     pub clock: fn() -> Time,
+    /// Clock that never steps, for rates.
+    pub monotonic: fn() -> Time,
     /// Rates of password attempts.
     pub limits: RateLimits,
     /// Limits of connections and requests.
     pub http: HttpLimits,
+    /// Reverse proxies whose header `X-Forwarded-For` names the client.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 /// Handler of connections. Clones share the accounts.
 #[derive(Clone)]
 pub struct Handler {
     router: Router,
+    /// Router of health checks only; `None` for the control port of a test server.
+    health: Option<Router>,
     limits: HttpLimits,
+    /// `None` for the control port of a test server.
+    log: Option<Arc<RequestLog>>,
 }
 
 impl Handler {
@@ -60,24 +74,58 @@ impl Handler {
     /// # Errors
     /// Errors of the random source and of thread creation.
     pub fn new(
-        accounts: Accounts,
+        accounts: impl Into<Arc<Accounts>>,
         environment: Environment,
         entropy: &dyn RandomSource,
     ) -> io::Result<Self> {
-        let Environment { hasher, hashing_threads, clock, limits, http } = environment;
-        let app = AppState {
-            accounts: Arc::new(accounts),
-            hash_pool: HashPool::new(hasher, hashing_threads, http.hash_queue_max)?,
-            rate_limiter: Mutex::new(RateLimiter::new(limits, entropy)?),
-            limits: http,
+        let Environment {
+            hasher,
+            hashing_threads,
             clock,
-            next: AtomicU64::new(1),
+            monotonic,
+            limits,
+            http,
+            trusted_proxies,
+        } = environment;
+        let clocks = ServerClocks { wall: clock, monotonic };
+        let rate_limiter = Arc::new(Mutex::new(RateLimiter::new(limits, entropy)?));
+        let log = Arc::new(RequestLog::new(Arc::clone(&rate_limiter), clocks));
+        let app = AppState {
+            accounts: accounts.into(),
+            hash_pool: HashPool::new(hasher, hashing_threads, http.hash_queue_max)?,
+            rate_limiter,
+            limits: http,
+            clocks,
+            started: monotonic(),
+            log: Arc::clone(&log),
+            trusted_proxies: trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
+            health: Health::default(),
+            metrics: Metrics::default(),
         };
-        Ok(Self::of(router(Arc::new(app)), http))
+        let app = Arc::new(app);
+        let health = health_router(Arc::clone(&app));
+        Ok(Self { health: Some(health), log: Some(log), ..Self::of(router(app), http) })
     }
 
     pub(crate) const fn of(router: Router, limits: HttpLimits) -> Self {
-        Self { router, limits }
+        Self { router, health: None, limits, log: None }
+    }
+
+    /// Returns the handler of a connection beyond the limit, which serves health checks only.
+    pub(crate) fn health_only(&self) -> Self {
+        let head_timeout = self.limits.head_timeout.min(HEALTH_HEAD_TIMEOUT);
+        Self {
+            router: self.health.clone().unwrap_or_else(|| self.router.clone()),
+            limits: HttpLimits { head_timeout, ..self.limits },
+            ..self.clone()
+        }
+    }
+
+    /// Logs that a connection was refused.
+    pub(crate) fn refused(&self, peer: SocketAddr) {
+        if let Some(log) = &self.log {
+            log.record_refused(peer.ip());
+        }
     }
 
     /// Serves one in-memory connection that receives these pieces, and returns all responses in the

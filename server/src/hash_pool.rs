@@ -88,6 +88,8 @@ pub(crate) struct HashPool {
     /// `None` without threads: the caller hashes.
     jobs: Option<Sender<HashRequest>>,
     permits: Arc<Semaphore>,
+    /// Number of permits.
+    places: usize,
 }
 
 /// Password to hash, and the channel of the result.
@@ -112,8 +114,13 @@ impl HashPool {
             thread::Builder::new().name(name).spawn(move || work(&*hasher, &taken))?;
         }
         let jobs = (threads > 0).then_some(jobs);
-        let permits = waiting.saturating_add(threads.max(1)).min(Semaphore::MAX_PERMITS);
-        Ok(Self { hasher, jobs, permits: Arc::new(Semaphore::new(permits)) })
+        let places = waiting.saturating_add(threads.max(1)).min(Semaphore::MAX_PERMITS);
+        Ok(Self { hasher, jobs, permits: Arc::new(Semaphore::new(places)), places })
+    }
+
+    /// Returns the number of passwords that are hashed or wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.places.saturating_sub(self.permits.available_permits())
     }
 
     /// Queues a hash and waits for it; `None` if the queue is full or the hash panicked.

@@ -1,27 +1,29 @@
 //! One request: read within limits, handled by `fastness-auth`, and logged.
 //!
-//! - H10 A log line contains the name of the request, the identity of the account and the status,
-//!   but no input of the client.
 //! - H11 A body that is too large or too slow gets a response; it is not buffered, and its rest is
 //!   not awaited.
 
+use crate::clocks::ServerClocks;
 use crate::config::HttpLimits;
 use crate::hash_pool::HashPool;
+use crate::health::Health;
+use crate::metrics::{Gauges, Metrics};
+use crate::proxy::{client_address, is_forwarded};
+use crate::request_log::{AnsweredRequest, RequestLog};
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderValue, Response as HttpResponse, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Response as HttpResponse, StatusCode};
 use axum::routing::get;
 use fastness_auth::server::{
-    Accounts, ApiRequest, BODY_BYTES_MAX, CommitJob, Event, RateLimiter, RequestHead, Response,
-    Step,
+    Accounts, AddressEvent, ApiRequest, BODY_BYTES_MAX, CommitJob, Event, RateLimiter, RequestHead,
+    Response, Step,
 };
 use fastness_auth::{ErrorCode, Secret, Time};
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::{task, time};
@@ -37,11 +39,15 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 pub(crate) struct AppState {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) hash_pool: HashPool,
-    pub(crate) rate_limiter: Mutex<RateLimiter>,
+    pub(crate) rate_limiter: Arc<Mutex<RateLimiter>>,
     pub(crate) limits: HttpLimits,
-    pub(crate) clock: fn() -> Time,
-    /// Number of the next request.
-    pub(crate) next: AtomicU64,
+    pub(crate) clocks: ServerClocks,
+    /// Start, by the clock that never steps.
+    pub(crate) started: Time,
+    pub(crate) log: Arc<RequestLog>,
+    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) health: Health,
+    pub(crate) metrics: Metrics,
 }
 
 /// Address of the client.
@@ -50,21 +56,50 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// Returns the router. The extensions of each request contain its [`Peer`].
 pub(crate) fn router(app: Arc<AppState>) -> Router {
-    Router::new().route("/health", get(health)).fallback(call).with_state(app)
+    Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .fallback(call)
+        .with_state(app)
+}
+
+/// Returns the router of a connection beyond the limit.
+pub(crate) fn health_router(app: Arc<AppState>) -> Router {
+    Router::new().route("/health", get(health)).fallback(busy).with_state(app)
+}
+
+async fn busy(State(app): State<Arc<AppState>>) -> HttpResponse<Body> {
+    let answer = Response::later(ErrorCode::SERVICE_UNAVAILABLE, RETRY_AFTER);
+    let mut response = response(app.log.number(), &answer);
+    response.headers_mut().insert("connection", HeaderValue::from_static("close"));
+    response
 }
 
 async fn health(State(app): State<Arc<AppState>>) -> HttpResponse<Body> {
-    let accounts = Arc::clone(&app.accounts);
-    let healthy = task::spawn_blocking(move || accounts.check_health()).await;
-    let (status, text) = match healthy {
-        Ok(Ok(())) => (StatusCode::OK, "healthy\n"),
-        Ok(Err(error)) => {
-            tracing::error!(%error, "unhealthy");
-            (StatusCode::SERVICE_UNAVAILABLE, "the accounts cannot be written\n")
-        }
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the server is ending\n"),
+    let (status, text) = match app.health.check(&app.accounts, app.clocks).await {
+        true => (StatusCode::OK, "healthy\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "the accounts cannot be written\n"),
     };
-    let mut response = HttpResponse::new(Body::from(text));
+    plain(status, text)
+}
+
+/// Reports metrics to this machine and to administrators.
+async fn metrics(State(app): State<Arc<AppState>>, request: Request) -> HttpResponse<Body> {
+    let peer = app.client(&request);
+    let is_local = peer.is_some_and(|peer| peer.is_loopback()) && !is_forwarded(request.headers());
+    if !is_local && !app.is_admin(request.headers()) {
+        return plain(StatusCode::NOT_FOUND, "metrics are for this machine and administrators\n");
+    }
+    let gauges = Gauges {
+        passwords: app.hash_pool.waiting(),
+        lines_left_out: app.log.left_out(),
+        uptime: (app.clocks.monotonic)().since(app.started),
+    };
+    plain(StatusCode::OK, app.metrics.report(&gauges))
+}
+
+fn plain(status: StatusCode, text: impl Into<Body>) -> HttpResponse<Body> {
+    let mut response = HttpResponse::new(text.into());
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
@@ -73,30 +108,12 @@ async fn health(State(app): State<Arc<AppState>>) -> HttpResponse<Body> {
 
 async fn call(State(app): State<Arc<AppState>>, request: Request) -> HttpResponse<Body> {
     let begun = Instant::now();
-    let id = app.next.fetch_add(1, Ordering::Relaxed);
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    let (word, answer) = app.answer(peer, request).await;
-    let (event, status) = (answer.event(), answer.status());
-    let (outcome, account) = (event.name(), event.account().unwrap_or("-"));
-    let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let peer = peer.map(|peer| peer.ip());
-    let code = answer.code().number();
-    if let Event::Failed(error) = event {
-        tracing::error!(request = id, ?peer, call = word, status, micros, %error, "failed");
-    } else if let Event::Reused(_) = event {
-        tracing::warn!(request = id, ?peer, call = word, status, account, micros, "{outcome}");
-    } else {
-        tracing::info!(
-            request = id,
-            ?peer,
-            call = word,
-            status,
-            code,
-            account,
-            micros,
-            "{outcome}"
-        );
-    }
+    let id = app.log.number();
+    let peer = app.client(&request);
+    let (call, answer) = app.answer(peer, request).await;
+    let duration = begun.elapsed();
+    app.metrics.count(call, answer.status(), duration);
+    app.log.record(&AnsweredRequest { id, peer, call, duration }, &answer);
     response(id, &answer)
 }
 
@@ -121,8 +138,22 @@ fn response(id: u64, answer: &Response) -> HttpResponse<Body> {
 }
 
 impl AppState {
+    /// Returns the address of the client.
+    fn client(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.extensions().get::<Peer>()?.0.ip();
+        Some(client_address(peer, request.headers(), &self.trusted_proxies))
+    }
+
+    /// Returns whether the header has the token of an administrator.
+    fn is_admin(&self, headers: &HeaderMap) -> bool {
+        let token = headers.get(AUTHORIZATION).and_then(|token| token.to_str().ok());
+        let token = token.map(|token| token.strip_prefix("Bearer ").unwrap_or(token));
+        token
+            .is_some_and(|token| self.accounts.is_admin((self.clocks.wall)(), &Secret::from(token)))
+    }
+
     /// Handles a request; also returns its name.
-    async fn answer(&self, peer: Option<SocketAddr>, request: Request) -> (&'static str, Response) {
+    async fn answer(&self, peer: Option<IpAddr>, request: Request) -> (&'static str, Response) {
         let (parts, body) = request.into_parts();
         let body = match self.read(body).await {
             Ok(body) => body,
@@ -133,7 +164,7 @@ impl AppState {
             parts.headers.get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
         let head = RequestHead { method: parts.method.as_str(), target, authorization };
         match ApiRequest::decode(&head, &body) {
-            Ok(call) => (call.name(), self.decide(peer.map(|peer| peer.ip()), call).await),
+            Ok(call) => (call.name(), self.decide(peer, call).await),
             Err(refused) => ("none", refused.answer()),
         }
     }
@@ -154,7 +185,12 @@ impl AppState {
         {
             return Response::later(ErrorCode::TOO_MANY_REQUESTS, pause);
         }
-        let mut step = self.accounts.start((self.clock)(), call);
+        if call.changes_token()
+            && let Err(pause) = self.pass_event(peer, AddressEvent::Token)
+        {
+            return Response::later(ErrorCode::TOO_MANY_REQUESTS, pause);
+        }
+        let mut step = self.accounts.start((self.clocks.wall)(), call);
         if let Step::Hash(job) = step {
             if name.is_none()
                 && let Err(pause) = self.pass(peer, None)
@@ -178,7 +214,7 @@ impl AppState {
     }
 
     async fn write(&self, job: CommitJob) -> Response {
-        let (accounts, clock) = (Arc::clone(&self.accounts), self.clock);
+        let (accounts, clock) = (Arc::clone(&self.accounts), self.clocks.wall);
         let written = task::spawn_blocking(move || accounts.commit(clock(), job)).await;
         written.unwrap_or_else(|_| Response::refused(ErrorCode::INTERNAL_SERVER_ERROR))
     }
@@ -186,11 +222,19 @@ impl AppState {
     /// Counts a password attempt.
     fn pass(&self, peer: Option<IpAddr>, name: Option<&Secret>) -> Result<(), Duration> {
         let Some(peer) = peer else { return Ok(()) };
-        self.rate_limiter.lock().unwrap_or_else(PoisonError::into_inner).try_acquire(
-            (self.clock)(),
-            name,
-            peer,
-        )
+        let now = (self.clocks.monotonic)();
+        self.rate_limiter
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .try_acquire(now, name, peer)
+    }
+
+    /// Counts another event of an address.
+    fn pass_event(&self, peer: Option<IpAddr>, event: AddressEvent) -> Result<(), Duration> {
+        let Some(peer) = peer else { return Ok(()) };
+        let now = (self.clocks.monotonic)();
+        let mut limiter = self.rate_limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.try_acquire_event(now, event, peer)
     }
 }
 

@@ -7,6 +7,7 @@
 //! - H10 Logs name accounts by identity and never contain passwords, tokens, names or paths.
 //! - H11 A large, slow or broken request gets a clear response or a closed connection, in bounded
 //!   memory and time.
+//! - H15 A slow or absent reader of the log delays no answer and loses none.
 //! - H13 One thread per core hashes passwords; a request that exceeds the queue gets `Retry-After`.
 //!
 //! Specified in docs/server.md. Tests over real sockets: `server/tests/`.
@@ -21,26 +22,38 @@
 //! # Ok::<(), fastness_server::StartError>(())
 //! ```
 
+mod admin;
+mod clocks;
 mod config;
+mod connections;
 mod control;
 mod data;
 mod error;
 mod handler;
 mod hash_pool;
+mod health;
 mod http;
+mod log_writer;
 mod memory_stream;
+mod metrics;
+mod open_files;
+mod proxy;
+mod request_log;
 mod serve;
+mod signals;
 mod tls;
 mod write_timeout;
 
 pub use fastness_auth as auth;
 
+pub use admin::{ADMIN_SOCKET, administer};
 pub use config::{Config, HashCosts, HttpLimits, TlsFiles};
 pub use control::ControlOptions;
 pub use data::{ACCOUNTS_FILE, KEY_FILE};
 pub use error::StartError;
 pub use handler::{Environment, Handler};
 pub use hash_pool::Argon2id;
+pub use log_writer::LogWriter;
 pub use serve::{Server, control, start};
 
 /// Compiles and runs the example of docs/auth.md.

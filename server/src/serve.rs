@@ -1,33 +1,39 @@
 //! Listener: accepts connections within limits and closes them when the server stops.
 //!
-//! - H11 Connections are bounded, in total and per address; handshake, head and idle time are
-//!   bounded too.
+//! - H11 Handshake, head and idle time of a connection are bounded.
 
+use crate::admin::AdminService;
+#[cfg(unix)]
+use crate::admin::AdminSocket;
+use crate::clocks::{monotonic, now};
 use crate::config::{Config, HttpLimits};
+use crate::connections::{Admission, ConnectionGate};
 use crate::control::{self, ControlOptions};
-use crate::data;
+use crate::data::{self, OpenData};
 use crate::error::StartError;
 use crate::handler::{Environment, Handler};
 use crate::hash_pool::Argon2id;
-use crate::tls;
+use crate::open_files;
+use crate::signals::Signals;
+use crate::tls::Tls;
 use crate::write_timeout::WriteTimeout;
 use fastness::OsRandom;
-use fastness_auth::server::Accounts;
-use fastness_auth::{Secret, Time};
+use fastness_auth::Secret;
+use fastness_auth::server::{Accounts, PasswordHasher};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time;
-use tokio_rustls::TlsAcceptor;
 
 /// Delay after the system refused to accept a connection, for example without free descriptors.
 const REFUSED: Duration = Duration::from_millis(50);
@@ -40,11 +46,13 @@ pub struct Server {
     /// `None` after the end of the server.
     runtime: Option<Runtime>,
     address: SocketAddr,
-    has_tls: bool,
+    tls: Option<Arc<Tls>>,
     grace: Duration,
     stop: Option<oneshot::Sender<()>>,
     listening: Option<JoinHandle<()>>,
     admin_secret: Option<Secret>,
+    #[cfg(unix)]
+    admin_socket: Option<AdminSocket>,
 }
 
 /// Opens the accounts and starts the server.
@@ -52,27 +60,41 @@ pub struct Server {
 /// # Errors
 /// [`StartError`], whose message says what to do.
 pub fn start(config: Config) -> Result<Server, StartError> {
-    let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+    let tls = config.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
+    if tls.is_none() && !config.listen.ip().is_loopback() && config.trusted_proxies.is_empty() {
+        tracing::warn!(
+            listen = %config.listen,
+            "plain HTTP beyond this machine exposes passwords; pass a certificate, or name the \
+             proxy that terminates TLS"
+        );
+    }
+    let limits = open_files::fit(config.http);
     let hasher = Argon2id::new(config.hashing)?;
-    let accounts = Accounts::open(data::open(&config)?, Arc::new(OsRandom), config.policy)?;
-    let admin_secret = accounts.ensure_admin(&hasher)?;
+    let OpenData { store, key } = data::open(&config)?;
+    let accounts = Arc::new(Accounts::open(store, Arc::new(OsRandom), config.policy)?);
+    let hasher: Arc<dyn PasswordHasher> = Arc::new(hasher);
+    let admin_secret = accounts.ensure_admin(&*hasher)?;
     let environment = Environment {
-        hasher: Arc::new(hasher),
+        hasher: Arc::clone(&hasher),
         hashing_threads: thread::available_parallelism().map_or(1, usize::from),
         clock: now,
+        monotonic,
         limits: config.limits,
-        http: config.http,
+        http: limits,
+        trusted_proxies: config.trusted_proxies.clone(),
     };
-    let handler = Handler::new(accounts, environment, &OsRandom).map_err(StartError::System)?;
-    let options = ListenOptions { address: config.listen, tls, limits: config.http };
+    let handler = Handler::new(Arc::clone(&accounts), environment, &OsRandom);
+    let handler = handler.map_err(StartError::System)?;
+    let options = ListenOptions {
+        address: config.listen,
+        tls,
+        limits,
+        trusted_proxies: config.trusted_proxies,
+    };
     let mut server = run(handler, options)?;
     server.admin_secret = admin_secret;
+    server.admit_operator(&config.data, AdminService { accounts, hasher, key });
     Ok(server)
-}
-
-fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(0).plus(since)
 }
 
 /// Starts a test server: `/start` and `/stop` start and stop another process.
@@ -84,15 +106,17 @@ pub fn control(
     controlled: ControlOptions,
 ) -> Result<Server, StartError> {
     let limits = HttpLimits::default();
-    let options = ListenOptions { address: listen.into(), tls: None, limits };
+    let options =
+        ListenOptions { address: listen.into(), tls: None, limits, trusted_proxies: Vec::new() };
     run(Handler::of(control::router(controlled), limits), options)
 }
 
 /// Options of a listener.
 struct ListenOptions {
     address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<Tls>>,
     limits: HttpLimits,
+    trusted_proxies: Vec<IpAddr>,
 }
 
 /// Listens and serves connections with `handler`.
@@ -103,27 +127,44 @@ fn run(handler: Handler, options: ListenOptions) -> Result<Server, StartError> {
         .thread_name("fastness-server")
         .build()
         .map_err(StartError::System)?;
-    let ListenOptions { address, tls, limits } = options;
+    let ListenOptions { address, tls, limits, trusted_proxies } = options;
     let failed = |error| StartError::Listen(address, error);
     let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let has_tls = tls.is_some();
-    let permits = Arc::new(Semaphore::new(limits.connections_max.min(Semaphore::MAX_PERMITS)));
-    let acceptor = Acceptor { handler, tls, limits, permits, by_network: Arc::default() };
+    let gate = ConnectionGate::new(limits, &trusted_proxies);
+    let acceptor = Acceptor { handler, tls: tls.clone(), limits, gate };
     let (stop, stopped) = oneshot::channel();
     let listening = runtime.spawn(listen(listener, acceptor, stopped));
     Ok(Server {
         runtime: Some(runtime),
         address,
-        has_tls,
+        tls,
         grace: limits.shutdown_timeout,
         stop: Some(stop),
         listening: Some(listening),
         admin_secret: None,
+        #[cfg(unix)]
+        admin_socket: None,
     })
 }
 
 impl Server {
+    /// Opens the socket of the operator. A server without it runs, but its operator has to stop it.
+    #[cfg(unix)]
+    fn admit_operator(&mut self, folder: &Path, service: AdminService) {
+        let Some(runtime) = &self.runtime else { return };
+        match AdminSocket::listen(runtime, folder, service) {
+            Ok(socket) => self.admin_socket = Some(socket),
+            Err(error) => {
+                let remedy = "stop the server to change accounts";
+                tracing::warn!(%error, "no socket for the operator; {remedy}");
+            }
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn admit_operator(&mut self, _: &Path, _: AdminService) {}
+
     /// Returns the address of the listener.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
@@ -133,7 +174,7 @@ impl Server {
     /// Returns the URL of the server for clients on this machine.
     #[must_use]
     pub fn url(&self) -> String {
-        let scheme = if self.has_tls { "https" } else { "http" };
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
@@ -141,6 +182,32 @@ impl Server {
     #[must_use]
     pub const fn admin_secret(&self) -> Option<&Secret> {
         self.admin_secret.as_ref()
+    }
+
+    /// Reads the certificate and its key again, for new connections. After an error, which is
+    /// logged, the old certificate stays.
+    pub fn reload(&self) {
+        match self.tls.as_deref().map(Tls::reload) {
+            Some(Ok(())) => tracing::info!("the certificate was read again"),
+            Some(Err(error)) => tracing::error!(%error, "the certificate stays as it was"),
+            None => tracing::info!("plain HTTP: no certificate to read again"),
+        }
+    }
+
+    /// Registers Ctrl-C, SIGTERM and SIGHUP, calls `started`, and waits until one of the first two
+    /// arrives. SIGHUP reads the certificate again.
+    ///
+    /// # Errors
+    /// If the system refuses the registration, and the error of `started`.
+    pub fn run_until_stopped<E: From<io::Error>>(
+        &self,
+        started: impl FnOnce(&Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(runtime) = &self.runtime else { return Ok(()) };
+        let mut signals = Signals::register(runtime)?;
+        started(self)?;
+        runtime.block_on(signals.stopped(|| self.reload()));
+        Ok(())
     }
 
     /// Stops gracefully: refuses new connections and completes requests in flight, within the
@@ -151,6 +218,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let Some(runtime) = self.runtime.take() else { return };
+        #[cfg(unix)]
+        drop(self.admin_socket.take());
         // This fails if the listener has ended.
         self.stop.take().map(|stop| stop.send(())).transpose().unwrap_or_default();
         if let Some(listening) = self.listening.take() {
@@ -171,20 +240,9 @@ impl fmt::Debug for Server {
 #[derive(Clone)]
 struct Acceptor {
     handler: Handler,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<Tls>>,
     limits: HttpLimits,
-    permits: Arc<Semaphore>,
-    by_network: ConnectionCounts,
-}
-
-/// Open connections of each network.
-type ConnectionCounts = Arc<Mutex<HashMap<IpAddr, usize>>>;
-
-/// Permit of a connection, returned on drop.
-struct ConnectionPermit {
-    by_network: ConnectionCounts,
-    network: IpAddr,
-    _permit: OwnedSemaphorePermit,
+    gate: ConnectionGate,
 }
 
 async fn listen(listener: TcpListener, acceptor: Acceptor, mut stopped: oneshot::Receiver<()>) {
@@ -197,14 +255,14 @@ async fn listen(listener: TcpListener, acceptor: Acceptor, mut stopped: oneshot:
         match accepted {
             Ok((stream, peer)) => {
                 // Without a permit the connection is closed at once.
-                if let Some(permit) = acceptor.permit(peer.ip()) {
-                    let (acceptor, watcher) = (acceptor.clone(), graceful.watcher());
+                if let Some(permit) = acceptor.gate.admit(peer.ip()) {
+                    let (acceptor, watcher) = (acceptor.of(permit.admission), graceful.watcher());
                     tokio::spawn(async move {
                         acceptor.accept(stream, peer, watcher).await;
                         drop(permit);
                     });
                 } else {
-                    tracing::warn!(peer = %peer.ip(), "too many connections");
+                    acceptor.handler.refused(peer);
                 }
             }
             Err(error) => {
@@ -218,17 +276,13 @@ async fn listen(listener: TcpListener, acceptor: Acceptor, mut stopped: oneshot:
 }
 
 impl Acceptor {
-    /// Acquires a permit; `None` if the limit of connections is reached.
-    fn permit(&self, address: IpAddr) -> Option<ConnectionPermit> {
-        let network = network(address);
-        let _permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
-        let mut by_network = self.by_network.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = by_network.entry(network).or_default();
-        if *count >= self.limits.connections_per_address_max {
-            return None;
-        }
-        *count += 1;
-        Some(ConnectionPermit { by_network: Arc::clone(&self.by_network), network, _permit })
+    /// Returns the acceptor of a connection.
+    fn of(&self, admission: Admission) -> Self {
+        let handler = match admission {
+            Admission::Regular => self.handler.clone(),
+            Admission::HealthOnly => self.handler.health_only(),
+        };
+        Self { handler, ..self.clone() }
     }
 
     async fn accept(self, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
@@ -239,7 +293,8 @@ impl Acceptor {
             None => self.serve(stream, peer, watcher).await,
             Some(tls) => {
                 let handshake =
-                    time::timeout(self.limits.handshake_timeout, tls.accept(stream)).await;
+                    time::timeout(self.limits.handshake_timeout, tls.acceptor().accept(stream))
+                        .await;
                 match handshake {
                     Ok(Ok(stream)) => self.serve(stream, peer, watcher).await,
                     Ok(Err(error)) => {
@@ -259,39 +314,5 @@ impl Acceptor {
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(peer = %peer.ip(), %error, "connection ended");
         }
-    }
-}
-
-/// Returns the network that counts as one address: an IPv6 client owns a whole /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),
-    }
-}
-
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        let mut by_network = self.by_network.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = by_network.get_mut(&self.network) {
-            *count -= 1;
-            if *count == 0 {
-                by_network.remove(&self.network);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::network;
-
-    #[test]
-    fn connections_are_counted_by_network() {
-        let of = |text: &str| network(text.parse().unwrap());
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:0:0:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
 }

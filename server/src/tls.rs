@@ -1,17 +1,45 @@
-//! TLS configuration from a certificate and a key file.
+//! TLS configuration from a certificate and a key file, which can be read again.
+//!
+//! - H19 A certificate that is read again serves new connections; one that cannot be used changes
+//!   nothing.
 
 use crate::config::TlsFiles;
 use crate::error::StartError;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+/// TLS of a listener.
+pub(crate) struct Tls {
+    files: TlsFiles,
+    current: RwLock<TlsAcceptor>,
+}
+
+impl Tls {
+    /// Reads the files.
+    pub(crate) fn open(files: TlsFiles) -> Result<Self, StartError> {
+        let current = RwLock::new(acceptor(&files)?);
+        Ok(Self { files, current })
+    }
+
+    /// Reads the files again, for new connections. After an error the old certificate stays.
+    pub(crate) fn reload(&self) -> Result<(), StartError> {
+        let acceptor = acceptor(&self.files)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
+        Ok(())
+    }
+
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Reads the files and creates the TLS acceptor.
-pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
+fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
     let wrong = |path: &Path, error: &dyn std::fmt::Display| {
         StartError::Tls(path.to_path_buf(), format!("cannot be used for TLS: {error}"))
     };

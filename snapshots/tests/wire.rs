@@ -45,8 +45,10 @@ impl WireServer {
             hasher: Arc::new(PlainHasher),
             hashing_threads: 0,
             clock: || Time(1_700_000_000_000),
-            limits: RateLimits { name: seldom, address: often },
+            monotonic: || Time(1_700_000_000_000),
+            limits: RateLimits { name: seldom, address: often, token: often, line: often },
             http,
+            trusted_proxies: Vec::new(),
         };
         let handler = Handler::new(accounts, environment, &*entropy).unwrap();
         Self { handler, admin, text: String::new() }

@@ -11,6 +11,7 @@ mod recover;
 mod sample;
 #[cfg(feature = "serve")]
 mod serve;
+mod server;
 mod texts;
 mod tools;
 
@@ -94,7 +95,7 @@ fn hex(key: [u8; 64]) -> String {
 
 fn command(args: &[&dyn AsRef<std::ffi::OsStr>]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fastness"));
-    command.env_remove("FASTNESS_KEY");
+    command.env_remove("FASTNESS_KEY").env_remove("RUST_LOG");
     for arg in args {
         command.arg(arg);
     }

@@ -45,9 +45,19 @@ fn read(stream: &mut TcpStream) -> Option<(u16, Vec<u8>)> {
 
 impl RunningServer {
     pub(crate) fn start(data: &Path) -> Self {
+        Self::start_with(data, Stdio::null(), &[])
+    }
+
+    /// Starts a server with this log and these variables.
+    fn start_with(data: &Path, log: Stdio, variables: &[(&str, &str)]) -> Self {
         let mut command = command(&[&"serve", &"--data", &data, &"--listen", &"127.0.0.1:0"]);
-        command.args(["--attempts", "1000000"]);
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(["--attempts", "1000000", "--password-length", "1"]);
+        command.envs(variables.iter().copied()).stderr(log);
+        Self::start_command(command)
+    }
+
+    fn start_command(mut command: Command) -> Self {
+        command.stdout(Stdio::piped());
         let mut child = {
             let _fork_lock = fork_lock();
             command.spawn().unwrap()
@@ -78,7 +88,7 @@ impl Drop for RunningServer {
 
 /// Matches a line against a pattern in which words in capitals are variables; `known` holds their
 /// values.
-fn matches(pattern: &str, line: &str, known: &mut BTreeMap<String, String>) -> bool {
+pub(crate) fn matches(pattern: &str, line: &str, known: &mut BTreeMap<String, String>) -> bool {
     let is_word = |letter: char| letter.is_ascii_uppercase();
     let Some(at) = pattern.find(is_word) else { return pattern == line };
     let (head, rest) = pattern.split_at(at);
@@ -92,7 +102,7 @@ fn matches(pattern: &str, line: &str, known: &mut BTreeMap<String, String>) -> b
     if let Some(value) = known.get(word).cloned() {
         return line.strip_prefix(&*value).is_some_and(|line| matches(rest, line, known));
     }
-    let end = line.find(['"', ',', '}', '/']).unwrap_or(line.len());
+    let end = line.find(['"', ',', '}', '/', ' ']).unwrap_or(line.len());
     let (value, line) = line.split_at(end);
     known.insert(word.to_owned(), value.to_owned());
     matches(rest, line, known)
@@ -140,6 +150,133 @@ fn a_stopped_server_exits_with_success_and_a_new_secret() {
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
     let again = RunningServer::start(&data);
     assert_ne!(again.secret, server.secret, "an unused secret is replaced at each start");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_that_cannot_write_is_not_healthy() {
+    let dir = TestFolder::new();
+    let data = dir.path("accounts");
+    drop(RunningServer::start(&data));
+    // The file may grow by a little only, in blocks of 512 bytes; a longer write is an error.
+    let blocks = std::fs::metadata(data.join("accounts.fastness")).unwrap().len() / 512 + 64;
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_fastness"), "serve", "--listen", "127.0.0.1:0"]);
+    shell.arg("--data").arg(&data).args(["--attempts", "1000000", "--name-attempts", "1000000"]);
+    shell.stderr(Stdio::null());
+    let server = RunningServer::start_command(shell);
+    let url = fastness_server::auth::AuthServer::new(&server.url).unwrap();
+    let failed = (0..2000).find_map(|number| {
+        let (name, password) = (format!("user-{number}"), "a long password".into());
+        let credentials =
+            fastness_server::auth::Credentials::username_password(&*name, Some(password), true);
+        let fastness_server::auth::Login::Send(request) = url.login(&credentials.unwrap()) else {
+            unreachable!()
+        };
+        let (status, _) = send(&request).unwrap();
+        (status != 200).then_some(status)
+    });
+    assert_eq!(failed, Some(500), "the disk is full");
+    let health = format!("{}/health", server.url);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let (status, text) = get(&health);
+    assert_eq!((status, &*text), (503, "the accounts cannot be written\n"));
+}
+
+/// Gets a page of a server.
+fn get(url: &str) -> (u16, String) {
+    let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET /{path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let (status, body) = read(&mut stream).unwrap();
+    (status, String::from_utf8(body).unwrap())
+}
+
+/// Sends requests of several kinds, which must all be answered.
+fn all_answered(url: &str, count: usize) {
+    let address = url.strip_prefix("http://").unwrap();
+    for number in 0..count {
+        let target = ["/health", "/auth", "/nowhere"][number % 3];
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let (status, _) = read(&mut stream).unwrap_or_else(|| panic!("no answer to {number}"));
+        assert_eq!(status, [200, 405, 404][number % 3], "request {number}");
+    }
+}
+
+/// More than a pipe takes.
+const REQUESTS: usize = 1500;
+
+#[test]
+fn every_request_is_answered_while_the_log_is_not_read() {
+    let dir = TestFolder::new();
+    let (_unread, log) = std::io::pipe().unwrap();
+    let mut server = RunningServer::start_with(&dir.path("accounts"), log.into(), &[]);
+    all_answered(&server.url, REQUESTS);
+    server.signal("-TERM");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn every_request_is_answered_after_the_reader_of_the_log_has_closed_it() {
+    let dir = TestFolder::new();
+    let (reader, log) = std::io::pipe().unwrap();
+    drop(reader);
+    let server = RunningServer::start_with(&dir.path("accounts"), log.into(), &[]);
+    all_answered(&server.url, 50);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn every_request_is_answered_while_the_log_is_full() {
+    let dir = TestFolder::new();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let server = RunningServer::start_with(&dir.path("accounts"), full.into(), &[]);
+    all_answered(&server.url, 50);
+}
+
+#[test]
+fn a_flood_of_one_client_is_not_a_flood_of_the_log() {
+    let dir = TestFolder::new();
+    let (mut reader, log) = std::io::pipe().unwrap();
+    let mut server = RunningServer::start_with(&dir.path("accounts"), log.into(), &[]);
+    let mut text = String::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| reader.read_to_string(&mut text).unwrap());
+        all_answered(&server.url, REQUESTS);
+        server.signal("-TERM");
+        assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    });
+    // 200 lines at once, five a second since then, and a summary for each of those.
+    let lines = text.lines().count();
+    assert!((200..600).contains(&lines), "{lines} lines for {REQUESTS} requests:\n{text}");
+    assert!(text.contains("lines of sources beyond their rate were left out"), "{text}");
+}
+
+#[test]
+fn the_variable_rust_log_selects_what_is_logged() {
+    let dir = TestFolder::new();
+    let logged = |variable: &str| {
+        let (mut reader, log) = std::io::pipe().unwrap();
+        let variables = [("RUST_LOG", variable)];
+        let server = RunningServer::start_with(&dir.path("accounts"), log.into(), &variables);
+        all_answered(&server.url, 3);
+        server.signal("-TERM");
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    };
+    assert!(logged("info").contains("status=404"));
+    assert!(logged("error,fastness_server=info").contains("status=404"));
+    assert_eq!(logged("off"), "");
+    let mut command = command(&[&"serve", &"--data", &dir.path("accounts")]);
+    let output = output_of(start(command.env("RUST_LOG", "fastness_server=loud")));
+    assert_eq!(output.code, 2, "{}", output.err);
+    assert!(output.err.contains("RUST_LOG"), "{}", output.err);
 }
 
 #[test]

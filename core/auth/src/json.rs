@@ -65,6 +65,12 @@ impl Object {
         self.with(key, Value::Object(std::mem::take(&mut object.0)))
     }
 
+    pub(crate) fn with_list(self, key: &str, objects: impl IntoIterator<Item = Self>) -> Self {
+        let objects =
+            objects.into_iter().map(|mut object| Value::Object(std::mem::take(&mut object.0)));
+        self.with(key, objects.collect::<Vec<_>>())
+    }
+
     /// Serializes the object: measures first, so that the buffer never moves.
     pub(crate) fn write(&self) -> SecretBytes {
         let mut count = Count(0);
@@ -111,6 +117,15 @@ impl<'a> Fields<'a> {
         self.0.get(key).and_then(text)
     }
 
+    /// Returns a string, or a number or boolean as text.
+    pub(crate) fn scalar(self, key: &str) -> Option<String> {
+        let value = self.0.get(key)?;
+        match value {
+            Value::String(_) | Value::Bool(_) | Value::Number(_) => text(value),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+
     /// Returns a number or a numeric string; fractions are truncated, large values saturate.
     pub(crate) fn integer(self, key: &str) -> Option<i64> {
         match self.0.get(key)? {
@@ -139,6 +154,13 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn object(self, key: &str) -> Option<Fields<'a>> {
         self.0.get(key)?.as_object().map(Fields)
+    }
+
+    /// Returns the elements of an array of objects.
+    pub(crate) fn objects(self, key: &str) -> Option<impl Iterator<Item = Fields<'a>>> {
+        let values = self.0.get(key)?.as_array()?;
+        let objects: Option<Vec<_>> = values.iter().map(|value| value.as_object()).collect();
+        Some(objects?.into_iter().map(Fields))
     }
 
     /// Returns the elements of an array as texts.

@@ -78,12 +78,13 @@ impl Token {
 
     /// Parses a token, or returns the reason.
     pub(crate) fn read(fields: Fields<'_>) -> Result<Self, &'static str> {
-        let value = fields.string("token").ok_or("no text `token`")?;
+        // The original client takes numbers and booleans as text, and so did servers.
+        let value = fields.scalar("token").ok_or("no text `token`")?;
         let data = fields.object("token_data").ok_or("no object `token_data`")?;
         let words = data.texts("access").ok_or("no list `access`")?;
         Ok(Self {
-            value: value.into(),
-            identity: data.string("identity").ok_or("no text `identity`")?.to_owned(),
+            value: Secret::new(value),
+            identity: data.scalar("identity").ok_or("no text `identity`")?,
             path: data.text("path").unwrap_or_default(),
             expires_seconds: data.integer("expires").ok_or("no number `expires`")?,
             permissions: words.into_iter().map(Permission::parse).collect(),
@@ -153,7 +154,7 @@ mod tests {
     fn required_fields_must_exist() {
         for (from, to) in [
             ("\"token\"", "\"tokem\""),
-            ("\"t\"", "7"),
+            ("\"t\"", "[7]"),
             ("\"token_data\"", "\"data\""),
             ("\"i\"", "null"),
             ("\"expires\": 1", "\"expires\": \"never\""),

@@ -5,6 +5,7 @@
 //! - U4 A token reads back as it was written.
 //! - U6 A request equals the one of the original client.
 
+use fastness_auth::server::{ApiRequest, LookUpForm, RequestHead};
 use fastness_auth::{
     AuthError, AuthServer, Category, Credentials, ErrorCode, Permission, Request, Token, response,
 };
@@ -111,5 +112,48 @@ fn every_request_of_the_original_is_made_alike() {
         }
         let body: Value = serde_json::from_slice(request(name).body()).unwrap();
         assert_eq!(body, row["json"], "{name}");
+    }
+}
+
+#[test]
+fn both_forms_of_released_clients_are_distinguished() {
+    for row in rows(include_str!("vectors/released.jsonl")) {
+        let body = if row["json"].is_null() { String::new() } else { row["json"].to_string() };
+        let text = |key: &str| row[key].as_str().unwrap();
+        let (method, target) = (text("method"), text("target"));
+        let head = RequestHead { method, target, authorization: b"tok" };
+        let found = match ApiRequest::decode(&head, body.as_bytes()) {
+            Err(refused) => serde_json::json!({ "code": refused.code().number() }),
+            Ok(ApiRequest::ChangePassword { identity, password, .. }) => {
+                serde_json::json!({ "identity": identity, "password": password.expose() })
+            }
+            Ok(ApiRequest::LookUp { name, form, .. }) => {
+                let form = match form {
+                    LookUpForm::OneSlash => "one slash",
+                    LookUpForm::TwoSlashes => "two slashes",
+                };
+                serde_json::json!({ "name": name.expose(), "form": form })
+            }
+            Ok(other) => panic!("{row}: {other:?}"),
+        };
+        assert_eq!(found, row["expect"], "{row}");
+    }
+}
+
+#[test]
+fn tokens_of_odd_types_are_read_as_the_original_does() {
+    let read = |token: &str, identity: &str| {
+        let data = format!(r#"{{"identity": {identity}, "expires": 1, "access": []}}"#);
+        let text = format!(r#"{{"token": {token}, "token_data": {data}}}"#);
+        let token = Token::from_json(text.as_bytes()).ok()?;
+        Some((token.value.expose().to_owned(), token.identity))
+    };
+    let pair = |token: &str, identity: &str| Some((token.to_owned(), identity.to_owned()));
+    assert_eq!(read("5", "true"), pair("5", "true"));
+    assert_eq!(read("-1.5", "9007199254740993"), pair("-1.5", "9007199254740993"));
+    assert_eq!(read("false", "\"i\""), pair("false", "i"));
+    for odd in ["null", "[]", "{}"] {
+        assert_eq!(read(odd, "1"), None);
+        assert_eq!(read("1", odd), None);
     }
 }

@@ -82,6 +82,11 @@ faults! {
     Sv13 = "SV-13", "any user that is logged in may look up others";
     Sv14 = "SV-14", "a login that was ended keeps its token";
     Sv15 = "SV-15", "an account holds any number of logins";
+    Sv16 = "SV-16", "an access token of a wrong clock lives as long as that clock said";
+    Sv17 = "SV-17", "replacing the signing key ends the tokens that were issued before";
+    Sv18 = "SV-18", "a closed registration still creates accounts";
+    Sv19 = "SV-19", "a new password may be shorter than the policy says";
+    Sv20 = "SV-20", "names are compared byte by byte";
     Cl01 = "CL-01", "the next step is taken before the user store is durable";
     Cl02 = "CL-02", "callers do not wait while a token is exchanged";
     Cl03 = "CL-03", "the successor of a token is not kept";

@@ -23,21 +23,32 @@ impl Host {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), change)
+    }
+
+    fn in_folder(folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::new(folder.path().join("server"), ([127, 0, 0, 1], 0));
         config.hashing = HashCosts { memory_kib: 8, passes: 1 };
         let often = Rate { burst: 10_000, interval: Duration::from_millis(1) };
-        config.limits = RateLimits { name: often, address: often };
+        config.limits = RateLimits { name: often, address: often, token: often, line: often };
         change(&mut config);
         Self { server: start(config).unwrap(), folder }
     }
 
     pub(crate) fn with_tls() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls");
         let file = |name: &str| {
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls").join(name)
+            std::fs::copy(source.join(name), folder.path().join(name)).unwrap();
+            folder.path().join(name)
         };
         let files = TlsFiles { certificate: file("server.pem"), key: file("server.key") };
-        Self::with(|config| config.tls = Some(files))
+        Self::in_folder(folder, |config| config.tls = Some(files))
+    }
+
+    /// Overwrites a TLS file of the server.
+    pub(crate) fn replace_tls(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.folder.path().join(name), bytes).unwrap();
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -9,6 +9,9 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+const OTHER_ROOT: &[u8] = include_bytes!("../tls/other-root.pem");
+const OTHER_CERTIFICATE: &[u8] = include_bytes!("../tls/other.pem");
+const OTHER_KEY: &[u8] = include_bytes!("../tls/other.key");
 const ROOT: &[u8] = include_bytes!("../tls/root.pem");
 
 /// Sends a request by hand and returns the status and all that came.
@@ -48,6 +51,28 @@ fn tls_is_taken_under_ones_own_root_and_no_other() {
     let plain = host.server.url().replace("https", "http");
     let error = own.log_in(&plain, credentials("alice", "x", false)).unwrap_err();
     assert!(error.auth().is_some(), "{error}");
+}
+
+#[test]
+fn a_certificate_is_read_again_for_new_connections() {
+    let host = Host::with_tls();
+    let url = host.server.url();
+    let trusting = |root: &[u8]| {
+        host.client_with(|config| {
+            config.root_certificates = RootCertificates::Pem(root.to_vec());
+        })
+    };
+    let (old, new) = (trusting(ROOT), trusting(OTHER_ROOT));
+    let registered = host.register(&old, "alice");
+    assert_eq!(fault(&new, &url), NetworkError::Tls);
+    host.replace_tls("server.pem", b"no certificate");
+    host.server.reload();
+    old.change_password(&registered.id(), "still-served".into()).unwrap();
+    host.replace_tls("server.pem", OTHER_CERTIFICATE);
+    host.replace_tls("server.key", OTHER_KEY);
+    host.server.reload();
+    host.log_in(&new, "alice", "still-served");
+    assert_eq!(fault(&trusting(ROOT), &url), NetworkError::Tls);
 }
 
 #[test]

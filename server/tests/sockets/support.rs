@@ -22,7 +22,7 @@ pub(crate) fn host(http: HttpLimits) -> SocketHost {
     let mut config = Config::new(folder.path(), ([127, 0, 0, 1], 0));
     config.hashing = HashCosts { memory_kib: 8, passes: 1 };
     let often = Rate { burst: 10_000, interval: Duration::from_millis(1) };
-    config.limits = RateLimits { name: often, address: often };
+    config.limits = RateLimits { name: often, address: often, token: often, line: often };
     config.http = http;
     SocketHost { server: start(config).unwrap(), _folder: folder }
 }

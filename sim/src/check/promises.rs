@@ -215,11 +215,26 @@ pub(super) const H6: Invariant = promise(
     "An exchanged token is valid until a successor is presented, asks for a retry for a minute, \
      and then ends the login when it is presented.",
 );
-pub(super) const H7: Invariant =
-    promise("H7", "An accepted access token carries the server's signature and has not expired.");
+pub(super) const H7: Invariant = promise(
+    "H7",
+    "An accepted access token carries the server's signature, has not expired, was not issued in \
+     the future, and lives no longer than the server grants.",
+);
 pub(super) const H8: Invariant =
     promise("H8", "Only an administrator reaches the account or the files of another user.");
 pub(super) const H12: Invariant = promise("H12", "A name leads to one account.");
+pub(super) const H18: Invariant = promise(
+    "H18",
+    "Replacing the signing key leaves the tokens from before valid until they expire; a key that \
+     was replaced twice verifies nothing.",
+);
+pub(super) const H20: Invariant = promise(
+    "H20",
+    "A closed registration creates no account, and no new password is shorter than the policy \
+     says.",
+);
+pub(super) const H21: Invariant =
+    promise("H21", "Every spelling of a name is that name, and no name has invisible characters.");
 pub(super) const U6: Invariant =
     promise("U6", "A request equals the original client's: address, headers, JSON body.");
 pub(super) const U8: Invariant = promise(

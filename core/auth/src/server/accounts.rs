@@ -4,11 +4,13 @@
 //! - H8 Every request reads from the account whether the user is an administrator.
 
 use super::access_token::{Claims, Signer};
-use super::api_request::ApiRequest;
+use super::api_request::{ApiRequest, LookUpForm};
 use super::file_path;
-use super::record::{Account, AccountsError, FORMAT, LoginRecord, ReadRecords, SERVER};
+use super::name;
+use super::record::{AccountsError, LoginRecord, ReadRecords, SERVER, account_of};
 use super::refresh_token::{RefreshTokenKeys, VerifiedToken};
 use super::response::{Event, Response};
+use super::server_keys::{SIGNING_KEYS, normalize_names, root_key, signing_keys, stored_root};
 use super::step::{Change, CommitJob, HashJob, HashTask, NewHash, Step};
 use crate::credentials::provider;
 use crate::error_code::ErrorCode;
@@ -16,14 +18,11 @@ use crate::fault::{self, Fault};
 use crate::json::Object;
 use crate::secret::Secret;
 use crate::token::{Permission, Token};
-use fastness::{RandomSource, Store, Time};
+use fastness::{Key, RandomSource, Store, Time};
 use std::fmt;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use zeroize::Zeroizing;
-
-/// Name of the administrator of a new server.
-pub const ADMIN_NAME: &str = "realm-admin";
 
 /// Time for which a superseded token is refused without ending its login; longer than the
 /// time-outs of clients.
@@ -41,6 +40,10 @@ pub struct Policy {
     pub refresh_ttl: Duration,
     /// Logins per account: 100. A further login ends the oldest one.
     pub logins_max: usize,
+    /// Whether clients may create accounts: yes.
+    pub registration: bool,
+    /// Characters that a new password has at least: 1.
+    pub password_chars_min: usize,
 }
 
 impl Default for Policy {
@@ -49,7 +52,21 @@ impl Default for Policy {
             access_ttl: Duration::from_secs(600),
             refresh_ttl: Duration::from_secs(10 * 365 * 86_400),
             logins_max: 100,
+            registration: true,
+            password_chars_min: 1,
         }
+    }
+}
+
+impl Policy {
+    /// Refuses a new password that is too short.
+    fn refused_password(&self, password: &Secret) -> Option<Response> {
+        let least = self.password_chars_min;
+        if password.expose().chars().count() >= least || fault::on(Fault::Sv19) {
+            return None;
+        }
+        let hint = format!("a password has {least} characters at least");
+        Some(Response::refused(ErrorCode::INVALID_PARAMETERS).with_hint(&hint))
     }
 }
 
@@ -59,7 +76,7 @@ pub struct Accounts {
     pub(super) entropy: Arc<dyn RandomSource>,
     pub(super) policy: Policy,
     pub(super) tokens: RefreshTokenKeys,
-    signer: Signer,
+    pub(super) signer: RwLock<Arc<Signer>>,
 }
 
 /// Presented refresh token of an active login.
@@ -80,6 +97,7 @@ pub(super) struct Caller<'a> {
 struct UserName<'a> {
     provider: &'a str,
     name: &'a Secret,
+    form: LookUpForm,
 }
 
 /// State of a refresh token within its login.
@@ -107,23 +125,63 @@ impl Accounts {
         policy: Policy,
     ) -> Result<Self, AccountsError> {
         let root = root_key(&store, &*entropy)?;
-        let (tokens, signer) = (RefreshTokenKeys::new(&root), Signer::new(&root));
+        normalize_names(&store)?;
+        let keys = signing_keys(&mut store.snapshot(), &root)?;
+        let signer = RwLock::new(Arc::new(Signer::new(&keys, policy.access_ttl)));
+        let tokens = RefreshTokenKeys::new(&root);
         Ok(Self { store, entropy, policy, tokens, signer })
     }
 
-    /// Returns the signer of access tokens.
+    /// Returns the signer of access tokens; another one after a rotation of its key.
     #[must_use]
-    pub const fn signer(&self) -> &Signer {
-        &self.signer
+    pub fn signer(&self) -> Arc<Signer> {
+        Arc::clone(&self.signer.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Checks that the store accepts writes. It does not after a failure that left the state of the
-    /// disk unknown.
+    /// Copies the accounts into a new file, encrypted with `key`, while they are in use.
     ///
     /// # Errors
-    /// The error of the store.
-    pub fn check_health(&self) -> Result<(), AccountsError> {
-        self.store.write()?.abort();
+    /// The error of the store, for example if the file exists.
+    pub fn copy(&self, target: impl AsRef<Path>, key: &Key) -> Result<(), AccountsError> {
+        Ok(self.store.copy(target, Some(key))?)
+    }
+
+    /// Returns whether a refresh token is the current one of an administrator.
+    #[must_use]
+    pub fn is_admin(&self, now: Time, refresh: &Secret) -> bool {
+        let mut records = self.store.snapshot();
+        let Ok(Some(presented)) = self.present(now, refresh, &mut records) else { return false };
+        let account = account_of(&mut records, &presented.login.identity);
+        presented.state == TokenState::Current && account.is_ok_and(|account| account.is_admin)
+    }
+
+    /// Replaces the key that signs access tokens. Tokens that were issued before stay valid until
+    /// they expire, unless the key is replaced again.
+    ///
+    /// # Errors
+    /// The error of the store or of the random source; the key is then unchanged.
+    pub fn rotate_signing_key(&self, now: Time) -> Result<(), AccountsError> {
+        let mut txn = self.store.write()?;
+        let root = stored_root(&mut txn)?;
+        let mut keys = signing_keys(&mut txn, &root)?;
+        let record = keys.rotate(now, &*self.entropy)?;
+        txn.tree(SERVER)?.insert(SIGNING_KEYS, &record)?;
+        // While the transaction is open, no other rotation is under way.
+        let signer = Arc::new(Signer::new(&keys, self.policy.access_ttl));
+        let mut current = self.signer.write().unwrap_or_else(PoisonError::into_inner);
+        txn.commit()?;
+        *current = signer;
+        Ok(())
+    }
+
+    /// Checks that the store accepts writes: commits the time of the check.
+    ///
+    /// # Errors
+    /// The error of the store: the disk is full or fails, or its state is unknown since a failure.
+    pub fn check_health(&self, now: Time) -> Result<(), AccountsError> {
+        let mut txn = self.store.write()?;
+        txn.tree(SERVER)?.insert(b"health", &now.0.to_be_bytes())?;
+        txn.commit()?;
         Ok(())
     }
 
@@ -142,7 +200,15 @@ impl Accounts {
     ) -> Result<Step, AccountsError> {
         match call {
             ApiRequest::Register { name, password } => {
-                if records.named(&name)?.is_some() {
+                if !self.policy.registration && !fault::on(Fault::Sv18) {
+                    let hint = "an administrator of the server creates accounts";
+                    let refused = Response::refused(ErrorCode::ACCESS_DENIED);
+                    return Ok(Step::Respond(refused.with_hint(hint)));
+                }
+                if let Some(refused) = self.policy.refused_password(&password) {
+                    return Ok(Step::Respond(refused));
+                }
+                if name::is_reserved(&name) || records.named(&name)?.is_some() {
                     return Ok(Step::Respond(Response::refused(ErrorCode::EXISTING_ACCOUNT)));
                 }
                 let (salt, then) = (self.salt()?, NewHash::Account { name });
@@ -197,8 +263,11 @@ impl Accounts {
             ApiRequest::ChangePassword { refresh, identity, password }
                 if presented.state != TokenState::Reused =>
             {
-                if let Err(code) = may_change(records, by, identity.as_deref())? {
-                    return Ok(Step::Respond(Response::refused(code)));
+                if let Err(refusal) = may_change(records, by, identity.as_deref())? {
+                    return Ok(Step::Respond(refusal));
+                }
+                if let Some(refused) = self.policy.refused_password(&password) {
+                    return Ok(Step::Respond(refused));
                 }
                 let (salt, then) = (self.salt()?, NewHash::Password { refresh, identity });
                 Ok(Step::Hash(HashJob { password, task: HashTask::Create { salt, then } }))
@@ -257,14 +326,14 @@ impl Accounts {
                     return Ok(Response::refused(ErrorCode::INVALID_PARAMETERS).with_hint(hint));
                 };
                 if !is_admin && !file_path::belongs_to(&path, by) {
-                    return Ok(Response::refused(ErrorCode::ACCESS_DENIED));
+                    return Ok(denied(by));
                 }
                 let token = self.access_token(caller, path, is_admin);
                 let body = Object::new().with_object("access_token", token.write());
                 Ok(Response::granted(&body, Event::Granted(by.to_owned())))
             }
-            ApiRequest::LookUp { provider, name, .. } => {
-                look_up(records, by, &UserName { provider, name })
+            ApiRequest::LookUp { provider, name, form, .. } => {
+                look_up(records, by, &UserName { provider, name, form: *form })
             }
             ApiRequest::Register { .. }
             | ApiRequest::LogIn { .. }
@@ -279,11 +348,12 @@ impl Accounts {
             identity: caller.identity.to_owned(),
             path,
             permissions,
+            issued_seconds: caller.now.0.div_euclid(1000),
             expires_seconds: caller.now.plus(self.policy.access_ttl).0.div_euclid(1000),
             is_admin,
         };
-        let value = self.signer.sign(&claims);
-        let Claims { identity, path, permissions, expires_seconds, is_admin } = claims;
+        let value = self.signer().sign(&claims);
+        let Claims { identity, path, permissions, expires_seconds, is_admin, .. } = claims;
         Token { value, identity, path, expires_seconds, permissions, is_admin }
     }
 
@@ -299,25 +369,23 @@ pub(super) fn superseded(pause: Duration) -> Response {
     Response::later(ErrorCode::SERVICE_UNAVAILABLE, pause).with_hint("the token was exchanged")
 }
 
-/// Returns the account of a login or a name, which must exist.
-pub(super) fn account_of(
-    records: &mut dyn ReadRecords,
-    identity: &str,
-) -> Result<Account, AccountsError> {
-    records.account(identity)?.ok_or(AccountsError::NotAnAccountFile("a login without an account"))
+/// Refuses what only an administrator may do.
+fn denied(by: &str) -> Response {
+    Response::refused(ErrorCode::ACCESS_DENIED).with_event(Event::Denied(by.to_owned()))
 }
 
-/// Checks the permission to change a password; returns the code of a refusal.
+/// Checks the permission to change a password; returns a refusal.
 pub(super) fn may_change(
     records: &mut dyn ReadRecords,
     by: &str,
     of: Option<&str>,
-) -> Result<Result<(), ErrorCode>, AccountsError> {
+) -> Result<Result<(), Response>, AccountsError> {
     let Some(of) = of.filter(|of| *of != by) else { return Ok(Ok(())) };
     if !account_of(records, by)?.is_admin {
-        return Ok(Err(ErrorCode::ACCESS_DENIED));
+        return Ok(Err(denied(by)));
     }
-    Ok(records.account(of)?.map(drop).ok_or(ErrorCode::UNKNOWN_ACCOUNT))
+    let found = records.account(of)?.map(drop);
+    Ok(found.ok_or_else(|| Response::refused(ErrorCode::UNKNOWN_ACCOUNT)))
 }
 
 fn look_up(
@@ -326,44 +394,33 @@ fn look_up(
     user: &UserName<'_>,
 ) -> Result<Response, AccountsError> {
     if !account_of(records, by)?.is_admin && !fault::on(Fault::Sv13) {
-        return Ok(Response::refused(ErrorCode::ACCESS_DENIED));
+        return Ok(denied(by));
     }
     let identity =
         if user.provider == provider::PASSWORD { records.named(user.name)? } else { None };
     let Some(identity) = identity else {
         return Ok(Response::refused(ErrorCode::UNKNOWN_ACCOUNT));
     };
-    let body = Object::new()
-        .with_text("userId", &identity)
-        .with("isAdmin", account_of(records, &identity)?.is_admin)
-        .with_object("metadata", Object::new());
-    Ok(Response::granted(&body, Event::LookedUp(identity)))
-}
-
-/// Returns the root key; generates one in a new store.
-fn root_key(
-    store: &Store,
-    entropy: &dyn RandomSource,
-) -> Result<Zeroizing<[u8; 32]>, AccountsError> {
-    let mut txn = store.write()?;
-    let mut root = Zeroizing::new([0; 32]);
-    let mut tree = txn.tree(SERVER)?;
-    if let Some(format) = tree.get(b"format")? {
-        if *format != *FORMAT {
-            return Err(AccountsError::NotAnAccountFile("accounts of another version"));
+    let account = account_of(records, &identity)?;
+    let body = match user.form {
+        LookUpForm::TwoSlashes => Object::new()
+            .with_text("userId", &identity)
+            .with("isAdmin", account.is_admin)
+            .with_object("metadata", Object::new()),
+        LookUpForm::OneSlash => {
+            // The released client requires both lists, and exactly two fields of each element.
+            let known = Object::new()
+                .with_text("provider", user.provider)
+                .with_secret("provider_id", &account.name);
+            Object::new()
+                .with_text("user_id", &identity)
+                .with("is_admin", account.is_admin)
+                .with("metadata", Vec::<bool>::new())
+                .with_list("accounts", [known])
         }
-        let key = tree.get(b"key")?.filter(|key| key.len() == root.len());
-        root.copy_from_slice(&key.ok_or(AccountsError::NotAnAccountFile("no key"))?);
-        return Ok(root);
-    }
-    if store.snapshot().tree_names().next().is_some() {
-        return Err(AccountsError::NotAnAccountFile("trees of something else"));
-    }
-    entropy.fill(&mut *root)?;
-    tree.insert(b"format", FORMAT)?;
-    tree.insert(b"key", &*root)?;
-    txn.commit()?;
-    Ok(root)
+    };
+    let event = Event::LookedUp { of: identity, by: by.to_owned() };
+    Ok(Response::granted(&body, event))
 }
 
 impl fmt::Debug for Accounts {

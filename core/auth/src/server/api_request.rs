@@ -4,6 +4,7 @@
 //!
 //! Specified in docs/server.md#calls. Fuzz target: `server`.
 
+use super::name::normal_form;
 use super::response::Response;
 use crate::credentials::provider;
 use crate::error_code::ErrorCode;
@@ -13,7 +14,6 @@ use crate::secret::Secret;
 /// Longest accepted body, in bytes.
 pub const BODY_BYTES_MAX: usize = 16 << 10;
 
-const NAME_BYTES_MAX: usize = 255;
 const PASSWORD_BYTES_MAX: usize = 1024;
 const TOKEN_BYTES_MAX: usize = 1024;
 
@@ -26,6 +26,15 @@ pub struct RequestHead<'a> {
     pub target: &'a str,
     /// Value of the header `Authorization`; empty without one.
     pub authorization: &'a [u8],
+}
+
+/// Form of a look-up and of its answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LookUpForm {
+    /// Two slashes, and `userId` in the answer: our client and realm-java before 4.0.0.
+    TwoSlashes,
+    /// One slash, and `user_id` in the answer: realm-java from 4.0.0 to 4.4.0.
+    OneSlash,
 }
 
 /// Decoded request.
@@ -76,6 +85,8 @@ pub enum ApiRequest {
         provider: String,
         /// Name of the user at the provider.
         name: Secret,
+        /// Form of the answer.
+        form: LookUpForm,
     },
 }
 
@@ -113,11 +124,16 @@ impl ApiRequest {
                 change_password(head, body.fields())
             }
             _ => {
-                let rest = action.strip_prefix("//users/").or(action.strip_prefix("/users/"));
-                let (provider, id) =
-                    rest.and_then(|rest| rest.split_once('/')).ok_or_else(not_found)?;
+                let (form, user) = match action.strip_prefix("//users/") {
+                    Some(user) => (LookUpForm::TwoSlashes, user),
+                    None => {
+                        let user = action.strip_prefix("/users/").ok_or_else(not_found)?;
+                        (LookUpForm::OneSlash, user)
+                    }
+                };
+                let (provider, id) = user.split_once('/').ok_or_else(not_found)?;
                 allow(head, "GET")?;
-                look_up(head, provider, id)
+                look_up(head, (provider, id), form)
             }
         }
     }
@@ -132,6 +148,12 @@ impl ApiRequest {
             | Self::ChangePassword { .. }
             | Self::LookUp { .. } => None,
         }
+    }
+
+    /// Returns whether the request changes the state of a token with a commit, but hashes nothing.
+    #[must_use]
+    pub const fn changes_token(&self) -> bool {
+        matches!(self, Self::Revoke { .. } | Self::AccessToken { rotate: true, .. })
     }
 
     /// Returns the presented refresh token, if there is one.
@@ -235,11 +257,8 @@ fn token(fields: Fields<'_>, key: &str) -> Decoded<Secret> {
 }
 
 fn name(text: &str) -> Decoded<Secret> {
-    let is_name = !text.is_empty() && text.len() <= NAME_BYTES_MAX;
-    if is_name && !text.chars().any(char::is_control) {
-        return Ok(text.into());
-    }
-    Err(invalid("a name has 1 to 255 bytes and no control characters"))
+    normal_form(text)
+        .ok_or_else(|| invalid("a name has 1 to 255 bytes, and no control or invisible characters"))
 }
 
 fn new_password(text: &str) -> Decoded<Secret> {
@@ -281,19 +300,38 @@ fn authorization(head: &RequestHead<'_>) -> Decoded<Secret> {
     Ok(value.into())
 }
 
+/// Decodes a change of a password: `newPassword` and `userId`, or, from realm-java 4.0.0 to 4.4.0,
+/// `new_password` in the object `data`, and `user_id`.
 fn change_password(head: &RequestHead<'_>, body: Fields<'_>) -> Decoded<ApiRequest> {
-    let identity = match body.is_null("userId") {
-        true => None,
-        false => Some(text(body, "userId")?.to_owned()),
+    let is_released = body.has("data");
+    let others = if is_released { ["newPassword", "userId"] } else { ["new_password", "user_id"] };
+    // A form that is mixed could change the password of another user than the client meant.
+    if let Some(key) = others.into_iter().find(|key| body.has(key)) {
+        let form = if is_released { "with" } else { "without" };
+        return Err(invalid(format!("`{key}` does not belong to the form {form} `data`")));
+    }
+    let (user_key, password_key, holder) = if is_released {
+        let data = body.object("data").ok_or_else(|| invalid("`data` must be an object"))?;
+        ("user_id", "new_password", data)
+    } else {
+        ("userId", "newPassword", body)
     };
-    let password = new_password(text(body, "newPassword")?)?;
+    let identity = match body.is_null(user_key) {
+        true => None,
+        false => Some(text(body, user_key)?.to_owned()),
+    };
+    let password = new_password(text(holder, password_key)?)?;
     Ok(ApiRequest::ChangePassword { refresh: authorization(head)?, identity, password })
 }
 
-fn look_up(head: &RequestHead<'_>, provider: &str, id: &str) -> Decoded<ApiRequest> {
+fn look_up(
+    head: &RequestHead<'_>,
+    (provider, id): (&str, &str),
+    form: LookUpForm,
+) -> Decoded<ApiRequest> {
     let provider = decoded(provider)?;
     let name = name(&decoded(id)?)?;
-    Ok(ApiRequest::LookUp { refresh: authorization(head)?, provider, name })
+    Ok(ApiRequest::LookUp { refresh: authorization(head)?, provider, name, form })
 }
 
 /// Decodes a percent-encoded path segment.
@@ -381,6 +419,7 @@ mod tests {
                 refresh: refresh.clone(),
                 provider: "password".to_owned(),
                 name: name.into(),
+                form: LookUpForm::TwoSlashes,
             };
             assert_eq!(read(&server.look_up(&admin, "password", name).unwrap()), expect);
         }

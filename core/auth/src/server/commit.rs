@@ -10,17 +10,18 @@
 //! - H12 The transaction that takes a name checks that it is free.
 
 use super::accounts::{
-    ADMIN_NAME, Accounts, Caller, PresentedToken, SUCCESSORS_MAX, SUPERSEDED_GRACE, TokenState,
-    account_of, may_change, superseded,
+    Accounts, Caller, PresentedToken, SUCCESSORS_MAX, SUPERSEDED_GRACE, TokenState, may_change,
+    superseded,
 };
 use super::api_request::ApiRequest;
+use super::name::ADMIN_NAME;
 use super::record::{
     Account, AccountsError, LOGINS_OF_ACCOUNT, LoginRecord, NAMES, ReadRecords as _,
-    account_login_key, end_login, logins_of, name_key,
+    account_login_key, account_of, end_login, logins_of, name_key,
 };
 use super::refresh_token::new_login;
 use super::response::{Event, Response};
-use super::step::{Change, CommitJob, PasswordHasher};
+use super::step::{Change, CommitJob, PasswordHasher, wrong_password};
 use crate::error_code::ErrorCode;
 use crate::fault::{self, Fault};
 use crate::json::Object;
@@ -31,7 +32,7 @@ use fastness::{Time, WriteTxn};
 use std::fmt::Write as _;
 use zeroize::Zeroizing;
 
-type Outcome<T> = Result<T, AccountsError>;
+pub(super) type Outcome<T> = Result<T, AccountsError>;
 
 impl Accounts {
     /// Commits a change and returns the response once the commit is durable.
@@ -41,7 +42,7 @@ impl Accounts {
     }
 
     fn apply(&self, now: Time, change: Change) -> Outcome<Response> {
-        let mut commit = Commit { accounts: self, txn: self.store.write()?, now };
+        let mut commit = Commit::begin(self, now)?;
         let response = match change {
             Change::Register { name, hash } => commit.register(name, hash),
             Change::LogIn { identity, hash } => commit.log_in(&identity, &hash),
@@ -63,7 +64,7 @@ impl Accounts {
     /// Errors of the store and the hasher.
     pub fn ensure_admin(&self, hasher: &dyn PasswordHasher) -> Outcome<Option<Secret>> {
         // The time matters to logins only.
-        let mut commit = Commit { accounts: self, txn: self.store.write()?, now: Time(0) };
+        let mut commit = Commit::begin(self, Time(0))?;
         let name = Secret::from(ADMIN_NAME);
         let found = match commit.txn.named(&name)? {
             Some(identity) => Some((account_of(&mut commit.txn, &identity)?, identity)),
@@ -78,7 +79,8 @@ impl Accounts {
         let secret = Secret::new(Base64UrlUnpadded::encode_string(secret));
         let salt = salt.try_into().map_err(|_| AccountsError::Hash)?;
         let password = hasher.hash(&secret, &salt).map_err(|_| AccountsError::Hash)?;
-        let account = Account { name, is_admin: true, is_unused: true, password };
+        let account =
+            Account { name, is_admin: true, is_unused: true, is_blocked: false, password };
         match found {
             Some((_, identity)) => account.put(&mut commit.txn, &identity)?,
             None => drop(commit.add(&account)?),
@@ -89,25 +91,30 @@ impl Accounts {
 }
 
 /// Transaction of one change.
-struct Commit<'a> {
+pub(super) struct Commit<'a> {
     accounts: &'a Accounts,
-    txn: WriteTxn,
+    pub(super) txn: WriteTxn,
     now: Time,
 }
 
-impl Commit<'_> {
+impl<'a> Commit<'a> {
+    pub(super) fn begin(accounts: &'a Accounts, now: Time) -> Outcome<Self> {
+        Ok(Self { accounts, txn: accounts.store.write()?, now })
+    }
+
     fn register(&mut self, name: Secret, hash: String) -> Outcome<Response> {
         if self.txn.named(&name)?.is_some() && !fault::on(Fault::Sv06) {
             return Ok(Response::refused(ErrorCode::EXISTING_ACCOUNT));
         }
-        let account = Account { name, is_admin: false, is_unused: false, password: hash };
+        let (is_admin, is_unused, is_blocked) = (false, false, false);
+        let account = Account { name, is_admin, is_unused, is_blocked, password: hash };
         let identity = self.add(&account)?;
         let token = self.start_login(&identity, false)?;
         Ok(login_response(&token, Event::Registered(identity)))
     }
 
     /// Adds an account under a free name.
-    fn add(&mut self, account: &Account) -> Outcome<String> {
+    pub(super) fn add(&mut self, account: &Account) -> Outcome<String> {
         let mut bytes = [0; 16];
         self.accounts.entropy.fill(&mut bytes)?;
         let identity = bytes.iter().fold(String::with_capacity(32), |mut text, byte| {
@@ -122,7 +129,12 @@ impl Commit<'_> {
     fn log_in(&mut self, identity: &str, hash: &str) -> Outcome<Response> {
         let mut account = account_of(&mut self.txn, identity)?;
         if account.password != hash && !fault::on(Fault::Sv01) {
-            return Ok(Response::refused(ErrorCode::INVALID_CREDENTIALS));
+            return Ok(wrong_password(identity.to_owned()));
+        }
+        if account.is_blocked {
+            let refused = Response::refused(ErrorCode::ACCESS_DENIED);
+            let refused = refused.with_hint("an administrator has blocked the account");
+            return Ok(refused.with_event(Event::Denied(identity.to_owned())));
         }
         if account.is_unused {
             account.is_unused = false;
@@ -210,8 +222,8 @@ impl Commit<'_> {
             Err(response) => return Ok(response),
         };
         let by = presented.login.identity;
-        if let Err(code) = may_change(&mut self.txn, &by, identity)? {
-            return Ok(Response::refused(code));
+        if let Err(refusal) = may_change(&mut self.txn, &by, identity)? {
+            return Ok(refusal);
         }
         let of = identity.unwrap_or(&by);
         let account = account_of(&mut self.txn, of)?;

@@ -58,13 +58,17 @@
 
 mod access_token;
 mod accounts;
+mod admin;
 mod api_request;
 mod commit;
 mod file_path;
+mod name;
 mod rate_limiter;
 mod record;
 mod refresh_token;
 mod response;
+mod server_keys;
+mod source_network;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -72,9 +76,12 @@ mod tests;
 pub(crate) use refresh_token::LoginId;
 
 pub use access_token::{Claims, Signer, TokenProblem};
-pub use accounts::{ADMIN_NAME, Accounts, Policy};
-pub use api_request::{ApiRequest, BODY_BYTES_MAX, InvalidRequest, RequestHead};
-pub use rate_limiter::{Rate, RateLimiter, RateLimits};
+pub use accounts::{Accounts, Policy};
+pub use admin::{AdminReply, AdminRequest, UserSummary};
+pub use api_request::{ApiRequest, BODY_BYTES_MAX, InvalidRequest, LookUpForm, RequestHead};
+pub use name::ADMIN_NAME;
+pub use rate_limiter::{AddressEvent, Rate, RateLimiter, RateLimits};
 pub use record::AccountsError;
 pub use response::{Event, Response};
+pub use source_network::SourceNetwork;
 pub use step::{CommitJob, HashError, HashJob, PasswordHasher, Step};

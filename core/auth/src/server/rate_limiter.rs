@@ -1,11 +1,14 @@
-//! Rate limiter of password attempts, for each name and each address.
+//! Rate limiter of password attempts, for each name and each address, and of other events of an
+//! address.
 //!
 //! - H13 Memory is constant: names and addresses share cells, and a keyed hash selects the cell, so
-//!   a client cannot choose one to share.
+//!   a client cannot choose one to share. A step of the wall clock changes no limit: the time that
+//!   comes in is that of a monotonic clock.
 //!
 //! Each cell is the theoretical arrival time of the generic cell rate algorithm. Specified in
 //! docs/server.md#limits.
 
+use super::source_network::SourceNetwork;
 use crate::secret::Secret;
 use fastness::{RandomSource, Time};
 use ring::hmac;
@@ -25,13 +28,20 @@ pub struct Rate {
     pub interval: Duration,
 }
 
-/// Rates of password attempts.
+/// Rates of the events of names and addresses.
+///
+/// The rates of an address hold for an IPv4 address and for an IPv6 network of 64 bits. A network
+/// of 56 bits has four times these rates, and one of 48 bits sixteen times.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RateLimits {
-    /// Failed attempts for each name: 10, then one every 6 seconds.
+    /// Failed password attempts for each name: 10, then one every 6 seconds.
     pub name: Rate,
-    /// All attempts from each address: 60, then two every second.
+    /// Password attempts from each address: 60, then two every second.
     pub address: Rate,
+    /// Revocations and rotations of tokens from each address: 600, then twenty every second.
+    pub token: Rate,
+    /// Lines of the log that an address may cause: 200, then five every second.
+    pub line: Rate,
 }
 
 impl Default for RateLimits {
@@ -39,20 +49,42 @@ impl Default for RateLimits {
         Self {
             name: Rate { burst: 10, interval: Duration::from_secs(6) },
             address: Rate { burst: 60, interval: Duration::from_millis(500) },
+            token: Rate { burst: 600, interval: Duration::from_millis(50) },
+            line: Rate { burst: 200, interval: Duration::from_millis(200) },
         }
     }
 }
 
-/// Rate limiter of password attempts.
+/// Event of an address that is limited by its rate.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum AddressEvent {
+    /// A revocation or a rotation of a token.
+    Token,
+    /// A line of the log.
+    Line,
+}
+
+/// Rate limiter of names and addresses.
+///
+/// All times come from one monotonic clock, which no step of the wall clock changes.
 pub struct RateLimiter {
     key: hmac::Key,
     names: Buckets,
     addresses: Buckets,
+    tokens: Buckets,
+    lines: Buckets,
 }
 
 struct Buckets {
     rate: Rate,
     arrivals: Box<[Time]>,
+}
+
+/// Cell of a network, and the number of single addresses that its rate is worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Cell {
+    index: usize,
+    weight: u32,
 }
 
 impl RateLimiter {
@@ -67,10 +99,12 @@ impl RateLimiter {
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             names: Buckets::new(limits.name),
             addresses: Buckets::new(limits.address),
+            tokens: Buckets::new(limits.token),
+            lines: Buckets::new(limits.line),
         })
     }
 
-    /// Counts an attempt, unless it exceeds a rate.
+    /// Counts a password attempt, unless it exceeds a rate.
     ///
     /// # Errors
     /// The time to wait; the attempt is not counted.
@@ -82,12 +116,32 @@ impl RateLimiter {
     ) -> Result<(), Duration> {
         let from = self.of_address(address);
         let name = name.map(|name| self.of_name(name));
-        self.addresses.check(from, now)?;
+        self.addresses.check_all(&from, now)?;
         if let Some(name) = name {
             self.names.check(name, now)?;
             self.names.count(name, now);
         }
-        self.addresses.count(from, now);
+        self.addresses.count_all(&from, now);
+        Ok(())
+    }
+
+    /// Counts another event of an address, unless it exceeds the rate.
+    ///
+    /// # Errors
+    /// The time to wait; the event is not counted.
+    pub fn try_acquire_event(
+        &mut self,
+        now: Time,
+        event: AddressEvent,
+        address: IpAddr,
+    ) -> Result<(), Duration> {
+        let from = self.of_address(address);
+        let buckets = match event {
+            AddressEvent::Token => &mut self.tokens,
+            AddressEvent::Line => &mut self.lines,
+        };
+        buckets.check_all(&from, now)?;
+        buckets.count_all(&from, now);
         Ok(())
     }
 
@@ -97,16 +151,19 @@ impl RateLimiter {
         self.names.forget(at);
     }
 
-    fn of_name(&self, name: &Secret) -> usize {
-        self.index(b'n', name.expose().as_bytes())
+    fn of_name(&self, name: &Secret) -> Cell {
+        Cell { index: self.index(b'n', name.expose().as_bytes()), weight: 1 }
     }
 
-    fn of_address(&self, address: IpAddr) -> usize {
-        match address.to_canonical() {
-            IpAddr::V4(address) => self.index(b'4', &address.octets()),
-            // An IPv6 client owns a whole /64 network.
-            IpAddr::V6(address) => self.index(b'6', &address.octets()[..8]),
-        }
+    /// Returns the cells of the networks that contain an address.
+    fn of_address(&self, address: IpAddr) -> Vec<Cell> {
+        let networks = SourceNetwork::all_of(address);
+        networks
+            .map(|network| Cell {
+                index: self.index(b'a', network.prefix.as_slice()),
+                weight: network.weight,
+            })
+            .collect()
     }
 
     fn index(&self, kind: u8, bytes: &[u8]) -> usize {
@@ -123,25 +180,41 @@ impl Buckets {
         Self { rate, arrivals: vec![Time(i64::MIN); BUCKETS].into() }
     }
 
-    fn check(&self, at: usize, now: Time) -> Result<(), Duration> {
-        let ahead = self.arrivals[at].since(now);
-        let most = self.rate.interval.saturating_mul(self.rate.burst.max(1) - 1);
-        // After a clock step backwards the wait is bounded by the whole burst.
-        let ahead = ahead.min(most.saturating_add(self.rate.interval));
+    fn check_all(&self, cells: &[Cell], now: Time) -> Result<(), Duration> {
+        cells.iter().try_for_each(|cell| self.check(*cell, now))
+    }
+
+    fn count_all(&mut self, cells: &[Cell], now: Time) {
+        cells.iter().for_each(|cell| self.count(*cell, now));
+    }
+
+    /// Returns the time between two events of a cell, and the length of a whole burst but one.
+    fn pace(&self, cell: Cell) -> (Duration, Duration) {
+        let interval = self.rate.interval / cell.weight;
+        let burst = self.rate.burst.saturating_mul(cell.weight).max(1);
+        (interval, interval.saturating_mul(burst - 1))
+    }
+
+    fn check(&self, cell: Cell, now: Time) -> Result<(), Duration> {
+        let (interval, most) = self.pace(cell);
+        let ahead = self.arrivals[cell.index].since(now);
+        // The wait is bounded by the whole burst, whatever the clock does.
+        let ahead = ahead.min(most.saturating_add(interval));
         match ahead.saturating_sub(most) {
             Duration::ZERO => Ok(()),
             pause => Err(pause),
         }
     }
 
-    fn count(&mut self, at: usize, now: Time) {
-        let most = now.plus(self.rate.interval.saturating_mul(self.rate.burst.max(1) - 1));
-        let until = self.arrivals[at].max(now).min(most);
-        self.arrivals[at] = until.plus(self.rate.interval);
+    fn count(&mut self, cell: Cell, now: Time) {
+        let (interval, most) = self.pace(cell);
+        let until = self.arrivals[cell.index].max(now).min(now.plus(most));
+        self.arrivals[cell.index] = until.plus(interval);
     }
 
-    fn forget(&mut self, at: usize) {
-        self.arrivals[at] = self.arrivals[at].minus(self.rate.interval);
+    fn forget(&mut self, cell: Cell) {
+        let (interval, _) = self.pace(cell);
+        self.arrivals[cell.index] = self.arrivals[cell.index].minus(interval);
     }
 }
 
@@ -160,8 +233,9 @@ mod tests {
 
     fn gate(name: u32, address: u32) -> RateLimiter {
         let rate = |burst| Rate { burst, interval: Duration::from_secs(1) };
-        RateLimiter::new(RateLimits { name: rate(name), address: rate(address) }, &OsRandom)
-            .unwrap()
+        let (name, address) = (rate(name), rate(address));
+        let limits = RateLimits { name, address, ..RateLimits::default() };
+        RateLimiter::new(limits, &OsRandom).unwrap()
     }
 
     #[test]
@@ -200,7 +274,37 @@ mod tests {
         let of = |text: &str| gate.of_address(text.parse().unwrap());
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        let shared =
+            |one: &str, other: &str| of(one).iter().filter(|c| of(other).contains(c)).count();
+        assert_eq!(shared("2001:db8::1", "2001:db8:0:ff::1"), 2, "a network of 56 bits");
+        assert_eq!(shared("2001:db8::1", "2001:db8:0:100::1"), 1, "a network of 48 bits");
+        assert_eq!(shared("2001:db8::1", "2001:db8:1::1"), 0);
         assert_eq!(of("127.0.0.1"), of("::ffff:127.0.0.1"));
+    }
+
+    #[test]
+    fn a_client_with_many_networks_of_64_bits_is_limited_as_a_whole() {
+        for (bits, bound) in [(64, 4 * 3), (72, 16 * 3)] {
+            let mut gate = gate(1, 3);
+            let passed = (0..100_u128).filter(|network| {
+                let address = 0x2001_0db8 << 96 | network << bits;
+                let address = std::net::Ipv6Addr::from(address).into();
+                gate.try_acquire(Time(0), None, address).is_ok()
+            });
+            assert_eq!(passed.count(), bound, "networks that differ from bit {bits} on");
+        }
+    }
+
+    #[test]
+    fn other_events_have_their_own_rates() {
+        let mut gate = gate(1, 1);
+        assert_eq!(gate.try_acquire(Time(0), None, HOME), Ok(()));
+        for (event, burst) in [(AddressEvent::Token, 600), (AddressEvent::Line, 200)] {
+            for _ in 0..burst {
+                assert_eq!(gate.try_acquire_event(Time(0), event, HOME), Ok(()));
+            }
+            assert!(gate.try_acquire_event(Time(0), event, HOME).is_err());
+        }
     }
 
     #[test]

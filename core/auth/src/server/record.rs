@@ -30,6 +30,8 @@ pub(super) struct Account {
     pub(super) is_admin: bool,
     /// Whether the generated password has not been used for a login yet.
     pub(super) is_unused: bool,
+    /// Whether logins are refused.
+    pub(super) is_blocked: bool,
     /// Hash of the password with its parameters.
     pub(super) password: String,
 }
@@ -107,6 +109,19 @@ pub(super) fn account_login_key(identity: &str, login: &LoginId) -> Vec<u8> {
     [identity.as_bytes(), login].concat()
 }
 
+/// Returns the account of a login or a name, which must exist.
+pub(super) fn account_of(
+    records: &mut dyn ReadRecords,
+    identity: &str,
+) -> Result<Account, AccountsError> {
+    records.account(identity)?.ok_or(AccountsError::NotAnAccountFile("a login without an account"))
+}
+
+/// Returns the entries of a tree.
+pub(super) fn entries_of(tree: &TreeMut<'_>) -> Result<Vec<(Bytes, Bytes)>, AccountsError> {
+    Ok(tree.range(..)?.collect::<Result<_, Error>>()?)
+}
+
 /// Returns the logins of an account, oldest first.
 pub(super) fn logins_of(tree: &TreeMut<'_>, identity: &str) -> Result<Vec<LoginId>, AccountsError> {
     let first = account_login_key(identity, &[0; 16]);
@@ -121,7 +136,7 @@ pub(super) fn logins_of(tree: &TreeMut<'_>, identity: &str) -> Result<Vec<LoginI
 }
 
 impl Account {
-    fn read(bytes: &[u8]) -> Result<Self, AccountsError> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, AccountsError> {
         let object = Object::read_strictly(bytes);
         let read = object.as_ref().and_then(|object| {
             let fields = object.fields();
@@ -129,6 +144,8 @@ impl Account {
                 name: fields.string("name")?.into(),
                 is_admin: fields.truth("is_admin")?,
                 is_unused: fields.truth("unused")?,
+                // Accounts of earlier versions have no such field.
+                is_blocked: fields.truth("blocked").unwrap_or_default(),
                 password: fields.string("password")?.to_owned(),
             })
         });
@@ -141,6 +158,7 @@ impl Account {
             .with("is_admin", self.is_admin)
             .with("unused", self.is_unused)
             .with_text("password", &self.password);
+        let object = if self.is_blocked { object.with("blocked", true) } else { object };
         txn.tree(ACCOUNTS)?.insert(identity.as_bytes(), object.write().expose())?;
         Ok(())
     }

@@ -34,10 +34,17 @@ pub(super) struct VerifiedToken {
     bytes: Zeroizing<[u8; TOKEN_BYTES]>,
 }
 
-/// Derives a key for one usage.
-pub(super) fn derive_key(root: &[u8; 32], usage: &str) -> hmac::Key {
+/// Derives the bytes of a key for one usage.
+pub(super) fn derive_bytes(root: &[u8; 32], usage: &str) -> Zeroizing<[u8; 32]> {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, root), usage.as_bytes());
-    hmac::Key::new(hmac::HMAC_SHA256, tag.as_ref())
+    let mut bytes = Zeroizing::new([0; 32]);
+    bytes.copy_from_slice(tag.as_ref());
+    bytes
+}
+
+/// Derives a key for one usage.
+fn derive_key(root: &[u8; 32], usage: &str) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, &*derive_bytes(root, usage))
 }
 
 impl RefreshTokenKeys {

@@ -45,7 +45,16 @@ pub enum Event {
         by: String,
     },
     /// An administrator looked up a user.
-    LookedUp(String),
+    LookedUp {
+        /// Identity of the account.
+        of: String,
+        /// Identity of the caller.
+        by: String,
+    },
+    /// A login was refused because of its password.
+    WrongPassword(String),
+    /// A user was refused what only an administrator may do.
+    Denied(String),
     /// The request was refused.
     Refused(ErrorCode),
     /// The server failed.
@@ -146,7 +155,9 @@ impl Event {
             Self::Reused(_) => "reused-token",
             Self::Revoked(_) => "revoked",
             Self::PasswordChanged { .. } => "password-changed",
-            Self::LookedUp(_) => "looked-up",
+            Self::LookedUp { .. } => "looked-up",
+            Self::WrongPassword(_) => "wrong-password",
+            Self::Denied(_) => "denied",
             Self::Refused(_) => "refused",
             Self::Failed(_) => "failed",
         }
@@ -163,8 +174,47 @@ impl Event {
             | Self::Reused(of)
             | Self::Revoked(of)
             | Self::PasswordChanged { of, .. }
-            | Self::LookedUp(of) => Some(of),
-            Self::Refused(_) | Self::Failed(_) => None,
+            | Self::WrongPassword(of)
+            | Self::LookedUp { of, .. } => Some(of),
+            Self::Denied(_) | Self::Refused(_) | Self::Failed(_) => None,
+        }
+    }
+
+    /// Returns the identity of the caller, if it is known and may be another one than the account.
+    #[must_use]
+    pub fn caller(&self) -> Option<&str> {
+        match self {
+            Self::PasswordChanged { by, .. } | Self::LookedUp { by, .. } | Self::Denied(by) => {
+                Some(by)
+            }
+            Self::Registered(_)
+            | Self::LoggedIn(_)
+            | Self::Granted(_)
+            | Self::Rotated(_)
+            | Self::Reused(_)
+            | Self::Revoked(_)
+            | Self::WrongPassword(_)
+            | Self::Refused(_)
+            | Self::Failed(_) => None,
+        }
+    }
+
+    /// Returns whether an account or one of its logins has changed.
+    #[must_use]
+    pub const fn is_change(&self) -> bool {
+        match self {
+            Self::Registered(_)
+            | Self::LoggedIn(_)
+            | Self::Rotated(_)
+            | Self::Reused(_)
+            | Self::Revoked(_)
+            | Self::PasswordChanged { .. } => true,
+            Self::Granted(_)
+            | Self::LookedUp { .. }
+            | Self::WrongPassword(_)
+            | Self::Denied(_)
+            | Self::Refused(_)
+            | Self::Failed(_) => false,
         }
     }
 }

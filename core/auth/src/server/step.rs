@@ -6,7 +6,7 @@
 
 use super::api_request::ApiRequest;
 use super::record::AccountsError;
-use super::response::Response;
+use super::response::{Event, Response};
 use crate::error_code::ErrorCode;
 use crate::secret::Secret;
 use std::fmt;
@@ -95,7 +95,7 @@ impl HashJob {
             HashTask::Verify { account: Some((identity, hash)), .. } => {
                 match hasher.verify(&password, &hash) {
                     true => Step::Commit(CommitJob(Change::LogIn { identity, hash })),
-                    false => Step::Respond(Response::refused(ErrorCode::INVALID_CREDENTIALS)),
+                    false => Step::Respond(wrong_password(identity)),
                 }
             }
             HashTask::Verify { account: None, salt } => match hasher.hash(&password, &salt) {
@@ -113,6 +113,12 @@ impl HashJob {
             },
         }
     }
+}
+
+/// Refuses a login to this account.
+pub(super) fn wrong_password(identity: String) -> Response {
+    let refused = Response::refused(ErrorCode::INVALID_CREDENTIALS);
+    refused.with_event(Event::WrongPassword(identity))
 }
 
 impl fmt::Debug for HashJob {

@@ -55,7 +55,7 @@ impl AuthHarness<'_> {
         let (known, identity) = (model.password(name), model.identity(name));
         let (password, registers) = match op.b % 8 {
             0..=3 => (known.unwrap_or("p0").to_owned(), known.is_none()),
-            4 => (format!("p{}", op.c % 3), true),
+            4 => (new_password(op.c), true),
             5 => ("wrong".to_owned(), false),
             _ => {
                 let identity = identity.filter(|_| op.c.is_multiple_of(2)).unwrap_or("nobody");
@@ -64,8 +64,9 @@ impl AuthHarness<'_> {
             }
         };
         let call = self.call();
+        let spelling = spelling(name, op.b / 8);
         let credentials =
-            Credentials::username_password(name, Some((&*password).into()), registers);
+            Credentials::username_password(&*spelling, Some((&*password).into()), registers);
         let Ok(credentials) = credentials else { return Ok(()) };
         let server_call = match registers {
             true => ServerCall::Register(name.to_owned(), password),
@@ -151,7 +152,7 @@ impl AuthHarness<'_> {
             _ => Some("nobody"),
         };
         let other = other.map(str::to_owned);
-        let password = format!("p{}", op.c % 3);
+        let password = new_password(op.c);
         let (id, secret) = (self.program.id(&user_key), (&*password).into());
         let what = match &other {
             None => Call::ChangePassword(id, secret),
@@ -231,6 +232,25 @@ impl AuthHarness<'_> {
         event.starting_sessions.extend(event.next.running(session).map(|_| session));
         self.handle(event)
     }
+}
+
+/// Returns one of the spellings of a name.
+fn spelling(name: &str, operand: u8) -> String {
+    let wide = |letter: char| match letter {
+        'a'..='z' => char::from_u32(u32::from(letter) + 0xfee0).unwrap_or(letter),
+        _ => letter,
+    };
+    match operand {
+        0 => format!(" {name}\t"),
+        1 => name.replace('\u{eb}', "e\u{308}"),
+        2 => name.chars().map(wide).collect(),
+        _ => name.to_owned(),
+    }
+}
+
+/// Returns a new password; one in sixteen is short.
+fn new_password(operand: u8) -> String {
+    if operand >= 240 { "p".to_owned() } else { format!("p{}", operand % 3) }
 }
 
 fn refused(call: CallId, refusal: CallRefusal) -> Output {

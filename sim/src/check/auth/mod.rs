@@ -19,7 +19,8 @@ mod wire;
 
 use super::compare::CheckError;
 use super::promises::{
-    H1, H2, H3, H4, H5, H6, H7, H8, H12, U6, U8, U9, U11, U12, U13, U14, U15, U16, U17, U18,
+    H1, H2, H3, H4, H5, H6, H7, H8, H12, H18, H20, H21, U6, U8, U9, U11, U12, U13, U14, U15, U16,
+    U17, U18,
 };
 use super::store_harness::unexpected;
 use super::world::World;
@@ -45,6 +46,7 @@ pub(super) const CHECK: Check = Check {
     about: "users, sessions and accounts over a hostile network, with clock skew and crashes",
     invariants: &[
         U17, U12, U13, U14, U15, U16, U18, U9, U11, U6, U8, H1, H2, H3, H4, H5, H6, H7, H8, H12,
+        H18, H20, H21,
     ],
     marks: &[
         "logged out while offline",
@@ -74,6 +76,9 @@ pub(super) const CHECK: Check = Check {
         "server: exchanged token presented again",
         "server: exchanged token arrived late",
         "server: refused to a non-administrator",
+        "server: registration is closed",
+        "server: password too short",
+        "server: token of a replaced signing key",
     ],
     distribution: Distribution {
         mix: &[
@@ -144,6 +149,8 @@ impl<'w> AuthHarness<'w> {
             access_ttl: [seconds(20), seconds(600), seconds(5), seconds(20)][short % 4],
             refresh_ttl: [seconds(7200), seconds(30 * 86_400), seconds(315_360_000)][long % 3],
             logins_max: [100, 3][many % 2],
+            registration: many % 32 != 31,
+            password_chars_min: [1, 2][many / 2 % 2],
         };
         let urls = ["http://one:9080", "https://two:9443/auth/"].map(AuthUrl::for_login);
         let urls: Vec<AuthUrl> = urls.into_iter().filter_map(Result::ok).collect();

@@ -1,7 +1,7 @@
 //! A server: the accounts on a simulated machine, with their model.
 
 use super::super::compare::CheckError;
-use super::super::promises::{H1, H2, U6};
+use super::super::promises::{H1, H2, H21, U6};
 use super::super::world::{World, file};
 use super::message::{CallInProgress, Delivery, Progress, RoundTrip};
 use super::program::InjectedFault;
@@ -17,14 +17,14 @@ use fastness_auth::server::{
 };
 use fastness_auth::{AuthUrl, Request, Secret, Time};
 use fastness_models::auth_server::{
-    ACCESS_DENIED, Accounts as Model, INVALID_CREDENTIALS, ServerCall, ServerReply, StartedCall,
-    TokenPolicy, TokenState,
+    ACCESS_DENIED, Accounts as Model, INVALID_CREDENTIALS, INVALID_PARAMETERS, ServerCall,
+    ServerReply, StartedCall, TokenPolicy, TokenState,
 };
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Names that accounts may have.
-pub(super) const NAMES: [&str; 4] = ["ann", "bob/2", "eve", ADMIN_NAME];
+pub(super) const NAMES: [&str; 4] = ["ann", "bob/2", "zo\u{eb}", ADMIN_NAME];
 
 /// A call that failed with the disk, and the disk before it.
 struct FailedCall<'a> {
@@ -57,6 +57,17 @@ pub(super) struct Server<'w> {
     pub(super) process: u32,
     /// The fault that its next commit, or a read before it, meets.
     pub(super) fault: Option<InjectedFault>,
+    /// Replacements of the signing key.
+    rotations: u32,
+    /// The last access token, with its expiry and the replacements before it.
+    pub(super) last_access: Option<IssuedAccess>,
+}
+
+/// An access token that the server issued.
+pub(super) struct IssuedAccess {
+    pub(super) text: String,
+    pub(super) expires_seconds: i64,
+    pub(super) rotations: u32,
 }
 
 impl<'w> Server<'w> {
@@ -74,11 +85,34 @@ impl<'w> Server<'w> {
             access_ttl: millis(policy.access_ttl),
             refresh_ttl: millis(policy.refresh_ttl),
             logins_max: policy.logins_max,
+            registration: policy.registration,
+            password_chars_min: policy.password_chars_min,
         };
         let password = password.unwrap_or_default();
         let model = Model::new(token_policy, ADMIN_NAME, password.expose());
         let accounts = Some(accounts);
-        Ok(Self { world, fs, policy, accounts, url, model, process: 0, fault: None })
+        Ok(Self {
+            world,
+            fs,
+            policy,
+            accounts,
+            url,
+            model,
+            process: 0,
+            fault: None,
+            rotations: 0,
+            last_access: None,
+        })
+    }
+
+    /// Returns whether clients may create accounts.
+    pub(super) const fn registration(&self) -> bool {
+        self.policy.registration
+    }
+
+    /// Returns the number of replacements of the signing key.
+    pub(super) const fn rotations(&self) -> u32 {
+        self.rotations
     }
 
     pub(super) fn accounts(&self) -> &Accounts {
@@ -107,7 +141,12 @@ impl<'w> Server<'w> {
                 "the server parsed {expected_request:?}, expected {:?}",
                 round_trip.server_call
             );
-            return Err(Violation::new(U6.id, text).into());
+            let name = |call: &ServerCall| match call {
+                ServerCall::Register(name, _) | ServerCall::LogIn(name, _) => Some(name.clone()),
+                _ => None,
+            };
+            let is_name = name(&expected_request) != name(&round_trip.server_call);
+            return Err(Violation::new(if is_name { H21.id } else { U6.id }, text).into());
         }
         self.begin_call(now, call, probe)
     }
@@ -206,7 +245,7 @@ impl<'w> Server<'w> {
         probe: &mut Probe,
     ) -> Result<Progress, CheckError> {
         let FailedCall { before, started, answer } = failed;
-        if self.accounts().check_health().is_ok() {
+        if self.accounts().check_health(now).is_ok() {
             let model = self.model.clone();
             self.audit(now, &model).map_err(|violated_promise| {
                 Violation::new(H1.id, format!("after a disk error: {violated_promise}"))
@@ -258,8 +297,20 @@ impl<'w> Server<'w> {
             }
         }
         let reply = self.compare(now, answer, &call.started)?;
-        if reply == ServerReply::Refused(ACCESS_DENIED) {
-            probe.mark("server: refused to a non-administrator");
+        if matches!(reply, ServerReply::Token { .. } | ServerReply::Exchange { .. }) {
+            self.follow_access_token(now, answer, probe)?;
+        }
+        match (&reply, call.started.call()) {
+            (ServerReply::Refused(ACCESS_DENIED), ServerCall::Register(..)) => {
+                probe.mark("server: registration is closed");
+            }
+            (ServerReply::Refused(ACCESS_DENIED), _) => {
+                probe.mark("server: refused to a non-administrator");
+            }
+            (ServerReply::Refused(INVALID_PARAMETERS), _) => {
+                probe.mark("server: password too short");
+            }
+            _ => {}
         }
         let is_overtaken = matches!(call.started.call(), ServerCall::LogIn(..))
             && reply == ServerReply::Refused(INVALID_CREDENTIALS)
@@ -301,6 +352,10 @@ impl<'w> Server<'w> {
         self.fs = self.world.boot(disk);
         let store = self.world.options(&self.fs).open(file())?;
         self.accounts = Some(open(self.world, store, self.policy)?);
+        if self.world.rng(|rng| rng.below(2) == 0) {
+            self.accounts().rotate_signing_key(now).map_err(failed)?;
+            self.rotations += 1;
+        }
         self.audit(now, &model).map_err(|violated_promise| {
             Violation::new(H1.id, format!("after a crash: {violated_promise}"))
         })?;

@@ -8,7 +8,7 @@ use super::message::{
 use super::program::Event;
 use super::server::NAMES;
 use super::{AuthHarness, CheckError, U6, U18, Violation};
-use fastness_auth::server::ApiRequest;
+use fastness_auth::server::{ApiRequest, LookUpForm};
 use fastness_auth::users::{CallError, CallId, CallSuccess, Input, Output, SessionId};
 use fastness_auth::{AuthError, RequestId, Secret, User, response};
 use fastness_models::Op;
@@ -95,7 +95,8 @@ impl AuthHarness<'_> {
             }
             _ => {
                 let name = Secret::from(NAMES[usize::from(op.c / 8) % NAMES.len()]);
-                ApiRequest::LookUp { refresh, provider: "password".to_owned(), name }
+                let form = LookUpForm::TwoSlashes;
+                ApiRequest::LookUp { refresh, provider: "password".to_owned(), name, form }
             }
         };
         let progress = server.begin_call(now, call, self.probe)?;

@@ -1,0 +1,196 @@
+//! Requests of the operator: over a socket in the data folder, or on the files of a server that
+//! does not run.
+//!
+//! - H22 Only the owner of the data folder, and the superuser, reach the socket. A request that
+//!   does not arrive whole changes nothing.
+//!
+//! Specified in docs/operating.md.
+
+use crate::clocks::now;
+use crate::config::Config;
+use crate::data::{self, OpenData};
+use crate::error::StartError;
+use crate::hash_pool::Argon2id;
+use fastness::{Key, OsRandom};
+use fastness_auth::server::{Accounts, AdminReply, AdminRequest, PasswordHasher};
+use std::io;
+#[cfg(not(unix))]
+use std::path::Path;
+use std::sync::Arc;
+
+/// Name of the socket in the data folder.
+pub const ADMIN_SOCKET: &str = "admin.socket";
+
+/// Accounts of the requests of the operator.
+pub(crate) struct AdminService {
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) hasher: Arc<dyn PasswordHasher>,
+    /// Key of the account file, for backups.
+    pub(crate) key: Key,
+}
+
+impl AdminService {
+    /// Carries out a request: hashes, and waits for the disk.
+    fn execute(&self, request: &AdminRequest) -> AdminReply {
+        let reply = if let AdminRequest::Backup { target } = request {
+            match self.accounts.copy(target, &self.key) {
+                Ok(()) => AdminReply::Done,
+                Err(error) => AdminReply::Refused(error.to_string()),
+            }
+        } else {
+            self.accounts.administer(now(), request, &*self.hasher)
+        };
+        let outcome = if let AdminReply::Refused(_) = reply { "refused" } else { "done" };
+        tracing::info!(request = request.name(), "operator: {outcome}");
+        reply
+    }
+}
+
+/// Sends a request to the server that uses the data folder of `config`. Without one, carries it out
+/// on the account file itself, which must exist.
+///
+/// # Errors
+/// [`StartError`], whose message says what to do.
+pub fn administer(config: &Config, request: &AdminRequest) -> Result<AdminReply, StartError> {
+    let socket = config.data.join(ADMIN_SOCKET);
+    match send(&socket, request) {
+        Ok(reply) => return Ok(reply),
+        // No server runs: it does not exist, or has left its socket.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::Unsupported
+            ) => {}
+        Err(error) => return Err(StartError::Data(socket, error)),
+    }
+    let hasher = Argon2id::new(config.hashing)?;
+    let OpenData { store, key } = data::open_existing(config)?;
+    let accounts = Accounts::open(store, Arc::new(OsRandom), config.policy)?;
+    let service = AdminService { accounts: Arc::new(accounts), hasher: Arc::new(hasher), key };
+    Ok(service.execute(request))
+}
+
+#[cfg(unix)]
+pub(crate) use socket::AdminSocket;
+#[cfg(unix)]
+use socket::send;
+
+#[cfg(not(unix))]
+fn send(_: &Path, _: &AdminRequest) -> io::Result<AdminReply> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(unix)]
+mod socket {
+    use super::{ADMIN_SOCKET, AdminReply, AdminRequest, AdminService};
+    use std::fs;
+    use std::io::{self, Read as _, Write as _};
+    use std::net::Shutdown;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::os::unix::net::UnixStream as BlockingStream;
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{UnixListener, UnixStream};
+    use tokio::runtime::Runtime;
+    use tokio::{task, time};
+    use zeroize::Zeroizing;
+
+    /// Longest request, in bytes.
+    const REQUEST_BYTES_MAX: usize = 16 << 10;
+
+    /// Time for a request to arrive, and for its reply to be taken.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Delay after the system refused a connection.
+    const REFUSED: Duration = Duration::from_millis(50);
+
+    /// Socket of a running server. Dropping it removes the socket.
+    pub(crate) struct AdminSocket {
+        path: PathBuf,
+    }
+
+    impl AdminSocket {
+        /// Listens in the data folder, which this server owns alone.
+        pub(crate) fn listen(
+            runtime: &Runtime,
+            folder: &Path,
+            service: AdminService,
+        ) -> io::Result<Self> {
+            let path = folder.join(ADMIN_SOCKET);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+            let _entered = runtime.enter();
+            let listener = UnixListener::bind(&path)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+            let owner = fs::metadata(&path)?.uid();
+            runtime.spawn(accept(listener, owner, Arc::new(service)));
+            Ok(Self { path })
+        }
+    }
+
+    impl Drop for AdminSocket {
+        fn drop(&mut self) {
+            // The next start removes it, too.
+            fs::remove_file(&self.path).unwrap_or_default();
+        }
+    }
+
+    async fn accept(listener: UnixListener, owner: u32, service: Arc<AdminService>) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let is_owner =
+                        stream.peer_cred().is_ok_and(|peer| peer.uid() == owner || peer.uid() == 0);
+                    if is_owner {
+                        // One request at a time: their order is that of the log.
+                        if let Err(error) = serve(stream, &service).await {
+                            tracing::debug!(%error, "operator: connection ended");
+                        }
+                    } else {
+                        tracing::warn!("operator: refused another user of this machine");
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "operator: cannot accept");
+                    time::sleep(REFUSED).await;
+                }
+            }
+        }
+    }
+
+    async fn serve(mut stream: UnixStream, service: &Arc<AdminService>) -> io::Result<()> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(REQUEST_BYTES_MAX + 1));
+        let limit = u64::try_from(REQUEST_BYTES_MAX + 1).unwrap_or(u64::MAX);
+        let mut request = (&mut stream).take(limit);
+        time::timeout(PATIENCE, request.read_to_end(&mut bytes)).await??;
+        let reply = match AdminRequest::decode(&bytes) {
+            Some(request) if bytes.len() <= REQUEST_BYTES_MAX => {
+                let service = Arc::clone(service);
+                task::spawn_blocking(move || service.execute(&request)).await?
+            }
+            Some(_) | None => AdminReply::Refused("the request is none of this version".to_owned()),
+        };
+        time::timeout(PATIENCE, stream.write_all(reply.encode().expose().as_bytes())).await??;
+        stream.shutdown().await
+    }
+
+    /// Sends a request and waits for its reply.
+    pub(super) fn send(path: &Path, request: &AdminRequest) -> io::Result<AdminReply> {
+        let mut stream = BlockingStream::connect(path)?;
+        stream.write_all(request.encode().expose().as_bytes())?;
+        stream.shutdown(Shutdown::Write)?;
+        let mut bytes = Zeroizing::new(Vec::new());
+        stream.read_to_end(&mut bytes)?;
+        let incomplete = || {
+            let text = "the server ended before its reply; look at the accounts, then try again";
+            io::Error::new(io::ErrorKind::UnexpectedEof, text)
+        };
+        AdminReply::decode(&bytes).ok_or_else(incomplete)
+    }
+}
