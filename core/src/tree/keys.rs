@@ -95,6 +95,22 @@ impl NodeKeys {
         offset
     }
 
+    /// Drops the keys of removed children from the heap once they prevail in a branch whose cells
+    /// take `used` bytes (G3).
+    pub(super) fn compact_branch(&mut self, used: usize) {
+        if self.heap.len() <= 2 * used.max(PAGE_BYTES) {
+            return;
+        }
+        let mut heap = InlineVec::default();
+        for index in 0..self.count() {
+            let key = self.key(index);
+            let offset = u32_len(heap.len());
+            heap.extend_from_parts([&u16_len(key.len()).to_le_bytes(), key]);
+            self.offsets[index] = offset;
+        }
+        self.heap = heap;
+    }
+
     fn rebuild_heads(&mut self) {
         let indices = usize::from(self.has_open_first)..self.count();
         self.heads = Heads::new(indices.map(|index| self.key(index)));

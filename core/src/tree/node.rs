@@ -173,6 +173,7 @@ impl Node {
         self.keys.insert(index, offset);
         self.children.insert(index, child);
         self.used += branch_cell_bytes(key.len());
+        self.keys.compact_branch(self.used);
     }
 
     /// Gives a branch without children its children, in order; the first may hold every key below

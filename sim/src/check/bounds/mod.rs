@@ -74,6 +74,9 @@ const OPERATION_BYTES: usize = 3 * 8192;
 /// Memory of a closed store.
 const CLOSED_BYTES: usize = 4096;
 
+/// Most pages of the log.
+const LOG_PAGES_MAX: u64 = 64;
+
 /// Commits of a steady run. Every quarter of it fills the log several times.
 const STEADY_COMMITS: usize = 600;
 
@@ -97,6 +100,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     let mut bounded = Bounded::create(&world, probe).map_err(|error| unexpected(error, A1.id))?;
     for (step, op) in plan.ops.iter().enumerate() {
         bounded.stamp = u32::try_from(step).unwrap_or_default() << 12;
+        bounded.probe.line(|| format!("{step:4} {op}"));
         let outcome = bounded.act(*op).and_then(|()| bounded.check_memory());
         outcome.map_err(|error| unexpected(error, A1.id).at(step))?;
     }
@@ -128,7 +132,7 @@ impl<'w> Bounded<'w> {
             probe,
             fs,
             memory: Memory::default(),
-            pages: FileBound::new(world.log_pages()),
+            pages: FileBound::new(log_pages(world)),
             store: None,
             txn: None,
             snapshots: Vec::new(),
@@ -147,7 +151,7 @@ impl<'w> Bounded<'w> {
         let (world, fs) = (self.world, &self.fs);
         let store = self.memory.count(|| {
             let entropy = SimEntropy::new(world.rng(Rng::next));
-            let options = world.options(fs).cache_bytes(BUDGET_BYTES);
+            let options = world.options(fs).cache_bytes(BUDGET_BYTES).log_pages(log_pages(world));
             let options = options.vfs(Arc::new(UncountedFs(fs.clone())));
             open(&options.random_source(Arc::new(entropy)))
         })?;
@@ -413,6 +417,10 @@ impl<'w> Bounded<'w> {
         let store = store.as_ref().expect("the store is open");
         pages.check(memory, store, snapshots)
     }
+}
+
+fn log_pages(world: &World) -> u64 {
+    world.log_pages().min(LOG_PAGES_MAX)
 }
 
 const fn durability(operand: u8) -> Durability {
