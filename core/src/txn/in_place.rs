@@ -69,7 +69,7 @@ fn put_all(
 ) -> Option<Vec<FreedPage>> {
     let mut taken = Vec::with_capacity(changed.len());
     for (name, changes) in changed.iter() {
-        let Some(tree) = trees.get_mut(&**name) else { break };
+        let Some(tree) = trees.get_mut(name) else { break };
         let Some(edit) = TreeEdit::take(tree, stand_in) else { break };
         taken.push((name, changes, edit));
     }
@@ -86,7 +86,7 @@ fn put_all(
                 put.expect("T3: an insertion into resident nodes reads nothing");
             }
         }
-        if let Some(tree) = trees.get_mut(&**name) {
+        if let Some(tree) = trees.get_mut(name) {
             *tree = edit.into_state(pager.cache());
         }
     }

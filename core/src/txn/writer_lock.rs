@@ -45,8 +45,8 @@ pub(crate) enum LockRefused {
     Busy,
 }
 
-const fn lane(ticket: u64) -> usize {
-    (ticket % LANES as u64) as usize
+fn lane(ticket: u64) -> usize {
+    usize::try_from(ticket % LANES as u64).unwrap_or_default()
 }
 
 impl<W> WriterQueue<W> {
