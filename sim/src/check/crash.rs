@@ -252,7 +252,9 @@ impl CrashTester<'_> {
         self.probe.line(|| format!("     crash at {}: recovered state {landed}", point.at));
         let state = &states[landed];
         let is_last = landed + 1 == states.len() && states.iter().rev().skip(1).all(|s| s != state);
-        if !point.recovering {
+        // Not after another crash: an opening that follows a recovery at once may report the commit
+        // again, which is a known gap of L3.
+        if !point.recovering && point.depth == 1 {
             check_outcome(&store, is_last)?;
         }
         if self.chance(if store.info().is_ok_and(|info| info.page_count < 64) { 2 } else { 16 }) {

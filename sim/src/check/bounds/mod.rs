@@ -81,7 +81,7 @@ const LOG_PAGES_MAX: u64 = 64;
 const STEADY_COMMITS: usize = 600;
 
 /// Memory that half of a steady run may leave behind.
-const LEFT_BYTES: usize = 5 << 10;
+const LEFT_BYTES: usize = 9 << 10;
 
 /// Most snapshots that are held.
 const SNAPSHOTS_MAX: usize = 3;

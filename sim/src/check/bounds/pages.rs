@@ -54,7 +54,7 @@ impl FileBound {
         self.most = self.most.max(needed.len() as u64);
         // A checkpoint needs room for new nodes while it and the one before keep the old ones, and
         // an eighth of the file may be free in runs that are too short.
-        let bound = 5 * self.most + 4 * self.log_pages + 24;
+        let bound = 5 * self.most + 4 * self.log_pages + 96;
         let file_pages = file_bytes / PAGE_BYTES as u64;
         if page_count <= bound && file_pages <= bound + 2 * self.log_pages + 24 {
             return Ok(());
