@@ -4,6 +4,7 @@ use crate::tidy::WorkTree;
 use fastness_proptests::bodies::{
     BODIES, file_bytes, file_key, file_seeds, mutate_file, object_file_seeds, page_seeds,
 };
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 #[test]
@@ -60,9 +61,11 @@ fn seeds_are_accepted_and_survive_any_mutation() {
     }
     for (name, seeds) in &of_files[..2] {
         let body = BODIES.iter().find(|body| body.name == *name).unwrap();
-        for (seed, number) in seeds().iter().flat_map(|seed| (0..20).map(move |n| (seed, n))) {
+        for (seed, number) in seeds().iter().flat_map(|seed| (0..60).map(move |n| (seed, n))) {
             let mut bytes = [&seed[..], &[0; 500]].concat();
-            let size = mutate_file(&mut bytes, seed.len(), number, flip);
+            RANDOM.set(u64::from(number) << 32 | 1);
+            let mutate = if number % 3 == 0 { flip } else { scramble };
+            let size = mutate_file(&mut bytes, seed.len(), number, mutate);
             (body.run)(&bytes[..size]);
         }
     }
@@ -73,6 +76,41 @@ fn flip(bytes: &mut [u8], size: usize, _size_max: usize) -> usize {
     let sum = bytes[..size].iter().map(|byte| usize::from(*byte)).sum::<usize>();
     if size > 0 {
         bytes[sum % size] ^= 1 << (sum % 8);
+    }
+    size
+}
+
+thread_local! {
+    /// State of the generator of [`scramble`].
+    static RANDOM: Cell<u64> = const { Cell::new(1) };
+}
+
+fn below(end: usize) -> usize {
+    let mut word = RANDOM.get();
+    word ^= word << 13;
+    word ^= word >> 7;
+    word ^= word << 17;
+    RANDOM.set(word);
+    usize::try_from(word >> 33).unwrap() % end.max(1)
+}
+
+/// Changes a few places: bits, extreme bytes and numbers, copies of other bytes.
+fn scramble(bytes: &mut [u8], size: usize, _size_max: usize) -> usize {
+    for _ in 0..=below(3) {
+        let at = below(size);
+        let Some(rest) = bytes[..size].get_mut(at..).filter(|rest| !rest.is_empty()) else { break };
+        let (four, eight) = (rest.len().min(4), rest.len().min(8));
+        match below(5) {
+            0 => rest[0] ^= 1 << below(8),
+            1 => rest[0] = [0, 1, 127, 128, 255][below(5)],
+            2 => rest[..four].fill([0, 127, 255][below(3)]),
+            3 => rest[..eight].fill([0, 255][below(2)]),
+            _ => {
+                let (from, count) = (below(size), 1 + below(12));
+                let count = count.min(size - at).min(size - from);
+                bytes.copy_within(from..from + count, at);
+            }
+        }
     }
     size
 }
