@@ -9,6 +9,7 @@
 //! - `deep`: trees of many levels, compared with a map.
 //! - `kill`: a process that is killed repeatedly.
 //! - `merge`: the merge rules of the sync core against their model.
+//! - `reset`: the rules of a client reset against their model.
 //! - `traces`: recorded editing sessions through the merge.
 //! - `backups`: backups on another file system, with disk errors and power losses.
 //! - `opening`: malformed files, each with its error.
@@ -29,6 +30,7 @@ mod kill;
 mod merge;
 mod opening;
 mod replay;
+mod reset;
 mod rolled_back;
 mod schemas;
 mod server;

@@ -20,7 +20,7 @@ const CLASSES: [&str; 3] = ["zero", "one", "two"];
 const PROPERTIES: [&str; 6] = ["number", "link", "counter", "list", "added", "more"];
 
 /// How many times more behaviours to run than `cargo test` does by itself.
-static EFFORT: LazyLock<u64> = LazyLock::new(|| {
+pub(crate) static EFFORT: LazyLock<u64> = LazyLock::new(|| {
     let effort = std::env::var("FASTNESS_MERGE").ok();
     effort.and_then(|effort| effort.parse().ok()).unwrap_or(1).max(1)
 });
@@ -67,7 +67,7 @@ const fn kind(kind: Kind) -> PropertyType<'static> {
     }
 }
 
-fn operation(operation: &model::Operation) -> Operation<'static> {
+pub(crate) fn operation(operation: &model::Operation) -> Operation<'static> {
     let change = |object: model::ObjectRef, property: u8, change| Operation::Change {
         target: target(object),
         property: PROPERTIES[usize::from(property)],
@@ -121,7 +121,7 @@ const fn effect(effect: model::Effect) -> Effect {
 
 /// Lists of the model hold numbers and links; those of core hold one type. And a link leads to an
 /// object of one class.
-fn typed(entry: &SyncEntry) -> SyncEntry {
+pub(crate) fn typed(entry: &SyncEntry) -> SyncEntry {
     let of_list = |value: &mut SyncValue| {
         if let SyncValue::Link(to) = *value {
             *value = SyncValue::Int(-1 - i64::from(to.key));
@@ -140,7 +140,7 @@ fn typed(entry: &SyncEntry) -> SyncEntry {
     entry
 }
 
-fn author(entry: &SyncEntry) -> Author {
+pub(crate) fn author(entry: &SyncEntry) -> Author {
     let &SyncEntry { seq, client, client_seq, base, stamp, .. } = entry;
     Author { seq, client, client_seq, base, stamp }
 }
@@ -170,7 +170,7 @@ fn agrees(history: &[SyncEntry], effects: &mut BTreeSet<Effect>) {
 }
 
 /// Compares what is visible, and the anchors of an author unless core forgot removed elements.
-fn compare(core: &Memory, model: &State, is_purged: bool) {
+pub(crate) fn compare(core: &Memory, model: &State, is_purged: bool) {
     let visible = model.visible();
     for (number, class) in (0..).zip(CLASSES) {
         let mut keys: Vec<Key<'_>> = core.keys(class).collect();

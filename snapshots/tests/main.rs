@@ -8,6 +8,7 @@
 //! - `schemas`: schemas, and the errors of schemas and configurations.
 //! - `instances`: the errors of instances.
 //! - `objects`: golden files of objects, their pages, and object errors.
+//! - `resets`: the report of a client reset.
 //! - `dumps`: the pages of golden files.
 
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
@@ -18,6 +19,7 @@ mod dumps;
 mod golden;
 mod instances;
 mod objects;
+mod resets;
 mod schemas;
 mod texts;
 mod wire;

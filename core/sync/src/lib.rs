@@ -3,6 +3,8 @@
 //! - [`clock`]: the stamps of a client's entries.
 //! - [`entry`]: the encoding of one write transaction.
 //! - [`merge`]: the effect of operations on a state, by the merge rules.
+//! - [`outcome`]: what became of a client's own operations.
+//! - [`reset`]: a client's own operations, written again onto a fresh state.
 //!
 //! Specification: docs/sync.md and docs/protocol.md. docs/sync.md#state says which parts exist.
 
@@ -10,3 +12,5 @@ pub mod clock;
 mod codec;
 pub mod entry;
 pub mod merge;
+pub mod outcome;
+pub mod reset;

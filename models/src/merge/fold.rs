@@ -216,6 +216,13 @@ impl State {
         shown.map(|slot| (slot.element, slot.value.value)).collect()
     }
 
+    /// Returns all elements of a list in order, removed and hidden ones included.
+    #[must_use]
+    pub fn places(&self, object: ObjectRef, property: PropertyNumber) -> Vec<Element> {
+        let list = self.objects.get(&object).and_then(|fields| fields.lists.get(&property));
+        list.into_iter().flat_map(List::slots).map(|slot| slot.element).collect()
+    }
+
     /// Returns the stamp of a property inside the window.
     #[must_use]
     pub fn value_stamp(&self, object: ObjectRef, property: PropertyNumber) -> Option<Stamp> {

@@ -6,9 +6,9 @@
 
 use super::fold::State;
 use super::{
-    Anchor, Content, Effect, Element, ListOperation, ObjectRef, Operation, PropertyNumber,
+    Anchor, Client, Content, Effect, Element, ListOperation, ObjectRef, Operation, PENDING,
+    PropertyNumber, Stamp, SyncEntry, SyncValue,
 };
-use super::{PENDING, SyncEntry, SyncValue};
 
 /// Outcome of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -27,6 +27,44 @@ pub enum Recovered {
     Schema,
 }
 
+/// A rule of the reset that is broken on purpose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ResetMutant {
+    /// A Set is written again whatever the server's stamp.
+    SetIgnoresStamp,
+    /// A Set is not written again if the server has another stamp, with the same value or not.
+    SetIgnoresValue,
+    /// A Set competes with an earlier one of the same client that was written again.
+    OwnSetConflicts,
+    /// A Delete is written again even if the object does not exist.
+    DeleteAlways,
+    /// An element is inserted again even if the list contains it.
+    InsertAlways,
+    /// An anchor that is not visible is replaced by the head.
+    AnchorIsHead,
+    /// Removed elements of the old list are no neighbours.
+    RemovedAreNoPlaces,
+    /// An element that is not visible is moved.
+    MoveRemoved,
+    /// An operation on a property that does not exist is written again.
+    SchemaIgnored,
+}
+
+impl ResetMutant {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::SetIgnoresStamp,
+        Self::SetIgnoresValue,
+        Self::OwnSetConflicts,
+        Self::DeleteAlways,
+        Self::InsertAlways,
+        Self::AnchorIsHead,
+        Self::RemovedAreNoPlaces,
+        Self::MoveRemoved,
+        Self::SchemaIgnored,
+    ];
+}
+
 /// The states between which a client resets.
 pub struct Reset<'a> {
     /// The state of the server, with the new entries so far.
@@ -35,6 +73,15 @@ pub struct Reset<'a> {
     pub canonical: &'a State,
     /// The client's working state before the reset.
     pub working: &'a State,
+    /// A broken rule.
+    pub mutant: Option<ResetMutant>,
+}
+
+/// The entries of one decision: the one that has the operation, and the new client.
+#[derive(Clone, Copy)]
+struct Entries<'a> {
+    entry: &'a SyncEntry,
+    identity: Client,
 }
 
 impl Reset<'_> {
@@ -43,7 +90,8 @@ impl Reset<'_> {
     pub fn recover(&mut self, entry: &SyncEntry, header: &mut SyncEntry) -> Vec<Recovered> {
         let mut outcomes = Vec::new();
         for operation in &entry.operations {
-            let (again, mut outcome) = match self.again(entry, operation) {
+            let entries = Entries { entry, identity: header.client };
+            let (again, mut outcome) = match self.again(entries, operation) {
                 Ok(again) if again == *operation => (Some(again), Recovered::Applied),
                 Ok(again) => (Some(again), Recovered::Adjusted),
                 Err(outcome) => (None, outcome),
@@ -52,7 +100,8 @@ impl Reset<'_> {
                 let operations = vec![again];
                 let entry = SyncEntry { seq: PENDING, operations, ..header.clone() };
                 // The property does not exist or has another type.
-                if self.fresh.apply(&entry).contains(&Effect::Absent) {
+                let is_absent = self.fresh.apply(&entry).contains(&Effect::Absent);
+                if is_absent && !self.is_broken(ResetMutant::SchemaIgnored) {
                     outcome = Recovered::Schema;
                 } else {
                     header.operations.push(again);
@@ -63,7 +112,26 @@ impl Reset<'_> {
         outcomes
     }
 
-    fn again(&self, entry: &SyncEntry, operation: &Operation) -> Result<Operation, Recovered> {
+    fn is_broken(&self, mutant: ResetMutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// Whether a Set with this stamp on the server is overwritten.
+    fn is_overwritten(
+        &self,
+        entries: Entries<'_>,
+        stamp: Option<Stamp>,
+        is_unchanged: bool,
+    ) -> bool {
+        let is_own = |stamp: Stamp| {
+            stamp.client == entries.identity && !self.is_broken(ResetMutant::OwnSetConflicts)
+        };
+        stamp.is_none_or(|stamp| is_own(stamp) || stamp <= entries.entry.order())
+            || (is_unchanged && !self.is_broken(ResetMutant::SetIgnoresValue))
+            || self.is_broken(ResetMutant::SetIgnoresStamp)
+    }
+
+    fn again(&self, entries: Entries<'_>, operation: &Operation) -> Result<Operation, Recovered> {
         match *operation {
             Operation::AddClass(class, definition) => {
                 let held = self.fresh.schema().get(&class).map(|(held, _)| *held);
@@ -76,7 +144,8 @@ impl Reset<'_> {
             }
             Operation::Create(_) => {}
             Operation::Delete(object) => {
-                check(self.fresh.exists(object), Recovered::NoOperation)?;
+                let always = self.is_broken(ResetMutant::DeleteAlways);
+                check(self.fresh.exists(object) || always, Recovered::NoOperation)?;
             }
             Operation::Increment(object, ..) => {
                 check(self.fresh.exists(object), Recovered::Deleted)?;
@@ -86,12 +155,11 @@ impl Reset<'_> {
                 let is_unchanged = self.value(&self.fresh, object, property)
                     == self.value(self.canonical, object, property);
                 let stamp = self.fresh.value_stamp(object, property);
-                let is_newer = stamp.is_none_or(|stamp| stamp <= entry.order());
-                check(is_unchanged || is_newer, Recovered::Conflict)?;
+                check(self.is_overwritten(entries, stamp, is_unchanged), Recovered::Conflict)?;
             }
             Operation::List(object, property, change) => {
                 check(self.fresh.exists(object), Recovered::Deleted)?;
-                let change = self.again_list(entry, (object, property), change)?;
+                let change = self.again_list(entries, (object, property), change)?;
                 return Ok(Operation::List(object, property, change));
             }
         }
@@ -100,34 +168,39 @@ impl Reset<'_> {
 
     fn again_list(
         &self,
-        entry: &SyncEntry,
+        entries: Entries<'_>,
         list: (ObjectRef, PropertyNumber),
         change: ListOperation,
     ) -> Result<ListOperation, Recovered> {
-        let contains = |element| elements(&self.fresh, list).contains(&element);
+        let is_visible = |element| elements(&self.fresh, list).contains(&element);
         Ok(match change {
             ListOperation::Insert(element, anchor, value) => {
-                check(!contains(element), Recovered::NoOperation)?;
+                let is_contained = self.fresh.places(list.0, list.1).contains(&element);
+                let always = self.is_broken(ResetMutant::InsertAlways);
+                check(!is_contained || always, Recovered::NoOperation)?;
                 ListOperation::Insert(element, self.anchor(list, element, anchor), value)
             }
             ListOperation::Set(element, _) => {
-                check(contains(element), Recovered::Deleted)?;
+                check(is_visible(element), Recovered::Deleted)?;
                 let value = |state: &State| {
                     let mut shown = state.elements(list.0, list.1).into_iter();
                     shown.find(|(other, _)| *other == element)
                 };
                 let stamp = self.fresh.element_stamp(list.0, list.1, element);
-                let is_newer = stamp.is_none_or(|stamp| stamp <= entry.order());
                 let is_unchanged = value(&self.fresh) == value(self.canonical);
-                check(is_unchanged || is_newer, Recovered::Conflict)?;
+                check(self.is_overwritten(entries, stamp, is_unchanged), Recovered::Conflict)?;
                 change
             }
             ListOperation::Remove(element) => {
-                check(contains(element), Recovered::NoOperation)?;
+                check(is_visible(element), Recovered::NoOperation)?;
                 change
             }
             ListOperation::Move(element, anchor) => {
-                check(contains(element), Recovered::Deleted)?;
+                let always = self.is_broken(ResetMutant::MoveRemoved);
+                check(is_visible(element) || always, Recovered::Deleted)?;
+                let is_itself =
+                    matches!(anchor, Anchor::After(a) | Anchor::Before(a) if a == element);
+                check(!is_itself, Recovered::NoOperation)?;
                 ListOperation::Move(element, self.anchor(list, element, anchor))
             }
         })
@@ -144,9 +217,15 @@ impl Reset<'_> {
         if let Anchor::After(next) | Anchor::Before(next) = anchor
             && !shown.contains(&next)
         {
-            let old = elements(self.working, list);
-            let left = old.iter().take_while(|other| **other != element);
-            let survivor = left.filter(|other| shown.contains(other)).last();
+            if self.is_broken(ResetMutant::AnchorIsHead) {
+                return Anchor::Head;
+            }
+            let mut old = self.working.places(list.0, list.1);
+            if self.is_broken(ResetMutant::RemovedAreNoPlaces) {
+                old = elements(self.working, list);
+            }
+            let at = old.iter().position(|other| *other == element).unwrap_or_default();
+            let survivor = old[..at].iter().rfind(|other| shown.contains(other));
             return survivor.map_or(Anchor::Head, |left| Anchor::After(*left));
         }
         anchor

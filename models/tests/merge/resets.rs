@@ -7,7 +7,9 @@ use fastness_models::merge::behaviours::Random;
 use fastness_models::merge::behaviours::letters::foundation;
 use fastness_models::merge::recover::{Recovered, Reset};
 use fastness_models::merge::server::Server;
-use fastness_models::merge::{PENDING, SyncEntry};
+use fastness_models::merge::{
+    Element, ListOperation, ObjectRef, Operation, PENDING, PropertyNumber, SyncEntry,
+};
 use std::collections::BTreeMap;
 
 const STEPS: u64 = 60;
@@ -21,6 +23,22 @@ struct Client {
 
 /// Counts of outcomes.
 type Report = BTreeMap<Recovered, u64>;
+
+/// Property or element that a Set writes.
+fn written_place(operation: &Operation) -> Option<(ObjectRef, PropertyNumber, Option<Element>)> {
+    match *operation {
+        Operation::Set(object, property, _) => Some((object, property, None)),
+        Operation::List(object, property, ListOperation::Set(element, _)) => {
+            Some((object, property, Some(element)))
+        }
+        Operation::AddClass(..)
+        | Operation::AddProperty(..)
+        | Operation::Create(_)
+        | Operation::Delete(_)
+        | Operation::Increment(..)
+        | Operation::List(..) => None,
+    }
+}
 
 /// Resets a client onto the server's state.
 fn reset(
@@ -38,7 +56,7 @@ fn reset(
     };
     let working = replica.working();
     let fresh = server.state().clone();
-    let mut reset = Reset { fresh, canonical: &replica.canonical, working: &working };
+    let mut reset = Reset { fresh, canonical: &replica.canonical, working: &working, mutant: None };
     let (mut pending, identity) = (Vec::new(), replica.client + 10 * (epoch - client.epoch));
     let mut stamp = server.history.iter().map(|entry| entry.stamp).fold(replica.stamp, u64::max);
     for entry in client.sent.iter().filter(is_lost) {
@@ -57,7 +75,14 @@ fn reset(
         if outcomes.len() != entry.operations.len() || written != again.operations.len() {
             return Err(format!("SY12: {outcomes:?} for {entry:?}"));
         }
-        outcomes.iter().for_each(|outcome| *report.entry(*outcome).or_default() += 1);
+        for (operation, outcome) in entry.operations.iter().zip(&outcomes) {
+            let mut rewritten = pending.iter().chain([&again]).flat_map(|e| &e.operations);
+            let is_own = |other| written_place(other) == written_place(operation);
+            if *outcome == Recovered::Conflict && rewritten.any(is_own) {
+                return Err(format!("SY12: {operation:?} conflicts with the client's own write"));
+            }
+            *report.entry(*outcome).or_default() += 1;
+        }
         if !again.operations.is_empty() {
             pending.push(again);
         }

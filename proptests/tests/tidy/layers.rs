@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("proptests", &["auth", "server", "sim", "sync", "testkit"]),
     ("proptests/tidy", &[]),
     ("fuzz", &["proptests"]),
-    ("snapshots", &["auth", "client", "server", "sim", "testkit"]),
+    ("snapshots", &["auth", "client", "server", "sim", "sync", "testkit"]),
     // Its tests take fixtures from it.
     ("testkit", &["core"]),
     ("loom-tests", &["core"]),

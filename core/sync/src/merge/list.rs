@@ -144,6 +144,11 @@ impl<V> MemoryList<V> {
         slots.filter(|slot| slot.record.removed.is_none()).skip(left)
     }
 
+    /// Returns all elements in order, removed ones included.
+    pub(super) fn all(&self) -> impl Iterator<Item = &ListSlot<V>> {
+        self.chunks_from(self.chunks.first()).flat_map(|chunk| &chunk.slots)
+    }
+
     /// Tells whether the element after this one, or the first of all, is removed.
     pub(super) fn is_removed_after(&self, left: Option<ElementId>) -> bool {
         let (chunk, index) = match left.and_then(|left| self.find(left)) {

@@ -1,14 +1,14 @@
 //! A state in memory: what operations merge into without a file.
 
 use super::list::{ListSlot, MemoryList};
+use super::owned::{AnyKey, OwnedKey, OwnedPrimaryKey, OwnedType, OwnedValue, key_fits};
 use super::state::{
     Definition, Deletion, ElementRecord, MergeState, Place, Register, WrittenElement,
 };
-use crate::entry::{Anchor, ElementId, Key, ObjectRef, PrimaryKey, PropertyType, Scalar, Value};
-use std::borrow::Borrow;
+use super::visible::VisibleState;
+use crate::entry::{Anchor, ElementId, Key, ObjectRef, PrimaryKey, PropertyType, Value};
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::hash::{Hash, Hasher};
 
 /// A state in memory.
 #[derive(Clone, Debug, Default)]
@@ -26,21 +26,6 @@ struct MemoryClass {
     objects: HashMap<OwnedKey, Vec<Field>>,
 }
 
-#[derive(Clone, Debug)]
-struct OwnedPrimaryKey {
-    is_string: bool,
-    nullable: bool,
-}
-
-#[derive(Clone, Debug)]
-enum OwnedType {
-    Scalar(Scalar),
-    Counter,
-    Link(Box<str>),
-    LinkList(Box<str>),
-    List(Scalar),
-}
-
 /// A property of an object.
 #[derive(Clone, Debug, Default)]
 enum Field {
@@ -50,139 +35,6 @@ enum Field {
     Value(OwnedValue, Option<Register>),
     Counter(i64),
     List(Box<MemoryList<OwnedValue>>),
-}
-
-#[derive(Clone, Debug)]
-enum OwnedValue {
-    /// Anything that borrows nothing.
-    Plain(Value<'static>),
-    String(Box<str>),
-    Binary(Box<[u8]>),
-    Link(Box<str>, OwnedKey),
-}
-
-#[derive(Clone, Debug)]
-enum OwnedKey {
-    Plain(Key<'static>),
-    String(Box<str>),
-}
-
-/// A key, owned or borrowed: a map of owned keys is searched by borrowed ones.
-trait AnyKey {
-    fn key(&self) -> Key<'_>;
-}
-
-impl AnyKey for OwnedKey {
-    fn key(&self) -> Key<'_> {
-        match self {
-            Self::Plain(key) => *key,
-            Self::String(text) => Key::String(text),
-        }
-    }
-}
-
-impl AnyKey for Key<'_> {
-    fn key(&self) -> Key<'_> {
-        *self
-    }
-}
-
-impl Hash for dyn AnyKey + '_ {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key().hash(state);
-    }
-}
-
-impl PartialEq for dyn AnyKey + '_ {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for dyn AnyKey + '_ {}
-
-impl Hash for OwnedKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key().hash(state);
-    }
-}
-
-impl PartialEq for OwnedKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for OwnedKey {}
-
-impl<'a> Borrow<dyn AnyKey + 'a> for OwnedKey {
-    fn borrow(&self) -> &(dyn AnyKey + 'a) {
-        self
-    }
-}
-
-impl From<Key<'_>> for OwnedKey {
-    fn from(key: Key<'_>) -> Self {
-        match key {
-            Key::Null => Self::Plain(Key::Null),
-            Key::Int(key) => Self::Plain(Key::Int(key)),
-            Key::Generated(id) => Self::Plain(Key::Generated(id)),
-            Key::String(text) => Self::String(text.into()),
-        }
-    }
-}
-
-impl From<Value<'_>> for OwnedValue {
-    fn from(value: Value<'_>) -> Self {
-        match value {
-            Value::Null => Self::Plain(Value::Null),
-            Value::Bool(value) => Self::Plain(Value::Bool(value)),
-            Value::Int(value) => Self::Plain(Value::Int(value)),
-            Value::Float(value) => Self::Plain(Value::Float(value)),
-            Value::Double(value) => Self::Plain(Value::Double(value)),
-            Value::Timestamp { seconds, nanoseconds } => {
-                Self::Plain(Value::Timestamp { seconds, nanoseconds })
-            }
-            Value::String(text) => Self::String(text.into()),
-            Value::Binary(bytes) => Self::Binary(bytes.into()),
-            Value::Link(target) => Self::Link(target.class.into(), target.key.into()),
-        }
-    }
-}
-
-impl OwnedValue {
-    fn value(&self) -> Value<'_> {
-        match self {
-            Self::Plain(value) => *value,
-            Self::String(text) => Value::String(text),
-            Self::Binary(bytes) => Value::Binary(bytes),
-            Self::Link(class, key) => Value::Link(ObjectRef { class, key: key.key() }),
-        }
-    }
-}
-
-impl From<PropertyType<'_>> for OwnedType {
-    fn from(kind: PropertyType<'_>) -> Self {
-        match kind {
-            PropertyType::Scalar(scalar) => Self::Scalar(scalar),
-            PropertyType::Counter => Self::Counter,
-            PropertyType::Link(class) => Self::Link(class.into()),
-            PropertyType::LinkList(class) => Self::LinkList(class.into()),
-            PropertyType::List(scalar) => Self::List(scalar),
-        }
-    }
-}
-
-impl OwnedType {
-    fn kind(&self) -> PropertyType<'_> {
-        match self {
-            Self::Scalar(scalar) => PropertyType::Scalar(*scalar),
-            Self::Counter => PropertyType::Counter,
-            Self::Link(class) => PropertyType::Link(class),
-            Self::LinkList(class) => PropertyType::LinkList(class),
-            Self::List(scalar) => PropertyType::List(*scalar),
-        }
-    }
 }
 
 impl Memory {
@@ -328,17 +180,6 @@ impl Memory {
     }
 }
 
-/// Tells whether objects of a class have such keys.
-fn key_fits(primary_key: Option<&OwnedPrimaryKey>, key: Key<'_>) -> bool {
-    match (primary_key, key) {
-        (None, Key::Generated(_)) => true,
-        (Some(primary_key), Key::Null) => primary_key.nullable,
-        (Some(primary_key), Key::Int(_)) => !primary_key.is_string,
-        (Some(primary_key), Key::String(_)) => primary_key.is_string,
-        (None, _) | (Some(_), Key::Generated(_)) => false,
-    }
-}
-
 impl MergeState for Memory {
     type Error = Infallible;
 
@@ -350,8 +191,7 @@ impl MergeState for Memory {
         if self.classes.contains_key(class) {
             return Ok(Definition::Existed);
         }
-        let primary_key = primary_key
-            .map(|PrimaryKey { is_string, nullable, .. }| OwnedPrimaryKey { is_string, nullable });
+        let primary_key = primary_key.map(OwnedPrimaryKey::from);
         let added = MemoryClass { primary_key, ..MemoryClass::default() };
         self.classes.insert(class.into(), added);
         Ok(Definition::Added)
@@ -492,6 +332,66 @@ impl MergeState for Memory {
         anchor: Anchor,
     ) -> Result<(), Infallible> {
         self.list_mut(place).relocate(id, register, anchor);
+        Ok(())
+    }
+}
+
+impl VisibleState for Memory {
+    type Error = Infallible;
+
+    fn class_conflicts(
+        &self,
+        class: &str,
+        primary_key: Option<PrimaryKey<'_>>,
+    ) -> Result<bool, Infallible> {
+        let held = self.classes.get(class).map(|class| class.primary_key.as_ref());
+        Ok(held.is_some_and(|held| held.map(OwnedPrimaryKey::primary_key) != primary_key))
+    }
+
+    fn property_conflicts(
+        &self,
+        class: &str,
+        property: &str,
+        kind: PropertyType<'_>,
+    ) -> Result<bool, Infallible> {
+        let held = self.classes.get(class).and_then(|class| class.properties.get(property));
+        Ok(held.is_some_and(|(_, held)| held.kind() != kind))
+    }
+
+    fn see_value(
+        &self,
+        place: Place<'_>,
+        see: &mut dyn FnMut(Value<'_>),
+    ) -> Result<(), Infallible> {
+        see(self.value(place));
+        Ok(())
+    }
+
+    fn see_element(
+        &self,
+        place: Place<'_>,
+        element: ElementId,
+        see: &mut dyn FnMut(Value<'_>),
+    ) -> Result<(), Infallible> {
+        let slot = self.list(place).and_then(|list| list.get(element));
+        let kept = slot.filter(|slot| slot.record.removed.is_none());
+        if let Some(slot) = kept.filter(|slot| self.leads(slot.value.value())) {
+            see(slot.value.value());
+        }
+        Ok(())
+    }
+
+    fn see_left(
+        &self,
+        place: Place<'_>,
+        element: ElementId,
+        see: &mut dyn FnMut(ElementId) -> bool,
+    ) -> Result<(), Infallible> {
+        let list = self.list(place).filter(|list| list.get(element).is_some());
+        let slots = list.into_iter().flat_map(MemoryList::all);
+        let left: Vec<ElementId> =
+            slots.map(|slot| slot.id).take_while(|id| *id != element).collect();
+        left.into_iter().rev().all(see);
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! Merge: the effect of one operation on a state, by the rules of docs/sync.md#merge-rules.
 //!
 //! The rules decide here, once. A [`MergeState`] stores classes, objects and the rules' memory of
-//! them: stamps, deletion records, removed elements. [`Memory`] is a state in memory.
+//! them: stamps, deletion records, removed elements. A [`VisibleState`] shows what apps read, for
+//! the rules of a client reset. [`Memory`] is both, in memory.
 //!
 //! - MR1 Create is idempotent, and dropped if a concurrent foreign Delete is in the history.
 //! - MR2 Delete removes the object and leaves a deletion record of constant size.
@@ -15,11 +16,15 @@
 
 mod list;
 mod memory;
+mod owned;
 mod rules;
 mod state;
+mod visible;
 
 pub use memory::Memory;
+pub(crate) use rules::fits;
 pub use rules::{Author, Effect, apply};
 pub use state::{
     Definition, Deletion, ElementRecord, MergeState, Place, Register, Stamp, WrittenElement,
 };
+pub use visible::VisibleState;

@@ -36,7 +36,7 @@ pub enum Effect {
 }
 
 impl Author {
-    const fn register(&self) -> Register {
+    pub(crate) const fn register(&self) -> Register {
         let Self { seq, client, client_seq, stamp: time, .. } = *self;
         Register { stamp: Stamp { time, client, client_seq }, seq }
     }
@@ -49,6 +49,38 @@ impl Author {
 
     fn written<'a>(&self, id: ElementId, value: Value<'a>) -> WrittenElement<'a> {
         WrittenElement { id, value: self.value(value), register: self.register() }
+    }
+
+    /// Replaces the author 0 in an operation of the entry.
+    pub(crate) fn resolve<'a>(&self, operation: Operation<'a>) -> Operation<'a> {
+        match operation {
+            Operation::AddClass { .. } | Operation::AddProperty { .. } => operation,
+            Operation::Create(target) => Operation::Create(self.target(target)),
+            Operation::Delete(target) => Operation::Delete(self.target(target)),
+            Operation::Change { target, property, change } => {
+                let target = self.target(target);
+                let change = match change {
+                    Change::Set(value) => Change::Set(self.value(value)),
+                    Change::Increment(by) => Change::Increment(by),
+                    Change::ListInsert { element, anchor, value } => Change::ListInsert {
+                        element: self.element(element),
+                        anchor: self.anchor(anchor),
+                        value: self.value(value),
+                    },
+                    Change::ListSet { element, value } => {
+                        Change::ListSet { element: self.element(element), value: self.value(value) }
+                    }
+                    Change::ListRemove { element } => {
+                        Change::ListRemove { element: self.element(element) }
+                    }
+                    Change::ListMove { element, anchor } => Change::ListMove {
+                        element: self.element(element),
+                        anchor: self.anchor(anchor),
+                    },
+                };
+                Operation::Change { target, property, change }
+            }
+        }
     }
 
     /// Replaces the author 0, which stands for the client.
@@ -164,7 +196,7 @@ fn meets_delete<S: MergeState>(
 }
 
 /// Tells whether a property of a type takes a change.
-fn fits(kind: PropertyType<'_>, change: Change<'_>) -> bool {
+pub(crate) fn fits(kind: PropertyType<'_>, change: Change<'_>) -> bool {
     match (kind, change) {
         (PropertyType::Counter, Change::Increment(_)) => true,
         (PropertyType::Scalar(scalar), Change::Set(value)) => holds(scalar, value),

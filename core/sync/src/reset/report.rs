@@ -1,0 +1,202 @@
+//! The report of a reset: one outcome for each operation.
+
+use crate::entry::{self, Change, EntryError, Key, ObjectRef, Operation, Value};
+use crate::outcome::Outcome;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Cause of a reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The server's history is another one, as after a restore of a backup.
+    Diverged,
+    /// The client needs entries below the horizon.
+    Expired,
+    /// The server does not know the client.
+    UnknownClient,
+    /// Another copy of the client's file has written.
+    Cloned,
+    /// The server's entries contradict each other.
+    BadDownload,
+}
+
+impl Cause {
+    /// Returns the code of the protocol.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::BadDownload => 112,
+            Self::UnknownClient => 208,
+            Self::Diverged => 211,
+            Self::Expired => 222,
+            Self::Cloned => 235,
+        }
+    }
+}
+
+/// An entry with the outcomes of its operations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ReportedEntry {
+    encoded: Box<[u8]>,
+    outcomes: Box<[Outcome]>,
+}
+
+/// A report: every operation that a reset decided on, in order, with its outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResetReport {
+    /// The cause.
+    pub cause: Cause,
+    /// The client's identity before the reset; author 0 of the operations is this client.
+    pub client: u32,
+    entries: Vec<ReportedEntry>,
+}
+
+/// One operation of a report.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reported<'a> {
+    /// Number of its entry among those of the client before the reset.
+    pub client_seq: u64,
+    /// The operation as it was written first.
+    pub operation: Operation<'a>,
+    /// Its outcome.
+    pub outcome: Outcome,
+}
+
+impl ResetReport {
+    /// Begins a report.
+    #[must_use]
+    pub const fn new(cause: Cause, client: u32) -> Self {
+        Self { cause, client, entries: Vec::new() }
+    }
+
+    /// Adds an entry as it was encoded first.
+    ///
+    /// # Errors
+    /// [`EntryError`] if the bytes are no entry.
+    ///
+    /// # Panics
+    /// SY12: if the entry has not one outcome for each operation.
+    pub fn push(&mut self, encoded: &[u8], outcomes: Vec<Outcome>) -> Result<(), EntryError> {
+        let count = entry::decode(encoded)?.operations.len();
+        assert_eq!(count, outcomes.len(), "SY12: one outcome for each operation");
+        let (encoded, outcomes) = (encoded.into(), outcomes.into());
+        self.entries.push(ReportedEntry { encoded, outcomes });
+        Ok(())
+    }
+
+    /// Returns the operations in order.
+    ///
+    /// # Panics
+    /// Never: the entries were decoded before.
+    pub fn operations(&self) -> impl Iterator<Item = Reported<'_>> {
+        self.entries.iter().flat_map(|ReportedEntry { encoded, outcomes }| {
+            let entry = entry::decode(encoded).expect("SY12: a report has entries only");
+            let client_seq = entry.header.client_seq;
+            let pairs = entry.operations.into_iter().zip(outcomes);
+            pairs.map(move |(operation, outcome)| Reported {
+                client_seq,
+                operation,
+                outcome: *outcome,
+            })
+        })
+    }
+
+    /// Returns the number of operations by the name of their outcome.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        let mut counts = BTreeMap::new();
+        for outcome in self.entries.iter().flat_map(|entry| &entry.outcomes) {
+            *counts.entry(outcome.name()).or_default() += 1;
+        }
+        counts
+    }
+}
+
+impl fmt::Display for ResetReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = match self.cause {
+            Cause::Diverged => "the server's history is another one",
+            Cause::Expired => "the client was away for too long",
+            Cause::UnknownClient => "the server does not know the client",
+            Cause::Cloned => "another copy of the file has written",
+            Cause::BadDownload => "the server's entries contradict each other",
+        };
+        writeln!(f, "reset of client {}: {reason} (code {})", self.client, self.cause.code())?;
+        for (name, count) in self.counts() {
+            writeln!(f, "{count} {name}")?;
+        }
+        self.operations().try_for_each(|reported| writeln!(f, "{reported}"))
+    }
+}
+
+impl fmt::Display for Reported<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "entry {}: ", self.client_seq)?;
+        match self.operation {
+            Operation::AddClass { class, .. } => write!(f, "add class {class}")?,
+            Operation::AddProperty { class, property, .. } => {
+                write!(f, "add property {class}.{property}")?;
+            }
+            Operation::Create(target) => write!(f, "create {}", Shown(target))?,
+            Operation::Delete(target) => write!(f, "delete {}", Shown(target))?,
+            Operation::Change { target, property, change } => {
+                let (verb, value) = described(change);
+                write!(f, "{verb} {}.{property}", Shown(target))?;
+                value.map_or(Ok(()), |value| write!(f, " = {}", Shown(value)))?;
+            }
+        }
+        write!(f, ": {}", self.outcome.name())?;
+        match self.outcome {
+            Outcome::Conflict(writer) | Outcome::Deleted(Some(writer)) => {
+                write!(f, " with entry {} of client {}", writer.seq, writer.client)
+            }
+            Outcome::Applied
+            | Outcome::Adjusted
+            | Outcome::NoOperation
+            | Outcome::Deleted(None)
+            | Outcome::Schema => Ok(()),
+        }
+    }
+}
+
+const fn described(change: Change<'_>) -> (&'static str, Option<Value<'_>>) {
+    match change {
+        Change::Set(value) => ("set", Some(value)),
+        Change::Increment(by) => ("increment", Some(Value::Int(by))),
+        Change::ListInsert { value, .. } => ("insert into", Some(value)),
+        Change::ListSet { value, .. } => ("set an element of", Some(value)),
+        Change::ListRemove { .. } => ("remove an element of", None),
+        Change::ListMove { .. } => ("move an element of", None),
+    }
+}
+
+/// A part of an operation, as text.
+struct Shown<T>(T);
+
+impl fmt::Display for Shown<ObjectRef<'_>> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let class = self.0.class;
+        match self.0.key {
+            Key::Null => write!(f, "{class}(null)"),
+            Key::Int(key) => write!(f, "{class}({key})"),
+            Key::String(key) => write!(f, "{class}({key:?})"),
+            Key::Generated(id) => write!(f, "{class}({}/{})", id.author, id.number),
+        }
+    }
+}
+
+impl fmt::Display for Shown<Value<'_>> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Value::Null => f.write_str("null"),
+            Value::Bool(value) => write!(f, "{value}"),
+            Value::Int(value) => write!(f, "{value}"),
+            Value::Float(value) => write!(f, "{value}"),
+            Value::Double(value) => write!(f, "{value}"),
+            Value::String(value) => write!(f, "{value:?}"),
+            Value::Binary(value) => write!(f, "{} bytes", value.len()),
+            Value::Timestamp { seconds, nanoseconds } => write!(f, "{seconds}.{nanoseconds:09} s"),
+            Value::Link(target) => write!(f, "{}", Shown(target)),
+        }
+    }
+}
