@@ -4,8 +4,8 @@
 
 use fastness_proptests::BODIES;
 use fastness_proptests::bodies::{
-    auth_seeds, entry_seeds, file_seeds, http_seeds, object_file_seeds, page_seeds, seal_seeds,
-    server_seeds,
+    auth_seeds, entry_seeds, file_seeds, frame_seeds, http_seeds, object_file_seeds, page_seeds,
+    seal_seeds, server_seeds,
 };
 use fastness_sim::check::{self, Plan, Probe, Twin};
 use std::cmp::Reverse;
@@ -56,6 +56,7 @@ fn main() -> io::Result<()> {
             "auth" => auth_seeds(),
             "entry" => entry_seeds(),
             "file" => file_seeds(),
+            "frame" => frame_seeds(),
             "object_file" => object_file_seeds(),
             "http" => http_seeds(),
             "page" => page_seeds(),

@@ -2,6 +2,7 @@
 //!
 //! - [`clock`]: the stamps of a client's entries.
 //! - [`entry`]: the encoding of one write transaction.
+//! - [`frame`]: the messages between client and server.
 //! - [`merge`]: the effect of operations on a state, by the merge rules.
 //! - [`outcome`]: what became of a client's own operations.
 //! - [`reset`]: a client's own operations, written again onto a fresh state.
@@ -11,6 +12,7 @@
 pub mod clock;
 mod codec;
 pub mod entry;
+pub mod frame;
 pub mod merge;
 pub mod outcome;
 pub mod reset;

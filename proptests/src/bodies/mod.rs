@@ -6,6 +6,7 @@ mod auth;
 mod counted;
 mod entry;
 mod file;
+mod frame;
 mod hostile;
 mod http;
 mod object_file;
@@ -17,6 +18,7 @@ mod sparse;
 pub use auth::{auth, auth_seeds};
 pub use entry::{entry, entry_seeds};
 pub use file::{Mutate, file, file_bytes, file_seeds, mutate_file};
+pub use frame::{frame, frame_seeds};
 pub use http::{http, http_seeds};
 pub use object_file::{object_file, object_file_seeds};
 pub use page::{page, page_seeds};
@@ -64,6 +66,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "server", run: server },
     Body { name: "http", run: http },
     Body { name: "entry", run: entry },
+    Body { name: "frame", run: frame },
 ];
 
 fn twins(bytes: &[u8], plain: fn(&[u8]), encrypted: fn(&[u8])) {
