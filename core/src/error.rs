@@ -45,6 +45,11 @@ pub enum Error {
     },
     /// An operation of this transaction failed before; it can only be dropped.
     TransactionFailed,
+    /// A synced file cannot commit the transaction; nothing was changed.
+    CommitRefused {
+        /// The reason, with what to do.
+        reason: String,
+    },
     /// The random source failed.
     RandomSource,
     /// A definition, a value or the schema of a file is invalid.
@@ -214,7 +219,9 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Argument(_) => ErrorKind::InvalidArgument,
-            Self::ReadOnly { .. } | Self::TransactionFailed => ErrorKind::IllegalState,
+            Self::ReadOnly { .. } | Self::TransactionFailed | Self::CommitRefused { .. } => {
+                ErrorKind::IllegalState
+            }
             Self::Poisoned { .. } | Self::RandomSource => ErrorKind::Fatal,
             Self::File { .. } => {
                 ErrorKind::File(self.file_kind().unwrap_or(FileErrorKind::AccessError))
@@ -259,6 +266,7 @@ impl Error {
             Self::Argument(_)
             | Self::ReadOnly { .. }
             | Self::TransactionFailed
+            | Self::CommitRefused { .. }
             | Self::Config(_)
             | Self::Instance(_)
             | Self::Object(_) => Remedy::FixProgram,
@@ -339,6 +347,7 @@ impl fmt::Display for Error {
             Self::TransactionFailed => {
                 f.write_str("an operation of this transaction failed; drop it and begin another")
             }
+            Self::CommitRefused { reason } => write!(f, "the file is synced: {reason}"),
             Self::RandomSource => f.write_str("the system gave no random bytes; try again"),
             Self::Schema(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),

@@ -67,7 +67,10 @@ pub use txn::{
     Compaction, Durability, Info, Store, StoreOptions, StoreSnapshot, Tree, TreeInfo, TreeMut,
     WriteTxn,
 };
-pub use unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PAGE_BYTES, PageId, VALUE_BYTES_MAX};
+pub use unit::{
+    CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PAGE_BYTES, PRIMARY_KEY_BYTES_MAX, PageId,
+    VALUE_BYTES_MAX,
+};
 pub use verify::{Problem, ProblemKind, Verification};
 
 /// The examples of the README compile and run.

@@ -4,6 +4,8 @@
 //! - SY9 A purge at any horizon that the entries permit changes nothing visible.
 //! - SY15 Applying any entry is total.
 
+use fastness::table::{ObjectKey, Tables};
+use fastness::{Store, StoreOptions};
 use fastness_models::merge::behaviours::letters::{INSERTS, LETTERS, MOVES};
 use fastness_models::merge::behaviours::{Behaviour, Space, garbage};
 use fastness_models::merge::fold::State;
@@ -13,6 +15,8 @@ use fastness_sync::entry::{
     ScalarType, Value,
 };
 use fastness_sync::merge::{Author, Effect, Memory, Place, apply};
+use fastness_sync::table_state::{TableState, WINDOW_TREE};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -57,12 +61,13 @@ fn value(value: SyncValue) -> Value<'static> {
     }
 }
 
-const fn kind(kind: Kind) -> PropertyType<'static> {
+fn kind(kind: Kind) -> PropertyType<'static> {
     let int = Scalar { kind: ScalarType::Int, nullable: true };
     match kind {
         Kind::Int => PropertyType::Scalar(int),
         Kind::Link => PropertyType::Link(CLASSES[0]),
         Kind::Counter => PropertyType::Counter,
+        Kind::List if LINKS.get() => PropertyType::LinkList(CLASSES[0]),
         Kind::List => PropertyType::List(int),
     }
 }
@@ -119,13 +124,25 @@ const fn effect(effect: model::Effect) -> Effect {
     }
 }
 
+thread_local! {
+    /// Whether lists hold links, and not numbers.
+    static LINKS: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Lists of the model hold numbers and links; those of core hold one type. And a link leads to an
 /// object of one class.
 pub(crate) fn typed(entry: &SyncEntry) -> SyncEntry {
-    let of_list = |value: &mut SyncValue| {
-        if let SyncValue::Link(to) = *value {
-            *value = SyncValue::Int(-1 - i64::from(to.key));
+    let of_list = |value: &mut SyncValue| match (*value, LINKS.get()) {
+        (SyncValue::Link(to), false) => *value = SyncValue::Int(-1 - i64::from(to.key)),
+        (SyncValue::Link(to), true) => {
+            *value = SyncValue::Link(model::ObjectRef { class: 0, key: to.key });
         }
+        (SyncValue::Int(_) | SyncValue::Null, true) => {
+            let number = if let SyncValue::Int(number) = *value { number } else { 0 };
+            let key = u8::from(number.rem_euclid(2) == 1);
+            *value = SyncValue::Link(model::ObjectRef { class: 0, key });
+        }
+        (SyncValue::Int(_) | SyncValue::Null, false) => {}
     };
     let mut entry = entry.clone();
     for operation in &mut entry.operations {
@@ -145,38 +162,164 @@ pub(crate) fn author(entry: &SyncEntry) -> Author {
     Author { seq, client, client_seq, base, stamp }
 }
 
-/// Folds a history in core and in the model, and compares them after each entry; then again with a
-/// purge of core at each horizon that the rest of the history permits.
-fn agrees(history: &[SyncEntry], effects: &mut BTreeSet<Effect>) {
-    let history: Vec<SyncEntry> = history.iter().map(typed).collect();
-    for purge_at in 0..=history.len() {
-        let (mut core, mut model) = (Memory::default(), State::new(None));
-        for (index, entry) in history.iter().enumerate() {
-            let expected = model.apply(entry);
-            for (of, expected) in entry.operations.iter().zip(expected) {
-                let Ok(found) = apply(&mut core, &author(entry), operation(of));
-                effects.insert(found);
-                let purged = purge_at < index;
-                assert!(purged || found == effect(expected), "SY2: {of:?} is {found:?}");
+/// A state of core, as the model shows it.
+pub(crate) trait Core {
+    fn apply(&mut self, author: &Author, operation: Operation<'_>) -> Effect;
+    fn purge(&mut self, horizon: u64);
+    fn keys(&self, class: &str) -> Vec<i64>;
+    fn value(&self, place: Place<'_>) -> SyncValue;
+    fn counter(&self, place: Place<'_>) -> i64;
+    fn elements(&self, place: Place<'_>) -> Vec<(model::Element, SyncValue)>;
+    fn anchor(&self, place: Place<'_>, index: usize) -> Anchor;
+}
+
+fn shown(value: Value<'_>) -> SyncValue {
+    match value {
+        Value::Int(value) => SyncValue::Int(value),
+        Value::Link(ObjectRef { class, key: Key::Int(key) }) => {
+            let class = CLASSES.iter().position(|name| *name == class).unwrap();
+            let object = model::ObjectRef {
+                class: u8::try_from(class).unwrap(),
+                key: u8::try_from(key).unwrap(),
+            };
+            SyncValue::Link(object)
+        }
+        _ => SyncValue::Null,
+    }
+}
+
+impl Core for Memory {
+    fn apply(&mut self, author: &Author, operation: Operation<'_>) -> Effect {
+        let Ok(effect) = apply(self, author, operation);
+        effect
+    }
+
+    fn purge(&mut self, horizon: u64) {
+        self.purge(horizon);
+    }
+
+    fn keys(&self, class: &str) -> Vec<i64> {
+        let number = |key| if let Key::Int(key) = key { key } else { i64::MAX };
+        self.keys(class).map(number).collect()
+    }
+
+    fn value(&self, place: Place<'_>) -> SyncValue {
+        shown(self.value(place))
+    }
+
+    fn counter(&self, place: Place<'_>) -> i64 {
+        self.counter(place)
+    }
+
+    fn elements(&self, place: Place<'_>) -> Vec<(model::Element, SyncValue)> {
+        let id = |id: ElementId| model::Element { author: id.author, number: id.number };
+        self.elements(place).map(|(of, value)| (id(of), shown(value))).collect()
+    }
+
+    fn anchor(&self, place: Place<'_>, index: usize) -> Anchor {
+        self.anchor(place, index)
+    }
+}
+
+impl Core for TableState<'_> {
+    fn apply(&mut self, author: &Author, operation: Operation<'_>) -> Effect {
+        apply(self, author, operation).unwrap()
+    }
+
+    fn purge(&mut self, horizon: u64) {
+        self.purge(horizon).unwrap();
+    }
+
+    fn keys(&self, class: &str) -> Vec<i64> {
+        let keys = self.tables().object_keys(class, None).unwrap();
+        let number = |key| if let ObjectKey::Int(key) = key { key } else { i64::MAX };
+        keys.into_iter().map(number).collect()
+    }
+
+    fn value(&self, place: Place<'_>) -> SyncValue {
+        self.value_of(place, &mut |value| shown(value)).unwrap().unwrap_or_default()
+    }
+
+    fn counter(&self, place: Place<'_>) -> i64 {
+        match Core::value(self, place) {
+            SyncValue::Int(sum) => sum,
+            SyncValue::Null | SyncValue::Link(_) => 0,
+        }
+    }
+
+    fn elements(&self, place: Place<'_>) -> Vec<(model::Element, SyncValue)> {
+        let mut found = Vec::new();
+        self.each_element(place, &mut |id, value| {
+            found.push((model::Element { author: id.author, number: id.number }, shown(value)));
+        })
+        .unwrap();
+        found
+    }
+
+    fn anchor(&self, place: Place<'_>, index: usize) -> Anchor {
+        self.anchor_at(place, index).unwrap()
+    }
+}
+
+/// One of so many behaviours runs in tables too.
+const TABLES_EVERY: u64 = 8;
+
+static STORE: LazyLock<Store> = LazyLock::new(|| StoreOptions::new().in_memory().unwrap());
+
+/// Calls `body` with an empty state in tables, which is undone.
+fn in_tables(body: impl FnOnce(&mut TableState<'_>)) {
+    let mut tables = Tables::open(STORE.write().unwrap(), "main").unwrap();
+    body(&mut TableState::new(&mut tables, WINDOW_TREE));
+}
+
+/// Folds a history in core, in memory and in tables, and in the model, and compares them after each
+/// entry; then again with a purge of core at each horizon that the rest of the history permits.
+fn agrees(history: &[SyncEntry], with_tables: bool, effects: &mut BTreeSet<Effect>) {
+    for links in [false, true] {
+        LINKS.set(links);
+        let history: Vec<SyncEntry> = history.iter().map(typed).collect();
+        for purge_at in 0..=history.len() {
+            agrees_with(&mut Memory::default(), &history, purge_at, effects);
+            if with_tables {
+                in_tables(|tables| agrees_with(tables, &history, purge_at, effects));
             }
-            compare(&core, &model, purge_at < index);
-            if index == purge_at {
-                let rest = history[index + 1..].iter().map(|entry| entry.base).min();
-                core.purge(rest.unwrap_or(entry.seq).min(entry.seq));
-                compare(&core, &model, true);
-            }
+        }
+    }
+    LINKS.set(false);
+}
+
+fn agrees_with(
+    core: &mut impl Core,
+    history: &[SyncEntry],
+    purge_at: usize,
+    effects: &mut BTreeSet<Effect>,
+) {
+    let mut model = State::new(None);
+    for (index, entry) in history.iter().enumerate() {
+        let expected = model.apply(entry);
+        for (of, expected) in entry.operations.iter().zip(expected) {
+            let found = core.apply(&author(entry), operation(of));
+            effects.insert(found);
+            let purged = purge_at < index;
+            assert!(purged || found == effect(expected), "SY2: {of:?} is {found:?}");
+        }
+        compare(core, &model, purge_at < index);
+        if index == purge_at {
+            let rest = history[index + 1..].iter().map(|entry| entry.base).min();
+            core.purge(rest.unwrap_or(entry.seq).min(entry.seq));
+            compare(core, &model, true);
         }
     }
 }
 
 /// Compares what is visible, and the anchors of an author unless core forgot removed elements.
-pub(crate) fn compare(core: &Memory, model: &State, is_purged: bool) {
+pub(crate) fn compare(core: &impl Core, model: &State, is_purged: bool) {
     let visible = model.visible();
     for (number, class) in (0..).zip(CLASSES) {
-        let mut keys: Vec<Key<'_>> = core.keys(class).collect();
+        let mut keys = core.keys(class);
         keys.sort_unstable();
         let of_class = visible.keys().filter(|object| object.class == number);
-        let expected: Vec<Key<'_>> = of_class.map(|object| target(*object).key).collect();
+        let expected: Vec<i64> = of_class.map(|object| object.key.into()).collect();
         assert_eq!(keys, expected, "SY2: objects");
     }
     for (object, contents) in &visible {
@@ -184,17 +327,14 @@ pub(crate) fn compare(core: &Memory, model: &State, is_purged: bool) {
             let place = place(*object, *property);
             match content {
                 Content::Value(expected) => {
-                    assert_eq!(core.value(place), value(*expected), "SY2: {place:?}");
+                    assert_eq!(core.value(place), *expected, "SY2: {place:?}");
                 }
                 Content::Counter(expected) => {
                     assert_eq!(core.counter(place), *expected, "SY2: {place:?}");
                 }
                 Content::List(expected) => {
-                    let found: Vec<_> = core.elements(place).collect();
-                    let expected: Vec<_> =
-                        expected.iter().map(|(id, of)| (element(*id), value(*of))).collect();
-                    assert_eq!(found, expected, "SY2: {place:?}");
-                    for index in (0..=found.len()).filter(|_| !is_purged) {
+                    assert_eq!(core.elements(place), *expected, "SY2: {place:?}");
+                    for index in (0..=expected.len()).filter(|_| !is_purged) {
                         let expected = anchor(model.anchor(*object, *property, index));
                         assert_eq!(core.anchor(place, index), expected, "MR5: anchor at {index}");
                     }
@@ -214,7 +354,7 @@ fn core_and_model_agree_on_every_behaviour_of_the_small_domain() {
         let stride = usize::try_from((stride / *EFFORT).max(1)).unwrap();
         for index in (0..space.size()).step_by(stride) {
             if let (Some(Behaviour { server, .. }), _) = space.run(index, None) {
-                agrees(&server.history, &mut effects);
+                agrees(&server.history, count % TABLES_EVERY == 0, &mut effects);
                 count += 1;
             }
         }
@@ -227,6 +367,6 @@ fn core_and_model_agree_on_every_behaviour_of_the_small_domain() {
 #[test]
 fn core_and_model_agree_on_entries_that_no_author_writes() {
     for seed in 1..=500 * *EFFORT {
-        agrees(&garbage::run(seed, None).server.history, &mut BTreeSet::new());
+        agrees(&garbage::run(seed, None).server.history, true, &mut BTreeSet::new());
     }
 }

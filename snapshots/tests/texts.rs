@@ -45,6 +45,7 @@ fn errors() -> Vec<Error> {
         Error::Poisoned { path: path.clone() },
         Error::ReadOnly { path: path.clone() },
         Error::TransactionFailed,
+        Error::CommitRefused { reason: "an entry has at most 1048576 bytes; split it".into() },
         Error::RandomSource,
         Error::Argument(ArgumentError::KeyTooLong { bytes: 1025 }),
         Error::Argument(ArgumentError::ValueTooLong { bytes: 16_777_217 }),

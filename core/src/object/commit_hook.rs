@@ -7,7 +7,7 @@
 
 use crate::conc::Arc;
 use crate::error::Result;
-use crate::table::{Operation, PreImages};
+use crate::table::{ObjectId, Operation, PreImages, Tables};
 use crate::txn::WriteTxn;
 
 /// Takes the operations of a commit before it happens. Its writes to trees of its own commit
@@ -21,8 +21,11 @@ pub struct PendingCommit<'c> {
     pub operations: &'c [Operation],
     /// The entries that the transaction changed below the root of the objects, as they were before.
     pub pre_images: &'c PreImages,
-    /// The transaction, to write to trees below other roots.
-    pub txn: &'c mut WriteTxn,
+    /// The tables as the transaction leaves them, and its trees. The hook may put the pre-images
+    /// back and apply the operations in another way.
+    pub tables: &'c mut Tables,
+    /// Takes the objects that the hook may have changed beside those of the operations.
+    pub touched: &'c mut Vec<ObjectId>,
 }
 
 /// A commit hook that gets the pre-images of the transaction too, to keep an undo log.

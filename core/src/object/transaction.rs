@@ -112,8 +112,12 @@ impl Transaction {
             HookKind::Commit(hook) => hook(&self.operations, self.tables.txn_mut()),
             HookKind::Replica(hook) => {
                 let pre_images = self.tables.record()?;
-                let (operations, txn) = (&*self.operations, self.tables.txn_mut());
-                hook(PendingCommit { operations, pre_images: &pre_images, txn })
+                let (operations, tables) = (&*self.operations, &mut self.tables);
+                let (pre_images, mut touched) = (&pre_images, Vec::new());
+                let touches = &mut touched;
+                hook(PendingCommit { operations, pre_images, tables, touched: touches })?;
+                self.touch(touched);
+                Ok(())
             }
         }
     }

@@ -34,6 +34,7 @@ impl Limits {
     };
 
     /// Limits that a few elements or objects meet.
+    #[cfg(any(test, feature = "inspect"))]
     pub const LOW: Self =
         Self { chunk_bytes: 96, flat_chunks: 6, segment_chunks: 8, index_entries: 4 };
 }

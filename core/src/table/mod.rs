@@ -12,7 +12,8 @@
 //! values, `reader` reading, `edited_lists` and `list_compare` two versions of a list, `pre_images`
 //! and `tables` writing, `backlinks`, `list_places`, `list_edit`, `list_segments`, `rows`, `alter`
 //! and `rebuild` changes of objects and classes, `apply` and `apply_schema` operations, `problem`,
-//! `integrity` and `list_integrity` the check of all trees, `trees` the names of trees for tools.
+//! `integrity` and `list_integrity` the check of all trees, `replica` the face for the crate of
+//! sync, `trees` the names of trees for tools.
 //!
 //! - B2 A link leads to an object that exists, or to none.
 //! - B4 The back-links of an object are exactly the links that lead to it.
@@ -59,6 +60,8 @@ mod problem;
 mod reader;
 mod rebuild;
 mod record;
+#[cfg(feature = "sync")]
+mod replica;
 mod rows;
 mod tables;
 #[cfg(test)]
@@ -88,6 +91,8 @@ pub(crate) use reader::{ColumnRef, ListRef, RecordRef};
 pub use reader::{Elements, TableReader};
 pub(crate) use rebuild::Unusable;
 pub(crate) use record::{EMPTY as EMPTY_RECORD, RecordSlot, plain};
+#[cfg(feature = "sync")]
+pub use replica::{LinkSource, NamedList, SideEntry, SideKey, VisitSide};
 pub(crate) use rows::ValueChange;
 pub use tables::Tables;
 pub use value::{ClassId, ElementId, ObjectId, ObjectKey, RowId, Timestamp, Value};

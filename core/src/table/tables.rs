@@ -156,6 +156,15 @@ impl Tables {
         Ok(self.recorder.replace(PreImages::default()).unwrap_or_default())
     }
 
+    /// Ends recording, and returns the pre-images that were recorded since it began.
+    ///
+    /// # Errors
+    /// As [`Tables::settle`].
+    pub fn end_recording(&mut self) -> Result<PreImages> {
+        self.settle()?;
+        Ok(self.recorder.take().unwrap_or_default())
+    }
+
     /// Puts recorded entries back. Several recordings go back newest first.
     ///
     /// # Errors

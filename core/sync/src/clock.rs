@@ -21,6 +21,12 @@ impl Clock {
         Self { last, offset: 0 }
     }
 
+    /// Returns the clock with another persisted stamp, and the same offset.
+    #[must_use]
+    pub const fn continued(&self, last: u64) -> Self {
+        Self { last, ..*self }
+    }
+
     /// Returns the greatest stamp that was written or seen: the value to persist.
     #[must_use]
     pub const fn last(&self) -> u64 {

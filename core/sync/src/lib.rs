@@ -1,14 +1,19 @@
 //! The sync core, sans-IO: no socket, clock, thread or randomness.
 //!
+//! - [`chain`]: hash chains over entries.
+//! - [`client`]: a client's replica of a database.
 //! - [`clock`]: the stamps of a client's entries.
 //! - [`entry`]: the encoding of one write transaction.
 //! - [`frame`]: the messages between client and server.
 //! - [`merge`]: the effect of operations on a state, by the merge rules.
 //! - [`outcome`]: what became of a client's own operations.
 //! - [`reset`]: a client's own operations, written again onto a fresh state.
+//! - [`table_state`]: such a state in the tables of a file.
 //!
 //! Specification: docs/sync.md and docs/protocol.md. docs/sync.md#state says which parts exist.
 
+pub mod chain;
+pub mod client;
 pub mod clock;
 mod codec;
 pub mod entry;
@@ -16,3 +21,4 @@ pub mod frame;
 pub mod merge;
 pub mod outcome;
 pub mod reset;
+pub mod table_state;

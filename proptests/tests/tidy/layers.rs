@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Its documentation shows it at work.
     ("core/derive", &["core"]),
     ("core/auth", &["core"]),
-    ("core/sync", &[]),
+    ("core/sync", &["core"]),
     ("models", &[]),
     ("sim", &["auth", "core", "models"]),
     ("campaign", &["sim"]),
@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("server", &["auth", "client", "core"]),
     ("cli", &["campaign", "core", "server"]),
     ("examples", &["core"]),
-    ("proptests", &["auth", "server", "sim", "sync", "testkit"]),
+    ("proptests", &["auth", "core", "server", "sim", "sync", "testkit"]),
     ("proptests/tidy", &[]),
     ("fuzz", &["proptests"]),
     ("snapshots", &["auth", "client", "server", "sim", "sync", "testkit"]),

@@ -1,0 +1,255 @@
+//! Downloads: entries of the history become a part of the canonical state.
+//!
+//! - SY1 Replicas with one cursor and nothing pending show the same state.
+//! - SY4 An acknowledged operation is in the history, was overridden, or is named in a report.
+//! - SY8 A download that was applied before changes nothing.
+
+use super::error::{BadDownload, ClientResult};
+use super::layout::{DEAD_LETTERS, PENDING, UNSAVED, number_key, read_number};
+use super::pending::PendingEntry;
+use super::rebase::{Rebase, header};
+use crate::chain::chain_hash;
+use crate::codec::{Reader, put_binary, put_varint};
+use crate::entry::Header;
+use crate::merge::Author;
+use crate::outcome::Outcome;
+use fastness::Error;
+use fastness::table::{SideKey, Tables};
+
+/// Entries of the history from a cursor on.
+#[derive(Clone, Copy, Debug)]
+pub struct Download<'d> {
+    /// Epoch of the history.
+    pub epoch: u64,
+    /// Seq before the first entry.
+    pub from: u64,
+    /// Salt of the last entry.
+    pub salt: u64,
+    /// The server's horizon.
+    pub horizon: u64,
+    /// Seq up to which the operator's backup reaches.
+    pub durable_seq: u64,
+    /// The entries, in order.
+    pub items: &'d [DownloadItem<'d>],
+}
+
+/// An entry of a download.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DownloadItem<'d> {
+    /// An entry.
+    Entry {
+        /// Its client.
+        client: u32,
+        /// The entry, with its effective stamp.
+        entry: &'d [u8],
+    },
+    /// An entry of this client, which has its operations.
+    Own {
+        /// Its number.
+        client_seq: u64,
+        /// Its effective stamp.
+        stamp: u64,
+    },
+}
+
+/// Outcomes of the operations of an own entry, which has its place in the history now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryOutcome {
+    /// Its number.
+    pub client_seq: u64,
+    /// Its seq.
+    pub seq: u64,
+    /// The entry as it was written.
+    pub entry: Vec<u8>,
+    /// One outcome for each operation.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Effect of a download.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// Own entries that got their place.
+    pub own: Vec<EntryOutcome>,
+    /// Number of entries of others.
+    pub foreign: u64,
+}
+
+/// Reason for which the server refused an entry for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Code of the protocol; 0 if the answer has not come yet.
+    pub code: u16,
+    /// Index of the operation, if it is about one.
+    pub operation: Option<u32>,
+}
+
+/// A refused entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its number.
+    pub client_seq: u64,
+    /// The reason.
+    pub refusal: Refusal,
+    /// The entry.
+    pub entry: Vec<u8>,
+}
+
+impl Refusal {
+    fn encode(self, entry: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        put_varint(&mut bytes, self.code.into());
+        put_varint(&mut bytes, self.operation.map_or(0, |index| u64::from(index) + 1));
+        put_binary(&mut bytes, entry);
+        bytes
+    }
+}
+
+impl DeadLetter {
+    pub(super) fn decode(key: &[u8], bytes: &[u8]) -> Option<Self> {
+        let mut rest = Reader::new(bytes);
+        let code = u16::try_from(rest.varint().ok()?).ok()?;
+        let operation = rest.varint().ok()?.checked_sub(1);
+        let operation = operation.map(u32::try_from).transpose().ok()?;
+        let entry = rest.binary().ok()?.to_vec();
+        let client_seq = read_number(key)?;
+        Some(Self { client_seq, refusal: Refusal { code, operation }, entry })
+    }
+}
+
+impl Rebase<'_> {
+    /// Applies the entries of a download.
+    pub(super) fn download(&mut self, download: &Download<'_>) -> ClientResult<Merged> {
+        if download.from != self.meta.cursor {
+            return Err(BadDownload::Cursor.into());
+        }
+        let mut merged = Merged::default();
+        for item in download.items {
+            let seq = self.meta.cursor.checked_add(1).ok_or(BadDownload::Cursor)?;
+            match *item {
+                DownloadItem::Own { client_seq, stamp } => {
+                    merged.own.push(self.own(seq, (client_seq, stamp))?);
+                }
+                DownloadItem::Entry { client, entry } => {
+                    let header = header(entry).ok_or(BadDownload::Entry)?;
+                    let Header { client_seq, stamp, .. } = header;
+                    if client == self.meta.client && self.is_pending(client_seq) {
+                        merged.own.push(self.own(seq, (client_seq, stamp))?);
+                    } else {
+                        self.foreign(seq, (client, header), entry)?;
+                        merged.foreign += 1;
+                    }
+                }
+            }
+            self.meta.cursor = seq;
+        }
+        self.meta.cursor_salt = download.salt;
+        self.meta.epoch = download.epoch;
+        self.meta.horizon = self.meta.horizon.max(download.horizon);
+        self.saved(download.durable_seq)?;
+        Ok(merged)
+    }
+
+    fn is_pending(&self, client_seq: u64) -> bool {
+        self.pending.iter().any(|pending| pending.client_seq == client_seq)
+    }
+
+    fn foreign(
+        &mut self,
+        seq: u64,
+        (client, header): (u32, Header),
+        entry: &[u8],
+    ) -> ClientResult<()> {
+        let Header { client_seq, base, stamp } = header;
+        let author = Author { seq, client, client_seq, base, stamp };
+        self.meta.last_stamp = self.meta.last_stamp.max(stamp);
+        self.apply(&author, entry)?.ok_or(BadDownload::Entry)?;
+        Ok(())
+    }
+
+    /// Gives a pending entry its place. The pending ones before it were refused: the history has
+    /// the entries of a client in their order.
+    fn own(&mut self, seq: u64, (client_seq, stamp): (u64, u64)) -> ClientResult<EntryOutcome> {
+        let is_own = |pending: &PendingEntry| pending.client_seq == client_seq;
+        let at = self.pending.iter().position(is_own).ok_or(BadDownload::Own)?;
+        for refused in self.pending.drain(..at).collect::<Vec<_>>() {
+            self.bury(&refused, Refusal { code: 0, operation: None })?;
+        }
+        let PendingEntry { entry, .. } = self.pending.remove(0);
+        self.tables.txn_mut().tree(PENDING)?.remove(&number_key(client_seq))?;
+        let header = header(&entry).ok_or_else(|| self.tables.damaged())?;
+        let author = Author { seq, client: self.meta.client, client_seq, base: header.base, stamp };
+        self.meta.last_stamp = self.meta.last_stamp.max(stamp);
+        let outcomes = self.apply(&author, &entry)?.ok_or_else(|| self.tables.damaged())?;
+        self.answer(client_seq, &entry)?;
+        let mut unsaved = self.tables.txn_mut().tree(UNSAVED)?;
+        unsaved.insert(&number_key(seq), &entry)?;
+        Ok(EntryOutcome { client_seq, seq, entry, outcomes })
+    }
+
+    /// Continues the chain of answered entries with one, and with refused ones around it.
+    fn answer(&mut self, client_seq: u64, entry: &[u8]) -> Result<(), Error> {
+        self.answer_refused()?;
+        if self.meta.answered + 1 == client_seq {
+            self.meta.chain_hash = chain_hash(self.meta.chain_hash, entry);
+            self.meta.answered = client_seq;
+        }
+        self.answer_refused()
+    }
+
+    fn answer_refused(&mut self) -> Result<(), Error> {
+        loop {
+            let next = self.meta.answered + 1;
+            let Some(letter) = dead_letter(self.tables, next)? else { return Ok(()) };
+            self.meta.chain_hash = chain_hash(self.meta.chain_hash, &letter.entry);
+            self.meta.answered = next;
+        }
+    }
+
+    /// Takes a pending entry out: the server refused it for ever.
+    pub(super) fn refuse(&mut self, client_seq: u64, refusal: Refusal) -> Result<bool, Error> {
+        let is_refused = |pending: &PendingEntry| pending.client_seq == client_seq;
+        if let Some(at) = self.pending.iter().position(is_refused) {
+            let refused = self.pending.remove(at);
+            self.bury(&refused, refusal)?;
+            self.answer_refused()?;
+            return Ok(true);
+        }
+        let Some(letter) = dead_letter(self.tables, client_seq)? else { return Ok(false) };
+        let is_new = letter.refusal.code == 0;
+        if is_new {
+            let entry = letter.entry;
+            self.bury(&PendingEntry { client_seq, entry }, refusal)?;
+        }
+        Ok(is_new)
+    }
+
+    fn bury(&mut self, refused: &PendingEntry, refusal: Refusal) -> Result<(), Error> {
+        let key = number_key(refused.client_seq);
+        let txn = self.tables.txn_mut();
+        txn.tree(PENDING)?.remove(&key)?;
+        txn.tree(DEAD_LETTERS)?.insert(&key, &refusal.encode(&refused.entry)).map(drop)
+    }
+
+    /// Forgets own entries that a backup contains.
+    fn saved(&mut self, durable_seq: u64) -> Result<(), Error> {
+        self.meta.durable_seq = self.meta.durable_seq.max(durable_seq);
+        let durable_seq = self.meta.durable_seq;
+        let mut keys = Vec::new();
+        self.tables.side_each(SideKey { tree: UNSAVED, key: &[] }, &mut |_, key, _| {
+            if read_number(key).is_some_and(|seq| seq <= durable_seq) {
+                keys.push(key.to_vec());
+            }
+            Ok(())
+        })?;
+        let mut tree = self.tables.txn_mut().tree(UNSAVED)?;
+        keys.iter().try_for_each(|key| tree.remove(key).map(drop))
+    }
+}
+
+fn dead_letter(tables: &Tables, client_seq: u64) -> Result<Option<DeadLetter>, Error> {
+    let key = number_key(client_seq);
+    let Some(bytes) = tables.side_get(SideKey { tree: DEAD_LETTERS, key: &key })? else {
+        return Ok(None);
+    };
+    DeadLetter::decode(&key, &bytes).map(Some).ok_or_else(|| tables.damaged())
+}

@@ -1,0 +1,61 @@
+//! Errors of a client's replica.
+
+use std::fmt;
+
+/// A contradiction of a download: no history contains it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BadDownload {
+    /// It does not begin at the cursor.
+    Cursor,
+    /// An entry cannot be decoded.
+    Entry,
+    /// An own entry is not pending.
+    Own,
+}
+
+impl fmt::Display for BadDownload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cursor => "a download does not begin at the cursor",
+            Self::Entry => "a download has an entry that cannot be decoded",
+            Self::Own => "a download has an own entry that is not pending",
+        })
+    }
+}
+
+/// An error of a client's replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The file cannot be read or written, or is damaged.
+    File(fastness::Error),
+    /// The server sent a part of no history.
+    Download(BadDownload),
+}
+
+/// Result of a call of a client's replica.
+pub type ClientResult<T> = Result<T, ClientError>;
+
+impl From<fastness::Error> for ClientError {
+    fn from(error: fastness::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+impl From<BadDownload> for ClientError {
+    fn from(error: BadDownload) -> Self {
+        Self::Download(error)
+    }
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::Download(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}

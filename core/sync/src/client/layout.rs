@@ -1,0 +1,46 @@
+//! Names of the trees of a client's file, and their keys.
+//!
+//! Format: docs/sync.md#client-file.
+
+/// Identity, cursor and clock.
+pub(super) const META: &str = "sync/meta";
+/// Entries that the history does not contain yet, by number.
+pub(super) const PENDING: &str = "sync/pending";
+/// Pre-images of pending entries, by number and place.
+pub(super) const UNDO: &str = "sync/undo";
+/// Own entries of the history that no backup contains yet, by seq.
+pub(super) const UNSAVED: &str = "sync/unsaved";
+/// Refused entries, by number.
+pub(super) const DEAD_LETTERS: &str = "sync/dead";
+/// Indexes and the version of the schema, which no entry has.
+pub(super) const LOCAL: &str = "sync/local";
+
+/// The only key of [`META`].
+pub(super) const CLIENT: &[u8] = b"client";
+
+/// The key of the version in [`LOCAL`]; those of indexes begin with another byte.
+pub(super) const VERSION: &[u8] = &[0];
+
+pub(super) fn number_key(number: u64) -> [u8; 8] {
+    number.to_be_bytes()
+}
+
+pub(super) fn read_number(key: &[u8]) -> Option<u64> {
+    key.try_into().map(u64::from_be_bytes).ok()
+}
+
+/// The key of a pre-image of an entry, and of its value.
+pub(super) fn undo_key(client_seq: u64, index: u32, part: u8) -> Vec<u8> {
+    [&client_seq.to_be_bytes()[..], &index.to_be_bytes(), &[part]].concat()
+}
+
+/// The key of an index of a property.
+pub(super) fn index_key(class: &str, property: &str) -> Vec<u8> {
+    [&[1], class.as_bytes(), &[0], property.as_bytes()].concat()
+}
+
+/// Reads the key of an index.
+pub(super) fn read_index(key: &[u8]) -> Option<(&str, &str)> {
+    let text = std::str::from_utf8(key.get(1..)?).ok()?;
+    text.split_once('\0')
+}

@@ -1,0 +1,37 @@
+//! The client's replica of a database: the file of an app, with what sync keeps beside its objects.
+//!
+//! The trees of the objects hold the *working state*, so that an app reads and writes as without
+//! sync. Beside them are the client's entries that the history does not contain yet, and the
+//! pre-images that lead back from each of them: undoing all gives the *canonical state*.
+//!
+//! One way of writing serves all: a commit of an app is undone and applied again by the merge rules
+//! as an entry, and a download undoes the pending entries, applies what it brings, and applies them
+//! again. Each is one transaction of the file.
+//!
+//! - `error`: errors, and contradictions of a download.
+//! - `meta`, `layout`: identity, cursor and clock; names of trees and keys.
+//! - `pending`: entries, and their way back.
+//! - `write`: the entry of a commit.
+//! - `rebase`: undo, change, redo.
+//! - `download`: entries of the history, and refusals.
+//! - `replica`: the face of it.
+//!
+//! - SY3 The working state is the fold of the pending entries over the canonical state.
+//! - SY19 An entry leaves the device only after it is durable; its number is never used again.
+//! - SY20 Undo of the pending entries is the canonical state, and redo the working state.
+//!
+//! Specification and format: docs/sync.md#client-file.
+
+mod download;
+mod error;
+mod layout;
+mod meta;
+mod pending;
+mod rebase;
+mod replica;
+mod write;
+
+pub use download::{DeadLetter, Download, DownloadItem, EntryOutcome, Merged, Refusal};
+pub use error::{BadDownload, ClientError, ClientResult};
+pub use meta::ClientMeta;
+pub use replica::{ClientReplica, LocalTime, ReplicaClock, Upload};

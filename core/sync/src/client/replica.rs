@@ -1,0 +1,235 @@
+//! The face of a client's replica.
+
+use super::download::{DeadLetter, Download, Merged, Refusal};
+use super::error::ClientResult;
+use super::layout::{DEAD_LETTERS, PENDING, number_key, read_number};
+use super::meta::ClientMeta;
+use super::rebase::{Rebase, header};
+use super::write;
+use crate::clock::Clock;
+use fastness::Error;
+use fastness::object::{Database, ReplicaHook, Transaction};
+use fastness::table::{ObjectId, Tables};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A callback that returns the local time, in milliseconds since 1970.
+pub type LocalTime = dyn Fn() -> u64 + Send + Sync;
+
+/// Entries to upload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Upload {
+    /// Numbers and encoded entries, oldest first.
+    pub entries: Vec<(u64, Vec<u8>)>,
+    /// Least base of the pending entries; the cursor if nothing is pending.
+    pub oldest_base: u64,
+}
+
+/// The clock of a client, and where it reads local time.
+struct ClientClock {
+    clock: Mutex<Clock>,
+    local: Box<LocalTime>,
+}
+
+/// The client's replica of a database.
+///
+/// A database is opened with the [`ReplicaClock::hook`], and then given to [`ClientReplica::new`].
+#[derive(Clone, Debug)]
+pub struct ClientReplica {
+    database: Database,
+    clock: ReplicaClock,
+}
+
+/// The clock of a replica, and its hook for a database.
+#[derive(Clone)]
+pub struct ReplicaClock(Arc<ClientClock>);
+
+impl std::fmt::Debug for ReplicaClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ReplicaClock").field(&self.clock()).finish()
+    }
+}
+
+impl ReplicaClock {
+    /// Makes a clock that reads local time.
+    #[must_use]
+    pub fn new(local: Box<LocalTime>) -> Self {
+        Self(Arc::new(ClientClock { clock: Mutex::new(Clock::default()), local }))
+    }
+
+    fn clock(&self) -> Clock {
+        *self.0.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the server's time, in milliseconds since 1970.
+    pub fn synchronize(&self, server: u64) {
+        let local = (self.0.local)();
+        let mut clock = self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        clock.synchronize(server, local);
+    }
+
+    /// Returns the hook that makes an entry of each commit; for
+    /// [`fastness::object::DatabaseOptions::replica_hook`].
+    #[must_use]
+    pub fn hook(&self) -> Arc<ReplicaHook> {
+        let clock = self.clone();
+        Arc::new(move |commit| write::commit(commit, &clock.clock(), (clock.0.local)()))
+    }
+}
+
+impl ClientReplica {
+    /// Makes the replica of a database that was opened with the hook of a clock.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn new(database: Database, clock: ReplicaClock) -> ClientResult<Self> {
+        let replica = Self { database, clock };
+        replica.database.set_author(replica.meta()?.client);
+        Ok(replica)
+    }
+
+    /// Returns the database.
+    #[must_use]
+    pub const fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Returns the clock.
+    #[must_use]
+    pub const fn clock(&self) -> &ReplicaClock {
+        &self.clock
+    }
+
+    /// Returns the client's metadata.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn meta(&self) -> ClientResult<ClientMeta> {
+        let snapshot = self.database.store().snapshot();
+        let meta = ClientMeta::in_snapshot(&snapshot)?;
+        meta.ok_or_else(|| self.damaged().into())
+    }
+
+    fn damaged(&self) -> Error {
+        let path = self.database.store().path().to_path_buf();
+        Error::File { path, cause: fastness::FileErrorCause::MalformedObject }
+    }
+
+    /// Returns the pending entries after a number, at most so many bytes but one at least, and
+    /// makes them durable first (SY19).
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or is damaged.
+    pub fn upload_after(&self, client_seq: u64, bytes_max: usize) -> ClientResult<Upload> {
+        let snapshot = self.database.store().snapshot();
+        self.database.store().sync()?;
+        let meta = ClientMeta::in_snapshot(&snapshot)?.ok_or_else(|| self.damaged())?;
+        let tree = snapshot.tree(PENDING);
+        let mut upload = Upload { entries: Vec::new(), oldest_base: meta.cursor };
+        if let Some((_, oldest)) = tree.first()? {
+            upload.oldest_base = header(&oldest).ok_or_else(|| self.damaged())?.base;
+        }
+        let Some(first) = client_seq.checked_add(1) else { return Ok(upload) };
+        let mut bytes = 0;
+        for entry in tree.range(&number_key(first)[..]..)? {
+            let (key, entry) = entry?;
+            bytes += entry.len();
+            if !upload.entries.is_empty() && bytes > bytes_max {
+                break;
+            }
+            let number = read_number(&key).ok_or_else(|| self.damaged())?;
+            upload.entries.push((number, entry.to_vec()));
+        }
+        Ok(upload)
+    }
+
+    /// Applies a download. One that was applied before changes nothing.
+    ///
+    /// # Errors
+    /// [`ClientError::Download`](super::ClientError::Download) if it is a part of no history; if
+    /// the file cannot be read or written, or is damaged. Nothing is changed then.
+    pub fn download(&self, download: &Download<'_>) -> ClientResult<Merged> {
+        self.rebase(|rebase| {
+            let to = download.from.checked_add(download.items.len() as u64);
+            if to.is_some_and(|to| to < rebase.meta.cursor) {
+                return Ok(Merged::default());
+            }
+            rebase.download(download)
+        })
+    }
+
+    /// Takes an entry out that the server refused for ever. Tells whether that is new.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or is damaged.
+    pub fn refuse(&self, client_seq: u64, refusal: Refusal) -> ClientResult<bool> {
+        self.rebase(|rebase| Ok(rebase.refuse(client_seq, refusal)?))
+    }
+
+    /// Gives the client the identity that it got from the server. One that it has already is kept.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or is damaged.
+    pub fn identify(&self, client: u32, ident_salt: u64) -> ClientResult<()> {
+        self.rebase(|rebase| {
+            if rebase.meta.client == 0 {
+                rebase.meta.client = client;
+                rebase.meta.ident_salt = ident_salt;
+                rebase.meta.chain_hash = ident_salt;
+            }
+            Ok(())
+        })?;
+        self.database.set_author(self.meta()?.client);
+        Ok(())
+    }
+
+    /// Calls `body` with the tables in the canonical state, in a transaction that is dropped.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged; the error of `body`.
+    pub fn canonical<T>(
+        &self,
+        body: impl FnOnce(&mut Tables) -> ClientResult<T>,
+    ) -> ClientResult<T> {
+        let mut txn = self.database.write()?;
+        let rebase = Rebase::begin(txn.tables())?;
+        body(rebase.tables)
+    }
+
+    /// Purges the window up to the horizon (MR9).
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or is damaged.
+    pub fn compact(&self) -> ClientResult<()> {
+        self.rebase(|rebase| Ok(rebase.purge()?))
+    }
+
+    /// Returns the refused entries, oldest first.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn dead_letters(&self) -> ClientResult<Vec<DeadLetter>> {
+        let snapshot = self.database.store().snapshot();
+        let mut letters = Vec::new();
+        for entry in snapshot.tree(DEAD_LETTERS).range(..)? {
+            let (key, bytes) = entry?;
+            letters.push(DeadLetter::decode(&key, &bytes).ok_or_else(|| self.damaged())?);
+        }
+        Ok(letters)
+    }
+
+    /// Runs `body` between undo and redo of the pending entries, and commits.
+    fn rebase<T>(&self, body: impl FnOnce(&mut Rebase<'_>) -> ClientResult<T>) -> ClientResult<T> {
+        let mut txn = self.database.write()?;
+        let mut rebase = Rebase::begin(txn.tables())?;
+        let outcome = body(&mut rebase)?;
+        let touched = rebase.finish()?;
+        commit(txn, touched)?;
+        Ok(outcome)
+    }
+}
+
+fn commit(mut txn: Transaction, touched: Vec<ObjectId>) -> ClientResult<()> {
+    txn.touched(touched);
+    txn.commit()?;
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! The state that the merge rules change, in the tables of a file.
+//!
+//! The tables hold the visible objects, as without sync. The rules' memory beside them is the
+//! *window*, one more tree: stamps, deletion records, hidden elements, and links to objects that do
+//! not exist. A purge at the horizon empties it, but for those links.
+//!
+//! - `record`: keys and values of the window.
+//! - `gaps`: hidden elements of lists.
+//! - `links`: links to objects that do not exist.
+//! - `convert`: names and values of entries as those of the tables.
+//! - `state`: [`MergeState`](crate::merge::MergeState) on tables.
+//! - `author`: the entry of a transaction from the operations that an app did.
+//! - `visible`: reading what is visible.
+//! - `purge`: forgetting at the horizon.
+//!
+//! - SY3 The working state is the fold of the pending entries over the canonical state.
+//! - SY9 A purge at any permitted horizon changes nothing visible.
+//! - SY20 Putting pre-images back restores the window too.
+//!
+//! Specification and format: docs/sync.md#window.
+
+mod author;
+mod convert;
+mod gaps;
+mod links;
+mod purge;
+mod record;
+mod state;
+mod visible;
+
+use crate::entry;
+use fastness::table::{Applied, ElementId, ObjectId, Operation, SideEntry, SideKey, Tables};
+use record::WindowRecord;
+
+pub use author::{Refused, local_changes};
+
+/// Result of an access to the file.
+pub type FileResult<T> = std::result::Result<T, fastness::Error>;
+
+/// Tree of the window beside the objects that an app works with.
+pub const WINDOW_TREE: &str = "sync/window";
+
+/// The state of a replica within a write transaction.
+#[derive(Debug)]
+pub struct TableState<'t> {
+    tables: &'t mut Tables,
+    window: &'t str,
+    touched: Vec<ObjectId>,
+}
+
+impl<'t> TableState<'t> {
+    /// Makes the state of tables whose window is a tree of their own.
+    #[must_use]
+    pub const fn new(tables: &'t mut Tables, window: &'t str) -> Self {
+        Self { tables, window, touched: Vec::new() }
+    }
+
+    /// Returns the tables.
+    #[must_use]
+    pub const fn tables(&self) -> &Tables {
+        self.tables
+    }
+
+    /// Returns the tables, to change what the merge rules do not know.
+    pub const fn tables_mut(&mut self) -> &mut Tables {
+        self.tables
+    }
+
+    /// Returns the objects that may have changed since the last call.
+    pub fn take_touched(&mut self) -> Vec<ObjectId> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Applies an operation to the tables; tells whether they have room for it.
+    fn apply(&mut self, operation: &Operation) -> FileResult<bool> {
+        let touched = &mut self.touched;
+        let applied = self.tables.apply(operation, &mut |id| touched.push(id))?;
+        Ok(!matches!(applied, Applied::Dropped(_)))
+    }
+
+    fn get(&self, key: &[u8]) -> FileResult<Option<fastness::Bytes>> {
+        self.tables.side_get(SideKey { tree: self.window, key })
+    }
+
+    fn insert(&mut self, key: &[u8], value: &[u8]) -> FileResult<()> {
+        self.tables.side_insert(SideKey { tree: self.window, key }, value)
+    }
+
+    fn remove(&mut self, key: &[u8]) -> FileResult<()> {
+        self.tables.side_remove(SideKey { tree: self.window, key })
+    }
+
+    /// Returns the first entry whose key begins with `prefix`, from a key on.
+    fn next(&self, prefix: &[u8], from: &[u8]) -> FileResult<Option<SideEntry>> {
+        self.tables.side_next(SideKey { tree: self.window, key: prefix }, from)
+    }
+
+    /// Reads a record; one without entry is empty.
+    fn read<R: WindowRecord>(&self, key: &[u8]) -> FileResult<R> {
+        match self.get(key)? {
+            None => Ok(R::default()),
+            Some(bytes) => R::decode(&bytes).ok_or_else(|| self.tables.damaged()),
+        }
+    }
+
+    /// Writes a record; an empty one has no entry.
+    fn put<R: WindowRecord>(&mut self, key: &[u8], record: &R) -> FileResult<()> {
+        match record.is_empty() {
+            true => self.remove(key),
+            false => self.insert(key, &record.encode()),
+        }
+    }
+
+    /// Returns the keys that begin with a prefix.
+    fn keys(&mut self, prefix: &[u8]) -> FileResult<Vec<Vec<u8>>> {
+        let mut keys = Vec::new();
+        let prefix = SideKey { tree: self.window, key: prefix };
+        self.tables.side_each(prefix, &mut |_, key, _| {
+            keys.push(key.to_vec());
+            Ok(())
+        })?;
+        Ok(keys)
+    }
+}
+
+const fn core_element(id: entry::ElementId) -> ElementId {
+    ElementId { author: id.author, number: id.number }
+}
+
+const fn entry_element(id: ElementId) -> entry::ElementId {
+    entry::ElementId { author: id.author, number: id.number }
+}

@@ -1,0 +1,85 @@
+//! Purging the window at the horizon.
+//!
+//! - MR9 A purge drops what an entry with a base of at least the horizon cannot meet.
+
+use super::links::LinkOwner;
+use super::record::{ElementMemory, OwnerKey, ValueRecord, WindowKey, WindowRecord};
+use super::{FileResult, TableState};
+use crate::merge::{Deletion, Register};
+use fastness::table::{ElementId, ObjectKey, ObjectRef};
+
+impl TableState<'_> {
+    /// Forgets what entries with a base of at least `horizon` cannot meet (MR9).
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn purge(&mut self, horizon: u64) -> FileResult<()> {
+        for key in self.keys(&[])? {
+            let parsed = WindowKey::read(&key).ok_or_else(|| self.tables.damaged())?;
+            match parsed {
+                WindowKey::Deletion => self.purge_deletion(&key, horizon)?,
+                WindowKey::Value(_) => self.purge_value(&key, horizon)?,
+                WindowKey::Element(owner, id) => self.purge_element(owner, id, horizon)?,
+                WindowKey::Head(_) | WindowKey::Derived => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn purge_deletion(&mut self, key: &[u8], horizon: u64) -> FileResult<()> {
+        let mut deletion: Deletion = self.read(key)?;
+        if deletion.seq <= horizon {
+            return self.remove(key);
+        }
+        if (1..=horizon).contains(&deletion.seq_of_others) {
+            deletion.seq_of_others = 0;
+            return self.put(key, &deletion);
+        }
+        Ok(())
+    }
+
+    fn purge_value(&mut self, key: &[u8], horizon: u64) -> FileResult<()> {
+        let held: ValueRecord = self.read(key)?;
+        let register = held.register.filter(|register| is_recent(register, horizon));
+        self.replace(key, &held, &ValueRecord { register, ..held.clone() })
+    }
+
+    fn purge_element(
+        &mut self,
+        owner: OwnerKey<'_>,
+        id: ElementId,
+        horizon: u64,
+    ) -> FileResult<()> {
+        let class = self.tables.class_name(owner.class).map(str::to_owned);
+        let property = self.tables.property_numbered(owner.class, owner.column);
+        let (property, key) = (property.map(str::to_owned), ObjectKey::from_slice(owner.key));
+        let (Some(class), Some(property), Some(key)) = (class, property, key) else {
+            return Err(self.tables.damaged());
+        };
+        let target = ObjectRef { class, key };
+        let list = self.list(LinkOwner { target: &target, property: &property })?;
+        let held = self.memory(&list, id)?;
+        let at = list.prefix.element(list.column, id);
+        if held.removed.is_some_and(|seq| seq <= horizon) {
+            self.take_hidden(&list, id)?;
+            return self.remove(&at);
+        }
+        let recent = |register: &Register| is_recent(register, horizon);
+        let newer = ElementMemory {
+            value: held.value.filter(recent),
+            place: held.place.filter(recent),
+            followed: held.followed.filter(|seq| *seq > horizon),
+            ..held.clone()
+        };
+        self.replace(&at, &held, &newer)
+    }
+
+    /// Writes a record that differs from the one held.
+    fn replace<R: WindowRecord>(&mut self, key: &[u8], held: &R, newer: &R) -> FileResult<()> {
+        if held == newer { Ok(()) } else { self.put(key, newer) }
+    }
+}
+
+const fn is_recent(register: &Register, horizon: u64) -> bool {
+    register.seq > horizon
+}

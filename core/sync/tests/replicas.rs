@@ -1,0 +1,376 @@
+//! Replicas of clients on files, against each other and against one fold of the history.
+//!
+//! - SY1 Replicas with one cursor and nothing pending show the same state.
+//! - SY3 The working state is the fold of the pending entries over the canonical state.
+//! - SY8 A download that was applied before changes nothing.
+//! - SY20 Undo of the pending entries is the canonical state, and redo the working state.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use fastness::object::{Database, DatabaseOptions, Transaction, View};
+use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
+use fastness::table::{ObjectId, SideKey, Tables};
+use fastness::{Key, Store, StoreOptions};
+use fastness_sync::client::{ClientReplica, Download, DownloadItem, Merged, Refusal, ReplicaClock};
+use fastness_sync::entry::{self, Header};
+use fastness_sync::merge::{Author, apply};
+use fastness_sync::table_state::{TableState, WINDOW_TREE};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A random number below a bound.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound.max(1)
+    }
+
+    fn index(&mut self, bound: usize) -> usize {
+        usize::try_from(self.below(bound as u64)).unwrap()
+    }
+}
+
+fn schema() -> Schema {
+    let list = |of| PropertyType::List { of, nullable: false };
+    let node = Class::new("Node")
+        .unwrap()
+        .with(Property::new("id", Scalar::Int).unwrap().required().primary_key())
+        .with(Property::new("name", Scalar::String).unwrap().indexed())
+        .with(Property::new("hits", PropertyType::Counter).unwrap())
+        .with(Property::new("next", PropertyType::Object("Node".into())).unwrap())
+        .with(Property::new("text", list(Scalar::String)).unwrap())
+        .with(Property::new("notes", PropertyType::ObjectList("Note".into())).unwrap())
+        .with(Property::new("nodes", PropertyType::ObjectList("Node".into())).unwrap());
+    let note = Class::new("Note")
+        .unwrap()
+        .with(Property::new("body", Scalar::String).unwrap().nullable())
+        .with(Property::new("of", PropertyType::Object("Node".into())).unwrap());
+    Schema::new([node, note]).unwrap()
+}
+
+/// A client, and its local time.
+struct Client {
+    replica: ClientReplica,
+    time: Arc<AtomicU64>,
+    /// Number of the last entry that was uploaded.
+    uploaded: u64,
+    /// The canonical state, and the client and cursor that it had.
+    canonical: Option<((u32, u64), Entries)>,
+}
+
+/// Entries of trees: names, keys and values.
+type Entries = Vec<(String, Vec<u8>, Vec<u8>)>;
+
+impl Client {
+    fn new(encrypted: bool, skew: u64) -> Self {
+        let time = Arc::new(AtomicU64::new(1000 + skew));
+        let local = Arc::clone(&time);
+        let clock = ReplicaClock::new(Box::new(move || local.fetch_add(1, Ordering::Relaxed)));
+        let options = StoreOptions::new();
+        let options = if encrypted { options.key(Key::new([7; 64])) } else { options };
+        let wanted = DatabaseOptions::schema(schema(), 1).synced().replica_hook(clock.hook());
+        let database = Database::in_memory(&options, &wanted).unwrap();
+        let replica = ClientReplica::new(database, clock).unwrap();
+        Self { replica, time, uploaded: 0, canonical: None }
+    }
+
+    fn dump(&self) -> String {
+        dump(self.replica.database().snapshot().unwrap().view())
+    }
+}
+
+/// Returns the entries of the trees that undo restores: all but numbers that were given out, and
+/// the stamp of the catalog.
+fn entries(tables: &mut Tables) -> Entries {
+    tables.settle().unwrap();
+    let mut names = vec![WINDOW_TREE.to_owned(), "main/schema".to_owned()];
+    for class in ["Node", "Note"] {
+        let Some(id) = tables.class_id(class) else { continue };
+        let suffixes = ["", ".apart", ".pieces", ".links", ".1", ".2"];
+        names.extend(suffixes.map(|suffix| format!("main/{}{suffix}", id.0)));
+    }
+    let mut found = Vec::new();
+    for name in names {
+        tables
+            .side_each(SideKey { tree: &name, key: &[] }, &mut |_, key, value| {
+                if name != "main/schema" || key.len() > 1 {
+                    found.push((name.clone(), key.to_vec(), value.to_vec()));
+                }
+                Ok(())
+            })
+            .unwrap();
+    }
+    found
+}
+
+/// Everything that an app sees.
+fn dump(view: View<'_>) -> String {
+    let mut out = String::new();
+    for class in ["Node", "Note"] {
+        let Ok(objects) = view.objects(class) else { continue };
+        for object in objects.iter().unwrap() {
+            let object = object.unwrap();
+            out += &format!("{class} {:?}", object.id().key);
+            let names: &[&str] = match class {
+                "Node" => &["name", "hits", "next"],
+                _ => &["body", "of"],
+            };
+            for name in names {
+                out += &format!(" {name}={:?}", object.get(name).unwrap());
+            }
+            let lists: &[&str] = if class == "Node" { &["text", "notes", "nodes"] } else { &[] };
+            for name in lists {
+                out += &format!(" {name}={:?}", object.list(name).unwrap());
+            }
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn any(random: &mut Random, view: View<'_>, class: &str) -> Option<ObjectId> {
+    let ids: Vec<ObjectId> =
+        view.objects(class).ok()?.iter().unwrap().map(|object| object.unwrap().id()).collect();
+    ids.get(random.index(ids.len())).cloned()
+}
+
+/// Does something in a transaction.
+fn step(random: &mut Random, txn: &mut Transaction) {
+    let key = i64::try_from(random.below(4)).unwrap();
+    let node = any(random, txn.view(), "Node");
+    let Some(node) = node.filter(|_| random.below(8) > 0) else {
+        txn.get_or_create("Node", key).unwrap();
+        return;
+    };
+    match random.below(16) {
+        0 => txn.delete(&node).unwrap(),
+        1 | 2 => txn.set(&node, "name", format!("name {}", random.below(100)).as_str()).unwrap(),
+        3 => drop(txn.add(&node, "hits", 1 + i64::try_from(random.below(5)).unwrap()).unwrap()),
+        4 => {
+            let to = any(random, txn.view(), "Node").unwrap();
+            txn.set(&node, "next", to).unwrap();
+        }
+        5 => {
+            let note = txn.create("Note").unwrap();
+            txn.set(&note, "of", node.clone()).unwrap();
+            txn.list(&node, "notes").unwrap().push(note).unwrap();
+        }
+        6 => {
+            if let Some(note) = any(random, txn.view(), "Note") {
+                txn.delete(&note).unwrap();
+            }
+        }
+        7 => {
+            let to = any(random, txn.view(), "Node").unwrap();
+            let mut list = txn.list(&node, "nodes").unwrap();
+            let at = random.index(list.len().unwrap() + 1);
+            list.insert(at, to).unwrap();
+        }
+        _ => edit(random, txn, &node),
+    }
+}
+
+/// Edits a list.
+fn edit(random: &mut Random, txn: &mut Transaction, node: &ObjectId) {
+    let name = ["text", "text", "nodes", "notes"][random.index(4)];
+    let mut list = txn.list(node, name).unwrap();
+    let len = list.len().unwrap();
+    match random.below(5) {
+        0 if len > 0 => drop(list.remove(random.index(len)).unwrap()),
+        1 if len > 1 => list.move_to(random.index(len), random.index(len)).unwrap(),
+        2 if len > 0 && name == "text" => list.set(random.index(len), "set").unwrap(),
+        3 if random.below(6) == 0 => list.clear().unwrap(),
+        _ if name == "text" => {
+            let mut at = random.index(len + 1);
+            for _ in 0..=random.below(3) {
+                let text = format!("t{}", random.below(1000));
+                list.insert(at, text.as_str()).unwrap();
+                at += usize::from(random.below(3) > 0);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A server that orders entries and clamps their stamps.
+#[derive(Default)]
+struct Server {
+    history: Vec<(u32, Vec<u8>)>,
+    /// The greatest stamp up to each entry.
+    greatest: Vec<u64>,
+    /// The last stamp of each client.
+    last: [u64; 16],
+    refused: Vec<(u32, u64)>,
+}
+
+impl Server {
+    fn submit(&mut self, client: u32, bytes: &[u8]) {
+        let mut entry = entry::decode(bytes).unwrap();
+        let Header { base, stamp, .. } = entry.header;
+        let known = base.checked_sub(1).map_or(0, |at| self.greatest[usize::try_from(at).unwrap()]);
+        let last = &mut self.last[client as usize];
+        let stamp = stamp.max(known + 1).max(*last + 1);
+        *last = stamp;
+        entry.header.stamp = stamp;
+        self.history.push((client, entry::encode(&entry).unwrap()));
+        self.greatest.push(self.greatest.last().copied().unwrap_or_default().max(stamp));
+    }
+
+    fn upload(&mut self, number: u32, client: &mut Client, random: &mut Random) {
+        let upload = client.replica.upload_after(client.uploaded, 500).unwrap();
+        for (client_seq, entry) in upload.entries {
+            assert!(client_seq > client.uploaded, "SY19: {client_seq}");
+            client.uploaded = client_seq;
+            if client_seq > 1 && random.below(12) == 0 {
+                self.refused.push((number, client_seq));
+            } else {
+                self.submit(number, &entry);
+            }
+        }
+    }
+
+    fn download(&self, number: u32, client: &Client, count: usize) -> Merged {
+        let from = client.replica.meta().unwrap().cursor;
+        let first = usize::try_from(from).unwrap();
+        let end = self.history.len().min(first + count);
+        let items: Vec<DownloadItem<'_>> = self.history[first..end]
+            .iter()
+            .map(|(client, entry)| {
+                let Header { client_seq, stamp, .. } = entry::decode(entry).unwrap().header;
+                match *client == number {
+                    true => DownloadItem::Own { client_seq, stamp },
+                    false => DownloadItem::Entry { client: *client, entry },
+                }
+            })
+            .collect();
+        let download =
+            Download { epoch: 1, from, salt: 0, horizon: 0, durable_seq: 0, items: &items };
+        let merged = client.replica.download(&download).unwrap();
+        if !items.is_empty() {
+            let again = client.replica.download(&download).map(|merged| merged.own.len());
+            assert!(again != Ok(items.len()) || items.is_empty(), "SY8: applied twice");
+        }
+        merged
+    }
+
+    /// Folds the history, and the pending entries of a client, in an empty file.
+    fn fold(&self, to: u64, pending: &[(u32, Vec<u8>)]) -> String {
+        let store: Store = StoreOptions::new().in_memory().unwrap();
+        let mut tables = Tables::open(store.write().unwrap(), "main").unwrap();
+        let mut state = TableState::new(&mut tables, WINDOW_TREE);
+        let count = usize::try_from(to).unwrap();
+        let ordered = (1..).zip(&self.history[..count]);
+        for (seq, (client, bytes)) in ordered.chain(pending.iter().map(|of| (u64::MAX, of))) {
+            let entry = entry::decode(bytes).unwrap();
+            let Header { client_seq, base, stamp } = entry.header;
+            let author = Author { seq, client: *client, client_seq, base, stamp };
+            for operation in entry.operations {
+                apply(&mut state, &author, operation).unwrap();
+            }
+        }
+        let (txn, _) = tables.finish().unwrap();
+        txn.commit().unwrap();
+        let database = Database::from_store(store, &DatabaseOptions::dynamic()).unwrap();
+        dump(database.snapshot().unwrap().view())
+    }
+}
+
+fn run(seed: u64) {
+    let mut random = Random(seed);
+    let mut server = Server::default();
+    let mut clients: Vec<Client> =
+        (0..3).map(|index| Client::new(index == 1, index * 40)).collect();
+    let identify = |index: usize, clients: &[Client]| {
+        let number = u32::try_from(index + 1).unwrap();
+        clients[index].replica.identify(number, 7).unwrap();
+    };
+    (0..2).for_each(|index| identify(index, &clients));
+    for round in 0..40 {
+        let index = random.index(3);
+        let number = u32::try_from(index + 1).unwrap();
+        match random.below(5) {
+            0 => {
+                if clients[index].replica.meta().unwrap().client == 0 {
+                    identify(index, &clients);
+                }
+                server.upload(number, &mut clients[index], &mut random);
+            }
+            1 => {
+                let count = 1 + random.index(4);
+                server.download(number, &clients[index], count);
+                check(&server, number, &mut clients[index], &format!("seed {seed}, round {round}"));
+            }
+            _ => {
+                clients[index].time.fetch_add(random.below(50), Ordering::Relaxed);
+                let mut txn = clients[index].replica.database().write().unwrap();
+                (0..=random.below(3)).for_each(|_| step(&mut random, &mut txn));
+                txn.commit().unwrap();
+                check(&server, number, &mut clients[index], &format!("seed {seed}, round {round}"));
+            }
+        }
+    }
+    identify(2, &clients);
+    finish(&mut server, &mut clients, (seed, &mut random));
+}
+
+/// Uploads and downloads everything, and compares.
+fn finish(server: &mut Server, clients: &mut [Client], (seed, random): (u64, &mut Random)) {
+    for (number, client) in (1..).zip(&mut *clients) {
+        loop {
+            let before = client.uploaded;
+            server.upload(number, client, random);
+            if client.uploaded == before {
+                break;
+            }
+        }
+    }
+    for (number, client) in (1..).zip(&*clients) {
+        for (_, client_seq) in server.refused.iter().filter(|(of, _)| *of == number) {
+            client.replica.refuse(*client_seq, Refusal { code: 225, operation: None }).unwrap();
+        }
+        server.download(number, client, usize::MAX >> 1);
+        let upload = client.replica.upload_after(0, usize::MAX).unwrap();
+        assert!(upload.entries.is_empty(), "SY17: pending entries remain, seed {seed}");
+        let meta = client.replica.meta().unwrap();
+        assert_eq!(meta.answered, meta.last_client_seq, "MR8: answers, seed {seed}");
+    }
+    let expected = server.fold(server.history.len() as u64, &[]);
+    for client in clients {
+        assert_eq!(client.dump(), expected, "SY1: seed {seed}");
+        let found = client.replica.database().store().snapshot().verify().unwrap();
+        let problems = (found.problems, found.objects);
+        assert_eq!(problems, (vec![], vec![]), "B13: seed {seed}");
+    }
+}
+
+/// Compares a client with the fold of its prefix and its pending entries, and undoes and redoes the
+/// pending ones.
+fn check(server: &Server, number: u32, client: &mut Client, of: &str) {
+    let meta = client.replica.meta().unwrap();
+    let canonical = client.replica.canonical(|tables| Ok(entries(tables))).unwrap();
+    let at = (meta.client, meta.cursor);
+    if let Some((_, before)) =
+        client.canonical.replace((at, canonical.clone())).filter(|(held, _)| *held == at)
+    {
+        assert_eq!(canonical, before, "SY20: undo, {of}");
+    }
+    let working = |client: &Client| {
+        let mut txn = client.replica.database().write().unwrap();
+        entries(txn.tables())
+    };
+    let before = working(client);
+    client.replica.compact().unwrap();
+    assert_eq!(working(client), before, "SY20: redo, {of}");
+    let pending = client.replica.upload_after(0, usize::MAX).unwrap().entries;
+    let number = if meta.client == 0 { 0 } else { number };
+    let pending: Vec<_> = pending.into_iter().map(|(_, entry)| (number, entry)).collect();
+    assert_eq!(client.dump(), server.fold(meta.cursor, &pending), "SY3: {of}");
+}
+
+#[test]
+fn replicas_converge_to_the_fold_of_the_history() {
+    (1..=100).for_each(run);
+}
