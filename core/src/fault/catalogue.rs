@@ -121,6 +121,7 @@ faults! {
     Fs26 = "FS-26", "a failed commit keeps the pages that it took";
     Fs27 = "FS-27", "states without readers stay in memory behind one with a reader";
     Fs28 = "FS-28", "opening takes a page of an unfinished checkpoint for a record of the log";
+    Fs29 = "FS-29", "a file looks closed before the recovery of it is durable";
     Ob01 = "OB-01", "a property of a synced file may be made nullable or required";
     Ob02 = "OB-02", "a synced file that is opened with classes lets these be changed";
     Ob03 = "OB-03", "an older version of an app takes the version of a synced file down";

@@ -22,7 +22,8 @@ pub(crate) fn close(versions: &Versions, writer: &mut WriterState) -> Result<()>
         write_trees(versions, writer, None)?;
     } else if writer.log_marked {
         // A slot says that there is a log, and the log is empty after all.
-        (writer.log_marked, writer.slots_agree) = (false, false);
+        writer.replace_other_slot()?;
+        writer.tip.pager.sync()?;
     }
     if writer.log_limits.is_none() {
         return if writer.slots_agree { Ok(()) } else { writer.copy_base_slot() };

@@ -9,6 +9,11 @@
 //! Then it scans the log of that commit, and also writes the records again that are not known to be
 //! durable.
 //!
+//! A process that dies before the sync leaves its writes in the system's cache, and the next
+//! opening reads them there. A file that looks closed is not synced by it. So the file must not
+//! look closed before the discarded parts are removed from the disk: first a slot that is no copy
+//! replaces the one that is not needed.
+//!
 //! - C4 Bytes that were not verified are never sealed again: only the chosen commit is.
 //! - C5 What a reader saw after opening is still there after the next crash.
 
@@ -69,8 +74,6 @@ enum LogEvidence {
 struct Evidence {
     slots: SlotEvidence,
     log: LogEvidence,
-    /// A slot of the newest checkpoint says that its log was begun.
-    marked: bool,
 }
 
 impl Evidence {
@@ -84,14 +87,12 @@ impl Evidence {
         matches!(self.slots, SlotEvidence::Newest | SlotEvidence::Single)
     }
 
-    /// Tells whether a slot must never be read again: its commit is not the base, or unknown.
-    const fn discards_slot(&self) -> bool {
-        matches!(self.slots, SlotEvidence::Single | SlotEvidence::Older(_))
-    }
-
-    /// Tells whether a slot says that there is a log, and there is none.
-    const fn forgets_log(&self) -> bool {
-        self.marked && self.log_is_empty()
+    /// Tells whether the other slot is not needed, and the file would look closed after recovery
+    /// removed what it discards: that slot, or the first record of the log.
+    const fn looks_closed_early(&self) -> bool {
+        let slots = &self.slots;
+        matches!(slots, SlotEvidence::Older(_))
+            || matches!((slots, &self.log), (SlotEvidence::Agree, LogEvidence::FirstTorn { .. }))
     }
 
     /// Returns the newest slot, if its commit is not whole.
@@ -104,12 +105,6 @@ impl Evidence {
 
     const fn log_is_empty(&self) -> bool {
         matches!(self.log, LogEvidence::Empty | LogEvidence::FirstTorn { .. })
-    }
-
-    /// Tells whether a slot has to be written: the slots differ, or one says that there is a log
-    /// and there is none.
-    const fn copies_slot(&self) -> bool {
-        !matches!(self.slots, SlotEvidence::Agree) || self.forgets_log()
     }
 
     /// Returns the outcome of a recovery that lands on a commit.
@@ -174,7 +169,7 @@ pub(crate) fn recover(
         (None, false) => LogEvidence::Whole,
         (Some(commit), false) => LogEvidence::LastTorn { commit },
     };
-    let evidence = Evidence { slots, log, marked };
+    let evidence = Evidence { slots, log };
     let commit = pending.commit();
     let outcome = evidence.outcome(commit);
     let recovery = (!evidence.is_closed()).then_some(Recovery { commit, outcome });
@@ -214,6 +209,9 @@ fn make_safe(
             rewrite(&pager, None, records.unsure)?;
         }
     }
+    if evidence.looks_closed_early() && !fault::on(Fault::Fs29) {
+        writer.replace_other_slot()?;
+    }
     let first = records.remains.len().min(1);
     let remains = if fault::on(Fault::Fs24) { &records.remains[..first] } else { &records.remains };
     if !fault::on(Fault::Fs04) {
@@ -221,16 +219,13 @@ fn make_safe(
     }
     // The pages may be in the system's cache only, if a process died and not the machine.
     pager.sync()?;
-    if evidence.copies_slot() {
-        let tip = Arc::clone(&writer.tip);
-        writer.copy_slot(fault::txn::unverified_slot(evidence.discarded_slot(), &tip.slot))?;
-        // A discarded commit must not come back after readers have seen the one before, and the
-        // next opening must not report it again.
-        if evidence.discards_slot() || evidence.forgets_log() {
-            pager.sync()?;
-        }
+    if writer.slots_agree {
+        return Ok(());
     }
-    Ok(())
+    let tip = Arc::clone(&writer.tip);
+    writer.copy_slot(fault::txn::unverified_slot(evidence.discarded_slot(), &tip.slot))?;
+    // The slot that cannot be read may hold a commit, which must not come back.
+    if matches!(evidence.slots, SlotEvidence::Single) { pager.sync() } else { Ok(()) }
 }
 
 /// Reads the slots.

@@ -180,12 +180,23 @@ impl WriterState {
     /// Writes the slot of a durable commit over the other slot. The copy need not reach the disk:
     /// the next checkpoint replaces it, and not the slot that is durable.
     pub(crate) fn copy_slot(&mut self, slot: &HeaderSlot) -> Result<()> {
-        let (pager, page) = (&self.tip.pager, other_slot(self.slot_page));
-        let slot =
-            HeaderSlot { settled: true, copy: true, logged: self.log_marked, ..slot.clone() };
-        write_slot(pager, pager.batch()?, &slot, page)?;
+        self.write_other_slot(slot, true)?;
         self.slots_agree = true;
         Ok(())
+    }
+
+    /// Writes the slot of the base, which is durable, over a slot that must not be read again; not
+    /// as a copy, so that the file does not look closed. If the process dies before the next sync,
+    /// the next opening sees the write in the system's cache, and must still sync it.
+    pub(crate) fn replace_other_slot(&mut self) -> Result<()> {
+        (self.log_marked, self.slots_agree) = (false, false);
+        self.write_other_slot(&self.tip.slot, false)
+    }
+
+    fn write_other_slot(&self, slot: &HeaderSlot, copy: bool) -> Result<()> {
+        let (pager, page) = (&self.tip.pager, other_slot(self.slot_page));
+        let slot = HeaderSlot { settled: true, copy, logged: self.log_marked, ..slot.clone() };
+        write_slot(pager, pager.batch()?, &slot, page)
     }
 
     /// Copies the slot of the base.
