@@ -10,6 +10,7 @@
 //! - `kill`: a process that is killed repeatedly.
 //! - `merge`: the merge rules of the sync core against their model.
 //! - `reset`: the rules of a client reset against their model.
+//! - `server_replica`: the server replica of the sync core against its model, crashes and restores.
 //! - `traces`: recorded editing sessions through the merge.
 //! - `backups`: backups on another file system, with disk errors and power losses.
 //! - `opening`: malformed files, each with its error.
@@ -34,6 +35,7 @@ mod reset;
 mod rolled_back;
 mod schemas;
 mod server;
+mod server_replica;
 mod sim_disk;
 mod tidy;
 mod traces;

@@ -8,6 +8,7 @@
 //! - [`merge`]: the effect of operations on a state, by the merge rules.
 //! - [`outcome`]: what became of a client's own operations.
 //! - [`reset`]: a client's own operations, written again onto a fresh state.
+//! - [`server`]: the server's replica of a database.
 //! - [`table_state`]: such a state in the tables of a file.
 //!
 //! Specification: docs/sync.md and docs/protocol.md. docs/sync.md#state says which parts exist.
@@ -21,4 +22,5 @@ pub mod frame;
 pub mod merge;
 pub mod outcome;
 pub mod reset;
+pub mod server;
 pub mod table_state;

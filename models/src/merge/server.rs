@@ -89,6 +89,12 @@ impl Server {
         &self.state
     }
 
+    /// Returns the number of a client's last entry.
+    #[must_use]
+    pub fn last_client_seq(&self, client: Client) -> u64 {
+        self.last.get(&client).map_or(0, |last| last.client_seq)
+    }
+
     /// Returns why the content of an entry was refused.
     #[must_use]
     pub fn refusal(&self, client: Client, client_seq: u64) -> Option<Refusal> {

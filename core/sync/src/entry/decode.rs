@@ -6,7 +6,7 @@ use super::operation::{
     Anchor, Change, ElementId, Entry, Header, Key, ObjectRef, Operation, PrimaryKey, PropertyType,
     Scalar, ScalarType, Value,
 };
-use crate::codec::Reader;
+use crate::codec::{Reader, put_varint};
 use std::collections::BTreeSet;
 
 /// Decodes an entry.
@@ -75,6 +75,25 @@ impl<'a> Operations<'a> {
     #[must_use]
     pub const fn header(&self) -> Header {
         self.header
+    }
+
+    /// Returns the bytes of the entry with another stamp: the effective one of the server, or the
+    /// one of the author.
+    ///
+    /// # Errors
+    /// [`Limit::EntryBytes`] if they are too many.
+    pub fn with_stamp(bytes: &[u8], stamp: u64) -> Result<Vec<u8>, EntryError> {
+        let mut reader = Reader::new(bytes);
+        let Header { client_seq, base, .. } = match read_header(&mut reader) {
+            Ok(header) => header,
+            Err(failure) => return Err(failure.at(&reader)),
+        };
+        let operations = bytes.get(reader.at()..).unwrap_or_default();
+        let mut stamped = vec![context::VERSION];
+        [client_seq, base, stamp].iter().for_each(|number| put_varint(&mut stamped, *number));
+        stamped.extend_from_slice(operations);
+        let fits = stamped.len() <= error::ENTRY_BYTES_MAX;
+        if fits { Ok(stamped) } else { Err(EntryError::Limit(Limit::EntryBytes)) }
     }
 
     fn operation(&mut self) -> Decoded<Operation<'a>> {

@@ -35,7 +35,7 @@ use record::WindowRecord;
 pub use author::{Refused, local_changes};
 
 /// Result of an access to the file.
-pub type FileResult<T> = std::result::Result<T, fastness::Error>;
+pub type FileResult<T> = Result<T, fastness::Error>;
 
 /// Tree of the window beside the objects that an app works with.
 pub const WINDOW_TREE: &str = "sync/window";

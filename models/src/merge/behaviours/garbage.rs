@@ -34,7 +34,8 @@ fn anchor(random: &mut Random) -> Anchor {
     }
 }
 
-fn operation(random: &mut Random, elements: &mut u64) -> Operation {
+/// Draws an operation; `elements` is the last number of an element.
+pub fn operation(random: &mut Random, elements: &mut u64) -> Operation {
     let object = object(random);
     let property = u8::try_from(random.below(5)).unwrap_or_default();
     match random.below(18) {

@@ -1,0 +1,168 @@
+//! Clients: their identities, and whether one can resume.
+//!
+//! - SV1 A client resumes exactly if the server's history continues the one that it knows, and the
+//!   server's entries of the client are those that it wrote.
+//! - SV2 No two clients ever get one number, also after a restore.
+
+use super::error::{ResumeRefusal, ServerError, ServerResult};
+use super::horizon::drop_letters;
+use super::layout::{ClientRecord, Meta, client_key};
+use super::replica::{ServerReplica, ServerStatus};
+use super::trees::{ReadTrees as _, put, put_meta};
+use crate::chain::FIRST_SALT;
+
+/// The identity of a client file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// Its number, never 0.
+    pub client: u32,
+    /// The proof that the number is the client's.
+    pub salt: u64,
+}
+
+/// State of a client file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientState<'a> {
+    /// Its identity.
+    pub identity: ClientIdentity,
+    /// The user of the session.
+    pub user: &'a str,
+    /// Epoch of the history that it knows; 0 if it knows none.
+    pub epoch: u64,
+    /// Last entry that it has applied.
+    pub cursor: u64,
+    /// Salt of that entry.
+    pub cursor_salt: u64,
+    /// Last of its own entries that was acknowledged.
+    pub last_client_seq: u64,
+    /// Chain hash of its entries up to that.
+    pub chain_hash: u64,
+    /// Least base of its pending entries; the cursor if nothing is pending.
+    pub oldest_base: u64,
+}
+
+/// State of the server for a client that resumes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResumedClient {
+    /// The database.
+    pub server: ServerStatus,
+    /// Last of the client's entries that the server has answered.
+    pub last_client_seq: u64,
+    /// Chain hash of the client's entries up to that.
+    pub chain_hash: u64,
+}
+
+impl ServerReplica {
+    /// Gives an identity to a client file of a user; `salt` is random.
+    ///
+    /// # Errors
+    /// If all numbers are used up; if the file cannot be read or written, or is damaged.
+    pub fn identify(&self, user: &str, salt: u64, now: u64) -> ServerResult<ClientIdentity> {
+        let mut txn = self.store.write()?;
+        let mut meta = txn.meta()?;
+        let client = meta.next_client;
+        meta.next_client = client.checked_add(1).ok_or(ServerError::NoClientNumber)?;
+        let needs = txn.head(&meta)?.seq;
+        put_meta(&mut txn, &meta)?;
+        let record = ClientRecord {
+            salt,
+            user: user.to_owned(),
+            last_client_seq: 0,
+            last_base: 0,
+            last_stamp: 0,
+            chain_hash: salt,
+            needs,
+            contact: now.max(1),
+        };
+        put(&mut txn, &client_key(client), &record)?;
+        txn.commit()?;
+        Ok(ClientIdentity { client, salt })
+    }
+
+    /// Compares the state of a client with that of the server (SV1).
+    ///
+    /// If the server has more of the client's entries than the client says, the client compares the
+    /// chain hash that is returned with that of its pending entries.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or is damaged.
+    pub fn resume(
+        &self,
+        state: &ClientState<'_>,
+        now: u64,
+    ) -> ServerResult<Result<ResumedClient, ResumeRefusal>> {
+        let mut txn = self.store.write()?;
+        let meta = txn.meta()?;
+        let head = txn.head(&meta)?;
+        let key = client_key(state.identity.client);
+        let Some(mut client) = txn.record::<ClientRecord>(&key)? else {
+            return Ok(Err(ResumeRefusal::UnknownClient));
+        };
+        if let Some(refusal) = refusal(state, &client, (&meta, head.seq)) {
+            return Ok(Err(refusal));
+        }
+        if txn.point(&meta, state.cursor)?.salt != state.cursor_salt {
+            return Ok(Err(ResumeRefusal::Diverged));
+        }
+        let is_same = state.last_client_seq == client.last_client_seq;
+        if is_same && state.chain_hash != client.chain_hash {
+            return Ok(Err(ResumeRefusal::Cloned));
+        }
+        client.needs = state.oldest_base.min(state.cursor);
+        client.contact = now.max(1);
+        put(&mut txn, &key, &client)?;
+        drop_letters(&mut txn, state.identity.client, state.last_client_seq)?;
+        txn.commit()?;
+        let server = ServerStatus::new(&meta, &head);
+        let ClientRecord { last_client_seq, chain_hash, .. } = client;
+        Ok(Ok(ResumedClient { server, last_client_seq, chain_hash }))
+    }
+
+    /// Notes what a client has applied, and what its pending entries refer to.
+    ///
+    /// # Errors
+    /// If the client does not exist; if the file cannot be read or written, or is damaged.
+    pub fn progress(&self, client: u32, progress: ClientProgress, now: u64) -> ServerResult<()> {
+        let mut txn = self.store.write()?;
+        let meta = txn.meta()?;
+        let head = txn.head(&meta)?.seq;
+        let mut record = txn.client(client)?;
+        record.needs = record.needs.max(progress.oldest_base.min(progress.cursor).min(head));
+        record.contact = now.max(1);
+        put(&mut txn, &client_key(client), &record)?;
+        txn.commit()?;
+        Ok(())
+    }
+}
+
+/// Progress of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientProgress {
+    /// Last entry that it has applied.
+    pub cursor: u64,
+    /// Least base of its pending entries; the cursor if nothing is pending.
+    pub oldest_base: u64,
+}
+
+/// The refusals that need no salt.
+fn refusal(
+    state: &ClientState<'_>,
+    client: &ClientRecord,
+    (meta, head): (&Meta, u64),
+) -> Option<ResumeRefusal> {
+    let begins = state.epoch == 0 && state.cursor == 0 && state.cursor_salt == FIRST_SALT;
+    if client.salt != state.identity.salt || client.user != state.user {
+        Some(ResumeRefusal::UnknownClient)
+    } else if state.epoch != meta.epoch && !begins {
+        Some(ResumeRefusal::Diverged)
+    } else if state.cursor > head {
+        Some(ResumeRefusal::CursorAboveHead)
+    } else if state.cursor.min(state.oldest_base) < meta.horizon.seq {
+        Some(ResumeRefusal::Expired)
+    } else if state.last_client_seq > client.last_client_seq {
+        // Acknowledged entries are lost.
+        Some(ResumeRefusal::Diverged)
+    } else {
+        None
+    }
+}
