@@ -6,7 +6,7 @@
 
 use fastness_sync::entry::{
     Anchor, Change, ElementId, Encoder, Entry, EntryError, Header, Key, Limit, ObjectRef,
-    Operation, PrimaryKey, PropertyType, Scalar, ScalarType, Value, decode, encode,
+    Operation, Operations, PrimaryKey, PropertyType, Scalar, ScalarType, Value, decode, encode,
 };
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -376,6 +376,15 @@ proptest! {
         // NaN is not equal to itself, its bits are.
         prop_assert_eq!(format!("{decoded:?}"), format!("{entry:?}"));
         prop_assert_eq!(encode(&decoded).unwrap(), bytes);
+    }
+
+    /// The server writes the effective stamp into an entry, and touches nothing else.
+    #[test]
+    fn another_stamp_changes_the_stamp_alone(entry in entries(), stamp: u64) {
+        let bytes = encode(&entry).expect("within the limits");
+        let stamped = Operations::with_stamp(&bytes, stamp).expect("within the limits");
+        let expected = Entry { header: Header { stamp, ..entry.header }, ..entry };
+        prop_assert_eq!(stamped, encode(&expected).expect("within the limits"));
     }
 
     #[test]

@@ -10,11 +10,12 @@ use fastness::StoreOptions;
 use fastness::vfs::MemoryVfs;
 use fastness_sync::chain::chain_hash;
 use fastness_sync::entry::{
-    Change, ENTRY_BYTES_MAX, Entry, Header, Key, ObjectRef, Operation, Value, encode,
+    Anchor, Change, ENTRY_BYTES_MAX, ElementId, Entry, Header, Key, ObjectRef, Operation,
+    PropertyType, Scalar, ScalarType, Value, encode,
 };
 use fastness_sync::server::{
     Access, Answer, ClientIdentity, ClientProgress, ClientState, DownloadRequest, EntryRefusal,
-    HistoryItem, RefusalCode, ResumeRefusal, ServerReplica, Submission, UploadStop,
+    HistoryItem, RefusalCode, ResumeRefusal, ServerError, ServerReplica, Submission, UploadStop,
 };
 use std::sync::Arc;
 
@@ -206,4 +207,47 @@ fn an_upload_without_header_stops() {
     let (replica, identity, _) = written();
     let answers = submit(&replica, identity.client, &[vec![9], creation(5, 4, 5)]);
     assert!(matches!(answers[..], [Answer::Stopped(UploadStop::Header(_))]), "{answers:?}");
+}
+
+/// An entry that creates an object with a list, and inserts an element.
+fn insertion(client_seq: u64, element: ElementId) -> Vec<u8> {
+    let int = Scalar { kind: ScalarType::Int, nullable: true };
+    let target = ObjectRef { class: "zero", key: Key::Int(1) };
+    let (class, property, kind) = ("zero", "list", PropertyType::List(int));
+    let (anchor, value) = (Anchor::Head, Value::Int(1));
+    let change = Change::ListInsert { element, anchor, value };
+    let operations = vec![
+        Operation::AddProperty { class, property, kind },
+        Operation::Create(target),
+        Operation::Change { target, property, change },
+    ];
+    encode(&Entry { header: Header { client_seq, base: 4, stamp: 1 }, operations }).unwrap()
+}
+
+#[test]
+fn elements_of_other_users_are_refused() {
+    let (replica, identity, _) = written();
+    let other = replica.identify("other", 98, 1).unwrap();
+    let later = replica.identify(USER, 97, 1).unwrap();
+    let element = |author, number| ElementId { author, number };
+    let refusal = EntryRefusal { code: RefusalCode::Element, operation: Some(2) };
+    let of_other = insertion(1, element(identity.client, u64::MAX));
+    check_refused(&replica, other.client, of_other, refusal);
+    let of_future = insertion(2, element(later.client + 1, 1));
+    check_refused(&replica, other.client, of_future, refusal);
+    // A client reset of the same user keeps the ids.
+    let earlier = insertion(1, element(identity.client, 7));
+    let answers = submit(&replica, later.client, &[earlier]);
+    assert!(matches!(answers[..], [Answer::Sequenced { .. }]), "MR8: {answers:?}");
+    check_refused(&replica, identity.client, insertion(5, element(0, 7)), refusal);
+    replica.begin_epoch(5).unwrap();
+    let lost = later.client + 1;
+    let fresh = replica.identify(USER, 96, 1).unwrap();
+    assert!(fresh.client > lost, "SV2");
+    let answers = submit(&replica, fresh.client, &[insertion(1, element(lost, 3))]);
+    assert!(matches!(answers[..], [Answer::Sequenced { .. }]), "MR8: {answers:?}");
+    let stale =
+        Submission { client: later.client, access: Access::Write, entries: &[], oldest_base: 0 };
+    let answers = replica.submit(&stale, 1);
+    assert!(matches!(answers, Err(ServerError::UnknownClient(_))), "SV1: of an earlier epoch");
 }

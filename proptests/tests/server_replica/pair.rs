@@ -6,12 +6,13 @@ use fastness::table::Tables;
 use fastness::vfs::MemoryVfs;
 use fastness::{Store, StoreOptions};
 use fastness_models::merge::behaviours::Random;
+use fastness_models::merge::behaviours::letters::FOUNDER;
 use fastness_models::merge::server::{Answer as ModelAnswer, Refusal as ModelRefusal, Server};
 use fastness_models::merge::{ObjectRef, Operation, SyncEntry};
 use fastness_sync::entry::{self, Entry, Header, PrimaryKey, decode, encode};
 use fastness_sync::server::{
     Access, Answer, ClientProgress, DownloadRequest, HistoryItem, Opening, RefusalCode,
-    ServerReplica, Submission, UploadStop,
+    ServerReplica, ServerResult, Submission, UploadStop,
 };
 use fastness_sync::table_state::{TableState, WINDOW_TREE};
 use std::collections::BTreeSet;
@@ -23,8 +24,10 @@ pub(super) const OPENING: Opening = Opening { database: [7; 16], epoch: 0x1234_5
 pub(super) const NOW: u64 = 1_000_000;
 pub(super) const USER: &str = "user";
 
-/// Clients of a pair, numbered from 1.
+/// Clients that write, numbered from 1.
 pub(super) const CLIENTS: u32 = 4;
+/// All clients: the last one is the author of the first elements.
+pub(super) const IDENTITIES: u32 = FOUNDER;
 
 /// A replica, and its model.
 pub(super) struct ModelledReplica {
@@ -68,17 +71,17 @@ pub(super) fn submit(replica: &ServerReplica, client: u32, entries: &[Vec<u8>]) 
 }
 
 /// Submits entries of the model.
-pub(super) fn submit_to(
+pub(super) fn try_submit(
     replica: &ServerReplica,
     client: u32,
     entries: &[SyncEntry],
     now: u64,
-) -> Vec<Answer> {
+) -> ServerResult<Vec<Answer>> {
     let entries: Vec<Vec<u8>> = entries.iter().map(|entry| encoded(&typed(entry))).collect();
     let entries: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();
     let entries = &entries;
     let submission = Submission { client, access: Access::Write, entries, oldest_base: 0 };
-    replica.submit(&submission, now).unwrap()
+    replica.submit(&submission, now)
 }
 
 /// Encodes an entry that creates an object, with its class.
@@ -92,7 +95,7 @@ pub(super) fn creation(client_seq: u64, base: u64, key: u64) -> Vec<u8> {
 impl ModelledReplica {
     pub(super) fn new(options: StoreOptions) -> Self {
         let (store, replica) = open(&options);
-        for client in 1..=CLIENTS {
+        for client in 1..=IDENTITIES {
             let identity = replica.identify(USER, client.into(), 1).unwrap();
             assert_eq!(identity.client, client, "SV2");
         }
@@ -106,7 +109,7 @@ impl ModelledReplica {
 
     /// Submits entries of one client, and compares the answers.
     pub(super) fn submit(&mut self, client: u32, entries: &[SyncEntry], now: u64) {
-        let answers = submit_to(&self.replica, client, entries, now);
+        let answers = try_submit(&self.replica, client, entries, now).unwrap();
         let stopped = matches!(answers.last(), Some(Answer::Stopped(_)));
         assert!(stopped || answers.len() == entries.len(), "MR8: {answers:?}");
         for (entry, answer) in entries.iter().zip(answers) {
@@ -162,7 +165,7 @@ impl ModelledReplica {
 
     /// Moves the needs of all clients up to `seq`, and the horizon as far as that permits.
     pub(super) fn advance(&mut self, seq: u64) {
-        for client in 1..=CLIENTS {
+        for client in 1..=IDENTITIES {
             let progress = ClientProgress { cursor: seq, oldest_base: seq };
             self.replica.progress(client, progress, 1).unwrap();
         }
@@ -236,11 +239,11 @@ impl ModelledReplica {
     }
 }
 
-/// All entries of the trees whose names a callback selects.
-pub(super) fn dump(
-    store: &Store,
-    selects: impl Fn(&str) -> bool,
-) -> Vec<(String, Vec<u8>, Vec<u8>)> {
+/// Entries of trees: the name of the tree, key and value.
+pub(super) type Dump = Vec<(String, Vec<u8>, Vec<u8>)>;
+
+/// Returns all entries of the trees whose names a callback selects.
+pub(super) fn dump(store: &Store, selects: impl Fn(&str) -> bool) -> Dump {
     let snapshot = store.snapshot();
     let mut entries = Vec::new();
     for name in snapshot.tree_names().filter(|name| selects(name)) {

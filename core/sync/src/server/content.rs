@@ -1,10 +1,10 @@
 //! Checks of an entry's operations before it has a seq.
 //!
 //! - MR6 An entry with a conflicting definition is refused.
-//! - MR8 An element id is never used twice.
+//! - MR8 An element id is never used twice, and its author is the client or another of its user.
 
 use super::error::{EntryRefusal, RefusalCode, ServerResult};
-use super::layout::{LastElement, client_key};
+use super::layout::{ClientRecord, LastElement, client_key};
 use super::state::StateTxn;
 use super::trees::{ReadTrees as _, put};
 use crate::entry::{Change, EntryError, Operation, Operations, PrimaryKey, PropertyType};
@@ -12,36 +12,63 @@ use crate::merge::VisibleState as _;
 use crate::table_state::TableState;
 use std::collections::BTreeMap;
 
-/// Greatest number of an element of each author, after an entry.
-#[derive(Debug)]
-pub(super) struct Elements {
-    client: u32,
-    last: BTreeMap<u32, u64>,
+/// The author of an entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EntryAuthor<'a> {
+    pub(super) client: u32,
+    pub(super) user: &'a str,
+    /// Numbers of clients from here on are not given out yet.
+    pub(super) next_client: u32,
 }
 
-impl Elements {
-    /// Notes a new element; tells whether its number is above its author's last one.
+/// Greatest number of an element of each author, after an entry.
+#[derive(Debug, Default)]
+pub(super) struct LastElements(BTreeMap<u32, u64>);
+
+impl LastElements {
+    pub(super) fn write(&self, txn: &mut StateTxn) -> ServerResult<()> {
+        for (author, last) in &self.0 {
+            put(txn.trees(), &client_key(*author), &LastElement(*last))?;
+        }
+        Ok(())
+    }
+}
+
+/// The new elements of an entry.
+struct Elements<'a> {
+    author: EntryAuthor<'a>,
+    last: LastElements,
+}
+
+impl Elements<'_> {
+    /// Notes a new element; tells whether the client may use its id: the number is above the
+    /// author's last one.
     fn note(&mut self, txn: &mut StateTxn, operation: &Operation<'_>) -> ServerResult<bool> {
         let Operation::Change { change: Change::ListInsert { element, .. }, .. } = operation else {
             return Ok(true);
         };
-        let author = if element.author == 0 { self.client } else { element.author };
-        let held = match self.last.get(&author) {
+        let author = if element.author == 0 { self.author.client } else { element.author };
+        let held = match self.last.0.get(&author) {
             Some(last) => *last,
+            None if !self.is_author(txn, author)? => return Ok(false),
             None => {
                 let last: Option<LastElement> = txn.trees().record(&client_key(author))?;
                 last.unwrap_or_default().0
             }
         };
-        self.last.insert(author, held.max(element.number));
+        self.last.0.insert(author, held.max(element.number));
         Ok(element.number > held)
     }
 
-    pub(super) fn write(&self, txn: &mut StateTxn) -> ServerResult<()> {
-        for (author, last) in &self.last {
-            put(txn.trees(), &client_key(*author), &LastElement(*last))?;
+    /// Tells whether the client may insert elements of an author: of itself, or of an earlier
+    /// identity of its user. A restored backup may not know that one, but has skipped its number.
+    fn is_author(&self, txn: &mut StateTxn, author: u32) -> ServerResult<bool> {
+        let EntryAuthor { client, user, next_client } = self.author;
+        if author == client {
+            return Ok(true);
         }
-        Ok(())
+        let record: Option<ClientRecord> = txn.trees().record(&client_key(author))?;
+        Ok(record.map_or(author < next_client, |record| record.user == user))
     }
 }
 
@@ -95,11 +122,11 @@ impl<'a> Definitions<'a> {
 /// Checks the operations of an entry; returns the authors' last elements after it.
 pub(super) fn check_content(
     txn: &mut StateTxn,
-    client: u32,
+    author: EntryAuthor<'_>,
     bytes: &[u8],
-) -> ServerResult<Result<Elements, EntryRefusal>> {
+) -> ServerResult<Result<LastElements, EntryRefusal>> {
     let mut definitions = Definitions::default();
-    let mut elements = Elements { client, last: BTreeMap::new() };
+    let mut elements = Elements { author, last: LastElements::default() };
     let (mut conflict, mut reuse) = (None, None);
     let operations = match Operations::new(bytes) {
         Ok(operations) => operations,
@@ -122,7 +149,7 @@ pub(super) fn check_content(
     };
     let refusal = refused(RefusalCode::Schema, conflict);
     let refusal = refusal.or_else(|| refused(RefusalCode::Element, reuse));
-    Ok(refusal.map_or(Ok(elements), Err))
+    Ok(refusal.map_or(Ok(elements.last), Err))
 }
 
 const fn malformed(error: EntryError, operation: Option<u32>) -> EntryRefusal {

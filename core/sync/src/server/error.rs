@@ -11,7 +11,7 @@ pub enum ServerError {
     Store(fastness::Error),
     /// A record of a tree contradicts the specification.
     Malformed(&'static str),
-    /// The client does not exist.
+    /// The client does not exist, or belongs to an earlier epoch.
     UnknownClient(u32),
     /// All numbers of clients have been given out.
     NoClientNumber,
@@ -32,7 +32,9 @@ impl fmt::Display for ServerError {
         match self {
             Self::Store(error) => error.fmt(f),
             Self::Malformed(tree) => write!(f, "a record of the tree {tree} is malformed"),
-            Self::UnknownClient(client) => write!(f, "client {client} does not exist"),
+            Self::UnknownClient(client) => {
+                write!(f, "client {client} does not exist in this epoch")
+            }
             Self::NoClientNumber => f.write_str("all numbers of clients have been given out"),
             Self::Offset(offset) => write!(f, "the snapshot has no offset {offset}"),
             Self::TooManyDatabases => f.write_str("all databases that may be open are in use"),

@@ -5,7 +5,7 @@
 //! - SY14 The entries of one call are in the file together, or not at all.
 //! - SY16 A forbidden entry is never sequenced.
 
-use super::content::{Elements, check_content};
+use super::content::{EntryAuthor, LastElements, check_content};
 use super::error::{Answer, EntryRefusal, RefusalCode, ServerResult, UploadStop};
 use super::layout::{ClientRecord, HistoryRecord, Meta, Point, client_key, letter_key, seq_key};
 use super::replica::ServerReplica;
@@ -94,7 +94,11 @@ impl Batch {
         let forbidden = EntryRefusal { code: RefusalCode::Forbidden, operation: None };
         let checked = match access {
             Access::Read => Err(forbidden),
-            Access::Write => check_content(&mut self.txn, self.id, bytes)?,
+            Access::Write => {
+                let Meta { next_client, .. } = self.meta;
+                let author = EntryAuthor { client: self.id, user: &self.client.user, next_client };
+                check_content(&mut self.txn, author, bytes)?
+            }
         };
         let sequenced = match checked {
             Ok(elements) => self.sequence(header, bytes, &elements)?,
@@ -138,7 +142,7 @@ impl Batch {
         &mut self,
         header: Header,
         bytes: &[u8],
-        elements: &Elements,
+        elements: &LastElements,
     ) -> ServerResult<Result<(u64, u64), EntryRefusal>> {
         let stamp = self.stamp(header)?;
         let Ok(entry) = Operations::with_stamp(bytes, stamp) else {

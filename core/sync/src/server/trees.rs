@@ -26,8 +26,11 @@ pub(super) trait ReadTrees {
         self.record(META_KEY)?.ok_or(ServerError::Malformed(Meta::TREE))
     }
 
+    /// Reads the record of a client of this epoch.
     fn client(&mut self, client: u32) -> ServerResult<ClientRecord> {
-        self.record(&client_key(client))?.ok_or(ServerError::UnknownClient(client))
+        let record: Option<ClientRecord> = self.record(&client_key(client))?;
+        let record = record.filter(|record| record.contact > 0);
+        record.ok_or(ServerError::UnknownClient(client))
     }
 
     /// Returns the last point of the history.
