@@ -9,6 +9,7 @@
 //! - [`outcome`]: what became of a client's own operations.
 //! - [`reset`]: a client's own operations, written again onto a fresh state.
 //! - [`server`]: the server's replica of a database.
+//! - [`session`]: the state machines of both sides of a connection.
 //! - [`table_state`]: such a state in the tables of a file.
 //!
 //! Specification: docs/sync.md and docs/protocol.md. docs/sync.md#state says which parts exist.
@@ -23,4 +24,5 @@ pub mod merge;
 pub mod outcome;
 pub mod reset;
 pub mod server;
+pub mod session;
 pub mod table_state;

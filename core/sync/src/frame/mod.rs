@@ -28,4 +28,4 @@ pub use message::{
     Identity, Mark, Message, Ping, Pong, Progress, Reject, Resume, Resumed, SnapshotGet,
     SnapshotPart, Upload, Welcome,
 };
-pub use packet::{Compression, Extension, Frame, Packet};
+pub use packet::{Compression, EncodedFrame, Extension, Frame, Packet};

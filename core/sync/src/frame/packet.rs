@@ -7,6 +7,8 @@ use super::message::{Message, Scope, scope};
 use crate::codec::{Reader, put_binary, put_varint};
 use std::borrow::Cow;
 
+/// Type of the frame that opens a session.
+const BIND: u8 = 5;
 const COMPRESSED: u8 = 1;
 const EXTENDED: u8 = 2;
 /// Features are the numbers below this.
@@ -32,6 +34,15 @@ pub struct Extension<'a> {
     pub bytes: &'a [u8],
 }
 
+/// The bytes of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedFrame {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Number of bytes of the body without compression: the price of a download.
+    pub body_bytes: usize,
+}
+
 /// Whether a sender compresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
@@ -53,6 +64,14 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// [`FrameError`] if it exceeds a limit or contradicts itself.
     pub fn encode(&self, compression: Compression) -> Result<Vec<u8>> {
+        Ok(self.encode_measured(compression)?.bytes)
+    }
+
+    /// Encodes the frame, and counts the bytes of its body without compression.
+    ///
+    /// # Errors
+    /// [`FrameError`] if it exceeds a limit or contradicts itself.
+    pub fn encode_measured(&self, compression: Compression) -> Result<EncodedFrame> {
         let code = self.message.code();
         check_session(code, self.session)?;
         let mut head = vec![code, 0];
@@ -66,6 +85,7 @@ impl<'a> Frame<'a> {
         if body.len() > BODY_BYTES_MAX {
             return Err(FrameLimit::BodyBytes.into());
         }
+        let body_bytes = body.len();
         if compression == Compression::Auto
             && let Some(compressed) = compression::compress(&body)?
         {
@@ -73,7 +93,10 @@ impl<'a> Frame<'a> {
             body = compressed;
         }
         head.extend(body);
-        if head.len() > FRAME_BYTES_MAX { Err(FrameLimit::FrameBytes.into()) } else { Ok(head) }
+        if head.len() > FRAME_BYTES_MAX {
+            return Err(FrameLimit::FrameBytes.into());
+        }
+        Ok(EncodedFrame { bytes: head, body_bytes })
     }
 
     fn write_extensions(&self, body: &mut Vec<u8>) -> Result<()> {
@@ -134,6 +157,12 @@ impl<'a> Packet<'a> {
     #[must_use]
     pub const fn session(&self) -> u32 {
         self.session
+    }
+
+    /// Tells whether the frame opens a session.
+    #[must_use]
+    pub const fn is_bind(&self) -> bool {
+        self.code == BIND
     }
 
     /// Returns the number of bytes of the body without compression: the price of a download.
