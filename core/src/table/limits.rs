@@ -5,6 +5,11 @@
 //!
 //! Format: docs/objects.md#lists.
 
+#![cfg_attr(
+    not(any(test, feature = "inspect")),
+    allow(unreachable_pub, reason = "only tools and checks set limits")
+)]
+
 /// Longest chunk that is written, in bytes of its elements; a longer element has a chunk of its
 /// own.
 pub(super) const CHUNK_BYTES_MAX: usize = 1024;

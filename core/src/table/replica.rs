@@ -5,11 +5,12 @@
 //!
 //! Specification: docs/sync.md. No promised interface.
 
+use super::catalog::schema_tree;
 use super::column::{Column, ColumnPlace};
 use super::key::fits;
 use super::operation::{ObjectRef, Operation, SchemaChange};
 use super::reader::{ColumnRef, ListRef, RecordRef};
-use super::tables::Tables;
+use super::tables::{Tables, stored_next};
 use super::value::{ClassId, ElementId, ObjectId, ObjectKey, Value};
 use crate::error::{Error, Result};
 use crate::schema::Property;
@@ -118,6 +119,43 @@ impl Tables {
         let (class, property) = (class.to_owned(), property.to_owned());
         let change = SchemaChange::SetIndexed { class, property, indexed: true };
         self.apply(&Operation::SchemaChange(change), &mut |_| {}).map(drop)
+    }
+}
+
+/// Another catalog.
+impl Tables {
+    /// Reads the catalog again after its tree was replaced, under a new stamp. Numbers that were
+    /// given out are not given out again.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read or is damaged; if the file cannot be written.
+    pub fn reload(&mut self, next: u64) -> Result<()> {
+        self.load_catalog()?;
+        let stored = stored_next(ReadSource::Txn(&self.txn), self.catalog.root())?;
+        self.set_next_number(next.max(stored));
+        Ok(())
+    }
+
+    /// Returns the next number of an object or element.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn next_given_out(&mut self) -> Result<u64> {
+        self.next_number()
+    }
+
+    /// Returns the names of the trees of the classes, also of those without entries.
+    #[must_use]
+    pub fn class_trees(&self) -> Vec<String> {
+        let mut names = vec![schema_tree(self.catalog.root())];
+        for table in self.catalog.tables() {
+            let trees = &table.trees;
+            let of_class = [&trees.objects, &trees.out_of_line, &trees.chunks, &trees.links];
+            names.extend(of_class.map(String::clone));
+            let indexed = table.columns.iter().filter(|column| column.has_index_tree());
+            names.extend(indexed.map(|column| table.index_tree(column.number)));
+        }
+        names
     }
 }
 

@@ -184,9 +184,11 @@ impl Tables {
                 None => tree.remove(key).map(drop)?,
             }
         }
-        if !restores_catalog {
-            return Ok(());
-        }
+        if restores_catalog { self.load_catalog() } else { Ok(()) }
+    }
+
+    /// Reads the catalog again after its tree was written from outside.
+    pub(super) fn load_catalog(&mut self) -> Result<()> {
         let mut restored = Catalog::load(ReadSource::Txn(&self.txn), self.catalog.root())?;
         // Catalogs are cached by stamp, so a restored one gets a stamp of its own.
         restored.stamp = self.written.stamp;
@@ -237,7 +239,13 @@ impl Tables {
         Ok(number)
     }
 
-    fn next_number(&mut self) -> Result<u64> {
+    /// Sets the next number, which is written with the catalog.
+    #[cfg(feature = "sync")]
+    pub(super) const fn set_next_number(&mut self, next: u64) {
+        self.next = Some(next);
+    }
+
+    pub(super) fn next_number(&mut self) -> Result<u64> {
         match self.next {
             Some(number) => Ok(number),
             None => stored_next(ReadSource::Txn(&self.txn), self.catalog.root()),

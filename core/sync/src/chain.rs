@@ -29,6 +29,27 @@ fn hash(parts: &[&[u8]]) -> u64 {
     digest.as_ref().iter().take(8).rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
+/// A SHA-256 over bytes that come in parts.
+pub(crate) struct Digest(Context);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self(Context::new(&SHA256))
+    }
+}
+
+impl Digest {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn finish(self) -> [u8; 32] {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(self.0.finish().as_ref());
+        hash
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,6 +29,8 @@ pub enum Outcome {
     Deleted(Option<Writer>),
     /// The class or the property does not exist, or has another definition (MR6).
     Schema,
+    /// A reset that discards operations dropped it.
+    Discarded,
 }
 
 impl Outcome {
@@ -48,6 +50,7 @@ impl Outcome {
             Self::Conflict(_) => "conflict",
             Self::Deleted(_) => "deleted",
             Self::Schema => "schema",
+            Self::Discarded => "discarded",
         }
     }
 

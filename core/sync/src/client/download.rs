@@ -5,7 +5,9 @@
 //! - SY8 A download that was applied before changes nothing.
 
 use super::error::{BadDownload, ClientResult};
-use super::layout::{DEAD_LETTERS, PENDING, UNSAVED, number_key, read_number};
+use super::layout::{
+    DEAD_LETTERS, PENDING, UNSAVED, letter_key, number_key, read_letter_key, read_number,
+};
 use super::pending::PendingEntry;
 use super::rebase::{Rebase, header};
 use crate::chain::chain_hash;
@@ -86,6 +88,8 @@ pub struct Refusal {
 /// A refused entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
+    /// The client that it is of.
+    pub client: u32,
     /// Its number.
     pub client_seq: u64,
     /// The reason.
@@ -111,8 +115,8 @@ impl DeadLetter {
         let operation = rest.varint().ok()?.checked_sub(1);
         let operation = operation.map(u32::try_from).transpose().ok()?;
         let entry = rest.binary().ok()?.to_vec();
-        let client_seq = read_number(key)?;
-        Some(Self { client_seq, refusal: Refusal { code, operation }, entry })
+        let (client, client_seq) = read_letter_key(key)?;
+        Some(Self { client, client_seq, refusal: Refusal { code, operation }, entry })
     }
 }
 
@@ -199,7 +203,9 @@ impl Rebase<'_> {
     fn answer_refused(&mut self) -> Result<(), Error> {
         loop {
             let next = self.meta.answered + 1;
-            let Some(letter) = dead_letter(self.tables, next)? else { return Ok(()) };
+            let Some(letter) = dead_letter(self.tables, (self.meta.client, next))? else {
+                return Ok(());
+            };
             self.meta.chain_hash = chain_hash(self.meta.chain_hash, &letter.entry);
             self.meta.answered = next;
         }
@@ -214,7 +220,8 @@ impl Rebase<'_> {
             self.answer_refused()?;
             return Ok(true);
         }
-        let Some(letter) = dead_letter(self.tables, client_seq)? else { return Ok(false) };
+        let at = (self.meta.client, client_seq);
+        let Some(letter) = dead_letter(self.tables, at)? else { return Ok(false) };
         let is_new = letter.refusal.code == 0;
         if is_new {
             let entry = letter.entry;
@@ -224,9 +231,9 @@ impl Rebase<'_> {
     }
 
     fn bury(&mut self, refused: &PendingEntry, refusal: Refusal) -> Result<(), Error> {
-        let key = number_key(refused.client_seq);
+        let key = letter_key(self.meta.client, refused.client_seq);
         let txn = self.tables.txn_mut();
-        txn.tree(PENDING)?.remove(&key)?;
+        txn.tree(PENDING)?.remove(&number_key(refused.client_seq))?;
         txn.tree(DEAD_LETTERS)?.insert(&key, &refusal.encode(&refused.entry)).map(drop)
     }
 
@@ -246,8 +253,11 @@ impl Rebase<'_> {
     }
 }
 
-fn dead_letter(tables: &Tables, client_seq: u64) -> Result<Option<DeadLetter>, Error> {
-    let key = number_key(client_seq);
+fn dead_letter(
+    tables: &Tables,
+    (client, client_seq): (u32, u64),
+) -> Result<Option<DeadLetter>, Error> {
+    let key = letter_key(client, client_seq);
     let Some(bytes) = tables.side_get(SideKey { tree: DEAD_LETTERS, key: &key })? else {
         return Ok(None);
     };

@@ -1,5 +1,6 @@
 //! Errors of a client's replica.
 
+use crate::reset::Cause;
 use std::fmt;
 
 /// A contradiction of a download: no history contains it.
@@ -12,6 +13,8 @@ pub enum BadDownload {
     Entry,
     /// An own entry is not pending.
     Own,
+    /// A snapshot is incomplete, or not the one that the server sent.
+    Snapshot,
 }
 
 impl fmt::Display for BadDownload {
@@ -20,6 +23,7 @@ impl fmt::Display for BadDownload {
             Self::Cursor => "a download does not begin at the cursor",
             Self::Entry => "a download has an entry that cannot be decoded",
             Self::Own => "a download has an own entry that is not pending",
+            Self::Snapshot => "a snapshot is not the one that the server sent",
         })
     }
 }
@@ -32,6 +36,8 @@ pub enum ClientError {
     File(fastness::Error),
     /// The server sent a part of no history.
     Download(BadDownload),
+    /// A reset failed twice for one cause; the file and its backup stay as they are.
+    ResetFailed(Cause),
 }
 
 /// Result of a call of a client's replica.
@@ -54,6 +60,13 @@ impl fmt::Display for ClientError {
         match self {
             Self::File(error) => error.fmt(f),
             Self::Download(error) => error.fmt(f),
+            Self::ResetFailed(cause) => {
+                write!(
+                    f,
+                    "the reset with code {} failed twice; send the file to support",
+                    cause.code()
+                )
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ pub(super) const PENDING: &str = "sync/pending";
 pub(super) const UNDO: &str = "sync/undo";
 /// Own entries of the history that no backup contains yet, by seq.
 pub(super) const UNSAVED: &str = "sync/unsaved";
-/// Refused entries, by number.
+/// Refused entries, by client and number: a reset gives the file another client.
 pub(super) const DEAD_LETTERS: &str = "sync/dead";
 /// Indexes and the version of the schema, which no entry has.
 pub(super) const LOCAL: &str = "sync/local";
@@ -29,6 +29,17 @@ pub(super) fn read_number(key: &[u8]) -> Option<u64> {
     key.try_into().map(u64::from_be_bytes).ok()
 }
 
+/// The key of a refused entry.
+pub(super) fn letter_key(client: u32, client_seq: u64) -> Vec<u8> {
+    [&client.to_be_bytes()[..], &client_seq.to_be_bytes()].concat()
+}
+
+/// Reads the key of a refused entry.
+pub(super) fn read_letter_key(key: &[u8]) -> Option<(u32, u64)> {
+    let (client, client_seq) = key.split_first_chunk::<4>()?;
+    Some((u32::from_be_bytes(*client), read_number(client_seq)?))
+}
+
 /// The key of a pre-image of an entry, and of its value.
 pub(super) fn undo_key(client_seq: u64, index: u32, part: u8) -> Vec<u8> {
     [&client_seq.to_be_bytes()[..], &index.to_be_bytes(), &[part]].concat()
@@ -44,3 +55,13 @@ pub(super) fn read_index(key: &[u8]) -> Option<(&str, &str)> {
     let text = std::str::from_utf8(key.get(1..)?).ok()?;
     text.split_once('\0')
 }
+
+/// A reset in progress.
+pub(super) const RESET: &str = "sync/reset";
+/// Its state.
+pub(super) const RESET_STATE: &[u8] = &[0];
+/// Bytes of the snapshot that are no whole record yet.
+pub(super) const RESET_REST: &[u8] = &[1];
+
+/// Prefix of the trees of a snapshot.
+pub(super) const FRESH: &str = "fresh/";

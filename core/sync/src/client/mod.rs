@@ -15,6 +15,7 @@
 //! - `rebase`: undo, change, redo.
 //! - `download`: entries of the history, and refusals.
 //! - `replica`: the face of it.
+//! - `fresh`, `old_state`, `reset`: client reset.
 //!
 //! - SY3 The working state is the fold of the pending entries over the canonical state.
 //! - SY19 An entry leaves the device only after it is durable; its number is never used again.
@@ -24,14 +25,19 @@
 
 mod download;
 mod error;
+mod fresh;
 mod layout;
 mod meta;
+mod old_state;
 mod pending;
 mod rebase;
 mod replica;
+mod reset;
 mod write;
 
 pub use download::{DeadLetter, Download, DownloadItem, EntryOutcome, Merged, Refusal};
 pub use error::{BadDownload, ClientError, ClientResult};
+pub use fresh::SnapshotPart;
 pub use meta::ClientMeta;
 pub use replica::{ClientReplica, LocalTime, ReplicaClock, Upload};
+pub use reset::{ResetBackup, ResetMode, ResetProgress, ResetStart};

@@ -118,7 +118,7 @@ pub(super) fn note_local(tables: &mut Tables, changes: &[SchemaChange]) -> Resul
 }
 
 /// Makes the changes of a schema again that an undo reverted.
-fn restore_local(tables: &mut Tables) -> Result<(), Error> {
+pub(super) fn restore_local(tables: &mut Tables) -> Result<(), Error> {
     let mut changes = Vec::new();
     tables.side_each(SideKey { tree: LOCAL, key: &[] }, &mut |tables, key, value| {
         let change = if key == VERSION {

@@ -60,6 +60,11 @@ impl ReplicaClock {
         *self.0.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the local time.
+    pub(super) fn now(&self) -> u64 {
+        (self.0.local)()
+    }
+
     /// Notes the server's time, in milliseconds since 1970.
     pub fn synchronize(&self, server: u64) {
         let local = (self.0.local)();

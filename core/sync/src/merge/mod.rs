@@ -22,6 +22,7 @@ mod state;
 mod visible;
 
 pub use memory::Memory;
+pub(crate) use owned::OwnedValue;
 pub(crate) use rules::fits;
 pub use rules::{Author, Effect, apply};
 pub use state::{

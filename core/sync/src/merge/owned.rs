@@ -21,7 +21,7 @@ pub(super) enum OwnedType {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum OwnedValue {
+pub(crate) enum OwnedValue {
     /// Anything that borrows nothing.
     Plain(Value<'static>),
     String(Box<str>),
@@ -30,7 +30,7 @@ pub(super) enum OwnedValue {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum OwnedKey {
+pub(crate) enum OwnedKey {
     Plain(Key<'static>),
     String(Box<str>),
 }
@@ -119,7 +119,7 @@ impl From<Value<'_>> for OwnedValue {
 }
 
 impl OwnedValue {
-    pub(super) fn value(&self) -> Value<'_> {
+    pub(crate) fn value(&self) -> Value<'_> {
         match self {
             Self::Plain(value) => *value,
             Self::String(text) => Value::String(text),

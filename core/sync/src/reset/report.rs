@@ -21,6 +21,19 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Returns the cause of a code of the protocol.
+    #[must_use]
+    pub const fn of_code(code: u16) -> Option<Self> {
+        Some(match code {
+            112 => Self::BadDownload,
+            208 => Self::UnknownClient,
+            211 => Self::Diverged,
+            222 => Self::Expired,
+            235 => Self::Cloned,
+            _ => return None,
+        })
+    }
+
     /// Returns the code of the protocol.
     #[must_use]
     pub const fn code(self) -> u16 {
@@ -154,7 +167,8 @@ impl fmt::Display for Reported<'_> {
             | Outcome::Adjusted
             | Outcome::NoOperation
             | Outcome::Deleted(None)
-            | Outcome::Schema => Ok(()),
+            | Outcome::Schema
+            | Outcome::Discarded => Ok(()),
         }
     }
 }

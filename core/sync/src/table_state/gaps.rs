@@ -175,6 +175,23 @@ impl TableState<'_> {
         Ok(Some(GapPlace { gap, order: self.gap(list, gap)?.end }))
     }
 
+    /// Returns all elements of a list in order, hidden ones included.
+    pub(super) fn all_elements(&self, list: &ListPlace<'_>) -> FileResult<Vec<ElementId>> {
+        let visible = self.tables.list_elements(list.named())?;
+        let owners = std::iter::once(None).chain(visible.iter().map(|held| Some(held.id)));
+        let mut all = Vec::new();
+        for owner in owners {
+            all.extend(owner);
+            let Some(gap) = self.gap_after(list, owner)? else { continue };
+            let mut from = i64::MIN;
+            while let Some((place, id)) = self.hidden_from(list, GapPlace { gap, order: from })? {
+                all.push(id);
+                from = place.order + 1;
+            }
+        }
+        Ok(all)
+    }
+
     /// Tells whether the element after a visible one, or the first of all, is a removed one.
     pub(super) fn is_removed_after(
         &self,

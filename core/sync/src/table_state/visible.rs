@@ -55,6 +55,19 @@ impl TableState<'_> {
         self.anchor_after(owner, left.map(|element| element.id))
     }
 
+    /// Returns all elements of a list in order, hidden ones included.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn elements_with_hidden(&self, place: Place<'_>) -> FileResult<Vec<ElementId>> {
+        let Some(target) = core_target(place.target) else { return Ok(Vec::new()) };
+        if self.tables.property(place.target.class, place.property).is_none() {
+            return Ok(Vec::new());
+        }
+        let list = self.list(LinkOwner { target: &target, property: place.property })?;
+        Ok(self.all_elements(&list)?.into_iter().map(entry_element).collect())
+    }
+
     /// Returns the class that the links of a property lead to.
     fn target_class(&self, place: Place<'_>) -> Option<&str> {
         let (_, property) = self.tables.property(place.target.class, place.property)?;

@@ -1,0 +1,361 @@
+//! Client reset: the server's state replaces the canonical one, and the client's own operations
+//! that it does not contain are written again under a new identity.
+//!
+//! Each step is one transaction, and a client that was stopped continues with the next one. The
+//! objects change in the last one only.
+//!
+//! - SY12 A reset reports one outcome for each operation; applied ones are pending.
+//!
+//! Specification: docs/sync.md#client-reset.
+
+use super::error::{BadDownload, ClientError, ClientResult};
+use super::fresh::{ResetState, SnapshotPart, clear_fresh, hash};
+use super::layout::{FRESH, PENDING, RESET, UNDO, UNSAVED};
+use super::meta::ClientMeta;
+use super::old_state::OldState;
+use super::pending::{self, PendingEntry};
+use super::rebase::{header, restore_local, working_author};
+use super::replica::ClientReplica;
+use crate::entry::{self, Encoder, Header, Operation};
+use crate::merge::Author;
+use crate::outcome::Outcome;
+use crate::reset::{Cause, Reset, ResetReport};
+use crate::table_state::{TableState, WINDOW_TREE};
+use fastness::table::{ObjectId, SideKey, Tables};
+use fastness::{Key, StoreSnapshot};
+use std::path::Path;
+
+/// Most attempts of a reset for one cause.
+const ATTEMPTS_MAX: u64 = 2;
+
+/// The beginning of a reset.
+#[derive(Clone, Copy, Debug)]
+pub struct ResetStart {
+    /// The cause.
+    pub cause: Cause,
+    /// The new identity.
+    pub client: u32,
+    /// Its proof.
+    pub ident_salt: u64,
+    /// Number of the last own entry that the server's history contains; 0 if it knows none.
+    pub server_has: u64,
+}
+
+/// A copy of the file before a reset.
+#[derive(Clone, Copy, Debug)]
+pub struct ResetBackup<'b> {
+    /// Path of the copy.
+    pub path: &'b Path,
+    /// The key of the file, which is that of the copy too.
+    pub key: Option<&'b Key>,
+}
+
+/// Treatment of the client's own operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetMode {
+    /// They are written again.
+    Recover,
+    /// They are dropped; the backup has them.
+    Discard,
+}
+
+/// A snapshot that is being received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResetProgress {
+    /// Number of the snapshot; 0 before the first part.
+    pub snapshot: u64,
+    /// Offset of the next part.
+    pub offset: u64,
+    /// Whether it is complete.
+    pub is_complete: bool,
+}
+
+impl ClientReplica {
+    /// Begins a reset: makes the backup and notes the cause. A reset that had begun begins again.
+    ///
+    /// # Errors
+    /// [`ClientError::ResetFailed`] after two attempts for one cause; if the file cannot be read or
+    /// written, or is damaged.
+    pub fn begin_reset(
+        &self,
+        start: &ResetStart,
+        backup: Option<ResetBackup<'_>>,
+    ) -> ClientResult<()> {
+        let mut txn = self.database().write()?;
+        let snapshot = self.database().store().snapshot();
+        let held = ResetState::in_snapshot(&snapshot)?;
+        let attempts = held.filter(|held| held.cause == start.cause.code());
+        let attempts = attempts.map_or(0, |held| held.attempts);
+        if attempts >= ATTEMPTS_MAX {
+            return Err(ClientError::ResetFailed(start.cause));
+        }
+        if let Some(ResetBackup { path, key }) = backup {
+            self.database().store().copy(path, key)?;
+        }
+        let ResetStart { cause, client, ident_salt, server_has } = *start;
+        let state = ResetState {
+            cause: cause.code(),
+            attempts: attempts + 1,
+            client,
+            ident_salt,
+            server_has,
+            ..ResetState::default()
+        };
+        clear_fresh(txn.tables().txn_mut(), &snapshot)?;
+        state.put(txn.tables().txn_mut())?;
+        txn.commit()?;
+        Ok(())
+    }
+
+    /// Returns the reset in progress; none if there is none.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn reset_in_progress(&self) -> ClientResult<Option<ResetProgress>> {
+        let state = ResetState::in_snapshot(&self.database().store().snapshot())?;
+        Ok(state.map(|ResetState { snapshot, offset, root, .. }| ResetProgress {
+            snapshot,
+            offset,
+            is_complete: root.is_some(),
+        }))
+    }
+
+    /// Stores a part of the snapshot. A part of another snapshot begins it again; one that does not
+    /// continue the stream is ignored.
+    ///
+    /// # Errors
+    /// [`ClientError::Download`] if it is no part of a snapshot; if no reset has begun; if the file
+    /// cannot be read or written, or is damaged.
+    pub fn receive_snapshot(&self, part: &SnapshotPart<'_>) -> ClientResult<ResetProgress> {
+        let mut txn = self.database().write()?;
+        let snapshot = self.database().store().snapshot();
+        let state = ResetState::in_snapshot(&snapshot)?;
+        let mut state = state.ok_or(ClientError::Download(BadDownload::Snapshot))?;
+        let tables = txn.tables();
+        if state.snapshot != part.snapshot {
+            state.restart(tables.txn_mut(), &snapshot)?;
+        }
+        if part.offset == state.offset && state.root.is_none() {
+            let SnapshotPart { snapshot, epoch, seq, salt, horizon, .. } = *part;
+            state = ResetState { snapshot, epoch, seq, salt, horizon, ..state };
+            state.receive(tables.txn_mut(), part)?;
+        }
+        state.put(tables.txn_mut())?;
+        txn.commit()?;
+        let ResetState { snapshot, offset, root, .. } = state;
+        Ok(ResetProgress { snapshot, offset, is_complete: root.is_some() })
+    }
+
+    /// Replaces the canonical state by the snapshot, which is complete, and writes the client's own
+    /// operations again. Returns one outcome for each of them.
+    ///
+    /// # Errors
+    /// [`ClientError::Download`] if the snapshot is not the one that the server sent; if the file
+    /// cannot be read or written, or is damaged.
+    pub fn finish_reset(&self, mode: ResetMode) -> ClientResult<ResetReport> {
+        let mut txn = self.database().write()?;
+        let snapshot = self.database().store().snapshot();
+        let state = ResetState::in_snapshot(&snapshot)?;
+        let state = state.ok_or(ClientError::Download(BadDownload::Snapshot))?;
+        if state.root != Some(hash(&snapshot)?) {
+            return Err(BadDownload::Snapshot.into());
+        }
+        let stamp = self.clock().now();
+        let mut step = Replacement::begin(txn.tables(), &snapshot, state)?;
+        let report = step.rewrite(mode, stamp)?;
+        let touched = step.finish()?;
+        txn.touched(touched);
+        txn.commit()?;
+        self.database().set_author(self.meta()?.client);
+        Ok(report)
+    }
+}
+
+/// A transaction that replaces the state.
+struct Replacement<'t> {
+    tables: &'t mut Tables,
+    old: ClientMeta,
+    meta: ClientMeta,
+    cause: Cause,
+    own: Vec<PendingEntry>,
+    states: OldState,
+    touched: Vec<ObjectId>,
+}
+
+impl<'t> Replacement<'t> {
+    fn begin(
+        tables: &'t mut Tables,
+        snapshot: &StoreSnapshot,
+        state: ResetState,
+    ) -> ClientResult<Self> {
+        drop(tables.end_recording()?);
+        let old = ClientMeta::of(tables)?;
+        let cause = Cause::of_code(state.cause).ok_or(BadDownload::Snapshot)?;
+        let pending = pending::entries(tables)?;
+        let own = own_entries(tables, &pending, state.server_has)?;
+        let mut states = OldState::default();
+        let mut touched = all_objects(tables)?;
+        each_operation(&own, &old, &mut |operation| {
+            states.record_order(&TableState::new(tables, WINDOW_TREE), operation)
+        })?;
+        pending::undo(tables, &pending)?;
+        each_operation(&own, &old, &mut |operation| {
+            states.record_value(&TableState::new(tables, WINDOW_TREE), operation)
+        })?;
+        replace_trees(tables, snapshot)?;
+        touched.append(&mut all_objects(tables)?);
+        let meta = ClientMeta {
+            client: state.client,
+            ident_salt: state.ident_salt,
+            chain_hash: state.ident_salt,
+            epoch: state.epoch,
+            cursor: state.seq,
+            cursor_salt: state.salt,
+            horizon: state.horizon,
+            last_stamp: old.last_stamp,
+            durable_seq: 0,
+            ..ClientMeta::default()
+        };
+        tables.set_author(meta.client);
+        restore_local(tables)?;
+        Ok(Self { tables, old, meta, cause, own, states, touched })
+    }
+
+    /// Decides on the client's own entries; returns the report.
+    fn rewrite(&mut self, mode: ResetMode, now: u64) -> ClientResult<ResetReport> {
+        let mut report = ResetReport::new(self.cause, self.old.client);
+        for PendingEntry { entry, .. } in std::mem::take(&mut self.own) {
+            let rewritten = match mode {
+                ResetMode::Recover => self.recover(&entry, now)?,
+                ResetMode::Discard => discarded(&entry),
+            };
+            let outcomes = rewritten.ok_or_else(|| self.tables.damaged())?;
+            report.push(&entry, outcomes).map_err(|_| self.tables.damaged())?;
+        }
+        Ok(report)
+    }
+
+    /// Writes an entry again; returns the outcome of each operation.
+    fn recover(&mut self, bytes: &[u8], now: u64) -> ClientResult<Option<Vec<Outcome>>> {
+        let Ok(old) = entry::decode(bytes) else { return Ok(None) };
+        let stamp = now.max(self.meta.last_stamp.saturating_add(1));
+        let client_seq = self.meta.last_client_seq + 1;
+        let base = self.meta.cursor;
+        let new_header = Header { client_seq, base, stamp };
+        let new = working_author(&self.meta, new_header);
+        let author = working_author(&self.old, old.header);
+        drop(self.tables.record()?);
+        let mut again = Vec::new();
+        let mut outcomes = Vec::with_capacity(old.operations.len());
+        let fresh = TableState::new(self.tables, WINDOW_TREE);
+        let (canonical, working) = (&self.states, &self.states);
+        let mut reset = Reset { fresh, canonical, working };
+        for operation in old.operations {
+            let (written, outcome) = reset.recover(&author, &new, operation)?;
+            again.extend(written);
+            outcomes.push(outcome);
+        }
+        let mut touched = reset.fresh.take_touched();
+        self.touched.append(&mut touched);
+        let images = self.tables.end_recording()?;
+        if !again.is_empty() {
+            let entry = encode(new_header, &again).ok_or_else(|| self.tables.damaged())?;
+            pending::put(self.tables, &PendingEntry { client_seq, entry })?;
+            pending::put_images(self.tables, client_seq, &images)?;
+            self.meta.last_client_seq = client_seq;
+            self.meta.last_stamp = stamp;
+        }
+        Ok(Some(outcomes))
+    }
+
+    fn finish(self) -> ClientResult<Vec<ObjectId>> {
+        self.meta.put(self.tables)?;
+        self.tables.txn_mut().tree(RESET)?.clear()?;
+        Ok(self.touched)
+    }
+}
+
+fn encode(header: Header, operations: &[Operation<'_>]) -> Option<Vec<u8>> {
+    let mut encoder = Encoder::new(header).ok()?;
+    operations.iter().try_for_each(|operation| encoder.push(operation)).ok()?;
+    encoder.finish().ok()
+}
+
+fn discarded(bytes: &[u8]) -> Option<Vec<Outcome>> {
+    let count = entry::decode(bytes).ok()?.operations.len();
+    Some(vec![Outcome::Discarded; count])
+}
+
+/// Returns the own entries that the server's history does not contain: those that no backup
+/// contained, and the pending ones.
+fn own_entries(
+    tables: &mut Tables,
+    pending: &[PendingEntry],
+    server_has: u64,
+) -> ClientResult<Vec<PendingEntry>> {
+    let mut own = Vec::new();
+    tables.side_each(SideKey { tree: UNSAVED, key: &[] }, &mut |tables, _, entry| {
+        let header = header(entry).ok_or_else(|| tables.damaged())?;
+        own.push(PendingEntry { client_seq: header.client_seq, entry: entry.to_vec() });
+        Ok(())
+    })?;
+    own.extend(pending.iter().cloned());
+    own.retain(|entry| entry.client_seq > server_has);
+    own.sort_by_key(|entry| entry.client_seq);
+    Ok(own)
+}
+
+/// Calls `visit` with each operation of entries of a client.
+fn each_operation(
+    entries: &[PendingEntry],
+    meta: &ClientMeta,
+    visit: &mut dyn FnMut(Operation<'_>) -> Result<(), fastness::Error>,
+) -> Result<(), fastness::Error> {
+    for PendingEntry { entry, .. } in entries {
+        let Ok(entry) = entry::decode(entry) else { continue };
+        let author: Author = working_author(meta, entry.header);
+        entry.operations.iter().try_for_each(|operation| visit(author.resolve(*operation)))?;
+    }
+    Ok(())
+}
+
+/// Puts the trees of the snapshot in the place of those of the objects and of the window.
+fn replace_trees(tables: &mut Tables, snapshot: &StoreSnapshot) -> ClientResult<()> {
+    tables.settle()?;
+    let next = tables.next_given_out()?;
+    let held = snapshot.tree_names().filter(|name| name.starts_with("main/"));
+    let mut names: Vec<String> = held.map(str::to_owned).collect();
+    names.extend(tables.class_trees());
+    names.push(WINDOW_TREE.to_owned());
+    names.extend([PENDING, UNDO, UNSAVED].map(str::to_owned));
+    for name in names {
+        tables.txn_mut().tree(&name)?.clear()?;
+    }
+    for name in snapshot.tree_names().filter(|name| name.starts_with(FRESH)) {
+        let to = name.strip_prefix(FRESH).unwrap_or_default();
+        let to = if to == "window" { WINDOW_TREE } else { to };
+        let mut tree = tables.txn_mut().tree(to)?;
+        for entry in snapshot.tree(name).range(..)? {
+            let (key, value) = entry?;
+            tree.insert(&key, &value)?;
+        }
+        tables.txn_mut().tree(name)?.clear()?;
+    }
+    tables.reload(next)?;
+    Ok(())
+}
+
+fn all_objects(tables: &Tables) -> ClientResult<Vec<ObjectId>> {
+    let mut found = Vec::new();
+    for name in tables.classes() {
+        let Some(class) = tables.class_id(name) else { continue };
+        let mut last = None;
+        loop {
+            let keys = tables.object_keys(name, last.as_ref())?;
+            let Some(end) = keys.last().cloned() else { break };
+            found.extend(keys.into_iter().map(|key| ObjectId { class, key }));
+            last = Some(end);
+        }
+    }
+    Ok(found)
+}
