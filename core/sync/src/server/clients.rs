@@ -4,12 +4,15 @@
 //!   server's entries of the client are those that it wrote.
 //! - SV2 No two clients ever get one number, also after a restore.
 
-use super::error::{ResumeRefusal, ServerError, ServerResult};
+use super::error::{EntryRefusal, ResumeRefusal, ServerError, ServerResult};
 use super::horizon::drop_letters;
-use super::layout::{ClientRecord, Meta, client_key};
+use super::layout::{
+    ClientRecord, DEAD_LETTERS, FileRecord as _, Meta, client_key, letter_key, read_letter_key,
+};
 use super::replica::{ServerReplica, ServerStatus};
 use super::trees::{ReadTrees as _, put, put_meta};
 use crate::chain::FIRST_SALT;
+use std::ops::Bound;
 
 /// The identity of a client file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +119,38 @@ impl ServerReplica {
         let server = ServerStatus::new(&meta, &head);
         let ClientRecord { last_client_seq, chain_hash, .. } = client;
         Ok(Ok(ResumedClient { server, last_client_seq, chain_hash }))
+    }
+
+    /// Returns the refused entries of a client above a number, which a resume has to repeat.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn dead_letters(&self, client: u32, after: u64) -> ServerResult<Vec<(u64, EntryRefusal)>> {
+        let snapshot = self.store.snapshot();
+        let (first, last) = (letter_key(client, after), letter_key(client, u64::MAX));
+        let bounds = (Bound::Excluded(&first[..]), Bound::Included(&last[..]));
+        let mut letters = Vec::new();
+        for entry in snapshot.tree(DEAD_LETTERS).range(bounds)? {
+            let (key, value) = entry?;
+            let number = read_letter_key(&key)?;
+            letters.push((number, EntryRefusal::decode(&value)?));
+        }
+        Ok(letters)
+    }
+
+    /// Keeps the history after a seq for a client that gets the snapshot of that seq.
+    ///
+    /// # Errors
+    /// If the client does not exist; if the file cannot be read or written, or is damaged.
+    pub fn hold(&self, client: u32, seq: u64) -> ServerResult<()> {
+        let mut txn = self.store.write()?;
+        let mut record = txn.client(client)?;
+        if seq < record.needs {
+            record.needs = seq;
+            put(&mut txn, &client_key(client), &record)?;
+        }
+        txn.commit()?;
+        Ok(())
     }
 
     /// Notes what a client has applied, and what its pending entries refer to.

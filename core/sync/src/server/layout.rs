@@ -41,6 +41,12 @@ pub(super) fn letter_key(client: u32, client_seq: u64) -> [u8; 12] {
     key
 }
 
+/// Returns the number of the entry of a dead letter's key.
+pub(super) fn read_letter_key(key: &[u8]) -> ServerResult<u64> {
+    let number = key.get(4..).and_then(|number| number.try_into().ok());
+    number.map(u64::from_be_bytes).ok_or(ServerError::Malformed(DEAD_LETTERS))
+}
+
 pub(super) fn read_seq_key(key: &[u8]) -> ServerResult<u64> {
     let seq = key.try_into().map_err(|_| ServerError::Malformed(HISTORY))?;
     Ok(u64::from_be_bytes(seq))

@@ -7,6 +7,7 @@
 //! - [`ServerReplica::identify`], [`ServerReplica::resume`], [`ServerReplica::progress`]: clients.
 //! - [`ServerReplica::download`], [`ServerReplica::snapshot`]: what clients read.
 //! - [`ServerReplica::advance_horizon`], [`ServerReplica::compact`]: what is forgotten.
+//! - [`SessionDatabase`], [`SnapshotPool`]: a database behind a session.
 //! - [`Databases`]: many databases under a budget of open files.
 //! - [`ServerReplica::back_up`], [`ServerReplica::begin_epoch`]: backups, and their return.
 //!
@@ -33,7 +34,9 @@ mod error;
 mod horizon;
 mod layout;
 mod replica;
+mod session_database;
 mod snapshot;
+mod snapshot_pool;
 mod state;
 mod submit;
 mod trees;
@@ -45,5 +48,7 @@ pub use error::{
     Answer, EntryRefusal, RefusalCode, ResumeRefusal, ServerError, ServerResult, UploadStop,
 };
 pub use replica::{Opening, SKIPPED_CLIENTS, ServerReplica, ServerStatus};
+pub use session_database::{ReplyTo, SessionDatabase};
 pub use snapshot::{SnapshotReader, SnapshotSlice};
+pub use snapshot_pool::{PooledPart, SnapshotPool};
 pub use submit::{AHEAD_MAX, Access, Submission};

@@ -60,6 +60,13 @@ impl ServerStatus {
     }
 }
 
+impl ServerStatus {
+    /// Returns the last seq if the history is of an epoch.
+    pub(super) fn seq_of(&self, epoch: u64) -> Option<u64> {
+        (self.epoch == epoch).then_some(self.head)
+    }
+}
+
 impl ServerReplica {
     /// Opens the database of a store. An empty store becomes a new database. A backup begins a new
     /// epoch.

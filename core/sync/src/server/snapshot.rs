@@ -14,6 +14,7 @@ use crate::codec::put_binary;
 use crate::table_state::WINDOW_TREE;
 use fastness::StoreSnapshot;
 use ring::digest::{Context, SHA256};
+use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -46,6 +47,14 @@ pub struct SnapshotReader {
     measured: u64,
     context: Context,
     root: Option<[u8; 32]>,
+}
+
+impl fmt::Debug for SnapshotReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("SnapshotReader");
+        debug.field("server", &self.server).field("measured", &self.measured);
+        debug.finish_non_exhaustive()
+    }
 }
 
 /// A part of a snapshot.

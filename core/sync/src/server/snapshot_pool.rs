@@ -1,0 +1,85 @@
+//! The snapshots that a database gives out, by number, so that several clients share one and each
+//! can continue after its connection broke.
+
+use super::error::ServerResult;
+use super::replica::ServerReplica;
+use super::snapshot::{SnapshotReader, SnapshotSlice};
+
+/// Most entries of the history behind a snapshot that is still given to a new client.
+const LAG_MAX: u64 = 1000;
+/// Bytes that are measured in one step.
+const MEASURED_BYTES: u64 = 4 << 20;
+
+/// The snapshots of one database.
+#[derive(Debug)]
+pub struct SnapshotPool {
+    snapshots_max: usize,
+    last_number: u64,
+    /// In the order of their numbers.
+    open: Vec<(u64, SnapshotReader)>,
+}
+
+/// A part of a snapshot of the pool.
+#[derive(Debug)]
+pub struct PooledPart<'p> {
+    /// Number of the snapshot.
+    pub number: u64,
+    /// The snapshot, whose length is known.
+    pub reader: &'p SnapshotReader,
+    /// Offset of the part: 0 if it is of another snapshot than the one that was asked for.
+    pub offset: u64,
+    /// The part.
+    pub slice: SnapshotSlice,
+}
+
+impl SnapshotPool {
+    /// Begins without snapshots; at most so many are kept, at least one.
+    #[must_use]
+    pub const fn new(snapshots_max: usize) -> Self {
+        Self { snapshots_max, last_number: 0, open: Vec::new() }
+    }
+
+    /// Reads a part of a snapshot, of at most so many bytes. Without a snapshot of that number, the
+    /// part is the first of the newest one.
+    ///
+    /// # Errors
+    /// If the offset is behind the end of the snapshot; if the file cannot be read or is damaged.
+    pub fn part(
+        &mut self,
+        replica: &ServerReplica,
+        (number, offset): (u64, u64),
+        bytes_max: usize,
+    ) -> ServerResult<PooledPart<'_>> {
+        let found = self.open.iter().position(|(open, _)| *open == number);
+        let (at, offset) = match found {
+            Some(at) => (at, offset),
+            None => (self.newest(replica)?, 0),
+        };
+        let (number, reader) = &mut self.open[at];
+        while !reader.measure(MEASURED_BYTES)? {}
+        let slice = reader.part(offset, bytes_max)?;
+        Ok(PooledPart { number: *number, reader, offset, slice })
+    }
+
+    /// Drops all snapshots: their space in the file can be used again.
+    pub fn clear(&mut self) {
+        self.open.clear();
+    }
+
+    /// Returns the index of a snapshot for a new client.
+    fn newest(&mut self, replica: &ServerReplica) -> ServerResult<usize> {
+        let status = replica.status()?;
+        let is_recent = self.open.last().is_some_and(|(_, reader)| {
+            let seq = reader.server().seq_of(status.epoch);
+            seq.is_some_and(|seq| seq >= status.horizon && status.head - seq <= LAG_MAX)
+        });
+        if !is_recent {
+            if self.open.len() >= self.snapshots_max.max(1) {
+                self.open.remove(0);
+            }
+            self.last_number += 1;
+            self.open.push((self.last_number, replica.snapshot()?));
+        }
+        Ok(self.open.len() - 1)
+    }
+}
