@@ -60,6 +60,28 @@ pub(crate) fn element_bytes(value: &Value<'_>) -> usize {
     ELEMENT_BYTES_MIN + value
 }
 
+/// Finds an element of an encoded list without decoding the values; the outer `None` says that the
+/// list is malformed.
+#[expect(clippy::option_option, reason = "malformed, and not found, are different answers")]
+pub(crate) fn find(kind: &PropertyType, bytes: &[u8], id: ElementId) -> Option<Option<usize>> {
+    let mut rest = Reader::new(bytes);
+    let count = rest.u32()? as usize;
+    let fixed = fixed_bytes(kind).map(usize::from);
+    for at in 0..count {
+        if (ElementId { author: rest.u32()?, number: rest.u64()? }) == id {
+            return Some(Some(at));
+        }
+        if rest.u8()? != NULL {
+            let len = match fixed {
+                Some(len) => len,
+                None => rest.u32()? as usize,
+            };
+            rest.take(len)?;
+        }
+    }
+    rest.is_empty().then_some(None)
+}
+
 /// Decodes a list, in which links lead to objects of `target`; none if it is malformed.
 pub(crate) fn decode(
     kind: &PropertyType,

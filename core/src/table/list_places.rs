@@ -149,7 +149,7 @@ impl TableReader<'_> {
             StoredList::Short(elements) => Ok(within(elements)),
             StoredList::Long(index) => {
                 for chunk in &index.chunks {
-                    if let Some(at) = within(&self.read_chunk(list, *chunk)?) {
+                    if let Some(at) = self.find_in_chunk(list, *chunk, id)? {
                         return Ok(Some(before + at));
                     }
                     before += chunk.len();
@@ -178,8 +178,7 @@ impl TableReader<'_> {
         let chunks = self.read_segment(list, all[at])?;
         let held = chunks.iter().position(|held| held.number == chunk);
         let held = held.ok_or_else(|| self.malformed())?;
-        let elements = self.read_chunk(list, chunks[held])?;
-        let within = elements.iter().position(|held| held.id == id);
+        let within = self.find_in_chunk(list, chunks[held], id)?;
         let within = within.ok_or_else(|| self.malformed())?;
         Ok(Some(len(&all[..at]) + len(&chunks[..held]) + within))
     }

@@ -4,10 +4,10 @@ use super::catalog::{Catalog, malformed};
 use super::class_table::ClassTable;
 use super::column::Column;
 use super::key::{LinkOrigin, chunk, links_to, out_of_line, read_link};
-use super::list::{ELEMENTS_MAX, Element, decode};
+use super::list::{ELEMENTS_MAX, Element, decode, find};
 use super::list_chunks::{Chunk, ChunkIndex, Located, SegmentIndex, StoredList, locate};
 use super::record::{Cell, cell, link, scalar};
-use super::value::{ObjectKey, Value};
+use super::value::{ElementId, ObjectKey, Value};
 use crate::error::{Error, Result};
 use crate::schema::PropertyType;
 use crate::tree::Bytes;
@@ -199,6 +199,20 @@ impl<'a> TableReader<'a> {
         let elements = self.decode_list(column, &entry.ok_or_else(|| self.malformed())?)?;
         let counted = elements.len() == held.len();
         counted.then_some(elements).ok_or_else(|| self.malformed())
+    }
+
+    /// Returns the index of an element in a chunk, whose other elements are not decoded.
+    pub(super) fn find_in_chunk(
+        &self,
+        list: ListRef<'_>,
+        held: Chunk,
+        id: ElementId,
+    ) -> Result<Option<usize>> {
+        let ColumnRef { table, column } = list.field;
+        let at = chunk(column.number, list.key, held.number);
+        let entry = self.source.tree(&table.trees.chunks).get(&at)?;
+        let found = entry.and_then(|entry| find(column.kind(), &entry, id));
+        found.ok_or_else(|| self.malformed())
     }
 
     /// Reads a list.
