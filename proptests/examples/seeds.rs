@@ -5,7 +5,7 @@
 use fastness_proptests::BODIES;
 use fastness_proptests::bodies::{
     auth_seeds, entry_seeds, file_seeds, frame_seeds, http_seeds, object_file_seeds, page_seeds,
-    seal_seeds, server_seeds,
+    seal_seeds, server_seeds, session_seeds,
 };
 use fastness_sim::check::{self, Plan, Probe, Twin};
 use std::cmp::Reverse;
@@ -62,6 +62,7 @@ fn main() -> io::Result<()> {
             "page" => page_seeds(),
             "seal" => seal_seeds(),
             "server" => server_seeds(),
+            "session" => session_seeds(),
             "auth_users" => plans("auth"),
             check => plans(check),
         };

@@ -15,6 +15,7 @@
 //! - `backups`: backups on another file system, with disk errors and power losses.
 //! - `opening`: malformed files, each with its error.
 //! - `replay`: the fuzz corpora, through the bodies of the fuzz targets.
+//! - `sessions`: frames and sessions of sync, over any bytes.
 //! - `sim_disk`: the simulated disk, and what a power loss leaves of it.
 //! - `typed`: structs and their stored objects, over generated steps.
 //! - `rolled_back`: commits whose record cannot be written.
@@ -36,6 +37,7 @@ mod rolled_back;
 mod schemas;
 mod server;
 mod server_replica;
+mod sessions;
 mod sim_disk;
 mod tidy;
 mod traces;

@@ -174,18 +174,16 @@ pub(crate) trait Core {
 }
 
 fn shown(value: Value<'_>) -> SyncValue {
-    match value {
-        Value::Int(value) => SyncValue::Int(value),
-        Value::Link(ObjectRef { class, key: Key::Int(key) }) => {
-            let class = CLASSES.iter().position(|name| *name == class).unwrap();
-            let object = model::ObjectRef {
-                class: u8::try_from(class).unwrap(),
-                key: u8::try_from(key).unwrap(),
-            };
-            SyncValue::Link(object)
-        }
-        _ => SyncValue::Null,
+    if let Value::Int(value) = value {
+        return SyncValue::Int(value);
     }
+    let Value::Link(ObjectRef { class, key: Key::Int(key) }) = value else {
+        return SyncValue::Null;
+    };
+    let class = CLASSES.iter().position(|name| *name == class).unwrap();
+    let object =
+        model::ObjectRef { class: u8::try_from(class).unwrap(), key: u8::try_from(key).unwrap() };
+    SyncValue::Link(object)
 }
 
 impl Core for Memory {

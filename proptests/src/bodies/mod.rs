@@ -13,6 +13,7 @@ mod object_file;
 mod page;
 mod seal;
 mod server;
+mod session;
 mod sparse;
 
 pub use auth::{auth, auth_seeds};
@@ -24,6 +25,7 @@ pub use object_file::{object_file, object_file_seeds};
 pub use page::{page, page_seeds};
 pub use seal::{seal, seal_seeds};
 pub use server::{server, server_seeds};
+pub use session::{session, session_seeds};
 pub use sparse::file_key;
 
 use fastness_sim::check;
@@ -67,6 +69,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "http", run: http },
     Body { name: "entry", run: entry },
     Body { name: "frame", run: frame },
+    Body { name: "session", run: session },
 ];
 
 fn twins(bytes: &[u8], plain: fn(&[u8]), encrypted: fn(&[u8])) {
