@@ -165,6 +165,8 @@ kinds! {
     Steady = "steady",
     /// Commits transactions larger than the cache to tree a: b selects the order of keys, c how.
     Load = "load",
+    /// Restores the server's backup a: later entries are lost.
+    RestoreBackup = "restore-backup",
 }
 
 /// One operation of a plan.

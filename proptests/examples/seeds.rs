@@ -64,6 +64,7 @@ fn main() -> io::Result<()> {
             "server" => server_seeds(),
             "session" => session_seeds(),
             "auth_users" => plans("auth"),
+            "sync_replicas" => plans("sync"),
             check => plans(check),
         };
         fs::create_dir_all(dir.join(body.name))?;

@@ -70,6 +70,7 @@ check_tests! {
     "observers" => observers_hold, observers_hold_encrypted;
     "mirror" => mirror_holds, mirror_holds_encrypted;
     "bounds" => bounds_hold, bounds_hold_encrypted;
+    "sync" => sync_holds, sync_holds_encrypted;
 }
 
 #[test]

@@ -63,6 +63,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "observers", run: observers },
     Body { name: "mirror", run: mirror },
     Body { name: "bounds", run: bounds },
+    Body { name: "sync_replicas", run: sync_replicas },
     Body { name: "auth", run: auth },
     Body { name: "auth_users", run: auth_users },
     Body { name: "server", run: server },
@@ -128,4 +129,6 @@ plans! {
     mirror => mirror_encrypted;
     /// Memory and the length of the file stay within their bounds.
     bounds => bounds_encrypted;
+    /// Replicas agree with their models, for any network, clocks and crashes.
+    sync_replicas => sync_replicas_encrypted;
 }

@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("core/auth", &["core"]),
     ("core/sync", &["core"]),
     ("models", &[]),
-    ("sim", &["auth", "core", "models"]),
+    ("sim", &["auth", "core", "models", "sync"]),
     ("campaign", &["sim"]),
     ("client", &["auth", "core"]),
     // Its tests drive it with our client.

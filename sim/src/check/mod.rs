@@ -39,6 +39,7 @@ mod schema;
 mod shrink;
 mod store;
 mod store_harness;
+mod sync;
 mod unsynced;
 mod world;
 mod writers;
@@ -70,6 +71,7 @@ pub static CHECKS: &[Check] = &[
     observers::CHECK,
     mirror::CHECK,
     bounds::CHECK,
+    sync::CHECK,
 ];
 
 /// A false promise that every campaign must report.
@@ -129,4 +131,5 @@ bodies! {
     "observers" => observers, observers_encrypted;
     "mirror" => mirror, mirror_encrypted;
     "bounds" => bounds, bounds_encrypted;
+    "sync" => sync_replicas, sync_replicas_encrypted;
 }

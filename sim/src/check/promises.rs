@@ -331,3 +331,37 @@ pub(super) const W3: Invariant = promise(
 );
 pub(super) const W4: Invariant =
     promise("W4", "After a commit that changed objects is visible, every subscription is woken.");
+pub(super) const SY1: Invariant =
+    promise("SY1", "Replicas with one cursor and nothing pending show the same state.");
+pub(super) const SY2: Invariant =
+    promise("SY2", "The fold of a history equals its order-free statement, on every prefix.");
+pub(super) const SY3: Invariant = promise(
+    "SY3",
+    "The working state is the fold of the pending entries over the canonical state.",
+);
+pub(super) const SY4: Invariant = promise(
+    "SY4",
+    "An acknowledged operation is in the history, was overridden, or is named in a report.",
+);
+pub(super) const SY7: Invariant =
+    promise("SY7", "A prefix contains everything that its entries know.");
+pub(super) const SY8: Invariant =
+    promise("SY8", "Duplicated and reordered messages give the same history.");
+pub(super) const SY12: Invariant = promise(
+    "SY12",
+    "A reset reports one outcome for each own operation; applied ones are pending.",
+);
+pub(super) const SY13: Invariant = promise(
+    "SY13",
+    "After a restore of a backup, every own operation that was lost is in the history or in a \
+     report.",
+);
+pub(super) const SY14: Invariant =
+    promise("SY14", "A crash at any write leaves a replica as before a call, or as after it.");
+pub(super) const SY16: Invariant = promise("SY16", "No forbidden entry is in the history.");
+pub(super) const SY17: Invariant =
+    promise("SY17", "In a quiet network all pending entries drain, refused ones included.");
+pub(super) const MR9: Invariant = promise(
+    "MR9",
+    "The horizon never passes what a live client needs; an entry with an older base is refused.",
+);

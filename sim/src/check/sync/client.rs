@@ -1,0 +1,356 @@
+//! A client: an app with its file, a clock, and one connection at a time.
+
+use super::super::compare::CheckError;
+use super::file::ClientFile;
+use super::message::{
+    Connections, Fresh, NO_NUMBERS, Payload, Request, Response, Resume, Scene, SyncMessage,
+};
+use super::oracle::Oracle;
+use super::replica::{BadPart, Replica, Snapshot};
+use super::server::cause;
+use crate::check::definition::Violation;
+use crate::check::promises::{SY4, SY7};
+use fastness_sync::reset::Cause;
+use fastness_sync::server::{Answer, DownloadRequest, HistoryPart, ResumedClient, UploadStop};
+
+/// Time after which an answer counts as lost.
+const TIMEOUT_MS: u64 = 2_000;
+/// Time between calls while the client has something to do.
+const BUSY_MS: u64 = 20;
+/// Most time between calls.
+const IDLE_MS: u64 = 10_000;
+/// Most entries of an upload.
+const UPLOAD_MAX: usize = 3;
+
+/// A client.
+pub(super) struct Client<'w> {
+    /// Its replica in memory; none before it has an identity.
+    pub(super) replica: Option<Replica>,
+    /// Its file, until a reset: from then on, the client is in memory.
+    pub(super) file: Option<ClientFile<'w>>,
+    /// Local time minus true time.
+    pub(super) skew_ms: i64,
+    /// A cause to reset, in the file.
+    pub(super) reset: Option<Cause>,
+    connection: u64,
+    is_resumed: bool,
+    /// The time of the next call.
+    pub(super) next_ms: u64,
+    pause_ms: u64,
+    /// Number of the last entry that was sent, and the time.
+    uploaded: (u64, u64),
+    calls: u64,
+}
+
+impl<'w> Client<'w> {
+    pub(super) fn new(connections: &mut Connections, file: ClientFile<'w>) -> Self {
+        let connection = connections.open();
+        let (replica, reset, is_resumed) = (None, None, false);
+        let (skew_ms, next_ms, pause_ms) = (0, 0, BUSY_MS);
+        let (uploaded, calls) = ((0, 0), 0);
+        let file = Some(file);
+        Self {
+            replica,
+            file,
+            skew_ms,
+            reset,
+            connection,
+            is_resumed,
+            next_ms,
+            pause_ms,
+            uploaded,
+            calls,
+        }
+    }
+
+    /// Ends the process; the file remains.
+    pub(super) fn restart(&mut self, connections: &mut Connections) {
+        self.connection = connections.open();
+        self.is_resumed = false;
+        self.uploaded = (0, 0);
+    }
+
+    /// Calls soon.
+    pub(super) fn wake(&mut self, now_ms: u64) {
+        self.pause_ms = BUSY_MS;
+        self.next_ms = self.next_ms.min(now_ms + BUSY_MS);
+    }
+
+    /// Tells whether all entries are in the canonical state, which is that of the server.
+    pub(super) fn is_quiet(&self, oracle: &Oracle) -> bool {
+        self.replica.as_ref().is_none_or(|replica| {
+            self.reset.is_none()
+                && replica.answered == replica.last_client_seq
+                && replica.pending().next().is_none()
+                && replica.cursor == oracle.head()
+                && oracle.is_current(replica.epoch)
+        })
+    }
+
+    /// Makes the next call.
+    pub(super) fn call(&mut self, now_ms: u64) -> SyncMessage {
+        self.calls += 1;
+        self.next_ms = now_ms + TIMEOUT_MS + self.pause_ms;
+        self.pause_ms = (self.pause_ms * 2).min(IDLE_MS);
+        let request = match &self.replica {
+            None => Request::Begin { old: Vec::new() },
+            Some(replica) if self.reset.is_some() => {
+                let identities = replica.earlier.iter().chain([&replica.identity]);
+                Request::Begin { old: identities.copied().collect() }
+            }
+            Some(replica) if !self.is_resumed => Request::Resume(resume(replica)),
+            Some(_) => self.exchange(now_ms),
+        };
+        SyncMessage { connection: self.connection, payload: Payload::Request(request) }
+    }
+
+    fn exchange(&mut self, now_ms: u64) -> Request {
+        if let Some(request) = self.upload(now_ms) {
+            return request;
+        }
+        let replica = self.replica.as_ref().expect("the client has resumed");
+        self.read(replica)
+    }
+
+    /// Sends the next entries, without waiting for the answers to those before.
+    fn upload(&mut self, now_ms: u64) -> Option<Request> {
+        let replica = self.replica.as_ref().filter(|_| !self.calls.is_multiple_of(4))?;
+        if now_ms >= self.uploaded.1 + TIMEOUT_MS {
+            self.uploaded.0 = 0;
+        }
+        let first = self.uploaded.0.max(replica.answered) + 1;
+        let numbers = first..=replica.last_client_seq;
+        let entries = numbers.filter_map(|number| replica.entry(number)).take(UPLOAD_MAX);
+        let entries: Vec<Vec<u8>> = entries.map(|entry| entry.bytes.clone()).collect();
+        if entries.is_empty() {
+            return None;
+        }
+        self.uploaded = (first + entries.len() as u64 - 1, now_ms);
+        self.next_ms = now_ms + BUSY_MS;
+        Some(Request::Upload { first, entries, oldest_base: replica.oldest_base() })
+    }
+
+    /// Asks for the history, or reports how far the client is.
+    fn read(&self, replica: &Replica) -> Request {
+        let (cursor, oldest_base) = (replica.cursor, replica.oldest_base());
+        if self.calls.is_multiple_of(5) {
+            return Request::Progress { cursor, oldest_base };
+        }
+        let (client, full) = (replica.identity.client, NO_NUMBERS);
+        Request::Download(DownloadRequest { client, from: cursor, full, bytes_max: 0 })
+    }
+
+    /// Takes an answer of the server.
+    pub(super) fn handle(
+        &mut self,
+        (connection, response): (u64, Response),
+        scene: &mut Scene<'_>,
+    ) -> Result<(), CheckError> {
+        if connection != self.connection {
+            scene.probe.mark("an answer came after its connection ended");
+            return Ok(());
+        }
+        self.next_ms = scene.now_ms + self.pause_ms;
+        match response {
+            Response::Closed => {
+                self.restart(scene.connections);
+                self.wake(scene.now_ms);
+            }
+            Response::Begun(fresh) => self.begin(*fresh, scene)?,
+            Response::Resumed(resumed) => self.resumed(resumed, scene),
+            Response::Refused(refusal) => self.refuse(cause(refusal), scene),
+            Response::Answers { first, answers } => self.answer(first, &answers, scene)?,
+            Response::Part { from, part } => self.download(from, &part, scene)?,
+            Response::Noted => {}
+        }
+        if self.file.as_mut().is_some_and(ClientFile::take_restart) {
+            self.restart(scene.connections);
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, cause: Cause, scene: &mut Scene<'_>) {
+        self.reset.get_or_insert(cause);
+        self.restart(scene.connections);
+        self.pause_ms = BUSY_MS;
+    }
+
+    fn answer(
+        &mut self,
+        first: u64,
+        answers: &[Answer],
+        scene: &mut Scene<'_>,
+    ) -> Result<(), CheckError> {
+        let Some(replica) = &mut self.replica else { return Ok(()) };
+        let (refused, stop) = replica.answer(first, answers);
+        let client = replica.identity.client;
+        self.note_refused(client, &refused, scene)?;
+        match stop {
+            Some(UploadStop::Gap { .. }) => {
+                self.uploaded.0 = 0;
+                scene.probe.mark("an upload had a gap");
+            }
+            Some(UploadStop::Expired) => self.refuse(Cause::Expired, scene),
+            Some(stop) => {
+                let text = format!("the server stopped an upload: {stop:?}");
+                return Err(Violation::new(SY4.id, text).into());
+            }
+            None => {}
+        }
+        self.wake(scene.now_ms);
+        Ok(())
+    }
+
+    fn note_refused(
+        &mut self,
+        client: u32,
+        refused: &[u64],
+        scene: &mut Scene<'_>,
+    ) -> Result<(), CheckError> {
+        for number in refused {
+            scene.oracle.refused(client, *number)?;
+            scene.probe.mark("an entry was refused");
+            if let Some(file) = &mut self.file {
+                file.refuse(*number, scene.probe)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn resumed(&mut self, resumed: ResumedClient, scene: &mut Scene<'_>) {
+        let Some(replica) = &self.replica else { return };
+        let is_late = resumed.last_client_seq < replica.answered;
+        if is_late || self.is_resumed {
+            return;
+        }
+        if resumed.last_client_seq > replica.answered {
+            scene.probe.mark("resumed after an answer was lost");
+        }
+        // The server has entries of the client that the client has, or has not written.
+        if replica.chain_up_to(resumed.last_client_seq) == Some(resumed.chain_hash) {
+            self.is_resumed = true;
+            self.pause_ms = BUSY_MS;
+        } else {
+            self.refuse(Cause::Cloned, scene);
+        }
+    }
+
+    fn begin(&mut self, fresh: Fresh, scene: &mut Scene<'_>) -> Result<(), CheckError> {
+        self.pause_ms = BUSY_MS;
+        self.is_resumed = false;
+        if self.replica.is_some() {
+            return self.reset(fresh, scene);
+        }
+        let Fresh { identity, mut snapshot, .. } = fresh;
+        let mut written = Vec::new();
+        if let Some(file) = &self.file {
+            // A file reads the history from its beginning.
+            snapshot = Snapshot { epoch: snapshot.epoch, ..Snapshot::default() };
+            file.identify(identity)?;
+            written = file.entries_after(0)?;
+        }
+        scene.oracle.begin(identity.client, (snapshot.epoch, snapshot.seq));
+        let mut replica = Replica::new(identity, snapshot);
+        replica.number_drafts_apart();
+        for entry in written {
+            let own = replica.push(entry);
+            let own = own.map_err(|error| Violation::new(SY4.id, format!("{error:?}")))?;
+            scene.oracle.wrote(&own)?;
+        }
+        self.replica = Some(replica);
+        Ok(())
+    }
+
+    fn reset(&mut self, fresh: Fresh, scene: &mut Scene<'_>) -> Result<(), CheckError> {
+        let (Some(replica), Some(cause)) = (&mut self.replica, self.reset.take()) else {
+            return Ok(());
+        };
+        let Fresh { identity, snapshot, model, contained } = fresh;
+        let old = replica.identity.client;
+        for own in &replica.own {
+            let number = own.header.client_seq;
+            if contained.refused.contains(&(own.client, number)) && !own.is_refused {
+                scene.oracle.refused_elsewhere(own.client, number);
+                scene.probe.mark("a reset reported a refusal");
+            }
+        }
+        let decided = replica.reset(cause, (identity, snapshot), &contained);
+        self.file = None;
+        let probe = &mut *scene.probe;
+        probe.mark(match cause {
+            Cause::Expired => "reset: expired",
+            Cause::Diverged => "reset: diverged",
+            Cause::Cloned => "reset: cloned",
+            Cause::UnknownClient => "reset: unknown client",
+            Cause::BadDownload => "reset: bad download",
+        });
+        if !decided.entries.is_empty() {
+            probe.mark("reset: entries were written again");
+        }
+        if replica.own.iter().any(|own| own.client != identity.client) {
+            probe.mark("reset: entries of an earlier identity were kept");
+        }
+        for reported in decided.report.operations() {
+            probe.mark(match reported.outcome.name() {
+                "adjusted" => "outcome: adjusted",
+                "no operation" => "outcome: no operation",
+                "conflict" => "outcome: conflict",
+                "deleted" => "outcome: deleted",
+                "schema" => "outcome: schema",
+                _ => "outcome: applied",
+            });
+        }
+        scene.oracle.reset(old, (replica, model), &decided)?;
+        Ok(())
+    }
+
+    fn download(
+        &mut self,
+        from: u64,
+        part: &HistoryPart,
+        scene: &mut Scene<'_>,
+    ) -> Result<(), CheckError> {
+        let Some(mut replica) = self.replica.clone() else { return Ok(()) };
+        let refused = match replica.download(part, from) {
+            Ok(refused) => refused,
+            Err(BadPart::Late) => {
+                scene.probe.mark("a part of the history arrived twice or late");
+                return Ok(());
+            }
+            Err(bad) => {
+                let text = format!("the history contradicts itself: {bad:?}");
+                return Err(Violation::new(SY7.id, text).into());
+            }
+        };
+        if let Some(file) = &mut self.file
+            && !file.download((from, part), scene.probe)?
+        {
+            return Ok(());
+        }
+        let client = replica.identity.client;
+        self.replica = Some(replica);
+        for number in refused {
+            scene.oracle.refused(client, number)?;
+            scene.probe.mark("the history showed a refusal");
+        }
+        if !part.items.is_empty() || part.bytes_left > 0 {
+            self.pause_ms = BUSY_MS;
+        }
+        if part.bytes_left > 0 {
+            scene.probe.mark("downloaded in several parts");
+        }
+        Ok(())
+    }
+}
+
+fn resume(replica: &Replica) -> Resume {
+    Resume {
+        identity: replica.identity,
+        epoch: replica.epoch,
+        cursor: replica.cursor,
+        cursor_salt: replica.cursor_salt,
+        last_client_seq: replica.answered,
+        chain_hash: replica.chain_hash,
+        oldest_base: replica.oldest_base(),
+    }
+}

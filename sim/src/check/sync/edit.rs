@@ -1,0 +1,191 @@
+//! Edits: what an app does in a transaction, drawn from an operation of a plan and from what the
+//! app sees.
+
+use super::domain::{
+    EXTRA, LATE, LINES, LINKS, ModelNames, NEXT, PAGE, PAGES, PROPERTIES, TITLE, VIEWS,
+};
+use fastness_models::merge::{self as model, Content, PropertyNumber, Visible};
+use fastness_models::{Op, OpKind};
+use fastness_sync::entry::{Key, ObjectRef};
+use std::collections::BTreeMap;
+
+/// An object.
+pub(super) type ObjectAddress = ObjectRef<'static>;
+
+/// Most tags, so that the model has numbers for all.
+const TAGS_MAX: usize = 60;
+
+/// One edit. Indices are those of visible elements.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Edit {
+    /// Creates an object that does not exist.
+    Create(ObjectAddress),
+    /// Creates a tag, whose key is generated.
+    CreateTag,
+    /// Deletes an object.
+    Delete(ObjectAddress),
+    /// Sets the title to a number as text, or to null.
+    SetTitle(ObjectAddress, Option<i64>),
+    /// Sets the later property.
+    SetExtra(ObjectAddress, i64),
+    /// Links to a page, or to none.
+    SetNext(ObjectAddress, Option<ObjectAddress>),
+    /// Adds to a counter.
+    Add(ObjectAddress, &'static str, i64),
+    /// Inserts an item before an index.
+    Insert(ObjectAddress, &'static str, usize, Item),
+    /// Replaces an item.
+    SetItem(ObjectAddress, &'static str, usize, Item),
+    /// Removes an item.
+    Remove(ObjectAddress, &'static str, usize),
+    /// Moves an item, so that it is at the second index then.
+    Move(ObjectAddress, &'static str, [usize; 2]),
+    /// Removes all items.
+    Clear(ObjectAddress, &'static str),
+    /// Adds the later property, with one of two types.
+    AddExtra(usize),
+    /// Adds the later class, with one of two keys.
+    AddLate(usize),
+}
+
+/// An item of a list.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Item {
+    /// A number.
+    Number(i64),
+    /// A link.
+    Link(ObjectAddress),
+}
+
+/// The view of an app, and the numbers that it gives to its values.
+pub(super) struct View<'a> {
+    pub(super) visible: &'a Visible,
+    pub(super) schema: &'a model::Schema,
+    pub(super) names: &'a ModelNames,
+    /// Distinguishes values.
+    pub(super) value: i64,
+}
+
+impl View<'_> {
+    /// Draws an edit; none if the view does not allow it.
+    pub(super) fn edit(&self, op: Op) -> Option<Edit> {
+        match op.kind {
+            OpKind::Create => self.create(op),
+            OpKind::Delete => Some(Edit::Delete(self.target(op.b)?)),
+            OpKind::Set => self.set(op),
+            OpKind::Add => {
+                let target = self.target(op.b)?;
+                self.has(target, VIEWS).then(|| Edit::Add(target, VIEWS, i64::from(op.c) + 1))
+            }
+            OpKind::ListInsert => {
+                let (target, list, count) = self.list(op)?;
+                let index = usize::from(op.c >> 1) % (count + 1);
+                Some(Edit::Insert(target, list, index, self.item(list)?))
+            }
+            OpKind::ListEdit => self.edit_list(op),
+            OpKind::ChangeSchema => {
+                let choice = usize::from(op.b & 1);
+                let class = |number| self.schema.get(&number);
+                if op.c & 1 == 0 && class(2).is_none() {
+                    return Some(Edit::AddLate(choice));
+                }
+                let (_, properties) = class(0)?;
+                (!properties.contains_key(&number_of(EXTRA))).then_some(Edit::AddExtra(choice))
+            }
+            _ => None,
+        }
+    }
+
+    fn create(&self, op: Op) -> Option<Edit> {
+        let key = Key::Int(i64::from(op.b) % PAGES);
+        let target = match op.c % 4 {
+            0 => {
+                let has_room = self.names.generated() < TAGS_MAX;
+                return (has_room && self.schema.contains_key(&1)).then_some(Edit::CreateTag);
+            }
+            1 if self.schema.contains_key(&2) => ObjectRef { class: LATE, key },
+            _ => ObjectRef { class: PAGE, key },
+        };
+        let exists = self.visible.keys().any(|object| self.names.target(*object) == target);
+        (!exists && self.schema.contains_key(&0)).then_some(Edit::Create(target))
+    }
+
+    fn set(&self, op: Op) -> Option<Edit> {
+        let target = self.target(op.b)?;
+        let value = self.value;
+        match op.c % 8 {
+            0..4 if self.has(target, TITLE) => {
+                Some(Edit::SetTitle(target, (op.c >> 3 != 0).then_some(value)))
+            }
+            4 | 5 if self.has(target, NEXT) => Some(Edit::SetNext(target, self.page(op.c >> 3))),
+            _ => match self.contents(target)?.get(&number_of(EXTRA))? {
+                Content::Value(_) => Some(Edit::SetExtra(target, value)),
+                Content::Counter(_) => Some(Edit::Add(target, EXTRA, value)),
+                Content::List(_) => None,
+            },
+        }
+    }
+
+    fn edit_list(&self, op: Op) -> Option<Edit> {
+        let (target, list, count) = self.list(op)?;
+        let index = usize::from(op.c >> 4).checked_rem(count)?;
+        Some(match op.c >> 1 & 7 {
+            0 | 1 => Edit::SetItem(target, list, index, self.item(list)?),
+            2 | 3 => Edit::Remove(target, list, index),
+            4..7 if count > 1 => {
+                let to = (index + 1 + usize::from(op.b >> 2) % (count - 1)) % count;
+                Edit::Move(target, list, [index, to])
+            }
+            _ => Edit::Clear(target, list),
+        })
+    }
+
+    fn object(&self, operand: u8) -> Option<model::ObjectRef> {
+        let index = usize::from(operand).checked_rem(self.visible.len())?;
+        self.visible.keys().nth(index).copied()
+    }
+
+    fn target(&self, operand: u8) -> Option<ObjectAddress> {
+        Some(self.names.target(self.object(operand)?))
+    }
+
+    /// Returns a page; none for the operand that stands for null, or without pages.
+    fn page(&self, operand: u8) -> Option<ObjectAddress> {
+        let pages: Vec<_> = self.visible.keys().filter(|object| object.class == 0).collect();
+        let index = usize::from(operand) % (pages.len() + 1);
+        Some(self.names.target(**pages.get(index)?))
+    }
+
+    fn contents(&self, target: ObjectAddress) -> Option<&BTreeMap<PropertyNumber, Content>> {
+        let mut objects = self.visible.iter();
+        let found = objects.find(|(object, _)| self.names.target(**object) == target);
+        found.map(|(_, contents)| contents)
+    }
+
+    fn has(&self, target: ObjectAddress, property: &str) -> bool {
+        let number = number_of(property);
+        self.contents(target).is_some_and(|contents| contents.contains_key(&number))
+    }
+
+    /// Returns a list and its length.
+    fn list(&self, op: Op) -> Option<(ObjectAddress, &'static str, usize)> {
+        let list = if op.c & 1 == 0 { LINES } else { LINKS };
+        let mut owners = self.visible.iter().filter(|(object, _)| object.class == 0);
+        let count = owners.clone().count();
+        let (object, contents) = owners.nth(usize::from(op.b & 3).checked_rem(count)?)?;
+        let Content::List(elements) = contents.get(&number_of(list))? else { return None };
+        Some((self.names.target(*object), list, elements.len()))
+    }
+
+    fn item(&self, list: &str) -> Option<Item> {
+        if list == LINES {
+            return Some(Item::Number(self.value));
+        }
+        self.page(u8::try_from(self.value % 251).unwrap_or_default()).map(Item::Link)
+    }
+}
+
+fn number_of(property: &str) -> u8 {
+    let index = PROPERTIES.iter().position(|other| *other == property);
+    index.and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX)
+}

@@ -1,0 +1,352 @@
+//! A client's file: the real replica of a client, on a simulated machine of its own.
+//!
+//! - SY3 The working state is the fold of the pending entries over the canonical state.
+//! - SY14 A crash leaves the file as before a call, or as after it.
+
+use super::super::compare::CheckError;
+use super::super::world::World;
+use super::domain::{
+    EXTRA, LATE, LATE_KEYS, LINES, LINKS, ModelNames, NEXT, PAGE, TAG, TITLE, VIEWS,
+};
+use super::edit::{Edit, Item, ObjectAddress};
+use super::oracle::ClientStates;
+use super::replica::{OwnEntry, Replica};
+use crate::check::definition::Violation;
+use crate::check::probe::Probe;
+use crate::check::promises::{SY1, SY3, SY4, SY14};
+use crate::fs::{Disk, SimFs};
+use fastness::object::{Database, DatabaseOptions, Transaction};
+use fastness::schema::{Class, Property, PropertyType, Scalar, Schema, SchemaMode};
+use fastness::table::{ElementId, ObjectId, ObjectKey, RowId, Value};
+use fastness_sync::client::{
+    ClientError, ClientReplica, Download, DownloadItem, Refusal, ReplicaClock,
+};
+use fastness_sync::entry::Key;
+use fastness_sync::server::{ClientIdentity, HistoryItem, HistoryPart};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const FILE: &str = "/sim/client.fast";
+
+/// The file of a client.
+pub(super) struct ClientFile<'w> {
+    world: &'w World,
+    fs: SimFs,
+    local_ms: Arc<AtomicU64>,
+    replica: Option<ClientReplica>,
+    has_restarted: bool,
+    /// The next call that changes the file is interrupted by a crash.
+    pub(super) crashes: bool,
+}
+
+fn failed(error: ClientError) -> CheckError {
+    match error {
+        ClientError::File(error) => CheckError::Store(error),
+        other => Violation::new(SY1.id, format!("a download fails: {other}")).into(),
+    }
+}
+
+fn schema() -> Result<Schema, fastness::Error> {
+    let list = PropertyType::List { of: Scalar::Int, nullable: false };
+    let named = |class: Class| -> Result<Class, fastness::Error> {
+        Ok(class
+            .with(Property::new(TITLE, Scalar::String)?.nullable())
+            .with(Property::new(NEXT, PropertyType::Object(PAGE.into()))?)
+            .with(Property::new(VIEWS, PropertyType::Counter)?))
+    };
+    let page = Class::new(PAGE)?.with(int_key("id")?);
+    let page = named(page)?
+        .with(Property::new(LINES, list)?)
+        .with(Property::new(LINKS, PropertyType::ObjectList(PAGE.into()))?);
+    Ok(Schema::new([page, named(Class::new(TAG)?)?])?)
+}
+
+fn int_key(name: &str) -> Result<Property, fastness::Error> {
+    Ok(Property::new(name, Scalar::Int)?.required().primary_key())
+}
+
+impl<'w> ClientFile<'w> {
+    /// Creates a file with the classes of the app.
+    pub(super) fn create(world: &'w World, local_ms: u64) -> Result<Self, CheckError> {
+        let fs = world.boot(Disk::default());
+        let local_ms = Arc::new(AtomicU64::new(local_ms));
+        let mut file =
+            Self { world, fs, local_ms, replica: None, has_restarted: false, crashes: false };
+        file.open()?;
+        Ok(file)
+    }
+
+    fn open(&mut self) -> Result<(), CheckError> {
+        let local_ms = Arc::clone(&self.local_ms);
+        let clock = ReplicaClock::new(Box::new(move || local_ms.load(Ordering::Relaxed)));
+        let wanted = DatabaseOptions::schema(schema()?, 1).mode(SchemaMode::Additive);
+        let wanted = wanted.synced().replica_hook(clock.hook());
+        let options = self.world.options(&self.fs);
+        let database = Database::open(&options, Path::new(FILE), &wanted)?;
+        self.replica = Some(ClientReplica::new(database, clock).map_err(failed)?);
+        Ok(())
+    }
+
+    fn replica(&self) -> &ClientReplica {
+        self.replica.as_ref().expect("the file is open")
+    }
+
+    pub(super) fn set_time(&self, local_ms: u64) {
+        self.local_ms.store(local_ms, Ordering::Relaxed);
+    }
+
+    /// Opens the file again after a crash, with a disk.
+    fn reboot(&mut self, disk: Disk) -> Result<(), CheckError> {
+        self.fs.disconnect();
+        self.replica = None;
+        self.fs = self.world.boot(disk);
+        self.has_restarted = true;
+        self.open()
+    }
+
+    /// Tells whether the process has restarted since the last call.
+    pub(super) const fn take_restart(&mut self) -> bool {
+        std::mem::replace(&mut self.has_restarted, false)
+    }
+
+    /// Kills the process, or cuts the power, and opens the file again.
+    pub(super) fn restart(&mut self, power_loss: bool) -> Result<(), CheckError> {
+        let disk = self.fs.disk();
+        let disk = if power_loss { self.world.rng(|rng| disk.power_loss(rng)) } else { disk };
+        self.reboot(disk)
+    }
+
+    /// Changes the file, sometimes with a crash at one of the calls; tells whether it crashed.
+    fn change<T>(
+        &mut self,
+        change: impl FnOnce(&ClientReplica) -> Result<T, CheckError>,
+        probe: &mut Probe,
+    ) -> Result<(T, bool), CheckError> {
+        if !std::mem::take(&mut self.crashes) {
+            return Ok((change(self.replica())?, false));
+        }
+        self.fs.record_forks();
+        let changed = change(self.replica())?;
+        let mut forks = self.fs.take_forks();
+        if forks.is_empty() {
+            return Ok((changed, false));
+        }
+        let index = self.world.rng(|rng| rng.below(forks.len()));
+        let fork = forks.swap_remove(index);
+        let disk = match self.world.rng(|rng| rng.one_in(2)) {
+            true => self.world.rng(|rng| fork.disk.power_loss(rng)),
+            false => fork.disk,
+        };
+        probe.crash(fork.at.name());
+        self.reboot(disk)?;
+        Ok((changed, true))
+    }
+
+    pub(super) fn identify(&self, identity: ClientIdentity) -> Result<(), CheckError> {
+        self.replica().identify(identity.client, identity.salt).map_err(failed)
+    }
+
+    /// Returns the pending entries after a number.
+    pub(super) fn entries_after(&self, number: u64) -> Result<Vec<Vec<u8>>, CheckError> {
+        let upload = self.replica().upload_after(number, usize::MAX).map_err(failed)?;
+        Ok(upload.entries.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// Writes a transaction of an app; returns its entry. None is left if a crash took it.
+    pub(super) fn write(
+        &mut self,
+        edits: &[Edit],
+        last: u64,
+        probe: &mut Probe,
+    ) -> Result<Option<Vec<u8>>, CheckError> {
+        let write = |replica: &ClientReplica| {
+            let mut txn = replica.database().write()?;
+            edits.iter().try_for_each(|edit| do_edit(&mut txn, edit))?;
+            txn.commit()?;
+            Ok(())
+        };
+        let ((), has_crashed) = self.change(write, probe)?;
+        let mut entries = self.entries_after(last)?;
+        if entries.len() > 1 {
+            return Err(Violation::new(SY4.id, "a transaction became several entries").into());
+        }
+        if has_crashed {
+            probe.mark(match entries.len() {
+                0 => "client: crash during a commit: rolled back",
+                _ => "client: crash during a commit: committed",
+            });
+        }
+        Ok(entries.pop())
+    }
+
+    /// Applies a part of the history; tells whether it is in the file.
+    pub(super) fn download(
+        &mut self,
+        (from, part): (u64, &HistoryPart),
+        probe: &mut Probe,
+    ) -> Result<bool, CheckError> {
+        let items: Vec<DownloadItem<'_>> = part.items.iter().map(item).collect();
+        let HistoryPart { server, salt, .. } = part;
+        let download = Download {
+            epoch: server.epoch,
+            from,
+            salt: *salt,
+            horizon: server.horizon,
+            durable_seq: server.durable_seq,
+            items: &items,
+        };
+        let apply = |replica: &ClientReplica| replica.download(&download).map_err(failed);
+        let (_, has_crashed) = self.change(apply, probe)?;
+        let is_applied = self.replica().meta().map_err(failed)?.cursor == part.to;
+        if has_crashed && !items.is_empty() {
+            probe.mark(match is_applied {
+                false => "client: crash during a download: rolled back",
+                true => "client: crash during a download: committed",
+            });
+        }
+        Ok(is_applied)
+    }
+
+    /// Notes that an entry was refused.
+    pub(super) fn refuse(&mut self, number: u64, probe: &mut Probe) -> Result<(), CheckError> {
+        let refusal = Refusal { code: 225, operation: None };
+        let refuse =
+            |replica: &ClientReplica| replica.refuse(number, refusal).map(drop).map_err(failed);
+        let ((), has_crashed) = self.change(refuse, probe)?;
+        if has_crashed {
+            // The answer comes again, as it may with any lost one.
+            self.replica().refuse(number, refusal).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn compact(&mut self, probe: &mut Probe) -> Result<(), CheckError> {
+        let compact = |replica: &ClientReplica| replica.compact().map_err(failed);
+        self.change(compact, probe).map(drop)
+    }
+
+    /// Compares the file with the replica in memory, and its states with those of the model.
+    pub(super) fn check(
+        &self,
+        replica: &Replica,
+        (names, states): (&mut ModelNames, &ClientStates),
+    ) -> Result<(), CheckError> {
+        let meta = self.replica().meta().map_err(failed)?;
+        let found = [meta.cursor, meta.cursor_salt, meta.last_client_seq, meta.answered];
+        let Replica { cursor, cursor_salt, last_client_seq, answered, .. } = *replica;
+        let expected = [cursor, cursor_salt, last_client_seq, answered];
+        if found != expected || meta.chain_hash != replica.chain_hash {
+            let text = format!("a file has {meta:?}, not {expected:?}");
+            return Err(Violation::new(SY14.id, text).into());
+        }
+        let pending: Vec<&Vec<u8>> =
+            replica.pending().map(|OwnEntry { bytes, .. }| bytes).collect();
+        let found = self.entries_after(0)?;
+        if !found.iter().eq(pending.iter().copied()) {
+            let text = format!("a file has {} pending entries", found.len());
+            return Err(Violation::new(SY4.id, format!("{text}, not {}", pending.len())).into());
+        }
+        let ClientStates { canonical, working } = states;
+        let replica = self.replica();
+        let shown = replica.canonical(|tables| Ok(names.visible_in(tables, canonical.schema())?));
+        compare(SY1.id, (&shown.map_err(failed)?, canonical))?;
+        let mut txn = replica.database().write()?;
+        let shown = names.visible_in(txn.tables(), working.schema())?;
+        compare(SY3.id, (&shown, working))
+    }
+}
+
+fn compare(
+    invariant: &'static str,
+    (found, expected): (&fastness_models::merge::Visible, &fastness_models::merge::fold::State),
+) -> Result<(), CheckError> {
+    let expected = expected.visible();
+    if *found == expected {
+        return Ok(());
+    }
+    let text = format!("a file shows {found:?}, not {expected:?}");
+    Err(Violation::new(invariant, text).into())
+}
+
+fn item(item: &HistoryItem) -> DownloadItem<'_> {
+    match item {
+        HistoryItem::Entry { client, entry } => DownloadItem::Entry { client: *client, entry },
+        HistoryItem::Own { client_seq, stamp } => {
+            DownloadItem::Own { client_seq: *client_seq, stamp: *stamp }
+        }
+    }
+}
+
+/// Returns the address of an object in a file.
+fn id(txn: &Transaction, target: ObjectAddress) -> Result<ObjectId, CheckError> {
+    let key = match target.key {
+        Key::Int(key) => ObjectKey::Int(key),
+        Key::Generated(id) => ObjectKey::Row(RowId { author: id.author, number: id.number }),
+        Key::Null | Key::String(_) => ObjectKey::Null,
+    };
+    Ok(ObjectId { class: txn.objects(target.class)?.class(), key })
+}
+
+fn value(txn: &Transaction, item: Item) -> Result<Value<'static>, CheckError> {
+    Ok(match item {
+        Item::Number(number) => Value::Int(number),
+        Item::Link(target) => Value::Link(id(txn, target)?),
+    })
+}
+
+fn extra(of: usize) -> Result<Property, fastness::Error> {
+    if of == 0 {
+        return Ok(Property::new(EXTRA, Scalar::Int)?.nullable());
+    }
+    Ok(Property::new(EXTRA, PropertyType::Counter)?)
+}
+
+fn late(of: usize) -> Result<Class, fastness::Error> {
+    Ok(Class::new(LATE)?.with(int_key(LATE_KEYS[of].property)?))
+}
+
+/// Does an edit as an app does.
+fn do_edit(txn: &mut Transaction, edit: &Edit) -> Result<(), CheckError> {
+    match *edit {
+        Edit::Create(target) => {
+            let Key::Int(key) = target.key else { return Ok(()) };
+            txn.create_with_key(target.class, key)?;
+        }
+        Edit::CreateTag => drop(txn.create(TAG)?),
+        Edit::Delete(target) => txn.delete(&id(txn, target)?)?,
+        Edit::SetTitle(target, number) => {
+            let title = number.map(|number| number.to_string());
+            let title = title.as_deref().map_or(Value::Null, Value::from);
+            txn.set(&id(txn, target)?, TITLE, title)?;
+        }
+        Edit::SetExtra(target, to) => txn.set(&id(txn, target)?, EXTRA, to)?,
+        Edit::SetNext(target, to) => {
+            let to = to.map(|to| id(txn, to)).transpose()?.map_or(Value::Null, Value::Link);
+            txn.set(&id(txn, target)?, NEXT, to)?;
+        }
+        Edit::Add(target, counter, by) => drop(txn.add(&id(txn, target)?, counter, by)?),
+        Edit::Insert(target, list, index, item) => {
+            let (id, value) = (id(txn, target)?, value(txn, item)?);
+            let _element: ElementId = txn.list(&id, list)?.insert(index, value)?;
+        }
+        Edit::SetItem(target, list, index, item) => {
+            let (id, value) = (id(txn, target)?, value(txn, item)?);
+            txn.list(&id, list)?.set(index, value)?;
+        }
+        Edit::Remove(target, list, index) => {
+            drop(txn.list(&id(txn, target)?, list)?.remove(index)?);
+        }
+        Edit::Move(target, list, [from, to]) => {
+            txn.list(&id(txn, target)?, list)?.move_to(from, to)?;
+        }
+        Edit::Clear(target, list) => txn.list(&id(txn, target)?, list)?.clear()?,
+        Edit::AddExtra(of) => {
+            txn.add_property(PAGE, &extra(of)?)?;
+        }
+        Edit::AddLate(of) => {
+            txn.add_class(&late(of)?)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,461 @@
+//! The oracle: the model of the server and of each client, which real ones are compared with.
+//!
+//! - SY1, SY3 A client's states are the folds of the model's history and of its own entries.
+//! - SY4, SY13 Every entry that a client wrote is in the history, refused, or in a report.
+//! - SY12 A reset decides as the model does.
+//! - SY16 The server answers as its model does, and stamps alike.
+
+use super::domain::ModelNames;
+use super::replica::{Decided, OwnEntry, Replica};
+use crate::check::definition::Violation;
+use crate::check::promises::{SY1, SY3, SY4, SY7, SY8, SY12, SY16};
+use fastness_models::merge::fold::State;
+use fastness_models::merge::recover::{Recovered, Reset};
+use fastness_models::merge::server::{Answer as ModelAnswer, Refusal, Server};
+use fastness_models::merge::{PENDING, SyncEntry};
+use fastness_sync::merge::{Author, Memory, apply};
+use fastness_sync::reset::Reported;
+use fastness_sync::server::{Answer, RefusalCode, UploadStop};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An entry as its client wrote it; its stamp is the effective one once the client knows it.
+#[derive(Clone, Debug)]
+struct WrittenEntry {
+    entry: SyncEntry,
+    is_reported: bool,
+}
+
+/// The model of a client.
+#[derive(Clone, Debug)]
+struct ClientModel {
+    /// The client's identities before, oldest first.
+    earlier: Vec<u32>,
+    epoch: u64,
+    cursor: u64,
+    canonical: State,
+    written: BTreeMap<u64, WrittenEntry>,
+    refused: BTreeSet<u64>,
+}
+
+/// The states of a client in the model.
+pub(super) struct ClientStates {
+    pub(super) canonical: State,
+    pub(super) working: State,
+}
+
+/// A history: that of the model, and its fold after each entry, never purged.
+#[derive(Clone)]
+pub(super) struct History {
+    pub(super) server: Server,
+    folds: Vec<State>,
+    /// The last fold, in the core.
+    pub(super) core: Memory,
+    pub(super) salt: u64,
+}
+
+/// The oracle.
+pub(super) struct Oracle {
+    pub(super) names: ModelNames,
+    pub(super) history: History,
+    epoch: u64,
+    /// Histories that the server lost when a backup was restored, by epoch.
+    past: BTreeMap<u64, History>,
+    clients: BTreeMap<u32, ClientModel>,
+    /// Counts of outcomes of resets.
+    pub(super) outcomes: BTreeMap<&'static str, u64>,
+}
+
+/// The entries and outcomes of a reset, as they are compared.
+struct Rewritten<'r, 'i> {
+    identity: u32,
+    base: u64,
+    reported: &'i mut dyn Iterator<Item = Reported<'r>>,
+    written: std::vec::IntoIter<&'r OwnEntry>,
+}
+
+impl History {
+    /// Returns the fold of all entries.
+    pub(super) fn fold(&self) -> &State {
+        self.folds.last().expect("the empty history has a fold")
+    }
+}
+
+fn violation<T>(invariant: &'static str, text: impl Into<String>) -> Result<T, Violation> {
+    Err(Violation::new(invariant, text))
+}
+
+impl Oracle {
+    pub(super) fn new(epoch: u64) -> Self {
+        let server = Server::new(None);
+        let folds = vec![State::new(None)];
+        let history = History { server, folds, core: Memory::default(), salt: 0 };
+        let (past, clients, outcomes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { names: ModelNames::default(), history, epoch, past, clients, outcomes }
+    }
+
+    /// Notes that the server begins an epoch with the history of a backup.
+    pub(super) fn restore(&mut self, history: History, epoch: u64) {
+        let past = std::mem::replace(&mut self.history, history);
+        self.past.insert(self.epoch, past);
+        self.epoch = epoch;
+    }
+
+    fn history_of(&self, epoch: u64) -> &History {
+        if epoch == self.epoch { &self.history } else { &self.past[&epoch] }
+    }
+
+    pub(super) fn head(&self) -> u64 {
+        self.history.server.head()
+    }
+
+    /// Compares the server's answers to entries of a client.
+    pub(super) fn submit(
+        &mut self,
+        client: u32,
+        (entries, answers): (&[Vec<u8>], &[Answer]),
+        now_ms: u64,
+    ) -> Result<(), Violation> {
+        let mut has_stopped = false;
+        for (index, bytes) in entries.iter().enumerate() {
+            let Some(answer) = answers.get(index).filter(|_| !has_stopped) else {
+                let is_complete = has_stopped && answers.len() == index;
+                return if is_complete {
+                    Ok(())
+                } else {
+                    violation(SY16.id, "an answer is missing")
+                };
+            };
+            has_stopped = matches!(answer, Answer::Stopped(_));
+            self.submit_one(client, (bytes, answer), now_ms)?;
+        }
+        Ok(())
+    }
+
+    fn submit_one(
+        &mut self,
+        client: u32,
+        (bytes, answer): (&[u8], &Answer),
+        now_ms: u64,
+    ) -> Result<(), Violation> {
+        let entry = self.entry(client, bytes)?;
+        let expected = self.history.server.submit(&entry, now_ms);
+        let found = match answer {
+            Answer::Sequenced { seq, .. } => Ok(ModelAnswer::Sequenced(*seq)),
+            Answer::Repeated => Ok(ModelAnswer::Acknowledged),
+            Answer::Refused(refusal) if refusal.code == RefusalCode::Schema => Err(Refusal::Schema),
+            Answer::Refused(refusal) if refusal.code == RefusalCode::Element => {
+                Err(Refusal::Element)
+            }
+            Answer::Stopped(UploadStop::Gap { .. }) => Err(Refusal::Gap),
+            Answer::Stopped(UploadStop::Base) => Err(Refusal::Base),
+            Answer::Stopped(UploadStop::Expired) => Err(Refusal::Expired),
+            Answer::Refused(_) | Answer::Stopped(_) => {
+                return violation(SY16.id, format!("an entry of the domain is {answer:?}"));
+            }
+        };
+        if found != expected {
+            let text = format!("entry {} of client {client} is {answer:?}", entry.client_seq);
+            return violation(SY16.id, format!("{text}; the model says {expected:?}"));
+        }
+        let Answer::Sequenced { seq, stamp } = *answer else { return Ok(()) };
+        let sequenced = self.history.server.history.last().expect("the model has the entry");
+        if sequenced.stamp != stamp {
+            let text = format!("entry {seq} has the stamp {stamp}, not {}", sequenced.stamp);
+            return violation(SY7.id, text);
+        }
+        let mut fold = self.history.folds.last().cloned().unwrap_or_default();
+        fold.apply(sequenced);
+        self.history.folds.push(fold);
+        self.fold_core((client, seq), bytes, stamp);
+        Ok(())
+    }
+
+    fn fold_core(&mut self, (client, seq): (u32, u64), bytes: &[u8], stamp: u64) {
+        let stamped = fastness_sync::entry::Operations::with_stamp(bytes, stamp);
+        let stamped = stamped.expect("the entry is within the limits");
+        self.history.salt = fastness_sync::chain::salt(self.history.salt, client, &stamped);
+        let entry = fastness_sync::entry::decode(&stamped).expect("the entry was decoded before");
+        let fastness_sync::entry::Header { client_seq, base, .. } = entry.header;
+        let author = Author { seq, client, client_seq, base, stamp };
+        for operation in entry.operations {
+            let Ok(_) = apply(&mut self.history.core, &author, operation);
+        }
+    }
+
+    fn entry(&mut self, client: u32, bytes: &[u8]) -> Result<SyncEntry, Violation> {
+        let entry = self.names.entry((client, PENDING), bytes);
+        entry.map_err(|error| Violation::new(SY8.id, format!("no entry: {error:?}")))
+    }
+
+    /// Notes a new client that begins at a seq.
+    pub(super) fn begin(&mut self, client: u32, (epoch, seq): (u64, u64)) {
+        let index = usize::try_from(seq).unwrap_or(usize::MAX);
+        let canonical = self.history_of(epoch).folds[index].clone();
+        let earlier = Vec::new();
+        let (written, refused) = (BTreeMap::new(), BTreeSet::new());
+        let model = ClientModel { earlier, epoch, cursor: seq, canonical, written, refused };
+        self.clients.insert(client, model);
+    }
+
+    /// Notes an entry that a client wrote.
+    pub(super) fn wrote(&mut self, own: &OwnEntry) -> Result<(), Violation> {
+        let client = own.client;
+        let entry = self.entry(client, &own.bytes)?;
+        let written = WrittenEntry { entry, is_reported: false };
+        let number = own.header.client_seq;
+        let model = self.clients.get_mut(&client).expect("the client exists");
+        match model.written.insert(number, written) {
+            None => Ok(()),
+            Some(_) => violation(SY4.id, format!("client {client} wrote two entries {number}")),
+        }
+    }
+
+    /// Tells whether two clients wrote entries that do not know each other.
+    pub(super) fn has_concurrent_entries(&self) -> bool {
+        let history = &self.history.server.history;
+        history.iter().any(|entry| {
+            let earlier = history.iter().take_while(|other| other.seq < entry.seq);
+            earlier.filter(|other| other.client != entry.client).any(|other| !entry.knows(other))
+        })
+    }
+
+    /// Tells whether the server has this epoch.
+    pub(super) const fn is_current(&self, epoch: u64) -> bool {
+        epoch == self.epoch
+    }
+
+    /// Notes that a reset reported a refusal to a client.
+    pub(super) fn refused_elsewhere(&mut self, client: u32, number: u64) {
+        self.clients.get_mut(&client).expect("the client exists").refused.insert(number);
+    }
+
+    /// Notes that a client knows a refusal.
+    pub(super) fn refused(&mut self, client: u32, number: u64) -> Result<(), Violation> {
+        let model = self.clients.get_mut(&client).expect("the client exists");
+        model.refused.insert(number);
+        let epoch = model.epoch;
+        match self.history_of(epoch).server.refusal(client, number) {
+            Some(_) => Ok(()),
+            None => violation(SY4.id, format!("entry {number} of {client} was not refused")),
+        }
+    }
+
+    /// Compares a client with its model, after the model has followed it to its cursor.
+    pub(super) fn check(&mut self, replica: &Replica) -> Result<(), Violation> {
+        let client = replica.identity.client;
+        let model = &self.clients[&client];
+        if replica.cursor < model.cursor || replica.epoch != model.epoch {
+            return violation(SY1.id, format!("client {client} went back to {}", replica.cursor));
+        }
+        if replica.cursor > model.cursor {
+            let mut model = model.clone();
+            let history = &self.history_of(model.epoch).server.history;
+            if replica.cursor > history.len() as u64 {
+                return violation(SY1.id, format!("client {client} is ahead of the server"));
+            }
+            model.follow(client, history, replica.cursor);
+            self.clients.insert(client, model);
+        }
+        let model = &self.clients[&client];
+        let expected: Vec<u64> = model.pending().map(|entry| entry.client_seq).collect();
+        let pending: Vec<u64> = replica.pending().map(|entry| entry.header.client_seq).collect();
+        if pending != expected {
+            let text = format!("client {client} has {pending:?} pending, not {expected:?}");
+            return violation(SY4.id, text);
+        }
+        for (invariant, state, fold) in [
+            (SY1.id, &replica.canonical, &model.canonical),
+            (SY3.id, &replica.working, &model.working()),
+        ] {
+            let found = self.names.visible(state, fold.schema());
+            if found != fold.visible() {
+                let text = format!("client {client} shows {found:?}, not {:?}", fold.visible());
+                return violation(invariant, text);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the states of a client.
+    pub(super) fn states(&self, client: u32) -> ClientStates {
+        let model = &self.clients[&client];
+        ClientStates { canonical: model.canonical.clone(), working: model.working() }
+    }
+
+    /// Compares a reset of a client, whose identity was `old`. `replica` is the client after it,
+    /// and `fresh` the state of the snapshot in the model.
+    pub(super) fn reset(
+        &mut self,
+        old: u32,
+        (replica, fresh): (&Replica, State),
+        decided: &Decided,
+    ) -> Result<(), Violation> {
+        let before = self.clients[&old].clone();
+        let lost = self.lost(&before, old, replica)?;
+        let numbers = |entry: &SyncEntry| (entry.client, entry.client_seq);
+        let found: Vec<_> =
+            decided.entries.iter().map(|entry| (entry.client, entry.header.client_seq)).collect();
+        let expected: Vec<_> = lost.iter().map(numbers).collect();
+        if found != expected {
+            let text = format!("client {old} decided on its entries {found:?}, not {expected:?}");
+            return violation(SY12.id, text);
+        }
+        let working = before.working();
+        let canonical = &before.canonical;
+        let mut reset = Reset { fresh, canonical, working: &working, mutant: None };
+        let mut reported = decided.report.operations();
+        let identity = replica.identity.client;
+        let written: Vec<&OwnEntry> =
+            replica.own.iter().filter(|own| own.client == identity).collect();
+        let mut again = Rewritten {
+            identity,
+            base: replica.cursor,
+            reported: &mut reported,
+            written: written.into_iter(),
+        };
+        for entry in &lost {
+            self.reset_entry(&mut reset, entry, &mut again)?;
+            let client = self.clients.get_mut(&entry.client).expect("the client exists");
+            client.written.get_mut(&entry.client_seq).expect("it was written").is_reported = true;
+        }
+        if again.reported.next().is_some() || again.written.next().is_some() {
+            return violation(SY12.id, "more was written again or reported");
+        }
+        self.begin(replica.identity.client, (replica.epoch, replica.cursor));
+        let model = self.clients.get_mut(&replica.identity.client).expect("it was inserted");
+        model.earlier = before.earlier;
+        model.earlier.push(old);
+        let mut own = replica.own.iter().filter(|own| own.client == replica.identity.client);
+        own.try_for_each(|own| self.wrote(own))
+    }
+
+    /// Returns the entries of a client that the history of its new replica does not contain.
+    fn lost(
+        &self,
+        before: &ClientModel,
+        old: u32,
+        replica: &Replica,
+    ) -> Result<Vec<SyncEntry>, Violation> {
+        let server = &self.history_of(replica.epoch).server;
+        let Some(history) =
+            usize::try_from(replica.cursor).ok().and_then(|end| server.history.get(..end))
+        else {
+            return violation(SY1.id, "a snapshot is ahead of the server");
+        };
+        let known: BTreeSet<(u32, u64)> =
+            history.iter().map(|entry| (entry.client, entry.client_seq)).collect();
+        let mut lost = Vec::new();
+        for client in before.earlier.iter().chain([&old]) {
+            let model = &self.clients[client];
+            for (number, WrittenEntry { entry, is_reported }) in &model.written {
+                let is_known =
+                    known.contains(&(*client, *number)) || model.refused.contains(number);
+                if !is_known && !is_reported {
+                    lost.push(entry.clone());
+                }
+            }
+        }
+        Ok(lost)
+    }
+
+    fn reset_entry(
+        &mut self,
+        reset: &mut Reset<'_>,
+        entry: &SyncEntry,
+        rewritten: &mut Rewritten<'_, '_>,
+    ) -> Result<(), Violation> {
+        let identity = rewritten.identity;
+        let mut again = SyncEntry {
+            seq: PENDING,
+            client: identity,
+            client_seq: 0,
+            base: rewritten.base,
+            stamp: PENDING,
+            operations: Vec::new(),
+        };
+        let described = |text: String| {
+            let number = (entry.client, entry.client_seq);
+            violation(SY12.id, format!("entry {number:?} of client {identity}: {text}"))
+        };
+        for expected in reset.recover(entry, &mut again) {
+            let found =
+                rewritten.reported.next().map_or("missing", |reported| reported.outcome.name());
+            *self.outcomes.entry(found).or_default() += 1;
+            if found != recovered(expected) {
+                return described(format!("{found}, not {expected:?}"));
+            }
+        }
+        if again.operations.is_empty() {
+            return Ok(());
+        }
+        let own =
+            rewritten.written.next().map(|own| self.names.entry((identity, PENDING), &own.bytes));
+        let operations = own.and_then(Result::ok).map(|entry| entry.operations);
+        if operations.as_ref() != Some(&again.operations) {
+            return described(format!("wrote {operations:?}, not {:?}", again.operations));
+        }
+        Ok(())
+    }
+
+    /// Checks that every entry is in the history, refused or reported.
+    pub(super) fn account(&self) -> Result<(), Violation> {
+        let history: BTreeSet<(u32, u64)> = self
+            .history
+            .server
+            .history
+            .iter()
+            .map(|entry| (entry.client, entry.client_seq))
+            .collect();
+        if history.len() as u64 != self.head() {
+            return violation(SY8.id, "an entry is in the history twice");
+        }
+        for (client, model) in &self.clients {
+            for (number, written) in &model.written {
+                let is_known = written.is_reported || model.refused.contains(number);
+                if !is_known && !history.contains(&(*client, *number)) {
+                    let text = format!("entry {number} of client {client} is nowhere");
+                    return violation(SY4.id, text);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ClientModel {
+    fn pending(&self) -> impl Iterator<Item = &SyncEntry> {
+        let entries = self.written.values().map(|written| &written.entry);
+        entries.filter(|entry| entry.seq == PENDING && !self.refused.contains(&entry.client_seq))
+    }
+
+    fn working(&self) -> State {
+        let mut working = self.canonical.clone();
+        self.pending().for_each(|entry| drop(working.apply(entry)));
+        working
+    }
+
+    /// Applies the history up to a seq.
+    fn follow(&mut self, client: u32, history: &[SyncEntry], cursor: u64) {
+        for entry in history.iter().filter(|entry| entry.seq > self.cursor && entry.seq <= cursor) {
+            self.canonical.apply(entry);
+            if entry.client == client
+                && let Some(written) = self.written.get_mut(&entry.client_seq)
+            {
+                written.entry.seq = entry.seq;
+                written.entry.stamp = entry.stamp;
+            }
+        }
+        self.cursor = cursor;
+    }
+}
+
+const fn recovered(outcome: Recovered) -> &'static str {
+    match outcome {
+        Recovered::Applied => "applied",
+        Recovered::Adjusted => "adjusted",
+        Recovered::NoOperation => "no operation",
+        Recovered::Conflict => "conflict",
+        Recovered::Deleted => "deleted",
+        Recovered::Schema => "schema",
+    }
+}
