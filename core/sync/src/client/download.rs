@@ -186,7 +186,8 @@ impl Rebase<'_> {
         let outcomes = self.apply(&author, &entry)?.ok_or_else(|| self.tables.damaged())?;
         self.answer(client_seq, &entry)?;
         let mut unsaved = self.tables.txn_mut().tree(UNSAVED)?;
-        unsaved.insert(&number_key(seq), &entry)?;
+        let saved = [&number_key(seq)[..], &entry].concat();
+        unsaved.insert(&letter_key(self.meta.client, client_seq), &saved)?;
         Ok(EntryOutcome { client_seq, seq, entry, outcomes })
     }
 
@@ -242,8 +243,9 @@ impl Rebase<'_> {
         self.meta.durable_seq = self.meta.durable_seq.max(durable_seq);
         let durable_seq = self.meta.durable_seq;
         let mut keys = Vec::new();
-        self.tables.side_each(SideKey { tree: UNSAVED, key: &[] }, &mut |_, key, _| {
-            if read_number(key).is_some_and(|seq| seq <= durable_seq) {
+        self.tables.side_each(SideKey { tree: UNSAVED, key: &[] }, &mut |_, key, value| {
+            let seq = value.get(..8).and_then(read_number);
+            if seq.is_some_and(|seq| seq <= durable_seq) {
                 keys.push(key.to_vec());
             }
             Ok(())

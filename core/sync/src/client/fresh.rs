@@ -43,8 +43,6 @@ pub(super) struct ResetState {
     /// The new identity.
     pub(super) client: u32,
     pub(super) ident_salt: u64,
-    /// The last own entry that the server's history contains.
-    pub(super) server_has: u64,
     /// The snapshot, as far as it was received.
     pub(super) snapshot: u64,
     pub(super) epoch: u64,
@@ -59,11 +57,10 @@ pub(super) struct ResetState {
 }
 
 impl ResetState {
-    fn numbers(&mut self) -> [&mut u64; 9] {
+    fn numbers(&mut self) -> [&mut u64; 8] {
         [
             &mut self.attempts,
             &mut self.ident_salt,
-            &mut self.server_has,
             &mut self.snapshot,
             &mut self.epoch,
             &mut self.seq,
@@ -119,8 +116,8 @@ impl ResetState {
         snapshot: &StoreSnapshot,
     ) -> ClientResult<()> {
         clear_fresh(txn, snapshot)?;
-        let Self { cause, attempts, client, ident_salt, server_has, .. } = *self;
-        *self = Self { cause, attempts, client, ident_salt, server_has, ..Self::default() };
+        let Self { cause, attempts, client, ident_salt, .. } = *self;
+        *self = Self { cause, attempts, client, ident_salt, ..Self::default() };
         Ok(())
     }
 

@@ -8,7 +8,7 @@ pub(super) const META: &str = "sync/meta";
 pub(super) const PENDING: &str = "sync/pending";
 /// Pre-images of pending entries, by number and place.
 pub(super) const UNDO: &str = "sync/undo";
-/// Own entries of the history that no backup contains yet, by seq.
+/// Own entries of the history that no backup contains yet, by client and number.
 pub(super) const UNSAVED: &str = "sync/unsaved";
 /// Refused entries, by client and number: a reset gives the file another client.
 pub(super) const DEAD_LETTERS: &str = "sync/dead";

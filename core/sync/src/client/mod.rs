@@ -16,6 +16,7 @@
 //! - `download`: entries of the history, and refusals.
 //! - `replica`: the face of it.
 //! - `fresh`, `old_state`, `reset`: client reset.
+//! - `session_file`: the file behind a session.
 //!
 //! - SY3 The working state is the fold of the pending entries over the canonical state.
 //! - SY19 An entry leaves the device only after it is durable; its number is never used again.
@@ -33,6 +34,7 @@ mod pending;
 mod rebase;
 mod replica;
 mod reset;
+mod session_file;
 mod write;
 
 pub use download::{DeadLetter, Download, DownloadItem, EntryOutcome, Merged, Refusal};
@@ -41,3 +43,4 @@ pub use fresh::SnapshotPart;
 pub use meta::ClientMeta;
 pub use replica::{ClientReplica, LocalTime, ReplicaClock, Upload};
 pub use reset::{ResetBackup, ResetMode, ResetProgress, ResetStart};
+pub use session_file::{AnswerTo, FileEvent, SessionFile};

@@ -50,6 +50,9 @@ impl<'t> Rebase<'t> {
             let effect = merge::apply(&mut state, author, operation)?;
             outcomes.push(Outcome::of(&state, author, (operation, effect))?);
         }
+        if author.seq < u64::MAX {
+            state.note_entry(author.client, author.client_seq)?;
+        }
         self.touched.append(&mut state.take_touched());
         Ok(Some(outcomes))
     }

@@ -10,17 +10,17 @@
 
 use super::error::{BadDownload, ClientError, ClientResult};
 use super::fresh::{ResetState, SnapshotPart, clear_fresh, hash};
-use super::layout::{FRESH, PENDING, RESET, UNDO, UNSAVED};
+use super::layout::{FRESH, PENDING, RESET, UNDO, UNSAVED, read_letter_key};
 use super::meta::ClientMeta;
 use super::old_state::OldState;
 use super::pending::{self, PendingEntry};
-use super::rebase::{header, restore_local, working_author};
+use super::rebase::{restore_local, working_author};
 use super::replica::ClientReplica;
 use crate::entry::{self, Encoder, Header, Operation};
 use crate::merge::Author;
 use crate::outcome::Outcome;
 use crate::reset::{Cause, Reset, ResetReport};
-use crate::table_state::{TableState, WINDOW_TREE};
+use crate::table_state::{TableState, WINDOW_TREE, last_entry_key};
 use fastness::table::{ObjectId, SideKey, Tables};
 use fastness::{Key, StoreSnapshot};
 use std::path::Path;
@@ -33,12 +33,10 @@ const ATTEMPTS_MAX: u64 = 2;
 pub struct ResetStart {
     /// The cause.
     pub cause: Cause,
-    /// The new identity.
+    /// The new identity, and its proof; 0 if it comes later.
     pub client: u32,
     /// Its proof.
     pub ident_salt: u64,
-    /// Number of the last own entry that the server's history contains; 0 if it knows none.
-    pub server_has: u64,
 }
 
 /// A copy of the file before a reset.
@@ -62,6 +60,10 @@ pub enum ResetMode {
 /// A snapshot that is being received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResetProgress {
+    /// Code of the cause.
+    pub code: u16,
+    /// The new identity; 0 if it is not known yet.
+    pub client: u32,
     /// Number of the snapshot; 0 before the first part.
     pub snapshot: u64,
     /// Offset of the next part.
@@ -92,13 +94,12 @@ impl ClientReplica {
         if let Some(ResetBackup { path, key }) = backup {
             self.database().store().copy(path, key)?;
         }
-        let ResetStart { cause, client, ident_salt, server_has } = *start;
+        let ResetStart { cause, client, ident_salt } = *start;
         let state = ResetState {
             cause: cause.code(),
             attempts: attempts + 1,
             client,
             ident_salt,
-            server_has,
             ..ResetState::default()
         };
         clear_fresh(txn.tables().txn_mut(), &snapshot)?;
@@ -107,13 +108,31 @@ impl ClientReplica {
         Ok(())
     }
 
+    /// Gives a reset in progress the identity that it did not begin with. Tells whether one is in
+    /// progress.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or is damaged.
+    pub fn identify_reset(&self, client: u32, ident_salt: u64) -> ClientResult<bool> {
+        let mut txn = self.database().write()?;
+        let state = ResetState::in_snapshot(&self.database().store().snapshot())?;
+        let Some(state) = state else { return Ok(false) };
+        if state.client == 0 {
+            ResetState { client, ident_salt, ..state }.put(txn.tables().txn_mut())?;
+            txn.commit()?;
+        }
+        Ok(true)
+    }
+
     /// Returns the reset in progress; none if there is none.
     ///
     /// # Errors
     /// If the file cannot be read or is damaged.
     pub fn reset_in_progress(&self) -> ClientResult<Option<ResetProgress>> {
         let state = ResetState::in_snapshot(&self.database().store().snapshot())?;
-        Ok(state.map(|ResetState { snapshot, offset, root, .. }| ResetProgress {
+        Ok(state.map(|ResetState { cause, client, snapshot, offset, root, .. }| ResetProgress {
+            code: cause,
+            client,
             snapshot,
             offset,
             is_complete: root.is_some(),
@@ -142,8 +161,8 @@ impl ClientReplica {
         }
         state.put(tables.txn_mut())?;
         txn.commit()?;
-        let ResetState { snapshot, offset, root, .. } = state;
-        Ok(ResetProgress { snapshot, offset, is_complete: root.is_some() })
+        let ResetState { cause, client, snapshot, offset, root, .. } = state;
+        Ok(ResetProgress { code: cause, client, snapshot, offset, is_complete: root.is_some() })
     }
 
     /// Replaces the canonical state by the snapshot, which is complete, and writes the client's own
@@ -157,7 +176,7 @@ impl ClientReplica {
         let snapshot = self.database().store().snapshot();
         let state = ResetState::in_snapshot(&snapshot)?;
         let state = state.ok_or(ClientError::Download(BadDownload::Snapshot))?;
-        if state.root != Some(hash(&snapshot)?) {
+        if state.client == 0 || state.root != Some(hash(&snapshot)?) {
             return Err(BadDownload::Snapshot.into());
         }
         let stamp = self.clock().now();
@@ -171,13 +190,19 @@ impl ClientReplica {
     }
 }
 
+/// An own entry, of this identity or an earlier one.
+struct OwnEntry {
+    client: u32,
+    entry: PendingEntry,
+}
+
 /// A transaction that replaces the state.
 struct Replacement<'t> {
     tables: &'t mut Tables,
     old: ClientMeta,
     meta: ClientMeta,
     cause: Cause,
-    own: Vec<PendingEntry>,
+    own: Vec<OwnEntry>,
     states: OldState,
     touched: Vec<ObjectId>,
 }
@@ -192,14 +217,14 @@ impl<'t> Replacement<'t> {
         let old = ClientMeta::of(tables)?;
         let cause = Cause::of_code(state.cause).ok_or(BadDownload::Snapshot)?;
         let pending = pending::entries(tables)?;
-        let own = own_entries(tables, &pending, state.server_has)?;
+        let own = own_entries(tables, (&old, &pending), snapshot)?;
         let mut states = OldState::default();
         let mut touched = all_objects(tables)?;
-        each_operation(&own, &old, &mut |operation| {
+        each_operation(&own, &mut |operation| {
             states.record_order(&TableState::new(tables, WINDOW_TREE), operation)
         })?;
         pending::undo(tables, &pending)?;
-        each_operation(&own, &old, &mut |operation| {
+        each_operation(&own, &mut |operation| {
             states.record_value(&TableState::new(tables, WINDOW_TREE), operation)
         })?;
         replace_trees(tables, snapshot)?;
@@ -224,9 +249,10 @@ impl<'t> Replacement<'t> {
     /// Decides on the client's own entries; returns the report.
     fn rewrite(&mut self, mode: ResetMode, now: u64) -> ClientResult<ResetReport> {
         let mut report = ResetReport::new(self.cause, self.old.client);
-        for PendingEntry { entry, .. } in std::mem::take(&mut self.own) {
+        for OwnEntry { client, entry: PendingEntry { entry, .. } } in std::mem::take(&mut self.own)
+        {
             let rewritten = match mode {
-                ResetMode::Recover => self.recover(&entry, now)?,
+                ResetMode::Recover => self.recover((client, &entry), now)?,
                 ResetMode::Discard => discarded(&entry),
             };
             let outcomes = rewritten.ok_or_else(|| self.tables.damaged())?;
@@ -236,14 +262,18 @@ impl<'t> Replacement<'t> {
     }
 
     /// Writes an entry again; returns the outcome of each operation.
-    fn recover(&mut self, bytes: &[u8], now: u64) -> ClientResult<Option<Vec<Outcome>>> {
+    fn recover(
+        &mut self,
+        (client, bytes): (u32, &[u8]),
+        now: u64,
+    ) -> ClientResult<Option<Vec<Outcome>>> {
         let Ok(old) = entry::decode(bytes) else { return Ok(None) };
         let stamp = now.max(self.meta.last_stamp.saturating_add(1));
         let client_seq = self.meta.last_client_seq + 1;
         let base = self.meta.cursor;
         let new_header = Header { client_seq, base, stamp };
         let new = working_author(&self.meta, new_header);
-        let author = working_author(&self.old, old.header);
+        let author = working_author(&ClientMeta { client, ..self.old }, old.header);
         drop(self.tables.record()?);
         let mut again = Vec::new();
         let mut outcomes = Vec::with_capacity(old.operations.len());
@@ -286,34 +316,48 @@ fn discarded(bytes: &[u8]) -> Option<Vec<Outcome>> {
     Some(vec![Outcome::Discarded; count])
 }
 
-/// Returns the own entries that the server's history does not contain: those that no backup
-/// contained, and the pending ones.
+/// Takes the own entries that the fresh state does not contain: those that no backup contained, and
+/// the pending ones.
 fn own_entries(
     tables: &mut Tables,
-    pending: &[PendingEntry],
-    server_has: u64,
-) -> ClientResult<Vec<PendingEntry>> {
-    let mut own = Vec::new();
-    tables.side_each(SideKey { tree: UNSAVED, key: &[] }, &mut |tables, _, entry| {
-        let header = header(entry).ok_or_else(|| tables.damaged())?;
-        own.push(PendingEntry { client_seq: header.client_seq, entry: entry.to_vec() });
+    (meta, pending): (&ClientMeta, &[PendingEntry]),
+    snapshot: &StoreSnapshot,
+) -> ClientResult<Vec<OwnEntry>> {
+    let (mut own, mut lost) = (Vec::new(), Vec::new());
+    let window = format!("{FRESH}window");
+    let contains = |client: u32| -> Result<u64, fastness::Error> {
+        let held = snapshot.tree(&window).get(&last_entry_key(client))?;
+        Ok(held.and_then(|held| (*held).try_into().ok()).map_or(0, u64::from_le_bytes))
+    };
+    tables.side_each(SideKey { tree: UNSAVED, key: &[] }, &mut |tables, key, value| {
+        let (number, entry) = (read_letter_key(key), value.get(8..));
+        let (Some((client, client_seq)), Some(entry)) = (number, entry) else {
+            return Err(tables.damaged());
+        };
+        if client_seq > contains(client)? {
+            lost.push(key.to_vec());
+            let entry = PendingEntry { client_seq, entry: entry.to_vec() };
+            own.push(OwnEntry { client, entry });
+        }
         Ok(())
     })?;
-    own.extend(pending.iter().cloned());
-    own.retain(|entry| entry.client_seq > server_has);
-    own.sort_by_key(|entry| entry.client_seq);
+    let mut unsaved = tables.txn_mut().tree(UNSAVED)?;
+    lost.iter().try_for_each(|key| unsaved.remove(key).map(drop))?;
+    let known = contains(meta.client)?;
+    let missing = pending.iter().filter(|entry| entry.client_seq > known);
+    own.extend(missing.map(|entry| OwnEntry { client: meta.client, entry: entry.clone() }));
     Ok(own)
 }
 
-/// Calls `visit` with each operation of entries of a client.
+/// Calls `visit` with each operation of own entries.
 fn each_operation(
-    entries: &[PendingEntry],
-    meta: &ClientMeta,
+    entries: &[OwnEntry],
     visit: &mut dyn FnMut(Operation<'_>) -> Result<(), fastness::Error>,
 ) -> Result<(), fastness::Error> {
-    for PendingEntry { entry, .. } in entries {
-        let Ok(entry) = entry::decode(entry) else { continue };
-        let author: Author = working_author(meta, entry.header);
+    for OwnEntry { client, entry } in entries {
+        let Ok(entry) = entry::decode(&entry.entry) else { continue };
+        let meta = ClientMeta { client: *client, ..ClientMeta::default() };
+        let author: Author = working_author(&meta, entry.header);
         entry.operations.iter().try_for_each(|operation| visit(author.resolve(*operation)))?;
     }
     Ok(())
@@ -327,7 +371,7 @@ fn replace_trees(tables: &mut Tables, snapshot: &StoreSnapshot) -> ClientResult<
     let mut names: Vec<String> = held.map(str::to_owned).collect();
     names.extend(tables.class_trees());
     names.push(WINDOW_TREE.to_owned());
-    names.extend([PENDING, UNDO, UNSAVED].map(str::to_owned));
+    names.extend([PENDING, UNDO].map(str::to_owned));
     for name in names {
         tables.txn_mut().tree(&name)?.clear()?;
     }

@@ -35,6 +35,7 @@ impl StateTxn {
             let operation = operation.map_err(|_| ServerError::Malformed(HISTORY))?;
             apply(&mut state, author, operation)?;
         }
+        state.note_entry(author.client, author.client_seq)?;
         Ok(())
     }
 

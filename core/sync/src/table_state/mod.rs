@@ -33,6 +33,7 @@ use fastness::table::{Applied, ElementId, ObjectId, Operation, SideEntry, SideKe
 use record::WindowRecord;
 
 pub use author::{Refused, local_changes};
+pub(crate) use record::last_entry as last_entry_key;
 
 /// Result of an access to the file.
 pub type FileResult<T> = Result<T, fastness::Error>;
@@ -69,6 +70,24 @@ impl<'t> TableState<'t> {
     /// Returns the objects that may have changed since the last call.
     pub fn take_touched(&mut self) -> Vec<ObjectId> {
         std::mem::take(&mut self.touched)
+    }
+
+    /// Notes that the state contains an entry of the history.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or is damaged.
+    pub fn note_entry(&mut self, client: u32, client_seq: u64) -> FileResult<()> {
+        self.insert(&record::last_entry(client), &client_seq.to_le_bytes())
+    }
+
+    /// Returns the number of the last entry of a client that the state contains; 0 if none.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn last_entry(&self, client: u32) -> FileResult<u64> {
+        let Some(bytes) = self.get(&record::last_entry(client))? else { return Ok(0) };
+        let number = (*bytes).try_into().map(u64::from_le_bytes);
+        number.map_err(|_| self.tables.damaged())
     }
 
     /// Applies an operation to the tables; tells whether they have room for it.

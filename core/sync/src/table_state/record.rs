@@ -13,6 +13,7 @@ pub(super) const OBJECT_KEY_BYTES_MAX: usize = 501;
 const DELETION: u8 = 0;
 const OBJECT: u8 = 1;
 const LINKS: u8 = 2;
+const ENTRIES: u8 = 3;
 
 const VALUE: u8 = 0;
 const HEAD: u8 = 1;
@@ -128,7 +129,7 @@ pub(super) enum WindowKey<'k> {
     Value(OwnerKey<'k>),
     Head(OwnerKey<'k>),
     Element(OwnerKey<'k>, ElementId),
-    /// Entries that only follow from others.
+    /// Records that a purge keeps as they are.
     Derived,
 }
 
@@ -145,7 +146,7 @@ impl<'k> WindowKey<'k> {
         let (tag, rest) = bytes.split_first()?;
         match *tag {
             DELETION => return Some(Self::Deletion),
-            LINKS => return Some(Self::Derived),
+            LINKS | ENTRIES => return Some(Self::Derived),
             OBJECT => {}
             _ => return None,
         }
@@ -196,6 +197,11 @@ pub(super) fn deletion(class: &str, key: &ObjectKey) -> Option<Vec<u8>> {
     let len = u8::try_from(class.len()).ok()?;
     let fits = key.len() <= OBJECT_KEY_BYTES_MAX;
     fits.then(|| [&[DELETION, len], class.as_bytes(), &key].concat())
+}
+
+/// The key of the last entry of a client that the state contains.
+pub(crate) fn last_entry(client: u32) -> Vec<u8> {
+    [&[ENTRIES][..], &client.to_be_bytes()].concat()
 }
 
 /// The prefix of the hidden links to an object.

@@ -1,0 +1,223 @@
+//! A client's file behind a session: performs the outputs of a
+//! [`ClientSession`](crate::session::ClientSession), and gives their results.
+//!
+//! - SY19 An entry is given to the session only if it is durable.
+//! - SV1 A file whose entries are not those that the server has gets a new identity.
+
+use super::download::{Download, DownloadItem, EntryOutcome, Refusal};
+use super::error::{ClientError, ClientResult};
+use super::fresh::SnapshotPart;
+use super::replica::ClientReplica;
+use super::reset::{ResetBackup, ResetMode, ResetProgress, ResetStart};
+use crate::chain::chain_hash;
+use crate::frame::{Code, Identity, Item};
+use crate::reset::{Cause, ResetReport};
+use crate::session::{Apply, ClientInput, ClientOutput, FileState, SnapshotBytes};
+use fastness::Key;
+use std::path::PathBuf;
+
+/// The file of a session, with the treatment of its resets.
+#[derive(Debug)]
+pub struct SessionFile {
+    replica: ClientReplica,
+    /// Treatment of own operations by a reset.
+    pub mode: ResetMode,
+    /// Path of the copy that a reset makes before it begins; none for no copy.
+    pub backup: Option<PathBuf>,
+    /// The key of the file, for that copy.
+    pub key: Option<Key>,
+}
+
+/// A part of an output that the file cannot do.
+#[derive(Debug)]
+pub enum FileEvent<'a> {
+    /// An output that is about the connection or the app.
+    Other(ClientOutput<'a>),
+    /// Own entries got their places in the history.
+    Ordered(Vec<EntryOutcome>),
+    /// An own entry was refused.
+    Refused(u64, Refusal),
+    /// A reset has ended.
+    Reset(ResetReport),
+}
+
+/// A callback for the input that answers an output.
+pub type AnswerTo<'r> = dyn FnMut(ClientInput<'_>) + 'r;
+
+impl SessionFile {
+    /// Makes the file of a session; a reset writes own operations again, and makes no copy.
+    #[must_use]
+    pub const fn new(replica: ClientReplica) -> Self {
+        Self { replica, mode: ResetMode::Recover, backup: None, key: None }
+    }
+
+    /// Returns the replica.
+    #[must_use]
+    pub const fn replica(&self) -> &ClientReplica {
+        &self.replica
+    }
+
+    /// Performs an output, and calls `answer` with its result if it has one. Returns the rest.
+    ///
+    /// # Errors
+    /// As [`ClientReplica::download`] and [`ClientReplica::begin_reset`].
+    pub fn perform<'a>(
+        &mut self,
+        output: ClientOutput<'a>,
+        answer: &mut AnswerTo<'_>,
+    ) -> ClientResult<Option<FileEvent<'a>>> {
+        match output {
+            ClientOutput::ReadState { ticket } => {
+                answer(ClientInput::State { ticket, state: self.state()? });
+            }
+            ClientOutput::ReadPending { ticket, from_client_seq, to_client_seq, bytes_max } => {
+                let numbers = (from_client_seq, to_client_seq);
+                self.read_pending(ticket, numbers, bytes_max, answer)?;
+            }
+            ClientOutput::StoreIdentity(Identity { client, client_salt }) => {
+                if !self.replica.identify_reset(client, client_salt)? {
+                    self.replica.identify(client, client_salt)?;
+                }
+            }
+            ClientOutput::Apply(apply) => return self.apply(&apply, answer),
+            ClientOutput::Acknowledge { last_client_seq, chain_hash: Some(hash), .. } => {
+                if self.chain_up_to(last_client_seq)? != hash {
+                    answer(ClientInput::Cloned);
+                }
+            }
+            ClientOutput::Acknowledge { chain_hash: None, .. } => {}
+            ClientOutput::Reject { client_seq, code, operation, .. } => {
+                let refusal = Refusal { code: code.0, operation };
+                if self.replica.refuse(client_seq, refusal)? {
+                    return Ok(Some(FileEvent::Refused(client_seq, refusal)));
+                }
+            }
+            ClientOutput::Reset(code) => return self.reset(code, answer),
+            ClientOutput::NewIdentity => return self.reset(Code::CLONED, answer),
+            ClientOutput::Snapshot(part) => return self.receive(&part, answer),
+            other @ (ClientOutput::Send(_)
+            | ClientOutput::WantNumber
+            | ClientOutput::DownloadComplete { .. }
+            | ClientOutput::Report(_)) => return Ok(Some(FileEvent::Other(other))),
+        }
+        Ok(None)
+    }
+
+    /// Returns the state of the file for a session. A file in a reset has no identity until it has
+    /// the new one.
+    fn state(&self) -> ClientResult<FileState> {
+        let meta = self.replica.meta()?;
+        let upload = self.replica.upload_after(u64::MAX, 0)?;
+        let resets = self.replica.reset_in_progress()?;
+        Ok(FileState {
+            client: resets.map_or(meta.client, |reset| reset.client),
+            client_salt: meta.ident_salt,
+            epoch: meta.epoch,
+            cursor: meta.cursor,
+            cursor_salt: meta.cursor_salt,
+            last_client_seq: meta.answered,
+            chain_hash: meta.chain_hash,
+            oldest_base: upload.oldest_base,
+            durable_client_seq: meta.last_client_seq,
+        })
+    }
+
+    fn read_pending(
+        &self,
+        ticket: u64,
+        (from, to): (u64, u64),
+        bytes_max: usize,
+        answer: &mut AnswerTo<'_>,
+    ) -> ClientResult<()> {
+        let upload = self.replica.upload_after(from.saturating_sub(1), bytes_max)?;
+        let numbered = (from..).zip(&upload.entries);
+        let following = numbered.take_while(|(at, (number, _))| at == number && *number <= to);
+        let entries = following.map(|(_, (_, entry))| &entry[..]).collect();
+        answer(ClientInput::Pending { ticket, oldest_base: upload.oldest_base, entries });
+        Ok(())
+    }
+
+    fn apply<'a>(
+        &self,
+        apply: &Apply<'_>,
+        answer: &mut AnswerTo<'_>,
+    ) -> ClientResult<Option<FileEvent<'a>>> {
+        let items: Vec<DownloadItem<'_>> = apply.items.iter().map(item).collect();
+        let Apply { ticket, epoch, from, salt, horizon, durable_seq, .. } = *apply;
+        let download = Download { epoch, from, salt, horizon, durable_seq, items: &items };
+        match self.replica.download(&download) {
+            Ok(merged) => {
+                let oldest_base = self.replica.upload_after(u64::MAX, 0)?.oldest_base;
+                answer(ClientInput::Applied { ticket, oldest_base });
+                Ok(Some(FileEvent::Ordered(merged.own)))
+            }
+            Err(ClientError::Download(_)) => {
+                answer(ClientInput::Unusable { ticket });
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the chain hash of the own entries up to a number.
+    fn chain_up_to(&self, last: u64) -> ClientResult<u64> {
+        let meta = self.replica.meta()?;
+        let pending = self.replica.upload_after(meta.answered, usize::MAX)?.entries;
+        let answered = pending.iter().take_while(|(number, _)| *number <= last);
+        Ok(answered.fold(meta.chain_hash, |hash, (_, entry)| chain_hash(hash, entry)))
+    }
+
+    /// Begins a reset, or continues one that had begun.
+    fn reset<'a>(
+        &self,
+        code: Code,
+        answer: &mut AnswerTo<'_>,
+    ) -> ClientResult<Option<FileEvent<'a>>> {
+        let cause = Cause::of_code(code.0).unwrap_or(Cause::Diverged);
+        if self.replica.reset_in_progress()?.is_none() {
+            let (path, key) = (self.backup.as_deref(), self.key.as_ref());
+            let backup = path.map(|path| ResetBackup { path, key });
+            let start = ResetStart { cause, client: 0, ident_salt: 0 };
+            self.replica.begin_reset(&start, backup)?;
+        }
+        self.proceed(self.replica.reset_in_progress()?, answer)
+    }
+
+    fn receive<'a>(
+        &self,
+        part: &SnapshotBytes<'_>,
+        answer: &mut AnswerTo<'_>,
+    ) -> ClientResult<Option<FileEvent<'a>>> {
+        let SnapshotBytes { snapshot, epoch, seq, salt, horizon, offset, .. } = *part;
+        let (bytes, root) = (part.part, part.root);
+        let part = SnapshotPart { snapshot, epoch, seq, salt, horizon, offset, bytes, root };
+        let progress = self.replica.receive_snapshot(&part)?;
+        self.proceed(Some(progress), answer)
+    }
+
+    /// Asks for the next part of the snapshot, or ends the reset.
+    fn proceed<'a>(
+        &self,
+        progress: Option<ResetProgress>,
+        answer: &mut AnswerTo<'_>,
+    ) -> ClientResult<Option<FileEvent<'a>>> {
+        let Some(ResetProgress { snapshot, offset, is_complete, client, .. }) = progress else {
+            answer(ClientInput::Recovered);
+            return Ok(None);
+        };
+        if !is_complete || client == 0 {
+            answer(ClientInput::FetchSnapshot { snapshot, offset });
+            return Ok(None);
+        }
+        let report = self.replica.finish_reset(self.mode)?;
+        answer(ClientInput::Recovered);
+        Ok(Some(FileEvent::Reset(report)))
+    }
+}
+
+fn item<'a>(item: &Item<'a>) -> DownloadItem<'a> {
+    match *item {
+        Item::Entry { client, entry } => DownloadItem::Entry { client, entry },
+        Item::Own { client_seq, stamp } => DownloadItem::Own { client_seq, stamp },
+    }
+}
