@@ -71,8 +71,13 @@ impl SessionFile {
                 answer(ClientInput::State { ticket, state: self.state()? });
             }
             ClientOutput::ReadPending { ticket, from_client_seq, to_client_seq, bytes_max } => {
-                let numbers = (from_client_seq, to_client_seq);
-                self.read_pending(ticket, numbers, bytes_max, answer)?;
+                let upload =
+                    self.replica.upload_after(from_client_seq.saturating_sub(1), bytes_max)?;
+                let oldest_base = upload.oldest_base;
+                let numbered = (from_client_seq..=to_client_seq).zip(&upload.entries);
+                let following = numbered.take_while(|(expected, (number, _))| expected == number);
+                let entries = following.map(|(_, (_, entry))| &entry[..]).collect();
+                answer(ClientInput::Pending { ticket, oldest_base, entries });
             }
             ClientOutput::StoreIdentity(Identity { client, client_salt }) => {
                 if !self.replica.identify_reset(client, client_salt)? {
@@ -120,21 +125,6 @@ impl SessionFile {
             oldest_base: upload.oldest_base,
             durable_client_seq: meta.last_client_seq,
         })
-    }
-
-    fn read_pending(
-        &self,
-        ticket: u64,
-        (from, to): (u64, u64),
-        bytes_max: usize,
-        answer: &mut AnswerTo<'_>,
-    ) -> ClientResult<()> {
-        let upload = self.replica.upload_after(from.saturating_sub(1), bytes_max)?;
-        let numbered = (from..).zip(&upload.entries);
-        let following = numbered.take_while(|(at, (number, _))| at == number && *number <= to);
-        let entries = following.map(|(_, (_, entry))| &entry[..]).collect();
-        answer(ClientInput::Pending { ticket, oldest_base: upload.oldest_base, entries });
-        Ok(())
     }
 
     fn apply<'a>(

@@ -1,0 +1,11 @@
+//! Replicas on files.
+//!
+//! - `app`: an app that writes.
+//! - `histories`: clients against one fold of the history.
+//! - `sessions`: clients and a server over sessions.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod app;
+mod histories;
+mod sessions;
