@@ -51,7 +51,7 @@ impl<'t> Rebase<'t> {
             outcomes.push(Outcome::of(&state, author, (operation, effect))?);
         }
         if author.seq < u64::MAX {
-            state.note_entry(author.client, author.client_seq)?;
+            state.note_entry(author)?;
         }
         self.touched.append(&mut state.take_touched());
         Ok(Some(outcomes))

@@ -229,6 +229,7 @@ impl<'t> Replacement<'t> {
         })?;
         replace_trees(tables, snapshot)?;
         touched.append(&mut all_objects(tables)?);
+        let greatest = TableState::new(tables, WINDOW_TREE).greatest_stamp()?;
         let meta = ClientMeta {
             client: state.client,
             ident_salt: state.ident_salt,
@@ -237,7 +238,8 @@ impl<'t> Replacement<'t> {
             cursor: state.seq,
             cursor_salt: state.salt,
             horizon: state.horizon,
-            last_stamp: old.last_stamp,
+            // A later write wins over everything that the fresh state contains (MR7).
+            last_stamp: old.last_stamp.max(greatest),
             durable_seq: 0,
             ..ClientMeta::default()
         };

@@ -35,7 +35,7 @@ impl StateTxn {
             let operation = operation.map_err(|_| ServerError::Malformed(HISTORY))?;
             apply(&mut state, author, operation)?;
         }
-        state.note_entry(author.client, author.client_seq)?;
+        state.note_entry(author)?;
         Ok(())
     }
 

@@ -29,6 +29,7 @@ mod state;
 mod visible;
 
 use crate::entry;
+use crate::merge::Author;
 use fastness::table::{Applied, ElementId, ObjectId, Operation, SideEntry, SideKey, Tables};
 use record::WindowRecord;
 
@@ -76,8 +77,18 @@ impl<'t> TableState<'t> {
     ///
     /// # Errors
     /// If the file cannot be read or written, or is damaged.
-    pub fn note_entry(&mut self, client: u32, client_seq: u64) -> FileResult<()> {
-        self.insert(&record::last_entry(client), &client_seq.to_le_bytes())
+    pub fn note_entry(&mut self, author: &Author) -> FileResult<()> {
+        let stamp = author.stamp.max(self.greatest_stamp()?);
+        self.insert(record::GREATEST_STAMP, &stamp.to_le_bytes())?;
+        self.insert(&record::last_entry(author.client), &author.client_seq.to_le_bytes())
+    }
+
+    /// Returns the greatest stamp of the entries that the state contains; 0 if it contains none.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn greatest_stamp(&self) -> FileResult<u64> {
+        self.number(record::GREATEST_STAMP)
     }
 
     /// Returns the number of the last entry of a client that the state contains; 0 if none.
@@ -85,7 +96,11 @@ impl<'t> TableState<'t> {
     /// # Errors
     /// If the file cannot be read or is damaged.
     pub fn last_entry(&self, client: u32) -> FileResult<u64> {
-        let Some(bytes) = self.get(&record::last_entry(client))? else { return Ok(0) };
+        self.number(&record::last_entry(client))
+    }
+
+    fn number(&self, key: &[u8]) -> FileResult<u64> {
+        let Some(bytes) = self.get(key)? else { return Ok(0) };
         let number = (*bytes).try_into().map(u64::from_le_bytes);
         number.map_err(|_| self.tables.damaged())
     }

@@ -204,6 +204,9 @@ pub(crate) fn last_entry(client: u32) -> Vec<u8> {
     [&[ENTRIES][..], &client.to_be_bytes()].concat()
 }
 
+/// The key of the greatest stamp of the entries that the state contains.
+pub(super) const GREATEST_STAMP: &[u8] = &[ENTRIES];
+
 /// The prefix of the hidden links to an object.
 pub(super) fn links_to(class: ClassId, key: &[u8]) -> Vec<u8> {
     let mut bytes = vec![LINKS];

@@ -156,7 +156,7 @@ impl Server {
                 apply(&mut state, &author, operation).unwrap();
             }
             if seq < u64::MAX {
-                state.note_entry(*client, client_seq).unwrap();
+                state.note_entry(&author).unwrap();
             }
         }
         let (txn, _) = tables.finish().unwrap();
