@@ -117,6 +117,9 @@ pub enum FileErrorCause {
         /// Number of the names.
         names: u64,
     },
+    /// The file has the highest commit number, so it takes no commit: a faulty or hostile program
+    /// wrote it.
+    CommitLimit,
     /// The disk, or the quota, is full.
     NoSpace,
     /// An older generation of the original wrote the file, which was moved: the next opening
@@ -254,6 +257,7 @@ impl Error {
             | FileErrorCause::OtherContent { .. }
             | FileErrorCause::NotRegular
             | FileErrorCause::SeveralNames { .. }
+            | FileErrorCause::CommitLimit
             | FileErrorCause::NoSpace
             | FileErrorCause::Io(_) => FileErrorKind::AccessError,
         })
@@ -292,7 +296,8 @@ impl Error {
                 FileErrorCause::NewerFormat { .. } => Remedy::Upgrade,
                 FileErrorCause::Damaged { .. }
                 | FileErrorCause::Truncated { .. }
-                | FileErrorCause::MalformedObject => Remedy::Restore,
+                | FileErrorCause::MalformedObject
+                | FileErrorCause::CommitLimit => Remedy::Restore,
             },
         }
     }
@@ -401,6 +406,10 @@ impl fmt::Display for FileErrorCause {
                 "written by an older generation of the original, and moved to {}; open again to \
                  start with an empty file",
                 moved_to.display()
+            ),
+            Self::CommitLimit => f.write_str(
+                "it has the highest commit number, which no intact file reaches; export its \
+                 contents into a new file",
             ),
             Self::NoSpace => f.write_str("no space left; free some and try again"),
             Self::Io(kind) => write!(f, "{kind}"),

@@ -100,11 +100,17 @@ fn scramble(bytes: &mut [u8], size: usize, _size_max: usize) -> usize {
         let at = below(size);
         let Some(rest) = bytes[..size].get_mut(at..).filter(|rest| !rest.is_empty()) else { break };
         let (four, eight) = (rest.len().min(4), rest.len().min(8));
-        match below(5) {
+        match below(6) {
             0 => rest[0] ^= 1 << below(8),
             1 => rest[0] = [0, 1, 127, 128, 255][below(5)],
             2 => rest[..four].fill([0, 127, 255][below(3)]),
             3 => rest[..eight].fill([0, 255][below(2)]),
+            4 => {
+                // A number beside a power of two, where limits are.
+                let power = 1_u64 << [8, 15, 16, 31, 32, 46, 47, 48][below(8)];
+                let near = power.wrapping_add(2).wrapping_sub(u64::try_from(below(5)).unwrap());
+                rest[..eight].copy_from_slice(&near.to_le_bytes()[..eight]);
+            }
             _ => {
                 let (from, count) = (below(size), 1 + below(12));
                 let count = count.min(size - at).min(size - from);

@@ -32,6 +32,7 @@ fn causes() -> Vec<FileErrorCause> {
         FileErrorCause::MalformedObject,
         FileErrorCause::NotRegular,
         FileErrorCause::SeveralNames { names: 2 },
+        FileErrorCause::CommitLimit,
         FileErrorCause::NoSpace,
         FileErrorCause::IncompatibleSync { moved_to: PathBuf::from("data/synced-realm-a") },
         FileErrorCause::Io(io::ErrorKind::TimedOut),

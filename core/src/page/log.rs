@@ -4,6 +4,7 @@
 //! of each page is not encrypted. It names the commit and the index of the page, so recovery
 //! distinguishes the current record from a copy, a fragment or an older record.
 
+use super::NUMBERS_END;
 use crate::codec::{Reader, Writer, put_at, u16_len, u32_len};
 use crate::crypto::{HEAD_BYTES, LOG_CLEAR_BYTES, SEAL_BYTES};
 use crate::unit::{CommitId, PAGE_BYTES, PageBytes};
@@ -62,7 +63,12 @@ impl LogHead {
         let index = reader.array().map(u16::from_le_bytes)?;
         let count = reader.array().map(u16::from_le_bytes)?;
         let plain = reader.u32()? == 0 && index < count && u64::from(count) <= LOG_PAGES_MAX;
-        (plain && (1..1 << 48).contains(&commit.0)).then_some(Self { salt, commit, index, count })
+        (plain && (1..NUMBERS_END).contains(&commit.0)).then_some(Self {
+            salt,
+            commit,
+            index,
+            count,
+        })
     }
 }
 

@@ -21,7 +21,9 @@ pub(crate) use node::{
 };
 pub(crate) use overflow::{OVERFLOW_CAPACITY, OverflowPage, encode_overflow, overflow_pages};
 pub(crate) use prelude::{NoPrelude, PRELUDE_BYTES, PRELUDE_COPY_AT, Prelude};
-pub(crate) use slot::{CatalogAt, HeaderSlot, INLINE_CATALOG_BYTES_MAX, TreeCatalog, TreeRecord};
+pub(crate) use slot::{
+    CatalogAt, HeaderSlot, INLINE_CATALOG_BYTES_MAX, NUMBERS_END, TreeCatalog, TreeRecord,
+};
 
 use crate::codec::{Reader, Writer, put_at, u48_bytes};
 use crate::crypto::{PageIdentity, Seal};

@@ -16,9 +16,8 @@ const AGAIN_SHIFT: u32 = 8;
 const FLAGS_AGAIN: u32 = 0xff << AGAIN_SHIFT;
 const FIXED_BYTES: usize = 60;
 
-/// Numbers of pages and commits are below it, so that those of the next commits fit the 48 bits of
-/// a pointer.
-const NUMBERS_END: u64 = 1 << 47;
+/// Numbers of pages and commits are below it: they fit the 48 bits of a pointer, with room.
+pub(crate) const NUMBERS_END: u64 = 1 << 47;
 
 /// Longest catalog that is stored inline in the slot.
 pub(crate) const INLINE_CATALOG_BYTES_MAX: usize =

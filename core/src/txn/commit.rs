@@ -13,15 +13,12 @@ use super::state::CommitState;
 use super::trees::Trees;
 use super::writer::{Versions, WriterState};
 use crate::conc::Arc;
-use crate::error::{ArgumentError, Damage, Error, Result};
+use crate::error::{ArgumentError, Error, FileErrorCause, Result};
 use crate::fault;
-use crate::page::TreeCatalog;
+use crate::page::{NUMBERS_END, TreeCatalog};
 use crate::sorted::Sorted;
 use crate::tree::TreeEdit;
 use crate::unit::{CommitId, VALUE_BYTES_MAX};
-
-/// A file with this many commits was written by another program.
-const COMMIT_MAX: u64 = (1 << 48) - 1;
 
 /// The time at which a commit is durable, and so what a crash may undo.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -111,11 +108,12 @@ impl Committing<'_> {
                 Durability::None => Ok(Stage::Done(changes.base.commit())),
             };
         }
-        if changes.base.commit().0 >= COMMIT_MAX {
-            let damaged = changes.base.pager.damaged(self.writer.slot_page, Damage::Content);
-            return Err(damaged.into());
-        }
         let commit = changes.base.commit().next();
+        if commit.0 >= NUMBERS_END {
+            // No later opening would read it (D4).
+            let path = changes.base.pager.path();
+            return Err(Error::file(path, FileErrorCause::CommitLimit).into());
+        }
         let (record, ops) = (changes.record(), changes.journal.ops);
         let awaited = durability == Durability::Immediate;
         let entry = record.as_deref();

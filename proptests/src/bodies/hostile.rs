@@ -9,6 +9,12 @@ const KIND_AT: usize = 16;
 const KIND_LEAF: u8 = 1;
 const KIND_BRANCH: u8 = 2;
 const KIND_OVERFLOW: u8 = 3;
+/// Places of the number of the commit in a slot, and of the last one in the head of a log page.
+const HEAD_COMMIT_AT: usize = 8;
+const COMMIT_AT: usize = 16;
+/// Places of the numbers of commits in the first page of a record: the last, the first, and the
+/// last durable one.
+const RECORD_COMMITS_AT: [usize; 3] = [COMMIT_AT, 32, 40];
 /// Place of the number of pages in a slot.
 const PAGE_COUNT_AT: usize = 24;
 const POINTER_BYTES: usize = 28;
@@ -60,6 +66,35 @@ pub(super) fn claim_pages(image: &mut Image, page_count: u64) {
         let at = slot * PAGE_BYTES + PAGE_COUNT_AT;
         image.bytes[at..at + 8].copy_from_slice(&page_count.to_le_bytes());
     }
+}
+
+/// Makes the last commit of a file the one with this number, and moves the numbers of the records
+/// in its log with it.
+pub(super) fn claim_commit(image: &mut Image, last: u64, commits: u64) {
+    let add = last - commits;
+    let page_count = number_at(image, PAGE_BYTES + PAGE_COUNT_AT);
+    for slot in [1, 2].map(|slot| slot * PAGE_BYTES) {
+        // A plain slot has the number in its head as well, and an encrypted one a salt.
+        add_at(image, slot + HEAD_COMMIT_AT, add);
+        add_at(image, slot + COMMIT_AT, add);
+    }
+    let records =
+        usize::try_from(page_count).expect("a short file")..image.bytes.len() / PAGE_BYTES;
+    for page in records.map(|page| page * PAGE_BYTES) {
+        if number_at(image, page + COMMIT_AT) > 0 {
+            RECORD_COMMITS_AT.iter().for_each(|at| add_at(image, page + at, add));
+        }
+    }
+}
+
+fn number_at(image: &Image, at: usize) -> u64 {
+    let bytes = image.bytes[at..].first_chunk().expect("a whole page");
+    u64::from_le_bytes(*bytes)
+}
+
+fn add_at(image: &mut Image, at: usize, add: u64) {
+    let sum = number_at(image, at).wrapping_add(add);
+    image.bytes[at..at + 8].copy_from_slice(&sum.to_le_bytes());
 }
 
 fn pages_of(image: &Image, kind: u8) -> impl Iterator<Item = usize> {
