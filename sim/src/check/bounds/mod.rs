@@ -190,6 +190,7 @@ impl<'w> Bounded<'w> {
             OpKind::Reopen => {
                 self.close()?;
                 self.open(|options| options.open(file()))?;
+                self.check_pages()?;
             }
             OpKind::Compact => self.compact()?,
             _ => {}
@@ -301,6 +302,7 @@ impl<'w> Bounded<'w> {
             let Some(txn) = self.txn.take() else { continue };
             self.memory.count(|| txn.commit_with(durability))?;
             self.own_bytes = 0;
+            self.note_pages()?;
             let quarter = &mut least[number * 4 / STEADY_COMMITS];
             *quarter = (*quarter).min(self.beside_cache());
         }
@@ -410,6 +412,12 @@ impl<'w> Bounded<'w> {
              {BUDGET_BYTES} and a transaction of at most {own}"
         );
         Err(Violation::new(G3.id, text).into())
+    }
+
+    fn note_pages(&mut self) -> Result<(), CheckError> {
+        let Self { memory, pages, snapshots, store, .. } = self;
+        let store = store.as_ref().expect("the store is open");
+        pages.note(memory, store, snapshots)
     }
 
     fn check_pages(&mut self) -> Result<(), CheckError> {
