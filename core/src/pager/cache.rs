@@ -42,12 +42,18 @@ impl Charge {
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
-}
 
-impl Clone for Charge {
-    fn clone(&self) -> Self {
-        self.total.fetch_add(self.bytes, Ordering::Relaxed);
-        Self { total: Arc::clone(&self.total), bytes: self.bytes }
+    /// Counts so many bytes from now on.
+    pub(crate) fn set(&mut self, bytes: usize) {
+        if bytes != self.bytes {
+            *self = self.of_copy(bytes);
+        }
+    }
+
+    /// Counts the bytes of a copy of the node.
+    pub(crate) fn of_copy(&self, bytes: usize) -> Self {
+        self.total.fetch_add(bytes, Ordering::Relaxed);
+        Self { total: Arc::clone(&self.total), bytes }
     }
 }
 

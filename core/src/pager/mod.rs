@@ -4,7 +4,7 @@
 //! B+tree above decodes the bytes, and registers what the [`Cache`] may evict.
 //!
 //! - G1 No byte of a page is used before its seal was opened.
-//! - G2 The budget counts a node for as long as the node is in memory.
+//! - G2 The budget counts a node, with all memory it takes, for as long as the node is in memory.
 //! - G3 An open store takes no more memory than the budget, the changes of the open transaction and
 //!   a constant.
 //!

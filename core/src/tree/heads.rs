@@ -68,6 +68,16 @@ impl Heads {
         self.heads.len()
     }
 
+    /// Returns the bytes of memory beside the node.
+    pub(super) const fn heap_bytes(&self) -> usize {
+        self.prefix.heap_bytes() + self.heads.heap_bytes()
+    }
+
+    /// Returns the bytes of memory beside a copy of the node.
+    pub(super) const fn copy_heap_bytes(&self) -> usize {
+        self.prefix.copy_heap_bytes() + self.heads.copy_heap_bytes()
+    }
+
     /// Removes the head of a key.
     pub(super) fn remove(&mut self, index: usize) {
         self.heads.remove(index);

@@ -12,6 +12,11 @@ pub(super) enum InlineVec<T, const N: usize> {
     Heap(Vec<T>),
 }
 
+/// Returns the capacity of a copy, which is made to be changed: it has room for more.
+const fn copy_capacity<const N: usize>(len: usize) -> usize {
+    len + N / 8
+}
+
 impl<T: Copy, const N: usize> Clone for InlineVec<T, N> {
     // Inlined, so that the copy of a node writes the elements to their final address once.
     #[inline(always)]
@@ -19,8 +24,7 @@ impl<T: Copy, const N: usize> Clone for InlineVec<T, N> {
         match self {
             Self::Inline(len, elements) => Self::Inline(*len, *elements),
             Self::Heap(elements) => {
-                // A copy is made to be changed: it has room for more.
-                let mut copy = Vec::with_capacity(elements.len() + N / 8);
+                let mut copy = Vec::with_capacity(copy_capacity::<N>(elements.len()));
                 copy.extend_from_slice(elements);
                 Self::Heap(copy)
             }
@@ -55,6 +59,22 @@ impl<T, const N: usize> DerefMut for InlineVec<T, N> {
 }
 
 impl<T, const N: usize> InlineVec<T, N> {
+    /// Returns the bytes of memory that it takes beside its owner.
+    pub(super) const fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Inline(..) => 0,
+            Self::Heap(elements) => elements.capacity() * size_of::<T>(),
+        }
+    }
+
+    /// Returns the bytes of memory that a copy of it takes beside its owner.
+    pub(super) const fn copy_heap_bytes(&self) -> usize {
+        match self {
+            Self::Inline(..) => 0,
+            Self::Heap(elements) => copy_capacity::<N>(elements.len()) * size_of::<T>(),
+        }
+    }
+
     /// Holds as many elements as fit inline.
     pub(super) fn full(elements: [T; N]) -> Self {
         Self::Inline(u16_len(N), elements)

@@ -59,6 +59,16 @@ impl NodeKeys {
         Self { has_open_first, ..Self::default() }
     }
 
+    /// Returns the bytes of memory beside the node.
+    pub(super) const fn heap_bytes(&self) -> usize {
+        self.heads.heap_bytes() + self.offsets.heap_bytes() + self.heap.heap_bytes()
+    }
+
+    /// Returns the bytes of memory beside a copy of the node.
+    pub(super) const fn copy_heap_bytes(&self) -> usize {
+        self.heads.copy_heap_bytes() + self.offsets.copy_heap_bytes() + self.heap.copy_heap_bytes()
+    }
+
     /// Holds memory for the page of a leaf.
     pub(super) fn blank() -> Self {
         Self { heap: InlineVec::full([0; PAGE_BYTES]), ..Self::default() }

@@ -130,6 +130,7 @@ impl Node {
         let offset = self.append_cell(key, value);
         self.keys.insert(index, offset);
         self.used += entry_bytes(key, value);
+        self.recharge();
     }
 
     /// Replaces the value of an entry.
@@ -163,6 +164,7 @@ impl Node {
         if self.dead > self.used.max(PAGE_BYTES) {
             self.compact_heap();
         }
+        self.recharge();
     }
 
     /// Puts the cells of a leaf in order, without gaps.
@@ -185,6 +187,7 @@ impl Node {
         let used = heap.len() + self.count() * DIRECTORY_BYTES;
         assert!(used == self.used, "T3: {used} bytes of cells, {} counted", self.used);
         (self.keys.heap, self.unwritten, self.dead) = (heap, unwritten, 0);
+        self.recharge();
     }
 
     /// Appends entries of another leaf; their keys are greater than all here.
@@ -202,6 +205,7 @@ impl Node {
             self.used += DIRECTORY_BYTES + cell.len();
         }
         self.keys.append(offsets);
+        self.recharge();
     }
 
     /// Splits a leaf before these indices, which ascend; returns the new leaves in order.

@@ -44,7 +44,7 @@ pub(super) fn read_node(pager: &Pager, pointer: &Pointer, level: Option<u8>) -> 
     let mut node = Node::blank(pager.cache());
     let own = Arc::make_mut(&mut node);
     pager.read_into(pointer, own.page_mut())?;
-    if !own.decode_page(level, pager.cache()) {
+    if !own.decode_page(level) {
         return Err(pager.damaged(pointer.page, Damage::Content));
     }
     Ok(node)
@@ -177,7 +177,7 @@ impl Node {
                 let mut node = Self::blank(pager.cache());
                 let own = Arc::make_mut(&mut node);
                 if pager.open_into(&run, pointer, own.page_mut())
-                    && own.decode_page(Some(self.level() - 1), pager.cache())
+                    && own.decode_page(Some(self.level() - 1))
                 {
                     child.set_loaded(&node);
                 }

@@ -12,6 +12,9 @@ use crate::page::{NodePage, branch_cell_bytes, encode_branch};
 use crate::pager::{Cache, Charge, Referenced};
 use crate::unit::PageBytes;
 
+/// The counters that an [`Arc`] has before its value.
+const ARC_BYTES: usize = 2 * size_of::<usize>();
+
 /// A leaf or a branch.
 // In the order in which a search needs them.
 #[repr(C)]
@@ -52,6 +55,7 @@ impl Node {
     // As for `InlineVec`: each call in between would copy the node again.
     #[inline(always)]
     pub(super) fn with_children(&self, children: Children<Self>) -> Self {
+        let charge = self.charge.of_copy(Self::bytes(&children, self.keys.copy_heap_bytes()));
         Self {
             level: self.level,
             keys: self.keys.clone(),
@@ -61,7 +65,7 @@ impl Node {
             unwritten: self.unwritten.clone(),
             redo: self.redo.clone(),
             referenced: self.referenced.clone(),
-            charge: self.charge.clone(),
+            charge,
         }
     }
 
@@ -73,7 +77,8 @@ impl Node {
     // As above: a page is read into a node that was written once.
     #[inline(always)]
     fn of_parts(level: u8, keys: NodeKeys, children: Children<Self>, cache: &Cache) -> Arc<Self> {
-        let (referenced, charge) = (Referenced::never(), cache.charge(Self::bytes(&children)));
+        let charge = cache.charge(Self::bytes(&children, keys.heap_bytes()));
+        let referenced = Referenced::never();
         let (used, dead, unwritten, redo) = (0, 0, Vec::new(), None);
         Arc::new(Self { level, referenced, keys, used, dead, children, unwritten, redo, charge })
     }
@@ -90,9 +95,14 @@ impl Node {
         node
     }
 
-    /// Returns the bytes of a node in memory.
-    fn bytes(children: &Children<Self>) -> usize {
-        size_of::<Self>() + children.len() * size_of::<ChildRef<Self>>()
+    /// Returns the bytes of a node in memory, whose keys take `heap_bytes` beside it.
+    fn bytes(children: &Children<Self>, heap_bytes: usize) -> usize {
+        ARC_BYTES + size_of::<Self>() + children.len() * size_of::<ChildRef<Self>>() + heap_bytes
+    }
+
+    /// Counts the memory of the node after a change (G2).
+    pub(super) fn recharge(&mut self) {
+        self.charge.set(Self::bytes(&self.children, self.keys.heap_bytes()));
     }
 
     /// Makes a node whose page is yet to be read.
@@ -109,7 +119,7 @@ impl Node {
     /// is no page of a node, or not of the `level` that the parent demands. A leaf stays where its
     /// page was read.
     #[must_use]
-    pub(super) fn decode_page(&mut self, level: Option<u8>, cache: &Cache) -> bool {
+    pub(super) fn decode_page(&mut self, level: Option<u8>) -> bool {
         let page = NodePage::decode(self.keys.page());
         let Some(page) = page.filter(|page| level.is_none_or(|level| page.level() == level)) else {
             return false;
@@ -122,8 +132,8 @@ impl Node {
             let children = (0..page.count()).map(|index| ChildRef::stored(page.child(index)));
             self.children = children.collect();
             self.keys = NodeKeys::of_branch(&page);
-            self.charge = cache.charge(Self::bytes(&self.children));
         }
+        self.recharge();
         true
     }
 
@@ -174,6 +184,7 @@ impl Node {
         self.children.insert(index, child);
         self.used += branch_cell_bytes(key.len());
         self.keys.compact_branch(self.used);
+        self.recharge();
     }
 
     /// Gives a branch without children its children, in order; the first may hold every key below
@@ -192,6 +203,7 @@ impl Node {
         }
         self.keys.append(offsets);
         self.children = refs.into_iter().collect();
+        self.recharge();
     }
 
     /// Removes all children and returns each with the least key that it may hold.
@@ -215,7 +227,9 @@ impl Node {
         if index == 0 {
             self.keys.open_first();
         }
-        (key, self.children.remove(index))
+        let child = self.children.remove(index);
+        self.recharge();
+        (key, child)
     }
 
     /// Splits a branch before a child.
@@ -228,6 +242,7 @@ impl Node {
         let node = Self::branch(self.level, keys.into_iter().zip(children), cache);
         self.used -= node.used + separator.len();
         self.keys.truncate(at);
+        self.recharge();
         Split { separator, node }
     }
 
@@ -237,5 +252,48 @@ impl Node {
             |child: &ChildRef<Self>| child.pointer.expect("T3: children are written first");
         let cells = (0..self.count()).map(|i| (self.keys.key(i), pointer(&self.children[i])));
         encode_branch(self.level, cells, page);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a body and compares what it leaves in memory with what the budget counts for it (G2).
+    #[track_caller]
+    fn check_charge<T>(cache: &Cache, body: impl FnOnce() -> T) -> T {
+        let (mut left, before) = (None, cache.bytes());
+        let measured = allocation_counter::measure(|| left = Some(body()));
+        let counted = cache.bytes() - before;
+        assert_eq!(usize::try_from(measured.bytes_current), Ok(counted));
+        left.unwrap()
+    }
+
+    #[test]
+    fn the_budget_counts_all_memory_of_a_leaf() {
+        let cache = Cache::new(0);
+        let of_entries = |count: u32, value: &[u8]| {
+            let mut leaf = Node::empty(0, &cache);
+            let own = Arc::make_mut(&mut leaf);
+            (0..count).for_each(|key| own.insert_entry(key as usize, &key.to_be_bytes(), value));
+            leaf
+        };
+        for (count, len) in [(3, 20), (49, 4), (400, 4), (30, 900)] {
+            let value = vec![7; len];
+            let leaf = check_charge(&cache, || of_entries(count, &value));
+            let copy = check_charge(&cache, || Arc::new(Node::clone(&leaf)));
+            drop((leaf, copy));
+            // Entries are replaced and removed until few are left, beside gaps.
+            check_charge(&cache, || {
+                let mut leaf = of_entries(count, &value);
+                let own = Arc::make_mut(&mut leaf);
+                for index in 0..count as usize {
+                    own.replace_value(index, &value[1..]);
+                }
+                (2..count).for_each(|_| own.remove_entry(1));
+                leaf
+            });
+        }
+        assert_eq!(cache.bytes(), 0);
     }
 }

@@ -80,8 +80,8 @@ const LOG_PAGES_MAX: u64 = 64;
 /// Commits of a steady run. Every quarter of it fills the log several times.
 const STEADY_COMMITS: usize = 600;
 
-/// Memory that half of a steady run may leave behind.
-const LEFT_BYTES: usize = 9 << 10;
+/// Memory beside the nodes that half of a steady run may leave behind.
+const LEFT_BYTES: usize = 3 << 10;
 
 /// Most snapshots that are held.
 const SNAPSHOTS_MAX: usize = 3;
