@@ -10,7 +10,9 @@
 
 use super::error::{BadDownload, ClientError, ClientResult};
 use super::fresh::{ResetState, SnapshotPart, clear_fresh, hash};
-use super::layout::{FRESH, PENDING, RESET, UNDO, UNSAVED, read_letter_key};
+use super::layout::{
+    FRESH, PENDING, RESET, UNDO, UNSAVED, letter_key, number_key, read_letter_key,
+};
 use super::meta::ClientMeta;
 use super::old_state::OldState;
 use super::pending::{self, PendingEntry};
@@ -217,7 +219,8 @@ impl<'t> Replacement<'t> {
         let old = ClientMeta::of(tables)?;
         let cause = Cause::of_code(state.cause).ok_or(BadDownload::Snapshot)?;
         let pending = pending::entries(tables)?;
-        let own = own_entries(tables, (&old, &pending), snapshot)?;
+        let (own, contained) = own_entries(tables, (&old, &pending), snapshot)?;
+        keep(tables, (old.client, state.seq), &contained)?;
         let mut states = OldState::default();
         let mut touched = all_objects(tables)?;
         each_operation(&own, &mut |operation| {
@@ -318,13 +321,28 @@ fn discarded(bytes: &[u8]) -> Option<Vec<Outcome>> {
     Some(vec![Outcome::Discarded; count])
 }
 
+/// Keeps pending entries that the fresh state contains already, until a backup contains them too.
+/// Their seq is that of the state at most.
+fn keep(
+    tables: &mut Tables,
+    (client, seq): (u32, u64),
+    contained: &[PendingEntry],
+) -> Result<(), fastness::Error> {
+    let mut unsaved = tables.txn_mut().tree(UNSAVED)?;
+    for PendingEntry { client_seq, entry } in contained {
+        let saved = [&number_key(seq)[..], entry].concat();
+        unsaved.insert(&letter_key(client, *client_seq), &saved)?;
+    }
+    Ok(())
+}
+
 /// Takes the own entries that the fresh state does not contain: those that no backup contained, and
-/// the pending ones.
+/// the pending ones. Returns them, and the pending ones that it contains.
 fn own_entries(
     tables: &mut Tables,
     (meta, pending): (&ClientMeta, &[PendingEntry]),
     snapshot: &StoreSnapshot,
-) -> ClientResult<Vec<OwnEntry>> {
+) -> ClientResult<(Vec<OwnEntry>, Vec<PendingEntry>)> {
     let (mut own, mut lost) = (Vec::new(), Vec::new());
     let window = format!("{FRESH}window");
     let contains = |client: u32| -> Result<u64, fastness::Error> {
@@ -346,9 +364,11 @@ fn own_entries(
     let mut unsaved = tables.txn_mut().tree(UNSAVED)?;
     lost.iter().try_for_each(|key| unsaved.remove(key).map(drop))?;
     let known = contains(meta.client)?;
-    let missing = pending.iter().filter(|entry| entry.client_seq > known);
-    own.extend(missing.map(|entry| OwnEntry { client: meta.client, entry: entry.clone() }));
-    Ok(own)
+    let (missing, contained): (Vec<PendingEntry>, Vec<PendingEntry>) =
+        pending.iter().cloned().partition(|entry| entry.client_seq > known);
+    let client = meta.client;
+    own.extend(missing.into_iter().map(|entry| OwnEntry { client, entry }));
+    Ok((own, contained))
 }
 
 /// Calls `visit` with each operation of own entries.
