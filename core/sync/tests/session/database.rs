@@ -282,10 +282,19 @@ impl ClientFile {
 
     /// Notes an acknowledgement. False if the server has other entries of the client.
     #[must_use]
-    pub(crate) fn acknowledge(&mut self, client_seq: u64, hash: Option<u64>) -> bool {
+    pub(crate) fn acknowledge(
+        &mut self,
+        client_seq: u64,
+        hash: Option<u64>,
+        is_ordered: bool,
+    ) -> bool {
         assert!(client_seq <= self.durable, "SY19: {client_seq} is acknowledged, but not durable");
         if hash.is_some_and(|hash| hash != self.chain_hash(client_seq)) {
             return false;
+        }
+        for (number, bytes) in self.written.range(..=client_seq).filter(|_| is_ordered) {
+            let is_known = !is_poison(bytes) || self.dead_letters.contains(number);
+            assert!(is_known, "FR6: {number} is acknowledged before it is refused");
         }
         self.acknowledged = self.acknowledged.max(client_seq);
         true

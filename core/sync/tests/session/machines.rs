@@ -1,8 +1,9 @@
 //! Single situations of each machine, frame by frame.
 
 use fastness_sync::frame::{
-    Ack, Action, Auth, AuthOk, Code, Compression, Credit, Download, Failed, Frame, Hello, Identity,
-    Item, Message, Packet, Ping, Pong, Progress, Resume, Resumed, SnapshotPart, Welcome,
+    Ack, Action, Auth, AuthOk, Bind, Code, Compression, Credit, Download, Failed, Frame, Hello,
+    Identity, Item, Mark, Message, Packet, Ping, Pong, Progress, Resume, Resumed, SnapshotPart,
+    Welcome,
 };
 use fastness_sync::session::{
     ClientConnection, ClientConnectionInput, ClientConnectionOutput, ClientInput, ClientOutput,
@@ -388,7 +389,7 @@ fn server_receives(session: &mut ServerSession, message: Message<'_>) -> Vec<Str
 /// A session of a server that is live.
 fn live_server(head: u64) -> ServerSession {
     let mut session = ServerSession::new(1, &TERMS);
-    let bind = fastness_sync::frame::Bind { path: "/notes", schema_hash: 1, wants_identity: false };
+    let bind = Bind { path: "/notes", schema_hash: 1, wants_identity: false };
     assert_eq!(server_receives(&mut session, Message::Bind(bind)), ["Bind"]);
     let resume = Resume {
         client: 7,
@@ -454,4 +455,159 @@ fn frames_out_of_order_end_the_session() {
     assert_eq!(server_receives(&mut session, progress), ["Send 22", "Ended"]);
     let unbind = Message::Unbind(fastness_sync::frame::Empty);
     assert_eq!(server_receives(&mut live_server(0), unbind), ["Send 19", "Ended"]);
+}
+
+/// A server's connection that is open for the user `u` until 500,000 ms.
+fn open_connection() -> ServerConnection {
+    let mut server = ServerConnection::new(0, TERMS);
+    let hello = Hello { version_min: 1, version_max: 9, features: 3, now_ms: 0, library: "" };
+    assert_eq!(connection_receives(&mut server, 0, Message::Hello(hello)), ["Send 2"]);
+    let auth = Message::Auth(Auth { token: "t" });
+    assert_eq!(connection_receives(&mut server, 0, auth), ["Authenticate"]);
+    assert_eq!(authenticate(&mut server, "u", 1), ["Send 4"]);
+    server
+}
+
+fn authenticate(server: &mut ServerConnection, user: &str, ticket: u64) -> Vec<String> {
+    let expires_at_ms = 500_000;
+    let mut out = Vec::new();
+    let input = ServerConnectionInput::Authenticated { ticket, user, expires_at_ms };
+    server.handle(0, input, &mut out);
+    out.iter().map(connection_name).collect()
+}
+
+fn connection_receives(
+    server: &mut ServerConnection,
+    session: u32,
+    message: Message<'_>,
+) -> Vec<String> {
+    let bytes = encode(session, message);
+    let mut out = Vec::new();
+    server.handle(0, ServerConnectionInput::Received(&bytes), &mut out);
+    out.iter().map(connection_name).collect()
+}
+
+fn connection_name(output: &ServerConnectionOutput<'_>) -> String {
+    if let ServerConnectionOutput::Send(bytes) = output {
+        format!("Send {}", bytes[0])
+    } else {
+        first_word(output)
+    }
+}
+
+fn bind() -> Message<'static> {
+    Message::Bind(Bind { path: "/notes", schema_hash: 1, wants_identity: false })
+}
+
+#[test]
+fn a_connection_belongs_to_one_user_until_the_token_expires() {
+    let auth = || Message::Auth(Auth { token: "next" });
+    let mut server = open_connection();
+    assert_eq!(connection_receives(&mut server, 0, auth()), ["Authenticate"]);
+    assert_eq!(authenticate(&mut server, "u", 1), [""; 0], "the answer to an earlier question");
+    assert_eq!(authenticate(&mut server, "u", 2), ["Send 4"]);
+    connection_receives(&mut server, 0, auth());
+    assert_eq!(authenticate(&mut server, "other", 3), ["Send 22", "Close"]);
+    let mut server = open_connection();
+    let ping = encode(0, Message::Ping(Ping { now_ms: 5, round_trip_ms: 0 }));
+    server.handle(490_000, ServerConnectionInput::Received(&ping), &mut Vec::new());
+    assert_eq!(server.deadline(), Some(500_000));
+    let mut out = Vec::new();
+    server.handle(500_000, ServerConnectionInput::Tick, &mut out);
+    assert!(matches!(out[..], [_, ServerConnectionOutput::Close]), "{out:?}");
+}
+
+#[test]
+fn a_session_number_is_used_once_and_sessions_are_limited() {
+    let mut server = open_connection();
+    for session in 1..=64 {
+        assert_eq!(connection_receives(&mut server, session, bind()), ["Open", "Deliver"]);
+    }
+    assert_eq!(connection_receives(&mut server, 65, bind()), ["Send 22"], "one too many");
+    let progress = || Message::Progress(Progress { cursor: 1, oldest_base: 1 });
+    assert_eq!(connection_receives(&mut server, 65, progress()), [""; 0], "it was never opened");
+    assert_eq!(connection_receives(&mut server, 64, progress()), ["Deliver"]);
+    server.handle(0, ServerConnectionInput::Ended(64), &mut Vec::new());
+    assert_eq!(connection_receives(&mut server, 64, progress()), [""; 0], "a late frame");
+    assert_eq!(connection_receives(&mut server, 66, bind()), ["Open", "Deliver"]);
+    assert_eq!(connection_receives(&mut server, 66, bind()), ["Send 22", "Close"]);
+}
+
+#[test]
+fn versions_without_overlap_end_the_connection() {
+    let mut server = ServerConnection::new(0, TERMS);
+    let hello = Hello { version_min: 2, version_max: 9, features: 0, now_ms: 0, library: "" };
+    assert_eq!(connection_receives(&mut server, 0, Message::Hello(hello)), ["Send 22", "Close"]);
+    let mut server = ServerConnection::new(0, TERMS);
+    assert_eq!(connection_receives(&mut server, 1, bind()), ["Send 22", "Close"], "before HELLO");
+}
+
+#[test]
+fn applied_bytes_are_credited_by_the_mebibyte() {
+    let mut session = Session::live();
+    let entry = vec![7; 600_000];
+    let apply = |session: &mut Session, from: u64| {
+        let items = vec![Item::Entry { client: 9, entry: &entry }];
+        let (salt, head, horizon, durable_seq, bytes_left) = (1, 100, 2, 10, 0);
+        let download = Download { from, salt, head, horizon, durable_seq, bytes_left, items };
+        let bytes = encode(1, Message::Download(download));
+        let packet = Packet::open(&bytes).unwrap();
+        let out = session.handle(2000, ClientInput::Received(&packet));
+        let [ClientOutput::Apply(apply)] = &out[..] else { panic!("{out:?}") };
+        let applied = ClientInput::Applied { ticket: apply.ticket, oldest_base: from + 1 };
+        session.names(2000, applied)
+    };
+    assert_eq!(apply(&mut session, 10), ["Send 17"]);
+    assert_eq!(apply(&mut session, 11), ["Send 13"], "1.2 MB");
+    assert_eq!(apply(&mut session, 12), [""; 0]);
+}
+
+#[test]
+fn a_mark_is_complete_when_what_precedes_it_is_applied() {
+    let mut session = Session::live();
+    let want = ClientInput::WantDownloadCompletion { number: 3 };
+    assert_eq!(session.names(2000, want), ["Send 14"]);
+    let bytes = encode(1, download(10, 1));
+    let packet = Packet::open(&bytes).unwrap();
+    let out = session.handle(2000, ClientInput::Received(&packet));
+    let [ClientOutput::Apply(apply)] = &out[..] else { panic!("{out:?}") };
+    let ticket = apply.ticket;
+    let mark = || Message::Mark(Mark { number: 3 });
+    assert_eq!(session.receive(2000, mark()), [""; 0], "the download is not applied");
+    let applied = ClientInput::Applied { ticket, oldest_base: 11 };
+    assert_eq!(session.names(2000, applied), ["DownloadComplete", "Send 17"]);
+    let mut server = live_server(100);
+    assert_eq!(server_receives(&mut server, mark()), [""; 0], "the history is not sent");
+}
+
+#[test]
+fn a_reset_forgets_the_numbers_of_before() {
+    let mut session = Session::live();
+    let local = |durable_client_seq| ClientInput::LocalEntries { durable_client_seq };
+    assert_eq!(session.names(2000, local(50)), ["ReadPending"]);
+    assert_eq!(session.receive(2000, failed(Code::EXPIRED, 0)), ["Reset 222"]);
+    session.names(2000, local(51));
+    assert_eq!(session.names(2000, ClientInput::Recovered), ["WantNumber"]);
+    session.resume(2000, 2, STATE);
+    assert_eq!(
+        session.receive(2000, Message::Resumed(RESUMED)),
+        ["Acknowledge"],
+        "nothing to read"
+    );
+}
+
+#[test]
+fn delays_grow_until_a_binding_lasts() {
+    let mut session = Session::live();
+    let mut now = 1000;
+    for number in 2..7 {
+        session.receive(now, failed(Code::SESSION_CLOSED, 0));
+        now = session.0.deadline().unwrap();
+        assert_eq!(session.names(now, ClientInput::Tick), ["WantNumber"]);
+        session.resume(now, number, STATE);
+        session.receive(now, Message::Resumed(RESUMED));
+    }
+    assert!(now >= 1000 + 31_000 * 3 / 4, "1 + 2 + 4 + 8 + 16 s: {now}");
+    session.receive(now + 60_000, failed(Code::SESSION_CLOSED, 0));
+    assert!(session.0.deadline().unwrap() <= now + 61_000);
 }

@@ -146,6 +146,11 @@ impl World {
         self.push(at, peer, event);
     }
 
+    /// Links keep the order of frames.
+    fn is_ordered(&self) -> bool {
+        self.faults.lose == 0 && self.faults.reorder == 0
+    }
+
     fn one_in(&mut self, count: u64) -> bool {
         count > 0 && self.random.one_in(count)
     }
@@ -376,7 +381,7 @@ impl World {
             }
             ClientOutput::StoreIdentity(identity) => self.peers[peer].file.identify(&identity),
             ClientOutput::Apply(apply) => {
-                let is_ordered = self.faults.lose == 0 && self.faults.reorder == 0;
+                let is_ordered = self.is_ordered();
                 let file = &mut self.peers[peer].file;
                 file.apply(&apply, is_ordered);
                 let oldest_base = file.state().oldest_base;
@@ -384,7 +389,9 @@ impl World {
                 self.later(peer, "file", reply(ClientInput::Applied { ticket, oldest_base }));
             }
             ClientOutput::Acknowledge { last_client_seq, chain_hash, .. } => {
-                if !self.peers[peer].file.acknowledge(last_client_seq, chain_hash) {
+                let is_ordered = self.is_ordered();
+                let file = &mut self.peers[peer].file;
+                if !file.acknowledge(last_client_seq, chain_hash, is_ordered) {
                     self.client(peer, ClientInput::Cloned);
                 }
             }

@@ -153,8 +153,11 @@ impl ClientSession {
             ClientInput::State { ticket, state } => self.read_state(now_ms, ticket, state, out),
             ClientInput::Received(packet) => self.received(now_ms, packet, out),
             ClientInput::LocalEntries { durable_client_seq } => {
-                self.upload.set_durable(durable_client_seq);
-                self.read_pending(out);
+                // A reset numbers entries again, and the state that follows it says how far.
+                if !self.is_recovering {
+                    self.upload.set_durable(durable_client_seq);
+                    self.read_pending(out);
+                }
             }
             ClientInput::Pending { ticket, oldest_base, entries } => {
                 let upload = Upload { oldest_base, entries };
