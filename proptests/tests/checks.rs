@@ -78,7 +78,7 @@ fn every_check_is_tested_here_and_can_be_found() {
     let names: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
     let tested = "store crash io-errors damage adversary nonces pins compaction unsynced writers \
                   auth objects schema queries instances file-actions observers \
-                  mirror bounds";
+                  mirror bounds sync";
     assert_eq!(names.join(" "), tested);
     for check in CHECKS {
         assert_eq!(by_name(check.name).unwrap().name, check.name);
