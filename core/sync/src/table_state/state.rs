@@ -13,6 +13,12 @@ use fastness::schema::{Class, Property, Scalar};
 use fastness::table::{self, Operation, SchemaChange, Value};
 
 impl TableState<'_> {
+    /// Returns the object of a place whose property exists; the object need not.
+    fn defined(&self, place: Place<'_>) -> Option<table::ObjectRef> {
+        self.tables.property(place.target.class, place.property)?;
+        core_target(place.target)
+    }
+
     /// Calls `body` with the owner of a place, which exists.
     fn at<T>(
         &mut self,
@@ -193,7 +199,7 @@ impl MergeState for TableState<'_> {
     }
 
     fn register(&self, place: Place<'_>) -> FileResult<Option<Register>> {
-        let Some(target) = core_target(place.target) else { return Ok(None) };
+        let Some(target) = self.defined(place) else { return Ok(None) };
         let owner = LinkOwner { target: &target, property: place.property };
         Ok(self.read::<ValueRecord>(&self.value_key(owner)?)?.register)
     }
@@ -228,7 +234,7 @@ impl MergeState for TableState<'_> {
     }
 
     fn element(&self, place: Place<'_>, element: ElementId) -> FileResult<Option<ElementRecord>> {
-        let Some(target) = core_target(place.target) else { return Ok(None) };
+        let Some(target) = self.defined(place) else { return Ok(None) };
         let owner = LinkOwner { target: &target, property: place.property };
         let (list, id) = (self.list(owner)?, core_element(element));
         let memory = self.memory(&list, id)?;

@@ -37,6 +37,9 @@ pub(crate) fn schema() -> Schema {
     Schema::new([node, note]).unwrap()
 }
 
+/// Lists that an app adds to its first class later.
+const ADDED: [&str; 2] = ["more", "most"];
+
 /// Everything that an app sees.
 pub(crate) fn dump(view: View<'_>) -> String {
     let mut out = String::new();
@@ -55,6 +58,11 @@ pub(crate) fn dump(view: View<'_>) -> String {
             let lists: &[&str] = if class == "Node" { &["text", "notes", "nodes"] } else { &[] };
             for name in lists {
                 out += &format!(" {name}={:?}", object.list(name).unwrap());
+            }
+            for name in ADDED {
+                if let Ok(elements) = object.list(name) {
+                    out += &format!(" {name}={elements:?}");
+                }
             }
             out.push('\n');
         }
@@ -76,7 +84,18 @@ pub(crate) fn step(random: &mut Random, txn: &mut Transaction) {
         txn.get_or_create("Node", key).unwrap();
         return;
     };
-    match random.below(16) {
+    match random.below(18) {
+        16 | 17 => {
+            let name = ADDED[random.index(2)];
+            if random.below(3) == 0 && txn.list(&node, name).is_err() {
+                let strings = PropertyType::List { of: Scalar::String, nullable: false };
+                txn.add_property("Node", &Property::new(name, strings).unwrap()).unwrap();
+            }
+            if let Ok(mut list) = txn.list(&node, name) {
+                let len = list.len().unwrap();
+                list.insert(random.index(len + 1), "added").unwrap();
+            }
+        }
         0 => txn.delete(&node).unwrap(),
         1 | 2 => txn.set(&node, "name", format!("name {}", random.below(100)).as_str()).unwrap(),
         3 => drop(txn.add(&node, "hits", 1 + i64::try_from(random.below(5)).unwrap()).unwrap()),
