@@ -220,7 +220,8 @@ impl<'w> SyncServer<'w> {
             if !self.crash_during_submission(heads, scene.probe)? {
                 return Ok(None);
             }
-        } else if sequenced > 0 {
+        }
+        if sequenced > 0 {
             self.contacts.insert(client, scene.now_ms);
         }
         scene.oracle.submit(client, (&entries, &answers), scene.now_ms)?;
