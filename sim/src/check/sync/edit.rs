@@ -185,7 +185,8 @@ impl View<'_> {
     }
 }
 
-fn number_of(property: &str) -> u8 {
+/// Returns the model's number of a property.
+pub(super) fn number_of(property: &str) -> u8 {
     let index = PROPERTIES.iter().position(|other| *other == property);
     index.and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX)
 }

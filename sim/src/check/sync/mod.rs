@@ -31,8 +31,8 @@ use crate::check::definition::{Check, Distribution, Twin, Violation};
 use crate::check::plan::Plan;
 use crate::check::probe::Probe;
 use client::Client;
-use domain::foundation;
-use edit::{Edit, View};
+use domain::{LINKS, foundation};
+use edit::{Edit, View, number_of};
 use fastness_models::merge::{Kind, Schema};
 use fastness_models::{Op, OpKind};
 use file::ClientFile;
@@ -316,6 +316,11 @@ impl<'w> SyncHarness<'w> {
                 let mut visible = names.visible(writer.state, &schema);
                 // A file gives other keys to the tags of this transaction.
                 visible.retain(|object, _| object.class != 1 || known.contains_key(object));
+                // A file shows links to an object that the transaction creates again after it.
+                if edits.iter().any(|edit| matches!(edit, Edit::Create(_))) {
+                    let lists = visible.values_mut();
+                    lists.for_each(|contents| drop(contents.remove(&number_of(LINKS))));
+                }
                 let view = View { visible: &visible, schema: &schema, names, value: *value };
                 if let Some(edit) = view.edit(*op) {
                     writer.edit(edit);
