@@ -155,7 +155,8 @@ impl ClientReplica {
     pub fn download(&self, download: &Download<'_>) -> ClientResult<Merged> {
         self.rebase(|rebase| {
             let to = download.from.checked_add(download.items.len() as u64);
-            if to.is_some_and(|to| to < rebase.meta.cursor) {
+            let cursor = rebase.meta.cursor;
+            if download.from < cursor && to.is_some_and(|to| to <= cursor) {
                 return Ok(Merged::default());
             }
             rebase.download(download)

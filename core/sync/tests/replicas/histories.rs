@@ -129,8 +129,10 @@ impl Server {
             Download { epoch: 1, from, salt: 0, horizon: 0, durable_seq: 0, items: &items };
         let merged = client.replica.download(&download).unwrap();
         if !items.is_empty() {
-            let again = client.replica.download(&download).map(|merged| merged.own.len());
-            assert!(again != Ok(items.len()) || items.is_empty(), "SY8: applied twice");
+            let before = client.dump();
+            let again = client.replica.download(&download);
+            assert_eq!(again, Ok(Merged::default()), "SY8: applied twice");
+            assert_eq!(client.dump(), before, "SY8: applied twice");
         }
         merged
     }
