@@ -125,7 +125,7 @@ fn refusals_and_missing_accounts_are_reported() {
     drop(RunningServer::start(&data));
     for (action, name, reason) in [
         ("create", "realm-admin", "taken"),
-        ("block", "nobody", "no such account"),
+        ("block", "absent", "no such account"),
         ("create", "a\u{202e}b", "invisible"),
     ] {
         let output = user(action, name, &data);

@@ -8,7 +8,7 @@
 use super::catalog::schema_tree;
 use super::column::{Column, ColumnPlace};
 use super::key::fits;
-use super::operation::{ObjectRef, Operation, SchemaChange};
+use super::operation::ObjectRef;
 use super::reader::{ColumnRef, ListRef, RecordRef};
 use super::tables::{Tables, stored_next};
 use super::value::{ClassId, ElementId, ObjectId, ObjectKey, Value};
@@ -109,16 +109,6 @@ impl Tables {
     #[must_use]
     pub fn has_class_of(&self, target: &ObjectRef) -> bool {
         self.catalog.table(&target.class).is_some_and(|table| fits(table, &target.key))
-    }
-
-    /// Adds an index to a property.
-    ///
-    /// # Errors
-    /// As [`Tables::apply`].
-    pub fn add_index(&mut self, class: &str, property: &str) -> Result<()> {
-        let (class, property) = (class.to_owned(), property.to_owned());
-        let change = SchemaChange::SetIndexed { class, property, indexed: true };
-        self.apply(&Operation::SchemaChange(change), &mut |_| {}).map(drop)
     }
 }
 

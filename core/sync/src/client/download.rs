@@ -6,7 +6,7 @@
 
 use super::error::{BadDownload, ClientResult};
 use super::layout::{
-    DEAD_LETTERS, PENDING, UNSAVED, letter_key, number_key, read_letter_key, read_number,
+    DEAD_LETTERS, PENDING, UNSAVED, entry_key, number_key, read_entry_key, read_number,
 };
 use super::pending::PendingEntry;
 use super::rebase::{Rebase, header};
@@ -115,7 +115,7 @@ impl DeadLetter {
         let operation = rest.varint().ok()?.checked_sub(1);
         let operation = operation.map(u32::try_from).transpose().ok()?;
         let entry = rest.binary().ok()?.to_vec();
-        let (client, client_seq) = read_letter_key(key)?;
+        let (client, client_seq) = read_entry_key(key)?;
         Some(Self { client, client_seq, refusal: Refusal { code, operation }, entry })
     }
 }
@@ -187,7 +187,7 @@ impl Rebase<'_> {
         self.answer(client_seq, &entry)?;
         let mut unsaved = self.tables.txn_mut().tree(UNSAVED)?;
         let saved = [&number_key(seq)[..], &entry].concat();
-        unsaved.insert(&letter_key(self.meta.client, client_seq), &saved)?;
+        unsaved.insert(&entry_key(self.meta.client, client_seq), &saved)?;
         Ok(EntryOutcome { client_seq, seq, entry, outcomes })
     }
 
@@ -232,7 +232,7 @@ impl Rebase<'_> {
     }
 
     fn bury(&mut self, refused: &PendingEntry, refusal: Refusal) -> Result<(), Error> {
-        let key = letter_key(self.meta.client, refused.client_seq);
+        let key = entry_key(self.meta.client, refused.client_seq);
         let txn = self.tables.txn_mut();
         txn.tree(PENDING)?.remove(&number_key(refused.client_seq))?;
         txn.tree(DEAD_LETTERS)?.insert(&key, &refusal.encode(&refused.entry)).map(drop)
@@ -259,7 +259,7 @@ fn dead_letter(
     tables: &Tables,
     (client, client_seq): (u32, u64),
 ) -> Result<Option<DeadLetter>, Error> {
-    let key = letter_key(client, client_seq);
+    let key = entry_key(client, client_seq);
     let Some(bytes) = tables.side_get(SideKey { tree: DEAD_LETTERS, key: &key })? else {
         return Ok(None);
     };

@@ -29,13 +29,13 @@ pub(super) fn read_number(key: &[u8]) -> Option<u64> {
     key.try_into().map(u64::from_be_bytes).ok()
 }
 
-/// The key of a refused entry.
-pub(super) fn letter_key(client: u32, client_seq: u64) -> Vec<u8> {
+/// The key of an entry of any identity that the file had.
+pub(super) fn entry_key(client: u32, client_seq: u64) -> Vec<u8> {
     [&client.to_be_bytes()[..], &client_seq.to_be_bytes()].concat()
 }
 
-/// Reads the key of a refused entry.
-pub(super) fn read_letter_key(key: &[u8]) -> Option<(u32, u64)> {
+/// Reads the key of an entry of any identity.
+pub(super) fn read_entry_key(key: &[u8]) -> Option<(u32, u64)> {
     let (client, client_seq) = key.split_first_chunk::<4>()?;
     Some((u32::from_be_bytes(*client), read_number(client_seq)?))
 }

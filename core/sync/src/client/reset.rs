@@ -10,9 +10,7 @@
 
 use super::error::{BadDownload, ClientError, ClientResult};
 use super::fresh::{ResetState, SnapshotPart, clear_fresh, hash};
-use super::layout::{
-    FRESH, PENDING, RESET, UNDO, UNSAVED, letter_key, number_key, read_letter_key,
-};
+use super::layout::{FRESH, PENDING, RESET, UNDO, UNSAVED, entry_key, number_key, read_entry_key};
 use super::meta::ClientMeta;
 use super::old_state::OldState;
 use super::pending::{self, PendingEntry};
@@ -331,7 +329,7 @@ fn keep(
     let mut unsaved = tables.txn_mut().tree(UNSAVED)?;
     for PendingEntry { client_seq, entry } in contained {
         let saved = [&number_key(seq)[..], entry].concat();
-        unsaved.insert(&letter_key(client, *client_seq), &saved)?;
+        unsaved.insert(&entry_key(client, *client_seq), &saved)?;
     }
     Ok(())
 }
@@ -350,7 +348,7 @@ fn own_entries(
         Ok(held.and_then(|held| (*held).try_into().ok()).map_or(0, u64::from_le_bytes))
     };
     tables.side_each(SideKey { tree: UNSAVED, key: &[] }, &mut |tables, key, value| {
-        let (number, entry) = (read_letter_key(key), value.get(8..));
+        let (number, entry) = (read_entry_key(key), value.get(8..));
         let (Some((client, client_seq)), Some(entry)) = (number, entry) else {
             return Err(tables.damaged());
         };

@@ -2,7 +2,8 @@
 //!
 //! The tables hold the visible objects, as without sync. The rules' memory beside them is the
 //! *window*, one more tree: stamps, deletion records, hidden elements, and links to objects that do
-//! not exist. A purge at the horizon empties it, but for those links.
+//! not exist. A purge at the horizon drops all but those links, and the last entry
+//! of each client.
 //!
 //! - `record`: keys and values of the window.
 //! - `gaps`: hidden elements of lists.
@@ -63,11 +64,6 @@ impl<'t> TableState<'t> {
         self.tables
     }
 
-    /// Returns the tables, to change what the merge rules do not know.
-    pub const fn tables_mut(&mut self) -> &mut Tables {
-        self.tables
-    }
-
     /// Returns the objects that may have changed since the last call.
     pub fn take_touched(&mut self) -> Vec<ObjectId> {
         std::mem::take(&mut self.touched)
@@ -89,14 +85,6 @@ impl<'t> TableState<'t> {
     /// If the file cannot be read or is damaged.
     pub fn greatest_stamp(&self) -> FileResult<u64> {
         self.number(record::GREATEST_STAMP)
-    }
-
-    /// Returns the number of the last entry of a client that the state contains; 0 if none.
-    ///
-    /// # Errors
-    /// If the file cannot be read or is damaged.
-    pub fn last_entry(&self, client: u32) -> FileResult<u64> {
-        self.number(&record::last_entry(client))
     }
 
     fn number(&self, key: &[u8]) -> FileResult<u64> {
