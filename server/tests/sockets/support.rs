@@ -2,13 +2,13 @@
 
 use fastness_auth::server::{Rate, RateLimits};
 use fastness_server::{Config, HashCosts, HttpLimits, Server, start};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 use tempfile::TempDir;
 
 /// A timeout that only a failing test reaches.
-const FOREVER: Duration = Duration::from_secs(60);
+pub(crate) const FOREVER: Duration = Duration::from_secs(60);
 
 pub(crate) struct SocketHost {
     pub(crate) server: Server,
@@ -81,18 +81,22 @@ impl Wire {
 
     /// Reads one answer: its head in lower case, and its body.
     pub(crate) fn whole_answer(&mut self) -> (String, String) {
+        self.try_whole_answer().unwrap()
+    }
+
+    /// Reads one answer, unless the server refused the connection.
+    pub(crate) fn try_whole_answer(&mut self) -> io::Result<(String, String)> {
         let mut head = Vec::new();
         let mut byte = [0];
         while !head.ends_with(b"\r\n\r\n") {
-            let count = self.0.read(&mut byte).unwrap();
-            assert_eq!(count, 1, "the answer ends in its head: {}", String::from_utf8_lossy(&head));
+            self.0.read_exact(&mut byte)?;
             head.push(byte[0]);
         }
         let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
         let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
-        self.0.read_exact(&mut body).unwrap();
-        (head, String::from_utf8(body).unwrap())
+        self.0.read_exact(&mut body)?;
+        Ok((head, String::from_utf8(body).unwrap()))
     }
 
     /// Reads to the end, which must come; a reset counts.
