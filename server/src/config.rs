@@ -27,6 +27,8 @@ pub struct Config {
     pub hashing: HashCosts,
     /// Limits of connections and requests.
     pub http: HttpLimits,
+    /// Limits of sync.
+    pub sync: SyncLimits,
 }
 
 /// PEM files for TLS.
@@ -68,6 +70,26 @@ pub struct HttpLimits {
     pub shutdown_timeout: Duration,
 }
 
+/// Limits of sync.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SyncLimits {
+    /// WebSocket connections, which are connections of [`HttpLimits`], too: 4,096.
+    pub connections_max: usize,
+    /// Bytes of frames in work, and bytes of answers that wait for the peer, each, from which on a
+    /// connection is not read: 4 MiB.
+    pub connection_bytes: usize,
+    /// Bytes of entries that a session may upload without an answer: 4 MiB.
+    pub window_bytes: u64,
+    /// Interval of PINGs; twice that without a frame ends a connection: 30 s.
+    pub ping_interval: Duration,
+    /// Threads of databases: 4.
+    pub workers: usize,
+    /// Databases that are open: 256.
+    pub databases_max: usize,
+    /// Cache of each open database, in bytes: 4 MiB.
+    pub cache_bytes: usize,
+}
+
 impl Config {
     /// Creates a configuration with default limits.
     #[must_use]
@@ -82,6 +104,7 @@ impl Config {
             limits: RateLimits::default(),
             hashing: HashCosts::default(),
             http: HttpLimits::default(),
+            sync: SyncLimits::default(),
         }
     }
 }
@@ -105,6 +128,20 @@ impl Default for HttpLimits {
             connections_per_address_max: 256,
             hash_queue_max: 1024,
             shutdown_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Default for SyncLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 4096,
+            connection_bytes: 4 << 20,
+            window_bytes: 4 << 20,
+            ping_interval: Duration::from_secs(30),
+            workers: 4,
+            databases_max: 256,
+            cache_bytes: 4 << 20,
         }
     }
 }

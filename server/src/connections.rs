@@ -51,6 +51,18 @@ pub(crate) struct ConnectionPermit {
     _counted: CountedNetworks,
 }
 
+/// Place of a connection among those that are permitted. A WebSocket keeps it.
+#[derive(Clone)]
+pub(crate) struct ConnectionSlot {
+    _permit: Arc<ConnectionPermit>,
+}
+
+impl ConnectionSlot {
+    pub(crate) fn new(permit: ConnectionPermit) -> Self {
+        Self { _permit: Arc::new(permit) }
+    }
+}
+
 /// Networks in which a connection is counted.
 struct CountedNetworks {
     counts: NetworkCounts,

@@ -118,7 +118,7 @@ fn mode_for_others(_: &Path) -> io::Result<Option<u32>> {
 }
 
 #[cfg(unix)]
-fn private_builder() -> DirBuilder {
+pub(crate) fn private_builder() -> DirBuilder {
     use std::os::unix::fs::DirBuilderExt as _;
     let mut builder = DirBuilder::new();
     builder.mode(0o700);
@@ -126,7 +126,7 @@ fn private_builder() -> DirBuilder {
 }
 
 #[cfg(not(unix))]
-fn private_builder() -> DirBuilder {
+pub(crate) fn private_builder() -> DirBuilder {
     DirBuilder::new()
 }
 

@@ -6,12 +6,14 @@
 
 use crate::clocks::ServerClocks;
 use crate::config::HttpLimits;
+use crate::connections::ConnectionSlot;
 use crate::hash_pool::HashPool;
 use crate::health::Health;
 use crate::http::{AppState, Peer, health_router, router};
 use crate::memory_stream::MemoryStream;
 use crate::metrics::Metrics;
 use crate::request_log::RequestLog;
+use crate::sync::{self, SyncHub};
 use axum::Router;
 use axum::body::Body;
 use fastness::RandomSource;
@@ -22,7 +24,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
 use std::fmt;
 use std::io;
@@ -31,6 +32,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Builder;
+use tokio::sync::watch;
 use tokio::time;
 
 /// Longest head, in bytes: request line and headers.
@@ -55,6 +57,14 @@ pub struct Environment {
     pub http: HttpLimits,
     /// Reverse proxies whose header `X-Forwarded-For` names the client.
     pub trusted_proxies: Vec<IpAddr>,
+}
+
+/// Peer of a connection, and its place.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    pub(crate) peer: SocketAddr,
+    /// `None` in memory.
+    pub(crate) slot: Option<ConnectionSlot>,
 }
 
 /// Handler of connections. Clones share the accounts.
@@ -121,6 +131,11 @@ impl Handler {
         }
     }
 
+    /// Serves sync, too.
+    pub(crate) fn with_sync(self, hub: Arc<SyncHub>) -> Self {
+        Self { router: self.router.clone().merge(sync::router(hub)), ..self }
+    }
+
     /// Logs that a connection was refused.
     pub(crate) fn refused(&self, peer: SocketAddr) {
         if let Some(log) = &self.log {
@@ -139,33 +154,47 @@ impl Handler {
         patience: Duration,
     ) -> io::Result<Vec<u8>> {
         let (stream, answered) = MemoryStream::new(pieces);
-        let connection = self.connection(stream, SocketAddr::from(([127, 0, 0, 1], 1)));
+        let origin = Origin { peer: SocketAddr::from(([127, 0, 0, 1], 1)), slot: None };
+        let (_running, stopping) = watch::channel(false);
+        let connection = self.serve(stream, origin, stopping);
         let runtime = Builder::new_current_thread().enable_time().build()?;
         // A protocol error has been reported to the client.
         drop(runtime.block_on(async { time::timeout(patience, connection).await })?);
         Ok(std::mem::take(&mut *answered.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// Creates the future that serves a connection and supports graceful shutdown.
-    pub(crate) fn connection<S>(
+    /// Serves a connection to its end, or until it becomes a WebSocket. Once `stopping` is true,
+    /// the request in flight is the last one.
+    pub(crate) async fn serve<S>(
         &self,
         stream: S,
-        peer: SocketAddr,
-    ) -> impl GracefulConnection<Error = hyper::Error> + use<S>
+        origin: Origin,
+        mut stopping: watch::Receiver<bool>,
+    ) -> Result<(), hyper::Error>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let inner = TowerToHyperService::new(self.router.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Peer(peer));
+            let extensions = request.extensions_mut();
+            extensions.insert(Peer(origin.peer));
+            origin.slot.clone().and_then(|slot| extensions.insert(slot));
             inner.call(request.map(Body::new))
         });
-        http1::Builder::new()
+        let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_timeout)
             .max_header_size(HEAD_BYTES_MAX)
             .half_close(true)
             .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        tokio::pin!(connection);
+        tokio::select! {
+            ended = &mut connection => return ended,
+            _ = stopping.wait_for(|is_stopping| *is_stopping) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        connection.await
     }
 }
 

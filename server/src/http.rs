@@ -98,7 +98,8 @@ async fn metrics(State(app): State<Arc<AppState>>, request: Request) -> HttpResp
     plain(StatusCode::OK, app.metrics.report(&gauges))
 }
 
-fn plain(status: StatusCode, text: impl Into<Body>) -> HttpResponse<Body> {
+/// Returns a response of plain text.
+pub(crate) fn plain(status: StatusCode, text: impl Into<Body>) -> HttpResponse<Body> {
     let mut response = HttpResponse::new(text.into());
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");

@@ -1,5 +1,5 @@
 //! The server of Fastness: accounts and tokens over HTTP and TLS, for `fastness-client` and for
-//! clients of Realm Object Server 2.0.
+//! clients of Realm Object Server 2.0, and sync over WebSocket.
 //!
 //! [`start`] takes a [`Config`] and returns a running [`Server`]. The logic is in
 //! [`fastness_auth::server`]; this crate adds the clock, argon2id, sockets and limits.
@@ -38,16 +38,18 @@ mod memory_stream;
 mod metrics;
 mod open_files;
 mod proxy;
+mod random;
 mod request_log;
 mod serve;
 mod signals;
+mod sync;
 mod tls;
 mod write_timeout;
 
 pub use fastness_auth as auth;
 
 pub use admin::{ADMIN_SOCKET, administer};
-pub use config::{Config, HashCosts, HttpLimits, TlsFiles};
+pub use config::{Config, HashCosts, HttpLimits, SyncLimits, TlsFiles};
 pub use control::ControlOptions;
 pub use data::{ACCOUNTS_FILE, KEY_FILE};
 pub use error::StartError;

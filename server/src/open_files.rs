@@ -6,17 +6,22 @@
 use crate::config::HttpLimits;
 use crate::connections::RESERVED_CONNECTIONS;
 
-/// Files beside connections: the account file, its folder, the log, the runtime.
+/// Files beside connections and databases: the account file, its folder, the log, the runtime.
 const OTHER_FILES: usize = 64;
 
-/// Raises the limit of open files for these connections; returns limits that fit it.
-pub(crate) fn fit(limits: HttpLimits) -> HttpLimits {
-    let wanted = limits.connections_max.saturating_add(RESERVED_CONNECTIONS + OTHER_FILES);
+/// Files of an open database.
+const DATABASE_FILES: usize = 2;
+
+/// Raises the limit of open files for these connections, and so many databases; returns limits that
+/// fit it.
+pub(crate) fn fit(limits: HttpLimits, databases: usize) -> HttpLimits {
+    let others = RESERVED_CONNECTIONS + OTHER_FILES + databases.saturating_mul(DATABASE_FILES);
+    let wanted = limits.connections_max.saturating_add(others);
     let granted = raise(wanted);
     if granted >= wanted {
         return limits;
     }
-    let connections_max = granted.saturating_sub(RESERVED_CONNECTIONS + OTHER_FILES).max(1);
+    let connections_max = granted.saturating_sub(others).max(1);
     tracing::warn!(
         open_files = granted,
         wanted,

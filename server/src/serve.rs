@@ -5,22 +5,22 @@
 use crate::admin::AdminService;
 #[cfg(unix)]
 use crate::admin::AdminSocket;
-use crate::clocks::{monotonic, now};
+use crate::clocks::{ServerClocks, monotonic, now};
 use crate::config::{Config, HttpLimits};
-use crate::connections::{Admission, ConnectionGate};
+use crate::connections::{Admission, ConnectionGate, ConnectionSlot};
 use crate::control::{self, ControlOptions};
 use crate::data::{self, OpenData};
 use crate::error::StartError;
-use crate::handler::{Environment, Handler};
+use crate::handler::{Environment, Handler, Origin};
 use crate::hash_pool::Argon2id;
 use crate::open_files;
 use crate::signals::Signals;
+use crate::sync::{HubOptions, SyncHub};
 use crate::tls::Tls;
 use crate::write_timeout::WriteTimeout;
 use fastness::OsRandom;
 use fastness_auth::Secret;
 use fastness_auth::server::{Accounts, PasswordHasher};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -31,7 +31,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time;
 
@@ -51,6 +51,7 @@ pub struct Server {
     stop: Option<oneshot::Sender<()>>,
     listening: Option<JoinHandle<()>>,
     admin_secret: Option<Secret>,
+    sync: Option<Arc<SyncHub>>,
     #[cfg(unix)]
     admin_socket: Option<AdminSocket>,
 }
@@ -68,7 +69,7 @@ pub fn start(config: Config) -> Result<Server, StartError> {
              proxy that terminates TLS"
         );
     }
-    let limits = open_files::fit(config.http);
+    let limits = open_files::fit(config.http, config.sync.databases_max);
     let hasher = Argon2id::new(config.hashing)?;
     let OpenData { store, key } = data::open(&config)?;
     let accounts = Arc::new(Accounts::open(store, Arc::new(OsRandom), config.policy)?);
@@ -84,7 +85,15 @@ pub fn start(config: Config) -> Result<Server, StartError> {
         trusted_proxies: config.trusted_proxies.clone(),
     };
     let handler = Handler::new(Arc::clone(&accounts), environment, &OsRandom);
-    let handler = handler.map_err(StartError::System)?;
+    let hub = SyncHub::start(HubOptions {
+        data: config.data.clone(),
+        key: key.clone(),
+        limits: config.sync,
+        clocks: ServerClocks { wall: now, monotonic },
+        accounts: Arc::clone(&accounts),
+    });
+    let hub = hub.map_err(StartError::System)?;
+    let handler = handler.map_err(StartError::System)?.with_sync(Arc::clone(&hub));
     let options = ListenOptions {
         address: config.listen,
         tls,
@@ -93,6 +102,7 @@ pub fn start(config: Config) -> Result<Server, StartError> {
     };
     let mut server = run(handler, options)?;
     server.admin_secret = admin_secret;
+    server.sync = Some(hub);
     server.admit_operator(&config.data, AdminService { accounts, hasher, key });
     Ok(server)
 }
@@ -143,6 +153,7 @@ fn run(handler: Handler, options: ListenOptions) -> Result<Server, StartError> {
         stop: Some(stop),
         listening: Some(listening),
         admin_secret: None,
+        sync: None,
         #[cfg(unix)]
         admin_socket: None,
     })
@@ -222,10 +233,21 @@ impl Drop for Server {
         drop(self.admin_socket.take());
         // This fails if the listener has ended.
         self.stop.take().map(|stop| stop.send(())).transpose().unwrap_or_default();
-        if let Some(listening) = self.listening.take() {
-            // The runtime aborts the rest.
-            drop(runtime.block_on(async { time::timeout(self.grace, listening).await }));
-        }
+        let (listening, hub, grace) = (self.listening.take(), self.sync.take(), self.grace);
+        // The runtime aborts what takes longer.
+        runtime.block_on(async {
+            let requests = async {
+                if let Some(listening) = listening {
+                    drop(time::timeout(grace, listening).await);
+                }
+            };
+            let connections = async {
+                if let Some(hub) = hub {
+                    hub.stop(grace).await;
+                }
+            };
+            tokio::join!(requests, connections);
+        });
         runtime.shutdown_timeout(self.grace);
     }
 }
@@ -246,7 +268,8 @@ struct Acceptor {
 }
 
 async fn listen(listener: TcpListener, acceptor: Acceptor, mut stopped: oneshot::Receiver<()>) {
-    let graceful = GracefulShutdown::new();
+    // Each connection has a receiver, so the end of all of them is known.
+    let stopping = watch::Sender::new(false);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -256,11 +279,10 @@ async fn listen(listener: TcpListener, acceptor: Acceptor, mut stopped: oneshot:
             Ok((stream, peer)) => {
                 // Without a permit the connection is closed at once.
                 if let Some(permit) = acceptor.gate.admit(peer.ip()) {
-                    let (acceptor, watcher) = (acceptor.of(permit.admission), graceful.watcher());
-                    tokio::spawn(async move {
-                        acceptor.accept(stream, peer, watcher).await;
-                        drop(permit);
-                    });
+                    let acceptor = acceptor.of(permit.admission);
+                    let slot = Some(ConnectionSlot::new(permit));
+                    let origin = Origin { peer, slot };
+                    tokio::spawn(acceptor.accept(stream, origin, stopping.subscribe()));
                 } else {
                     acceptor.handler.refused(peer);
                 }
@@ -272,7 +294,8 @@ async fn listen(listener: TcpListener, acceptor: Acceptor, mut stopped: oneshot:
         }
     }
     drop(listener);
-    graceful.shutdown().await;
+    stopping.send_replace(true);
+    stopping.closed().await;
 }
 
 impl Acceptor {
@@ -285,34 +308,35 @@ impl Acceptor {
         Self { handler, ..self.clone() }
     }
 
-    async fn accept(self, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
+    async fn accept(self, stream: TcpStream, origin: Origin, stopping: watch::Receiver<bool>) {
+        let peer = origin.peer.ip();
         // Responses are small, so Nagle's algorithm only adds latency.
         drop(stream.set_nodelay(true));
         let stream = WriteTimeout::new(stream, self.limits.write_timeout);
         match &self.tls {
-            None => self.serve(stream, peer, watcher).await,
+            None => self.serve(stream, origin, stopping).await,
             Some(tls) => {
                 let handshake =
                     time::timeout(self.limits.handshake_timeout, tls.acceptor().accept(stream))
                         .await;
                 match handshake {
-                    Ok(Ok(stream)) => self.serve(stream, peer, watcher).await,
+                    Ok(Ok(stream)) => self.serve(stream, origin, stopping).await,
                     Ok(Err(error)) => {
-                        tracing::debug!(peer = %peer.ip(), %error, "no handshake");
+                        tracing::debug!(%peer, %error, "no handshake");
                     }
-                    Err(_) => tracing::debug!(peer = %peer.ip(), "no handshake in time"),
+                    Err(_) => tracing::debug!(%peer, "no handshake in time"),
                 }
             }
         }
     }
 
-    async fn serve<S>(&self, stream: S, peer: SocketAddr, watcher: Watcher)
+    async fn serve<S>(&self, stream: S, origin: Origin, stopping: watch::Receiver<bool>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let connection = self.handler.connection(stream, peer);
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(peer = %peer.ip(), %error, "connection ended");
+        let peer = origin.peer.ip();
+        if let Err(error) = self.handler.serve(stream, origin, stopping).await {
+            tracing::debug!(%peer, %error, "connection ended");
         }
     }
 }

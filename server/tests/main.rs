@@ -1,7 +1,8 @@
 //! The server over real sockets, in one binary: [`login`] with our client, [`sockets`] byte by
-//! byte.
+//! byte, [`sync`] frame by frame.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod login;
 mod sockets;
+mod sync;

@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("campaign", &["sim"]),
     ("client", &["auth", "core"]),
     // Its tests drive it with our client.
-    ("server", &["auth", "client", "core"]),
+    ("server", &["auth", "client", "core", "sync"]),
     ("cli", &["campaign", "core", "server"]),
     ("examples", &["core"]),
     ("proptests", &["auth", "core", "server", "sim", "sync", "testkit"]),

@@ -4,5 +4,5 @@
 mod auth_tests;
 mod hung;
 mod rotation;
-mod support;
+pub(crate) mod support;
 mod wire;

@@ -1,10 +1,10 @@
 //! A server and clients in folders of their own.
 
 use fastness::{Key, StoreOptions};
-use fastness_auth::server::{Rate, RateLimits};
+use fastness_auth::server::{AdminReply, AdminRequest, Rate, RateLimits};
 use fastness_auth::{Credentials, Secret};
 use fastness_client::{Client, ClientError, LoggedInUser, Proxy};
-use fastness_server::{Config, HashCosts, Server, TlsFiles, start};
+use fastness_server::{Config, HashCosts, Server, TlsFiles, administer, start};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -15,6 +15,7 @@ pub(crate) const FOREVER: Duration = Duration::from_secs(60);
 pub(crate) struct Host {
     pub(crate) server: Server,
     pub(crate) folder: TempDir,
+    config: Config,
 }
 
 impl Host {
@@ -32,7 +33,20 @@ impl Host {
         let often = Rate { burst: 10_000, interval: Duration::from_millis(1) };
         config.limits = RateLimits { name: often, address: often, token: often, line: often };
         change(&mut config);
-        Self { server: start(config).unwrap(), folder }
+        Self { server: start(config.clone()).unwrap(), folder, config }
+    }
+
+    /// Stops the server, and starts it again on the same files.
+    pub(crate) fn restart(self) -> Self {
+        let Self { server, folder, config } = self;
+        server.stop();
+        Self { server: start(config.clone()).unwrap(), folder, config }
+    }
+
+    /// Blocks an account, as the operator does.
+    pub(crate) fn block(&self, name: &str) {
+        let request = AdminRequest::SetBlocked { name: name.to_owned(), is_blocked: true };
+        assert_eq!(administer(&self.config, &request).unwrap(), AdminReply::Done);
     }
 
     pub(crate) fn with_tls() -> Self {

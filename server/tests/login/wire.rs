@@ -137,7 +137,7 @@ fn a_server_that_ends_and_comes_back_finds_the_same_users() {
     let host = Host::new();
     let client = host.client();
     let user = host.register(&client, "alice");
-    let Host { server, folder } = host;
+    let Host { server, folder, .. } = host;
     let address = server.address();
     server.stop();
     assert_eq!(fault(&client, &format!("http://{address}")), NetworkError::Refused);

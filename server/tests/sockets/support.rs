@@ -108,10 +108,8 @@ impl Wire {
                 Ok(0) => return bytes,
                 Ok(count) => bytes.extend_from_slice(&buffer[..count]),
                 Err(error) => {
-                    let waited = matches!(
-                        error.kind(),
-                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-                    );
+                    let waited =
+                        matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
                     assert!(!waited, "the server neither answers nor ends the connection");
                     return bytes;
                 }

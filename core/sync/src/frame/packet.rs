@@ -153,6 +153,13 @@ impl<'a> Packet<'a> {
         Ok(Self { code, session, is_extended: flags & EXTENDED != 0, body })
     }
 
+    /// Copies the body unless it was decompressed, so that the packet outlives its bytes.
+    #[must_use]
+    pub fn into_owned(self) -> Packet<'static> {
+        let Self { code, session, is_extended, body } = self;
+        Packet { code, session, is_extended, body: Cow::Owned(body.into_owned()) }
+    }
+
     /// Returns the session, 0 for a frame of the connection.
     #[must_use]
     pub const fn session(&self) -> u32 {

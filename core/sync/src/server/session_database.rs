@@ -24,6 +24,8 @@ pub struct SessionDatabase {
     access: Access,
     /// 0 before the client is known.
     client: u32,
+    /// Why the store failed last.
+    failure: Option<ServerError>,
 }
 
 /// A callback for the result of an output.
@@ -37,7 +39,7 @@ impl SessionDatabase {
     /// Binds a session of a user to a database.
     #[must_use]
     pub const fn new(replica: ServerReplica, user: String, access: Access) -> Self {
-        Self { replica, user, access, client: 0 }
+        Self { replica, user, access, client: 0, failure: None }
     }
 
     /// Returns the client of the session; 0 before it is known. A session that resumes ends an
@@ -85,9 +87,15 @@ impl SessionDatabase {
             }
             ServerOutput::Send(_) | ServerOutput::Bind { .. } | ServerOutput::Ended => Ok(()),
         };
-        if let Err(SessionFailure { code, message }) = performed {
+        if let Err(SessionFailure { code, message, error }) = performed {
+            self.failure = error.map(|error| *error);
             reply(ServerInput::Fail { code, retry_after_ms: 0, message: &message });
         }
+    }
+
+    /// Takes the error for which the last output failed with 236. The client does not get it.
+    pub const fn take_failure(&mut self) -> Option<ServerError> {
+        self.failure.take()
     }
 
     fn resume(&mut self, resume: &Resume, now: u64, reply: &mut ReplyTo<'_>) -> Performed {
@@ -216,13 +224,15 @@ fn rejection(client_seq: u64, refusal: &EntryRefusal) -> EntryRejection {
 struct SessionFailure {
     code: Code,
     message: String,
+    /// The error, if it is for the log of the server only.
+    error: Option<Box<ServerError>>,
 }
 
 type Performed = Result<(), SessionFailure>;
 
 impl SessionFailure {
     fn new(code: Code, message: impl ToString) -> Self {
-        Self { code, message: message.to_string() }
+        Self { code, message: message.to_string(), error: None }
     }
 }
 
@@ -236,9 +246,11 @@ impl From<ServerError> for SessionFailure {
             | ServerError::NoClientNumber
             | ServerError::TooManyDatabases => Code::STORE_FAILED,
         };
-        // A path or a page is for the log of the server only.
-        let message = if code == Code::STORE_FAILED { String::new() } else { error.to_string() };
-        Self { code, message }
+        if code == Code::STORE_FAILED {
+            // A path or a page is none of the client's business.
+            return Self { code, message: String::new(), error: Some(Box::new(error)) };
+        }
+        Self::new(code, error)
     }
 }
 

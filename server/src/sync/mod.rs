@@ -1,0 +1,33 @@
+//! Sync over WebSocket: connections on the runtime, databases on threads of their own.
+//!
+//! - [`endpoint`]: the handshake.
+//! - [`hub`]: threads and limits, and the users of tokens.
+//! - [`connection`]: one WebSocket, and the machine of its connection.
+//! - [`metered`]: the bytes that a stranger may send.
+//! - [`link`]: bounded queues between a connection and the threads of its databases.
+//! - [`job`]: jobs of these threads.
+//! - [`worker`]: a thread with some of the databases, and the sessions that are bound to them.
+//! - [`session`]: one session on its worker.
+//! - [`open_databases`]: the databases of a worker.
+//! - [`database_files`]: the file of a path.
+//!
+//! - H24 A session is bound only to a database that its user may open.
+//! - H25 A connection holds a bounded number of bytes, whatever its peer sends or does not read.
+//! - H26 A new entry reaches every session that is bound to its database.
+//! - H27 A stop answers the frames that have arrived, and ends every connection.
+//!
+//! Specified in docs/protocol.md#websocket. Tests over real sockets: `server/tests/sync/`.
+
+mod connection;
+mod database_files;
+mod endpoint;
+mod hub;
+mod job;
+mod link;
+mod metered;
+mod open_databases;
+mod session;
+mod worker;
+
+pub(crate) use endpoint::router;
+pub(crate) use hub::{HubOptions, SyncHub};

@@ -1,0 +1,262 @@
+//! A worker: a thread with some of the databases, and all sessions that are bound to them.
+//!
+//! - H26 After each batch of jobs, the sessions of every database that changed hear of its head.
+//! - SV4 At most so many databases are open; those without sessions are closed first.
+
+use super::job::{Caller, Job, SessionKey};
+use super::link::LinkEvent;
+use super::open_databases::OpenDatabases;
+use super::session::{Performed, Session};
+use crate::clocks::{ServerClocks, millis};
+use crate::random::random;
+use fastness::StoreOptions;
+use fastness_auth::server::{Accounts, DatabasePath};
+use fastness_sync::frame::{Code, Identity};
+use fastness_sync::server::{Access, ServerStatus, SessionDatabase};
+use fastness_sync::session::{ServerInput, ServerOutput};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// Jobs that are handled before sessions hear of changes.
+const BATCH_MAX: usize = 256;
+/// Time for which a database without sessions keeps its snapshots.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Options of a worker.
+pub(super) struct WorkerOptions {
+    pub(super) folder: PathBuf,
+    pub(super) store: StoreOptions,
+    pub(super) open_max: usize,
+    pub(super) clocks: ServerClocks,
+    pub(super) accounts: Arc<Accounts>,
+}
+
+/// Starts a worker.
+pub(super) fn spawn(
+    number: usize,
+    options: WorkerOptions,
+    jobs: Receiver<Job>,
+) -> io::Result<JoinHandle<()>> {
+    let thread = thread::Builder::new().name(format!("fastness-sync-{number}"));
+    thread.spawn(move || Worker::new(options).run(&jobs))
+}
+
+/// State of a worker.
+struct Worker {
+    databases: OpenDatabases,
+    options: WorkerOptions,
+    sessions: BTreeMap<SessionKey, Rc<RefCell<Session>>>,
+    /// Databases whose head may have moved.
+    changed: BTreeSet<DatabasePath>,
+}
+
+impl Worker {
+    fn new(options: WorkerOptions) -> Self {
+        let WorkerOptions { folder, store, open_max, .. } = &options;
+        let databases = OpenDatabases::new(folder.clone(), store.clone(), *open_max);
+        let (sessions, changed) = Default::default();
+        Self { databases, options, sessions, changed }
+    }
+
+    fn run(mut self, jobs: &Receiver<Job>) {
+        loop {
+            match jobs.recv_timeout(IDLE) {
+                Ok(job) => {
+                    let following = jobs.try_iter().take(BATCH_MAX);
+                    for job in std::iter::once(job).chain(following) {
+                        if matches!(job, Job::Stop) {
+                            return;
+                        }
+                        self.handle(job);
+                    }
+                    self.publish();
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.databases.close_idle(IDLE);
+        }
+    }
+
+    fn handle(&mut self, job: Job) {
+        match job {
+            Job::Open(session) => {
+                let key = session.key;
+                self.sessions.insert(key, Rc::new(RefCell::new(Session::new(session))));
+            }
+            Job::Frame { key, packet, work } => {
+                if let Some(session) = self.sessions.get(&key).map(Rc::clone) {
+                    self.input(&session, ServerInput::Received(&packet));
+                }
+                drop(work);
+            }
+            Job::Drained(connection) => {
+                for session in self.sessions_of(connection) {
+                    self.perform_waiting(&mut session.borrow_mut());
+                }
+            }
+            Job::Gone(connection) => {
+                for session in self.sessions_of(connection) {
+                    self.forget(&mut session.borrow_mut());
+                }
+            }
+            Job::Stop => {}
+        }
+    }
+
+    fn sessions_of(&self, connection: u64) -> Vec<Rc<RefCell<Session>>> {
+        let first = SessionKey { connection, session: 0 };
+        let last = SessionKey { connection, session: u32::MAX };
+        self.sessions.range(first..=last).map(|(_, session)| Rc::clone(session)).collect()
+    }
+
+    /// Gives an input to a session, and performs what follows.
+    fn input(&mut self, session: &RefCell<Session>, input: ServerInput<'_>) {
+        let mut session = session.borrow_mut();
+        for output in session.handle(input) {
+            self.perform(&mut session, &output);
+        }
+        self.perform_waiting(&mut session);
+    }
+
+    /// Performs the outputs that wait, as far as the connection has room for their answers.
+    fn perform_waiting(&mut self, session: &mut Session) {
+        while let Some(output) = session.next_waiting() {
+            self.perform(session, &output);
+        }
+        if session.is_ended() {
+            self.forget(session);
+        }
+    }
+
+    fn perform(&mut self, session: &mut Session, output: &ServerOutput<'_>) {
+        if let ServerOutput::Bind { path, wants_identity, .. } = output {
+            let bound = self.bind(session, path, *wants_identity);
+            return session.reply(bound.map_or_else(refused, ServerInput::Bound));
+        }
+        let now = self.now_ms();
+        let Some(path) = session.path().cloned() else { return };
+        let Some(database) = self.databases.get_mut(&path) else {
+            return session.reply(refused(Code::STORE_FAILED));
+        };
+        match session.perform(output, now, database.snapshots()) {
+            Performed::Done => {}
+            Performed::Submitted => drop(self.changed.insert(path)),
+            Performed::Resumed => self.end_older(session, &path),
+            Performed::Failed => self.abandon(&path),
+        }
+    }
+
+    /// Binds a session to the database of a path, if its user may open that (H24).
+    fn bind(
+        &mut self,
+        session: &mut Session,
+        path: &str,
+        wants_identity: bool,
+    ) -> Result<Option<Identity>, Code> {
+        let Caller { identity, may_write } = session.caller().clone();
+        let path = DatabasePath::resolve(path, &identity).ok_or(Code::NO_DATABASE)?;
+        let rights = self.options.accounts.rights(&identity).map_err(|error| {
+            tracing::error!(%error, "sync: an account cannot be read");
+            Code::STORE_FAILED
+        })?;
+        if !rights.ok_or(Code::REVOKED)?.may_open(&path, &identity) {
+            return Err(Code::NO_PERMISSION);
+        }
+        let access = if may_write { Access::Write } else { Access::Read };
+        let now = self.now_ms();
+        let database = self.databases.open(&path)?;
+        let mut bound = SessionDatabase::new(database.replica(), identity.to_string(), access);
+        let given = wants_identity.then(|| identify(&mut bound, now)).transpose()?;
+        database.add(session.key());
+        session.bind(path, bound);
+        Ok(given)
+    }
+
+    /// Ends older sessions of the client that has resumed.
+    fn end_older(&mut self, session: &Session, path: &DatabasePath) {
+        let (own, client) = (session.key(), session.client());
+        for key in self.databases.sessions_of(path) {
+            let Some(other) = self.sessions.get(&key).filter(|_| key != own).map(Rc::clone) else {
+                continue;
+            };
+            if other.borrow().client() == client {
+                self.input(&other, refused(Code::BOUND_ELSEWHERE));
+            }
+        }
+    }
+
+    /// Ends the sessions of a database whose store has failed, so that it is opened again.
+    fn abandon(&mut self, path: &DatabasePath) {
+        let keys = self.databases.sessions_of(path);
+        self.databases.abandon(path);
+        for key in keys {
+            let Some(session) = self.sessions.get(&key).map(Rc::clone) else { continue };
+            // The one that failed is borrowed; it ends by itself.
+            if session.try_borrow_mut().is_ok() {
+                self.input(&session, refused(Code::STORE_FAILED));
+            }
+        }
+    }
+
+    /// Tells the sessions of the databases that changed.
+    fn publish(&mut self) {
+        for path in std::mem::take(&mut self.changed) {
+            let status = match self.databases.get_mut(&path).map(|open| open.replica().status()) {
+                Some(Ok(status)) => status,
+                Some(Err(error)) => {
+                    tracing::error!(%error, "sync: a database has failed");
+                    self.abandon(&path);
+                    continue;
+                }
+                None => continue,
+            };
+            let ServerStatus { head, durable_seq, .. } = status;
+            for key in self.databases.sessions_of(&path) {
+                if let Some(session) = self.sessions.get(&key).map(Rc::clone) {
+                    self.input(&session, ServerInput::HeadMoved { head, durable_seq });
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, session: &mut Session) {
+        let key = session.key();
+        if let Some(path) = session.unbind() {
+            self.databases.remove_session(&path, key);
+        }
+        if self.sessions.remove(&key).is_some() {
+            session.link().notify(LinkEvent::Ended(key.session));
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        millis((self.options.clocks.wall)())
+    }
+}
+
+/// Delay before a client comes back to a server that cannot serve it now.
+const RETRY_AFTER_MS: u64 = 10_000;
+
+const fn refused(code: Code) -> ServerInput<'static> {
+    let retry_after_ms = if code.0 == Code::SESSION_CLOSED.0 { RETRY_AFTER_MS } else { 0 };
+    ServerInput::Fail { code, retry_after_ms, message: "" }
+}
+
+fn identify(database: &mut SessionDatabase, now: u64) -> Result<Identity, Code> {
+    let salt = random().map_err(|error| {
+        tracing::error!(%error, "sync: no random bytes");
+        Code::STORE_FAILED
+    })?;
+    database.identify(salt, now).map_err(|error| {
+        tracing::error!(%error, "sync: no identity for a client");
+        Code::STORE_FAILED
+    })
+}

@@ -1,0 +1,109 @@
+//! Entries from one connection to another.
+
+use super::support::{SyncUser, SyncWire, entry};
+use crate::login::support::Host;
+use fastness_sync::frame::{Mark, Message, SnapshotGet};
+
+const PATH: &str = "/~/notes";
+
+#[test]
+fn an_entry_reaches_every_other_client() {
+    let host = Host::new();
+    let user = SyncUser::register(&host, "alice");
+    let (mut one, mut other) = (user.connect(&host), user.connect(&host));
+    one.begin(1, PATH);
+    assert_eq!(one.line(), "RESUMED head 0 last 0");
+    other.begin(4, &format!("/{}/notes", user.identity()));
+    assert_eq!(other.line(), "RESUMED head 0 last 0");
+    one.upload(1, &[entry(1, "a"), entry(2, "b")]);
+    assert_eq!(one.line(), "ACK 2");
+    assert_eq!(one.line(), "DOWNLOAD 0 to 2, 2 of 2 own");
+    assert_eq!(other.line(), "ACK 0", "MR10");
+    assert_eq!(other.line(), "DOWNLOAD 0 to 2, 0 of 2 own", "H26");
+    other.send(4, Message::Mark(Mark { number: 7 }));
+    assert_eq!(other.line(), "MARK 7");
+    other.send(4, Message::SnapshotGet(SnapshotGet { snapshot: 0, offset: 0 }));
+    assert_eq!(other.line(), "SNAP seq 2 offset 0");
+}
+
+#[test]
+fn a_client_resumes_after_a_restart_of_the_server() {
+    let host = Host::new();
+    let user = SyncUser::register(&host, "alice");
+    let mut wire = user.connect(&host);
+    let mut client = wire.begin(1, PATH);
+    client.entries.push(entry(1, "a"));
+    wire.upload(1, &client.entries);
+    assert_eq!(wire.line(), "RESUMED head 0 last 0");
+    assert_eq!(wire.line(), "ACK 1");
+    assert_eq!(wire.line(), "DOWNLOAD 0 to 1, 1 of 1 own");
+    // Sent, and perhaps not read yet.
+    client.entries.push(entry(2, "b"));
+    let host = host.restart();
+    let ended = wire.rest();
+    assert_eq!(ended.last().map(String::as_str), Some("ERROR 101 of 0"), "H27");
+    let mut wire = user.connect(&host);
+    wire.bind(1, PATH, false);
+    client.entries.pop();
+    wire.send(1, Message::Resume(client.state()));
+    assert_eq!(wire.line(), "RESUMED head 1 last 1", "H27");
+    assert_eq!(wire.line(), "DOWNLOAD 0 to 1, 1 of 1 own");
+}
+
+#[test]
+fn a_user_opens_own_databases_and_an_administrator_all() {
+    let host = Host::new();
+    let (alice, bob) = (SyncUser::register(&host, "alice"), SyncUser::register(&host, "bob"));
+    let admin = SyncUser::admin(&host);
+    let path = format!("/{}/notes", alice.identity());
+    let mut wire = alice.connect(&host);
+    wire.begin(1, &path);
+    assert_eq!(wire.line(), "RESUMED head 0 last 0");
+    let bind = |user: &SyncUser, path: &str| {
+        let mut wire = user.connect(&host);
+        wire.bind(1, path, true);
+        wire.line()
+    };
+    assert_eq!(bind(&bob, &path), "ERROR 206 of 1", "H24");
+    assert_eq!(bind(&bob, "/shared/notes"), "ERROR 206 of 1", "H24");
+    assert_eq!(bind(&bob, "/~"), "ERROR 205 of 1");
+    assert_eq!(bind(&bob, "/~/../x"), "ERROR 205 of 1");
+    assert_eq!(bind(&bob, &format!("/~/{}", "x".repeat(250))), "ERROR 205 of 1");
+    assert_eq!(bind(&admin, &path), "IDENT 2");
+    assert_eq!(bind(&admin, "/shared/notes"), "IDENT 1");
+}
+
+#[test]
+fn a_token_is_checked_and_its_account_too() {
+    let host = Host::new();
+    let alice = SyncUser::register(&host, "alice");
+    let bob = SyncUser::register(&host, "bob");
+    let mut wire = SyncWire::connect(&host);
+    wire.greet();
+    assert_eq!(wire.authenticate("no token"), "ERROR 203 of 0", "H7");
+    assert_eq!(wire.rest(), Vec::<String>::new());
+    let mut wire = alice.connect(&host);
+    assert_eq!(wire.authenticate(&alice.token), format!("AUTH_OK {}", alice.identity()));
+    assert_eq!(wire.authenticate(&bob.token), "ERROR 203 of 0", "another user");
+    host.block("bob");
+    let mut wire = SyncWire::connect(&host);
+    wire.greet();
+    assert_eq!(wire.authenticate(&bob.token), "ERROR 220 of 0", "H24");
+}
+
+#[test]
+fn a_client_has_one_session() {
+    let host = Host::new();
+    let user = SyncUser::register(&host, "alice");
+    let mut first = user.connect(&host);
+    let client = first.begin(1, PATH);
+    assert_eq!(first.line(), "RESUMED head 0 last 0");
+    let mut second = user.connect(&host);
+    second.bind(1, PATH, false);
+    second.send(1, Message::Resume(client.state()));
+    assert_eq!(second.line(), "RESUMED head 0 last 0");
+    assert_eq!(first.line(), "ERROR 108 of 1");
+    // The connection and its other sessions go on.
+    first.begin(2, PATH);
+    assert_eq!(first.line(), "RESUMED head 0 last 0");
+}

@@ -1,0 +1,5 @@
+//! Sync over real sockets: frames byte by byte.
+
+mod history;
+mod hostile;
+mod support;
