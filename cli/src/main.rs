@@ -13,11 +13,15 @@ mod failure;
 #[cfg(feature = "faults")]
 mod faults;
 mod key;
+#[cfg(feature = "serve")]
+mod operator;
 mod recover;
 #[cfg(feature = "serve")]
 mod serve;
 #[cfg(feature = "serve")]
 mod server;
+#[cfg(feature = "serve")]
+mod sync;
 mod tools;
 
 use crate::args::{Args, Command};

@@ -52,7 +52,30 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
+    sync: SyncArgs,
+    #[command(flatten)]
     key: KeyArgs,
+}
+
+/// Databases.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Databases")]
+struct SyncArgs {
+    /// Folder of backups: clients keep acknowledged entries until a backup has them.
+    #[arg(long, value_name = "DIR")]
+    backup_to: Option<PathBuf>,
+    /// Time between rounds of upkeep, which move horizons and make backups.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    upkeep_interval: u32,
+    /// Time after its last contact for which the history is kept for a client.
+    #[arg(long, value_name = "DAYS", default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    client_ttl: u32,
+    /// Size of a history from which on clients expire earlier, but not within a day.
+    #[arg(long, value_name = "MIB", default_value_t = 256,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    history_size: u32,
 }
 
 /// Accounts and their tokens.
@@ -140,7 +163,17 @@ impl ServeArgs {
             .map(|(certificate, key)| TlsFiles { certificate, key });
         config.policy = self.policy.policy();
         self.limits.apply(&mut config);
+        self.sync.apply(&mut config);
         Ok(config)
+    }
+}
+
+impl SyncArgs {
+    fn apply(&self, config: &mut Config) {
+        config.backup.clone_from(&self.backup_to);
+        config.sync.upkeep_interval = Duration::from_secs(self.upkeep_interval.into());
+        config.sync.expiry = Duration::from_secs(86_400 * u64::from(self.client_ttl));
+        config.sync.history_bytes = u64::from(self.history_size) << 20;
     }
 }
 

@@ -1,15 +1,15 @@
-//! `fastness server`: what the operator does with accounts, on a running server too.
+//! `fastness server`: what the operator does with accounts, on a running server too. Its commands
+//! about sync are in `sync`.
 //!
 //! - Y2 A password comes from a file or is generated, and is never an argument.
 //! - Y10 Results go to stdout.
 
 use crate::failure::Failure;
-use crate::key::KeyArgs;
-use crate::serve::failure;
+use crate::operator::DataArgs;
+use crate::sync::{self, SyncCommand};
 use clap::Subcommand;
 use fastness_server::auth::Secret;
 use fastness_server::auth::server::{AdminReply, AdminRequest, UserSummary};
-use fastness_server::{Config, administer};
 use std::fs;
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -35,6 +35,8 @@ enum ServerCommand {
     Backup(BackupArgs),
     /// Replace the key that signs access tokens.
     RotateKey(DataArgs),
+    #[command(flatten)]
+    Sync(SyncCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -55,15 +57,6 @@ enum UserCommand {
     MakeAdmin(UserArgs),
     /// Make an administrator an ordinary user.
     MakeUser(UserArgs),
-}
-
-#[derive(Debug, clap::Args)]
-struct DataArgs {
-    /// Folder of the accounts.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
-    #[command(flatten)]
-    key: KeyArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -104,6 +97,7 @@ struct BackupArgs {
 pub(crate) fn run(args: ServerArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     match args.command {
         ServerCommand::User(command) => run_user(command, out),
+        ServerCommand::Sync(command) => sync::run(command, out),
         ServerCommand::Backup(BackupArgs { target, data }) => {
             let absolute = std::path::absolute(&target)
                 .map_err(|error| Failure::environment(format!("{}: {error}", target.display())))?;
@@ -183,20 +177,6 @@ fn list(users: &[UserSummary], out: &mut dyn Write) -> Result<(), Failure> {
         writeln!(out, "{state:<13}  {logins:>6}  {identity:<32}  {}", user.name.expose())?;
     }
     Ok(())
-}
-
-impl DataArgs {
-    /// Sends a request; a refusal is a failure.
-    fn send(&self, request: &AdminRequest) -> Result<AdminReply, Failure> {
-        // The server listens elsewhere; only its folder matters.
-        let mut config = Config::new(&self.data, ([127, 0, 0, 1], 0));
-        config.key = self.key.key()?;
-        let reply = administer(&config, request).map_err(failure)?;
-        if let AdminReply::Refused(reason) = reply {
-            return Err(Failure::problem(reason));
-        }
-        Ok(reply)
-    }
 }
 
 impl PasswordArgs {

@@ -9,14 +9,8 @@ use std::time::Duration;
 /// Session of one open file. Dropping it stops the renewal of its token.
 #[derive(Debug)]
 pub struct Session {
-    pub(crate) renewal: TokenRenewal,
-    pub(crate) events: Receiver<SessionEvent>,
-}
-
-/// The renewal of an access token, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct TokenRenewal {
     pub(crate) id: SessionId,
+    pub(crate) events: Receiver<SessionEvent>,
     pub(crate) driver: Sender<Message>,
 }
 
@@ -35,13 +29,6 @@ impl Session {
 
     /// Reports that the server rejected the token.
     pub fn expired(&self) {
-        self.renewal.expired();
-    }
-}
-
-impl TokenRenewal {
-    /// Reports that the server rejected the token, or that another one is wanted.
-    pub(crate) fn expired(&self) {
         self.tell(Input::Expired(self.id));
     }
 
@@ -51,7 +38,7 @@ impl TokenRenewal {
     }
 }
 
-impl Drop for TokenRenewal {
+impl Drop for Session {
     fn drop(&mut self) {
         self.tell(Input::Close(self.id));
     }

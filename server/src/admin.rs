@@ -6,17 +6,22 @@
 //!
 //! Specified in docs/operating.md.
 
-use crate::clocks::now;
+use crate::clocks::{ServerClocks, monotonic, now};
 use crate::config::Config;
 use crate::data::{self, OpenData};
 use crate::error::StartError;
 use crate::hash_pool::Argon2id;
+use crate::sync::{self, HubOptions, SyncHub, SyncReply, SyncRequest};
 use fastness::{Key, OsRandom};
+#[cfg(unix)]
+use fastness_auth::Secret;
 use fastness_auth::server::{Accounts, AdminReply, AdminRequest, PasswordHasher};
 use std::io;
 #[cfg(not(unix))]
 use std::path::Path;
 use std::sync::Arc;
+#[cfg(not(unix))]
+use zeroize::Zeroizing;
 
 /// Name of the socket in the data folder.
 pub const ADMIN_SOCKET: &str = "admin.socket";
@@ -27,6 +32,7 @@ pub(crate) struct AdminService {
     pub(crate) hasher: Arc<dyn PasswordHasher>,
     /// Key of the account file, for backups.
     pub(crate) key: Key,
+    pub(crate) hub: Arc<SyncHub>,
 }
 
 impl AdminService {
@@ -42,7 +48,28 @@ impl AdminService {
         };
         let outcome = if let AdminReply::Refused(_) = reply { "refused" } else { "done" };
         tracing::info!(request = request.name(), "operator: {outcome}");
+        // Connections of accounts that were blocked or deleted end with them.
+        self.hub.end_revoked();
         reply
+    }
+
+    fn execute_sync(&self, request: &SyncRequest) -> SyncReply {
+        let reply = self.hub.operate(request);
+        let outcome = if let SyncReply::Refused(_) = reply { "refused" } else { "done" };
+        tracing::info!(request = request.name(), "operator: {outcome}");
+        reply
+    }
+
+    /// Carries out a request of any bytes.
+    #[cfg(unix)]
+    fn answer(&self, bytes: &[u8]) -> Secret {
+        if let Some(request) = AdminRequest::decode(bytes) {
+            self.execute(&request).encode()
+        } else if let Some(request) = SyncRequest::decode(bytes) {
+            Secret::new(self.execute_sync(&request).encode())
+        } else {
+            AdminReply::Refused("the request is none of this version".to_owned()).encode()
+        }
     }
 }
 
@@ -52,24 +79,78 @@ impl AdminService {
 /// # Errors
 /// [`StartError`], whose message says what to do.
 pub fn administer(config: &Config, request: &AdminRequest) -> Result<AdminReply, StartError> {
+    match ask(config, request.encode().expose().as_bytes(), AdminReply::decode)? {
+        Some(reply) => Ok(reply),
+        None => offline(config, |service| service.execute(request)),
+    }
+}
+
+/// Sends a request about sync to the server that uses the data folder of `config`. Without one,
+/// carries it out on the files themselves, which must exist.
+///
+/// # Errors
+/// [`StartError`], whose message says what to do.
+pub fn operate(config: &Config, request: &SyncRequest) -> Result<SyncReply, StartError> {
+    match ask(config, request.encode().as_bytes(), SyncReply::decode)? {
+        Some(reply) => Ok(reply),
+        None => offline(config, |service| service.execute_sync(request)),
+    }
+}
+
+/// Sends a request; returns `None` if no server runs.
+fn ask<R>(
+    config: &Config,
+    request: &[u8],
+    decode: impl Fn(&[u8]) -> Option<R>,
+) -> Result<Option<R>, StartError> {
     let socket = config.data.join(ADMIN_SOCKET);
-    match send(&socket, request) {
-        Ok(reply) => return Ok(reply),
-        // No server runs: it does not exist, or has left its socket.
+    let answer = match send(&socket, request) {
+        Ok(answer) => answer,
+        // The socket does not exist, or its server has left it.
         Err(error)
             if matches!(
                 error.kind(),
                 io::ErrorKind::NotFound
                     | io::ErrorKind::ConnectionRefused
                     | io::ErrorKind::Unsupported
-            ) => {}
+            ) =>
+        {
+            return Ok(None);
+        }
         Err(error) => return Err(StartError::Data(socket, error)),
-    }
+    };
+    let text = "the server ended before its reply; look at its state, then try again";
+    let incomplete = io::Error::new(io::ErrorKind::UnexpectedEof, text);
+    decode(&answer).map(Some).ok_or(StartError::Data(socket, incomplete))
+}
+
+/// Carries out a request on the files of a server that does not run.
+fn offline<R>(config: &Config, run: impl FnOnce(&AdminService) -> R) -> Result<R, StartError> {
     let hasher = Argon2id::new(config.hashing)?;
     let OpenData { store, key } = data::open_existing(config)?;
-    let accounts = Accounts::open(store, Arc::new(OsRandom), config.policy)?;
-    let service = AdminService { accounts: Arc::new(accounts), hasher: Arc::new(hasher), key };
-    Ok(service.execute(request))
+    let accounts = Arc::new(Accounts::open(store, Arc::new(OsRandom), config.policy)?);
+    let hub = hub_of(config, &accounts, &key)?;
+    let service = AdminService { accounts, hasher: Arc::new(hasher), key, hub };
+    let reply = run(&service);
+    service.hub.end();
+    Ok(reply)
+}
+
+/// Starts the sync server of a data folder.
+pub(crate) fn hub_of(
+    config: &Config,
+    accounts: &Arc<Accounts>,
+    key: &Key,
+) -> Result<Arc<SyncHub>, StartError> {
+    let hub = sync::start(HubOptions {
+        data: config.data.clone(),
+        key: key.clone(),
+        limits: config.sync,
+        backup: config.backup.clone(),
+        clocks: ServerClocks { wall: now, monotonic },
+        accounts: Arc::clone(accounts),
+    });
+    hub.map_err(StartError::System)
 }
 
 #[cfg(unix)]
@@ -78,13 +159,13 @@ pub(crate) use socket::AdminSocket;
 use socket::send;
 
 #[cfg(not(unix))]
-fn send(_: &Path, _: &AdminRequest) -> io::Result<AdminReply> {
+fn send(_: &Path, _: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(unix)]
 mod socket {
-    use super::{ADMIN_SOCKET, AdminReply, AdminRequest, AdminService};
+    use super::{ADMIN_SOCKET, AdminService};
     use std::fs;
     use std::io::{self, Read as _, Write as _};
     use std::net::Shutdown;
@@ -165,32 +246,24 @@ mod socket {
     }
 
     async fn serve(mut stream: UnixStream, service: &Arc<AdminService>) -> io::Result<()> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(REQUEST_BYTES_MAX + 1));
-        let limit = u64::try_from(REQUEST_BYTES_MAX + 1).unwrap_or(u64::MAX);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(REQUEST_BYTES_MAX));
+        let limit = u64::try_from(REQUEST_BYTES_MAX).unwrap_or(u64::MAX);
         let mut request = (&mut stream).take(limit);
         time::timeout(PATIENCE, request.read_to_end(&mut bytes)).await??;
-        let reply = match AdminRequest::decode(&bytes) {
-            Some(request) if bytes.len() <= REQUEST_BYTES_MAX => {
-                let service = Arc::clone(service);
-                task::spawn_blocking(move || service.execute(&request)).await?
-            }
-            Some(_) | None => AdminReply::Refused("the request is none of this version".to_owned()),
-        };
-        time::timeout(PATIENCE, stream.write_all(reply.encode().expose().as_bytes())).await??;
+        // A longer request is cut, so it is none.
+        let service = Arc::clone(service);
+        let reply = task::spawn_blocking(move || service.answer(&bytes)).await?;
+        time::timeout(PATIENCE, stream.write_all(reply.expose().as_bytes())).await??;
         stream.shutdown().await
     }
 
     /// Sends a request and waits for its reply.
-    pub(super) fn send(path: &Path, request: &AdminRequest) -> io::Result<AdminReply> {
+    pub(super) fn send(path: &Path, request: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
         let mut stream = BlockingStream::connect(path)?;
-        stream.write_all(request.encode().expose().as_bytes())?;
+        stream.write_all(request)?;
         stream.shutdown(Shutdown::Write)?;
         let mut bytes = Zeroizing::new(Vec::new());
         stream.read_to_end(&mut bytes)?;
-        let incomplete = || {
-            let text = "the server ended before its reply; look at the accounts, then try again";
-            io::Error::new(io::ErrorKind::UnexpectedEof, text)
-        };
-        AdminReply::decode(&bytes).ok_or_else(incomplete)
+        Ok(bytes)
     }
 }

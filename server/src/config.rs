@@ -29,6 +29,9 @@ pub struct Config {
     pub http: HttpLimits,
     /// Limits of sync.
     pub sync: SyncLimits,
+    /// Folder of the backups of databases and accounts; without it acknowledged is as durable as
+    /// the disk of the server.
+    pub backup: Option<PathBuf>,
 }
 
 /// PEM files for TLS.
@@ -82,6 +85,14 @@ pub struct SyncLimits {
     pub window_bytes: u64,
     /// Interval of PINGs; twice that without a frame ends a connection: 30 s.
     pub ping_interval: Duration,
+    /// Connections of one user: 64.
+    pub connections_per_user_max: usize,
+    /// Time after the last contact for which the history is kept for a client: 60 days.
+    pub expiry: Duration,
+    /// Bytes of a history from which on clients expire earlier, but not within a day: 256 MiB.
+    pub history_bytes: u64,
+    /// Interval of the upkeep, which moves horizons and makes backups: 10 minutes.
+    pub upkeep_interval: Duration,
     /// Threads of databases: 4.
     pub workers: usize,
     /// Databases that are open: 256.
@@ -105,6 +116,7 @@ impl Config {
             hashing: HashCosts::default(),
             http: HttpLimits::default(),
             sync: SyncLimits::default(),
+            backup: None,
         }
     }
 }
@@ -132,6 +144,13 @@ impl Default for HttpLimits {
     }
 }
 
+impl SyncLimits {
+    /// Returns the expiry of clients in milliseconds.
+    pub(crate) fn expiry_ms(&self) -> u64 {
+        u64::try_from(self.expiry.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
 impl Default for SyncLimits {
     fn default() -> Self {
         Self {
@@ -139,6 +158,10 @@ impl Default for SyncLimits {
             connection_bytes: 4 << 20,
             window_bytes: 4 << 20,
             ping_interval: Duration::from_secs(30),
+            connections_per_user_max: 64,
+            expiry: Duration::from_secs(60 * 86_400),
+            history_bytes: 256 << 20,
+            upkeep_interval: Duration::from_secs(600),
             workers: 4,
             databases_max: 256,
             cache_bytes: 4 << 20,

@@ -95,6 +95,24 @@ fn create_private_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Creates a folder and those above it that do not exist for their owner only, durably.
+pub(crate) fn create_private_folders(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        create_private_folders(parent)?;
+    }
+    match private_builder().create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Refuses a key that other users may read or replace.
 fn check_private(path: &Path) -> Result<(), StartError> {
     match mode_for_others(path) {
@@ -118,7 +136,7 @@ fn mode_for_others(_: &Path) -> io::Result<Option<u32>> {
 }
 
 #[cfg(unix)]
-pub(crate) fn private_builder() -> DirBuilder {
+fn private_builder() -> DirBuilder {
     use std::os::unix::fs::DirBuilderExt as _;
     let mut builder = DirBuilder::new();
     builder.mode(0o700);
@@ -126,7 +144,7 @@ pub(crate) fn private_builder() -> DirBuilder {
 }
 
 #[cfg(not(unix))]
-pub(crate) fn private_builder() -> DirBuilder {
+fn private_builder() -> DirBuilder {
     DirBuilder::new()
 }
 

@@ -28,7 +28,7 @@ use hyper_util::service::TowerToHyperService;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Builder;
@@ -75,7 +75,7 @@ pub struct Handler {
     health: Option<Router>,
     limits: HttpLimits,
     /// `None` for the control port of a test server.
-    log: Option<Arc<RequestLog>>,
+    app: Option<Arc<AppState>>,
 }
 
 impl Handler {
@@ -107,18 +107,20 @@ impl Handler {
             limits: http,
             clocks,
             started: monotonic(),
-            log: Arc::clone(&log),
+            log,
             trusted_proxies: trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
             health: Health::default(),
             metrics: Metrics::default(),
+            sync: OnceLock::new(),
         };
         let app = Arc::new(app);
         let health = health_router(Arc::clone(&app));
-        Ok(Self { health: Some(health), log: Some(log), ..Self::of(router(app), http) })
+        let router = router(Arc::clone(&app));
+        Ok(Self { health: Some(health), app: Some(app), ..Self::of(router, http) })
     }
 
     pub(crate) const fn of(router: Router, limits: HttpLimits) -> Self {
-        Self { router, health: None, limits, log: None }
+        Self { router, health: None, limits, app: None }
     }
 
     /// Returns the handler of a connection beyond the limit, which serves health checks only.
@@ -132,14 +134,18 @@ impl Handler {
     }
 
     /// Serves sync, too.
-    pub(crate) fn with_sync(self, hub: Arc<SyncHub>) -> Self {
-        Self { router: self.router.clone().merge(sync::router(hub)), ..self }
+    pub(crate) fn with_sync(self, hub: &Arc<SyncHub>) -> Self {
+        if let Some(app) = &self.app {
+            // It is set once, at the start.
+            app.sync.set(Arc::clone(hub)).unwrap_or_default();
+        }
+        Self { router: self.router.clone().merge(sync::router(Arc::clone(hub))), ..self }
     }
 
     /// Logs that a connection was refused.
     pub(crate) fn refused(&self, peer: SocketAddr) {
-        if let Some(log) = &self.log {
-            log.record_refused(peer.ip());
+        if let Some(app) = &self.app {
+            app.log.record_refused(peer.ip());
         }
     }
 

@@ -7,9 +7,10 @@ use crate::clocks::ServerClocks;
 use crate::config::HttpLimits;
 use crate::hash_pool::HashPool;
 use crate::health::Health;
-use crate::metrics::{Gauges, Metrics};
+use crate::metrics::{Gauges, Metrics, append};
 use crate::proxy::{client_address, is_forwarded};
 use crate::request_log::{AnsweredRequest, RequestLog};
+use crate::sync::SyncHub;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{Request, State};
@@ -24,7 +25,7 @@ use fastness_auth::{ErrorCode, Secret, Time};
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::{task, time};
 use zeroize::Zeroizing;
@@ -48,6 +49,8 @@ pub(crate) struct AppState {
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
+    /// Sync, if the server has it.
+    pub(crate) sync: OnceLock<Arc<SyncHub>>,
 }
 
 /// Address of the client.
@@ -76,11 +79,13 @@ async fn busy(State(app): State<Arc<AppState>>) -> HttpResponse<Body> {
 }
 
 async fn health(State(app): State<Arc<AppState>>) -> HttpResponse<Body> {
-    let (status, text) = match app.health.check(&app.accounts, app.clocks).await {
-        true => (StatusCode::OK, "healthy\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "the accounts cannot be written\n"),
-    };
-    plain(status, text)
+    if !app.health.check(&app.accounts, app.clocks).await {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "the accounts cannot be written\n");
+    }
+    match app.of_sync(|hub| hub.is_healthy()).await {
+        Some(false) => plain(StatusCode::SERVICE_UNAVAILABLE, "the databases do not answer\n"),
+        Some(true) | None => plain(StatusCode::OK, "healthy\n"),
+    }
 }
 
 /// Reports metrics to this machine and to administrators.
@@ -95,7 +100,11 @@ async fn metrics(State(app): State<Arc<AppState>>, request: Request) -> HttpResp
         lines_left_out: app.log.left_out(),
         uptime: (app.clocks.monotonic)().since(app.started),
     };
-    plain(StatusCode::OK, app.metrics.report(&gauges))
+    let mut text = app.metrics.report(&gauges);
+    for metric in app.of_sync(|hub| hub.metrics()).await.unwrap_or_default() {
+        append(&mut text, &metric);
+    }
+    plain(StatusCode::OK, text)
 }
 
 /// Returns a response of plain text.
@@ -139,6 +148,15 @@ fn response(id: u64, answer: &Response) -> HttpResponse<Body> {
 }
 
 impl AppState {
+    /// Asks the threads of sync; `None` if the server has none.
+    async fn of_sync<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&SyncHub) -> T + Send + 'static,
+    ) -> Option<T> {
+        let hub = Arc::clone(self.sync.get()?);
+        task::spawn_blocking(move || ask(&hub)).await.ok()
+    }
+
     /// Returns the address of the client.
     fn client(&self, request: &Request) -> Option<IpAddr> {
         let peer = request.extensions().get::<Peer>()?.0.ip();

@@ -48,7 +48,7 @@ mod write_timeout;
 
 pub use fastness_auth as auth;
 
-pub use admin::{ADMIN_SOCKET, administer};
+pub use admin::{ADMIN_SOCKET, administer, operate};
 pub use config::{Config, HashCosts, HttpLimits, SyncLimits, TlsFiles};
 pub use control::ControlOptions;
 pub use data::{ACCOUNTS_FILE, KEY_FILE};
@@ -57,6 +57,7 @@ pub use handler::{Environment, Handler};
 pub use hash_pool::Argon2id;
 pub use log_writer::LogWriter;
 pub use serve::{Server, control, start};
+pub use sync::{SyncReply, SyncRequest};
 
 /// Compiles and runs the example of docs/auth.md.
 #[cfg(doctest)]

@@ -4,6 +4,7 @@
 //!
 //! Specified in docs/operating.md#metrics.
 
+use crate::sync::SyncMetric;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
@@ -63,6 +64,12 @@ impl Metrics {
         line(&mut text, "uptime_seconds", gauges.uptime.as_secs());
         text
     }
+}
+
+/// Appends a metric of sync.
+pub(crate) fn append(text: &mut String, metric: &SyncMetric) {
+    head(text, metric.name, (metric.kind, metric.about));
+    line(text, metric.name, metric.value);
 }
 
 fn head(text: &mut String, name: &str, (kind, about): (&str, &str)) {

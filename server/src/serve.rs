@@ -2,10 +2,10 @@
 //!
 //! - H11 Handshake, head and idle time of a connection are bounded.
 
-use crate::admin::AdminService;
 #[cfg(unix)]
 use crate::admin::AdminSocket;
-use crate::clocks::{ServerClocks, monotonic, now};
+use crate::admin::{AdminService, hub_of};
+use crate::clocks::{monotonic, now};
 use crate::config::{Config, HttpLimits};
 use crate::connections::{Admission, ConnectionGate, ConnectionSlot};
 use crate::control::{self, ControlOptions};
@@ -15,7 +15,7 @@ use crate::handler::{Environment, Handler, Origin};
 use crate::hash_pool::Argon2id;
 use crate::open_files;
 use crate::signals::Signals;
-use crate::sync::{HubOptions, SyncHub};
+use crate::sync::SyncHub;
 use crate::tls::Tls;
 use crate::write_timeout::WriteTimeout;
 use fastness::OsRandom;
@@ -85,15 +85,8 @@ pub fn start(config: Config) -> Result<Server, StartError> {
         trusted_proxies: config.trusted_proxies.clone(),
     };
     let handler = Handler::new(Arc::clone(&accounts), environment, &OsRandom);
-    let hub = SyncHub::start(HubOptions {
-        data: config.data.clone(),
-        key: key.clone(),
-        limits: config.sync,
-        clocks: ServerClocks { wall: now, monotonic },
-        accounts: Arc::clone(&accounts),
-    });
-    let hub = hub.map_err(StartError::System)?;
-    let handler = handler.map_err(StartError::System)?.with_sync(Arc::clone(&hub));
+    let hub = hub_of(&config, &accounts, &key)?;
+    let handler = handler.map_err(StartError::System)?.with_sync(&hub);
     let options = ListenOptions {
         address: config.listen,
         tls,
@@ -102,8 +95,8 @@ pub fn start(config: Config) -> Result<Server, StartError> {
     };
     let mut server = run(handler, options)?;
     server.admin_secret = admin_secret;
-    server.sync = Some(hub);
-    server.admit_operator(&config.data, AdminService { accounts, hasher, key });
+    server.sync = Some(Arc::clone(&hub));
+    server.admit_operator(&config.data, AdminService { accounts, hasher, key, hub });
     Ok(server)
 }
 

@@ -4,7 +4,7 @@
 //! - H25 A connection reads while its queues have room.
 //! - H27 A stop waits for the frames in work before it ends the connection.
 
-use super::hub::SyncHub;
+use super::hub::{SyncHub, WrittenAnswer};
 use super::job::{Caller, Job, NewSession, SessionKey};
 use super::link::{Link, LinkEvent};
 use super::metered::{Allowance, Metered};
@@ -29,7 +29,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// Time for the client to close, too.
-const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
+const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Bytes that are read from a client that has not closed yet.
 const LINGERING_BYTES: usize = 2 * FRAME_BYTES_MAX;
@@ -77,7 +77,8 @@ pub(super) async fn serve<S>(
             link.complete();
         };
         let write = async {
-            if let Err(error) = write(&mut writing, &link, || hub.drained(number)).await {
+            let written = |answer| hub.written(number, answer);
+            if let Err(error) = write(&mut writing, &link, written).await {
                 tracing::debug!(%error, "sync: cannot write");
             }
         };
@@ -100,7 +101,7 @@ pub(super) async fn serve<S>(
 async fn write<S>(
     writing: &mut SplitSink<WebSocketStream<S>, Message>,
     link: &Link,
-    drained: impl Fn(),
+    written: impl Fn(WrittenAnswer),
 ) -> Result<(), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -108,9 +109,7 @@ where
     while let Some(bytes) = link.next_answer().await {
         let count = bytes.len();
         writing.send(Message::Binary(bytes.into())).await?;
-        if link.written(count) {
-            drained();
-        }
+        written(WrittenAnswer { bytes: count, has_room: link.written(count) });
     }
     let close = CloseFrame { code: CloseCode::Normal, reason: "".into() };
     // If the client has closed first, its answer is queued, and nothing can be sent.
@@ -143,7 +142,7 @@ impl Connection {
         let clock = ConnectionClock::new(hub.clocks);
         Self {
             hub: Arc::clone(hub),
-            number: hub.next_number(),
+            number: hub.register(link),
             terms,
             machine: ServerConnection::new(clock.now_ms(), terms),
             link: Arc::clone(link),
@@ -188,15 +187,21 @@ impl Connection {
 
     fn handle_events(&mut self) {
         for event in self.link.take_events() {
-            let LinkEvent::Ended(session) = event;
-            self.sessions.remove(&session);
-            self.input(ServerConnectionInput::Ended(session));
+            match event {
+                LinkEvent::Ended(session) => {
+                    self.sessions.remove(&session);
+                    self.input(ServerConnectionInput::Ended(session));
+                }
+                LinkEvent::Close { code, retry_after_ms } => self.close(code, retry_after_ms),
+            }
         }
     }
 
     fn read(&mut self, message: Option<Result<Message, Error>>) {
         match message {
             Some(Ok(Message::Binary(bytes))) => {
+                self.hub.counters.frames_received.add(1);
+                self.hub.counters.bytes_received.add(bytes.len());
                 self.input(ServerConnectionInput::Received(&bytes));
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
@@ -233,7 +238,7 @@ impl Connection {
     }
 
     fn authenticate(&mut self, ticket: u64, token: &str) {
-        match self.hub.authenticate(token) {
+        match self.hub.authenticate(self.number, token) {
             Ok((caller, expires)) => {
                 let user = Arc::clone(&caller.identity);
                 let expires_at_ms = self.clock.at_ms(expires);
@@ -284,5 +289,6 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.leave();
+        self.hub.registry.remove(self.number);
     }
 }

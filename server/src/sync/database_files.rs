@@ -4,7 +4,7 @@
 //!   an upper-case letter is `+` and the lower-case one, for file systems that ignore case.
 
 use fastness_auth::server::DatabasePath;
-use std::fs::File;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -29,20 +29,28 @@ pub(super) fn file_of(folder: &Path, path: &DatabasePath) -> Option<PathBuf> {
     Some(file)
 }
 
-/// Creates the folders of a file for their owner only, durably.
-pub(super) fn create_folders(file: &Path, root: &Path) -> io::Result<()> {
-    let Some(folder) = file.parent() else { return Ok(()) };
-    if folder.is_dir() {
-        return Ok(());
+/// Returns the paths of the files below a folder. Other files are ignored.
+pub(super) fn paths_below(folder: &Path) -> io::Result<Vec<DatabasePath>> {
+    let mut paths = Vec::new();
+    let mut folders = vec![(folder.to_path_buf(), String::new())];
+    while let Some((folder, prefix)) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if let Some(segment) = name.strip_suffix(".d").and_then(decode) {
+                folders.push((entry.path(), format!("{prefix}/{segment}")));
+            } else if let Some(segment) = name.strip_suffix(".fastness").and_then(decode) {
+                paths.extend(DatabasePath::resolve(&format!("{prefix}/{segment}"), ""));
+            }
+        }
     }
-    if folder != root {
-        create_folders(folder, root)?;
-    }
-    match crate::data::private_builder().create(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    paths.sort_unstable();
+    Ok(paths)
 }
 
 fn encode(segment: &str) -> String {
@@ -56,9 +64,22 @@ fn encode(segment: &str) -> String {
     name
 }
 
+fn decode(name: &str) -> Option<String> {
+    let mut segment = String::with_capacity(name.len());
+    let mut letters = name.chars();
+    while let Some(letter) = letters.next() {
+        segment.push(match letter {
+            '+' => letters.next().filter(char::is_ascii_lowercase)?.to_ascii_uppercase(),
+            letter => Some(letter).filter(|letter| !letter.is_ascii_uppercase())?,
+        });
+    }
+    Some(segment)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::create_private_folders;
     use std::collections::BTreeSet;
 
     fn file(path: &str) -> Option<String> {
@@ -79,13 +100,20 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_created_once() {
+    fn folders_are_created_once_and_their_files_found() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().join("databases");
         let file = root.join("i.d/j.d/notes.fastness");
         for _ in 0..2 {
-            create_folders(&file, &root).unwrap();
+            create_private_folders(file.parent().unwrap()).unwrap();
         }
         assert!(file.parent().unwrap().is_dir());
+        for name in ["i.d/j.d/notes.fastness", "+a.fastness", "x+.fastness", "B.fastness", "log"] {
+            fs::write(root.join(name), "").unwrap();
+        }
+        let paths = paths_below(&root).unwrap();
+        let paths: Vec<_> = paths.iter().map(DatabasePath::as_str).collect();
+        assert_eq!(paths, ["/A", "/i/j/notes"], "H28");
+        assert!(paths_below(&root.join("none")).unwrap().is_empty());
     }
 }

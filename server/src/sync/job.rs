@@ -1,9 +1,13 @@
 //! Jobs of workers, which come from connections.
 
 use super::link::{Link, Work};
-use fastness_sync::frame::Packet;
+use fastness_auth::server::DatabasePath;
+use fastness_sync::frame::{Code, Packet};
+use fastness_sync::server::{ServerReplica, ServerStatus};
 use fastness_sync::session::ConnectionTerms;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 /// User of a connection, by its token.
 #[derive(Clone, Debug)]
@@ -35,10 +39,38 @@ pub(super) enum Job {
     Open(NewSession),
     /// A frame for a session, whose bytes are counted.
     Frame { key: SessionKey, packet: Packet<'static>, work: Work },
+    /// A report about the databases that are open.
+    Report(Sender<Vec<OpenReport>>),
+    /// A replica for the operator, or for the upkeep.
+    Lend { path: DatabasePath, reply: Sender<Result<LentDatabase, Code>> },
+    /// The history or the backup of a database has advanced.
+    Changed(DatabasePath),
     /// A connection takes answers again.
     Drained(u64),
     /// A connection has ended.
     Gone(u64),
     /// The worker ends.
     Stop,
+}
+
+/// A request to the upkeep.
+pub(super) enum Round {
+    /// A round now; the sender is dropped at its end.
+    Now(Sender<()>),
+    /// The thread ends.
+    Stop,
+}
+
+/// A database that is open.
+pub(super) struct OpenReport {
+    pub(super) path: DatabasePath,
+    pub(super) sessions: usize,
+    /// `None` if it cannot be read.
+    pub(super) status: Option<ServerStatus>,
+}
+
+/// A database, and the clients that have a session.
+pub(super) struct LentDatabase {
+    pub(super) replica: ServerReplica,
+    pub(super) online: BTreeSet<u32>,
 }

@@ -4,6 +4,7 @@
 //!   not read while one of them has reached its limit, and sessions hold back what they would read
 //!   from a database for it.
 
+use fastness_sync::frame::Code;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -53,6 +54,13 @@ impl Drop for Work {
 pub(super) enum LinkEvent {
     /// A session has ended.
     Ended(u32),
+    /// The connection has to end.
+    Close {
+        /// Reason.
+        code: Code,
+        /// Delay before the client returns.
+        retry_after_ms: u64,
+    },
 }
 
 impl Link {
@@ -131,6 +139,11 @@ impl Link {
     pub(super) fn may_read(&self) -> bool {
         let queues = self.queues();
         queues.work_bytes <= self.bytes_max && queues.answer_bytes <= self.bytes_max
+    }
+
+    /// Returns the bytes of the answers that wait for the peer.
+    pub(super) fn answer_bytes(&self) -> usize {
+        self.queues().answer_bytes
     }
 
     /// Tells whether no worker has a frame.

@@ -2,8 +2,9 @@
 //!
 //! - SV4 At most so many are open; those without sessions are closed first.
 
-use super::database_files::{create_folders, file_of};
-use super::job::SessionKey;
+use super::database_files::file_of;
+use super::job::{OpenReport, SessionKey};
+use crate::data::create_private_folders;
 use crate::random::random;
 use fastness::StoreOptions;
 use fastness_auth::server::DatabasePath;
@@ -21,6 +22,7 @@ const SNAPSHOTS_MAX: usize = 2;
 pub(super) struct OpenDatabases {
     folder: PathBuf,
     databases: Databases,
+    has_backups: bool,
     open: BTreeMap<DatabasePath, OpenDatabase>,
     /// A database that failed is closed once it has no session.
     has_failed: bool,
@@ -50,9 +52,23 @@ impl OpenDatabase {
 }
 
 impl OpenDatabases {
-    pub(super) fn new(folder: PathBuf, store: StoreOptions, open_max: usize) -> Self {
+    pub(super) fn new(
+        (folder, has_backups): (PathBuf, bool),
+        store: StoreOptions,
+        open_max: usize,
+    ) -> Self {
         let databases = Databases::new(store, open_max.max(1));
-        Self { folder, databases, open: BTreeMap::new(), has_failed: false }
+        Self { folder, databases, has_backups, open: BTreeMap::new(), has_failed: false }
+    }
+
+    /// Describes the databases.
+    pub(super) fn report(&self) -> Vec<OpenReport> {
+        let report = |(path, open): (&DatabasePath, &OpenDatabase)| OpenReport {
+            path: path.clone(),
+            sessions: open.sessions.len(),
+            status: open.replica.status().ok(),
+        };
+        self.open.iter().map(report).collect()
     }
 
     pub(super) fn get_mut(&mut self, path: &DatabasePath) -> Option<&mut OpenDatabase> {
@@ -81,14 +97,18 @@ impl OpenDatabases {
             tracing::error!(%error, "sync: a database cannot be opened");
             Code::STORE_FAILED
         };
-        create_folders(&file, &self.folder).map_err(failed)?;
+        create_private_folders(file.parent().unwrap_or(&self.folder)).map_err(failed)?;
         let opening = opening().map_err(failed)?;
         let mut opened = self.databases.get(&file, &opening);
         if let Err(ServerError::TooManyDatabases) = opened {
             self.close_idle(Duration::ZERO);
             opened = self.databases.get(&file, &opening);
         }
-        opened.map_err(|error| {
+        let prepared = opened.and_then(|replica| {
+            replica.set_backups(self.has_backups)?;
+            Ok(replica)
+        });
+        prepared.map_err(|error| {
             tracing::error!(%error, "sync: a database cannot be opened");
             let is_busy = matches!(error, ServerError::TooManyDatabases);
             if is_busy { Code::SESSION_CLOSED } else { Code::STORE_FAILED }

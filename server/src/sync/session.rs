@@ -27,7 +27,12 @@ pub(super) enum Performed {
     /// None.
     Done,
     /// The history may have entries that the other sessions have not seen.
-    Submitted,
+    Submitted {
+        /// Entries that were answered.
+        entries: usize,
+        /// Refused ones among them.
+        refused: usize,
+    },
     /// The client has resumed.
     Resumed,
     /// The store of the database has failed.
@@ -143,11 +148,19 @@ impl Session {
         snapshots: &mut SnapshotPool,
     ) -> Performed {
         let Some((path, mut database)) = self.binding.take() else { return Performed::Done };
-        let is_submission = matches!(output, ServerOutput::Submit { .. });
-        let mut performed = if is_submission { Performed::Submitted } else { Performed::Done };
+        let submitted =
+            if let ServerOutput::Submit { entries, .. } = output { entries.len() } else { 0 };
+        let mut performed = Performed::Done;
+        if submitted > 0 {
+            // Entries before the one that stopped the upload are in the history.
+            performed = Performed::Submitted { entries: 0, refused: 0 };
+        }
         let mut reply = |input: ServerInput<'_>| {
             if let ServerInput::Resumed { .. } = &input {
                 performed = Performed::Resumed;
+            }
+            if let ServerInput::Submitted { rejected, .. } = &input {
+                performed = Performed::Submitted { entries: submitted, refused: rejected.len() };
             }
             self.reply(input);
         };

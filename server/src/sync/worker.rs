@@ -3,7 +3,8 @@
 //! - H26 After each batch of jobs, the sessions of every database that changed hear of its head.
 //! - SV4 At most so many databases are open; those without sessions are closed first.
 
-use super::job::{Caller, Job, SessionKey};
+use super::counters::SyncCounters;
+use super::job::{Caller, Job, LentDatabase, SessionKey};
 use super::link::LinkEvent;
 use super::open_databases::OpenDatabases;
 use super::session::{Performed, Session};
@@ -17,6 +18,7 @@ use fastness_sync::session::{ServerInput, ServerOutput};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,6 +38,9 @@ pub(super) struct WorkerOptions {
     pub(super) open_max: usize,
     pub(super) clocks: ServerClocks,
     pub(super) accounts: Arc<Accounts>,
+    pub(super) counters: Arc<SyncCounters>,
+    /// Whether acknowledged entries wait for backups.
+    pub(super) has_backups: bool,
 }
 
 /// Starts a worker.
@@ -45,7 +50,14 @@ pub(super) fn spawn(
     jobs: Receiver<Job>,
 ) -> io::Result<JoinHandle<()>> {
     let thread = thread::Builder::new().name(format!("fastness-sync-{number}"));
-    thread.spawn(move || Worker::new(options).run(&jobs))
+    thread.spawn(move || {
+        let mut worker = Worker::new(options);
+        // A panic, a broken promise of ours, costs the connections of the worker, not the server.
+        while catch_unwind(AssertUnwindSafe(|| worker.run(&jobs))).is_err() {
+            tracing::error!("sync: a panic; the databases of the thread are opened again");
+            worker = worker.renewed();
+        }
+    })
 }
 
 /// State of a worker.
@@ -59,13 +71,25 @@ struct Worker {
 
 impl Worker {
     fn new(options: WorkerOptions) -> Self {
-        let WorkerOptions { folder, store, open_max, .. } = &options;
-        let databases = OpenDatabases::new(folder.clone(), store.clone(), *open_max);
+        let WorkerOptions { folder, store, open_max, has_backups, .. } = &options;
+        let databases =
+            OpenDatabases::new((folder.clone(), *has_backups), store.clone(), *open_max);
         let (sessions, changed) = Default::default();
         Self { databases, options, sessions, changed }
     }
 
-    fn run(mut self, jobs: &Receiver<Job>) {
+    /// Ends the connections of all sessions, and closes the databases.
+    fn renewed(self) -> Self {
+        let Self { options, sessions, .. } = self;
+        options.counters.failures.add(1);
+        for session in sessions.values() {
+            let (code, retry_after_ms) = (Code::CONNECTION_CLOSED, RETRY_AFTER_MS);
+            session.borrow().link().notify(LinkEvent::Close { code, retry_after_ms });
+        }
+        Self::new(options)
+    }
+
+    fn run(&mut self, jobs: &Receiver<Job>) {
         loop {
             match jobs.recv_timeout(IDLE) {
                 Ok(job) => {
@@ -107,8 +131,18 @@ impl Worker {
                     self.forget(&mut session.borrow_mut());
                 }
             }
+            Job::Report(reply) => drop(reply.send(self.databases.report())),
+            Job::Lend { path, reply } => drop(reply.send(self.lend(&path))),
+            Job::Changed(path) => drop(self.changed.insert(path)),
             Job::Stop => {}
         }
+    }
+
+    fn lend(&mut self, path: &DatabasePath) -> Result<LentDatabase, Code> {
+        let replica = self.databases.open(path)?.replica();
+        let sessions = self.databases.sessions_of(path).into_iter();
+        let online = sessions.filter_map(|key| self.sessions.get(&key)?.borrow().client());
+        Ok(LentDatabase { replica, online: online.collect() })
     }
 
     fn sessions_of(&self, connection: u64) -> Vec<Rc<RefCell<Session>>> {
@@ -148,7 +182,11 @@ impl Worker {
         };
         match session.perform(output, now, database.snapshots()) {
             Performed::Done => {}
-            Performed::Submitted => drop(self.changed.insert(path)),
+            Performed::Submitted { entries, refused } => {
+                self.options.counters.entries.add(entries);
+                self.options.counters.refused_entries.add(refused);
+                self.changed.insert(path);
+            }
             Performed::Resumed => self.end_older(session, &path),
             Performed::Failed => self.abandon(&path),
         }
@@ -195,6 +233,7 @@ impl Worker {
 
     /// Ends the sessions of a database whose store has failed, so that it is opened again.
     fn abandon(&mut self, path: &DatabasePath) {
+        self.options.counters.failures.add(1);
         let keys = self.databases.sessions_of(path);
         self.databases.abandon(path);
         for key in keys {

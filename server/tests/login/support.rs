@@ -4,16 +4,32 @@ use fastness::{Key, StoreOptions};
 use fastness_auth::server::{AdminReply, AdminRequest, Rate, RateLimits};
 use fastness_auth::{Credentials, Secret};
 use fastness_client::{Client, ClientError, LoggedInUser, Proxy};
-use fastness_server::{Config, HashCosts, Server, TlsFiles, administer, start};
+use fastness_server::{
+    Config, HashCosts, Server, SyncReply, SyncRequest, TlsFiles, administer, operate, start,
+};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A timeout that only a failing test reaches.
 pub(crate) const FOREVER: Duration = Duration::from_secs(60);
 
+/// A server that can be stopped.
+pub(crate) struct HeldServer(Option<Server>);
+
+impl std::ops::Deref for HeldServer {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        self.0.as_ref().unwrap()
+    }
+}
+
 pub(crate) struct Host {
-    pub(crate) server: Server,
+    pub(crate) server: HeldServer,
     pub(crate) folder: TempDir,
     config: Config,
 }
@@ -33,14 +49,56 @@ impl Host {
         let often = Rate { burst: 10_000, interval: Duration::from_millis(1) };
         config.limits = RateLimits { name: often, address: often, token: often, line: often };
         change(&mut config);
-        Self { server: start(config.clone()).unwrap(), folder, config }
+        Self { server: HeldServer(Some(start(config.clone()).unwrap())), folder, config }
     }
 
     /// Stops the server, and starts it again on the same files.
     pub(crate) fn restart(self) -> Self {
-        let Self { server, folder, config } = self;
-        server.stop();
-        Self { server: start(config.clone()).unwrap(), folder, config }
+        self.stopped().started()
+    }
+
+    /// Stops the server.
+    pub(crate) fn stopped(mut self) -> Self {
+        drop(self.server.0.take());
+        self
+    }
+
+    /// Starts the server again.
+    pub(crate) fn started(mut self) -> Self {
+        self.server = HeldServer(Some(start(self.config.clone()).unwrap()));
+        self
+    }
+
+    /// Returns the body of an answer.
+    pub(crate) fn get(&self, target: &str) -> String {
+        let mut stream = TcpStream::connect(self.server.address()).unwrap();
+        stream.set_read_timeout(Some(FOREVER)).unwrap();
+        stream.write_all(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    /// Repeats an attempt until it succeeds.
+    #[track_caller]
+    pub(crate) fn retry<T>(&self, mut attempt: impl FnMut() -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            if let Some(outcome) = attempt() {
+                return outcome;
+            }
+            assert!(begun.elapsed() < FOREVER, "no success");
+        }
+    }
+
+    /// Sends a request about sync to the server, or carries it out on its files.
+    pub(crate) fn operate(&self, request: &SyncRequest) -> SyncReply {
+        operate(&self.config, request).unwrap()
+    }
+
+    /// Returns a path in the folder, where `server` is the data folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Blocks an account, as the operator does.

@@ -139,7 +139,7 @@ fn a_server_that_ends_and_comes_back_finds_the_same_users() {
     let user = host.register(&client, "alice");
     let Host { server, folder, .. } = host;
     let address = server.address();
-    server.stop();
+    drop(server);
     assert_eq!(fault(&client, &format!("http://{address}")), NetworkError::Refused);
     let mut config = fastness_server::Config::new(folder.path().join("server"), address);
     config.hashing = fastness_server::HashCosts { memory_kib: 8, passes: 1 };

@@ -2,4 +2,5 @@
 
 mod history;
 mod hostile;
+mod operator;
 mod support;

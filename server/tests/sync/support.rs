@@ -8,7 +8,7 @@ use fastness_sync::entry::{
     Value, encode,
 };
 use fastness_sync::frame::{
-    Auth, Bind, Compression, Frame, Hello, Item, Message, Packet, Resume, Upload,
+    Auth, Bind, Compression, Frame, Hello, Item, Mark, Message, Packet, Resume, Upload,
 };
 use std::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -123,6 +123,24 @@ impl SyncWire {
         line(&bytes)
     }
 
+    /// Reads an ACK: its line, and the seq up to which a backup reaches.
+    #[track_caller]
+    pub(crate) fn durable_line(&mut self) -> (String, u64) {
+        let bytes = self.read().expect("the connection has ended");
+        let packet = Packet::open(&bytes).unwrap();
+        let Message::Ack(ack) = packet.frame().unwrap().message else {
+            panic!("{}", line(&bytes));
+        };
+        (line(&bytes), ack.durable_seq)
+    }
+
+    /// Waits until the server has handled all frames of a session.
+    #[track_caller]
+    pub(crate) fn mark(&mut self, session: u32, number: u64) {
+        self.send(session, Message::Mark(Mark { number }));
+        assert_eq!(self.line(), format!("MARK {number}"));
+    }
+
     /// Reads frames until the connection ends.
     pub(crate) fn rest(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.read()).map(|bytes| line(&bytes)).collect()
@@ -230,8 +248,13 @@ pub(crate) fn line(bytes: &[u8]) -> String {
     }
 }
 
-/// An entry that creates an object with a text.
+/// An entry that creates an object with a text, of a client that has applied nothing.
 pub(crate) fn entry(client_seq: u64, text: &str) -> Vec<u8> {
+    entry_after(0, client_seq, text)
+}
+
+/// An entry of a client that has applied the history up to a seq.
+pub(crate) fn entry_after(base: u64, client_seq: u64, text: &str) -> Vec<u8> {
     let kind = PropertyType::Scalar(Scalar { kind: ScalarType::String, nullable: true });
     let id = ElementId { author: 0, number: client_seq };
     let target = ObjectRef { class: "Item", key: Key::Generated(id) };
@@ -241,6 +264,6 @@ pub(crate) fn entry(client_seq: u64, text: &str) -> Vec<u8> {
         Operation::Create(target),
         Operation::Change { target, property: "text", change: Change::Set(Value::String(text)) },
     ];
-    let header = Header { client_seq, base: 0, stamp: 1 };
+    let header = Header { client_seq, base, stamp: 1 };
     encode(&Entry { header, operations }).unwrap()
 }

@@ -42,6 +42,9 @@ impl ServerReplica {
     /// # Errors
     /// If the file cannot be read or written, or is damaged.
     pub fn set_backups(&self, has_backups: bool) -> ServerResult<()> {
+        if (&self.store.snapshot()).meta()?.has_backups == has_backups {
+            return Ok(());
+        }
         self.change_meta(|meta, _| meta.has_backups = has_backups)
     }
 

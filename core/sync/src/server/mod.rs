@@ -9,6 +9,7 @@
 //! - [`ServerReplica::advance_horizon`], [`ServerReplica::compact`]: what is forgotten.
 //! - [`SessionDatabase`], [`SnapshotPool`]: a database behind a session.
 //! - [`Databases`]: many databases under a budget of open files.
+//! - [`ServerReplica::clients`], [`ServerReplica::expire`]: reports and decisions of the operator.
 //! - [`ServerReplica::back_up`], [`ServerReplica::begin_epoch`]: backups, and their return.
 //!
 //! - MR6 An entry with a conflicting definition is refused before it has a seq.
@@ -34,6 +35,7 @@ mod error;
 mod horizon;
 mod layout;
 mod replica;
+mod report;
 mod session_database;
 mod snapshot;
 mod snapshot_pool;
@@ -48,6 +50,7 @@ pub use error::{
     Answer, EntryRefusal, RefusalCode, ResumeRefusal, ServerError, ServerResult, UploadStop,
 };
 pub use replica::{Opening, SKIPPED_CLIENTS, ServerReplica, ServerStatus};
+pub use report::{ClientReport, RefusedEntry};
 pub use session_database::{ReplyTo, SessionDatabase};
 pub use snapshot::{SnapshotReader, SnapshotSlice};
 pub use snapshot_pool::{PooledPart, SnapshotPool};

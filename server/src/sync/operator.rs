@@ -1,0 +1,283 @@
+//! Requests of the operator about databases, clients and connections.
+//!
+//! - H29 The operator ends connections of users at once.
+
+use super::database_files::file_of;
+use super::hub::SyncHub;
+use super::job::OpenReport;
+use crate::clocks::millis;
+use fastness_auth::server::DatabasePath;
+use fastness_sync::frame::Code;
+use fastness_sync::server::{ClientReport, RefusalCode, RefusedEntry, ServerError};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+
+/// Clients and dead letters of one report.
+const ROWS_MAX: usize = 10_000;
+
+/// A request of the operator about sync.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SyncRequest {
+    /// Connections, and the numbers of the server.
+    Status,
+    /// All databases.
+    Databases,
+    /// Clients of a database.
+    Clients {
+        /// Path of the database.
+        path: String,
+    },
+    /// Refused entries of a database whose clients have not confirmed the refusal.
+    DeadLetters {
+        /// Path of the database.
+        path: String,
+    },
+    /// End the connections of a user, or one connection.
+    Kick {
+        /// Identity of the user, or number of the connection.
+        who: String,
+    },
+    /// Keep no more history for a client.
+    Expire {
+        /// Path of the database.
+        path: String,
+        /// Number of the client.
+        client: u32,
+    },
+    /// Move horizons and make backups now.
+    Upkeep,
+}
+
+/// Reply to a [`SyncRequest`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SyncReply {
+    /// The result, as a JSON object.
+    Report(String),
+    /// The request was refused, for this reason.
+    Refused(String),
+}
+
+impl SyncRequest {
+    /// Returns the name of the request, for logs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Status => "sync-status",
+            Self::Databases => "sync-databases",
+            Self::Clients { .. } => "sync-clients",
+            Self::DeadLetters { .. } => "sync-dead-letters",
+            Self::Kick { .. } => "sync-kick",
+            Self::Expire { .. } => "sync-expire",
+            Self::Upkeep => "sync-upkeep",
+        }
+    }
+
+    /// Encodes the request as JSON.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let request = self.name();
+        let value = match self {
+            Self::Status | Self::Databases | Self::Upkeep => json!({ "request": request }),
+            Self::Clients { path } | Self::DeadLetters { path } => {
+                json!({ "request": request, "path": path })
+            }
+            Self::Kick { who } => json!({ "request": request, "who": who }),
+            Self::Expire { path, client } => {
+                json!({ "request": request, "path": path, "client": client })
+            }
+        };
+        value.to_string()
+    }
+
+    /// Decodes a request.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let object: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+        let text = |name: &str| object.get(name)?.as_str().map(str::to_owned);
+        Some(match text("request")?.as_str() {
+            "sync-status" => Self::Status,
+            "sync-databases" => Self::Databases,
+            "sync-clients" => Self::Clients { path: text("path")? },
+            "sync-dead-letters" => Self::DeadLetters { path: text("path")? },
+            "sync-kick" => Self::Kick { who: text("who")? },
+            "sync-expire" => {
+                let client = u32::try_from(object.get("client")?.as_u64()?).ok()?;
+                Self::Expire { path: text("path")?, client }
+            }
+            "sync-upkeep" => Self::Upkeep,
+            _ => return None,
+        })
+    }
+}
+
+impl SyncReply {
+    /// Encodes the reply as JSON.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        match self {
+            Self::Report(report) => report.clone(),
+            Self::Refused(reason) => json!({ "refused": reason }).to_string(),
+        }
+    }
+
+    /// Decodes a reply.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let object: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+        Some(match object.get("refused") {
+            Some(reason) => Self::Refused(reason.as_str()?.to_owned()),
+            None => Self::Report(Value::Object(object).to_string()),
+        })
+    }
+}
+
+/// Reason for which a request is refused.
+type Reason = String;
+
+impl SyncHub {
+    /// Carries out a request; waits for the disk.
+    pub(crate) fn operate(&self, request: &SyncRequest) -> SyncReply {
+        let report = match request {
+            SyncRequest::Status => self.status(),
+            SyncRequest::Databases => self.databases(),
+            SyncRequest::Clients { path } => self.clients(path),
+            SyncRequest::DeadLetters { path } => self.dead_letters(path),
+            SyncRequest::Kick { who } => Ok(self.kick(who)),
+            SyncRequest::Expire { path, client } => self.expire(path, *client),
+            SyncRequest::Upkeep => {
+                self.keep();
+                Ok(json!({}))
+            }
+        };
+        match report {
+            Ok(report) => SyncReply::Report(report.to_string()),
+            Err(reason) => SyncReply::Refused(reason),
+        }
+    }
+
+    fn status(&self) -> Result<Value, Reason> {
+        let now = (self.clocks.wall)();
+        let connections: Vec<Value> = (self.registry.all().into_iter())
+            .map(|(number, entry)| {
+                let seconds = now.since(entry.since).as_secs();
+                let waiting = entry.link.answer_bytes();
+                let user = entry.user.as_deref();
+                json!({ "connection": number, "user": user, "seconds": seconds,
+                    "bytes_waiting": waiting })
+            })
+            .collect();
+        let numbers: Map<String, Value> = (self.metrics().into_iter())
+            .map(|metric| (metric.name.to_owned(), metric.value.into()))
+            .collect();
+        Ok(json!({ "connections": connections, "numbers": numbers }))
+    }
+
+    fn databases(&self) -> Result<Value, Reason> {
+        let open = self.open_databases().ok_or("a thread of databases does not answer")?;
+        let open: BTreeMap<DatabasePath, OpenReport> =
+            open.into_iter().map(|report| (report.path.clone(), report)).collect();
+        let paths = self.paths().map_err(|error| error.to_string())?;
+        let databases = paths.iter().map(|path| {
+            let file = file_of(&self.folder, path).and_then(|file| fs::metadata(file).ok());
+            let bytes = file.map_or(0, |file| file.len());
+            let report = open.get(path);
+            let status = report.and_then(|report| report.status);
+            json!({
+                "path": path.as_str(),
+                "bytes": bytes,
+                "sessions": report.map_or(0, |report| report.sessions),
+                "head": status.map(|status| status.head),
+                "horizon": status.map(|status| status.horizon),
+                "durable_seq": status.map(|status| status.durable_seq),
+                "history_bytes": status.map(|status| status.history_bytes),
+            })
+        });
+        Ok(json!({ "databases": databases.collect::<Vec<_>>() }))
+    }
+
+    fn clients(&self, path: &str) -> Result<Value, Reason> {
+        let lent = self.lend(&operator_path(path)?).map_err(refusal)?;
+        let head = lent.replica.status().map_err(failure)?.head;
+        let now = millis((self.clocks.wall)());
+        let clients = lent.replica.clients(ROWS_MAX).map_err(failure)?;
+        let clients = clients.into_iter().map(|client| {
+            let ClientReport { client: number, user, last_client_seq, needs, contact } = client;
+            let state = match contact {
+                0 => "earlier epoch",
+                1 => "expired",
+                _ if lent.online.contains(&number) => "online",
+                _ => "offline",
+            };
+            let seconds = (contact > 1).then(|| now.saturating_sub(contact) / 1000);
+            json!({
+                "client": number,
+                "user": user,
+                "state": state,
+                "last_client_seq": last_client_seq,
+                "needs": needs,
+                "behind": head.saturating_sub(needs),
+                "seconds_since_contact": seconds,
+            })
+        });
+        Ok(json!({ "head": head, "clients": clients.collect::<Vec<_>>() }))
+    }
+
+    fn dead_letters(&self, path: &str) -> Result<Value, Reason> {
+        let lent = self.lend(&operator_path(path)?).map_err(refusal)?;
+        let letters = lent.replica.all_dead_letters(ROWS_MAX).map_err(failure)?;
+        let letters = letters.into_iter().map(|RefusedEntry { client, client_seq, refusal }| {
+            json!({
+                "client": client,
+                "client_seq": client_seq,
+                "reason": reason_of(refusal.code),
+                "operation": refusal.operation,
+            })
+        });
+        Ok(json!({ "dead_letters": letters.collect::<Vec<_>>() }))
+    }
+
+    fn kick(&self, who: &str) -> Value {
+        let number: Option<u64> = who.parse().ok();
+        let ended = self.registry.end(Code::CONNECTION_CLOSED, |connection, entry| {
+            entry.user.as_deref() == Some(who) || number == Some(connection)
+        });
+        json!({ "ended": ended })
+    }
+
+    fn expire(&self, path: &str, client: u32) -> Result<Value, Reason> {
+        let lent = self.lend(&operator_path(path)?).map_err(refusal)?;
+        lent.replica.expire(client).map_err(failure)?;
+        Ok(json!({}))
+    }
+}
+
+/// Parses a path; an operator has no `~`.
+fn operator_path(path: &str) -> Result<DatabasePath, Reason> {
+    let path = Some(path).filter(|path| !path.starts_with("/~"));
+    let path = path.and_then(|path| DatabasePath::resolve(path, ""));
+    path.ok_or_else(|| "a path of a database is /IDENTITY/NAME".to_owned())
+}
+
+fn refusal(code: Code) -> Reason {
+    if code == Code::NO_DATABASE {
+        "there is no such database".to_owned()
+    } else {
+        "the database cannot be opened now; the log of the server says why".to_owned()
+    }
+}
+
+fn failure(error: ServerError) -> Reason {
+    error.to_string()
+}
+
+const fn reason_of(code: RefusalCode) -> &'static str {
+    match code {
+        RefusalCode::Malformed => "malformed",
+        RefusalCode::Limit => "limit",
+        RefusalCode::Schema => "schema",
+        RefusalCode::Element => "element",
+        RefusalCode::Forbidden => "forbidden",
+        _ => "unknown",
+    }
+}

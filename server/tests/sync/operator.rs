@@ -1,0 +1,139 @@
+//! Requests of the operator, upkeep and backups.
+
+use super::support::{SyncUser, SyncWire, entry, entry_after};
+use crate::login::support::Host;
+use fastness_server::{SyncReply, SyncRequest};
+use fastness_sync::frame::{Message, Progress};
+use serde_json::Value;
+use std::fs;
+use std::time::Duration;
+
+fn operate(host: &Host, request: &SyncRequest) -> Value {
+    match host.operate(request) {
+        SyncReply::Report(report) => serde_json::from_str(&report).unwrap(),
+        SyncReply::Refused(reason) => panic!("refused: {reason}"),
+    }
+}
+
+fn refused(host: &Host, request: &SyncRequest) -> String {
+    match host.operate(request) {
+        SyncReply::Report(report) => panic!("not refused: {report}"),
+        SyncReply::Refused(reason) => reason,
+    }
+}
+
+#[test]
+fn reports_name_databases_clients_and_refused_entries() {
+    let host = Host::new();
+    let user = SyncUser::register(&host, "alice");
+    let mut wire = user.connect(&host);
+    wire.begin(1, "/~/notes");
+    assert_eq!(wire.line(), "RESUMED head 0 last 0");
+    let mut malformed = entry(2, "b");
+    malformed.push(0xff);
+    wire.upload(1, &[entry(1, "a"), malformed]);
+    assert_eq!(wire.line(), "REJECT 2 212");
+    assert_eq!(wire.line(), "ACK 2");
+    let path = format!("/{}/notes", user.identity());
+    let databases = operate(&host, &SyncRequest::Databases);
+    let database = &databases["databases"][0];
+    assert_eq!((&database["path"], &database["head"]), (&path.as_str().into(), &1.into()));
+    assert_eq!(database["sessions"], 1);
+    let clients = operate(&host, &SyncRequest::Clients { path: path.clone() });
+    let client = &clients["clients"][0];
+    assert_eq!((&client["user"], &client["state"]), (&user.identity().into(), &"online".into()));
+    assert_eq!(client["behind"], 1, "it has confirmed nothing");
+    let letters = operate(&host, &SyncRequest::DeadLetters { path: path.clone() });
+    assert_eq!(letters["dead_letters"][0]["client_seq"], 2);
+    let status = operate(&host, &SyncRequest::Status);
+    assert_eq!(status["connections"][0]["user"], user.identity());
+    assert_eq!(status["numbers"]["sync_refused_entries_total"], 1);
+    let metrics = host.get("/metrics");
+    assert!(metrics.contains("\nfastness_sync_entries_total 2\n"), "{metrics}");
+    assert_eq!(host.get("/health"), "healthy\n");
+    for path in ["/~/notes", "/a/b", "x"] {
+        refused(&host, &SyncRequest::Clients { path: path.to_owned() });
+    }
+    // The same without a server.
+    drop(wire);
+    let host = host.stopped();
+    let clients = operate(&host, &SyncRequest::Clients { path });
+    assert_eq!(clients["clients"][0]["state"], "offline");
+}
+
+#[test]
+fn the_operator_ends_connections() {
+    let host = Host::with(|config| config.sync.connections_per_user_max = 2);
+    let user = SyncUser::register(&host, "alice");
+    let (mut one, mut other) = (user.connect(&host), user.connect(&host));
+    let mut third = SyncWire::connect(&host);
+    third.greet();
+    assert_eq!(third.authenticate(&user.token), "ERROR 101 of 0", "H29");
+    let ended = operate(&host, &SyncRequest::Kick { who: user.identity().to_owned() });
+    assert_eq!(ended["ended"], 2);
+    assert_eq!(one.rest(), ["ERROR 101 of 0"], "H29");
+    assert_eq!(other.rest(), ["ERROR 101 of 0"], "H29");
+    let mut wire = host.retry(|| {
+        let mut wire = SyncWire::connect(&host);
+        wire.greet();
+        wire.authenticate(&user.token).starts_with("AUTH_OK").then_some(wire)
+    });
+    host.block("alice");
+    assert_eq!(wire.rest(), ["ERROR 220 of 0"], "H29");
+}
+
+#[test]
+fn the_upkeep_moves_horizons_and_makes_backups_that_begin_an_epoch() {
+    let host = Host::with(|config| {
+        config.backup = Some(config.data.with_file_name("backup"));
+        config.sync.upkeep_interval = Duration::from_secs(3600);
+    });
+    let user = SyncUser::register(&host, "alice");
+    let mut wire = user.connect(&host);
+    let mut client = wire.begin(1, "/~/notes");
+    assert_eq!(wire.line(), "RESUMED head 0 last 0");
+    client.entries.push(entry(1, "a"));
+    wire.upload(1, &client.entries);
+    assert_eq!(wire.durable_line(), ("ACK 1".to_owned(), 0));
+    assert_eq!(wire.line(), "DOWNLOAD 0 to 1, 1 of 1 own");
+    wire.send(1, Message::Progress(Progress { cursor: 1, oldest_base: 1 }));
+    wire.mark(1, 5);
+    operate(&host, &SyncRequest::Upkeep);
+    assert_eq!(wire.durable_line(), ("ACK 1".to_owned(), 1), "MR10");
+    let path = format!("/{}/notes", user.identity());
+    let databases = operate(&host, &SyncRequest::Databases);
+    assert_eq!(databases["databases"][0]["horizon"], 1, "MR9");
+    wire.upload(1, &[entry_after(1, 2, "b")]);
+    assert_eq!(wire.durable_line(), ("ACK 2".to_owned(), 1), "MR10");
+    drop(wire);
+    let host = host.stopped();
+    let file = format!("{}.d/notes.fastness", user.identity());
+    let (backup, databases) = (host.path("backup").join(&file), host.path("server/databases"));
+    fs::copy(backup, databases.join(&file)).unwrap();
+    assert!(host.path("backup/accounts.fastness").is_file(), "H30");
+    let host = host.started();
+    let mut wire = user.connect(&host);
+    wire.bind(1, &path, false);
+    client.entries.push(entry_after(1, 2, "b"));
+    wire.send(1, Message::Resume(client.state()));
+    assert_eq!(wire.line(), "ERROR 222 of 1", "SV1: the client has to reset");
+}
+
+#[test]
+fn an_expired_client_holds_back_no_history() {
+    let host = Host::new();
+    let user = SyncUser::register(&host, "alice");
+    let mut wire = user.connect(&host);
+    let client = wire.begin(1, "/~/notes");
+    assert_eq!(wire.line(), "RESUMED head 0 last 0");
+    wire.upload(1, &[entry(1, "a")]);
+    assert_eq!(wire.line(), "ACK 1");
+    let path = format!("/{}/notes", user.identity());
+    let head = || operate(&host, &SyncRequest::Databases)["databases"][0]["horizon"].clone();
+    operate(&host, &SyncRequest::Upkeep);
+    assert_eq!(head(), 0, "MR9");
+    operate(&host, &SyncRequest::Expire { path: path.clone(), client: client.number });
+    operate(&host, &SyncRequest::Upkeep);
+    assert_eq!(head(), 1, "MR9");
+    refused(&host, &SyncRequest::Expire { path, client: 77 });
+}
