@@ -1,4 +1,4 @@
-//! Cancellation of calls from another thread.
+//! Cancellation of calls and waits from another thread.
 //!
 //! - Z4 A cancelled call returns at once, and a cancelled login logs no user in.
 
@@ -9,8 +9,8 @@ use std::fmt;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Cancels the calls of the clients of [`crate::Client::with_cancellation`]. Clones are one
-/// cancellation.
+/// Cancels the calls of the clients of [`crate::Client::with_cancellation`], and waits for
+/// transfers of synced files. Clones are one cancellation.
 #[derive(Clone, Default)]
 pub struct Cancellation(Arc<Mutex<CancelledCalls>>);
 
@@ -19,6 +19,24 @@ struct CancelledCalls {
     is_cancelled: bool,
     /// Calls under way, each with its driver.
     calls: BTreeMap<CallId, Sender<Message>>,
+    /// Waits under way.
+    waits: BTreeMap<u64, Arc<Wake>>,
+    last_wait: u64,
+}
+
+/// Wakes a wait, which then looks for the cancellation.
+type Wake = dyn Fn() + Send + Sync;
+
+/// A wait under way, until it is dropped.
+pub(crate) struct CancellableWait<'c> {
+    cancellation: &'c Cancellation,
+    number: u64,
+}
+
+impl Drop for CancellableWait<'_> {
+    fn drop(&mut self) {
+        self.cancellation.lock().waits.remove(&self.number);
+    }
 }
 
 impl Cancellation {
@@ -36,6 +54,19 @@ impl Cancellation {
             // After the end of the driver the call has its result.
             driver.send(Message::Cancel(call)).unwrap_or_default();
         }
+        let waits: Vec<Arc<Wake>> = state.waits.values().cloned().collect();
+        // A wait looks for the cancellation under a lock that its wake takes.
+        drop(state);
+        waits.iter().for_each(|wake| wake());
+    }
+
+    /// Begins a wait that a cancellation wakes.
+    pub(crate) fn watch(&self, wake: Arc<Wake>) -> CancellableWait<'_> {
+        let mut state = self.lock();
+        state.last_wait += 1;
+        let number = state.last_wait;
+        state.waits.insert(number, wake);
+        CancellableWait { cancellation: self, number }
     }
 
     /// Sends the message of a call, unless it is cancelled already; returns whether it was sent.

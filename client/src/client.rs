@@ -7,9 +7,9 @@ use crate::config::Config;
 use crate::driver::{Driver, now};
 use crate::error::ClientError;
 use crate::event::Event;
-use crate::message::Message;
+use crate::message::{EventSink, Message};
 use crate::network::Network;
-use crate::session::Session;
+use crate::session::{Session, TokenRenewal};
 use fastness::{OsRandom, RandomSource as _, Store};
 use fastness_auth::users::{Call, CallId, CallSuccess, Input, UserId, UserStore};
 use fastness_auth::{AuthUrl, Backoff, Credentials, RequestError, Secret, User, UserInfo};
@@ -32,6 +32,7 @@ pub struct Client {
     /// Number of the last call.
     calls: Arc<AtomicU64>,
     cancellation: Option<Cancellation>,
+    config: Arc<Config>,
     /// `None` in the clones that callbacks get.
     _driver_handle: Option<Arc<DriverHandle>>,
 }
@@ -70,7 +71,8 @@ impl Client {
         let thread = Mutex::new(Some(spawn("fastness-users", move || work.run())?));
         let _driver_handle = Some(Arc::new(DriverHandle { driver: driver.clone(), thread }));
         let (listeners, calls) = (Arc::default(), Arc::default());
-        let client = Self { driver, listeners, calls, cancellation: None, _driver_handle };
+        let config = Arc::new(config);
+        let client = Self { driver, listeners, calls, cancellation: None, config, _driver_handle };
         let teller = Self { _driver_handle: None, ..client.clone() };
         spawn("fastness-listeners", move || heard.iter().for_each(|notice| teller.tell(&notice)))?;
         Ok(client)
@@ -174,9 +176,22 @@ impl Client {
     /// tokens and renews them before they expire, until it is dropped.
     #[must_use]
     pub fn session(&self, user: &UserId, path: &str) -> Session {
-        let opened = self.ask(|reply| Message::Open(user.clone(), path.to_owned(), reply));
-        let (id, events) = opened.unwrap_or_else(|_| (CLOSED, channel().1));
-        Session { id, events, driver: self.driver.clone() }
+        let (sender, events) = channel();
+        // A session without a receiver is being closed.
+        let sink = Box::new(move |event| sender.send(event).unwrap_or_default());
+        Session { renewal: self.renewal((user, path), sink), events }
+    }
+
+    /// Opens a session whose events go to a callback, which must not block.
+    pub(crate) fn renewal(&self, (user, path): (&UserId, &str), events: EventSink) -> TokenRenewal {
+        let message = |reply| Message::Open(user.clone(), path.to_owned(), events, reply);
+        let id = self.ask(message).unwrap_or(CLOSED);
+        TokenRenewal { id, driver: self.driver.clone() }
+    }
+
+    /// Returns the configuration.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Reports that the network is down.

@@ -4,7 +4,7 @@
 
 use crate::error::ClientError;
 use crate::event::{Event, SessionEvent};
-use crate::message::Message;
+use crate::message::{EventSink, Message};
 use fastness_auth::users::{
     CallId, CallResult, CallSuccess, HttpOutcome, Input, Output, SessionId, UserStore,
 };
@@ -19,7 +19,7 @@ pub(crate) struct Driver {
     pub(crate) network: Box<dyn Fn(RequestId, Request) + Send>,
     pub(crate) events: Sender<Event>,
     pub(crate) waiting: BTreeMap<CallId, Sender<Result<CallSuccess, ClientError>>>,
-    pub(crate) sessions: BTreeMap<SessionId, Sender<SessionEvent>>,
+    pub(crate) sessions: BTreeMap<SessionId, EventSink>,
     pub(crate) next: u64,
 }
 
@@ -83,11 +83,10 @@ impl Driver {
                 let outcome = self.apply(Input::LogOut(user));
                 reply.send(outcome).unwrap_or_default();
             }
-            Message::Open(user, path, reply) => {
+            Message::Open(user, path, events, reply) => {
                 let id = SessionId(self.next_id());
-                let (events, receiver) = std::sync::mpsc::channel();
                 self.sessions.insert(id, events);
-                reply.send((id, receiver)).unwrap_or_default();
+                reply.send(id).unwrap_or_default();
                 self.apply(Input::Open(id, user, path)).unwrap_or_default();
             }
             Message::Users(reply) => {
@@ -142,7 +141,7 @@ impl Driver {
 
     fn tell(&self, id: SessionId, event: SessionEvent) {
         if let Some(events) = self.sessions.get(&id) {
-            events.send(event).unwrap_or_default();
+            events(event);
         }
     }
 }

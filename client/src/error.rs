@@ -31,6 +31,10 @@ pub enum ConfigError {
     Proxy,
     /// The root certificates are not valid PEM.
     RootCertificates,
+    /// The address of the server is invalid.
+    Address,
+    /// Synced files check the certificate of a server always.
+    CertificateCheck,
 }
 
 impl ClientError {
@@ -90,6 +94,10 @@ impl fmt::Display for ConfigError {
         f.write_str(match self {
             Self::Proxy => "the proxy is no address; give one like http://host:port",
             Self::RootCertificates => "the roots are no certificates; give some in PEM",
+            Self::Address => "the address of the server is invalid; give one with a host",
+            Self::CertificateCheck => {
+                "the certificate of a sync server is always checked; trust its root instead"
+            }
         })
     }
 }

@@ -41,8 +41,10 @@ mod key_file;
 mod message;
 mod network;
 mod session;
+mod sync;
 
 pub use fastness_auth as auth;
+pub use fastness_sync as sync_core;
 
 pub use cancellation::Cancellation;
 pub use client::{Client, LoggedInUser};
@@ -51,3 +53,7 @@ pub use error::{ClientError, ConfigError};
 pub use event::{Event, SessionEvent};
 pub use key_file::open_or_create_key;
 pub use session::Session;
+pub use sync::{
+    CompletedReset, Progress, ProgressDirection, ProgressListener, ProgressMode, ResetPolicy,
+    SessionState, SyncCallError, SyncClient, SyncEvent, SyncOptions, SyncedFile,
+};

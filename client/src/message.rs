@@ -4,7 +4,10 @@ use crate::error::ClientError;
 use crate::event::SessionEvent;
 use fastness_auth::User;
 use fastness_auth::users::{Call, CallId, CallSuccess, Input, SessionId, UserId};
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Sender;
+
+/// Takes the events of a session, without blocking.
+pub(crate) type EventSink = Box<dyn Fn(SessionEvent) + Send>;
 
 /// Message to the driver.
 pub(crate) enum Message {
@@ -17,7 +20,7 @@ pub(crate) enum Message {
     /// A logout; the reply follows when it is durable.
     LogOut(UserId, Sender<Result<(), ClientError>>),
     /// Opening of a session.
-    Open(UserId, String, Sender<(SessionId, Receiver<SessionEvent>)>),
+    Open(UserId, String, EventSink, Sender<SessionId>),
     /// Query of the logged-in users.
     Users(Sender<Vec<User>>),
     /// End of the client.

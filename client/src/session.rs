@@ -9,8 +9,14 @@ use std::time::Duration;
 /// Session of one open file. Dropping it stops the renewal of its token.
 #[derive(Debug)]
 pub struct Session {
-    pub(crate) id: SessionId,
+    pub(crate) renewal: TokenRenewal,
     pub(crate) events: Receiver<SessionEvent>,
+}
+
+/// The renewal of an access token, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct TokenRenewal {
+    pub(crate) id: SessionId,
     pub(crate) driver: Sender<Message>,
 }
 
@@ -29,6 +35,13 @@ impl Session {
 
     /// Reports that the server rejected the token.
     pub fn expired(&self) {
+        self.renewal.expired();
+    }
+}
+
+impl TokenRenewal {
+    /// Reports that the server rejected the token, or that another one is wanted.
+    pub(crate) fn expired(&self) {
         self.tell(Input::Expired(self.id));
     }
 
@@ -38,7 +51,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for TokenRenewal {
     fn drop(&mut self) {
         self.tell(Input::Close(self.id));
     }

@@ -120,8 +120,9 @@ fn a_response_that_cannot_be_stored_is_requested_again() {
     let (store, is_full) = full_store();
     let mut bench = Bench::new(store, now());
     let user = bench.log_in();
-    let (reply, _events) = channel();
-    bench.driver.handle_message(Message::Open(user.clone(), "/~/x".to_owned(), reply));
+    let (reply, _id) = channel();
+    let open = Message::Open(user.clone(), "/~/x".to_owned(), Box::new(drop), reply);
+    bench.driver.handle_message(open);
     let (exchange, request) = bench.requests.try_recv().unwrap();
     assert!(std::str::from_utf8(request.body()).unwrap().contains("rotate"));
     is_full.store(true, Ordering::SeqCst);

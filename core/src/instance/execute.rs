@@ -1,12 +1,13 @@
 //! Recording and executing file actions.
 
 use super::action_store::{ActionKind, ActionOutcome, FileAction};
-use super::backup_name::{older_name, unique};
+use super::backup_name::{older_name, reset_name, unique};
 use super::error::InstanceError;
 use super::shared::RegistryState;
 use crate::config::Configuration;
 use crate::config::error::ConfigError;
 use crate::error::{Error, Result};
+use crate::time::Time;
 use std::path::{Path, PathBuf};
 
 /// Attempts to draw a random name that is unused.
@@ -100,6 +101,13 @@ impl RegistryState {
             }
         }
         Err(Error::RandomSource)
+    }
+
+    /// Draws the path of a client reset's backup, and creates its directory.
+    pub(super) fn draw_backup(&self, now: Time) -> Result<PathBuf> {
+        let path = self.draw_backup_path(8, |suffix| reset_name(now, suffix))?;
+        self.create_parent(&path)?;
+        Ok(path)
     }
 
     /// Creates the directory of a file, durably.

@@ -33,6 +33,12 @@ impl File {
         if caller.may_block { self.database.clone() } else { self.database.without_waiting() }
     }
 
+    /// Returns the database, for any thread.
+    #[cfg(feature = "sync")]
+    pub(super) fn whole_database(&self) -> Database {
+        self.database.clone()
+    }
+
     pub(super) fn store(&self) -> &Store {
         self.database.store()
     }

@@ -16,9 +16,20 @@ use std::path::Path;
 pub(super) struct FileOpener {
     pub(super) options: StoreOptions,
     pub(super) assets: Assets,
+    #[cfg(feature = "sync")]
+    pub(super) replicas: Arc<super::replica_hooks::Replicas>,
 }
 
 impl FileOpener {
+    pub(super) fn new(options: StoreOptions, assets: Assets) -> Self {
+        Self {
+            options,
+            assets,
+            #[cfg(feature = "sync")]
+            replicas: Arc::default(),
+        }
+    }
+
     pub(super) fn vfs(&self) -> &Arc<dyn Vfs> {
         &self.options.vfs
     }
@@ -46,8 +57,31 @@ impl FileOpener {
         {
             store.compact()?;
         }
-        let open = |options: &DatabaseOptions<'_>| Database::from_store(store, options);
+        let open = |options: &DatabaseOptions<'_>| {
+            Database::from_store(store, &self.replicated(configuration, options))
+        };
         Ok(File::new(with_database_options(configuration, kind, open)?))
+    }
+
+    /// Adds the hook of a synced file.
+    #[cfg(feature = "sync")]
+    fn replicated<'a>(
+        &self,
+        configuration: &Configuration,
+        options: &DatabaseOptions<'a>,
+    ) -> DatabaseOptions<'a> {
+        let hook = configuration.sync().and_then(|_| self.replicas.hook(configuration));
+        hook.map_or_else(|| options.clone(), |hook| options.clone().replica_hook(hook))
+    }
+
+    #[cfg(not(feature = "sync"))]
+    #[expect(clippy::unused_self, reason = "with sync it has the hooks")]
+    fn replicated<'a>(
+        &self,
+        _: &Configuration,
+        options: &DatabaseOptions<'a>,
+    ) -> DatabaseOptions<'a> {
+        options.clone()
     }
 
     /// Migrates an existing file to the schema of its configuration.

@@ -69,7 +69,7 @@ impl FileRegistry {
         let files = app.canonical_files()?;
         let state = RegistryState {
             handles: Arc::default(),
-            opener: FileOpener { options, assets: app.read_assets().clone() },
+            opener: FileOpener::new(options, app.read_assets().clone()),
             threads,
             app: app.clone(),
             action_store: ActionStore::below(&files),

@@ -121,7 +121,7 @@ impl Instance {
         })
     }
 
-    fn with<T>(&self, body: impl FnOnce(&File, Caller) -> Result<T>) -> Result<T> {
+    pub(super) fn with<T>(&self, body: impl FnOnce(&File, Caller) -> Result<T>) -> Result<T> {
         let caller = self.state.caller();
         let outcome = self.handle.with(caller.thread, |file| Ok(body(file, caller)?));
         outcome.map_err(|error| self.naming(error))

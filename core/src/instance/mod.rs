@@ -33,6 +33,10 @@ mod handle;
 mod handle_table;
 mod holder;
 mod pending;
+#[cfg(feature = "sync")]
+mod replica_hooks;
+#[cfg(feature = "sync")]
+mod replicas;
 mod reset;
 mod shared;
 mod threads;
@@ -42,5 +46,8 @@ pub use backup_name::BackupOrigin;
 pub use file_registry::{FileRegistry, NonBlockingGuard};
 pub use handle::Instance;
 pub use holder::{InstanceKind, ThreadNumber};
+#[cfg(feature = "sync")]
+#[doc(hidden)]
+pub use replica_hooks::ReplicaHooks;
 pub use reset::{ClientReset, SyncError};
 pub use threads::{OsThreads, Threads};

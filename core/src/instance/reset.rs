@@ -5,16 +5,17 @@ use super::action_store::{ActionKind, ActionOutcome, FileAction};
 use super::backup_name::reset_name;
 use super::error::InstanceError;
 use super::file_registry::FileRegistry;
+use crate::conc::Arc;
 use crate::config::{Callback, Configuration};
 use crate::error::Result;
 use crate::time::Time;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A recorded client reset. Until it is executed the original exists and the backup does not.
 #[derive(Clone, Debug)]
 pub struct ClientReset {
-    original: Configuration,
-    backup: Configuration,
+    original: Arc<Configuration>,
+    backup: Arc<Configuration>,
     registry: FileRegistry,
 }
 
@@ -39,14 +40,14 @@ impl ClientReset {
 
     /// Returns the configuration of the file.
     #[must_use]
-    pub const fn original_configuration(&self) -> &Configuration {
+    pub fn original_configuration(&self) -> &Configuration {
         &self.original
     }
 
     /// Returns a read-only configuration of the backup, with the key and the classes of the
     /// original.
     #[must_use]
-    pub const fn backup_configuration(&self) -> &Configuration {
+    pub fn backup_configuration(&self) -> &Configuration {
         &self.backup
     }
 
@@ -65,6 +66,13 @@ impl ClientReset {
 pub enum SyncError {
     /// The file must be reset.
     ClientReset(ClientReset),
+    /// The session of the file failed. It is retried, unless its state says otherwise.
+    Session {
+        /// The code: of the protocol below 600, else of the login. 0 for an error of the file.
+        code: i64,
+        /// Reason for people.
+        message: String,
+    },
 }
 
 type ErrorHandlerFn = Box<dyn Fn(&SyncError) + Send + Sync>;
@@ -79,7 +87,8 @@ impl Callback {
     }
 
     /// Calls an error handler; a callback of another type does nothing.
-    fn handle(&self, error: &SyncError) {
+    #[doc(hidden)]
+    pub fn handle(&self, error: &SyncError) {
         if let Some(handle) = self.body::<ErrorHandlerFn>() {
             handle(error);
         }
@@ -95,9 +104,23 @@ impl FileRegistry {
     /// [`InstanceError::NotSynced`]; otherwise as the system reports. Nothing is recorded then.
     pub fn require_reset(&self, configuration: &Configuration, now: Time) -> Result<ClientReset> {
         let target = self.state.draw_backup_path(8, |suffix| reset_name(now, suffix))?;
-        let backup = configuration.recovery_of(&target);
+        let backup = Arc::new(configuration.recovery_of(&target));
         self.state.record(configuration, ActionKind::BackUp { target })?;
-        Ok(ClientReset { original: configuration.clone(), backup, registry: self.clone() })
+        Ok(ClientReset {
+            original: Arc::new(configuration.clone()),
+            backup,
+            registry: self.clone(),
+        })
+    }
+
+    /// Draws the path of a backup that is made at `now` beside the recorded ones. The directory
+    /// exists then, and the file does not. No promised interface.
+    ///
+    /// # Errors
+    /// As the system reports.
+    #[doc(hidden)]
+    pub fn draw_backup(&self, now: Time) -> Result<PathBuf> {
+        self.state.draw_backup(now)
     }
 
     /// Records that the user lost access to a synced file. The next start deletes it.

@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("models", &[]),
     ("sim", &["auth", "core", "models", "sync"]),
     ("campaign", &["sim"]),
-    ("client", &["auth", "core"]),
+    ("client", &["auth", "core", "sync"]),
     // Its tests drive it with our client.
     ("server", &["auth", "client", "core", "sync"]),
     ("cli", &["campaign", "core", "server"]),

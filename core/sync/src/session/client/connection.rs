@@ -133,6 +133,12 @@ impl ClientConnection {
                 self.token = None;
                 self.phase = Phase::WithoutToken;
             }
+            ClientConnectionInput::Reconnect => {
+                if let Phase::Waiting { until_ms } = &mut self.phase {
+                    self.backoff.reset();
+                    *until_ms = now_ms;
+                }
+            }
             ClientConnectionInput::Tick => self.tick(now_ms, out),
         }
     }

@@ -15,6 +15,8 @@ pub enum ClientConnectionInput<'a> {
     Token(&'a str),
     /// No access token is to be had: the login has ended.
     LoggedOut,
+    /// The network is up, or has changed: a connection that waits connects at once.
+    Reconnect,
     /// The deadline passed.
     Tick,
 }

@@ -1,0 +1,136 @@
+//! Status of the session of a file, and waiting for a change of it.
+
+use super::error::SyncCallError;
+use crate::cancellation::Cancellation;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// State of the session of a file; the numbers are those of the original.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum SessionState {
+    /// The session waits for an access token, as without a network.
+    WaitingForAccessToken = 0,
+    /// The session has a token; it transfers whenever the server can be reached.
+    Active = 1,
+    /// The file was closed, and its last entries are uploaded.
+    Dying = 2,
+    /// The user has logged out, or the file is closed.
+    Inactive = 3,
+    /// The file must be reset or has failed; open it again.
+    Error = 4,
+}
+
+/// Status of a session.
+#[derive(Debug)]
+pub(crate) struct Status {
+    pub(crate) state: SessionState,
+    /// Reason for the state Error.
+    pub(crate) failure: Option<String>,
+    /// Whether the server can be reached.
+    pub(crate) is_connected: bool,
+    pub(crate) uploads: Uploads,
+    /// Download marks that are complete.
+    pub(crate) marks: BTreeSet<u64>,
+    pub(crate) last_mark: u64,
+}
+
+/// Progress of the uploads of an identity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Uploads {
+    /// The client that the numbers are of; a reset begins them again.
+    pub(crate) client: u32,
+    /// Number of the last entry that the server has.
+    pub(crate) uploaded: u64,
+}
+
+/// The status of a session, shared by its threads.
+#[derive(Debug)]
+pub(crate) struct SharedStatus {
+    status: Mutex<Status>,
+    changed: Condvar,
+}
+
+/// Bounds of a wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WaitBounds<'w> {
+    pub(crate) timeout: Duration,
+    pub(crate) cancellation: Option<&'w Cancellation>,
+}
+
+impl SharedStatus {
+    pub(crate) fn new(state: SessionState, uploads: Uploads) -> Self {
+        let status = Status {
+            state,
+            failure: None,
+            is_connected: false,
+            uploads,
+            marks: BTreeSet::new(),
+            last_mark: 0,
+        };
+        Self { status: Mutex::new(status), changed: Condvar::new() }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the status, and wakes the threads that wait for it.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Status) -> T) -> T {
+        let outcome = change(&mut self.lock());
+        self.changed.notify_all();
+        outcome
+    }
+
+    /// Returns a number for a download mark.
+    pub(crate) fn next_mark(&self) -> u64 {
+        let mut status = self.lock();
+        status.last_mark += 1;
+        status.last_mark
+    }
+
+    /// Waits until `poll` returns a value.
+    pub(crate) fn wait<T>(
+        self: &Arc<Self>,
+        bounds: WaitBounds<'_>,
+        mut poll: impl FnMut(&Status) -> Option<Result<T, SyncCallError>>,
+    ) -> Result<T, SyncCallError> {
+        let begun = Instant::now();
+        let woken = Arc::clone(self);
+        let _watch = bounds.cancellation.map(|cancellation| {
+            cancellation.watch(Arc::new(move || {
+                drop(woken.lock());
+                woken.changed.notify_all();
+            }))
+        });
+        let mut status = self.lock();
+        loop {
+            if let Some(outcome) = poll(&status) {
+                return outcome;
+            }
+            if bounds.cancellation.is_some_and(Cancellation::is_cancelled) {
+                return Err(SyncCallError::Cancelled);
+            }
+            let left = bounds.timeout.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Err(SyncCallError::TimedOut);
+            }
+            let waited = self.changed.wait_timeout(status, left);
+            status = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Status {
+    /// Returns why a transfer of the session cannot end.
+    pub(crate) fn stopped(&self) -> Option<SyncCallError> {
+        let reason = match self.state {
+            SessionState::Inactive => "the user has logged out, or the file is closed".to_owned(),
+            SessionState::Error => self.failure.clone().unwrap_or_default(),
+            SessionState::WaitingForAccessToken | SessionState::Active | SessionState::Dying => {
+                return None;
+            }
+        };
+        Some(SyncCallError::Stopped { reason })
+    }
+}

@@ -1,0 +1,8 @@
+//! Synced files over real sockets, and a server in memory.
+
+mod peer;
+mod progress;
+mod resets;
+mod sessions;
+mod support;
+mod transfers;
