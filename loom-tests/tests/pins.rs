@@ -146,7 +146,7 @@ struct Twice(u64, u64);
 fn a_value_that_a_reader_holds_is_not_changed_in_place() {
     let marks = Marks::default();
     let met = marks.clone();
-    explore(Bound { preemptions: 5, executions_min: 300 }, move || {
+    explore(Bound { preemptions: 4, executions_min: 300 }, move || {
         let mut own = StdArc::new(Twice(1, 1));
         let published = Arc::new(Published::new(CommitId(1), StdArc::clone(&own)));
         let readers: Vec<_> = (0..2)

@@ -55,6 +55,12 @@ impl Wire {
         self.0.write_all(bytes.as_ref()).unwrap_or_default();
     }
 
+    /// Makes the receive buffer small. A large one grows while it fills, so that a server whose client
+    /// reads nothing still sends a little now and then.
+    pub(crate) fn receive_little(&self) {
+        socket2::SockRef::from(&self.0).set_recv_buffer_size(4096).unwrap();
+    }
+
     /// Sends until the server takes no more.
     pub(crate) fn send_while_taken(&mut self, bytes: &[u8]) -> usize {
         self.0.set_write_timeout(Some(Duration::from_millis(200))).unwrap();

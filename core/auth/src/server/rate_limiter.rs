@@ -77,7 +77,9 @@ pub struct RateLimiter {
 
 struct Buckets {
     rate: Rate,
-    arrivals: Box<[Time]>,
+    /// Arrival times since the earliest time there is: memory of untouched cells stays zero, which the
+    /// system supplies without writing it.
+    arrivals: Box<[u64]>,
 }
 
 /// Cell of a network, and the number of single addresses that its rate is worth.
@@ -177,7 +179,7 @@ impl RateLimiter {
 
 impl Buckets {
     fn new(rate: Rate) -> Self {
-        Self { rate, arrivals: vec![Time(i64::MIN); BUCKETS].into() }
+        Self { rate, arrivals: vec![0; BUCKETS].into() }
     }
 
     fn check_all(&self, cells: &[Cell], now: Time) -> Result<(), Duration> {
@@ -197,7 +199,7 @@ impl Buckets {
 
     fn check(&self, cell: Cell, now: Time) -> Result<(), Duration> {
         let (interval, most) = self.pace(cell);
-        let ahead = self.arrivals[cell.index].since(now);
+        let ahead = self.arrival(cell).since(now);
         // The wait is bounded by the whole burst, whatever the clock does.
         let ahead = ahead.min(most.saturating_add(interval));
         match ahead.saturating_sub(most) {
@@ -208,13 +210,21 @@ impl Buckets {
 
     fn count(&mut self, cell: Cell, now: Time) {
         let (interval, most) = self.pace(cell);
-        let until = self.arrivals[cell.index].max(now).min(now.plus(most));
-        self.arrivals[cell.index] = until.plus(interval);
+        let until = self.arrival(cell).max(now).min(now.plus(most));
+        self.set_arrival(cell, until.plus(interval));
     }
 
     fn forget(&mut self, cell: Cell) {
         let (interval, _) = self.pace(cell);
-        self.arrivals[cell.index] = self.arrivals[cell.index].minus(interval);
+        self.set_arrival(cell, self.arrival(cell).minus(interval));
+    }
+
+    const fn arrival(&self, cell: Cell) -> Time {
+        Time(self.arrivals[cell.index].cast_signed() ^ i64::MIN)
+    }
+
+    const fn set_arrival(&mut self, cell: Cell, time: Time) {
+        self.arrivals[cell.index] = (time.0 ^ i64::MIN).cast_unsigned();
     }
 }
 
