@@ -158,7 +158,7 @@ impl Resets<'_> {
                 let text = format!("{outcome:?} with {written:?}, not {expected:?} with {same:?}");
                 return Err(format!("SY12: {of:?} is {text}"));
             }
-            if let Outcome::Conflict(writer) = outcome {
+            if let Outcome::Conflict(Some(writer)) = outcome {
                 assert_ne!(writer.client, new.client, "SY12: in conflict with itself");
             }
         }

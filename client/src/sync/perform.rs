@@ -11,10 +11,10 @@ use super::progress::UploadCounts;
 use super::reset::{CompletedReset, ResetPolicy};
 use super::status::Uploads;
 use super::worker::{FileWorker, SessionEnd, Step, now};
+use fastness::config::Configuration;
 use fastness::instance::SyncError;
-use fastness_sync::client::{ClientError, FileEvent, ResetMode};
+use fastness_sync::client::{ClientError, FileEvent, KeptReport, ResetMode};
 use fastness_sync::frame::{Code, Item};
-use fastness_sync::reset::ResetReport;
 use fastness_sync::session::{ClientInput, ClientOutput};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -130,7 +130,7 @@ impl FileWorker {
             FileEvent::Refused(client_seq, refusal) => {
                 self.parts.entry.listeners.notify(&SyncEvent::Refused { client_seq, refusal });
             }
-            FileEvent::Reset(report) => return self.has_reset(report),
+            FileEvent::Reset(_) => return self.has_reset(),
         }
         Step::Continue(())
     }
@@ -156,23 +156,34 @@ impl FileWorker {
         }
     }
 
-    fn has_reset(&mut self, report: ResetReport) -> Step {
+    fn has_reset(&mut self) -> Step {
         let configuration = &self.parts.configuration;
         let backup = self.backup.take().map(|path| configuration.recovery_of(path));
         self.file.backup = None;
-        let completed = Arc::new(CompletedReset { report, backup });
         let meta = self.file.replica().meta();
         let meta = self.check(meta)?;
         let uploads = Uploads { client: meta.client, uploaded: 0 };
         self.parts.entry.status.change(|status| status.uploads = uploads);
         self.progress.renumbered(UploadCounts::after(0), meta.last_client_seq);
         self.count_uploads()?;
-        if let Some(after) = &self.parts.options.after {
-            let snapshot = self.file.replica().database().snapshot();
-            let snapshot = snapshot.map_err(ClientError::File);
-            after(&self.check(snapshot)?, &completed);
+        self.deliver_reports(backup)
+    }
+
+    /// Gives the app the reports of resets that the file keeps, and then drops them.
+    pub(super) fn deliver_reports(&mut self, mut backup: Option<Configuration>) -> Step {
+        loop {
+            let kept = self.file.replica().kept_report();
+            let Some(KeptReport { number, report }) = self.check(kept)? else { break };
+            let completed = Arc::new(CompletedReset { report, backup: backup.take() });
+            if let Some(after) = &self.parts.options.after {
+                let snapshot = self.file.replica().database().snapshot();
+                let snapshot = snapshot.map_err(ClientError::File);
+                after(&self.check(snapshot)?, &completed);
+            }
+            self.parts.entry.listeners.notify(&SyncEvent::ResetCompleted(completed));
+            let acknowledged = self.file.replica().acknowledge_report(number);
+            self.check(acknowledged)?;
         }
-        self.parts.entry.listeners.notify(&SyncEvent::ResetCompleted(completed));
         Step::Continue(())
     }
 }

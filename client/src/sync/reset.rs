@@ -63,7 +63,8 @@ impl SyncOptions {
     }
 
     /// Calls `after` with the objects and the report when a reset is complete, on the thread of
-    /// the file.
+    /// the file. If the app was stopped before that, `after` is called when the file is opened
+    /// again.
     #[must_use]
     pub fn after_reset(
         mut self,
@@ -122,11 +123,10 @@ fn json(reported: &Reported<'_>) -> serde_json::Value {
         _ => ("other", String::new(), None),
     };
     let winner = match reported.outcome {
-        Outcome::Conflict(writer) | Outcome::Deleted(Some(writer)) => Some(writer),
+        Outcome::Conflict(writer) | Outcome::Deleted(writer) => writer,
         Outcome::Applied
         | Outcome::Adjusted
         | Outcome::NoOperation
-        | Outcome::Deleted(None)
         | Outcome::Schema
         | Outcome::Discarded => None,
     };

@@ -107,16 +107,15 @@ impl FileWorker {
     /// Runs until the session ends.
     pub(crate) fn run(mut self) {
         self.file.mode = self.mode();
+        let mut next = self.deliver_reports(None);
         let end = loop {
-            match self.step() {
-                ControlFlow::Continue(()) => {}
-                ControlFlow::Break(end) => {
-                    let is_final = !matches!(end, SessionEnd::Closed);
-                    if self.parts.table.end(self.parts.configuration.path(), is_final) {
-                        break end;
-                    }
+            if let ControlFlow::Break(end) = next {
+                let is_final = !matches!(end, SessionEnd::Closed);
+                if self.parts.table.end(self.parts.configuration.path(), is_final) {
+                    break end;
                 }
             }
+            next = self.step();
         };
         self.finish(end);
     }

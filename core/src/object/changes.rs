@@ -2,6 +2,7 @@
 //!
 //! - W1 The changes of a commit are exactly the differences between the objects before it and after
 //!   it.
+//! - W5 They tell a commit of sync from one of the app.
 //!
 //! Specification: docs/objects.md#observers. Check: `sim::check::observers`.
 
@@ -21,6 +22,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Changes {
     /// Number of the commit.
     pub commit: CommitId,
+    /// Whether sync made the commit, from entries of a server, and no transaction of this app.
+    pub is_remote: bool,
     /// Changes of the objects of a class, by the name of the class after the commit, or before it
     /// if the class was removed.
     pub classes: BTreeMap<String, ClassChanges>,

@@ -45,6 +45,8 @@ pub struct Transaction {
     operations: Vec<Operation>,
     /// Refuses to change or remove classes, properties and indexes.
     pub(super) only_adds: bool,
+    /// Sync makes the commit.
+    is_remote: bool,
 }
 
 impl Transaction {
@@ -60,8 +62,8 @@ impl Transaction {
             tables.watch_lists();
         }
         let operations = Vec::new();
-        let (failed, only_adds) = (false, shared.synced);
-        Ok(Self { shared, tables, failed, touched, operations, only_adds })
+        let (failed, only_adds, is_remote) = (false, shared.synced, false);
+        Ok(Self { shared, tables, failed, touched, operations, only_adds, is_remote })
     }
 
     /// Makes the changes durable, all or none, and returns the commit's number.
@@ -86,12 +88,12 @@ impl Transaction {
             self.call(hook)?;
         }
         let changes = self.changes()?;
-        let Self { shared, tables, operations, .. } = self;
+        let Self { shared, tables, operations, is_remote, .. } = self;
         let (txn, catalog) = tables.finish()?;
         let staged = txn.stage(durability)?;
         let (commit, has_changes) = (staged.commit(), !changes.is_empty());
         if has_changes {
-            shared.observers.queues.push(commit, Changes { commit, ..changes });
+            shared.observers.queues.push(commit, Changes { commit, is_remote, ..changes });
         }
         staged.finish().map_err(|failure| {
             if has_changes && failure.is_rolled_back() {
@@ -251,6 +253,11 @@ impl Transaction {
             tables.iter().try_for_each(|table| self.touch_all(table))?;
         }
         self.change_tables(|tables, touch| tables.apply(operation, touch))
+    }
+
+    /// Marks the commit as one of sync, for subscriptions.
+    pub const fn set_remote(&mut self) {
+        self.is_remote = true;
     }
 
     /// Records objects that may have changed through [`Transaction::tables`].

@@ -22,8 +22,8 @@ pub enum Outcome {
     /// The state was like that already.
     NoOperation,
     /// A write of another client won: of the same value by MR3, or of the same place by MR5. The
-    /// local value is in the operation.
-    Conflict(Writer),
+    /// local value is in the operation. The writer is not known if a purge dropped its stamp.
+    Conflict(Option<Writer>),
     /// The object or the element does not exist (MR1 to MR5). A writer is known if a Delete is
     /// concurrent.
     Deleted(Option<Writer>),
@@ -69,7 +69,7 @@ impl Outcome {
             Effect::Unchanged => Self::NoOperation,
             Effect::Overridden => {
                 let winner = winner(state, operation)?;
-                winner.map_or(Self::Deleted(None), |winner| Self::Conflict(winner.into()))
+                winner.map_or(Self::Deleted(None), |winner| Self::Conflict(Some(winner.into())))
             }
             Effect::Deleted => Self::Deleted(deleter(state, author, operation)?),
             Effect::Absent if has_definition(state, operation)? => Self::Deleted(None),

@@ -40,6 +40,8 @@ pub struct State {
     deletions: BTreeMap<ObjectRef, Deletion>,
     /// Stamps that the mutant keeps.
     leftovers: BTreeMap<ObjectRef, Fields>,
+    /// The greatest time of a value's stamp that a purge dropped.
+    purged_stamp: Option<u64>,
     mutant: Option<Mutant>,
 }
 
@@ -181,8 +183,10 @@ impl State {
     pub fn purge(&mut self, horizon: u64) {
         let horizon = horizon + u64::from(self.mutant == Some(Mutant::PurgeTooFar));
         for fields in self.objects.values_mut().chain(self.leftovers.values_mut()) {
-            fields.values.values_mut().for_each(|register| register.purge(horizon));
-            fields.lists.values_mut().for_each(|list| list.purge(horizon));
+            let values = fields.values.values_mut().map(|register| register.purge(horizon));
+            let lists = fields.lists.values_mut().map(|list| list.purge(horizon));
+            let dropped = values.chain(lists).max().flatten();
+            self.purged_stamp = self.purged_stamp.max(dropped);
         }
         self.deletions.retain(|_, deletion| {
             if deletion.seq_of_others <= horizon {
@@ -190,6 +194,13 @@ impl State {
             }
             deletion.seq > horizon
         });
+    }
+
+    /// Returns the greatest time of a value's stamp that a purge dropped: no value without a stamp
+    /// was written later.
+    #[must_use]
+    pub fn purged_stamp(&self) -> Option<u64> {
+        self.purged_stamp
     }
 
     /// Returns the classes.

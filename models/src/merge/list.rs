@@ -52,8 +52,10 @@ impl<T> Register<T> {
         self.stamp.map(|(stamp, _)| stamp)
     }
 
-    pub(super) fn purge(&mut self, horizon: u64) {
-        self.stamp = self.stamp.filter(|(_, seq)| *seq > horizon);
+    /// Returns the time of a stamp that is dropped.
+    pub(super) fn purge(&mut self, horizon: u64) -> Option<u64> {
+        let dropped = self.stamp.take_if(|(_, seq)| *seq <= horizon);
+        dropped.map(|(stamp, _)| stamp.time)
     }
 }
 
@@ -62,12 +64,15 @@ impl List {
         &self.slots
     }
 
-    pub(super) fn purge(&mut self, horizon: u64) {
-        self.slots.retain(|slot| slot.removed.is_none_or(|seq| seq > horizon));
+    /// Returns the greatest time of a value's stamp that is dropped.
+    pub(super) fn purge(&mut self, horizon: u64) -> Option<u64> {
+        let mut dropped = None;
         for slot in &mut self.slots {
-            slot.value.purge(horizon);
+            dropped = dropped.max(slot.value.purge(horizon));
             slot.place.purge(horizon);
         }
+        self.slots.retain(|slot| slot.removed.is_none_or(|seq| seq > horizon));
+        dropped
     }
 
     pub(super) fn change(

@@ -48,6 +48,8 @@ pub enum ResetMutant {
     MoveRemoved,
     /// An operation on a property that does not exist is written again.
     SchemaIgnored,
+    /// A changed value whose stamp was purged is overwritten.
+    PurgedIsOld,
 }
 
 impl ResetMutant {
@@ -62,6 +64,7 @@ impl ResetMutant {
         Self::RemovedAreNoPlaces,
         Self::MoveRemoved,
         Self::SchemaIgnored,
+        Self::PurgedIsOld,
     ];
 }
 
@@ -126,7 +129,13 @@ impl Reset<'_> {
         let is_own = |stamp: Stamp| {
             stamp.client == entries.identity && !self.is_broken(ResetMutant::OwnSetConflicts)
         };
-        stamp.is_none_or(|stamp| is_own(stamp) || stamp <= entries.entry.order())
+        let is_later =
+            |purged| entries.entry.stamp > purged || self.is_broken(ResetMutant::PurgedIsOld);
+        let is_newer = match stamp {
+            Some(stamp) => is_own(stamp) || stamp <= entries.entry.order(),
+            None => self.fresh.purged_stamp().is_none_or(is_later),
+        };
+        is_newer
             || (is_unchanged && !self.is_broken(ResetMutant::SetIgnoresValue))
             || self.is_broken(ResetMutant::SetIgnoresStamp)
     }

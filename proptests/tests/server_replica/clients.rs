@@ -233,15 +233,19 @@ fn elements_of_other_users_are_refused() {
     let refusal = EntryRefusal { code: RefusalCode::Element, operation: Some(2) };
     let of_other = insertion(1, element(identity.client, u64::MAX));
     check_refused(&replica, other.client, of_other, refusal);
-    let of_future = insertion(2, element(later.client + 1, 1));
-    check_refused(&replica, other.client, of_future, refusal);
+    // No client gets a number that a lost history gave out (SV2).
+    let of_lost = insertion(2, element(later.client + 1, 1));
+    let answers = submit(&replica, other.client, &[of_lost]);
+    assert!(matches!(answers[..], [Answer::Sequenced { .. }]), "MR8: {answers:?}");
+    let next = replica.identify(USER, 95, 1).unwrap();
+    assert_eq!(next.client, later.client + 2, "SV2");
     // A client reset of the same user keeps the ids.
     let earlier = insertion(1, element(identity.client, 7));
     let answers = submit(&replica, later.client, &[earlier]);
     assert!(matches!(answers[..], [Answer::Sequenced { .. }]), "MR8: {answers:?}");
     check_refused(&replica, identity.client, insertion(5, element(0, 7)), refusal);
     replica.begin_epoch(5).unwrap();
-    let lost = later.client + 1;
+    let lost = next.client + 1;
     let fresh = replica.identify(USER, 96, 1).unwrap();
     assert!(fresh.client > lost, "SV2");
     let answers = submit(&replica, fresh.client, &[insertion(1, element(lost, 3))]);

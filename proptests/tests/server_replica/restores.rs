@@ -128,3 +128,20 @@ fn entries_that_were_acknowledged_after_a_backup_are_written_again() {
         run(seed, (seed % 2 == 0).then_some(&key));
     }
 }
+
+#[test]
+fn two_restores_of_a_backup_give_different_numbers() {
+    let options = StoreOptions::new().vfs(Arc::new(MemoryVfs::default()));
+    let replica = ServerReplica::open(options.create("/database").unwrap(), &OPENING).unwrap();
+    let mut numbers = BTreeSet::from([replica.identify(USER, 9, NOW).unwrap().client]);
+    for epoch in [5, 1_000_005] {
+        let backup = format!("/backup-{epoch}");
+        replica.back_up(&options, Path::new(&backup), None).unwrap();
+        let opening = Opening { database: [0; 16], epoch };
+        let restored = ServerReplica::open(options.open(backup).unwrap(), &opening).unwrap();
+        for _ in 0..3 {
+            let number = restored.identify(USER, 9, NOW).unwrap().client;
+            assert!(numbers.insert(number), "SV2: {number} again");
+        }
+    }
+}

@@ -3,6 +3,8 @@
 //! - SY1 Replicas with one cursor and nothing pending show the same state.
 //! - SY4 An acknowledged operation is in the history, was overridden, or is named in a report.
 //! - SY8 A download that was applied before changes nothing.
+//! - SV5 A client applies entries only if they continue the history that it knows, up to their
+//!   salt.
 
 use super::error::{BadDownload, ClientResult};
 use super::layout::{
@@ -10,9 +12,9 @@ use super::layout::{
 };
 use super::pending::PendingEntry;
 use super::rebase::{Rebase, header};
-use crate::chain::chain_hash;
+use crate::chain::{chain_hash, salt};
 use crate::codec::{Reader, put_binary, put_varint};
-use crate::entry::Header;
+use crate::entry::{Header, Operations};
 use crate::merge::Author;
 use crate::outcome::Outcome;
 use fastness::Error;
@@ -127,13 +129,19 @@ impl Rebase<'_> {
             return Err(BadDownload::Cursor.into());
         }
         let mut merged = Merged::default();
+        let mut chain = self.meta.cursor_salt;
         for item in download.items {
             let seq = self.meta.cursor.checked_add(1).ok_or(BadDownload::Cursor)?;
             match *item {
                 DownloadItem::Own { client_seq, stamp } => {
-                    merged.own.push(self.own(seq, (client_seq, stamp))?);
+                    let own = self.own(seq, (client_seq, stamp))?;
+                    let entry = Operations::with_stamp(&own.entry, stamp);
+                    let entry = entry.map_err(|_| BadDownload::Own)?;
+                    chain = salt(chain, self.meta.client, &entry);
+                    merged.own.push(own);
                 }
                 DownloadItem::Entry { client, entry } => {
+                    chain = salt(chain, client, entry);
                     let header = header(entry).ok_or(BadDownload::Entry)?;
                     let Header { client_seq, stamp, .. } = header;
                     if client == self.meta.client && self.is_pending(client_seq) {
@@ -146,7 +154,10 @@ impl Rebase<'_> {
             }
             self.meta.cursor = seq;
         }
-        self.meta.cursor_salt = download.salt;
+        if chain != download.salt {
+            return Err(BadDownload::Salt.into());
+        }
+        self.meta.cursor_salt = chain;
         self.meta.epoch = download.epoch;
         self.meta.horizon = self.meta.horizon.max(download.horizon);
         self.saved(download.durable_seq)?;

@@ -13,6 +13,8 @@ pub enum BadDownload {
     Entry,
     /// An own entry is not pending.
     Own,
+    /// The entries do not have the salt that the server gives.
+    Salt,
     /// A snapshot is incomplete, or not the one that the server sent.
     Snapshot,
 }
@@ -23,6 +25,7 @@ impl fmt::Display for BadDownload {
             Self::Cursor => "a download does not begin at the cursor",
             Self::Entry => "a download has an entry that cannot be decoded",
             Self::Own => "a download has an own entry that is not pending",
+            Self::Salt => "a download has entries that do not give its salt",
             Self::Snapshot => "a snapshot is not the one that the server sent",
         })
     }

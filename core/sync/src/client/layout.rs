@@ -63,5 +63,19 @@ pub(super) const RESET_STATE: &[u8] = &[0];
 /// Bytes of the snapshot that are no whole record yet.
 pub(super) const RESET_REST: &[u8] = &[1];
 
+/// Reports of resets that the app has not acknowledged, by number and place.
+pub(super) const REPORTS: &str = "sync/reports";
+
+/// The key of a part of a report: the cause at 0, its entries from 1 on.
+pub(super) fn report_key(number: u64, place: u64) -> Vec<u8> {
+    [number.to_be_bytes(), place.to_be_bytes()].concat()
+}
+
+/// Reads the key of a part of a report.
+pub(super) fn read_report_key(key: &[u8]) -> Option<(u64, u64)> {
+    let (number, place) = key.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*number), read_number(place)?))
+}
+
 /// Prefix of the trees of a snapshot.
 pub(super) const FRESH: &str = "fresh/";

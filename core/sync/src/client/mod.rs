@@ -15,7 +15,7 @@
 //! - `rebase`: undo, change, redo.
 //! - `download`: entries of the history, and refusals.
 //! - `replica`: the face of it.
-//! - `fresh`, `old_state`, `reset`: client reset.
+//! - `fresh`, `old_state`, `reset`, `kept_report`: client reset.
 //! - `session_file`: the file behind a session.
 //!
 //! - SY3 The working state is the fold of the pending entries over the canonical state.
@@ -27,6 +27,7 @@
 mod download;
 mod error;
 mod fresh;
+mod kept_report;
 mod layout;
 mod meta;
 mod old_state;
@@ -40,6 +41,7 @@ mod write;
 pub use download::{DeadLetter, Download, DownloadItem, EntryOutcome, Merged, Refusal};
 pub use error::{BadDownload, ClientError, ClientResult};
 pub use fresh::SnapshotPart;
+pub use kept_report::KeptReport;
 pub use meta::ClientMeta;
 pub use replica::{ClientReplica, LocalTime, ReplicaClock, Upload};
 pub use reset::{ResetBackup, ResetMode, ResetProgress, ResetStart};

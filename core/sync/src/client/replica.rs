@@ -114,7 +114,7 @@ impl ClientReplica {
         meta.ok_or_else(|| self.damaged().into())
     }
 
-    fn damaged(&self) -> Error {
+    pub(super) fn damaged(&self) -> Error {
         let path = self.database.store().path().to_path_buf();
         Error::File { path, cause: fastness::FileErrorCause::MalformedObject }
     }
@@ -235,6 +235,7 @@ impl ClientReplica {
 }
 
 fn commit(mut txn: Transaction, touched: Vec<ObjectId>) -> ClientResult<()> {
+    txn.set_remote();
     txn.touched(touched);
     txn.commit()?;
     Ok(())

@@ -10,6 +10,7 @@
 
 use super::error::{BadDownload, ClientError, ClientResult};
 use super::fresh::{ResetState, SnapshotPart, clear_fresh, hash};
+use super::kept_report;
 use super::layout::{FRESH, PENDING, RESET, UNDO, UNSAVED, entry_key, number_key, read_entry_key};
 use super::meta::ClientMeta;
 use super::old_state::OldState;
@@ -166,7 +167,8 @@ impl ClientReplica {
     }
 
     /// Replaces the canonical state by the snapshot, which is complete, and writes the client's own
-    /// operations again. Returns one outcome for each of them.
+    /// operations again. Returns one outcome for each of them. The file keeps the report until
+    /// [`ClientReplica::acknowledge_report`] (SY12).
     ///
     /// # Errors
     /// [`ClientError::Download`] if the snapshot is not the one that the server sent; if the file
@@ -182,7 +184,8 @@ impl ClientReplica {
         let stamp = self.clock().now();
         let mut step = Replacement::begin(txn.tables(), &snapshot, state)?;
         let report = step.rewrite(mode, stamp)?;
-        let touched = step.finish()?;
+        let touched = step.finish(&report)?;
+        txn.set_remote();
         txn.touched(touched);
         txn.commit()?;
         self.database().set_author(self.meta()?.client);
@@ -301,7 +304,8 @@ impl<'t> Replacement<'t> {
         Ok(Some(outcomes))
     }
 
-    fn finish(self) -> ClientResult<Vec<ObjectId>> {
+    fn finish(self, report: &ResetReport) -> ClientResult<Vec<ObjectId>> {
+        kept_report::put(self.tables, report)?;
         self.meta.put(self.tables)?;
         self.tables.txn_mut().tree(RESET)?.clear()?;
         Ok(self.touched)

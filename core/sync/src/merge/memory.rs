@@ -16,6 +16,8 @@ pub struct Memory {
     classes: HashMap<Box<str>, MemoryClass>,
     /// By class; a class need not exist.
     deletions: HashMap<Box<str>, HashMap<OwnedKey, Deletion>>,
+    /// The greatest stamp of a value that a purge dropped.
+    purged_stamp: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -155,13 +157,18 @@ impl Memory {
     #[expect(clippy::iter_over_hash_type, reason = "each object is purged by itself")]
     pub fn purge(&mut self, horizon: u64) {
         let is_recent = |register: &Register| register.seq > horizon;
+        let mut purged = self.purged_stamp;
+        let mut value = |register: &mut Option<Register>| {
+            let dropped = register.take_if(|register| !is_recent(register));
+            purged = purged.max(dropped.map(|register| register.stamp.time));
+        };
         for class in self.classes.values_mut() {
             for field in class.objects.values_mut().flatten() {
                 match field {
-                    Field::Value(_, register) => *register = register.filter(is_recent),
+                    Field::Value(_, register) => value(register),
                     Field::List(list) => list.retain(|slot| {
                         let record = &mut slot.record;
-                        record.value = record.value.filter(is_recent);
+                        value(&mut record.value);
                         record.place = record.place.filter(is_recent);
                         record.removed.is_none_or(|seq| seq > horizon)
                     }),
@@ -169,6 +176,7 @@ impl Memory {
                 }
             }
         }
+        self.purged_stamp = purged;
         for deletions in self.deletions.values_mut() {
             deletions.retain(|_, deletion| {
                 if deletion.seq_of_others <= horizon {
@@ -265,6 +273,10 @@ impl MergeState for Memory {
             Some(Field::Value(_, register)) => *register,
             _ => None,
         })
+    }
+
+    fn purged_stamp(&self) -> Result<Option<u64>, Infallible> {
+        Ok(self.purged_stamp)
     }
 
     fn set(

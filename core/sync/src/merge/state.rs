@@ -157,6 +157,13 @@ pub trait MergeState {
     /// If the state fails.
     fn register(&self, place: Place<'_>) -> Result<Option<Register>, Self::Error>;
 
+    /// Returns the greatest stamp of a value that a purge dropped; none if none was dropped. The
+    /// last write of a value without a register is not newer.
+    ///
+    /// # Errors
+    /// If the state fails.
+    fn purged_stamp(&self) -> Result<Option<u64>, Self::Error>;
+
     /// Sets a property.
     ///
     /// # Errors

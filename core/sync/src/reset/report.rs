@@ -114,6 +114,11 @@ impl ResetReport {
         })
     }
 
+    /// Returns the entries as they were encoded first, with the outcomes of their operations.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&[u8], &[Outcome])> {
+        self.entries.iter().map(|ReportedEntry { encoded, outcomes }| (&**encoded, &**outcomes))
+    }
+
     /// Returns the number of operations by the name of their outcome.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<&'static str, u64> {
@@ -160,12 +165,13 @@ impl fmt::Display for Reported<'_> {
         }
         write!(f, ": {}", self.outcome.name())?;
         match self.outcome {
-            Outcome::Conflict(writer) | Outcome::Deleted(Some(writer)) => {
+            Outcome::Conflict(Some(writer)) | Outcome::Deleted(Some(writer)) => {
                 write!(f, " with entry {} of client {}", writer.seq, writer.client)
             }
             Outcome::Applied
             | Outcome::Adjusted
             | Outcome::NoOperation
+            | Outcome::Conflict(None)
             | Outcome::Deleted(None)
             | Outcome::Schema
             | Outcome::Discarded => Ok(()),

@@ -1,7 +1,7 @@
 //! The rules: whether an operation is written again, and where.
 
 use crate::entry::{Anchor, Change, ElementId, Operation, Value};
-use crate::merge::{Author, Effect, MergeState, Place, VisibleState, apply};
+use crate::merge::{Author, Effect, MergeState, Place, Register, VisibleState, apply};
 use crate::outcome::{Outcome, winner};
 
 /// The states of a reset.
@@ -115,15 +115,24 @@ where
     }
 
     /// A value is written if the server's is unchanged, has a lower stamp, or was written again.
+    /// One whose stamp was purged has at most the greatest stamp that a purge dropped.
     fn decide_write<'a>(
         &self,
         entries: Entries<'_>,
         operation: Operation<'a>,
         (place, element): (Place<'_>, Option<ElementId>),
     ) -> Result<Decision<'a>, E> {
-        let Some(winner) = winner(&self.fresh, operation)? else { return Ok(Decision::Again) };
-        let is_own = winner.stamp.client == entries.new.client;
-        if is_own || winner.stamp <= entries.old.register().stamp {
+        let winner = winner(&self.fresh, operation)?;
+        let is_written = match winner {
+            Some(Register { stamp, .. }) => {
+                stamp.client == entries.new.client || stamp <= entries.old.register().stamp
+            }
+            None => {
+                let purged = self.fresh.purged_stamp()?;
+                purged.is_none_or(|purged| entries.old.stamp > purged)
+            }
+        };
+        if is_written {
             return Ok(Decision::Again);
         }
         let (mut is_unchanged, mut failure) = (false, None);
@@ -132,7 +141,7 @@ where
             failure = see(self.canonical, (place, element), compare).err();
         })?;
         failure.map_or(Ok(()), Err)?;
-        Ok(Decision::unless(!is_unchanged, Outcome::Conflict(winner.into())))
+        Ok(Decision::unless(!is_unchanged, Outcome::Conflict(winner.map(Into::into))))
     }
 
     fn decide_place<'a>(&self, place: Place<'_>, change: Change<'a>) -> Result<Decision<'a>, E> {

@@ -7,11 +7,13 @@
 use super::error::{EntryRefusal, ResumeRefusal, ServerError, ServerResult};
 use super::horizon::drop_letters;
 use super::layout::{
-    ClientRecord, DEAD_LETTERS, FileRecord as _, Meta, client_key, letter_key, read_letter_key,
+    ClientRecord, DEAD_LETTERS, ELEMENTS, FileRecord as _, Meta, client_key, letter_key,
+    read_letter_key,
 };
 use super::replica::{ServerReplica, ServerStatus};
 use super::trees::{ReadTrees as _, put, put_meta};
 use crate::chain::FIRST_SALT;
+use fastness::WriteTxn;
 use std::ops::Bound;
 
 /// The identity of a client file.
@@ -63,7 +65,7 @@ impl ServerReplica {
     pub fn identify(&self, user: &str, salt: u64, now: u64) -> ServerResult<ClientIdentity> {
         let mut txn = self.store.write()?;
         let mut meta = txn.meta()?;
-        let client = meta.next_client;
+        let client = unused(&mut txn, meta.next_client)?;
         meta.next_client = client.checked_add(1).ok_or(ServerError::NoClientNumber)?;
         let needs = txn.head(&meta)?.seq;
         put_meta(&mut txn, &meta)?;
@@ -168,6 +170,19 @@ impl ServerReplica {
         txn.commit()?;
         Ok(())
     }
+}
+
+/// Returns the first number from one on that no client has had: neither in this file, nor, as
+/// objects and elements show, in a history that is lost.
+fn unused(txn: &mut WriteTxn, from: u32) -> ServerResult<u32> {
+    let mut number = from;
+    for entry in txn.tree(ELEMENTS)?.range(&client_key(from)[..]..)? {
+        if *entry?.0 != client_key(number) {
+            break;
+        }
+        number = number.checked_add(1).ok_or(ServerError::NoClientNumber)?;
+    }
+    Ok(number)
 }
 
 /// Progress of a client.

@@ -1,13 +1,16 @@
 //! Checks of an entry's operations before it has a seq.
 //!
 //! - MR6 An entry with a conflicting definition is refused.
-//! - MR8 An element id is never used twice, and its author is the client or another of its user.
+//! - MR8 An element id is never used twice, and its author is no client of another user.
+//! - SV2 The authors of elements and generated keys are noted: no later client gets their number.
 
 use super::error::{EntryRefusal, RefusalCode, ServerResult};
 use super::layout::{ClientRecord, LastElement, client_key};
 use super::state::StateTxn;
 use super::trees::{ReadTrees as _, put};
-use crate::entry::{Change, EntryError, Operation, Operations, PrimaryKey, PropertyType};
+use crate::entry::{
+    Change, EntryError, Key, ObjectRef, Operation, Operations, PrimaryKey, PropertyType,
+};
 use crate::merge::VisibleState as _;
 use crate::table_state::TableState;
 use std::collections::BTreeMap;
@@ -17,8 +20,6 @@ use std::collections::BTreeMap;
 pub(super) struct EntryAuthor<'a> {
     pub(super) client: u32,
     pub(super) user: &'a str,
-    /// Numbers of clients from here on are not given out yet.
-    pub(super) next_client: u32,
 }
 
 /// Greatest number of an element of each author, after an entry.
@@ -41,34 +42,50 @@ struct Elements<'a> {
 }
 
 impl Elements<'_> {
-    /// Notes a new element; tells whether the client may use its id: the number is above the
-    /// author's last one.
+    /// Notes the author of a new element or of a generated key; tells whether the client may use
+    /// the id of an element: the number is above the author's last one.
     fn note(&mut self, txn: &mut StateTxn, operation: &Operation<'_>) -> ServerResult<bool> {
-        let Operation::Change { change: Change::ListInsert { element, .. }, .. } = operation else {
+        if let Operation::Create(ObjectRef { key: Key::Generated(id), .. }) = *operation {
+            let author = self.resolved(id.author);
+            let held = self.last(txn, author)?;
+            self.last.0.insert(author, held);
+        }
+        let Operation::Change { change: Change::ListInsert { element, .. }, .. } = *operation
+        else {
             return Ok(true);
         };
-        let author = if element.author == 0 { self.author.client } else { element.author };
-        let held = match self.last.0.get(&author) {
-            Some(last) => *last,
-            None if !self.is_author(txn, author)? => return Ok(false),
-            None => {
-                let last: Option<LastElement> = txn.trees().record(&client_key(author))?;
-                last.unwrap_or_default().0
-            }
-        };
+        let author = self.resolved(element.author);
+        if !self.is_author(txn, author)? {
+            return Ok(false);
+        }
+        let held = self.last(txn, author)?;
         self.last.0.insert(author, held.max(element.number));
         Ok(element.number > held)
     }
 
-    /// Tells whether the client may insert elements of an author: of itself, or of an earlier
-    /// identity of its user. A restored backup may not know that one, but has skipped its number.
+    const fn resolved(&self, author: u32) -> u32 {
+        if author == 0 { self.author.client } else { author }
+    }
+
+    /// Returns the greatest number of an element of an author; 0 if it has none.
+    fn last(&self, txn: &mut StateTxn, author: u32) -> ServerResult<u64> {
+        if let Some(last) = self.last.0.get(&author) {
+            return Ok(*last);
+        }
+        let last: Option<LastElement> = txn.trees().record(&client_key(author))?;
+        Ok(last.unwrap_or_default().0)
+    }
+
+    /// Tells whether the client may insert elements of an author: of itself, of an earlier identity
+    /// of its user, or of a number that this file does not know. A restored backup may not know an
+    /// earlier identity; no later client gets its number (SV2).
     fn is_author(&self, txn: &mut StateTxn, author: u32) -> ServerResult<bool> {
-        let EntryAuthor { client, user, next_client } = self.author;
+        let EntryAuthor { client, user } = self.author;
         if author == client {
             return Ok(true);
         }
         let record: Option<ClientRecord> = txn.trees().record(&client_key(author))?;
-        Ok(record.map_or(author < next_client, |record| record.user == user))
+        Ok(record.is_none_or(|record| record.user == user))
     }
 }
 

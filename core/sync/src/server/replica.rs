@@ -6,8 +6,13 @@ use super::trees::{ReadTrees as _, change_clients, put_meta};
 use fastness::{Store, WriteTxn};
 use std::sync::Arc;
 
-/// Client numbers that a new epoch skips: more than clients can have been added since the backup.
+/// Client numbers that a new epoch skips at least: more than clients can have been added since the
+/// backup.
 pub const SKIPPED_CLIENTS: u32 = 1 << 16;
+
+/// Client numbers from which a new epoch skips a random one more, so that two restores of one
+/// backup give different numbers.
+const SKIPPED_RANGE: u64 = 1 << 24;
 
 /// A server's replica of one database. Clones share the file. All of it is in the file, so calls
 /// of several threads need no order.
@@ -114,7 +119,8 @@ impl ServerReplica {
         meta.is_backup = false;
         meta.durable_seq = head.seq;
         // A client that was added after the backup keeps the author number of its elements.
-        meta.next_client = meta.next_client.saturating_add(SKIPPED_CLIENTS);
+        let more = u32::try_from(epoch % SKIPPED_RANGE).unwrap_or_default();
+        meta.next_client = meta.next_client.saturating_add(SKIPPED_CLIENTS).saturating_add(more);
         put_meta(&mut txn, &meta)?;
         // No client of an earlier epoch can resume.
         change_clients(&mut txn, |client| client.contact = 0)?;

@@ -95,8 +95,7 @@ impl Batch {
         let checked = match access {
             Access::Read => Err(forbidden),
             Access::Write => {
-                let Meta { next_client, .. } = self.meta;
-                let author = EntryAuthor { client: self.id, user: &self.client.user, next_client };
+                let author = EntryAuthor { client: self.id, user: &self.client.user };
                 check_content(&mut self.txn, author, bytes)?
             }
         };

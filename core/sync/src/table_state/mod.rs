@@ -84,13 +84,13 @@ impl<'t> TableState<'t> {
     /// # Errors
     /// If the file cannot be read or is damaged.
     pub fn greatest_stamp(&self) -> FileResult<u64> {
-        self.number(record::GREATEST_STAMP)
+        self.number_at(record::GREATEST_STAMP).map(Option::unwrap_or_default)
     }
 
-    fn number(&self, key: &[u8]) -> FileResult<u64> {
-        let Some(bytes) = self.get(key)? else { return Ok(0) };
+    fn number_at(&self, key: &[u8]) -> FileResult<Option<u64>> {
+        let Some(bytes) = self.get(key)? else { return Ok(None) };
         let number = (*bytes).try_into().map(u64::from_le_bytes);
-        number.map_err(|_| self.tables.damaged())
+        number.map(Some).map_err(|_| self.tables.damaged())
     }
 
     /// Applies an operation to the tables; tells whether they have room for it.

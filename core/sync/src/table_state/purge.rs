@@ -3,7 +3,7 @@
 //! - MR9 A purge drops what an entry with a base of at least the horizon cannot meet.
 
 use super::links::LinkOwner;
-use super::record::{ElementMemory, OwnerKey, ValueRecord, WindowKey, WindowRecord};
+use super::record::{ElementMemory, OwnerKey, PURGED_STAMP, ValueRecord, WindowKey, WindowRecord};
 use super::{FileResult, TableState};
 use crate::merge::{Deletion, Register};
 use fastness::table::{ElementId, ObjectKey, ObjectRef};
@@ -14,16 +14,22 @@ impl TableState<'_> {
     /// # Errors
     /// If the file cannot be read or is damaged.
     pub fn purge(&mut self, horizon: u64) -> FileResult<()> {
+        let held = self.number_at(PURGED_STAMP)?;
+        let mut purged = held;
         for key in self.keys(&[])? {
             let parsed = WindowKey::read(&key).ok_or_else(|| self.tables.damaged())?;
-            match parsed {
-                WindowKey::Deletion => self.purge_deletion(&key, horizon)?,
+            let dropped = match parsed {
+                WindowKey::Deletion => self.purge_deletion(&key, horizon).map(|()| None)?,
                 WindowKey::Value(_) => self.purge_value(&key, horizon)?,
                 WindowKey::Element(owner, id) => self.purge_element(owner, id, horizon)?,
-                WindowKey::Head(_) | WindowKey::Derived => {}
-            }
+                WindowKey::Head(_) | WindowKey::Derived => None,
+            };
+            purged = purged.max(dropped.map(|register| register.stamp.time));
         }
-        Ok(())
+        match purged {
+            Some(stamp) if purged != held => self.insert(PURGED_STAMP, &stamp.to_le_bytes()),
+            _ => Ok(()),
+        }
     }
 
     fn purge_deletion(&mut self, key: &[u8], horizon: u64) -> FileResult<()> {
@@ -38,18 +44,21 @@ impl TableState<'_> {
         Ok(())
     }
 
-    fn purge_value(&mut self, key: &[u8], horizon: u64) -> FileResult<()> {
+    /// Returns the last write that is forgotten.
+    fn purge_value(&mut self, key: &[u8], horizon: u64) -> FileResult<Option<Register>> {
         let held: ValueRecord = self.read(key)?;
         let register = held.register.filter(|register| is_recent(register, horizon));
-        self.replace(key, &held, &ValueRecord { register, ..held.clone() })
+        self.replace(key, &held, &ValueRecord { register, ..held.clone() })?;
+        Ok(if register.is_none() { held.register } else { None })
     }
 
+    /// Returns the last write of the value that is forgotten.
     fn purge_element(
         &mut self,
         owner: OwnerKey<'_>,
         id: ElementId,
         horizon: u64,
-    ) -> FileResult<()> {
+    ) -> FileResult<Option<Register>> {
         let class = self.tables.class_name(owner.class).map(str::to_owned);
         let property = self.tables.property_numbered(owner.class, owner.column);
         let (property, key) = (property.map(str::to_owned), ObjectKey::from_slice(owner.key));
@@ -62,7 +71,8 @@ impl TableState<'_> {
         let at = list.prefix.element(list.column, id);
         if held.removed.is_some_and(|seq| seq <= horizon) {
             self.take_hidden(&list, id)?;
-            return self.remove(&at);
+            self.remove(&at)?;
+            return Ok(held.value.filter(|register| !is_recent(register, horizon)));
         }
         let recent = |register: &Register| is_recent(register, horizon);
         let newer = ElementMemory {
@@ -71,7 +81,8 @@ impl TableState<'_> {
             followed: held.followed.filter(|seq| *seq > horizon),
             ..held.clone()
         };
-        self.replace(&at, &held, &newer)
+        self.replace(&at, &held, &newer)?;
+        Ok(if newer.value.is_none() { held.value } else { None })
     }
 
     /// Writes a record that differs from the one held.

@@ -14,6 +14,7 @@ const DELETION: u8 = 0;
 const OBJECT: u8 = 1;
 const LINKS: u8 = 2;
 const ENTRIES: u8 = 3;
+const PURGED: u8 = 4;
 
 const VALUE: u8 = 0;
 const HEAD: u8 = 1;
@@ -146,7 +147,7 @@ impl<'k> WindowKey<'k> {
         let (tag, rest) = bytes.split_first()?;
         match *tag {
             DELETION => return Some(Self::Deletion),
-            LINKS | ENTRIES => return Some(Self::Derived),
+            LINKS | ENTRIES | PURGED => return Some(Self::Derived),
             OBJECT => {}
             _ => return None,
         }
@@ -206,6 +207,9 @@ pub(crate) fn last_entry(client: u32) -> Vec<u8> {
 
 /// The key of the greatest stamp of the entries that the state contains.
 pub(super) const GREATEST_STAMP: &[u8] = &[ENTRIES];
+
+/// The key of the greatest stamp of a value that a purge dropped.
+pub(super) const PURGED_STAMP: &[u8] = &[PURGED];
 
 /// The prefix of the hidden links to an object.
 pub(super) fn links_to(class: ClassId, key: &[u8]) -> Vec<u8> {

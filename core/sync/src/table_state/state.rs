@@ -3,7 +3,7 @@
 use super::convert::{TableValue, core_key, core_link, core_property, core_target, entry_property};
 use super::gaps::{ListPlace, Spot};
 use super::links::LinkOwner;
-use super::record::{ElementMemory, ValueRecord, deletion};
+use super::record::{ElementMemory, PURGED_STAMP, ValueRecord, deletion};
 use super::{FileResult, TableState, core_element};
 use crate::entry::{Anchor, ElementId, ObjectRef, PrimaryKey, PropertyType, Value as EntryValue};
 use crate::merge::{
@@ -202,6 +202,10 @@ impl MergeState for TableState<'_> {
         let Some(target) = self.defined(place) else { return Ok(None) };
         let owner = LinkOwner { target: &target, property: place.property };
         Ok(self.read::<ValueRecord>(&self.value_key(owner)?)?.register)
+    }
+
+    fn purged_stamp(&self) -> FileResult<Option<u64>> {
+        self.number_at(PURGED_STAMP)
     }
 
     fn set(

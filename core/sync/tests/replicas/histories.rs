@@ -3,15 +3,17 @@
 //! - SY1 Replicas with one cursor and nothing pending show the same state.
 //! - SY3 The working state is the fold of the pending entries over the canonical state.
 //! - SY8 A download that was applied before changes nothing.
+//! - SV5 A download that does not have the salt that the server gives is refused.
 //! - SY20 Undo of the pending entries is the canonical state, and redo the working state.
 
 use crate::app::{Random, dump, effort, schema, step};
 use fastness::object::{Database, DatabaseOptions};
 use fastness::table::{SideKey, Tables};
 use fastness::{Key, Store, StoreOptions};
+use fastness_sync::chain::{FIRST_SALT, salt};
 use fastness_sync::client::{
-    ClientReplica, Download, DownloadItem, Merged, Refusal, ReplicaClock, ResetMode, ResetStart,
-    SnapshotPart,
+    BadDownload, ClientError, ClientReplica, Download, DownloadItem, Merged, Refusal, ReplicaClock,
+    ResetMode, ResetStart, SnapshotPart,
 };
 use fastness_sync::entry::{self, Header};
 use fastness_sync::merge::{Author, apply};
@@ -78,6 +80,8 @@ fn entries(tables: &mut Tables) -> Entries {
 /// A server that orders entries and clamps their stamps.
 struct Server {
     history: Vec<(u32, Vec<u8>)>,
+    /// Salts of the seqs from 0 on.
+    salts: Vec<u64>,
     /// The greatest stamp up to each entry.
     greatest: Vec<u64>,
     /// The last stamp of each client.
@@ -94,7 +98,9 @@ impl Server {
         let stamp = stamp.max(known + 1).max(*last + 1);
         *last = stamp;
         entry.header.stamp = stamp;
-        self.history.push((client, entry::encode(&entry).unwrap()));
+        let entry = entry::encode(&entry).unwrap();
+        self.salts.push(salt(*self.salts.last().unwrap(), client, &entry));
+        self.history.push((client, entry));
         self.greatest.push(self.greatest.last().copied().unwrap_or_default().max(stamp));
     }
 
@@ -125,8 +131,10 @@ impl Server {
                 }
             })
             .collect();
-        let download =
-            Download { epoch: 1, from, salt: 0, horizon: 0, durable_seq: 0, items: &items };
+        let salt = self.salts[end];
+        let download = Download { epoch: 1, from, salt, horizon: 0, durable_seq: 0, items: &items };
+        let wrong = client.replica.download(&Download { salt: salt ^ 1, ..download });
+        assert_eq!(wrong, Err(ClientError::Download(BadDownload::Salt)), "SV5");
         let merged = client.replica.download(&download).unwrap();
         if !items.is_empty() {
             let before = client.dump();
@@ -203,6 +211,7 @@ fn restore(server: &mut Server, clients: &mut [Client], (seed, random): (u64, &m
     let cut = random.index(server.history.len() + 1);
     let lost = server.history.split_off(cut);
     server.greatest.truncate(cut);
+    server.salts.truncate(cut + 1);
     server.refused.clear();
     let snapshot = stream(&server.fold_store(cut as u64, &[]));
     let root: [u8; 32] =
@@ -228,7 +237,7 @@ fn restore(server: &mut Server, clients: &mut [Client], (seed, random): (u64, &m
                 snapshot: 1,
                 epoch: 2,
                 seq: cut as u64,
-                salt: 0,
+                salt: server.salts[cut],
                 horizon: 0,
                 offset: offset as u64,
                 bytes: &snapshot[offset..end],
@@ -240,6 +249,10 @@ fn restore(server: &mut Server, clients: &mut [Client], (seed, random): (u64, &m
         let report = client.replica.finish_reset(ResetMode::Recover).unwrap();
         assert_eq!(report.operations().count(), expected, "SY12: seed {seed}");
         assert_eq!(client.replica.meta().unwrap().client, identity + 10);
+        let kept = client.replica.kept_report().unwrap().unwrap();
+        assert_eq!(kept.report, report, "SY12: the file keeps the report, seed {seed}");
+        client.replica.acknowledge_report(kept.number).unwrap();
+        assert_eq!(client.replica.kept_report(), Ok(None), "SY12: seed {seed}");
         client.uploaded = 0;
         client.canonical = None;
     }
@@ -247,7 +260,8 @@ fn restore(server: &mut Server, clients: &mut [Client], (seed, random): (u64, &m
 
 fn run(seed: u64) {
     let mut random = Random(seed);
-    let mut server = Server { history: vec![], greatest: vec![], last: [0; 64], refused: vec![] };
+    let (history, salts, greatest) = (vec![], vec![FIRST_SALT], vec![]);
+    let mut server = Server { history, salts, greatest, last: [0; 64], refused: vec![] };
     let mut clients: Vec<Client> =
         (0..3).map(|index| Client::new(index == 1, index * 40)).collect();
     let identify = |index: usize, clients: &[Client]| {
@@ -361,4 +375,26 @@ fn check(server: &Server, number: u32, client: &mut Client, of: &str) {
 #[test]
 fn replicas_converge_to_the_fold_of_the_history() {
     (1..=60 * effort()).for_each(run);
+}
+
+#[test]
+fn observers_tell_a_merge_from_a_commit_of_the_app() {
+    let mut random = Random(1);
+    let (history, salts, greatest) = (vec![], vec![FIRST_SALT], vec![]);
+    let mut server = Server { history, salts, greatest, last: [0; 64], refused: vec![] };
+    let mut clients = [Client::new(false, 0), Client::new(true, 0)];
+    let (_, changes) = clients[1].replica.database().subscribe().unwrap();
+    for (number, client) in (1..).zip(&mut clients) {
+        client.replica.identify(number, 7).unwrap();
+        let mut txn = client.replica.database().write().unwrap();
+        txn.get_or_create("Node", i64::from(number)).unwrap();
+        txn.commit().unwrap();
+        server.upload(number, client, &mut random);
+    }
+    server.download(2, &clients[1], 9);
+    let mut remote = Vec::new();
+    while let Some(changes) = changes.try_recv() {
+        remote.push(changes.is_remote);
+    }
+    assert_eq!(remote, [false, true], "W5");
 }

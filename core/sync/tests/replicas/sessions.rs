@@ -11,7 +11,9 @@ use fastness::{Key, Store, StoreOptions};
 use fastness_sync::client::{ClientReplica, FileEvent, ReplicaClock, SessionFile};
 use fastness_sync::frame::Packet;
 use fastness_sync::reset::ResetReport;
-use fastness_sync::server::{Access, Opening, ServerReplica, SessionDatabase, SnapshotPool};
+use fastness_sync::server::{
+    Access, ClientIdentity, ClientState, Opening, ServerReplica, SessionDatabase, SnapshotPool,
+};
 use fastness_sync::session::{
     ClientInput, ClientOutput, ClientSession, ConnectionTerms, ServerInput, ServerOutput,
     ServerSession,
@@ -302,9 +304,29 @@ impl SyncedWorld {
         let expected = dump(database.snapshot().unwrap().view());
         for (index, peer) in self.peers.iter().enumerate() {
             assert_eq!(peer.dump(), expected, "SY1: {of}, client {index}");
+            self.compare_resume(peer.file.replica(), of);
             let verified = peer.file.replica().database().store().snapshot().verify().unwrap();
             assert_eq!((verified.problems, verified.objects), (vec![], vec![]), "B13: {of}");
         }
+    }
+
+    /// Compares the answers that a client knows with those that the server has.
+    fn compare_resume(&self, client: &ClientReplica, of: &str) {
+        let meta = client.meta().unwrap();
+        let state = ClientState {
+            identity: ClientIdentity { client: meta.client, salt: meta.ident_salt },
+            user: "u",
+            epoch: meta.epoch,
+            cursor: meta.cursor,
+            cursor_salt: meta.cursor_salt,
+            last_client_seq: meta.answered,
+            chain_hash: meta.chain_hash,
+            oldest_base: client.upload_after(0, 1).unwrap().oldest_base,
+        };
+        let resumed = self.replica.resume(&state, self.now).unwrap();
+        let resumed = resumed.unwrap_or_else(|refusal| panic!("SV1: {of}: {refusal:?}"));
+        let found = (resumed.last_client_seq, resumed.chain_hash);
+        assert_eq!(found, (meta.answered, meta.chain_hash), "SV1: {of}");
     }
 
     /// Writes, connects and disconnects at random.

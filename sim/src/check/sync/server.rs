@@ -280,6 +280,7 @@ impl<'w> SyncServer<'w> {
         let horizon = self.replica().advance_horizon(now_ms, EXPIRY_MS).map_err(failed)?;
         while self.replica().compact(3).map_err(failed)? {}
         oracle.history.server.purge(horizon);
+        oracle.history.core.purge(horizon);
         Ok(horizon)
     }
 

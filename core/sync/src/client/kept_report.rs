@@ -1,0 +1,173 @@
+//! Reports of resets in the file, until the app has acknowledged them.
+//!
+//! - SY12 The report of a reset commits with it, so a crash loses none.
+//!
+//! Format: docs/sync.md#client-file.
+
+use super::error::ClientResult;
+use super::layout::{REPORTS, read_report_key, report_key};
+use super::replica::ClientReplica;
+use crate::codec::{Reader, put_binary, put_varint};
+use crate::outcome::{Outcome, Writer};
+use crate::reset::{Cause, ResetReport};
+use fastness::table::Tables;
+use fastness::{Error, StoreSnapshot};
+
+/// A report of a reset that the app has not acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptReport {
+    /// Number of the report in its file, from 1.
+    pub number: u64,
+    /// The report.
+    pub report: ResetReport,
+}
+
+impl ClientReplica {
+    /// Returns the oldest report of a reset that the app has not acknowledged.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn kept_report(&self) -> ClientResult<Option<KeptReport>> {
+        let snapshot = self.database().store().snapshot();
+        let Some((key, cause)) = snapshot.tree(REPORTS).first()? else { return Ok(None) };
+        let number = read_report_key(&key).filter(|(_, place)| *place == 0);
+        let (number, _) = number.ok_or_else(|| self.damaged())?;
+        let report = read(&snapshot, (number, &cause))?;
+        let report = report.ok_or_else(|| self.damaged())?;
+        Ok(Some(KeptReport { number, report }))
+    }
+
+    /// Drops the reports up to a number: the app has shown or kept what they say.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written.
+    pub fn acknowledge_report(&self, number: u64) -> ClientResult<()> {
+        let mut txn = self.database().write()?;
+        let mut tree = txn.tables().txn_mut().tree(REPORTS)?;
+        let last = report_key(number, u64::MAX);
+        let mut keys = Vec::new();
+        for entry in tree.range(..=&last[..])? {
+            keys.push(entry?.0);
+        }
+        keys.iter().try_for_each(|key| tree.remove(key).map(drop))?;
+        txn.commit()?;
+        Ok(())
+    }
+}
+
+/// Stores a report, within the transaction of its reset.
+pub(super) fn put(tables: &mut Tables, report: &ResetReport) -> Result<(), Error> {
+    let mut tree = tables.txn_mut().tree(REPORTS)?;
+    let last = tree.last()?.and_then(|(key, _)| read_report_key(&key));
+    let number = last.map_or(0, |(number, _)| number) + 1;
+    let mut bytes = Vec::new();
+    put_varint(&mut bytes, report.cause.code().into());
+    put_varint(&mut bytes, report.client.into());
+    tree.insert(&report_key(number, 0), &bytes)?;
+    for (place, (entry, outcomes)) in (1..).zip(report.entries()) {
+        bytes.clear();
+        put_binary(&mut bytes, entry);
+        outcomes.iter().for_each(|outcome| put_outcome(&mut bytes, *outcome));
+        tree.insert(&report_key(number, place), &bytes)?;
+    }
+    Ok(())
+}
+
+/// Reads a report from its cause on; none if the file is damaged.
+fn read(
+    snapshot: &StoreSnapshot,
+    (number, cause): (u64, &[u8]),
+) -> Result<Option<ResetReport>, Error> {
+    let Some(mut report) = read_cause(cause) else { return Ok(None) };
+    let (first, last) = (report_key(number, 1), report_key(number, u64::MAX));
+    for entry in snapshot.tree(REPORTS).range(&first[..]..=&last[..])? {
+        let Some((entry, outcomes)) = read_entry(&entry?.1) else { return Ok(None) };
+        let count = crate::entry::decode(&entry).map(|entry| entry.operations.len());
+        if count != Ok(outcomes.len()) || report.push(&entry, outcomes).is_err() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(report))
+}
+
+fn read_cause(bytes: &[u8]) -> Option<ResetReport> {
+    let mut rest = Reader::new(bytes);
+    let cause = u16::try_from(rest.varint().ok()?).ok().and_then(Cause::of_code)?;
+    let client = rest.u32().ok()?;
+    rest.is_empty().then(|| ResetReport::new(cause, client))
+}
+
+fn read_entry(bytes: &[u8]) -> Option<(Vec<u8>, Vec<Outcome>)> {
+    let mut rest = Reader::new(bytes);
+    let entry = rest.binary().ok()?.to_vec();
+    let mut outcomes = Vec::new();
+    while !rest.is_empty() {
+        outcomes.push(read_outcome(&mut rest)?);
+    }
+    Some((entry, outcomes))
+}
+
+/// Writes the number of an outcome; then its writer, of which the client is 0 if it is not known.
+pub(super) fn put_outcome(bytes: &mut Vec<u8>, outcome: Outcome) {
+    let (number, writer) = match outcome {
+        Outcome::Applied => (0, None),
+        Outcome::Adjusted => (1, None),
+        Outcome::NoOperation => (2, None),
+        Outcome::Conflict(writer) => (3, Some(writer)),
+        Outcome::Deleted(writer) => (4, Some(writer)),
+        Outcome::Schema => (5, None),
+        Outcome::Discarded => (6, None),
+    };
+    bytes.push(number);
+    if let Some(writer) = writer {
+        let Writer { client, seq } = writer.unwrap_or(Writer { client: 0, seq: 0 });
+        put_varint(bytes, client.into());
+        put_varint(bytes, seq);
+    }
+}
+
+/// Reads an outcome.
+pub(super) fn read_outcome(rest: &mut Reader<'_>) -> Option<Outcome> {
+    let writer = |rest: &mut Reader<'_>| {
+        let writer = Writer { client: rest.u32().ok()?, seq: rest.varint().ok()? };
+        Some(Some(writer).filter(|writer| writer.client != 0))
+    };
+    Some(match rest.u8().ok()? {
+        0 => Outcome::Applied,
+        1 => Outcome::Adjusted,
+        2 => Outcome::NoOperation,
+        3 => Outcome::Conflict(writer(rest)?),
+        4 => Outcome::Deleted(writer(rest)?),
+        5 => Outcome::Schema,
+        6 => Outcome::Discarded,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_survive_their_bytes() {
+        let writer = Some(Writer { client: 7, seq: 300 });
+        let all = [
+            Outcome::Applied,
+            Outcome::Adjusted,
+            Outcome::NoOperation,
+            Outcome::Conflict(writer),
+            Outcome::Conflict(None),
+            Outcome::Deleted(writer),
+            Outcome::Deleted(None),
+            Outcome::Schema,
+            Outcome::Discarded,
+        ];
+        for outcome in all {
+            let mut bytes = Vec::new();
+            put_outcome(&mut bytes, outcome);
+            let mut rest = Reader::new(&bytes);
+            assert_eq!(read_outcome(&mut rest), Some(outcome));
+            assert!(rest.is_empty());
+        }
+    }
+}
