@@ -352,6 +352,23 @@ impl Operation {
             Self::SchemaChange(_) => None,
         }
     }
+
+    /// Returns the value that the operation writes.
+    #[must_use]
+    pub const fn value(&self) -> Option<&Value<'static>> {
+        match self {
+            Self::Set { value, .. } => Some(value),
+            Self::ListInsert { element, .. } | Self::ListSet { element, .. } => {
+                Some(&element.value)
+            }
+            Self::Create(_)
+            | Self::Delete(_)
+            | Self::Increment { .. }
+            | Self::ListRemove { .. }
+            | Self::ListMove { .. }
+            | Self::SchemaChange(_) => None,
+        }
+    }
 }
 
 /// Returns a property, if it exists and is of the right kind.

@@ -7,7 +7,7 @@
 
 use super::catalog::schema_tree;
 use super::column::{Column, ColumnPlace};
-use super::key::fits;
+use super::key::{fits, read_link};
 use super::operation::ObjectRef;
 use super::reader::{ColumnRef, ListRef, RecordRef};
 use super::tables::{Tables, stored_next};
@@ -389,6 +389,15 @@ impl Tables {
         };
         Some(ObjectId { class, key: ObjectKey::from_bytes(key)? })
     }
+
+    /// Returns the object that a back-link leads to, if an entry of a tree is one.
+    #[must_use]
+    pub fn linked_object_of(&self, tree: &str, key: &[u8]) -> Option<ObjectId> {
+        let below = tree.strip_prefix(self.catalog.root())?.strip_prefix('/')?;
+        let class = ClassId(below.strip_suffix(".links")?.parse().ok()?);
+        let (target, _) = read_link(key)?;
+        Some(ObjectId { class, key: ObjectKey::from_bytes(target)? })
+    }
 }
 
 #[cfg(test)]
@@ -406,6 +415,10 @@ mod tests {
         let apart = [&[0, 1][..], &key.to_vec()].concat();
         assert_eq!(tables.object_of("main/3.apart", &apart), Some(id));
         assert_eq!(tables.object_of("main/3.links", &apart), None);
+        let linked = [&[0, 9][..], &key.to_vec(), &[0, 0, 0, 1, 0, 2, 7]].concat();
+        let target = ObjectId { class: ClassId(3), key: key.clone() };
+        assert_eq!(tables.linked_object_of("main/3.links", &linked), Some(target));
+        assert_eq!(tables.linked_object_of("main/3", &linked), None);
         assert_eq!(tables.object_of("other/3", &key.to_vec()), None);
         assert_eq!(tables.object_of("main/schema", &[0]), None);
     }

@@ -10,13 +10,14 @@ use super::error::{BadDownload, ClientResult};
 use super::layout::{
     DEAD_LETTERS, PENDING, UNSAVED, entry_key, number_key, read_entry_key, read_number,
 };
-use super::pending::PendingEntry;
+use super::pending::{self, PendingEntry};
 use super::rebase::{Rebase, header};
 use crate::chain::{chain_hash, salt};
 use crate::codec::{Reader, put_binary, put_varint};
-use crate::entry::{Header, Operations};
+use crate::entry::{self, Header, Operations};
 use crate::merge::Author;
 use crate::outcome::Outcome;
+use crate::table_state::{TableState, WINDOW_TREE};
 use fastness::Error;
 use fastness::table::{SideKey, Tables};
 
@@ -128,6 +129,8 @@ impl Rebase<'_> {
         if download.from != self.meta.cursor {
             return Err(BadDownload::Cursor.into());
         }
+        let durable = self.meta.durable_seq;
+        self.meta.durable_seq = durable.max(download.durable_seq);
         let mut merged = Merged::default();
         let mut chain = self.meta.cursor_salt;
         for item in download.items {
@@ -144,7 +147,7 @@ impl Rebase<'_> {
                     chain = salt(chain, client, entry);
                     let header = header(entry).ok_or(BadDownload::Entry)?;
                     let Header { client_seq, stamp, .. } = header;
-                    if client == self.meta.client && self.is_pending(client_seq) {
+                    if client == self.meta.client && self.is_pending(client_seq)? {
                         merged.own.push(self.own(seq, (client_seq, stamp))?);
                     } else {
                         self.foreign(seq, (client, header), entry)?;
@@ -160,12 +163,20 @@ impl Rebase<'_> {
         self.meta.cursor_salt = chain;
         self.meta.epoch = download.epoch;
         self.meta.horizon = self.meta.horizon.max(download.horizon);
-        self.saved(download.durable_seq)?;
+        if self.meta.durable_seq > durable {
+            self.forget_saved()?;
+        }
         Ok(merged)
     }
 
-    fn is_pending(&self, client_seq: u64) -> bool {
-        self.pending.iter().any(|pending| pending.client_seq == client_seq)
+    fn is_pending(&self, client_seq: u64) -> Result<bool, Error> {
+        Ok(match &self.undone {
+            Some(pending) => pending.binary_search_by_key(&client_seq, number).is_ok(),
+            None => {
+                let at = SideKey { tree: PENDING, key: &number_key(client_seq) };
+                self.tables.side_get(at)?.is_some()
+            }
+        })
     }
 
     fn foreign(
@@ -176,29 +187,78 @@ impl Rebase<'_> {
     ) -> ClientResult<()> {
         let Header { client_seq, base, stamp } = header;
         let author = Author { seq, client, client_seq, base, stamp };
+        let entry = entry::decode(entry).map_err(|_| BadDownload::Entry)?;
         self.meta.last_stamp = self.meta.last_stamp.max(stamp);
-        self.apply(&author, entry)?.ok_or(BadDownload::Entry)?;
+        if self.undone.is_none() && !self.is_apart(&author, &entry)? {
+            self.undo()?;
+        }
+        self.apply_entry(&author, &entry)?;
         Ok(())
     }
 
-    /// Gives a pending entry its place. The pending ones before it were refused: the history has
-    /// the entries of a client in their order.
+    /// Gives a pending entry its place.
     fn own(&mut self, seq: u64, (client_seq, stamp): (u64, u64)) -> ClientResult<EntryOutcome> {
-        let is_own = |pending: &PendingEntry| pending.client_seq == client_seq;
-        let at = self.pending.iter().position(is_own).ok_or(BadDownload::Own)?;
-        for refused in self.pending.drain(..at).collect::<Vec<_>>() {
+        self.meta.last_stamp = self.meta.last_stamp.max(stamp);
+        let ordered = match self.own_fast(seq, (client_seq, stamp))? {
+            Some(ordered) => ordered,
+            None => self.own_slow(seq, (client_seq, stamp))?,
+        };
+        let entry = &ordered.entry;
+        self.answer(client_seq, entry)?;
+        if seq > self.meta.durable_seq {
+            let mut unsaved = self.tables.txn_mut().tree(UNSAVED)?;
+            let saved = [&number_key(seq)[..], entry].concat();
+            unsaved.insert(&entry_key(self.meta.client, client_seq), &saved)?;
+        }
+        Ok(ordered)
+    }
+
+    /// Orders an entry that the canonical state takes as it is in the working state: the oldest
+    /// one, with the stamp that it was written with.
+    fn own_fast(
+        &mut self,
+        seq: u64,
+        (client_seq, stamp): (u64, u64),
+    ) -> ClientResult<Option<EntryOutcome>> {
+        if self.undone.is_some() || !self.is_known {
+            return Ok(None);
+        }
+        let first = pending::first(self.tables)?;
+        let Some(record) = first.filter(|first| first.client_seq == client_seq) else {
+            return Ok(None);
+        };
+        let header = header(&record.entry).ok_or_else(|| self.tables.damaged())?;
+        if header.stamp != stamp {
+            return Ok(None);
+        }
+        let author = Author { seq, client: self.meta.client, client_seq, base: header.base, stamp };
+        pending::order_first(self.tables, &record, seq)?;
+        TableState::new(self.tables, WINDOW_TREE).note_entry(&author)?;
+        let (entry, mut outcomes) = (record.entry, record.outcomes);
+        if outcomes.is_empty() {
+            let count = Operations::new(&entry).map_err(|_| self.tables.damaged())?.count();
+            outcomes.resize(count, Outcome::Applied);
+        }
+        Ok(Some(EntryOutcome { client_seq, seq, entry, outcomes }))
+    }
+
+    /// Applies a pending entry to the canonical state. The pending ones before it were refused:
+    /// the history has the entries of a client in their order.
+    fn own_slow(
+        &mut self,
+        seq: u64,
+        (client_seq, stamp): (u64, u64),
+    ) -> ClientResult<EntryOutcome> {
+        let pending = self.undo()?;
+        let at = pending.binary_search_by_key(&client_seq, number).map_err(|_| BadDownload::Own)?;
+        for refused in pending.drain(..at).collect::<Vec<_>>() {
             self.bury(&refused, Refusal { code: 0, operation: None })?;
         }
-        let PendingEntry { entry, .. } = self.pending.remove(0);
+        let PendingEntry { entry, .. } = self.undo()?.pop_front().ok_or(BadDownload::Own)?;
         self.tables.txn_mut().tree(PENDING)?.remove(&number_key(client_seq))?;
         let header = header(&entry).ok_or_else(|| self.tables.damaged())?;
         let author = Author { seq, client: self.meta.client, client_seq, base: header.base, stamp };
-        self.meta.last_stamp = self.meta.last_stamp.max(stamp);
         let outcomes = self.apply(&author, &entry)?.ok_or_else(|| self.tables.damaged())?;
-        self.answer(client_seq, &entry)?;
-        let mut unsaved = self.tables.txn_mut().tree(UNSAVED)?;
-        let saved = [&number_key(seq)[..], &entry].concat();
-        unsaved.insert(&entry_key(self.meta.client, client_seq), &saved)?;
         Ok(EntryOutcome { client_seq, seq, entry, outcomes })
     }
 
@@ -225,9 +285,11 @@ impl Rebase<'_> {
 
     /// Takes a pending entry out: the server refused it for ever.
     pub(super) fn refuse(&mut self, client_seq: u64, refusal: Refusal) -> Result<bool, Error> {
-        let is_refused = |pending: &PendingEntry| pending.client_seq == client_seq;
-        if let Some(at) = self.pending.iter().position(is_refused) {
-            let refused = self.pending.remove(at);
+        if self.is_pending(client_seq)? {
+            let pending = self.undo()?;
+            let at = pending.binary_search_by_key(&client_seq, number);
+            let refused = at.ok().and_then(|at| pending.remove(at));
+            let refused = refused.ok_or_else(|| self.tables.damaged())?;
             self.bury(&refused, refusal)?;
             self.answer_refused()?;
             return Ok(true);
@@ -249,21 +311,30 @@ impl Rebase<'_> {
         txn.tree(DEAD_LETTERS)?.insert(&key, &refusal.encode(&refused.entry)).map(drop)
     }
 
-    /// Forgets own entries that a backup contains.
-    fn saved(&mut self, durable_seq: u64) -> Result<(), Error> {
-        self.meta.durable_seq = self.meta.durable_seq.max(durable_seq);
+    /// Forgets own entries that a backup contains. Those of each identity are in the order of seqs.
+    fn forget_saved(&mut self) -> Result<(), Error> {
         let durable_seq = self.meta.durable_seq;
-        let mut keys = Vec::new();
-        self.tables.side_each(SideKey { tree: UNSAVED, key: &[] }, &mut |_, key, value| {
+        let mut from = Vec::new();
+        let all = SideKey { tree: UNSAVED, key: &[] };
+        while let Some((key, value)) = self.tables.side_next(all, &from)? {
             let seq = value.get(..8).and_then(read_number);
-            if seq.is_some_and(|seq| seq <= durable_seq) {
-                keys.push(key.to_vec());
-            }
-            Ok(())
-        })?;
-        let mut tree = self.tables.txn_mut().tree(UNSAVED)?;
-        keys.iter().try_for_each(|key| tree.remove(key).map(drop))
+            let (client, client_seq) = read_entry_key(&key).ok_or_else(|| self.tables.damaged())?;
+            from = if seq.is_some_and(|seq| seq <= durable_seq) {
+                self.tables.txn_mut().tree(UNSAVED)?.remove(&key)?;
+                entry_key(client, client_seq)
+            } else if let Some(next) = client.checked_add(1) {
+                entry_key(next, 0)
+            } else {
+                return Ok(());
+            };
+        }
+        Ok(())
     }
+}
+
+/// Numbers order the pending entries.
+const fn number(pending: &PendingEntry) -> u64 {
+    pending.client_seq
 }
 
 fn dead_letter(

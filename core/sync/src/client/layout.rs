@@ -6,7 +6,9 @@
 pub(super) const META: &str = "sync/meta";
 /// Entries that the history does not contain yet, by number.
 pub(super) const PENDING: &str = "sync/pending";
-/// Pre-images of pending entries, by number and place.
+/// Seqs of own entries that were ordered while later ones were pending, by number.
+pub(super) const ORDERED: &str = "sync/ordered";
+/// Pre-images of pending entries that are too many to be beside them, by number and place.
 pub(super) const UNDO: &str = "sync/undo";
 /// Own entries of the history that no backup contains yet, by client and number.
 pub(super) const UNSAVED: &str = "sync/unsaved";
@@ -40,9 +42,9 @@ pub(super) fn read_entry_key(key: &[u8]) -> Option<(u32, u64)> {
     Some((u32::from_be_bytes(*client), read_number(client_seq)?))
 }
 
-/// The key of a pre-image of an entry, and of its value.
-pub(super) fn undo_key(client_seq: u64, index: u32, part: u8) -> Vec<u8> {
-    [&client_seq.to_be_bytes()[..], &index.to_be_bytes(), &[part]].concat()
+/// The key of a part of the pre-images of an entry.
+pub(super) fn undo_key(client_seq: u64, index: u32) -> Vec<u8> {
+    [&client_seq.to_be_bytes()[..], &index.to_be_bytes()].concat()
 }
 
 /// The key of an index of a property.

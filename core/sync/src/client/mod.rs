@@ -4,14 +4,16 @@
 //! sync. Beside them are the client's entries that the history does not contain yet, and the
 //! pre-images that lead back from each of them: undoing all gives the *canonical state*.
 //!
-//! One way of writing serves all: a commit of an app is undone and applied again by the merge rules
-//! as an entry, and a download undoes the pending entries, applies what it brings, and applies them
-//! again. Each is one transaction of the file.
+//! A commit of an app is undone and applied again by the merge rules as an entry, and a download
+//! undoes the pending entries, applies what it brings, and applies them again. Where the result is
+//! known to be the same, a fast path leaves out undo and redo. Each is one transaction of the file.
 //!
 //! - `error`: errors, and contradictions of a download.
 //! - `meta`, `layout`: identity, cursor and clock; names of trees and keys.
+//! - `outcome_bytes`: outcomes as they are stored.
 //! - `pending`: entries, and their way back.
 //! - `write`: the entry of a commit.
+//! - `touched`: the objects of pending entries, in memory.
 //! - `rebase`: undo, change, redo.
 //! - `download`: entries of the history, and refusals.
 //! - `replica`: the face of it.
@@ -19,6 +21,7 @@
 //! - `session_file`: the file behind a session.
 //!
 //! - SY3 The working state is the fold of the pending entries over the canonical state.
+//! - SY11 The fast path leaves the state of the slow one.
 //! - SY19 An entry leaves the device only after it is durable; its number is never used again.
 //! - SY20 Undo of the pending entries is the canonical state, and redo the working state.
 //!
@@ -31,11 +34,13 @@ mod kept_report;
 mod layout;
 mod meta;
 mod old_state;
+mod outcome_bytes;
 mod pending;
 mod rebase;
 mod replica;
 mod reset;
 mod session_file;
+mod touched;
 mod write;
 
 pub use download::{DeadLetter, Download, DownloadItem, EntryOutcome, Merged, Refusal};

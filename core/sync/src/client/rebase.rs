@@ -1,6 +1,11 @@
 //! Rebase: the pending entries are undone, the canonical state changes, and they are applied again.
 //!
+//! A change that does not meet the pending entries leaves them as they are: an own entry that is
+//! next, and entries of others that touch none of their objects. The first one that may meet them,
+//! and all after it, take the slow path.
+//!
 //! - SY3 The working state is the fold of the pending entries over the canonical state.
+//! - SY11 The fast path gives the state of the slow one.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -9,31 +14,90 @@
 
 use super::layout::{LOCAL, VERSION, index_key, read_index};
 use super::meta::ClientMeta;
-use super::pending::{self, PendingEntry};
-use crate::entry::{self, Header};
-use crate::merge::{self, Author};
+use super::pending::{self, AppliedEntry, PendingEntry};
+use super::touched::{TouchedObjects, note_images};
+use crate::entry::{self, Entry, Header};
+use crate::merge::{self, Author, PENDING_SEQ};
 use crate::outcome::Outcome;
-use crate::table_state::{TableState, WINDOW_TREE};
+use crate::table_state::{TableState, WINDOW_TREE, objects_of};
 use fastness::Error;
 use fastness::table::{ObjectId, Operation, SchemaChange, SideKey, Tables};
+use std::collections::VecDeque;
 
-/// A transaction whose pending entries are undone.
+/// A transaction that changes the canonical state.
 pub(super) struct Rebase<'t> {
     pub(super) tables: &'t mut Tables,
     pub(super) meta: ClientMeta,
-    /// The entries to apply again, oldest first.
-    pub(super) pending: Vec<PendingEntry>,
+    /// The entries to apply again, oldest first, once they are undone.
+    pub(super) undone: Option<VecDeque<PendingEntry>>,
     pub(super) touched: Vec<ObjectId>,
+    /// Objects of the pending entries.
+    objects: &'t mut TouchedObjects,
+    /// The objects and the outcomes are those of the pending entries.
+    pub(super) is_known: bool,
+    /// Entries of others may have changed classes.
+    has_foreign: bool,
+}
+
+/// Knowledge of a rebase about the pending entries.
+pub(super) struct Pending<'t> {
+    pub(super) objects: &'t mut TouchedObjects,
+    /// Undoes them at once: for comparison.
+    pub(super) is_slow: bool,
 }
 
 impl<'t> Rebase<'t> {
-    /// Undoes the pending entries.
-    pub(super) fn begin(tables: &'t mut Tables) -> Result<Self, Error> {
+    /// Begins to change the canonical state.
+    pub(super) fn begin(tables: &'t mut Tables, pending: Pending<'t>) -> Result<Self, Error> {
         drop(tables.end_recording()?);
+        let Pending { objects, is_slow } = pending;
         let meta = ClientMeta::of(tables)?;
-        let pending = pending::entries(tables)?;
-        let touched = pending::undo(tables, &pending)?;
-        Ok(Self { tables, meta, pending, touched })
+        let touched = Vec::new();
+        let mut is_known = objects.knows((meta.last_client_seq, meta.last_stamp));
+        if pending::first_number(tables)?.is_none() {
+            is_known = true;
+            objects.clear();
+        }
+        let (undone, has_foreign) = (None, false);
+        let mut rebase = Self { tables, meta, undone, touched, objects, is_known, has_foreign };
+        if is_slow {
+            rebase.undo()?;
+        }
+        Ok(rebase)
+    }
+
+    /// Undoes the pending entries, unless they are undone; returns them, oldest first.
+    pub(super) fn undo(&mut self) -> Result<&mut VecDeque<PendingEntry>, Error> {
+        if self.undone.is_none() {
+            let records = pending::records(self.tables)?;
+            self.touched.append(&mut pending::undo(self.tables, &records)?);
+            self.objects.clear();
+            self.is_known = true;
+            let entries = records.into_iter();
+            let entries = entries.map(|record| {
+                let (client_seq, entry) = (record.client_seq, record.entry);
+                PendingEntry { client_seq, entry }
+            });
+            self.undone = Some(entries.collect());
+        }
+        Ok(self.undone.get_or_insert_default())
+    }
+
+    /// Tells whether an entry of another client can be applied beside the pending ones: it names
+    /// no object that one of them touches.
+    pub(super) fn is_apart(&mut self, author: &Author, entry: &Entry<'_>) -> Result<bool, Error> {
+        let Some(first) = pending::first_number(self.tables)? else { return Ok(true) };
+        if !self.is_known || self.objects.has_schema(first) {
+            return Ok(false);
+        }
+        for operation in &entry.operations {
+            let objects = objects_of(self.tables, author.resolve(*operation))?;
+            let may_meet = |object: &ObjectId| self.objects.may_touch(first, object);
+            if objects.is_none_or(|objects| objects.iter().any(may_meet)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Applies an entry to the canonical state; returns the outcome of each operation. An entry
@@ -43,46 +107,80 @@ impl<'t> Rebase<'t> {
         author: &Author,
         bytes: &[u8],
     ) -> Result<Option<Vec<Outcome>>, Error> {
-        let Ok(entry) = entry::decode(bytes) else { return Ok(None) };
+        match entry::decode(bytes) {
+            Ok(entry) => self.apply_entry(author, &entry).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Applies a decoded entry.
+    pub(super) fn apply_entry(
+        &mut self,
+        author: &Author,
+        entry: &Entry<'_>,
+    ) -> Result<Vec<Outcome>, Error> {
         let mut state = TableState::new(self.tables, WINDOW_TREE);
         let mut outcomes = Vec::with_capacity(entry.operations.len());
-        for operation in entry.operations {
-            let effect = merge::apply(&mut state, author, operation)?;
-            outcomes.push(Outcome::of(&state, author, (operation, effect))?);
+        for operation in &entry.operations {
+            let effect = merge::apply(&mut state, author, *operation)?;
+            outcomes.push(Outcome::of(&state, author, (*operation, effect))?);
         }
-        if author.seq < u64::MAX {
+        if author.seq < PENDING_SEQ {
             state.note_entry(author)?;
         }
         self.touched.append(&mut state.take_touched());
-        Ok(Some(outcomes))
+        self.has_foreign |= author.seq < PENDING_SEQ;
+        Ok(outcomes)
+    }
+
+    /// Notes the objects that a pending entry names.
+    fn note_names(&mut self, author: &Author, entry: &Entry<'_>) -> Result<(), Error> {
+        for operation in &entry.operations {
+            match objects_of(self.tables, author.resolve(*operation))? {
+                Some(objects) => {
+                    objects.iter().for_each(|object| self.objects.note(author.client_seq, object));
+                }
+                None => self.objects.note_schema(author.client_seq),
+            }
+        }
+        Ok(())
     }
 
     /// Purges the window up to the horizon, as far as the pending entries permit.
     pub(super) fn purge(&mut self) -> Result<(), Error> {
-        let bases = self.pending.iter().filter_map(|pending| header(&pending.entry));
-        let oldest = bases.map(|header| header.base).min().unwrap_or(self.meta.cursor);
+        // Bases never decrease from entry to entry.
+        let oldest = pending::first(self.tables)?.and_then(|first| header(&first.entry));
+        let oldest = oldest.map_or(self.meta.cursor, |header| header.base);
         let horizon = self.meta.horizon.min(oldest).min(self.meta.cursor);
         if horizon > self.meta.purged {
+            self.undo()?;
             TableState::new(self.tables, WINDOW_TREE).purge(horizon)?;
             self.meta.purged = horizon;
         }
         Ok(())
     }
 
-    /// Applies the pending entries again, and writes the metadata. Returns the objects that may
-    /// have changed.
+    /// Applies the pending entries again if they were undone, and writes the metadata. Returns the
+    /// objects that may have changed.
     pub(super) fn finish(mut self) -> Result<Vec<ObjectId>, Error> {
-        restore_local(self.tables)?;
-        for PendingEntry { client_seq, entry } in std::mem::take(&mut self.pending) {
+        if self.has_foreign || self.undone.is_some() {
+            restore_local(self.tables)?;
+        }
+        for PendingEntry { client_seq, entry } in self.undone.take().unwrap_or_default() {
             let Some(header) = header(&entry) else { return Err(self.tables.damaged()) };
             let author = working_author(&self.meta, header);
             drop(self.tables.record()?);
-            if self.apply(&author, &entry)?.is_none() {
-                return Err(self.tables.damaged());
-            }
+            let decoded = entry::decode(&entry).map_err(|_| self.tables.damaged())?;
+            let outcomes = self.apply_entry(&author, &decoded)?;
             restore_local(self.tables)?;
             let images = self.tables.end_recording()?;
-            pending::put_images(self.tables, client_seq, &images)?;
+            self.note_names(&author, &decoded)?;
+            note_images(self.objects, client_seq, (&*self.tables, images.iter()));
+            let applied = AppliedEntry { client_seq, entry: &entry, outcomes: &outcomes };
+            pending::put(self.tables, &applied, images.iter())?;
+        }
+        if self.is_known {
+            self.objects.set_mark((self.meta.last_client_seq, self.meta.last_stamp));
         }
         self.meta.put(self.tables)?;
         Ok(self.touched)
@@ -97,7 +195,8 @@ pub(super) fn header(entry: &[u8]) -> Option<Header> {
 /// Returns the author of a pending entry, which has no seq yet.
 pub(super) const fn working_author(meta: &ClientMeta, header: Header) -> Author {
     let Header { client_seq, base, stamp } = header;
-    Author { seq: u64::MAX, client: meta.client, client_seq, base, stamp }
+    let seq = PENDING_SEQ + client_seq;
+    Author { seq, client: meta.client, client_seq, base, stamp }
 }
 
 /// Notes the changes of a schema that no entry has.

@@ -4,13 +4,16 @@ use super::download::{DeadLetter, Download, Merged, Refusal};
 use super::error::ClientResult;
 use super::layout::{DEAD_LETTERS, PENDING, number_key, read_number};
 use super::meta::ClientMeta;
-use super::rebase::{Rebase, header};
-use super::write;
+use super::pending::entry_of;
+use super::rebase::{Pending, Rebase, header};
+use super::touched::TouchedObjects;
+use super::write::{self, CommitContext};
 use crate::clock::Clock;
 use fastness::Error;
 use fastness::object::{Database, ReplicaHook, Transaction};
 use fastness::table::{ObjectId, Tables};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A callback that returns the local time, in milliseconds since 1970.
 pub type LocalTime = dyn Fn() -> u64 + Send + Sync;
@@ -28,6 +31,8 @@ pub struct Upload {
 struct ClientClock {
     clock: Mutex<Clock>,
     local: Box<LocalTime>,
+    objects: Mutex<TouchedObjects>,
+    is_slow: AtomicBool,
 }
 
 /// The client's replica of a database.
@@ -50,13 +55,29 @@ impl std::fmt::Debug for ReplicaClock {
 }
 
 impl ReplicaClock {
-    /// Makes a clock that reads local time.
+    /// Makes a clock that reads local time, for one database.
     #[must_use]
     pub fn new(local: Box<LocalTime>) -> Self {
-        Self(Arc::new(ClientClock { clock: Mutex::new(Clock::default()), local }))
+        let (clock, objects, is_slow) = Default::default();
+        Self(Arc::new(ClientClock { clock, local, objects, is_slow }))
     }
 
-    fn clock(&self) -> Clock {
+    /// Undoes and redoes all pending entries for every change from now on, for comparison with the
+    /// fast path (SY11).
+    pub fn use_slow_path(&self) {
+        self.0.is_slow.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_slow(&self) -> bool {
+        self.0.is_slow.load(Ordering::Relaxed)
+    }
+
+    /// The objects of pending entries; the holder has the write transaction.
+    pub(super) fn objects(&self) -> MutexGuard<'_, TouchedObjects> {
+        self.0.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn clock(&self) -> Clock {
         *self.0.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -77,7 +98,11 @@ impl ReplicaClock {
     #[must_use]
     pub fn hook(&self) -> Arc<ReplicaHook> {
         let clock = self.clone();
-        Arc::new(move |commit| write::commit(commit, &clock.clock(), (clock.0.local)()))
+        Arc::new(move |commit| {
+            let (now, is_slow) = (clock.now(), clock.is_slow());
+            let objects = &mut clock.objects();
+            write::commit(commit, CommitContext { clock: clock.clock(), now, objects, is_slow })
+        })
     }
 }
 
@@ -131,12 +156,14 @@ impl ClientReplica {
         let tree = snapshot.tree(PENDING);
         let mut upload = Upload { entries: Vec::new(), oldest_base: meta.cursor };
         if let Some((_, oldest)) = tree.first()? {
-            upload.oldest_base = header(&oldest).ok_or_else(|| self.damaged())?.base;
+            let oldest = entry_of(&oldest).and_then(header).ok_or_else(|| self.damaged())?;
+            upload.oldest_base = oldest.base;
         }
         let Some(first) = client_seq.checked_add(1) else { return Ok(upload) };
         let mut bytes = 0;
         for entry in tree.range(&number_key(first)[..]..)? {
-            let (key, entry) = entry?;
+            let (key, record) = entry?;
+            let entry = entry_of(&record).ok_or_else(|| self.damaged())?;
             bytes += entry.len();
             if !upload.entries.is_empty() && bytes > bytes_max {
                 break;
@@ -178,6 +205,7 @@ impl ClientReplica {
     pub fn identify(&self, client: u32, ident_salt: u64) -> ClientResult<()> {
         self.rebase(|rebase| {
             if rebase.meta.client == 0 {
+                rebase.undo()?;
                 rebase.meta.client = client;
                 rebase.meta.ident_salt = ident_salt;
                 rebase.meta.chain_hash = ident_salt;
@@ -197,7 +225,10 @@ impl ClientReplica {
         body: impl FnOnce(&mut Tables) -> ClientResult<T>,
     ) -> ClientResult<T> {
         let mut txn = self.database.write()?;
-        let rebase = Rebase::begin(txn.tables())?;
+        // The objects of the pending entries stay the same: the transaction is dropped.
+        let mut objects = TouchedObjects::default();
+        let pending = Pending { objects: &mut objects, is_slow: true };
+        let rebase = Rebase::begin(txn.tables(), pending)?;
         body(rebase.tables)
     }
 
@@ -223,12 +254,15 @@ impl ClientReplica {
         Ok(letters)
     }
 
-    /// Runs `body` between undo and redo of the pending entries, and commits.
+    /// Runs `body`, which undoes the pending entries if it has to, redoes them, and commits.
     fn rebase<T>(&self, body: impl FnOnce(&mut Rebase<'_>) -> ClientResult<T>) -> ClientResult<T> {
         let mut txn = self.database.write()?;
-        let mut rebase = Rebase::begin(txn.tables())?;
+        let mut objects = self.clock.objects();
+        let pending = Pending { objects: &mut objects, is_slow: self.clock.is_slow() };
+        let mut rebase = Rebase::begin(txn.tables(), pending)?;
         let outcome = body(&mut rebase)?;
         let touched = rebase.finish()?;
+        drop(objects);
         commit(txn, touched)?;
         Ok(outcome)
     }

@@ -11,10 +11,12 @@
 use super::error::{BadDownload, ClientError, ClientResult};
 use super::fresh::{ResetState, SnapshotPart, clear_fresh, hash};
 use super::kept_report;
-use super::layout::{FRESH, PENDING, RESET, UNDO, UNSAVED, entry_key, number_key, read_entry_key};
+use super::layout::{
+    FRESH, ORDERED, PENDING, RESET, UNDO, UNSAVED, entry_key, number_key, read_entry_key,
+};
 use super::meta::ClientMeta;
 use super::old_state::OldState;
-use super::pending::{self, PendingEntry};
+use super::pending::{self, AppliedEntry, PendingEntry, PendingRecord};
 use super::rebase::{restore_local, working_author};
 use super::replica::ClientReplica;
 use crate::entry::{self, Encoder, Header, Operation};
@@ -182,6 +184,8 @@ impl ClientReplica {
             return Err(BadDownload::Snapshot.into());
         }
         let stamp = self.clock().now();
+        // The next download undoes the pending entries, and then it is known what they touch.
+        self.clock().objects().clear();
         let mut step = Replacement::begin(txn.tables(), &snapshot, state)?;
         let report = step.rewrite(mode, stamp)?;
         let touched = step.finish(&report)?;
@@ -219,7 +223,8 @@ impl<'t> Replacement<'t> {
         drop(tables.end_recording()?);
         let old = ClientMeta::of(tables)?;
         let cause = Cause::of_code(state.cause).ok_or(BadDownload::Snapshot)?;
-        let pending = pending::entries(tables)?;
+        let records = pending::records(tables)?;
+        let pending: Vec<PendingEntry> = records.iter().map(PendingRecord::entry).collect();
         let (own, contained) = own_entries(tables, (&old, &pending), snapshot)?;
         keep(tables, (old.client, state.seq), &contained)?;
         let mut states = OldState::default();
@@ -227,7 +232,7 @@ impl<'t> Replacement<'t> {
         each_operation(&own, &mut |operation| {
             states.record_order(&TableState::new(tables, WINDOW_TREE), operation)
         })?;
-        pending::undo(tables, &pending)?;
+        pending::undo(tables, &records)?;
         each_operation(&own, &mut |operation| {
             states.record_value(&TableState::new(tables, WINDOW_TREE), operation)
         })?;
@@ -296,8 +301,8 @@ impl<'t> Replacement<'t> {
         let images = self.tables.end_recording()?;
         if !again.is_empty() {
             let entry = encode(new_header, &again).ok_or_else(|| self.tables.damaged())?;
-            pending::put(self.tables, &PendingEntry { client_seq, entry })?;
-            pending::put_images(self.tables, client_seq, &images)?;
+            let applied = AppliedEntry { client_seq, entry: &entry, outcomes: &[] };
+            pending::put(self.tables, &applied, images.iter())?;
             self.meta.last_client_seq = client_seq;
             self.meta.last_stamp = stamp;
         }
@@ -395,7 +400,7 @@ fn replace_trees(tables: &mut Tables, snapshot: &StoreSnapshot) -> ClientResult<
     let mut names: Vec<String> = held.map(str::to_owned).collect();
     names.extend(tables.class_trees());
     names.push(WINDOW_TREE.to_owned());
-    names.extend([PENDING, UNDO].map(str::to_owned));
+    names.extend([PENDING, UNDO, ORDERED].map(str::to_owned));
     for name in names {
         tables.txn_mut().tree(&name)?.clear()?;
     }

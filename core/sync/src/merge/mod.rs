@@ -24,7 +24,7 @@ mod visible;
 pub use memory::Memory;
 pub(crate) use owned::OwnedValue;
 pub(crate) use rules::fits;
-pub use rules::{Author, Effect, apply};
+pub use rules::{Author, Effect, PENDING_SEQ, apply};
 pub use state::{
     Definition, Deletion, ElementRecord, MergeState, Place, Register, Stamp, WrittenElement,
 };

@@ -5,10 +5,14 @@ use crate::entry::{
     Anchor, Change, ElementId, Key, ObjectRef, Operation, PropertyType, Scalar, ScalarType, Value,
 };
 
+/// An entry without a place in the history has this plus its `client_seq` as its seq, so that a
+/// state names it, and every seq is less.
+pub const PENDING_SEQ: u64 = 1 << 63;
+
 /// The part of an entry that the rules need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Author {
-    /// Position in the history; [`u64::MAX`] before the entry has one.
+    /// Position in the history; from [`PENDING_SEQ`] on before the entry has one.
     pub seq: u64,
     /// The client that wrote it.
     pub client: u32,

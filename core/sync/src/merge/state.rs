@@ -18,7 +18,7 @@ pub struct Stamp {
 pub struct Register {
     /// Its stamp.
     pub stamp: Stamp,
-    /// The seq of its entry; [`u64::MAX`] before it has one.
+    /// The seq of its entry; from [`PENDING_SEQ`](super::PENDING_SEQ) on before it has one.
     pub seq: u64,
 }
 

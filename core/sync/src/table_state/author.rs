@@ -15,6 +15,7 @@ use super::links::LinkOwner;
 use super::{FileResult, TableState, entry_element};
 use crate::entry::{self, Anchor, Change, Encoder, EntryError, Header};
 use crate::merge::{self, Author, Effect};
+use crate::outcome::Outcome;
 use fastness::table::{ElementId, Operation, SchemaChange};
 
 /// A reason not to commit a transaction of an app.
@@ -47,20 +48,29 @@ impl From<EntryError> for Refused {
     }
 }
 
-type Authored<T> = Result<T, Refused>;
+pub(super) type Authored<T> = Result<T, Refused>;
+
+/// The entry of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryWritten {
+    /// The entry, encoded.
+    pub entry: Vec<u8>,
+    /// Outcomes of its operations; none if all are applied.
+    pub outcomes: Vec<Outcome>,
+}
 
 /// The neighbours of an operation on a list: the element that it moves, and the one before the new
 /// place.
 #[derive(Clone, Copy)]
-struct Neighbours {
-    moved: Option<ElementId>,
-    left: Option<ElementId>,
+pub(super) struct Neighbours {
+    pub(super) moved: Option<ElementId>,
+    pub(super) left: Option<ElementId>,
 }
 
 impl TableState<'_> {
     /// Returns the anchor of an author that puts an element after a visible one, or at the head
     /// (MR5).
-    fn anchor(&self, owner: LinkOwner<'_>, of: Neighbours) -> FileResult<Anchor> {
+    pub(super) fn anchor(&self, owner: LinkOwner<'_>, of: Neighbours) -> FileResult<Anchor> {
         let list = self.list(owner)?;
         let mut right = self.tables.element_after(list.named(), of.left)?;
         if right.is_some() && right == of.moved {
@@ -123,15 +133,16 @@ impl TableState<'_> {
         &mut self,
         author: &Author,
         operations: &[Operation],
-    ) -> FileResult<Authored<Vec<u8>>> {
+    ) -> FileResult<Authored<EntryWritten>> {
         let schema = match schema_operations(operations) {
             Ok(schema) => schema,
             Err(refused) => return Ok(Err(refused)),
         };
+        let mut outcomes = Vec::new();
         for operation in &schema {
-            let effect = merge::apply(self, author, *operation)?;
-            if !matches!(effect, Effect::Applied | Effect::Unchanged) {
-                return Ok(Err(Refused::Effect(effect)));
+            match outcome(merge::apply(self, author, *operation)?) {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(refused) => return Ok(Err(refused)),
             }
         }
         let mut anchors = Vec::new();
@@ -142,18 +153,19 @@ impl TableState<'_> {
             let Some(again) = entry_operation(operation, anchor, class.as_deref()) else {
                 continue;
             };
-            let effect = merge::apply(self, author, again)?;
-            if !matches!(effect, Effect::Applied | Effect::Unchanged) {
-                return Ok(Err(Refused::Effect(effect)));
+            match outcome(merge::apply(self, author, again)?) {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(refused) => return Ok(Err(refused)),
             }
         }
         for change in local_changes(operations) {
             self.apply(&Operation::SchemaChange(change))?;
         }
-        Ok(self.encode(author, &schema, operations.iter().zip(anchors)))
+        let entry = self.encode(author, &schema, operations.iter().zip(anchors));
+        Ok(entry.map(|entry| EntryWritten { entry, outcomes }))
     }
 
-    fn encode<'o>(
+    pub(super) fn encode<'o>(
         &self,
         author: &Author,
         schema: &[entry::Operation<'o>],
@@ -171,6 +183,15 @@ impl TableState<'_> {
             }
         }
         Ok(encoder.finish()?)
+    }
+}
+
+/// Returns the outcome of an operation on its author's own view.
+const fn outcome(effect: Effect) -> Authored<Outcome> {
+    match effect {
+        Effect::Applied => Ok(Outcome::Applied),
+        Effect::Unchanged => Ok(Outcome::NoOperation),
+        Effect::Absent | Effect::Deleted | Effect::Overridden => Err(Refused::Effect(effect)),
     }
 }
 

@@ -329,10 +329,21 @@ impl TableState<'_> {
         if !self.apply(&insert)? {
             return Ok(false);
         }
-        if let Some(before) = spot.before {
-            self.split_gap(list, before, Some(id))?;
-        }
+        self.split_at(list, spot, id)?;
         Ok(true)
+    }
+
+    /// Lets the hidden elements after a spot follow the element that was inserted there.
+    pub(super) fn split_at(
+        &mut self,
+        list: &ListPlace<'_>,
+        spot: Spot,
+        id: ElementId,
+    ) -> FileResult<()> {
+        match spot.before {
+            Some(before) => self.split_gap(list, before, Some(id)),
+            None => Ok(()),
+        }
     }
 
     /// Puts a hidden element at a spot.

@@ -11,6 +11,9 @@
 //! - `convert`: names and values of entries as those of the tables.
 //! - `state`: [`MergeState`](crate::merge::MergeState) on tables.
 //! - `author`: the entry of a transaction from the operations that an app did.
+//! - `written`: the same, without doing them again.
+//! - `ordered`: records of an entry that gets its place.
+//! - `objects`: the objects of an entry.
 //! - `visible`: reading what is visible.
 //! - `purge`: forgetting at the horizon.
 //!
@@ -24,17 +27,22 @@ mod author;
 mod convert;
 mod gaps;
 mod links;
+mod objects;
+mod ordered;
 mod purge;
 mod record;
 mod state;
 mod visible;
+mod written;
 
 use crate::entry;
 use crate::merge::Author;
 use fastness::table::{Applied, ElementId, ObjectId, Operation, SideEntry, SideKey, Tables};
 use record::WindowRecord;
 
-pub use author::{Refused, local_changes};
+pub use author::{EntryWritten, Refused, local_changes};
+pub(crate) use objects::{object_at, objects_of};
+pub(crate) use ordered::ordered;
 pub(crate) use record::last_entry as last_entry_key;
 
 /// Result of an access to the file.

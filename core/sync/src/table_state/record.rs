@@ -4,7 +4,7 @@
 
 use crate::codec::{Reader, put_binary, put_signed, put_varint};
 use crate::entry::Problem;
-use crate::merge::{Deletion, Register, Stamp};
+use crate::merge::{Deletion, PENDING_SEQ, Register, Stamp};
 use fastness::table::{ClassId, ElementId, ObjectKey};
 
 /// Longest key of an object, as bytes; none that is longer can exist.
@@ -211,6 +211,29 @@ pub(super) const GREATEST_STAMP: &[u8] = &[ENTRIES];
 /// The key of the greatest stamp of a value that a purge dropped.
 pub(super) const PURGED_STAMP: &[u8] = &[PURGED];
 
+/// The object that a key of the window belongs to.
+pub(super) enum WindowObject<'k> {
+    Numbered(ClassId, &'k [u8]),
+    Named(&'k str, &'k [u8]),
+}
+
+/// Reads the object of a key; of a hidden link, the one that does not exist.
+pub(super) fn window_object(bytes: &[u8]) -> Option<WindowObject<'_>> {
+    let (tag, rest) = bytes.split_first()?;
+    match *tag {
+        DELETION => {
+            let (len, rest) = rest.split_first()?;
+            let (class, key) = rest.split_at_checked((*len).into())?;
+            Some(WindowObject::Named(std::str::from_utf8(class).ok()?, key))
+        }
+        OBJECT | LINKS => {
+            let (class, key, _) = read_object(rest)?;
+            Some(WindowObject::Numbered(class, key))
+        }
+        _ => None,
+    }
+}
+
 /// The prefix of the hidden links to an object.
 pub(super) fn links_to(class: ClassId, key: &[u8]) -> Vec<u8> {
     let mut bytes = vec![LINKS];
@@ -236,13 +259,23 @@ pub(super) fn read_link(bytes: &[u8]) -> Option<OwnerKey<'_>> {
     Some(OwnerKey { class, key, column: u16::from_be_bytes(*column) })
 }
 
-/// An entry that has not been ordered yet has the greatest seq, which is written as 0.
+/// An entry that has not been ordered yet is written as 0 and its number.
 fn put_seq(bytes: &mut Vec<u8>, seq: u64) {
-    put_varint(bytes, seq.wrapping_add(1));
+    match seq.checked_sub(PENDING_SEQ) {
+        None => put_varint(bytes, seq + 1),
+        Some(client_seq) => {
+            bytes.push(0);
+            put_varint(bytes, client_seq);
+        }
+    }
 }
 
 fn read_seq(rest: &mut Reader<'_>) -> Result<u64, Problem> {
-    Ok(rest.varint()?.wrapping_sub(1))
+    match rest.varint()?.checked_sub(1) {
+        Some(seq) if seq < PENDING_SEQ => Ok(seq),
+        None => rest.varint()?.checked_add(PENDING_SEQ).ok_or(Problem::Number),
+        Some(_) => Err(Problem::Number),
+    }
 }
 
 fn put_register(bytes: &mut Vec<u8>, Register { stamp, seq }: Register) {
@@ -428,7 +461,7 @@ mod tests {
     fn records_survive_their_bytes() {
         let stamp = Stamp { time: 1_784_567_894_016, client: 7, client_seq: 300 };
         let register = Some(Register { stamp, seq: 41 });
-        let pending = Some(Register { stamp, seq: u64::MAX });
+        let pending = Some(Register { stamp, seq: PENDING_SEQ + 300 });
         survives(&Deletion { seq: u64::MAX, client: 3, seq_of_others: 0 });
         survives(&ValueRecord::default());
         survives(&ValueRecord { register, link: Some(vec![1, 2]) });
@@ -440,7 +473,7 @@ mod tests {
         let all =
             ElementMemory { place: register, followed, gap: Some(2), link, ..Default::default() };
         survives(&all);
-        assert_eq!(pending.map(|_| all.encode().len()), Some(14), "a compact record");
+        assert_eq!(pending.map(|_| all.encode().len()), Some(23), "a compact record");
         for owner in [None, Some(ElementId { author: 1, number: 2 })] {
             let gap = GapRecord { owner, first: -1, end: 7 };
             assert_eq!(GapRecord::decode(&gap.encode()), Some(gap));

@@ -76,7 +76,12 @@ impl TableState<'_> {
     }
 
     /// Records that an element was placed after another one.
-    fn follow(&mut self, list: &ListPlace<'_>, anchor: Anchor, seq: u64) -> FileResult<()> {
+    pub(super) fn follow(
+        &mut self,
+        list: &ListPlace<'_>,
+        anchor: Anchor,
+        seq: u64,
+    ) -> FileResult<()> {
         let Anchor::After(left) = anchor else { return Ok(()) };
         let left = core_element(left);
         let memory = ElementMemory { followed: Some(seq), ..self.memory(list, left)? };

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A client, and its local time.
-struct Client {
-    replica: ClientReplica,
+pub(crate) struct Client {
+    pub(crate) replica: ClientReplica,
     time: Arc<AtomicU64>,
     /// Number of the last entry that was uploaded.
     uploaded: u64,
@@ -33,10 +33,10 @@ struct Client {
 }
 
 /// Entries of trees: names, keys and values.
-type Entries = Vec<(String, Vec<u8>, Vec<u8>)>;
+pub(crate) type Entries = Vec<(String, Vec<u8>, Vec<u8>)>;
 
 impl Client {
-    fn new(encrypted: bool, skew: u64) -> Self {
+    pub(crate) fn new(encrypted: bool, skew: u64) -> Self {
         let time = Arc::new(AtomicU64::new(1000 + skew));
         let local = Arc::clone(&time);
         let clock = ReplicaClock::new(Box::new(move || local.fetch_add(1, Ordering::Relaxed)));
@@ -55,14 +55,10 @@ impl Client {
 
 /// Returns the entries of the trees that undo restores: all but numbers that were given out, and
 /// the stamp of the catalog.
-fn entries(tables: &mut Tables) -> Entries {
+pub(crate) fn entries(tables: &mut Tables) -> Entries {
     tables.settle().unwrap();
-    let mut names = vec![WINDOW_TREE.to_owned(), "main/schema".to_owned()];
-    for class in ["Node", "Note"] {
-        let Some(id) = tables.class_id(class) else { continue };
-        let suffixes = ["", ".apart", ".pieces", ".links", ".1", ".2"];
-        names.extend(suffixes.map(|suffix| format!("main/{}{suffix}", id.0)));
-    }
+    let mut names = vec![WINDOW_TREE.to_owned()];
+    names.extend(tables.class_trees());
     let mut found = Vec::new();
     for name in names {
         tables
@@ -78,7 +74,7 @@ fn entries(tables: &mut Tables) -> Entries {
 }
 
 /// A server that orders entries and clamps their stamps.
-struct Server {
+pub(crate) struct Server {
     history: Vec<(u32, Vec<u8>)>,
     /// Salts of the seqs from 0 on.
     salts: Vec<u64>,
@@ -90,6 +86,19 @@ struct Server {
 }
 
 impl Server {
+    pub(crate) fn new() -> Self {
+        let (history, salts, greatest) = (vec![], vec![FIRST_SALT], vec![]);
+        Self { history, salts, greatest, last: [0; 64], refused: vec![] }
+    }
+
+    /// Takes the refusals of a client.
+    pub(crate) fn take_refused(&mut self, client: u32) -> Vec<u64> {
+        let (taken, kept) = self.refused.drain(..).partition(|(of, _)| *of == client);
+        self.refused = kept;
+        let taken: Vec<(u32, u64)> = taken;
+        taken.into_iter().map(|(_, client_seq)| client_seq).collect()
+    }
+
     fn submit(&mut self, client: u32, bytes: &[u8]) {
         let mut entry = entry::decode(bytes).unwrap();
         let Header { base, stamp, .. } = entry.header;
@@ -104,7 +113,7 @@ impl Server {
         self.greatest.push(self.greatest.last().copied().unwrap_or_default().max(stamp));
     }
 
-    fn upload(&mut self, number: u32, client: &mut Client, random: &mut Random) {
+    pub(crate) fn upload(&mut self, number: u32, client: &mut Client, random: &mut Random) {
         let upload = client.replica.upload_after(client.uploaded, 500).unwrap();
         for (client_seq, entry) in upload.entries {
             assert!(client_seq > client.uploaded, "SY19: {client_seq}");
@@ -117,7 +126,13 @@ impl Server {
         }
     }
 
-    fn download(&self, number: u32, client: &Client, count: usize) -> Merged {
+    /// Calls `body` with the next entries of the history for a client.
+    pub(crate) fn with_download<T>(
+        &self,
+        number: u32,
+        (client, count): (&Client, usize),
+        body: impl FnOnce(&Download<'_>) -> T,
+    ) -> T {
         let from = client.replica.meta().unwrap().cursor;
         let first = usize::try_from(from).unwrap();
         let end = self.history.len().min(first + count);
@@ -132,13 +147,21 @@ impl Server {
             })
             .collect();
         let salt = self.salts[end];
-        let download = Download { epoch: 1, from, salt, horizon: 0, durable_seq: 0, items: &items };
-        let wrong = client.replica.download(&Download { salt: salt ^ 1, ..download });
+        body(&Download { epoch: 1, from, salt, horizon: 0, durable_seq: 0, items: &items })
+    }
+
+    fn download(&self, number: u32, client: &Client, count: usize) -> Merged {
+        self.with_download(number, (client, count), |download| Self::apply(client, download))
+    }
+
+    fn apply(client: &Client, download: &Download<'_>) -> Merged {
+        let salt = download.salt ^ 1;
+        let wrong = client.replica.download(&Download { salt, ..*download });
         assert_eq!(wrong, Err(ClientError::Download(BadDownload::Salt)), "SV5");
-        let merged = client.replica.download(&download).unwrap();
-        if !items.is_empty() {
+        let merged = client.replica.download(download).unwrap();
+        if !download.items.is_empty() {
             let before = client.dump();
-            let again = client.replica.download(&download);
+            let again = client.replica.download(download);
             assert_eq!(again, Ok(Merged::default()), "SY8: applied twice");
             assert_eq!(client.dump(), before, "SY8: applied twice");
         }
@@ -260,8 +283,7 @@ fn restore(server: &mut Server, clients: &mut [Client], (seed, random): (u64, &m
 
 fn run(seed: u64) {
     let mut random = Random(seed);
-    let (history, salts, greatest) = (vec![], vec![FIRST_SALT], vec![]);
-    let mut server = Server { history, salts, greatest, last: [0; 64], refused: vec![] };
+    let mut server = Server::new();
     let mut clients: Vec<Client> =
         (0..3).map(|index| Client::new(index == 1, index * 40)).collect();
     let identify = |index: usize, clients: &[Client]| {
@@ -380,8 +402,7 @@ fn replicas_converge_to_the_fold_of_the_history() {
 #[test]
 fn observers_tell_a_merge_from_a_commit_of_the_app() {
     let mut random = Random(1);
-    let (history, salts, greatest) = (vec![], vec![FIRST_SALT], vec![]);
-    let mut server = Server { history, salts, greatest, last: [0; 64], refused: vec![] };
+    let mut server = Server::new();
     let mut clients = [Client::new(false, 0), Client::new(true, 0)];
     let (_, changes) = clients[1].replica.database().subscribe().unwrap();
     for (number, client) in (1..).zip(&mut clients) {

@@ -1,11 +1,13 @@
 //! Replicas on files.
 //!
 //! - `app`: an app that writes.
+//! - `fast_path`: the fast path against the slow one.
 //! - `histories`: clients against one fold of the history.
 //! - `sessions`: clients and a server over sessions.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod app;
+mod fast_path;
 mod histories;
 mod sessions;

@@ -1,0 +1,163 @@
+//! The fast path of replicas against the slow one: the same files, byte for byte.
+//!
+//! - SY11 The fast path leaves the state of the slow one.
+
+use crate::app::{Random, effort, step};
+use crate::histories::{Client, Entries, Server, entries};
+use fastness_sync::client::{Download, Refusal};
+
+/// A client twice: with the fast path, and without.
+struct Twins {
+    number: u32,
+    fast: Client,
+    slow: Client,
+}
+
+/// Situations that the runs met.
+#[derive(Debug, Default)]
+struct Situations {
+    /// Own entries that got their place while later ones were pending, without a rebase.
+    ordered: usize,
+    /// Downloads of others' entries beside pending ones.
+    beside: usize,
+    purges: usize,
+}
+
+impl Twins {
+    fn new(number: u32, encrypted: bool) -> Self {
+        let [fast, slow] = [false, true].map(|is_slow| {
+            let client = Client::new(encrypted, 0);
+            if is_slow {
+                client.replica.clock().use_slow_path();
+            }
+            client.replica.identify(number, 7).unwrap();
+            client
+        });
+        Self { number, fast, slow }
+    }
+
+    fn both(&self) -> [&Client; 2] {
+        [&self.fast, &self.slow]
+    }
+
+    /// Both write one transaction: to objects of all, or to one of their own.
+    fn write(&self, random: &mut Random) {
+        let seed = random.below(u64::from(u32::MAX));
+        for client in self.both() {
+            let mut random = Random(seed);
+            let mut txn = client.replica.database().write().unwrap();
+            for _ in 0..=random.below(3) {
+                if random.below(2) == 0 {
+                    step(&mut random, &mut txn);
+                    continue;
+                }
+                let key = 100 + i64::from(self.number);
+                let (own, _) = txn.get_or_create("Node", key).unwrap();
+                match random.below(3) {
+                    0 => txn.set(&own, "name", "own").unwrap(),
+                    1 => drop(txn.add(&own, "hits", 1).unwrap()),
+                    _ => {
+                        let mut text = txn.list(&own, "text").unwrap();
+                        let at = random.index(text.len().unwrap() + 1);
+                        text.insert(at, "own").unwrap();
+                    }
+                }
+            }
+            txn.commit().unwrap();
+        }
+    }
+
+    /// Both apply a part of the history, which a server may have purged up to a horizon.
+    fn download(&self, server: &Server, (count, horizon): (usize, u64), met: &mut Situations) {
+        let before = self.pending();
+        let merged = self.both().map(|client| {
+            server.with_download(self.number, (client, count), |download| {
+                let download = Download { horizon, durable_seq: horizon, ..*download };
+                client.replica.download(&download)
+            })
+        });
+        assert_eq!(merged[0], merged[1], "SY11: outcomes");
+        let ordered = self.fast.replica.database().store().snapshot().tree("sync/ordered").len();
+        met.ordered += usize::from(ordered > 0);
+        let foreign = merged[0].as_ref().map_or(0, |merged| merged.foreign);
+        met.beside += usize::from(before > 0 && foreign > 0);
+    }
+
+    fn pending(&self) -> usize {
+        self.fast.replica.upload_after(0, usize::MAX).unwrap().entries.len()
+    }
+
+    /// Compares all trees but the pre-images, whose effect is the canonical state.
+    fn compare(&self, of: &str) {
+        let [fast, slow] = self.both().map(|client| {
+            let replica = &client.replica;
+            let upload = replica.upload_after(0, usize::MAX).unwrap();
+            let mut held: Entries = Vec::new();
+            let snapshot = replica.database().store().snapshot();
+            for name in ["sync/meta", "sync/unsaved", "sync/dead", "sync/local"] {
+                for entry in snapshot.tree(name).range(..).unwrap() {
+                    let (key, value) = entry.unwrap();
+                    held.push((name.to_owned(), key.to_vec(), value.to_vec()));
+                }
+            }
+            let mut txn = replica.database().write().unwrap();
+            let working = entries(txn.tables());
+            drop(txn);
+            let canonical = replica.canonical(|tables| Ok(entries(tables))).unwrap();
+            (upload, held, working, canonical)
+        });
+        assert_eq!(fast.0, slow.0, "SY11: pending entries, {of}");
+        assert_eq!(fast.1, slow.1, "SY11: records, {of}");
+        assert_eq!(fast.2, slow.2, "SY11: working state, {of}");
+        assert_eq!(fast.3, slow.3, "SY11: canonical state, {of}");
+    }
+
+    /// The least seq that the client still needs.
+    fn needs(&self) -> u64 {
+        let meta = self.slow.replica.meta().unwrap();
+        meta.cursor.min(self.slow.replica.upload_after(0, 1).unwrap().oldest_base)
+    }
+}
+
+fn run(seed: u64, met: &mut Situations) {
+    let mut random = Random(seed);
+    let mut server = Server::new();
+    let mut all = [Twins::new(1, false), Twins::new(2, true)];
+    for round in 0..50 {
+        let at = random.index(2);
+        let horizon = all.iter().map(Twins::needs).min().unwrap_or_default();
+        let twins = &mut all[at];
+        let of = format!("seed {seed}, round {round}, client {}", twins.number);
+        match random.below(7) {
+            0 | 1 => {
+                server.upload(twins.number, &mut twins.fast, &mut random);
+                let refused = match random.below(2) {
+                    0 => server.take_refused(twins.number),
+                    _ => Vec::new(),
+                };
+                for client_seq in refused {
+                    let refusal = Refusal { code: 225, operation: None };
+                    let [fast, slow] = twins
+                        .both()
+                        .map(|client| client.replica.refuse(client_seq, refusal).unwrap());
+                    assert_eq!(fast, slow, "SY11: {of}");
+                }
+            }
+            2 | 3 => twins.download(&server, (1 + random.index(3), horizon), met),
+            4 if random.below(3) == 0 => {
+                let purged = twins.fast.replica.meta().unwrap().purged;
+                twins.both().iter().for_each(|client| client.replica.compact().unwrap());
+                met.purges += usize::from(twins.fast.replica.meta().unwrap().purged > purged);
+            }
+            _ => twins.write(&mut random),
+        }
+        twins.compare(&of);
+    }
+}
+
+#[test]
+fn the_fast_path_leaves_the_files_of_the_slow_one() {
+    let mut met = Situations::default();
+    (1..=25 * effort()).for_each(|seed| run(seed, &mut met));
+    assert!(met.ordered > 20 && met.beside > 20 && met.purges > 5, "{met:?}");
+}
