@@ -363,6 +363,16 @@ impl Tables {
         Ok(is_within.then(|| (key.to_vec(), value.to_vec())))
     }
 
+    /// Returns keys of a tree in order, from one on, at most so many.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn side_keys(&self, from: SideKey<'_>, count: usize) -> Result<Vec<Vec<u8>>> {
+        let tree = ReadSource::Txn(&self.txn).tree(from.tree);
+        let keys = tree.range(from.key..)?.take(count);
+        keys.map(|entry| entry.map(|(key, _)| key.to_vec())).collect()
+    }
+
     /// Calls `visit` with every entry whose key begins with `prefix`, in order. It may change any
     /// tree.
     ///

@@ -17,6 +17,7 @@
 //! - `rebase`: undo, change, redo.
 //! - `download`: entries of the history, and refusals.
 //! - `replica`: the face of it.
+//! - `acknowledgement`: how far an own entry has come.
 //! - `fresh`, `old_state`, `reset`, `kept_report`: client reset.
 //! - `session_file`: the file behind a session.
 //!
@@ -27,6 +28,7 @@
 //!
 //! Specification and format: docs/sync.md#client-file.
 
+mod acknowledgement;
 mod download;
 mod error;
 mod fresh;
@@ -43,6 +45,7 @@ mod session_file;
 mod touched;
 mod write;
 
+pub use acknowledgement::Acknowledgement;
 pub use download::{DeadLetter, Download, DownloadItem, EntryOutcome, Merged, Refusal};
 pub use error::{BadDownload, ClientError, ClientResult};
 pub use fresh::SnapshotPart;

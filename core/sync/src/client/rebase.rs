@@ -19,7 +19,7 @@ use super::touched::{TouchedObjects, note_images};
 use crate::entry::{self, Entry, Header};
 use crate::merge::{self, Author, PENDING_SEQ};
 use crate::outcome::Outcome;
-use crate::table_state::{TableState, WINDOW_TREE, objects_of};
+use crate::table_state::{PurgeStep, TableState, WINDOW_TREE, objects_of};
 use fastness::Error;
 use fastness::table::{ObjectId, Operation, SchemaChange, SideKey, Tables};
 use std::collections::VecDeque;
@@ -37,6 +37,15 @@ pub(super) struct Rebase<'t> {
     pub(super) is_known: bool,
     /// Entries of others may have changed classes.
     has_foreign: bool,
+}
+
+/// Records of the window that one transaction visits in a purge.
+const PURGED_AT_ONCE: usize = 4096;
+
+/// The rest of a purge.
+pub(super) struct PurgePart {
+    horizon: u64,
+    from: Vec<u8>,
 }
 
 /// Knowledge of a rebase about the pending entries.
@@ -146,18 +155,25 @@ impl<'t> Rebase<'t> {
         Ok(())
     }
 
-    /// Purges the window up to the horizon, as far as the pending entries permit.
-    pub(super) fn purge(&mut self) -> Result<(), Error> {
+    /// Does a part of a purge of the window up to the horizon, as far as the pending entries
+    /// permit. Returns the next part; none at the end.
+    pub(super) fn purge(&mut self, part: Option<PurgePart>) -> Result<Option<PurgePart>, Error> {
         // Bases never decrease from entry to entry.
         let oldest = pending::first(self.tables)?.and_then(|first| header(&first.entry));
         let oldest = oldest.map_or(self.meta.cursor, |header| header.base);
-        let horizon = self.meta.horizon.min(oldest).min(self.meta.cursor);
-        if horizon > self.meta.purged {
-            self.undo()?;
-            TableState::new(self.tables, WINDOW_TREE).purge(horizon)?;
+        let permitted = self.meta.horizon.min(oldest).min(self.meta.cursor);
+        let first = PurgePart { horizon: permitted, from: Vec::new() };
+        let PurgePart { horizon, from } = part.unwrap_or(first);
+        if horizon <= self.meta.purged || horizon > permitted {
+            return Ok(None);
+        }
+        self.undo()?;
+        let step = PurgeStep { from: &from, count: PURGED_AT_ONCE };
+        let next = TableState::new(self.tables, WINDOW_TREE).purge_step(horizon, step)?;
+        if next.is_none() {
             self.meta.purged = horizon;
         }
-        Ok(())
+        Ok(next.map(|from| PurgePart { horizon, from }))
     }
 
     /// Applies the pending entries again if they were undone, and writes the metadata. Returns the

@@ -232,12 +232,16 @@ impl ClientReplica {
         body(rebase.tables)
     }
 
-    /// Purges the window up to the horizon (MR9).
+    /// Purges the window up to the horizon (MR9), in transactions of bounded size.
     ///
     /// # Errors
     /// If the file cannot be read or written, or is damaged.
     pub fn compact(&self) -> ClientResult<()> {
-        self.rebase(|rebase| Ok(rebase.purge()?))
+        let mut part = self.rebase(|rebase| Ok(rebase.purge(None)?))?;
+        while part.is_some() {
+            part = self.rebase(|rebase| Ok(rebase.purge(part)?))?;
+        }
+        Ok(())
     }
 
     /// Returns the refused entries, oldest first.

@@ -4,10 +4,13 @@
 //! - SY9 A purge changes nothing visible, then or later.
 
 use super::error::ServerResult;
-use super::layout::{ClientRecord, DEAD_LETTERS, FileRecord as _, HISTORY, letter_key, seq_key};
+use super::layout::{
+    BegunPurge, ClientRecord, DEAD_LETTERS, FileRecord as _, HISTORY, Meta, letter_key, seq_key,
+};
 use super::replica::ServerReplica;
 use super::state::StateTxn;
-use super::trees::{ReadTrees as _, put_meta};
+use super::trees::{ReadTrees as _, put, put_meta};
+use crate::table_state::PurgeStep;
 use fastness::WriteTxn;
 
 impl ServerReplica {
@@ -35,7 +38,7 @@ impl ServerReplica {
     }
 
     /// Deletes entries of the history up to the horizon, at most so many, and then purges the
-    /// state. Tells whether more is left to do.
+    /// state, in parts of some records for each of so many. Tells whether more is left to do.
     ///
     /// # Errors
     /// If the file cannot be read or written, or is damaged.
@@ -47,13 +50,34 @@ impl ServerReplica {
         let is_done = keys.len() < entries_max;
         remove(txn.trees(), HISTORY, &keys)?;
         if is_done && meta.purged < meta.horizon.seq {
-            txn.state().purge(meta.horizon.seq)?;
-            meta.purged = meta.horizon.seq;
-            put_meta(txn.trees(), &meta)?;
+            let count = entries_max.saturating_mul(RECORDS_FOR_ENTRY);
+            if let Some(purged) = purge_step(&mut txn, (&meta, count))? {
+                meta.purged = purged;
+                put_meta(txn.trees(), &meta)?;
+            }
         }
         txn.commit()?;
-        Ok(!is_done)
+        Ok(!is_done || meta.purged < meta.horizon.seq)
     }
+}
+
+/// Records of the window that a compaction visits for each entry that it may delete.
+const RECORDS_FOR_ENTRY: usize = 16;
+
+/// Does a part of a purge of the state. Returns the horizon up to which it is purged at the end.
+fn purge_step(txn: &mut StateTxn, (meta, count): (&Meta, usize)) -> ServerResult<Option<u64>> {
+    let begun: Option<BegunPurge> = txn.trees().record(BegunPurge::KEY)?;
+    let first = BegunPurge { horizon: meta.horizon.seq, from: Vec::new() };
+    let BegunPurge { horizon, from } = begun.unwrap_or(first);
+    let step = PurgeStep { from: &from, count: count.max(1) };
+    match txn.state().purge_step(horizon, step)? {
+        Some(from) => put(txn.trees(), BegunPurge::KEY, &BegunPurge { horizon, from })?,
+        None => {
+            txn.trees().tree(BegunPurge::TREE)?.remove(BegunPurge::KEY)?;
+            return Ok(Some(horizon));
+        }
+    }
+    Ok(None)
 }
 
 /// Keys of a tree, the first and the last that may be returned.

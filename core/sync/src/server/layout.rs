@@ -157,6 +157,31 @@ impl FileRecord for Meta {
     }
 }
 
+/// A purge of the state that is not at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BegunPurge {
+    pub(super) horizon: u64,
+    /// The next key of the window.
+    pub(super) from: Vec<u8>,
+}
+
+impl BegunPurge {
+    pub(super) const KEY: &'static [u8] = &[1];
+}
+
+impl FileRecord for BegunPurge {
+    const TREE: &'static str = META;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Problem> {
+        Ok(Self { horizon: reader.varint()?, from: reader.binary()?.to_vec() })
+    }
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        put_varint(bytes, self.horizon);
+        put_binary(bytes, &self.from);
+    }
+}
+
 /// An entry of the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HistoryRecord {

@@ -6,7 +6,19 @@ use super::links::LinkOwner;
 use super::record::{ElementMemory, OwnerKey, PURGED_STAMP, ValueRecord, WindowKey, WindowRecord};
 use super::{FileResult, TableState};
 use crate::merge::{Deletion, Register};
-use fastness::table::{ElementId, ObjectKey, ObjectRef};
+use fastness::table::{ElementId, ObjectKey, ObjectRef, SideKey};
+
+/// Records that a purge visits before it writes what it found.
+const KEYS_AT_ONCE: usize = 4096;
+
+/// A part of a purge.
+#[derive(Clone, Copy, Debug)]
+pub struct PurgeStep<'p> {
+    /// The first key that is visited.
+    pub from: &'p [u8],
+    /// Most keys that are visited, at least 1.
+    pub count: usize,
+}
 
 impl TableState<'_> {
     /// Forgets what entries with a base of at least `horizon` cannot meet (MR9).
@@ -14,22 +26,42 @@ impl TableState<'_> {
     /// # Errors
     /// If the file cannot be read or is damaged.
     pub fn purge(&mut self, horizon: u64) -> FileResult<()> {
+        let mut from = Some(Vec::new());
+        while let Some(key) = from {
+            from = self.purge_step(horizon, PurgeStep { from: &key, count: KEYS_AT_ONCE })?;
+        }
+        Ok(())
+    }
+
+    /// Does a part of a purge: visits some records of the window. Returns the key to continue from;
+    /// none at the end.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn purge_step(
+        &mut self,
+        horizon: u64,
+        PurgeStep { from, count }: PurgeStep<'_>,
+    ) -> FileResult<Option<Vec<u8>>> {
         let held = self.number_at(PURGED_STAMP)?;
         let mut purged = held;
-        for key in self.keys(&[])? {
-            let parsed = WindowKey::read(&key).ok_or_else(|| self.tables.damaged())?;
+        let keys = self.tables.side_keys(SideKey { tree: self.window, key: from }, count)?;
+        for key in &keys {
+            let parsed = WindowKey::read(key).ok_or_else(|| self.tables.damaged())?;
             let dropped = match parsed {
-                WindowKey::Deletion => self.purge_deletion(&key, horizon).map(|()| None)?,
-                WindowKey::Value(_) => self.purge_value(&key, horizon)?,
+                WindowKey::Deletion => self.purge_deletion(key, horizon).map(|()| None)?,
+                WindowKey::Value(_) => self.purge_value(key, horizon)?,
                 WindowKey::Element(owner, id) => self.purge_element(owner, id, horizon)?,
                 WindowKey::Head(_) | WindowKey::Derived => None,
             };
             purged = purged.max(dropped.map(|register| register.stamp.time));
         }
-        match purged {
-            Some(stamp) if purged != held => self.insert(PURGED_STAMP, &stamp.to_le_bytes()),
-            _ => Ok(()),
+        if let Some(stamp) = purged.filter(|_| purged != held) {
+            self.insert(PURGED_STAMP, &stamp.to_le_bytes())?;
         }
+        // The least key after the last one.
+        let last = keys.last().filter(|_| keys.len() == count);
+        Ok(last.map(|last| [&last[..], &[0]].concat()))
     }
 
     fn purge_deletion(&mut self, key: &[u8], horizon: u64) -> FileResult<()> {

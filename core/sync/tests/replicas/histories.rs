@@ -12,8 +12,8 @@ use fastness::table::{SideKey, Tables};
 use fastness::{Key, Store, StoreOptions};
 use fastness_sync::chain::{FIRST_SALT, salt};
 use fastness_sync::client::{
-    BadDownload, ClientError, ClientReplica, Download, DownloadItem, Merged, Refusal, ReplicaClock,
-    ResetMode, ResetStart, SnapshotPart,
+    Acknowledgement, BadDownload, ClientError, ClientReplica, Download, DownloadItem, Merged,
+    Refusal, ReplicaClock, ResetMode, ResetStart, SnapshotPart,
 };
 use fastness_sync::entry::{self, Header};
 use fastness_sync::merge::{Author, apply};
@@ -418,4 +418,25 @@ fn observers_tell_a_merge_from_a_commit_of_the_app() {
         remote.push(changes.is_remote);
     }
     assert_eq!(remote, [false, true], "W5");
+}
+
+#[test]
+fn an_entry_is_local_then_ordered_then_backed_up() {
+    let mut random = Random(1);
+    let mut server = Server::new();
+    let mut client = Client::new(true, 0);
+    client.replica.identify(1, 7).unwrap();
+    let last = client.replica.meta().unwrap().last_client_seq;
+    let acknowledged = |client: &Client| client.replica.acknowledgement(last).unwrap();
+    assert_eq!(client.replica.acknowledgement(last + 1), Ok(None));
+    assert_eq!(acknowledged(&client), Some(Acknowledgement::Local));
+    server.upload(1, &mut client, &mut random);
+    let download = |durable_seq: u64| {
+        server.with_download(1, (&client, 9), |download| {
+            client.replica.download(&Download { durable_seq, ..*download }).unwrap();
+        });
+        acknowledged(&client)
+    };
+    assert_eq!(download(0), Some(Acknowledgement::Ordered(last)), "MR10");
+    assert_eq!(download(last), Some(Acknowledgement::BackedUp), "MR10");
 }
