@@ -1,5 +1,6 @@
 //! A worker: a thread with some of the databases, and all sessions that are bound to them.
 //!
+//! - H31 A mark is answered after every entry that was acknowledged before it arrived.
 //! - H26 After each batch of jobs, the sessions of every database that changed hear of its head.
 //! - SV4 At most so many databases are open; those without sessions are closed first.
 
@@ -116,6 +117,10 @@ impl Worker {
                 self.sessions.insert(key, Rc::new(RefCell::new(Session::new(session))));
             }
             Job::Frame { key, packet, work } => {
+                if packet.is_mark() {
+                    // The mark is about entries of this batch too: they are acknowledged already.
+                    self.publish();
+                }
                 if let Some(session) = self.sessions.get(&key).map(Rc::clone) {
                     self.input(&session, ServerInput::Received(&packet));
                 }

@@ -107,3 +107,26 @@ fn a_client_has_one_session() {
     first.begin(2, PATH);
     assert_eq!(first.line(), "RESUMED head 0 last 0");
 }
+
+/// The server handles frames in batches: a mark may be in that of an entry.
+#[test]
+fn a_mark_covers_what_was_acknowledged_to_another_client() {
+    let host = Host::new();
+    let user = SyncUser::register(&host, "alice");
+    let (mut one, mut other) = (user.connect(&host), user.connect(&host));
+    one.begin(1, PATH);
+    other.begin(1, PATH);
+    assert_eq!(one.line(), "RESUMED head 0 last 0");
+    assert_eq!(other.line(), "RESUMED head 0 last 0");
+    for number in 1..=200 {
+        one.upload(1, &[entry(number, "a")]);
+        while one.line() != format!("ACK {number}") {}
+        other.send(1, Message::Mark(Mark { number }));
+        let mut lines = Vec::new();
+        while lines.last() != Some(&format!("MARK {number}")) {
+            lines.push(other.line());
+        }
+        let has_entry = lines.iter().any(|line| line.starts_with("DOWNLOAD"));
+        assert!(has_entry, "H31: {lines:?}");
+    }
+}

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 
 /// Type of the frame that opens a session.
 const BIND: u8 = 5;
+/// Type of the frame that asks for the completion of a download.
+const MARK: u8 = 14;
 const COMPRESSED: u8 = 1;
 const EXTENDED: u8 = 2;
 /// Features are the numbers below this.
@@ -170,6 +172,12 @@ impl<'a> Packet<'a> {
     #[must_use]
     pub const fn is_bind(&self) -> bool {
         self.code == BIND
+    }
+
+    /// Tells whether the frame asks for the completion of a download.
+    #[must_use]
+    pub const fn is_mark(&self) -> bool {
+        self.code == MARK
     }
 
     /// Returns the number of bytes of the body without compression: the price of a download.
