@@ -55,8 +55,8 @@ impl Wire {
         self.0.write_all(bytes.as_ref()).unwrap_or_default();
     }
 
-    /// Makes the receive buffer small. A large one grows while it fills, so that a server whose client
-    /// reads nothing still sends a little now and then.
+    /// Makes the receive buffer small. A large one grows while it fills, so that a server whose
+    /// client reads nothing still sends a little now and then.
     pub(crate) fn receive_little(&self) {
         socket2::SockRef::from(&self.0).set_recv_buffer_size(4096).unwrap();
     }

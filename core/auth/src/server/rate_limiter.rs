@@ -77,8 +77,8 @@ pub struct RateLimiter {
 
 struct Buckets {
     rate: Rate,
-    /// Arrival times since the earliest time there is: memory of untouched cells stays zero, which the
-    /// system supplies without writing it.
+    /// Arrival times since the earliest time there is: untouched cells stay zero, which the system
+    /// supplies without writing them.
     arrivals: Box<[u64]>,
 }
 
