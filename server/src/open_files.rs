@@ -18,17 +18,21 @@ pub(crate) fn fit(limits: HttpLimits, databases: usize) -> HttpLimits {
     let others = RESERVED_CONNECTIONS + OTHER_FILES + databases.saturating_mul(DATABASE_FILES);
     let wanted = limits.connections_max.saturating_add(others);
     let granted = raise(wanted);
-    if granted >= wanted {
-        return limits;
+    let connections_max = connections_within(granted, others, limits.connections_max);
+    if connections_max < limits.connections_max {
+        tracing::warn!(
+            open_files = granted,
+            wanted,
+            connections_max,
+            "the system limits open files; raise the limit (ulimit -n, LimitNOFILE)"
+        );
     }
-    let connections_max = granted.saturating_sub(others).max(1);
-    tracing::warn!(
-        open_files = granted,
-        wanted,
-        connections_max,
-        "the system limits open files; raise the limit (ulimit -n, LimitNOFILE)"
-    );
     HttpLimits { connections_max, ..limits }
+}
+
+/// Returns the connections that fit beside other files, at least one.
+fn connections_within(granted: usize, others: usize, connections_max: usize) -> usize {
+    connections_max.min(granted.saturating_sub(others).max(1))
 }
 
 /// Raises the limit to `wanted`, or to the most that the system permits; returns it.
@@ -55,4 +59,28 @@ fn raise(wanted: usize) -> usize {
 #[cfg(not(unix))]
 fn raise(wanted: usize) -> usize {
     wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_fit_the_files_that_the_system_grants() {
+        assert_eq!(connections_within(10_000, 600, 4096), 4096);
+        assert_eq!(connections_within(1024, 600, 4096), 424, "H17");
+        assert_eq!(connections_within(100, 600, 4096), 1, "H17");
+        assert_eq!(connections_within(usize::MAX, 600, 4096), 4096);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_limit_is_raised_for_connections_and_databases() {
+        use rustix::process::{Resource, getrlimit};
+        let limits = HttpLimits { connections_max: 300, ..HttpLimits::default() };
+        let fitted = fit(limits, 50);
+        let current = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let files = fitted.connections_max + 50 * DATABASE_FILES + OTHER_FILES;
+        assert!(current >= u64::try_from(files).unwrap(), "H17: {current} files");
+    }
 }

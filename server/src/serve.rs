@@ -62,7 +62,7 @@ pub struct Server {
 /// [`StartError`], whose message says what to do.
 pub fn start(config: Config) -> Result<Server, StartError> {
     let tls = config.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
-    if tls.is_none() && !config.listen.ip().is_loopback() && config.trusted_proxies.is_empty() {
+    if exposes_passwords(&config) {
         tracing::warn!(
             listen = %config.listen,
             "plain HTTP beyond this machine exposes passwords; pass a certificate, or name the \
@@ -98,6 +98,12 @@ pub fn start(config: Config) -> Result<Server, StartError> {
     server.sync = Some(Arc::clone(&hub));
     server.admit_operator(&config.data, AdminService { accounts, hasher, key, hub });
     Ok(server)
+}
+
+/// Tells whether passwords travel in plain beyond this machine.
+fn exposes_passwords(config: &Config) -> bool {
+    let has_tls = config.tls.is_some() || !config.trusted_proxies.is_empty();
+    !has_tls && !config.listen.ip().is_loopback()
 }
 
 /// Starts a test server: `/start` and `/stop` start and stop another process.
@@ -331,5 +337,26 @@ impl Acceptor {
         if let Err(error) = self.handler.serve(stream, origin, stopping).await {
             tracing::debug!(%peer, %error, "connection ended");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TlsFiles;
+
+    #[test]
+    fn plain_http_beyond_this_machine_is_warned_about() {
+        let config =
+            |address: &str| Config::new("data", SocketAddr::new(address.parse().unwrap(), 9080));
+        for (address, is_exposed) in
+            [("127.0.0.1", false), ("::1", false), ("0.0.0.0", true), ("192.0.2.1", true)]
+        {
+            assert_eq!(exposes_passwords(&config(address)), is_exposed, "{address}");
+        }
+        let files = TlsFiles { certificate: "c".into(), key: "k".into() };
+        assert!(!exposes_passwords(&Config { tls: Some(files), ..config("0.0.0.0") }));
+        let proxies = vec![IpAddr::from([127, 0, 0, 1])];
+        assert!(!exposes_passwords(&Config { trusted_proxies: proxies, ..config("0.0.0.0") }));
     }
 }

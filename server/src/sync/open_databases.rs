@@ -84,7 +84,12 @@ impl OpenDatabases {
     pub(super) fn open(&mut self, path: &DatabasePath) -> Result<&mut OpenDatabase, Code> {
         if !self.open.contains_key(path) {
             let replica = self.replica(path)?;
-            let (snapshots, sessions) = (SnapshotPool::new(SNAPSHOTS_MAX), BTreeSet::new());
+            let number = random().map_err(|error| {
+                tracing::error!(%error, "sync: no random bytes");
+                Code::STORE_FAILED
+            })?;
+            let snapshots = SnapshotPool::new(SNAPSHOTS_MAX).numbered_from(number);
+            let sessions = BTreeSet::new();
             let open = OpenDatabase { replica, snapshots, sessions, idle_since: Instant::now() };
             self.open.insert(path.clone(), open);
         }

@@ -130,3 +130,24 @@ fn a_mark_covers_what_was_acknowledged_to_another_client() {
         assert!(has_entry, "H31: {lines:?}");
     }
 }
+
+#[test]
+fn a_snapshot_never_continues_with_parts_of_another_one() {
+    let host = Host::new();
+    let user = SyncUser::register(&host, "alice");
+    let mut wire = user.connect(&host);
+    wire.begin(1, PATH);
+    assert_eq!(wire.line(), "RESUMED head 0 last 0");
+    wire.upload(1, &[entry(1, "a")]);
+    assert_eq!(wire.line(), "ACK 1");
+    assert_eq!(wire.line(), "DOWNLOAD 0 to 1, 1 of 1 own");
+    let number = wire.snapshot(1, 0, 0).0;
+    assert_eq!(wire.snapshot(1, number, 5), (number, 5));
+    drop(wire);
+    let host = host.restart();
+    let mut wire = user.connect(&host);
+    wire.bind(1, PATH, true);
+    assert_eq!(wire.line(), "IDENT 2");
+    let (other, offset) = wire.snapshot(1, number, 5);
+    assert!(other != number && offset == 0, "SV3: of the first part of another one");
+}

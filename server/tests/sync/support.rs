@@ -8,7 +8,7 @@ use fastness_sync::entry::{
     Value, encode,
 };
 use fastness_sync::frame::{
-    Auth, Bind, Compression, Frame, Hello, Item, Mark, Message, Packet, Resume, Upload,
+    Auth, Bind, Compression, Frame, Hello, Item, Mark, Message, Packet, Resume, SnapshotGet, Upload,
 };
 use std::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -139,6 +139,18 @@ impl SyncWire {
     pub(crate) fn mark(&mut self, session: u32, number: u64) {
         self.send(session, Message::Mark(Mark { number }));
         assert_eq!(self.line(), format!("MARK {number}"));
+    }
+
+    /// Asks for a part of a snapshot; returns the number and the offset of the answer.
+    #[track_caller]
+    pub(crate) fn snapshot(&mut self, session: u32, snapshot: u64, offset: u64) -> (u64, u64) {
+        self.send(session, Message::SnapshotGet(SnapshotGet { snapshot, offset }));
+        let bytes = self.read().expect("the connection has ended");
+        let packet = Packet::open(&bytes).unwrap();
+        let Message::SnapshotPart(part) = packet.frame().unwrap().message else {
+            panic!("{}", line(&bytes));
+        };
+        (part.snapshot, part.offset)
     }
 
     /// Reads frames until the connection ends.

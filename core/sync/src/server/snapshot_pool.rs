@@ -39,6 +39,15 @@ impl SnapshotPool {
         Self { snapshots_max, last_number: 0, open: Vec::new() }
     }
 
+    /// Numbers the snapshots from a random number on, so that a client that continues after a
+    /// restart of the server never gets a part of another snapshot.
+    #[must_use]
+    pub const fn numbered_from(mut self, random: u64) -> Self {
+        // Numbers never reach their end.
+        self.last_number = random >> 1;
+        self
+    }
+
     /// Reads a part of a snapshot, of at most so many bytes. Without a snapshot of that number, the
     /// part is the first of the newest one.
     ///
