@@ -22,7 +22,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Its tests drive it with our client.
     ("server", &["auth", "client", "core", "sync"]),
     ("cli", &["campaign", "core", "server"]),
-    ("examples", &["core"]),
+    // Its tests start a server.
+    ("examples", &["client", "core", "server"]),
     ("proptests", &["auth", "core", "server", "sim", "sync", "testkit"]),
     ("proptests/tidy", &[]),
     ("fuzz", &["proptests"]),
