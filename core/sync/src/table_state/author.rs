@@ -72,21 +72,23 @@ impl TableState<'_> {
     /// (MR5).
     pub(super) fn anchor(&self, owner: LinkOwner<'_>, of: Neighbours) -> FileResult<Anchor> {
         let list = self.list(owner)?;
+        // The usual case reads no neighbour: a text that is typed.
+        if let Some(left) = of.left
+            && self.memory(&list, left)?.followed.is_none()
+        {
+            return Ok(Anchor::After(entry_element(left)));
+        }
+        if self.is_removed_after(&list, of.left)? {
+            return Ok(of.left.map_or(Anchor::Head, |left| Anchor::After(entry_element(left))));
+        }
         let mut right = self.tables.element_after(list.named(), of.left)?;
         if right.is_some() && right == of.moved {
             right = self.tables.element_after(list.named(), right)?;
         }
-        let is_gap = self.is_removed_after(&list, of.left)?;
-        let is_followed = match of.left {
-            Some(left) => self.memory(&list, left)?.followed.is_some(),
-            None => false,
-        };
         Ok(match (of.left, right) {
-            (Some(left), right) if !is_followed || right.is_none() || is_gap => {
-                Anchor::After(entry_element(left))
-            }
-            (_, Some(right)) if !is_gap => Anchor::Before(entry_element(right)),
-            (_, _) => Anchor::Head,
+            (_, Some(right)) => Anchor::Before(entry_element(right)),
+            (Some(left), None) => Anchor::After(entry_element(left)),
+            (None, None) => Anchor::Head,
         })
     }
 

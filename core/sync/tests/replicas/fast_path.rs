@@ -4,6 +4,7 @@
 
 use crate::app::{Random, effort, step};
 use crate::histories::{Client, Entries, Server, entries};
+use fastness::object::{ObjectId, Transaction, Value};
 use fastness_sync::client::{Download, Refusal};
 
 /// A client twice: with the fast path, and without.
@@ -11,6 +12,24 @@ struct Twins {
     number: u32,
     fast: Client,
     slow: Client,
+}
+
+/// Changes the links of an object, or one of the objects of all that they lead to.
+fn link(random: &mut Random, txn: &mut Transaction, own: &ObjectId) {
+    let key = 200 + i64::try_from(random.below(2)).unwrap();
+    let (target, _) = txn.get_or_create("Node", key).unwrap();
+    match random.below(5) {
+        0 => txn.delete(&target).unwrap(),
+        1 => txn.set(own, "next", Value::Null).unwrap(),
+        2 | 3 => txn.set(own, "next", target).unwrap(),
+        _ => {
+            let mut nodes = txn.list(own, "nodes").unwrap();
+            if nodes.len().unwrap() > 2 {
+                drop(nodes.remove(0).unwrap());
+            }
+            nodes.push(target).unwrap();
+        }
+    }
 }
 
 /// Situations that the runs met.
@@ -53,14 +72,15 @@ impl Twins {
                 }
                 let key = 100 + i64::from(self.number);
                 let (own, _) = txn.get_or_create("Node", key).unwrap();
-                match random.below(3) {
+                match random.below(6) {
                     0 => txn.set(&own, "name", "own").unwrap(),
                     1 => drop(txn.add(&own, "hits", 1).unwrap()),
-                    _ => {
+                    2 => {
                         let mut text = txn.list(&own, "text").unwrap();
                         let at = random.index(text.len().unwrap() + 1);
                         text.insert(at, "own").unwrap();
                     }
+                    _ => link(&mut random, &mut txn, &own),
                 }
             }
             txn.commit().unwrap();
@@ -122,6 +142,7 @@ impl Twins {
 fn run(seed: u64, met: &mut Situations) {
     let mut random = Random(seed);
     let mut server = Server::new();
+    server.is_late = true;
     let mut all = [Twins::new(1, false), Twins::new(2, true)];
     for round in 0..50 {
         let at = random.index(2);
@@ -160,4 +181,49 @@ fn the_fast_path_leaves_the_files_of_the_slow_one() {
     let mut met = Situations::default();
     (1..=25 * effort()).for_each(|seed| run(seed, &mut met));
     assert!(met.ordered > 20 && met.beside > 20 && met.purges > 5, "{met:?}");
+}
+
+/// Both write one transaction, and the server orders all that is pending.
+fn ordered(server: &mut Server, twins: &Twins, write: impl Fn(&mut Transaction)) {
+    for client in twins.both() {
+        let mut txn = client.replica.database().write().unwrap();
+        write(&mut txn);
+        txn.commit().unwrap();
+    }
+    for (_, entry) in twins.fast.replica.upload_after(0, usize::MAX).unwrap().entries {
+        server.submit(twins.number, &entry);
+    }
+}
+
+#[test]
+fn a_delete_meets_a_link_that_its_author_did_not_know() {
+    let node = |txn: &mut Transaction, key: i64| txn.get_or_create("Node", key).unwrap().0;
+    for unlinks in [false, true] {
+        let (mut server, mut met) = (Server::new(), Situations::default());
+        let twins = [Twins::new(1, false), Twins::new(2, true)];
+        for twins in &twins {
+            ordered(&mut server, twins, |txn| drop((node(txn, 1), node(txn, 2))));
+        }
+        twins.iter().for_each(|twins| twins.download(&server, (9, 0), &mut met));
+        ordered(&mut server, &twins[0], |txn| {
+            let (from, to) = (node(txn, 1), node(txn, 2));
+            txn.set(&from, "next", to).unwrap();
+        });
+        twins[0].download(&server, (9, 0), &mut met);
+        ordered(&mut server, &twins[1], |txn| {
+            let to = node(txn, 2);
+            txn.delete(&to).unwrap();
+        });
+        for client in twins[0].both() {
+            let mut txn = client.replica.database().write().unwrap();
+            let from = node(&mut txn, 1);
+            match unlinks {
+                false => txn.set(&from, "name", "pending").unwrap(),
+                true => txn.set(&from, "next", Value::Null).unwrap(),
+            }
+            txn.commit().unwrap();
+        }
+        twins[0].download(&server, (9, 0), &mut met);
+        twins[0].compare("a pending entry and a Delete");
+    }
 }

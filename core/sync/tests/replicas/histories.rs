@@ -83,12 +83,14 @@ pub(crate) struct Server {
     /// The last stamp of each client.
     last: [u64; 64],
     refused: Vec<(u32, u64)>,
+    /// Whether some entries get a later stamp than their own.
+    pub(crate) is_late: bool,
 }
 
 impl Server {
     pub(crate) fn new() -> Self {
         let (history, salts, greatest) = (vec![], vec![FIRST_SALT], vec![]);
-        Self { history, salts, greatest, last: [0; 64], refused: vec![] }
+        Self { history, salts, greatest, last: [0; 64], refused: vec![], is_late: false }
     }
 
     /// Takes the refusals of a client.
@@ -99,12 +101,13 @@ impl Server {
         taken.into_iter().map(|(_, client_seq)| client_seq).collect()
     }
 
-    fn submit(&mut self, client: u32, bytes: &[u8]) {
+    pub(crate) fn submit(&mut self, client: u32, bytes: &[u8]) {
         let mut entry = entry::decode(bytes).unwrap();
         let Header { base, stamp, .. } = entry.header;
         let known = base.checked_sub(1).map_or(0, |at| self.greatest[usize::try_from(at).unwrap()]);
         let last = &mut self.last[client as usize];
-        let stamp = stamp.max(known + 1).max(*last + 1);
+        let late = u64::from(self.is_late && self.history.len().is_multiple_of(5));
+        let stamp = (stamp + late).max(known + 1).max(*last + 1);
         *last = stamp;
         entry.header.stamp = stamp;
         let entry = entry::encode(&entry).unwrap();
