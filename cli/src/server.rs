@@ -9,7 +9,7 @@ use crate::operator::DataArgs;
 use crate::sync::{self, SyncCommand};
 use clap::Subcommand;
 use fastness_server::auth::Secret;
-use fastness_server::auth::server::{AdminReply, AdminRequest, UserSummary};
+use fastness_server::auth::server::{AdminReply, AdminRequest, DatabaseRight, UserSummary};
 use std::fs;
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -57,6 +57,10 @@ enum UserCommand {
     MakeAdmin(UserArgs),
     /// Make an administrator an ordinary user.
     MakeUser(UserArgs),
+    /// Let an account open a database of another user.
+    Grant(GrantArgs),
+    /// Revoke what was granted.
+    Revoke(RevokeArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -65,6 +69,24 @@ struct UserArgs {
     name: String,
     #[command(flatten)]
     data: DataArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct RevokeArgs {
+    #[command(flatten)]
+    user: UserArgs,
+    /// Path of the database, /IDENTITY/NAME.
+    #[arg(long)]
+    path: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct GrantArgs {
+    #[command(flatten)]
+    database: RevokeArgs,
+    /// Allow no changes.
+    #[arg(long)]
+    read_only: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -153,6 +175,16 @@ fn run_user(command: UserCommand, out: &mut dyn Write) -> Result<u8, Failure> {
         UserCommand::MakeUser(user) => {
             let name = user.name.clone();
             (user, AdminRequest::SetAdmin { name, is_admin: false }, "is an ordinary user")
+        }
+        UserCommand::Grant(GrantArgs { database: RevokeArgs { user, path }, read_only }) => {
+            let right = if read_only { DatabaseRight::Read } else { DatabaseRight::Write };
+            let name = user.name.clone();
+            let done = if read_only { "may read the database" } else { "may write the database" };
+            (user, AdminRequest::Grant { name, path, right: Some(right) }, done)
+        }
+        UserCommand::Revoke(RevokeArgs { user, path }) => {
+            let name = user.name.clone();
+            (user, AdminRequest::Grant { name, path, right: None }, "has no grant for the database")
         }
     };
     let name = &user.name;

@@ -45,7 +45,7 @@ fn run_examples(folder: &TestFolder) {
         }
         count += 1;
     }
-    assert_eq!(count, 15, "{known:?}");
+    assert_eq!(count, 17, "{known:?}");
 }
 
 #[test]

@@ -172,9 +172,9 @@ impl SyncHub {
         if !claims.permissions.contains(&Permission::Download) {
             return Err(Code::BAD_TOKEN);
         }
-        match self.accounts.rights(&claims.identity) {
-            Ok(Some(_)) => {}
-            Ok(None) => return Err(Code::REVOKED),
+        match self.accounts.is_active(&claims.identity) {
+            Ok(true) => {}
+            Ok(false) => return Err(Code::REVOKED),
             Err(error) => {
                 tracing::error!(%error, "sync: the account of a token cannot be read");
                 return Err(Code::STORE_FAILED);
@@ -256,10 +256,14 @@ impl SyncHub {
         })
     }
 
-    /// Ends the connections of accounts that no longer exist, or are blocked.
+    /// Ends the connections of accounts that no longer exist, or are blocked, and the sessions
+    /// whose users have other rights now.
     pub(crate) fn end_revoked(&self) {
-        let is_revoked = |user: &str| matches!(self.accounts.rights(user), Ok(None));
+        let is_revoked = |user: &str| matches!(self.accounts.is_active(user), Ok(false));
         self.registry.end(Code::REVOKED, |_, entry| entry.user.as_deref().is_some_and(is_revoked));
+        for worker in 0..self.workers.len() {
+            self.send(worker, Job::Recheck);
+        }
     }
 
     /// Runs the upkeep now, and waits for its end.

@@ -45,6 +45,8 @@ pub(super) enum Job {
     Lend { path: DatabasePath, reply: Sender<Result<LentDatabase, Code>> },
     /// The history or the backup of a database has advanced.
     Changed(DatabasePath),
+    /// Rights of users may have changed.
+    Recheck,
     /// A connection takes answers again.
     Drained(u64),
     /// A connection has ended.

@@ -5,7 +5,7 @@
 use super::job::{Caller, NewSession, SessionKey};
 use super::link::Link;
 use fastness_auth::server::DatabasePath;
-use fastness_sync::server::{SessionDatabase, SnapshotPool};
+use fastness_sync::server::{Access, SessionDatabase, SnapshotPool};
 use fastness_sync::session::{ServerInput, ServerOutput, ServerSession};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ pub(super) struct Session {
     caller: Caller,
     link: Arc<Link>,
     binding: Option<(DatabasePath, SessionDatabase)>,
+    /// Right at the binding.
+    access: Access,
     waiting: VecDeque<ServerOutput<'static>>,
     is_ended: bool,
 }
@@ -48,6 +50,7 @@ impl Session {
             caller,
             link,
             binding: None,
+            access: Access::Read,
             waiting: VecDeque::new(),
             is_ended: false,
         }
@@ -80,8 +83,14 @@ impl Session {
         client.filter(|client| *client > 0)
     }
 
-    pub(super) fn bind(&mut self, path: DatabasePath, database: SessionDatabase) {
+    pub(super) fn bind(&mut self, path: DatabasePath, database: SessionDatabase, access: Access) {
         self.binding = Some((path, database));
+        self.access = access;
+    }
+
+    /// Returns the path of the database, and the right with which it is bound.
+    pub(super) fn bound(&self) -> Option<(&DatabasePath, Access)> {
+        self.path().map(|path| (path, self.access))
     }
 
     /// Gives back the database, at the end.

@@ -12,7 +12,7 @@ use super::session::{Performed, Session};
 use crate::clocks::{ServerClocks, millis};
 use crate::random::random;
 use fastness::StoreOptions;
-use fastness_auth::server::{Accounts, DatabasePath};
+use fastness_auth::server::{Accounts, DatabasePath, DatabaseRight};
 use fastness_sync::frame::{Code, Identity};
 use fastness_sync::server::{Access, ServerStatus, SessionDatabase};
 use fastness_sync::session::{ServerInput, ServerOutput};
@@ -139,6 +139,7 @@ impl Worker {
             Job::Report(reply) => drop(reply.send(self.databases.report())),
             Job::Lend { path, reply } => drop(reply.send(self.lend(&path))),
             Job::Changed(path) => drop(self.changed.insert(path)),
+            Job::Recheck => self.recheck(),
             Job::Stop => {}
         }
     }
@@ -206,21 +207,52 @@ impl Worker {
     ) -> Result<Option<Identity>, Code> {
         let Caller { identity, may_write } = session.caller().clone();
         let path = DatabasePath::resolve(path, &identity).ok_or(Code::NO_DATABASE)?;
-        let rights = self.options.accounts.rights(&identity).map_err(|error| {
-            tracing::error!(%error, "sync: an account cannot be read");
-            Code::STORE_FAILED
-        })?;
-        if !rights.ok_or(Code::REVOKED)?.may_open(&path, &identity) {
-            return Err(Code::NO_PERMISSION);
-        }
-        let access = if may_write { Access::Write } else { Access::Read };
+        let access = self.access(&path, &identity, may_write)?.ok_or(Code::NO_PERMISSION)?;
         let now = self.now_ms();
         let database = self.databases.open(&path)?;
         let mut bound = SessionDatabase::new(database.replica(), identity.to_string(), access);
         let given = wants_identity.then(|| identify(&mut bound, now)).transpose()?;
         database.add(session.key());
-        session.bind(path, bound);
+        session.bind(path, bound, access);
         Ok(given)
+    }
+
+    /// Returns the right of a user on a database; `None` without one.
+    fn access(
+        &self,
+        path: &DatabasePath,
+        identity: &str,
+        may_write: bool,
+    ) -> Result<Option<Access>, Code> {
+        let right = self.options.accounts.right_on(path, identity).map_err(|error| {
+            tracing::error!(%error, "sync: an account cannot be read");
+            Code::STORE_FAILED
+        })?;
+        Ok(right.map(|right| match right {
+            DatabaseRight::Write if may_write => Access::Write,
+            DatabaseRight::Write | DatabaseRight::Read => Access::Read,
+        }))
+    }
+
+    /// Ends the sessions whose users have another right than at the binding; a client whose right
+    /// has only changed binds again.
+    fn recheck(&mut self) {
+        let sessions: Vec<_> = self.sessions.values().map(Rc::clone).collect();
+        for session in sessions {
+            let outcome = {
+                let session = session.borrow();
+                let Some((path, access)) = session.bound() else { continue };
+                let Caller { identity, may_write } = session.caller();
+                match self.access(path, identity, *may_write) {
+                    Ok(Some(now)) if now == access => continue,
+                    Ok(Some(_)) => Code::SESSION_CLOSED,
+                    Ok(None) => Code::NO_PERMISSION,
+                    Err(code) => code,
+                }
+            };
+            let (retry_after_ms, message) = (0, "");
+            self.input(&session, ServerInput::Fail { code: outcome, retry_after_ms, message });
+        }
     }
 
     /// Ends older sessions of the client that has resumed.

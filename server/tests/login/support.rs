@@ -103,8 +103,14 @@ impl Host {
 
     /// Blocks an account, as the operator does.
     pub(crate) fn block(&self, name: &str) {
-        let request = AdminRequest::SetBlocked { name: name.to_owned(), is_blocked: true };
-        assert_eq!(administer(&self.config, &request).unwrap(), AdminReply::Done);
+        let name = name.to_owned();
+        self.administer(&AdminRequest::SetBlocked { name, is_blocked: true });
+    }
+
+    /// Carries out a request of the operator.
+    #[track_caller]
+    pub(crate) fn administer(&self, request: &AdminRequest) {
+        assert_eq!(administer(&self.config, request).unwrap(), AdminReply::Done);
     }
 
     pub(crate) fn with_tls() -> Self {

@@ -2,6 +2,7 @@
 
 use super::support::{SyncUser, SyncWire, entry, entry_after};
 use crate::login::support::Host;
+use fastness_auth::server::{AdminRequest, DatabaseRight};
 use fastness_server::{SyncReply, SyncRequest};
 use fastness_sync::frame::{Message, Progress};
 use serde_json::Value;
@@ -136,4 +137,37 @@ fn an_expired_client_holds_back_no_history() {
     operate(&host, &SyncRequest::Upkeep);
     assert_eq!(head(), 1, "MR9");
     refused(&host, &SyncRequest::Expire { path, client: 77 });
+}
+
+#[test]
+fn a_grant_opens_a_database_of_another_user() {
+    let host = Host::new();
+    let (alice, bob) = (SyncUser::register(&host, "alice"), SyncUser::register(&host, "bob"));
+    let path = format!("/{}/notes", alice.identity());
+    let grant = |right| {
+        let (name, path) = ("bob".to_owned(), path.clone());
+        host.administer(&AdminRequest::Grant { name, path, right });
+    };
+    grant(Some(DatabaseRight::Read));
+    let mut wire = bob.connect(&host);
+    wire.begin(1, &path);
+    assert_eq!(wire.line(), "RESUMED head 0 last 0", "H24");
+    wire.upload(1, &[entry(1, "a")]);
+    assert_eq!(wire.line(), "REJECT 1 231", "H24");
+    assert_eq!(wire.line(), "ACK 1");
+    grant(Some(DatabaseRight::Write));
+    assert_eq!(wire.line(), "ERROR 200 of 1", "the client binds again");
+    wire.begin(2, &path);
+    assert_eq!(wire.line(), "RESUMED head 0 last 0");
+    wire.upload(2, &[entry(1, "a")]);
+    assert_eq!(wire.line(), "ACK 1", "H24");
+    assert_eq!(wire.line(), "DOWNLOAD 0 to 1, 1 of 1 own");
+    let mut others = alice.connect(&host);
+    others.begin(1, &path);
+    assert_eq!(others.line(), "RESUMED head 1 last 0");
+    grant(None);
+    assert_eq!(wire.line(), "ERROR 206 of 2", "H24");
+    others.upload(1, &[entry(1, "b")]);
+    assert_eq!(others.line(), "DOWNLOAD 0 to 1, 0 of 1 own", "the owner goes on");
+    assert_eq!(others.line(), "ACK 1");
 }

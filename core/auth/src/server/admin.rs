@@ -8,10 +8,11 @@
 
 use super::accounts::Accounts;
 use super::commit::{Commit, Outcome};
+use super::database_access::{DatabasePath, DatabaseRight, remove_grants, set_grant};
 use super::name::normal_form;
 use super::record::{
-    ACCOUNTS, Account, AccountsError, LOGINS_OF_ACCOUNT, NAMES, ReadRecords as _, account_of,
-    end_login, logins_of, name_key,
+    ACCOUNTS, Account, AccountsError, GRANTS, LOGINS_OF_ACCOUNT, NAMES, ReadRecords as _,
+    account_of, end_login, logins_of, name_key,
 };
 use super::step::PasswordHasher;
 use crate::json::{Fields, Object};
@@ -60,6 +61,15 @@ pub enum AdminRequest {
     DeleteUser {
         /// Name of the account.
         name: String,
+    },
+    /// Grant a right on a database to a user, or revoke it.
+    Grant {
+        /// Name.
+        name: String,
+        /// Path of the database.
+        path: String,
+        /// Right; `None` revokes it.
+        right: Option<DatabaseRight>,
     },
     /// Replace the key that signs access tokens.
     RotateSigningKey,
@@ -139,6 +149,7 @@ impl Accounts {
                 false
             }),
             AdminRequest::DeleteUser { name } => self.delete_user(now, name),
+            AdminRequest::Grant { name, path, right } => self.grant(now, name, (path, *right)),
             AdminRequest::RotateSigningKey => {
                 self.rotate_signing_key(now).map(|()| AdminReply::Done)
             }
@@ -222,6 +233,24 @@ impl Accounts {
         Ok(AdminReply::Done)
     }
 
+    fn grant(
+        &self,
+        now: Time,
+        name: &str,
+        (path, right): (&str, Option<DatabaseRight>),
+    ) -> Outcome<AdminReply> {
+        let Some(name) = normal_form(name) else { return Ok(not_a_name()) };
+        let path = DatabasePath::resolve(path, "").filter(|_| !path.starts_with("/~"));
+        let Some(path) = path else {
+            return Ok(refused("a path of a database is /IDENTITY/NAME"));
+        };
+        let mut commit = Commit::begin(self, now)?;
+        let Some(identity) = commit.txn.named(&name)? else { return Ok(unknown()) };
+        set_grant(&mut commit.txn, (&identity, &path), right)?;
+        commit.txn.commit()?;
+        Ok(AdminReply::Done)
+    }
+
     fn delete_user(&self, now: Time, name: &str) -> Outcome<AdminReply> {
         let Some(name) = normal_form(name) else { return Ok(not_a_name()) };
         let mut commit = Commit::begin(self, now)?;
@@ -229,6 +258,7 @@ impl Accounts {
         commit.end_logins(&identity)?;
         commit.txn.tree(NAMES)?.remove(&name_key(&name))?;
         commit.txn.tree(ACCOUNTS)?.remove(identity.as_bytes())?;
+        remove_grants(&mut commit.txn.tree(GRANTS)?, &identity)?;
         commit.txn.commit()?;
         Ok(AdminReply::Done)
     }
@@ -326,6 +356,8 @@ impl AdminRequest {
             Self::SetAdmin { is_admin: true, .. } => "make-admin",
             Self::SetAdmin { .. } => "make-user",
             Self::DeleteUser { .. } => "delete-user",
+            Self::Grant { right: Some(_), .. } => "grant",
+            Self::Grant { .. } => "revoke-grant",
             Self::RotateSigningKey => "rotate-key",
             Self::Backup { .. } => "backup",
         }
@@ -351,6 +383,13 @@ impl AdminRequest {
             Self::SetBlocked { name, .. }
             | Self::SetAdmin { name, .. }
             | Self::DeleteUser { name } => request.with_text("name", name),
+            Self::Grant { name, path, right } => {
+                let request = request.with_text("name", name).with_text("path", path);
+                match right {
+                    Some(right) => request.with_text("right", right.word()),
+                    None => request,
+                }
+            }
             Self::Backup { target } => request.with_text("target", target),
         }
         .write()
@@ -376,6 +415,15 @@ impl AdminRequest {
             "make-admin" => Self::SetAdmin { name: name()?, is_admin: true },
             "make-user" => Self::SetAdmin { name: name()?, is_admin: false },
             "delete-user" => Self::DeleteUser { name: name()? },
+            "grant" => {
+                let right = DatabaseRight::parse(fields.string("right")?.as_bytes())?;
+                let path = fields.string("path")?.to_owned();
+                Self::Grant { name: name()?, path, right: Some(right) }
+            }
+            "revoke-grant" => {
+                let path = fields.string("path")?.to_owned();
+                Self::Grant { name: name()?, path, right: None }
+            }
             "rotate-key" => Self::RotateSigningKey,
             "backup" => Self::Backup { target: fields.string("target")?.to_owned() },
             _ => return None,

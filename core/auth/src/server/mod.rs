@@ -80,7 +80,7 @@ pub use access_token::{Claims, Signer, TokenProblem};
 pub use accounts::{Accounts, Policy};
 pub use admin::{AdminReply, AdminRequest, UserSummary};
 pub use api_request::{ApiRequest, BODY_BYTES_MAX, InvalidRequest, LookUpForm, RequestHead};
-pub use database_access::{AccountRights, DatabasePath};
+pub use database_access::{DatabasePath, DatabaseRight};
 pub use name::ADMIN_NAME;
 pub use rate_limiter::{AddressEvent, Rate, RateLimiter, RateLimits};
 pub use record::AccountsError;

@@ -18,6 +18,7 @@ pub(super) const ACCOUNTS: &str = "accounts";
 pub(super) const NAMES: &str = "names";
 pub(super) const LOGINS: &str = "logins";
 pub(super) const LOGINS_OF_ACCOUNT: &str = "held";
+pub(super) const GRANTS: &str = "grants";
 pub(super) const SERVER: &str = "server";
 
 /// Version of the format of all trees.
@@ -107,6 +108,11 @@ pub(super) fn name_key(name: &Secret) -> Vec<u8> {
 /// Returns the key of a login in the list of its account.
 pub(super) fn account_login_key(identity: &str, login: &LoginId) -> Vec<u8> {
     [identity.as_bytes(), login].concat()
+}
+
+/// Returns the key of a grant: the identity, a zero byte and the path of the database.
+pub(super) fn grant_key(identity: &str, path: &str) -> Vec<u8> {
+    [identity.as_bytes(), b"\0", path.as_bytes()].concat()
 }
 
 /// Returns the account of a login or a name, which must exist.
