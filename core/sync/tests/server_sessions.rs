@@ -2,6 +2,7 @@
 //!
 //! - MR8 A refusal is repeated until the client knows it.
 //! - SV1 A client that cannot resume gets the code of the reason.
+//! - H32 Deferred calls are durable after a sync.
 
 use fastness::StoreOptions;
 use fastness_sync::chain::chain_hash;
@@ -262,4 +263,26 @@ fn known(replica: &ServerReplica, client: u32) -> ClientState<'static> {
         chain_hash: state(client, &entries).chain_hash,
         oldest_base: status.head,
     }
+}
+
+#[test]
+fn deferred_calls_are_in_the_file_after_a_sync() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (file, copy) = (dir.path().join("database"), dir.path().join("copy"));
+    let opening = Opening { database: [1; 16], epoch: EPOCH };
+    let open = |file: &std::path::Path| {
+        let store = StoreOptions::new().open_or_create(file).expect("a file");
+        ServerReplica::open(store, &opening).expect("a database")
+    };
+    let (replica, mut snapshots) = (open(&file), SnapshotPool::new(1));
+    let deferred = replica.deferred();
+    let mut one = Served::new(&deferred, Access::Write, &mut snapshots);
+    one.bind(true);
+    one.exchange(Message::Resume(state(1, &[])));
+    one.upload(&[entry(1, false), entry(2, false)]);
+    assert_eq!(replica.status().expect("a file").head, 2, "visible at once");
+    replica.sync().expect("a file");
+    // The power fails.
+    std::fs::copy(&file, &copy).expect("a copy");
+    assert_eq!(open(&copy).status().expect("a file").head, 2, "H32");
 }

@@ -36,6 +36,33 @@ struct Queues {
     is_complete: bool,
 }
 
+/// An answer that counts, and leaves once it is delivered.
+pub(super) struct HeldAnswer {
+    link: Arc<Link>,
+    bytes: Vec<u8>,
+}
+
+impl HeldAnswer {
+    /// Queues the answer.
+    pub(super) fn deliver(mut self) {
+        let mut queues = self.link.queues();
+        if !queues.is_complete && !self.bytes.is_empty() {
+            queues.answers.push_back(std::mem::take(&mut self.bytes));
+        }
+        drop(queues);
+        self.link.answered.notify_one();
+    }
+}
+
+impl Drop for HeldAnswer {
+    /// Ends the count of an answer that was not delivered.
+    fn drop(&mut self) {
+        if !self.bytes.is_empty() {
+            self.link.queues().answer_bytes -= self.bytes.len() + FRAME_OVERHEAD;
+        }
+    }
+}
+
 /// A frame in work; its bytes are counted until it is dropped.
 pub(super) struct Work {
     link: Arc<Link>,
@@ -74,14 +101,14 @@ impl Link {
     }
 
     /// Queues an answer.
-    pub(super) fn answer(&self, bytes: Vec<u8>) {
-        let mut queues = self.queues();
-        if !queues.is_complete {
-            queues.answer_bytes += bytes.len() + FRAME_OVERHEAD;
-            queues.answers.push_back(bytes);
-        }
-        drop(queues);
-        self.answered.notify_one();
+    pub(super) fn answer(self: &Arc<Self>, bytes: Vec<u8>) {
+        self.hold(bytes).deliver();
+    }
+
+    /// Counts an answer that is queued later.
+    pub(super) fn hold(self: &Arc<Self>, bytes: Vec<u8>) -> HeldAnswer {
+        self.queues().answer_bytes += bytes.len() + FRAME_OVERHEAD;
+        HeldAnswer { link: Arc::clone(self), bytes }
     }
 
     /// Says that no answer follows.
@@ -183,6 +210,9 @@ mod tests {
         link.answer(vec![0; 2000]);
         assert!(!link.may_read() && link.hold_back(), "H25");
         assert!(link.written(2000), "a session waits");
+        let held = link.hold(vec![0; 2000]);
+        assert!(!link.may_read(), "H25");
+        drop(held);
         assert!(link.may_read() && !link.hold_back());
     }
 }

@@ -3,7 +3,7 @@
 //! - H25 A read of the history or of a snapshot waits while the connection has too many answers.
 
 use super::job::{Caller, NewSession, SessionKey};
-use super::link::Link;
+use super::link::{HeldAnswer, Link};
 use fastness_auth::server::DatabasePath;
 use fastness_sync::server::{Access, SessionDatabase, SnapshotPool};
 use fastness_sync::session::{ServerInput, ServerOutput, ServerSession};
@@ -20,6 +20,8 @@ pub(super) struct Session {
     /// Right at the binding.
     access: Access,
     waiting: VecDeque<ServerOutput<'static>>,
+    /// Answers that leave once the database is durable.
+    answers: Vec<HeldAnswer>,
     is_ended: bool,
 }
 
@@ -52,6 +54,7 @@ impl Session {
             binding: None,
             access: Access::Read,
             waiting: VecDeque::new(),
+            answers: Vec::new(),
             is_ended: false,
         }
     }
@@ -93,6 +96,11 @@ impl Session {
         self.path().map(|path| (path, self.access))
     }
 
+    /// Takes the answers.
+    pub(super) fn take_answers(&mut self) -> Vec<HeldAnswer> {
+        std::mem::take(&mut self.answers)
+    }
+
     /// Gives back the database, at the end.
     pub(super) fn unbind(&mut self) -> Option<DatabasePath> {
         self.waiting.clear();
@@ -116,7 +124,7 @@ impl Session {
     /// Sends an output or queues it; returns it if it borrows from its input.
     fn keep<'a>(&mut self, output: ServerOutput<'a>) -> Option<ServerOutput<'a>> {
         match output {
-            ServerOutput::Send(bytes) => self.link.answer(bytes),
+            ServerOutput::Send(bytes) => self.answers.push(self.link.hold(bytes)),
             ServerOutput::Ended => self.is_ended = true,
             ServerOutput::Resume(resume) => self.wait(ServerOutput::Resume(resume)),
             ServerOutput::ReadHistory { ticket, from, bytes_max } => {

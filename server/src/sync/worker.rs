@@ -1,12 +1,13 @@
 //! A worker: a thread with some of the databases, and all sessions that are bound to them.
 //!
 //! - H31 A mark is answered after every entry that was acknowledged before it arrived.
+//! - H32 A frame leaves only after all calls that it is about are durable; one sync serves a batch.
 //! - H26 After each batch of jobs, the sessions of every database that changed hear of its head.
 //! - SV4 At most so many databases are open; those without sessions are closed first.
 
 use super::counters::SyncCounters;
 use super::job::{Caller, Job, LentDatabase, SessionKey};
-use super::link::LinkEvent;
+use super::link::{HeldAnswer, LinkEvent};
 use super::open_databases::OpenDatabases;
 use super::session::{Performed, Session};
 use crate::clocks::{ServerClocks, millis};
@@ -68,6 +69,10 @@ struct Worker {
     sessions: BTreeMap<SessionKey, Rc<RefCell<Session>>>,
     /// Databases whose head may have moved.
     changed: BTreeSet<DatabasePath>,
+    /// Databases with calls that are not durable yet.
+    unsynced: BTreeSet<DatabasePath>,
+    /// Answers of the batch, with the databases whose calls they are about.
+    answers: Vec<(Option<DatabasePath>, HeldAnswer)>,
 }
 
 impl Worker {
@@ -75,8 +80,8 @@ impl Worker {
         let WorkerOptions { folder, store, open_max, has_backups, .. } = &options;
         let databases =
             OpenDatabases::new((folder.clone(), *has_backups), store.clone(), *open_max);
-        let (sessions, changed) = Default::default();
-        Self { databases, options, sessions, changed }
+        let (sessions, changed, unsynced, answers) = Default::default();
+        Self { databases, options, sessions, changed, unsynced, answers }
     }
 
     /// Ends the connections of all sessions, and closes the databases.
@@ -97,11 +102,12 @@ impl Worker {
                     let following = jobs.try_iter().take(BATCH_MAX);
                     for job in std::iter::once(job).chain(following) {
                         if matches!(job, Job::Stop) {
-                            return;
+                            return self.settle();
                         }
                         self.handle(job);
                     }
                     self.publish();
+                    self.settle();
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -171,6 +177,8 @@ impl Worker {
         while let Some(output) = session.next_waiting() {
             self.perform(session, &output);
         }
+        let path = session.path().cloned();
+        self.answers.extend(session.take_answers().into_iter().map(|held| (path.clone(), held)));
         if session.is_ended() {
             self.forget(session);
         }
@@ -183,6 +191,9 @@ impl Worker {
         }
         let now = self.now_ms();
         let Some(path) = session.path().cloned() else { return };
+        if !matches!(output, ServerOutput::ReadHistory { .. } | ServerOutput::Progress { .. }) {
+            self.unsynced.insert(path.clone());
+        }
         let Some(database) = self.databases.get_mut(&path) else {
             return session.reply(refused(Code::STORE_FAILED));
         };
@@ -194,7 +205,15 @@ impl Worker {
                 self.changed.insert(path);
             }
             Performed::Resumed => self.end_older(session, &path),
-            Performed::Failed => self.abandon(&path),
+            Performed::Failed => {
+                if !self.sync(&path) {
+                    // Its answers may be about calls that are lost, so the connection ends too.
+                    drop(session.take_answers());
+                    let (code, retry_after_ms) = (Code::STORE_FAILED, 0);
+                    session.link().notify(LinkEvent::Close { code, retry_after_ms });
+                }
+                self.abandon(&path);
+            }
         }
     }
 
@@ -210,9 +229,11 @@ impl Worker {
         let access = self.access(&path, &identity, may_write)?.ok_or(Code::NO_PERMISSION)?;
         let now = self.now_ms();
         let database = self.databases.open(&path)?;
-        let mut bound = SessionDatabase::new(database.replica(), identity.to_string(), access);
+        let replica = database.replica().deferred();
+        let mut bound = SessionDatabase::new(replica, identity.to_string(), access);
         let given = wants_identity.then(|| identify(&mut bound, now)).transpose()?;
         database.add(session.key());
+        self.unsynced.insert(path.clone());
         session.bind(path, bound, access);
         Ok(given)
     }
@@ -301,6 +322,28 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Makes the calls of the batch durable, with one wait for each database, and lets their
+    /// answers leave. Answers about a database that fails are dropped, and its sessions end.
+    fn settle(&mut self) {
+        for path in std::mem::take(&mut self.unsynced) {
+            if !self.sync(&path) {
+                self.abandon(&path);
+            }
+        }
+        for (_, held) in self.answers.drain(..) {
+            held.deliver();
+        }
+    }
+
+    /// Makes the calls on a database durable. If that fails, the answers about it are dropped.
+    fn sync(&mut self, path: &DatabasePath) -> bool {
+        let synced = self.databases.get_mut(path).map(|open| open.replica().sync());
+        let Some(Err(error)) = synced else { return true };
+        tracing::error!(%error, "sync: a database has failed");
+        self.answers.retain(|(about, _)| about.as_ref() != Some(path));
+        false
     }
 
     fn forget(&mut self, session: &mut Session) {

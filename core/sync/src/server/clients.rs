@@ -80,7 +80,7 @@ impl ServerReplica {
             contact: now.max(1),
         };
         put(&mut txn, &client_key(client), &record)?;
-        txn.commit()?;
+        self.commit(txn)?;
         Ok(ClientIdentity { client, salt })
     }
 
@@ -117,7 +117,7 @@ impl ServerReplica {
         client.contact = now.max(1);
         put(&mut txn, &key, &client)?;
         drop_letters(&mut txn, state.identity.client, state.last_client_seq)?;
-        txn.commit()?;
+        self.commit(txn)?;
         let server = ServerStatus::new(&meta, &head);
         let ClientRecord { last_client_seq, chain_hash, .. } = client;
         Ok(Ok(ResumedClient { server, last_client_seq, chain_hash }))
@@ -151,8 +151,7 @@ impl ServerReplica {
             record.needs = seq;
             put(&mut txn, &client_key(client), &record)?;
         }
-        txn.commit()?;
-        Ok(())
+        self.commit(txn)
     }
 
     /// Notes what a client has applied, and what its pending entries refer to.
@@ -167,8 +166,7 @@ impl ServerReplica {
         record.needs = record.needs.max(progress.oldest_base.min(progress.cursor).min(head));
         record.contact = now.max(1);
         put(&mut txn, &client_key(client), &record)?;
-        txn.commit()?;
-        Ok(())
+        self.commit(txn)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The server's replica of a database: one file with the history, the clients and the state.
 //!
 //! Entries come in as bytes with the server's time, and answers go out; what a call answers is
-//! durable. Random numbers are arguments.
+//! durable, unless it is [deferred](ServerReplica::deferred). Random numbers are arguments.
 //!
 //! - [`ServerReplica::submit`]: checks entries, sequences and applies them.
 //! - [`ServerReplica::identify`], [`ServerReplica::resume`], [`ServerReplica::progress`]: clients.

@@ -3,7 +3,7 @@
 use super::error::ServerResult;
 use super::layout::{META, META_KEY, Meta, Point};
 use super::trees::{ReadTrees as _, change_clients, put_meta};
-use fastness::{Store, WriteTxn};
+use fastness::{Durability, Store, WriteTxn};
 use std::sync::Arc;
 
 /// Client numbers that a new epoch skips at least: more than clients can have been added since the
@@ -21,6 +21,8 @@ pub struct ServerReplica {
     pub(super) store: Store,
     /// Counts the clones and the snapshots, which keep the file open.
     pub(super) users: Arc<()>,
+    /// Durability of the calls of sessions.
+    pub(super) durability: Durability,
 }
 
 /// Random numbers for opening a file, of which a new file or a restored backup needs some.
@@ -79,7 +81,7 @@ impl ServerReplica {
     /// # Errors
     /// If the file cannot be read or written, or is damaged.
     pub fn open(store: Store, opening: &Opening) -> ServerResult<Self> {
-        let replica = Self { store, users: Arc::default() };
+        let replica = Self { store, users: Arc::default(), durability: Durability::Immediate };
         let is_new = replica.store.snapshot().tree(META).get(META_KEY)?.is_none();
         if is_new {
             let Opening { database, epoch } = *opening;
@@ -125,6 +127,28 @@ impl ServerReplica {
         // No client of an earlier epoch can resume.
         change_clients(&mut txn, |client| client.contact = 0)?;
         txn.commit()?;
+        Ok(())
+    }
+
+    /// Returns the database with calls of sessions that do not wait for the disk: a caller may
+    /// answer them only after [`ServerReplica::sync`], which is one wait for all of them.
+    #[must_use]
+    pub fn deferred(&self) -> Self {
+        Self { durability: Durability::None, ..self.clone() }
+    }
+
+    /// Makes all calls durable.
+    ///
+    /// # Errors
+    /// If the file cannot be written; the calls may be lost then.
+    pub fn sync(&self) -> ServerResult<()> {
+        self.store.sync()?;
+        Ok(())
+    }
+
+    /// Commits a call of a session.
+    pub(super) fn commit(&self, txn: WriteTxn) -> ServerResult<()> {
+        txn.commit_with(self.durability)?;
         Ok(())
     }
 

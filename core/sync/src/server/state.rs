@@ -6,17 +6,19 @@ use super::replica::ServerReplica;
 use crate::entry::Operations;
 use crate::merge::{Author, apply};
 use crate::table_state::{TableState, WINDOW_TREE};
-use fastness::WriteTxn;
 use fastness::table::Tables;
+use fastness::{Durability, WriteTxn};
 
 /// A write transaction with the state.
 pub(super) struct StateTxn {
     tables: Tables,
+    durability: Durability,
 }
 
 impl StateTxn {
     pub(super) fn begin(replica: &ServerReplica) -> ServerResult<Self> {
-        Ok(Self { tables: Tables::open(replica.store.write()?, ROOT)? })
+        let tables = Tables::open(replica.store.write()?, ROOT)?;
+        Ok(Self { tables, durability: replica.durability })
     }
 
     /// Returns the trees of the file.
@@ -41,7 +43,7 @@ impl StateTxn {
 
     pub(super) fn commit(self) -> ServerResult<()> {
         let (txn, _) = self.tables.finish()?;
-        txn.commit()?;
+        txn.commit_with(self.durability)?;
         Ok(())
     }
 }
