@@ -1,14 +1,15 @@
 //! Driver thread: owns the user store, handles one message at a time, and performs the actions.
 //!
 //! - Z1 Every call gets a result, even if the user store fails.
+//! - Z5 A login that the server has ended is logged out here.
 
 use crate::error::ClientError;
 use crate::event::{Event, SessionEvent};
 use crate::message::{EventSink, Message};
 use fastness_auth::users::{
-    CallId, CallResult, CallSuccess, HttpOutcome, Input, Output, SessionId, UserStore,
+    CallId, CallResult, CallSuccess, HttpOutcome, Input, Output, SessionId, UserId, UserStore,
 };
-use fastness_auth::{BACKOFF_MAX, NetworkError, Request, RequestId, Time};
+use fastness_auth::{AuthError, BACKOFF_MAX, ErrorCode, NetworkError, Request, RequestId, Time};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,8 +20,14 @@ pub(crate) struct Driver {
     pub(crate) network: Box<dyn Fn(RequestId, Request) + Send>,
     pub(crate) events: Sender<Event>,
     pub(crate) waiting: BTreeMap<CallId, Sender<Result<CallSuccess, ClientError>>>,
-    pub(crate) sessions: BTreeMap<SessionId, EventSink>,
+    pub(crate) sessions: BTreeMap<SessionId, OpenSession>,
     pub(crate) next: u64,
+}
+
+/// An open session.
+pub(crate) struct OpenSession {
+    user: UserId,
+    events: EventSink,
 }
 
 pub(crate) fn now() -> Time {
@@ -85,7 +92,7 @@ impl Driver {
             }
             Message::Open(user, path, events, reply) => {
                 let id = SessionId(self.next_id());
-                self.sessions.insert(id, events);
+                self.sessions.insert(id, OpenSession { user: user.clone(), events });
                 reply.send(id).unwrap_or_default();
                 self.apply(Input::Open(id, user, path)).unwrap_or_default();
             }
@@ -129,7 +136,7 @@ impl Driver {
             Output::RevocationRefused(user, error) => notice(Event::RevocationRefused(user, error)),
             Output::DeliverToken(id, token) => self.tell(id, SessionEvent::Token(token)),
             Output::Park(id) => self.tell(id, SessionEvent::Parked),
-            Output::SessionFailed(id, error) => self.tell(id, SessionEvent::Failed(error)),
+            Output::SessionFailed(id, error) => self.fail(id, error),
         }
     }
 
@@ -139,9 +146,22 @@ impl Driver {
         }
     }
 
+    /// Reports the failure of a session. The server refuses the refresh token for ever with one
+    /// code: the login has ended there, and ends here too.
+    fn fail(&mut self, id: SessionId, error: AuthError) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let user = session.user.clone();
+        (session.events)(SessionEvent::Failed(error.clone()));
+        if error.code() == ErrorCode::EXPIRED_REFRESH_TOKEN {
+            self.events.send(Event::LoginEnded(user.clone(), error)).unwrap_or_default();
+            // `apply` reports a failure of the store; the user is logged in then, and may retry.
+            self.apply(Input::LogOut(user)).unwrap_or_default();
+        }
+    }
+
     fn tell(&self, id: SessionId, event: SessionEvent) {
-        if let Some(events) = self.sessions.get(&id) {
-            events(event);
+        if let Some(session) = self.sessions.get(&id) {
+            (session.events)(event);
         }
     }
 }

@@ -14,6 +14,8 @@ pub enum Event {
     LoggedIn(UserId),
     /// The server has revoked the token of a user who logged out.
     LoggedOut(UserId),
+    /// The server has ended the login of a user (615): the user was logged out here too.
+    LoginEnded(UserId, AuthError),
     /// The server refused to revoke the token of a user who logged out.
     RevocationRefused(UserId, AuthError),
     /// The user store failed.
@@ -27,6 +29,8 @@ pub enum SessionEvent {
     Token(Token),
     /// The user has logged out: stop until the next token.
     Parked,
-    /// Token renewal has failed until the user logs in again.
+    /// Token renewal has stopped. After 615 the user is logged out, and [`SessionEvent::Parked`]
+    /// follows. After 614 the user may not open this path, and another login of the same user
+    /// changes nothing. An error that is not of the server ends with the network that caused it.
     Failed(AuthError),
 }

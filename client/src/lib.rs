@@ -11,6 +11,7 @@
 //! - Z2 A callback may call the client, and delays only other callbacks.
 //! - Z3 A server that does not answer delays no request to another one.
 //! - Z4 A cancelled call returns at once.
+//! - Z5 A login that the server has ended is logged out here.
 //!
 //! Specified in docs/auth.md. Tests against our server: `server/tests/login/`.
 //!

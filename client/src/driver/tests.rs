@@ -3,7 +3,7 @@
 use super::*;
 use fastness::vfs::{Access, Lock, MemoryVfs, Vfs, VfsFile};
 use fastness::{Store, StoreOptions};
-use fastness_auth::users::{Call, UserId};
+use fastness_auth::users::Call;
 use fastness_auth::{AuthUrl, Credentials, Method};
 use std::io;
 use std::path::Path;
@@ -161,4 +161,25 @@ fn a_stream_of_messages_does_not_delay_due_work() {
     messages.send(Message::Stop).unwrap();
     driver.run();
     assert_eq!(requests.try_iter().count(), 1);
+}
+
+#[test]
+fn a_login_that_the_server_has_ended_is_logged_out() {
+    for (code, is_ended) in [(615, true), (614, false)] {
+        let mut bench = Bench::new(StoreOptions::new().in_memory().unwrap(), now());
+        let user = bench.log_in();
+        let (sender, heard) = channel();
+        let (reply, _id) = channel();
+        let events = Box::new(move |event| sender.send(event).unwrap_or_default());
+        bench.driver.handle_message(Message::Open(user.clone(), "/~/x".into(), events, reply));
+        let (id, _) = bench.requests.try_recv().unwrap();
+        let answer = HttpOutcome::new(401, format!(r#"{{"code": {code}}}"#).into_bytes());
+        bench.driver.handle_message(Message::Input(Input::Response(id, answer)));
+        let Ok(SessionEvent::Failed(error)) = heard.try_recv() else { panic!("no failure") };
+        assert_eq!(error.code().number(), code);
+        assert_eq!(heard.try_recv() == Ok(SessionEvent::Parked), is_ended, "Z5: {code}");
+        let has_ended = |event: &Event| *event == Event::LoginEnded(user.clone(), error.clone());
+        assert_eq!(bench.events.try_iter().any(|event| has_ended(&event)), is_ended, "Z5: {code}");
+        assert_eq!(bench.driver.file.users().valid(now()).next().is_none(), is_ended, "Z5: {code}");
+    }
 }

@@ -190,7 +190,10 @@ impl ConnectionDriver {
                 self.transport = Some(transport);
                 self.input(ClientConnectionInput::Connected);
             }
-            Err(_) => self.input(ClientConnectionInput::Disconnected),
+            Err(error) => {
+                self.tell(|| FileMessage::Waiting(error.to_string()));
+                self.input(ClientConnectionInput::Disconnected);
+            }
         }
     }
 

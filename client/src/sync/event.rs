@@ -16,6 +16,11 @@ pub enum SyncEvent {
     State(SessionState),
     /// The server can be reached, or no longer.
     Connected(bool),
+    /// An attempt to connect has failed; the next one follows by itself.
+    Waiting {
+        /// Reason for people.
+        because: String,
+    },
     /// An own entry got its place in the history; operations that were overridden are among its
     /// outcomes.
     Ordered(EntryOutcome),

@@ -19,6 +19,8 @@ pub(crate) enum FileMessage {
     Online(OnlineTerms),
     /// The connection is lost.
     Offline,
+    /// An attempt to connect has failed.
+    Waiting(String),
     /// A number for the session.
     Number(u32),
     /// A frame for the session.

@@ -155,6 +155,9 @@ impl FileWorker {
         match message {
             FileMessage::Online(terms) => self.go_online(terms)?,
             FileMessage::Offline => self.go_offline()?,
+            FileMessage::Waiting(because) => {
+                self.parts.entry.listeners.notify(&SyncEvent::Waiting { because });
+            }
             FileMessage::Number(number) => self.input(ClientInput::Number(number))?,
             FileMessage::Frame(bytes) => {
                 if let Ok(packet) = Packet::open(&bytes) {

@@ -27,9 +27,37 @@ fn a_lost_connection_is_made_again() {
     let file = app.open();
     write(&file, 1, "before");
     file.upload_all(FOREVER).unwrap();
+    let (sender, lost) = std::sync::mpsc::channel();
+    file.on_event(move |event| {
+        if matches!(event, fastness_client::SyncEvent::Connected(false)) {
+            sender.send(()).unwrap_or_default();
+        }
+    });
     server.cut();
+    lost.recv_timeout(FOREVER).unwrap();
     write(&file, 2, "after");
     file.upload_all(FOREVER).unwrap();
     assert_eq!(server.texts(), ["before", "after"]);
     assert!(server.state.connections.load(Ordering::SeqCst) >= 2);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_waited_for_with_a_reason() {
+    let server = TestServer::new();
+    let app = TestApp::new(&server);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("realm://127.0.0.1:{port}/~/notes");
+    let user = fastness::config::User::new("me", app.user.user().url.as_str()).unwrap();
+    let builder = fastness::config::Configuration::sync_builder(&app.app, &user, &url).unwrap();
+    let file = app.sync.open_file(&builder.build().unwrap()).unwrap();
+    let (sender, reasons) = std::sync::mpsc::channel();
+    file.on_event(move |event| {
+        if let fastness_client::SyncEvent::Waiting { because } = event {
+            sender.send(because.clone()).unwrap_or_default();
+        }
+    });
+    // The first attempt may have failed before the listener was added; another follows.
+    assert!(!reasons.recv_timeout(FOREVER).unwrap().is_empty());
+    write(&file, 1, "offline");
+    assert_eq!(texts(file.database()), ["offline"]);
 }
