@@ -363,6 +363,15 @@ impl Tables {
         Ok(is_within.then(|| (key.to_vec(), value.to_vec())))
     }
 
+    /// Returns the last entry of a tree.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn side_last(&self, tree: &str) -> Result<Option<SideEntry>> {
+        let last = ReadSource::Txn(&self.txn).tree(tree).range(..)?.next_back();
+        last.map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec()))).transpose()
+    }
+
     /// Returns keys of a tree in order, from one on, at most so many.
     ///
     /// # Errors

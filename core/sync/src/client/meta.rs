@@ -2,9 +2,10 @@
 //!
 //! Format: docs/sync.md#client-file.
 
-use super::layout::{CLIENT, META};
+use super::layout::{CLIENT, META, PENDING, read_number};
+use super::pending::entry_of;
 use crate::codec::{Reader, put_varint};
-use crate::entry::Problem;
+use crate::entry::{Operations, Problem};
 use fastness::table::{SideKey, Tables};
 use fastness::{Error, StoreSnapshot};
 
@@ -80,10 +81,23 @@ impl ClientMeta {
     }
 
     pub(super) fn of(tables: &Tables) -> Result<Self, Error> {
-        match tables.side_get(SideKey { tree: META, key: CLIENT })? {
-            None => Ok(Self::default()),
-            Some(bytes) => Self::decode(&bytes).ok_or_else(|| tables.damaged()),
-        }
+        let meta = match tables.side_get(SideKey { tree: META, key: CLIENT })? {
+            None => Some(Self::default()),
+            Some(bytes) => Self::decode(&bytes),
+        };
+        let last = tables.side_last(PENDING)?;
+        let meta = meta.and_then(|meta| match &last {
+            Some((key, record)) => meta.after(key, record),
+            None => Some(meta),
+        });
+        meta.ok_or_else(|| tables.damaged())
+    }
+
+    /// Counts the last pending entry too: a commit of an app writes the entry only.
+    fn after(self, key: &[u8], record: &[u8]) -> Option<Self> {
+        let header = Operations::new(entry_of(record)?).ok()?.header();
+        let last_client_seq = self.last_client_seq.max(read_number(key)?);
+        Some(Self { last_client_seq, last_stamp: self.last_stamp.max(header.stamp), ..self })
     }
 
     pub(super) fn put(self, tables: &mut Tables) -> Result<(), Error> {
@@ -92,10 +106,15 @@ impl ClientMeta {
 
     /// Reads the metadata of a commit; none if they are damaged.
     pub(super) fn in_snapshot(snapshot: &StoreSnapshot) -> Result<Option<Self>, Error> {
-        Ok(match snapshot.tree(META).get(CLIENT)? {
+        let meta = match snapshot.tree(META).get(CLIENT)? {
             None => Some(Self::default()),
             Some(bytes) => Self::decode(&bytes),
-        })
+        };
+        let last = snapshot.tree(PENDING).last()?;
+        Ok(meta.and_then(|meta| match &last {
+            Some((key, record)) => meta.after(key, record),
+            None => Some(meta),
+        }))
     }
 }
 

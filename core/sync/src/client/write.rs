@@ -41,7 +41,7 @@ pub(super) fn commit(commit: PendingCommit<'_>, context: CommitContext<'_>) -> R
             return Ok(());
         }
     }
-    let mut meta = ClientMeta::of(tables)?;
+    let meta = ClientMeta::of(tables)?;
     let before = (meta.last_client_seq, meta.last_stamp);
     let mut clock = context.clock.continued(meta.last_stamp);
     let stamp = clock.stamp(context.now).ok_or_else(|| refused("the clock has no time left"))?;
@@ -58,8 +58,6 @@ pub(super) fn commit(commit: PendingCommit<'_>, context: CommitContext<'_>) -> R
     let EntryWritten { entry, outcomes } = &written;
     let applied = AppliedEntry { client_seq, entry, outcomes };
     pending::put(tables, &applied, images.iter().flat_map(|images| images.iter()))?;
-    (meta.last_client_seq, meta.last_stamp) = (client_seq, stamp);
-    meta.put(tables)?;
     let objects = context.objects;
     if !objects.knows(before) {
         objects.clear();
