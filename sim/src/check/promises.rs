@@ -349,7 +349,8 @@ pub(super) const SY8: Invariant =
     promise("SY8", "Duplicated and reordered messages give the same history.");
 pub(super) const SY12: Invariant = promise(
     "SY12",
-    "A reset reports one outcome for each own operation; applied ones are pending.",
+    "A reset reports one outcome for each own operation; applied ones are pending; the file keeps \
+     the report until the app acknowledges it.",
 );
 pub(super) const SY13: Invariant = promise(
     "SY13",
