@@ -11,7 +11,7 @@ use super::message::{
 use super::transport::{Target, Transport};
 use super::wake::{self, Sleeper};
 use crate::event::SessionEvent;
-use fastness_sync::frame::Code;
+use fastness_sync::frame::{Code, Packet};
 use fastness_sync::session::{ClientConnection, ClientConnectionInput, ClientConnectionOutput};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
@@ -45,6 +45,8 @@ pub(crate) struct ConnectionDriver {
     /// Files by the numbers of their sessions.
     numbers: BTreeMap<u32, FileId>,
     online: Option<OnlineTerms>,
+    /// Number of the last session that was bound.
+    last_bound: u32,
 }
 
 /// A connection that is being started.
@@ -83,6 +85,7 @@ impl NewConnection {
             files: BTreeMap::new(),
             numbers: BTreeMap::new(),
             online: None,
+            last_bound: 0,
         };
         Builder::new().name("fastness-sync".to_owned()).spawn(move || driver.run())
     }
@@ -129,13 +132,31 @@ impl ConnectionDriver {
                 self.files.remove(&id);
                 self.numbers.retain(|_, file| *file != id);
             }
-            ConnectionMessage::Send(bytes) => self.send(bytes),
+            ConnectionMessage::Send(bytes) => self.send_of_file(bytes),
             ConnectionMessage::WantNumber(id) => self.number(id),
             ConnectionMessage::Login(event) => self.login_event(event),
             ConnectionMessage::Connected(attempt, outcome) => self.connected(attempt, outcome),
             ConnectionMessage::Reconnect => self.input(ClientConnectionInput::Reconnect),
             ConnectionMessage::Stop => {}
         }
+    }
+
+    /// Sends a frame of a session. Threads of files bind in any order, and the server refuses a
+    /// BIND whose number is below an earlier one: its file binds again with another number.
+    fn send_of_file(&mut self, bytes: Vec<u8>) {
+        let bind = Packet::open(&bytes).ok().filter(Packet::is_bind).map(|bind| bind.session());
+        if let Some(number) = bind {
+            if number <= self.last_bound {
+                let file = self.numbers.get(&number).and_then(|id| self.files.get(id));
+                if let (Some(file), Some(terms)) = (file, self.online) {
+                    file.send(FileMessage::Offline).unwrap_or_default();
+                    file.send(FileMessage::Online(terms)).unwrap_or_default();
+                }
+                return;
+            }
+            self.last_bound = number;
+        }
+        self.send(bytes);
     }
 
     fn number(&mut self, id: FileId) {
@@ -243,6 +264,7 @@ impl ConnectionDriver {
             }
             ClientConnectionOutput::Offline => {
                 self.online = None;
+                self.last_bound = 0;
                 self.numbers.clear();
                 self.tell(|| FileMessage::Offline);
             }

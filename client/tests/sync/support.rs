@@ -216,8 +216,16 @@ impl TestApp {
     }
 
     pub(crate) fn builder(&self) -> SyncBuilder {
+        self.builder_at("/~/notes")
+    }
+
+    fn builder_at(&self, path: &str) -> SyncBuilder {
         let user = User::new("me", self.user.user().url.as_str()).unwrap();
-        Configuration::sync_builder(&self.app, &user, "/~/notes").unwrap()
+        Configuration::sync_builder(&self.app, &user, path).unwrap()
+    }
+
+    pub(crate) fn open_at(&self, path: &str) -> SyncedFile {
+        self.sync.open_file(&self.builder_at(path).build().unwrap()).unwrap()
     }
 
     pub(crate) fn open(&self) -> SyncedFile {

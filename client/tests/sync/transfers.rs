@@ -61,3 +61,16 @@ fn a_server_that_is_not_there_is_waited_for_with_a_reason() {
     write(&file, 1, "offline");
     assert_eq!(texts(file.database()), ["offline"]);
 }
+
+#[test]
+fn a_transaction_of_one_file_delays_no_other() {
+    let server = TestServer::new();
+    let app = TestApp::new(&server);
+    let (busy, file) = (app.open(), app.open_at("/~/others"));
+    let txn = busy.database().write().unwrap();
+    write(&file, 1, "beside a transaction");
+    file.upload_all(FOREVER).expect("CS3");
+    file.download_all(FOREVER).expect("CS3");
+    drop(txn);
+    busy.download_all(FOREVER).unwrap();
+}
