@@ -84,7 +84,7 @@ pub(super) const CHECK: Check = Check {
             (OpKind::Add, 4),
             (OpKind::ListInsert, 12),
             (OpKind::ListEdit, 10),
-            (OpKind::ChangeSchema, 2),
+            (OpKind::ChangeSchema, 8),
             (OpKind::AdvanceClock, 30),
             (OpKind::SetClock, 3),
             (OpKind::Network, 10),
@@ -110,6 +110,9 @@ const SKEWS_MS: [i64; 6] = [0, 4_000, -900_000, 40, 100_000_000_000, -1_699_999_
 const CLIENTS_MAX: u32 = 8;
 /// Bit of an operand: the operation is in one transaction with the client's next one.
 const JOINS: u8 = 0x80;
+/// Bit of an operand: another client adds the same definition, with another type, before it knows
+/// of the first one.
+const RIVALS: u8 = 2;
 
 /// Most values that a plan writes.
 const VALUES_MAX: i64 = 500;
@@ -210,6 +213,10 @@ impl<'w> SyncHarness<'w> {
                     self.probe.mark("server: a backup was restored");
                 }
                 Ok(())
+            }
+            OpKind::ChangeSchema if op.b & RIVALS != 0 => {
+                self.write(op)?;
+                self.write(Op { a: op.a.wrapping_add(1), b: op.b ^ 1, ..op })
             }
             _ => self.write(op),
         }
