@@ -281,8 +281,8 @@ Mutation testing of the checks: a build with the feature `faults` plants one kno
 and a campaign with all checks must report a violated promise. How to measure and how to add a
 fault: [verification](verification.md#planted-faults).
 
-- *Planted*: the bug. Prefixes CR, FP, EN, BT, MV, CF, SC, RS and AU are published bugs of
-  comparable systems; SV, CL, FS and OB are our own.
+- *Planted*: the bug. Prefixes CR, FP, EN, BT, MV, CF, SC, SY, RS and AU are published bugs
+  of comparable systems; SV, CL, FS, OB and SN are our own.
 - *Ran*: how often the faulty code ran before the catch. *Caught by*: check and twin. *Violated*:
   the id in the [register of promises](promises.md). *Plans* and *seconds*: the cost of the catch,
   over all checks. *Operations*: length of the shrunk plan.

@@ -19,6 +19,7 @@ pub mod client;
 pub mod clock;
 mod codec;
 pub mod entry;
+mod fault;
 pub mod frame;
 pub mod merge;
 pub mod outcome;

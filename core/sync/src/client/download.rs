@@ -15,6 +15,7 @@ use super::rebase::{Rebase, header};
 use crate::chain::{chain_hash, salt};
 use crate::codec::{Reader, put_binary, put_varint};
 use crate::entry::{self, Header, Operations};
+use crate::fault::{self, Fault};
 use crate::merge::Author;
 use crate::outcome::Outcome;
 use crate::table_state::{TableState, WINDOW_TREE};
@@ -126,7 +127,7 @@ impl DeadLetter {
 impl Rebase<'_> {
     /// Applies the entries of a download.
     pub(super) fn download(&mut self, download: &Download<'_>) -> ClientResult<Merged> {
-        if download.from != self.meta.cursor {
+        if download.from != self.meta.cursor && !fault::on(Fault::Sy09) {
             return Err(BadDownload::Cursor.into());
         }
         let durable = self.meta.durable_seq;
@@ -188,7 +189,9 @@ impl Rebase<'_> {
         let Header { client_seq, base, stamp } = header;
         let author = Author { seq, client, client_seq, base, stamp };
         let entry = entry::decode(entry).map_err(|_| BadDownload::Entry)?;
-        self.meta.last_stamp = self.meta.last_stamp.max(stamp);
+        if !fault::on(Fault::Sn15) {
+            self.meta.last_stamp = self.meta.last_stamp.max(stamp);
+        }
         if self.undone.is_none() && !self.is_apart(&author, &entry)? {
             self.undo()?;
         }
@@ -205,9 +208,12 @@ impl Rebase<'_> {
         };
         let entry = &ordered.entry;
         self.answer(client_seq, entry)?;
-        if seq > self.meta.durable_seq {
+        if seq > fault::client::everything(self.meta.durable_seq) {
             let mut unsaved = self.tables.txn_mut().tree(UNSAVED)?;
-            let saved = [&number_key(seq)[..], entry].concat();
+            // A reset compares the stamp that the history has, whatever the client's clock said.
+            let stamped = Operations::with_stamp(entry, stamp);
+            let stamped = stamped.map_err(|_| self.tables.damaged())?;
+            let saved = [&number_key(seq)[..], &stamped].concat();
             unsaved.insert(&entry_key(self.meta.client, client_seq), &saved)?;
         }
         Ok(ordered)
@@ -257,6 +263,7 @@ impl Rebase<'_> {
         let PendingEntry { entry, .. } = self.undo()?.pop_front().ok_or(BadDownload::Own)?;
         self.tables.txn_mut().tree(PENDING)?.remove(&number_key(client_seq))?;
         let header = header(&entry).ok_or_else(|| self.tables.damaged())?;
+        let stamp = fault::client::own_stamp(stamp, header);
         let author = Author { seq, client: self.meta.client, client_seq, base: header.base, stamp };
         let outcomes = self.apply(&author, &entry)?.ok_or_else(|| self.tables.damaged())?;
         Ok(EntryOutcome { client_seq, seq, entry, outcomes })
@@ -275,7 +282,8 @@ impl Rebase<'_> {
     fn answer_refused(&mut self) -> Result<(), Error> {
         loop {
             let next = self.meta.answered + 1;
-            let Some(letter) = dead_letter(self.tables, (self.meta.client, next))? else {
+            let letter = dead_letter(self.tables, (self.meta.client, next))?;
+            let Some(letter) = letter.filter(|_| !fault::on(Fault::Sn37)) else {
                 return Ok(());
             };
             self.meta.chain_hash = chain_hash(self.meta.chain_hash, &letter.entry);
@@ -288,10 +296,12 @@ impl Rebase<'_> {
         if self.is_pending(client_seq)? {
             let pending = self.undo()?;
             let at = pending.binary_search_by_key(&client_seq, number);
-            let refused = at.ok().and_then(|at| pending.remove(at));
+            let at = at.ok().map(fault::client::oldest);
+            let refused = at.and_then(|at| pending.remove(at));
             let refused = refused.ok_or_else(|| self.tables.damaged())?;
             self.bury(&refused, refusal)?;
             self.answer_refused()?;
+            fault::client::reuse_number(&mut self.meta, client_seq);
             return Ok(true);
         }
         let at = (self.meta.client, client_seq);

@@ -8,6 +8,7 @@ use super::layout::{FRESH, RESET, RESET_REST, RESET_STATE};
 use crate::chain::Digest;
 use crate::codec::{Reader, put_binary, put_varint};
 use crate::entry::Problem;
+use crate::fault::{self, Fault};
 use fastness::{StoreSnapshot, WriteTxn};
 
 /// Kinds of records in the stream.
@@ -115,7 +116,9 @@ impl ResetState {
         txn: &mut WriteTxn,
         snapshot: &StoreSnapshot,
     ) -> ClientResult<()> {
-        clear_fresh(txn, snapshot)?;
+        if !fault::on(Fault::Sy11) {
+            clear_fresh(txn, snapshot)?;
+        }
         let Self { cause, attempts, client, ident_salt, .. } = *self;
         *self = Self { cause, attempts, client, ident_salt, ..Self::default() };
         Ok(())

@@ -5,7 +5,7 @@
 /// Identity, cursor and clock.
 pub(super) const META: &str = "sync/meta";
 /// Entries that the history does not contain yet, by number.
-pub(super) const PENDING: &str = "sync/pending";
+pub(crate) const PENDING: &str = "sync/pending";
 /// Seqs of own entries that were ordered while later ones were pending, by number.
 pub(super) const ORDERED: &str = "sync/ordered";
 /// Pre-images of pending entries that are too many to be beside them, by number and place.

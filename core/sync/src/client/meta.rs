@@ -100,7 +100,7 @@ impl ClientMeta {
         Some(Self { last_client_seq, last_stamp: self.last_stamp.max(header.stamp), ..self })
     }
 
-    pub(super) fn put(self, tables: &mut Tables) -> Result<(), Error> {
+    pub(crate) fn put(self, tables: &mut Tables) -> Result<(), Error> {
         tables.txn_mut().tree(META)?.insert(CLIENT, &self.encode()).map(drop)
     }
 

@@ -50,6 +50,7 @@ pub use download::{DeadLetter, Download, DownloadItem, EntryOutcome, Merged, Ref
 pub use error::{BadDownload, ClientError, ClientResult};
 pub use fresh::SnapshotPart;
 pub use kept_report::KeptReport;
+pub(crate) use layout::{PENDING, RESET, number_key};
 pub use meta::ClientMeta;
 pub use replica::{ClientReplica, LocalTime, ReplicaClock, Upload};
 pub use reset::{ResetBackup, ResetMode, ResetProgress, ResetStart};

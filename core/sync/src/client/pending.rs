@@ -8,6 +8,7 @@
 use super::layout::{ORDERED, PENDING, UNDO, number_key, read_number, undo_key};
 use super::outcome_bytes::{put_outcome, read_outcome};
 use crate::codec::{Reader, put_binary};
+use crate::fault;
 use crate::outcome::Outcome;
 use crate::table_state::{WINDOW_TREE, ordered};
 use fastness::Error;
@@ -117,6 +118,7 @@ pub(super) fn put<'p>(
         outcomes.iter().for_each(|outcome| put_outcome(&mut list, *outcome));
     }
     put_binary(&mut bytes, &list);
+    let images = images.filter(|image| !fault::client::is_left_out(image));
     let mut parts = ImageParts::new(images);
     let first = parts.next(INLINE_BYTES_MAX);
     if parts.is_done() {
@@ -242,7 +244,8 @@ pub(super) fn undo(tables: &mut Tables, pending: &[PendingRecord]) -> Result<Vec
     let ordered_seqs = take_ordered(tables)?;
     let seq_of = |client_seq: u64| ordered_seqs.get(&client_seq).copied();
     let mut touched = Vec::new();
-    for record in pending.iter().rev() {
+    for age in 0..pending.len() {
+        let record = &pending[fault::client::oldest_first(pending.len() - 1 - age, age)];
         let mut images = images(tables, record)?;
         for StoredImage { tree, key, value } in &mut images {
             touched.extend(tables.object_of(tree, key));

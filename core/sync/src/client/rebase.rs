@@ -17,6 +17,7 @@ use super::meta::ClientMeta;
 use super::pending::{self, AppliedEntry, PendingEntry};
 use super::touched::{TouchedObjects, note_images};
 use crate::entry::{self, Entry, Header};
+use crate::fault::{self, Fault};
 use crate::merge::{self, Author, PENDING_SEQ};
 use crate::outcome::Outcome;
 use crate::table_state::{PurgeStep, TableState, WINDOW_TREE, objects_of};
@@ -102,7 +103,8 @@ impl<'t> Rebase<'t> {
         for operation in &entry.operations {
             let objects = objects_of(self.tables, author.resolve(*operation))?;
             let may_meet = |object: &ObjectId| self.objects.may_touch(first, object);
-            if objects.is_none_or(|objects| objects.iter().any(may_meet)) {
+            let meets = objects.is_none_or(|objects| objects.iter().any(may_meet));
+            if meets && !fault::on(Fault::Sn45) {
                 return Ok(false);
             }
         }
@@ -182,7 +184,8 @@ impl<'t> Rebase<'t> {
         if self.has_foreign || self.undone.is_some() {
             restore_local(self.tables)?;
         }
-        for PendingEntry { client_seq, entry } in self.undone.take().unwrap_or_default() {
+        let undone = self.undone.take().unwrap_or_default();
+        for PendingEntry { client_seq, entry } in fault::client::newest_first(undone) {
             let Some(header) = header(&entry) else { return Err(self.tables.damaged()) };
             let author = working_author(&self.meta, header);
             drop(self.tables.record()?);
@@ -198,7 +201,9 @@ impl<'t> Rebase<'t> {
         if self.is_known {
             self.objects.set_mark((self.meta.last_client_seq, self.meta.last_stamp));
         }
-        self.meta.put(self.tables)?;
+        if !fault::on(Fault::Sy13) {
+            self.meta.put(self.tables)?;
+        }
         Ok(self.touched)
     }
 }

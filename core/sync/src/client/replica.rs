@@ -9,6 +9,7 @@ use super::rebase::{Pending, Rebase, header};
 use super::touched::TouchedObjects;
 use super::write::{self, CommitContext};
 use crate::clock::Clock;
+use crate::fault::{self, Fault};
 use fastness::Error;
 use fastness::object::{Database, ReplicaHook, Transaction};
 use fastness::table::{ObjectId, Tables};
@@ -113,6 +114,7 @@ impl ClientReplica {
     /// If the file cannot be read or is damaged.
     pub fn new(database: Database, clock: ReplicaClock) -> ClientResult<Self> {
         let replica = Self { database, clock };
+        fault::client::queue_again(&replica)?;
         replica.database.set_author(replica.meta()?.client);
         Ok(replica)
     }
@@ -151,7 +153,9 @@ impl ClientReplica {
     /// If the file cannot be read or written, or is damaged.
     pub fn upload_after(&self, client_seq: u64, bytes_max: usize) -> ClientResult<Upload> {
         let snapshot = self.database.store().snapshot();
-        self.database.store().sync()?;
+        if !fault::on(Fault::Sn38) {
+            self.database.store().sync()?;
+        }
         let meta = ClientMeta::in_snapshot(&snapshot)?.ok_or_else(|| self.damaged())?;
         let tree = snapshot.tree(PENDING);
         let mut upload = Upload { entries: Vec::new(), oldest_base: meta.cursor };
@@ -183,7 +187,8 @@ impl ClientReplica {
         self.rebase(|rebase| {
             let to = download.from.checked_add(download.items.len() as u64);
             let cursor = rebase.meta.cursor;
-            if download.from < cursor && to.is_some_and(|to| to <= cursor) {
+            let is_applied = download.from < cursor && to.is_some_and(|to| to <= cursor);
+            if is_applied && !fault::on(Fault::Sy09) {
                 return Ok(Merged::default());
             }
             rebase.download(download)
@@ -265,9 +270,11 @@ impl ClientReplica {
         let pending = Pending { objects: &mut objects, is_slow: self.clock.is_slow() };
         let mut rebase = Rebase::begin(txn.tables(), pending)?;
         let outcome = body(&mut rebase)?;
+        let meta = rebase.meta;
         let touched = rebase.finish()?;
         drop(objects);
         commit(txn, touched)?;
+        fault::client::put_cursor(self, meta)?;
         Ok(outcome)
     }
 }

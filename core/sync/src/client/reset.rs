@@ -20,6 +20,7 @@ use super::pending::{self, AppliedEntry, PendingEntry, PendingRecord};
 use super::rebase::{restore_local, working_author};
 use super::replica::ClientReplica;
 use crate::entry::{self, Encoder, Header, Operation};
+use crate::fault::{self, Fault};
 use crate::merge::Author;
 use crate::outcome::Outcome;
 use crate::reset::{Cause, Reset, ResetReport};
@@ -89,7 +90,7 @@ impl ClientReplica {
         let mut txn = self.database().write()?;
         let snapshot = self.database().store().snapshot();
         let held = ResetState::in_snapshot(&snapshot)?;
-        let attempts = held.filter(|held| held.cause == start.cause.code());
+        let attempts = held.as_ref().filter(|held| held.cause == start.cause.code());
         let attempts = attempts.map_or(0, |held| held.attempts);
         if attempts >= ATTEMPTS_MAX {
             return Err(ClientError::ResetFailed(start.cause));
@@ -103,7 +104,7 @@ impl ClientReplica {
             attempts: attempts + 1,
             client,
             ident_salt,
-            ..ResetState::default()
+            ..fault::client::attempt_before(held)
         };
         clear_fresh(txn.tables().txn_mut(), &snapshot)?;
         state.put(txn.tables().txn_mut())?;
@@ -192,6 +193,7 @@ impl ClientReplica {
         txn.set_remote();
         txn.touched(touched);
         txn.commit()?;
+        fault::client::end_reset(self)?;
         self.database().set_author(self.meta()?.client);
         Ok(report)
     }
@@ -312,7 +314,9 @@ impl<'t> Replacement<'t> {
     fn finish(self, report: &ResetReport) -> ClientResult<Vec<ObjectId>> {
         kept_report::put(self.tables, report)?;
         self.meta.put(self.tables)?;
-        self.tables.txn_mut().tree(RESET)?.clear()?;
+        if !fault::on(Fault::Rs01) {
+            self.tables.txn_mut().tree(RESET)?.clear()?;
+        }
         Ok(self.touched)
     }
 }
@@ -361,7 +365,7 @@ fn own_entries(
         let (Some((client, client_seq)), Some(entry)) = (number, entry) else {
             return Err(tables.damaged());
         };
-        if client_seq > contains(client)? {
+        if client_seq > contains(client)? && !fault::on(Fault::Sn33) {
             lost.push(key.to_vec());
             let entry = PendingEntry { client_seq, entry: entry.to_vec() };
             own.push(OwnEntry { client, entry });
@@ -372,10 +376,15 @@ fn own_entries(
     lost.iter().try_for_each(|key| unsaved.remove(key).map(drop))?;
     let known = contains(meta.client)?;
     let (missing, contained): (Vec<PendingEntry>, Vec<PendingEntry>) =
-        pending.iter().cloned().partition(|entry| entry.client_seq > known);
+        pending.iter().cloned().partition(|entry| is_missing(entry.client_seq, known));
     let client = meta.client;
     own.extend(missing.into_iter().map(|entry| OwnEntry { client, entry }));
     Ok((own, contained))
+}
+
+/// Tells whether a fresh state whose last entry of a client is `known` lacks a pending entry.
+fn is_missing(client_seq: u64, known: u64) -> bool {
+    client_seq > known || fault::on(Fault::Rs03)
 }
 
 /// Calls `visit` with each operation of own entries.

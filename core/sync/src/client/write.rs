@@ -13,6 +13,7 @@ use super::rebase::{note_local, working_author};
 use super::touched::{TouchedObjects, note_images};
 use crate::clock::Clock;
 use crate::entry::Header;
+use crate::fault;
 use crate::merge::Author;
 use crate::table_state::{EntryWritten, Refused, TableState, WINDOW_TREE, local_changes};
 use fastness::Error;
@@ -47,7 +48,8 @@ pub(super) fn commit(commit: PendingCommit<'_>, context: CommitContext<'_>) -> R
     let stamp = clock.stamp(context.now).ok_or_else(|| refused("the clock has no time left"))?;
     let client_seq = meta.last_client_seq.checked_add(1);
     let client_seq = client_seq.ok_or_else(|| refused("the file has no entries left"))?;
-    let author = working_author(&meta, Header { client_seq, base: meta.cursor, stamp });
+    let base = fault::client::one_more(meta.cursor);
+    let author = working_author(&meta, Header { client_seq, base, stamp });
     let mut step = CommitStep { tables: &mut *tables, author, operations, pre_images };
     let is_slow = has_schema || context.is_slow;
     let fast = if is_slow { None } else { step.note()? };

@@ -4,6 +4,7 @@ use super::state::{Definition, Deletion, MergeState, Place, Register, Stamp, Wri
 use crate::entry::{
     Anchor, Change, ElementId, Key, ObjectRef, Operation, PropertyType, Scalar, ScalarType, Value,
 };
+use crate::fault::{self, Fault};
 
 /// An entry without a place in the history has this plus its `client_seq` as its seq, so that a
 /// state names it, and every seq is less.
@@ -48,7 +49,9 @@ impl Author {
     /// Tells whether a write of the entry wins over the last one (MR3). Within an entry, the later
     /// operation wins.
     fn wins(&self, last: Option<Register>) -> bool {
-        last.is_none_or(|last| self.register().stamp >= last.stamp)
+        let own = self.register().stamp;
+        let wins = |last: Stamp| fault::merge::first_of_tie(own >= last, (own, last));
+        last.is_none_or(|last| wins(last.stamp) || fault::on(Fault::Sn05))
     }
 
     fn written<'a>(&self, id: ElementId, value: Value<'a>) -> WrittenElement<'a> {
@@ -134,7 +137,7 @@ pub fn apply<S: MergeState>(
         Operation::Delete(target) => delete(state, author, author.target(target)),
         Operation::Change { target, property, change } => {
             let place = Place { target: author.target(target), property };
-            if meets_delete(state, author, place.target)? {
+            if meets_delete(state, author, place.target)? && !fault::on(Fault::Sn04) {
                 return Ok(Effect::Deleted);
             }
             let fits = |kind: PropertyType<'_>| fits(kind, change);
@@ -164,7 +167,7 @@ fn create<S: MergeState>(
 ) -> Result<Effect, S::Error> {
     if !state.has_class_of(target)? {
         Ok(Effect::Absent)
-    } else if meets_delete(state, author, target)? {
+    } else if meets_delete(state, author, target)? && !fault::on(Fault::Sn01) {
         Ok(Effect::Deleted)
     } else if state.exists(target)? {
         Ok(Effect::Unchanged)
@@ -182,8 +185,11 @@ fn delete<S: MergeState>(
 ) -> Result<Effect, S::Error> {
     let Deletion { seq, client, seq_of_others } = state.deletion(target)?.unwrap_or_default();
     let seq_of_others = if client == author.client { seq_of_others } else { seq };
+    let seq_of_others = fault::merge::newest_only(seq_of_others);
     let deletion = Deletion { seq: author.seq, client: author.client, seq_of_others };
-    state.put_deletion(target, deletion)?;
+    if !fault::on(Fault::Sy01) || state.exists(target)? {
+        state.put_deletion(target, deletion)?;
+    }
     Ok(if state.delete(target)? { Effect::Applied } else { Effect::Unchanged })
 }
 
@@ -195,7 +201,8 @@ fn meets_delete<S: MergeState>(
 ) -> Result<bool, S::Error> {
     Ok(state.deletion(target)?.is_some_and(|deletion| {
         let is_own = deletion.client == author.client;
-        (if is_own { deletion.seq_of_others } else { deletion.seq }) > author.base
+        (if is_own { deletion.seq_of_others } else { deletion.seq })
+            > fault::merge::later(author.base)
     }))
 }
 
@@ -256,7 +263,7 @@ fn change_property<S: MergeState>(
             }
             state.set(place, author.value(value), author.register())?;
         }
-        Change::Increment(by) => state.increment(place, by)?,
+        Change::Increment(by) => state.increment(place, fault::merge::in_a_byte(by))?,
         Change::ListInsert { element, anchor, value } => {
             let (element, anchor) = (author.element(element), author.anchor(anchor));
             if state.element(place, element)?.is_some() {
@@ -282,11 +289,15 @@ fn change_property<S: MergeState>(
             match state.element(place, element)? {
                 None => return Ok(Effect::Absent),
                 Some(known) if known.removed.is_some() => return Ok(Effect::Unchanged),
+                Some(known) if fault::merge::loses_to_write(author, known) => {
+                    return Ok(Effect::Overridden);
+                }
                 Some(_) => state.remove_element(place, element, author.seq)?,
             }
         }
         Change::ListMove { element, anchor } => {
-            let change = ListMove { element: author.element(element), to: author.anchor(anchor) };
+            let to = fault::merge::before(author.anchor(anchor));
+            let change = ListMove { element: author.element(element), to };
             return move_element(state, author, place, change);
         }
     }
@@ -311,7 +322,7 @@ fn move_element<S: MergeState>(
     if is_itself || !anchor_exists(state, author, place, anchor)? {
         return Ok(Effect::Absent);
     }
-    if !author.wins(known.place) {
+    if !author.wins(known.place) && !fault::on(Fault::Sn09) {
         return Ok(Effect::Overridden);
     }
     state.move_element(place, (element, author.register()), anchor)?;
@@ -327,5 +338,7 @@ fn anchor_exists<S: MergeState>(
 ) -> Result<bool, S::Error> {
     let (Anchor::After(element) | Anchor::Before(element)) = anchor else { return Ok(true) };
     let known = state.element(place, element)?;
-    Ok(known.is_some_and(|known| known.removed.is_none_or(|seq| seq > author.base)))
+    assert!(known.is_some() || !fault::on(Fault::Sn35), "SY15: the list contains the anchor");
+    let is_unknown_removal = |seq| seq > author.base && !fault::on(Fault::Sn08);
+    Ok(known.is_some_and(|known| known.removed.is_none_or(is_unknown_removal)))
 }

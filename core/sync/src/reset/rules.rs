@@ -1,6 +1,7 @@
 //! The rules: whether an operation is written again, and where.
 
 use crate::entry::{Anchor, Change, ElementId, Operation, Value};
+use crate::fault::{self, Fault};
 use crate::merge::{Author, Effect, MergeState, Place, Register, VisibleState, apply};
 use crate::outcome::{Outcome, winner};
 
@@ -63,10 +64,11 @@ where
         let (again, outcome) = match (self.decide(Entries { old, new }, operation)?, operation) {
             (Decision::Not(outcome), _) => return Ok((None, outcome)),
             (Decision::Adjusted(change), Operation::Change { target, property, .. }) => {
-                (Operation::Change { target, property, change }, Outcome::Adjusted)
+                (Operation::Change { target, property, change }, fault::reset::unadjusted())
             }
             (Decision::Adjusted(_) | Decision::Again, _) => (operation, Outcome::Applied),
         };
+        fault::reset::create_target(&mut self.fresh, again)?;
         let effect = apply(&mut self.fresh, new, again)?;
         if matches!(effect, Effect::Applied | Effect::Unchanged) {
             return Ok((Some(again), outcome));
@@ -141,7 +143,8 @@ where
             failure = see(self.canonical, (place, element), compare).err();
         })?;
         failure.map_or(Ok(()), Err)?;
-        Ok(Decision::unless(!is_unchanged, Outcome::Conflict(winner.map(Into::into))))
+        let is_refused = !is_unchanged && !fault::on(Fault::Sn32);
+        Ok(Decision::unless(is_refused, Outcome::Conflict(winner.map(Into::into))))
     }
 
     fn decide_place<'a>(&self, place: Place<'_>, change: Change<'a>) -> Result<Decision<'a>, E> {

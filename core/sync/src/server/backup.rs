@@ -6,6 +6,7 @@ use super::error::ServerResult;
 use super::layout::Point;
 use super::replica::ServerReplica;
 use super::trees::{ReadTrees as _, put_meta};
+use crate::fault::{self, Fault};
 use fastness::{Key, StoreOptions};
 use std::path::Path;
 
@@ -45,6 +46,7 @@ impl ServerReplica {
         if (&self.store.snapshot()).meta()?.has_backups == has_backups {
             return Ok(());
         }
+        let has_backups = has_backups && !fault::on(Fault::Sn22);
         self.change_meta(|meta, _| meta.has_backups = has_backups)
     }
 

@@ -13,6 +13,7 @@ use super::layout::{
 use super::replica::{ServerReplica, ServerStatus};
 use super::trees::{ReadTrees as _, put, put_meta};
 use crate::chain::FIRST_SALT;
+use crate::fault::{self, Fault};
 use fastness::WriteTxn;
 use std::ops::Bound;
 
@@ -110,7 +111,7 @@ impl ServerReplica {
             return Ok(Err(ResumeRefusal::Diverged));
         }
         let is_same = state.last_client_seq == client.last_client_seq;
-        if is_same && state.chain_hash != client.chain_hash {
+        if is_same && state.chain_hash != client.chain_hash && !fault::on(Fault::Sn44) {
             return Ok(Err(ResumeRefusal::Cloned));
         }
         client.needs = state.oldest_base.min(state.cursor);
@@ -163,7 +164,8 @@ impl ServerReplica {
         let meta = txn.meta()?;
         let head = txn.head(&meta)?.seq;
         let mut record = txn.client(client)?;
-        record.needs = record.needs.max(progress.oldest_base.min(progress.cursor).min(head));
+        let oldest_base = fault::server::no_base(progress.oldest_base);
+        record.needs = record.needs.max(oldest_base.min(progress.cursor).min(head));
         record.contact = now.max(1);
         put(&mut txn, &client_key(client), &record)?;
         self.commit(txn)

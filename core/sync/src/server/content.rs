@@ -11,6 +11,7 @@ use super::trees::{ReadTrees as _, put};
 use crate::entry::{
     Change, EntryError, Key, ObjectRef, Operation, Operations, PrimaryKey, PropertyType,
 };
+use crate::fault::{self, Fault};
 use crate::merge::VisibleState as _;
 use crate::table_state::TableState;
 use std::collections::BTreeMap;
@@ -60,7 +61,7 @@ impl Elements<'_> {
         }
         let held = self.last(txn, author)?;
         self.last.0.insert(author, held.max(element.number));
-        Ok(element.number > held)
+        Ok(element.number > held || fault::on(Fault::Sn36))
     }
 
     const fn resolved(&self, author: u32) -> u32 {
@@ -154,7 +155,8 @@ pub(super) fn check_content(
             Ok(operation) => operation,
             Err(error) => return Ok(Err(malformed(error, Some(index)))),
         };
-        if conflict.is_none() && definitions.conflict(&txn.state(), &operation)? {
+        let conflicts = definitions.conflict(&txn.state(), &operation)?;
+        if conflict.is_none() && conflicts && !fault::on(Fault::Sn12) {
             conflict = Some(index);
         }
         if !elements.note(txn, &operation)? && reuse.is_none() {

@@ -3,6 +3,7 @@
 use super::error::ServerResult;
 use super::layout::{META, META_KEY, Meta, Point};
 use super::trees::{ReadTrees as _, change_clients, put_meta};
+use crate::fault;
 use fastness::{Durability, Store, WriteTxn};
 use std::sync::Arc;
 
@@ -122,7 +123,8 @@ impl ServerReplica {
         meta.durable_seq = head.seq;
         // A client that was added after the backup keeps the author number of its elements.
         let more = u32::try_from(epoch % SKIPPED_RANGE).unwrap_or_default();
-        meta.next_client = meta.next_client.saturating_add(SKIPPED_CLIENTS).saturating_add(more);
+        let skipped = fault::server::no_clients(SKIPPED_CLIENTS.saturating_add(more));
+        meta.next_client = meta.next_client.saturating_add(skipped);
         put_meta(&mut txn, &meta)?;
         // No client of an earlier epoch can resume.
         change_clients(&mut txn, |client| client.contact = 0)?;

@@ -11,6 +11,7 @@ use super::layout::ROOT;
 use super::replica::{ServerReplica, ServerStatus};
 use super::trees::ReadTrees as _;
 use crate::codec::put_binary;
+use crate::fault::{self, Fault};
 use crate::table_state::WINDOW_TREE;
 use fastness::StoreSnapshot;
 use ring::digest::{Context, SHA256};
@@ -96,7 +97,8 @@ impl ServerReplica {
 
 /// Returns the names of the state's trees, in order.
 fn state_trees(snapshot: &StoreSnapshot) -> Vec<String> {
-    let is_state = |name: &&str| name.starts_with(ROOT) || *name == WINDOW_TREE;
+    let is_window = |name: &str| name == WINDOW_TREE && !fault::on(Fault::Sn30);
+    let is_state = |name: &&str| name.starts_with(ROOT) || is_window(name);
     snapshot.tree_names().filter(is_state).map(str::to_owned).collect()
 }
 

@@ -4,6 +4,7 @@ use super::error::{ServerError, ServerResult};
 use super::layout::{HISTORY, ROOT};
 use super::replica::ServerReplica;
 use crate::entry::Operations;
+use crate::fault;
 use crate::merge::{Author, apply};
 use crate::table_state::{TableState, WINDOW_TREE};
 use fastness::table::Tables;
@@ -43,7 +44,7 @@ impl StateTxn {
 
     pub(super) fn commit(self) -> ServerResult<()> {
         let (txn, _) = self.tables.finish()?;
-        txn.commit_with(self.durability)?;
+        txn.commit_with(fault::server::durability(self.durability))?;
         Ok(())
     }
 }

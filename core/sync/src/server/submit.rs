@@ -13,6 +13,7 @@ use super::state::StateTxn;
 use super::trees::{ReadTrees as _, put};
 use crate::chain::{chain_hash, salt};
 use crate::entry::{Header, Operations};
+use crate::fault::{self, Fault};
 use crate::merge::Author;
 
 /// The most that a stamp may be ahead of the server's time, in milliseconds.
@@ -83,7 +84,7 @@ impl Batch {
             Ok(operations) => operations.header(),
             Err(error) => return Ok(Answer::Stopped(UploadStop::Header(error))),
         };
-        if header.client_seq <= self.client.last_client_seq {
+        if header.client_seq <= self.client.last_client_seq && !fault::on(Fault::Sn17) {
             let letter = letter_key(self.id, header.client_seq);
             let refusal: Option<EntryRefusal> = self.txn.trees().record(&letter)?;
             return Ok(refusal.map_or(Answer::Repeated, Answer::Refused));
@@ -108,7 +109,9 @@ impl Batch {
         Ok(match sequenced {
             Ok((seq, stamp)) => Answer::Sequenced { seq, stamp },
             Err(refusal) => {
-                put(self.txn.trees(), &letter_key(self.id, header.client_seq), &refusal)?;
+                if !fault::on(Fault::Sn19) {
+                    put(self.txn.trees(), &letter_key(self.id, header.client_seq), &refusal)?;
+                }
                 Answer::Refused(refusal)
             }
         })
@@ -117,11 +120,11 @@ impl Batch {
     fn check_header(&self, header: Header) -> Option<UploadStop> {
         // The last number of 64 bits is above all of them.
         let expected = self.client.last_client_seq.saturating_add(1);
-        if header.client_seq > expected {
+        if header.client_seq > expected && !fault::on(Fault::Sn18) {
             Some(UploadStop::Gap { expected })
         } else if header.base > self.head.seq || header.base < self.client.last_base {
             Some(UploadStop::Base)
-        } else if header.base < self.meta.horizon.seq {
+        } else if header.base < self.meta.horizon.seq && !fault::on(Fault::Sn21) {
             Some(UploadStop::Expired)
         } else {
             None
@@ -132,8 +135,9 @@ impl Batch {
     fn stamp(&mut self, header: Header) -> ServerResult<u64> {
         let known = self.txn.trees().point(&self.meta, header.base)?.greatest;
         let known = known.max(self.client.last_stamp);
-        let clamped = header.stamp.min(self.now.saturating_add(AHEAD_MAX));
-        Ok(clamped.max(known.saturating_add(1)))
+        let latest = fault::server::unclamped(self.now.saturating_add(AHEAD_MAX));
+        let clamped = header.stamp.min(latest);
+        Ok(clamped.max(fault::server::unknown(known.saturating_add(1))))
     }
 
     /// Appends an entry to the history and applies it; refuses one that gets too long by its stamp.

@@ -14,6 +14,7 @@ use super::convert::{entry_primary_key, entry_property, entry_target};
 use super::links::LinkOwner;
 use super::{FileResult, TableState, entry_element};
 use crate::entry::{self, Anchor, Change, Encoder, EntryError, Header};
+use crate::fault::{self, Fault};
 use crate::merge::{self, Author, Effect};
 use crate::outcome::Outcome;
 use fastness::table::{ElementId, Operation, SchemaChange};
@@ -74,7 +75,7 @@ impl TableState<'_> {
         let list = self.list(owner)?;
         // The usual case reads no neighbour: a text that is typed.
         if let Some(left) = of.left
-            && self.memory(&list, left)?.followed.is_none()
+            && (self.memory(&list, left)?.followed.is_none() || fault::on(Fault::Sn27))
         {
             return Ok(Anchor::After(entry_element(left)));
         }
@@ -180,7 +181,8 @@ impl TableState<'_> {
         for (operation, anchor) in operations {
             let class = self.link_class(operation);
             let class = class.and_then(|class| classes.iter().find(|held| **held == class));
-            if let Some(operation) = entry_operation(operation, anchor, class.copied()) {
+            let operation = entry_operation(operation, anchor, class.copied());
+            if let Some(operation) = fault::tables::set_to_value(operation) {
                 encoder.push(&own(operation, client))?;
             }
         }

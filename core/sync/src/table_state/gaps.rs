@@ -15,6 +15,7 @@ use super::record::{
 };
 use super::{FileResult, TableState};
 use crate::entry::Anchor;
+use crate::fault;
 use fastness::table::{Element, ElementId, NamedList, ObjectRef, Operation, Value};
 
 /// A list of an object that exists.
@@ -271,7 +272,8 @@ impl TableState<'_> {
             let end = one.end + (two.end - two.first);
             return self.put_gap(list, left, GapRecord { end, ..one });
         }
-        let to = |order: i64| GapPlace { gap: right, order: two.first - (one.end - order) };
+        let distance = |order| fault::tables::reversed(one.end - order, (one.first, order));
+        let to = |order: i64| GapPlace { gap: right, order: two.first - distance(order) };
         self.move_hidden(list, GapRange { gap: left, from: one.first, end: one.end }, &to)?;
         self.remove_gap(list, left)?;
         let first = two.first - (one.end - one.first);

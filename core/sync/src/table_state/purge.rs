@@ -5,6 +5,7 @@
 use super::links::LinkOwner;
 use super::record::{ElementMemory, OwnerKey, PURGED_STAMP, ValueRecord, WindowKey, WindowRecord};
 use super::{FileResult, TableState};
+use crate::fault::{self, Fault};
 use crate::merge::{Deletion, Register};
 use fastness::table::{ElementId, ObjectKey, ObjectRef, SideKey};
 
@@ -43,6 +44,7 @@ impl TableState<'_> {
         horizon: u64,
         PurgeStep { from, count }: PurgeStep<'_>,
     ) -> FileResult<Option<Vec<u8>>> {
+        let horizon = fault::tables::one_further(horizon);
         let held = self.number_at(PURGED_STAMP)?;
         let mut purged = held;
         let keys = self.tables.side_keys(SideKey { tree: self.window, key: from }, count)?;
@@ -80,7 +82,8 @@ impl TableState<'_> {
     fn purge_value(&mut self, key: &[u8], horizon: u64) -> FileResult<Option<Register>> {
         let held: ValueRecord = self.read(key)?;
         let register = held.register.filter(|register| is_recent(register, horizon));
-        self.replace(key, &held, &ValueRecord { register, ..held.clone() })?;
+        let link = held.link.clone().filter(|_| !fault::on(Fault::Sn29));
+        self.replace(key, &held, &ValueRecord { register, link })?;
         Ok(if register.is_none() { held.register } else { None })
     }
 

@@ -6,6 +6,7 @@ use super::links::LinkOwner;
 use super::record::{ElementMemory, PURGED_STAMP, ValueRecord, deletion};
 use super::{FileResult, TableState, core_element};
 use crate::entry::{Anchor, ElementId, ObjectRef, PrimaryKey, PropertyType, Value as EntryValue};
+use crate::fault::{self, Fault};
 use crate::merge::{
     Definition, Deletion, ElementRecord, MergeState, Place, Register, WrittenElement,
 };
@@ -186,7 +187,7 @@ impl MergeState for TableState<'_> {
 
     fn create(&mut self, target: ObjectRef<'_>) -> FileResult<()> {
         let Some(target) = core_target(target) else { return Ok(()) };
-        if self.apply(&Operation::Create(target.clone()))? {
+        if self.apply(&Operation::Create(target.clone()))? && !fault::on(Fault::Sn06) {
             self.show_links_to(&target)?;
         }
         Ok(())
@@ -199,7 +200,9 @@ impl MergeState for TableState<'_> {
         }
         let class = self.tables.class_id(&target.class).ok_or_else(|| self.tables.damaged())?;
         self.hide_links_to(&target)?;
-        self.forget_object(class, &target)?;
+        if !fault::on(Fault::Sn03) {
+            self.forget_object(class, &target)?;
+        }
         self.apply(&Operation::Delete(target))
     }
 
