@@ -65,6 +65,7 @@ fn main() -> io::Result<()> {
             "session" => session_seeds(),
             "auth_users" => plans("auth"),
             "sync_replicas" => plans("sync"),
+            "sync_sessions" => plans("sessions"),
             check => plans(check),
         };
         fs::create_dir_all(dir.join(body.name))?;

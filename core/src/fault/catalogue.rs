@@ -64,7 +64,7 @@ faults! {
     Sy01 = "SY-01", "a Delete of an object that another one has deleted leaves no record";
     Sy03 = "SY-03", "an element that moves behind another one lands before it";
     Sy05 = "SY-05", "an entry leaves out what sets a property to null";
-    Sy07 = "SY-07", "of two writes with one stamp the first one wins";
+    Sy07 = "SY-07", "the first of two writes with one stamp wins";
     Sy09 = "SY-09", "a part of the history that arrives twice is applied twice";
     Sy11 = "SY-11", "parts of an older snapshot remain when another one begins";
     Sy13 = "SY-13", "the cursor of a download is committed after its entries";

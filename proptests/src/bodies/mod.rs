@@ -64,6 +64,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "mirror", run: mirror },
     Body { name: "bounds", run: bounds },
     Body { name: "sync_replicas", run: sync_replicas },
+    Body { name: "sync_sessions", run: sync_sessions },
     Body { name: "auth", run: auth },
     Body { name: "auth_users", run: auth_users },
     Body { name: "server", run: server },
@@ -131,4 +132,6 @@ plans! {
     bounds => bounds_encrypted;
     /// Replicas agree with their models, for any network, clocks and crashes.
     sync_replicas => sync_replicas_encrypted;
+    /// Clients and a server agree with their models, whatever becomes of connections and frames.
+    sync_sessions => sync_sessions_encrypted;
 }

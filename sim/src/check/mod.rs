@@ -72,6 +72,7 @@ pub static CHECKS: &[Check] = &[
     mirror::CHECK,
     bounds::CHECK,
     sync::CHECK,
+    sync::SESSIONS,
 ];
 
 /// A false promise that every campaign must report.
@@ -132,4 +133,5 @@ bodies! {
     "mirror" => mirror, mirror_encrypted;
     "bounds" => bounds, bounds_encrypted;
     "sync" => sync_replicas, sync_replicas_encrypted;
+    "sessions" => sync_sessions, sync_sessions_encrypted;
 }

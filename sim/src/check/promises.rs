@@ -366,3 +366,20 @@ pub(super) const MR9: Invariant = promise(
     "MR9",
     "The horizon never passes what a live client needs; an entry with an older base is refused.",
 );
+pub(super) const SY6: Invariant = promise(
+    "SY6",
+    "The order of elements that an author saw is never inverted; its runs stay contiguous.",
+);
+pub(super) const SY19: Invariant = promise(
+    "SY19",
+    "An entry leaves the device only after it is durable; its number is never used again.",
+);
+pub(super) const SV2: Invariant =
+    promise("SV2", "No two clients of a database ever get one number, also after a restore.");
+pub(super) const HC1: Invariant =
+    promise("HC1", "A client's stamp is greater than every stamp that it wrote or saw.");
+pub(super) const SV1: Invariant = promise(
+    "SV1",
+    "A client resumes exactly if the server's history continues the one that it knows, and the \
+     server's entries of it are those that it wrote.",
+);

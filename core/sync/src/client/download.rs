@@ -209,11 +209,11 @@ impl Rebase<'_> {
         let entry = &ordered.entry;
         self.answer(client_seq, entry)?;
         if seq > fault::client::everything(self.meta.durable_seq) {
-            let mut unsaved = self.tables.txn_mut().tree(UNSAVED)?;
             // A reset compares the stamp that the history has, whatever the client's clock said.
             let stamped = Operations::with_stamp(entry, stamp);
             let stamped = stamped.map_err(|_| self.tables.damaged())?;
             let saved = [&number_key(seq)[..], &stamped].concat();
+            let mut unsaved = self.tables.txn_mut().tree(UNSAVED)?;
             unsaved.insert(&entry_key(self.meta.client, client_seq), &saved)?;
         }
         Ok(ordered)

@@ -23,7 +23,7 @@ pub(super) const CLIENT: &[u8] = b"client";
 /// The key of the version in [`LOCAL`]; those of indexes begin with another byte.
 pub(super) const VERSION: &[u8] = &[0];
 
-pub(super) fn number_key(number: u64) -> [u8; 8] {
+pub(crate) fn number_key(number: u64) -> [u8; 8] {
     number.to_be_bytes()
 }
 
@@ -59,7 +59,7 @@ pub(super) fn read_index(key: &[u8]) -> Option<(&str, &str)> {
 }
 
 /// A reset in progress.
-pub(super) const RESET: &str = "sync/reset";
+pub(crate) const RESET: &str = "sync/reset";
 /// Its state.
 pub(super) const RESET_STATE: &[u8] = &[0];
 /// Bytes of the snapshot that are no whole record yet.

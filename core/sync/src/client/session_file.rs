@@ -152,8 +152,14 @@ impl SessionFile {
     /// Returns the chain hash of the own entries up to a number.
     fn chain_up_to(&self, last: u64) -> ClientResult<u64> {
         let meta = self.replica.meta()?;
-        let pending = self.replica.upload_after(meta.answered, usize::MAX)?.entries;
-        let answered = pending.iter().take_while(|(number, _)| *number <= last);
+        let mut entries = self.replica.upload_after(meta.answered, usize::MAX)?.entries;
+        // A refusal that came with the resume has taken its entry out of the pending ones.
+        let letters = self.replica.dead_letters()?.into_iter();
+        let letters = letters.filter(|letter| letter.client == meta.client);
+        let later = letters.filter(|letter| letter.client_seq > meta.answered);
+        entries.extend(later.map(|letter| (letter.client_seq, letter.entry)));
+        entries.sort_by_key(|(number, _)| *number);
+        let answered = entries.iter().take_while(|(number, _)| *number <= last);
         Ok(answered.fold(meta.chain_hash, |hash, (_, entry)| chain_hash(hash, entry)))
     }
 

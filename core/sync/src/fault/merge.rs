@@ -4,7 +4,7 @@ use super::{Fault, on};
 use crate::entry::Anchor;
 use crate::merge::{Author, ElementRecord, Stamp};
 
-/// SY-07: of two writes with one stamp the first one wins.
+/// SY-07: the first of two writes with one stamp wins.
 #[inline(always)]
 pub(crate) fn first_of_tie(wins: bool, (own, last): (Stamp, Stamp)) -> bool {
     if on(Fault::Sy07) { own.time > last.time || own == last } else { wins }

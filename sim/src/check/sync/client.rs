@@ -9,7 +9,9 @@ use super::oracle::Oracle;
 use super::replica::{BadPart, Replica, Snapshot};
 use super::server::cause;
 use crate::check::definition::Violation;
-use crate::check::promises::{SY4, SY7};
+use crate::check::probe::Probe;
+use crate::check::promises::{SY4, SY7, SY19};
+use fastness_sync::client::ClientMeta;
 use fastness_sync::reset::Cause;
 use fastness_sync::server::{Answer, DownloadRequest, HistoryPart, ResumedClient, UploadStop};
 
@@ -28,6 +30,8 @@ pub(super) struct Client<'w> {
     pub(super) replica: Option<Replica>,
     /// Its file, until a reset: from then on, the client is in memory.
     pub(super) file: Option<ClientFile<'w>>,
+    /// Fingerprint of the replica when it was compared with the model last.
+    pub(super) compared: Option<([u64; 6], ClientMeta)>,
     /// Local time minus true time.
     pub(super) skew_ms: i64,
     /// A cause to reset, in the file.
@@ -37,8 +41,10 @@ pub(super) struct Client<'w> {
     /// The time of the next call.
     pub(super) next_ms: u64,
     pause_ms: u64,
-    /// Number of the last entry that was sent, and the time.
+    /// Number of the last entry that was sent on this connection, and the time.
     uploaded: (u64, u64),
+    /// Number of the last entry that was ever sent.
+    pub(super) sent: u64,
     calls: u64,
 }
 
@@ -47,11 +53,12 @@ impl<'w> Client<'w> {
         let connection = connections.open();
         let (replica, reset, is_resumed) = (None, None, false);
         let (skew_ms, next_ms, pause_ms) = (0, 0, BUSY_MS);
-        let (uploaded, calls) = ((0, 0), 0);
-        let file = Some(file);
+        let (uploaded, sent, calls) = ((0, 0), 0, 0);
+        let (file, compared) = (Some(file), None);
         Self {
             replica,
             file,
+            compared,
             skew_ms,
             reset,
             connection,
@@ -59,6 +66,7 @@ impl<'w> Client<'w> {
             next_ms,
             pause_ms,
             uploaded,
+            sent,
             calls,
         }
     }
@@ -68,6 +76,33 @@ impl<'w> Client<'w> {
         self.connection = connections.open();
         self.is_resumed = false;
         self.uploaded = (0, 0);
+    }
+
+    /// Follows the file after a crash of its process. A power loss takes entries that were not
+    /// durable, which were never sent.
+    pub(super) fn follow_restart(
+        &mut self,
+        connections: &mut Connections,
+        (oracle, probe): (&mut Oracle, &mut Probe),
+    ) -> Result<(), CheckError> {
+        if !self.file.as_mut().is_some_and(ClientFile::take_restart) {
+            return Ok(());
+        }
+        self.restart(connections);
+        let (Some(file), Some(replica)) = (&self.file, &mut self.replica) else { return Ok(()) };
+        let last = file.last_client_seq()?;
+        if last >= replica.last_client_seq {
+            return Ok(());
+        }
+        let client = replica.identity.client;
+        if last < self.sent {
+            let text = format!("client {client} has sent {}, and its file has {last}", self.sent);
+            return Err(Violation::new(SY19.id, text).into());
+        }
+        probe.mark("client: a power loss took entries that were not sent");
+        replica.lose_after(last);
+        oracle.lost_after(client, last);
+        Ok(())
     }
 
     /// Calls soon.
@@ -88,7 +123,7 @@ impl<'w> Client<'w> {
     }
 
     /// Makes the next call.
-    pub(super) fn call(&mut self, now_ms: u64) -> SyncMessage {
+    pub(super) fn call(&mut self, now_ms: u64) -> Result<SyncMessage, CheckError> {
         self.calls += 1;
         self.next_ms = now_ms + TIMEOUT_MS + self.pause_ms;
         self.pause_ms = (self.pause_ms * 2).min(IDLE_MS);
@@ -99,35 +134,39 @@ impl<'w> Client<'w> {
                 Request::Begin { old: identities.copied().collect() }
             }
             Some(replica) if !self.is_resumed => Request::Resume(resume(replica)),
-            Some(_) => self.exchange(now_ms),
+            Some(_) => self.exchange(now_ms)?,
         };
-        SyncMessage { connection: self.connection, payload: Payload::Request(request) }
+        Ok(SyncMessage { connection: self.connection, payload: Payload::Request(request) })
     }
 
-    fn exchange(&mut self, now_ms: u64) -> Request {
-        if let Some(request) = self.upload(now_ms) {
-            return request;
+    fn exchange(&mut self, now_ms: u64) -> Result<Request, CheckError> {
+        if let Some(request) = self.upload(now_ms)? {
+            return Ok(request);
         }
         let replica = self.replica.as_ref().expect("the client has resumed");
-        self.read(replica)
+        Ok(self.read(replica))
     }
 
     /// Sends the next entries, without waiting for the answers to those before.
-    fn upload(&mut self, now_ms: u64) -> Option<Request> {
-        let replica = self.replica.as_ref().filter(|_| !self.calls.is_multiple_of(4))?;
+    fn upload(&mut self, now_ms: u64) -> Result<Option<Request>, CheckError> {
+        let replica = self.replica.as_ref().filter(|_| !self.calls.is_multiple_of(4));
+        let Some(replica) = replica else { return Ok(None) };
         if now_ms >= self.uploaded.1 + TIMEOUT_MS {
             self.uploaded.0 = 0;
         }
         let first = self.uploaded.0.max(replica.answered) + 1;
-        let numbers = first..=replica.last_client_seq;
-        let entries = numbers.filter_map(|number| replica.entry(number)).take(UPLOAD_MAX);
-        let entries: Vec<Vec<u8>> = entries.map(|entry| entry.bytes.clone()).collect();
+        let entries = match &self.file {
+            Some(file) => file.upload_after(first - 1, UPLOAD_MAX)?,
+            None => replica.entries_from(first, UPLOAD_MAX),
+        };
         if entries.is_empty() {
-            return None;
+            return Ok(None);
         }
-        self.uploaded = (first + entries.len() as u64 - 1, now_ms);
+        let last = first + entries.len() as u64 - 1;
+        self.uploaded = (last, now_ms);
+        self.sent = self.sent.max(last);
         self.next_ms = now_ms + BUSY_MS;
-        Some(Request::Upload { first, entries, oldest_base: replica.oldest_base() })
+        Ok(Some(Request::Upload { first, entries, oldest_base: replica.oldest_base() }))
     }
 
     /// Asks for the history, or reports how far the client is.
@@ -163,10 +202,8 @@ impl<'w> Client<'w> {
             Response::Part { from, part } => self.download(from, &part, scene)?,
             Response::Noted => {}
         }
-        if self.file.as_mut().is_some_and(ClientFile::take_restart) {
-            self.restart(scene.connections);
-        }
-        Ok(())
+        let Scene { connections, oracle, probe, .. } = scene;
+        self.follow_restart(connections, (oracle, probe))
     }
 
     fn refuse(&mut self, cause: Cause, scene: &mut Scene<'_>) {
@@ -239,7 +276,7 @@ impl<'w> Client<'w> {
         self.pause_ms = BUSY_MS;
         self.is_resumed = false;
         if self.replica.is_some() {
-            return self.reset(fresh, scene);
+            return self.start_again(fresh, scene);
         }
         let Fresh { identity, mut snapshot, .. } = fresh;
         let mut written = Vec::new();
@@ -249,7 +286,7 @@ impl<'w> Client<'w> {
             file.identify(identity)?;
             written = file.entries_after(0)?;
         }
-        scene.oracle.begin(identity.client, (snapshot.epoch, snapshot.seq));
+        scene.oracle.begin(identity.client, (snapshot.epoch, snapshot.seq))?;
         let mut replica = Replica::new(identity, snapshot);
         replica.number_drafts_apart();
         for entry in written {
@@ -258,49 +295,6 @@ impl<'w> Client<'w> {
             scene.oracle.wrote(&own)?;
         }
         self.replica = Some(replica);
-        Ok(())
-    }
-
-    fn reset(&mut self, fresh: Fresh, scene: &mut Scene<'_>) -> Result<(), CheckError> {
-        let (Some(replica), Some(cause)) = (&mut self.replica, self.reset.take()) else {
-            return Ok(());
-        };
-        let Fresh { identity, snapshot, model, contained } = fresh;
-        let old = replica.identity.client;
-        for own in &replica.own {
-            let number = own.header.client_seq;
-            if contained.refused.contains(&(own.client, number)) && !own.is_refused {
-                scene.oracle.refused_elsewhere(own.client, number);
-                scene.probe.mark("a reset reported a refusal");
-            }
-        }
-        let decided = replica.reset(cause, (identity, snapshot), &contained);
-        self.file = None;
-        let probe = &mut *scene.probe;
-        probe.mark(match cause {
-            Cause::Expired => "reset: expired",
-            Cause::Diverged => "reset: diverged",
-            Cause::Cloned => "reset: cloned",
-            Cause::UnknownClient => "reset: unknown client",
-            Cause::BadDownload => "reset: bad download",
-        });
-        if !decided.entries.is_empty() {
-            probe.mark("reset: entries were written again");
-        }
-        if replica.own.iter().any(|own| own.client != identity.client) {
-            probe.mark("reset: entries of an earlier identity were kept");
-        }
-        for reported in decided.report.operations() {
-            probe.mark(match reported.outcome.name() {
-                "adjusted" => "outcome: adjusted",
-                "no operation" => "outcome: no operation",
-                "conflict" => "outcome: conflict",
-                "deleted" => "outcome: deleted",
-                "schema" => "outcome: schema",
-                _ => "outcome: applied",
-            });
-        }
-        scene.oracle.reset(old, (replica, model), &decided)?;
         Ok(())
     }
 
@@ -315,7 +309,8 @@ impl<'w> Client<'w> {
             Ok(refused) => refused,
             Err(BadPart::Late) => {
                 scene.probe.mark("a part of the history arrived twice or late");
-                return Ok(());
+                let file = self.file.as_ref().filter(|_| part.server.epoch == replica.epoch);
+                return file.map_or(Ok(()), |file| file.download_late((from, part)));
             }
             Err(bad) => {
                 let text = format!("the history contradicts itself: {bad:?}");

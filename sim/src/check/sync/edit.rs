@@ -12,6 +12,32 @@ use std::collections::BTreeMap;
 /// An object.
 pub(super) type ObjectAddress = ObjectRef<'static>;
 
+/// Bit of an operand: the operation is in one transaction with the client's next one.
+pub(super) const JOINS: u8 = 0x80;
+/// Bit of an operand: another client does the same, or deletes the object, before it knows of the
+/// first operation.
+const RIVALS: u8 = 2;
+/// Bits of an operand: the rival deletes the object, or the page that a link leads to.
+const DELETES: u8 = 0xc0;
+
+/// Returns the operation of another client that competes with one; none for most.
+pub(super) const fn rival(op: Op) -> Option<Op> {
+    if op.b & RIVALS == 0 {
+        return None;
+    }
+    let a = op.a.wrapping_add(1);
+    match op.kind {
+        OpKind::ChangeSchema => Some(Op { a, b: op.b ^ 1, ..op }),
+        OpKind::Set | OpKind::Add | OpKind::ListInsert if op.c & DELETES == DELETES => {
+            Some(Op { a, kind: OpKind::Delete, ..op })
+        }
+        _ => Some(Op { a, ..op }),
+    }
+}
+
+/// Bit of an operand: an edit of a list removes all items.
+const CLEARS: u8 = 0x40;
+
 /// Most tags, so that the model has numbers for all.
 const TAGS_MAX: usize = 60;
 
@@ -71,6 +97,7 @@ impl View<'_> {
     pub(super) fn edit(&self, op: Op) -> Option<Edit> {
         match op.kind {
             OpKind::Create => self.create(op),
+            OpKind::Delete if is_about_link(op) => Some(Edit::Delete(self.page(op.c >> 3)?)),
             OpKind::Delete => Some(Edit::Delete(self.target(op.b)?)),
             OpKind::Set => self.set(op),
             OpKind::Add => {
@@ -115,9 +142,11 @@ impl View<'_> {
         let value = self.value;
         match op.c % 8 {
             0..4 if self.has(target, TITLE) => {
-                Some(Edit::SetTitle(target, (op.c >> 3 != 0).then_some(value)))
+                Some(Edit::SetTitle(target, (op.c >> 3 & 3 != 0).then_some(value)))
             }
-            4 | 5 if self.has(target, NEXT) => Some(Edit::SetNext(target, self.page(op.c >> 3))),
+            _ if is_about_link(op) && self.has(target, NEXT) => {
+                Some(Edit::SetNext(target, self.page(op.c >> 3)))
+            }
             _ => match self.contents(target)?.get(&number_of(EXTRA))? {
                 Content::Value(_) => Some(Edit::SetExtra(target, value)),
                 Content::Counter(_) => Some(Edit::Add(target, EXTRA, value)),
@@ -130,18 +159,20 @@ impl View<'_> {
         let (target, list, count) = self.list(op)?;
         let index = usize::from(op.c >> 4).checked_rem(count)?;
         Some(match op.c >> 1 & 7 {
-            0 | 1 => Edit::SetItem(target, list, index, self.item(list)?),
             2 | 3 => Edit::Remove(target, list, index),
             4..7 if count > 1 => {
-                let to = (index + 1 + usize::from(op.b >> 2) % (count - 1)) % count;
+                let to = (index + 1 + usize::from(op.b >> 3) % (count - 1)) % count;
                 Edit::Move(target, list, [index, to])
             }
-            _ => Edit::Clear(target, list),
+            7 if op.b & CLEARS != 0 => Edit::Clear(target, list),
+            _ => Edit::SetItem(target, list, index, self.item(list)?),
         })
     }
 
+    /// Returns an object: the first one most often, so that clients compete.
     fn object(&self, operand: u8) -> Option<model::ObjectRef> {
-        let index = usize::from(operand).checked_rem(self.visible.len())?;
+        let index = if operand & 1 == 0 { 0 } else { usize::from(operand >> 2) };
+        let index = index.checked_rem(self.visible.len())?;
         self.visible.keys().nth(index).copied()
     }
 
@@ -172,7 +203,8 @@ impl View<'_> {
         let list = if op.c & 1 == 0 { LINES } else { LINKS };
         let mut owners = self.visible.iter().filter(|(object, _)| object.class == 0);
         let count = owners.clone().count();
-        let (object, contents) = owners.nth(usize::from(op.b & 3).checked_rem(count)?)?;
+        let index = if op.b & 1 == 0 { 0 } else { usize::from(op.b >> 4) };
+        let (object, contents) = owners.nth(index.checked_rem(count)?)?;
         let Content::List(elements) = contents.get(&number_of(list))? else { return None };
         Some((self.names.target(*object), list, elements.len()))
     }
@@ -183,6 +215,11 @@ impl View<'_> {
         }
         self.page(u8::try_from(self.value % 251).unwrap_or_default()).map(Item::Link)
     }
+}
+
+/// Tells whether an operation sets a link, or deletes a page that its rival links to.
+const fn is_about_link(op: Op) -> bool {
+    matches!(op.c % 8, 4 | 5)
 }
 
 /// Returns the model's number of a property.

@@ -13,13 +13,14 @@ use super::oracle::ClientStates;
 use super::replica::{OwnEntry, Replica};
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
-use crate::check::promises::{SY1, SY3, SY4, SY14};
+use crate::check::promises::{SY1, SY3, SY4, SY8, SY14};
 use crate::fs::{Disk, SimFs};
+use fastness::Durability;
 use fastness::object::{Database, DatabaseOptions, Transaction};
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema, SchemaMode};
 use fastness::table::{ElementId, ObjectId, ObjectKey, RowId, Value};
 use fastness_sync::client::{
-    ClientError, ClientReplica, Download, DownloadItem, Refusal, ReplicaClock,
+    ClientError, ClientMeta, ClientReplica, Download, DownloadItem, Refusal, ReplicaClock,
 };
 use fastness_sync::entry::Key;
 use fastness_sync::server::{ClientIdentity, HistoryItem, HistoryPart};
@@ -27,11 +28,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Tree of the pending entries, which is read without making them durable.
+const PENDING: &str = "sync/pending";
 const FILE: &str = "/sim/client.fast";
 
 /// The file of a client.
 pub(super) struct ClientFile<'w> {
-    world: &'w World,
+    pub(super) world: &'w World,
     fs: SimFs,
     local_ms: Arc<AtomicU64>,
     replica: Option<ClientReplica>,
@@ -40,7 +43,21 @@ pub(super) struct ClientFile<'w> {
     pub(super) crashes: bool,
 }
 
-fn failed(error: ClientError) -> CheckError {
+/// Returns the entry of a pending record: its first bytes, after their length.
+fn entry_of(record: &[u8]) -> Option<Vec<u8>> {
+    let (mut len, mut at) = (0, 0);
+    loop {
+        let byte = usize::from(*record.get(at)?);
+        len |= (byte & 0x7f) << (7 * at);
+        at += 1;
+        if byte & 0x80 == 0 {
+            return Some(record.get(at..at + len)?.to_vec());
+        }
+    }
+}
+
+/// Wraps errors that no plan allows.
+pub(super) fn failed(error: ClientError) -> CheckError {
     match error {
         ClientError::File(error) => CheckError::Store(error),
         other => Violation::new(SY1.id, format!("a download fails: {other}")).into(),
@@ -88,7 +105,7 @@ impl<'w> ClientFile<'w> {
         Ok(())
     }
 
-    fn replica(&self) -> &ClientReplica {
+    pub(super) fn replica(&self) -> &ClientReplica {
         self.replica.as_ref().expect("the file is open")
     }
 
@@ -118,7 +135,7 @@ impl<'w> ClientFile<'w> {
     }
 
     /// Changes the file, sometimes with a crash at one of the calls; tells whether it crashed.
-    fn change<T>(
+    pub(super) fn change<T>(
         &mut self,
         change: impl FnOnce(&ClientReplica) -> Result<T, CheckError>,
         probe: &mut Probe,
@@ -147,23 +164,68 @@ impl<'w> ClientFile<'w> {
         self.replica().identify(identity.client, identity.salt).map_err(failed)
     }
 
-    /// Returns the pending entries after a number.
+    /// Returns the pending entries after a number, durable or not.
     pub(super) fn entries_after(&self, number: u64) -> Result<Vec<Vec<u8>>, CheckError> {
+        let snapshot = self.replica().database().store().snapshot();
+        let first = number.saturating_add(1).to_be_bytes();
+        let entries = snapshot.tree(PENDING).range(&first[..]..)?;
+        let damaged = || Violation::new(SY4.id, "a pending entry cannot be read");
+        entries.map(|entry| Ok(entry_of(&entry?.1).ok_or_else(damaged)?)).collect()
+    }
+
+    /// Returns the first pending entries after a number, to send them.
+    pub(super) fn upload_after(
+        &self,
+        number: u64,
+        count: usize,
+    ) -> Result<Vec<Vec<u8>>, CheckError> {
         let upload = self.replica().upload_after(number, usize::MAX).map_err(failed)?;
-        Ok(upload.entries.into_iter().map(|(_, entry)| entry).collect())
+        let entries = upload.entries.into_iter().map(|(_, entry)| entry);
+        Ok(entries.take(count).collect())
+    }
+
+    pub(super) fn meta(&self) -> Result<ClientMeta, CheckError> {
+        self.replica().meta().map_err(failed)
+    }
+
+    /// Returns the number of the last entry that the file has written.
+    pub(super) fn last_client_seq(&self) -> Result<u64, CheckError> {
+        Ok(self.meta()?.last_client_seq)
+    }
+
+    /// Tells the file the server's time.
+    pub(super) fn synchronize(&self, server_ms: u64) {
+        self.replica().clock().synchronize(server_ms);
+    }
+
+    pub(super) fn is_resetting(&self) -> Result<bool, CheckError> {
+        Ok(self.replica().reset_in_progress().map_err(failed)?.is_some())
+    }
+
+    /// Returns the numbers of the entries of a client that were refused.
+    pub(super) fn refused_numbers(&self, client: u32) -> Result<Vec<u64>, CheckError> {
+        let letters = self.replica().dead_letters().map_err(failed)?;
+        let of_client = letters.into_iter().filter(|letter| letter.client == client);
+        Ok(of_client.map(|letter| letter.client_seq).collect())
+    }
+
+    /// Tells whether the file has dropped a part of its window.
+    pub(super) fn has_purged(&self) -> Result<bool, CheckError> {
+        Ok(self.meta()?.purged > 0)
     }
 
     /// Writes a transaction of an app; returns its entry. None is left if a crash took it.
     pub(super) fn write(
         &mut self,
-        edits: &[Edit],
+        (edits, is_deferred): (&[Edit], bool),
         last: u64,
         probe: &mut Probe,
     ) -> Result<Option<Vec<u8>>, CheckError> {
         let write = |replica: &ClientReplica| {
             let mut txn = replica.database().write()?;
             edits.iter().try_for_each(|edit| do_edit(&mut txn, edit))?;
-            txn.commit()?;
+            let durability = if is_deferred { Durability::None } else { Durability::Immediate };
+            txn.commit_with(durability)?;
             Ok(())
         };
         let ((), has_crashed) = self.change(write, probe)?;
@@ -180,6 +242,23 @@ impl<'w> ClientFile<'w> {
         Ok(entries.pop())
     }
 
+    /// Applies a part of the history that comes twice or late, which changes nothing.
+    pub(super) fn download_late(
+        &self,
+        (from, part): (u64, &HistoryPart),
+    ) -> Result<(), CheckError> {
+        let items: Vec<DownloadItem<'_>> = part.items.iter().map(item).collect();
+        match self.replica().download(&download(from, part, &items)) {
+            Err(ClientError::File(error)) => Err(CheckError::Store(error)),
+            Err(_) => Ok(()),
+            Ok(merged) if merged.own.is_empty() && merged.foreign == 0 => Ok(()),
+            Ok(merged) => {
+                let text = format!("a file applied a part from {from} again: {merged:?}");
+                Err(Violation::new(SY8.id, text).into())
+            }
+        }
+    }
+
     /// Applies a part of the history; tells whether it is in the file.
     pub(super) fn download(
         &mut self,
@@ -187,15 +266,7 @@ impl<'w> ClientFile<'w> {
         probe: &mut Probe,
     ) -> Result<bool, CheckError> {
         let items: Vec<DownloadItem<'_>> = part.items.iter().map(item).collect();
-        let HistoryPart { server, salt, .. } = part;
-        let download = Download {
-            epoch: server.epoch,
-            from,
-            salt: *salt,
-            horizon: server.horizon,
-            durable_seq: server.durable_seq,
-            items: &items,
-        };
+        let download = download(from, part, &items);
         let apply = |replica: &ClientReplica| replica.download(&download).map_err(failed);
         let (_, has_crashed) = self.change(apply, probe)?;
         let is_applied = self.replica().meta().map_err(failed)?.cursor == part.to;
@@ -247,6 +318,14 @@ impl<'w> ClientFile<'w> {
             let text = format!("a file has {} pending entries", found.len());
             return Err(Violation::new(SY4.id, format!("{text}, not {}", pending.len())).into());
         }
+        self.compare_states((names, states))
+    }
+
+    /// Compares the states of the file with those of the model.
+    pub(super) fn compare_states(
+        &self,
+        (names, states): (&mut ModelNames, &ClientStates),
+    ) -> Result<(), CheckError> {
         let ClientStates { canonical, working } = states;
         let replica = self.replica();
         let shown = replica.canonical(|tables| Ok(names.visible_in(tables, canonical.schema())?));
@@ -267,6 +346,18 @@ fn compare(
     }
     let text = format!("a file shows {found:?}, not {expected:?}");
     Err(Violation::new(invariant, text).into())
+}
+
+fn download<'d>(from: u64, part: &HistoryPart, items: &'d [DownloadItem<'d>]) -> Download<'d> {
+    let HistoryPart { server, salt, .. } = part;
+    Download {
+        epoch: server.epoch,
+        from,
+        salt: *salt,
+        horizon: server.horizon,
+        durable_seq: server.durable_seq,
+        items,
+    }
 }
 
 fn item(item: &HistoryItem) -> DownloadItem<'_> {
@@ -307,7 +398,7 @@ fn late(of: usize) -> Result<Class, fastness::Error> {
 }
 
 /// Does an edit as an app does.
-fn do_edit(txn: &mut Transaction, edit: &Edit) -> Result<(), CheckError> {
+pub(super) fn do_edit(txn: &mut Transaction, edit: &Edit) -> Result<(), CheckError> {
     match *edit {
         Edit::Create(target) => {
             let Key::Int(key) = target.key else { return Ok(()) };

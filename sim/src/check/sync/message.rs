@@ -6,8 +6,10 @@ use crate::check::probe::Probe;
 use fastness_models::merge::fold::State;
 use fastness_sync::server::{
     Answer, ClientIdentity, DownloadRequest, HistoryPart, ResumeRefusal, ResumedClient,
+    ServerStatus, SnapshotSlice,
 };
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 
 /// No numbers of entries, which count from 1.
 pub(super) const NO_NUMBERS: RangeInclusive<u64> = 0..=0;
@@ -112,11 +114,23 @@ impl Response {
     }
 }
 
+/// A snapshot in parts; the last one has the hash of all.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pub(super) number: u64,
+    pub(super) server: ServerStatus,
+    pub(super) parts: Vec<SnapshotSlice>,
+}
+
 /// A new identity, with a state to begin from.
 #[derive(Clone, Debug)]
 pub(super) struct Fresh {
     pub(super) identity: ClientIdentity,
     pub(super) snapshot: Snapshot,
+    /// The same state as a stream of the server.
+    pub(super) stream: Rc<Stream>,
+    /// The snapshot before, which a client may have begun to receive.
+    pub(super) older: Option<Rc<Stream>>,
     /// The same state in the model, purged as the server's.
     pub(super) model: State,
     /// The entries of the old identities that the history contains.

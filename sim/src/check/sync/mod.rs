@@ -2,38 +2,47 @@
 //!
 //! The network delays, loses, duplicates and reorders messages and has half-open links; clocks
 //! differ and jump; anyone restarts at any time. Server and clients are the real replicas, each on
-//! a simulated machine. A client also has a replica in memory, of the same rules, which takes over
-//! when the client resets. Each answer of the server, and each state of a client after each
-//! message, is compared with the model.
+//! a simulated machine. A client also has a replica in memory, of the same rules. It continues
+//! alone after a reset if the server refused entries that the client does not know of. Each answer
+//! of the server, and each state of a client after each message, is compared with the model.
 //!
 //! - `network`, `message`: messages, and when they arrive.
 //! - `server`, `client`: the processes.
 //! - `file`, `replica`: a client's replica, in a file and in memory.
-//! - `domain`, `edit`, `writer`: the writes of apps.
-//! - `oracle`: the models.
+//! - `reset`: client resets of both.
+//! - `domain`, `edit`, `writer`, `placement`, `commit`: the writes of apps.
+//! - `oracle`, `recovery`: the models.
+//! - `sessions`: a check of its own, with frames instead of calls.
 
 mod client;
+mod commit;
 mod domain;
 mod edit;
 mod file;
 mod message;
 mod network;
 mod oracle;
+mod placement;
+mod recovery;
 mod replica;
+mod reset;
 mod server;
+mod sessions;
 mod writer;
 
+pub(super) use sessions::CHECK as SESSIONS;
+
 use super::compare::CheckError;
-use super::promises::{MR9, SY1, SY2, SY3, SY4, SY7, SY8, SY12, SY13, SY14, SY16, SY17};
+use super::promises::{
+    HC1, MR9, SV2, SY1, SY2, SY3, SY4, SY6, SY7, SY8, SY12, SY13, SY14, SY16, SY17, SY19,
+};
 use super::store_harness::unexpected;
 use super::world::World;
 use crate::check::definition::{Check, Distribution, Twin, Violation};
 use crate::check::plan::Plan;
 use crate::check::probe::Probe;
 use client::Client;
-use domain::{LINKS, foundation};
-use edit::{Edit, View, number_of};
-use fastness_models::merge::{Kind, Schema};
+use edit::{JOINS, rival};
 use fastness_models::{Op, OpKind};
 use file::ClientFile;
 use message::{Connections, Payload, Scene, SyncMessage};
@@ -45,7 +54,9 @@ use std::collections::BTreeMap;
 pub(super) const CHECK: Check = Check {
     name: "sync",
     about: "clients and a server that sync over a hostile network, with skewed clocks and crashes",
-    invariants: &[SY1, SY2, SY3, SY4, SY7, SY8, SY12, SY13, SY14, SY16, SY17, MR9],
+    invariants: &[
+        SY1, SY2, SY3, SY4, SY6, SY7, SY8, SY12, SY13, SY14, SY16, SY17, SY19, MR9, SV2, HC1,
+    ],
     marks: &[
         "a message was lost",
         "a message arrived twice",
@@ -61,14 +72,21 @@ pub(super) const CHECK: Check = Check {
         "server: several entries in one transaction",
         "server: crash during a submission: committed",
         "server: crash during a submission: rolled back",
+        "client: a power loss took entries that were not sent",
         "client: crash during a commit: committed",
         "client: crash during a commit: rolled back",
         "client: crash during a download: committed",
         "client: crash during a download: rolled back",
         "server: a backup was restored",
+        "client: crash during a reset: committed",
+        "client: crash during a reset: rolled back",
+        "reset: of a file",
+        "reset: begun again",
+        "reset: parts of an older snapshot came first",
+        "client: crash before the last step of a reset",
         "reset: expired",
         "reset: diverged",
-        "reset: entries were written again",
+        "reset: an entry was recovered",
         "reset: entries of an earlier identity were kept",
         "outcome: applied",
         "outcome: adjusted",
@@ -78,12 +96,12 @@ pub(super) const CHECK: Check = Check {
     ],
     distribution: Distribution {
         mix: &[
-            (OpKind::Create, 10),
-            (OpKind::Delete, 4),
-            (OpKind::Set, 10),
-            (OpKind::Add, 4),
-            (OpKind::ListInsert, 12),
-            (OpKind::ListEdit, 10),
+            (OpKind::Create, 12),
+            (OpKind::Delete, 2),
+            (OpKind::Set, 14),
+            (OpKind::Add, 3),
+            (OpKind::ListInsert, 20),
+            (OpKind::ListEdit, 24),
             (OpKind::ChangeSchema, 8),
             (OpKind::AdvanceClock, 30),
             (OpKind::SetClock, 3),
@@ -91,8 +109,8 @@ pub(super) const CHECK: Check = Check {
             (OpKind::Kill, 5),
             (OpKind::PowerLoss, 2),
             (OpKind::Compact, 4),
-            (OpKind::KeepCopy, 2),
-            (OpKind::RestoreBackup, 2),
+            (OpKind::KeepCopy, 4),
+            (OpKind::RestoreBackup, 4),
         ],
         ops_min: 40,
         ops_max: 160,
@@ -108,14 +126,7 @@ const DURATIONS_MS: [u64; 8] = [5, 20, 60, 200, 1_000, 4_000, 15_000, 90_000];
 const SKEWS_MS: [i64; 6] = [0, 4_000, -900_000, 40, 100_000_000_000, -1_699_999_000_000];
 /// Most clients.
 const CLIENTS_MAX: u32 = 8;
-/// Bit of an operand: the operation is in one transaction with the client's next one.
-const JOINS: u8 = 0x80;
-/// Bit of an operand: another client adds the same definition, with another type, before it knows
-/// of the first one.
-const RIVALS: u8 = 2;
 
-/// Most values that a plan writes.
-const VALUES_MAX: i64 = 500;
 /// Messages after which time hardly passes.
 const MESSAGES_MAX: u64 = 10_000;
 
@@ -214,11 +225,10 @@ impl<'w> SyncHarness<'w> {
                 }
                 Ok(())
             }
-            OpKind::ChangeSchema if op.b & RIVALS != 0 => {
+            _ => {
                 self.write(op)?;
-                self.write(Op { a: op.a.wrapping_add(1), b: op.b ^ 1, ..op })
+                rival(op).map_or(Ok(()), |rival| self.write(rival))
             }
-            _ => self.write(op),
         }
     }
 
@@ -253,11 +263,11 @@ impl<'w> SyncHarness<'w> {
                         return Ok(());
                     }
                     Some(file) => file.restart(op.kind == OpKind::PowerLoss)?,
-                    None => {}
+                    None => client.restart(&mut self.connections),
                 }
-                client.restart(&mut self.connections);
+                client.follow_restart(&mut self.connections, (&mut self.oracle, self.probe))?;
                 client.wake(self.now_ms);
-                Ok(())
+                self.check(machine)
             }
             None if op.b & 1 == 0 => {
                 self.server.crashes = true;
@@ -269,9 +279,11 @@ impl<'w> SyncHarness<'w> {
 
     fn compact(&mut self) -> Result<(), CheckError> {
         for index in 0..self.clients.len() {
-            if let Some(file) = &mut self.clients[index].file {
+            let client = &mut self.clients[index];
+            if let Some(file) = &mut client.file {
                 file.compact(self.probe)?;
             }
+            client.follow_restart(&mut self.connections, (&mut self.oracle, self.probe))?;
             self.check(index)?;
         }
         let now_ms = self.server_ms();
@@ -295,75 +307,21 @@ impl<'w> SyncHarness<'w> {
         Ok(())
     }
 
-    /// Writes a transaction, or keeps it open.
-    fn write(&mut self, op: Op) -> Result<(), CheckError> {
-        let index = usize::from(op.a & !JOINS) % self.clients.len();
-        let open = self.open.entry(index).or_default();
-        open.push(op);
-        if op.a & JOINS != 0 && open.len() < 6 {
-            return Ok(());
-        }
-        let ops = std::mem::take(open);
-        let client = &mut self.clients[index];
-        let local_ms = self.now_ms.saturating_add_signed(client.skew_ms);
-        let Some(replica) = &mut client.replica else { return Ok(()) };
-        if self.value > VALUES_MAX {
-            return Ok(());
-        }
-        let mut schema = self.oracle.states(replica.identity.client).working.schema().clone();
-        let names = &mut self.oracle.names;
-        let known = names.visible(&replica.working, &schema);
-        let (mut edits, value) = (Vec::new(), &mut self.value);
-        let draft = replica.draft(local_ms, &mut |writer| {
-            if !schema.contains_key(&0) {
-                writer.push_all(foundation());
-            }
-            for op in &ops {
-                *value += 1;
-                let mut visible = names.visible(writer.state, &schema);
-                // A file gives other keys to the tags of this transaction.
-                visible.retain(|object, _| object.class != 1 || known.contains_key(object));
-                // A file shows links to an object that the transaction creates again after it.
-                if edits.iter().any(|edit| matches!(edit, Edit::Create(_))) {
-                    let lists = visible.values_mut();
-                    lists.for_each(|contents| drop(contents.remove(&number_of(LINKS))));
-                }
-                let view = View { visible: &visible, schema: &schema, names, value: *value };
-                if let Some(edit) = view.edit(*op) {
-                    writer.edit(edit);
-                    edits.push(edit);
-                    note(&mut schema, edit);
-                }
-            }
-        });
-        let malformed = |error| Violation::new(SY4.id, format!("an entry is malformed: {error:?}"));
-        let own = match &mut client.file {
-            None => replica.commit(draft).map_err(malformed)?,
-            Some(file) => {
-                file.set_time(local_ms);
-                let written = file.write(&edits, replica.last_client_seq, self.probe)?;
-                written.map(|bytes| replica.push(bytes)).transpose().map_err(malformed)?
-            }
-        };
-        if client.file.as_mut().is_some_and(ClientFile::take_restart) {
-            client.restart(&mut self.connections);
-        }
-        let Some(own) = own else { return self.check(index) };
-        self.probe.line(|| format!("     client {index} writes {}", own.header.client_seq));
-        self.oracle.wrote(&own)?;
-        self.clients[index].wake(self.now_ms);
-        self.check(index)
-    }
-
     /// Compares a client with its model.
     fn check(&mut self, index: usize) -> Result<(), CheckError> {
         let client = &self.clients[index];
         let Some(replica) = &client.replica else { return Ok(()) };
+        let meta = client.file.as_ref().map(ClientFile::meta).transpose()?.unwrap_or_default();
+        let compared = Some((replica.fingerprint(), meta));
+        if client.compared == compared {
+            return Ok(());
+        }
         self.oracle.check(replica)?;
         if let Some(file) = &client.file {
             let states = self.oracle.states(replica.identity.client);
             file.check(replica, (&mut self.oracle.names, &states))?;
         }
+        self.clients[index].compared = compared;
         Ok(())
     }
 
@@ -379,7 +337,7 @@ impl<'w> SyncHarness<'w> {
                 self.arrive(arrival)?;
             } else if call_ms <= until_ms {
                 self.now_ms = self.now_ms.max(call_ms);
-                let message = self.clients[index].call(self.now_ms);
+                let message = self.clients[index].call(self.now_ms)?;
                 self.send(Route { client: index, direction: Direction::ToServer }, message);
             } else {
                 self.now_ms = until_ms;
@@ -453,21 +411,5 @@ impl<'w> SyncHarness<'w> {
         self.server.compare(&mut self.oracle)?;
         self.server.compare_state(&mut self.oracle)?;
         (0..self.clients.len()).try_for_each(|index| self.check(index))
-    }
-}
-
-/// Adds what an edit defines to the classes that an app sees.
-fn note(schema: &mut Schema, edit: Edit) {
-    match edit {
-        Edit::AddExtra(of) => {
-            let kind = if of == 0 { Kind::Int } else { Kind::Counter };
-            if let Some((_, properties)) = schema.get_mut(&0) {
-                properties.insert(5, kind);
-            }
-        }
-        Edit::AddLate(_) => {
-            schema.insert(2, (0, BTreeMap::new()));
-        }
-        _ => {}
     }
 }

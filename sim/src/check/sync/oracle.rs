@@ -2,39 +2,38 @@
 //!
 //! - SY1, SY3 A client's states are the folds of the model's history and of its own entries.
 //! - SY4, SY13 Every entry that a client wrote is in the history, refused, or in a report.
-//! - SY12 A reset decides as the model does.
 //! - SY16 The server answers as its model does, and stamps alike.
+//! - HC1 A client's stamps increase.
+//! - SV2 No two clients get one number.
 
 use super::domain::ModelNames;
-use super::replica::{Decided, OwnEntry, Replica};
+use super::replica::{OwnEntry, Replica};
 use crate::check::definition::Violation;
-use crate::check::promises::{SY1, SY3, SY4, SY7, SY8, SY12, SY16};
+use crate::check::promises::{HC1, SV2, SY1, SY3, SY4, SY7, SY8, SY16};
 use fastness_models::merge::fold::State;
-use fastness_models::merge::recover::{Recovered, Reset};
 use fastness_models::merge::server::{Answer as ModelAnswer, Refusal, Server};
 use fastness_models::merge::{PENDING, SyncEntry};
 use fastness_sync::merge::{Author, Memory, apply};
-use fastness_sync::reset::Reported;
 use fastness_sync::server::{Answer, RefusalCode, UploadStop};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An entry as its client wrote it; its stamp is the effective one once the client knows it.
 #[derive(Clone, Debug)]
-struct WrittenEntry {
-    entry: SyncEntry,
-    is_reported: bool,
+pub(super) struct WrittenEntry {
+    pub(super) entry: SyncEntry,
+    pub(super) is_reported: bool,
 }
 
 /// The model of a client.
 #[derive(Clone, Debug)]
-struct ClientModel {
+pub(super) struct ClientModel {
     /// The client's identities before, oldest first.
-    earlier: Vec<u32>,
-    epoch: u64,
-    cursor: u64,
-    canonical: State,
-    written: BTreeMap<u64, WrittenEntry>,
-    refused: BTreeSet<u64>,
+    pub(super) earlier: Vec<u32>,
+    pub(super) epoch: u64,
+    pub(super) cursor: u64,
+    pub(super) canonical: State,
+    pub(super) written: BTreeMap<u64, WrittenEntry>,
+    pub(super) refused: BTreeSet<u64>,
 }
 
 /// The states of a client in the model.
@@ -47,10 +46,18 @@ pub(super) struct ClientStates {
 #[derive(Clone)]
 pub(super) struct History {
     pub(super) server: Server,
-    folds: Vec<State>,
+    pub(super) folds: Vec<State>,
     /// The last fold, in the core.
     pub(super) core: Memory,
     pub(super) salt: u64,
+}
+
+/// Where a client is in the history.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClientPosition {
+    pub(super) client: u32,
+    pub(super) epoch: u64,
+    pub(super) cursor: u64,
 }
 
 /// The oracle.
@@ -60,17 +67,7 @@ pub(super) struct Oracle {
     epoch: u64,
     /// Histories that the server lost when a backup was restored, by epoch.
     past: BTreeMap<u64, History>,
-    clients: BTreeMap<u32, ClientModel>,
-    /// Counts of outcomes of resets.
-    pub(super) outcomes: BTreeMap<&'static str, u64>,
-}
-
-/// The entries and outcomes of a reset, as they are compared.
-struct Rewritten<'r, 'i> {
-    identity: u32,
-    base: u64,
-    reported: &'i mut dyn Iterator<Item = Reported<'r>>,
-    written: std::vec::IntoIter<&'r OwnEntry>,
+    pub(super) clients: BTreeMap<u32, ClientModel>,
 }
 
 impl History {
@@ -80,7 +77,10 @@ impl History {
     }
 }
 
-fn violation<T>(invariant: &'static str, text: impl Into<String>) -> Result<T, Violation> {
+pub(super) fn violation<T>(
+    invariant: &'static str,
+    text: impl Into<String>,
+) -> Result<T, Violation> {
     Err(Violation::new(invariant, text))
 }
 
@@ -89,8 +89,8 @@ impl Oracle {
         let server = Server::new(None);
         let folds = vec![State::new(None)];
         let history = History { server, folds, core: Memory::default(), salt: 0 };
-        let (past, clients, outcomes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { names: ModelNames::default(), history, epoch, past, clients, outcomes }
+        let (past, clients) = (BTreeMap::new(), BTreeMap::new());
+        Self { names: ModelNames::default(), history, epoch, past, clients }
     }
 
     /// Notes that the server begins an epoch with the history of a backup.
@@ -100,7 +100,7 @@ impl Oracle {
         self.epoch = epoch;
     }
 
-    fn history_of(&self, epoch: u64) -> &History {
+    pub(super) fn history_of(&self, epoch: u64) -> &History {
         if epoch == self.epoch { &self.history } else { &self.past[&epoch] }
     }
 
@@ -163,11 +163,18 @@ impl Oracle {
             let text = format!("entry {seq} has the stamp {stamp}, not {}", sequenced.stamp);
             return violation(SY7.id, text);
         }
+        self.fold_last(client, bytes);
+        Ok(())
+    }
+
+    /// Applies the last entry of the model's history, which has these bytes.
+    pub(super) fn fold_last(&mut self, client: u32, bytes: &[u8]) {
+        let sequenced = self.history.server.history.last().expect("the model has the entry");
+        let (seq, stamp) = (sequenced.seq, sequenced.stamp);
         let mut fold = self.history.folds.last().cloned().unwrap_or_default();
         fold.apply(sequenced);
         self.history.folds.push(fold);
         self.fold_core((client, seq), bytes, stamp);
-        Ok(())
     }
 
     fn fold_core(&mut self, (client, seq): (u32, u64), bytes: &[u8], stamp: u64) {
@@ -182,25 +189,43 @@ impl Oracle {
         }
     }
 
-    fn entry(&mut self, client: u32, bytes: &[u8]) -> Result<SyncEntry, Violation> {
+    pub(super) fn entry(&mut self, client: u32, bytes: &[u8]) -> Result<SyncEntry, Violation> {
         let entry = self.names.entry((client, PENDING), bytes);
         entry.map_err(|error| Violation::new(SY8.id, format!("no entry: {error:?}")))
     }
 
     /// Notes a new client that begins at a seq.
-    pub(super) fn begin(&mut self, client: u32, (epoch, seq): (u64, u64)) {
+    ///
+    /// # Errors
+    /// If another one has its number.
+    pub(super) fn begin(&mut self, client: u32, (epoch, seq): (u64, u64)) -> Result<(), Violation> {
+        if self.clients.contains_key(&client) {
+            return violation(SV2.id, format!("two clients have the number {client}"));
+        }
         let index = usize::try_from(seq).unwrap_or(usize::MAX);
         let canonical = self.history_of(epoch).folds[index].clone();
         let earlier = Vec::new();
         let (written, refused) = (BTreeMap::new(), BTreeSet::new());
         let model = ClientModel { earlier, epoch, cursor: seq, canonical, written, refused };
         self.clients.insert(client, model);
+        Ok(())
+    }
+
+    /// Forgets the entries of a client after a number, which a power loss took.
+    pub(super) fn lost_after(&mut self, client: u32, last: u64) {
+        let model = self.clients.get_mut(&client).expect("the client exists");
+        model.written.retain(|number, _| *number <= last);
     }
 
     /// Notes an entry that a client wrote.
     pub(super) fn wrote(&mut self, own: &OwnEntry) -> Result<(), Violation> {
         let client = own.client;
         let entry = self.entry(client, &own.bytes)?;
+        let greatest = self.greatest_stamp(client);
+        if entry.stamp <= greatest {
+            let text = format!("client {client} stamps an entry {} after {greatest}", entry.stamp);
+            return violation(HC1.id, text);
+        }
         let written = WrittenEntry { entry, is_reported: false };
         let number = own.header.client_seq;
         let model = self.clients.get_mut(&client).expect("the client exists");
@@ -208,6 +233,15 @@ impl Oracle {
             None => Ok(()),
             Some(_) => violation(SY4.id, format!("client {client} wrote two entries {number}")),
         }
+    }
+
+    /// Returns the greatest stamp that a client wrote or saw.
+    fn greatest_stamp(&self, client: u32) -> u64 {
+        let model = &self.clients[&client];
+        let history = &self.history_of(model.epoch).server.history;
+        let seen = history.iter().take_while(|entry| entry.seq <= model.cursor);
+        let written = model.written.values().map(|written| written.entry.stamp);
+        seen.map(|entry| entry.stamp).chain(written).max().unwrap_or_default()
     }
 
     /// Tells whether two clients wrote entries that do not know each other.
@@ -222,6 +256,25 @@ impl Oracle {
     /// Tells whether the server has this epoch.
     pub(super) const fn is_current(&self, epoch: u64) -> bool {
         epoch == self.epoch
+    }
+
+    pub(super) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Returns the epoch that a client knows. One without history follows the server from its
+    /// beginning.
+    pub(super) fn epoch_of(&mut self, client: u32, (epoch, cursor): (u64, u64)) -> u64 {
+        let model = self.clients.get_mut(&client).expect("the client exists");
+        if epoch != 0 && model.cursor == 0 && cursor > 0 {
+            model.epoch = epoch;
+        }
+        if epoch == 0 { model.epoch } else { epoch }
+    }
+
+    /// Tells whether the model of a client has an entry.
+    pub(super) fn has_written(&self, client: u32, number: u64) -> bool {
+        self.clients[&client].written.contains_key(&number)
     }
 
     /// Notes that a reset reported a refusal to a client.
@@ -240,29 +293,38 @@ impl Oracle {
         }
     }
 
-    /// Compares a client with its model, after the model has followed it to its cursor.
-    pub(super) fn check(&mut self, replica: &Replica) -> Result<(), Violation> {
-        let client = replica.identity.client;
+    /// Lets the model of a client follow it to its cursor, and compares what is pending.
+    pub(super) fn follow(&mut self, at: ClientPosition, pending: &[u64]) -> Result<(), Violation> {
+        let ClientPosition { client, epoch, cursor } = at;
         let model = &self.clients[&client];
-        if replica.cursor < model.cursor || replica.epoch != model.epoch {
-            return violation(SY1.id, format!("client {client} went back to {}", replica.cursor));
+        if cursor < model.cursor || epoch != model.epoch {
+            return violation(SY1.id, format!("client {client} went back to {cursor}"));
         }
-        if replica.cursor > model.cursor {
+        if cursor > model.cursor {
             let mut model = model.clone();
-            let history = &self.history_of(model.epoch).server.history;
-            if replica.cursor > history.len() as u64 {
+            let history = &self.history_of(epoch).server.history;
+            if cursor > history.len() as u64 {
                 return violation(SY1.id, format!("client {client} is ahead of the server"));
             }
-            model.follow(client, history, replica.cursor);
+            model.follow(client, history, cursor);
             self.clients.insert(client, model);
         }
         let model = &self.clients[&client];
         let expected: Vec<u64> = model.pending().map(|entry| entry.client_seq).collect();
-        let pending: Vec<u64> = replica.pending().map(|entry| entry.header.client_seq).collect();
         if pending != expected {
             let text = format!("client {client} has {pending:?} pending, not {expected:?}");
             return violation(SY4.id, text);
         }
+        Ok(())
+    }
+
+    /// Compares a client with its model, after the model has followed it to its cursor.
+    pub(super) fn check(&mut self, replica: &Replica) -> Result<(), Violation> {
+        let Replica { epoch, cursor, .. } = *replica;
+        let client = replica.identity.client;
+        let pending: Vec<u64> = replica.pending().map(|entry| entry.header.client_seq).collect();
+        self.follow(ClientPosition { client, epoch, cursor }, &pending)?;
+        let model = &self.clients[&client];
         for (invariant, state, fold) in [
             (SY1.id, &replica.canonical, &model.canonical),
             (SY3.id, &replica.working, &model.working()),
@@ -280,121 +342,6 @@ impl Oracle {
     pub(super) fn states(&self, client: u32) -> ClientStates {
         let model = &self.clients[&client];
         ClientStates { canonical: model.canonical.clone(), working: model.working() }
-    }
-
-    /// Compares a reset of a client, whose identity was `old`. `replica` is the client after it,
-    /// and `fresh` the state of the snapshot in the model.
-    pub(super) fn reset(
-        &mut self,
-        old: u32,
-        (replica, fresh): (&Replica, State),
-        decided: &Decided,
-    ) -> Result<(), Violation> {
-        let before = self.clients[&old].clone();
-        let lost = self.lost(&before, old, replica)?;
-        let numbers = |entry: &SyncEntry| (entry.client, entry.client_seq);
-        let found: Vec<_> =
-            decided.entries.iter().map(|entry| (entry.client, entry.header.client_seq)).collect();
-        let expected: Vec<_> = lost.iter().map(numbers).collect();
-        if found != expected {
-            let text = format!("client {old} decided on its entries {found:?}, not {expected:?}");
-            return violation(SY12.id, text);
-        }
-        let working = before.working();
-        let canonical = &before.canonical;
-        let mut reset = Reset { fresh, canonical, working: &working, mutant: None };
-        let mut reported = decided.report.operations();
-        let identity = replica.identity.client;
-        let written: Vec<&OwnEntry> =
-            replica.own.iter().filter(|own| own.client == identity).collect();
-        let mut again = Rewritten {
-            identity,
-            base: replica.cursor,
-            reported: &mut reported,
-            written: written.into_iter(),
-        };
-        for entry in &lost {
-            self.reset_entry(&mut reset, entry, &mut again)?;
-            let client = self.clients.get_mut(&entry.client).expect("the client exists");
-            client.written.get_mut(&entry.client_seq).expect("it was written").is_reported = true;
-        }
-        if again.reported.next().is_some() || again.written.next().is_some() {
-            return violation(SY12.id, "more was written again or reported");
-        }
-        self.begin(replica.identity.client, (replica.epoch, replica.cursor));
-        let model = self.clients.get_mut(&replica.identity.client).expect("it was inserted");
-        model.earlier = before.earlier;
-        model.earlier.push(old);
-        let mut own = replica.own.iter().filter(|own| own.client == replica.identity.client);
-        own.try_for_each(|own| self.wrote(own))
-    }
-
-    /// Returns the entries of a client that the history of its new replica does not contain.
-    fn lost(
-        &self,
-        before: &ClientModel,
-        old: u32,
-        replica: &Replica,
-    ) -> Result<Vec<SyncEntry>, Violation> {
-        let server = &self.history_of(replica.epoch).server;
-        let Some(history) =
-            usize::try_from(replica.cursor).ok().and_then(|end| server.history.get(..end))
-        else {
-            return violation(SY1.id, "a snapshot is ahead of the server");
-        };
-        let known: BTreeSet<(u32, u64)> =
-            history.iter().map(|entry| (entry.client, entry.client_seq)).collect();
-        let mut lost = Vec::new();
-        for client in before.earlier.iter().chain([&old]) {
-            let model = &self.clients[client];
-            for (number, WrittenEntry { entry, is_reported }) in &model.written {
-                let is_known =
-                    known.contains(&(*client, *number)) || model.refused.contains(number);
-                if !is_known && !is_reported {
-                    lost.push(entry.clone());
-                }
-            }
-        }
-        Ok(lost)
-    }
-
-    fn reset_entry(
-        &mut self,
-        reset: &mut Reset<'_>,
-        entry: &SyncEntry,
-        rewritten: &mut Rewritten<'_, '_>,
-    ) -> Result<(), Violation> {
-        let identity = rewritten.identity;
-        let mut again = SyncEntry {
-            seq: PENDING,
-            client: identity,
-            client_seq: 0,
-            base: rewritten.base,
-            stamp: PENDING,
-            operations: Vec::new(),
-        };
-        let described = |text: String| {
-            let number = (entry.client, entry.client_seq);
-            violation(SY12.id, format!("entry {number:?} of client {identity}: {text}"))
-        };
-        for expected in reset.recover(entry, &mut again) {
-            let found =
-                rewritten.reported.next().map_or("missing", |reported| reported.outcome.name());
-            *self.outcomes.entry(found).or_default() += 1;
-            if found != recovered(expected) {
-                return described(format!("{found}, not {expected:?}"));
-            }
-        }
-        if again.operations.is_empty() {
-            return Ok(());
-        }
-        let own =
-            rewritten.written.next().map(|own| self.names.entry((identity, PENDING), &own.bytes));
-        let operations = own.and_then(Result::ok).map(|entry| entry.operations);
-        if operations.as_ref() != Some(&again.operations) {
-            return described(format!("wrote {operations:?}, not {:?}", again.operations));
-        }
-        Ok(())
     }
 
     /// Checks that every entry is in the history, refused or reported.
@@ -428,7 +375,7 @@ impl ClientModel {
         entries.filter(|entry| entry.seq == PENDING && !self.refused.contains(&entry.client_seq))
     }
 
-    fn working(&self) -> State {
+    pub(super) fn working(&self) -> State {
         let mut working = self.canonical.clone();
         self.pending().for_each(|entry| drop(working.apply(entry)));
         working
@@ -446,16 +393,5 @@ impl ClientModel {
             }
         }
         self.cursor = cursor;
-    }
-}
-
-const fn recovered(outcome: Recovered) -> &'static str {
-    match outcome {
-        Recovered::Applied => "applied",
-        Recovered::Adjusted => "adjusted",
-        Recovered::NoOperation => "no operation",
-        Recovered::Conflict => "conflict",
-        Recovered::Deleted => "deleted",
-        Recovered::Schema => "schema",
     }
 }

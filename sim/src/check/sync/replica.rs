@@ -3,6 +3,7 @@
 //! - SY3 The working state is the fold of the pending entries over the canonical state.
 //! - MR10 Entries are kept until they are backed up.
 
+use super::placement::{Placement, placements};
 use super::writer::Writer;
 use fastness_sync::chain::{chain_hash, salt};
 use fastness_sync::clock::Clock;
@@ -31,6 +32,15 @@ pub(super) struct OwnEntry {
 impl OwnEntry {
     const fn new(client: u32, header: Header) -> Self {
         Self { client, header, bytes: Vec::new(), sequenced: None, is_refused: false }
+    }
+
+    /// Takes an entry of a client's file.
+    ///
+    /// # Errors
+    /// If the bytes are no entry.
+    pub(super) fn of(client: u32, bytes: Vec<u8>) -> Result<Self, EntryError> {
+        let header = Operations::new(&bytes)?.header();
+        Ok(Self { bytes, ..Self::new(client, header) })
     }
 
     const fn is_pending(&self) -> bool {
@@ -85,6 +95,16 @@ pub(super) struct Draft {
     bytes: Option<Result<Vec<u8>, EntryError>>,
     /// Number of the last element after it.
     elements: u64,
+}
+
+impl Draft {
+    /// Returns where the transaction of a client places elements.
+    pub(super) fn placements(&self, client: u32) -> Vec<Placement> {
+        match &self.bytes {
+            Some(Ok(bytes)) => placements(bytes, client),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// The entries of a client that a history contains.
@@ -156,11 +176,25 @@ impl Replica {
         self.own.iter().find(is_it)
     }
 
+    /// Returns the first entries of the current identity from a number on.
+    pub(super) fn entries_from(&self, first: u64, count: usize) -> Vec<Vec<u8>> {
+        let numbers = first..=self.last_client_seq;
+        let entries = numbers.filter_map(|number| self.entry(number)).take(count);
+        entries.map(|entry| entry.bytes.clone()).collect()
+    }
+
     fn entry_mut(&mut self, client_seq: u64) -> Option<&mut OwnEntry> {
         let client = self.identity.client;
         let is_it =
             |entry: &&mut OwnEntry| (entry.client, entry.header.client_seq) == (client, client_seq);
         self.own.iter_mut().find(is_it)
+    }
+
+    /// Returns numbers that change whenever a state does.
+    pub(super) fn fingerprint(&self) -> [u64; 6] {
+        let Self { identity, epoch, cursor, last_client_seq, answered, .. } = *self;
+        let pending = self.pending().count() as u64;
+        [identity.client.into(), epoch, cursor, last_client_seq, answered, pending]
     }
 
     /// Returns the least base of the pending entries.
@@ -173,12 +207,20 @@ impl Replica {
     /// # Errors
     /// If the bytes are no entry.
     pub(super) fn push(&mut self, bytes: Vec<u8>) -> Result<OwnEntry, EntryError> {
-        let header = Operations::new(&bytes)?.header();
-        self.clock.observe(header.stamp);
-        self.last_client_seq = header.client_seq;
-        self.own.push(OwnEntry { bytes, ..OwnEntry::new(self.identity.client, header) });
+        let own = OwnEntry::of(self.identity.client, bytes)?;
+        self.clock.observe(own.header.stamp);
+        self.last_client_seq = own.header.client_seq;
+        self.own.push(own);
         self.replay();
         Ok(self.own.last().cloned().expect("the entry was pushed"))
+    }
+
+    /// Forgets the entries after a number, which a power loss took.
+    pub(super) fn lose_after(&mut self, last: u64) {
+        let client = self.identity.client;
+        self.own.retain(|own| own.client != client || own.header.client_seq <= last);
+        self.last_client_seq = last;
+        self.replay();
     }
 
     /// Does the edits of a transaction without committing it.
@@ -324,6 +366,25 @@ impl Replica {
         entries.clone().try_fold(self.chain_hash, |hash, number| {
             Some(chain_hash(hash, &self.entry(number)?.bytes))
         })
+    }
+
+    /// Tells whether a file can be reset as this replica is: the client has seen each refusal.
+    pub(super) fn resets_as_a_file(&self, contained: &Contained) -> bool {
+        self.own.iter().all(|own| {
+            let number = (own.client, own.header.client_seq);
+            !own.is_pending() || !contained.refused.contains(&number)
+        })
+    }
+
+    /// Replaces the entries that a reset wrote by those of the client's file.
+    ///
+    /// # Errors
+    /// If the bytes are no entries.
+    pub(super) fn take_entries(&mut self, entries: Vec<Vec<u8>>) -> Result<(), EntryError> {
+        let client = self.identity.client;
+        self.own.retain(|own| own.client != client);
+        self.last_client_seq = 0;
+        entries.into_iter().try_for_each(|entry| self.push(entry).map(drop))
     }
 
     /// Writes the client's entries that the new history does not contain again, onto a fresh state

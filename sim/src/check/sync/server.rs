@@ -4,7 +4,7 @@
 
 use super::super::compare::CheckError;
 use super::super::world::World;
-use super::message::{Fresh, NO_NUMBERS, Request, Response, Resume, Scene};
+use super::message::{Fresh, NO_NUMBERS, Request, Response, Resume, Scene, Stream};
 use super::oracle::{History, Oracle};
 use super::replica::{Contained, Snapshot};
 use crate::check::definition::Violation;
@@ -17,18 +17,21 @@ use fastness::table::Tables;
 use fastness_sync::reset::Cause;
 use fastness_sync::server::{
     Access, Answer, ClientIdentity, ClientProgress, ClientState, DownloadRequest, HistoryItem,
-    Opening, ResumeRefusal, ServerError, ServerReplica, Submission,
+    Opening, ResumeRefusal, ServerError, ServerReplica, ServerStatus, Submission,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Silence after which the server forgets a client, in milliseconds.
 pub(super) const EXPIRY_MS: u64 = 60_000;
+/// Bytes of a part of a snapshot.
+const SNAPSHOT_PART_BYTES: usize = 400;
 const USER: &str = "ann";
 /// Root of the state's tables.
 const ROOT: &str = "main";
 /// Most bytes of entries of a download: few, so that a client needs several.
-const PART_BYTES_MAX: usize = 600;
+const PART_BYTES_MAX: usize = 200;
 
 /// A backup, with the history that it contains.
 struct Backup {
@@ -49,14 +52,18 @@ pub(super) struct SyncServer<'w> {
     /// Last contact of each client, in this epoch.
     contacts: BTreeMap<u32, u64>,
     backups: Vec<Backup>,
+    /// The snapshot that was given out last.
+    last_stream: Option<Rc<Stream>>,
     has_backups: bool,
+    /// Seq of the newest backup that was noted, or of the one that was restored.
+    backed_up: u64,
     files: u32,
     /// The next call that changes the file is interrupted by a crash.
     pub(super) crashes: bool,
 }
 
 /// Wraps errors that no plan allows.
-fn failed(error: ServerError) -> CheckError {
+pub(super) fn failed(error: ServerError) -> CheckError {
     match error {
         ServerError::Store(error) => CheckError::Store(error),
         other => Violation::new(SY16.id, format!("the server fails: {other}")).into(),
@@ -77,7 +84,9 @@ impl<'w> SyncServer<'w> {
             connections: BTreeMap::new(),
             contacts: BTreeMap::new(),
             backups: Vec::new(),
+            last_stream: None,
             has_backups,
+            backed_up: 0,
             files: 0,
             crashes: false,
         };
@@ -100,7 +109,27 @@ impl<'w> SyncServer<'w> {
         self.store = None;
     }
 
-    fn replica(&self) -> &ServerReplica {
+    pub(super) const fn world(&self) -> &'w World {
+        self.world
+    }
+
+    pub(super) fn status(&self) -> Result<ServerStatus, CheckError> {
+        self.replica().status().map_err(failed)
+    }
+
+    /// Notes that a client has made contact.
+    pub(super) fn note_contact(&mut self, client: u32, now_ms: u64) {
+        self.contacts.insert(client, now_ms);
+    }
+
+    /// Records the disk from here on, if the next call that changes the file is to crash.
+    pub(super) fn prepare_crash(&self) {
+        if self.crashes {
+            self.fs.record_forks();
+        }
+    }
+
+    pub(super) fn replica(&self) -> &ServerReplica {
         self.replica.as_ref().expect("the server runs")
     }
 
@@ -161,13 +190,36 @@ impl<'w> SyncServer<'w> {
         let mut contained = Contained::default();
         for ClientIdentity { client, .. } in old {
             let last = model.last_client_seq(*client);
-            contained.last.insert(*client, last);
+            let of_client = model.history.iter().filter(|entry| entry.client == *client);
+            let sequenced = of_client.map(|entry| entry.client_seq).max().unwrap_or_default();
+            contained.last.insert(*client, sequenced);
             let refused = (1..=last).filter(|number| model.refusal(*client, *number).is_some());
             contained.refused.extend(refused.map(|number| (*client, number)));
         }
         let snapshot = Snapshot { state, epoch, seq, salt, stamp };
         let model = model.state().clone();
-        Ok(Response::Begun(Box::new(Fresh { identity, snapshot, model, contained })))
+        let older = self.last_stream.take();
+        let stream = Rc::new(self.stream(&status)?);
+        self.last_stream = Some(Rc::clone(&stream));
+        let fresh = Fresh { identity, snapshot, stream, older, model, contained };
+        Ok(Response::Begun(Box::new(fresh)))
+    }
+
+    fn stream(&self, server: &ServerStatus) -> Result<Stream, CheckError> {
+        let mut reader = self.replica().snapshot().map_err(failed)?;
+        while !reader.measure(1 << 20).map_err(failed)? {}
+        let number = self.world.rng(Rng::next) | 1;
+        let mut stream = Stream { number, server: *server, parts: Vec::new() };
+        let mut offset = 0;
+        loop {
+            let part = reader.part(offset, SNAPSHOT_PART_BYTES).map_err(failed)?;
+            offset += part.bytes.len() as u64;
+            let is_last = part.root.is_some();
+            stream.parts.push(part);
+            if is_last {
+                return Ok(stream);
+            }
+        }
     }
 
     fn resume(
@@ -232,14 +284,17 @@ impl<'w> SyncServer<'w> {
     }
 
     /// Crashes at one of the calls that the last submission made; returns whether it was durable.
-    fn crash_during_submission(
+    pub(super) fn crash_during_submission(
         &mut self,
         [before, after]: [u64; 2],
         probe: &mut Probe,
     ) -> Result<bool, CheckError> {
         let mut forks = self.fs.take_forks();
         let index = self.world.rng(|rng| rng.below(forks.len()));
-        let fork = forks.swap_remove(index);
+        let Some(fork) = (index < forks.len()).then(|| forks.swap_remove(index)) else {
+            let text = "the server acknowledges entries without a write";
+            return Err(Violation::new(SY14.id, text).into());
+        };
         let disk = match self.world.rng(|rng| rng.one_in(2)) {
             true => self.world.rng(|rng| fork.disk.power_loss(rng)),
             false => fork.disk,
@@ -306,6 +361,7 @@ impl<'w> SyncServer<'w> {
         // Sometimes the backup is safe, and sometimes the server stops before it notes that.
         if self.world.rng(|rng| !rng.one_in(4)) {
             self.replica().note_backup(seq).map_err(failed)?;
+            self.backed_up = self.backed_up.max(seq);
         }
         Ok(true)
     }
@@ -313,9 +369,8 @@ impl<'w> SyncServer<'w> {
     /// Restores a backup; returns whether one exists.
     pub(super) fn restore(&mut self, operand: u8, oracle: &mut Oracle) -> Result<bool, CheckError> {
         // Older backups were discarded when a newer one was noted.
-        let durable = self.replica().status().map_err(failed)?.durable_seq;
         let usable: Vec<&Backup> =
-            self.backups.iter().filter(|backup| backup.seq >= durable).collect();
+            self.backups.iter().filter(|backup| backup.seq >= self.backed_up).collect();
         let Some(index) = usize::from(operand).checked_rem(usable.len()) else { return Ok(false) };
         let backup = usable[index];
         self.files += 1;
@@ -331,6 +386,7 @@ impl<'w> SyncServer<'w> {
         self.contacts.clear();
         let epoch = self.epoch()?;
         oracle.restore(history, epoch);
+        self.backed_up = oracle.head();
         // Two epochs from one backup would give the same numbers to clients.
         self.backups.retain(|backup| backup.seq < oracle.head());
         Ok(true)

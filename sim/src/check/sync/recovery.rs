@@ -1,0 +1,153 @@
+//! The oracle of client resets: what the model says that a client writes again and reports.
+//!
+//! - SY4, SY13 Every entry that a client wrote is in the history, refused, or in a report.
+//! - SY12 A reset decides as the model does.
+
+use super::oracle::{ClientModel, ClientPosition, Oracle, WrittenEntry, violation};
+use super::replica::OwnEntry;
+use crate::check::definition::Violation;
+use crate::check::promises::{SY1, SY12};
+use fastness_models::merge::fold::State;
+use fastness_models::merge::recover::{Recovered, Reset};
+use fastness_models::merge::{PENDING, SyncEntry};
+use fastness_sync::reset::{Reported, ResetReport};
+use std::collections::BTreeSet;
+
+/// A client after a reset.
+pub(super) struct AfterReset<'a> {
+    /// The new identity, and the snapshot.
+    pub(super) position: ClientPosition,
+    /// The entries of the new identity.
+    pub(super) own: Vec<OwnEntry>,
+    pub(super) report: &'a ResetReport,
+}
+
+/// The entries and outcomes of a reset, as they are compared.
+struct Rewritten<'r, 'i> {
+    identity: u32,
+    base: u64,
+    reported: &'i mut dyn Iterator<Item = Reported<'r>>,
+    written: std::slice::Iter<'i, OwnEntry>,
+}
+
+impl Oracle {
+    /// Compares a reset of a client, whose identity was `old`. `fresh` is the state of the snapshot
+    /// in the model. Returns the number of entries that were lost.
+    pub(super) fn reset(
+        &mut self,
+        old: u32,
+        (after, fresh): (&AfterReset<'_>, State),
+    ) -> Result<usize, Violation> {
+        let before = self.clients[&old].clone();
+        let lost = self.lost((&before, old), after.position)?;
+        let working = before.working();
+        let canonical = &before.canonical;
+        let mut reset = Reset { fresh, canonical, working: &working, mutant: None };
+        let ClientPosition { client: identity, epoch, cursor: base } = after.position;
+        let reported = &mut after.report.operations();
+        let mut again = Rewritten { identity, base, reported, written: after.own.iter() };
+        for entry in &lost {
+            self.reset_entry(&mut reset, entry, &mut again)?;
+            let client = self.clients.get_mut(&entry.client).expect("the client exists");
+            client.written.get_mut(&entry.client_seq).expect("it was written").is_reported = true;
+        }
+        if again.reported.next().is_some() || again.written.next().is_some() {
+            return violation(SY12.id, "more was written again or reported");
+        }
+        self.begin(identity, (epoch, base))?;
+        let model = self.clients.get_mut(&identity).expect("it was inserted");
+        model.earlier = before.earlier;
+        model.earlier.push(old);
+        after.own.iter().try_for_each(|own| self.wrote(own))?;
+        Ok(lost.len())
+    }
+
+    /// Notes the refusals of a client that a reset makes it never hear of: entries before one that
+    /// the new history contains.
+    pub(super) fn forget_untold(&mut self, client: u32, at: ClientPosition) {
+        let server = &self.history_of(at.epoch).server;
+        let history = server.history.iter().take_while(|entry| entry.seq <= at.cursor);
+        let own = history.filter(|entry| entry.client == client);
+        let last = own.map(|entry| entry.client_seq).max().unwrap_or_default();
+        let refused = (1..=last).filter(|number| server.refusal(client, *number).is_some());
+        let refused: Vec<u64> = refused.collect();
+        let model = self.clients.get_mut(&client).expect("the client exists");
+        model.refused.extend(refused);
+    }
+
+    /// Returns the entries of a client that the history of its new replica does not contain.
+    fn lost(
+        &self,
+        (before, old): (&ClientModel, u32),
+        ClientPosition { epoch, cursor, .. }: ClientPosition,
+    ) -> Result<Vec<SyncEntry>, Violation> {
+        let server = &self.history_of(epoch).server;
+        let end = usize::try_from(cursor).unwrap_or(usize::MAX);
+        let Some(history) = server.history.get(..end) else {
+            return violation(SY1.id, "a snapshot is ahead of the server");
+        };
+        let known: BTreeSet<(u32, u64)> =
+            history.iter().map(|entry| (entry.client, entry.client_seq)).collect();
+        let mut lost = Vec::new();
+        for client in before.earlier.iter().chain([&old]) {
+            let model = &self.clients[client];
+            for (number, WrittenEntry { entry, is_reported }) in &model.written {
+                let is_known =
+                    known.contains(&(*client, *number)) || model.refused.contains(number);
+                if !is_known && !is_reported {
+                    lost.push(entry.clone());
+                }
+            }
+        }
+        Ok(lost)
+    }
+
+    fn reset_entry(
+        &mut self,
+        reset: &mut Reset<'_>,
+        entry: &SyncEntry,
+        rewritten: &mut Rewritten<'_, '_>,
+    ) -> Result<(), Violation> {
+        let identity = rewritten.identity;
+        let mut again = SyncEntry {
+            seq: PENDING,
+            client: identity,
+            client_seq: 0,
+            base: rewritten.base,
+            stamp: PENDING,
+            operations: Vec::new(),
+        };
+        let described = |text: String| {
+            let number = (entry.client, entry.client_seq);
+            violation(SY12.id, format!("entry {number:?} of client {identity}: {text}"))
+        };
+        for expected in reset.recover(entry, &mut again) {
+            let found =
+                rewritten.reported.next().map_or("missing", |reported| reported.outcome.name());
+            if found != recovered(expected) {
+                return described(format!("{found}, not {expected:?}"));
+            }
+        }
+        if again.operations.is_empty() {
+            return Ok(());
+        }
+        let own =
+            rewritten.written.next().map(|own| self.names.entry((identity, PENDING), &own.bytes));
+        let operations = own.and_then(Result::ok).map(|entry| entry.operations);
+        if operations.as_ref() != Some(&again.operations) {
+            return described(format!("wrote {operations:?}, not {:?}", again.operations));
+        }
+        Ok(())
+    }
+}
+
+const fn recovered(outcome: Recovered) -> &'static str {
+    match outcome {
+        Recovered::Applied => "applied",
+        Recovered::Adjusted => "adjusted",
+        Recovered::NoOperation => "no operation",
+        Recovered::Conflict => "conflict",
+        Recovered::Deleted => "deleted",
+        Recovered::Schema => "schema",
+    }
+}

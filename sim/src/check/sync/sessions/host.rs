@@ -1,0 +1,469 @@
+//! The server: connections and sessions in front of the database.
+//!
+//! - SY16 The server sequences what its model does.
+//! - FR6 The answer to an entry precedes the entry in a download: a session panics if not.
+
+use super::super::super::compare::CheckError;
+use super::super::oracle::{Oracle, violation};
+use super::super::server::SyncServer;
+use crate::check::definition::Violation;
+use crate::check::probe::Probe;
+use crate::check::promises::{SY8, SY16};
+use crate::rng::Rng;
+use fastness_models::merge::fold::State;
+use fastness_models::merge::server::{Answer as ModelAnswer, Refusal};
+use fastness_sync::frame::{Code, Packet};
+use fastness_sync::server::{Access, SessionDatabase, SnapshotPool};
+use fastness_sync::session::{
+    ConnectionTerms, ServerConnection, ServerConnectionInput, ServerConnectionOutput, ServerInput,
+    ServerOutput, ServerSession,
+};
+use std::collections::{BTreeMap, VecDeque};
+
+/// User of all clients.
+pub(super) const USER: &str = "ann";
+const TERMS: ConnectionTerms =
+    ConnectionTerms { window_bytes: 1 << 20, ping_ms: 10_000, connection: 9 };
+/// Snapshots that are open at a time.
+const SNAPSHOTS_MAX: usize = 2;
+
+/// A connection at the server.
+struct HostConnection {
+    machine: ServerConnection,
+    sessions: BTreeMap<u32, (ServerSession, SessionDatabase)>,
+}
+
+/// The server's process.
+pub(super) struct Host<'w> {
+    pub(super) server: SyncServer<'w>,
+    connections: BTreeMap<u64, HostConnection>,
+    snapshots: SnapshotPool,
+    /// The model's state of each snapshot, by epoch, seq and horizon.
+    pub(super) states: BTreeMap<(u64, u64, u64), State>,
+    /// Messages to send, and connections to end.
+    pub(super) outbox: Vec<HostMessage>,
+    is_down: bool,
+}
+
+/// A message of the server over a connection.
+pub(super) enum HostMessage {
+    Frame(u64, Vec<u8>),
+    End(u64),
+}
+
+/// Surroundings of the server when it handles an event.
+pub(super) struct HostScene<'a> {
+    pub(super) oracle: &'a mut Oracle,
+    pub(super) probe: &'a mut Probe,
+    pub(super) now_ms: u64,
+}
+
+/// A session of a connection.
+#[derive(Clone, Copy)]
+struct SessionKey {
+    connection: u64,
+    session: u32,
+}
+
+/// The reply of the database to a submission.
+#[derive(Debug, Default)]
+struct SubmissionReply {
+    rejected: Vec<(u64, Code)>,
+    failed: Option<Code>,
+}
+
+impl<'w> Host<'w> {
+    pub(super) const fn new(server: SyncServer<'w>) -> Self {
+        Self {
+            server,
+            connections: BTreeMap::new(),
+            snapshots: SnapshotPool::new(SNAPSHOTS_MAX),
+            states: BTreeMap::new(),
+            outbox: Vec::new(),
+            is_down: false,
+        }
+    }
+
+    /// Forgets all connections: the process has restarted. Returns them.
+    pub(super) fn forget_connections(&mut self) -> Vec<u64> {
+        self.snapshots = SnapshotPool::new(SNAPSHOTS_MAX);
+        self.is_down = false;
+        let connections = std::mem::take(&mut self.connections);
+        connections.into_keys().collect()
+    }
+
+    /// Tells whether the process has crashed during the last event.
+    pub(super) const fn is_down(&self) -> bool {
+        self.is_down
+    }
+
+    pub(super) fn deadline(&self) -> Option<u64> {
+        self.connections.values().filter_map(|connection| connection.machine.deadline()).min()
+    }
+
+    pub(super) fn connected(&mut self, connection: u64, now_ms: u64) {
+        let machine = ServerConnection::new(now_ms, TERMS);
+        self.connections.insert(connection, HostConnection { machine, sessions: BTreeMap::new() });
+    }
+
+    pub(super) fn disconnected(&mut self, connection: u64) {
+        self.connections.remove(&connection);
+    }
+
+    /// Handles the deadlines that have passed.
+    pub(super) fn tick(&mut self, scene: &mut HostScene<'_>) -> Result<(), CheckError> {
+        let due: Vec<u64> = self
+            .connections
+            .iter()
+            .filter_map(|(connection, held)| {
+                let deadline = held.machine.deadline()?;
+                (deadline <= scene.now_ms).then_some(*connection)
+            })
+            .collect();
+        for connection in due {
+            self.input(connection, ServerConnectionInput::Tick, scene)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn received(
+        &mut self,
+        connection: u64,
+        bytes: &[u8],
+        scene: &mut HostScene<'_>,
+    ) -> Result<(), CheckError> {
+        self.input(connection, ServerConnectionInput::Received(bytes), scene)
+    }
+
+    fn input(
+        &mut self,
+        connection: u64,
+        input: ServerConnectionInput<'_>,
+        scene: &mut HostScene<'_>,
+    ) -> Result<(), CheckError> {
+        let Some(held) = self.connections.get_mut(&connection) else { return Ok(()) };
+        let mut outputs = Vec::new();
+        held.machine.handle(scene.now_ms, input, &mut outputs);
+        for output in outputs {
+            if self.is_down {
+                return Ok(());
+            }
+            match output {
+                ServerConnectionOutput::Send(bytes) => {
+                    self.outbox.push(HostMessage::Frame(connection, bytes));
+                }
+                ServerConnectionOutput::Close => {
+                    self.connections.remove(&connection);
+                    self.outbox.push(HostMessage::End(connection));
+                }
+                ServerConnectionOutput::Authenticate { ticket, token } => {
+                    self.authenticate(connection, (ticket, &token), scene)?;
+                }
+                ServerConnectionOutput::Open(session) => self.open(connection, session),
+                ServerConnectionOutput::Deliver(packet) => {
+                    let at = SessionKey { connection, session: packet.session() };
+                    self.deliver(at, &packet, scene)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Verifies a token, which is the time at which it expires.
+    fn authenticate(
+        &mut self,
+        connection: u64,
+        (ticket, token): (u64, &str),
+        scene: &mut HostScene<'_>,
+    ) -> Result<(), CheckError> {
+        let expires_at_ms: u64 = token.parse().unwrap_or_default();
+        let input = if expires_at_ms > scene.now_ms {
+            ServerConnectionInput::Authenticated { ticket, user: USER, expires_at_ms }
+        } else {
+            scene.probe.mark("a token was refused");
+            ServerConnectionInput::Unauthenticated { ticket, code: Code::TOKEN_EXPIRED }
+        };
+        self.input(connection, input, scene)
+    }
+
+    fn open(&mut self, connection: u64, session: u32) {
+        let replica = self.server.replica().clone();
+        let database = SessionDatabase::new(replica, USER.to_owned(), Access::Write);
+        let held = self.connections.get_mut(&connection).expect("the connection is open");
+        held.sessions.insert(session, (ServerSession::new(session, &TERMS), database));
+    }
+
+    fn deliver(
+        &mut self,
+        at: SessionKey,
+        packet: &Packet<'_>,
+        scene: &mut HostScene<'_>,
+    ) -> Result<(), CheckError> {
+        let mut outputs = Vec::new();
+        let Some((session, _)) = self.session_mut(at) else { return Ok(()) };
+        session.handle(ServerInput::Received(packet), &mut outputs);
+        self.perform_all(at, outputs, scene)?;
+        self.announce(scene)
+    }
+
+    fn session_mut(&mut self, at: SessionKey) -> Option<&mut (ServerSession, SessionDatabase)> {
+        self.connections.get_mut(&at.connection)?.sessions.get_mut(&at.session)
+    }
+
+    /// Tells all sessions how far the history reaches.
+    pub(super) fn announce(&mut self, scene: &mut HostScene<'_>) -> Result<(), CheckError> {
+        if self.is_down {
+            return Ok(());
+        }
+        let status = self.server.status()?;
+        let all: Vec<SessionKey> = self
+            .connections
+            .iter()
+            .flat_map(|(connection, held)| {
+                held.sessions
+                    .keys()
+                    .map(|session| SessionKey { connection: *connection, session: *session })
+            })
+            .collect();
+        for at in all {
+            let Some((session, _)) = self.session_mut(at) else { continue };
+            let mut outputs = Vec::new();
+            let (head, durable_seq) = (status.head, status.durable_seq);
+            session.handle(ServerInput::HeadMoved { head, durable_seq }, &mut outputs);
+            self.perform_all(at, outputs, scene)?;
+        }
+        Ok(())
+    }
+
+    fn perform_all(
+        &mut self,
+        at: SessionKey,
+        outputs: Vec<ServerOutput<'_>>,
+        scene: &mut HostScene<'_>,
+    ) -> Result<(), CheckError> {
+        let mut replies: VecDeque<ServerOutput<'static>> = VecDeque::new();
+        for output in outputs {
+            self.perform(at, &output, (&mut replies, scene))?;
+        }
+        while let Some(output) = replies.pop_front() {
+            if self.is_down {
+                return Ok(());
+            }
+            self.perform(at, &output, (&mut replies, scene))?;
+        }
+        Ok(())
+    }
+
+    fn perform(
+        &mut self,
+        at: SessionKey,
+        output: &ServerOutput<'_>,
+        (replies, scene): (&mut VecDeque<ServerOutput<'static>>, &mut HostScene<'_>),
+    ) -> Result<(), CheckError> {
+        match output {
+            ServerOutput::Send(bytes) => {
+                self.outbox.push(HostMessage::Frame(at.connection, bytes.clone()));
+                Ok(())
+            }
+            ServerOutput::Ended => {
+                if let Some(held) = self.connections.get_mut(&at.connection) {
+                    held.sessions.remove(&at.session);
+                }
+                self.input(at.connection, ServerConnectionInput::Ended(at.session), scene)
+            }
+            ServerOutput::Bind { wants_identity, .. } => {
+                self.bind(at, *wants_identity, (replies, scene))
+            }
+            ServerOutput::Submit { .. } => self.submit(at, output, (replies, scene)),
+            ServerOutput::Resume(resume) => {
+                self.end_others(at, resume.client, scene)?;
+                self.with_database(at, output, (replies, scene))?;
+                self.note_contact(at, scene.now_ms);
+                Ok(())
+            }
+            ServerOutput::Progress { .. } => {
+                self.note_contact(at, scene.now_ms);
+                self.with_database(at, output, (replies, scene)).map(drop)
+            }
+            ServerOutput::ReadHistory { .. } | ServerOutput::ReadSnapshot { .. } => {
+                self.with_database(at, output, (replies, scene)).map(drop)
+            }
+        }
+    }
+
+    fn note_contact(&mut self, at: SessionKey, now_ms: u64) {
+        if let Some((_, database)) = self.session_mut(at) {
+            let client = database.client();
+            self.server.note_contact(client, now_ms);
+        }
+    }
+
+    fn bind(
+        &mut self,
+        at: SessionKey,
+        wants_identity: bool,
+        (replies, scene): (&mut VecDeque<ServerOutput<'static>>, &mut HostScene<'_>),
+    ) -> Result<(), CheckError> {
+        let salt = self.server.world().rng(Rng::next);
+        let now_ms = scene.now_ms;
+        let Some((session, database)) = self.session_mut(at) else { return Ok(()) };
+        let identity = wants_identity.then(|| database.identify(salt, now_ms)).transpose();
+        let identity = identity.map_err(super::super::server::failed)?;
+        let mut outputs = Vec::new();
+        session.handle(ServerInput::Bound(identity), &mut outputs);
+        replies.extend(outputs.into_iter().map(detached));
+        Ok(())
+    }
+
+    /// Ends the other sessions of a client.
+    fn end_others(
+        &mut self,
+        at: SessionKey,
+        client: u32,
+        scene: &mut HostScene<'_>,
+    ) -> Result<(), CheckError> {
+        let mut others = Vec::new();
+        for (connection, held) in &self.connections {
+            for (session, (_, database)) in &held.sessions {
+                let is_this = (*connection, *session) == (at.connection, at.session);
+                if database.client() == client && !is_this {
+                    others.push(SessionKey { connection: *connection, session: *session });
+                }
+            }
+        }
+        for other in others {
+            scene.probe.mark("a session ended an older one of its client");
+            let Some((session, _)) = self.session_mut(other) else { continue };
+            let mut outputs = Vec::new();
+            let code = Code::BOUND_ELSEWHERE;
+            let fail = ServerInput::Fail { code, retry_after_ms: 0, message: "" };
+            session.handle(fail, &mut outputs);
+            self.perform_all(other, outputs, scene)?;
+        }
+        Ok(())
+    }
+
+    /// Lets the database perform an output; returns its reply to a submission.
+    fn with_database(
+        &mut self,
+        at: SessionKey,
+        output: &ServerOutput<'_>,
+        (replies, scene): (&mut VecDeque<ServerOutput<'static>>, &mut HostScene<'_>),
+    ) -> Result<SubmissionReply, CheckError> {
+        let Self { connections, snapshots, states, .. } = self;
+        let model = scene.oracle.history.server.state();
+        let held = connections.get_mut(&at.connection);
+        let held = held.and_then(|held| held.sessions.get_mut(&at.session));
+        let Some((session, database)) = held else { return Ok(SubmissionReply::default()) };
+        let mut reply = SubmissionReply::default();
+        let mut take = |input: ServerInput<'_>| {
+            match &input {
+                ServerInput::Submitted { rejected, .. } => {
+                    let rejected = rejected.iter().map(|entry| (entry.client_seq, entry.code));
+                    reply.rejected = rejected.collect();
+                }
+                ServerInput::Fail { code, .. } => reply.failed = Some(*code),
+                ServerInput::Snapshot { part, .. } => {
+                    let of = (part.epoch, part.seq, part.horizon);
+                    states.entry(of).or_insert_with(|| model.clone());
+                }
+                _ => {}
+            }
+            let mut outputs = Vec::new();
+            session.handle(input, &mut outputs);
+            replies.extend(outputs.into_iter().map(detached));
+        };
+        database.perform(output, scene.now_ms, (snapshots, &mut take));
+        Ok(reply)
+    }
+
+    /// Submits entries, sometimes with a crash at one of the calls that change the file.
+    fn submit(
+        &mut self,
+        at: SessionKey,
+        output: &ServerOutput<'_>,
+        (replies, scene): (&mut VecDeque<ServerOutput<'static>>, &mut HostScene<'_>),
+    ) -> Result<(), CheckError> {
+        let ServerOutput::Submit { entries, .. } = output else { return Ok(()) };
+        let Some((_, database)) = self.session_mut(at) else { return Ok(()) };
+        let client = database.client();
+        let before = self.server.status()?.head;
+        self.server.prepare_crash();
+        let reply = self.with_database(at, output, (replies, scene))?;
+        let after = self.server.status()?.head;
+        if self.server.crashes && after > before {
+            self.server.crashes = false;
+            self.is_down = true;
+            let heads = [before, after];
+            if !self.server.crash_during_submission(heads, scene.probe)? {
+                return Ok(());
+            }
+        }
+        self.note_contact(at, scene.now_ms);
+        submitted((client, entries), &reply, scene)?;
+        let status = self.server.status()?;
+        if (status.head, status.salt) != (scene.oracle.head(), scene.oracle.history.salt) {
+            let text =
+                format!("the history ends with {}, not {}", status.head, scene.oracle.head());
+            return Err(Violation::new(SY8.id, text).into());
+        }
+        Ok(())
+    }
+}
+
+/// Compares the reply to a submission with the model.
+fn submitted(
+    (client, entries): (u32, &[&[u8]]),
+    reply: &SubmissionReply,
+    scene: &mut HostScene<'_>,
+) -> Result<(), Violation> {
+    let mut rejected = Vec::new();
+    let mut failed = None;
+    for bytes in entries {
+        let entry = scene.oracle.entry(client, bytes)?;
+        match scene.oracle.history.server.submit(&entry, scene.now_ms) {
+            Ok(ModelAnswer::Sequenced(_)) => scene.oracle.fold_last(client, bytes),
+            Ok(ModelAnswer::Acknowledged) => {
+                scene.probe.mark("entries were sent again");
+            }
+            Err(Refusal::Schema) => {
+                scene.probe.mark("an entry was refused");
+                rejected.push((entry.client_seq, Code::SCHEMA_CONFLICT));
+            }
+            Err(Refusal::Element) => rejected.push((entry.client_seq, Code::BAD_ENTRY)),
+            Err(Refusal::Gap) => failed = Some(Code::GAP),
+            Err(Refusal::Base) => failed = Some(Code::DIVERGED),
+            Err(Refusal::Expired) => failed = Some(Code::EXPIRED),
+        }
+        if failed.is_some() {
+            break;
+        }
+    }
+    let is_rejected = failed.is_some() || reply.rejected == rejected;
+    if reply.failed == failed && is_rejected {
+        return Ok(());
+    }
+    let text = format!("{reply:?} answers client {client}, not {failed:?} and {rejected:?}");
+    violation(SY16.id, text)
+}
+
+/// Detaches an output of a reply, which borrows no frame.
+fn detached(output: ServerOutput<'_>) -> ServerOutput<'static> {
+    match output {
+        ServerOutput::Send(bytes) => ServerOutput::Send(bytes),
+        ServerOutput::Ended => ServerOutput::Ended,
+        ServerOutput::ReadHistory { ticket, from, bytes_max } => {
+            ServerOutput::ReadHistory { ticket, from, bytes_max }
+        }
+        ServerOutput::ReadSnapshot { ticket, snapshot, offset } => {
+            ServerOutput::ReadSnapshot { ticket, snapshot, offset }
+        }
+        ServerOutput::Resume(resume) => ServerOutput::Resume(resume),
+        ServerOutput::Progress { cursor, oldest_base } => {
+            ServerOutput::Progress { cursor, oldest_base }
+        }
+        ServerOutput::Bind { .. } | ServerOutput::Submit { .. } => {
+            unreachable!("FR4: a reply asks for {output:?}")
+        }
+    }
+}

@@ -1,0 +1,467 @@
+//! Sessions: clients and a server that exchange frames over connections that break, in virtual
+//! time.
+//!
+//! Both sides are the real ones: connection and session machines in front of the real replicas, on
+//! simulated machines. A network delays frames, ends connections or goes silent in one direction;
+//! tokens expire; anyone crashes at any call that changes a file. The server's history and the
+//! states of each file are compared with the model.
+//!
+//! - `link`: connections, and when frames arrive.
+//! - `host`, `peer`: the processes of server and client.
+//! - `compare`: a client's file beside its model.
+
+mod compare;
+mod host;
+mod link;
+mod peer;
+
+use super::super::compare::CheckError;
+use super::super::store_harness::unexpected;
+use super::super::world::World;
+use super::commit::DrawScene;
+use super::edit::{JOINS, rival};
+use super::file::ClientFile;
+use super::network::{Direction, Quality};
+use super::oracle::Oracle;
+use super::server::SyncServer;
+use super::{DURATIONS_MS, MESSAGES_MAX, SKEWS_MS, START_MS};
+use crate::check::definition::{Check, Distribution, Twin, Violation};
+use crate::check::plan::Plan;
+use crate::check::probe::Probe;
+use crate::check::promises::{
+    HC1, SV1, SV2, SY1, SY2, SY3, SY4, SY8, SY12, SY13, SY14, SY16, SY17, SY19,
+};
+use crate::rng::Rng;
+use fastness_models::{Op, OpKind};
+use fastness_sync::session::ClientConnectionInput;
+use host::{Host, HostMessage, HostScene};
+use link::{LinkEvent, Links, Way};
+use peer::{Peer, PeerMessage, PeerScene};
+use std::collections::BTreeMap;
+
+pub(in crate::check) const CHECK: Check = Check {
+    name: "sessions",
+    about: "clients and a server that exchange frames over connections that break",
+    invariants: &[SY1, SY2, SY3, SY4, SY8, SY12, SY13, SY14, SY16, SY17, SY19, SV1, SV2, HC1],
+    marks: &[
+        "a frame was lost",
+        "a connection ended",
+        "a token was refused",
+        "a session ended an older one of its client",
+        "an entry was refused",
+        "a client got an identity",
+        "a client applied a download",
+        "a client learned of a refusal",
+        "a client began to reset",
+        "a client received a part of a snapshot",
+        "client: crash while it performed an output",
+        "server: crash during a submission: committed",
+        "server: crash during a submission: rolled back",
+        "server: a backup was restored",
+        "the horizon advanced",
+        "reset: an entry was recovered",
+    ],
+    distribution: Distribution {
+        mix: &[
+            (OpKind::Create, 12),
+            (OpKind::Delete, 2),
+            (OpKind::Set, 14),
+            (OpKind::Add, 3),
+            (OpKind::ListInsert, 20),
+            (OpKind::ListEdit, 24),
+            (OpKind::ChangeSchema, 6),
+            (OpKind::AdvanceClock, 30),
+            (OpKind::SetClock, 3),
+            (OpKind::Network, 10),
+            (OpKind::Kill, 6),
+            (OpKind::PowerLoss, 3),
+            (OpKind::Compact, 4),
+            (OpKind::KeepCopy, 4),
+            (OpKind::RestoreBackup, 4),
+        ],
+        ops_min: 40,
+        ops_max: 160,
+    },
+    body,
+};
+
+/// Most values that a plan writes.
+const VALUES_MAX: i64 = 500;
+/// Most clients.
+const CLIENTS_MAX: usize = 4;
+/// Rounds in which a quiet network must drain, of ten seconds each.
+const ROUNDS_MAX: usize = 400;
+const ROUND_MS: u64 = 10_000;
+/// Lifetimes of tokens.
+const TOKENS_MS: [u64; 3] = [30_000, 120_000, 3_600_000];
+
+fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    let world = World::new(plan, twin);
+    let mut harness =
+        SessionHarness::start(&world, probe).map_err(|error| unexpected(error, SY16.id))?;
+    for (step, op) in plan.ops.iter().enumerate() {
+        harness.probe.count(op.kind.name(), 1);
+        harness.probe.line(|| format!("{step:4} {op}"));
+        harness.step(*op).map_err(|error| unexpected(error, SY16.id).at(step))?;
+    }
+    harness.settle().map_err(|error| unexpected(error, SY16.id).at(plan.ops.len()))
+}
+
+struct SessionHarness<'w> {
+    world: &'w World,
+    probe: &'w mut Probe,
+    now_ms: u64,
+    server_skew_ms: i64,
+    links: Links,
+    host: Host<'w>,
+    peers: Vec<Peer<'w>>,
+    /// Operations of open transactions.
+    open: BTreeMap<usize, Vec<Op>>,
+    oracle: Oracle,
+    /// Distinguishes values.
+    value: i64,
+}
+
+impl<'w> SessionHarness<'w> {
+    fn start(world: &'w World, probe: &'w mut Probe) -> Result<Self, CheckError> {
+        let server = SyncServer::start(world, world.salt & 3 != 0)?;
+        let oracle = Oracle::new(server.epoch()?);
+        let mut harness = Self {
+            world,
+            probe,
+            now_ms: START_MS,
+            server_skew_ms: 0,
+            links: Links::default(),
+            host: Host::new(server),
+            peers: Vec::new(),
+            open: BTreeMap::new(),
+            oracle,
+            value: 0,
+        };
+        let few = usize::try_from(world.salt >> 2 & 3).unwrap_or_default();
+        for _ in 0..(2 + few).min(CLIENTS_MAX) {
+            harness.links.add_client();
+            let file = ClientFile::create(world, START_MS)?;
+            harness.peers.push(Peer::new(file, world.rng(Rng::next)));
+        }
+        harness.advance(1_000)?;
+        Ok(harness)
+    }
+
+    const fn server_ms(&self) -> u64 {
+        self.now_ms.saturating_add_signed(self.server_skew_ms)
+    }
+
+    fn step(&mut self, op: Op) -> Result<(), CheckError> {
+        let machine = usize::from(op.a & !JOINS) % (self.peers.len() + 1);
+        match op.kind {
+            OpKind::AdvanceClock => {
+                let operand = if self.links.sent > MESSAGES_MAX { 0 } else { usize::from(op.a) };
+                self.advance(DURATIONS_MS[operand % DURATIONS_MS.len()])
+            }
+            OpKind::SetClock => {
+                let skew = SKEWS_MS[usize::from(op.b) % SKEWS_MS.len()];
+                match self.peers.get_mut(machine) {
+                    Some(peer) => peer.skew_ms = skew,
+                    // The server's clock never runs back: its machines would wait for it.
+                    None => self.server_skew_ms = self.server_skew_ms.max(skew.min(4_000)),
+                }
+                Ok(())
+            }
+            OpKind::Network => self.set_network(op),
+            OpKind::Kill | OpKind::PowerLoss => self.crash(machine, op),
+            OpKind::Compact => self.compact(),
+            OpKind::KeepCopy => {
+                self.host.server.back_up(&self.oracle)?;
+                self.with_host(|host, scene| host.announce(scene))
+            }
+            OpKind::RestoreBackup => self.restore(op),
+            _ => {
+                self.write(op)?;
+                rival(op).map_or(Ok(()), |rival| self.write(rival))
+            }
+        }
+    }
+
+    fn set_network(&mut self, op: Op) -> Result<(), CheckError> {
+        let client = usize::from(op.a) % self.peers.len();
+        let ways = self.links.network_mut(client);
+        match op.b % 8 {
+            0 => ways.iter_mut().for_each(|way| way.is_cut = true),
+            1 => ways[0].is_cut = true,
+            2 => ways[1].is_cut = true,
+            3 => ways.iter_mut().for_each(|way| way.loss = 2 + usize::from(op.c % 8)),
+            4 => ways.iter_mut().for_each(|way| way.jitter_ms = 100 << (op.c % 6)),
+            5 => {
+                if let Some(connection) = self.peers[client].connection {
+                    self.world.rng(|rng| self.links.end(self.now_ms, connection, rng));
+                }
+            }
+            _ => ways.fill(Quality::GOOD),
+        }
+        Ok(())
+    }
+
+    /// Ends a process, at once or during its next change of its file.
+    fn crash(&mut self, machine: usize, op: Op) -> Result<(), CheckError> {
+        let is_power_loss = op.kind == OpKind::PowerLoss;
+        let Some(peer) = self.peers.get_mut(machine) else {
+            if op.b & 1 == 0 {
+                self.host.server.crashes = true;
+                return Ok(());
+            }
+            self.host.server.restart(is_power_loss)?;
+            return self.host_restarted();
+        };
+        if op.b & 1 == 0 {
+            peer.file.crashes = true;
+            return Ok(());
+        }
+        peer.file.restart(is_power_loss)?;
+        peer.restart()?;
+        self.after_peer(machine)
+    }
+
+    fn host_restarted(&mut self) -> Result<(), CheckError> {
+        let (links, now_ms) = (&mut self.links, self.now_ms);
+        for connection in self.host.forget_connections() {
+            self.world.rng(|rng| {
+                links.abandon(now_ms, Way { connection, direction: Direction::ToClient }, rng)
+            });
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, op: Op) -> Result<(), CheckError> {
+        if self.host.server.restore(op.a, &mut self.oracle)? {
+            self.probe.mark("server: a backup was restored");
+            self.host_restarted()?;
+        }
+        Ok(())
+    }
+
+    fn compact(&mut self) -> Result<(), CheckError> {
+        for index in 0..self.peers.len() {
+            let peer = &mut self.peers[index];
+            peer.file.compact(self.probe)?;
+            if peer.file.take_restart() {
+                peer.restart()?;
+            }
+            self.after_peer(index)?;
+        }
+        let now_ms = self.server_ms();
+        let before = self.oracle.history.server.horizon();
+        let horizon = self.host.server.compact(&mut self.oracle, now_ms)?;
+        self.host.server.compare_state(&mut self.oracle)?;
+        if horizon > before {
+            self.probe.mark("the horizon advanced");
+        }
+        Ok(())
+    }
+
+    /// Writes a transaction, or keeps it open.
+    fn write(&mut self, op: Op) -> Result<(), CheckError> {
+        let index = usize::from(op.a & !JOINS) % self.peers.len();
+        let open = self.open.entry(index).or_default();
+        open.push(op);
+        if op.a & JOINS != 0 && open.len() < 6 {
+            return Ok(());
+        }
+        let ops = std::mem::take(open);
+        let peer = &mut self.peers[index];
+        if peer.client == 0 || self.value > VALUES_MAX {
+            return Ok(());
+        }
+        peer.file.set_time(self.now_ms.saturating_add_signed(peer.skew_ms));
+        let schema = self.oracle.states(peer.client).working.schema().clone();
+        let names = &mut self.oracle.names;
+        let scene = DrawScene { names, schema, value: &mut self.value };
+        peer.file.write_drawn(&ops, scene, self.probe)?;
+        if peer.file.take_restart() {
+            peer.restart()?;
+        } else {
+            let mut scene = PeerScene { probe: self.probe, now_ms: self.now_ms };
+            peer.wrote(&mut scene)?;
+        }
+        self.after_peer(index)
+    }
+
+    /// Lets time pass.
+    fn advance(&mut self, duration_ms: u64) -> Result<(), CheckError> {
+        let until_ms = self.now_ms + duration_ms;
+        loop {
+            let event_ms = self.links.next_ms().unwrap_or(u64::MAX);
+            let peer_ms = self.peers.iter().filter_map(Peer::deadline).min().unwrap_or(u64::MAX);
+            let host_ms = self.host.deadline().unwrap_or(u64::MAX);
+            let host_ms = host_ms.saturating_add_signed(-self.server_skew_ms);
+            let next_ms = event_ms.min(peer_ms).min(host_ms);
+            if next_ms > until_ms {
+                self.now_ms = until_ms;
+                return Ok(());
+            }
+            self.now_ms = self.now_ms.max(next_ms);
+            if event_ms <= next_ms {
+                if let Some(event) = self.links.next() {
+                    self.happen(event)?;
+                }
+            } else if host_ms <= next_ms {
+                self.with_host(|host, scene| host.tick(scene))?;
+            } else {
+                for index in 0..self.peers.len() {
+                    self.with_peer(index, Peer::tick)?;
+                }
+            }
+        }
+    }
+
+    fn happen(&mut self, event: LinkEvent) -> Result<(), CheckError> {
+        self.probe.line(|| format!("     {} {event}", self.now_ms));
+        let side = |connection, direction| (connection, direction == Direction::ToServer);
+        match event {
+            LinkEvent::Token { client } => {
+                let lifetime = self.world.rng(|rng| *rng.pick(&TOKENS_MS));
+                let token = (self.server_ms() + lifetime).to_string();
+                self.peer_input(client, ClientConnectionInput::Token(&token))
+            }
+            LinkEvent::Connected { connection } => {
+                let Some(client) = self.client_at(connection) else { return Ok(()) };
+                self.host.connected(connection, self.server_ms());
+                self.peer_input(client, ClientConnectionInput::Connected)
+            }
+            LinkEvent::Frame { connection, direction, bytes } => {
+                if side(connection, direction).1 {
+                    return self.with_host(|host, scene| host.received(connection, &bytes, scene));
+                }
+                let Some(client) = self.client_at(connection) else { return Ok(()) };
+                self.peer_input(client, ClientConnectionInput::Received(&bytes))
+            }
+            LinkEvent::Ended { connection, direction: Direction::ToServer } => {
+                self.host.disconnected(connection);
+                Ok(())
+            }
+            LinkEvent::Ended { connection, direction: Direction::ToClient } => {
+                let Some(client) = self.client_at(connection) else { return Ok(()) };
+                self.peers[client].connection = None;
+                self.peer_input(client, ClientConnectionInput::Disconnected)
+            }
+        }
+    }
+
+    /// The client whose current connection this is.
+    fn client_at(&self, connection: u64) -> Option<usize> {
+        let client = self.links.client_of(connection)?;
+        (self.peers[client].connection == Some(connection)).then_some(client)
+    }
+
+    fn peer_input(
+        &mut self,
+        index: usize,
+        input: ClientConnectionInput<'_>,
+    ) -> Result<(), CheckError> {
+        self.with_peer(index, |peer, scene| peer.connection_input(input, scene))
+    }
+
+    fn with_peer(
+        &mut self,
+        index: usize,
+        handle: impl FnOnce(&mut Peer<'w>, &mut PeerScene<'_>) -> Result<(), CheckError>,
+    ) -> Result<(), CheckError> {
+        let peer = &mut self.peers[index];
+        peer.file.set_time(self.now_ms.saturating_add_signed(peer.skew_ms));
+        let mut scene = PeerScene { probe: self.probe, now_ms: self.now_ms };
+        handle(peer, &mut scene)?;
+        self.after_peer(index)
+    }
+
+    /// Sends what a client has to send, and compares its file.
+    fn after_peer(&mut self, index: usize) -> Result<(), CheckError> {
+        let (links, now_ms) = (&mut self.links, self.now_ms);
+        let peer = &mut self.peers[index];
+        for message in std::mem::take(&mut peer.outbox) {
+            self.world.rng(|rng| match message {
+                PeerMessage::Connect => peer.connection = Some(links.connect(now_ms, index, rng)),
+                PeerMessage::Frame(bytes) => {
+                    if let Some(connection) = peer.connection {
+                        let way = Way { connection, direction: Direction::ToServer };
+                        links.send(now_ms, way, bytes, rng);
+                    }
+                }
+                PeerMessage::Close => {
+                    if let Some(connection) = peer.connection.take() {
+                        links.abandon(
+                            now_ms,
+                            Way { connection, direction: Direction::ToServer },
+                            rng,
+                        );
+                    }
+                }
+                PeerMessage::WantToken => {
+                    let at_ms = now_ms + 1 + rng.below(200) as u64;
+                    links.at(at_ms, LinkEvent::Token { client: index });
+                }
+            });
+        }
+        self.check(index)
+    }
+
+    fn with_host(
+        &mut self,
+        handle: impl FnOnce(&mut Host<'w>, &mut HostScene<'_>) -> Result<(), CheckError>,
+    ) -> Result<(), CheckError> {
+        let now_ms = self.server_ms();
+        let mut scene = HostScene { oracle: &mut self.oracle, probe: self.probe, now_ms };
+        handle(&mut self.host, &mut scene)?;
+        let is_down = self.host.is_down();
+        let (links, now_ms) = (&mut self.links, self.now_ms);
+        for message in std::mem::take(&mut self.host.outbox) {
+            self.world.rng(|rng| match message {
+                HostMessage::Frame(connection, bytes) => {
+                    let way = Way { connection, direction: Direction::ToClient };
+                    links.send(now_ms, way, bytes, rng);
+                }
+                HostMessage::End(connection) => {
+                    links.abandon(now_ms, Way { connection, direction: Direction::ToClient }, rng);
+                }
+            });
+        }
+        if is_down { self.host_restarted() } else { Ok(()) }
+    }
+
+    fn is_quiet(&self) -> Result<bool, CheckError> {
+        for peer in &self.peers {
+            let meta = peer.file.meta()?;
+            let is_quiet = meta.client != 0
+                && self.oracle.is_current(meta.epoch)
+                && meta.cursor == self.oracle.head()
+                && meta.answered == meta.last_client_seq
+                && peer.file.entries_after(0)?.is_empty()
+                && !peer.file.is_resetting()?;
+            if !is_quiet {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Repairs the network, waits until nothing is pending, and compares everything.
+    fn settle(&mut self) -> Result<(), CheckError> {
+        for (count, mark) in
+            [(self.links.lost, "a frame was lost"), (self.links.ended, "a connection ended")]
+        {
+            if count > 0 {
+                self.probe.mark(mark);
+            }
+        }
+        self.links.heal();
+        self.host.server.crashes = false;
+        for _ in 0..ROUNDS_MAX {
+            if self.is_quiet()? {
+                self.oracle.account()?;
+                self.host.server.compare(&mut self.oracle)?;
+                return self.host.server.compare_state(&mut self.oracle);
+            }
+            self.advance(ROUND_MS)?;
+        }
+        Err(Violation::new(SY17.id, "a quiet network does not drain").into())
+    }
+}

@@ -1,0 +1,304 @@
+//! A client: its app's file behind a session, its connection, and its login.
+//!
+//! - SV1 A client whose file is no copy keeps its identity, but for a reset.
+//! - SY19 An entry is sent only if it is durable.
+
+use super::super::super::compare::CheckError;
+use super::super::file::{ClientFile, failed};
+use crate::check::definition::Violation;
+use crate::check::probe::Probe;
+use crate::check::promises::{SV1, SY17, SY19};
+use fastness_sync::client::{ClientMeta, ClientReplica, FileEvent, SessionFile};
+use fastness_sync::entry::Operations;
+use fastness_sync::frame::Packet;
+use fastness_sync::session::{
+    ClientConnection, ClientConnectionInput, ClientConnectionOutput, ClientInput, ClientOutput,
+    ClientSession, Report,
+};
+use std::collections::VecDeque;
+
+/// A message of a client over its connection, or about it.
+pub(super) enum PeerMessage {
+    Connect,
+    Frame(Vec<u8>),
+    Close,
+    WantToken,
+}
+
+/// A client.
+pub(super) struct Peer<'w> {
+    pub(super) file: ClientFile<'w>,
+    machine: ClientConnection,
+    session: ClientSession,
+    pub(super) connection: Option<u64>,
+    /// Local time minus true time.
+    pub(super) skew_ms: i64,
+    /// The identity that the oracle knows; 0 before the first one.
+    pub(super) client: u32,
+    /// Metadata when the file was compared last.
+    pub(super) compared: Option<ClientMeta>,
+    /// Number of the last entry that was ever sent under the identity.
+    sent: u64,
+    pub(super) outbox: Vec<PeerMessage>,
+    seed: u64,
+}
+
+/// Surroundings of a client when it handles an event.
+pub(super) struct PeerScene<'a> {
+    pub(super) probe: &'a mut Probe,
+    pub(super) now_ms: u64,
+}
+
+type LaterOutputs = VecDeque<ClientOutput<'static>>;
+
+impl<'w> Peer<'w> {
+    pub(super) fn new(file: ClientFile<'w>, seed: u64) -> Self {
+        Self {
+            file,
+            machine: ClientConnection::new("sim", seed),
+            session: ClientSession::new("/notes", 1, seed ^ 1),
+            connection: None,
+            skew_ms: 0,
+            client: 0,
+            compared: None,
+            sent: 0,
+            outbox: Vec::new(),
+            seed,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<u64> {
+        [self.machine.deadline(), self.session.deadline()].into_iter().flatten().min()
+    }
+
+    /// Begins a new process on the file, after a crash.
+    pub(super) fn restart(&mut self) -> Result<(), CheckError> {
+        let _: bool = self.file.take_restart();
+        self.seed = self.seed.rotate_left(7) ^ 0x9e37;
+        self.machine = ClientConnection::new("sim", self.seed);
+        self.session = ClientSession::new("/notes", 1, self.seed ^ 1);
+        self.outbox.push(PeerMessage::Close);
+        let last = self.file.last_client_seq()?;
+        if last < self.sent {
+            let text =
+                format!("client {} has sent {}, and its file has {last}", self.client, self.sent);
+            return Err(Violation::new(SY19.id, text).into());
+        }
+        Ok(())
+    }
+
+    /// Notes that a reset has given the file another identity.
+    pub(super) const fn renamed(&mut self, client: u32) {
+        (self.client, self.sent) = (client, 0);
+    }
+
+    /// Handles the deadlines that have passed.
+    pub(super) fn tick(&mut self, scene: &mut PeerScene<'_>) -> Result<(), CheckError> {
+        if self.machine.deadline().is_some_and(|deadline| deadline <= scene.now_ms) {
+            self.connection_input(ClientConnectionInput::Tick, scene)?;
+        }
+        if self.session.deadline().is_some_and(|deadline| deadline <= scene.now_ms) {
+            self.session_input(ClientInput::Tick, scene)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the session that the app has written.
+    pub(super) fn wrote(&mut self, scene: &mut PeerScene<'_>) -> Result<(), CheckError> {
+        let durable_client_seq = self.file.last_client_seq()?;
+        self.session_input(ClientInput::LocalEntries { durable_client_seq }, scene)
+    }
+
+    pub(super) fn connection_input(
+        &mut self,
+        input: ClientConnectionInput<'_>,
+        scene: &mut PeerScene<'_>,
+    ) -> Result<(), CheckError> {
+        let mut outputs = Vec::new();
+        self.machine.handle(scene.now_ms, input, &mut outputs);
+        for output in outputs {
+            match output {
+                ClientConnectionOutput::Connect => self.outbox.push(PeerMessage::Connect),
+                ClientConnectionOutput::Send(bytes) => self.outbox.push(PeerMessage::Frame(bytes)),
+                ClientConnectionOutput::Close => self.outbox.push(PeerMessage::Close),
+                ClientConnectionOutput::RefreshToken => self.outbox.push(PeerMessage::WantToken),
+                ClientConnectionOutput::LogOut(_) => {
+                    scene.probe.mark("a client was logged out, and logged in again");
+                    self.outbox.push(PeerMessage::WantToken);
+                }
+                ClientConnectionOutput::Online { window_bytes, clock_offset_ms } => {
+                    let server_ms = scene.now_ms.saturating_add_signed(clock_offset_ms);
+                    self.file.synchronize(server_ms);
+                    self.session_input(ClientInput::Online { window_bytes }, scene)?;
+                }
+                ClientConnectionOutput::Offline => {
+                    self.session_input(ClientInput::Offline, scene)?;
+                }
+                ClientConnectionOutput::Deliver(packet) => self.deliver(&packet, scene)?,
+                ClientConnectionOutput::Report(report) => reported(&report, scene)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver(
+        &mut self,
+        packet: &Packet<'_>,
+        scene: &mut PeerScene<'_>,
+    ) -> Result<(), CheckError> {
+        self.session_input(ClientInput::Received(packet), scene)
+    }
+
+    fn session_input(
+        &mut self,
+        input: ClientInput<'_>,
+        scene: &mut PeerScene<'_>,
+    ) -> Result<(), CheckError> {
+        let mut outputs = Vec::new();
+        self.session.handle(scene.now_ms, input, &mut outputs);
+        let mut later = LaterOutputs::new();
+        for output in outputs {
+            if self.perform(output, &mut later, scene)? {
+                return self.restart();
+            }
+        }
+        while let Some(output) = later.pop_front() {
+            if self.perform(output, &mut later, scene)? {
+                return self.restart();
+            }
+        }
+        Ok(())
+    }
+
+    /// Performs an output; tells whether the process crashed.
+    fn perform(
+        &mut self,
+        output: ClientOutput<'_>,
+        later: &mut LaterOutputs,
+        scene: &mut PeerScene<'_>,
+    ) -> Result<bool, CheckError> {
+        if matches!(output, ClientOutput::NewIdentity) {
+            let text = format!("client {} is no copy, and gets another identity", self.client);
+            return Err(Violation::new(SV1.id, text).into());
+        }
+        let changes = matches!(
+            output,
+            ClientOutput::StoreIdentity(_)
+                | ClientOutput::Apply(_)
+                | ClientOutput::Reject { .. }
+                | ClientOutput::Reset(_)
+                | ClientOutput::Snapshot(_)
+        );
+        let crashes = self.file.crashes;
+        self.file.crashes &= changes;
+        let mark = mark_of(&output);
+        let (session, sent, now_ms) = (&mut self.session, &mut self.sent, scene.now_ms);
+        let perform = |replica: &ClientReplica| {
+            let mut file = SessionFile::new(replica.clone());
+            let mut answer = |input: ClientInput<'_>| {
+                note_sent(&input, sent);
+                let mut outputs = Vec::new();
+                session.handle(now_ms, input, &mut outputs);
+                later.extend(outputs.into_iter().map(detached));
+            };
+            Ok(kept(file.perform(output, &mut answer).map_err(failed)?))
+        };
+        let (event, has_crashed) = self.file.change(perform, scene.probe)?;
+        self.file.crashes = crashes && !changes;
+        if let Some(mark) = mark {
+            scene.probe.mark(mark);
+        }
+        if has_crashed {
+            scene.probe.mark("client: crash while it performed an output");
+            return Ok(true);
+        }
+        match event {
+            KeptEvent::None => {}
+            KeptEvent::Send(bytes) => self.outbox.push(PeerMessage::Frame(bytes)),
+            KeptEvent::WantNumber => {
+                if let Some(number) = self.machine.number() {
+                    let mut outputs = Vec::new();
+                    self.session.handle(scene.now_ms, ClientInput::Number(number), &mut outputs);
+                    later.extend(outputs.into_iter().map(detached));
+                }
+            }
+            KeptEvent::Report(report) => reported(&report, scene)?,
+        }
+        Ok(false)
+    }
+}
+
+/// An event of the file that the client handles.
+enum KeptEvent {
+    None,
+    Send(Vec<u8>),
+    WantNumber,
+    Report(Report),
+}
+
+fn kept(event: Option<FileEvent<'_>>) -> KeptEvent {
+    match event {
+        Some(FileEvent::Other(ClientOutput::Send(bytes))) => KeptEvent::Send(bytes),
+        Some(FileEvent::Other(ClientOutput::WantNumber)) => KeptEvent::WantNumber,
+        Some(FileEvent::Other(ClientOutput::Report(report))) => KeptEvent::Report(report),
+        _ => KeptEvent::None,
+    }
+}
+
+/// Mark of an output that changes the file.
+const fn mark_of(output: &ClientOutput<'_>) -> Option<&'static str> {
+    Some(match output {
+        ClientOutput::StoreIdentity(_) => "a client got an identity",
+        ClientOutput::Apply(_) => "a client applied a download",
+        ClientOutput::Reject { .. } => "a client learned of a refusal",
+        ClientOutput::Reset(_) => "a client began to reset",
+        ClientOutput::Snapshot(_) => "a client received a part of a snapshot",
+        _ => return None,
+    })
+}
+
+/// Notes the numbers of entries that are about to be sent.
+fn note_sent(input: &ClientInput<'_>, sent: &mut u64) {
+    let ClientInput::Pending { entries, .. } = input else { return };
+    for entry in entries {
+        if let Ok(operations) = Operations::new(entry) {
+            *sent = (*sent).max(operations.header().client_seq);
+        }
+    }
+}
+
+/// Takes a report of an error. Both sides are real ones, so no frame is ever invalid.
+fn reported(report: &Report, scene: &mut PeerScene<'_>) -> Result<(), CheckError> {
+    if report.message.contains("invalid frame") {
+        let text = format!("a frame of the server has the error {}", report.code.0);
+        return Err(Violation::new(SY17.id, text).into());
+    }
+    scene.probe.mark("an error was reported to the app");
+    Ok(())
+}
+
+/// Detaches an output that follows from an answer, which borrows no frame.
+fn detached(output: ClientOutput<'_>) -> ClientOutput<'static> {
+    match output {
+        ClientOutput::Send(bytes) => ClientOutput::Send(bytes),
+        ClientOutput::WantNumber => ClientOutput::WantNumber,
+        ClientOutput::ReadState { ticket } => ClientOutput::ReadState { ticket },
+        ClientOutput::ReadPending { ticket, from_client_seq, to_client_seq, bytes_max } => {
+            ClientOutput::ReadPending { ticket, from_client_seq, to_client_seq, bytes_max }
+        }
+        ClientOutput::StoreIdentity(identity) => ClientOutput::StoreIdentity(identity),
+        ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash } => {
+            ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash }
+        }
+        ClientOutput::Reset(code) => ClientOutput::Reset(code),
+        ClientOutput::NewIdentity => ClientOutput::NewIdentity,
+        ClientOutput::DownloadComplete { number } => ClientOutput::DownloadComplete { number },
+        ClientOutput::Report(report) => ClientOutput::Report(report),
+        ClientOutput::Reject { client_seq, code, operation, reason } => {
+            ClientOutput::Reject { client_seq, code, operation, reason }
+        }
+        ClientOutput::Apply(_) | ClientOutput::Snapshot(_) => {
+            unreachable!("FR4: an answer leads to {output:?}")
+        }
+    }
+}
