@@ -30,7 +30,8 @@ pub trait VisibleState {
     ) -> Result<bool, Self::Error>;
 
     /// Calls `see` with the visible value of a property: null if it was never set, if it is a link
-    /// to an object that does not exist, or if the object or the property does not exist.
+    /// to an object that does not exist, if the object or the property does not exist, or if the
+    /// property is a counter.
     ///
     /// # Errors
     /// If the state fails.

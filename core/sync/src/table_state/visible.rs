@@ -103,10 +103,14 @@ impl VisibleState for TableState<'_> {
 
     fn see_value(&self, place: Place<'_>, see: &mut dyn FnMut(Value<'_>)) -> FileResult<()> {
         let mut has_seen = false;
-        self.value_of(place, &mut |value| {
-            has_seen = true;
-            see(value);
-        })?;
+        let property = self.tables.property(place.target.class, place.property);
+        // A counter has no value that a Set could have written.
+        if property.is_some_and(|(_, held)| entry_property(held) != Some(PropertyType::Counter)) {
+            self.value_of(place, &mut |value| {
+                has_seen = true;
+                see(value);
+            })?;
+        }
         if !has_seen {
             see(Value::Null);
         }

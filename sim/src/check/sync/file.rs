@@ -209,9 +209,10 @@ impl<'w> ClientFile<'w> {
         Ok(of_client.map(|letter| letter.client_seq).collect())
     }
 
-    /// Tells whether the file has dropped a part of its window.
+    /// Tells whether a part of the window may be missing: the file has dropped it, or began with the
+    /// state of a server that had.
     pub(super) fn has_purged(&self) -> Result<bool, CheckError> {
-        Ok(self.meta()?.purged > 0)
+        Ok(self.meta()?.horizon > 0)
     }
 
     /// Writes a transaction of an app; returns its entry. None is left if a crash took it.
