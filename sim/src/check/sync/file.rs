@@ -209,8 +209,8 @@ impl<'w> ClientFile<'w> {
         Ok(of_client.map(|letter| letter.client_seq).collect())
     }
 
-    /// Tells whether a part of the window may be missing: the file has dropped it, or began with the
-    /// state of a server that had.
+    /// Tells whether a part of the window may be missing: the file has dropped it, or began with
+    /// the state of a server that had.
     pub(super) fn has_purged(&self) -> Result<bool, CheckError> {
         Ok(self.meta()?.horizon > 0)
     }

@@ -9,7 +9,7 @@ use crate::check::definition::Violation;
 use crate::check::promises::{SY1, SY12};
 use fastness_models::merge::fold::State;
 use fastness_models::merge::recover::{Recovered, Reset};
-use fastness_models::merge::{PENDING, SyncEntry};
+use fastness_models::merge::{Anchor, ListOperation, Operation, PENDING, SyncEntry};
 use fastness_sync::reset::{Reported, ResetReport};
 use std::collections::BTreeSet;
 
@@ -28,6 +28,8 @@ struct Rewritten<'r, 'i> {
     base: u64,
     reported: &'i mut dyn Iterator<Item = Reported<'r>>,
     written: std::slice::Iter<'i, OwnEntry>,
+    /// The file may have dropped removed elements, which lead to the new anchor of another one.
+    may_have_purged: bool,
 }
 
 impl Oracle {
@@ -45,7 +47,9 @@ impl Oracle {
         let mut reset = Reset { fresh, canonical, working: &working, mutant: None };
         let ClientPosition { client: identity, epoch, cursor: base } = after.position;
         let reported = &mut after.report.operations();
-        let mut again = Rewritten { identity, base, reported, written: after.own.iter() };
+        let may_have_purged = self.history_of(before.epoch).server.horizon() > 0;
+        let written = after.own.iter();
+        let mut again = Rewritten { identity, base, reported, written, may_have_purged };
         for entry in &lost {
             self.reset_entry(&mut reset, entry, &mut again)?;
             let client = self.clients.get_mut(&entry.client).expect("the client exists");
@@ -121,7 +125,11 @@ impl Oracle {
             let number = (entry.client, entry.client_seq);
             violation(SY12.id, format!("entry {number:?} of client {identity}: {text}"))
         };
+        let mut is_adjusted = Vec::new();
         for expected in reset.recover(entry, &mut again) {
+            if matches!(expected, Recovered::Applied | Recovered::Adjusted) {
+                is_adjusted.push(expected == Recovered::Adjusted);
+            }
             let found =
                 rewritten.reported.next().map_or("missing", |reported| reported.outcome.name());
             if found != recovered(expected) {
@@ -134,11 +142,30 @@ impl Oracle {
         let own =
             rewritten.written.next().map(|own| self.names.entry((identity, PENDING), &own.bytes));
         let operations = own.and_then(Result::ok).map(|entry| entry.operations);
-        if operations.as_ref() != Some(&again.operations) {
+        let operations = operations.unwrap_or_default();
+        let is_equal = |((found, expected), is_adjusted): ((&Operation, &Operation), &bool)| {
+            let without = *is_adjusted && rewritten.may_have_purged;
+            found == expected || (without && without_anchor(found) == without_anchor(expected))
+        };
+        let pairs = operations.iter().zip(&again.operations).zip(&is_adjusted);
+        if operations.len() != again.operations.len() || !pairs.into_iter().all(is_equal) {
             return described(format!("wrote {operations:?}, not {:?}", again.operations));
         }
         Ok(())
     }
+}
+
+/// Returns an operation with its anchor replaced by the head.
+fn without_anchor(operation: &Operation) -> Operation {
+    let Operation::List(object, property, change) = *operation else { return *operation };
+    let change = match change {
+        ListOperation::Insert(element, _, value) => {
+            ListOperation::Insert(element, Anchor::Head, value)
+        }
+        ListOperation::Move(element, _) => ListOperation::Move(element, Anchor::Head),
+        ListOperation::Set(..) | ListOperation::Remove(_) => change,
+    };
+    Operation::List(object, property, change)
 }
 
 const fn recovered(outcome: Recovered) -> &'static str {
