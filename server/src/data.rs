@@ -29,11 +29,15 @@ pub(crate) struct OpenData {
     pub(crate) key: Key,
 }
 
-/// Opens the account file of the data folder, or creates it.
+/// Opens the account file of the data folder, or creates it, and the folder of backups.
 pub(crate) fn open(config: &Config) -> Result<OpenData, StartError> {
     let folder = config.data.as_path();
     let failed = |error| StartError::Data(folder.to_path_buf(), error);
     create_private_folder(folder).map_err(failed)?;
+    if let Some(backup) = &config.backup {
+        let failed = |error| StartError::Data(backup.clone(), error);
+        create_private_folders(backup).map_err(failed)?;
+    }
     let accounts = folder.join(ACCOUNTS_FILE);
     let key = match &config.key {
         Some(key) => key.clone(),
@@ -97,7 +101,8 @@ fn create_private_folder(folder: &Path) -> io::Result<()> {
 
 /// Creates a folder and those above it that do not exist for their owner only, durably.
 pub(crate) fn create_private_folders(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
+    // The folder above a relative path of one name is the current one.
+    if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
     if let Some(parent) = folder.parent() {

@@ -48,6 +48,14 @@ impl RunningServer {
         Self::start_with(data, Stdio::null(), &[])
     }
 
+    /// Starts a server in a folder, with accounts and backups below it.
+    pub(crate) fn start_in(folder: &Path) -> Self {
+        let data = folder.join("accounts");
+        let mut command = command(&[&"serve", &"--data", &data, &"--listen", &"127.0.0.1:0"]);
+        command.args(["--backup-to", "backups"]).current_dir(folder).stderr(Stdio::null());
+        Self::start_command(command)
+    }
+
     /// Starts a server with this log and these variables.
     fn start_with(data: &Path, log: Stdio, variables: &[(&str, &str)]) -> Self {
         let mut command = command(&[&"serve", &"--data", &data, &"--listen", &"127.0.0.1:0"]);

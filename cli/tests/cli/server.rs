@@ -51,9 +51,10 @@ fn run_examples(folder: &TestFolder) {
 #[test]
 fn commands_of_the_document_work_on_a_running_server() {
     let dir = TestFolder::new();
-    let server = RunningServer::start(&dir.path("accounts"));
+    let server = RunningServer::start_in(&dir.path(""));
     run_examples(&dir);
     drop(server);
+    assert!(dir.path("backups/accounts.fastness").is_file(), "the upkeep backs up");
     // The copy opens as the accounts of a server.
     let restored = dir.path("restored");
     std::fs::create_dir(&restored).unwrap();

@@ -85,7 +85,8 @@ impl Keeper {
                 continue;
             }
             if let Err(error) = self.keep(&hub, &path) {
-                tracing::error!(%error, "sync: upkeep of a database has failed");
+                let path = path.as_str();
+                tracing::error!(%error, path, "sync: upkeep of a database has failed");
             } else if let Some(mark) = mark.filter(is_settled) {
                 self.settled.insert(path, mark);
             }
@@ -93,7 +94,8 @@ impl Keeper {
         if let Some(folder) = &self.backup
             && let Err(error) = self.back_up_accounts(&hub, folder)
         {
-            tracing::error!(%error, "sync: the accounts are not backed up");
+            let folder = folder.display();
+            tracing::error!(%error, %folder, "sync: the accounts are not backed up");
         }
     }
 
