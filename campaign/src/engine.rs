@@ -230,6 +230,11 @@ impl Shared {
         total.plans += stats.plans;
         total.busy += stats.busy;
         total.probe.merge(stats.probe);
+        let is_saturated = pair.check.marks.iter().all(|mark| total.probe.marks.contains_key(mark));
+        drop(total);
+        if is_saturated {
+            lock(&self.scheduler).set_saturated(batch.pair_index);
+        }
     }
 
     fn finding(&self, origin: Origin, violation: Violation) -> Finding {

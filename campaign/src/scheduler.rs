@@ -1,6 +1,7 @@
 //! Fair scheduling: the pair with the least CPU time so far runs next.
 //!
 //! - CA3 Each plan number of a pair is scheduled once, in order, for any timing.
+//! - CA12 A pair with marks that no plan has hit yet gets a multiple of the time of the others.
 //!
 //! Plans are scheduled in batches of about [`BATCH`], which keeps the lock uncontended.
 
@@ -9,6 +10,9 @@ use std::time::Duration;
 
 const BATCH: Duration = Duration::from_millis(10);
 const BATCH_PLANS_MAX: u32 = 64;
+
+/// Times as much time for a pair with marks that were not hit.
+const UNSATURATED_SHARES: u32 = 8;
 
 /// A batch of plans of one pair, for one worker.
 pub(crate) struct Batch {
@@ -30,6 +34,7 @@ struct PairQueue {
     /// Time used, including the estimates of running batches.
     used: Duration,
     spent: Duration,
+    is_saturated: bool,
 }
 
 impl Scheduler {
@@ -38,7 +43,7 @@ impl Scheduler {
     }
 
     pub(crate) fn take(&mut self) -> Option<Batch> {
-        let pair_index = (0..self.queues.len()).min_by_key(|&index| self.queues[index].used)?;
+        let pair_index = (0..self.queues.len()).min_by_key(|&index| self.queues[index].share())?;
         let shard = self.shard;
         let queue = &mut self.queues[pair_index];
         let plan_estimate = queue.plan_estimate();
@@ -59,9 +64,19 @@ impl Scheduler {
         queue.spent += spent;
         queue.used = queue.used.saturating_sub(batch.estimate) + spent;
     }
+
+    /// Notes that every mark of a pair was hit.
+    pub(crate) fn set_saturated(&mut self, pair_index: usize) {
+        self.queues[pair_index].is_saturated = true;
+    }
 }
 
 impl PairQueue {
+    /// Time used, per share.
+    fn share(&self) -> Duration {
+        if self.is_saturated { self.used } else { self.used / UNSATURATED_SHARES }
+    }
+
     /// Expected time of a plan. Before the first has finished, an estimate that makes small
     /// batches.
     fn plan_estimate(&self) -> Duration {
@@ -100,5 +115,25 @@ mod tests {
         }
         let ratio = spent[0].as_secs_f64() / spent[1].as_secs_f64();
         assert!((0.9..1.1).contains(&ratio), "{spent:?}");
+    }
+    #[test]
+    fn a_pair_with_marks_to_hit_gets_a_multiple_of_the_time() {
+        let mut scheduler = Scheduler::new(Shard::WHOLE, 3);
+        (1..3).for_each(|index| scheduler.set_saturated(index));
+        let mut spent = [Duration::ZERO; 3];
+        for _ in 0..1000 {
+            let batch = scheduler.take().unwrap();
+            spent[batch.pair_index] += BATCH;
+            scheduler.finish(&batch, BATCH);
+        }
+        let ratio = spent[0].as_secs_f64() / spent[1].as_secs_f64();
+        assert!((7.5..8.5).contains(&ratio), "{spent:?}");
+        // Then the others catch up.
+        scheduler.set_saturated(0);
+        for _ in 0..1000 {
+            let batch = scheduler.take().unwrap();
+            assert_ne!(batch.pair_index, 0);
+            scheduler.finish(&batch, BATCH);
+        }
     }
 }
