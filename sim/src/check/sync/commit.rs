@@ -5,26 +5,27 @@
 
 use super::super::compare::CheckError;
 use super::SyncHarness;
+use super::app::do_edit;
 use super::domain::{LINKS, ModelNames, foundation};
 use super::edit::{Edit, JOINS, View, number_of};
-use super::file::{ClientFile, do_edit};
-use super::placement::placements;
+use super::file::ClientFile;
+use super::placement::{Placement, placements};
 use super::replica::{Draft, Replica};
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
 use crate::check::promises::{SY4, SY6, SY7};
-use fastness::Durability;
+use fastness::object::Transaction;
 use fastness_models::Op;
 use fastness_models::merge::{Kind, Schema};
-use fastness_sync::client::ClientReplica;
+use fastness_sync::entry::ElementId;
 use std::collections::BTreeMap;
 
 /// Bit of an operand: the commit does not wait for the disk.
 const DEFERS: u8 = 0x40;
 /// Most operations of a transaction.
-const OPERATIONS_MAX: usize = 6;
+pub(super) const OPERATIONS_MAX: usize = 6;
 /// Most values that a plan writes.
-const VALUES_MAX: i64 = 500;
+pub(super) const VALUES_MAX: i64 = 500;
 
 /// A transaction before its commit.
 struct Drawn {
@@ -55,7 +56,9 @@ impl SyncHarness<'_> {
                 let last = replica.last_client_seq;
                 let written = file.write((&edits, is_deferred), last, self.probe)?;
                 if let Some(written) = &written {
-                    compare_anchors(replica, (&draft, written), file.has_purged()?)?;
+                    let has_purged = file.has_purged()?;
+                    let mark = compare_anchors(replica, (&draft, written), has_purged)?;
+                    mark.into_iter().for_each(|mark| self.probe.mark(mark));
                 }
                 written.map(|bytes| replica.push(bytes)).transpose().map_err(malformed)?
             }
@@ -132,36 +135,45 @@ impl ClientFile<'_> {
         probe: &mut Probe,
     ) -> Result<(), CheckError> {
         let is_deferred = ops.last().is_some_and(|op| op.a & DEFERS != 0);
-        let write = |replica: &ClientReplica| {
-            let mut txn = replica.database().write()?;
+        let edit = |txn: &mut Transaction| {
             for op in ops {
                 *value += 1;
                 let visible = names.visible_in(txn.tables(), &schema)?;
                 let view = View { visible: &visible, schema: &schema, names, value: *value };
                 if let Some(edit) = view.edit(*op) {
-                    do_edit(&mut txn, &edit)?;
+                    do_edit(txn, &edit)?;
                     note(&mut schema, edit);
                 }
             }
-            let durability = if is_deferred { Durability::None } else { Durability::Immediate };
-            txn.commit_with(durability)?;
             Ok(())
         };
-        self.change(write, probe).map(drop)
+        self.commit(edit, is_deferred, probe).map(drop)
     }
 }
 
-/// Compares where a file and its replica in memory place the elements of a transaction. A purge
-/// drops what the author's rule looks at, at different times.
+/// Compares where a file and its replica in memory place the elements of a transaction; returns
+/// the mark of a comparison. A purge drops what the author's rule looks at, at different times:
+/// only the elements are compared then.
 fn compare_anchors(
     replica: &Replica,
     (draft, written): (&Draft, &[u8]),
     has_purged: bool,
-) -> Result<(), Violation> {
+) -> Result<Option<&'static str>, Violation> {
     let client = replica.identity.client;
     let (expected, found) = (draft.placements(client), placements(written, client));
-    if has_purged || expected == found {
-        return Ok(());
+    let is_equal = if has_purged {
+        let elements = |of: &[Placement]| of.iter().map(|(element, _)| *element).collect();
+        let [expected, found]: [Vec<ElementId>; 2] = [elements(&expected), elements(&found)];
+        expected == found
+    } else {
+        expected == found
+    };
+    if is_equal {
+        return Ok(match (found.is_empty(), has_purged) {
+            (true, _) => None,
+            (false, false) => Some("anchors of a file were compared"),
+            (false, true) => Some("elements of a file that has purged were compared"),
+        });
     }
     let text = format!("client {client} places elements at {found:?}, not at {expected:?}");
     Err(Violation::new(SY6.id, text))

@@ -17,8 +17,12 @@ pub(super) const JOINS: u8 = 0x80;
 /// Bit of an operand: another client does the same, or deletes the object, before it knows of the
 /// first operation.
 const RIVALS: u8 = 2;
-/// Bits of an operand: the rival deletes the object, or the page that a link leads to.
+/// Bits of an operand: the rival deletes the object, the page that a link leads to, or the element.
 const DELETES: u8 = 0xc0;
+/// Bits of an operand: the kind of an edit of a list.
+const LIST_EDIT: u8 = 0x0e;
+/// The kind that removes an element.
+const REMOVAL: u8 = 2 << 1;
 
 /// Returns the operation of another client that competes with one; none for most.
 pub(super) const fn rival(op: Op) -> Option<Op> {
@@ -30,6 +34,9 @@ pub(super) const fn rival(op: Op) -> Option<Op> {
         OpKind::ChangeSchema => Some(Op { a, b: op.b ^ 1, ..op }),
         OpKind::Set | OpKind::Add | OpKind::ListInsert if op.c & DELETES == DELETES => {
             Some(Op { a, kind: OpKind::Delete, ..op })
+        }
+        OpKind::ListEdit if op.c & DELETES == DELETES => {
+            Some(Op { a, c: op.c & !LIST_EDIT | REMOVAL, ..op })
         }
         _ => Some(Op { a, ..op }),
     }
@@ -107,7 +114,7 @@ impl View<'_> {
             OpKind::ListInsert => {
                 let (target, list, count) = self.list(op)?;
                 let index = usize::from(op.c >> 1) % (count + 1);
-                Some(Edit::Insert(target, list, index, self.item(list)?))
+                Some(Edit::Insert(target, list, index, self.item(list, op)?))
             }
             OpKind::ListEdit => self.edit_list(op),
             OpKind::ChangeSchema => {
@@ -124,7 +131,7 @@ impl View<'_> {
     }
 
     fn create(&self, op: Op) -> Option<Edit> {
-        let key = Key::Int(i64::from(op.b) % PAGES);
+        let key = Key::Int(i64::from(op.b >> 2) % PAGES);
         let target = match op.c % 4 {
             0 => {
                 let has_room = self.names.generated() < TAGS_MAX;
@@ -157,7 +164,8 @@ impl View<'_> {
 
     fn edit_list(&self, op: Op) -> Option<Edit> {
         let (target, list, count) = self.list(op)?;
-        let index = usize::from(op.c >> 4).checked_rem(count)?;
+        let index = if op.b & RIVALS == 0 { usize::from(op.c >> 4) } else { 0 };
+        let index = index.checked_rem(count)?;
         Some(match op.c >> 1 & 7 {
             2 | 3 => Edit::Remove(target, list, index),
             4..7 if count > 1 => {
@@ -165,7 +173,7 @@ impl View<'_> {
                 Edit::Move(target, list, [index, to])
             }
             7 if op.b & CLEARS != 0 => Edit::Clear(target, list),
-            _ => Edit::SetItem(target, list, index, self.item(list)?),
+            _ => Edit::SetItem(target, list, index, self.item(list, op)?),
         })
     }
 
@@ -209,11 +217,11 @@ impl View<'_> {
         Some((self.names.target(*object), list, elements.len()))
     }
 
-    fn item(&self, list: &str) -> Option<Item> {
+    fn item(&self, list: &str, op: Op) -> Option<Item> {
         if list == LINES {
             return Some(Item::Number(self.value));
         }
-        self.page(u8::try_from(self.value % 251).unwrap_or_default()).map(Item::Link)
+        self.page(op.c >> 3).map(Item::Link)
     }
 }
 

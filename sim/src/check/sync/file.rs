@@ -5,24 +5,21 @@
 
 use super::super::compare::CheckError;
 use super::super::world::World;
-use super::domain::{
-    EXTRA, LATE, LATE_KEYS, LINES, LINKS, ModelNames, NEXT, PAGE, TAG, TITLE, VIEWS,
-};
-use super::edit::{Edit, Item, ObjectAddress};
+use super::app::{do_edit, schema};
+use super::domain::ModelNames;
+use super::edit::Edit;
 use super::oracle::ClientStates;
 use super::replica::{OwnEntry, Replica};
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
-use crate::check::promises::{SY1, SY3, SY4, SY8, SY14};
+use crate::check::promises::{SY1, SY3, SY4, SY8, SY14, SY19};
 use crate::fs::{Disk, SimFs};
 use fastness::Durability;
 use fastness::object::{Database, DatabaseOptions, Transaction};
-use fastness::schema::{Class, Property, PropertyType, Scalar, Schema, SchemaMode};
-use fastness::table::{ElementId, ObjectId, ObjectKey, RowId, Value};
+use fastness::schema::SchemaMode;
 use fastness_sync::client::{
     ClientError, ClientMeta, ClientReplica, Download, DownloadItem, Refusal, ReplicaClock,
 };
-use fastness_sync::entry::Key;
 use fastness_sync::server::{ClientIdentity, HistoryItem, HistoryPart};
 use std::path::Path;
 use std::sync::Arc;
@@ -39,6 +36,10 @@ pub(super) struct ClientFile<'w> {
     local_ms: Arc<AtomicU64>,
     replica: Option<ClientReplica>,
     has_restarted: bool,
+    /// Its window began with the state of a server that had dropped a part of its own.
+    began_purged: bool,
+    /// Number of the last entry that cannot be lost: its commit waited for the disk.
+    durable: u64,
     /// The next call that changes the file is interrupted by a crash.
     pub(super) crashes: bool,
 }
@@ -64,32 +65,21 @@ pub(super) fn failed(error: ClientError) -> CheckError {
     }
 }
 
-fn schema() -> Result<Schema, fastness::Error> {
-    let list = PropertyType::List { of: Scalar::Int, nullable: false };
-    let named = |class: Class| -> Result<Class, fastness::Error> {
-        Ok(class
-            .with(Property::new(TITLE, Scalar::String)?.nullable())
-            .with(Property::new(NEXT, PropertyType::Object(PAGE.into()))?)
-            .with(Property::new(VIEWS, PropertyType::Counter)?))
-    };
-    let page = Class::new(PAGE)?.with(int_key("id")?);
-    let page = named(page)?
-        .with(Property::new(LINES, list)?)
-        .with(Property::new(LINKS, PropertyType::ObjectList(PAGE.into()))?);
-    Ok(Schema::new([page, named(Class::new(TAG)?)?])?)
-}
-
-fn int_key(name: &str) -> Result<Property, fastness::Error> {
-    Ok(Property::new(name, Scalar::Int)?.required().primary_key())
-}
-
 impl<'w> ClientFile<'w> {
     /// Creates a file with the classes of the app.
     pub(super) fn create(world: &'w World, local_ms: u64) -> Result<Self, CheckError> {
         let fs = world.boot(Disk::default());
         let local_ms = Arc::new(AtomicU64::new(local_ms));
-        let mut file =
-            Self { world, fs, local_ms, replica: None, has_restarted: false, crashes: false };
+        let mut file = Self {
+            world,
+            fs,
+            local_ms,
+            replica: None,
+            has_restarted: false,
+            began_purged: false,
+            durable: 0,
+            crashes: false,
+        };
         file.open()?;
         Ok(file)
     }
@@ -212,7 +202,55 @@ impl<'w> ClientFile<'w> {
     /// Tells whether a part of the window may be missing: the file has dropped it, or began with
     /// the state of a server that had.
     pub(super) fn has_purged(&self) -> Result<bool, CheckError> {
-        Ok(self.meta()?.horizon > 0)
+        Ok(self.began_purged || self.meta()?.purged > 0)
+    }
+
+    /// Notes that a reset has given the file another identity, and the state of a server with this
+    /// horizon.
+    pub(super) const fn note_reset(&mut self, horizon: u64) {
+        (self.began_purged, self.durable) = (horizon > 0, 0);
+    }
+
+    /// Returns the number of the last entry after a restart of the file. An entry stays if its
+    /// commit waited for the disk, or if it was sent.
+    pub(super) fn last_after_restart(&self, sent: u64) -> Result<u64, CheckError> {
+        let ClientMeta { client, last_client_seq: last, .. } = self.meta()?;
+        let least = sent.max(self.durable);
+        if last >= least {
+            return Ok(last);
+        }
+        let text = format!("client {client} has {last} entries; {sent} were sent, and the commits");
+        let text = format!("{text} of {} waited for the disk", self.durable);
+        Err(Violation::new(SY19.id, text).into())
+    }
+
+    /// Notes that the commit of the last entry has returned.
+    fn note_committed(&mut self, durability: Durability) -> Result<(), CheckError> {
+        if durability == Durability::Immediate {
+            self.durable = self.last_client_seq()?;
+        }
+        Ok(())
+    }
+
+    /// Commits a transaction of an app, which has these edits; tells whether it crashed.
+    pub(super) fn commit(
+        &mut self,
+        edit: impl FnOnce(&mut Transaction) -> Result<(), CheckError>,
+        is_deferred: bool,
+        probe: &mut Probe,
+    ) -> Result<bool, CheckError> {
+        let durability = if is_deferred { Durability::None } else { Durability::Immediate };
+        let write = |replica: &ClientReplica| {
+            let mut txn = replica.database().write()?;
+            edit(&mut txn)?;
+            txn.commit_with(durability)?;
+            Ok(())
+        };
+        let ((), has_crashed) = self.change(write, probe)?;
+        if !has_crashed {
+            self.note_committed(durability)?;
+        }
+        Ok(has_crashed)
     }
 
     /// Writes a transaction of an app; returns its entry. None is left if a crash took it.
@@ -222,14 +260,8 @@ impl<'w> ClientFile<'w> {
         last: u64,
         probe: &mut Probe,
     ) -> Result<Option<Vec<u8>>, CheckError> {
-        let write = |replica: &ClientReplica| {
-            let mut txn = replica.database().write()?;
-            edits.iter().try_for_each(|edit| do_edit(&mut txn, edit))?;
-            let durability = if is_deferred { Durability::None } else { Durability::Immediate };
-            txn.commit_with(durability)?;
-            Ok(())
-        };
-        let ((), has_crashed) = self.change(write, probe)?;
+        let edit = |txn: &mut Transaction| edits.iter().try_for_each(|edit| do_edit(txn, edit));
+        let has_crashed = self.commit(edit, is_deferred, probe)?;
         let mut entries = self.entries_after(last)?;
         if entries.len() > 1 {
             return Err(Violation::new(SY4.id, "a transaction became several entries").into());
@@ -249,9 +281,15 @@ impl<'w> ClientFile<'w> {
         (from, part): (u64, &HistoryPart),
     ) -> Result<(), CheckError> {
         let items: Vec<DownloadItem<'_>> = part.items.iter().map(item).collect();
+        let is_applied = part.to <= self.meta()?.cursor;
         match self.replica().download(&download(from, part, &items)) {
             Err(ClientError::File(error)) => Err(CheckError::Store(error)),
-            Err(_) => Ok(()),
+            // It begins or ends elsewhere, after a crash.
+            Err(_) if !is_applied => Ok(()),
+            Err(error) => {
+                let text = format!("a file refuses a part from {from} that it has: {error}");
+                Err(Violation::new(SY8.id, text).into())
+            }
             Ok(merged) if merged.own.is_empty() && merged.foreign == 0 => Ok(()),
             Ok(merged) => {
                 let text = format!("a file applied a part from {from} again: {merged:?}");
@@ -368,77 +406,4 @@ fn item(item: &HistoryItem) -> DownloadItem<'_> {
             DownloadItem::Own { client_seq: *client_seq, stamp: *stamp }
         }
     }
-}
-
-/// Returns the address of an object in a file.
-fn id(txn: &Transaction, target: ObjectAddress) -> Result<ObjectId, CheckError> {
-    let key = match target.key {
-        Key::Int(key) => ObjectKey::Int(key),
-        Key::Generated(id) => ObjectKey::Row(RowId { author: id.author, number: id.number }),
-        Key::Null | Key::String(_) => ObjectKey::Null,
-    };
-    Ok(ObjectId { class: txn.objects(target.class)?.class(), key })
-}
-
-fn value(txn: &Transaction, item: Item) -> Result<Value<'static>, CheckError> {
-    Ok(match item {
-        Item::Number(number) => Value::Int(number),
-        Item::Link(target) => Value::Link(id(txn, target)?),
-    })
-}
-
-fn extra(of: usize) -> Result<Property, fastness::Error> {
-    if of == 0 {
-        return Ok(Property::new(EXTRA, Scalar::Int)?.nullable());
-    }
-    Ok(Property::new(EXTRA, PropertyType::Counter)?)
-}
-
-fn late(of: usize) -> Result<Class, fastness::Error> {
-    Ok(Class::new(LATE)?.with(int_key(LATE_KEYS[of].property)?))
-}
-
-/// Does an edit as an app does.
-pub(super) fn do_edit(txn: &mut Transaction, edit: &Edit) -> Result<(), CheckError> {
-    match *edit {
-        Edit::Create(target) => {
-            let Key::Int(key) = target.key else { return Ok(()) };
-            txn.create_with_key(target.class, key)?;
-        }
-        Edit::CreateTag => drop(txn.create(TAG)?),
-        Edit::Delete(target) => txn.delete(&id(txn, target)?)?,
-        Edit::SetTitle(target, number) => {
-            let title = number.map(|number| number.to_string());
-            let title = title.as_deref().map_or(Value::Null, Value::from);
-            txn.set(&id(txn, target)?, TITLE, title)?;
-        }
-        Edit::SetExtra(target, to) => txn.set(&id(txn, target)?, EXTRA, to)?,
-        Edit::SetNext(target, to) => {
-            let to = to.map(|to| id(txn, to)).transpose()?.map_or(Value::Null, Value::Link);
-            txn.set(&id(txn, target)?, NEXT, to)?;
-        }
-        Edit::Add(target, counter, by) => drop(txn.add(&id(txn, target)?, counter, by)?),
-        Edit::Insert(target, list, index, item) => {
-            let (id, value) = (id(txn, target)?, value(txn, item)?);
-            let _element: ElementId = txn.list(&id, list)?.insert(index, value)?;
-        }
-        Edit::SetItem(target, list, index, item) => {
-            let (id, value) = (id(txn, target)?, value(txn, item)?);
-            txn.list(&id, list)?.set(index, value)?;
-        }
-        Edit::Remove(target, list, index) => {
-            drop(txn.list(&id(txn, target)?, list)?.remove(index)?);
-        }
-        Edit::Move(target, list, [from, to]) => {
-            txn.list(&id(txn, target)?, list)?.move_to(from, to)?;
-        }
-        Edit::Clear(target, list) => txn.list(&id(txn, target)?, list)?.clear()?,
-        Edit::AddExtra(of) => {
-            txn.add_property(PAGE, &extra(of)?)?;
-        }
-        Edit::AddLate(of) => {
-            txn.add_class(&late(of)?)?;
-        }
-    }
-    Ok(())
 }

@@ -10,10 +10,11 @@
 //! - `server`, `client`: the processes.
 //! - `file`, `replica`: a client's replica, in a file and in memory.
 //! - `reset`: client resets of both.
-//! - `domain`, `edit`, `writer`, `placement`, `commit`: the writes of apps.
+//! - `domain`, `edit`, `writer`, `placement`, `commit`, `app`: the writes of apps.
 //! - `oracle`, `recovery`: the models.
 //! - `sessions`: a check of its own, with frames instead of calls.
 
+mod app;
 mod client;
 mod commit;
 mod domain;
@@ -62,6 +63,8 @@ pub(super) const CHECK: Check = Check {
         "a message arrived twice",
         "a message overtook another one",
         "entries of several clients were concurrent",
+        "anchors of a file were compared",
+        "elements of a file that has purged were compared",
         "an entry was refused",
         "an upload had a gap",
         "a part of the history arrived twice or late",

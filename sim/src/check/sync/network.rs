@@ -58,7 +58,7 @@ pub(super) struct Network<M> {
 }
 
 /// Least milliseconds that a message takes.
-const LATENCY_MS: u64 = 1;
+pub(super) const LATENCY_MS: u64 = 1;
 
 impl<M: Clone> Network<M> {
     pub(super) const fn new() -> Self {

@@ -9,7 +9,7 @@ use crate::check::definition::Violation;
 use crate::check::promises::{SY1, SY12};
 use fastness_models::merge::fold::State;
 use fastness_models::merge::recover::{Recovered, Reset};
-use fastness_models::merge::{Anchor, ListOperation, Operation, PENDING, SyncEntry};
+use fastness_models::merge::{Anchor, Element, ListOperation, Operation, PENDING, SyncEntry};
 use fastness_sync::reset::{Reported, ResetReport};
 use std::collections::BTreeSet;
 
@@ -20,6 +20,8 @@ pub(super) struct AfterReset<'a> {
     /// The entries of the new identity.
     pub(super) own: Vec<OwnEntry>,
     pub(super) report: &'a ResetReport,
+    /// The file had dropped a part of its window before.
+    pub(super) has_purged: bool,
 }
 
 /// The entries and outcomes of a reset, as they are compared.
@@ -28,8 +30,8 @@ struct Rewritten<'r, 'i> {
     base: u64,
     reported: &'i mut dyn Iterator<Item = Reported<'r>>,
     written: std::slice::Iter<'i, OwnEntry>,
-    /// The file may have dropped removed elements, which lead to the new anchor of another one.
-    may_have_purged: bool,
+    /// The file has dropped removed elements, which lead to the new anchor of another one.
+    has_purged: bool,
 }
 
 impl Oracle {
@@ -47,9 +49,9 @@ impl Oracle {
         let mut reset = Reset { fresh, canonical, working: &working, mutant: None };
         let ClientPosition { client: identity, epoch, cursor: base } = after.position;
         let reported = &mut after.report.operations();
-        let may_have_purged = self.history_of(before.epoch).server.horizon() > 0;
+        let has_purged = after.has_purged;
         let written = after.own.iter();
-        let mut again = Rewritten { identity, base, reported, written, may_have_purged };
+        let mut again = Rewritten { identity, base, reported, written, has_purged };
         for entry in &lost {
             self.reset_entry(&mut reset, entry, &mut again)?;
             let client = self.clients.get_mut(&entry.client).expect("the client exists");
@@ -125,15 +127,20 @@ impl Oracle {
             let number = (entry.client, entry.client_seq);
             violation(SY12.id, format!("entry {number:?} of client {identity}: {text}"))
         };
-        let mut is_adjusted = Vec::new();
-        for expected in reset.recover(entry, &mut again) {
-            if matches!(expected, Recovered::Applied | Recovered::Adjusted) {
-                is_adjusted.push(expected == Recovered::Adjusted);
-            }
-            let found =
-                rewritten.reported.next().map_or("missing", |reported| reported.outcome.name());
-            if found != recovered(expected) {
-                return described(format!("{found}, not {expected:?}"));
+        let mut shown = Vec::new();
+        for operation in &entry.operations {
+            let one = SyncEntry { operations: vec![*operation], ..entry.clone() };
+            let elements = elements_of(&reset.fresh, operation);
+            for expected in reset.recover(&one, &mut again) {
+                let found =
+                    rewritten.reported.next().map_or("missing", |reported| reported.outcome.name());
+                if found != recovered(expected) {
+                    return described(format!("{found}, not {expected:?}"));
+                }
+                if matches!(expected, Recovered::Applied | Recovered::Adjusted) {
+                    let may_differ = expected == Recovered::Adjusted && rewritten.has_purged;
+                    shown.push(may_differ.then(|| elements.clone()));
+                }
             }
         }
         if again.operations.is_empty() {
@@ -143,15 +150,37 @@ impl Oracle {
             rewritten.written.next().map(|own| self.names.entry((identity, PENDING), &own.bytes));
         let operations = own.and_then(Result::ok).map(|entry| entry.operations);
         let operations = operations.unwrap_or_default();
-        let is_equal = |((found, expected), is_adjusted): ((&Operation, &Operation), &bool)| {
-            let without = *is_adjusted && rewritten.may_have_purged;
-            found == expected || (without && without_anchor(found) == without_anchor(expected))
-        };
-        let pairs = operations.iter().zip(&again.operations).zip(&is_adjusted);
-        if operations.len() != again.operations.len() || !pairs.into_iter().all(is_equal) {
+        let mut pairs = operations.iter().zip(&again.operations).zip(&shown);
+        let is_equal = pairs.all(|((found, expected), shown)| {
+            let is_adjusted = |shown: &Vec<Element>| {
+                is_anchored(found, shown) && without_anchor(found) == without_anchor(expected)
+            };
+            found == expected || shown.as_ref().is_some_and(is_adjusted)
+        });
+        if operations.len() != again.operations.len() || !is_equal {
             return described(format!("wrote {operations:?}, not {:?}", again.operations));
         }
         Ok(())
+    }
+}
+
+/// Returns the visible elements of the list that an operation changes.
+fn elements_of(state: &State, operation: &Operation) -> Vec<Element> {
+    let Operation::List(object, property, _) = *operation else { return Vec::new() };
+    state.elements(object, property).into_iter().map(|(element, _)| element).collect()
+}
+
+/// Tells whether the new anchor of an operation is the head, or another visible element.
+fn is_anchored(operation: &Operation, shown: &[Element]) -> bool {
+    let Operation::List(_, _, change) = *operation else { return false };
+    let (ListOperation::Insert(element, anchor, _) | ListOperation::Move(element, anchor)) = change
+    else {
+        return false;
+    };
+    match anchor {
+        Anchor::Head => true,
+        Anchor::After(to) => to != element && shown.contains(&to),
+        Anchor::Before(_) => false,
     }
 }
 

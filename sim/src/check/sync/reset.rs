@@ -10,11 +10,12 @@ use super::file::{ClientFile, failed};
 use super::message::{Fresh, Scene, Stream};
 use super::oracle::ClientPosition;
 use super::recovery::AfterReset;
-use super::replica::Decided;
+use super::replica::{Decided, OwnEntry};
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
 use crate::check::promises::{SY4, SY12, SY14};
 use fastness_sync::client::{ClientReplica, KeptReport, ResetMode, ResetStart, SnapshotPart};
+use fastness_sync::outcome::Outcome;
 use fastness_sync::reset::{Cause, ResetReport};
 use fastness_sync::server::ClientIdentity;
 
@@ -52,6 +53,8 @@ impl Client<'_> {
             }
         }
         let probe = &mut *scene.probe;
+        // A replica without a file began with the state of a server that may have purged its own.
+        let has_purged = self.file.as_ref().map_or(Ok(true), ClientFile::has_purged)?;
         if !replica.resets_as_a_file(&contained) {
             self.file = None;
         }
@@ -78,8 +81,10 @@ impl Client<'_> {
         let lost = {
             let (client, epoch, cursor) = (identity.client, replica.epoch, replica.cursor);
             let position = ClientPosition { client, epoch, cursor };
-            let own = replica.own.iter().filter(|own| own.client == client).cloned().collect();
-            let after = AfterReset { position, own, report: &decided.report };
+            let own = replica.own.iter().filter(|own| own.client == client).cloned();
+            let own: Vec<OwnEntry> = own.collect();
+            own.iter().for_each(|_| probe.mark("reset: an entry was recovered"));
+            let after = AfterReset { position, own, report: &decided.report, has_purged };
             scene.oracle.reset(old, (&after, model))?
         };
         if lost != decided.entries.len() {
@@ -121,6 +126,7 @@ impl ClientFile<'_> {
                 self.receive((stream, offset), probe)?;
                 again = again.map(|parts| parts - 1);
             } else if let Some(report) = self.finish(probe)? {
+                self.note_reset(stream.server.horizon);
                 return Ok(report);
             }
         }
@@ -230,9 +236,6 @@ fn mark_outcomes(cause: Cause, decided: &Decided, probe: &mut Probe) {
         Cause::UnknownClient => "reset: unknown client",
         Cause::BadDownload => "reset: bad download",
     });
-    for _ in &decided.entries {
-        probe.mark("reset: an entry was recovered");
-    }
     for reported in decided.report.operations() {
         probe.mark(match reported.outcome.name() {
             "adjusted" => "outcome: adjusted",
@@ -247,9 +250,9 @@ fn mark_outcomes(cause: Cause, decided: &Decided, probe: &mut Probe) {
 
 /// Compares the report of a file with that of the replica in memory.
 fn compare_reports(found: &ResetReport, expected: &ResetReport) -> Result<(), Violation> {
-    let outcomes = |report: &ResetReport| -> Vec<(u64, &'static str)> {
+    let outcomes = |report: &ResetReport| -> Vec<(u64, Outcome)> {
         let operations = report.operations();
-        operations.map(|reported| (reported.client_seq, reported.outcome.name())).collect()
+        operations.map(|reported| (reported.client_seq, reported.outcome)).collect()
     };
     let (found, expected) = (outcomes(found), outcomes(expected));
     if found == expected {

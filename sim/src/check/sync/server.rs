@@ -27,7 +27,8 @@ use std::rc::Rc;
 pub(super) const EXPIRY_MS: u64 = 60_000;
 /// Bytes of a part of a snapshot.
 const SNAPSHOT_PART_BYTES: usize = 400;
-const USER: &str = "ann";
+/// User of all clients.
+pub(super) const USER: &str = "ann";
 /// Root of the state's tables.
 const ROOT: &str = "main";
 /// Most bytes of entries of a download: few, so that a client needs several.
@@ -387,8 +388,6 @@ impl<'w> SyncServer<'w> {
         let epoch = self.epoch()?;
         oracle.restore(history, epoch);
         self.backed_up = oracle.head();
-        // Two epochs from one backup would give the same numbers to clients.
-        self.backups.retain(|backup| backup.seq < oracle.head());
         Ok(true)
     }
 

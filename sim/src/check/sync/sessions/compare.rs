@@ -40,15 +40,20 @@ impl SessionHarness<'_> {
                 return Err(Violation::new(SY12.id, text).into());
             };
             let report = peer.file.take_report()?;
-            let after = AfterReset { position, own: own.clone(), report: &report };
-            let recovered = oracle.reset(peer.client, (&after, fresh))?;
-            (0..recovered).for_each(|_| probe.mark("reset: an entry was recovered"));
+            let own = own.clone();
+            let has_purged = peer.has_purged;
+            own.iter().for_each(|_| probe.mark("reset: an entry was recovered"));
+            let after = AfterReset { position, own, report: &report, has_purged };
+            oracle.reset(peer.client, (&after, fresh))?;
+            peer.file.note_reset(meta.horizon);
             peer.renamed(client);
         }
         for number in peer.file.refused_numbers(client)? {
             oracle.refused(client, number)?;
         }
-        oracle.lost_after(client, meta.last_client_seq);
+        if std::mem::take(&mut peer.has_restarted) {
+            oracle.lost_after(client, meta.last_client_seq);
+        }
         for entry in &own {
             if !oracle.has_written(client, entry.header.client_seq) {
                 oracle.wrote(entry)?;
@@ -59,6 +64,7 @@ impl SessionHarness<'_> {
         oracle.follow(ClientPosition { client, epoch, cursor }, &pending)?;
         let states = oracle.states(client);
         peer.file.compare_states((&mut oracle.names, &states))?;
+        peer.has_purged = peer.file.has_purged()?;
         peer.compared = Some(meta);
         Ok(())
     }

@@ -5,7 +5,7 @@
 
 use super::super::super::compare::CheckError;
 use super::super::oracle::{Oracle, violation};
-use super::super::server::SyncServer;
+use super::super::server::{SyncServer, USER};
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
 use crate::check::promises::{SY8, SY16};
@@ -20,8 +20,6 @@ use fastness_sync::session::{
 };
 use std::collections::{BTreeMap, VecDeque};
 
-/// User of all clients.
-pub(super) const USER: &str = "ann";
 const TERMS: ConnectionTerms =
     ConnectionTerms { window_bytes: 1 << 20, ping_ms: 10_000, connection: 9 };
 /// Snapshots that are open at a time.

@@ -3,7 +3,7 @@
 //! - A connection that loses a message delivers nothing behind it: its frames are never reordered.
 //! - Either side notices the end of a connection later than the other, or only by its silence.
 
-use super::super::network::{Direction, Quality};
+use super::super::network::{Direction, LATENCY_MS, Quality};
 use crate::rng::Rng;
 use fastness_sync::frame::Packet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,9 +46,6 @@ impl fmt::Display for LinkEvent {
         }
     }
 }
-
-/// Least milliseconds that a message takes.
-const LATENCY_MS: u64 = 1;
 
 /// All connections between clients and the server.
 #[derive(Debug, Default)]

@@ -18,7 +18,7 @@ mod peer;
 use super::super::compare::CheckError;
 use super::super::store_harness::unexpected;
 use super::super::world::World;
-use super::commit::DrawScene;
+use super::commit::{DrawScene, OPERATIONS_MAX, VALUES_MAX};
 use super::edit::{JOINS, rival};
 use super::file::ClientFile;
 use super::network::{Direction, Quality};
@@ -85,8 +85,6 @@ pub(in crate::check) const CHECK: Check = Check {
     body,
 };
 
-/// Most values that a plan writes.
-const VALUES_MAX: i64 = 500;
 /// Most clients.
 const CLIENTS_MAX: usize = 4;
 /// Rounds in which a quiet network must drain, of ten seconds each.
@@ -264,7 +262,7 @@ impl<'w> SessionHarness<'w> {
         let index = usize::from(op.a & !JOINS) % self.peers.len();
         let open = self.open.entry(index).or_default();
         open.push(op);
-        if op.a & JOINS != 0 && open.len() < 6 {
+        if op.a & JOINS != 0 && open.len() < OPERATIONS_MAX {
             return Ok(());
         }
         let ops = std::mem::take(open);
