@@ -13,7 +13,7 @@ use super::status::Uploads;
 use super::worker::{FileWorker, SessionEnd, Step, now};
 use fastness::config::Configuration;
 use fastness::instance::SyncError;
-use fastness_sync::client::{ClientError, FileEvent, KeptReport, ResetMode};
+use fastness_sync::client::{ClientError, FileEvent, ResetMode, StoredReport};
 use fastness_sync::frame::{Code, Item};
 use fastness_sync::session::{ClientInput, ClientOutput};
 use std::collections::VecDeque;
@@ -172,8 +172,8 @@ impl FileWorker {
     /// Gives the app the reports of resets that the file keeps, and then drops them.
     pub(super) fn deliver_reports(&mut self, mut backup: Option<Configuration>) -> Step {
         loop {
-            let kept = self.file.replica().kept_report();
-            let Some(KeptReport { number, report }) = self.check(kept)? else { break };
+            let kept = self.file.replica().stored_report();
+            let Some(StoredReport { number, report }) = self.check(kept)? else { break };
             let completed = Arc::new(CompletedReset { report, backup: backup.take() });
             if let Some(after) = &self.parts.options.after {
                 let snapshot = self.file.replica().database().snapshot();

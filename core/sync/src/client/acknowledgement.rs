@@ -21,26 +21,34 @@ pub enum Acknowledgement {
 }
 
 impl ClientReplica {
-    /// Returns the acknowledgement of an own entry of the client's identity; none if it has no
-    /// entry of this number.
+    /// Returns the acknowledgement of an own entry of an identity; none if the identity has no
+    /// entry of this number. A reset gives the file another identity, which writes the entries that
+    /// were lost again under other numbers. The file knows an earlier identity's dead letters, and
+    /// its entries of the history that no backup has. The first identity takes over the entries of
+    /// identity 0, which a file has before its first contact.
     ///
     /// # Errors
     /// If the file cannot be read or is damaged.
-    pub fn acknowledgement(&self, client_seq: u64) -> ClientResult<Option<Acknowledgement>> {
+    pub fn acknowledgement(
+        &self,
+        client: u32,
+        client_seq: u64,
+    ) -> ClientResult<Option<Acknowledgement>> {
         let snapshot = self.database().store().snapshot();
         let meta = ClientMeta::in_snapshot(&snapshot)?.ok_or_else(|| self.damaged())?;
-        if client_seq == 0 || client_seq > meta.last_client_seq {
+        let is_current = client == meta.client;
+        if is_current && (client_seq == 0 || client_seq > meta.last_client_seq) {
             return Ok(None);
         }
-        if snapshot.tree(PENDING).get(&number_key(client_seq))?.is_some() {
+        if is_current && snapshot.tree(PENDING).get(&number_key(client_seq))?.is_some() {
             return Ok(Some(Acknowledgement::Local));
         }
-        let key = entry_key(meta.client, client_seq);
+        let key = entry_key(client, client_seq);
         if snapshot.tree(DEAD_LETTERS).get(&key)?.is_some() {
             return Ok(Some(Acknowledgement::Refused));
         }
         let Some(saved) = snapshot.tree(UNSAVED).get(&key)? else {
-            return Ok(Some(Acknowledgement::BackedUp));
+            return Ok(is_current.then_some(Acknowledgement::BackedUp));
         };
         let seq = saved.get(..8).and_then(read_number).ok_or_else(|| self.damaged())?;
         Ok(Some(Acknowledgement::Ordered(seq)))

@@ -16,7 +16,7 @@ use crate::chain::{chain_hash, salt};
 use crate::codec::{Reader, put_binary, put_varint};
 use crate::entry::{self, Header, Operations};
 use crate::fault::{self, Fault};
-use crate::merge::Author;
+use crate::merge::{Author, PENDING_SEQ};
 use crate::outcome::Outcome;
 use crate::table_state::{TableState, WINDOW_TREE};
 use fastness::Error;
@@ -135,7 +135,8 @@ impl Rebase<'_> {
         let mut merged = Merged::default();
         let mut chain = self.meta.cursor_salt;
         for item in download.items {
-            let seq = self.meta.cursor.checked_add(1).ok_or(BadDownload::Cursor)?;
+            let seq = self.meta.cursor.checked_add(1).filter(|seq| *seq < PENDING_SEQ);
+            let seq = seq.ok_or(BadDownload::Cursor)?;
             match *item {
                 DownloadItem::Own { client_seq, stamp } => {
                     let own = self.own(seq, (client_seq, stamp))?;
@@ -149,7 +150,11 @@ impl Rebase<'_> {
                     let header = header(entry).ok_or(BadDownload::Entry)?;
                     let Header { client_seq, stamp, .. } = header;
                     if client == self.meta.client && self.is_pending(client_seq)? {
-                        merged.own.push(self.own(seq, (client_seq, stamp))?);
+                        let own = self.own(seq, (client_seq, stamp))?;
+                        if Operations::with_stamp(&own.entry, stamp).as_deref() != Ok(entry) {
+                            return Err(BadDownload::Own.into());
+                        }
+                        merged.own.push(own);
                     } else {
                         self.foreign(seq, (client, header), entry)?;
                         merged.foreign += 1;
@@ -192,7 +197,7 @@ impl Rebase<'_> {
         if !fault::on(Fault::Sn15) {
             self.meta.last_stamp = self.meta.last_stamp.max(stamp);
         }
-        if self.undone.is_none() && !self.is_apart(&author, &entry)? {
+        if self.undone.is_none() && !self.is_disjoint(&author, &entry)? {
             self.undo()?;
         }
         self.apply_entry(&author, &entry)?;
@@ -235,6 +240,9 @@ impl Rebase<'_> {
         };
         let header = header(&record.entry).ok_or_else(|| self.tables.damaged())?;
         if header.stamp != stamp {
+            return Ok(None);
+        }
+        if pending::is_far(self.tables, client_seq)? {
             return Ok(None);
         }
         let author = Author { seq, client: self.meta.client, client_seq, base: header.base, stamp };

@@ -17,8 +17,10 @@ pub(super) const DEAD_LETTERS: &str = "sync/dead";
 /// Indexes and the version of the schema, which no entry has.
 pub(super) const LOCAL: &str = "sync/local";
 
-/// The only key of [`META`].
+/// The key of the identity, the cursor and the clock in [`META`].
 pub(super) const CLIENT: &[u8] = b"client";
+/// The key of the number of the last report in [`META`].
+pub(super) const REPORT: &[u8] = b"report";
 
 /// The key of the version in [`LOCAL`]; those of indexes begin with another byte.
 pub(super) const VERSION: &[u8] = &[0];

@@ -18,7 +18,7 @@
 //! - `download`: entries of the history, and refusals.
 //! - `replica`: the face of it.
 //! - `acknowledgement`: how far an own entry has come.
-//! - `fresh`, `old_state`, `reset`, `kept_report`: client reset.
+//! - `fresh`, `old_state`, `reset`, `stored_report`: client reset.
 //! - `session_file`: the file behind a session.
 //!
 //! - SY3 The working state is the fold of the pending entries over the canonical state.
@@ -32,7 +32,6 @@ mod acknowledgement;
 mod download;
 mod error;
 mod fresh;
-mod kept_report;
 mod layout;
 mod meta;
 mod old_state;
@@ -42,6 +41,7 @@ mod rebase;
 mod replica;
 mod reset;
 mod session_file;
+mod stored_report;
 mod touched;
 mod write;
 
@@ -49,9 +49,9 @@ pub use acknowledgement::Acknowledgement;
 pub use download::{DeadLetter, Download, DownloadItem, EntryOutcome, Merged, Refusal};
 pub use error::{BadDownload, ClientError, ClientResult};
 pub use fresh::SnapshotPart;
-pub use kept_report::KeptReport;
 pub(crate) use layout::{PENDING, RESET, number_key};
 pub use meta::ClientMeta;
 pub use replica::{ClientReplica, LocalTime, ReplicaClock, Upload};
 pub use reset::{ResetBackup, ResetMode, ResetProgress, ResetStart};
 pub use session_file::{AnswerTo, FileEvent, SessionFile};
+pub use stored_report::StoredReport;

@@ -13,6 +13,7 @@ use crate::outcome::Outcome;
 use crate::table_state::{WINDOW_TREE, ordered};
 use fastness::Error;
 use fastness::table::{ObjectId, PreImage, SideKey, Tables};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Most bytes of pre-images beside an entry; more have a tree of their own.
@@ -249,9 +250,9 @@ pub(super) fn undo(tables: &mut Tables, pending: &[PendingRecord]) -> Result<Vec
         let mut images = images(tables, record)?;
         for StoredImage { tree, key, value } in &mut images {
             touched.extend(tables.object_of(tree, key));
-            if let Some(held) = value.as_mut().filter(|_| tree == WINDOW_TREE)
-                && let Some(newer) = ordered(key, held, &seq_of)
-            {
+            let Some(held) = value.as_mut().filter(|_| tree == WINDOW_TREE) else { continue };
+            let newer = ordered(key, held, &seq_of).ok_or_else(|| tables.damaged())?;
+            if let Cow::Owned(newer) = newer {
                 *held = newer;
             }
         }
@@ -280,6 +281,18 @@ fn take_ordered(tables: &mut Tables) -> Result<BTreeMap<u64, u64>, Error> {
     Ok(seqs)
 }
 
+/// Most own entries that are ordered one after the other without a rebase: their seqs are kept for
+/// the pre-images of later ones.
+const ORDERED_MAX: u64 = 4096;
+
+/// Tells whether as many own entries as may be were ordered since the last rebase.
+pub(super) fn is_far(tables: &Tables, client_seq: u64) -> Result<bool, Error> {
+    let first = tables.side_next(SideKey { tree: ORDERED, key: &[] }, &[])?;
+    let Some((key, _)) = first else { return Ok(false) };
+    let first = read_number(&key).ok_or_else(|| tables.damaged())?;
+    Ok(client_seq.saturating_sub(first) >= ORDERED_MAX)
+}
+
 /// Gives the oldest pending entry a seq, without undoing the later ones: the canonical state begins
 /// to contain what is in the working state already.
 pub(super) fn order_first(
@@ -294,7 +307,8 @@ pub(super) fn order_first(
         }
         let at = SideKey { tree: WINDOW_TREE, key: &key };
         let Some(held) = tables.side_get(at)? else { continue };
-        if let Some(newer) = ordered(&key, &held, &seq_of) {
+        let newer = ordered(&key, &held, &seq_of).ok_or_else(|| tables.damaged())?;
+        if let Cow::Owned(newer) = newer {
             tables.side_insert(at, &newer)?;
         }
     }

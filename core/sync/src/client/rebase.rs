@@ -20,7 +20,7 @@ use crate::entry::{self, Entry, Header};
 use crate::fault::{self, Fault};
 use crate::merge::{self, Author, PENDING_SEQ};
 use crate::outcome::Outcome;
-use crate::table_state::{PurgeStep, TableState, WINDOW_TREE, objects_of};
+use crate::table_state::{PurgeCursor, TableState, WINDOW_TREE, objects_of};
 use fastness::Error;
 use fastness::table::{ObjectId, Operation, SchemaChange, SideKey, Tables};
 use std::collections::VecDeque;
@@ -42,12 +42,6 @@ pub(super) struct Rebase<'t> {
 
 /// Records of the window that one transaction visits in a purge.
 const PURGED_AT_ONCE: usize = 4096;
-
-/// The rest of a purge.
-pub(super) struct PurgePart {
-    horizon: u64,
-    from: Vec<u8>,
-}
 
 /// Knowledge of a rebase about the pending entries.
 pub(super) struct Pending<'t> {
@@ -95,7 +89,11 @@ impl<'t> Rebase<'t> {
 
     /// Tells whether an entry of another client can be applied beside the pending ones: it names
     /// no object that one of them touches.
-    pub(super) fn is_apart(&mut self, author: &Author, entry: &Entry<'_>) -> Result<bool, Error> {
+    pub(super) fn is_disjoint(
+        &mut self,
+        author: &Author,
+        entry: &Entry<'_>,
+    ) -> Result<bool, Error> {
         let Some(first) = pending::first_number(self.tables)? else { return Ok(true) };
         if !self.is_known || self.objects.has_schema(first) {
             return Ok(false);
@@ -159,23 +157,25 @@ impl<'t> Rebase<'t> {
 
     /// Does a part of a purge of the window up to the horizon, as far as the pending entries
     /// permit. Returns the next part; none at the end.
-    pub(super) fn purge(&mut self, part: Option<PurgePart>) -> Result<Option<PurgePart>, Error> {
+    pub(super) fn purge(
+        &mut self,
+        part: Option<PurgeCursor>,
+    ) -> Result<Option<PurgeCursor>, Error> {
         // Bases never decrease from entry to entry.
         let oldest = pending::first(self.tables)?.and_then(|first| header(&first.entry));
         let oldest = oldest.map_or(self.meta.cursor, |header| header.base);
         let permitted = self.meta.horizon.min(oldest).min(self.meta.cursor);
-        let first = PurgePart { horizon: permitted, from: Vec::new() };
-        let PurgePart { horizon, from } = part.unwrap_or(first);
-        if horizon <= self.meta.purged || horizon > permitted {
+        let cursor = part.unwrap_or_else(|| PurgeCursor::new(permitted));
+        if cursor.horizon <= self.meta.purged || cursor.horizon > permitted {
             return Ok(None);
         }
         self.undo()?;
-        let step = PurgeStep { from: &from, count: PURGED_AT_ONCE };
-        let next = TableState::new(self.tables, WINDOW_TREE).purge_step(horizon, step)?;
+        let mut state = TableState::new(self.tables, WINDOW_TREE);
+        let next = state.purge_step(&cursor, PURGED_AT_ONCE)?;
         if next.is_none() {
-            self.meta.purged = horizon;
+            self.meta.purged = cursor.horizon;
         }
-        Ok(next.map(|from| PurgePart { horizon, from }))
+        Ok(next)
     }
 
     /// Applies the pending entries again if they were undone, and writes the metadata. Returns the

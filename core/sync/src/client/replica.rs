@@ -265,6 +265,18 @@ impl ClientReplica {
 
     /// Runs `body`, which undoes the pending entries if it has to, redoes them, and commits.
     fn rebase<T>(&self, body: impl FnOnce(&mut Rebase<'_>) -> ClientResult<T>) -> ClientResult<T> {
+        let outcome = self.try_rebase(body);
+        if outcome.is_err() {
+            // The memory of the pending entries may be ahead of the file.
+            self.clock.objects().clear();
+        }
+        outcome
+    }
+
+    fn try_rebase<T>(
+        &self,
+        body: impl FnOnce(&mut Rebase<'_>) -> ClientResult<T>,
+    ) -> ClientResult<T> {
         let mut txn = self.database.write()?;
         let mut objects = self.clock.objects();
         let pending = Pending { objects: &mut objects, is_slow: self.clock.is_slow() };

@@ -10,7 +10,6 @@
 
 use super::error::{BadDownload, ClientError, ClientResult};
 use super::fresh::{ResetState, SnapshotPart, clear_fresh, hash};
-use super::kept_report;
 use super::layout::{
     FRESH, ORDERED, PENDING, RESET, UNDO, UNSAVED, entry_key, number_key, read_entry_key,
 };
@@ -19,9 +18,10 @@ use super::old_state::OldState;
 use super::pending::{self, AppliedEntry, PendingEntry, PendingRecord};
 use super::rebase::{restore_local, working_author};
 use super::replica::ClientReplica;
+use super::stored_report;
 use crate::entry::{self, Encoder, Header, Operation};
 use crate::fault::{self, Fault};
-use crate::merge::Author;
+use crate::merge::{Author, PENDING_SEQ};
 use crate::outcome::Outcome;
 use crate::reset::{Cause, Reset, ResetReport};
 use crate::table_state::{TableState, WINDOW_TREE, last_entry_key};
@@ -153,6 +153,7 @@ impl ClientReplica {
         let mut txn = self.database().write()?;
         let snapshot = self.database().store().snapshot();
         let state = ResetState::in_snapshot(&snapshot)?;
+        let state = state.filter(|_| part.seq < PENDING_SEQ);
         let mut state = state.ok_or(ClientError::Download(BadDownload::Snapshot))?;
         let tables = txn.tables();
         if state.snapshot != part.snapshot {
@@ -227,7 +228,8 @@ impl<'t> Replacement<'t> {
         let cause = Cause::of_code(state.cause).ok_or(BadDownload::Snapshot)?;
         let records = pending::records(tables)?;
         let pending: Vec<PendingEntry> = records.iter().map(PendingRecord::entry).collect();
-        let (own, contained) = own_entries(tables, (&old, &pending), snapshot)?;
+        let old_entries = OldEntries { client: old.client, pending: &pending, cause };
+        let (own, contained) = own_entries(tables, &old_entries, snapshot)?;
         keep(tables, (old.client, state.seq), &contained)?;
         let mut states = OldState::default();
         let mut touched = all_objects(tables)?;
@@ -312,7 +314,7 @@ impl<'t> Replacement<'t> {
     }
 
     fn finish(self, report: &ResetReport) -> ClientResult<Vec<ObjectId>> {
-        kept_report::put(self.tables, report)?;
+        stored_report::put(self.tables, report)?;
         self.meta.put(self.tables)?;
         if !fault::on(Fault::Rs01) {
             self.tables.txn_mut().tree(RESET)?.clear()?;
@@ -347,11 +349,18 @@ fn keep(
     Ok(())
 }
 
+/// The pending entries before a reset.
+struct OldEntries<'p> {
+    client: u32,
+    pending: &'p [PendingEntry],
+    cause: Cause,
+}
+
 /// Takes the own entries that the fresh state does not contain: those that no backup contained, and
 /// the pending ones. Returns them, and the pending ones that it contains.
 fn own_entries(
     tables: &mut Tables,
-    (meta, pending): (&ClientMeta, &[PendingEntry]),
+    old: &OldEntries<'_>,
     snapshot: &StoreSnapshot,
 ) -> ClientResult<(Vec<OwnEntry>, Vec<PendingEntry>)> {
     let (mut own, mut lost) = (Vec::new(), Vec::new());
@@ -374,10 +383,11 @@ fn own_entries(
     })?;
     let mut unsaved = tables.txn_mut().tree(UNSAVED)?;
     lost.iter().try_for_each(|key| unsaved.remove(key).map(drop))?;
-    let known = contains(meta.client)?;
+    // Another copy of the file has used the numbers for other entries.
+    let known = if old.cause == Cause::Cloned { 0 } else { contains(old.client)? };
     let (missing, contained): (Vec<PendingEntry>, Vec<PendingEntry>) =
-        pending.iter().cloned().partition(|entry| is_missing(entry.client_seq, known));
-    let client = meta.client;
+        old.pending.iter().cloned().partition(|entry| is_missing(entry.client_seq, known));
+    let client = old.client;
     own.extend(missing.into_iter().map(|entry| OwnEntry { client, entry }));
     Ok((own, contained))
 }

@@ -5,12 +5,12 @@
 
 use super::error::ServerResult;
 use super::layout::{
-    BegunPurge, ClientRecord, DEAD_LETTERS, FileRecord as _, HISTORY, Meta, letter_key, seq_key,
+    ClientRecord, DEAD_LETTERS, FileRecord as _, HISTORY, Meta, PURGE_KEY, letter_key, seq_key,
 };
 use super::replica::ServerReplica;
 use super::state::StateTxn;
 use super::trees::{ReadTrees as _, put, put_meta};
-use crate::table_state::PurgeStep;
+use crate::table_state::PurgeCursor;
 use fastness::WriteTxn;
 
 impl ServerReplica {
@@ -66,15 +66,13 @@ const RECORDS_FOR_ENTRY: usize = 16;
 
 /// Does a part of a purge of the state. Returns the horizon up to which it is purged at the end.
 fn purge_step(txn: &mut StateTxn, (meta, count): (&Meta, usize)) -> ServerResult<Option<u64>> {
-    let begun: Option<BegunPurge> = txn.trees().record(BegunPurge::KEY)?;
-    let first = BegunPurge { horizon: meta.horizon.seq, from: Vec::new() };
-    let BegunPurge { horizon, from } = begun.unwrap_or(first);
-    let step = PurgeStep { from: &from, count: count.max(1) };
-    match txn.state().purge_step(horizon, step)? {
-        Some(from) => put(txn.trees(), BegunPurge::KEY, &BegunPurge { horizon, from })?,
+    let begun: Option<PurgeCursor> = txn.trees().record(PURGE_KEY)?;
+    let cursor = begun.unwrap_or_else(|| PurgeCursor::new(meta.horizon.seq));
+    match txn.state().purge_step(&cursor, count)? {
+        Some(next) => put(txn.trees(), PURGE_KEY, &next)?,
         None => {
-            txn.trees().tree(BegunPurge::TREE)?.remove(BegunPurge::KEY)?;
-            return Ok(Some(horizon));
+            txn.trees().tree(PurgeCursor::TREE)?.remove(PURGE_KEY)?;
+            return Ok(Some(cursor.horizon));
         }
     }
     Ok(None)

@@ -6,6 +6,7 @@
 use super::error::{EntryRefusal, RefusalCode, ServerError, ServerResult};
 use crate::codec::{Reader, put_binary, put_varint};
 use crate::entry::Problem;
+use crate::table_state::PurgeCursor;
 
 /// Root of the state's tables.
 pub(super) const ROOT: &str = "main";
@@ -157,19 +158,10 @@ impl FileRecord for Meta {
     }
 }
 
-/// A purge of the state that is not at its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct BegunPurge {
-    pub(super) horizon: u64,
-    /// The next key of the window.
-    pub(super) from: Vec<u8>,
-}
+/// Key of a purge of the state that is not at its end.
+pub(super) const PURGE_KEY: &[u8] = &[1];
 
-impl BegunPurge {
-    pub(super) const KEY: &'static [u8] = &[1];
-}
-
-impl FileRecord for BegunPurge {
+impl FileRecord for PurgeCursor {
     const TREE: &'static str = META;
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Problem> {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 /// backup.
 pub const SKIPPED_CLIENTS: u32 = 1 << 16;
 
-/// Client numbers from which a new epoch skips a random one more, so that two restores of one
-/// backup give different numbers.
+/// A new epoch skips a random count of further numbers below this one, so that two restores of one
+/// backup hardly ever give out the same numbers.
 const SKIPPED_RANGE: u64 = 1 << 24;
 
 /// A server's replica of one database. Clones share the file. All of it is in the file, so calls

@@ -43,7 +43,7 @@ use record::WindowRecord;
 pub use author::{EntryWritten, Refused, local_changes};
 pub(crate) use objects::{object_at, objects_of};
 pub(crate) use ordered::ordered;
-pub use purge::PurgeStep;
+pub use purge::PurgeCursor;
 pub(crate) use record::last_entry as last_entry_key;
 
 /// Result of an access to the file.

@@ -5,6 +5,7 @@
 
 use super::record::{ElementMemory, ValueRecord, WindowKey, WindowRecord};
 use crate::merge::{Deletion, PENDING_SEQ, Register};
+use std::borrow::Cow;
 
 /// Returns the seq of an own entry by its number; none if it is still pending.
 pub(crate) type SeqOf<'s> = &'s dyn Fn(u64) -> Option<u64>;
@@ -28,9 +29,9 @@ fn rewrite<R: WindowRecord>(bytes: &[u8], change: impl FnOnce(&mut R)) -> Option
     Some(record.encode())
 }
 
-/// Returns a record of the window with the seqs of entries that have one now; none if it names no
-/// such entry.
-pub(crate) fn ordered(key: &[u8], value: &[u8], seq_of: SeqOf<'_>) -> Option<Vec<u8>> {
+/// Returns a record of the window with the seqs of entries that have one now, which is the same
+/// bytes if it names no such entry. None if the record is damaged.
+pub(crate) fn ordered<'v>(key: &[u8], value: &'v [u8], seq_of: SeqOf<'_>) -> Option<Cow<'v, [u8]>> {
     let record = match WindowKey::read(key)? {
         WindowKey::Deletion => rewrite(value, |deletion: &mut Deletion| {
             order(&mut deletion.seq, seq_of);
@@ -46,7 +47,7 @@ pub(crate) fn ordered(key: &[u8], value: &[u8], seq_of: SeqOf<'_>) -> Option<Vec
                 order(seq, seq_of);
             }
         }),
-        WindowKey::Head(_) | WindowKey::Derived => None,
+        WindowKey::Head(_) | WindowKey::Derived => return Some(Cow::Borrowed(value)),
     }?;
-    (record != value).then_some(record)
+    Some(if record == value { Cow::Borrowed(value) } else { Cow::Owned(record) })
 }

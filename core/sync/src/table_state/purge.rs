@@ -12,13 +12,21 @@ use fastness::table::{ElementId, ObjectKey, ObjectRef, SideKey};
 /// Records that a purge visits before it writes what it found.
 const KEYS_AT_ONCE: usize = 4096;
 
-/// A part of a purge.
-#[derive(Clone, Copy, Debug)]
-pub struct PurgeStep<'p> {
-    /// The first key that is visited.
-    pub from: &'p [u8],
-    /// Most keys that are visited, at least 1.
-    pub count: usize,
+/// A purge that is not at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgeCursor {
+    /// The purge forgets all that entries with a base of at least this seq cannot meet.
+    pub horizon: u64,
+    /// The next key of the window.
+    pub from: Vec<u8>,
+}
+
+impl PurgeCursor {
+    /// Begins a purge.
+    #[must_use]
+    pub const fn new(horizon: u64) -> Self {
+        Self { horizon, from: Vec::new() }
+    }
 }
 
 impl TableState<'_> {
@@ -27,24 +35,25 @@ impl TableState<'_> {
     /// # Errors
     /// If the file cannot be read or is damaged.
     pub fn purge(&mut self, horizon: u64) -> FileResult<()> {
-        let mut from = Some(Vec::new());
-        while let Some(key) = from {
-            from = self.purge_step(horizon, PurgeStep { from: &key, count: KEYS_AT_ONCE })?;
+        let mut next = Some(PurgeCursor::new(horizon));
+        while let Some(cursor) = next {
+            next = self.purge_step(&cursor, KEYS_AT_ONCE)?;
         }
         Ok(())
     }
 
-    /// Does a part of a purge: visits some records of the window. Returns the key to continue from;
-    /// none at the end.
+    /// Does a part of a purge: visits some records of the window, at least one. Returns the place
+    /// to continue from; none at the end.
     ///
     /// # Errors
     /// If the file cannot be read or is damaged.
     pub fn purge_step(
         &mut self,
-        horizon: u64,
-        PurgeStep { from, count }: PurgeStep<'_>,
-    ) -> FileResult<Option<Vec<u8>>> {
-        let horizon = fault::tables::one_further(horizon);
+        cursor: &PurgeCursor,
+        count: usize,
+    ) -> FileResult<Option<PurgeCursor>> {
+        let horizon = fault::tables::one_further(cursor.horizon);
+        let (from, count) = (&cursor.from, count.max(1));
         let held = self.number_at(PURGED_STAMP)?;
         let mut purged = held;
         let keys = self.tables.side_keys(SideKey { tree: self.window, key: from }, count)?;
@@ -63,7 +72,8 @@ impl TableState<'_> {
         }
         // The least key after the last one.
         let last = keys.last().filter(|_| keys.len() == count);
-        Ok(last.map(|last| [&last[..], &[0]].concat()))
+        let from = last.map(|last| [&last[..], &[0]].concat());
+        Ok(from.map(|from| PurgeCursor { horizon: cursor.horizon, from }))
     }
 
     fn purge_deletion(&mut self, key: &[u8], horizon: u64) -> FileResult<()> {

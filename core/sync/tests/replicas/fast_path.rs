@@ -5,7 +5,9 @@
 use crate::app::{Random, effort, step};
 use crate::histories::{Client, Entries, Server, entries};
 use fastness::object::{ObjectId, Transaction, Value};
-use fastness_sync::client::{Download, Refusal};
+use fastness::schema::{Property, Scalar};
+use fastness_sync::client::{BadDownload, ClientError, Download, Refusal};
+use fastness_sync::entry::{self, Change, Entry, Header, Key, ObjectRef, Operation};
 
 /// A client twice: with the fast path, and without.
 struct Twins {
@@ -96,11 +98,29 @@ impl Twins {
                 client.replica.download(&download)
             })
         });
-        assert_eq!(merged[0], merged[1], "SY11: outcomes");
+        let [merged, slow] = merged.map(Result::unwrap);
+        assert_eq!(merged, slow, "SY11: outcomes");
         let ordered = self.fast.replica.database().store().snapshot().tree("sync/ordered").len();
         met.ordered += usize::from(ordered > 0);
-        let foreign = merged[0].as_ref().map_or(0, |merged| merged.foreign);
-        met.beside += usize::from(before > 0 && foreign > 0);
+        met.beside += usize::from(before > 0 && merged.foreign > 0);
+    }
+
+    /// Both refuse a part of the history.
+    fn download_wrong(&self, server: &Server) {
+        for client in self.both() {
+            let refused = server.with_download(self.number, (client, 9), |download| {
+                let salt = download.salt ^ 1;
+                client.replica.download(&Download { salt, ..*download })
+            });
+            assert_eq!(refused, Err(ClientError::Download(BadDownload::Salt)), "SV5");
+        }
+    }
+
+    /// Both apps start again.
+    fn reopen(&mut self) {
+        self.fast = self.fast.reopened();
+        self.slow = self.slow.reopened();
+        self.slow.replica.clock().use_slow_path();
     }
 
     fn pending(&self) -> usize {
@@ -149,7 +169,9 @@ fn run(seed: u64, met: &mut Situations) {
         let horizon = all.iter().map(Twins::needs).min().unwrap_or_default();
         let twins = &mut all[at];
         let of = format!("seed {seed}, round {round}, client {}", twins.number);
-        match random.below(7) {
+        match random.below(8) {
+            7 if random.below(2) == 0 => twins.reopen(),
+            7 => twins.download_wrong(&server),
             0 | 1 => {
                 server.upload(twins.number, &mut twins.fast, &mut random);
                 let refused = match random.below(2) {
@@ -226,4 +248,81 @@ fn a_delete_meets_a_link_that_its_author_did_not_know() {
         twins[0].download(&server, (9, 0), &mut met);
         twins[0].compare("a pending entry and a Delete");
     }
+}
+
+#[test]
+fn an_entry_of_others_meets_a_property_that_only_a_pending_entry_adds() {
+    let (mut server, mut met) = (Server::new(), Situations::default());
+    let twins = [Twins::new(1, false), Twins::new(2, false)];
+    ordered(&mut server, &twins[1], |txn| drop(txn.get_or_create("Node", 9).unwrap()));
+    twins.iter().for_each(|twins| twins.download(&server, (9, 0), &mut met));
+    for client in twins[0].both() {
+        let mut txn = client.replica.database().write().unwrap();
+        let property = Property::new("extra", Scalar::Int).unwrap().nullable();
+        txn.add_property("Node", &property).unwrap();
+        txn.commit().unwrap();
+    }
+    // The history does not have the property: the rules drop the operation.
+    let header = Header { client_seq: 99, base: 0, stamp: 1 };
+    let target = ObjectRef { class: "Node", key: Key::Int(9) };
+    let change = Change::Set(entry::Value::Int(1));
+    let operations = vec![Operation::Change { target, property: "extra", change }];
+    server.submit(2, &entry::encode(&Entry { header, operations }).unwrap());
+    twins[0].download(&server, (9, 0), &mut met);
+    twins[0].compare("a property that is pending");
+}
+
+#[test]
+fn many_own_entries_are_ordered_before_the_last_one() {
+    let mut server = Server::new();
+    let twins = Twins::new(1, false);
+    for _ in 0..4200 {
+        let mut txn = twins.fast.replica.database().write().unwrap();
+        let (node, _) = txn.get_or_create("Node", 1).unwrap();
+        txn.add(&node, "hits", 1).unwrap();
+        txn.commit().unwrap();
+    }
+    let pending = twins.fast.replica.upload_after(0, usize::MAX).unwrap().entries;
+    for (_, entry) in &pending[..pending.len() - 1] {
+        server.submit(1, entry);
+    }
+    for (count, expected) in [(4000, 4000), (1 << 20, 0)] {
+        server.with_download(1, (&twins.fast, count), |download| {
+            twins.fast.replica.download(download).unwrap();
+        });
+        let snapshot = twins.fast.replica.database().store().snapshot();
+        assert_eq!(snapshot.tree("sync/ordered").len(), expected, "SY11");
+    }
+}
+
+#[test]
+fn a_download_that_is_refused_leaves_no_trace_in_memory() {
+    let (mut server, mut met) = (Server::new(), Situations::default());
+    let twins = [Twins::new(1, false), Twins::new(2, false)];
+    ordered(&mut server, &twins[0], |txn| drop(txn.get_or_create("Node", 9).unwrap()));
+    twins.iter().for_each(|twins| twins.download(&server, (9, 0), &mut met));
+    // Two entries are pending; the server orders one, and one of another client that meets the
+    // second.
+    for (key, name) in [(1, "first"), (2, "second")] {
+        for client in twins[0].both() {
+            let mut txn = client.replica.database().write().unwrap();
+            let (node, _) = txn.get_or_create("Node", key).unwrap();
+            txn.set(&node, "name", name).unwrap();
+            txn.commit().unwrap();
+        }
+    }
+    let before = server.len();
+    let pending = twins[0].fast.replica.upload_after(0, usize::MAX).unwrap().entries;
+    server.submit(1, &pending[0].1);
+    ordered(&mut server, &twins[1], |txn| drop(txn.get_or_create("Node", 2).unwrap()));
+    twins[0].download_wrong(&server);
+    // Nothing has come of it, so another history may follow, with an entry that meets the first.
+    let mut server = server.until(before);
+    let other = Twins::new(3, false);
+    ordered(&mut server, &other, |txn| {
+        let (node, _) = txn.get_or_create("Node", 1).unwrap();
+        txn.set(&node, "name", "of another").unwrap();
+    });
+    twins[0].download(&server, (9, 0), &mut met);
+    twins[0].compare("after a download that was refused");
 }

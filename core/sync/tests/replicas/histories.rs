@@ -8,6 +8,7 @@
 
 use crate::app::{Random, dump, effort, schema, step};
 use fastness::object::{Database, DatabaseOptions};
+use fastness::schema::SchemaMode;
 use fastness::table::{SideKey, Tables};
 use fastness::{Key, Store, StoreOptions};
 use fastness_sync::chain::{FIRST_SALT, salt};
@@ -16,7 +17,7 @@ use fastness_sync::client::{
     Refusal, ReplicaClock, ResetMode, ResetStart, SnapshotPart,
 };
 use fastness_sync::entry::{self, Header};
-use fastness_sync::merge::{Author, apply};
+use fastness_sync::merge::{Author, PENDING_SEQ, apply};
 use fastness_sync::reset::Cause;
 use fastness_sync::table_state::{TableState, WINDOW_TREE};
 use std::sync::Arc;
@@ -37,13 +38,26 @@ pub(crate) type Entries = Vec<(String, Vec<u8>, Vec<u8>)>;
 
 impl Client {
     pub(crate) fn new(encrypted: bool, skew: u64) -> Self {
-        let time = Arc::new(AtomicU64::new(1000 + skew));
-        let local = Arc::clone(&time);
-        let clock = ReplicaClock::new(Box::new(move || local.fetch_add(1, Ordering::Relaxed)));
         let options = StoreOptions::new();
         let options = if encrypted { options.key(Key::new([7; 64])) } else { options };
-        let wanted = DatabaseOptions::schema(schema(), 1).synced().replica_hook(clock.hook());
-        let database = Database::in_memory(&options, &wanted).unwrap();
+        let time = Arc::new(AtomicU64::new(1000 + skew));
+        Self::of_file(options.in_memory().unwrap(), time)
+    }
+
+    /// Opens the file again, as after a restart of the app.
+    pub(crate) fn reopened(&self) -> Self {
+        let store = self.replica.database().store().clone();
+        let uploaded = self.uploaded;
+        Self { uploaded, ..Self::of_file(store, Arc::clone(&self.time)) }
+    }
+
+    /// Opens the client of a file.
+    pub(crate) fn of_file(store: Store, time: Arc<AtomicU64>) -> Self {
+        let local = Arc::clone(&time);
+        let clock = ReplicaClock::new(Box::new(move || local.fetch_add(1, Ordering::Relaxed)));
+        let wanted = DatabaseOptions::schema(schema(), 1).mode(SchemaMode::Additive);
+        let wanted = wanted.synced().replica_hook(clock.hook());
+        let database = Database::from_store(store, &wanted).unwrap();
         let replica = ClientReplica::new(database, clock).unwrap();
         Self { replica, time, uploaded: 0, canonical: None }
     }
@@ -91,6 +105,18 @@ impl Server {
     pub(crate) fn new() -> Self {
         let (history, salts, greatest) = (vec![], vec![FIRST_SALT], vec![]);
         Self { history, salts, greatest, last: [0; 64], refused: vec![], is_late: false }
+    }
+
+    /// Returns the server as it was after so many entries.
+    pub(crate) fn until(&self, count: usize) -> Self {
+        let history = self.history[..count].to_vec();
+        let (salts, greatest) = (self.salts[..=count].to_vec(), self.greatest[..count].to_vec());
+        Self { history, salts, greatest, last: self.last, refused: vec![], is_late: self.is_late }
+    }
+
+    /// Returns the number of entries.
+    pub(crate) const fn len(&self) -> usize {
+        self.history.len()
     }
 
     /// Takes the refusals of a client.
@@ -275,10 +301,10 @@ fn restore(server: &mut Server, clients: &mut [Client], (seed, random): (u64, &m
         let report = client.replica.finish_reset(ResetMode::Recover).unwrap();
         assert_eq!(report.operations().count(), expected, "SY12: seed {seed}");
         assert_eq!(client.replica.meta().unwrap().client, identity + 10);
-        let kept = client.replica.kept_report().unwrap().unwrap();
+        let kept = client.replica.stored_report().unwrap().unwrap();
         assert_eq!(kept.report, report, "SY12: the file keeps the report, seed {seed}");
         client.replica.acknowledge_report(kept.number).unwrap();
-        assert_eq!(client.replica.kept_report(), Ok(None), "SY12: seed {seed}");
+        assert_eq!(client.replica.stored_report(), Ok(None), "SY12: seed {seed}");
         client.uploaded = 0;
         client.canonical = None;
     }
@@ -430,8 +456,8 @@ fn an_entry_is_local_then_ordered_then_backed_up() {
     let mut client = Client::new(true, 0);
     client.replica.identify(1, 7).unwrap();
     let last = client.replica.meta().unwrap().last_client_seq;
-    let acknowledged = |client: &Client| client.replica.acknowledgement(last).unwrap();
-    assert_eq!(client.replica.acknowledgement(last + 1), Ok(None));
+    let acknowledged = |client: &Client| client.replica.acknowledgement(1, last).unwrap();
+    assert_eq!(client.replica.acknowledgement(1, last + 1), Ok(None));
     assert_eq!(acknowledged(&client), Some(Acknowledgement::Local));
     server.upload(1, &mut client, &mut random);
     let download = |durable_seq: u64| {
@@ -442,4 +468,47 @@ fn an_entry_is_local_then_ordered_then_backed_up() {
     };
     assert_eq!(download(0), Some(Acknowledgement::Ordered(last)), "MR10");
     assert_eq!(download(last), Some(Acknowledgement::BackedUp), "MR10");
+    assert_eq!(client.replica.acknowledgement(2, last), Ok(None), "of another identity");
+}
+
+#[test]
+fn an_own_entry_in_full_has_the_bytes_of_the_file() {
+    let mut server = Server::new();
+    let client = Client::new(false, 0);
+    client.replica.identify(1, 7).unwrap();
+    server.submit(1, &client.replica.upload_after(0, 1).unwrap().entries[0].1);
+    let genuine = server.history[0].1.clone();
+    let mut other = entry::decode(&genuine).unwrap();
+    other.operations.pop();
+    let other = entry::encode(&other).unwrap();
+    let foreign = |entry: &[u8]| {
+        let items = [DownloadItem::Entry { client: 1, entry }];
+        let salt = salt(FIRST_SALT, 1, entry);
+        let (epoch, from, horizon, durable_seq) = (1, 0, 0, 0);
+        let download = Download { epoch, from, salt, horizon, durable_seq, items: &items };
+        client.replica.download(&download).map(|merged| merged.own.len())
+    };
+    assert_eq!(foreign(&other), Err(ClientError::Download(BadDownload::Own)), "SV5");
+    assert_eq!(foreign(&genuine), Ok(1), "SV5");
+}
+
+#[test]
+fn seqs_end_where_those_of_pending_entries_begin() {
+    let client = Client::new(false, 0);
+    client.replica.identify(1, 7).unwrap();
+    let start = ResetStart { cause: Cause::Expired, client: 2, ident_salt: 8 };
+    client.replica.begin_reset(&start, None).unwrap();
+    let part = SnapshotPart {
+        snapshot: 1,
+        epoch: 1,
+        seq: PENDING_SEQ,
+        salt: 0,
+        horizon: 0,
+        offset: 0,
+        bytes: &[],
+        root: None,
+    };
+    let refused = client.replica.receive_snapshot(&part).map(drop);
+    assert_eq!(refused, Err(ClientError::Download(BadDownload::Snapshot)), "SV5");
+    client.replica.receive_snapshot(&SnapshotPart { seq: PENDING_SEQ - 1, ..part }).unwrap();
 }

@@ -3,6 +3,7 @@
 //! - `app`: an app that writes.
 //! - `fast_path`: the fast path against the slow one.
 //! - `histories`: clients against one fold of the history.
+//! - `resets`: copies of files, and numbers of reports.
 //! - `sessions`: clients and a server over sessions.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -10,4 +11,5 @@
 mod app;
 mod fast_path;
 mod histories;
+mod resets;
 mod sessions;

@@ -23,12 +23,12 @@ use std::path::Path;
 
 const TERMS: ConnectionTerms =
     ConnectionTerms { window_bytes: 1 << 20, ping_ms: 30_000, connection: 9 };
-const START: u64 = 1_700_000_000_000;
+pub(crate) const START: u64 = 1_700_000_000_000;
 const CLIENTS: usize = 3;
 
 /// A client with its file, and the server's side of its session.
-struct SyncedPeer {
-    file: SessionFile,
+pub(crate) struct SyncedPeer {
+    pub(crate) file: SessionFile,
     session: ClientSession,
     /// Present while the client is connected and has sent BIND.
     server: Option<(ServerSession, SessionDatabase)>,
@@ -36,16 +36,18 @@ struct SyncedPeer {
     number: u32,
     to_server: VecDeque<Vec<u8>>,
     to_client: VecDeque<Vec<u8>>,
-    reports: Vec<ResetReport>,
-    refused: u64,
+    pub(crate) reports: Vec<ResetReport>,
+    pub(crate) refused: u64,
 }
 
-struct SyncedWorld {
-    now: u64,
-    store: Store,
-    replica: ServerReplica,
+pub(crate) struct SyncedWorld {
+    pub(crate) now: u64,
+    pub(crate) store: Store,
+    pub(crate) replica: ServerReplica,
     snapshots: SnapshotPool,
-    peers: Vec<SyncedPeer>,
+    pub(crate) peers: Vec<SyncedPeer>,
+    /// Right of the users of all sessions that begin.
+    pub(crate) access: Access,
 }
 
 /// Detaches an output of a client that borrows no frame.
@@ -76,15 +78,20 @@ impl SyncedPeer {
     fn new(index: usize) -> Self {
         // One clock is an hour slow: its client writes nothing that wins by its clock alone.
         let local = START - [0, 3_600_000, 500][index];
-        let clock = ReplicaClock::new(Box::new(move || local));
         let options = StoreOptions::new();
         let options = if index == 1 { options.key(Key::new([3; 64])) } else { options };
+        Self::of_file(options.in_memory().unwrap(), (local, index as u64 + 1))
+    }
+
+    /// Makes a peer of a file, with its local time and the random number of its session.
+    pub(crate) fn of_file(store: Store, (local, random): (u64, u64)) -> Self {
+        let clock = ReplicaClock::new(Box::new(move || local));
         let wanted = DatabaseOptions::schema(schema(), 1).synced().replica_hook(clock.hook());
-        let database = Database::in_memory(&options, &wanted).unwrap();
+        let database = Database::from_store(store, &wanted).unwrap();
         let replica = ClientReplica::new(database, clock).unwrap();
         Self {
             file: SessionFile::new(replica),
-            session: ClientSession::new("/notes", 1, index as u64 + 1),
+            session: ClientSession::new("/notes", 1, random),
             server: None,
             is_online: false,
             number: 0,
@@ -135,12 +142,12 @@ impl SyncedPeer {
         }
     }
 
-    fn connect(&mut self, now: u64) {
+    pub(crate) fn connect(&mut self, now: u64) {
         self.is_online = true;
         self.input(now, ClientInput::Online { window_bytes: TERMS.window_bytes });
     }
 
-    fn cut(&mut self, now: u64) {
+    pub(crate) fn cut(&mut self, now: u64) {
         self.is_online = false;
         self.server = None;
         self.to_server.clear();
@@ -148,7 +155,7 @@ impl SyncedPeer {
         self.input(now, ClientInput::Offline);
     }
 
-    fn wrote(&mut self, now: u64) {
+    pub(crate) fn wrote(&mut self, now: u64) {
         let durable_client_seq = self.file.replica().meta().unwrap().last_client_seq;
         self.input(now, ClientInput::LocalEntries { durable_client_seq });
     }
@@ -159,20 +166,27 @@ impl SyncedPeer {
 }
 
 impl SyncedWorld {
-    fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store) -> Self {
         let opening = Opening { database: [1; 16], epoch: 5 };
         let replica = ServerReplica::open(store.clone(), &opening).unwrap();
         replica.set_backups(true).unwrap();
         let peers = (0..CLIENTS).map(SyncedPeer::new).collect();
-        Self { now: START, store, replica, snapshots: SnapshotPool::new(2), peers }
+        Self {
+            now: START,
+            store,
+            replica,
+            snapshots: SnapshotPool::new(2),
+            peers,
+            access: Access::Write,
+        }
     }
 
     /// Delivers a message to a session of the server, and performs all that follows.
-    fn deliver(&mut self, index: usize) {
+    pub(crate) fn deliver(&mut self, index: usize) {
         let Some(bytes) = self.peers[index].to_server.pop_front() else { return };
         let packet = Packet::open(&bytes).unwrap();
         if self.peers[index].server.is_none() {
-            let database = SessionDatabase::new(self.replica.clone(), "u".into(), Access::Write);
+            let database = SessionDatabase::new(self.replica.clone(), "u".into(), self.access);
             let session = ServerSession::new(packet.session(), &TERMS);
             self.peers[index].server = Some((session, database));
         }
@@ -244,14 +258,14 @@ impl SyncedWorld {
         }
     }
 
-    fn receive(&mut self, index: usize) {
+    pub(crate) fn receive(&mut self, index: usize) {
         let Some(bytes) = self.peers[index].to_client.pop_front() else { return };
         let packet = Packet::open(&bytes).unwrap();
         let now = self.now;
         self.peers[index].input(now, ClientInput::Received(&packet));
     }
 
-    fn step(&mut self, index: usize) {
+    pub(crate) fn step(&mut self, index: usize) {
         self.now += 10;
         self.deliver(index);
         self.receive(index);
@@ -269,7 +283,7 @@ impl SyncedWorld {
     }
 
     /// Runs until nothing is left to do.
-    fn drain(&mut self, of: &str) {
+    pub(crate) fn drain(&mut self, of: &str) {
         for round in 0.. {
             assert!(round < 3000, "SY17: {of}");
             for index in 0..self.peers.len() {
@@ -298,7 +312,7 @@ impl SyncedWorld {
         }
     }
 
-    fn compare(&self, of: &str) {
+    pub(crate) fn compare(&self, of: &str) {
         let wanted = DatabaseOptions::dynamic();
         let database = Database::from_store(self.store.clone(), &wanted).unwrap();
         let expected = dump(database.snapshot().unwrap().view());

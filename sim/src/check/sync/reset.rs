@@ -14,7 +14,7 @@ use super::replica::{Decided, OwnEntry};
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
 use crate::check::promises::{SY4, SY12, SY14};
-use fastness_sync::client::{ClientReplica, KeptReport, ResetMode, ResetStart, SnapshotPart};
+use fastness_sync::client::{ClientReplica, ResetMode, ResetStart, SnapshotPart, StoredReport};
 use fastness_sync::outcome::Outcome;
 use fastness_sync::reset::{Cause, ResetReport};
 use fastness_sync::server::ClientIdentity;
@@ -196,8 +196,8 @@ impl ClientFile<'_> {
 
     /// Takes the report of the reset that has just ended.
     pub(super) fn take_report(&self) -> Result<ResetReport, CheckError> {
-        let kept = self.replica().kept_report().map_err(failed)?;
-        let Some(KeptReport { number, report }) = kept else {
+        let kept = self.replica().stored_report().map_err(failed)?;
+        let Some(StoredReport { number, report }) = kept else {
             return Err(Violation::new(SY12.id, "a reset left no report").into());
         };
         self.replica().acknowledge_report(number).map_err(failed)?;

@@ -1,22 +1,23 @@
 //! Reports of resets in the file, until the app has acknowledged them.
 //!
-//! - SY12 The report of a reset commits with it, so a crash loses none.
+//! - SY12 The report of a reset commits with it, so a crash loses none. No number of a report is
+//!   used twice, so an app that is late acknowledges nothing that it has not seen.
 //!
 //! Format: docs/sync.md#client-file.
 
 use super::error::ClientResult;
-use super::layout::{REPORTS, read_report_key, report_key};
+use super::layout::{META, REPORT, REPORTS, number_key, read_number, read_report_key, report_key};
 use super::outcome_bytes::{put_outcome, read_outcome};
 use super::replica::ClientReplica;
 use crate::codec::{Reader, put_binary, put_varint};
 use crate::outcome::Outcome;
 use crate::reset::{Cause, ResetReport};
-use fastness::table::Tables;
+use fastness::table::{SideKey, Tables};
 use fastness::{Error, StoreSnapshot};
 
 /// A report of a reset that the app has not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptReport {
+pub struct StoredReport {
     /// Number of the report in its file, from 1.
     pub number: u64,
     /// The report.
@@ -28,14 +29,14 @@ impl ClientReplica {
     ///
     /// # Errors
     /// If the file cannot be read or is damaged.
-    pub fn kept_report(&self) -> ClientResult<Option<KeptReport>> {
+    pub fn stored_report(&self) -> ClientResult<Option<StoredReport>> {
         let snapshot = self.database().store().snapshot();
         let Some((key, cause)) = snapshot.tree(REPORTS).first()? else { return Ok(None) };
         let number = read_report_key(&key).filter(|(_, place)| *place == 0);
         let (number, _) = number.ok_or_else(|| self.damaged())?;
         let report = read(&snapshot, (number, &cause))?;
         let report = report.ok_or_else(|| self.damaged())?;
-        Ok(Some(KeptReport { number, report }))
+        Ok(Some(StoredReport { number, report }))
     }
 
     /// Drops the reports up to a number: the app has shown or kept what they say.
@@ -58,9 +59,10 @@ impl ClientReplica {
 
 /// Stores a report, within the transaction of its reset.
 pub(super) fn put(tables: &mut Tables, report: &ResetReport) -> Result<(), Error> {
-    let mut tree = tables.txn_mut().tree(REPORTS)?;
-    let last = tree.last()?.and_then(|(key, _)| read_report_key(&key));
-    let number = last.map_or(0, |(number, _)| number) + 1;
+    let number = next_number(tables)?;
+    let txn = tables.txn_mut();
+    txn.tree(META)?.insert(REPORT, &number_key(number))?;
+    let mut tree = txn.tree(REPORTS)?;
     let mut bytes = Vec::new();
     put_varint(&mut bytes, report.cause.code().into());
     put_varint(&mut bytes, report.client.into());
@@ -72,6 +74,15 @@ pub(super) fn put(tables: &mut Tables, report: &ResetReport) -> Result<(), Error
         tree.insert(&report_key(number, place), &bytes)?;
     }
     Ok(())
+}
+
+/// Returns the number of the next report.
+fn next_number(tables: &Tables) -> Result<u64, Error> {
+    let last = match tables.side_get(SideKey { tree: META, key: REPORT })? {
+        Some(number) => read_number(&number),
+        None => Some(0),
+    };
+    last.and_then(|last| last.checked_add(1)).ok_or_else(|| tables.damaged())
 }
 
 /// Reads a report from its cause on; none if the file is damaged.

@@ -1,0 +1,87 @@
+//! Resets of copied files, and numbers of reports.
+//!
+//! - SY4 An acknowledged operation is in the history, was overridden, or is named in a report.
+//! - SY12 The report of a reset stays until the app has acknowledged it.
+
+use crate::sessions::{START, SyncedPeer, SyncedWorld};
+use fastness::StoreOptions;
+use fastness::vfs::MemoryVfs;
+use std::sync::Arc;
+
+impl SyncedWorld {
+    /// Makes a world of one client, whose file is a file.
+    fn of_one(options: &StoreOptions) -> Self {
+        let mut world = Self::new(StoreOptions::new().in_memory().unwrap());
+        let store = options.create("first").unwrap();
+        world.peers = vec![SyncedPeer::of_file(store, (START, 1))];
+        world
+    }
+
+    /// A client creates an object.
+    fn write(&mut self, index: usize, key: i64) {
+        let now = self.now;
+        let peer = &mut self.peers[index];
+        let mut txn = peer.file.replica().database().write().unwrap();
+        txn.get_or_create("Node", key).unwrap();
+        txn.commit().unwrap();
+        peer.wrote(now);
+    }
+
+    fn cut(&mut self, index: usize) {
+        let now = self.now;
+        self.peers[index].cut(now);
+    }
+}
+
+fn in_memory() -> StoreOptions {
+    StoreOptions::new().vfs(Arc::new(MemoryVfs::default()))
+}
+
+/// Tells which of some objects a client sees.
+fn sees(peer: &SyncedPeer, keys: &[i64]) -> Vec<bool> {
+    let snapshot = peer.file.replica().database().snapshot().unwrap();
+    let nodes = snapshot.view().objects("Node").unwrap();
+    keys.iter().map(|key| nodes.get(*key).unwrap().is_some()).collect()
+}
+
+#[test]
+fn copies_of_a_file_keep_what_each_of_them_wrote() {
+    let options = in_memory();
+    let mut world = SyncedWorld::of_one(&options);
+    world.write(0, 1);
+    world.drain("before the copy");
+    world.cut(0);
+    world.write(0, 2);
+    world.peers[0].file.replica().database().store().copy("second", None).unwrap();
+    let copy = options.open("second").unwrap();
+    [11, 12].into_iter().for_each(|key| world.write(0, key));
+    world.drain("the first copy");
+    world.peers.push(SyncedPeer::of_file(copy, (START, 2)));
+    [21, 22, 23].into_iter().for_each(|key| world.write(1, key));
+    world.drain("both copies");
+    world.compare("both copies");
+    let keys = [1, 2, 11, 12, 21, 22, 23];
+    assert_eq!(sees(&world.peers[1], &keys), [true; 7], "SY4");
+    let reports = &world.peers[1].reports;
+    let operations: usize = reports.iter().map(|report| report.operations().count()).sum();
+    assert_eq!(operations, 4, "SY12: one outcome for each pending operation");
+}
+
+#[test]
+fn the_number_of_a_report_is_never_used_again() {
+    let mut world = SyncedWorld::of_one(&in_memory());
+    world.write(0, 1);
+    world.drain("before");
+    for number in 1..4 {
+        world.cut(0);
+        world.replica.begin_epoch(5 + number).unwrap();
+        world.drain("a new epoch");
+        let replica = world.peers[0].file.replica();
+        // An app that is late acknowledges what it saw before.
+        replica.acknowledge_report(number - 1).unwrap();
+        let stored = replica.stored_report().unwrap().map(|stored| stored.number);
+        assert_eq!(stored, Some(number), "SY12");
+        replica.acknowledge_report(number).unwrap();
+        assert_eq!(replica.stored_report(), Ok(None), "SY12");
+    }
+}
