@@ -108,14 +108,21 @@ pub(crate) fn run(command: SyncCommand, out: &mut dyn Write) -> Result<u8, Failu
         }
         SyncCommand::Upkeep(args) => (SyncRequest::Upkeep, args),
     };
-    let report = args.data.operate(&request)?;
+    let text = args.data.operate(&request)?;
+    let report: Value = serde_json::from_str(&text)
+        .map_err(|_| Failure::problem("the report of the server is of another version"))?;
+    if let Some(failures @ 1..) = report["failures"].as_u64() {
+        let reason = "the log of the server says why";
+        return Err(Failure::problem(format!("failures of the upkeep: {failures}; {reason}")));
+    }
     if args.json {
-        writeln!(out, "{report}")?;
+        writeln!(out, "{text}")?;
         return Ok(0);
     }
-    let report: Value = serde_json::from_str(&report)
-        .map_err(|_| Failure::problem("the report of the server is of another version"))?;
     show(&request, &report, out)?;
+    if report["is_cut"] == true {
+        writeln!(out, "more follow, which this list leaves out")?;
+    }
     Ok(0)
 }
 
@@ -127,7 +134,7 @@ fn show(request: &SyncRequest, report: &Value, out: &mut dyn Write) -> Result<()
         SyncRequest::DeadLetters { .. } => list(DEAD_LETTERS, &report["dead_letters"], out)?,
         SyncRequest::Kick { .. } => writeln!(out, "connections ended: {}", report["ended"])?,
         SyncRequest::Expire { client, .. } => writeln!(out, "client {client} is expired")?,
-        SyncRequest::Upkeep => writeln!(out, "the upkeep has run; the log has its errors")?,
+        SyncRequest::Upkeep => writeln!(out, "the upkeep has run")?,
     }
     Ok(())
 }
@@ -143,10 +150,11 @@ fn show_status(report: &Value, out: &mut dyn Write) -> Result<(), Failure> {
     )?;
     writeln!(
         out,
-        "entries {}, refused {}, failures {}",
+        "entries {}, refused {}, failures {}, of the upkeep {}",
         number("sync_entries_total"),
         number("sync_refused_entries_total"),
-        number("sync_failures_total")
+        number("sync_failures_total"),
+        number("sync_upkeep_failures_total")
     )?;
     list(CONNECTIONS, &report["connections"], out)
 }

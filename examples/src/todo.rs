@@ -70,8 +70,9 @@ fn log_in(client: &Client, url: &str, (name, password): (&str, &str)) -> Result<
     }
 }
 
-/// Opens the list of the user. A server that has lost entries makes the file reset: the report says
-/// what became of each own write, and the backup has the file as it was.
+/// Opens the list of the user. A server that has lost entries makes the file reset: the report has
+/// the outcome of each operation of this device, and the backup file has the state before the
+/// reset.
 fn open(sync: &SyncClient, app: &App, user: &LoggedInUser) -> Result<SyncedFile> {
     let user = User::new(user.user().identity(), user.user().url.as_str())?;
     let todo = Configuration::sync_builder(app, &user, "/~/todo")?.build()?;

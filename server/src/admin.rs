@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::data::{self, OpenData};
 use crate::error::StartError;
 use crate::hash_pool::Argon2id;
-use crate::sync::{self, HubOptions, SyncHub, SyncReply, SyncRequest};
+use crate::sync::{self, BackupPolicy, HubOptions, SyncHub, SyncReply, SyncRequest};
 use fastness::{Key, OsRandom};
 #[cfg(unix)]
 use fastness_auth::Secret;
@@ -25,6 +25,9 @@ use zeroize::Zeroizing;
 
 /// Name of the socket in the data folder.
 pub const ADMIN_SOCKET: &str = "admin.socket";
+
+/// Refusal of an upkeep without a server, which alone knows its limits and the folder of backups.
+const NO_UPKEEP: &str = "no server runs; start it, and it does the upkeep with its own options";
 
 /// Accounts of the requests of the operator.
 pub(crate) struct AdminService {
@@ -86,13 +89,14 @@ pub fn administer(config: &Config, request: &AdminRequest) -> Result<AdminReply,
 }
 
 /// Sends a request about sync to the server that uses the data folder of `config`. Without one,
-/// carries it out on the files themselves, which must exist.
+/// carries it out on the files themselves, which must exist; an upkeep needs the server.
 ///
 /// # Errors
 /// [`StartError`], whose message says what to do.
 pub fn operate(config: &Config, request: &SyncRequest) -> Result<SyncReply, StartError> {
     match ask(config, request.encode().as_bytes(), SyncReply::decode)? {
         Some(reply) => Ok(reply),
+        None if *request == SyncRequest::Upkeep => Ok(SyncReply::Refused(NO_UPKEEP.to_owned())),
         None => offline(config, |service| service.execute_sync(request)),
     }
 }
@@ -129,7 +133,7 @@ fn offline<R>(config: &Config, run: impl FnOnce(&AdminService) -> R) -> Result<R
     let hasher = Argon2id::new(config.hashing)?;
     let OpenData { store, key } = data::open_existing(config)?;
     let accounts = Arc::new(Accounts::open(store, Arc::new(OsRandom), config.policy)?);
-    let hub = hub_of(config, &accounts, &key)?;
+    let hub = hub_of(config, BackupPolicy::Unchanged, (&accounts, &key))?;
     let service = AdminService { accounts, hasher: Arc::new(hasher), key, hub };
     let reply = run(&service);
     service.hub.end();
@@ -139,14 +143,14 @@ fn offline<R>(config: &Config, run: impl FnOnce(&AdminService) -> R) -> Result<R
 /// Starts the sync server of a data folder.
 pub(crate) fn hub_of(
     config: &Config,
-    accounts: &Arc<Accounts>,
-    key: &Key,
+    backup: BackupPolicy,
+    (accounts, key): (&Arc<Accounts>, &Key),
 ) -> Result<Arc<SyncHub>, StartError> {
     let hub = sync::start(HubOptions {
         data: config.data.clone(),
         key: key.clone(),
         limits: config.sync,
-        backup: config.backup.clone(),
+        backup,
         clocks: ServerClocks { wall: now, monotonic },
         accounts: Arc::clone(accounts),
     });

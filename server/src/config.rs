@@ -83,7 +83,8 @@ pub struct SyncLimits {
     pub connection_bytes: usize,
     /// Bytes of entries that a session may upload without an answer: 4 MiB.
     pub window_bytes: u64,
-    /// Interval of PINGs; twice that without a frame ends a connection: 30 s.
+    /// Interval of the PINGs of clients; the server ends a connection that sends nothing for twice
+    /// as long: 30 s.
     pub ping_interval: Duration,
     /// Connections of one user: 64.
     pub connections_per_user_max: usize,

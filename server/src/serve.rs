@@ -15,7 +15,7 @@ use crate::handler::{Environment, Handler, Origin};
 use crate::hash_pool::Argon2id;
 use crate::open_files;
 use crate::signals::Signals;
-use crate::sync::SyncHub;
+use crate::sync::{BackupPolicy, SyncHub};
 use crate::tls::Tls;
 use crate::write_timeout::WriteTimeout;
 use fastness::OsRandom;
@@ -85,7 +85,8 @@ pub fn start(config: Config) -> Result<Server, StartError> {
         trusted_proxies: config.trusted_proxies.clone(),
     };
     let handler = Handler::new(Arc::clone(&accounts), environment, &OsRandom);
-    let hub = hub_of(&config, &accounts, &key)?;
+    let backup = config.backup.clone().map_or(BackupPolicy::None, BackupPolicy::Folder);
+    let hub = hub_of(&config, backup, (&accounts, &key))?;
     let handler = handler.map_err(StartError::System)?.with_sync(&hub);
     let options = ListenOptions {
         address: config.listen,

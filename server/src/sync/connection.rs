@@ -7,7 +7,7 @@
 use super::hub::{SyncHub, WrittenAnswer};
 use super::job::{Caller, Job, NewSession, SessionKey};
 use super::link::{Link, LinkEvent};
-use super::metered::{Allowance, Metered};
+use super::metered::{Metered, ReadQuota};
 use crate::clocks::ConnectionClock;
 use crate::connections::ConnectionSlot;
 use fastness_sync::frame::{Code, FRAME_BYTES_MAX, Message as FrameMessage, Packet};
@@ -47,7 +47,7 @@ struct Connection {
     terms: ConnectionTerms,
     machine: ServerConnection,
     link: Arc<Link>,
-    allowance: Allowance,
+    quota: ReadQuota,
     clock: ConnectionClock,
     caller: Option<Caller>,
     /// Workers of the sessions.
@@ -65,8 +65,8 @@ pub(super) async fn serve<S>(
 {
     let Ok(terms) = hub.terms() else { return };
     let link = Arc::new(hub.link());
-    let allowance = stream.get_ref().allowance();
-    let mut connection = Connection::new(&hub, terms, (&link, allowance.clone()));
+    let quota = stream.get_ref().quota();
+    let mut connection = Connection::new(&hub, terms, (&link, quota.clone()));
     let number = connection.number;
     let (mut writing, mut reading) = stream.split();
     {
@@ -90,7 +90,7 @@ pub(super) async fn serve<S>(
     }
     drop(connection);
     if let Ok(stream) = reading.reunite(writing) {
-        allowance.end();
+        quota.end();
         // An error is the time-out.
         drop(time::timeout(CLOSING_PATIENCE, linger(stream.into_inner())).await);
     }
@@ -137,7 +137,7 @@ impl Connection {
     fn new(
         hub: &Arc<SyncHub>,
         terms: ConnectionTerms,
-        (link, allowance): (&Arc<Link>, Allowance),
+        (link, quota): (&Arc<Link>, ReadQuota),
     ) -> Self {
         let clock = ConnectionClock::new(hub.clocks);
         Self {
@@ -146,7 +146,7 @@ impl Connection {
             terms,
             machine: ServerConnection::new(clock.now_ms(), terms),
             link: Arc::clone(link),
-            allowance,
+            quota,
             clock,
             caller: None,
             sessions: BTreeMap::new(),
@@ -192,6 +192,7 @@ impl Connection {
                     self.sessions.remove(&session);
                     self.input(ServerConnectionInput::Ended(session));
                 }
+                LinkEvent::Drained => self.hub.drained(self.number),
                 LinkEvent::Close { code, retry_after_ms } => self.close(code, retry_after_ms),
             }
         }
@@ -209,7 +210,7 @@ impl Connection {
                 self.close(Code::MALFORMED_FRAME, 0);
             }
             Some(Err(Error::Capacity(_))) => self.close(Code::LIMIT_EXCEEDED, 0),
-            Some(Err(_)) if self.allowance.is_used_up() => self.close(Code::LIMIT_EXCEEDED, 0),
+            Some(Err(_)) if self.quota.is_used_up() => self.close(Code::LIMIT_EXCEEDED, 0),
             Some(Ok(Message::Close(_) | Message::Frame(_)) | Err(_)) | None => {
                 self.is_closed = true;
             }
@@ -249,7 +250,7 @@ impl Connection {
                 });
                 if !self.is_closed {
                     self.caller = Some(caller);
-                    self.allowance.end();
+                    self.quota.end();
                 }
             }
             Err(code) => self.input(ServerConnectionInput::Unauthenticated { ticket, code }),

@@ -27,12 +27,20 @@ pub(crate) struct SyncCounters {
     pub(super) entries: Counter,
     pub(super) refused_entries: Counter,
     pub(super) failures: Counter,
+    pub(super) upkeep_failures: Counter,
 }
 
 /// Values at the time of a report.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct SyncGauges {
     pub(crate) connections: usize,
+    /// `None` if a worker did not answer.
+    pub(crate) open: Option<OpenGauges>,
+}
+
+/// Databases that are open, and their sessions.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct OpenGauges {
     pub(crate) sessions: usize,
     pub(crate) databases: usize,
 }
@@ -52,10 +60,16 @@ impl SyncCounters {
             about,
             value: u64::try_from(value).unwrap_or(u64::MAX),
         };
-        vec![
-            gauge("sync_connections", "Connections of sync.", gauges.connections),
-            gauge("sync_sessions", "Sessions of sync.", gauges.sessions),
-            gauge("sync_databases", "Databases with sessions or snapshots.", gauges.databases),
+        let open = gauges.open.map(|OpenGauges { sessions, databases }| {
+            [
+                gauge("sync_sessions", "Sessions of sync.", sessions),
+                gauge("sync_databases", "Databases with sessions or snapshots.", databases),
+            ]
+        });
+        let mut metrics =
+            vec![gauge("sync_connections", "Connections of sync.", gauges.connections)];
+        metrics.extend(open.into_iter().flatten());
+        metrics.extend([
             counter("sync_connections_total", "Connections since the start.", &self.connections),
             counter("sync_received_frames_total", "Frames of clients.", &self.frames_received),
             counter("sync_received_bytes_total", "Bytes of their frames.", &self.bytes_received),
@@ -64,7 +78,9 @@ impl SyncCounters {
             counter("sync_entries_total", "Entries that were answered.", &self.entries),
             counter("sync_refused_entries_total", "Refused among them.", &self.refused_entries),
             counter("sync_failures_total", "Failures of databases.", &self.failures),
-        ]
+            counter("sync_upkeep_failures_total", "Failures of the upkeep.", &self.upkeep_failures),
+        ]);
+        metrics
     }
 }
 

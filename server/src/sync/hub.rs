@@ -3,10 +3,11 @@
 //! - H24 A token proves the user, whose account must exist and not be blocked.
 //! - H27 A stop ends every connection, then the threads.
 
-use super::counters::{SyncCounters, SyncGauges, SyncMetric};
+use super::counters::{OpenGauges, SyncCounters, SyncGauges, SyncMetric};
 use super::database_files::{DATABASES_FOLDER, file_of, paths_below};
-use super::job::{Caller, Job, LentDatabase, OpenReport, Round};
+use super::job::{BackupPolicy, Caller, Job, OpenReport, OpenedReplica, Round};
 use super::link::Link;
+use super::liveness::Liveness;
 use super::registry::Registry;
 use super::worker::{self, WorkerOptions};
 use crate::clocks::ServerClocks;
@@ -45,8 +46,7 @@ pub(crate) struct HubOptions {
     /// Key of the databases.
     pub(crate) key: Key,
     pub(crate) limits: SyncLimits,
-    /// Folder of the backups.
-    pub(crate) backup: Option<PathBuf>,
+    pub(crate) backup: BackupPolicy,
     pub(crate) clocks: ServerClocks,
     pub(crate) accounts: Arc<Accounts>,
 }
@@ -64,6 +64,7 @@ pub(crate) struct SyncHub {
     workers: Vec<Sender<Job>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     rounds: Sender<Round>,
+    liveness: Liveness,
     stopping: watch::Sender<bool>,
     is_stopped: AtomicBool,
 }
@@ -83,7 +84,7 @@ impl SyncHub {
                 folder: folder.clone(),
                 store: StoreOptions::new().key(key.clone()).cache_bytes(limits.cache_bytes),
                 counters: Arc::clone(&counters),
-                has_backups: backup.is_some(),
+                has_backups: backup.has_backups(),
                 open_max: limits.databases_max.div_ceil(count),
                 clocks,
                 accounts: Arc::clone(&accounts),
@@ -103,6 +104,7 @@ impl SyncHub {
             accounts,
             workers,
             threads: Mutex::new(threads),
+            liveness: Liveness::default(),
             stopping: watch::Sender::new(false),
             is_stopped: AtomicBool::new(false),
         });
@@ -145,9 +147,14 @@ impl SyncHub {
         self.counters.frames_sent.add(1);
         self.counters.bytes_sent.add(answer.bytes);
         if answer.has_room {
-            for worker in 0..self.workers.len() {
-                self.send(worker, Job::Drained(connection));
-            }
+            self.drained(connection);
+        }
+    }
+
+    /// Tells the workers that a connection takes answers again.
+    pub(super) fn drained(&self, connection: u64) {
+        for worker in 0..self.workers.len() {
+            self.send(worker, Job::Drained(connection));
         }
     }
 
@@ -172,21 +179,29 @@ impl SyncHub {
         if !claims.permissions.contains(&Permission::Download) {
             return Err(Code::BAD_TOKEN);
         }
-        match self.accounts.is_active(&claims.identity) {
-            Ok(true) => {}
-            Ok(false) => return Err(Code::REVOKED),
-            Err(error) => {
-                tracing::error!(%error, "sync: the account of a token cannot be read");
-                return Err(Code::STORE_FAILED);
-            }
-        }
         let may_write = claims.permissions.contains(&Permission::Upload);
         let caller = Caller { identity: claims.identity.into(), may_write };
         let count_max = self.limits.connections_per_user_max;
         if !self.registry.join(connection, &caller.identity, count_max) {
             return Err(Code::CONNECTION_CLOSED);
         }
+        // Last: a block after this finds the connection among those of the user.
+        if let Some(code) = self.refusal_of(&caller.identity) {
+            return Err(code);
+        }
         Ok((caller, Time::from_seconds(claims.expires_seconds)))
+    }
+
+    /// Returns why an account has no connection: it does not exist, is blocked or cannot be read.
+    fn refusal_of(&self, identity: &str) -> Option<Code> {
+        match self.accounts.is_active(identity) {
+            Ok(true) => None,
+            Ok(false) => Some(Code::REVOKED),
+            Err(error) => {
+                tracing::error!(%error, "sync: the account of a connection cannot be read");
+                Some(Code::STORE_FAILED)
+            }
+        }
     }
 
     /// Returns the worker of a path that a user binds. A path that is refused has one, too.
@@ -213,13 +228,13 @@ impl SyncHub {
     }
 
     /// Borrows a database that exists, within [`PATIENCE`].
-    pub(super) fn lend(&self, path: &DatabasePath) -> Result<LentDatabase, Code> {
+    pub(super) fn open_replica(&self, path: &DatabasePath) -> Result<OpenedReplica, Code> {
         if !file_of(&self.folder, path).is_some_and(|file| file.is_file()) {
             return Err(Code::NO_DATABASE);
         }
-        let (reply, lent) = channel();
-        self.send_to(path, |path| Job::Lend { path, reply });
-        lent.recv_timeout(PATIENCE).unwrap_or(Err(Code::STORE_FAILED))
+        let (reply, opened) = channel();
+        self.send_to(path, |path| Job::OpenReplica { path, reply });
+        opened.recv_timeout(PATIENCE).unwrap_or(Err(Code::STORE_FAILED))
     }
 
     /// Returns the paths of all databases.
@@ -241,37 +256,35 @@ impl SyncHub {
         Some(open)
     }
 
-    /// Tells whether all workers answer.
+    /// Tells whether all workers answered within the last second, or answer now.
     pub(crate) fn is_healthy(&self) -> bool {
-        self.open_databases().is_some()
+        self.liveness.check(self.clocks.monotonic, || self.open_databases().is_some())
     }
 
-    /// Returns the metrics; blocks while workers are busy.
+    /// Returns the metrics, without those that workers do not answer in time.
     pub(crate) fn metrics(&self) -> Vec<SyncMetric> {
-        let open = self.open_databases().unwrap_or_default();
-        self.counters.metrics(SyncGauges {
-            connections: self.registry.count(),
+        let open = self.open_databases().map(|open| OpenGauges {
             sessions: open.iter().map(|database| database.sessions).sum(),
             databases: open.len(),
-        })
+        });
+        self.counters.metrics(SyncGauges { connections: self.registry.count(), open })
     }
 
     /// Ends the connections of accounts that no longer exist, or are blocked, and the sessions
-    /// whose users have other rights now.
+    /// whose users have other rights now. A connection whose account cannot be read ends, too.
     pub(crate) fn end_revoked(&self) {
-        let is_revoked = |user: &str| matches!(self.accounts.is_active(user), Ok(false));
-        self.registry.end(Code::REVOKED, |_, entry| entry.user.as_deref().is_some_and(is_revoked));
+        self.registry.end(|_, entry| self.refusal_of(entry.user.as_deref()?));
         for worker in 0..self.workers.len() {
             self.send(worker, Job::Recheck);
         }
     }
 
-    /// Runs the upkeep now, and waits for its end.
-    pub(super) fn keep(&self) {
+    /// Runs the upkeep now, and waits for its end. Returns the number of its failures; `None` if
+    /// the round did not end.
+    pub(super) fn keep(&self) -> Option<usize> {
         let (done, end) = channel();
-        self.rounds.send(Round::Now(done)).unwrap_or_default();
-        // The sender is dropped at the end of the round.
-        end.recv().unwrap_or_default();
+        self.rounds.send(Round::Now(done)).ok()?;
+        end.recv().ok()
     }
 
     /// Copies the accounts.

@@ -6,6 +6,7 @@ use fastness_sync::frame::{Code, Packet};
 use fastness_sync::server::{ServerReplica, ServerStatus};
 use fastness_sync::session::ConnectionTerms;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
@@ -42,7 +43,7 @@ pub(super) enum Job {
     /// A report about the databases that are open.
     Report(Sender<Vec<OpenReport>>),
     /// A replica for the operator, or for the upkeep.
-    Lend { path: DatabasePath, reply: Sender<Result<LentDatabase, Code>> },
+    OpenReplica { path: DatabasePath, reply: Sender<Result<OpenedReplica, Code>> },
     /// The history or the backup of a database has advanced.
     Changed(DatabasePath),
     /// Rights of users may have changed.
@@ -55,10 +56,31 @@ pub(super) enum Job {
     Stop,
 }
 
+/// Treatment of backups by a server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum BackupPolicy {
+    /// None are made, and clients need not wait for one.
+    None,
+    /// The upkeep makes them in this folder.
+    Folder(PathBuf),
+    /// None are made, and databases stay as they are: for requests without a server.
+    Unchanged,
+}
+
+impl BackupPolicy {
+    pub(super) const fn has_backups(&self) -> Option<bool> {
+        match self {
+            Self::None => Some(false),
+            Self::Folder(_) => Some(true),
+            Self::Unchanged => None,
+        }
+    }
+}
+
 /// A request to the upkeep.
 pub(super) enum Round {
-    /// A round now; the sender is dropped at its end.
-    Now(Sender<()>),
+    /// A round now; the reply is the number of its failures.
+    Now(Sender<usize>),
     /// The thread ends.
     Stop,
 }
@@ -72,7 +94,7 @@ pub(super) struct OpenReport {
 }
 
 /// A database, and the clients that have a session.
-pub(super) struct LentDatabase {
+pub(super) struct OpenedReplica {
     pub(super) replica: ServerReplica,
     pub(super) online: BTreeSet<u32>,
 }

@@ -58,7 +58,10 @@ impl Drop for HeldAnswer {
     /// Ends the count of an answer that was not delivered.
     fn drop(&mut self) {
         if !self.bytes.is_empty() {
-            self.link.queues().answer_bytes -= self.bytes.len() + FRAME_OVERHEAD;
+            let bytes = self.bytes.len();
+            if self.link.written(bytes) {
+                self.link.notify(LinkEvent::Drained);
+            }
         }
     }
 }
@@ -81,6 +84,8 @@ impl Drop for Work {
 pub(super) enum LinkEvent {
     /// A session has ended.
     Ended(u32),
+    /// Answers were dropped, a session waits, and there is room now.
+    Drained,
     /// The connection has to end.
     Close {
         /// Reason.
@@ -133,8 +138,8 @@ impl Link {
         }
     }
 
-    /// Notes that an answer of so many bytes was written. Tells whether a session waits for room,
-    /// which there is now.
+    /// Notes that an answer of so many bytes was written, or dropped. Tells whether a session waits
+    /// for room, which there is now.
     pub(super) fn written(&self, bytes: usize) -> bool {
         let mut queues = self.queues();
         queues.answer_bytes -= bytes + FRAME_OVERHEAD;
@@ -198,6 +203,7 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
 
     #[test]
     fn a_connection_reads_only_within_its_bytes() {
@@ -212,7 +218,10 @@ mod tests {
         assert!(link.written(2000), "a session waits");
         let held = link.hold(vec![0; 2000]);
         assert!(!link.may_read(), "H25");
+        assert!(link.hold_back() && link.changed().now_or_never().is_some());
         drop(held);
         assert!(link.may_read() && !link.hold_back());
+        assert_eq!(link.take_events(), [LinkEvent::Drained], "H25: a session waits");
+        assert!(link.changed().now_or_never().is_some(), "H25: the connection is woken");
     }
 }

@@ -10,19 +10,19 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes before the first accepted token: HELLO and a few times AUTH.
-const STRANGER_BYTES_MAX: usize = 32 << 10;
+const UNAUTHENTICATED_BYTES_MAX: usize = 32 << 10;
 
-/// A stream with an allowance of bytes to read.
+/// A stream with a quota of bytes to read.
 pub(super) struct Metered<S> {
     stream: S,
-    allowance: Allowance,
+    quota: ReadQuota,
 }
 
 /// Bytes that a stream may still read. Clones share the number.
 #[derive(Clone)]
-pub(super) struct Allowance(Arc<AtomicUsize>);
+pub(super) struct ReadQuota(Arc<AtomicUsize>);
 
-impl Allowance {
+impl ReadQuota {
     /// Ends the limit.
     pub(super) fn end(&self) {
         self.0.store(usize::MAX, Ordering::Relaxed);
@@ -44,11 +44,11 @@ impl Allowance {
 
 impl<S> Metered<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, allowance: Allowance(Arc::new(AtomicUsize::new(STRANGER_BYTES_MAX))) }
+        Self { stream, quota: ReadQuota(Arc::new(AtomicUsize::new(UNAUTHENTICATED_BYTES_MAX))) }
     }
 
-    pub(super) fn allowance(&self) -> Allowance {
-        self.allowance.clone()
+    pub(super) fn quota(&self) -> ReadQuota {
+        self.quota.clone()
     }
 }
 
@@ -58,12 +58,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.allowance.is_used_up() {
+        if self.quota.is_used_up() {
             return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.allowance.take(buffer.filled().len() - before);
+        self.quota.take(buffer.filled().len() - before);
         read
     }
 }

@@ -3,13 +3,15 @@
 //! - [`endpoint`]: the handshake.
 //! - [`hub`]: threads and limits, and the users of tokens.
 //! - [`connection`]: one WebSocket, and the machine of its connection.
-//! - [`metered`]: the bytes that a stranger may send.
+//! - [`metered`]: the bytes that a client without an accepted token may send.
+//! - [`liveness`]: the answers of the workers to health checks.
 //! - [`link`]: bounded queues between a connection and the threads of its databases.
 //! - [`job`]: jobs of these threads.
 //! - [`worker`]: a thread with some of the databases, and the sessions that are bound to them.
 //! - [`session`]: one session on its worker.
 //! - [`open_databases`]: the databases of a worker.
-//! - [`keeper`]: horizons and backups.
+//! - [`maintenance`]: horizons and backups, by the upkeep.
+//! - [`backups`]: the files of backups.
 //! - [`registry`]: the connections.
 //! - [`operator`]: requests of the operator.
 //! - [`counters`]: counters for metrics.
@@ -24,14 +26,16 @@
 //!
 //! Specified in docs/protocol.md#websocket. Tests over real sockets: `server/tests/sync/`.
 
+mod backups;
 mod connection;
 mod counters;
 mod database_files;
 mod endpoint;
 mod hub;
 mod job;
-mod keeper;
 mod link;
+mod liveness;
+mod maintenance;
 mod metered;
 mod open_databases;
 mod operator;
@@ -42,5 +46,6 @@ mod worker;
 pub(crate) use counters::SyncMetric;
 pub(crate) use endpoint::router;
 pub(crate) use hub::{HubOptions, SyncHub};
-pub(crate) use keeper::start;
+pub(crate) use job::BackupPolicy;
+pub(crate) use maintenance::start;
 pub use operator::{SyncReply, SyncRequest};

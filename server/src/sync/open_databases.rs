@@ -22,7 +22,7 @@ const SNAPSHOTS_MAX: usize = 2;
 pub(super) struct OpenDatabases {
     folder: PathBuf,
     databases: Databases,
-    has_backups: bool,
+    has_backups: Option<bool>,
     open: BTreeMap<DatabasePath, OpenDatabase>,
     /// A database that failed is closed once it has no session.
     has_failed: bool,
@@ -53,7 +53,7 @@ impl OpenDatabase {
 
 impl OpenDatabases {
     pub(super) fn new(
-        (folder, has_backups): (PathBuf, bool),
+        (folder, has_backups): (PathBuf, Option<bool>),
         store: StoreOptions,
         open_max: usize,
     ) -> Self {
@@ -110,7 +110,9 @@ impl OpenDatabases {
             opened = self.databases.get(&file, &opening);
         }
         let prepared = opened.and_then(|replica| {
-            replica.set_backups(self.has_backups)?;
+            if let Some(has_backups) = self.has_backups {
+                replica.set_backups(has_backups)?;
+            }
             Ok(replica)
         });
         prepared.map_err(|error| {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 
-/// Clients and dead letters of one report.
+/// Clients and dead letters of one report; one that leaves some out says so.
 const ROWS_MAX: usize = 10_000;
 
 /// A request of the operator about sync.
@@ -132,6 +132,13 @@ impl SyncReply {
     }
 }
 
+/// Shortens a report to its rows. Tells whether some are left out.
+fn cut<T>(rows: &mut Vec<T>) -> bool {
+    let is_cut = rows.len() > ROWS_MAX;
+    rows.truncate(ROWS_MAX);
+    is_cut
+}
+
 /// Reason for which a request is refused.
 type Reason = String;
 
@@ -145,15 +152,18 @@ impl SyncHub {
             SyncRequest::DeadLetters { path } => self.dead_letters(path),
             SyncRequest::Kick { who } => Ok(self.kick(who)),
             SyncRequest::Expire { path, client } => self.expire(path, *client),
-            SyncRequest::Upkeep => {
-                self.keep();
-                Ok(json!({}))
-            }
+            SyncRequest::Upkeep => self.upkeep(),
         };
         match report {
             Ok(report) => SyncReply::Report(report.to_string()),
             Err(reason) => SyncReply::Refused(reason),
         }
+    }
+
+    fn upkeep(&self) -> Result<Value, Reason> {
+        let reason = "the upkeep did not end; the log of the server says why";
+        let failures = self.keep().ok_or(reason)?;
+        Ok(json!({ "failures": failures }))
     }
 
     fn status(&self) -> Result<Value, Reason> {
@@ -197,16 +207,17 @@ impl SyncHub {
     }
 
     fn clients(&self, path: &str) -> Result<Value, Reason> {
-        let lent = self.lend(&operator_path(path)?).map_err(refusal)?;
-        let head = lent.replica.status().map_err(failure)?.head;
+        let opened = self.open_replica(&operator_path(path)?).map_err(refusal)?;
+        let head = opened.replica.status().map_err(failure)?.head;
         let now = millis((self.clocks.wall)());
-        let clients = lent.replica.clients(ROWS_MAX).map_err(failure)?;
+        let mut clients = opened.replica.clients(ROWS_MAX + 1).map_err(failure)?;
+        let is_cut = cut(&mut clients);
         let clients = clients.into_iter().map(|client| {
             let ClientReport { client: number, user, last_client_seq, needs, contact } = client;
             let state = match contact {
                 0 => "earlier epoch",
                 1 => "expired",
-                _ if lent.online.contains(&number) => "online",
+                _ if opened.online.contains(&number) => "online",
                 _ => "offline",
             };
             let seconds = (contact > 1).then(|| now.saturating_sub(contact) / 1000);
@@ -220,12 +231,13 @@ impl SyncHub {
                 "seconds_since_contact": seconds,
             })
         });
-        Ok(json!({ "head": head, "clients": clients.collect::<Vec<_>>() }))
+        Ok(json!({ "head": head, "clients": clients.collect::<Vec<_>>(), "is_cut": is_cut }))
     }
 
     fn dead_letters(&self, path: &str) -> Result<Value, Reason> {
-        let lent = self.lend(&operator_path(path)?).map_err(refusal)?;
-        let letters = lent.replica.all_dead_letters(ROWS_MAX).map_err(failure)?;
+        let opened = self.open_replica(&operator_path(path)?).map_err(refusal)?;
+        let mut letters = opened.replica.all_dead_letters(ROWS_MAX + 1).map_err(failure)?;
+        let is_cut = cut(&mut letters);
         let letters = letters.into_iter().map(|RefusedEntry { client, client_seq, refusal }| {
             json!({
                 "client": client,
@@ -234,20 +246,21 @@ impl SyncHub {
                 "operation": refusal.operation,
             })
         });
-        Ok(json!({ "dead_letters": letters.collect::<Vec<_>>() }))
+        Ok(json!({ "dead_letters": letters.collect::<Vec<_>>(), "is_cut": is_cut }))
     }
 
     fn kick(&self, who: &str) -> Value {
         let number: Option<u64> = who.parse().ok();
-        let ended = self.registry.end(Code::CONNECTION_CLOSED, |connection, entry| {
-            entry.user.as_deref() == Some(who) || number == Some(connection)
+        let ended = self.registry.end(|connection, entry| {
+            let is_meant = entry.user.as_deref() == Some(who) || number == Some(connection);
+            is_meant.then_some(Code::CONNECTION_CLOSED)
         });
         json!({ "ended": ended })
     }
 
     fn expire(&self, path: &str, client: u32) -> Result<Value, Reason> {
-        let lent = self.lend(&operator_path(path)?).map_err(refusal)?;
-        lent.replica.expire(client).map_err(failure)?;
+        let opened = self.open_replica(&operator_path(path)?).map_err(refusal)?;
+        opened.replica.expire(client).map_err(failure)?;
         Ok(json!({}))
     }
 }

@@ -60,11 +60,11 @@ impl Registry {
         self.entries().len()
     }
 
-    /// Ends the connections of which a test says so; returns their number.
-    pub(super) fn end(&self, code: Code, is_meant: impl Fn(u64, &ConnectionEntry) -> bool) -> u64 {
+    /// Ends the connections for which a function returns a reason; returns their number.
+    pub(super) fn end(&self, reason: impl Fn(u64, &ConnectionEntry) -> Option<Code>) -> u64 {
         let mut count = 0;
         for (number, entry) in self.all() {
-            if is_meant(number, &entry) {
+            if let Some(code) = reason(number, &entry) {
                 entry.link.notify(LinkEvent::Close { code, retry_after_ms: 0 });
                 count += 1;
             }

@@ -2,12 +2,13 @@
 //!
 //! - H31 A mark is answered after every entry that was acknowledged before it arrived.
 //! - H32 A frame leaves only after all calls that it is about are durable; one sync serves a batch.
+//! - H27 A frame is in work until its answers are queued, so that a stop waits for them.
 //! - H26 After each batch of jobs, the sessions of every database that changed hear of its head.
 //! - SV4 At most so many databases are open; those without sessions are closed first.
 
 use super::counters::SyncCounters;
-use super::job::{Caller, Job, LentDatabase, SessionKey};
-use super::link::{HeldAnswer, LinkEvent};
+use super::job::{Caller, Job, OpenedReplica, SessionKey};
+use super::link::{HeldAnswer, LinkEvent, Work};
 use super::open_databases::OpenDatabases;
 use super::session::{Performed, Session};
 use crate::clocks::{ServerClocks, millis};
@@ -41,8 +42,8 @@ pub(super) struct WorkerOptions {
     pub(super) clocks: ServerClocks,
     pub(super) accounts: Arc<Accounts>,
     pub(super) counters: Arc<SyncCounters>,
-    /// Whether acknowledged entries wait for backups.
-    pub(super) has_backups: bool,
+    /// Whether acknowledged entries wait for backups; `None` leaves that to the databases.
+    pub(super) has_backups: Option<bool>,
 }
 
 /// Starts a worker.
@@ -73,6 +74,8 @@ struct Worker {
     unsynced: BTreeSet<DatabasePath>,
     /// Answers of the batch, with the databases whose calls they are about.
     answers: Vec<(Option<DatabasePath>, HeldAnswer)>,
+    /// Frames of the batch.
+    works: Vec<Work>,
 }
 
 impl Worker {
@@ -80,8 +83,8 @@ impl Worker {
         let WorkerOptions { folder, store, open_max, has_backups, .. } = &options;
         let databases =
             OpenDatabases::new((folder.clone(), *has_backups), store.clone(), *open_max);
-        let (sessions, changed, unsynced, answers) = Default::default();
-        Self { databases, options, sessions, changed, unsynced, answers }
+        let (sessions, changed, unsynced, answers, works) = Default::default();
+        Self { databases, options, sessions, changed, unsynced, answers, works }
     }
 
     /// Ends the connections of all sessions, and closes the databases.
@@ -102,12 +105,12 @@ impl Worker {
                     let following = jobs.try_iter().take(BATCH_MAX);
                     for job in std::iter::once(job).chain(following) {
                         if matches!(job, Job::Stop) {
-                            return self.settle();
+                            return self.sync_and_deliver();
                         }
                         self.handle(job);
                     }
                     self.publish();
-                    self.settle();
+                    self.sync_and_deliver();
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -130,7 +133,7 @@ impl Worker {
                 if let Some(session) = self.sessions.get(&key).map(Rc::clone) {
                     self.input(&session, ServerInput::Received(&packet));
                 }
-                drop(work);
+                self.works.push(work);
             }
             Job::Drained(connection) => {
                 for session in self.sessions_of(connection) {
@@ -143,18 +146,18 @@ impl Worker {
                 }
             }
             Job::Report(reply) => drop(reply.send(self.databases.report())),
-            Job::Lend { path, reply } => drop(reply.send(self.lend(&path))),
+            Job::OpenReplica { path, reply } => drop(reply.send(self.open_replica(&path))),
             Job::Changed(path) => drop(self.changed.insert(path)),
             Job::Recheck => self.recheck(),
             Job::Stop => {}
         }
     }
 
-    fn lend(&mut self, path: &DatabasePath) -> Result<LentDatabase, Code> {
+    fn open_replica(&mut self, path: &DatabasePath) -> Result<OpenedReplica, Code> {
         let replica = self.databases.open(path)?.replica();
         let sessions = self.databases.sessions_of(path).into_iter();
         let online = sessions.filter_map(|key| self.sessions.get(&key)?.borrow().client());
-        Ok(LentDatabase { replica, online: online.collect() })
+        Ok(OpenedReplica { replica, online: online.collect() })
     }
 
     fn sessions_of(&self, connection: u64) -> Vec<Rc<RefCell<Session>>> {
@@ -326,7 +329,7 @@ impl Worker {
 
     /// Makes the calls of the batch durable, with one wait for each database, and lets their
     /// answers leave. Answers about a database that fails are dropped, and its sessions end.
-    fn settle(&mut self) {
+    fn sync_and_deliver(&mut self) {
         for path in std::mem::take(&mut self.unsynced) {
             if !self.sync(&path) {
                 self.abandon(&path);
@@ -335,6 +338,7 @@ impl Worker {
         for (_, held) in self.answers.drain(..) {
             held.deliver();
         }
+        self.works.clear();
     }
 
     /// Makes the calls on a database durable. If that fails, the answers about it are dropped.

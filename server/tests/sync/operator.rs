@@ -4,7 +4,7 @@ use super::support::{SyncUser, SyncWire, entry, entry_after};
 use crate::login::support::Host;
 use fastness_auth::server::{AdminRequest, DatabaseRight};
 use fastness_server::{SyncReply, SyncRequest};
-use fastness_sync::frame::{Message, Progress};
+use fastness_sync::frame::{Message, Packet, Progress};
 use serde_json::Value;
 use std::fs;
 use std::time::Duration;
@@ -55,9 +55,11 @@ fn reports_name_databases_clients_and_refused_entries() {
     for path in ["/~/notes", "/a/b", "x"] {
         refused(&host, &SyncRequest::Clients { path: path.to_owned() });
     }
-    // The same without a server.
+    assert_eq!(clients["is_cut"], false);
+    // The same without a server, but for the upkeep, which needs its options.
     drop(wire);
     let host = host.stopped();
+    assert!(refused(&host, &SyncRequest::Upkeep).contains("start it"));
     let clients = operate(&host, &SyncRequest::Clients { path });
     assert_eq!(clients["clients"][0]["state"], "offline");
 }
@@ -111,7 +113,7 @@ fn the_upkeep_moves_horizons_and_makes_backups_that_begin_an_epoch() {
     let file = format!("{}.d/notes.fastness", user.identity());
     let (backup, databases) = (host.path("backup").join(&file), host.path("server/databases"));
     fs::copy(backup, databases.join(&file)).unwrap();
-    assert!(host.path("backup/accounts.fastness").is_file(), "H30");
+    assert!(host.path("backup/accounts.backup").is_file(), "H30");
     let host = host.started();
     let mut wire = user.connect(&host);
     wire.bind(1, &path, false);
@@ -170,4 +172,86 @@ fn a_grant_opens_a_database_of_another_user() {
     others.upload(1, &[entry(1, "b")]);
     assert_eq!(others.line(), "DOWNLOAD 0 to 1, 0 of 1 own", "the owner goes on");
     assert_eq!(others.line(), "ACK 1");
+}
+
+/// Uploads one entry of a new client; returns the seq up to which a backup reaches.
+fn add(host: &Host, user: &SyncUser) -> u64 {
+    let mut wire = user.connect(host);
+    wire.begin(1, "/~/notes");
+    assert!(wire.line().starts_with("RESUMED"));
+    wire.upload(1, &[entry(1, "a")]);
+    loop {
+        let bytes = wire.read().expect("the connection has ended");
+        // Entries of others come, too, and news of backups before the answer.
+        if let Message::Ack(ack) = Packet::open(&bytes).unwrap().frame().unwrap().message
+            && ack.last_client_seq == 1
+        {
+            return ack.durable_seq;
+        }
+    }
+}
+
+fn host_with_backups() -> Host {
+    Host::with(|config| {
+        config.backup = Some(config.data.with_file_name("backup"));
+        config.sync.upkeep_interval = Duration::from_secs(3600);
+    })
+}
+
+#[test]
+fn a_backup_replaces_none_of_another_database() {
+    let host = host_with_backups();
+    let user = SyncUser::register(&host, "alice");
+    add(&host, &user);
+    let file = format!("{}.d/notes.fastness", user.identity());
+    let (original, backup) =
+        (host.path("server/databases").join(&file), host.path("backup").join(&file));
+    assert_eq!(operate(&host, &SyncRequest::Upkeep)["failures"], 0);
+    let host = host.stopped();
+    let good = fs::read(&backup).unwrap();
+    fs::remove_file(&original).unwrap();
+    let host = host.started();
+    add(&host, &user);
+    let kept = |number: u32| backup.with_extension(format!("fastness.earlier-{number}"));
+    for _ in 0..2 {
+        assert_eq!(operate(&host, &SyncRequest::Upkeep)["failures"], 0);
+        assert!(backup.is_file() && fs::read(&backup).unwrap() != good, "H33");
+        assert!(fs::read(kept(1)).unwrap() == good, "H33: the earlier one stays");
+        assert!(!kept(2).exists(), "H33: once");
+    }
+    // A damaged backup is not replaced either.
+    fs::write(&backup, b"damaged").unwrap();
+    add(&host, &user);
+    assert_eq!(operate(&host, &SyncRequest::Upkeep)["failures"], 0);
+    assert_eq!(fs::read(kept(2)).unwrap(), b"damaged", "H33");
+}
+
+#[test]
+fn failures_of_the_upkeep_are_counted() {
+    let host = host_with_backups();
+    let user = SyncUser::register(&host, "alice");
+    add(&host, &user);
+    fs::remove_dir(host.path("backup")).unwrap();
+    fs::write(host.path("backup"), "no folder").unwrap();
+    let failures = operate(&host, &SyncRequest::Upkeep)["failures"].clone();
+    assert_eq!(failures, 2, "H30: the database and the accounts");
+    let status = operate(&host, &SyncRequest::Status);
+    assert_eq!(status["numbers"]["sync_upkeep_failures_total"], 2, "H30");
+    assert!(host.get("/metrics").contains("\nfastness_sync_upkeep_failures_total 2\n"));
+    fs::remove_file(host.path("backup")).unwrap();
+    assert_eq!(operate(&host, &SyncRequest::Upkeep)["failures"], 0);
+    assert!(host.path("backup/accounts.backup").is_file());
+}
+
+/// A request without a server has no options of one.
+#[test]
+fn a_request_without_a_server_leaves_backups_as_they_are() {
+    let host = host_with_backups();
+    let user = SyncUser::register(&host, "alice");
+    assert_eq!(add(&host, &user), 0, "MR10: no backup reaches it");
+    let host = host.stopped();
+    let path = format!("/{}/notes", user.identity());
+    operate(&host, &SyncRequest::Clients { path });
+    let host = host.started();
+    assert_eq!(add(&host, &user), 0, "MR10: no backup reaches it");
 }

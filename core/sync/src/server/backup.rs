@@ -38,6 +38,17 @@ impl ServerReplica {
         Ok(seq)
     }
 
+    /// Returns the identity of the database that a backup is of. The backup stays one.
+    ///
+    /// # Errors
+    /// If the file does not exist, has another key, or is damaged or no database.
+    pub fn database_of(options: &StoreOptions, backup: &Path) -> ServerResult<[u8; 16]> {
+        let store = options.open(backup)?;
+        let database = (&store.snapshot()).meta()?.database;
+        store.close()?;
+        Ok(database)
+    }
+
     /// Tells the database whether its operator makes backups.
     ///
     /// # Errors
