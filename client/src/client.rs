@@ -113,6 +113,12 @@ impl Client {
         self.ask(|reply| Message::LogOut(user.clone(), reply))?
     }
 
+    /// Logs a user out, without a wait for the user store, whose failure its event reports.
+    pub(crate) fn begin_log_out(&self, user: &UserId) {
+        let (reply, _) = channel();
+        self.driver.send(Message::LogOut(user.clone(), reply)).unwrap_or_default();
+    }
+
     /// Changes the password of a logged-in user. Every other login of the user ends.
     ///
     /// # Errors

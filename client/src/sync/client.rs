@@ -9,7 +9,7 @@ use super::login::Login;
 use super::message::{ConnectionHandle, ConnectionMessage, FileId};
 use super::reset::SyncOptions;
 use super::status::{SessionState, SharedStatus, Uploads};
-use super::table::{FileEntry, FileTable};
+use super::table::{FileShared, FileTable};
 use super::transport::Target;
 use super::worker::{FileWorker, WorkerParts};
 use crate::client::Client;
@@ -110,7 +110,7 @@ impl SyncClient {
     /// count while the session exists.
     ///
     /// A configuration that waits for initial data makes the first opening wait for what the server
-    /// has.
+    /// has, while the server can be reached: see [`SyncOptions::initial_data_timeout`].
     ///
     /// # Errors
     /// [`SyncCallError::File`] as [`FileRegistry::open_instance`], and for a configuration that is
@@ -133,7 +133,7 @@ impl SyncClient {
         };
         let replica = ClientReplica::new(instance.database()?, hook.clock.clone())?;
         let is_new = replica.meta()?.cursor == 0;
-        let policy = options.policy;
+        let (policy, timeout) = (options.policy, options.initial_data_timeout);
         let entry = state.table.open(path, || {
             let file = NewFile { replica: &replica, hook: &hook, options };
             state.start(configuration, file)
@@ -149,7 +149,7 @@ impl SyncClient {
         });
         let waits = configuration.sync().is_some_and(SyncPart::waits_for_initial_data);
         if is_new && waits {
-            file.download_all(Duration::MAX)?;
+            wait_for_initial_data(&file, timeout)?;
         }
         Ok(file)
     }
@@ -177,13 +177,13 @@ impl SyncState {
         &self,
         configuration: &Configuration,
         file: NewFile<'_>,
-    ) -> Result<(FileEntry, JoinHandle<()>), SyncCallError> {
+    ) -> Result<(FileShared, JoinHandle<()>), SyncCallError> {
         let (connection, share) = self.connection(configuration)?;
         let id = FileId(self.files.fetch_add(1, Ordering::Relaxed) + 1);
         let uploads = uploads(file.replica)?;
         let status = SharedStatus::new(SessionState::WaitingForAccessToken, uploads);
         let (sender, inbox) = channel();
-        let entry = FileEntry {
+        let entry = FileShared {
             status: Arc::new(status),
             inbox: sender.clone(),
             listeners: Arc::default(),
@@ -203,7 +203,7 @@ impl SyncState {
             _share: share,
         });
         let thread = Builder::new().name("fastness-file".to_owned()).spawn(move || worker.run());
-        let thread = thread.map_err(|_| SyncCallError::Closed)?;
+        let thread = thread.map_err(SyncCallError::closed)?;
         file.hook.attach(sender.clone());
         connection.send(ConnectionMessage::Attach(id, sender));
         Ok((entry, thread))
@@ -225,10 +225,10 @@ impl SyncState {
         let config = self.client.config();
         let within = config.connect_timeout;
         let target = Target::new(key.address.clone(), &key.roots, &config.proxy, within)?;
-        let new = NewConnection::new().map_err(|_| SyncCallError::Closed)?;
+        let new = NewConnection::new().map_err(SyncCallError::closed)?;
         let handle = new.handle.clone();
         let login = Login::new(&self.client, &key.user, &handle);
-        let thread = new.start(target, login, seed()?).map_err(|_| SyncCallError::Closed)?;
+        let thread = new.start(target, login, seed()?).map_err(SyncCallError::closed)?;
         let share = Arc::new(());
         let clones = (handle.clone(), Arc::clone(&share));
         connections.push(Connection { key, handle, thread, share });
@@ -255,6 +255,16 @@ impl SyncState {
     }
 }
 
+/// Waits for what the server has, while the server can be reached.
+fn wait_for_initial_data(file: &SyncedFile, timeout: Duration) -> Result<(), SyncCallError> {
+    loop {
+        match file.download_all(timeout) {
+            Err(SyncCallError::TimedOut) if file.is_connected() && !timeout.is_zero() => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Returns the progress of the uploads of a file that is opened.
 fn uploads(replica: &ClientReplica) -> Result<Uploads, SyncCallError> {
     let meta = replica.meta()?;
@@ -266,7 +276,7 @@ fn uploads(replica: &ClientReplica) -> Result<Uploads, SyncCallError> {
 
 fn seed() -> Result<u64, SyncCallError> {
     let mut seed = [0; 8];
-    OsRandom.fill(&mut seed).map_err(|_| SyncCallError::Closed)?;
+    OsRandom.fill(&mut seed).map_err(SyncCallError::closed)?;
     Ok(u64::from_le_bytes(seed))
 }
 

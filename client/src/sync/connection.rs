@@ -1,5 +1,6 @@
 //! The thread of a connection: one WebSocket to a server for the files of a user.
 //!
+//! - CS7 A frame is sent on the connection that it was made for, or not at all.
 //! - CS3 The thread never blocks but in its own wait: a server that does not answer, a file that is
 //!   being merged and an app that holds a transaction delay no other file.
 
@@ -132,13 +133,24 @@ impl ConnectionDriver {
                 self.files.remove(&id);
                 self.numbers.retain(|_, file| *file != id);
             }
-            ConnectionMessage::Send(bytes) => self.send_of_file(bytes),
-            ConnectionMessage::WantNumber(id) => self.number(id),
+            ConnectionMessage::Send(connection, bytes) if self.is_at(connection) => {
+                self.send_of_file(bytes);
+            }
+            ConnectionMessage::WantNumber(id, connection) if self.is_at(connection) => {
+                self.number(id);
+            }
+            // The file learns that the connection is lost, and binds again.
+            ConnectionMessage::Send(..) | ConnectionMessage::WantNumber(..) => {}
             ConnectionMessage::Login(event) => self.login_event(event),
             ConnectionMessage::Connected(attempt, outcome) => self.connected(attempt, outcome),
             ConnectionMessage::Reconnect => self.input(ClientConnectionInput::Reconnect),
             ConnectionMessage::Stop => {}
         }
+    }
+
+    /// Returns whether a connection is the one that is ready.
+    fn is_at(&self, connection: u64) -> bool {
+        self.online.is_some_and(|terms| terms.connection == connection)
     }
 
     /// Sends a frame of a session. Threads of files bind in any order, and the server refuses a
@@ -189,16 +201,16 @@ impl ConnectionDriver {
 
     fn set_login(&mut self, state: LoginState) {
         if std::mem::replace(&mut self.login_state, state) != state {
-            self.tell(|| FileMessage::Login(state));
+            self.notify_files(|| FileMessage::Login(state));
         }
     }
 
     fn report(&self, failure: &Failure) {
-        self.tell(|| FileMessage::Failed(failure.clone()));
+        self.notify_files(|| FileMessage::Failed(failure.clone()));
     }
 
     /// Sends a message to all files. One whose thread has ended needs none.
-    fn tell(&self, message: impl Fn() -> FileMessage) {
+    fn notify_files(&self, message: impl Fn() -> FileMessage) {
         self.files.values().for_each(|file| file.send(message()).unwrap_or_default());
     }
 
@@ -212,7 +224,7 @@ impl ConnectionDriver {
                 self.input(ClientConnectionInput::Connected);
             }
             Err(error) => {
-                self.tell(|| FileMessage::Waiting(error.to_string()));
+                self.notify_files(|| FileMessage::Waiting(error.to_string()));
                 self.input(ClientConnectionInput::Disconnected);
             }
         }
@@ -258,15 +270,15 @@ impl ConnectionDriver {
             ClientConnectionOutput::RefreshToken => self.login.refresh(),
             ClientConnectionOutput::LogOut(code) => self.log_out(code),
             ClientConnectionOutput::Online { window_bytes, clock_offset_ms } => {
-                let terms = OnlineTerms { window_bytes, clock_offset_ms };
+                let terms = OnlineTerms { connection: self.attempt, window_bytes, clock_offset_ms };
                 self.online = Some(terms);
-                self.tell(|| FileMessage::Online(terms));
+                self.notify_files(|| FileMessage::Online(terms));
             }
             ClientConnectionOutput::Offline => {
                 self.online = None;
                 self.last_bound = 0;
                 self.numbers.clear();
-                self.tell(|| FileMessage::Offline);
+                self.notify_files(|| FileMessage::Offline);
             }
             ClientConnectionOutput::Report(report) => {
                 let code = i64::from(report.code.0);

@@ -26,8 +26,12 @@ pub enum SyncCallError {
         /// Reason for people.
         reason: String,
     },
-    /// The sync client is closed, or the system refused threads.
-    Closed,
+    /// The sync client has no session for the file: the system refused a thread, a socket or random
+    /// bytes.
+    Closed {
+        /// Reason for people.
+        reason: String,
+    },
 }
 
 impl From<fastness::Error> for SyncCallError {
@@ -51,6 +55,13 @@ impl From<fastness_sync::client::ClientError> for SyncCallError {
     }
 }
 
+impl SyncCallError {
+    /// Returns the error of a session that the system does not permit.
+    pub(super) fn closed(cause: impl fmt::Display) -> Self {
+        Self::Closed { reason: cause.to_string() }
+    }
+}
+
 impl std::error::Error for SyncCallError {}
 
 impl fmt::Display for SyncCallError {
@@ -67,7 +78,7 @@ impl fmt::Display for SyncCallError {
             Self::TimedOut => f.write_str("the time is over; the transfer continues"),
             Self::Cancelled => f.write_str("the call was cancelled; the transfer continues"),
             Self::Stopped { reason } => write!(f, "the session has stopped: {reason}"),
-            Self::Closed => f.write_str("the sync client is closed; open another"),
+            Self::Closed { reason } => write!(f, "no session can be started: {reason}"),
         }
     }
 }

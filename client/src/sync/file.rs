@@ -1,7 +1,7 @@
 //! A synced file as an app has it.
 //!
 //! - CS5 A wait ends: with the transfer, the time, a cancellation or the session, and at once on a
-//!   thread that must not block or is in a transaction of the file.
+//!   thread that must not block, is in a transaction of the file, or serves it: in a callback.
 
 use super::error::SyncCallError;
 use super::event::SyncEvent;
@@ -11,7 +11,7 @@ use super::progress::{
 };
 use super::reset::ResetPolicy;
 use super::status::{SessionState, Uploads, WaitBounds};
-use super::table::{FileEntry, FileTable};
+use super::table::{FileShared, FileTable};
 use crate::cancellation::Cancellation;
 use fastness::Time;
 use fastness::config::Configuration;
@@ -36,7 +36,7 @@ pub(crate) struct OpenFile {
     pub(crate) configuration: Configuration,
     pub(crate) registry: FileRegistry,
     pub(crate) replica: ClientReplica,
-    pub(crate) entry: FileEntry,
+    pub(crate) entry: FileShared,
     pub(crate) table: Arc<FileTable>,
     pub(crate) policy: ResetPolicy,
     /// Present until the file is dropped.
@@ -74,7 +74,7 @@ impl SyncedFile {
     }
 
     /// Calls `listener` for each event, on the thread of the file: it delays the session of this
-    /// file, and no other.
+    /// file, and no other. A wait for this file in a listener fails at once.
     pub fn on_event(&self, listener: impl Fn(&SyncEvent) + Send + Sync + 'static) {
         self.0.entry.listeners.add(listener);
     }
@@ -163,10 +163,12 @@ impl SyncedFile {
     /// with the server when it can be reached.
     ///
     /// # Errors
-    /// If the reset cannot be recorded.
+    /// If the reset cannot be recorded; under [`ResetPolicy::Manual`] as [`SyncedFile::upload_all`]
+    /// on a thread that must not block.
     pub fn simulate_reset(&self) -> Result<(), SyncCallError> {
         match self.0.policy {
             ResetPolicy::Manual => {
+                self.require_blocking()?;
                 let now = Time(i64::try_from(super::clock::wall_ms()).unwrap_or(i64::MAX));
                 self.stop_for_reset();
                 self.0.registry.simulate_reset(&self.0.configuration, now)?;
@@ -199,7 +201,7 @@ impl SyncedFile {
 
     fn require_blocking(&self) -> Result<(), SyncCallError> {
         let path = || self.0.configuration.path().to_path_buf();
-        if !self.0.registry.may_block() {
+        if !self.0.registry.may_block() || self.0.entry.status.is_own_thread() {
             let error = fastness::InstanceError::BlockingForbidden { path: path() };
             return Err(fastness::Error::from(error).into());
         }
@@ -252,7 +254,7 @@ impl Drop for OpenFile {
         if let Some(instance) = instance {
             let last = FileMessage::Close(instance);
             // The instance that comes back closes the file here, outside of the lock of the table.
-            drop(self.table.close(self.configuration.path(), last));
+            drop(self.table.close((self.configuration.path(), &self.entry), last));
         }
     }
 }

@@ -36,9 +36,9 @@ impl Login {
         self.renewal.expired();
     }
 
-    /// Logs the user out.
+    /// Logs the user out, without a wait for the disk.
     pub(crate) fn log_out(&self) {
         // The user store reports its failure to the callbacks of the client.
-        self.client.log_out(&self.user).unwrap_or_default();
+        self.client.begin_log_out(&self.user);
     }
 }

@@ -64,6 +64,8 @@ pub(crate) enum LoginState {
 /// Terms of a connection that is ready.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OnlineTerms {
+    /// Number of the connection: numbers of sessions begin again with each one.
+    pub(crate) connection: u64,
     pub(crate) window_bytes: u64,
     /// Time of the server minus that of the connection's clock.
     pub(crate) clock_offset_ms: i64,
@@ -82,10 +84,10 @@ pub(crate) enum ConnectionMessage {
     Attach(FileId, Sender<FileMessage>),
     /// A file that no longer does.
     Detach(FileId),
-    /// A frame of a session.
-    Send(Vec<u8>),
-    /// A file wants a number for its session.
-    WantNumber(FileId),
+    /// A frame of a session of a connection. One of an earlier connection is dropped.
+    Send(u64, Vec<u8>),
+    /// A file wants a number for its session of a connection.
+    WantNumber(FileId, u64),
     /// An event of the login.
     Login(SessionEvent),
     /// An attempt to connect has ended.

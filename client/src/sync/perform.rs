@@ -6,7 +6,6 @@
 )]
 
 use super::event::SyncEvent;
-use super::message::ConnectionMessage;
 use super::progress::UploadCounts;
 use super::reset::{CompletedReset, ResetPolicy};
 use super::status::Uploads;
@@ -17,6 +16,7 @@ use fastness_sync::client::{ClientError, FileEvent, ResetMode, StoredReport};
 use fastness_sync::frame::{Code, Item};
 use fastness_sync::session::{ClientInput, ClientOutput};
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Outputs that no frame borrows.
@@ -74,8 +74,8 @@ impl FileWorker {
         }
         if let Some(before) = &self.parts.options.before {
             let snapshot = self.file.replica().database().snapshot();
-            let snapshot = snapshot.map_err(ClientError::File);
-            before(&self.check(snapshot)?);
+            let snapshot = self.check(snapshot.map_err(ClientError::File))?;
+            self.call_hook("before_reset", || before(&snapshot));
         }
         let path = self.parts.registry.draw_backup(now()).map_err(ClientError::File);
         let path = self.check(path)?;
@@ -137,12 +137,8 @@ impl FileWorker {
 
     fn other(&mut self, output: ClientOutput<'_>, later: &mut Later) {
         match output {
-            ClientOutput::Send(bytes) => {
-                self.parts.connection.send(ConnectionMessage::Send(bytes));
-            }
-            ClientOutput::WantNumber => {
-                self.parts.connection.send(ConnectionMessage::WantNumber(self.parts.id));
-            }
+            ClientOutput::Send(bytes) => self.send(bytes),
+            ClientOutput::WantNumber => self.want_number(),
             ClientOutput::DownloadComplete { number } => {
                 self.progress.marked(number);
                 self.parts.entry.status.change(|status| status.marks.insert(number));
@@ -153,6 +149,14 @@ impl FileWorker {
             }
             // The file performs all others.
             other => later.extend(detached(other)),
+        }
+    }
+
+    /// Calls a hook of the app. One that panics is reported, and the reset continues.
+    fn call_hook(&self, name: &str, hook: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(hook)).is_err() {
+            let message = format!("the hook {name} of the app has panicked");
+            self.report(SyncError::Session { code: 0, message });
         }
     }
 
@@ -177,8 +181,8 @@ impl FileWorker {
             let completed = Arc::new(CompletedReset { report, backup: backup.take() });
             if let Some(after) = &self.parts.options.after {
                 let snapshot = self.file.replica().database().snapshot();
-                let snapshot = snapshot.map_err(ClientError::File);
-                after(&self.check(snapshot)?, &completed);
+                let snapshot = self.check(snapshot.map_err(ClientError::File))?;
+                self.call_hook("after_reset", || after(&snapshot, &completed));
             }
             self.parts.entry.listeners.notify(&SyncEvent::ResetCompleted(completed));
             let acknowledged = self.file.replica().acknowledge_report(number);

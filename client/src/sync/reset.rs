@@ -7,6 +7,7 @@ use fastness_sync::outcome::{Outcome, Writer};
 use fastness_sync::reset::{Reported, ResetReport};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Treatment of the app's own writes by a client reset.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -34,18 +35,28 @@ type BeforeReset = dyn Fn(&Snapshot) + Send + Sync;
 type AfterReset = dyn Fn(&Snapshot, &CompletedReset) + Send + Sync;
 
 /// Options of a synced file.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct SyncOptions {
     pub(crate) policy: ResetPolicy,
+    pub(crate) initial_data_timeout: Duration,
     pub(crate) before: Option<Arc<BeforeReset>>,
     pub(crate) after: Option<Arc<AfterReset>>,
 }
 
 impl SyncOptions {
-    /// Returns the defaults: [`ResetPolicy::Recover`], and no hooks.
+    /// Returns the defaults: [`ResetPolicy::Recover`], no hooks, and 30 s for initial data.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Sets how long the first opening of a configuration that waits for initial data waits for a
+    /// server that cannot be reached. It then fails with [`crate::SyncCallError::TimedOut`], and
+    /// the next opening waits again.
+    #[must_use]
+    pub const fn initial_data_timeout(mut self, timeout: Duration) -> Self {
+        self.initial_data_timeout = timeout;
+        self
     }
 
     /// Sets the treatment of own writes by a client reset.
@@ -72,6 +83,13 @@ impl SyncOptions {
     ) -> Self {
         self.after = Some(Arc::new(after));
         self
+    }
+}
+
+impl Default for SyncOptions {
+    fn default() -> Self {
+        let initial_data_timeout = Duration::from_secs(30);
+        Self { policy: ResetPolicy::default(), initial_data_timeout, before: None, after: None }
     }
 }
 

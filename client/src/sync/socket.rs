@@ -5,6 +5,9 @@ use std::net::{TcpStream, ToSocketAddrs as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+/// Longest time to connect.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// A TCP socket.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -16,7 +19,9 @@ pub(super) struct Socket {
 impl Socket {
     /// Connects to one of the addresses of a host; all that follows must end within the time too.
     pub(super) fn connect(host: &str, port: u16, within: Duration) -> io::Result<Self> {
-        let deadline = Instant::now() + within;
+        let now = Instant::now();
+        // A time beyond the clock is as good as one without an end.
+        let deadline = now.checked_add(within).unwrap_or_else(|| now + LONGEST);
         let mut failure = io::Error::from(io::ErrorKind::NotFound);
         for address in (host, port).to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, left(deadline)?) {
@@ -71,5 +76,18 @@ impl Write for Socket {
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.tcp.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_time_without_an_end_is_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        Socket::connect("127.0.0.1", port, Duration::MAX).unwrap();
     }
 }

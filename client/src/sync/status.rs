@@ -3,7 +3,8 @@
 use super::error::SyncCallError;
 use crate::cancellation::Cancellation;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 /// State of the session of a file; the numbers are those of the original.
@@ -49,6 +50,8 @@ pub(crate) struct Uploads {
 pub(crate) struct SharedStatus {
     status: Mutex<Status>,
     changed: Condvar,
+    /// The thread that changes the status: none that it waits for.
+    own_thread: OnceLock<ThreadId>,
 }
 
 /// Bounds of a wait.
@@ -68,7 +71,17 @@ impl SharedStatus {
             marks: BTreeSet::new(),
             last_mark: 0,
         };
-        Self { status: Mutex::new(status), changed: Condvar::new() }
+        Self { status: Mutex::new(status), changed: Condvar::new(), own_thread: OnceLock::new() }
+    }
+
+    /// Notes that the calling thread is that of the file.
+    pub(crate) fn set_own_thread(&self) {
+        self.own_thread.get_or_init(|| thread::current().id());
+    }
+
+    /// Returns whether the calling thread is that of the file, as in a callback.
+    pub(crate) fn is_own_thread(&self) -> bool {
+        self.own_thread.get() == Some(&thread::current().id())
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Status> {

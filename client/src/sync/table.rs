@@ -14,14 +14,14 @@ use std::thread::{self, JoinHandle};
 
 /// A synced file.
 #[derive(Clone)]
-pub(crate) struct FileEntry {
+pub(crate) struct FileShared {
     pub(crate) status: Arc<SharedStatus>,
     pub(crate) inbox: Sender<FileMessage>,
     pub(crate) listeners: Arc<SyncListeners>,
 }
 
 struct Slot {
-    entry: FileEntry,
+    entry: FileShared,
     /// Handles of the app.
     opens: usize,
     has_ended: bool,
@@ -41,14 +41,15 @@ impl FileTable {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Attaches to a file: to the thread that it has, or to the one that `start` makes.
+    /// Attaches to a file: to the thread that it has, or to the one that `start` makes. Handles of
+    /// a session that has ended keep that session, and count no longer.
     pub(crate) fn open<E>(
         &self,
         path: &Path,
-        start: impl FnOnce() -> Result<(FileEntry, JoinHandle<()>), E>,
-    ) -> Result<FileEntry, E> {
+        start: impl FnOnce() -> Result<(FileShared, JoinHandle<()>), E>,
+    ) -> Result<FileShared, E> {
         let mut slots = self.slots();
-        if let Some(slot) = slots.get_mut(path).filter(|slot| !slot.has_ended || slot.opens > 0) {
+        if let Some(slot) = slots.get_mut(path).filter(|slot| !slot.has_ended) {
             slot.opens += 1;
             if slot.opens == 1 {
                 slot.entry.inbox.send(FileMessage::Revive).unwrap_or_default();
@@ -65,9 +66,14 @@ impl FileTable {
 
     /// Detaches from a file. The last handle gives what keeps the file open to the thread of the
     /// file, or gets it back to drop it.
-    pub(crate) fn close(&self, path: &Path, last: FileMessage) -> Option<FileMessage> {
+    pub(crate) fn close(
+        &self,
+        (path, shared): (&Path, &FileShared),
+        last: FileMessage,
+    ) -> Option<FileMessage> {
         let mut slots = self.slots();
-        let Some(slot) = slots.get_mut(path) else { return Some(last) };
+        let is_of = |slot: &&mut Slot| Arc::ptr_eq(&slot.entry.status, &shared.status);
+        let Some(slot) = slots.get_mut(path).filter(is_of) else { return Some(last) };
         slot.opens = slot.opens.saturating_sub(1);
         if slot.opens > 0 {
             return Some(last);

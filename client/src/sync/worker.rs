@@ -14,7 +14,7 @@ use super::message::{
 use super::progress::{ProgressBook, ProgressDirection, ProgressRequest, UploadCounts};
 use super::reset::{ResetPolicy, SyncOptions};
 use super::status::SessionState;
-use super::table::{FileEntry, FileTable};
+use super::table::{FileShared, FileTable};
 use fastness::Time;
 use fastness::config::Configuration;
 use fastness::instance::{FileRegistry, Instance, SyncError};
@@ -22,6 +22,7 @@ use fastness_sync::client::{ClientError, ClientReplica, ClientResult, ResetMode,
 use fastness_sync::frame::{Action, Code, Compression, Empty, Failed, Frame, Message, Packet};
 use fastness_sync::session::{ClientInput, ClientSession};
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -40,7 +41,7 @@ pub(crate) struct WorkerParts {
     pub(crate) registry: FileRegistry,
     pub(crate) replica: ClientReplica,
     pub(crate) hook: Arc<FileHook>,
-    pub(crate) entry: FileEntry,
+    pub(crate) entry: FileShared,
     pub(crate) connection: ConnectionHandle,
     pub(crate) table: Arc<FileTable>,
     pub(crate) inbox: Receiver<FileMessage>,
@@ -79,6 +80,8 @@ pub(super) enum SessionEnd {
     Simulated(Sender<()>),
     /// The file failed.
     Failed(ClientError),
+    /// A panic, as of a value of the app that was dropped.
+    Panicked,
 }
 
 pub(super) type Step = ControlFlow<SessionEnd>;
@@ -104,20 +107,28 @@ impl FileWorker {
         }
     }
 
-    /// Runs until the session ends.
+    /// Runs until the session ends. A panic ends it, too: the file can be opened again.
     pub(crate) fn run(mut self) {
+        self.parts.entry.status.set_own_thread();
+        let end = catch_unwind(AssertUnwindSafe(|| self.serve())).unwrap_or_else(|_| {
+            self.parts.table.end(self.parts.configuration.path(), true);
+            SessionEnd::Panicked
+        });
+        self.finish(end);
+    }
+
+    fn serve(&mut self) -> SessionEnd {
         self.file.mode = self.mode();
         let mut next = self.deliver_reports(None);
-        let end = loop {
+        loop {
             if let ControlFlow::Break(end) = next {
                 let is_final = !matches!(end, SessionEnd::Closed);
                 if self.parts.table.end(self.parts.configuration.path(), is_final) {
-                    break end;
+                    return end;
                 }
             }
             next = self.step();
-        };
-        self.finish(end);
+        }
     }
 
     /// Returns the treatment of own operations. A copied file keeps them in any case.
@@ -197,7 +208,7 @@ impl FileWorker {
     }
 
     fn go_online(&mut self, terms: OnlineTerms) -> Step {
-        let OnlineTerms { window_bytes, clock_offset_ms } = terms;
+        let OnlineTerms { window_bytes, clock_offset_ms, .. } = terms;
         let server = self.clock.now_ms().saturating_add_signed(clock_offset_ms);
         self.parts.hook.clock.synchronize(server);
         self.online = Some(terms);
@@ -232,7 +243,22 @@ impl FileWorker {
         if number > 0
             && let Ok(bytes) = Frame::new(number, Message::Unbind(Empty)).encode(Compression::Never)
         {
-            self.parts.connection.send(ConnectionMessage::Send(bytes));
+            self.send(bytes);
+        }
+    }
+
+    /// Sends a frame of the session, unless the connection is lost.
+    pub(super) fn send(&self, bytes: Vec<u8>) {
+        if let Some(OnlineTerms { connection, .. }) = self.online {
+            self.parts.connection.send(ConnectionMessage::Send(connection, bytes));
+        }
+    }
+
+    /// Asks for a number for the session, unless the connection is lost.
+    pub(super) fn want_number(&self) {
+        if let Some(OnlineTerms { connection, .. }) = self.online {
+            let message = ConnectionMessage::WantNumber(self.parts.id, connection);
+            self.parts.connection.send(message);
         }
     }
 
@@ -334,8 +360,9 @@ impl FileWorker {
 
     fn set_state(&self) {
         self.change_state(match self.login {
-            LoginState::LoggedOut => SessionState::Inactive,
+            // Inactive once the file is closed.
             _ if self.closing.is_some() => SessionState::Dying,
+            LoginState::LoggedOut => SessionState::Inactive,
             LoginState::LoggedIn => SessionState::Active,
             LoginState::Waiting => SessionState::WaitingForAccessToken,
         });
@@ -362,18 +389,27 @@ impl FileWorker {
     fn finish(self, end: SessionEnd) {
         self.unbind();
         self.parts.connection.send(ConnectionMessage::Detach(self.parts.id));
-        let Self { parts, file, closing, .. } = self;
+        let Self { parts, file, closing, progress, .. } = self;
+        // Callbacks of the app are dropped, which may panic.
+        catch_unwind(AssertUnwindSafe(|| drop(progress))).unwrap_or_default();
         let WorkerParts { configuration, registry, replica, entry, .. } = parts;
-        let FileEntry { status, listeners, .. } = entry;
+        let FileShared { status, listeners, .. } = entry;
         let set = |state, failure: Option<String>| {
             status.change(|status| {
                 (status.state, status.is_connected) = (state, false);
                 status.failure = failure;
             });
         };
+        let fail = |message: String| {
+            set(SessionState::Error, Some(message.clone()));
+            let error = SyncError::Session { code: 0, message };
+            handle(&configuration, &error);
+            listeners.notify(&SyncEvent::Failed(error));
+        };
         drop((file, replica));
         match end {
             SessionEnd::Closed | SessionEnd::Stopped => {
+                drop(closing);
                 set(SessionState::Inactive, None);
                 listeners.notify(&SyncEvent::State(SessionState::Inactive));
             }
@@ -395,11 +431,11 @@ impl FileWorker {
             }
             SessionEnd::Failed(error) => {
                 drop(closing);
-                let message = error.to_string();
-                set(SessionState::Error, Some(message.clone()));
-                let error = SyncError::Session { code: 0, message };
-                handle(&configuration, &error);
-                listeners.notify(&SyncEvent::Failed(error));
+                fail(error.to_string());
+            }
+            SessionEnd::Panicked => {
+                drop(closing);
+                fail("a panic has ended the session; open the file again".to_owned());
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Synced files over real sockets, and a server in memory.
 
+mod callbacks;
 mod peer;
 mod progress;
 mod resets;

@@ -2,7 +2,7 @@
 
 use super::support::{FOREVER, TestApp, TestServer, write};
 use fastness_client::{Progress, ProgressDirection, ProgressMode, SyncedFile};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 fn listen(file: &SyncedFile, kind: (ProgressDirection, ProgressMode)) -> Receiver<Progress> {
     let (sender, progress) = channel();
@@ -24,7 +24,10 @@ fn read_all(progress: &Receiver<Progress>) -> Vec<Progress> {
                 seen.push(next);
             }
             // The listener was removed, and its sender with it.
-            Err(_) => return seen,
+            Err(end) => {
+                assert_eq!(end, RecvTimeoutError::Disconnected, "CS4: {seen:?}");
+                return seen;
+            }
         }
     }
 }
@@ -67,10 +70,11 @@ fn a_listener_of_all_changes_goes_on_until_it_is_removed() {
         write(&file, id, "text");
         file.upload_all(FOREVER).unwrap();
         let complete = |progress: &Progress| progress.is_complete() && progress.transferred > 0;
-        assert!(progress.iter().any(|progress| complete(&progress)));
+        while !complete(&progress.recv_timeout(FOREVER).expect("CS4: the upload completes")) {}
     }
     listener.remove();
     write(&file, 4, "text");
     file.upload_all(FOREVER).unwrap();
-    assert!(progress.recv_timeout(FOREVER).is_err(), "the listener is dropped");
+    let end = progress.recv_timeout(FOREVER);
+    assert_eq!(end, Err(RecvTimeoutError::Disconnected), "the listener is dropped");
 }

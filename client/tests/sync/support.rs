@@ -28,6 +28,7 @@ pub(crate) struct ServerState {
     /// A connection of an earlier generation ends.
     pub(crate) generation: AtomicU64,
     is_stopped: AtomicBool,
+    is_refusing: AtomicBool,
     /// Lifetime of tokens.
     pub(crate) token_ms: AtomicU64,
     /// Number of the last token; those below `refused` are refused.
@@ -63,6 +64,7 @@ impl TestServer {
             snapshots: Mutex::new(SnapshotPool::new(2)),
             generation: AtomicU64::new(0),
             is_stopped: AtomicBool::new(false),
+            is_refusing: AtomicBool::new(false),
             token_ms: AtomicU64::new(600_000),
             tokens: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -87,6 +89,17 @@ impl TestServer {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Ends each connection from now on at once.
+    pub(crate) fn refuse(&self) {
+        self.state.is_refusing.store(true, Ordering::SeqCst);
+        self.cut();
+    }
+
+    /// Serves connections again.
+    pub(crate) fn accept(&self) {
+        self.state.is_refusing.store(false, Ordering::SeqCst);
+    }
+
     /// Cuts all connections.
     pub(crate) fn cut(&self) {
         self.state.generation.fetch_add(1, Ordering::SeqCst);
@@ -109,6 +122,11 @@ impl TestServer {
         self.state.snapshots.lock().unwrap().clear();
         drop(replica);
         self.cut();
+    }
+
+    /// Returns the number of entries that the server has.
+    pub(crate) fn head(&self) -> u64 {
+        self.state.replica().status().unwrap().head
     }
 
     /// Returns the objects of the server as an app would see them.
@@ -138,6 +156,9 @@ fn serve(state: Arc<ServerState>, mut stream: TcpStream) {
     let mut head = [0; 9];
     stream.set_read_timeout(Some(FOREVER)).unwrap();
     if stream.peek(&mut head).unwrap_or_default() < head.len() {
+        return;
+    }
+    if state.is_refusing.load(Ordering::SeqCst) {
         return;
     }
     if head.starts_with(b"GET /sync") {

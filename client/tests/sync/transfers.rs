@@ -1,7 +1,9 @@
 //! Commits reach the server and other apps.
 
 use super::support::{FOREVER, TestApp, TestServer, texts, write};
+use fastness_client::{SyncCallError, SyncOptions};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 #[test]
 fn a_commit_reaches_the_other_app_and_wakes_its_observer() {
@@ -73,4 +75,37 @@ fn a_transaction_of_one_file_delays_no_other() {
     file.download_all(FOREVER).expect("CS3");
     drop(txn);
     busy.download_all(FOREVER).unwrap();
+}
+
+#[test]
+fn a_merge_of_several_entries_is_one_commit() {
+    let server = TestServer::new();
+    let (one, two) = (TestApp::new(&server), TestApp::new(&server));
+    let (mine, other) = (one.open(), two.open());
+    other.download_all(FOREVER).unwrap();
+    other.pause();
+    (1..=5).for_each(|id| write(&mine, id, "text"));
+    mine.upload_all(FOREVER).unwrap();
+    let (before, changes) = other.database().subscribe().unwrap();
+    other.resume();
+    let seen = changes.recv(FOREVER).expect("the merge wakes the observer");
+    assert!(seen.is_remote, "CS2");
+    assert_eq!(seen.classes["Note"].inserted.len(), 5, "CS2: one commit");
+    assert_eq!(texts(other.database()).len(), 5);
+    let notes = before.objects("Note").and_then(|notes| notes.iter().map(Iterator::count));
+    assert_eq!(notes.unwrap_or_default(), 0, "CS2: a snapshot stays as it is");
+}
+
+#[test]
+fn initial_data_of_a_server_that_is_not_there_is_waited_for_within_a_time() {
+    let server = TestServer::new();
+    let app = TestApp::new(&server);
+    let configuration = app.builder().wait_for_initial_data().build().unwrap();
+    let options = || SyncOptions::new().initial_data_timeout(Duration::from_millis(100));
+    server.refuse();
+    let outcome = app.sync.open_file_with(&configuration, options());
+    assert_eq!(outcome.map(drop), Err(SyncCallError::TimedOut), "CS5");
+    server.accept();
+    app.sync.reconnect();
+    app.sync.open_file_with(&configuration, options().initial_data_timeout(FOREVER)).unwrap();
 }
