@@ -14,6 +14,7 @@ mod decode;
 mod encode;
 pub(crate) mod error;
 mod operation;
+mod text;
 
 pub use decode::{Operations, decode};
 pub use encode::{Encoder, encode};

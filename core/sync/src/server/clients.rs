@@ -174,7 +174,7 @@ impl ServerReplica {
 
 /// Returns the first number from one on that no client has had: neither in this file, nor, as
 /// objects and elements show, in a history that is lost.
-fn unused(txn: &mut WriteTxn, from: u32) -> ServerResult<u32> {
+pub(super) fn unused(txn: &mut WriteTxn, from: u32) -> ServerResult<u32> {
     let mut number = from;
     for entry in txn.tree(ELEMENTS)?.range(&client_key(from)[..]..)? {
         if *entry?.0 != client_key(number) {

@@ -19,6 +19,8 @@ pub enum ServerError {
     Offset(u64),
     /// As many databases as may be open are in use.
     TooManyDatabases,
+    /// No refused entry has this number, or its bytes are not kept.
+    NotKept(u64),
 }
 
 impl From<fastness::Error> for ServerError {
@@ -38,6 +40,7 @@ impl fmt::Display for ServerError {
             Self::NoClientNumber => f.write_str("all numbers of clients have been given out"),
             Self::Offset(offset) => write!(f, "the snapshot has no offset {offset}"),
             Self::TooManyDatabases => f.write_str("all databases that may be open are in use"),
+            Self::NotKept(number) => write!(f, "no refused entry {number} is kept"),
         }
     }
 }
@@ -50,7 +53,8 @@ impl std::error::Error for ServerError {
             | Self::UnknownClient(_)
             | Self::NoClientNumber
             | Self::Offset(_)
-            | Self::TooManyDatabases => None,
+            | Self::TooManyDatabases
+            | Self::NotKept(_) => None,
         }
     }
 }

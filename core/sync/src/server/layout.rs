@@ -49,8 +49,13 @@ pub(super) fn read_letter_key(key: &[u8]) -> ServerResult<u64> {
 }
 
 pub(super) fn read_seq_key(key: &[u8]) -> ServerResult<u64> {
-    let seq = key.try_into().map_err(|_| ServerError::Malformed(HISTORY))?;
-    Ok(u64::from_be_bytes(seq))
+    read_number_key(key, HISTORY)
+}
+
+/// Returns the number of a key of a tree.
+pub(super) fn read_number_key(key: &[u8], tree: &'static str) -> ServerResult<u64> {
+    let number = key.try_into().map_err(|_| ServerError::Malformed(tree))?;
+    Ok(u64::from_be_bytes(number))
 }
 
 /// A value of one of the trees.
@@ -263,16 +268,26 @@ impl FileRecord for EntryRefusal {
     const TREE: &'static str = DEAD_LETTERS;
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Problem> {
-        let number = reader.u8()?;
-        let code = RefusalCode::ALL.into_iter().find(|code| code.number() == number);
-        let operation = reader.u32()?.checked_sub(1);
-        Ok(Self { code: code.ok_or(Problem::Code)?, operation })
+        read_code(reader)
     }
 
     fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.push(self.code.number());
-        put_varint(bytes, self.operation.map_or(0, |operation| u64::from(operation) + 1));
+        write_code(self, bytes);
     }
+}
+
+/// Reads a refusal as a part of a record.
+pub(super) fn read_code(reader: &mut Reader<'_>) -> Result<EntryRefusal, Problem> {
+    let number = reader.u8()?;
+    let code = RefusalCode::ALL.into_iter().find(|code| code.number() == number);
+    let operation = reader.u32()?.checked_sub(1);
+    Ok(EntryRefusal { code: code.ok_or(Problem::Code)?, operation })
+}
+
+/// Writes a refusal as a part of a record.
+pub(super) fn write_code(refusal: &EntryRefusal, bytes: &mut Vec<u8>) {
+    bytes.push(refusal.code.number());
+    put_varint(bytes, refusal.operation.map_or(0, |operation| u64::from(operation) + 1));
 }
 
 /// Greatest number of an element of an author.

@@ -10,6 +10,7 @@
 //! - [`SessionDatabase`], [`SnapshotPool`]: a database behind a session.
 //! - [`Databases`]: many databases under a budget of open files.
 //! - [`ServerReplica::clients`], [`ServerReplica::expire`]: reports and decisions of the operator.
+//! - [`ServerReplica::refused_entries`], [`ServerReplica::retry`]: entries that were refused.
 //! - [`ServerReplica::back_up`], [`ServerReplica::begin_epoch`]: backups, and their return.
 //!
 //! - MR6 An entry with a conflicting definition is refused before it has a seq.
@@ -21,6 +22,8 @@
 //! - SV2 No two clients ever get one number.
 //! - SV3 The bytes of a snapshot depend on the state alone, however they are cut.
 //! - SV4 At most so many databases are open, and none that is in use is closed.
+//! - SV6 The newest refused entries are kept in bounded space.
+//! - SV7 A retry of one passes the checks of every entry, or changes nothing.
 //! - SY14 A crash leaves the file as before a call, or as after it.
 //!
 //! Specification: docs/sync.md#server-file. Model: `models::merge::server`. Check:
@@ -34,8 +37,10 @@ mod download;
 mod error;
 mod horizon;
 mod layout;
+mod refused;
 mod replica;
 mod report;
+mod retry;
 mod session_database;
 mod snapshot;
 mod snapshot_pool;
@@ -49,8 +54,10 @@ pub use download::{DownloadRequest, HistoryItem, HistoryPart};
 pub use error::{
     Answer, EntryRefusal, RefusalCode, ResumeRefusal, ServerError, ServerResult, UploadStop,
 };
+pub use refused::{KeptEntry, REFUSED_BYTES_MAX, REFUSED_MAX};
 pub use replica::{Opening, SKIPPED_CLIENTS, ServerReplica, ServerStatus};
 pub use report::{ClientReport, RefusedEntry};
+pub use retry::Retry;
 pub use session_database::{ReplyTo, SessionDatabase};
 pub use snapshot::{SnapshotReader, SnapshotSlice};
 pub use snapshot_pool::{PooledPart, SnapshotPool};

@@ -244,6 +244,7 @@ impl From<ServerError> for SessionFailure {
             ServerError::Store(_)
             | ServerError::Malformed(_)
             | ServerError::NoClientNumber
+            | ServerError::NotKept(_)
             | ServerError::TooManyDatabases => Code::STORE_FAILED,
         };
         if code == Code::STORE_FAILED {

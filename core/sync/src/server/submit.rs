@@ -8,6 +8,7 @@
 use super::content::{EntryAuthor, LastElements, check_content};
 use super::error::{Answer, EntryRefusal, RefusalCode, ServerResult, UploadStop};
 use super::layout::{ClientRecord, HistoryRecord, Meta, Point, client_key, letter_key, seq_key};
+use super::refused::{RefusedRecord, keep};
 use super::replica::ServerReplica;
 use super::state::StateTxn;
 use super::trees::{ReadTrees as _, put};
@@ -42,13 +43,13 @@ pub struct Submission<'a> {
 }
 
 /// A transaction that submits entries of one client.
-struct Batch {
-    txn: StateTxn,
-    meta: Meta,
-    head: Point,
-    id: u32,
-    client: ClientRecord,
-    now: u64,
+pub(super) struct Batch {
+    pub(super) txn: StateTxn,
+    pub(super) meta: Meta,
+    pub(super) head: Point,
+    pub(super) id: u32,
+    pub(super) client: ClientRecord,
+    pub(super) now: u64,
 }
 
 impl ServerReplica {
@@ -79,7 +80,7 @@ impl ServerReplica {
 }
 
 impl Batch {
-    fn submit(&mut self, bytes: &[u8], access: Access) -> ServerResult<Answer> {
+    pub(super) fn submit(&mut self, bytes: &[u8], access: Access) -> ServerResult<Answer> {
         let header = match Operations::new(bytes) {
             Ok(operations) => operations.header(),
             Err(error) => return Ok(Answer::Stopped(UploadStop::Header(error))),
@@ -109,12 +110,25 @@ impl Batch {
         Ok(match sequenced {
             Ok((seq, stamp)) => Answer::Sequenced { seq, stamp },
             Err(refusal) => {
-                if !fault::on(Fault::Sn19) {
-                    put(self.txn.trees(), &letter_key(self.id, header.client_seq), &refusal)?;
-                }
+                self.keep(refusal, (header, bytes))?;
                 Answer::Refused(refusal)
             }
         })
+    }
+
+    /// Notes a refusal: for the client, until it knows it, and for the operator.
+    fn keep(
+        &mut self,
+        refusal: EntryRefusal,
+        (header, bytes): (Header, &[u8]),
+    ) -> ServerResult<()> {
+        let Header { client_seq, .. } = header;
+        if !fault::on(Fault::Sn19) {
+            put(self.txn.trees(), &letter_key(self.id, client_seq), &refusal)?;
+        }
+        let (user, entry) = (self.client.user.clone(), bytes.to_vec());
+        let (client, at) = (self.id, self.now);
+        keep(self.txn.trees(), RefusedRecord { client, user, client_seq, at, refusal, entry })
     }
 
     fn check_header(&self, header: Header) -> Option<UploadStop> {

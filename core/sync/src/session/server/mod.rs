@@ -91,6 +91,12 @@ impl ServerSession {
         }
     }
 
+    /// Returns the number of entries that are not sent yet.
+    #[must_use]
+    pub const fn behind(&self) -> u64 {
+        self.head.saturating_sub(self.sent)
+    }
+
     /// Takes an input and appends the outputs. A session has no deadline: its connection has.
     pub fn handle<'a>(&mut self, input: ServerInput<'a>, out: &mut SessionOutputs<'a>) {
         if self.phase == SessionPhase::Ended {
