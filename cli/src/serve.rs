@@ -47,6 +47,9 @@ pub(crate) struct ServeArgs {
     /// Private key of the certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Serve no console, and no requests of administrators over HTTP.
+    #[arg(long)]
+    no_console: bool,
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
@@ -162,6 +165,7 @@ impl ServeArgs {
             .zip(self.tls_key.clone())
             .map(|(certificate, key)| TlsFiles { certificate, key });
         config.policy = self.policy.policy();
+        config.console = !self.no_console;
         self.limits.apply(&mut config);
         self.sync.apply(&mut config);
         Ok(config)

@@ -17,8 +17,12 @@ pub(crate) enum SyncCommand {
     Databases(ReportArgs),
     /// List the clients of a database, and how far behind they are.
     Clients(PathArgs),
-    /// List the refused entries of a database whose clients do not know yet.
+    /// List the refused entries of a database.
     DeadLetters(PathArgs),
+    /// Submit a refused entry again, in the name of its user and with the right to write.
+    Retry(LetterArgs),
+    /// Drop a refused entry; its client keeps its copy.
+    Discard(LetterArgs),
     /// End the connections of a user, or one connection; its client may connect again.
     Kick(KickArgs),
     /// Keep no more history for a client; if it returns, it may have to perform a client reset.
@@ -61,6 +65,15 @@ pub(crate) struct ExpireArgs {
     client: u32,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct LetterArgs {
+    #[command(flatten)]
+    path: PathArgs,
+    /// Number of the refused entry.
+    #[arg(long, value_name = "N")]
+    number: u64,
+}
+
 /// Columns of a list: heading and field.
 type Columns = [(&'static str, &'static str)];
 
@@ -87,10 +100,12 @@ const CLIENTS: &Columns = &[
     ("seconds since contact", "seconds_since_contact"),
 ];
 const DEAD_LETTERS: &Columns = &[
+    ("number", "number"),
     ("client", "client"),
     ("entry", "client_seq"),
     ("operation", "operation"),
     ("reason", "reason"),
+    ("seconds", "seconds"),
 ];
 
 /// Carries out a command about sync.
@@ -101,6 +116,12 @@ pub(crate) fn run(command: SyncCommand, out: &mut dyn Write) -> Result<u8, Failu
         SyncCommand::Clients(PathArgs { path, report }) => (SyncRequest::Clients { path }, report),
         SyncCommand::DeadLetters(PathArgs { path, report }) => {
             (SyncRequest::DeadLetters { path }, report)
+        }
+        SyncCommand::Retry(LetterArgs { path: PathArgs { path, report }, number }) => {
+            (SyncRequest::Retry { path, number }, report)
+        }
+        SyncCommand::Discard(LetterArgs { path: PathArgs { path, report }, number }) => {
+            (SyncRequest::Discard { path, number }, report)
         }
         SyncCommand::Kick(KickArgs { who, report }) => (SyncRequest::Kick { who }, report),
         SyncCommand::Expire(ExpireArgs { path: PathArgs { path, report }, client }) => {
@@ -131,7 +152,9 @@ fn show(request: &SyncRequest, report: &Value, out: &mut dyn Write) -> Result<()
         SyncRequest::Status => show_status(report, out)?,
         SyncRequest::Databases => list(DATABASES, &report["databases"], out)?,
         SyncRequest::Clients { .. } => list(CLIENTS, &report["clients"], out)?,
-        SyncRequest::DeadLetters { .. } => list(DEAD_LETTERS, &report["dead_letters"], out)?,
+        SyncRequest::DeadLetters { .. } => show_dead_letters(&report["dead_letters"], out)?,
+        SyncRequest::Retry { .. } => writeln!(out, "entry {} of the history", report["seq"])?,
+        SyncRequest::Discard { number, .. } => writeln!(out, "refused entry {number} is dropped")?,
         SyncRequest::Kick { .. } => writeln!(out, "connections ended: {}", report["ended"])?,
         SyncRequest::Expire { client, .. } => writeln!(out, "client {client} is expired")?,
         SyncRequest::Upkeep => writeln!(out, "the upkeep has run")?,
@@ -157,6 +180,19 @@ fn show_status(report: &Value, out: &mut dyn Write) -> Result<(), Failure> {
         number("sync_upkeep_failures_total")
     )?;
     list(CONNECTIONS, &report["connections"], out)
+}
+
+/// Prints the refused entries, and then the operations of each.
+fn show_dead_letters(letters: &Value, out: &mut dyn Write) -> Result<(), Failure> {
+    list(DEAD_LETTERS, letters, out)?;
+    for letter in letters.as_array().into_iter().flatten() {
+        for (index, operation) in letter["operations"].as_array().into_iter().flatten().enumerate()
+        {
+            let text = operation.as_str().unwrap_or_default();
+            writeln!(out, "{} operation {index}: {text}", letter["number"])?;
+        }
+    }
+    Ok(())
 }
 
 /// Prints a list; columns are as wide as their longest text.

@@ -29,6 +29,9 @@ pub const ADMIN_SOCKET: &str = "admin.socket";
 /// Refusal of an upkeep without a server, which alone knows its limits and the folder of backups.
 const NO_UPKEEP: &str = "no server runs; start it, and it does the upkeep with its own options";
 
+/// Name of the operator in logs, who has no account.
+const OPERATOR: &str = "operator";
+
 /// Accounts of the requests of the operator.
 pub(crate) struct AdminService {
     pub(crate) accounts: Arc<Accounts>,
@@ -39,8 +42,9 @@ pub(crate) struct AdminService {
 }
 
 impl AdminService {
-    /// Carries out a request: hashes, and waits for the disk.
-    fn execute(&self, request: &AdminRequest) -> AdminReply {
+    /// Carries out a request of the operator, or of the administrator with an identity: hashes, and
+    /// waits for the disk.
+    pub(crate) fn execute(&self, request: &AdminRequest, by: &str) -> AdminReply {
         let reply = if let AdminRequest::Backup { target } = request {
             match self.accounts.copy(target, &self.key) {
                 Ok(()) => AdminReply::Done,
@@ -50,16 +54,21 @@ impl AdminService {
             self.accounts.administer(now(), request, &*self.hasher)
         };
         let outcome = if let AdminReply::Refused(_) = reply { "refused" } else { "done" };
-        tracing::info!(request = request.name(), "operator: {outcome}");
+        if !matches!(request, AdminRequest::ListUsers) {
+            tracing::info!(request = request.name(), by, "operator: {outcome}");
+        }
         // Connections of accounts that were blocked or deleted end with them.
         self.hub.end_revoked();
         reply
     }
 
-    fn execute_sync(&self, request: &SyncRequest) -> SyncReply {
+    /// Carries out a request about sync.
+    pub(crate) fn execute_sync(&self, request: &SyncRequest, by: &str) -> SyncReply {
         let reply = self.hub.operate(request);
         let outcome = if let SyncReply::Refused(_) = reply { "refused" } else { "done" };
-        tracing::info!(request = request.name(), "operator: {outcome}");
+        if !request.is_report() {
+            tracing::info!(request = request.name(), by, "operator: {outcome}");
+        }
         reply
     }
 
@@ -67,9 +76,9 @@ impl AdminService {
     #[cfg(unix)]
     fn answer(&self, bytes: &[u8]) -> Secret {
         if let Some(request) = AdminRequest::decode(bytes) {
-            self.execute(&request).encode()
+            self.execute(&request, OPERATOR).encode()
         } else if let Some(request) = SyncRequest::decode(bytes) {
-            Secret::new(self.execute_sync(&request).encode())
+            Secret::new(self.execute_sync(&request, OPERATOR).encode())
         } else {
             AdminReply::Refused("the request is none of this version".to_owned()).encode()
         }
@@ -84,7 +93,7 @@ impl AdminService {
 pub fn administer(config: &Config, request: &AdminRequest) -> Result<AdminReply, StartError> {
     match ask(config, request.encode().expose().as_bytes(), AdminReply::decode)? {
         Some(reply) => Ok(reply),
-        None => offline(config, |service| service.execute(request)),
+        None => offline(config, |service| service.execute(request, OPERATOR)),
     }
 }
 
@@ -97,7 +106,7 @@ pub fn operate(config: &Config, request: &SyncRequest) -> Result<SyncReply, Star
     match ask(config, request.encode().as_bytes(), SyncReply::decode)? {
         Some(reply) => Ok(reply),
         None if *request == SyncRequest::Upkeep => Ok(SyncReply::Refused(NO_UPKEEP.to_owned())),
-        None => offline(config, |service| service.execute_sync(request)),
+        None => offline(config, |service| service.execute_sync(request, OPERATOR)),
     }
 }
 
@@ -203,7 +212,7 @@ mod socket {
         pub(crate) fn listen(
             runtime: &Runtime,
             folder: &Path,
-            service: AdminService,
+            service: Arc<AdminService>,
         ) -> io::Result<Self> {
             let path = folder.join(ADMIN_SOCKET);
             match fs::remove_file(&path) {
@@ -214,7 +223,7 @@ mod socket {
             let listener = UnixListener::bind(&path)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
             let owner = fs::metadata(&path)?.uid();
-            runtime.spawn(accept(listener, owner, Arc::new(service)));
+            runtime.spawn(accept(listener, owner, service));
             Ok(Self { path })
         }
     }

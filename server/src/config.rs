@@ -32,6 +32,8 @@ pub struct Config {
     /// Folder of the backups of databases and accounts; without it acknowledged is as durable as
     /// the disk of the server.
     pub backup: Option<PathBuf>,
+    /// Whether administrators get the console, and requests over HTTP.
+    pub console: bool,
 }
 
 /// PEM files for TLS.
@@ -118,6 +120,7 @@ impl Config {
             http: HttpLimits::default(),
             sync: SyncLimits::default(),
             backup: None,
+            console: true,
         }
     }
 }

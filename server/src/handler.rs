@@ -4,9 +4,11 @@
 //!
 //! Fuzz target: `http`. Snapshots of responses: `snapshots/tests/wire.rs`.
 
+use crate::admin::AdminService;
 use crate::clocks::ServerClocks;
 use crate::config::HttpLimits;
 use crate::connections::ConnectionSlot;
+use crate::console;
 use crate::hash_pool::HashPool;
 use crate::health::Health;
 use crate::http::{AppState, Peer, health_router, router};
@@ -140,6 +142,13 @@ impl Handler {
             app.sync.set(Arc::clone(hub)).unwrap_or_default();
         }
         Self { router: self.router.clone().merge(sync::router(Arc::clone(hub))), ..self }
+    }
+
+    /// Serves the console and requests of administrators, too.
+    pub(crate) fn with_console(self, service: &Arc<AdminService>) -> Self {
+        let Some(app) = &self.app else { return self };
+        let console = console::router(Arc::clone(app), Arc::clone(service));
+        Self { router: self.router.clone().merge(console), ..self }
     }
 
     /// Logs that a connection was refused.

@@ -127,7 +127,8 @@ async fn call(State(app): State<Arc<AppState>>, request: Request) -> HttpRespons
     response(id, &answer)
 }
 
-fn response(id: u64, answer: &Response) -> HttpResponse<Body> {
+/// Returns the response of an answer.
+pub(crate) fn response(id: u64, answer: &Response) -> HttpResponse<Body> {
     let mut response = HttpResponse::new(Body::from(Bytes::copy_from_slice(answer.body())));
     *response.status_mut() =
         StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -158,17 +159,22 @@ impl AppState {
     }
 
     /// Returns the address of the client.
-    fn client(&self, request: &Request) -> Option<IpAddr> {
+    pub(crate) fn client(&self, request: &Request) -> Option<IpAddr> {
         let peer = request.extensions().get::<Peer>()?.0.ip();
         Some(client_address(peer, request.headers(), &self.trusted_proxies))
     }
 
     /// Returns whether the header has the token of an administrator.
     fn is_admin(&self, headers: &HeaderMap) -> bool {
+        self.administrator(headers).is_ok()
+    }
+
+    /// Returns the identity of the administrator whose token the header has.
+    pub(crate) fn administrator(&self, headers: &HeaderMap) -> Result<String, Box<Response>> {
         let token = headers.get(AUTHORIZATION).and_then(|token| token.to_str().ok());
         let token = token.map(|token| token.strip_prefix("Bearer ").unwrap_or(token));
-        token
-            .is_some_and(|token| self.accounts.is_admin((self.clocks.wall)(), &Secret::from(token)))
+        let token = Secret::from(token.unwrap_or_default());
+        self.accounts.administrator((self.clocks.wall)(), &token)
     }
 
     /// Handles a request; also returns its name.
@@ -189,7 +195,7 @@ impl AppState {
     }
 
     /// Reads a body within its time-out.
-    async fn read(&self, body: Body) -> Result<Zeroizing<Vec<u8>>, ErrorCode> {
+    pub(crate) async fn read(&self, body: Body) -> Result<Zeroizing<Vec<u8>>, ErrorCode> {
         if body.size_hint().lower() > DRAINED_BYTES_MAX as u64 {
             return Err(ErrorCode::PAYLOAD_TOO_LARGE);
         }
@@ -249,7 +255,11 @@ impl AppState {
     }
 
     /// Counts another event of an address.
-    fn pass_event(&self, peer: Option<IpAddr>, event: AddressEvent) -> Result<(), Duration> {
+    pub(crate) fn pass_event(
+        &self,
+        peer: Option<IpAddr>,
+        event: AddressEvent,
+    ) -> Result<(), Duration> {
         let Some(peer) = peer else { return Ok(()) };
         let now = (self.clocks.monotonic)();
         let mut limiter = self.rate_limiter.lock().unwrap_or_else(PoisonError::into_inner);

@@ -26,6 +26,7 @@ mod admin;
 mod clocks;
 mod config;
 mod connections;
+mod console;
 mod control;
 mod data;
 mod error;

@@ -88,6 +88,9 @@ pub fn start(config: Config) -> Result<Server, StartError> {
     let backup = config.backup.clone().map_or(BackupPolicy::None, BackupPolicy::Folder);
     let hub = hub_of(&config, backup, (&accounts, &key))?;
     let handler = handler.map_err(StartError::System)?.with_sync(&hub);
+    let service = AdminService { accounts, hasher, key, hub: Arc::clone(&hub) };
+    let service = Arc::new(service);
+    let handler = if config.console { handler.with_console(&service) } else { handler };
     let options = ListenOptions {
         address: config.listen,
         tls,
@@ -96,8 +99,8 @@ pub fn start(config: Config) -> Result<Server, StartError> {
     };
     let mut server = run(handler, options)?;
     server.admin_secret = admin_secret;
-    server.sync = Some(Arc::clone(&hub));
-    server.admit_operator(&config.data, AdminService { accounts, hasher, key, hub });
+    server.sync = Some(hub);
+    server.admit_operator(&config.data, service);
     Ok(server)
 }
 
@@ -162,7 +165,7 @@ fn run(handler: Handler, options: ListenOptions) -> Result<Server, StartError> {
 impl Server {
     /// Opens the socket of the operator. A server without it runs, but its operator has to stop it.
     #[cfg(unix)]
-    fn admit_operator(&mut self, folder: &Path, service: AdminService) {
+    fn admit_operator(&mut self, folder: &Path, service: Arc<AdminService>) {
         let Some(runtime) = &self.runtime else { return };
         match AdminSocket::listen(runtime, folder, service) {
             Ok(socket) => self.admin_socket = Some(socket),
@@ -174,7 +177,7 @@ impl Server {
     }
 
     #[cfg(not(unix))]
-    fn admit_operator(&mut self, _: &Path, _: AdminService) {}
+    fn admit_operator(&mut self, _: &Path, _: Arc<AdminService>) {}
 
     /// Returns the address of the listener.
     #[must_use]

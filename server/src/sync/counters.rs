@@ -43,6 +43,8 @@ pub(crate) struct SyncGauges {
 pub(crate) struct OpenGauges {
     pub(crate) sessions: usize,
     pub(crate) databases: usize,
+    /// Entries that the slowest session has not been sent yet.
+    pub(crate) behind: usize,
 }
 
 impl SyncCounters {
@@ -60,10 +62,11 @@ impl SyncCounters {
             about,
             value: u64::try_from(value).unwrap_or(u64::MAX),
         };
-        let open = gauges.open.map(|OpenGauges { sessions, databases }| {
+        let open = gauges.open.map(|OpenGauges { sessions, databases, behind }| {
             [
                 gauge("sync_sessions", "Sessions of sync.", sessions),
                 gauge("sync_databases", "Databases with sessions or snapshots.", databases),
+                gauge("sync_behind_entries", "Entries that the slowest session lacks.", behind),
             ]
         });
         let mut metrics =

@@ -55,6 +55,8 @@ pub(crate) struct HubOptions {
 pub(crate) struct SyncHub {
     pub(super) limits: SyncLimits,
     pub(super) clocks: ServerClocks,
+    /// Start, by the clock that never steps.
+    pub(super) started: Time,
     accounts: Arc<Accounts>,
     permits: Arc<Semaphore>,
     numbers: AtomicU64,
@@ -101,6 +103,7 @@ impl SyncHub {
             rounds,
             limits,
             clocks,
+            started: (clocks.monotonic)(),
             accounts,
             workers,
             threads: Mutex::new(threads),
@@ -266,6 +269,8 @@ impl SyncHub {
         let open = self.open_databases().map(|open| OpenGauges {
             sessions: open.iter().map(|database| database.sessions).sum(),
             databases: open.len(),
+            behind: usize::try_from(open.iter().map(|it| it.behind).max().unwrap_or_default())
+                .unwrap_or(usize::MAX),
         });
         self.counters.metrics(SyncGauges { connections: self.registry.count(), open })
     }

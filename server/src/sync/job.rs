@@ -89,6 +89,8 @@ pub(super) enum Round {
 pub(super) struct OpenReport {
     pub(super) path: DatabasePath,
     pub(super) sessions: usize,
+    /// Entries that its slowest session has not been sent yet.
+    pub(super) behind: u64,
     /// `None` if it cannot be read.
     pub(super) status: Option<ServerStatus>,
 }

@@ -14,6 +14,7 @@
 //! - [`backups`]: the files of backups.
 //! - [`registry`]: the connections.
 //! - [`operator`]: requests of the operator.
+//! - [`letters`]: refused entries, and their retries.
 //! - [`counters`]: counters for metrics.
 //! - [`database_files`]: the file of a path.
 //!
@@ -33,6 +34,7 @@ mod database_files;
 mod endpoint;
 mod hub;
 mod job;
+mod letters;
 mod link;
 mod liveness;
 mod maintenance;

@@ -61,11 +61,12 @@ impl OpenDatabases {
         Self { folder, databases, has_backups, open: BTreeMap::new(), has_failed: false }
     }
 
-    /// Describes the databases.
-    pub(super) fn report(&self) -> Vec<OpenReport> {
+    /// Describes the databases, by the entries that each session has not been sent yet.
+    pub(super) fn report(&self, behind: impl Fn(SessionKey) -> u64) -> Vec<OpenReport> {
         let report = |(path, open): (&DatabasePath, &OpenDatabase)| OpenReport {
             path: path.clone(),
             sessions: open.sessions.len(),
+            behind: open.sessions.iter().map(|key| behind(*key)).max().unwrap_or_default(),
             status: open.replica.status().ok(),
         };
         self.open.iter().map(report).collect()

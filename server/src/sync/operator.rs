@@ -8,13 +8,13 @@ use super::job::OpenReport;
 use crate::clocks::millis;
 use fastness_auth::server::DatabasePath;
 use fastness_sync::frame::Code;
-use fastness_sync::server::{ClientReport, RefusalCode, RefusedEntry, ServerError};
+use fastness_sync::server::{ClientReport, ServerError};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 
 /// Clients and dead letters of one report; one that leaves some out says so.
-const ROWS_MAX: usize = 10_000;
+pub(super) const ROWS_MAX: usize = 10_000;
 
 /// A request of the operator about sync.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,10 +28,25 @@ pub enum SyncRequest {
         /// Path of the database.
         path: String,
     },
-    /// Refused entries of a database whose clients have not confirmed the refusal.
+    /// Refused entries of a database: the newest, and those whose clients have not confirmed the
+    /// refusal.
     DeadLetters {
         /// Path of the database.
         path: String,
+    },
+    /// Submit a refused entry again.
+    Retry {
+        /// Path of the database.
+        path: String,
+        /// Number of the refused entry.
+        number: u64,
+    },
+    /// Drop a refused entry.
+    Discard {
+        /// Path of the database.
+        path: String,
+        /// Number of the refused entry.
+        number: u64,
     },
     /// End the connections of a user, or one connection.
     Kick {
@@ -67,9 +82,25 @@ impl SyncRequest {
             Self::Databases => "sync-databases",
             Self::Clients { .. } => "sync-clients",
             Self::DeadLetters { .. } => "sync-dead-letters",
+            Self::Retry { .. } => "sync-retry",
+            Self::Discard { .. } => "sync-discard",
             Self::Kick { .. } => "sync-kick",
             Self::Expire { .. } => "sync-expire",
             Self::Upkeep => "sync-upkeep",
+        }
+    }
+
+    /// Returns whether the request changes nothing.
+    pub(crate) const fn is_report(&self) -> bool {
+        match self {
+            Self::Status | Self::Databases | Self::Clients { .. } | Self::DeadLetters { .. } => {
+                true
+            }
+            Self::Retry { .. }
+            | Self::Discard { .. }
+            | Self::Kick { .. }
+            | Self::Expire { .. }
+            | Self::Upkeep => false,
         }
     }
 
@@ -81,6 +112,9 @@ impl SyncRequest {
             Self::Status | Self::Databases | Self::Upkeep => json!({ "request": request }),
             Self::Clients { path } | Self::DeadLetters { path } => {
                 json!({ "request": request, "path": path })
+            }
+            Self::Retry { path, number } | Self::Discard { path, number } => {
+                json!({ "request": request, "path": path, "number": number })
             }
             Self::Kick { who } => json!({ "request": request, "who": who }),
             Self::Expire { path, client } => {
@@ -95,11 +129,14 @@ impl SyncRequest {
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let object: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
         let text = |name: &str| object.get(name)?.as_str().map(str::to_owned);
+        let number = || object.get("number")?.as_u64();
         Some(match text("request")?.as_str() {
             "sync-status" => Self::Status,
             "sync-databases" => Self::Databases,
             "sync-clients" => Self::Clients { path: text("path")? },
             "sync-dead-letters" => Self::DeadLetters { path: text("path")? },
+            "sync-retry" => Self::Retry { path: text("path")?, number: number()? },
+            "sync-discard" => Self::Discard { path: text("path")?, number: number()? },
             "sync-kick" => Self::Kick { who: text("who")? },
             "sync-expire" => {
                 let client = u32::try_from(object.get("client")?.as_u64()?).ok()?;
@@ -133,14 +170,14 @@ impl SyncReply {
 }
 
 /// Shortens a report to its rows. Tells whether some are left out.
-fn cut<T>(rows: &mut Vec<T>) -> bool {
+pub(super) fn cut<T>(rows: &mut Vec<T>) -> bool {
     let is_cut = rows.len() > ROWS_MAX;
     rows.truncate(ROWS_MAX);
     is_cut
 }
 
 /// Reason for which a request is refused.
-type Reason = String;
+pub(super) type Reason = String;
 
 impl SyncHub {
     /// Carries out a request; waits for the disk.
@@ -150,6 +187,8 @@ impl SyncHub {
             SyncRequest::Databases => self.databases(),
             SyncRequest::Clients { path } => self.clients(path),
             SyncRequest::DeadLetters { path } => self.dead_letters(path),
+            SyncRequest::Retry { path, number } => self.retry(path, *number),
+            SyncRequest::Discard { path, number } => self.discard(path, *number),
             SyncRequest::Kick { who } => Ok(self.kick(who)),
             SyncRequest::Expire { path, client } => self.expire(path, *client),
             SyncRequest::Upkeep => self.upkeep(),
@@ -180,7 +219,10 @@ impl SyncHub {
         let numbers: Map<String, Value> = (self.metrics().into_iter())
             .map(|metric| (metric.name.to_owned(), metric.value.into()))
             .collect();
-        Ok(json!({ "connections": connections, "numbers": numbers }))
+        let uptime = (self.clocks.monotonic)().since(self.started).as_secs();
+        let version = env!("CARGO_PKG_VERSION");
+        Ok(json!({ "connections": connections, "numbers": numbers, "uptime_seconds": uptime,
+            "version": version }))
     }
 
     fn databases(&self) -> Result<Value, Reason> {
@@ -197,6 +239,7 @@ impl SyncHub {
                 "path": path.as_str(),
                 "bytes": bytes,
                 "sessions": report.map_or(0, |report| report.sessions),
+                "behind": report.map_or(0, |report| report.behind),
                 "head": status.map(|status| status.head),
                 "horizon": status.map(|status| status.horizon),
                 "durable_seq": status.map(|status| status.durable_seq),
@@ -234,21 +277,6 @@ impl SyncHub {
         Ok(json!({ "head": head, "clients": clients.collect::<Vec<_>>(), "is_cut": is_cut }))
     }
 
-    fn dead_letters(&self, path: &str) -> Result<Value, Reason> {
-        let opened = self.open_replica(&operator_path(path)?).map_err(refusal)?;
-        let mut letters = opened.replica.all_dead_letters(ROWS_MAX + 1).map_err(failure)?;
-        let is_cut = cut(&mut letters);
-        let letters = letters.into_iter().map(|RefusedEntry { client, client_seq, refusal }| {
-            json!({
-                "client": client,
-                "client_seq": client_seq,
-                "reason": reason_of(refusal.code),
-                "operation": refusal.operation,
-            })
-        });
-        Ok(json!({ "dead_letters": letters.collect::<Vec<_>>(), "is_cut": is_cut }))
-    }
-
     fn kick(&self, who: &str) -> Value {
         let number: Option<u64> = who.parse().ok();
         let ended = self.registry.end(|connection, entry| {
@@ -266,13 +294,13 @@ impl SyncHub {
 }
 
 /// Parses a path; an operator has no `~`.
-fn operator_path(path: &str) -> Result<DatabasePath, Reason> {
+pub(super) fn operator_path(path: &str) -> Result<DatabasePath, Reason> {
     let path = Some(path).filter(|path| !path.starts_with("/~"));
     let path = path.and_then(|path| DatabasePath::resolve(path, ""));
     path.ok_or_else(|| "a path of a database is /IDENTITY/NAME".to_owned())
 }
 
-fn refusal(code: Code) -> Reason {
+pub(super) fn refusal(code: Code) -> Reason {
     if code == Code::NO_DATABASE {
         "there is no such database".to_owned()
     } else {
@@ -280,17 +308,6 @@ fn refusal(code: Code) -> Reason {
     }
 }
 
-fn failure(error: ServerError) -> Reason {
+pub(super) fn failure(error: ServerError) -> Reason {
     error.to_string()
-}
-
-const fn reason_of(code: RefusalCode) -> &'static str {
-    match code {
-        RefusalCode::Malformed => "malformed",
-        RefusalCode::Limit => "limit",
-        RefusalCode::Schema => "schema",
-        RefusalCode::Element => "element",
-        RefusalCode::Forbidden => "forbidden",
-        _ => "unknown",
-    }
 }

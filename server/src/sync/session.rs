@@ -71,6 +71,11 @@ impl Session {
         &self.link
     }
 
+    /// Returns the number of entries that are not sent yet.
+    pub(super) const fn behind(&self) -> u64 {
+        self.machine.behind()
+    }
+
     pub(super) const fn is_ended(&self) -> bool {
         self.is_ended
     }

@@ -145,7 +145,10 @@ impl Worker {
                     self.forget(&mut session.borrow_mut());
                 }
             }
-            Job::Report(reply) => drop(reply.send(self.databases.report())),
+            Job::Report(reply) => {
+                let behind = |key| self.sessions.get(&key).map_or(0, |it| it.borrow().behind());
+                drop(reply.send(self.databases.report(behind)));
+            }
             Job::OpenReplica { path, reply } => drop(reply.send(self.open_replica(&path))),
             Job::Changed(path) => drop(self.changed.insert(path)),
             Job::Recheck => self.recheck(),

@@ -3,4 +3,4 @@
 mod history;
 mod hostile;
 mod operator;
-mod support;
+pub(crate) mod support;

@@ -149,10 +149,28 @@ impl Accounts {
     /// Returns whether a refresh token is the current one of an administrator.
     #[must_use]
     pub fn is_admin(&self, now: Time, refresh: &Secret) -> bool {
+        self.administrator(now, refresh).is_ok()
+    }
+
+    /// Returns the identity of the administrator whose current refresh token this is.
+    ///
+    /// # Errors
+    /// The refusal: the token is not the current one of a login (615), its account is no
+    /// administrator (614), or the accounts cannot be read (500).
+    pub fn administrator(&self, now: Time, refresh: &Secret) -> Result<String, Box<Response>> {
         let mut records = self.store.snapshot();
-        let Ok(Some(presented)) = self.present(now, refresh, &mut records) else { return false };
-        let account = account_of(&mut records, &presented.login.identity);
-        presented.state == TokenState::Current && account.is_ok_and(|account| account.is_admin)
+        let failed = |error| Box::new(Response::failed(error));
+        let presented = self.present(now, refresh, &mut records).map_err(failed)?;
+        let presented = presented.filter(|presented| presented.state == TokenState::Current);
+        let Some(PresentedToken { login, .. }) = presented else {
+            return Err(Box::new(Response::refused(ErrorCode::EXPIRED_REFRESH_TOKEN)));
+        };
+        let account = account_of(&mut records, &login.identity).map_err(failed)?;
+        if account.is_admin {
+            return Ok(login.identity);
+        }
+        let denied = Event::Denied(login.identity);
+        Err(Box::new(Response::refused(ErrorCode::ACCESS_DENIED).with_event(denied)))
     }
 
     /// Replaces the key that signs access tokens. Tokens that were issued before stay valid until
