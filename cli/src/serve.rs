@@ -79,6 +79,12 @@ struct SyncArgs {
     #[arg(long, value_name = "MIB", default_value_t = 256,
         value_parser = clap::value_parser!(u32).range(1..))]
     history_size: u32,
+    /// Size of the databases of one user, from which on no more is uploaded to them.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    user_size: Option<u32>,
+    /// Rate at which one user uploads; ten seconds of it at once.
+    #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u32).range(64..))]
+    upload_rate: Option<u32>,
 }
 
 /// Accounts and their tokens.
@@ -178,6 +184,8 @@ impl SyncArgs {
         config.sync.upkeep_interval = Duration::from_secs(self.upkeep_interval.into());
         config.sync.expiry = Duration::from_secs(86_400 * u64::from(self.client_ttl));
         config.sync.history_bytes = u64::from(self.history_size) << 20;
+        config.sync.user_bytes_max = self.user_size.map(|size| u64::from(size) << 20);
+        config.sync.upload_rate = self.upload_rate.map(|rate| u64::from(rate) << 10);
     }
 }
 

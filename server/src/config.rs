@@ -90,6 +90,10 @@ pub struct SyncLimits {
     pub ping_interval: Duration,
     /// Connections of one user: 64.
     pub connections_per_user_max: usize,
+    /// Bytes of the databases of one user, from which on no more is uploaded to them: unlimited.
+    pub user_bytes_max: Option<u64>,
+    /// Bytes that one user uploads in a second, in the mean of ten: unlimited.
+    pub upload_rate: Option<u64>,
     /// Time after the last contact for which the history is kept for a client: 60 days.
     pub expiry: Duration,
     /// Bytes of a history from which on clients expire earlier, but not within a day: 256 MiB.
@@ -163,6 +167,8 @@ impl Default for SyncLimits {
             window_bytes: 4 << 20,
             ping_interval: Duration::from_secs(30),
             connections_per_user_max: 64,
+            user_bytes_max: None,
+            upload_rate: None,
             expiry: Duration::from_secs(60 * 86_400),
             history_bytes: 256 << 20,
             upkeep_interval: Duration::from_secs(600),

@@ -19,7 +19,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time;
@@ -53,6 +53,8 @@ struct Connection {
     /// Workers of the sessions.
     sessions: BTreeMap<u32, usize>,
     is_closed: bool,
+    /// Time until which the connection is not read, because its user uploads too much.
+    paused_until: Option<Instant>,
 }
 
 /// Serves a connection to its end.
@@ -151,6 +153,7 @@ impl Connection {
             caller: None,
             sessions: BTreeMap::new(),
             is_closed: false,
+            paused_until: None,
         }
     }
 
@@ -168,9 +171,11 @@ impl Connection {
                 self.close(Code::CONNECTION_CLOSED, 0);
                 break;
             }
-            let deadline = time::sleep(self.until_deadline());
+            let pause = self.pause_left();
+            let wait = self.until_deadline();
+            let deadline = time::sleep(pause.map_or(wait, |pause| wait.min(pause)));
             tokio::select! {
-                message = reading.next(), if !is_stopping && link.may_read() => {
+                message = reading.next(), if !is_stopping && pause.is_none() && link.may_read() => {
                     self.read(message);
                 }
                 () = link.changed() => {}
@@ -183,6 +188,12 @@ impl Connection {
     fn until_deadline(&self) -> Duration {
         let deadline = self.machine.deadline().unwrap_or(u64::MAX);
         Duration::from_millis(deadline.saturating_sub(self.clock.now_ms()))
+    }
+
+    /// Returns the time for which the connection is not read.
+    fn pause_left(&self) -> Option<Duration> {
+        let left = self.paused_until?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
     }
 
     fn handle_events(&mut self) {
@@ -203,6 +214,11 @@ impl Connection {
             Some(Ok(Message::Binary(bytes))) => {
                 self.hub.counters.frames_received.add(1);
                 self.hub.counters.bytes_received.add(bytes.len());
+                if let Some(caller) = &self.caller {
+                    let now = Instant::now();
+                    let pause = self.hub.upload_rates.pause(&caller.identity, bytes.len(), now);
+                    self.paused_until = Some(now + pause);
+                }
                 self.input(ServerConnectionInput::Received(&bytes));
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}

@@ -8,6 +8,7 @@ use super::database_files::{DATABASES_FOLDER, file_of, paths_below};
 use super::job::{BackupPolicy, Caller, Job, OpenReport, OpenedReplica, Round};
 use super::link::Link;
 use super::liveness::Liveness;
+use super::quota::UploadRates;
 use super::registry::Registry;
 use super::worker::{self, WorkerOptions};
 use crate::clocks::ServerClocks;
@@ -61,6 +62,7 @@ pub(crate) struct SyncHub {
     permits: Arc<Semaphore>,
     numbers: AtomicU64,
     pub(super) registry: Registry,
+    pub(super) upload_rates: UploadRates,
     pub(super) counters: Arc<SyncCounters>,
     pub(super) folder: PathBuf,
     workers: Vec<Sender<Job>>,
@@ -87,6 +89,7 @@ impl SyncHub {
                 store: StoreOptions::new().key(key.clone()).cache_bytes(limits.cache_bytes),
                 counters: Arc::clone(&counters),
                 has_backups: backup.has_backups(),
+                user_bytes_max: limits.user_bytes_max,
                 open_max: limits.databases_max.div_ceil(count),
                 clocks,
                 accounts: Arc::clone(&accounts),
@@ -98,6 +101,7 @@ impl SyncHub {
             permits: Arc::new(Semaphore::new(limits.connections_max.min(Semaphore::MAX_PERMITS))),
             numbers: AtomicU64::new(1),
             registry: Registry::default(),
+            upload_rates: UploadRates::new(limits.upload_rate),
             counters,
             folder,
             rounds,

@@ -12,6 +12,7 @@
 //! - [`open_databases`]: the databases of a worker.
 //! - [`maintenance`]: horizons and backups, by the upkeep.
 //! - [`backups`]: the files of backups.
+//! - [`quota`]: limits of a user in bytes, and in bytes for each second.
 //! - [`registry`]: the connections.
 //! - [`operator`]: requests of the operator.
 //! - [`letters`]: refused entries, and their retries.
@@ -41,6 +42,7 @@ mod maintenance;
 mod metered;
 mod open_databases;
 mod operator;
+mod quota;
 mod registry;
 mod session;
 mod worker;

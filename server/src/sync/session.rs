@@ -23,6 +23,8 @@ pub(super) struct Session {
     /// Answers that leave once the database is durable.
     answers: Vec<HeldAnswer>,
     is_ended: bool,
+    /// Uploads are not taken, because the owner of the database has its most bytes.
+    is_over_quota: bool,
 }
 
 /// Effect of an output on others.
@@ -56,6 +58,7 @@ impl Session {
             waiting: VecDeque::new(),
             answers: Vec::new(),
             is_ended: false,
+            is_over_quota: false,
         }
     }
 
@@ -74,6 +77,15 @@ impl Session {
     /// Returns the number of entries that are not sent yet.
     pub(super) const fn behind(&self) -> u64 {
         self.machine.behind()
+    }
+
+    pub(super) const fn is_over_quota(&self) -> bool {
+        self.is_over_quota
+    }
+
+    /// Takes no more uploads.
+    pub(super) const fn stop_uploads(&mut self) {
+        self.is_over_quota = true;
     }
 
     pub(super) const fn is_ended(&self) -> bool {

@@ -10,6 +10,7 @@ use super::counters::SyncCounters;
 use super::job::{Caller, Job, OpenedReplica, SessionKey};
 use super::link::{HeldAnswer, LinkEvent, Work};
 use super::open_databases::OpenDatabases;
+use super::quota::Storage;
 use super::session::{Performed, Session};
 use crate::clocks::{ServerClocks, millis};
 use crate::random::random;
@@ -39,6 +40,8 @@ pub(super) struct WorkerOptions {
     pub(super) folder: PathBuf,
     pub(super) store: StoreOptions,
     pub(super) open_max: usize,
+    /// Bytes of the databases of one user.
+    pub(super) user_bytes_max: Option<u64>,
     pub(super) clocks: ServerClocks,
     pub(super) accounts: Arc<Accounts>,
     pub(super) counters: Arc<SyncCounters>,
@@ -66,6 +69,7 @@ pub(super) fn spawn(
 /// State of a worker.
 struct Worker {
     databases: OpenDatabases,
+    storage: Storage,
     options: WorkerOptions,
     sessions: BTreeMap<SessionKey, Rc<RefCell<Session>>>,
     /// Databases whose head may have moved.
@@ -83,8 +87,9 @@ impl Worker {
         let WorkerOptions { folder, store, open_max, has_backups, .. } = &options;
         let databases =
             OpenDatabases::new((folder.clone(), *has_backups), store.clone(), *open_max);
+        let storage = Storage::new(folder.clone(), options.user_bytes_max);
         let (sessions, changed, unsynced, answers, works) = Default::default();
-        Self { databases, options, sessions, changed, unsynced, answers, works }
+        Self { databases, storage, options, sessions, changed, unsynced, answers, works }
     }
 
     /// Ends the connections of all sessions, and closes the databases.
@@ -183,6 +188,10 @@ impl Worker {
         while let Some(output) = session.next_waiting() {
             self.perform(session, &output);
         }
+        if session.is_over_quota() && session.behind() == 0 && !session.is_ended() {
+            let (code, retry_after_ms) = (Code::OVER_QUOTA, QUOTA_RETRY_MS);
+            session.reply(ServerInput::Fail { code, retry_after_ms, message: QUOTA_MESSAGE });
+        }
         let path = session.path().cloned();
         self.answers.extend(session.take_answers().into_iter().map(|held| (path.clone(), held)));
         if session.is_ended() {
@@ -197,6 +206,9 @@ impl Worker {
         }
         let now = self.now_ms();
         let Some(path) = session.path().cloned() else { return };
+        if self.refuses_upload(session, &path, output) {
+            return;
+        }
         if !matches!(output, ServerOutput::ReadHistory { .. } | ServerOutput::Progress { .. }) {
             self.unsynced.insert(path.clone());
         }
@@ -221,6 +233,23 @@ impl Worker {
                 self.abandon(&path);
             }
         }
+    }
+
+    /// Tells whether an output is an upload that exceeds the bytes of the owner. The session then
+    /// takes no more, and ends when its client has all downloads (H36).
+    fn refuses_upload(
+        &mut self,
+        session: &mut Session,
+        path: &DatabasePath,
+        output: &ServerOutput<'_>,
+    ) -> bool {
+        let ServerOutput::Submit { entries, .. } = output else { return false };
+        let bytes = entries.iter().map(|entry| entry.len()).sum();
+        if session.is_over_quota() || self.storage.is_full(path, bytes) {
+            session.stop_uploads();
+            return true;
+        }
+        false
     }
 
     /// Binds a session to the database of a path, if its user may open that (H24).
@@ -370,6 +399,12 @@ impl Worker {
 
 /// Delay before a client comes back to a server that cannot serve it now.
 const RETRY_AFTER_MS: u64 = 10_000;
+
+/// Delay before a client beyond its quota comes back.
+const QUOTA_RETRY_MS: u64 = 60_000;
+
+/// Message for a client beyond its quota.
+const QUOTA_MESSAGE: &str = "the databases of the owner have as many bytes as permitted";
 
 const fn refused(code: Code) -> ServerInput<'static> {
     let retry_after_ms = if code.0 == Code::SESSION_CLOSED.0 { RETRY_AFTER_MS } else { 0 };

@@ -3,4 +3,5 @@
 mod history;
 mod hostile;
 mod operator;
+mod quota;
 pub(crate) mod support;

@@ -100,6 +100,8 @@ codes! {
     CLONED = 235 => NewIdentity;
     /// The store of the server failed.
     STORE_FAILED = 236 => Retry;
+    /// The databases of the owner have as many bytes as the server permits.
+    OVER_QUOTA = 237 => Retry;
 }
 
 impl Action {
