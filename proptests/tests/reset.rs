@@ -11,7 +11,7 @@ use fastness_models::merge::recover::{Recovered, Reset as ModelReset, ResetMutan
 use fastness_models::merge::{PENDING, SyncEntry};
 use fastness_sync::merge::{Memory, apply};
 use fastness_sync::outcome::Outcome;
-use fastness_sync::reset::Reset;
+use fastness_sync::reset::{CreatedObjects, Reset};
 use std::collections::BTreeSet;
 
 /// The orders in which clients return; a client that returns twice has a copied file.
@@ -99,11 +99,17 @@ impl Restore<'_> {
             fresh.model.purge(head);
         }
         let mut resets = Resets {
-            core: Reset { fresh: fresh.core, canonical: &canonical.core, working: &working.core },
+            core: Reset {
+                fresh: fresh.core,
+                canonical: &canonical.core,
+                working: &working.core,
+                created: CreatedObjects::default(),
+            },
             model: ModelReset {
                 fresh: fresh.model,
                 canonical: &canonical.model,
                 working: &working.model,
+                created: BTreeSet::new(),
                 mutant: self.mutant,
             },
         };

@@ -1,10 +1,12 @@
 //! The server over real sockets, in one binary: [`login`] with our client, [`sockets`] byte by
-//! byte, [`sync`] frame by frame, [`devices`] with synced files, [`console`] as an administrator.
+//! byte, [`sync`] frame by frame, [`devices`] with synced files, [`console`] as an administrator,
+//! [`kill_run`] with processes that are killed.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod console;
 mod devices;
+mod kill_run;
 mod login;
 mod sockets;
 mod sync;

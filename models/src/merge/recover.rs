@@ -9,6 +9,7 @@ use super::{
     Anchor, Client, Content, Effect, Element, ListOperation, ObjectRef, Operation, PENDING,
     PropertyNumber, Stamp, SyncEntry, SyncValue,
 };
+use std::collections::BTreeSet;
 
 /// Outcome of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -50,6 +51,8 @@ pub enum ResetMutant {
     SchemaIgnored,
     /// A changed value whose stamp was purged is overwritten.
     PurgedIsOld,
+    /// A value of an object that this reset creates competes with purged ones.
+    CreatedIsPurged,
 }
 
 impl ResetMutant {
@@ -65,6 +68,7 @@ impl ResetMutant {
         Self::MoveRemoved,
         Self::SchemaIgnored,
         Self::PurgedIsOld,
+        Self::CreatedIsPurged,
     ];
 }
 
@@ -76,6 +80,8 @@ pub struct Reset<'a> {
     pub canonical: &'a State,
     /// The client's working state before the reset.
     pub working: &'a State,
+    /// The objects that did not exist before the reset created them.
+    pub created: BTreeSet<ObjectRef>,
     /// A broken rule.
     pub mutant: Option<ResetMutant>,
 }
@@ -100,6 +106,11 @@ impl Reset<'_> {
                 Err(outcome) => (None, outcome),
             };
             if let Some(again) = again {
+                if let Operation::Create(object) = again
+                    && !self.fresh.exists(object)
+                {
+                    self.created.insert(object);
+                }
                 let operations = vec![again];
                 let entry = SyncEntry { seq: PENDING, operations, ..header.clone() };
                 // The property does not exist or has another type.
@@ -123,7 +134,7 @@ impl Reset<'_> {
     fn is_overwritten(
         &self,
         entries: Entries<'_>,
-        stamp: Option<Stamp>,
+        (object, stamp): (ObjectRef, Option<Stamp>),
         is_unchanged: bool,
     ) -> bool {
         let is_own = |stamp: Stamp| {
@@ -133,6 +144,7 @@ impl Reset<'_> {
             |purged| entries.entry.stamp > purged || self.is_broken(ResetMutant::PurgedIsOld);
         let is_newer = match stamp {
             Some(stamp) => is_own(stamp) || stamp <= entries.entry.order(),
+            None if self.created.contains(&object) => !self.is_broken(ResetMutant::CreatedIsPurged),
             None => self.fresh.purged_stamp().is_none_or(is_later),
         };
         is_newer
@@ -163,7 +175,7 @@ impl Reset<'_> {
                 check(self.fresh.exists(object), Recovered::Deleted)?;
                 let is_unchanged = self.value(&self.fresh, object, property)
                     == self.value(self.canonical, object, property);
-                let stamp = self.fresh.value_stamp(object, property);
+                let stamp = (object, self.fresh.value_stamp(object, property));
                 check(self.is_overwritten(entries, stamp, is_unchanged), Recovered::Conflict)?;
             }
             Operation::List(object, property, change) => {
@@ -195,7 +207,7 @@ impl Reset<'_> {
                     let mut shown = state.elements(list.0, list.1).into_iter();
                     shown.find(|(other, _)| *other == element)
                 };
-                let stamp = self.fresh.element_stamp(list.0, list.1, element);
+                let stamp = (list.0, self.fresh.element_stamp(list.0, list.1, element));
                 let is_unchanged = value(&self.fresh) == value(self.canonical);
                 check(self.is_overwritten(entries, stamp, is_unchanged), Recovered::Conflict)?;
                 change

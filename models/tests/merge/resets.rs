@@ -10,7 +10,7 @@ use fastness_models::merge::server::Server;
 use fastness_models::merge::{
     Element, ListOperation, ObjectRef, Operation, PENDING, PropertyNumber, SyncEntry,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const STEPS: u64 = 60;
 
@@ -56,7 +56,8 @@ fn reset(
     };
     let working = replica.working();
     let fresh = server.state().clone();
-    let mut reset = Reset { fresh, canonical: &replica.canonical, working: &working, mutant: None };
+    let (canonical, created) = (&replica.canonical, BTreeSet::new());
+    let mut reset = Reset { fresh, canonical, working: &working, created, mutant: None };
     let (mut pending, identity) = (Vec::new(), replica.client + 10 * (epoch - client.epoch));
     let mut stamp = server.history.iter().map(|entry| entry.stamp).fold(replica.stamp, u64::max);
     for entry in client.sent.iter().filter(is_lost) {

@@ -23,7 +23,7 @@ use crate::entry::{self, Encoder, Header, Operation};
 use crate::fault::{self, Fault};
 use crate::merge::{Author, PENDING_SEQ};
 use crate::outcome::Outcome;
-use crate::reset::{Cause, Reset, ResetReport};
+use crate::reset::{Cause, CreatedObjects, Reset, ResetReport};
 use crate::table_state::{TableState, WINDOW_TREE, last_entry_key};
 use fastness::table::{ObjectId, SideKey, Tables};
 use fastness::{Key, StoreSnapshot};
@@ -214,6 +214,7 @@ struct Replacement<'t> {
     cause: Cause,
     own: Vec<OwnEntry>,
     states: OldState,
+    created: CreatedObjects,
     touched: Vec<ObjectId>,
 }
 
@@ -258,7 +259,8 @@ impl<'t> Replacement<'t> {
         };
         tables.set_author(meta.client);
         restore_local(tables)?;
-        Ok(Self { tables, old, meta, cause, own, states, touched })
+        let created = CreatedObjects::default();
+        Ok(Self { tables, old, meta, cause, own, states, created, touched })
     }
 
     /// Decides on the client's own entries; returns the report.
@@ -294,13 +296,15 @@ impl<'t> Replacement<'t> {
         let mut outcomes = Vec::with_capacity(old.operations.len());
         let fresh = TableState::new(self.tables, WINDOW_TREE);
         let (canonical, working) = (&self.states, &self.states);
-        let mut reset = Reset { fresh, canonical, working };
+        let created = std::mem::take(&mut self.created);
+        let mut reset = Reset { fresh, canonical, working, created };
         for operation in old.operations {
             let (written, outcome) = reset.recover(&author, &new, operation)?;
             again.extend(written);
             outcomes.push(outcome);
         }
         let mut touched = reset.fresh.take_touched();
+        self.created = reset.created;
         self.touched.append(&mut touched);
         let images = self.tables.end_recording()?;
         if !again.is_empty() {

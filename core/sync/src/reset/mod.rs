@@ -13,4 +13,4 @@ mod report;
 mod rules;
 
 pub use report::{Cause, Reported, ResetReport};
-pub use rules::Reset;
+pub use rules::{CreatedObjects, Reset};

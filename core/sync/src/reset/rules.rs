@@ -1,9 +1,10 @@
 //! The rules: whether an operation is written again, and where.
 
-use crate::entry::{Anchor, Change, ElementId, Operation, Value};
+use crate::entry::{Anchor, Change, ElementId, Key, ObjectRef, Operation, Value};
 use crate::fault::{self, Fault};
 use crate::merge::{Author, Effect, MergeState, Place, Register, VisibleState, apply};
 use crate::outcome::{Outcome, winner};
+use std::collections::BTreeSet;
 
 /// The states of a reset.
 #[derive(Debug)]
@@ -14,6 +15,34 @@ pub struct Reset<'s, F, C, W> {
     pub canonical: &'s C,
     /// The client's working state before the reset.
     pub working: &'s W,
+    /// The objects that did not exist before the reset created them: no other client has written
+    /// their values.
+    pub created: CreatedObjects,
+}
+
+/// Objects that a reset has created.
+#[derive(Clone, Debug, Default)]
+pub struct CreatedObjects(BTreeSet<(String, Vec<u8>)>);
+
+impl CreatedObjects {
+    fn insert(&mut self, target: ObjectRef<'_>) {
+        self.0.insert((target.class.to_owned(), key_bytes(target.key)));
+    }
+
+    fn contains(&self, target: ObjectRef<'_>) -> bool {
+        !self.0.is_empty() && self.0.contains(&(target.class.to_owned(), key_bytes(target.key)))
+    }
+}
+
+fn key_bytes(key: Key<'_>) -> Vec<u8> {
+    match key {
+        Key::Null => vec![0],
+        Key::Int(key) => [&[1][..], &key.to_le_bytes()].concat(),
+        Key::String(key) => [&[2], key.as_bytes()].concat(),
+        Key::Generated(ElementId { author, number }) => {
+            [&[3][..], &author.to_le_bytes(), &number.to_le_bytes()].concat()
+        }
+    }
 }
 
 /// The entries of one decision.
@@ -69,6 +98,11 @@ where
             (Decision::Adjusted(_) | Decision::Again, _) => (operation, Outcome::Applied),
         };
         fault::reset::create_target(&mut self.fresh, again)?;
+        if let Operation::Create(target) = again
+            && !self.fresh.exists(target)?
+        {
+            self.created.insert(target);
+        }
         let effect = apply(&mut self.fresh, new, again)?;
         if matches!(effect, Effect::Applied | Effect::Unchanged) {
             return Ok((Some(again), outcome));
@@ -116,8 +150,9 @@ where
         })
     }
 
-    /// A value is written if the server's is unchanged, has a lower stamp, or was written again.
-    /// One whose stamp was purged has at most the greatest stamp that a purge dropped.
+    /// A value is written if the server's is unchanged, has a lower stamp, or was written again, or
+    /// if the object was. One whose stamp was purged has at most the greatest stamp that a purge
+    /// dropped.
     fn decide_write<'a>(
         &self,
         entries: Entries<'_>,
@@ -129,6 +164,7 @@ where
             Some(Register { stamp, .. }) => {
                 stamp.client == entries.new.client || stamp <= entries.old.register().stamp
             }
+            None if self.created.contains(place.target) => true,
             None => {
                 let purged = self.fresh.purged_stamp()?;
                 purged.is_none_or(|purged| entries.old.stamp > purged)

@@ -46,7 +46,8 @@ impl Oracle {
         let lost = self.lost((&before, old), after.position)?;
         let working = before.working();
         let canonical = &before.canonical;
-        let mut reset = Reset { fresh, canonical, working: &working, mutant: None };
+        let created = BTreeSet::new();
+        let mut reset = Reset { fresh, canonical, working: &working, created, mutant: None };
         let ClientPosition { client: identity, epoch, cursor: base } = after.position;
         let reported = &mut after.report.operations();
         let has_purged = after.has_purged;

@@ -10,7 +10,7 @@ use fastness_sync::clock::Clock;
 use fastness_sync::entry::{Encoder, Entry, EntryError, Header, Operation, Operations, decode};
 use fastness_sync::merge::{Author, Memory, apply};
 use fastness_sync::outcome::Outcome;
-use fastness_sync::reset::{Cause, Reset, ResetReport};
+use fastness_sync::reset::{Cause, CreatedObjects, Reset, ResetReport};
 use fastness_sync::server::{Answer, ClientIdentity, HistoryItem, HistoryPart, UploadStop};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -423,7 +423,8 @@ impl Replica {
 
     fn write_again(&self, next: &mut Self, (cause, lost): (Cause, &[OwnEntry])) -> ResetReport {
         let fresh = next.canonical.clone();
-        let mut reset = Reset { fresh, canonical: &self.canonical, working: &self.working };
+        let (canonical, working) = (&self.canonical, &self.working);
+        let mut reset = Reset { fresh, canonical, working, created: CreatedObjects::default() };
         let mut report = ResetReport::new(cause, self.identity.client);
         for entry in lost {
             let stamp = next.clock.last() + 1;
