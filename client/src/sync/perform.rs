@@ -12,8 +12,9 @@ use super::status::Uploads;
 use super::worker::{FileWorker, SessionEnd, Step, now};
 use fastness::config::Configuration;
 use fastness::instance::SyncError;
-use fastness_sync::client::{ClientError, FileEvent, ResetMode, StoredReport};
+use fastness_sync::client::{ClientError, FileEvent, Refusal, ResetMode, StoredReport};
 use fastness_sync::frame::{Code, Item};
+use fastness_sync::reset::ReportedRefusal;
 use fastness_sync::session::{ClientInput, ClientOutput};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -178,6 +179,11 @@ impl FileWorker {
         loop {
             let kept = self.file.replica().stored_report();
             let Some(StoredReport { number, report }) = self.check(kept)? else { break };
+            for ReportedRefusal { client_seq, code, operation } in report.refused().iter().copied()
+            {
+                let refusal = Refusal { code, operation };
+                self.parts.entry.listeners.notify(&SyncEvent::Refused { client_seq, refusal });
+            }
             let completed = Arc::new(CompletedReset { report, backup: backup.take() });
             if let Some(after) = &self.parts.options.after {
                 let snapshot = self.file.replica().database().snapshot();

@@ -4,7 +4,7 @@ use fastness::config::Configuration;
 use fastness::object::Snapshot;
 use fastness_sync::entry::{Change, Key, ObjectRef, Operation};
 use fastness_sync::outcome::{Outcome, Writer};
-use fastness_sync::reset::{Reported, ResetReport};
+use fastness_sync::reset::{Reported, ReportedRefusal, ResetReport};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,11 +105,13 @@ impl CompletedReset {
     #[must_use]
     pub fn to_json(&self) -> String {
         let operations: Vec<_> = self.report.operations().map(|reported| json(&reported)).collect();
+        let refused: Vec<_> = self.report.refused().iter().map(json_of_refused).collect();
         let report = serde_json::json!({
             "code": self.report.cause.code(),
             "client": self.report.client,
             "counts": self.report.counts(),
             "operations": operations,
+            "refused": refused,
             "backup": self.backup.as_ref().map(|backup| backup.path().display().to_string()),
         });
         report.to_string()
@@ -124,6 +126,11 @@ impl fmt::Display for CompletedReset {
             writeln!(f, "the file as it was before: {}", backup.path().display())
         })
     }
+}
+
+fn json_of_refused(entry: &ReportedRefusal) -> serde_json::Value {
+    let ReportedRefusal { client_seq, code, operation } = *entry;
+    serde_json::json!({ "entry": client_seq, "code": code, "operation": operation })
 }
 
 fn json(reported: &Reported<'_>) -> serde_json::Value {

@@ -74,6 +74,7 @@ faults! {
     Rs05 = "RS-05", "a file that could not be removed counts as removed";
     Rs07 = "RS-07", "a reset that begins again goes on where the attempt before was";
     Rs09 = "RS-09", "a reset creates the target of a link again";
+    Rs10 = "RS-10", "a snapshot leaves out the refused entries";
     Au01 = "AU-01", "a revocation names the token its user has when it is sent";
     Au03 = "AU-03", "an action follows one more slash when the address ends with one";
     Au05 = "AU-05", "a token that comes after the logout logs the user back in";

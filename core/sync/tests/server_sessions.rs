@@ -178,7 +178,8 @@ fn a_session_uploads_and_another_downloads() {
     let answers = one.upload(&entries);
     assert_eq!(answers, ["REJECT 2 225", "ACK 3", "DOWNLOAD 0 to 2, 2 of 2 own"], "MR8");
     assert_eq!(one.upload(&entries), ["REJECT 2 225", "ACK 3"], "MR8: repeated");
-    assert_eq!(one.upload(&[entry(9, false)]), ["ERROR 210 entry 4 is missing"], "MR8");
+    let answers = one.upload(&[entry(4, true), entry(9, false)]);
+    assert_eq!(answers, ["REJECT 4 225", "ACK 4", "ERROR 210 entry 5 is missing"], "MR8");
 
     let mut other = Served::new(&replica, Access::Write, &mut snapshots);
     assert_eq!(other.bind(true), ["IDENT 2"]);

@@ -225,6 +225,22 @@ fn insertion(client_seq: u64, element: ElementId) -> Vec<u8> {
 }
 
 #[test]
+fn generated_keys_of_other_users_are_refused() {
+    let (replica, identity, _) = written();
+    let other = replica.identify("other", 98, 1).unwrap();
+    let later = replica.identify(USER, 97, 1).unwrap();
+    let create = |author| {
+        let key = Key::Generated(ElementId { author, number: 9 });
+        let operations = vec![Operation::Create(ObjectRef { class: "zero", key })];
+        encode(&Entry { header: Header { client_seq: 1, base: 4, stamp: 1 }, operations }).unwrap()
+    };
+    let refusal = EntryRefusal { code: RefusalCode::Element, operation: Some(0) };
+    check_refused(&replica, other.client, create(identity.client), refusal);
+    let answers = submit(&replica, later.client, &[create(identity.client)]);
+    assert!(matches!(answers[..], [Answer::Sequenced { .. }]), "MR8: {answers:?}");
+}
+
+#[test]
 fn elements_of_other_users_are_refused() {
     let (replica, identity, _) = written();
     let other = replica.identify("other", 98, 1).unwrap();

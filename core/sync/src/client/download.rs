@@ -323,10 +323,7 @@ impl Rebase<'_> {
     }
 
     fn bury(&mut self, refused: &PendingEntry, refusal: Refusal) -> Result<(), Error> {
-        let key = entry_key(self.meta.client, refused.client_seq);
-        let txn = self.tables.txn_mut();
-        txn.tree(PENDING)?.remove(&number_key(refused.client_seq))?;
-        txn.tree(DEAD_LETTERS)?.insert(&key, &refusal.encode(&refused.entry)).map(drop)
+        bury(self.tables, (self.meta.client, refused), refusal)
     }
 
     /// Forgets own entries that a backup contains. Those of each identity are in the order of seqs.
@@ -355,7 +352,20 @@ const fn number(pending: &PendingEntry) -> u64 {
     pending.client_seq
 }
 
-fn dead_letter(
+/// Moves a pending entry of a client to the dead letters.
+pub(super) fn bury(
+    tables: &mut Tables,
+    (client, refused): (u32, &PendingEntry),
+    refusal: Refusal,
+) -> Result<(), Error> {
+    let key = entry_key(client, refused.client_seq);
+    let txn = tables.txn_mut();
+    txn.tree(PENDING)?.remove(&number_key(refused.client_seq))?;
+    txn.tree(DEAD_LETTERS)?.insert(&key, &refusal.encode(&refused.entry)).map(drop)
+}
+
+/// Returns the dead letter of a client's entry.
+pub(super) fn dead_letter(
     tables: &Tables,
     (client, client_seq): (u32, u64),
 ) -> Result<Option<DeadLetter>, Error> {

@@ -4,7 +4,7 @@
 //! Format: docs/protocol.md#snapshots.
 
 use super::error::{BadDownload, ClientError, ClientResult};
-use super::layout::{FRESH, RESET, RESET_REST, RESET_STATE};
+use super::layout::{FRESH, REFUSED, RESET, RESET_REST, RESET_STATE};
 use crate::chain::Digest;
 use crate::codec::{Reader, put_binary, put_varint};
 use crate::entry::Problem;
@@ -14,6 +14,7 @@ use fastness::{StoreSnapshot, WriteTxn};
 /// Kinds of records in the stream.
 const TREE: u8 = 1;
 const ENTRY: u8 = 2;
+const REFUSAL: u8 = 3;
 
 /// A part of a snapshot.
 #[derive(Clone, Copy, Debug)]
@@ -145,6 +146,9 @@ impl ResetState {
                     }
                     txn.tree(&self.tree)?.insert(key, value)?;
                 }
+                StreamRecord::Refusal(key, value) => {
+                    txn.tree(REFUSED)?.insert(key, value)?;
+                }
             }
         }
         let mut tree = txn.tree(RESET)?;
@@ -160,6 +164,7 @@ impl ResetState {
 enum StreamRecord<'r> {
     Tree(&'r str),
     Entry(&'r [u8], &'r [u8]),
+    Refusal(&'r [u8], &'r [u8]),
 }
 
 /// Reads a record; none if its end is in a later part.
@@ -175,8 +180,9 @@ fn read_record<'r>(reader: &mut Reader<'r>) -> ClientResult<Option<StreamRecord<
         TREE => {
             std::str::from_utf8(name).map(|name| Some(StreamRecord::Tree(name))).map_err(|_| bad())
         }
-        ENTRY => match reader.binary() {
-            Ok(value) => Ok(Some(StreamRecord::Entry(name, value))),
+        ENTRY | REFUSAL => match reader.binary() {
+            Ok(value) if kind == ENTRY => Ok(Some(StreamRecord::Entry(name, value))),
+            Ok(value) => Ok(Some(StreamRecord::Refusal(name, value))),
             Err(Problem::Truncated) => Ok(None),
             Err(_) => Err(bad()),
         },
@@ -211,15 +217,18 @@ pub(super) fn hash(snapshot: &StoreSnapshot) -> Result<[u8; 32], fastness::Error
     let mut digest = Digest::default();
     let mut record = Vec::new();
     for tree in snapshot.tree_names() {
-        let Some(name) = stream_name(tree) else { continue };
-        record.clear();
-        record.push(TREE);
-        put_binary(&mut record, name.as_bytes());
-        digest.update(&record);
+        let kind = if tree == REFUSED { REFUSAL } else { ENTRY };
+        if kind == ENTRY {
+            let Some(name) = stream_name(tree) else { continue };
+            record.clear();
+            record.push(TREE);
+            put_binary(&mut record, name.as_bytes());
+            digest.update(&record);
+        }
         for entry in snapshot.tree(tree).range(..)? {
             let (key, value) = entry?;
             record.clear();
-            record.push(ENTRY);
+            record.push(kind);
             put_binary(&mut record, &key);
             put_binary(&mut record, &value);
             digest.update(&record);

@@ -83,3 +83,5 @@ pub(super) fn read_report_key(key: &[u8]) -> Option<(u64, u64)> {
 
 /// Prefix of the trees of a snapshot.
 pub(super) const FRESH: &str = "fresh/";
+/// Refused entries that a snapshot names, by client and number.
+pub(super) const REFUSED: &str = "fresh/refused";

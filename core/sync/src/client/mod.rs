@@ -18,7 +18,7 @@
 //! - `download`: entries of the history, and refusals.
 //! - `replica`: the face of it.
 //! - `acknowledgement`: how far an own entry has come.
-//! - `fresh`, `old_state`, `reset`, `stored_report`: client reset.
+//! - `fresh`, `old_state`, `refusals`, `reset`, `stored_report`: client reset.
 //! - `session_file`: the file behind a session.
 //!
 //! - SY3 The working state is the fold of the pending entries over the canonical state.
@@ -38,6 +38,7 @@ mod old_state;
 mod outcome_bytes;
 mod pending;
 mod rebase;
+mod refusals;
 mod replica;
 mod reset;
 mod session_file;

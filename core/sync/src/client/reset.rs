@@ -11,19 +11,20 @@
 use super::error::{BadDownload, ClientError, ClientResult};
 use super::fresh::{ResetState, SnapshotPart, clear_fresh, hash};
 use super::layout::{
-    FRESH, ORDERED, PENDING, RESET, UNDO, UNSAVED, entry_key, number_key, read_entry_key,
+    FRESH, ORDERED, PENDING, REFUSED, RESET, UNDO, UNSAVED, entry_key, number_key, read_entry_key,
 };
 use super::meta::ClientMeta;
 use super::old_state::OldState;
 use super::pending::{self, AppliedEntry, PendingEntry, PendingRecord};
 use super::rebase::{restore_local, working_author};
+use super::refusals::take_refused;
 use super::replica::ClientReplica;
 use super::stored_report;
 use crate::entry::{self, Encoder, Header, Operation};
 use crate::fault::{self, Fault};
 use crate::merge::{Author, PENDING_SEQ};
 use crate::outcome::Outcome;
-use crate::reset::{Cause, CreatedObjects, Reset, ResetReport};
+use crate::reset::{Cause, CreatedObjects, ReportedRefusal, Reset, ResetReport};
 use crate::table_state::{TableState, WINDOW_TREE, last_entry_key};
 use fastness::table::{ObjectId, SideKey, Tables};
 use fastness::{Key, StoreSnapshot};
@@ -212,6 +213,7 @@ struct Replacement<'t> {
     old: ClientMeta,
     meta: ClientMeta,
     cause: Cause,
+    refused: Vec<ReportedRefusal>,
     own: Vec<OwnEntry>,
     states: OldState,
     created: CreatedObjects,
@@ -228,7 +230,12 @@ impl<'t> Replacement<'t> {
         let old = ClientMeta::of(tables)?;
         let cause = Cause::of_code(state.cause).ok_or(BadDownload::Snapshot)?;
         let records = pending::records(tables)?;
-        let pending: Vec<PendingEntry> = records.iter().map(PendingRecord::entry).collect();
+        let mut pending: Vec<PendingEntry> = records.iter().map(PendingRecord::entry).collect();
+        // The numbers of a copy are those of other entries.
+        let refused = match cause == Cause::Cloned {
+            true => Vec::new(),
+            false => take_refused(tables, (old.client, &mut pending), snapshot)?,
+        };
         let old_entries = OldEntries { client: old.client, pending: &pending, cause };
         let (own, contained) = own_entries(tables, &old_entries, snapshot)?;
         keep(tables, (old.client, state.seq), &contained)?;
@@ -260,12 +267,13 @@ impl<'t> Replacement<'t> {
         tables.set_author(meta.client);
         restore_local(tables)?;
         let created = CreatedObjects::default();
-        Ok(Self { tables, old, meta, cause, own, states, created, touched })
+        Ok(Self { tables, old, meta, cause, refused, own, states, created, touched })
     }
 
     /// Decides on the client's own entries; returns the report.
     fn rewrite(&mut self, mode: ResetMode, now: u64) -> ClientResult<ResetReport> {
         let mut report = ResetReport::new(self.cause, self.old.client);
+        std::mem::take(&mut self.refused).into_iter().for_each(|entry| report.push_refused(entry));
         for OwnEntry { client, entry: PendingEntry { entry, .. } } in std::mem::take(&mut self.own)
         {
             let rewritten = match mode {
@@ -428,6 +436,10 @@ fn replace_trees(tables: &mut Tables, snapshot: &StoreSnapshot) -> ClientResult<
         tables.txn_mut().tree(&name)?.clear()?;
     }
     for name in snapshot.tree_names().filter(|name| name.starts_with(FRESH)) {
+        if name == REFUSED {
+            tables.txn_mut().tree(name)?.clear()?;
+            continue;
+        }
         let to = name.strip_prefix(FRESH).unwrap_or_default();
         let to = if to == "window" { WINDOW_TREE } else { to };
         let mut tree = tables.txn_mut().tree(to)?;

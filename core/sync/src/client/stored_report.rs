@@ -11,7 +11,7 @@ use super::outcome_bytes::{put_outcome, read_outcome};
 use super::replica::ClientReplica;
 use crate::codec::{Reader, put_binary, put_varint};
 use crate::outcome::Outcome;
-use crate::reset::{Cause, ResetReport};
+use crate::reset::{Cause, ReportedRefusal, ResetReport};
 use fastness::table::{SideKey, Tables};
 use fastness::{Error, StoreSnapshot};
 
@@ -66,6 +66,11 @@ pub(super) fn put(tables: &mut Tables, report: &ResetReport) -> Result<(), Error
     let mut bytes = Vec::new();
     put_varint(&mut bytes, report.cause.code().into());
     put_varint(&mut bytes, report.client.into());
+    for ReportedRefusal { client_seq, code, operation } in report.refused() {
+        put_varint(&mut bytes, *client_seq);
+        put_varint(&mut bytes, (*code).into());
+        put_varint(&mut bytes, operation.map_or(0, |index| u64::from(index) + 1));
+    }
     tree.insert(&report_key(number, 0), &bytes)?;
     for (place, (entry, outcomes)) in (1..).zip(report.entries()) {
         bytes.clear();
@@ -106,7 +111,14 @@ fn read_cause(bytes: &[u8]) -> Option<ResetReport> {
     let mut rest = Reader::new(bytes);
     let cause = u16::try_from(rest.varint().ok()?).ok().and_then(Cause::of_code)?;
     let client = rest.u32().ok()?;
-    rest.is_empty().then(|| ResetReport::new(cause, client))
+    let mut report = ResetReport::new(cause, client);
+    while !rest.is_empty() {
+        let (client_seq, code) = (rest.varint().ok()?, rest.varint().ok()?.try_into().ok()?);
+        let operation = rest.varint().ok()?.checked_sub(1).map(u32::try_from);
+        let operation = operation.transpose().ok()?;
+        report.push_refused(ReportedRefusal { client_seq, code, operation });
+    }
+    Some(report)
 }
 
 fn read_entry(bytes: &[u8]) -> Option<(Vec<u8>, Vec<Outcome>)> {

@@ -12,5 +12,5 @@
 mod report;
 mod rules;
 
-pub use report::{Cause, Reported, ResetReport};
+pub use report::{Cause, Reported, ReportedRefusal, ResetReport};
 pub use rules::{CreatedObjects, Reset};

@@ -47,6 +47,17 @@ impl Cause {
     }
 }
 
+/// An entry that the server had refused, which the client learned from the snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReportedRefusal {
+    /// Its number among those of the client before the reset.
+    pub client_seq: u64,
+    /// Code of the protocol.
+    pub code: u16,
+    /// Index of the operation, if the refusal is about one.
+    pub operation: Option<u32>,
+}
+
 /// An entry with the outcomes of its operations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ReportedEntry {
@@ -62,6 +73,7 @@ pub struct ResetReport {
     /// The client's identity before the reset; author 0 of the operations is this client.
     pub client: u32,
     entries: Vec<ReportedEntry>,
+    refused: Vec<ReportedRefusal>,
 }
 
 /// One operation of a report.
@@ -79,7 +91,7 @@ impl ResetReport {
     /// Begins a report.
     #[must_use]
     pub const fn new(cause: Cause, client: u32) -> Self {
-        Self { cause, client, entries: Vec::new() }
+        Self { cause, client, entries: Vec::new(), refused: Vec::new() }
     }
 
     /// Adds an entry as it was encoded first.
@@ -95,6 +107,19 @@ impl ResetReport {
         let (encoded, outcomes) = (encoded.into(), outcomes.into());
         self.entries.push(ReportedEntry { encoded, outcomes });
         Ok(())
+    }
+
+    /// Adds an entry that had been refused.
+    pub fn push_refused(&mut self, entry: ReportedRefusal) {
+        self.refused.push(entry);
+    }
+
+    /// Returns the entries that the server had refused without the client's knowledge. They are
+    /// among the client's dead letters, and none of their operations is among
+    /// [`ResetReport::operations`].
+    #[must_use]
+    pub fn refused(&self) -> &[ReportedRefusal] {
+        &self.refused
     }
 
     /// Returns the operations in order.
@@ -142,6 +167,9 @@ impl fmt::Display for ResetReport {
         writeln!(f, "reset of client {}: {reason} (code {})", self.client, self.cause.code())?;
         for (name, count) in self.counts() {
             writeln!(f, "{count} {name}")?;
+        }
+        for ReportedRefusal { client_seq, code, .. } in &self.refused {
+            writeln!(f, "entry {client_seq}: refused (code {code})")?;
         }
         self.operations().try_for_each(|reported| writeln!(f, "{reported}"))
     }

@@ -1,7 +1,8 @@
 //! Checks of an entry's operations before it has a seq.
 //!
 //! - MR6 An entry with a conflicting definition is refused.
-//! - MR8 An element id is never used twice, and its author is no client of another user.
+//! - MR8 An element id is never used twice, and its author is no client of another user. Nor is the
+//!   author of a generated key of a new object.
 //! - SV2 The authors of elements and generated keys are noted: no later client gets their number.
 
 use super::error::{EntryRefusal, RefusalCode, ServerResult};
@@ -44,10 +45,13 @@ struct Elements<'a> {
 
 impl Elements<'_> {
     /// Notes the author of a new element or of a generated key; tells whether the client may use
-    /// the id of an element: the number is above the author's last one.
+    /// the id: the author is one of its user, and the number of an element is above its last one.
     fn note(&mut self, txn: &mut StateTxn, operation: &Operation<'_>) -> ServerResult<bool> {
         if let Operation::Create(ObjectRef { key: Key::Generated(id), .. }) = *operation {
             let author = self.resolved(id.author);
+            if !self.is_author(txn, author)? {
+                return Ok(false);
+            }
             let held = self.last(txn, author)?;
             self.last.0.insert(author, held);
         }
@@ -77,7 +81,7 @@ impl Elements<'_> {
         Ok(last.unwrap_or_default().0)
     }
 
-    /// Tells whether the client may insert elements of an author: of itself, of an earlier identity
+    /// Tells whether the client may use ids of an author: of itself, of an earlier identity
     /// of its user, or of a number that this file does not know. A restored backup may not know an
     /// earlier identity; no later client gets its number (SV2).
     fn is_author(&self, txn: &mut StateTxn, author: u32) -> ServerResult<bool> {

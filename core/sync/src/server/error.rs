@@ -1,6 +1,7 @@
 //! Errors of a server replica, and the reasons of its refusals.
 
 use crate::entry::EntryError;
+use crate::frame::Code;
 use std::fmt;
 
 /// Reason for which a server replica cannot answer. It then has changed nothing.
@@ -92,6 +93,16 @@ impl RefusalCode {
     /// All codes, in the order of their numbers.
     pub const ALL: [Self; 5] =
         [Self::Malformed, Self::Limit, Self::Schema, Self::Element, Self::Forbidden];
+
+    /// Returns the code of the protocol.
+    #[must_use]
+    pub const fn code(self) -> Code {
+        match self {
+            Self::Malformed | Self::Limit | Self::Element => Code::BAD_ENTRY,
+            Self::Schema => Code::SCHEMA_CONFLICT,
+            Self::Forbidden => Code::ENTRY_FORBIDDEN,
+        }
+    }
 
     /// Returns the number that a dead letter has.
     #[must_use]

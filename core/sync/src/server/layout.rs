@@ -48,6 +48,11 @@ pub(super) fn read_letter_key(key: &[u8]) -> ServerResult<u64> {
     number.map(u64::from_be_bytes).ok_or(ServerError::Malformed(DEAD_LETTERS))
 }
 
+/// Reads a dead letter of a snapshot; none if it is malformed.
+pub(crate) fn read_letter(value: &[u8]) -> Option<EntryRefusal> {
+    EntryRefusal::decode(value).ok()
+}
+
 pub(super) fn read_seq_key(key: &[u8]) -> ServerResult<u64> {
     read_number_key(key, HISTORY)
 }

@@ -133,10 +133,11 @@ impl SessionDatabase {
         reply: &mut ReplyTo<'_>,
     ) -> Performed {
         let answers = self.replica.submit(submission, now)?;
-        let (mut rejected, mut last_client_seq) = (Vec::new(), 0);
+        let (mut rejected, mut last_client_seq, mut stopped) = (Vec::new(), 0, None);
         for (entry, answer) in submission.entries.iter().zip(&answers) {
             if let Answer::Stopped(stop) = answer {
-                return Err(SessionFailure::from(*stop));
+                stopped = Some(*stop);
+                break;
             }
             let header = Operations::new(entry).map(|operations| operations.header());
             let number = header.map_or(0, |header| header.client_seq);
@@ -145,10 +146,13 @@ impl SessionDatabase {
                 rejected.push(rejection(number, refusal));
             }
         }
-        let status = self.replica.status()?;
-        let (durable_seq, head) = (status.durable_seq, status.head);
-        reply(ServerInput::Submitted { ticket, last_client_seq, durable_seq, head, rejected });
-        Ok(())
+        // The client hears of its refusals before the session ends.
+        if stopped.is_none() || last_client_seq > 0 {
+            let status = self.replica.status()?;
+            let (durable_seq, head) = (status.durable_seq, status.head);
+            reply(ServerInput::Submitted { ticket, last_client_seq, durable_seq, head, rejected });
+        }
+        stopped.map_or(Ok(()), |stop| Err(SessionFailure::from(stop)))
     }
 
     fn read_history(
@@ -209,14 +213,14 @@ struct WantedPart {
 }
 
 fn rejection(client_seq: u64, refusal: &EntryRefusal) -> EntryRejection {
-    let (code, reason) = match refusal.code {
-        RefusalCode::Malformed => (Code::BAD_ENTRY, "the entry cannot be decoded"),
-        RefusalCode::Limit => (Code::BAD_ENTRY, "the entry exceeds a limit"),
-        RefusalCode::Schema => (Code::SCHEMA_CONFLICT, "a definition conflicts with the schema"),
-        RefusalCode::Element => (Code::BAD_ENTRY, "the id of an element is used or of others"),
-        RefusalCode::Forbidden => (Code::ENTRY_FORBIDDEN, "the user may not write"),
+    let reason = match refusal.code {
+        RefusalCode::Malformed => "the entry cannot be decoded",
+        RefusalCode::Limit => "the entry exceeds a limit",
+        RefusalCode::Schema => "a definition conflicts with the schema",
+        RefusalCode::Element => "the id of an element is used or of others",
+        RefusalCode::Forbidden => "the user may not write",
     };
-    let (operation, reason) = (refusal.operation, reason.to_owned());
+    let (code, operation, reason) = (refusal.code.code(), refusal.operation, reason.to_owned());
     EntryRejection { client_seq, code, operation, reason }
 }
 

@@ -1,13 +1,13 @@
 //! Snapshots for new clients: the entries of the state's trees at one seq, as a stream of bytes.
 //!
-//! - SV3 The bytes of a snapshot depend on the state alone; a part can be read from any offset, and
-//!   all parts, however they are cut, are the stream.
+//! - SV3 The bytes of a snapshot depend on the state and the dead letters alone; a part can be read
+//!   from any offset, and all parts, however they are cut, are the stream.
 //! - SY10 A snapshot and the history after it are the full fold.
 //!
 //! Format: docs/protocol.md#snapshots.
 
 use super::error::{ServerError, ServerResult};
-use super::layout::ROOT;
+use super::layout::{DEAD_LETTERS, ROOT};
 use super::replica::{ServerReplica, ServerStatus};
 use super::trees::ReadTrees as _;
 use crate::codec::put_binary;
@@ -25,6 +25,7 @@ const INDEX_BYTES: u64 = 256 << 10;
 /// Kinds of records in the stream.
 const TREE: u8 = 1;
 const ENTRY: u8 = 2;
+const REFUSAL: u8 = 3;
 
 /// A place between two records of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +99,8 @@ impl ServerReplica {
 /// Returns the names of the state's trees, in order.
 fn state_trees(snapshot: &StoreSnapshot) -> Vec<String> {
     let is_window = |name: &str| name == WINDOW_TREE && !fault::on(Fault::Sn30);
-    let is_state = |name: &&str| name.starts_with(ROOT) || is_window(name);
+    let is_refusals = |name: &str| name == DEAD_LETTERS && !fault::on(Fault::Rs10);
+    let is_state = |name: &&str| name.starts_with(ROOT) || is_window(name) || is_refusals(name);
     snapshot.tree_names().filter(is_state).map(str::to_owned).collect()
 }
 
@@ -187,7 +189,8 @@ fn walk(
     let mut record = Vec::new();
     for (number, name) in trees.iter().enumerate().skip(from.tree) {
         let key = from.key.as_deref().filter(|_| number == from.tree);
-        if key.is_none() {
+        let kind = if name == DEAD_LETTERS { REFUSAL } else { ENTRY };
+        if key.is_none() && kind == ENTRY {
             let place = StreamPlace { tree: number, key: None };
             put_record(&mut record, TREE, &[stream_name(name).as_bytes()]);
             if !visit(&|| place.clone(), &record) {
@@ -198,7 +201,7 @@ fn walk(
         for entry in snapshot.tree(name).range((start, Bound::Unbounded))? {
             let (key, value) = entry?;
             let place = || StreamPlace { tree: number, key: Some(key.to_vec()) };
-            put_record(&mut record, ENTRY, &[&key, &value]);
+            put_record(&mut record, kind, &[&key, &value]);
             if !visit(&place, &record) {
                 return Ok(Some(place()));
             }

@@ -1,4 +1,4 @@
-//! Resets of copied files, and numbers of reports.
+//! Resets of copied files, refusals that only a snapshot names, and numbers of reports.
 //!
 //! - SY4 An acknowledged operation is in the history, was overridden, or is named in a report.
 //! - SY12 The report of a reset stays until the app has acknowledged it.
@@ -6,6 +6,9 @@
 use crate::sessions::{START, SyncedPeer, SyncedWorld};
 use fastness::StoreOptions;
 use fastness::vfs::MemoryVfs;
+use fastness_sync::client::Refusal;
+use fastness_sync::reset::ReportedRefusal;
+use fastness_sync::server::{Access, Answer, Submission};
 use std::sync::Arc;
 
 impl SyncedWorld {
@@ -84,4 +87,39 @@ fn the_number_of_a_report_is_never_used_again() {
         replica.acknowledge_report(number).unwrap();
         assert_eq!(replica.stored_report(), Ok(None), "SY12");
     }
+}
+
+/// A client writes an entry that is refused and one that is ordered, and hears of neither. Then the
+/// server has another epoch.
+#[test]
+fn a_reset_learns_of_a_refusal_whose_answer_was_lost() {
+    let mut world = SyncedWorld::of_one(&in_memory());
+    world.write(0, 1);
+    world.drain("before");
+    let client = world.peers[0].file.replica().meta().unwrap().client;
+    world.write(0, 2);
+    world.write(0, 3);
+    let upload = world.peers[0].file.replica().upload_after(0, usize::MAX).unwrap();
+    for ((number, entry), access) in upload.entries.iter().zip([Access::Read, Access::Write]) {
+        let (entries, oldest_base) = (&[&entry[..]][..], upload.oldest_base);
+        let submission = Submission { client, access, entries, oldest_base };
+        let answers = world.replica.submit(&submission, START).unwrap();
+        let is_refused = matches!(answers[..], [Answer::Refused(_)]);
+        assert_eq!(is_refused, access == Access::Read, "{number}: {answers:?}");
+    }
+    world.cut(0);
+    world.replica.begin_epoch(9).unwrap();
+    world.drain("a new epoch");
+    world.compare("a new epoch");
+    assert_eq!(sees(&world.peers[0], &[1, 2, 3]), [true, false, true], "SY4");
+    let refused = ReportedRefusal { client_seq: upload.entries[0].0, code: 231, operation: None };
+    assert_eq!(world.peers[0].reports[0].refused(), [refused], "SY4");
+    let replica = world.peers[0].file.replica();
+    let stored = replica.stored_report().unwrap().unwrap();
+    assert_eq!(stored.report, world.peers[0].reports[0], "SY12");
+    let letters = replica.dead_letters().unwrap();
+    let found: Vec<(u32, u64)> =
+        letters.iter().map(|letter| (letter.client, letter.client_seq)).collect();
+    assert_eq!(found, [(client, refused.client_seq)], "SY4");
+    assert_eq!(letters[0].refusal, Refusal { code: 231, operation: None });
 }

@@ -2,9 +2,8 @@
 //!
 //! The network delays, loses, duplicates and reorders messages and has half-open links; clocks
 //! differ and jump; anyone restarts at any time. Server and clients are the real replicas, each on
-//! a simulated machine. A client also has a replica in memory, of the same rules. It continues
-//! alone after a reset if the server refused entries that the client does not know of. Each answer
-//! of the server, and each state of a client after each message, is compared with the model.
+//! a simulated machine. A client also has a replica in memory, of the same rules. Each
+//! answer of the server, and each state of a client after each message, is compared with the model.
 //!
 //! - `network`, `message`: messages, and when they arrive.
 //! - `server`, `client`: the processes.
@@ -90,6 +89,7 @@ pub(super) const CHECK: Check = Check {
         "reset: expired",
         "reset: diverged",
         "reset: an entry was recovered",
+        "reset: the snapshot named a refusal",
         "reset: entries of an earlier identity were kept",
         "outcome: applied",
         "outcome: adjusted",

@@ -277,11 +277,6 @@ impl Oracle {
         self.clients[&client].written.contains_key(&number)
     }
 
-    /// Notes that a reset reported a refusal to a client.
-    pub(super) fn refused_elsewhere(&mut self, client: u32, number: u64) {
-        self.clients.get_mut(&client).expect("the client exists").refused.insert(number);
-    }
-
     /// Notes that a client knows a refusal.
     pub(super) fn refused(&mut self, client: u32, number: u64) -> Result<(), Violation> {
         let model = self.clients.get_mut(&client).expect("the client exists");

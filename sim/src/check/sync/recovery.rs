@@ -69,19 +69,6 @@ impl Oracle {
         Ok(lost.len())
     }
 
-    /// Notes the refusals of a client that a reset makes it never hear of: entries before one that
-    /// the new history contains.
-    pub(super) fn forget_untold(&mut self, client: u32, at: ClientPosition) {
-        let server = &self.history_of(at.epoch).server;
-        let history = server.history.iter().take_while(|entry| entry.seq <= at.cursor);
-        let own = history.filter(|entry| entry.client == client);
-        let last = own.map(|entry| entry.client_seq).max().unwrap_or_default();
-        let refused = (1..=last).filter(|number| server.refusal(client, *number).is_some());
-        let refused: Vec<u64> = refused.collect();
-        let model = self.clients.get_mut(&client).expect("the client exists");
-        model.refused.extend(refused);
-    }
-
     /// Returns the entries of a client that the history of its new replica does not contain.
     fn lost(
         &self,

@@ -368,12 +368,11 @@ impl Replica {
         })
     }
 
-    /// Tells whether a file can be reset as this replica is: the client has seen each refusal.
-    pub(super) fn resets_as_a_file(&self, contained: &Contained) -> bool {
-        self.own.iter().all(|own| {
-            let number = (own.client, own.header.client_seq);
-            !own.is_pending() || !contained.refused.contains(&number)
-        })
+    /// Returns the pending entries that were refused, by client and number.
+    pub(super) fn untold(&self, contained: &Contained) -> Vec<(u32, u64)> {
+        let pending = self.own.iter().filter(|own| own.is_pending());
+        let numbers = pending.map(|own| (own.client, own.header.client_seq));
+        numbers.filter(|number| contained.refused.contains(number)).collect()
     }
 
     /// Replaces the entries that a reset wrote by those of the client's file.

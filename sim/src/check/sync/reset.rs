@@ -45,25 +45,20 @@ impl Client<'_> {
         let Fresh { identity, snapshot, stream, older, model, contained } = fresh;
         let old = replica.identity.client;
         self.sent = 0;
-        for own in &replica.own {
-            let number = own.header.client_seq;
-            if contained.refused.contains(&(own.client, number)) && !own.is_refused {
-                scene.oracle.refused_elsewhere(own.client, number);
-                scene.probe.mark("a reset reported a refusal");
-            }
-        }
+        let untold = replica.untold(&contained);
         let probe = &mut *scene.probe;
         // A replica without a file began with the state of a server that may have purged its own.
         let has_purged = self.file.as_ref().map_or(Ok(true), ClientFile::has_purged)?;
-        if !replica.resets_as_a_file(&contained) {
-            self.file = None;
-        }
         let mut of_file = None;
         if let Some(file) = &mut self.file {
             let ClientIdentity { client, salt: ident_salt } = identity;
             let start = ResetStart { cause, client, ident_salt };
             of_file = Some(file.reset(&start, (&stream, older.as_deref()), probe)?);
             probe.mark("reset: of a file");
+            file.compare_refused(&untold, probe)?;
+        }
+        for (client, number) in untold {
+            scene.oracle.refused(client, number)?;
         }
         let decided = replica.reset(cause, (identity, snapshot), &contained);
         if let Some(report) = of_file {
@@ -131,6 +126,18 @@ impl ClientFile<'_> {
             }
         }
         Err(Violation::new(SY14.id, "a reset does not end").into())
+    }
+
+    /// Compares the refusals that only the snapshot named with the file's dead letters.
+    fn compare_refused(&self, untold: &[(u32, u64)], probe: &mut Probe) -> Result<(), CheckError> {
+        for (client, number) in untold {
+            if !self.refused_numbers(*client)?.contains(number) {
+                let text = format!("a reset lost the refusal of entry {number} of {client}");
+                return Err(Violation::new(SY4.id, text).into());
+            }
+            probe.mark("reset: the snapshot named a refusal");
+        }
+        Ok(())
     }
 
     fn draw_incidents(&self, stream: &Stream, older: Option<&Stream>) -> Incidents {

@@ -33,13 +33,15 @@ impl SessionHarness<'_> {
             for number in peer.file.refused_numbers(peer.client)? {
                 oracle.refused(peer.client, number)?;
             }
-            oracle.forget_untold(peer.client, position);
             let of = (epoch, cursor, meta.horizon);
             let Some(fresh) = host.states.get(&of).cloned() else {
                 let text = format!("client {client} has a snapshot {of:?} that no one sent");
                 return Err(Violation::new(SY12.id, text).into());
             };
             let report = peer.file.take_report()?;
+            for _ in report.refused() {
+                probe.mark("reset: the snapshot named a refusal");
+            }
             let own = own.clone();
             let has_purged = peer.has_purged;
             own.iter().for_each(|_| probe.mark("reset: an entry was recovered"));
