@@ -5,6 +5,7 @@
 //! - `histories`: clients against one fold of the history.
 //! - `resets`: copies of files, and numbers of reports.
 //! - `sessions`: clients and a server over sessions.
+//! - `transcripts`: recorded frames of the protocol's versions.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,3 +14,4 @@ mod fast_path;
 mod histories;
 mod resets;
 mod sessions;
+mod transcripts;

@@ -21,7 +21,7 @@ use fastness_sync::session::{
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
-const TERMS: ConnectionTerms =
+pub(crate) const TERMS: ConnectionTerms =
     ConnectionTerms { window_bytes: 1 << 20, ping_ms: 30_000, connection: 9 };
 pub(crate) const START: u64 = 1_700_000_000_000;
 const CLIENTS: usize = 3;
@@ -34,8 +34,8 @@ pub(crate) struct SyncedPeer {
     server: Option<(ServerSession, SessionDatabase)>,
     is_online: bool,
     number: u32,
-    to_server: VecDeque<Vec<u8>>,
-    to_client: VecDeque<Vec<u8>>,
+    pub(crate) to_server: VecDeque<Vec<u8>>,
+    pub(crate) to_client: VecDeque<Vec<u8>>,
     pub(crate) reports: Vec<ResetReport>,
     pub(crate) refused: u64,
 }
@@ -44,7 +44,7 @@ pub(crate) struct SyncedWorld {
     pub(crate) now: u64,
     pub(crate) store: Store,
     pub(crate) replica: ServerReplica,
-    snapshots: SnapshotPool,
+    pub(crate) snapshots: SnapshotPool,
     pub(crate) peers: Vec<SyncedPeer>,
     /// Right of the users of all sessions that begin.
     pub(crate) access: Access,
@@ -269,6 +269,11 @@ impl SyncedWorld {
         self.now += 10;
         self.deliver(index);
         self.receive(index);
+        self.tend(index);
+    }
+
+    /// Handles the deadline of a client, and tells its session about the head.
+    pub(crate) fn tend(&mut self, index: usize) {
         let now = self.now;
         if self.peers[index].session.deadline().is_some_and(|deadline| deadline <= now) {
             self.peers[index].input(now, ClientInput::Tick);
