@@ -1,29 +1,22 @@
 //! One campaign from start to end: the canary, then every check, then the verdict.
-//!
-//! - CA8 Every campaign tests its own detection: the canary's finding is shrunk, saved, read back
-//!   and replayed. If a step fails, the verdict is inconclusive.
 
+use crate::canary::Drill;
 use crate::engine::{Engine, Event, Outcome};
 use crate::events::Events;
 use crate::files::{self, EnvironmentError};
-use crate::findings::Finding;
 use crate::history::{self, HistoryEntry};
 use crate::limits::Limits;
-use crate::planfile::PlanFile;
-use crate::plans::{Pair, Shard, pairs};
+use crate::plans::{Shard, pairs};
 use crate::progress::Progress;
 use crate::report;
-use crate::summary::{
-    Canary, CanaryTwin, SUMMARY_VERSION, Summary, Totals, checks_of, judge, rounded,
-};
-use fastness_sim::check::{CANARY, Check, Probe, Twin};
+use crate::summary::{SUMMARY_VERSION, Summary, Totals, checks_of, judge, rounded};
+use fastness_sim::check::Check;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-const CANARY_TIME: Duration = Duration::from_secs(10);
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// The settings of a campaign.
@@ -73,7 +66,8 @@ impl Campaign {
                 "shard": self.shard.to_string(), "only": self.only_names(),
             }),
         )?;
-        let canary = self.canary(stop)?;
+        let drill = Drill { seed: self.seed, shard: self.shard, folder: &self.out.join("canary") };
+        let canary = drill.run(stop)?;
         events.add("canary", json!({ "caught": canary.caught, "twins": canary.twins }))?;
         let limits = Limits::seconds(if canary.caught { self.seconds } else { 0 });
         let outcome =
@@ -147,31 +141,6 @@ impl Campaign {
         log_outcome.map(|()| outcome)
     }
 
-    fn canary(&self, stop: &Arc<AtomicBool>) -> Result<Canary, EnvironmentError> {
-        let mut twins = Vec::new();
-        for twin in Twin::ALL {
-            let pair = Pair { check: &CANARY, twin };
-            let limits = Limits { run: CANARY_TIME, stop_at_first: true, ..Limits::seconds(0) };
-            let engine =
-                Engine { pairs: vec![pair], seed: self.seed, jobs: 1, shard: self.shard, limits };
-            let outcome = engine.run(stop, &mut |_| {});
-            let plans = outcome.rows.iter().map(|(_, stats)| stats.plans).sum();
-            let proof = match outcome.findings.first() {
-                Some(finding) => prove(finding, &self.out.join("canary"))?,
-                None => Err("no plan caught it".to_owned()),
-            };
-            twins.push(CanaryTwin {
-                twin: twin.name().to_owned(),
-                caught: proof.is_ok(),
-                plans,
-                seconds: rounded(outcome.elapsed.as_secs_f64()),
-                operations_min: outcome.findings.first().map_or(0, |it| it.plan.ops.len()),
-                text: proof.unwrap_or_else(|error| error),
-            });
-        }
-        Ok(Canary { caught: twins.iter().all(|twin| twin.caught), twins })
-    }
-
     fn findings_folder(&self) -> PathBuf {
         self.out.join("findings")
     }
@@ -204,21 +173,4 @@ pub(crate) fn publish(summary: Summary, out: &Path) -> Result<CampaignResult, En
 struct EngineControl<'a> {
     stop: &'a Arc<AtomicBool>,
     limits: Limits,
-}
-
-/// Sends the canary's finding through the whole path: save, read back, replay, violation.
-fn prove(finding: &Finding, folder: &Path) -> Result<Result<String, String>, EnvironmentError> {
-    finding.save(folder)?;
-    let path = folder.join(finding.file().name()).with_extension("plan");
-    let read = match PlanFile::parse(&files::read(&path)?) {
-        Ok(read) => read,
-        Err(error) => return Ok(Err(format!("its saved plan cannot be read: {error}"))),
-    };
-    let again = read.pair.check.run(&read.plan, read.pair.twin, &mut Probe::default());
-    Ok(match again {
-        Err(violation) if violation.invariant == finding.violation.invariant => {
-            Ok(violation.to_string())
-        }
-        Ok(()) | Err(_) => Err("its saved plan does not reproduce the violation".to_owned()),
-    })
 }

@@ -34,6 +34,8 @@ pub struct FaultCampaign {
     pub rounds: u64,
     /// Number of worker threads.
     pub jobs: usize,
+    /// Whether to attack the clean build first; CA10 holds only with it.
+    pub clean: bool,
     /// The folder for `faults.json` and `faults.md`.
     pub out: PathBuf,
 }
@@ -132,7 +134,8 @@ impl FaultCampaign {
         report: &mut dyn FnMut(&FaultRow),
     ) -> Result<FaultSummary, EnvironmentError> {
         files::make_folder(&self.out)?;
-        let clean = self.attack(None, &Round { seed: self.seed, stop });
+        let clean = self.clean.then(|| self.attack(None, &Round { seed: self.seed, stop }));
+        let clean_findings = clean.iter().flat_map(|clean| &clean.findings).map(alarm).collect();
         let mut rows = Vec::new();
         for &fault in &self.faults {
             if stop.load(Ordering::Relaxed) {
@@ -146,8 +149,8 @@ impl FaultCampaign {
             seconds: self.seconds,
             seeds: self.seeds().collect(),
             jobs: self.jobs,
-            clean_findings: clean.findings.iter().map(alarm).collect(),
-            clean_plans: plans(&clean),
+            clean_findings,
+            clean_plans: clean.as_ref().map_or(0, plans),
             interrupted: stop.load(Ordering::Relaxed),
             caught: rows.iter().filter(|row| row.is_caught()).count(),
             reached: rows.iter().filter(|row| row.reached > 0).count(),

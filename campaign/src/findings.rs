@@ -130,7 +130,8 @@ impl Finding {
         format!("cargo campaign replay {check}:{plan_seed} --twin {twin}")
     }
 
-    fn story(&self, plan_path: &Path) -> String {
+    /// Returns the description of the finding, with the steps of its plan.
+    pub(crate) fn story(&self, plan_path: &Path) -> String {
         let trace = if self.violation.invariant == HANG.id {
             vec!["(not replayed: the plan hangs)".to_owned()]
         } else {

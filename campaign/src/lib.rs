@@ -10,6 +10,7 @@
 //! - CA7 A campaign that could not detect anything never passes ([`summary`]).
 
 mod campaign;
+mod canary;
 mod clock;
 pub mod engine;
 mod events;
@@ -21,6 +22,7 @@ pub mod history;
 pub mod limits;
 pub mod list;
 pub mod merge;
+pub mod night;
 pub mod planfile;
 pub mod plans;
 pub mod progress;

@@ -40,7 +40,7 @@ fn merged(first: &Summary, shards: &[Summary], out: &Path) -> Summary {
         for (index, check) in shard.checks.iter().enumerate() {
             let key = (index, format!("{}/{}", check.name, check.twin));
             match checks.get_mut(&key) {
-                Some(sum) => add(sum, check),
+                Some(sum) => add_check(sum, check),
                 None => drop(checks.insert(key, check.clone())),
             }
         }
@@ -70,7 +70,8 @@ fn merged(first: &Summary, shards: &[Summary], out: &Path) -> Summary {
     }
 }
 
-fn add(sum: &mut CheckSummary, other: &CheckSummary) {
+/// Adds the counts of another run of the same check and twin.
+pub(crate) fn add_check(sum: &mut CheckSummary, other: &CheckSummary) {
     sum.plans += other.plans;
     sum.core_seconds += other.core_seconds;
     sum.operations += other.operations;

@@ -70,6 +70,12 @@ pub fn random_seed() -> u64 {
     RandomState::new().hash_one("seed") >> 32
 }
 
+/// Returns the seed of step `index` of a night.
+#[must_use]
+pub(crate) fn mixed_seed(seed: u64, index: u64) -> u64 {
+    mix(mix(seed).wrapping_add(index))
+}
+
 /// One of `count` campaigns that partition the plans of a seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {

@@ -9,7 +9,7 @@ use crate::plans::{Pair, fingerprint};
 use fastness_sim::check::{Check, Plan, Twin, Violation, by_name};
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -56,7 +56,20 @@ fn from_file(path: &Path, choice: ReplayOptions) -> Result<PlanFile, String> {
     Ok(file)
 }
 
-/// Runs every plan of a folder in order of their names, one line each; returns how many failed.
+/// Adds the plans of a folder and of the folders in it.
+fn collect(folder: &Path, choice: ReplayOptions, paths: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, choice, paths)?;
+        } else if choice.check.is_some() || path.extension() == Some("plan".as_ref()) {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Runs every plan below a folder in order of their names, one line each; returns how many failed.
 ///
 /// Without [`ReplayOptions::check`] only `.plan` files are run.
 ///
@@ -68,11 +81,8 @@ pub fn run_folder(
     out: &mut dyn Write,
 ) -> Result<usize, String> {
     let describe = |error: io::Error| format!("{}: {error}", folder.display());
-    let entries: io::Result<Vec<_>> = fs::read_dir(folder).map_err(describe)?.collect();
-    let mut paths: Vec<_> = entries.map_err(describe)?.into_iter().map(|it| it.path()).collect();
-    paths.retain(|path| {
-        path.is_file() && (choice.check.is_some() || path.extension() == Some("plan".as_ref()))
-    });
+    let mut paths = Vec::new();
+    collect(folder, choice, &mut paths).map_err(describe)?;
     paths.sort();
     let mut failed = 0;
     for path in &paths {
@@ -80,7 +90,7 @@ pub fn run_folder(
         let violation = run(&file, &mut io::sink()).map_err(describe)?;
         failed += usize::from(violation.is_some());
         let outcome = violation.map_or_else(|| "passed".to_owned(), |it| format!("FAILED {it}"));
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = path.strip_prefix(folder).unwrap_or(path).display();
         writeln!(out, "{name}  {}  {outcome}", file.pair).map_err(|error| error.to_string())?;
     }
     writeln!(out, "{} plans, {failed} failed", paths.len()).map_err(|error| error.to_string())?;

@@ -1,13 +1,14 @@
-//! `fastness campaign`: run, list, replay, merge, promote.
+//! `fastness campaign`: run, nightly, list, replay, merge, promote.
 
 use crate::failure::{Failure, PROBLEM};
 use clap::Subcommand;
+use fastness_campaign::night::{self, NightResult, Nightly, Part};
 use fastness_campaign::plans::{Shard, twin_by_name};
 use fastness_campaign::progress::Progress;
 use fastness_campaign::replay::{self, ReplayOptions};
 use fastness_campaign::summary::{CheckSummary, thousands};
 use fastness_campaign::{Campaign, CampaignResult, list, merge, plans, promote};
-use fastness_sim::check::{Check, Twin, by_name};
+use fastness_sim::check::{CANARY, Check, Twin, by_name};
 use std::env;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 /// The exit code that shells use for an interrupted command.
 pub(crate) const INTERRUPTED: u8 = 130;
@@ -68,7 +70,9 @@ pub(crate) enum CampaignCommand {
         #[arg(long, value_parser = parse_check)]
         check: Option<&'static Check>,
     },
-    /// Merge the shards of a campaign into one summary and one report.
+    /// Run every kind of search for hours: checks, fuzz targets, loom models, planted faults.
+    Nightly(NightlyArgs),
+    /// Merge the shards of a campaign or of a night into one summary and one report.
     Merge {
         /// The output folders of the shards.
         #[arg(required = true, value_name = "DIR")]
@@ -90,6 +94,75 @@ pub(crate) enum CampaignCommand {
     },
 }
 
+/// Arguments of `fastness campaign nightly`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NightlyArgs {
+    /// Time limit for all steps together, in hours.
+    #[arg(long, default_value_t = 8.0, value_parser = parse_hours)]
+    hours: f64,
+    /// Folder of this night and of the earlier ones.
+    #[arg(long, value_name = "DIR", default_value = "nights")]
+    dir: PathBuf,
+    /// Run only shard i of n.
+    #[arg(long, value_name = "i/n", default_value_t = Shard::WHOLE)]
+    shard: Shard,
+    /// Continue the unfinished night of the folder, if it has one; else begin a night.
+    #[arg(long)]
+    resume: bool,
+    /// Run only these parts, separated by commas: checks, fuzz, loom, faults.
+    #[arg(long, value_name = "PART,..", value_delimiter = ',')]
+    parts: Vec<Part>,
+    /// Seed of all parts [default: random, printed]. Shards of one night need the same.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Number of worker threads [default: one per core].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+}
+
+fn parse_hours(text: &str) -> Result<f64, String> {
+    let hours = text.parse().ok().filter(|hours: &f64| (0.0..=10_000.0).contains(hours));
+    hours.filter(|hours| *hours > 0.0).ok_or_else(|| "write hours, like 8 or 0.5".to_owned())
+}
+
+fn nightly(args: NightlyArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+    let here = env::current_dir()
+        .map_err(|error| Failure::environment(format!("cannot tell the folder: {error}")))?;
+    let night = Nightly {
+        dir: args.dir,
+        budget: Duration::from_secs_f64(args.hours * 3600.0),
+        seed: args.seed.unwrap_or_else(plans::random_seed),
+        jobs: args.jobs.map_or_else(core_count, usize::from),
+        shard: args.shard,
+        parts: if args.parts.is_empty() { Part::ALL.to_vec() } else { args.parts },
+        resume: args.resume,
+        here,
+    };
+    let (hours, seed, dir) = (args.hours, night.seed, night.dir.display());
+    writeln!(out, "night of {hours} h, seed {seed}, in {dir}")?;
+    let mut written = Ok(());
+    let result = night.run(&stop_on_interrupt()?, &mut |line| {
+        if written.is_ok() {
+            written = writeln!(out, "{line}").and_then(|()| out.flush());
+        }
+    })?;
+    written?;
+    print_night(&result, out)
+}
+
+fn print_night(result: &NightResult, out: &mut dyn Write) -> Result<u8, Failure> {
+    let summary = &result.summary;
+    for finding in &summary.findings {
+        writeln!(out, "\n{}: {}", finding.invariant, finding.promise)?;
+        writeln!(out, "  {}", finding.text)?;
+        writeln!(out, "  {}", finding.replay)?;
+    }
+    writeln!(out, "\n{}: {}", summary.verdict.word().to_uppercase(), summary.sentence)?;
+    writeln!(out, "first:  {}", summary.advice)?;
+    writeln!(out, "report: {}", result.page.display())?;
+    Ok(summary.exit_code)
+}
+
 pub(crate) fn run(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     match args.command {
         None => run_campaign(args, out),
@@ -103,6 +176,13 @@ pub(crate) fn run(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure
         }
         Some(CampaignCommand::Replay { plan, twin, check }) => {
             replay(&plan, ReplayOptions { twin, check }, out)
+        }
+        Some(CampaignCommand::Nightly(args)) => nightly(args, out),
+        Some(CampaignCommand::Merge { shards, out: folder })
+            if shards.iter().any(|shard| night::is_night(shard)) =>
+        {
+            let result = night::merge(&shards, &folder)?;
+            print_night(&result, out)
         }
         Some(CampaignCommand::Merge { shards, out: folder }) => {
             let result = merge::merge(&shards, &folder)?;
@@ -200,6 +280,11 @@ struct PromoteOptions {
 fn promote(finding: &str, options: &PromoteOptions, out: &mut dyn Write) -> Result<u8, Failure> {
     let replay_options = ReplayOptions { twin: options.twin, check: None };
     let file = replay::load_plan(finding, replay_options).map_err(Failure::usage)?;
+    if options.to.is_none() && file.pair.check.name == CANARY.name {
+        let refused = "a plan of the canary violates a false promise for ever, so it is no \
+            regression test; --to DIR tries the command out";
+        return Err(Failure::usage(refused.to_owned()));
+    }
     let around = || env::current_dir().ok().and_then(|here| promote::regressions_folder(&here));
     let folder = options.to.clone().or_else(around).ok_or_else(|| {
         Failure::usage(format!(

@@ -35,6 +35,12 @@ pub(crate) struct FaultArgs {
     /// Folder for faults.json and faults.md.
     #[arg(long, value_name = "DIR", default_value = "target/faults")]
     out: PathBuf,
+    /// Do not attack the clean build first: it was attacked before.
+    #[arg(long)]
+    no_clean: bool,
+    /// Run nothing: print the ids of the faults, one a line.
+    #[arg(long)]
+    list: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -51,6 +57,12 @@ fn fault(id: &str) -> Result<Fault, String> {
 }
 
 pub(crate) fn run(args: FaultArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+    if args.list {
+        for fault in all() {
+            writeln!(out, "{}", fault.id())?;
+        }
+        return Ok(0);
+    }
     if let Some(path) = args.table {
         update_page(&path, &args.out)?;
         writeln!(out, "{}", path.display())?;
@@ -62,6 +74,7 @@ pub(crate) fn run(args: FaultArgs, out: &mut dyn Write) -> Result<u8, Failure> {
         seed: args.seed,
         rounds: args.rounds,
         jobs: args.jobs.map_or_else(core_count, usize::from),
+        clean: !args.no_clean,
         out: args.out,
     };
     let stop = stop_on_interrupt()?;

@@ -3,6 +3,7 @@
 use crate::wait_graph::ThreadId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 /// How far a model is explored when the environment does not ask for more.
 #[derive(Clone, Copy, Debug)]
@@ -13,26 +14,32 @@ pub(crate) struct Bound {
 }
 
 /// Explores `model` and fails unless it ran often enough.
+///
+/// With `LOOM_CHECKPOINT_FILE`, an exploration continues where an earlier one stopped, so that its
+/// count alone says nothing.
 #[track_caller]
 #[expect(clippy::print_stdout, reason = "how much was explored is half of the result")]
 pub(crate) fn explore(bound: Bound, model: impl Fn() + Send + Sync + 'static) {
     let Bound { preemptions, executions_min } = bound;
     let mut builder = loom::model::Builder::new();
     // The environment raises the bound, it does not lower it.
-    let asked = builder.preemption_bound.unwrap_or_default();
-    builder.preemption_bound = Some(preemptions.max(asked));
+    let preemptions = preemptions.max(builder.preemption_bound.unwrap_or_default());
+    builder.preemption_bound = Some(preemptions);
     builder.max_branches = 100_000;
     // A counter of the standard library: counting is no step of the model.
     let executions = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&executions);
+    let start = Instant::now();
     builder.check(move || {
         counted.fetch_add(1, Ordering::Relaxed);
         model();
     });
     let executions = executions.load(Ordering::Relaxed);
-    println!("{executions} interleavings");
+    let is_cut_off = builder.max_duration.is_some_and(|limit| start.elapsed() >= limit);
+    let so_far = if is_cut_off { " so far" } else { "" };
+    println!("{executions} interleavings at {preemptions} preemptions{so_far}");
     assert!(
-        executions >= executions_min,
+        executions >= executions_min || builder.checkpoint_file.is_some(),
         "explored {executions} interleavings of at least {executions_min}"
     );
 }

@@ -3,29 +3,34 @@
 //! Order: verdict, command to rerun, findings, speed, checks, canary, earlier campaigns.
 
 mod checks;
-mod svg;
+pub(crate) mod svg;
 mod text;
 
-use self::text::{escape, short};
+pub(crate) use self::text::{escape, short};
+
 use crate::history::HistoryEntry;
-use crate::summary::{FindingSummary, Summary, Verdict, counted, thousands, whole};
+use crate::summary::{Canary, FindingSummary, Summary, Verdict, counted, thousands, whole};
 
 /// Returns the page.
 #[must_use]
 pub fn render(summary: &Summary, past: &[HistoryEntry]) -> String {
-    let title = format!("Fastness campaign: {}", headline(summary.verdict));
-    let style = include_str!("style.css");
     let parts = [
         top(summary),
-        banner(summary),
+        banner(summary.verdict, &summary.sentence),
         tiles(summary),
         rerun(summary),
         findings(summary),
         checks::speed(summary),
         checks::cards(summary),
-        canary(summary),
+        format!("<h2>Canary</h2>{}", canary(&summary.canary)),
         trend(past),
     ];
+    document(&format!("Fastness campaign: {}", headline(summary.verdict)), &parts)
+}
+
+/// Returns a page with this title and these sections.
+pub(crate) fn document(title: &str, parts: &[String]) -> String {
+    let style = include_str!("style.css");
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -53,15 +58,15 @@ fn top(summary: &Summary) -> String {
     )
 }
 
-fn banner(summary: &Summary) -> String {
-    let word = summary.verdict.word();
-    let headline = headline(summary.verdict);
-    let (first, rest) = headline.split_at(1);
+/// Draws the verdict.
+pub(crate) fn banner(verdict: Verdict, sentence: &str) -> String {
+    let word = verdict.word();
+    let (first, rest) = headline(verdict).split_at(1);
     format!(
         "<section class=\"banner {word}\">{}<div><h1>{}{rest}</h1><p>{}</p></div></section>",
-        svg::sign(summary.verdict),
+        svg::sign(verdict),
         first.to_uppercase(),
-        escape(&summary.sentence)
+        escape(sentence)
     )
 }
 
@@ -136,7 +141,8 @@ fn card(pair: &str, finding: &FindingSummary) -> String {
     )
 }
 
-fn canary(summary: &Summary) -> String {
+/// Draws what happened to each twin of the canary.
+pub(crate) fn canary(canary: &Canary) -> String {
     let row = |twin: &crate::summary::CanaryTwin| {
         let (class, caught) = if twin.caught { ("", "caught") } else { ("never", "missed") };
         format!(
@@ -148,9 +154,9 @@ fn canary(summary: &Summary) -> String {
             twin.operations_min
         )
     };
-    let rows: String = summary.canary.twins.iter().map(row).collect();
+    let rows: String = canary.twins.iter().map(row).collect();
     format!(
-        "<h2>Canary</h2><div class=\"card\"><p class=\"soft\">A check with a deliberate bug takes \
+        "<div class=\"card\"><p class=\"soft\">A check with a deliberate bug takes \
          the whole path of a finding: detected, shrunk, saved, read back, replayed. If it is \
          missed, the verdict is inconclusive.</p><table><tr><th>twin</th><th></th>\
          <th>violation</th><th class=\"n\">plans</th><th class=\"n\">shrunk operations</th>\
@@ -176,7 +182,7 @@ fn trend(past: &[HistoryEntry]) -> String {
 }
 
 /// Formats seconds since 1970 as date and time in UTC.
-fn date(unix: u64) -> String {
+pub(crate) fn date(unix: u64) -> String {
     // Converts days to a civil date, in years that begin in March, so that leap days come last.
     let (days, second) = (unix / 86_400 + 719_468, unix % 86_400);
     let (era, day) = (days / 146_097, days % 146_097);

@@ -61,6 +61,43 @@ pub(super) fn key(colour: &str, label: &str) -> String {
     format!("<span><i class=\"key\" style=\"background:var({colour})\"></i>{label}</span> ")
 }
 
+/// Draws a small curve without labels; a flat end means that more time finds nothing new.
+pub(crate) fn spark(points: &[(f64, f64)]) -> String {
+    let size = (120.0, 26.0);
+    let line = polyline(points, size);
+    format!(
+        "<svg viewBox=\"0 0 {} {}\" aria-hidden=\"true\"><polyline points=\"{line}\" \
+         style=\"fill:none;stroke:var(--c0);stroke-width:2\"/></svg>",
+        size.0, size.1
+    )
+}
+
+/// Draws a curve over the whole width.
+pub(crate) fn line(points: &[(f64, f64)], label: &str) -> String {
+    let (width, height) = TREND;
+    let floor = height - MARGIN;
+    format!(
+        "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{label}\">\
+         <path d=\"M0 {floor} H{width}\" style=\"stroke:var(--line)\"/><polyline points=\"{}\" \
+         style=\"fill:none;stroke:var(--c0);stroke-width:2.5\"/></svg>",
+        polyline(points, TREND)
+    )
+}
+
+const MARGIN: f64 = 4.0;
+
+/// Scales points to a picture; both axes begin at 0.
+fn polyline(points: &[(f64, f64)], (width, height): (f64, f64)) -> String {
+    let most = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).fold(f64::MIN_POSITIVE, f64::max);
+    let (x_max, y_max) = (most(|point| point.0), most(|point| point.1));
+    let place = |(x, y): &(f64, f64)| {
+        let x = MARGIN + x / x_max * (width - 2.0 * MARGIN);
+        let y = height - MARGIN - y / y_max * (height - 2.0 * MARGIN);
+        format!("{x:.1},{y:.1}")
+    };
+    points.iter().map(place).collect::<Vec<_>>().join(" ")
+}
+
 const TREND: (f64, f64) = (1000.0, 150.0);
 
 /// Draws the speed of consecutive campaigns; the colour of a dot is the verdict.

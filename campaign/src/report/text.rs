@@ -3,13 +3,13 @@
 use crate::summary::thousands;
 
 /// Escapes text for HTML.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// Formats a number with three or four digits.
 #[expect(clippy::cast_precision_loss, reason = "three digits are kept")]
-pub(super) fn short(number: u64) -> String {
+pub(crate) fn short(number: u64) -> String {
     match number {
         0..10_000 => thousands(number),
         10_000..1_000_000 => format!("{:.0}\u{202f}k", number as f64 / 1e3),

@@ -111,6 +111,9 @@ fn a_finding_is_saved_small_replayed_and_promoted() {
     assert_eq!(all.code, 1, "{}", all.err);
     assert!(all.out.contains("2 plans, 2 failed"), "{}", all.out);
     let folder = dir.path("regressions");
+    let refused = fastness(&[&"campaign", &"promote", &plans[0]]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.err.contains("is no regression test"), "{}", refused.err);
     let promote = || fastness(&[&"campaign", &"promote", &plans[0], &"--to", &folder]);
     let promoted = promote();
     assert_eq!(promoted.code, 0, "{}", promoted.err);

@@ -6,11 +6,13 @@ mod campaign;
 mod export;
 #[cfg(feature = "serve")]
 mod kill;
+mod nightly;
 mod opening;
 mod recover;
 mod sample;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "serve")]
 mod server;
 mod texts;
 mod tools;
