@@ -113,6 +113,7 @@ impl Campaign {
             jobs: self.jobs,
             shard: self.shard,
             limits: control.limits,
+            saturated: Vec::new(),
         };
         let folder = self.findings_folder();
         let mut next = PROGRESS_EVERY;

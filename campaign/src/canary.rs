@@ -37,7 +37,8 @@ impl Drill<'_> {
     fn attack(&self, twin: Twin, stop: &Arc<AtomicBool>) -> Result<CanaryTwin, EnvironmentError> {
         let pairs = vec![Pair { check: &CANARY, twin }];
         let limits = Limits { run: CANARY_TIME, stop_at_first: true, ..Limits::seconds(0) };
-        let engine = Engine { pairs, seed: self.seed, jobs: 1, shard: self.shard, limits };
+        let (seed, shard, saturated) = (self.seed, self.shard, Vec::new());
+        let engine = Engine { pairs, seed, jobs: 1, shard, limits, saturated };
         let outcome = engine.run(stop, &mut |_| {});
         let proof = match outcome.findings.first() {
             Some(finding) => prove(finding, self.folder)?,

@@ -35,6 +35,8 @@ pub struct Engine {
     pub shard: Shard,
     /// The stop conditions.
     pub limits: Limits,
+    /// Indexes of pairs whose marks were all hit before, by an earlier run (CA12).
+    pub saturated: Vec<usize>,
 }
 
 /// Statistics of one pair.
@@ -93,8 +95,10 @@ impl Engine {
     /// Runs until the time is over, `stop` is set, or the first finding if the limits say so.
     pub fn run(self, stop: &Arc<AtomicBool>, on: &mut dyn FnMut(Event<'_>)) -> Outcome {
         let pair_count = self.pairs.len();
+        let mut scheduler = Scheduler::new(self.shard, pair_count);
+        self.saturated.iter().for_each(|&index| scheduler.set_saturated(index));
         let shared = Arc::new(Shared {
-            scheduler: Mutex::new(Scheduler::new(self.shard, pair_count)),
+            scheduler: Mutex::new(scheduler),
             stats: (0..pair_count).map(|_| Mutex::default()).collect(),
             findings: Mutex::default(),
             over: AtomicBool::new(false),
@@ -333,7 +337,7 @@ mod tests {
     fn canary(jobs: usize, run: Duration) -> Engine {
         let pairs = Twin::ALL.iter().map(|&twin| Pair { check: &CANARY, twin }).collect();
         let limits = Limits { run, ..Limits::seconds(0) };
-        Engine { pairs, seed: 3, jobs, shard: Shard::WHOLE, limits }
+        Engine { pairs, seed: 3, jobs, shard: Shard::WHOLE, limits, saturated: Vec::new() }
     }
 
     #[test]

@@ -196,7 +196,8 @@ impl FaultCampaign {
             ..Limits::seconds(self.seconds)
         };
         let (seed, jobs, shard) = (round.seed, self.jobs, Shard::WHOLE);
-        let engine = Engine { pairs: pairs(&[]), seed, jobs, shard, limits };
+        let (pairs, saturated) = (pairs(&[]), Vec::new());
+        let engine = Engine { pairs, seed, jobs, shard, limits, saturated };
         engine.run(round.stop, &mut |_: Event<'_>| {})
     }
 }

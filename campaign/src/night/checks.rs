@@ -1,13 +1,14 @@
 //! The part `checks`: every check, with plans from a new seed in each step.
 
-use super::Night;
 use super::part::Part;
+use super::running::Night;
 use super::step::{ChecksRun, Step, StepResult};
+use super::summary;
 use crate::engine::Engine;
 use crate::files::EnvironmentError;
 use crate::limits::Limits;
 use crate::plans::{mixed_seed, pairs};
-use crate::summary::{checks_of, rounded};
+use crate::summary::{CheckSummary, checks_of, rounded};
 use std::time::Duration;
 
 impl Night<'_> {
@@ -16,7 +17,8 @@ impl Night<'_> {
         let seed = mixed_seed(self.journal.id.seed, self.steps_of(Part::Checks).count() as u64);
         let limits = Limits { run: time, ..Limits::seconds(0) };
         let (jobs, shard) = (self.journal.id.jobs, self.settings.shard);
-        let engine = Engine { pairs: pairs(&[]), seed, jobs, shard, limits };
+        let (pairs, saturated) = (pairs(&[]), self.saturated());
+        let engine = Engine { pairs, seed, jobs, shard, limits, saturated };
         let outcome = engine.run(self.stop, &mut |_| {});
         let names = outcome.findings.iter().map(|finding| self.store().add_plan(finding));
         let findings = names.collect::<Result<Vec<_>, _>>()?;
@@ -29,5 +31,16 @@ impl Night<'_> {
             findings,
             result: StepResult::Checks(ChecksRun { seed, checks }),
         })
+    }
+    /// Returns the indexes of the pairs whose marks were all hit by earlier steps of the night.
+    fn saturated(&self) -> Vec<usize> {
+        let (checks, _) = summary::checks(&self.journal.steps);
+        let is_saturated = |check: &CheckSummary| check.marks_missed().next().is_none();
+        checks
+            .iter()
+            .enumerate()
+            .filter(|(_, check)| is_saturated(check))
+            .map(|(index, _)| index)
+            .collect()
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! Corpora grow in the folder of the night, never in the checkout.
 //!
-//! - CA16 A target that found nothing new in its last run gets a fraction of the time of the others.
+//! - CA16 A target that found nothing new in its last run gets a fraction of the others' time.
 
-use super::Night;
 use super::finding::Failure;
 use super::part::Part;
+use super::running::{Night, built};
 use super::step::{BuildRun, FuzzRun, Step, StepResult};
-use super::tool::{Ending, Tool};
+use super::tool::{Ending, Tool, problem_line};
 use crate::files::{self, EnvironmentError};
 use crate::findings::{Finding, Origin};
 use crate::plans::{Pair, mixed_seed};
@@ -42,7 +42,7 @@ impl Night<'_> {
         let mut build = BuildRun { problem: String::new(), names: targets(root)? };
         let Some(host) = &self.host else {
             build.problem = "rustc does not say its host".to_owned();
-            return Ok(self.built(Part::Fuzz, start, build));
+            return Ok(built(Part::Fuzz, start, build));
         };
         let tool = Tool::new("cargo", root, self.log("build-fuzz"))
             .args(["build", "--release", "--target", host, "--manifest-path"])
@@ -50,9 +50,9 @@ impl Night<'_> {
             .env("RUSTFLAGS", RUSTFLAGS);
         let (ending, output) = tool.run(BUILD_LIMIT, self.stop)?;
         if ending != Ending::Success {
-            build.problem = format!("its targets do not build: {}", last_line(&output));
+            build.problem = format!("its targets do not build: {}", problem_line(&output));
         }
-        Ok(self.built(Part::Fuzz, start, build))
+        Ok(built(Part::Fuzz, start, build))
     }
 
     /// Returns the targets that are furthest behind, at most `count`.
@@ -248,12 +248,6 @@ fn empty(folder: &Path) -> Result<(), EnvironmentError> {
         fs::remove_dir_all(folder).map_err(files::error(folder, "remove the folder"))?;
     }
     files::make_folder(folder)
-}
-
-/// Returns the last line of the output of a failed build that says something.
-pub(super) fn last_line(output: &str) -> &str {
-    let says = |line: &&str| line.starts_with("error");
-    output.lines().find(says).or_else(|| output.lines().last()).unwrap_or("no output")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `history.jsonl`: one line for each night, kept beside the nights, outside `target`.
 
+use super::journal::NightId;
 use super::summary::NightSummary;
 use crate::files::{self, EnvironmentError};
 use crate::summary::Verdict;
@@ -41,7 +42,7 @@ pub(super) struct PastNight {
 impl PastNight {
     fn of(summary: &NightSummary) -> Self {
         let id = summary.shards.first();
-        let text = |of: fn(&super::NightId) -> &String| id.map(of).cloned().unwrap_or_default();
+        let text = |of: fn(&NightId) -> &String| id.map(of).cloned().unwrap_or_default();
         let caught = summary.faults.iter().filter(|run| !run.check.is_empty()).count();
         Self {
             started_unix: id.map_or(0, |id| id.started_unix),

@@ -1,6 +1,6 @@
 //! `journal.jsonl`: what a night has done so far, one JSON object a line, each synced.
 //!
-//! - CA13 A night continues after `kill -9` or a power loss: finished steps are not repeated, and an
+//! - CA13 A night continues after `kill -9` or a power loss: finished steps are not repeated, an
 //!   incomplete last line is removed.
 
 use super::part::Part;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 const FILE: &str = "journal.jsonl";
 
-/// What identifies a night.
+/// The identity of a night.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NightId {
     /// Program and version.

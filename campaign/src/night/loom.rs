@@ -1,11 +1,10 @@
 //! The part `loom`: every loom model, at rising bounds of preemptions, with checkpoints.
 
-use super::Night;
 use super::finding::Failure;
-use super::fuzz::last_line;
 use super::part::Part;
+use super::running::{Night, built};
 use super::step::{BuildRun, LoomRun, Step, StepResult};
-use super::tool::{Ending, Tool};
+use super::tool::{Ending, Tool, problem_line};
 use crate::files::{self, EnvironmentError};
 use serde_json::Value;
 use std::fs;
@@ -31,8 +30,8 @@ impl Night<'_> {
         let (ending, output) = tool.run(BUILD_LIMIT, self.stop)?;
         let program = output.lines().find_map(executable);
         let Some(program) = program.filter(|_| ending == Ending::Success) else {
-            build.problem = format!("its models do not build: {}", last_line(&output));
-            return Ok(self.built(Part::Loom, start, build));
+            build.problem = format!("its models do not build: {}", problem_line(&output));
+            return Ok(built(Part::Loom, start, build));
         };
         let kept = self.loom_program();
         files::make_folder(&self.folder("loom"))?;
@@ -41,7 +40,7 @@ impl Night<'_> {
         let (_, output) = list.run(LIST_LIMIT, self.stop)?;
         let names = output.lines().filter_map(|line| line.strip_suffix(": test"));
         build.names = names.map(str::to_owned).collect();
-        Ok(self.built(Part::Loom, start, build))
+        Ok(built(Part::Loom, start, build))
     }
 
     /// Returns the next models at the lowest bound that is not fully explored, at most `count`.

@@ -5,8 +5,9 @@
 
 use super::finding::{self, NightFinding};
 use super::journal::{Journal, NightId};
+use super::publish::{NightResult, publish};
 use super::step::Step;
-use super::{NightResult, NightSummary, publish};
+use super::summary::NightSummary;
 use crate::files::{self, EnvironmentError};
 use std::fs;
 use std::io;

@@ -23,6 +23,8 @@ mod merge;
 mod page;
 mod part;
 mod planted;
+mod publish;
+mod running;
 mod step;
 mod summary;
 mod tool;
@@ -31,53 +33,24 @@ pub use self::finding::NightFinding;
 pub use self::journal::NightId;
 pub use self::merge::{is_night, merge};
 pub use self::part::Part;
+pub use self::publish::NightResult;
+pub use self::running::Nightly;
 pub use self::step::{BuildRun, ChecksRun, FaultRun, FuzzRun, LoomRun, Step, StepResult};
 pub use self::summary::{CurvePoint, FuzzSummary, NightSummary, PartSummary};
 
 use self::checkout::Checkout;
-use self::finding::FindingStore;
 use self::journal::Journal;
 use self::part::next_part;
+use self::publish::publish;
+use self::running::{Night, built, now_unix};
 use crate::canary::Drill;
 use crate::files::EnvironmentError;
-use crate::plans::Shard;
 use crate::summary::rounded;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-/// The settings of a night.
-#[derive(Clone, Debug)]
-pub struct Nightly {
-    /// The folder of this night and of the earlier ones.
-    pub dir: PathBuf,
-    /// Time limit for all steps together.
-    pub budget: Duration,
-    /// The seed of all parts.
-    pub seed: u64,
-    /// Number of worker threads.
-    pub jobs: usize,
-    /// The shard of the plans to run.
-    pub shard: Shard,
-    /// The parts to run.
-    pub parts: Vec<Part>,
-    /// Whether to continue an unfinished night of the folder.
-    pub resume: bool,
-    /// A folder in the checkout to build from.
-    pub here: PathBuf,
-}
-
-/// The result of a night.
-#[derive(Debug)]
-pub struct NightResult {
-    /// The summary.
-    pub summary: NightSummary,
-    /// The path of the page.
-    pub page: PathBuf,
-}
+use std::time::{Duration, Instant};
 
 impl Nightly {
     /// Runs or resumes a night; `stop` ends it early, and it can be resumed.
@@ -121,18 +94,7 @@ impl Nightly {
     }
 }
 
-/// A night that runs.
-struct Night<'a> {
-    settings: &'a Nightly,
-    stop: &'a Arc<AtomicBool>,
-    journal: Journal,
-    /// Target triple of the compiler's host.
-    host: Option<String>,
-    /// Root of the checkout; empty without one.
-    checkout_root: PathBuf,
-}
-
-/// What the next steps do, side by side.
+/// The work of the next steps, side by side.
 enum Work {
     Checks,
     Fuzz(Vec<String>),
@@ -235,19 +197,13 @@ impl Night<'_> {
         let root = self.checkout_root.clone();
         if root.as_os_str().is_empty() {
             let problem = "it is built from a checkout, and this folder is in none".to_owned();
-            return Ok(self.built(part, Instant::now(), BuildRun { problem, names: Vec::new() }));
+            return Ok(built(part, Instant::now(), BuildRun { problem, names: Vec::new() }));
         }
         match part {
             Part::Fuzz => self.build_fuzz(&root),
             Part::Loom => self.build_loom(&root),
             Part::Checks | Part::Faults => self.build_faults(&root),
         }
-    }
-
-    #[expect(clippy::unused_self, reason = "the results of all parts are made alike")]
-    fn built(&self, part: Part, start: Instant, build: BuildRun) -> Step {
-        let seconds = rounded(start.elapsed().as_secs_f64());
-        Step { part, seconds, findings: Vec::new(), result: StepResult::Build(build) }
     }
 
     /// Returns the names of a part's programs, none if they could not be built.
@@ -302,48 +258,6 @@ impl Night<'_> {
         time.min(self.left().max(Duration::from_secs(1)))
     }
 
-    fn budget(&self) -> Duration {
-        Duration::from_secs(self.journal.id.budget_seconds)
-    }
-
-    fn left(&self) -> Duration {
-        let used: f64 = self.used().values().sum();
-        self.budget().saturating_sub(Duration::from_secs_f64(used.max(0.0)))
-    }
-
-    /// Returns the seconds that each part used.
-    fn used(&self) -> BTreeMap<Part, f64> {
-        let mut used = BTreeMap::new();
-        for step in &self.journal.steps {
-            *used.entry(step.part).or_default() += step.seconds;
-        }
-        used
-    }
-
-    fn steps_of(&self, part: Part) -> impl Iterator<Item = &Step> {
-        self.journal.steps.iter().filter(move |step| step.part == part)
-    }
-
-    fn store(&self) -> FindingStore {
-        FindingStore {
-            folder: self.findings_folder(),
-            commit: self.journal.id.commit.clone(),
-            now_unix: now_unix(),
-        }
-    }
-
-    fn findings_folder(&self) -> PathBuf {
-        self.folder("findings")
-    }
-
-    fn folder(&self, name: &str) -> PathBuf {
-        absolute(&self.settings.dir).join(name)
-    }
-
-    fn log(&self, name: &str) -> PathBuf {
-        self.folder("logs").join(format!("{name}.txt"))
-    }
-
     /// Writes the summary and the page; a night that was not stopped is over.
     fn finish(mut self) -> Result<NightResult, EnvironmentError> {
         let is_stopped = self.left() > Duration::ZERO && self.stop.load(Ordering::Relaxed);
@@ -359,23 +273,4 @@ impl Night<'_> {
         let summary = if is_stopped { summary.interrupted() } else { summary };
         publish(summary, &self.settings.dir)
     }
-}
-
-/// Writes the summary of a night in each of its forms, and appends it to the history.
-fn publish(summary: NightSummary, dir: &Path) -> Result<NightResult, EnvironmentError> {
-    summary.write(&dir.join("night.json"))?;
-    crate::files::write(&dir.join("junit.xml"), &junit::render(&summary))?;
-    let past = history::append(dir, &summary)?;
-    let page = dir.join("night.html");
-    crate::files::write(&page, &page::render(&summary, &past))?;
-    Ok(NightResult { summary, page })
-}
-
-/// Child processes run in the checkout, so paths that they get are absolute.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
-}
-
-fn now_unix() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

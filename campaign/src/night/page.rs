@@ -5,7 +5,8 @@
 
 use super::finding::NightFinding;
 use super::history::PastNight;
-use super::summary::{CurvePoint, FuzzSummary, NightSummary};
+use super::step::{FaultRun, LoomRun};
+use super::summary::{CurvePoint, FuzzSummary, NightSummary, PartSummary};
 use crate::report::{banner, canary, date, document, escape, short, svg};
 use crate::summary::{CheckSummary, counted, thousands, whole};
 use std::collections::BTreeMap;
@@ -136,7 +137,7 @@ fn marks(summary: &NightSummary) -> String {
 }
 
 fn parts(summary: &NightSummary) -> String {
-    let row = |part: &super::summary::PartSummary| {
+    let row = |part: &PartSummary| {
         let state = match part.problem.as_str() {
             "" => "<td>ran</td>".to_owned(),
             problem => format!("<td class=\"never\">left out: {}</td>", escape(problem)),
@@ -224,7 +225,7 @@ fn fuzz(targets: &[FuzzSummary]) -> String {
 }
 
 fn loom(summary: &NightSummary) -> String {
-    let row = |run: &super::LoomRun| {
+    let row = |run: &LoomRun| {
         let state = if run.complete { "all" } else { "so far" };
         format!(
             "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{state}</td></tr>",
@@ -248,12 +249,12 @@ fn faults(summary: &NightSummary) -> String {
     if summary.faults.is_empty() {
         return String::new();
     }
-    let mut runs: Vec<&super::FaultRun> = summary.faults.iter().collect();
+    let mut runs: Vec<&FaultRun> = summary.faults.iter().collect();
     runs.sort_by(|one, other| {
-        let key = |run: &super::FaultRun| !run.check.is_empty();
+        let key = |run: &FaultRun| !run.check.is_empty();
         key(one).cmp(&key(other)).then(other.seconds.total_cmp(&one.seconds))
     });
-    let row = |run: &&super::FaultRun| {
+    let row = |run: &&FaultRun| {
         let by = match run.check.as_str() {
             "" if run.reached == 0 => "<td class=\"never\">never ran</td>".to_owned(),
             "" => "<td class=\"never\">missed</td>".to_owned(),
@@ -269,8 +270,8 @@ fn faults(summary: &NightSummary) -> String {
     format!(
         "<div class=\"card trend\">{}<p class=\"soft small\">Share of the planted faults that is \
          not caught yet, over CPU seconds.</p><details><summary>{}</summary><div class=\"scroll\">\
-         <table><tr><th>fault</th><th>planted</th><th>caught by</th><th class=\"n\">CPU seconds</th>\
-         </tr>{}</table></div></details></div>",
+         <table><tr><th>fault</th><th>planted</th><th>caught by</th>\
+         <th class=\"n\">CPU seconds</th></tr>{}</table></div></details></div>",
         svg::line(&survival(&runs), "faults not caught, over time"),
         counted(runs.len(), "fault"),
         runs.iter().map(row).collect::<String>()
@@ -278,7 +279,7 @@ fn faults(summary: &NightSummary) -> String {
 }
 
 /// Returns the faults that are not caught yet over time.
-fn survival(runs: &[&super::FaultRun]) -> Vec<(f64, f64)> {
+fn survival(runs: &[&FaultRun]) -> Vec<(f64, f64)> {
     let mut times: Vec<f64> =
         runs.iter().filter(|run| !run.check.is_empty()).map(|run| run.seconds).collect();
     times.sort_by(f64::total_cmp);
@@ -309,7 +310,8 @@ fn trend(past: &[PastNight]) -> String {
         let (planted, caught) = night.faults;
         format!(
             "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-             <td class=\"n\">{}</td><td class=\"n\">{caught}/{planted}</td><td class=\"n\">{}</td></tr>",
+             <td class=\"n\">{}</td><td class=\"n\">{caught}/{planted}</td>\
+             <td class=\"n\">{}</td></tr>",
             date(night.started_unix),
             escape(&night.commit),
             night.verdict.word(),

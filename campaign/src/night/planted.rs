@@ -1,10 +1,9 @@
 //! The part `faults`: planted faults, one at a time, which the checks must catch.
 
-use super::Night;
-use super::fuzz::last_line;
 use super::part::Part;
+use super::running::{Night, built};
 use super::step::{BuildRun, FaultRun, Step, StepResult};
-use super::tool::{Ending, Tool};
+use super::tool::{Ending, Tool, problem_line};
 use crate::files::{self, EnvironmentError};
 use crate::plans::mixed_seed;
 use crate::summary::rounded;
@@ -30,13 +29,13 @@ impl Night<'_> {
             .args([self.folder("build").join("faults")]);
         let (ending, output) = tool.run(BUILD_LIMIT, self.stop)?;
         if ending != Ending::Success {
-            build.problem = format!("its program does not build: {}", last_line(&output));
-            return Ok(self.built(Part::Faults, start, build));
+            build.problem = format!("its program does not build: {}", problem_line(&output));
+            return Ok(built(Part::Faults, start, build));
         }
         let list = Tool::new(self.faults_program(), root, self.log("list-faults"));
         let (_, output) = list.args(["faults", "--list"]).run(LIST_LIMIT, self.stop)?;
         build.names = output.lines().map(str::to_owned).collect();
-        Ok(self.built(Part::Faults, start, build))
+        Ok(built(Part::Faults, start, build))
     }
 
     /// Returns the faults whose last attack is longest ago, at most `count`; none twice a night.

@@ -23,7 +23,7 @@ pub struct NightSummary {
     pub verdict: Verdict,
     /// The verdict in a sentence.
     pub sentence: String,
-    /// What to do first, in a sentence.
+    /// The first thing to do, in a sentence.
     pub advice: String,
     /// Exit code of the process.
     pub exit_code: u8,
@@ -49,7 +49,7 @@ pub struct NightSummary {
     pub findings: Vec<NightFinding>,
 }
 
-/// What a part used.
+/// The use of time by a part.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PartSummary {
     /// The part.
@@ -164,8 +164,10 @@ impl NightSummary {
             let sentence = format!("These parts did not run: {}.", left_out.join(", "));
             self.set(Verdict::Inconclusive, &sentence, "Read the reasons in the section of parts.");
         } else if !missed.is_empty() {
-            let sentence =
-                format!("{} never hit: {}.", counted(missed.len(), "mark"), missed.join("; "));
+            const NAMED: usize = 3;
+            let named = missed[..missed.len().min(NAMED)].join("; ");
+            let more = if missed.len() > NAMED { "; .." } else { "" };
+            let sentence = format!("{} never hit: {named}{more}.", counted(missed.len(), "mark"));
             let advice = "Give the night more time, or widen the check.";
             self.set(Verdict::Inconclusive, &sentence, advice);
         } else {
@@ -259,7 +261,7 @@ fn canary(steps: &[Step]) -> Canary {
 }
 
 /// Sums up the checks of all steps; a curve has a point for each step.
-fn checks(steps: &[Step]) -> (Vec<CheckSummary>, BTreeMap<String, Vec<CurvePoint>>) {
+pub(super) fn checks(steps: &[Step]) -> (Vec<CheckSummary>, BTreeMap<String, Vec<CurvePoint>>) {
     let mut sums: Vec<CheckSummary> = Vec::new();
     let mut curves: BTreeMap<String, Vec<CurvePoint>> = BTreeMap::new();
     for step in steps {
