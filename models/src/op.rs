@@ -167,6 +167,8 @@ kinds! {
     Load = "load",
     /// Restores the server's backup a: later entries are lost.
     RestoreBackup = "restore-backup",
+    /// Lets all users write, or only read: a selects which.
+    Permit = "permit",
 }
 
 /// One operation of a plan.

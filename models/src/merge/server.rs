@@ -38,6 +38,8 @@ pub enum Refusal {
     Schema,
     /// An element's number is not above its author's last one.
     Element,
+    /// The user may not write.
+    Forbidden,
 }
 
 /// Last entry of a client.
@@ -113,6 +115,19 @@ impl Server {
     /// The reason for which the entry stays out of the history. A refusal of its content is final:
     /// it uses up the entry's number, and is repeated.
     pub fn submit(&mut self, entry: &SyncEntry, now: u64) -> Result<Answer, Refusal> {
+        self.submit_as(entry, now, true)
+    }
+
+    /// Takes an entry of a user who may write, or may not.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub fn submit_as(
+        &mut self,
+        entry: &SyncEntry,
+        now: u64,
+        may_write: bool,
+    ) -> Result<Answer, Refusal> {
         let last = self.last.get(&entry.client).copied().unwrap_or_default();
         let is_broken = |mutant| self.mutant == Some(mutant);
         if entry.client_seq <= last.client_seq && !is_broken(Mutant::NoDuplicateCheck) {
@@ -128,7 +143,8 @@ impl Server {
         if entry.base < self.horizon && !is_broken(Mutant::NoBaseCheck) {
             return Err(Refusal::Expired);
         }
-        match self.check_content(entry) {
+        let checked = if may_write { self.check_content(entry) } else { Err(Refusal::Forbidden) };
+        match checked {
             Ok(elements) => self.elements = elements,
             Err(refusal) => {
                 self.last.entry(entry.client).or_default().client_seq = entry.client_seq;

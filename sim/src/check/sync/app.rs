@@ -8,8 +8,8 @@ use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 use fastness::table::{ElementId, ObjectId, ObjectKey, RowId, Value};
 use fastness_sync::entry::Key;
 
-/// Returns the classes of the app.
-pub(super) fn schema() -> Result<Schema, fastness::Error> {
+/// Returns the classes of the app, of which a newer version has more.
+pub(super) fn schema(is_newer: bool) -> Result<Schema, fastness::Error> {
     let list = PropertyType::List { of: Scalar::Int, nullable: false };
     let named = |class: Class| -> Result<Class, fastness::Error> {
         Ok(class
@@ -21,7 +21,11 @@ pub(super) fn schema() -> Result<Schema, fastness::Error> {
     let page = named(page)?
         .with(Property::new(LINES, list)?)
         .with(Property::new(LINKS, PropertyType::ObjectList(PAGE.into()))?);
-    Ok(Schema::new([page, named(Class::new(TAG)?)?])?)
+    let tag = named(Class::new(TAG)?)?;
+    if is_newer {
+        return Ok(Schema::new([page.with(extra(0)?), tag, late(0)?])?);
+    }
+    Ok(Schema::new([page, tag])?)
 }
 
 fn int_key(name: &str) -> Result<Property, fastness::Error> {

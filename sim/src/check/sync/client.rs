@@ -2,6 +2,7 @@
 
 use super::super::compare::CheckError;
 use super::file::ClientFile;
+use super::letters::stored;
 use super::message::{
     Connections, Fresh, NO_NUMBERS, Payload, Request, Response, Resume, Scene, SyncMessage,
 };
@@ -98,7 +99,7 @@ impl<'w> Client<'w> {
         let client = replica.identity.client;
         probe.mark("client: a power loss took entries that were not sent");
         replica.lose_after(last);
-        oracle.lost_after(client, last);
+        oracle.lost_after(client.into(), last);
         Ok(())
     }
 
@@ -218,7 +219,11 @@ impl<'w> Client<'w> {
         let Some(replica) = &mut self.replica else { return Ok(()) };
         let (refused, stop) = replica.answer(first, answers);
         let client = replica.identity.client;
-        self.note_refused(client, &refused, scene)?;
+        for number in refused {
+            scene.oracle.refused(client.into(), number)?;
+            scene.probe.mark("an entry was refused");
+        }
+        self.bury((first, answers), scene)?;
         match stop {
             Some(UploadStop::Gap { .. }) => {
                 self.uploaded.0 = 0;
@@ -235,17 +240,16 @@ impl<'w> Client<'w> {
         Ok(())
     }
 
-    fn note_refused(
+    /// Makes dead letters of refused entries, or tells the file why an entry is one.
+    fn bury(
         &mut self,
-        client: u32,
-        refused: &[u64],
+        (first, answers): (u64, &[Answer]),
         scene: &mut Scene<'_>,
     ) -> Result<(), CheckError> {
-        for number in refused {
-            scene.oracle.refused(client, *number)?;
-            scene.probe.mark("an entry was refused");
-            if let Some(file) = &mut self.file {
-                file.refuse(*number, scene.probe)?;
+        let Some(file) = &mut self.file else { return Ok(()) };
+        for (number, answer) in (first..).zip(answers) {
+            if let Answer::Refused(refusal) = answer {
+                file.refuse((number, stored(*refusal)), scene.probe)?;
             }
         }
         Ok(())
@@ -283,13 +287,13 @@ impl<'w> Client<'w> {
             file.identify(identity)?;
             written = file.entries_after(0)?;
         }
-        scene.oracle.begin(identity.client, (snapshot.epoch, snapshot.seq))?;
+        scene.oracle.begin(identity.client.into(), (snapshot.epoch, snapshot.seq))?;
         let mut replica = Replica::new(identity, snapshot);
         replica.number_drafts_apart();
         for entry in written {
             let own = replica.push(entry);
             let own = own.map_err(|error| Violation::new(SY4.id, format!("{error:?}")))?;
-            scene.oracle.wrote(&own)?;
+            scene.oracle.wrote(identity.client.into(), &own)?;
         }
         self.replica = Some(replica);
         Ok(())
@@ -322,8 +326,7 @@ impl<'w> Client<'w> {
         let client = replica.identity.client;
         self.replica = Some(replica);
         for number in refused {
-            scene.oracle.refused(client, number)?;
-            scene.probe.mark("the history showed a refusal");
+            scene.oracle.refused(client.into(), number)?;
         }
         if !part.items.is_empty() || part.bytes_left > 0 {
             self.pause_ms = BUSY_MS;

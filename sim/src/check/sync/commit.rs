@@ -71,7 +71,7 @@ impl SyncHarness<'_> {
             let text = format!("an entry has the base {}, not {cursor:?}", own.header.base);
             return Err(Violation::new(SY7.id, text).into());
         }
-        self.oracle.wrote(&own)?;
+        self.oracle.wrote(own.client.into(), &own)?;
         self.clients[index].wake(self.now_ms);
         self.check(index)
     }
@@ -87,7 +87,8 @@ impl SyncHarness<'_> {
         if self.value > VALUES_MAX {
             return None;
         }
-        let mut schema = self.oracle.states(replica.identity.client).working.schema().clone();
+        let mut schema =
+            self.oracle.states(replica.identity.client.into()).working.schema().clone();
         let names = &mut self.oracle.names;
         let known = names.visible(&replica.working, &schema);
         let (mut edits, value) = (Vec::new(), &mut self.value);
@@ -124,6 +125,8 @@ pub(super) struct DrawScene<'a> {
     pub(super) schema: Schema,
     /// Distinguishes values.
     pub(super) value: &'a mut i64,
+    /// The app inserts no elements and creates no tags.
+    pub(super) gives_no_ids: bool,
 }
 
 impl ClientFile<'_> {
@@ -131,7 +134,7 @@ impl ClientFile<'_> {
     pub(super) fn write_drawn(
         &mut self,
         ops: &[Op],
-        DrawScene { names, mut schema, value }: DrawScene<'_>,
+        DrawScene { names, mut schema, value, gives_no_ids }: DrawScene<'_>,
         probe: &mut Probe,
     ) -> Result<(), CheckError> {
         let is_deferred = ops.last().is_some_and(|op| op.a & DEFERS != 0);
@@ -140,14 +143,22 @@ impl ClientFile<'_> {
                 *value += 1;
                 let visible = names.visible_in(txn.tables(), &schema)?;
                 let view = View { visible: &visible, schema: &schema, names, value: *value };
-                if let Some(edit) = view.edit(*op) {
+                let edit = view.edit(*op).filter(|edit| !(gives_no_ids && edit.gives_id()));
+                if let Some(edit) = edit {
                     do_edit(txn, &edit)?;
                     note(&mut schema, edit);
                 }
             }
             Ok(())
         };
-        self.commit(edit, is_deferred, probe).map(drop)
+        let before = self.last_client_seq()?;
+        if self.commit(edit, is_deferred, probe)? {
+            probe.mark(match self.last_client_seq()? > before {
+                true => "client: crash during a commit: committed",
+                false => "client: crash during a commit: rolled back",
+            });
+        }
+        Ok(())
     }
 }
 

@@ -21,6 +21,8 @@ const RIVALS: u8 = 2;
 const DELETES: u8 = 0xc0;
 /// Bits of an operand: the kind of an edit of a list.
 const LIST_EDIT: u8 = 0x0e;
+/// Bit of an operand: where an element moves to.
+const ELSEWHERE: u8 = 8;
 /// The kind that removes an element.
 const REMOVAL: u8 = 2 << 1;
 
@@ -32,12 +34,16 @@ pub(super) const fn rival(op: Op) -> Option<Op> {
     let a = op.a.wrapping_add(1);
     match op.kind {
         OpKind::ChangeSchema => Some(Op { a, b: op.b ^ 1, ..op }),
+        OpKind::Set | OpKind::ListInsert if is_about_link(op) && op.c & DELETES != 0 => {
+            Some(Op { a, kind: OpKind::Delete, ..op })
+        }
         OpKind::Set | OpKind::Add | OpKind::ListInsert if op.c & DELETES == DELETES => {
             Some(Op { a, kind: OpKind::Delete, ..op })
         }
         OpKind::ListEdit if op.c & DELETES == DELETES => {
             Some(Op { a, c: op.c & !LIST_EDIT | REMOVAL, ..op })
         }
+        OpKind::ListEdit => Some(Op { a, b: op.b ^ ELSEWHERE, ..op }),
         _ => Some(Op { a, ..op }),
     }
 }
@@ -79,6 +85,13 @@ pub(super) enum Edit {
     AddExtra(usize),
     /// Adds the later class, with one of two keys.
     AddLate(usize),
+}
+
+impl Edit {
+    /// Tells whether the edit gives an id to an element or to an object.
+    pub(super) const fn gives_id(self) -> bool {
+        matches!(self, Self::CreateTag | Self::Insert(..))
+    }
 }
 
 /// An item of a list.
@@ -227,7 +240,7 @@ impl View<'_> {
 
 /// Tells whether an operation sets a link, or deletes a page that its rival links to.
 const fn is_about_link(op: Op) -> bool {
-    matches!(op.c % 8, 4 | 5)
+    matches!(op.c % 8, 4..7)
 }
 
 /// Returns the model's number of a property.

@@ -6,8 +6,9 @@
 use super::super::compare::CheckError;
 use super::super::world::World;
 use super::app::{do_edit, schema};
-use super::domain::ModelNames;
-use super::edit::Edit;
+use super::domain::{EXTRA, ModelNames};
+use super::edit::{Edit, number_of};
+use super::incident::Needs;
 use super::oracle::ClientStates;
 use super::replica::{OwnEntry, Replica};
 use crate::check::definition::Violation;
@@ -17,9 +18,12 @@ use crate::fs::{Disk, SimFs};
 use fastness::Durability;
 use fastness::object::{Database, DatabaseOptions, Transaction};
 use fastness::schema::SchemaMode;
+use fastness_models::merge::Schema as ModelSchema;
 use fastness_sync::client::{
-    ClientError, ClientMeta, ClientReplica, Download, DownloadItem, Refusal, ReplicaClock,
+    ClientError, ClientMeta, ClientReplica, DeadLetter, Download, DownloadItem, Refusal,
+    ReplicaClock,
 };
+use fastness_sync::entry::Operations;
 use fastness_sync::server::{ClientIdentity, HistoryItem, HistoryPart};
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +44,8 @@ pub(super) struct ClientFile<'w> {
     began_purged: bool,
     /// Number of the last entry that cannot be lost: its commit waited for the disk.
     durable: u64,
+    /// The app is of a newer version, which has more classes and properties.
+    is_newer: bool,
     /// The next call that changes the file is interrupted by a crash.
     pub(super) crashes: bool,
 }
@@ -78,16 +84,64 @@ impl<'w> ClientFile<'w> {
             has_restarted: false,
             began_purged: false,
             durable: 0,
+            is_newer: false,
             crashes: false,
         };
         file.open()?;
         Ok(file)
     }
 
+    /// Copies the file as it is on the disk, to a machine of its own.
+    pub(super) fn copy(&self) -> Result<Self, CheckError> {
+        let fs = self.world.boot(self.fs.disk());
+        let local_ms = Arc::new(AtomicU64::new(self.local_ms.load(Ordering::Relaxed)));
+        let Self { world, began_purged, durable, is_newer, .. } = *self;
+        let (replica, has_restarted, crashes) = (None, false, false);
+        let mut copy = Self {
+            world,
+            fs,
+            local_ms,
+            replica,
+            has_restarted,
+            began_purged,
+            durable,
+            is_newer,
+            crashes,
+        };
+        copy.open()?;
+        Ok(copy)
+    }
+
+    /// Opens the file with a newer version of the app. The older one continues if the file has
+    /// other definitions of what is new.
+    pub(super) fn upgrade(&mut self) -> Result<bool, CheckError> {
+        self.is_newer = true;
+        self.reboot(self.fs.disk())?;
+        Ok(self.is_newer)
+    }
+
+    /// Tells whether the app shows classes and properties that its version does not have.
+    pub(super) fn shows_unknown(&self, schema: &ModelSchema) -> bool {
+        let has_extra = schema
+            .get(&0)
+            .is_some_and(|(_, properties)| properties.contains_key(&number_of(EXTRA)));
+        !self.is_newer && (has_extra || schema.contains_key(&2))
+    }
+
     fn open(&mut self) -> Result<(), CheckError> {
+        match self.open_as(self.is_newer) {
+            Err(CheckError::Store(fastness::Error::Schema(_))) if self.is_newer => {
+                self.is_newer = false;
+                self.open_as(false)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_as(&mut self, is_newer: bool) -> Result<(), CheckError> {
         let local_ms = Arc::clone(&self.local_ms);
         let clock = ReplicaClock::new(Box::new(move || local_ms.load(Ordering::Relaxed)));
-        let wanted = DatabaseOptions::schema(schema()?, 1).mode(SchemaMode::Additive);
+        let wanted = DatabaseOptions::schema(schema(is_newer)?, 1).mode(SchemaMode::Additive);
         let wanted = wanted.synced().replica_hook(clock.hook());
         let options = self.world.options(&self.fs);
         let database = Database::open(&options, Path::new(FILE), &wanted)?;
@@ -192,11 +246,22 @@ impl<'w> ClientFile<'w> {
         Ok(self.replica().reset_in_progress().map_err(failed)?.is_some())
     }
 
-    /// Returns the numbers of the entries of a client that were refused.
-    pub(super) fn refused_numbers(&self, client: u32) -> Result<Vec<u64>, CheckError> {
-        let letters = self.replica().dead_letters().map_err(failed)?;
-        let of_client = letters.into_iter().filter(|letter| letter.client == client);
-        Ok(of_client.map(|letter| letter.client_seq).collect())
+    /// Returns the refused entries of a client.
+    pub(super) fn dead_letters(&self, client: u32) -> Result<Vec<DeadLetter>, CheckError> {
+        let mut letters = self.replica().dead_letters().map_err(failed)?;
+        letters.retain(|letter| letter.client == client);
+        Ok(letters)
+    }
+
+    /// Returns what the file needs of the history.
+    pub(super) fn needs(&self) -> Result<Needs, CheckError> {
+        let ClientMeta { client, epoch, cursor, .. } = self.meta()?;
+        let mut from = cursor;
+        for entry in self.entries_after(0)? {
+            let operations = Operations::new(&entry);
+            from = operations.map_or(from, |operations| from.min(operations.header().base));
+        }
+        Ok(Needs { client, epoch, from })
     }
 
     /// Tells whether a part of the window may be missing: the file has dropped it, or began with
@@ -222,6 +287,11 @@ impl<'w> ClientFile<'w> {
         let text = format!("client {client} has {last} entries; {sent} were sent, and the commits");
         let text = format!("{text} of {} waited for the disk", self.durable);
         Err(Violation::new(SY19.id, text).into())
+    }
+
+    /// Returns the number of the last entry whose commit waited for the disk.
+    pub(super) const fn durable(&self) -> u64 {
+        self.durable
     }
 
     /// Notes that the commit of the last entry has returned.
@@ -319,8 +389,11 @@ impl<'w> ClientFile<'w> {
     }
 
     /// Notes that an entry was refused.
-    pub(super) fn refuse(&mut self, number: u64, probe: &mut Probe) -> Result<(), CheckError> {
-        let refusal = Refusal { code: 225, operation: None };
+    pub(super) fn refuse(
+        &mut self,
+        (number, refusal): (u64, Refusal),
+        probe: &mut Probe,
+    ) -> Result<(), CheckError> {
         let refuse =
             |replica: &ClientReplica| replica.refuse(number, refusal).map(drop).map_err(failed);
         let ((), has_crashed) = self.change(refuse, probe)?;

@@ -10,7 +10,8 @@
 //! - `file`, `replica`: a client's replica, in a file and in memory.
 //! - `reset`: client resets of both.
 //! - `domain`, `edit`, `writer`, `placement`, `commit`, `app`: the writes of apps.
-//! - `oracle`, `recovery`: the models.
+//! - `oracle`, `letters`, `recovery`: the models.
+//! - `incident`: an intruder, copied files, errors of the disk.
 //! - `sessions`: a check of its own, with frames instead of calls.
 
 mod app;
@@ -19,6 +20,8 @@ mod commit;
 mod domain;
 mod edit;
 mod file;
+mod incident;
+mod letters;
 mod message;
 mod network;
 mod oracle;
@@ -45,6 +48,7 @@ use client::Client;
 use edit::{JOINS, rival};
 use fastness_models::{Op, OpKind};
 use file::ClientFile;
+use incident::Needs;
 use message::{Connections, Payload, Scene, SyncMessage};
 use network::{Arrival, Direction, Network, Quality, Route};
 use oracle::Oracle;
@@ -96,6 +100,13 @@ pub(super) const CHECK: Check = Check {
         "outcome: no operation",
         "outcome: conflict",
         "outcome: deleted",
+        "outcome: schema",
+        "reset: unknown client",
+        "a copied file could not resume",
+        "an intruder used the id of an element twice",
+        "an intruder named an element that the list does not contain",
+        "server: disk error during a submission: committed",
+        "server: disk error during a submission: rolled back",
     ],
     distribution: Distribution {
         mix: &[
@@ -107,13 +118,15 @@ pub(super) const CHECK: Check = Check {
             (OpKind::ListEdit, 24),
             (OpKind::ChangeSchema, 8),
             (OpKind::AdvanceClock, 30),
-            (OpKind::SetClock, 3),
+            (OpKind::SetClock, 6),
             (OpKind::Network, 10),
             (OpKind::Kill, 5),
             (OpKind::PowerLoss, 2),
-            (OpKind::Compact, 4),
+            (OpKind::Compact, 8),
             (OpKind::KeepCopy, 4),
             (OpKind::RestoreBackup, 4),
+            (OpKind::ForeignCall, 3),
+            (OpKind::Inject, 3),
         ],
         ops_min: 40,
         ops_max: 160,
@@ -221,6 +234,18 @@ impl<'w> SyncHarness<'w> {
             }
             OpKind::Kill | OpKind::PowerLoss => self.crash(machine, op),
             OpKind::Compact => self.compact(),
+            OpKind::ForeignCall => {
+                let scene = (&mut self.oracle, &mut *self.probe);
+                self.server.intrude(
+                    op,
+                    scene,
+                    self.now_ms.saturating_add_signed(self.server_skew_ms),
+                )
+            }
+            OpKind::Inject => {
+                self.server.inject(op);
+                Ok(())
+            }
             OpKind::KeepCopy => self.server.back_up(&self.oracle).map(|_| ()),
             OpKind::RestoreBackup => {
                 if self.server.restore(op.a, &mut self.oracle)? {
@@ -297,15 +322,11 @@ impl<'w> SyncHarness<'w> {
             return Ok(());
         }
         self.probe.mark("the horizon advanced");
-        for replica in self.clients.iter().filter_map(|client| client.replica.as_ref()) {
-            let needs = replica.cursor.min(replica.oldest_base());
-            let is_live = self.oracle.is_current(replica.epoch)
-                && self.server.is_live(replica.identity.client, now_ms);
-            if is_live && needs < horizon {
-                let client = replica.identity.client;
-                let text = format!("the horizon is {horizon}, and client {client} needs {needs}");
-                return Err(Violation::new(MR9.id, text).into());
-            }
+        let replicas = self.clients.iter().filter_map(|client| client.replica.as_ref());
+        for replica in replicas {
+            let (client, epoch) = (replica.identity.client, replica.epoch);
+            let from = replica.cursor.min(replica.oldest_base());
+            self.server.check_needs(Needs { client, epoch, from }, (&self.oracle, now_ms))?;
         }
         Ok(())
     }
@@ -321,8 +342,11 @@ impl<'w> SyncHarness<'w> {
         }
         self.oracle.check(replica)?;
         if let Some(file) = &client.file {
-            let states = self.oracle.states(replica.identity.client);
+            let states = self.oracle.states(replica.identity.client.into());
             file.check(replica, (&mut self.oracle.names, &states))?;
+            for letter in file.dead_letters(replica.identity.client)? {
+                self.oracle.compare_letter(replica.identity.client.into(), &letter)?;
+            }
         }
         self.clients[index].compared = compared;
         Ok(())
@@ -396,7 +420,7 @@ impl<'w> SyncHarness<'w> {
             self.probe.mark("entries of several clients were concurrent");
         }
         self.network.heal();
-        self.server.crashes = false;
+        (self.server.crashes, self.server.injection) = (false, None);
         for _ in 0..ROUNDS_MAX {
             if self.clients.iter().all(|client| client.is_quiet(&self.oracle)) {
                 return self.compare();

@@ -14,7 +14,7 @@ use fastness_models::merge::fold::State;
 use fastness_models::merge::server::{Answer as ModelAnswer, Refusal, Server};
 use fastness_models::merge::{PENDING, SyncEntry};
 use fastness_sync::merge::{Author, Memory, apply};
-use fastness_sync::server::{Answer, RefusalCode, UploadStop};
+use fastness_sync::server::{Answer, EntryRefusal, UploadStop};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An entry as its client wrote it; its stamp is the effective one once the client knows it.
@@ -24,11 +24,34 @@ pub(super) struct WrittenEntry {
     pub(super) is_reported: bool,
 }
 
+/// The time and the right with which entries arrive at the server.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Submitted {
+    pub(super) now_ms: u64,
+    pub(super) may_write: bool,
+}
+
+impl Submitted {
+    /// Entries of a user who may write.
+    pub(super) const fn by_writer(now_ms: u64) -> Self {
+        Self { now_ms, may_write: true }
+    }
+}
+
+/// A client: its identity, and above its 32 bits the number of its copied file, 0 for none.
+pub(super) type ClientKey = u64;
+
+/// Returns the identity of a client.
+pub(super) const fn identity(client: ClientKey) -> u32 {
+    let [a, b, c, d, ..] = client.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
 /// The model of a client.
 #[derive(Clone, Debug)]
 pub(super) struct ClientModel {
-    /// The client's identities before, oldest first.
-    pub(super) earlier: Vec<u32>,
+    /// The keys of the client before, oldest first.
+    pub(super) earlier: Vec<ClientKey>,
     pub(super) epoch: u64,
     pub(super) cursor: u64,
     pub(super) canonical: State,
@@ -50,12 +73,14 @@ pub(super) struct History {
     /// The last fold, in the core.
     pub(super) core: Memory,
     pub(super) salt: u64,
+    /// Why entries were refused, by client and number.
+    pub(super) letters: BTreeMap<(u32, u64), EntryRefusal>,
 }
 
 /// Where a client is in the history.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClientPosition {
-    pub(super) client: u32,
+    pub(super) client: ClientKey,
     pub(super) epoch: u64,
     pub(super) cursor: u64,
 }
@@ -67,7 +92,9 @@ pub(super) struct Oracle {
     epoch: u64,
     /// Histories that the server lost when a backup was restored, by epoch.
     past: BTreeMap<u64, History>,
-    pub(super) clients: BTreeMap<u32, ClientModel>,
+    pub(super) clients: BTreeMap<ClientKey, ClientModel>,
+    /// Number of copied files.
+    copies: u32,
 }
 
 impl History {
@@ -88,9 +115,10 @@ impl Oracle {
     pub(super) fn new(epoch: u64) -> Self {
         let server = Server::new(None);
         let folds = vec![State::new(None)];
-        let history = History { server, folds, core: Memory::default(), salt: 0 };
+        let (core, letters) = (Memory::default(), BTreeMap::new());
+        let history = History { server, folds, core, salt: 0, letters };
         let (past, clients) = (BTreeMap::new(), BTreeMap::new());
-        Self { names: ModelNames::default(), history, epoch, past, clients }
+        Self { names: ModelNames::default(), history, epoch, past, clients, copies: 0 }
     }
 
     /// Notes that the server begins an epoch with the history of a backup.
@@ -138,24 +166,25 @@ impl Oracle {
         now_ms: u64,
     ) -> Result<(), Violation> {
         let entry = self.entry(client, bytes)?;
-        let expected = self.history.server.submit(&entry, now_ms);
-        let found = match answer {
-            Answer::Sequenced { seq, .. } => Ok(ModelAnswer::Sequenced(*seq)),
-            Answer::Repeated => Ok(ModelAnswer::Acknowledged),
-            Answer::Refused(refusal) if refusal.code == RefusalCode::Schema => Err(Refusal::Schema),
-            Answer::Refused(refusal) if refusal.code == RefusalCode::Element => {
-                Err(Refusal::Element)
+        let expected = self.take(&entry, Submitted::by_writer(now_ms));
+        let is_equal = match (answer, expected) {
+            (Answer::Sequenced { seq, .. }, Ok(ModelAnswer::Sequenced(expected))) => {
+                *seq == expected
             }
-            Answer::Stopped(UploadStop::Gap { .. }) => Err(Refusal::Gap),
-            Answer::Stopped(UploadStop::Base) => Err(Refusal::Base),
-            Answer::Stopped(UploadStop::Expired) => Err(Refusal::Expired),
-            Answer::Refused(_) | Answer::Stopped(_) => {
-                return violation(SY16.id, format!("an entry of the domain is {answer:?}"));
+            (Answer::Refused(refusal), Err(_)) => {
+                self.letter(client, entry.client_seq) == Some(*refusal)
             }
+            (Answer::Repeated, Ok(ModelAnswer::Acknowledged))
+            | (Answer::Stopped(UploadStop::Gap { .. }), Err(Refusal::Gap))
+            | (Answer::Stopped(UploadStop::Base), Err(Refusal::Base))
+            | (Answer::Stopped(UploadStop::Expired), Err(Refusal::Expired)) => true,
+            _ => false,
         };
-        if found != expected {
+        if !is_equal {
             let text = format!("entry {} of client {client} is {answer:?}", entry.client_seq);
-            return violation(SY16.id, format!("{text}; the model says {expected:?}"));
+            let letter = self.letter(client, entry.client_seq);
+            let text = format!("{text}; the model says {expected:?} {letter:?}");
+            return violation(SY16.id, text);
         }
         let Answer::Sequenced { seq, stamp } = *answer else { return Ok(()) };
         let sequenced = self.history.server.history.last().expect("the model has the entry");
@@ -198,7 +227,11 @@ impl Oracle {
     ///
     /// # Errors
     /// If another one has its number.
-    pub(super) fn begin(&mut self, client: u32, (epoch, seq): (u64, u64)) -> Result<(), Violation> {
+    pub(super) fn begin(
+        &mut self,
+        client: ClientKey,
+        (epoch, seq): (u64, u64),
+    ) -> Result<(), Violation> {
         if self.clients.contains_key(&client) {
             return violation(SV2.id, format!("two clients have the number {client}"));
         }
@@ -212,15 +245,14 @@ impl Oracle {
     }
 
     /// Forgets the entries of a client after a number, which a power loss took.
-    pub(super) fn lost_after(&mut self, client: u32, last: u64) {
+    pub(super) fn lost_after(&mut self, client: ClientKey, last: u64) {
         let model = self.clients.get_mut(&client).expect("the client exists");
         model.written.retain(|number, _| *number <= last);
     }
 
     /// Notes an entry that a client wrote.
-    pub(super) fn wrote(&mut self, own: &OwnEntry) -> Result<(), Violation> {
-        let client = own.client;
-        let entry = self.entry(client, &own.bytes)?;
+    pub(super) fn wrote(&mut self, client: ClientKey, own: &OwnEntry) -> Result<(), Violation> {
+        let entry = self.entry(own.client, &own.bytes)?;
         let greatest = self.greatest_stamp(client);
         if entry.stamp <= greatest {
             let text = format!("client {client} stamps an entry {} after {greatest}", entry.stamp);
@@ -236,7 +268,7 @@ impl Oracle {
     }
 
     /// Returns the greatest stamp that a client wrote or saw.
-    fn greatest_stamp(&self, client: u32) -> u64 {
+    fn greatest_stamp(&self, client: ClientKey) -> u64 {
         let model = &self.clients[&client];
         let history = &self.history_of(model.epoch).server.history;
         let seen = history.iter().take_while(|entry| entry.seq <= model.cursor);
@@ -264,7 +296,7 @@ impl Oracle {
 
     /// Returns the epoch that a client knows. One without history follows the server from its
     /// beginning.
-    pub(super) fn epoch_of(&mut self, client: u32, (epoch, cursor): (u64, u64)) -> u64 {
+    pub(super) fn epoch_of(&mut self, client: ClientKey, (epoch, cursor): (u64, u64)) -> u64 {
         let model = self.clients.get_mut(&client).expect("the client exists");
         if epoch != 0 && model.cursor == 0 && cursor > 0 {
             model.epoch = epoch;
@@ -272,20 +304,25 @@ impl Oracle {
         if epoch == 0 { model.epoch } else { epoch }
     }
 
-    /// Tells whether the model of a client has an entry.
-    pub(super) fn has_written(&self, client: u32, number: u64) -> bool {
-        self.clients[&client].written.contains_key(&number)
+    /// Tells whether the model of a client has another entry of this number.
+    pub(super) fn wrote_other(
+        &mut self,
+        client: ClientKey,
+        own: &OwnEntry,
+    ) -> Result<bool, Violation> {
+        let found = self.entry(own.client, &own.bytes)?.operations;
+        let written = self.clients[&client].written.get(&own.header.client_seq);
+        Ok(written.is_some_and(|written| written.entry.operations != found))
     }
 
-    /// Notes that a client knows a refusal.
-    pub(super) fn refused(&mut self, client: u32, number: u64) -> Result<(), Violation> {
-        let model = self.clients.get_mut(&client).expect("the client exists");
-        model.refused.insert(number);
-        let epoch = model.epoch;
-        match self.history_of(epoch).server.refusal(client, number) {
-            Some(_) => Ok(()),
-            None => violation(SY4.id, format!("entry {number} of {client} was not refused")),
-        }
+    /// Returns the number of the last entry that the model of a client has.
+    pub(super) fn last_written(&self, client: ClientKey) -> u64 {
+        self.clients[&client].written.keys().next_back().copied().unwrap_or_default()
+    }
+
+    /// Tells whether the model of a client has an entry.
+    pub(super) fn has_written(&self, client: ClientKey, number: u64) -> bool {
+        self.clients[&client].written.contains_key(&number)
     }
 
     /// Lets the model of a client follow it to its cursor, and compares what is pending.
@@ -301,7 +338,7 @@ impl Oracle {
             if cursor > history.len() as u64 {
                 return violation(SY1.id, format!("client {client} is ahead of the server"));
             }
-            model.follow(client, history, cursor);
+            model.follow(identity(client), history, cursor);
             self.clients.insert(client, model);
         }
         let model = &self.clients[&client];
@@ -316,7 +353,7 @@ impl Oracle {
     /// Compares a client with its model, after the model has followed it to its cursor.
     pub(super) fn check(&mut self, replica: &Replica) -> Result<(), Violation> {
         let Replica { epoch, cursor, .. } = *replica;
-        let client = replica.identity.client;
+        let client = replica.identity.client.into();
         let pending: Vec<u64> = replica.pending().map(|entry| entry.header.client_seq).collect();
         self.follow(ClientPosition { client, epoch, cursor }, &pending)?;
         let model = &self.clients[&client];
@@ -334,33 +371,52 @@ impl Oracle {
     }
 
     /// Returns the states of a client.
-    pub(super) fn states(&self, client: u32) -> ClientStates {
+    pub(super) fn states(&self, client: ClientKey) -> ClientStates {
         let model = &self.clients[&client];
         ClientStates { canonical: model.canonical.clone(), working: model.working() }
     }
 
     /// Checks that every entry is in the history, refused or reported.
     pub(super) fn account(&self) -> Result<(), Violation> {
-        let history: BTreeSet<(u32, u64)> = self
+        let history: BTreeMap<(u32, u64), &SyncEntry> = self
             .history
             .server
             .history
             .iter()
-            .map(|entry| (entry.client, entry.client_seq))
+            .map(|entry| ((entry.client, entry.client_seq), entry))
             .collect();
         if history.len() as u64 != self.head() {
             return violation(SY8.id, "an entry is in the history twice");
         }
         for (client, model) in &self.clients {
-            for (number, written) in &model.written {
-                let is_known = written.is_reported || model.refused.contains(number);
-                if !is_known && !history.contains(&(*client, *number)) {
+            for (number, WrittenEntry { entry, is_reported }) in &model.written {
+                let held = history.get(&(identity(*client), *number));
+                // A copy of the file may have used the number for another entry.
+                let is_held = held.is_some_and(|held| {
+                    (held.base, &held.operations) == (entry.base, &entry.operations)
+                });
+                if !is_held && !is_reported && !model.refused.contains(number) {
                     let text = format!("entry {number} of client {client} is nowhere");
                     return violation(SY4.id, text);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Notes that the file of a client was copied; returns the copy.
+    pub(super) fn copy(&mut self, client: ClientKey) -> ClientKey {
+        self.copies += 1;
+        let copies = u64::from(self.copies) << 32;
+        let copy_of = |client: ClientKey| u64::from(identity(client)) | copies;
+        let mut model = self.clients[&client].clone();
+        for earlier in &mut model.earlier {
+            let copied = self.clients[&*earlier].clone();
+            *earlier = copy_of(*earlier);
+            self.clients.insert(*earlier, copied);
+        }
+        self.clients.insert(copy_of(client), model);
+        copy_of(client)
     }
 }
 
@@ -382,6 +438,7 @@ impl ClientModel {
             self.canonical.apply(entry);
             if entry.client == client
                 && let Some(written) = self.written.get_mut(&entry.client_seq)
+                && written.entry.operations == entry.operations
             {
                 written.entry.seq = entry.seq;
                 written.entry.stamp = entry.stamp;

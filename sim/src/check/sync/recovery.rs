@@ -3,14 +3,16 @@
 //! - SY4, SY13 Every entry that a client wrote is in the history, refused, or in a report.
 //! - SY12 A reset decides as the model does.
 
-use super::oracle::{ClientModel, ClientPosition, Oracle, WrittenEntry, violation};
+use super::oracle::{
+    ClientKey, ClientModel, ClientPosition, Oracle, WrittenEntry, identity, violation,
+};
 use super::replica::OwnEntry;
 use crate::check::definition::Violation;
 use crate::check::promises::{SY1, SY12};
 use fastness_models::merge::fold::State;
 use fastness_models::merge::recover::{Recovered, Reset};
 use fastness_models::merge::{Anchor, Element, ListOperation, Operation, PENDING, SyncEntry};
-use fastness_sync::reset::{Reported, ResetReport};
+use fastness_sync::reset::{Cause, Reported, ResetReport};
 use std::collections::BTreeSet;
 
 /// A client after a reset.
@@ -22,6 +24,8 @@ pub(super) struct AfterReset<'a> {
     pub(super) report: &'a ResetReport,
     /// The file had dropped a part of its window before.
     pub(super) has_purged: bool,
+    /// The seq up to which the client had forgotten its entries, because a backup has them.
+    pub(super) durable_seq: u64,
 }
 
 /// The entries and outcomes of a reset, as they are compared.
@@ -39,42 +43,44 @@ impl Oracle {
     /// in the model. Returns the number of entries that were lost.
     pub(super) fn reset(
         &mut self,
-        old: u32,
+        old: ClientKey,
         (after, fresh): (&AfterReset<'_>, State),
     ) -> Result<usize, Violation> {
         let before = self.clients[&old].clone();
-        let lost = self.lost((&before, old), after.position)?;
+        let is_copy = after.report.cause == Cause::Cloned;
+        let mut lost = self.lost((&before, old, is_copy), after.position)?;
+        lost.retain(|(_, entry)| entry.seq == PENDING || entry.seq > after.durable_seq);
         let working = before.working();
         let canonical = &before.canonical;
         let created = BTreeSet::new();
         let mut reset = Reset { fresh, canonical, working: &working, created, mutant: None };
-        let ClientPosition { client: identity, epoch, cursor: base } = after.position;
+        let ClientPosition { client: new, epoch, cursor: base } = after.position;
         let reported = &mut after.report.operations();
         let has_purged = after.has_purged;
         let written = after.own.iter();
-        let mut again = Rewritten { identity, base, reported, written, has_purged };
-        for entry in &lost {
+        let mut again = Rewritten { identity: identity(new), base, reported, written, has_purged };
+        for (client, entry) in &lost {
             self.reset_entry(&mut reset, entry, &mut again)?;
-            let client = self.clients.get_mut(&entry.client).expect("the client exists");
+            let client = self.clients.get_mut(client).expect("the client exists");
             client.written.get_mut(&entry.client_seq).expect("it was written").is_reported = true;
         }
         if again.reported.next().is_some() || again.written.next().is_some() {
             return violation(SY12.id, "more was written again or reported");
         }
-        self.begin(identity, (epoch, base))?;
-        let model = self.clients.get_mut(&identity).expect("it was inserted");
+        self.begin(new, (epoch, base))?;
+        let model = self.clients.get_mut(&new).expect("it was inserted");
         model.earlier = before.earlier;
         model.earlier.push(old);
-        after.own.iter().try_for_each(|own| self.wrote(own))?;
+        after.own.iter().try_for_each(|own| self.wrote(new, own))?;
         Ok(lost.len())
     }
 
     /// Returns the entries of a client that the history of its new replica does not contain.
     fn lost(
         &self,
-        (before, old): (&ClientModel, u32),
+        (before, old, is_copy): (&ClientModel, ClientKey, bool),
         ClientPosition { epoch, cursor, .. }: ClientPosition,
-    ) -> Result<Vec<SyncEntry>, Violation> {
+    ) -> Result<Vec<(ClientKey, SyncEntry)>, Violation> {
         let server = &self.history_of(epoch).server;
         let end = usize::try_from(cursor).unwrap_or(usize::MAX);
         let Some(history) = server.history.get(..end) else {
@@ -86,10 +92,11 @@ impl Oracle {
         for client in before.earlier.iter().chain([&old]) {
             let model = &self.clients[client];
             for (number, WrittenEntry { entry, is_reported }) in &model.written {
-                let is_known =
-                    known.contains(&(*client, *number)) || model.refused.contains(number);
-                if !is_known && !is_reported {
-                    lost.push(entry.clone());
+                // Another copy of the file has used the numbers of pending entries.
+                let is_new = is_copy && *client == old && entry.seq == PENDING;
+                let is_known = known.contains(&(identity(*client), *number)) && !is_new;
+                if !is_known && !is_reported && !model.refused.contains(number) {
+                    lost.push((*client, entry.clone()));
                 }
             }
         }

@@ -13,7 +13,7 @@ use super::recovery::AfterReset;
 use super::replica::{Decided, OwnEntry};
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
-use crate::check::promises::{SY4, SY12, SY14};
+use crate::check::promises::{SV1, SY4, SY12, SY14};
 use fastness_sync::client::{ClientReplica, ResetMode, ResetStart, SnapshotPart, StoredReport};
 use fastness_sync::outcome::Outcome;
 use fastness_sync::reset::{Cause, ResetReport};
@@ -58,7 +58,7 @@ impl Client<'_> {
             file.compare_refused(&untold, probe)?;
         }
         for (client, number) in untold {
-            scene.oracle.refused(client, number)?;
+            scene.oracle.refused(client.into(), number)?;
         }
         let decided = replica.reset(cause, (identity, snapshot), &contained);
         if let Some(report) = of_file {
@@ -72,15 +72,16 @@ impl Client<'_> {
         if replica.own.iter().any(|own| own.client != identity.client) {
             probe.mark("reset: entries of an earlier identity were kept");
         }
-        mark_outcomes(cause, &decided, probe);
+        mark_outcomes(cause, &decided, probe)?;
         let lost = {
             let (client, epoch, cursor) = (identity.client, replica.epoch, replica.cursor);
-            let position = ClientPosition { client, epoch, cursor };
+            let position = ClientPosition { client: client.into(), epoch, cursor };
             let own = replica.own.iter().filter(|own| own.client == client).cloned();
             let own: Vec<OwnEntry> = own.collect();
             own.iter().for_each(|_| probe.mark("reset: an entry was recovered"));
-            let after = AfterReset { position, own, report: &decided.report, has_purged };
-            scene.oracle.reset(old, (&after, model))?
+            let after =
+                AfterReset { position, own, report: &decided.report, has_purged, durable_seq: 0 };
+            scene.oracle.reset(old.into(), (&after, model))?
         };
         if lost != decided.entries.len() {
             let text = format!("client {old} lost {lost} entries");
@@ -131,7 +132,8 @@ impl ClientFile<'_> {
     /// Compares the refusals that only the snapshot named with the file's dead letters.
     fn compare_refused(&self, untold: &[(u32, u64)], probe: &mut Probe) -> Result<(), CheckError> {
         for (client, number) in untold {
-            if !self.refused_numbers(*client)?.contains(number) {
+            let letters = self.dead_letters(*client)?;
+            if !letters.iter().any(|letter| letter.client_seq == *number) {
                 let text = format!("a reset lost the refusal of entry {number} of {client}");
                 return Err(Violation::new(SY4.id, text).into());
             }
@@ -235,13 +237,16 @@ impl Stream {
     }
 }
 
-fn mark_outcomes(cause: Cause, decided: &Decided, probe: &mut Probe) {
+fn mark_outcomes(cause: Cause, decided: &Decided, probe: &mut Probe) -> Result<(), Violation> {
     probe.mark(match cause {
         Cause::Expired => "reset: expired",
         Cause::Diverged => "reset: diverged",
-        Cause::Cloned => "reset: cloned",
         Cause::UnknownClient => "reset: unknown client",
-        Cause::BadDownload => "reset: bad download",
+        Cause::Cloned | Cause::BadDownload => {
+            // No file is copied, and the history is never damaged.
+            let text = format!("a client resets for {cause:?}");
+            return Err(Violation::new(SV1.id, text));
+        }
     });
     for reported in decided.report.operations() {
         probe.mark(match reported.outcome.name() {
@@ -253,6 +258,7 @@ fn mark_outcomes(cause: Cause, decided: &Decided, probe: &mut Probe) {
             _ => "outcome: applied",
         });
     }
+    Ok(())
 }
 
 /// Compares the report of a file with that of the replica in memory.

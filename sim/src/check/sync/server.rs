@@ -5,12 +5,12 @@
 use super::super::compare::CheckError;
 use super::super::world::World;
 use super::message::{Fresh, NO_NUMBERS, Request, Response, Resume, Scene, Stream};
-use super::oracle::{History, Oracle};
+use super::oracle::{History, Oracle, Submitted};
 use super::replica::{Contained, Snapshot};
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
 use crate::check::promises::{SY1, SY2, SY8, SY14, SY16};
-use crate::fs::{Disk, SimFs};
+use crate::fs::{Disk, Injection, SimFs};
 use crate::rng::Rng;
 use fastness::Store;
 use fastness::table::Tables;
@@ -61,6 +61,8 @@ pub(super) struct SyncServer<'w> {
     files: u32,
     /// The next call that changes the file is interrupted by a crash.
     pub(super) crashes: bool,
+    /// Error of the disk during the next submission.
+    pub(super) injection: Option<Injection>,
 }
 
 /// Wraps errors that no plan allows.
@@ -90,6 +92,7 @@ impl<'w> SyncServer<'w> {
             backed_up: 0,
             files: 0,
             crashes: false,
+            injection: None,
         };
         server.run(store)?;
         server.replica().set_backups(has_backups).map_err(failed)?;
@@ -112,6 +115,10 @@ impl<'w> SyncServer<'w> {
 
     pub(super) const fn world(&self) -> &'w World {
         self.world
+    }
+
+    pub(super) const fn fs(&self) -> &SimFs {
+        &self.fs
     }
 
     pub(super) fn status(&self) -> Result<ServerStatus, CheckError> {
@@ -149,7 +156,7 @@ impl<'w> SyncServer<'w> {
         let client = self.connections.get(&connection).copied();
         Ok(Some(match (request, client) {
             (Request::Begin { old }, _) => self.begin(&old, scene.oracle, now_ms)?,
-            (Request::Resume(resume), _) => self.resume(connection, resume, now_ms)?,
+            (Request::Resume(resume), _) => self.resume(connection, resume, scene)?,
             (_, None) => Response::Closed,
             (
                 Request::Upload { first, entries, oldest_base },
@@ -227,8 +234,9 @@ impl<'w> SyncServer<'w> {
         &mut self,
         connection: u64,
         resume: Resume,
-        now_ms: u64,
+        Scene { probe, now_ms, .. }: &mut Scene<'_>,
     ) -> Result<Response, CheckError> {
+        let now_ms = *now_ms;
         let Resume { identity, epoch, cursor, cursor_salt, .. } = resume;
         // A client has one session.
         self.connections.retain(|_, other| other.client != identity.client);
@@ -244,6 +252,9 @@ impl<'w> SyncServer<'w> {
         };
         Ok(match self.replica().resume(&state, now_ms).map_err(failed)? {
             Ok(resumed) => {
+                if resumed.last_client_seq == state.last_client_seq {
+                    self.resume_copy(&state, (now_ms, probe))?;
+                }
                 self.connections.insert(connection, identity);
                 self.contacts.insert(identity.client, now_ms);
                 Response::Resumed(resumed)
@@ -258,15 +269,28 @@ impl<'w> SyncServer<'w> {
         scene: &mut Scene<'_>,
     ) -> Result<Option<Response>, CheckError> {
         let before = self.replica().status().map_err(failed)?.head;
-        if self.crashes {
+        let has_errors = self.begin_errors();
+        if self.crashes && !has_errors {
             self.fs.record_forks();
         }
         let slices: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();
         let submission =
             Submission { client, access: Access::Write, entries: &slices, oldest_base };
-        let answers = self.replica().submit(&submission, scene.now_ms).map_err(failed)?;
+        let answers = self.replica().submit(&submission, scene.now_ms);
+        let has_failed = answers.is_err();
+        let attempt = DiskTrial { client, head: before, has_failed };
+        if has_errors
+            && let Some(is_committed) = self.end_errors(attempt, scene.oracle, scene.probe)?
+        {
+            if is_committed {
+                scene.oracle.take_all(client, &slices, Submitted::by_writer(scene.now_ms))?;
+                self.compare_end(scene.oracle)?;
+            }
+            return Ok(None);
+        }
+        let answers = answers.map_err(failed)?;
         let sequenced = answers.iter().filter(|a| matches!(a, Answer::Sequenced { .. })).count();
-        let has_crashed = self.crashes && sequenced > 0;
+        let has_crashed = self.crashes && !has_errors && sequenced > 0;
         self.crashes &= !has_crashed;
         if has_crashed {
             let heads = [before, before + sequenced as u64];
@@ -391,6 +415,16 @@ impl<'w> SyncServer<'w> {
         Ok(true)
     }
 
+    /// Compares where the history ends with the model's.
+    pub(super) fn compare_end(&self, oracle: &Oracle) -> Result<(), CheckError> {
+        let status = self.status()?;
+        if (status.head, status.salt) == (oracle.head(), oracle.history.salt) {
+            return Ok(());
+        }
+        let text = format!("the history ends with {}, not {}", status.head, oracle.head());
+        Err(Violation::new(SY8.id, text).into())
+    }
+
     /// Compares what the state shows with the fold of the whole history.
     pub(super) fn compare_state(&self, oracle: &mut Oracle) -> Result<(), CheckError> {
         let store = self.store.as_ref().expect("the server runs");
@@ -427,6 +461,15 @@ impl<'w> SyncServer<'w> {
         }
         Ok(())
     }
+}
+
+/// A submission of a client while the disk has errors.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DiskTrial {
+    pub(super) client: u32,
+    /// The head before.
+    pub(super) head: u64,
+    pub(super) has_failed: bool,
 }
 
 /// Entries of a client.

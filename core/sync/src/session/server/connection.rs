@@ -123,7 +123,8 @@ impl ServerConnection {
         match self.phase {
             ServerPhase::Greeting { until_ms } | ServerPhase::Authenticating { until_ms } => {
                 if now_ms >= until_ms {
-                    self.fail(Code::BAD_ORDER, 0, out);
+                    // The frame may be lost on its way, which is no fault of the client.
+                    self.fail(Code::CONNECTION_CLOSED, 0, out);
                 }
             }
             ServerPhase::Open if now_ms >= self.silent_ms() => {

@@ -4,19 +4,20 @@
 //! - FR6 The answer to an entry precedes the entry in a download: a session panics if not.
 
 use super::super::super::compare::CheckError;
-use super::super::oracle::{Oracle, violation};
-use super::super::server::{SyncServer, USER};
+use super::super::letters::code;
+use super::super::oracle::{Oracle, Submitted, violation};
+use super::super::server::{DiskTrial, SyncServer, USER};
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
-use crate::check::promises::{SY8, SY16};
+use crate::check::promises::SY16;
 use crate::rng::Rng;
 use fastness_models::merge::fold::State;
 use fastness_models::merge::server::{Answer as ModelAnswer, Refusal};
 use fastness_sync::frame::{Code, Packet};
-use fastness_sync::server::{Access, SessionDatabase, SnapshotPool};
+use fastness_sync::server::{Access, EntryRefusal, SessionDatabase, SnapshotPool};
 use fastness_sync::session::{
-    ConnectionTerms, ServerConnection, ServerConnectionInput, ServerConnectionOutput, ServerInput,
-    ServerOutput, ServerSession,
+    ConnectionTerms, EntryRejection, ServerConnection, ServerConnectionInput,
+    ServerConnectionOutput, ServerInput, ServerOutput, ServerSession,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -40,6 +41,8 @@ pub(super) struct Host<'w> {
     pub(super) states: BTreeMap<(u64, u64, u64), State>,
     /// Messages to send, and connections to end.
     pub(super) outbox: Vec<HostMessage>,
+    /// The users may write.
+    pub(super) may_write: bool,
     is_down: bool,
 }
 
@@ -63,10 +66,13 @@ struct SessionKey {
     session: u32,
 }
 
+/// A refused entry: its number, the code, and the index of the operation.
+type Rejected = (u64, Code, Option<u32>);
+
 /// The reply of the database to a submission.
 #[derive(Debug, Default)]
 struct SubmissionReply {
-    rejected: Vec<(u64, Code)>,
+    rejected: Vec<Rejected>,
     failed: Option<Code>,
 }
 
@@ -78,6 +84,7 @@ impl<'w> Host<'w> {
             snapshots: SnapshotPool::new(SNAPSHOTS_MAX),
             states: BTreeMap::new(),
             outbox: Vec::new(),
+            may_write: true,
             is_down: false,
         }
     }
@@ -186,7 +193,8 @@ impl<'w> Host<'w> {
 
     fn open(&mut self, connection: u64, session: u32) {
         let replica = self.server.replica().clone();
-        let database = SessionDatabase::new(replica, USER.to_owned(), Access::Write);
+        let access = if self.may_write { Access::Write } else { Access::Read };
+        let database = SessionDatabase::new(replica, USER.to_owned(), access);
         let held = self.connections.get_mut(&connection).expect("the connection is open");
         held.sessions.insert(session, (ServerSession::new(session, &TERMS), database));
     }
@@ -357,8 +365,9 @@ impl<'w> Host<'w> {
         let mut take = |input: ServerInput<'_>| {
             match &input {
                 ServerInput::Submitted { rejected, .. } => {
-                    let rejected = rejected.iter().map(|entry| (entry.client_seq, entry.code));
-                    reply.rejected = rejected.collect();
+                    let of =
+                        |entry: &EntryRejection| (entry.client_seq, entry.code, entry.operation);
+                    reply.rejected = rejected.iter().map(of).collect();
                 }
                 ServerInput::Fail { code, .. } => reply.failed = Some(*code),
                 ServerInput::Snapshot { part, .. } => {
@@ -385,11 +394,26 @@ impl<'w> Host<'w> {
         let ServerOutput::Submit { entries, .. } = output else { return Ok(()) };
         let Some((_, database)) = self.session_mut(at) else { return Ok(()) };
         let client = database.client();
+        let submitted = Submitted { now_ms: scene.now_ms, may_write: self.may_write };
         let before = self.server.status()?.head;
-        self.server.prepare_crash();
+        let has_errors = self.server.begin_errors();
+        if !has_errors {
+            self.server.prepare_crash();
+        }
         let reply = self.with_database(at, output, (replies, scene))?;
+        if has_errors {
+            let has_failed = reply.failed == Some(Code::STORE_FAILED);
+            let attempt = DiskTrial { client, head: before, has_failed };
+            let ended = self.server.end_errors(attempt, scene.oracle, scene.probe)?;
+            if let Some(is_committed) = ended {
+                self.is_down = true;
+                let entries = if is_committed { &entries[..] } else { &[] };
+                scene.oracle.take_all(client, entries, submitted)?;
+                return self.server.compare_end(scene.oracle);
+            }
+        }
         let after = self.server.status()?.head;
-        if self.server.crashes && after > before {
+        if self.server.crashes && !has_errors && after > before {
             self.server.crashes = false;
             self.is_down = true;
             let heads = [before, after];
@@ -397,21 +421,24 @@ impl<'w> Host<'w> {
                 return Ok(());
             }
         }
-        self.note_contact(at, scene.now_ms);
-        submitted((client, entries), &reply, scene)?;
-        let status = self.server.status()?;
-        if (status.head, status.salt) != (scene.oracle.head(), scene.oracle.history.salt) {
-            let text =
-                format!("the history ends with {}, not {}", status.head, scene.oracle.head());
-            return Err(Violation::new(SY8.id, text).into());
+        if after > before {
+            self.note_contact(at, scene.now_ms);
         }
-        Ok(())
+        compare_reply(&Uploaded { client, entries, submitted }, &reply, scene)?;
+        self.server.compare_end(scene.oracle)
     }
 }
 
+/// Entries that a client submits.
+struct Uploaded<'a> {
+    client: u32,
+    entries: &'a [&'a [u8]],
+    submitted: Submitted,
+}
+
 /// Compares the reply to a submission with the model.
-fn submitted(
-    (client, entries): (u32, &[&[u8]]),
+fn compare_reply(
+    &Uploaded { client, entries, submitted }: &Uploaded<'_>,
     reply: &SubmissionReply,
     scene: &mut HostScene<'_>,
 ) -> Result<(), Violation> {
@@ -419,19 +446,21 @@ fn submitted(
     let mut failed = None;
     for bytes in entries {
         let entry = scene.oracle.entry(client, bytes)?;
-        match scene.oracle.history.server.submit(&entry, scene.now_ms) {
+        match scene.oracle.take(&entry, submitted) {
             Ok(ModelAnswer::Sequenced(_)) => scene.oracle.fold_last(client, bytes),
-            Ok(ModelAnswer::Acknowledged) => {
-                scene.probe.mark("entries were sent again");
-            }
-            Err(Refusal::Schema) => {
-                scene.probe.mark("an entry was refused");
-                rejected.push((entry.client_seq, Code::SCHEMA_CONFLICT));
-            }
-            Err(Refusal::Element) => rejected.push((entry.client_seq, Code::BAD_ENTRY)),
+            Ok(ModelAnswer::Acknowledged) => {}
             Err(Refusal::Gap) => failed = Some(Code::GAP),
             Err(Refusal::Base) => failed = Some(Code::DIVERGED),
             Err(Refusal::Expired) => failed = Some(Code::EXPIRED),
+            Err(refusal @ (Refusal::Schema | Refusal::Element | Refusal::Forbidden)) => {
+                scene.probe.mark(match refusal {
+                    Refusal::Forbidden => "an entry was refused: no permission",
+                    _ => "an entry was refused",
+                });
+                let letter = scene.oracle.letter(client, entry.client_seq);
+                let of = |letter: EntryRefusal| (entry.client_seq, code(letter), letter.operation);
+                rejected.extend(letter.map(of));
+            }
         }
         if failed.is_some() {
             break;

@@ -9,9 +9,11 @@
 //! - `link`: connections, and when frames arrive.
 //! - `host`, `peer`: the processes of server and client.
 //! - `compare`: a client's file beside its model.
+//! - `incident`: crashes, copied files, newer apps, logouts, an intruder, backups.
 
 mod compare;
 mod host;
+mod incident;
 mod link;
 mod peer;
 
@@ -21,7 +23,7 @@ use super::super::world::World;
 use super::commit::{DrawScene, OPERATIONS_MAX, VALUES_MAX};
 use super::edit::{JOINS, rival};
 use super::file::ClientFile;
-use super::network::{Direction, Quality};
+use super::network::Direction;
 use super::oracle::Oracle;
 use super::server::SyncServer;
 use super::{DURATIONS_MS, MESSAGES_MAX, SKEWS_MS, START_MS};
@@ -60,6 +62,24 @@ pub(in crate::check) const CHECK: Check = Check {
         "server: a backup was restored",
         "the horizon advanced",
         "reset: an entry was recovered",
+        "reset: expired",
+        "reset: diverged",
+        "reset: unknown client",
+        "reset: cloned",
+        "a file was copied",
+        "a copied file gave up its identity",
+        "a newer app opened a file",
+        "a newer app could not open a file with other definitions",
+        "an older app carries what it does not know",
+        "a user logged out",
+        "a user logged in again",
+        "an entry was refused: no permission",
+        "an intruder used the id of an element twice",
+        "an intruder named an element that the list does not contain",
+        "server: disk error during a submission: committed",
+        "server: disk error during a submission: rolled back",
+        "client: crash during a commit: committed",
+        "client: crash during a commit: rolled back",
     ],
     distribution: Distribution {
         mix: &[
@@ -71,13 +91,20 @@ pub(in crate::check) const CHECK: Check = Check {
             (OpKind::ListEdit, 24),
             (OpKind::ChangeSchema, 6),
             (OpKind::AdvanceClock, 30),
-            (OpKind::SetClock, 3),
+            (OpKind::SetClock, 6),
             (OpKind::Network, 10),
             (OpKind::Kill, 6),
             (OpKind::PowerLoss, 3),
-            (OpKind::Compact, 4),
+            (OpKind::Compact, 8),
             (OpKind::KeepCopy, 4),
             (OpKind::RestoreBackup, 4),
+            (OpKind::ForeignCall, 3),
+            (OpKind::Inject, 3),
+            (OpKind::Permit, 3),
+            (OpKind::Copy, 3),
+            (OpKind::Migrate, 3),
+            (OpKind::LogOut, 3),
+            (OpKind::LogIn, 3),
         ],
         ops_min: 40,
         ops_max: 160,
@@ -85,8 +112,10 @@ pub(in crate::check) const CHECK: Check = Check {
     body,
 };
 
-/// Most clients.
+/// Most clients, without copies.
 const CLIENTS_MAX: usize = 4;
+/// Most copies of files.
+const COPIES_MAX: usize = 2;
 /// Rounds in which a quiet network must drain, of ten seconds each.
 const ROUNDS_MAX: usize = 400;
 const ROUND_MS: u64 = 10_000;
@@ -116,6 +145,8 @@ struct SessionHarness<'w> {
     /// Operations of open transactions.
     open: BTreeMap<usize, Vec<Op>>,
     oracle: Oracle,
+    /// Number of copied files.
+    copies: usize,
     /// Distinguishes values.
     value: i64,
 }
@@ -134,6 +165,7 @@ impl<'w> SessionHarness<'w> {
             peers: Vec::new(),
             open: BTreeMap::new(),
             oracle,
+            copies: 0,
             value: 0,
         };
         let few = usize::try_from(world.salt >> 2 & 3).unwrap_or_default();
@@ -169,55 +201,25 @@ impl<'w> SessionHarness<'w> {
             OpKind::Network => self.set_network(op),
             OpKind::Kill | OpKind::PowerLoss => self.crash(machine, op),
             OpKind::Compact => self.compact(),
+            OpKind::KeepCopy if self.is_identity_shared() => Ok(()),
             OpKind::KeepCopy => {
                 self.host.server.back_up(&self.oracle)?;
                 self.with_host(|host, scene| host.announce(scene))
             }
             OpKind::RestoreBackup => self.restore(op),
+            OpKind::Inject => {
+                self.host.server.inject(op);
+                Ok(())
+            }
+            OpKind::ForeignCall | OpKind::Permit => self.happen_at_host(op),
+            OpKind::Copy | OpKind::Migrate | OpKind::LogOut | OpKind::LogIn => {
+                self.happen_at_peer(machine.min(self.peers.len() - 1), op)
+            }
             _ => {
                 self.write(op)?;
                 rival(op).map_or(Ok(()), |rival| self.write(rival))
             }
         }
-    }
-
-    fn set_network(&mut self, op: Op) -> Result<(), CheckError> {
-        let client = usize::from(op.a) % self.peers.len();
-        let ways = self.links.network_mut(client);
-        match op.b % 8 {
-            0 => ways.iter_mut().for_each(|way| way.is_cut = true),
-            1 => ways[0].is_cut = true,
-            2 => ways[1].is_cut = true,
-            3 => ways.iter_mut().for_each(|way| way.loss = 2 + usize::from(op.c % 8)),
-            4 => ways.iter_mut().for_each(|way| way.jitter_ms = 100 << (op.c % 6)),
-            5 => {
-                if let Some(connection) = self.peers[client].connection {
-                    self.world.rng(|rng| self.links.end(self.now_ms, connection, rng));
-                }
-            }
-            _ => ways.fill(Quality::GOOD),
-        }
-        Ok(())
-    }
-
-    /// Ends a process, at once or during its next change of its file.
-    fn crash(&mut self, machine: usize, op: Op) -> Result<(), CheckError> {
-        let is_power_loss = op.kind == OpKind::PowerLoss;
-        let Some(peer) = self.peers.get_mut(machine) else {
-            if op.b & 1 == 0 {
-                self.host.server.crashes = true;
-                return Ok(());
-            }
-            self.host.server.restart(is_power_loss)?;
-            return self.host_restarted();
-        };
-        if op.b & 1 == 0 {
-            peer.file.crashes = true;
-            return Ok(());
-        }
-        peer.file.restart(is_power_loss)?;
-        peer.restart()?;
-        self.after_peer(machine)
     }
 
     fn host_restarted(&mut self) -> Result<(), CheckError> {
@@ -226,33 +228,6 @@ impl<'w> SessionHarness<'w> {
             self.world.rng(|rng| {
                 links.abandon(now_ms, Way { connection, direction: Direction::ToClient }, rng)
             });
-        }
-        Ok(())
-    }
-
-    fn restore(&mut self, op: Op) -> Result<(), CheckError> {
-        if self.host.server.restore(op.a, &mut self.oracle)? {
-            self.probe.mark("server: a backup was restored");
-            self.host_restarted()?;
-        }
-        Ok(())
-    }
-
-    fn compact(&mut self) -> Result<(), CheckError> {
-        for index in 0..self.peers.len() {
-            let peer = &mut self.peers[index];
-            peer.file.compact(self.probe)?;
-            if peer.file.take_restart() {
-                peer.restart()?;
-            }
-            self.after_peer(index)?;
-        }
-        let now_ms = self.server_ms();
-        let before = self.oracle.history.server.horizon();
-        let horizon = self.host.server.compact(&mut self.oracle, now_ms)?;
-        self.host.server.compare_state(&mut self.oracle)?;
-        if horizon > before {
-            self.probe.mark("the horizon advanced");
         }
         Ok(())
     }
@@ -266,14 +241,15 @@ impl<'w> SessionHarness<'w> {
             return Ok(());
         }
         let ops = std::mem::take(open);
+        let gives_no_ids = self.is_identity_shared();
         let peer = &mut self.peers[index];
-        if peer.client == 0 || self.value > VALUES_MAX {
+        if peer.key == 0 || self.value > VALUES_MAX {
             return Ok(());
         }
         peer.file.set_time(self.now_ms.saturating_add_signed(peer.skew_ms));
-        let schema = self.oracle.states(peer.client).working.schema().clone();
+        let schema = self.oracle.states(peer.key).working.schema().clone();
         let names = &mut self.oracle.names;
-        let scene = DrawScene { names, schema, value: &mut self.value };
+        let scene = DrawScene { names, schema, value: &mut self.value, gives_no_ids };
         peer.file.write_drawn(&ops, scene, self.probe)?;
         if peer.file.take_restart() {
             peer.restart()?;
@@ -316,6 +292,7 @@ impl<'w> SessionHarness<'w> {
         self.probe.line(|| format!("     {} {event}", self.now_ms));
         let side = |connection, direction| (connection, direction == Direction::ToServer);
         match event {
+            LinkEvent::Token { client } if self.peers[client].is_logged_out => Ok(()),
             LinkEvent::Token { client } => {
                 let lifetime = self.world.rng(|rng| *rng.pick(&TOKENS_MS));
                 let token = (self.server_ms() + lifetime).to_string();
@@ -451,7 +428,8 @@ impl<'w> SessionHarness<'w> {
             }
         }
         self.links.heal();
-        self.host.server.crashes = false;
+        (self.host.server.crashes, self.host.server.injection) = (false, None);
+        (0..self.peers.len()).for_each(|index| self.log_in(index));
         for _ in 0..ROUNDS_MAX {
             if self.is_quiet()? {
                 self.oracle.account()?;

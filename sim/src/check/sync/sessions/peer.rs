@@ -5,12 +5,13 @@
 
 use super::super::super::compare::CheckError;
 use super::super::file::{ClientFile, failed};
+use super::super::oracle::{ClientKey, identity};
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
 use crate::check::promises::{SV1, SY17};
 use fastness_sync::client::{ClientMeta, ClientReplica, FileEvent, SessionFile};
 use fastness_sync::entry::Operations;
-use fastness_sync::frame::Packet;
+use fastness_sync::frame::{Action, Code, Packet};
 use fastness_sync::session::{
     ClientConnection, ClientConnectionInput, ClientConnectionOutput, ClientInput, ClientOutput,
     ClientSession, Report,
@@ -33,14 +34,20 @@ pub(super) struct Peer<'w> {
     pub(super) connection: Option<u64>,
     /// Local time minus true time.
     pub(super) skew_ms: i64,
-    /// The identity that the oracle knows; 0 before the first one.
-    pub(super) client: u32,
+    /// The key that the oracle knows; 0 before the first identity.
+    pub(super) key: ClientKey,
+    /// The user has logged out.
+    pub(super) is_logged_out: bool,
     /// Metadata when the file was compared last.
     pub(super) compared: Option<ClientMeta>,
     /// The process has restarted since then: a power loss may have taken entries.
     pub(super) has_restarted: bool,
     /// The file had dropped a part of its window then.
     pub(super) has_purged: bool,
+    /// The seq up to which a backup had its entries then.
+    pub(super) durable_seq: u64,
+    /// The file is a copy, or was copied.
+    pub(super) has_copy: bool,
     /// Number of the last entry that was ever sent under the identity.
     sent: u64,
     pub(super) outbox: Vec<PeerMessage>,
@@ -63,14 +70,32 @@ impl<'w> Peer<'w> {
             session: ClientSession::new("/notes", 1, seed ^ 1),
             connection: None,
             skew_ms: 0,
-            client: 0,
+            key: 0,
+            is_logged_out: false,
             compared: None,
             has_restarted: false,
             has_purged: false,
+            durable_seq: 0,
+            has_copy: false,
             sent: 0,
             outbox: Vec::new(),
             seed,
         }
+    }
+
+    /// Copies the file to another device; the copy has this key in the oracle.
+    pub(super) fn copy(&mut self, key: ClientKey, seed: u64) -> Result<Self, CheckError> {
+        self.has_copy = true;
+        let file = self.file.copy()?;
+        let Self { skew_ms, has_purged, durable_seq, sent, has_copy, .. } = *self;
+        let of =
+            Self { key, skew_ms, has_purged, durable_seq, sent, has_copy, ..Self::new(file, seed) };
+        Ok(Self { has_restarted: true, ..of })
+    }
+
+    /// Returns the number of the last entry that stays: it was sent, or its commit was durable.
+    pub(super) fn least(&self) -> u64 {
+        self.sent.max(self.file.durable())
     }
 
     pub(super) fn deadline(&self) -> Option<u64> {
@@ -86,13 +111,13 @@ impl<'w> Peer<'w> {
         self.outbox.push(PeerMessage::Close);
         (self.compared, self.has_restarted) = (None, true);
         // A crash right after a reset leaves another identity.
-        let is_same = self.client == 0 || self.client == self.file.meta()?.client;
+        let is_same = self.key == 0 || identity(self.key) == self.file.meta()?.client;
         if is_same { self.file.last_after_restart(self.sent).map(drop) } else { Ok(()) }
     }
 
     /// Notes that a reset has given the file another identity.
-    pub(super) const fn renamed(&mut self, client: u32) {
-        (self.client, self.sent) = (client, 0);
+    pub(super) fn renamed(&mut self, client: u32) {
+        (self.key, self.sent, self.has_copy) = (client.into(), 0, false);
     }
 
     /// Handles the deadlines that have passed.
@@ -138,7 +163,7 @@ impl<'w> Peer<'w> {
                     self.session_input(ClientInput::Offline, scene)?;
                 }
                 ClientConnectionOutput::Deliver(packet) => self.deliver(&packet, scene)?,
-                ClientConnectionOutput::Report(report) => reported(&report, scene)?,
+                ClientConnectionOutput::Report(report) => reported(&report)?,
             }
         }
         Ok(())
@@ -180,8 +205,8 @@ impl<'w> Peer<'w> {
         later: &mut LaterOutputs,
         scene: &mut PeerScene<'_>,
     ) -> Result<bool, CheckError> {
-        if matches!(output, ClientOutput::NewIdentity) {
-            let text = format!("client {} is no copy, and gets another identity", self.client);
+        if matches!(output, ClientOutput::NewIdentity) && !self.has_copy {
+            let text = format!("client {} is no copy, and gets another identity", self.key);
             return Err(Violation::new(SV1.id, text).into());
         }
         let changes = matches!(
@@ -190,6 +215,7 @@ impl<'w> Peer<'w> {
                 | ClientOutput::Apply(_)
                 | ClientOutput::Reject { .. }
                 | ClientOutput::Reset(_)
+                | ClientOutput::NewIdentity
                 | ClientOutput::Snapshot(_)
         );
         let crashes = self.file.crashes;
@@ -225,7 +251,7 @@ impl<'w> Peer<'w> {
                     later.extend(outputs.into_iter().map(detached));
                 }
             }
-            KeptEvent::Report(report) => reported(&report, scene)?,
+            KeptEvent::Report(report) => reported(&report)?,
         }
         Ok(false)
     }
@@ -255,6 +281,7 @@ const fn mark_of(output: &ClientOutput<'_>) -> Option<&'static str> {
         ClientOutput::Apply(_) => "a client applied a download",
         ClientOutput::Reject { .. } => "a client learned of a refusal",
         ClientOutput::Reset(_) => "a client began to reset",
+        ClientOutput::NewIdentity => "a copied file gave up its identity",
         ClientOutput::Snapshot(_) => "a client received a part of a snapshot",
         _ => return None,
     })
@@ -270,13 +297,12 @@ fn note_sent(input: &ClientInput<'_>, sent: &mut u64) {
     }
 }
 
-/// Takes a report of an error. Both sides are real ones, so no frame is ever invalid.
-fn reported(report: &Report, scene: &mut PeerScene<'_>) -> Result<(), CheckError> {
-    if report.message.contains("invalid frame") {
-        let text = format!("a frame of the server has the error {}", report.code.0);
+/// Takes a report of an error. Both sides are real ones, so none sends what the other must refuse.
+fn reported(report: &Report) -> Result<(), CheckError> {
+    if report.code.action() == Action::Stop || report.code == Code::BAD_DOWNLOAD {
+        let text = format!("an error {} is reported: {}", report.code.0, report.message);
         return Err(Violation::new(SY17.id, text).into());
     }
-    scene.probe.mark("an error was reported to the app");
     Ok(())
 }
 
