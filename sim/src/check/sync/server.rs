@@ -393,9 +393,11 @@ impl<'w> SyncServer<'w> {
 
     /// Restores a backup; returns whether one exists.
     pub(super) fn restore(&mut self, operand: u8, oracle: &mut Oracle) -> Result<bool, CheckError> {
-        // Older backups were discarded when a newer one was noted.
-        let usable: Vec<&Backup> =
-            self.backups.iter().filter(|backup| backup.seq >= self.backed_up).collect();
+        // A backup replaces the earlier ones when it is noted. Any that has its history will do.
+        let backed_up = usize::try_from(self.backed_up).unwrap_or(usize::MAX);
+        let durable = &oracle.history.server.history[..backed_up];
+        let has_all = |backup: &&Backup| backup.history.server.history.starts_with(durable);
+        let usable: Vec<&Backup> = self.backups.iter().filter(has_all).collect();
         let Some(index) = usize::from(operand).checked_rem(usable.len()) else { return Ok(false) };
         let backup = usable[index];
         self.files += 1;
