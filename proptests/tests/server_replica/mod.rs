@@ -9,3 +9,4 @@ mod hostile;
 mod pair;
 mod restores;
 mod snapshots;
+mod updates;

@@ -82,7 +82,7 @@ fn load(mut stream: &[u8]) -> Store {
     store
 }
 
-fn write(pair: &mut ModelledReplica, random: &mut Random, elements: &mut u64) {
+pub(super) fn write(pair: &mut ModelledReplica, random: &mut Random, elements: &mut u64) {
     for _ in 0..30 {
         let client = u32::try_from(random.below(CLIENTS.into())).unwrap() + 1;
         let entry = pair.draw(Draw { client, earlier: 0 }, random, elements);

@@ -1,6 +1,8 @@
 //! The files of backups.
 //!
 //! - MR10 A backup has its name once it is complete and durable; then its seq is noted.
+//! - H37 A backup that exists is brought up to date: only the entries that it does not have are
+//!   written. The file with its name is complete at any time, and never written.
 //! - H33 A backup replaces one of the same database only: one of another database, as after the
 //!   loss of the original, stays beside it.
 
@@ -40,13 +42,52 @@ impl BackupFolder {
         if !has_backup {
             keep_beside(&target)?;
         }
+        let updated = if has_backup { self.update(replica, &target) } else { None };
+        let reached = updated.map_or_else(|| self.copy(replica, &target), Ok)?;
+        replica.note_backup(reached).map_err(io::Error::other)
+    }
+
+    /// Copies a database, twice: the second copy is the one that the next round brings up to date.
+    fn copy(&self, replica: &ServerReplica, target: &Path) -> io::Result<u64> {
         let mut reached = 0;
-        replace(&target, |partial| {
+        replace(target, |partial| {
             let key = Some(&self.key);
             let done = replica.back_up(&StoreOptions::new(), partial, key);
             done.map(|seq| reached = seq).map_err(io::Error::other)
         })?;
-        replica.note_backup(reached).map_err(io::Error::other)
+        fs::copy(target, beside(target, SPARE))?;
+        Ok(reached)
+    }
+
+    /// Brings the second copy up to date, gives it the name, and brings the first one up to date,
+    /// which is the second one then. The file with the name is never written. `None` if that needs
+    /// a new copy.
+    fn update(&self, replica: &ServerReplica, target: &Path) -> Option<u64> {
+        let spare = beside(target, SPARE);
+        if !spare.is_file() {
+            return None;
+        }
+        let reached = self.bring_up_to_date(replica, &spare)?;
+        if let Err(error) = exchange(target, &spare) {
+            tracing::warn!(%error, backup = %target.display(), "sync: the backup is copied");
+            remove(&spare);
+            return None;
+        }
+        self.bring_up_to_date(replica, &spare);
+        Some(reached)
+    }
+
+    /// Writes into a copy what it does not have; removes one that cannot be brought up to date.
+    fn bring_up_to_date(&self, replica: &ServerReplica, copy: &Path) -> Option<u64> {
+        let options = StoreOptions::new().key(self.key.clone());
+        let updated = replica.update_backup(&options, copy).unwrap_or_else(|error| {
+            tracing::warn!(%error, copy = %copy.display(), "sync: a copy is removed");
+            None
+        });
+        if updated.is_none() {
+            remove(copy);
+        }
+        updated
     }
 
     /// Copies the accounts.
@@ -68,6 +109,31 @@ impl BackupFolder {
             }
         }
     }
+}
+
+/// End of the name of the second copy of a database.
+const SPARE: &str = "spare";
+
+/// Returns the path of a hidden file beside a backup.
+fn beside(target: &Path, end: &str) -> PathBuf {
+    let name = target.file_name().unwrap_or_default();
+    target.with_file_name(format!(".{}.{end}", name.display()))
+}
+
+/// Removes a file that is of no use; one that remains is replaced later.
+fn remove(file: &Path) {
+    fs::remove_file(file).unwrap_or_default();
+}
+
+/// Gives a complete file the name of another, which gets the name of the first. The name always
+/// leads to one of them.
+fn exchange(target: &Path, spare: &Path) -> io::Result<()> {
+    let held = beside(target, "held");
+    remove(&held);
+    fs::hard_link(target, &held)?;
+    fs::rename(spare, target)?;
+    fs::rename(&held, spare)?;
+    File::open(target.parent().unwrap_or(target))?.sync_all()
 }
 
 /// Renames a file that must not be replaced.
@@ -93,9 +159,9 @@ fn keep_beside(target: &Path) -> io::Result<()> {
 
 /// Makes a file under a temporary name, and gives it its name once it is complete and durable.
 fn replace(target: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-    let Some((folder, name)) = target.parent().zip(target.file_name()) else { return Ok(()) };
+    let Some(folder) = target.parent() else { return Ok(()) };
     create_private_folders(folder)?;
-    let partial = folder.join(format!(".{}.partial", name.display()));
+    let partial = beside(target, "partial");
     match fs::remove_file(&partial) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}

@@ -104,14 +104,14 @@ impl Maintenance {
         let opened = hub
             .open_replica(path)
             .map_err(|code| io::Error::other(format!("it cannot be opened (code {})", code.0)))?;
-        let now = millis((hub.clocks.wall)());
-        advance(&opened.replica, now, (hub.limits.expiry_ms(), hub.limits.history_bytes))
-            .map_err(io::Error::other)?;
+        // The history is what brings a backup up to date, so it is deleted after that.
         if let Some(folder) = &self.backup {
             folder.back_up(&opened.replica, path)?;
             hub.send_to(path, Job::Changed);
         }
-        Ok(())
+        let now = millis((hub.clocks.wall)());
+        advance(&opened.replica, now, (hub.limits.expiry_ms(), hub.limits.history_bytes))
+            .map_err(io::Error::other)
     }
 }
 

@@ -119,7 +119,7 @@ fn the_upkeep_moves_horizons_and_makes_backups_that_begin_an_epoch() {
     wire.bind(1, &path, false);
     client.entries.push(entry_after(1, 2, "b"));
     wire.send(1, Message::Resume(client.state()));
-    assert_eq!(wire.line(), "ERROR 222 of 1", "SV1: the client has to reset");
+    assert_eq!(wire.line(), "ERROR 211 of 1", "SV1: the client has to reset");
 }
 
 #[test]

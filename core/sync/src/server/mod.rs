@@ -11,7 +11,8 @@
 //! - [`Databases`]: many databases under a budget of open files.
 //! - [`ServerReplica::clients`], [`ServerReplica::expire`]: reports and decisions of the operator.
 //! - [`ServerReplica::refused_entries`], [`ServerReplica::retry`]: entries that were refused.
-//! - [`ServerReplica::back_up`], [`ServerReplica::begin_epoch`]: backups, and their return.
+//! - [`ServerReplica::back_up`], [`ServerReplica::update_backup`],
+//!   [`ServerReplica::begin_epoch`]: backups, and their return.
 //!
 //! - MR6 An entry with a conflicting definition is refused before it has a seq.
 //! - MR7 Effective stamps are clamped and increase strictly along knowledge.
@@ -31,6 +32,7 @@
 //! `proptests/tests/server_replica/`.
 
 mod backup;
+mod backup_update;
 mod clients;
 mod content;
 mod databases;
