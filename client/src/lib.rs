@@ -58,3 +58,5 @@ pub use sync::{
     CompletedReset, Progress, ProgressDirection, ProgressListener, ProgressMode, ResetPolicy,
     SessionState, SyncCallError, SyncClient, SyncEvent, SyncOptions, SyncedFile,
 };
+#[cfg(feature = "async")]
+pub use sync::{OpeningFile, ProgressStream, SyncWait};

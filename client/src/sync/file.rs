@@ -10,6 +10,8 @@ use super::progress::{
     Progress, ProgressDirection, ProgressListener, ProgressMode, ProgressRequest,
 };
 use super::reset::ResetPolicy;
+#[cfg(feature = "async")]
+use super::status::SharedStatus;
 use super::status::{SessionState, Uploads, WaitBounds};
 use super::table::{FileShared, FileTable};
 use crate::cancellation::Cancellation;
@@ -210,22 +212,32 @@ impl SyncedFile {
         Ok(())
     }
 
+    /// Returns the number of the last entry that was committed.
+    pub(super) fn last_entry(&self) -> Result<Uploads, SyncCallError> {
+        let meta = self.0.replica.meta()?;
+        Ok(Uploads { client: meta.client, uploaded: meta.last_client_seq })
+    }
+
+    /// Sends a download mark, and returns its number.
+    pub(super) fn send_mark(&self) -> u64 {
+        let number = self.0.entry.status.next_mark();
+        self.send(FileMessage::Mark(number));
+        number
+    }
+
+    #[cfg(feature = "async")]
+    pub(super) fn shared_status(&self) -> &Arc<SharedStatus> {
+        &self.0.entry.status
+    }
+
     fn wait_for_upload(&self, bounds: WaitBounds<'_>) -> Result<(), SyncCallError> {
         self.require_blocking()?;
         loop {
             let before = self.0.entry.status.lock().uploads;
-            let meta = self.0.replica.meta()?;
-            let wanted = Uploads { client: meta.client, uploaded: meta.last_client_seq };
+            let wanted = self.last_entry()?;
             let outcome = self.0.entry.status.wait(bounds, |status| {
-                let now = status.uploads;
-                if now.client == wanted.client && now.uploaded >= wanted.uploaded {
-                    return Some(Ok(true));
-                }
-                // A reset has numbered the entries again.
-                if now.client != wanted.client && now.client != before.client {
-                    return Some(Ok(false));
-                }
-                status.stopped().map(Err)
+                let reached = status.uploads.reached(wanted, before).map(Ok);
+                reached.or_else(|| status.stopped().map(Err))
             });
             if outcome? {
                 return Ok(());
@@ -235,8 +247,7 @@ impl SyncedFile {
 
     fn wait_for_download(&self, bounds: WaitBounds<'_>) -> Result<(), SyncCallError> {
         self.require_blocking()?;
-        let number = self.0.entry.status.next_mark();
-        self.send(FileMessage::Mark(number));
+        let number = self.send_mark();
         let outcome = self.0.entry.status.wait(bounds, |status| {
             if status.marks.contains(&number) {
                 return Some(Ok(()));

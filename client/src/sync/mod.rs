@@ -11,7 +11,7 @@
 //! - `worker`, `perform`: the thread of a file.
 //! - `table`, `hooks`: the files of a client, and the hooks of their commits.
 //! - `status`, `progress`, `event`, `reset`, `error`: what an app sees.
-//! - `file`, `client`: the face of it.
+//! - `file`, `client`: the face of it; `tasks`: the same for tasks, with the feature `async`.
 //!
 //! - CS1 A commit of the app becomes durable here and is uploaded without another call of the app.
 //! - CS2 A merge is one commit of the file: readers never wait, and writers for that commit only.
@@ -38,6 +38,8 @@ mod reset;
 mod socket;
 mod status;
 mod table;
+#[cfg(feature = "async")]
+mod tasks;
 mod tls;
 mod transport;
 mod wake;
@@ -50,3 +52,5 @@ pub use file::SyncedFile;
 pub use progress::{Progress, ProgressDirection, ProgressListener, ProgressMode};
 pub use reset::{CompletedReset, ResetPolicy, SyncOptions};
 pub use status::SessionState;
+#[cfg(feature = "async")]
+pub use tasks::{OpeningFile, ProgressStream, SyncWait};

@@ -2,8 +2,9 @@
 
 use super::error::SyncCallError;
 use crate::cancellation::Cancellation;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,33 @@ pub(crate) struct Status {
     /// Download marks that are complete.
     pub(crate) marks: BTreeSet<u64>,
     pub(crate) last_mark: u64,
+    pub(crate) wakers: Wakers,
+}
+
+/// Tasks that wait for a change of a status, by the numbers of their waits.
+#[derive(Debug, Default)]
+pub(crate) struct Wakers {
+    #[cfg(feature = "async")]
+    last: u64,
+    waiting: BTreeMap<u64, Waker>,
+}
+
+#[cfg(feature = "async")]
+impl Wakers {
+    /// Returns a number for a wait.
+    pub(crate) const fn next_number(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    /// Registers a task, in the place of an earlier one of the wait.
+    pub(crate) fn put(&mut self, number: u64, waker: &Waker) {
+        self.waiting.insert(number, waker.clone());
+    }
+
+    pub(crate) fn remove(&mut self, number: u64) {
+        self.waiting.remove(&number);
+    }
 }
 
 /// Progress of the uploads of an identity.
@@ -43,6 +71,17 @@ pub(crate) struct Uploads {
     pub(crate) client: u32,
     /// Number of the last entry that the server has.
     pub(crate) uploaded: u64,
+}
+
+impl Uploads {
+    /// Tells whether the server has the wanted entries; `Some(false)` if a reset has numbered the
+    /// entries again since the wait began.
+    pub(crate) fn reached(self, wanted: Self, before: Self) -> Option<bool> {
+        if self.client == wanted.client && self.uploaded >= wanted.uploaded {
+            return Some(true);
+        }
+        (self.client != wanted.client && self.client != before.client).then_some(false)
+    }
 }
 
 /// The status of a session, shared by its threads.
@@ -70,6 +109,7 @@ impl SharedStatus {
             uploads,
             marks: BTreeSet::new(),
             last_mark: 0,
+            wakers: Wakers::default(),
         };
         Self { status: Mutex::new(status), changed: Condvar::new(), own_thread: OnceLock::new() }
     }
@@ -88,10 +128,14 @@ impl SharedStatus {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the status, and wakes the threads that wait for it.
+    /// Changes the status, and wakes the threads and tasks that wait for it.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Status) -> T) -> T {
-        let outcome = change(&mut self.lock());
+        let (outcome, waiting) = {
+            let mut status = self.lock();
+            (change(&mut status), std::mem::take(&mut status.wakers.waiting))
+        };
         self.changed.notify_all();
+        waiting.into_values().for_each(Waker::wake);
         outcome
     }
 

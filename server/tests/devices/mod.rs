@@ -6,3 +6,4 @@ mod relay;
 mod reset_tests;
 mod session_tests;
 mod support;
+mod task_tests;
