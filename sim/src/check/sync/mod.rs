@@ -93,7 +93,6 @@ pub(super) const CHECK: Check = Check {
         "reset: expired",
         "reset: diverged",
         "reset: an entry was recovered",
-        "reset: the snapshot named a refusal",
         "reset: entries of an earlier identity were kept",
         "outcome: applied",
         "outcome: adjusted",
