@@ -129,8 +129,8 @@ impl ClientFile<'_> {
         Err(Violation::new(SY14.id, "a reset does not end").into())
     }
 
-    /// Compares the refusals that only the snapshot named with the file's dead letters. They are rare
-    /// here, because entries are refused for their schema only; `sessions` has the mark.
+    /// Compares the refusals that only the snapshot named with the file's dead letters. They are
+    /// rare here, where entries are refused for their schema only; `sessions` has the mark.
     fn compare_refused(&self, untold: &[(u32, u64)]) -> Result<(), CheckError> {
         for (client, number) in untold {
             let letters = self.dead_letters(*client)?;

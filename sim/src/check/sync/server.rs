@@ -38,7 +38,6 @@ const PART_BYTES_MAX: usize = 200;
 struct Backup {
     path: PathBuf,
     history: History,
-    seq: u64,
 }
 
 /// A server.
@@ -382,7 +381,7 @@ impl<'w> SyncServer<'w> {
         if seq != oracle.head() {
             return Err(Violation::new(SY1.id, format!("a backup reaches to {seq}")).into());
         }
-        self.backups.push(Backup { path, history: oracle.history.clone(), seq });
+        self.backups.push(Backup { path, history: oracle.history.clone() });
         // Sometimes the backup is safe, and sometimes the server stops before it notes that.
         if self.world.rng(|rng| !rng.one_in(4)) {
             self.replica().note_backup(seq).map_err(failed)?;
