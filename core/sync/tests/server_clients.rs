@@ -17,7 +17,7 @@ use fastness_sync::client::{
 use fastness_sync::reset::Cause;
 use fastness_sync::server::{
     Access, Answer, ClientIdentity, ClientProgress, ClientState, DownloadRequest, HistoryItem,
-    Opening, ServerReplica, SnapshotPool, Submission,
+    Opening, ServerReplica, SnapshotPool, Submission, WantedPart,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -155,8 +155,9 @@ impl ServedClients {
             if progress.is_complete {
                 break;
             }
-            let wanted = (progress.snapshot, progress.offset);
-            let pooled = self.snapshots.part(&self.server, wanted, 100).unwrap();
+            let (number, offset) = (progress.snapshot, progress.offset);
+            let wanted = WantedPart { number, offset, bytes_max: 100, user: USER };
+            let pooled = self.snapshots.part(&self.server, &wanted).unwrap();
             let server = pooled.reader.server();
             self.server.hold(fresh.client, server.head).unwrap();
             let part = SnapshotPart {

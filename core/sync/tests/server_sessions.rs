@@ -1,6 +1,7 @@
 //! Sessions of a server over a database in a file: frames in, frames out.
 //!
 //! - MR8 A refusal is repeated until the client knows it.
+//! - SV8 A client that resets gets a snapshot that contains all entries of its user.
 //! - SV1 A client that cannot resume gets the code of the reason.
 //! - H32 Deferred calls are durable after a sync.
 
@@ -78,7 +79,15 @@ fn line(bytes: &[u8]) -> String {
 
 impl<'s> Served<'s> {
     fn new(replica: &ServerReplica, access: Access, snapshots: &'s mut SnapshotPool) -> Self {
-        let database = SessionDatabase::new(replica.clone(), "user".to_owned(), access);
+        Self::of("user", (replica, access), snapshots)
+    }
+
+    fn of(
+        user: &str,
+        (replica, access): (&ServerReplica, Access),
+        snapshots: &'s mut SnapshotPool,
+    ) -> Self {
+        let database = SessionDatabase::new(replica.clone(), user.to_owned(), access);
         let session = ServerSession::new(1, &TERMS);
         Self { session, database, snapshots, transcript: Vec::new() }
     }
@@ -230,11 +239,12 @@ fn snapshots_are_shared_and_their_history_is_kept() {
     one.bind(true);
     one.exchange(Message::Resume(state(1, &[])));
     one.upload(&[entry(1, false)]);
-    let get = |snapshots: &mut SnapshotPool, snapshot| {
-        let mut new = Served::new(&replica, Access::Write, snapshots);
+    let get_as = |user: &str, snapshots: &mut SnapshotPool, snapshot| {
+        let mut new = Served::of(user, (&replica, Access::Write), snapshots);
         new.bind(true);
         new.exchange(Message::SnapshotGet(SnapshotGet { snapshot, offset: 0 }))
     };
+    let get = |snapshots: &mut SnapshotPool, snapshot| get_as("other", snapshots, snapshot);
     assert_eq!(get(&mut snapshots, 0), ["SNAP 1 seq 1 all true last true"]);
     let mut one = Served::new(&replica, Access::Write, &mut snapshots);
     one.bind(false);
@@ -248,6 +258,25 @@ fn snapshots_are_shared_and_their_history_is_kept() {
     replica.begin_epoch(78).expect("a file");
     assert_eq!(get(&mut snapshots, 1), ["SNAP 1 seq 1 all true last true"], "SV3: by number");
     assert_eq!(get(&mut snapshots, 0), ["SNAP 2 seq 2 all true last true"], "of the new epoch");
+}
+
+#[test]
+fn a_snapshot_without_an_entry_of_the_user_is_not_shared() {
+    let (replica, mut snapshots) = (replica(), SnapshotPool::new(2));
+    let mut get = |user: &str| {
+        let mut new = Served::of(user, (&replica, Access::Write), &mut snapshots);
+        new.bind(true);
+        new.exchange(Message::SnapshotGet(SnapshotGet { snapshot: 0, offset: 0 }))
+    };
+    assert_eq!(get("other"), ["SNAP 1 seq 0 all true last true"]);
+    let mut pool = SnapshotPool::new(1);
+    let mut one = Served::new(&replica, Access::Write, &mut pool);
+    assert_eq!(one.bind(true), ["IDENT 2"]);
+    one.exchange(Message::Resume(Resume { epoch: 0, ..state(2, &[]) }));
+    one.upload(&[entry(1, false)]);
+    assert_eq!(get("other"), ["SNAP 1 seq 0 all true last true"], "it is recent");
+    assert_eq!(get("user"), ["SNAP 2 seq 1 all true last true"], "SV8");
+    assert_eq!(get("user"), ["SNAP 2 seq 1 all true last true"], "it has the entry");
 }
 
 /// The state of client 1 with everything.

@@ -1,7 +1,7 @@
 //! Snapshots for new clients.
 //!
-//! - SV3 The bytes of a snapshot depend on the state and the dead letters alone, however they are
-//!   cut.
+//! - SV3 The bytes of a snapshot depend on the state and the answers to entries alone, however
+//!   they are cut.
 //! - SY10 A snapshot and the history after it are the full fold.
 
 use super::decisions::founded;
@@ -69,9 +69,14 @@ fn load(mut stream: &[u8]) -> Store {
             last = None;
             continue;
         }
-        assert!((2..=3).contains(kind), "SV3: the kind of a record");
-        if *kind == 3 && tree != DEAD_LETTERS {
-            (tree, last) = (DEAD_LETTERS.to_owned(), None);
+        let beside = match *kind {
+            3 => DEAD_LETTERS,
+            4 => "server/numbers",
+            _ => &tree,
+        };
+        assert!((2..=4).contains(kind), "SV3: the kind of a record");
+        if tree != beside {
+            (tree, last) = (beside.to_owned(), None);
         }
         let (key, value) = (binary(&mut stream), binary(&mut stream));
         assert!(last.is_none_or(|last| *last < *key), "SV3: the keys are in order");

@@ -4,7 +4,7 @@
 //! Format: docs/protocol.md#snapshots.
 
 use super::error::{BadDownload, ClientError, ClientResult};
-use super::layout::{FRESH, REFUSED, RESET, RESET_REST, RESET_STATE};
+use super::layout::{FRESH, NUMBERS, REFUSED, RESET, RESET_REST, RESET_STATE};
 use crate::chain::Digest;
 use crate::codec::{Reader, put_binary, put_varint};
 use crate::entry::Problem;
@@ -15,6 +15,16 @@ use fastness::{StoreSnapshot, WriteTxn};
 const TREE: u8 = 1;
 const ENTRY: u8 = 2;
 const REFUSAL: u8 = 3;
+const CLIENT: u8 = 4;
+
+/// Returns the kind of the records of a tree's entries.
+fn kind_of(tree: &str) -> u8 {
+    match tree {
+        REFUSED => REFUSAL,
+        NUMBERS => CLIENT,
+        _ => ENTRY,
+    }
+}
 
 /// A part of a snapshot.
 #[derive(Clone, Copy, Debug)]
@@ -146,8 +156,8 @@ impl ResetState {
                     }
                     txn.tree(&self.tree)?.insert(key, value)?;
                 }
-                StreamRecord::Refusal(key, value) => {
-                    txn.tree(REFUSED)?.insert(key, value)?;
+                StreamRecord::Answer(tree, key, value) => {
+                    txn.tree(tree)?.insert(key, value)?;
                 }
             }
         }
@@ -164,7 +174,8 @@ impl ResetState {
 enum StreamRecord<'r> {
     Tree(&'r str),
     Entry(&'r [u8], &'r [u8]),
-    Refusal(&'r [u8], &'r [u8]),
+    /// A record beside the state, for a tree of the file.
+    Answer(&'static str, &'r [u8], &'r [u8]),
 }
 
 /// Reads a record; none if its end is in a later part.
@@ -180,9 +191,12 @@ fn read_record<'r>(reader: &mut Reader<'r>) -> ClientResult<Option<StreamRecord<
         TREE => {
             std::str::from_utf8(name).map(|name| Some(StreamRecord::Tree(name))).map_err(|_| bad())
         }
-        ENTRY | REFUSAL => match reader.binary() {
+        ENTRY | REFUSAL | CLIENT => match reader.binary() {
             Ok(value) if kind == ENTRY => Ok(Some(StreamRecord::Entry(name, value))),
-            Ok(value) => Ok(Some(StreamRecord::Refusal(name, value))),
+            Ok(value) => {
+                let tree = if kind == REFUSAL { REFUSED } else { NUMBERS };
+                Ok(Some(StreamRecord::Answer(tree, name, value)))
+            }
             Err(Problem::Truncated) => Ok(None),
             Err(_) => Err(bad()),
         },
@@ -217,7 +231,7 @@ pub(super) fn hash(snapshot: &StoreSnapshot) -> Result<[u8; 32], fastness::Error
     let mut digest = Digest::default();
     let mut record = Vec::new();
     for tree in snapshot.tree_names() {
-        let kind = if tree == REFUSED { REFUSAL } else { ENTRY };
+        let kind = kind_of(tree);
         if kind == ENTRY {
             let Some(name) = stream_name(tree) else { continue };
             record.clear();

@@ -83,5 +83,7 @@ pub(super) fn read_report_key(key: &[u8]) -> Option<(u64, u64)> {
 
 /// Prefix of the trees of a snapshot.
 pub(super) const FRESH: &str = "fresh/";
+/// Numbers that the entries of clients have used, as a snapshot names them, by client.
+pub(super) const NUMBERS: &str = "fresh/numbers";
 /// Refused entries that a snapshot names, by client and number.
 pub(super) const REFUSED: &str = "fresh/refused";

@@ -1,16 +1,63 @@
-//! Refusals that only a snapshot names: the server's answer was lost, and the new identity never
-//! asks for it.
+//! Answers to own entries that only a snapshot names: refusals whose REJECT was lost, and numbers
+//! that another copy of the file has used. The new identity never asks for them.
 //!
-//! - SY4 A refused entry becomes a dead letter, also by a reset.
+//! - SY4 A refused entry becomes a dead letter, also by a reset. No entry of a copy counts as
+//!   contained because another copy has used its number.
 
-use super::download::{Refusal, bury, dead_letter};
+use super::download::{DeadLetter, Refusal, bury, dead_letter};
 use super::error::{BadDownload, ClientResult};
-use super::layout::{REFUSED, entry_key, read_entry_key};
+use super::layout::{DEAD_LETTERS, NUMBERS, REFUSED, entry_key, read_entry_key};
+use super::meta::ClientMeta;
 use super::pending::PendingEntry;
+use crate::chain::chain_hash;
 use crate::reset::ReportedRefusal;
-use crate::server::read_letter;
+use crate::server::{UsedNumbers, read_letter};
 use fastness::StoreSnapshot;
-use fastness::table::Tables;
+use fastness::table::{SideKey, Tables};
+use std::collections::BTreeMap;
+
+/// Tells whether another copy of the file has used numbers of its entries: the chain hash of a
+/// client's entries in the snapshot is not that of the file's.
+pub(super) fn is_copied(
+    tables: &mut Tables,
+    (meta, pending): (&ClientMeta, &[PendingEntry]),
+    snapshot: &StoreSnapshot,
+) -> ClientResult<bool> {
+    let Some(value) = snapshot.tree(NUMBERS).get(&meta.client.to_be_bytes())? else {
+        return Ok(false);
+    };
+    let UsedNumbers { last, chain_hash: expected } =
+        UsedNumbers::read(&value).ok_or(BadDownload::Snapshot)?;
+    if last < meta.answered {
+        // The server was restored, and what it has of the client is older.
+        return Ok(false);
+    }
+    let mut entries = letters_after(tables, meta)?;
+    entries.extend(pending.iter().map(|pending| (pending.client_seq, pending.entry.clone())));
+    let (mut number, mut hash) = (meta.answered, meta.chain_hash);
+    for (client_seq, entry) in entries.iter().take_while(|(number, _)| **number <= last) {
+        if *client_seq != number + 1 {
+            return Ok(true);
+        }
+        (number, hash) = (*client_seq, chain_hash(hash, entry));
+    }
+    Ok(number != last || hash != expected)
+}
+
+/// Returns the dead letters of a client whose answers are not part of its chain hash yet.
+fn letters_after(tables: &mut Tables, meta: &ClientMeta) -> ClientResult<BTreeMap<u64, Vec<u8>>> {
+    let mut entries = BTreeMap::new();
+    let prefix = meta.client.to_be_bytes();
+    let letters = SideKey { tree: DEAD_LETTERS, key: &prefix };
+    tables.side_each(letters, &mut |tables, key, value| {
+        let letter = DeadLetter::decode(key, value).ok_or_else(|| tables.damaged())?;
+        if letter.client_seq > meta.answered {
+            entries.insert(letter.client_seq, letter.entry);
+        }
+        Ok(())
+    })?;
+    Ok(entries)
+}
 
 /// Moves the pending entries of a client that a snapshot names as refused to the dead letters, and
 /// gives dead letters without a reason theirs. Returns the refusals that are new.

@@ -11,13 +11,14 @@
 use super::error::{BadDownload, ClientError, ClientResult};
 use super::fresh::{ResetState, SnapshotPart, clear_fresh, hash};
 use super::layout::{
-    FRESH, ORDERED, PENDING, REFUSED, RESET, UNDO, UNSAVED, entry_key, number_key, read_entry_key,
+    FRESH, NUMBERS, ORDERED, PENDING, REFUSED, RESET, UNDO, UNSAVED, entry_key, number_key,
+    read_entry_key,
 };
 use super::meta::ClientMeta;
 use super::old_state::OldState;
 use super::pending::{self, AppliedEntry, PendingEntry, PendingRecord};
 use super::rebase::{restore_local, working_author};
-use super::refusals::take_refused;
+use super::refusals::{is_copied, take_refused};
 use super::replica::ClientReplica;
 use super::stored_report;
 use crate::entry::{self, Encoder, Header, Operation};
@@ -231,12 +232,12 @@ impl<'t> Replacement<'t> {
         let cause = Cause::of_code(state.cause).ok_or(BadDownload::Snapshot)?;
         let records = pending::records(tables)?;
         let mut pending: Vec<PendingEntry> = records.iter().map(PendingRecord::entry).collect();
-        // The numbers of a copy are those of other entries.
-        let refused = match cause == Cause::Cloned {
+        let is_copied = cause == Cause::Cloned || is_copied(tables, (&old, &pending), snapshot)?;
+        let refused = match is_copied {
             true => Vec::new(),
             false => take_refused(tables, (old.client, &mut pending), snapshot)?,
         };
-        let old_entries = OldEntries { client: old.client, pending: &pending, cause };
+        let old_entries = OldEntries { client: old.client, pending: &pending, is_copied };
         let (own, contained) = own_entries(tables, &old_entries, snapshot)?;
         keep(tables, (old.client, state.seq), &contained)?;
         let mut states = OldState::default();
@@ -365,7 +366,8 @@ fn keep(
 struct OldEntries<'p> {
     client: u32,
     pending: &'p [PendingEntry],
-    cause: Cause,
+    /// Another copy of the file has used their numbers for other entries.
+    is_copied: bool,
 }
 
 /// Takes the own entries that the fresh state does not contain: those that no backup contained, and
@@ -395,8 +397,7 @@ fn own_entries(
     })?;
     let mut unsaved = tables.txn_mut().tree(UNSAVED)?;
     lost.iter().try_for_each(|key| unsaved.remove(key).map(drop))?;
-    // Another copy of the file has used the numbers for other entries.
-    let known = if old.cause == Cause::Cloned { 0 } else { contains(old.client)? };
+    let known = if old.is_copied { 0 } else { contains(old.client)? };
     let (missing, contained): (Vec<PendingEntry>, Vec<PendingEntry>) =
         old.pending.iter().cloned().partition(|entry| is_missing(entry.client_seq, known));
     let client = old.client;
@@ -436,7 +437,7 @@ fn replace_trees(tables: &mut Tables, snapshot: &StoreSnapshot) -> ClientResult<
         tables.txn_mut().tree(&name)?.clear()?;
     }
     for name in snapshot.tree_names().filter(|name| name.starts_with(FRESH)) {
-        if name == REFUSED {
+        if [REFUSED, NUMBERS].contains(&name) {
             tables.txn_mut().tree(name)?.clear()?;
             continue;
         }

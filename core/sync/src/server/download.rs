@@ -1,7 +1,9 @@
 //! Reading the history.
 
 use super::error::{ResumeRefusal, ServerError, ServerResult};
-use super::layout::{FileRecord as _, HISTORY, HistoryRecord, read_seq_key, seq_key};
+use super::layout::{
+    ClientRecord, FileRecord as _, HISTORY, HistoryRecord, client_key, read_seq_key, seq_key,
+};
 use super::replica::{ServerReplica, ServerStatus};
 use super::trees::ReadTrees as _;
 use crate::entry::{Header, Operations};
@@ -55,6 +57,20 @@ pub enum HistoryItem {
 }
 
 impl ServerReplica {
+    /// Tells whether the history after a seq has an entry of a user's clients.
+    pub(super) fn has_entries_of(&self, user: &str, after: u64) -> ServerResult<bool> {
+        let snapshot = self.store.snapshot();
+        let Some(first) = after.checked_add(1) else { return Ok(false) };
+        for entry in snapshot.tree(HISTORY).range(&seq_key(first)[..]..)? {
+            let client = HistoryRecord::client_of(&entry?.1)?;
+            let record: Option<ClientRecord> = (&snapshot).record(&client_key(client))?;
+            if record.is_none_or(|record| record.user == user) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Reads the history after a seq.
     ///
     /// # Errors

@@ -48,6 +48,33 @@ pub(super) fn read_letter_key(key: &[u8]) -> ServerResult<u64> {
     number.map(u64::from_be_bytes).ok_or(ServerError::Malformed(DEAD_LETTERS))
 }
 
+/// The numbers that a client's entries have used, as a snapshot names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UsedNumbers {
+    /// The last one.
+    pub(crate) last: u64,
+    /// Chain hash of the entries up to it.
+    pub(crate) chain_hash: u64,
+}
+
+impl UsedNumbers {
+    /// Returns those of a client's record; none if it has no entry.
+    pub(super) fn of_record(record: &[u8]) -> ServerResult<Option<Vec<u8>>> {
+        let ClientRecord { last_client_seq, chain_hash, .. } = ClientRecord::decode(record)?;
+        let mut bytes = Vec::new();
+        put_varint(&mut bytes, last_client_seq);
+        put_fixed(&mut bytes, chain_hash);
+        Ok((last_client_seq > 0).then_some(bytes))
+    }
+
+    /// Reads those of a snapshot; none if they are malformed.
+    pub(crate) fn read(value: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(value);
+        let (last, chain_hash) = (reader.varint().ok()?, fixed(&mut reader).ok()?);
+        reader.is_empty().then_some(Self { last, chain_hash })
+    }
+}
+
 /// Reads a dead letter of a snapshot; none if it is malformed.
 pub(crate) fn read_letter(value: &[u8]) -> Option<EntryRefusal> {
     EntryRefusal::decode(value).ok()
@@ -196,6 +223,11 @@ pub(super) struct HistoryRecord {
 }
 
 impl HistoryRecord {
+    /// Returns the client of an encoded record.
+    pub(super) fn client_of(record: &[u8]) -> ServerResult<u32> {
+        Reader::new(record).u32().map_err(|_| ServerError::Malformed(HISTORY))
+    }
+
     pub(super) const fn point(&self, seq: u64) -> Point {
         Point { seq, salt: self.salt, greatest: self.greatest, bytes: self.bytes }
     }

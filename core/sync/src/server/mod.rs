@@ -21,11 +21,12 @@
 //! - MR10 `durable_seq` is the seq up to which a backup reaches.
 //! - SV1 A client resumes exactly if its history and its entries are those of the server.
 //! - SV2 No two clients ever get one number.
-//! - SV3 The bytes of a snapshot depend on the state and the dead letters alone, however they are
-//!   cut.
+//! - SV3 The bytes of a snapshot depend on the state and the answers to entries alone, however they
+//!   are cut.
 //! - SV4 At most so many databases are open, and none that is in use is closed.
 //! - SV6 The newest refused entries are kept in bounded space.
 //! - SV7 A retry of one passes the checks of every entry, or changes nothing.
+//! - SV8 A client that resets gets a snapshot that contains all entries of its user.
 //! - SY14 A crash leaves the file as before a call, or as after it.
 //!
 //! Specification: docs/sync.md#server-file. Model: `models::merge::server`. Check:
@@ -57,12 +58,12 @@ pub use download::{DownloadRequest, HistoryItem, HistoryPart};
 pub use error::{
     Answer, EntryRefusal, RefusalCode, ResumeRefusal, ServerError, ServerResult, UploadStop,
 };
-pub(crate) use layout::read_letter;
+pub(crate) use layout::{UsedNumbers, read_letter};
 pub use refused::{KeptEntry, REFUSED_BYTES_MAX, REFUSED_MAX};
 pub use replica::{Opening, SKIPPED_CLIENTS, ServerReplica, ServerStatus};
 pub use report::{ClientReport, RefusedEntry};
 pub use retry::Retry;
 pub use session_database::{ReplyTo, SessionDatabase};
 pub use snapshot::{SnapshotReader, SnapshotSlice};
-pub use snapshot_pool::{PooledPart, SnapshotPool};
+pub use snapshot_pool::{PooledPart, SnapshotPool, WantedPart};
 pub use submit::{AHEAD_MAX, Access, Submission};

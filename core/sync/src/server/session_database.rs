@@ -10,7 +10,7 @@ use super::error::{
     Answer, EntryRefusal, RefusalCode, ResumeRefusal, ServerError, ServerResult, UploadStop,
 };
 use super::replica::ServerReplica;
-use super::snapshot_pool::SnapshotPool;
+use super::snapshot_pool::{SnapshotPool, WantedPart};
 use super::submit::{Access, Submission};
 use crate::entry::Operations;
 use crate::frame::{Code, Download, Identity, Item, PART_BYTES_MAX, Resume, Resumed, SnapshotPart};
@@ -78,8 +78,9 @@ impl SessionDatabase {
                 self.read_history(*ticket, (*from, *bytes_max), reply)
             }
             ServerOutput::ReadSnapshot { ticket, snapshot, offset } => {
-                let wanted = WantedPart { ticket: *ticket, snapshot: *snapshot, offset: *offset };
-                self.read_snapshot(&wanted, snapshots, reply)
+                let (number, offset, bytes_max) = (*snapshot, *offset, PART_BYTES_MAX);
+                let wanted = WantedPart { number, offset, bytes_max, user: &self.user };
+                self.read_snapshot(*ticket, &wanted, (snapshots, reply))
             }
             ServerOutput::Progress { cursor, oldest_base } => {
                 let progress = ClientProgress { cursor: *cursor, oldest_base: *oldest_base };
@@ -179,12 +180,11 @@ impl SessionDatabase {
 
     fn read_snapshot(
         &self,
-        wanted: &WantedPart,
-        snapshots: &mut SnapshotPool,
-        reply: &mut ReplyTo<'_>,
+        ticket: u64,
+        wanted: &WantedPart<'_>,
+        (snapshots, reply): (&mut SnapshotPool, &mut ReplyTo<'_>),
     ) -> Performed {
-        let WantedPart { ticket, snapshot, offset } = *wanted;
-        let pooled = snapshots.part(&self.replica, (snapshot, offset), PART_BYTES_MAX)?;
+        let pooled = snapshots.part(&self.replica, wanted)?;
         let server = pooled.reader.server();
         if self.client > 0 && pooled.offset == 0 {
             self.replica.hold(self.client, server.head)?;
@@ -203,13 +203,6 @@ impl SessionDatabase {
         reply(ServerInput::Snapshot { ticket, part });
         Ok(())
     }
-}
-
-/// A part of a snapshot that a client asks for.
-struct WantedPart {
-    ticket: u64,
-    snapshot: u64,
-    offset: u64,
 }
 
 fn rejection(client_seq: u64, refusal: &EntryRefusal) -> EntryRejection {

@@ -1,13 +1,13 @@
 //! Snapshots for new clients: the entries of the state's trees at one seq, as a stream of bytes.
 //!
-//! - SV3 The bytes of a snapshot depend on the state and the dead letters alone; a part can be read
-//!   from any offset, and all parts, however they are cut, are the stream.
+//! - SV3 The bytes of a snapshot depend on the state and the answers to entries alone; a part can
+//!   be read from any offset, and all parts, however they are cut, are the stream.
 //! - SY10 A snapshot and the history after it are the full fold.
 //!
 //! Format: docs/protocol.md#snapshots.
 
 use super::error::{ServerError, ServerResult};
-use super::layout::{DEAD_LETTERS, ROOT};
+use super::layout::{CLIENTS, DEAD_LETTERS, ROOT, UsedNumbers};
 use super::replica::{ServerReplica, ServerStatus};
 use super::trees::ReadTrees as _;
 use crate::codec::put_binary;
@@ -26,6 +26,16 @@ const INDEX_BYTES: u64 = 256 << 10;
 const TREE: u8 = 1;
 const ENTRY: u8 = 2;
 const REFUSAL: u8 = 3;
+const CLIENT: u8 = 4;
+
+/// Returns the kind of the records of a tree's entries.
+fn kind_of(tree: &str) -> u8 {
+    match tree {
+        DEAD_LETTERS => REFUSAL,
+        CLIENTS => CLIENT,
+        _ => ENTRY,
+    }
+}
 
 /// A place between two records of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +110,8 @@ impl ServerReplica {
 fn state_trees(snapshot: &StoreSnapshot) -> Vec<String> {
     let is_window = |name: &str| name == WINDOW_TREE && !fault::on(Fault::Sn30);
     let is_refusals = |name: &str| name == DEAD_LETTERS && !fault::on(Fault::Rs10);
-    let is_state = |name: &&str| name.starts_with(ROOT) || is_window(name) || is_refusals(name);
+    let is_answers = |name: &str| is_refusals(name) || name == CLIENTS;
+    let is_state = |name: &&str| name.starts_with(ROOT) || is_window(name) || is_answers(name);
     snapshot.tree_names().filter(is_state).map(str::to_owned).collect()
 }
 
@@ -189,7 +200,7 @@ fn walk(
     let mut record = Vec::new();
     for (number, name) in trees.iter().enumerate().skip(from.tree) {
         let key = from.key.as_deref().filter(|_| number == from.tree);
-        let kind = if name == DEAD_LETTERS { REFUSAL } else { ENTRY };
+        let kind = kind_of(name);
         if key.is_none() && kind == ENTRY {
             let place = StreamPlace { tree: number, key: None };
             put_record(&mut record, TREE, &[stream_name(name).as_bytes()]);
@@ -200,8 +211,13 @@ fn walk(
         let start = key.map_or(Bound::Unbounded, Bound::Included);
         for entry in snapshot.tree(name).range((start, Bound::Unbounded))? {
             let (key, value) = entry?;
+            let numbers = if kind == CLIENT { UsedNumbers::of_record(&value)? } else { None };
+            if kind == CLIENT && numbers.is_none() {
+                continue;
+            }
+            let value = numbers.as_deref().unwrap_or(&value);
             let place = || StreamPlace { tree: number, key: Some(key.to_vec()) };
-            put_record(&mut record, kind, &[&key, &value]);
+            put_record(&mut record, kind, &[&key, value]);
             if !visit(&place, &record) {
                 return Ok(Some(place()));
             }

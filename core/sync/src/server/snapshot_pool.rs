@@ -1,5 +1,7 @@
 //! The snapshots that a database gives out, by number, so that several clients share one and each
 //! can continue after its connection broke.
+//!
+//! - SV8 A client that resets gets a snapshot that contains all entries of its user.
 
 use super::error::ServerResult;
 use super::replica::ServerReplica;
@@ -17,6 +19,19 @@ pub struct SnapshotPool {
     last_number: u64,
     /// In the order of their numbers.
     open: Vec<(u64, SnapshotReader)>,
+}
+
+/// A part of a snapshot that a client asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct WantedPart<'w> {
+    /// Number of the snapshot; 0 for a recent one.
+    pub number: u64,
+    /// Offset of the part.
+    pub offset: u64,
+    /// Most bytes of the part.
+    pub bytes_max: usize,
+    /// User of the client.
+    pub user: &'w str,
 }
 
 /// A part of a snapshot of the pool.
@@ -48,21 +63,22 @@ impl SnapshotPool {
         self
     }
 
-    /// Reads a part of a snapshot, of at most so many bytes. Without a snapshot of that number, the
-    /// part is the first of the newest one.
+    /// Reads a part of a snapshot. Without a snapshot of that number, the part is the first of a
+    /// recent one that contains all entries of the user: a client that resets writes those again
+    /// that are missing (SV8).
     ///
     /// # Errors
     /// If the offset is behind the end of the snapshot; if the file cannot be read or is damaged.
     pub fn part(
         &mut self,
         replica: &ServerReplica,
-        (number, offset): (u64, u64),
-        bytes_max: usize,
+        wanted: &WantedPart<'_>,
     ) -> ServerResult<PooledPart<'_>> {
+        let WantedPart { number, offset, bytes_max, user } = *wanted;
         let found = self.open.iter().position(|(open, _)| *open == number);
         let (at, offset) = match found {
             Some(at) => (at, offset),
-            None => (self.newest(replica)?, 0),
+            None => (self.newest(replica, user)?, 0),
         };
         let (number, reader) = &mut self.open[at];
         while !reader.measure(MEASURED_BYTES)? {}
@@ -76,12 +92,14 @@ impl SnapshotPool {
     }
 
     /// Returns the index of a snapshot for a new client.
-    fn newest(&mut self, replica: &ServerReplica) -> ServerResult<usize> {
+    fn newest(&mut self, replica: &ServerReplica, user: &str) -> ServerResult<usize> {
         let status = replica.status()?;
-        let is_recent = self.open.last().is_some_and(|(_, reader)| {
-            let seq = reader.server().seq_of(status.epoch);
-            seq.is_some_and(|seq| seq >= status.horizon && status.head - seq <= LAG_MAX)
-        });
+        let newest = self.open.last().and_then(|(_, reader)| reader.server().seq_of(status.epoch));
+        let is_recent = |seq: &u64| *seq >= status.horizon && status.head - seq <= LAG_MAX;
+        let is_recent = match newest.filter(is_recent) {
+            Some(seq) => !replica.has_entries_of(user, seq)?,
+            None => false,
+        };
         if !is_recent {
             if self.open.len() >= self.snapshots_max.max(1) {
                 self.open.remove(0);

@@ -7,8 +7,8 @@ use crate::sessions::{START, SyncedPeer, SyncedWorld};
 use fastness::StoreOptions;
 use fastness::vfs::MemoryVfs;
 use fastness_sync::client::Refusal;
-use fastness_sync::reset::ReportedRefusal;
-use fastness_sync::server::{Access, Answer, Submission};
+use fastness_sync::reset::{Cause, ReportedRefusal};
+use fastness_sync::server::{Access, Answer, ServerReplica, Submission};
 use std::sync::Arc;
 
 impl SyncedWorld {
@@ -49,6 +49,26 @@ fn sees(peer: &SyncedPeer, keys: &[i64]) -> Vec<bool> {
 
 #[test]
 fn copies_of_a_file_keep_what_each_of_them_wrote() {
+    keep(&|_| {}, Cause::Cloned);
+}
+
+#[test]
+fn a_copy_that_was_away_for_too_long_keeps_what_it_wrote() {
+    let forget = |replica: &ServerReplica| {
+        // No client is live, so nothing holds back the horizon.
+        replica.advance_horizon(START << 1, 0).unwrap();
+        while replica.compact(100).unwrap() {}
+    };
+    keep(&forget, Cause::Expired);
+}
+
+#[test]
+fn a_copy_that_meets_another_epoch_keeps_what_it_wrote() {
+    keep(&|replica| replica.begin_epoch(9).unwrap(), Cause::Diverged);
+}
+
+/// Two copies of a file write, and the second one resets after a change of the server.
+fn keep(between: &dyn Fn(&ServerReplica), cause: Cause) {
     let options = in_memory();
     let mut world = SyncedWorld::of_one(&options);
     world.write(0, 1);
@@ -59,6 +79,7 @@ fn copies_of_a_file_keep_what_each_of_them_wrote() {
     let copy = options.open("second").unwrap();
     [11, 12].into_iter().for_each(|key| world.write(0, key));
     world.drain("the first copy");
+    between(&world.replica);
     world.peers.push(SyncedPeer::of_file(copy, (START, 2)));
     [21, 22, 23].into_iter().for_each(|key| world.write(1, key));
     world.drain("both copies");
@@ -66,6 +87,7 @@ fn copies_of_a_file_keep_what_each_of_them_wrote() {
     let keys = [1, 2, 11, 12, 21, 22, 23];
     assert_eq!(sees(&world.peers[1], &keys), [true; 7], "SY4");
     let reports = &world.peers[1].reports;
+    assert_eq!(reports[0].cause, cause);
     let operations: usize = reports.iter().map(|report| report.operations().count()).sum();
     assert_eq!(operations, 4, "SY12: one outcome for each pending operation");
 }
