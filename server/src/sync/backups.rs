@@ -55,7 +55,12 @@ impl BackupFolder {
             let done = replica.back_up(&StoreOptions::new(), partial, key);
             done.map(|seq| reached = seq).map_err(io::Error::other)
         })?;
-        fs::copy(target, beside(target, SPARE))?;
+        let spare = beside(target, SPARE);
+        if let Err(error) = fs::copy(target, &spare) {
+            // The backup is complete without it.
+            tracing::warn!(%error, spare = %spare.display(), "sync: no second copy of a backup");
+            remove(&spare);
+        }
         Ok(reached)
     }
 
