@@ -9,6 +9,7 @@
 //! - `instances`: the errors of instances.
 //! - `objects`: golden files of objects, their pages, and object errors.
 //! - `resets`: the report of a client reset.
+//! - `transcripts`, `stage`: the frames of the sync protocol in named situations.
 //! - `dumps`: the pages of golden files.
 
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
@@ -21,5 +22,7 @@ mod instances;
 mod objects;
 mod resets;
 mod schemas;
+mod stage;
 mod texts;
+mod transcripts;
 mod wire;

@@ -5,7 +5,7 @@ use fastness_sync::entry::{
     Scalar, ScalarType, Value, decode, encode,
 };
 use fastness_sync::merge::{Author, Memory, apply};
-use fastness_sync::reset::{Cause, Reset, ResetReport};
+use fastness_sync::reset::{Cause, CreatedObjects, Reset, ResetReport};
 use std::fmt::Write as _;
 
 const CLIENT: u32 = 7;
@@ -90,7 +90,8 @@ fn the_report_of_a_reset_is_reviewed() {
     apply_all(&mut working, &old, &own);
 
     let new = Author { seq: u64::MAX, client: AGAIN, client_seq: 1, base: 5, stamp: 501 };
-    let mut reset = Reset { fresh, canonical: &canonical, working: &working };
+    let created = CreatedObjects::default();
+    let mut reset = Reset { fresh, canonical: &canonical, working: &working, created };
     let (mut report, mut text) = (ResetReport::new(Cause::Diverged, CLIENT), String::new());
     let mut outcomes = Vec::new();
     for operation in decode(&encoded).unwrap().operations {
