@@ -37,6 +37,7 @@ mod config;
 mod driver;
 mod error;
 mod event;
+mod fault;
 mod http;
 mod key_file;
 mod message;

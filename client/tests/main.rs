@@ -5,4 +5,6 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test names the variants it expects")]
 #![expect(clippy::result_large_err, reason = "the library's callback has such an error")]
 
+#[cfg(feature = "faults")]
+mod faults;
 mod sync;

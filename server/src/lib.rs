@@ -30,6 +30,7 @@ mod console;
 mod control;
 mod data;
 mod error;
+mod fault;
 mod handler;
 mod hash_pool;
 mod health;

@@ -6,6 +6,8 @@
 
 mod console;
 mod devices;
+#[cfg(feature = "faults")]
+mod faults;
 mod kill_run;
 mod login;
 mod sockets;

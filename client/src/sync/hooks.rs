@@ -2,6 +2,7 @@
 
 use super::clock::wall_ms;
 use super::message::FileMessage;
+use crate::fault;
 use fastness::instance::{FileRegistry, ReplicaHooks};
 use fastness::object::{PendingCommit, ReplicaHook};
 use fastness_sync::client::ReplicaClock;
@@ -63,7 +64,9 @@ impl FileHook {
 
     fn wake(&self) {
         let inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(inbox) = &*inbox {
+        if let Some(inbox) = &*inbox
+            && !fault::on("NC-01")
+        {
             // A thread that has ended uploads nothing.
             inbox.send(FileMessage::Written).unwrap_or_default();
         }

@@ -2,6 +2,7 @@
 //!
 //! - CS4 Progress never counts what was not transferred; a listener of current changes ends.
 
+use crate::fault;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -237,7 +238,7 @@ impl ProgressBook {
                 let call = AssertUnwindSafe(|| (listener.request.callback)(progress));
                 catch_unwind(call).unwrap_or_default();
             }
-            !is_end
+            !is_end || fault::on("NC-02")
         });
     }
 }

@@ -2,6 +2,7 @@
 
 use super::error::SyncCallError;
 use crate::cancellation::Cancellation;
+use crate::fault;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
@@ -121,7 +122,7 @@ impl SharedStatus {
 
     /// Returns whether the calling thread is that of the file, as in a callback.
     pub(crate) fn is_own_thread(&self) -> bool {
-        self.own_thread.get() == Some(&thread::current().id())
+        self.own_thread.get() == Some(&thread::current().id()) && !fault::on("NC-03")
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Status> {

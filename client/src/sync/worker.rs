@@ -15,6 +15,7 @@ use super::progress::{ProgressBook, ProgressDirection, ProgressRequest, UploadCo
 use super::reset::{ResetPolicy, SyncOptions};
 use super::status::SessionState;
 use super::table::{FileShared, FileTable};
+use crate::fault;
 use fastness::Time;
 use fastness::config::Configuration;
 use fastness::instance::{FileRegistry, Instance, SyncError};
@@ -409,7 +410,9 @@ impl FileWorker {
         drop((file, replica));
         match end {
             SessionEnd::Closed | SessionEnd::Stopped => {
-                drop(closing);
+                if !fault::on("NC-04") {
+                    drop(closing);
+                }
                 set(SessionState::Inactive, None);
                 listeners.notify(&SyncEvent::State(SessionState::Inactive));
             }

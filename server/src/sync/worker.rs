@@ -13,6 +13,7 @@ use super::open_databases::OpenDatabases;
 use super::quota::Storage;
 use super::session::{Performed, Session};
 use crate::clocks::{ServerClocks, millis};
+use crate::fault;
 use crate::random::random;
 use fastness::StoreOptions;
 use fastness_auth::server::{Accounts, DatabasePath, DatabaseRight};
@@ -138,7 +139,9 @@ impl Worker {
                 if let Some(session) = self.sessions.get(&key).map(Rc::clone) {
                     self.input(&session, ServerInput::Received(&packet));
                 }
-                self.works.push(work);
+                if !fault::on("NS-03") {
+                    self.works.push(work);
+                }
             }
             Job::Drained(connection) => {
                 for session in self.sessions_of(connection) {
@@ -341,6 +344,9 @@ impl Worker {
     /// Tells the sessions of the databases that changed.
     fn publish(&mut self) {
         for path in std::mem::take(&mut self.changed) {
+            if fault::on("NS-02") {
+                continue;
+            }
             let status = match self.databases.get_mut(&path).map(|open| open.replica().status()) {
                 Some(Ok(status)) => status,
                 Some(Err(error)) => {

@@ -38,7 +38,7 @@ fn a_client_resumes_after_a_restart_of_the_server() {
     assert_eq!(wire.line(), "ACK 1");
     assert_eq!(wire.line(), "DOWNLOAD 0 to 1, 1 of 1 own");
     // Sent; the server may stop before it reads them.
-    let sent: Vec<Vec<u8>> = (2..=50).map(|number| entry(number, "b")).collect();
+    let sent: Vec<Vec<u8>> = (2..=1000).map(|number| entry(number, "b")).collect();
     sent.iter().for_each(|entry| wire.upload(1, std::slice::from_ref(entry)));
     let host = host.restart();
     let ended = wire.rest();

@@ -242,16 +242,3 @@ fn failures_of_the_upkeep_are_counted() {
     assert_eq!(operate(&host, &SyncRequest::Upkeep)["failures"], 0);
     assert!(host.path("backup/accounts.backup").is_file());
 }
-
-/// A request without a server has no options of one.
-#[test]
-fn a_request_without_a_server_leaves_backups_as_they_are() {
-    let host = host_with_backups();
-    let user = SyncUser::register(&host, "alice");
-    assert_eq!(add(&host, &user), 0, "MR10: no backup reaches it");
-    let host = host.stopped();
-    let path = format!("/{}/notes", user.identity());
-    operate(&host, &SyncRequest::Clients { path });
-    let host = host.started();
-    assert_eq!(add(&host, &user), 0, "MR10: no backup reaches it");
-}

@@ -1,0 +1,97 @@
+//! Planted faults of the network: each is found by a test, in a process of its own.
+//!
+//! `cargo test -p fastness-client --features faults faults` plants them. A test that does not
+//! end has found its fault, too.
+
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+/// A fault.
+struct Planted {
+    id: &'static str,
+    /// The bug.
+    about: &'static str,
+    /// The promise that it breaks.
+    promise: &'static str,
+    /// The module and the name of the test that finds it.
+    test: (&'static str, &'static str),
+}
+
+const FAULTS: [Planted; 6] = [
+    Planted {
+        id: "NC-01",
+        about: "a commit wakes no thread",
+        promise: "CS1",
+        test: ("sync::transfers", "a_commit_reaches_the_other_app_and_wakes_its_observer"),
+    },
+    Planted {
+        id: "NC-02",
+        about: "a listener of current changes does not end",
+        promise: "CS4",
+        test: ("sync::progress", "listeners_of_current_changes_end_with_them"),
+    },
+    Planted {
+        id: "NC-03",
+        about: "a thread waits for itself",
+        promise: "CS5",
+        test: ("sync::callbacks", "a_wait_in_a_callback_of_the_file_is_refused"),
+    },
+    Planted {
+        id: "NC-04",
+        about: "a session is inactive before its file is closed",
+        promise: "CS6",
+        test: ("sync::callbacks", "a_file_is_closed_before_its_session_is_inactive"),
+    },
+    Planted {
+        id: "NC-05",
+        about: "a frame of an earlier connection is sent",
+        promise: "CS7",
+        test: (
+            "sync::callbacks",
+            "a_frame_of_an_earlier_connection_is_sent_under_no_session_of_another_file",
+        ),
+    },
+    Planted {
+        id: "NC-06",
+        about: "a panic of a hook ends the thread of its file",
+        promise: "CS5",
+        test: ("sync::callbacks", "hooks_of_a_reset_that_panic_do_not_end_it"),
+    },
+];
+
+/// Time for a test, which takes a second without a fault.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs a test with a fault; returns whether it fails.
+fn fails(test: &str, fault: &str) -> bool {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([test, "--exact"]).env("FASTNESS_FAULT", fault);
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut output = child.stdout.take().unwrap();
+    let (sender, ended) = channel();
+    thread::spawn(move || {
+        let mut text = String::new();
+        output.read_to_string(&mut text).unwrap();
+        assert!(text.contains("running 1 test"), "{text}");
+        sender.send(()).unwrap_or_default();
+    });
+    let has_ended = ended.recv_timeout(PATIENCE).is_ok();
+    if !has_ended {
+        child.kill().unwrap();
+    }
+    !child.wait().unwrap().success() || !has_ended
+}
+
+#[test]
+fn every_planted_fault_is_found() {
+    for Planted { id, about, promise, test: (module, name) } in FAULTS {
+        let test = &*format!("{module}::{name}");
+        assert!(!fails(test, "none"), "{test} fails without a fault");
+        assert!(fails(test, id), "{promise}: {test} does not find {id}: {about}");
+        println!("{id} {about}: {promise} by {test}");
+    }
+}
