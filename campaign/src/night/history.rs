@@ -5,6 +5,7 @@ use super::summary::NightSummary;
 use crate::files::{self, EnvironmentError};
 use crate::summary::Verdict;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
@@ -60,8 +61,8 @@ impl PastNight {
     }
 }
 
-/// Appends a night, and returns the last ones, oldest first. A night that was resumed replaces its
-/// earlier lines; lines that cannot be read are skipped.
+/// Appends a night, and returns the last ones, oldest first. Only the last
+/// line of a night that was resumed counts; lines that cannot be read are skipped.
 pub(crate) fn append(
     dir: &Path,
     summary: &NightSummary,
@@ -75,10 +76,10 @@ pub(crate) fn append(
     let file = OpenOptions::new().create(true).append(true).open(&path);
     file.and_then(|mut file| file.write_all(format!("{gap}{line}\n").as_bytes()))
         .map_err(files::error(&path, "append to the file"))?;
-    let mut all: Vec<PastNight> =
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    all.retain(|past| past.started_unix != now.started_unix);
-    all.push(now);
+    let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let nights: BTreeMap<u64, PastNight> =
+        lines.chain([now]).map(|night: PastNight| (night.started_unix, night)).collect();
+    let mut all: Vec<PastNight> = nights.into_values().collect();
     let hidden = all.len().saturating_sub(SHOWN_MAX);
     Ok(all.split_off(hidden))
 }

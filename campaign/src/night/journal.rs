@@ -56,12 +56,12 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Begins a night; an unfinished night in the folder is kept under a name of its own.
+    /// Begins a night; the journal of the last one is kept as `journal-before.jsonl`.
     pub(crate) fn create(folder: &Path, id: NightId) -> Result<Self, EnvironmentError> {
         files::make_folder(folder)?;
         let path = folder.join(FILE);
         if path.exists() {
-            let kept = folder.join(format!("journal-before-{}.jsonl", id.started_unix));
+            let kept = folder.join("journal-before.jsonl");
             fs::rename(&path, kept).map_err(files::error(&path, "rename the file"))?;
         }
         let file = OpenOptions::new().create_new(true).append(true).open(&path);
