@@ -9,7 +9,7 @@
 //! Input: a folder, a time limit, a seed. Output in the folder: `night.json`, `night.html`,
 //! `junit.xml`, `findings`, `corpus`, and the history of earlier nights.
 //!
-//! - CA13 ([`journal`]) · CA14 ([`part`]) · CA15 ([`finding`]) · CA16 ([`fuzz`]) · CA17 ([`merge`])
+//! - CA13 `journal` · CA14 `part` · CA15 `finding` · CA16 `fuzz` · CA17 `merge`
 
 mod checkout;
 mod checks;
