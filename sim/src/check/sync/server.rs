@@ -392,11 +392,14 @@ impl<'w> SyncServer<'w> {
 
     /// Restores a backup; returns whether one exists.
     pub(super) fn restore(&mut self, operand: u8, oracle: &mut Oracle) -> Result<bool, CheckError> {
-        // A backup replaces the earlier ones when it is noted. Any that has its history will do.
-        let backed_up = usize::try_from(self.backed_up).unwrap_or(usize::MAX);
-        let durable = &oracle.history.server.history[..backed_up];
-        let has_all = |backup: &&Backup| backup.history.server.history.starts_with(durable);
-        let usable: Vec<&Backup> = self.backups.iter().filter(has_all).collect();
+        // A backup replaces the earlier ones when it is noted, and a restore those made before it
+        // that have other entries.
+        let now = &oracle.history.server.history;
+        let is_usable = |backup: &&Backup| {
+            let history = &backup.history.server.history;
+            history.len() as u64 >= self.backed_up && now.starts_with(history)
+        };
+        let usable: Vec<&Backup> = self.backups.iter().filter(is_usable).collect();
         let Some(index) = usize::from(operand).checked_rem(usable.len()) else { return Ok(false) };
         let backup = usable[index];
         self.files += 1;
