@@ -310,9 +310,10 @@ impl Oracle {
         client: ClientKey,
         own: &OwnEntry,
     ) -> Result<bool, Violation> {
-        let found = self.entry(own.client, &own.bytes)?.operations;
+        let found = self.entry(own.client, &own.bytes)?;
         let written = self.clients[&client].written.get(&own.header.client_seq);
-        Ok(written.is_some_and(|written| written.entry.operations != found))
+        let parts = |entry: &SyncEntry| (entry.stamp, entry.operations.clone());
+        Ok(written.is_some_and(|written| parts(&written.entry) != parts(&found)))
     }
 
     /// Returns the number of the last entry that the model of a client has.

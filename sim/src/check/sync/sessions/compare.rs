@@ -25,7 +25,9 @@ impl SessionHarness<'_> {
         let Self { peers, oracle, probe, host, .. } = self;
         let peer = &mut peers[index];
         let meta = peer.file.meta()?;
-        if peer.compared == Some(meta) || meta.client == 0 {
+        // A refusal of an entry that has others before it changes the dead letters only.
+        let letters = peer.file.dead_letters(meta.client)?.len();
+        if peer.compared == Some((meta, letters)) || meta.client == 0 {
             return Ok(());
         }
         let own = own_entries(meta.client, peer.file.entries_after(0)?)?;
@@ -48,7 +50,7 @@ impl SessionHarness<'_> {
         }
         peer.has_purged = peer.file.has_purged()?;
         peer.durable_seq = meta.durable_seq;
-        peer.compared = Some(meta);
+        peer.compared = Some((meta, letters));
         Ok(())
     }
 }

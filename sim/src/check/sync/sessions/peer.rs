@@ -38,8 +38,8 @@ pub(super) struct Peer<'w> {
     pub(super) key: ClientKey,
     /// The user has logged out.
     pub(super) is_logged_out: bool,
-    /// Metadata when the file was compared last.
-    pub(super) compared: Option<ClientMeta>,
+    /// Metadata and number of dead letters when the file was compared last.
+    pub(super) compared: Option<(ClientMeta, usize)>,
     /// The process has restarted since then: a power loss may have taken entries.
     pub(super) has_restarted: bool,
     /// The file had dropped a part of its window then.
