@@ -206,6 +206,8 @@ impl<'w> SessionHarness<'w> {
                 self.host.server.back_up(&self.oracle)?;
                 self.with_host(|host, scene| host.announce(scene))
             }
+            // Each copy writes again what both have, also behind its removal.
+            OpKind::RestoreBackup if self.copies > 0 => Ok(()),
             OpKind::RestoreBackup => self.restore(op),
             OpKind::Inject => {
                 self.host.server.inject(op);
