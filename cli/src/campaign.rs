@@ -138,8 +138,7 @@ fn nightly(args: NightlyArgs, out: &mut dyn Write) -> Result<u8, Failure> {
         resume: args.resume,
         here,
     };
-    let (hours, seed, dir) = (args.hours, night.seed, night.dir.display());
-    writeln!(out, "night of {hours} h, seed {seed}, in {dir}")?;
+    writeln!(out, "night in {}", night.dir.display())?;
     let mut written = Ok(());
     let result = night.run(&stop_on_interrupt()?, &mut |line| {
         if written.is_ok() {

@@ -64,13 +64,15 @@ impl Nightly {
     ) -> Result<NightResult, EnvironmentError> {
         let checkout = Checkout::around(&self.here);
         let resumed = if self.resume { Journal::resume(&self.dir)? } else { None };
-        let journal = match resumed {
+        let (journal, begun) = match resumed {
             Some(journal) => {
-                say(&format!("resumed after {} steps", journal.steps.len()));
-                journal
+                let begun = format!("resumed after {} steps", journal.steps.len());
+                (journal, begun)
             }
-            None => Journal::create(&self.dir, self.id(checkout.as_ref()))?,
+            None => (Journal::create(&self.dir, self.id(checkout.as_ref()))?, "begun".to_owned()),
         };
+        let NightId { seed, budget_seconds, .. } = journal.id;
+        say(&format!("{begun}: time limit {budget_seconds} s, seed {seed}"));
         let host = checkout.as_ref().and_then(Checkout::host);
         let checkout_root = checkout.map_or_else(PathBuf::new, |checkout| checkout.root);
         let mut night = Night { settings: self, stop, journal, host, checkout_root };
