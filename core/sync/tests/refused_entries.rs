@@ -3,8 +3,6 @@
 //! - SV6 The newest refused entries are kept in bounded space.
 //! - SV7 A retry passes the checks of every entry, or changes nothing.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::StoreOptions;
 use fastness::vfs::MemoryVfs;
 use fastness_sync::entry::{

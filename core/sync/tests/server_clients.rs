@@ -4,8 +4,6 @@
 //! - SY10 A snapshot and the history after it are the full fold.
 //! - SY13 After a restore, each own operation is in the history once.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness::object::{Database, DatabaseOptions};
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 use fastness::vfs::MemoryVfs;

@@ -2,8 +2,8 @@
 //!
 //! - SY11 The fast path leaves the state of the slow one.
 
-use crate::app::{Random, effort, step};
-use crate::histories::{Client, Entries, Server, entries};
+use super::app::{Random, effort, step};
+use super::histories::{Client, Entries, Server, entries};
 use fastness::object::{ObjectId, Transaction, Value};
 use fastness::schema::{Property, Scalar};
 use fastness_sync::client::{BadDownload, ClientError, Download, Refusal};

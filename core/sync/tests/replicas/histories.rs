@@ -6,7 +6,7 @@
 //! - SV5 A download that does not have the salt that the server gives is refused.
 //! - SY20 Undo of the pending entries is the canonical state, and redo the working state.
 
-use crate::app::{Random, dump, effort, schema, step};
+use super::app::{Random, dump, effort, schema, step};
 use fastness::object::{Database, DatabaseOptions};
 use fastness::schema::SchemaMode;
 use fastness::table::{SideKey, Tables};

@@ -3,7 +3,7 @@
 //! - SY4 An acknowledged operation is in the history, was overridden, or is named in a report.
 //! - SY12 The report of a reset stays until the app has acknowledged it.
 
-use crate::sessions::{START, SyncedPeer, SyncedWorld};
+use super::sessions::{START, SyncedPeer, SyncedWorld};
 use fastness::StoreOptions;
 use fastness::vfs::MemoryVfs;
 use fastness_sync::client::Refusal;

@@ -5,7 +5,7 @@
 //! - SY13 After a restore, every operation that was lost is in the history or in a report.
 //! - SY17 In a quiet network all pending entries drain.
 
-use crate::app::{Random, dump, effort, schema, step};
+use super::app::{Random, dump, effort, schema, step};
 use fastness::object::{Database, DatabaseOptions};
 use fastness::{Key, Store, StoreOptions};
 use fastness_sync::client::{ClientReplica, FileEvent, ReplicaClock, SessionFile};

@@ -11,7 +11,7 @@
 //! - Another choice or order of frames that version 1 permits is no other version: record another
 //!   transcript with `FASTNESS_RECORD=1` under a new name, and keep the old one among [`FROZEN`].
 
-use crate::sessions::{START, SyncedWorld, TERMS};
+use super::sessions::{START, SyncedWorld, TERMS};
 use fastness::StoreOptions;
 use fastness_sync::frame::{Compression, Packet};
 use fastness_sync::server::{Opening, ServerReplica, SnapshotPool};

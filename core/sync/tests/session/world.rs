@@ -1,7 +1,7 @@
 //! A server, clients, and links that lose, repeat, reorder and cut, in virtual time. The drivers
 //! perform effects at once and deliver their results late, in order.
 
-use crate::database::{ClientFile, Database};
+use super::database::{ClientFile, Database};
 use fastness_sync::frame::{Code, Packet};
 use fastness_sync::session::{
     ClientConnection, ClientConnectionInput, ClientConnectionOutput, ClientInput, ClientOutput,

@@ -7,8 +7,6 @@
 //! - `sessions`: clients and a server over sessions.
 //! - `transcripts`: recorded frames of the protocol's versions.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod app;
 mod fast_path;
 mod histories;

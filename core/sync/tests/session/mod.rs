@@ -6,8 +6,6 @@
 //! - FR4 No input has more than a bounded number of outputs.
 //! - FR5 A deadline that is handled is followed by a later one: no machine spins.
 
-#![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
-
 mod database;
 mod machines;
 mod world;
