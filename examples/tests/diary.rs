@@ -1,7 +1,5 @@
 //! The example does what the guide says of it, and consists of what the guide shows of it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 const GUIDE: &str = include_str!("../../docs/guide.md");
 const SOURCE: &str = include_str!("../src/diary.rs");
 

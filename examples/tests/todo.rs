@@ -1,7 +1,5 @@
 //! The to-do list does what README.md says of it, with a server that loses its disk.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use fastness_server::{Config, SyncRequest, operate, start};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
