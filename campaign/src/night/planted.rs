@@ -9,6 +9,7 @@ use crate::plans::mixed_seed;
 use crate::summary::rounded;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -62,8 +63,13 @@ impl Night<'_> {
             .args(["faults", "--only", id, "--no-clean", "--jobs", "1", "--seconds"])
             .args([&seconds.to_string(), "--seed", &seed.to_string(), "--out"])
             .args([&out]);
+        let results = out.join("faults.json");
+        if results.exists() {
+            fs::remove_file(&results).map_err(files::error(&results, "remove the file"))?;
+        }
         tool.run(time + RUN_GRACE, self.stop)?;
-        let text = files::read(&out.join("faults.json"))?;
+        // A process that was stopped, or that failed, leaves none: the fault counts as missed.
+        let text = files::read(&results).unwrap_or_default();
         let summary: Value = serde_json::from_str(&text).unwrap_or_default();
         let run = parse(id, seconds, &summary["faults"][0]);
         let seconds = rounded(start.elapsed().as_secs_f64());
