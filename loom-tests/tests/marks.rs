@@ -14,6 +14,10 @@ impl Marks {
 
     #[track_caller]
     pub(crate) fn assert_hit(&self, names: &[&'static str]) {
+        if std::env::var_os("LOOM_CHECKPOINT_FILE").is_some() {
+            // A part of an exploration need not meet all.
+            return;
+        }
         let counts = self.0.lock().unwrap();
         for name in names {
             assert!(counts.contains_key(name), "the model never met \"{name}\", only {counts:?}");
