@@ -1,8 +1,8 @@
 //! Runs a model in all its interleavings, and counts them.
 
 use crate::wait_graph::ThreadId;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// How far a model is explored when the environment does not ask for more.
@@ -16,16 +16,25 @@ pub(crate) struct Bound {
 /// Explores `model` and fails unless it ran often enough.
 ///
 /// With `LOOM_CHECKPOINT_FILE`, an exploration continues where an earlier one stopped, so that its
-/// count alone says nothing.
+/// count alone says nothing. Each exploration of a test has a file of its own, with its number
+/// behind the name, and all of them share the time of `LOOM_MAX_DURATION`.
 #[track_caller]
 #[expect(clippy::print_stdout, reason = "how much was explored is half of the result")]
 pub(crate) fn explore(bound: Bound, model: impl Fn() + Send + Sync + 'static) {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    static EXPLORATIONS: AtomicUsize = AtomicUsize::new(0);
     let Bound { preemptions, executions_min } = bound;
     let mut builder = loom::model::Builder::new();
     // The environment raises the bound, it does not lower it.
     let preemptions = preemptions.max(builder.preemption_bound.unwrap_or_default());
     builder.preemption_bound = Some(preemptions);
     builder.max_branches = 100_000;
+    let used = BEGUN.get_or_init(Instant::now).elapsed();
+    builder.max_duration = builder.max_duration.map(|limit| limit.saturating_sub(used));
+    let number = EXPLORATIONS.fetch_add(1, Ordering::Relaxed);
+    if let Some(file) = &mut builder.checkpoint_file {
+        file.set_extension(format!("{number}.json"));
+    }
     // A counter of the standard library: counting is no step of the model.
     let executions = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&executions);

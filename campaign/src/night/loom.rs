@@ -61,7 +61,7 @@ impl Night<'_> {
     ) -> Result<Step, EnvironmentError> {
         let start = Instant::now();
         let name = model.replace("::", "-");
-        let checkpoint = self.folder("loom").join(format!("{name}-{preemptions}.json"));
+        let checkpoint = self.folder("loom").join(format!("{name}-{preemptions}"));
         let tool = Tool::new(self.loom_program(), &self.checkout_root, self.log(&name))
             .args([model, "--exact", "--nocapture"])
             .env("LOOM_MAX_PREEMPTIONS", preemptions.to_string())
@@ -82,8 +82,8 @@ impl Night<'_> {
             // It fails at once when it is asked again.
             run.complete = true;
         }
-        if run.complete && checkpoint.exists() {
-            fs::remove_file(&checkpoint).map_err(files::error(&checkpoint, "remove the file"))?;
+        if run.complete {
+            remove_checkpoints(&checkpoint)?;
         }
         let seconds = start.elapsed().as_secs_f64();
         Ok(Step { part: Part::Loom, seconds, findings, result: StepResult::Loom(run) })
@@ -92,6 +92,15 @@ impl Night<'_> {
     fn loom_program(&self) -> PathBuf {
         self.folder("loom").join("models")
     }
+}
+
+/// Removes the checkpoints of a model: one for each of its explorations.
+fn remove_checkpoints(checkpoint: &Path) -> Result<(), EnvironmentError> {
+    let all = (0..).map(|number| checkpoint.with_extension(format!("{number}.json")));
+    for file in all.take_while(|file| file.exists()) {
+        fs::remove_file(&file).map_err(files::error(&file, "remove the file"))?;
+    }
+    Ok(())
 }
 
 /// Returns the program of the models, if a message of cargo names it.

@@ -198,7 +198,8 @@ impl NightSummary {
         if !self.faults.is_empty() {
             words.push(format!("{caught} of {} planted faults caught", self.faults.len()));
         }
-        format!("{}; every mark was hit.", words.join(", "))
+        let marks = if self.totals.marks > 0 { "; every mark was hit" } else { "" };
+        format!("{}{marks}.", words.join(", "))
     }
 
     /// Returns the marks that no plan hit, with their check and twin.
