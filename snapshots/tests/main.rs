@@ -11,6 +11,7 @@
 //! - `resets`: the report of a client reset.
 //! - `transcripts`, `stage`: the frames of the sync protocol in named situations.
 //! - `dumps`: the pages of golden files.
+//! - `written`: the bytes of files made today.
 
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
 
@@ -26,3 +27,4 @@ mod stage;
 mod texts;
 mod transcripts;
 mod wire;
+mod written;
