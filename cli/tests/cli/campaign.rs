@@ -92,6 +92,33 @@ fn replay_prints_the_same_bytes_twice() {
     }
 }
 
+/// Operations of the store name their operands: keys, lengths, trees.
+#[test]
+fn the_steps_of_a_plan_read_as_a_story() {
+    let text: String = (17..27)
+        .map(|seed| fastness(&[&"campaign", &"replay", &format!("store:{seed}")]).out)
+        .collect();
+    let story = |words: &[&str]| {
+        text.lines().any(|line| {
+            let mut rest = line;
+            words.iter().all(|word| {
+                let found = rest.split_once(word);
+                rest = found.map_or("", |(_, rest)| rest);
+                found.is_some()
+            })
+        })
+    };
+    for words in [
+        &["insert key ", " with ", " bytes into \""][..],
+        &["fill ", " keys from ", " bytes each, in \""],
+        &["remove ", " keys from ", " in \""],
+        &["get key ", " of \"", ": "],
+        &["0x", ".. (", " bytes)"],
+    ] {
+        assert!(story(words), "{words:?} in:\n{text}");
+    }
+}
+
 #[test]
 fn a_finding_is_saved_small_replayed_and_promoted() {
     let dir = TestFolder::new();
@@ -124,6 +151,31 @@ fn a_finding_is_saved_small_replayed_and_promoted() {
     assert!(folder.join("README.md").is_file());
     let report = fs::read_to_string(out.join("report.html")).unwrap();
     assert!(report.contains("Failed") && report.contains("campaign promote"));
+}
+
+/// The results of each check that depend on the plans alone.
+fn results(out: &Path) -> Vec<Value> {
+    let summary = summary(out);
+    let checks = summary["checks"].as_array().unwrap();
+    let names = ["name", "twin", "plans", "operations", "crash_points", "mix", "marks"];
+    checks.iter().map(|check| names.iter().map(|name| check[name].clone()).collect()).collect()
+}
+
+#[test]
+fn shards_with_a_limit_of_plans_are_together_the_whole_run() {
+    let dir = TestFolder::new();
+    let [whole, first, second, all] = ["whole", "one", "two", "all"].map(|name| dir.path(name));
+    let args = ["--only", "store,crash", "--plans", "41", "--seed", "5"];
+    for (out, shard) in [(&whole, "1/1"), (&first, "1/2"), (&second, "2/2")] {
+        let mut command = command(&[&"campaign", &"--out", &out]);
+        let output = output_of(start(command.args(args).args(["--shard", shard])));
+        assert!([0, 3].contains(&output.code), "{}{}", output.out, output.err);
+    }
+    fastness(&[&"campaign", &"merge", &first, &second, &"--out", &all]);
+    assert_eq!(results(&all), results(&whole));
+    assert_eq!(results(&whole)[0][2], 41);
+    assert_eq!(results(&first)[0][2], 20, "plans 1, 3, .. 39");
+    assert_ne!(results(&first)[0], results(&second)[0]);
 }
 
 #[test]

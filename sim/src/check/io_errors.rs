@@ -7,7 +7,7 @@ use super::io_faults::{blame, commit_mark, injection, is_poisoned, judge_commit}
 use super::plan::Plan;
 use super::probe::Probe;
 use super::promises::{A1, A3, A4, C2, C3, C5, C6, C9, C10, C11, C12, C13, D4, S5, S8, T5};
-use super::store_harness::{StoreHarness, check_books, unexpected, verify};
+use super::store_harness::{StoreHarness, check_books, describe, unexpected, verify};
 use super::world::{World, file};
 use crate::fs::{Call, Disk, Fault, Injection, SimFs};
 use crate::rng::Rng;
@@ -139,8 +139,8 @@ impl FailingStore<'_> {
         };
         let failure = self.harness.fs.failed();
         blame(&error, self.injected, (failure, self.uncertain.is_some()))?;
-        let step = self.harness.step;
-        self.harness.probe.line(|| format!("{step:4} {op}: {error}"));
+        let (step, domain) = (self.harness.step, &self.harness.world.domain);
+        self.harness.probe.line(|| format!("{step:4} {}: {error}", describe(domain, op)));
         if op.kind == OpKind::Commit && self.uncertain.is_none() {
             let poisoned = is_poisoned(self.harness.store());
             judge_commit((failure, self.lasting()), poisoned)?;

@@ -1,6 +1,6 @@
 //! Operations of the writer.
 
-use super::StoreHarness;
+use super::{StoreHarness, describe};
 use crate::check::compare::{CheckError, refusal, same, same_value};
 use crate::check::definition::Violation;
 use fastness::{CommitId, Error, WriteTxn};
@@ -23,6 +23,8 @@ impl StoreHarness<'_> {
         op: Op,
         each: fn(&mut Self, Op, u8) -> Result<(), CheckError>,
     ) -> Result<(), CheckError> {
+        let (step, domain) = (self.step, &self.world.domain);
+        self.probe.line(|| format!("{step:4} {}", describe(domain, op)));
         (0..self.world.domain.run_len(op.c)).try_for_each(|index| each(self, op, index))
     }
 

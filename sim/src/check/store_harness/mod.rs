@@ -3,7 +3,9 @@
 mod edit;
 mod lifecycle;
 mod read;
+mod story;
 
+pub(in crate::check) use self::story::describe;
 use super::compare::{CheckError, Order};
 use super::world::{World, file};
 use crate::check::definition::Violation;
@@ -151,8 +153,11 @@ impl<'w> StoreHarness<'w> {
 
     fn note(&mut self, op: Op, outcome: &StoreOutcome<'_>) {
         self.probe.count(op.kind.name(), 1);
-        let step = self.step;
-        self.probe.line(|| format!("{step:4} {op}: {outcome}"));
+        // A run of keys has one line of its own.
+        if !matches!(op.kind, OpKind::Fill | OpKind::Prune) {
+            let (step, domain) = (self.step, &self.world.domain);
+            self.probe.line(|| format!("{step:4} {}: {outcome}", describe(domain, op)));
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::check::compare::{CheckError, Order, Reading, read_all};
 use crate::check::definition::Violation;
 use crate::check::io_faults::{blame, commit_mark, is_poisoned, judge_commit};
 use crate::check::promises::{C2, C3, C5, C8, C11, C14, D4};
-use crate::check::store_harness::{StoreHarness, unexpected, verify};
+use crate::check::store_harness::{StoreHarness, describe, unexpected, verify};
 use crate::check::world::file;
 use crate::fs::{Call, Disk, Fork, Injection};
 use crate::rng::Rng;
@@ -35,8 +35,8 @@ impl<'w> Writers<'w> {
         let CheckError::Store(error) = error else { return Err(error) };
         let failure = self.harness.fs.failed();
         blame(&error, self.injected, (failure, self.poisoned))?;
-        let step = self.harness.step;
-        self.harness.probe.line(|| format!("{step:4} {op}: {error}"));
+        let (step, domain) = (self.harness.step, &self.harness.world.domain);
+        self.harness.probe.line(|| format!("{step:4} {}: {error}", describe(domain, op)));
         if self.possible.len() > 1 {
             self.harness.probe.mark("disk error with deferred commits");
         }
