@@ -7,7 +7,7 @@ use crate::files::{self, EnvironmentError};
 use crate::history::{self, HistoryEntry};
 use crate::limits::Limits;
 use crate::plans::{Shard, pairs};
-use crate::progress::Progress;
+use crate::progress::{Goal, Progress};
 use crate::report;
 use crate::summary::{SUMMARY_VERSION, Summary, Totals, checks_of, judge, rounded};
 use fastness_sim::check::Check;
@@ -24,6 +24,8 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 pub struct Campaign {
     /// How long plans run.
     pub seconds: u64,
+    /// Plans of each check and twin, over all shards; `None` for no limit.
+    pub plans: Option<u64>,
     /// The seed of every plan.
     pub seed: u64,
     /// Number of worker threads.
@@ -62,14 +64,15 @@ impl Campaign {
         events.add(
             "start",
             json!({
-                "seed": self.seed, "seconds": self.seconds, "jobs": self.jobs,
+                "seed": self.seed, "seconds": self.seconds, "plans": self.plans, "jobs": self.jobs,
                 "shard": self.shard.to_string(), "only": self.only_names(),
             }),
         )?;
         let drill = Drill { seed: self.seed, shard: self.shard, folder: &self.out.join("canary") };
         let canary = drill.run(stop)?;
         events.add("canary", json!({ "caught": canary.caught, "twins": canary.twins }))?;
-        let limits = Limits::seconds(if canary.caught { self.seconds } else { 0 });
+        let seconds = if canary.caught { self.seconds } else { 0 };
+        let limits = Limits { plans: self.plans, ..Limits::seconds(seconds) };
         let outcome =
             self.run_engine(&EngineControl { stop, limits }, &mut progress, &mut events)?;
         progress.end();
@@ -87,6 +90,7 @@ impl Campaign {
             exit_code: verdict.exit_code(),
             seed: self.seed,
             seconds: self.seconds,
+            plans: self.plans,
             elapsed_seconds: rounded(start.elapsed().as_secs_f64()),
             jobs: self.jobs,
             shard: self.shard.to_string(),
@@ -142,6 +146,14 @@ impl Campaign {
         log_outcome.map(|()| outcome)
     }
 
+    /// Returns the end of the campaign, for a display of progress.
+    #[must_use]
+    pub fn goal(&self) -> Goal {
+        let Some(limit) = self.plans else { return Goal::Seconds(self.seconds) };
+        let of_shard = (0..).take_while(|nth| self.shard.number(*nth) < limit).count();
+        Goal::Plans((of_shard * pairs(&self.only).len()) as u64)
+    }
+
     fn findings_folder(&self) -> PathBuf {
         self.out.join("findings")
     }
@@ -151,7 +163,11 @@ impl Campaign {
     }
 
     fn rerun(&self) -> String {
-        let mut text = format!("cargo campaign --seconds {} --seed {}", self.seconds, self.seed);
+        let limit = match self.plans {
+            Some(plans) => format!("--plans {plans}"),
+            None => format!("--seconds {}", self.seconds),
+        };
+        let mut text = format!("cargo campaign {limit} --seed {}", self.seed);
         if !self.only.is_empty() {
             text = format!("{text} --only {}", self.only_names().join(","));
         }

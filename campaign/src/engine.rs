@@ -95,7 +95,7 @@ impl Engine {
     /// Runs until the time is over, `stop` is set, or the first finding if the limits say so.
     pub fn run(self, stop: &Arc<AtomicBool>, on: &mut dyn FnMut(Event<'_>)) -> Outcome {
         let pair_count = self.pairs.len();
-        let mut scheduler = Scheduler::new(self.shard, pair_count);
+        let mut scheduler = Scheduler::new(self.shard, pair_count).with_plans(self.limits.plans);
         self.saturated.iter().for_each(|&index| scheduler.set_saturated(index));
         let shared = Arc::new(Shared {
             scheduler: Mutex::new(scheduler),

@@ -15,6 +15,7 @@ use crate::limits::Limits;
 use crate::plans::{Shard, pairs};
 use crate::summary::rounded;
 use fastness::fault::{self, Fault};
+use fastness_sim::check::Check;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,10 @@ use std::time::Duration;
 pub struct FaultCampaign {
     /// Time limit for each fault and for the clean build, in seconds.
     pub seconds: u64,
+    /// Plans of each check and twin for each fault and for the clean build; `None` for no limit.
+    pub plans: Option<u64>,
+    /// The checks that attack; empty for all.
+    pub checks: Vec<&'static Check>,
     /// The faults to plant.
     pub faults: Vec<Fault>,
     /// Seed of the first round; each later round adds one.
@@ -45,6 +50,9 @@ pub struct FaultCampaign {
 pub struct FaultSummary {
     /// Time limit for each fault, in seconds.
     pub seconds: u64,
+    /// Limit of the plans of each check and twin; `null` for none.
+    #[serde(default)]
+    pub plans: Option<u64>,
     /// Seeds of the rounds.
     pub seeds: Vec<u64>,
     /// Number of worker threads.
@@ -147,6 +155,7 @@ impl FaultCampaign {
         }
         let summary = FaultSummary {
             seconds: self.seconds,
+            plans: self.plans,
             seeds: self.seeds().collect(),
             jobs: self.jobs,
             clean_findings,
@@ -193,10 +202,11 @@ impl FaultCampaign {
             hang: Duration::from_secs(20),
             shrink: Duration::from_secs(5),
             stop_at_first: planted.is_some(),
+            plans: self.plans,
             ..Limits::seconds(self.seconds)
         };
         let (seed, jobs, shard) = (round.seed, self.jobs, Shard::WHOLE);
-        let (pairs, saturated) = (pairs(&[]), Vec::new());
+        let (pairs, saturated) = (pairs(&self.checks), Vec::new());
         let engine = Engine { pairs, seed, jobs, shard, limits, saturated };
         engine.run(round.stop, &mut |_: Event<'_>| {})
     }
@@ -233,13 +243,16 @@ fn caught(finding: &Finding, plans: u64) -> Catch {
 /// Returns the result of a run as a Markdown table.
 #[must_use]
 pub fn markdown(summary: &FaultSummary) -> String {
+    let limit = match summary.plans {
+        Some(plans) => format!("{plans} plans of each check and twin"),
+        None => format!("time limit {} s", summary.seconds),
+    };
     let mut text = format!(
-        "{} of {} planted faults caught, time limit {} s each, {} threads; the code of {} ran. \
+        "{} of {} planted faults caught, {limit} each, {} threads; the code of {} ran. \
          {} rounds with different seeds; the table shows the slowest. Clean build: {} false alarms \
          in {} plans.\n\n{TABLE_HEAD}",
         summary.caught,
         summary.faults.len(),
-        summary.seconds,
         summary.jobs,
         summary.reached,
         summary.seeds.len(),
@@ -376,6 +389,7 @@ mod tests {
     fn a_page_keeps_the_measurements_of_faults_that_did_not_run() {
         let mut summary = FaultSummary {
             seconds: 1,
+            plans: None,
             seeds: vec![1],
             jobs: 1,
             clean_findings: Vec::new(),

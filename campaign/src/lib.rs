@@ -11,6 +11,7 @@
 
 mod campaign;
 mod canary;
+pub mod changed;
 mod clock;
 pub mod engine;
 mod events;

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Limits {
     /// No plan starts after this time.
     pub run: Duration,
+    /// Plans of each check and twin, over all shards; `None` for no limit.
+    pub plans: Option<u64>,
     /// A plan that runs longer counts as hanging.
     pub hang: Duration,
     /// Time limit for shrinking one finding.
@@ -21,6 +23,7 @@ impl Limits {
     pub fn seconds(seconds: u64) -> Self {
         Self {
             run: Duration::from_secs(seconds),
+            plans: None,
             hang: Duration::from_secs(60),
             shrink: Duration::from_secs(15),
             stop_at_first: false,

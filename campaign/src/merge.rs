@@ -20,8 +20,10 @@ pub fn merge(folders: &[PathBuf], out: &Path) -> Result<CampaignResult, Environm
         let path = folder.join("summary.json");
         let shard = Summary::read(&path)?;
         let first: &Summary = shards.first().unwrap_or(&shard);
-        if (shard.seed, &shard.only) != (first.seed, &first.only) {
-            let other = io::Error::other("it belongs to another campaign: seed or checks differ");
+        let identity = |it: &Summary| (it.seed, it.only.clone(), it.plans);
+        if identity(&shard) != identity(first) {
+            let problem = "it belongs to another campaign: seed, checks or limit of plans differ";
+            let other = io::Error::other(problem);
             return Err(files::error(&path, "merge the shard")(other));
         }
         shards.push(shard);

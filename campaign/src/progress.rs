@@ -16,7 +16,16 @@ pub struct Progress(Display);
 enum Display {
     Silent,
     Lines { next: Duration },
-    Bars { all: MultiProgress, time: ProgressBar, checks: Vec<ProgressBar> },
+    Bars { all: MultiProgress, goal: Goal, whole: ProgressBar, checks: Vec<ProgressBar> },
+}
+
+/// The end of a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// A time, in seconds.
+    Seconds(u64),
+    /// Number of plans, over all checks and twins.
+    Plans(u64),
 }
 
 /// Both twins of a check, as one line.
@@ -38,16 +47,24 @@ impl Progress {
 
     /// Returns bars if stderr is a terminal, else a few lines every few seconds.
     #[must_use]
-    pub fn new(seconds: u64) -> Self {
+    pub fn new(goal: Goal) -> Self {
+        let (unit, length) = match goal {
+            Goal::Seconds(seconds) => ("s", seconds),
+            Goal::Plans(plans) => ("plans", plans),
+        };
         if !io::stderr().is_terminal() {
-            let next = LINES_EVERY.min(Duration::from_secs(seconds) / 2);
+            let next = match goal {
+                Goal::Seconds(seconds) => LINES_EVERY.min(Duration::from_secs(seconds) / 2),
+                Goal::Plans(_) => LINES_EVERY,
+            };
             return Self(Display::Lines { next });
         }
         let all = MultiProgress::new();
-        let style = ProgressStyle::with_template("{bar:32.cyan/dim} {pos}/{len} s  {msg}");
-        let time = all.add(ProgressBar::new(seconds));
-        time.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self(Display::Bars { all, time, checks: Vec::new() })
+        let template = format!("{{bar:32.cyan/dim}} {{pos}}/{{len}} {unit}  {{msg}}");
+        let style = ProgressStyle::with_template(&template);
+        let whole = all.add(ProgressBar::new(length));
+        whole.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self(Display::Bars { all, goal, whole, checks: Vec::new() })
     }
 
     /// Shows the current progress.
@@ -62,8 +79,11 @@ impl Progress {
                     write_stderr(&(head + &lines.join("\n") + "\n"));
                 }
             }
-            Display::Bars { all, time, checks } => {
-                time.set_position(snapshot.elapsed.as_secs());
+            Display::Bars { all, goal, whole, checks } => {
+                whole.set_position(match goal {
+                    Goal::Seconds(_) => snapshot.elapsed.as_secs(),
+                    Goal::Plans(_) => snapshot.rows.iter().map(|(_, stats, _)| stats.plans).sum(),
+                });
                 let lines = lines(&rows(snapshot));
                 while checks.len() < lines.len() {
                     let bar = all.add(ProgressBar::new_spinner());
@@ -99,9 +119,9 @@ impl Progress {
 
     /// Leaves the last state on the terminal.
     pub fn end(&self) {
-        if let Display::Bars { time, checks, .. } = &self.0 {
+        if let Display::Bars { whole, checks, .. } = &self.0 {
             checks.iter().for_each(ProgressBar::abandon);
-            time.abandon();
+            whole.abandon();
         }
     }
 }

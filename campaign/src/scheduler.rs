@@ -1,6 +1,7 @@
 //! Fair scheduling: the pair with the least CPU time so far runs next.
 //!
 //! - CA3 Each plan number of a pair is scheduled once, in order, for any timing.
+//! - CA18 With a limit of plans, each shard runs those of its numbers that are below the limit.
 //! - CA12 A pair with marks that no plan has hit yet gets a multiple of the time of the others.
 //!
 //! Plans are scheduled in batches of about [`BATCH`], which keeps the lock uncontended.
@@ -24,6 +25,8 @@ pub(crate) struct Batch {
 /// The queues of all pairs.
 pub(crate) struct Scheduler {
     shard: Shard,
+    /// No number from here on is scheduled.
+    plans_max: u64,
     queues: Vec<PairQueue>,
 }
 
@@ -39,21 +42,29 @@ struct PairQueue {
 
 impl Scheduler {
     pub(crate) fn new(shard: Shard, pair_count: usize) -> Self {
-        Self { shard, queues: vec![PairQueue::default(); pair_count] }
+        Self { shard, plans_max: u64::MAX, queues: vec![PairQueue::default(); pair_count] }
+    }
+
+    /// Limits the plans of each pair, over all shards.
+    pub(crate) fn with_plans(self, plans_max: Option<u64>) -> Self {
+        Self { plans_max: plans_max.unwrap_or(u64::MAX), ..self }
     }
 
     pub(crate) fn take(&mut self) -> Option<Batch> {
-        let pair_index = (0..self.queues.len()).min_by_key(|&index| self.queues[index].share())?;
-        let shard = self.shard;
+        let (shard, plans_max) = (self.shard, self.plans_max);
+        let is_open = |index: &usize| shard.number(self.queues[*index].next_number) < plans_max;
+        let open = (0..self.queues.len()).filter(is_open);
+        let pair_index = open.min_by_key(|&index| self.queues[index].share())?;
         let queue = &mut self.queues[pair_index];
         let plan_estimate = queue.plan_estimate();
         let fitting = BATCH.as_nanos() / plan_estimate.as_nanos().max(1);
         let count = u32::try_from(fitting).unwrap_or(u32::MAX).clamp(1, BATCH_PLANS_MAX);
-        let first = queue.next_number;
+        let next = queue.next_number..queue.next_number + u64::from(count);
+        let numbers = next.map(|nth| shard.number(nth)).filter(|number| *number < plans_max);
+        let numbers: Vec<u64> = numbers.collect();
         queue.next_number += u64::from(count);
         let estimate = plan_estimate * count;
         queue.used += estimate;
-        let numbers = (first..queue.next_number).map(|nth| shard.number(nth)).collect();
         Some(Batch { pair_index, numbers, estimate })
     }
 
@@ -116,6 +127,28 @@ mod tests {
         let ratio = spent[0].as_secs_f64() / spent[1].as_secs_f64();
         assert!((0.9..1.1).contains(&ratio), "{spent:?}");
     }
+
+    #[test]
+    fn shards_together_schedule_the_plans_of_a_whole_run() {
+        let numbers = |shard| {
+            let mut scheduler = Scheduler::new(shard, 2).with_plans(Some(1001));
+            let mut seen = vec![Vec::new(); 2];
+            while let Some(batch) = scheduler.take() {
+                seen[batch.pair_index].extend_from_slice(&batch.numbers);
+                scheduler.finish(&batch, Duration::from_micros(batch.numbers[0] % 7 * 900));
+            }
+            seen
+        };
+        let whole = numbers(Shard::WHOLE);
+        let parts = [1, 2, 3].map(|index| numbers(format!("{index}/3").parse().unwrap()));
+        for pair in 0..2 {
+            let mut together: Vec<u64> = parts.iter().flat_map(|part| part[pair].clone()).collect();
+            together.sort_unstable();
+            assert_eq!(whole[pair], (0..1001).collect::<Vec<u64>>());
+            assert_eq!(together, whole[pair]);
+        }
+    }
+
     #[test]
     fn a_pair_with_marks_to_hit_gets_a_multiple_of_the_time() {
         let mut scheduler = Scheduler::new(Shard::WHOLE, 3);

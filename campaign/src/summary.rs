@@ -72,6 +72,9 @@ pub struct Summary {
     pub seed: u64,
     /// Time limit, in seconds.
     pub seconds: u64,
+    /// Limit of the plans of each check and twin, over all shards; `null` for none.
+    #[serde(default)]
+    pub plans: Option<u64>,
     /// Elapsed seconds, canary and shrinking included.
     pub elapsed_seconds: f64,
     /// Number of worker threads.

@@ -1,10 +1,13 @@
 //! `fastness campaign`: run, nightly, list, replay, merge, promote.
 
+use crate::corpus::{self, CorpusArgs};
 use crate::failure::{Failure, PROBLEM};
+use crate::long_run::{DAY, MINUTE, core_count, current_folder, stop_on_interrupt};
 use clap::Subcommand;
+use fastness_campaign::changed::{Changed, ChangedResult};
 use fastness_campaign::night::{self, NightResult, Nightly, Part};
 use fastness_campaign::plans::{Shard, twin_by_name};
-use fastness_campaign::progress::Progress;
+use fastness_campaign::progress::{Goal, Progress};
 use fastness_campaign::replay::{self, ReplayOptions};
 use fastness_campaign::summary::{CheckSummary, thousands};
 use fastness_campaign::{Campaign, CampaignResult, list, merge, plans, promote};
@@ -12,14 +15,7 @@ use fastness_sim::check::{CANARY, Check, Twin, by_name};
 use std::env;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
-
-/// The exit code that shells use for an interrupted command.
-pub(crate) const INTERRUPTED: u8 = 130;
 
 const EXIT_CODES: &str = "Exit codes: 0 passed; 1 failed: a promise is violated; 2 usage; \
     3 inconclusive: a mark was never hit, or the canary was missed; 4 environment (permissions, \
@@ -30,9 +26,12 @@ const EXIT_CODES: &str = "Exit codes: 0 passed; 1 failed: a promise is violated;
 pub(crate) struct CampaignArgs {
     #[command(subcommand)]
     pub(crate) command: Option<CampaignCommand>,
-    /// Time limit for plans, in seconds.
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) seconds: u64,
+    /// Time limit for plans, in seconds [default: 60, or a day with --plans].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: Option<u64>,
+    /// Run this many plans of each check and twin: the same plans for any machine and any load.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) plans: Option<u64>,
     /// Seed of the plans [default: random, printed].
     #[arg(long)]
     pub(crate) seed: Option<u64>,
@@ -70,8 +69,12 @@ pub(crate) enum CampaignCommand {
         #[arg(long, value_parser = parse_check)]
         check: Option<&'static Check>,
     },
+    /// Attack a change first where it is: run the checks and tests that own its files.
+    Changed(ChangedArgs),
     /// Run every kind of search for hours: checks, fuzz targets, loom models, planted faults.
     Nightly(NightlyArgs),
+    /// Count, import, minimise and export the corpora of fuzz targets.
+    Corpus(CorpusArgs),
     /// Merge the shards of a campaign or of a night into one summary and one report.
     Merge {
         /// The output folders of the shards.
@@ -92,6 +95,23 @@ pub(crate) enum CampaignCommand {
         #[arg(long, value_name = "plain|encrypted", value_parser = parse_twin)]
         twin: Option<Twin>,
     },
+}
+
+/// Arguments of `fastness campaign changed`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ChangedArgs {
+    /// The commit since which files have changed; changes that are not committed count, too.
+    #[arg(long, value_name = "COMMIT", default_value = "HEAD")]
+    since: String,
+    /// Time limit for all checks together, in seconds.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// Seed of the plans [default: random, printed].
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Run nothing: print what would run.
+    #[arg(long)]
+    list: bool,
 }
 
 /// Arguments of `fastness campaign nightly`.
@@ -125,9 +145,32 @@ fn parse_hours(text: &str) -> Result<f64, String> {
     hours.filter(|hours| *hours > 0.0).ok_or_else(|| "write hours, like 8 or 0.5".to_owned())
 }
 
+fn changed(args: &ChangedArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+    let change = Changed::since(&args.since, &current_folder()?)?;
+    let names: Vec<&str> = change.checks.iter().map(|check| check.name).collect();
+    writeln!(out, "{} files changed since {}", change.files.len(), args.since)?;
+    writeln!(out, "checks: {}", names.join(", "))?;
+    for test in &change.tests {
+        writeln!(out, "cargo test {test}")?;
+    }
+    if args.list {
+        return Ok(0);
+    }
+    let seed = args.seed.unwrap_or_else(plans::random_seed);
+    writeln!(out, "seed {seed}")?;
+    out.flush()?;
+    let mut written = Ok(());
+    let result = change.run((args.seconds, seed), &stop_on_interrupt()?, &mut |line| {
+        if written.is_ok() {
+            written = writeln!(out, "{line}").and_then(|()| out.flush());
+        }
+    })?;
+    written?;
+    Ok(if result == ChangedResult::default() { 0 } else { PROBLEM })
+}
+
 fn nightly(args: NightlyArgs, out: &mut dyn Write) -> Result<u8, Failure> {
-    let here = env::current_dir()
-        .map_err(|error| Failure::environment(format!("cannot tell the folder: {error}")))?;
+    let here = current_folder()?;
     let night = Nightly {
         dir: args.dir,
         budget: Duration::from_secs_f64(args.hours * 3600.0),
@@ -176,7 +219,9 @@ pub(crate) fn run(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure
         Some(CampaignCommand::Replay { plan, twin, check }) => {
             replay(&plan, ReplayOptions { twin, check }, out)
         }
+        Some(CampaignCommand::Changed(args)) => changed(&args, out),
         Some(CampaignCommand::Nightly(args)) => nightly(args, out),
+        Some(CampaignCommand::Corpus(args)) => corpus::run(args, out),
         Some(CampaignCommand::Merge { shards, out: folder })
             if shards.iter().any(|shard| night::is_night(shard)) =>
         {
@@ -207,7 +252,8 @@ fn replay(plan: &str, replay_options: ReplayOptions, out: &mut dyn Write) -> Res
 
 fn run_campaign(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     let campaign = Campaign {
-        seconds: args.seconds,
+        seconds: args.seconds.unwrap_or(if args.plans.is_some() { DAY } else { MINUTE }),
+        plans: args.plans,
         seed: args.seed.unwrap_or_else(plans::random_seed),
         jobs: args.jobs.map_or_else(core_count, usize::from),
         only: args.only,
@@ -215,28 +261,16 @@ fn run_campaign(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure> 
         shard: args.shard,
     };
     let Campaign { seed, seconds, jobs, .. } = campaign;
-    writeln!(out, "campaign of {seconds} s, seed {seed}, jobs {jobs}")?;
+    let goal = campaign.goal();
+    let limit = match goal {
+        Goal::Seconds(_) => format!("{seconds} s"),
+        Goal::Plans(plans) => format!("{plans} plans"),
+    };
+    writeln!(out, "campaign of {limit}, seed {seed}, jobs {jobs}")?;
     out.flush()?;
-    let result = campaign.run(&stop_on_interrupt()?, Progress::new(seconds))?;
+    let result = campaign.run(&stop_on_interrupt()?, Progress::new(goal))?;
     print_result(&result, out)?;
     Ok(result.summary.exit_code)
-}
-
-pub(crate) fn core_count() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// The first Ctrl-C ends a campaign with its report, the second one immediately.
-pub(crate) fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            process::exit(i32::from(INTERRUPTED));
-        }
-    })
-    .map_err(|error| Failure::environment(format!("cannot listen to Ctrl-C: {error}")))?;
-    Ok(stop)
 }
 
 fn print_result(result: &CampaignResult, out: &mut dyn Write) -> io::Result<()> {
@@ -307,7 +341,7 @@ fn promote(finding: &str, options: &PromoteOptions, out: &mut dyn Write) -> Resu
     Ok(0)
 }
 
-fn parse_check(name: &str) -> Result<&'static Check, String> {
+pub(crate) fn parse_check(name: &str) -> Result<&'static Check, String> {
     by_name(name).ok_or_else(|| "no such check; see `fastness campaign list`".to_owned())
 }
 

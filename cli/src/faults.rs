@@ -1,11 +1,13 @@
 //! `fastness faults`: plants one fault after the other and reports which check caught it.
 
-use crate::campaign::{INTERRUPTED, core_count, stop_on_interrupt};
+use crate::campaign::parse_check;
 use crate::failure::{Failure, PROBLEM};
+use crate::long_run::{DAY, INTERRUPTED, MINUTE, core_count, stop_on_interrupt};
 use fastness::fault::Fault;
 use fastness_campaign::faults::{
     FaultCampaign, FaultRow, FaultSummary, all, by_id, outputs, update_page,
 };
+use fastness_sim::check::Check;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -17,9 +19,16 @@ const EXIT_CODES: &str = "Exit codes: 0 every fault was caught, without false al
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct FaultArgs {
-    /// Time limit for each fault, and for the clean build that runs first, in seconds.
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
-    seconds: u64,
+    /// Time limit for each fault, and for the clean build that runs first, in seconds [default: 60,
+    /// or a day with --plans].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: Option<u64>,
+    /// Attack each fault, and the clean build, with this many plans of each check and twin.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    plans: Option<u64>,
+    /// Attack with these checks only, separated by commas.
+    #[arg(long, value_name = "CHECK,..", value_delimiter = ',', value_parser = parse_check)]
+    check: Vec<&'static Check>,
     /// Plant only these faults, separated by commas.
     #[arg(long, value_name = "ID,..", value_delimiter = ',', value_parser = fault)]
     only: Vec<Fault>,
@@ -69,7 +78,9 @@ pub(crate) fn run(args: FaultArgs, out: &mut dyn Write) -> Result<u8, Failure> {
         return Ok(0);
     }
     let campaign = FaultCampaign {
-        seconds: args.seconds,
+        seconds: args.seconds.unwrap_or(if args.plans.is_some() { DAY } else { MINUTE }),
+        plans: args.plans,
+        checks: args.check,
         faults: if args.only.is_empty() { all() } else { args.only },
         seed: args.seed,
         rounds: args.rounds,

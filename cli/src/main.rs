@@ -8,11 +8,13 @@
 mod args;
 mod campaign;
 mod contents;
+mod corpus;
 mod export;
 mod failure;
 #[cfg(feature = "faults")]
 mod faults;
 mod key;
+mod long_run;
 #[cfg(feature = "serve")]
 mod operator;
 mod recover;

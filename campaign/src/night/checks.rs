@@ -16,7 +16,7 @@ impl Night<'_> {
     pub(super) fn run_checks(&self, time: Duration) -> Result<Step, EnvironmentError> {
         let seed = mixed_seed(self.journal.id.seed, self.steps_of(Part::Checks).count() as u64);
         let limits = Limits { run: time, ..Limits::seconds(0) };
-        let (jobs, shard) = (self.journal.id.jobs, self.settings.shard);
+        let (jobs, shard) = (self.journal.id.jobs, self.shard);
         let (pairs, saturated) = (pairs(&[]), self.saturated());
         let engine = Engine { pairs, seed, jobs, shard, limits, saturated };
         let outcome = engine.run(self.stop, &mut |_| {});
@@ -32,6 +32,7 @@ impl Night<'_> {
             result: StepResult::Checks(ChecksRun { seed, checks }),
         })
     }
+
     /// Returns the indexes of the pairs whose marks were all hit by earlier steps of the night.
     fn saturated(&self) -> Vec<usize> {
         let (checks, _) = summary::checks(&self.journal.steps);

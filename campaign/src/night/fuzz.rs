@@ -4,31 +4,25 @@
 //!
 //! - CA16 A target that found nothing new in its last run gets a fraction of the others' time.
 
+use super::corpus::{self, INPUTS_MAX, empty};
 use super::finding::Failure;
+use super::fuzz_programs::{FuzzPrograms, check_of, committed, targets};
 use super::part::Part;
 use super::running::{Night, built};
 use super::step::{BuildRun, FuzzRun, Step, StepResult};
-use super::tool::{Ending, Tool, problem_line};
+use super::tool::Ending;
 use crate::files::{self, EnvironmentError};
 use crate::findings::{Finding, Origin};
 use crate::plans::{Pair, mixed_seed};
-use fastness_sim::check::{Check, Plan, Probe, Twin, by_name};
+use fastness_sim::check::{Check, Plan, Probe, Twin};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How the coverage that libFuzzer needs is compiled in, on any toolchain.
-const RUSTFLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module \
-    -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares \
-    -Ccodegen-units=1";
-const BUILD_LIMIT: Duration = Duration::from_secs(3600);
 const SHRINK_LIMIT: Duration = Duration::from_secs(30);
 /// A run may end this much later than asked: the last input, the start with a large corpus.
 const RUN_GRACE: Duration = Duration::from_secs(300);
-const INPUT_SECONDS: u64 = 60;
-const MEMORY_MIB: u64 = 2560;
 /// Runs of a target that end with a finding, before the target rests for this night.
 const FINDINGS_MAX: usize = 3;
 /// Times as much time for a target that still finds new features.
@@ -38,20 +32,12 @@ impl Night<'_> {
     /// Builds every target.
     pub(super) fn build_fuzz(&self, root: &Path) -> Result<Step, EnvironmentError> {
         let start = Instant::now();
-        let manifest = root.join("fuzz/Cargo.toml");
         let mut build = BuildRun { problem: String::new(), names: targets(root)? };
-        let Some(host) = &self.host else {
+        if self.host.is_none() {
             build.problem = "rustc does not say its host".to_owned();
             return Ok(built(Part::Fuzz, start, build));
-        };
-        let tool = Tool::new("cargo", root, self.log("build-fuzz"))
-            .args(["build", "--release", "--target", host, "--manifest-path"])
-            .args([manifest.as_os_str(), "--target-dir".as_ref(), self.fuzz_build().as_os_str()])
-            .env("RUSTFLAGS", RUSTFLAGS);
-        let (ending, output) = tool.run(BUILD_LIMIT, self.stop)?;
-        if ending != Ending::Success {
-            build.problem = format!("its targets do not build: {}", problem_line(&output));
         }
+        build.problem = self.programs().build(self.stop)?.err().unwrap_or_default();
         Ok(built(Part::Fuzz, start, build))
     }
 
@@ -67,13 +53,17 @@ impl Night<'_> {
         time: Duration,
     ) -> Result<Step, EnvironmentError> {
         let start = Instant::now();
-        let root = &self.checkout_root;
         let corpus = self.folder("corpus").join(target);
         let artifacts = self.folder("work").join(target);
         files::make_folder(&corpus)?;
         empty(&artifacts)?;
+        if corpus::inputs(&corpus)?.len() > INPUTS_MAX {
+            // A corpus that cannot be merged stays as it is.
+            let merged = corpus::minimise(&self.programs(), target, INPUTS_MAX, self.stop)?;
+            drop(merged);
+        }
         let mut arguments = vec![corpus.display().to_string()];
-        let committed = root.join("fuzz/corpus").join(target);
+        let committed = committed(&self.checkout_root, target);
         if committed.is_dir() {
             arguments.push(committed.display().to_string());
         }
@@ -83,15 +73,11 @@ impl Night<'_> {
         arguments.extend([
             format!("-artifact_prefix={}/", artifacts.display()),
             format!("-max_total_time={}", time.as_secs().max(1)),
-            format!("-max_len={}", max_len(target)),
-            format!("-timeout={INPUT_SECONDS}"),
-            format!("-rss_limit_mb={MEMORY_MIB}"),
             format!("-seed={seed}"),
             "-print_final_stats=1".to_owned(),
-            "-reload=0".to_owned(),
         ]);
-        let tool = Tool::new(self.fuzz_program(target), root, self.log(&format!("fuzz-{target}")));
-        let (ending, output) = tool.args(&arguments).run(time + RUN_GRACE, self.stop)?;
+        let tool = self.programs().tool(target, &arguments);
+        let (ending, output) = tool.run(time + RUN_GRACE, self.stop)?;
         let failed = matches!(ending, Ending::Failure | Ending::TimeLimit);
         let findings =
             if failed { self.failures(target, &artifacts, &output)? } else { Vec::new() };
@@ -107,9 +93,12 @@ impl Night<'_> {
         output: &str,
     ) -> Result<Vec<String>, EnvironmentError> {
         let list = fs::read_dir(artifacts).map_err(files::error(artifacts, "list the folder"))?;
-        let inputs: Vec<PathBuf> = list.filter_map(|it| Some(it.ok()?.path())).collect();
+        let mut inputs: Vec<PathBuf> = list.filter_map(|it| Some(it.ok()?.path())).collect();
+        // A slow input is kept by libFuzzer for information, and is no failure.
+        let is_slow = |input: &PathBuf| input.to_string_lossy().contains("/slow-unit-");
+        inputs.retain(|input| !is_slow(input));
         if inputs.is_empty() {
-            let replay = format!("{} -runs=1", self.fuzz_program(target).display());
+            let replay = format!("{} -runs=1", self.programs().program(target).display());
             let (part, name, input) = (Part::Fuzz, target, None);
             let failure = Failure { part, name, output, input, replay };
             return Ok(vec![self.store().add_failure(&failure)?]);
@@ -132,24 +121,10 @@ impl Night<'_> {
         self.store().add_failure(&Failure { part, name, output, input, replay })
     }
 
-    fn fuzz_program(&self, target: &str) -> PathBuf {
+    fn programs(&self) -> FuzzPrograms<'_> {
         let host = self.host.as_deref().unwrap_or_default();
-        self.fuzz_build().join(host).join("release").join(target)
+        FuzzPrograms { root: &self.checkout_root, host, dir: &self.dir }
     }
-
-    fn fuzz_build(&self) -> PathBuf {
-        self.folder("build").join("fuzz")
-    }
-}
-
-/// Returns the names of the targets of a checkout.
-fn targets(root: &Path) -> Result<Vec<String>, EnvironmentError> {
-    let folder = root.join("fuzz/fuzz_targets");
-    let list = fs::read_dir(&folder).map_err(files::error(&folder, "list the folder"))?;
-    let stem = |path: PathBuf| Some(path.file_stem()?.to_string_lossy().into_owned());
-    let mut names: Vec<String> = list.filter_map(|it| stem(it.ok()?.path())).collect();
-    names.sort();
-    Ok(names)
 }
 
 /// Returns the targets that used least of their share; a target that grows has a larger one.
@@ -200,18 +175,6 @@ fn parse(target: &str, output: &str) -> FuzzRun {
     run
 }
 
-/// Returns the check whose plans a target reads.
-fn check_of(target: &str) -> Option<&'static Check> {
-    match target {
-        "auth_users" => by_name("auth"),
-        "sync_replicas" => by_name("sync"),
-        "sync_sessions" => by_name("sessions"),
-        // The target of this name reads answers of a server, the check has another.
-        "auth" => None,
-        _ => by_name(&target.replace('_', "-")),
-    }
-}
-
 /// Returns the finding of an input that is a plan, shrunk; the first byte selects the twin.
 fn as_plan(check: &'static Check, bytes: &[u8]) -> Option<Finding> {
     let (first, plan) = bytes.split_first()?;
@@ -231,28 +194,10 @@ fn as_plan(check: &'static Check, bytes: &[u8]) -> Option<Finding> {
     Some(finding)
 }
 
-/// Returns the useful length of an input, in bytes.
-fn max_len(target: &str) -> usize {
-    match target {
-        "file" | "object_file" => 16_384,
-        "page" => 8192,
-        "seal" => 4128,
-        "auth" => 512,
-        _ if check_of(target).is_some() => 1024,
-        _ => 4096,
-    }
-}
-
-fn empty(folder: &Path) -> Result<(), EnvironmentError> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).map_err(files::error(folder, "remove the folder"))?;
-    }
-    files::make_folder(folder)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fastness_sim::check::by_name;
 
     const OUTPUT: &str = "\
         #2\tINITED cov: 120 ft: 300 corp: 5/1Kb exec/s: 0 rss: 40Mb\n\

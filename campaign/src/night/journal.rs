@@ -6,12 +6,13 @@
 use super::part::Part;
 use super::step::Step;
 use crate::files::{self, EnvironmentError};
+use crate::plans::Shard;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-const FILE: &str = "journal.jsonl";
+pub(crate) const FILE: &str = "journal.jsonl";
 
 /// The identity of a night.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +69,19 @@ impl Journal {
         let file = file.map_err(files::error(&path, "create the file"))?;
         let mut journal = Self { path, file, id: id.clone(), steps: Vec::new() };
         journal.append(&Entry::Start(id))?;
+        let entries = File::open(folder).and_then(|folder| folder.sync_all());
+        entries.map_err(files::error(folder, "sync the folder"))?;
         Ok(journal)
+    }
+
+    /// Returns the shard that the night runs.
+    pub(crate) fn shard(&self) -> Result<Shard, EnvironmentError> {
+        let malformed = |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
+        self.id
+            .shard
+            .parse()
+            .map_err(malformed)
+            .map_err(files::error(&self.path, "parse the shard"))
     }
 
     /// Opens the unfinished night of a folder, if it has one.
@@ -76,37 +89,16 @@ impl Journal {
         if !folder.join(FILE).exists() {
             return Ok(None);
         }
-        let (journal, is_over) = Self::open(folder)?;
-        Ok(Some(journal).filter(|_| !is_over))
-    }
-
-    /// Reads the night of a folder, finished or not.
-    pub(crate) fn read(folder: &Path) -> Result<Self, EnvironmentError> {
-        Self::open(folder).map(|(journal, _)| journal)
-    }
-
-    /// Opens the night of a folder; returns whether it is over, too.
-    fn open(folder: &Path) -> Result<(Self, bool), EnvironmentError> {
-        let path = folder.join(FILE);
-        let text = files::read(&path)?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let (mut id, mut steps, mut is_over) = (None, Vec::new(), false);
-        let malformed =
-            |error| files::error(&path, "parse the file; remove it to begin a new night")(error);
-        for line in text[..whole].lines() {
-            match serde_json::from_str(line).map_err(|error| malformed(error.into()))? {
-                Entry::Start(start) => id = Some(start),
-                Entry::Step(step) => steps.push(*step),
-                Entry::End => is_over = true,
-            }
+        let NightRecord { id, steps, is_over, whole } = read(folder)?;
+        if is_over {
+            return Ok(None);
         }
-        let id = id.ok_or_else(|| malformed(io::Error::other("its first line is missing")))?;
+        let path = folder.join(FILE);
         let file = OpenOptions::new().append(true).open(&path);
         let file = file.map_err(files::error(&path, "open the file"))?;
-        file.set_len(whole as u64).map_err(files::error(&path, "truncate the file"))?;
-        Ok((Self { path, file, id, steps }, is_over))
+        file.set_len(whole).map_err(files::error(&path, "truncate the file"))?;
+        Ok(Some(Self { path, file, id, steps }))
     }
-
     /// Records a finished step.
     pub(crate) fn add(&mut self, step: Step) -> Result<(), EnvironmentError> {
         self.append(&Entry::Step(Box::new(step.clone())))?;
@@ -126,6 +118,34 @@ impl Journal {
         let synced = written.and_then(|()| self.file.sync_data());
         synced.map_err(files::error(&self.path, "append to the file"))
     }
+}
+
+/// The content of a journal.
+pub(crate) struct NightRecord {
+    pub(crate) id: NightId,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) is_over: bool,
+    /// Length of the whole lines, in bytes.
+    whole: u64,
+}
+
+/// Reads the night of a folder, which may be running.
+pub(crate) fn read(folder: &Path) -> Result<NightRecord, EnvironmentError> {
+    let path = folder.join(FILE);
+    let text = files::read(&path)?;
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    let (mut id, mut steps, mut is_over) = (None, Vec::new(), false);
+    let malformed =
+        |error| files::error(&path, "parse the file; remove it to begin a new night")(error);
+    for line in text[..whole].lines() {
+        match serde_json::from_str(line).map_err(|error| malformed(error.into()))? {
+            Entry::Start(start) => id = Some(start),
+            Entry::Step(step) => steps.push(*step),
+            Entry::End => is_over = true,
+        }
+    }
+    let id = id.ok_or_else(|| malformed(io::Error::other("its first line is missing")))?;
+    Ok(NightRecord { id, steps, is_over, whole: whole as u64 })
 }
 
 #[cfg(test)]
@@ -165,6 +185,8 @@ mod tests {
         let two_lines = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1);
         for cut in two_lines.unwrap().0 + 1..whole.len() {
             fs::write(&path, &whole[..cut]).unwrap();
+            assert_eq!(read(folder.path()).unwrap().steps.len(), 1, "cut at {cut}");
+            assert_eq!(fs::read(&path).unwrap().len(), cut, "reading changes nothing");
             let mut resumed = Journal::resume(folder.path()).unwrap().unwrap();
             assert_eq!((resumed.id.seed, resumed.steps.len()), (1, 1), "cut at {cut}");
             resumed.add(step("three")).unwrap();

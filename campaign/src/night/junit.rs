@@ -44,9 +44,15 @@ fn render_case(part: Part, case: &Case) -> String {
         case.seconds
     );
     match &case.failure {
-        Some(text) => format!("{head}><failure>{}</failure></testcase>\n", escape(text)),
+        Some(text) => format!("{head}><failure>{}</failure></testcase>\n", printable(text)),
         None => format!("{head}/>\n"),
     }
+}
+
+/// Escapes a text, without the control characters that XML cannot contain.
+fn printable(text: &str) -> String {
+    let is_allowed = |it: &char| !it.is_control() || matches!(it, '\n' | '\t');
+    escape(&text.chars().filter(is_allowed).collect::<String>())
 }
 
 fn cases(summary: &NightSummary, part: Part) -> Vec<Case> {
@@ -89,5 +95,15 @@ fn cases(summary: &NightSummary, part: Part) -> Vec<Case> {
                 Case { name: run.id.clone(), seconds: run.seconds, failure: missed }
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colors_of_a_terminal_are_left_out() {
+        assert_eq!(printable("\u{1b}[31ma < b\n"), "[31ma &lt; b\n");
     }
 }

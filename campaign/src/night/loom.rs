@@ -34,6 +34,7 @@ impl Night<'_> {
             return Ok(built(Part::Loom, start, build));
         };
         let kept = self.loom_program();
+        forget_other_program(&program, &kept)?;
         files::make_folder(&self.folder("loom"))?;
         fs::copy(&program, &kept).map_err(files::error(&kept, "copy the program"))?;
         let list = Tool::new(&kept, root, self.log("list-loom")).args(["--list"]);
@@ -91,6 +92,18 @@ impl Night<'_> {
 
     fn loom_program(&self) -> PathBuf {
         self.folder("loom").join("models")
+    }
+}
+
+/// Removes the checkpoints of all models if they are those of another program: loom cannot
+/// continue from them.
+fn forget_other_program(program: &Path, kept: &Path) -> Result<(), EnvironmentError> {
+    let is_same = fs::read(kept).ok().zip(fs::read(program).ok()).is_some_and(|(a, b)| a == b);
+    match kept.parent().filter(|folder| !is_same && folder.exists()) {
+        Some(folder) => {
+            fs::remove_dir_all(folder).map_err(files::error(folder, "remove the folder"))
+        }
+        None => Ok(()),
     }
 }
 

@@ -9,15 +9,19 @@
 //! Input: a folder, a time limit, a seed. Output in the folder: `night.json`, `night.html`,
 //! `junit.xml`, `findings`, `corpus`, and the history of earlier nights.
 //!
-//! - CA13 `journal` · CA14 `part` · CA15 `finding` · CA16 `fuzz` · CA17 `merge`
+//! - CA13 `journal` · CA14 `part` · CA15 `finding` · CA16 `fuzz` · CA17 `merge` ·
+//!   CA19 `corpus`
 
 mod checkout;
 mod checks;
+mod corpus;
 mod finding;
 mod fuzz;
+mod fuzz_programs;
 mod history;
 mod journal;
 mod junit;
+mod lock;
 mod loom;
 mod merge;
 mod page;
@@ -29,6 +33,7 @@ mod step;
 mod summary;
 mod tool;
 
+pub use self::corpus::{Corpora, CorpusRow, CorpusSize};
 pub use self::finding::NightFinding;
 pub use self::journal::NightId;
 pub use self::merge::{is_night, merge};
@@ -40,9 +45,10 @@ pub use self::summary::{CurvePoint, FuzzSummary, NightSummary, PartSummary};
 
 use self::checkout::Checkout;
 use self::journal::Journal;
+use self::lock::FolderLock;
 use self::part::next_part;
 use self::publish::publish;
-use self::running::{Night, built, now_unix};
+use self::running::{Night, absolute, built, now_unix};
 use crate::canary::Drill;
 use crate::files::EnvironmentError;
 use crate::summary::rounded;
@@ -62,22 +68,40 @@ impl Nightly {
         stop: &Arc<AtomicBool>,
         say: &mut dyn FnMut(&str),
     ) -> Result<NightResult, EnvironmentError> {
+        let lock = FolderLock::take(&self.dir)?;
         let checkout = Checkout::around(&self.here);
-        let resumed = if self.resume { Journal::resume(&self.dir)? } else { None };
-        let (journal, begun) = match resumed {
-            Some(journal) => {
-                let begun = format!("resumed after {} steps", journal.steps.len());
-                (journal, begun)
-            }
-            None => (Journal::create(&self.dir, self.id(checkout.as_ref()))?, "begun".to_owned()),
-        };
+        let journal = self.journal(self.id(checkout.as_ref()), say)?;
         let NightId { seed, budget_seconds, .. } = journal.id;
-        say(&format!("{begun}: time limit {budget_seconds} s, seed {seed}"));
-        let host = checkout.as_ref().and_then(Checkout::host);
-        let checkout_root = checkout.map_or_else(PathBuf::new, |checkout| checkout.root);
-        let mut night = Night { settings: self, stop, journal, host, checkout_root };
+        say(&format!("time limit {budget_seconds} s, seed {seed}"));
+        let mut night = Night {
+            dir: absolute(&self.dir),
+            shard: journal.shard()?,
+            stop,
+            journal,
+            host: checkout.as_ref().and_then(Checkout::host),
+            checkout_root: checkout.map_or_else(PathBuf::new, |checkout| checkout.root),
+            _lock: lock,
+        };
         night.run(say)?;
         night.finish()
+    }
+
+    /// Opens the unfinished night of this commit and compiler, if there is one, or begins `new`.
+    fn journal(
+        &self,
+        new: NightId,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Journal, EnvironmentError> {
+        if let Some(old) = Journal::resume(&self.dir)?.filter(|_| self.resume) {
+            if (&old.id.commit, &old.id.compiler) == (&new.commit, &new.compiler) {
+                say(&format!("resumed after {} steps", old.steps.len()));
+                return Ok(old);
+            }
+            let NightId { commit, compiler, .. } = &old.id;
+            say(&format!("the unfinished night is one of commit {commit}, {compiler}: ended"));
+        }
+        say("begun");
+        Journal::create(&self.dir, new)
     }
 
     fn id(&self, checkout: Option<&Checkout>) -> NightId {
@@ -145,7 +169,7 @@ impl Night<'_> {
     fn attack_canary(&self) -> Result<Step, EnvironmentError> {
         let start = Instant::now();
         let folder = self.folder("canary");
-        let (seed, shard) = (self.journal.id.seed, self.settings.shard);
+        let (seed, shard) = (self.journal.id.seed, self.shard);
         let canary = Drill { seed, shard, folder: &folder }.run(self.stop)?;
         let seconds = rounded(start.elapsed().as_secs_f64());
         let (part, findings) = (Part::Checks, Vec::new());
@@ -264,7 +288,7 @@ impl Night<'_> {
     fn finish(mut self) -> Result<NightResult, EnvironmentError> {
         let is_stopped = self.left() > Duration::ZERO && self.stop.load(Ordering::Relaxed);
         if !is_stopped {
-            planted::keep(&self.settings.dir, now_unix(), self.fault_runs())?;
+            planted::keep(&self.dir, now_unix(), self.fault_runs())?;
             self.journal.end()?;
         }
         let summary = NightSummary::of(
@@ -273,6 +297,43 @@ impl Night<'_> {
             &self.findings_folder(),
         )?;
         let summary = if is_stopped { summary.interrupted() } else { summary };
-        publish(summary, &self.settings.dir)
+        publish(summary, &self.dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plans::Shard;
+
+    fn nightly(dir: &std::path::Path, resume: bool, shard: &str) -> Nightly {
+        Nightly {
+            dir: dir.to_path_buf(),
+            budget: Duration::from_secs(9),
+            seed: 1,
+            jobs: 1,
+            shard: shard.parse().unwrap(),
+            parts: vec![Part::Loom],
+            resume,
+            here: dir.to_path_buf(),
+        }
+    }
+
+    #[test]
+    fn a_resumed_night_keeps_its_shard_and_another_commit_begins_a_night() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut said = Vec::new();
+        let mut open = |resume, shard: &str, commit: &str| {
+            let nightly = nightly(folder.path(), resume, shard);
+            let id = NightId { commit: commit.to_owned(), ..nightly.id(None) };
+            nightly.journal(id, &mut |line| said.push(line.to_owned())).unwrap()
+        };
+        open(false, "2/3", "a");
+        let resumed = open(true, "1/1", "a");
+        assert_eq!(resumed.shard().unwrap(), "2/3".parse().unwrap());
+        let other = open(true, "1/1", "b");
+        assert_eq!((other.shard().unwrap(), other.id.commit.as_str()), (Shard::WHOLE, "b"));
+        let words: Vec<&str> = said.iter().filter_map(|it| it.split(' ').next()).collect();
+        assert_eq!(words, ["begun", "resumed", "the", "begun"]);
     }
 }

@@ -42,7 +42,7 @@ impl Night<'_> {
     /// Returns the faults whose last attack is longest ago, at most `count`; none twice a night.
     pub(super) fn next_faults(&self, names: &[String], count: usize) -> Vec<String> {
         let tonight: Vec<&str> = self.fault_runs().map(|run| run.id.as_str()).collect();
-        let past = read_past(&self.settings.dir);
+        let past = read_past(&self.dir);
         let is_open = |name: &&String| !tonight.contains(&name.as_str());
         let mut open: Vec<&String> = names.iter().filter(is_open).collect();
         open.sort_by_key(|name| past.get(*name).map_or(0, |(unix, _)| *unix));
@@ -67,11 +67,14 @@ impl Night<'_> {
         if results.exists() {
             fs::remove_file(&results).map_err(files::error(&results, "remove the file"))?;
         }
-        tool.run(time + RUN_GRACE, self.stop)?;
-        // A process that was stopped, or that failed, leaves none: the fault counts as missed.
+        let (_, output) = tool.run(time + RUN_GRACE, self.stop)?;
+        // A process that was stopped, or that failed, leaves none.
         let text = files::read(&results).unwrap_or_default();
         let summary: Value = serde_json::from_str(&text).unwrap_or_default();
-        let run = parse(id, seconds, &summary["faults"][0]);
+        let mut run = parse(id, seconds, &summary["faults"][0]);
+        if summary["faults"][0].is_null() {
+            run.problem = problem_line(&output).to_owned();
+        }
         let seconds = rounded(start.elapsed().as_secs_f64());
         let (part, findings) = (Part::Faults, Vec::new());
         Ok(Step { part, seconds, findings, result: StepResult::Fault(run) })
@@ -99,6 +102,7 @@ fn parse(id: &str, limit_seconds: u64, row: &Value) -> FaultRun {
         invariant: text(&catch["invariant"]),
         check,
         seconds,
+        problem: String::new(),
     }
 }
 

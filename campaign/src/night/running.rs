@@ -2,6 +2,7 @@
 
 use super::finding::FindingStore;
 use super::journal::Journal;
+use super::lock::FolderLock;
 use super::part::Part;
 use super::step::{BuildRun, Step, StepResult};
 use crate::plans::Shard;
@@ -33,15 +34,20 @@ pub struct Nightly {
     pub here: PathBuf,
 }
 
-/// A night that runs.
+/// A night that runs. Its seed, its number of jobs and its time limit are those of the journal.
 pub(super) struct Night<'a> {
-    pub(super) settings: &'a Nightly,
+    /// The folder of this night and of the earlier ones, absolute: child processes run elsewhere.
+    pub(super) dir: PathBuf,
+    /// The shard of the journal.
+    pub(super) shard: Shard,
     pub(super) stop: &'a Arc<AtomicBool>,
     pub(super) journal: Journal,
     /// Target triple of the compiler's host.
     pub(super) host: Option<String>,
     /// Root of the checkout; empty without one.
     pub(super) checkout_root: PathBuf,
+    /// Held while the night runs.
+    pub(super) _lock: FolderLock,
 }
 
 impl Night<'_> {
@@ -80,7 +86,7 @@ impl Night<'_> {
     }
 
     pub(super) fn folder(&self, name: &str) -> PathBuf {
-        absolute(&self.settings.dir).join(name)
+        self.dir.join(name)
     }
 
     pub(super) fn log(&self, name: &str) -> PathBuf {
@@ -94,8 +100,8 @@ pub(super) fn built(part: Part, start: Instant, build: BuildRun) -> Step {
     Step { part, seconds, findings: Vec::new(), result: StepResult::Build(build) }
 }
 
-/// Child processes run in the checkout, so paths that they get are absolute.
-fn absolute(path: &Path) -> PathBuf {
+/// Returns a path that child processes in other folders can use.
+pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 

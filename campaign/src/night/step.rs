@@ -127,4 +127,7 @@ pub struct FaultRun {
     pub invariant: String,
     /// Seconds until it was caught, or the time limit.
     pub seconds: f64,
+    /// Why the attack says nothing about the checks; empty if it ran.
+    #[serde(default)]
+    pub problem: String,
 }

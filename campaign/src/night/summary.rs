@@ -163,6 +163,10 @@ impl NightSummary {
         } else if !left_out.is_empty() {
             let sentence = format!("These parts did not run: {}.", left_out.join(", "));
             self.set(Verdict::Inconclusive, &sentence, "Read the reasons in the section of parts.");
+        } else if let Some(run) = self.faults.iter().find(|run| !run.problem.is_empty()) {
+            let sentence = format!("The attack on {} did not run: {}", run.id, run.problem);
+            let advice = format!("Read logs/{}.txt.", run.id);
+            self.set(Verdict::Inconclusive, &sentence, &advice);
         } else if !missed.is_empty() {
             const NAMED: usize = 3;
             let named = missed[..missed.len().min(NAMED)].join("; ");
@@ -356,6 +360,9 @@ pub(super) fn line(step: &Step) -> String {
             let (count, bound) = (thousands(run.interleavings), run.preemptions);
             format!("{}: {count} interleavings at {bound} preemptions, {state}", run.model)
         }
+        StepResult::Fault(run) if !run.problem.is_empty() => {
+            format!("{} did not run: {}", run.id, run.problem)
+        }
         StepResult::Fault(run) if run.check.is_empty() => format!("{} MISSED", run.id),
         StepResult::Fault(run) => {
             format!("{} caught by {} in {:.1} s", run.id, run.check, run.seconds)
@@ -364,5 +371,27 @@ pub(super) fn line(step: &Step) -> String {
     match step.findings.len() {
         0 => text,
         _ => format!("{text}; FOUND {}", step.findings.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(problem: &str) -> Step {
+        let problem = problem.to_owned();
+        let run = FaultRun { id: "FS-01".to_owned(), problem, ..FaultRun::default() };
+        let (part, findings) = (Part::Faults, Vec::new());
+        Step { part, seconds: 1.0, findings, result: StepResult::Fault(run) }
+    }
+
+    #[test]
+    fn an_attack_that_did_not_run_makes_a_night_inconclusive() {
+        let folder = tempfile::tempdir().unwrap();
+        let judge = |step| NightSummary::of(&[], &[step], folder.path()).unwrap();
+        assert_eq!(judge(fault("")).verdict, Verdict::Passed);
+        let summary = judge(fault("cannot start"));
+        assert_eq!(summary.verdict, Verdict::Inconclusive);
+        assert!(summary.sentence.contains("FS-01 did not run: cannot start"));
     }
 }

@@ -97,12 +97,16 @@ fn rerun(summary: &Summary) -> String {
         "1/1" => String::new(),
         shard => format!(", shard {shard}"),
     };
+    let limit = match summary.plans {
+        Some(plans) => format!("{} plans of each check and twin", thousands(plans)),
+        None => format!("time limit {} s", summary.seconds),
+    };
     format!(
-        "<h2>Rerun</h2><pre>{}</pre><p class=\"soft small\">Seed {}, time limit {} s, elapsed \
-         {} s, {}, {} plans{shard}. A seed gives the same plans for any number of jobs.</p>",
+        "<h2>Rerun</h2><pre>{}</pre><p class=\"soft small\">Seed {}, {limit}, \
+         elapsed {} s, {}, {} plans{shard}. A seed gives the same plans for any number of \
+         jobs.</p>",
         escape(&summary.rerun),
         summary.seed,
-        summary.seconds,
         summary.elapsed_seconds.round(),
         counted(summary.jobs, "job"),
         thousands(summary.totals.plans),

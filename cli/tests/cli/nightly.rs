@@ -82,6 +82,10 @@ fn a_merge_joins_shards_and_names_those_that_are_missing() {
     let output = fastness(&[&"campaign", &"merge", &first, &second, &"--out", &all]);
     assert_eq!(output.code, 3, "{}{}", output.out, output.err);
     assert!(output.out.contains("These shards are missing: 3/3"), "{}", output.out);
+    let again = fastness(&[&"campaign", &"merge", &first, &second, &"--out", &all]);
+    assert_eq!((again.code, &again.out), (output.code, &output.out), "a merge can be repeated");
+    let into = fastness(&[&"campaign", &"merge", &first, &second, &"--out", &first]);
+    assert!(into.err.contains("a night ran in this folder"), "{}", into.err);
     let plans = |dir: &Path| summary(dir)["totals"]["plans"].as_u64().unwrap();
     assert_eq!(plans(&all), plans(&first) + plans(&second));
     let twice = fastness(&[&"campaign", &"merge", &first, &first, &"--out", &dir.path("x")]);
