@@ -3,6 +3,7 @@
 //! - H28 A path has one file, and a file one path: folders end in `.d`, files in `.fastness`, and
 //!   an upper-case letter is `+` and the lower-case one, for file systems that ignore case.
 
+use crate::fault;
 use fastness_auth::server::DatabasePath;
 use std::fs;
 use std::io;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const DATABASES_FOLDER: &str = "databases";
 
 /// Longest name of a file, in bytes.
-const NAME_BYTES_MAX: usize = 255;
+pub(super) const NAME_BYTES_MAX: usize = 255;
 
 /// Returns the path of the file below `folder`; `None` if a name in it is too long.
 pub(super) fn file_of(folder: &Path, path: &DatabasePath) -> Option<PathBuf> {
@@ -56,7 +57,7 @@ pub(super) fn paths_below(folder: &Path) -> io::Result<Vec<DatabasePath>> {
 fn encode(segment: &str) -> String {
     let mut name = String::with_capacity(segment.len());
     for letter in segment.chars() {
-        if letter.is_ascii_uppercase() {
+        if letter.is_ascii_uppercase() && !fault::on("NS-12") {
             name.push('+');
         }
         name.push(letter.to_ascii_lowercase());

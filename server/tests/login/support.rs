@@ -9,7 +9,7 @@ use fastness_server::{
 };
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -69,6 +69,19 @@ impl Host {
         self
     }
 
+    /// Starts a server on a copy of the files as they are now.
+    pub(crate) fn copied(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy_files(&self.path("server"), &folder.path().join("server"));
+        Self::in_folder(folder, |_| {})
+    }
+
+    /// Starts the server again with another configuration.
+    pub(crate) fn started_with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self.started()
+    }
+
     /// Returns the body of an answer.
     pub(crate) fn get(&self, target: &str) -> String {
         let mut stream = TcpStream::connect(self.server.address()).unwrap();
@@ -115,7 +128,7 @@ impl Host {
 
     pub(crate) fn with_tls() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls");
         let file = |name: &str| {
             std::fs::copy(source.join(name), folder.path().join(name)).unwrap();
             folder.path().join(name)
@@ -154,6 +167,21 @@ impl Host {
     pub(crate) fn admin(&self, client: &Client) -> LoggedInUser {
         let secret = self.server.admin_secret().unwrap().clone();
         self.log_in(client, "realm-admin", secret.expose())
+    }
+}
+
+/// Copies the files of a folder; others, as sockets, are no data.
+fn copy_files(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy_files(&entry.path(), &target);
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
     }
 }
 

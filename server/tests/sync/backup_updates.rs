@@ -1,6 +1,6 @@
 //! Incremental backups: the entries that a backup does not have are written, and no more.
 
-use super::support::{SyncUser, SyncWire, entry_after};
+use super::support::{SyncUser, SyncWire, entry, entry_after};
 use crate::login::support::Host;
 use fastness_server::{SyncReply, SyncRequest};
 use fastness_sync::frame::{Message, Progress};
@@ -66,4 +66,53 @@ fn copies_take_turns_and_the_named_one_is_restored() {
     assert_eq!(wire.line(), "ERROR 222 of 1", "the horizon was taken over, so a snapshot follows");
     let SyncReply::Report(report) = host.operate(&SyncRequest::Databases) else { panic!() };
     assert!(report.contains("\"head\":5,"), "H37: {report}");
+}
+
+/// A new client of a user writes an entry, which becomes the one of a seq.
+fn add(host: &Host, user: &SyncUser, path: &str) {
+    let mut wire = user.connect(host);
+    wire.begin(1, path);
+    assert!(wire.line().starts_with("RESUMED"));
+    wire.upload(1, &[entry(1, "a")]);
+    while wire.line() != "ACK 1" {}
+}
+
+/// An operator may take turns with the folders, as with disks that leave the house.
+#[test]
+fn each_folder_of_backups_has_everything() {
+    let host = host();
+    let user = SyncUser::register(&host, "alice");
+    let (first, second) = (host.path("backup"), host.path("second"));
+    add(&host, &user, "/~/notes");
+    upkeep(&host);
+    let host = host.stopped().started_with(|config| config.backup = Some(second.clone()));
+    add(&host, &user, "/~/notes");
+    upkeep(&host);
+    let host = host.stopped().started_with(|config| config.backup = Some(first.clone()));
+    upkeep(&host);
+    let host = host.stopped();
+    let name = format!("{}.d/notes.fastness", user.identity());
+    for folder in [first, second] {
+        fs::copy(folder.join(&name), host.path("server/databases").join(&name)).unwrap();
+        let SyncReply::Report(report) =
+            host.operate(&SyncRequest::Clients { path: format!("/{}/notes", user.identity()) })
+        else {
+            panic!()
+        };
+        assert!(report.contains("\"head\":2"), "H30: {} of {report}", folder.display());
+    }
+}
+
+#[test]
+fn a_database_with_the_longest_name_is_backed_up() {
+    let host = host();
+    let user = SyncUser::register(&host, "alice");
+    let name = "n".repeat(246);
+    let path = format!("/~/{name}");
+    for _ in 0..2 {
+        add(&host, &user, &path);
+        upkeep(&host);
+    }
+    let backup = host.path("backup").join(format!("{}.d/{name}.fastness", user.identity()));
+    assert!(backup.is_file(), "H30");
 }

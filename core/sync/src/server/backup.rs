@@ -10,6 +10,17 @@ use crate::fault::{self, Fault};
 use fastness::{Key, StoreOptions};
 use std::path::Path;
 
+/// The point of a history at which a backup is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackupPoint {
+    /// Identity of the database.
+    pub database: [u8; 16],
+    /// Epoch of the history.
+    pub epoch: u64,
+    /// Seq up to which the backup reaches.
+    pub seq: u64,
+}
+
 impl ServerReplica {
     /// Copies the database into a new file, encrypted with `key` or, without one, in plain, and
     /// marks it as a backup: opened as a database, it begins a new epoch. Returns the seq up to
@@ -38,15 +49,19 @@ impl ServerReplica {
         Ok(seq)
     }
 
-    /// Returns the identity of the database that a backup is of. The backup stays one.
+    /// Returns the point of a history at which a backup is. The backup stays one.
     ///
     /// # Errors
     /// If the file does not exist, has another key, or is damaged or no database.
-    pub fn database_of(options: &StoreOptions, backup: &Path) -> ServerResult<[u8; 16]> {
+    pub fn point_of_backup(options: &StoreOptions, backup: &Path) -> ServerResult<BackupPoint> {
         let store = options.open(backup)?;
-        let database = (&store.snapshot()).meta()?.database;
+        let snapshot = store.snapshot();
+        let mut trees = &snapshot;
+        let meta = trees.meta()?;
+        let seq = trees.head(&meta)?.seq;
+        drop(snapshot);
         store.close()?;
-        Ok(database)
+        Ok(BackupPoint { database: meta.database, epoch: meta.epoch, seq })
     }
 
     /// Tells the database whether its operator makes backups.

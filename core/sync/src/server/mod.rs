@@ -52,6 +52,7 @@ mod state;
 mod submit;
 mod trees;
 
+pub use backup::BackupPoint;
 pub use clients::{ClientIdentity, ClientProgress, ClientState, ResumedClient};
 pub use databases::Databases;
 pub use download::{DownloadRequest, HistoryItem, HistoryPart};
