@@ -248,14 +248,12 @@ impl SyncedFile {
     fn wait_for_download(&self, bounds: WaitBounds<'_>) -> Result<(), SyncCallError> {
         self.require_blocking()?;
         let number = self.send_mark();
-        let outcome = self.0.entry.status.wait(bounds, |status| {
-            if status.marks.contains(&number) {
+        self.0.entry.status.wait(bounds, |status| {
+            if status.marked >= number {
                 return Some(Ok(()));
             }
             status.stopped().map(Err)
-        });
-        self.0.entry.status.lock().marks.remove(&number);
-        outcome
+        })
     }
 }
 

@@ -8,7 +8,7 @@
 //! - `clock`, `wake`: time that never steps; waking a thread at a socket.
 //! - `message`: messages between the threads.
 //! - `connection`, `login`: the thread of a connection, and its tokens.
-//! - `worker`, `perform`: the thread of a file.
+//! - `worker`, `perform`, `marks`: the thread of a file.
 //! - `table`, `hooks`: the files of a client, and the hooks of their commits.
 //! - `status`, `progress`, `event`, `reset`, `error`: what an app sees.
 //! - `file`, `client`: the face of it; `tasks`: the same for tasks, with the feature `async`.
@@ -30,6 +30,7 @@ mod event;
 mod file;
 mod hooks;
 mod login;
+mod marks;
 mod message;
 mod perform;
 mod progress;

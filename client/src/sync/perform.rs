@@ -108,7 +108,10 @@ impl FileWorker {
                 self.simulate()?;
             }
             Effect::Identified => self.note_uploads()?,
-            Effect::Downloaded { bytes, left } => self.progress.downloaded(bytes, left),
+            Effect::Downloaded { bytes, left } => {
+                fault::keep_writers_away(self.file.replica().database());
+                self.progress.downloaded(bytes, left);
+            }
         }
         Step::Continue(())
     }
@@ -143,7 +146,13 @@ impl FileWorker {
             ClientOutput::WantNumber => self.want_number(),
             ClientOutput::DownloadComplete { number } => {
                 self.progress.marked(number);
-                self.parts.entry.status.change(|status| status.marks.insert(number));
+                self.parts.entry.status.change(|status| status.marked = number);
+                if let Some(number) = self.marks.complete() {
+                    let wanted = ClientInput::WantDownloadCompletion { number };
+                    let mut outputs = Vec::new();
+                    self.session.handle(self.clock.now_ms(), wanted, &mut outputs);
+                    later.extend(outputs.into_iter().filter_map(detached));
+                }
             }
             ClientOutput::Report(report) => {
                 let (code, message) = (i64::from(report.code.0), report.message);

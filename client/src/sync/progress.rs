@@ -189,7 +189,7 @@ impl ProgressBook {
         self.notify(None);
     }
 
-    /// Everything is downloaded that the server had when it got the mark.
+    /// Everything is downloaded that the server had when it got the mark, and so for earlier ones.
     pub(crate) fn marked(&mut self, number: u64) {
         self.download.is_known = true;
         self.download.left = 0;
@@ -254,7 +254,7 @@ impl ListenerState {
             ListenerEnd::Never => {
                 Some((Progress { transferred, transferable: transferred + left }, false))
             }
-            ListenerEnd::Mark(number) if mark == Some(number) => {
+            ListenerEnd::Mark(number) if mark.is_some_and(|mark| mark >= number) => {
                 Some((Progress { transferred, transferable: transferred }, true))
             }
             ListenerEnd::Mark(_) | ListenerEnd::Entry(_) => {

@@ -12,13 +12,15 @@ use super::file::SyncedFile;
 use super::progress::{Progress, ProgressDirection, ProgressListener, ProgressMode};
 use super::reset::SyncOptions;
 use super::status::{SessionState, SharedStatus, Status, Uploads};
+use crate::fault;
 use fastness::config::Configuration;
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::thread::Builder;
+use std::thread::{self, Builder};
 
 impl SyncedFile {
     /// Returns a future of [`SyncedFile::upload_all`]. With the feature `async`.
@@ -51,8 +53,9 @@ impl SyncClient {
         let (client, configuration) = (self.clone(), configuration.clone());
         let opened = Arc::clone(&shared);
         let thread = Builder::new().name("fastness-open".to_owned()).spawn(move || {
-            let outcome = client.open_file_with(&configuration, options);
-            let mut state = opened.lock().unwrap_or_else(PoisonError::into_inner);
+            let open = AssertUnwindSafe(|| client.open_file_with(&configuration, options));
+            let outcome = if fault::on("NC-08") { Ok(open()) } else { catch_unwind(open) };
+            let mut state = lock(&opened);
             state.outcome = Some(outcome);
             let waker = state.waker.take();
             drop(state);
@@ -61,36 +64,42 @@ impl SyncClient {
             }
         });
         if let Err(error) = thread {
-            let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
-            let reason = error.to_string();
-            state.outcome = Some(Err(SyncCallError::Closed { reason }));
+            lock(&shared).outcome = Some(Ok(Err(SyncCallError::closed(error))));
         }
         OpeningFile(shared)
     }
 }
 
-/// A file that is being opened. Dropping it closes the file once it is open.
+/// A file that is being opened. Dropping it closes the file once it is open. A panic of the
+/// opening, as in a callback of the configuration, continues in the task.
 #[must_use = "the file is closed when it is open"]
 pub struct OpeningFile(Arc<Mutex<OpeningState>>);
 
 #[derive(Default)]
 struct OpeningState {
-    outcome: Option<Result<SyncedFile, SyncCallError>>,
+    /// An error is a panic.
+    outcome: Option<thread::Result<Result<SyncedFile, SyncCallError>>>,
     waker: Option<Waker>,
+}
+
+/// Locks a state, which is whole after a panic too.
+fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Future for OpeningFile {
     type Output = Result<SyncedFile, SyncCallError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.outcome.take() {
-            Some(outcome) => Poll::Ready(outcome),
-            None => {
-                state.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
+        let mut state = lock(&self.0);
+        let Some(outcome) = state.outcome.take() else {
+            let earlier = state.waker.replace(context.waker().clone());
+            drop(state);
+            drop(earlier);
+            return Poll::Pending;
+        };
+        drop(state);
+        Poll::Ready(outcome.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 }
 
@@ -136,7 +145,9 @@ impl SyncWait {
         let mut status = self.status.lock();
         let outcome = self.goal.outcome(&status);
         if outcome.is_none() {
-            status.wakers.put(self.number, context.waker());
+            let earlier = status.wakers.put(self.number, context.waker());
+            drop(status);
+            drop(earlier);
         }
         outcome
     }
@@ -157,7 +168,7 @@ impl Goal {
                 Some(true) => true,
                 None => false,
             },
-            Self::Mark(number) => status.marks.contains(number),
+            Self::Mark(number) => status.marked >= *number,
             Self::State(state) => {
                 let is_reached = status.state == *state;
                 return is_reached.then_some(Outcome::Done(Ok(())));
@@ -196,11 +207,8 @@ impl Future for SyncWait {
 
 impl Drop for SyncWait {
     fn drop(&mut self) {
-        let mut status = self.status.lock();
-        status.wakers.remove(self.number);
-        if let Goal::Mark(number) = self.goal {
-            status.marks.remove(&number);
-        }
+        let waker = self.status.lock().wakers.remove(self.number);
+        drop(waker);
     }
 }
 
@@ -233,13 +241,9 @@ struct ProgressState {
 struct ListenerGuard(Arc<SharedProgress>);
 
 impl SharedProgress {
-    fn lock(&self) -> MutexGuard<'_, ProgressState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn change(&self, change: impl FnOnce(&mut ProgressState)) {
         let waker = {
-            let mut state = self.lock();
+            let mut state = lock(&self.0);
             change(&mut state);
             state.waker.take()
         };
@@ -271,14 +275,16 @@ impl futures_core::Stream for ProgressStream {
     type Item = Progress;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Progress>> {
-        let mut state = self.shared.lock();
+        let mut state = lock(&self.shared.0);
         if let Some(progress) = state.value.take() {
             return Poll::Ready(Some(progress));
         }
         if state.has_ended {
             return Poll::Ready(None);
         }
-        state.waker = Some(context.waker().clone());
+        let earlier = state.waker.replace(context.waker().clone());
+        drop(state);
+        drop(earlier);
         Poll::Pending
     }
 }

@@ -8,6 +8,7 @@
 use super::clock::{SteadyClock, wall_ms};
 use super::event::{SyncEvent, handle};
 use super::hooks::FileHook;
+use super::marks::DownloadMarks;
 use super::message::{
     ConnectionHandle, ConnectionMessage, Failure, FileId, FileMessage, LoginState, OnlineTerms,
 };
@@ -58,6 +59,7 @@ pub(crate) struct FileWorker {
     pub(super) session: ClientSession,
     pub(super) clock: SteadyClock,
     pub(super) progress: ProgressBook,
+    pub(super) marks: DownloadMarks,
     /// Terms of the connection while it is ready.
     online: Option<OnlineTerms>,
     is_paused: bool,
@@ -98,6 +100,7 @@ impl FileWorker {
             session,
             clock: SteadyClock::new(),
             progress: ProgressBook::default(),
+            marks: DownloadMarks::default(),
             online: None,
             is_paused: false,
             login: LoginState::Waiting,
@@ -151,16 +154,22 @@ impl FileWorker {
         } else {
             self.parts.inbox.recv_timeout(pause)
         };
-        match message {
-            Ok(message) => self.handle_message(message)?,
-            Err(RecvTimeoutError::Timeout) => self.input(ClientInput::Tick)?,
-            Err(RecvTimeoutError::Disconnected) => return Step::Break(SessionEnd::Stopped),
-        }
+        self.handle(message)?;
         let is_parked = self.login == LoginState::LoggedOut;
         if self.closing.is_some() && (is_parked || self.is_uploaded()) {
             return Step::Break(SessionEnd::Closed);
         }
         Step::Continue(())
+    }
+
+    /// Handles a message, or the time that has passed without one.
+    fn handle(&mut self, message: Result<FileMessage, RecvTimeoutError>) -> Step {
+        let _turn = fault::take_turn();
+        match message {
+            Ok(message) => self.handle_message(message),
+            Err(RecvTimeoutError::Timeout) => self.input(ClientInput::Tick),
+            Err(RecvTimeoutError::Disconnected) => Step::Break(SessionEnd::Stopped),
+        }
     }
 
     fn handle_message(&mut self, message: FileMessage) -> Step {
@@ -172,14 +181,13 @@ impl FileWorker {
             }
             FileMessage::Number(number) => self.input(ClientInput::Number(number))?,
             FileMessage::Frame(bytes) => {
+                fault::let_writers_in();
                 if let Ok(packet) = Packet::open(&bytes) {
                     self.input(ClientInput::Received(&packet))?;
                 }
             }
             FileMessage::Written => self.wrote()?,
-            FileMessage::Mark(number) => {
-                self.input(ClientInput::WantDownloadCompletion { number })?;
-            }
+            FileMessage::Mark(number) => self.want_mark(number)?,
             FileMessage::Login(login) => {
                 self.login = login;
                 self.set_state();
@@ -308,12 +316,21 @@ impl FileWorker {
         }
     }
 
+    /// Asks the server for a mark, unless another one waits for its answer: the next one serves all
+    /// that are wanted by then.
+    fn want_mark(&mut self, number: u64) -> Step {
+        match self.marks.want(number) {
+            Some(number) => self.input(ClientInput::WantDownloadCompletion { number }),
+            None => Step::Continue(()),
+        }
+    }
+
     fn listen(&mut self, request: ProgressRequest) -> Step {
         match request.direction {
             ProgressDirection::Download => {
                 let number = self.parts.entry.status.next_mark();
                 self.progress.listen(request, number);
-                self.input(ClientInput::WantDownloadCompletion { number })
+                self.want_mark(number)
             }
             ProgressDirection::Upload => {
                 let uploaded = self.parts.entry.status.lock().uploads.uploaded;

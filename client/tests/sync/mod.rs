@@ -6,4 +6,6 @@ mod progress;
 mod resets;
 mod sessions;
 mod support;
+#[cfg(feature = "async")]
+mod tasks;
 mod transfers;

@@ -108,6 +108,28 @@ fn waits_end_by_time_and_by_cancellation() {
 }
 
 #[test]
+fn any_number_of_waits_without_a_server_end_once_it_answers() {
+    let server = TestServer::new();
+    let app = TestApp::new(&server);
+    let file = app.open();
+    file.pause();
+    for _ in 0..1000 {
+        assert_eq!(file.download_all(Duration::ZERO), Err(SyncCallError::TimedOut));
+    }
+    let waits: Vec<_> = (0..4)
+        .map(|_| {
+            let file = file.clone();
+            thread::spawn(move || file.download_all(FOREVER))
+        })
+        .collect();
+    file.resume();
+    for wait in waits {
+        wait.join().unwrap().expect("CS5");
+    }
+    file.download_all(FOREVER).expect("CS5");
+}
+
+#[test]
 fn waits_are_refused_where_they_could_not_end() {
     let server = TestServer::new();
     let app = TestApp::new(&server);
