@@ -54,11 +54,12 @@ impl AdminService {
             self.accounts.administer(now(), request, &*self.hasher)
         };
         let outcome = if let AdminReply::Refused(_) = reply { "refused" } else { "done" };
+        // The console asks for the accounts every few seconds.
         if !matches!(request, AdminRequest::ListUsers) {
             tracing::info!(request = request.name(), by, "operator: {outcome}");
+            // Connections of accounts that were blocked or deleted end with them.
+            self.hub.end_revoked();
         }
-        // Connections of accounts that were blocked or deleted end with them.
-        self.hub.end_revoked();
         reply
     }
 

@@ -34,7 +34,7 @@ const NAME: &str = "administer";
 pub(super) struct AdminApi {
     app: Arc<AppState>,
     service: Arc<AdminService>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 /// A request of an administrator.
@@ -69,7 +69,7 @@ pub(super) async fn call(State(api): State<Arc<AdminApi>>, request: Request) -> 
 
 impl AdminApi {
     pub(super) fn new(app: Arc<AppState>, service: Arc<AdminService>) -> Self {
-        Self { app, service, places: Semaphore::new(PLACES) }
+        Self { app, service, places: Arc::new(Semaphore::new(PLACES)) }
     }
 
     async fn answer(&self, peer: Option<IpAddr>, request: Request) -> Result<Reply, Box<Response>> {
@@ -83,10 +83,16 @@ impl AdminApi {
         let command = Command::decode(&body);
         let command = command.ok_or_else(|| refused(ErrorCode::INVALID_PARAMETERS))?;
         let busy = || later(ErrorCode::SERVICE_UNAVAILABLE, PATIENCE);
-        let place = time::timeout(PATIENCE, self.places.acquire()).await;
-        let _place = place.map_err(|_| busy())?.map_err(|_| busy())?;
+        let place = time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
+        let place = place.map_err(|_| busy())?.map_err(|_| busy())?;
         let service = Arc::clone(&self.service);
-        let reply = task::spawn_blocking(move || command.execute(&service, &by)).await;
+        // The work does not end with a client that no longer waits, and neither does its place.
+        let work = move || {
+            let reply = command.execute(&service, &by);
+            drop(place);
+            reply
+        };
+        let reply = task::spawn_blocking(work).await;
         reply.map_err(|_| refused(ErrorCode::INTERNAL_SERVER_ERROR))
     }
 }

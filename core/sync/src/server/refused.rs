@@ -81,13 +81,13 @@ pub(super) fn keep(txn: &mut WriteTxn, mut record: RefusedRecord) -> ServerResul
     if record.entry.len() > REFUSED_BYTES_MAX {
         record.entry.clear();
     }
-    let mut keys = Vec::new();
-    for entry in txn.tree(REFUSED)?.range(..)? {
-        keys.push(entry?.0);
-    }
-    let last = keys.last().map_or(Ok(0), |key| read_number_key(key, REFUSED))?;
-    for key in keys.iter().take((keys.len() + 1).saturating_sub(REFUSED_MAX)) {
-        txn.tree(REFUSED)?.remove(key)?;
+    let mut kept = txn.tree(REFUSED)?;
+    let last = kept.last()?.map_or(Ok(0), |(key, _)| read_number_key(&key, REFUSED))?;
+    // Only the oldest one is read: a client that is refused often costs the others no time.
+    while kept.len() >= REFUSED_MAX as u64
+        && let Some((oldest, _)) = kept.first()?
+    {
+        kept.remove(&oldest)?;
     }
     put(txn, &seq_key(last + 1), &record)
 }
