@@ -20,7 +20,7 @@ struct Planted {
     test: (&'static str, &'static str),
 }
 
-const FAULTS: [Planted; 6] = [
+const FAULTS: [Planted; 11] = [
     Planted {
         id: "NC-01",
         about: "a commit wakes no thread",
@@ -59,6 +59,36 @@ const FAULTS: [Planted; 6] = [
         about: "a panic of a hook ends the thread of its file",
         promise: "CS5",
         test: ("sync::callbacks", "hooks_of_a_reset_that_panic_do_not_end_it"),
+    },
+    Planted {
+        id: "NC-07",
+        about: "a wait that begins during another one is forgotten",
+        promise: "CS5",
+        test: ("sync::sessions", "any_number_of_waits_without_a_server_end_once_it_answers"),
+    },
+    Planted {
+        id: "NC-08",
+        about: "a panic of an opening leaves its task waiting",
+        promise: "CS8",
+        test: ("sync::tasks", "a_panic_of_an_opening_continues_in_the_task"),
+    },
+    Planted {
+        id: "NC-09",
+        about: "a change of the status wakes threads only",
+        promise: "CS8",
+        test: ("sync::tasks", "a_task_is_woken_for_each_transfer"),
+    },
+    Planted {
+        id: "NC-10",
+        about: "the files of an app take turns",
+        promise: "CS3",
+        test: ("sync::transfers", "a_transaction_of_one_file_delays_no_other"),
+    },
+    Planted {
+        id: "NC-11",
+        about: "a merge keeps the writers of the app away until the next message",
+        promise: "CS2",
+        test: ("sync::transfers", "a_commit_reaches_the_other_app_and_wakes_its_observer"),
     },
 ];
 

@@ -5,6 +5,7 @@
 
 use crate::clocks::ServerClocks;
 use crate::config::HttpLimits;
+use crate::fault;
 use crate::hash_pool::HashPool;
 use crate::health::Health;
 use crate::metrics::{Gauges, Metrics, append};
@@ -173,6 +174,9 @@ impl AppState {
     pub(crate) fn administrator(&self, headers: &HeaderMap) -> Result<String, Box<Response>> {
         let token = headers.get(AUTHORIZATION).and_then(|token| token.to_str().ok());
         let token = token.map(|token| token.strip_prefix("Bearer ").unwrap_or(token));
+        if fault::on("NS-14") && token.is_some() {
+            return Ok(String::new());
+        }
         let token = Secret::from(token.unwrap_or_default());
         self.accounts.administrator((self.clocks.wall)(), &token)
     }

@@ -20,7 +20,7 @@ struct Planted {
     test: (&'static str, &'static str),
 }
 
-const FAULTS: [Planted; 6] = [
+const FAULTS: [Planted; 16] = [
     Planted {
         id: "NS-01",
         about: "a blocked account may connect",
@@ -57,10 +57,76 @@ const FAULTS: [Planted; 6] = [
         promise: "H33",
         test: ("sync::operator", "a_backup_replaces_none_of_another_database"),
     },
+    Planted {
+        id: "NS-07",
+        about: "a backup counts as complete because another folder has one",
+        promise: "H30",
+        test: ("sync::backup_updates", "each_folder_of_backups_has_everything"),
+    },
+    Planted {
+        id: "NS-08",
+        about: "the name of a database leaves no room for that of its second copy",
+        promise: "H30",
+        test: ("sync::backup_updates", "a_database_with_the_longest_name_is_backed_up"),
+    },
+    Planted {
+        id: "NS-09",
+        about: "the backup with the name is written",
+        promise: "H37",
+        test: ("sync::backup_updates", "copies_take_turns_and_the_named_one_is_restored"),
+    },
+    Planted {
+        id: "NS-10",
+        about: "answers are read for a client that does not take them",
+        promise: "H25",
+        test: ("sync::hostile", "a_client_that_does_not_read_holds_a_bounded_number_of_bytes"),
+    },
+    Planted {
+        id: "NS-11",
+        about: "sessions hear of entries with the next frame, and a mark does not wait for that",
+        promise: "H31",
+        test: ("sync::history", "a_mark_covers_what_was_acknowledged_to_another_client"),
+    },
+    Planted {
+        id: "NS-12",
+        about: "names of databases ignore case",
+        promise: "H28",
+        test: ("sync::history", "paths_that_differ_in_case_are_different_databases"),
+    },
+    Planted {
+        id: "NS-13",
+        about: "answers leave before their calls are durable",
+        promise: "H32",
+        test: ("sync::history", "an_entry_with_an_answer_is_in_the_files"),
+    },
+    Planted {
+        id: "NS-14",
+        about: "any token is that of an administrator",
+        promise: "H34",
+        test: ("console::requests", "only_the_current_token_of_an_administrator_is_accepted"),
+    },
+    Planted {
+        id: "NS-15",
+        about: "the pages may run scripts of others",
+        promise: "H35",
+        test: ("console::requests", "pages_are_for_everybody_and_data_is_not_in_them"),
+    },
+    Planted {
+        id: "NS-16",
+        about: "the bytes of a user have no limit",
+        promise: "H36",
+        test: (
+            "sync::quota",
+            "a_client_beyond_the_bytes_of_the_owner_gets_all_downloads_and_then_the_reason",
+        ),
+    },
 ];
 
 /// Time for a test, which takes a second without a fault.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Attempts to find a fault whose effect depends on the order of threads, as NS-03.
+const ATTEMPTS: usize = 20;
 
 /// Runs a test with a fault; returns whether it fails.
 fn fails(test: &str, fault: &str) -> bool {
@@ -88,7 +154,8 @@ fn every_planted_fault_is_found() {
     for Planted { id, about, promise, test: (module, name) } in FAULTS {
         let test = &*format!("{module}::{name}");
         assert!(!fails(test, "none"), "{test} fails without a fault");
-        assert!(fails(test, id), "{promise}: {test} does not find {id}: {about}");
+        let is_found = (0..ATTEMPTS).any(|_| fails(test, id));
+        assert!(is_found, "{promise}: {test} does not find {id}: {about}");
         println!("{id} {about}: {promise} by {test}");
     }
 }

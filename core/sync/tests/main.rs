@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod entries;
+#[cfg(feature = "faults")]
+mod faults;
 mod frames;
 mod refused_entries;
 mod replicas;

@@ -11,6 +11,7 @@
 mod api;
 
 use crate::admin::AdminService;
+use crate::fault;
 use crate::http::AppState;
 use axum::Router;
 use axum::body::Body;
@@ -74,7 +75,7 @@ fn page((_, kind, text): &Asset) -> Response<Body> {
     let mut response = Response::new(Body::from(*text));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    for (name, value) in HEADERS {
+    for (name, value) in HEADERS.into_iter().skip(usize::from(fault::on("NS-15"))) {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response

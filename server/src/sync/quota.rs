@@ -5,6 +5,7 @@
 //!   are not read for a while.
 
 use super::database_files::{file_of, paths_below};
+use crate::fault;
 use fastness_auth::server::DatabasePath;
 use std::collections::BTreeMap;
 use std::fs;
@@ -47,7 +48,7 @@ impl Storage {
         self.measured.retain(|_, (at, _)| now.duration_since(*at) < FRESH);
         let measure = |folder: &PathBuf| (now, size_below(folder));
         let (_, bytes) = self.measured.entry(folder).or_insert_with_key(measure);
-        let is_full = *bytes >= bytes_max;
+        let is_full = *bytes >= bytes_max && !fault::on("NS-16");
         *bytes = bytes.saturating_add(u64::try_from(upload_bytes).unwrap_or(u64::MAX));
         is_full
     }

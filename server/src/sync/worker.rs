@@ -115,7 +115,9 @@ impl Worker {
                         }
                         self.handle(job);
                     }
-                    self.publish();
+                    if !fault::on("NS-11") {
+                        self.publish();
+                    }
                     self.sync_and_deliver();
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -132,7 +134,7 @@ impl Worker {
                 self.sessions.insert(key, Rc::new(RefCell::new(Session::new(session))));
             }
             Job::Frame { key, packet, work } => {
-                if packet.is_mark() {
+                if packet.is_mark() != fault::on("NS-11") {
                     // The mark is about entries of this batch too: they are acknowledged already.
                     self.publish();
                 }
@@ -369,7 +371,7 @@ impl Worker {
     /// answers leave. Answers about a database that fails are dropped, and its sessions end.
     fn sync_and_deliver(&mut self) {
         for path in std::mem::take(&mut self.unsynced) {
-            if !self.sync(&path) {
+            if !fault::on("NS-13") && !self.sync(&path) {
                 self.abandon(&path);
             }
         }

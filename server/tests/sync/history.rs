@@ -158,3 +158,58 @@ fn a_snapshot_never_continues_with_parts_of_another_one() {
     let (other, offset) = wire.snapshot(1, number, 5);
     assert!(other != number && offset == 0, "SV3: of the first part of another one");
 }
+
+/// A download that is waited for has what the device itself has sent before, too.
+#[test]
+fn a_mark_covers_what_its_own_session_sent_before() {
+    let host = Host::new();
+    let user = SyncUser::register(&host, "alice");
+    let mut wire = user.connect(&host);
+    wire.begin(1, PATH);
+    assert_eq!(wire.line(), "RESUMED head 0 last 0");
+    for round in 1..=20 {
+        let last = 10 * round;
+        (last - 9..=last).for_each(|number| wire.upload(1, &[entry(number, "a")]));
+        wire.send(1, Message::Mark(Mark { number: round }));
+        let mut lines = Vec::new();
+        while lines.last() != Some(&format!("MARK {round}")) {
+            lines.push(wire.line());
+        }
+        let has_all = |line: &String| line.contains(&format!(" to {last}, "));
+        assert!(lines.iter().any(has_all), "H31: {lines:?}");
+    }
+}
+
+#[test]
+fn paths_that_differ_in_case_are_different_databases() {
+    let host = Host::new();
+    let user = SyncUser::register(&host, "alice");
+    let mut wire = user.connect(&host);
+    for (session, path) in [(1, "/~/notes"), (2, "/~/Notes"), (3, "/~/notes/Notes")] {
+        wire.begin(session, path);
+        assert_eq!(wire.line(), "RESUMED head 0 last 0", "H28: {path}");
+        wire.upload(session, &[entry(1, "a")]);
+        assert_eq!(wire.line(), "ACK 1");
+        assert_eq!(wire.line(), "DOWNLOAD 0 to 1, 1 of 1 own");
+    }
+}
+
+/// The files are those that a server finds that starts after this one was killed.
+#[test]
+fn an_entry_with_an_answer_is_in_the_files() {
+    let host = Host::new();
+    let user = SyncUser::register(&host, "alice");
+    let mut wire = user.connect(&host);
+    let mut client = wire.begin(1, PATH);
+    assert_eq!(wire.line(), "RESUMED head 0 last 0");
+    for number in 1..=3 {
+        client.entries.push(entry(number, "a"));
+        wire.upload(1, &client.entries[client.entries.len() - 1..]);
+        while wire.line() != format!("ACK {number}") {}
+        let copy = host.copied();
+        let mut wire = user.connect(&copy);
+        wire.bind(1, PATH, false);
+        wire.send(1, Message::Resume(client.state()));
+        assert_eq!(wire.line(), format!("RESUMED head {number} last {number}"), "H32");
+    }
+}

@@ -161,6 +161,8 @@ fn a_client_that_does_not_read_holds_a_bounded_number_of_bytes() {
     });
     let user = SyncUser::register(&host, "alice");
     let (mut slow, mut fast) = (user.connect(&host), user.connect(&host));
+    // Otherwise the system of this side takes megabytes.
+    socket2::SockRef::from(slow.socket.get_ref()).set_recv_buffer_size(64 << 10).unwrap();
     slow.begin(1, "/~/notes");
     assert_eq!(slow.line(), "RESUMED head 0 last 0");
     slow.send(1, Message::Credit(Credit { bytes: 64 << 20 }));

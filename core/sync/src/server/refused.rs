@@ -9,6 +9,7 @@ use super::replica::ServerReplica;
 use super::trees::{ReadTrees as _, put};
 use crate::codec::{Reader, put_binary, put_varint};
 use crate::entry::Problem;
+use crate::fault;
 use fastness::WriteTxn;
 
 /// Refused entries that a database keeps; the oldest is dropped for a new one.
@@ -85,6 +86,7 @@ pub(super) fn keep(txn: &mut WriteTxn, mut record: RefusedRecord) -> ServerResul
     let last = kept.last()?.map_or(Ok(0), |(key, _)| read_number_key(&key, REFUSED))?;
     // Only the oldest one is read: a client that is refused often costs the others no time.
     while kept.len() >= REFUSED_MAX as u64
+        && !fault::planted("NR-01")
         && let Some((oldest, _)) = kept.first()?
     {
         kept.remove(&oldest)?;

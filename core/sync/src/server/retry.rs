@@ -18,6 +18,7 @@ use crate::chain::chain_hash;
 use crate::entry::{
     Anchor, Change, ElementId, Entry, Header, Key, ObjectRef, Operation, Value, decode, encode,
 };
+use crate::fault;
 use std::collections::BTreeSet;
 
 /// Last contact of a client that holds back no history.
@@ -63,7 +64,9 @@ impl ServerReplica {
         if let Answer::Sequenced { .. } = answer {
             client.chain_hash = chain_hash(retry.salt, &entry);
             put(txn.trees(), &client_key(id), &client)?;
-            txn.trees().tree(REFUSED)?.remove(&key)?;
+            if !fault::planted("NR-02") {
+                txn.trees().tree(REFUSED)?.remove(&key)?;
+            }
             txn.commit()?;
         }
         Ok(answer)
