@@ -20,7 +20,7 @@ struct Planted {
     test: (&'static str, &'static str),
 }
 
-const FAULTS: [Planted; 11] = [
+const FAULTS: [Planted; 13] = [
     Planted {
         id: "NC-01",
         about: "a commit wakes no thread",
@@ -89,6 +89,21 @@ const FAULTS: [Planted; 11] = [
         about: "a merge keeps the writers of the app away until the next message",
         promise: "CS2",
         test: ("sync::transfers", "a_commit_reaches_the_other_app_and_wakes_its_observer"),
+    },
+    Planted {
+        id: "NC-12",
+        about: "a file that is only read takes the commits of the app",
+        promise: "CS9",
+        test: (
+            "sync::read_only",
+            "a_file_that_is_only_read_follows_the_server_and_refuses_commits",
+        ),
+    },
+    Planted {
+        id: "NC-13",
+        about: "a local database that cannot go online leaves a part of it",
+        promise: "CS10",
+        test: ("sync::go_online", "a_local_database_that_cannot_go_online_leaves_no_file"),
     },
 ];
 

@@ -5,6 +5,7 @@ use super::connection::NewConnection;
 use super::error::SyncCallError;
 use super::file::{OpenFile, SyncedFile};
 use super::hooks::{FileHook, HookTable};
+use super::local;
 use super::login::Login;
 use super::message::{ConnectionHandle, ConnectionMessage, FileId};
 use super::reset::SyncOptions;
@@ -16,7 +17,8 @@ use crate::client::Client;
 use crate::config::RootCertificates;
 use crate::error::ConfigError;
 use fastness::config::{Configuration, SyncPart};
-use fastness::instance::FileRegistry;
+use fastness::instance::{FileRegistry, Instance};
+use fastness::object::Snapshot;
 use fastness::{InstanceError, OsRandom, RandomSource as _};
 use fastness_auth::AuthUrl;
 use fastness_auth::users::UserId;
@@ -36,7 +38,7 @@ use std::time::Duration;
 ///
 /// ```no_run
 /// # use fastness::config::{App, Configuration, User};
-/// # use fastness::instance::FileRegistry;
+/// # use fastness::instance::{FileRegistry, Instance};
 /// # use fastness_client::{Client, LoggedInUser, SyncClient};
 /// # use std::time::Duration;
 /// # fn open(
@@ -110,12 +112,14 @@ impl SyncClient {
     /// count while the session exists.
     ///
     /// A configuration that waits for initial data makes the first opening wait for what the server
-    /// has, while the server can be reached: see [`SyncOptions::initial_data_timeout`].
+    /// has, while the server can be reached: see [`SyncOptions::initial_data_timeout`]. A file with
+    /// a read-only configuration gets what the server has, and refuses the commits of the app.
     ///
     /// # Errors
-    /// [`SyncCallError::File`] as [`FileRegistry::open_instance`], and for a configuration that is
-    /// not synced; [`SyncCallError::OpenedBefore`]; [`SyncCallError::Config`];
-    /// [`SyncCallError::Closed`]; as [`SyncedFile::download_all`] if the first opening waits.
+    /// [`SyncCallError::File`] as [`FileRegistry::open_instance`], for a configuration that is not
+    /// synced, and for a read-only one whose classes the server does not have;
+    /// [`SyncCallError::OpenedBefore`]; [`SyncCallError::Config`]; [`SyncCallError::Closed`]; as
+    /// [`SyncedFile::download_all`] if the first opening waits.
     pub fn open_file_with(
         &self,
         configuration: &Configuration,
@@ -127,7 +131,7 @@ impl SyncClient {
             let error = InstanceError::NotSynced { path: path.to_path_buf() };
             return Err(fastness::Error::from(error).into());
         }
-        let instance = Box::new(state.registry.open_instance(configuration)?);
+        let instance = state.open_instance(configuration)?;
         let Some(hook) = state.hooks.get(path) else {
             return Err(SyncCallError::OpenedBefore { path: path.to_path_buf() });
         };
@@ -145,13 +149,33 @@ impl SyncClient {
             entry,
             table: Arc::clone(&state.table),
             policy,
-            instance: Mutex::new(Some(instance)),
+            instance: Mutex::new(Some(Box::new(instance))),
         });
         let waits = configuration.sync().is_some_and(SyncPart::waits_for_initial_data);
         if is_new && waits {
             wait_for_initial_data(&file, timeout)?;
         }
+        if configuration.is_read_only() {
+            file.hold(state.registry.open_instance(configuration)?);
+        }
         Ok(file)
+    }
+
+    /// Makes the file of a synced configuration from the objects of a local database, which goes
+    /// online so: opened, the synced file is uploaded. After an error or a crash it does not exist.
+    /// The local database stays as it is. Objects with primary keys merge with those of other
+    /// devices; the others are new objects.
+    ///
+    /// # Errors
+    /// [`SyncCallError::Exists`]; [`SyncCallError::File`] for a configuration that is not synced,
+    /// if a value is longer than an entry may be, and as reading and writing;
+    /// [`SyncCallError::Closed`] as the system reports.
+    pub fn go_online(
+        &self,
+        local: &Snapshot,
+        configuration: &Configuration,
+    ) -> Result<(), SyncCallError> {
+        local::make_synced(local, configuration)
     }
 
     /// Reports that the network is up, or has changed: connections that wait connect at once.
@@ -172,6 +196,15 @@ struct NewFile<'f> {
 }
 
 impl SyncState {
+    /// Opens an instance of a file. The classes of one that is only read come with its first
+    /// download.
+    fn open_instance(&self, configuration: &Configuration) -> fastness::Result<Instance> {
+        match configuration.is_read_only() {
+            true => self.registry.open_dynamic(configuration),
+            false => self.registry.open_instance(configuration),
+        }
+    }
+
     /// Starts the thread of a file.
     fn start(
         &self,

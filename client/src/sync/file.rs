@@ -50,6 +50,14 @@ impl SyncedFile {
         Self(Arc::new(open))
     }
 
+    /// Holds the file by another instance.
+    pub(super) fn hold(&self, instance: Instance) {
+        let mut held = self.0.instance.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = held.replace(Box::new(instance));
+        drop(held);
+        drop(earlier);
+    }
+
     /// Returns the database: for transactions, snapshots and subscriptions on any thread. Its
     /// clones keep the file open.
     #[must_use]

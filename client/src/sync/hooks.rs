@@ -1,8 +1,12 @@
 //! Hooks of the commits of synced files: each makes an entry, and wakes the thread of the file.
+//!
+//! - CS9 A commit to a file that the app opened read-only is refused.
 
 use super::clock::wall_ms;
 use super::message::FileMessage;
 use crate::fault;
+use fastness::Error;
+use fastness::config::Configuration;
 use fastness::instance::{FileRegistry, ReplicaHooks};
 use fastness::object::{PendingCommit, ReplicaHook};
 use fastness_sync::client::ReplicaClock;
@@ -27,7 +31,7 @@ impl HookTable {
         let table = Arc::new(Self::default());
         let hooks = Arc::clone(&table);
         let make: Arc<ReplicaHooks> =
-            Arc::new(move |configuration| Some(hooks.hook(configuration.path())));
+            Arc::new(move |configuration| Some(hooks.hook(configuration)));
         registry.set_replica_hooks(make);
         table
     }
@@ -37,14 +41,18 @@ impl HookTable {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
     }
 
-    fn hook(&self, path: &Path) -> Arc<ReplicaHook> {
+    fn hook(&self, configuration: &Configuration) -> Arc<ReplicaHook> {
+        let path = configuration.path().to_path_buf();
         let file = Arc::new(FileHook {
             clock: ReplicaClock::new(Box::new(wall_ms)),
             inbox: Mutex::new(None),
         });
         let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        files.insert(path.to_path_buf(), Arc::clone(&file));
+        files.insert(path.clone(), Arc::clone(&file));
         drop(files);
+        if configuration.is_read_only() && !fault::on("NC-12") {
+            return Arc::new(move |_| Err(Error::ReadOnly { path: path.clone() }));
+        }
         let make_entry = file.clock.hook();
         Arc::new(move |commit: PendingCommit<'_>| {
             make_entry(commit)?;

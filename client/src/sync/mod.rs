@@ -11,6 +11,7 @@
 //! - `worker`, `perform`, `marks`: the thread of a file.
 //! - `table`, `hooks`: the files of a client, and the hooks of their commits.
 //! - `status`, `progress`, `event`, `reset`, `error`: what an app sees.
+//! - `local`: a local database that goes online.
 //! - `file`, `client`: the face of it; `tasks`: the same for tasks, with the feature `async`.
 //!
 //! - CS1 A commit of the app becomes durable here and is uploaded without another call of the app.
@@ -29,6 +30,7 @@ mod error;
 mod event;
 mod file;
 mod hooks;
+mod local;
 mod login;
 mod marks;
 mod message;

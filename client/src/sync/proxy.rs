@@ -72,6 +72,11 @@ fn read_answer(socket: &mut Socket) -> io::Result<()> {
         socket.read_exact(&mut byte)?;
         answer.push(byte[0]);
     }
-    let status = answer.split(|byte| *byte == b' ').nth(1);
-    if status == Some(b"200") { Ok(()) } else { Err(io::ErrorKind::ConnectionRefused.into()) }
+    let status = answer.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+    if status == b"200" {
+        return Ok(());
+    }
+    let status = String::from_utf8_lossy(status).escape_debug().take(8).collect::<String>();
+    let text = format!("the proxy refuses the connection (status {status}): look at its settings");
+    Err(io::Error::new(io::ErrorKind::ConnectionRefused, text))
 }

@@ -1,8 +1,10 @@
 //! Synced files over real sockets, and a server in memory.
 
 mod callbacks;
+mod go_online;
 mod peer;
 mod progress;
+mod read_only;
 mod resets;
 mod sessions;
 mod support;

@@ -223,13 +223,24 @@ impl TestApp {
         Self::in_folder(server, folder)
     }
 
+    /// Starts the app again without a server: the user is still logged in.
+    pub(crate) fn restart_offline(self) -> Self {
+        let Self { sync, registry, client, folder, .. } = self;
+        drop((sync, registry, client));
+        Self::with_login(folder, |client| client.current().unwrap().unwrap())
+    }
+
     fn in_folder(server: &TestServer, folder: TempDir) -> Self {
+        let login = Credentials::access_token("refresh", "me", false);
+        Self::with_login(folder, |client| client.log_in(&server.url(), login).unwrap())
+    }
+
+    fn with_login(folder: TempDir, log_in: impl FnOnce(&Client) -> LoggedInUser) -> Self {
         let options = StoreOptions::new().key(Key::new([7; 64]));
         let users = options.open_or_create(folder.path().join("users")).unwrap();
         let config = Config { proxy: Proxy::None, ..Config::default() };
         let client = Client::open(users, config).unwrap();
-        let login = Credentials::access_token("refresh", "me", false);
-        let user = client.log_in(&server.url(), login).unwrap();
+        let user = log_in(&client);
         let app = App::new(folder.path()).default_module(module());
         let registry = FileRegistry::open(&app, StoreOptions::new()).unwrap();
         let sync = SyncClient::open(&client, &registry);

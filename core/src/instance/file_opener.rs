@@ -6,6 +6,7 @@ use crate::conc::Arc;
 use crate::config::{Assets, Configuration, FileStats, StorageMode};
 use crate::error::{Error, FileErrorCause, Result};
 use crate::object::{Database, DatabaseOptions, Migration, Transaction};
+use crate::schema::SchemaMode;
 use crate::txn::{Failure, Store, StoreOptions, TemporaryFile};
 use crate::unit::PAGE_BYTES;
 use crate::vfs::{MemoryVfs, Vfs, write_whole};
@@ -48,7 +49,9 @@ impl FileOpener {
     pub(super) fn open(&self, configuration: &Configuration, kind: InstanceKind) -> Result<File> {
         let (path, options) = (configuration.path(), self.options(configuration));
         self.install_assets(configuration)?;
-        let store = match configuration.is_read_only() {
+        // Sync writes into a file that the app only reads.
+        let is_only_read = configuration.is_read_only() && !self.is_replicated(configuration);
+        let store = match is_only_read {
             true => options.open_read_only(path)?,
             false => options.open_or_create(path)?,
         };
@@ -61,6 +64,18 @@ impl FileOpener {
             Database::from_store(store, &self.replicated(configuration, options))
         };
         Ok(File::new(with_database_options(configuration, kind, open)?))
+    }
+
+    /// Tells whether sync writes into a file.
+    #[cfg(feature = "sync")]
+    pub(super) fn is_replicated(&self, configuration: &Configuration) -> bool {
+        configuration.is_synced() && self.replicas.0.lock().is_some()
+    }
+
+    #[cfg(not(feature = "sync"))]
+    #[expect(clippy::unused_self, reason = "with sync it has the hooks")]
+    pub(super) const fn is_replicated(&self, _: &Configuration) -> bool {
+        false
     }
 
     /// Adds the hook of a synced file.
@@ -148,9 +163,12 @@ pub(super) fn with_database_options<T>(
     let mut options = DatabaseOptions::dynamic();
     if kind == InstanceKind::Typed {
         let (schema, version) = (configuration.schema().clone(), configuration.schema_version());
-        options = DatabaseOptions::schema(schema, version)
-            .mode(configuration.schema_mode())
-            .initial_data(&fill);
+        // The version of a synced file is that of the app that wrote it, if one did.
+        let mode = match configuration.is_synced() && configuration.is_read_only() {
+            true => SchemaMode::ReadOnly,
+            false => configuration.schema_mode(),
+        };
+        options = DatabaseOptions::schema(schema, version).mode(mode).initial_data(&fill);
         if configuration.migration().is_some() {
             options = options.migration(&migrate);
         }

@@ -219,7 +219,8 @@ impl RegistryState {
             return self.opener.open(configuration, kind);
         }
         self.complete_interrupted(path)?;
-        let may_move = configuration.is_synced() && !configuration.is_read_only();
+        let may_write = !configuration.is_read_only() || self.opener.is_replicated(configuration);
+        let may_move = configuration.is_synced() && may_write;
         if may_move && self.opener.is_realm_file(path)? {
             let moved_to = self.move_older_generation(configuration)?;
             return Err(Error::file(path, FileErrorCause::IncompatibleSync { moved_to }));

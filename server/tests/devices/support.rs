@@ -6,7 +6,8 @@ use fastness::instance::{ClientReset, FileRegistry, SyncError};
 use fastness::object::{Database, Value, View};
 use fastness::schema::{Class, Module, Property, Scalar};
 use fastness::{StoreOptions, Time};
-use fastness_client::{Client, LoggedInUser, RootCertificates, SyncClient, SyncedFile};
+use fastness_client::{Client, Config, LoggedInUser, RootCertificates, SyncClient, SyncedFile};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use tempfile::TempDir;
@@ -38,12 +39,25 @@ impl Device {
     }
 
     /// Logs in at an address, or registers.
-    pub(crate) fn at(url: &str, host: &Host, (name, create): (&str, bool)) -> Self {
-        let client = host
-            .client_with(|config| config.root_certificates = RootCertificates::Pem(ROOT.to_vec()));
+    pub(crate) fn at(url: &str, host: &Host, login: (&str, bool)) -> Self {
+        Self::with(url, Self::client_of(host, |_| {}), login)
+    }
+
+    /// Returns a client that trusts the root of the server, with other settings.
+    pub(crate) fn client_of(host: &Host, change: impl FnOnce(&mut Config)) -> Client {
+        host.client_with(|config| {
+            config.root_certificates = RootCertificates::Pem(ROOT.to_vec());
+            change(config);
+        })
+    }
+
+    /// As [`Device::at`], with a client.
+    pub(crate) fn with(url: &str, client: Client, (name, create): (&str, bool)) -> Self {
         let user = client.log_in(url, credentials(name, "password", create)).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let app = App::new(folder.path()).default_module(string_only());
+        let app = App::new(folder.path()).default_module(string_only()).assets(|name| {
+            std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls").join(name))
+        });
         let registry = FileRegistry::open(&app, StoreOptions::new()).unwrap();
         let sync = SyncClient::open(&client, &registry);
         Self { sync, registry, app, client, user, folder }
