@@ -1,6 +1,5 @@
 //! The server over real sockets, in one binary: [`login`] with our client, [`sockets`] byte by
-//! byte, [`sync`] frame by frame, [`devices`] with synced files, [`console`] as an administrator,
-//! [`kill_run`] with processes that are killed.
+//! byte, [`sync`] frame by frame, [`devices`] with synced files, [`console`] as an administrator.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -8,7 +7,6 @@ mod console;
 mod devices;
 #[cfg(feature = "faults")]
 mod faults;
-mod kill_run;
 mod login;
 mod sockets;
 mod sync;

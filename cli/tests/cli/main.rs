@@ -6,6 +6,8 @@ mod campaign;
 mod export;
 #[cfg(feature = "serve")]
 mod kill;
+#[cfg(all(unix, feature = "serve"))]
+mod kill_run;
 mod nightly;
 mod opening;
 mod recover;

@@ -10,10 +10,10 @@ pub(crate) struct Ledger {
     pub(crate) begun: i64,
     /// Numbers of the commits that were durable.
     committed: BTreeSet<i64>,
-    /// Outcomes of sets of shared texts in the last phase.
+    /// Outcomes of sets of shared texts in the strict phase, in which no process is killed.
     outcomes: Vec<Outcome>,
-    /// First number of the last phase.
-    last_phase: Option<i64>,
+    /// First number of that phase.
+    strict_phase: Option<i64>,
     overrides: u64,
     resets: u64,
 }
@@ -48,7 +48,7 @@ impl Ledger {
                 let is_effective = effect == "effective";
                 self.overrides += u64::from(!is_effective);
                 let number: i64 = text.split_once('-').unwrap().1.parse().unwrap();
-                if self.last_phase.is_some_and(|first| number >= first) {
+                if self.strict_phase.is_some_and(|first| number >= first) {
                     let (key, seq) = (key.parse().unwrap(), seq.parse().unwrap());
                     let text = text.to_owned();
                     self.outcomes.push(Outcome { key, text, seq, is_effective });
@@ -62,8 +62,17 @@ impl Ledger {
     }
 
     /// Outcomes count from now on.
-    pub(crate) const fn begin_last_phase(&mut self) {
-        self.last_phase = Some(self.begun + 1);
+    pub(crate) fn begin_strict_phase(&mut self) {
+        self.strict_phase = Some(self.begun + 1);
+        self.outcomes.clear();
+    }
+
+    /// Returns the figures of all devices.
+    pub(crate) fn figures(ledgers: &[Self]) -> String {
+        let sum = |count: fn(&Self) -> u64| ledgers.iter().map(count).sum::<u64>();
+        let commits = sum(|ledger| ledger.committed.len() as u64);
+        let (overrides, resets) = (sum(|ledger| ledger.overrides), sum(|ledger| ledger.resets));
+        format!("{commits} commits, {overrides} overrides reported, {resets} resets")
     }
 }
 
@@ -89,8 +98,8 @@ impl State {
     }
 }
 
-/// Checks the states of all devices; returns figures.
-pub(crate) fn check(ledgers: &[Ledger], states: &[State]) -> String {
+/// Checks the states of all devices at the end of a strict phase.
+pub(crate) fn check(ledgers: &[Ledger], states: &[State]) {
     let state = &states[0];
     for (index, other) in states.iter().enumerate() {
         assert_eq!(other, state, "SY1: device {index} has another state");
@@ -104,15 +113,12 @@ pub(crate) fn check(ledgers: &[Ledger], states: &[State]) -> String {
     let commits: i64 = state.notes.iter().map(|(first, last)| last - first + 1).sum();
     assert_eq!(state.hits, commits, "SY8: each commit counts once");
     check_overrides(ledgers, state);
-    let sum = |count: fn(&Ledger) -> u64| ledgers.iter().map(count).sum::<u64>();
-    let (overrides, resets) = (sum(|ledger| ledger.overrides), sum(|ledger| ledger.resets));
-    format!("{commits} commits, {overrides} overrides reported, {resets} resets")
 }
 
-/// Each text of the last phase has one outcome, and the reported ones lead to the state.
+/// Each text of the phase has one outcome, and the reported ones lead to the state.
 fn check_overrides(ledgers: &[Ledger], state: &State) {
     for (index, ledger) in ledgers.iter().enumerate() {
-        let first = ledger.last_phase.unwrap_or_default();
+        let first = ledger.strict_phase.unwrap_or_default();
         let expected = ledger.committed.range(first..).count();
         let texts: BTreeSet<&str> = ledger.outcomes.iter().map(|outcome| &*outcome.text).collect();
         let reported = ledger.outcomes.len();

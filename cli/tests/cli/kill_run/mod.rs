@@ -1,9 +1,11 @@
-//! Real processes that are killed: one server, four devices, and a proxy between them that cuts,
-//! delays and truncates connections.
+//! Real processes that are killed: `fastness serve`, four devices, and a proxy between them that
+//! cuts, delays and truncates connections.
 //!
-//! The processes are this test binary again, each in a role. At the end all devices have the same
-//! state; nothing that was committed is missing; a counter has counted every commit once; and the
-//! reported outcomes explain the state, so that every override was reported.
+//! The devices are this test binary again. Three times - before the server is replaced by a backup,
+//! after its disk was full, and after another replacement - nothing is killed for a moment. All
+//! devices then have the same state; nothing that was committed is missing; a counter has counted
+//! every commit once; and the reported outcomes of what the devices write at that time explain the
+//! state, so that every override is reported.
 //!
 //! The test runs for a few seconds; `FASTNESS_KILL_RUN_SECONDS` sets another time, and
 //! `FASTNESS_KILL_RUN_SEED` the random numbers. docs/verification.md has the figures of a long run.
@@ -11,6 +13,7 @@
 mod chaos;
 mod check;
 mod device;
+mod namespaces;
 mod proxy;
 mod roles;
 
@@ -55,8 +58,7 @@ fn devices_and_a_server_that_are_killed_lose_nothing() {
         }
         chaos.reach(milestone);
     }
-    let figures = chaos.end();
-    println!("{figures}");
+    println!("{}", chaos.end());
 }
 
 /// A process of the run; without a role this is no test.

@@ -4,18 +4,19 @@
 //! of a few texts that all share.
 
 use super::Draw;
-use super::roles::say;
-use crate::login::support::{FOREVER, credentials};
+use super::roles::{FOREVER, credentials, say};
 use fastness::config::{App, Configuration, User};
 use fastness::instance::FileRegistry;
 use fastness::object::{Database, Value};
 use fastness::schema::{Class, Module, Property, PropertyType, Scalar};
 use fastness::{Key, StoreOptions};
+use fastness_client::sync_core::entry::{
+    Change, Key as EntryKey, Operation, Value as EntryValue, decode,
+};
+use fastness_client::sync_core::outcome::Outcome;
 use fastness_client::{
     Client, LoggedInUser, Proxy, SyncClient, SyncEvent, SyncOptions, SyncedFile,
 };
-use fastness_sync::entry::{Change, Operation, Value as EntryValue, decode};
-use fastness_sync::outcome::Outcome;
 use std::io::BufRead as _;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 
 /// Texts that all devices share.
 const TEXTS: i64 = 3;
-/// Commits of the last phase, in which no process is killed.
+/// Commits of a phase in which no process is killed.
 const LAST_COMMITS: i64 = 6;
 /// Numbers of the notes of a device.
 pub(crate) const NUMBERS: i64 = 1_000_000_000;
@@ -126,7 +127,7 @@ fn shared_text<'a>(operation: &Operation<'a>) -> Option<(i64, &'a str)> {
     else {
         return None;
     };
-    let fastness_sync::entry::Key::Int(key @ 1..=TEXTS) = target.key else { return None };
+    let EntryKey::Int(key @ 1..=TEXTS) = target.key else { return None };
     Some((key, text))
 }
 
@@ -139,6 +140,10 @@ impl Committer {
         loop {
             let pause = if is_running { Duration::from_millis(draw.below(20)) } else { FOREVER };
             match self.orders.recv_timeout(pause).as_deref() {
+                Ok("go") => {
+                    is_running = true;
+                    continue;
+                }
                 Ok("drain") => self.drain(),
                 Ok("last") => {
                     (0..LAST_COMMITS).for_each(|_| self.commit());

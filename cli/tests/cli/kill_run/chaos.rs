@@ -4,11 +4,10 @@
 use super::Draw;
 use super::check::{Ledger, State, check};
 use super::proxy::Proxy;
-use super::roles::{Process, config, database};
-use crate::login::support::{FOREVER, credentials};
-use fastness::{Key, StoreOptions};
+use super::roles::{FOREVER, Place, Process, credentials, database};
+use crate::{fastness, fork_lock};
+use ::fastness::{Key, StoreOptions};
 use fastness_client::Client;
-use fastness_server::{SyncReply, SyncRequest, operate};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::mpsc::TryRecvError;
@@ -30,19 +29,21 @@ pub(crate) enum Milestone {
     Full,
     /// They can again.
     Space,
-    /// The end.
-    End,
+    /// Nothing is killed, and everything is checked.
+    Check,
 }
 
 /// The milestones, with their parts of the time.
-pub(crate) const MILESTONES: [(f64, Milestone); 7] = [
+pub(crate) const MILESTONES: [(f64, Milestone); 9] = [
     (0.15, Milestone::BackUp),
+    (0.3, Milestone::Check),
     (0.3, Milestone::Restore),
     (0.45, Milestone::Full),
     (0.6, Milestone::Space),
+    (0.6, Milestone::Check),
     (0.65, Milestone::BackUp),
     (0.8, Milestone::Restore),
-    (1.0, Milestone::End),
+    (1.0, Milestone::Check),
 ];
 
 /// Counts of a run.
@@ -52,6 +53,7 @@ struct Figures {
     server_kills: u64,
     backups: u64,
     restores: u64,
+    checks: u64,
     cuts: u64,
 }
 
@@ -84,7 +86,10 @@ impl Chaos {
         };
         let url = chaos.start_server().expect("a server");
         let users = StoreOptions::new().key(Key::new([7; 64]));
-        let users = users.create(chaos.folder.path().join("users")).unwrap();
+        let users = {
+            let _fork_lock = fork_lock();
+            users.create(chaos.folder.path().join("users")).unwrap()
+        };
         let config =
             fastness_client::Config { proxy: fastness_client::Proxy::None, ..Default::default() };
         let client = Client::open(users, config).unwrap();
@@ -96,14 +101,16 @@ impl Chaos {
 
     /// Starts the server; returns its URL, or nothing if the disk is full.
     fn start_server(&mut self) -> Option<String> {
-        let role = format!("server {}", self.folder.path().display());
-        let server = Process::start(&role, self.blocks_max);
+        let server = Process::server(
+            self.folder.path(),
+            &Place { blocks_max: self.blocks_max, ..Place::HERE },
+        );
         let begun = server.lines().recv_timeout(FOREVER).ok();
         assert!(begun.is_some() || self.blocks_max.is_some(), "the server does not start");
-        let address = begun?.strip_prefix("listening ").unwrap().to_owned();
-        self.proxy.set_target(address.parse().unwrap());
+        let url = begun?;
+        self.proxy.set_target(url.strip_prefix("http://").unwrap().parse().unwrap());
         self.server = Some(server);
-        Some(format!("http://{address}"))
+        Some(url)
     }
 
     fn kill_server(&mut self) {
@@ -118,7 +125,7 @@ impl Chaos {
         std::fs::create_dir_all(&folder).unwrap();
         let (next, url) = (self.ledgers[index].begun + 1, self.proxy.address);
         let role = format!("device {index} {next} http://{url} {}", folder.display());
-        Process::start(&role, None)
+        Process::device(&role, &Place::HERE)
     }
 
     /// Does one thing at random.
@@ -186,7 +193,7 @@ impl Chaos {
                 self.kill_server();
                 self.start_server();
             }
-            Milestone::End => {}
+            Milestone::Check => self.check(),
         }
     }
 
@@ -196,59 +203,63 @@ impl Chaos {
 
     /// Makes a backup, if the server runs and has room for it.
     fn back_up(&mut self) -> bool {
-        let reply = operate(&config(self.folder.path()), &SyncRequest::Upkeep);
-        let Ok(SyncReply::Report(report)) = reply else { return false };
-        let is_made = report == r#"{"failures":0}"# && self.database("backup").is_file();
+        let data = self.folder.path().join("server");
+        let upkeep = fastness(&[&"server", &"upkeep", &"--data", &data]);
+        let is_made = upkeep.code == 0 && self.database("backup").is_file();
         self.figures.backups += u64::from(is_made);
         is_made
     }
 
-    /// Lets all devices have everything, and checks it.
-    pub(crate) fn end(mut self) -> String {
-        self.proxy.calm();
+    /// Lets all devices have everything, and checks it. They go on afterwards.
+    fn check(&mut self) {
+        self.proxy.set_calm(true);
         self.kill_server();
         self.start_server();
         self.order("drain");
-        self.ledgers.iter_mut().for_each(Ledger::begin_last_phase);
+        self.ledgers.iter_mut().for_each(Ledger::begin_strict_phase);
         self.order("last");
         let mut states = self.order("dump");
         // A device that has nothing gets all of it.
         self.devices.insert(0, self.start_device(0));
         self.devices[0].tell("dump");
-        states.insert(0, self.answer(0, 0));
+        states.insert(0, self.devices[0].answer(&mut self.ledgers[0]));
+        self.devices.remove(0).kill();
+        std::fs::remove_dir_all(self.folder.path().join("device-0")).unwrap();
+        check(&self.ledgers, &states);
+        self.figures.checks += 1;
+        self.proxy.set_calm(false);
+        self.devices.iter_mut().for_each(|device| device.tell("go"));
+    }
+
+    /// Returns the figures of the run.
+    pub(crate) fn end(mut self) -> String {
         self.figures.cuts = self.proxy.cuts();
-        let checked = check(&self.ledgers, &states);
-        format!("kill run: {}, {checked}", self.figures)
+        format!("kill run: {}, {}", self.figures, Ledger::figures(&self.ledgers))
     }
 
     /// Gives an order to all devices, and waits until they have done it.
     fn order(&mut self, order: &str) -> Vec<State> {
-        self.devices.iter_mut().for_each(|device| device.tell(order));
-        (0..DEVICES).map(|at| self.answer(at, at + 1)).collect()
+        order_all(&mut self.devices, &mut self.ledgers[1..], order)
     }
+}
 
-    /// Notes what a device says until it is done; returns what it said of its state.
-    fn answer(&mut self, at: usize, index: usize) -> State {
-        let mut state = State::default();
-        loop {
-            let line = self.devices[at].lines().recv_timeout(2 * FOREVER);
-            let line = line.unwrap_or_else(|error| panic!("device {index}: {error}"));
-            if line == "done" {
-                return state;
-            }
-            state.note(&line);
-            self.ledgers[index].note(&line);
-        }
-    }
+/// Gives an order to devices, and waits until they have done it.
+pub(crate) fn order_all(
+    devices: &mut [Process],
+    ledgers: &mut [Ledger],
+    order: &str,
+) -> Vec<State> {
+    devices.iter_mut().for_each(|device| device.tell(order));
+    devices.iter_mut().zip(ledgers).map(|(device, ledger)| device.answer(ledger)).collect()
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { device_kills, server_kills, backups, restores, cuts } = self;
+        let Self { device_kills, server_kills, backups, restores, checks, cuts } = self;
         write!(
             f,
             "{device_kills} devices and {server_kills} servers killed, {backups} backups, \
-             {restores} restores, {cuts} streams cut"
+             {restores} restores, {checks} checks, {cuts} streams cut"
         )
     }
 }

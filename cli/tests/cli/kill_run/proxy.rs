@@ -61,9 +61,9 @@ impl Proxy {
         }
     }
 
-    /// Relays everything from now on.
-    pub(crate) fn calm(&self) {
-        self.shared.is_calm.store(true, Ordering::Relaxed);
+    /// Relays everything from now on, or as much as before.
+    pub(crate) fn set_calm(&self, is_calm: bool) {
+        self.shared.is_calm.store(is_calm, Ordering::Relaxed);
     }
 
     /// Returns the number of streams that were cut or truncated.
