@@ -7,7 +7,7 @@ use crate::page::{
     POINTER_BYTES, PRELUDE_BYTES, PRELUDE_COPY_AT, Pointer, Prelude, TreeCatalog, TreeRecord,
     encode_branch, encode_leaf, encode_overflow, leaf_cell_head,
 };
-use crate::txn::{Journal, Op, put_section};
+use crate::txn::{Journal, LogRoom, Op, put_section};
 use crate::unit::{CommitId, PAGE_BYTES, PageId, SLOT_BYTES};
 
 const DOC: &str = include_str!("../../docs/format.md");
@@ -154,7 +154,7 @@ fn log() {
     put_section("tree", 9, b"ops", &mut writer);
     let parts: [&[u8]; 5] = [&[4], b"tree", &number(9), &[3, 0, 0, 0], b"ops"];
     check("section", &[("n", 4), ("m", 3)], encoded_at(0, writer.bytes()), &parts);
-    let (mut journal, mut ops) = (Journal::new(99), Vec::new());
+    let (mut journal, mut ops) = (Journal::new(LogRoom { bytes: 99, ops: 9 }), Vec::new());
     journal.append(Op::Put { key: b"key", value: b"value" }, &mut ops);
     let parts: [&[u8]; 5] = [&[1], &[3, 0], &[5, 0, 0, 0], b"key", b"value"];
     check("set", &[("k", 3), ("v", 5)], encoded_at(0, &ops), &parts);

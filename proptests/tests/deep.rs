@@ -73,9 +73,10 @@ struct World {
 }
 
 impl World {
-    fn new(encrypted: bool) -> Self {
-        let mut options =
-            StoreOptions::new().vfs(Arc::new(MemoryVfs::default())).cache_bytes(64 << 10);
+    fn new(encrypted: bool, spills: bool) -> Self {
+        let (cache, spill) = if spills { (16 << 10, 4 << 10) } else { (64 << 10, usize::MAX) };
+        let options = StoreOptions::new().vfs(Arc::new(MemoryVfs::default()));
+        let mut options = options.cache_bytes(cache).spill_bytes(spill);
         if encrypted {
             options = options.key(Key::new([0x44; 64]));
         }
@@ -162,7 +163,12 @@ fn compare(tree: &Tree<'_>, model: &TreeModel) {
 }
 
 fn run(tree_ops: &[TreeOp], encrypted: bool) {
-    let mut world = World::new(encrypted);
+    for spills in [false, true] {
+        run_with(tree_ops, World::new(encrypted, spills));
+    }
+}
+
+fn run_with(tree_ops: &[TreeOp], mut world: World) {
     let mut rest = tree_ops;
     while !rest.is_empty() {
         rest = world.transaction(rest);

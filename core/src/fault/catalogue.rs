@@ -135,6 +135,12 @@ faults! {
     Fs27 = "FS-27", "states without readers stay in memory behind one with a reader";
     Fs28 = "FS-28", "opening takes a page of an unfinished checkpoint for a record of the log";
     Fs29 = "FS-29", "a file looks closed before the recovery of it is durable";
+    Fs30 = "FS-30", "a transaction keeps its changed nodes in memory until it commits";
+    Fs31 = "FS-31", "a transaction spills over the log";
+    Fs32 = "FS-32", "a rollback keeps the pages that its transaction spilled";
+    Fs33 = "FS-33", "spilled pages do not count as pages of their checkpoint";
+    Fs34 = "FS-34", "a transaction spills to pages that are still needed";
+    Fs35 = "FS-35", "spilled pages that change again stay taken";
     Ob01 = "OB-01", "a property of a synced file may be made nullable or required";
     Ob02 = "OB-02", "a synced file that is opened with classes lets these be changed";
     Ob03 = "OB-03", "an older version of an app takes the version of a synced file down";

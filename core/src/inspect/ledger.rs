@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::instance::error::InstanceError;
-use crate::txn::{Store, StoreSnapshot};
+use crate::txn::{Store, StoreSnapshot, WriteTxn};
 use crate::unit::{CommitId, PageId};
 use crate::verify::{VisitedPage, Walk};
 
@@ -100,6 +100,12 @@ pub fn cached_bytes(snapshot: &StoreSnapshot) -> [usize; 2] {
 /// As [`Store::write`].
 pub fn last_in_place(store: &Store) -> Result<Option<CommitId>> {
     store.with_writer(|_, writer| writer.in_place)
+}
+
+/// Returns the number of pages that a transaction has written before its commit, and needs.
+#[must_use]
+pub fn spilled_pages(txn: &WriteTxn) -> u64 {
+    txn.spilled_pages()
 }
 
 /// Returns whether the writer lock is held, without waiting for it.

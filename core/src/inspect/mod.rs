@@ -16,7 +16,7 @@ pub use decode::{decode_log, decode_page, decode_prelude, decode_slot};
 pub use dump::{dump_file, dump_page};
 pub use ledger::{
     Ledger, WriterBooks, cached_bytes, is_sync_awaited, is_writing, last_in_place, ledger,
-    waiting_writers, writable, writer_books,
+    spilled_pages, waiting_writers, writable, writer_books,
 };
 pub use reseal::{reseal, unseal};
 pub use sealer::TestSealer;

@@ -99,7 +99,12 @@ impl Cache {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    fn has_room(&self) -> bool {
+    /// Returns the budget.
+    pub(crate) const fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
         self.bytes() <= self.bytes_max
     }
 

@@ -5,8 +5,8 @@
 //!
 //! - G1 No byte of a page is used before its seal was opened.
 //! - G2 The budget counts a node, with all memory it takes, for as long as the node is in memory.
-//! - G3 An open store takes no more memory than the budget, the changes of the open transaction and
-//!   a constant.
+//! - G3 An open store takes no more memory than the budget, an eighth of it, what the open
+//!   transaction needs beside nodes, and a constant.
 //!
 //! Each file imports only from those before it: `page_set`, `evict`, `cache`, `io`, `page_writer`.
 

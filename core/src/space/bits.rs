@@ -1,6 +1,8 @@
 //! A bitmap of the pages of one chunk.
 
 use crate::codec::Reader;
+use crate::unit::PageId;
+use std::collections::BTreeMap;
 
 /// Pages in a chunk: 4 MiB of file.
 pub(crate) const CHUNK_PAGES: u64 = 1024;
@@ -126,6 +128,18 @@ impl Bits {
         });
         found
     }
+}
+
+/// Returns the pages of chunks, in order.
+pub(super) fn pages(chunks: &BTreeMap<u64, Bits>) -> impl Iterator<Item = PageId> {
+    chunks
+        .iter()
+        .flat_map(|(&chunk, bits)| bits.iter().map(move |bit| PageId(chunk * CHUNK_PAGES + bit)))
+}
+
+/// Returns the chunk of a page, and its place there.
+pub(super) const fn split(page: PageId) -> (u64, u64) {
+    (page.0 / CHUNK_PAGES, page.0 % CHUNK_PAGES)
 }
 
 #[cfg(test)]

@@ -16,14 +16,17 @@
 //! Format: docs/format.md#space. Check: `sim::check::pins`.
 
 mod bits;
+mod draft;
 mod held;
 
 pub(crate) use bits::{Bits, CHUNK_PAGES};
+pub(crate) use draft::Draft;
 pub(crate) use held::{FreedPage, Pins};
 
 use crate::fault::{self, Fault};
 use crate::sorted::Sorted;
 use crate::unit::{CommitId, HEADER_PAGES, PageId};
+use bits::{pages, split};
 use held::HeldPages;
 use std::collections::BTreeMap;
 
@@ -52,21 +55,6 @@ pub(crate) struct Space {
     ready_count: u64,
     /// The other free pages.
     held: HeldPages,
-}
-
-/// Pages that a commit in progress takes and frees.
-#[derive(Debug)]
-pub(crate) struct Draft {
-    pub(crate) taken: Vec<PageId>,
-    pub(crate) page_count: u64,
-    /// The page from which the file may grow, behind the log.
-    end: u64,
-    /// Pages that growth skipped and that are not recorded as free yet.
-    pub(crate) gap: Vec<FreedPage>,
-    /// Chunks that changed, as the commit will record them.
-    changed: BTreeMap<u64, Bits>,
-    /// Allocates the lowest free pages, in any number of runs.
-    packs: bool,
 }
 
 impl Space {
@@ -158,9 +146,7 @@ impl Space {
 
     /// Starts a draft. The file grows from `end` on, behind the log.
     pub(crate) fn draft(&self, end: PageId) -> Draft {
-        let (page_count, end) = (self.page_count, end.0.max(self.page_count));
-        let (taken, gap, changed) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Draft { taken, page_count, end, gap, changed, packs: false }
+        Draft::new(self.page_count, end)
     }
 
     /// Allocates `count` more pages for a draft and returns the chunks whose record changes.
@@ -271,7 +257,7 @@ impl Space {
         if fault::on(Fault::Fs26) {
             return;
         }
-        for page in draft.taken {
+        for page in draft.pages() {
             if page.0 < self.page_count {
                 self.make_ready(page);
             }
@@ -321,26 +307,6 @@ impl Space {
     }
 }
 
-/// Returns the pages of chunks, in order.
-fn pages(chunks: &BTreeMap<u64, Bits>) -> impl Iterator<Item = PageId> {
-    chunks
-        .iter()
-        .flat_map(|(&chunk, bits)| bits.iter().map(move |bit| PageId(chunk * CHUNK_PAGES + bit)))
-}
-
-impl Draft {
-    /// Makes the draft allocate the lowest free pages, so that the file can be truncated.
-    pub(crate) const fn pack(mut self) -> Self {
-        self.packs = true;
-        self
-    }
-
-    /// Returns the record of a chunk in the draft's commit.
-    pub(crate) fn chunk(&self, chunk: u64) -> Bits {
-        self.changed.get(&chunk).copied().unwrap_or_default()
-    }
-}
-
 /// Returns the key of a chunk in the tree of free pages.
 pub(crate) const fn chunk_key(chunk: u64) -> [u8; 8] {
     chunk.to_be_bytes()
@@ -349,10 +315,6 @@ pub(crate) const fn chunk_key(chunk: u64) -> [u8; 8] {
 /// Decodes an entry of the tree of free pages.
 pub(crate) fn decode_chunk(key: &[u8], value: &[u8]) -> Option<(u64, Bits)> {
     Some((u64::from_be_bytes(key.try_into().ok()?), Bits::decode(value)?))
-}
-
-const fn split(page: PageId) -> (u64, u64) {
-    (page.0 / CHUNK_PAGES, page.0 % CHUNK_PAGES)
 }
 
 #[cfg(test)]

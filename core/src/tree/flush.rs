@@ -1,5 +1,8 @@
 //! Flushing a tree: every changed node and value is written once, children before parents, and
 //! leaves before branches.
+//!
+//! A large transaction flushes its trees also before its commit, and reads the nodes back when it
+//! needs them.
 
 use super::child_ref::ChildRef;
 use super::edit::TreeEdit;
@@ -12,13 +15,31 @@ use crate::pager::PageWriter;
 impl TreeEdit {
     /// Writes the tree and returns the version that it is from now on.
     pub(crate) fn flush(mut self, writer: &mut PageWriter<'_>) -> Result<Arc<TreeState>> {
-        if let Some(root) = &mut self.root {
-            // Leaves get consecutive pages, and so do branches: a scan reads a few long runs.
-            let top = root.peek().map_or(0, |node| node.level());
-            (0..=top).try_for_each(|level| root.flush(level, writer))?;
-            assert!(!root.is_unwritten(), "T3: a node was not written");
-        }
+        self.flush_nodes(writer)?;
         Ok(self.into_state(writer.cache()))
+    }
+
+    /// Writes the changed nodes.
+    pub(crate) fn flush_nodes(&mut self, writer: &mut PageWriter<'_>) -> Result<()> {
+        let Some(root) = &mut self.root else { return Ok(()) };
+        // Leaves get consecutive pages, and so do branches: a scan reads a few long runs.
+        let top = root.peek().map_or(0, |node| node.level());
+        (0..=top).try_for_each(|level| root.flush(level, writer))?;
+        assert!(!root.is_unwritten(), "T3: a node was not written");
+        Ok(())
+    }
+
+    /// Drops the resident nodes of a tree whose nodes are all written.
+    pub(crate) fn evict_all(&mut self) {
+        if let Some(root) = &mut self.root {
+            assert!(!root.is_unwritten(), "T3: a node that is not written is evicted");
+            *root = root.evicted();
+        }
+    }
+
+    /// Returns the memory of the resident nodes, in bytes.
+    pub(crate) fn resident_bytes(&self) -> usize {
+        self.root.as_ref().map_or(0, ChildRef::resident_bytes)
     }
 
     /// Returns the number of pages that writing the tree takes.
@@ -67,6 +88,14 @@ impl ChildRef<Node> {
     }
 }
 
+impl ChildRef<Node> {
+    /// Returns the memory of the node if it is resident, and of those below it, in bytes.
+    fn resident_bytes(&self) -> usize {
+        let Some(node) = self.peek() else { return 0 };
+        node.charge.bytes() + node.children.iter().map(Self::resident_bytes).sum::<usize>()
+    }
+}
+
 impl Node {
     /// Writes the out-of-line values of a leaf.
     fn flush_values(&mut self, writer: &mut PageWriter<'_>) -> Result<()> {
@@ -75,6 +104,7 @@ impl Node {
             self.set_stored(index, first);
         }
         self.unwritten = Vec::new();
+        self.recharge();
         Ok(())
     }
 }

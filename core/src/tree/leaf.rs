@@ -142,6 +142,7 @@ impl Node {
             put_at(&mut self.keys.heap, at, value);
             return;
         }
+        self.drop_unwritten(index);
         let key: Box<[u8]> = self.keys.key(index).into();
         let offset = self.append_cell(&key, value);
         self.keys.set_offset(index, offset);
@@ -153,9 +154,18 @@ impl Node {
     pub(super) fn remove_entry(&mut self, index: usize) {
         let bytes = self.cell_bytes(index);
         assert!(self.level() == 0 && bytes <= self.used, "T3: {bytes} of {} bytes", self.used);
+        self.drop_unwritten(index);
         self.keys.remove(index);
         self.used -= bytes;
         self.add_dead(bytes);
+    }
+
+    /// Drops an out-of-line value that is not written: its cell becomes dead.
+    fn drop_unwritten(&mut self, index: usize) {
+        if let Payload::Unwritten(_) = self.payload(index) {
+            let at = u32_at(&self.keys.heap, self.keys.span(index).end) as usize;
+            self.unwritten[at] = Arc::from([]);
+        }
     }
 
     /// Counts dead bytes of the heap, and compacts it when they prevail.

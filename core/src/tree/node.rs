@@ -55,7 +55,8 @@ impl Node {
     // As for `InlineVec`: each call in between would copy the node again.
     #[inline(always)]
     pub(super) fn with_children(&self, children: Children<Self>) -> Self {
-        let charge = self.charge.of_copy(Self::bytes(&children, self.keys.copy_heap_bytes()));
+        let heap_bytes = self.keys.copy_heap_bytes() + self.unwritten_value_bytes();
+        let charge = self.charge.of_copy(Self::bytes(&children, heap_bytes));
         Self {
             level: self.level,
             keys: self.keys.clone(),
@@ -100,9 +101,16 @@ impl Node {
         ARC_BYTES + size_of::<Self>() + children.len() * size_of::<ChildRef<Self>>() + heap_bytes
     }
 
+    /// Returns the bytes of the out-of-line values that are not written yet.
+    fn unwritten_value_bytes(&self) -> usize {
+        let values = self.unwritten.iter();
+        values.map(|value| ARC_BYTES + size_of::<Arc<[u8]>>() + value.len()).sum()
+    }
+
     /// Counts the memory of the node after a change (G2).
     pub(super) fn recharge(&mut self) {
-        self.charge.set(Self::bytes(&self.children, self.keys.heap_bytes()));
+        let heap_bytes = self.keys.heap_bytes() + self.unwritten_value_bytes();
+        self.charge.set(Self::bytes(&self.children, heap_bytes));
     }
 
     /// Makes a node whose page is yet to be read.

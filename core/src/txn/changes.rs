@@ -64,7 +64,7 @@ pub(crate) struct EditedChanges {
 impl TxnChanges {
     /// Starts from the last commit of the writer.
     pub(crate) fn new(writer: &WriterState) -> Self {
-        let journal = Journal::new(writer.tip.log.tail().room_bytes());
+        let journal = Journal::new(writer.tip.log.tail().room());
         Self { base: Arc::clone(&writer.tip), trees: Sorted::new(), journal, failed: false }
     }
 
@@ -182,6 +182,11 @@ impl TreeChanges {
             self.edited(base)?;
         }
         Ok(self.edited.get_mut().expect("A1: it was just edited"))
+    }
+
+    /// Returns the tree if it was edited.
+    pub(crate) fn as_edited(&mut self) -> Option<&mut EditedTree> {
+        self.edited.get_mut()
     }
 
     /// Appends an operation to the journal.

@@ -74,7 +74,8 @@ pub(crate) fn checkpoint(
     };
     space.release(&plan.needs.pins, plan.needs.durable);
     let end = if fault::on(Fault::Fs06) { PageId(0) } else { changes.base.log.tail().next() };
-    let mut draft = space.draft(end);
+    let spilled = std::mem::take(&mut writer.spilled).draft;
+    let mut draft = spilled.unwrap_or_else(|| space.draft(end));
     if plan.truncate_at.is_some() {
         space.release_all();
         draft = draft.pack();
@@ -107,6 +108,8 @@ impl Checkpoint<'_> {
         let mut record = TreeEdit::of_state(&base.space);
         freed.extend(&base.log.tail().freed);
         freed.extend(&base.catalog_pages);
+        let taken_over = draft.take_over(&mut freed, self.plan.commit);
+        taken_over.map_err(|page| pager.damaged(page, Damage::Content))?;
         let mut context = EditContext { pager: &pager, freed: &mut freed };
         if let Some(end) = self.plan.truncate_at {
             relocate_all(&base, &mut trees, end, &mut context)?;
@@ -120,7 +123,8 @@ impl Checkpoint<'_> {
         let counts = !fault::on(Fault::Fs05);
         let again = if first || !counts { 0 } else { base.slot.again.saturating_add(1) };
         // The later one of two checkpoints of a commit must not need a walk.
-        let large = taken.len() > self.writer.one_sync_pages_max || !first && counts;
+        let pages = taken.len() as u64 + if fault::on(Fault::Fs33) { 0 } else { draft.spilled() };
+        let large = pages > self.writer.one_sync_pages_max as u64 || !first && counts;
         let writer = PageWriter::new(&pager, self.plan.commit, taken)?;
         let written = write_pages(writer, trees, record)?;
         self.sync_if(large, &pager)?;
@@ -235,6 +239,9 @@ impl Allocation<'_> {
     ///
     /// It terminates: the values of the record keep their size, so its nodes only become more.
     fn run(&mut self, context: &mut EditContext<'_>, pages: usize) -> Result<()> {
+        self.draft.reuse(pages);
+        context.freed.append(&mut self.draft.free_rest());
+        self.record_chunks(self.draft.changed_chunks(), context)?;
         let mut seen = 0;
         loop {
             // Freed pages are recorded before pages are taken, so that the first run has room for

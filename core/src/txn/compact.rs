@@ -119,7 +119,7 @@ fn fill(
     for (name, tree) in source.trees.iter() {
         for entry in Range::new(&source.pager, tree.root(&source.pager)?, &(..)) {
             let (key, value) = entry?;
-            changes.tree(name)?.insert(&key, &value)?;
+            changes.tree(name, None)?.insert(&key, &value)?;
             bytes += ENTRY_BYTES + key.len() + value.len();
             if bytes >= BATCH_BYTES {
                 total += bytes as u64;

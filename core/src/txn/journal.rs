@@ -20,10 +20,17 @@ pub(crate) enum Op<'a> {
     Clear,
 }
 
+/// The room of a log for a transaction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogRoom {
+    pub(crate) bytes: usize,
+    pub(crate) ops: usize,
+}
+
 /// The size of a transaction's journal, and its room in the log.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    room_bytes: usize,
+    room: LogRoom,
     /// Operations so far.
     pub(crate) ops: usize,
     /// Every operation is in the journal; `false` once one found no room.
@@ -40,13 +47,13 @@ pub(crate) struct Section<'a> {
 }
 
 impl Journal {
-    pub(crate) const fn new(room_bytes: usize) -> Self {
-        Self { room_bytes, ops: 0, complete: true }
+    pub(crate) const fn new(room: LogRoom) -> Self {
+        Self { room, ops: 0, complete: true }
     }
 
     /// Tells whether there is room for an operation.
     pub(crate) const fn has_room(&self, op: Op<'_>) -> bool {
-        self.complete && op.bytes() <= self.room_bytes
+        self.complete && op.bytes() <= self.room.bytes && self.ops < self.room.ops
     }
 
     /// Appends an operation to the others of its tree, while there is room.
@@ -55,7 +62,7 @@ impl Journal {
         if !self.complete {
             return;
         }
-        self.room_bytes -= op.bytes();
+        self.room.bytes -= op.bytes();
         self.ops += 1;
         op.encode(ops);
     }
@@ -165,7 +172,7 @@ mod tests {
             Op::Remove { key: b"removed" },
             Op::Put { key: b"", value: b"" },
         ];
-        let (mut journal, mut ops) = (Journal::new(100), Vec::new());
+        let (mut journal, mut ops) = (Journal::new(LogRoom { bytes: 100, ops: 4 }), Vec::new());
         all.into_iter().for_each(|op| journal.append(op, &mut ops));
         assert_eq!((journal.complete, journal.ops), (true, 4));
         let mut writer = Writer::default();
@@ -181,12 +188,17 @@ mod tests {
 
     #[test]
     fn a_transaction_too_large_for_the_log_is_not_complete() {
-        let (mut journal, mut ops) = (Journal::new(20), Vec::new());
+        let (mut journal, mut ops) = (Journal::new(LogRoom { bytes: 20, ops: 9 }), Vec::new());
         journal.append(Op::Put { key: b"k", value: b"0123456789" }, &mut ops);
         assert!(journal.complete);
         journal.append(Op::Remove { key: b"k" }, &mut ops);
         assert!(!journal.complete);
         journal.append(Op::Clear, &mut ops);
         assert!(!journal.complete);
+        let (mut journal, mut ops) = (Journal::new(LogRoom { bytes: 20, ops: 1 }), Vec::new());
+        journal.append(Op::Clear, &mut ops);
+        assert!(journal.complete);
+        journal.append(Op::Clear, &mut ops);
+        assert!(!journal.complete && ops.len() == 1);
     }
 }

@@ -11,6 +11,7 @@
 //! Reading it: [`super::log_reader`]. Format: docs/format.md#log. Check: `sim::check::crash`.
 
 use super::failure::{Failure, WriteResult};
+use super::journal::LogRoom;
 use super::log_reader::LogScan;
 use crate::conc::{Guard, Mutex};
 use crate::crypto::{Batch, HEAD_BYTES};
@@ -167,8 +168,13 @@ impl LogTail {
         Ok(())
     }
 
+    /// Returns the room for a transaction.
+    pub(crate) fn room(&self) -> LogRoom {
+        LogRoom { bytes: self.room_bytes(), ops: self.ops_max.saturating_sub(self.ops) }
+    }
+
     /// Returns how many bytes of changes a transaction may append.
-    pub(crate) fn room_bytes(&self) -> usize {
+    fn room_bytes(&self) -> usize {
         let pages = usize::try_from(self.end.0.saturating_sub(self.next.0)).unwrap_or_default();
         // Less a half, for the fields of a record beside the changes.
         (pages * LOG_BODY_BYTES).saturating_sub(LOG_BODY_BYTES / 2 + self.buffered_bytes())
@@ -198,6 +204,11 @@ impl LogTail {
         let buffered = self.buffered.as_ref();
         let pages = buffered.map_or(0, |buffered| log_pages(buffered.changes.len()));
         PageId(self.next.0 + pages as u64)
+    }
+
+    /// Returns the page behind the last that the log has allocated.
+    pub(crate) const fn allocated(&self) -> PageId {
+        self.allocated
     }
 
     /// Tells whether the log holds a commit, written or buffered.

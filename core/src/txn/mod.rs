@@ -16,7 +16,7 @@
 //!
 //! Each file imports only from those before it: `pins`, `group_commit`, `wait_graph`,
 //! `writer_lock`, `journal`, `log_reader`, `failure`, `log`, `trees`, `state`, `options`, `header`,
-//! `replay`, `writer`, `new_file`, `recover`, `open`, `changes`, `checkpoint`, `in_place`,
+//! `replay`, `writer`, `new_file`, `recover`, `open`, `changes`, `spill`, `checkpoint`, `in_place`,
 //! `commit`, `close`, `shared`, `snapshot`, `write`, `tree_reader`, `compact`, `store`.
 //!
 //! Format: docs/format.md#commit. Model: `models::store`. Check: `sim::check::crash`.
@@ -41,6 +41,7 @@ mod recover;
 mod replay;
 mod shared;
 mod snapshot;
+mod spill;
 mod state;
 mod store;
 mod tree_reader;
@@ -57,7 +58,7 @@ pub(crate) use failure::Failure;
 pub(crate) use header::{SLOT_PAGES, prelude_places, read_slot};
 pub(crate) use header::{check_header, newest_base};
 #[cfg(test)]
-pub(crate) use journal::{Journal, put_section};
+pub(crate) use journal::{Journal, LogRoom, put_section};
 #[cfg(any(test, feature = "inspect"))]
 pub(crate) use journal::{Op, section};
 pub(crate) use log_reader::{LogReader, scan_log};

@@ -119,6 +119,7 @@ pub(crate) fn format(
     let mut writer =
         WriterState::new(Arc::new(CommitState::load(pager, slot)?), SLOT_PAGES[0], true);
     writer.one_sync_pages_max = options.one_sync_pages_max;
+    writer.spill_bytes_min = options.spill_bytes_min;
     writer.log_limits = Some(options.log_limits());
     Ok(writer)
 }

@@ -38,6 +38,7 @@ pub(crate) fn open(options: &StoreOptions, path: &Path, mode: OpenMode) -> Resul
     let (mut writer, opened) = recover(&pager, mode, log_limits)?;
     writer.unsynced_name = Some((Arc::clone(&options.vfs), resolved));
     writer.one_sync_pages_max = options.one_sync_pages_max;
+    writer.spill_bytes_min = options.spill_bytes_min;
     Ok(OpenedFile { format_version: prelude.version, writer, opened })
 }
 

@@ -1,7 +1,7 @@
 //! Options of a store.
 
 use super::log::{BUFFERED_BYTES_MAX, LogLimits};
-use super::state::ONE_SYNC_PAGES_MAX;
+use super::state::{ONE_SYNC_PAGES_MAX, SPILL_BYTES_MIN};
 use crate::conc::Arc;
 use crate::crypto::{FileSealer, Key, OsRandom, RandomSource};
 use crate::page::LOG_PAGES_MAX;
@@ -34,6 +34,7 @@ pub struct StoreOptions {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) random_source: Arc<dyn RandomSource>,
     pub(crate) one_sync_pages_max: usize,
+    pub(crate) spill_bytes_min: usize,
     pub(crate) log_pages_max: u64,
     pub(crate) buffered_bytes_max: usize,
 }
@@ -60,6 +61,7 @@ impl StoreOptions {
             vfs: Arc::new(OsVfs),
             random_source: Arc::new(OsRandom),
             one_sync_pages_max: ONE_SYNC_PAGES_MAX,
+            spill_bytes_min: SPILL_BYTES_MIN,
             log_pages_max: LOG_PAGES_MAX,
             buffered_bytes_max: BUFFERED_BYTES_MAX,
         }
@@ -72,7 +74,8 @@ impl StoreOptions {
         self
     }
 
-    /// Bounds the memory for decoded pages, in bytes. Pages in use come on top.
+    /// Bounds the memory for decoded pages, in bytes. Pages in use come on top. A transaction that
+    /// changes more pages than that writes them before it commits.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.cache_bytes_max = bytes;
@@ -108,6 +111,15 @@ impl StoreOptions {
     #[must_use]
     pub fn one_sync_pages(mut self, pages: usize) -> Self {
         self.one_sync_pages_max = pages.min(ONE_SYNC_PAGES_MAX);
+        self
+    }
+
+    /// Lowers the least size of the changes that a large transaction writes before its commit, so
+    /// that checks reach it often.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn spill_bytes(mut self, bytes: usize) -> Self {
+        self.spill_bytes_min = bytes.min(SPILL_BYTES_MIN);
         self
     }
 

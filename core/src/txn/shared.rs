@@ -154,7 +154,8 @@ impl<S: Deref<Target = SharedStore>> DerefMut for WriteGuard<S> {
 
 impl<S: Deref<Target = SharedStore>> Drop for WriteGuard<S> {
     fn drop(&mut self) {
-        if let Some(writer) = self.writer.take() {
+        if let Some(mut writer) = self.writer.take() {
+            writer.cancel_spill();
             self.shared.lock.unlock(writer);
         }
     }

@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 /// Most pages that a checkpoint writes with one sync; opening walks as many at most.
 pub(crate) const ONE_SYNC_PAGES_MAX: usize = 1024;
 
+/// Least bytes of changed nodes that a transaction spills at once.
+pub(crate) const SPILL_BYTES_MIN: usize = 1 << 20;
+
 /// A commit. It never changes.
 #[derive(Clone, Debug)]
 pub(crate) struct CommitState {

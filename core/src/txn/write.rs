@@ -5,10 +5,14 @@ use super::commit::{Durability, Stage, commit};
 use super::journal::{Journal, Op};
 use super::log::Appended;
 use super::shared::{SharedStore, WriteGuard};
+use super::spill::Spiller;
 use super::state::{BaseTree, CommitState};
+use super::writer::{Versions, WriterState};
 use crate::conc::Arc;
 use crate::error::{ArgumentError, Error, Result};
 use crate::fault::{self, Fault};
+#[cfg(any(test, feature = "inspect"))]
+use crate::space::Draft;
 use crate::tree::{Bytes, EditContext, Range, TreeEdit};
 use crate::unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};
 use std::ops::RangeBounds;
@@ -29,7 +33,12 @@ pub struct TreeMut<'a> {
     changes: &'a mut TreeChanges,
     journal: &'a mut Journal,
     failed: &'a mut bool,
+    /// `None` if the transaction is known to be small.
+    spiller: Option<Spiller<'a>>,
 }
+
+/// The writer that a transaction holds, and the versions that it adds to.
+type Writing<'a> = (&'a Versions, &'a mut WriterState);
 
 /// A commit that has its number, while its transaction still holds the writer lock. The commit may
 /// not be durable or visible yet.
@@ -115,12 +124,18 @@ fn roll_back(
 }
 
 impl TxnChanges {
-    /// Returns the tree of a name, empty if the base does not have it.
-    pub(crate) fn tree(&mut self, name: &str) -> Result<TreeMut<'_>> {
+    /// Returns the tree of a name, empty if the base does not have it. With a writer, the changes
+    /// may spill.
+    pub(crate) fn tree<'a>(
+        &'a mut self,
+        name: &str,
+        writing: Option<Writing<'a>>,
+    ) -> Result<TreeMut<'a>> {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             return Err(ArgumentError::TreeName { bytes: name.len() }.into());
         }
         let Self { base, trees, journal, failed } = self;
+        let base: &Arc<CommitState> = base;
         if !trees.contains_key(name) {
             let (name, tree) = match base.trees.entry(name) {
                 Some((name, tree)) => (Arc::clone(name), Some(&**tree)),
@@ -128,8 +143,16 @@ impl TxnChanges {
             };
             trees.insert(name, TreeChanges::new(tree));
         }
+        let mut spiller = writing.map(|(versions, writer)| Spiller { base, versions, writer });
+        if let Some(spiller) =
+            spiller.as_mut().filter(|it| !journal.complete && !*failed && it.is_due())
+        {
+            let mut edited: Vec<_> =
+                trees.values_mut().filter_map(TreeChanges::as_edited).collect();
+            spiller.run(&mut edited).inspect_err(|_| *failed = true)?;
+        }
         let changes = trees.get_mut(name).expect("A1: the tree was just inserted");
-        Ok(TreeMut { base: base.base_tree(name), changes, journal, failed })
+        Ok(TreeMut { base: base.base_tree(name), changes, journal, failed, spiller })
     }
 }
 
@@ -137,6 +160,12 @@ impl WriteTxn {
     pub(crate) fn new(guard: WriteGuard<Arc<SharedStore>>) -> Self {
         let changes = TxnChanges::new(&guard);
         Self { guard, changes }
+    }
+
+    /// Returns the number of pages that were written before the commit, and are needed.
+    #[cfg(any(test, feature = "inspect"))]
+    pub(crate) fn spilled_pages(&self) -> u64 {
+        self.guard.spilled.draft.as_ref().map_or(0, Draft::spilled)
     }
 
     pub(super) const fn changes(&self) -> &TxnChanges {
@@ -147,10 +176,12 @@ impl WriteTxn {
     /// removing its last entry deletes it.
     ///
     /// # Errors
-    /// [`ArgumentError::TreeName`] if the name is empty or too long.
+    /// [`ArgumentError::TreeName`] if the name is empty or too long; if the transaction is larger
+    /// than the cache, and the disk is full or fails, and then it can only be dropped.
     pub fn tree(&mut self, name: &str) -> Result<TreeMut<'_>> {
         self.guard.move_here();
-        self.changes.tree(name)
+        let (shared, writer) = self.guard.parts();
+        self.changes.tree(name, Some((&shared.versions, writer)))
     }
 
     /// Makes the changes durable, all or none, and returns the commit's number. A transaction that
@@ -240,7 +271,8 @@ impl TreeMut<'_> {
     ///
     /// # Errors
     /// [`ArgumentError`] if key or value are too long; otherwise if a page cannot be read or is
-    /// damaged, and then the transaction can only be dropped.
+    /// damaged, or if the transaction is larger than the cache and the disk is full or fails. The
+    /// transaction can then only be dropped.
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
         if key.len() > KEY_BYTES_MAX {
             return Err(ArgumentError::KeyTooLong { bytes: key.len() }.into());
@@ -289,7 +321,15 @@ impl TreeMut<'_> {
         &mut self,
         body: impl FnOnce(&mut TreeEdit, &mut EditContext<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.attempt(|tree| tree.changes.edited_mut(tree.base)?.edit(tree.base.pager, body))
+        self.attempt(|tree| {
+            let edited = tree.changes.edited_mut(tree.base)?;
+            let outcome = edited.edit(tree.base.pager, body)?;
+            let spiller = tree.spiller.as_mut().filter(|_| !tree.journal.complete);
+            if let Some(spiller) = spiller.filter(|spiller| spiller.is_due()) {
+                spiller.run(&mut [edited])?;
+            }
+            Ok(outcome)
+        })
     }
 
     /// Runs an operation that can fail half-way.

@@ -6,12 +6,12 @@ use super::header::{other_slot, write_slot};
 use super::log::LogLimits;
 use super::pins::Published;
 use super::replay::{PendingLog, Replayed};
-use super::state::{CommitState, ONE_SYNC_PAGES_MAX};
+use super::state::{CommitState, ONE_SYNC_PAGES_MAX, SPILL_BYTES_MIN};
 use crate::conc::Arc;
 use crate::error::{Error, Result};
 use crate::fault::{self, Fault};
 use crate::page::HeaderSlot;
-use crate::space::{Pins, Space};
+use crate::space::{Draft, Pins, Space};
 use crate::unit::{CommitId, PageId};
 use crate::vfs::Vfs;
 use std::path::PathBuf;
@@ -78,6 +78,10 @@ impl Versions {
 pub(crate) struct WriterState {
     /// Read from the space tree on first use.
     pub(crate) space: Option<Space>,
+    /// The pages that the open transaction wrote before its commit.
+    pub(crate) spilled: Spilled,
+    /// A transaction spills no fewer bytes of changed nodes at once.
+    pub(crate) spill_bytes_min: usize,
     /// The last commit, which may not be durable yet: the next transaction starts from it.
     pub(crate) tip: Arc<CommitState>,
     /// Number of times that the writer lock was taken.
@@ -107,6 +111,14 @@ pub(crate) struct WriterState {
     pub(crate) poisoned: bool,
 }
 
+/// The pages that the open transaction has spilled.
+#[derive(Debug, Default)]
+pub(crate) struct Spilled {
+    pub(crate) draft: Option<Draft>,
+    /// Bytes of all nodes in memory at which the transaction is examined again.
+    pub(crate) next_bytes: usize,
+}
+
 /// The states that are still needed: the commits that readers may need, and the last durable one.
 #[derive(Clone, Debug)]
 pub(crate) struct Needs {
@@ -119,6 +131,8 @@ impl WriterState {
     pub(crate) fn new(tip: Arc<CommitState>, slot_page: PageId, slots_agree: bool) -> Self {
         Self {
             space: None,
+            spilled: Spilled::default(),
+            spill_bytes_min: SPILL_BYTES_MIN,
             tip,
             lock_count: 0,
             in_place: None,

@@ -34,6 +34,8 @@ pub(super) const CHECK: Check = Check {
         "kill, read, power loss",
         "committed after a recovery",
         "lost commit repeated with a small change",
+        "crash in a transaction that spilled",
+        "crash in the commit of a transaction that spilled",
     ],
     distribution: Distribution {
         mix: &[
@@ -66,6 +68,7 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     for (step, op) in plan.ops.iter().enumerate() {
         harness.step = step;
         let before = harness.model.committed().clone();
+        let has_spilled = harness.has_spilled();
         match op.kind {
             OpKind::Kill | OpKind::PowerLoss => {
                 harness.crash(*op).map_err(|error| unexpected(error, C8.id).at(step))?;
@@ -74,6 +77,11 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
         }
         let forks = harness.fs.take_forks();
         if !forks.is_empty() {
+            if has_spilled && op.kind == OpKind::Commit {
+                harness.probe.mark("crash in the commit of a transaction that spilled");
+            } else if harness.has_spilled() {
+                harness.probe.mark("crash in a transaction that spilled");
+            }
             let states = [before, harness.model.committed().clone()];
             let disk = harness.fs.disk();
             let mut tester = CrashTester { world: &world, probe: harness.probe };

@@ -33,6 +33,8 @@ pub(super) const CHECK: Check = Check {
         "power loss after a failure",
         "power loss after every call of a failed commit",
         "operation of a transaction failed",
+        "spilling failed",
+        "commit of a transaction that spilled failed",
     ],
     distribution: Distribution {
         mix: &[
@@ -170,6 +172,9 @@ impl FailingStore<'_> {
     fn commit_failed(&mut self) -> Result<(), Violation> {
         match self.harness.act(Op::new(OpKind::Commit, [0; 3])) {
             Err(CheckError::Store(Error::TransactionFailed)) => {
+                if self.harness.fs.failed().is_some_and(|it| it.call == Call::Write) {
+                    self.harness.probe.mark("spilling failed");
+                }
                 self.harness.probe.mark("operation of a transaction failed");
                 Ok(())
             }

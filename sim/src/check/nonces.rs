@@ -27,6 +27,7 @@ pub(super) const CHECK: Check = Check {
         "page rewritten",
         "page rewritten with the same content",
         "compacted",
+        "transaction spilled",
     ],
     distribution: Distribution {
         mix: &[
@@ -99,14 +100,10 @@ struct ObservedStore<'w> {
 impl ObservedStore<'_> {
     fn step(&mut self, op: Op, eavesdropper: &mut Eavesdropper) -> Result<(), CheckError> {
         let (model, before) = (self.harness.model.clone(), self.harness.fs.disk());
-        let books = match op.kind {
-            OpKind::Commit => Some(ledger(&self.harness.store().snapshot())?),
-            _ => None,
-        };
-        let needed = books.map_or_else(NeededPages::default, |books| NeededPages {
-            pages: books.reachable.into_iter().collect(),
-            log: books.log.into_iter().collect(),
-        });
+        let mut needed = NeededPages::default();
+        if op.kind == OpKind::Commit {
+            needed = self.needed_pages()?;
+        }
         match op.kind {
             OpKind::Kill | OpKind::PowerLoss => self.harness.crash(op)?,
             OpKind::KeepCopy => {
@@ -120,6 +117,10 @@ impl ObservedStore<'_> {
             self.harness.probe.mark("compacted");
         }
         let written = self.harness.fs.take_writes();
+        if self.harness.writing() && !written.is_empty() {
+            // The transaction spilled.
+            needed = self.needed_pages()?;
+        }
         check_in_place(&written, &needed, &before)?;
         eavesdropper.observe(&written, self.harness.probe)?;
         let forks = self.harness.fs.take_forks();
@@ -127,6 +128,14 @@ impl ObservedStore<'_> {
             self.retry((op, &forks), &model, eavesdropper)?;
         }
         Ok(())
+    }
+
+    fn needed_pages(&self) -> Result<NeededPages, CheckError> {
+        let books = ledger(&self.harness.store().snapshot())?;
+        Ok(NeededPages {
+            pages: books.reachable.into_iter().collect(),
+            log: books.log.into_iter().collect(),
+        })
     }
 
     /// Crashes during the last commit and continues from there: the same page and commit numbers

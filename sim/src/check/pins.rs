@@ -25,6 +25,9 @@ pub(super) const CHECK: Check = Check {
         "pages reused",
         "file size stable under updates",
         "closed with few free pages",
+        "committed a transaction that spilled",
+        "rolled back a transaction that spilled",
+        "transaction spilled beside a snapshot",
     ],
     distribution: Distribution {
         mix: &[
@@ -35,6 +38,7 @@ pub(super) const CHECK: Check = Check {
             (OpKind::Prune, 5),
             (OpKind::Get, 4),
             (OpKind::Commit, 10),
+            (OpKind::Abort, 1),
             (OpKind::TakeSnapshot, 5),
             (OpKind::CloneSnapshot, 2),
             (OpKind::ReadSnapshot, 3),
@@ -108,6 +112,9 @@ impl PageAccounts {
                 }
             }
             _ => harness.act(op)?,
+        }
+        if harness.has_spilled() && !harness.snapshots.is_empty() {
+            harness.probe.mark("transaction spilled beside a snapshot");
         }
         self.written(harness, number)?;
         match op.kind {

@@ -129,8 +129,9 @@ pub(super) const F4: Invariant = promise(
 );
 pub(super) const G3: Invariant = promise(
     "G3",
-    "An open store takes no more memory than the cache budget, the changes of the open transaction \
-     and a constant; commits beside a snapshot leave nothing behind.",
+    "An open store takes no more memory than the cache budget, an eighth of it, what the open \
+     transaction needs beside nodes, and a constant; commits beside a snapshot leave nothing \
+     behind.",
 );
 pub(super) const L1: Invariant = promise(
     "L1",

@@ -110,9 +110,10 @@ impl World {
         let entropy = SimEntropy::new(self.rng(Rng::next));
         let options =
             StoreOptions::new().vfs(Arc::new(fs.clone())).random_source(Arc::new(entropy));
-        // Sometimes with a tiny cache, or with every commit on the path of large commits.
+        // Sometimes with a tiny cache, so that transactions spill, or with every commit on the path
+        // of large commits.
         let options = match self.salt >> 29 {
-            0 => options.cache_bytes(8 << 10),
+            0 | 2 => options.cache_bytes(8 << 10).spill_bytes(4 << 10),
             1 => options.one_sync_pages(2),
             _ => options,
         };

@@ -31,6 +31,8 @@ pub(super) const CHECK: Check = Check {
         "commits beside snapshots of two commits",
         "commits beside a snapshot, without a log",
         "transactions larger than the cache",
+        "one transaction larger than the cache",
+        "one transaction larger than the cache, rolled back",
         "transactions larger than the cache, beside a snapshot",
         "scan of more than the cache",
         "compaction beside a snapshot",
@@ -71,6 +73,12 @@ const CONSTANT_BYTES: usize = 1 << 20;
 /// path, and the entries that share its leaf.
 const OPERATION_BYTES: usize = 3 * 8192;
 
+/// Operations of a transaction for which the log may have room.
+const LOG_OPS_MAX: usize = 64;
+
+/// Memory that changed nodes take at least before they are written: an eighth of the budget.
+const SPILL_BYTES: usize = BUDGET_BYTES / 8;
+
 /// Memory of a closed store.
 const CLOSED_BYTES: usize = 4096;
 
@@ -107,6 +115,35 @@ fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
     bounded.close().map_err(|error| unexpected(error, A1.id).at(plan.ops.len()))
 }
 
+/// The changes of the open transaction.
+#[derive(Debug, Default)]
+struct OwnChanges {
+    ops: usize,
+    bytes: usize,
+    /// Bytes of the largest operation.
+    largest: usize,
+}
+
+impl OwnChanges {
+    /// Adds operations of at most so many bytes each.
+    const fn add(&mut self, ops: usize, bytes: usize) {
+        self.ops += ops;
+        self.bytes += ops * bytes;
+        if bytes > self.largest {
+            self.largest = bytes;
+        }
+    }
+
+    /// Returns the memory that they may take. If the log has no room for them, the transaction
+    /// writes its changed nodes when they take more than their part of the budget.
+    fn bytes_max(&self) -> usize {
+        if self.ops <= LOG_OPS_MAX {
+            return self.bytes;
+        }
+        self.bytes.min(SPILL_BYTES + 2 * self.largest)
+    }
+}
+
 /// A store whose memory is counted.
 struct Bounded<'w> {
     world: &'w World,
@@ -117,8 +154,7 @@ struct Bounded<'w> {
     store: Option<Store>,
     txn: Option<WriteTxn>,
     snapshots: Vec<StoreSnapshot>,
-    /// Memory that the open transaction may take.
-    own_bytes: usize,
+    own: OwnChanges,
     loads: usize,
     /// Makes the values of two times differ.
     stamp: u32,
@@ -136,7 +172,7 @@ impl<'w> Bounded<'w> {
             store: None,
             txn: None,
             snapshots: Vec::new(),
-            own_bytes: 0,
+            own: OwnChanges::default(),
             loads: 0,
             stamp: 0,
         };
@@ -151,7 +187,8 @@ impl<'w> Bounded<'w> {
         let (world, fs) = (self.world, &self.fs);
         let store = self.memory.count(|| {
             let entropy = SimEntropy::new(world.rng(Rng::next));
-            let options = world.options(fs).cache_bytes(BUDGET_BYTES).log_pages(log_pages(world));
+            let options = world.options(fs).cache_bytes(BUDGET_BYTES).spill_bytes(SPILL_BYTES);
+            let options = options.log_pages(log_pages(world));
             let options = options.vfs(Arc::new(UncountedFs(fs.clone())));
             open(&options.random_source(Arc::new(entropy)))
         })?;
@@ -174,7 +211,8 @@ impl<'w> Bounded<'w> {
             }
             OpKind::Clear => {
                 let tree = self.world.domain.tree(op.a);
-                self.edit(usize::from(u8::MAX) * OPERATION_BYTES, |txn| txn.tree(tree)?.clear())?;
+                let bytes = usize::from(u8::MAX) * OPERATION_BYTES;
+                self.edit((1, bytes), |txn| txn.tree(tree)?.clear())?;
             }
             OpKind::Abort => self.abort(),
             OpKind::Commit => self.commit(durability(op.a))?,
@@ -202,13 +240,13 @@ impl<'w> Bounded<'w> {
         self.store.as_ref().expect("the store is open")
     }
 
-    /// Changes the store in the open transaction, which may take so many bytes more.
+    /// Changes the store in the open transaction by operations of at most so many bytes each.
     fn edit<T>(
         &mut self,
-        bytes: usize,
+        (ops, bytes): (usize, usize),
         body: impl FnOnce(&mut WriteTxn) -> Result<T, Error>,
     ) -> Result<(), CheckError> {
-        self.own_bytes += bytes;
+        self.own.add(ops, bytes);
         let Self { memory, store, txn, .. } = self;
         let store = store.as_ref().expect("the store is open");
         memory.count(|| {
@@ -226,24 +264,24 @@ impl<'w> Bounded<'w> {
         let (tree, key) = (world.domain.tree(op.a), world.domain.run(op.b, index));
         let value = world.value(op.c.wrapping_add(index), self.stamp | u32::from(index));
         let bytes = OPERATION_BYTES + 2 * (key.len() + value.len());
-        self.edit(bytes, |txn| txn.tree(tree)?.insert(&key, &value))
+        self.edit((1, bytes), |txn| txn.tree(tree)?.insert(&key, &value))
     }
 
     fn remove(&mut self, op: Op, index: u8) -> Result<(), CheckError> {
         let (tree, key) = (self.world.domain.tree(op.a), self.world.domain.run(op.b, index));
-        self.edit(OPERATION_BYTES, |txn| txn.tree(tree)?.remove(&key))
+        self.edit((1, OPERATION_BYTES), |txn| txn.tree(tree)?.remove(&key))
     }
 
     fn abort(&mut self) {
         let txn = self.txn.take();
         self.memory.count(|| drop(txn));
-        self.own_bytes = 0;
+        self.own = OwnChanges::default();
     }
 
     fn commit(&mut self, durability: Durability) -> Result<(), CheckError> {
         let Some(txn) = self.txn.take() else { return Ok(()) };
         self.memory.count(|| txn.commit_with(durability))?;
-        self.own_bytes = 0;
+        self.own = OwnChanges::default();
         self.check_pages()
     }
 
@@ -301,7 +339,7 @@ impl<'w> Bounded<'w> {
             }
             let Some(txn) = self.txn.take() else { continue };
             self.memory.count(|| txn.commit_with(durability))?;
-            self.own_bytes = 0;
+            self.own = OwnChanges::default();
             self.note_pages()?;
             let quarter = &mut least[number * 4 / STEADY_COMMITS];
             *quarter = (*quarter).min(self.beside_cache());
@@ -335,7 +373,8 @@ impl<'w> Bounded<'w> {
         }
     }
 
-    /// Commits transactions that together are much larger than the cache.
+    /// Commits transactions that together are much larger than the cache, or one such transaction,
+    /// or rolls it back.
     fn load(&mut self, op: Op) -> Result<(), CheckError> {
         if self.loads == LOADS_MAX {
             return Ok(());
@@ -344,10 +383,11 @@ impl<'w> Bounded<'w> {
         self.abort();
         let tree = self.world.domain.tree(op.a);
         let value = self.world.domain.value_of(LOAD_VALUE_BYTES, self.stamp);
+        let in_one = op.b & 2 == 0;
         for number in 0..LOAD_TRANSACTIONS {
             let first = u32::try_from(number).unwrap_or_default() * LOAD_ENTRIES;
-            let bytes = 2 * LOAD_VALUE_BYTES * LOAD_ENTRIES as usize + OPERATION_BYTES;
-            self.edit(bytes, |txn| {
+            let bytes = 2 * LOAD_VALUE_BYTES + OPERATION_BYTES;
+            self.edit((LOAD_ENTRIES as usize, bytes), |txn| {
                 let mut tree = txn.tree(tree)?;
                 for entry in first..first + LOAD_ENTRIES {
                     // In order, or in an order that looks random.
@@ -357,14 +397,30 @@ impl<'w> Bounded<'w> {
                 }
                 Ok(())
             })?;
-            self.commit(durability(op.c))?;
+            if !in_one {
+                self.commit(durability(op.c))?;
+            }
             self.check_memory()?;
+        }
+        if in_one {
+            return self.end_load(op);
         }
         self.probe.mark(match self.snapshots.len() {
             0 => "transactions larger than the cache",
             _ => "transactions larger than the cache, beside a snapshot",
         });
         Ok(())
+    }
+
+    /// Ends a transaction that is larger than the cache.
+    fn end_load(&mut self, op: Op) -> Result<(), CheckError> {
+        if op.c & 6 == 0 {
+            self.probe.mark("one transaction larger than the cache, rolled back");
+            self.abort();
+            return self.check_pages();
+        }
+        self.probe.mark("one transaction larger than the cache");
+        self.commit(durability(op.c))
     }
 
     fn compact(&mut self) -> Result<(), CheckError> {
@@ -402,7 +458,7 @@ impl<'w> Bounded<'w> {
         if self.store.is_none() {
             return Ok(());
         }
-        let (bytes, own) = (self.memory.live_bytes(), self.own_bytes);
+        let (bytes, own) = (self.memory.live_bytes(), self.own.bytes_max());
         if bytes <= BUDGET_BYTES + CONSTANT_BYTES + own {
             return Ok(());
         }

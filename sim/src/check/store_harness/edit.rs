@@ -3,6 +3,7 @@
 use super::{StoreHarness, describe};
 use crate::check::compare::{CheckError, refusal, same, same_value};
 use crate::check::definition::Violation;
+use fastness::inspect::spilled_pages;
 use fastness::{CommitId, Error, WriteTxn};
 use fastness_models::domain::{KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};
 use fastness_models::store::{Store as Model, StoreOutcome, StoreState};
@@ -16,6 +17,26 @@ impl StoreHarness<'_> {
             self.model.begin();
         }
         Ok(self.txn.as_mut().expect("a transaction is open"))
+    }
+
+    /// Runs one operation that changes the transaction.
+    pub(in crate::check) fn edit(&mut self, op: Op) -> Result<(), CheckError> {
+        let outcome = match op.kind {
+            OpKind::Insert => self.insert(op, 0),
+            OpKind::Remove => self.remove(op, 0),
+            OpKind::Clear => self.clear(op),
+            OpKind::Fill => self.run(op, Self::insert),
+            _ => self.run(op, Self::remove),
+        };
+        if self.has_spilled() {
+            self.probe.mark("transaction spilled");
+        }
+        outcome
+    }
+
+    /// Returns whether the open transaction has written pages before its commit.
+    pub(in crate::check) fn has_spilled(&self) -> bool {
+        self.txn.as_ref().is_some_and(|txn| spilled_pages(txn) > 0)
     }
 
     pub(in crate::check) fn run(
@@ -76,9 +97,16 @@ impl StoreHarness<'_> {
         &mut self,
         how: impl FnOnce(WriteTxn) -> Result<CommitId, Error>,
     ) -> Result<(), CheckError> {
+        let has_spilled = self.has_spilled();
         let Some(txn) = self.txn.take() else { return Ok(()) };
         let changed = self.model.has_changes();
         let outcome = how(txn);
+        if has_spilled {
+            self.probe.mark(match &outcome {
+                Ok(_) => "committed a transaction that spilled",
+                Err(_) => "commit of a transaction that spilled failed",
+            });
+        }
         self.check_books()?;
         let commit = match outcome {
             Ok(commit) => commit,
@@ -118,6 +146,9 @@ impl StoreHarness<'_> {
 
     /// Drops the transaction.
     pub(in crate::check) fn abort(&mut self) {
+        if self.has_spilled() {
+            self.probe.mark("rolled back a transaction that spilled");
+        }
         if let Some(txn) = self.txn.take() {
             txn.abort();
             self.model.abort();

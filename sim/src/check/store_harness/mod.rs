@@ -112,18 +112,16 @@ impl<'w> StoreHarness<'w> {
     /// Runs one operation of the store alphabet; other kinds do nothing.
     pub(super) fn act(&mut self, op: Op) -> Result<(), CheckError> {
         match op.kind {
-            OpKind::Insert => self.insert(op, 0),
-            OpKind::Remove => self.remove(op, 0),
-            OpKind::Clear => self.clear(op),
-            OpKind::Fill => self.run(op, Self::insert),
-            OpKind::Prune => self.run(op, Self::remove),
+            OpKind::Insert | OpKind::Remove | OpKind::Clear | OpKind::Fill | OpKind::Prune => {
+                self.edit(op)
+            }
             OpKind::Get => self.get(op),
             OpKind::Range => self.range(op),
             OpKind::Ends | OpKind::Len => self.ends(op),
             OpKind::Commit => self.commit(),
             OpKind::Abort => {
                 self.abort();
-                Ok(())
+                self.check_books()
             }
             OpKind::TakeSnapshot
             | OpKind::CloneSnapshot
