@@ -10,7 +10,7 @@ mod reseal;
 mod sealer;
 
 pub use crate::object::visits::visits;
-pub use crate::table::limits::{Limits, set_limits};
+pub use crate::table::limits::{Limits, limits, set_limits};
 pub use crate::table::trees::{Holds, trees};
 pub use decode::{decode_log, decode_page, decode_prelude, decode_slot};
 pub use dump::{dump_file, dump_page};

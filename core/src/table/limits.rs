@@ -51,9 +51,7 @@ pub(crate) const fn limits() -> Limits {
 }
 
 #[cfg(any(test, feature = "inspect"))]
-pub(crate) use settable::limits;
-#[cfg(any(test, feature = "inspect"))]
-pub use settable::set_limits;
+pub use settable::{limits, set_limits};
 
 #[cfg(any(test, feature = "inspect"))]
 mod settable {
@@ -65,7 +63,8 @@ mod settable {
     }
 
     /// Returns the limits of this thread.
-    pub(crate) fn limits() -> Limits {
+    #[must_use]
+    pub fn limits() -> Limits {
         LIMITS.get()
     }
 

@@ -156,8 +156,8 @@ pub(super) const Q3: Invariant =
     promise("Q3", "Every object that meets a condition is among the candidates of the query plan.");
 pub(super) const Q4: Invariant = promise(
     "Q4",
-    "A query visits at most twice the objects and index entries that a full scan visits, and a \
-     constant number more.",
+    "A query visits at most one and a half times the objects and index entries that a full scan \
+     visits, and a constant number more.",
 );
 pub(super) const S1: Invariant =
     promise("S1", "Every page is in use or free in a commit, never both, never neither.");

@@ -156,6 +156,7 @@ const fn is_edit(kind: OpKind) -> bool {
     matches!(
         kind,
         OpKind::Create
+            | OpKind::Fill
             | OpKind::Upsert
             | OpKind::Update
             | OpKind::Set
