@@ -12,10 +12,9 @@ use super::counted::CountedVfs;
 use super::hostile::{claim_commit, claim_pages, share_pages, share_values};
 use super::sparse::{Image, file_key};
 use fastness::inspect;
-use fastness::vfs::{Access, MemoryVfs, Vfs as _};
+use fastness::vfs::MemoryVfs;
 use fastness::{Error, FileErrorCause, PAGE_BYTES, Store, StoreOptions, StoreSnapshot};
-use fastness_testkit::CountingRandom;
-use std::path::Path;
+use fastness_testkit::{CountingRandom, read_file};
 use std::sync::Arc;
 
 const PLACE: &str = "fuzzed.fastness";
@@ -31,6 +30,11 @@ pub(super) struct FuzzedFile {
 impl FuzzedFile {
     /// Makes the file of an input.
     pub(super) fn of_input(input: &[u8]) -> Self {
+        Self::with_cache(input, 1 << 20)
+    }
+
+    /// Makes the file of an input, to be read with a cache of so many bytes.
+    fn with_cache(input: &[u8], cache_bytes: usize) -> Self {
         let image = Image::read(input);
         let (encrypted, is_sparse) = (image.is_encrypted(), image.is_sparse());
         let bytes = image.into_file();
@@ -38,7 +42,7 @@ impl FuzzedFile {
         let mut options = StoreOptions::new()
             .vfs(Arc::new(vfs.clone()))
             .random_source(Arc::new(CountingRandom::default()))
-            .cache_bytes(1 << 20);
+            .cache_bytes(cache_bytes);
         if encrypted {
             options = options.key(file_key());
         }
@@ -61,6 +65,28 @@ impl FuzzedFile {
 /// # Panics
 /// If D4 or T6 is violated.
 pub fn file(bytes: &[u8]) {
+    read_and_write(bytes);
+    write_without_cache(bytes);
+}
+
+/// Writes to the file, closes and compacts it with no room for nodes in memory: a walk that comes
+/// to a page again reads it again.
+fn write_without_cache(bytes: &[u8]) {
+    let file = FuzzedFile::with_cache(bytes, 0);
+    let Some(store) = file.open() else { return };
+    drop(file.write(&store));
+    file.vfs.begin();
+    drop(store);
+    if let Some(store) = file.open() {
+        file.vfs.begin();
+        drop(store.copy(COPY_PLACE, None));
+        file.vfs.begin();
+        drop(store.compact());
+        file.vfs.begin();
+    }
+}
+
+fn read_and_write(bytes: &[u8]) {
     let file = FuzzedFile::of_input(bytes);
     let clean_before = file.open_read_only().is_some_and(|store| {
         let clean = file.examine(&store.snapshot());
@@ -299,6 +325,9 @@ fn hostile_seeds(encrypted: bool) -> Vec<Vec<u8>> {
     let mut images = vec![pages, values];
     images.extend(sparse);
     images.extend(many_commits(encrypted));
+    let mut pages_and_room = Image::of_file(&make_with_room(encrypted), encrypted);
+    share_pages(&mut pages_and_room);
+    images.push(pages_and_room);
     images.iter().map(Image::write).collect()
 }
 
@@ -315,19 +344,43 @@ fn many_commits(encrypted: bool) -> impl Iterator<Item = Image> {
     })
 }
 
+/// Returns a file most of whose pages are free, so that closing it relocates nodes.
+fn make_with_room(encrypted: bool) -> Vec<u8> {
+    let vfs = MemoryVfs::default();
+    let store = options(&vfs, encrypted).create(PLACE).expect("memory has room");
+    let mut txn = store.write().expect("there is one writer");
+    for (name, bytes) in [("a", 9_000), ("z", 40_000)] {
+        let mut tree = txn.tree(name).expect("a good name");
+        for key in 0..10_u8 {
+            tree.insert(&[key], &vec![b'v'; bytes]).expect("a good entry");
+        }
+    }
+    txn.commit().expect("memory has room");
+    let snapshot = store.snapshot();
+    let mut txn = store.write().expect("there is one writer");
+    txn.tree("z").and_then(|mut tree| tree.clear()).expect("memory reads");
+    txn.commit().expect("memory has room");
+    // Beside a snapshot, nothing is relocated.
+    drop(store);
+    let bytes = read_file(&vfs, PLACE);
+    drop(snapshot);
+    bytes
+}
+
+fn options(vfs: &MemoryVfs, encrypted: bool) -> StoreOptions {
+    let options = StoreOptions::new()
+        .vfs(Arc::new(vfs.clone()))
+        .random_source(Arc::new(CountingRandom::default()));
+    if encrypted { options.key(file_key()) } else { options }
+}
+
 fn seed(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> Vec<u8> {
     Image::of_file(&make(encrypted, [entries, bytes, rounds], closed), encrypted).write()
 }
 
 fn make(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> Vec<u8> {
     let vfs = MemoryVfs::default();
-    let mut options = StoreOptions::new()
-        .vfs(Arc::new(vfs.clone()))
-        .random_source(Arc::new(CountingRandom::default()));
-    if encrypted {
-        options = options.key(file_key());
-    }
-    let store = options.create(PLACE).expect("memory has room");
+    let store = options(&vfs, encrypted).create(PLACE).expect("memory has room");
     for round in 0..rounds {
         let mut txn = store.write().expect("there is one writer");
         for entry in 0..entries {
@@ -343,18 +396,11 @@ fn make(encrypted: bool, [entries, bytes, rounds]: [usize; 3], closed: bool) -> 
         }
         txn.commit().expect("memory has room");
     }
-    let copy = |vfs: &MemoryVfs| {
-        let file = vfs.open(Path::new(PLACE), Access::Read).expect("the file exists");
-        let mut bytes = vec![0; usize::try_from(file.len().expect("memory")).expect("it fits")];
-        file.read_at(&mut bytes, 0).expect("memory reads");
-        bytes
-    };
     if closed {
         drop(store);
-        copy(&vfs)
-    } else {
-        let bytes = copy(&vfs);
-        drop(store);
-        bytes
+        return read_file(&vfs, PLACE);
     }
+    let bytes = read_file(&vfs, PLACE);
+    drop(store);
+    bytes
 }
