@@ -1,12 +1,17 @@
-//! Test fixtures that several crates share: random sources, in-memory files, schema shorthands.
+//! Test fixtures that several crates share: random sources, in-memory files, schema shorthands,
+//! freed memory.
 //!
 //! A development dependency only. Unit tests inside core cannot use it: there the crate under test
 //! and the crate that this one links are two copies, whose traits differ.
 
 mod files;
+#[cfg(target_os = "linux")]
+mod freed;
 mod random;
 mod schema;
 
 pub use files::{in_memory_file, read_file};
+#[cfg(target_os = "linux")]
+pub use freed::OwnMemory;
 pub use random::{CountingRandom, Generator, RepeatingRandom, SwitchedRandom};
 pub use schema::{class, list, property};

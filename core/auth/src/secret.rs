@@ -98,6 +98,19 @@ impl fmt::Debug for SecretBytes {
 mod tests {
     use super::*;
 
+    /// U1
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_dropped_secret_leaves_no_bytes_in_freed_memory() {
+        let memory = fastness_testkit::OwnMemory::open();
+        let (text, bytes) = (Secret::from("z".repeat(64)), SecretBytes::new(vec![b'z'; 64]));
+        let addresses = [text.0.as_ptr().addr(), bytes.0.as_ptr().addr()];
+        drop(text);
+        assert!(memory.is_cleared(addresses[0], b'z'), "U1");
+        drop(bytes);
+        assert!(memory.is_cleared(addresses[1], b'z'), "U1");
+    }
+
     #[test]
     fn a_secret_never_prints_its_text() {
         let secret = Secret::from("hunter2");

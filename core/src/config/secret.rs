@@ -68,6 +68,19 @@ mod tests {
         assert_eq!(secret.0, Box::new([0; 64]));
     }
 
+    /// O3
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_dropped_secret_leaves_no_bytes_in_freed_memory() {
+        let memory = fastness_testkit::OwnMemory::open();
+        let secret = Secret::copy(&[0xa5; 64]).unwrap();
+        for secret in [secret.clone(), secret] {
+            let address = std::ptr::from_ref(&*secret.0).addr();
+            drop(secret);
+            assert!(memory.is_cleared(address, 0xa5), "O3");
+        }
+    }
+
     #[test]
     fn a_difference_is_found_in_every_byte() {
         let secret = Secret::copy(&[7; 64]).unwrap();

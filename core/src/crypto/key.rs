@@ -139,6 +139,19 @@ mod tests {
         assert_eq!(format!("{:?}", Key::new([0x41; 64])), "Key(..)");
     }
 
+    /// E3
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_dropped_key_leaves_no_bytes_in_freed_memory() {
+        let memory = fastness_testkit::OwnMemory::open();
+        let key = Key::new([0xa5; 64]);
+        for key in [key.clone(), key] {
+            let address = std::ptr::from_ref(&*key.0).addr();
+            drop(key);
+            assert!(memory.is_cleared(address, 0xa5), "E3");
+        }
+    }
+
     #[test]
     fn a_key_has_64_bytes() {
         assert!(Key::from_slice(&[0; 64]).is_ok());

@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("core", &["derive", "testkit"]),
     // Its documentation shows it at work.
     ("core/derive", &["core"]),
-    ("core/auth", &["core"]),
+    ("core/auth", &["core", "testkit"]),
     ("core/sync", &["core"]),
     ("models", &[]),
     ("sim", &["auth", "core", "models", "sync"]),
