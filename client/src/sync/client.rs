@@ -167,9 +167,9 @@ impl SyncClient {
     /// devices; the others are new objects.
     ///
     /// # Errors
-    /// [`SyncCallError::Exists`]; [`SyncCallError::File`] for a configuration that is not synced,
+    /// [`SyncCallError::File`] if the synced file exists, for a configuration that is not synced,
     /// if a value is longer than an entry may be, and as reading and writing;
-    /// [`SyncCallError::Closed`] as the system reports.
+    /// [`SyncCallError::Closed`] for a property of a later version.
     pub fn go_online(
         &self,
         local: &Snapshot,

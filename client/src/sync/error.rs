@@ -17,11 +17,6 @@ pub enum SyncCallError {
         /// The file.
         path: PathBuf,
     },
-    /// The synced file that was to be made exists.
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
     /// The time is over.
     TimedOut,
     /// The call was cancelled.
@@ -78,11 +73,6 @@ impl fmt::Display for SyncCallError {
                 f,
                 "{}: open before the sync client, which replicates no commit of it; close it and \
                  open it by the sync client",
-                path.display()
-            ),
-            Self::Exists { path } => write!(
-                f,
-                "{}: exists, and is not made again; open it, or delete it first",
                 path.display()
             ),
             Self::TimedOut => f.write_str("the time is over; the transfer continues"),

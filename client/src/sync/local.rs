@@ -17,7 +17,7 @@ use fastness::object::{
     Database, DatabaseOptions, Object, ObjectId, ObjectKey, Snapshot, Transaction, Value, View,
 };
 use fastness::schema::{Class, PropertyType, Schema, SchemaMode};
-use fastness::{Durability, InstanceError, StoreOptions};
+use fastness::{Durability, FileErrorCause, InstanceError, StoreOptions};
 use fastness_sync::client::ReplicaClock;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -41,7 +41,7 @@ pub(super) fn make_synced(
         return Err(fastness::Error::from(error).into());
     }
     if exists(path)? {
-        return Err(SyncCallError::Exists { path: path.to_path_buf() });
+        return Err(error_of(path, FileErrorCause::Exists));
     }
     let name = path.file_name().unwrap_or_default();
     let partial = match fault::on("NC-13") {
@@ -210,8 +210,12 @@ fn bytes_of(value: &Value<'_>) -> usize {
     }
 }
 
+fn error_of(path: &Path, cause: FileErrorCause) -> SyncCallError {
+    fastness::Error::File { path: path.to_path_buf(), cause }.into()
+}
+
 fn failed(path: &Path) -> impl Fn(io::Error) -> SyncCallError + '_ {
-    move |error| SyncCallError::closed(format!("{}: {error}", path.display()))
+    move |error| error_of(path, FileErrorCause::Io(error.kind()))
 }
 
 fn exists(path: &Path) -> Result<bool, SyncCallError> {
@@ -232,7 +236,7 @@ fn give_name(partial: &Path, path: &Path) -> Result<(), SyncCallError> {
     }
     match fs::hard_link(partial, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(SyncCallError::Exists { path: path.to_path_buf() });
+            return Err(error_of(path, FileErrorCause::Exists));
         }
         linked => linked.map_err(failed(path))?,
     }

@@ -4,6 +4,7 @@ use super::support::{FOREVER, TestApp, TestServer};
 use fastness::config::Configuration;
 use fastness::object::{Database, Snapshot, Value};
 use fastness::schema::{Class, Module, Property, PropertyType, Scalar};
+use fastness::{Error, FileErrorCause};
 use fastness_client::SyncCallError;
 use std::fs;
 
@@ -103,7 +104,8 @@ fn a_local_database_goes_online_with_every_object() {
     fs::write(synced.path().with_file_name(format!(".{name}.partial")), "half").unwrap();
     app.sync.go_online(&snapshot, &synced).unwrap();
     let again = app.sync.go_online(&snapshot, &synced);
-    assert!(matches!(again, Err(SyncCallError::Exists { .. })), "CS10: {again:?}");
+    let Err(SyncCallError::File(Error::File { cause, .. })) = again else { panic!("{again:?}") };
+    assert_eq!(cause, FileErrorCause::Exists, "CS10");
     let file = app.sync.open_file(&synced).unwrap();
     assert_eq!(described(&file.database().snapshot().unwrap()), expected, "CS10");
     file.upload_all(FOREVER).unwrap();
