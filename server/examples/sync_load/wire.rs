@@ -6,7 +6,7 @@ use fastness_sync::entry::{
     Value, encode,
 };
 use fastness_sync::frame::{
-    Auth, Bind, Compression, Credit, Frame, Hello, Message, Packet, Resume, Upload,
+    Auth, Bind, Compression, Frame, Hello, Message, Packet, Resume, Upload,
 };
 use std::net::{SocketAddr, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -36,11 +36,6 @@ impl Wire {
         wire.send(1, Message::Resume(state(client, client_salt)))?;
         wire.until(|message| matches!(message, Message::Resumed(_)))?;
         Ok(wire)
-    }
-
-    /// Permits so many bytes of downloads.
-    pub(crate) fn give_credit(&mut self, bytes: u64) -> Outcome<()> {
-        self.send(1, Message::Credit(Credit { bytes }))
     }
 
     fn identity(&mut self) -> Outcome<(u32, u64)> {
