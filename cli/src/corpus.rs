@@ -17,7 +17,7 @@ pub(crate) struct CorpusArgs {
     dir: PathBuf,
     /// Only these fuzz targets, separated by commas.
     #[arg(long, value_name = "TARGET,..", value_delimiter = ',', global = true)]
-    only: Vec<String>,
+    target: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,7 +48,7 @@ enum CorpusCommand {
 }
 
 pub(crate) fn run(args: CorpusArgs, out: &mut dyn Write) -> Result<u8, Failure> {
-    let corpora = Corpora::open(&args.dir, &current_folder()?, args.only)?;
+    let corpora = Corpora::open(&args.dir, &current_folder()?, args.target)?;
     match args.command {
         CorpusCommand::Stats { json } => print_stats(&corpora.stats()?, json, out)?,
         CorpusCommand::Import { from } => {

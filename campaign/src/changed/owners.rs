@@ -72,7 +72,7 @@ pub const OWNERS: &[Owner] = &[
     owner("server", &[], &[SERVER]),
     owner("cli", &[], &["-p fastness-cli"]),
     owner("models", &[], &["-p fastness-models", "-p fastness-proptests --test main replay"]),
-    owner("sim", &[], &["-p fastness-sim", "-p fastness-proptests --test main checks"]),
+    owner("sim", &[], &["-p fastness-proptests --test main checks"]),
     owner("campaign", &[], &["-p fastness-campaign", "-p fastness-cli --test main campaign"]),
     owner("examples", &[], &["-p fastness-examples"]),
     owner("snapshots", &[], &["-p fastness-snapshots"]),

@@ -4,6 +4,7 @@ use super::{CommandOutput, TestFolder, command, fastness, output_of, start};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -90,6 +91,56 @@ fn a_merge_joins_shards_and_names_those_that_are_missing() {
     assert_eq!(plans(&all), plans(&first) + plans(&second));
     let twice = fastness(&[&"campaign", &"merge", &first, &first, &"--out", &dir.path("x")]);
     assert!(twice.err.contains("given twice"), "{}", twice.err);
+}
+
+/// `corpus` finds the targets of the checkout that contains the current folder.
+#[test]
+fn corpora_are_counted_and_imported() {
+    let dir = TestFolder::new();
+    let (nights, other) = (dir.path("nights"), dir.path("other"));
+    fs::create_dir_all(other.join("page")).unwrap();
+    fs::write(other.join("page/input"), "bytes").unwrap();
+    let corpus = |args: &[&str]| {
+        let mut command = command(&[&"campaign", &"corpus", &"--dir", &nights]);
+        output_of(start(command.args(args).current_dir(env!("CARGO_MANIFEST_DIR"))))
+    };
+    let imported = corpus(&["--target", "page,file", "import", other.to_str().unwrap()]);
+    assert_eq!(imported.code, 0, "{}", imported.err);
+    let lines: Vec<&str> = imported.out.lines().map(str::trim_end).collect();
+    assert_eq!(lines.len(), 2, "{}", imported.out);
+    let stats = corpus(&["stats", "--json", "--target", "page"]);
+    let rows: Value = serde_json::from_str(&stats.out).unwrap();
+    assert_eq!(rows[0]["nights"]["inputs"], 1, "{}", stats.out);
+    assert!(rows[0]["committed"]["inputs"].as_u64().unwrap() > 1, "{}", stats.out);
+    let unknown = corpus(&["stats", "--target", "fly"]);
+    assert_eq!(unknown.code, 4, "{}", unknown.err);
+    assert!(unknown.err.contains("no target `fly`; known: adversary, "), "{}", unknown.err);
+}
+
+/// The checks and tests of a change are named before they run.
+#[test]
+fn a_change_names_what_attacks_it() {
+    let dir = TestFolder::new();
+    let root = dir.path("checkout");
+    let list = || {
+        let mut command = command(&[&"campaign", &"changed", &"--list"]);
+        output_of(start(command.current_dir(&root)))
+    };
+    fs::create_dir_all(root.join("core/src/tree")).unwrap();
+    let outside = list();
+    assert_eq!(outside.code, 4, "{}{}", outside.out, outside.err);
+    let name = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+    let commit = ["commit", "--quiet", "--allow-empty", "--message", "first"];
+    for args in [&["init", "--quiet"][..], &[&name[..], &commit].concat()] {
+        assert!(Command::new("git").args(args).current_dir(&root).status().unwrap().success());
+    }
+    fs::write(root.join("core/src/tree/edit.rs"), "").unwrap();
+    let listed = list();
+    assert_eq!(listed.code, 0, "{}{}", listed.out, listed.err);
+    for line in ["1 files changed since HEAD", "checks: crash, damage, store"] {
+        assert!(listed.out.contains(line), "{}", listed.out);
+    }
+    assert!(listed.out.contains("cargo test -p fastness --lib tree::"), "{}", listed.out);
 }
 
 #[test]

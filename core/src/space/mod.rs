@@ -137,7 +137,8 @@ impl Space {
             if free(draft, page) {
                 let (chunk, bit) = split(PageId(page));
                 let recorded = self.free.get(&chunk).copied().unwrap_or_default();
-                draft.changed.entry(chunk).or_insert(recorded).clear(bit);
+                let was_free = draft.changed.entry(chunk).or_insert(recorded).clear(bit);
+                assert!(was_free, "S1: page {page} is cut off and not free");
                 chunks.insert(chunk, ());
             }
         }
@@ -151,7 +152,15 @@ impl Space {
 
     /// Allocates `count` more pages for a draft and returns the chunks whose record changes.
     pub(crate) fn take(&mut self, draft: &mut Draft, count: usize) -> Chunks {
-        let wanted = count as u64;
+        let before = draft.taken.len();
+        let chunks = self.take_scattered(draft, count as u64);
+        let taken = draft.taken.len() - before;
+        assert!(taken == count, "S1: {taken} pages are taken, {count} are wanted");
+        chunks
+    }
+
+    /// Takes one run, or else the longest runs, or else pages behind the end.
+    fn take_scattered(&mut self, draft: &mut Draft, wanted: u64) -> Chunks {
         let mut chunks = Chunks::new();
         let mut left = wanted;
         if !draft.packs

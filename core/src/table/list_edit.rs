@@ -119,6 +119,7 @@ impl Tables {
     ) -> Result<Vec<Element>> {
         let (within, put) = (edit.positions, edit.put);
         let held = region.elements.len();
+        assert!(region.homes.len() == held, "B5: {held} elements, {} homes", region.homes.len());
         let is_append = within.start == held && !region.chunks.is_empty();
         region.homes.splice(within.clone(), put.iter().map(|_| None));
         let removed: Vec<_> = region.elements.splice(within, put.iter().cloned()).collect();

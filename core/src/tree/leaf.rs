@@ -202,6 +202,7 @@ impl Node {
 
     /// Appends entries of another leaf; their keys are greater than all here.
     pub(super) fn append_entries(&mut self, other: &Self, indices: std::ops::Range<usize>) {
+        let count = self.count() + indices.len();
         let mut offsets = Vec::with_capacity(indices.len());
         for index in indices {
             let (cell, heap) = (other.cell(index), &mut self.keys.heap);
@@ -215,6 +216,7 @@ impl Node {
             self.used += DIRECTORY_BYTES + cell.len();
         }
         self.keys.append(offsets);
+        assert!(self.count() == count, "T3: {} entries of {count} are appended", self.count());
         self.recharge();
     }
 

@@ -210,6 +210,7 @@ impl TreeChanges {
             || base.tree.map_or(Ok(false), |tree| tree.contains(key, base.pager))?;
         journal.append(put, &mut self.ops);
         self.buffered += 1;
+        assert!(self.buffered <= BUFFERED_PUTS_MAX, "L1: {} puts are buffered", self.buffered);
         self.len = self.len.saturating_add(u64::from(!existed));
         Ok(Some(existed))
     }

@@ -119,6 +119,8 @@ impl Checkpoint<'_> {
         Allocation { space, draft, record: &mut record }.run(&mut context, trees.pages())?;
         let mut taken = draft.taken.clone();
         taken.sort_unstable();
+        let behind = taken.last().map_or(0, |last| last.0 + 1);
+        assert!(behind <= draft.page_count, "S1: {behind} pages of {}", draft.page_count);
         let first = self.plan.commit != base.slot.commit;
         let counts = !fault::on(Fault::Fs05);
         let again = if first || !counts { 0 } else { base.slot.again.saturating_add(1) };

@@ -243,6 +243,7 @@ impl LogTail {
         }
         let more = (self.allocated.0 - self.start.0).max(GROW_PAGES);
         let until = (self.allocated.0 + more).max(end).min(self.end.0.max(end));
+        assert!(until >= end, "L1: {until} pages are allocated, {end} are needed");
         let zeros = vec![0; usize::try_from(until - self.allocated.0).unwrap_or(0) * PAGE_BYTES];
         write_whole(pager.file(), &zeros, self.allocated.offset()).map_err(|e| pager.io(&e))?;
         self.allocated = PageId(until);

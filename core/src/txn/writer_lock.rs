@@ -52,6 +52,7 @@ fn lane(ticket: u64) -> usize {
 impl<W> WriterQueue<W> {
     /// Takes the value if no writer holds the lock or waits for it.
     fn take_free(&mut self) -> Option<W> {
+        assert!(self.serving <= self.next, "N4: {} is served before it waits", self.serving);
         let is_free = self.next == self.serving;
         let value = self.value.take_if(|_| is_free)?;
         self.next += 1;
@@ -92,6 +93,7 @@ impl<W> WriterLock<W> {
         queue.next += 1;
         drop(queue);
         let is_served = |queue: &mut Guard<'_, WriterQueue<W>>| {
+            assert!(queue.serving <= ticket, "N4: ticket {ticket} was passed over");
             let is_next = queue.serving == ticket;
             let value = queue.value.take_if(|_| is_next)?;
             self.holder.set(thread);
