@@ -4,6 +4,8 @@
 //! A call has a start, which may refuse it, and an end, which applies or refuses it; other calls
 //! may end in between. The server chooses identities and tokens, so they come from its answers.
 
+pub use crate::auth_calls::{ServerCall, ServerReply, StartedCall};
+
 /// A parameter is invalid, such as a password that is too short.
 pub const INVALID_PARAMETERS: i64 = 601;
 /// Wrong name or password.
@@ -22,83 +24,10 @@ pub const RETRY_LATER: i64 = 503;
 
 /// How long a replaced token gets [`RETRY_LATER`], in milliseconds.
 const LATE_MS: i64 = 60_000;
+/// How far in the future a login may begin, in milliseconds, because clocks are corrected.
+const SKEW_MS: i64 = 60_000;
 /// Maximum number of valid successors of a token.
 const SUCCESSORS_MAX: usize = 8;
-
-/// A call.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ServerCall {
-    /// Creates an account and logs in: name, password.
-    Register(String, String),
-    /// Logs in: name, password.
-    LogIn(String, String),
-    /// Requests a token for a file: refresh token, path.
-    Token(String, String),
-    /// The same, with a new refresh token: refresh token, path.
-    Exchange(String, String),
-    /// Revokes a login: refresh token.
-    Revoke(String),
-    /// Changes a password: refresh token, other identity, new password.
-    ChangePassword(String, Option<String>, String),
-    /// Looks up an account: refresh token, name.
-    LookUp(String, String),
-}
-
-/// The reply to a call.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ServerReply {
-    /// A login.
-    LogIn {
-        /// The identity; none if no answer has revealed it yet.
-        identity: Option<String>,
-        /// Expiry of its token, in seconds.
-        expires: i64,
-        /// Whether the user is an administrator.
-        is_admin: bool,
-    },
-    /// A token for a file.
-    Token {
-        /// The identity.
-        identity: String,
-        /// The path of the file.
-        path: String,
-        /// Expiry, in seconds.
-        expires: i64,
-    },
-    /// A token for a file, and a successor of the refresh token.
-    Exchange {
-        /// The identity.
-        identity: String,
-        /// The path of the file.
-        path: String,
-        /// Expiry of the token for the file, in seconds.
-        expires: i64,
-        /// Expiry of the login, in seconds.
-        login_expires: i64,
-    },
-    /// Success.
-    Done,
-    /// An expired login was revoked: success, or [`EXPIRED_REFRESH_TOKEN`].
-    Expired,
-    /// The account that was looked up.
-    Found {
-        /// The identity; none if no answer has revealed it yet.
-        identity: Option<String>,
-        /// Whether the account is an administrator's.
-        is_admin: bool,
-    },
-    /// A refusal, with its code.
-    Refused(i64),
-}
-
-/// A call between its start and its end.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StartedCall {
-    server_call: ServerCall,
-    refused: Option<i64>,
-    /// The number of password changes at the start.
-    changes: u32,
-}
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Account {
@@ -122,6 +51,7 @@ struct Login {
     old: Vec<String>,
     /// Whether a stranger has one of its tokens, or a successor was dropped.
     is_shared: bool,
+    began: i64,
     expires: i64,
     is_ended: bool,
 }
@@ -139,6 +69,8 @@ pub enum TokenState {
     Old,
     /// Not valid.
     Gone,
+    /// Its login begins in the future: a clock is or was wrong, and its user must retry.
+    Early,
 }
 
 /// The accounts of a server.
@@ -167,20 +99,6 @@ pub struct TokenPolicy {
 impl TokenPolicy {
     fn refusal_of_password(&self, password: &str) -> Option<i64> {
         (password.chars().count() < self.password_chars_min).then_some(INVALID_PARAMETERS)
-    }
-}
-
-impl StartedCall {
-    /// Returns the call.
-    #[must_use]
-    pub const fn call(&self) -> &ServerCall {
-        &self.server_call
-    }
-
-    /// Returns the reason if the start refused it.
-    #[must_use]
-    pub const fn refused(&self) -> Option<i64> {
-        self.refused
     }
 }
 
@@ -215,7 +133,7 @@ impl Accounts {
             }
             ServerCall::ChangePassword(token, of, password) => match self.token_state(now, token) {
                 TokenState::Gone => Some(EXPIRED_REFRESH_TOKEN),
-                TokenState::Superseded => Some(RETRY_LATER),
+                TokenState::Superseded | TokenState::Early => Some(RETRY_LATER),
                 TokenState::Old => None,
                 TokenState::Current | TokenState::Next => {
                     let by = self.login(token).map(|at| self.logins[at].account);
@@ -227,7 +145,7 @@ impl Accounts {
             | ServerCall::Exchange(token, _)
             | ServerCall::LookUp(token, _) => match self.token_state(now, token) {
                 TokenState::Gone => Some(EXPIRED_REFRESH_TOKEN),
-                TokenState::Superseded => Some(RETRY_LATER),
+                TokenState::Superseded | TokenState::Early => Some(RETRY_LATER),
                 TokenState::Current | TokenState::Next | TokenState::Old => None,
             },
             ServerCall::Revoke(_) => None,
@@ -349,6 +267,9 @@ impl Accounts {
         if login.is_ended || login.expires <= now {
             return TokenState::Gone;
         }
+        if login.began > now.saturating_add(SKEW_MS) {
+            return TokenState::Early;
+        }
         let is = |known: &Option<String>| known.as_deref() == Some(token);
         match &login.superseded {
             _ if is(&login.current) => TokenState::Current,
@@ -399,7 +320,7 @@ impl Accounts {
                 let before = login.current.replace(token.to_owned());
                 login.superseded = before.map(|before| (before, now.saturating_add(LATE_MS)));
             }
-            TokenState::Superseded => return Err(RETRY_LATER),
+            TokenState::Superseded | TokenState::Early => return Err(RETRY_LATER),
             TokenState::Old => {
                 login.is_ended = true;
                 return Err(EXPIRED_REFRESH_TOKEN);
@@ -438,8 +359,10 @@ impl Accounts {
         let goes_on = |login: &Login| login.account == at && !login.is_ended && login.expires > now;
         let held = self.logins.iter().filter(|login| goes_on(login)).count();
         let surplus = (held + 1).saturating_sub(self.policy.logins_max);
-        let oldest = self.logins.iter_mut().filter(|login| goes_on(login)).take(surplus);
-        oldest.for_each(|login| login.is_ended = true);
+        let mut oldest: Vec<_> = self.logins.iter_mut().filter(|login| goes_on(login)).collect();
+        // A clock that steps back makes a later login an older one.
+        oldest.sort_by_key(|login| login.began);
+        oldest.into_iter().take(surplus).for_each(|login| login.is_ended = true);
         let expires = now.saturating_add(self.policy.refresh_ttl);
         let current = issued.map(|(_, token)| token.to_owned());
         self.logins.push(Login {
@@ -449,6 +372,7 @@ impl Accounts {
             superseded: None,
             old: Vec::new(),
             is_shared: false,
+            began: now,
             expires,
             is_ended: false,
         });
@@ -492,7 +416,7 @@ impl Login {
 
 #[cfg(test)]
 mod tests {
-    use super::TokenState::{Current, Gone, Next, Old, Superseded};
+    use super::TokenState::{Current, Early, Gone, Next, Old, Superseded};
     use super::*;
 
     fn call(
@@ -584,6 +508,22 @@ mod tests {
             (policy.token_state(59_999, "4"), policy.token_state(60_000, "4")),
             (Superseded, Old)
         );
+    }
+
+    #[test]
+    fn a_login_of_the_future_waits_and_is_not_lost() {
+        let mut server = server();
+        let log_in = ServerCall::LogIn("a".to_owned(), "p".to_owned());
+        let held = server.begin(70_000, log_in);
+        server.policy.refresh_ttl = 1_000_000;
+        server.end(70_000, &held, Some(("A", "2")));
+        assert_eq!(
+            (server.token_state(9_999, "2"), server.token_state(10_000, "2")),
+            (Early, Current)
+        );
+        let token = ServerCall::Token("2".to_owned(), "/~/x".to_owned());
+        assert_eq!(call(&mut server, token, None), ServerReply::Refused(RETRY_LATER));
+        assert_eq!(server.token_state(70_000, "2"), Current);
     }
 
     #[test]

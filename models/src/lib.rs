@@ -17,6 +17,7 @@
 //! - [`query_domain`]: the queries of a plan.
 
 pub mod auth;
+mod auth_calls;
 pub mod auth_server;
 pub mod domain;
 pub mod file_actions;

@@ -5,6 +5,7 @@
 //! Fuzz target: `http`. Snapshots of responses: `snapshots/tests/wire.rs`.
 
 use crate::admin::AdminService;
+use crate::client_socket::ClientSocket;
 use crate::clocks::ServerClocks;
 use crate::config::HttpLimits;
 use crate::connections::ConnectionSlot;
@@ -67,6 +68,8 @@ pub(crate) struct Origin {
     pub(crate) peer: SocketAddr,
     /// `None` in memory.
     pub(crate) slot: Option<ConnectionSlot>,
+    /// `None` in memory.
+    pub(crate) socket: Option<ClientSocket>,
 }
 
 /// Handler of connections. Clones share the accounts.
@@ -169,7 +172,8 @@ impl Handler {
         patience: Duration,
     ) -> io::Result<Vec<u8>> {
         let (stream, answered) = MemoryStream::new(pieces);
-        let origin = Origin { peer: SocketAddr::from(([127, 0, 0, 1], 1)), slot: None };
+        let origin =
+            Origin { peer: SocketAddr::from(([127, 0, 0, 1], 1)), slot: None, socket: None };
         let (_running, stopping) = watch::channel(false);
         let connection = self.serve(stream, origin, stopping);
         let runtime = Builder::new_current_thread().enable_time().build()?;
@@ -194,6 +198,7 @@ impl Handler {
             let extensions = request.extensions_mut();
             extensions.insert(Peer(origin.peer));
             origin.slot.clone().and_then(|slot| extensions.insert(slot));
+            origin.socket.clone().and_then(|socket| extensions.insert(socket));
             inner.call(request.map(Body::new))
         });
         let connection = http1::Builder::new()

@@ -2,7 +2,9 @@
 //!
 //! - H10 Every password is hashed with argon2id and its own salt.
 //! - H11 Memory is that of one hash per core, and the queue is bounded.
+//! - H38 A password that had to wait is not hashed if its client has closed the connection meanwhile.
 
+use crate::client_socket::ClientSocket;
 use crate::config::HashCosts;
 use crate::error::StartError;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
@@ -11,6 +13,7 @@ use fastness_auth::Secret;
 use fastness_auth::server::{HashError, HashJob, PasswordHasher, Step};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -90,12 +93,16 @@ pub(crate) struct HashPool {
     permits: Arc<Semaphore>,
     /// Number of permits.
     places: usize,
+    threads: usize,
+    skipped: Arc<AtomicU64>,
 }
 
 /// Password to hash, and the channel of the result.
 struct HashRequest {
     job: HashJob,
     reply: oneshot::Sender<Step>,
+    /// Client of a password that has to wait for others.
+    client: Option<ClientSocket>,
     /// Place in the queue until the hash is done, even if the request was dropped.
     _permit: OwnedSemaphorePermit,
 }
@@ -107,15 +114,22 @@ impl HashPool {
         waiting: usize,
     ) -> io::Result<Self> {
         let (jobs, taken) = channel::<HashRequest>();
-        let taken = Arc::new(Mutex::new(taken));
+        let (taken, skipped) = (Arc::new(Mutex::new(taken)), Arc::new(AtomicU64::new(0)));
         for _ in 0..threads {
             let (hasher, taken) = (Arc::clone(&hasher), Arc::clone(&taken));
+            let skipped = Arc::clone(&skipped);
             let name = "fastness-hashing".to_owned();
-            thread::Builder::new().name(name).spawn(move || work(&*hasher, &taken))?;
+            thread::Builder::new().name(name).spawn(move || work(&*hasher, &taken, &skipped))?;
         }
         let jobs = (threads > 0).then_some(jobs);
         let places = waiting.saturating_add(threads.max(1)).min(Semaphore::MAX_PERMITS);
-        Ok(Self { hasher, jobs, permits: Arc::new(Semaphore::new(places)), places })
+        let permits = Arc::new(Semaphore::new(places));
+        Ok(Self { hasher, jobs, permits, places, threads, skipped })
+    }
+
+    /// Returns the number of passwords that were not hashed because their client had closed.
+    pub(crate) fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
     }
 
     /// Returns the number of passwords that are hashed or wait.
@@ -123,23 +137,28 @@ impl HashPool {
         self.places.saturating_sub(self.permits.available_permits())
     }
 
-    /// Queues a hash and waits for it; `None` if the queue is full or the hash panicked.
-    pub(crate) async fn run(&self, job: HashJob) -> Option<Step> {
+    /// Queues a hash and waits for it; `None` if the queue is full, the hash panicked, or the
+    /// client has closed the connection while others were in front.
+    pub(crate) async fn run(&self, job: HashJob, client: Option<ClientSocket>) -> Option<Step> {
         let _permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
         let Some(jobs) = &self.jobs else { return Some(job.run(&*self.hasher)) };
         let (reply, step) = oneshot::channel();
-        jobs.send(HashRequest { job, reply, _permit }).ok()?;
+        // A client that closes its sending half only may read the answer, so one whose turn comes
+        // at once gets it.
+        let client = client.filter(|_| self.waiting() > self.threads);
+        jobs.send(HashRequest { job, reply, client, _permit }).ok()?;
         step.await.ok()
     }
 }
 
 /// Worker thread: hashes until the pool is dropped.
-fn work(hasher: &dyn PasswordHasher, jobs: &Mutex<Receiver<HashRequest>>) {
+fn work(hasher: &dyn PasswordHasher, jobs: &Mutex<Receiver<HashRequest>>, skipped: &AtomicU64) {
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(HashRequest { job, reply, _permit }) = next else { return };
-        // The request was dropped.
-        if reply.is_closed() {
+        let Ok(HashRequest { job, reply, client, _permit }) = next else { return };
+        // The request was dropped, or no client waits for its answer.
+        if reply.is_closed() || client.is_some_and(|client| client.is_closed()) {
+            skipped.fetch_add(1, Ordering::Relaxed);
             continue;
         }
         // The thread survives a panic of the library; the request gets an error.
@@ -152,8 +171,11 @@ fn work(hasher: &dyn PasswordHasher, jobs: &Mutex<Receiver<HashRequest>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client_socket::ClientStream;
     use fastness::Time;
     use fastness_auth::server::{Accounts, ApiRequest, Policy};
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
 
     #[test]
     fn hashes_say_how_they_were_made_and_fit_their_password_only() {
@@ -205,8 +227,8 @@ mod tests {
         let (go_on, waits) = channel();
         let hash_pool = HashPool::new(Arc::new(Odd(Mutex::new(waits))), 1, 1).unwrap();
         runtime.block_on(async {
-            let mut one = Box::pin(hash_pool.run(job(&accounts, "odd")));
-            let mut two = Box::pin(hash_pool.run(job(&accounts, "x")));
+            let mut one = Box::pin(hash_pool.run(job(&accounts, "odd"), None));
+            let mut two = Box::pin(hash_pool.run(job(&accounts, "x"), None));
             for turn in [&mut one, &mut two] {
                 let waits = std::future::poll_fn(|context| {
                     std::task::Poll::Ready(turn.as_mut().poll(context).is_pending())
@@ -214,14 +236,75 @@ mod tests {
                 assert!(waits.await);
             }
             drop(two);
-            assert!(hash_pool.run(job(&accounts, "x")).await.is_none(), "its place is still taken");
+            assert!(
+                hash_pool.run(job(&accounts, "x"), None).await.is_none(),
+                "its place is still taken"
+            );
             go_on.send(()).unwrap();
             assert!(one.await.is_none(), "it panicked");
             let permits = Arc::clone(&hash_pool.permits);
             // Both permits become free.
             drop(permits.acquire_many(2).await.unwrap());
             go_on.send(()).unwrap();
-            assert!(hash_pool.run(job(&accounts, "x")).await.is_some(), "the thread goes on");
+            assert!(hash_pool.run(job(&accounts, "x"), None).await.is_some(), "the thread goes on");
+        });
+    }
+
+    /// A connection to a listener on this machine: the end of the server, and that of the client.
+    async fn connection() -> (ClientStream, std::net::TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (ClientStream::new(listener.accept().await.unwrap().0), client)
+    }
+
+    async fn until_closed(socket: &ClientSocket) {
+        while !socket.is_closed() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[test]
+    fn a_password_that_waited_is_not_hashed_for_a_client_that_has_closed() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let store = fastness::StoreOptions::new().in_memory().unwrap();
+        let accounts =
+            Accounts::open(store, Arc::new(fastness::OsRandom), Policy::default()).unwrap();
+        let (go_on, waits) = channel();
+        let pool = HashPool::new(Arc::new(Odd(Mutex::new(waits))), 1, 9).unwrap();
+        runtime.block_on(async {
+            let (first, one) = connection().await;
+            let (closed, two) = connection().await;
+            let (mut reset, three) = connection().await;
+            let (stays, four) = connection().await;
+            let run = |stream: &ClientStream| pool.run(job(&accounts, "x"), Some(stream.socket()));
+            let all = [&first, &closed, &reset, &stays].map(|stream| Box::pin(run(stream)));
+            let mut all: Vec<_> = all.into();
+            for run in &mut all {
+                let is_pending = std::future::poll_fn(|context| {
+                    std::task::Poll::Ready(run.as_mut().poll(context).is_pending())
+                });
+                assert!(is_pending.await);
+            }
+            // The first one is hashed at once, so its half-closed client still gets the answer.
+            one.shutdown(std::net::Shutdown::Write).unwrap();
+            two.shutdown(std::net::Shutdown::Write).unwrap();
+            // A close with unread bytes is a reset.
+            reset.write_all(b"unread").await.unwrap();
+            three.peek(&mut [0]).unwrap();
+            drop(three);
+            for stream in [&first, &closed, &reset] {
+                until_closed(&stream.socket()).await;
+            }
+            assert!(!stays.socket().is_closed());
+            go_on.send(()).unwrap();
+            go_on.send(()).unwrap();
+            let mut answers = Vec::new();
+            for run in all {
+                answers.push(run.await.is_some());
+            }
+            assert_eq!(answers, [true, false, false, true]);
+            assert_eq!(pool.skipped(), 2);
+            drop(four);
         });
     }
 }

@@ -3,6 +3,7 @@
 //! - H11 A body that is too large or too slow gets a response; it is not buffered, and its rest is
 //!   not awaited.
 
+use crate::client_socket::ClientSocket;
 use crate::clocks::ServerClocks;
 use crate::config::HttpLimits;
 use crate::fault;
@@ -58,6 +59,12 @@ pub(crate) struct AppState {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
+/// Client of a request: its address and its socket, as far as they are known.
+struct RequestOrigin {
+    peer: Option<IpAddr>,
+    socket: Option<ClientSocket>,
+}
+
 /// Returns the router. The extensions of each request contain its [`Peer`].
 pub(crate) fn router(app: Arc<AppState>) -> Router {
     Router::new()
@@ -98,6 +105,7 @@ async fn metrics(State(app): State<Arc<AppState>>, request: Request) -> HttpResp
     }
     let gauges = Gauges {
         passwords: app.hash_pool.waiting(),
+        passwords_skipped: app.hash_pool.skipped(),
         lines_left_out: app.log.left_out(),
         uptime: (app.clocks.monotonic)().since(app.started),
     };
@@ -183,7 +191,8 @@ impl AppState {
 
     /// Handles a request; also returns its name.
     async fn answer(&self, peer: Option<IpAddr>, request: Request) -> (&'static str, Response) {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let client = RequestOrigin { peer, socket: parts.extensions.remove::<ClientSocket>() };
         let body = match self.read(body).await {
             Ok(body) => body,
             Err(code) => return ("unread", Response::refused(code)),
@@ -193,7 +202,7 @@ impl AppState {
             parts.headers.get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
         let head = RequestHead { method: parts.method.as_str(), target, authorization };
         match ApiRequest::decode(&head, &body) {
-            Ok(call) => (call.name(), self.decide(peer, call).await),
+            Ok(call) => (call.name(), self.decide(client, call).await),
             Err(refused) => ("none", refused.answer()),
         }
     }
@@ -207,7 +216,8 @@ impl AppState {
         whole.unwrap_or(Err(ErrorCode::REQUEST_TIMEOUT))
     }
 
-    async fn decide(&self, peer: Option<IpAddr>, call: ApiRequest) -> Response {
+    async fn decide(&self, client: RequestOrigin, call: ApiRequest) -> Response {
+        let RequestOrigin { peer, socket } = client;
         let name = call.attempted_name().cloned();
         if let Some(name) = &name
             && let Err(pause) = self.pass(peer, Some(name))
@@ -226,7 +236,7 @@ impl AppState {
             {
                 return Response::later(ErrorCode::TOO_MANY_REQUESTS, pause);
             }
-            match self.hash_pool.run(job).await {
+            match self.hash_pool.run(job, socket).await {
                 Some(next) => step = next,
                 None => return Response::later(ErrorCode::SERVICE_UNAVAILABLE, RETRY_AFTER),
             }

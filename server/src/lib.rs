@@ -23,6 +23,7 @@
 //! ```
 
 mod admin;
+mod client_socket;
 mod clocks;
 mod config;
 mod connections;

@@ -25,6 +25,8 @@ struct RequestCount {
 pub(crate) struct Gauges {
     /// Passwords that are hashed or wait.
     pub(crate) passwords: usize,
+    /// Passwords that were not hashed, because their client had closed.
+    pub(crate) passwords_skipped: u64,
     /// Lines that sources beyond their rate did not get.
     pub(crate) lines_left_out: u64,
     /// Time since the start.
@@ -57,6 +59,9 @@ impl Metrics {
         }
         head(&mut text, "passwords_waiting", ("gauge", "Passwords that are hashed or wait."));
         line(&mut text, "passwords_waiting", gauges.passwords);
+        let about = "Passwords that were not hashed because their client had closed.";
+        head(&mut text, "passwords_skipped_total", ("counter", about));
+        line(&mut text, "passwords_skipped_total", gauges.passwords_skipped);
         let about = "Log lines that sources beyond their rate did not get.";
         head(&mut text, "log_lines_left_out_total", ("counter", about));
         line(&mut text, "log_lines_left_out_total", gauges.lines_left_out);
@@ -91,7 +96,8 @@ mod tests {
         for status in [200, 200, 401] {
             metrics.count("log-in", status, Duration::from_millis(500));
         }
-        let gauges = Gauges { passwords: 3, lines_left_out: 4, uptime: Duration::from_secs(5) };
+        let uptime = Duration::from_secs(5);
+        let gauges = Gauges { passwords: 3, passwords_skipped: 7, lines_left_out: 4, uptime };
         let text = metrics.report(&gauges);
         for line in [
             "# TYPE fastness_requests_total counter",
@@ -99,6 +105,7 @@ mod tests {
             "fastness_requests_total{call=\"log-in\",status=\"401\"} 1",
             "fastness_request_seconds_total{call=\"log-in\",status=\"200\"} 1",
             "fastness_passwords_waiting 3",
+            "fastness_passwords_skipped_total 7",
             "fastness_log_lines_left_out_total 4",
             "fastness_uptime_seconds 5",
         ] {

@@ -5,6 +5,7 @@
 #[cfg(unix)]
 use crate::admin::AdminSocket;
 use crate::admin::{AdminService, hub_of};
+use crate::client_socket::ClientStream;
 use crate::clocks::{monotonic, now};
 use crate::config::{Config, HttpLimits};
 use crate::connections::{Admission, ConnectionGate, ConnectionSlot};
@@ -284,7 +285,7 @@ async fn listen(listener: TcpListener, acceptor: Acceptor, mut stopped: oneshot:
                 if let Some(permit) = acceptor.gate.admit(peer.ip()) {
                     let acceptor = acceptor.of(permit.admission);
                     let slot = Some(ConnectionSlot::new(permit));
-                    let origin = Origin { peer, slot };
+                    let origin = Origin { peer, slot, socket: None };
                     tokio::spawn(acceptor.accept(stream, origin, stopping.subscribe()));
                 } else {
                     acceptor.handler.refused(peer);
@@ -315,6 +316,8 @@ impl Acceptor {
         let peer = origin.peer.ip();
         // Responses are small, so Nagle's algorithm only adds latency.
         drop(stream.set_nodelay(true));
+        let stream = ClientStream::new(stream);
+        let origin = Origin { socket: Some(stream.socket()), ..origin };
         let stream = WriteTimeout::new(stream, self.limits.write_timeout);
         match &self.tls {
             None => self.serve(stream, origin, stopping).await,

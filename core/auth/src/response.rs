@@ -1,6 +1,7 @@
 //! Parser of responses: a status and any bytes become a value or an error.
 //!
 //! - U2 Every function here is total.
+//! - U18 An empty token is no answer, so it replaces no token.
 //!
 //! Specified in docs/auth.md#answers.
 
@@ -45,6 +46,11 @@ pub fn authenticate(status: u16, body: &[u8]) -> Result<TokenResponse, AuthError
             return Ok(None);
         }
         let token = fields.object(key).ok_or("a token that is no object").and_then(Token::read);
+        // An empty refresh token would replace one that is valid.
+        let token = token.and_then(|token| match token.value.expose().is_empty() {
+            true => Err("an empty token"),
+            false => Ok(token),
+        });
         token.map(Some).map_err(|what| AuthError::malformed(Some(status), what))
     };
     Ok(TokenResponse {
@@ -161,6 +167,18 @@ mod tests {
         ] {
             assert_eq!((error.code(), error.status()), (ErrorCode::JSON_EXCEPTION, Some(200)));
         }
+    }
+
+    #[test]
+    fn an_empty_token_is_no_token() {
+        let empty = TOKEN.replace("\"t\"", "\"\"");
+        for key in ["access_token", "refresh_token"] {
+            let body = format!("{{\"{key}\": {empty}}}");
+            let error = authenticate(200, body.as_bytes()).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::JSON_EXCEPTION);
+        }
+        let body = format!("{{\"access_token\": {TOKEN}, \"refresh_token\": {empty}}}");
+        assert!(rotation(200, body.as_bytes()).is_err(), "the old refresh token stays");
     }
 
     #[test]

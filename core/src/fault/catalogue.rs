@@ -100,6 +100,7 @@ faults! {
     Sv18 = "SV-18", "a closed registration still creates accounts";
     Sv19 = "SV-19", "a new password may be shorter than the policy says";
     Sv20 = "SV-20", "names are compared byte by byte";
+    Sv21 = "SV-21", "a login of a clock that was ahead is valid before it begins";
     Cl01 = "CL-01", "the next step is taken before the user store is durable";
     Cl02 = "CL-02", "callers do not wait while a token is exchanged";
     Cl03 = "CL-03", "the successor of a token is not kept";

@@ -206,8 +206,8 @@ pub(super) const H2: Invariant = promise(
 pub(super) const H3: Invariant = promise("H3", "Every call refuses a revoked token, forever.");
 pub(super) const H4: Invariant = promise(
     "H4",
-    "A refresh token is valid until it expires or is revoked; a token that the server did not \
-     issue is never valid.",
+    "A refresh token is valid from its login until it expires or is revoked; a token that the \
+     server did not issue is never valid.",
 );
 pub(super) const H5: Invariant =
     promise("H5", "Revoking ends the login that the token belongs to, and no other.");

@@ -57,7 +57,7 @@ pub enum TokenProblem {
 }
 
 /// Difference between two clocks that no check minds.
-const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
+pub(super) const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
 
 /// Bytes of the record of signing keys: the current key, the time of its first use, and the key
 /// before.

@@ -1,9 +1,10 @@
 //! Accounts of a server: the read-only part of each request.
 //!
-//! - H3 H4 A token is valid if it is authentic, stored and not expired; there is no cache.
+//! - H3 H4 A token is valid if it is authentic, stored and not expired, and its login does not
+//!   begin in the future; there is no cache.
 //! - H8 Every request reads from the account whether the user is an administrator.
 
-use super::access_token::{Claims, Signer};
+use super::access_token::{CLOCK_SKEW_MAX, Claims, Signer};
 use super::api_request::{ApiRequest, LookUpForm};
 use super::file_path;
 use super::name;
@@ -27,6 +28,9 @@ use std::time::Duration;
 /// Time for which a superseded token is refused without ending its login; longer than the
 /// time-outs of clients.
 pub(super) const SUPERSEDED_GRACE: Duration = Duration::from_secs(60);
+
+/// Longest pause before a retry with a token whose login begins in the future.
+const EARLY_PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// Number of successors of a token that are valid until one of them is presented.
 pub(super) const SUCCESSORS_MAX: usize = 8;
@@ -111,6 +115,8 @@ pub(super) enum TokenState {
     Superseded(Duration),
     /// An older token.
     Reused,
+    /// The login begins in the future, by this much: the clock was ahead then, or is behind now.
+    Early(Duration),
 }
 
 impl Accounts {
@@ -271,8 +277,8 @@ impl Accounts {
         let Some(presented) = presented else {
             return Ok(Step::Respond(Response::refused(ErrorCode::EXPIRED_REFRESH_TOKEN)));
         };
-        if let TokenState::Superseded(pause) = presented.state {
-            return Ok(Step::Respond(superseded(pause)));
+        if let Some(refused) = refused_for_now(presented.state) {
+            return Ok(Step::Respond(refused));
         }
         let by = &presented.login.identity;
         let is_current = presented.state == TokenState::Current;
@@ -316,7 +322,9 @@ impl Accounts {
         let goes_on = |login: &LoginRecord| login.expires > now || fault::on(Fault::Sv09);
         let Some(login) = login.filter(goes_on) else { return Ok(None) };
         let is = |tag| self.tokens.is(&token, tag);
+        let early = token.began().since(now.plus(CLOCK_SKEW_MAX));
         let state = match &login.late {
+            _ if !early.is_zero() && !fault::on(Fault::Sv21) => TokenState::Early(early),
             _ if is(&login.current) => TokenState::Current,
             _ if login.next.iter().any(is) => TokenState::Successor,
             Some((late, until)) if *until > now && is(late) && !fault::on(Fault::Sv08) => {
@@ -382,9 +390,17 @@ impl Accounts {
     }
 }
 
-/// Refuses a superseded token within its grace period; the login continues.
-pub(super) fn superseded(pause: Duration) -> Response {
-    Response::later(ErrorCode::SERVICE_UNAVAILABLE, pause).with_hint("the token was exchanged")
+/// Refuses a token that may be valid later; its login continues. A superseded one gets a pause
+/// until the end of its grace period.
+pub(super) fn refused_for_now(state: TokenState) -> Option<Response> {
+    let (pause, hint) = match state {
+        TokenState::Superseded(pause) => (pause, "the token was exchanged"),
+        TokenState::Early(early) => {
+            (early.min(EARLY_PAUSE_MAX), "the login is of the future; check the server's clock")
+        }
+        TokenState::Current | TokenState::Successor | TokenState::Reused => return None,
+    };
+    Some(Response::later(ErrorCode::SERVICE_UNAVAILABLE, pause).with_hint(hint))
 }
 
 /// Refuses what only an administrator may do.

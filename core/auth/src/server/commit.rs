@@ -11,7 +11,7 @@
 
 use super::accounts::{
     Accounts, Caller, PresentedToken, SUCCESSORS_MAX, SUPERSEDED_GRACE, TokenState, may_change,
-    superseded,
+    refused_for_now,
 };
 use super::api_request::ApiRequest;
 use super::name::ADMIN_NAME;
@@ -200,7 +200,9 @@ impl<'a> Commit<'a> {
                 login.put(&mut self.txn, &id)?;
                 presented.state = TokenState::Current;
             }
-            TokenState::Superseded(pause) => return Ok(Err(superseded(pause))),
+            TokenState::Superseded(_) | TokenState::Early(_) => {
+                return Ok(Err(refused_for_now(presented.state).unwrap_or_else(expired)));
+            }
             TokenState::Reused => {
                 if !fault::on(Fault::Sv02) {
                     end_login(&mut self.txn, &login.identity, &id)?;

@@ -104,6 +104,12 @@ impl VerifiedToken {
         login
     }
 
+    /// Returns the time at which the login began.
+    pub(super) fn began(&self) -> Time {
+        let time = self.bytes.first_chunk().copied().unwrap_or_default();
+        Time(i64::from_be_bytes(time))
+    }
+
     pub(super) fn text(&self) -> Secret {
         Secret::new(Base64UrlUnpadded::encode_string(&*self.bytes))
     }
@@ -129,7 +135,7 @@ mod tests {
         let token = keys.make(&login, &OsRandom).unwrap();
         let text = token.text();
         let read = keys.read(&text).unwrap();
-        assert_eq!(read.login(), login);
+        assert_eq!((read.login(), read.began()), (login, Time(5)));
         assert!(keys.is(&read, &keys.tag(&token)));
         let other = keys.make(&login, &OsRandom).unwrap();
         assert!(!keys.is(&other, &keys.tag(&token)));

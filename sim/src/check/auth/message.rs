@@ -48,13 +48,7 @@ pub(super) struct RoundTrip {
 impl RoundTrip {
     /// Returns the refresh token that the request uses, unless it revokes it.
     pub(super) fn token(&self) -> Option<&str> {
-        match &self.server_call {
-            ServerCall::Token(token, _)
-            | ServerCall::Exchange(token, _)
-            | ServerCall::ChangePassword(token, ..)
-            | ServerCall::LookUp(token, _) => Some(token),
-            ServerCall::Register(..) | ServerCall::LogIn(..) | ServerCall::Revoke(_) => None,
-        }
+        self.server_call.token()
     }
 
     /// Whether the request exchanges refresh tokens.
@@ -88,6 +82,16 @@ pub(super) enum Delivery {
     /// A page from a proxy or hotspot instead of an answer.
     Page(u16),
     Fault(NetworkError),
+    /// An answer that our server never gives.
+    Hostile(&'static HostileAnswer),
+}
+
+/// An answer of a hostile or broken server.
+#[derive(Debug)]
+pub(super) struct HostileAnswer {
+    pub(super) status: u16,
+    pub(super) body: &'static str,
+    class: AnswerClass,
 }
 
 /// The class of an answer, see docs/auth.md#repeating.
@@ -101,6 +105,72 @@ pub(super) enum AnswerClass {
     /// The server refused.
     Refused(i64),
 }
+
+const fn hostile(status: u16, body: &'static str, class: AnswerClass) -> HostileAnswer {
+    HostileAnswer { status, body, class }
+}
+
+/// Refusals without a code, or with a code of an odd type. A code is `code`, else `status`, else
+/// -1; a status of 500 and the like is retried unless an application (601 and up) gave the code.
+const HOSTILE_REFUSALS: [HostileAnswer; 12] = [
+    hostile(400, "{}", AnswerClass::Refused(-1)),
+    hostile(500, "{}", AnswerClass::Retryable),
+    hostile(401, r#"{"code": null}"#, AnswerClass::Foreign),
+    hostile(404, r#"{"code": [615]}"#, AnswerClass::Foreign),
+    hostile(503, r#"{"code": "abc"}"#, AnswerClass::Retryable),
+    hostile(503, r#"{"code": 614}"#, AnswerClass::Refused(614)),
+    hostile(429, r#"{"status": "429"}"#, AnswerClass::Retryable),
+    hostile(403, r#"{"code": "614.9", "status": 503}"#, AnswerClass::Refused(614)),
+    hostile(400, r#"{"code": 1e300}"#, AnswerClass::Refused(i64::MAX)),
+    hostile(0, "", AnswerClass::Foreign),
+    hostile(599, "[]", AnswerClass::Foreign),
+    hostile(301, "\u{feff}{\"code\": -7} and more", AnswerClass::Refused(-7)),
+];
+
+/// Successes that contain no token, to a request for one.
+const HOSTILE_SUCCESSES: [HostileAnswer; 7] = [
+    hostile(200, "", AnswerClass::Foreign),
+    hostile(200, "[]", AnswerClass::Foreign),
+    hostile(204, "{}", AnswerClass::Foreign),
+    hostile(200, r#"{"access_token": null, "refresh_token": null}"#, AnswerClass::Foreign),
+    hostile(200, r#"{"access_token": {"token": "t"}, "refresh_token": 7}"#, AnswerClass::Foreign),
+    hostile(
+        200,
+        r#"{"access_token": {"token": "", "token_data":
+            {"identity": "i", "expires": 9000000000, "access": []}}}"#,
+        AnswerClass::Foreign,
+    ),
+    hostile(
+        200,
+        r#"{"access_token": {"token": "t", "token_data":
+            {"identity": "i", "expires": 9000000000, "access": []}},
+            "refresh_token": {"token": "", "token_data":
+            {"identity": "i", "expires": 9000000000, "access": []}}}"#,
+        AnswerClass::Foreign,
+    ),
+];
+
+/// Tokens for one file with values of odd types and odd times.
+const HOSTILE_TOKENS: [HostileAnswer; 3] = [
+    hostile(
+        200,
+        r#"{"access_token": {"token": 12, "token_data":
+            {"identity": true, "expires": "-9e300", "access": [null, {}]}}}"#,
+        AnswerClass::Granted,
+    ),
+    hostile(
+        299,
+        r#"{"access_token": {"token": "t", "token_data":
+            {"identity": "", "expires": 9223372036854775807, "access": [], "is_admin": "x"}}}"#,
+        AnswerClass::Granted,
+    ),
+    hostile(
+        200,
+        r#"{"access_token": 1, "access_token": {"token": "t", "token_data":
+            {"identity": "i", "expires": 0, "access": ["?"], "path": 7}}} trailing"#,
+        AnswerClass::Granted,
+    ),
+];
 
 /// Results of a lost message.
 const LOSSES: [Delivery; 8] = [
@@ -120,8 +190,24 @@ impl Delivery {
         LOSSES[usize::from(operand) % LOSSES.len()].clone()
     }
 
+    /// Returns what a hostile server answers to a request.
+    pub(super) fn hostile(purpose: &Purpose, operand: u8) -> Self {
+        let kinds: &[&[HostileAnswer]] = match purpose {
+            Purpose::LogIn(_) => &[&HOSTILE_REFUSALS, &HOSTILE_SUCCESSES],
+            Purpose::Token(..) => &[&HOSTILE_REFUSALS, &HOSTILE_SUCCESSES, &HOSTILE_TOKENS],
+            // Any success counts, whatever its body is.
+            Purpose::ChangePassword(_) | Purpose::Revoke(_) => &[&HOSTILE_REFUSALS],
+            Purpose::LookUp(_) | Purpose::ForeignCall => &[&HOSTILE_REFUSALS, &HOSTILE_SUCCESSES],
+        };
+        let count = kinds.iter().map(|kind| kind.len()).sum::<usize>();
+        let mut all = kinds.iter().copied().flatten();
+        let answer = all.nth(usize::from(operand) % count).expect("below the count");
+        Self::Hostile(answer)
+    }
+
     pub(super) const fn class(&self) -> AnswerClass {
         match self {
+            Self::Hostile(answer) => answer.class,
             Self::Reply(_, _, ServerReply::Refused(RETRY_LATER)) | Self::Failed(..) => {
                 AnswerClass::Retryable
             }
@@ -146,6 +232,9 @@ impl Delivery {
             }
             Self::Page(status) => HttpOutcome::new(*status, PAGE.to_vec()),
             Self::Fault(fault) => HttpOutcome::failed(*fault),
+            Self::Hostile(HostileAnswer { status, body, .. }) => {
+                HttpOutcome::new(*status, body.as_bytes().to_vec())
+            }
         }
     }
 }

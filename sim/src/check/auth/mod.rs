@@ -68,6 +68,9 @@ pub(super) const CHECK: Check = Check {
         "an exchange failed",
         "a call waits for an exchange",
         "a session waits for an exchange",
+        "hostile answer: refused",
+        "hostile answer: retried",
+        "hostile answer: a token",
         "server: crash during a commit",
         "server: disk error without an effect",
         "server: restarted after a disk error",
@@ -75,6 +78,7 @@ pub(super) const CHECK: Check = Check {
         "server: successor token presented",
         "server: exchanged token presented again",
         "server: exchanged token arrived late",
+        "server: token of a login of the future",
         "server: refused to a non-administrator",
         "server: registration is closed",
         "server: password too short",
@@ -94,7 +98,7 @@ pub(super) const CHECK: Check = Check {
             (OpKind::LoseMessage, 5),
             (OpKind::DuplicateMessage, 3),
             (OpKind::AdvanceClock, 8),
-            (OpKind::SetClock, 1),
+            (OpKind::SetClock, 2),
             (OpKind::Network, 2),
             (OpKind::Kill, 1),
             (OpKind::PowerLoss, 2),
@@ -195,6 +199,11 @@ impl<'w> AuthHarness<'w> {
                 Ok(())
             }
             OpKind::AdvanceClock => self.advance_clock(op),
+            OpKind::SetClock if op.b.is_multiple_of(2) => {
+                let skews = [0, 0, 150 * SECOND, -150 * SECOND];
+                self.servers[usize::from(op.c % 2)].skew_ms = skews[usize::from(op.a % 4)];
+                Ok(())
+            }
             OpKind::SetClock => {
                 let skews = [0, HOUR, -HOUR, 40 * 24 * HOUR, -40 * 24 * HOUR, 15 * SECOND];
                 self.clock.set_skew(skews[usize::from(op.a) % skews.len()]);
@@ -256,7 +265,10 @@ impl<'w> AuthHarness<'w> {
         self.probe.crash("between calls");
         match op.a % 4 {
             0 | 1 => self.program.crash(self.clock.local_time(), cuts_power),
-            server => self.servers[usize::from(server - 2)].crash(self.clock.now(), cuts_power),
+            server => {
+                let server = &mut self.servers[usize::from(server - 2)];
+                server.crash(server.time(&self.clock), cuts_power)
+            }
         }
     }
 
@@ -280,10 +292,11 @@ impl<'w> AuthHarness<'w> {
         }
     }
 
-    /// Corrects the clock and delivers everything. Then every call is answered, every revocation is
-    /// delivered, and every session has its token.
+    /// Corrects the clocks and delivers everything. Then every call is answered, every revocation
+    /// is delivered, and every session has its token.
     fn settle(&mut self) -> Result<(), CheckError> {
         self.clock.set_skew(0);
+        self.servers.iter_mut().for_each(|server| server.skew_ms = 0);
         self.program.is_offline = false;
         self.program.fault = None;
         self.servers.iter_mut().for_each(|server| server.fault = None);
@@ -314,7 +327,7 @@ impl<'w> AuthHarness<'w> {
 
     fn audit(&mut self) -> Result<(), CheckError> {
         for server in &self.servers {
-            server.audit(self.clock.now(), &server.model)?;
+            server.audit(server.time(&self.clock), &server.model)?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::message::{CallInProgress, Delivery, Progress, RoundTrip};
 use super::program::InjectedFault;
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
+use crate::clock::Clock;
 use crate::entropy::SimEntropy;
 use crate::fs::{Disk, SimFs};
 use crate::rng::Rng;
@@ -57,8 +58,11 @@ pub(super) struct Server<'w> {
     pub(super) process: u32,
     /// The fault that its next commit, or a read before it, meets.
     pub(super) fault: Option<InjectedFault>,
-    /// Replacements of the signing key.
+    /// Replacements of the signing key, and the time of the last one by the server's clock.
     rotations: u32,
+    rotated_at: Time,
+    /// How far the server's clock is ahead of the true time, in milliseconds.
+    pub(super) skew_ms: i64,
     /// The last access token, with its expiry and the replacements before it.
     pub(super) last_access: Option<IssuedAccess>,
 }
@@ -66,6 +70,7 @@ pub(super) struct Server<'w> {
 /// An access token that the server issued.
 pub(super) struct IssuedAccess {
     pub(super) text: String,
+    pub(super) issued_seconds: i64,
     pub(super) expires_seconds: i64,
     pub(super) rotations: u32,
 }
@@ -101,6 +106,8 @@ impl<'w> Server<'w> {
             process: 0,
             fault: None,
             rotations: 0,
+            rotated_at: Time(0),
+            skew_ms: 0,
             last_access: None,
         })
     }
@@ -108,6 +115,16 @@ impl<'w> Server<'w> {
     /// Returns whether clients may create accounts.
     pub(super) const fn registration(&self) -> bool {
         self.policy.registration
+    }
+
+    /// Returns the time by the server's clock.
+    pub(super) fn time(&self, clock: &Clock) -> Time {
+        Time(clock.now().0.saturating_add(self.skew_ms))
+    }
+
+    /// Returns the time of the last replacement of the signing key, by the server's clock.
+    pub(super) const fn rotated_at(&self) -> Time {
+        self.rotated_at
     }
 
     /// Returns the number of replacements of the signing key.
@@ -285,14 +302,12 @@ impl<'w> Server<'w> {
         probe: &mut Probe,
     ) -> Result<Progress, CheckError> {
         let Step::Respond(answer) = &call.step else { return Ok(Progress::Waiting(call)) };
-        if let ServerCall::Token(token, _)
-        | ServerCall::Exchange(token, _)
-        | ServerCall::ChangePassword(token, ..) = call.started.call()
-        {
+        if let Some(token) = call.started.call().token() {
             match self.model.token_state(now.0, token) {
                 TokenState::Next => probe.mark("server: successor token presented"),
                 TokenState::Old => probe.mark("server: exchanged token presented again"),
                 TokenState::Superseded => probe.mark("server: exchanged token arrived late"),
+                TokenState::Early => probe.mark("server: token of a login of the future"),
                 TokenState::Current | TokenState::Gone => {}
             }
         }
@@ -355,6 +370,7 @@ impl<'w> Server<'w> {
         if self.world.rng(|rng| rng.below(2) == 0) {
             self.accounts().rotate_signing_key(now).map_err(failed)?;
             self.rotations += 1;
+            self.rotated_at = now;
         }
         self.audit(now, &model).map_err(|violated_promise| {
             Violation::new(H1.id, format!("after a crash: {violated_promise}"))

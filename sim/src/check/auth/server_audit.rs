@@ -13,6 +13,9 @@ use fastness_models::auth_server::{
 };
 use std::time::Duration;
 
+/// How far in the future a token may be issued, because clocks are corrected.
+const SKEW: Duration = Duration::from_secs(60);
+
 /// A call with its answer and the reply of the model.
 struct AnsweredCall<'a> {
     answer: &'a Response,
@@ -54,6 +57,10 @@ impl Server<'_> {
                 return Err(Violation::new(H12.id, "two accounts have one identity").into());
             }
         }
+        let is_early = started
+            .call()
+            .token()
+            .is_some_and(|token| self.model.token_state(now.0, token) == TokenState::Early);
         let expected = self.model.end(now.0, started, issued);
         let answered = AnsweredCall { answer, started, expected: &expected, user: user.as_ref() };
         let found = self.found_reply(now, &answered)?;
@@ -67,7 +74,8 @@ impl Server<'_> {
             return Ok(if expected == ServerReply::Expired { ServerReply::Done } else { expected });
         }
         let text = format!("{:?}: found {found:?}, expected {expected:?}", started.call());
-        Err(Violation::new(violated_promise(started.call(), &expected), text).into())
+        let id = if is_early { H4.id } else { violated_promise(started.call(), &expected) };
+        Err(Violation::new(id, text).into())
     }
 
     /// Translates the answer to a call into a reply of the model.
@@ -157,12 +165,17 @@ impl Server<'_> {
         let token = response::access_token(answer.status(), answer.body()).map_err(malformed)?;
         let issued = IssuedAccess {
             text: token.value.expose().to_owned(),
+            issued_seconds: now.0.div_euclid(1000),
             expires_seconds: token.expires_seconds,
             rotations: self.rotations(),
         };
         let Some(last) = self.last_access.replace(issued) else { return Ok(()) };
         let replaced = self.rotations() - last.rotations;
-        let expected = Time::from_seconds(last.expires_seconds) > now && replaced < 2;
+        let issued = Time::from_seconds(last.issued_seconds);
+        let is_timely = Time::from_seconds(last.expires_seconds) > now && issued <= now.plus(SKEW);
+        // A replaced key vouches for tokens from before only.
+        let is_trusted = replaced == 0 || replaced == 1 && issued <= self.rotated_at();
+        let expected = is_timely && is_trusted;
         let found = self.accounts().signer().verify(&last.text, now).is_ok();
         if expected && replaced == 1 {
             probe.mark("server: token of a replaced signing key");
@@ -190,6 +203,7 @@ impl Server<'_> {
                 // Presenting the token would change its state.
                 TokenState::Next | TokenState::Old => (0, H6.id),
                 TokenState::Superseded => (RETRY_LATER, H6.id),
+                TokenState::Early => (RETRY_LATER, H4.id),
                 TokenState::Gone => (EXPIRED_REFRESH_TOKEN, H3.id),
             };
             if code != expected {

@@ -21,8 +21,8 @@ impl AuthHarness<'_> {
     pub(super) fn deliver_message(&mut self, operand: u8) -> Result<(), CheckError> {
         self.tick();
         let Some(Message { round_trip, stage }) = self.net.take(operand) else { return Ok(()) };
-        let now = self.clock.now();
         let server = &mut self.servers[round_trip.server];
+        let now = server.time(&self.clock);
         let progress = match stage {
             Stage::ToServer(request) => {
                 self.check_login_token(&round_trip)?;
@@ -55,8 +55,9 @@ impl AuthHarness<'_> {
     fn check_login_token(&self, round_trip: &RoundTrip) -> Result<(), Violation> {
         let is_live = self.program.waits_for(round_trip);
         let Some(token) = round_trip.token().filter(|_| is_live) else { return Ok(()) };
-        let model = &self.servers[round_trip.server].model;
-        let token_state = model.token_state(self.clock.now().0, token);
+        let server = &self.servers[round_trip.server];
+        let model = &server.model;
+        let token_state = model.token_state(server.time(&self.clock).0, token);
         if matches!(token_state, TokenState::Superseded | TokenState::Old)
             && model.is_ones_own(token)
         {
@@ -69,8 +70,9 @@ impl AuthHarness<'_> {
 
     /// A stranger calls a server, with a stolen token or to exchange their own.
     pub(super) fn foreign_call(&mut self, op: Op) -> Result<(), CheckError> {
-        let (now, index) = (self.clock.now(), usize::from(op.a % 2));
+        let index = usize::from(op.a % 2);
         let server = &mut self.servers[index];
+        let now = server.time(&self.clock);
         let tokens: Vec<String> = server.model.tokens(now.0).map(|(t, _)| t.to_owned()).collect();
         // Mostly one of the tokens issued last.
         let back = usize::from(op.b % 32) * tokens.len() / 64;
@@ -132,7 +134,19 @@ impl AuthHarness<'_> {
         // The program sees the loss as a timeout, unless a duplicate arrives.
         let waits = self.program.in_flight.contains_key(&message.round_trip.id);
         if waits && message.round_trip.process == self.program.process {
-            return self.deliver_answer(&message.round_trip, &Delivery::lost(op.b));
+            // A sixth of the losses is a proxy or a server that answers nonsense.
+            let delivery = match op.c % 6 {
+                0 => Delivery::hostile(&message.round_trip.purpose, op.b),
+                _ => Delivery::lost(op.b),
+            };
+            if let Delivery::Hostile(_) = &delivery {
+                self.probe.mark(match delivery.class() {
+                    AnswerClass::Granted => "hostile answer: a token",
+                    AnswerClass::Retryable => "hostile answer: retried",
+                    AnswerClass::Foreign | AnswerClass::Refused(_) => "hostile answer: refused",
+                });
+            }
+            return self.deliver_answer(&message.round_trip, &delivery);
         }
         Ok(())
     }
@@ -260,6 +274,7 @@ fn read<T>(
     let outcome = match delivery {
         Delivery::Reply(status, body, _) | Delivery::Failed(status, body) => read(*status, body),
         Delivery::Page(status) => read(*status, PAGE),
+        Delivery::Hostile(answer) => read(answer.status, answer.body.as_bytes()),
         Delivery::Fault(fault) => Err(AuthError::from_network(*fault)),
     };
     let is_right = match (&outcome, delivery.class()) {
