@@ -7,11 +7,10 @@
 
 use crate::config::Config;
 use crate::error::StartError;
-use fastness::{Key, OsRandom, RandomSource as _, Store, StoreOptions};
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use fastness::{Key, Store, StoreOptions};
+use std::fs::{self, DirBuilder, File};
+use std::io;
 use std::path::Path;
-use zeroize::Zeroizing;
 
 /// Name of the account file.
 pub const ACCOUNTS_FILE: &str = "accounts.fastness";
@@ -62,7 +61,7 @@ pub(crate) fn open_existing(config: &Config) -> Result<OpenData, StartError> {
 /// lost.
 fn folder_key(folder: &Path, accounts: &Path) -> Result<Key, StartError> {
     let path = folder.join(KEY_FILE);
-    match read_key(&path) {
+    match Key::read_file(&path) {
         Ok(key) => {
             check_private(&path)?;
             if accounts.exists() {
@@ -72,9 +71,8 @@ fn folder_key(folder: &Path, accounts: &Path) -> Result<Key, StartError> {
         }
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StartError::Data(path, error)),
         // The first start was interrupted.
-        Err(_) if accounts.exists() => {
-            read_key(&folder.join(UNFINISHED_KEY_FILE)).map_err(|_| StartError::KeyMissing(path))
-        }
+        Err(_) if accounts.exists() => Key::read_file(folder.join(UNFINISHED_KEY_FILE))
+            .map_err(|_| StartError::KeyMissing(path)),
         Err(_) => make_key(folder).map_err(|error| StartError::Data(folder.to_path_buf(), error)),
     }
 }
@@ -153,27 +151,14 @@ fn private_builder() -> DirBuilder {
     DirBuilder::new()
 }
 
-fn read_key(path: &Path) -> io::Result<Key> {
-    let mut bytes = Zeroizing::new([0; 64]);
-    let mut file = File::open(path)?;
-    file.read_exact(&mut *bytes)?;
-    Ok(Key::new(*bytes))
-}
-
 /// Generates a key with mode 0600 under a temporary name, durable before the first account.
 fn make_key(folder: &Path) -> io::Result<Key> {
-    let mut bytes = Zeroizing::new([0; 64]);
-    OsRandom.fill(&mut *bytes)?;
     let unfinished = folder.join(UNFINISHED_KEY_FILE);
     match fs::remove_file(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let mut file = private(OpenOptions::new().write(true).create_new(true)).open(&unfinished)?;
-    file.write_all(&*bytes)?;
-    file.sync_all()?;
-    File::open(folder)?.sync_all()?;
-    Ok(Key::new(*bytes))
+    Key::create_file(&unfinished)
 }
 
 /// Gives a generated key its name, now that the account file exists.
@@ -183,17 +168,6 @@ fn publish_key(folder: &Path) -> io::Result<()> {
     }
     fs::rename(folder.join(UNFINISHED_KEY_FILE), folder.join(KEY_FILE))?;
     File::open(folder)?.sync_all()
-}
-
-#[cfg(unix)]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    options.mode(0o600)
-}
-
-#[cfg(not(unix))]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options
 }
 
 #[cfg(test)]
